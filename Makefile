@@ -1,0 +1,48 @@
+# Holon's one build: non-recursive. Each folder that builds something has a module.mk, which says what
+# it builds through the macros of tools/build.mk; everything made goes under build/.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+include tools/build.mk
+include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
+
+.PHONY: help run test soak bench latency iso debug format lint loc setup clean all
+
+help: ## List every target
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST) | sort -u
+
+setup: ## Install the Debian packages that building and testing need
+	@tools/setup
+
+all: $(ALL) ## Build everything
+
+run: build/setup.stamp $(SYSTEM) ## Build and boot Holon to a shell (serial console, or a window where there is a display)
+	@tools/run
+
+test: build/setup.stamp ## Run all tests (T=word runs those whose name contains the word)
+	@$(MAKE) --no-print-directory all
+	@tools/run-tests $(if $(T),--filter '$(T)') $(TESTS)
+
+soak: build/setup.stamp all $(SOAK) ## Long tests: fuzzing, random system calls, repeated boots
+	@tools/run-tests --soak $(if $(T),--filter '$(T)') $(SOAK_TESTS)
+
+format: ## Format the C sources
+	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
+
+lint: build/setup.stamp ## Check formatting and run the static checks
+	@tools/lint
+
+loc: ## Count the kernel's lines; fails above 10,000
+	@tools/loc
+
+clean: ## Remove everything that was built
+	rm -rf build
+
+build/setup.stamp: tools/setup tools/packages.txt
+	@tools/setup
+	@mkdir -p $(@D) && touch $@
