@@ -1,0 +1,47 @@
+# The cryptographic library. Every part of it adds its sources to three lists:
+#   CRYPTO_SOURCES         portable C, built everywhere
+#   CRYPTO_AVX2_SOURCES    x86_64 with AVX2 and BMI2; called only after crypto_cpu_features() said so
+#   CRYPTO_SHANI_SOURCES   x86_64 with the SHA instructions; likewise
+# Builds without vector registers (loader) define CRYPTO_NO_VECTOR and use CRYPTO_SOURCES alone, or its subset
+# CRYPTO_LOADER_SOURCES, which is what image verification needs.
+CRYPTO_AVX2_CFLAGS  := -mavx2 -mbmi -mbmi2
+CRYPTO_SHANI_CFLAGS := -msse4.1 -mssse3 -msha
+
+# ---- common, hashes, MAC and KDF, SLH-DSA ----
+CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c)
+CRYPTO_AVX2_SOURCES   :=
+CRYPTO_SHANI_SOURCES  :=
+CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c)
+
+# ---- ML-KEM and ML-DSA ----
+
+# ---- classical algorithms, combined forms, key files ----
+
+# ---- libraries: optimised, and with sanitizers for the tests ----
+CRYPTO_LIB           := build/host/lib/libholon-crypto.a
+CRYPTO_SANITIZED_LIB := build/host/lib/libholon-crypto-sanitized.a
+
+# ARCHIVE, CFLAGS
+define crypto-library
+$(call objects,$(1:build/%.a=%.d),$(CRYPTO_SOURCES),$(2))
+$(call objects,$(1:build/%.a=%.d),$(CRYPTO_AVX2_SOURCES),$(2) $(CRYPTO_AVX2_CFLAGS))
+$(call objects,$(1:build/%.a=%.d),$(CRYPTO_SHANI_SOURCES),$(2) $(CRYPTO_SHANI_CFLAGS))
+$(eval $(1): $(call object-names,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_AVX2_SOURCES) $(CRYPTO_SHANI_SOURCES))
+	@mkdir -p $$(@D)
+	@echo "  AR      $$@"
+	@rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^))
+endef
+$(call crypto-library,$(CRYPTO_LIB),$(HOST_CFLAGS) -O3)
+$(call crypto-library,$(CRYPTO_SANITIZED_LIB),$(SANITIZE_CFLAGS) -fsanitize=integer -fno-sanitize=implicit-conversion)
+ALL += $(CRYPTO_LIB)
+
+# NAME, SOURCES[, LDLIBS]: a test with sanitizers, linked with the sanitized library.
+crypto-test = $(call host-test,$(1),$(2),,$(CRYPTO_SANITIZED_LIB) $(3))$(eval build/host/test/$(1): $(CRYPTO_SANITIZED_LIB))
+# NAME, SOURCES[, LDLIBS]: an optimised program, linked with the library.
+crypto-program = $(call host-program,$(1),$(2),,$(CRYPTO_LIB) $(3))$(eval build/host/bin/$(1): $(CRYPTO_LIB))
+
+# ---- tests and benchmarks: common, hashes, MAC and KDF, SLH-DSA ----
+
+# ---- tests and benchmarks: ML-KEM and ML-DSA ----
+
+# ---- tests, tool: classical algorithms, combined forms, key files ----
