@@ -1,0 +1,357 @@
+/* The system calls of the substrate.
+ *
+ * Convention (x86_64): SYSCALL with the number in RAX; arguments in RDI, RSI, RDX, R10, R8, R9; result in RAX
+ * (negative: enum holon_error), second result, where there is one, in RDX. RCX and R11 are clobbered, all
+ * else is preserved.
+ *
+ * Message calls (channel_*) use: RDI handle (0 where none), RSI message info (below), RDX deadline; the eight
+ * message words in R8 R9 R10 R12 R13 R14 R15 RBX. They return RAX status, RDI the badge of the capability the
+ * caller used (receive) and RSI info and the words of the received message. RBP and RSP are preserved.
+ *
+ * The kernel never touches user virtual memory: everything larger than the registers passes through the
+ * calling thread's *thread page*, one pinned page that the thread's creator chose (struct thread_page).
+ *
+ * Times are nanoseconds since boot on the monotonic clock; deadlines are absolute.
+ */
+#pragma once
+
+#include "types.h"
+
+/* number, name, arguments → result */
+enum syscall_number {
+	/* Messages */
+	SYS_CHANNEL_CALL = 0,      /* message in/out */
+	SYS_CHANNEL_REPLY_RECEIVE, /* reply to the current caller (or RDI's reply handle via info
+	                              REPLY_HANDLE) and receive */
+	SYS_CHANNEL_RECEIVE, /* wait for a call; RDI channel. A thread with a bound event also wakes by it */
+	SYS_CHANNEL_REPLY,   /* reply only; RDI 0 = current caller, else a saved reply's handle */
+	SYS_REPLY_SAVE,      /* () → handle: turn the current caller into a reply capability */
+	SYS_CHANNEL_CREATE,  /* (flags CHANNEL_*) → handle */
+	/* Events */
+	SYS_EVENT_CREATE, /* () → handle */
+	SYS_EVENT_SIGNAL, /* (event, bits): or bits in; the capability's badge, where not 0, limits the bits
+	                   */
+	SYS_EVENT_WAIT,   /* (event, deadline) → 0, RDX = bits, which are cleared */
+	SYS_EVENT_BIND,   /* (event, thread or 0): channel_receive of the thread returns E_OK with info EVENT,
+	                     word 0 = bits */
+	SYS_EVENT_TIMER,  /* (event, deadline, bits): signal bits at the deadline; one timer an event; NEVER
+	                     disarms */
+	/* Capabilities */
+	SYS_CAP_COPY,   /* (handle, rights, badge) → handle derived from it. badge 0 keeps the parent's; set
+	                   once */
+	SYS_CAP_DELETE, /* (handle) */
+	SYS_CAP_REVOKE, /* (handle): kills all that was derived from it, wherever it is */
+	SYS_CAP_INFO,   /* (handle) → type | rights << 16, RDX = badge */
+	/* Units */
+	SYS_UNIT_CREATE,  /* (parent unit); struct unit_spec in the thread page → handle */
+	SYS_UNIT_DESTROY, /* (unit): kill it and all below; every page and capability returns to its parent */
+	SYS_UNIT_INFO,    /* (unit): struct unit_info into the thread page */
+	SYS_UNIT_EXTEND,  /* (unit, bytes, caps): move quota from the caller's own unit to a child of it */
+	SYS_UNIT_GRANT,   /* (unit, handle, rights, badge) → the new capability's handle in that unit */
+	SYS_UNIT_FREEZE,  /* (unit, 1 freeze | 0 thaw): the unit's whole subtree */
+	SYS_UNIT_EXIT,    /* (status): the calling unit stops; its parent's event is signalled */
+	/* Memory objects */
+	SYS_MEMORY_CREATE, /* (kind, bytes, argument) → handle. argument: DEVICE physical base with R10 =
+	                      system handle; PAGER event handle, signalled with bit 0 when a page is wanted */
+	SYS_MEMORY_CLONE, /* (memory, offset, bytes) → handle: copy-on-write snapshot; absent pages of it read
+	                     as zero */
+	SYS_MEMORY_RESIZE,  /* (memory, bytes) */
+	SYS_MEMORY_DISCARD, /* (memory, offset, bytes): pages go back, the range reads as zero (pager: is
+	                       asked again) */
+	SYS_MEMORY_SUPPLY,  /* (pager object, offset, source memory, source offset, bytes): move pages in */
+	SYS_MEMORY_WANTED, /* (pager object) → offset of the next page a thread waits for, or E_NOT_FOUND */
+	SYS_MEMORY_DIRTY,  /* (memory, offset, bytes up to 28,672 pages): bitmap of pages written since the
+	                      last call into the  thread page; clears */
+	SYS_MEMORY_INFO,   /* (memory): struct memory_info into the thread page */
+	SYS_MEMORY_LABEL,  /* (memory): set struct label from the thread page */
+	SYS_MEMORY_FIND,   /* (scope unit, index): nth object of the unit matching the thread page's struct
+	                      label → handle */
+	/* Spaces */
+	SYS_SPACE_CREATE, /* (kind SPACE_*) → handle. A GUEST space belongs to the caller's own native space
+	                   */
+	SYS_SPACE_MAP,    /* (space, address, memory, offset, bytes, flags MAP_*); replaces nothing unless
+	                     MAP_REPLACE */
+	SYS_SPACE_UNMAP,  /* (space, address, bytes): whatever is mapped there; holes are fine */
+	SYS_SPACE_PROTECT, /* (space, address, bytes, flags MAP_READ|WRITE|EXECUTE): all of the range must be
+	                      mapped */
+	/* Threads */
+	SYS_THREAD_CREATE, /* (unit, space, page memory, page offset); struct thread_spec in the thread page →
+	                      handle */
+	SYS_THREAD_SET,    /* (thread or 0 = self, THREAD_SET_*, value) */
+	SYS_THREAD_STATE,  /* (thread, 0 get | 1 set): struct thread_state through the thread page; must be
+	                      stopped to set */
+	SYS_THREAD_STOP,   /* (thread): stops where it is, out of any wait (E_CANCELLED) */
+	SYS_THREAD_START,  /* (thread) */
+	SYS_THREAD_CANCEL, /* (thread): end its wait with E_CANCELLED */
+	SYS_THREAD_EXIT,   /* (): the last one to exit ends the unit with status 0 */
+	SYS_THREAD_YIELD,  /* (): to the back of its budget's queue */
+	/* Budgets */
+	SYS_BUDGET_CREATE,    /* (unit); struct budget_spec in the thread page → handle */
+	SYS_BUDGET_CONFIGURE, /* (budget); struct budget_spec; same CPU */
+	SYS_BUDGET_INFO,      /* (budget) → nanoseconds consumed in all, RDX = cpu */
+	/* Guests */
+	SYS_GUEST_BIND,  /* (page memory, offset): the calling thread's struct guest_state page; pinned while
+	                    bound */
+	SYS_GUEST_SPACE, /* (space or 0): the guest space of the calling thread, seen from now on in its lower
+	                    half */
+	SYS_GUEST_ENTER, /* () → GUEST_EXIT_*: run the guest from its state. Preserves only RSP: all else is
+	                    clobbered */
+	SYS_GUEST_KICK,  /* (thread): its current or next guest_enter returns GUEST_EXIT_KICK */
+	/* Devices */
+	SYS_IRQ_CREATE, /* (system, global interrupt number or IRQ_MSI, flags IRQ_*) → handle, RDX = MSI data
+	                   << 32 | address */
+	SYS_IRQ_BIND,   /* (irq, event, bits) */
+	SYS_IRQ_ACK,    /* (irq): the driver is done; the line is unmasked */
+	SYS_IOPORT_CREATE, /* (system, base, count) → handle */
+	SYS_IOPORT_IN,     /* (ioport, port, width 1|2|4) → value */
+	SYS_IOPORT_OUT,    /* (ioport, port, width, value) */
+	/* The machine */
+	SYS_SYSTEM_INFO,    /* (): struct system_info into the thread page */
+	SYS_SYSTEM_CONTROL, /* (system, SYSTEM_*, argument) */
+	SYS_LOG_WRITE,      /* (system, bytes): text in the thread page to the kernel log */
+	SYS_CLOCK, /* () → ns since boot (programs read the counter themselves: struct clock_params) */
+	SYSCALL_COUNT,
+};
+
+/* ---- Messages ---- */
+
+#define MESSAGE_WORDS     8
+#define MESSAGE_CAPS_MAX  4
+#define MESSAGE_BYTES_MAX 3584u
+
+/* Message info: bytes of long message in the low 12 bits, number of capabilities, flags. */
+#define INFO_BYTES(info)       ((uint32_t)((info)&0xfff))
+#define INFO_CAPS(info)        ((uint32_t)(((info) >> 12) & 7))
+#define INFO_MAKE(bytes, caps) ((uint64_t)(bytes) | (uint64_t)(caps) << 12)
+#define INFO_EVENT             (1ull << 16) /* out of receive: the bound event fired, word 0 holds its bits; no message \
+	                                     */
+#define INFO_REPLY_HANDLE                                                                                    \
+	(1ull                                                                                                \
+	 << 17) /* into reply_receive: RDI is the channel, word 0's caller is the saved reply in caps[0] */
+
+enum channel_flags {
+	CHANNEL_DONATING = 1, /* the server runs on the caller's budget; otherwise on its own */
+};
+
+/* How a capability in a message goes over. */
+enum cap_transfer { CAP_TRANSFER_COPY = 0, CAP_TRANSFER_MOVE = 1 };
+
+/* What the kernel writes when a thread with a fault entry faults in its native half. */
+struct fault_record {
+	uint64_t pc; /* instruction that faulted; the thread goes on at its fault entry with all registers as
+	                they were */
+	uint64_t address; /* for page faults */
+	uint64_t vector;  /* x86 exception vector */
+	uint64_t error;   /* x86 error code */
+};
+
+/* The pinned page a thread shares with the kernel. Message bytes that a thread sends are read from its page
+ * and land in its peer's. Arguments and results of other calls use bytes[] too. */
+struct thread_page {
+	handle_t caps[MESSAGE_CAPS_MAX];      /* in: to send; out: received (0 where none) */
+	uint64_t cap_modes[MESSAGE_CAPS_MAX]; /* in: enum cap_transfer | rights mask << 16 (0 = all it has) */
+	uint8_t bytes[MESSAGE_BYTES_MAX];
+	struct fault_record fault;
+	uint8_t reserved[4096 - 64 - MESSAGE_BYTES_MAX - sizeof(struct fault_record)];
+};
+_Static_assert(sizeof(struct thread_page) == 4096, "thread page is one page");
+
+/* ---- Units ---- */
+
+enum unit_flags {
+	UNIT_WX = 1, /* may map guest memory writable and executable (JITs); only if the parent may */
+};
+
+struct unit_spec {
+	uint64_t memory_bytes; /* carved from the parent's quota */
+	uint64_t caps;         /* capability slots, likewise */
+	uint32_t priority_max; /* <= the parent's */
+	uint32_t cpu_share;    /* parts per million of each CPU that admitted budgets may use; carved from the
+	                          parent's */
+	uint32_t flags;        /* enum unit_flags */
+	uint32_t reserved;
+	handle_t event; /* signalled with event_bits when the unit stops, fails or is destroyed; 0 = none */
+	uint64_t event_bits;
+	char name[32]; /* NUL terminated, for people */
+};
+
+enum unit_state { UNIT_CREATED = 0, UNIT_RUNNING, UNIT_STOPPED, UNIT_FAILED, UNIT_GONE };
+
+struct unit_info {
+	uint64_t id;        /* unique since boot */
+	uint64_t parent_id; /* 0 for the first unit */
+	uint32_t state;     /* enum unit_state */
+	uint32_t frozen;
+	int64_t exit_status;                /* UNIT_STOPPED */
+	struct fault_record fault;          /* UNIT_FAILED */
+	uint64_t memory_quota, memory_used; /* bytes; used includes what was carved out for children */
+	uint64_t memory_children;           /* of it, carved out for children */
+	uint64_t caps_quota, caps_used, caps_children;
+	uint32_t cpu_share, cpu_share_used;
+	uint32_t thread_count, child_count;
+	uint64_t cpu_time;      /* ns consumed by its budgets */
+	uint64_t lacked_memory; /* bytes the last refused charge was short of; 0 if none was refused */
+	uint64_t lacked_caps;
+	uint32_t priority_max, flags;
+	uint32_t dma_confined; /* 1 where an IOMMU confines this unit's devices */
+	uint32_t reserved;
+	char name[32];
+};
+
+/* ---- Memory ---- */
+
+enum memory_kind {
+	MEMORY_ANONYMOUS = 0, /* zeroed on demand */
+	MEMORY_DEVICE,        /* a physical range outside RAM; never cached unless MEMORY_WRITE_COMBINE */
+	MEMORY_PAGER,         /* a user-space pager supplies pages */
+	MEMORY_DEVICE_WC,     /* device memory, write-combining (framebuffers) */
+};
+
+enum memory_zone { ZONE_GHOST = 0 /* never persisted */, ZONE_PERSISTENT = 1 };
+
+/* Semantic addressing. In memory_find, empty strings and zeroes match anything. */
+struct label {
+	char owner[32];
+	char kind[32];
+	char name[64];
+	uint32_t zone; /* enum memory_zone */
+	uint32_t reserved;
+};
+
+struct memory_info {
+	uint64_t bytes;
+	uint64_t resident_bytes;
+	uint64_t shared_bytes; /* of the resident, shared copy-on-write with clones */
+	uint32_t kind;
+	uint32_t mapping_count;
+	struct label label;
+};
+
+/* ---- Spaces ---- */
+
+enum space_kind { SPACE_NATIVE = 0, SPACE_GUEST = 1 };
+
+enum map_flags {
+	MAP_READ = 1,
+	MAP_WRITE = 2,
+	MAP_EXECUTE = 4,
+	MAP_POPULATE = 8, /* enter resident pages into the page tables now */
+	MAP_REPLACE = 16, /* unmap what is there first, atomically */
+};
+
+/* ---- Threads ---- */
+
+struct thread_spec {
+	uint64_t entry;        /* in the native window */
+	uint64_t stack;        /* initial RSP */
+	uint64_t argument[2];  /* RDI, RSI */
+	handle_t budget;       /* 0: passive, runs only on donated budgets */
+	uint64_t page_address; /* where the thread page is mapped in its space: passed in RDX */
+	char name[16];
+};
+
+enum thread_set {
+	THREAD_SET_BUDGET = 0,  /* value: budget handle; moves the thread to that budget's CPU */
+	THREAD_SET_FAULT_ENTRY, /* value: address, 0 = faults fail the unit */
+	THREAD_SET_FS_BASE,
+	THREAD_SET_GS_BASE,
+};
+
+struct thread_state {
+	uint64_t registers[16]; /* rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
+	uint64_t pc, flags, fs_base, gs_base;
+	uint32_t running_state;
+	uint32_t vector_bytes; /* XSAVE area that follows */
+	uint8_t vector[3328];
+};
+
+/* ---- Budgets ---- */
+
+struct budget_spec {
+	uint32_t cpu;
+	uint32_t priority;    /* 1..PRIORITY_COUNT-1, <= the unit's maximum */
+	uint64_t quota_ns;    /* best effort: the round-robin slice */
+	uint64_t period_ns;   /* best effort: 0 */
+	uint64_t deadline_ns; /* relative; not 0 only at PRIORITY_EDF */
+	uint32_t refills_max; /* 2..8; sporadic server replenishments */
+	uint32_t reserved;
+};
+
+/* ---- Guests ---- */
+
+enum guest_exit {
+	GUEST_EXIT_SYSCALL = 0,
+	GUEST_EXIT_FAULT, /* vector, error, address in the state */
+	GUEST_EXIT_KICK,
+};
+
+/* A guest's saved user state: the kernel loads it on entry (after checking that pc, stack bases and flags are
+ * harmless) and stores it on exit. Vector registers are not here: personalities use none, so they always hold
+ * the guest's; a personality saves and restores them with XSAVE itself where it must (signals, fork). */
+struct guest_state {
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+	uint64_t rip, rflags, fs_base, gs_base;
+	uint64_t exit; /* enum guest_exit */
+	uint64_t vector, error, address;
+};
+
+/* ---- Devices ---- */
+
+#define IRQ_MSI UINT64_MAX
+enum irq_flags { IRQ_LEVEL = 1, IRQ_ACTIVE_LOW = 2 };
+
+/* ---- The machine ---- */
+
+/* ns = ((tsc - tsc_base) * multiplier >> shift) + ns_base */
+struct clock_params {
+	uint64_t tsc_base, ns_base;
+	uint32_t multiplier, shift;
+	uint32_t invariant; /* 1 where the counter runs alike on all CPUs and never stops */
+	uint32_t reserved;
+};
+
+struct system_info {
+	uint64_t memory_bytes; /* RAM in all */
+	uint64_t memory_free;  /* unused frames, bytes, whoever's quota they belong to */
+	uint32_t cpu_count;
+	uint32_t iommu;          /* 1 where DMA is confined */
+	uint64_t xsave_features; /* XCR0 */
+	uint32_t xsave_bytes;
+	uint32_t reserved;
+	struct clock_params clock;
+	uint64_t loader_tsc;
+	char machine[64];
+};
+
+enum system_control {
+	SYSTEM_POWER_OFF = 0, /* memory is wiped first */
+	SYSTEM_REBOOT,
+	SYSTEM_LATENCY, /* read and clear the longest interrupts-off stretch: debug kernels */
+};
+
+/* ---- The first unit ---- */
+
+#define BOOT_MODULE_MAX 16
+#define BOOT_INFO_MAGIC 0x4f464e49544f4f42ull
+
+/* Read-only page given to the first thread in RDI. */
+struct boot_info {
+	uint64_t magic;
+	handle_t unit, space, thread, system;
+	handle_t budget[CPU_MAX]; /* best effort, one a CPU */
+	handle_t acpi;            /* device memory: the page range of the ACPI tables; 0 where none */
+	uint64_t acpi_base, acpi_bytes, rsdp;
+	handle_t framebuffer; /* device memory; 0 where none */
+	uint64_t framebuffer_bytes;
+	uint32_t framebuffer_width, framebuffer_height, framebuffer_stride, framebuffer_format;
+	uint64_t cpu_count;
+	uint64_t module_count;
+	struct {
+		char name[32];
+		handle_t memory; /* read-only and executable */
+		uint64_t bytes;
+	} modules[BOOT_MODULE_MAX];
+	char command_line[1024];
+};
+_Static_assert(sizeof(struct boot_info) <= 4096, "boot info is one page");
