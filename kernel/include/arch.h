@@ -1,0 +1,106 @@
+/* The one interface between the kernel's generic part and a processor architecture.
+ *
+ * kernel/arch/ARCH implements it; kernel/host implements it for tests on a build machine. The architecture's own types
+ * come from arch_types.h in its folder: struct arch_registers (saved user registers of a thread: all of them),
+ * struct arch_cpu (per-CPU data of its own), struct arch_vector_state.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <arch_types.h>
+
+struct cpu;
+struct thread;
+struct space;
+struct guest_state;
+struct handoff;
+
+/* ---- CPUs ---- */
+struct cpu *arch_cpu_self(void);
+void arch_cpus_start(void);         /* brings up the others; each ends in kernel_secondary(cpu) */
+void arch_ipi(struct cpu *cpu);     /* makes it enter the kernel and serve its mailbox and shootdowns */
+void arch_ipi_broadcast(void);
+void arch_pause(void);
+bool arch_interrupt_pending(void);  /* for preemption points: any interrupt waiting for this CPU */
+_Noreturn void arch_idle(struct cpu *cpu); /* interrupts on, halt; interrupts re-enter the kernel on the CPU's stack */
+_Noreturn void arch_leave(struct cpu *cpu); /* to cpu->current's user mode (or guest), or to idle where it is 0 */
+
+/* ---- Time ---- */
+uint64_t arch_clock_ns(void);                /* monotonic since boot, alike on all CPUs */
+void arch_timer_set(uint64_t deadline_ns);   /* one-shot on this CPU; UINT64_MAX = off; past = at once */
+void arch_clock_params(struct clock_params *params);
+
+/* ---- Threads ---- */
+void arch_thread_init(struct thread *thread, uint64_t entry, uint64_t stack, const uint64_t argument[3]);
+/* Result registers of a thread that is in the kernel: first (status) and second result of a system call. */
+void arch_set_result(struct thread *thread, int64_t status, uint64_t second);
+/* Copies the eight message words between saved registers; delivers badge and info: see abi/holon/syscall.h. */
+void arch_message_copy(struct thread *to, const struct thread *from);
+void arch_message_deliver(struct thread *to, int64_t status, uint64_t badge, uint64_t info);
+uint64_t arch_message_word(const struct thread *thread, unsigned index);
+void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value);
+/* Rewinds THREAD's program counter so that its system call runs again (sliced operations). */
+void arch_syscall_restart(struct thread *thread);
+/* Redirects THREAD to its fault entry; pc etc. are already recorded. */
+void arch_redirect(struct thread *thread, uint64_t pc);
+void arch_thread_state_get(struct thread *thread, struct thread_state *state);
+bool arch_thread_state_set(struct thread *thread, const struct thread_state *state); /* false: harmful values */
+void arch_thread_set_base(struct thread *thread, bool gs, uint64_t base);
+/* Called by the scheduler when CPU goes from PREVIOUS to NEXT (either may be 0): vector state, FS/GS bases, space. */
+void arch_switch(struct cpu *cpu, struct thread *previous, struct thread *next);
+uint32_t arch_vector_bytes(void);
+void arch_vector_init(struct arch_vector_state *vector);
+
+/* ---- Guests ---- */
+/* Validates THREAD's guest state and arranges for arch_leave to enter the guest; false: state is harmful. */
+bool arch_guest_enter(struct thread *thread);
+/* THREAD is in the kernel from its guest: stores the guest's registers in the state page with REASON and arranges for
+ * arch_leave to return from guest_enter. The system-call case has an assembly fast path that does the same. */
+void arch_guest_exit(struct thread *thread, uint64_t reason, uint64_t vector, uint64_t error, uint64_t address);
+
+/* ---- Page tables ---- */
+/* Flags are MAP_READ|WRITE|EXECUTE (abi) plus these. */
+#define ARCH_MAP_DEVICE        0x100
+#define ARCH_MAP_WRITE_COMBINE 0x200
+bool arch_space_init(struct space *space);   /* top-level tables, charged by the caller */
+void arch_space_deinit(struct space *space); /* frees what is left of the tables */
+/* Enters one translation. Needs table pages: calls space_table_allocate. false: quota. space->lock held. */
+bool arch_space_map(struct space *space, uint64_t address, uint64_t frame, uint32_t flags);
+/* Removes the translation at ADDRESS; returns whether there was one and, in *DIRTY, whether it had been written. */
+bool arch_space_unmap(struct space *space, uint64_t address, bool *dirty);
+/* Narrows to read-only if present and writable; true if it was. *DIRTY as above. */
+bool arch_space_write_protect(struct space *space, uint64_t address, bool *dirty);
+/* First address >= ADDRESS, < END whose lowest-level table exists: lets callers skip holes. END when none. */
+uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end);
+void arch_space_load(struct space *space, bool guest); /* on this CPU */
+void arch_tlb_flush_page(uint64_t address);
+void arch_tlb_flush_all(void);
+
+/* ---- Interrupts and ports ---- */
+/* Routes a global interrupt to this CPU's vector VECTOR or allocates an MSI; see irq/. Masked until arch_irq_unmask. */
+int64_t arch_irq_attach(uint64_t number, uint32_t flags, unsigned slot, uint64_t *msi);
+void arch_irq_detach(unsigned slot);
+void arch_irq_mask(unsigned slot);
+void arch_irq_unmask(unsigned slot);
+uint32_t arch_port_in(uint16_t port, unsigned width);
+void arch_port_out(uint16_t port, unsigned width, uint32_t value);
+
+/* ---- The machine ---- */
+void arch_log_char(char c);
+_Noreturn void arch_power_off(void);
+_Noreturn void arch_reboot(void);
+_Noreturn void arch_halt(void);
+void arch_backtrace(void);
+
+/* Called by the architecture, implemented in the generic part. */
+_Noreturn void kernel_main(const struct handoff *handoff); /* on the first CPU, own page tables and stack in place */
+_Noreturn void kernel_secondary(struct cpu *cpu);
+void kernel_syscall(struct thread *thread, uint64_t number); /* registers are saved in thread->registers */
+void kernel_interrupt_irq(unsigned slot);
+void kernel_interrupt_timer(void);
+void kernel_interrupt_ipi(void);
+void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error);
+void kernel_exception(struct thread *thread, uint64_t vector, uint64_t error);
+uint64_t space_table_allocate(struct space *space); /* a zeroed frame charged to the space's owner; 0: quota */
+void space_table_free(struct space *space, uint64_t frame);
