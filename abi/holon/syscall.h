@@ -21,8 +21,7 @@
 enum syscall_number {
 	/* Messages */
 	SYS_CHANNEL_CALL = 0,      /* message in/out */
-	SYS_CHANNEL_REPLY_RECEIVE, /* reply to the current caller (or RDI's reply handle via info
-	                              REPLY_HANDLE) and receive */
+	SYS_CHANNEL_REPLY_RECEIVE, /* reply to the current caller, then receive; RDI channel */
 	SYS_CHANNEL_RECEIVE, /* wait for a call; RDI channel. A thread with a bound event also wakes by it */
 	SYS_CHANNEL_REPLY,   /* reply only; RDI 0 = current caller, else a saved reply's handle */
 	SYS_REPLY_SAVE,      /* () → handle: turn the current caller into a reply capability */
@@ -123,11 +122,9 @@ enum syscall_number {
 #define INFO_BYTES(info)       ((uint32_t)((info)&0xfff))
 #define INFO_CAPS(info)        ((uint32_t)(((info) >> 12) & 7))
 #define INFO_MAKE(bytes, caps) ((uint64_t)(bytes) | (uint64_t)(caps) << 12)
-#define INFO_EVENT             (1ull << 16) /* out of receive: the bound event fired, word 0 holds its bits; no message \
-	                                     */
-#define INFO_REPLY_HANDLE                                                                                    \
-	(1ull                                                                                                \
-	 << 17) /* into reply_receive: RDI is the channel, word 0's caller is the saved reply in caps[0] */
+#define INFO_EVENT                                                                                           \
+	(1ull << 16) /* out of receive: the bound event fired, word 0 holds its bits; no message             \
+	              */
 
 enum channel_flags {
 	CHANNEL_DONATING = 1, /* the server runs on the caller's budget; otherwise on its own */

@@ -27,7 +27,7 @@ struct sha256 {
 
 struct sha512 {
 	uint64_t state[8];
-	uint64_t length; /* bytes absorbed so far; messages of 2^61 bytes and more are not supported */
+	uint64_t length; /* bytes absorbed so far */
 	uint32_t digest_size;
 	uint8_t buffer[SHA512_BLOCK];
 };
