@@ -1,0 +1,134 @@
+/*
+ * AEAD by libsodium (ChaCha20) and BearSSL (AES-GCM).
+ *
+ * AES-GCM is BearSSL's because it is the faster of the two with AES instructions and the only one that also
+ * runs, in constant time, without them; libsodium refuses such machines.
+ */
+#include "aead.h"
+
+#include <bearssl.h>
+#include <sodium/crypto_aead_chacha20poly1305.h>
+#include <sodium/crypto_aead_xchacha20poly1305.h>
+
+/* The strictest of the three: 2^32 - 1 counter blocks of 16 bytes in GCM, less one for the tag. */
+#define MAX_PLAINTEXT (((uint64_t)1 << 36) - 64)
+
+size_t aead_nonce_size(enum aead algorithm)
+{
+	switch (algorithm) {
+	case AEAD_CHACHA20_POLY1305:
+	case AEAD_AES_256_GCM:
+		return 12;
+	case AEAD_XCHACHA20_POLY1305:
+		return 24;
+	}
+	return 0;
+}
+
+static enum crypto_status check(enum aead algorithm, size_t nonce_size, size_t size)
+{
+	size_t expected = aead_nonce_size(algorithm);
+	if (expected == 0)
+		return CRYPTO_BAD_ARGUMENT;
+	return nonce_size == expected && size <= MAX_PLAINTEXT ? CRYPTO_OK : CRYPTO_BAD_LENGTH;
+}
+
+struct gcm {
+	union {
+		br_aes_x86ni_ctr_keys x86ni;
+		br_aes_ct64_ctr_keys ct64;
+	} keys;
+	br_gcm_context context;
+};
+
+/* Both vtable getters answer NULL where the processor lacks the instructions. */
+static void gcm_start(struct gcm *gcm, const uint8_t *key, const uint8_t *nonce, const void *data,
+                      size_t data_size)
+{
+	const br_block_ctr_class *aes = br_aes_x86ni_ctr_get_vtable();
+	br_ghash ghash = br_ghash_pclmul_get();
+	if (!aes)
+		aes = &br_aes_ct64_ctr_vtable;
+	if (!ghash)
+		ghash = br_ghash_ctmul64;
+	const br_block_ctr_class **keys = (const br_block_ctr_class **)&gcm->keys;
+	aes->init(keys, key, AEAD_KEY_SIZE);
+	br_gcm_init(&gcm->context, keys, ghash);
+	br_gcm_reset(&gcm->context, nonce, 12);
+	br_gcm_aad_inject(&gcm->context, data, data_size);
+	br_gcm_flip(&gcm->context);
+}
+
+/* BearSSL works in place. */
+static void copy(uint8_t *out, const uint8_t *in, size_t size)
+{
+	if (size && out != in)
+		memmove(out, in, size);
+}
+
+static void gcm_encrypt(const uint8_t *key, const uint8_t *nonce, const void *data, size_t data_size,
+                        const uint8_t *in, size_t size, uint8_t *out, uint8_t *tag)
+{
+	struct gcm gcm;
+	gcm_start(&gcm, key, nonce, data, data_size);
+	copy(out, in, size);
+	br_gcm_run(&gcm.context, 1, out, size);
+	br_gcm_get_tag(&gcm.context, tag);
+	crypto_wipe(&gcm, sizeof gcm);
+}
+
+static bool gcm_decrypt(const uint8_t *key, const uint8_t *nonce, const void *data, size_t data_size,
+                        const uint8_t *in, size_t size, const uint8_t *tag, uint8_t *out)
+{
+	struct gcm gcm;
+	gcm_start(&gcm, key, nonce, data, data_size);
+	copy(out, in, size);
+	br_gcm_run(&gcm.context, 0, out, size);
+	bool good = br_gcm_check_tag(&gcm.context, tag) == 1;
+	crypto_wipe(&gcm, sizeof gcm);
+	return good;
+}
+
+enum crypto_status aead_encrypt(enum aead algorithm, const uint8_t key[AEAD_KEY_SIZE], const uint8_t *nonce,
+                                size_t nonce_size, const void *data, size_t data_size, const uint8_t *in,
+                                size_t size, uint8_t *out, uint8_t tag[AEAD_TAG_SIZE])
+{
+	enum crypto_status status = check(algorithm, nonce_size, size);
+	if (status) {
+		crypto_wipe(tag, AEAD_TAG_SIZE);
+		crypto_wipe(out, size);
+		return status;
+	}
+	if (algorithm == AEAD_AES_256_GCM)
+		gcm_encrypt(key, nonce, data, data_size, in, size, out, tag);
+	else if (algorithm == AEAD_CHACHA20_POLY1305)
+		crypto_aead_chacha20poly1305_ietf_encrypt_detached(out, tag, NULL, in, size, data, data_size,
+		                                                   NULL, nonce, key);
+	else
+		crypto_aead_xchacha20poly1305_ietf_encrypt_detached(out, tag, NULL, in, size, data, data_size,
+		                                                    NULL, nonce, key);
+	return CRYPTO_OK;
+}
+
+enum crypto_status aead_decrypt(enum aead algorithm, const uint8_t key[AEAD_KEY_SIZE], const uint8_t *nonce,
+                                size_t nonce_size, const void *data, size_t data_size, const uint8_t *in,
+                                size_t size, const uint8_t tag[AEAD_TAG_SIZE], uint8_t *out)
+{
+	enum crypto_status status = check(algorithm, nonce_size, size);
+	bool good;
+	if (status) {
+		crypto_wipe(out, size);
+		return status;
+	}
+	if (algorithm == AEAD_AES_256_GCM)
+		good = gcm_decrypt(key, nonce, data, data_size, in, size, tag, out);
+	else if (algorithm == AEAD_CHACHA20_POLY1305)
+		good = crypto_aead_chacha20poly1305_ietf_decrypt_detached(out, NULL, in, size, tag, data,
+		                                                          data_size, nonce, key) == 0;
+	else
+		good = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(out, NULL, in, size, tag, data,
+		                                                           data_size, nonce, key) == 0;
+	if (!good)
+		crypto_wipe(out, size);
+	return good ? CRYPTO_OK : CRYPTO_BAD_CIPHERTEXT;
+}
