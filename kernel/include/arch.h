@@ -15,6 +15,9 @@ struct thread;
 struct space;
 struct guest_state;
 struct handoff;
+struct clock_params;
+struct thread_state;
+struct memory;
 
 /* ---- CPUs ---- */
 struct cpu *arch_cpu_self(void);
@@ -33,14 +36,17 @@ void arch_clock_params(struct clock_params *params);
 
 /* ---- Threads ---- */
 void arch_thread_init(struct thread *thread, uint64_t entry, uint64_t stack, const uint64_t argument[3]);
+/* Argument INDEX (0..5) of the system call that THREAD is in; valid until a result is set. */
+uint64_t arch_argument(const struct thread *thread, unsigned index);
 /* Result registers of a thread that is in the kernel: first (status) and second result of a system call. */
+void arch_set_status(struct thread *thread, int64_t status);
 void arch_set_result(struct thread *thread, int64_t status, uint64_t second);
 /* Copies the eight message words between saved registers; delivers badge and info: see abi/holon/syscall.h. */
 void arch_message_copy(struct thread *to, const struct thread *from);
 void arch_message_deliver(struct thread *to, int64_t status, uint64_t badge, uint64_t info);
 uint64_t arch_message_word(const struct thread *thread, unsigned index);
 void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value);
-/* Rewinds THREAD's program counter so that its system call runs again (sliced operations). */
+/* Rewinds THREAD's program counter so that its system call runs again (sliced operations); no result may have been set. */
 void arch_syscall_restart(struct thread *thread);
 /* Redirects THREAD to its fault entry; pc etc. are already recorded. */
 void arch_redirect(struct thread *thread, uint64_t pc);

@@ -1,0 +1,163 @@
+/* x86_64: saved registers, per-CPU data, and the operations on saved registers that are too small to call.
+ *
+ * struct arch_registers is the first member of struct thread and ends, in its first part, as the CPU pushes an
+ * interrupt frame: the task state segment's RSP0 of a CPU points just behind `ss` of the current thread, so the CPU
+ * itself saves the user's pc, flags and stack where they belong. `vector` says how the thread came in: the vector of
+ * an interrupt or exception, or FRAME_SYSCALL, when rcx and r11 are the user's to lose and SYSRET may lead back.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct thread;
+
+#define FRAME_SYSCALL  0x100
+#define FRAME_FULL     0x101 /* all registers count; left by IRET */
+#define SYSCALL_LENGTH 2
+
+struct arch_registers {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	uint64_t vector, error;
+	uint64_t rip, cs, rflags, rsp, ss;
+	uint64_t fs_base, gs_base; /* of user mode; loaded while the thread is current */
+	uint64_t vector_cpu;       /* index + 1 of the CPU whose vector registers last held this thread's; 0 none */
+	uint64_t guest_fast;       /* not 0: in its guest, and nothing forbids the short way out */
+};
+_Static_assert(__builtin_offsetof(struct arch_registers, fs_base) % 16 == 0, "the CPU aligns its stack to 16");
+
+/* An XSAVE or FXSAVE area, 64-byte aligned; arch_vector_bytes() long. */
+struct arch_vector_state {
+	uint8_t bytes[512];
+};
+
+struct arch_tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3, io_map;
+} __attribute__((packed));
+
+struct arch_cpu {
+	struct arch_tss tss;
+	uint64_t gdt[8] __attribute__((aligned(16)));
+	uint64_t cr3;            /* loaded top-level table */
+	uint64_t fs_base, gs_base; /* loaded for user mode */
+	uint64_t timer_deadline; /* ns, as last programmed */
+	uint32_t apic_id;
+	bool vector_live; /* CR0.TS is clear: the current thread may have changed the vector registers */
+};
+
+/* Offsets in struct cpu; asserted in cpu.c. */
+#define CPU_SELF_OFFSET 16
+
+static inline struct cpu *arch_cpu_self(void)
+{
+	struct cpu *cpu;
+
+	__asm__("mov %%gs:%c1, %0" : "=r"(cpu) : "i"(CPU_SELF_OFFSET));
+	return cpu;
+}
+
+static inline void arch_pause(void)
+{
+	__asm__ volatile("pause" ::: "memory");
+}
+
+/* Argument INDEX (0..5) of the system call that THREAD is in: RDI RSI RDX R10 R8 R9. */
+static inline uint64_t arch_argument(const struct thread *thread, unsigned index)
+{
+	const struct arch_registers *r = (const struct arch_registers *)thread;
+
+	switch (index) {
+	case 0:
+		return r->rdi;
+	case 1:
+		return r->rsi;
+	case 2:
+		return r->rdx;
+	case 3:
+		return r->r10;
+	case 4:
+		return r->r8;
+	default:
+		return r->r9;
+	}
+}
+
+static inline void arch_set_result(struct thread *thread, int64_t status, uint64_t second)
+{
+	struct arch_registers *r = (struct arch_registers *)thread;
+
+	r->rax = (uint64_t)status;
+	r->rdx = second;
+}
+
+static inline void arch_set_status(struct thread *thread, int64_t status)
+{
+	((struct arch_registers *)thread)->rax = (uint64_t)status;
+}
+
+static inline void arch_message_copy(struct thread *to_thread, const struct thread *from_thread)
+{
+	struct arch_registers *to = (struct arch_registers *)to_thread;
+	const struct arch_registers *from = (const struct arch_registers *)from_thread;
+
+	to->r8 = from->r8;
+	to->r9 = from->r9;
+	to->r10 = from->r10;
+	to->r12 = from->r12;
+	to->r13 = from->r13;
+	to->r14 = from->r14;
+	to->r15 = from->r15;
+	to->rbx = from->rbx;
+}
+
+static inline void arch_message_deliver(struct thread *to, int64_t status, uint64_t badge, uint64_t info)
+{
+	struct arch_registers *r = (struct arch_registers *)to;
+
+	r->rax = (uint64_t)status;
+	r->rdi = badge;
+	r->rsi = info;
+}
+
+static inline uint64_t *arch_message_slot(struct arch_registers *r, unsigned index)
+{
+	switch (index) {
+	case 0:
+		return &r->r8;
+	case 1:
+		return &r->r9;
+	case 2:
+		return &r->r10;
+	case 3:
+		return &r->r12;
+	case 4:
+		return &r->r13;
+	case 5:
+		return &r->r14;
+	case 6:
+		return &r->r15;
+	default:
+		return &r->rbx;
+	}
+}
+
+static inline uint64_t arch_message_word(const struct thread *thread, unsigned index)
+{
+	return *arch_message_slot((struct arch_registers *)thread, index);
+}
+
+static inline void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value)
+{
+	*arch_message_slot((struct arch_registers *)thread, index) = value;
+}
+
+static inline void arch_syscall_restart(struct thread *thread)
+{
+	((struct arch_registers *)thread)->rip -= SYSCALL_LENGTH;
+}
