@@ -50,10 +50,12 @@ enum syscall_number {
 	SYS_UNIT_FREEZE,  /* (unit, 1 freeze | 0 thaw): the unit's whole subtree */
 	SYS_UNIT_EXIT,    /* (status): the calling unit stops; its parent's event is signalled */
 	/* Memory objects */
-	SYS_MEMORY_CREATE, /* (kind, bytes, argument) → handle. argument: DEVICE physical base with R10 =
-	                      system handle; PAGER event handle, signalled with bit 0 when a page is wanted */
-	SYS_MEMORY_CLONE, /* (memory, offset, bytes) → handle: copy-on-write snapshot; absent pages of it read
-	                     as zero */
+	SYS_MEMORY_CREATE, /* (kind, bytes, argument, system, unit) → handle. argument: DEVICE physical base,
+	                      with a system handle; PAGER event handle, signalled with bit 0 when a page is
+	                      wanted. unit: the unit that owns and is charged, a handle with RIGHT_MANAGE; 0 =
+	                      the caller's own */
+	SYS_MEMORY_CLONE, /* (memory, offset, bytes, unit) → handle: copy-on-write snapshot; absent pages of
+	                     it read as zero. unit as for create */
 	SYS_MEMORY_RESIZE,  /* (memory, bytes) */
 	SYS_MEMORY_DISCARD, /* (memory, offset, bytes): pages go back, the range reads as zero (pager: is
 	                       asked again) */
@@ -66,8 +68,8 @@ enum syscall_number {
 	SYS_MEMORY_FIND,   /* (scope unit, index): nth object of the unit matching the thread page's struct
 	                      label → handle */
 	/* Spaces */
-	SYS_SPACE_CREATE, /* (kind SPACE_*) → handle. A GUEST space belongs to the caller's own native space
-	                   */
+	SYS_SPACE_CREATE, /* (kind SPACE_*, unit) → handle; unit as for memory. A GUEST space belongs to the
+	                     caller's own native space */
 	SYS_SPACE_MAP,    /* (space, address, memory, offset, bytes, flags MAP_*); replaces nothing unless
 	                     MAP_REPLACE */
 	SYS_SPACE_UNMAP,  /* (space, address, bytes): whatever is mapped there; holes are fine */

@@ -8,14 +8,20 @@ CRYPTO_AVX2_CFLAGS  := -mavx2 -mbmi -mbmi2
 CRYPTO_SHANI_CFLAGS := -msse4.1 -mssse3 -msha
 
 # ---- common, hashes, MAC and KDF, SLH-DSA ----
-CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c keccak.c sha3.c shake_x4.c)
-CRYPTO_AVX2_SOURCES   := $(addprefix lib/crypto/,sha2_avx2.c keccak_bmi2.c keccak_x4_avx2.c)
+CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c keccak.c sha3.c shake_x4.c blake3.c hmac.c hkdf.c)
+CRYPTO_AVX2_SOURCES   := $(addprefix lib/crypto/,sha2_avx2.c keccak_bmi2.c keccak_x4_avx2.c blake3_avx2.c)
 CRYPTO_SHANI_SOURCES  := lib/crypto/sha2_x86.c
-CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c keccak.c sha3.c)
+CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c keccak.c sha3.c blake3.c)
 
 # ---- ML-KEM and ML-DSA ----
 
 # ---- classical algorithms, combined forms, key files ----
+# CRYPTO_WRAPPER_SOURCES need Debian's libraries at link time (CRYPTO_LDLIBS); they are part of the host's archives.
+# The loader has ed25519_verify.c in place of ed25519.c; a program links one of the two.
+CRYPTO_SOURCES         += $(addprefix lib/crypto/,hybrid_sign.c hybrid_verify.c hybrid_kem.c sealed_box.c)
+CRYPTO_WRAPPER_SOURCES := $(addprefix lib/crypto/,ed25519.c x25519.c aead.c argon2id.c)
+CRYPTO_LOADER_SOURCES  += $(addprefix lib/crypto/,hybrid_verify.c ed25519_verify.c)
+CRYPTO_LDLIBS          := -lsodium -lbearssl -largon2
 
 # ---- libraries: optimised, and with sanitizers for the tests ----
 CRYPTO_LIB           := build/host/lib/libholon-crypto.a
@@ -23,10 +29,10 @@ CRYPTO_SANITIZED_LIB := build/host/lib/libholon-crypto-sanitized.a
 
 # ARCHIVE, CFLAGS
 define crypto-library
-$(call objects,$(1:build/%.a=%.d),$(CRYPTO_SOURCES),$(2))
+$(call objects,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES),$(2))
 $(call objects,$(1:build/%.a=%.d),$(CRYPTO_AVX2_SOURCES),$(2) $(CRYPTO_AVX2_CFLAGS))
 $(call objects,$(1:build/%.a=%.d),$(CRYPTO_SHANI_SOURCES),$(2) $(CRYPTO_SHANI_CFLAGS))
-$(eval $(1): $(call object-names,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_AVX2_SOURCES) $(CRYPTO_SHANI_SOURCES))
+$(eval $(1): $(call object-names,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES) $(CRYPTO_AVX2_SOURCES) $(CRYPTO_SHANI_SOURCES))
 	@mkdir -p $$(@D)
 	@echo "  AR      $$@"
 	@rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^))

@@ -133,11 +133,16 @@ static inline _Noreturn void unit_exit(int64_t status)
 /* ---- Memory ---- */
 static inline int64_t memory_create(enum memory_kind kind, uint64_t bytes, uint64_t argument, handle_t system)
 {
-	return SYSCALL4(SYS_MEMORY_CREATE, kind, bytes, argument, system);
+	return SYSCALL6(SYS_MEMORY_CREATE, kind, bytes, argument, system, 0, 0);
+}
+/* Anonymous memory owned by and charged to UNIT (0: the caller's own). */
+static inline int64_t memory_create_in(handle_t unit, uint64_t bytes)
+{
+	return SYSCALL6(SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, bytes, 0, 0, unit, 0);
 }
 static inline int64_t memory_clone(handle_t memory, uint64_t offset, uint64_t bytes)
 {
-	return SYSCALL3(SYS_MEMORY_CLONE, memory, offset, bytes);
+	return SYSCALL4(SYS_MEMORY_CLONE, memory, offset, bytes, 0);
 }
 static inline int64_t memory_resize(handle_t memory, uint64_t bytes)
 {
@@ -161,9 +166,9 @@ int64_t memory_label(struct thread_page *page, handle_t memory, const struct lab
 int64_t memory_find(struct thread_page *page, handle_t scope, uint64_t index, const struct label *label);
 
 /* ---- Spaces ---- */
-static inline int64_t space_create(enum space_kind kind)
+static inline int64_t space_create(enum space_kind kind, handle_t unit)
 {
-	return SYSCALL1(SYS_SPACE_CREATE, kind);
+	return SYSCALL2(SYS_SPACE_CREATE, kind, unit);
 }
 static inline int64_t space_map(handle_t space, uint64_t address, handle_t memory, uint64_t offset,
                                 uint64_t bytes, uint64_t flags)
@@ -287,6 +292,8 @@ const char *error_text(int64_t error);
 void *window_map(handle_t memory, uint64_t offset, uint64_t bytes, uint64_t flags);
 /* Fresh zeroed pages. *MEMORY (may be null) receives the object's handle. */
 void *window_allocate(uint64_t bytes, handle_t *memory);
+/* Takes back what window_map gave; addresses are not used again unless it was the last one. */
+void window_unmap(void *address, uint64_t bytes);
 void window_init(handle_t space, uint64_t base);
 
 /* ---- Streams (abi/holon/stream.h) ---- */

@@ -1,0 +1,56 @@
+/* Key generation and signing of the hybrid signature. See hybrid_sign.h. */
+#include "hybrid_internal.h"
+
+static const char keygen_label[] = "Holon hybrid signature v1: key generation";
+
+enum crypto_status hybrid_sign_keygen(struct hybrid_sign_key *key, const uint8_t seed[HYBRID_SIGN_SEED_SIZE])
+{
+	struct shake shake;
+	uint8_t seeds[ED25519_SEED_SIZE + MLDSA_SEED_SIZE];
+	shake256_init(&shake);
+	shake_absorb(&shake, keygen_label, sizeof keygen_label);
+	shake_absorb(&shake, seed, HYBRID_SIGN_SEED_SIZE);
+	shake_finalize(&shake);
+	shake_squeeze(&shake, seeds, sizeof seeds);
+	ed25519_keygen(seeds, key->pk, key->ed25519_sk);
+	enum crypto_status status =
+	    mldsa_keygen(MLDSA_65, seeds + ED25519_SEED_SIZE, key->pk + ED25519_PK_SIZE, key->mldsa_sk);
+	crypto_wipe(&shake, sizeof shake);
+	crypto_wipe(seeds, sizeof seeds);
+	if (status)
+		crypto_wipe(key, sizeof *key);
+	return status;
+}
+
+enum crypto_status hybrid_message_sign(struct hybrid_message *message, const struct hybrid_sign_key *key,
+                                       const uint8_t *rnd, uint8_t signature[HYBRID_SIGN_SIGNATURE_SIZE])
+{
+	uint8_t input[HYBRID_ED25519_INPUT_SIZE];
+	bool same_key = memcmp(message->pk, key->pk, sizeof message->pk) == 0;
+	hybrid_message_finish(message, input);
+	enum crypto_status status = CRYPTO_BAD_KEY;
+	if (same_key) {
+		ed25519_sign(key->ed25519_sk, input, sizeof input, signature);
+		status = mldsa_sign(MLDSA_65, key->mldsa_sk, sizeof key->mldsa_sk,
+		                    input + HYBRID_ED25519_LABEL_SIZE, SHA3_512_SIZE, HYBRID_MLDSA_LABEL,
+		                    HYBRID_MLDSA_LABEL_SIZE, rnd, signature + ED25519_SIGNATURE_SIZE);
+	}
+	if (status)
+		crypto_wipe(signature, HYBRID_SIGN_SIGNATURE_SIZE);
+	return status;
+}
+
+enum crypto_status hybrid_sign(const struct hybrid_sign_key *key, const void *message, size_t message_size,
+                               const void *context, size_t context_size, const uint8_t *rnd,
+                               uint8_t signature[HYBRID_SIGN_SIGNATURE_SIZE])
+{
+	struct hybrid_message state;
+	enum crypto_status status =
+	    hybrid_message_start(&state, key->pk, sizeof key->pk, context, context_size);
+	if (status) {
+		crypto_wipe(signature, HYBRID_SIGN_SIGNATURE_SIZE);
+		return status;
+	}
+	hybrid_message_update(&state, message, message_size);
+	return hybrid_message_sign(&state, key, rnd, signature);
+}

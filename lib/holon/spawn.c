@@ -1,0 +1,243 @@
+/* Starting a native program in a unit of its own: creates the unit, loads the ELF file, grants capabilities,
+ * runs it.
+ *
+ * Everything the program needs is owned by and charged to its unit; the creator keeps only the unit's handle.
+ * Text and read-only data are mapped from the image in place; writable segments are private copies.
+ */
+#include "elf.h"
+#include "holon.h"
+#include "text.h"
+
+#define GUARD PAGE_SIZE_BYTES
+
+static uint64_t page_up(uint64_t value)
+{
+	return (value + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1);
+}
+
+/* What has been made so far, so that failure can undo it. */
+struct loading {
+	const struct spawn *spawn;
+	handle_t unit, space;
+	uint64_t end; /* highest address used */
+};
+
+static int64_t fill_copy(handle_t unit, uint64_t bytes, const void *from, uint64_t from_bytes,
+                         uint64_t from_at, handle_t *memory)
+{
+	int64_t object = memory_create_in(unit, bytes);
+	if (object < 0)
+		return object;
+	*memory = (handle_t)object;
+	if (!from_bytes)
+		return E_OK;
+	uint64_t map_bytes = page_up(from_at + from_bytes);
+	uint8_t *window = window_map(*memory, 0, map_bytes, MAP_READ | MAP_WRITE);
+	if (!window) {
+		cap_delete(*memory);
+		return E_QUOTA_MEMORY;
+	}
+	memcpy(window + from_at, from, from_bytes);
+	window_unmap(window, map_bytes);
+	return E_OK;
+}
+
+static int64_t load_segment(struct loading *loading, const struct elf_segment *segment)
+{
+	const struct spawn *spawn = loading->spawn;
+	uint64_t start = segment->address & ~(PAGE_SIZE_BYTES - 1);
+	uint64_t end = page_up(segment->address + segment->memory_bytes);
+	int64_t result;
+	if (segment->flags & ELF_WRITE) {
+		handle_t memory;
+		result =
+		    fill_copy(loading->unit, end - start, (const uint8_t *)spawn->image_map + segment->offset,
+		              segment->file_bytes, segment->address - start, &memory);
+		if (result < 0)
+			return result;
+		result = space_map(loading->space, start, memory, 0, end - start, MAP_READ | MAP_WRITE);
+		cap_delete(memory);
+	} else {
+		uint64_t flags = MAP_READ | (segment->flags & ELF_EXECUTE ? MAP_EXECUTE : 0);
+		result = space_map(loading->space, start, spawn->image,
+		                   spawn->image_offset + segment->offset - (segment->address - start),
+		                   end - start, flags);
+	}
+	if (end > loading->end)
+		loading->end = end;
+	return result;
+}
+
+static int64_t load_image(struct loading *loading, uint64_t *entry)
+{
+	struct elf_file elf;
+	const struct spawn *spawn = loading->spawn;
+	if (!elf_parse(&elf, spawn->image_map, spawn->image_bytes, NATIVE_BASE, NATIVE_END - (1ull << 32)))
+		return E_ARGUMENT;
+	*entry = elf.entry;
+	for (unsigned i = 0; i < elf.segment_count; i++) {
+		int64_t result = load_segment(loading, &elf.segments[i]);
+		if (result < 0)
+			return result;
+	}
+	return E_OK;
+}
+
+/* Budgets of the new unit, granted to it as "budgetN"; *FIRST is the first one's handle in the creator's
+ * table. */
+static int64_t make_budgets(struct thread_page *page, const struct loading *loading, uint64_t cpu_count,
+                            struct start_info *info, unsigned *cap, handle_t *first)
+{
+	const struct spawn *spawn = loading->spawn;
+	*first = 0;
+	for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
+		if (!(spawn->cpu_mask >> cpu & 1) || *cap >= START_CAPS_MAX)
+			continue;
+		struct budget_spec spec = {
+		    .cpu = cpu, .priority = spawn->priority, .quota_ns = spawn->slice_ns, .refills_max = 2};
+		int64_t budget = budget_create(page, loading->unit, &spec);
+		if (budget < 0)
+			return budget;
+		int64_t granted = unit_grant(loading->unit, (handle_t)budget, RIGHT_ALL, 0);
+		if (granted < 0)
+			return granted;
+		struct start_capability *entry = &info->caps[(*cap)++];
+		text_format(entry->name, sizeof(entry->name), "budget%u", cpu);
+		entry->handle = (handle_t)granted;
+		entry->value = cpu;
+		if (*first)
+			cap_delete((handle_t)budget);
+		else
+			*first = (handle_t)budget;
+	}
+	return *first ? E_OK : E_ARGUMENT;
+}
+
+static int64_t grant_all(const struct loading *loading, struct start_info *info, unsigned *cap)
+{
+	const struct spawn *spawn = loading->spawn;
+	for (unsigned i = 0; i < spawn->cap_count; i++) {
+		if (*cap >= START_CAPS_MAX)
+			return E_ARGUMENT;
+		const struct spawn_capability *give = &spawn->caps[i];
+		int64_t granted = unit_grant(loading->unit, give->handle, give->rights, give->badge);
+		if (granted < 0)
+			return granted;
+		struct start_capability *entry = &info->caps[(*cap)++];
+		memcpy(entry->name, give->name, sizeof(entry->name));
+		entry->name[sizeof(entry->name) - 1] = 0;
+		entry->handle = (handle_t)granted;
+		entry->value = give->value;
+	}
+	return E_OK;
+}
+
+static int64_t start_program(struct thread_page *page, struct loading *loading, uint64_t entry,
+                             uint64_t cpu_count, const char **why)
+{
+	const struct spawn *spawn = loading->spawn;
+	static struct start_info info; /* one spawn at a time: not on small stacks */
+	memset(&info, 0, sizeof(info));
+	info.magic = START_MAGIC;
+	info.version = START_VERSION;
+	info.size = sizeof(info);
+	info.cpu_count = cpu_count;
+	if (spawn->arguments_bytes > sizeof(info.arguments) - 2)
+		return E_ARGUMENT;
+	memcpy(info.arguments, spawn->arguments, spawn->arguments_bytes);
+
+	uint64_t start_page = loading->end + GUARD;
+	uint64_t thread_page = start_page + PAGE_SIZE_BYTES;
+	uint64_t stack = thread_page + PAGE_SIZE_BYTES + GUARD;
+	uint64_t stack_bytes = page_up(spawn->stack_bytes);
+	info.free_base = stack + stack_bytes + GUARD;
+
+	unsigned cap = 0;
+	handle_t budget;
+	*why = "budgets";
+	int64_t result = make_budgets(page, loading, cpu_count, &info, &cap, &budget);
+	if (result < 0)
+		return result;
+	*why = "granting capabilities";
+	result = grant_all(loading, &info, &cap);
+	if (result < 0)
+		return result;
+
+	*why = "stack and thread page";
+	int64_t memory = memory_create_in(loading->unit, PAGE_SIZE_BYTES + stack_bytes);
+	if (memory < 0)
+		return memory;
+	result = space_map(loading->space, thread_page, (handle_t)memory, 0, PAGE_SIZE_BYTES,
+	                   MAP_READ | MAP_WRITE);
+	if (result >= 0)
+		result = space_map(loading->space, stack, (handle_t)memory, PAGE_SIZE_BYTES, stack_bytes,
+		                   MAP_READ | MAP_WRITE);
+	if (result < 0)
+		return result;
+	*why = "creating the thread";
+	struct thread_spec thread_spec = {
+	    .entry = entry,
+	    .stack = stack + stack_bytes,
+	    .argument = {start_page, 0},
+	    .budget = budget,
+	    .page_address = thread_page,
+	};
+	text_copy(thread_spec.name, sizeof(thread_spec.name), spawn->unit.name);
+	int64_t thread =
+	    thread_create(page, loading->unit, loading->space, (handle_t)memory, 0, &thread_spec);
+	cap_delete((handle_t)memory);
+	cap_delete(budget);
+	if (thread < 0)
+		return thread;
+
+	*why = "granting its own unit, space and thread";
+	int64_t own_unit = unit_grant(loading->unit, loading->unit, RIGHT_ALL & ~RIGHT_MOVE, 0);
+	int64_t own_space = unit_grant(loading->unit, loading->space, RIGHT_ALL & ~RIGHT_MOVE, 0);
+	int64_t own_thread = unit_grant(loading->unit, (handle_t)thread, RIGHT_ALL & ~RIGHT_MOVE, 0);
+	if (own_unit < 0 || own_space < 0 || own_thread < 0)
+		return own_unit < 0 ? own_unit : own_space < 0 ? own_space : own_thread;
+	info.unit = (handle_t)own_unit;
+	info.space = (handle_t)own_space;
+	info.thread = (handle_t)own_thread;
+
+	*why = "the start page";
+	handle_t start_memory;
+	result = fill_copy(loading->unit, PAGE_SIZE_BYTES, &info, sizeof(info), 0, &start_memory);
+	if (result < 0)
+		return result;
+	result = space_map(loading->space, start_page, start_memory, 0, PAGE_SIZE_BYTES, MAP_READ);
+	cap_delete(start_memory);
+	if (result < 0)
+		return result;
+	*why = "starting the thread";
+	result = thread_start((handle_t)thread);
+	cap_delete((handle_t)thread);
+	return result;
+}
+
+int64_t spawn_unit(struct thread_page *page, const struct spawn *spawn, uint64_t cpu_count, const char **why)
+{
+	struct loading loading = {.spawn = spawn, .end = NATIVE_BASE};
+	*why = "creating the unit";
+	int64_t unit = unit_create(page, spawn->parent, &spawn->unit);
+	if (unit < 0)
+		return unit;
+	loading.unit = (handle_t)unit;
+	*why = "creating its space";
+	int64_t space = space_create(SPACE_NATIVE, loading.unit);
+	int64_t result = space;
+	if (space >= 0) {
+		loading.space = (handle_t)space;
+		uint64_t entry;
+		*why = "loading the program";
+		result = load_image(&loading, &entry);
+		if (result >= 0)
+			result = start_program(page, &loading, entry, cpu_count, why);
+		cap_delete(loading.space);
+	}
+	if (result >= 0)
+		return unit;
+	unit_destroy(loading.unit); /* takes all that was made in it */
+	cap_delete(loading.unit);
+	return result;
+}
