@@ -48,7 +48,10 @@ crypto-program = $(call host-program,$(1),$(2),,$(CRYPTO_LIB) $(3))$(eval build/
 
 # ---- tests and benchmarks: common, hashes, MAC and KDF, SLH-DSA ----
 $(call crypto-test,crypto_hash_test,lib/crypto/hash_test.c)
+$(call crypto-test,crypto_blake3_test,lib/crypto/blake3_test.c)
+$(call crypto-test,crypto_hmac_test,lib/crypto/hmac_test.c)
 
 # ---- tests and benchmarks: ML-KEM and ML-DSA ----
 
 # ---- tests, tool: classical algorithms, combined forms, key files ----
+$(call crypto-test,classical_test,lib/crypto/classical_test.c,$(CRYPTO_LDLIBS))
