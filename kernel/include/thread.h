@@ -1,28 +1,32 @@
-/* Threads, budgets and the scheduler's state.
+/* Threads.
  *
- * There is one kernel stack a CPU and the kernel is never preempted inside: a thread is its saved user registers plus a
- * state. A system call that must wait records what it waits for in the thread and returns to the scheduler; whoever ends
- * the wait writes the results into the saved registers. Long operations are restarted system calls: they leave the
- * program counter at the SYSCALL instruction and keep their progress in the data structures.
+ * There is one kernel stack a CPU and the kernel is never preempted inside: a thread is its saved user
+ * registers plus a state. A system call that must wait records what it waits for in the thread and returns to
+ * the scheduler; whoever ends the wait writes the results into the saved registers. Long operations are
+ * restarted system calls: they leave the program counter at the SYSCALL instruction and keep their progress
+ * in the data structures.
  *
- * A budget belongs to one CPU and is what the run queue holds; each budget has a queue of its ready threads. A thread
- * runs on `budget_current`: its own, or the one lent by its caller. Exhausted budgets leave the run queue in O(1) and come
- * back at their replenishment, with all their threads.
+ * Ending a wait: thread->wait holds the state and the number of the wait in one word. Exactly one party ends
+ * a wait: the one whose compare-and-swap (wait_claim) turns the waiting word into THREAD_READY. From then
+ * until it hands the thread to sched_wake it alone touches the thread. See sched/wait.c for the whole
+ * protocol.
  */
 #pragma once
 
 #include <holon/syscall.h>
 #include "arch.h"
+#include "budget.h"
+#include "cpu.h"
 #include "object.h"
 
-struct budget;
 struct channel;
 struct event;
-struct cpu;
+struct memory;
+struct space;
 
 enum thread_state_kind {
 	THREAD_STOPPED = 0,
-	THREAD_READY,     /* in its budget's queue, or current */
+	THREAD_READY,     /* current, in its budget's queue, parked, or claimed and on its way there */
 	THREAD_RECEIVING, /* on a channel (and perhaps its bound event) */
 	THREAD_CALLING,   /* queued on a channel */
 	THREAD_REPLY,     /* its call was received; waits for the reply */
@@ -31,132 +35,101 @@ enum thread_state_kind {
 	THREAD_DEAD,
 };
 
+#define WAIT_STATE(word)       ((enum thread_state_kind)((word)&0xff))
+#define WAIT_WITH(word, state) (((word) & ~0xffull) | (state))
+/* The word of a thread's next wait. */
+#define WAIT_NEXT(word, state) (WAIT_WITH(word, state) + 0x100)
+
 /* Requests from other CPUs, delivered through the mailbox of the thread's CPU. */
 enum thread_request {
-	REQUEST_WAKE = 1,   /* results are in the registers: make it ready */
-	REQUEST_STOP = 2,   /* stop or kill: see thread->stop_requested, unit state */
-	REQUEST_KICK = 4,
-	REQUEST_MIGRATE = 8, /* move to the CPU of thread->budget */
-	REQUEST_CANCEL = 16,
+	REQUEST_WAKE = 1, /* results are in the registers: make it ready */
+	REQUEST_LOOK = 2, /* halt, kick or budget changed: look at it */
 };
 
-struct timer {
-	uint64_t deadline; /* ns */
-	struct timer *left, *right; /* per-CPU heap */
-	struct timer *parent;
-	void (*expire)(struct timer *timer);
-	bool armed;
-};
+enum thread_halt { HALT_NONE = 0, HALT_STOP, HALT_KILL };
 
 struct thread {
 	struct arch_registers registers; /* first: entry code saves here */
 	struct object object;
-	struct lock lock; /* state changes against other CPUs */
-	volatile uint32_t state;
+	struct lock lock;           /* server, reply, event_bound, memory of the pages below */
+	volatile uint64_t wait;     /* state in the low byte, number of the wait above */
 	volatile uint32_t requests; /* enum thread_request, pending */
-	struct thread *mailbox_next;
-	struct cpu *cpu; /* whose run queue and mailbox; changes only while not running */
-	struct unit *unit;
-	struct list unit_node;
-	struct space *space;       /* native space */
-	struct space *guest_space; /* chosen guest space, or 0 */
-	struct thread_page *page;  /* kernel address of the pinned page */
-	struct guest_state *guest; /* kernel address of the pinned state page, or 0 */
-	uint64_t guest_return_rsp, guest_return_rip; /* where guest_enter returns to */
+	volatile uint8_t halt;      /* enum thread_halt */
+	volatile uint8_t
+	    on_cpu; /* 1 while a CPU has it as current, or is not yet done switching away from it */
 	bool in_guest;
 	volatile bool kicked;
-	bool stop_requested;
+	bool donated;  /* budget_current goes back to CALLER with the reply */
+	bool rotate;   /* to the back of its budget's queue at the next choice */
+	bool finished; /* thread_finish has run */
+	struct thread *mailbox_next;
+	struct cpu *cpu; /* whose run queue and mailbox: the CPU of budget_current while ready */
+	struct unit *unit;
+	struct list unit_node;
+	struct space *space;                         /* native space */
+	struct space *guest_space;                   /* chosen guest space, or 0 */
+	struct thread_page *page;                    /* kernel address of the pinned page */
+	struct guest_state *guest;                   /* kernel address of the pinned state page, or 0 */
+	uint64_t guest_return_rsp, guest_return_rip; /* where guest_enter returns to */
 	uint64_t fault_entry;
-	struct budget *budget;         /* own; 0 for passive threads */
-	struct budget *budget_current; /* on which it runs now; 0 while it has none */
-	struct list queue_node; /* budget's ready queue, or the wait queue of channel/event/memory */
+	uint64_t fault_pc;     /* where the last fault at the fault entry itself was */
+	struct budget *budget; /* own; 0 for passive threads; counted */
+	struct budget
+	    *budget_current; /* on which it runs now; counted; 0 while receiving or lent to its server */
+	struct budget fallback;
+	struct list queue_node; /* a budget's ready queue, a CPU's parked list, a channel's, event's or
+	                           memory's queue */
 	struct timer timeout;
 	/* Calls */
-	struct channel *channel;  /* waited on, sending or receiving */
-	struct thread *caller;    /* whose call this thread is serving (the implicit one-shot reply capability) */
-	struct object *reply;     /* saved reply object that refers to this calling thread, or 0 */
-	struct thread *server;    /* while in THREAD_REPLY: who serves the call; 0 when saved */
-	uint64_t badge, info;     /* of the message in flight */
+	struct channel *channel; /* waited on, sending or receiving */
+	struct thread
+	    *volatile caller;      /* whose call this thread serves: the implicit one-shot reply capability */
+	uint64_t caller_wait;      /* the wait of CALLER that a reply ends */
+	struct reply *reply;       /* saved reply that names this calling thread, or 0 */
+	struct thread *server;     /* while in THREAD_REPLY: who serves the call; 0 when saved */
+	uint64_t badge, info;      /* of the message in flight */
 	struct event *event;       /* waited on */
-	struct event *event_bound;
+	struct event *event_bound; /* counted */
 	struct memory *wanted_memory;
 	uint64_t wanted_page;
 	struct arch_vector_state *vector; /* XSAVE area */
 	char name[16];
 };
 
-struct refill {
-	uint64_t time, amount; /* ns */
-};
-
-#define REFILLS_MAX 8
-
-struct budget {
-	struct object object;
-	struct cpu *cpu;
-	uint32_t priority;
-	bool best_effort, edf;
-	uint64_t quota, period, deadline_relative;
-	uint64_t deadline; /* absolute, EDF */
-	uint64_t remaining; /* ns left in the head refill */
-	struct refill refills[REFILLS_MAX];
-	uint32_t refill_head, refill_count, refills_max;
-	struct list ready;     /* threads */
-	struct list run_node;  /* in the CPU's queue of its priority */
-	struct timer replenish;
-	uint64_t consumed; /* ns in all */
-	uint32_t threads;  /* bound */
-};
-
-#define RUN_WORDS (PRIORITY_COUNT / 64)
-
-struct cpu {
-	struct thread *current; /* 0 = idle. First: entry code finds it at gs:0 */
-	uint64_t scratch[2];
-	uint64_t kernel_stack;
-	uint32_t index;
-	volatile uint32_t online;
-	uint64_t run_bitmap[RUN_WORDS];
-	struct list run[PRIORITY_COUNT];
-	struct timer *timers; /* heap */
-	uint64_t slice_start; /* ns, when current's budget was last charged */
-	bool reschedule;
-	struct thread *volatile mailbox; /* threads with requests: lock-free stack */
-	volatile uint64_t shootdown_done, quiesced; /* acknowledgement counters */
-	struct space *space_loaded;   /* whose translations are loaded */
-	struct thread *vector_owner;  /* whose vector state is in the registers */
-	struct object *graveyard;
-	struct arch_cpu arch;
-};
-
-extern struct cpu *cpus[CPU_MAX];
-extern uint32_t cpu_count;
-static inline struct cpu *cpu_self(void)
+static inline enum thread_state_kind thread_state(const struct thread *thread)
 {
-	return arch_cpu_self();
+	return WAIT_STATE(thread->wait);
 }
 
-/* sched/ */
-void sched_init(struct cpu *cpu);
-/* Makes THREAD ready on its CPU: directly when that is this one, else by mailbox. */
+/* The one atomic transition that decides who ends a wait: true if THREAD was still in the wait WORD. Full
+ * fence. */
+static inline bool wait_claim(struct thread *thread, uint64_t word)
+{
+	return __atomic_compare_exchange_n(&thread->wait, &word, WAIT_WITH(word, THREAD_READY), false,
+	                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* Makes THREAD, whose wait the caller has claimed and whose results are in its registers, ready on the CPU of
+ * its budget: gives it a budget if it has none, then enqueues it here or sends it there. */
 void sched_wake(struct thread *thread);
-/* Takes THREAD, which runs on this CPU or is in a queue of it, out of scheduling (it has set its new state). */
-void sched_block(struct thread *thread);
-/* Charges the running budget up to now, chooses what runs next, switches space and vector state, and programs the timer.
- * Called once at the end of every kernel entry when cpu->reschedule is set. Never returns to the caller's thread by
- * itself: the entry code leaves to cpu->current. */
-void sched_choose(struct cpu *cpu);
-/* Hands the CPU from CURRENT straight to NEXT with CURRENT's budget_current (call and reply); no queue is touched. */
-void sched_switch_donating(struct thread *current, struct thread *next);
-void sched_timer(struct cpu *cpu);   /* timer interrupt */
-void sched_mailbox(struct cpu *cpu); /* IPI: serve requests */
-void timer_arm(struct timer *timer, uint64_t deadline); /* on this CPU */
-void timer_disarm(struct timer *timer);
-/* Ends THREAD's wait with RESULT in its result register and wakes it; nothing if it is not waiting. */
-void thread_end_wait(struct thread *thread, int64_t result);
+/* Publishes that the current thread waits (STATE, its timeout armed unless DEADLINE_NEVER); the caller holds
+ * the lock of the queue it is in. After this others may end the wait at any time. */
+void wait_begin(struct thread *thread, enum thread_state_kind state, uint64_t deadline);
+/* Ends THREAD's wait, whatever it is, with RESULT and wakes it. False if it was not waiting (any more). */
+bool thread_end_wait(struct thread *thread, int64_t result);
+/* As above for the wait WORD alone. */
+bool thread_end_this_wait(struct thread *thread, uint64_t word, int64_t result);
+
+/* Queues THREAD, current, for PAGE of MEMORY; its instruction runs again when the wait ends. Takes
+ * memory->lock. */
+void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t page);
 /* A fault in user mode: guest exit, fault entry, or the unit fails. */
 void thread_fault(struct thread *thread, const struct fault_record *fault);
-/* True when work should be cut here: an interrupt is pending or the slice is used up. */
-bool preemption_pending(void);
-/* Waits until every other CPU has left whatever kernel path it was on; serves this CPU's mailbox meanwhile. */
-void cpu_quiesce(void);
+/* Stops (HALT_STOP) or kills (HALT_KILL) THREAD wherever it is. On return it does not run and will not, or
+ * its CPU has been told and it will not reach user mode again. Bounded. */
+void thread_halt(struct thread *thread, enum thread_halt halt);
+void thread_destroy(struct thread *thread);
+/* The first thread, made by the kernel itself. */
+int64_t thread_setup(struct thread *thread, struct unit *unit, struct space *space, struct budget *budget,
+                     struct memory *page_memory, uint64_t page, const struct thread_spec *spec);
+void thread_start(struct thread *thread);

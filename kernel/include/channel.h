@@ -1,0 +1,33 @@
+/* Channels, and the replies owed to their callers. See ipc/channel.c for the protocol. */
+#pragma once
+
+#include "object.h"
+
+struct thread;
+
+struct channel {
+	struct object object;
+	struct lock lock;
+	uint32_t flags;        /* enum channel_flags */
+	struct list receivers; /* THREAD_RECEIVING: queue_node */
+	struct list callers;   /* THREAD_CALLING: queue_node, first come, first served */
+};
+
+/* A saved reply: names a thread in THREAD_REPLY until it is answered. Deleting it answers E_PEER. */
+struct reply {
+	struct object object;
+	struct lock lock;      /* after thread.lock */
+	struct thread *caller; /* 0 once answered or gone */
+	uint64_t caller_wait;  /* the wait of CALLER that this answers */
+};
+
+/* Ends every wait on CHANNEL with E_PEER, a slice at a time; true when done. object.dead is set. */
+bool channel_drain(struct channel *channel);
+void channel_destroy(struct channel *channel);
+void reply_destroy(struct reply *reply);
+/* Waiting on a channel: takes THREAD, whose wait the caller has claimed, out of CHANNEL's queue. */
+void channel_unlink(struct thread *thread);
+/* The thread is gone or was cancelled while its call is served: nobody may answer it any more. */
+void channel_forget_call(struct thread *caller);
+/* The server is gone: its caller gets E_PEER. */
+void channel_fail_caller(struct thread *server);

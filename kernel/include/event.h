@@ -1,0 +1,24 @@
+/* Events: one word of bits, any number of waiters, at most one bound thread, one timer. */
+#pragma once
+
+#include "object.h"
+#include "timer.h"
+
+struct thread;
+
+struct event {
+	struct object object;
+	struct lock lock;
+	volatile uint64_t bits;
+	struct list waiters;           /* THREAD_EVENT: queue_node, first come, first served */
+	struct thread *volatile bound; /* guarded by lock; its channel_receive ends when bits arrive */
+	struct timer timer;
+	uint64_t timer_bits;
+};
+
+/* Ors BITS in and wakes one waiter, or the bound thread if it is receiving. Any context, bounded. */
+void event_signal(struct event *event, uint64_t bits);
+void event_unlink(struct thread *thread);
+void event_unbind(struct thread *thread);
+bool event_drain(struct event *event);
+void event_destroy(struct event *event);
