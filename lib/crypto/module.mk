@@ -8,7 +8,7 @@ CRYPTO_AVX2_CFLAGS  := -mavx2 -mbmi -mbmi2
 CRYPTO_SHANI_CFLAGS := -msse4.1 -mssse3 -msha
 
 # ---- common, hashes, MAC and KDF, SLH-DSA ----
-CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c keccak.c sha3.c shake_x4.c blake3.c hmac.c hkdf.c)
+CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c keccak.c sha3.c shake_x4.c blake3.c hmac.c hkdf.c prehash.c)
 CRYPTO_AVX2_SOURCES   := $(addprefix lib/crypto/,sha2_avx2.c keccak_bmi2.c keccak_x4_avx2.c blake3_avx2.c)
 CRYPTO_SHANI_SOURCES  := lib/crypto/sha2_x86.c
 CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c keccak.c sha3.c blake3.c)

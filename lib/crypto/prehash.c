@@ -1,84 +1,72 @@
-/* The pre-hash functions' identifiers, digest sizes and one-shot computation. */
+/* The table of pre-hash functions. */
 #include "prehash.h"
 #include "sha2.h"
 #include "sha3.h"
 
-/* Last arc of 2.16.840.1.101.3.4.2.x (NIST's hash algorithms) and the digest's size, by enum prehash. */
-static const struct {
-	uint8_t arc;
-	uint8_t digest_size;
-} functions[PREHASH_COUNT] = {
-    [PREHASH_SHA2_224] = {4, SHA224_SIZE},
-    [PREHASH_SHA2_256] = {1, SHA256_SIZE},
-    [PREHASH_SHA2_384] = {2, SHA384_SIZE},
-    [PREHASH_SHA2_512] = {3, SHA512_SIZE},
-    [PREHASH_SHA2_512_224] = {5, SHA512_224_SIZE},
-    [PREHASH_SHA2_512_256] = {6, SHA512_256_SIZE},
-    [PREHASH_SHA3_224] = {7, SHA3_224_SIZE},
-    [PREHASH_SHA3_256] = {8, SHA3_256_SIZE},
-    [PREHASH_SHA3_384] = {9, SHA3_384_SIZE},
-    [PREHASH_SHA3_512] = {10, SHA3_512_SIZE},
-    [PREHASH_SHAKE_128] = {11, 32},
-    [PREHASH_SHAKE_256] = {12, 64},
-};
-
-size_t prehash_digest_size(enum prehash hash)
+static void shake128_256_hash(uint8_t *digest, const void *message, size_t length)
 {
-	return (unsigned)hash < PREHASH_COUNT ? functions[hash].digest_size : 0;
+	shake128_hash(digest, 32, message, length);
 }
 
-enum crypto_status prehash_oid(enum prehash hash, uint8_t oid[PREHASH_OID_SIZE])
+static void shake256_512_hash(uint8_t *digest, const void *message, size_t length)
 {
-	static const uint8_t prefix[PREHASH_OID_SIZE - 1] = {0x06, 0x09, 0x60, 0x86, 0x48,
-	                                                     0x01, 0x65, 0x03, 0x04, 0x02};
-	memset(oid, 0, PREHASH_OID_SIZE);
-	if ((unsigned)hash >= PREHASH_COUNT)
+	shake256_hash(digest, 64, message, length);
+}
+
+static const struct {
+	const char *name;
+	void (*hash)(uint8_t *digest, const void *message, size_t length);
+	uint8_t size;
+	uint8_t last_arc; /* of 2.16.840.1.101.3.4.2.x */
+} functions[PREHASH_COUNT] = {
+    [PREHASH_SHA2_224] = {"SHA2-224", sha224_hash, 28, 4},
+    [PREHASH_SHA2_256] = {"SHA2-256", sha256_hash, 32, 1},
+    [PREHASH_SHA2_384] = {"SHA2-384", sha384_hash, 48, 2},
+    [PREHASH_SHA2_512] = {"SHA2-512", sha512_hash, 64, 3},
+    [PREHASH_SHA2_512_224] = {"SHA2-512/224", sha512_224_hash, 28, 5},
+    [PREHASH_SHA2_512_256] = {"SHA2-512/256", sha512_256_hash, 32, 6},
+    [PREHASH_SHA3_224] = {"SHA3-224", sha3_224_hash, 28, 7},
+    [PREHASH_SHA3_256] = {"SHA3-256", sha3_256_hash, 32, 8},
+    [PREHASH_SHA3_384] = {"SHA3-384", sha3_384_hash, 48, 9},
+    [PREHASH_SHA3_512] = {"SHA3-512", sha3_512_hash, 64, 10},
+    [PREHASH_SHAKE128] = {"SHAKE-128", shake128_256_hash, 32, 11},
+    [PREHASH_SHAKE256] = {"SHAKE-256", shake256_512_hash, 64, 12},
+};
+
+static bool known(enum crypto_prehash hash)
+{
+	return (unsigned)hash < PREHASH_COUNT;
+}
+
+size_t prehash_digest_size(enum crypto_prehash hash)
+{
+	return known(hash) ? functions[hash].size : 0;
+}
+
+const char *prehash_name(enum crypto_prehash hash)
+{
+	return known(hash) ? functions[hash].name : NULL;
+}
+
+enum crypto_status prehash_oid(uint8_t oid[PREHASH_OID_SIZE], enum crypto_prehash hash)
+{
+	static const uint8_t stem[PREHASH_OID_SIZE] = {0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+	                                               0x65, 0x03, 0x04, 0x02, 0};
+	if (!known(hash)) {
+		memset(oid, 0, PREHASH_OID_SIZE);
 		return CRYPTO_BAD_ARGUMENT;
-	memcpy(oid, prefix, sizeof prefix);
-	oid[sizeof prefix] = functions[hash].arc;
+	}
+	memcpy(oid, stem, PREHASH_OID_SIZE);
+	oid[PREHASH_OID_SIZE - 1] = functions[hash].last_arc;
 	return CRYPTO_OK;
 }
 
-enum crypto_status prehash_message(enum prehash hash, const void *message, size_t size,
-                                   uint8_t digest[PREHASH_MAX_DIGEST_SIZE])
+enum crypto_status prehash_digest(uint8_t digest[PREHASH_MAX_DIGEST_SIZE], enum crypto_prehash hash,
+                                  const void *message, size_t length)
 {
-	switch (hash) {
-	case PREHASH_SHA2_224:
-		sha224_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA2_256:
-		sha256_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA2_384:
-		sha384_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA2_512:
-		sha512_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA2_512_224:
-		sha512_224_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA2_512_256:
-		sha512_256_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA3_224:
-		sha3_224_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA3_256:
-		sha3_256_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA3_384:
-		sha3_384_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHA3_512:
-		sha3_512_hash(digest, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHAKE_128:
-		shake128_hash(digest, functions[hash].digest_size, message, size);
-		return CRYPTO_OK;
-	case PREHASH_SHAKE_256:
-		shake256_hash(digest, functions[hash].digest_size, message, size);
-		return CRYPTO_OK;
-	}
-	return CRYPTO_BAD_ARGUMENT;
+	memset(digest, 0, PREHASH_MAX_DIGEST_SIZE);
+	if (!known(hash))
+		return CRYPTO_BAD_ARGUMENT;
+	functions[hash].hash(digest, message, length);
+	return CRYPTO_OK;
 }
