@@ -29,26 +29,26 @@ static const struct {
     [PREHASH_SHA3_256] = {"SHA3-256", sha3_256_hash, 32, 8},
     [PREHASH_SHA3_384] = {"SHA3-384", sha3_384_hash, 48, 9},
     [PREHASH_SHA3_512] = {"SHA3-512", sha3_512_hash, 64, 10},
-    [PREHASH_SHAKE128] = {"SHAKE-128", shake128_256_hash, 32, 11},
-    [PREHASH_SHAKE256] = {"SHAKE-256", shake256_512_hash, 64, 12},
+    [PREHASH_SHAKE_128] = {"SHAKE-128", shake128_256_hash, 32, 11},
+    [PREHASH_SHAKE_256] = {"SHAKE-256", shake256_512_hash, 64, 12},
 };
 
-static bool known(enum crypto_prehash hash)
+static bool known(enum prehash hash)
 {
 	return (unsigned)hash < PREHASH_COUNT;
 }
 
-size_t prehash_digest_size(enum crypto_prehash hash)
+size_t prehash_digest_size(enum prehash hash)
 {
 	return known(hash) ? functions[hash].size : 0;
 }
 
-const char *prehash_name(enum crypto_prehash hash)
+const char *prehash_name(enum prehash hash)
 {
 	return known(hash) ? functions[hash].name : NULL;
 }
 
-enum crypto_status prehash_oid(uint8_t oid[PREHASH_OID_SIZE], enum crypto_prehash hash)
+enum crypto_status prehash_oid(enum prehash hash, uint8_t oid[PREHASH_OID_SIZE])
 {
 	static const uint8_t stem[PREHASH_OID_SIZE] = {0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
 	                                               0x65, 0x03, 0x04, 0x02, 0};
@@ -61,12 +61,12 @@ enum crypto_status prehash_oid(uint8_t oid[PREHASH_OID_SIZE], enum crypto_prehas
 	return CRYPTO_OK;
 }
 
-enum crypto_status prehash_digest(uint8_t digest[PREHASH_MAX_DIGEST_SIZE], enum crypto_prehash hash,
-                                  const void *message, size_t length)
+enum crypto_status prehash_message(enum prehash hash, const void *message, size_t size,
+                                   uint8_t digest[PREHASH_MAX_DIGEST_SIZE])
 {
 	memset(digest, 0, PREHASH_MAX_DIGEST_SIZE);
 	if (!known(hash))
 		return CRYPTO_BAD_ARGUMENT;
-	functions[hash].hash(digest, message, length);
+	functions[hash].hash(digest, message, size);
 	return CRYPTO_OK;
 }
