@@ -93,6 +93,9 @@ struct thread {
 	struct memory *wanted_memory;
 	uint64_t wanted_page;
 	struct arch_vector_state *vector; /* XSAVE area */
+	/* Sliced system calls: see calls.h. 0 when none is under way. */
+	uint64_t progress;
+	struct object *building; /* the object a sliced call makes; this thread holds its only reference */
 	char name[16];
 };
 
