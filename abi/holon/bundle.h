@@ -13,7 +13,7 @@
 #define BUNDLE_ENTRY_MAX 16
 
 struct bundle_entry {
-	char name[32];   /* "kernel", "steward", "system", ...; NUL terminated */
+	char name[32];   /* "kernel", "steward", "system", "cmdline" (default command line), ... */
 	uint64_t offset; /* from the start of the bundle; multiple of 4096 */
 	uint64_t size;   /* bytes */
 };

@@ -1,0 +1,19 @@
+/* Checking and placing the kernel's ELF file (System V ABI, chapters 4 and 5; x86-64 supplement). */
+#pragma once
+
+#include <stdint.h>
+
+/* The kernel is linked in the top 2 GiB and may occupy this much. */
+#define ELF_VIRTUAL_MIN 0xffffffff80000000ull
+#define ELF_SPAN_MAX    (64ull << 20)
+
+struct elf_layout {
+	uint64_t virtual_base; /* page aligned address of the first segment's first page */
+	uint64_t span;         /* bytes from there to the end of the last segment, whole pages */
+	uint64_t entry;        /* virtual */
+};
+
+/* Checks the file of size bytes (image: 8-byte aligned) and says what it occupies. NULL, or what is wrong. */
+const char *elf_check(const void *image, uint64_t size, struct elf_layout *layout);
+/* Copies the segments of a checked file to `to`, layout->span bytes, and zeroes the rest of it. */
+void elf_place(const void *image, const struct elf_layout *layout, void *to);

@@ -1,0 +1,112 @@
+/* The rules of abi/holon/handoff.h as code. The loader checks what it built, and the loader's test kernel
+ * what it got. */
+#include "handoff_check.h"
+
+#include "loader.h"
+#include "string.h"
+
+static bool text_ends(const char *text, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		if (!text[i])
+			return true;
+	return false;
+}
+
+/* True when [base, base + size) lies in one range of that kind (neighbours of one kind are merged). */
+static bool lies_in(const struct handoff *handoff, uint64_t base, uint64_t size, uint32_t kind)
+{
+	for (uint32_t i = 0; i < handoff->memory_count; i++) {
+		const struct handoff_memory *range = &handoff->memory[i];
+		if (range->kind == kind && base >= range->base && base - range->base < range->size)
+			return size <= range->size - (base - range->base);
+	}
+	return false;
+}
+
+static const char *check_memory(const struct handoff *handoff)
+{
+	uint64_t end = 0;
+	bool free_found = false;
+	if (handoff->memory_count == 0 || handoff->memory_count > HANDOFF_MEMORY_MAX)
+		return "wrong number of memory ranges";
+	for (uint32_t i = 0; i < handoff->memory_count; i++) {
+		const struct handoff_memory *range = &handoff->memory[i];
+		if (range->base % PAGE_SIZE || range->size % PAGE_SIZE || range->size == 0)
+			return "a memory range is not whole pages";
+		if (range->base + range->size < range->base)
+			return "a memory range wraps";
+		if (range->base < end)
+			return "memory ranges overlap or are not sorted";
+		if (range->kind < HANDOFF_MEMORY_FREE || range->kind > HANDOFF_MEMORY_MMIO)
+			return "a memory range is of no known kind";
+		end = range->base + range->size;
+		free_found = free_found || range->kind == HANDOFF_MEMORY_FREE;
+	}
+	return free_found ? NULL : "there is no free memory";
+}
+
+static const char *check_modules(const struct handoff *handoff)
+{
+	if (handoff->module_count > HANDOFF_MODULE_MAX)
+		return "too many modules";
+	for (uint32_t i = 0; i < handoff->module_count; i++) {
+		const struct handoff_module *module = &handoff->modules[i];
+		if (!module->name[0] || !text_ends(module->name, sizeof(module->name)))
+			return "a module has no proper name";
+		if (module->base % PAGE_SIZE)
+			return "a module does not start on a page";
+		if (module->size > UINT64_MAX - PAGE_SIZE)
+			return "a module wraps";
+		if (module->size &&
+		    !lies_in(handoff, module->base, page_up(module->size), HANDOFF_MEMORY_MODULE))
+			return "a module lies outside module memory";
+		for (uint32_t j = 0; j < i; j++) {
+			const struct handoff_module *other = &handoff->modules[j];
+			if (!strcmp(other->name, module->name))
+				return "two modules have the same name";
+			if (module->size && other->size &&
+			    module->base < other->base + page_up(other->size) &&
+			    other->base < module->base + page_up(module->size))
+				return "two modules overlap";
+		}
+	}
+	return NULL;
+}
+
+static const char *check_framebuffer(const struct handoff_framebuffer *framebuffer)
+{
+	if (framebuffer->format == HANDOFF_PIXEL_NONE)
+		return NULL;
+	if (framebuffer->format > HANDOFF_PIXEL_RGBX)
+		return "the framebuffer's format is unknown";
+	if (framebuffer->width == 0 || framebuffer->height == 0 || framebuffer->width > 1u << 15 ||
+	    framebuffer->height > 1u << 15 || framebuffer->stride / 4 < framebuffer->width)
+		return "the framebuffer's dimensions make no sense";
+	if (framebuffer->size < (uint64_t)framebuffer->stride * framebuffer->height)
+		return "the framebuffer is smaller than its dimensions";
+	if (framebuffer->base + framebuffer->size < framebuffer->base)
+		return "the framebuffer wraps";
+	return NULL;
+}
+
+const char *handoff_check(const struct handoff *handoff)
+{
+	const char *why;
+	if (handoff->magic != HANDOFF_MAGIC)
+		return "wrong magic";
+	if (handoff->version != HANDOFF_VERSION || handoff->size != sizeof(*handoff))
+		return "unknown version or size";
+	if (handoff->firmware != HANDOFF_FIRMWARE_UEFI && handoff->firmware != HANDOFF_FIRMWARE_BIOS)
+		return "unknown firmware";
+	if ((why = check_memory(handoff)) || (why = check_modules(handoff)) ||
+	    (why = check_framebuffer(&handoff->framebuffer)))
+		return why;
+	if (handoff->kernel_base % PAGE_SIZE || handoff->kernel_size % PAGE_SIZE ||
+	    handoff->kernel_virtual % PAGE_SIZE || handoff->kernel_size == 0 ||
+	    !lies_in(handoff, handoff->kernel_base, handoff->kernel_size, HANDOFF_MEMORY_KERNEL))
+		return "the kernel lies outside kernel memory";
+	if (!text_ends(handoff->command_line, sizeof(handoff->command_line)))
+		return "the command line does not end";
+	return NULL;
+}

@@ -1,0 +1,219 @@
+/* The loader's one flow, the same under BIOS and UEFI.
+ *
+ * Where things come from: QEMU's fw_cfg files, where there are any, else the medium. The bundle is read once,
+ * into the memory where its modules stay; only the kernel's segments are copied, to the addresses its page
+ * tables want.
+ */
+#include "loader.h"
+
+#include "bundle.h"
+#include "elf.h"
+#include "fwcfg.h"
+#include "handoff_check.h"
+#include "paging.h"
+#include "string.h"
+
+enum { STACK_SIZE = 64 << 10 };
+
+#define LARGE_PAGE (2ull << 20)
+
+static uint64_t allocate(uint64_t size, uint64_t align, enum handoff_memory_kind kind, const char *what)
+{
+	uint64_t base = platform_allocate(size, align, kind);
+	if (!base)
+		fail("not enough memory for %s (%m in one piece). Give the machine more memory.", what, size);
+	return base;
+}
+
+/* Reads fw_cfg's file of that name into fresh pages and zeroes the rest of the last one. */
+static uint64_t load_file(const struct fwcfg_file *file, enum handoff_memory_kind kind)
+{
+	uint64_t size = page_up(file->size ? file->size : 1);
+	uint64_t base = allocate(size, PAGE_SIZE, kind, file->name);
+	if (!fwcfg_read(file, 0, at(base), file->size))
+		fail("QEMU's fw_cfg device could not read opt/holon/%s.", file->name);
+	memset(at(base + file->size), 0, size - file->size);
+	return base;
+}
+
+static void add_module(struct handoff *handoff, const char *name, uint64_t base, uint64_t size)
+{
+	struct handoff_module *module = NULL;
+	for (uint32_t i = 0; i < handoff->module_count; i++)
+		if (!strcmp(handoff->modules[i].name, name))
+			module = &handoff->modules[i];
+	if (!module) {
+		if (handoff->module_count == HANDOFF_MODULE_MAX)
+			fail("there are more than %u modules.", (unsigned)HANDOFF_MODULE_MAX);
+		module = &handoff->modules[handoff->module_count++];
+	}
+	size_t length = strlen(name);
+	if (length == 0 || length >= sizeof(module->name))
+		fail("the module name '%s' is empty or too long.", name);
+	memcpy(module->name, name, length + 1);
+	module->base = base;
+	module->size = size;
+}
+
+/* The bundle's address. Its pages are accounted as modules until it is known which are not. */
+static const struct bundle_header *load_bundle(void)
+{
+	const struct fwcfg_file *file = fwcfg_find("bundle");
+	const struct bundle_header *header;
+	uint64_t available;
+	if (file) {
+		available = file->size;
+		header = at(load_file(file, HANDOFF_MEMORY_MODULE));
+	} else {
+		static struct bundle_header first __attribute__((aligned(4096)));
+		available = platform_bundle_size();
+		if (available < PAGE_SIZE)
+			fail("this medium holds no system. Write the whole ISO image to it again.");
+		if (!platform_read_bundle(0, &first, sizeof(first)))
+			fail("the medium cannot be read.");
+		const char *why = bundle_check(&first, available);
+		if (why)
+			fail("the system on this medium is damaged: %s. Write the ISO image again.", why);
+		header = at(allocate(first.size, PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the system"));
+		say("Reading the system, %m", first.size);
+		if (!platform_read_bundle(0, at(physical_of(header)), first.size))
+			fail("the medium cannot be read to its end. Write the ISO image again.");
+	}
+	const char *why = bundle_check(header, available);
+	if (why)
+		fail("the bundle is damaged: %s. Build or write it again.", why);
+	return header;
+}
+
+static void copy_command_line(struct handoff *handoff, const void *text, uint64_t size)
+{
+	if (size >= sizeof(handoff->command_line))
+		fail("the command line is longer than %u bytes.",
+		     (unsigned)sizeof(handoff->command_line) - 1);
+	memcpy(handoff->command_line, text, size);
+	while (size && (uint8_t)handoff->command_line[size - 1] <= ' ')
+		size--;
+	memset(handoff->command_line + size, 0, sizeof(handoff->command_line) - size);
+}
+
+/* True when the space-separated command line holds that word. */
+static bool has_option(const char *line, const char *word)
+{
+	size_t length = strlen(word);
+	for (; *line; line++) {
+		if (!strncmp(line, word, length) && (!line[length] || line[length] == ' '))
+			return true;
+		while (*line && *line != ' ')
+			line++;
+		if (!*line)
+			break;
+	}
+	return false;
+}
+
+static void load_fwcfg(struct handoff *handoff)
+{
+	static char text[HANDOFF_COMMAND_MAX];
+	const struct fwcfg_file *line = fwcfg_find("cmdline");
+	if (!line)
+		return;
+	if (line->size >= sizeof(text))
+		fail("the command line is longer than %u bytes.", (unsigned)sizeof(text) - 1);
+	if (!fwcfg_read(line, 0, text, line->size))
+		fail("QEMU's fw_cfg device could not read opt/holon/cmdline.");
+	copy_command_line(handoff, text, line->size);
+}
+
+static void load_bundle_entries(struct handoff *handoff, const struct bundle_header *bundle)
+{
+	uint64_t base = physical_of(bundle);
+	platform_claim(base, PAGE_SIZE, HANDOFF_MEMORY_LOADER);
+	for (uint32_t i = 0; i < bundle->entry_count; i++) {
+		const struct bundle_entry *entry = &bundle->entries[i];
+		uint64_t start = base + entry->offset;
+		if (!strcmp(entry->name, "kernel") || !strcmp(entry->name, "cmdline")) {
+			platform_claim(start, page_up(entry->size), HANDOFF_MEMORY_LOADER);
+			if (entry->name[0] == 'c' && !handoff->command_line[0])
+				copy_command_line(handoff, at(start), entry->size);
+			continue;
+		}
+		memset(at(start + entry->size), 0, page_up(entry->size) - entry->size);
+		add_module(handoff, entry->name, start, entry->size);
+	}
+}
+
+/* fw_cfg's files other than the bundle and the command line are modules and replace the bundle's of the same
+ * name. */
+static void load_fwcfg_modules(struct handoff *handoff)
+{
+	static const char prefix[] = "module/";
+	for (uint32_t i = 0; i < fwcfg_count(); i++) {
+		const struct fwcfg_file *file = fwcfg_get(i);
+		const char *name = file->name;
+		if (!strcmp(name, "bundle") || !strcmp(name, "cmdline"))
+			continue;
+		if (!strncmp(name, prefix, sizeof(prefix) - 1))
+			name += sizeof(prefix) - 1;
+		add_module(handoff, name, load_file(file, HANDOFF_MEMORY_MODULE), file->size);
+	}
+}
+
+/* Places the kernel and returns its entry point. */
+static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header *bundle)
+{
+	const struct bundle_entry *entry = bundle_find(bundle, "kernel");
+	if (!entry)
+		fail("the bundle holds no kernel.");
+	const void *image = at(physical_of(bundle) + entry->offset);
+	struct elf_layout layout;
+	const char *why = elf_check(image, entry->size, &layout);
+	if (why)
+		fail("the kernel is damaged: %s.", why);
+	/* The same offset within a 2 MiB page as its virtual address, so that large pages map it. */
+	uint64_t head = layout.virtual_base & (LARGE_PAGE - 1);
+	uint64_t base = allocate(head + layout.span, LARGE_PAGE, HANDOFF_MEMORY_LOADER, "the kernel") + head;
+	platform_claim(base, layout.span, HANDOFF_MEMORY_KERNEL);
+	elf_place(image, &layout, at(base));
+	handoff->kernel_base = base;
+	handoff->kernel_size = layout.span;
+	handoff->kernel_virtual = layout.virtual_base;
+	return layout.entry;
+}
+
+_Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
+{
+	serial_init();
+	bool hosted = fwcfg_init();
+	struct handoff *handoff =
+	    at(allocate(sizeof(*handoff), PAGE_SIZE, HANDOFF_MEMORY_LOADER, "the handoff"));
+	memset(handoff, 0, sizeof(*handoff));
+	if (hosted)
+		load_fwcfg(handoff);
+	say_quiet(has_option(handoff->command_line, "quiet"));
+	say("Holon loader (%s)", firmware == HANDOFF_FIRMWARE_UEFI ? "UEFI" : "BIOS");
+
+	const struct bundle_header *bundle = load_bundle();
+	load_bundle_entries(handoff, bundle);
+	load_fwcfg_modules(handoff);
+	uint64_t entry = load_kernel(handoff, bundle);
+	uint64_t stack = allocate(STACK_SIZE, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "a stack");
+
+	struct paging_plan plan = {platform_memory_end(), handoff->kernel_base, handoff->kernel_virtual,
+	                           handoff->kernel_size};
+	uint64_t tables = allocate(paging_size(&plan), PAGE_SIZE, HANDOFF_MEMORY_LOADER, "page tables");
+	tables = paging_build(&plan, tables);
+
+	handoff->magic = HANDOFF_MAGIC;
+	handoff->version = HANDOFF_VERSION;
+	handoff->size = sizeof(*handoff);
+	handoff->firmware = firmware;
+	handoff->rsdp = platform_rsdp();
+	handoff->loader_tsc = loader_tsc;
+	platform_framebuffer(&handoff->framebuffer);
+	say("Starting the kernel, %m, with %u modules", handoff->kernel_size, handoff->module_count);
+	platform_finish(handoff);
+	const char *why = handoff_check(handoff);
+	if (why)
+		fail("the handoff is wrong: %s. This is an error in the loader.", why);
+	platform_enter(tables, entry, physical_of(handoff), stack + STACK_SIZE);
+}

@@ -1,0 +1,69 @@
+/* The loader: what its firmware-independent part offers and what it needs from the BIOS or UEFI part.
+ *
+ * One flow for both firmwares (loader_run): find the bundle and the command line, place the kernel and the
+ * modules, build page tables, describe memory, enter the kernel. The platform_ functions are the only way to
+ * the firmware. Everything is placed below 4 GiB, so that 32-bit code (the BIOS part) can reach it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <holon/handoff.h>
+
+#define PAGE_SIZE 4096ull
+
+static inline uint64_t page_up(uint64_t value)
+{
+	return (value + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+}
+
+/* The memory at a physical address; the loader runs identity mapped. */
+static inline void *at(uint64_t physical)
+{
+	return (void *)(uintptr_t)physical;
+}
+
+static inline uint64_t physical_of(const void *pointer)
+{
+	return (uintptr_t)pointer;
+}
+
+/* Messages go to the screen and, unless the command line says "quiet", to the log port. Formats: %s, %u
+ * (unsigned), %x (unsigned), %m (uint64_t bytes, printed in MiB or KiB). */
+void say(const char *format, ...);
+/* Prints why Holon cannot start and what to do, then stops the machine (or returns to the firmware). */
+_Noreturn void fail(const char *format, ...);
+void say_quiet(bool quiet);
+
+/* Finds the log port: COM2 where there is one, else COM1, which otherwise belongs to the console. */
+void serial_init(void);
+void serial_put(char c);
+
+/* Runs the loader to the kernel's first instruction. loader_tsc: time-stamp counter when the loader began. */
+_Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc);
+
+/* --- What the BIOS or UEFI part provides --- */
+
+/* One character to the screen. */
+void platform_put(char c);
+_Noreturn void platform_stop(void);
+/* size bytes (rounded up to pages) below 4 GiB, aligned to align (a power of two), accounted as kind; not
+ * zeroed. Returns the physical address, or 0 when there is no such memory. */
+uint64_t platform_allocate(uint64_t size, uint64_t align, enum handoff_memory_kind kind);
+/* Accounts part of what platform_allocate gave as another kind. */
+void platform_claim(uint64_t base, uint64_t size, enum handoff_memory_kind kind);
+/* Reads bytes of the medium's bundle; false on a read error. Offset is a multiple of 4096. */
+bool platform_read_bundle(uint64_t offset, void *to, uint64_t size);
+/* Size of the medium's bundle in bytes as far as the medium says; 0 if there is none. */
+uint64_t platform_bundle_size(void);
+uint64_t platform_memory_end(void); /* first byte after the last RAM */
+uint64_t platform_rsdp(void);
+/* Chooses and describes a framebuffer; leaves format HANDOFF_PIXEL_NONE where there is none. */
+void platform_framebuffer(struct handoff_framebuffer *framebuffer);
+/* Fills the memory map and ends the firmware's services. No platform function may be called afterwards. */
+void platform_finish(struct handoff *handoff);
+/* Loads the page tables and a stack, and calls the entry point in long mode with the handoff's address in
+ * RDI. */
+_Noreturn void platform_enter(uint64_t page_tables, uint64_t entry, uint64_t handoff, uint64_t stack_top);

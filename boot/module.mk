@@ -1,0 +1,35 @@
+# The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
+BOOT_OUT := build/x86_64/boot
+BOOT_LOADER := $(addprefix boot/loader/,bundle.c elf.c fwcfg.c handoff_check.c loader.c paging.c say.c string.c)
+
+# The BIOS stage: 32-bit code at 0x8000, a flat binary.
+BIOS_SOURCES := boot/bios/entry.S boot/bios/bios.c boot/bios/disk.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
+BIOS_CFLAGS := $(CSTD) $(WARN) --target=i686-unknown-none-elf -march=i686 -mno-sse -mno-mmx -Oz -ffreestanding \
+	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi
+$(call objects,x86_64/bios,$(BIOS_SOURCES),$(BIOS_CFLAGS))
+
+$(BOOT_OUT)/stage.elf: $(call object-names,x86_64/bios,$(BIOS_SOURCES)) boot/bios/stage.ld
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(LD) -m elf_i386 -T boot/bios/stage.ld -o $@ $(filter %.o,$^)
+$(BOOT_OUT)/stage.bin: $(BOOT_OUT)/stage.elf
+	@llvm-objcopy -O binary $< $@
+
+# The boot sector, for disks (512-byte sectors) and for CDs (2048).
+$(call objects,x86_64/sector-disk,boot/bios/sector.S,--target=i686-unknown-none-elf -DSECTOR_SHIFT=9)
+$(call objects,x86_64/sector-cd,boot/bios/sector.S,--target=i686-unknown-none-elf -DSECTOR_SHIFT=11)
+$(BOOT_OUT)/sector-%.bin: build/x86_64/sector-%/boot/bios/sector.S.o
+	@mkdir -p $(@D)
+	@$(LD) -m elf_i386 --oformat=binary -Ttext=0x7c00 -e _start -o $@ $<
+
+# The loader's test kernel.
+LOADER_TEST_SOURCES := boot/test/entry.S boot/test/kernel.c boot/loader/handoff_check.c boot/loader/string.c
+LOADER_TEST_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-none-elf -O2 -ffreestanding -fno-pic -mcmodel=kernel \
+	-mno-sse -mno-mmx -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi
+$(call objects,x86_64/loader-test,$(LOADER_TEST_SOURCES),$(LOADER_TEST_CFLAGS))
+$(BOOT_OUT)/test-kernel.elf: $(call object-names,x86_64/loader-test,$(LOADER_TEST_SOURCES)) boot/test/kernel.ld
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(LD) -z max-page-size=4096 -T boot/test/kernel.ld -o $@ $(filter %.o,$^)
+$(BOOT_OUT)/test.bundle: $(BOOT_OUT)/test-kernel.elf tools/mkbundle
+	@tools/mkbundle $@ kernel=$< system=$<
