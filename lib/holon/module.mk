@@ -2,7 +2,7 @@
 #   $(call native-program,NAME,SOURCES[,CFLAGS])   build/x86_64/NAME, a static freestanding ELF on lib/holon
 # Native code uses no vector registers unless its CFLAGS say otherwise.
 NATIVE_CFLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARN) -O2 -g -ffreestanding -fpie -fvisibility=hidden \
-	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi -Ilib/holon -Ilib
+	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi -Ilib/holon -Ilib -Ibuild/abi
 HOLON_SOURCES := $(filter-out %_test.c,$(wildcard lib/holon/*.c)) $(wildcard lib/holon/*.S)
 HOLON_OBJECTS := $(call object-names,x86_64/native,$(HOLON_SOURCES))
 $(call objects,x86_64/native,$(HOLON_SOURCES),$(NATIVE_CFLAGS))

@@ -79,7 +79,7 @@ int main(void)
 
 	uint64_t metadata = image.header->data_offset;
 	bool caught = true;
-	for (uint64_t at = 0; at < metadata; at += 13) {
+	for (uint64_t at = 0; at < metadata; at += 131) {
 		bytes[at] ^= 0x40;
 		struct sysimg other;
 		caught = caught && sysimg_open(&other, bytes, size, true);

@@ -1,0 +1,39 @@
+/* What a sub-kernel is made from, and how it is described. Travels through the manager's interface
+ * (abi/subkernel.interface). */
+#pragma once
+
+#include <stdint.h>
+
+#define BLUEPRINT_VERSION 1
+
+enum blueprint_flags {
+	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
+	BLUEPRINT_WX = 2,      /* its programs may map memory writable and executable */
+};
+
+/* 0 in a quota: half of what the parent has left. */
+struct blueprint {
+	uint32_t version; /* BLUEPRINT_VERSION */
+	uint32_t flags;   /* enum blueprint_flags; never more than the parent has */
+	uint64_t memory_bytes;
+	uint64_t caps;
+	uint32_t cpu_mask; /* CPUs it may use; 0: the parent's */
+	uint32_t priority; /* best effort, 1..127; 0: the parent's */
+	char name[32];
+	char profile[16]; /* "linux" */
+};
+
+enum subkernel_state { SUBKERNEL_RUNNING = 0, SUBKERNEL_FROZEN, SUBKERNEL_ENDED };
+
+struct subkernel_info {
+	uint64_t number, parent;
+	uint32_t depth;                     /* 0: the first */
+	uint32_t state;                     /* enum subkernel_state */
+	uint64_t memory_quota, memory_used; /* bytes; used includes children's quotas */
+	uint64_t memory_children;
+	uint64_t caps_quota, caps_used;
+	uint64_t cpu_time; /* ns */
+	uint32_t flags, cpu_mask;
+	char name[32];
+	char profile[16];
+};
