@@ -1,0 +1,133 @@
+/* Open files and descriptor tables (file side).
+ *
+ * A struct file is an open file description: what dup and fork share. It is reference counted; the last
+ * file_release calls ops->release. Missing operations mean the error that Linux gives: EINVAL for read, write
+ * and mmap, ESPIPE for seek and positioned I/O, ENOTTY for ioctl, always ready for poll.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "linux_abi.h"
+#include "list.h"
+#include "user.h"
+#include "wait.h"
+
+struct file;
+struct vnode;
+struct dentry;
+struct mount;
+struct memory_object;
+
+/* A place in the tree of names: a name as seen through one mount. Both hold a reference. */
+struct path {
+	struct mount *mount;
+	struct dentry *dentry;
+};
+
+/* Called for every entry; false when the buffer is full (the entry was not taken). OFFSET is where to go on
+ * after it. */
+struct dirent_sink {
+	bool (*entry)(struct dirent_sink *sink, const char *name, uint32_t length, uint64_t inode,
+	              uint8_t type, int64_t offset);
+};
+
+/* What an mmap of a file gets: the file fills object, offset and valid_bytes. */
+struct mmap_request {
+	uint64_t offset;              /* in: of the file, page aligned */
+	uint64_t bytes;               /* in: page multiple */
+	bool shared, write, execute;  /* in: write = a shared mapping that is, or may become, writable */
+	struct memory_object *object; /* out: a reference to it */
+	uint64_t object_offset;       /* out: page aligned */
+};
+
+/* All are called with the personality lock held; those that wait drop it inside wait_sleep. */
+struct file_ops {
+	/* Stream or positioned at *POSITION (advanced by the operation); the bytes moved, or an error. */
+	int64_t (*read)(struct file *file, struct io *io, int64_t *position);
+	int64_t (*write)(struct file *file, struct io *io, int64_t *position);
+	int64_t (*seek)(struct file *file, int64_t offset, int whence);
+	int64_t (*ioctl)(struct file *file, uint32_t command, uint64_t argument);
+	uint32_t (*poll)(struct file *file, struct poll_table *table);
+	int64_t (*mmap)(struct file *file, struct mmap_request *request);
+	int64_t (*getdents)(struct file *file, struct dirent_sink *sink);
+	int64_t (*sync)(struct file *file, bool data_only);
+	int64_t (*truncate)(struct file *file, int64_t bytes);
+	int64_t (*fallocate)(struct file *file, int mode, int64_t offset, int64_t bytes);
+	/* Called on every close of a descriptor (POSIX record locks), before release. */
+	void (*flush)(struct file *file);
+	void (*release)(struct file *file);
+	/* The text of /proc/N/fd links for files without a path, such as "pipe:[17]". */
+	void (*describe)(struct file *file, char *text, uint32_t size);
+	bool seekable; /* positioned I/O allowed */
+};
+
+struct file {
+	uint32_t references;
+	uint32_t flags; /* O_* status flags and access mode; not O_CLOEXEC */
+	const struct file_ops *ops;
+	struct vnode
+	    *vnode; /* a reference; 0 for files outside the tree (pipes, sockets, epoll: see stat in ops) */
+	struct path path; /* both 0 where there is none */
+	int64_t position;
+	void *private;
+	struct list epoll_items; /* epoll registrations of this description */
+	int32_t owner;           /* F_SETOWN: process (> 0) or group (< 0) for SIGIO, and its signal */
+	int32_t owner_signal;
+};
+
+static inline bool file_readable(const struct file *file)
+{
+	return (file->flags & O_ACCMODE) != O_WRONLY && !(file->flags & O_PATH);
+}
+static inline bool file_writable(const struct file *file)
+{
+	return (file->flags & O_ACCMODE) != O_RDONLY && !(file->flags & O_PATH);
+}
+
+struct file *file_create(const struct file_ops *ops, uint32_t flags, void *private)
+    __attribute__((warn_unused_result));
+static inline struct file *file_reference(struct file *file)
+{
+	file->references++;
+	return file;
+}
+void file_release(struct file *file);
+
+/* ---- Descriptor tables ---- */
+
+struct files {
+	uint32_t references; /* tasks that share it (CLONE_FILES) */
+	uint32_t capacity;
+	struct file **slots;     /* 0 = free */
+	uint64_t *close_on_exec; /* bitmaps of capacity bits */
+	uint64_t *used;
+	uint32_t lowest_free; /* no free descriptor is below it */
+};
+
+struct files *files_create(void);
+struct files *files_clone(const struct files *files);
+struct files *files_reference(struct files *files);
+/* Drops a reference; the last one closes everything. */
+void files_release(struct files *files);
+/* Closes the descriptors marked close-on-exec. FILES is not shared. */
+void files_exec(struct files *files);
+/* The open file of descriptor FD of the current task, without a reference (valid until the caller sleeps;
+ * take one before that), or 0. */
+struct file *file_of(int fd);
+/* Puts FILE (the reference goes over) into the lowest free descriptor >= MINIMUM; -EMFILE with the reference
+ * kept. */
+int64_t file_install(struct file *file, int minimum, bool close_on_exec) __attribute__((warn_unused_result));
+
+/* ---- What the process side needs of the file side ---- */
+
+/* Opens PATH for execution (regular, executable by the current task); a reference. *ERROR on 0. */
+struct file *file_open_exec(int directory, const char *path, int flags, int *error);
+/* Reads BYTES at OFFSET into the personality's memory; bytes read or an error. */
+int64_t file_read_kernel(struct file *file, void *to, size_t bytes, uint64_t offset)
+    __attribute__((warn_unused_result));
+/* Absolute path of FILE for AT_EXECFN, comm and /proc; writes at most SIZE bytes with the NUL. */
+void file_path(const struct file *file, char *text, uint32_t size);
+/* Descriptors 0, 1 and 2 and the controlling terminal of the first process; root and working directory. */
+struct task;
+int files_init_first(struct task *task);

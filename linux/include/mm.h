@@ -1,0 +1,96 @@
+/* A guest's address space: areas over memory objects.
+ *
+ * Private anonymous memory of one mm lives in one sparse memory object, its *heap object*, at the offset of
+ * its address (areas that mremap moved keep the offset they had), so that fork clones it with one call.
+ * Everything else maps a shared memory object: a file's pages, shared memory, or a private clone of a file
+ * range made at the first write.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <holon/types.h>
+#include "linux_abi.h"
+#include "list.h"
+
+struct file;
+struct task;
+
+/* A memory object of the substrate with a reference count; the last release deletes the capability. */
+struct memory_object {
+	uint32_t references;
+	uint64_t bytes; /* of the object; file systems keep valid (file) size in their vnodes */
+	handle_t handle;
+	uint64_t identity; /* unique: futex keys, /proc/N/maps */
+};
+/* Zero-filled anonymous object; 0 when the quota is used up. */
+struct memory_object *memory_object_create(uint64_t bytes) __attribute__((warn_unused_result));
+/* Takes over HANDLE. */
+struct memory_object *memory_object_adopt(handle_t handle, uint64_t bytes)
+    __attribute__((warn_unused_result));
+static inline struct memory_object *memory_object_reference(struct memory_object *object)
+{
+	object->references++;
+	return object;
+}
+void memory_object_release(struct memory_object *object);
+/* Pages of OBJECT mapped in the personality's half (read, or read and write): the address or 0. Undo with
+ * unmap. */
+void *memory_object_map(struct memory_object *object, uint64_t offset, uint64_t bytes, bool write);
+void memory_object_unmap(void *address, uint64_t bytes);
+
+enum area_flags {
+	AREA_READ = 1,
+	AREA_WRITE = 2,
+	AREA_EXECUTE = 4, /* protection: equal to PROT_* and the substrate's MAP_* */
+	AREA_SHARED = 8,
+	AREA_PRIVATE_FILE = 16, /* maps a file's pages read-only; becomes a clone at the first write */
+	AREA_STACK = 32,
+	AREA_HEAP = 64, /* brk */
+	AREA_DONT_FORK = 128,
+	AREA_WIPE_ON_FORK = 256,
+	AREA_VDSO = 512,
+	AREA_MAY_WRITE = 1024, /* shared file mappings of writable descriptors */
+	AREA_LOCKED = 2048,
+};
+
+struct area {
+	struct area *left, *right; /* balanced tree by start */
+	uint32_t balance;
+	uint32_t flags;
+	uint64_t start, end;
+	struct memory_object *object; /* 0: the mm's heap object */
+	uint64_t offset;              /* in the object, of start */
+	struct file *file;            /* a reference; 0 for anonymous memory */
+	uint64_t file_offset;
+};
+
+struct mm {
+	uint32_t references;
+	handle_t space;
+	struct memory_object *heap; /* private anonymous memory, offset = address */
+	struct area *root;
+	uint64_t area_count, total_pages, locked_pages;
+	uint64_t mmap_top; /* mappings without a hint are placed downwards from here */
+	uint64_t free_hint;
+	uint64_t moved_offset; /* next heap offset above USER_END for areas whose own offset is taken; 0 =
+	                          unused */
+	uint64_t brk_start, brk;
+	uint64_t code_start, code_end, data_start, data_end, stack_start;
+	uint64_t argument_start, argument_end, environment_start, environment_end;
+	uint64_t auxv[48];
+	uint64_t vdso;
+	struct file *executable; /* a reference: /proc/N/exe */
+	uint64_t executable_identity;
+	struct list futexes; /* waiting here on private futexes: see futex.c */
+};
+
+/* Area that contains ADDRESS or the first one above it; 0 when there is none. */
+struct area *mm_find(struct mm *mm, uint64_t address);
+struct area *mm_next(struct mm *mm, const struct area *area);
+/* Resolves what the kernel could not: true when the access may be retried. Otherwise *SIGNAL and *CODE are
+ * set. */
+bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code);
+/* Reads or writes another process's memory (ptrace-like calls, /proc/N/mem, cmdline, environ); bytes moved.
+ */
+int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, bool write);

@@ -1,0 +1,184 @@
+/* Tasks (threads) and processes (thread groups), sessions and process groups.
+ *
+ * A task is bound to a native thread for life. The native thread's area is aligned to TASK_AREA_BYTES and
+ * holds its stack, thread page and guest state page, so that the current task is found from the stack pointer
+ * alone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <holon/syscall.h>
+#include "linux_abi.h"
+#include "list.h"
+#include "signal.h"
+#include "clock.h"
+#include "wait.h"
+
+struct mm;
+struct files;
+struct fs_context;
+struct tty;
+
+#define TASK_AREA_BYTES 65536ull
+
+/* The native thread under a task; at the lowest address of its area. */
+struct thread_area {
+	struct task *task;
+	struct thread_area *next; /* pool of idle native threads */
+	handle_t thread, event;
+	handle_t bound_space; /* guest space chosen in the kernel */
+	uint32_t cpu;
+	void (*start)(void *argument);
+	void *argument;
+};
+
+struct credentials {
+	uint32_t uid, euid, suid, fsuid;
+	uint32_t gid, egid, sgid, fsgid;
+	uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+	uint32_t securebits;
+	uint32_t group_count;
+	uint32_t groups[32];
+};
+
+enum task_work {
+	TASK_WORK_SIGNAL = 1, /* look at the pending signals before returning to the guest */
+	TASK_WORK_EXIT = 2,   /* the process is going: leave */
+	TASK_WORK_STOP = 4,   /* job control stop */
+	TASK_WORK_RSEQ = 8,
+};
+
+struct task {
+	/* hot: used on every crossing */
+	struct guest_state *state;
+	struct process *process;
+	volatile uint32_t work; /* enum task_work */
+	int32_t tid;
+	bool sleeping, woken, in_guest;
+	struct thread_area *area;
+	struct mm *mm; /* 0 for workers */
+	struct files *files;
+	struct fs_context *fs;
+	struct signal_handlers *handlers;
+
+	uint64_t blocked, saved_blocked; /* signal masks */
+	bool restore_blocked;
+	struct signal_queue pending;
+	uint64_t altstack_base, altstack_bytes;
+	uint32_t altstack_flags;
+
+	struct credentials credentials;
+	struct list thread_link; /* in process->threads */
+	struct list hash_link;   /* by tid */
+	char name[16];
+	uint64_t clear_tid; /* user address: CLONE_CHILD_CLEARTID */
+	uint64_t robust_list, robust_list_bytes;
+	uint64_t rseq, rseq_bytes, rseq_signature;
+	struct task *vfork_parent; /* sleeping until this task execs or exits */
+	int32_t exit_status;       /* of the thread: wait status form */
+	bool exiting, no_new_privileges;
+	uint64_t timer_slack_ns;
+	int32_t parent_death_signal;
+	uint64_t affinity;
+	/* restart_syscall: what an interrupted relative sleep needs */
+	int64_t (*restart)(struct task *task);
+	uint64_t restart_data[6];
+	int64_t syscall_number;    /* of the call in progress; -1 outside one */
+	uint64_t syscall_argument; /* its first argument, which the result overwrites: for restarts */
+	struct list futex_link;    /* futex.c */
+	uint64_t futex_key[2];
+	uint32_t futex_bitset;
+	uint64_t start_ns, user_ns, system_ns, minor_faults, major_faults, voluntary_switches;
+};
+
+/* A session's or group's id is the pid of its leader; members are found through the process table. */
+struct process {
+	int32_t pid;
+	uint32_t
+	    references; /* one while it is in the table, one a thread, others by holders (pidfds, /proc) */
+	int32_t pgid, sid;
+	struct process *parent;
+	struct list children, sibling; /* children includes zombies */
+	struct list group_link;        /* members of one process group: see process_group */
+	struct list all_link;          /* all processes, in order of creation */
+	struct list threads;
+	uint32_t thread_count;
+	struct task *leader;
+	struct signal_queue pending;   /* directed at the process */
+	struct wait_queue child_wait;  /* wait4, waitid of the parent */
+	struct wait_queue signal_wait; /* signalfd */
+	struct wait_queue exit_wait;   /* pidfd poll */
+	bool exiting, execing, zombie, stopped, continued, subreaper, did_exec, dumpable_off;
+	bool stop_reported;
+	int32_t exit_status; /* wait status form: code << 8 or signal, 0x80 core */
+	int32_t stop_signal;
+	int32_t exit_signal; /* to the parent: SIGCHLD, 0 for none */
+	struct tty *tty;     /* controlling terminal (file side) */
+	struct linux_rlimit limits[16];
+	struct linux_rusage children_usage;
+	uint64_t user_ns, system_ns; /* of threads that have gone */
+	uint64_t start_ns;
+	struct timer real_timer; /* ITIMER_REAL */
+	uint64_t real_interval;
+	struct list posix_timers;
+	int32_t next_timer;
+	int32_t nice, oom_adjust;
+	uint64_t personality;
+};
+
+static inline struct thread_area *current_area(void)
+{
+	uint64_t stack;
+	__asm__("mov %%rsp, %0" : "=r"(stack));
+	return (struct thread_area *)(stack & ~(TASK_AREA_BYTES - 1));
+}
+static inline struct task *current_task(void)
+{
+	return current_area()->task;
+}
+/* The current native thread's page: arguments and results of substrate calls. */
+static inline struct thread_page *current_page(void)
+{
+	return (struct thread_page *)((char *)current_area() + TASK_AREA_BYTES - 2 * 4096);
+}
+
+/* By number, in the one namespace; 0 when there is none. No reference: valid until the caller sleeps. */
+struct task *task_find(int32_t tid);
+struct process *process_find(int32_t pid);
+struct process *process_reference(struct process *process);
+void process_release(struct process *process);
+/* All processes in order of creation (zombies too): PREVIOUS 0 = the first. For /proc. */
+struct process *process_next(struct process *previous);
+/* First process of group PGID, and the next after PROCESS; 0 at the end. */
+struct process *process_group_first(int32_t pgid);
+struct process *process_group_next(struct process *process);
+/* True when PGID has members but none whose parent is in another group of the same session (POSIX: orphaned).
+ */
+bool process_group_orphaned(int32_t pgid);
+uint32_t process_count(void), task_count(void);
+/* May the current task signal or inspect PROCESS? */
+bool process_permitted(const struct process *process);
+/* Ends the current thread, or the whole process (STATUS in wait form). */
+_Noreturn void task_exit(int32_t status);
+_Noreturn void process_exit(int32_t status);
+/* CPU time used so far, ns. */
+uint64_t process_cpu_ns(const struct process *process);
+
+/* CAP_* of the current task's effective set. */
+static inline bool capable(unsigned capability)
+{
+	return current_task()->credentials.cap_effective >> capability & 1;
+}
+
+/* ---- System calls ----
+ * SYSCALL_HANDLER(name, parameters): defines the handler of the call NAME in linux/syscalls.tbl. Arguments
+ * arrive in the registers of the Linux ABI in order; the result goes to the guest's rax (errors negative).
+ * Handlers run with the personality lock held, but for those the table marks "unlocked". -ERESTARTSYS and its
+ * relatives (linux_abi.h) restart. */
+#define SYSCALL_HANDLER(name, ...)                                                                           \
+	int64_t sys_##name(__VA_ARGS__);                                                                     \
+	int64_t sys_##name(__VA_ARGS__)
+
+/* Text to the personality's log (kernel log). */
+void linux_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
