@@ -69,17 +69,25 @@ void arch_guest_exit(struct thread *thread, uint64_t reason, uint64_t vector, ui
 /* Flags are MAP_READ|WRITE|EXECUTE (abi) plus these. */
 #define ARCH_MAP_DEVICE        0x100
 #define ARCH_MAP_WRITE_COMBINE 0x200
-bool arch_space_init(struct space *space);   /* top-level tables, charged by the caller */
-void arch_space_deinit(struct space *space); /* frees what is left of the tables */
-/* Enters one translation. Needs table pages: calls space_table_allocate. false: quota. space->lock held. */
-bool arch_space_map(struct space *space, uint64_t address, uint64_t frame, uint32_t flags);
-/* Removes the translation at ADDRESS; returns whether there was one and, in *DIRTY, whether it had been written. */
-bool arch_space_unmap(struct space *space, uint64_t address, bool *dirty);
-/* Narrows to read-only if present and writable; true if it was. *DIRTY as above. */
-bool arch_space_write_protect(struct space *space, uint64_t address, bool *dirty);
+/* Top-level tables, charged by the caller; a GUEST space shares space->native's window in its native_root. */
+bool arch_space_init(struct space *space);
+/* Frees the tables, at most one upper-level table scanned a call; true when all are gone. No CPU has them loaded. */
+bool arch_space_deinit_slice(struct space *space);
+/* The lowest-level table that covers ADDRESS: an array of 512 entries, one a page, indexed by (address >> 12) & 511. 0
+ * where there is none, or (MAKE) where the quota lacks a page for it: space_table_allocate. MAKE: space->lock held; else
+ * nothing need be held: tables are never freed while the space lives. Generic code edits the entries itself, with the
+ * inline functions of arch_types.h (0 is an absent entry):
+ *   uint64_t arch_entry(uint64_t frame, uint32_t flags)   a user translation
+ *   bool arch_entry_writable(uint64_t entry)
+ *   uint64_t arch_entry_read_only(uint64_t entry)         the same without write permission
+ *   uint64_t arch_entry_frame(uint64_t entry)             its physical address */
+uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make);
 /* First address >= ADDRESS, < END whose lowest-level table exists: lets callers skip holes. END when none. */
 uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end);
-void arch_space_load(struct space *space, bool guest); /* on this CPU */
+/* Loads SPACE (a guest space: GUEST chooses between its two roots) on this CPU; 0, or a space whose object is dead: the
+ * kernel's own tables. Sets this CPU's bit in active_cpus of the space (and of its native space) before, and clears it
+ * in those of the space that was loaded after. */
+void arch_space_load(struct space *space, bool guest);
 void arch_tlb_flush_page(uint64_t address);
 void arch_tlb_flush_all(void);
 
@@ -98,6 +106,7 @@ _Noreturn void arch_power_off(void);
 _Noreturn void arch_reboot(void);
 _Noreturn void arch_halt(void);
 void arch_backtrace(void);
+void arch_panic_begin(void); /* stops the other CPUs */
 
 /* Called by the architecture, implemented in the generic part. */
 _Noreturn void kernel_main(const struct handoff *handoff); /* on the first CPU, own page tables and stack in place */

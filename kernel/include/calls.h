@@ -46,19 +46,13 @@ call_handler sys_irq_create, sys_irq_bind, sys_irq_ack, sys_ioport_create, sys_i
 call_handler sys_system_info, sys_system_control, sys_log_write, sys_clock;
 
 /* Teardown of one object, by type. Called by unit_reap with object->dead set and every capability to it gone, until it
- * returns true. Each call does a bounded part (under 2,000 instructions). True: the object is in no queue and no list,
- * refers to nothing (references it held are released) and nothing refers to it; its struct is freed by the caller once
- * every CPU has left the kernel path it was on. A thread that still runs elsewhere is told to die and false returned.
- * An object whose owner dies is torn down while others still use it: their waits end (E_PEER for callers, E_HANDLE
- * else); long-lived uses must be internal capabilities (cap_attach in object.h), which are gone by then, or come only
- * from units within the owner (unit_within: thread -> space, guest space, budget), which are gone by then too. */
+ * returns true. Each call does a bounded part (under 2,000 instructions). True: the object is in no queue and no list and
+ * holds no reference to another; its struct is freed by the caller once nothing references it and every CPU has left
+ * the kernel path it was on. A thread that still runs elsewhere is told to die and false returned.
+ * An object whose owner dies is torn down while others may still hold references: waits end (E_PEER for callers,
+ * E_HANDLE else), and holders must find object->dead before each use. A thread may only use a space or guest space whose
+ * owner is its unit or above it (unit_within), so that page tables never go from under a running thread. */
 typedef bool object_teardown(struct object *object);
 object_teardown unit_teardown, memory_teardown, space_teardown;
 object_teardown channel_teardown, reply_teardown, event_teardown, thread_teardown, budget_teardown, irq_teardown,
     ioport_teardown;
-
-/* Execution side: THREAD's unit ended, died, was frozen or thawed (unit->state > UNIT_RUNNING or unit->object.dead: the
- * thread dies; unit->frozen: it does not run until told again). Bounded; other CPUs are told by mailbox. */
-void thread_review(struct thread *thread);
-/* Execution side: sets BITS in the event OBJECT (type OBJECT_EVENT) and wakes its waiter. No lock may be held. */
-void event_signal_object(struct object *object, uint64_t bits);

@@ -1,8 +1,8 @@
 /* Spin locks. The kernel runs with interrupts off, so a lock only ever waits for another CPU, and for a bounded time.
  *
  * Order (outer first): unit tree -> unit.lock -> object.cap_lock -> channel/event/thread lock -> space.lock ->
- * memory.lock -> frame lists. Two locks of one rank are taken in address order. No lock is held while waiting for
- * another CPU's acknowledgement (cpu_quiesce, space shootdowns).
+ * memory.lock -> unit.slot_lock -> unit.heap_lock -> frame lists. Two locks of one rank are taken in address order. No
+ * lock is held while waiting for another CPU's acknowledgement (cpu_quiesce, flush_finish).
  */
 #pragma once
 
@@ -10,9 +10,35 @@
 #include <stdint.h>
 
 struct lock {
-	volatile uint16_t next, owner; /* ticket */
+	volatile uint16_t next, owner; /* ticket: the next to be drawn, the one being served */
 };
 
-void lock_take(struct lock *lock);
-bool lock_try(struct lock *lock);
-void lock_release(struct lock *lock);
+static inline bool lock_try(struct lock *lock)
+{
+	uint16_t owner = __atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE);
+	uint16_t next = owner;
+
+	return __atomic_compare_exchange_n(&lock->next, &next, (uint16_t)(owner + 1), false, __ATOMIC_ACQUIRE,
+	                                   __ATOMIC_RELAXED);
+}
+
+/* Waits for its turn; see lock.c. */
+void lock_wait(struct lock *lock, uint16_t ticket);
+
+static inline void lock_take(struct lock *lock)
+{
+	uint16_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_ACQUIRE);
+
+	if (__builtin_expect(__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket, 0))
+		lock_wait(lock, ticket);
+}
+
+static inline void lock_release(struct lock *lock)
+{
+	__atomic_store_n(&lock->owner, (uint16_t)(lock->owner + 1), __ATOMIC_RELEASE);
+}
+
+static inline bool lock_held(const struct lock *lock)
+{
+	return lock->next != lock->owner;
+}

@@ -1,59 +1,124 @@
 /* Memory objects and the frames under them.
  *
- * A memory object is a radix tree of frames by page number, charged to its owner (nodes and frames). Frames have a
- * reference count: a copy-on-write clone shares them, and a frame with more than one reference is never mapped writable.
- * Writers of a shared frame get a copy; the last one gets the frame itself. No chains of shadow objects: the cost of a
- * clone is the number of resident pages, in slices.
+ * A memory object is a radix tree of entries by page number. Frames are shared copy-on-write by reference count: a clone
+ * shares the resident frames, and a frame with more than one reference is never mapped writable. Writers of a shared
+ * frame get a copy; the last one gets the frame itself. No chains of shadow objects: the cost of a clone is the number
+ * of resident pages, in slices.
  *
- * Each frame of RAM has a struct frame. Freed frames are zeroed before they are handed out again (by the idle loop where
- * it can, else at allocation).
+ * Who pays for a frame: the owner unit of the object that first allocated it, the frame's payer, once, however many
+ * objects of that owner share it (payer_references counts their entries). Each entry of an object of another owner is
+ * charged to that owner as well (ENTRY_PAID), so nobody's memory hangs on another's quota.
+ *
+ * Each frame of RAM has a struct frame. Frames are zeroed before they are handed out again (by the idle loop where it
+ * can, else at allocation).
  */
 #pragma once
 
 #include <holon/syscall.h>
 #include "object.h"
 
+struct handoff;
+struct space;
+
 typedef uint64_t physical_t; /* a physical address */
 
 struct frame {
-	volatile uint32_t references; /* memory objects that hold it; 0 = free or kernel-owned */
-	uint16_t pins;                /* thread pages, guest states */
-	uint16_t flags;
-	struct frame *next;           /* free lists */
+	volatile uint32_t references;       /* entries of memory objects that hold it; 0: free or kernel-owned */
+	volatile uint32_t payer_references; /* of them, those of the payer's objects */
+	union {
+		struct unit *payer;
+		struct frame *next; /* free lists */
+	};
+	volatile uint32_t pins; /* thread pages, guest states */
+	uint32_t reserved;
 };
 
-/* One zeroed frame, or 0 (cannot happen within quota but for fragmentation reserve). Caller has charged for it. */
+/* Takes over all RAM that HANDOFF calls free: places the array of struct frame there. The first thing called; needs only
+ * the direct map. */
+void memory_init(const struct handoff *handoff);
+/* Adds the ranges of kind LOADER, when nothing of the handoff, its tables or its stack is in use any more. */
+void memory_init_loader(const struct handoff *handoff);
+/* One zeroed frame, or 0 (not within quota). The caller has charged for it. */
 physical_t frame_allocate(void);
-void frame_reference(physical_t frame);
-/* Drops one reference; the last one frees it. */
-void frame_release(physical_t frame);
+physical_t frame_allocate_dirty(void); /* contents: whatever; must be overwritten whole before anyone sees it */
+void frame_free(physical_t frame);     /* kernel-owned: was not shared */
 struct frame *frame_of(physical_t frame);
-void *frame_map(physical_t frame); /* the direct map's address */
 uint64_t frame_free_bytes(void);
-/* Kernel heap for objects: power-of-two and a few odd sizes up to 4096 from slabs of frames; zeroed. The caller charges. */
+uint64_t frame_total_bytes(void);
+/* Idle loop: zeroes one free frame; false when there is nothing to do. */
+bool frame_zero_one(void);
+static inline void *frame_map(physical_t frame); /* the direct map's address */
+static inline physical_t frame_unmap(const void *address);
+
+/* Memory that lives as long as the kernel (per-CPU structures): zeroed, 64-byte aligned; up to 4,032 bytes from slabs,
+ * above that whole frames, contiguous, only before unit_root_init. */
 void *kernel_allocate(uint32_t bytes);
-void kernel_free(void *pointer, uint32_t bytes);
+
+/* Kinds the kernel makes itself: physical RAM or firmware memory, cached, read-only by its capability; never freed. */
+#define MEMORY_PHYSICAL 16
+
+/* Radix entries of resident pages; 0 is absent. */
+#define ENTRY_PAID  1ull /* charged to the object's owner by itself */
+#define ENTRY_FREE  2ull /* charged to nobody: a boot module's frame */
+#define ENTRY_DIRTY 4ull /* written since the last memory_dirty */
+#define ENTRY_FRAME(entry) ((entry) & ~0xfffull)
+
+#define MEMORY_PAGES_MAX (1ull << 36) /* 256 TiB */
 
 struct memory {
 	struct object object;
 	struct lock lock;
-	uint32_t kind; /* enum memory_kind */
+	uint32_t kind;   /* enum memory_kind, or MEMORY_PHYSICAL */
+	uint32_t height; /* levels of 512-entry nodes; 0: root is the entry of page 0 itself */
+	bool track_dirty;
+	bool labelled;
 	uint64_t pages;
-	volatile uint64_t resident;
-	void *tree; /* radix root; height grows with pages */
-	uint32_t height;
+	uint64_t resident;
+	uint64_t root; /* entry, or address of the top node */
 	physical_t device_base;
-	struct object *pager_event;
-	struct list wanting;  /* pager objects: threads waiting for a page */
+	struct cap pager;     /* internal: the pager's event */
+	struct list wanting;  /* pager objects: threads waiting for a page (queue_node) */
 	struct list mappings; /* struct mapping.memory_node: reverse map */
-	struct label label;
+	uint32_t mapping_count;
+	/* A clone under way: what it is a clone of. */
+	struct object *source;
+	uint64_t source_page;
+	struct label *label; /* 0 or on the owner's heap */
 };
 
+/* A memory object of PAGES pages with one reference (the creator's). *ERROR as object_create. */
+struct memory *memory_create(struct unit *owner, uint32_t kind, uint64_t pages, int64_t *error);
 /* The frame of PAGE for reading, or for writing (then private to this object: copies or allocates as needed, charged to
- * the owner). Returns E_OK with *FRAME, E_QUOTA_MEMORY, E_ARGUMENT beyond the end, or E_FAULT when a pager must be asked.
- * *FRAME 0 for a read of a never-written anonymous page is not returned: a zero frame is entered. memory.lock held. */
-int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame);
-/* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state). */
+ * the owner). E_OK with *FRAME, E_QUOTA_MEMORY, E_ARGUMENT beyond the end, E_HANDLE when the object is dead, or E_FAULT
+ * when a pager must be asked. A never-written anonymous page is allocated. *WRITABLE: may be mapped writable now.
+ * memory->lock held. */
+int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, bool *writable);
+/* As above for a page that is resident, without making anything: 0 when it is not. memory->lock held. */
+physical_t memory_peek(struct memory *memory, uint64_t page, bool *writable);
+/* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays allocated, whatever
+ * becomes of the object, until memory_unpin. E_FAULT for kinds without frames. Takes memory->lock. */
 int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame);
 void memory_unpin(physical_t frame);
-void memory_destroy(struct memory *memory);
+/* Removes all pages [first, end) that are resident: unmapped, flushed, released; a slice. Returns the page reached. */
+uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end);
+/* Copies entries of SOURCE to CLONE (same size as the range) from page *PROGRESS on, a slice. E_OK when done,
+ * CALL_RESTART, or E_QUOTA_MEMORY. */
+int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page, uint64_t *progress);
+/* Wakes threads that wait for pages [first, end) of a pager object. Takes memory->lock. */
+void memory_wake(struct memory *memory, uint64_t first, uint64_t end);
+
+/* Radix tree (radix.c); memory->lock held. */
+uint64_t *radix_find(struct memory *memory, uint64_t page);            /* the place of PAGE's entry; 0: no node there */
+uint64_t *radix_make(struct memory *memory, uint64_t page);            /* making nodes; 0: quota */
+uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end); /* first page >= PAGE whose node exists */
+bool radix_free_slice(struct memory *memory); /* frees nodes of an empty tree; true when none is left */
+
+#include <arch_types.h>
+static inline void *frame_map(physical_t frame)
+{
+	return (void *)(frame + ARCH_DIRECT_MAP);
+}
+static inline physical_t frame_unmap(const void *address)
+{
+	return (physical_t)address - ARCH_DIRECT_MAP;
+}

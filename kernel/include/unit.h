@@ -1,50 +1,95 @@
-/* Units: isolation and accounting. A quota is carved from the parent's once, at creation; a charge touches one word. */
+/* Units: isolation and accounting.
+ *
+ * A quota is carved from the parent's once, at creation; a charge touches one word. All memory a unit uses is charged
+ * in whole frames: pages of its memory objects, page tables, capability pages, and the slabs of its own heap, from which
+ * its kernel objects come. So nothing of one unit shares a frame with another, and all of it returns when it dies.
+ */
 #pragma once
 
 #include <holon/syscall.h>
 #include "object.h"
 
-/* Capability table: directory of pages of 56 slots; grows by pages charged to the unit. */
-#define CAPS_PER_PAGE   56u
-#define CAP_DIRECTORY   512u /* 28,672 capabilities a unit */
+/* Capability table: directory of pages of 64 slots, the first of which is the page's header; grows by pages. */
+#define CAP_PAGE_SLOTS 64u
+#define CAP_DIRECTORY  512u
+#define CAPS_MAX       (CAP_DIRECTORY * (CAP_PAGE_SLOTS - 1)) /* 32,256 capabilities a unit */
+#define UNIT_DEPTH_MAX 200u
+#define HEAP_CLASSES   12u
+
+struct slab;
 
 struct unit {
-	struct object object;
-	struct lock lock; /* table growth and free list, lists below, lifecycle */
+	struct object object; /* owner: the parent */
+	struct lock lock;     /* object lists and lives, threads, lifecycle, cpu shares */
+	struct lock heap_lock, slot_lock; /* innermost: heap; free capability slots and table growth */
+	struct lock reap_lock;            /* only ever tried: who works on doomed */
 	uint64_t id;
 	struct unit *parent;
-	struct list children, sibling; /* guarded by the parent's lock */
-	struct list objects;           /* all objects this unit owns */
-	struct list threads;           /* all threads of this unit: thread.unit_node */
+	uint32_t depth;
+	uint32_t state;                /* enum unit_state */
+	struct list children, sibling; /* guarded by the unit tree lock */
+	struct list objects;           /* live objects this unit owns */
+	struct list doomed;            /* to be torn down, in order */
+	struct list torn;              /* torn down, still referenced */
+	struct list graveyard;         /* unreferenced, to be freed after quiescence */
+	uint32_t grave_count;
+	struct list threads;           /* all threads of this unit: thread.unit_node, guarded by lock */
+	uint32_t live_threads;         /* of them, not dead */
 	volatile uint64_t memory_used; /* bytes; atomic add, refused above memory_quota */
-	uint64_t memory_quota, memory_children;
-	volatile uint32_t caps_used;
-	uint32_t caps_quota, caps_children;
+	volatile uint64_t memory_quota;
+	uint64_t memory_children;    /* of memory_used, carved out for children */
+	volatile uint32_t caps_used; /* slots in use, reserved, or carved out for children */
+	volatile uint32_t caps_quota;
+	uint32_t caps_children;
 	uint64_t lacked_memory, lacked_caps;
-	struct cap **directory; /* one page of pointers to pages of slots */
-	uint32_t cap_free;      /* first free slot index + 1; 0 none */
-	uint32_t cap_slots;     /* slots in existing pages */
+	struct cap **directory;  /* one page of pointers to pages of slots */
+	uint32_t cap_free;       /* first free slot's index; 0 none */
+	uint32_t cap_slots;      /* slots in existing pages */
+	uint32_t cap_free_count; /* free slots, of which */
+	uint32_t cap_reserved;   /* are promised */
+	struct slab *slabs[HEAP_CLASSES]; /* with free places, by size class */
 	uint32_t priority_max, cpu_share, flags;
-	uint32_t cpu_share_used[CPU_MAX];
-	volatile uint32_t frozen; /* count: own and inherited freezes */
-	uint32_t state;           /* enum unit_state */
+	uint32_t cpu_share_used[CPU_MAX]; /* by admitted budgets and children; guarded by lock */
+	volatile uint32_t frozen;         /* it or a unit above it is frozen: its threads do not run */
+	bool frozen_self;                 /* by unit_freeze on itself */
+	uint32_t walk;                    /* unit tree walks: which walk was here last */
 	int64_t exit_status;
 	struct fault_record fault;
-	struct object *event; /* parent's notification; may be 0 */
+	struct cap event; /* internal: the parent's notification */
 	uint64_t event_bits;
 	volatile uint64_t cpu_time;
-	uint32_t live_threads;
 	char name[32];
 };
 
 extern struct unit root_unit; /* owns all memory at boot; the steward's */
 
+/* Makes root_unit the owner of all free frames (but a reserve for per-CPU caches) and of CAPS_MAX capabilities.
+ * After this whoever takes a frame charges it. */
+void unit_root_init(void);
 /* Charges BYTES to UNIT: true, or false with unit->lacked_memory set. One atomic add on one word. */
 bool unit_charge(struct unit *unit, uint64_t bytes);
 void unit_uncharge(struct unit *unit, uint64_t bytes);
-/* Ends UNIT: STATE UNIT_STOPPED or UNIT_FAILED; stops its threads, tells the parent's event. The unit object stays for
- * unit_info until it is destroyed. Bounded: threads of other CPUs are told by mailbox. */
+/* UNIT is ANCESTOR or below it. At most UNIT_DEPTH_MAX steps. */
+bool unit_within(const struct unit *unit, const struct unit *ancestor);
+/* A thread that is made or dies: the unit's list and count. UNIT_CREATED becomes RUNNING with the first start. False
+ * when the unit is dead or has ended. */
+bool unit_thread_add(struct unit *unit, struct list *unit_node);
+void unit_thread_remove(struct unit *unit, struct list *unit_node);
+/* Ends UNIT: STATE UNIT_STOPPED or UNIT_FAILED; kills its threads (the first 64 now, the others when they next want to
+ * run or the unit is destroyed), tells the parent's event. The unit object stays for unit_info until it is destroyed.
+ * Nothing if it has ended already. FAULT may be 0. Bounded. */
 void unit_end(struct unit *unit, enum unit_state state, int64_t status, const struct fault_record *fault);
-/* Destroys UNIT's subtree, a slice at a time; true when all is gone. The first slice kills every capability and stops
- * every thread of the unit itself. Called again (restarted system call) until true. */
+/* Destroys UNIT's subtree, a slice at a time; true when all is gone but the struct itself, which is doomed. The first
+ * slices mark every unit of the subtree dead and kill its threads. Called again (restarted system call) until true. */
 bool unit_destroy_slice(struct unit *unit);
+/* Works off UNIT's doomed objects until none is left (true) or preemption is pending. At most one CPU at a time; false
+ * when it is another. No lock held. */
+bool unit_reap(struct unit *unit);
+static inline bool unit_has_doomed(struct unit *unit)
+{
+	return !list_empty(&unit->doomed);
+}
+
+/* UNIT's heap: zeroed memory in size classes up to 4,032 bytes, aligned to 64. 0: quota. BYTES as allocated. */
+void *unit_allocate(struct unit *unit, uint32_t bytes);
+void unit_free(void *pointer);
