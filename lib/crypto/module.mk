@@ -8,12 +8,20 @@ CRYPTO_AVX2_CFLAGS  := -mavx2 -mbmi -mbmi2
 CRYPTO_SHANI_CFLAGS := -msse4.1 -mssse3 -msha
 
 # ---- common, hashes, MAC and KDF, SLH-DSA ----
-CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c keccak.c sha3.c shake_x4.c blake3.c hmac.c hkdf.c prehash.c)
-CRYPTO_AVX2_SOURCES   := $(addprefix lib/crypto/,sha2_avx2.c keccak_bmi2.c keccak_x4_avx2.c blake3_avx2.c)
+CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c sha2_lanes.c keccak.c sha3.c shake_x4.c \
+			 blake3.c hmac.c hkdf.c prehash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c \
+			 slhdsa_tree.c slhdsa_sign.c)
+CRYPTO_AVX2_SOURCES   := $(addprefix lib/crypto/,sha2_avx2.c sha2_lanes_avx2.c keccak_bmi2.c keccak_x4_avx2.c blake3_avx2.c)
 CRYPTO_SHANI_SOURCES  := lib/crypto/sha2_x86.c
-CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c keccak.c sha3.c blake3.c)
+CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c sha2_lanes.c keccak.c sha3.c blake3.c hmac.c \
+			 prehash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c)
 
 # ---- ML-KEM and ML-DSA ----
+CRYPTO_SOURCES        += $(addprefix lib/crypto/,prehash.c mlkem.c mlkem_poly.c mldsa_common.c mldsa_message.c \
+                           mldsa_verify.c mldsa_sign.c mldsa_keygen.c mldsa_poly.c)
+CRYPTO_AVX2_SOURCES   += $(addprefix lib/crypto/,mlkem_avx2.c mldsa_avx2.c)
+CRYPTO_LOADER_SOURCES += $(addprefix lib/crypto/,prehash.c mldsa_common.c mldsa_message.c mldsa_verify.c mldsa_poly.c \
+                           shake_x4.c)
 
 # ---- classical algorithms, combined forms, key files ----
 # CRYPTO_WRAPPER_SOURCES need Debian's libraries at link time (CRYPTO_LDLIBS); they are part of the host's archives.
@@ -52,6 +60,8 @@ $(call crypto-test,crypto_blake3_test,lib/crypto/blake3_test.c)
 $(call crypto-test,crypto_hmac_test,lib/crypto/hmac_test.c)
 
 # ---- tests and benchmarks: ML-KEM and ML-DSA ----
+$(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
+$(call script-test,lib/crypto/mlkem_mldsa_vectors_test.py,build/host/bin/mlkem_mldsa_lines)
 
 # ---- tests, tool: classical algorithms, combined forms, key files ----
 $(call crypto-test,classical_test,lib/crypto/classical_test.c,$(CRYPTO_LDLIBS))

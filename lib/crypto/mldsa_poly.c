@@ -1,0 +1,289 @@
+/*
+ * The arithmetic of ML-DSA in portable C. Inner loops run over neighbouring coefficients without branches, so
+ * that a compiler can use whatever vectors its target has.
+ */
+#include "mldsa_poly.h"
+
+const int32_t mldsa_zetas[MLDSA_N] = {
+    -4186625, 25847,    -2608894, -518909,  237124,   -777960,  -876248,  466468,   1826347,  2353451,
+    -359251,  -2091905, 3119733,  -2884855, 3111497,  2680103,  2725464,  1024112,  -1079900, 3585928,
+    -549488,  -1119584, 2619752,  -2108549, -2118186, -3859737, -1399561, -3277672, 1757237,  -19422,
+    4010497,  280005,   2706023,  95776,    3077325,  3530437,  -1661693, -3592148, -2537516, 3915439,
+    -3861115, -3043716, 3574422,  -2867647, 3539968,  -300467,  2348700,  -539299,  -1699267, -1643818,
+    3505694,  -3821735, 3507263,  -2140649, -1600420, 3699596,  811944,   531354,   954230,   3881043,
+    3900724,  -2556880, 2071892,  -2797779, -3930395, -1528703, -3677745, -3041255, -1452451, 3475950,
+    2176455,  -1585221, -1257611, 1939314,  -4083598, -1000202, -3190144, -3157330, -3632928, 126922,
+    3412210,  -983419,  2147896,  2715295,  -2967645, -3693493, -411027,  -2477047, -671102,  -1228525,
+    -22981,   -1308169, -381987,  1349076,  1852771,  -1430430, -3343383, 264944,   508951,   3097992,
+    44288,    -1100098, 904516,   3958618,  -3724342, -8578,    1653064,  -3249728, 2389356,  -210977,
+    759969,   -1316856, 189548,   -3553272, 3159746,  -1851402, -2409325, -177440,  1315589,  1341330,
+    1285669,  -1584928, -812732,  -1439742, -3019102, -3881060, -3628969, 3839961,  2091667,  3407706,
+    2316500,  3817976,  -3342478, 2244091,  -2446433, -3562462, 266997,   2434439,  -1235728, 3513181,
+    -3520352, -3759364, -1197226, -3193378, 900702,   1859098,  909542,   819034,   495491,   -1613174,
+    -43260,   -522500,  -655327,  -3122442, 2031748,  3207046,  -3556995, -525098,  -768622,  -3595838,
+    342297,   286988,   -2437823, 4108315,  3437287,  -3342277, 1735879,  203044,   2842341,  2691481,
+    -2590150, 1265009,  4055324,  1247620,  2486353,  1595974,  -3767016, 1250494,  2635921,  -3548272,
+    -2994039, 1869119,  1903435,  -1050970, -1333058, 1237275,  -3318210, -1430225, -451100,  1312455,
+    3306115,  -1962642, -1279661, 1917081,  -2546312, -1374803, 1500165,  777191,   2235880,  3406031,
+    -542412,  -2831860, -1671176, -1846953, -2584293, -3724270, 594136,   -3776993, -2013608, 2432395,
+    2454455,  -164721,  1957272,  3369112,  185531,   -1207385, -3183426, 162844,   1616392,  3014001,
+    810149,   1652634,  -3694233, -1799107, -3038916, 3523897,  3866901,  269760,   2213111,  -975884,
+    1717735,  472078,   -426683,  1723600,  -1803090, 1910376,  -1667432, -1104333, -260646,  -3833893,
+    -2939036, -2235985, -420899,  -2286327, 183443,   -976891,  1612842,  -3545687, -554416,  3919660,
+    -48306,   -1362209, 3937738,  1400424,  -846154,  1976782,
+};
+
+static void ntt(struct mldsa_poly *p)
+{
+	/* Each of the eight layers adds less than q to the bound. */
+	unsigned z = 1;
+	for (unsigned length = 128; length >= 1; length /= 2)
+		for (unsigned start = 0; start < MLDSA_N; start += 2 * length) {
+			int32_t zeta = mldsa_zetas[z++];
+			int32_t *low = p->c + start, *high = low + length;
+			for (unsigned i = 0; i < length; i++) {
+				int32_t t = mldsa_montgomery((int64_t)high[i] * zeta);
+				high[i] = low[i] - t;
+				low[i] = low[i] + t;
+			}
+		}
+}
+
+static void inverse_ntt(struct mldsa_poly *p)
+{
+	/* Sums double in each layer: from |c| < 6300000 to below 256 times that, within 31 bits. */
+	unsigned z = 255;
+	for (unsigned i = 0; i < MLDSA_N; i++)
+		p->c[i] = mldsa_reduce(p->c[i]);
+	for (unsigned length = 1; length <= 128; length *= 2)
+		for (unsigned start = 0; start < MLDSA_N; start += 2 * length) {
+			int32_t zeta = mldsa_zetas[z--];
+			int32_t *low = p->c + start, *high = low + length;
+			for (unsigned i = 0; i < length; i++) {
+				int32_t t = low[i];
+				low[i] = t + high[i];
+				high[i] = mldsa_montgomery((int64_t)(high[i] - t) * zeta);
+			}
+		}
+	for (unsigned i = 0; i < MLDSA_N; i++)
+		p->c[i] = mldsa_montgomery((int64_t)p->c[i] * MLDSA_INVNTT);
+}
+
+static void multiply_add(struct mldsa_poly *sum, const uint8_t *packed, const struct mldsa_poly *b,
+                         unsigned count)
+{
+	for (unsigned i = 0; i < MLDSA_N; i++) {
+		int64_t products = 0;
+		for (unsigned j = 0; j < count; j++) {
+			const uint8_t *at = packed + MLDSA_PACKED_BYTES * j + 3 * i;
+			int32_t a = at[0] | at[1] << 8 | at[2] << 16;
+			products += (int64_t)a * b[j].c[i];
+		}
+		sum->c[i] += mldsa_montgomery(products);
+	}
+}
+
+static void multiply(struct mldsa_poly *r, const struct mldsa_poly *a, const struct mldsa_poly *b,
+                     const struct mldsa_poly *plus)
+{
+	for (unsigned i = 0; i < MLDSA_N; i++)
+		r->c[i] = mldsa_montgomery((int64_t)a->c[i] * b->c[i] + (plus ? plus->c[i] : 0));
+}
+
+static void subtract(struct mldsa_poly *r, const struct mldsa_poly *a, const struct mldsa_poly *b)
+{
+	for (unsigned i = 0; i < MLDSA_N; i++)
+		r->c[i] = mldsa_reduce(a->c[i] - b->c[i]);
+}
+
+static void add(struct mldsa_poly *r, const struct mldsa_poly *a, const struct mldsa_poly *b)
+{
+	for (unsigned i = 0; i < MLDSA_N; i++)
+		r->c[i] = mldsa_reduce(a->c[i] + b->c[i]);
+}
+
+static void reduce(struct mldsa_poly *r)
+{
+	for (unsigned i = 0; i < MLDSA_N; i++)
+		r->c[i] = mldsa_reduce(r->c[i]);
+}
+
+static bool exceeds(const struct mldsa_poly *p, int32_t bound)
+{
+	int32_t verdict = 0;
+	for (unsigned i = 0; i < MLDSA_N; i++) {
+		int32_t sign = p->c[i] >> 31, size = (p->c[i] ^ sign) - sign;
+		verdict |= bound - 1 - size;
+	}
+	return (uint32_t)verdict >> 31;
+}
+
+static unsigned reject(uint8_t *packed, unsigned have, const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size && have < MLDSA_N; i += 3) {
+		uint32_t value =
+		    bytes[i] | (uint32_t)bytes[i + 1] << 8 | (uint32_t)(bytes[i + 2] & 0x7f) << 16;
+		uint8_t *to = packed + (size_t)3 * have;
+		to[0] = (uint8_t)value;
+		to[1] = (uint8_t)(value >> 8);
+		to[2] = (uint8_t)(value >> 16);
+		have += value < MLDSA_Q;
+	}
+	return have;
+}
+
+CRYPTO_INLINE void unpack_bits(struct mldsa_poly *p, const uint8_t *in, unsigned bits, int32_t top)
+{
+	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
+		uint32_t group[8];
+		bitunpack8(group, in + bits * i, bits);
+		for (unsigned j = 0; j < 8; j++)
+			p->c[8 * i + j] = top - (int32_t)group[j];
+	}
+}
+
+static void unpack(struct mldsa_poly *p, const uint8_t *in, unsigned bits, int32_t top)
+{
+	switch (bits) {
+	case 3:
+		unpack_bits(p, in, 3, top);
+		break;
+	case 4:
+		unpack_bits(p, in, 4, top);
+		break;
+	case 13:
+		unpack_bits(p, in, 13, top);
+		break;
+	case 18:
+		unpack_bits(p, in, 18, top);
+		break;
+	default:
+		unpack_bits(p, in, 20, top);
+	}
+}
+
+CRYPTO_INLINE void pack_bits(uint8_t *out, const struct mldsa_poly *p, unsigned bits, int32_t top)
+{
+	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
+		uint32_t group[8];
+		for (unsigned j = 0; j < 8; j++)
+			group[j] = (uint32_t)(top - p->c[8 * i + j]);
+		bitpack8(out + bits * i, group, bits);
+	}
+}
+
+static void pack(uint8_t *out, const struct mldsa_poly *p, unsigned bits, int32_t top)
+{
+	switch (bits) {
+	case 3:
+		pack_bits(out, p, 3, top);
+		break;
+	case 4:
+		pack_bits(out, p, 4, top);
+		break;
+	case 13:
+		pack_bits(out, p, 13, top);
+		break;
+	case 18:
+		pack_bits(out, p, 18, top);
+		break;
+	default:
+		pack_bits(out, p, 20, top);
+	}
+}
+
+static void unpack_t1(struct mldsa_poly *p, const uint8_t *in)
+{
+	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
+		uint32_t group[8];
+		bitunpack8(group, in + 10 * i, 10);
+		for (unsigned j = 0; j < 8; j++)
+			p->c[8 * i + j] = (int32_t)(group[j] << MLDSA_D);
+	}
+}
+
+CRYPTO_INLINE void decompose_bits(uint8_t *packed, struct mldsa_poly *p, int32_t gamma2, unsigned bits)
+{
+	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
+		uint32_t group[8];
+		for (unsigned j = 0; j < 8; j++) {
+			int32_t a = mldsa_canonical(p->c[8 * i + j]), high = mldsa_high_bits(a, gamma2);
+			group[j] = (uint32_t)high;
+			p->c[8 * i + j] = mldsa_low_bits(a, high, gamma2);
+		}
+		bitpack8(packed + bits * i, group, bits);
+	}
+}
+
+static void decompose(uint8_t *high, struct mldsa_poly *p, int32_t gamma2)
+{
+	if (gamma2 == MLDSA_GAMMA2_65)
+		decompose_bits(high, p, MLDSA_GAMMA2_65, 4);
+	else
+		decompose_bits(high, p, MLDSA_GAMMA2_44, 6);
+}
+
+CRYPTO_INLINE void use_hint_bits(uint8_t *packed, const struct mldsa_poly *p, const uint8_t *hint,
+                                 int32_t gamma2, unsigned bits)
+{
+	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
+		uint32_t group[8];
+		for (unsigned j = 0; j < 8; j++) {
+			int32_t a = mldsa_canonical(p->c[8 * i + j]);
+			group[j] = (uint32_t)mldsa_use_hint1(a, hint[i] >> j & 1, gamma2);
+		}
+		bitpack8(packed + bits * i, group, bits);
+	}
+}
+
+static void use_hint(uint8_t *high, struct mldsa_poly *p, const uint8_t hint[MLDSA_HINT_BYTES],
+                     int32_t gamma2)
+{
+	if (gamma2 == MLDSA_GAMMA2_65)
+		use_hint_bits(high, p, hint, MLDSA_GAMMA2_65, 4);
+	else
+		use_hint_bits(high, p, hint, MLDSA_GAMMA2_44, 6);
+}
+
+CRYPTO_INLINE unsigned make_hint_bits(uint8_t *hint, const struct mldsa_poly *low, const uint8_t *high,
+                                      int32_t gamma2, unsigned bits)
+{
+	unsigned ones = 0;
+	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
+		uint32_t group[8], byte = 0;
+		bitunpack8(group, high + bits * i, bits);
+		for (unsigned j = 0; j < 8; j++) {
+			uint32_t bit = mldsa_make_hint1(low->c[8 * i + j], group[j], gamma2);
+			byte |= bit << j;
+			ones += bit;
+		}
+		hint[i] = (uint8_t)byte;
+	}
+	return ones;
+}
+
+static unsigned make_hint(uint8_t hint[MLDSA_HINT_BYTES], const struct mldsa_poly *low, const uint8_t *high,
+                          int32_t gamma2)
+{
+	if (gamma2 == MLDSA_GAMMA2_65)
+		return make_hint_bits(hint, low, high, MLDSA_GAMMA2_65, 4);
+	return make_hint_bits(hint, low, high, MLDSA_GAMMA2_44, 6);
+}
+
+const struct mldsa_ops mldsa_ops_c = {
+    .ntt = ntt,
+    .inverse_ntt = inverse_ntt,
+    .multiply_add = multiply_add,
+    .multiply = multiply,
+    .subtract = subtract,
+    .add = add,
+    .reduce = reduce,
+    .exceeds = exceeds,
+    .reject = reject,
+    .unpack = unpack,
+    .pack = pack,
+    .unpack_t1 = unpack_t1,
+    .decompose = decompose,
+    .use_hint = use_hint,
+    .make_hint = make_hint,
+};
