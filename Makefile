@@ -8,7 +8,7 @@ endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
-include tools/build.mk
+include tools/build.mk tools/native.mk
 include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 
 .PHONY: help run test soak bench latency iso debug format lint loc setup clean all

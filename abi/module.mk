@@ -1,5 +1,4 @@
 # Interfaces: abi/NAME.interface becomes build/abi/NAME.interface.h (included by native code as "NAME.interface.h").
-INTERFACES := $(patsubst abi/%.interface,build/abi/%.interface.h,$(wildcard abi/*.interface))
 build/abi/%.interface.h: abi/%.interface tools/interface
 	@mkdir -p $(@D)
 	@tools/interface $< $@

@@ -12,6 +12,7 @@
  *
  * COM2 is the system's log, line by line, with these control lines.
  * From the system:
+ *   holon-run: ready       COM1 and COM2 are open for input; holon-run sends nothing before
  *   holon-run: exit N      the command ended with status N (0 to 255; 128 + signal when one killed it); the
  * system then powers the machine off (ACPI S5; below QEMU also port 0xf4) To the system: eof N standard input
  * ends after N bytes of COM1, counted from the start (without COMMAND_TERMINAL) size COLUMNSxROWS      the

@@ -1,0 +1,20 @@
+# Native programs: static freestanding ELFs on lib/holon.
+#   $(call native-program,NAME,SOURCES[,CFLAGS])   build/x86_64/NAME, and NAME.debug with symbols
+# Native code uses no vector registers unless its CFLAGS say otherwise. Interface headers are generated first.
+NATIVE_CFLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARN) -O2 -g -ffreestanding -fpie -fvisibility=hidden \
+	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
+	-Iabi -Ilib/holon -Ilib -Ibuild/abi
+INTERFACES := $(patsubst abi/%.interface,build/abi/%.interface.h,$(wildcard abi/*.interface))
+
+# NAME, SOURCES
+define native-link
+build/x86_64/$(1): $(call object-names,x86_64/native/$(1).o.d,$(2)) build/x86_64/libholon.a lib/holon/native.ld
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 --gc-sections -T lib/holon/native.ld -o $$@.debug \
+		$$(filter %.o,$$^) build/x86_64/libholon.a
+	@llvm-strip -o $$@ $$@.debug
+$(call object-names,x86_64/native/$(1).o.d,$(2)): | $(INTERFACES)
+ALL += build/x86_64/$(1)
+endef
+native-program = $(call objects,x86_64/native/$(1).o.d,$(2),$(NATIVE_CFLAGS) $(3))$(eval $(call native-link,$(1),$(2)))
