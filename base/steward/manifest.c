@@ -1,0 +1,217 @@
+/* See manifest.h. */
+#include "manifest.h"
+#include <text.h>
+
+#define WORDS_MAX 5
+
+struct line {
+	const char *words[WORDS_MAX];
+	size_t lengths[WORDS_MAX];
+	unsigned count;
+};
+
+static bool word_is(const struct line *line, unsigned index, const char *text)
+{
+	return line->lengths[index] == strlen(text) &&
+	       memcmp(line->words[index], text, line->lengths[index]) == 0;
+}
+
+static bool word_copy(char *to, size_t size, const struct line *line, unsigned index)
+{
+	if (line->lengths[index] >= size)
+		return false;
+	memcpy(to, line->words[index], line->lengths[index]);
+	to[line->lengths[index]] = 0;
+	return true;
+}
+
+/* Decimal or 0x hexadecimal, with K, M or G; "rest". */
+static bool word_number(const struct line *line, unsigned index, uint64_t limit, uint64_t *value)
+{
+	const char *text = line->words[index];
+	size_t length = line->lengths[index];
+	unsigned base = 10;
+	if (word_is(line, index, "rest")) {
+		*value = MANIFEST_REST;
+		return limit == MANIFEST_REST;
+	}
+	*value = 0;
+	if (length > 2 && text[0] == '0' && text[1] == 'x') {
+		base = 16;
+		text += 2;
+		length -= 2;
+	}
+	for (size_t i = 0; i < length; i++) {
+		char c = text[i];
+		unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+		                 : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+		                                        : 99;
+		unsigned shift = c == 'K' ? 10 : c == 'M' ? 20 : c == 'G' ? 30 : 0;
+		if (shift && i && i + 1 == length) {
+			*value <<= shift;
+			break;
+		}
+		if (digit >= base || *value > (1ull << 32))
+			return false;
+		*value = *value * base + digit;
+	}
+	return length && *value <= limit;
+}
+
+static const char *parse_give(struct manifest_unit *unit, const struct line *line)
+{
+	static const struct {
+		const char *word;
+		enum manifest_give_kind kind;
+	} plain[] = {{"log", GIVE_LOG},
+	             {"image", GIVE_IMAGE},
+	             {"add", GIVE_ADD},
+	             {"command", GIVE_COMMAND},
+	             {"stream", GIVE_STREAM}};
+	if (line->count < 2)
+		return "give what?";
+	if (word_is(line, 1, "wx")) {
+		unit->wx = true;
+		return 0;
+	}
+	if (unit->give_count == MANIFEST_GIVES_MAX)
+		return "too many capabilities for one unit";
+	struct manifest_give *give = &unit->gives[unit->give_count++];
+	uint64_t base;
+	uint64_t count;
+	for (unsigned i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
+		if (line->count == 2 && word_is(line, 1, plain[i].word)) {
+			give->kind = plain[i].kind;
+			return 0;
+		}
+	}
+	if (line->count == 5 && word_is(line, 1, "port")) {
+		give->kind = GIVE_PORT;
+		if (!word_copy(give->name, sizeof(give->name), line, 2) ||
+		    !word_number(line, 3, 0xffff, &base) || !word_number(line, 4, 0x10000 - base, &count) ||
+		    !count)
+			return "bad port range";
+		give->base = (uint32_t)base;
+		give->count = (uint32_t)count;
+		return 0;
+	}
+	if (line->count == 4 && word_is(line, 1, "irq")) {
+		give->kind = GIVE_IRQ;
+		if (!word_copy(give->name, sizeof(give->name), line, 2) || !word_number(line, 3, 1023, &base))
+			return "bad interrupt";
+		give->base = (uint32_t)base;
+		return 0;
+	}
+	return "nothing of this name can be given";
+}
+
+static const char *parse_argument(struct manifest_unit *unit, const struct line *line)
+{
+	if (word_is(line, 1, "options")) {
+		unit->options = true;
+		return 0;
+	}
+	if (!word_copy(unit->arguments + unit->arguments_bytes,
+	               sizeof(unit->arguments) - unit->arguments_bytes, line, 1))
+		return "arguments too long";
+	unit->arguments_bytes += (uint32_t)line->lengths[1] + 1;
+	return 0;
+}
+
+static const char *parse_channel(struct manifest_unit *unit, const struct line *line,
+                                 enum manifest_give_kind kind)
+{
+	if (unit->give_count == MANIFEST_GIVES_MAX)
+		return "too many capabilities for one unit";
+	struct manifest_give *give = &unit->gives[unit->give_count++];
+	give->kind = kind;
+	return word_copy(give->name, sizeof(give->name), line, 1) ? 0 : "name too long";
+}
+
+static const char *parse_line(struct manifest *manifest, const struct line *line)
+{
+	uint64_t value;
+	if (word_is(line, 0, "unit")) {
+		if (manifest->unit_count == MANIFEST_UNITS_MAX)
+			return "too many units";
+		struct manifest_unit *unit = &manifest->units[manifest->unit_count++];
+		*unit =
+		    (struct manifest_unit){.memory = 4 << 20, .caps = 64, .stack = 64 << 10, .priority = 64};
+		return line->count == 2 && word_copy(unit->name, sizeof(unit->name), line, 1)
+		           ? 0
+		           : "bad unit name";
+	}
+	if (!manifest->unit_count)
+		return "a line before the first unit";
+	struct manifest_unit *unit = &manifest->units[manifest->unit_count - 1];
+	if (word_is(line, 0, "give"))
+		return parse_give(unit, line);
+	if (line->count != 2)
+		return "expected one word and its value";
+	if (word_is(line, 0, "program"))
+		return word_copy(unit->program, sizeof(unit->program), line, 1) ? 0 : "path too long";
+	if (word_is(line, 0, "memory"))
+		return word_number(line, 1, MANIFEST_REST, &unit->memory) ? 0 : "bad size";
+	if (word_is(line, 0, "caps"))
+		return word_number(line, 1, MANIFEST_REST, &unit->caps) ? 0 : "bad count";
+	if (word_is(line, 0, "stack"))
+		return word_number(line, 1, 64 << 20, &unit->stack) ? 0 : "bad size";
+	if (word_is(line, 0, "priority")) {
+		if (!word_number(line, 1, 127, &value) || !value)
+			return "bad priority";
+		unit->priority = (uint32_t)value;
+		return 0;
+	}
+	if (word_is(line, 0, "serve"))
+		return parse_channel(unit, line, GIVE_SERVE);
+	if (word_is(line, 0, "use"))
+		return parse_channel(unit, line, GIVE_USE);
+	if (word_is(line, 0, "argument"))
+		return parse_argument(unit, line);
+	if (word_is(line, 0, "restart")) {
+		unit->restart = word_is(line, 1, "always");
+		return unit->restart || word_is(line, 1, "never") ? 0 : "restart always or never";
+	}
+	return "unknown word";
+}
+
+const char *manifest_parse(struct manifest *manifest, const char *text, size_t size, unsigned *number)
+{
+	manifest->unit_count = 0;
+	*number = 0;
+	size_t at = 0;
+	while (at < size) {
+		struct line line = {.count = 0};
+		bool comment = false;
+		bool overlong = false;
+		++*number;
+		while (at < size && text[at] != '\n') {
+			char c = text[at];
+			comment = comment || c == '#';
+			if (comment || c == ' ' || c == '\t' || c == '\r') {
+				at++;
+				continue;
+			}
+			size_t start = at;
+			while (at < size && text[at] != '\n' && text[at] != ' ' && text[at] != '\t' &&
+			       text[at] != '\r')
+				at++;
+			if (line.count == WORDS_MAX) {
+				overlong = true;
+				continue;
+			}
+			line.words[line.count] = text + start;
+			line.lengths[line.count++] = at - start;
+		}
+		at++;
+		if (overlong)
+			return "too many words";
+		const char *wrong = line.count ? parse_line(manifest, &line) : 0;
+		if (wrong)
+			return wrong;
+	}
+	for (unsigned i = 0; i < manifest->unit_count; i++)
+		if (!manifest->units[i].program[0])
+			return "a unit without a program";
+	return manifest->unit_count ? 0 : "no units";
+}

@@ -1,0 +1,62 @@
+/* The manifest: which units the steward starts, from what, with what. A text in the system image
+ * (etc/manifest).
+ *
+ *   unit NAME            begins a unit
+ *   program PATH         its ELF file in the system image
+ *   memory SIZE|rest     its quota: bytes, with K, M or G; "rest" = what is left, less a reserve of the
+ * steward's caps COUNT|rest stack SIZE           default 64K priority N           of its best-effort budgets,
+ * and its ceiling serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
+ *   use CHANNEL          it may call this channel
+ *   give WHAT            log | image | add | command | stream | wx | port NAME BASE COUNT | irq NAME NUMBER
+ *   argument WORD        "options" stands for the boot command line's words
+ *   restart always|never what happens when it fails or stops
+ * '#' begins a comment. Anything else is an error with its line number.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MANIFEST_UNITS_MAX 16
+#define MANIFEST_GIVES_MAX 12
+#define MANIFEST_REST      UINT64_MAX
+
+enum manifest_give_kind {
+	GIVE_SERVE,
+	GIVE_USE,
+	GIVE_LOG,
+	GIVE_IMAGE,
+	GIVE_ADD,
+	GIVE_COMMAND,
+	GIVE_STREAM,
+	GIVE_PORT,
+	GIVE_IRQ
+};
+
+struct manifest_give {
+	enum manifest_give_kind kind;
+	char name[24];
+	uint32_t base, count; /* ports; base: the irq's number */
+};
+
+struct manifest_unit {
+	char name[32];
+	char program[64];
+	uint64_t memory, caps, stack;
+	uint32_t priority;
+	bool restart, wx;
+	unsigned give_count;
+	struct manifest_give gives[MANIFEST_GIVES_MAX];
+	char arguments[128]; /* NUL-separated words */
+	uint32_t arguments_bytes;
+	bool options; /* the boot command line's words follow */
+};
+
+struct manifest {
+	unsigned unit_count;
+	struct manifest_unit units[MANIFEST_UNITS_MAX];
+};
+
+/* Parses TEXT. Returns 0, or what is wrong, with *LINE (from 1). */
+const char *manifest_parse(struct manifest *manifest, const char *text, size_t size, unsigned *line);

@@ -1,0 +1,347 @@
+/* The steward: the first unit. Reads the manifest from the system image, starts every unit in it with just
+ * the capabilities it names, and starts again what fails.
+ *
+ * All long-lived objects that units share (channels, the console stream) are made here once and outlive any
+ * unit's restart. The steward itself serves one channel, "steward", and waits on one event with a bit for
+ * each unit.
+ */
+#include <holon.h>
+#include <holon/command.h>
+#include <sysimg/sysimg.h>
+#include "manifest.h"
+#include "console.interface.h"
+#include "steward.interface.h"
+
+/* The kernel puts the first program, its stack and pages below this. */
+#define FREE_BASE      (NATIVE_BASE + (1ull << 34))
+#define RESERVE_MEMORY (2ull << 20)
+#define RESERVE_CAPS   256u
+#define CHANNELS_MAX   16
+#define RESTARTS_MAX   100
+#define RESTART_WAIT_NS                                                                                      \
+	100000000ull /* after a failure, so that a unit failing at once does not starve the rest */
+
+struct supervised {
+	handle_t unit; /* 0: not running */
+	uint32_t restarts;
+};
+
+static struct steward {
+	const struct boot_info *boot;
+	struct thread_page *page;
+	struct sysimg image;
+	handle_t image_memory;
+	uint64_t image_bytes;
+	handle_t event;
+	struct manifest manifest;
+	struct supervised units[MANIFEST_UNITS_MAX];
+	struct {
+		char name[24];
+		handle_t channel;
+	} channels[CHANNELS_MAX];
+	handle_t stream, stream_console, stream_program; /* memory; the event of side 0, of side 1 */
+} steward;
+
+#define LOG(...) log_print(steward.boot->system, steward.page, __VA_ARGS__)
+
+static handle_t module_find(const char *name, uint64_t *bytes)
+{
+	for (uint64_t i = 0; i < steward.boot->module_count && i < BOOT_MODULE_MAX; i++) {
+		if (strncmp(steward.boot->modules[i].name, name, sizeof(steward.boot->modules[i].name)) ==
+		    0) {
+			*bytes = steward.boot->modules[i].bytes;
+			return steward.boot->modules[i].memory;
+		}
+	}
+	*bytes = 0;
+	return 0;
+}
+
+/* The channel NAME, made at its first mention. */
+static handle_t channel_find(const char *name)
+{
+	unsigned i = 0;
+	for (; i < CHANNELS_MAX && steward.channels[i].name[0]; i++)
+		if (strcmp(steward.channels[i].name, name) == 0)
+			return steward.channels[i].channel;
+	int64_t channel = i < CHANNELS_MAX ? channel_create(CHANNEL_DONATING) : E_QUOTA_CAPS;
+	if (channel < 0)
+		return 0;
+	text_copy(steward.channels[i].name, sizeof(steward.channels[i].name), name);
+	steward.channels[i].channel = (handle_t)channel;
+	return (handle_t)channel;
+}
+
+static bool give_add(struct spawn *spawn, const char *name, handle_t handle, uint32_t rights, uint64_t badge,
+                     uint64_t value)
+{
+	if (!handle || spawn->cap_count == SPAWN_CAPS_MAX)
+		return false;
+	struct spawn_capability *cap = &spawn->caps[spawn->cap_count++];
+	text_copy(cap->name, sizeof(cap->name), name);
+	cap->handle = handle;
+	cap->rights = rights;
+	cap->badge = badge;
+	cap->value = value;
+	return true;
+}
+
+/* What GIVE stands for, into SPAWN. Objects made for the unit alone are put into MADE, to be dropped after
+ * the grant. */
+static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, uint64_t badge,
+                         handle_t *made)
+{
+	const uint32_t memory = RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY | RIGHT_MOVE;
+	const uint32_t event = RIGHT_SIGNAL | RIGHT_WAIT | RIGHT_MANAGE | RIGHT_COPY | RIGHT_MOVE;
+	uint64_t bytes;
+	handle_t handle;
+	int64_t object;
+	switch (give->kind) {
+	case GIVE_SERVE:
+		return give_add(spawn, give->name, channel_find(give->name),
+		                RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	case GIVE_USE:
+		return give_add(spawn, give->name, channel_find(give->name),
+		                RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, badge, 0);
+	case GIVE_LOG:
+		return give_add(spawn, "log", steward.boot->system, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0,
+		                0);
+	case GIVE_IMAGE:
+		return give_add(spawn, "image", steward.image_memory, memory, 0, steward.image_bytes);
+	case GIVE_ADD:
+	case GIVE_COMMAND:
+		handle = module_find(give->kind == GIVE_ADD ? "add" : "command", &bytes);
+		return !handle ||
+		       give_add(spawn, give->kind == GIVE_ADD ? "add" : "command", handle, memory, 0, bytes);
+	case GIVE_STREAM:
+		/* Both sides are given whole: the console is side 0, the manager passes side 1 on. */
+		return give_add(spawn, "stream", steward.stream,
+		                RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0, STREAM_BYTES) &&
+		       give_add(spawn, "stream-event", steward.stream_console, event, 0, 0) &&
+		       give_add(spawn, "stream-peer", steward.stream_program, event, 0, 0);
+	case GIVE_PORT:
+		object = ioport_create(steward.boot->system, (uint16_t)give->base, give->count);
+		*made = object < 0 ? 0 : (handle_t)object;
+		return give_add(spawn, give->name, *made, RIGHT_ALL, 0, give->base);
+	case GIVE_IRQ:
+		object = irq_create(steward.boot->system, give->base, 0, 0);
+		*made = object < 0 ? 0 : (handle_t)object;
+		return give_add(spawn, give->name, *made, RIGHT_ALL, 0, give->base);
+	}
+	return false;
+}
+
+/* Arguments of UNIT: its own words, then the boot command line's where it asks for them, "raw" where the
+ * command has no terminal. */
+static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, size_t size)
+{
+	uint64_t length = unit->arguments_bytes;
+	memcpy(buffer, unit->arguments, length);
+	if (!unit->options)
+		return length;
+	for (const char *at = steward.boot->command_line; *at;) {
+		size_t word = 0;
+		while (at[word] && at[word] != ' ')
+			word++;
+		if (word && length + word + 1 < size) {
+			memcpy(buffer + length, at, word);
+			buffer[length + word] = 0;
+			length += word + 1;
+		}
+		at += word + (at[word] == ' ');
+	}
+	uint64_t bytes;
+	handle_t command = module_find("command", &bytes);
+	const struct command_header *header = command ? window_map(command, 0, bytes, MAP_READ) : 0;
+	if (header) {
+		if (bytes >= sizeof(*header) && !(header->flags & COMMAND_TERMINAL) && length + 4 < size) {
+			memcpy(buffer + length, "raw", 4);
+			length += 4;
+		}
+		window_unmap((void *)(uintptr_t)header, bytes);
+	}
+	return length;
+}
+
+static bool unit_start(unsigned index)
+{
+	const struct manifest_unit *unit = &steward.manifest.units[index];
+	static struct spawn spawn;
+	static char arguments[START_ARGUMENTS_SIZE];
+	handle_t made[MANIFEST_GIVES_MAX] = {0};
+	struct unit_info own;
+	const char *why = "its program is not in the system image";
+	memset(&spawn, 0, sizeof(spawn));
+	int64_t node = sysimg_path(&steward.image, unit->program);
+	int64_t result = E_NOT_FOUND;
+	if (node >= 0 && !sysimg_verify(&steward.image, (uint32_t)node)) {
+		why = "its program does not match its digest";
+		result = E_FAULT;
+	} else if (node >= 0 && (result = unit_info(steward.page, steward.boot->unit, &own)) >= 0) {
+		const struct sysimg_node *file = &steward.image.nodes[node];
+		text_copy(spawn.unit.name, sizeof(spawn.unit.name), unit->name);
+		spawn.unit.memory_bytes = unit->memory != MANIFEST_REST ? unit->memory
+		                          : own.memory_quota - own.memory_used > RESERVE_MEMORY
+		                              ? own.memory_quota - own.memory_used - RESERVE_MEMORY
+		                              : 0;
+		spawn.unit.caps = unit->caps != MANIFEST_REST ? unit->caps
+		                  : own.caps_quota - own.caps_used > RESERVE_CAPS
+		                      ? own.caps_quota - own.caps_used - RESERVE_CAPS
+		                      : 0;
+		spawn.unit.priority_max = unit->priority;
+		spawn.unit.flags = unit->wx ? UNIT_WX : 0;
+		spawn.unit.event = steward.event;
+		spawn.unit.event_bits = 1ull << index;
+		spawn.parent = steward.boot->unit;
+		spawn.image = steward.image_memory;
+		spawn.image_offset = file->offset;
+		spawn.image_bytes = file->size;
+		spawn.image_map = steward.image.bytes + file->offset;
+		spawn.stack_bytes = unit->stack;
+		spawn.priority = unit->priority;
+		spawn.cpu_mask = (1u << steward.boot->cpu_count) - 1;
+		spawn.slice_ns = 4000000;
+		spawn.arguments = arguments;
+		spawn.arguments_bytes = arguments_make(unit, arguments, sizeof(arguments));
+		why = "a capability it is to be given";
+		bool all = true;
+		for (unsigned i = 0; i < unit->give_count && all; i++)
+			all = give_resolve(&spawn, &unit->gives[i], index + 1, &made[i]);
+		result = all ? spawn_unit(steward.page, &spawn, steward.boot->cpu_count, &why) : E_ARGUMENT;
+	}
+	for (unsigned i = 0; i < unit->give_count; i++)
+		if (made[i])
+			cap_delete(made[i]);
+	if (result < 0) {
+		LOG("steward: cannot start %s: %s: %s\n", unit->name, why, error_text(result));
+		return false;
+	}
+	steward.units[index].unit = (handle_t)result;
+	return true;
+}
+
+/* Looks at a unit whose bit was signalled; starts it again if it has ended and is to be restarted. */
+static void unit_check(unsigned index)
+{
+	const struct manifest_unit *unit = &steward.manifest.units[index];
+	struct supervised *supervised = &steward.units[index];
+	struct unit_info info;
+	if (!supervised->unit || unit_info(steward.page, supervised->unit, &info) < 0 ||
+	    (info.state != UNIT_STOPPED && info.state != UNIT_FAILED))
+		return;
+	if (info.state == UNIT_FAILED)
+		LOG("steward: %s failed: exception %lu at %lx, address %lx\n", unit->name, info.fault.vector,
+		    info.fault.pc, info.fault.address);
+	else
+		LOG("steward: %s ended with status %ld\n", unit->name, info.exit_status);
+	unit_destroy(supervised->unit);
+	cap_delete(supervised->unit);
+	supervised->unit = 0;
+	if (!unit->restart || supervised->restarts == RESTARTS_MAX)
+		return;
+	supervised->restarts++;
+	LOG("steward: starting %s again\n", unit->name);
+	if (supervised->restarts > 3)
+		event_wait(steward.event, clock_ns() + RESTART_WAIT_NS, 0);
+	unit_start(index);
+}
+
+static int64_t serve_finished(void *context, uint64_t badge, uint64_t status)
+{
+	(void)context;
+	(void)badge;
+	unsigned code = status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
+	int64_t drained = console_drain(channel_find("console"), steward.page, clock_ns() + 3000000000ull);
+	if (drained < 0)
+		LOG("steward: the console did not drain: %s\n", error_text(drained));
+	LOG("holon-run: exit %u\n", code);
+	return system_control(steward.boot->system, SYSTEM_POWER_OFF, 0);
+}
+
+static int64_t serve_unit(void *context, uint64_t badge, uint32_t index, uint32_t *restarts,
+                          const void **data, uint32_t *bytes)
+{
+	static struct unit_info info;
+	(void)context;
+	(void)badge;
+	if (index >= steward.manifest.unit_count)
+		return E_NOT_FOUND;
+	int64_t result = unit_info(steward.page, steward.units[index].unit, &info);
+	*restarts = steward.units[index].restarts;
+	*data = &info;
+	*bytes = sizeof(info);
+	return result;
+}
+
+static const char *prepare(void)
+{
+	unsigned line;
+	steward.image_memory = module_find("system", &steward.image_bytes);
+	const void *bytes =
+	    steward.image_memory ? window_map(steward.image_memory, 0, steward.image_bytes, MAP_READ) : 0;
+	if (!bytes)
+		return "there is no system image";
+	const char *wrong = sysimg_open(&steward.image, bytes, steward.image_bytes, true);
+	if (wrong)
+		return wrong;
+	int64_t node = sysimg_path(&steward.image, "etc/manifest");
+	if (node < 0 || !sysimg_verify(&steward.image, (uint32_t)node))
+		return "the system image has no intact etc/manifest";
+	const struct sysimg_node *file = &steward.image.nodes[node];
+	wrong = manifest_parse(&steward.manifest, (const char *)steward.image.bytes + file->offset,
+	                       file->size, &line);
+	if (wrong) {
+		LOG("steward: etc/manifest, line %u:\n", line);
+		return wrong;
+	}
+	int64_t event = event_create();
+	int64_t console = event_create();
+	int64_t program = event_create();
+	int64_t stream = memory_create(MEMORY_ANONYMOUS, STREAM_BYTES, 0, 0);
+	if (event < 0 || console < 0 || program < 0 || stream < 0 ||
+	    event_bind((handle_t)event, steward.boot->thread) < 0)
+		return "cannot make the events and the console stream";
+	steward.event = (handle_t)event;
+	steward.stream = (handle_t)stream;
+	steward.stream_console = (handle_t)console;
+	steward.stream_program = (handle_t)program;
+	return 0;
+}
+
+static _Noreturn void serve(void)
+{
+	static const struct steward_operations operations = {.finished = serve_finished, .unit = serve_unit};
+	handle_t channel = channel_find("steward");
+	struct message message = {0};
+	int64_t result = channel_receive(channel, &message, DEADLINE_NEVER);
+	for (;;) {
+		if (result >= 0 && !(message.info & INFO_EVENT)) {
+			steward_serve(&operations, 0, &message, steward.page);
+			result = channel_reply_receive(channel, &message, DEADLINE_NEVER);
+			continue;
+		}
+		if (result >= 0)
+			for (unsigned i = 0; i < steward.manifest.unit_count; i++)
+				if (message.words[0] >> i & 1)
+					unit_check(i);
+		result = channel_receive(channel, &message, DEADLINE_NEVER);
+	}
+}
+
+void holon_start(const struct boot_info *boot, struct thread_page *page);
+
+/* Entered from start.S, in place of the runtime's own: the first unit gets boot_info. */
+void holon_start(const struct boot_info *boot, struct thread_page *page)
+{
+	steward.boot = boot;
+	steward.page = page;
+	window_init(boot->space, FREE_BASE);
+	const char *wrong = boot->magic == BOOT_INFO_MAGIC ? prepare() : "bad boot information";
+	if (wrong) {
+		LOG("steward: %s\n", wrong);
+		unit_exit(1);
+	}
+	for (unsigned i = 0; i < steward.manifest.unit_count; i++)
+		unit_start(i);
+	serve();
+}
