@@ -22,6 +22,24 @@ $(BOOT_OUT)/sector-%.bin: build/x86_64/sector-%/boot/bios/sector.S.o
 	@mkdir -p $(@D)
 	@$(LD) -m elf_i386 --oformat=binary -Ttext=0x7c00 -e _start -o $@ $<
 
+# The UEFI loader.
+UEFI_SOURCES := boot/uefi/entry.S boot/uefi/uefi.c boot/loader/memory.c $(BOOT_LOADER)
+UEFI_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-windows -O2 -ffreestanding -fshort-wchar -mno-red-zone \
+	-mno-stack-arg-probe -mno-sse -mno-mmx -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi
+$(call objects,x86_64/uefi,$(UEFI_SOURCES),$(UEFI_CFLAGS))
+$(BOOT_OUT)/bootx64.efi: $(call object-names,x86_64/uefi,$(UEFI_SOURCES))
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /out:$@ $^
+
+# Media: the loader alone (holon-run gives it the bundle), and holon.iso with everything.
+BOOT_PARTS := $(BOOT_OUT)/stage.bin $(BOOT_OUT)/sector-disk.bin $(BOOT_OUT)/sector-cd.bin $(BOOT_OUT)/bootx64.efi
+MKISO = tools/mkiso --stage $(BOOT_OUT)/stage.bin --sector-disk $(BOOT_OUT)/sector-disk.bin \
+	--sector-cd $(BOOT_OUT)/sector-cd.bin --efi $(BOOT_OUT)/bootx64.efi
+$(BOOT_OUT)/loader.iso: $(BOOT_PARTS) tools/mkiso
+	@echo "  ISO     $@"
+	@$(MKISO) $@
+
 # The loader's test kernel.
 LOADER_TEST_SOURCES := boot/test/entry.S boot/test/kernel.c boot/loader/handoff_check.c boot/loader/string.c
 LOADER_TEST_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-none-elf -O2 -ffreestanding -fno-pic -mcmodel=kernel \
@@ -33,3 +51,23 @@ $(BOOT_OUT)/test-kernel.elf: $(call object-names,x86_64/loader-test,$(LOADER_TES
 	@$(LD) -z max-page-size=4096 -T boot/test/kernel.ld -o $@ $(filter %.o,$^)
 $(BOOT_OUT)/test.bundle: $(BOOT_OUT)/test-kernel.elf tools/mkbundle
 	@tools/mkbundle $@ kernel=$< system=$<
+$(BOOT_OUT)/test.iso: $(BOOT_PARTS) $(BOOT_OUT)/test.bundle tools/mkiso
+	@echo "  ISO     $@"
+	@$(MKISO) --bundle $(BOOT_OUT)/test.bundle $@
+
+# The bundle: what the loader reads. Parts are NAME=FILE; each file is made by its own folder's rules.
+BUNDLE := build/x86_64/holon.bundle
+BUNDLE_PARTS := kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward system=build/x86_64/system.img
+$(BUNDLE): $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle
+	@echo "  BUNDLE  $@"
+	@tools/mkbundle $@ $(BUNDLE_PARTS)
+build/holon.iso: $(BOOT_PARTS) $(BUNDLE) tools/mkiso
+	@echo "  ISO     $@"
+	@$(MKISO) --bundle $(BUNDLE) $@
+
+iso: build/setup.stamp build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI
+debug: build/setup.stamp $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel
+	@tools/debug
+
+SYSTEM += $(BOOT_OUT)/loader.iso
+ALL += $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso

@@ -14,6 +14,8 @@ enum { LINE_8N1 = 3, LINE_DIVISOR = 0x80, MODEM_READY = 3, STATUS_EMPTY = 0x20 }
 
 static uint16_t log_port;
 static bool quiet;
+static char line[512];
+static uint32_t line_length;
 
 static bool port_present(uint16_t port)
 {
@@ -48,12 +50,21 @@ void serial_put(char c)
 	out8(log_port + DATA, (uint8_t)c);
 }
 
+/* A line goes out as a whole, first to the screen: firmware may copy its screen to the same port. */
 static void put(char c)
 {
-	platform_put(c);
-	if (c == '\n')
-		serial_put('\r');
-	serial_put(c);
+	if (line_length < sizeof(line))
+		line[line_length++] = c;
+	if (c != '\n')
+		return;
+	for (uint32_t i = 0; i < line_length; i++)
+		platform_put(line[i]);
+	for (uint32_t i = 0; i < line_length; i++) {
+		if (line[i] == '\n')
+			serial_put('\r');
+		serial_put(line[i]);
+	}
+	line_length = 0;
 }
 
 static void put_text(const char *text)

@@ -165,6 +165,7 @@ static void check_machine(const struct handoff *handoff)
 static void command_cat(void)
 {
 	uint64_t count = 0, end = UINT64_MAX, value = 0;
+	put_text("holon-run: ready\n");
 	while (count < end) {
 		if (in8(COM2 + LINE_STATUS) & STATUS_DATA) {
 			char c = (char)in8(COM2);

@@ -1,0 +1,272 @@
+/* The UEFI side of the loader's platform: an EFI application that reads the bundle from the volume it was
+ * started from.
+ *
+ * Memory comes from the firmware's page allocator below 4 GiB; what it was allocated for is noted and laid
+ * over the firmware's final memory map, whose key must be fresh when boot services end (UEFI 2.10,
+ * section 7.4.6).
+ */
+#include "efi.h"
+#include "../loader/io.h"
+#include "../loader/loader.h"
+#include "../loader/memory.h"
+#include "../loader/string.h"
+
+enum { CLAIM_MAX = 64, MAP_SPARE = 8, READ_CHUNK = 4 << 20, LINE_MAX = 160 };
+
+efi_status efi_main(efi_handle image, struct efi_system_table *system);
+void enter_kernel(uint64_t page_tables, uint64_t stack, uint64_t handoff, uint64_t entry);
+
+static efi_handle own_image;
+static struct efi_system_table *firmware;
+static struct efi_file *bundle_file;
+static bool services_over;
+
+/* What the loader allocated, in order; later ones override earlier ones. */
+static struct handoff_memory claims[CLAIM_MAX];
+static uint32_t claim_count;
+
+static void *map_buffer;
+static uint64_t map_capacity;
+
+static bool same_guid(const struct efi_guid *a, const struct efi_guid *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+void platform_put(char c)
+{
+	if (services_over || !firmware->output)
+		return;
+	if (c == '\n')
+		platform_put('\r');
+	efi_char text[2] = {(uint8_t)c, 0};
+	firmware->output->output_string(firmware->output, text);
+}
+
+_Noreturn void platform_stop(void)
+{
+	if (cpuid(1).ecx & 1u << 31)
+		out32(0xf4, 0x7d); /* QEMU's isa-debug-exit, where it is there */
+	for (;;) {
+		if (!services_over)
+			firmware->boot->stall(1000000);
+		else
+			__asm__ volatile("cli; hlt");
+	}
+}
+
+uint64_t platform_allocate(uint64_t size, uint64_t align, enum handoff_memory_kind kind)
+{
+	uint64_t pages = page_up(size) / PAGE_SIZE;
+	uint64_t extra = align / PAGE_SIZE - 1; /* cut off again below */
+	uint64_t base = UINT32_MAX;
+	if (firmware->boot->allocate_pages(EFI_ALLOCATE_MAX_ADDRESS, EFI_LOADER_DATA, pages + extra, &base))
+		return 0;
+	uint64_t start = (base + align - 1) & ~(align - 1);
+	uint64_t before = (start - base) / PAGE_SIZE;
+	if (before)
+		firmware->boot->free_pages(base, before);
+	if (extra > before)
+		firmware->boot->free_pages(start + pages * PAGE_SIZE, extra - before);
+	platform_claim(start, pages * PAGE_SIZE, kind);
+	return start;
+}
+
+void platform_claim(uint64_t base, uint64_t size, enum handoff_memory_kind kind)
+{
+	if (claim_count == CLAIM_MAX)
+		fail("the loader's list of allocations is full.");
+	claims[claim_count++] = (struct handoff_memory){.base = base, .size = size, .kind = kind};
+}
+
+/* Opens the bundle beside the loader. There need not be one when fw_cfg gives it. */
+static void open_bundle(void)
+{
+	static const struct efi_guid loaded_image = EFI_LOADED_IMAGE_GUID, file_system = EFI_FILE_SYSTEM_GUID;
+	struct efi_loaded_image *image;
+	struct efi_file_system *volume;
+	struct efi_file *root;
+	if (firmware->boot->handle_protocol(own_image, &loaded_image, (void **)&image) ||
+	    firmware->boot->handle_protocol(image->device, &file_system, (void **)&volume) ||
+	    volume->open_volume(volume, &root))
+		return;
+	if (root->open(root, &bundle_file, u"\\HOLON\\BUNDLE", EFI_FILE_READ, 0))
+		bundle_file = NULL;
+	root->close(root);
+}
+
+uint64_t platform_bundle_size(void)
+{
+	uint64_t size = 0;
+	if (!bundle_file)
+		open_bundle();
+	if (!bundle_file || bundle_file->set_position(bundle_file, EFI_FILE_END) ||
+	    bundle_file->get_position(bundle_file, &size))
+		return 0;
+	return size;
+}
+
+bool platform_read_bundle(uint64_t offset, void *to, uint64_t size)
+{
+	uint8_t *out = to;
+	if (bundle_file->set_position(bundle_file, offset))
+		return false;
+	while (size) {
+		uint64_t part = size < READ_CHUNK ? size : READ_CHUNK;
+		if (bundle_file->read(bundle_file, &part, out) || part == 0)
+			return false;
+		out += part;
+		size -= part;
+	}
+	return true;
+}
+
+static enum handoff_memory_kind kind_of(uint32_t type)
+{
+	switch (type) {
+	case EFI_CONVENTIONAL:
+	case EFI_BOOT_CODE:
+	case EFI_BOOT_DATA:
+		return HANDOFF_MEMORY_FREE;
+	case EFI_LOADER_CODE:
+	case EFI_LOADER_DATA:
+		return HANDOFF_MEMORY_LOADER;
+	case EFI_ACPI_RECLAIM:
+		return HANDOFF_MEMORY_ACPI;
+	case EFI_ACPI_NVS:
+		return HANDOFF_MEMORY_ACPI_NVS;
+	case EFI_MMIO:
+	case EFI_MMIO_PORTS:
+		return HANDOFF_MEMORY_MMIO;
+	default:
+		return HANDOFF_MEMORY_RESERVED;
+	}
+}
+
+/* Reads the firmware's map into the map buffer, which grows as needed. The firmware's code and data stay
+ * where they are as long as boot services run, so FREE is what will be free afterwards. */
+static uint64_t read_map(struct memory_map *map)
+{
+	uint64_t size, key, step;
+	uint32_t version;
+	for (;;) {
+		size = map_capacity;
+		efi_status status = firmware->boot->get_memory_map(&size, map_buffer, &key, &step, &version);
+		if (!status)
+			break;
+		if (status != EFI_BUFFER_TOO_SMALL)
+			fail("the firmware gives no memory map.");
+		/* The allocation itself adds descriptors. */
+		map_capacity = page_up(size + MAP_SPARE * step);
+		map_buffer = at(platform_allocate(map_capacity, PAGE_SIZE, HANDOFF_MEMORY_LOADER));
+		if (!map_buffer)
+			fail("not enough memory for the memory map. Give the machine more memory.");
+	}
+	memset(map, 0, sizeof(*map));
+	for (uint64_t done = 0; done + sizeof(struct efi_memory_descriptor) <= size; done += step) {
+		const struct efi_memory_descriptor *descriptor = (const void *)((uint8_t *)map_buffer + done);
+		memory_add(map, descriptor->physical, descriptor->pages * PAGE_SIZE,
+		           kind_of(descriptor->type));
+	}
+	for (uint32_t i = 0; i < claim_count; i++)
+		memory_claim(map, claims[i].base, claims[i].size, claims[i].kind);
+	return key;
+}
+
+static struct memory_map map;
+
+uint64_t platform_memory_end(void)
+{
+	read_map(&map);
+	return memory_end(&map);
+}
+
+uint64_t platform_rsdp(void)
+{
+	static const struct efi_guid wanted[] = {EFI_ACPI_20_GUID, EFI_ACPI_10_GUID};
+	for (int version = 0; version < 2; version++)
+		for (uint64_t i = 0; i < firmware->configuration_count; i++)
+			if (same_guid(&firmware->configuration[i].guid, &wanted[version]))
+				return physical_of(firmware->configuration[i].table);
+	return 0;
+}
+
+void platform_framebuffer(struct handoff_framebuffer *framebuffer)
+{
+	static const struct efi_guid graphics_guid = EFI_GRAPHICS_GUID;
+	struct efi_graphics *graphics;
+	if (firmware->boot->locate_protocol(&graphics_guid, NULL, (void **)&graphics))
+		return;
+	const struct efi_graphics_mode *mode = graphics->mode;
+	const struct efi_graphics_information *information = mode->information;
+	if (information->format != EFI_PIXEL_RGBX && information->format != EFI_PIXEL_BGRX)
+		return;
+	*framebuffer = (struct handoff_framebuffer){
+	    .base = mode->base,
+	    .size = mode->size,
+	    .width = information->width,
+	    .height = information->height,
+	    .stride = information->pixels_per_line * 4,
+	    .format = information->format == EFI_PIXEL_RGBX ? HANDOFF_PIXEL_RGBX : HANDOFF_PIXEL_BGRX,
+	};
+}
+
+/* Firmware whose console is COM1 has written to it; holon-run's option console-mark asks where that ends. */
+static void mark_console(const char *options)
+{
+	static const char mark[] = "\033]holon-run;start\007", option[] = "console-mark";
+	enum { COM1 = 0x3f8, LINE_STATUS = 5, EMPTY = 0x20 };
+	for (; *options; options++)
+		if (!strncmp(options, option, sizeof(option) - 1))
+			break;
+	if (!*options)
+		return;
+	for (const char *c = mark; *c; c++) {
+		for (int i = 0; i < 100000 && !(in8(COM1 + LINE_STATUS) & EMPTY); i++)
+			;
+		out8(COM1, (uint8_t)*c);
+	}
+}
+
+void platform_finish(struct handoff *handoff)
+{
+	/* The first attempt may change the map (7.4.6); afterwards only the map and the exit may be called.
+	 */
+	efi_status status = EFI_ERROR;
+	for (int attempt = 0; attempt < 4 && status; attempt++)
+		status = firmware->boot->exit_boot_services(own_image, read_map(&map));
+	if (status)
+		fail("the firmware does not end its boot services.");
+	services_over = true;
+	__asm__ volatile("cli");
+	mark_console(handoff->command_line);
+	memory_claim(&map, 0, PAGE_SIZE,
+	             HANDOFF_MEMORY_RESERVED); /* as under the BIOS: address 0 is never given out */
+	handoff->memory_count = map.count;
+	memcpy(handoff->memory, map.ranges, map.count * sizeof(map.ranges[0]));
+}
+
+_Noreturn void platform_enter(uint64_t page_tables, uint64_t entry, uint64_t handoff, uint64_t stack_top)
+{
+	const uint32_t efer = 0xc0000080, nx = 0x800;
+	uint32_t low, high;
+	if (cpuid(0x80000001).edx & 1u << 20) {
+		__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(efer));
+		__asm__ volatile("wrmsr" : : "a"(low | nx), "d"(high), "c"(efer));
+	}
+	enter_kernel(page_tables, stack_top, handoff, entry);
+	__builtin_unreachable();
+}
+
+efi_status efi_main(efi_handle image, struct efi_system_table *system)
+{
+	uint64_t tsc = read_tsc();
+	uint64_t cr4;
+	own_image = image;
+	firmware = system;
+	firmware->boot->set_watchdog(0, 0, 0, NULL);
+	__asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
+	if (cr4 & 1u << 12)
+		fail("the firmware runs with five-level page tables, which Holon does not know.");
+	loader_run(HANDOFF_FIRMWARE_UEFI, tsc);
+}

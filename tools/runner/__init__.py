@@ -1,0 +1,1 @@
+"""What holon-run is made of; the tests and benchmarks use these parts too."""

@@ -1,0 +1,75 @@
+"""The QEMU machine that holon-run, the tests and the benchmarks boot, the same for Holon and for Linux."""
+import os
+import pathlib
+import socket
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build" / "x86_64"
+LOADER = BUILD / "boot" / "loader.iso"
+BUNDLE = BUILD / "holon.bundle"
+OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+
+
+def arguments(args, work):
+    """QEMU's command line but for what boots. args: holon-run's options; work: a directory for temporary files."""
+    accelerator = "kvm" if args.kvm else "tcg"
+    line = ["qemu-system-x86_64", "-nodefaults", "-no-reboot", "-nic", "none", "-machine", args.machine,
+            "-accel", accelerator, "-cpu", args.cpu, "-smp", str(args.cpus), "-m", str(args.mem),
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    if args.display:
+        line += ["-device", "VGA"]
+    else:
+        line += ["-display", "none"]
+    if args.icount is not None:
+        line += ["-icount", f"shift={args.icount},sleep=off"]
+    if args.gdb:
+        line += ["-s", "-S"]
+    if args.uefi:
+        variables = os.path.join(work, "vars.fd")
+        with open(OVMF_VARS, "rb") as source, open(variables, "wb") as copy:
+            copy.write(source.read())
+        line += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
+                 "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
+    return line + args.qemu
+
+
+def medium(path, as_disk=False):
+    """The arguments that boot an image: as a CD, or as a disk (a USB stick's image)."""
+    drive = f"if=none,id=medium,format=raw,file={str(path).replace(',', ',,')}"
+    if as_disk:
+        return ["-drive", drive + ",snapshot=on", "-device", "ide-hd,drive=medium,bootindex=0"]
+    return ["-drive", drive + ",readonly=on,media=cdrom", "-device", "ide-cd,drive=medium,bootindex=0"]
+
+
+def fw_cfg(files):
+    """{name: path} below opt/holon/."""
+    line = []
+    for name, path in files.items():
+        line += ["-fw_cfg", f"name=opt/holon/{name},file={str(path).replace(',', ',,')}"]
+    return line
+
+
+class Machine:
+    """A running QEMU with COM1 and COM2 as sockets."""
+
+    def __init__(self, line, messages):
+        self.com1, first = socket.socketpair()
+        self.com2, second = socket.socketpair()
+        for number, end in ((1, first), (2, second)):
+            line = line + ["-chardev", f"socket,id=com{number},fd={end.fileno()}", "-serial", f"chardev:com{number}"]
+        self.line = line
+        self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+                                        pass_fds=(first.fileno(), second.fileno()), start_new_session=True)
+        first.close()
+        second.close()
+        self.com1.setblocking(False)
+        self.com2.setblocking(False)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.com1.close()
+        self.com2.close()
