@@ -1,0 +1,450 @@
+/* The sub-kernel manager: creates, lists, freezes and destroys sub-kernels, to any depth.
+ *
+ * A sub-kernel is a unit with the linux personality in it. Its children are units inside its unit, so their
+ * quotas are carved from its own and the kernel takes a whole subtree at once. This service holds the unit
+ * capabilities; a sub-kernel holds only a badged capability of the manager's channel, whose badge (its
+ * number) says on whose behalf it calls: it reaches its own subtree and nothing else, and gives no flag, CPU
+ * or priority that it does not have itself.
+ */
+#include <holon.h>
+#include <holon/blueprint.h>
+#include <sysimg/sysimg.h>
+#include "steward.interface.h"
+#include "subkernel.interface.h"
+#include "vfs.interface.h"
+
+#define SUBKERNELS_MAX 256
+#define DEPTH_MAX      64
+#define EVENT_SLOTS    56u
+#define ENDED_BIT      (1ull << 63)
+#define SLICE_NS       4000000ull
+#define PRIORITY       32u
+#define RESERVE_MEMORY (2ull << 20)
+#define RESERVE_CAPS   512u
+#define MINIMUM_MEMORY (1ull << 20)
+#define MINIMUM_CAPS   128u
+#define PROGRAM        "native/linux"
+#define STACK_BYTES    65536u
+
+struct subkernel {
+	uint64_t number; /* 0: free slot */
+	struct subkernel *parent;
+	handle_t unit;
+	handle_t peer; /* the creator's event, told when this one ends; 0 for the first */
+	uint32_t depth, flags, cpu_mask, priority;
+	bool frozen, ended;
+	uint64_t status;
+	char name[32];
+};
+
+static struct manager {
+	const struct start_info *info;
+	struct thread_page *page;
+	handle_t log, channel, event, image_memory, vfs;
+	uint64_t image_bytes;
+	struct sysimg image;
+	struct subkernel table[SUBKERNELS_MAX];
+	uint64_t next_number;
+} manager;
+
+#define LOG(...) log_print(manager.log, manager.page, __VA_ARGS__)
+
+static struct subkernel *find(uint64_t number)
+{
+	for (unsigned i = 0; number && i < SUBKERNELS_MAX; i++)
+		if (manager.table[i].number == number)
+			return &manager.table[i];
+	return 0;
+}
+
+static bool descends(const struct subkernel *child, const struct subkernel *ancestor)
+{
+	for (; child; child = child->parent)
+		if (child == ancestor)
+			return true;
+	return false;
+}
+
+/* The descendant NUMBER of the caller's, not the caller itself. */
+static struct subkernel *descendant(uint64_t badge, uint64_t number)
+{
+	struct subkernel *caller = find(badge);
+	struct subkernel *child = find(number);
+	return caller && child && child != caller && descends(child, caller) ? child : 0;
+}
+
+static bool give(struct spawn *spawn, const char *name, handle_t handle, uint32_t rights, uint64_t badge,
+                 uint64_t value)
+{
+	if (!handle || spawn->cap_count == SPAWN_CAPS_MAX)
+		return false;
+	struct spawn_capability *cap = &spawn->caps[spawn->cap_count++];
+	text_copy(cap->name, sizeof(cap->name), name);
+	cap->handle = handle;
+	cap->rights = rights;
+	cap->badge = badge;
+	cap->value = value;
+	return true;
+}
+
+struct connection {
+	handle_t memory, event, peer; /* the stream: side 1 waits on event and signals peer */
+	handle_t command;
+	uint64_t command_bytes;
+	handle_t add;
+	uint64_t add_bytes;
+};
+
+static void fill_caps(struct spawn *spawn, const struct subkernel *child, const struct connection *connection)
+{
+	const uint32_t memory = RIGHT_READ | RIGHT_COPY | RIGHT_MOVE;
+	give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	give(spawn, "image", manager.image_memory, memory | RIGHT_EXECUTE, 0, manager.image_bytes);
+	give(spawn, "vfs", manager.vfs, RIGHT_CALL, child->number, 0);
+	give(spawn, "stream", connection->memory, memory | RIGHT_WRITE, 0, STREAM_BYTES);
+	give(spawn, "stream-event", connection->event, RIGHT_WAIT | RIGHT_SIGNAL | RIGHT_MANAGE, 0, 0);
+	give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL, 0, 0);
+	if (child->flags & BLUEPRINT_NESTING)
+		give(spawn, "manager", manager.channel, RIGHT_CALL, child->number, 0);
+	if (connection->command_bytes)
+		give(spawn, "command", connection->command, memory, 0, connection->command_bytes);
+	if (connection->add)
+		give(spawn, "add", connection->add, memory, 0, connection->add_bytes);
+}
+
+/* Quotas: what the blueprint asks for; 0 is half of what the parent unit has left (all but a reserve, for the
+ * first). */
+static int64_t choose_quota(struct unit_spec *spec, const struct blueprint *blueprint, handle_t parent,
+                            bool first)
+{
+	struct unit_info info;
+	int64_t result = unit_info(manager.page, parent, &info);
+	if (result < 0)
+		return result;
+	uint64_t memory_left = info.memory_quota - info.memory_used;
+	uint64_t caps_left = info.caps_quota - info.caps_used;
+	spec->memory_bytes = blueprint->memory_bytes;
+	spec->caps = blueprint->caps;
+	if (!spec->memory_bytes)
+		spec->memory_bytes =
+		    first && memory_left > RESERVE_MEMORY ? memory_left - RESERVE_MEMORY : memory_left / 2;
+	if (!spec->caps)
+		spec->caps = first && caps_left > RESERVE_CAPS ? caps_left - RESERVE_CAPS : caps_left / 2;
+	if (spec->memory_bytes < MINIMUM_MEMORY)
+		return E_QUOTA_MEMORY;
+	return spec->caps < MINIMUM_CAPS ? E_QUOTA_CAPS : E_OK;
+}
+
+/* Starts a sub-kernel below PARENT (0: the first). Returns its number. */
+static int64_t subkernel_start(struct subkernel *parent, const struct blueprint *blueprint,
+                               const struct connection *connection)
+{
+	static struct spawn spawn;
+	struct subkernel *child = 0;
+	for (unsigned i = 0; i < SUBKERNELS_MAX && !child; i++)
+		if (!manager.table[i].number)
+			child = &manager.table[i];
+	int64_t node = sysimg_path(&manager.image, PROGRAM);
+	if (!child || (parent && parent->depth + 1 >= DEPTH_MAX))
+		return E_QUOTA_CAPS;
+	if (node < 0)
+		return E_NOT_FOUND;
+	int64_t result = vfs_verify(manager.vfs, manager.page, (uint32_t)node, DEADLINE_NEVER);
+	if (result < 0)
+		return result;
+
+	uint32_t all_cpus = (1u << manager.info->cpu_count) - 1;
+	*child = (struct subkernel){.number = manager.next_number++, .parent = parent};
+	child->depth = parent ? parent->depth + 1 : 0;
+	child->flags = blueprint->flags & (parent ? parent->flags : ~0u);
+	child->cpu_mask = parent ? parent->cpu_mask : all_cpus;
+	if (blueprint->cpu_mask & child->cpu_mask)
+		child->cpu_mask &= blueprint->cpu_mask;
+	child->priority = parent ? parent->priority : PRIORITY;
+	if (blueprint->priority && blueprint->priority < child->priority)
+		child->priority = blueprint->priority;
+	memcpy(child->name, blueprint->name, sizeof(child->name));
+	child->name[sizeof(child->name) - 1] = 0;
+
+	memset(&spawn, 0, sizeof(spawn));
+	handle_t parent_unit = parent ? parent->unit : manager.info->unit;
+	const struct sysimg_node *file = &manager.image.nodes[node];
+	result = choose_quota(&spawn.unit, blueprint, parent_unit, !parent);
+	if (result >= 0) {
+		const char *why;
+		memcpy(spawn.unit.name, child->name, sizeof(spawn.unit.name));
+		spawn.unit.priority_max = child->priority;
+		spawn.unit.flags = child->flags & BLUEPRINT_WX ? UNIT_WX : 0;
+		spawn.unit.event = manager.event;
+		spawn.unit.event_bits = 1ull << (unsigned)(child - manager.table) % EVENT_SLOTS;
+		spawn.parent = parent_unit;
+		spawn.image = manager.image_memory;
+		spawn.image_offset = file->offset;
+		spawn.image_bytes = file->size;
+		spawn.image_map = manager.image.bytes + file->offset;
+		spawn.stack_bytes = STACK_BYTES;
+		spawn.priority = child->priority;
+		spawn.cpu_mask = child->cpu_mask;
+		spawn.slice_ns = SLICE_NS;
+		fill_caps(&spawn, child, connection);
+		result = spawn_unit(manager.page, &spawn, manager.info->cpu_count, &why);
+		if (result < 0 && !parent)
+			LOG("subkernel: cannot start %s: %s: %s\n", child->name, why, error_text(result));
+	}
+	if (result < 0) {
+		child->number = 0;
+		return result;
+	}
+	child->unit = (handle_t)result;
+	return (int64_t)child->number;
+}
+
+static void forget(struct subkernel *subkernel)
+{
+	if (subkernel->unit)
+		cap_delete(subkernel->unit);
+	if (subkernel->peer)
+		cap_delete(subkernel->peer);
+	*subkernel = (struct subkernel){0};
+}
+
+/* Ends SUBKERNEL with its subtree: the kernel takes all the units at once; then the descendants' entries go.
+ * Its own entry stays until its creator has asked for the status. */
+static void subkernel_end(struct subkernel *subkernel, uint64_t status)
+{
+	if (subkernel->unit) {
+		unit_destroy(subkernel->unit);
+		cap_delete(subkernel->unit);
+		subkernel->unit = 0;
+	}
+	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
+		struct subkernel *other = &manager.table[i];
+		if (other->number && other != subkernel && descends(other, subkernel)) {
+			other->ended = true;
+			other->parent = subkernel; /* so that descends() never meets a forgotten entry */
+		}
+	}
+	for (unsigned i = 0; i < SUBKERNELS_MAX; i++)
+		if (manager.table[i].number && manager.table[i].parent == subkernel && manager.table[i].ended)
+			forget(&manager.table[i]);
+	subkernel->ended = true;
+	subkernel->status = status;
+	if (subkernel->peer)
+		event_signal(subkernel->peer, ENDED_BIT);
+}
+
+/* Units that stopped or failed by themselves. */
+static void check_ended(uint64_t bits)
+{
+	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
+		struct subkernel *subkernel = &manager.table[i];
+		struct unit_info info;
+		if (!subkernel->number || subkernel->ended || !(bits >> i % EVENT_SLOTS & 1) ||
+		    unit_info(manager.page, subkernel->unit, &info) < 0)
+			continue;
+		if (info.state != UNIT_STOPPED && info.state != UNIT_FAILED)
+			continue;
+		uint64_t status = info.state == UNIT_STOPPED ? (uint64_t)info.exit_status : 125 << 8;
+		if (info.state == UNIT_FAILED)
+			LOG("subkernel: %s failed: exception %lu at %lx, address %lx\n", subkernel->name,
+			    info.fault.vector, info.fault.pc, info.fault.address);
+		bool first = !subkernel->parent;
+		subkernel_end(subkernel, status);
+		if (first) {
+			int64_t result = steward_finished(start_find(manager.info, "steward", 0),
+			                                  manager.page, status, DEADLINE_NEVER);
+			LOG("subkernel: the steward did not switch off: %s\n", error_text(result));
+		}
+	}
+}
+
+static int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t memory,
+                            handle_t event, handle_t peer, handle_t command, uint64_t command_bytes,
+                            uint64_t *number)
+{
+	struct subkernel *parent = find(badge);
+	struct blueprint blueprint;
+	(void)context;
+	if (!parent || parent->ended || !(parent->flags & BLUEPRINT_NESTING))
+		return E_RIGHTS;
+	if (bytes != sizeof(blueprint))
+		return E_ARGUMENT;
+	memcpy(&blueprint, data, sizeof(blueprint));
+	if (blueprint.version != BLUEPRINT_VERSION)
+		return E_SUPPORT;
+	struct connection connection = {memory, event, peer, command, command_bytes, 0, 0};
+	int64_t result = subkernel_start(parent, &blueprint, &connection);
+	if (result < 0)
+		return result; /* the capabilities that came are deleted by the caller of this function */
+	find((uint64_t)result)->peer = peer;
+	cap_delete(memory);
+	cap_delete(event);
+	cap_delete(command);
+	*number = (uint64_t)result;
+	return E_OK;
+}
+
+static void describe(const struct subkernel *subkernel, struct subkernel_info *out)
+{
+	struct unit_info info;
+	memset(out, 0, sizeof(*out));
+	out->number = subkernel->number;
+	out->parent = subkernel->parent ? subkernel->parent->number : 0;
+	out->depth = subkernel->depth;
+	out->state = subkernel->ended    ? SUBKERNEL_ENDED
+	             : subkernel->frozen ? SUBKERNEL_FROZEN
+	                                 : SUBKERNEL_RUNNING;
+	out->flags = subkernel->flags;
+	out->cpu_mask = subkernel->cpu_mask;
+	memcpy(out->name, subkernel->name, sizeof(out->name));
+	text_copy(out->profile, sizeof(out->profile), "linux");
+	if (!subkernel->unit || unit_info(manager.page, subkernel->unit, &info) < 0)
+		return;
+	out->memory_quota = info.memory_quota;
+	out->memory_used = info.memory_used;
+	out->memory_children = info.memory_children;
+	out->caps_quota = info.caps_quota;
+	out->caps_used = info.caps_used;
+	out->cpu_time = info.cpu_time;
+}
+
+/* The INDEXth of ROOT's subtree in tree order (parents before children, siblings by number); counts *INDEX
+ * down. */
+static struct subkernel *nth(struct subkernel *root, uint32_t *index)
+{
+	if (!(*index)--)
+		return root;
+	for (uint64_t last = 0;;) {
+		struct subkernel *next = 0;
+		for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
+			struct subkernel *other = &manager.table[i];
+			if (other->number > last && other->parent == root &&
+			    (!next || other->number < next->number))
+				next = other;
+		}
+		if (!next)
+			return 0;
+		last = next->number;
+		struct subkernel *found = nth(next, index);
+		if (found)
+			return found;
+	}
+}
+
+static int64_t serve_list(void *context, uint64_t badge, uint32_t index, const void **data, uint32_t *bytes)
+{
+	static struct subkernel_info info;
+	struct subkernel *caller = find(badge);
+	(void)context;
+	struct subkernel *found = caller && index < SUBKERNELS_MAX ? nth(caller, &index) : 0;
+	if (!found)
+		return E_NOT_FOUND;
+	describe(found, &info);
+	*data = &info;
+	*bytes = sizeof(info);
+	return E_OK;
+}
+
+static int64_t serve_kill(void *context, uint64_t badge, uint64_t number)
+{
+	struct subkernel *child = descendant(badge, number);
+	(void)context;
+	if (!child)
+		return E_NOT_FOUND;
+	if (!child->ended)
+		subkernel_end(child, 9);
+	return E_OK;
+}
+
+static int64_t serve_freeze(void *context, uint64_t badge, uint64_t number, uint32_t frozen)
+{
+	struct subkernel *child = descendant(badge, number);
+	(void)context;
+	if (!child)
+		return E_NOT_FOUND;
+	if (child->ended || child->frozen == !!frozen)
+		return E_STATE;
+	int64_t result = unit_freeze(child->unit, frozen);
+	if (result >= 0)
+		child->frozen = frozen;
+	return result;
+}
+
+static int64_t serve_status(void *context, uint64_t badge, uint64_t number, uint64_t *status)
+{
+	struct subkernel *child = descendant(badge, number);
+	(void)context;
+	if (!child)
+		return E_NOT_FOUND;
+	if (!child->ended)
+		return E_STATE;
+	*status = child->status;
+	forget(child);
+	return E_OK;
+}
+
+static const char *prepare(void)
+{
+	const struct start_info *info = manager.info;
+	manager.channel = start_find(info, "subkernel", 0);
+	manager.vfs = start_find(info, "vfs", 0);
+	manager.image_memory = start_find(info, "image", &manager.image_bytes);
+	int64_t event = event_create();
+	if (event < 0 || event_bind((handle_t)event, info->thread) < 0)
+		return "cannot make its event";
+	manager.event = (handle_t)event;
+	manager.next_number = 1;
+	const void *bytes = window_map(manager.image_memory, 0, manager.image_bytes, MAP_READ);
+	/* The file service has verified the metadata; here only its form is checked. */
+	return bytes ? sysimg_open(&manager.image, bytes, manager.image_bytes, false)
+	             : "cannot map the system image";
+}
+
+static bool start_first(void)
+{
+	struct blueprint blueprint = {
+	    .version = BLUEPRINT_VERSION, .flags = BLUEPRINT_NESTING | BLUEPRINT_WX, .name = "holon"};
+	struct connection connection = {.memory = start_find(manager.info, "stream", 0),
+	                                /* the manager is given the console's view of the stream */
+	                                .event = start_find(manager.info, "stream-peer", 0),
+	                                .peer = start_find(manager.info, "stream-event", 0)};
+	connection.command = start_find(manager.info, "command", &connection.command_bytes);
+	connection.add = start_find(manager.info, "add", &connection.add_bytes);
+	if (!connection.command)
+		connection.command_bytes = 0;
+	return subkernel_start(0, &blueprint, &connection) >= 0;
+}
+
+int program_main(const struct start_info *info, struct thread_page *page)
+{
+	static const struct subkernel_operations operations = {
+	    .create = serve_create,
+	    .list = serve_list,
+	    .kill = serve_kill,
+	    .freeze = serve_freeze,
+	    .status = serve_status,
+	};
+	manager.info = info;
+	manager.page = page;
+	manager.log = start_find(info, "log", 0);
+	const char *wrong = prepare();
+	if (wrong) {
+		LOG("subkernel: %s\n", wrong);
+		return 1;
+	}
+	if (!start_first())
+		steward_finished(start_find(info, "steward", 0), page, 125 << 8, DEADLINE_NEVER);
+	struct message message = {0};
+	int64_t result = channel_receive(manager.channel, &message, DEADLINE_NEVER);
+	while (result >= 0) {
+		if (message.info & INFO_EVENT) {
+			check_ended(message.words[0]);
+			result = channel_receive(manager.channel, &message, DEADLINE_NEVER);
+			continue;
+		}
+		subkernel_serve(&operations, 0, &message, page);
+		result = channel_reply_receive(manager.channel, &message, DEADLINE_NEVER);
+	}
+	LOG("subkernel: %s\n", error_text(result));
+	return 1;
+}
