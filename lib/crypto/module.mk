@@ -58,6 +58,8 @@ crypto-program = $(call host-program,$(1),$(2),,$(CRYPTO_LIB) $(3))$(eval build/
 $(call crypto-test,crypto_hash_test,lib/crypto/hash_test.c)
 $(call crypto-test,crypto_blake3_test,lib/crypto/blake3_test.c)
 $(call crypto-test,crypto_hmac_test,lib/crypto/hmac_test.c)
+$(call crypto-program,slhdsa-lines,lib/crypto/slhdsa_lines.c)
+$(call script-test,lib/crypto/slhdsa_vectors_test.py,build/host/bin/slhdsa-lines)
 
 # ---- tests and benchmarks: ML-KEM and ML-DSA ----
 $(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
