@@ -35,7 +35,7 @@ static struct bytes from_hex(const char *text)
 	if (strcmp(text, "-") == 0)
 		return out;
 	for (; *text; text += 2) {
-		unsigned value;
+		unsigned value = 0;
 		if (!text[1] || sscanf(text, "%2x", &value) != 1)
 			fail("not hexadecimal");
 		out.data[out.size++] = (uint8_t)value;
@@ -121,7 +121,7 @@ static bool run_mldsa(const char *operation, enum mldsa_set set)
 	const struct bytes *a = arguments;
 	size_t size = mldsa_signature_size(set);
 	uint8_t digest[PREHASH_MAX_DIGEST_SIZE];
-	enum crypto_status status;
+	enum crypto_status status = CRYPTO_OK;
 	if (strcmp(operation, "dsa-keygen") == 0) {
 		need(1);
 		status = mldsa_keygen(set, fixed(0, 32), first, second);
@@ -206,7 +206,7 @@ int main(int argc, char **argv)
 	else if (argc > 1)
 		fail("unknown option");
 	while (getline(&line, &room, stdin) > 0) {
-		char *operation = strtok(line, " \n"), *name = strtok(NULL, " \n"), *word;
+		char *operation = strtok(line, " \n"), *name = strtok(NULL, " \n"), *word = NULL;
 		if (!operation || !name)
 			fail("a request needs an operation and a set");
 		argument_count = 0;
