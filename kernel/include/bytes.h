@@ -1,4 +1,5 @@
-/* The kernel's few memory and string functions. Same meaning as in the C standard, so that the compiler may call them. */
+/* The kernel's few memory and string functions. Same meaning as in the C standard, so that the compiler may
+ * call them. */
 #pragma once
 
 #include <stddef.h>

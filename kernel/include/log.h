@@ -1,14 +1,15 @@
 /* The kernel's log and its last words.
  *
- * Lines go to the serial port that the command line names, through arch_log_char, and into a ring that a panic
- * repeats nowhere: the port is the log. One CPU writes a line at a time.
+ * Lines go to the serial port that the command line names, through arch_log_char; one CPU writes a line at a
+ * time.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdarg.h>
 
-/* Formats as printf does; knows %c %s %d %i %u %x %p %% with width, precision, zero and minus flags, and l, ll, z. */
+/* Formats as printf does; knows %c %s %d %i %u %x %p %% with width, precision, zero and minus flags, and l,
+ * ll, z. */
 void log_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Writes BYTES of TEXT as they are. */
 void log_write(const char *text, size_t bytes);
@@ -16,15 +17,19 @@ void log_write(const char *text, size_t bytes);
 size_t format_text(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 size_t format_arguments(char *buffer, size_t size, const char *format, va_list arguments);
 
-/* Stops all CPUs with a message, the registers known and a backtrace. For broken invariants of the kernel alone:
- * nothing a user program does may lead here. */
+/* As log_print, without the lock: for the last words only. */
+void log_print_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Stops all CPUs with a message, the registers known and a backtrace. For broken invariants of the kernel
+ * alone: nothing a user program does may lead here. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Checks an invariant: in debug kernels always, otherwise only where the check is cheap and the harm great. */
-#define check(condition)                                                                                               \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			panic("%s:%d: %s", __FILE__, __LINE__, #condition);                                            \
+/* Checks an invariant: in debug kernels always, otherwise only where the check is cheap and the harm great.
+ */
+#define check(condition)                                                                                     \
+	do {                                                                                                 \
+		if (!(condition))                                                                            \
+			panic("%s:%d: %s", __FILE__, __LINE__, #condition);                                  \
 	} while (0)
 #ifdef KERNEL_DEBUG
 #define check_debug(condition) check(condition)

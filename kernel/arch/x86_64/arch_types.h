@@ -1,9 +1,10 @@
 /* x86_64: saved registers, per-CPU data, and the operations on saved registers that are too small to call.
  *
- * struct arch_registers is the first member of struct thread and ends, in its first part, as the CPU pushes an
- * interrupt frame: the task state segment's RSP0 of a CPU points just behind `ss` of the current thread, so the CPU
- * itself saves the user's pc, flags and stack where they belong. `vector` says how the thread came in: the vector of
- * an interrupt or exception, or FRAME_SYSCALL, when rcx and r11 are the user's to lose and SYSRET may lead back.
+ * struct arch_registers is the first member of struct thread and ends, in its first part, as the CPU pushes
+ * an interrupt frame: the task state segment's RSP0 of a CPU points just behind `ss` of the current thread,
+ * so the CPU itself saves the user's pc, flags and stack where they belong. `vector` says how the thread came
+ * in: the vector of an interrupt or exception, or FRAME_SYSCALL, when rcx and r11 are the user's to lose and
+ * SYSRET may lead back.
  */
 #pragma once
 
@@ -13,19 +14,25 @@
 struct cpu;
 struct thread;
 
+#define ARCH_DIRECT_MAP 0xffff800000000000ull /* all RAM, writable, never executable */
+
 #define FRAME_SYSCALL  0x100
 #define FRAME_FULL     0x101 /* all registers count; left by IRET */
 #define SYSCALL_LENGTH 2
+
+/* Whether the entry code may take the short way into and out of the guest. */
+enum arch_guest_mode { GUEST_MODE_NONE = 0, GUEST_MODE_INSIDE = 1, GUEST_MODE_OUTSIDE = 2 };
 
 struct arch_registers {
 	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	uint64_t vector, error;
 	uint64_t rip, cs, rflags, rsp, ss;
 	uint64_t fs_base, gs_base; /* of user mode; loaded while the thread is current */
-	uint64_t vector_cpu;       /* index + 1 of the CPU whose vector registers last held this thread's; 0 none */
-	uint64_t guest_fast;       /* not 0: in its guest, and nothing forbids the short way out */
+	uint64_t vector_cpu; /* index + 1 of the CPU whose vector registers last held this thread's; 0 none */
+	uint64_t guest_mode; /* enum arch_guest_mode */
 };
-_Static_assert(__builtin_offsetof(struct arch_registers, fs_base) % 16 == 0, "the CPU aligns its stack to 16");
+_Static_assert(__builtin_offsetof(struct arch_registers, fs_base) % 16 == 0,
+               "the CPU aligns its stack to 16");
 
 /* An XSAVE or FXSAVE area, 64-byte aligned; arch_vector_bytes() long. */
 struct arch_vector_state {
@@ -44,9 +51,9 @@ struct arch_tss {
 struct arch_cpu {
 	struct arch_tss tss;
 	uint64_t gdt[8] __attribute__((aligned(16)));
-	uint64_t cr3;            /* loaded top-level table */
+	uint64_t cr3;              /* loaded top-level table */
 	uint64_t fs_base, gs_base; /* loaded for user mode */
-	uint64_t timer_deadline; /* ns, as last programmed */
+	uint64_t timer_deadline;   /* ns, as last programmed */
 	uint32_t apic_id;
 	bool vector_live; /* CR0.TS is clear: the current thread may have changed the vector registers */
 };
@@ -160,4 +167,37 @@ static inline void arch_message_word_set(struct thread *thread, unsigned index, 
 static inline void arch_syscall_restart(struct thread *thread)
 {
 	((struct arch_registers *)thread)->rip -= SYSCALL_LENGTH;
+}
+
+/* Page-table entries of user translations. Accessed and dirty are set from the start, so that the CPU never
+ * writes to an entry and software may edit it without atomic operations. FLAGS: MAP_READ 1, MAP_WRITE 2,
+ * MAP_EXECUTE 4, ARCH_MAP_DEVICE 0x100, ARCH_MAP_WRITE_COMBINE 0x200. */
+static inline uint64_t arch_entry(uint64_t frame, uint32_t flags)
+{
+	uint64_t entry = frame | 0x25; /* present, user, accessed */
+
+	if (flags & 2)
+		entry |= 0x42; /* writable, dirty */
+	if (!(flags & 4))
+		entry |= 1ull << 63;
+	if (flags & 0x200)
+		entry |= 0x8; /* the PAT entry that cpu_setup makes write-combining */
+	else if (flags & 0x100)
+		entry |= 0x18; /* uncached */
+	return entry;
+}
+
+static inline bool arch_entry_writable(uint64_t entry)
+{
+	return entry & 2;
+}
+
+static inline uint64_t arch_entry_read_only(uint64_t entry)
+{
+	return entry & ~0x42ull;
+}
+
+static inline uint64_t arch_entry_frame(uint64_t entry)
+{
+	return entry & 0x000ffffffffff000ull;
 }

@@ -1,0 +1,203 @@
+/* The walk through the ACPI tables; see acpi.h. Free of architecture, so that its test runs anywhere. */
+#include <bytes.h>
+#include "acpi.h"
+
+#define HEADER_BYTES 36u
+
+/* A table: its bytes and how many there are. */
+struct table {
+	const uint8_t *bytes;
+	uint32_t length;
+};
+
+static uint64_t read(const uint8_t *bytes, unsigned count)
+{
+	uint64_t value = 0;
+
+	while (count--)
+		value = value << 8 | bytes[count];
+	return value;
+}
+
+static bool sum_is_zero(const uint8_t *bytes, uint32_t length)
+{
+	uint8_t sum = 0;
+
+	while (length--)
+		sum = (uint8_t)(sum + *bytes++);
+	return !sum;
+}
+
+static bool table_view(struct table *table, unsigned slot, uint64_t physical, acpi_view *view)
+{
+	const uint8_t *header = physical ? view(slot, physical, HEADER_BYTES) : 0;
+
+	if (!header)
+		return false;
+	table->length = (uint32_t)read(header + 4, 4);
+	if (table->length < HEADER_BYTES || table->length > ACPI_TABLE_MAX)
+		return false;
+	table->bytes = view(slot, physical, table->length);
+	return table->bytes && sum_is_zero(table->bytes, table->length);
+}
+
+/* Field of COUNT bytes at OFFSET; 0 beyond the table's end, as older versions of a table are shorter. */
+static uint64_t field(const struct table *table, uint32_t offset, unsigned count)
+{
+	return offset + count <= table->length ? read(table->bytes + offset, count) : 0;
+}
+
+static void add_cpu(struct acpi_info *info, uint32_t id, uint32_t flags)
+{
+	if (!(flags & 1) || info->cpu_count >= ACPI_CPUS)
+		return;
+	for (uint32_t i = 0; i < info->cpu_count; i++)
+		if (info->apic_ids[i] == id)
+			return;
+	info->apic_ids[info->cpu_count++] = id;
+}
+
+static void parse_madt_entry(struct acpi_info *info, const uint8_t *entry, uint8_t length)
+{
+	switch (entry[0]) {
+	case 0: /* local APIC */
+		if (length >= 8)
+			add_cpu(info, entry[3], (uint32_t)read(entry + 4, 4));
+		break;
+	case 1: /* I/O APIC */
+		if (length >= 12 && info->ioapic_count < ACPI_IOAPICS) {
+			info->ioapics[info->ioapic_count].address = read(entry + 4, 4);
+			info->ioapics[info->ioapic_count++].base = (uint32_t)read(entry + 8, 4);
+		}
+		break;
+	case 2: /* interrupt source override */
+		if (length >= 10 && entry[2] == 0 && entry[3] < ACPI_OVERRIDES) {
+			info->overrides[entry[3]].present = true;
+			info->overrides[entry[3]].global = (uint32_t)read(entry + 4, 4);
+			info->overrides[entry[3]].flags = (uint16_t)read(entry + 8, 2);
+		}
+		break;
+	case 5: /* local APIC address override */
+		if (length >= 12)
+			info->local_apic = read(entry + 4, 8);
+		break;
+	case 9: /* local x2APIC */
+		if (length >= 16)
+			add_cpu(info, (uint32_t)read(entry + 4, 4), (uint32_t)read(entry + 8, 4));
+		break;
+	default:
+		break;
+	}
+}
+
+static void parse_madt(struct acpi_info *info, const struct table *table)
+{
+	info->local_apic = field(table, 36, 4);
+	for (uint32_t at = 44; at + 2 <= table->length;) {
+		uint8_t length = table->bytes[at + 1];
+
+		if (length < 2 || length > table->length - at)
+			return;
+		parse_madt_entry(info, table->bytes + at, length);
+		at += length;
+	}
+}
+
+/* One integer of AML in a package: ZeroOp, OneOp or BytePrefix. */
+static bool parse_byte(const uint8_t **at, const uint8_t *end, uint8_t *value)
+{
+	if (*at < end && **at <= 1) {
+		*value = *(*at)++;
+		return true;
+	}
+	if (end - *at >= 2 && **at == 0x0a) {
+		*value = (*at)[1];
+		*at += 2;
+		return true;
+	}
+	return false;
+}
+
+/* Finds Name (_S5_, Package { a, b, ... }) by its bytes: NameOp, the name, PackageOp, length, count, values.
+ */
+static void parse_sleep(struct acpi_info *info, const struct table *table)
+{
+	const uint8_t *end = table->bytes + table->length;
+
+	for (const uint8_t *at = table->bytes + HEADER_BYTES; end - at >= 8; at++) {
+		if (memcmp(at, "_S5_", 4) != 0 || at[4] != 0x12)
+			continue;
+		const uint8_t *value =
+		    at + 6 + (at[5] >> 6); /* the length's first byte says how many follow */
+
+		if (value >= end || *value++ < 1)
+			continue;
+		if (parse_byte(&value, end, &info->sleep_a)) {
+			if (!parse_byte(&value, end, &info->sleep_b))
+				info->sleep_b = 0;
+			info->sleep_known = true;
+			return;
+		}
+	}
+}
+
+static void parse_fadt(struct acpi_info *info, const struct table *table, acpi_view *view)
+{
+	uint32_t flags = (uint32_t)field(table, 112, 4);
+	uint64_t dsdt = field(table, 140, 8);
+	struct table definition;
+
+	info->pm1a_control = (uint16_t)field(table, 64, 4);
+	info->pm1b_control = (uint16_t)field(table, 68, 4);
+	info->pm_timer_port = field(table, 91, 1) == 4 ? (uint16_t)field(table, 76, 4) : 0;
+	info->pm_timer_32 = flags & 1 << 8;
+	if (flags & 1 << 10 && field(table, 116, 1) == 1) { /* RESET_REG_SUP, in I/O space */
+		info->reset_port = (uint16_t)field(table, 120, 8);
+		info->reset_value = (uint8_t)field(table, 128, 1);
+	}
+	if (!dsdt)
+		dsdt = field(table, 40, 4);
+	if (table_view(&definition, 2, dsdt, view))
+		parse_sleep(info, &definition);
+}
+
+static bool find_root(struct table *root, unsigned *width, uint64_t rsdp, acpi_view *view)
+{
+	const uint8_t *pointer = rsdp ? view(0, rsdp, HEADER_BYTES) : 0;
+
+	if (!pointer || memcmp(pointer, "RSD PTR ", 8) != 0 || !sum_is_zero(pointer, 20))
+		return false;
+	uint64_t rsdt = read(pointer + 16, 4);
+	uint64_t xsdt = pointer[15] >= 2 && sum_is_zero(pointer, HEADER_BYTES) ? read(pointer + 24, 8) : 0;
+
+	*width = 8;
+	if (xsdt && table_view(root, 0, xsdt, view) && memcmp(root->bytes, "XSDT", 4) == 0)
+		return true;
+	*width = 4;
+	return table_view(root, 0, rsdt, view) && memcmp(root->bytes, "RSDT", 4) == 0;
+}
+
+bool acpi_parse(struct acpi_info *info, uint64_t rsdp, acpi_view *view)
+{
+	struct table root, table;
+	unsigned width;
+
+	*info = (struct acpi_info){0};
+	if (!find_root(&root, &width, rsdp, view))
+		return false;
+	uint32_t count = (root.length - HEADER_BYTES) / width;
+
+	for (uint32_t i = 0; i < count && i < ACPI_TABLES; i++) {
+		uint64_t physical = read(root.bytes + HEADER_BYTES + i * width, width);
+
+		if (!table_view(&table, 1, physical, view))
+			continue;
+		if (memcmp(table.bytes, "APIC", 4) == 0)
+			parse_madt(info, &table);
+		else if (memcmp(table.bytes, "FACP", 4) == 0)
+			parse_fadt(info, &table, view);
+		else if (memcmp(table.bytes, "HPET", 4) == 0)
+			info->hpet = field(&table, 44, 8);
+	}
+	return true;
+}

@@ -1,0 +1,326 @@
+/* Interrupt controllers: each CPU's local APIC (x2APIC where there is one, else memory-mapped), the I/O
+ * APICs, message interrupts; the old 8259 pair is masked for good. SDM 3A, chapter 11; 82093AA data sheet.
+ *
+ * A delivery slot is one vector. An edge-triggered source stays unmasked: masking it would lose edges. A
+ * level-triggered one is masked when it fires, until the driver acknowledges.
+ */
+#include <log.h>
+#include "acpi.h"
+#include "x86.h"
+
+#define APIC_ID        0x20
+#define APIC_TPR       0x80
+#define APIC_EOI       0xb0
+#define APIC_SPURIOUS  0xf0
+#define APIC_IRR       0x200
+#define APIC_ICR       0x300
+#define APIC_ICR_HIGH  0x310
+#define APIC_LVT_TIMER 0x320
+#define APIC_LVT_LINT0 0x350
+#define APIC_LVT_LINT1 0x360
+#define APIC_LVT_ERROR 0x370
+#define APIC_INITIAL   0x380
+#define APIC_CURRENT   0x390
+#define APIC_DIVIDE    0x3e0
+
+#define LVT_MASKED       (1u << 16)
+#define LVT_TSC_DEADLINE (2u << 17)
+#define ICR_NMI          (4u << 8)
+#define ICR_INIT         (5u << 8)
+#define ICR_STARTUP      (6u << 8)
+#define ICR_PENDING      (1u << 12)
+#define ICR_ASSERT       (1u << 14)
+#define ICR_ALL_OTHERS   (3u << 18)
+
+#define REDIRECTION_MASKED (1u << 16)
+#define REDIRECTION_LEVEL  (1u << 15)
+#define REDIRECTION_LOW    (1u << 13)
+
+static bool x2apic;
+static volatile uint32_t *local;
+static uint64_t timer_ratio; /* timer ticks a nanosecond, 32.32 fixed point */
+
+static struct {
+	volatile uint32_t *registers;
+	uint32_t base, count;
+} ioapics[ACPI_IOAPICS];
+static uint32_t ioapic_count;
+static struct acpi_info machine;
+
+enum slot_kind { SLOT_FREE = 0, SLOT_LINE, SLOT_MESSAGE };
+static struct {
+	uint8_t kind;
+	bool level;
+	uint8_t ioapic, pin;
+	uint32_t low; /* redirection entry without the mask */
+} slots[IRQ_SLOTS];
+static struct lock slots_lock;
+static uint32_t irr_registers =
+    1; /* how many registers of IRR from VECTOR_IRQ on may have bits of slots in use */
+
+static uint32_t apic_read(uint32_t reg)
+{
+	return x2apic ? (uint32_t)msr_read(MSR_X2APIC + (reg >> 4)) : local[reg >> 2];
+}
+
+static void apic_write(uint32_t reg, uint32_t value)
+{
+	if (x2apic)
+		msr_write(MSR_X2APIC + (reg >> 4), value);
+	else
+		local[reg >> 2] = value;
+}
+
+static void apic_command(uint32_t destination, uint32_t command)
+{
+	if (x2apic) {
+		__asm__ volatile("mfence; lfence" ::
+		                     : "memory"); /* WRMSR here does not order earlier stores */
+		msr_write(MSR_X2APIC + (APIC_ICR >> 4), (uint64_t)destination << 32 | command);
+		return;
+	}
+	local[APIC_ICR_HIGH >> 2] = destination << 24;
+	local[APIC_ICR >> 2] = command;
+	while (local[APIC_ICR >> 2] & ICR_PENDING)
+		arch_pause();
+}
+
+uint32_t apic_id(void)
+{
+	uint32_t id = apic_read(APIC_ID);
+
+	return x2apic ? id : id >> 24;
+}
+
+void apic_end_of_interrupt(void)
+{
+	apic_write(APIC_EOI, 0);
+}
+
+void apic_init_secondary(void)
+{
+	uint64_t base = msr_read(MSR_APIC_BASE) | 1 << 11;
+
+	msr_write(MSR_APIC_BASE, base);
+	if (x2apic)
+		msr_write(MSR_APIC_BASE, base | 1 << 10);
+	cpu_self()->arch.apic_id = apic_id();
+	apic_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
+	apic_write(APIC_TPR, 0);
+	apic_write(APIC_LVT_LINT0, LVT_MASKED);
+	apic_write(APIC_LVT_LINT1, ICR_NMI);
+	apic_write(APIC_LVT_ERROR, LVT_MASKED);
+	apic_write(APIC_DIVIDE, 3); /* by 16 */
+	apic_write(APIC_LVT_TIMER, (features.tsc_deadline ? LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
+}
+
+/* ---- I/O APICs ---- */
+
+static uint32_t ioapic_read(uint32_t index, uint32_t reg)
+{
+	ioapics[index].registers[0] = reg;
+	return ioapics[index].registers[4];
+}
+
+static void ioapic_write(uint32_t index, uint32_t reg, uint32_t value)
+{
+	ioapics[index].registers[0] = reg;
+	ioapics[index].registers[4] = value;
+}
+
+void apic_init(const struct acpi_info *info)
+{
+	machine = *info;
+	x2apic = features.x2apic;
+	if (!x2apic) {
+		uint64_t address =
+		    info->local_apic ? info->local_apic : msr_read(MSR_APIC_BASE) & 0xffffff000ull;
+
+		local = paging_map_device(address & -PAGE_SIZE_BYTES, PAGE_SIZE_BYTES);
+	}
+	/* The 8259s: vectors out of the way of exceptions, all lines masked. */
+	out8(0x20, 0x11), out8(0xa0, 0x11);
+	out8(0x21, 0xf0), out8(0xa1, 0xf8);
+	out8(0x21, 4), out8(0xa1, 2);
+	out8(0x21, 1), out8(0xa1, 1);
+	out8(0x21, 0xff), out8(0xa1, 0xff);
+	for (uint32_t i = 0; i < info->ioapic_count; i++) {
+		ioapics[ioapic_count].registers = paging_map_device(info->ioapics[i].address, 0x20);
+		ioapics[ioapic_count].base = info->ioapics[i].base;
+		ioapics[ioapic_count].count = (ioapic_read(ioapic_count, 1) >> 16 & 0xff) + 1;
+		for (uint32_t pin = 0; pin < ioapics[ioapic_count].count; pin++)
+			ioapic_write(ioapic_count, 0x10 + 2 * pin, REDIRECTION_MASKED);
+		ioapic_count++;
+	}
+	apic_init_secondary();
+}
+
+/* ---- Interrupts of devices ---- */
+
+static int64_t attach_line(uint64_t number, uint32_t flags, unsigned slot)
+{
+	bool level = flags & IRQ_LEVEL, low = flags & IRQ_ACTIVE_LOW;
+
+	/* Numbers below 16 are ISA interrupts, unless they are asked for as level: then they mean global
+	 * ones. */
+	if (number < ACPI_OVERRIDES && machine.overrides[number].present && !level) {
+		uint16_t how = machine.overrides[number].flags;
+
+		low = (how & 3) == 3;
+		level = (how >> 2 & 3) == 3;
+		number = machine.overrides[number].global;
+	}
+	for (uint32_t i = 0; i < ioapic_count; i++) {
+		uint64_t pin = number - ioapics[i].base;
+
+		if (number < ioapics[i].base || pin >= ioapics[i].count)
+			continue;
+		for (unsigned other = 0; other < IRQ_SLOTS; other++)
+			if (slots[other].kind == SLOT_LINE && slots[other].ioapic == i &&
+			    slots[other].pin == pin)
+				return E_EXISTS;
+		slots[slot].kind = SLOT_LINE;
+		slots[slot].level = level;
+		slots[slot].ioapic = (uint8_t)i;
+		slots[slot].pin = (uint8_t)pin;
+		slots[slot].low =
+		    (VECTOR_IRQ + slot) | (level ? REDIRECTION_LEVEL : 0) | (low ? REDIRECTION_LOW : 0);
+		ioapic_write(i, 0x10 + 2 * (uint32_t)pin, slots[slot].low | REDIRECTION_MASKED);
+		ioapic_write(i, 0x11 + 2 * (uint32_t)pin, cpu_self()->arch.apic_id << 24);
+		return E_OK;
+	}
+	return E_NOT_FOUND;
+}
+
+int64_t arch_irq_attach(uint64_t number, uint32_t flags, unsigned slot, uint64_t *msi)
+{
+	int64_t result = E_OK;
+
+	if (slot >= IRQ_SLOTS)
+		return E_ARGUMENT;
+	lock_take(&slots_lock);
+	if (slots[slot].kind != SLOT_FREE) {
+		result = E_BUSY;
+	} else if (number == IRQ_MSI) {
+		slots[slot].kind = SLOT_MESSAGE;
+		*msi = (uint64_t)(VECTOR_IRQ + slot) << 32 | 0xfee00000u |
+		       (cpu_self()->arch.apic_id & 0xff) << 12;
+	} else {
+		result = attach_line(number, flags, slot);
+	}
+	if (result == E_OK && slot / 32 + 1 > irr_registers)
+		irr_registers = slot / 32 + 1;
+	lock_release(&slots_lock);
+	return result;
+}
+
+void arch_irq_detach(unsigned slot)
+{
+	lock_take(&slots_lock);
+	if (slots[slot].kind == SLOT_LINE)
+		ioapic_write(slots[slot].ioapic, 0x10 + 2u * slots[slot].pin, REDIRECTION_MASKED);
+	slots[slot].kind = SLOT_FREE;
+	lock_release(&slots_lock);
+}
+
+static void line_set(unsigned slot, uint32_t mask)
+{
+	lock_take(&slots_lock);
+	if (slots[slot].kind == SLOT_LINE)
+		ioapic_write(slots[slot].ioapic, 0x10 + 2u * slots[slot].pin, slots[slot].low | mask);
+	lock_release(&slots_lock);
+}
+
+void arch_irq_mask(unsigned slot)
+{
+	if (slots[slot].level)
+		line_set(slot, REDIRECTION_MASKED);
+}
+
+void arch_irq_unmask(unsigned slot)
+{
+	line_set(slot, 0);
+}
+
+void irq_interrupt(unsigned slot)
+{
+	arch_irq_mask(slot);
+	apic_end_of_interrupt();
+	kernel_interrupt_irq(slot);
+}
+
+bool arch_interrupt_pending(void)
+{
+	uint32_t bits = apic_read(APIC_IRR + (VECTOR_IPI / 32) * 0x10);
+
+	for (uint32_t i = 0; i < irr_registers; i++)
+		bits |= apic_read(APIC_IRR + (VECTOR_IRQ / 32 + i) * 0x10);
+	return bits != 0;
+}
+
+/* ---- Other CPUs ---- */
+
+void arch_ipi(struct cpu *cpu)
+{
+	apic_command(cpu->arch.apic_id, ICR_ASSERT | VECTOR_IPI);
+}
+
+void arch_ipi_broadcast(void)
+{
+	apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | VECTOR_IPI);
+}
+
+void apic_stop_others(void)
+{
+	if (x2apic || local)
+		apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | ICR_NMI);
+}
+
+/* INIT, 10 ms, twice STARTUP: SDM 3A, 9.4.4.1. */
+void apic_start_cpu(uint32_t id, uint64_t trampoline)
+{
+	apic_command(id, ICR_INIT | ICR_ASSERT);
+	clock_delay(10000000);
+	for (unsigned attempt = 0; attempt < 2; attempt++) {
+		apic_command(id, ICR_STARTUP | ICR_ASSERT | (uint32_t)(trampoline >> 12));
+		clock_delay(200000);
+	}
+}
+
+/* ---- The timer ---- */
+
+void apic_timer_begin(void)
+{
+	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	apic_write(APIC_INITIAL, UINT32_MAX);
+}
+
+uint32_t apic_timer_elapsed(void)
+{
+	return UINT32_MAX - apic_read(APIC_CURRENT);
+}
+
+void apic_timer_frequency(uint64_t ticks, uint64_t nanoseconds)
+{
+	timer_ratio = (uint64_t)(((unsigned __int128)ticks << 32) / nanoseconds);
+	apic_write(APIC_INITIAL, 0);
+	apic_write(APIC_LVT_TIMER, (features.tsc_deadline ? LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
+}
+
+void arch_timer_set(uint64_t deadline_ns)
+{
+	if (features.tsc_deadline) {
+		msr_write(MSR_TSC_DEADLINE, deadline_ns == UINT64_MAX ? 0 : clock_tsc_at(deadline_ns));
+		return;
+	}
+	uint64_t ticks = 0;
+
+	if (deadline_ns != UINT64_MAX) {
+		uint64_t now = arch_clock_ns();
+		uint64_t delta = deadline_ns > now ? deadline_ns - now : 0;
+		unsigned __int128 product = (unsigned __int128)delta * timer_ratio >> 32;
+
+		ticks = product >= UINT32_MAX ? UINT32_MAX : (uint64_t)product + 1;
+	}
+	apic_write(APIC_INITIAL, (uint32_t)ticks);
+}

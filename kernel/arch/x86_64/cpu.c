@@ -1,0 +1,285 @@
+/* One CPU: what it can do, its descriptor tables, control registers and system call entry; switching between
+ * threads.
+ *
+ * The features found on the first CPU hold for all; a later CPU that lacks one is not started.
+ */
+#include <bytes.h>
+#include <log.h>
+#include "x86.h"
+
+_Static_assert(__builtin_offsetof(struct cpu, self) == CPU_SELF_OFFSET,
+               "arch_cpu_self and entry.S read gs:16");
+_Static_assert(__builtin_offsetof(struct cpu, current) == 0, "entry.S reads gs:0");
+_Static_assert(__builtin_offsetof(struct thread, registers) == 0, "the CPU pushes into the thread");
+
+struct cpu_features features;
+struct cpu cpu_storage[CPU_MAX];
+
+struct idt_gate {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_middle;
+	uint32_t offset_high, reserved;
+};
+
+static struct idt_gate idt[256] __attribute__((aligned(16)));
+
+/* ---- Features ---- */
+
+static void require(bool present, const char *name)
+{
+	if (!present)
+		panic("this processor lacks %s, which Holon needs", name);
+}
+
+/* Which states XSAVE is to keep: x87, SSE, AVX, and AVX-512 when all of its three parts are there. */
+static void detect_vector(void)
+{
+	const uint64_t avx512 = 7ull << 5;
+
+	features.vector_mask = 3;
+	features.vector_bytes = 512;
+	if (!features.xsave)
+		return;
+	struct cpuid main = cpuid(0xd, 0);
+	uint64_t offered = (uint64_t)main.d << 32 | main.a;
+
+	features.xsaveopt = cpuid(0xd, 1).a & 1;
+	if (offered & 4)
+		features.vector_mask |= 4;
+	if ((offered & 4) && (offered & avx512) == avx512)
+		features.vector_mask |= avx512;
+	cr4_write(cr4_read() | CR4_OSXSAVE);
+	__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)features.vector_mask),
+	                 "d"((uint32_t)(features.vector_mask >> 32)));
+	features.vector_bytes = cpuid(0xd, 0).b;
+}
+
+void cpu_detect(void)
+{
+	uint32_t extended = cpuid(0x80000000u, 0).a;
+	struct cpuid one = cpuid(1, 0);
+	struct cpuid seven = {0};
+	struct cpuid ext = {0};
+
+	if (cpuid(0, 0).a >= 7)
+		seven = cpuid(7, 0);
+	require(extended >= 0x80000001u, "the extended CPUID leaves");
+	ext = cpuid(0x80000001u, 0);
+	require(one.d & 1 << 4, "a time-stamp counter");
+	require(one.d & 1 << 5, "model-specific registers");
+	require(one.d & 1 << 9, "a local APIC");
+	require(one.d & 1 << 24, "FXSAVE");
+	require(one.d & 1 << 26, "SSE2");
+	require(ext.d & 1 << 11, "SYSCALL");
+	require(ext.d & 1 << 20, "the no-execute bit (NX; it may be switched off in the firmware's setup)");
+	features.nx = true;
+	features.pge = one.d & 1 << 13;
+	features.pat = one.d & 1 << 16;
+	features.x2apic = one.c & 1 << 21;
+	features.tsc_deadline = one.c & 1 << 24;
+	features.xsave = one.c & 1 << 26;
+	features.smep = seven.b & 1 << 7;
+	features.smap = seven.b & 1 << 20;
+	features.umip = seven.c & 1 << 2;
+	features.gigabyte_pages = ext.d & 1 << 26;
+	if (extended >= 0x80000007u)
+		features.tsc_invariant = cpuid(0x80000007u, 0).d & 1 << 8;
+	detect_vector();
+	if (features.vector_bytes > sizeof((struct thread_state *)0)->vector)
+		panic("this processor's vector state takes %u bytes; at most %zu are supported",
+		      features.vector_bytes, sizeof((struct thread_state *)0)->vector);
+}
+
+/* ---- Setting up ---- */
+
+static void gate_set(unsigned vector, const void *entry, unsigned ist, unsigned ring)
+{
+	uint64_t address = (uint64_t)entry;
+
+	idt[vector] = (struct idt_gate){
+	    .offset_low = (uint16_t)address,
+	    .selector = SELECTOR_KERNEL_CODE,
+	    .ist = (uint8_t)ist,
+	    .type = (uint8_t)(0x8e | ring << 5),
+	    .offset_middle = (uint16_t)(address >> 16),
+	    .offset_high = (uint32_t)(address >> 32),
+	};
+}
+
+static void load_tables(struct cpu *cpu)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) table;
+	uint64_t tss = (uint64_t)&cpu->arch.tss;
+
+	if (!idt[0].selector) {
+		for (unsigned vector = 0; vector < 256; vector++)
+			gate_set(vector, interrupt_stubs + 16 * vector, 0,
+			         vector == VECTOR_BREAKPOINT ? 3 : 0);
+		gate_set(VECTOR_NMI, interrupt_stub_nmi, 1, 0);
+		gate_set(VECTOR_DOUBLE_FAULT, interrupt_stub_double_fault, 2, 0);
+		gate_set(VECTOR_MACHINE_CHECK, interrupt_stub_machine_check, 3, 0);
+	}
+	cpu->kernel_stack = paging_stack(cpu->index, 0);
+	cpu->arch.tss = (struct arch_tss){.io_map = sizeof(struct arch_tss)};
+	cpu->arch.tss.rsp[0] = cpu->kernel_stack;
+	for (unsigned ist = 1; ist <= 3; ist++)
+		cpu->arch.tss.ist[ist - 1] = paging_stack(cpu->index, ist);
+	cpu->arch.gdt[SELECTOR_KERNEL_CODE / 8] = 0x00af9b000000ffffull;
+	cpu->arch.gdt[SELECTOR_KERNEL_DATA / 8] = 0x00cf93000000ffffull;
+	cpu->arch.gdt[SELECTOR_USER_DATA / 8] = 0x00cff3000000ffffull;
+	cpu->arch.gdt[SELECTOR_USER_CODE / 8] = 0x00affb000000ffffull;
+	cpu->arch.gdt[SELECTOR_TSS / 8] =
+	    (sizeof(struct arch_tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->arch.gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
+	table.limit = sizeof cpu->arch.gdt - 1;
+	table.base = (uint64_t)cpu->arch.gdt;
+	__asm__ volatile("lgdt %0\n\t"
+	                 "pushq %1\n\t"
+	                 "lea 1f(%%rip), %%rax\n\t"
+	                 "push %%rax\n\t"
+	                 "lretq\n"
+	                 "1:\tmov %2, %%eax\n\t"
+	                 "mov %%eax, %%ss\n\t"
+	                 "xor %%eax, %%eax\n\t"
+	                 "mov %%eax, %%ds\n\t"
+	                 "mov %%eax, %%es\n\t"
+	                 "mov %%eax, %%fs\n\t"
+	                 "mov %%eax, %%gs\n\t"
+	                 "lldt %%ax" ::"m"(table),
+	                 "i"(SELECTOR_KERNEL_CODE), "i"(SELECTOR_KERNEL_DATA)
+	                 : "rax", "memory");
+	table.limit = sizeof idt - 1;
+	table.base = (uint64_t)idt;
+	__asm__ volatile("lidt %0" ::"m"(table));
+	__asm__ volatile("ltr %w0" ::"r"(SELECTOR_TSS));
+}
+
+void cpu_setup(struct cpu *cpu)
+{
+	uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+	cpu->self = cpu;
+	cr4 |= features.pge ? CR4_PGE : 0;
+	cr4 |= features.smep ? CR4_SMEP : 0;
+	cr4 |= features.smap ? CR4_SMAP : 0;
+	cr4 |= features.umip ? CR4_UMIP : 0;
+	cr4 |= features.xsave ? CR4_OSXSAVE : 0;
+	cr4_write(cr4);
+	cr0_write((cr0_read() & ~(CR0_EM | CR0_CD | CR0_NW)) | CR0_MP | CR0_NE | CR0_WP | CR0_AM | CR0_TS);
+	if (features.xsave)
+		__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)features.vector_mask),
+		                 "d"((uint32_t)(features.vector_mask >> 32)));
+	/* Entry 1 (PTE bit PWT alone) becomes write-combining instead of write-through; SDM 3A, 12.12. */
+	if (features.pat)
+		msr_write(MSR_PAT, 0x0007040600070106ull);
+	load_tables(cpu);
+	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
+	msr_write(MSR_STAR, (uint64_t)SELECTOR_USER_BASE << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
+	msr_write(MSR_LSTAR, (uint64_t)syscall_entry);
+	msr_write(MSR_FMASK, FLAGS_SYSCALL_MASK);
+	msr_write(MSR_FS_BASE, 0);
+	msr_write(MSR_GS_BASE, (uint64_t)cpu);
+	msr_write(MSR_KERNEL_GS_BASE, 0);
+	cpu->arch.cr3 = cr3_read();
+}
+
+/* ---- Vector state ---- */
+
+uint32_t arch_vector_bytes(void)
+{
+	return features.vector_bytes;
+}
+
+void arch_vector_init(struct arch_vector_state *vector)
+{
+	memset(vector, 0, features.vector_bytes);
+	*(uint16_t *)(vector->bytes) = 0x37f;       /* x87 control word: all exceptions masked */
+	*(uint32_t *)(vector->bytes + 24) = 0x1f80; /* MXCSR likewise */
+}
+
+static void vector_save(struct arch_vector_state *vector)
+{
+	uint32_t low = (uint32_t)features.vector_mask, high = (uint32_t)(features.vector_mask >> 32);
+
+	if (features.xsaveopt)
+		__asm__ volatile("xsaveopt64 %0" : "+m"(*vector) : "a"(low), "d"(high) : "memory");
+	else if (features.xsave)
+		__asm__ volatile("xsave64 %0" : "+m"(*vector) : "a"(low), "d"(high) : "memory");
+	else
+		__asm__ volatile("fxsave64 %0" : "+m"(*vector)::"memory");
+}
+
+static void vector_load(const struct arch_vector_state *vector)
+{
+	uint32_t low = (uint32_t)features.vector_mask, high = (uint32_t)(features.vector_mask >> 32);
+
+	if (features.xsave)
+		__asm__ volatile("xrstor64 %0" ::"m"(*vector), "a"(low), "d"(high) : "memory");
+	else
+		__asm__ volatile("fxrstor64 %0" ::"m"(*vector) : "memory");
+}
+
+void vector_sync(struct cpu *cpu, struct thread *thread)
+{
+	if (cpu->arch.vector_live && cpu->current == thread && thread->vector)
+		vector_save(thread->vector);
+}
+
+void vector_forget(struct cpu *cpu, struct thread *thread)
+{
+	thread->registers.vector_cpu = 0;
+	if (cpu->arch.vector_live && cpu->current == thread) {
+		cpu->arch.vector_live = false;
+		cr0_write(cr0_read() | CR0_TS);
+	}
+}
+
+void vector_trap(struct thread *thread)
+{
+	struct cpu *cpu = cpu_self();
+
+	__asm__ volatile("clts");
+	cpu->arch.vector_live = true;
+	vector_load(thread->vector);
+	cpu->vector_owner = thread;
+	thread->registers.vector_cpu = cpu->index + 1;
+}
+
+/* ---- Switching ---- */
+
+/* Loads a user base that may differ from what is loaded. Without FSGSBASE a user can change a base only to 0,
+ * by loading a selector; so 0 over 0 needs no write and anything else does. */
+static void base_load(uint32_t msr, uint64_t *loaded, uint64_t base)
+{
+	if (!(*loaded | base))
+		return;
+	*loaded = base;
+	msr_write(msr, base);
+}
+
+void arch_switch(struct cpu *cpu, struct thread *previous, struct thread *next)
+{
+	if (cpu->arch.vector_live) {
+		if (previous && previous != next && previous->vector)
+			vector_save(previous->vector);
+		if (previous != next) {
+			cpu->arch.vector_live = false;
+			cr0_write(cr0_read() | CR0_TS);
+		}
+	}
+	if (!next)
+		return;
+	if (cpu->vector_owner == next && next->registers.vector_cpu == cpu->index + 1 &&
+	    !cpu->arch.vector_live) {
+		__asm__ volatile("clts");
+		cpu->arch.vector_live = true;
+	}
+	cpu->arch.tss.rsp[0] = (uint64_t)&next->registers.fs_base; /* just behind ss */
+	base_load(MSR_FS_BASE, &cpu->arch.fs_base, next->registers.fs_base);
+	base_load(MSR_KERNEL_GS_BASE, &cpu->arch.gs_base, next->registers.gs_base);
+	arch_space_load(next->guest_space ? next->guest_space : next->space, next->in_guest);
+}

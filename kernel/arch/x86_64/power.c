@@ -1,0 +1,55 @@
+/* Off and again. Off is ACPI's S5, with the ports QEMU's machines use where the tables say nothing; reset
+ * tries the ACPI register, the keyboard controller and at last a triple fault. */
+#include <log.h>
+#include "acpi.h"
+#include "x86.h"
+
+#define SLEEP_ENABLE (1u << 13)
+
+struct acpi_info machine_acpi;
+
+void arch_halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static void sleep_port(uint16_t port, uint8_t type)
+{
+	if (port)
+		out16(port, (uint16_t)((in16(port) & 0xc003) | type << 10 | SLEEP_ENABLE));
+}
+
+void arch_power_off(void)
+{
+	apic_stop_others();
+	if (machine_acpi.sleep_known) {
+		sleep_port(machine_acpi.pm1a_control, machine_acpi.sleep_a & 7);
+		sleep_port(machine_acpi.pm1b_control, machine_acpi.sleep_b & 7);
+		clock_delay(100000000);
+	}
+	out16(0x604, SLEEP_ENABLE);
+	out16(0xb004, SLEEP_ENABLE);
+	log_print_panic("The machine can be switched off now.\n");
+	arch_halt();
+}
+
+void arch_reboot(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) none = {0, 0};
+
+	apic_stop_others();
+	if (machine_acpi.reset_port) {
+		out8(machine_acpi.reset_port, machine_acpi.reset_value);
+		clock_delay(50000000);
+	}
+	for (unsigned tries = 0; in8(0x64) & 2 && tries < 100000; tries++)
+		arch_pause();
+	out8(0x64, 0xfe);
+	clock_delay(50000000);
+	__asm__ volatile("lidt %0; int3" ::"m"(none));
+	arch_halt();
+}

@@ -1,0 +1,193 @@
+/* Page tables of spaces. All four-level; the lower half is the space's own, the upper the kernel's, copied at
+ * creation and never changed after boot.
+ *
+ * A native space has one root; only its window entry is ever used, and its next table is made at once, so
+ * that guest spaces can share it by copying the entry. A guest space has two roots with the same entries but
+ * for the window.
+ */
+#include <bytes.h>
+#include <log.h>
+#include "x86.h"
+
+#define WINDOW_SLOT          (NATIVE_BASE >> 39)
+#define USER_SLOTS           256u
+#define TABLE_FLAGS          (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+#define SLOT(address, level) ((address) >> (12 + 9 * ((level)-1)) & 511)
+
+static uint64_t *table_of(uint64_t entry)
+{
+	return frame_map(entry & PTE_ADDRESS);
+}
+
+static uint64_t root_create(void)
+{
+	uint64_t root = frame_allocate();
+
+	if (root)
+		memcpy((uint64_t *)frame_map(root) + USER_SLOTS,
+		       (uint64_t *)frame_map(kernel_root) + USER_SLOTS, PAGE_SIZE_BYTES / 2);
+	return root;
+}
+
+bool arch_space_init(struct space *space)
+{
+	uint64_t table = 0;
+
+	space->native_root = root_create();
+	if (space->kind == SPACE_GUEST)
+		space->guest_root = root_create();
+	else
+		table = space_table_allocate(space);
+	if (!space->native_root || (space->kind == SPACE_GUEST ? !space->guest_root : !table)) {
+		if (space->native_root)
+			frame_free(space->native_root);
+		if (space->guest_root)
+			frame_free(space->guest_root);
+		if (table)
+			space_table_free(space, table);
+		space->native_root = space->guest_root = 0;
+		return false;
+	}
+	uint64_t *window = (uint64_t *)frame_map(space->native_root) + WINDOW_SLOT;
+
+	if (space->kind == SPACE_GUEST)
+		*window = ((uint64_t *)frame_map(space->native->native_root))[WINDOW_SLOT];
+	else
+		*window = table | TABLE_FLAGS;
+	return true;
+}
+
+/* Frees the tables below the first used top-level slot, one table of level 2 a call: 512 entries looked at.
+ */
+bool arch_space_deinit_slice(struct space *space)
+{
+	uint64_t *root = space->native_root ? frame_map(space->native_root) : 0;
+
+	for (unsigned slot = 0; root && slot < USER_SLOTS; slot++) {
+		if (!root[slot] || (space->kind == SPACE_GUEST && slot == WINDOW_SLOT))
+			continue;
+		uint64_t *upper = table_of(root[slot]);
+
+		for (unsigned i = 0; i < 512; i++) {
+			if (!upper[i])
+				continue;
+			uint64_t *middle = table_of(upper[i]);
+
+			for (unsigned j = 0; j < 512; j++)
+				if (middle[j])
+					space_table_free(space, middle[j] & PTE_ADDRESS);
+			space_table_free(space, upper[i] & PTE_ADDRESS);
+			upper[i] = 0;
+			return false;
+		}
+		space_table_free(space, root[slot] & PTE_ADDRESS);
+		root[slot] = 0;
+		if (space->guest_root)
+			((uint64_t *)frame_map(space->guest_root))[slot] = 0;
+		return false;
+	}
+	if (space->native_root)
+		frame_free(space->native_root);
+	if (space->guest_root)
+		frame_free(space->guest_root);
+	space->native_root = space->guest_root = 0;
+	return true;
+}
+
+uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make)
+{
+	uint64_t *table = frame_map(space->native_root);
+
+	for (unsigned level = 4; level > 1; level--) {
+		uint64_t slot = SLOT(address, level);
+		uint64_t entry = __atomic_load_n(&table[slot], __ATOMIC_ACQUIRE);
+
+		if (!entry) {
+			if (!make)
+				return 0;
+			uint64_t frame = space_table_allocate(space);
+
+			if (!frame)
+				return 0;
+			entry = frame | TABLE_FLAGS;
+			if (level == 4 && space->guest_root)
+				((uint64_t *)frame_map(space->guest_root))[slot] = entry;
+			__atomic_store_n(&table[slot], entry, __ATOMIC_RELEASE);
+		}
+		table = table_of(entry);
+	}
+	return table;
+}
+
+uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end)
+{
+	while (address < end) {
+		uint64_t *table = frame_map(space->native_root);
+		unsigned level = 4;
+
+		for (; level > 1; level--) {
+			uint64_t entry = __atomic_load_n(&table[SLOT(address, level)], __ATOMIC_ACQUIRE);
+
+			if (!entry)
+				break;
+			table = table_of(entry);
+		}
+		if (level == 1)
+			return address;
+		uint64_t step = 1ull << (12 + 9 * (level - 1));
+
+		address = (address & -step) + step;
+	}
+	return end;
+}
+
+void paging_load(struct cpu *cpu, uint64_t root)
+{
+	if (cpu->arch.cr3 == root)
+		return;
+	cpu->arch.cr3 = root;
+	cr3_write(root);
+}
+
+void arch_space_load(struct space *space, bool guest)
+{
+	struct cpu *cpu = cpu_self();
+	struct space *old = cpu->space_loaded;
+	uint32_t bit = 1u << cpu->index;
+
+	if (space && space->object.dead)
+		space = 0;
+	if (space == old) {
+		if (space)
+			paging_load(cpu, guest ? space->guest_root : space->native_root);
+		return;
+	}
+	/* Whoever takes a page away looks at the bits after changing the tables: set before loading, clear
+	 * after. */
+	struct space *native = space ? space->native : 0;
+	struct space *old_native = old ? old->native : 0;
+
+	if (space)
+		__atomic_fetch_or(&space->active_cpus, bit, __ATOMIC_SEQ_CST);
+	if (native && native != old && native != old_native)
+		__atomic_fetch_or(&native->active_cpus, bit, __ATOMIC_SEQ_CST);
+	cpu->space_loaded = space;
+	if (space)
+		paging_load(cpu, guest ? space->guest_root : space->native_root);
+	else
+		paging_load(cpu, kernel_root);
+	if (old && old != native)
+		__atomic_fetch_and(&old->active_cpus, ~bit, __ATOMIC_SEQ_CST);
+	if (old_native && old_native != space && old_native != native)
+		__atomic_fetch_and(&old_native->active_cpus, ~bit, __ATOMIC_SEQ_CST);
+}
+
+void arch_tlb_flush_page(uint64_t address)
+{
+	__asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+}
+
+void arch_tlb_flush_all(void)
+{
+	cr3_write(cr3_read());
+}

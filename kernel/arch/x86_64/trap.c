@@ -1,0 +1,100 @@
+/* Interrupts and exceptions, from the entry code to the generic part. An exception in the kernel is its end.
+ */
+#include <log.h>
+#include "x86.h"
+
+void trap_user(struct thread *thread);
+void trap_kernel(struct arch_registers *frame);
+void trap_paranoid(struct arch_registers *frame);
+
+static const char *const exception_names[32] = {
+    "divide error",
+    "debug",
+    "NMI",
+    "breakpoint",
+    "overflow",
+    "bound",
+    "invalid opcode",
+    "no vector unit",
+    "double fault",
+    "",
+    "invalid TSS",
+    "segment not present",
+    "stack fault",
+    "general protection",
+    "page fault",
+    "",
+    "x87 error",
+    "alignment check",
+    "machine check",
+    "SIMD error",
+    "virtualization",
+    "control protection",
+};
+
+/* True if VECTOR was an interrupt of a device, timer or other CPU, and was served. */
+static bool trap_external(uint64_t vector)
+{
+	if (vector == VECTOR_TIMER) {
+		apic_end_of_interrupt();
+		kernel_interrupt_timer();
+	} else if (vector == VECTOR_IPI) {
+		apic_end_of_interrupt();
+		kernel_interrupt_ipi();
+	} else if (vector >= VECTOR_IRQ && vector < VECTOR_IRQ + IRQ_SLOTS) {
+		irq_interrupt((unsigned)vector - VECTOR_IRQ);
+	} else {
+		return vector >= 32; /* spurious: no end of interrupt */
+	}
+	return true;
+}
+
+void trap_user(struct thread *thread)
+{
+	uint64_t vector = thread->registers.vector;
+
+	if (vector == VECTOR_PAGE_FAULT)
+		kernel_page_fault(thread, cr2_read(), thread->registers.error);
+	else if (trap_external(vector))
+		return;
+	else if (vector == VECTOR_NO_VECTOR && thread->vector)
+		vector_trap(thread);
+	else
+		kernel_exception(thread, vector, thread->registers.error);
+}
+
+static _Noreturn void trap_fatal(const struct arch_registers *r)
+{
+	const char *name = r->vector < 32 ? exception_names[r->vector] : "interrupt";
+
+	arch_panic_begin();
+	log_print_panic("\n%s in the kernel: error %lx address %lx cr3 %lx\n", name, r->error, cr2_read(),
+	                cr3_read());
+	log_print_panic("rip %016lx rsp %016lx flags %lx cs %lx\n", r->rip, r->rsp, r->rflags, r->cs);
+	log_print_panic("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
+	log_print_panic("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
+	log_print_panic("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
+	log_print_panic("r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
+	backtrace_from(r->rip, r->rsp);
+	panic("%s", name);
+}
+
+void trap_kernel(struct arch_registers *frame)
+{
+	if (cpu_self()->current || frame->vector < 32)
+		trap_fatal(frame);
+	if (!trap_external(frame->vector))
+		trap_fatal(frame);
+}
+
+/* NMI, double fault, machine check: any context. An NMI is how a panic stops the other CPUs. */
+void trap_paranoid(struct arch_registers *frame)
+{
+	if (frame->vector == VECTOR_NMI) {
+		if (panic_begun())
+			arch_halt();
+		log_print_panic("NMI ignored\n");
+		return;
+	}
+	trap_fatal(frame);
+}

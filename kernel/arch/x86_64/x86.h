@@ -1,0 +1,265 @@
+/* Inside kernel/arch/x86_64: instructions C has no words for, the machine's constants, and what the files
+ * here share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <holon/handoff.h>
+#include <holon/syscall.h>
+#include <arch.h>
+#include <irq.h>
+#include <space.h>
+#include <thread.h>
+
+/* ---- Registers (Intel SDM volume 3, chapters 2 and 4; volume 4) ---- */
+#define CR0_MP (1ull << 1)
+#define CR0_EM (1ull << 2)
+#define CR0_TS (1ull << 3)
+#define CR0_NE (1ull << 5)
+#define CR0_WP (1ull << 16)
+#define CR0_AM (1ull << 18)
+#define CR0_NW (1ull << 29)
+#define CR0_CD (1ull << 30)
+
+#define CR4_PAE        (1ull << 5)
+#define CR4_MCE        (1ull << 6)
+#define CR4_PGE        (1ull << 7)
+#define CR4_OSFXSR     (1ull << 9)
+#define CR4_OSXMMEXCPT (1ull << 10)
+#define CR4_UMIP       (1ull << 11)
+#define CR4_OSXSAVE    (1ull << 18)
+#define CR4_SMEP       (1ull << 20)
+#define CR4_SMAP       (1ull << 21)
+
+#define MSR_APIC_BASE      0x1b
+#define MSR_PAT            0x277
+#define MSR_TSC_DEADLINE   0x6e0
+#define MSR_X2APIC         0x800
+#define MSR_EFER           0xc0000080u
+#define MSR_STAR           0xc0000081u
+#define MSR_LSTAR          0xc0000082u
+#define MSR_CSTAR          0xc0000083u
+#define MSR_FMASK          0xc0000084u
+#define MSR_FS_BASE        0xc0000100u
+#define MSR_GS_BASE        0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+#define EFER_SCE           (1ull << 0)
+#define EFER_NXE           (1ull << 11)
+
+#define FLAG_CARRY 0x1ull
+#define FLAG_FIXED 0x2ull
+#define FLAG_TF    0x100ull
+#define FLAG_IF    0x200ull
+/* What user mode may choose: arithmetic flags, TF, DF, RF, AC, ID. */
+#define FLAGS_USER (0xcd5ull | FLAG_TF | 0x10000ull | 0x40000ull | 0x200000ull)
+/* Cleared on SYSCALL: everything but the fixed bit. */
+#define FLAGS_SYSCALL_MASK 0x257fd5ull
+
+#define SELECTOR_KERNEL_CODE 0x08
+#define SELECTOR_KERNEL_DATA 0x10
+#define SELECTOR_USER_BASE   0x1b /* SYSRET: stack 8, code 16 above */
+#define SELECTOR_USER_DATA   0x23
+#define SELECTOR_USER_CODE   0x2b
+#define SELECTOR_TSS         0x30
+
+#define VECTOR_DEBUG         1
+#define VECTOR_NMI           2
+#define VECTOR_BREAKPOINT    3
+#define VECTOR_NO_VECTOR     7 /* "device not available" */
+#define VECTOR_DOUBLE_FAULT  8
+#define VECTOR_PAGE_FAULT    14
+#define VECTOR_MACHINE_CHECK 18
+#define VECTOR_IRQ           0x60 /* delivery slots: IRQ_SLOTS vectors, up to 0xdf */
+#define VECTOR_IPI           0xe0
+#define VECTOR_TIMER         0xe1
+#define VECTOR_SPURIOUS      0xff
+
+#define CPU_STACK_BYTES 16384u
+#define IST_STACK_BYTES 8192u
+
+static inline uint64_t msr_read(uint32_t msr)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void msr_write(uint32_t msr, uint64_t value)
+{
+	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+static inline uint64_t tsc_read(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+struct cpuid {
+	uint32_t a, b, c, d;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid r;
+
+	__asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(subleaf));
+	return r;
+}
+
+#define CONTROL_REGISTER(name)                                                                               \
+	static inline uint64_t name##_read(void)                                                             \
+	{                                                                                                    \
+		uint64_t value;                                                                              \
+                                                                                                             \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(value)::"memory");                             \
+		return value;                                                                                \
+	}                                                                                                    \
+	static inline void name##_write(uint64_t value)                                                      \
+	{                                                                                                    \
+		__asm__ volatile("mov %0, %%" #name ::"r"(value) : "memory");                                \
+	}
+CONTROL_REGISTER(cr0)
+CONTROL_REGISTER(cr2)
+CONTROL_REGISTER(cr3)
+CONTROL_REGISTER(cr4)
+
+static inline uint8_t in8(uint16_t port)
+{
+	uint8_t value;
+
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline uint16_t in16(uint16_t port)
+{
+	uint16_t value;
+
+	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline uint32_t in32(uint16_t port)
+{
+	uint32_t value;
+
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline void out8(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port));
+}
+
+static inline void out16(uint16_t port, uint16_t value)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port));
+}
+
+static inline void out32(uint16_t port, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port));
+}
+
+/* ---- cpu.c ---- */
+/* What CPUID told on the first CPU; the others must be alike. */
+struct cpu_features {
+	bool nx, pge, pat, gigabyte_pages, smep, smap, umip, xsave, xsaveopt, x2apic, tsc_deadline,
+	    tsc_invariant;
+	uint64_t vector_mask; /* XCR0 */
+	uint32_t vector_bytes;
+};
+extern struct cpu_features features;
+extern struct cpu cpu_storage[CPU_MAX];
+
+/* Reads the features; panics with the name of a missing one that is required. */
+void cpu_detect(void);
+/* Sets up the CPU this runs on as CPU: tables, control registers, system call entry, GS. */
+void cpu_setup(struct cpu *cpu);
+/* THREAD used a vector register while CR0.TS was set: loads its state. */
+void vector_trap(struct thread *thread);
+
+/* Brings THREAD's saved vector state up to date, or makes sure that it is loaded anew, if it runs on CPU. */
+void vector_sync(struct cpu *cpu, struct thread *thread);
+void vector_forget(struct cpu *cpu, struct thread *thread);
+
+/* ---- debug.c ---- */
+/* Names every word from STACK up, of the kernel stack it is on, that looks like a return address. */
+void backtrace_from(uint64_t pc, uint64_t stack);
+bool panic_begun(void);
+
+/* ---- paging.c ---- */
+#define PTE_PRESENT  (1ull << 0)
+#define PTE_WRITE    (1ull << 1)
+#define PTE_USER     (1ull << 2)
+#define PTE_WT       (1ull << 3) /* with the PAT as cpu_setup sets it: write-combining */
+#define PTE_UC       (3ull << 3)
+#define PTE_ACCESSED (1ull << 5)
+#define PTE_DIRTY    (1ull << 6)
+#define PTE_LARGE    (1ull << 7)
+#define PTE_GLOBAL   (1ull << 8)
+#define PTE_NX       (1ull << 63)
+#define PTE_ADDRESS  0x000ffffffffff000ull
+
+#define KERNEL_WINDOW 0xffffffffc0000000ull /* stacks and device registers */
+
+extern uint64_t kernel_root; /* physical: upper half only; idle CPUs and new spaces start from it */
+/* Builds the kernel's own tables from HANDOFF and switches to them. Takes the frames it needs out of the
+ * handoff's free ranges. */
+void paging_init(struct handoff *handoff);
+/* Maps BYTES at PHYSICAL uncached in the kernel window, for good; during boot only. */
+void *paging_map_device(uint64_t physical, uint64_t bytes);
+/* A read-only view of firmware memory through window SLOT (0..2), valid until the slot is used again; at most
+ * 1 MiB. */
+const void *paging_view(unsigned slot, uint64_t physical, uint64_t bytes);
+/* No frames are taken out of the handoff any more. */
+void paging_done(void);
+/* Top of the kernel stack, or of interrupt stack IST (1..3), of CPU INDEX: mapped with a guard page below
+ * each. */
+uint64_t paging_stack(unsigned index, unsigned ist);
+/* Maps the stacks of CPU INDEX; during boot, before the handoff goes to the generic part. */
+void paging_stacks_map(unsigned index);
+/* A page below 1 MiB taken out of HANDOFF, and top-level tables below 4 GiB that map it identically besides
+ * the kernel: for starting other CPUs. False where no page is free. */
+bool paging_trampoline(struct handoff *handoff, uint64_t *page, uint64_t *root);
+/* Loads the tables at ROOT if they are not loaded. */
+void paging_load(struct cpu *cpu, uint64_t root);
+
+/* ---- apic.c ---- */
+struct acpi_info;
+void apic_init(const struct acpi_info *info);
+void apic_init_secondary(void);
+uint32_t apic_id(void);
+void apic_end_of_interrupt(void);
+void apic_start_cpu(uint32_t apic_id, uint64_t trampoline);
+void apic_stop_others(void);
+/* Counts of the local timer since apic_timer_begin, and its calibrated frequency. */
+void apic_timer_begin(void);
+uint32_t apic_timer_elapsed(void);
+void apic_timer_frequency(uint64_t ticks, uint64_t nanoseconds);
+void irq_interrupt(unsigned slot);
+
+/* ---- clock.c ---- */
+void clock_init(const struct acpi_info *info);
+uint64_t clock_tsc_at(uint64_t nanoseconds);
+void clock_delay(uint64_t nanoseconds);
+
+/* ---- smp.c, power.c, serial.c ---- */
+extern struct acpi_info machine_acpi;
+/* Notes which CPUs there are and takes what starting them needs out of HANDOFF. */
+void smp_prepare(struct handoff *handoff, const struct acpi_info *info);
+void cpu_secondary_entry(struct cpu *cpu);
+void serial_init(const char *command_line);
+
+/* ---- entry.S ---- */
+extern const uint8_t interrupt_stubs[]; /* 256 of INTERRUPT_STUB_BYTES */
+extern const uint8_t interrupt_stub_nmi[], interrupt_stub_double_fault[], interrupt_stub_machine_check[];
+void syscall_entry(void);
+/* Calls FUNCTION, which never returns, on STACK. */
+_Noreturn void stack_switch(uint64_t stack, void (*function)(void));
