@@ -26,7 +26,8 @@ CRYPTO_LOADER_SOURCES += $(addprefix lib/crypto/,prehash.c mldsa_common.c mldsa_
 # ---- classical algorithms, combined forms, key files ----
 # CRYPTO_WRAPPER_SOURCES need Debian's libraries at link time (CRYPTO_LDLIBS); they are part of the host's archives.
 # The loader has ed25519_verify.c in place of ed25519.c; a program links one of the two.
-CRYPTO_SOURCES         += $(addprefix lib/crypto/,hybrid_sign.c hybrid_verify.c hybrid_kem.c sealed_box.c)
+CRYPTO_SOURCES         += $(addprefix lib/crypto/,hybrid_sign.c hybrid_verify.c hybrid_kem.c sealed_box.c \
+                            keys.c keyfile.c)
 CRYPTO_WRAPPER_SOURCES := $(addprefix lib/crypto/,ed25519.c x25519.c aead.c argon2id.c)
 CRYPTO_LOADER_SOURCES  += $(addprefix lib/crypto/,hybrid_verify.c ed25519_verify.c)
 CRYPTO_LDLIBS          := -lsodium -lbearssl -largon2
@@ -61,9 +62,20 @@ $(call crypto-test,crypto_hmac_test,lib/crypto/hmac_test.c)
 $(call crypto-program,slhdsa-lines,lib/crypto/slhdsa_lines.c)
 $(call script-test,lib/crypto/slhdsa_vectors_test.py,build/host/bin/slhdsa-lines)
 
+# Every part of the library adds its table of rows to bench.h and bench.c, and its source here.
+CRYPTO_BENCH_SOURCES := $(addprefix lib/crypto/,bench.c bench_hash.c bench_slhdsa.c)
+
 # ---- tests and benchmarks: ML-KEM and ML-DSA ----
 $(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
 $(call script-test,lib/crypto/mlkem_mldsa_vectors_test.py,build/host/bin/mlkem_mldsa_lines)
 
 # ---- tests, tool: classical algorithms, combined forms, key files ----
 $(call crypto-test,classical_test,lib/crypto/classical_test.c,$(CRYPTO_LDLIBS))
+$(call crypto-test,combined_test,lib/crypto/combined_test.c,$(CRYPTO_LDLIBS))
+$(call crypto-program,crypto-oracle,$(addprefix lib/crypto/oracle/,main.c hashes.c slhdsa.c classical.c combined.c),$(CRYPTO_LDLIBS))
+
+# ---- benchmark, after every part has named its rows ----
+$(call crypto-program,crypto-bench,$(CRYPTO_BENCH_SOURCES),$(CRYPTO_LDLIBS))
+.PHONY: bench-crypto
+bench-crypto: build/host/bin/crypto-bench $(CRYPTO_NODE) ## Time the cryptographic library against OpenSSL 3.5 (T=word restricts the rows)
+	@$(CRYPTO_NODE) lib/crypto/bench_openssl.mjs $(T)

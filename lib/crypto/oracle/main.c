@@ -8,8 +8,10 @@
 #define MAX_SCRATCH 16
 
 static const struct oracle_operation *const tables[] = {
-    oracle_hash_operations,     oracle_slhdsa_operations,  oracle_classical_operations,
-    oracle_combined_operations, oracle_lattice_operations,
+    oracle_hash_operations,
+    oracle_slhdsa_operations,
+    oracle_classical_operations,
+    oracle_combined_operations,
 };
 
 static struct {

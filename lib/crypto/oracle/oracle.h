@@ -37,7 +37,6 @@ extern const struct oracle_operation oracle_hash_operations[];
 extern const struct oracle_operation oracle_slhdsa_operations[];
 extern const struct oracle_operation oracle_classical_operations[];
 extern const struct oracle_operation oracle_combined_operations[];
-extern const struct oracle_operation oracle_lattice_operations[]; /* ML-KEM and ML-DSA */
 
 /* Adds one field to the answer. Dropped when the operation fails. */
 void oracle_reply(const void *data, size_t length);

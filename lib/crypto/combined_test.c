@@ -1,0 +1,319 @@
+/*
+ * The combined forms: X-Wing against its published vectors, the hybrid signature against stripping and
+ * mixing, sealed boxes against every way to cut and reorder them.
+ */
+#include "crypto/hybrid_internal.h"
+#include "crypto/hybrid_kem.h"
+#include "crypto/hybrid_sign.h"
+#include "crypto/sealed_box.h"
+#include "crypto/test_support.h"
+
+static void test_xwing_vectors(void)
+{
+	/* The draft's appendix C takes its seeds from the stream SHAKE128(""): 32 bytes of key, 64 of
+	 * encapsulation, for each of three cases. Here stands SHA3-256(public key || ciphertext || shared
+	 * secret). */
+	static const char *const digests[] = {
+	    "d18dc2d299d611766365c4814587a68838c8bd8f27d2c0ea44c622ee065fbbd6",
+	    "f571d714051e428fd168f977789d0c8da1d522a66c10aee1bf669148e4262ea9",
+	    "7a70ad3d6b419879d27a61c3a985d5c74bba9c3b53ae6b0c0f9d8466e64d4858",
+	};
+	static struct hybrid_kem_key key;
+	static uint8_t ct[HYBRID_KEM_CT_SIZE], shared[32], again[32], random[96];
+	struct shake stream;
+	bool good = true;
+	shake128_init(&stream);
+	shake_finalize(&stream);
+	for (size_t i = 0; i < 3; i++) {
+		struct sha3 hash;
+		uint8_t digest[32];
+		shake_squeeze(&stream, random, sizeof random);
+		good = good && hybrid_kem_keygen(&key, random) == CRYPTO_OK &&
+		       hybrid_kem_encapsulate(key.pk, sizeof key.pk, random + 32, ct, shared) == CRYPTO_OK &&
+		       hybrid_kem_decapsulate(&key, ct, sizeof ct, again) == CRYPTO_OK &&
+		       !memcmp(shared, again, 32);
+		sha3_256_init(&hash);
+		sha3_update(&hash, key.pk, sizeof key.pk);
+		sha3_update(&hash, ct, sizeof ct);
+		sha3_update(&hash, shared, sizeof shared);
+		sha3_final(&hash, digest);
+		good = good && hex_equal(digest, 32, digests[i]);
+	}
+	check(good, "X-Wing: the draft's three vectors");
+}
+
+static void test_xwing_refusals(void)
+{
+	static struct hybrid_kem_key key;
+	static uint8_t ct[HYBRID_KEM_CT_SIZE], bad[HYBRID_KEM_CT_SIZE], pk[HYBRID_KEM_PK_SIZE];
+	uint8_t shared[32], other[32], zero[32] = {0}, random[64] = {7}, seed[32] = {3};
+	bool good = hybrid_kem_keygen(&key, seed) == CRYPTO_OK &&
+	            hybrid_kem_encapsulate(key.pk, sizeof key.pk, random, ct, shared) == CRYPTO_OK;
+	bool changes = good;
+	for (size_t byte = 0; byte < sizeof ct; byte += 37) {
+		memcpy(bad, ct, sizeof ct);
+		bad[byte] ^= 1;
+		changes = changes && hybrid_kem_decapsulate(&key, bad, sizeof bad, other) == CRYPTO_OK &&
+		          memcmp(shared, other, 32) != 0;
+	}
+	memcpy(bad, ct, sizeof ct);
+	bad[sizeof bad - 1] ^= 1;
+	changes = changes && hybrid_kem_decapsulate(&key, bad, sizeof bad, other) == CRYPTO_OK &&
+	          memcmp(shared, other, 32) != 0;
+	check(changes, "X-Wing: a mutated ciphertext gives another secret, without an error");
+	memset(bad + MLKEM768_CT_SIZE, 0, X25519_SIZE);
+	check(hybrid_kem_decapsulate(&key, bad, sizeof bad, other) == CRYPTO_OK &&
+	          memcmp(other, zero, 32) != 0,
+	      "X-Wing: an X25519 point of small order is no error");
+	memset(other, 1, sizeof other);
+	check(hybrid_kem_decapsulate(&key, ct, sizeof ct - 1, other) == CRYPTO_BAD_LENGTH &&
+	          !memcmp(other, zero, 32),
+	      "X-Wing: a short ciphertext is refused, the secret zeroed");
+	memcpy(pk, key.pk, sizeof pk);
+	pk[0] = 0xff;
+	pk[1] |= 0x0f; /* the first coefficient is 4095 */
+	check(hybrid_kem_encapsulate(pk, sizeof pk, random, bad, other) == CRYPTO_BAD_KEY &&
+	          !memcmp(other, zero, 32),
+	      "X-Wing: an ML-KEM key above the modulus is refused");
+	check(hybrid_kem_encapsulate(pk, sizeof pk - 1, random, bad, other) == CRYPTO_BAD_LENGTH,
+	      "X-Wing: a short public key is refused");
+}
+
+static struct hybrid_sign_key alice, bob;
+static uint8_t signature[HYBRID_SIGN_SIGNATURE_SIZE], forged[HYBRID_SIGN_SIGNATURE_SIZE];
+static const char text[] = "the message";
+
+static bool accepts(const struct hybrid_sign_key *key, const char *message, const char *context,
+                    const uint8_t *candidate)
+{
+	return hybrid_verify(key->pk, sizeof key->pk, message, strlen(message), context, strlen(context),
+	                     candidate, sizeof signature) == CRYPTO_OK;
+}
+
+static void test_hybrid_sign(void)
+{
+	uint8_t seed[32] = {1}, other_seed[32] = {2}, rnd[32] = {9};
+	bool good = hybrid_sign_keygen(&alice, seed) == CRYPTO_OK &&
+	            hybrid_sign_keygen(&bob, other_seed) == CRYPTO_OK &&
+	            hybrid_sign(&alice, text, sizeof text - 1, "ctx", 3, rnd, signature) == CRYPTO_OK;
+	check(good && accepts(&alice, text, "ctx", signature), "hybrid signature: verifies");
+	check(!accepts(&bob, text, "ctx", signature), "hybrid signature: another key refuses");
+	check(!accepts(&alice, "the message.", "ctx", signature),
+	      "hybrid signature: another message is refused");
+	check(
+	    !accepts(&alice, text, "ctx2", signature) && !accepts(&alice, text, "", signature) &&
+	        !accepts(&alice, "xthe message", "ct", signature),
+	    "hybrid signature: another context is refused, and a boundary moved between context and message");
+
+	bool refused = true;
+	for (size_t byte = 0; byte < sizeof signature; byte += byte < 64 ? 1 : 61) {
+		memcpy(forged, signature, sizeof forged);
+		forged[byte] ^= 4;
+		refused = refused && !accepts(&alice, text, "ctx", forged);
+	}
+	check(refused, "hybrid signature: a bit flipped in either half is refused");
+	check(hybrid_verify(alice.pk, sizeof alice.pk, text, sizeof text - 1, "ctx", 3, signature,
+	                    sizeof signature - 1) == CRYPTO_BAD_LENGTH &&
+	          hybrid_verify(alice.pk, sizeof alice.pk - 1, text, sizeof text - 1, "ctx", 3, signature,
+	                        sizeof signature) == CRYPTO_BAD_LENGTH,
+	      "hybrid signature: wrong lengths are refused");
+
+	/* One good half is not enough. */
+	memcpy(forged, signature, sizeof forged);
+	memset(forged, 0, ED25519_SIGNATURE_SIZE);
+	bool both_needed = !accepts(&alice, text, "ctx", forged);
+	memcpy(forged, signature, sizeof forged);
+	memset(forged + ED25519_SIGNATURE_SIZE, 0, MLDSA65_SIGNATURE_SIZE);
+	check(both_needed && !accepts(&alice, text, "ctx", forged),
+	      "hybrid signature: either half alone is refused");
+
+	/* Pieces, and the deterministic form. */
+	static uint8_t whole[HYBRID_SIGN_SIGNATURE_SIZE];
+	struct hybrid_message message;
+	good = hybrid_sign(&alice, text, sizeof text - 1, NULL, 0, NULL, whole) == CRYPTO_OK &&
+	       hybrid_message_start(&message, alice.pk, sizeof alice.pk, NULL, 0) == CRYPTO_OK;
+	for (size_t i = 0; i < sizeof text - 1; i++)
+		hybrid_message_update(&message, text + i, 1);
+	good = good && hybrid_message_sign(&message, &alice, NULL, forged) == CRYPTO_OK;
+	check(good && !memcmp(whole, forged, sizeof whole), "hybrid signature: the same in pieces");
+	good = hybrid_message_start(&message, alice.pk, sizeof alice.pk, NULL, 0) == CRYPTO_OK;
+	check(good && hybrid_message_sign(&message, &bob, NULL, forged) == CRYPTO_BAD_KEY,
+	      "hybrid signature: signing with a key the message was not started for is refused");
+	static const char long_context[256];
+	check(hybrid_sign(&alice, text, 1, long_context, 256, NULL, forged) == CRYPTO_BAD_ARGUMENT &&
+	          hybrid_sign(&alice, text, 1, long_context, 255, NULL, forged) == CRYPTO_OK,
+	      "hybrid signature: contexts up to 255 bytes");
+}
+
+/* Halves must not be worth anything outside their pair, and a pair must not be assembled from two. */
+static void test_hybrid_separation(void)
+{
+	struct hybrid_message message;
+	uint8_t input[HYBRID_ED25519_INPUT_SIZE];
+	bool good = hybrid_message_start(&message, alice.pk, sizeof alice.pk, "ctx", 3) == CRYPTO_OK;
+	hybrid_message_update(&message, text, sizeof text - 1);
+	hybrid_message_finish(&message, input);
+	const uint8_t *digest = input + HYBRID_ED25519_LABEL_SIZE;
+	const uint8_t *mldsa_half = signature + ED25519_SIGNATURE_SIZE;
+	good = good && ed25519_verify(alice.pk, text, sizeof text - 1, signature) == CRYPTO_BAD_SIGNATURE &&
+	       ed25519_verify(alice.pk, digest, SHA3_512_SIZE, signature) == CRYPTO_BAD_SIGNATURE &&
+	       ed25519_verify(alice.pk, input, sizeof input, signature) == CRYPTO_OK;
+	check(good, "hybrid signature: the Ed25519 half signs only under its label");
+	good =
+	    mldsa_verify(MLDSA_65, alice.pk + 32, MLDSA65_PK_SIZE, digest, SHA3_512_SIZE, NULL, 0, mldsa_half,
+	                 MLDSA65_SIGNATURE_SIZE) != CRYPTO_OK &&
+	    mldsa_verify(MLDSA_65, alice.pk + 32, MLDSA65_PK_SIZE, text, sizeof text - 1, "ctx", 3,
+	                 mldsa_half, MLDSA65_SIGNATURE_SIZE) != CRYPTO_OK &&
+	    mldsa_verify(MLDSA_65, alice.pk + 32, MLDSA65_PK_SIZE, digest, SHA3_512_SIZE, HYBRID_MLDSA_LABEL,
+	                 HYBRID_MLDSA_LABEL_SIZE, mldsa_half, MLDSA65_SIGNATURE_SIZE) == CRYPTO_OK;
+	check(good, "hybrid signature: the ML-DSA half signs only under its label");
+
+	/* Mallory pairs Alice's Ed25519 key with her own ML-DSA key, and reuses Alice's half. */
+	static struct hybrid_sign_key mixed;
+	memcpy(&mixed, &bob, sizeof mixed);
+	memcpy(mixed.pk, alice.pk, ED25519_PK_SIZE);
+	memcpy(mixed.ed25519_sk, alice.ed25519_sk, sizeof mixed.ed25519_sk);
+	static uint8_t own[HYBRID_SIGN_SIGNATURE_SIZE];
+	good = hybrid_sign(&mixed, text, sizeof text - 1, "ctx", 3, NULL, own) == CRYPTO_OK &&
+	       accepts(&mixed, text, "ctx", own);
+	memcpy(own, signature, ED25519_SIGNATURE_SIZE);
+	check(good && !accepts(&mixed, text, "ctx", own),
+	      "hybrid signature: a half made under one pair of keys is refused under another");
+}
+
+#define BOX_PLAIN (2 * SEALED_BOX_CHUNK + 1000)
+static uint8_t plain[BOX_PLAIN + 1], box[BOX_PLAIN + 2000], copy[BOX_PLAIN + 2000], out[BOX_PLAIN + 2000];
+static struct hybrid_kem_key recipient, stranger;
+
+static enum crypto_status open_box(const uint8_t *in, size_t size)
+{
+	size_t opened;
+	memset(out, 0x55, sizeof out);
+	enum crypto_status status = sealed_box_open(&recipient, "c", 1, in, size, out, &opened);
+	if (status == CRYPTO_OK)
+		return status;
+	for (size_t i = 0; i < size; i++)
+		if (out[i])
+			return CRYPTO_INTERNAL;
+	return opened ? CRYPTO_INTERNAL : status;
+}
+
+static void test_sealed_box_sizes(void)
+{
+	static const size_t sizes[] = {0,
+	                               1,
+	                               15,
+	                               SEALED_BOX_CHUNK - 1,
+	                               SEALED_BOX_CHUNK,
+	                               SEALED_BOX_CHUNK + 1,
+	                               2 * SEALED_BOX_CHUNK,
+	                               BOX_PLAIN};
+	uint8_t random[SEALED_BOX_RANDOM_SIZE] = {5};
+	bool good = true;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		size_t opened;
+		good = good &&
+		       sealed_box_seal(recipient.pk, sizeof recipient.pk, "c", 1, random, plain, sizes[i],
+		                       box) == CRYPTO_OK &&
+		       sealed_box_open(&recipient, "c", 1, box, sealed_box_size(sizes[i]), out, &opened) ==
+		           CRYPTO_OK &&
+		       opened == sizes[i] && !memcmp(out, plain, opened);
+	}
+	check(good, "sealed box: round trips at the chunk boundaries");
+	check(sealed_box_size(SIZE_MAX) == 0 && sealed_box_size(SIZE_MAX - 2000) == 0,
+	      "sealed box: a size that does not fit is none");
+}
+
+static void test_sealed_box_refusals(void)
+{
+	uint8_t random[SEALED_BOX_RANDOM_SIZE] = {6};
+	size_t size = sealed_box_size(BOX_PLAIN), chunk = SEALED_BOX_CHUNK + SEALED_BOX_TAG_SIZE;
+	uint8_t *first = copy + SEALED_BOX_HEADER_SIZE;
+	bool good = sealed_box_seal(recipient.pk, sizeof recipient.pk, "c", 1, random, plain, BOX_PLAIN,
+	                            box) == CRYPTO_OK;
+	check(good && open_box(box, size) == CRYPTO_OK, "sealed box: opens");
+
+	bool refused = true;
+	for (size_t cut = 0; cut < size; cut += cut < SEALED_BOX_HEADER_SIZE + 40 ? 31 : 9973)
+		refused = refused && open_box(box, cut) < 0 && open_box(box, cut) != CRYPTO_INTERNAL;
+	refused = refused && open_box(box, size - 1) == CRYPTO_BAD_CIPHERTEXT &&
+	          open_box(box, SEALED_BOX_HEADER_SIZE + chunk) == CRYPTO_BAD_CIPHERTEXT &&
+	          open_box(box, SEALED_BOX_HEADER_SIZE + 2 * chunk) == CRYPTO_BAD_CIPHERTEXT;
+	check(refused, "sealed box: cut off anywhere, also between chunks, it is refused");
+
+	memcpy(copy, box, size);
+	refused = open_box(copy, size + 1) == CRYPTO_BAD_CIPHERTEXT;
+	memcpy(copy + size, first, chunk < sizeof copy - size ? chunk : sizeof copy - size);
+	refused = refused && open_box(copy, sizeof copy) < 0;
+	check(refused, "sealed box: bytes after its end are refused");
+
+	memcpy(copy, box, size);
+	memcpy(first, box + SEALED_BOX_HEADER_SIZE + chunk, chunk);
+	memcpy(first + chunk, box + SEALED_BOX_HEADER_SIZE, chunk);
+	refused = open_box(copy, size) == CRYPTO_BAD_CIPHERTEXT;
+	memcpy(first, box + SEALED_BOX_HEADER_SIZE, chunk);
+	refused = refused && open_box(copy, size) == CRYPTO_BAD_CIPHERTEXT;
+	memcpy(first + chunk, box + SEALED_BOX_HEADER_SIZE + 2 * chunk,
+	       size - SEALED_BOX_HEADER_SIZE - 2 * chunk);
+	refused = refused && open_box(copy, size - chunk) == CRYPTO_BAD_CIPHERTEXT;
+	check(refused, "sealed box: chunks exchanged, repeated or left out are refused");
+
+	refused = true;
+	for (size_t i = 0; i < 60; i++) {
+		uint8_t where[8];
+		test_random(where, sizeof where, "box mutation", i);
+		size_t at = i < 20 ? load_le64(where) % SEALED_BOX_HEADER_SIZE : load_le64(where) % size;
+		memcpy(copy, box, size);
+		copy[at] ^= (uint8_t)(1 << i % 8);
+		enum crypto_status expected = at < 9                        ? CRYPTO_BAD_ENCODING
+		                              : at < SEALED_BOX_HEADER_SIZE ? CRYPTO_BAD_KEY
+		                                                            : CRYPTO_BAD_CIPHERTEXT;
+		refused = refused && open_box(copy, size) == expected;
+	}
+	check(refused, "sealed box: a flipped bit is refused, the right part named, the output zeroed");
+
+	size_t opened;
+	check(sealed_box_open(&stranger, "c", 1, box, size, out, &opened) == CRYPTO_BAD_KEY &&
+	          sealed_box_open(&recipient, "", 0, box, size, out, &opened) == CRYPTO_BAD_KEY &&
+	          sealed_box_open(&recipient, "c\0", 2, box, size, out, &opened) == CRYPTO_BAD_KEY,
+	      "sealed box: another key or context is told at the header");
+}
+
+static void test_sealed_box_states(void)
+{
+	static struct sealed_box state;
+	uint8_t random[SEALED_BOX_RANDOM_SIZE] = {8}, header[SEALED_BOX_HEADER_SIZE],
+	        zero[sizeof state] = {0};
+	bool good = sealed_box_seal_start(&state, recipient.pk, sizeof recipient.pk, NULL, 0, random,
+	                                  header) == CRYPTO_OK &&
+	            sealed_box_seal_chunk(&state, plain, 100, false, out) == CRYPTO_BAD_ARGUMENT &&
+	            !memcmp(&state, zero, sizeof state);
+	check(good, "sealed box: a short chunk that is not the last is refused, and ends the box");
+	good = sealed_box_seal_start(&state, recipient.pk, sizeof recipient.pk, NULL, 0, random, header) ==
+	           CRYPTO_OK &&
+	       sealed_box_seal_chunk(&state, plain, SEALED_BOX_CHUNK, false, out) == CRYPTO_OK &&
+	       sealed_box_seal_chunk(&state, plain, 0, true, out) == CRYPTO_BAD_ARGUMENT;
+	check(good, "sealed box: an empty last chunk is only for empty boxes");
+	good = sealed_box_seal_start(&state, recipient.pk, sizeof recipient.pk, NULL, 0, random, header) ==
+	           CRYPTO_OK &&
+	       sealed_box_seal_chunk(&state, plain, 5, true, out) == CRYPTO_OK &&
+	       !memcmp(&state, zero, sizeof state) &&
+	       sealed_box_seal_chunk(&state, plain, 5, true, out) == CRYPTO_BAD_ARGUMENT;
+	check(good, "sealed box: nothing follows the last chunk, and the key is gone with it");
+}
+
+int main(void)
+{
+	uint8_t seed[32] = {11}, other_seed[32] = {12};
+	test_xwing_vectors();
+	test_xwing_refusals();
+	test_hybrid_sign();
+	test_hybrid_separation();
+	test_random(plain, sizeof plain, "box plain", 0);
+	if (hybrid_kem_keygen(&recipient, seed) || hybrid_kem_keygen(&stranger, other_seed))
+		return 1;
+	test_sealed_box_sizes();
+	test_sealed_box_refusals();
+	test_sealed_box_states();
+	return test_finish();
+}
