@@ -352,7 +352,7 @@ enum crypto_status mlkem_decapsulate(enum mlkem_set set, const uint8_t *dk, size
 	shake_squeeze(&s.shake, s.rejected, sizeof s.rejected);
 	encrypt(par, ops, s.again, ek, s.message, s.secrets + 32);
 	/* Both secrets exist by now; a mask, not a branch, chooses. */
-	uint32_t accept = crypto_barrier32(0u - (uint32_t)crypto_equal(s.again, ct, ct_size));
+	uint32_t accept = crypto_barrier32((uint32_t) - (int32_t)crypto_equal(s.again, ct, ct_size));
 	for (unsigned i = 0; i < MLKEM_SHARED_SIZE; i++)
 		shared[i] = (uint8_t)((s.secrets[i] & accept) | (s.rejected[i] & ~accept));
 	crypto_wipe(&s, sizeof s);

@@ -17,10 +17,10 @@ CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c sha
 			 prehash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c)
 
 # ---- ML-KEM and ML-DSA ----
-CRYPTO_SOURCES        += $(addprefix lib/crypto/,prehash.c mlkem.c mlkem_poly.c mldsa_common.c mldsa_message.c \
+CRYPTO_SOURCES        += $(addprefix lib/crypto/,mlkem.c mlkem_poly.c mldsa_common.c mldsa_message.c \
                            mldsa_verify.c mldsa_sign.c mldsa_keygen.c mldsa_poly.c)
 CRYPTO_AVX2_SOURCES   += $(addprefix lib/crypto/,mlkem_avx2.c mldsa_avx2.c)
-CRYPTO_LOADER_SOURCES += $(addprefix lib/crypto/,prehash.c mldsa_common.c mldsa_message.c mldsa_verify.c mldsa_poly.c \
+CRYPTO_LOADER_SOURCES += $(addprefix lib/crypto/,mldsa_common.c mldsa_message.c mldsa_verify.c mldsa_poly.c \
                            shake_x4.c)
 
 # ---- classical algorithms, combined forms, key files ----
@@ -66,6 +66,8 @@ $(call script-test,lib/crypto/slhdsa_vectors_test.py,build/host/bin/slhdsa-lines
 CRYPTO_BENCH_SOURCES := $(addprefix lib/crypto/,bench.c bench_hash.c bench_slhdsa.c)
 
 # ---- tests and benchmarks: ML-KEM and ML-DSA ----
+$(call crypto-test,crypto_mlkem_test,lib/crypto/mlkem_test.c,$(CRYPTO_LDLIBS))
+$(call crypto-test,crypto_mldsa_test,lib/crypto/mldsa_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
 $(call script-test,lib/crypto/mlkem_mldsa_vectors_test.py,build/host/bin/mlkem_mldsa_lines)
 
