@@ -15,7 +15,8 @@ $(KERNEL_OUT)/o/kernel/arch/x86_64/entry.S.o: $(KERNEL_OUT)/kernel-offsets.h
 $(KERNEL_OUT)/kernel-offsets.h: kernel/arch/x86_64/offsets.c $(wildcard kernel/include/*.h kernel/arch/x86_64/*.h abi/holon/*.h) kernel/module.mk
 	@mkdir -p $(@D)
 	@echo "  GEN     $@"
-	@$(CC) $(KERNEL_CFLAGS) -Wno-unused-command-line-argument -S -o - $< | sed -n 's/^#define/#define/p' > $@
+	@$(CC) $(KERNEL_CFLAGS) -S -o $(@:.h=.s) $<
+	@sed -n 's/^[[:space:]]*#define/#define/p' $(@:.h=.s) > $@
 
 # Linked twice: the first link gives the addresses that the second one's symbol table tells.
 $(KERNEL_OUT)/kernel.elf: $(KERNEL_OBJECTS) kernel/arch/x86_64/link.ld tools/ksyms

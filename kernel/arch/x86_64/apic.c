@@ -270,9 +270,16 @@ void arch_ipi_broadcast(void)
 	apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | VECTOR_IPI);
 }
 
+static volatile bool stopping;
+
+bool apic_stopping(void)
+{
+	return stopping;
+}
+
 void apic_stop_others(void)
 {
-	if (x2apic || local)
+	if (!__atomic_exchange_n(&stopping, true, __ATOMIC_SEQ_CST) && (x2apic || local))
 		apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | ICR_NMI);
 }
 
@@ -302,7 +309,7 @@ uint32_t apic_timer_elapsed(void)
 
 void apic_timer_frequency(uint64_t ticks, uint64_t nanoseconds)
 {
-	timer_ratio = (uint64_t)(((unsigned __int128)ticks << 32) / nanoseconds);
+	timer_ratio = (ticks << 32) / nanoseconds;
 	apic_write(APIC_INITIAL, 0);
 	apic_write(APIC_LVT_TIMER, (features.tsc_deadline ? LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
 }

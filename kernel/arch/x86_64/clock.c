@@ -86,12 +86,13 @@ void clock_init(const struct acpi_info *info)
 	}
 	if (!ns || !ticks)
 		panic("neither the ACPI timer nor the 8254 runs: the processor's clock cannot be measured");
+	check(ns >> 32 == 0 && ticks >> 32 == 0);
 	tsc_base = start;
-	ticks_per_ns = (uint64_t)(((unsigned __int128)ticks << 32) / ns);
+	ticks_per_ns = (ticks << 32) / ns;
 	apic_timer_frequency(timer, ns);
 	clock.tsc_base = tsc_base;
 	/* Programs get a multiplier of 32 bits; the kernel counts by the same one. */
-	uint64_t rate = (uint64_t)(((unsigned __int128)ns << 32) / ticks);
+	uint64_t rate = (ns << 32) / ticks;
 
 	for (clock.shift = 32; rate > UINT32_MAX; rate >>= 1)
 		clock.shift--;

@@ -13,17 +13,9 @@ extern const struct {
 extern const char ksyms_names[];
 extern uint8_t kernel_start[], kernel_text_end[];
 
-static volatile bool begun;
-
-bool panic_begun(void)
-{
-	return begun;
-}
-
 void arch_panic_begin(void)
 {
-	if (!__atomic_exchange_n(&begun, true, __ATOMIC_SEQ_CST))
-		apic_stop_others();
+	apic_stop_others();
 }
 
 static void print_place(uint64_t address)

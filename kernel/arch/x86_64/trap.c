@@ -87,11 +87,11 @@ void trap_kernel(struct arch_registers *frame)
 		trap_fatal(frame);
 }
 
-/* NMI, double fault, machine check: any context. An NMI is how a panic stops the other CPUs. */
+/* NMI, double fault, machine check: any context. An NMI is how apic_stop_others does it. */
 void trap_paranoid(struct arch_registers *frame)
 {
 	if (frame->vector == VECTOR_NMI) {
-		if (panic_begun())
+		if (apic_stopping())
 			arch_halt();
 		log_print_panic("NMI ignored\n");
 		return;

@@ -192,7 +192,6 @@ void vector_forget(struct cpu *cpu, struct thread *thread);
 /* ---- debug.c ---- */
 /* Names every word from STACK up, of the kernel stack it is on, that looks like a return address. */
 void backtrace_from(uint64_t pc, uint64_t stack);
-bool panic_begun(void);
 
 /* ---- paging.c ---- */
 #define PTE_PRESENT  (1ull << 0)
@@ -238,7 +237,9 @@ void apic_init_secondary(void);
 uint32_t apic_id(void);
 void apic_end_of_interrupt(void);
 void apic_start_cpu(uint32_t apic_id, uint64_t trampoline);
+/* Halts the other CPUs, for good, wherever they are; their NMI handler asks apic_stopping. */
 void apic_stop_others(void);
+bool apic_stopping(void);
 /* Counts of the local timer since apic_timer_begin, and its calibrated frequency. */
 void apic_timer_begin(void);
 uint32_t apic_timer_elapsed(void);
