@@ -71,6 +71,13 @@ $(call crypto-test,crypto_mldsa_test,lib/crypto/mldsa_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
 $(call script-test,lib/crypto/mlkem_mldsa_vectors_test.py,build/host/bin/mlkem_mldsa_lines)
 
+# The library with crypto_declassify() at work, for the constant-time check under valgrind (which reads DWARF 4).
+CRYPTO_CT_LIB := build/host/lib/libholon-crypto-ct.a
+$(call crypto-library,$(CRYPTO_CT_LIB),$(HOST_CFLAGS) -O3 -gdwarf-4 -DCRYPTO_CT_CHECK)
+$(call host-program,ct_check,lib/crypto/ct_check.c,-gdwarf-4 -DCRYPTO_CT_CHECK,$(CRYPTO_CT_LIB))
+build/host/bin/ct_check: $(CRYPTO_CT_LIB)
+$(call script-test,lib/crypto/ct_test.py,build/host/bin/ct_check)
+
 # ---- tests, tool: classical algorithms, combined forms, key files ----
 $(call crypto-test,classical_test,lib/crypto/classical_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-test,combined_test,lib/crypto/combined_test.c,$(CRYPTO_LDLIBS))
