@@ -5,6 +5,7 @@ from one list of (guest path, host path) pairs, so that both systems see the sam
 """
 import os
 import stat
+import sys
 import tarfile
 
 
@@ -103,3 +104,16 @@ class Cpio:
 
     def end(self):
         self.entry("TRAILER!!!", 0)
+
+
+def main():
+    tree, output = sys.argv[1:]
+    with open(output + ".part", "wb") as out:
+        archive = Cpio(out)
+        archive.tree([(tree, "/")])
+        archive.end()
+    os.replace(output + ".part", output)
+
+
+if __name__ == "__main__":
+    main()

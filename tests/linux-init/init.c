@@ -1,0 +1,323 @@
+/* Process 1 of the Linux that holon-run --linux boots for comparison: plays the system's side of
+ * abi/holon/command.h.
+ *
+ * ttyS0 (COM1) is the command's terminal, or, without COMMAND_TERMINAL, carries the bytes of the pipes that
+ * are the command's standard streams. ttyS1 (COM2) is the kernel's log and the control lines. When the
+ * command ends, its status is reported and the machine powered off.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+#include <sys/ioctl.h>
+#include <sys/klog.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <holon/command.h>
+
+enum { DEBUG_EXIT_PORT = 0xf4, CONSOLE_LOG_LEVEL = 8, EXIT_NOT_FOUND = 127, EXIT_NOT_EXECUTABLE = 126 };
+
+static const char command_path[] = "/.holon-command";
+static int serial, control;
+
+_Noreturn static void power_off(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	if (!ioperm(DEBUG_EXIT_PORT, 4, 1))
+		outl(0, DEBUG_EXIT_PORT);
+	for (;;)
+		pause();
+}
+
+static void tell(const char *format, ...)
+{
+	char text[200];
+	va_list arguments;
+	va_start(arguments, format);
+	int length = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (length > 0 && write(control, text, (size_t)length) < 0)
+		_exit(1);
+}
+
+static void make_device_directory(const char *path, const char *type, const char *options)
+{
+	mkdir(path, 0755);
+	if (mount(type, path, type, 0, options) && errno != EBUSY)
+		tell("init: %s: %s\n", path, strerror(errno));
+}
+
+static int open_serial(const char *path)
+{
+	struct termios settings;
+	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || tcgetattr(fd, &settings))
+		return fd;
+	cfmakeraw(&settings);
+	cfsetspeed(&settings, B115200);
+	settings.c_cflag |= CLOCAL | CREAD;
+	tcsetattr(fd, TCSANOW, &settings);
+	return fd;
+}
+
+/* The command module as strings, or an interactive shell. Sets flags. */
+static const char **read_command(uint32_t *flags, const char ***environment)
+{
+	static const char *shell[] = {"/bin/sh", NULL};
+	static const char *defaults[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	                                 "HOME=/root", "TERM=linux", "USER=root", NULL};
+	int fd = open(command_path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	*flags = COMMAND_TERMINAL;
+	*environment = defaults;
+	if (fd < 0 || fstat(fd, &status))
+		return shell;
+	struct command_header *header = malloc((size_t)status.st_size);
+	const char **strings = calloc(COMMAND_ARGUMENT_MAX + COMMAND_ENVIRONMENT_MAX + 2, sizeof(*strings));
+	if (!header || !strings || read(fd, header, (size_t)status.st_size) != status.st_size)
+		return shell;
+	close(fd);
+	unlink(command_path);
+	const char *why = command_parse(header, (uint64_t)status.st_size, strings);
+	if (why) {
+		tell("init: %s\n", why);
+		return shell;
+	}
+	*flags = header->flags;
+	memmove(strings + header->argc + 1, strings + header->argc, header->envc * sizeof(*strings));
+	strings[header->argc] = NULL;
+	*environment = strings + header->argc + 1;
+	return strings;
+}
+
+static void set_size(const char *text)
+{
+	unsigned columns, rows;
+	if (sscanf(text, "%ux%u", &columns, &rows) == 2) {
+		struct winsize size = {.ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows};
+		ioctl(serial, TIOCSWINSZ, &size);
+	}
+}
+
+static void set_size_from_options(void)
+{
+	char line[4096] = "";
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (read(fd, line, sizeof(line) - 1) > 0) {
+		const char *option = strstr(line, " size=");
+		if (option)
+			set_size(option + 6);
+	}
+	close(fd);
+}
+
+_Noreturn static void become(const char **words, const char **environment)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (const char **variable = environment; *variable; variable++)
+		if (!strncmp(*variable, "PATH=", 5))
+			setenv("PATH", *variable + 5, 1);
+	execvpe(words[0], (char *const *)words, (char *const *)environment);
+	int error = errno;
+	dprintf(2, "holon-run: %s: %s\n", words[0], strerror(error));
+	_exit(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+}
+
+/* What the pump between ttyS0 and the command's pipes remembers. */
+struct pump {
+	int to_command, from_command;
+	uint64_t received, input_end;
+	char line[64]; /* of control input */
+	size_t line_length;
+};
+
+static void control_input(struct pump *pump)
+{
+	char data[64];
+	ssize_t count = read(control, data, sizeof(data));
+	for (ssize_t i = 0; i < count; i++) {
+		if (data[i] != '\n') {
+			if (pump->line_length < sizeof(pump->line) - 1)
+				pump->line[pump->line_length++] = data[i];
+			continue;
+		}
+		pump->line[pump->line_length] = 0;
+		pump->line_length = 0;
+		unsigned long long end;
+		if (sscanf(pump->line, "eof %llu", &end) == 1)
+			pump->input_end = end;
+		else if (!strncmp(pump->line, "size ", 5))
+			set_size(pump->line + 5);
+	}
+}
+
+static void write_all(int fd, const char *data, size_t size)
+{
+	while (size) {
+		ssize_t count = write(fd, data, size);
+		if (count < 0 && errno != EINTR)
+			return;
+		if (count > 0) {
+			data += count;
+			size -= (size_t)count;
+		}
+	}
+}
+
+static void close_input(struct pump *pump)
+{
+	if (pump->to_command >= 0)
+		close(pump->to_command);
+	pump->to_command = -1;
+}
+
+/* Reaps what has ended, orphans too; true when the command is among them. */
+static bool reap(pid_t child, int *status)
+{
+	pid_t pid;
+	int one;
+	bool found = false;
+	while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
+		if (pid == child) {
+			*status = one;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Moves bytes until the command has ended and its output is drained. Returns its wait status. */
+static int pump_run(struct pump *pump, pid_t child, int child_signal)
+{
+	char data[4096];
+	struct signalfd_siginfo signal_data;
+	int status = 0;
+	bool ended = false;
+	for (;;) {
+		if (pump->received >= pump->input_end)
+			close_input(pump);
+		struct pollfd polled[] = {{pump->from_command, POLLIN, 0},
+		                          {control, POLLIN, 0},
+		                          {pump->to_command >= 0 ? serial : -1, POLLIN, 0},
+		                          {child_signal, POLLIN, 0}};
+		int ready = poll(polled, 4, ended ? 0 : -1);
+		if (ended && !(ready > 0 && polled[0].revents))
+			return status;
+		if (polled[0].revents) {
+			ssize_t count = read(pump->from_command, data, sizeof(data));
+			if (count > 0)
+				write_all(serial, data, (size_t)count);
+			else
+				pump->from_command = -1;
+		}
+		if (polled[1].revents & POLLIN)
+			control_input(pump);
+		if (polled[2].revents & POLLIN) {
+			ssize_t count = read(serial, data, sizeof(data));
+			if (count > 0) {
+				pump->received += (uint64_t)count;
+				write_all(pump->to_command, data, (size_t)count);
+			}
+		}
+		if ((polled[3].revents & POLLIN) && read(child_signal, &signal_data, sizeof(signal_data)) > 0)
+			ended = reap(child, &status) || ended;
+	}
+}
+
+/* The command on pipes; standard output and standard error are one. */
+static int run_piped(const char **words, const char **environment, uint32_t flags, int child_signal)
+{
+	int in[2], out[2];
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return EXIT_NOT_EXECUTABLE << 8;
+	pid_t child = fork();
+	if (child == 0) {
+		int null = open("/dev/null", O_RDONLY);
+		dup2(flags & COMMAND_NO_INPUT ? null : in[0], 0);
+		dup2(out[1], 1);
+		dup2(out[1], 2);
+		setsid();
+		become(words, environment);
+	}
+	close(in[0]);
+	close(out[1]);
+	struct pump pump = {.to_command = in[1], .from_command = out[0], .input_end = UINT64_MAX};
+	if (flags & COMMAND_NO_INPUT)
+		close_input(&pump);
+	tell("holon-run: ready\n");
+	return pump_run(&pump, child, child_signal);
+}
+
+/* The command on ttyS0 as its terminal. */
+static int run_terminal(const char **words, const char **environment, int child_signal)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		struct termios settings;
+		setsid();
+		int terminal = open("/dev/ttyS0", O_RDWR);
+		tcgetattr(terminal, &settings);
+		settings.c_iflag |= ICRNL | IXON;
+		settings.c_oflag |= OPOST | ONLCR;
+		settings.c_lflag |= ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN;
+		tcsetattr(terminal, TCSANOW, &settings);
+		ioctl(terminal, TIOCSCTTY, 1);
+		for (int fd = 0; fd < 3; fd++)
+			dup2(terminal, fd);
+		become(words, environment);
+	}
+	tell("holon-run: ready\n");
+	struct pump pump = {.to_command = -1, .from_command = -1};
+	return pump_run(&pump, child, child_signal);
+}
+
+int main(void)
+{
+	make_device_directory("/proc", "proc", NULL);
+	make_device_directory("/sys", "sysfs", NULL);
+	make_device_directory("/dev", "devtmpfs", NULL);
+	make_device_directory("/dev/pts", "devpts", "mode=620,ptmxmode=666");
+	make_device_directory("/dev/shm", "tmpfs", "mode=1777");
+	sethostname("holon", 5);
+	serial = open_serial("/dev/ttyS0");
+	control = open_serial("/dev/ttyS1");
+	if (serial < 0 || control < 0)
+		power_off();
+	set_size_from_options();
+
+	uint32_t flags;
+	const char **environment;
+	const char **words = read_command(&flags, &environment);
+	sigset_t children;
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &children, NULL);
+	int child_signal = signalfd(-1, &children, SFD_CLOEXEC);
+	signal(SIGPIPE, SIG_IGN);
+
+	int status = flags & COMMAND_TERMINAL ? run_terminal(words, environment, child_signal)
+	                                      : run_piped(words, environment, flags, child_signal);
+	tcdrain(serial);
+	klogctl(CONSOLE_LOG_LEVEL, NULL, 1); /* nothing of the kernel's into the status line */
+	tell("\nholon-run: exit %d\n", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	tcdrain(control);
+	power_off();
+}

@@ -1,0 +1,3 @@
+# Root trees of Debian packages (image/packages.txt).
+build/root/%.stamp: image/packages.txt tools/debs
+	@tools/debs $*
