@@ -453,21 +453,24 @@ CRYPTO_INLINE __m256i low_bits(__m256i a, __m256i high, int32_t gamma2)
 	return _mm256_sub_epi32(low, _mm256_and_si256(above, _mm256_set1_epi32(MLDSA_Q)));
 }
 
-CRYPTO_INLINE void decompose_bits(uint8_t *packed, struct mldsa_poly *p, int32_t gamma2, int bits)
+CRYPTO_INLINE void decompose_bits(uint8_t *packed, uint8_t *nonzero, struct mldsa_poly *p, int32_t gamma2,
+                                  int bits)
 {
 	for (unsigned i = 0; i < VECTORS; i++) {
 		__m256i a = canonical(load(p->c + 8 * i)), high = high_bits(a, gamma2);
+		__m256i positive = _mm256_cmpgt_epi32(high, _mm256_setzero_si256());
+		nonzero[i] = (uint8_t)_mm256_movemask_ps(_mm256_castsi256_ps(positive));
 		store(p->c + 8 * i, low_bits(a, high, gamma2));
 		pack8(packed + (size_t)bits * i, high, bits);
 	}
 }
 
-static void decompose(uint8_t *high, struct mldsa_poly *p, int32_t gamma2)
+static void decompose(uint8_t *high, uint8_t nonzero[MLDSA_HINT_BYTES], struct mldsa_poly *p, int32_t gamma2)
 {
 	if (gamma2 == MLDSA_GAMMA2_65)
-		decompose_bits(high, p, MLDSA_GAMMA2_65, 4);
+		decompose_bits(high, nonzero, p, MLDSA_GAMMA2_65, 4);
 	else
-		decompose_bits(high, p, MLDSA_GAMMA2_44, 6);
+		decompose_bits(high, nonzero, p, MLDSA_GAMMA2_44, 6);
 }
 
 CRYPTO_INLINE void use_hint_bits(uint8_t *packed, const struct mldsa_poly *p, const uint8_t *hint,
@@ -503,31 +506,20 @@ static void use_hint(uint8_t *high, struct mldsa_poly *p, const uint8_t hint[MLD
 		use_hint_bits(high, p, hint, MLDSA_GAMMA2_44, 6);
 }
 
-CRYPTO_INLINE unsigned make_hint_bits(uint8_t *hint, const struct mldsa_poly *low, const uint8_t *packed,
-                                      int32_t gamma2, unsigned bits)
+static unsigned make_hint(uint8_t hint[MLDSA_HINT_BYTES], const struct mldsa_poly *low, int32_t gamma2)
 {
 	const __m256i bound = _mm256_set1_epi32(gamma2), minus = _mm256_set1_epi32(-gamma2);
 	unsigned ones = 0;
 	for (unsigned i = 0; i < VECTORS; i++) {
 		__m256i x = load(low->c + 8 * i);
-		__m256i high = unpack8(packed + bits * i, (VECTORS - i) * bits, bits);
-		__m256i zero = _mm256_cmpeq_epi32(high, _mm256_setzero_si256());
 		__m256i outside = _mm256_or_si256(_mm256_cmpgt_epi32(x, bound), _mm256_cmpgt_epi32(minus, x));
-		__m256i edge = _mm256_andnot_si256(zero, _mm256_cmpeq_epi32(x, minus));
-		__m256i set = _mm256_or_si256(outside, edge);
-		unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(set));
+		unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(outside));
+		__m256i edge = _mm256_cmpeq_epi32(x, minus);
+		mask |= hint[i] & (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(edge));
 		hint[i] = (uint8_t)mask;
 		ones += (unsigned)__builtin_popcount(mask);
 	}
 	return ones;
-}
-
-static unsigned make_hint(uint8_t hint[MLDSA_HINT_BYTES], const struct mldsa_poly *low, const uint8_t *high,
-                          int32_t gamma2)
-{
-	if (gamma2 == MLDSA_GAMMA2_65)
-		return make_hint_bits(hint, low, high, MLDSA_GAMMA2_65, 4);
-	return make_hint_bits(hint, low, high, MLDSA_GAMMA2_44, 6);
 }
 
 const struct mldsa_ops mldsa_ops_avx2 = {

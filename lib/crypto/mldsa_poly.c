@@ -202,25 +202,28 @@ static void unpack_t1(struct mldsa_poly *p, const uint8_t *in)
 	}
 }
 
-CRYPTO_INLINE void decompose_bits(uint8_t *packed, struct mldsa_poly *p, int32_t gamma2, unsigned bits)
+CRYPTO_INLINE void decompose_bits(uint8_t *packed, uint8_t *nonzero, struct mldsa_poly *p, int32_t gamma2,
+                                  unsigned bits)
 {
 	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
-		uint32_t group[8];
+		uint32_t group[8], byte = 0;
 		for (unsigned j = 0; j < 8; j++) {
 			int32_t a = mldsa_canonical(p->c[8 * i + j]), high = mldsa_high_bits(a, gamma2);
 			group[j] = (uint32_t)high;
+			byte |= (uint32_t)-high >> 31 << j;
 			p->c[8 * i + j] = mldsa_low_bits(a, high, gamma2);
 		}
+		nonzero[i] = (uint8_t)byte;
 		bitpack8(packed + bits * i, group, bits);
 	}
 }
 
-static void decompose(uint8_t *high, struct mldsa_poly *p, int32_t gamma2)
+static void decompose(uint8_t *high, uint8_t nonzero[MLDSA_HINT_BYTES], struct mldsa_poly *p, int32_t gamma2)
 {
 	if (gamma2 == MLDSA_GAMMA2_65)
-		decompose_bits(high, p, MLDSA_GAMMA2_65, 4);
+		decompose_bits(high, nonzero, p, MLDSA_GAMMA2_65, 4);
 	else
-		decompose_bits(high, p, MLDSA_GAMMA2_44, 6);
+		decompose_bits(high, nonzero, p, MLDSA_GAMMA2_44, 6);
 }
 
 CRYPTO_INLINE void use_hint_bits(uint8_t *packed, const struct mldsa_poly *p, const uint8_t *hint,
@@ -245,29 +248,19 @@ static void use_hint(uint8_t *high, struct mldsa_poly *p, const uint8_t hint[MLD
 		use_hint_bits(high, p, hint, MLDSA_GAMMA2_44, 6);
 }
 
-CRYPTO_INLINE unsigned make_hint_bits(uint8_t *hint, const struct mldsa_poly *low, const uint8_t *high,
-                                      int32_t gamma2, unsigned bits)
+static unsigned make_hint(uint8_t hint[MLDSA_HINT_BYTES], const struct mldsa_poly *low, int32_t gamma2)
 {
 	unsigned ones = 0;
 	for (unsigned i = 0; i < MLDSA_N / 8; i++) {
-		uint32_t group[8], byte = 0;
-		bitunpack8(group, high + bits * i, bits);
+		uint32_t byte = 0;
 		for (unsigned j = 0; j < 8; j++) {
-			uint32_t bit = mldsa_make_hint1(low->c[8 * i + j], group[j], gamma2);
+			uint32_t bit = mldsa_make_hint1(low->c[8 * i + j], hint[i] >> j & 1, gamma2);
 			byte |= bit << j;
 			ones += bit;
 		}
 		hint[i] = (uint8_t)byte;
 	}
 	return ones;
-}
-
-static unsigned make_hint(uint8_t hint[MLDSA_HINT_BYTES], const struct mldsa_poly *low, const uint8_t *high,
-                          int32_t gamma2)
-{
-	if (gamma2 == MLDSA_GAMMA2_65)
-		return make_hint_bits(hint, low, high, MLDSA_GAMMA2_65, 4);
-	return make_hint_bits(hint, low, high, MLDSA_GAMMA2_44, 6);
 }
 
 const struct mldsa_ops mldsa_ops_c = {

@@ -69,18 +69,18 @@ struct mldsa_ops {
 	/* Decodes t1, 10 bits a coefficient, times 2^13. */
 	void (*unpack_t1)(struct mldsa_poly *p, const uint8_t *in);
 
-	/* Decompose (algorithm 36): leaves the low bits in p and packs the high bits as w1Encode does (6 or 4
-	 * bits). In: |c| < q; out: |c| <= gamma2. */
-	void (*decompose)(uint8_t *high, struct mldsa_poly *p, int32_t gamma2);
+	/* Decompose (algorithm 36): leaves the low bits in p, packs the high bits as w1Encode does (6 or 4
+	 * bits), and tells in `nonzero` which of them are not 0. In: |c| < q; out: |c| <= gamma2. */
+	void (*decompose)(uint8_t *high, uint8_t nonzero[MLDSA_HINT_BYTES], struct mldsa_poly *p,
+	                  int32_t gamma2);
 
 	/* UseHint (algorithm 40), packed as w1Encode does. In: |c| < q; changes p. */
 	void (*use_hint)(uint8_t *high, struct mldsa_poly *p, const uint8_t hint[MLDSA_HINT_BYTES],
 	                 int32_t gamma2);
 
-	/* MakeHint (algorithm 39) from the low bits after all corrections and the packed high bits before
-	 * them. Returns the number of ones. */
-	unsigned (*make_hint)(uint8_t hint[MLDSA_HINT_BYTES], const struct mldsa_poly *low,
-	                      const uint8_t *high, int32_t gamma2);
+	/* MakeHint (algorithm 39) from the low bits after all corrections. `hint` comes with what decompose()
+	 * told about the high bits, and goes with the hint. Returns the number of ones. */
+	unsigned (*make_hint)(uint8_t hint[MLDSA_HINT_BYTES], const struct mldsa_poly *low, int32_t gamma2);
 };
 
 extern const struct mldsa_ops mldsa_ops_c;
@@ -144,13 +144,13 @@ CRYPTO_INLINE int32_t mldsa_use_hint1(int32_t a, int32_t hint, int32_t gamma2)
 	return high & ~((43 - high) >> 31);
 }
 
-/* MakeHint of one coefficient: 0 or 1. The low bits lie within 2 gamma2. */
-CRYPTO_INLINE uint32_t mldsa_make_hint1(int32_t low, uint32_t high, int32_t gamma2)
+/* MakeHint of one coefficient: 0 or 1. The low bits lie within 2 gamma2; `nonzero` tells whether the high
+ * bits are not 0. */
+CRYPTO_INLINE uint32_t mldsa_make_hint1(int32_t low, uint32_t nonzero, int32_t gamma2)
 {
 	uint32_t above = (uint32_t)(gamma2 - low) >> 31;
 	uint32_t below = (uint32_t)(low + gamma2) >> 31;
 	uint32_t edge = (uint32_t)((low + gamma2) | -(low + gamma2)) >> 31 ^ 1;
-	uint32_t nonzero = (uint32_t) - (int32_t)high >> 31;
 	return above | below | (edge & nonzero);
 }
 

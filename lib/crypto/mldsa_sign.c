@@ -19,9 +19,9 @@ struct attempt {
 		struct mldsa_poly w[MLDSA_MAX_K]; /* later its low bits */
 		struct mldsa_sampler sampler;
 	};
-	uint8_t high[MLDSA_MAX_K * 128]; /* w1Encode(w1); the set with longer rows has half as many */
-	uint8_t hints[MLDSA_MAX_K][MLDSA_HINT_BYTES];
-	uint8_t seed[64]; /* rho'' */
+	uint8_t high[MLDSA_MAX_HIGH];                 /* a row of w1Encode(w1) */
+	uint8_t hints[MLDSA_MAX_K][MLDSA_HINT_BYTES]; /* at first: where w1 is not 0 */
+	uint8_t seed[64];                             /* rho'' */
 	struct shake shake;
 };
 
@@ -98,16 +98,16 @@ static bool try_to_sign(const struct mldsa_parameters *par, const struct mldsa_o
 	uint8_t *z_bytes = signature + par->challenge_size;
 
 	sample_mask(par, ops, a, kappa);
+	shake256_init(&a->shake);
+	shake_absorb(&a->shake, mu, MLDSA_MU_SIZE);
 	for (unsigned i = 0; i < par->k; i++) {
 		memset(&a->w[i], 0, sizeof a->w[i]);
 		ops->multiply_add(&a->w[i], a->matrix + (size_t)MLDSA_PACKED_BYTES * par->l * i, a->y_hat,
 		                  par->l);
 		ops->inverse_ntt(&a->w[i]);
-		ops->decompose(a->high + par->high_bytes * i, &a->w[i], par->gamma2);
+		ops->decompose(a->high, a->hints[i], &a->w[i], par->gamma2);
+		shake_absorb(&a->shake, a->high, par->high_bytes);
 	}
-	shake256_init(&a->shake);
-	shake_absorb(&a->shake, mu, MLDSA_MU_SIZE);
-	shake_absorb(&a->shake, a->high, (size_t)par->high_bytes * par->k);
 	shake_finalize(&a->shake);
 	shake_squeeze(&a->shake, signature, par->challenge_size);
 	crypto_declassify(signature, par->challenge_size);
@@ -135,7 +135,7 @@ static bool try_to_sign(const struct mldsa_parameters *par, const struct mldsa_o
 		if (refused(ops->exceeds(&a->t, par->gamma2)))
 			return false;
 		ops->add(&a->w[i], &a->w[i], &a->t);
-		ones += ops->make_hint(a->hints[i], &a->w[i], a->high + par->high_bytes * i, par->gamma2);
+		ones += ops->make_hint(a->hints[i], &a->w[i], par->gamma2);
 	}
 	if (refused(ones > par->omega))
 		return false;
