@@ -12,12 +12,18 @@ const uint64_t keccak_round_constants[KECCAK_ROUNDS] = {
 
 #define LANE                   uint64_t
 #define LANE_ROUND_CONSTANT(i) keccak_round_constants[i]
+#define KECCAK_NAME(name)      name
 #include "keccak_rounds.h"
 
 void keccak_permute(uint64_t lanes[KECCAK_LANES])
 {
 #if CRYPTO_VECTOR
-	if (crypto_cpu_features() & CRYPTO_CPU_AVX2) {
+	unsigned features = crypto_cpu_features();
+	if (features & CRYPTO_CPU_AVX512) {
+		keccak_permute_avx512(lanes);
+		return;
+	}
+	if (features & CRYPTO_CPU_AVX2) {
 		keccak_permute_bmi2(lanes);
 		return;
 	}
@@ -28,7 +34,12 @@ void keccak_permute(uint64_t lanes[KECCAK_LANES])
 void keccak_permute_x4(struct keccak_x4 *states)
 {
 #if CRYPTO_VECTOR
-	if (crypto_cpu_features() & CRYPTO_CPU_AVX2) {
+	unsigned features = crypto_cpu_features();
+	if (features & CRYPTO_CPU_AVX512) {
+		keccak_permute_x4_avx512(states);
+		return;
+	}
+	if (features & CRYPTO_CPU_AVX2) {
 		keccak_permute_x4_avx2(states);
 		return;
 	}

@@ -1,11 +1,17 @@
-# The cryptographic library. Every part of it adds its sources to three lists:
+# The cryptographic library. Every part of it adds its sources to these lists:
 #   CRYPTO_SOURCES         portable C, built everywhere
 #   CRYPTO_AVX2_SOURCES    x86_64 with AVX2 and BMI2; called only after crypto_cpu_features() said so
 #   CRYPTO_SHANI_SOURCES   x86_64 with the SHA instructions; likewise
+#   CRYPTO_AVX512_SOURCES  x86_64 with AVX-512 F and VL; likewise
+# A build for x86_64 takes all of them, or defines CRYPTO_NO_VECTOR.
 # Builds without vector registers (loader) define CRYPTO_NO_VECTOR and use CRYPTO_SOURCES alone, or its subset
 # CRYPTO_LOADER_SOURCES, which is what image verification needs.
 CRYPTO_AVX2_CFLAGS  := -mavx2 -mbmi -mbmi2
 CRYPTO_SHANI_CFLAGS := -msse4.1 -mssse3 -msha
+CRYPTO_AVX512_CFLAGS := $(CRYPTO_AVX2_CFLAGS) -mavx512f -mavx512vl
+# Flags for single sources. clang's scheduler hoists loads of Keccak's lanes until they are all spilled again.
+CRYPTO_CFLAGS_keccak.c      := -mllvm -enable-misched=false
+CRYPTO_CFLAGS_keccak_bmi2.c := -mllvm -enable-misched=false
 
 # ---- common, hashes, MAC and KDF, SLH-DSA ----
 CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c sha2_lanes.c keccak.c sha3.c shake_x4.c \
@@ -13,6 +19,7 @@ CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks
 			 slhdsa_tree.c slhdsa_sign.c)
 CRYPTO_AVX2_SOURCES   := $(addprefix lib/crypto/,sha2_avx2.c sha2_lanes_avx2.c keccak_bmi2.c keccak_x4_avx2.c blake3_avx2.c)
 CRYPTO_SHANI_SOURCES  := lib/crypto/sha2_x86.c
+CRYPTO_AVX512_SOURCES := lib/crypto/keccak_avx512.c
 CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c sha2_lanes.c keccak.c sha3.c blake3.c hmac.c \
 			 prehash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c)
 
@@ -36,12 +43,16 @@ CRYPTO_LDLIBS          := -lsodium -lbearssl -largon2
 CRYPTO_LIB           := build/host/lib/libholon-crypto.a
 CRYPTO_SANITIZED_LIB := build/host/lib/libholon-crypto-sanitized.a
 
+# CONFIG, SOURCES, FLAGS
+crypto-objects = $(foreach source,$(2),$(call objects,$(1),$(source),$(3) $(CRYPTO_CFLAGS_$(notdir $(source)))))
+
 # ARCHIVE, CFLAGS
 define crypto-library
-$(call objects,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES),$(2))
-$(call objects,$(1:build/%.a=%.d),$(CRYPTO_AVX2_SOURCES),$(2) $(CRYPTO_AVX2_CFLAGS))
-$(call objects,$(1:build/%.a=%.d),$(CRYPTO_SHANI_SOURCES),$(2) $(CRYPTO_SHANI_CFLAGS))
-$(eval $(1): $(call object-names,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES) $(CRYPTO_AVX2_SOURCES) $(CRYPTO_SHANI_SOURCES))
+$(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_SOURCES),$(2))
+$(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_AVX2_SOURCES),$(2) $(CRYPTO_AVX2_CFLAGS))
+$(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_SHANI_SOURCES),$(2) $(CRYPTO_SHANI_CFLAGS))
+$(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_AVX512_SOURCES),$(2) $(CRYPTO_AVX512_CFLAGS))
+$(eval $(1): $(call object-names,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_AVX2_SOURCES) $(CRYPTO_SHANI_SOURCES) $(CRYPTO_AVX512_SOURCES))
 	@mkdir -p $$(@D)
 	@echo "  AR      $$@"
 	@rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^))
@@ -81,6 +92,10 @@ $(call script-test,lib/crypto/ct_test.py,build/host/bin/ct_check)
 # ---- tests, tool: classical algorithms, combined forms, key files ----
 $(call crypto-test,classical_test,lib/crypto/classical_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-test,combined_test,lib/crypto/combined_test.c,$(CRYPTO_LDLIBS))
+$(call crypto-test,keyfile_test,lib/crypto/keyfile_test.c,$(CRYPTO_LDLIBS))
+# The fuzzer is built from the sources, so that they report coverage; in plain C, as what decodes is.
+$(call host-fuzz,crypto_decoders,lib/crypto/decoders_fuzz.c $(sort $(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)),-DCRYPTO_NO_VECTOR,$(CRYPTO_LDLIBS))
+$(call script-test,lib/crypto/fuzz_test,build/host/fuzz/crypto_decoders build/host/bin/holon-crypto)
 $(call crypto-program,crypto-oracle,$(addprefix lib/crypto/oracle/,main.c hashes.c slhdsa.c classical.c combined.c),$(CRYPTO_LDLIBS))
 
 # ---- benchmark, after every part has named its rows ----
@@ -88,3 +103,4 @@ $(call crypto-program,crypto-bench,$(CRYPTO_BENCH_SOURCES),$(CRYPTO_LDLIBS))
 .PHONY: bench-crypto
 bench-crypto: build/host/bin/crypto-bench $(CRYPTO_NODE) ## Time the cryptographic library against OpenSSL 3.5 (T=word restricts the rows)
 	@$(CRYPTO_NODE) lib/crypto/bench_openssl.mjs $(T)
+SOAK_TESTS += lib/crypto/fuzz_test

@@ -1,0 +1,98 @@
+// `make bench-crypto`: the library against the OpenSSL inside Node 26, one operation after the other in turns, so that
+// both meet the same machine; prints the medians. An argument restricts the rows to names that contain it.
+import { spawn } from 'node:child_process';
+import crypto from 'node:crypto';
+
+const SLOW_NS = 50e6, ROUNDS = 7, SLOW_ROUNDS = 3, STRETCH_NS = 20e6;
+const ALL = 0xffffffff, PLAIN = 0;
+
+// What OpenSSL does for the row of the same name: a function that returns what to time.
+const peers = {};
+const long = Buffer.alloc(256 * 1024), short = Buffer.alloc(64);
+const hashes = { 'SHA-256': 'sha256', 'SHA-512': 'sha512', 'SHA3-256': 'sha3-256', 'SHA3-512': 'sha3-512' };
+for (const [name, algorithm] of Object.entries(hashes)) {
+	peers[`${name}, 256 KiB`] = () => () => crypto.hash(algorithm, long, 'buffer');
+	peers[`${name}, 64 B`] = () => () => crypto.hash(algorithm, short, 'buffer');
+}
+for (const [name, algorithm, outputLength] of [['SHAKE128', 'shake128', 32], ['SHAKE256', 'shake256', 64]])
+	peers[`${name}, 256 KiB`] = () => () => crypto.createHash(algorithm, { outputLength }).update(long).digest();
+peers['SHAKE128 x4, 4 x 64 KiB'] = peers['SHAKE128, 256 KiB'];
+peers['HMAC-SHA-256, 256 KiB'] = () => () => crypto.createHmac('sha256', long.subarray(0, 32)).update(long).digest();
+
+// Keys, signatures and verification of one node:crypto key type.
+function signaturePeers(name, type) {
+	let keys, signature;
+	const make = () => (keys ??= crypto.generateKeyPairSync(type));
+	peers[`${name} keygen`] = () => () => crypto.generateKeyPairSync(type);
+	peers[`${name} sign`] = () => (make(), () => crypto.sign(null, short, keys.privateKey));
+	peers[`${name} verify`] = () => {
+		make();
+		signature ??= crypto.sign(null, short, keys.privateKey);
+		return () => {
+			if (!crypto.verify(null, short, keys.publicKey, signature)) throw new Error(`${name}: not verified`);
+		};
+	};
+}
+for (const hash of ['SHA2', 'SHAKE'])
+	for (const size of ['128s', '128f', '192s', '192f', '256s', '256f'])
+		signaturePeers(`SLH-DSA-${hash}-${size}`, `slh-dsa-${hash}-${size}`.toLowerCase());
+
+const child = spawn('build/host/bin/crypto-bench', { stdio: ['pipe', 'pipe', 'inherit'] });
+child.on('close', (code) => code && process.exit(code));
+const lines = [], waiting = [];
+let text = '';
+child.stdout.setEncoding('latin1').on('data', (piece) => {
+	const all = (text + piece).split('\n');
+	text = all.pop();
+	for (const line of all) (waiting.length ? waiting.shift() : (l) => lines.push(l))(line);
+});
+const nextLine = () => new Promise((resolve) => (lines.length ? resolve(lines.shift()) : waiting.push(resolve)));
+
+async function timeOurs(name, mask) {
+	child.stdin.write(`time ${name}\t${mask}\n`);
+	return Number(await nextLine());
+}
+
+function timePeer(run) {
+	for (let runs = 1; ; ) {
+		const start = process.hrtime.bigint();
+		for (let i = 0; i < runs; i++) run();
+		const spent = Number(process.hrtime.bigint() - start);
+		if (spent >= STRETCH_NS / 2) return spent / runs;
+		runs = Math.floor(runs * Math.min(10, STRETCH_NS / (spent + 1))) + 1;
+	}
+}
+
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+
+function duration(ns) {
+	if (ns === undefined) return '-';
+	const [value, unit] = ns < 1e3 ? [ns, 'ns'] : ns < 1e6 ? [ns / 1e3, 'us'] : [ns / 1e6, 'ms'];
+	return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)} ${unit}`;
+}
+
+child.stdin.write('rows\n');
+const rows = [];
+for (let line; (line = await nextLine()) !== ''; ) {
+	const [name, bytes] = line.split('\t');
+	if (name.includes(process.argv[2] ?? '')) rows.push({ name, bytes: Number(bytes) });
+}
+
+console.log(`OpenSSL ${process.versions.openssl} of Node ${process.versions.node}; medians; ratio = ours / OpenSSL's\n`);
+const line = (...cells) => console.log(`| ${cells[0].padEnd(26)} | ${cells.slice(1).map((c) => c.padStart(8)).join(' | ')} |`);
+line('operation', 'ours', 'rate', 'plain C', 'OpenSSL', 'ratio', 'plain');
+line('---', '--:', '--:', '--:', '--:', '--:', '--:');
+for (const { name, bytes } of rows) {
+	const times = { vector: [], plain: [], peer: [] }, peer = peers[name]?.();
+	let rounds = ROUNDS;
+	for (let i = 0; i < rounds; i++) {
+		times.vector.push(await timeOurs(name, ALL));
+		if (peer) times.peer.push(timePeer(peer));
+		times.plain.push(await timeOurs(name, PLAIN));
+		if (Math.max(times.plain[0], times.peer[0] ?? 0) > SLOW_NS) rounds = SLOW_ROUNDS;
+	}
+	const ours = median(times.vector), plain = median(times.plain), theirs = median(times.peer);
+	line(name, duration(ours), bytes ? `${(bytes / ours).toFixed(2)} GB/s` : '', duration(plain), duration(theirs),
+		theirs ? (ours / theirs).toFixed(2) : '-', theirs ? (plain / theirs).toFixed(2) : '-');
+}
+child.stdin.end();
