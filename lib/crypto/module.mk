@@ -48,11 +48,11 @@ crypto-objects = $(foreach source,$(2),$(call objects,$(1),$(source),$(3) $(CRYP
 
 # ARCHIVE, CFLAGS
 define crypto-library
-$(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_SOURCES),$(2))
+$(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES),$(2))
 $(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_AVX2_SOURCES),$(2) $(CRYPTO_AVX2_CFLAGS))
 $(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_SHANI_SOURCES),$(2) $(CRYPTO_SHANI_CFLAGS))
 $(call crypto-objects,$(1:build/%.a=%.d),$(CRYPTO_AVX512_SOURCES),$(2) $(CRYPTO_AVX512_CFLAGS))
-$(eval $(1): $(call object-names,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_AVX2_SOURCES) $(CRYPTO_SHANI_SOURCES) $(CRYPTO_AVX512_SOURCES))
+$(eval $(1): $(call object-names,$(1:build/%.a=%.d),$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES) $(CRYPTO_AVX2_SOURCES) $(CRYPTO_SHANI_SOURCES) $(CRYPTO_AVX512_SOURCES))
 	@mkdir -p $$(@D)
 	@echo "  AR      $$@"
 	@rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^))
@@ -77,6 +77,7 @@ $(call script-test,lib/crypto/slhdsa_vectors_test.py,build/host/bin/slhdsa-lines
 CRYPTO_BENCH_SOURCES := $(addprefix lib/crypto/,bench.c bench_hash.c bench_slhdsa.c)
 
 # ---- tests and benchmarks: ML-KEM and ML-DSA ----
+CRYPTO_BENCH_SOURCES += lib/crypto/bench_mlkem_mldsa.c
 $(call crypto-test,crypto_mlkem_test,lib/crypto/mlkem_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-test,crypto_mldsa_test,lib/crypto/mldsa_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
@@ -97,10 +98,11 @@ $(call crypto-test,keyfile_test,lib/crypto/keyfile_test.c,$(CRYPTO_LDLIBS))
 $(call host-fuzz,crypto_decoders,lib/crypto/decoders_fuzz.c $(sort $(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)),-DCRYPTO_NO_VECTOR,$(CRYPTO_LDLIBS))
 $(call script-test,lib/crypto/fuzz_test,build/host/fuzz/crypto_decoders build/host/bin/holon-crypto)
 $(call crypto-program,crypto-oracle,$(addprefix lib/crypto/oracle/,main.c hashes.c slhdsa.c classical.c combined.c),$(CRYPTO_LDLIBS))
+$(call script-test,lib/crypto/cross_test,build/host/bin/crypto-oracle)
+SOAK_TESTS += lib/crypto/fuzz_test lib/crypto/cross_test
 
 # ---- benchmark, after every part has named its rows ----
 $(call crypto-program,crypto-bench,$(CRYPTO_BENCH_SOURCES),$(CRYPTO_LDLIBS))
 .PHONY: bench-crypto
 bench-crypto: build/host/bin/crypto-bench $(CRYPTO_NODE) ## Time the cryptographic library against OpenSSL 3.5 (T=word restricts the rows)
 	@$(CRYPTO_NODE) lib/crypto/bench_openssl.mjs $(T)
-SOAK_TESTS += lib/crypto/fuzz_test

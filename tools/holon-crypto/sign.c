@@ -183,7 +183,7 @@ void run_sign(const struct options *options)
 		status = sign_slhdsa(&key, &message, hedge, signature);
 	must(status, "signing");
 	id_of_key(&key, id);
-	crypto_wipe(&key, sizeof key);
+	crypto_wipe(key.bytes, sizeof key.bytes);
 	sigfile_encode_header(key.info, message.prehash ? message.prehash->prehash : SIGFILE_PURE, id, file);
 	size_t skip = options->raw ? SIGFILE_HEADER_SIZE : 0;
 	output_write(&output, file + skip, SIGFILE_HEADER_SIZE + key.info->output_size - skip);
