@@ -19,6 +19,7 @@
 static const struct bench_row *const tables[] = {
     bench_hash_rows,
     bench_slhdsa_rows,
+    bench_mlkem_mldsa_rows,
 };
 #define TABLES (sizeof tables / sizeof *tables)
 

@@ -21,5 +21,6 @@ _Noreturn void bench_fail(const char *what);
 /* Ended by a row without a name. */
 extern const struct bench_row bench_hash_rows[];
 extern const struct bench_row bench_slhdsa_rows[];
+extern const struct bench_row bench_mlkem_mldsa_rows[];
 
 #endif

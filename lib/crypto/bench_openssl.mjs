@@ -37,6 +37,19 @@ for (const hash of ['SHA2', 'SHAKE'])
 	for (const size of ['128s', '128f', '192s', '192f', '256s', '256f'])
 		signaturePeers(`SLH-DSA-${hash}-${size}`, `slh-dsa-${hash}-${size}`.toLowerCase());
 
+for (const size of ['44', '65', '87']) signaturePeers(`ML-DSA-${size}`, `ml-dsa-${size}`);
+for (const size of ['512', '768', '1024']) {
+	const name = `ML-KEM-${size}`, type = name.toLowerCase();
+	let keys;
+	const make = () => (keys ??= crypto.generateKeyPairSync(type));
+	peers[`${name} keygen`] = () => () => crypto.generateKeyPairSync(type);
+	peers[`${name} encapsulate`] = () => (make(), () => crypto.encapsulate(keys.publicKey));
+	peers[`${name} decapsulate`] = () => {
+		const { ciphertext } = crypto.encapsulate(make().publicKey);
+		return () => crypto.decapsulate(keys.privateKey, ciphertext);
+	};
+}
+
 const child = spawn('build/host/bin/crypto-bench', { stdio: ['pipe', 'pipe', 'inherit'] });
 child.on('close', (code) => code && process.exit(code));
 const lines = [], waiting = [];
