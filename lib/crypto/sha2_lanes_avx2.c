@@ -2,8 +2,6 @@
 #include "sha2_lanes.h"
 #include "vector_avx2.h"
 
-typedef uint64_t word_x4 __attribute__((vector_size(32)));
-
 #define SHA2_NAME(name)     sha256_x8_##name
 #define WORD                word_x8
 #define WORD_BITS           32
@@ -23,13 +21,11 @@ typedef uint64_t word_x4 __attribute__((vector_size(32)));
 void sha256_compress_eight_avx2(const uint32_t start[8], const uint8_t (*blocks)[SHA256_BLOCK],
                                 unsigned count, uint32_t (*out)[8])
 {
-	const __m256i swap =
-	    _mm256_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203, 0x0c0d0e0f08090a0b, 0x0405060700010203);
 	word_x8 words[16], state[8];
 	for (unsigned i = 0; i < 8; i++) {
 		const uint8_t *block = blocks[i < count ? i : 0];
-		words[i] = (word_x8)_mm256_shuffle_epi8((__m256i)words_load(block), swap);
-		words[i + 8] = (word_x8)_mm256_shuffle_epi8((__m256i)words_load(block + 32), swap);
+		words[i] = words_load_be(block);
+		words[i + 8] = words_load_be(block + 32);
 		state[i] = words_broadcast(start[i]);
 	}
 	words_transpose(words);

@@ -1,4 +1,5 @@
-/* Vectors of eight 32-bit words and their transposition; for sources compiled with AVX2 only. */
+/* Vectors of eight 32-bit or four 64-bit words, and the transposition of the former; for sources compiled
+ * with AVX2 only. */
 #ifndef CRYPTO_VECTOR_AVX2_H
 #define CRYPTO_VECTOR_AVX2_H
 
@@ -7,6 +8,7 @@
 #include "util.h"
 
 typedef uint32_t word_x8 __attribute__((vector_size(32)));
+typedef uint64_t word_x4 __attribute__((vector_size(32)));
 
 CRYPTO_INLINE word_x8 words_broadcast(uint32_t word)
 {
@@ -16,6 +18,14 @@ CRYPTO_INLINE word_x8 words_broadcast(uint32_t word)
 CRYPTO_INLINE word_x8 words_load(const void *from)
 {
 	return (word_x8)_mm256_loadu_si256(from);
+}
+
+/* Eight big-endian words. */
+CRYPTO_INLINE word_x8 words_load_be(const void *from)
+{
+	const __m256i swap =
+	    _mm256_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203, 0x0c0d0e0f08090a0b, 0x0405060700010203);
+	return (word_x8)_mm256_shuffle_epi8((__m256i)words_load(from), swap);
 }
 
 CRYPTO_INLINE void words_store(void *to, word_x8 words)
