@@ -16,42 +16,62 @@ const int16_t mlkem_zetas[128] = {
     -108,  -308,  996,   991,   958,   -1460, 1522,  1628,
 };
 
+/* The butterflies of one layer; with a constant distance a compiler vectorises the short ones too. */
+CRYPTO_INLINE void layer(int16_t *c, unsigned distance, const int16_t *zetas)
+{
+	for (unsigned start = 0; start < MLKEM_N; start += 2 * distance) {
+		int16_t zeta = *zetas++, *low = c + start, *high = low + distance;
+		for (unsigned i = 0; i < distance; i++) {
+			int16_t t = mlkem_montgomery(high[i], zeta);
+			high[i] = (int16_t)(low[i] - t);
+			low[i] = (int16_t)(low[i] + t);
+		}
+	}
+}
+
+CRYPTO_INLINE void inverse_layer(int16_t *c, unsigned distance, const int16_t *zetas)
+{
+	for (unsigned start = 0; start < MLKEM_N; start += 2 * distance) {
+		int16_t zeta = *zetas--, *low = c + start, *high = low + distance;
+		for (unsigned i = 0; i < distance; i++) {
+			int16_t t = low[i], difference = (int16_t)(high[i] - t);
+			low[i] = (int16_t)(t + high[i]);
+			high[i] = mlkem_montgomery(difference, zeta);
+		}
+	}
+}
+
+static void reduce(struct mlkem_poly *p)
+{
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		p->c[i] = mlkem_barrett(p->c[i]);
+}
+
 static void ntt(struct mlkem_poly *p)
 {
 	/* Each layer adds less than q to the bound: from below q to below 8 q, within 16 bits. */
-	unsigned z = 1;
-	for (unsigned length = 128; length >= 2; length /= 2)
-		for (unsigned start = 0; start < MLKEM_N; start += 2 * length) {
-			int16_t zeta = mlkem_zetas[z++];
-			int16_t *low = p->c + start, *high = low + length;
-			for (unsigned i = 0; i < length; i++) {
-				int16_t t = mlkem_montgomery(high[i], zeta);
-				high[i] = (int16_t)(low[i] - t);
-				low[i] = (int16_t)(low[i] + t);
-			}
-		}
-	for (unsigned i = 0; i < MLKEM_N; i++)
-		p->c[i] = mlkem_barrett(p->c[i]);
+	layer(p->c, 128, mlkem_zetas + 1);
+	layer(p->c, 64, mlkem_zetas + 2);
+	layer(p->c, 32, mlkem_zetas + 4);
+	layer(p->c, 16, mlkem_zetas + 8);
+	layer(p->c, 8, mlkem_zetas + 16);
+	layer(p->c, 4, mlkem_zetas + 32);
+	layer(p->c, 2, mlkem_zetas + 64);
+	reduce(p);
 }
 
 static void inverse_ntt(struct mlkem_poly *p)
 {
 	/* Sums double their bound in each layer, so they are reduced after every third (8 q at most). */
-	unsigned z = 127, layer = 0;
-	for (unsigned length = 2; length <= 128; length *= 2) {
-		for (unsigned start = 0; start < MLKEM_N; start += 2 * length) {
-			int16_t zeta = mlkem_zetas[z--];
-			int16_t *low = p->c + start, *high = low + length;
-			for (unsigned i = 0; i < length; i++) {
-				int16_t t = low[i];
-				low[i] = (int16_t)(t + high[i]);
-				high[i] = mlkem_montgomery((int16_t)(high[i] - t), zeta);
-			}
-		}
-		if (++layer % 3 == 0)
-			for (unsigned i = 0; i < MLKEM_N; i++)
-				p->c[i] = mlkem_barrett(p->c[i]);
-	}
+	inverse_layer(p->c, 2, mlkem_zetas + 127);
+	inverse_layer(p->c, 4, mlkem_zetas + 63);
+	inverse_layer(p->c, 8, mlkem_zetas + 31);
+	reduce(p);
+	inverse_layer(p->c, 16, mlkem_zetas + 15);
+	inverse_layer(p->c, 32, mlkem_zetas + 7);
+	inverse_layer(p->c, 64, mlkem_zetas + 3);
+	reduce(p);
+	inverse_layer(p->c, 128, mlkem_zetas + 1);
 	for (unsigned i = 0; i < MLKEM_N; i++)
 		p->c[i] = mlkem_montgomery(p->c[i], MLKEM_INVNTT);
 }
@@ -77,16 +97,20 @@ static int16_t reduce32(int32_t a)
 static void dot(struct mlkem_poly *r, const struct mlkem_poly *a, const struct mlkem_poly *b,
                 const struct mlkem_poly *prepared, unsigned k)
 {
-	for (unsigned i = 0; i < MLKEM_N; i += 2) {
-		int32_t even = 0, odd = 0;
-		for (unsigned j = 0; j < k; j++) {
-			const int16_t *x = a[j].c + i, *y = b[j].c + i, *z = prepared[j].c + i;
-			even += x[0] * z[0] + x[1] * z[1];
-			odd += x[0] * y[1] + x[1] * y[0];
+	int32_t even[MLKEM_N / 2] = {0}, odd[MLKEM_N / 2] = {0};
+	for (unsigned j = 0; j < k; j++) {
+		const int16_t *x = a[j].c, *y = b[j].c, *z = prepared[j].c;
+		for (unsigned i = 0; i < MLKEM_N / 2; i++) {
+			even[i] += x[2 * i] * z[2 * i] + x[2 * i + 1] * z[2 * i + 1];
+			odd[i] += x[2 * i] * y[2 * i + 1] + x[2 * i + 1] * y[2 * i];
 		}
-		r->c[i] = reduce32(even);
-		r->c[i + 1] = reduce32(odd);
 	}
+	for (unsigned i = 0; i < MLKEM_N / 2; i++) {
+		r->c[2 * i] = reduce32(even[i]);
+		r->c[2 * i + 1] = reduce32(odd[i]);
+	}
+	crypto_wipe(even, sizeof even);
+	crypto_wipe(odd, sizeof odd);
 }
 
 static void scale_add(struct mlkem_poly *r, const struct mlkem_poly *b)
@@ -109,13 +133,21 @@ static void subtract_from(struct mlkem_poly *r, const struct mlkem_poly *a)
 
 static unsigned reject(struct mlkem_poly *p, unsigned have, const uint8_t *bytes, size_t size)
 {
-	for (size_t i = 0; i < size && have < MLKEM_N; i += 3) {
+	/* Every value is written; one that is too large is overwritten by the next. */
+	size_t i = 0;
+	for (; i < size && have < MLKEM_N - 1; i += 3) {
 		uint16_t first = (uint16_t)(load_le16(bytes + i) & 0xfff);
 		uint16_t second = (uint16_t)(load_le16(bytes + i + 1) >> 4);
-		if (first < MLKEM_Q)
-			p->c[have++] = (int16_t)first;
-		if (second < MLKEM_Q && have < MLKEM_N)
-			p->c[have++] = (int16_t)second;
+		p->c[have] = (int16_t)first;
+		have += first < MLKEM_Q;
+		p->c[have] = (int16_t)second;
+		have += second < MLKEM_Q;
+	}
+	for (; i < size && have < MLKEM_N; i += 3) {
+		uint16_t first = (uint16_t)(load_le16(bytes + i) & 0xfff);
+		uint16_t second = (uint16_t)(load_le16(bytes + i + 1) >> 4);
+		p->c[have] = (int16_t)(first < MLKEM_Q ? first : second);
+		have += first < MLKEM_Q || second < MLKEM_Q;
 	}
 	return have;
 }

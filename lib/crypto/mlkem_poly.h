@@ -79,14 +79,16 @@ CRYPTO_INLINE int16_t mlkem_montgomery(int16_t a, int16_t b)
 {
 	int16_t high = (int16_t)((a * b) >> 16);
 	int16_t m = (int16_t)((int16_t)(a * b) * MLKEM_QINV);
-	return (int16_t)(high - ((m * MLKEM_Q) >> 16));
+	int16_t low = (int16_t)((m * MLKEM_Q) >> 16);
+	return (int16_t)(high - low);
 }
 
 /* a modulo q, as |.| <= 1670; any a. */
 CRYPTO_INLINE int16_t mlkem_barrett(int16_t a)
 {
-	int16_t quotient = (int16_t)((((a * MLKEM_BARRETT) >> 16) + 512) >> 10);
-	return (int16_t)(a - quotient * MLKEM_Q);
+	int16_t high = (int16_t)((a * MLKEM_BARRETT) >> 16);
+	int16_t quotient = (int16_t)((int16_t)(high + 512) >> 10);
+	return (int16_t)(a - (int16_t)(quotient * MLKEM_Q));
 }
 
 /* a + q if a is negative: 0..q-1 from |a| < q. */
