@@ -1,8 +1,9 @@
-/* Spin locks. The kernel runs with interrupts off, so a lock only ever waits for another CPU, and for a bounded time.
+/* Spin locks. The kernel runs with interrupts off, so a lock only ever waits for another CPU, and for a
+ * bounded time.
  *
- * Order (outer first): unit tree -> unit.lock -> object.cap_lock -> channel/event/thread lock -> space.lock ->
- * memory.lock -> unit.slot_lock -> unit.heap_lock -> frame lists. Two locks of one rank are taken in address order. No
- * lock is held while waiting for another CPU's acknowledgement (cpu_quiesce, flush_finish).
+ * Order (outer first): unit tree -> unit.lock -> object.cap_lock -> channel/event/thread lock -> space.lock
+ * -> memory.lock -> unit.slot_lock -> unit.heap_lock -> frame lists. Two locks of one rank are taken in
+ * address order. No lock is held while waiting for another CPU's acknowledgement (cpu_quiesce, flush_finish).
  */
 #pragma once
 

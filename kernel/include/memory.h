@@ -1,29 +1,31 @@
 /* Memory objects and the frames under them.
  *
- * A memory object is a radix tree of entries by page number. Frames are shared copy-on-write by reference count: a clone
- * shares the resident frames, and a frame with more than one reference is never mapped writable. Writers of a shared
- * frame get a copy; the last one gets the frame itself. No chains of shadow objects: the cost of a clone is the number
- * of resident pages, in slices.
+ * A memory object is a radix tree of entries by page number. Frames are shared copy-on-write by reference
+ * count: a clone shares the resident frames, and a frame with more than one reference is never mapped
+ * writable. Writers of a shared frame get a copy; the last one gets the frame itself. No chains of shadow
+ * objects: the cost of a clone is the number of resident pages, in slices.
  *
- * Who pays for a frame: the owner unit of the object that first allocated it, the frame's payer, once, however many
- * objects of that owner share it (payer_references counts their entries). Each entry of an object of another owner is
- * charged to that owner as well (ENTRY_PAID), so nobody's memory hangs on another's quota.
+ * Who pays for a frame: the owner unit of the object that first allocated it, the frame's payer, once,
+ * however many objects of that owner share it (payer_references counts their entries). Each entry of an
+ * object of another owner is charged to that owner as well (ENTRY_PAID), so nobody's memory hangs on
+ * another's quota.
  *
- * Each frame of RAM has a struct frame. Frames are zeroed before they are handed out again (by the idle loop where it
- * can, else at allocation).
+ * Each frame of RAM has a struct frame. Frames are zeroed before they are handed out again (by the idle loop
+ * where it can, else at allocation).
  */
 #pragma once
 
 #include <holon/syscall.h>
 #include "object.h"
 
+struct cpu;
 struct handoff;
 struct space;
 
 typedef uint64_t physical_t; /* a physical address */
 
 struct frame {
-	volatile uint32_t references;       /* entries of memory objects that hold it; 0: free or kernel-owned */
+	volatile uint32_t references; /* entries of memory objects that hold it; 0: free or kernel-owned */
 	volatile uint32_t payer_references; /* of them, those of the payer's objects */
 	union {
 		struct unit *payer;
@@ -33,37 +35,44 @@ struct frame {
 	uint32_t reserved;
 };
 
-/* Takes over all RAM that HANDOFF calls free: places the array of struct frame there. The first thing called; needs only
- * the direct map. */
+/* Takes over all RAM from 1 MiB on that HANDOFF calls free (what lies below is the architecture's): places
+ * the array of struct frame there. The first thing called; needs only the direct map. */
 void memory_init(const struct handoff *handoff);
 /* Adds the ranges of kind LOADER, when nothing of the handoff, its tables or its stack is in use any more. */
 void memory_init_loader(const struct handoff *handoff);
 /* One zeroed frame, or 0 (not within quota). The caller has charged for it. */
 physical_t frame_allocate(void);
-physical_t frame_allocate_dirty(void); /* contents: whatever; must be overwritten whole before anyone sees it */
-void frame_free(physical_t frame);     /* kernel-owned: was not shared */
+physical_t
+frame_allocate_dirty(void);        /* contents: whatever; must be overwritten whole before anyone sees it */
+void frame_free(physical_t frame); /* kernel-owned: was not shared */
 struct frame *frame_of(physical_t frame);
 uint64_t frame_free_bytes(void);
 uint64_t frame_total_bytes(void);
+/* Any page of [base, base + bytes) is RAM the kernel manages, or a boot module: no device. */
+bool memory_is_ram(physical_t base, uint64_t bytes);
 /* Idle loop: zeroes one free frame; false when there is nothing to do. */
 bool frame_zero_one(void);
 static inline void *frame_map(physical_t frame); /* the direct map's address */
 static inline physical_t frame_unmap(const void *address);
 
-/* Memory that lives as long as the kernel (per-CPU structures): zeroed, 64-byte aligned; up to 4,032 bytes from slabs,
- * above that whole frames, contiguous, only before unit_root_init. */
+/* Memory that lives as long as the kernel (per-CPU structures): zeroed, 64-byte aligned; up to 4,032 bytes
+ * from slabs, above that whole frames, contiguous, only before unit_root_init. */
 void *kernel_allocate(uint32_t bytes);
 
-/* Kinds the kernel makes itself: physical RAM or firmware memory, cached, read-only by its capability; never freed. */
+/* Kinds the kernel makes itself: physical RAM or firmware memory, cached, read-only by its capability; never
+ * freed. */
 #define MEMORY_PHYSICAL 16
 
 /* Radix entries of resident pages; 0 is absent. */
-#define ENTRY_PAID  1ull /* charged to the object's owner by itself */
-#define ENTRY_FREE  2ull /* charged to nobody: a boot module's frame */
-#define ENTRY_DIRTY 4ull /* written since the last memory_dirty */
+#define ENTRY_PAID         1ull /* charged to the object's owner by itself */
+#define ENTRY_FREE         2ull /* charged to nobody: a boot module's frame */
+#define ENTRY_DIRTY        4ull /* written since the last memory_dirty */
 #define ENTRY_FRAME(entry) ((entry) & ~0xfffull)
 
 #define MEMORY_PAGES_MAX (1ull << 36) /* 256 TiB */
+
+/* In thread->wanted_page: the pager has been told. */
+#define WANTED_REPORTED (1ull << 63)
 
 struct memory {
 	struct object object;
@@ -88,30 +97,69 @@ struct memory {
 
 /* A memory object of PAGES pages with one reference (the creator's). *ERROR as object_create. */
 struct memory *memory_create(struct unit *owner, uint32_t kind, uint64_t pages, int64_t *error);
-/* The frame of PAGE for reading, or for writing (then private to this object: copies or allocates as needed, charged to
- * the owner). E_OK with *FRAME, E_QUOTA_MEMORY, E_ARGUMENT beyond the end, E_HANDLE when the object is dead, or E_FAULT
- * when a pager must be asked. A never-written anonymous page is allocated. *WRITABLE: may be mapped writable now.
+/* Translations to be forgotten by all CPUs that may hold them, collected under locks, done after their
+ * release. */
+#define FLUSH_PAGES 16
+struct flush {
+	uint32_t cpus;  /* bit a CPU */
+	uint32_t count; /* pages; above FLUSH_PAGES: everything */
+	uint64_t pages[FLUSH_PAGES];
+};
+void flush_add(struct flush *flush, struct space *space, uint64_t address);
+/* Flushes here and waits for the other CPUs. No lock held. */
+void flush_finish(struct flush *flush);
+/* IPI, and while waiting for others: does what other CPUs asked of this one. */
+void flush_serve(struct cpu *cpu);
+/* Removes (or ONLY_WRITE: narrows) all translations of pages [first, end) of MEMORY in every space.
  * memory->lock held. */
-int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, bool *writable);
-/* As above for a page that is resident, without making anything: 0 when it is not. memory->lock held. */
-physical_t memory_peek(struct memory *memory, uint64_t page, bool *writable);
-/* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays allocated, whatever
- * becomes of the object, until memory_unpin. E_FAULT for kinds without frames. Takes memory->lock. */
+void memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush);
+
+/* What memory_frame leaves to be done once the locks are released: memory_settle. */
+struct unsettled {
+	struct flush flush;
+	struct unit *owner;
+	uint64_t entry; /* replaced by a copy: released after the flush; 0 none */
+};
+void memory_settle(struct unsettled *unsettled);
+
+/* The frame of PAGE for reading, or for writing (then private to this object: copies or allocates as needed,
+ * charged to the owner). E_OK with *FRAME, E_QUOTA_MEMORY, E_ARGUMENT beyond the end, E_HANDLE when the
+ * object is dead, or E_FAULT when a pager must be asked. A never-written anonymous page is allocated. *PLACE:
+ * its radix entry, or 0 for kinds without. UNSETTLED is zeroed by the caller. memory->lock held. */
+int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
+                     struct unsettled *unsettled);
+bool memory_has_frames(const struct memory *memory); /* anonymous or pager: made of radix entries */
+/* Whether the page of ENTRY may be mapped writable as it is; then marks it dirty if MARK. memory->lock held.
+ */
+bool memory_entry_writable(struct memory *memory, uint64_t *entry, bool mark);
+/* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays
+ * allocated, whatever becomes of the object, until memory_unpin. E_FAULT for kinds without frames. Takes
+ * memory->lock. */
 int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame);
 void memory_unpin(physical_t frame);
-/* Removes all pages [first, end) that are resident: unmapped, flushed, released; a slice. Returns the page reached. */
-uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end);
+/* Removes resident pages from [first, end): unmapped, flushed, released; a slice. Returns the page reached.
+ * No lock held; FORCE: also of a dead object. */
+uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end, bool force);
 /* Copies entries of SOURCE to CLONE (same size as the range) from page *PROGRESS on, a slice. E_OK when done,
- * CALL_RESTART, or E_QUOTA_MEMORY. */
-int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page, uint64_t *progress);
+ * CALL_RESTART, E_HANDLE when one of them died, or E_QUOTA_MEMORY. No lock held. */
+int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page,
+                           uint64_t *progress);
+/* Moves pages of SOURCE into absent places of the pager object MEMORY, a slice of COUNT pages (up to 32). */
+int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory *source, uint64_t source_page,
+                            uint64_t count);
 /* Wakes threads that wait for pages [first, end) of a pager object. Takes memory->lock. */
 void memory_wake(struct memory *memory, uint64_t first, uint64_t end);
 
 /* Radix tree (radix.c); memory->lock held. */
-uint64_t *radix_find(struct memory *memory, uint64_t page);            /* the place of PAGE's entry; 0: no node there */
-uint64_t *radix_make(struct memory *memory, uint64_t page);            /* making nodes; 0: quota */
-uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end); /* first page >= PAGE whose node exists */
-bool radix_free_slice(struct memory *memory); /* frees nodes of an empty tree; true when none is left */
+uint32_t radix_height(uint64_t pages);
+bool radix_grow(struct memory *memory, uint64_t pages);     /* to the height for PAGES; false: quota */
+uint64_t *radix_find(struct memory *memory, uint64_t page); /* the place of PAGE's entry; 0: no node there */
+uint64_t *radix_make(struct memory *memory, uint64_t page); /* making nodes; 0: quota */
+uint64_t radix_next(struct memory *memory, uint64_t page,
+                    uint64_t end); /* first page >= PAGE whose node exists */
+void radix_drop_leaf(struct memory *memory,
+                     uint64_t page);          /* frees the lowest node of PAGE, which is empty */
+bool radix_free_slice(struct memory *memory); /* frees a node of an empty tree; true when none is left */
 
 #include <arch_types.h>
 static inline void *frame_map(physical_t frame)

@@ -1,17 +1,17 @@
 /* Kernel objects and the capabilities that name them.
  *
- * Every object begins with a struct object. Its memory comes from the heap of one unit, its owner. It lives while
- * something refers to it: capabilities, mappings, waiting threads. Its end comes in three steps:
- *   doomed   the last reference went, or the owner dies: `dead` is set, it is queued on owner->doomed;
- *   torn     unit_reap has killed its capabilities and run its type's teardown, in slices;
- *   free     no reference is left and every CPU has left the kernel path it was on (graveyard).
+ * Every object begins with a struct object. Its memory comes from the heap of one unit, its owner. It lives
+ * while something refers to it: capabilities, mappings, waiting threads. Its end comes in three steps: doomed
+ * the last reference went, or the owner dies: `dead` is set, it is queued on owner->doomed; torn unit_reap
+ * has killed its capabilities and run its type's teardown, in slices; free     no reference is left and every
+ * CPU has left the kernel path it was on (graveyard).
  *
- * All capabilities of one object form one tree: derived below what they were derived from. The tree is guarded by the
- * object's cap_lock. A capability is dead when its object is, or when its object's owner is.
+ * All capabilities of one object form one tree: derived below what they were derived from. The tree is
+ * guarded by the object's cap_lock. A capability is dead when its object is, or when its object's owner is.
  *
- * An object pointer got from a lookup stays valid until the CPU leaves the kernel or passes a preemption point. Hot
- * paths therefore take no references. Whoever stores the pointer for longer takes one (object_reference), which fails
- * on an object that has begun to go.
+ * An object pointer got from a lookup stays valid until the CPU leaves the kernel or passes a preemption
+ * point. Hot paths therefore take no references. Whoever stores the pointer for longer takes one
+ * (object_reference), which fails on an object that has begun to go.
  */
 #pragma once
 
@@ -26,12 +26,12 @@ enum object_life { OBJECT_LIVE = 0, OBJECT_DOOMED, OBJECT_TORN };
 struct object {
 	uint8_t type;          /* enum object_type */
 	volatile uint8_t dead; /* no new use; set before teardown begins */
-	uint8_t life;          /* enum object_life, guarded by owner->lock */
+	uint8_t life;          /* enum object_life, guarded by owner->life_lock */
 	struct lock cap_lock;
 	uint32_t bytes; /* as allocated */
 	struct unit *owner;
-	struct list owned; /* in owner->objects, doomed, torn or graveyard: guarded by owner->lock */
-	struct cap *root;  /* the first capability: the tree's root; 0 when none is left */
+	struct list owned; /* in owner->objects, doomed, torn or graveyard: guarded by owner->life_lock */
+	struct cap *root;  /* the capabilities without a parent: siblings; 0 when none is left */
 	volatile uint32_t references; /* capabilities + kernel-internal references */
 };
 
@@ -43,12 +43,15 @@ struct cap {
 	uint16_t rights;
 	uint16_t flags;                               /* enum cap_flags */
 	struct cap *parent, *child, *next, *previous; /* derivation: first child, siblings */
-	uint32_t index;     /* of this slot in its table */
-	uint32_t next_free; /* free slots: index of the next */
+	uint32_t index;                               /* of this slot in its table */
+	uint32_t next_free;                           /* free slots: index of the next */
 };
 _Static_assert(sizeof(struct cap) == 64, "a capability slot is one cache line");
 
-enum cap_flags { CAP_INTERNAL = 1 /* embedded in a kernel object: not in a table */ };
+enum cap_flags {
+	CAP_LIVE = 1,     /* may be looked up and derived from */
+	CAP_INTERNAL = 2, /* embedded in a kernel object: not in a table */
+};
 
 /* What a lookup found: a copy, so that it stays what was checked even if the slot changes meanwhile. */
 struct cap_view {
@@ -59,46 +62,54 @@ struct cap_view {
 	uint16_t rights;
 };
 
-/* Looks up HANDLE in the table of UNIT: E_OK with *VIEW filled if the object lives, has TYPE (OBJECT_NONE: any) and the
- * capability all of RIGHTS; else E_HANDLE, E_TYPE or E_RIGHTS. O(1), no lock: the slot's generation is checked before
- * and after. */
-int64_t cap_lookup(struct unit *unit, handle_t handle, enum object_type type, uint16_t rights, struct cap_view *view);
-/* As above; also finds dead objects (to go on destroying them, to delete capabilities to them). */
+/* Looks up HANDLE in the table of UNIT: E_OK with *VIEW filled if the object lives, has TYPE (OBJECT_NONE:
+ * any) and the capability all of RIGHTS; else E_HANDLE, E_TYPE or E_RIGHTS. O(1), no lock: the slot's
+ * generation is checked before and after. */
+int64_t cap_lookup(struct unit *unit, handle_t handle, enum object_type type, uint16_t rights,
+                   struct cap_view *view);
+/* As above; also finds capabilities to dead objects and those half deleted (to go on with their end). */
 int64_t cap_lookup_dead(struct unit *unit, handle_t handle, enum object_type type, uint16_t rights,
-			struct cap_view *view);
+                        struct cap_view *view);
 
-/* Allocates an object of SIZE bytes from OWNER's heap, zeroed, with one reference: the creator's, which cap_insert with
- * parent 0 does not take over (so: create, insert, release). 0 and *ERROR when the quota lacks it or OWNER is dead. */
+/* Allocates an object of SIZE bytes from OWNER's heap, zeroed, with one reference: the creator's, which
+ * cap_insert with parent 0 does not take over (so: create, insert, release). 0 and *ERROR when the quota
+ * lacks it or OWNER is dead. */
 struct object *object_create(struct unit *owner, enum object_type type, uint32_t size, int64_t *error);
 /* Takes a reference; false: the object has begun to go. */
 bool object_reference(struct object *object);
-/* Drops one; the last one dooms the object. Any lock of rank up to channel/event/thread may be held. */
+/* Drops one; the last one dooms the object. Any lock but a unit's life_lock and heap_lock may be held. */
 void object_release(struct object *object);
 /* Sets dead and queues the object on its owner's doomed list, unless it is there or further. */
 void object_doom(struct object *object);
 
-/* Puts a new capability into UNIT's table; PARENT 0 makes it the object's root. Returns the handle or an error: E_HANDLE
- * when the parent was revoked since it was looked up, E_QUOTA_CAPS, E_QUOTA_MEMORY. BADGE is set where the parent has
- * none, else the parent's stays. RIGHTS are cut to the parent's. */
+/* Puts a new capability into UNIT's table; PARENT 0 makes it the object's root. Returns the handle or an
+ * error: E_HANDLE when the parent was revoked since it was looked up, E_QUOTA_CAPS, E_QUOTA_MEMORY. BADGE is
+ * set where the parent has none, else the parent's stays. RIGHTS are cut to the parent's. */
 int64_t cap_insert(struct unit *unit, struct object *object, uint16_t rights, uint64_t badge,
-		   const struct cap_view *parent);
-/* Reserve-then-commit for paths that must not fail after their point of no return: takes N free slots of UNIT. */
+                   const struct cap_view *parent);
+/* Reserve-then-commit for paths that must not fail after their point of no return: takes N free slots of
+ * UNIT. */
 int64_t cap_reserve(struct unit *unit, uint32_t count);
 void cap_unreserve(struct unit *unit, uint32_t count);
-/* As cap_insert, out of the reserve. 0 when the parent was revoked meanwhile or UNIT died (its slot is unreserved). */
+/* As cap_insert, out of the reserve. 0 when the parent was revoked meanwhile or UNIT died (its slot is
+ * unreserved). */
 handle_t cap_insert_reserved(struct unit *unit, struct object *object, uint16_t rights, uint64_t badge,
-			     const struct cap_view *parent);
-/* Moves the capability VIEW (of another unit or the same) into UNIT's reserve, keeping its place in the derivation tree;
- * rights as they are. 0 as above. */
+                             const struct cap_view *parent);
+/* Moves the capability VIEW (of another unit or the same) into UNIT's reserve, keeping its place in the
+ * derivation tree; rights as they are. 0 as above, or when it has more than CAP_SLICE children: check with
+ * cap_movable. */
+#define CAP_SLICE 32u
+bool cap_movable(const struct cap_view *view);
 handle_t cap_move_reserved(struct unit *unit, const struct cap_view *view);
-/* Deletes one capability; its children become its parent's. E_HANDLE when it is gone already. */
+/* Deletes one capability; its children become its parent's. E_OK, CALL_RESTART while there are many children
+ * (it can no longer be used, but be found by cap_lookup_dead), E_HANDLE when it is gone already. */
 int64_t cap_delete(const struct cap_view *view);
 /* Kills descendants, at most a slice of them; true when none is left. */
 bool cap_revoke_slice(const struct cap_view *view);
 /* Kills any capabilities of a dead object, at most a slice of them; true when none is left. */
 bool cap_revoke_all_slice(struct object *object);
-/* The kernel's own use of a capability for longer than a call: INTERNAL becomes a child of VIEW and dies with it.
- * cap_target: the object, or 0 when it was revoked, deleted or died; guarded like a lookup. */
+/* The kernel's own use of a capability for longer than a call: INTERNAL becomes a child of VIEW and dies with
+ * it. cap_target: the object, or 0 when it was revoked, deleted or died; guarded like a lookup. */
 int64_t cap_attach(struct cap *internal, const struct cap_view *view);
 void cap_detach(struct cap *internal);
 struct object *cap_target(const struct cap *internal);

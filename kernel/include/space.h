@@ -1,14 +1,14 @@
 /* Address spaces: mappings of memory objects, and the page tables made from them on demand.
  *
- * A native space has mappings in the native window only. A guest space has mappings everywhere else in the lower half
- * and two roots: `guest_root`, which the guest runs on, and `native_root`, which adds the personality's native window
- * (one shared top-level entry) and on which the personality runs while this guest space is chosen. Both share all
- * lower tables.
+ * A native space has mappings in the native window only. A guest space has mappings everywhere else in the
+ * lower half and two roots: `guest_root`, which the guest runs on, and `native_root`, which adds the
+ * personality's native window (one shared top-level entry) and on which the personality runs while this guest
+ * space is chosen. Both share all lower tables.
  *
- * Page tables are a cache of the mappings: any fault can rebuild them. They are charged to the space's owner and live as
- * long as the space. Locks: the tree of mappings and the making of tables under space->lock; the translations of one
- * memory object's pages, in whatever space, under memory->lock alone, so that a memory object can take its pages back
- * from all spaces without their locks. A mapping's fields change under both.
+ * Page tables are a cache of the mappings: any fault can rebuild them. They are charged to the space's owner
+ * and live as long as the space. Locks: the tree of mappings and the making of tables under space->lock; the
+ * translations of one memory object's pages, in whatever space, under memory->lock alone, so that a memory
+ * object can take its pages back from all spaces without their locks. A mapping's fields change under both.
  */
 #pragma once
 
@@ -18,8 +18,8 @@
 struct mapping {
 	struct mapping *left, *right; /* treap by start, heap by priority */
 	uint32_t priority;
-	uint16_t flags;     /* MAP_READ|WRITE|EXECUTE */
-	uint16_t rights;    /* most that protect may give: MAP_* by the capability it was made with */
+	uint16_t flags;      /* MAP_READ|WRITE|EXECUTE */
+	uint16_t rights;     /* most that protect may give: MAP_* by the capability it was made with */
 	uint64_t start, end; /* addresses, page aligned, [start, end) */
 	uint64_t page;       /* of memory, at start */
 	struct space *space;
@@ -41,26 +41,35 @@ struct space {
 
 enum space_fault { SPACE_FAULT_RESOLVED, SPACE_FAULT_PAGER, SPACE_FAULT_ACCESS, SPACE_FAULT_MEMORY };
 
-/* Resolves a page fault at ADDRESS: demand zero, copy on write, missing table entry; maps up to 15 resident neighbours.
- * SPACE_FAULT_PAGER: *MEMORY and *PAGE say what must be asked for. SPACE_FAULT_MEMORY: the quota lacks a page. */
-enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute, struct memory **memory,
-			       uint64_t *page);
+/* Resolves a page fault at ADDRESS: demand zero, copy on write, missing table entry; maps up to 15 resident
+ * neighbours. SPACE_FAULT_PAGER: *MEMORY and *PAGE say what must be asked for. SPACE_FAULT_MEMORY: the quota
+ * lacks a page. */
+enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
+                               struct memory **memory, uint64_t *page);
 struct space *space_create(struct unit *owner, enum space_kind kind, struct space *native, int64_t *error);
 /* Maps as sys_space_map; RIGHTS: RIGHT_READ|WRITE|EXECUTE of the capability to MEMORY. Range must be free. */
 int64_t space_map(struct space *space, uint64_t address, struct memory *memory, uint64_t page, uint64_t pages,
-		  uint32_t flags, uint16_t rights);
+                  uint32_t flags, uint16_t rights);
+/* Removes the mappings of a dead MEMORY from all spaces, a slice; true when none is left. No lock held. */
+bool space_forget_memory(struct memory *memory);
 
-/* Translations to be forgotten by all CPUs that may hold them, collected under locks, done after their release. */
-struct flush {
-	uint32_t cpus;  /* bit a CPU */
-	uint32_t count; /* pages; above FLUSH_PAGES: everything */
-	uint64_t pages[16];
-};
-#define FLUSH_PAGES 16
-void flush_add(struct flush *flush, struct space *space, uint64_t address);
-/* Flushes here and waits for the other CPUs. No lock held. */
-void flush_finish(struct flush *flush);
-/* IPI, and while waiting for others: does what other CPUs asked of this one. */
-void flush_serve(struct cpu *cpu);
-/* Removes (or ONLY_WRITE: narrows) all translations of pages [first, end) of MEMORY in every space. memory->lock held. */
-void memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush);
+/* One slice of each; E_OK when done, CALL_RESTART, or an error. *PROGRESS: bytes of the range that are done.
+ * No lock held. */
+int64_t space_map_slice(struct space *space, uint64_t address, struct memory *memory, uint64_t page,
+                        uint64_t pages, uint32_t flags, uint16_t rights, uint64_t *progress);
+/* Enters what is resident from ADDRESS on, up to the end of a lowest-level table at most; returns the bytes
+ * done. */
+uint64_t space_populate(struct space *space, uint64_t address, uint64_t end);
+int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end);
+int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end, uint32_t flags,
+                            uint64_t *progress);
+
+/* The tree of mappings (mapping.c); space->lock held. */
+struct mapping *mapping_find(struct space *space, uint64_t address); /* that holds ADDRESS, or 0 */
+struct mapping *mapping_after(struct space *space,
+                              uint64_t address); /* the first that ends above ADDRESS, or 0 */
+void mapping_insert(struct space *space, struct mapping *mapping);
+void mapping_remove(struct space *space, struct mapping *mapping);
+
+#define SPACE_SLICE_PAGES    64u /* translations a slice clears at most, roughly */
+#define SPACE_SLICE_MAPPINGS 16u

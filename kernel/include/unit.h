@@ -1,15 +1,17 @@
 /* Units: isolation and accounting.
  *
- * A quota is carved from the parent's once, at creation; a charge touches one word. All memory a unit uses is charged
- * in whole frames: pages of its memory objects, page tables, capability pages, and the slabs of its own heap, from which
- * its kernel objects come. So nothing of one unit shares a frame with another, and all of it returns when it dies.
+ * A quota is carved from the parent's once, at creation; a charge touches one word. All memory a unit uses is
+ * charged in whole frames: pages of its memory objects, page tables, capability pages, and the slabs of its
+ * own heap, from which its kernel objects come. So nothing of one unit shares a frame with another, and all
+ * of it returns when it dies.
  */
 #pragma once
 
 #include <holon/syscall.h>
 #include "object.h"
 
-/* Capability table: directory of pages of 64 slots, the first of which is the page's header; grows by pages. */
+/* Capability table: directory of pages of 64 slots, the first of which is the page's header; grows by pages.
+ */
 #define CAP_PAGE_SLOTS 64u
 #define CAP_DIRECTORY  512u
 #define CAPS_MAX       (CAP_DIRECTORY * (CAP_PAGE_SLOTS - 1)) /* 32,256 capabilities a unit */
@@ -20,9 +22,10 @@ struct slab;
 
 struct unit {
 	struct object object; /* owner: the parent */
-	struct lock lock;     /* object lists and lives, threads, lifecycle, cpu shares */
-	struct lock heap_lock, slot_lock; /* innermost: heap; free capability slots and table growth */
-	struct lock reap_lock;            /* only ever tried: who works on doomed */
+	struct lock lock;     /* threads, lifecycle, cpu shares */
+	struct lock life_lock, heap_lock,
+	    slot_lock;         /* innermost: object lists; heap; free capability slots */
+	struct lock reap_lock; /* only ever tried: who works on doomed */
 	uint64_t id;
 	struct unit *parent;
 	uint32_t depth;
@@ -33,8 +36,10 @@ struct unit {
 	struct list torn;              /* torn down, still referenced */
 	struct list graveyard;         /* unreferenced, to be freed after quiescence */
 	uint32_t grave_count;
-	struct list threads;           /* all threads of this unit: thread.unit_node, guarded by lock */
-	uint32_t live_threads;         /* of them, not dead */
+	struct list threads;     /* all threads of this unit: thread.unit_node, guarded by lock */
+	uint32_t live_threads;   /* of them, not dead */
+	uint32_t thread_reviews; /* threads still to be told that the unit ended */
+	uint8_t destroy_phase;
 	volatile uint64_t memory_used; /* bytes; atomic add, refused above memory_quota */
 	volatile uint64_t memory_quota;
 	uint64_t memory_children;    /* of memory_used, carved out for children */
@@ -42,11 +47,12 @@ struct unit {
 	volatile uint32_t caps_quota;
 	uint32_t caps_children;
 	uint64_t lacked_memory, lacked_caps;
-	struct cap **directory;  /* one page of pointers to pages of slots */
-	uint32_t cap_free;       /* first free slot's index; 0 none */
-	uint32_t cap_slots;      /* slots in existing pages */
-	uint32_t cap_free_count; /* free slots, of which */
-	uint32_t cap_reserved;   /* are promised */
+	struct cap **directory;           /* one page of pointers to pages of slots */
+	uint32_t cap_free;                /* first slot's index that was given back; 0 none */
+	uint32_t cap_pages;               /* pages that exist */
+	uint32_t cap_fresh;               /* the next slot that was never used, as an index */
+	uint32_t cap_free_count;          /* slots free, of which */
+	uint32_t cap_reserved;            /* are promised */
 	struct slab *slabs[HEAP_CLASSES]; /* with free places, by size class */
 	uint32_t priority_max, cpu_share, flags;
 	uint32_t cpu_share_used[CPU_MAX]; /* by admitted budgets and children; guarded by lock */
@@ -63,33 +69,48 @@ struct unit {
 
 extern struct unit root_unit; /* owns all memory at boot; the steward's */
 
-/* Makes root_unit the owner of all free frames (but a reserve for per-CPU caches) and of CAPS_MAX capabilities.
- * After this whoever takes a frame charges it. */
+/* Makes root_unit the owner of all free frames (but a reserve for per-CPU caches) and of CAPS_MAX
+ * capabilities. After this whoever takes a frame charges it. */
 void unit_root_init(void);
+void unit_root_setup(void); /* for unit_root_init alone */
 /* Charges BYTES to UNIT: true, or false with unit->lacked_memory set. One atomic add on one word. */
 bool unit_charge(struct unit *unit, uint64_t bytes);
 void unit_uncharge(struct unit *unit, uint64_t bytes);
 /* UNIT is ANCESTOR or below it. At most UNIT_DEPTH_MAX steps. */
 bool unit_within(const struct unit *unit, const struct unit *ancestor);
-/* A thread that is made or dies: the unit's list and count. UNIT_CREATED becomes RUNNING with the first start. False
- * when the unit is dead or has ended. */
+/* A thread that is made or dies: the unit's list and count. UNIT_CREATED becomes RUNNING with the first
+ * start. False when the unit is dead or has ended. */
 bool unit_thread_add(struct unit *unit, struct list *unit_node);
 void unit_thread_remove(struct unit *unit, struct list *unit_node);
-/* Ends UNIT: STATE UNIT_STOPPED or UNIT_FAILED; kills its threads (the first 64 now, the others when they next want to
- * run or the unit is destroyed), tells the parent's event. The unit object stays for unit_info until it is destroyed.
- * Nothing if it has ended already. FAULT may be 0. Bounded. */
+/* Ends UNIT: STATE UNIT_STOPPED or UNIT_FAILED; kills its threads (the first 64 now, the others when they
+ * next want to run or the unit is destroyed), tells the parent's event. The unit object stays for unit_info
+ * until it is destroyed. Nothing if it has ended already. FAULT may be 0. Bounded. */
 void unit_end(struct unit *unit, enum unit_state state, int64_t status, const struct fault_record *fault);
-/* Destroys UNIT's subtree, a slice at a time; true when all is gone but the struct itself, which is doomed. The first
- * slices mark every unit of the subtree dead and kill its threads. Called again (restarted system call) until true. */
+/* Destroys UNIT's subtree, a slice at a time; true when all is gone but the struct itself, which is doomed.
+ * The first slices mark every unit of the subtree dead and kill its threads. Called again (restarted system
+ * call) until true. */
 bool unit_destroy_slice(struct unit *unit);
-/* Works off UNIT's doomed objects until none is left (true) or preemption is pending. At most one CPU at a time; false
- * when it is another. No lock held. */
+/* Works off UNIT's doomed objects until none is left (true), preemption is pending, or the first waits for
+ * another CPU. At most one CPU at a time; false when it is another. Called once a kernel exit. No lock held.
+ */
 bool unit_reap(struct unit *unit);
 static inline bool unit_has_doomed(struct unit *unit)
 {
 	return !list_empty(&unit->doomed);
 }
 
-/* UNIT's heap: zeroed memory in size classes up to 4,032 bytes, aligned to 64. 0: quota. BYTES as allocated. */
+/* UNIT's heap: zeroed memory in size classes up to 4,032 bytes, aligned to 64. 0: quota. BYTES as allocated.
+ */
 void *unit_allocate(struct unit *unit, uint32_t bytes);
 void unit_free(void *pointer);
+/* A dead unit whose objects are all torn down: hands one that is still referenced to PARENT, with its slab.
+ * True when there is none left. */
+bool object_adopt_slice(struct unit *unit, struct unit *parent);
+
+/* Freezes (FREEZE) or thaws UNIT and what is below it, a slice; *PROGRESS as in calls.h. True when done. */
+bool unit_freeze_slice(struct unit *unit, bool freeze, uint64_t *progress);
+/* Makes a child of PARENT as SPEC says; EVENT: 0 or the notification. The caller holds its one reference. */
+struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, const struct cap_view *event,
+                         int64_t *error);
+/* Moves quota from PARENT to its child UNIT: whole or not at all. */
+bool unit_extend(struct unit *unit, struct unit *parent, uint64_t bytes, uint32_t caps, int64_t *error);

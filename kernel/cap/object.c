@@ -1,0 +1,211 @@
+/* The life of kernel objects: created from a unit's heap, doomed, torn down, freed. See object.h.
+ *
+ * An object is always in exactly one list of its owner: objects, doomed, torn or graveyard, all guarded by
+ * the owner's life_lock. The owner changes only when a dead unit's referenced remains go to its parent; who
+ * follows object->owner therefore looks again once it has the lock.
+ */
+#include "calls.h"
+#include "cpu.h"
+#include "memory.h"
+#include "../mm/heap.h"
+#include "unit.h"
+
+#define GRAVE_BATCH 32u
+
+static struct unit *owner_lock(struct object *object)
+{
+	for (;;) {
+		struct unit *owner = __atomic_load_n(&object->owner, __ATOMIC_ACQUIRE);
+
+		lock_take(&owner->life_lock);
+		if (object->owner == owner)
+			return owner;
+		lock_release(&owner->life_lock);
+	}
+}
+
+static void list_move(struct list *to, struct list *node)
+{
+	list_remove(node);
+	list_append(to, node);
+}
+
+struct object *object_create(struct unit *owner, enum object_type type, uint32_t size, int64_t *error)
+{
+	struct object *object = unit_allocate(owner, size);
+	bool refused;
+
+	if (!object) {
+		*error = E_QUOTA_MEMORY;
+		return 0;
+	}
+	object->type = (uint8_t)type;
+	object->bytes = size;
+	object->owner = owner;
+	object->references = 1;
+	lock_take(&owner->life_lock);
+	refused = owner->object.dead;
+	if (!refused)
+		list_append(&owner->objects, &object->owned);
+	lock_release(&owner->life_lock);
+	if (refused) {
+		unit_free(object);
+		*error = E_HANDLE;
+		return 0;
+	}
+	return object;
+}
+
+bool object_reference(struct object *object)
+{
+	uint32_t count = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+
+	while (count && !object->dead)
+		if (__atomic_compare_exchange_n(&object->references, &count, count + 1, true,
+		                                __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+void object_doom(struct object *object)
+{
+	struct unit *owner;
+
+	object->dead = 1;
+	owner = owner_lock(object);
+	if (object->life == OBJECT_LIVE) {
+		object->life = OBJECT_DOOMED;
+		list_move(&owner->doomed, &object->owned);
+	}
+	lock_release(&owner->life_lock);
+}
+
+void object_release(struct object *object)
+{
+	struct unit *owner;
+
+	if (__atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL))
+		return;
+	object->dead = 1;
+	owner = owner_lock(object);
+	if (object->life == OBJECT_LIVE) {
+		object->life = OBJECT_DOOMED;
+		list_move(&owner->doomed, &object->owned);
+	} else if (object->life == OBJECT_TORN) {
+		list_move(&owner->graveyard, &object->owned);
+		owner->grave_count++;
+	}
+	lock_release(&owner->life_lock);
+}
+
+static bool system_teardown(struct object *object)
+{
+	(void)object;
+	return true;
+}
+
+static object_teardown *const teardown[OBJECT_TYPE_COUNT] = {
+    [OBJECT_UNIT] = unit_teardown,     [OBJECT_CHANNEL] = channel_teardown, [OBJECT_REPLY] = reply_teardown,
+    [OBJECT_EVENT] = event_teardown,   [OBJECT_MEMORY] = memory_teardown,   [OBJECT_SPACE] = space_teardown,
+    [OBJECT_THREAD] = thread_teardown, [OBJECT_BUDGET] = budget_teardown,   [OBJECT_IRQ] = irq_teardown,
+    [OBJECT_IOPORT] = ioport_teardown, [OBJECT_SYSTEM] = system_teardown,
+};
+
+static struct object *first_of(struct unit *unit, struct list *list)
+{
+	struct object *object = 0;
+
+	lock_take(&unit->life_lock);
+	if (!list_empty(list))
+		object = container_of(list->next, struct object, owned);
+	lock_release(&unit->life_lock);
+	return object;
+}
+
+/* Frees a batch of the graveyard once every CPU has forgotten it. reap_lock held. */
+static void bury(struct unit *unit)
+{
+	struct list batch;
+	uint32_t count = 0;
+
+	list_init(&batch);
+	lock_take(&unit->life_lock);
+	for (; count < GRAVE_BATCH && !list_empty(&unit->graveyard); count++)
+		list_move(&batch, unit->graveyard.next);
+	unit->grave_count -= count;
+	lock_release(&unit->life_lock);
+	if (!count)
+		return;
+	if (cpu_count > 1)
+		cpu_quiesce();
+	while (!list_empty(&batch)) {
+		struct object *object = container_of(batch.next, struct object, owned);
+
+		list_remove(&object->owned);
+		unit_free(object);
+	}
+}
+
+/* After teardown: nothing of OBJECT is left but its memory, for as long as it is referenced. */
+static void object_torn(struct unit *unit, struct object *object)
+{
+	lock_take(&unit->life_lock);
+	object->life = OBJECT_TORN;
+	if (object->references) {
+		list_move(&unit->torn, &object->owned);
+	} else {
+		list_move(&unit->graveyard, &object->owned);
+		unit->grave_count++;
+	}
+	lock_release(&unit->life_lock);
+}
+
+bool unit_reap(struct unit *unit)
+{
+	struct object *object;
+	unsigned stuck = 0;
+
+	if (!lock_try(&unit->reap_lock))
+		return false;
+	while ((object = first_of(unit, &unit->doomed)) && stuck < 2) {
+		if (cap_revoke_all_slice(object) && teardown[object->type](object)) {
+			object_torn(unit, object);
+		} else if (object->type == OBJECT_THREAD || object->type == OBJECT_BUDGET) {
+			/* It waits for another CPU: the others first. */
+			lock_take(&unit->life_lock);
+			list_move(&unit->doomed, &object->owned);
+			lock_release(&unit->life_lock);
+			stuck++;
+			cpu_serve(cpu_self());
+		}
+		if (preemption_pending())
+			break;
+	}
+	if (unit->grave_count >= GRAVE_BATCH || (unit->grave_count && (cpu_count == 1 || unit->object.dead)))
+		bury(unit);
+	lock_release(&unit->reap_lock);
+	return list_empty(&unit->doomed);
+}
+
+bool object_adopt_slice(struct unit *unit, struct unit *parent)
+{
+	struct object *object;
+
+	/* Both life_locks, the child's first: the only place that takes two. */
+	lock_take(&unit->life_lock);
+	object = list_empty(&unit->torn) ? 0 : container_of(unit->torn.next, struct object, owned);
+	if (object) {
+		lock_take(&parent->life_lock);
+		/* What was carved out for the child is now the parent's own use. */
+		if (heap_adopt(parent, object)) {
+			unit_uncharge(unit, PAGE_SIZE_BYTES);
+			unit->memory_quota -= PAGE_SIZE_BYTES;
+			parent->memory_children -= PAGE_SIZE_BYTES;
+		}
+		__atomic_store_n(&object->owner, parent, __ATOMIC_RELEASE);
+		list_move(&parent->torn, &object->owned);
+		lock_release(&parent->life_lock);
+	}
+	lock_release(&unit->life_lock);
+	return !object;
+}

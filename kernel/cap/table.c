@@ -1,0 +1,206 @@
+/* Capability tables: where slots come from, and the lookup.
+ *
+ * A table is a directory page of pointers to pages of 64 slots. Slot 0 of each page is its header: it names
+ * the unit (badge) and can never be looked up, because its object is 0. Pages are added when needed and stay
+ * until the unit dies, so the lookup reads without a lock: a slot's generation changes whenever it is given
+ * back, and is read again at the end.
+ */
+#include "calls.h"
+#include "memory.h"
+#include "table.h"
+#include "unit.h"
+
+static inline struct cap *slot_of(struct unit *unit, uint32_t index)
+{
+	struct cap *page;
+
+	if (index >= CAP_DIRECTORY * CAP_PAGE_SLOTS)
+		return 0;
+	page = __atomic_load_n(&unit->directory[index / CAP_PAGE_SLOTS], __ATOMIC_ACQUIRE);
+	return page ? page + index % CAP_PAGE_SLOTS : 0;
+}
+
+static int64_t view_of(struct unit *unit, handle_t handle, struct cap_view *view, uint16_t *flags)
+{
+	struct cap *cap = slot_of(unit, HANDLE_INDEX(handle));
+
+	if (!cap || __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != HANDLE_GENERATION(handle))
+		return E_HANDLE;
+	view->object = __atomic_load_n(&cap->object, __ATOMIC_ACQUIRE);
+	view->badge = __atomic_load_n(&cap->badge, __ATOMIC_ACQUIRE);
+	view->rights = __atomic_load_n(&cap->rights, __ATOMIC_ACQUIRE);
+	*flags = __atomic_load_n(&cap->flags, __ATOMIC_ACQUIRE);
+	view->cap = cap;
+	view->generation = HANDLE_GENERATION(handle);
+	if (!view->object || __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != view->generation)
+		return E_HANDLE;
+	return E_OK;
+}
+
+static inline int64_t view_check(const struct cap_view *view, enum object_type type, uint16_t rights)
+{
+	if (type != OBJECT_NONE && view->object->type != type)
+		return E_TYPE;
+	return (view->rights & rights) == rights ? E_OK : E_RIGHTS;
+}
+
+int64_t cap_lookup(struct unit *unit, handle_t handle, enum object_type type, uint16_t rights,
+                   struct cap_view *view)
+{
+	uint16_t flags;
+
+	if (view_of(unit, handle, view, &flags) < 0 || view->object->dead ||
+	    view->object->owner->object.dead || !(flags & CAP_LIVE))
+		return E_HANDLE;
+	return view_check(view, type, rights);
+}
+
+int64_t cap_lookup_dead(struct unit *unit, handle_t handle, enum object_type type, uint16_t rights,
+                        struct cap_view *view)
+{
+	uint16_t flags;
+
+	return view_of(unit, handle, view, &flags) < 0 ? E_HANDLE : view_check(view, type, rights);
+}
+
+struct cap *slot_at(struct unit *unit, uint32_t index)
+{
+	return slot_of(unit, index);
+}
+
+struct unit *slot_unit(const struct cap *cap)
+{
+	const struct cap *header = (const struct cap *)((uintptr_t)cap & ~(PAGE_SIZE_BYTES - 1));
+
+	return (struct unit *)header->badge;
+}
+
+static physical_t table_frame(struct unit *unit)
+{
+	physical_t frame;
+
+	if (!unit_charge(unit, PAGE_SIZE_BYTES))
+		return 0;
+	frame = frame_allocate();
+	if (!frame)
+		unit_uncharge(unit, PAGE_SIZE_BYTES);
+	return frame;
+}
+
+bool table_init(struct unit *unit)
+{
+	physical_t frame = table_frame(unit);
+
+	unit->directory = frame ? frame_map(frame) : 0;
+	unit->cap_fresh = 1;
+	return frame != 0;
+}
+
+void table_deinit(struct unit *unit)
+{
+	if (!unit->directory)
+		return;
+	frame_free(frame_unmap(unit->directory));
+	unit_uncharge(unit, PAGE_SIZE_BYTES);
+	unit->directory = 0;
+}
+
+bool table_drop_page(struct unit *unit)
+{
+	struct cap **place;
+
+	if (!unit->cap_pages)
+		return false;
+	place = &unit->directory[--unit->cap_pages];
+	frame_free(frame_unmap(*place));
+	unit_uncharge(unit, PAGE_SIZE_BYTES);
+	*place = 0;
+	return true;
+}
+
+/* slot_lock held. */
+static bool table_grow(struct unit *unit)
+{
+	physical_t frame;
+	struct cap *page;
+
+	if (unit->cap_pages == CAP_DIRECTORY || !(frame = table_frame(unit)))
+		return false;
+	page = frame_map(frame);
+	page->badge = (uint64_t)unit;
+	__atomic_store_n(&unit->directory[unit->cap_pages++], page, __ATOMIC_RELEASE);
+	unit->cap_free_count += CAP_PAGE_SLOTS - 1;
+	return true;
+}
+
+int64_t slots_reserve(struct unit *unit, uint32_t count)
+{
+	uint32_t used = __atomic_add_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+	int64_t status = E_OK;
+
+	if (used > unit->caps_quota) {
+		__atomic_sub_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+		unit->lacked_caps = used - unit->caps_quota;
+		return E_QUOTA_CAPS;
+	}
+	lock_take(&unit->slot_lock);
+	if (unit->object.dead)
+		status = E_HANDLE;
+	while (status == E_OK && unit->cap_free_count - unit->cap_reserved < count)
+		if (!table_grow(unit))
+			status = E_QUOTA_MEMORY;
+	if (status == E_OK)
+		unit->cap_reserved += count;
+	lock_release(&unit->slot_lock);
+	if (status < 0)
+		__atomic_sub_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+	return status;
+}
+
+void slots_unreserve(struct unit *unit, uint32_t count)
+{
+	lock_take(&unit->slot_lock);
+	unit->cap_reserved -= count;
+	lock_release(&unit->slot_lock);
+	__atomic_sub_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+}
+
+struct cap *slot_take(struct unit *unit)
+{
+	struct cap *cap;
+	uint32_t index;
+
+	lock_take(&unit->slot_lock);
+	index = unit->cap_free;
+	if (index) {
+		cap = slot_of(unit, index);
+		unit->cap_free = cap->next_free;
+	} else {
+		index = unit->cap_fresh++;
+		if (unit->cap_fresh % CAP_PAGE_SLOTS == 0)
+			unit->cap_fresh++;
+		cap = slot_of(unit, index);
+		cap->index = index;
+		cap->generation = 1;
+	}
+	unit->cap_free_count--;
+	unit->cap_reserved--;
+	lock_release(&unit->slot_lock);
+	return cap;
+}
+
+void slot_give_back(struct cap *cap)
+{
+	struct unit *unit = slot_unit(cap);
+
+	lock_take(&unit->slot_lock);
+	__atomic_store_n(&cap->object, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&cap->generation, cap->generation + 1 ? cap->generation + 1 : 1, __ATOMIC_RELEASE);
+	cap->rights = cap->flags = 0;
+	cap->badge = 0;
+	cap->next_free = unit->cap_free;
+	unit->cap_free = cap->index;
+	unit->cap_free_count++;
+	lock_release(&unit->slot_lock);
+	__atomic_sub_fetch(&unit->caps_used, 1, __ATOMIC_RELAXED);
+}

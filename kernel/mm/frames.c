@@ -1,0 +1,318 @@
+/* Frames of RAM: who has which, and that nobody sees what another left in them.
+ *
+ * Free frames are on two lists, clean (zeroed) and dirty, of which every CPU keeps a small cache so that the
+ * common allocation takes no lock. RAM that was never handed out stays in regions: its struct frame is set up
+ * when it is first taken, so that booting does not depend on the amount of RAM. The idle loop turns dirty
+ * frames into clean ones. Page 0 and the rest of the first mebibyte are never handed out; physical address 0
+ * means "none".
+ */
+#include <holon/handoff.h>
+#include "bytes.h"
+#include "cpu.h"
+#include "log.h"
+#include "memory.h"
+#include "unit.h"
+
+#define CACHE_MAX    32u
+#define BATCH        16u
+#define CLEAN_TARGET 2048u /* frames the idle loop keeps clean of those never used */
+#define LOW_MEMORY   0x100000ull
+
+struct frame_list {
+	struct frame *first;
+	uint64_t count;
+};
+
+struct region {
+	physical_t next, end;
+};
+
+static struct {
+	struct lock lock;
+	struct frame_list clean, dirty;
+	struct region regions[HANDOFF_MEMORY_MAX];
+	uint32_t region_count;
+	uint64_t region_frames; /* in regions */
+	uint64_t total;         /* frames, ever */
+} pool;
+
+static struct {
+	struct frame_list clean, dirty;
+} caches[CPU_MAX];
+
+static struct region ram[HANDOFF_MEMORY_MAX]; /* all of it, for memory_is_ram */
+static uint32_t ram_count;
+static struct frame *frames;
+static bool caches_in_use; /* the CPUs know who they are */
+
+struct frame *frame_of(physical_t frame)
+{
+	return frames + (frame >> 12);
+}
+
+static physical_t frame_address(const struct frame *frame)
+{
+	return (physical_t)(frame - frames) << 12;
+}
+
+static void push(struct frame_list *list, struct frame *frame)
+{
+	frame->next = list->first;
+	list->first = frame;
+	list->count++;
+}
+
+static struct frame *pop(struct frame_list *list)
+{
+	struct frame *frame = list->first;
+
+	if (frame) {
+		list->first = frame->next;
+		list->count--;
+	}
+	return frame;
+}
+
+static uint32_t cache_index(void)
+{
+	return caches_in_use ? cpu_self()->index : 0;
+}
+
+static void region_add(physical_t base, physical_t end)
+{
+	if (base < LOW_MEMORY)
+		base = LOW_MEMORY;
+	if (base >= end)
+		return;
+	check(pool.region_count < HANDOFF_MEMORY_MAX);
+	pool.regions[pool.region_count++] = (struct region){base, end};
+	pool.region_frames += (end - base) >> 12;
+	pool.total += (end - base) >> 12;
+}
+
+/* The next frame of a region, or 0. Pool lock held. */
+static struct frame *region_take(void)
+{
+	while (pool.region_count) {
+		struct region *region = &pool.regions[pool.region_count - 1];
+		struct frame *frame;
+
+		if (region->next == region->end) {
+			pool.region_count--;
+			continue;
+		}
+		frame = frame_of(region->next);
+		region->next += PAGE_SIZE_BYTES;
+		pool.region_frames--;
+		*frame = (struct frame){0};
+		return frame;
+	}
+	return 0;
+}
+
+/* Puts up to BATCH frames of the pool into FROM's cache: of the kind asked for, or (dirty) whatever there is.
+ */
+static void refill(struct frame_list *cache, bool clean)
+{
+	lock_take(&pool.lock);
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct frame *frame = pop(clean ? &pool.clean : &pool.dirty);
+
+		if (!frame && !clean)
+			frame = region_take();
+		if (!frame && !clean)
+			frame = pop(&pool.clean);
+		if (!frame)
+			break;
+		push(cache, frame);
+	}
+	lock_release(&pool.lock);
+}
+
+physical_t frame_allocate_dirty(void)
+{
+	uint32_t cpu = cache_index();
+	struct frame *frame = pop(&caches[cpu].dirty);
+
+	if (!frame) {
+		refill(&caches[cpu].dirty, false);
+		frame = pop(&caches[cpu].dirty);
+	}
+	if (!frame)
+		frame = pop(&caches[cpu].clean);
+	return frame ? frame_address(frame) : 0;
+}
+
+physical_t frame_allocate(void)
+{
+	uint32_t cpu = cache_index();
+	struct frame *frame = pop(&caches[cpu].clean);
+	physical_t address;
+
+	if (!frame && pool.clean.count) {
+		refill(&caches[cpu].clean, true);
+		frame = pop(&caches[cpu].clean);
+	}
+	if (frame)
+		return frame_address(frame);
+	address = frame_allocate_dirty();
+	if (address)
+		memset(frame_map(address), 0, PAGE_SIZE_BYTES);
+	return address;
+}
+
+void frame_free(physical_t address)
+{
+	struct frame_list *cache = &caches[cache_index()].dirty;
+	struct frame *frame = frame_of(address);
+
+	check_debug(!frame->references && !frame->payer_references && !frame->pins);
+	push(cache, frame);
+	if (cache->count < CACHE_MAX)
+		return;
+	lock_take(&pool.lock);
+	while (cache->count > CACHE_MAX - BATCH)
+		push(&pool.dirty, pop(cache));
+	lock_release(&pool.lock);
+}
+
+bool frame_zero_one(void)
+{
+	struct frame_list *clean = &caches[cache_index()].clean;
+	struct frame *frame = pop(&caches[cache_index()].dirty);
+
+	if (!frame) {
+		lock_take(&pool.lock);
+		frame = pop(&pool.dirty);
+		if (!frame && pool.clean.count < CLEAN_TARGET)
+			frame = region_take();
+		lock_release(&pool.lock);
+	}
+	if (!frame)
+		return false;
+	memset(frame_map(frame_address(frame)), 0, PAGE_SIZE_BYTES);
+	if (clean->count < CACHE_MAX) {
+		push(clean, frame);
+		return true;
+	}
+	lock_take(&pool.lock);
+	push(&pool.clean, frame);
+	lock_release(&pool.lock);
+	return true;
+}
+
+uint64_t frame_free_bytes(void)
+{
+	uint64_t count = pool.clean.count + pool.dirty.count + pool.region_frames;
+
+	for (unsigned i = 0; i < CPU_MAX; i++)
+		count += caches[i].clean.count + caches[i].dirty.count;
+	return count << 12;
+}
+
+uint64_t frame_total_bytes(void)
+{
+	return pool.total << 12;
+}
+
+static bool is_ram(uint32_t kind)
+{
+	return kind == HANDOFF_MEMORY_FREE || kind == HANDOFF_MEMORY_LOADER ||
+	       kind == HANDOFF_MEMORY_MODULE || kind == HANDOFF_MEMORY_KERNEL;
+}
+
+void memory_init(const struct handoff *handoff)
+{
+	physical_t limit = 0, place = 0;
+	uint64_t bytes, largest = 0;
+
+	for (uint32_t i = 0; i < handoff->memory_count; i++) {
+		const struct handoff_memory *range = &handoff->memory[i];
+
+		if (is_ram(range->kind)) {
+			ram[ram_count++] = (struct region){range->base, range->base + range->size};
+			if (range->base + range->size > limit)
+				limit = range->base + range->size;
+		}
+		if (range->kind == HANDOFF_MEMORY_FREE && range->base >= LOW_MEMORY &&
+		    range->size > largest) {
+			place = range->base;
+			largest = range->size;
+		}
+	}
+	bytes = ((limit >> 12) * sizeof(struct frame) + 4095) & ~4095ull;
+	if (largest < bytes)
+		panic("no room for the table of frames: %lu bytes needed, largest free range %lu", bytes,
+		      largest);
+	frames = frame_map(place);
+	for (uint32_t i = 0; i < handoff->memory_count; i++) {
+		const struct handoff_memory *range = &handoff->memory[i];
+
+		if (range->kind == HANDOFF_MEMORY_FREE)
+			region_add(range->base == place ? place + bytes : range->base,
+			           range->base + range->size);
+		/* A module's frames are shared copy-on-write by clones; the kernel's own reference keeps
+		 * them. */
+		if (range->kind == HANDOFF_MEMORY_MODULE)
+			for (uint64_t offset = 0; offset < range->size; offset += PAGE_SIZE_BYTES)
+				*frame_of(range->base + offset) = (struct frame){.references = 1};
+	}
+}
+
+void memory_init_loader(const struct handoff *handoff)
+{
+	uint64_t before = pool.total;
+
+	lock_take(&pool.lock);
+	for (uint32_t i = 0; i < handoff->memory_count; i++)
+		if (handoff->memory[i].kind == HANDOFF_MEMORY_LOADER)
+			region_add(handoff->memory[i].base,
+			           handoff->memory[i].base + handoff->memory[i].size);
+	lock_release(&pool.lock);
+	__atomic_add_fetch(&root_unit.memory_quota, (pool.total - before) << 12, __ATOMIC_RELAXED);
+}
+
+bool memory_is_ram(physical_t base, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < ram_count; i++)
+		if (base < ram[i].end && base + bytes > ram[i].next)
+			return true;
+	return false;
+}
+
+/* Whole frames that follow each other, from a region's end: only while booting. */
+static void *allocate_contiguous(uint32_t bytes)
+{
+	uint64_t size = (bytes + 4095ull) & ~4095ull;
+
+	for (uint32_t i = 0; i < pool.region_count; i++) {
+		struct region *region = &pool.regions[i];
+
+		if (region->end - region->next < size)
+			continue;
+		region->end -= size;
+		pool.region_frames -= size >> 12;
+		memset(frame_map(region->end), 0, size);
+		return frame_map(region->end);
+	}
+	return 0;
+}
+
+void *kernel_allocate(uint32_t bytes)
+{
+	void *memory = bytes > 4032 ? allocate_contiguous(bytes) : unit_allocate(&root_unit, bytes);
+
+	if (!memory)
+		panic("not enough memory to boot");
+	return memory;
+}
+
+void unit_root_init(void)
+{
+	uint64_t reserve = CPU_MAX * CACHE_MAX * 2 * PAGE_SIZE_BYTES;
+	uint64_t available = frame_free_bytes();
+
+	caches_in_use = true;
+	root_unit.memory_quota = root_unit.memory_used + (available > reserve ? available - reserve : 0);
+	unit_root_setup();
+}

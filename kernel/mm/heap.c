@@ -1,0 +1,162 @@
+/* The heap of a unit: its kernel objects, in slabs of one frame each, charged frame by frame.
+ *
+ * A slab belongs to one unit and one size class. Places are zeroed when they are handed out. At most one
+ * empty slab a class is kept; a unit whose objects are all gone can so be brought back to zero frames
+ * (heap_trim).
+ */
+#include "bytes.h"
+#include "heap.h"
+#include "log.h"
+#include "memory.h"
+#include "unit.h"
+
+#define SLAB_BYTES 4032u
+
+static const uint16_t class_bytes[HEAP_CLASSES] = {64,  128, 192, 256,  320,  448,
+                                                   576, 768, 960, 1344, 1984, 4032};
+
+static uint32_t class_of(uint32_t bytes)
+{
+	uint32_t class = bytes > 320 ? 5 : 0;
+
+	while (class_bytes[class] < bytes)
+		class ++;
+	return class;
+}
+
+static struct slab *slab_of(void *pointer)
+{
+	return (struct slab *)((uintptr_t)pointer & ~4095ull);
+}
+
+static void slab_link(struct slab *slab)
+{
+	struct slab **first = &slab->unit->slabs[slab->class];
+
+	slab->next = *first;
+	slab->previous = 0;
+	if (*first)
+		(*first)->previous = slab;
+	*first = slab;
+}
+
+static void slab_unlink(struct slab *slab)
+{
+	if (slab->previous)
+		slab->previous->next = slab->next;
+	else
+		slab->unit->slabs[slab->class] = slab->next;
+	if (slab->next)
+		slab->next->previous = slab->previous;
+}
+
+static void slab_destroy(struct slab *slab)
+{
+	struct unit *unit = slab->unit;
+
+	slab_unlink(slab);
+	frame_free(frame_unmap(slab));
+	unit_uncharge(unit, PAGE_SIZE_BYTES);
+}
+
+static struct slab *slab_create(struct unit *unit, uint32_t class)
+{
+	physical_t frame;
+	struct slab *slab;
+
+	if (!unit_charge(unit, PAGE_SIZE_BYTES))
+		return 0;
+	frame = frame_allocate();
+	if (!frame) {
+		unit_uncharge(unit, PAGE_SIZE_BYTES);
+		return 0;
+	}
+	slab = frame_map(frame);
+	slab->unit = unit;
+	slab->class = (uint16_t) class;
+	slab->places = (uint16_t)(SLAB_BYTES / class_bytes[class]);
+	slab_link(slab);
+	return slab;
+}
+
+void heap_trim(struct unit *unit)
+{
+	lock_take(&unit->heap_lock);
+	for (unsigned class = 0; class < HEAP_CLASSES; class ++)
+		if (unit->slabs[class] && !unit->slabs[class]->used)
+			slab_destroy(unit->slabs[class]);
+	lock_release(&unit->heap_lock);
+}
+
+void *unit_allocate(struct unit *unit, uint32_t bytes)
+{
+	uint32_t class = class_of(bytes);
+	struct slab *slab;
+	void *place;
+
+	lock_take(&unit->heap_lock);
+	slab = unit->slabs[class];
+	if (!slab)
+		slab = slab_create(unit, class);
+	if (!slab) {
+		lock_release(&unit->heap_lock);
+		return 0;
+	}
+	place = slab->free;
+	if (place) {
+		slab->free = *(void **)place;
+		memset(place, 0, class_bytes[class]);
+	} else {
+		place = (char *)slab + sizeof(struct slab) + (uint32_t)slab->fresh++ * class_bytes[class];
+	}
+	/* Full slabs are in no list; the freeing of a place brings them back. */
+	if (++slab->used == slab->places)
+		slab_unlink(slab);
+	lock_release(&unit->heap_lock);
+	return place;
+}
+
+void unit_free(void *pointer)
+{
+	struct slab *slab = slab_of(pointer);
+	struct unit *unit;
+
+	for (;;) { /* a dead unit's slab may just be handed to its parent */
+		unit = slab->unit;
+		lock_take(&unit->heap_lock);
+		if (slab->unit == unit)
+			break;
+		lock_release(&unit->heap_lock);
+	}
+	*(void **)pointer = slab->free;
+	slab->free = pointer;
+	if (slab->used-- == slab->places) {
+		slab_link(slab);
+	} else if (!slab->used) {
+		/* Keep one empty slab a class, at the end of the list's first place. */
+		slab_unlink(slab);
+		slab_link(slab);
+		if (slab->next && !slab->next->used)
+			slab_destroy(slab->next);
+	}
+	lock_release(&unit->heap_lock);
+}
+
+bool heap_adopt(struct unit *to, void *pointer)
+{
+	struct slab *slab = slab_of(pointer);
+	struct unit *from = slab->unit;
+
+	if (from == to)
+		return false;
+	lock_take(&from->heap_lock);
+	if (slab->used != slab->places)
+		slab_unlink(slab);
+	lock_release(&from->heap_lock);
+	lock_take(&to->heap_lock);
+	slab->unit = to;
+	if (slab->used != slab->places)
+		slab_link(slab);
+	lock_release(&to->heap_lock);
+	return true;
+}

@@ -1,0 +1,472 @@
+/* Memory objects: their pages, who shares and who pays for them.
+ *
+ * An entry of the radix tree is the one thing that holds a frame (but for pins). Rules, all under
+ * memory->lock:
+ *   - a frame is mapped writable only if this entry is its only reference and is marked ENTRY_DIRTY;
+ *   - what leaves the tree is first unmapped everywhere, then, after the lock is released and all CPUs have
+ * flushed, released (memory_settle, or the end of a slice);
+ *   - a pinned frame never gains a second reference: clones copy it.
+ */
+#include "bytes.h"
+#include "calls.h"
+#include "log.h"
+#include "memory.h"
+#include "space.h"
+#include "thread.h"
+#include "unit.h"
+
+#define SLICE_PAGES 64u
+#define SLICE_STEPS 256u
+
+/* Frames whose entry went while they were pinned; guards the last step of unpinning. */
+static struct lock pin_lock;
+
+static void frame_hold(struct frame *frame, struct unit *payer)
+{
+	frame->references = 1;
+	frame->payer_references = 1;
+	frame->payer = payer;
+}
+
+/* Takes ENTRY's charge off OWNER. */
+static void entry_uncharge(struct unit *owner, uint64_t entry)
+{
+	if (entry & ENTRY_FREE)
+		return;
+	if (entry & ENTRY_PAID ||
+	    !__atomic_sub_fetch(&frame_of(ENTRY_FRAME(entry))->payer_references, 1, __ATOMIC_ACQ_REL))
+		unit_uncharge(owner, PAGE_SIZE_BYTES);
+}
+
+/* Drops what ENTRY, which is in no tree and no page table any more, holds for OWNER. */
+static void entry_release(struct unit *owner, uint64_t entry)
+{
+	struct frame *frame = frame_of(ENTRY_FRAME(entry));
+
+	entry_uncharge(owner, entry);
+	if (__atomic_sub_fetch(&frame->references, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (frame->pins) {
+		lock_take(&pin_lock);
+		frame->payer = 0; /* the last unpin frees it */
+		if (frame->pins) {
+			lock_release(&pin_lock);
+			return;
+		}
+		lock_release(&pin_lock);
+	}
+	frame_free(ENTRY_FRAME(entry));
+}
+
+/* A new frame charged to OWNER, with one reference; 0: quota. */
+static physical_t frame_buy(struct unit *owner, bool zeroed)
+{
+	physical_t frame;
+
+	if (!unit_charge(owner, PAGE_SIZE_BYTES))
+		return 0;
+	frame = zeroed ? frame_allocate() : frame_allocate_dirty();
+	if (!frame) {
+		unit_uncharge(owner, PAGE_SIZE_BYTES);
+		return 0;
+	}
+	frame_hold(frame_of(frame), owner);
+	return frame;
+}
+
+struct memory *memory_create(struct unit *owner, uint32_t kind, uint64_t pages, int64_t *error)
+{
+	struct memory *memory = (struct memory *)object_create(owner, OBJECT_MEMORY, sizeof(*memory), error);
+
+	if (!memory)
+		return 0;
+	memory->kind = kind;
+	memory->pages = pages;
+	memory->height = radix_height(pages);
+	list_init(&memory->wanting);
+	list_init(&memory->mappings);
+	return memory;
+}
+
+bool memory_has_frames(const struct memory *memory)
+{
+	return memory->kind == MEMORY_ANONYMOUS || memory->kind == MEMORY_PAGER;
+}
+
+/* The entry at PLACE gets a frame of its own; the shared one is left to UNSETTLED. */
+static int64_t break_sharing(struct memory *memory, uint64_t page, uint64_t *place,
+                             struct unsettled *unsettled)
+{
+	struct unit *owner = memory->object.owner;
+	uint64_t entry = *place;
+	physical_t copy = frame_buy(owner, false);
+
+	if (!copy)
+		return E_QUOTA_MEMORY;
+	memcpy(frame_map(copy), frame_map(ENTRY_FRAME(entry)), PAGE_SIZE_BYTES);
+	/* Other mappings of this object still show the shared frame; so, until settled, do other CPUs. */
+	memory_unmap(memory, page, page + 1, false, &unsettled->flush);
+	*place = copy;
+	unsettled->owner = owner;
+	unsettled->entry = entry;
+	return E_OK;
+}
+
+void memory_settle(struct unsettled *unsettled)
+{
+	flush_finish(&unsettled->flush);
+	if (unsettled->entry)
+		entry_release(unsettled->owner, unsettled->entry);
+}
+
+bool memory_entry_writable(struct memory *memory, uint64_t *entry, bool mark)
+{
+	if (frame_of(ENTRY_FRAME(*entry))->references != 1)
+		return false;
+	if (*entry & ENTRY_DIRTY)
+		return true;
+	if (!mark && memory->track_dirty)
+		return false;
+	*entry |= ENTRY_DIRTY;
+	return true;
+}
+
+int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
+                     struct unsettled *unsettled)
+{
+	int64_t status;
+
+	if (memory->object.dead)
+		return E_HANDLE;
+	if (page >= memory->pages)
+		return E_ARGUMENT;
+	*place = 0;
+	if (!memory_has_frames(memory)) {
+		*frame = memory->device_base + page * PAGE_SIZE_BYTES;
+		return E_OK;
+	}
+	*place = radix_find(memory, page);
+	if (!*place || !**place) {
+		if (memory->kind == MEMORY_PAGER)
+			return E_FAULT;
+		*place = radix_make(memory, page);
+		if (!*place)
+			return E_QUOTA_MEMORY;
+		**place = frame_buy(memory->object.owner, true);
+		if (!**place)
+			return E_QUOTA_MEMORY;
+		memory->resident++;
+	} else if (write && frame_of(ENTRY_FRAME(**place))->references != 1) {
+		status = break_sharing(memory, page, *place, unsettled);
+		if (status < 0)
+			return status;
+	}
+	if (write)
+		**place |= ENTRY_DIRTY;
+	*frame = ENTRY_FRAME(**place);
+	return E_OK;
+}
+
+int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame)
+{
+	struct unsettled unsettled = {0};
+	uint64_t *place;
+	int64_t status;
+
+	lock_take(&memory->lock);
+	status =
+	    memory_has_frames(memory) ? memory_frame(memory, page, true, frame, &place, &unsettled) : E_FAULT;
+	if (status == E_OK)
+		__atomic_add_fetch(&frame_of(*frame)->pins, 1, __ATOMIC_ACQ_REL);
+	lock_release(&memory->lock);
+	memory_settle(&unsettled);
+	return status;
+}
+
+void memory_unpin(physical_t address)
+{
+	struct frame *frame = frame_of(address);
+	bool last;
+
+	lock_take(&pin_lock);
+	last = !--frame->pins && !frame->references;
+	lock_release(&pin_lock);
+	if (last)
+		frame_free(address);
+}
+
+/* Pages a slice may handle, by how many mappings each must be removed from. */
+static uint64_t slice_pages(const struct memory *memory)
+{
+	return memory->mapping_count <= 1 ? SLICE_PAGES : 1 + SLICE_PAGES / memory->mapping_count;
+}
+
+uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end, bool force)
+{
+	struct flush flush = {0};
+	uint64_t entries[SLICE_PAGES];
+	uint64_t limit, count = 0, page = first;
+
+	lock_take(&memory->lock);
+	if (!memory_has_frames(memory) || (memory->object.dead && !force)) {
+		lock_release(&memory->lock);
+		return end;
+	}
+	page = radix_next(memory, page, end);
+	first = page;
+	limit = slice_pages(memory);
+	for (unsigned steps = 0; page < end && count < limit && steps < SLICE_STEPS; steps++) {
+		uint64_t *place = radix_find(memory, page);
+
+		/* One lowest node at a time. */
+		do {
+			if (place[0]) {
+				entries[count++] = *place;
+				*place = 0;
+			}
+			place++;
+			page++;
+			steps++;
+		} while (page < end && page % 512 && count < limit && steps < SLICE_STEPS);
+		if (page % 512 == 0 && memory->height) {
+			/* Passed over its end: if also over its beginning, by this slice or those before, it
+			 * is empty unless someone faulted behind us. */
+			uint64_t *node = radix_find(memory, page - 512);
+			unsigned i = 0;
+
+			while (i < 512 && !node[i])
+				i++;
+			if (i == 512)
+				radix_drop_leaf(memory, page - 512);
+			break;
+		}
+	}
+	if (count) {
+		memory->resident -= count;
+		memory_unmap(memory, first, page, false, &flush);
+	}
+	lock_release(&memory->lock);
+	flush_finish(&flush);
+	for (uint64_t i = 0; i < count; i++)
+		entry_release(memory->object.owner, entries[i]);
+	return page;
+}
+
+static void lock_pair(struct memory *a, struct memory *b)
+{
+	lock_take(a < b ? &a->lock : &b->lock);
+	if (a != b)
+		lock_take(a < b ? &b->lock : &a->lock);
+}
+
+static void unlock_pair(struct memory *a, struct memory *b)
+{
+	lock_release(&a->lock);
+	if (a != b)
+		lock_release(&b->lock);
+}
+
+/* What CLONE enters for SOURCE's ENTRY; 0: quota. Both locks held. */
+static uint64_t entry_share(struct memory *clone, struct memory *source, uint64_t entry)
+{
+	struct frame *frame = frame_of(ENTRY_FRAME(entry));
+	struct unit *owner = clone->object.owner;
+	uint64_t shared = ENTRY_FRAME(entry);
+
+	if (frame->pins) {
+		physical_t copy = frame_buy(owner, false);
+
+		if (copy)
+			memcpy(frame_map(copy), frame_map(shared), PAGE_SIZE_BYTES);
+		return copy;
+	}
+	if (entry & ENTRY_FREE) {
+		shared |= ENTRY_FREE;
+	} else if (entry & ENTRY_PAID || owner != source->object.owner) {
+		if (!unit_charge(owner, PAGE_SIZE_BYTES))
+			return 0;
+		shared |= ENTRY_PAID;
+	} else {
+		__atomic_add_fetch(&frame->payer_references, 1, __ATOMIC_RELAXED);
+	}
+	__atomic_add_fetch(&frame->references, 1, __ATOMIC_RELAXED);
+	return shared;
+}
+
+int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page,
+                           uint64_t *progress)
+{
+	struct flush flush = {0};
+	int64_t status = E_OK;
+	uint64_t page, first, limit, count = 0, steps = 0, end = source_page + clone->pages;
+
+	lock_pair(clone, source);
+	if (clone->object.dead || source->object.dead) {
+		unlock_pair(clone, source);
+		return E_HANDLE;
+	}
+	if (end > source->pages)
+		end = source->pages > source_page ? source->pages : source_page;
+	first = page = source_page + *progress;
+	limit = slice_pages(source);
+	while (page < end && status == E_OK && count < limit && steps < SLICE_STEPS) {
+		uint64_t *from, *to = 0;
+		uint64_t physical = 0;
+
+		if (source->kind == MEMORY_PHYSICAL) {
+			physical = (source->device_base + page * PAGE_SIZE_BYTES) | ENTRY_FREE;
+			from = &physical;
+		} else {
+			page = radix_next(source, page, end);
+			if (page == end)
+				break;
+			from = radix_find(source, page);
+		}
+		/* As far as one lowest node of each reaches. */
+		do {
+			if (*from) {
+				if (!to)
+					to = radix_make(clone, page - source_page);
+				if (!to || !(*to = entry_share(clone, source, *from))) {
+					status = E_QUOTA_MEMORY;
+					break;
+				}
+				clone->resident++;
+				count++;
+			}
+			page++;
+			steps++;
+			from++;
+			if (to)
+				to++;
+		} while (page < end && !physical && page % 512 && (page - source_page) % 512 &&
+		         count < limit && steps < SLICE_STEPS);
+	}
+	if (count && memory_has_frames(source))
+		memory_unmap(source, first, page, true, &flush);
+	unlock_pair(clone, source);
+	flush_finish(&flush);
+	*progress = page - source_page;
+	return status < 0 ? status : page < end ? CALL_RESTART : E_OK;
+}
+
+/* ENTRY, out of SOURCE's tree, as an entry of MEMORY's: moves the charge. 0: quota, nothing changed. Locks
+ * held. */
+static uint64_t entry_move(struct memory *memory, struct memory *source, uint64_t entry)
+{
+	struct unit *to = memory->object.owner, *from = source->object.owner;
+	struct frame *frame = frame_of(ENTRY_FRAME(entry));
+
+	entry &= ~ENTRY_DIRTY;
+	if (entry & ENTRY_FREE || to == from)
+		return entry;
+	if (!unit_charge(to, PAGE_SIZE_BYTES))
+		return 0;
+	entry_uncharge(from, entry);
+	if (frame->references > 1)
+		return ENTRY_FRAME(entry) | ENTRY_PAID;
+	frame_hold(frame, to);
+	return ENTRY_FRAME(entry);
+}
+
+int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory *source, uint64_t source_page,
+                            uint64_t count)
+{
+	struct flush flush = {0};
+	int64_t status = E_OK;
+	uint64_t done = 0;
+
+	lock_pair(memory, source);
+	if (memory->object.dead || source->object.dead)
+		status = E_HANDLE;
+	else if (page + count > memory->pages || source_page + count > source->pages)
+		status = E_ARGUMENT;
+	for (; status == E_OK && done < count; done++) {
+		uint64_t *from = radix_find(source, source_page + done);
+		uint64_t *to = radix_make(memory, page + done);
+		uint64_t entry;
+
+		if (to && *to)
+			continue; /* supplied before, perhaps written since: stays */
+		if (!to) {
+			status = E_QUOTA_MEMORY;
+		} else if (!from || !*from) {
+			entry = frame_buy(memory->object.owner, true);
+			if (entry)
+				*to = entry;
+			else
+				status = E_QUOTA_MEMORY;
+		} else if (frame_of(ENTRY_FRAME(*from))->pins) {
+			status = E_STATE;
+		} else {
+			memory_unmap(source, source_page + done, source_page + done + 1, false, &flush);
+			entry = entry_move(memory, source, *from);
+			if (entry) {
+				*to = entry;
+				*from = 0;
+				source->resident--;
+			} else {
+				status = E_QUOTA_MEMORY;
+			}
+		}
+		if (status < 0)
+			break;
+		memory->resident++;
+	}
+	unlock_pair(memory, source);
+	flush_finish(&flush);
+	memory_wake(memory, page, page + done);
+	return status;
+}
+
+void memory_wake(struct memory *memory, uint64_t first, uint64_t end)
+{
+	struct list woken;
+
+	list_init(&woken);
+	lock_take(&memory->lock);
+	for (struct list *node = memory->wanting.next, *next; node != &memory->wanting; node = next) {
+		struct thread *thread = container_of(node, struct thread, queue_node);
+		uint64_t word = thread->wait, page = thread->wanted_page & ~WANTED_REPORTED;
+
+		next = node->next;
+		if (page < first || page >= end)
+			continue;
+		list_remove(node);
+		if (WAIT_STATE(word) == THREAD_PAGER && wait_claim(thread, word))
+			list_append(&woken, node);
+	}
+	lock_release(&memory->lock);
+	while (!list_empty(&woken)) {
+		struct thread *thread = container_of(woken.next, struct thread, queue_node);
+
+		list_remove(woken.next);
+		sched_wake(thread);
+	}
+}
+
+bool memory_teardown(struct object *object)
+{
+	struct memory *memory = container_of(object, struct memory, object);
+	uint64_t reached;
+
+	cap_detach(&memory->pager);
+	if (memory->source) {
+		object_release(memory->source);
+		memory->source = 0;
+	}
+	memory_wake(memory, 0, UINT64_MAX);
+	if (!space_forget_memory(memory))
+		return false;
+	if (memory_has_frames(memory) && memory->root) {
+		uint64_t end = 1ull << (9 * memory->height);
+
+		reached = memory_discard_slice(memory, 0, end, true);
+		if (reached < end || !radix_free_slice(memory))
+			return false;
+	}
+	if (memory->label)
+		unit_free(memory->label);
+	memory->label = 0;
+	return true;
+}

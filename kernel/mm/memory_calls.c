@@ -1,0 +1,449 @@
+/* System calls on memory objects. Ranges are in bytes, page aligned. */
+#include "bytes.h"
+#include "calls.h"
+#include "event.h"
+#include "memory.h"
+#include "thread.h"
+#include "unit.h"
+#include "../cap/table.h"
+
+#define DIRTY_PAGES_MAX (MESSAGE_BYTES_MAX * 8ull)
+#define DIRTY_SLICE     64u
+#define INFO_SLICE      256u
+#define FIND_SLICE      128u
+#define SUPPLY_SLICE    16u
+#define PHYSICAL_END    (1ull << 52)
+
+static int64_t memory_of(struct thread *self, handle_t handle, uint16_t rights, struct memory **memory)
+{
+	struct cap_view view;
+	int64_t status = cap_lookup(self->unit, handle, OBJECT_MEMORY, rights, &view);
+
+	*memory = (struct memory *)view.object;
+	return status;
+}
+
+/* Page numbers of the byte range; false: unaligned, empty or beyond what an object may have. */
+static bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count)
+{
+	*first = offset / PAGE_SIZE_BYTES;
+	*count = bytes / PAGE_SIZE_BYTES;
+	return !(offset % PAGE_SIZE_BYTES) && !(bytes % PAGE_SIZE_BYTES) && bytes &&
+	       *first <= MEMORY_PAGES_MAX && *count <= MEMORY_PAGES_MAX &&
+	       *first + *count <= MEMORY_PAGES_MAX;
+}
+
+static bool is_device(const struct memory *memory)
+{
+	return memory->kind == MEMORY_DEVICE || memory->kind == MEMORY_DEVICE_WC;
+}
+
+int64_t sys_memory_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	uint64_t kind = args[0], pages, none;
+	struct cap_view view = {0};
+	struct memory *memory;
+	struct unit *unit;
+	int64_t status = call_charged_unit(self, args[4], &unit);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	if (!page_range(0, args[1], &none, &pages))
+		return E_ARGUMENT;
+	switch (kind) {
+	case MEMORY_ANONYMOUS:
+		break;
+	case MEMORY_DEVICE:
+	case MEMORY_DEVICE_WC:
+		status = cap_lookup(self->unit, args[3], OBJECT_SYSTEM, RIGHT_DEVICE, &view);
+		if (status < 0)
+			return status;
+		if (args[2] % PAGE_SIZE_BYTES || args[2] > PHYSICAL_END || args[1] > PHYSICAL_END - args[2] ||
+		    memory_is_ram(args[2], args[1]))
+			return E_ARGUMENT;
+		break;
+	case MEMORY_PAGER:
+		status = cap_lookup(self->unit, args[2], OBJECT_EVENT, RIGHT_SIGNAL, &view);
+		if (status < 0)
+			return status;
+		break;
+	default:
+		return E_ARGUMENT;
+	}
+	memory = memory_create(unit, (uint32_t)kind, pages, &status);
+	if (!memory)
+		return status;
+	if (kind == MEMORY_PAGER && (status = cap_attach(&memory->pager, &view)) < 0) {
+		object_release(&memory->object);
+		return status;
+	}
+	if (is_device(memory))
+		memory->device_base = args[2];
+	return call_result_object(self, &memory->object, RIGHT_ALL);
+}
+
+/* The clone that the running call has begun, or a new one. */
+static struct memory *clone_building(struct thread *self, struct memory *source, uint64_t first,
+                                     uint64_t count, int64_t *error)
+{
+	struct memory *clone = container_of(self->building, struct memory, object);
+
+	if (self->building) {
+		if (self->building->type == OBJECT_MEMORY && clone->source == &source->object &&
+		    clone->source_page == first && clone->pages == count)
+			return clone;
+		object_release(self->building);
+		self->building = 0;
+		self->progress = 0;
+	}
+	clone = memory_create(self->unit, MEMORY_ANONYMOUS, count, error);
+	if (!clone)
+		return 0;
+	if (is_device(source)) {
+		clone->kind = source->kind;
+		clone->device_base = source->device_base + first * PAGE_SIZE_BYTES;
+		return clone;
+	}
+	clone->source_page = first;
+	if (object_reference(&source->object))
+		clone->source = &source->object;
+	self->building = &clone->object;
+	return clone;
+}
+
+int64_t sys_memory_clone(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct memory *source, *clone;
+	struct cap_view view;
+	uint64_t first, count;
+	int64_t status = cap_lookup(self->unit, args[0], OBJECT_MEMORY, RIGHT_READ, &view);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	source = (struct memory *)view.object;
+	if (!page_range(args[1], args[2], &first, &count) || first + count > source->pages)
+		return E_ARGUMENT;
+	clone = clone_building(self, source, first, count, &status);
+	if (!clone)
+		return status;
+	if (is_device(source)) /* a part of the same registers: no more rights than to the whole */
+		return call_result_object(self, &clone->object, view.rights);
+	do {
+		status = memory_clone_slice(clone, source, first, &self->progress);
+		if (status == CALL_RESTART && preemption_pending())
+			return CALL_RESTART;
+	} while (status == CALL_RESTART);
+	self->building = 0;
+	if (clone->source)
+		object_release(clone->source);
+	clone->source = 0;
+	if (status == E_OK)
+		/* What may not be executed does not become so by being copied. */
+		return call_result_object(self, &clone->object,
+		                          (uint16_t)(RIGHT_ALL & ~(~view.rights & RIGHT_EXECUTE)));
+	object_release(&clone->object);
+	return status;
+}
+
+/* Discards pages [first, end) from where the call was. */
+static int64_t discard_range(struct thread *self, struct memory *memory, uint64_t first, uint64_t end)
+{
+	uint64_t at = first + self->progress;
+
+	while (at < end) {
+		at = memory_discard_slice(memory, at, end, false);
+		if (at < end && preemption_pending()) {
+			self->progress = at - first;
+			return CALL_RESTART;
+		}
+	}
+	return E_OK;
+}
+
+int64_t sys_memory_resize(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct memory *memory;
+	uint64_t pages = args[1] / PAGE_SIZE_BYTES;
+	int64_t status = memory_of(self, args[0], RIGHT_WRITE, &memory);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	if (args[1] % PAGE_SIZE_BYTES || pages > MEMORY_PAGES_MAX ||
+	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
+		return E_ARGUMENT;
+	lock_take(&memory->lock);
+	if (memory->object.dead)
+		status = E_HANDLE;
+	else if (!radix_grow(memory, pages))
+		status = E_QUOTA_MEMORY;
+	else
+		memory->pages = pages;
+	lock_release(&memory->lock);
+	if (status < 0)
+		return status;
+	/* Whoever waits for a page that is no more finds out by faulting again. */
+	if (memory->kind == MEMORY_PAGER)
+		memory_wake(memory, pages, UINT64_MAX);
+	return discard_range(self, memory, pages, 1ull << (9 * memory->height));
+}
+
+int64_t sys_memory_discard(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct memory *memory;
+	uint64_t first, count;
+	int64_t status = memory_of(self, args[0], RIGHT_WRITE, &memory);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	if (!page_range(args[1], args[2], &first, &count) || first + count > memory->pages)
+		return E_ARGUMENT;
+	return discard_range(self, memory, first, first + count);
+}
+
+int64_t sys_memory_supply(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct memory *memory, *source;
+	uint64_t first, source_first, count;
+	int64_t status = memory_of(self, args[0], RIGHT_MANAGE, &memory);
+
+	(void)second;
+	if (status == E_OK)
+		status = memory_of(self, args[2], RIGHT_READ | RIGHT_WRITE, &source);
+	if (status < 0)
+		return status;
+	if (memory->kind != MEMORY_PAGER || source->kind != MEMORY_ANONYMOUS || memory == source)
+		return E_TYPE;
+	if (!page_range(args[1], args[4], &first, &count) ||
+	    !page_range(args[3], args[4], &source_first, &count))
+		return E_ARGUMENT;
+	while (self->progress < count) {
+		uint64_t part = count - self->progress < SUPPLY_SLICE ? count - self->progress : SUPPLY_SLICE;
+
+		status = memory_supply_slice(memory, first + self->progress, source,
+		                             source_first + self->progress, part);
+		if (status < 0)
+			return status;
+		self->progress += part;
+		if (self->progress < count && preemption_pending())
+			return CALL_RESTART;
+	}
+	return E_OK;
+}
+
+int64_t sys_memory_wanted(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct memory *memory;
+	int64_t status = memory_of(self, args[0], RIGHT_MANAGE, &memory);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	if (memory->kind != MEMORY_PAGER)
+		return E_TYPE;
+	status = E_NOT_FOUND;
+	lock_take(&memory->lock);
+	/* Told ones go to the back, so the first one decides. */
+	if (!list_empty(&memory->wanting)) {
+		struct list *node = memory->wanting.next;
+		struct thread *thread = container_of(node, struct thread, queue_node);
+
+		if (!(thread->wanted_page & WANTED_REPORTED)) {
+			status = (int64_t)(thread->wanted_page * PAGE_SIZE_BYTES);
+			thread->wanted_page |= WANTED_REPORTED;
+			list_remove(node);
+			list_append(&memory->wanting, node);
+		}
+	}
+	lock_release(&memory->lock);
+	return status;
+}
+
+int64_t sys_memory_dirty(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct memory *memory;
+	uint64_t first, count;
+	int64_t status = memory_of(self, args[0], RIGHT_READ | RIGHT_WRITE, &memory);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	if (!page_range(args[1], args[2], &first, &count) || count > DIRTY_PAGES_MAX ||
+	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
+		return E_ARGUMENT;
+	while (self->progress < count) {
+		struct flush flush = {0};
+		uint64_t end = self->progress + DIRTY_SLICE < count ? self->progress + DIRTY_SLICE : count;
+
+		if (!self->progress)
+			memset(self->page->bytes, 0, (count + 7) / 8);
+		lock_take(&memory->lock);
+		memory->track_dirty = true;
+		for (uint64_t i = self->progress; i < end; i++) {
+			uint64_t *entry = radix_find(memory, first + i);
+
+			if (!entry || first + i >= memory->pages || !(*entry & ENTRY_DIRTY))
+				continue;
+			self->page->bytes[i / 8] |= (uint8_t)(1u << i % 8);
+			/* The kernel writes to pinned pages past all translations. */
+			if (!frame_of(ENTRY_FRAME(*entry))->pins)
+				*entry &= ~ENTRY_DIRTY;
+		}
+		memory_unmap(memory, first + self->progress, first + end, true, &flush);
+		lock_release(&memory->lock);
+		flush_finish(&flush);
+		self->progress = end;
+		if (end < count && preemption_pending())
+			return CALL_RESTART;
+	}
+	return E_OK;
+}
+
+int64_t sys_memory_info(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	/* Progress: pages passed in the low 37 bits, shared ones among them above. */
+	const uint64_t page_mask = (1ull << 37) - 1;
+	struct memory *memory;
+	struct memory_info info;
+	int64_t status = memory_of(self, args[0], RIGHT_READ, &memory);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	for (uint64_t page = self->progress & page_mask, shared = self->progress >> 37; !is_device(memory);) {
+		lock_take(&memory->lock);
+		for (unsigned step = 0;
+		     step < INFO_SLICE && page < memory->pages && memory->kind != MEMORY_PHYSICAL; step++) {
+			uint64_t *entry;
+
+			page = radix_next(memory, page, memory->pages);
+			entry = page < memory->pages ? radix_find(memory, page++) : 0;
+			if (entry && *entry && frame_of(ENTRY_FRAME(*entry))->references > 1)
+				shared++;
+		}
+		lock_release(&memory->lock);
+		self->progress = page | shared << 37;
+		if (page >= memory->pages || memory->kind == MEMORY_PHYSICAL)
+			break;
+		if (preemption_pending())
+			return CALL_RESTART;
+	}
+	memset(&info, 0, sizeof(info));
+	lock_take(&memory->lock);
+	info.bytes = memory->pages * PAGE_SIZE_BYTES;
+	info.resident_bytes = memory->resident * PAGE_SIZE_BYTES;
+	info.shared_bytes = (self->progress >> 37) * PAGE_SIZE_BYTES;
+	info.kind = memory->kind == MEMORY_PHYSICAL ? MEMORY_DEVICE : memory->kind;
+	info.mapping_count = memory->mapping_count;
+	if (memory->label)
+		info.label = *memory->label;
+	lock_release(&memory->lock);
+	memcpy(self->page->bytes, &info, sizeof(info));
+	return E_OK;
+}
+
+static void label_terminate(struct label *label)
+{
+	label->owner[sizeof(label->owner) - 1] = 0;
+	label->kind[sizeof(label->kind) - 1] = 0;
+	label->name[sizeof(label->name) - 1] = 0;
+}
+
+int64_t sys_memory_label(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct memory *memory;
+	struct label label, *fresh;
+	int64_t status = memory_of(self, args[0], RIGHT_MANAGE, &memory);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	memcpy(&label, self->page->bytes, sizeof(label));
+	label_terminate(&label);
+	if (label.zone > ZONE_PERSISTENT || label.reserved)
+		return E_ARGUMENT;
+	fresh = unit_allocate(memory->object.owner, sizeof(label));
+	if (!fresh)
+		return E_QUOTA_MEMORY;
+	lock_take(&memory->lock);
+	if (memory->object.dead) {
+		status = E_HANDLE;
+	} else if (!memory->label) {
+		memory->label = fresh;
+		fresh = 0;
+	}
+	if (status == E_OK)
+		*memory->label = label;
+	lock_release(&memory->lock);
+	if (fresh)
+		unit_free(fresh);
+	return status;
+}
+
+static bool text_matches(const char *wanted, const char *text)
+{
+	return !*wanted || !strcmp(wanted, text);
+}
+
+/* Whether the capability in the slot VIEW is one that memory_find shows: the unit's first one to a labelled
+ * object. */
+static bool find_matches(struct unit *scope, const struct cap_view *view, const struct label *wanted)
+{
+	struct memory *memory = (struct memory *)view->object;
+	struct cap *parent = view->cap->parent;
+	bool matches = false;
+
+	if (parent && !(parent->flags & CAP_INTERNAL) && slot_unit(parent) == scope)
+		return false;
+	lock_take(&memory->lock);
+	if (memory->label && !memory->object.dead)
+		matches = text_matches(wanted->owner, memory->label->owner) &&
+		          text_matches(wanted->kind, memory->label->kind) &&
+		          text_matches(wanted->name, memory->label->name) &&
+		          (!wanted->zone || wanted->zone == memory->label->zone);
+	lock_release(&memory->lock);
+	return matches;
+}
+
+int64_t sys_memory_find(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	/* Progress: the slot in the low 32 bits, matches passed above. */
+	uint32_t slot = (uint32_t)self->progress;
+	uint64_t seen = self->progress >> 32;
+	struct cap_view scope_view;
+	struct label wanted;
+	struct unit *scope;
+	int64_t status = cap_lookup(self->unit, args[0], OBJECT_UNIT, RIGHT_READ, &scope_view);
+
+	(void)second;
+	if (status < 0)
+		return status;
+	scope = (struct unit *)scope_view.object;
+	memcpy(&wanted, self->page->bytes, sizeof(wanted));
+	label_terminate(&wanted);
+	for (unsigned step = 0; slot_at(scope, slot); slot++) {
+		struct cap *cap = slot_at(scope, slot);
+		struct cap_view view;
+
+		if (++step > FIND_SLICE) {
+			step = 0;
+			self->progress = slot | seen << 32;
+			if (preemption_pending())
+				return CALL_RESTART;
+		}
+		if (cap_lookup(scope, (handle_t)cap->generation << 32 | slot, OBJECT_MEMORY,
+		               RIGHT_COPY | RIGHT_MOVE, &view) < 0 ||
+		    !find_matches(scope, &view, &wanted) || seen++ < args[1])
+			continue;
+		/* Who may not manage the unit may look, no more. */
+		return cap_insert(self->unit, view.object,
+		                  scope_view.rights & RIGHT_MANAGE
+		                      ? view.rights
+		                      : view.rights & (RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY | RIGHT_MOVE),
+		                  0, &view);
+	}
+	return E_NOT_FOUND;
+}

@@ -1,0 +1,141 @@
+/* The radix tree of a memory object: nodes of 512 entries, a frame each, charged to the object's owner.
+ *
+ * The height follows from the number of pages and only grows. Interior entries are addresses of nodes in the
+ * direct map. A leaf node is freed when a discard has passed over all of it; the others when the object ends.
+ */
+#include "memory.h"
+#include "unit.h"
+
+#define NODE_BITS 9
+#define NODE_MASK 511u
+
+static inline uint64_t *node_place(uint64_t node, uint64_t page, uint32_t level)
+{
+	return (uint64_t *)node + (page >> (NODE_BITS * (level - 1)) & NODE_MASK);
+}
+
+static uint64_t node_create(struct unit *owner)
+{
+	physical_t frame;
+
+	if (!unit_charge(owner, PAGE_SIZE_BYTES))
+		return 0;
+	frame = frame_allocate();
+	if (!frame)
+		unit_uncharge(owner, PAGE_SIZE_BYTES);
+	return frame ? (uint64_t)frame_map(frame) : 0;
+}
+
+static void node_free(struct unit *owner, uint64_t node)
+{
+	frame_free(frame_unmap((void *)node));
+	unit_uncharge(owner, PAGE_SIZE_BYTES);
+}
+
+uint32_t radix_height(uint64_t pages)
+{
+	uint32_t height = 0;
+
+	while (height * NODE_BITS < 36 && pages > 1ull << (height * NODE_BITS))
+		height++;
+	return height;
+}
+
+bool radix_grow(struct memory *memory, uint64_t pages)
+{
+	uint32_t height = radix_height(pages);
+
+	while (memory->height < height) {
+		if (memory->root) {
+			uint64_t node = node_create(memory->object.owner);
+
+			if (!node)
+				return false;
+			*(uint64_t *)node = memory->root;
+			memory->root = node;
+		}
+		memory->height++;
+	}
+	return true;
+}
+
+uint64_t *radix_find(struct memory *memory, uint64_t page)
+{
+	uint64_t *place = &memory->root;
+
+	for (uint32_t level = memory->height; level; level--) {
+		if (!*place)
+			return 0;
+		place = node_place(*place, page, level);
+	}
+	return place;
+}
+
+uint64_t *radix_make(struct memory *memory, uint64_t page)
+{
+	uint64_t *place = &memory->root;
+
+	for (uint32_t level = memory->height; level; level--) {
+		if (!*place)
+			*place = node_create(memory->object.owner);
+		if (!*place)
+			return 0;
+		place = node_place(*place, page, level);
+	}
+	return place;
+}
+
+uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end)
+{
+	while (page < end) {
+		uint64_t node = memory->root;
+		uint32_t level = memory->height;
+
+		while (level > 1 && node) {
+			node = *node_place(node, page, level);
+			level--;
+		}
+		if (node)
+			return page;
+		/* Nothing below an entry of a node one level up: go to the next such entry. */
+		page = ((page >> (NODE_BITS * level)) + 1) << (NODE_BITS * level);
+		if (level == memory->height) /* the whole tree is empty */
+			return end;
+	}
+	return end;
+}
+
+void radix_drop_leaf(struct memory *memory, uint64_t page)
+{
+	uint64_t *place = &memory->root;
+
+	for (uint32_t level = memory->height; level > 1 && *place; level--)
+		place = node_place(*place, page, level);
+	if (memory->height && *place) {
+		node_free(memory->object.owner, *place);
+		*place = 0;
+	}
+}
+
+bool radix_free_slice(struct memory *memory)
+{
+	uint64_t *place = &memory->root;
+	uint32_t level = memory->height;
+
+	if (!level || !memory->root)
+		return true;
+	while (level > 1) {
+		uint64_t *node = (uint64_t *)*place;
+		uint32_t i = 0;
+
+		while (i < 512 && !node[i])
+			i++;
+		if (i == 512)
+			break;
+		place = node + i;
+		level--;
+	}
+	node_free(memory->object.owner, *place);
+	*place = 0;
+	return !memory->root;
+}

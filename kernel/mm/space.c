@@ -1,0 +1,609 @@
+/* Spaces: creation, page faults, and the page tables as a cache of the mappings.
+ *
+ * A fault finds the mapping, gets the frame from the memory object and enters it, with resident neighbours.
+ * Entries are changed under the lock of the memory object that the mapping shows, so that the object can take
+ * its pages back without any space's lock (memory_unmap). W^X: no native mapping is writable and executable;
+ * guests' only if the space's owner has UNIT_WX.
+ */
+#include "calls.h"
+#include "cpu.h"
+#include "log.h"
+#include "memory.h"
+#include "space.h"
+#include "unit.h"
+
+#define AROUND_PAGES   16u
+#define POPULATE_PAGES 64u
+
+struct space *space_create(struct unit *owner, enum space_kind kind, struct space *native, int64_t *error)
+{
+	struct space *space = (struct space *)object_create(owner, OBJECT_SPACE, sizeof(*space), error);
+
+	if (!space)
+		return 0;
+	space->kind = kind;
+	if (native && !object_reference(&native->object)) {
+		*error = E_HANDLE;
+		object_release(&space->object);
+		return 0;
+	}
+	space->native = native;
+	if (!arch_space_init(space)) {
+		*error = E_QUOTA_MEMORY;
+		object_release(&space->object);
+		return 0;
+	}
+	return space;
+}
+
+uint64_t space_table_allocate(struct space *space)
+{
+	uint64_t frame;
+
+	if (!unit_charge(space->object.owner, PAGE_SIZE_BYTES))
+		return 0;
+	frame = frame_allocate();
+	if (!frame)
+		unit_uncharge(space->object.owner, PAGE_SIZE_BYTES);
+	return frame;
+}
+
+void space_table_free(struct space *space, uint64_t frame)
+{
+	frame_free(frame);
+	unit_uncharge(space->object.owner, PAGE_SIZE_BYTES);
+}
+
+static uint32_t table_flags(const struct memory *memory, uint32_t map_flags, bool writable)
+{
+	uint32_t flags = map_flags & (MAP_READ | MAP_EXECUTE);
+
+	if (map_flags & MAP_WRITE && writable)
+		flags |= MAP_WRITE;
+	if (memory->kind == MEMORY_DEVICE)
+		flags |= ARCH_MAP_DEVICE;
+	if (memory->kind == MEMORY_DEVICE_WC)
+		flags |= ARCH_MAP_WRITE_COMBINE;
+	return flags;
+}
+
+static inline unsigned leaf_index(uint64_t address)
+{
+	return address >> 12 & 511;
+}
+
+/* Enters the resident pages of PLACE's lowest radix node that lie around ADDRESS. Locks as in space_resolve.
+ */
+static void enter_around(struct mapping *mapping, uint64_t address, uint64_t *leaf, uint64_t *place,
+                         bool write)
+{
+	struct memory *memory = mapping->memory;
+	uint64_t page = mapping->page + ((address - mapping->start) >> 12);
+	uint64_t first = address & ~(AROUND_PAGES * PAGE_SIZE_BYTES - 1);
+	uint64_t end = first + AROUND_PAGES * PAGE_SIZE_BYTES;
+	uint64_t node_first =
+	    address - (page & 511) * PAGE_SIZE_BYTES; /* address of the node's page 0; may wrap */
+	bool may_write = mapping->flags & MAP_WRITE;
+
+	if (first < mapping->start)
+		first = mapping->start;
+	if (end > mapping->end)
+		end = mapping->end;
+	if ((int64_t)(first - node_first) < 0)
+		first = node_first;
+	if ((int64_t)(end - node_first) > 512 * (int64_t)PAGE_SIZE_BYTES)
+		end = node_first + 512 * PAGE_SIZE_BYTES;
+	place -= (address - first) >> 12;
+	for (uint64_t at = first; at < end; at += PAGE_SIZE_BYTES, place++) {
+		uint64_t *entry = &leaf[leaf_index(at)];
+		bool writable;
+
+		if (!*place || (*entry && (!write || arch_entry_writable(*entry))))
+			continue;
+		writable = may_write && memory_entry_writable(memory, place, false);
+		*entry = arch_entry(ENTRY_FRAME(*place), table_flags(memory, mapping->flags, writable));
+	}
+}
+
+enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
+                               struct memory **memory, uint64_t *page)
+{
+	uint32_t need = (write ? MAP_WRITE : 0) | (execute ? MAP_EXECUTE : 0);
+	enum space_fault result = SPACE_FAULT_ACCESS;
+	struct unsettled unsettled = {0};
+	struct mapping *mapping;
+	struct memory *object;
+	uint64_t *place, *leaf, *entry, translation;
+	physical_t frame;
+	uint64_t resident;
+	int64_t status;
+	bool stale;
+
+	lock_take(&space->lock);
+	mapping = space->object.dead ? 0 : mapping_find(space, address);
+	if (!mapping || (mapping->flags & need) != need || !mapping->flags) {
+		lock_release(&space->lock);
+		return SPACE_FAULT_ACCESS;
+	}
+	address &= ~(PAGE_SIZE_BYTES - 1);
+	object = mapping->memory;
+	lock_take(&object->lock);
+	*memory = object;
+	*page = mapping->page + ((address - mapping->start) >> 12);
+	resident = object->resident;
+	status = memory_frame(object, *page, write, &frame, &place, &unsettled);
+	if (status == E_FAULT)
+		result = SPACE_FAULT_PAGER;
+	if (status == E_QUOTA_MEMORY)
+		result = SPACE_FAULT_MEMORY;
+	if (status < 0)
+		goto out;
+	leaf = arch_space_leaf(space, address, true);
+	if (!leaf) {
+		result = SPACE_FAULT_MEMORY;
+		goto out;
+	}
+	translation = arch_entry(frame, table_flags(object, mapping->flags,
+	                                            !place || ((mapping->flags & MAP_WRITE) &&
+	                                                       memory_entry_writable(object, place, write))));
+	entry = &leaf[leaf_index(address)];
+	stale = *entry != 0; /* widened, or another frame: CPUs may hold the old one */
+	__atomic_store_n(entry, translation, __ATOMIC_SEQ_CST);
+	if (stale)
+		flush_add(&unsettled.flush, space, address);
+	if (place && object->height && object->resident == resident)
+		enter_around(mapping, address, leaf, place, write);
+	result = SPACE_FAULT_RESOLVED;
+out:
+	lock_release(&object->lock);
+	lock_release(&space->lock);
+	memory_settle(&unsettled);
+	return result;
+}
+
+uint64_t space_populate(struct space *space, uint64_t address, uint64_t end)
+{
+	uint64_t table_end = (address | (512 * PAGE_SIZE_BYTES - 1)) + 1, done = address;
+	struct mapping *mapping;
+	uint64_t *leaf;
+
+	if (end > table_end)
+		end = table_end;
+	if (end - address > POPULATE_PAGES * PAGE_SIZE_BYTES)
+		end = address + POPULATE_PAGES * PAGE_SIZE_BYTES;
+	lock_take(&space->lock);
+	mapping = space->object.dead ? 0 : mapping_find(space, address);
+	if (mapping && mapping->flags && (leaf = arch_space_leaf(space, address, true))) {
+		struct memory *memory = mapping->memory;
+
+		lock_take(&memory->lock);
+		for (; done < end && done < mapping->end && !memory->object.dead; done += PAGE_SIZE_BYTES) {
+			uint64_t page = mapping->page + ((done - mapping->start) >> 12), *place = 0;
+			physical_t frame = memory->device_base + page * PAGE_SIZE_BYTES;
+			bool writable = true;
+
+			if (page >= memory->pages || leaf[leaf_index(done)])
+				continue;
+			if (memory_has_frames(memory)) {
+				place = radix_find(memory, page);
+				if (!place || !*place)
+					continue;
+				frame = ENTRY_FRAME(*place);
+				writable =
+				    mapping->flags & MAP_WRITE && memory_entry_writable(memory, place, false);
+			}
+			leaf[leaf_index(done)] =
+			    arch_entry(frame, table_flags(memory, mapping->flags, writable));
+		}
+		lock_release(&memory->lock);
+	}
+	lock_release(&space->lock);
+	return done > address ? done - address : end - address;
+}
+
+/* Removes or narrows the translations of [start, end) of SPACE; the lock of the memory object shown there is
+ * held. */
+static void clear_range(struct space *space, uint64_t start, uint64_t end, bool only_write,
+                        struct flush *flush)
+{
+	for (uint64_t at = start; at < end;) {
+		uint64_t *leaf = arch_space_leaf(space, at, false);
+
+		if (!leaf) {
+			at = arch_space_next(space, at, end);
+			continue;
+		}
+		do {
+			uint64_t *entry = &leaf[leaf_index(at)];
+
+			if (*entry && (!only_write || arch_entry_writable(*entry))) {
+				__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0,
+				                 __ATOMIC_SEQ_CST);
+				flush_add(flush, space, at);
+			}
+			at += PAGE_SIZE_BYTES;
+		} while (at < end && leaf_index(at));
+	}
+}
+
+void memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush)
+{
+	for (struct list *node = memory->mappings.next; node != &memory->mappings; node = node->next) {
+		struct mapping *mapping = container_of(node, struct mapping, memory_node);
+		uint64_t pages = (mapping->end - mapping->start) >> 12;
+		uint64_t from = first > mapping->page ? first - mapping->page : 0;
+		uint64_t to = end > mapping->page ? end - mapping->page : 0;
+
+		if (to > pages)
+			to = pages;
+		if (from < to)
+			clear_range(mapping->space, mapping->start + (from << 12),
+			            mapping->start + (to << 12), only_write, flush);
+	}
+}
+
+/* ---- Mappings ---- */
+
+static void mapping_detach(struct mapping *mapping)
+{
+	list_remove(&mapping->memory_node);
+	mapping->memory->mapping_count--;
+}
+
+static void mapping_attach(struct mapping *mapping)
+{
+	list_append(&mapping->memory->mappings, &mapping->memory_node);
+	mapping->memory->mapping_count++;
+}
+
+static struct mapping *mapping_create(struct space *space, uint64_t start, uint64_t end,
+                                      struct memory *memory, uint64_t page, uint32_t flags, uint16_t rights)
+{
+	struct mapping *mapping = unit_allocate(space->object.owner, sizeof(*mapping));
+
+	if (!mapping)
+		return 0;
+	mapping->start = start;
+	mapping->end = end;
+	mapping->page = page;
+	mapping->flags = (uint16_t)flags;
+	mapping->rights = rights;
+	mapping->space = space;
+	mapping->memory = memory;
+	return mapping;
+}
+
+/* Cuts MAPPING at ADDRESS, inside of it: it keeps the lower part. space->lock held. */
+static struct mapping *mapping_split(struct mapping *mapping, uint64_t address)
+{
+	struct memory *memory = mapping->memory;
+	struct mapping *upper = mapping_create(mapping->space, address, mapping->end, memory,
+	                                       mapping->page + ((address - mapping->start) >> 12),
+	                                       mapping->flags, mapping->rights);
+
+	if (!upper)
+		return 0;
+	__atomic_add_fetch(&memory->object.references, 1, __ATOMIC_RELAXED); /* MAPPING holds one */
+	lock_take(&memory->lock);
+	mapping->end = address;
+	mapping_attach(upper);
+	lock_release(&memory->lock);
+	mapping_insert(mapping->space, upper);
+	return upper;
+}
+
+/* Work of one slice that is left for after the lock's release. */
+struct leftovers {
+	struct flush flush;
+	struct memory *released[SPACE_SLICE_MAPPINGS];
+	uint32_t count;
+};
+
+static void leftovers_finish(struct leftovers *left)
+{
+	flush_finish(&left->flush);
+	for (uint32_t i = 0; i < left->count; i++)
+		object_release(&left->released[i]->object);
+}
+
+/* Removes the first part of MAPPING, up to END; all of it: the mapping itself. space->lock held. */
+static void mapping_shorten(struct mapping *mapping, uint64_t end, struct leftovers *left)
+{
+	struct memory *memory = mapping->memory;
+	bool all = end >= mapping->end;
+
+	lock_take(&memory->lock);
+	clear_range(mapping->space, mapping->start, all ? mapping->end : end, false, &left->flush);
+	if (all) {
+		mapping_detach(mapping);
+	} else {
+		mapping->page += (end - mapping->start) >> 12;
+		mapping->start = end;
+	}
+	lock_release(&memory->lock);
+	if (all) {
+		mapping_remove(mapping->space, mapping);
+		unit_free(mapping);
+		left->released[left->count++] = memory;
+	}
+}
+
+/* The end of what of [start, end) a slice may take on: SPACE_SLICE_PAGES translations, holes in the tables
+ * for free. */
+static uint64_t slice_end(struct space *space, uint64_t start, uint64_t end)
+{
+	uint64_t first = arch_space_next(space, start, end);
+
+	if (first < end && end - first > SPACE_SLICE_PAGES * PAGE_SIZE_BYTES)
+		return (first + SPACE_SLICE_PAGES * PAGE_SIZE_BYTES) & ~(PAGE_SIZE_BYTES - 1);
+	return end;
+}
+
+/* Clears a slice of [address, end). E_OK: all of it was done. space->lock held. */
+static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end, struct leftovers *left,
+                            uint64_t *reached)
+{
+	for (unsigned i = 0; i < SPACE_SLICE_MAPPINGS; i++) {
+		struct mapping *mapping = mapping_after(space, address);
+		uint64_t stop, part;
+
+		if (!mapping || mapping->start >= end) {
+			*reached = end;
+			return E_OK;
+		}
+		if (mapping->start < address) {
+			if (mapping->end > end && !mapping_split(mapping, end))
+				return E_QUOTA_MEMORY;
+			/* The tail of it: cut off, so that the loop finds it as a mapping of its own. */
+			if (!(mapping = mapping_split(mapping, address)))
+				return E_QUOTA_MEMORY;
+		}
+		stop = mapping->end < end ? mapping->end : end;
+		part = slice_end(space, mapping->start, stop);
+		mapping_shorten(mapping, part, left);
+		*reached = part;
+		if (part < stop || left->flush.count >= SPACE_SLICE_PAGES)
+			return CALL_RESTART;
+	}
+	return CALL_RESTART;
+}
+
+int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end)
+{
+	struct leftovers left = {0};
+	uint64_t reached;
+	int64_t status = E_HANDLE;
+
+	lock_take(&space->lock);
+	if (!space->object.dead)
+		status = unmap_locked(space, address, end, &left, &reached);
+	lock_release(&space->lock);
+	leftovers_finish(&left);
+	return status;
+}
+
+/* MAPPING and the one after it become one where they fit. space->lock held. */
+static void mapping_merge(struct space *space, struct mapping *mapping, struct leftovers *left)
+{
+	struct mapping *next = mapping_after(space, mapping->end);
+	struct memory *memory = mapping->memory;
+
+	if (!next || next->start != mapping->end || next->memory != memory || next->flags != mapping->flags ||
+	    next->rights != mapping->rights ||
+	    next->page != mapping->page + ((mapping->end - mapping->start) >> 12) ||
+	    left->count == SPACE_SLICE_MAPPINGS)
+		return;
+	lock_take(&memory->lock);
+	mapping->end = next->end;
+	mapping_detach(next);
+	lock_release(&memory->lock);
+	mapping_remove(space, next);
+	unit_free(next);
+	left->released[left->count++] = memory;
+}
+
+/* Makes [start, end), which is free, show MEMORY from PAGE on. space->lock held. */
+static int64_t insert_locked(struct space *space, uint64_t start, uint64_t end, struct memory *memory,
+                             uint64_t page, uint32_t flags, uint16_t rights, struct leftovers *left)
+{
+	struct mapping *before = start ? mapping_find(space, start - 1) : 0, *mapping;
+	int64_t status = E_OK;
+
+	/* A region that grows (heap, stack, a replacement in slices) stays one mapping. */
+	if (before && before->memory == memory && before->flags == flags && before->rights == rights &&
+	    before->page + ((start - before->start) >> 12) == page) {
+		lock_take(&memory->lock);
+		if (memory->object.dead)
+			status = E_HANDLE;
+		else
+			before->end = end;
+		lock_release(&memory->lock);
+		if (status == E_OK)
+			mapping_merge(space, before, left);
+		return status;
+	}
+	mapping = mapping_create(space, start, end, memory, page, flags, rights);
+	if (!mapping)
+		return E_QUOTA_MEMORY;
+	if (!object_reference(&memory->object)) {
+		unit_free(mapping);
+		return E_HANDLE;
+	}
+	lock_take(&memory->lock);
+	if (memory->object.dead)
+		status = E_HANDLE;
+	else
+		mapping_attach(mapping);
+	lock_release(&memory->lock);
+	if (status < 0) {
+		unit_free(mapping);
+		left->released[left->count++] = memory;
+		return status;
+	}
+	mapping_insert(space, mapping);
+	mapping_merge(space, mapping, left);
+	return E_OK;
+}
+
+int64_t space_map_slice(struct space *space, uint64_t address, struct memory *memory, uint64_t page,
+                        uint64_t pages, uint32_t flags, uint16_t rights, uint64_t *progress)
+{
+	struct leftovers left = {0};
+	uint64_t end = address + pages * PAGE_SIZE_BYTES, start = address + *progress, reached = end;
+	struct mapping *next;
+	int64_t status = E_OK, inserted;
+
+	flags &= MAP_READ | MAP_WRITE | MAP_EXECUTE | MAP_REPLACE;
+	lock_take(&space->lock);
+	next = mapping_after(space, start);
+	if (space->object.dead) {
+		status = E_HANDLE;
+	} else if (next && next->start < end) {
+		/* What goes is replaced in the same slice, so no fault finds a hole. */
+		status = flags & MAP_REPLACE ? unmap_locked(space, start, end, &left, &reached) : E_EXISTS;
+	}
+	if ((status == E_OK || status == CALL_RESTART) && reached > start) {
+		inserted = insert_locked(space, start, reached, memory, page + (*progress >> 12),
+		                         flags & ~(uint32_t)MAP_REPLACE, rights, &left);
+		if (inserted < 0)
+			status = inserted;
+		else
+			*progress = reached - address;
+	}
+	lock_release(&space->lock);
+	leftovers_finish(&left);
+	return status;
+}
+
+/* Page tables after MAPPING's flags changed from BEFORE, for [start, end) of it. space->lock held. */
+static void protect_tables(struct mapping *mapping, uint32_t before, uint64_t start, uint64_t end,
+                           struct flush *flush)
+{
+	uint32_t changed = before ^ mapping->flags;
+
+	/* Only more write permission: the next write fault brings it. */
+	if (changed == 0 || (changed == MAP_WRITE && mapping->flags & MAP_WRITE))
+		return;
+	lock_take(&mapping->memory->lock);
+	clear_range(mapping->space, start, end, changed == MAP_WRITE, flush);
+	lock_release(&mapping->memory->lock);
+}
+
+int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end, uint32_t flags,
+                            uint64_t *progress)
+{
+	struct leftovers left = {0};
+	uint64_t at = address + *progress;
+	struct mapping *mapping, *before;
+	int64_t status = E_OK;
+	unsigned count = 0;
+
+	lock_take(&space->lock);
+	if (space->object.dead)
+		status = E_HANDLE;
+	/* Decode: as far as a slice goes, all is there and allows it. */
+	for (uint64_t seen = at; seen < end && status == E_OK && count < SPACE_SLICE_MAPPINGS; count++) {
+		mapping = mapping_find(space, seen);
+		if (!mapping)
+			status = E_NOT_FOUND;
+		else if (flags & ~(uint32_t)mapping->rights)
+			status = E_RIGHTS;
+		else
+			seen = mapping->end;
+	}
+	for (count = 0; status == E_OK && at < end; count++) {
+		uint64_t stop;
+		uint32_t old;
+
+		if (count == SPACE_SLICE_MAPPINGS / 2 || left.flush.count >= SPACE_SLICE_PAGES) {
+			status = CALL_RESTART;
+			break;
+		}
+		mapping = mapping_find(space, at);
+		if (!mapping || flags & ~(uint32_t)mapping->rights) {
+			status = mapping ? E_RIGHTS : E_NOT_FOUND;
+			break;
+		}
+		stop = mapping->end < end ? mapping->end : end;
+		if (mapping->flags == flags) {
+			at = stop;
+			continue;
+		}
+		/* The part that changes becomes a mapping of its own, one slice long. */
+		stop = slice_end(space, at, stop);
+		if ((mapping->start < at && !(mapping = mapping_split(mapping, at))) ||
+		    (mapping->end > stop && !mapping_split(mapping, stop))) {
+			status = E_QUOTA_MEMORY;
+			break;
+		}
+		old = mapping->flags;
+		mapping->flags = (uint16_t)flags;
+		protect_tables(mapping, old, at, stop, &left.flush);
+		mapping_merge(space, mapping, &left);
+		before = at ? mapping_find(space, at - 1) : 0;
+		if (before)
+			mapping_merge(space, before, &left);
+		at = stop;
+	}
+	lock_release(&space->lock);
+	leftovers_finish(&left);
+	*progress = at - address;
+	return status;
+}
+
+/* ---- Ends ---- */
+
+bool space_forget_memory(struct memory *memory)
+{
+	struct leftovers left = {0};
+	struct mapping *mapping;
+	struct space *space = 0;
+	bool done;
+
+	lock_take(&memory->lock);
+	done = list_empty(&memory->mappings);
+	if (!done)
+		space = container_of(memory->mappings.next, struct mapping, memory_node)->space;
+	lock_release(&memory->lock);
+	if (done)
+		return true;
+	/* Not freed while this CPU is in the kernel; whether it still shows MEMORY is looked up again. */
+	lock_take(&space->lock);
+	lock_take(&memory->lock);
+	done = list_empty(&memory->mappings);
+	mapping = container_of(memory->mappings.next, struct mapping, memory_node);
+	if (!done && mapping->space != space)
+		mapping = 0;
+	lock_release(&memory->lock);
+	if (!done && mapping)
+		mapping_shorten(mapping, slice_end(space, mapping->start, mapping->end), &left);
+	lock_release(&space->lock);
+	leftovers_finish(&left);
+	return done;
+}
+
+bool space_teardown(struct object *object)
+{
+	struct space *space = container_of(object, struct space, object);
+	struct flush flush = {0};
+	struct leftovers left = {0};
+
+	lock_take(&space->lock);
+	for (unsigned i = 0; space->root && i < SPACE_SLICE_MAPPINGS && left.flush.count < SPACE_SLICE_PAGES;
+	     i++)
+		mapping_shorten(space->root, slice_end(space, space->root->start, space->root->end), &left);
+	lock_release(&space->lock);
+	leftovers_finish(&left);
+	if (space->root)
+		return false;
+	/* CPUs that are idle on it leave it; its threads are dead. */
+	flush.cpus = space->active_cpus;
+	flush.count = FLUSH_PAGES + 1;
+	flush_finish(&flush);
+	if (!arch_space_deinit_slice(space))
+		return false;
+	if (space->native)
+		object_release(&space->native->object);
+	space->native = 0;
+	return true;
+}

@@ -1,0 +1,512 @@
+/* Units: making them, charging them, ending them.
+ *
+ * The tree of units (children, sibling) is guarded by one lock, which is only held for the bounded steps of
+ * creation, destruction and freezing, never on a hot path. A walk over a subtree goes down to the first child
+ * that it has not finished and moves finished ones to the end of their parent's list; new children come to
+ * the front. So it can stop after any step and go on from the top.
+ */
+#include "bytes.h"
+#include "calls.h"
+#include "cpu.h"
+#include "event.h"
+#include "log.h"
+#include "memory.h"
+#include "thread.h"
+#include "unit.h"
+#include "../cap/table.h"
+#include "../mm/heap.h"
+
+#define WALK_STEPS      16u
+#define REVIEWS_AT_ONCE 64u
+#define DESTROY_SLICE   16u
+#define WALK_DEAD       UINT32_MAX /* unit->walk once all below it is marked dead */
+
+struct unit root_unit;
+static struct lock tree_lock;
+static struct lock
+    destroy_lock; /* one destruction works at a time; only ever tried, so it may be held while waiting */
+
+static void unit_init(struct unit *unit, struct unit *parent)
+{
+	static volatile uint64_t last_id;
+
+	unit->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+	unit->parent = parent;
+	unit->depth = parent ? parent->depth + 1 : 0;
+	list_init(&unit->children);
+	list_init(&unit->sibling);
+	list_init(&unit->objects);
+	list_init(&unit->doomed);
+	list_init(&unit->torn);
+	list_init(&unit->graveyard);
+	list_init(&unit->threads);
+}
+
+void unit_root_setup(void)
+{
+	struct unit *unit = &root_unit;
+
+	unit_init(unit, 0);
+	unit->object.type = OBJECT_UNIT;
+	unit->object.owner = unit;
+	unit->object.references = 1;
+	list_init(&unit->object.owned);
+	unit->caps_quota = CAPS_MAX;
+	unit->priority_max = PRIORITY_COUNT - 1;
+	unit->cpu_share = 1000000;
+	unit->flags = UNIT_WX;
+	memcpy(unit->name, "steward", 8);
+	if (!table_init(unit))
+		panic("no memory for the first unit");
+}
+
+bool unit_charge(struct unit *unit, uint64_t bytes)
+{
+	uint64_t used = __atomic_add_fetch(&unit->memory_used, bytes, __ATOMIC_RELAXED);
+	uint64_t quota = unit->memory_quota;
+
+	if (__builtin_expect(used <= quota || (unit == &root_unit && !quota), 1))
+		return true;
+	__atomic_sub_fetch(&unit->memory_used, bytes, __ATOMIC_RELAXED);
+	unit->lacked_memory = used - quota;
+	return false;
+}
+
+void unit_uncharge(struct unit *unit, uint64_t bytes)
+{
+	check_debug(unit->memory_used >= bytes);
+	__atomic_sub_fetch(&unit->memory_used, bytes, __ATOMIC_RELAXED);
+}
+
+bool unit_within(const struct unit *unit, const struct unit *ancestor)
+{
+	while (unit && unit != ancestor && unit->depth > ancestor->depth)
+		unit = unit->parent;
+	return unit == ancestor;
+}
+
+/* Takes SHARE of every CPU out of what UNIT may use; false: not that much is left. unit->lock held. */
+static bool share_carve(struct unit *unit, uint32_t share)
+{
+	for (unsigned i = 0; i < CPU_MAX; i++)
+		if (unit->cpu_share_used[i] + (uint64_t)share > unit->cpu_share)
+			return false;
+	for (unsigned i = 0; i < CPU_MAX; i++)
+		unit->cpu_share_used[i] += share;
+	return true;
+}
+
+static void share_return(struct unit *unit, uint32_t share)
+{
+	lock_take(&unit->lock);
+	for (unsigned i = 0; i < CPU_MAX; i++)
+		unit->cpu_share_used[i] -= share;
+	lock_release(&unit->lock);
+}
+
+static bool caps_carve(struct unit *unit, uint32_t caps)
+{
+	uint64_t used = (uint64_t)__atomic_add_fetch(&unit->caps_used, caps, __ATOMIC_RELAXED);
+
+	if (used <= unit->caps_quota)
+		return true;
+	__atomic_sub_fetch(&unit->caps_used, caps, __ATOMIC_RELAXED);
+	unit->lacked_caps = used - unit->caps_quota;
+	return false;
+}
+
+/* Gives PARENT back what was carved out for a unit with these quotas. */
+static void carve_return(struct unit *parent, uint64_t memory, uint32_t caps, uint32_t share)
+{
+	unit_uncharge(parent, memory);
+	__atomic_sub_fetch(&parent->caps_used, caps, __ATOMIC_RELAXED);
+	share_return(parent, share);
+}
+
+static int64_t carve(struct unit *parent, const struct unit_spec *spec)
+{
+	bool enough;
+
+	if (!unit_charge(parent, spec->memory_bytes))
+		return E_QUOTA_MEMORY;
+	if (!caps_carve(parent, (uint32_t)spec->caps)) {
+		unit_uncharge(parent, spec->memory_bytes);
+		return E_QUOTA_CAPS;
+	}
+	lock_take(&parent->lock);
+	enough = share_carve(parent, spec->cpu_share);
+	lock_release(&parent->lock);
+	if (enough)
+		return E_OK;
+	unit_uncharge(parent, spec->memory_bytes);
+	__atomic_sub_fetch(&parent->caps_used, (uint32_t)spec->caps, __ATOMIC_RELAXED);
+	return E_QUOTA_CPU;
+}
+
+struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, const struct cap_view *event,
+                         int64_t *error)
+{
+	struct unit *unit;
+
+	*error = carve(parent, spec);
+	if (*error < 0)
+		return 0;
+	unit = (struct unit *)object_create(parent, OBJECT_UNIT, sizeof(*unit), error);
+	if (!unit) {
+		carve_return(parent, spec->memory_bytes, (uint32_t)spec->caps, spec->cpu_share);
+		return 0;
+	}
+	unit_init(unit, parent);
+	unit->memory_quota = spec->memory_bytes;
+	unit->caps_quota = (uint32_t)spec->caps;
+	unit->cpu_share = spec->cpu_share;
+	unit->priority_max = spec->priority_max;
+	unit->flags = spec->flags;
+	unit->event_bits = spec->event_bits;
+	memcpy(unit->name, spec->name, sizeof(unit->name));
+	lock_take(&tree_lock);
+	parent->memory_children += spec->memory_bytes;
+	parent->caps_children += (uint32_t)spec->caps;
+	list_prepend(&parent->children, &unit->sibling);
+	unit->frozen = parent->frozen;
+	lock_release(&tree_lock);
+	/* From here on it ends as every unit does. */
+	if (parent->object.dead)
+		*error = E_HANDLE;
+	else if (!table_init(unit))
+		*error = E_QUOTA_MEMORY;
+	else if (event)
+		*error = cap_attach(&unit->event, event);
+	if (*error == E_OK)
+		return unit;
+	object_release(&unit->object);
+	return 0;
+}
+
+bool unit_extend(struct unit *unit, struct unit *parent, uint64_t bytes, uint32_t caps, int64_t *error)
+{
+	if (!unit_charge(parent, bytes)) {
+		*error = E_QUOTA_MEMORY;
+		return false;
+	}
+	if (!caps_carve(parent, caps)) {
+		unit_uncharge(parent, bytes);
+		*error = E_QUOTA_CAPS;
+		return false;
+	}
+	lock_take(&tree_lock);
+	if (unit->object.dead) {
+		lock_release(&tree_lock);
+		carve_return(parent, bytes, caps, 0);
+		*error = E_HANDLE;
+		return false;
+	}
+	/* Point of no return. */
+	__atomic_add_fetch(&unit->memory_quota, bytes, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&unit->caps_quota, caps, __ATOMIC_RELAXED);
+	parent->memory_children += bytes;
+	parent->caps_children += caps;
+	lock_release(&tree_lock);
+	return true;
+}
+
+/* ---- Threads ---- */
+
+bool unit_thread_add(struct unit *unit, struct list *unit_node)
+{
+	bool added;
+
+	lock_take(&unit->lock);
+	added = !unit->object.dead && unit->state <= UNIT_RUNNING;
+	if (added) {
+		unit->state = UNIT_RUNNING;
+		list_append(&unit->threads, unit_node);
+		unit->live_threads++;
+	}
+	lock_release(&unit->lock);
+	return added;
+}
+
+void unit_thread_remove(struct unit *unit, struct list *unit_node)
+{
+	lock_take(&unit->lock);
+	if (!list_empty(unit_node)) {
+		list_remove(unit_node);
+		unit->live_threads--;
+	}
+	lock_release(&unit->lock);
+}
+
+/* Tells up to COUNT threads of UNIT, which has ended, to die. True when all were told. */
+static bool review_threads(struct unit *unit, uint32_t count)
+{
+	while (count--) {
+		struct thread *thread = 0;
+
+		lock_take(&unit->lock);
+		if (unit->thread_reviews && !list_empty(&unit->threads)) {
+			struct list *node = unit->threads.next;
+
+			unit->thread_reviews--;
+			list_remove(node);
+			list_append(&unit->threads, node);
+			thread = container_of(node, struct thread, unit_node);
+		}
+		lock_release(&unit->lock);
+		if (!thread)
+			return true;
+		/* Its memory stays while this CPU is in the kernel. */
+		thread_review(thread);
+	}
+	return false;
+}
+
+static void notify(struct unit *unit)
+{
+	struct object *event = cap_target(&unit->event);
+
+	if (event)
+		event_signal((struct event *)event, unit->event_bits);
+}
+
+void unit_end(struct unit *unit, enum unit_state state, int64_t status, const struct fault_record *fault)
+{
+	bool first;
+
+	lock_take(&unit->lock);
+	first = unit->state <= UNIT_RUNNING;
+	if (first) {
+		unit->state = state;
+		unit->exit_status = status;
+		if (fault)
+			unit->fault = *fault;
+		unit->thread_reviews = unit->live_threads;
+	}
+	lock_release(&unit->lock);
+	if (!first)
+		return;
+	review_threads(unit, REVIEWS_AT_ONCE);
+	notify(unit);
+}
+
+/* ---- Walks ---- */
+
+/* Visits UNIT and all below it, top down, WALK_STEPS at a time: true when finished. VISIT returns false to be
+ * called again first. tree_lock held. */
+static bool tree_walk(struct unit *root, uint32_t walk, bool (*visit)(struct unit *unit, bool argument),
+                      bool argument)
+{
+	struct unit *unit = root;
+
+	for (unsigned step = 0; step < WALK_STEPS; step++) {
+		struct unit *child;
+
+		if (!visit(unit, argument))
+			return false;
+		if (!list_empty(&unit->children)) {
+			child = container_of(unit->children.next, struct unit, sibling);
+			if (child->walk != walk) {
+				unit = child;
+				continue;
+			}
+		}
+		unit->walk = walk;
+		if (unit == root)
+			return true;
+		list_remove(&unit->sibling);
+		list_append(&unit->parent->children, &unit->sibling);
+		unit = unit->parent;
+	}
+	return false;
+}
+
+static bool visit_freeze(struct unit *unit, bool freeze)
+{
+	bool frozen = unit->frozen_self || (unit->parent && unit->parent->frozen);
+
+	(void)freeze;
+	lock_take(&unit->lock);
+	if (frozen != unit->frozen) {
+		unit->frozen = frozen;
+		unit->thread_reviews = unit->live_threads;
+	}
+	lock_release(&unit->lock);
+	return review_threads(unit, WALK_STEPS);
+}
+
+bool unit_freeze_slice(struct unit *unit, bool freeze, uint64_t *progress)
+{
+	static uint32_t last_walk;
+	bool done;
+
+	lock_take(&tree_lock);
+	if (!*progress) {
+		unit->frozen_self = freeze;
+		last_walk = last_walk % (WALK_DEAD - 1) + 1;
+		*progress = last_walk;
+	}
+	done = unit->object.dead || tree_walk(unit, (uint32_t)*progress, visit_freeze, freeze);
+	lock_release(&tree_lock);
+	return done;
+}
+
+/* ---- Destruction ---- */
+
+enum destroy_phase { DESTROY_MARK = 0, DESTROY_MARKED, DESTROY_RECLAIM, DESTROY_DONE };
+
+static bool visit_dead(struct unit *unit, bool argument)
+{
+	(void)argument;
+	lock_take(&unit->lock);
+	if (!unit->object.dead || unit->state != UNIT_GONE) {
+		/* Everything that the unit owns or holds is dead from here on. */
+		unit->object.dead = 1;
+		unit->state = UNIT_GONE;
+		unit->thread_reviews = unit->live_threads;
+	}
+	lock_release(&unit->lock);
+	return review_threads(unit, WALK_STEPS);
+}
+
+/* Dooms up to a slice of what is in LIST of objects; true when none is left. */
+static bool doom_objects(struct unit *unit)
+{
+	for (unsigned i = 0; i < DESTROY_SLICE; i++) {
+		struct object *object = 0;
+
+		lock_take(&unit->life_lock);
+		if (!list_empty(&unit->objects))
+			object = container_of(unit->objects.next, struct object, owned);
+		lock_release(&unit->life_lock);
+		if (!object)
+			return true;
+		object_doom(object);
+	}
+	return false;
+}
+
+/* Dooms threads, which must be gone before what they use. True when the unit has none. */
+static bool doom_threads(struct unit *unit)
+{
+	for (unsigned i = 0; i < DESTROY_SLICE; i++) {
+		struct thread *thread = 0;
+
+		lock_take(&unit->lock);
+		if (!list_empty(&unit->threads)) {
+			struct list *node = unit->threads.next;
+
+			list_remove(node);
+			list_append(&unit->threads, node);
+			thread = container_of(node, struct thread, unit_node);
+		}
+		lock_release(&unit->lock);
+		if (!thread)
+			return true;
+		object_doom(&thread->object);
+	}
+	return false;
+}
+
+/* Deletes the capabilities of the last table page and then the page; true when the table is empty. */
+static bool empty_table(struct unit *unit)
+{
+	uint32_t page = unit->cap_pages;
+
+	if (!page)
+		return true;
+	page--;
+	for (uint32_t slot = 1, deleted = 0; slot < CAP_PAGE_SLOTS; slot++) {
+		struct cap *cap = slot_at(unit, page * CAP_PAGE_SLOTS + slot);
+		struct cap_view view = {.object = cap->object, .cap = cap, .generation = cap->generation};
+
+		if (!view.object)
+			continue;
+		if (deleted++ == DESTROY_SLICE || cap_delete(&view) == CALL_RESTART)
+			return false;
+	}
+	table_drop_page(unit);
+	return false;
+}
+
+/* One slice of the reclaim of UNIT, which has no children left; true when nothing is left but the struct. */
+static bool reclaim(struct unit *unit)
+{
+	struct unit *parent = unit->parent;
+
+	if (!doom_threads(unit)) {
+		unit_reap(unit);
+		return false;
+	}
+	if (!empty_table(unit))
+		return false;
+	if (!doom_objects(unit) || !list_empty(&unit->doomed) || unit->grave_count) {
+		unit_reap(unit);
+		return false;
+	}
+	/* Someone else is still at work here. */
+	if (!lock_try(&unit->reap_lock))
+		return false;
+	lock_release(&unit->reap_lock);
+	if (!object_adopt_slice(unit, parent))
+		return false;
+	cap_detach(&unit->event);
+	heap_trim(unit);
+	table_deinit(unit);
+	if (unit->memory_used)
+		panic("unit %s (%lu) ends with %lu bytes in use", unit->name, unit->id, unit->memory_used);
+	lock_take(&tree_lock);
+	list_remove(&unit->sibling);
+	parent->memory_children -= unit->memory_quota;
+	parent->caps_children -= unit->caps_quota;
+	lock_release(&tree_lock);
+	carve_return(parent, unit->memory_quota, unit->caps_quota, unit->cpu_share);
+	unit->memory_quota = 0;
+	unit->destroy_phase = DESTROY_DONE;
+	object_doom(&unit->object);
+	return true;
+}
+
+bool unit_destroy_slice(struct unit *unit)
+{
+	bool done = false;
+
+	if (unit->destroy_phase == DESTROY_DONE)
+		return true;
+	if (!lock_try(&destroy_lock))
+		return false;
+	switch (unit->destroy_phase) {
+	case DESTROY_MARK:
+		lock_take(&tree_lock);
+		done = tree_walk(unit, WALK_DEAD, visit_dead, false);
+		lock_release(&tree_lock);
+		if (done) {
+			unit->destroy_phase = DESTROY_MARKED;
+			notify(unit);
+		}
+		done = false;
+		break;
+	case DESTROY_MARKED:
+		/* Whoever was about to add something to one of these units has done so or given up. */
+		if (cpu_count > 1)
+			cpu_quiesce();
+		unit->destroy_phase = DESTROY_RECLAIM;
+		break;
+	case DESTROY_RECLAIM: {
+		struct unit *leaf = unit;
+
+		while (!list_empty(&leaf->children))
+			leaf = container_of(leaf->children.next, struct unit, sibling);
+		done = reclaim(leaf) && leaf == unit;
+		break;
+	}
+	default:
+		done = true;
+	}
+	lock_release(&destroy_lock);
+	return done;
+}
+
+bool unit_teardown(struct object *object)
+{
+	return unit_destroy_slice(container_of(object, struct unit, object));
+}
