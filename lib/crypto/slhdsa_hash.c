@@ -1,5 +1,6 @@
 /*
- * The hash functions of SLH-DSA (FIPS 205 section 11): PRF, F, H and T_l on several lanes, PRF_msg and H_msg.
+ * The hash functions of SLH-DSA (FIPS 205 section 11): PRF, F, H and T_l on several lanes, and
+ * H_msg. PRF_msg, which only signing needs, is in slhdsa_sign.c.
  *
  * SHAKE sets use SHAKE256 throughout. SHA-2 sets use the compressed address of 22 bytes, after PK.seed padded
  * to one block, whose compression is done once; SHA-256 serves PRF and F always, and H and T_l for n = 16;
@@ -7,7 +8,6 @@
  */
 #include "slhdsa_internal.h"
 #include "cpu.h"
-#include "hmac.h"
 #include "sha2_lanes.h"
 #include "sha3.h"
 
@@ -190,41 +190,6 @@ void slhdsa_hash_values(const struct slhdsa_hasher *hasher, const struct slhdsa_
 	crypto_wipe(digest, sizeof digest);
 }
 
-#define MESSAGE_PARTS (sizeof((struct slhdsa_message *)0)->size / sizeof(size_t))
-
-void slhdsa_hash_randomizer(const struct slhdsa_params *params, const uint8_t *sk_prf, const uint8_t *rnd,
-                            const struct slhdsa_message *message, uint8_t *randomizer)
-{
-	uint8_t tag[SHA512_SIZE];
-	if (!params->sha2) {
-		struct shake shake;
-		shake256_init(&shake);
-		shake_absorb(&shake, sk_prf, params->n);
-		shake_absorb(&shake, rnd, params->n);
-		for (unsigned i = 0; i < MESSAGE_PARTS; i++)
-			shake_absorb(&shake, message->part[i], message->size[i]);
-		shake_finalize(&shake);
-		shake_squeeze(&shake, tag, params->n);
-		crypto_wipe(&shake, sizeof shake);
-	} else if (params->n == 16) {
-		struct hmac_sha256 hmac;
-		hmac_sha256_init(&hmac, sk_prf, params->n);
-		hmac_sha256_update(&hmac, rnd, params->n);
-		for (unsigned i = 0; i < MESSAGE_PARTS; i++)
-			hmac_sha256_update(&hmac, message->part[i], message->size[i]);
-		hmac_sha256_final(&hmac, tag);
-	} else {
-		struct hmac_sha512 hmac;
-		hmac_sha512_init(&hmac, sk_prf, params->n);
-		hmac_sha512_update(&hmac, rnd, params->n);
-		for (unsigned i = 0; i < MESSAGE_PARTS; i++)
-			hmac_sha512_update(&hmac, message->part[i], message->size[i]);
-		hmac_sha512_final(&hmac, tag);
-	}
-	memcpy(randomizer, tag, params->n);
-	crypto_wipe(tag, sizeof tag);
-}
-
 /* MGF1 (RFC 8017 appendix B.2.1) over R, PK.seed and the inner digest; needs at most two blocks here. */
 static void sha2_hash_message(const struct slhdsa_params *params, const uint8_t *randomizer,
                               const uint8_t *pk, const struct slhdsa_message *message, uint8_t *digest)
@@ -237,14 +202,14 @@ static void sha2_hash_message(const struct slhdsa_params *params, const uint8_t 
 		sha256_init(&narrow);
 		sha256_update(&narrow, randomizer, n);
 		sha256_update(&narrow, pk, 2 * n);
-		for (unsigned i = 0; i < MESSAGE_PARTS; i++)
+		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
 			sha256_update(&narrow, message->part[i], message->size[i]);
 		sha256_final(&narrow, inner);
 	} else {
 		sha512_init(&wide);
 		sha512_update(&wide, randomizer, n);
 		sha512_update(&wide, pk, 2 * n);
-		for (unsigned i = 0; i < MESSAGE_PARTS; i++)
+		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
 			sha512_update(&wide, message->part[i], message->size[i]);
 		sha512_final(&wide, inner);
 	}
@@ -281,7 +246,7 @@ void slhdsa_hash_message(const struct slhdsa_params *params, const uint8_t *rand
 	shake256_init(&shake);
 	shake_absorb(&shake, randomizer, params->n);
 	shake_absorb(&shake, pk, 2u * params->n);
-	for (unsigned i = 0; i < MESSAGE_PARTS; i++)
+	for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
 		shake_absorb(&shake, message->part[i], message->size[i]);
 	shake_finalize(&shake);
 	shake_squeeze(&shake, digest, params->digest_size);

@@ -122,9 +122,10 @@ void slhdsa_hash_values(const struct slhdsa_hasher *hasher, const struct slhdsa_
                         const uint8_t (*values)[SLHDSA_MAX_N], unsigned count, uint8_t out[SLHDSA_MAX_N]);
 
 /* A message in pieces, so that its prefix need not be copied in front of it. */
+#define SLHDSA_MESSAGE_PARTS 4
 struct slhdsa_message {
-	const void *part[4];
-	size_t size[4];
+	const void *part[SLHDSA_MESSAGE_PARTS];
+	size_t size[SLHDSA_MESSAGE_PARTS];
 };
 
 /* Builds M' (algorithms 22 to 25). With `oid`, the message is a digest. `prefix` must live as long as the
@@ -132,9 +133,7 @@ struct slhdsa_message {
 void slhdsa_message_wrap(struct slhdsa_message *wrapped, uint8_t prefix[2], const uint8_t *oid,
                          const void *message, size_t message_size, const void *context, size_t context_size);
 
-/* PRF_msg and H_msg (section 11). */
-void slhdsa_hash_randomizer(const struct slhdsa_params *params, const uint8_t *sk_prf, const uint8_t *rnd,
-                            const struct slhdsa_message *message, uint8_t *randomizer);
+/* H_msg (section 11). `pk` is PK.seed and PK.root. */
 void slhdsa_hash_message(const struct slhdsa_params *params, const uint8_t *randomizer, const uint8_t *pk,
                          const struct slhdsa_message *message, uint8_t digest[SLHDSA_MAX_DIGEST]);
 

@@ -1,4 +1,6 @@
 /* Key generation and signing of SLH-DSA (FIPS 205 sections 9 and 10). */
+#include "hmac.h"
+#include "sha3.h"
 #include "slhdsa_tree.h"
 
 static void secret_init(struct slhdsa_secret *secret, const struct slhdsa_params *params,
@@ -82,6 +84,40 @@ static void fors_sign(const struct slhdsa_secret *secret, const struct slhdsa_pl
 	                   params->fors_trees, out);
 }
 
+/* PRF_msg (section 11). */
+static void hash_randomizer(const struct slhdsa_params *params, const uint8_t *sk_prf, const uint8_t *rnd,
+                            const struct slhdsa_message *message, uint8_t *randomizer)
+{
+	uint8_t tag[SHA512_SIZE];
+	if (!params->sha2) {
+		struct shake shake;
+		shake256_init(&shake);
+		shake_absorb(&shake, sk_prf, params->n);
+		shake_absorb(&shake, rnd, params->n);
+		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
+			shake_absorb(&shake, message->part[i], message->size[i]);
+		shake_finalize(&shake);
+		shake_squeeze(&shake, tag, params->n);
+		crypto_wipe(&shake, sizeof shake);
+	} else if (params->n == 16) {
+		struct hmac_sha256 hmac;
+		hmac_sha256_init(&hmac, sk_prf, params->n);
+		hmac_sha256_update(&hmac, rnd, params->n);
+		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
+			hmac_sha256_update(&hmac, message->part[i], message->size[i]);
+		hmac_sha256_final(&hmac, tag);
+	} else {
+		struct hmac_sha512 hmac;
+		hmac_sha512_init(&hmac, sk_prf, params->n);
+		hmac_sha512_update(&hmac, rnd, params->n);
+		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
+			hmac_sha512_update(&hmac, message->part[i], message->size[i]);
+		hmac_sha512_final(&hmac, tag);
+	}
+	memcpy(randomizer, tag, params->n);
+	crypto_wipe(tag, sizeof tag);
+}
+
 /* Algorithm 19. Lengths are already checked. */
 static void sign(const struct slhdsa_params *params, const uint8_t *sk, const struct slhdsa_message *message,
                  const uint8_t *rnd, uint8_t *signature)
@@ -94,7 +130,7 @@ static void sign(const struct slhdsa_params *params, const uint8_t *sk, const st
 	struct slhdsa_address address;
 
 	secret_init(&secret, params, sk, pk);
-	slhdsa_hash_randomizer(params, sk + n, rnd ? rnd : pk, message, signature);
+	hash_randomizer(params, sk + n, rnd ? rnd : pk, message, signature);
 	/* The randomizer is the first part of the signature; the place it leads to is public with it. */
 	crypto_declassify(signature, n);
 	slhdsa_hash_message(params, signature, pk, message, digest);
