@@ -5,11 +5,11 @@
  * began to be consumed, in at most REFILLS_MAX pieces. A best-effort budget (priority up to
  * PRIORITY_BEST_EFFORT_MAX) is never throttled; its quota is the slice of its round robin.
  *
- * A thread in any state but THREAD_RECEIVING and those whose call is served on a donating channel holds one
- * counted reference on the budget it runs on (thread->budget_current). Donation moves pointer and reference
- * to the server, the reply moves them back: no counting on the hot path. A budget that is dead (its unit or
- * capability is gone) is noticed when its threads are next enqueued or chosen: they go on with their own, or
- * else with their fallback.
+ * A thread counts as a user of the budget it runs on (thread->budget_current); a thread in THREAD_RECEIVING
+ * has none. Donation moves the pointer to the server, the reply moves it back: no counting on the hot path. A
+ * foreign user that is neither running nor ready is in budget->holders, so that the budget of a dying unit
+ * can be taken from all its users (budget_evict): they go on with their own budget, or else with their
+ * fallback, a best-effort budget such as their unit could have made itself.
  */
 #pragma once
 
@@ -19,6 +19,7 @@
 
 struct cpu;
 struct thread;
+struct unit;
 
 #define REFILLS_MAX           8
 #define BUDGET_QUOTA_MIN_NS   10000ull               /* 10 us: also the smallest refill worth a timer */
@@ -60,19 +61,25 @@ struct budget {
 	struct list run_node;  /* in the CPU's queue of its priority while queued (not EDF) */
 	struct timer edf_node; /* in the CPU's EDF heap while queued */
 	struct timer replenish;
+	struct lock lock;           /* holders; innermost */
+	struct list holders;        /* thread.holder_node */
+	volatile uint32_t users;    /* threads whose budget_current this is */
+	volatile bool evicted;      /* dead, and no longer used or queued */
 	volatile uint64_t consumed; /* ns in all */
 };
 
+/* Puts SPEC into BUDGET, which is in no queue. */
+void budget_configure(struct budget *budget, const struct budget_spec *spec, uint64_t now);
 void budget_setup(struct budget *budget, struct cpu *cpu, const struct budget_spec *spec, uint64_t now);
-void budget_put(struct budget *budget);
-static inline void budget_get(struct budget *budget)
-{
-	object_reference(budget->anchor);
-}
 /* The CPU's share BUDGET takes, parts per million, rounded up. 0: best effort. */
 uint32_t budget_share(const struct budget_spec *spec);
 /* E_OK, or E_ARGUMENT or E_QUOTA_CPU when SPEC is not one that UNIT may have. */
 int64_t budget_check(const struct unit *unit, const struct budget_spec *spec);
-/* The owner's death or the last reference: gives its share back; the object's memory goes with its last
- * reference. */
-void budget_destroy(struct budget *budget);
+/* Takes the dead BUDGET from its users, a slice a call; true when none is left and it is in no queue. */
+bool budget_evict(struct budget *budget);
+/* On the budget's CPU: a new specification; gives it fresh refills. */
+void budget_reconfigure(struct budget *budget, const struct budget_spec *spec);
+/* On the budget's CPU: its replenishment has come. */
+void budget_unthrottle(struct budget *budget);
+/* A new budget of OWNER with one reference; SPEC is checked but for the owner's share. 0 and *ERROR. */
+struct budget *budget_create(struct unit *owner, const struct budget_spec *spec, int64_t *error);

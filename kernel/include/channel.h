@@ -21,13 +21,14 @@ struct reply {
 	uint64_t caller_wait;  /* the wait of CALLER that this answers */
 };
 
-/* Ends every wait on CHANNEL with E_PEER, a slice at a time; true when done. object.dead is set. */
-bool channel_drain(struct channel *channel);
-void channel_destroy(struct channel *channel);
-void reply_destroy(struct reply *reply);
 /* Waiting on a channel: takes THREAD, whose wait the caller has claimed, out of CHANNEL's queue. */
 void channel_unlink(struct thread *thread);
 /* The thread is gone or was cancelled while its call is served: nobody may answer it any more. */
 void channel_forget_call(struct thread *caller);
 /* The server is gone: its caller gets E_PEER. */
 void channel_fail_caller(struct thread *server);
+/* The message calls: results go to SELF's registers; it may wait or hand the CPU over. */
+void channel_call(struct thread *self);
+void channel_receive(struct thread *self);
+void channel_reply_receive(struct thread *self);
+void channel_reply(struct thread *self);

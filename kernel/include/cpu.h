@@ -23,18 +23,20 @@ struct cpu {
 	uint32_t index;
 	volatile uint32_t online;
 	bool reschedule;       /* sched_choose must run before this kernel entry ends */
-	volatile bool unpark;  /* a unit was thawed: look at the parked threads again */
+	bool blocked;          /* the current thread has begun to wait, stopped or left for another CPU */
+	volatile bool quiesce; /* somebody waits for this CPU to leave its kernel path */
 	struct budget *budget; /* what is being charged: current's; 0 when idle */
 	uint64_t charged_to;   /* ns: the running budget is charged up to here */
 	uint64_t slice_end;    /* ns: when the running budget ends; DEADLINE_NEVER while nobody competes */
 	uint64_t programmed;   /* ns: what the hardware timer is set to */
 	uint64_t run_bitmap[RUN_WORDS];
-	struct list run[PRIORITY_COUNT];            /* budgets with ready threads, and the running one */
-	struct timer *edf;                          /* heap of the budgets at PRIORITY_EDF, by deadline */
-	struct list parked;                         /* ready threads of frozen units */
-	struct lock timer_lock;                     /* innermost */
-	struct timer *timers;                       /* heap */
-	struct thread *volatile mailbox;            /* threads with requests: lock-free stack */
+	struct list run[PRIORITY_COUNT]; /* budgets with ready threads, and the running one */
+	struct timer *edf;               /* heap of the budgets at PRIORITY_EDF, by deadline */
+	struct list parked;              /* ready threads of frozen units */
+	struct budget *volatile evict;   /* budget to be taken from its users; set by others when 0 */
+	struct lock timer_lock;          /* innermost */
+	struct timer *timers;            /* heap */
+	struct thread *volatile mailbox; /* threads with requests: lock-free stack */
 	volatile uint64_t shootdown_done, quiesced; /* acknowledgement counters */
 	struct space *space_loaded;                 /* whose translations are loaded */
 	struct thread *vector_owner;                /* whose vector state is in the registers */
@@ -56,9 +58,6 @@ void sched_init(struct cpu *cpu);
 void sched_choose(struct cpu *cpu);
 void sched_timer(struct cpu *cpu);   /* timer interrupt */
 void sched_mailbox(struct cpu *cpu); /* serves requests of other CPUs */
-/* A unit's frozen count changed: all CPUs look again. After a freeze, waits until none runs a thread of it.
- */
-void sched_freeze_changed(void);
 /* True when work should be cut here: an interrupt is pending or the scheduler wants to run. */
 bool preemption_pending(void);
 /* Waits until every other CPU has left whatever kernel path it was on; serves this CPU's mailbox meanwhile.

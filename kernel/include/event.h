@@ -20,5 +20,3 @@ struct event {
 void event_signal(struct event *event, uint64_t bits);
 void event_unlink(struct thread *thread);
 void event_unbind(struct thread *thread);
-bool event_drain(struct event *event);
-void event_destroy(struct event *event);

@@ -3,16 +3,13 @@
 
 #include "object.h"
 
-struct event;
-
 #define IRQ_SLOTS 128u
 
 struct irq {
 	struct object object;
-	struct lock lock;
 	uint32_t slot;
-	bool pending;        /* masked since it fired, until SYS_IRQ_ACK */
-	struct event *event; /* counted reference, or 0 */
+	bool pending, bound; /* pending: masked since it fired, until SYS_IRQ_ACK */
+	struct cap event;    /* internal */
 	uint64_t bits;
 };
 
@@ -20,5 +17,3 @@ struct ioport {
 	struct object object;
 	uint32_t base, count;
 };
-
-void irq_destroy(struct irq *irq);

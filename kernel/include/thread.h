@@ -61,6 +61,7 @@ struct thread {
 	volatile bool kicked;
 	bool donated;  /* budget_current goes back to CALLER with the reply */
 	bool rotate;   /* to the back of its budget's queue at the next choice */
+	bool parked;   /* ready but held back: in cpu->parked */
 	bool finished; /* thread_finish has run */
 	struct thread *mailbox_next;
 	struct cpu *cpu; /* whose run queue and mailbox: the CPU of budget_current while ready */
@@ -73,9 +74,10 @@ struct thread {
 	uint64_t guest_return_rsp, guest_return_rip; /* where guest_enter returns to */
 	uint64_t fault_entry;
 	uint64_t fault_pc;     /* where the last fault at the fault entry itself was */
-	struct budget *budget; /* own; 0 for passive threads; counted */
+	struct budget *budget; /* own, of its unit or one above it; 0 for passive threads */
 	struct budget
-	    *budget_current; /* on which it runs now; counted; 0 while receiving or lent to its server */
+	    *budget_current;     /* on which it runs now, as one of its users; 0 while receiving or lent */
+	struct list holder_node; /* budget_current->holders */
 	struct budget fallback;
 	struct list queue_node; /* a budget's ready queue, a CPU's parked list, a channel's, event's or
 	                           memory's queue */
@@ -83,13 +85,13 @@ struct thread {
 	/* Calls */
 	struct channel *channel; /* waited on, sending or receiving */
 	struct thread
-	    *volatile caller;      /* whose call this thread serves: the implicit one-shot reply capability */
-	uint64_t caller_wait;      /* the wait of CALLER that a reply ends */
-	struct reply *reply;       /* saved reply that names this calling thread, or 0 */
-	struct thread *server;     /* while in THREAD_REPLY: who serves the call; 0 when saved */
-	uint64_t badge, info;      /* of the message in flight */
-	struct event *event;       /* waited on */
-	struct event *event_bound; /* counted */
+	    *volatile caller;  /* whose call this thread serves: the implicit one-shot reply capability */
+	uint64_t caller_wait;  /* the wait of CALLER that a reply ends */
+	struct reply *reply;   /* saved reply that names this calling thread, or 0 */
+	struct thread *server; /* while in THREAD_REPLY: who serves the call; 0 when saved */
+	uint64_t badge, info;  /* of the message in flight */
+	struct event *event;   /* waited on */
+	struct event *volatile event_bound; /* counted; who exchanges it for 0 drops the reference */
 	struct memory *wanted_memory;
 	uint64_t wanted_page;
 	struct arch_vector_state *vector; /* XSAVE area */
@@ -129,10 +131,19 @@ void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t pa
 /* A fault in user mode: guest exit, fault entry, or the unit fails. */
 void thread_fault(struct thread *thread, const struct fault_record *fault);
 /* Stops (HALT_STOP) or kills (HALT_KILL) THREAD wherever it is. On return it does not run and will not, or
- * its CPU has been told and it will not reach user mode again. Bounded. */
+ * its CPU has been told and it will not reach user mode again. Bounded. No lock held. */
 void thread_halt(struct thread *thread, enum thread_halt halt);
-void thread_destroy(struct thread *thread);
-/* The first thread, made by the kernel itself. */
-int64_t thread_setup(struct thread *thread, struct unit *unit, struct space *space, struct budget *budget,
-                     struct memory *page_memory, uint64_t page, const struct thread_spec *spec);
+/* THREAD's unit ended, died, was frozen or thawed (state above UNIT_RUNNING or dead: the thread dies; frozen:
+ * it does not run until told again). Bounded; other CPUs are told by mailbox. No lock held. */
+void thread_review(struct thread *thread);
+/* Asks THREAD's CPU to look at it: something in it changed. */
+void thread_nudge(struct thread *thread);
+/* THREAD, on its CPU, has been kicked: ends its wait or its stay in the guest. */
+void thread_kicked(struct thread *thread);
+/* A stopped thread of UNIT, whose own page is PAGE of PAGE_MEMORY; arguments were checked. It holds the only
+ * reference to itself. 0 and *ERROR. */
+struct thread *thread_new(struct unit *unit, struct space *space, struct budget *budget,
+                          struct memory *page_memory, uint64_t page, const struct thread_spec *spec,
+                          int64_t *error);
+/* Starts it if it is stopped. */
 void thread_start(struct thread *thread);

@@ -1,0 +1,449 @@
+/* Channels: call, receive, reply.
+ *
+ * A call finds a receiver or waits among the callers; a receive finds a caller or waits among the receivers:
+ * one of the two queues is always empty. channel->lock guards both; who is in them is decided by wait_claim
+ * (sched/wait.c), so a thread found there that cannot be claimed is skipped.
+ *
+ * While a call is served: server->caller names the caller, server->caller_wait the very wait that a reply
+ * ends. The right to answer is the success of wait_claim(caller, caller_wait), hence one-shot. Who ends that
+ * wait otherwise (cancel, stop, kill) clears server->caller before the caller goes on. Both are in
+ * THREAD_REPLY and kernel memory is freed only after all CPUs left the kernel, so neither pointer can dangle.
+ *
+ * On a donating channel the server runs on the caller's budget_current, which moves there and back. A call's
+ * deadline bounds the time until it is received; from then on the caller waits for the server, or the
+ * server's death. A caller that is cancelled or killed meanwhile leaves the budget with the server until that
+ * receives again.
+ *
+ * The hot paths (a receiver waits; a caller waits for the reply; nobody else does) touch no run queue and no
+ * timer.
+ */
+#include <calls.h>
+#include "channel.h"
+#include "event.h"
+#include "message.h"
+#include "reply.h"
+#include "../sched/sched.h"
+
+/* The first receiver that can be claimed, out of the queue. channel->lock held. */
+static inline struct thread *receiver_claim(struct channel *channel)
+{
+	for (struct list *node = channel->receivers.next; node != &channel->receivers; node = node->next) {
+		struct thread *server = container_of(node, struct thread, queue_node);
+		uint64_t word = server->wait;
+
+		if (WAIT_STATE(word) == THREAD_RECEIVING && wait_claim(server, word)) {
+			list_remove(node);
+			return server;
+		}
+	}
+	return 0;
+}
+
+/* Hands the CPU straight to NEXT, which runs on the budget being charged. */
+static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread *next)
+{
+	next->cpu = cpu;
+	next->on_cpu = 1;
+	cpu->current = next;
+	arch_switch(cpu, self, next);
+	__atomic_store_n(&self->on_cpu, 0, __ATOMIC_RELEASE);
+}
+
+static inline struct channel *channel_of(const struct cap_view *view)
+{
+	return (struct channel *)view->object;
+}
+
+static inline void fail(struct thread *self, int64_t error)
+{
+	arch_set_status(self, error);
+}
+
+void channel_call(struct thread *self)
+{
+	struct cpu *cpu = cpu_self();
+	uint64_t info = arch_argument(self, 1), deadline = arch_argument(self, 2), word;
+	int64_t error;
+	struct cap_view cap;
+	struct channel *channel;
+	struct thread *server;
+	struct transfer transfer;
+
+	error = cap_lookup(self->unit, arch_argument(self, 0), OBJECT_CHANNEL, RIGHT_CALL, &cap);
+	if (error)
+		return fail(self, error);
+	if (info && !info_valid(info))
+		return fail(self, E_ARGUMENT);
+	channel = channel_of(&cap);
+	lock_take(&channel->lock);
+	server = receiver_claim(channel);
+	if (!server) {
+		if (channel->object.dead) {
+			error = E_HANDLE;
+		} else if (deadline <= arch_clock_ns()) {
+			error = E_TIMEOUT;
+		} else {
+			self->badge = cap.badge;
+			self->info = info;
+			self->channel = channel;
+			list_append(&channel->callers, &self->queue_node);
+			wait_begin(self, THREAD_CALLING, deadline);
+			error = 0;
+		}
+		lock_release(&channel->lock);
+		if (error)
+			fail(self, error);
+		return;
+	}
+	lock_release(&channel->lock);
+	if (server->timeout.armed)
+		timer_disarm(&server->timeout);
+	if (info) {
+		error = transfer_prepare(&transfer, self, server, info);
+		if (error) {
+			/* The receiver has noticed nothing yet: it asks again. */
+			arch_syscall_restart(server);
+			sched_wake(server);
+			return fail(self, error);
+		}
+	}
+	while (
+	    __atomic_load_n(&server->on_cpu, __ATOMIC_ACQUIRE)) /* it has just begun to wait on another CPU */
+		arch_pause();
+	/* Point of no return. */
+	arch_message_copy(server, self);
+	if (info)
+		transfer_commit(&transfer, self, server, info);
+	arch_message_deliver(server, E_OK, cap.badge, info);
+	word = WAIT_NEXT(self->wait, THREAD_REPLY);
+	server->caller_wait = word;
+	server->caller = self;
+	self->server = server;
+	self->reply = 0;
+	if (channel->flags & CHANNEL_DONATING) {
+		bool direct = !thread_held_back(server) && cpu->budget == self->budget_current;
+
+		server->budget_current = self->budget_current;
+		server->donated = true;
+		self->budget_current = 0;
+		__atomic_store_n(&self->wait, word, __ATOMIC_RELEASE);
+		if (direct) {
+			switch_to(cpu, self, server);
+			return;
+		}
+	} else {
+		holder_add(self);
+		__atomic_store_n(&self->wait, word, __ATOMIC_RELEASE);
+	}
+	cpu->blocked = cpu->reschedule = true;
+	sched_wake(server);
+}
+
+/* Takes the answer of SELF to its caller out of the way: returns the caller, claimed and with the budget it
+ * lent, or 0 when nobody waits for an answer any more. */
+static inline struct thread *caller_claim(struct thread *self)
+{
+	struct thread *caller = self->caller;
+
+	if (!caller)
+		return 0;
+	self->caller = 0;
+	if (!wait_claim(caller, self->caller_wait))
+		return 0;
+	if (self->donated) {
+		caller->budget_current = self->budget_current;
+		self->budget_current = 0;
+		self->donated = false;
+	}
+	return caller;
+}
+
+void channel_fail_caller(struct thread *server)
+{
+	struct thread *caller = caller_claim(server);
+
+	if (caller) {
+		arch_set_result(caller, E_PEER, 0);
+		sched_wake(caller);
+	}
+}
+
+void channel_forget_call(struct thread *caller)
+{
+	struct thread *server = caller->server, *expected = caller;
+	struct reply *reply = caller->reply;
+
+	caller->server = 0;
+	caller->reply = 0;
+	if (reply) {
+		lock_take(&reply->lock);
+		reply->caller = 0;
+		lock_release(&reply->lock);
+	} else if (server) {
+		__atomic_compare_exchange_n(&server->caller, &expected, 0, false, __ATOMIC_SEQ_CST,
+		                            __ATOMIC_SEQ_CST);
+	}
+}
+
+/* Gives the first waiting call that can be to SELF, the current thread. channel->lock held; false: there is
+ * none. On true the lock is released. */
+static bool call_take(struct channel *channel, struct thread *self)
+{
+	while (!list_empty(&channel->callers)) {
+		struct thread *caller = 0;
+		struct transfer transfer;
+		uint64_t word;
+		int64_t error;
+
+		for (struct list *node = channel->callers.next; node != &channel->callers;
+		     node = node->next) {
+			caller = container_of(node, struct thread, queue_node);
+			word = caller->wait;
+			if (WAIT_STATE(word) == THREAD_CALLING && wait_claim(caller, word))
+				break;
+			caller = 0;
+		}
+		if (!caller)
+			return false;
+		list_remove(&caller->queue_node);
+		lock_release(&channel->lock);
+		timer_disarm(&caller->timeout);
+		error = caller->info ? transfer_prepare(&transfer, caller, self, caller->info) : E_OK;
+		if (error) {
+			arch_set_result(caller, error, 0);
+			sched_wake(caller);
+			lock_take(&channel->lock);
+			continue;
+		}
+		/* Point of no return. */
+		arch_message_copy(self, caller);
+		if (caller->info)
+			transfer_commit(&transfer, caller, self, caller->info);
+		arch_message_deliver(self, E_OK, caller->badge, caller->info);
+		word = WAIT_NEXT(caller->wait, THREAD_REPLY);
+		self->caller = caller;
+		self->caller_wait = word;
+		caller->server = self;
+		caller->reply = 0;
+		holder_remove(caller);
+		if (channel->flags & CHANNEL_DONATING && caller->budget_current) {
+			budget_drop(self);
+			self->budget_current = caller->budget_current;
+			self->donated = true;
+			caller->budget_current = 0;
+		} else {
+			holder_add(caller);
+		}
+		wait_resume(caller, word);
+		sched_wake(self); /* goes on here, or where its new budget is */
+		return true;
+	}
+	return false;
+}
+
+/* The bits of SELF's bound EVENT as the result of its receive; false: there are none. */
+static bool event_take(struct event *event, struct thread *self)
+{
+	uint64_t bits = event->bits ? __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST) : 0;
+
+	if (!bits)
+		return false;
+	arch_message_deliver(self, E_OK, 0, INFO_EVENT);
+	arch_message_word_set(self, 0, bits);
+	return true;
+}
+
+/* The slow way out of a receive that does not wait: SELF goes on with what is in its registers. */
+static void receive_end(struct channel *channel, struct thread *self, struct thread *answered)
+{
+	lock_release(&channel->lock);
+	if (answered)
+		sched_wake(answered);
+	sched_wake(self); /* on a budget again, where the reply gave it away */
+}
+
+/* Receives on CHANNEL. ANSWERED, which SELF has just replied to and which is the caller's to wake, or 0. */
+static inline void receive(struct channel *channel, struct thread *self, uint64_t deadline,
+                           struct thread *answered)
+{
+	struct cpu *cpu = cpu_self();
+	struct event *event = self->event_bound;
+	uint64_t word;
+
+	lock_take(&channel->lock);
+	if (!list_empty(&channel->callers) && call_take(channel, self)) {
+		if (answered)
+			sched_wake(answered);
+		return;
+	}
+	if (channel->object.dead) {
+		fail(self, E_HANDLE);
+		return receive_end(channel, self, answered);
+	}
+	if (event && event_take(event, self))
+		return receive_end(channel, self, answered);
+	word = WAIT_NEXT(self->wait, THREAD_RECEIVING);
+	if (deadline != DEADLINE_NEVER) {
+		if (deadline <= arch_clock_ns()) {
+			fail(self, E_TIMEOUT);
+			return receive_end(channel, self, answered);
+		}
+		timer_arm(&self->timeout, deadline, word);
+	}
+	self->channel = channel;
+	list_append(&channel->receivers, &self->queue_node);
+	if (self->budget_current)
+		budget_drop(self);
+	cpu->blocked = true;
+	__atomic_exchange_n(&self->wait, word, __ATOMIC_SEQ_CST);
+	lock_release(&channel->lock);
+	/* Bits that came before the exchange found no receiver to wake; later ones do. */
+	if (event && event->bits && wait_claim(self, word)) {
+		lock_take(&channel->lock);
+		list_remove(&self->queue_node);
+		timer_disarm(&self->timeout);
+		if (!event_take(event, self))
+			arch_syscall_restart(self);
+		return receive_end(channel, self, answered);
+	}
+	if (answered && answered->budget_current == cpu->budget && cpu->budget && !answered->on_cpu &&
+	    !thread_held_back(answered)) {
+		cpu->blocked = false;
+		switch_to(cpu, self, answered);
+		return;
+	}
+	cpu->reschedule = true;
+	if (answered)
+		sched_wake(answered);
+}
+
+/* Decodes and delivers SELF's answer to CALLER, which waits in the wait WORD. *ANSWERED: the caller, claimed,
+ * with its budget; 0 when nobody waits for it any more. */
+static inline int64_t answer(struct thread *self, struct thread *caller, uint64_t info,
+                             struct thread **answered)
+{
+	struct transfer transfer;
+	struct thread *claimed;
+
+	*answered = 0;
+	if (info) {
+		int64_t error = info_valid(info) ? E_OK : E_ARGUMENT;
+
+		if (!error && caller)
+			error = transfer_prepare(&transfer, self, caller, info);
+		if (error)
+			return error;
+	}
+	/* Point of no return. */
+	claimed = caller_claim(self);
+	if (!claimed) {
+		if (info && caller)
+			transfer_cancel(&transfer, caller);
+		return E_OK;
+	}
+	arch_message_copy(claimed, self);
+	if (info)
+		transfer_commit(&transfer, self, claimed, info);
+	arch_message_deliver(claimed, E_OK, 0, info);
+	*answered = claimed;
+	return E_OK;
+}
+
+void channel_reply_receive(struct thread *self)
+{
+	struct cap_view cap;
+	struct thread *answered;
+	int64_t error = cap_lookup(self->unit, arch_argument(self, 0), OBJECT_CHANNEL, RIGHT_RECEIVE, &cap);
+
+	if (!error)
+		error = answer(self, self->caller, arch_argument(self, 1), &answered);
+	if (error)
+		return fail(self, error);
+	self->donated = false;
+	receive(channel_of(&cap), self, arch_argument(self, 2), answered);
+}
+
+void channel_receive(struct thread *self)
+{
+	struct cap_view cap;
+	int64_t error = cap_lookup(self->unit, arch_argument(self, 0), OBJECT_CHANNEL, RIGHT_RECEIVE, &cap);
+
+	if (error)
+		return fail(self, error);
+	if (self->caller) /* an unanswered call is answered by this */
+		channel_fail_caller(self);
+	self->donated = false;
+	receive(channel_of(&cap), self, arch_argument(self, 2), 0);
+}
+
+void channel_reply(struct thread *self)
+{
+	handle_t handle = arch_argument(self, 0);
+	struct thread *answered;
+	int64_t error;
+
+	if (handle) {
+		reply_use(self, handle, arch_argument(self, 1));
+		return;
+	}
+	error = self->caller ? answer(self, self->caller, arch_argument(self, 1), &answered) : E_STATE;
+	fail(self, !error && !answered ? E_PEER : error);
+	if (error)
+		return;
+	if (answered)
+		sched_wake(answered);
+	self->donated = false;
+	if (!self->budget_current)
+		sched_wake(self);
+}
+
+int64_t sys_channel_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct channel *channel;
+	int64_t result;
+
+	(void)second;
+	if (args[0] & ~(uint64_t)CHANNEL_DONATING)
+		return E_ARGUMENT;
+	channel = (struct channel *)object_create(self->unit, OBJECT_CHANNEL, sizeof *channel, &result);
+	if (!channel)
+		return result;
+	channel->flags = (uint32_t)args[0];
+	list_init(&channel->receivers);
+	list_init(&channel->callers);
+	result = cap_insert(self->unit, &channel->object, RIGHT_ALL, 0, 0);
+	object_release(&channel->object);
+	return result;
+}
+
+void channel_unlink(struct thread *thread)
+{
+	struct lock *lock = &thread->channel->lock;
+
+	lock_take(lock);
+	list_remove(&thread->queue_node);
+	lock_release(lock);
+}
+
+bool channel_teardown(struct object *object)
+{
+	struct channel *channel = (struct channel *)object;
+
+	for (unsigned count = 0; count < 8; count++) {
+		struct thread *thread = 0;
+		uint64_t word = 0;
+
+		lock_take(&channel->lock);
+		if (!list_empty(&channel->receivers))
+			thread = container_of(channel->receivers.next, struct thread, queue_node);
+		else if (!list_empty(&channel->callers))
+			thread = container_of(channel->callers.next, struct thread, queue_node);
+		if (thread)
+			word = thread->wait;
+		lock_release(&channel->lock);
+		if (!thread)
+			return true;
+		thread_end_this_wait(thread, word, WAIT_STATE(word) == THREAD_CALLING ? E_PEER : E_HANDLE);
+	}
+	return false;
+}

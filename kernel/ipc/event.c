@@ -1,0 +1,256 @@
+/* Events. event->lock guards the waiters and the binding; the bits are one atomic word.
+ *
+ * A signal ors its bits in first and then looks for somebody to wake; a waiter publishes its wait first and
+ * then looks at the bits again. Both sides have a full fence between, so no signal is lost: one of them sees
+ * the other.
+ */
+#include <calls.h>
+#include "channel.h"
+#include "event.h"
+#include "../sched/sched.h"
+
+static void event_timer_expired(struct timer *timer, uint64_t bits)
+{
+	event_signal(container_of(timer, struct event, timer), bits);
+}
+
+/* Takes all bits for THREAD, whose wait was claimed, or lets it ask again when somebody else has had them. */
+static void event_deliver(struct event *event, struct thread *thread, bool bound)
+{
+	uint64_t bits = __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST);
+
+	if (!bits) {
+		arch_syscall_restart(thread);
+	} else if (bound) {
+		arch_message_deliver(thread, E_OK, 0, INFO_EVENT);
+		arch_message_word_set(thread, 0, bits);
+	} else {
+		arch_set_result(thread, E_OK, bits);
+	}
+}
+
+void event_signal(struct event *event, uint64_t bits)
+{
+	struct thread *thread, *woken = 0;
+	uint64_t word = 0;
+
+	__atomic_fetch_or(&event->bits, bits, __ATOMIC_SEQ_CST);
+	if (list_empty(&event->waiters) && !event->bound)
+		return;
+	lock_take(&event->lock);
+	for (struct list *node = event->waiters.next; node != &event->waiters && !woken; node = node->next) {
+		thread = container_of(node, struct thread, queue_node);
+		word = thread->wait;
+		if (WAIT_STATE(word) == THREAD_EVENT && wait_claim(thread, word))
+			woken = thread;
+	}
+	if (woken)
+		list_remove(&woken->queue_node);
+	thread = event->bound;
+	if (!woken && thread) {
+		word = thread->wait;
+		if (WAIT_STATE(word) == THREAD_RECEIVING && wait_claim(thread, word))
+			woken = thread;
+	}
+	lock_release(&event->lock);
+	if (!woken)
+		return;
+	if (WAIT_STATE(word) == THREAD_RECEIVING)
+		channel_unlink(woken);
+	timer_disarm(&woken->timeout);
+	event_deliver(event, woken, WAIT_STATE(word) == THREAD_RECEIVING);
+	sched_wake(woken);
+}
+
+void event_unlink(struct thread *thread)
+{
+	lock_take(&thread->event->lock);
+	list_remove(&thread->queue_node);
+	lock_release(&thread->event->lock);
+}
+
+void event_unbind(struct thread *thread)
+{
+	struct event *event = __atomic_exchange_n(&thread->event_bound, 0, __ATOMIC_SEQ_CST);
+
+	if (!event)
+		return;
+	lock_take(&event->lock);
+	event->bound = 0;
+	lock_release(&event->lock);
+	object_release(&event->object);
+}
+
+int64_t sys_event_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct event *event;
+	int64_t result;
+
+	(void)args;
+	(void)second;
+	event = (struct event *)object_create(self->unit, OBJECT_EVENT, sizeof *event, &result);
+	if (!event)
+		return result;
+	list_init(&event->waiters);
+	event->timer.expire = event_timer_expired;
+	result = cap_insert(self->unit, &event->object, RIGHT_ALL, 0, 0);
+	object_release(&event->object);
+	return result;
+}
+
+int64_t sys_event_signal(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct cap_view cap;
+	int64_t error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_SIGNAL, &cap);
+	uint64_t bits = args[1];
+
+	(void)second;
+	if (error)
+		return error;
+	if (cap.badge)
+		bits &= cap.badge;
+	if (!bits)
+		return E_ARGUMENT;
+	event_signal((struct event *)cap.object, bits);
+	return E_OK;
+}
+
+int64_t sys_event_wait(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct cap_view cap;
+	struct event *event;
+	uint64_t word;
+	int64_t error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_WAIT, &cap);
+
+	if (error)
+		return error;
+	event = (struct event *)cap.object;
+	*second = __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST);
+	if (*second)
+		return E_OK;
+	if (args[1] <= arch_clock_ns())
+		return E_TIMEOUT;
+	lock_take(&event->lock);
+	if (event->object.dead) {
+		lock_release(&event->lock);
+		return E_HANDLE;
+	}
+	self->event = event;
+	list_append(&event->waiters, &self->queue_node);
+	wait_begin(self, THREAD_EVENT, args[1]);
+	lock_release(&event->lock);
+	word = self->wait;
+	if (event->bits && WAIT_STATE(word) == THREAD_EVENT && wait_claim(self, word)) {
+		event_unlink(self);
+		timer_disarm(&self->timeout);
+		event_deliver(event, self, false);
+		sched_wake(self);
+	}
+	return CALL_BLOCKED;
+}
+
+int64_t sys_event_bind(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct cap_view cap, target;
+	struct event *event = 0;
+	struct thread *thread = self;
+	int64_t error = E_OK;
+
+	(void)second;
+	if (args[0])
+		error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_WAIT, &cap);
+	if (!error && args[1]) {
+		error = cap_lookup(self->unit, args[1], OBJECT_THREAD, RIGHT_MANAGE, &target);
+		if (!error)
+			thread = (struct thread *)target.object;
+	}
+	if (error)
+		return error;
+	/* event_bound is the thread's own: another one's may be changed only while that is stopped. */
+	if (thread != self && thread_state(thread) != THREAD_STOPPED)
+		return E_STATE;
+	if (args[0]) {
+		event = (struct event *)cap.object;
+		if (event->bound == thread)
+			return E_OK;
+		if (!object_reference(&event->object))
+			return E_HANDLE;
+		lock_take(&event->lock);
+		if (event->bound || event->object.dead)
+			error = E_STATE;
+		else
+			event->bound = thread;
+		lock_release(&event->lock);
+		if (error) {
+			object_release(&event->object);
+			return error;
+		}
+	}
+	/* Point of no return. */
+	event_unbind(thread);
+	thread->event_bound = event;
+	return E_OK;
+}
+
+int64_t sys_event_timer(struct thread *self, const uint64_t args[6], uint64_t *second)
+{
+	struct cap_view cap;
+	struct event *event;
+	int64_t error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_SIGNAL, &cap);
+	uint64_t bits = args[2];
+
+	(void)second;
+	if (error)
+		return error;
+	if (cap.badge)
+		bits &= cap.badge;
+	if (!bits && args[1] != DEADLINE_NEVER)
+		return E_ARGUMENT;
+	event = (struct event *)cap.object;
+	lock_take(&event->lock);
+	if (event->object.dead)
+		error = E_HANDLE;
+	else
+		timer_arm(&event->timer, args[1], bits);
+	lock_release(&event->lock);
+	return error;
+}
+
+bool event_teardown(struct object *object)
+{
+	struct event *event = (struct event *)object;
+	struct thread *bound;
+	bool done;
+
+	/* sys_event_timer looks at dead under the lock. */
+	lock_take(&event->lock);
+	timer_disarm(&event->timer);
+	lock_release(&event->lock);
+	for (unsigned count = 0; count < 8; count++) {
+		struct thread *thread = 0;
+		uint64_t word = 0;
+
+		lock_take(&event->lock);
+		if (!list_empty(&event->waiters)) {
+			thread = container_of(event->waiters.next, struct thread, queue_node);
+			word = thread->wait;
+		}
+		lock_release(&event->lock);
+		if (!thread)
+			break;
+		thread_end_this_wait(thread, word, E_HANDLE);
+	}
+	lock_take(&event->lock);
+	bound = event->bound;
+	event->bound = 0;
+	done = list_empty(&event->waiters);
+	lock_release(&event->lock);
+	if (bound) {
+		struct event *expected = event;
+
+		if (__atomic_compare_exchange_n(&bound->event_bound, &expected, 0, false, __ATOMIC_SEQ_CST,
+		                                __ATOMIC_SEQ_CST))
+			object_release(object);
+	}
+	return done;
+}

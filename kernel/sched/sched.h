@@ -1,0 +1,32 @@
+/* What the scheduler's files share. Not for others. All on the CPU's own behalf, without locks held. */
+#pragma once
+
+#include "thread.h"
+#include "unit.h"
+
+/* THREAD must not reach user mode now. */
+static inline bool thread_held_back(const struct thread *thread)
+{
+	return thread->halt || thread->unit->frozen || thread->unit->state > UNIT_RUNNING;
+}
+
+void cpu_charge(struct cpu *cpu, uint64_t now);
+void cpu_program(struct cpu *cpu);
+/* THREAD, ready and in no queue, joins this CPU's: its budget's, or the parked, or it is halted. */
+void sched_enqueue(struct cpu *cpu, struct thread *thread);
+void sched_dequeue(struct cpu *cpu, struct thread *thread);
+/* THREAD is the caller's alone (claimed, or taken from its queue on its CPU) and has thread->halt set: obeys
+ * it. */
+void thread_halted(struct thread *thread);
+void thread_finish(struct thread *thread);
+void thread_timeout(struct timer *timer, uint64_t mark);
+/* Publishes that THREAD, which this CPU has claimed, waits after all, by the number WORD. */
+void wait_resume(struct thread *thread, uint64_t word);
+
+/* thread->budget_current and its count of users. */
+void budget_take(struct thread *thread, struct budget *budget);
+void budget_drop(struct thread *thread);
+void budget_evict_here(struct cpu *cpu, struct budget *budget);
+void holder_add(struct thread *thread);
+void holder_remove(struct thread *thread);
+void holders_drop(struct budget *budget, unsigned count);

@@ -1,0 +1,91 @@
+/* Faults in user mode, and waiting for pages.
+ *
+ * A fault in the guest half is resolved by the guest space, whether the guest or its personality made it; in
+ * the native window by the native space. What cannot be resolved is the guest's exit, or goes to the thread's
+ * fault entry, or fails the unit.
+ */
+#include <bytes.h>
+#include <memory.h>
+#include <space.h>
+#include <event.h>
+#include "../sched/sched.h"
+
+#define FAULT_ENTRY_BYTES 128u /* of the fault entry: code that must not fault at one place twice in a row   \
+	                        */
+
+/* x86 page-fault error code (Intel SDM volume 3, 4.7). */
+#define FAULT_WRITE   2u
+#define FAULT_EXECUTE 16u
+
+void thread_fault(struct thread *thread, const struct fault_record *fault)
+{
+	bool again = fault->pc == thread->fault_pc;
+
+	if (thread->in_guest) {
+		arch_guest_exit(thread, GUEST_EXIT_FAULT, fault->vector, fault->error, fault->address);
+		return;
+	}
+	thread->fault_pc = fault->pc;
+	if (!thread->fault_entry || (again && fault->pc >= thread->fault_entry &&
+	                             fault->pc < thread->fault_entry + FAULT_ENTRY_BYTES)) {
+		unit_end(thread->unit, UNIT_FAILED, 0, fault);
+		return;
+	}
+	thread->page->fault = *fault;
+	arch_redirect(thread, thread->fault_entry);
+}
+
+void kernel_exception(struct thread *thread, uint64_t vector, uint64_t error)
+{
+	struct fault_record fault = {.pc = arch_thread_pc(thread), .vector = vector, .error = error};
+
+	thread_fault(thread, &fault);
+}
+
+void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error)
+{
+	struct fault_record fault = {
+	    .pc = arch_thread_pc(thread), .address = address, .vector = ARCH_PAGE_FAULT, .error = error};
+	struct space *space = thread->guest_space;
+	struct memory *memory;
+	uint64_t page;
+
+	if (!thread->in_guest && address >= NATIVE_BASE && address < NATIVE_END)
+		space = thread->space;
+	if (space && address < USER_END && !space->object.dead) {
+		switch (space_resolve(space, address, error & FAULT_WRITE, error & FAULT_EXECUTE, &memory,
+		                      &page)) {
+		case SPACE_FAULT_RESOLVED:
+			return;
+		case SPACE_FAULT_PAGER:
+			thread_wait_pager(thread, memory, page);
+			return;
+		default:
+			break;
+		}
+	}
+	thread_fault(thread, &fault);
+}
+
+void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t page)
+{
+	struct object *event;
+	uint64_t *place;
+
+	lock_take(&memory->lock);
+	place = memory->object.dead ? 0 : radix_find(memory, page);
+	if (memory->object.dead || (place && *place)) { /* it came in between: the instruction runs again */
+		lock_release(&memory->lock);
+		return;
+	}
+	thread->wanted_memory = memory;
+	thread->wanted_page = page;
+	list_append(&memory->wanting, &thread->queue_node);
+	wait_begin(thread, THREAD_PAGER, DEADLINE_NEVER);
+	event = cap_target(&memory->pager);
+	lock_release(&memory->lock);
+	if (event)
+		event_signal((struct event *)event, 1);
+	if (thread->kicked && thread->in_guest)
+		thread_kicked(thread);
+}
