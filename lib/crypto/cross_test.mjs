@@ -10,7 +10,7 @@ const concat = (...parts) => Buffer.concat(parts.map((part) => (typeof part === 
 // Lengths around block boundaries as often as others.
 const someLength = (most = 3000) => {
 	const edge = [55, 56, 63, 64, 65, 71, 72, 103, 104, 111, 112, 127, 128, 129, 135, 136, 143, 144, 167, 168, 1024];
-	return randomInt(3) ? randomInt(most) : Math.max(0, edge[randomInt(edge.length)] + randomInt(3) - 1);
+	return randomInt(3) ? randomInt(most) : Math.min(most - 1, edge[randomInt(edge.length)] + randomInt(3) - 1);
 };
 
 // ---- keys in and out of OpenSSL, as the bytes of their standards ----
