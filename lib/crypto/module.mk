@@ -73,6 +73,7 @@ crypto-program = $(call host-program,$(1),$(2),,$(CRYPTO_LIB) $(3))$(eval build/
 $(call crypto-test,crypto_hash_test,lib/crypto/hash_test.c)
 $(call crypto-test,crypto_blake3_test,lib/crypto/blake3_test.c)
 $(call crypto-test,crypto_hmac_test,lib/crypto/hmac_test.c)
+$(call crypto-test,slhdsa_test,lib/crypto/slhdsa_test.c)
 $(call crypto-program,slhdsa-lines,lib/crypto/slhdsa_lines.c)
 $(call script-test,lib/crypto/slhdsa_vectors_test.py,build/host/bin/slhdsa-lines)
 # How much stack each operation takes, in the optimised build; every part adds its rows.

@@ -129,7 +129,9 @@ def round_trips(library):
         fine = library.ask("public", set_, sk) == pk
         damaged = sk[:-2] + f"{int(sk[-2:], 16) ^ 1:02x}"
         fine = fine and library.ask("public", set_, damaged) == "error bad key"
-        for mode in ["pure", HASHES[number]] if not fast else ["pure", *HASHES]:
+        # Every pre-hash function meets a fast set of either family and a slow set.
+        hashes = HASHES[number // 2 % 3::3] if fast else [HASHES[number]]
+        for mode in ["pure", *hashes]:
             rnd = draw.choice(["", draw.randbytes(n).hex()])
             signature = library.ask("sign", set_, mode, sk, message, context, rnd)
             good = ["verify", set_, mode, pk, message, context, signature]
