@@ -82,7 +82,11 @@ CRYPTO_INLINE uint32_t crypto_barrier32(uint32_t value)
 
 CRYPTO_INLINE uint64_t crypto_barrier64(uint64_t value)
 {
+#if UINTPTR_MAX > UINT32_MAX
 	__asm__("" : "+r"(value));
+#else
+	__asm__("" : "+m"(value));
+#endif
 	return value;
 }
 
