@@ -32,3 +32,8 @@ $(KERNEL_OUT)/kernel.elf: $(KERNEL_OBJECTS) kernel/arch/x86_64/link.ld tools/ksy
 
 ALL    += $(KERNEL_OUT)/kernel.elf
 SYSTEM += $(KERNEL_OUT)/kernel.elf
+
+# The first unit that tests the kernel on the machine, and the bundle it boots in.
+$(call native-program,kernel/test/first.elf,$(wildcard kernel/test/*_test.c))
+$(KERNEL_OUT)/test/kernel-test.bundle: $(KERNEL_OUT)/kernel.elf $(KERNEL_OUT)/test/first.elf tools/mkbundle
+	@tools/mkbundle $@ kernel=$(KERNEL_OUT)/kernel.elf steward=$(KERNEL_OUT)/test/first.elf system=$(KERNEL_OUT)/test/first.elf

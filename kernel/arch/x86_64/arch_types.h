@@ -164,6 +164,13 @@ static inline void arch_message_word_set(struct thread *thread, unsigned index, 
 	*arch_message_slot((struct arch_registers *)thread, index) = value;
 }
 
+#define ARCH_PAGE_FAULT 14 /* fault_record.vector of a page fault */
+
+static inline uint64_t arch_thread_pc(const struct thread *thread)
+{
+	return ((const struct arch_registers *)thread)->rip;
+}
+
 static inline void arch_syscall_restart(struct thread *thread)
 {
 	((struct arch_registers *)thread)->rip -= SYSCALL_LENGTH;

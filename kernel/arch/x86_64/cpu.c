@@ -91,6 +91,23 @@ void cpu_detect(void)
 		      features.vector_bytes, sizeof((struct thread_state *)0)->vector);
 }
 
+void arch_system_info(struct system_info *info)
+{
+	uint32_t name[12] = {0};
+
+	if (cpuid(0x80000000u, 0).a >= 0x80000004u) {
+		for (uint32_t leaf = 0; leaf < 3; leaf++) {
+			struct cpuid part = cpuid(0x80000002u + leaf, 0);
+
+			memcpy(&name[4 * leaf], &part, sizeof part);
+		}
+	}
+	info->xsave_features = features.xsave ? features.vector_mask : 0;
+	info->xsave_bytes = features.vector_bytes;
+	info->iommu = 0;
+	memcpy(info->machine, name, sizeof name); /* CPUID ends it with a NUL */
+}
+
 /* ---- Setting up ---- */
 
 static void gate_set(unsigned vector, const void *entry, unsigned ist, unsigned ring)

@@ -1,0 +1,31 @@
+/* The kernel's beginning, once the architecture has its tables and stack: memory, the root unit, the other CPUs, the first
+ * unit. Each CPU then enters its first thread, or idles. */
+#include <arch.h>
+#include <cpu.h>
+#include <log.h>
+#include <memory.h>
+#include <system.h>
+#include <unit.h>
+
+void kernel_main(const struct handoff *handoff)
+{
+	struct cpu *cpu = cpu_self();
+
+	memory_init(handoff);
+	memory_init_loader(handoff);
+	sched_init(cpu);
+	unit_root_init();
+	system_init(handoff);
+	arch_cpus_start();
+	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20, frame_free_bytes() >> 20,
+		  cpu_count);
+	first_unit_start(handoff);
+	sched_choose(cpu);
+	arch_leave(cpu);
+}
+
+void kernel_secondary(struct cpu *cpu)
+{
+	sched_choose(cpu);
+	arch_leave(cpu);
+}
