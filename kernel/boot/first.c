@@ -88,7 +88,8 @@ static void map(struct space *space, uint64_t address, struct memory *memory, ui
 {
 	uint16_t rights =
 	    RIGHT_READ | (flags & MAP_WRITE ? RIGHT_WRITE : 0) | (flags & MAP_EXECUTE ? RIGHT_EXECUTE : 0);
-	int64_t error = space_map(space, address, memory, 0, memory->pages, flags, rights);
+	uint64_t progress = 0;
+	int64_t error = space_map_slice(space, address, memory, 0, memory->pages, flags, rights, &progress);
 
 	need(!error, "mapping", error);
 	object_release(&memory->object); /* the mapping keeps it */
