@@ -3,8 +3,8 @@
  * implementations against the library without a process each.
  *
  * A request is OPERATION SET ARGUMENT..., separated by spaces; arguments are hexadecimal, "-" is the empty
- * string. The answer is one line: the status as a number, then the outputs in hexadecimal. The option --plain
- * forbids vector instructions, --avx2 allows nothing beyond AVX2.
+ * string. The answer is one line: "ok" and the outputs in hexadecimal, or "error" and the status as a number.
+ * The option --plain forbids vector instructions, --avx2 allows nothing beyond AVX2.
  */
 #include "cpu.h"
 #include "mldsa.h"
@@ -56,7 +56,10 @@ static void put_hex(const uint8_t *data, size_t size)
 static void answer(enum crypto_status status, const uint8_t *a, size_t a_size, const uint8_t *b,
                    size_t b_size)
 {
-	printf("%d", status);
+	if (status)
+		printf("error %d", status);
+	else
+		printf("ok");
 	if (status == CRYPTO_OK && a_size)
 		put_hex(a, a_size);
 	if (status == CRYPTO_OK && b_size)

@@ -76,8 +76,8 @@ def cases(folder):
 def matches(answer, outputs):
     words = answer.split()
     if outputs is REJECTED:
-        return len(words) == 1 and words[0] not in ("0", "-10")
-    return words == ["0"] + [o.lower() for o in outputs]
+        return words[0] == "error" and words[1] != "-10"
+    return words == ["ok"] + [o.lower() for o in outputs]
 
 
 def main():

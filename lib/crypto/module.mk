@@ -99,6 +99,8 @@ $(call crypto-test,crypto_mlkem_test,lib/crypto/mlkem_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-test,crypto_mldsa_test,lib/crypto/mldsa_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
 $(call script-test,lib/crypto/mlkem_mldsa_vectors_test.py,build/host/bin/mlkem_mldsa_lines)
+$(call script-test,lib/crypto/cross_mlkem_mldsa_test,build/host/bin/mlkem_mldsa_lines)
+SOAK_TESTS += lib/crypto/cross_mlkem_mldsa_test
 
 # The fuzzer compares plain C with AVX2, so its library has both, with coverage.
 CRYPTO_FUZZ_LIB := build/host/lib/libholon-crypto-fuzz.a
