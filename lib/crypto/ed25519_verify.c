@@ -1,22 +1,22 @@
 /*
- * Ed25519 verification alone, for the loader: portable, small, no tables, about 2 KiB of stack.
+ * Ed25519 verification alone, for the loader: portable to 32-bit machines, small, no tables, about 3 KiB of
+ * stack.
  *
- * Field elements are five limbs of 51 bits modulo p = 2^255 - 19. Results of fe_mul, fe_sub and fe_add are
- * below 2^52 in every limb, which fe_mul takes without overflow. Points are in extended coordinates (X : Y :
- * Z : T), x = X/Z, y = Y/Z, xy = T/Z (Hisil, Wong, Carter, Dawson 2008), whose addition law is complete, so
- * no input needs a special case. All inputs are public: nothing here runs in constant time.
+ * Field elements modulo p = 2^255 - 19 are ten limbs of 26 and 25 bits in turn, limb i counting 2^ceil(25.5
+ * i). Results of fe_mul, fe_sub and fe_add are below 2^26 + 2^17 in every limb, which fe_mul takes without
+ * overflow. Points are in extended coordinates (X : Y : Z : T), x = X/Z, y = Y/Z, xy = T/Z (Hisil, Wong,
+ * Carter, Dawson 2008), whose addition law is complete, so no input needs a special case. All inputs are
+ * public: nothing here runs in constant time.
  *
  * Accepts exactly what libsodium accepts (ed25519.h lists the checks); the tests hold the two together.
  */
 #include "ed25519.h"
 #include "sha2.h"
 
-#define LIMB_MASK (((uint64_t)1 << 51) - 1)
-
-typedef unsigned __int128 uint128_t;
+#define LIMBS 10
 
 struct fe {
-	uint64_t limb[5];
+	uint32_t limb[LIMBS];
 };
 
 struct point {
@@ -24,66 +24,78 @@ struct point {
 };
 
 static const struct fe fe_one = {{1}};
-static const struct fe curve_d = {
-    {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff}};
-static const struct fe curve_2d = {
-    {0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff}};
-static const struct fe sqrt_minus_1 = {
-    {0x61b274a0ea0b0, 0xd5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d}};
+static const struct fe curve_d = {{0x35978a3, 0x0d37284, 0x3156ebd, 0x06a0a0e, 0x001c029, 0x179e898,
+                                   0x3a03cbb, 0x1ce7198, 0x2e2b6ff, 0x1480db3}};
+static const struct fe curve_2d = {{0x2b2f159, 0x1a6e509, 0x22add7a, 0x0d4141d, 0x0038052, 0x0f3d130,
+                                    0x3407977, 0x19ce331, 0x1c56dff, 0x0901b67}};
+static const struct fe sqrt_minus_1 = {{0x20ea0b0, 0x186c9d2, 0x08f189d, 0x035697f, 0x0bd0c60, 0x1fbd7a7,
+                                        0x2804c9e, 0x1e16569, 0x004fc1d, 0x0ae0c92}};
 static const struct point base_point = {
-    {{0x62d608f25d51a, 0x412a4b4f6592a, 0x75b7171a4b31d, 0x1ff60527118fe, 0x216936d3cd6e5}},
-    {{0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x3333333333333, 0x6666666666666}},
+    {{0x325d51a, 0x18b5823, 0x0f6592a, 0x104a92d, 0x1a4b31d, 0x1d6dc5c, 0x27118fe, 0x07fd814, 0x13cd6e5,
+      0x085a4db}},
+    {{0x2666658, 0x1999999, 0x0cccccc, 0x1333333, 0x1999999, 0x0666666, 0x3333333, 0x0cccccc, 0x2666666,
+      0x1999999}},
     {{1}},
-    {{0x68ab3a5b7dda3, 0xeea2a5eadbb, 0x2af8df483c27e, 0x332b375274732, 0x67875f0fd78b7}},
+    {{0x1b7dda3, 0x1a2ace9, 0x25eadbb, 0x003ba8a, 0x083c27e, 0x0abe37d, 0x1274732, 0x0ccacdd, 0x0fd78b7,
+      0x19e1d7c}},
 };
 
 /* The order of the base point, 2^252 + 27742317777372353535851937790883648493, in 64-bit words. */
 static const uint64_t group_order[4] = {0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000};
 
-/* Brings limbs below 2^63 down below 2^51 + 2^13 * 19. */
-static void fe_carry(struct fe *a)
+CRYPTO_INLINE unsigned limb_bits(int i)
+{
+	return i % 2 ? 25 : 26;
+}
+
+CRYPTO_INLINE uint32_t limb_mask(int i)
+{
+	return ((uint32_t)1 << limb_bits(i)) - 1;
+}
+
+/* Brings sums below 2^63 down to limbs below 2^26 + 2^17. */
+static void fe_carry(struct fe *out, uint64_t sum[LIMBS])
 {
 	uint64_t carry = 0;
-	for (int i = 0; i < 5; i++) {
-		a->limb[i] += carry;
-		carry = a->limb[i] >> 51;
-		a->limb[i] &= LIMB_MASK;
+	for (int i = 0; i < LIMBS; i++) {
+		sum[i] += carry;
+		out->limb[i] = (uint32_t)(sum[i] & limb_mask(i));
+		carry = sum[i] >> limb_bits(i);
 	}
-	a->limb[0] += 19 * carry;
+	/* 2^255 = 19; the carry is below 2^38. */
+	carry = out->limb[0] + 19 * carry;
+	out->limb[0] = (uint32_t)(carry & limb_mask(0));
+	out->limb[1] += (uint32_t)(carry >> 26);
 }
 
 static void fe_add(struct fe *out, const struct fe *a, const struct fe *b)
 {
-	for (int i = 0; i < 5; i++)
-		out->limb[i] = a->limb[i] + b->limb[i];
-	fe_carry(out);
+	uint64_t sum[LIMBS];
+	for (int i = 0; i < LIMBS; i++)
+		sum[i] = (uint64_t)a->limb[i] + b->limb[i];
+	fe_carry(out, sum);
 }
 
 /* Adds 4p first, so that no limb goes below zero. */
 static void fe_sub(struct fe *out, const struct fe *a, const struct fe *b)
 {
-	for (int i = 0; i < 5; i++)
-		out->limb[i] = a->limb[i] + (i ? 4 * LIMB_MASK : 4 * (LIMB_MASK - 18)) - b->limb[i];
-	fe_carry(out);
+	uint64_t sum[LIMBS];
+	for (int i = 0; i < LIMBS; i++)
+		sum[i] = (uint64_t)a->limb[i] + 4 * (limb_mask(i) - (i ? 0u : 18u)) - b->limb[i];
+	fe_carry(out, sum);
 }
 
+/* Two odd limbs count 2^(25.5 i + 25.5 j + 1), hence the doubling. Ten terms stay below 10 * 19 * 2 * 2^53.
+ */
 static void fe_mul(struct fe *out, const struct fe *a, const struct fe *b)
 {
-	uint128_t sum[5] = {0};
-	for (int i = 0; i < 5; i++)
-		for (int j = 0; j < 5; j++)
-			sum[(i + j) % 5] +=
-			    (uint128_t)a->limb[i] * (i + j < 5 ? b->limb[j] : 19 * b->limb[j]);
-	uint128_t carry = 0;
-	for (int i = 0; i < 5; i++) {
-		sum[i] += carry;
-		out->limb[i] = (uint64_t)sum[i] & LIMB_MASK;
-		carry = sum[i] >> 51;
-	}
-	/* No term of the last sum has the factor 19, so the carry is below 2^56. */
-	out->limb[0] += 19 * (uint64_t)carry;
-	out->limb[1] += out->limb[0] >> 51;
-	out->limb[0] &= LIMB_MASK;
+	uint64_t sum[LIMBS] = {0};
+	for (int i = 0; i < LIMBS; i++)
+		for (int j = 0; j < LIMBS; j++) {
+			uint32_t factor = i + j < LIMBS ? b->limb[j] : 19 * b->limb[j];
+			sum[(i + j) % LIMBS] += (uint64_t)(a->limb[i] << (i & j & 1)) * factor;
+		}
+	fe_carry(out, sum);
 }
 
 static void fe_square_times(struct fe *out, const struct fe *a, int times)
@@ -135,34 +147,41 @@ static void fe_invert(struct fe *out, const struct fe *a)
 
 static void fe_from_bytes(struct fe *out, const uint8_t bytes[32])
 {
-	static const uint8_t first_bit[5] = {0, 51, 102, 153, 204};
-	for (int i = 0; i < 5; i++) {
-		/* The last limb's eight bytes end with the number; the others' begin at their first bit. */
-		unsigned byte = i == 4 ? 24 : first_bit[i] / 8;
-		out->limb[i] = load_le64(bytes + byte) >> (first_bit[i] - 8 * byte) & LIMB_MASK;
+	unsigned bit = 0;
+	for (int i = 0; i < LIMBS; i++) {
+		/* Eight bytes hold the limb; the last eight serve every limb that begins in them. */
+		unsigned byte = bit / 8 < 24 ? bit / 8 : 24;
+		out->limb[i] = (uint32_t)(load_le64(bytes + byte) >> (bit - 8 * byte) & limb_mask(i));
+		bit += limb_bits(i);
 	}
 }
 
 /* The one encoding below p. */
 static void fe_to_bytes(uint8_t bytes[32], const struct fe *a)
 {
-	struct fe t = *a;
-	fe_carry(&t);
-	fe_carry(&t);
-	/* t is below 2^255 + 19; q is 1 when it is p or more. */
-	uint64_t q = (t.limb[0] + 19) >> 51;
-	for (int i = 1; i < 5; i++)
-		q = (t.limb[i] + q) >> 51;
-	t.limb[0] += 19 * q;
-	for (int i = 0; i < 4; i++) {
-		t.limb[i + 1] += t.limb[i] >> 51;
-		t.limb[i] &= LIMB_MASK;
+	struct fe t;
+	uint64_t sum[LIMBS];
+	for (int i = 0; i < LIMBS; i++)
+		sum[i] = a->limb[i];
+	fe_carry(&t, sum);
+	/* Below 2^255 + 2^44; q is 1 when it is p or more. */
+	uint32_t q = 19;
+	for (int i = 0; i < LIMBS; i++)
+		q = (t.limb[i] + q) >> limb_bits(i);
+	/* Adding 19 q and dropping the top bit subtracts q p. */
+	uint64_t pending = 0;
+	uint32_t carry = 19 * q;
+	unsigned bits = 0;
+	for (int i = 0; i < LIMBS; i++) {
+		carry += t.limb[i];
+		pending |= (uint64_t)(carry & limb_mask(i)) << bits;
+		carry >>= limb_bits(i);
+		for (bits += limb_bits(i); bits >= 8; bits -= 8) {
+			*bytes++ = (uint8_t)(pending & 0xff);
+			pending >>= 8;
+		}
 	}
-	t.limb[4] &= LIMB_MASK;
-	store_le64(bytes, t.limb[0] | (t.limb[1] & 0x1fff) << 51);
-	store_le64(bytes + 8, t.limb[1] >> 13 | (t.limb[2] & 0x3ffffff) << 38);
-	store_le64(bytes + 16, t.limb[2] >> 26 | (t.limb[3] & 0x7fffffffff) << 25);
-	store_le64(bytes + 24, t.limb[3] >> 39 | t.limb[4] << 12);
+	*bytes = (uint8_t)pending;
 }
 
 static bool fe_equal(const struct fe *a, const struct fe *b)
