@@ -71,3 +71,17 @@ debug: build/setup.stamp $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at pow
 
 SYSTEM += $(BOOT_OUT)/loader.iso
 ALL += $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso
+
+# Tests on the build machine.
+BOOT_HOST := $(addprefix boot/loader/,bundle.c elf.c handoff_check.c memory.c)
+$(call host-test,loader_test,boot/loader/loader_test.c boot/loader/paging.c $(BOOT_HOST))
+$(call host-fuzz,loader_fuzz,boot/loader/loader_fuzz.c $(BOOT_HOST))
+# Seeds: one input for each kind of thing, its number before it.
+build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kernel.elf
+	@mkdir -p $@
+	@(printf '\000'; head -c 20000 $(BOOT_OUT)/test.bundle) > $@/bundle
+	@(printf '\001'; cat $(BOOT_OUT)/test-kernel.elf) > $@/elf
+	@touch $@
+ALL += build/host/fuzz/loader_fuzz.seeds
+$(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso)
+SOAK_TESTS += boot/test/boot_test.py

@@ -1,3 +1,5 @@
 # Root trees of Debian packages (image/packages.txt).
 build/root/%.stamp: image/packages.txt tools/debs
 	@tools/debs $*
+$(call script-test,tools/fuzz,)
+SOAK_TESTS += tools/fuzz
