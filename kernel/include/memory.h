@@ -50,6 +50,8 @@ uint64_t frame_free_bytes(void);
 uint64_t frame_total_bytes(void);
 /* Any page of [base, base + bytes) is RAM the kernel manages, or a boot module: no device. */
 bool memory_is_ram(physical_t base, uint64_t bytes);
+/* All of it is one boot module's, whose frames clones may share. */
+bool memory_is_module(physical_t base, uint64_t bytes);
 /* Idle loop: zeroes one free frame; false when there is nothing to do. */
 bool frame_zero_one(void);
 static inline void *frame_map(physical_t frame); /* the direct map's address */

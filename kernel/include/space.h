@@ -47,9 +47,6 @@ enum space_fault { SPACE_FAULT_RESOLVED, SPACE_FAULT_PAGER, SPACE_FAULT_ACCESS, 
 enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
                                struct memory **memory, uint64_t *page);
 struct space *space_create(struct unit *owner, enum space_kind kind, struct space *native, int64_t *error);
-/* Maps as sys_space_map; RIGHTS: RIGHT_READ|WRITE|EXECUTE of the capability to MEMORY. Range must be free. */
-int64_t space_map(struct space *space, uint64_t address, struct memory *memory, uint64_t page, uint64_t pages,
-                  uint32_t flags, uint16_t rights);
 /* Removes the mappings of a dead MEMORY from all spaces, a slice; true when none is left. No lock held. */
 bool space_forget_memory(struct memory *memory);
 

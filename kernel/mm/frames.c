@@ -40,7 +40,7 @@ static struct {
 	struct frame_list clean, dirty;
 } caches[CPU_MAX];
 
-static struct region ram[HANDOFF_MEMORY_MAX]; /* all of it, for memory_is_ram */
+static struct handoff_memory ram[HANDOFF_MEMORY_MAX]; /* all of it, for memory_is_ram */
 static uint32_t ram_count;
 static struct frame *frames;
 static bool caches_in_use; /* the CPUs know who they are */
@@ -230,7 +230,7 @@ void memory_init(const struct handoff *handoff)
 		const struct handoff_memory *range = &handoff->memory[i];
 
 		if (is_ram(range->kind)) {
-			ram[ram_count++] = (struct region){range->base, range->base + range->size};
+			ram[ram_count++] = *range;
 			if (range->base + range->size > limit)
 				limit = range->base + range->size;
 		}
@@ -275,7 +275,16 @@ void memory_init_loader(const struct handoff *handoff)
 bool memory_is_ram(physical_t base, uint64_t bytes)
 {
 	for (uint32_t i = 0; i < ram_count; i++)
-		if (base < ram[i].end && base + bytes > ram[i].next)
+		if (base < ram[i].base + ram[i].size && base + bytes > ram[i].base)
+			return true;
+	return false;
+}
+
+bool memory_is_module(physical_t base, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < ram_count; i++)
+		if (ram[i].kind == HANDOFF_MEMORY_MODULE && base >= ram[i].base &&
+		    base + bytes <= ram[i].base + ram[i].size)
 			return true;
 	return false;
 }

@@ -125,6 +125,8 @@ int64_t sys_memory_clone(struct thread *self, const uint64_t args[6], uint64_t *
 	source = (struct memory *)view.object;
 	if (!page_range(args[1], args[2], &first, &count) || first + count > source->pages)
 		return E_ARGUMENT;
+	if (source->kind == MEMORY_PHYSICAL && !memory_is_module(source->device_base + args[1], args[2]))
+		return E_SUPPORT;
 	clone = clone_building(self, source, first, count, &status);
 	if (!clone)
 		return status;

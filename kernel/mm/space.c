@@ -15,6 +15,12 @@
 #define AROUND_PAGES   16u
 #define POPULATE_PAGES 64u
 
+/* What the top-level tables cost. */
+static uint64_t root_bytes(const struct space *space)
+{
+	return space->kind == SPACE_GUEST ? 2 * PAGE_SIZE_BYTES : PAGE_SIZE_BYTES;
+}
+
 struct space *space_create(struct unit *owner, enum space_kind kind, struct space *native, int64_t *error)
 {
 	struct space *space = (struct space *)object_create(owner, OBJECT_SPACE, sizeof(*space), error);
@@ -28,12 +34,14 @@ struct space *space_create(struct unit *owner, enum space_kind kind, struct spac
 		return 0;
 	}
 	space->native = native;
-	if (!arch_space_init(space)) {
-		*error = E_QUOTA_MEMORY;
-		object_release(&space->object);
-		return 0;
+	*error = E_QUOTA_MEMORY;
+	if (unit_charge(owner, root_bytes(space))) {
+		if (arch_space_init(space))
+			return space;
+		unit_uncharge(owner, root_bytes(space));
 	}
-	return space;
+	object_release(&space->object);
+	return 0;
 }
 
 uint64_t space_table_allocate(struct space *space)
@@ -600,8 +608,11 @@ bool space_teardown(struct object *object)
 	flush.cpus = space->active_cpus;
 	flush.count = FLUSH_PAGES + 1;
 	flush_finish(&flush);
-	if (!arch_space_deinit_slice(space))
-		return false;
+	if (space->native_root) {
+		if (!arch_space_deinit_slice(space))
+			return false;
+		unit_uncharge(object->owner, root_bytes(space));
+	}
 	if (space->native)
 		object_release(&space->native->object);
 	space->native = 0;

@@ -57,8 +57,7 @@ bool arch_space_init(struct space *space)
 	return true;
 }
 
-/* Frees the tables below the first used top-level slot, one table of level 2 a call: 512 entries looked at.
- */
+/* Frees tables below the first used top-level slot: up to 32 a call, 512 entries of one looked at. */
 bool arch_space_deinit_slice(struct space *space)
 {
 	uint64_t *root = space->native_root ? frame_map(space->native_root) : 0;
@@ -73,9 +72,14 @@ bool arch_space_deinit_slice(struct space *space)
 				continue;
 			uint64_t *middle = table_of(upper[i]);
 
-			for (unsigned j = 0; j < 512; j++)
-				if (middle[j])
-					space_table_free(space, middle[j] & PTE_ADDRESS);
+			for (unsigned j = 0, freed = 0; j < 512; j++) {
+				if (!middle[j])
+					continue;
+				space_table_free(space, middle[j] & PTE_ADDRESS);
+				middle[j] = 0;
+				if (++freed == 32)
+					return false;
+			}
 			space_table_free(space, upper[i] & PTE_ADDRESS);
 			upper[i] = 0;
 			return false;
