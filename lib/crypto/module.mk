@@ -116,6 +116,9 @@ $(call crypto-library,$(CRYPTO_CT_LIB),$(HOST_CFLAGS) -O3 -gdwarf-4 -DCRYPTO_CT_
 $(call host-program,ct_check,lib/crypto/ct_check.c,-gdwarf-4 -DCRYPTO_CT_CHECK,$(CRYPTO_CT_LIB))
 build/host/bin/ct_check: $(CRYPTO_CT_LIB)
 $(call script-test,lib/crypto/ct_test.py,build/host/bin/ct_check)
+# Statistics need long runs on a quiet machine: only in soak.
+$(call crypto-program,crypto_timing_test,lib/crypto/timing_test.c,-lm)
+SOAK_TESTS += build/host/bin/crypto_timing_test
 
 # ---- tests, tool: classical algorithms, combined forms, key files ----
 $(call crypto-test,classical_test,lib/crypto/classical_test.c,$(CRYPTO_LDLIBS))
@@ -131,5 +134,5 @@ SOAK_TESTS += lib/crypto/fuzz_test lib/crypto/cross_test
 # ---- benchmark, after every part has named its rows ----
 $(call crypto-program,crypto-bench,$(CRYPTO_BENCH_SOURCES),$(CRYPTO_LDLIBS))
 .PHONY: bench-crypto
-bench-crypto: build/host/bin/crypto-bench $(CRYPTO_NODE) ## Time the cryptographic library against OpenSSL 3.5 (T=word restricts the rows)
-	@$(CRYPTO_NODE) lib/crypto/bench_openssl.mjs $(T)
+bench-crypto: build/host/bin/crypto-bench ## Time the cryptographic library against OpenSSL 3.5 (T=word restricts the rows)
+	@node=$$(tools/node26) && "$$node" lib/crypto/bench_openssl.mjs $(if $(T),'$(T)')
