@@ -1,4 +1,17 @@
 # The linux personality: one freestanding native program on lib/holon. Vector registers belong to the guest, so nothing
 # here may use them. Two lists, one a side; the handlers of system calls are found by name (linux/syscalls.tbl).
-LINUX_PROCESS_SOURCES := $(addprefix linux/,)
-LINUX_FILE_SOURCES := $(addprefix linux/,)
+LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c guest.S \
+	task/loop.c task/thread.c task/process.c task/clone.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
+	task/random.c mm/ranges.c mm/heap.c mm/area.c mm/mm.c mm/calls.c mm/user.c exec/elf.c exec/exec.c exec/vdso.c \
+	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c)
+LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c)))
+
+build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py
+	@mkdir -p $(@D)
+	@linux/gen_syscalls.py asm $< > $@
+
+.PHONY: docs/linux-syscalls.md
+docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
+	@linux/gen_syscalls.py doc linux/syscalls.tbl > $@
+
+$(call native-program,linux/linux,$(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S,-Ilinux -Ilinux/include)

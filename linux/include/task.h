@@ -28,6 +28,8 @@ struct thread_area {
 	struct thread_area *next; /* pool of idle native threads */
 	handle_t thread, event;
 	handle_t bound_space; /* guest space chosen in the kernel */
+	handle_t memory;      /* the area lies in it, at memory_offset */
+	uint64_t memory_offset;
 	uint32_t cpu;
 	void (*start)(void *argument);
 	void *argument;
@@ -63,6 +65,7 @@ struct task {
 	struct signal_handlers *handlers;
 
 	uint64_t blocked, saved_blocked; /* signal masks */
+	uint64_t awaited;                /* signals that sigtimedwait waits for */
 	bool restore_blocked;
 	struct signal_queue pending;
 	uint64_t altstack_base, altstack_bytes;
@@ -70,16 +73,17 @@ struct task {
 
 	struct credentials credentials;
 	struct list thread_link; /* in process->threads */
-	struct list hash_link;   /* by tid */
 	char name[16];
 	uint64_t clear_tid; /* user address: CLONE_CHILD_CLEARTID */
 	uint64_t robust_list, robust_list_bytes;
 	uint64_t rseq, rseq_bytes, rseq_signature;
+	uint64_t set_child_tid;
 	struct task *vfork_parent; /* sleeping until this task execs or exits */
+	struct task *vfork_child;  /* for which this task sleeps */
+	void *vector;              /* pages with the vector state to start with, or 0 */
 	int32_t exit_status;       /* of the thread: wait status form */
 	bool exiting, no_new_privileges;
 	uint64_t timer_slack_ns;
-	int32_t parent_death_signal;
 	uint64_t affinity;
 	/* restart_syscall: what an interrupted relative sleep needs */
 	int64_t (*restart)(struct task *task);
@@ -89,7 +93,9 @@ struct task {
 	struct list futex_link;    /* futex.c */
 	uint64_t futex_key[2];
 	uint32_t futex_bitset;
-	uint64_t start_ns, user_ns, system_ns, minor_faults, major_faults, voluntary_switches;
+	uint64_t fault_address; /* of the last page fault, and how often in a row */
+	uint32_t fault_count;
+	uint64_t start_ns, slept_ns, minor_faults, major_faults, voluntary_switches;
 };
 
 /* A session's or group's id is the pid of its leader; members are found through the process table. */
@@ -117,7 +123,10 @@ struct process {
 	struct tty *tty;     /* controlling terminal (file side) */
 	struct linux_rlimit limits[16];
 	struct linux_rusage children_usage;
-	uint64_t user_ns, system_ns; /* of threads that have gone */
+	uint64_t cpu_ns, voluntary_switches, minor_faults; /* of threads that have gone */
+	struct task *single_waiter;                        /* in exec, waiting for the other threads to go */
+	uint32_t uid;                                      /* real uid, kept for waitid */
+	int32_t parent_death_signal;
 	uint64_t start_ns;
 	struct timer real_timer; /* ITIMER_REAL */
 	uint64_t real_interval;
@@ -170,6 +179,9 @@ static inline bool capable(unsigned capability)
 {
 	return current_task()->credentials.cap_effective >> capability & 1;
 }
+
+/* The controlling terminal's part of a session leader's end: hang-up (file side). */
+void tty_session_leader_exit(struct process *process);
 
 /* ---- System calls ----
  * SYSCALL_HANDLER(name, parameters): defines the handler of the call NAME in linux/syscalls.tbl. Arguments

@@ -53,6 +53,11 @@ int wait_sleep(uint64_t deadline) __attribute__((warn_unused_result));
 /* As wait_sleep, but only a fatal kill ends it (-EINTR): for short waits that Linux does not let signals end.
  */
 int wait_sleep_killable(uint64_t deadline) __attribute__((warn_unused_result));
+/* Sleeps until a signal is pending or somebody wakes the task. */
+static inline int wait_sleep_signal(void)
+{
+	return wait_sleep(UINT64_MAX);
+}
 /* Wakes all entries interested in EVENTS; or all but at most one exclusive one. Safe on an empty queue: two
  * instructions. */
 void wake_all_slow(struct wait_queue *queue, uint32_t events);

@@ -1,0 +1,680 @@
+/* execve(2): scripts, ELF programs with and without an interpreter, the first stack.
+ *
+ * Everything that can be refused is read and checked first. Then comes the point of no return: the other
+ * threads go, the old address space goes, and a failure from there on kills the process.
+ */
+#include "exec/elf.h"
+#include "exec/exec.h"
+#include "mm/area.h"
+
+#define SCRIPT_DEPTH 5
+#define SCRIPT_LINE  256
+#define STRINGS_MAX  (2u << 20)
+#define COPY_DATA_BYTES                                                                                      \
+	(128u << 10) /* writable segments up to this size are read in; larger ones are cloned */
+#define STACK_TOP 0x7ffffffff000ull
+#define STACK_GAP (1ull << 20)
+#define PIE_BASE  0x555555554000ull
+
+/* ---- Argument strings ---- */
+
+/* argv strings, then envp strings, NUL terminated, in one block. */
+struct strings {
+	char *data;
+	size_t used, capacity;
+	uint32_t argument_count, environment_count;
+	size_t environment_offset;
+};
+
+static int strings_reserve(struct strings *strings, size_t bytes)
+{
+	if (strings->used + bytes > STRINGS_MAX)
+		return -E2BIG;
+	if (strings->used + bytes <= strings->capacity)
+		return 0;
+	size_t capacity = strings->capacity ? strings->capacity * 2 : 4000;
+	while (capacity < strings->used + bytes)
+		capacity *= 2;
+	char *data = heap_allocate(capacity);
+	if (!data)
+		return -ENOMEM;
+	memcpy(data, strings->data, strings->used);
+	heap_free(strings->data);
+	strings->data = data;
+	strings->capacity = capacity;
+	return 0;
+}
+
+static int strings_add(struct strings *strings, const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+	int error = strings_reserve(strings, bytes);
+	if (error)
+		return error;
+	memcpy(strings->data + strings->used, text, bytes);
+	strings->used += bytes;
+	return 0;
+}
+
+static int strings_add_user(struct strings *strings, uint64_t from)
+{
+	size_t chunk = 256;
+	for (;;) {
+		int error = strings_reserve(strings, chunk);
+		if (error)
+			return error;
+		int64_t length = copy_string_from_user(strings->data + strings->used, from, chunk);
+		if (length >= 0) {
+			strings->used += (size_t)length + 1;
+			return 0;
+		}
+		if (length != -ENAMETOOLONG)
+			return (int)length;
+		if (chunk > 131072)
+			return -E2BIG;
+		chunk *= 4;
+	}
+}
+
+static int strings_add_vector(struct strings *strings, uint64_t vector, const char *const *kernel,
+                              uint32_t *count)
+{
+	for (*count = 0; vector || kernel; (*count)++) {
+		int error;
+		if (kernel) {
+			if (!kernel[*count])
+				break;
+			error = strings_add(strings, kernel[*count]);
+		} else {
+			uint64_t pointer;
+			if (get_user_u64(&pointer, vector + 8ull * *count))
+				return -EFAULT;
+			if (!pointer)
+				break;
+			error = strings_add_user(strings, pointer);
+		}
+		if (error)
+			return error;
+		if (*count > STRINGS_MAX / 8)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+/* Puts up to three words in front of the arguments, in place of the first one: a script's interpreter. */
+static int strings_replace_first(struct strings *strings, const char *const *words, uint32_t count)
+{
+	size_t bytes = 0, first = strings->argument_count ? strlen(strings->data) + 1 : 0;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += strlen(words[i]) + 1;
+	int error = strings_reserve(strings, bytes);
+	if (error)
+		return error;
+	memmove(strings->data + bytes, strings->data + first, strings->used - first);
+	char *at = strings->data;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t length = strlen(words[i]) + 1;
+		memcpy(at, words[i], length);
+		at += length;
+	}
+	strings->used = strings->used - first + bytes;
+	strings->environment_offset = strings->environment_offset - first + bytes;
+	strings->argument_count = strings->argument_count - (first ? 1 : 0) + count;
+	return 0;
+}
+
+/* ---- The program file ---- */
+
+struct program {
+	struct file *file;
+	struct elf_header header;
+	struct elf_programs programs;
+	uint64_t bias;
+};
+
+static int read_exact(struct file *file, void *to, size_t bytes, uint64_t offset)
+{
+	int64_t got = file_read_kernel(file, to, bytes, offset);
+	return got < 0 ? (int)got : (uint64_t)got == bytes ? 0 : -ENOEXEC;
+}
+
+static int program_read(struct program *program)
+{
+	uint8_t header[ELF_HEADER_BYTES], programs[ELF_PROGRAMS_MAX * ELF_PROGRAM_BYTES];
+	int error = read_exact(program->file, header, sizeof(header), 0);
+	if (error)
+		return error;
+	if (!elf_read_header(&program->header, header))
+		return -ENOEXEC;
+	error = read_exact(program->file, programs, program->header.program_count * ELF_PROGRAM_BYTES,
+	                   program->header.programs_offset);
+	if (error)
+		return error;
+	return elf_read_programs(&program->programs, &program->header, programs, program->file->vnode->size)
+	           ? 0
+	           : -ENOEXEC;
+}
+
+static int interpreter_open(const struct program *program, struct program *interpreter)
+{
+	char path[ELF_INTERPRETER_MAX];
+	uint32_t bytes = program->programs.interpreter_bytes;
+	if (bytes > 255)
+		return -ENOEXEC;
+	int error = read_exact(program->file, path, bytes, program->programs.interpreter_offset);
+	if (error)
+		return error;
+	if (path[bytes - 1])
+		return -ENOEXEC;
+	interpreter->file = file_open_exec(AT_FDCWD, path, 0, &error);
+	if (!interpreter->file)
+		return error;
+	error = program_read(interpreter);
+	return error == -ENOEXEC ? -ELIBBAD : error;
+}
+
+/* Reads "#!interpreter [argument]" of FILE. 1: a script, words in LINE; 0: none. */
+static int script_read(struct file *file, char line[SCRIPT_LINE], char **interpreter, char **argument)
+{
+	int64_t got = file_read_kernel(file, line, SCRIPT_LINE - 1, 0);
+	if (got < 2 || line[0] != '#' || line[1] != '!')
+		return 0;
+	line[got] = 0;
+	char *end = strchr(line, '\n');
+	if (!end) {
+		if (got == SCRIPT_LINE - 1)
+			return -ENOEXEC;
+		end = line + got;
+	}
+	while (end > line + 2 && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+		end--;
+	*end = 0;
+	char *at = line + 2;
+	while (*at == ' ' || *at == '\t')
+		at++;
+	if (!*at)
+		return -ENOEXEC;
+	*interpreter = at;
+	while (*at && *at != ' ' && *at != '\t')
+		at++;
+	*argument = 0;
+	if (*at) {
+		*at++ = 0;
+		while (*at == ' ' || *at == '\t')
+			at++;
+		if (*at)
+			*argument = at;
+	}
+	return 1;
+}
+
+/* ---- Loading ---- */
+
+static int read_to_user(struct file *file, uint64_t at, uint64_t bytes, uint64_t offset)
+{
+	struct linux_iovec one;
+	struct io io;
+	int64_t position = (int64_t)offset;
+	io_init_user(&io, &one, at, bytes);
+	while (io.remaining) {
+		int64_t got = file->ops->read(file, &io, &position);
+		if (got <= 0)
+			return got < 0 ? (int)got : -ENOEXEC;
+	}
+	return 0;
+}
+
+static int load_file_pages(struct mm *mm, struct program *program, const struct elf_load *load,
+                           uint32_t flags, uint64_t start, uint64_t end)
+{
+	struct mmap_request request = {
+	    .offset = load->offset & ~(PAGE_SIZE_BYTES - 1), .bytes = end - start, .execute = load->execute};
+	int64_t result = program->file->ops->mmap(program->file, &request);
+	if (result < 0)
+		return (int)result;
+	int error = mm_map(mm, start, end - start, flags | AREA_PRIVATE_FILE, request.object,
+	                   request.object_offset, file_reference(program->file), request.offset);
+	if (error) {
+		memory_object_release(request.object);
+		file_release(program->file);
+	}
+	return error;
+}
+
+static int load_segment(struct mm *mm, struct program *program, const struct elf_load *load)
+{
+	uint32_t flags = (load->read ? AREA_READ : 0) | (load->write ? AREA_WRITE : 0) |
+	                 (load->execute ? AREA_EXECUTE : 0);
+	uint64_t address = load->address + program->bias;
+	uint64_t start = address & ~(PAGE_SIZE_BYTES - 1);
+	uint64_t file_end = address + load->file_bytes, end = page_up(address + load->memory_bytes);
+	bool map = load->file_bytes && program->file->ops->mmap &&
+	           (!load->write || load->file_bytes > COPY_DATA_BYTES);
+	int error;
+	if (!map) {
+		/* Written through the guest's own mapping, so it must be writable meanwhile. */
+		error = mm_map(mm, start, end - start, AREA_READ | AREA_WRITE, 0, 0, 0, 0);
+		if (!error && load->file_bytes)
+			error = read_to_user(program->file, address, load->file_bytes, load->offset);
+		if (!error && flags != (AREA_READ | AREA_WRITE))
+			error = mm_protect(mm, start, end - start, flags);
+		return error;
+	}
+	uint64_t mapped_end = page_up(file_end);
+	error = load_file_pages(mm, program, load, flags, start, mapped_end);
+	if (!error && load->write && mapped_end > file_end)
+		error = clear_user(file_end, mapped_end - file_end);
+	if (!error && end > mapped_end)
+		error = mm_map(mm, mapped_end, end - mapped_end, flags, 0, 0, 0, 0);
+	return error;
+}
+
+static int load_program(struct mm *mm, struct program *program)
+{
+	for (uint32_t i = 0; i < program->programs.load_count; i++) {
+		int error = load_segment(mm, program, &program->programs.loads[i]);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static uint64_t random_pages(uint64_t count)
+{
+	uint64_t value;
+	random_bytes(&value, sizeof(value));
+	return value % count * PAGE_SIZE_BYTES;
+}
+
+static int map_stack(struct task *task, struct mm *mm, bool executable)
+{
+	uint64_t limit = task->process->limits[RLIMIT_STACK].current;
+	uint64_t bytes = limit < (64ull << 20)    ? page_up(limit)
+	                 : limit == RLIM_INFINITY ? 64ull << 20
+	                                          : 64ull << 20;
+	if (bytes < (128u << 10))
+		bytes = 128u << 10;
+	uint64_t top = STACK_TOP - random_pages(4096);
+	mm->stack_start = top;
+	mm->mmap_top = mm->free_hint = top - bytes - STACK_GAP - random_pages(4096);
+	return mm_map(mm, top - bytes, bytes,
+	              AREA_READ | AREA_WRITE | AREA_STACK | (executable ? AREA_EXECUTE : 0), 0, 0, 0, 0);
+}
+
+enum {
+	AT_NULL = 0,
+	AT_PHDR = 3,
+	AT_PHENT = 4,
+	AT_PHNUM = 5,
+	AT_PAGESZ = 6,
+	AT_BASE = 7,
+	AT_FLAGS = 8,
+	AT_ENTRY = 9,
+	AT_UID = 11,
+	AT_EUID = 12,
+	AT_GID = 13,
+	AT_EGID = 14,
+	AT_PLATFORM = 15,
+	AT_HWCAP = 16,
+	AT_CLKTCK = 17,
+	AT_SECURE = 23,
+	AT_RANDOM = 25,
+	AT_HWCAP2 = 26,
+	AT_EXECFN = 31,
+	AT_SYSINFO_EHDR = 33,
+	AT_MINSIGSTKSZ = 51,
+};
+
+static uint32_t cpu_features(void)
+{
+	uint32_t a = 1, b, c = 0, d;
+	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return d;
+}
+
+/* Fills mm->auxv; returns the number of words. */
+static unsigned auxv_fill(struct mm *mm, const struct task *task, const struct program *program,
+                          const struct program *interpreter, uint64_t platform, uint64_t random,
+                          uint64_t execfn, bool secure)
+{
+	const struct credentials *c = &task->credentials;
+	const uint64_t words[] = {
+	    AT_SYSINFO_EHDR,
+	    mm->vdso,
+	    AT_HWCAP,
+	    cpu_features(),
+	    AT_PAGESZ,
+	    PAGE_SIZE_BYTES,
+	    AT_CLKTCK,
+	    100,
+	    AT_PHDR,
+	    program->programs.programs_address ? program->programs.programs_address + program->bias : 0,
+	    AT_PHENT,
+	    ELF_PROGRAM_BYTES,
+	    AT_PHNUM,
+	    program->header.program_count,
+	    AT_BASE,
+	    interpreter->file ? interpreter->bias : 0,
+	    AT_FLAGS,
+	    0,
+	    AT_ENTRY,
+	    program->header.entry + program->bias,
+	    AT_UID,
+	    c->uid,
+	    AT_EUID,
+	    c->euid,
+	    AT_GID,
+	    c->gid,
+	    AT_EGID,
+	    c->egid,
+	    AT_SECURE,
+	    secure,
+	    AT_RANDOM,
+	    random,
+	    AT_HWCAP2,
+	    0,
+	    AT_EXECFN,
+	    execfn,
+	    AT_PLATFORM,
+	    platform,
+	    AT_MINSIGSTKSZ,
+	    machine.vector_bytes + 1200,
+	    AT_NULL,
+	    0,
+	};
+	unsigned count = 0;
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i += 2) {
+		if (words[i] == AT_SYSINFO_EHDR && !mm->vdso)
+			continue;
+		mm->auxv[count++] = words[i];
+		mm->auxv[count++] = words[i + 1];
+	}
+	return count;
+}
+
+/* Builds the first stack (System V x86_64 ABI, "Process Initialization"); *SP is its pointer. */
+static int build_stack(struct task *task, const struct program *program, const struct program *interpreter,
+                       const struct strings *strings, const char *path, bool secure, uint64_t *sp)
+{
+	struct mm *mm = task->mm;
+	uint8_t random[16];
+	size_t path_bytes = strlen(path) + 1;
+	uint64_t execfn = mm->stack_start - 8 - path_bytes;
+	uint64_t text = execfn - strings->used;
+	uint64_t platform = (text - 7) & ~15ull;
+	uint64_t random_at = platform - 16;
+	random_bytes(random, sizeof(random));
+	mm->argument_start = text;
+	mm->argument_end = mm->environment_start = text + strings->environment_offset;
+	mm->environment_end = text + strings->used;
+	unsigned aux_words = auxv_fill(mm, task, program, interpreter, platform, random_at, execfn, secure);
+	uint64_t words = 3ull + strings->argument_count + strings->environment_count + aux_words;
+	uint64_t at = (random_at - words * 8) & ~15ull;
+	if (at < mm->stack_start - (6ull << 20))
+		return -E2BIG;
+	uint64_t *table = heap_allocate(words * 8);
+	if (!table)
+		return -ENOMEM;
+	uint64_t *word = table;
+	*word++ = strings->argument_count;
+	const char *string = strings->data;
+	for (uint32_t i = 0; i < strings->argument_count + strings->environment_count; i++) {
+		if (i == strings->argument_count)
+			*word++ = 0;
+		*word++ = text + (uint64_t)(string - strings->data);
+		string += strlen(string) + 1;
+	}
+	if (!strings->environment_count)
+		*word++ = 0;
+	*word++ = 0;
+	memcpy(word, mm->auxv, aux_words * 8);
+	int error = copy_to_user(execfn, path, path_bytes);
+	if (!error)
+		error = copy_to_user(text, strings->data, strings->used);
+	if (!error)
+		error = copy_to_user(platform, "x86_64", 7);
+	if (!error)
+		error = copy_to_user(random_at, random, sizeof(random));
+	if (!error)
+		error = copy_to_user(at, table, words * 8);
+	heap_free(table);
+	*sp = at;
+	return error;
+}
+
+static void set_state(struct task *task, uint64_t entry, uint64_t sp)
+{
+	struct guest_state *state = task->state;
+	memset(state, 0, sizeof(*state));
+	state->rip = entry;
+	state->rsp = sp;
+	state->rflags = 0x202;
+	vector_reset();
+}
+
+/* Set-user-ID and set-group-ID files (execve(2)); true when privileges changed. */
+static bool credentials_exec(struct task *task, const struct vnode *vnode)
+{
+	struct credentials *c = &task->credentials;
+	bool changed = false;
+	if (!task->no_new_privileges && (vnode->mode & S_ISUID) && vnode->uid != c->euid) {
+		c->euid = vnode->uid;
+		changed = true;
+	}
+	if (!task->no_new_privileges && (vnode->mode & S_ISGID) && vnode->gid != c->egid) {
+		c->egid = vnode->gid;
+		changed = true;
+	}
+	c->suid = c->fsuid = c->euid;
+	c->sgid = c->fsgid = c->egid;
+	if (c->euid == 0) {
+		c->cap_permitted = c->cap_effective = c->cap_bounding;
+	} else {
+		c->cap_permitted = c->cap_effective = c->cap_ambient;
+	}
+	return changed;
+}
+
+static void set_name(struct task *task, const char *path)
+{
+	const char *base = strrchr(path, '/');
+	memset(task->name, 0, sizeof(task->name));
+	text_copy(task->name, sizeof(task->name), base ? base + 1 : path);
+}
+
+static uint64_t choose_bias(struct mm *mm, const struct program *program, bool is_interpreter)
+{
+	if (!program->header.relocatable)
+		return 0;
+	uint64_t bytes = program->programs.high - program->programs.low;
+	uint64_t base = is_interpreter ? mm_place(mm, bytes, PAGE_SIZE_BYTES, mm->mmap_top)
+	                               : PIE_BASE + random_pages(1u << 22);
+	return base - program->programs.low;
+}
+
+/* The point of no return has passed: any failure kills. */
+static int become(struct task *task, struct program *program, struct program *interpreter,
+                  const struct strings *strings, const char *path)
+{
+	struct mm *mm = mm_create();
+	if (!mm)
+		return -ENOMEM;
+	bool secure = credentials_exec(task, program->file->vnode);
+	if (task->mm)
+		task_leave_mm(task);
+	task->mm = mm;
+	thread_use_mm(mm);
+	task->restart = 0;
+	task->altstack_base = task->altstack_bytes = task->robust_list = task->rseq = task->set_child_tid = 0;
+	handlers_exec(task->handlers);
+	files_exec(task->files);
+	process_timers_exit(task->process);
+	set_name(task, path);
+	mm->executable = file_reference(program->file);
+	int error = map_stack(task, mm, program->programs.executable_stack);
+	if (error)
+		return error;
+	program->bias = choose_bias(mm, program, false);
+	error = load_program(mm, program);
+	if (error)
+		return error;
+	uint64_t end = program->programs.high + program->bias;
+	mm->brk_start = mm->brk = end + random_pages(1024);
+	mm->code_start = program->programs.low + program->bias;
+	mm->code_end = mm->data_start = mm->data_end = end;
+	uint64_t entry = program->header.entry + program->bias;
+	if (interpreter->file) {
+		interpreter->bias = choose_bias(mm, interpreter, true);
+		error = load_program(mm, interpreter);
+		if (error)
+			return error;
+		entry = interpreter->header.entry + interpreter->bias;
+	}
+	vdso_map(mm);
+	uint64_t sp;
+	error = build_stack(task, program, interpreter, strings, path, secure, &sp);
+	if (error)
+		return error;
+	set_state(task, entry, sp);
+	task->process->did_exec = true;
+	return 0;
+}
+
+/* Makes the tables that other processes or threads may share the task's own. */
+static int unshare_tables(struct task *task)
+{
+	if (task->files->references > 1) {
+		struct files *files = files_clone(task->files);
+		if (!files)
+			return -ENOMEM;
+		files_release(task->files);
+		task->files = files;
+	}
+	if (task->handlers->references > 1) {
+		struct signal_handlers *handlers = handlers_clone(task->handlers);
+		if (!handlers)
+			return -ENOMEM;
+		handlers_release(task->handlers);
+		task->handlers = handlers;
+	}
+	return 0;
+}
+
+/* Follows scripts to the program that is to run. PROGRAM->file is replaced on the way. */
+static int resolve_scripts(struct program *program, struct strings *strings, const char *path)
+{
+	char line[SCRIPT_LINE], script[SCRIPT_LINE * 2], *interpreter, *argument;
+	text_copy(script, sizeof(script), path);
+	for (int depth = 0;; depth++) {
+		int is_script = script_read(program->file, line, &interpreter, &argument);
+		if (is_script <= 0)
+			return is_script;
+		if (depth == SCRIPT_DEPTH)
+			return -ELOOP;
+		const char *words[3] = {interpreter, argument ? argument : script, script};
+		int error = strings_replace_first(strings, words, argument ? 3 : 2);
+		if (error)
+			return error;
+		struct file *file = file_open_exec(AT_FDCWD, interpreter, 0, &error);
+		if (!file)
+			return error;
+		file_release(program->file);
+		program->file = file;
+		text_copy(script, sizeof(script), interpreter);
+	}
+}
+
+static int load_checked(struct task *task, struct program *program, struct program *interpreter,
+                        struct strings *strings, const char *path)
+{
+	int error = resolve_scripts(program, strings, path);
+	if (!error)
+		error = program_read(program);
+	if (!error && program->programs.interpreter_offset)
+		error = interpreter_open(program, interpreter);
+	if (error)
+		return error;
+	if (process_single_thread())
+		return -ERESTARTNOINTR; /* another thread ends the process: this one will not return to its
+		                           guest */
+	error = unshare_tables(task);
+	if (error)
+		return error;
+	/* Point of no return. */
+	task_become_leader(task);
+	error = become(task, program, interpreter, strings, path);
+	if (error) {
+		linux_log("linux: exec of %s failed with error %d after the old program was gone\n", path,
+		          -error);
+		task->process->exiting = true;
+		task->process->exit_status = SIGKILL;
+		task_kick(task, TASK_WORK_EXIT);
+	}
+	return error;
+}
+
+int exec_load(struct task *task, struct file *file, const char *path, uint64_t argv_address,
+              uint64_t envp_address, const char *const *kernel_argv, const char *const *kernel_envp)
+{
+	struct program *program = heap_allocate(sizeof(*program) * 2);
+	struct program *interpreter = program + 1;
+	struct strings strings = {0};
+	if (!program) {
+		file_release(file);
+		return -ENOMEM;
+	}
+	program->file = file;
+	int error = strings_add_vector(&strings, argv_address, kernel_argv, &strings.argument_count);
+	if (!error && !strings.argument_count) {
+		error = strings_add(&strings, "");
+		strings.argument_count = 1;
+	}
+	strings.environment_offset = strings.used;
+	if (!error)
+		error = strings_add_vector(&strings, envp_address, kernel_envp, &strings.environment_count);
+	if (!error)
+		error = load_checked(task, program, interpreter, &strings, path);
+	file_release(program->file);
+	if (interpreter->file)
+		file_release(interpreter->file);
+	heap_free(strings.data);
+	heap_free(program);
+	return error;
+}
+
+#define PATH_MAX_BYTES 4096
+
+static int64_t exec_path(int directory, uint64_t path_address, uint64_t argv, uint64_t envp, int flags)
+{
+	char *path = heap_allocate(PATH_MAX_BYTES);
+	if (!path)
+		return -ENOMEM;
+	int error;
+	int64_t length = copy_string_from_user(path, path_address, PATH_MAX_BYTES);
+	if (length < 0) {
+		heap_free(path);
+		return length;
+	}
+	struct file *file = file_open_exec(directory, path, flags, &error);
+	if (!file) {
+		heap_free(path);
+		return error;
+	}
+	if (directory != AT_FDCWD && path[0] != '/')
+		file_path(file, path, PATH_MAX_BYTES);
+	error = exec_load(current_task(), file, path, argv, envp, 0, 0);
+	heap_free(path);
+	return error;
+}
+
+SYSCALL_HANDLER(execve, uint64_t path, uint64_t argv, uint64_t envp)
+{
+	return exec_path(AT_FDCWD, path, argv, envp, 0);
+}
+
+SYSCALL_HANDLER(execveat, int directory, uint64_t path, uint64_t argv, uint64_t envp, int flags)
+{
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	return exec_path(directory, path, argv, envp, flags);
+}

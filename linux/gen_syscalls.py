@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Makes the personality's dispatch table, or the page about it, from linux/syscalls.tbl.
+
+gen_syscalls.py asm|doc TABLE > OUTPUT
+"""
+import sys
+
+COUNT = 463
+
+
+def read(path):
+    rows = {}
+    for number, line in enumerate(open(path), 1):
+        line = line.split("#")[0].strip()
+        if not line:
+            continue
+        fields = line.split(None, 4)
+        if len(fields) < 4 or fields[2] not in ("full", "partly", "absent") or fields[3] not in ("unlocked", "-"):
+            sys.exit(f"{path}:{number}: malformed line")
+        call = int(fields[0])
+        if call in rows or not 0 <= call < COUNT:
+            sys.exit(f"{path}:{number}: number {call} twice or out of range")
+        missing = fields[4] if len(fields) > 4 else ""
+        if fields[2] == "partly" and not missing:
+            sys.exit(f"{path}:{number}: {fields[1]} is partly there but nothing is said to be missing")
+        rows[call] = (fields[1], fields[2], fields[3] == "unlocked", missing)
+    return rows
+
+
+def asm(rows):
+    """Handlers of absent calls are not referenced at all, so that a forgotten table line shows as a missing call."""
+    print("/* Made from linux/syscalls.tbl. */\n\t.section .rodata\n\t.balign 8\n\t.globl linux_syscall_table\nlinux_syscall_table:")
+    for call in range(COUNT):
+        name, state, _, _ = rows.get(call, ("", "absent", False, ""))
+        print(f"\t.quad sys_{name}" if state != "absent" else "\t.quad 0")
+    print("\t.globl linux_syscall_unlocked\nlinux_syscall_unlocked:")
+    for call in range(COUNT):
+        print(f"\t.byte {int(rows.get(call, ('', '', False, ''))[2])}")
+    print('\t.section .note.GNU-stack, "", @progbits')
+
+
+def doc(rows):
+    counts = {state: sum(row[1] == state for row in rows.values()) for state in ("full", "partly", "absent")}
+    print("# Linux system calls\n")
+    print("Made from `linux/syscalls.tbl` by `make docs/linux-syscalls.md`; `make test` checks that it is up to date.\n")
+    print(f"{counts['full']} calls are there in full, {counts['partly']} partly, {counts['absent']} not at all. "
+          "An absent call answers `ENOSYS` and is logged once.\n")
+    print("| number | call | state | missing |\n|---|---|---|---|")
+    for call, (name, state, _, missing) in sorted(rows.items()):
+        print(f"| {call} | {name} | {state} | {missing} |")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("asm", "doc"):
+        sys.exit(__doc__)
+    {"asm": asm, "doc": doc}[sys.argv[1]](read(sys.argv[2]))

@@ -1,0 +1,168 @@
+/* What the parts of the process side share with one another and with nobody else. */
+#pragma once
+
+#include <holon.h>
+#include "alloc.h"
+#include "file.h"
+#include "vnode.h"
+#include "linux_abi.h"
+#include "mm.h"
+#include "task.h"
+#include "text.h"
+#include "user.h"
+
+/* ---- guest.S ---- */
+_Noreturn void guest_loop(void);
+_Noreturn void thread_restart_stack(struct thread_area *area, void (*function)(struct thread_area *area));
+void thread_first(void);
+void fault_entry(void);
+int64_t probe_write(uint64_t address);
+size_t user_copy(void *to, const void *from, size_t bytes);
+size_t user_fill(void *to, size_t bytes);
+int64_t user_string(char *to, uint64_t from, size_t size);
+int64_t user_load32(uint32_t *to, uint64_t from);
+int64_t user_load64(uint64_t *to, uint64_t from);
+int64_t user_store32(uint64_t to, uint32_t value);
+int64_t user_store64(uint64_t to, uint64_t value);
+int64_t user_exchange32(uint64_t address, uint32_t expected, uint32_t desired, uint32_t *seen);
+void vector_xsave(void *area, uint64_t mask);
+void vector_fxsave(void *area);
+int64_t vector_xrstor(const void *area, uint64_t mask);
+int64_t vector_fxrstor(const void *area);
+
+/* Called from guest.S. */
+void guest_work(int64_t number);
+int64_t guest_unknown_call(uint64_t number);
+void guest_other_exit(int64_t exit);
+uint64_t fault_resolve(void);
+void personality_lock_slow(void);
+void personality_lock_wake(void);
+
+/* ---- The machine, read once ---- */
+struct machine {
+	struct system_info info;
+	handle_t unit, space;
+	handle_t log; /* system capability with RIGHT_LOG, or 0 */
+	uint32_t cpu_count;
+	handle_t budgets[CPU_MAX];
+	uint64_t xsave_mask;
+	uint32_t vector_bytes; /* of an XSAVE (FXSAVE) area */
+};
+extern struct machine machine;
+
+int64_t heap_init(handle_t space);
+void clock_init(const struct clock_params *params, uint64_t realtime_base);
+void timers_start(void);
+
+/* ---- Native threads (task/thread.c) ---- */
+
+/* An idle native thread on the least loaded CPU in AFFINITY; PAGE is the caller's thread page. 0 when quota
+ * lacks. */
+struct thread_area *thread_take(struct thread_page *page, uint64_t affinity);
+/* Binds TASK to AREA and lets it run FUNCTION(ARGUMENT) with the personality lock not held. */
+void thread_run(struct thread_area *area, struct task *task, void (*function)(void *argument),
+                void *argument);
+/* Ends the current native thread's work: it goes back to the pool. Lock held; dropped here. */
+_Noreturn void thread_idle(void);
+static inline struct guest_state *area_state(struct thread_area *area)
+{
+	return (struct guest_state *)((char *)area + TASK_AREA_BYTES - 4096);
+}
+/* Chooses MM's space for the current native thread. */
+void thread_use_mm(struct mm *mm);
+/* Moves the current thread to CPU's budget if AFFINITY asks for it. */
+int thread_set_affinity(struct task *task, uint64_t mask);
+uint32_t thread_running_count(void);
+/* The guest's vector state. The buffer is 64-byte aligned, machine.vector_bytes long. */
+void vector_save(void *area);
+int64_t vector_load(const void *area);
+void vector_init_area(void *area);
+void vector_reset(void);
+
+/* ---- Tasks and processes (task/process.c) ---- */
+struct process *process_create(void);
+struct task *task_create(struct process *process);
+void task_destroy(struct task *task); /* not yet visible, or already gone */
+int32_t pid_allocate(void);
+void pid_free(int32_t pid);
+void process_enter_group(struct process *process, int32_t pgid);
+void process_unlink(struct process *process);
+void process_enter_session(struct process *process, int32_t sid);
+void task_become_leader(struct task *task);
+/* The pid behind the pidfd FD, or -EBADF. */
+int32_t pidfd_process_id(int fd);
+int64_t pidfd_install(struct process *process);
+extern struct process *init_process;
+/* True when some member of session SID has the group PGID. */
+bool group_in_session(int32_t pgid, int32_t sid);
+/* A user address of a task's robust list, clear_tid: done when it leaves its mm. */
+void task_leave_mm(struct task *task);
+void process_notify_parent(struct process *process, int code, int status);
+/* Kills the other threads of the current process and waits until they have gone. 0, or -EAGAIN when another
+ * thread was faster (the caller must die). */
+int process_single_thread(void);
+int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
+                      int exit_signal, uint64_t pidfd);
+void limits_init(struct process *process);
+void usage_of_process(struct process *process, struct linux_rusage *usage);
+void usage_add(struct linux_rusage *sum, const struct linux_rusage *more);
+
+/* ---- Signals ---- */
+struct signal_handlers *handlers_create(void);
+struct signal_handlers *handlers_clone(const struct signal_handlers *handlers);
+void handlers_release(struct signal_handlers *handlers);
+void handlers_exec(struct signal_handlers *handlers);
+void signal_queue_init(struct signal_queue *queue);
+void signal_queue_flush(struct signal_queue *queue, uint64_t set);
+/* Sets or clears TASK_WORK_SIGNAL of TASK from its masks and queues; wakes it where needed. */
+void signal_recalculate(struct task *task);
+void task_wake_for_signal(struct task *task, int signal);
+void task_kick(struct task *task, uint32_t work);
+void signal_set_blocked(uint64_t mask);
+/* Delivers what is pending; RESULT tells whether a call is being left (NUMBER, or -1). */
+void signal_deliver_call(int64_t number);
+int64_t signal_call_result(int64_t result);
+
+/* ---- Address spaces ---- */
+struct mm *mm_create(void);
+struct mm *mm_clone(struct mm *from);
+static inline struct mm *mm_reference(struct mm *mm)
+{
+	mm->references++;
+	return mm;
+}
+void mm_release(struct mm *mm);
+/* Maps; *AT may be a hint. FLAGS: enum area_flags. OBJECT's and FILE's references are taken over on success.
+ */
+int mm_map(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct memory_object *object,
+           uint64_t offset, struct file *file, uint64_t file_offset);
+int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes);
+uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t alignment, uint64_t top);
+/* The futex or shared-memory identity of ADDRESS: object's identity and offset, or the mm and the address. */
+int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2]);
+
+/* ---- exec ---- */
+int exec_load(struct task *task, struct file *file, const char *path, uint64_t argv_address,
+              uint64_t envp_address, const char *const *kernel_argv, const char *const *kernel_envp);
+
+/* ---- Futexes ---- */
+void futex_exit(struct task *task);
+int64_t futex_wake(uint64_t address, int count, uint32_t bitset, bool shared);
+
+/* ---- Random ---- */
+void random_init(void);
+void random_bytes(void *to, size_t bytes);
+
+/* ---- Timers of processes ---- */
+void process_timers_exit(struct process *process);
+uint64_t task_cpu_ns(const struct task *task);
+
+/* The vDSO's data page follows the clock. */
+void vdso_update(void);
+uint64_t clock_realtime_offset(void);
+const struct clock_params *clock_parameters(void);
+
+/* For the file side: what the sub-kernel was given at its start; its name; its memory in bytes. */
+const struct start_info *start_page(void);
+const char *linux_host_name(void);
+void linux_memory(uint64_t *total, uint64_t *used);

@@ -1,0 +1,39 @@
+/* The tree of areas of an mm: a treap by start address. */
+#pragma once
+
+#include "internal.h"
+
+#define HEAP_OBJECT_BYTES (1ull << 48)
+#define MOVED_OFFSET_BASE (1ull << 47)
+
+void area_insert(struct mm *mm, struct area *area);
+void area_remove(struct mm *mm, struct area *area);
+/* The area with the highest start below ADDRESS; 0 when there is none. */
+struct area *area_before(struct mm *mm, uint64_t address);
+/* Makes [start, end) begin and end on area borders. 0 or -ENOMEM. */
+int area_split_range(struct mm *mm, uint64_t start, uint64_t end);
+/* Joins AREA with its neighbours where they continue each other. */
+void area_join(struct mm *mm, struct area *area);
+struct area *area_copy(const struct area *area);
+void area_free(struct area *area);
+/* Enters AREA, or the part [start, end) of it, into the substrate's space with its present protection. */
+int area_enter(struct mm *mm, struct area *area, uint64_t start, uint64_t end, bool replace);
+/* Gives a private file area its own copy-on-write pages. */
+int area_make_private(struct mm *mm, struct area *area);
+/* Offset in the heap object for a new area at ADDRESS. */
+uint64_t heap_offset(struct mm *mm, uint64_t address, uint64_t bytes);
+int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t protection);
+
+static inline uint64_t page_up(uint64_t value)
+{
+	return (value + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1);
+}
+static inline bool page_aligned(uint64_t value)
+{
+	return !(value & (PAGE_SIZE_BYTES - 1));
+}
+/* Heap memory or a private clone: its pages belong to this mm alone. */
+static inline bool area_owns_pages(const struct area *area)
+{
+	return !(area->flags & (AREA_SHARED | AREA_PRIVATE_FILE | AREA_VDSO));
+}

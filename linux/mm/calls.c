@@ -1,0 +1,513 @@
+/* The memory system calls: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2), msync(2),
+ * mincore(2), mlock(2). */
+#include "mm/area.h"
+
+#define EAGER_COPY_BYTES 65536u /* private writable file maps up to this size are read in at once */
+
+static uint32_t protection_of(uint64_t prot)
+{
+	return (prot & PROT_READ ? AREA_READ : 0) | (prot & PROT_WRITE ? AREA_WRITE : 0) |
+	       (prot & PROT_EXEC ? AREA_EXECUTE : 0);
+}
+
+static bool valid_range(uint64_t start, uint64_t bytes)
+{
+	return user_range(start, bytes);
+}
+
+static int64_t choose_address(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t flags)
+{
+	if (flags & (LINUX_MAP_FIXED | LINUX_MAP_FIXED_NOREPLACE)) {
+		if (!page_aligned(hint))
+			return -EINVAL;
+		if (!valid_range(hint, bytes))
+			return -ENOMEM;
+		if (hint < 65536 && !capable(CAP_SYS_ADMIN))
+			return -EPERM;
+		if (flags & LINUX_MAP_FIXED_NOREPLACE) {
+			struct area *area = mm_find(mm, hint);
+			return area && area->start < hint + bytes ? -EEXIST : (int64_t)hint;
+		}
+		int error = mm_unmap(mm, hint, bytes);
+		return error ? error : (int64_t)hint;
+	}
+	hint &= ~(PAGE_SIZE_BYTES - 1);
+	if (hint >= 65536 && valid_range(hint, bytes)) {
+		struct area *area = mm_find(mm, hint);
+		if (!area || area->start >= hint + bytes)
+			return (int64_t)hint;
+	}
+	uint64_t top = flags & LINUX_MAP_32BIT ? 0x80000000ull : mm->mmap_top;
+	uint64_t at = mm_place(mm, bytes, PAGE_SIZE_BYTES, top);
+	return at ? (int64_t)at : -ENOMEM;
+}
+
+/* Reads a small private writable map into heap memory. */
+static int map_copy(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct file *file,
+                    uint64_t offset)
+{
+	int error = mm_map(mm, at, bytes, AREA_READ | AREA_WRITE, 0, 0, file_reference(file), offset);
+	if (error) {
+		file_release(file);
+		return error;
+	}
+	struct linux_iovec one;
+	struct io io;
+	int64_t position = (int64_t)offset;
+	io_init_user(&io, &one, at, bytes);
+	while (io.remaining) {
+		int64_t got = file->ops->read ? file->ops->read(file, &io, &position) : -ENODEV;
+		if (got <= 0) {
+			error = (int)got;
+			break;
+		}
+	}
+	if (!error && flags != (AREA_READ | AREA_WRITE))
+		error = mm_protect(mm, at, bytes, flags);
+	if (error)
+		(void)mm_unmap(mm, at, bytes);
+	return error;
+}
+
+static int map_file(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct file *file,
+                    uint64_t offset)
+{
+	if (!(flags & AREA_SHARED) && (flags & AREA_WRITE) && bytes <= EAGER_COPY_BYTES &&
+	    file->ops->seekable)
+		return map_copy(mm, at, bytes, flags, file, offset);
+	struct mmap_request request = {.offset = offset,
+	                               .bytes = bytes,
+	                               .shared = flags & AREA_SHARED,
+	                               .write = (flags & AREA_SHARED) && (flags & AREA_MAY_WRITE),
+	                               .execute = flags & AREA_EXECUTE};
+	int64_t result = file->ops->mmap(file, &request);
+	if (result < 0)
+		return (int)result;
+	if (!(flags & AREA_SHARED))
+		flags |= AREA_PRIVATE_FILE;
+	int error =
+	    mm_map(mm, at, bytes, flags, request.object, request.object_offset, file_reference(file), offset);
+	if (error) {
+		memory_object_release(request.object);
+		file_release(file);
+	}
+	return error;
+}
+
+static int check_file(const struct file *file, uint64_t prot, bool shared)
+{
+	if (!file->ops->mmap)
+		return -ENODEV;
+	if (!file_readable(file) || (shared && (prot & PROT_WRITE) && !file_writable(file)))
+		return -EACCES;
+	return 0;
+}
+
+SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t flags, int fd, uint64_t offset)
+{
+	struct task *task = current_task();
+	struct mm *mm = task->mm;
+	struct file *file = 0;
+	uint64_t type = flags & LINUX_MAP_TYPE;
+	bool shared = type == LINUX_MAP_SHARED || type == LINUX_MAP_SHARED_VALIDATE;
+	if (!page_aligned(offset) || !bytes || (!shared && type != LINUX_MAP_PRIVATE))
+		return -EINVAL;
+	if (bytes > USER_END)
+		return -ENOMEM;
+	bytes = page_up(bytes);
+	if (offset + bytes < offset)
+		return -EOVERFLOW;
+	if (!(flags & LINUX_MAP_ANONYMOUS)) {
+		file = file_of(fd);
+		int error = file ? check_file(file, prot, shared) : -EBADF;
+		if (error)
+			return error;
+	}
+	if (mm->total_pages + bytes / PAGE_SIZE_BYTES >
+	    task->process->limits[RLIMIT_AS].current / PAGE_SIZE_BYTES)
+		return -ENOMEM;
+	int64_t at = choose_address(mm, hint, bytes, flags);
+	if (at < 0)
+		return at;
+	uint32_t area_flags = protection_of(prot) | (shared ? AREA_SHARED : 0);
+	if (flags & LINUX_MAP_LOCKED)
+		area_flags |= AREA_LOCKED;
+	int error;
+	if (file) {
+		if (shared && file_writable(file))
+			area_flags |= AREA_MAY_WRITE;
+		error = map_file(mm, (uint64_t)at, bytes, area_flags, file, offset);
+	} else if (shared) {
+		struct memory_object *object = memory_object_create(bytes);
+		error = object ? mm_map(mm, (uint64_t)at, bytes, area_flags | AREA_MAY_WRITE, object, 0, 0, 0)
+		               : -ENOMEM;
+		if (error && object)
+			memory_object_release(object);
+	} else {
+		error = mm_map(mm, (uint64_t)at, bytes, area_flags, 0, 0, 0, 0);
+	}
+	return error ? error : at;
+}
+
+SYSCALL_HANDLER(munmap, uint64_t start, uint64_t bytes)
+{
+	if (!page_aligned(start) || !bytes || bytes > USER_END || !valid_range(start, page_up(bytes)))
+		return -EINVAL;
+	return mm_unmap(current_task()->mm, start, page_up(bytes));
+}
+
+SYSCALL_HANDLER(mprotect, uint64_t start, uint64_t bytes, uint64_t prot)
+{
+	if (!page_aligned(start) || (prot & ~(uint64_t)(7 | PROT_GROWSDOWN | PROT_GROWSUP)))
+		return -EINVAL;
+	if (!bytes)
+		return 0;
+	if (bytes > USER_END || !valid_range(start, page_up(bytes)))
+		return -ENOMEM;
+	return mm_protect(current_task()->mm, start, page_up(bytes), protection_of(prot));
+}
+
+SYSCALL_HANDLER(brk, uint64_t address)
+{
+	struct task *task = current_task();
+	struct mm *mm = task->mm;
+	uint64_t limit = task->process->limits[RLIMIT_DATA].current;
+	if (address < mm->brk_start || !user_range(mm->brk_start, address - mm->brk_start) ||
+	    address - mm->brk_start > limit)
+		return (int64_t)mm->brk;
+	uint64_t old = page_up(mm->brk), new = page_up(address);
+	if (new > old) {
+		struct area *above = mm_find(mm, old);
+		if ((above && above->start < new + PAGE_SIZE_BYTES) ||
+		    mm_map(mm, old, new - old, AREA_READ | AREA_WRITE | AREA_HEAP, 0, 0, 0, 0))
+			return (int64_t)mm->brk;
+	} else if (new < old && mm_unmap(mm, new, old - new)) {
+		return (int64_t)mm->brk;
+	}
+	mm->brk = address;
+	return (int64_t)address;
+}
+
+/* ---- mremap ---- */
+
+enum { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4 };
+
+static bool range_mapped(struct mm *mm, uint64_t start, uint64_t bytes)
+{
+	for (uint64_t at = start; at < start + bytes;) {
+		struct area *area = mm_find(mm, at);
+		if (!area || area->start > at)
+			return false;
+		at = area->end;
+	}
+	return true;
+}
+
+/* Moves the areas of [from, from + bytes) to TO, where nothing is. Pages stay where they are in their
+ * objects. */
+static int move_areas(struct mm *mm, uint64_t from, uint64_t bytes, uint64_t to)
+{
+	int error = area_split_range(mm, from, from + bytes);
+	if (error)
+		return error;
+	space_unmap(mm->space, from, bytes);
+	struct area *area;
+	while ((area = mm_find(mm, from)) && area->start < from + bytes) {
+		area_remove(mm, area);
+		area->start = area->start - from + to;
+		area->end = area->end - from + to;
+		area_insert(mm, area);
+		if (!area->object && !mm->moved_offset)
+			mm->moved_offset = MOVED_OFFSET_BASE;
+		error = area_enter(mm, area, area->start, area->end, false);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Adds BYTES at the end of AREA, where nothing is mapped. */
+static int grow_area(struct mm *mm, struct area *area, uint64_t bytes)
+{
+	uint64_t length = area->end - area->start;
+	struct memory_object *object = 0;
+	uint32_t flags = area->flags & ~(uint32_t)AREA_PRIVATE_FILE;
+	if (area->flags & (AREA_SHARED | AREA_PRIVATE_FILE)) {
+		object = memory_object_reference(area->object);
+		flags = area->flags;
+	}
+	struct file *file = object && area->file ? file_reference(area->file) : 0;
+	int error = mm_map(mm, area->end, bytes, flags, object, area->offset + length, file,
+	                   area->file_offset + length);
+	if (error && object)
+		memory_object_release(object);
+	if (error && file)
+		file_release(file);
+	return error;
+}
+
+SYSCALL_HANDLER(mremap, uint64_t start, uint64_t old_bytes, uint64_t new_bytes, uint64_t flags,
+                uint64_t fixed)
+{
+	struct mm *mm = current_task()->mm;
+	old_bytes = page_up(old_bytes);
+	new_bytes = page_up(new_bytes);
+	if (!page_aligned(start) || !new_bytes || (flags & ~7ull) ||
+	    ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)) || (flags & MREMAP_DONTUNMAP) || !old_bytes)
+		return -EINVAL;
+	if (!valid_range(start, old_bytes) || new_bytes > USER_END || !range_mapped(mm, start, old_bytes))
+		return -EFAULT;
+	if ((flags & MREMAP_FIXED)) {
+		if (!page_aligned(fixed) || !valid_range(fixed, new_bytes) ||
+		    (fixed < start + old_bytes && start < fixed + new_bytes))
+			return -EINVAL;
+		int error = mm_unmap(mm, fixed, new_bytes);
+		if (error)
+			return error;
+	}
+	if (new_bytes < old_bytes) {
+		int error = mm_unmap(mm, start + new_bytes, old_bytes - new_bytes);
+		if (error)
+			return error;
+		old_bytes = new_bytes;
+	}
+	if (new_bytes == old_bytes && !(flags & MREMAP_FIXED))
+		return (int64_t)start;
+	uint64_t more = new_bytes - old_bytes;
+	if (!(flags & MREMAP_FIXED)) {
+		struct area *above = mm_find(mm, start + old_bytes);
+		if (valid_range(start, new_bytes) && (!above || above->start >= start + new_bytes)) {
+			struct area *last = mm_find(mm, start + old_bytes - 1);
+			int error = grow_area(mm, last, more);
+			return error ? error : (int64_t)start;
+		}
+		if (!(flags & MREMAP_MAYMOVE))
+			return -ENOMEM;
+		fixed = mm_place(mm, new_bytes, PAGE_SIZE_BYTES, mm->mmap_top);
+		if (!fixed)
+			return -ENOMEM;
+	}
+	int error = move_areas(mm, start, old_bytes, fixed);
+	if (!error && more)
+		error = grow_area(mm, mm_find(mm, fixed + old_bytes - 1), more);
+	return error ? error : (int64_t)fixed;
+}
+
+/* ---- Advice ---- */
+
+enum {
+	MADV_DONTNEED = 4,
+	MADV_FREE = 8,
+	MADV_REMOVE = 9,
+	MADV_DONTFORK = 10,
+	MADV_DOFORK = 11,
+	MADV_WIPEONFORK = 18,
+	MADV_KEEPONFORK = 19,
+	MADV_DONTNEED_LOCKED = 24,
+};
+
+static void discard(struct mm *mm, struct area *area, uint64_t start, uint64_t end)
+{
+	uint64_t offset = area->offset + (start - area->start);
+	if (!area->object && !area->file)
+		memory_discard(mm->heap->handle, offset, end - start);
+}
+
+/* Private file pages go back to the file's contents. */
+static int discard_file(struct mm *mm, struct area *area)
+{
+	struct file *file = file_reference(area->file);
+	uint64_t start = area->start, bytes = area->end - area->start, offset = area->file_offset;
+	uint32_t flags = area->flags & (AREA_READ | AREA_WRITE | AREA_EXECUTE);
+	int error = mm_unmap(mm, start, bytes);
+	if (!error)
+		error = map_file(mm, start, bytes, flags, file, offset);
+	file_release(file);
+	return error;
+}
+
+SYSCALL_HANDLER(madvise, uint64_t start, uint64_t bytes, int advice)
+{
+	struct mm *mm = current_task()->mm;
+	if (!page_aligned(start) || bytes > USER_END || !valid_range(start, page_up(bytes)))
+		return -EINVAL;
+	uint64_t end = start + page_up(bytes);
+	uint32_t set = 0, clear = 0;
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+		break;
+	case MADV_DONTFORK:
+		set = AREA_DONT_FORK;
+		break;
+	case MADV_DOFORK:
+		clear = AREA_DONT_FORK;
+		break;
+	case MADV_WIPEONFORK:
+		set = AREA_WIPE_ON_FORK;
+		break;
+	case MADV_KEEPONFORK:
+		clear = AREA_WIPE_ON_FORK;
+		break;
+	case MADV_REMOVE:
+		return -EOPNOTSUPP;
+	default:
+		return advice >= 0 && advice <= 25 ? 0 : -EINVAL;
+	}
+	if (set || clear) {
+		int error = area_split_range(mm, start, end);
+		if (error)
+			return error;
+	}
+	bool hole = false;
+	for (uint64_t at = start; at < end;) {
+		struct area *area = mm_find(mm, at);
+		if (!area || area->start >= end)
+			return -ENOMEM;
+		hole |= area->start > at;
+		uint64_t from = area->start > at ? area->start : at;
+		uint64_t to = area->end < end ? area->end : end;
+		at = to;
+		if (set || clear) {
+			area->flags = (area->flags | set) & ~clear;
+		} else if (area_owns_pages(area) && area->file && advice != MADV_FREE) {
+			int error = area_split_range(mm, from, to);
+			if (!error)
+				error = discard_file(mm, mm_find(mm, from));
+			if (error)
+				return error;
+		} else if (area_owns_pages(area)) {
+			discard(mm, area, from, to);
+		}
+	}
+	return hole ? -ENOMEM : 0;
+}
+
+SYSCALL_HANDLER(msync, uint64_t start, uint64_t bytes, int flags)
+{
+	if (!page_aligned(start) || (flags & ~7) || ((flags & 1) && (flags & 4)))
+		return -EINVAL;
+	if (!bytes)
+		return 0;
+	/* Mappings are the file's pages themselves: there is nothing to write back. */
+	return valid_range(start, page_up(bytes)) && range_mapped(current_task()->mm, start, page_up(bytes))
+	           ? 0
+	           : -ENOMEM;
+}
+
+SYSCALL_HANDLER(mincore, uint64_t start, uint64_t bytes, uint64_t vector)
+{
+	if (!page_aligned(start))
+		return -EINVAL;
+	if (!valid_range(start, page_up(bytes)) || !range_mapped(current_task()->mm, start, page_up(bytes)))
+		return -ENOMEM;
+	uint8_t ones[64];
+	memset(ones, 1, sizeof(ones));
+	for (uint64_t page = 0, count = page_up(bytes) / PAGE_SIZE_BYTES; page < count; page += 64) {
+		if (copy_to_user(vector + page, ones, count - page < 64 ? count - page : 64))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static int64_t lock_range(uint64_t start, uint64_t bytes, bool lock)
+{
+	struct mm *mm = current_task()->mm;
+	uint64_t end = page_up(start + bytes);
+	start &= ~(PAGE_SIZE_BYTES - 1);
+	if (!valid_range(start, end - start) || !range_mapped(mm, start, end - start))
+		return -ENOMEM;
+	int error = area_split_range(mm, start, end);
+	if (error)
+		return error;
+	for (struct area *area = mm_find(mm, start); area && area->start < end; area = mm_next(mm, area)) {
+		uint64_t pages = (area->end - area->start) / PAGE_SIZE_BYTES;
+		if (lock && !(area->flags & AREA_LOCKED))
+			mm->locked_pages += pages;
+		if (!lock && (area->flags & AREA_LOCKED))
+			mm->locked_pages -= pages;
+		area->flags = lock ? area->flags | AREA_LOCKED : area->flags & ~(uint32_t)AREA_LOCKED;
+	}
+	return 0;
+}
+
+/* Nothing is ever paged out, so that every page is locked in the sense of mlock(2). */
+SYSCALL_HANDLER(mlock, uint64_t start, uint64_t bytes)
+{
+	return lock_range(start, bytes, true);
+}
+
+SYSCALL_HANDLER(mlock2, uint64_t start, uint64_t bytes, int flags)
+{
+	return flags & ~1 ? -EINVAL : lock_range(start, bytes, true);
+}
+
+SYSCALL_HANDLER(munlock, uint64_t start, uint64_t bytes)
+{
+	return lock_range(start, bytes, false);
+}
+
+SYSCALL_HANDLER(mlockall, int flags)
+{
+	return flags && !(flags & ~7) ? 0 : -EINVAL;
+}
+
+SYSCALL_HANDLER(munlockall, void)
+{
+	return 0;
+}
+
+/* ---- Other processes' memory: process_vm_readv(2) ---- */
+
+#define REMOTE_IOVECS_MAX 64
+
+static int64_t remote_copy(int pid, uint64_t local, uint64_t local_count, uint64_t remote,
+                           uint64_t remote_count, bool write)
+{
+	struct process *process = process_find(pid);
+	struct linux_iovec here[REMOTE_IOVECS_MAX], there[REMOTE_IOVECS_MAX];
+	char buffer[1024];
+	if (local_count > REMOTE_IOVECS_MAX || remote_count > REMOTE_IOVECS_MAX)
+		return -EINVAL;
+	if (!process || process->zombie || !process->leader || !process->leader->mm)
+		return -ESRCH;
+	if (!process_permitted(process))
+		return -EPERM;
+	if (copy_from_user(here, local, local_count * sizeof(here[0])) ||
+	    copy_from_user(there, remote, remote_count * sizeof(there[0])))
+		return -EFAULT;
+	struct io io;
+	io_init_vector(&io, here, (uint32_t)local_count);
+	int64_t total = 0;
+	for (uint64_t i = 0; i < remote_count && io.remaining; i++) {
+		for (uint64_t done = 0; done < there[i].bytes && io.remaining;) {
+			uint64_t chunk = there[i].bytes - done;
+			chunk = chunk < sizeof(buffer) ? chunk : sizeof(buffer);
+			chunk = chunk < io.remaining ? chunk : io.remaining;
+			struct mm *mm = process->leader->mm;
+			int64_t moved = write ? io_take(&io, buffer, chunk) : 0;
+			if (moved >= 0)
+				moved = mm_access(mm, there[i].base + done, buffer, chunk, write);
+			if (moved > 0 && !write)
+				moved = io_put(&io, buffer, (uint64_t)moved);
+			if (moved <= 0)
+				return total ? total : -EFAULT;
+			total += moved;
+			done += (uint64_t)moved;
+		}
+	}
+	return total;
+}
+
+SYSCALL_HANDLER(process_vm_readv, int pid, uint64_t local, uint64_t local_count, uint64_t remote,
+                uint64_t remote_count, uint64_t flags)
+{
+	return flags ? -EINVAL : remote_copy(pid, local, local_count, remote, remote_count, false);
+}
+
+SYSCALL_HANDLER(process_vm_writev, int pid, uint64_t local, uint64_t local_count, uint64_t remote,
+                uint64_t remote_count, uint64_t flags)
+{
+	return flags ? -EINVAL : remote_copy(pid, local, local_count, remote, remote_count, true);
+}

@@ -1,0 +1,312 @@
+/* Address spaces as a whole: creation, fork, release, mapping and unmapping, faults. */
+#include "mm/area.h"
+
+#define MMAP_TOP    0x7ffff7fff000ull
+#define PLACE_FLOOR NATIVE_END
+
+static uint64_t identities = 1;
+
+/* ---- Memory objects ---- */
+
+struct memory_object *memory_object_adopt(handle_t handle, uint64_t bytes)
+{
+	struct memory_object *object = heap_allocate(sizeof(*object));
+	if (!object) {
+		cap_delete(handle);
+		return 0;
+	}
+	object->references = 1;
+	object->handle = handle;
+	object->bytes = bytes;
+	object->identity = identities++;
+	return object;
+}
+
+struct memory_object *memory_object_create(uint64_t bytes)
+{
+	int64_t handle = memory_create(MEMORY_ANONYMOUS, bytes, 0, 0);
+	return handle < 0 ? 0 : memory_object_adopt((handle_t)handle, bytes);
+}
+
+void memory_object_release(struct memory_object *object)
+{
+	if (--object->references)
+		return;
+	cap_delete(object->handle);
+	heap_free(object);
+}
+
+void *memory_object_map(struct memory_object *object, uint64_t offset, uint64_t bytes, bool write)
+{
+	bytes = page_up(bytes);
+	uint64_t address = window_take(bytes, PAGE_SIZE_BYTES);
+	if (!address)
+		return 0;
+	if (space_map(machine.space, address, object->handle, offset, bytes,
+	              MAP_READ | (write ? MAP_WRITE : 0)) < 0) {
+		window_put(address, bytes);
+		return 0;
+	}
+	return (void *)address;
+}
+
+void memory_object_unmap(void *address, uint64_t bytes)
+{
+	bytes = page_up(bytes);
+	space_unmap(machine.space, (uint64_t)address, bytes);
+	window_put((uint64_t)address, bytes);
+}
+
+/* ---- mm ---- */
+
+static struct mm *mm_new(int64_t heap_handle)
+{
+	if (heap_handle < 0)
+		return 0;
+	struct memory_object *heap = memory_object_adopt((handle_t)heap_handle, HEAP_OBJECT_BYTES);
+	struct mm *mm = heap ? heap_allocate(sizeof(*mm)) : 0;
+	int64_t space = mm ? space_create(SPACE_GUEST, 0) : E_QUOTA_MEMORY;
+	if (space < 0) {
+		heap_free(mm);
+		if (heap)
+			memory_object_release(heap);
+		return 0;
+	}
+	mm->references = 1;
+	mm->space = (handle_t)space;
+	mm->heap = heap;
+	mm->mmap_top = mm->free_hint = MMAP_TOP;
+	list_init(&mm->futexes);
+	return mm;
+}
+
+struct mm *mm_create(void)
+{
+	return mm_new(memory_create(MEMORY_ANONYMOUS, HEAP_OBJECT_BYTES, 0, 0));
+}
+
+static void areas_free(struct area *area)
+{
+	if (!area)
+		return;
+	areas_free(area->left);
+	areas_free(area->right);
+	area_free(area);
+}
+
+void mm_release(struct mm *mm)
+{
+	if (--mm->references)
+		return;
+	cap_delete(mm->space);
+	areas_free(mm->root);
+	memory_object_release(mm->heap);
+	if (mm->executable)
+		file_release(mm->executable);
+	heap_free(mm);
+}
+
+/* A child's copy of AREA: private pages cloned, shared ones shared. */
+static int clone_area(struct mm *to, const struct area *from)
+{
+	if (from->flags & AREA_DONT_FORK)
+		return 0;
+	struct area *area = area_copy(from);
+	if (!area)
+		return -ENOMEM;
+	uint64_t bytes = area->end - area->start;
+	if (area->object && area_owns_pages(area)) {
+		uint64_t there = page_up(area->object->bytes) - area->offset;
+		int64_t handle =
+		    memory_clone(area->object->handle, area->offset, there < bytes ? there : bytes);
+		struct memory_object *clone =
+		    handle < 0 ? 0 : memory_object_adopt((handle_t)handle, there < bytes ? there : bytes);
+		if (!clone) {
+			area_free(area);
+			return -ENOMEM;
+		}
+		memory_object_release(area->object);
+		area->object = clone;
+		area->offset = 0;
+	} else if (!area->object && (area->flags & AREA_WIPE_ON_FORK)) {
+		memory_discard(to->heap->handle, area->offset, bytes);
+	}
+	area_insert(to, area);
+	return area_enter(to, area, area->start, area->end, false);
+}
+
+struct mm *mm_clone(struct mm *from)
+{
+	struct mm *to = mm_new(memory_clone(from->heap->handle, 0, HEAP_OBJECT_BYTES));
+	if (!to)
+		return 0;
+	struct mm fresh = *to;
+	*to = *from;
+	to->references = 1;
+	to->space = fresh.space;
+	to->heap = fresh.heap;
+	to->root = 0;
+	to->area_count = to->total_pages = to->locked_pages = 0;
+	list_init(&to->futexes);
+	if (to->executable)
+		file_reference(to->executable);
+	for (struct area *area = mm_find(from, 0); area; area = mm_next(from, area)) {
+		if (clone_area(to, area)) {
+			mm_release(to);
+			return 0;
+		}
+	}
+	return to;
+}
+
+uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t alignment, uint64_t top)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		uint64_t cursor = attempt || mm->free_hint > top ? top : mm->free_hint;
+		while (cursor >= bytes + (top > NATIVE_END ? PLACE_FLOOR : 65536)) {
+			struct area *below = area_before(mm, cursor);
+			uint64_t at = (cursor - bytes) & ~(alignment - 1);
+			if (!below || below->end <= at) {
+				if (top == mm->mmap_top)
+					mm->free_hint = at;
+				return at;
+			}
+			cursor = below->start;
+		}
+	}
+	return 0;
+}
+
+int mm_map(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct memory_object *object,
+           uint64_t offset, struct file *file, uint64_t file_offset)
+{
+	struct area *area = heap_allocate(sizeof(*area));
+	if (!area)
+		return -ENOMEM;
+	area->start = at;
+	area->end = at + bytes;
+	area->flags = flags;
+	area->object = object;
+	area->offset = object ? offset : heap_offset(mm, at, bytes);
+	area->file = file;
+	area->file_offset = file_offset;
+	int error = area_enter(mm, area, at, at + bytes, false);
+	if (error) {
+		heap_free(area);
+		return error;
+	}
+	area_insert(mm, area);
+	area_join(mm, area);
+	return 0;
+}
+
+int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
+{
+	uint64_t end = start + bytes;
+	struct area *area = mm_find(mm, start);
+	if (!area || area->start >= end)
+		return 0;
+	int error = area_split_range(mm, start, end);
+	if (error)
+		return error;
+	space_unmap(mm->space, start, bytes);
+	if (end > mm->free_hint && end <= mm->mmap_top)
+		mm->free_hint = end;
+	for (area = mm_find(mm, start); area && area->start < end; area = mm_find(mm, start)) {
+		area_remove(mm, area);
+		if (area_owns_pages(area))
+			memory_discard(area->object ? area->object->handle : mm->heap->handle, area->offset,
+			               area->end - area->start);
+		area_free(area);
+	}
+	return 0;
+}
+
+/* Page-fault error code of x86: 2 write, 16 instruction fetch. */
+#define ERROR_WRITE 2
+#define ERROR_FETCH 16
+#define FAULT_TRIES 4 /* of one address: after that the substrate cannot give the page */
+
+bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code)
+{
+	struct task *task = current_task();
+	struct area *area = mm_find(mm, address);
+	*signal = SIGSEGV;
+	*code = SEGV_MAPERR;
+	if (!area || area->start > address)
+		return false;
+	*code = SEGV_ACCERR;
+	uint32_t needed = error & ERROR_WRITE ? AREA_WRITE : error & ERROR_FETCH ? AREA_EXECUTE : 7;
+	if (!(area->flags & needed))
+		return false;
+	task->minor_faults++;
+	if ((error & ERROR_WRITE) && (area->flags & AREA_PRIVATE_FILE)) {
+		if (!area_make_private(mm, area))
+			return true;
+	} else if (address != task->fault_address || task->fault_count < FAULT_TRIES) {
+		/* Another thread may have resolved it; or a file has grown since it was mapped. */
+		task->fault_count = address == task->fault_address ? task->fault_count + 1 : 0;
+		task->fault_address = address;
+		uint64_t offset = area->offset + (address - area->start);
+		if (area->object && offset >= page_up(area->object->bytes)) {
+			*signal = SIGBUS;
+			*code = BUS_ADRERR;
+			return false;
+		}
+		if (area->object && !area_enter(mm, area, area->start, area->end, true))
+			return true;
+		return !area->object;
+	}
+	/* The quota is used up. Linux would end the process as well. */
+	linux_log("linux: %s: out of memory at %lx\n", task->name, address);
+	task->fault_count = 0;
+	*signal = SIGBUS;
+	*code = BUS_ADRERR;
+	return false;
+}
+
+int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2])
+{
+	if (shared) {
+		struct area *area = mm_find(mm, address);
+		if (!area || area->start > address)
+			return -EFAULT;
+		if (area->flags & AREA_SHARED) {
+			key[0] = area->object->identity;
+			key[1] = area->offset + (address - area->start);
+			return 0;
+		}
+	}
+	key[0] = (uint64_t)mm;
+	key[1] = address;
+	return 0;
+}
+
+int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, bool write)
+{
+	uint64_t done = 0;
+	while (done < bytes) {
+		uint64_t at = address + done;
+		struct area *area = mm_find(mm, at);
+		if (!area || area->start > at || (write && (area->flags & AREA_PRIVATE_FILE)))
+			break;
+		struct memory_object *object = area->object ? area->object : mm->heap;
+		uint64_t offset = area->offset + (at - area->start);
+		uint64_t page = offset & ~(PAGE_SIZE_BYTES - 1);
+		uint64_t chunk = PAGE_SIZE_BYTES - (offset - page);
+		if (chunk > bytes - done)
+			chunk = bytes - done;
+		char *window = page < page_up(object->bytes)
+		                   ? memory_object_map(object, page, PAGE_SIZE_BYTES, write)
+		                   : 0;
+		if (!window)
+			break;
+		uint64_t left = write ? user_copy(window + (offset - page), (char *)buffer + done, chunk)
+		                      : user_copy((char *)buffer + done, window + (offset - page), chunk);
+		memory_object_unmap(window, PAGE_SIZE_BYTES);
+		done += chunk - left;
+		if (left)
+			break;
+	}
+	return done || !bytes ? (int64_t)done : -EFAULT;
+}

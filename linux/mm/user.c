@@ -1,0 +1,149 @@
+/* Guest memory by address: checks the range, then lets the copy routines of guest.S run into whatever is
+ * there. */
+#include "internal.h"
+
+size_t copy_from_user_partial(void *to, uint64_t from, size_t bytes)
+{
+	return user_range(from, bytes) ? user_copy(to, (const void *)from, bytes) : bytes;
+}
+
+size_t copy_to_user_partial(uint64_t to, const void *from, size_t bytes)
+{
+	return user_range(to, bytes) ? user_copy((void *)to, from, bytes) : bytes;
+}
+
+int copy_from_user(void *to, uint64_t from, size_t bytes)
+{
+	return copy_from_user_partial(to, from, bytes) ? -EFAULT : 0;
+}
+
+int copy_to_user(uint64_t to, const void *from, size_t bytes)
+{
+	return copy_to_user_partial(to, from, bytes) ? -EFAULT : 0;
+}
+
+int clear_user(uint64_t to, size_t bytes)
+{
+	return user_range(to, bytes) && !user_fill((void *)to, bytes) ? 0 : -EFAULT;
+}
+
+int64_t copy_string_from_user(char *to, uint64_t from, size_t size)
+{
+	/* A string may end just below the edge of the guest half: only what lies inside counts. */
+	uint64_t edge = from < NATIVE_BASE ? NATIVE_BASE : USER_END;
+	if (!user_range(from, 1))
+		return -EFAULT;
+	size_t limit = edge - from < size ? edge - from : size;
+	int64_t length = user_string(to, from, limit);
+	if (length < 0 || (uint64_t)length < limit)
+		return length;
+	return limit < size ? -EFAULT : -ENAMETOOLONG;
+}
+
+int get_user_u32(uint32_t *to, uint64_t from)
+{
+	return user_range(from, 4) ? (int)user_load32(to, from) : -EFAULT;
+}
+
+int get_user_u64(uint64_t *to, uint64_t from)
+{
+	return user_range(from, 8) ? (int)user_load64(to, from) : -EFAULT;
+}
+
+int put_user_u32(uint64_t to, uint32_t value)
+{
+	return user_range(to, 4) ? (int)user_store32(to, value) : -EFAULT;
+}
+
+int put_user_u64(uint64_t to, uint64_t value)
+{
+	return user_range(to, 8) ? (int)user_store64(to, value) : -EFAULT;
+}
+
+int user_compare_exchange_u32(uint64_t address, uint32_t expected, uint32_t desired, uint32_t *seen)
+{
+	return user_range(address, 4) ? (int)user_exchange32(address, expected, desired, seen) : -EFAULT;
+}
+
+/* ---- Iterators ---- */
+
+void io_init_user(struct io *io, struct linux_iovec *one, uint64_t base, uint64_t bytes)
+{
+	one->base = base;
+	one->bytes = bytes;
+	*io = (struct io){.segments = one, .segment_count = 1, .remaining = bytes};
+}
+
+void io_init_kernel(struct io *io, struct linux_iovec *one, void *base, uint64_t bytes)
+{
+	io_init_user(io, one, (uint64_t)base, bytes);
+	io->kernel = true;
+}
+
+void io_init_vector(struct io *io, const struct linux_iovec *segments, uint32_t count)
+{
+	*io = (struct io){.segments = segments, .segment_count = count};
+	for (uint32_t i = 0; i < count; i++)
+		io->remaining += segments[i].bytes;
+}
+
+enum io_kind { IO_PUT, IO_TAKE, IO_ZERO };
+
+static size_t move(const struct io *io, enum io_kind kind, uint64_t at, char *buffer, size_t bytes)
+{
+	if (io->kernel) {
+		if (kind == IO_PUT)
+			memcpy((void *)at, buffer, bytes);
+		else if (kind == IO_TAKE)
+			memcpy(buffer, (void *)at, bytes);
+		else
+			memset((void *)at, 0, bytes);
+		return 0;
+	}
+	if (kind == IO_PUT)
+		return copy_to_user_partial(at, buffer, bytes);
+	if (kind == IO_TAKE)
+		return copy_from_user_partial(buffer, at, bytes);
+	return user_range(at, bytes) ? user_fill((void *)at, bytes) : bytes;
+}
+
+static int64_t io_move(struct io *io, enum io_kind kind, char *buffer, size_t bytes)
+{
+	size_t done = 0;
+	if (bytes > io->remaining)
+		bytes = io->remaining;
+	while (done < bytes) {
+		if (io->done == io->segments->bytes) {
+			io->segments++;
+			io->segment_count--;
+			io->done = 0;
+			continue;
+		}
+		size_t chunk = io->segments->bytes - io->done;
+		if (chunk > bytes - done)
+			chunk = bytes - done;
+		size_t left =
+		    move(io, kind, io->segments->base + io->done, buffer ? buffer + done : 0, chunk);
+		io->done += chunk - left;
+		io->remaining -= chunk - left;
+		done += chunk - left;
+		if (left)
+			return done ? (int64_t)done : -EFAULT;
+	}
+	return (int64_t)done;
+}
+
+int64_t io_put(struct io *io, const void *from, size_t bytes)
+{
+	return io_move(io, IO_PUT, (char *)from, bytes);
+}
+
+int64_t io_take(struct io *io, void *to, size_t bytes)
+{
+	return io_move(io, IO_TAKE, to, bytes);
+}
+
+int64_t io_zero(struct io *io, size_t bytes)
+{
+	return io_move(io, IO_ZERO, 0, bytes);
+}

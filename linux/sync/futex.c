@@ -1,0 +1,435 @@
+/* futex(2): waiting on words of guest memory, robust lists (get_robust_list(2)), a basic form of PI locks.
+ *
+ * A waiter is on its task's native stack and in a hash bucket by key: the mm and address, or for shared
+ * mappings the memory object and offset. Checking the word and going to sleep happen under the personality
+ * lock, as does every wake.
+ */
+#include "internal.h"
+
+#define BUCKETS 256u
+
+enum {
+	FUTEX_WAIT = 0,
+	FUTEX_WAKE = 1,
+	FUTEX_REQUEUE = 3,
+	FUTEX_CMP_REQUEUE = 4,
+	FUTEX_WAKE_OP = 5,
+	FUTEX_LOCK_PI = 6,
+	FUTEX_UNLOCK_PI = 7,
+	FUTEX_TRYLOCK_PI = 8,
+	FUTEX_WAIT_BITSET = 9,
+	FUTEX_WAKE_BITSET = 10,
+	FUTEX_LOCK_PI2 = 13,
+	FUTEX_PRIVATE = 128,
+	FUTEX_CLOCK_REALTIME = 256,
+};
+#define FUTEX_WAITERS    0x80000000u
+#define FUTEX_OWNER_DIED 0x40000000u
+#define FUTEX_TID_MASK   0x3fffffffu
+#define ROBUST_MAX       2048
+
+struct waiter {
+	struct list link;
+	struct task *task;
+	uint64_t key[2];
+	uint32_t bitset;
+	bool woken;
+	bool pi;
+};
+
+static struct list buckets[BUCKETS];
+
+static struct list *bucket_of(const uint64_t key[2])
+{
+	uint64_t hash = (key[0] ^ (key[1] >> 2)) * 0x9e3779b97f4a7c15ull;
+	struct list *bucket = &buckets[hash >> 56];
+	if (!bucket->next)
+		list_init(bucket);
+	return bucket;
+}
+
+static bool same_key(const uint64_t a[2], const uint64_t b[2])
+{
+	return a[0] == b[0] && a[1] == b[1];
+}
+
+static int get_key(uint64_t address, bool shared, uint64_t key[2])
+{
+	if (address & 3)
+		return -EINVAL;
+	if (!user_range(address, 4))
+		return -EFAULT;
+	return mm_key(current_task()->mm, address, shared, key);
+}
+
+static void waiter_wake(struct waiter *waiter)
+{
+	list_remove(&waiter->link);
+	waiter->woken = true;
+	task_wake(waiter->task);
+}
+
+static int wake_key(const uint64_t key[2], int count, uint32_t bitset)
+{
+	struct waiter *waiter, *next;
+	int woken = 0;
+	list_for_each_safe(waiter, next, bucket_of(key), link)
+	{
+		if (woken >= count)
+			break;
+		if (same_key(waiter->key, key) && (waiter->bitset & bitset) && !waiter->pi) {
+			waiter_wake(waiter);
+			woken++;
+		}
+	}
+	return woken;
+}
+
+int64_t futex_wake(uint64_t address, int count, uint32_t bitset, bool shared)
+{
+	uint64_t key[2];
+	int error = get_key(address, shared, key);
+	if (error)
+		return error;
+	return bitset ? wake_key(key, count, bitset) : -EINVAL;
+}
+
+static int64_t wait_restart(struct task *task);
+
+static int64_t futex_wait(uint64_t address, uint32_t expected, uint64_t deadline, uint32_t bitset,
+                          bool shared, bool relative)
+{
+	struct task *task = current_task();
+	struct waiter waiter = {.task = task, .bitset = bitset};
+	uint32_t value;
+	if (!bitset)
+		return -EINVAL;
+	int error = get_key(address, shared, waiter.key);
+	if (error)
+		return error;
+	if (get_user_u32(&value, address))
+		return -EFAULT;
+	if (value != expected)
+		return -EAGAIN;
+	list_append(bucket_of(waiter.key), &waiter.link);
+	int result = 0;
+	while (!waiter.woken && !result)
+		result = wait_sleep(deadline);
+	list_remove(&waiter.link);
+	if (waiter.woken)
+		return 0;
+	if (result == -ETIMEDOUT)
+		return -ETIMEDOUT;
+	if (deadline == DEADLINE_NEVER)
+		return -ERESTARTSYS;
+	if (!relative)
+		return -ERESTARTSYS;
+	task->restart = wait_restart;
+	task->restart_data[0] = address;
+	task->restart_data[1] = expected;
+	task->restart_data[2] = deadline;
+	task->restart_data[3] = bitset;
+	task->restart_data[4] = shared;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static int64_t wait_restart(struct task *task)
+{
+	const uint64_t *data = task->restart_data;
+	return futex_wait(data[0], (uint32_t)data[1], data[2], (uint32_t)data[3], data[4], true);
+}
+
+static int64_t requeue(uint64_t address, int wake_count, int64_t move_count, uint64_t address2, bool shared)
+{
+	uint64_t from[2], to[2];
+	int error = get_key(address, shared, from);
+	if (!error)
+		error = get_key(address2, shared, to);
+	if (error)
+		return error;
+	int64_t done = wake_key(from, wake_count, ~0u);
+	struct waiter *waiter, *next;
+	list_for_each_safe(waiter, next, bucket_of(from), link)
+	{
+		if (move_count <= 0)
+			break;
+		if (!same_key(waiter->key, from) || waiter->pi)
+			continue;
+		if (!same_key(from, to)) {
+			list_remove(&waiter->link);
+			memcpy(waiter->key, to, sizeof(to));
+			list_append(bucket_of(to), &waiter->link);
+		}
+		move_count--;
+		done++;
+	}
+	return done;
+}
+
+/* FUTEX_WAKE_OP: changes the second word as OP says, wakes on the first, and on the second if its old value
+ * compares. */
+static int64_t wake_op(uint64_t address, int count, int count2, uint64_t address2, uint32_t op, bool shared)
+{
+	uint32_t kind = op >> 28 & 7, compare = op >> 24 & 15, old, seen;
+	int32_t argument = (int32_t)(op << 8) >> 20, compare_argument = (int32_t)(op << 20) >> 20;
+	if (op >> 31)
+		argument = (int32_t)(1u << (argument & 31));
+	if (address2 & 3)
+		return -EINVAL;
+	do {
+		uint32_t new;
+		if (get_user_u32(&old, address2))
+			return -EFAULT;
+		switch (kind) {
+		case 0:
+			new = (uint32_t)argument;
+			break;
+		case 1:
+			new = old + (uint32_t)argument;
+			break;
+		case 2:
+			new = old | (uint32_t)argument;
+			break;
+		case 3:
+			new = old & ~(uint32_t)argument;
+			break;
+		case 4:
+			new = old ^ (uint32_t)argument;
+			break;
+		default:
+			return -ENOSYS;
+		}
+		if (user_compare_exchange_u32(address2, old, new, &seen))
+			return -EFAULT;
+	} while (seen != old);
+	int32_t was = (int32_t)old;
+	bool matches;
+	switch (compare) {
+	case 0:
+		matches = was == compare_argument;
+		break;
+	case 1:
+		matches = was != compare_argument;
+		break;
+	case 2:
+		matches = was < compare_argument;
+		break;
+	case 3:
+		matches = was <= compare_argument;
+		break;
+	case 4:
+		matches = was > compare_argument;
+		break;
+	case 5:
+		matches = was >= compare_argument;
+		break;
+	default:
+		return -ENOSYS;
+	}
+	int64_t woken = futex_wake(address, count, ~0u, shared);
+	if (woken < 0 || !matches)
+		return woken;
+	int64_t more = futex_wake(address2, count2, ~0u, shared);
+	return more < 0 ? more : woken + more;
+}
+
+/* ---- PI locks: ownership is handed to the longest waiter. Priorities of guests are all alike, so there is
+ * nothing to inherit. ---- */
+
+static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool shared)
+{
+	struct task *task = current_task();
+	struct waiter waiter = {.task = task, .bitset = ~0u, .pi = true};
+	uint32_t tid = (uint32_t)task->tid, value, seen;
+	int error = get_key(address, shared, waiter.key);
+	if (error)
+		return error;
+	for (;;) {
+		if (get_user_u32(&value, address))
+			return -EFAULT;
+		if ((value & FUTEX_TID_MASK) == tid)
+			return -EDEADLK;
+		bool free = !(value & FUTEX_TID_MASK);
+		if (!free && try)
+			return -EAGAIN;
+		if (!free && !task_find((int32_t)(value & FUTEX_TID_MASK)))
+			return -ESRCH;
+		uint32_t new = free ? tid | (value & ~FUTEX_TID_MASK) : value | FUTEX_WAITERS;
+		if (user_compare_exchange_u32(address, value, new, &seen))
+			return -EFAULT;
+		if (seen != value)
+			continue;
+		if (free)
+			return 0;
+		break;
+	}
+	list_append(bucket_of(waiter.key), &waiter.link);
+	int result = 0;
+	while (!waiter.woken && !result)
+		result = wait_sleep(deadline);
+	list_remove(&waiter.link);
+	if (waiter.woken)
+		return 0;
+	return result == -ETIMEDOUT ? result : -ERESTARTNOINTR;
+}
+
+static int64_t unlock_pi(uint64_t address, bool shared)
+{
+	uint64_t key[2];
+	uint32_t value, seen;
+	int error = get_key(address, shared, key);
+	if (error)
+		return error;
+	for (;;) {
+		if (get_user_u32(&value, address))
+			return -EFAULT;
+		if ((value & FUTEX_TID_MASK) != (uint32_t)current_task()->tid)
+			return -EPERM;
+		struct waiter *first = 0, *waiter;
+		bool more = false;
+		list_for_each(waiter, bucket_of(key), link)
+		{
+			if (!waiter->pi || !same_key(waiter->key, key))
+				continue;
+			more = first != 0;
+			if (first)
+				break;
+			first = waiter;
+		}
+		uint32_t new = first ? (uint32_t)first->task->tid | (more ? FUTEX_WAITERS : 0) : 0;
+		if (user_compare_exchange_u32(address, value, new, &seen))
+			return -EFAULT;
+		if (seen != value)
+			continue;
+		if (first)
+			waiter_wake(first);
+		return 0;
+	}
+}
+
+static int futex_deadline(uint32_t op, uint64_t address, uint64_t *deadline)
+{
+	uint32_t command = op & 127;
+	uint64_t ns;
+	*deadline = DEADLINE_NEVER;
+	int error = get_user_timespec(address, &ns);
+	if (error || !address)
+		return error;
+	if (command == FUTEX_WAIT) {
+		*deadline = clock_monotonic() + ns;
+		return 0;
+	}
+	bool realtime = command == FUTEX_LOCK_PI || (op & FUTEX_CLOCK_REALTIME);
+	return clock_deadline(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, ns, deadline);
+}
+
+SYSCALL_HANDLER(futex, uint64_t address, uint32_t op, uint32_t value, uint64_t time, uint64_t address2,
+                uint32_t value3)
+{
+	bool shared = !(op & FUTEX_PRIVATE);
+	uint32_t command = op & 127;
+	uint64_t deadline = DEADLINE_NEVER;
+	if (command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI ||
+	    command == FUTEX_LOCK_PI2) {
+		int error = futex_deadline(op, time, &deadline);
+		if (error)
+			return error;
+	}
+	switch (command) {
+	case FUTEX_WAIT:
+		return futex_wait(address, value, deadline, ~0u, shared, true);
+	case FUTEX_WAIT_BITSET:
+		return futex_wait(address, value, deadline, value3, shared, false);
+	case FUTEX_WAKE:
+		return futex_wake(address, (int)value, ~0u, shared);
+	case FUTEX_WAKE_BITSET:
+		return futex_wake(address, (int)value, value3, shared);
+	case FUTEX_CMP_REQUEUE: {
+		uint32_t seen;
+		if (get_user_u32(&seen, address))
+			return -EFAULT;
+		if (seen != value3)
+			return -EAGAIN;
+	}
+		/* fall through */
+	case FUTEX_REQUEUE:
+		if ((int)value < 0 || (int32_t)time < 0)
+			return -EINVAL;
+		return requeue(address, (int)value, (int32_t)time, address2, shared);
+	case FUTEX_WAKE_OP:
+		return wake_op(address, (int)value, (int)time, address2, value3, shared);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		return lock_pi(address, deadline, false, shared);
+	case FUTEX_TRYLOCK_PI:
+		return lock_pi(address, DEADLINE_NEVER, true, shared);
+	case FUTEX_UNLOCK_PI:
+		return unlock_pi(address, shared);
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* ---- Robust lists ---- */
+
+SYSCALL_HANDLER(set_robust_list, uint64_t head, uint64_t bytes)
+{
+	if (bytes != 24)
+		return -EINVAL;
+	current_task()->robust_list = head;
+	return 0;
+}
+
+SYSCALL_HANDLER(get_robust_list, int pid, uint64_t head_address, uint64_t bytes_address)
+{
+	struct task *task = pid ? task_find(pid) : current_task();
+	if (!task)
+		return -ESRCH;
+	if (!process_permitted(task->process))
+		return -EPERM;
+	return put_user_u64(head_address, task->robust_list) || put_user_u64(bytes_address, 24) ? -EFAULT : 0;
+}
+
+/* The owner of the lock at ADDRESS dies: marks it and wakes one waiter. */
+static void robust_release(const struct task *task, uint64_t address, bool pending)
+{
+	uint32_t value, seen;
+	if ((address & 3) || get_user_u32(&value, address))
+		return;
+	if (pending && !value) {
+		(void)futex_wake(address, 1, ~0u, true);
+		return;
+	}
+	while ((value & FUTEX_TID_MASK) == (uint32_t)task->tid) {
+		if (user_compare_exchange_u32(address, value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
+		                              &seen))
+			return;
+		if (seen != value) {
+			value = seen;
+			continue;
+		}
+		if (value & FUTEX_WAITERS)
+			(void)futex_wake(address, 1, ~0u, true);
+		return;
+	}
+}
+
+void futex_exit(struct task *task)
+{
+	uint64_t head = task->robust_list, entry, offset, pending;
+	task->robust_list = 0;
+	if (!head || get_user_u64(&entry, head) || get_user_u64(&offset, head + 8) ||
+	    get_user_u64(&pending, head + 16))
+		return;
+	for (int i = 0; i < ROBUST_MAX && (entry & ~1ull) != head; i++) {
+		uint64_t next;
+		bool failed = get_user_u64(&next, entry & ~1ull);
+		if ((entry & ~1ull) != (pending & ~1ull))
+			robust_release(task, (entry & ~1ull) + offset, false);
+		if (failed)
+			break;
+		entry = next;
+	}
+	if (pending & ~1ull)
+		robust_release(task, (pending & ~1ull) + offset, true);
+}

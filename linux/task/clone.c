@@ -1,0 +1,239 @@
+/* New tasks: fork(2), vfork(2), clone(2), clone3(2).
+ *
+ * Everything that can fail is made first; the child becomes visible and starts only when it is complete. The
+ * child's native thread begins with a copy of the parent's registers (result 0) and vector state.
+ */
+#include "internal.h"
+
+#define CLONE_UNSUPPORTED                                                                                    \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |        \
+	 CLONE_NEWNET | CLONE_INTO_CGROUP)
+
+static void child_start(void *argument)
+{
+	struct task *task = argument;
+	thread_use_mm(task->mm);
+	if (task->vector) {
+		(void)vector_load(task->vector);
+		personality_lock();
+		pages_free(task->vector, (machine.vector_bytes + 4095) / 4096);
+		task->vector = 0;
+		personality_unlock();
+	}
+	if (task->set_child_tid) {
+		personality_lock();
+		(void)put_user_u32(task->set_child_tid, (uint32_t)task->tid);
+		personality_unlock();
+	}
+	guest_loop();
+}
+
+/* Inherits or copies what the flags say; false leaves the rest to clone_undo. */
+static bool share(struct task *child, const struct task *parent, uint64_t flags)
+{
+	child->mm = flags & CLONE_VM ? mm_reference(parent->mm) : mm_clone(parent->mm);
+	child->files = flags & CLONE_FILES ? files_reference(parent->files) : files_clone(parent->files);
+	if (flags & CLONE_FS) {
+		child->fs = parent->fs;
+		child->fs->references++;
+	} else {
+		child->fs = fs_context_clone(parent->fs);
+	}
+	if (flags & CLONE_SIGHAND) {
+		child->handlers = parent->handlers;
+		child->handlers->references++;
+	} else {
+		child->handlers = handlers_clone(parent->handlers);
+	}
+	if (!child->mm || !child->files || !child->fs || !child->handlers)
+		return false;
+	if (flags & CLONE_CLEAR_SIGHAND) {
+		for (unsigned i = 0; i < SIGNAL_COUNT; i++)
+			if (child->handlers->actions[i].handler != SIG_IGN)
+				child->handlers->actions[i].handler = SIG_DFL;
+	}
+	return true;
+}
+
+static void clone_undo(struct process *process, struct task *child, bool new_process)
+{
+	if (child) {
+		if (child->mm)
+			mm_release(child->mm);
+		files_release(child->files);
+		if (child->fs)
+			fs_context_release(child->fs);
+		handlers_release(child->handlers);
+		task_destroy(child);
+	}
+	if (new_process && process)
+		process_unlink(process);
+}
+
+static void process_inherit(struct process *child, struct process *parent, struct task *parent_task,
+                            uint64_t flags, int exit_signal)
+{
+	struct process *real_parent = flags & CLONE_PARENT && parent->parent ? parent->parent : parent;
+	child->exit_signal = flags & CLONE_PARENT ? parent->exit_signal : exit_signal;
+	child->parent = real_parent;
+	list_append(&real_parent->children, &child->sibling);
+	process_enter_group(child, parent->pgid);
+	process_enter_session(child, parent->sid);
+	child->tty = parent->tty;
+	memcpy(child->limits, parent->limits, sizeof(child->limits));
+	child->nice = parent->nice;
+	child->oom_adjust = parent->oom_adjust;
+	child->personality = parent->personality;
+	child->dumpable_off = parent->dumpable_off;
+	child->uid = parent_task->credentials.uid;
+}
+
+static void task_inherit(struct task *child, const struct task *parent, uint64_t flags)
+{
+	child->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
+	child->credentials = parent->credentials;
+	child->no_new_privileges = parent->no_new_privileges;
+	child->timer_slack_ns = parent->timer_slack_ns;
+	child->affinity = parent->affinity;
+	memcpy(child->name, parent->name, sizeof(child->name));
+	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK)) {
+		child->altstack_base = parent->altstack_base;
+		child->altstack_bytes = parent->altstack_bytes;
+		child->altstack_flags = parent->altstack_flags;
+	}
+	if (!(flags & CLONE_VM)) {
+		child->rseq = parent->rseq;
+		child->rseq_bytes = parent->rseq_bytes;
+		child->rseq_signature = parent->rseq_signature;
+	}
+}
+
+int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
+                      int exit_signal, uint64_t pidfd)
+{
+	struct task *self = current_task();
+	struct process *process = self->process;
+	bool thread = flags & CLONE_THREAD;
+	if ((flags & CLONE_UNSUPPORTED) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
+	    (thread && !(flags & CLONE_SIGHAND)) || (thread && (flags & CLONE_PIDFD)) ||
+	    ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND)) || exit_signal < 0 ||
+	    exit_signal > SIGNAL_COUNT)
+		return -EINVAL;
+	if ((flags & CLONE_SETTLS) && !user_range(tls, 1))
+		return -EPERM;
+	if (process->exiting || process->single_waiter)
+		return -ERESTARTNOINTR;
+	if (!thread && process->limits[RLIMIT_NPROC].current <= process_count() && !capable(CAP_SYS_RESOURCE))
+		return -EAGAIN;
+
+	struct process *target = thread ? process : process_create();
+	struct task *child = target ? task_create(target) : 0;
+	struct thread_area *area = 0;
+	int64_t result = -ENOMEM;
+	if (!child || !share(child, self, flags))
+		goto undo;
+	child->vector = pages_allocate((machine.vector_bytes + 4095) / 4096);
+	if (!child->vector)
+		goto undo;
+	int64_t pidfd_number = -1;
+	if (flags & CLONE_PIDFD) {
+		pidfd_number = pidfd_install(target);
+		result = pidfd_number;
+		if (pidfd_number < 0)
+			goto undo;
+		if (put_user_u32(pidfd, (uint32_t)pidfd_number)) {
+			files_close_number((int)pidfd_number);
+			result = -EFAULT;
+			goto undo;
+		}
+	}
+	area = thread_take(current_page(), child->affinity);
+	result = -EAGAIN;
+	if (!area)
+		goto undo;
+	/* From here on nothing fails. */
+	vector_save(child->vector);
+	*area_state(area) = *self->state;
+	struct guest_state *state = area_state(area);
+	state->rax = 0;
+	if (stack)
+		state->rsp = stack;
+	if (flags & CLONE_SETTLS)
+		state->fs_base = tls;
+	task_inherit(child, self, flags);
+	if (!thread)
+		process_inherit(target, process, self, flags, exit_signal);
+	if (flags & CLONE_CHILD_CLEARTID)
+		child->clear_tid = child_tid;
+	if (flags & CLONE_CHILD_SETTID)
+		child->set_child_tid = child_tid;
+	if (flags & CLONE_PARENT_SETTID)
+		(void)put_user_u32(parent_tid, (uint32_t)child->tid);
+	int32_t tid = child->tid;
+	if (flags & CLONE_VFORK) {
+		child->vfork_parent = self;
+		self->vfork_child = child;
+	}
+	signal_recalculate(child);
+	thread_run(area, child, child_start, child);
+	while (self->vfork_child) {
+		if (wait_sleep_killable(DEADLINE_NEVER) == -EINTR && self->vfork_child) {
+			self->vfork_child->vfork_parent = 0;
+			self->vfork_child = 0;
+		}
+	}
+	return tid;
+undo:
+	clone_undo(target, child, !thread);
+	return result;
+}
+
+SYSCALL_HANDLER(fork, void)
+{
+	return process_clone(0, 0, 0, 0, 0, SIGCHLD, 0);
+}
+
+SYSCALL_HANDLER(vfork, void)
+{
+	return process_clone(CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD, 0);
+}
+
+SYSCALL_HANDLER(clone, uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls)
+{
+	int signal = (int)(flags & 0xff);
+	flags &= 0xffffffff & ~0xffull;
+	return process_clone(flags & ~CLONE_DETACHED, stack, parent_tid, child_tid, tls, signal, parent_tid);
+}
+
+SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
+{
+	struct linux_clone_args args = {0};
+	if (bytes < 64)
+		return -EINVAL;
+	if (bytes > 4096)
+		return -E2BIG;
+	if (copy_from_user(&args, address, bytes < sizeof(args) ? bytes : sizeof(args)))
+		return -EFAULT;
+	for (uint64_t at = sizeof(args); at < bytes; at += 8) {
+		uint64_t word;
+		if (get_user_u64(&word, address + at))
+			return -EFAULT;
+		if (word)
+			return -E2BIG;
+	}
+	if ((args.flags & (CLONE_DETACHED | 0xff)) || args.set_tid_size || args.exit_signal > SIGNAL_COUNT)
+		return -EINVAL;
+	if ((args.stack == 0) != (args.stack_size == 0) || (args.flags >> 34))
+		return -EINVAL;
+	if ((args.flags & (CLONE_THREAD | CLONE_PARENT)) && args.exit_signal)
+		return -EINVAL;
+	return process_clone(args.flags, args.stack ? args.stack + args.stack_size : 0, args.parent_tid,
+	                     args.child_tid, args.tls, (int)args.exit_signal, args.pidfd);
+}
+
+SYSCALL_HANDLER(set_tid_address, uint64_t address)
+{
+	struct task *task = current_task();
+	task->clear_tid = address;
+	return task->tid;
+}

@@ -1,0 +1,347 @@
+/* How threads and processes end, and how parents learn of it: exit(2), exit_group(2), wait4(2), waitid(2). */
+#include "internal.h"
+
+/* Lets the parent that waits for TASK's exec or exit go on (vfork). */
+static void vfork_release(struct task *task)
+{
+	struct task *parent = task->vfork_parent;
+	if (!parent)
+		return;
+	task->vfork_parent = 0;
+	parent->vfork_child = 0;
+	task_wake(parent);
+}
+
+void task_leave_mm(struct task *task)
+{
+	struct mm *mm = task->mm;
+	if (!mm)
+		return;
+	futex_exit(task);
+	if (task->clear_tid && mm->references > 1 && !put_user_u32(task->clear_tid, 0))
+		futex_wake(task->clear_tid, 1, ~0u, true);
+	task->clear_tid = 0;
+	task->mm = 0;
+	thread_use_mm(0);
+	mm_release(mm);
+	vfork_release(task);
+}
+
+void process_notify_parent(struct process *process, int code, int status)
+{
+	struct process *parent = process->parent;
+	if (!parent)
+		return;
+	bool exited = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
+	int signal = exited ? process->exit_signal : SIGCHLD;
+	const struct task *leader = process->leader;
+	struct linux_siginfo info = {.si_signo = signal, .si_code = code, .pid = process->pid};
+	info.uid = process->thread_count && leader ? leader->credentials.uid : 0;
+	info.status = status;
+	info.user_ticks = (int64_t)(process_cpu_ns(process) / 10000000);
+	bool wanted = signal != 0 && parent->thread_count;
+	if (!exited && wanted)
+		wanted = !(parent->leader->handlers->actions[SIGCHLD - 1].flags & SA_NOCLDSTOP);
+	if (wanted)
+		(void)signal_send_process(parent, signal, &info);
+	wake_all(&parent->child_wait, 0);
+}
+
+/* True when PARENT does not want to hear of its children's ends: they leave no zombie. */
+static bool ignores_children(const struct process *parent)
+{
+	if (!parent->leader || !parent->thread_count)
+		return false;
+	const struct linux_sigaction *action = &parent->leader->handlers->actions[SIGCHLD - 1];
+	return action->handler == SIG_IGN || (action->flags & SA_NOCLDWAIT);
+}
+
+static struct process *reaper_of(struct process *process)
+{
+	for (struct process *p = process->parent; p; p = p->parent)
+		if (p->subreaper && !p->exiting && p->thread_count)
+			return p;
+	return init_process;
+}
+
+/* A group that lost its last tie to its session and has stopped members: POSIX wants them told. */
+static void check_orphaned(int32_t pgid)
+{
+	if (!process_group_orphaned(pgid))
+		return;
+	bool stopped = false;
+	for (struct process *p = process_group_first(pgid); p; p = process_group_next(p))
+		stopped |= p->stopped;
+	if (stopped) {
+		signal_send_group(pgid, SIGHUP, 0);
+		signal_send_group(pgid, SIGCONT, 0);
+	}
+}
+
+static void reap(struct process *process)
+{
+	process_unlink(process);
+}
+
+static void children_leave(struct process *process)
+{
+	struct process *reaper = reaper_of(process), *child, *next;
+	if (reaper == process)
+		reaper = init_process;
+	list_for_each_safe(child, next, &process->children, sibling)
+	{
+		list_remove(&child->sibling);
+		child->parent = reaper;
+		list_append(&reaper->children, &child->sibling);
+		if (child->parent_death_signal)
+			(void)signal_send_process(child, child->parent_death_signal, 0);
+		if (child->pgid != process->pgid && child->sid == process->sid)
+			check_orphaned(child->pgid);
+		if (!child->zombie)
+			continue;
+		child->exit_signal = SIGCHLD;
+		if (ignores_children(reaper))
+			reap(child);
+		else
+			process_notify_parent(child, CLD_EXITED, child->exit_status >> 8);
+	}
+}
+
+/* The first process is gone, and with it the sub-kernel: its status is the unit's. */
+static _Noreturn void system_end(int32_t status)
+{
+	unit_exit(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
+}
+
+/* The last thread of PROCESS has gone. STATUS in wait form. */
+static void process_ended(struct process *process, int32_t status)
+{
+	process->exit_status = status;
+	process->zombie = true;
+	process->stopped = false;
+	if (process == init_process)
+		system_end(status);
+	process_timers_exit(process);
+	children_leave(process);
+	if (process->sid == process->pid)
+		tty_session_leader_exit(process);
+	struct process *parent = process->parent;
+	if (process->pgid && parent && parent->pgid != process->pgid && parent->sid == process->sid)
+		check_orphaned(process->pgid);
+	wake_all(&process->exit_wait, POLLIN);
+	int signal = status & 0x7f;
+	int code = !signal ? CLD_EXITED : status & 0x80 ? CLD_DUMPED : CLD_KILLED;
+	bool silent = process->exit_signal == SIGCHLD && ignores_children(parent);
+	process_notify_parent(process, code, signal ? signal : status >> 8 & 0xff);
+	if (silent)
+		reap(process);
+}
+
+void task_exit(int32_t status)
+{
+	struct task *task = current_task();
+	struct process *process = task->process;
+	task->exiting = true;
+	task_leave_mm(task);
+	files_release(task->files);
+	task->files = 0;
+	fs_context_release(task->fs);
+	task->fs = 0;
+	process->cpu_ns += task_cpu_ns(task);
+	process->voluntary_switches += task->voluntary_switches;
+	process->minor_faults += task->minor_faults;
+	struct signal_handlers *handlers = task->handlers;
+	bool last = process->thread_count == 1;
+	if (process->exiting)
+		status = process->exit_status;
+	if (last)
+		process_ended(process, status);
+	else if (process->single_waiter)
+		task_wake(process->single_waiter);
+	task_destroy(task);
+	handlers_release(handlers);
+	thread_idle();
+}
+
+void process_exit(int32_t status)
+{
+	struct task *task = current_task(), *other;
+	struct process *process = task->process;
+	if (!process->exiting) {
+		process->exiting = true;
+		process->exit_status = status;
+		list_for_each(other, &process->threads, thread_link) if (other != task)
+		    task_kick(other, TASK_WORK_EXIT);
+	}
+	task_exit(process->exit_status);
+}
+
+int process_single_thread(void)
+{
+	struct task *task = current_task(), *other;
+	struct process *process = task->process;
+	if (process->exiting || process->single_waiter)
+		return -EAGAIN;
+	process->single_waiter = task;
+	list_for_each(other, &process->threads, thread_link) if (other != task)
+	    task_kick(other, TASK_WORK_EXIT);
+	while (process->thread_count > 1 && !process->exiting)
+		(void)wait_sleep_killable(DEADLINE_NEVER);
+	process->single_waiter = 0;
+	return process->exiting ? -EAGAIN : 0;
+}
+
+SYSCALL_HANDLER(exit, int status)
+{
+	task_exit((status & 0xff) << 8);
+}
+
+SYSCALL_HANDLER(exit_group, int status)
+{
+	process_exit((status & 0xff) << 8);
+}
+
+/* ---- Waiting ---- */
+
+struct wait_want {
+	int kind; /* P_ALL, P_PID, P_PGID */
+	int32_t id;
+	uint32_t options;
+	/* results */
+	int32_t pid, status, code;
+	uint32_t uid;
+	struct linux_rusage usage;
+};
+
+static bool wait_eligible(const struct process *child, const struct wait_want *want)
+{
+	if ((want->kind == P_PID && child->pid != want->id) ||
+	    (want->kind == P_PGID && child->pgid != want->id))
+		return false;
+	if (want->options & LINUX_WALL)
+		return true;
+	return (child->exit_signal != SIGCHLD) == !!(want->options & LINUX_WCLONE);
+}
+
+static void take_zombie(struct process *self, struct process *child, struct wait_want *want)
+{
+	int signal = child->exit_status & 0x7f;
+	want->code = !signal ? CLD_EXITED : child->exit_status & 0x80 ? CLD_DUMPED : CLD_KILLED;
+	want->status = child->exit_status;
+	usage_of_process(child, &want->usage);
+	if (want->options & WNOWAIT)
+		return;
+	usage_add(&self->children_usage, &want->usage);
+	usage_add(&self->children_usage, &child->children_usage);
+	reap(child);
+}
+
+/* 1: a child was found, results in WANT; 0: none yet; -ECHILD. */
+static int wait_scan(struct process *self, struct wait_want *want)
+{
+	bool any = false;
+	struct process *child, *next;
+	list_for_each_safe(child, next, &self->children, sibling)
+	{
+		if (!wait_eligible(child, want))
+			continue;
+		any = true;
+		want->pid = child->pid;
+		want->uid = child->uid;
+		if (child->zombie) {
+			if (!(want->options & WEXITED))
+				continue;
+			take_zombie(self, child, want);
+			return 1;
+		}
+		bool keep = want->options & WNOWAIT;
+		if (child->stopped && !child->stop_reported && (want->options & WSTOPPED)) {
+			child->stop_reported = !keep;
+			want->code = CLD_STOPPED;
+			want->status = child->stop_signal << 8 | 0x7f;
+			usage_of_process(child, &want->usage);
+			return 1;
+		}
+		if (child->continued && (want->options & WCONTINUED)) {
+			child->continued = keep;
+			want->code = CLD_CONTINUED;
+			want->status = 0xffff;
+			usage_of_process(child, &want->usage);
+			return 1;
+		}
+	}
+	return any ? 0 : -ECHILD;
+}
+
+static int wait_child(struct wait_want *want)
+{
+	struct process *self = current_task()->process;
+	int found = 0;
+	if (want->options & WNOHANG)
+		return wait_scan(self, want);
+	int result = wait_event(&self->child_wait, (found = wait_scan(self, want)) != 0, DEADLINE_NEVER);
+	return found ? found : result;
+}
+
+SYSCALL_HANDLER(wait4, int pid, uint64_t status_address, uint32_t options, uint64_t usage_address)
+{
+	if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | LINUX_WNOTHREAD | LINUX_WALL | LINUX_WCLONE))
+		return -EINVAL;
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	struct wait_want want = {.options = options | WEXITED};
+	if (pid > 0) {
+		want.kind = P_PID;
+		want.id = pid;
+	} else if (pid < -1) {
+		want.kind = P_PGID;
+		want.id = -pid;
+	} else if (pid == 0) {
+		want.kind = P_PGID;
+		want.id = current_task()->process->pgid;
+	}
+	int result = wait_child(&want);
+	if (result <= 0)
+		return result;
+	if ((status_address && put_user_u32(status_address, (uint32_t)want.status)) ||
+	    (usage_address && copy_to_user(usage_address, &want.usage, sizeof(want.usage))))
+		return -EFAULT;
+	return want.pid;
+}
+
+SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t options, uint64_t usage_address)
+{
+	if ((options & ~(WNOHANG | WEXITED | WSTOPPED | WCONTINUED | WNOWAIT | LINUX_WNOTHREAD | LINUX_WALL |
+	                 LINUX_WCLONE)) ||
+	    !(options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	if (kind == P_PIDFD) {
+		id = pidfd_process_id(id);
+		if (id < 0)
+			return id;
+		kind = P_PID;
+	}
+	if (kind < P_ALL || kind > P_PGID || (kind == P_PID && id <= 0) || (kind == P_PGID && id < 0))
+		return -EINVAL;
+	struct wait_want want = {.kind = kind, .id = id, .options = options};
+	if (kind == P_PGID && id == 0)
+		want.id = current_task()->process->pgid;
+	int result = wait_child(&want);
+	if (result < 0)
+		return result;
+	struct linux_siginfo info = {0};
+	if (result) {
+		info.si_signo = SIGCHLD;
+		info.si_code = want.code;
+		info.pid = want.pid;
+		info.uid = want.uid;
+		info.status = want.code == CLD_EXITED      ? want.status >> 8 & 0xff
+		              : want.code == CLD_STOPPED   ? want.status >> 8
+		              : want.code == CLD_CONTINUED ? SIGCONT
+		                                           : want.status & 0x7f;
+	}
+	if ((info_address && copy_to_user(info_address, &info, sizeof(info))) ||
+	    (usage_address && result && copy_to_user(usage_address, &want.usage, sizeof(want.usage))))
+		return -EFAULT;
+	return 0;
+}

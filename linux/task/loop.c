@@ -1,0 +1,128 @@
+/* What guest.S does not do itself: pending work before a return to the guest, faults of guests, and faults of
+ * the personality while it touches guest memory.
+ */
+#include <stddef.h>
+#include "internal.h"
+#include "layout.inc"
+
+_Static_assert(AREA_BYTES == TASK_AREA_BYTES && AREA_STATE == TASK_AREA_BYTES - 4096 &&
+                   AREA_STACK_TOP == TASK_AREA_BYTES - 8192,
+               "layout.inc");
+_Static_assert(offsetof(struct thread_area, task) == AREA_TASK && offsetof(struct task, work) == TASK_WORK,
+               "layout.inc");
+_Static_assert(offsetof(struct guest_state, rax) == STATE_RAX &&
+                   offsetof(struct guest_state, rdx) == STATE_RDX &&
+                   offsetof(struct guest_state, rsi) == STATE_RSI &&
+                   offsetof(struct guest_state, rdi) == STATE_RDI &&
+                   offsetof(struct guest_state, r8) == STATE_R8 &&
+                   offsetof(struct guest_state, r9) == STATE_R9 &&
+                   offsetof(struct guest_state, r10) == STATE_R10,
+               "layout.inc");
+_Static_assert(SYS_GUEST_ENTER == NUMBER_GUEST_ENTER, "layout.inc");
+
+#define SYSCALL_LOG_MAX 512
+static uint8_t unknown_logged[SYSCALL_LOG_MAX / 8 + 1];
+
+void guest_work(int64_t number)
+{
+	personality_lock();
+	signal_deliver_call(number);
+	personality_unlock();
+}
+
+int64_t guest_unknown_call(uint64_t number)
+{
+	/* One line for each number, and one for all beyond the table. */
+	uint64_t bit = number < SYSCALL_LOG_MAX ? number : SYSCALL_LOG_MAX;
+	personality_lock();
+	if (!(unknown_logged[bit / 8] >> (bit % 8) & 1)) {
+		unknown_logged[bit / 8] |= (uint8_t)(1u << (bit % 8));
+		linux_log("linux: %s uses system call %lu, which is absent\n", current_task()->name, number);
+	}
+	personality_unlock();
+	return -ENOSYS;
+}
+
+static void guest_fault(struct task *task)
+{
+	struct guest_state *state = task->state;
+	int signal = SIGSEGV, code = SI_KERNEL;
+	uint64_t address = state->rip;
+	switch (state->vector) {
+	case 0:
+		signal = SIGFPE;
+		code = FPE_INTDIV;
+		break;
+	case 1:
+		signal = SIGTRAP;
+		code = TRAP_TRACE;
+		break;
+	case 3:
+		signal = SIGTRAP;
+		code = SI_KERNEL;
+		break;
+	case 6:
+		signal = SIGILL;
+		code = ILL_ILLOPN;
+		break;
+	case 14:
+		if (mm_fault(task->mm, state->address, state->error, &signal, &code))
+			return;
+		address = state->address;
+		break;
+	case 16:
+	case 19:
+		signal = SIGFPE;
+		code = FPE_FLTINV;
+		break;
+	case 17:
+		signal = SIGBUS;
+		code = BUS_ADRALN;
+		break;
+	default:
+		address = 0;
+		break;
+	}
+	signal_fault(signal, code, address);
+}
+
+void guest_other_exit(int64_t exit)
+{
+	if (exit == GUEST_EXIT_KICK)
+		return;
+	personality_lock();
+	struct task *task = current_task();
+	if (exit == GUEST_EXIT_FAULT) {
+		guest_fault(task);
+	} else {
+		/* The kernel refused the state: a program counter or segment base out of the guest half. */
+		signal_fault(SIGSEGV, SI_KERNEL, task->state->rip);
+		task->state->rip &= 0x3fffffffffff;
+	}
+	personality_unlock();
+}
+
+struct fixup {
+	uint64_t from, to;
+};
+extern const struct fixup fixups_start[], fixups_end[];
+
+/* Where the personality goes on after a fault: the same instruction, its fixup, or nowhere. */
+uint64_t fault_resolve(void)
+{
+	const struct fault_record *fault = &current_page()->fault;
+	uint64_t pc = fault->pc;
+	for (const struct fixup *fixup = fixups_start; fixup < fixups_end; fixup++) {
+		if (fixup->from != pc)
+			continue;
+		struct task *task = current_task();
+		int signal, code;
+		if (fault->vector == 14 && task && task->mm && user_range(fault->address, 1) &&
+		    mm_fault(task->mm, fault->address, fault->error, &signal, &code))
+			return pc;
+		return fixup->to;
+	}
+	linux_log("linux: personality fault, vector %lu error %lx at %lx address %lx\n", fault->vector,
+	          fault->error, pc, fault->address);
+	unit_exit(E_FAULT);
+}

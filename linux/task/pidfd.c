@@ -1,0 +1,84 @@
+/* Process descriptors: pidfd_open(2), pidfd_send_signal(2), the descriptors of CLONE_PIDFD and
+ * waitid(P_PIDFD). */
+#include "internal.h"
+
+static uint32_t pidfd_poll(struct file *file, struct poll_table *table)
+{
+	struct process *process = file->private;
+	poll_wait(table, &process->exit_wait);
+	return process->zombie ? POLLIN | POLLRDNORM : 0;
+}
+
+static void pidfd_release(struct file *file)
+{
+	process_release(file->private);
+}
+
+static void pidfd_describe(struct file *file, char *text, uint32_t size)
+{
+	(void)file;
+	text_copy(text, size, "anon_inode:[pidfd]");
+}
+
+static const struct file_ops pidfd_ops = {
+    .poll = pidfd_poll, .release = pidfd_release, .describe = pidfd_describe};
+
+static int64_t install(struct process *process, uint32_t flags)
+{
+	struct file *file = file_create(&pidfd_ops, O_RDWR | (flags & O_NONBLOCK), process);
+	if (!file)
+		return -ENOMEM;
+	process_reference(process);
+	int64_t fd = file_install(file, 0, true);
+	if (fd < 0)
+		file_release(file);
+	return fd;
+}
+
+int64_t pidfd_install(struct process *process)
+{
+	return install(process, 0);
+}
+
+static struct process *pidfd_process(int fd)
+{
+	struct file *file = file_of(fd);
+	return file && file->ops == &pidfd_ops ? file->private : 0;
+}
+
+int32_t pidfd_process_id(int fd)
+{
+	const struct process *process = pidfd_process(fd);
+	return process ? process->pid : -EBADF;
+}
+
+SYSCALL_HANDLER(pidfd_open, int pid, uint32_t flags)
+{
+	if (pid <= 0 || (flags & ~(uint32_t)O_NONBLOCK))
+		return -EINVAL;
+	struct process *process = process_find(pid);
+	return process ? install(process, flags) : task_find(pid) ? -EINVAL : -ESRCH;
+}
+
+SYSCALL_HANDLER(pidfd_send_signal, int fd, int signal, uint64_t info_address, uint32_t flags)
+{
+	struct process *process = pidfd_process(fd);
+	struct task *self = current_task();
+	struct linux_siginfo info = {
+	    .si_signo = signal, .si_code = SI_USER, .pid = self->process->pid, .uid = self->credentials.uid};
+	if (flags || signal < 0 || signal > SIGNAL_COUNT)
+		return -EINVAL;
+	if (!process)
+		return -EBADF;
+	if (info_address) {
+		if (copy_from_user(&info, info_address, sizeof(info)))
+			return -EFAULT;
+		if (info.si_signo != signal || (info.si_code >= 0 && process != self->process))
+			return -EPERM;
+	}
+	if (process->zombie || process_find(process->pid) != process)
+		return -ESRCH;
+	if (!process_permitted(process))
+		return -EPERM;
+	return signal ? signal_send_process(process, signal, &info) : 0;
+}
