@@ -130,6 +130,7 @@ $(call script-test,lib/crypto/fuzz_test,build/host/fuzz/crypto_decoders build/ho
 $(call crypto-program,crypto-oracle,$(addprefix lib/crypto/oracle/,main.c hashes.c slhdsa.c classical.c combined.c),$(CRYPTO_LDLIBS))
 $(call script-test,lib/crypto/cross_test,build/host/bin/crypto-oracle)
 SOAK_TESTS += lib/crypto/fuzz_test lib/crypto/cross_test
+include lib/crypto/freestanding/rules.mk
 
 # ---- benchmark, after every part has named its rows ----
 $(call crypto-program,crypto-bench,$(CRYPTO_BENCH_SOURCES),$(CRYPTO_LDLIBS))
