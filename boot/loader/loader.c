@@ -55,6 +55,19 @@ static void add_module(struct handoff *handoff, const char *name, uint64_t base,
 	module->size = size;
 }
 
+/* Reads the medium's bundle in pieces, with a dot on the screen for each: old drives take their time. */
+static void read_medium(uint64_t to, uint64_t size)
+{
+	enum { PIECE = 2 << 20 };
+	for (uint64_t done = 0; done < size; done += PIECE) {
+		uint64_t part = size - done < PIECE ? size - done : PIECE;
+		if (!platform_read_bundle(done, at(to + done), part))
+			fail("the medium cannot be read to its end. Write the ISO image again.");
+		say_progress(".");
+	}
+	say_progress("\n");
+}
+
 /* The bundle's address. Its pages are accounted as modules until it is known which are not. */
 static const struct bundle_header *load_bundle(void)
 {
@@ -76,8 +89,7 @@ static const struct bundle_header *load_bundle(void)
 			fail("the system on this medium is damaged: %s. Write the ISO image again.", why);
 		header = at(allocate(first.size, PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the system"));
 		say("Reading the system, %m", first.size);
-		if (!platform_read_bundle(0, at(physical_of(header)), first.size))
-			fail("the medium cannot be read to its end. Write the ISO image again.");
+		read_medium(physical_of(header), first.size);
 	}
 	const char *why = bundle_check(header, available);
 	if (why)

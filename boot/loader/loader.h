@@ -36,6 +36,8 @@ void say(const char *format, ...);
 /* Prints why Holon cannot start and what to do, then stops the machine (or returns to the firmware). */
 _Noreturn void fail(const char *format, ...);
 void say_quiet(bool quiet);
+/* Text for the screen alone. */
+void say_progress(const char *text);
 
 /* Finds the log port: COM2 where there is one, else COM1, which otherwise belongs to the console. */
 void serial_init(void);

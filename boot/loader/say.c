@@ -120,6 +120,12 @@ void say_quiet(bool value)
 	quiet = value;
 }
 
+void say_progress(const char *text)
+{
+	while (!quiet && *text)
+		platform_put(*text++);
+}
+
 void say(const char *format, ...)
 {
 	if (quiet)

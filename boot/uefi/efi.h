@@ -31,6 +31,8 @@ struct efi_table_header {
 struct efi_text_output {
 	void *reset;
 	efi_status (*output_string)(struct efi_text_output *self, const efi_char *text);
+	void *test_string, *query_mode, *set_mode, *set_attribute;
+	efi_status (*clear_screen)(struct efi_text_output *self);
 };
 
 /* 12.3 */

@@ -265,6 +265,8 @@ efi_status efi_main(efi_handle image, struct efi_system_table *system)
 	own_image = image;
 	firmware = system;
 	firmware->boot->set_watchdog(0, 0, 0, NULL);
+	if (firmware->output)
+		firmware->output->clear_screen(firmware->output);
 	__asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
 	if (cr4 & 1u << 12)
 		fail("the firmware runs with five-level page tables, which Holon does not know.");
