@@ -49,8 +49,8 @@ enum thread_request {
 enum thread_halt { HALT_NONE = 0, HALT_STOP, HALT_KILL };
 
 struct thread {
-	struct arch_registers registers; /* first: entry code saves here */
-	struct object object;
+	struct object object;            /* first, as in every object */
+	struct arch_registers registers; /* entry code saves here */
 	struct lock lock;           /* server, reply, event_bound, memory of the pages below */
 	volatile uint64_t wait;     /* state in the low byte, number of the wait above */
 	volatile uint32_t requests; /* enum thread_request, pending */

@@ -19,6 +19,7 @@ struct thread;
 #define FRAME_SYSCALL  0x100
 #define FRAME_FULL     0x101 /* all registers count; left by IRET */
 #define SYSCALL_LENGTH 2
+#define ARCH_REGISTERS 64 /* offset of a thread's saved registers; asserted in cpu.c */
 
 /* Whether the entry code may take the short way into and out of the guest. */
 enum arch_guest_mode { GUEST_MODE_NONE = 0, GUEST_MODE_INSIDE = 1, GUEST_MODE_OUTSIDE = 2 };
@@ -30,7 +31,7 @@ struct arch_registers {
 	uint64_t fs_base, gs_base; /* of user mode; loaded while the thread is current */
 	uint64_t vector_cpu; /* index + 1 of the CPU whose vector registers last held this thread's; 0 none */
 	uint64_t guest_mode; /* enum arch_guest_mode */
-};
+} __attribute__((aligned(16)));
 _Static_assert(__builtin_offsetof(struct arch_registers, fs_base) % 16 == 0,
                "the CPU aligns its stack to 16");
 
@@ -61,6 +62,11 @@ struct arch_cpu {
 /* Offsets in struct cpu; asserted in cpu.c. */
 #define CPU_SELF_OFFSET 16
 
+static inline struct arch_registers *arch_registers_of(const struct thread *thread)
+{
+	return (struct arch_registers *)((uintptr_t)thread + ARCH_REGISTERS);
+}
+
 static inline struct cpu *arch_cpu_self(void)
 {
 	struct cpu *cpu;
@@ -77,7 +83,7 @@ static inline void arch_pause(void)
 /* Argument INDEX (0..5) of the system call that THREAD is in: RDI RSI RDX R10 R8 R9. */
 static inline uint64_t arch_argument(const struct thread *thread, unsigned index)
 {
-	const struct arch_registers *r = (const struct arch_registers *)thread;
+	const struct arch_registers *r = arch_registers_of(thread);
 
 	switch (index) {
 	case 0:
@@ -97,7 +103,7 @@ static inline uint64_t arch_argument(const struct thread *thread, unsigned index
 
 static inline void arch_set_result(struct thread *thread, int64_t status, uint64_t second)
 {
-	struct arch_registers *r = (struct arch_registers *)thread;
+	struct arch_registers *r = arch_registers_of(thread);
 
 	r->rax = (uint64_t)status;
 	r->rdx = second;
@@ -105,13 +111,13 @@ static inline void arch_set_result(struct thread *thread, int64_t status, uint64
 
 static inline void arch_set_status(struct thread *thread, int64_t status)
 {
-	((struct arch_registers *)thread)->rax = (uint64_t)status;
+	arch_registers_of(thread)->rax = (uint64_t)status;
 }
 
 static inline void arch_message_copy(struct thread *to_thread, const struct thread *from_thread)
 {
-	struct arch_registers *to = (struct arch_registers *)to_thread;
-	const struct arch_registers *from = (const struct arch_registers *)from_thread;
+	struct arch_registers *to = arch_registers_of(to_thread);
+	const struct arch_registers *from = arch_registers_of(from_thread);
 
 	to->r8 = from->r8;
 	to->r9 = from->r9;
@@ -125,7 +131,7 @@ static inline void arch_message_copy(struct thread *to_thread, const struct thre
 
 static inline void arch_message_deliver(struct thread *to, int64_t status, uint64_t badge, uint64_t info)
 {
-	struct arch_registers *r = (struct arch_registers *)to;
+	struct arch_registers *r = arch_registers_of(to);
 
 	r->rax = (uint64_t)status;
 	r->rdi = badge;
@@ -156,24 +162,24 @@ static inline uint64_t *arch_message_slot(struct arch_registers *r, unsigned ind
 
 static inline uint64_t arch_message_word(const struct thread *thread, unsigned index)
 {
-	return *arch_message_slot((struct arch_registers *)thread, index);
+	return *arch_message_slot(arch_registers_of(thread), index);
 }
 
 static inline void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value)
 {
-	*arch_message_slot((struct arch_registers *)thread, index) = value;
+	*arch_message_slot(arch_registers_of(thread), index) = value;
 }
 
 #define ARCH_PAGE_FAULT 14 /* fault_record.vector of a page fault */
 
 static inline uint64_t arch_thread_pc(const struct thread *thread)
 {
-	return ((const struct arch_registers *)thread)->rip;
+	return arch_registers_of(thread)->rip;
 }
 
 static inline void arch_syscall_restart(struct thread *thread)
 {
-	((struct arch_registers *)thread)->rip -= SYSCALL_LENGTH;
+	arch_registers_of(thread)->rip -= SYSCALL_LENGTH;
 }
 
 /* Page-table entries of user translations. Accessed and dirty are set from the start, so that the CPU never

@@ -10,7 +10,8 @@
 _Static_assert(__builtin_offsetof(struct cpu, self) == CPU_SELF_OFFSET,
                "arch_cpu_self and entry.S read gs:16");
 _Static_assert(__builtin_offsetof(struct cpu, current) == 0, "entry.S reads gs:0");
-_Static_assert(__builtin_offsetof(struct thread, registers) == 0, "the CPU pushes into the thread");
+_Static_assert(__builtin_offsetof(struct thread, registers) == ARCH_REGISTERS,
+               "where the CPU and entry.S save");
 
 struct cpu_features features;
 struct cpu cpu_storage[CPU_MAX];

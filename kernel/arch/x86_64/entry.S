@@ -93,6 +93,7 @@ leave:
 	sysretq
 
 leave_full:
+	add	$THREAD_REGISTERS, %rsp
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -260,10 +261,10 @@ guest_outside:
 	.balign 16
 interrupt_common:
 	PUSH_REGISTERS
-	testb	$3, R_CS(%rsp)
+	testb	$3, FRAME_CS(%rsp)
 	jz	interrupt_kernel
 	swapgs
-	mov	%rsp, %rdi
+	lea	-THREAD_REGISTERS(%rsp), %rdi
 	mov	%gs:CPU_STACK, %rsp
 	push	$2		/* the user's AC and DF end here */
 	popf
