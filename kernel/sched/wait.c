@@ -50,22 +50,35 @@ void thread_nudge(struct thread *thread)
 	request(thread, REQUEST_LOOK);
 }
 
-/* Something about THREAD, of this CPU, changed: obey a halt, a freeze or thaw, a kick. */
+/* Something about THREAD changed: obey a halt, a freeze or thaw, a kick. */
 static void thread_look(struct cpu *cpu, struct thread *thread)
 {
 	uint64_t word = thread->wait;
 
-	if (thread->kicked && (thread == cpu->current || !list_empty(&thread->queue_node)))
-		thread_kicked(thread);
-	word = thread->wait;
 	if (thread == cpu->current) {
+		if (thread->kicked)
+			thread_kicked(thread);
 		cpu->reschedule = true;
-	} else if (WAIT_STATE(word) != THREAD_READY) {
+		return;
+	}
+	if (WAIT_STATE(word) != THREAD_READY) { /* whose it is the claim decides */
 		if (thread->halt)
 			thread_halt(thread, thread->halt);
-	} else if (list_empty(&thread->queue_node)) {
-		return; /* claimed, on its way to sched_enqueue, which looks itself */
-	} else if (thread->halt) {
+		else if (thread->kicked)
+			thread_kicked(thread);
+		return;
+	}
+	/* Claimed and on its way to sched_enqueue, which looks itself. */
+	if (list_empty(&thread->queue_node))
+		return;
+	/* Queued by now, perhaps by another CPU: thread->cpu was set before. */
+	if (__atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST) != cpu) {
+		request(thread, REQUEST_LOOK);
+		return;
+	}
+	if (thread->kicked)
+		thread_kicked(thread);
+	if (thread->halt) {
 		sched_dequeue(cpu, thread);
 		thread_halted(thread);
 	} else if (thread->parked && !thread_held_back(thread)) {
