@@ -22,35 +22,56 @@ enum crypto_status hybrid_sign_keygen(struct hybrid_sign_key *key, const uint8_t
 	return status;
 }
 
+/* Both halves over the label and T. */
+static enum crypto_status sign_input(const struct hybrid_sign_key *key,
+                                     const uint8_t input[HYBRID_ED25519_INPUT_SIZE], const uint8_t *rnd,
+                                     uint8_t signature[HYBRID_SIGN_SIGNATURE_SIZE])
+{
+	ed25519_sign(key->ed25519_sk, input, HYBRID_ED25519_INPUT_SIZE, signature);
+	enum crypto_status status = mldsa_sign(
+	    MLDSA_65, key->mldsa_sk, sizeof key->mldsa_sk, input + HYBRID_ED25519_LABEL_SIZE, SHA3_512_SIZE,
+	    HYBRID_MLDSA_LABEL, HYBRID_MLDSA_LABEL_SIZE, rnd, signature + ED25519_SIGNATURE_SIZE);
+	if (status)
+		crypto_wipe(signature, HYBRID_SIGN_SIGNATURE_SIZE);
+	return status;
+}
+
 enum crypto_status hybrid_message_sign(struct hybrid_message *message, const struct hybrid_sign_key *key,
                                        const uint8_t *rnd, uint8_t signature[HYBRID_SIGN_SIGNATURE_SIZE])
 {
 	uint8_t input[HYBRID_ED25519_INPUT_SIZE];
 	bool same_key = memcmp(message->pk, key->pk, sizeof message->pk) == 0;
 	hybrid_message_finish(message, input);
-	enum crypto_status status = CRYPTO_BAD_KEY;
-	if (same_key) {
-		ed25519_sign(key->ed25519_sk, input, sizeof input, signature);
-		status = mldsa_sign(MLDSA_65, key->mldsa_sk, sizeof key->mldsa_sk,
-		                    input + HYBRID_ED25519_LABEL_SIZE, SHA3_512_SIZE, HYBRID_MLDSA_LABEL,
-		                    HYBRID_MLDSA_LABEL_SIZE, rnd, signature + ED25519_SIGNATURE_SIZE);
-	}
+	if (same_key)
+		return sign_input(key, input, rnd, signature);
+	crypto_wipe(signature, HYBRID_SIGN_SIGNATURE_SIZE);
+	return CRYPTO_BAD_KEY;
+}
+
+/* Apart, so that the message's state is off the stack when ML-DSA, which needs most of it, begins. */
+__attribute__((noinline)) static enum crypto_status make_input(uint8_t input[HYBRID_ED25519_INPUT_SIZE],
+                                                               const struct hybrid_sign_key *key,
+                                                               const void *message, size_t message_size,
+                                                               const void *context, size_t context_size)
+{
+	struct hybrid_message state;
+	enum crypto_status status =
+	    hybrid_message_start(&state, key->pk, sizeof key->pk, context, context_size);
 	if (status)
-		crypto_wipe(signature, HYBRID_SIGN_SIGNATURE_SIZE);
-	return status;
+		return status;
+	hybrid_message_update(&state, message, message_size);
+	hybrid_message_finish(&state, input);
+	return CRYPTO_OK;
 }
 
 enum crypto_status hybrid_sign(const struct hybrid_sign_key *key, const void *message, size_t message_size,
                                const void *context, size_t context_size, const uint8_t *rnd,
                                uint8_t signature[HYBRID_SIGN_SIGNATURE_SIZE])
 {
-	struct hybrid_message state;
-	enum crypto_status status =
-	    hybrid_message_start(&state, key->pk, sizeof key->pk, context, context_size);
-	if (status) {
-		crypto_wipe(signature, HYBRID_SIGN_SIGNATURE_SIZE);
-		return status;
-	}
-	hybrid_message_update(&state, message, message_size);
-	return hybrid_message_sign(&state, key, rnd, signature);
+	uint8_t input[HYBRID_ED25519_INPUT_SIZE];
+	enum crypto_status status = make_input(input, key, message, message_size, context, context_size);
+	if (status == CRYPTO_OK)
+		return sign_input(key, input, rnd, signature);
+	crypto_wipe(signature, HYBRID_SIGN_SIGNATURE_SIZE);
+	return status;
 }

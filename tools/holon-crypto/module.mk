@@ -3,3 +3,4 @@ $(call crypto-program,holon-crypto,$(addprefix tools/holon-crypto/,main.c files.
 	hash.c speed.c selftest.c),$(CRYPTO_LDLIBS))
 $(call script-test,tools/holon-crypto/cli_test.py,build/host/bin/holon-crypto)
 SOAK_TESTS += tools/holon-crypto/cli_test.py
+$(call script-test,tools/holon-crypto/docs_test,build/host/bin/holon-crypto)
