@@ -4,7 +4,7 @@ KERNEL_CFLAGS  := -target x86_64-unknown-none-elf $(CSTD) $(WARN) -ffreestanding
 	-mgeneral-regs-only -O2 -g -fno-strict-aliasing -fno-asynchronous-unwind-tables -fomit-frame-pointer \
 	-fstack-protector-strong -mstack-protector-guard=global -ffunction-sections \
 	-Iabi -Ikernel/include -Ikernel/arch/x86_64 -I$(KERNEL_OUT) $(if $(KERNEL_DEBUG),-DKERNEL_DEBUG)
-KERNEL_SOURCES := $(filter-out %_test.c kernel/host/% kernel/test/% %/offsets.c, \
+KERNEL_SOURCES := $(filter-out %_test.c %_fuzz.c $(if $(KERNEL_DEBUG),,%_check.c) kernel/host/% kernel/test/% %/offsets.c, \
 	$(sort $(wildcard kernel/*.c kernel/*/*.c kernel/arch/x86_64/*.c kernel/arch/x86_64/*.S)))
 KERNEL_OBJECTS := $(call object-names,x86_64/kernel/o,$(KERNEL_SOURCES))
 $(call objects,x86_64/kernel/o,$(KERNEL_SOURCES),$(KERNEL_CFLAGS))

@@ -54,6 +54,7 @@ struct unit {
 	uint32_t cap_free_count;          /* slots free, of which */
 	uint32_t cap_reserved;            /* are promised */
 	struct slab *slabs[HEAP_CLASSES]; /* with free places, by size class */
+	uint32_t slab_count;              /* all slabs, frames charged to it for its heap */
 	uint32_t priority_max, cpu_share, flags;
 	uint32_t cpu_share_used[CPU_MAX]; /* by admitted budgets and children; guarded by lock */
 	volatile uint32_t frozen;         /* it or a unit above it is frozen: its threads do not run */

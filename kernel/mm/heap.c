@@ -55,6 +55,7 @@ static void slab_destroy(struct slab *slab)
 	struct unit *unit = slab->unit;
 
 	slab_unlink(slab);
+	unit->slab_count--;
 	frame_free(frame_unmap(slab));
 	unit_uncharge(unit, PAGE_SIZE_BYTES);
 }
@@ -76,6 +77,7 @@ static struct slab *slab_create(struct unit *unit, uint32_t class)
 	slab->class = (uint16_t) class;
 	slab->places = (uint16_t)(SLAB_BYTES / class_bytes[class]);
 	slab_link(slab);
+	unit->slab_count++;
 	return slab;
 }
 
@@ -152,9 +154,11 @@ bool heap_adopt(struct unit *to, void *pointer)
 	lock_take(&from->heap_lock);
 	if (slab->used != slab->places)
 		slab_unlink(slab);
+	from->slab_count--;
 	lock_release(&from->heap_lock);
 	lock_take(&to->heap_lock);
 	slab->unit = to;
+	to->slab_count++;
 	if (slab->used != slab->places)
 		slab_link(slab);
 	lock_release(&to->heap_lock);

@@ -87,7 +87,7 @@ int64_t sys_memory_create(struct thread *self, const uint64_t args[6], uint64_t 
 static struct memory *clone_building(struct thread *self, struct memory *source, uint64_t first,
                                      uint64_t count, int64_t *error)
 {
-	struct memory *clone = container_of(self->building, struct memory, object);
+	struct memory *clone = (struct memory *)self->building;
 
 	if (self->building) {
 		if (self->building->type == OBJECT_MEMORY && clone->source == &source->object &&

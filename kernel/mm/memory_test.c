@@ -1,0 +1,373 @@
+/* Memory objects: demand zero, clones, who pays, discard, resize, supply, dirty tracking, labels. */
+#include "../host/test.h"
+
+#define PAGES(n) ((uint64_t)(n) * PAGE_SIZE_BYTES)
+#define BASE     NATIVE_BASE
+
+static struct actor root;
+
+static handle_t memory_new(struct actor *actor, uint64_t pages)
+{
+	return NEED_HANDLE(CALL3(actor, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, PAGES(pages), 0));
+}
+
+static handle_t space_new(struct actor *actor)
+{
+	return NEED_HANDLE(CALL1(actor, SYS_SPACE_CREATE, SPACE_NATIVE));
+}
+
+static struct space *space_at(struct actor *actor, handle_t handle)
+{
+	return (struct space *)object_at(actor->thread->unit, handle);
+}
+
+static handle_t unit_new(struct actor *actor, handle_t parent, uint64_t pages)
+{
+	struct unit_spec spec = {.memory_bytes = PAGES(pages), .caps = 200, .priority_max = 10, .name = "test"};
+
+	memcpy(actor->page->bytes, &spec, sizeof(spec));
+	return NEED_HANDLE(CALL1(actor, SYS_UNIT_CREATE, parent));
+}
+
+static uint64_t peek(struct space *space, uint64_t address)
+{
+	uint64_t value = ~0ull;
+	enum space_fault fault;
+
+	return user_read(space, address, &value, &fault) ? value : ~0ull;
+}
+
+static bool poke(struct space *space, uint64_t address, uint64_t value)
+{
+	enum space_fault fault;
+
+	return user_write(space, address, value, &fault);
+}
+
+static void test_demand_zero(void)
+{
+	uint64_t used = root_unit.memory_used;
+	handle_t memory = memory_new(&root, 1000), handle = space_new(&root);
+	struct space *space = space_at(&root, handle);
+	bool zero = true;
+
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, memory, 0, PAGES(1000), MAP_READ | MAP_WRITE) == 0);
+	for (unsigned i = 0; i < 1000; i += 7)
+		zero &= peek(space, BASE + PAGES(i) + 8) == 0;
+	TEST("fresh pages read as zero", zero);
+	for (unsigned i = 0; i < 1000; i++)
+		poke(space, BASE + PAGES(i), i);
+	machine_check();
+	zero = true;
+	for (unsigned i = 0; i < 1000; i++)
+		zero &= peek(space, BASE + PAGES(i)) == i;
+	TEST("pages keep what was written", zero);
+	NEED(CALL3(&root, SYS_MEMORY_DISCARD, memory, PAGES(100), PAGES(800)) == 0);
+	machine_check();
+	TEST_EQUAL("a discarded page reads as zero", peek(space, BASE + PAGES(500)), 0);
+	TEST_EQUAL("its neighbours stay", peek(space, BASE + PAGES(99)), 99);
+	NEED(CALL3(&root, SYS_SPACE_UNMAP, handle, BASE, PAGES(1000)) == 0);
+	machine_check();
+	NEED(CALL1(&root, SYS_CAP_DELETE, memory) == 0 && CALL1(&root, SYS_CAP_DELETE, handle) == 0);
+	machine_check();
+	TEST("all memory returns", root_unit.memory_used <= used + PAGES(8));
+}
+
+static void test_clone(void)
+{
+	handle_t memory = memory_new(&root, 200), clone, first = space_new(&root), second = space_new(&root);
+	struct space *a = space_at(&root, first), *b = space_at(&root, second);
+	uint64_t before, bad = 0;
+
+	NEED(CALL6(&root, SYS_SPACE_MAP, first, BASE, memory, 0, PAGES(200), MAP_READ | MAP_WRITE) == 0);
+	for (unsigned i = 0; i < 200; i += 2)
+		poke(a, BASE + PAGES(i), i + 1);
+	before = root_unit.memory_used;
+	clone = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, memory, PAGES(10), PAGES(190)));
+	machine_check();
+	TEST("a clone shares its frames", root_unit.memory_used - before <= PAGES(3));
+	NEED(CALL6(&root, SYS_SPACE_MAP, second, BASE, clone, 0, PAGES(190), MAP_READ | MAP_WRITE) == 0);
+	for (unsigned i = 0; i < 190; i++)
+		bad += peek(b, BASE + PAGES(i)) != (i % 2 ? 0 : i + 11);
+	TEST_EQUAL("a clone reads as its source", bad, 0);
+	machine_check();
+	for (unsigned i = 0; i < 200; i += 2)
+		poke(a, BASE + PAGES(i), 1000 + i);
+	machine_check();
+	for (unsigned i = 0; i < 190; i++)
+		bad += peek(b, BASE + PAGES(i)) != (i % 2 ? 0 : i + 11);
+	TEST_EQUAL("writing to the source leaves the clone", bad, 0);
+	for (unsigned i = 0; i < 190; i++)
+		poke(b, BASE + PAGES(i), 5000 + i);
+	for (unsigned i = 0; i < 200; i += 2)
+		bad += peek(a, BASE + PAGES(i)) != 1000 + i;
+	TEST_EQUAL("writing to the clone leaves the source", bad, 0);
+	machine_check();
+	NEED(CALL1(&root, SYS_MEMORY_INFO, clone) == 0);
+	TEST_EQUAL("nothing is shared any more", ((struct memory_info *)root.page->bytes)->shared_bytes, 0);
+	CALL1(&root, SYS_CAP_DELETE, first);
+	CALL1(&root, SYS_CAP_DELETE, second);
+	CALL1(&root, SYS_CAP_DELETE, clone);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+	machine_check();
+}
+
+static void test_two_views_of_one_page(void)
+{
+	handle_t memory = memory_new(&root, 4), clone, handle = space_new(&root);
+	struct space *space = space_at(&root, handle);
+
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, memory, 0, PAGES(4), MAP_READ | MAP_WRITE) == 0);
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE + PAGES(64), memory, 0, PAGES(4), MAP_READ) == 0);
+	poke(space, BASE, 1);
+	clone = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, memory, 0, PAGES(4)));
+	TEST_EQUAL("both mappings show the page", peek(space, BASE + PAGES(64)), 1);
+	poke(space, BASE, 2);
+	TEST_EQUAL("and show what a write after the clone left", peek(space, BASE + PAGES(64)), 2);
+	machine_check();
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+	CALL1(&root, SYS_CAP_DELETE, clone);
+}
+
+static void test_foreign_clone(handle_t self_unit)
+{
+	handle_t child = unit_new(&root, self_unit, 64), memory = memory_new(&root, 32), granted, clone, view;
+	struct unit *unit = (struct unit *)object_at(&root_unit, child);
+	struct actor actor;
+	uint64_t before;
+	struct space *space;
+
+	actor_init(&actor, unit);
+	view = space_new(&root);
+	space = space_at(&root, view);
+	NEED(CALL6(&root, SYS_SPACE_MAP, view, BASE, memory, 0, PAGES(32), MAP_READ | MAP_WRITE) == 0);
+	for (unsigned i = 0; i < 32; i++)
+		poke(space, BASE + PAGES(i), i + 1);
+	granted = NEED_HANDLE(CALL4(&root, SYS_UNIT_GRANT, child, memory, RIGHT_READ, 0));
+	before = unit->memory_used;
+	clone = NEED_HANDLE(CALL3(&actor, SYS_MEMORY_CLONE, granted, 0, PAGES(32)));
+	TEST("a clone of another unit's pages is charged in full", unit->memory_used >= before + PAGES(32));
+	machine_check();
+	TEST_EQUAL("and refused when the quota lacks them", CALL3(&actor, SYS_MEMORY_CLONE, granted, 0, PAGES(32)),
+		   E_QUOTA_MEMORY);
+	TEST("the refusal says how much was lacking", unit->lacked_memory > 0);
+	machine_check();
+	/* The source goes; the clone keeps its pages, and its own charge. */
+	CALL1(&root, SYS_CAP_DELETE, view);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+	machine_check();
+	view = space_new(&actor);
+	NEED(CALL6(&actor, SYS_SPACE_MAP, view, BASE, clone, 0, PAGES(32), MAP_READ | MAP_WRITE) == 0);
+	TEST_EQUAL("the clone outlives its source", peek(space_at(&actor, view), BASE + PAGES(31)), 32);
+	TEST("and takes its pages over on write", poke(space_at(&actor, view), BASE + PAGES(31), 7));
+	machine_check();
+	actor_deinit(&actor);
+	NEED(CALL1(&root, SYS_UNIT_DESTROY, child) == 0);
+	machine_check();
+}
+
+static void test_resize(void)
+{
+	handle_t memory = memory_new(&root, 1), handle = space_new(&root);
+	struct space *space = space_at(&root, handle);
+	enum space_fault fault = SPACE_FAULT_RESOLVED;
+	uint64_t value;
+
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, memory, 0, PAGES(5000), MAP_READ | MAP_WRITE) == 0);
+	NEED(poke(space, BASE, 42));
+	TEST("beyond the end faults", !user_read(space, BASE + PAGES(1), &value, &fault) && fault == SPACE_FAULT_ACCESS);
+	NEED(CALL2(&root, SYS_MEMORY_RESIZE, memory, PAGES(4000)) == 0);
+	machine_check();
+	TEST("a grown object has the new pages", poke(space, BASE + PAGES(3999), 43));
+	TEST_EQUAL("and the old ones", peek(space, BASE), 42);
+	NEED(CALL2(&root, SYS_MEMORY_RESIZE, memory, PAGES(2)) == 0);
+	machine_check();
+	TEST("a shrunk one has not", !user_read(space, BASE + PAGES(3999), &value, &fault));
+	NEED(CALL2(&root, SYS_MEMORY_RESIZE, memory, PAGES(4000)) == 0);
+	TEST_EQUAL("what was cut off comes back as zero", peek(space, BASE + PAGES(3999)), 0);
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+	machine_check();
+}
+
+static void test_pager(void)
+{
+	handle_t event = NEED_HANDLE(CALL1(&root, SYS_EVENT_CREATE, 0));
+	handle_t pager = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CREATE, MEMORY_PAGER, PAGES(100), event));
+	handle_t source = memory_new(&root, 10), handle = space_new(&root);
+	struct space *space = space_at(&root, handle);
+	enum space_fault fault = SPACE_FAULT_RESOLVED;
+	uint64_t value;
+
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, pager, 0, PAGES(100), MAP_READ | MAP_WRITE) == 0);
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE + PAGES(1000), source, 0, PAGES(10), MAP_READ | MAP_WRITE) == 0);
+	TEST("an absent page must be asked for", !user_read(space, BASE, &value, &fault) && fault == SPACE_FAULT_PAGER);
+	poke(space, BASE + PAGES(1003), 33);
+	NEED(CALL5(&root, SYS_MEMORY_SUPPLY, pager, PAGES(20), source, 0, PAGES(10)) == 0);
+	machine_check();
+	TEST_EQUAL("supplied pages arrive", peek(space, BASE + PAGES(23)), 33);
+	TEST_EQUAL("absent ones as zero", peek(space, BASE + PAGES(24)), 0);
+	TEST_EQUAL("and are moved", peek(space, BASE + PAGES(1003)), 0);
+	poke(space, BASE + PAGES(23), 34);
+	NEED(CALL5(&root, SYS_MEMORY_SUPPLY, pager, PAGES(20), source, 0, PAGES(10)) == 0);
+	TEST_EQUAL("a page that is there is not overwritten", peek(space, BASE + PAGES(23)), 34);
+	NEED(CALL3(&root, SYS_MEMORY_DISCARD, pager, PAGES(23), PAGES(1)) == 0);
+	TEST("a discarded page is asked for again",
+	     !user_read(space, BASE + PAGES(23), &value, &fault) && fault == SPACE_FAULT_PAGER);
+	TEST_EQUAL("nobody waits", CALL1(&root, SYS_MEMORY_WANTED, pager), E_NOT_FOUND);
+	machine_check();
+	CALL1(&root, SYS_CAP_DELETE, event);
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	CALL1(&root, SYS_CAP_DELETE, pager);
+	CALL1(&root, SYS_CAP_DELETE, source);
+	machine_check();
+}
+
+static bool dirty(unsigned page)
+{
+	return root.page->bytes[page / 8] >> page % 8 & 1;
+}
+
+static void test_dirty(void)
+{
+	handle_t memory = memory_new(&root, 300), handle = space_new(&root);
+	struct space *space = space_at(&root, handle);
+
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, memory, 0, PAGES(300), MAP_READ | MAP_WRITE) == 0);
+	poke(space, BASE + PAGES(3), 1);
+	NEED(CALL3(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300)) == 0);
+	TEST("a written page is dirty", dirty(3) && !dirty(4) && !dirty(299));
+	NEED(CALL3(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300)) == 0);
+	TEST("asking clears it", !dirty(3));
+	machine_check();
+	poke(space, BASE + PAGES(3), 2);
+	poke(space, BASE + PAGES(299), 2);
+	peek(space, BASE + PAGES(4));
+	NEED(CALL3(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300)) == 0);
+	TEST("writes through old translations are seen", dirty(3) && dirty(299));
+	TEST("reads are not", !dirty(4));
+	machine_check();
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+}
+
+static void test_module(void)
+{
+	int64_t error;
+	struct memory *memory = memory_create(&root_unit, MEMORY_PHYSICAL, HOST_MODULE_PAGES, &error);
+	handle_t module, clone, handle = space_new(&root);
+	struct space *space = space_at(&root, handle);
+	struct object *object = &memory->object;
+
+	memory->device_base = host_module_base;
+	module = NEED_HANDLE(cap_insert(&root_unit, object, RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY, 0, 0));
+	object_release(object);
+	TEST_EQUAL("a module cannot be mapped writable",
+		   CALL6(&root, SYS_SPACE_MAP, handle, BASE, module, 0, PAGES(4), MAP_READ | MAP_WRITE), E_RIGHTS);
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, module, PAGES(5), PAGES(4), MAP_READ | MAP_EXECUTE) == 0);
+	TEST_EQUAL("a part of a module can be mapped", peek(space, BASE + PAGES(2)), 8);
+	clone = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, module, PAGES(10), PAGES(20)));
+	machine_check();
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE + PAGES(64), clone, 0, PAGES(20), MAP_READ | MAP_WRITE) == 0);
+	TEST_EQUAL("a clone of a module shows it", peek(space, BASE + PAGES(64)), 11);
+	poke(space, BASE + PAGES(64), 99);
+	TEST_EQUAL("writing to the clone leaves the module", *(uint64_t *)frame_map(host_module_base + PAGES(10)), 11);
+	machine_check();
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	CALL1(&root, SYS_CAP_DELETE, module);
+	CALL1(&root, SYS_CAP_DELETE, clone);
+	machine_check();
+	TEST_EQUAL("a module's frames are never freed", frame_of(host_module_base)->references, 1);
+}
+
+static void test_pins(void)
+{
+	handle_t handle = memory_new(&root, 4), clone;
+	struct memory *memory = (struct memory *)object_at(&root_unit, handle);
+	physical_t frame, other;
+	uint64_t free_bytes;
+
+	NEED(memory_pin(memory, 2, &frame) == E_OK);
+	*(uint64_t *)frame_map(frame) = 77;
+	clone = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, handle, 0, PAGES(4)));
+	machine_check();
+	*(uint64_t *)frame_map(frame) = 78;
+	NEED(memory_pin((struct memory *)object_at(&root_unit, clone), 2, &other) == E_OK);
+	TEST_EQUAL("a pinned page is copied to a clone at once", *(uint64_t *)frame_map(other), 77);
+	memory_unpin(other);
+	CALL1(&root, SYS_CAP_DELETE, clone);
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	machine_check();
+	TEST_EQUAL("a pinned page outlives its object", *(uint64_t *)frame_map(frame), 78);
+	free_bytes = frame_free_bytes();
+	memory_unpin(frame);
+	TEST_EQUAL("and is freed by the last unpin", frame_free_bytes() - free_bytes, PAGE_SIZE_BYTES);
+}
+
+static void test_labels(handle_t self_unit)
+{
+	struct label label = {.owner = "vfs", .kind = "file", .name = "motd"}, wanted = {.kind = "file"};
+	handle_t memory = memory_new(&root, 1), copy, child = unit_new(&root, self_unit, 16);
+	int64_t found;
+
+	memcpy(root.page->bytes, &label, sizeof(label));
+	NEED(CALL1(&root, SYS_MEMORY_LABEL, memory) == 0);
+	copy = NEED_HANDLE(CALL3(&root, SYS_CAP_COPY, memory, RIGHT_READ, 0));
+	memcpy(root.page->bytes, &wanted, sizeof(wanted));
+	found = CALL2(&root, SYS_MEMORY_FIND, self_unit, 0);
+	TEST("a labelled object is found in its scope",
+	     found > 0 && object_at(&root_unit, (handle_t)found) == object_at(&root_unit, memory));
+	memcpy(root.page->bytes, &wanted, sizeof(wanted));
+	TEST_EQUAL("once, whatever the copies", CALL2(&root, SYS_MEMORY_FIND, self_unit, 1), E_NOT_FOUND);
+	memcpy(root.page->bytes, &wanted, sizeof(wanted));
+	TEST_EQUAL("and in no other", CALL2(&root, SYS_MEMORY_FIND, child, 0), E_NOT_FOUND);
+	strcpy(wanted.name, "other");
+	memcpy(root.page->bytes, &wanted, sizeof(wanted));
+	TEST_EQUAL("nor under another name", CALL2(&root, SYS_MEMORY_FIND, self_unit, 0), E_NOT_FOUND);
+	CALL1(&root, SYS_UNIT_DESTROY, child);
+	CALL1(&root, SYS_CAP_DELETE, found);
+	CALL1(&root, SYS_CAP_DELETE, copy);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+	machine_check();
+}
+
+static void test_arguments(void)
+{
+	handle_t memory = memory_new(&root, 4);
+
+	TEST_EQUAL("no memory of no size", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, 0, 0), E_ARGUMENT);
+	TEST_EQUAL("nor of half a page", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, 100, 0), E_ARGUMENT);
+	TEST_EQUAL("nor of a kind of the kernel's own", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_PHYSICAL, 4096, 0),
+		   E_ARGUMENT);
+	TEST_EQUAL("nor of a device without the right", CALL4(&root, SYS_MEMORY_CREATE, MEMORY_DEVICE, 4096, 0, 0),
+		   E_HANDLE);
+	TEST_EQUAL("a clone beyond the end", CALL3(&root, SYS_MEMORY_CLONE, memory, PAGES(3), PAGES(2)), E_ARGUMENT);
+	TEST_EQUAL("a clone that wraps", CALL3(&root, SYS_MEMORY_CLONE, memory, ~0xfffull, PAGES(2)), E_ARGUMENT);
+	TEST_EQUAL("a discard that wraps", CALL3(&root, SYS_MEMORY_DISCARD, memory, PAGES(1), ~0xfffull), E_ARGUMENT);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+}
+
+int main(void)
+{
+	handle_t self_unit;
+
+	host_boot(64, 2);
+	actor_init(&root, &root_unit);
+	self_unit = NEED_HANDLE(cap_insert(&root_unit, &root_unit.object, RIGHT_ALL, 0, 0));
+	for (host_preempt_every = 0; host_preempt_every < 3; host_preempt_every++) {
+		test_demand_zero();
+		test_clone();
+		test_two_views_of_one_page();
+		test_foreign_clone(self_unit);
+		test_resize();
+		test_pager();
+		test_dirty();
+		test_module();
+		test_pins();
+		test_labels(self_unit);
+		test_arguments();
+	}
+	TEST("long calls were cut into slices", host_restarts > 10);
+	return test_failures != 0;
+}
