@@ -7,6 +7,7 @@
  * and put back in order at the end.
  */
 #include "mldsa_poly.h"
+#include "mldsa_zetas.h"
 
 #if CRYPTO_VECTOR
 #include <immintrin.h>
@@ -43,12 +44,31 @@ CRYPTO_INLINE __m256i montgomery(__m256i even, __m256i odd)
 	return upper_halves(even, odd);
 }
 
-/* a times a constant over R, where the constant's product with q^-1 is at hand: a shorter chain. */
-CRYPTO_INLINE __m256i times(__m256i a, __m256i b, __m256i b_odd, __m256i b_qinv)
+/* A constant factor, for even and odd lanes (they differ where neighbouring lanes have factors of their own),
+ * and its product with q^-1, which shortens the chain of multiplications. */
+struct factor {
+	__m256i even, odd, qinv;
+};
+
+#define TIMES_QINV(zeta) (int32_t)((int64_t)zeta * MLDSA_QINV),
+static const int32_t zetas_qinv[MLDSA_N] __attribute__((aligned(32))) = {MLDSA_ZETAS(TIMES_QINV)};
+
+CRYPTO_INLINE struct factor equal_lanes(int32_t value, int32_t value_qinv)
+{
+	__m256i v = _mm256_set1_epi32(value), m = _mm256_set1_epi32(value_qinv);
+	return (struct factor){v, v, m};
+}
+
+CRYPTO_INLINE struct factor zeta(unsigned at)
+{
+	return equal_lanes(mldsa_zetas[at], zetas_qinv[at]);
+}
+
+CRYPTO_INLINE __m256i times(__m256i a, struct factor b)
 {
 	const __m256i q = _mm256_set1_epi32(MLDSA_Q);
-	__m256i even = _mm256_mul_epi32(a, b), odd = _mm256_mul_epi32(odd_lanes(a), b_odd);
-	__m256i m = _mm256_mullo_epi32(a, b_qinv);
+	__m256i even = _mm256_mul_epi32(a, b.even), odd = _mm256_mul_epi32(odd_lanes(a), b.odd);
+	__m256i m = _mm256_mullo_epi32(a, b.qinv);
 	even = _mm256_sub_epi64(even, _mm256_mul_epi32(m, q));
 	odd = _mm256_sub_epi64(odd, _mm256_mul_epi32(odd_lanes(m), q));
 	return upper_halves(even, odd);
@@ -65,20 +85,18 @@ CRYPTO_INLINE __m256i canonical(__m256i a)
 	return _mm256_add_epi32(a, _mm256_and_si256(_mm256_srai_epi32(a, 31), _mm256_set1_epi32(MLDSA_Q)));
 }
 
-CRYPTO_INLINE void butterfly(__m256i *low, __m256i *high, __m256i zeta, __m256i zeta_odd)
+CRYPTO_INLINE void butterfly(__m256i *low, __m256i *high, struct factor by)
 {
-	__m256i zeta_qinv = _mm256_mullo_epi32(zeta, _mm256_set1_epi32(MLDSA_QINV));
-	__m256i t = times(*high, zeta, zeta_odd, zeta_qinv);
+	__m256i t = times(*high, by);
 	*high = _mm256_sub_epi32(*low, t);
 	*low = _mm256_add_epi32(*low, t);
 }
 
-CRYPTO_INLINE void inverse_butterfly(__m256i *low, __m256i *high, __m256i zeta, __m256i zeta_odd)
+CRYPTO_INLINE void inverse_butterfly(__m256i *low, __m256i *high, struct factor by)
 {
-	__m256i zeta_qinv = _mm256_mullo_epi32(zeta, _mm256_set1_epi32(MLDSA_QINV));
 	__m256i difference = _mm256_sub_epi32(*high, *low);
 	*low = _mm256_add_epi32(*low, *high);
-	*high = times(difference, zeta, zeta_odd, zeta_qinv);
+	*high = times(difference, by);
 }
 
 /*
@@ -110,50 +128,68 @@ CRYPTO_INLINE void exchange1(__m256i *a, __m256i *b)
  * Zetas of pair number `pair`: two of distance 4, four of distance 2, eight of distance 1, spread over the
  * lanes they apply to. For the inverse transform they run backwards through the table: `reversed`.
  */
-CRYPTO_INLINE __m256i zetas4(unsigned pair, bool reversed)
+CRYPTO_INLINE __m256i spread4(const int32_t *table, unsigned pair, bool reversed)
 {
 	unsigned at = reversed ? 63 - 2 * pair : 32 + 2 * pair;
-	return _mm256_set_m128i(_mm_set1_epi32(mldsa_zetas[reversed ? at - 1 : at + 1]),
-	                        _mm_set1_epi32(mldsa_zetas[at]));
+	return _mm256_set_m128i(_mm_set1_epi32(table[reversed ? at - 1 : at + 1]), _mm_set1_epi32(table[at]));
 }
 
-CRYPTO_INLINE __m256i zetas2(unsigned pair, bool reversed)
+CRYPTO_INLINE __m256i spread2(const int32_t *table, unsigned pair, bool reversed)
 {
-	const int32_t *at = mldsa_zetas + (reversed ? 124 - 4 * pair : 64 + 4 * pair);
+	const int32_t *at = table + (reversed ? 124 - 4 * pair : 64 + 4 * pair);
 	__m256i four = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)at));
 	const __m256i forward = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
 	const __m256i backward = _mm256_setr_epi32(3, 3, 2, 2, 1, 1, 0, 0);
 	return _mm256_permutevar8x32_epi32(four, reversed ? backward : forward);
 }
 
-CRYPTO_INLINE __m256i zetas1(unsigned pair, bool reversed)
+CRYPTO_INLINE __m256i spread1(const int32_t *table, unsigned pair, bool reversed)
 {
-	const int32_t *at = mldsa_zetas + (reversed ? 248 - 8 * pair : 128 + 8 * pair);
+	const int32_t *at = table + (reversed ? 248 - 8 * pair : 128 + 8 * pair);
 	__m256i eight = _mm256_loadu_si256((const __m256i *)at);
 	return reversed ? _mm256_permutevar8x32_epi32(eight, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0))
 	                : eight;
 }
 
-/* One layer over `count` vectors. */
-CRYPTO_INLINE void layer(__m256i *v, unsigned count, unsigned distance, const int32_t *zetas)
+CRYPTO_INLINE struct factor zetas4(unsigned pair, bool reversed)
+{
+	__m256i v = spread4(mldsa_zetas, pair, reversed), m = spread4(zetas_qinv, pair, reversed);
+	return (struct factor){v, v, m};
+}
+
+CRYPTO_INLINE struct factor zetas2(unsigned pair, bool reversed)
+{
+	__m256i v = spread2(mldsa_zetas, pair, reversed), m = spread2(zetas_qinv, pair, reversed);
+	return (struct factor){v, v, m};
+}
+
+CRYPTO_INLINE struct factor zetas1(unsigned pair, bool reversed)
+{
+	__m256i v = spread1(mldsa_zetas, pair, reversed), m = spread1(zetas_qinv, pair, reversed);
+	return (struct factor){v, odd_lanes(v), m};
+}
+
+/* One layer over `count` vectors, with the zetas from number `first` on. */
+CRYPTO_INLINE void layer(__m256i *v, unsigned count, unsigned distance, unsigned first)
 {
 #pragma clang loop unroll(full)
 	for (unsigned start = 0; start < count; start += 2 * distance) {
-		__m256i zeta = _mm256_set1_epi32(*zetas++);
+		struct factor by = zeta(first++);
 #pragma clang loop unroll(full)
 		for (unsigned i = start; i < start + distance; i++)
-			butterfly(&v[i], &v[i + distance], zeta, zeta);
+			butterfly(&v[i], &v[i + distance], by);
 	}
 }
 
-CRYPTO_INLINE void inverse_layer(__m256i *v, unsigned count, unsigned distance, const int32_t *zetas)
+/* The same backwards: from number `first` down. */
+CRYPTO_INLINE void inverse_layer(__m256i *v, unsigned count, unsigned distance, unsigned first)
 {
 #pragma clang loop unroll(full)
 	for (unsigned start = 0; start < count; start += 2 * distance) {
-		__m256i zeta = _mm256_set1_epi32(*zetas--);
+		struct factor by = zeta(first--);
 #pragma clang loop unroll(full)
 		for (unsigned i = start; i < start + distance; i++)
-			inverse_butterfly(&v[i], &v[i + distance], zeta, zeta);
+			inverse_butterfly(&v[i], &v[i + distance], by);
 	}
 }
 
@@ -164,9 +200,9 @@ static void ntt(struct mldsa_poly *p)
 		__m256i v[8];
 		for (unsigned j = 0; j < 8; j++)
 			v[j] = load(p->c + 8 * i + 32 * j);
-		layer(v, 8, 4, mldsa_zetas + 1);
-		layer(v, 8, 2, mldsa_zetas + 2);
-		layer(v, 8, 1, mldsa_zetas + 4);
+		layer(v, 8, 4, 1);
+		layer(v, 8, 2, 2);
+		layer(v, 8, 1, 4);
 		for (unsigned j = 0; j < 8; j++)
 			store(p->c + 8 * i + 32 * j, v[j]);
 	}
@@ -175,19 +211,17 @@ static void ntt(struct mldsa_poly *p)
 		__m256i v[4];
 		for (unsigned j = 0; j < 4; j++)
 			v[j] = load(p->c + 32 * i + 8 * j);
-		layer(v, 4, 2, mldsa_zetas + 8 + i);
-		layer(v, 4, 1, mldsa_zetas + 16 + 2 * i);
+		layer(v, 4, 2, 8 + i);
+		layer(v, 4, 1, 16 + 2 * i);
 		for (unsigned j = 0; j < 4; j += 2) {
 			unsigned pair = 2 * i + j / 2;
-			__m256i a = v[j], b = v[j + 1], zeta = zetas4(pair, false);
+			__m256i a = v[j], b = v[j + 1];
 			exchange4(&a, &b);
-			butterfly(&a, &b, zeta, zeta);
+			butterfly(&a, &b, zetas4(pair, false));
 			exchange2(&a, &b);
-			zeta = zetas2(pair, false);
-			butterfly(&a, &b, zeta, zeta);
+			butterfly(&a, &b, zetas2(pair, false));
 			exchange1(&a, &b);
-			zeta = zetas1(pair, false);
-			butterfly(&a, &b, zeta, odd_lanes(zeta));
+			butterfly(&a, &b, zetas1(pair, false));
 			exchange1(&a, &b);
 			exchange2(&a, &b);
 			exchange4(&a, &b);
@@ -204,37 +238,33 @@ static void inverse_ntt(struct mldsa_poly *p)
 		for (unsigned j = 0; j < 4; j += 2) {
 			unsigned pair = 2 * i + j / 2;
 			__m256i a = reduce1(load(p->c + 16 * pair)), b = reduce1(load(p->c + 16 * pair + 8));
-			__m256i zeta = zetas1(pair, true);
 			exchange4(&a, &b);
 			exchange2(&a, &b);
 			exchange1(&a, &b);
-			inverse_butterfly(&a, &b, zeta, odd_lanes(zeta));
+			inverse_butterfly(&a, &b, zetas1(pair, true));
 			exchange1(&a, &b);
-			zeta = zetas2(pair, true);
-			inverse_butterfly(&a, &b, zeta, zeta);
+			inverse_butterfly(&a, &b, zetas2(pair, true));
 			exchange2(&a, &b);
-			zeta = zetas4(pair, true);
-			inverse_butterfly(&a, &b, zeta, zeta);
+			inverse_butterfly(&a, &b, zetas4(pair, true));
 			exchange4(&a, &b);
 			v[j] = a;
 			v[j + 1] = b;
 		}
-		inverse_layer(v, 4, 1, mldsa_zetas + 31 - 2 * i);
-		inverse_layer(v, 4, 2, mldsa_zetas + 15 - i);
+		inverse_layer(v, 4, 1, 31 - 2 * i);
+		inverse_layer(v, 4, 2, 15 - i);
 		for (unsigned j = 0; j < 4; j++)
 			store(p->c + 32 * i + 8 * j, v[j]);
 	}
-	const __m256i scale = _mm256_set1_epi32(MLDSA_INVNTT);
-	const __m256i scale_qinv = _mm256_mullo_epi32(scale, _mm256_set1_epi32(MLDSA_QINV));
+	const struct factor scale = equal_lanes(MLDSA_INVNTT, (int32_t)((int64_t)MLDSA_INVNTT * MLDSA_QINV));
 	for (unsigned i = 0; i < 4; i++) {
 		__m256i v[8];
 		for (unsigned j = 0; j < 8; j++)
 			v[j] = load(p->c + 8 * i + 32 * j);
-		inverse_layer(v, 8, 1, mldsa_zetas + 7);
-		inverse_layer(v, 8, 2, mldsa_zetas + 3);
-		inverse_layer(v, 8, 4, mldsa_zetas + 1);
+		inverse_layer(v, 8, 1, 7);
+		inverse_layer(v, 8, 2, 3);
+		inverse_layer(v, 8, 4, 1);
 		for (unsigned j = 0; j < 8; j++)
-			store(p->c + 8 * i + 32 * j, times(v[j], scale, scale, scale_qinv));
+			store(p->c + 8 * i + 32 * j, times(v[j], scale));
 	}
 }
 

@@ -496,15 +496,22 @@ CRYPTO_INLINE __m256i decompress1(__m256i shifted)
 	return _mm256_mulhrs_epi16(shifted, _mm256_set1_epi16(MLKEM_Q));
 }
 
-/* 16 coefficients of d bits from 2 d bytes, where a half register picks its words' two bytes by `pick` and
- * `raise` multiplies each word to bring the value to its upper end. */
-CRYPTO_INLINE __m256i unpack(const uint8_t *in, unsigned half, __m256i pick, __m256i raise, int d)
+/* Vector number `i` of coefficients of d bits: a half register holds eight of them in d bytes, picks each
+ * one's two bytes by `pick`, and multiplies by `raise` to bring it to the upper end of its word. */
+CRYPTO_INLINE __m256i unpack(const uint8_t *in, unsigned i, __m256i pick, __m256i raise, unsigned d)
 {
-	uint8_t buffer[32] = {0};
-	memcpy(buffer, in, half);
-	memcpy(buffer + 16, in + half, half);
-	__m256i words = _mm256_shuffle_epi8(_mm256_loadu_si256((const __m256i *)buffer), pick);
-	words = _mm256_srli_epi16(_mm256_mullo_epi16(words, raise), 1);
+	uint8_t buffer[32];
+	in += 2 * d * i;
+	/* Near the end a load of 16 bytes would reach too far. */
+	if ((VECTORS - i) * 2 * d < d + 16) {
+		memset(buffer, 0, sizeof buffer);
+		memcpy(buffer, in, 2 * (size_t)d);
+		in = buffer;
+	}
+	__m256i words = _mm256_set_m128i(_mm_loadu_si128((const __m128i *)(in + d)),
+	                                 _mm_loadu_si128((const __m128i *)in));
+	words = _mm256_mullo_epi16(_mm256_shuffle_epi8(words, pick), raise);
+	words = _mm256_srli_epi16(words, 1);
 	return _mm256_and_si256(words, _mm256_set1_epi16((short)(((1 << d) - 1) << (15 - d))));
 }
 
@@ -527,7 +534,7 @@ static void decompress(struct mlkem_poly *p, const uint8_t *in, unsigned d)
 			    _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 0, -1, 0,
 			                     -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1);
 			const __m256i raise = _mm256_set1_epi32(1 << 12 | 1 << 24);
-			store(p->c + 16 * i, decompress1(unpack(in + 8 * i, 4, pick, raise, 4)));
+			store(p->c + 16 * i, decompress1(unpack(in, i, pick, raise, 4)));
 		}
 		break;
 	case 5:
@@ -537,7 +544,7 @@ static void decompress(struct mlkem_poly *p, const uint8_t *in, unsigned d)
 			                     2, 1, 2, 2, 3, 3, 4, 3, 4, 4, -1);
 			const __m256i raise = _mm256_setr_epi16(2048, 64, 512, 16, 128, 1024, 32, 256, 2048,
 			                                        64, 512, 16, 128, 1024, 32, 256);
-			store(p->c + 16 * i, decompress1(unpack(in + 10 * i, 5, pick, raise, 5)));
+			store(p->c + 16 * i, decompress1(unpack(in, i, pick, raise, 5)));
 		}
 		break;
 	case 10:
@@ -545,7 +552,7 @@ static void decompress(struct mlkem_poly *p, const uint8_t *in, unsigned d)
 			const __m256i pick = _mm256_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 6, 7, 7, 8, 8, 9,
 			                                      0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 6, 7, 7, 8, 8, 9);
 			const __m256i raise = _mm256_set1_epi64x(0x0001000400100040);
-			store(p->c + 16 * i, decompress1(unpack(in + 20 * i, 10, pick, raise, 10)));
+			store(p->c + 16 * i, decompress1(unpack(in, i, pick, raise, 10)));
 		}
 		break;
 	default:
