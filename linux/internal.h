@@ -162,7 +162,10 @@ void vdso_update(void);
 uint64_t clock_realtime_offset(void);
 const struct clock_params *clock_parameters(void);
 
+/* Of the file side: close(2). */
+int64_t sys_close(int fd);
+
 /* For the file side: what the sub-kernel was given at its start; its name; its memory in bytes. */
-const struct start_info *start_page(void);
+const struct start_info *linux_start_info(void);
 const char *linux_host_name(void);
 void linux_memory(uint64_t *total, uint64_t *used);

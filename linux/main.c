@@ -1,20 +1,23 @@
 /* Start of a linux sub-kernel: reads what its creator gave it, sets everything up, runs the first program.
  *
- * Arguments (start_info): the program's path and its arguments; words before it of the form NAME=VALUE go
- * into its environment. Without any, /bin/sh. Capabilities: budget0.. (one a CPU), log (kernel log,
- * optional), and those that the file side documents (files_init_first).
+ * The capability "command" names a command module (abi/holon/command.h); without it the first program is an
+ * interactive shell. Others: budget0.. (one a CPU), log (optional), and those of files_init_first. The unit's
+ * exit status is the first process's wait status.
  */
 #include "internal.h"
+#include <holon/command.h>
+#include "fs/open.h"
+#include "mm/area.h"
 
 extern handle_t personality_lock_event;
 
-#define WORDS_MAX 128
-
 static const struct start_info *start;
-static const char *first_argv[WORDS_MAX + 1], *first_envp[WORDS_MAX + 4];
+static const char *const *first_argv, *const *first_envp;
+static const char *first_path; /* where it is not the first word */
+static bool no_input;
 static char log_text[256];
 
-const struct start_info *start_page(void)
+const struct start_info *linux_start_info(void)
 {
 	return start;
 }
@@ -30,66 +33,108 @@ void linux_log(const char *format, ...)
 	log_print(machine.log, current_page(), "%s", log_text);
 }
 
-static void parse_arguments(void)
+/* What is to run: the command module where there is one, else an interactive shell. False: a malformed
+ * module. */
+static bool read_command(void)
 {
-	unsigned argc = 0, envc = 0;
-	const char *word = start->arguments, *end = start->arguments + sizeof(start->arguments);
-	while (word < end && *word && argc < WORDS_MAX) {
-		size_t length = strnlen(word, (size_t)(end - word));
-		if (word + length == end)
-			break;
-		const char *equals = strchr(word, '=');
-		if (!argc && equals && equals != word && !strchr(word, '/'))
-			first_envp[envc++] = word;
-		else if (!argc && equals && strchr(word, '/') > equals)
-			first_envp[envc++] = word;
-		else
-			first_argv[argc++] = word;
-		word += length + 1;
+	uint64_t bytes = 0;
+	handle_t memory = start_find(start, "command", &bytes);
+	if (memory && bytes) {
+		uint64_t address = window_take(page_up(bytes), PAGE_SIZE_BYTES);
+		if (!address || space_map(machine.space, address, memory, 0, page_up(bytes), MAP_READ) < 0)
+			return false;
+		struct command_header *header = (struct command_header *)address;
+		uint64_t count = bytes >= sizeof(*header) ? (uint64_t)header->argc + header->envc : 0;
+		if (count > COMMAND_ARGUMENT_MAX + COMMAND_ENVIRONMENT_MAX)
+			return false;
+		const char **words = heap_allocate((count + 2) * sizeof(*words));
+		const char *wrong =
+		    words ? command_parse(header, bytes, words) : "there is no memory for the command";
+		if (wrong) {
+			linux_log("linux: %s\n", wrong);
+			return false;
+		}
+		memmove(words + header->argc + 1, words + header->argc, header->envc * sizeof(*words));
+		words[header->argc] = 0;
+		first_argv = words;
+		first_envp = words + header->argc + 1;
+		no_input = header->flags & COMMAND_NO_INPUT;
+		return true;
 	}
-	if (!argc)
-		first_argv[0] = "/bin/sh";
-	first_envp[envc++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	first_envp[envc++] = "HOME=/root";
-	first_envp[envc] = "TERM=linux";
+	static const char *argv[] = {"-sh", 0};
+	static const char *envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	                             "HOME=/root", "TERM=linux", 0};
+	first_argv = argv;
+	first_envp = envp;
+	first_path = "/bin/sh";
+	return true;
 }
 
+static const char *environment(const char *name)
+{
+	size_t length = strlen(name);
+	for (const char *const *word = first_envp; *word; word++)
+		if (strncmp(*word, name, length) == 0 && (*word)[length] == '=')
+			return *word + length + 1;
+	return 0;
+}
+
+/* Opens the first program, looked up in PATH where its name has no slash. */
 static int find_program(const char *name, char *path, size_t size, struct file **file)
 {
-	static const char *const folders[] = {"/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/",
-	                                      "/usr/local/bin/"};
+	const char *folders = environment("PATH");
 	int error = -ENOENT;
+	text_copy(path, size, name);
 	if (strchr(name, '/')) {
-		text_copy(path, size, name);
 		*file = file_open_exec(AT_FDCWD, path, 0, &error);
 		return *file ? 0 : error;
 	}
-	for (unsigned i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		text_format(path, size, "%s%s", folders[i], name);
-		*file = file_open_exec(AT_FDCWD, path, 0, &error);
-		if (*file)
-			return 0;
+	while (folders && *folders) {
+		const char *end = strchr(folders, ':');
+		size_t length = end ? (size_t)(end - folders) : strlen(folders);
+		if (length && length + strlen(name) + 2 <= size) {
+			memcpy(path, folders, length);
+			path[length] = '/';
+			text_copy(path + length + 1, size - length - 1, name);
+			int one;
+			*file = file_open_exec(AT_FDCWD, path, 0, &one);
+			if (*file)
+				return 0;
+			if (one != -ENOENT)
+				error = one;
+		}
+		folders = end ? end + 1 : 0;
 	}
 	return error;
+}
+
+/* Standard input is empty: /dev/null in its place. */
+static void close_input(void)
+{
+	(void)sys_close(0);
+	if (open_file(AT_FDCWD, "/dev/null", O_RDONLY, 0, 0) != 0)
+		linux_log("linux: no /dev/null for the first process\n");
 }
 
 static void first_program(void *argument)
 {
 	struct task *task = argument;
-	char path[256];
+	char path[512];
 	struct file *file;
 	personality_lock();
 	int error = files_init_first(task);
 	if (error) {
 		linux_log("linux: no files for the first process: error %d\n", -error);
-		unit_exit(126);
+		unit_exit(126 << 8);
 	}
-	error = find_program(first_argv[0], path, sizeof(path), &file);
+	if (no_input)
+		close_input();
+	error = find_program(first_path ? first_path : first_argv[0], path, sizeof(path), &file);
 	if (!error)
 		error = exec_load(task, file, path, 0, 0, first_argv, first_envp);
 	if (error) {
 		linux_log("linux: cannot run %s: error %d\n", first_argv[0], -error);
-		unit_exit(error == -ENOENT ? 127 : 126);
+		unit_exit((error == -ENOENT ? 127 : 126) << 8);
 	}
 	personality_unlock();
 	guest_loop();
@@ -142,17 +187,18 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	start = info;
 	int64_t result = machine_init(info, page);
 	if (result < 0)
-		return (int)result;
+		return 125 << 8;
 	uint64_t epoch = 0;
 	(void)start_find(info, "epoch", &epoch);
 	clock_init(&machine.info.clock, epoch * NS_PER_SECOND);
 	random_init();
-	parse_arguments();
+	if (!read_command())
+		return 126 << 8;
 	struct process *process = process_create();
 	struct task *task = process ? task_create(process) : 0;
 	struct thread_area *area = task ? thread_take(page, ~0ull) : 0;
 	if (!area)
-		return 125;
+		return 125 << 8;
 	init_process = process;
 	limits_init(process);
 	process_enter_group(process, process->pid);
@@ -161,7 +207,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	text_copy(task->name, sizeof(task->name), "init");
 	task->handlers = handlers_create();
 	if (!task->handlers)
-		return 125;
+		return 125 << 8;
 	thread_run(area, task, start_linux, task);
 	thread_exit();
 }

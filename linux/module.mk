@@ -14,4 +14,5 @@ build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py
 docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
 	@linux/gen_syscalls.py doc linux/syscalls.tbl > $@
 
-$(call native-program,linux/linux,$(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S,-Ilinux -Ilinux/include)
+$(call native-program,linux/linux,$(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S \
+	lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-Ilinux -Ilinux/include -DCRYPTO_NO_VECTOR -fdirect-access-external-data)

@@ -119,9 +119,6 @@ struct file *file_of(int fd);
  * kept. */
 int64_t file_install(struct file *file, int minimum, bool close_on_exec) __attribute__((warn_unused_result));
 
-/* close(2) of the current task's descriptor FD. */
-int64_t files_close_number(int fd);
-
 /* ---- What the process side needs of the file side ---- */
 
 /* Opens PATH for execution (regular, executable by the current task); a reference. *ERROR on 0. */

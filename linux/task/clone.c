@@ -142,7 +142,7 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 		if (pidfd_number < 0)
 			goto undo;
 		if (put_user_u32(pidfd, (uint32_t)pidfd_number)) {
-			files_close_number((int)pidfd_number);
+			sys_close((int)pidfd_number);
 			result = -EFAULT;
 			goto undo;
 		}

@@ -107,10 +107,10 @@ static void children_leave(struct process *process)
 	}
 }
 
-/* The first process is gone, and with it the sub-kernel: its status is the unit's. */
+/* The first process is gone, and with it the sub-kernel: its wait status is the unit's. */
 static _Noreturn void system_end(int32_t status)
 {
-	unit_exit(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
+	unit_exit(status & 0xffff);
 }
 
 /* The last thread of PROCESS has gone. STATUS in wait form. */
