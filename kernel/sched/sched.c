@@ -305,7 +305,6 @@ void sched_choose(struct cpu *cpu)
 	uint64_t now = arch_clock_ns();
 	bool more = false, stays = previous && !cpu->blocked;
 
-	cpu->reschedule = cpu->blocked = false;
 	cpu_charge(cpu, now);
 	if (stays) {
 		if (thread_held_back(previous))
@@ -317,10 +316,10 @@ void sched_choose(struct cpu *cpu)
 	next = choose(cpu, &more);
 	cpu->budget = next ? next->budget_current : 0;
 	cpu->slice_end = next ? slice_end(cpu, cpu->budget, now) : DEADLINE_NEVER;
-	if (more) {
-		cpu->reschedule = true; /* idles with interrupts on for a moment, then comes back */
+	cpu->blocked = false;
+	cpu->reschedule = more;
+	if (more) /* idles with interrupts on for a moment, then comes back */
 		cpu->slice_end = now;
-	}
 	cpu_program(cpu);
 	if (next != previous) {
 		cpu->current = next;
