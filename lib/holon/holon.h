@@ -308,6 +308,10 @@ void stream_init(struct stream *stream, void *memory, unsigned side, handle_t pe
 /* Bytes moved, possibly 0. When fewer than asked, this side's wait flag is set, so that the peer signals. */
 uint32_t stream_read(struct stream *stream, void *buffer, uint32_t bytes);
 uint32_t stream_write(struct stream *stream, const void *buffer, uint32_t bytes);
+/* Bytes that stream_write would take now, and that stream_read would give; each sets the wait flag where
+ * there are none. */
+uint32_t stream_room(struct stream *stream);
+uint32_t stream_available(struct stream *stream);
 /* True when the peer has closed and everything it wrote has been read. */
 bool stream_ended(const struct stream *stream);
 void stream_close(struct stream *stream);

@@ -54,6 +54,28 @@ static void ring_copy(uint8_t *ring, uint32_t position, void *buffer, uint32_t b
 	}
 }
 
+uint32_t stream_available(struct stream *stream)
+{
+	struct stream_ring *ring = &stream->header->ring[!stream->side];
+	uint32_t used = ring_used(ring);
+	if (!used) {
+		store(&ring->reader_waits, 1);
+		used = ring_used(ring);
+	}
+	return used;
+}
+
+uint32_t stream_room(struct stream *stream)
+{
+	struct stream_ring *ring = &stream->header->ring[stream->side];
+	uint32_t used = ring_used(ring);
+	if (used == STREAM_RING_BYTES) {
+		store(&ring->writer_waits, 1);
+		used = ring_used(ring);
+	}
+	return STREAM_RING_BYTES - used;
+}
+
 uint32_t stream_read(struct stream *stream, void *buffer, uint32_t bytes)
 {
 	unsigned number = !stream->side;

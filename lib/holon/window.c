@@ -1,4 +1,5 @@
-/* The memory a program maps for itself: addresses are handed out upwards, with an unmapped page between any two. */
+/* The memory a program maps for itself: addresses are handed out upwards, with an unmapped page between any
+ * two. */
 #include "holon.h"
 
 static handle_t window_space;

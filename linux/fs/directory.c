@@ -1,0 +1,593 @@
+/* Names: making, removing, renaming, linking, listing; the working directory; mounts. */
+#include "../internal.h"
+#include "name.h"
+#include "open.h"
+#include "ramfs.h"
+
+enum inotify_event {
+	IN_MOVED_FROM = 0x40,
+	IN_MOVED_TO = 0x80,
+	IN_CREATE = 0x100,
+	IN_DELETE = 0x200,
+	IN_DELETE_SELF = 0x400
+};
+
+/* The parent of a name that is to be changed: checks that the task may write the directory. */
+static int parent_for_change(int directory, uint64_t path_address, struct parent_walk *parent)
+{
+	char text[PATH_MAX_BYTES];
+	int64_t length = path_from_user(text, path_address, false);
+	if (length < 0)
+		return (int)length;
+	int error = path_parent(directory, text, parent);
+	if (error)
+		return error;
+	if (parent->directory.mount->read_only)
+		error = -EROFS;
+	else
+		error = access_check(parent->directory.dentry->vnode, 3);
+	if (error)
+		path_release(&parent->directory);
+	return error;
+}
+
+static bool is_dot(const struct parent_walk *parent)
+{
+	return !parent->length || strcmp(parent->name, ".") == 0 || strcmp(parent->name, "..") == 0;
+}
+
+/* For a name that must not be there yet: 0, or why not. */
+static int must_be_new(struct parent_walk *parent)
+{
+	int error = 0;
+	if (is_dot(parent))
+		return -EEXIST;
+	struct dentry *old = dentry_lookup(parent->directory.dentry, parent->name, parent->length, &error);
+	if (!old)
+		return error == -ENOENT ? 0 : error;
+	dentry_release(old);
+	return -EEXIST;
+}
+
+static int finish_new(struct parent_walk *parent, struct vnode *made, int error)
+{
+	if (made) {
+		bool directory = S_ISDIR(made->mode);
+		struct dentry *dentry =
+		    dentry_enter(parent->directory.dentry, parent->name, parent->length, made);
+		inotify_name(parent->directory.dentry->vnode, IN_CREATE, parent->name, directory);
+		if (dentry)
+			dentry_release(dentry);
+		error = 0;
+	}
+	path_release(&parent->directory);
+	return error;
+}
+
+static int64_t make_node(int directory, uint64_t path, uint32_t mode, uint64_t device)
+{
+	struct parent_walk parent;
+	int error = parent_for_change(directory, path, &parent);
+	if (error)
+		return error;
+	struct vnode *vnode = parent.directory.dentry->vnode;
+	struct vnode *made = 0;
+	error = must_be_new(&parent);
+	if (!error && parent.trailing_slash && !S_ISDIR(mode))
+		error = -ENOENT;
+	if (!error && !vnode->ops->create)
+		error = -EPERM;
+	if (!error)
+		made = vnode->ops->create(vnode, parent.name, parent.length,
+		                          mode & ~current_task()->fs->umask, device, &error);
+	return finish_new(&parent, made, error);
+}
+
+SYSCALL_HANDLER(mkdirat, int directory, uint64_t path, uint32_t mode)
+{
+	return make_node(directory, path, S_IFDIR | (mode & 01777), 0);
+}
+
+SYSCALL_HANDLER(mkdir, uint64_t path, uint32_t mode)
+{
+	return sys_mkdirat(AT_FDCWD, path, mode);
+}
+
+SYSCALL_HANDLER(mknodat, int directory, uint64_t path, uint32_t mode, uint64_t device)
+{
+	uint32_t type = mode & S_IFMT;
+	if (!type)
+		mode |= type = S_IFREG;
+	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR && type != S_IFBLK)
+		return -EINVAL;
+	if ((type == S_IFCHR || type == S_IFBLK) && !capable(CAP_MKNOD))
+		return -EPERM;
+	return make_node(directory, path, mode & (S_IFMT | 07777), device);
+}
+
+SYSCALL_HANDLER(mknod, uint64_t path, uint32_t mode, uint64_t device)
+{
+	return sys_mknodat(AT_FDCWD, path, mode, device);
+}
+
+SYSCALL_HANDLER(symlinkat, uint64_t target_address, int directory, uint64_t path)
+{
+	char target[PATH_MAX_BYTES];
+	struct parent_walk parent;
+	int64_t length = path_from_user(target, target_address, false);
+	if (length < 0)
+		return length;
+	int error = parent_for_change(directory, path, &parent);
+	if (error)
+		return error;
+	struct vnode *vnode = parent.directory.dentry->vnode;
+	struct vnode *made = 0;
+	error = must_be_new(&parent);
+	if (!error && !vnode->ops->symlink)
+		error = -EPERM;
+	if (!error)
+		made = vnode->ops->symlink(vnode, parent.name, parent.length, target, &error);
+	return finish_new(&parent, made, error);
+}
+
+SYSCALL_HANDLER(symlink, uint64_t target, uint64_t path)
+{
+	return sys_symlinkat(target, AT_FDCWD, path);
+}
+
+SYSCALL_HANDLER(linkat, int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
+                uint32_t flags)
+{
+	char text[PATH_MAX_BYTES];
+	struct path from;
+	struct parent_walk parent;
+	if (flags & ~(uint32_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	int64_t length = path_from_user(text, from_path, flags & AT_EMPTY_PATH);
+	if (length < 0)
+		return length;
+	int error = path_walk(
+	    from_directory, text,
+	    (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &from);
+	if (error)
+		return error;
+	error = parent_for_change(to_directory, to_path, &parent);
+	if (!error) {
+		struct vnode *vnode = parent.directory.dentry->vnode;
+		struct vnode *target = from.dentry->vnode;
+		error = must_be_new(&parent);
+		if (!error && from.mount != parent.directory.mount)
+			error = -EXDEV;
+		if (!error && (S_ISDIR(target->mode) || !vnode->ops->link))
+			error = -EPERM;
+		if (!error)
+			error = vnode->ops->link(vnode, parent.name, parent.length, target);
+		error = finish_new(&parent, error ? 0 : vnode_reference(target), error);
+	}
+	path_release(&from);
+	return error;
+}
+
+SYSCALL_HANDLER(link, uint64_t from, uint64_t to)
+{
+	return sys_linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+/* May the current task remove or replace VICTIM in DIRECTORY (sticky bit)? */
+static int may_remove(const struct vnode *directory, const struct vnode *victim)
+{
+	uint32_t uid = current_task()->credentials.fsuid;
+	if ((directory->mode & S_ISVTX) && uid != directory->uid && uid != victim->uid &&
+	    !capable(CAP_FOWNER))
+		return -EPERM;
+	return 0;
+}
+
+SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
+{
+	struct parent_walk parent;
+	bool remove_directory = flags & AT_REMOVEDIR;
+	if (flags & ~(uint32_t)AT_REMOVEDIR)
+		return -EINVAL;
+	int error = parent_for_change(directory, path, &parent);
+	if (error)
+		return error;
+	struct vnode *vnode = parent.directory.dentry->vnode;
+	struct dentry *victim = 0;
+	if (is_dot(&parent))
+		error = !remove_directory ? -EISDIR
+		        : !parent.length  ? -EBUSY
+		        : parent.name[1]  ? -ENOTEMPTY
+		                          : -EINVAL;
+	else
+		victim = dentry_lookup(parent.directory.dentry, parent.name, parent.length, &error);
+	if (victim) {
+		bool is_directory = S_ISDIR(victim->vnode->mode);
+		if (remove_directory && !is_directory)
+			error = -ENOTDIR;
+		else if (!remove_directory && (is_directory || parent.trailing_slash))
+			error = is_directory ? -EISDIR : -ENOTDIR;
+		else if (victim->mounted)
+			error = -EBUSY;
+		else if (!vnode->ops->unlink)
+			error = -EPERM;
+		else if ((error = may_remove(vnode, victim->vnode)) == 0)
+			error = vnode->ops->unlink(vnode, parent.name, parent.length, victim->vnode);
+		if (!error) {
+			dentry_drop(victim);
+			inotify_name(vnode, IN_DELETE, parent.name, is_directory);
+			if (!victim->vnode->links)
+				inotify_vnode(victim->vnode, IN_DELETE_SELF);
+		}
+		dentry_release(victim);
+	}
+	path_release(&parent.directory);
+	return error;
+}
+
+SYSCALL_HANDLER(unlink, uint64_t path)
+{
+	return sys_unlinkat(AT_FDCWD, path, 0);
+}
+
+SYSCALL_HANDLER(rmdir, uint64_t path)
+{
+	return sys_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+}
+
+static bool dentry_inside(const struct dentry *dentry, const struct dentry *ancestor)
+{
+	while (dentry != ancestor && dentry->parent != dentry)
+		dentry = dentry->parent;
+	return dentry == ancestor;
+}
+
+enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
+
+static int rename_between(struct parent_walk *from, struct parent_walk *to, uint32_t flags)
+{
+	struct vnode *source = from->directory.dentry->vnode;
+	struct vnode *target = to->directory.dentry->vnode;
+	int error = 0;
+	if (from->directory.mount != to->directory.mount)
+		return -EXDEV;
+	if (is_dot(from) || is_dot(to))
+		return -EBUSY;
+	if (!source->ops->rename)
+		return -EPERM;
+	struct dentry *moved = dentry_lookup(from->directory.dentry, from->name, from->length, &error);
+	if (!moved)
+		return error;
+	struct dentry *over = dentry_lookup(to->directory.dentry, to->name, to->length, &error);
+	bool directory = S_ISDIR(moved->vnode->mode);
+	error = over || error == -ENOENT ? 0 : error;
+	if (!error && !directory && (from->trailing_slash || to->trailing_slash))
+		error = -ENOTDIR;
+	if (!error && directory && dentry_inside(to->directory.dentry, moved))
+		error = -EINVAL;
+	if (!error && over && dentry_inside(from->directory.dentry, over))
+		error = flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+	if (!error && (moved->mounted || (over && over->mounted)))
+		error = -EBUSY;
+	if (!error)
+		error = may_remove(source, moved->vnode);
+	if (!error && over)
+		error = may_remove(target, over->vnode);
+	if (!error)
+		error = source->ops->rename(source, from->name, from->length, target, to->name, to->length,
+		                            flags);
+	if (!error && !(over && over->vnode == moved->vnode)) {
+		if (flags & RENAME_EXCHANGE) {
+			dentry_drop(over); /* both are found again by lookup */
+			dentry_drop(moved);
+		} else {
+			if (over)
+				dentry_drop(over);
+			dentry_move(moved, to->directory.dentry, to->name, to->length);
+		}
+		inotify_name(source, IN_MOVED_FROM, from->name, directory);
+		inotify_name(target, IN_MOVED_TO, to->name, directory);
+	}
+	if (over)
+		dentry_release(over);
+	dentry_release(moved);
+	return error;
+}
+
+SYSCALL_HANDLER(renameat2, int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
+                uint32_t flags)
+{
+	struct parent_walk from;
+	struct parent_walk to;
+	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
+	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	int error = parent_for_change(from_directory, from_path, &from);
+	if (error)
+		return error;
+	error = parent_for_change(to_directory, to_path, &to);
+	if (!error) {
+		error = rename_between(&from, &to, flags);
+		path_release(&to.directory);
+	}
+	path_release(&from.directory);
+	return error;
+}
+
+SYSCALL_HANDLER(renameat, int from_directory, uint64_t from, int to_directory, uint64_t to)
+{
+	return sys_renameat2(from_directory, from, to_directory, to, 0);
+}
+
+SYSCALL_HANDLER(rename, uint64_t from, uint64_t to)
+{
+	return sys_renameat2(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+SYSCALL_HANDLER(readlinkat, int directory, uint64_t path_address, uint64_t buffer, int64_t size)
+{
+	char text[PATH_MAX_BYTES];
+	struct path path;
+	if (size <= 0)
+		return -EINVAL;
+	int64_t length = path_from_user(text, path_address, true);
+	if (length < 0)
+		return length;
+	int error = path_walk(directory, text, WALK_EMPTY, &path);
+	if (error)
+		return error;
+	struct vnode *vnode = path.dentry->vnode;
+	int64_t result = -EINVAL;
+	if (S_ISLNK(vnode->mode) && vnode->ops->readlink)
+		result = vnode->ops->readlink(vnode, text,
+		                              size < PATH_MAX_BYTES ? (uint32_t)size : PATH_MAX_BYTES);
+	path_release(&path);
+	if (result > 0 && copy_to_user(buffer, text, (size_t)result))
+		return -EFAULT;
+	return result;
+}
+
+SYSCALL_HANDLER(readlink, uint64_t path, uint64_t buffer, int64_t size)
+{
+	return sys_readlinkat(AT_FDCWD, path, buffer, size);
+}
+
+/* ---- Listing ---- */
+
+struct user_sink {
+	struct dirent_sink sink;
+	uint64_t address, room;
+	int64_t error;
+	uint64_t done;
+	bool old; /* getdents: the type is the record's last byte */
+};
+
+static bool user_entry(struct dirent_sink *sink, const char *name, uint32_t length, uint64_t inode,
+                       uint8_t type, int64_t offset)
+{
+	struct user_sink *user = container_of(sink, struct user_sink, sink);
+	uint8_t record[280] = {0};
+	uint32_t header = user->old ? 18 : 19;
+	uint32_t bytes = (header + length + 1 + (user->old ? 1 : 0) + 7) & ~7u;
+	if (bytes > user->room) {
+		if (!user->done)
+			user->error = -EINVAL;
+		return false;
+	}
+	memcpy(record, &inode, 8);
+	memcpy(record + 8, &offset, 8);
+	record[16] = (uint8_t)bytes;
+	record[17] = (uint8_t)(bytes >> 8);
+	if (user->old)
+		record[bytes - 1] = type;
+	else
+		record[18] = type;
+	memcpy(record + header, name, length);
+	if (copy_to_user(user->address, record, bytes)) {
+		user->error = -EFAULT;
+		return false;
+	}
+	user->address += bytes;
+	user->room -= bytes;
+	user->done += bytes;
+	return true;
+}
+
+static int64_t list_directory(int fd, uint64_t address, uint64_t bytes, bool old)
+{
+	struct file *file = file_of(fd);
+	struct user_sink sink = {.sink.entry = user_entry, .address = address, .room = bytes, .old = old};
+	if (!file || file->flags & O_PATH)
+		return -EBADF;
+	if (!file->ops->getdents)
+		return -ENOTDIR;
+	int64_t error = file->ops->getdents(file, &sink.sink);
+	if (error)
+		return error;
+	return sink.done ? (int64_t)sink.done : sink.error;
+}
+
+SYSCALL_HANDLER(getdents64, int fd, uint64_t address, uint32_t bytes)
+{
+	return list_directory(fd, address, bytes, false);
+}
+
+SYSCALL_HANDLER(getdents, int fd, uint64_t address, uint32_t bytes)
+{
+	return list_directory(fd, address, bytes, true);
+}
+
+/* ---- Working directory and root ---- */
+
+static int64_t change_to(struct path *path, struct path *which)
+{
+	int error = access_check(path->dentry->vnode, 1);
+	if (error) {
+		path_release(path);
+		return error;
+	}
+	struct path old = *which;
+	*which = *path;
+	path_release(&old);
+	return 0;
+}
+
+static int64_t change_by_name(uint64_t path_address, struct path *which)
+{
+	char text[PATH_MAX_BYTES];
+	struct path path;
+	int64_t length = path_from_user(text, path_address, false);
+	if (length < 0)
+		return length;
+	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW | WALK_DIRECTORY, &path);
+	return error ? error : change_to(&path, which);
+}
+
+SYSCALL_HANDLER(chdir, uint64_t path)
+{
+	return change_by_name(path, &current_task()->fs->working);
+}
+
+SYSCALL_HANDLER(chroot, uint64_t path)
+{
+	return capable(CAP_SYS_CHROOT) ? change_by_name(path, &current_task()->fs->root) : -EPERM;
+}
+
+SYSCALL_HANDLER(fchdir, int fd)
+{
+	struct file *file = file_of(fd);
+	if (!file)
+		return -EBADF;
+	if (!file->path.dentry || !S_ISDIR(file->vnode->mode))
+		return -ENOTDIR;
+	struct path path = file->path;
+	path_reference(&path);
+	return change_to(&path, &current_task()->fs->working);
+}
+
+SYSCALL_HANDLER(getcwd, uint64_t buffer, uint64_t size)
+{
+	char text[PATH_MAX_BYTES];
+	const struct path *working = &current_task()->fs->working;
+	if (!working->dentry->hashed && working->dentry->parent != working->dentry &&
+	    !(working->mount->filesystem->flags & FILESYSTEM_UNCACHED))
+		return -ENOENT;
+	const char *start = path_text(working, text, sizeof(text));
+	uint64_t bytes = strlen(start) + 1;
+	if (bytes > size)
+		return -ERANGE;
+	return copy_to_user(buffer, start, bytes) ? -EFAULT : (int64_t)bytes;
+}
+
+/* ---- Mounts ---- */
+
+enum {
+	MS_RDONLY = 1,
+	MS_REMOUNT = 32,
+	MS_BIND = 4096,
+	MS_MOVE = 8192,
+	MS_REC = 16384,
+	MS_PRIVATE = 1 << 18,
+	MS_SHARED = 1 << 20
+};
+
+SYSCALL_HANDLER(mount, uint64_t source, uint64_t target, uint64_t type_address, uint64_t flags, uint64_t data)
+{
+	char text[PATH_MAX_BYTES];
+	char type[32] = "";
+	struct path where;
+	(void)source;
+	(void)data;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (flags & (MS_BIND | MS_MOVE))
+		return -EINVAL;
+	int64_t length = path_from_user(text, target, false);
+	if (length < 0)
+		return length;
+	if (type_address && (length = copy_string_from_user(type, type_address, sizeof(type))) < 0)
+		return length == -ENAMETOOLONG ? -ENODEV : length;
+	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &where);
+	if (error)
+		return error;
+	if (flags & (MS_PRIVATE | MS_SHARED)) {
+		error = 0; /* one namespace: propagation means nothing here */
+	} else if (flags & MS_REMOUNT) {
+		where.mount->read_only = flags & MS_RDONLY;
+	} else {
+		struct filesystem *filesystem = filesystem_by_name(type);
+		struct path root;
+		error = !filesystem                           ? -ENODEV
+		        : !S_ISDIR(where.dentry->vnode->mode) ? -ENOTDIR
+		                                              : mount_add(filesystem, &where, type, &root);
+		if (filesystem && !error) {
+			root.mount->source = filesystem->name;
+			root.mount->read_only = flags & MS_RDONLY;
+			path_release(&root);
+		}
+	}
+	path_release(&where);
+	return error;
+}
+
+SYSCALL_HANDLER(umount2, uint64_t target, uint32_t flags)
+{
+	char text[PATH_MAX_BYTES];
+	struct path root;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (flags & ~15u)
+		return -EINVAL;
+	int64_t length = path_from_user(text, target, false);
+	if (length < 0)
+		return length;
+	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &root);
+	if (error)
+		return error;
+	error = mount_remove(&root);
+	path_release(&root);
+	return error;
+}
+
+/* ---- Extended attributes: no file system here has any ---- */
+
+static int64_t no_attributes(void)
+{
+	return -EOPNOTSUPP;
+}
+SYSCALL_HANDLER(getxattr, void)
+{
+	return no_attributes();
+}
+SYSCALL_HANDLER(lgetxattr, void)
+{
+	return no_attributes();
+}
+SYSCALL_HANDLER(fgetxattr, void)
+{
+	return no_attributes();
+}
+SYSCALL_HANDLER(setxattr, void)
+{
+	return no_attributes();
+}
+SYSCALL_HANDLER(lsetxattr, void)
+{
+	return no_attributes();
+}
+SYSCALL_HANDLER(fsetxattr, void)
+{
+	return no_attributes();
+}
+SYSCALL_HANDLER(listxattr, void)
+{
+	return 0;
+}
+SYSCALL_HANDLER(llistxattr, void)
+{
+	return 0;
+}
+SYSCALL_HANDLER(flistxattr, void)
+{
+	return 0;
+}

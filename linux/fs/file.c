@@ -1,0 +1,339 @@
+/* Open files and descriptor tables: see linux/include/file.h. */
+#include "../internal.h"
+#include "lock.h"
+#include "name.h"
+
+#define SLOTS_FIRST 64u
+
+struct file *file_create(const struct file_ops *ops, uint32_t flags, void *private)
+{
+	struct file *file = heap_allocate(sizeof(*file));
+	if (!file)
+		return 0;
+	file->references = 1;
+	file->ops = ops;
+	file->flags = flags;
+	file->private = private;
+	list_init(&file->epoll_items);
+	return file;
+}
+
+void file_release(struct file *file)
+{
+	if (--file->references)
+		return;
+	if (!list_empty(&file->epoll_items))
+		epoll_file_gone(file);
+	if (file->vnode)
+		lock_file_gone(file);
+	if (file->ops && file->ops->release)
+		file->ops->release(file);
+	if (file->vnode)
+		vnode_release(file->vnode);
+	path_release(&file->path);
+	heap_free(file);
+}
+
+/* ---- Descriptor tables ---- */
+
+static bool files_grow(struct files *files, uint32_t capacity)
+{
+	capacity = (capacity + 63) & ~63u;
+	struct file **slots = heap_resize(files->slots, capacity * sizeof(*slots));
+	if (!slots)
+		return false;
+	files->slots = slots;
+	uint64_t *used = heap_resize(files->used, capacity / 8);
+	if (!used)
+		return false;
+	files->used = used;
+	uint64_t *close_on_exec = heap_resize(files->close_on_exec, capacity / 8);
+	if (!close_on_exec)
+		return false;
+	files->close_on_exec = close_on_exec;
+	files->capacity = capacity;
+	return true;
+}
+
+struct files *files_create(void)
+{
+	struct files *files = heap_allocate(sizeof(*files));
+	if (!files)
+		return 0;
+	files->references = 1;
+	if (!files_grow(files, SLOTS_FIRST)) {
+		files_release(files);
+		return 0;
+	}
+	return files;
+}
+
+struct files *files_clone(const struct files *files)
+{
+	struct files *copy = heap_allocate(sizeof(*copy));
+	if (!copy)
+		return 0;
+	copy->references = 1;
+	uint32_t words = files->capacity / 64;
+	while (words > 1 && !files->used[words - 1])
+		words--;
+	if (!files_grow(copy, words * 64)) {
+		files_release(copy);
+		return 0;
+	}
+	memcpy(copy->used, files->used, words * 8);
+	memcpy(copy->close_on_exec, files->close_on_exec, words * 8);
+	copy->lowest_free = files->lowest_free;
+	for (uint32_t word = 0; word < words; word++) {
+		for (uint64_t bits = files->used[word]; bits; bits &= bits - 1) {
+			uint32_t fd = word * 64 + (uint32_t)__builtin_ctzll(bits);
+			copy->slots[fd] = file_reference(files->slots[fd]);
+		}
+	}
+	return copy;
+}
+
+struct files *files_reference(struct files *files)
+{
+	files->references++;
+	return files;
+}
+
+static void slot_clear(struct files *files, uint32_t fd)
+{
+	files->slots[fd] = 0;
+	files->used[fd / 64] &= ~(1ull << fd % 64);
+	files->close_on_exec[fd / 64] &= ~(1ull << fd % 64);
+	if (fd < files->lowest_free)
+		files->lowest_free = fd;
+}
+
+static void file_close(struct file *file)
+{
+	if (file->vnode)
+		lock_process_close(file);
+	if (file->ops && file->ops->flush)
+		file->ops->flush(file);
+	file_release(file);
+}
+
+void files_release(struct files *files)
+{
+	if (--files->references)
+		return;
+	for (uint32_t word = 0; files->used && word < files->capacity / 64; word++) {
+		while (files->used[word]) {
+			uint32_t fd = word * 64 + (uint32_t)__builtin_ctzll(files->used[word]);
+			struct file *file = files->slots[fd];
+			slot_clear(files, fd);
+			file_close(file);
+		}
+	}
+	heap_free(files->slots);
+	heap_free(files->used);
+	heap_free(files->close_on_exec);
+	heap_free(files);
+}
+
+void files_exec(struct files *files)
+{
+	for (uint32_t word = 0; word < files->capacity / 64; word++) {
+		while (files->close_on_exec[word]) {
+			uint32_t fd = word * 64 + (uint32_t)__builtin_ctzll(files->close_on_exec[word]);
+			struct file *file = files->slots[fd];
+			slot_clear(files, fd);
+			file_close(file);
+		}
+	}
+}
+
+struct file *file_of(int fd)
+{
+	const struct files *files = current_task()->files;
+	return (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
+}
+
+/* The lowest free descriptor >= MINIMUM, the table grown to hold it; or an error. */
+static int64_t slot_find(struct files *files, uint32_t minimum)
+{
+	uint64_t limit = current_task()->process->limits[RLIMIT_NOFILE].current;
+	uint32_t fd = minimum > files->lowest_free ? minimum : files->lowest_free;
+	while (fd < files->capacity) {
+		uint64_t free = ~files->used[fd / 64] >> fd % 64;
+		if (free) {
+			fd += (uint32_t)__builtin_ctzll(free);
+			break;
+		}
+		fd = (fd | 63) + 1;
+	}
+	if (fd >= limit)
+		return -EMFILE;
+	if (fd >= files->capacity && !files_grow(files, fd < 4096 ? fd * 2 + 1 : fd + 4096))
+		return -ENOMEM;
+	return fd;
+}
+
+static void slot_set(struct files *files, uint32_t fd, struct file *file, bool close_on_exec)
+{
+	files->slots[fd] = file;
+	files->used[fd / 64] |= 1ull << fd % 64;
+	if (close_on_exec)
+		files->close_on_exec[fd / 64] |= 1ull << fd % 64;
+	else
+		files->close_on_exec[fd / 64] &= ~(1ull << fd % 64);
+}
+
+int64_t file_install(struct file *file, int minimum, bool close_on_exec)
+{
+	struct files *files = current_task()->files;
+	int64_t fd = slot_find(files, (uint32_t)minimum);
+	if (fd < 0)
+		return fd;
+	slot_set(files, (uint32_t)fd, file, close_on_exec);
+	if (minimum <= (int)files->lowest_free)
+		files->lowest_free = (uint32_t)fd + 1;
+	return fd;
+}
+
+/* ---- Calls on descriptors ---- */
+
+SYSCALL_HANDLER(close, int fd)
+{
+	struct file *file = file_of(fd);
+	if (!file)
+		return -EBADF;
+	slot_clear(current_task()->files, (uint32_t)fd);
+	file_close(file);
+	return 0;
+}
+
+enum { CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4 };
+
+SYSCALL_HANDLER(close_range, uint32_t first, uint32_t last, uint32_t flags)
+{
+	struct task *task = current_task();
+	if (first > last || flags & ~(uint32_t)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+		return -EINVAL;
+	if ((flags & CLOSE_RANGE_UNSHARE) && task->files->references > 1) {
+		struct files *own = files_clone(task->files);
+		if (!own)
+			return -ENOMEM;
+		files_release(task->files);
+		task->files = own;
+	}
+	if (last >= task->files->capacity)
+		last = task->files->capacity - 1;
+	for (uint32_t fd = first; fd <= last && fd < task->files->capacity; fd++) {
+		if (!task->files->slots[fd])
+			continue;
+		if (flags & CLOSE_RANGE_CLOEXEC)
+			task->files->close_on_exec[fd / 64] |= 1ull << fd % 64;
+		else
+			sys_close((int)fd);
+	}
+	return 0;
+}
+
+static int64_t duplicate(int fd, int minimum, bool close_on_exec)
+{
+	struct file *file = file_of(fd);
+	if (!file)
+		return -EBADF;
+	int64_t result = file_install(file, minimum, close_on_exec);
+	if (result >= 0)
+		file_reference(file);
+	return result;
+}
+
+SYSCALL_HANDLER(dup, int fd)
+{
+	return duplicate(fd, 0, false);
+}
+
+static int64_t duplicate_to(int old, int new, bool close_on_exec)
+{
+	struct files *files = current_task()->files;
+	struct file *file = file_of(old);
+	if (!file || new < 0 || (uint64_t) new >= current_task()->process->limits[RLIMIT_NOFILE].current)
+		return -EBADF;
+	if ((uint32_t) new >= files->capacity && !files_grow(files, (uint32_t) new + 1))
+		return -ENOMEM;
+	struct file *replaced = files->slots[new];
+	slot_set(files, (uint32_t) new, file_reference(file), close_on_exec);
+	if (replaced)
+		file_close(replaced);
+	return new;
+}
+
+SYSCALL_HANDLER(dup2, int old, int new)
+{
+	if (old == new)
+		return file_of(old) ? new : -EBADF;
+	return duplicate_to(old, new, false);
+}
+
+SYSCALL_HANDLER(dup3, int old, int new, uint32_t flags)
+{
+	if (old == new || flags & ~(uint32_t)O_CLOEXEC)
+		return -EINVAL;
+	return duplicate_to(old, new, flags & O_CLOEXEC);
+}
+
+SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
+{
+	const uint32_t settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
+	struct files *files = current_task()->files;
+	struct file *file = file_of(fd);
+	uint64_t bit = 1ull << ((uint32_t)fd % 64);
+	if (!file)
+		return -EBADF;
+	switch (command) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		if (argument >= current_task()->process->limits[RLIMIT_NOFILE].current)
+			return -EINVAL;
+		return duplicate(fd, (int)argument, command == F_DUPFD_CLOEXEC);
+	case F_GETFD:
+		return files->close_on_exec[fd / 64] & bit ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		if (argument & FD_CLOEXEC)
+			files->close_on_exec[fd / 64] |= bit;
+		else
+			files->close_on_exec[fd / 64] &= ~bit;
+		return 0;
+	case F_GETFL:
+		return file->flags | (file->flags & O_PATH ? 0 : O_LARGEFILE);
+	case F_SETFL:
+		if (file->flags & O_PATH)
+			return -EBADF;
+		file->flags = (file->flags & ~settable) | ((uint32_t)argument & settable);
+		return 0;
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return lock_fcntl(file, command, argument);
+	case F_SETOWN:
+		file->owner = (int32_t)argument;
+		return 0;
+	case F_GETOWN:
+		return file->owner;
+	case F_SETSIG:
+		if (argument > SIGNAL_COUNT)
+			return -EINVAL;
+		file->owner_signal = (int32_t)argument;
+		return 0;
+	case F_GETSIG:
+		return file->owner_signal;
+	case F_SETPIPE_SZ:
+	case F_GETPIPE_SZ:
+		return pipe_fcntl(file, command, argument);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return memfd_fcntl(file, command, argument);
+	default:
+		return -EINVAL;
+	}
+}

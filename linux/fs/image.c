@@ -1,0 +1,44 @@
+/* The system image as the personality sees it: mapped once, read in place, verified file by file by the file
+ * service. */
+#include <holon.h>
+#include <sysimg/sysimg.h>
+#include "../include/alloc.h"
+#include "../include/mm.h"
+#include "../include/task.h"
+#include "ramfs_data.h"
+#include "vfs.interface.h"
+
+static struct sysimg image;
+static struct memory_object *object;
+static handle_t vfs;
+
+bool image_init(const struct start_info *info)
+{
+	uint64_t bytes;
+	handle_t memory = start_find(info, "image", &bytes);
+	vfs = start_find(info, "vfs", 0);
+	object = memory ? memory_object_adopt(memory, bytes) : 0;
+	void *window = object ? memory_object_map(object, 0, bytes, false) : 0;
+	/* The file service has verified the metadata's digest. */
+	return window && !sysimg_open(&image, window, bytes, false);
+}
+
+const struct sysimg *image_get(void)
+{
+	return &image;
+}
+
+struct memory_object *image_object(void)
+{
+	return object;
+}
+
+int image_verify(uint32_t node)
+{
+	int64_t result = vfs_verify(vfs, current_page(), node, DEADLINE_NEVER);
+	if (result == E_PEER) /* the service was restarted meanwhile */
+		result = vfs_verify(vfs, current_page(), node, DEADLINE_NEVER);
+	if (result < 0)
+		linux_log("linux: file %u of the system image: %s", node, error_text(result));
+	return result < 0 ? -EIO : 0;
+}

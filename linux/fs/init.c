@@ -1,0 +1,167 @@
+/* The file side's beginning: file systems, devices, the files that were added to the image, and the first
+ * process's descriptors. */
+#include "../internal.h"
+#include "../proc/proc.h"
+#include "../tty/tty.h"
+#include "name.h"
+#include "ramfs.h"
+#include "ramfs_data.h"
+#include "tar.h"
+
+static struct filesystem *device_filesystem;
+
+struct filesystem *filesystem_by_name(const char *type)
+{
+	if (strcmp(type, "tmpfs") == 0)
+		return ramfs_create("tmpfs", 01777);
+	if (strcmp(type, "devtmpfs") == 0)
+		return device_filesystem;
+	if (strcmp(type, "proc") == 0)
+		return proc_filesystem();
+	if (strcmp(type, "sysfs") == 0)
+		return sys_filesystem();
+	if (strcmp(type, "devpts") == 0)
+		return pty_filesystem();
+	return 0;
+}
+
+/* The directory NAME below WHERE, made when it is missing; a referenced path in *RESULT. */
+static int directory_make(const struct path *where, const char *name, uint32_t mode, struct path *result)
+{
+	uint32_t length = (uint32_t)strlen(name);
+	int error = 0;
+	struct dentry *dentry = dentry_lookup(where->dentry, name, length, &error);
+	if (!dentry) {
+		struct vnode *made = where->dentry->vnode->ops->create(where->dentry->vnode, name, length,
+		                                                       S_IFDIR | mode, 0, &error);
+		dentry = made ? dentry_enter(where->dentry, name, length, made) : 0;
+		if (!dentry)
+			return error ? error : -ENOMEM;
+	}
+	*result = (struct path){where->mount, dentry};
+	where->mount->references++;
+	return 0;
+}
+
+static int mount_at(const struct path *where, const char *name, struct filesystem *filesystem,
+                    struct path *root)
+{
+	struct path directory;
+	if (!filesystem)
+		return -ENOMEM;
+	int error = directory_make(where, name, 0755, &directory);
+	if (error)
+		return error;
+	error = mount_add(filesystem, &directory, filesystem->name, root);
+	path_release(&directory);
+	return error;
+}
+
+static int make_devices(const struct path *root)
+{
+	struct path dev;
+	struct path shm;
+	device_filesystem = ramfs_create("devtmpfs", 0755);
+	int error = mount_at(root, "dev", device_filesystem, &dev);
+	if (error)
+		return error;
+	static const char *const links[][2] = {{"fd", "/proc/self/fd"},
+	                                       {"stdin", "/proc/self/fd/0"},
+	                                       {"stdout", "/proc/self/fd/1"},
+	                                       {"stderr", "/proc/self/fd/2"}};
+	devices_make(dev.dentry->vnode);
+	for (unsigned i = 0; i < 4; i++) {
+		struct vnode *directory = dev.dentry->vnode;
+		struct vnode *link = directory->ops->symlink(
+		    directory, links[i][0], (uint32_t)strlen(links[i][0]), links[i][1], &error);
+		if (link)
+			vnode_release(link);
+	}
+	error = mount_at(&dev, "pts", pty_filesystem(), 0);
+	if (!error)
+		error = mount_at(&dev, "shm", ramfs_create("tmpfs", 01777), &shm);
+	if (!error)
+		path_release(&shm);
+	path_release(&dev);
+	return error;
+}
+
+/* Directories every program expects, whatever the image holds. */
+static int make_directories(const struct path *root)
+{
+	static const struct {
+		const char *name;
+		uint32_t mode;
+	} names[] = {{"tmp", 01777}, {"root", 0700}, {"run", 0755},
+	             {"var", 0755},  {"etc", 0755},  {"home", 0755}};
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct path directory;
+		int error = directory_make(root, names[i].name, names[i].mode, &directory);
+		if (error)
+			return error;
+		path_release(&directory);
+	}
+	return 0;
+}
+
+static int standard_files(void)
+{
+	struct file *file = file_create(0, O_RDWR, 0);
+	if (!file)
+		return -ENOMEM;
+	int error = console_open(file);
+	if (error)
+		return error;
+	for (int fd = 0; fd < 3; fd++) {
+		int64_t installed = file_install(fd ? file_reference(file) : file, fd, false);
+		if (installed < 0)
+			return (int)installed;
+	}
+	return 0;
+}
+
+int files_init_first(struct task *task)
+{
+	const struct start_info *info = linux_start_info();
+	struct path root;
+	if (!image_init(info)) {
+		linux_log("linux: there is no system image\n");
+		return -ENOENT;
+	}
+	task->fs = fs_context_create();
+	task->files = files_create();
+	struct filesystem *filesystem = ramfs_create_root();
+	if (!task->fs || !task->files || !filesystem)
+		return -ENOMEM;
+	int error = mount_add(filesystem, 0, "rootfs", &root);
+	if (error)
+		return error;
+	task->fs->root = root;
+	task->fs->working = root;
+	path_reference(&root);
+	error = make_directories(&root);
+	if (!error)
+		error = make_devices(&root);
+	if (!error)
+		error = mount_at(&root, "proc", proc_filesystem(), 0);
+	if (!error)
+		error = mount_at(&root, "sys", sys_filesystem(), 0);
+	uint64_t bytes;
+	handle_t added = start_find(info, "add", &bytes);
+	if (!error && added) {
+		void *window = (void *)window_take((bytes + 4095) & ~4095ull, 4096);
+		if (!window || space_map(machine.space, (uint64_t)window, added, 0, (bytes + 4095) & ~4095ull,
+		                         MAP_READ) < 0)
+			return -ENOMEM;
+		const char *wrong = tar_unpack(window, bytes);
+		if (wrong)
+			linux_log("linux: added files: %s\n", wrong);
+		space_unmap(machine.space, (uint64_t)window, (bytes + 4095) & ~4095ull);
+		window_put((uint64_t)window, (bytes + 4095) & ~4095ull);
+	}
+	if (!error && !console_init(info)) {
+		linux_log("linux: there is no console stream\n");
+		return -ENXIO;
+	}
+	return error ? error : standard_files();
+}

@@ -1,0 +1,13 @@
+/* What open files need of locks, epoll, pipes and memfd when they are closed or asked through fcntl. */
+#pragma once
+
+#include "../include/file.h"
+
+/* A process closed a descriptor of FILE's vnode: its record locks on it go (POSIX). */
+void lock_process_close(struct file *file);
+/* The description FILE is gone: its flock and OFD locks go. */
+void lock_file_gone(struct file *file);
+int64_t lock_fcntl(struct file *file, int command, uint64_t argument);
+void epoll_file_gone(struct file *file);
+int64_t pipe_fcntl(struct file *file, int command, uint64_t argument);
+int64_t memfd_fcntl(struct file *file, int command, uint64_t argument);

@@ -1,0 +1,615 @@
+/* See name.h. */
+#include <text.h>
+#include "../include/alloc.h"
+#include "../include/task.h"
+#include "name.h"
+
+#define HASH_SIZE  1024u
+#define UNUSED_MAX 2048u
+
+static struct dentry *table[HASH_SIZE];
+static struct list unused = LIST_INIT(unused); /* oldest first */
+static uint32_t unused_count;
+struct list mounts = LIST_INIT(mounts);
+static uint64_t mount_next_id = 20;
+
+struct vnode *vnode_create(struct filesystem *filesystem, uint32_t mode, size_t bytes)
+{
+	static uint64_t next_inode = 1ull << 32; /* above the numbers of the system image's nodes */
+	struct vnode *vnode = heap_allocate(bytes);
+	if (!vnode)
+		return 0;
+	vnode->references = 1;
+	vnode->mode = mode;
+	vnode->links = 1;
+	vnode->inode = next_inode++;
+	vnode->filesystem = filesystem;
+	vnode->modified = vnode->accessed = vnode->changed = clock_realtime_timespec();
+	list_init(&vnode->locks);
+	list_init(&vnode->watches);
+	return vnode;
+}
+
+void vnode_release(struct vnode *vnode)
+{
+	if (--vnode->references)
+		return;
+	if (vnode->ops->release)
+		vnode->ops->release(vnode);
+	heap_free(vnode);
+}
+
+/* ---- Dentries ---- */
+
+static uint32_t name_hash(const struct dentry *parent, const char *name, uint32_t length)
+{
+	uint32_t hash = (uint32_t)((uintptr_t)parent >> 6) * 2654435761u;
+	for (uint32_t i = 0; i < length; i++)
+		hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+	return hash;
+}
+
+static void hash_insert(struct dentry *dentry)
+{
+	dentry->hash = name_hash(dentry->parent, dentry->name, dentry->length);
+	struct dentry **bucket = &table[dentry->hash % HASH_SIZE];
+	dentry->hash_next = *bucket;
+	*bucket = dentry;
+	dentry->hashed = true;
+}
+
+static void hash_remove(struct dentry *dentry)
+{
+	struct dentry **at = &table[dentry->hash % HASH_SIZE];
+	while (*at != dentry)
+		at = &(*at)->hash_next;
+	*at = dentry->hash_next;
+	dentry->hashed = false;
+}
+
+static void dentry_free(struct dentry *dentry)
+{
+	struct dentry *parent = dentry->parent;
+	if (dentry->hashed)
+		hash_remove(dentry);
+	vnode_release(dentry->vnode);
+	if (dentry->name != dentry->small)
+		heap_free(dentry->name);
+	heap_free(dentry);
+	if (parent != dentry)
+		dentry_release(parent);
+}
+
+struct dentry *dentry_reference(struct dentry *dentry)
+{
+	if (!dentry->references++ && !list_empty(&dentry->unused)) {
+		list_remove(&dentry->unused);
+		unused_count--;
+	}
+	return dentry;
+}
+
+void dentry_release(struct dentry *dentry)
+{
+	if (--dentry->references)
+		return;
+	if (!dentry->hashed) {
+		dentry_free(dentry);
+		return;
+	}
+	list_append(&unused, &dentry->unused);
+	if (++unused_count > UNUSED_MAX) {
+		struct dentry *oldest = list_first(&unused, struct dentry, unused);
+		list_remove(&oldest->unused);
+		unused_count--;
+		dentry_free(oldest);
+	}
+}
+
+/* Gives DENTRY the name NAME; false: out of memory, it keeps the old one. */
+bool dentry_rename(struct dentry *dentry, const char *name, uint32_t length)
+{
+	char *text = length < sizeof(dentry->small) ? dentry->small : heap_allocate(length + 1);
+	if (!text)
+		return false;
+	if (dentry->name && dentry->name != dentry->small)
+		heap_free(dentry->name);
+	memcpy(text, name, length);
+	text[length] = 0;
+	dentry->name = text;
+	dentry->length = (uint8_t)length;
+	return true;
+}
+
+static struct dentry *dentry_create(struct dentry *parent, const char *name, uint32_t length,
+                                    struct vnode *vnode)
+{
+	struct dentry *dentry = heap_allocate(sizeof(*dentry));
+	if (!dentry || !dentry_rename(dentry, name, length)) {
+		heap_free(dentry);
+		return 0;
+	}
+	dentry->references = 1;
+	dentry->vnode = vnode;
+	list_init(&dentry->unused);
+	dentry->parent = parent ? dentry_reference(parent) : dentry;
+	return dentry;
+}
+
+struct dentry *dentry_enter(struct dentry *directory, const char *name, uint32_t length, struct vnode *vnode)
+{
+	struct dentry *dentry = dentry_create(directory, name, length, vnode);
+	if (!dentry)
+		vnode_release(vnode);
+	else if (!(vnode->filesystem->flags & FILESYSTEM_UNCACHED))
+		hash_insert(dentry);
+	return dentry;
+}
+
+struct dentry *dentry_unnamed(struct vnode *vnode)
+{
+	return dentry_create(0, "", 0, vnode);
+}
+
+struct dentry *dentry_lookup(struct dentry *directory, const char *name, uint32_t length, int *error)
+{
+	uint32_t hash = name_hash(directory, name, length);
+	for (struct dentry *dentry = table[hash % HASH_SIZE]; dentry; dentry = dentry->hash_next)
+		if (dentry->hash == hash && dentry->parent == directory && dentry->length == length &&
+		    memcmp(dentry->name, name, length) == 0)
+			return dentry_reference(dentry);
+	struct vnode *vnode = directory->vnode;
+	if (!vnode->ops->lookup) {
+		*error = -ENOTDIR;
+		return 0;
+	}
+	if (length > NAME_MAX_BYTES) {
+		*error = -ENAMETOOLONG;
+		return 0;
+	}
+	struct vnode *child = vnode->ops->lookup(vnode, name, length, error);
+	if (!child)
+		return 0;
+	struct dentry *dentry = dentry_enter(directory, name, length, child);
+	if (!dentry)
+		*error = -ENOMEM;
+	return dentry;
+}
+
+void dentry_drop(struct dentry *dentry)
+{
+	if (dentry->hashed)
+		hash_remove(dentry);
+	if (!dentry->references && !list_empty(&dentry->unused)) {
+		list_remove(&dentry->unused);
+		unused_count--;
+		dentry_free(dentry);
+	}
+}
+
+void dentry_move(struct dentry *dentry, struct dentry *directory, const char *name, uint32_t length)
+{
+	if (dentry->hashed)
+		hash_remove(dentry);
+	if (!dentry_rename(dentry, name, length))
+		return;
+	struct dentry *old = dentry->parent;
+	dentry->parent = dentry_reference(directory);
+	if (old != dentry)
+		dentry_release(old);
+	hash_insert(dentry);
+}
+
+/* ---- Mounts and paths ---- */
+
+void path_reference(const struct path *path)
+{
+	if (path->mount)
+		path->mount->references++;
+	if (path->dentry)
+		dentry_reference(path->dentry);
+}
+
+static void mount_release(struct mount *mount)
+{
+	if (--mount->references)
+		return;
+	dentry_release(mount->root);
+	heap_free(mount);
+}
+
+void path_release(struct path *path)
+{
+	if (path->dentry)
+		dentry_release(path->dentry);
+	if (path->mount)
+		mount_release(path->mount);
+	*path = (struct path){0};
+}
+
+int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root)
+{
+	struct mount *mount = heap_allocate(sizeof(*mount));
+	if (!mount)
+		return -ENOMEM;
+	mount->root = dentry_create(0, "/", 1, vnode_reference(filesystem->root));
+	if (!mount->root) {
+		vnode_release(filesystem->root);
+		heap_free(mount);
+		return -ENOMEM;
+	}
+	mount->references = 1;
+	mount->id = mount_next_id++;
+	mount->filesystem = filesystem;
+	mount->source = source;
+	list_append(&mounts, &mount->link);
+	if (where) {
+		mount->covered = *where;
+		path_reference(where);
+		where->dentry->mounted = mount;
+	}
+	if (root) {
+		*root = (struct path){mount, mount->root};
+		path_reference(root);
+	}
+	return 0;
+}
+
+int mount_remove(struct path *root)
+{
+	struct mount *mount = root->mount;
+	if (root->dentry != mount->root || !mount->covered.dentry)
+		return -EINVAL;
+	if (mount->references > 2) /* the mount itself and the caller's path */
+		return -EBUSY;
+	mount->covered.dentry->mounted = 0;
+	list_remove(&mount->link);
+	path_release(&mount->covered);
+	mount->references--;
+	return 0;
+}
+
+/* Down through whatever is mounted on PATH. */
+static void cross_mounts(struct path *path)
+{
+	while (path->dentry->mounted) {
+		struct path below = {path->dentry->mounted, path->dentry->mounted->root};
+		path_reference(&below);
+		path_release(path);
+		*path = below;
+	}
+}
+
+static bool path_same(const struct path *a, const struct path *b)
+{
+	return a->mount == b->mount && a->dentry == b->dentry;
+}
+
+/* To the parent directory, not above ROOT. */
+static void walk_up(struct path *path, const struct path *root)
+{
+	while (!path_same(path, root)) {
+		struct path up;
+		if (path->dentry != path->mount->root) {
+			up = (struct path){path->mount, path->dentry->parent};
+			path_reference(&up);
+			path_release(path);
+			*path = up;
+			cross_mounts(path);
+			return;
+		}
+		if (!path->mount->covered.dentry)
+			return;
+		up = path->mount->covered;
+		path_reference(&up);
+		path_release(path);
+		*path = up;
+	}
+}
+
+/* A text that is being walked; symbolic links put their target before the rest. */
+struct walk {
+	const char *text; /* the caller's, or `owned` once a link was followed */
+	char *owned;
+	uint32_t at;
+	unsigned links;
+	uint32_t flags;
+	struct path root;
+};
+
+static int walk_start(int directory, const char *text, struct walk *walk, struct path *start)
+{
+	struct fs_context *fs = current_task()->fs;
+	size_t length = strnlen(text, PATH_MAX_BYTES);
+	if (length == PATH_MAX_BYTES)
+		return -ENAMETOOLONG;
+	*start = fs->working;
+	walk->root = fs->root;
+	if (directory != AT_FDCWD && (text[0] != '/' || (walk->flags & WALK_IN_ROOT))) {
+		struct file *file = file_of(directory);
+		if (!file)
+			return -EBADF;
+		if (!file->path.dentry)
+			return -ENOTDIR;
+		*start = file->path;
+	}
+	if (walk->flags & (WALK_BENEATH | WALK_IN_ROOT))
+		walk->root = *start;
+	if (text[0] == '/') {
+		if (walk->flags & WALK_BENEATH)
+			return -EXDEV;
+		*start = walk->root;
+	}
+	walk->text = text;
+	path_reference(start);
+	return 0;
+}
+
+/* Follows LINK (a dentry of *AT's directory): its text goes before what is left to walk, or a magic link's
+ * path replaces *AT. */
+static int walk_link(struct walk *walk, struct path *at, struct dentry *link)
+{
+	struct vnode *vnode = link->vnode;
+	if (++walk->links > SYMLINKS_MAX || (walk->flags & WALK_NO_SYMLINKS))
+		return -ELOOP;
+	if (vnode->ops->follow) {
+		struct path to;
+		if (walk->flags & (WALK_NO_MAGIC | WALK_BENEATH | WALK_IN_ROOT))
+			return -ELOOP;
+		int result = vnode->ops->follow(vnode, &to);
+		if (result == 0) {
+			path_release(at);
+			*at = to;
+		}
+		return result;
+	}
+	char *target = heap_allocate(PATH_MAX_BYTES);
+	if (!target)
+		return -ENOMEM;
+	int64_t length = vnode->ops->readlink(vnode, target, PATH_MAX_BYTES - 1);
+	size_t rest = strlen(walk->text + walk->at);
+	int result = 0;
+	if (length <= 0) {
+		result = length ? (int)length : -ENOENT;
+	} else if ((size_t)length + rest + 1 >= PATH_MAX_BYTES) {
+		result = -ENAMETOOLONG;
+	} else {
+		memcpy(target + length, walk->text + walk->at, rest + 1);
+		heap_free(walk->owned);
+		walk->text = walk->owned = target;
+		walk->at = 0;
+		if (target[0] != '/')
+			return 0;
+		if (walk->flags & WALK_BENEATH)
+			return -EXDEV;
+		path_release(at);
+		*at = walk->root;
+		path_reference(at);
+		return 0;
+	}
+	heap_free(target);
+	return result;
+}
+
+/* Walks all components (or all but the last: PARENT, whose name is copied there). *AT is a referenced path
+ * throughout, also on failure. */
+static int walk_run(struct walk *walk, struct path *at, struct parent_walk *parent)
+{
+	for (;;) {
+		while (walk->text[walk->at] == '/')
+			walk->at++;
+		const char *name = walk->text + walk->at;
+		uint32_t length = 0;
+		while (name[length] && name[length] != '/')
+			length++;
+		if (!length)
+			return 0;
+		uint32_t after = length;
+		while (name[after] == '/')
+			after++;
+		bool last = !name[after];
+		bool slash = after != length;
+		struct vnode *directory = at->dentry->vnode;
+		if (!S_ISDIR(directory->mode))
+			return -ENOTDIR;
+		int error = access_check(directory, 1);
+		if (error)
+			return error;
+		if (last && parent) {
+			if (length > NAME_MAX_BYTES)
+				return -ENAMETOOLONG;
+			memcpy(parent->name, name, length);
+			parent->name[length] = 0;
+			parent->length = length;
+			parent->trailing_slash = slash;
+			return 0;
+		}
+		walk->at += length;
+		if (length == 1 && name[0] == '.')
+			continue;
+		if (length == 2 && name[0] == '.' && name[1] == '.') {
+			if ((walk->flags & WALK_BENEATH) && path_same(at, &walk->root))
+				return -EXDEV;
+			walk_up(at, &walk->root);
+			continue;
+		}
+		struct dentry *child = dentry_lookup(at->dentry, name, length, &error);
+		if (!child)
+			return error;
+		if (S_ISLNK(child->vnode->mode) && (!last || slash || (walk->flags & WALK_FOLLOW))) {
+			error = walk_link(walk, at, child);
+			dentry_release(child);
+			if (error)
+				return error;
+			continue;
+		}
+		struct path next = {at->mount, child};
+		at->mount->references++;
+		path_release(at);
+		*at = next;
+		if (at->dentry->mounted) {
+			if (walk->flags & WALK_NO_XDEV)
+				return -EXDEV;
+			cross_mounts(at);
+		}
+		if (last && slash && !S_ISDIR(at->dentry->vnode->mode))
+			return -ENOTDIR;
+	}
+}
+
+int path_walk(int directory, const char *text, uint32_t flags, struct path *result)
+{
+	struct walk walk = {.flags = flags};
+	struct path at;
+	if (!text[0]) {
+		if (!(flags & WALK_EMPTY))
+			return -ENOENT;
+		struct file *file = directory == AT_FDCWD ? 0 : file_of(directory);
+		if (directory != AT_FDCWD && !file)
+			return -EBADF;
+		*result = file ? file->path : current_task()->fs->working;
+		if (!result->dentry)
+			return -ENOENT;
+		path_reference(result);
+		return 0;
+	}
+	int error = walk_start(directory, text, &walk, &at);
+	if (error)
+		return error;
+	error = walk_run(&walk, &at, 0);
+	heap_free(walk.owned);
+	if (!error && (flags & WALK_DIRECTORY) && !S_ISDIR(at.dentry->vnode->mode))
+		error = -ENOTDIR;
+	if (error)
+		path_release(&at);
+	else
+		*result = at;
+	return error;
+}
+
+int path_parent(int directory, const char *text, struct parent_walk *parent)
+{
+	struct walk walk = {.flags = WALK_FOLLOW};
+	if (!text[0])
+		return -ENOENT;
+	parent->length = 0;
+	parent->name[0] = 0;
+	parent->trailing_slash = false;
+	int error = walk_start(directory, text, &walk, &parent->directory);
+	if (error)
+		return error;
+	error = walk_run(&walk, &parent->directory, parent);
+	heap_free(walk.owned);
+	if (error)
+		path_release(&parent->directory);
+	return error;
+}
+
+int64_t path_from_user(char *buffer, uint64_t address, bool empty)
+{
+	int64_t length = copy_string_from_user(buffer, address, PATH_MAX_BYTES);
+	return length == 0 && !empty ? -ENOENT : length;
+}
+
+char *path_text(const struct path *path, char *buffer, uint32_t size)
+{
+	static const char deleted[] = " (deleted)";
+	const struct path *root = &current_task()->fs->root;
+	const struct dentry *dentry = path->dentry;
+	const struct mount *mount = path->mount;
+	char *at = buffer + size - 1;
+	*at = 0;
+	if (!dentry->hashed && dentry->parent != dentry &&
+	    !(mount && mount->filesystem->flags & FILESYSTEM_UNCACHED)) {
+		at -= sizeof(deleted) - 1;
+		memcpy(at, deleted, sizeof(deleted) - 1);
+	}
+	for (;;) {
+		if (mount == root->mount && dentry == root->dentry)
+			break;
+		if (mount && dentry == mount->root) {
+			if (!mount->covered.dentry)
+				break;
+			dentry = mount->covered.dentry;
+			mount = mount->covered.mount;
+			continue;
+		}
+		if (at - buffer < dentry->length + 1)
+			break;
+		at -= dentry->length;
+		memcpy(at, dentry->name, dentry->length);
+		*--at = '/';
+		if (dentry->parent == dentry)
+			break;
+		dentry = dentry->parent;
+	}
+	if (!*at || *at == ' ')
+		*--at = '/';
+	return at;
+}
+
+/* ---- Permission ---- */
+
+static int access_as(const struct vnode *vnode, uint32_t want, uint32_t uid, uint32_t gid, bool override)
+{
+	const struct credentials *credentials = &current_task()->credentials;
+	if (override)
+		return (want & 1) && !S_ISDIR(vnode->mode) && !(vnode->mode & 0111) ? -EACCES : 0;
+	uint32_t bits = vnode->mode & 7;
+	if (uid == vnode->uid) {
+		bits = vnode->mode >> 6 & 7;
+	} else {
+		bool member = gid == vnode->gid;
+		for (uint32_t i = 0; i < credentials->group_count && !member; i++)
+			member = credentials->groups[i] == vnode->gid;
+		if (member)
+			bits = vnode->mode >> 3 & 7;
+	}
+	return want & ~bits ? -EACCES : 0;
+}
+
+int access_check(const struct vnode *vnode, uint32_t want)
+{
+	const struct credentials *credentials = &current_task()->credentials;
+	return access_as(vnode, want, credentials->fsuid, credentials->fsgid, capable(CAP_DAC_OVERRIDE));
+}
+
+int access_check_real(const struct vnode *vnode, uint32_t want)
+{
+	const struct credentials *credentials = &current_task()->credentials;
+	return access_as(vnode, want, credentials->uid, credentials->gid, credentials->uid == 0);
+}
+
+/* ---- Root, working directory, mask ---- */
+
+struct fs_context *fs_context_create(void)
+{
+	struct fs_context *fs = heap_allocate(sizeof(*fs));
+	if (fs) {
+		fs->references = 1;
+		fs->umask = 022;
+	}
+	return fs;
+}
+
+struct fs_context *fs_context_clone(const struct fs_context *fs)
+{
+	struct fs_context *copy = fs_context_create();
+	if (!copy)
+		return 0;
+	copy->umask = fs->umask;
+	copy->root = fs->root;
+	copy->working = fs->working;
+	path_reference(&copy->root);
+	path_reference(&copy->working);
+	return copy;
+}
+
+void fs_context_release(struct fs_context *fs)
+{
+	if (--fs->references)
+		return;
+	path_release(&fs->root);
+	path_release(&fs->working);
+	heap_free(fs);
+}

@@ -1,0 +1,290 @@
+/* Opening: open(2), openat(2), openat2(2), creat(2), and opening for exec. */
+#include "../internal.h"
+#include "name.h"
+#include "open.h"
+#include "ramfs.h"
+
+/* Opens the vnode at PATH (references go over on success) with FLAGS. */
+static struct file *open_path(struct path *path, uint32_t flags, int *error)
+{
+	struct vnode *vnode = path->dentry->vnode;
+	struct file *file = file_create(
+	    0, flags & ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW), 0);
+	*error = -ENOMEM;
+	if (!file)
+		return 0;
+	file->vnode = vnode_reference(vnode);
+	file->path = *path;
+	path_reference(path);
+	*error = 0;
+	if (flags & O_PATH) {
+		file->flags &= O_PATH | O_DIRECTORY;
+		static const struct file_ops none = {.seekable = false};
+		file->ops = &none;
+	} else {
+		file->ops = vnode->file_ops;
+		*error = vnode->ops->open(vnode, file);
+	}
+	if (*error == 0)
+		return file;
+	file->ops = 0; /* nothing was opened: no release */
+	file_release(file);
+	return 0;
+}
+
+static int check_open(const struct path *path, uint32_t flags)
+{
+	const struct vnode *vnode = path->dentry->vnode;
+	uint32_t mode = flags & O_ACCMODE;
+	uint32_t want = mode == O_RDONLY ? 4 : mode == O_WRONLY ? 2 : 6;
+	if ((flags & O_DIRECTORY) && !S_ISDIR(vnode->mode))
+		return -ENOTDIR;
+	if (S_ISLNK(vnode->mode) && !(flags & O_PATH))
+		return -ELOOP;
+	if (flags & O_PATH)
+		return 0;
+	if (S_ISDIR(vnode->mode) && (mode != O_RDONLY || (flags & O_CREAT)))
+		return -EISDIR;
+	if ((want & 2 || (flags & O_TRUNC)) && path->mount->read_only &&
+	    (S_ISREG(vnode->mode) || S_ISDIR(vnode->mode)))
+		return -EROFS;
+	return access_check(vnode, want | (flags & O_TRUNC ? 2 : 0));
+}
+
+/* Finds or makes the file TEXT names; *PATH has references. *CREATED: it was made here. */
+static int find_or_create(int directory, const char *text, uint32_t flags, uint32_t mode, struct path *path,
+                          bool *created)
+{
+	*created = false;
+	for (unsigned tries = 0; tries < 2; tries++) {
+		if (!(flags & O_EXCL)) {
+			uint32_t walk = flags & O_NOFOLLOW ? 0 : WALK_FOLLOW;
+			int error = path_walk(directory, text, walk, path);
+			if (error != -ENOENT)
+				return error;
+		}
+		struct parent_walk parent;
+		int error = path_parent(directory, text, &parent);
+		if (error)
+			return error;
+		struct vnode *vnode = parent.directory.dentry->vnode;
+		if (!parent.length || parent.trailing_slash || strcmp(parent.name, ".") == 0 ||
+		    strcmp(parent.name, "..") == 0) {
+			path_release(&parent.directory);
+			return flags & O_EXCL ? -EEXIST : -EISDIR;
+		}
+		struct dentry *old =
+		    dentry_lookup(parent.directory.dentry, parent.name, parent.length, &error);
+		if (old) {
+			/* A symbolic link that leads nowhere: Linux makes the file it names. */
+			bool link = S_ISLNK(old->vnode->mode);
+			dentry_release(old);
+			path_release(&parent.directory);
+			if ((flags & O_EXCL) || !link)
+				return -EEXIST;
+			if (flags & O_NOFOLLOW)
+				return -ELOOP;
+			return path_create_through_link(directory, text, mode, path, created);
+		}
+		if (error == -ENOENT) {
+			error = parent.directory.mount->read_only ? -EROFS : access_check(vnode, 3);
+			if (!error && !vnode->ops->create)
+				error = -EACCES;
+			if (!error) {
+				struct vnode *made = vnode->ops->create(vnode, parent.name, parent.length,
+				                                        S_IFREG | mode, 0, &error);
+				struct dentry *dentry = made ? dentry_enter(parent.directory.dentry,
+				                                            parent.name, parent.length, made)
+				                             : 0;
+				if (dentry) {
+					path->mount = parent.directory.mount;
+					path->mount->references++;
+					path->dentry = dentry;
+					*created = true;
+					inotify_name(vnode, 0x100, parent.name, false); /* IN_CREATE */
+				} else if (made) {
+					error = -ENOMEM;
+				}
+			}
+		}
+		path_release(&parent.directory);
+		if (*created)
+			return 0;
+		if (error != -EEXIST)
+			return error;
+	}
+	return -EEXIST;
+}
+
+int path_create_through_link(int directory, const char *text, uint32_t mode, struct path *path, bool *created)
+{
+	static unsigned depth; /* under the personality lock; no sleep in between */
+	struct path link;
+	char *target = heap_allocate(PATH_MAX_BYTES);
+	if (!target)
+		return -ENOMEM;
+	int error = path_walk(directory, text, 0, &link);
+	if (!error) {
+		int64_t length =
+		    link.dentry->vnode->ops->readlink(link.dentry->vnode, target, PATH_MAX_BYTES - 1);
+		struct fs_context *fs = current_task()->fs;
+		struct path working = fs->working;
+		/* Relative to the directory of the link. */
+		fs->working = (struct path){link.mount, link.dentry->parent};
+		error = length <= 0 ? -ENOENT : depth >= 8 ? -ELOOP : 0;
+		if (!error) {
+			target[length] = 0;
+			depth++;
+			error = find_or_create(AT_FDCWD, target, O_CREAT, mode, path, created);
+			depth--;
+		}
+		fs->working = working;
+		path_release(&link);
+	}
+	heap_free(target);
+	return error;
+}
+
+/* An unnamed file in directory TEXT (O_TMPFILE). */
+static int open_unnamed(int directory, const char *text, uint32_t mode, struct path *path)
+{
+	int error = path_walk(directory, text, WALK_FOLLOW | WALK_DIRECTORY, path);
+	if (error)
+		return error;
+	struct vnode *vnode = ramfs_file(path->dentry->vnode->filesystem, mode);
+	struct dentry *dentry = vnode ? dentry_unnamed(vnode) : 0;
+	if (!dentry) {
+		path_release(path);
+		return -ENOMEM;
+	}
+	dentry_release(path->dentry);
+	path->dentry = dentry;
+	return 0;
+}
+
+int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags)
+{
+	struct path path;
+	bool created = false;
+	int error;
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	mode &= 07777 & ~current_task()->fs->umask;
+	if ((flags & O_TMPFILE) == O_TMPFILE) {
+		if (!(flags & O_ACCMODE))
+			return -EINVAL;
+		error = open_unnamed(directory, text, mode, &path);
+		created = true;
+		flags &= ~(uint32_t)O_DIRECTORY;
+	} else if (flags & O_CREAT) {
+		error = flags & O_DIRECTORY ? -EINVAL
+		                            : find_or_create(directory, text, flags, mode, &path, &created);
+	} else {
+		error =
+		    path_walk(directory, text, walk_flags | (flags & O_NOFOLLOW ? 0 : WALK_FOLLOW), &path);
+	}
+	if (error)
+		return error;
+	struct file *file = 0;
+	if (!created)
+		error = check_open(&path, flags);
+	if (!error && !created && (flags & O_TRUNC) && S_ISREG(path.dentry->vnode->mode) &&
+	    path.dentry->vnode->size)
+		error = path.dentry->vnode->ops->setattr(path.dentry->vnode, &(struct attributes){.size = 0},
+		                                         ATTRIBUTE_SIZE);
+	if (!error)
+		file = open_path(&path, flags, &error);
+	path_release(&path);
+	if (!file)
+		return error;
+	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
+	if (fd < 0)
+		file_release(file);
+	else if (!(flags & O_PATH))
+		inotify_file(file, 0x20); /* IN_OPEN */
+	return fd;
+}
+
+SYSCALL_HANDLER(openat, int directory, uint64_t path, uint32_t flags, uint32_t mode)
+{
+	char text[PATH_MAX_BYTES];
+	int64_t length = path_from_user(text, path, false);
+	return length < 0 ? length : open_file(directory, text, flags, mode, 0);
+}
+
+SYSCALL_HANDLER(open, uint64_t path, uint32_t flags, uint32_t mode)
+{
+	return sys_openat(AT_FDCWD, path, flags, mode);
+}
+
+SYSCALL_HANDLER(creat, uint64_t path, uint32_t mode)
+{
+	return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+SYSCALL_HANDLER(openat2, int directory, uint64_t path, uint64_t how_address, uint64_t size)
+{
+	enum { NO_XDEV = 1, NO_MAGICLINKS = 2, NO_SYMLINKS = 4, BENEATH = 8, IN_ROOT = 16, CACHED = 32 };
+	struct {
+		uint64_t flags, mode, resolve;
+	} how;
+	char text[PATH_MAX_BYTES];
+	if (size < sizeof(how))
+		return -EINVAL;
+	if (size > sizeof(how))
+		return -E2BIG;
+	if (copy_from_user(&how, how_address, sizeof(how)))
+		return -EFAULT;
+	if (how.resolve & ~(uint64_t)(NO_XDEV | NO_MAGICLINKS | NO_SYMLINKS | BENEATH | IN_ROOT | CACHED) ||
+	    how.mode & ~07777ull)
+		return -EINVAL;
+	int64_t length = path_from_user(text, path, false);
+	if (length < 0)
+		return length;
+	uint32_t walk =
+	    (how.resolve & NO_XDEV ? WALK_NO_XDEV : 0) | (how.resolve & NO_MAGICLINKS ? WALK_NO_MAGIC : 0) |
+	    (how.resolve & NO_SYMLINKS ? WALK_NO_SYMLINKS : 0) | (how.resolve & BENEATH ? WALK_BENEATH : 0) |
+	    (how.resolve & IN_ROOT ? WALK_IN_ROOT : 0);
+	return open_file(directory, text, (uint32_t)how.flags, (uint32_t)how.mode, walk);
+}
+
+struct file *file_open_exec(int directory, const char *text, int flags, int *error)
+{
+	struct path path;
+	*error = path_walk(directory, text,
+	                   (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+	                       (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
+	                   &path);
+	if (*error)
+		return 0;
+	struct vnode *vnode = path.dentry->vnode;
+	struct file *file = 0;
+	if (S_ISLNK(vnode->mode))
+		*error = -ELOOP;
+	else if (!S_ISREG(vnode->mode))
+		*error = -EACCES;
+	else if ((*error = access_check(vnode, 1)) == 0)
+		file = open_path(&path, O_RDONLY, error);
+	path_release(&path);
+	return file;
+}
+
+int64_t file_read_kernel(struct file *file, void *to, size_t bytes, uint64_t offset)
+{
+	struct linux_iovec one;
+	struct io io;
+	int64_t position = (int64_t)offset;
+	io_init_kernel(&io, &one, to, bytes);
+	return file->ops->read ? file->ops->read(file, &io, &position) : -EINVAL;
+}
+
+void file_path(const struct file *file, char *text, uint32_t size)
+{
+	char buffer[PATH_MAX_BYTES];
+	if (file->path.dentry)
+		text_copy(text, size, path_text(&file->path, buffer, sizeof(buffer)));
+	else if (file->ops && file->ops->describe)
+		file->ops->describe((struct file *)(uintptr_t)file, text, size);
+	else
+		text_copy(text, size, "anon_inode:[file]");
+}

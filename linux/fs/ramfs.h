@@ -1,0 +1,36 @@
+/* ramfs: the writable file system of a sub-kernel, in its memory, optionally on top of a tree of the system
+ * image.
+ *
+ * A directory of the image is entered into ramfs when it is first looked at; a file of the image is used in
+ * place until it is first written. Data of small files lives in the heap, of larger ones in a memory object
+ * mapped in the native half.
+ */
+#pragma once
+
+#include "name.h"
+
+struct ram_node;
+
+/* An empty file system named NAME with a root directory of MODE; 0: out of memory. */
+struct filesystem *ramfs_create(const char *name, uint32_t mode);
+/* The first file system: on the image's directory "linux". */
+struct filesystem *ramfs_create_root(void);
+
+/* A regular file without a name (memfd, O_TMPFILE); 0: out of memory. */
+struct vnode *ramfs_file(struct filesystem *filesystem, uint32_t mode);
+/* Makes NAME in directory VNODE from inside the personality (mode with type; device for nodes). A reference,
+ * or 0. */
+struct vnode *ramfs_make(struct vnode *directory, const char *name, uint32_t mode, uint64_t device);
+
+extern const struct file_ops ramfs_file_ops;
+/* Changes the size of a regular file. 0 or -ENOSPC, -EFBIG. */
+int ramfs_resize(struct vnode *vnode, uint64_t size);
+
+int64_t sys_close(int fd);
+/* /dev/null and its like, as nodes in DIRECTORY (device.c). */
+void devices_make(struct vnode *directory);
+
+/* Opens a device node's driver: sets file->ops and private (dev.c). */
+int device_open(struct vnode *vnode, struct file *file);
+/* Opens a named pipe (pipe.c). */
+int fifo_open(struct vnode *vnode, struct file *file);

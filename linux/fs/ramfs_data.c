@@ -1,0 +1,215 @@
+/* See ramfs_data.h.
+ *
+ * Sizes: vnode.size is the file's. A heap copy grows by doubling up to SMALL_MAX; then an object takes over,
+ * which grows a quarter ahead of the file so that appending rarely calls the kernel. Once mmap has handed the
+ * object out it has exactly the file's pages, so that an access behind the end faults as it must. Bytes of
+ * the last page behind the end are kept zero.
+ */
+#include <sysimg/sysimg.h>
+#include "../internal.h"
+#include "ramfs_data.h"
+
+#define SMALL_MAX      4096u
+#define SIZE_MAX_BYTES (1ull << 40)
+#define PAGE_UP(bytes) (((bytes) + 4095) & ~4095ull)
+
+static int verify(struct ram_node *node)
+{
+	if (!node->data.lower_verified) {
+		int error = image_verify(node->data.lower_node);
+		if (error)
+			return error;
+		node->data.lower_verified = true;
+	}
+	return 0;
+}
+
+const uint8_t *ram_data_read(struct ram_node *node, int *error)
+{
+	*error = 0;
+	if (!node->data.lower)
+		return ram_data_bytes(node);
+	*error = verify(node);
+	return *error ? 0 : node->data.lower;
+}
+
+/* Maps the object's pages up to BYTES (a page multiple): more of them at the end of the window, or all in a
+ * larger one. */
+static int map_grow(struct ram_node *node, uint64_t bytes)
+{
+	struct ram_data *data = &node->data;
+	handle_t handle = node->vnode.object->handle;
+	handle_t space = machine.space;
+	if (bytes <= data->map_bytes)
+		return 0;
+	if (bytes > data->window_bytes) {
+		uint64_t window = 65536;
+		while (window < bytes)
+			window *= 2;
+		uint64_t address = window_take(window, 4096);
+		if (!address)
+			return -ENOSPC;
+		if (space_map(space, address, handle, 0, bytes, MAP_READ | MAP_WRITE) < 0) {
+			window_put(address, window);
+			return -ENOSPC;
+		}
+		if (data->map) {
+			space_unmap(space, (uint64_t)data->map, data->map_bytes);
+			window_put((uint64_t)data->map, data->window_bytes);
+		}
+		data->map = (uint8_t *)address;
+		data->window_bytes = window;
+	} else if (space_map(space, (uint64_t)data->map + data->map_bytes, handle, data->map_bytes,
+	                     bytes - data->map_bytes, MAP_READ | MAP_WRITE) < 0) {
+		return -ENOSPC;
+	}
+	data->map_bytes = bytes;
+	return 0;
+}
+
+static int object_resize(struct ram_node *node, uint64_t bytes)
+{
+	struct memory_object *object = node->vnode.object;
+	if (bytes == object->bytes)
+		return 0;
+	if (bytes < node->data.map_bytes) {
+		space_unmap(machine.space, (uint64_t)node->data.map + bytes, node->data.map_bytes - bytes);
+		node->data.map_bytes = bytes;
+	}
+	if (memory_resize(object->handle, bytes) < 0)
+		return -ENOSPC;
+	object->bytes = bytes;
+	return bytes ? map_grow(node, bytes) : 0;
+}
+
+/* The object takes over from the heap copy or the image. */
+static int object_make(struct ram_node *node, uint64_t bytes)
+{
+	struct ram_data *data = &node->data;
+	const uint8_t *from = data->lower ? data->lower : data->small;
+	struct memory_object *object = memory_object_create(bytes);
+	if (!object)
+		return -ENOSPC;
+	node->vnode.object = object;
+	int error = map_grow(node, bytes);
+	uint64_t copy = node->vnode.size < bytes ? node->vnode.size : bytes;
+	if (!error && copy && user_copy(data->map, from, copy))
+		error = -ENOSPC;
+	if (error) {
+		if (data->map) {
+			space_unmap(machine.space, (uint64_t)data->map, data->map_bytes);
+			window_put((uint64_t)data->map, data->window_bytes);
+		}
+		data->map = 0;
+		data->map_bytes = data->window_bytes = 0;
+		node->vnode.object = 0;
+		memory_object_release(object);
+		return error;
+	}
+	data->lower = 0;
+	heap_free(data->small);
+	data->small = 0;
+	data->small_capacity = 0;
+	return 0;
+}
+
+int ram_data_write(struct ram_node *node, uint64_t end)
+{
+	struct ram_data *data = &node->data;
+	if (end > SIZE_MAX_BYTES)
+		return -EFBIG;
+	if (data->lower) {
+		int error = verify(node);
+		if (error)
+			return error;
+	}
+	if (node->vnode.object) {
+		if (end <= node->vnode.object->bytes)
+			return 0;
+		return object_resize(node, PAGE_UP(data->exact ? end : end + end / 4));
+	}
+	uint64_t need = end > node->vnode.size ? end : node->vnode.size;
+	if (data->lower || need > SMALL_MAX)
+		return object_make(node, PAGE_UP(need + (need > 65536 ? need / 4 : 0)));
+	if (need <= data->small_capacity)
+		return 0;
+	uint32_t capacity = 64;
+	while (capacity < need)
+		capacity *= 2;
+	uint8_t *grown = heap_resize(data->small, capacity);
+	if (!grown)
+		return -ENOSPC;
+	data->small = grown;
+	data->small_capacity = capacity;
+	return 0;
+}
+
+int ram_data_object(struct ram_node *node, bool writable, struct memory_object **object, uint64_t *offset)
+{
+	struct ram_data *data = &node->data;
+	int error;
+	if (data->lower && !writable) {
+		error = verify(node);
+		if (error)
+			return error;
+		*object = memory_object_reference(image_object());
+		*offset = data->lower_offset;
+		return 0;
+	}
+	if (!node->vnode.object) {
+		error = object_make(node, PAGE_UP(node->vnode.size ? node->vnode.size : 1));
+		if (error)
+			return error;
+	}
+	if (!data->exact) {
+		error = object_resize(node, PAGE_UP(node->vnode.size));
+		if (error)
+			return error;
+		data->exact = true;
+	}
+	*object = memory_object_reference(node->vnode.object);
+	*offset = 0;
+	return 0;
+}
+
+int ram_data_resize(struct ram_node *node, uint64_t size)
+{
+	struct ram_data *data = &node->data;
+	uint64_t old = node->vnode.size;
+	if (size == old)
+		return 0;
+	int error = size < old && !size && data->lower ? 0 : ram_data_write(node, size);
+	if (error)
+		return error;
+	if (size == 0 && data->lower)
+		data->lower = 0;
+	if (size < old) {
+		/* What lies behind the new end reads as zero when the file grows again. */
+		if (node->vnode.object) {
+			uint64_t page_end = PAGE_UP(size);
+			uint64_t zero_end = old < page_end ? old : page_end;
+			if (zero_end > size && user_fill(data->map + size, zero_end - size))
+				return -ENOSPC;
+			if (page_end < node->vnode.object->bytes)
+				memory_discard(node->vnode.object->handle, page_end,
+				               node->vnode.object->bytes - page_end);
+		} else if (data->small) {
+			memset(data->small + size, 0, old - size);
+		}
+	}
+	node->vnode.size = size;
+	return node->vnode.object && data->exact ? object_resize(node, PAGE_UP(size)) : 0;
+}
+
+void ram_data_free(struct ram_node *node)
+{
+	struct ram_data *data = &node->data;
+	heap_free(data->small);
+	if (data->map) {
+		if (data->map_bytes)
+			space_unmap(machine.space, (uint64_t)data->map, data->map_bytes);
+		window_put((uint64_t)data->map, data->window_bytes);
+	}
+	if (node->vnode.object)
+		memory_object_release(node->vnode.object);
+}

@@ -1,0 +1,58 @@
+/* Data of ramfs files: see ramfs.h. */
+#pragma once
+
+#include "ramfs.h"
+
+/* Where a file's bytes are. Exactly one of: lower (image), small (heap), vnode.object (mapped at `map`). */
+struct ram_data {
+	const uint8_t *lower;  /* in place in the mapped image; read-only */
+	uint64_t lower_offset; /* in the image, for mmap */
+	uint32_t lower_node;
+	bool lower_verified;
+	bool exact; /* the object was handed out by mmap: its size follows the file's, page by page */
+	uint8_t *small;
+	uint32_t small_capacity;
+	uint8_t *map; /* window of the object, map_bytes long */
+	uint64_t map_bytes;
+	uint64_t window_bytes; /* addresses taken from map on */
+	uint32_t seals;        /* memfd */
+};
+
+struct ram_node {
+	struct vnode vnode;
+	struct ram_data data;       /* regular files */
+	struct ram_entry **buckets; /* directories: hash of entries */
+	uint32_t bucket_count, entry_count;
+	struct list entries; /* in order of `sequence` */
+	int64_t next_sequence;
+	int64_t lower_directory; /* directory of the image not yet entered; -1: none */
+	char *target;            /* symbolic links */
+};
+
+static inline struct ram_node *ram_node(struct vnode *vnode)
+{
+	return (struct ram_node *)vnode;
+}
+
+/* Makes the bytes [0, size) readable at the returned address (may be 0 when size is 0). 0 with *ERROR = -EIO
+ * when the image's digest does not match. */
+const uint8_t *ram_data_read(struct ram_node *node, int *error);
+/* Makes the file's bytes up to END writable: moves them out of the image, grows. 0 or an error. */
+int ram_data_write(struct ram_node *node, uint64_t end);
+/* The address of writable bytes after ram_data_write. */
+static inline uint8_t *ram_data_bytes(struct ram_node *node)
+{
+	return node->data.map ? node->data.map : node->data.small;
+}
+/* Turns the data into a memory object for mmap. *OFFSET: of the file's first byte in it. */
+int ram_data_object(struct ram_node *node, bool writable, struct memory_object **object, uint64_t *offset);
+int ram_data_resize(struct ram_node *node, uint64_t size);
+void ram_data_free(struct ram_node *node);
+
+/* The mapped system image (image.c). */
+struct sysimg;
+const struct sysimg *image_get(void);
+struct memory_object *image_object(void);
+int image_verify(uint32_t node);
+/* Maps and checks the image that START gives; false: there is none. */
+bool image_init(const struct start_info *info);

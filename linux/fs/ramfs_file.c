@@ -1,0 +1,155 @@
+/* Reading, writing and mapping regular files of ramfs. */
+#include "../internal.h"
+#include "ramfs_data.h"
+
+static int64_t file_read(struct file *file, struct io *io, int64_t *position)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	uint64_t size = node->vnode.size;
+	uint64_t at = (uint64_t)*position;
+	int error;
+	if (at >= size)
+		return 0;
+	const uint8_t *bytes = ram_data_read(node, &error);
+	if (error)
+		return error;
+	uint64_t count = size - at < io->remaining ? size - at : io->remaining;
+	/* A sparse object's or heap copy's bytes end where they end: behind them the file is zeroes. */
+	int64_t done = io_put(io, bytes + at, count);
+	if (done > 0)
+		*position += done;
+	return done;
+}
+
+static int64_t file_write(struct file *file, struct io *io, int64_t *position)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	if (!io->remaining)
+		return 0;
+	if (file->flags & O_APPEND)
+		*position = (int64_t)node->vnode.size;
+	uint64_t at = (uint64_t)*position;
+	uint64_t end;
+	if (node->data.seals & 0xc) /* F_SEAL_GROW, F_SEAL_WRITE */
+		return -EPERM;
+	if (__builtin_add_overflow(at, io->remaining, &end))
+		return -EFBIG;
+	uint64_t limit = current_task()->process->limits[RLIMIT_FSIZE].current;
+	if (end > limit) {
+		if (at >= limit) {
+			signal_send_task(current_task(), SIGXFSZ, 0);
+			return -EFBIG;
+		}
+		end = limit;
+	}
+	int error = ram_data_write(node, end);
+	if (error)
+		return error;
+	uint64_t count = end - at;
+	uint64_t before = node->vnode.size;
+	if (at > before && !node->vnode.object && node->data.small)
+		memset(node->data.small + before, 0, at - before);
+	int64_t done = io_take(io, ram_data_bytes(node) + at, count);
+	if (done <= 0)
+		return done;
+	*position += done;
+	if (at + (uint64_t)done > before)
+		node->vnode.size = at + (uint64_t)done;
+	node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
+	return done;
+}
+
+static int64_t file_seek(struct file *file, int64_t offset, int whence)
+{
+	int64_t size = (int64_t)file->vnode->size;
+	switch (whence) {
+	case SEEK_SET:
+		break;
+	case SEEK_CUR:
+		offset += file->position;
+		break;
+	case SEEK_END:
+		offset += size;
+		break;
+	case SEEK_DATA:
+		if (offset < 0 || offset >= size)
+			return -ENXIO;
+		break;
+	case SEEK_HOLE:
+		if (offset < 0 || offset >= size)
+			return -ENXIO;
+		offset = size;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (offset < 0)
+		return -EINVAL;
+	return file->position = offset;
+}
+
+static int64_t file_mmap(struct file *file, struct mmap_request *request)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	uint64_t base;
+	if (request->shared && request->write && (node->data.seals & 8))
+		return -EPERM;
+	int error = ram_data_object(node, request->shared && (request->write || file_writable(file)),
+	                            &request->object, &base);
+	if (error)
+		return error;
+	request->object_offset = base + request->offset;
+	return 0;
+}
+
+static int64_t file_sync(struct file *file, bool data_only)
+{
+	(void)file;
+	(void)data_only;
+	return 0; /* memory is where the data lives */
+}
+
+static int64_t file_truncate(struct file *file, int64_t bytes)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	if (((node->data.seals & 2) && (uint64_t)bytes < node->vnode.size) ||
+	    ((node->data.seals & 4) && (uint64_t)bytes > node->vnode.size))
+		return -EPERM;
+	return ramfs_resize(file->vnode, (uint64_t)bytes);
+}
+
+enum { FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16 };
+
+static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64_t bytes)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	uint64_t end = (uint64_t)(offset + bytes);
+	if (mode & ~(FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	if (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
+		uint64_t until = end < node->vnode.size ? end : node->vnode.size;
+		if ((uint64_t)offset < until) {
+			int error = ram_data_write(node, until);
+			if (error)
+				return error;
+			if (user_fill(ram_data_bytes(node) + offset, until - (uint64_t)offset))
+				return -ENOSPC;
+		}
+		if (mode & FALLOC_PUNCH_HOLE)
+			return 0;
+	}
+	if ((mode & FALLOC_KEEP_SIZE) || end <= node->vnode.size)
+		return 0;
+	return ramfs_resize(file->vnode, end);
+}
+
+const struct file_ops ramfs_file_ops = {
+    .read = file_read,
+    .write = file_write,
+    .seek = file_seek,
+    .mmap = file_mmap,
+    .sync = file_sync,
+    .truncate = file_truncate,
+    .fallocate = file_fallocate,
+    .seekable = true,
+};

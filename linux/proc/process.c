@@ -1,0 +1,477 @@
+/* /proc/PID: what ps, top, shells and language runtimes read of a process. proc(5). */
+#include "../internal.h"
+#include "../fs/name.h"
+#include "../include/vnode.h"
+#include "../tty/tty.h"
+#include "proc.h"
+
+#define TICK_NS 10000000ul /* USER_HZ 100 */
+
+static struct mm *subject_mm(const struct proc_subject *subject)
+{
+	return subject->task ? subject->task->mm : 0;
+}
+
+static char state_letter(const struct proc_subject *subject)
+{
+	const struct task *task = subject->task;
+	if (subject->process->zombie || !task)
+		return 'Z';
+	if (subject->process->stopped)
+		return 'T';
+	return task->sleeping ? 'S' : 'R';
+}
+
+/* A range of a process's memory (its arguments, environment) as text. */
+static void append_memory(struct proc_text *text, struct mm *mm, uint64_t start, uint64_t end)
+{
+	char part[256];
+	while (mm && start < end) {
+		uint64_t count = end - start < sizeof(part) ? end - start : sizeof(part);
+		int64_t got = mm_access(mm, start, part, count, false);
+		if (got <= 0)
+			return;
+		proc_append(text, part, (uint32_t)got);
+		start += (uint64_t)got;
+	}
+}
+
+static void text_cmdline(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct mm *mm = subject_mm(subject);
+	if (mm)
+		append_memory(text, mm, mm->argument_start, mm->argument_end);
+}
+
+static void text_environ(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct mm *mm = subject_mm(subject);
+	if (mm)
+		append_memory(text, mm, mm->environment_start, mm->environment_end);
+}
+
+static void text_auxv(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct mm *mm = subject_mm(subject);
+	if (mm)
+		proc_append(text, mm->auxv, sizeof(mm->auxv));
+}
+
+static void text_comm(struct proc_text *text, const struct proc_subject *subject)
+{
+	proc_print(text, "%s\n", subject->task ? subject->task->name : "");
+}
+
+static int64_t write_comm(const struct proc_subject *subject, const char *bytes, uint32_t count)
+{
+	if (!subject->task || subject->process != current_task()->process)
+		return -EINVAL;
+	text_copy(subject->task->name, sizeof(subject->task->name), bytes);
+	char *newline = strchr(subject->task->name, '\n');
+	if (newline)
+		*newline = 0;
+	return count;
+}
+
+static uint64_t resident_pages(const struct mm *mm)
+{
+	struct memory_info info;
+	if (!mm || !mm->heap || memory_info(current_page(), mm->heap->handle, &info) < 0)
+		return 0;
+	return info.resident_bytes / 4096;
+}
+
+static void text_stat(struct proc_text *text, const struct proc_subject *subject)
+{
+	const struct process *process = subject->process;
+	const struct mm *mm = subject_mm(subject);
+	const struct task *task = subject->task;
+	uint64_t total = process_cpu_ns(process) / TICK_NS;
+	uint64_t children = (uint64_t)process->children_usage.ru_utime.tv_sec * 100;
+	const struct tty *tty = process->tty;
+	proc_print(text, "%d (%s) %c %d %d %d %lu %d 0 ", task ? task->tid : process->pid,
+	           task ? task->name : "", state_letter(subject), process->parent ? process->parent->pid : 0,
+	           process->pgid, process->sid, tty ? tty->device_number : 0, tty ? tty->foreground : -1);
+	proc_print(text, "%lu 0 %lu 0 %lu 0 %lu 0 %d %d %u 0 %lu ", task ? task->minor_faults : 0,
+	           task ? task->major_faults : 0, total, children, 20 + process->nice, process->nice,
+	           process->thread_count, process->start_ns / TICK_NS);
+	proc_print(text, "%lu %lu %lu %lu %lu %lu 0 0 ", mm ? mm->total_pages * 4096 : 0, resident_pages(mm),
+	           ~0ul, mm ? mm->code_start : 0, mm ? mm->code_end : 0, mm ? mm->stack_start : 0);
+	proc_print(text, "%lu %lu 0 0 0 0 0 %d %u 0 0 0 0 0 ", task ? task->pending.set & 0x7fffffff : 0,
+	           task ? task->blocked & 0x7fffffff : 0, process->exit_signal,
+	           task && task->area ? task->area->cpu : 0);
+	proc_print(text, "%lu %lu %lu %lu %lu %lu %lu %d\n", mm ? mm->data_start : 0, mm ? mm->data_end : 0,
+	           mm ? mm->brk_start : 0, mm ? mm->argument_start : 0, mm ? mm->argument_end : 0,
+	           mm ? mm->environment_start : 0, mm ? mm->environment_end : 0, process->exit_status);
+}
+
+static void text_statm(struct proc_text *text, const struct proc_subject *subject)
+{
+	const struct mm *mm = subject_mm(subject);
+	uint64_t code = mm ? (mm->code_end - mm->code_start + 4095) / 4096 : 0;
+	proc_print(text, "%lu %lu 0 %lu 0 %lu 0\n", mm ? mm->total_pages : 0, resident_pages(mm), code,
+	           mm ? mm->total_pages - code : 0);
+}
+
+static void signal_masks(const struct task *task, uint64_t *ignored, uint64_t *caught)
+{
+	*ignored = *caught = 0;
+	for (unsigned i = 0; task->handlers && i < SIGNAL_COUNT; i++) {
+		uint64_t handler = task->handlers->actions[i].handler;
+		if (handler == SIG_IGN)
+			*ignored |= 1ull << i;
+		else if (handler != SIG_DFL)
+			*caught |= 1ull << i;
+	}
+}
+
+static void text_status(struct proc_text *text, const struct proc_subject *subject)
+{
+	const struct process *process = subject->process;
+	const struct task *task = subject->task;
+	const struct mm *mm = subject_mm(subject);
+	char letter = state_letter(subject);
+	const char *word = letter == 'R'   ? "running"
+	                   : letter == 'S' ? "sleeping"
+	                   : letter == 'T' ? "stopped"
+	                                   : "zombie";
+	if (!task)
+		return;
+	const struct credentials *c = &task->credentials;
+	proc_print(text,
+	           "Name:\t%s\nUmask:\t%04o\nState:\t%c "
+	           "(%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+	           task->name, task->fs ? task->fs->umask : 0, letter, word, process->pid, task->tid,
+	           process->parent ? process->parent->pid : 0);
+	proc_print(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid,
+	           c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid,
+	           task->files ? task->files->capacity : 0);
+	for (uint32_t i = 0; i < c->group_count; i++)
+		proc_print(text, "%u ", c->groups[i]);
+	proc_print(text, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", process->pid, task->tid,
+	           process->pgid, process->sid);
+	if (mm) {
+		uint64_t resident = resident_pages(mm) * 4;
+		proc_print(text, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t       0 kB\n",
+		           mm->total_pages * 4, mm->total_pages * 4, mm->locked_pages * 4);
+		proc_print(text,
+		           "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t       0 "
+		           "kB\nRssShmem:\t       0 kB\n",
+		           resident, resident, resident);
+		proc_print(text,
+		           "VmData:\t%8lu kB\nVmStk:\t     132 kB\nVmExe:\t%8lu kB\nVmLib:\t       0 "
+		           "kB\nVmPTE:\t       0 kB\nVmSwap:\t       0 kB\n",
+		           (mm->data_end - mm->data_start) / 1024, (mm->code_end - mm->code_start) / 1024);
+	}
+	uint64_t ignored;
+	uint64_t caught;
+	signal_masks(task, &ignored, &caught);
+	proc_print(
+	    text,
+	    "Threads:\t%u\nSigQ:\t0/"
+	    "1024\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
+	    process->thread_count, task->pending.set, process->pending.set, task->blocked, ignored, caught);
+	proc_print(text,
+	           "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%"
+	           "016lx\nNoNewPrivs:\t%u\nSeccomp:\t0\n",
+	           c->cap_inheritable, c->cap_permitted, c->cap_effective, c->cap_bounding, c->cap_ambient,
+	           task->no_new_privileges);
+	proc_print(text,
+	           "Cpus_allowed:\t%x\nCpus_allowed_list:\t0-%u\nvoluntary_ctxt_switches:\t%lu\nnonvoluntary_"
+	           "ctxt_switches:\t0\n",
+	           (1u << machine.cpu_count) - 1, machine.cpu_count - 1, task->voluntary_switches);
+}
+
+static void print_area(struct proc_text *text, const struct mm *mm, const struct area *area)
+{
+	char path[512];
+	uint64_t inode = area->file && area->file->vnode ? area->file->vnode->inode : 0;
+	uint64_t device = inode && area->file->vnode->filesystem ? area->file->vnode->filesystem->device : 0;
+	proc_print(text, "%08lx-%08lx %c%c%c%c %08lx 00:%02lx %lu ", area->start, area->end,
+	           area->flags & AREA_READ ? 'r' : '-', area->flags & AREA_WRITE ? 'w' : '-',
+	           area->flags & AREA_EXECUTE ? 'x' : '-', area->flags & AREA_SHARED ? 's' : 'p',
+	           area->file ? area->file_offset : 0, device, inode);
+	const char *name = "";
+	if (area->file) {
+		file_path(area->file, path, sizeof(path));
+		name = path;
+	} else if (area->flags & AREA_VDSO) {
+		name = "[vdso]";
+	} else if (area->flags & AREA_STACK) {
+		name = "[stack]";
+	} else if (area->start >= mm->brk_start && area->end <= ((mm->brk + 4095) & ~4095ull)) {
+		name = "[heap]";
+	}
+	proc_print(text, "%s%s\n", *name ? "                   " : "", name);
+}
+
+static void text_maps(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct mm *mm = subject_mm(subject);
+	for (const struct area *area = mm ? mm_find(mm, 0) : 0; area; area = mm_next(mm, area))
+		print_area(text, mm, area);
+}
+
+static void text_smaps(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct mm *mm = subject_mm(subject);
+	for (const struct area *area = mm ? mm_find(mm, 0) : 0; area; area = mm_next(mm, area)) {
+		uint64_t size = (area->end - area->start) / 1024;
+		print_area(text, mm, area);
+		proc_print(
+		    text,
+		    "Size:           %8lu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n",
+		    size);
+		proc_print(text,
+		           "Rss:            %8lu kB\nPss:            %8lu kB\nPrivate_Dirty:  %8lu kB\n",
+		           size, size, area->flags & AREA_WRITE ? size : 0);
+	}
+}
+
+static void text_limits(struct proc_text *text, const struct proc_subject *subject)
+{
+	static const struct {
+		const char *name, *unit;
+	} names[16] = {{"Max cpu time", "seconds"},     {"Max file size", "bytes"},
+	               {"Max data size", "bytes"},      {"Max stack size", "bytes"},
+	               {"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+	               {"Max processes", "processes"},  {"Max open files", "files"},
+	               {"Max locked memory", "bytes"},  {"Max address space", "bytes"},
+	               {"Max file locks", "locks"},     {"Max pending signals", "signals"},
+	               {"Max msgqueue size", "bytes"},  {"Max nice priority", ""},
+	               {"Max realtime priority", ""},   {"Max realtime timeout", "us"}};
+	proc_print(text, "Limit                     Soft Limit           Hard Limit           Units     \n");
+	for (unsigned i = 0; i < 16; i++) {
+		const struct linux_rlimit *limit = &subject->process->limits[i];
+		char values[2][24];
+		for (unsigned j = 0; j < 2; j++) {
+			uint64_t value = j ? limit->maximum : limit->current;
+			if (value == RLIM_INFINITY)
+				text_copy(values[j], sizeof(values[j]), "unlimited");
+			else
+				text_format(values[j], sizeof(values[j]), "%lu", value);
+		}
+		proc_print(text, "%-25s %-20s %-20s %-10s\n", names[i].name, values[0], values[1],
+		           names[i].unit);
+	}
+}
+
+static void text_mounts(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_mounts(text, false);
+}
+
+static void text_mountinfo(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_mounts(text, true);
+}
+
+static void text_cgroup(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "0::/\n");
+}
+
+static void text_oom(struct proc_text *text, const struct proc_subject *subject)
+{
+	proc_print(text, "%d\n", subject->process->oom_adjust);
+}
+
+static int64_t write_oom(const struct proc_subject *subject, const char *bytes, uint32_t count)
+{
+	int value = 0;
+	bool negative = bytes[0] == '-';
+	for (const char *at = bytes + negative; *at >= '0' && *at <= '9' && value < 10000; at++)
+		value = value * 10 + (*at - '0');
+	if (value > 1000)
+		return -EINVAL;
+	subject->process->oom_adjust = negative ? -value : value;
+	return count;
+}
+
+static void text_zero(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "0\n");
+}
+
+static void text_io(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: "
+	                 "0\ncancelled_write_bytes: 0\n");
+}
+
+static void text_loginuid(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "%u", UINT32_MAX);
+}
+
+/* ---- Links ---- */
+
+static int64_t link_text(const struct path *path, char *text, uint32_t size)
+{
+	char buffer[PATH_MAX_BYTES];
+	const char *start = path_text(path, buffer, sizeof(buffer));
+	uint32_t length = (uint32_t)strlen(start);
+	if (length > size)
+		length = size;
+	memcpy(text, start, length);
+	return length;
+}
+
+static int take_path(const struct path *path, struct path *to)
+{
+	if (!path->dentry || !path->mount)
+		return -ENOENT;
+	*to = *path;
+	path_reference(to);
+	return 0;
+}
+
+static struct file *executable(const struct proc_subject *subject)
+{
+	const struct mm *mm = subject_mm(subject);
+	return mm ? mm->executable : 0;
+}
+
+static int64_t read_exe(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	const struct file *file = executable(subject);
+	return file ? link_text(&file->path, text, size) : -ENOENT;
+}
+
+static int follow_exe(const struct proc_subject *subject, struct path *to)
+{
+	const struct file *file = executable(subject);
+	return file ? take_path(&file->path, to) : -ENOENT;
+}
+
+static int64_t read_cwd(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	return subject->task && subject->task->fs ? link_text(&subject->task->fs->working, text, size)
+	                                          : -ENOENT;
+}
+
+static int follow_cwd(const struct proc_subject *subject, struct path *to)
+{
+	return subject->task && subject->task->fs ? take_path(&subject->task->fs->working, to) : -ENOENT;
+}
+
+static int64_t read_root(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	return subject->task && subject->task->fs ? link_text(&subject->task->fs->root, text, size) : -ENOENT;
+}
+
+static int follow_root(const struct proc_subject *subject, struct path *to)
+{
+	return subject->task && subject->task->fs ? take_path(&subject->task->fs->root, to) : -ENOENT;
+}
+
+static struct file *subject_file(const struct proc_subject *subject)
+{
+	const struct files *files = subject->task ? subject->task->files : 0;
+	return files && (uint32_t)subject->fd < files->capacity ? files->slots[subject->fd] : 0;
+}
+
+static int64_t read_fd(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	char name[PATH_MAX_BYTES];
+	const struct file *file = subject_file(subject);
+	if (!file)
+		return -ENOENT;
+	file_path(file, name, sizeof(name));
+	uint32_t length = (uint32_t)strlen(name);
+	if (length > size)
+		length = size;
+	memcpy(text, name, length);
+	return length;
+}
+
+/* Opening /proc/self/fd/N of something without a name: the file's vnode under an unnamed entry. Pipes and
+ * sockets have none. */
+static int follow_fd(const struct proc_subject *subject, struct path *to)
+{
+	struct file *file = subject_file(subject);
+	if (!file)
+		return -ENOENT;
+	if (file->path.dentry && file->path.mount)
+		return take_path(&file->path, to);
+	if (!file->vnode)
+		return -ENXIO;
+	struct dentry *dentry = dentry_unnamed(vnode_reference(file->vnode));
+	if (!dentry) {
+		vnode_release(file->vnode);
+		return -ENOMEM;
+	}
+	*to = (struct path){current_task()->fs->root.mount, dentry};
+	to->mount->references++;
+	return 0;
+}
+
+static void text_fdinfo(struct proc_text *text, const struct proc_subject *subject)
+{
+	const struct file *file = subject_file(subject);
+	if (file)
+		proc_print(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%lu\n", file->position, file->flags,
+		           file->path.mount ? file->path.mount->id : 0);
+}
+
+static int64_t read_namespace(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	char name[32];
+	(void)subject;
+	uint32_t length = (uint32_t)text_format(name, sizeof(name), "ns:[4026531840]");
+	memcpy(text, name, length < size ? length : size);
+	return length < size ? length : size;
+}
+
+static int follow_none(const struct proc_subject *subject, struct path *to)
+{
+	(void)subject;
+	(void)to;
+	return -EACCES;
+}
+
+#define DIRECTORY(title, entries)                                                                            \
+	{                                                                                                    \
+		.name = title, .mode = S_IFDIR | 0555, .children = entries                                   \
+	}
+#define TEXT(title, function)                                                                                \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0444, .text = function                                      \
+	}
+#define LINK(title, read, go)                                                                                \
+	{                                                                                                    \
+		.name = title, .mode = S_IFLNK | 0777, .readlink = read, .follow = go                        \
+	}
+
+static const struct proc_entry fd_entries[] = {LINK("#fd", read_fd, follow_fd), {0}};
+static const struct proc_entry fdinfo_entries[] = {TEXT("#fd", text_fdinfo), {0}};
+static const struct proc_entry namespace_entries[] = {
+    LINK("cgroup", read_namespace, follow_none), LINK("ipc", read_namespace, follow_none),
+    LINK("mnt", read_namespace, follow_none),    LINK("net", read_namespace, follow_none),
+    LINK("pid", read_namespace, follow_none),    LINK("user", read_namespace, follow_none),
+    LINK("uts", read_namespace, follow_none),    {0}};
+
+#define COMMON_ENTRIES                                                                                       \
+	DIRECTORY("fd", fd_entries), DIRECTORY("fdinfo", fdinfo_entries),                                    \
+	    DIRECTORY("ns", namespace_entries), TEXT("cmdline", text_cmdline),                               \
+	    TEXT("environ", text_environ), TEXT("auxv", text_auxv), TEXT("stat", text_stat),                 \
+	    TEXT("statm", text_statm), TEXT("status", text_status), TEXT("maps", text_maps),                 \
+	    TEXT("smaps", text_smaps), TEXT("limits", text_limits), TEXT("mounts", text_mounts),             \
+	    TEXT("mountinfo", text_mountinfo), TEXT("cgroup", text_cgroup), TEXT("oom_score", text_zero),    \
+	    TEXT("io", text_io), TEXT("wchan", text_zero), TEXT("loginuid", text_loginuid),                  \
+	    TEXT("sessionid", text_loginuid), LINK("exe", read_exe, follow_exe),                             \
+	    LINK("cwd", read_cwd, follow_cwd), LINK("root", read_root, follow_root),                         \
+	    {.name = "comm", .mode = S_IFREG | 0644, .text = text_comm, .write = write_comm},                \
+	{                                                                                                    \
+		.name = "oom_score_adj", .mode = S_IFREG | 0644, .text = text_oom, .write = write_oom        \
+	}
+
+static const struct proc_entry thread_entries[] = {COMMON_ENTRIES, {0}};
+static const struct proc_entry task_entries[] = {DIRECTORY("#tid", thread_entries), {0}};
+const struct proc_entry proc_process[] = {COMMON_ENTRIES, DIRECTORY("task", task_entries), {0}};

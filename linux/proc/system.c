@@ -1,0 +1,365 @@
+/* /proc outside the processes, and /sys: the machine as seen from this sub-kernel. proc(5), sysfs(5). */
+#include "../internal.h"
+#include "../fs/name.h"
+#include "proc.h"
+
+static void own_unit(struct unit_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	if (unit_info(current_page(), machine.unit, info) < 0)
+		info->memory_quota = 0;
+}
+
+static void text_meminfo(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct unit_info info;
+	(void)subject;
+	own_unit(&info);
+	uint64_t total = info.memory_quota / 1024;
+	uint64_t free = (info.memory_quota - info.memory_used) / 1024;
+	proc_print(text,
+	           "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\nBuffers:      "
+	           "         0 kB\n",
+	           total, free, free);
+	proc_print(text,
+	           "Cached:                0 kB\nSwapCached:            0 kB\nActive:         %8lu "
+	           "kB\nInactive:              0 kB\n",
+	           total - free);
+	proc_print(text, "SwapTotal:             0 kB\nSwapFree:              0 kB\nDirty:                 0 "
+	                 "kB\nWriteback:             0 kB\n");
+	proc_print(text,
+	           "AnonPages:      %8lu kB\nMapped:                0 kB\nShmem:                 0 kB\nSlab: "
+	           "                 0 kB\n",
+	           total - free);
+	proc_print(text,
+	           "PageTables:            0 kB\nCommitLimit:    %8lu kB\nCommitted_AS:   %8lu "
+	           "kB\nHugePages_Total:       0\nHugepagesize:       2048 kB\n",
+	           total, total - free);
+}
+
+static void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+	__asm__ volatile("cpuid"
+	                 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+	                 : "a"(leaf), "c"(sub));
+}
+
+static void text_cpuinfo(struct proc_text *text, const struct proc_subject *subject)
+{
+	/* Names in the order of the bits; "" is not shown. */
+	static const char *const edx1[32] = {
+	    "fpu",  "vme",  "de",   "pse", "tsc",  "msr", "pae",   "mce", "cx8",     "apic", "",
+	    "sep",  "mtrr", "pge",  "mca", "cmov", "pat", "pse36", "pn",  "clflush", "",     "dts",
+	    "acpi", "mmx",  "fxsr", "sse", "sse2", "ss",  "ht",    "tm",  "ia64",    "pbe"};
+	static const char *const ecx1[32] = {"pni",    "pclmulqdq", "dtes64", "monitor", "ds_cpl",
+	                                     "vmx",    "smx",       "est",    "tm2",     "ssse3",
+	                                     "cid",    "sdbg",      "fma",    "cx16",    "xtpr",
+	                                     "pdcm",   "",          "pcid",   "dca",     "sse4_1",
+	                                     "sse4_2", "x2apic",    "movbe",  "popcnt",  "tsc_deadline_timer",
+	                                     "aes",    "xsave",     "",       "avx",     "f16c",
+	                                     "rdrand", "hypervisor"};
+	static const char *const ebx7[32] = {
+	    "fsgsbase",   "tsc_adjust", "",           "bmi1",     "hle",    "avx2",     "",
+	    "smep",       "bmi2",       "erms",       "invpcid",  "rtm",    "",         "",
+	    "mpx",        "",           "avx512f",    "avx512dq", "rdseed", "adx",      "smap",
+	    "avx512ifma", "",           "clflushopt", "clwb",     "",       "avx512pf", "avx512er",
+	    "avx512cd",   "sha_ni",     "avx512bw",   "avx512vl"};
+	uint32_t r[4];
+	uint32_t one[4];
+	uint32_t seven[4] = {0};
+	char vendor[13];
+	char brand[49] = "";
+	(void)subject;
+	cpuid(0, 0, r);
+	uint32_t highest = r[0];
+	memcpy(vendor, &r[1], 4);
+	memcpy(vendor + 4, &r[3], 4);
+	memcpy(vendor + 8, &r[2], 4);
+	vendor[12] = 0;
+	cpuid(1, 0, one);
+	if (highest >= 7)
+		cpuid(7, 0, seven);
+	cpuid(0x80000000u, 0, r);
+	if (r[0] >= 0x80000004u)
+		for (uint32_t i = 0; i < 3; i++)
+			cpuid(0x80000002u + i, 0, (uint32_t *)(void *)(brand + 16 * i));
+	uint32_t family = (one[0] >> 8 & 15) == 15 ? 15 + (one[0] >> 20 & 255) : one[0] >> 8 & 15;
+	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++) {
+		uint64_t khz = machine.info.clock.multiplier
+		                   ? (1000000ull << machine.info.clock.shift) / machine.info.clock.multiplier
+		                   : 0;
+		proc_print(text,
+		           "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: "
+		           "%s\nstepping\t: %u\n",
+		           cpu, vendor, family, (one[0] >> 4 & 15) | (one[0] >> 12 & 0xf0), brand,
+		           one[0] & 15);
+		proc_print(text,
+		           "cpu MHz\t\t: %lu.%03lu\ncache size\t: 512 KB\nphysical id\t: 0\nsiblings\t: "
+		           "%u\ncore id\t\t: %u\ncpu cores\t: %u\napicid\t\t: %u\n",
+		           khz / 1000, khz % 1000, machine.cpu_count, cpu, machine.cpu_count, cpu);
+		proc_print(text, "fpu\t\t: yes\nfpu_exception\t: yes\nwp\t\t: yes\nflags\t\t:");
+		const struct {
+			const char *const *names;
+			uint32_t bits;
+		} words[3] = {{edx1, one[3]}, {ecx1, one[2]}, {ebx7, seven[1]}};
+		for (unsigned i = 0; i < 3; i++)
+			for (unsigned bit = 0; bit < 32; bit++)
+				if (words[i].bits >> bit & 1 && words[i].names[bit][0])
+					proc_print(text, " %s", words[i].names[bit]);
+		proc_print(text,
+		           " lm nx syscall\nbogomips\t: %lu.%02lu\nclflush size\t: 64\ncache_alignment\t: "
+		           "64\naddress sizes\t: 40 bits physical, 48 bits virtual\n\n",
+		           khz / 500, khz / 5 % 100);
+	}
+}
+
+static void text_uptime(struct proc_text *text, const struct proc_subject *subject)
+{
+	uint64_t now = clock_monotonic() / 10000000;
+	(void)subject;
+	proc_print(text, "%lu.%02lu 0.00\n", now / 100, now % 100);
+}
+
+static void text_loadavg(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "0.00 0.00 0.00 %u/%u %d\n", thread_running_count(), task_count(),
+	           current_task()->tid);
+}
+
+static void text_version(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "Linux version 6.1.0-holon (holon) #1 SMP\n");
+}
+
+static void text_stat(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct unit_info info;
+	(void)subject;
+	own_unit(&info);
+	uint64_t busy = info.cpu_time / 10000000;
+	uint64_t total = clock_monotonic() / 10000000 * machine.cpu_count;
+	uint64_t idle = total > busy ? total - busy : 0;
+	proc_print(text, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", busy, idle);
+	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++)
+		proc_print(text, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", cpu, busy / machine.cpu_count,
+		           idle / machine.cpu_count);
+	proc_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
+	           (uint64_t)((clock_realtime() - clock_monotonic()) / NS_PER_SECOND), process_count(),
+	           thread_running_count());
+}
+
+static void text_filesystems(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n");
+}
+
+static void text_cmdline(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "\n");
+}
+
+static void text_devices(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 "
+	                 "pts\n\nBlock devices:\n");
+}
+
+static void text_swaps(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+}
+
+static void text_nothing(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)text;
+	(void)subject;
+}
+
+static void text_net_dev(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "Inter-|   Receive                                                |  Transmit\n"
+	                 " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets "
+	                 "errs drop fifo colls carrier compressed\n");
+}
+
+static void text_net_unix(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+}
+
+void proc_mounts(struct proc_text *text, bool info)
+{
+	struct mount *mount;
+	char buffer[PATH_MAX_BYTES];
+	list_for_each(mount, &mounts, link)
+	{
+		struct path path = {mount, mount->root};
+		const char *where = path_text(&path, buffer, sizeof(buffer));
+		const char *mode = mount->read_only ? "ro" : "rw";
+		const struct filesystem *filesystem = mount->filesystem;
+		if (info)
+			proc_print(text, "%lu %lu 0:%lu / %s %s,relatime - %s %s %s\n", mount->id,
+			           mount->covered.mount ? mount->covered.mount->id : 1, filesystem->device,
+			           where, mode, filesystem->name, mount->source, mode);
+		else
+			proc_print(text, "%s %s %s %s,relatime 0 0\n", mount->source, where, filesystem->name,
+			           mode);
+	}
+}
+
+static int64_t read_self(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	(void)subject;
+	return text_format(text, size, "%d", current_task()->process->pid);
+}
+
+static int64_t read_thread_self(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	(void)subject;
+	return text_format(text, size, "%d/task/%d", current_task()->process->pid, current_task()->tid);
+}
+
+static int64_t read_mounts(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	(void)subject;
+	return text_format(text, size, "self/mounts");
+}
+
+/* ---- Values of /proc/sys and /sys: fixed texts, or numbers of the machine ---- */
+
+#define FIXED(function, value)                                                                               \
+	static void function(struct proc_text *text, const struct proc_subject *subject)                     \
+	{                                                                                                    \
+		(void)subject;                                                                               \
+		proc_print(text, "%s\n", value);                                                             \
+	}
+FIXED(fixed_0, "0")
+FIXED(fixed_1, "1")
+FIXED(fixed_40, "40")
+FIXED(fixed_4096, "4096")
+FIXED(fixed_65536, "65536")
+FIXED(fixed_pid_max, "32768")
+FIXED(fixed_65530, "65530")
+FIXED(fixed_1048576, "1048576")
+FIXED(fixed_ostype, "Linux")
+FIXED(fixed_osrelease, "6.1.0-holon")
+FIXED(fixed_version, "#1 SMP")
+FIXED(fixed_hostname, "holon")
+FIXED(fixed_never, "always madvise [never]")
+FIXED(fixed_port_range, "32768\t60999")
+
+static void text_uuid(struct proc_text *text, const struct proc_subject *subject)
+{
+	uint8_t b[16];
+	(void)subject;
+	random_bytes(b, sizeof(b));
+	b[6] = (b[6] & 15) | 0x40;
+	b[8] = (b[8] & 63) | 0x80;
+	for (unsigned i = 0; i < 16; i++)
+		proc_print(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
+	proc_print(text, "\n");
+}
+
+static void text_boot_id(struct proc_text *text, const struct proc_subject *subject)
+{
+	static struct proc_text once;
+	if (!once.length)
+		text_uuid(&once, subject);
+	proc_append(text, once.bytes, once.length);
+}
+
+static void text_cpu_list(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	if (machine.cpu_count > 1)
+		proc_print(text, "0-%u\n", machine.cpu_count - 1);
+	else
+		proc_print(text, "0\n");
+}
+
+#define DIRECTORY(title, entries)                                                                            \
+	{                                                                                                    \
+		.name = title, .mode = S_IFDIR | 0555, .children = entries                                   \
+	}
+#define TEXT(title, function)                                                                                \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0444, .text = function                                      \
+	}
+#define LINK(title, read)                                                                                    \
+	{                                                                                                    \
+		.name = title, .mode = S_IFLNK | 0777, .readlink = read                                      \
+	}
+
+static const struct proc_entry random_entries[] = {
+    TEXT("boot_id", text_boot_id), TEXT("uuid", text_uuid), TEXT("entropy_avail", fixed_4096), {0}};
+static const struct proc_entry kernel_entries[] = {TEXT("ngroups_max", fixed_65536),
+                                                   TEXT("cap_last_cap", fixed_40),
+                                                   TEXT("pid_max", fixed_pid_max),
+                                                   TEXT("threads-max", fixed_pid_max),
+                                                   TEXT("ostype", fixed_ostype),
+                                                   TEXT("osrelease", fixed_osrelease),
+                                                   TEXT("version", fixed_version),
+                                                   TEXT("hostname", fixed_hostname),
+                                                   TEXT("randomize_va_space", fixed_0),
+                                                   DIRECTORY("random", random_entries),
+                                                   {0}};
+static const struct proc_entry vm_entries[] = {TEXT("overcommit_memory", fixed_1),
+                                               TEXT("max_map_count", fixed_65530),
+                                               TEXT("mmap_min_addr", fixed_65536),
+                                               {0}};
+static const struct proc_entry fs_entries[] = {TEXT("file-max", fixed_1048576),
+                                               TEXT("nr_open", fixed_1048576),
+                                               TEXT("pipe-max-size", fixed_1048576),
+                                               {0}};
+static const struct proc_entry core_entries[] = {TEXT("somaxconn", fixed_4096), {0}};
+static const struct proc_entry ipv4_entries[] = {TEXT("ip_local_port_range", fixed_port_range), {0}};
+static const struct proc_entry sys_net_entries[] = {
+    DIRECTORY("core", core_entries), DIRECTORY("ipv4", ipv4_entries), {0}};
+static const struct proc_entry sysctl_entries[] = {DIRECTORY("kernel", kernel_entries),
+                                                   DIRECTORY("vm", vm_entries),
+                                                   DIRECTORY("fs", fs_entries),
+                                                   DIRECTORY("net", sys_net_entries),
+                                                   {0}};
+static const struct proc_entry net_entries[] = {TEXT("dev", text_net_dev),   TEXT("unix", text_net_unix),
+                                                TEXT("tcp", text_nothing),   TEXT("tcp6", text_nothing),
+                                                TEXT("udp", text_nothing),   TEXT("udp6", text_nothing),
+                                                TEXT("route", text_nothing), {0}};
+static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process),
+                                                 LINK("self", read_self),
+                                                 LINK("thread-self", read_thread_self),
+                                                 LINK("mounts", read_mounts),
+                                                 TEXT("meminfo", text_meminfo),
+                                                 TEXT("cpuinfo", text_cpuinfo),
+                                                 TEXT("uptime", text_uptime),
+                                                 TEXT("loadavg", text_loadavg),
+                                                 TEXT("version", text_version),
+                                                 TEXT("stat", text_stat),
+                                                 TEXT("filesystems", text_filesystems),
+                                                 TEXT("cmdline", text_cmdline),
+                                                 TEXT("devices", text_devices),
+                                                 TEXT("swaps", text_swaps),
+                                                 TEXT("modules", text_nothing),
+                                                 TEXT("partitions", text_nothing),
+                                                 DIRECTORY("sys", sysctl_entries),
+                                                 DIRECTORY("net", net_entries),
+                                                 {0}};
+const struct proc_entry proc_root[] = {DIRECTORY("/", root_entries), {0}};
+
+static const struct proc_entry cpu_entries[] = {
+    TEXT("online", text_cpu_list), TEXT("possible", text_cpu_list), TEXT("present", text_cpu_list), {0}};
+static const struct proc_entry system_entries[] = {DIRECTORY("cpu", cpu_entries), {0}};
+static const struct proc_entry devices_entries[] = {DIRECTORY("system", system_entries), {0}};
+static const struct proc_entry huge_entries[] = {TEXT("enabled", fixed_never), {0}};
+static const struct proc_entry mm_entries[] = {DIRECTORY("transparent_hugepage", huge_entries), {0}};
+static const struct proc_entry sys_kernel_entries[] = {DIRECTORY("mm", mm_entries), {0}};
+static const struct proc_entry sys_entries[] = {
+    DIRECTORY("devices", devices_entries), DIRECTORY("kernel", sys_kernel_entries), {0}};
+const struct proc_entry sys_root[] = {DIRECTORY("/", sys_entries), {0}};

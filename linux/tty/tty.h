@@ -1,0 +1,87 @@
+/* Terminals: the line discipline (tty.c), the console's driver (console.c), pseudo terminals (pty.c).
+ *
+ * A struct tty is what programs see: input line editing, echo, signals, output processing. Its driver is
+ * where output goes and input comes from: the console stream, or the master side of a pty.
+ */
+#pragma once
+
+#include <holon/start.h>
+#include "../include/file.h"
+
+struct vnode;
+
+#define TTY_INPUT_BYTES 4096u
+
+struct tty;
+struct process;
+
+struct tty_driver {
+	/* Takes output bytes; how many (0: full; tty->write_wait is woken when there is room). */
+	uint32_t (*write)(struct tty *tty, const uint8_t *bytes, uint32_t count);
+	/* Bytes it would take now. */
+	uint32_t (*room)(struct tty *tty);
+	/* Input was consumed: more may be delivered. */
+	void (*unthrottle)(struct tty *tty);
+	/* Output that has not gone out yet. */
+	uint32_t (*pending)(struct tty *tty);
+	void (*gone)(struct tty *tty); /* the last reference is dropped; frees what it holds */
+};
+
+struct tty {
+	uint32_t references; /* open files, sessions, the driver's side */
+	uint32_t opens;
+	const struct tty_driver *driver;
+	void *private;
+	struct linux_termios termios;
+	struct linux_winsize size;
+	int32_t session;    /* sid; 0: no session's terminal */
+	int32_t foreground; /* pgid */
+	bool hung_up;       /* no more input will come, output goes nowhere */
+	bool stopped;       /* Ctrl-S */
+	bool exclusive;
+	bool packet_stop, packet_start; /* for a master in packet mode */
+	/* Input: a ring of bytes; in canonical mode only [tail, canonical) may be read, in lines. */
+	uint8_t input[TTY_INPUT_BYTES];
+	uint32_t head, tail, canonical;           /* free-running */
+	uint64_t line_ends[TTY_INPUT_BYTES / 64]; /* a bit a byte: a line ends after it */
+	uint32_t column;                          /* of output, for tabs and erasing */
+	uint32_t canonical_column;                /* where the line being edited began */
+	bool literal;                             /* Ctrl-V */
+	struct wait_queue read_wait, write_wait;
+	uint64_t device_number; /* of its node: 5:1 console, 136:N pty */
+	struct list link;
+};
+
+struct tty *tty_create(const struct tty_driver *driver, void *private, uint64_t device_number);
+void tty_release(struct tty *tty);
+static inline struct tty *tty_reference(struct tty *tty)
+{
+	tty->references++;
+	return tty;
+}
+/* Bytes from the driver: edited, echoed, turned into signals. Returns how many were taken (the input may be
+ * full). */
+uint32_t tty_input(struct tty *tty, const uint8_t *bytes, uint32_t count);
+/* The other side is gone: readers see the end, the session gets SIGHUP. */
+void tty_hang_up(struct tty *tty);
+void tty_resize(struct tty *tty, const struct linux_winsize *size);
+
+/* An open file of TTY: sets ops and private; makes it the controlling terminal where open(2) says so. */
+int tty_open(struct tty *tty, struct file *file, bool may_control);
+extern const struct file_ops tty_ops;
+int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool master);
+
+/* Opens /dev/tty, /dev/console, /dev/ptmx, /dev/pts/N by device number. */
+int tty_device_open(struct vnode *vnode, struct file *file);
+/* pty.c: /dev/ptmx makes a new pair; a slave by its number. */
+int pty_open_master(struct file *file);
+struct tty *pty_slave(uint32_t number);
+struct filesystem *pty_filesystem(void);
+
+/* The console stream. RAW: a pipe, not a terminal. console_open gives its file. */
+bool console_init(const struct start_info *info);
+bool console_is_raw(void);
+int console_open(struct file *file);
+
+/* process side: the session leader exits (its terminal is given up), a new session begins (none yet). */
+void tty_session_leader_exit(struct process *process);
