@@ -20,8 +20,8 @@ static const struct bench_row *const tables[] = {
     bench_hash_rows,
     bench_slhdsa_rows,
     bench_mlkem_mldsa_rows,
+    NULL,
 };
-#define TABLES (sizeof tables / sizeof *tables)
 
 _Noreturn void bench_fail(const char *what)
 {
@@ -57,8 +57,8 @@ static double time_row(const struct bench_row *row)
 
 static const struct bench_row *find(const char *name)
 {
-	for (unsigned i = 0; i < TABLES; i++)
-		for (const struct bench_row *row = tables[i]; row->name; row++)
+	for (const struct bench_row *const *table = tables; *table; table++)
+		for (const struct bench_row *row = *table; row->name; row++)
 			if (strcmp(row->name, name) == 0)
 				return row;
 	return NULL;
@@ -71,8 +71,8 @@ int main(void)
 		line[strcspn(line, "\n")] = 0;
 		char *mask = strchr(line, '\t');
 		if (strcmp(line, "rows") == 0) {
-			for (unsigned i = 0; i < TABLES; i++)
-				for (const struct bench_row *row = tables[i]; row->name; row++)
+			for (const struct bench_row *const *table = tables; *table; table++)
+				for (const struct bench_row *row = *table; row->name; row++)
 					printf("%s\t%zu\n", row->name, row->bytes);
 			printf("\n");
 		} else if (strncmp(line, "time ", 5) == 0 && mask) {

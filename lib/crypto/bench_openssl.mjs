@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 
-const SLOW_NS = 50e6, ROUNDS = 7, SLOW_ROUNDS = 3, STRETCH_NS = 20e6;
+const SLOW_NS = 50e6, ROUNDS = 11, SLOW_ROUNDS = 3, STRETCH_NS = 20e6;
 // Processor features (CRYPTO_CPU_ in cpu.h): everything, AVX2 and the SHA instructions, nothing.
 const PATHS = { all: 0xffffffff, avx2: 3, plain: 0 };
 

@@ -17,10 +17,10 @@ struct tree {
 	uint8_t *path;   /* of the target */
 	void (*make_leaves)(struct tree *tree, uint32_t first, unsigned count,
 	                    uint8_t (*leaves)[SLHDSA_MAX_N]);
-	/* For XMSS: the WOTS signature to make on the way. */
+	uint8_t *leaf_signature; /* what the target leaf itself reveals: a FORS secret or a WOTS signature */
+	/* For XMSS: the tree's address, and the digits to sign. */
 	struct slhdsa_address wots_address;
 	uint8_t digits[SLHDSA_MAX_CHAINS];
-	uint8_t *wots_signature;
 };
 
 /* Joins pairs: `count` parents at height `z`, the first being number `first`; in place. */
@@ -58,8 +58,9 @@ static void keep_sibling(const struct tree *tree, unsigned z, uint32_t first, un
 static void tree_build(struct tree *tree, uint8_t root[SLHDSA_MAX_N])
 {
 	unsigned block = tree->height < TREE_BLOCK_HEIGHT ? tree->height : TREE_BLOCK_HEIGHT, depth = 0;
+	uint32_t blocks = 1u << (tree->height - block);
 	uint8_t nodes[1 << TREE_BLOCK_HEIGHT][SLHDSA_MAX_N], stack[16][SLHDSA_MAX_N], pair[2][SLHDSA_MAX_N];
-	for (uint32_t number = 0; number < 1u << (tree->height - block); number++) {
+	for (uint32_t number = 0; number < blocks; number++) {
 		uint32_t first = number << block, index = number;
 		unsigned z = 0;
 		tree->make_leaves(tree, first, 1u << block, nodes);
@@ -103,7 +104,7 @@ static void fors_leaves(struct tree *tree, uint32_t first, unsigned count, uint8
 		make_secrets(tree->secret, &lanes, part);
 		for (unsigned i = 0; i < part; i++) {
 			if (first + done + i == tree->target)
-				memcpy(tree->wots_signature, lanes.value[i], n);
+				memcpy(tree->leaf_signature, lanes.value[i], n);
 			lanes.address[i].bytes[19] = ADDRESS_FORS_TREE;
 		}
 		slhdsa_hash_lanes(&tree->secret->hasher, &lanes, part, n);
@@ -125,7 +126,7 @@ void slhdsa_fors_tree(const struct slhdsa_secret *secret, const struct slhdsa_ad
 	    .target = target,
 	    .path = signature + params->n,
 	    .make_leaves = fors_leaves,
-	    .wots_signature = signature,
+	    .leaf_signature = signature,
 	};
 	tree_build(&tree, root);
 }
@@ -170,7 +171,7 @@ static void xmss_leaves(struct tree *tree, uint32_t first, unsigned count, uint8
 			memcpy(ends + at, tree->digits, chains);
 			slhdsa_wots_advance(hasher, &tree->wots_address, leaf, PAIR, values, starts, ends);
 			for (unsigned i = 0; i < chains; i++)
-				memcpy(tree->wots_signature + (size_t)i * n, values[at + i], n);
+				memcpy(tree->leaf_signature + (size_t)i * n, values[at + i], n);
 			memcpy(starts, ends, sizeof starts);
 			memset(ends, WOTS_W - 1, sizeof ends);
 		}
@@ -194,7 +195,7 @@ void slhdsa_xmss_tree(const struct slhdsa_secret *secret, const struct slhdsa_ad
 	    .target = target,
 	    .make_leaves = xmss_leaves,
 	    .wots_address = *address,
-	    .wots_signature = signature,
+	    .leaf_signature = signature,
 	};
 	address_set_type(&tree.node_address, ADDRESS_TREE);
 	if (target != TREE_NO_TARGET) {
