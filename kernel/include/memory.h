@@ -52,6 +52,8 @@ uint64_t frame_total_bytes(void);
 bool memory_is_ram(physical_t base, uint64_t bytes);
 /* All of it is one boot module's, whose frames clones may share. */
 bool memory_is_module(physical_t base, uint64_t bytes);
+/* Zeroes all RAM that was ever handed out, in use or not: the machine's end. Nothing generic works afterwards. */
+void memory_wipe(void);
 /* Idle loop: zeroes one free frame; false when there is nothing to do. */
 bool frame_zero_one(void);
 static inline void *frame_map(physical_t frame); /* the direct map's address */

@@ -289,6 +289,29 @@ bool memory_is_module(physical_t base, uint64_t bytes)
 	return false;
 }
 
+void memory_wipe(void)
+{
+	for (uint32_t i = 0; i < ram_count; i++) {
+		physical_t at = ram[i].base, end = at + ram[i].size;
+
+		while (ram[i].kind != HANDOFF_MEMORY_KERNEL && at < end) {
+			physical_t stop = end, resume = end;
+
+			/* What was never handed out lies behind the regions' beginnings. */
+			for (uint32_t j = 0; j < pool.region_count; j++) {
+				const struct region *region = &pool.regions[j];
+
+				if (region->next < region->end && region->next >= at && region->next < stop) {
+					stop = region->next;
+					resume = region->end;
+				}
+			}
+			memset(frame_map(at), 0, stop - at);
+			at = resume;
+		}
+	}
+}
+
 /* Whole frames that follow each other, from a region's end: only while booting. */
 static void *allocate_contiguous(uint32_t bytes)
 {

@@ -124,12 +124,18 @@ arch_leave:
 	mov	%gs:CPU_STACK, %rsp
 	jmp	leave
 
-/* The interrupt that ends the halt enters on this stack's top again and never comes back here. */
+/* Zeroes free frames, one between two looks for interrupts, then halts. An interrupt enters on this stack's top again and
+ * never comes back here, so none can be missed between the look and the halt. */
 	.global arch_idle
 arch_idle:
 idle:
 	mov	%gs:CPU_STACK, %rsp
+	call	frame_zero_one
 	sti
+	test	%al, %al
+	jz	1f
+	cli
+	jmp	idle
 1:	hlt
 	jmp	1b
 

@@ -1,6 +1,7 @@
 /* Off and again. Off is ACPI's S5, with the ports QEMU's machines use where the tables say nothing; reset
  * tries the ACPI register, the keyboard controller and at last a triple fault. */
 #include <log.h>
+#include <memory.h>
 #include "acpi.h"
 #include "x86.h"
 
@@ -20,9 +21,17 @@ static void sleep_port(uint16_t port, uint8_t type)
 		out16(port, (uint16_t)((in16(port) & 0xc003) | type << 10 | SLEEP_ENABLE));
 }
 
-void arch_power_off(void)
+/* This CPU alone goes on, on the kernel's own tables and stack, which the wipe spares. */
+static void machine_end(void)
 {
 	apic_stop_others();
+	paging_load(cpu_self(), kernel_root);
+	memory_wipe();
+}
+
+void arch_power_off(void)
+{
+	machine_end();
 	if (machine_acpi.sleep_known) {
 		sleep_port(machine_acpi.pm1a_control, machine_acpi.sleep_a & 7);
 		sleep_port(machine_acpi.pm1b_control, machine_acpi.sleep_b & 7);
@@ -41,7 +50,7 @@ void arch_reboot(void)
 		uint64_t base;
 	} __attribute__((packed)) none = {0, 0};
 
-	apic_stop_others();
+	machine_end();
 	if (machine_acpi.reset_port) {
 		out8(machine_acpi.reset_port, machine_acpi.reset_value);
 		clock_delay(50000000);
