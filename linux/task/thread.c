@@ -216,3 +216,13 @@ void vector_reset(void)
 	}
 	vector_load(vector_initial);
 }
+
+uint32_t thread_running_count(void)
+{
+	uint32_t count = 0;
+	for (struct process *process = process_next(0); process; process = process_next(process)) {
+		struct task *task;
+		list_for_each(task, &process->threads, thread_link) count += !task->sleeping;
+	}
+	return count;
+}

@@ -100,7 +100,7 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 	const uint32_t memory = RIGHT_READ | RIGHT_COPY | RIGHT_MOVE;
 	give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
 	give(spawn, "image", manager.image_memory, memory | RIGHT_EXECUTE, 0, manager.image_bytes);
-	give(spawn, "vfs", manager.vfs, RIGHT_CALL, child->number, 0);
+	give(spawn, "vfs", manager.vfs, RIGHT_CALL, 0, 0);
 	give(spawn, "stream", connection->memory, memory | RIGHT_WRITE, 0, STREAM_BYTES);
 	give(spawn, "stream-event", connection->event, RIGHT_WAIT | RIGHT_SIGNAL | RIGHT_MANAGE, 0, 0);
 	give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL, 0, 0);
