@@ -1,0 +1,15 @@
+# The system image: native programs, the manifest, and the Linux root trees. HOLON_ROOT names the group of
+# image/packages.txt whose tree is the Linux root.
+HOLON_ROOT ?= minimal
+SYSTEM_IMAGE := build/x86_64/system.img
+NATIVE_PARTS := vfs=build/x86_64/base/vfs console=build/x86_64/base/console subkernel=build/x86_64/system/subkernel \
+	linux=build/x86_64/linux/linux
+
+$(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
+		tools/mksysimg/mksysimg $(SYSIMG_DIGEST)
+	@mkdir -p $(@D)
+	@echo "  IMAGE   $@"
+	@tools/mksysimg/mksysimg --digest $(SYSIMG_DIGEST) -o $@ --file image/manifest:etc/manifest \
+		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
+		--tree build/root/$(HOLON_ROOT):linux
+SYSTEM += $(SYSTEM_IMAGE)
