@@ -16,64 +16,158 @@ const int16_t mlkem_zetas[128] = {
     -108,  -308,  996,   991,   958,   -1460, 1522,  1628,
 };
 
-/* The butterflies of one layer; with a constant distance a compiler vectorises the short ones too. */
-CRYPTO_INLINE void layer(int16_t *c, unsigned distance, const int16_t *zetas)
+/*
+ * Butterflies of `count` neighbours with others, by one zeta or by one each (`step` 0 or 1). The middle
+ * products of the Montgomery reduction pass through memory: seeing them stored as 16 bits, a compiler
+ * multiplies 16-bit lanes.
+ */
+CRYPTO_INLINE void middle_products(int16_t *m, const int16_t *a, const int16_t *zetas, unsigned step,
+                                   unsigned count)
 {
-	for (unsigned start = 0; start < MLKEM_N; start += 2 * distance) {
-		int16_t zeta = *zetas++, *low = c + start, *high = low + distance;
-		for (unsigned i = 0; i < distance; i++) {
-			int16_t t = mlkem_montgomery(high[i], zeta);
-			high[i] = (int16_t)(low[i] - t);
-			low[i] = (int16_t)(low[i] + t);
-		}
+	for (unsigned i = 0; i < count; i++)
+		m[i] = (int16_t)(a[i] * (int16_t)(zetas[step * i] * MLKEM_QINV));
+}
+
+/* mlkem_montgomery() with its middle product known. */
+CRYPTO_INLINE int16_t montgomery_with(int16_t a, int16_t b, int16_t m)
+{
+	int16_t high = (int16_t)((a * b) >> 16), low = (int16_t)((m * MLKEM_Q) >> 16);
+	return (int16_t)(high - low);
+}
+
+/* a times the zetas over R; `m` is working memory for `count` numbers. */
+CRYPTO_INLINE void multiply_row(int16_t *a, int16_t *m, const int16_t *zetas, unsigned step, unsigned count)
+{
+	middle_products(m, a, zetas, step, count);
+	for (unsigned i = 0; i < count; i++)
+		a[i] = montgomery_with(a[i], zetas[step * i], m[i]);
+}
+
+CRYPTO_INLINE void butterflies(int16_t *low, int16_t *high, int16_t *m, const int16_t *zetas, unsigned step,
+                               unsigned count)
+{
+	multiply_row(high, m, zetas, step, count);
+	for (unsigned i = 0; i < count; i++) {
+		int16_t t = high[i];
+		high[i] = (int16_t)(low[i] - t);
+		low[i] = (int16_t)(low[i] + t);
 	}
 }
 
-CRYPTO_INLINE void inverse_layer(int16_t *c, unsigned distance, const int16_t *zetas)
+CRYPTO_INLINE void inverse_butterflies(int16_t *low, int16_t *high, int16_t *m, const int16_t *zetas,
+                                       unsigned step, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		int16_t t = low[i];
+		low[i] = (int16_t)(t + high[i]);
+		high[i] = (int16_t)(high[i] - t);
+	}
+	multiply_row(high, m, zetas, step, count);
+}
+
+/* One layer; a compiler vectorises distances of 8 and more. */
+CRYPTO_INLINE void layer(int16_t *c, int16_t *m, unsigned distance, const int16_t *zetas)
 {
 	for (unsigned start = 0; start < MLKEM_N; start += 2 * distance) {
-		int16_t zeta = *zetas--, *low = c + start, *high = low + distance;
-		for (unsigned i = 0; i < distance; i++) {
-			int16_t t = low[i], difference = (int16_t)(high[i] - t);
-			low[i] = (int16_t)(t + high[i]);
-			high[i] = mlkem_montgomery(difference, zeta);
-		}
+		int16_t zeta = *zetas++;
+		butterflies(c + start, c + start + distance, m, &zeta, 0, distance);
 	}
 }
 
-static void reduce(struct mlkem_poly *p)
+CRYPTO_INLINE void inverse_layer(int16_t *c, int16_t *m, unsigned distance, const int16_t *zetas)
+{
+	for (unsigned start = 0; start < MLKEM_N; start += 2 * distance) {
+		int16_t zeta = *zetas--;
+		inverse_butterflies(c + start, c + start + distance, m, &zeta, 0, distance);
+	}
+}
+
+/*
+ * The layers of distance 4 and 2 stay within eight neighbours. They run on the transposed coefficients, row j
+ * holding those of index 8 b + j, so that they too are whole rows.
+ */
+#define ROWS    8
+#define COLUMNS (MLKEM_N / ROWS)
+
+struct working_memory {
+	int16_t rows[ROWS][COLUMNS], m[MLKEM_N / 2];
+};
+
+static void transpose(int16_t rows[ROWS][COLUMNS], const int16_t *c)
+{
+	for (unsigned b = 0; b < COLUMNS; b++)
+		for (unsigned j = 0; j < ROWS; j++)
+			rows[j][b] = c[ROWS * b + j];
+}
+
+static void transpose_back(int16_t *c, int16_t rows[ROWS][COLUMNS])
+{
+	for (unsigned b = 0; b < COLUMNS; b++)
+		for (unsigned j = 0; j < ROWS; j++)
+			c[ROWS * b + j] = rows[j][b];
+}
+
+static void reduce(int16_t *c)
 {
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		p->c[i] = mlkem_barrett(p->c[i]);
+		c[i] = mlkem_barrett(c[i]);
 }
 
 static void ntt(struct mlkem_poly *p)
 {
+	struct working_memory s;
+	int16_t even[COLUMNS], odd[COLUMNS];
 	/* Each layer adds less than q to the bound: from below q to below 8 q, within 16 bits. */
-	layer(p->c, 128, mlkem_zetas + 1);
-	layer(p->c, 64, mlkem_zetas + 2);
-	layer(p->c, 32, mlkem_zetas + 4);
-	layer(p->c, 16, mlkem_zetas + 8);
-	layer(p->c, 8, mlkem_zetas + 16);
-	layer(p->c, 4, mlkem_zetas + 32);
-	layer(p->c, 2, mlkem_zetas + 64);
-	reduce(p);
+	layer(p->c, s.m, 128, mlkem_zetas + 1);
+	layer(p->c, s.m, 64, mlkem_zetas + 2);
+	layer(p->c, s.m, 32, mlkem_zetas + 4);
+	layer(p->c, s.m, 16, mlkem_zetas + 8);
+	layer(p->c, s.m, 8, mlkem_zetas + 16);
+	transpose(s.rows, p->c);
+	for (unsigned b = 0; b < COLUMNS; b++) {
+		even[b] = mlkem_zetas[64 + 2 * b];
+		odd[b] = mlkem_zetas[65 + 2 * b];
+	}
+	for (unsigned j = 0; j < 4; j++)
+		butterflies(s.rows[j], s.rows[j + 4], s.m, mlkem_zetas + 32, 1, COLUMNS);
+	for (unsigned j = 0; j < 2; j++) {
+		butterflies(s.rows[j], s.rows[j + 2], s.m, even, 1, COLUMNS);
+		butterflies(s.rows[j + 4], s.rows[j + 6], s.m, odd, 1, COLUMNS);
+	}
+	reduce(&s.rows[0][0]);
+	transpose_back(p->c, s.rows);
+	crypto_wipe(&s, sizeof s);
 }
 
 static void inverse_ntt(struct mlkem_poly *p)
 {
+	struct working_memory s;
+	int16_t whole[COLUMNS], even[COLUMNS], odd[COLUMNS];
 	/* Sums double their bound in each layer, so they are reduced after every third (8 q at most). */
-	inverse_layer(p->c, 2, mlkem_zetas + 127);
-	inverse_layer(p->c, 4, mlkem_zetas + 63);
-	inverse_layer(p->c, 8, mlkem_zetas + 31);
-	reduce(p);
-	inverse_layer(p->c, 16, mlkem_zetas + 15);
-	inverse_layer(p->c, 32, mlkem_zetas + 7);
-	inverse_layer(p->c, 64, mlkem_zetas + 3);
-	reduce(p);
-	inverse_layer(p->c, 128, mlkem_zetas + 1);
-	for (unsigned i = 0; i < MLKEM_N; i++)
-		p->c[i] = mlkem_montgomery(p->c[i], MLKEM_INVNTT);
+	transpose(s.rows, p->c);
+	for (unsigned b = 0; b < COLUMNS; b++) {
+		whole[b] = mlkem_zetas[63 - b];
+		even[b] = mlkem_zetas[127 - 2 * b];
+		odd[b] = mlkem_zetas[126 - 2 * b];
+	}
+	for (unsigned j = 0; j < 2; j++) {
+		inverse_butterflies(s.rows[j], s.rows[j + 2], s.m, even, 1, COLUMNS);
+		inverse_butterflies(s.rows[j + 4], s.rows[j + 6], s.m, odd, 1, COLUMNS);
+	}
+	for (unsigned j = 0; j < 4; j++)
+		inverse_butterflies(s.rows[j], s.rows[j + 4], s.m, whole, 1, COLUMNS);
+	transpose_back(p->c, s.rows);
+	inverse_layer(p->c, s.m, 8, mlkem_zetas + 31);
+	reduce(p->c);
+	inverse_layer(p->c, s.m, 16, mlkem_zetas + 15);
+	inverse_layer(p->c, s.m, 32, mlkem_zetas + 7);
+	inverse_layer(p->c, s.m, 64, mlkem_zetas + 3);
+	reduce(p->c);
+	inverse_layer(p->c, s.m, 128, mlkem_zetas + 1);
+	const int16_t scale = MLKEM_INVNTT;
+	for (unsigned i = 0; i < MLKEM_N; i += COLUMNS)
+		multiply_row(p->c + i, s.m, &scale, 0, COLUMNS);
+	crypto_wipe(&s, sizeof s);
 }
 
 static void prepare(struct mlkem_poly *out, const struct mlkem_poly *b)
