@@ -7,8 +7,9 @@
  * the packed matrix that keeps the largest set below 64 KiB of stack.
  *
  * What is told by time: how many attempts there were, in which polynomial each failed, and the challenges.
- * The standard's proof treats the challenge as public in all attempts; where a refused attempt failed does
- * not depend on the key, as the distribution of its values around the bound does not.
+ * The challenge of a refused attempt is a hash of a commitment that nobody sees and that never comes again.
+ * Where an attempt failed does not depend on the key: the bounds are chosen so that what passes them, and
+ * with which probability, is the same for every key.
  */
 #include "mldsa_internal.h"
 
