@@ -107,7 +107,7 @@ static uint64_t find_rsdp(uint64_t base, uint64_t end)
 	for (; base + 20 <= end; base += 16) {
 		const uint8_t *bytes = at(base);
 		uint8_t sum = 0;
-		if (memcmp(bytes, "RSD PTR ", 8))
+		if (memcmp(bytes, "RSD PTR ", 8) != 0)
 			continue;
 		for (int i = 0; i < 20; i++)
 			sum += bytes[i];

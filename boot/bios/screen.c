@@ -91,7 +91,7 @@ void screen_init(void)
 	uint16_t best = 0;
 	memset(info, 0, sizeof(*info));
 	memcpy(info->signature, "VBE2", 4);
-	if (!vbe_call(0x4f00, 0, 0, 0) || memcmp(info->signature, "VESA", 4) || info->version < 0x200)
+	if (!vbe_call(0x4f00, 0, 0, 0) || memcmp(info->signature, "VESA", 4) != 0 || info->version < 0x200)
 		return;
 	uint16_t version = info->version;
 	const uint16_t *list = at(((uint32_t)info->modes_segment << 4) + info->modes_offset);

@@ -38,7 +38,7 @@ static const char *header_check(const struct elf_header *header, uint64_t size)
 	static const uint8_t ident[6] = {0x7f, 'E', 'L', 'F', ELF_CLASS_64, ELF_LITTLE};
 	if (size < sizeof(*header))
 		return "the file is shorter than an ELF header";
-	if (memcmp(header->ident, ident, sizeof(ident)))
+	if (memcmp(header->ident, ident, sizeof(ident)) != 0)
 		return "it is not a 64-bit little-endian ELF file";
 	if (header->type != ELF_EXECUTABLE || header->machine != ELF_X86_64)
 		return "it is not an executable for this processor";

@@ -55,7 +55,7 @@ static bool device_present(void)
 	out16(PORT_SELECTOR, KEY_SIGNATURE);
 	for (int i = 0; i < 4; i++)
 		signature[i] = (char)in8(PORT_DATA);
-	if (memcmp(signature, "QEMU", 4))
+	if (memcmp(signature, "QEMU", 4) != 0)
 		return false;
 	out16(PORT_SELECTOR, KEY_FEATURES);
 	return in8(PORT_DATA) & FEATURE_DMA;
@@ -72,7 +72,7 @@ bool fwcfg_init(void)
 		if (!dma(DMA_READ, &entry, sizeof(entry)))
 			return false;
 		entry.name[sizeof(entry.name) - 1] = 0;
-		if (strncmp(entry.name, prefix, sizeof(prefix) - 1))
+		if (strncmp(entry.name, prefix, sizeof(prefix) - 1) != 0)
 			continue;
 		if (file_count == FILE_MAX)
 			fail("too many fw_cfg files below opt/holon/ (at most %u)", (unsigned)FILE_MAX);

@@ -153,7 +153,7 @@ static void test_elf(void)
 	free(memory);
 	for (uint64_t size = 0; size < offsetof(struct test_elf, contents) + 34; size++) {
 		/* Exactly as much memory as the file has, so that the sanitizer sees reads beyond it. */
-		void *cut = malloc(size);
+		void *cut = malloc(size + !size);
 		memcpy(cut, &good, size);
 		if (!elf_check(cut, size, &layout))
 			refused(NULL, "", "elf refused: cut short");
@@ -196,7 +196,7 @@ static bool map_is(const struct memory_map *map, const char *want)
 		sprintf(text + strlen(text), "%s%llx+%llx:%u", i ? " " : "",
 		        (unsigned long long)map->ranges[i].base, (unsigned long long)map->ranges[i].size,
 		        map->ranges[i].kind);
-	if (strcmp(text, want))
+	if (strcmp(text, want) != 0)
 		printf("# map is    %s\n# and not   %s\n", text, want);
 	return !strcmp(text, want);
 }
@@ -268,7 +268,7 @@ static void test_memory_model(void)
 			end = range->base + range->size;
 			memset(got + range->base / PAGE_SIZE, (int)range->kind, range->size / PAGE_SIZE);
 		}
-		if (!good || memcmp(got, model, PAGES)) {
+		if (!good || memcmp(got, model, PAGES) != 0) {
 			report(false, "memory: random reports and claims", "differs from the model");
 			return;
 		}

@@ -87,9 +87,11 @@ static const char **read_command(uint32_t *flags, const char ***environment)
 	if (fd < 0 || fstat(fd, &status))
 		return shell;
 	struct command_header *header = malloc((size_t)status.st_size);
-	const char **strings = calloc(COMMAND_ARGUMENT_MAX + COMMAND_ENVIRONMENT_MAX + 2, sizeof(*strings));
-	if (!header || !strings || read(fd, header, (size_t)status.st_size) != status.st_size)
-		return shell;
+	static const char *strings[COMMAND_ARGUMENT_MAX + COMMAND_ENVIRONMENT_MAX + 2];
+	if (!header || read(fd, header, (size_t)status.st_size) != status.st_size) {
+		tell("init: the command cannot be read\n");
+		power_off();
+	}
 	close(fd);
 	unlink(command_path);
 	const char *why = command_parse(header, (uint64_t)status.st_size, strings);

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""holon-run --linux keeps holon-run's promises, so that a comparison compares the same thing: bytes, status, files, and
+an interactive terminal."""
+import fcntl
+import os
+import pathlib
+import pty
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RUN = str(ROOT / "tools" / "holon-run")
+failures = 0
+
+
+def report(good, name, why=""):
+    global failures
+    failures += not good
+    print(f"ok {name}" if good else f"not ok {name} - {why}", flush=True)
+
+
+def test_streams():
+    data = bytes(range(256)) * 100
+    with tempfile.TemporaryDirectory(prefix="holon-linux-test-") as work:
+        tool = pathlib.Path(work, "tool")
+        tool.write_text("#!/bin/sh\necho tool $1 $VARIABLE\n")
+        tool.chmod(0o751)
+        command = "cat; tool 'a  b'; stat -c '%a %u %g' /opt/new/tool; ls -d /tmp/empty >&2; kill -9 $$"
+        empty = pathlib.Path(work, "empty")
+        empty.mkdir()
+        done = subprocess.run([RUN, "--linux", "--add", f"{tool}:/usr/local/bin/tool", "--add", f"{tool}:/opt/new/tool",
+                               "--add", f"{empty}:/tmp/empty", "--env", "VARIABLE=value", "--timeout", "120", "--",
+                               "sh", "-c", command], input=data, capture_output=True)
+    expected = data + b"tool a b value\n751 0 0\n/tmp/empty\n"
+    report(done.stdout == expected, "linux: bytes in and out, added files, environment",
+           f"{done.stdout[25600:]!r} {done.stderr[-500:]!r}")
+    report(done.returncode == 137, "linux: the status of a killed command", f"it was {done.returncode}")
+
+
+def test_terminal():
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(RUN, [RUN, "--linux", "--timeout", "120"])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+    script = [(b"# ", b"stty size; cat\n"), (b"33 101", b"\x03"), (b"^C", b"echo alive$((40 + 2)); exit 5\n")]
+    seen, limit = b"", time.monotonic() + 120
+    while time.monotonic() < limit:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                data = os.read(terminal, 4096)
+            except OSError:
+                break
+            seen += data
+        if script and script[0][0] in seen:
+            time.sleep(0.5)
+            os.write(terminal, script.pop(0)[1])
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    report(b"33 101" in seen and b"alive42" in seen and status == 5, "linux: a terminal with size, Ctrl-C and status",
+           f"status {status}, seen {seen[-400:]!r}")
+
+
+test_streams()
+test_terminal()
+sys.exit(failures != 0)
