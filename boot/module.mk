@@ -69,8 +69,8 @@ iso: build/setup.stamp build/holon.iso ## Build build/holon.iso: boots from CD o
 debug: build/setup.stamp $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel
 	@tools/debug
 
-SYSTEM += $(BOOT_OUT)/loader.iso
-ALL += $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso
+SYSTEM += $(BUNDLE) $(BOOT_OUT)/loader.iso
+ALL += $(BUNDLE) build/holon.iso $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso
 
 # Tests on the build machine.
 BOOT_HOST := $(addprefix boot/loader/,bundle.c elf.c handoff_check.c memory.c)
