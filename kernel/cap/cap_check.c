@@ -27,7 +27,8 @@ void cap_check(const struct object *object)
 		check(!(cap->flags & CAP_INTERNAL) || !cap->child);
 		if (cap->parent) {
 			check(!(cap->rights & ~cap->parent->rights));
-			check(!cap->parent->badge || cap->badge == cap->parent->badge || cap->flags & CAP_INTERNAL);
+			check(!cap->parent->badge || cap->badge == cap->parent->badge ||
+			      cap->flags & CAP_INTERNAL);
 		}
 		if (!(cap->flags & CAP_INTERNAL))
 			check(slot_at(slot_unit(cap), cap->index) == cap);

@@ -1,5 +1,5 @@
-/* The architecture of the host library: a machine simulated in one process, so that the generic kernel runs under
- * sanitizers. See machine.c. */
+/* The architecture of the host library: a machine simulated in one process, so that the generic kernel runs
+ * under sanitizers. See machine.c. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,7 +26,7 @@ struct arch_vector_state {
 };
 
 #define ARCH_PAGE_FAULT 14
-#define HOST_TLB_SIZE 64
+#define HOST_TLB_SIZE   64
 
 /* One CPU's translation cache: direct mapped by page number. */
 struct host_tlb {

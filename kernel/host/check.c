@@ -1,4 +1,5 @@
-/* The whole machine checked: every object by its own checker, then what only shows in the sum: frames, charges, TLBs. */
+/* The whole machine checked: every object by its own checker, then what only shows in the sum: frames,
+ * charges, TLBs. */
 #include <stdlib.h>
 #include <string.h>
 #include "check.h"
@@ -102,8 +103,8 @@ static void check_tlb(struct cpu *cpu)
 		leaf = arch_space_leaf(tlb->space, tlb->page, false);
 		entry = leaf ? leaf[tlb->page >> 12 & 511] : 0;
 		if ((entry & ~0xfffull) != (tlb->entry & ~0xfffull) || (tlb->entry & 7 & ~entry))
-			panic("CPU %u still holds %lx for %lx, the tables say %lx", cpu->index, tlb->entry, tlb->page,
-			      entry);
+			panic("CPU %u still holds %lx for %lx, the tables say %lx", cpu->index, tlb->entry,
+			      tlb->page, entry);
 	}
 }
 
@@ -122,11 +123,12 @@ void machine_check(void)
 		const struct tally *tally = &tallies[i];
 		/* The kernel itself holds a boot module's frames. */
 		uint32_t own = i << 12 >= host_module_base &&
-			       i << 12 < host_module_base + HOST_MODULE_PAGES * PAGE_SIZE_BYTES;
+		               i << 12 < host_module_base + HOST_MODULE_PAGES * PAGE_SIZE_BYTES;
 
 		if (!tally->references && !own)
 			continue;
-		if (frame->references != tally->references + own || frame->payer_references != tally->payer_references ||
+		if (frame->references != tally->references + own ||
+		    frame->payer_references != tally->payer_references ||
 		    (tally->payer && frame->payer != tally->payer))
 			panic("frame %lx: %u references counted, %u found", i << 12, frame->references,
 			      tally->references + own);

@@ -1,8 +1,9 @@
 /* The simulated machine: the architecture interface for the host library.
  *
- * RAM is one anonymous mapping; physical address 0 is its first byte. Page tables have the shape of x86_64's. Each CPU
- * has a small TLB that programs' accesses go through, so that a forgotten flush shows: machine_check compares every TLB
- * entry with the tables. CPUs do not run by themselves: an IPI makes the sender act as the receiver for a moment.
+ * RAM is one anonymous mapping; physical address 0 is its first byte. Page tables have the shape of x86_64's.
+ * Each CPU has a small TLB that programs' accesses go through, so that a forgotten flush shows: machine_check
+ * compares every TLB entry with the tables. CPUs do not run by themselves: an IPI makes the sender act as the
+ * receiver for a moment.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,6 @@ uint64_t host_direct_map;
 physical_t host_module_base;
 unsigned host_preempt_every;
 uint64_t host_restarts;
-
 
 static struct cpu *acting;
 static uint64_t now_ns = 1;
@@ -212,7 +212,8 @@ bool arch_guest_enter(struct thread *thread)
 	return thread->guest->rip < USER_END;
 }
 
-void arch_guest_exit(struct thread *thread, uint64_t reason, uint64_t vector, uint64_t error, uint64_t address)
+void arch_guest_exit(struct thread *thread, uint64_t reason, uint64_t vector, uint64_t error,
+                     uint64_t address)
 {
 	thread->guest->exit = reason;
 	thread->guest->vector = vector;
@@ -359,7 +360,7 @@ void arch_tlb_flush_all(void)
 /* ---- Programs' accesses ---- */
 
 static bool user_access(struct space *space, uint64_t address, bool write, bool execute, uint64_t **word,
-			enum space_fault *fault)
+                        enum space_fault *fault)
 {
 	uint64_t page = address & ~(PAGE_SIZE_BYTES - 1);
 	struct host_tlb *tlb = &acting->arch.tlb[page / PAGE_SIZE_BYTES % HOST_TLB_SIZE];
@@ -519,7 +520,8 @@ void host_boot(unsigned megabytes, unsigned count)
 	handoff.memory_count = 4;
 	handoff.memory[0] = (struct handoff_memory){0, 1 << 20, HANDOFF_MEMORY_FREE, 0};
 	handoff.memory[1] = (struct handoff_memory){1 << 20, bytes - (3 << 20), HANDOFF_MEMORY_FREE, 0};
-	handoff.memory[2] = (struct handoff_memory){bytes - (2 << 20), (2 << 20) - module, HANDOFF_MEMORY_LOADER, 0};
+	handoff.memory[2] =
+	    (struct handoff_memory){bytes - (2 << 20), (2 << 20) - module, HANDOFF_MEMORY_LOADER, 0};
 	handoff.memory[3] = (struct handoff_memory){host_module_base, module, HANDOFF_MEMORY_MODULE, 0};
 	for (uint64_t i = 0; i < module; i += PAGE_SIZE_BYTES)
 		*(uint64_t *)frame_map(host_module_base + i) = i / PAGE_SIZE_BYTES + 1;
@@ -614,8 +616,8 @@ int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_
 	return result;
 }
 
-int64_t call(struct actor *actor, enum syscall_number number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-	     uint64_t f)
+int64_t call(struct actor *actor, enum syscall_number number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+             uint64_t e, uint64_t f)
 {
 	const uint64_t args[6] = {a, b, c, d, e, f};
 	int64_t result;

@@ -1,5 +1,6 @@
-/* A simulated machine for tests of the generic kernel: RAM in this process, page tables and TLBs modelled, CPUs driven
- * in turn. One machine a process. Tests act through struct actor: a caller of system calls in some unit. */
+/* A simulated machine for tests of the generic kernel: RAM in this process, page tables and TLBs modelled,
+ * CPUs driven in turn. One machine a process. Tests act through struct actor: a caller of system calls in
+ * some unit. */
 #pragma once
 
 #include <holon/syscall.h>
@@ -13,8 +14,8 @@
 
 #define HOST_MODULE_PAGES 40u
 
-/* Boots: RAM of MEGABYTES, COUNT CPUs, the root unit, one boot module of HOST_MODULE_PAGES pages, page i filled with the
- * word i + 1. */
+/* Boots: RAM of MEGABYTES, COUNT CPUs, the root unit, one boot module of HOST_MODULE_PAGES pages, page i
+ * filled with the word i + 1. */
 void host_boot(unsigned megabytes, unsigned count);
 extern physical_t host_module_base;
 /* The CPU that acts from now on. */
@@ -35,24 +36,26 @@ struct actor {
 void actor_init(struct actor *actor, struct unit *unit);
 void actor_deinit(struct actor *actor);
 /* Runs a system call to its end (restarts included), then what the kernel does on its way out. */
-int64_t call(struct actor *actor, enum syscall_number number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-	     uint64_t f);
-#define CALL1(actor, n, a)             call(actor, n, (uint64_t)(a), 0, 0, 0, 0, 0)
-#define CALL2(actor, n, a, b)          call(actor, n, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
-#define CALL3(actor, n, a, b, c)       call(actor, n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
-#define CALL4(actor, n, a, b, c, d)    call(actor, n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
-#define CALL5(actor, n, a, b, c, d, e)                                                                                 \
+int64_t call(struct actor *actor, enum syscall_number number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+             uint64_t e, uint64_t f);
+#define CALL1(actor, n, a)       call(actor, n, (uint64_t)(a), 0, 0, 0, 0, 0)
+#define CALL2(actor, n, a, b)    call(actor, n, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
+#define CALL3(actor, n, a, b, c) call(actor, n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
+#define CALL4(actor, n, a, b, c, d)                                                                          \
+	call(actor, n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
+#define CALL5(actor, n, a, b, c, d, e)                                                                       \
 	call(actor, n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
-#define CALL6(actor, n, a, b, c, d, e, f)                                                                              \
-	call(actor, n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), (uint64_t)(f))
+#define CALL6(actor, n, a, b, c, d, e, f)                                                                    \
+	call(actor, n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e),            \
+	     (uint64_t)(f))
 /* One run of a system call without restarting: CALL_RESTART is passed on. */
 int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_t args[6]);
 
 /* What a handle names, past all checks of death. 0: nothing. */
 struct object *object_at(struct unit *unit, handle_t handle);
 
-/* A program's access to its memory on the acting CPU, through TLB, tables and the fault path. False: the fault stays
- * unresolved (*FAULT says how). */
+/* A program's access to its memory on the acting CPU, through TLB, tables and the fault path. False: the
+ * fault stays unresolved (*FAULT says how). */
 bool user_read(struct space *space, uint64_t address, uint64_t *value, enum space_fault *fault);
 bool user_write(struct space *space, uint64_t address, uint64_t value, enum space_fault *fault);
 bool user_execute(struct space *space, uint64_t address, enum space_fault *fault);

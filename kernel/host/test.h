@@ -20,18 +20,18 @@ static inline void test_result(bool passed, const char *name, const char *file, 
 
 /* One reported check. */
 #define TEST(name, condition) test_result(condition, name, __FILE__, __LINE__, 0)
-#define TEST_EQUAL(name, value, expected)                                                                              \
-	do {                                                                                                           \
-		long long test_got = (long long)(value);                                                               \
-		test_result(test_got == (long long)(expected), name, __FILE__, __LINE__, test_got);                    \
+#define TEST_EQUAL(name, value, expected)                                                                    \
+	do {                                                                                                 \
+		long long test_got = (long long)(value);                                                     \
+		test_result(test_got == (long long)(expected), name, __FILE__, __LINE__, test_got);          \
 	} while (0)
 /* A step that the test needs; ends the program when it fails. */
-#define NEED(condition)                                                                                                \
-	do {                                                                                                           \
-		if (!(condition)) {                                                                                    \
-			printf("not ok step - %s:%d %s\n", __FILE__, __LINE__, #condition);                            \
-			exit(1);                                                                                       \
-		}                                                                                                      \
+#define NEED(condition)                                                                                      \
+	do {                                                                                                 \
+		if (!(condition)) {                                                                          \
+			printf("not ok step - %s:%d %s\n", __FILE__, __LINE__, #condition);                  \
+			exit(1);                                                                             \
+		}                                                                                            \
 	} while (0)
 static inline handle_t need_handle(int64_t result, const char *file, int line)
 {

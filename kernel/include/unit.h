@@ -18,6 +18,9 @@
 #define UNIT_DEPTH_MAX 200u
 #define HEAP_CLASSES   12u
 
+/* Why a unit's threads do not run: it or a unit above it is frozen; it has ended and some are yet to die. */
+enum unit_hold { UNIT_FROZEN = 1, UNIT_HELD = 2 };
+
 struct slab;
 
 struct unit {
@@ -56,10 +59,10 @@ struct unit {
 	struct slab *slabs[HEAP_CLASSES]; /* with free places, by size class */
 	uint32_t slab_count;              /* all slabs, frames charged to it for its heap */
 	uint32_t priority_max, cpu_share, flags;
-	uint32_t cpu_share_used[CPU_MAX]; /* by admitted budgets and children; guarded by lock */
-	volatile uint32_t frozen;         /* it or a unit above it is frozen: its threads do not run */
-	bool frozen_self;                 /* by unit_freeze on itself */
-	uint32_t walk;                    /* unit tree walks: which walk was here last */
+	uint32_t cpu_share_used[CPU_MAX];     /* by admitted budgets and children; guarded by lock */
+	volatile uint32_t frozen;             /* enum unit_hold: while not 0, its threads do not run */
+	bool frozen_self;                     /* by unit_freeze on itself */
+	uint32_t walk_visited, walk_finished; /* unit tree walks: which one was here last, and below */
 	int64_t exit_status;
 	struct fault_record fault;
 	struct cap event; /* internal: the parent's notification */

@@ -29,15 +29,18 @@ static struct slab *slab_of(void *pointer)
 	return (struct slab *)((uintptr_t)pointer & ~4095ull);
 }
 
+/* An empty slab is always the first of its list, so there is at most one. */
 static void slab_link(struct slab *slab)
 {
-	struct slab **first = &slab->unit->slabs[slab->class];
+	struct slab *first = slab->unit->slabs[slab->class];
+	struct slab *after = slab->used && first && !first->used ? first : 0;
+	struct slab **link = after ? &after->next : &slab->unit->slabs[slab->class];
 
-	slab->next = *first;
-	slab->previous = 0;
-	if (*first)
-		(*first)->previous = slab;
-	*first = slab;
+	slab->previous = after;
+	slab->next = *link;
+	if (*link)
+		(*link)->previous = slab;
+	*link = slab;
 }
 
 static void slab_unlink(struct slab *slab)
@@ -132,14 +135,17 @@ void unit_free(void *pointer)
 	}
 	*(void **)pointer = slab->free;
 	slab->free = pointer;
-	if (slab->used-- == slab->places) {
+	if (slab->used == slab->places)
 		slab_link(slab);
-	} else if (!slab->used) {
-		/* Keep one empty slab a class, at the end of the list's first place. */
-		slab_unlink(slab);
-		slab_link(slab);
-		if (slab->next && !slab->next->used)
-			slab_destroy(slab->next);
+	if (!--slab->used) {
+		struct slab *first = unit->slabs[slab->class];
+
+		if (first != slab && !first->used) {
+			slab_destroy(slab);
+		} else {
+			slab_unlink(slab);
+			slab_link(slab);
+		}
 	}
 	lock_release(&unit->heap_lock);
 }

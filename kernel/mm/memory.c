@@ -461,7 +461,8 @@ bool memory_teardown(struct object *object)
 	if (memory_has_frames(memory) && memory->root) {
 		uint64_t end = 1ull << (9 * memory->height);
 
-		/* Two slices look through a whole lowest node, so that it goes and the next call sees another. */
+		/* Two slices look through a whole lowest node, so that it goes and the next call sees
+		 * another. */
 		reached = memory_discard_slice(memory, 0, end, true);
 		if (reached < end)
 			reached = memory_discard_slice(memory, reached, end, true);

@@ -3,7 +3,8 @@
 #include "log.h"
 
 static uint64_t check_node(struct memory *memory, uint64_t node, uint32_t level, uint64_t page,
-			   void (*entry)(struct memory *memory, uint64_t page, uint64_t entry), uint64_t *nodes)
+                           void (*entry)(struct memory *memory, uint64_t page, uint64_t entry),
+                           uint64_t *nodes)
 {
 	uint64_t resident = 0;
 
@@ -26,12 +27,12 @@ static uint64_t check_node(struct memory *memory, uint64_t node, uint32_t level,
 	++*nodes;
 	for (uint32_t i = 0; i < 512; i++)
 		resident += check_node(memory, ((uint64_t *)node)[i], level - 1,
-				       page + ((uint64_t)i << (9 * (level - 1))), entry, nodes);
+		                       page + ((uint64_t)i << (9 * (level - 1))), entry, nodes);
 	return resident;
 }
 
 void memory_check(struct memory *memory, void (*entry)(struct memory *memory, uint64_t page, uint64_t entry),
-		  uint64_t *nodes)
+                  uint64_t *nodes)
 {
 	uint32_t count = 0;
 

@@ -1,7 +1,7 @@
 /* Memory objects: demand zero, clones, who pays, discard, resize, supply, dirty tracking, labels. */
 #include "../host/test.h"
 
-#define PAGES(n) ((uint64_t)(n) * PAGE_SIZE_BYTES)
+#define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)
 #define BASE     NATIVE_BASE
 
 static struct actor root;
@@ -23,7 +23,8 @@ static struct space *space_at(struct actor *actor, handle_t handle)
 
 static handle_t unit_new(struct actor *actor, handle_t parent, uint64_t pages)
 {
-	struct unit_spec spec = {.memory_bytes = PAGES(pages), .caps = 200, .priority_max = 10, .name = "test"};
+	struct unit_spec spec = {
+	    .memory_bytes = PAGES(pages), .caps = 200, .priority_max = 10, .name = "test"};
 
 	memcpy(actor->page->bytes, &spec, sizeof(spec));
 	return NEED_HANDLE(CALL1(actor, SYS_UNIT_CREATE, parent));
@@ -70,7 +71,9 @@ static void test_demand_zero(void)
 	machine_check();
 	NEED(CALL1(&root, SYS_CAP_DELETE, memory) == 0 && CALL1(&root, SYS_CAP_DELETE, handle) == 0);
 	machine_check();
-	TEST("all memory returns", root_unit.memory_used <= used + PAGES(8));
+	while (unit_has_doomed(&root_unit)) /* what was cut short goes on with the next calls */
+		CALL1(&root, SYS_CAP_INFO, 0);
+	TEST("all memory returns", root_unit.memory_used <= used + PAGES(4));
 }
 
 static void test_clone(void)
@@ -149,8 +152,8 @@ static void test_foreign_clone(handle_t self_unit)
 	clone = NEED_HANDLE(CALL3(&actor, SYS_MEMORY_CLONE, granted, 0, PAGES(32)));
 	TEST("a clone of another unit's pages is charged in full", unit->memory_used >= before + PAGES(32));
 	machine_check();
-	TEST_EQUAL("and refused when the quota lacks them", CALL3(&actor, SYS_MEMORY_CLONE, granted, 0, PAGES(32)),
-		   E_QUOTA_MEMORY);
+	TEST_EQUAL("and refused when the quota lacks them",
+	           CALL3(&actor, SYS_MEMORY_CLONE, granted, 0, PAGES(32)), E_QUOTA_MEMORY);
 	TEST("the refusal says how much was lacking", unit->lacked_memory > 0);
 	machine_check();
 	/* The source goes; the clone keeps its pages, and its own charge. */
@@ -176,7 +179,8 @@ static void test_resize(void)
 
 	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, memory, 0, PAGES(5000), MAP_READ | MAP_WRITE) == 0);
 	NEED(poke(space, BASE, 42));
-	TEST("beyond the end faults", !user_read(space, BASE + PAGES(1), &value, &fault) && fault == SPACE_FAULT_ACCESS);
+	TEST("beyond the end faults",
+	     !user_read(space, BASE + PAGES(1), &value, &fault) && fault == SPACE_FAULT_ACCESS);
 	NEED(CALL2(&root, SYS_MEMORY_RESIZE, memory, PAGES(4000)) == 0);
 	machine_check();
 	TEST("a grown object has the new pages", poke(space, BASE + PAGES(3999), 43));
@@ -201,8 +205,10 @@ static void test_pager(void)
 	uint64_t value;
 
 	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, pager, 0, PAGES(100), MAP_READ | MAP_WRITE) == 0);
-	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE + PAGES(1000), source, 0, PAGES(10), MAP_READ | MAP_WRITE) == 0);
-	TEST("an absent page must be asked for", !user_read(space, BASE, &value, &fault) && fault == SPACE_FAULT_PAGER);
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE + PAGES(1000), source, 0, PAGES(10),
+	           MAP_READ | MAP_WRITE) == 0);
+	TEST("an absent page must be asked for",
+	     !user_read(space, BASE, &value, &fault) && fault == SPACE_FAULT_PAGER);
 	poke(space, BASE + PAGES(1003), 33);
 	NEED(CALL5(&root, SYS_MEMORY_SUPPLY, pager, PAGES(20), source, 0, PAGES(10)) == 0);
 	machine_check();
@@ -264,15 +270,19 @@ static void test_module(void)
 	module = NEED_HANDLE(cap_insert(&root_unit, object, RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY, 0, 0));
 	object_release(object);
 	TEST_EQUAL("a module cannot be mapped writable",
-		   CALL6(&root, SYS_SPACE_MAP, handle, BASE, module, 0, PAGES(4), MAP_READ | MAP_WRITE), E_RIGHTS);
-	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, module, PAGES(5), PAGES(4), MAP_READ | MAP_EXECUTE) == 0);
+	           CALL6(&root, SYS_SPACE_MAP, handle, BASE, module, 0, PAGES(4), MAP_READ | MAP_WRITE),
+	           E_RIGHTS);
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, module, PAGES(5), PAGES(4), MAP_READ | MAP_EXECUTE) ==
+	     0);
 	TEST_EQUAL("a part of a module can be mapped", peek(space, BASE + PAGES(2)), 8);
 	clone = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, module, PAGES(10), PAGES(20)));
 	machine_check();
-	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE + PAGES(64), clone, 0, PAGES(20), MAP_READ | MAP_WRITE) == 0);
+	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE + PAGES(64), clone, 0, PAGES(20),
+	           MAP_READ | MAP_WRITE) == 0);
 	TEST_EQUAL("a clone of a module shows it", peek(space, BASE + PAGES(64)), 11);
 	poke(space, BASE + PAGES(64), 99);
-	TEST_EQUAL("writing to the clone leaves the module", *(uint64_t *)frame_map(host_module_base + PAGES(10)), 11);
+	TEST_EQUAL("writing to the clone leaves the module",
+	           *(uint64_t *)frame_map(host_module_base + PAGES(10)), 11);
 	machine_check();
 	CALL1(&root, SYS_CAP_DELETE, handle);
 	CALL1(&root, SYS_CAP_DELETE, module);
@@ -336,15 +346,20 @@ static void test_arguments(void)
 {
 	handle_t memory = memory_new(&root, 4);
 
-	TEST_EQUAL("no memory of no size", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, 0, 0), E_ARGUMENT);
-	TEST_EQUAL("nor of half a page", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, 100, 0), E_ARGUMENT);
-	TEST_EQUAL("nor of a kind of the kernel's own", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_PHYSICAL, 4096, 0),
-		   E_ARGUMENT);
-	TEST_EQUAL("nor of a device without the right", CALL4(&root, SYS_MEMORY_CREATE, MEMORY_DEVICE, 4096, 0, 0),
-		   E_HANDLE);
-	TEST_EQUAL("a clone beyond the end", CALL3(&root, SYS_MEMORY_CLONE, memory, PAGES(3), PAGES(2)), E_ARGUMENT);
-	TEST_EQUAL("a clone that wraps", CALL3(&root, SYS_MEMORY_CLONE, memory, ~0xfffull, PAGES(2)), E_ARGUMENT);
-	TEST_EQUAL("a discard that wraps", CALL3(&root, SYS_MEMORY_DISCARD, memory, PAGES(1), ~0xfffull), E_ARGUMENT);
+	TEST_EQUAL("no memory of no size", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, 0, 0),
+	           E_ARGUMENT);
+	TEST_EQUAL("nor of half a page", CALL3(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, 100, 0),
+	           E_ARGUMENT);
+	TEST_EQUAL("nor of a kind of the kernel's own",
+	           CALL3(&root, SYS_MEMORY_CREATE, MEMORY_PHYSICAL, 4096, 0), E_ARGUMENT);
+	TEST_EQUAL("nor of a device without the right",
+	           CALL4(&root, SYS_MEMORY_CREATE, MEMORY_DEVICE, 4096, 0, 0), E_HANDLE);
+	TEST_EQUAL("a clone beyond the end", CALL3(&root, SYS_MEMORY_CLONE, memory, PAGES(3), PAGES(2)),
+	           E_ARGUMENT);
+	TEST_EQUAL("a clone that wraps", CALL3(&root, SYS_MEMORY_CLONE, memory, ~0xfffull, PAGES(2)),
+	           E_ARGUMENT);
+	TEST_EQUAL("a discard that wraps", CALL3(&root, SYS_MEMORY_DISCARD, memory, PAGES(1), ~0xfffull),
+	           E_ARGUMENT);
 	CALL1(&root, SYS_CAP_DELETE, memory);
 }
 

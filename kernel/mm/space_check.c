@@ -3,7 +3,8 @@
 #include "cpu.h"
 #include "log.h"
 
-/* What the tables show of MAPPING is what its memory object holds, with no more permission than both allow. */
+/* What the tables show of MAPPING is what its memory object holds, with no more permission than both allow.
+ */
 static void check_tables(struct mapping *mapping)
 {
 	struct memory *memory = mapping->memory;
@@ -50,8 +51,8 @@ static uint64_t check_subtree(struct space *space, struct mapping *mapping, uint
 	check((mapping->flags & 6) != 6 ||
 	      (space->kind == SPACE_GUEST && space->object.owner->flags & UNIT_WX));
 	check(!(mapping->flags & ~(uint32_t)mapping->rights));
-	for (struct list *node = mapping->memory->mappings.next; node != &mapping->memory->mappings && !listed;
-	     node = node->next)
+	for (struct list *node = mapping->memory->mappings.next;
+	     node != &mapping->memory->mappings && !listed; node = node->next)
 		listed = node == &mapping->memory_node;
 	check(listed);
 	check_tables(mapping);
@@ -69,7 +70,8 @@ void space_check(struct space *space, uint64_t *mappings)
 	if (!space->native_root)
 		return;
 	/* Nothing is shown outside of mappings. */
-	for (uint64_t at = arch_space_next(space, start, end); at < end; at = arch_space_next(space, at, end)) {
+	for (uint64_t at = arch_space_next(space, start, end); at < end;
+	     at = arch_space_next(space, at, end)) {
 		uint64_t *leaf = arch_space_leaf(space, at, false);
 		uint64_t table = at & ~(512 * PAGE_SIZE_BYTES - 1);
 

@@ -1,7 +1,8 @@
-/* Spaces: mapping, replacing, unmapping and protecting in slices, W^X, guests, devices, what the TLBs still hold. */
+/* Spaces: mapping, replacing, unmapping and protecting in slices, W^X, guests, devices, what the TLBs still
+ * hold. */
 #include "../host/test.h"
 
-#define PAGES(n) ((uint64_t)(n) * PAGE_SIZE_BYTES)
+#define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)
 #define BASE     NATIVE_BASE
 
 static struct actor root;
@@ -39,19 +40,22 @@ static bool executable(struct space *space, uint64_t address)
 	return user_execute(space, address, &fault);
 }
 
-static int64_t map(handle_t space, uint64_t address, handle_t memory, uint64_t page, uint64_t pages, uint64_t flags)
+static int64_t map(handle_t space, uint64_t address, handle_t memory, uint64_t page, uint64_t pages,
+                   uint64_t flags)
 {
 	return CALL6(&root, SYS_SPACE_MAP, space, address, memory, PAGES(page), PAGES(pages), flags);
 }
 
 static void test_map_unmap(void)
 {
-	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(1000);
+	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)),
+	         memory = memory_new(1000);
 	struct space *space = space_at(handle);
 	unsigned wrong = 0;
 
 	NEED(map(handle, BASE, memory, 0, 1000, MAP_READ | MAP_WRITE) == 0);
-	TEST_EQUAL("a taken range is refused", map(handle, BASE + PAGES(999), memory, 0, 2, MAP_READ), E_EXISTS);
+	TEST_EQUAL("a taken range is refused", map(handle, BASE + PAGES(999), memory, 0, 2, MAP_READ),
+	           E_EXISTS);
 	for (unsigned i = 0; i < 1000; i++)
 		wrong += !writable(space, BASE + PAGES(i));
 	NEED(CALL3(&root, SYS_SPACE_UNMAP, handle, BASE + PAGES(100), PAGES(300)) == 0);
@@ -95,7 +99,8 @@ static void test_replace(void)
 
 static void test_protect(void)
 {
-	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(300), weak;
+	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(300),
+	         weak;
 	struct space *space = space_at(handle);
 	unsigned wrong = 0;
 
@@ -108,16 +113,19 @@ static void test_protect(void)
 		wrong += writable(space, BASE + PAGES(i)) != (i < 50 || i >= 250);
 	TEST_EQUAL("write permission goes at once", wrong, 0);
 	NEED(CALL4(&root, SYS_SPACE_PROTECT, handle, BASE + PAGES(60), PAGES(10), 0) == 0);
-	TEST("no permission, no access", !readable(space, BASE + PAGES(65)) && readable(space, BASE + PAGES(70)));
+	TEST("no permission, no access",
+	     !readable(space, BASE + PAGES(65)) && readable(space, BASE + PAGES(70)));
 	NEED(CALL4(&root, SYS_SPACE_PROTECT, handle, BASE, PAGES(300), MAP_READ | MAP_WRITE) == 0);
 	machine_check();
 	TEST_EQUAL("equal neighbours become one mapping", space->mapping_count, 1);
 	TEST("permission comes back", writable(space, BASE + PAGES(65)));
-	TEST_EQUAL("a hole is refused", CALL4(&root, SYS_SPACE_PROTECT, handle, BASE, PAGES(301), MAP_READ), E_NOT_FOUND);
+	TEST_EQUAL("a hole is refused", CALL4(&root, SYS_SPACE_PROTECT, handle, BASE, PAGES(301), MAP_READ),
+	           E_NOT_FOUND);
 	weak = NEED_HANDLE(CALL3(&root, SYS_CAP_COPY, memory, RIGHT_READ, 0));
 	NEED(map(handle, BASE + PAGES(512), weak, 0, 4, MAP_READ) == 0);
 	TEST_EQUAL("protect gives no more than the capability did",
-		   CALL4(&root, SYS_SPACE_PROTECT, handle, BASE + PAGES(512), PAGES(4), MAP_READ | MAP_WRITE), E_RIGHTS);
+	           CALL4(&root, SYS_SPACE_PROTECT, handle, BASE + PAGES(512), PAGES(4), MAP_READ | MAP_WRITE),
+	           E_RIGHTS);
 	CALL1(&root, SYS_CAP_DELETE, weak);
 	CALL1(&root, SYS_CAP_DELETE, handle);
 	CALL1(&root, SYS_CAP_DELETE, memory);
@@ -126,15 +134,19 @@ static void test_protect(void)
 
 static void test_wx(void)
 {
-	handle_t native = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), guest, memory = memory_new(4);
+	handle_t native = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), guest,
+	         memory = memory_new(4);
 	struct space *space;
 
 	TEST_EQUAL("no native mapping is writable and executable",
-		   map(native, BASE, memory, 0, 4, MAP_READ | MAP_WRITE | MAP_EXECUTE), E_WX);
+	           map(native, BASE, memory, 0, 4, MAP_READ | MAP_WRITE | MAP_EXECUTE), E_WX);
 	NEED(map(native, BASE, memory, 0, 4, MAP_READ | MAP_WRITE) == 0);
-	TEST_EQUAL("nor becomes so",
-		   CALL4(&root, SYS_SPACE_PROTECT, native, BASE, PAGES(4), MAP_READ | MAP_WRITE | MAP_EXECUTE), E_WX);
-	TEST("data is not executable", writable(space_at(native), BASE) && !executable(space_at(native), BASE));
+	TEST_EQUAL(
+	    "nor becomes so",
+	    CALL4(&root, SYS_SPACE_PROTECT, native, BASE, PAGES(4), MAP_READ | MAP_WRITE | MAP_EXECUTE),
+	    E_WX);
+	TEST("data is not executable",
+	     writable(space_at(native), BASE) && !executable(space_at(native), BASE));
 	NEED(CALL4(&root, SYS_SPACE_PROTECT, native, BASE, PAGES(4), MAP_READ | MAP_EXECUTE) == 0);
 	TEST("code is not writable", executable(space_at(native), BASE) && !writable(space_at(native), BASE));
 	machine_check();
@@ -145,12 +157,14 @@ static void test_wx(void)
 	TEST_EQUAL("a guest has no native window", map(guest, BASE, memory, 0, 1, MAP_READ), E_ARGUMENT);
 	TEST_EQUAL("nor page 0", map(guest, 0, memory, 0, 1, MAP_READ), E_ARGUMENT);
 	TEST_EQUAL("nor the upper half", map(guest, USER_END, memory, 0, 1, MAP_READ), E_ARGUMENT);
-	TEST_EQUAL("a native space has the window alone", map(native, 0x10000, memory, 0, 1, MAP_READ), E_ARGUMENT);
+	TEST_EQUAL("a native space has the window alone", map(native, 0x10000, memory, 0, 1, MAP_READ),
+	           E_ARGUMENT);
 	TEST_EQUAL("a guest may write and execute where its unit may",
-		   map(guest, 0x10000, memory, 0, 4, MAP_READ | MAP_WRITE | MAP_EXECUTE), 0);
+	           map(guest, 0x10000, memory, 0, 4, MAP_READ | MAP_WRITE | MAP_EXECUTE), 0);
 	TEST("and then can", executable(space, 0x10000) && writable(space, 0x10000));
 	root_unit.flags = 0;
-	TEST_EQUAL("and not otherwise", map(guest, 0x20000, memory, 0, 4, MAP_READ | MAP_WRITE | MAP_EXECUTE), E_WX);
+	TEST_EQUAL("and not otherwise", map(guest, 0x20000, memory, 0, 4, MAP_READ | MAP_WRITE | MAP_EXECUTE),
+	           E_WX);
 	root_unit.flags = UNIT_WX;
 	machine_check();
 	/* The native space ends only after the guest space that shows it. */
@@ -164,7 +178,8 @@ static void test_wx(void)
 
 static void test_other_cpu(void)
 {
-	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(40), clone;
+	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(40),
+	         clone;
 	struct space *space = space_at(handle);
 
 	NEED(map(handle, BASE, memory, 0, 40, MAP_READ | MAP_WRITE) == 0);
@@ -190,7 +205,8 @@ static void test_other_cpu(void)
 	host_cpu(0);
 	CALL1(&root, SYS_CAP_DELETE, handle);
 	machine_check();
-	TEST("a dead space is loaded nowhere", cpus[0]->space_loaded != space && cpus[1]->space_loaded != space);
+	TEST("a dead space is loaded nowhere",
+	     cpus[0]->space_loaded != space && cpus[1]->space_loaded != space);
 	CALL1(&root, SYS_CAP_DELETE, clone);
 	CALL1(&root, SYS_CAP_DELETE, memory);
 	machine_check();
@@ -215,7 +231,8 @@ static void test_dies_with_its_unit(void)
 		NEED(writable(space, BASE + PAGES(i)));
 	NEED(CALL1(&root, SYS_UNIT_DESTROY, unit) == 0);
 	machine_check();
-	TEST("a dead unit's memory is unmapped everywhere", !readable(space, BASE) && space->mapping_count == 0);
+	TEST("a dead unit's memory is unmapped everywhere",
+	     !readable(space, BASE) && space->mapping_count == 0);
 	TEST_EQUAL("and its capabilities are dead", CALL1(&root, SYS_CAP_INFO, memory), E_HANDLE);
 	CALL1(&root, SYS_CAP_DELETE, handle);
 	machine_check();
@@ -235,15 +252,17 @@ static void test_quota(void)
 	memory = NEED_HANDLE(CALL3(&child, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, PAGES(100), 0));
 	space = NEED_HANDLE(CALL1(&child, SYS_SPACE_CREATE, SPACE_NATIVE));
 	NEED(CALL6(&child, SYS_SPACE_MAP, space, BASE, memory, 0, PAGES(100), MAP_READ | MAP_WRITE) == 0);
-	while (user_write((struct space *)object_at(child.thread->unit, space), BASE + PAGES(pages), 1, &fault))
+	while (
+	    user_write((struct space *)object_at(child.thread->unit, space), BASE + PAGES(pages), 1, &fault))
 		pages++;
 	TEST("a quota bounds what can be touched", pages > 4 && pages < 24 && fault == SPACE_FAULT_MEMORY);
 	machine_check();
 	memcpy(root.page->bytes, &spec, sizeof(spec));
 	NEED(CALL3(&root, SYS_UNIT_EXTEND, unit, PAGES(10), 5) == 0);
 	machine_check();
-	TEST("and can be extended when it is used up",
-	     user_write((struct space *)object_at(child.thread->unit, space), BASE + PAGES(pages), 1, &fault));
+	TEST(
+	    "and can be extended when it is used up",
+	    user_write((struct space *)object_at(child.thread->unit, space), BASE + PAGES(pages), 1, &fault));
 	actor_deinit(&child);
 	NEED(CALL1(&root, SYS_UNIT_DESTROY, unit) == 0);
 	machine_check();
@@ -253,14 +272,16 @@ static void test_quota(void)
 static void test_many(void)
 {
 	enum { SPAN = 256 };
-	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(SPAN);
+	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)),
+	         memory = memory_new(SPAN);
 	struct space *space = space_at(handle);
 	uint8_t model[SPAN] = {0};
 	unsigned wrong = 0;
 
 	srand(1);
 	for (unsigned step = 0; step < 3000; step++) {
-		unsigned first = (unsigned)rand() % SPAN, count = 1 + (unsigned)rand() % (SPAN - first), flags;
+		unsigned first = (unsigned)rand() % SPAN, count = 1 + (unsigned)rand() % (SPAN - first),
+		         flags;
 		int64_t status;
 
 		if (count > 20)
@@ -274,12 +295,14 @@ static void test_many(void)
 			memset(model + first, (int)flags, count);
 			break;
 		case 2:
-			wrong += CALL3(&root, SYS_SPACE_UNMAP, handle, BASE + PAGES(first), PAGES(count)) != 0;
+			wrong +=
+			    CALL3(&root, SYS_SPACE_UNMAP, handle, BASE + PAGES(first), PAGES(count)) != 0;
 			memset(model + first, 0, count);
 			break;
 		default:
 			flags = rand() % 2 ? MAP_READ : MAP_READ | MAP_WRITE;
-			status = CALL4(&root, SYS_SPACE_PROTECT, handle, BASE + PAGES(first), PAGES(count), flags);
+			status =
+			    CALL4(&root, SYS_SPACE_PROTECT, handle, BASE + PAGES(first), PAGES(count), flags);
 			if (memchr(model + first, 0, count))
 				wrong += status != E_NOT_FOUND;
 			else

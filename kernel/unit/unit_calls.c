@@ -101,7 +101,7 @@ int64_t sys_unit_info(struct thread *self, const uint64_t args[6], uint64_t *sec
 	info.id = unit->id;
 	info.parent_id = unit->parent ? unit->parent->id : 0;
 	info.state = unit->state;
-	info.frozen = unit->frozen;
+	info.frozen = unit->frozen & UNIT_FROZEN;
 	info.exit_status = unit->exit_status;
 	info.fault = unit->fault;
 	info.memory_quota = unit->memory_quota;

@@ -35,7 +35,8 @@ void unit_check(struct unit *unit)
 		check(child->parent == unit && child->depth == unit->depth + 1);
 		check(child->priority_max <= unit->priority_max);
 		check(!(child->flags & ~unit->flags));
-		check(child->object.dead || child->frozen == (child->frozen_self || unit->frozen));
+		check(child->object.dead ||
+		      (child->frozen & UNIT_FROZEN) == (child->frozen_self || unit->frozen & UNIT_FROZEN));
 		memory += child->memory_quota;
 		caps += child->caps_quota;
 		share += child->cpu_share;
