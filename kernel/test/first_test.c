@@ -55,6 +55,7 @@ static void test_basics(void)
 	uint64_t first = clock_ns(), second = clock_ns();
 
 	report(boot->magic == BOOT_INFO_MAGIC, "the first unit gets boot_info", (int64_t)boot->magic);
+	log_print(boot->system, page, "null call: %lu ns\n", (unsigned long)(second - first));
 	report(second >= first && first > 0, "the clock runs forward", (int64_t)(second - first));
 	int64_t result = SYSCALL0(SYSCALL_COUNT + 7);
 
@@ -166,6 +167,11 @@ static void test_calls(unsigned cpu, const char *name)
 			right &= message.words[i] == (round + i) * 2 + 1000;
 	}
 	report(!result && right, name, result);
+	uint64_t before = clock_ns();
+
+	for (unsigned round = 0; round < 1000 && !result; round++)
+		result = channel_call((handle_t)badged, &message, DEADLINE_NEVER);
+	log_print(boot->system, page, "call and reply: %lu ns\n", (unsigned long)(clock_ns() - before) / 1000);
 	message.words[0] = 0xdead;
 	result = channel_call(channel, &message, clock_ns() + 2000000000ull);
 	report(result == E_PEER, "the caller of a server that exits gets E_PEER", result);

@@ -269,35 +269,54 @@ void vector_trap(struct thread *thread)
 
 /* ---- Switching ---- */
 
-/* Loads a user base that may differ from what is loaded. Without FSGSBASE a user can change a base only to 0,
- * by loading a selector; so 0 over 0 needs no write and anything else does. */
-static void base_load(uint32_t msr, uint64_t *loaded, uint64_t base)
+/* The rarer parts are calls of their own, so that the common switch saves no registers. */
+#define RARE __attribute__((noinline))
+
+static RARE void vector_park(struct cpu *cpu, struct thread *previous, struct thread *next)
 {
-	if (!(*loaded | base))
+	if (previous == next)
 		return;
-	*loaded = base;
-	msr_write(msr, base);
+	if (previous && previous->vector)
+		vector_save(previous->vector);
+	cpu->arch.vector_live = false;
+	cr0_write(cr0_read() | CR0_TS);
+}
+
+static RARE void vector_resume(struct cpu *cpu, struct thread *next)
+{
+	if (next->registers.vector_cpu != cpu->index + 1 || cpu->arch.vector_live)
+		return;
+	__asm__ volatile("clts");
+	cpu->arch.vector_live = true;
+}
+
+/* Without FSGSBASE a user can change a base behind the kernel's back only to 0, by loading a selector; so 0
+ * over 0 needs no write and anything else does. */
+static RARE void bases_switch(struct cpu *cpu, const struct thread *next)
+{
+	if (cpu->arch.fs_base | next->registers.fs_base)
+		msr_write(MSR_FS_BASE, next->registers.fs_base);
+	if (cpu->arch.gs_base | next->registers.gs_base)
+		msr_write(MSR_KERNEL_GS_BASE, next->registers.gs_base);
+	cpu->arch.fs_base = next->registers.fs_base;
+	cpu->arch.gs_base = next->registers.gs_base;
 }
 
 void arch_switch(struct cpu *cpu, struct thread *previous, struct thread *next)
 {
-	if (cpu->arch.vector_live) {
-		if (previous && previous != next && previous->vector)
-			vector_save(previous->vector);
-		if (previous != next) {
-			cpu->arch.vector_live = false;
-			cr0_write(cr0_read() | CR0_TS);
-		}
-	}
+	if (cpu->arch.vector_live)
+		vector_park(cpu, previous, next);
 	if (!next)
 		return;
-	if (cpu->vector_owner == next && next->registers.vector_cpu == cpu->index + 1 &&
-	    !cpu->arch.vector_live) {
-		__asm__ volatile("clts");
-		cpu->arch.vector_live = true;
-	}
+	if (cpu->vector_owner == next)
+		vector_resume(cpu, next);
 	cpu->arch.tss.rsp[0] = (uint64_t)&next->registers.fs_base; /* just behind ss */
-	base_load(MSR_FS_BASE, &cpu->arch.fs_base, next->registers.fs_base);
-	base_load(MSR_KERNEL_GS_BASE, &cpu->arch.gs_base, next->registers.gs_base);
-	arch_space_load(next->guest_space ? next->guest_space : next->space, next->in_guest);
+	if (cpu->arch.fs_base | cpu->arch.gs_base | next->registers.fs_base | next->registers.gs_base)
+		bases_switch(cpu, next);
+	struct space *space = next->guest_space;
+
+	if (!space || (space->object.dead && !next->in_guest))
+		space = next->space;
+	if (space != cpu->space_loaded || next->in_guest || cpu->arch.cr3 != space->native_root)
+		arch_space_load(space, next->in_guest);
 }
