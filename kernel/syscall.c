@@ -64,29 +64,55 @@ static call_handler *const handlers[SYSCALL_COUNT] = {
     [SYS_CLOCK] = sys_clock,
 };
 
+/* Calls whose purpose is to end objects: they also work off what others left. */
+static bool call_destroys(uint64_t number)
+{
+	return number == SYS_CAP_DELETE || number == SYS_CAP_REVOKE || number == SYS_UNIT_DESTROY ||
+	       number == SYS_SPACE_UNMAP;
+}
+
+/* Sets the result RESULT, SECOND of SELF's call and, where the call is what ended objects of its unit (DUTY), works those
+ * off first, in slices: until then the call runs again, but only to come here. So nobody else pays for it, above all no
+ * thread of higher priority. */
+static void call_finish(struct thread *self, int64_t result, uint64_t second, bool duty)
+{
+	/* Not once the thread has begun to wait: reaping may wait for other CPUs. */
+	if (duty && !cpu_self()->blocked && !unit_reap(self->unit) && preemption_pending()) {
+		self->reaping = true;
+		self->reap_result = result;
+		self->reap_second = second;
+		arch_syscall_restart(self);
+		return;
+	}
+	if (result != CALL_BLOCKED)
+		arch_set_result(self, result, second);
+	self->reaping = false;
+}
+
 static __attribute__((noinline)) void call_other(struct thread *self, uint64_t number)
 {
+	bool others = unit_has_doomed(self->unit);
 	uint64_t args[6], second = 0;
 	int64_t result = E_CALL;
 
+	if (self->reaping) {
+		call_finish(self, self->reap_result, self->reap_second, others);
+		return;
+	}
 	for (unsigned index = 0; index < 6; index++)
 		args[index] = arch_argument(self, index);
 	if (number < SYSCALL_COUNT && handlers[number])
 		result = handlers[number](self, args, &second);
 	if (result == CALL_RESTART) {
 		arch_syscall_restart(self);
-	} else {
-		if (result != CALL_BLOCKED)
-			arch_set_result(self, result, second);
-		self->progress = 0;
-		if (self->building) {
-			object_release(self->building);
-			self->building = 0;
-		}
+		return;
 	}
-	/* Not once the thread has begun to wait: reaping may wait for other CPUs. */
-	if (unit_has_doomed(self->unit) && !cpu_self()->blocked)
-		unit_reap(self->unit);
+	self->progress = 0;
+	if (self->building) {
+		object_release(self->building);
+		self->building = 0;
+	}
+	call_finish(self, result, second, unit_has_doomed(self->unit) && (!others || call_destroys(number)));
 }
 
 void kernel_syscall(struct thread *self, uint64_t number)

@@ -39,3 +39,13 @@ static inline void list_remove(struct list *node)
 	node->next->previous = node->previous;
 	list_init(node);
 }
+
+/* Takes FIRST, the first node, out of LIST: shorter than list_remove. */
+static inline void list_take_first(struct list *list, struct list *first)
+{
+	struct list *next = first->next;
+
+	list->next = next;
+	next->previous = list;
+	list_init(first);
+}

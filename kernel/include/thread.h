@@ -98,6 +98,9 @@ struct thread {
 	/* Sliced system calls: see calls.h. 0 when none is under way. */
 	uint64_t progress;
 	struct object *building; /* the object a sliced call makes; this thread holds its only reference */
+	bool reaping; /* its call is done but for the objects it ended: see syscall.c */
+	int64_t reap_result;
+	uint64_t reap_second;
 	char name[16];
 };
 

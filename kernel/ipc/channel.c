@@ -22,6 +22,7 @@
 #include "event.h"
 #include "message.h"
 #include "reply.h"
+#include "slow.h"
 #include "../sched/sched.h"
 
 /* The first receiver that can be claimed, out of the queue. channel->lock held. */
@@ -59,7 +60,7 @@ static inline void fail(struct thread *self, int64_t error)
 	arch_set_status(self, error);
 }
 
-void channel_call(struct thread *self)
+void channel_call_slow(struct thread *self)
 {
 	struct cpu *cpu = cpu_self();
 	uint64_t info = arch_argument(self, 1), deadline = arch_argument(self, 2), word;
@@ -349,7 +350,7 @@ static inline int64_t answer(struct thread *self, struct thread *caller, uint64_
 	return E_OK;
 }
 
-void channel_reply_receive(struct thread *self)
+void channel_reply_receive_slow(struct thread *self)
 {
 	struct cap_view cap;
 	struct thread *answered;
