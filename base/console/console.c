@@ -138,6 +138,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (irq_bind(console.terminal_irq, event, BIT_COM1) < 0 ||
 	    irq_bind(console.log_irq, event, BIT_COM2) < 0)
 		log_print(log, page, "console: no interrupts of the serial lines\n");
+	log_print(log, page, "holon-run: ready\n"); /* abi/holon/command.h */
 
 	struct message message = {0};
 	int64_t result;
