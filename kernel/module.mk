@@ -39,3 +39,4 @@ $(KERNEL_OUT)/test/kernel-test.bundle: $(KERNEL_OUT)/kernel.elf $(KERNEL_OUT)/te
 	@tools/mkbundle $@ kernel=$(KERNEL_OUT)/kernel.elf steward=$(KERNEL_OUT)/test/first.elf system=$(KERNEL_OUT)/test/first.elf
 $(call script-test,kernel/test/boot_test,$(KERNEL_OUT)/test/kernel-test.bundle)
 SOAK_TESTS += kernel/test/boot_test
+$(call host-test,acpi,kernel/arch/x86_64/acpi_test.c kernel/arch/x86_64/acpi.c,-Ikernel/include)
