@@ -16,7 +16,7 @@
 enum crypto_status ed25519_verify_portable(const uint8_t *pk, const void *message, size_t size,
                                            const uint8_t *signature);
 #define ed25519_verify ed25519_verify_portable
-#include "ed25519_verify.c"
+#include "ed25519_verify.c" /* NOLINT(bugprone-suspicious-include): under another name */
 #undef ed25519_verify
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,7 +61,8 @@ static void fuzz_keyfile(const uint8_t *data, size_t size)
 		return;
 	}
 	/* The fuzzer's time is not for Argon2id. */
-	if (load_le32(data + KEYFILE_HEADER_SIZE) > 64 || load_le32(data + KEYFILE_HEADER_SIZE + 4) > 2)
+	if (size < KEYFILE_HEADER_SIZE + KEYFILE_PROTECTION_SIZE ||
+	    load_le32(data + KEYFILE_HEADER_SIZE) > 64 || load_le32(data + KEYFILE_HEADER_SIZE + 4) > 2)
 		return;
 	status = keyfile_unlock(&key, data, size, "fuzz", 4, &protection);
 	if (status)
@@ -76,7 +77,7 @@ static void fuzz_forged_keyfile(const uint8_t *data, size_t size)
 {
 	static uint8_t file[KEYFILE_MAX_SIZE];
 	size = with_check(file, data, size);
-	uint8_t *exact = malloc(size ? size : 1);
+	uint8_t *exact = size ? malloc(size) : NULL;
 	if (!exact)
 		return;
 	memcpy(exact, file, size);

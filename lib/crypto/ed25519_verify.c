@@ -236,7 +236,7 @@ static bool point_decode(struct point *out, const uint8_t bytes[32])
 	fe_from_bytes(&out->y, bytes);
 	fe_to_bytes(check, &out->y);
 	check[31] |= bytes[31] & 0x80;
-	if (memcmp(check, bytes, 32))
+	if (memcmp(check, bytes, 32) != 0)
 		return false;
 	/* x^2 = (y^2 - 1) / (d y^2 + 1); the root is u v^3 (u v^7)^((p-5)/8), times sqrt(-1) perhaps. */
 	fe_mul(&t, &out->y, &out->y);
@@ -341,5 +341,6 @@ enum crypto_status ed25519_verify(const uint8_t pk[ED25519_PK_SIZE], const void 
 			point_add(&sum, &sum, &table[both]);
 	}
 	point_encode(encoded, &sum);
-	return memcmp(encoded, signature, 32) || has_small_order(&sum) ? CRYPTO_BAD_SIGNATURE : CRYPTO_OK;
+	return memcmp(encoded, signature, 32) != 0 || has_small_order(&sum) ? CRYPTO_BAD_SIGNATURE
+	                                                                    : CRYPTO_OK;
 }

@@ -20,7 +20,7 @@ static void write_header(uint8_t out[KEYFILE_HEADER_SIZE], const uint8_t magic[M
 static enum crypto_status read_header(const uint8_t *in, size_t size, const uint8_t magic[MAGIC_SIZE],
                                       const struct key_algorithm_info **info)
 {
-	if (size < MAGIC_SIZE || memcmp(in, magic, MAGIC_SIZE))
+	if (size < MAGIC_SIZE || memcmp(in, magic, MAGIC_SIZE) != 0)
 		return CRYPTO_BAD_ENCODING;
 	if (size < KEYFILE_HEADER_SIZE)
 		return CRYPTO_BAD_LENGTH;

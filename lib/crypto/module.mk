@@ -27,7 +27,7 @@ CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c sha
 			 prehash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c)
 
 # ---- ML-KEM and ML-DSA ----
-CRYPTO_SOURCES        += $(addprefix lib/crypto/,mlkem.c mlkem_poly.c mldsa_common.c mldsa_message.c \
+CRYPTO_SOURCES        += $(addprefix lib/crypto/,mlkem.c mlkem_expand.c mlkem_poly.c mldsa_common.c mldsa_message.c \
                            mldsa_verify.c mldsa_sign.c mldsa_keygen.c mldsa_poly.c)
 CRYPTO_AVX2_SOURCES   += $(addprefix lib/crypto/,mlkem_avx2.c mldsa_avx2.c)
 CRYPTO_LOADER_SOURCES += $(addprefix lib/crypto/,mldsa_common.c mldsa_message.c mldsa_verify.c mldsa_poly.c \
@@ -79,16 +79,6 @@ $(call script-test,lib/crypto/slhdsa_vectors_test.py,build/host/bin/slhdsa-lines
 # How much stack each operation takes, in the optimised build; every part adds its rows.
 $(call crypto-program,crypto-stack-test,lib/crypto/stack_test.c,$(CRYPTO_LDLIBS))
 TESTS += build/host/bin/crypto-stack-test
-
-# The library as it is built without a C library: the loader's share without vector registers, everything for AArch64.
-CRYPTO_LOADER_CFLAGS  := $(CSTD) $(WARN) --target=x86_64-unknown-none-elf -Os -ffreestanding -nostdlibinc -mgeneral-regs-only \
-			 -mno-red-zone -fno-stack-protector -ffunction-sections -fdata-sections -Ilib -DCRYPTO_NO_VECTOR
-CRYPTO_AARCH64_CFLAGS := $(CSTD) $(WARN) --target=aarch64-unknown-none-elf -O2 -ffreestanding -nostdlibinc -Ilib
-CRYPTO_LOADER_OBJECTS  = $(call object-names,freestanding/crypto-loader,$(CRYPTO_LOADER_SOURCES))
-CRYPTO_AARCH64_OBJECTS = $(call object-names,freestanding/crypto-aarch64,$(CRYPTO_SOURCES))
-$(call objects,freestanding/crypto-loader,$(CRYPTO_LOADER_SOURCES),$(CRYPTO_LOADER_CFLAGS))
-$(call objects,freestanding/crypto-aarch64,$(CRYPTO_SOURCES),$(CRYPTO_AARCH64_CFLAGS))
-$(call script-test,lib/crypto/freestanding_test.py,$(CRYPTO_LOADER_OBJECTS) $(CRYPTO_AARCH64_OBJECTS))
 
 # Every part of the library adds its table of rows to bench.h and bench.c, and its source here.
 CRYPTO_BENCH_SOURCES := $(addprefix lib/crypto/,bench.c bench_hash.c bench_slhdsa.c)

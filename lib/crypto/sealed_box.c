@@ -64,7 +64,7 @@ enum crypto_status sealed_box_open_start(struct sealed_box *box, const struct hy
 	uint8_t shared[HYBRID_KEM_SHARED_SIZE], commitment[SEALED_BOX_COMMIT_SIZE];
 	if (header_size != SEALED_BOX_HEADER_SIZE)
 		return stop(box, CRYPTO_BAD_LENGTH);
-	if (memcmp(header, prefix, PREFIX_SIZE))
+	if (memcmp(header, prefix, PREFIX_SIZE) != 0)
 		return stop(box, CRYPTO_BAD_ENCODING);
 	enum crypto_status status =
 	    hybrid_kem_decapsulate(key, header + PREFIX_SIZE, HYBRID_KEM_CT_SIZE, shared);

@@ -166,7 +166,7 @@ static void directory_of(const char *path, char *out, size_t room)
 	if (length + 40 > room)
 		fail("%s: the name is too long", path);
 	memcpy(out, path, length);
-	strcpy(out + length, slash ? "" : "./");
+	memcpy(out + length, slash ? "" : "./", slash ? 1 : 3);
 }
 
 static void open_temporary(struct output *output)
@@ -186,7 +186,7 @@ static void open_temporary(struct output *output)
 	snprintf(name + length, sizeof output->temporary - length, ".holon-crypto.%016llx",
 	         (unsigned long long)load_le64(random));
 	watch_signals();
-	strcpy(pending, name);
+	memcpy(pending, name, sizeof pending);
 	output->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (output->fd < 0) {
 		pending[0] = 0;
@@ -245,7 +245,7 @@ static void name_unnamed(struct output *output)
 	snprintf(output->temporary + length, sizeof output->temporary - length, ".holon-crypto.%016llx",
 	         (unsigned long long)load_le64(random));
 	watch_signals();
-	strcpy(pending, output->temporary);
+	memcpy(pending, output->temporary, sizeof pending);
 	if (linkat(AT_FDCWD, self, AT_FDCWD, output->temporary, AT_SYMLINK_FOLLOW))
 		fail("%s: %s", output->path, strerror(errno));
 }

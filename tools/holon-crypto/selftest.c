@@ -137,7 +137,7 @@ static bool try_kem(const struct key_algorithm_info *info, struct trial *t)
 	}
 	t->output[7] ^= 1;
 	return !status[0] && !status[1] && !status[2] && !memcmp(t->shared, same, 32) &&
-	       memcmp(same, other, 32);
+	       memcmp(same, other, 32) != 0;
 }
 
 static void try_keys(const struct key_algorithm_info *info, const char *path)

@@ -163,7 +163,7 @@ void run_sign(const struct options *options)
 	struct key key;
 	load_secret(&key, need(options->key, "-k SECRET"), KEY_SIGNS, options);
 	struct message message = message_of(options, key.info, "signing");
-	if (!out && message.path && strcmp(message.path, "-")) {
+	if (!out && message.path && strcmp(message.path, "-") != 0) {
 		if (strlen(message.path) + 5 > sizeof default_out)
 			fail("%s: the name is too long", message.path);
 		snprintf(default_out, sizeof default_out, "%s.sig", message.path);
@@ -268,7 +268,7 @@ static const uint8_t *read_signature(const struct options *options, const struct
 		     input_name(options->key), key->info->name);
 	uint8_t id[KEY_ID_SIZE];
 	id_of_key(key, id);
-	if (memcmp(id, signature.key_id, sizeof id))
+	if (memcmp(id, signature.key_id, sizeof id) != 0)
 		fail("%s: made with another key than %s", name, input_name(options->key));
 	int form = message->prehash ? message->prehash->prehash : SIGFILE_PURE;
 	if (signature.form != form)

@@ -48,6 +48,27 @@ def test_size(name):
     check(f"{name}: no vector or floating-point register", not vector and text.count("\n") > 5000, str(vector[:3]))
 
 
+def test_needs():
+    """AArch64 objects want nothing but memory functions and the algorithms that other libraries bring."""
+    objects = sorted(str(path) for path in (OUT / "aarch64").rglob("*.o"))
+    wanted = {line.split()[-1] for line in output("llvm-nm", "-u", *objects).splitlines() if " U " in line}
+    defined = {line.split()[-1] for line in output("llvm-nm", "--defined-only", *objects).splitlines() if " " in line}
+    missing = {name for name in wanted - defined - {"memcpy", "memmove", "memset", "memcmp"}
+               if not re.match(r"(ed25519|x25519|aead|argon2id)", name)}
+    check(f"aarch64: {len(objects)} objects want only memory functions and the classical algorithms",
+          len(objects) > 20 and not missing, str(sorted(missing)))
+    for name in ["loader_share-O2", "loader_share-Os", "loader_share.efi"]:
+        path = OUT / name
+        objects = "uefi" if name.endswith(".efi") else "x86_64-" + name[-2:]
+        writable = {}
+        for part in sorted((OUT / objects / "lib/crypto").glob("*.o")):
+            size = sum(size for section, size in section_sizes(part).items()
+                       if section.startswith((".data", ".bss")) and not section.startswith(".data.rel.ro"))
+            if size:
+                writable[part.name] = size
+        check(f"{name}: the library has no writable data", path.exists() and not writable, str(writable))
+
+
 def verdict(program, data):
     return subprocess.run([OUT / program], input=data, capture_output=True, timeout=60).returncode
 
@@ -88,6 +109,7 @@ def main():
     for name in ["loader_share-O2", "loader_share-Os"]:
         test_size(name)
     test_size("loader_share.efi")
+    test_needs()
     if os.uname().machine == "x86_64":
         with tempfile.TemporaryDirectory() as directory:
             for name in ["loader_share-O2", "loader_share-Os"]:

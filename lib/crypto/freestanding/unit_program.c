@@ -79,7 +79,7 @@ int bare_main(void)
 		return 2;
 	if (hybrid_kem_keygen(&kem_key, seed) ||
 	    hybrid_kem_encapsulate(kem_key.pk, sizeof kem_key.pk, seed, ct, shared) ||
-	    hybrid_kem_decapsulate(&kem_key, ct, sizeof ct, same) || memcmp(shared, same, 32))
+	    hybrid_kem_decapsulate(&kem_key, ct, sizeof ct, same) || memcmp(shared, same, 32) != 0)
 		return 3;
 	for (int i = 0; i < 3; i++) {
 		if (aead_encrypt(aeads[i], seed, seed, aead_nonce_size(aeads[i]), "d", 1, text, 100, out,
@@ -87,7 +87,7 @@ int bare_main(void)
 		    load_be64(tag) != tags[i] ||
 		    aead_decrypt(aeads[i], seed, seed, aead_nonce_size(aeads[i]), "d", 1, out, 100, tag,
 		                 out) ||
-		    memcmp(out, text, 100))
+		    memcmp(out, text, 100) != 0)
 			return 4 + i;
 	}
 	/* RFC 9106 section 5.3 */

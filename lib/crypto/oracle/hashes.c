@@ -33,7 +33,7 @@ static enum crypto_status run_sha2(const struct oracle_call *call)
 	};
 	uint8_t digest[64];
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-		if (strcmp(call->variant, functions[i].name))
+		if (strcmp(call->variant, functions[i].name) != 0)
 			continue;
 		if (functions[i].start) {
 			struct sha256 hash;
@@ -64,7 +64,7 @@ static enum crypto_status run_sha3(const struct oracle_call *call)
 	                 {"512", sha3_512_init, 64}};
 	uint8_t digest[64];
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-		if (strcmp(call->variant, functions[i].name))
+		if (strcmp(call->variant, functions[i].name) != 0)
 			continue;
 		struct sha3 hash;
 		functions[i].start(&hash);
@@ -82,7 +82,7 @@ static enum crypto_status run_shake(const struct oracle_call *call)
 	size_t size = (size_t)oracle_number(call, 1);
 	bool wide = !strcmp(call->variant, "128");
 	struct shake shake;
-	if (size > MAX_OUT || (!wide && strcmp(call->variant, "256")))
+	if (size > MAX_OUT || (!wide && strcmp(call->variant, "256") != 0))
 		return CRYPTO_BAD_ARGUMENT;
 	uint8_t *out = oracle_scratch(size);
 	if (wide)
@@ -136,7 +136,7 @@ static enum crypto_status run_hmac(const struct oracle_call *call)
 	}
 	struct hmac_sha512 hmac;
 	bool is_384 = !strcmp(call->variant, "384");
-	if (!is_384 && strcmp(call->variant, "512"))
+	if (!is_384 && strcmp(call->variant, "512") != 0)
 		return CRYPTO_BAD_ARGUMENT;
 	if (is_384)
 		hmac_sha384_init(&hmac, key->data, key->length);

@@ -7,7 +7,8 @@
 
 #define MAX_SCRATCH 16
 
-static const struct oracle_operation *const tables[] = {
+#define TABLE_COUNT 4
+static const struct oracle_operation *const tables[TABLE_COUNT] = {
     oracle_hash_operations,
     oracle_slhdsa_operations,
     oracle_classical_operations,
@@ -136,7 +137,7 @@ static bool parse_bytes(const char *text, struct oracle_bytes *out)
 
 static const struct oracle_operation *find_operation(const char *name)
 {
-	for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+	for (size_t t = 0; t < TABLE_COUNT; t++)
 		for (const struct oracle_operation *op = tables[t]; op->name; op++)
 			if (!strcmp(op->name, name))
 				return op;
