@@ -171,7 +171,8 @@ static void test_calls(unsigned cpu, const char *name)
 
 	for (unsigned round = 0; round < 1000 && !result; round++)
 		result = channel_call((handle_t)badged, &message, DEADLINE_NEVER);
-	log_print(boot->system, page, "call and reply: %lu ns\n", (unsigned long)(clock_ns() - before) / 1000);
+	log_print(boot->system, page, "call and reply: %lu ns\n",
+	          (unsigned long)(clock_ns() - before) / 1000);
 	message.words[0] = 0xdead;
 	result = channel_call(channel, &message, clock_ns() + 2000000000ull);
 	report(result == E_PEER, "the caller of a server that exits gets E_PEER", result);
@@ -292,6 +293,39 @@ static void test_units(void)
 	       (int64_t)(free_before - free_after));
 }
 
+/* ---- Interrupts ---- */
+
+/* The 8254's channel 0, ISA interrupt 0: on these machines the tables send it to another global number. */
+static void test_interrupts(void)
+{
+	handle_t event = (handle_t)event_create();
+	int64_t ports = ioport_create(boot->system, 0x40, 4);
+	int64_t irq = irq_create(boot->system, 0, 0, 0);
+	uint64_t bits = 0;
+	int64_t result = irq < 0 ? irq : irq_bind((handle_t)irq, event, 8);
+
+	report(ports > 0 && !result, "an interrupt can be claimed and bound", result);
+	ioport_out((handle_t)ports, 0x43, 1, 0x34); /* channel 0, both bytes, rate generator: 100 Hz */
+	ioport_out((handle_t)ports, 0x40, 1, 11932 & 255);
+	ioport_out((handle_t)ports, 0x40, 1, 11932 >> 8);
+	for (unsigned i = 0; i < 3 && !result; i++) {
+		SYSCALL1(SYS_IRQ_ACK, irq);
+		result = event_wait(event, clock_ns() + 1000000000, &bits);
+	}
+	report(!result && bits == 8, "a device's interrupts signal an event", result);
+	result = ioport_in((handle_t)ports, 0x44, 1) == (uint32_t)E_ARGUMENT ? 0 : 1;
+	report(!result, "a port outside the range is refused", result);
+	uint64_t msi = 0;
+	int64_t message = irq_create(boot->system, IRQ_MSI, 0, &msi);
+
+	report(message > 0 && (msi & 0xfff00000) == 0xfee00000, "a message interrupt has an address",
+	       (int64_t)msi);
+	cap_delete((handle_t)message);
+	cap_delete((handle_t)irq);
+	cap_delete((handle_t)ports);
+	cap_delete(event);
+}
+
 void holon_start(const struct boot_info *info, struct thread_page *thread_page);
 void holon_start(const struct boot_info *info, struct thread_page *thread_page)
 {
@@ -308,6 +342,7 @@ void holon_start(const struct boot_info *info, struct thread_page *thread_page)
 	test_vectors();
 	test_faults();
 	test_units();
+	test_interrupts();
 	test_guests(boot, page);
 	log_print(boot->system, page, "first unit: done\n");
 	system_control(boot->system, SYSTEM_POWER_OFF, 0);

@@ -11,6 +11,7 @@
 
 #define WINDOW_SLOT          (NATIVE_BASE >> 39)
 #define USER_SLOTS           256u
+#define DEINIT_TABLES        16u /* lowest-level tables a slice frees */
 #define TABLE_FLAGS          (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define SLOT(address, level) ((address) >> (12 + 9 * ((level)-1)) & 511)
 
@@ -57,37 +58,55 @@ bool arch_space_init(struct space *space)
 	return true;
 }
 
-/* Frees tables below the first used top-level slot: up to 32 a call, 512 entries of one looked at. */
+/* The first used entry of the first COUNT (a multiple of 8) of TABLE; COUNT when there is none. */
+static unsigned first_used(const uint64_t *table, unsigned count)
+{
+	unsigned i = 0;
+
+	while (i < count) {
+		const uint64_t *t = table + i;
+
+		if (t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7])
+			break;
+		i += 8;
+	}
+	while (i < count && !table[i])
+		i++;
+	return i;
+}
+
+/* Finds the first table from the top and frees some of those below it, or itself when there are none. */
 bool arch_space_deinit_slice(struct space *space)
 {
-	uint64_t *root = space->native_root ? frame_map(space->native_root) : 0;
+	uint64_t *table = space->native_root ? frame_map(space->native_root) : 0, *entry = 0;
+	unsigned slots = USER_SLOTS;
 
-	for (unsigned slot = 0; root && slot < USER_SLOTS; slot++) {
-		if (!root[slot] || (space->kind == SPACE_GUEST && slot == WINDOW_SLOT))
-			continue;
-		uint64_t *upper = table_of(root[slot]);
+	if (table && space->kind == SPACE_GUEST)
+		table[WINDOW_SLOT] = 0; /* the native space's */
+	for (unsigned level = 4; table && level > 1; level--) {
+		unsigned slot = first_used(table, slots);
 
-		for (unsigned i = 0; i < 512; i++) {
-			if (!upper[i])
-				continue;
-			uint64_t *middle = table_of(upper[i]);
-
-			for (unsigned j = 0, freed = 0; j < 512; j++) {
-				if (!middle[j])
+		if (slot == slots)
+			break;
+		if (level == 4 && space->guest_root)
+			((uint64_t *)frame_map(space->guest_root))[slot] = 0;
+		if (level == 2) {
+			for (unsigned freed = 0; slot < slots && freed < DEINIT_TABLES; slot++) {
+				if (!table[slot])
 					continue;
-				space_table_free(space, middle[j] & PTE_ADDRESS);
-				middle[j] = 0;
-				if (++freed == 32)
-					return false;
+				space_table_free(space, table[slot] & PTE_ADDRESS);
+				table[slot] = 0;
+				freed++;
 			}
-			space_table_free(space, upper[i] & PTE_ADDRESS);
-			upper[i] = 0;
 			return false;
 		}
-		space_table_free(space, root[slot] & PTE_ADDRESS);
-		root[slot] = 0;
-		if (space->guest_root)
-			((uint64_t *)frame_map(space->guest_root))[slot] = 0;
+		entry = &table[slot];
+		table = table_of(*entry);
+		slots = 512;
+	}
+	if (entry) {
+		space_table_free(space, *entry & PTE_ADDRESS);
+		*entry = 0;
 		return false;
 	}
 	if (space->native_root)
