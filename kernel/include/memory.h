@@ -24,9 +24,18 @@ struct space;
 
 typedef uint64_t physical_t; /* a physical address */
 
+#define FRAME_SHARED 1ull                /* in counts: one reference */
+#define FRAME_PAYER  (1ull << 32 | 1ull) /* one reference, of the payer's */
+
 struct frame {
-	volatile uint32_t references; /* entries of memory objects that hold it; 0: free or kernel-owned */
-	volatile uint32_t payer_references; /* of them, those of the payer's objects */
+	union {
+		volatile uint64_t counts; /* both, for one atomic operation */
+		struct {
+			/* Entries of memory objects that hold it; 0: free or kernel-owned. */
+			volatile uint32_t references;
+			volatile uint32_t payer_references; /* of them, those of the payer's objects */
+		};
+	};
 	union {
 		struct unit *payer;
 		struct frame *next; /* free lists */
@@ -52,7 +61,8 @@ uint64_t frame_total_bytes(void);
 bool memory_is_ram(physical_t base, uint64_t bytes);
 /* All of it is one boot module's, whose frames clones may share. */
 bool memory_is_module(physical_t base, uint64_t bytes);
-/* Zeroes all RAM that was ever handed out, in use or not: the machine's end. Nothing generic works afterwards. */
+/* Zeroes all RAM that was ever handed out, in use or not: the machine's end. Nothing generic works
+ * afterwards. */
 void memory_wipe(void);
 /* Idle loop: zeroes one free frame; false when there is nothing to do. */
 bool frame_zero_one(void);
@@ -96,6 +106,7 @@ struct memory {
 	/* A clone under way: what it is a clone of. */
 	struct object *source;
 	uint64_t source_page;
+	uint64_t torn_page;  /* teardown: no page is left below */
 	struct label *label; /* 0 or on the owner's heap */
 };
 
@@ -142,8 +153,8 @@ bool memory_entry_writable(struct memory *memory, uint64_t *entry, bool mark);
 int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame);
 void memory_unpin(physical_t frame);
 /* Removes resident pages from [first, end): unmapped, flushed, released; a slice. Returns the page reached.
- * No lock held; FORCE: also of a dead object. */
-uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end, bool force);
+ * No lock held. */
+uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end);
 /* Copies entries of SOURCE to CLONE (same size as the range) from page *PROGRESS on, a slice. E_OK when done,
  * CALL_RESTART, E_HANDLE when one of them died, or E_QUOTA_MEMORY. No lock held. */
 int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page,

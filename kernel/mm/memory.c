@@ -18,44 +18,64 @@
 #define SLICE_PAGES 64u
 #define SLICE_STEPS 256u
 
-/* Frames whose entry went while they were pinned; guards the last step of unpinning. */
+/* Orders the end of a pinned frame's entry against its last unpin. */
 static struct lock pin_lock;
 
 static void frame_hold(struct frame *frame, struct unit *payer)
 {
-	frame->references = 1;
-	frame->payer_references = 1;
+	frame->counts = FRAME_PAYER;
 	frame->payer = payer;
 }
 
-/* Takes ENTRY's charge off OWNER. */
-static void entry_uncharge(struct unit *owner, uint64_t entry)
+/* Drops the one reference to FRAME, which is, or was a moment ago, pinned: who comes last, this or
+ * memory_unpin, frees it. */
+static void drop_pinned(struct frame *frame, physical_t address)
 {
-	if (entry & ENTRY_FREE)
-		return;
-	if (entry & ENTRY_PAID ||
-	    !__atomic_sub_fetch(&frame_of(ENTRY_FRAME(entry))->payer_references, 1, __ATOMIC_ACQ_REL))
-		unit_uncharge(owner, PAGE_SIZE_BYTES);
+	bool pinned;
+
+	lock_take(&pin_lock);
+	frame->counts = 0;
+	pinned = frame->pins;
+	lock_release(&pin_lock);
+	if (!pinned)
+		frame_free(address);
 }
 
-/* Drops what ENTRY, which is in no tree and no page table any more, holds for OWNER. */
+/* Drops what ENTRY, which is in no tree and no page table any more, holds; returns the bytes that its owner
+ * is to be uncharged. */
+static uint64_t entry_drop(uint64_t entry)
+{
+	physical_t address = ENTRY_FRAME(entry);
+	struct frame *frame = frame_of(address);
+	uint64_t counts, bytes = entry & ENTRY_FREE ? 0 : PAGE_SIZE_BYTES;
+
+	/* Nobody can pin it any more, nor, if this is the only reference, take another. */
+	if (__builtin_expect(frame->pins, 0)) {
+		drop_pinned(frame, address);
+		return bytes;
+	}
+	if (frame->references == 1) {
+		frame->counts = 0;
+	} else {
+		counts = __atomic_sub_fetch(&frame->counts,
+		                            entry & (ENTRY_PAID | ENTRY_FREE) ? FRAME_SHARED : FRAME_PAYER,
+		                            __ATOMIC_ACQ_REL);
+		/* The payer pays until the last of its own entries goes. */
+		if (!(entry & ENTRY_PAID) && counts >> 32)
+			bytes = 0;
+		if ((uint32_t)counts)
+			return bytes;
+	}
+	frame_free(address);
+	return bytes;
+}
+
 static void entry_release(struct unit *owner, uint64_t entry)
 {
-	struct frame *frame = frame_of(ENTRY_FRAME(entry));
+	uint64_t bytes = entry_drop(entry);
 
-	entry_uncharge(owner, entry);
-	if (__atomic_sub_fetch(&frame->references, 1, __ATOMIC_ACQ_REL))
-		return;
-	if (frame->pins) {
-		lock_take(&pin_lock);
-		frame->payer = 0; /* the last unpin frees it */
-		if (frame->pins) {
-			lock_release(&pin_lock);
-			return;
-		}
-		lock_release(&pin_lock);
-	}
-	frame_free(ENTRY_FRAME(entry));
+	if (bytes)
+		unit_uncharge(owner, bytes);
 }
 
 /* A new frame charged to OWNER, with one reference; 0: quota. */
@@ -201,54 +221,73 @@ static uint64_t slice_pages(const struct memory *memory)
 	return memory->mapping_count <= 1 ? SLICE_PAGES : 1 + SLICE_PAGES / memory->mapping_count;
 }
 
-uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end, bool force)
+/* Takes entries of resident pages out of the lowest node that PAGE is in, up to END; returns the page
+ * reached. */
+static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end, uint64_t *entries,
+                             uint64_t limit, uint64_t *count)
 {
-	struct flush flush = {0};
-	uint64_t entries[SLICE_PAGES];
-	uint64_t limit, count = 0, page = first;
+	uint64_t node_end = (page | 511) + 1, taken = 0;
+	uint64_t *place = radix_find(memory, page);
 
+	if (end > node_end)
+		end = node_end;
+	if (end - page > SLICE_STEPS)
+		end = page + SLICE_STEPS;
+	for (; page < end && taken < limit; page++, place++) {
+		if (!*place)
+			continue;
+		entries[taken++] = *place;
+		*place = 0;
+	}
+	memory->resident -= taken;
+	*count = taken;
+	return page;
+}
+
+/* Frees the lowest node whose last page was passed, if it is empty. */
+static void drop_empty_node(struct memory *memory, uint64_t page)
+{
+	uint64_t *node = radix_find(memory, page - 512);
+
+	for (unsigned i = 0; i < 512; i++)
+		if (node[i])
+			return;
+	radix_drop_leaf(memory, page - 512);
+}
+
+static void release_entries(struct memory *memory, const uint64_t *entries, uint64_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint64_t i = 0; i < count; i++)
+		bytes += entry_drop(entries[i]);
+	if (bytes)
+		unit_uncharge(memory->object.owner, bytes);
+}
+
+uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)
+{
+	struct flush flush;
+	uint64_t entries[SLICE_PAGES];
+	uint64_t count = 0, page;
+
+	flush.cpus = flush.count = 0;
 	lock_take(&memory->lock);
-	if (!memory_has_frames(memory) || (memory->object.dead && !force)) {
+	if (!memory_has_frames(memory) || memory->object.dead) {
 		lock_release(&memory->lock);
 		return end;
 	}
-	page = radix_next(memory, page, end);
-	first = page;
-	limit = slice_pages(memory);
-	for (unsigned steps = 0; page < end && count < limit && steps < SLICE_STEPS; steps++) {
-		uint64_t *place = radix_find(memory, page);
-
-		/* One lowest node at a time. */
-		do {
-			if (place[0]) {
-				entries[count++] = *place;
-				*place = 0;
-			}
-			place++;
-			page++;
-			steps++;
-		} while (page < end && page % 512 && count < limit && steps < SLICE_STEPS);
-		if (page % 512 == 0 && memory->height) {
-			/* Passed over its end: if also over its beginning, by this slice or those before, it
-			 * is empty unless someone faulted behind us. */
-			uint64_t *node = radix_find(memory, page - 512);
-			unsigned i = 0;
-
-			while (i < 512 && !node[i])
-				i++;
-			if (i == 512)
-				radix_drop_leaf(memory, page - 512);
-			break;
-		}
-	}
-	if (count) {
-		memory->resident -= count;
-		memory_unmap(memory, first, page, false, &flush);
+	page = first = memory->resident ? radix_next(memory, first, end) : end;
+	if (page < end) {
+		page = take_entries(memory, page, end, entries, slice_pages(memory), &count);
+		if (count)
+			memory_unmap(memory, first, page, false, &flush);
+		if (page % 512 == 0 && memory->height)
+			drop_empty_node(memory, page);
 	}
 	lock_release(&memory->lock);
 	flush_finish(&flush);
-	for (uint64_t i = 0; i < count; i++)
-		entry_release(memory->object.owner, entries[i]);
+	release_entries(memory, entries, count);
 	return page;
 }
 
@@ -287,9 +326,10 @@ static uint64_t entry_share(struct memory *clone, struct memory *source, uint64_
 			return 0;
 		shared |= ENTRY_PAID;
 	} else {
-		__atomic_add_fetch(&frame->payer_references, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&frame->counts, FRAME_PAYER, __ATOMIC_RELAXED);
+		return shared;
 	}
-	__atomic_add_fetch(&frame->references, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&frame->counts, FRAME_SHARED, __ATOMIC_RELAXED);
 	return shared;
 }
 
@@ -356,17 +396,25 @@ static uint64_t entry_move(struct memory *memory, struct memory *source, uint64_
 {
 	struct unit *to = memory->object.owner, *from = source->object.owner;
 	struct frame *frame = frame_of(ENTRY_FRAME(entry));
+	uint64_t counts;
 
 	entry &= ~ENTRY_DIRTY;
 	if (entry & ENTRY_FREE || to == from)
 		return entry;
 	if (!unit_charge(to, PAGE_SIZE_BYTES))
 		return 0;
-	entry_uncharge(from, entry);
-	if (frame->references > 1)
-		return ENTRY_FRAME(entry) | ENTRY_PAID;
-	frame_hold(frame, to);
-	return ENTRY_FRAME(entry);
+	if (frame->references == 1) {
+		frame_hold(frame, to);
+		unit_uncharge(from, PAGE_SIZE_BYTES);
+		return ENTRY_FRAME(entry);
+	}
+	/* The reference stays, but is no longer one of the payer's. */
+	counts = entry & ENTRY_PAID
+	             ? 0
+	             : __atomic_sub_fetch(&frame->counts, FRAME_PAYER - FRAME_SHARED, __ATOMIC_ACQ_REL);
+	if (!(counts >> 32))
+		unit_uncharge(from, PAGE_SIZE_BYTES);
+	return ENTRY_FRAME(entry) | ENTRY_PAID;
 }
 
 int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory *source, uint64_t source_page,
@@ -445,30 +493,39 @@ void memory_wake(struct memory *memory, uint64_t first, uint64_t end)
 	}
 }
 
+/* The pages of a dead object that is mapped nowhere. */
+static bool tear_pages(struct memory *memory)
+{
+	uint64_t end = 1ull << (9 * memory->height);
+	uint64_t entries[SLICE_PAGES];
+
+	for (unsigned slice = 0; memory->resident && slice < 2; slice++) {
+		uint64_t count = 0, page = radix_next(memory, memory->torn_page, end);
+
+		memory->torn_page = take_entries(memory, page, end, entries, SLICE_PAGES, &count);
+		release_entries(memory, entries, count);
+	}
+	return !memory->resident && radix_free_slice(memory);
+}
+
 bool memory_teardown(struct object *object)
 {
 	struct memory *memory = container_of(object, struct memory, object);
-	uint64_t reached;
 
 	cap_detach(&memory->pager);
 	if (memory->source) {
 		object_release(memory->source);
 		memory->source = 0;
 	}
-	memory_wake(memory, 0, UINT64_MAX);
-	if (!space_forget_memory(memory))
+	if (!list_empty(&memory->wanting))
+		memory_wake(memory, 0, UINT64_MAX);
+	if (!list_empty(&memory->mappings) && !space_forget_memory(memory))
 		return false;
-	if (memory_has_frames(memory) && memory->root) {
-		uint64_t end = 1ull << (9 * memory->height);
-
-		/* Two slices look through a whole lowest node, so that it goes and the next call sees
-		 * another. */
-		reached = memory_discard_slice(memory, 0, end, true);
-		if (reached < end)
-			reached = memory_discard_slice(memory, reached, end, true);
-		if (reached < end || !radix_free_slice(memory))
-			return false;
-	}
+	/* Whoever found it alive has left its lock by now. */
+	lock_take(&memory->lock);
+	lock_release(&memory->lock);
+	if (memory_has_frames(memory) && !tear_pages(memory))
+		return false;
 	if (memory->label)
 		unit_free(memory->label);
 	memory->label = 0;

@@ -155,7 +155,7 @@ static int64_t discard_range(struct thread *self, struct memory *memory, uint64_
 	uint64_t at = first + self->progress;
 
 	while (at < end) {
-		at = memory_discard_slice(memory, at, end, false);
+		at = memory_discard_slice(memory, at, end);
 		if (at < end && preemption_pending()) {
 			self->progress = at - first;
 			return CALL_RESTART;
