@@ -1,19 +1,17 @@
 /*
  * ML-KEM (FIPS 203): the scheme over the arithmetic of mlkem_poly.h.
  *
- * Polynomial names follow the standard; those in the transformed domain end in _hat. The matrix and the noise
- * are sampled four at a time with the 4-way SHAKE. Everything secret lives in one struct per operation, wiped
- * at its end; the matrix is public.
+ * Polynomial names follow the standard; those in the transformed domain end in _hat. The noise is sampled
+ * four polynomials at a time with the 4-way SHAKE, the matrix in mlkem_expand.c. Everything secret lives in
+ * one struct per operation, wiped at its end; the matrix is public.
  */
 #include "mlkem.h"
-#include "mlkem_poly.h"
+#include "mlkem_expand.h"
 #include "sha3.h"
 #include "shake_x4.h"
 
 #define MAX_K 4
 
-/* Three blocks of SHAKE128 fill a polynomial 99 times in 100. */
-#define FIRST_BLOCKS  3
 #define MAX_ETA_BYTES (64 * 3)
 
 struct parameters {
@@ -59,56 +57,6 @@ size_t mlkem_ct_size(enum mlkem_set set)
 {
 	const struct parameters *par = find(set);
 	return par ? par->ct_size : 0;
-}
-
-/* One entry of the matrix alone. */
-static void sample_entry(const struct mlkem_ops *ops, struct mlkem_poly *p, const uint8_t seed[34])
-{
-	uint8_t bytes[FIRST_BLOCKS * SHAKE128_RATE];
-	struct shake shake;
-	unsigned have = 0;
-	shake128_init(&shake);
-	shake_absorb(&shake, seed, 34);
-	shake_finalize(&shake);
-	for (size_t size = sizeof bytes; have < MLKEM_N; size = SHAKE128_RATE) {
-		shake_squeeze(&shake, bytes, size);
-		have = ops->reject(p, have, bytes, size);
-	}
-}
-
-/* The matrix A_hat (SampleNTT, algorithm 7), or its transpose, k rows of k. */
-static void sample_matrix(const struct mlkem_ops *ops, struct mlkem_poly *a_hat, const uint8_t rho[32],
-                          unsigned k, bool transposed)
-{
-	uint8_t seeds[4][34], bytes[4][FIRST_BLOCKS * SHAKE128_RATE];
-	const uint8_t *const in[4] = {seeds[0], seeds[1], seeds[2], seeds[3]};
-	uint8_t *const out[4] = {bytes[0], bytes[1], bytes[2], bytes[3]};
-	struct shake_x4 shake;
-	for (unsigned lane = 0; lane < 4; lane++)
-		memcpy(seeds[lane], rho, 32);
-	for (unsigned first = 0; first < k * k; first += 4) {
-		for (unsigned lane = 0; lane < 4; lane++) {
-			unsigned row = (first + lane) / k, column = (first + lane) % k;
-			seeds[lane][32] = (uint8_t)(transposed ? row : column);
-			seeds[lane][33] = (uint8_t)(transposed ? column : row);
-		}
-		if (k * k - first == 1) {
-			sample_entry(ops, &a_hat[first], seeds[0]);
-			break;
-		}
-		shake128_x4_init(&shake);
-		shake_x4_absorb(&shake, in, 34);
-		shake_x4_finalize(&shake);
-		unsigned have[4] = {0}, fewest = 0;
-		for (size_t size = sizeof bytes[0]; fewest < MLKEM_N; size = SHAKE128_RATE) {
-			shake_x4_squeeze(&shake, out, size);
-			fewest = MLKEM_N;
-			for (unsigned lane = 0; lane < 4; lane++) {
-				have[lane] = ops->reject(&a_hat[first + lane], have[lane], bytes[lane], size);
-				fewest = have[lane] < fewest ? have[lane] : fewest;
-			}
-		}
-	}
 }
 
 /*
@@ -171,7 +119,7 @@ enum crypto_status mlkem_keygen(enum mlkem_set set, const uint8_t d[MLKEM_SEED_S
 	/* K-PKE.KeyGen (algorithm 13). rho becomes part of the encapsulation key: public. */
 	hash_g(s.seeds, d, MLKEM_SEED_SIZE, &k_byte, 1);
 	crypto_declassify(s.seeds, 32);
-	sample_matrix(ops, a_hat, s.seeds, k, false);
+	mlkem_expand(ops, a_hat, s.seeds, k, false, NULL, 0);
 	sample_noise(ops, s.noise, 2 * k, 2 * k, par->eta1, s.seeds + 32);
 	for (unsigned i = 0; i < 2 * k; i++)
 		ops->ntt(&s.noise[i]);
@@ -240,18 +188,19 @@ enum crypto_status mlkem_check_dk(enum mlkem_set set, const uint8_t *dk, size_t 
 	return good ? CRYPTO_OK : CRYPTO_BAD_KEY;
 }
 
-/* K-PKE.Encrypt (algorithm 14). `ek` has passed its check, or belongs to a checked decapsulation key. */
+/*
+ * K-PKE.Encrypt (algorithm 14). `a_hat` is the transposed matrix; it is overwritten. `ek` has passed its
+ * check, or belongs to a checked decapsulation key.
+ */
 static void encrypt(const struct parameters *par, const struct mlkem_ops *ops, uint8_t *ct, const uint8_t *ek,
-                    const uint8_t message[32], const uint8_t coins[32])
+                    struct mlkem_poly *a_hat, const uint8_t message[32], const uint8_t coins[32])
 {
 	unsigned k = par->k;
-	struct mlkem_poly a_hat[MAX_K * MAX_K];
 	struct {
 		struct mlkem_poly noise[2 * MAX_K + 1], prepared[MAX_K], mu, sum;
 	} s;
 	struct mlkem_poly *y_hat = s.noise, *e1 = s.noise + k, *e2 = s.noise + 2 * k;
 
-	sample_matrix(ops, a_hat, ek + MLKEM_POLY_BYTES * k, k, true);
 	sample_noise(ops, s.noise, 2 * k + 1, k, par->eta1, coins);
 	for (unsigned i = 0; i < k; i++) {
 		ops->ntt(&y_hat[i]);
@@ -310,10 +259,13 @@ enum crypto_status mlkem_encapsulate(enum mlkem_set set, const uint8_t *ek, size
 		memset(ct, 0, par->ct_size);
 		return status;
 	}
+	const struct mlkem_ops *ops = choose_ops();
+	struct mlkem_poly a_hat[MAX_K * MAX_K];
 	uint8_t hash[32], secrets[64]; /* K, r */
-	sha3_256_hash(hash, ek, ek_size);
+	const struct mlkem_digest h = {.body = ek, .body_size = ek_size, .suffix = MLKEM_SHA3, .out = hash};
+	mlkem_expand(ops, a_hat, ek + MLKEM_POLY_BYTES * par->k, par->k, true, &h, 1);
 	hash_g(secrets, m, MLKEM_SEED_SIZE, hash, sizeof hash);
-	encrypt(par, choose_ops(), ct, ek, m, secrets + 32);
+	encrypt(par, ops, ct, ek, a_hat, m, secrets + 32);
 	memcpy(shared, secrets, MLKEM_SHARED_SIZE);
 	crypto_wipe(secrets, sizeof secrets);
 	return CRYPTO_OK;
@@ -330,14 +282,20 @@ enum crypto_status mlkem_decapsulate(enum mlkem_set set, const uint8_t *dk, size
 		return CRYPTO_BAD_LENGTH;
 	const struct mlkem_ops *ops = choose_ops();
 	const uint8_t *ek = dk + MLKEM_POLY_BYTES * par->k, *ek_hash = ek + par->ek_size, *z = ek_hash + 32;
+	struct mlkem_poly a_hat[MAX_K * MAX_K];
 	struct {
 		uint8_t message[32], secrets[64], rejected[32], again[MLKEM_MAX_CT_SIZE];
-		struct shake shake;
 	} s;
+	uint8_t hash[32];
+	/* H(ek) for the check of the key, and J(z, c). */
+	const struct mlkem_digest digests[2] = {
+	    {.body = ek, .body_size = par->ek_size, .suffix = MLKEM_SHA3, .out = hash},
+	    {z, ct, MLKEM_SEED_SIZE, ct_size, MLKEM_SHAKE, s.rejected},
+	};
 	/* The encapsulation key is public, as is whether the stored hash is right: see mlkem_check_dk. */
 	crypto_declassify(ek, par->ek_size);
-	sha3_256_hash(s.rejected, ek, par->ek_size);
-	bool good = crypto_equal(s.rejected, ek_hash, 32);
+	mlkem_expand(ops, a_hat, ek + MLKEM_POLY_BYTES * par->k, par->k, true, digests, 2);
+	bool good = crypto_equal(hash, ek_hash, sizeof hash);
 	crypto_declassify(&good, sizeof good);
 	if (!good) {
 		crypto_wipe(&s, sizeof s);
@@ -345,12 +303,7 @@ enum crypto_status mlkem_decapsulate(enum mlkem_set set, const uint8_t *dk, size
 	}
 	decrypt(par, ops, s.message, dk, ct);
 	hash_g(s.secrets, s.message, sizeof s.message, ek_hash, 32);
-	shake256_init(&s.shake);
-	shake_absorb(&s.shake, z, MLKEM_SEED_SIZE);
-	shake_absorb(&s.shake, ct, ct_size);
-	shake_finalize(&s.shake);
-	shake_squeeze(&s.shake, s.rejected, sizeof s.rejected);
-	encrypt(par, ops, s.again, ek, s.message, s.secrets + 32);
+	encrypt(par, ops, s.again, ek, a_hat, s.message, s.secrets + 32);
 	/* Both secrets exist by now; a mask, not a branch, chooses. */
 	uint32_t accept = crypto_barrier32((uint32_t) - (int32_t)crypto_equal(s.again, ct, ct_size));
 	for (unsigned i = 0; i < MLKEM_SHARED_SIZE; i++)
