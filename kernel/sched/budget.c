@@ -74,11 +74,16 @@ void refills_charge(struct refills *refills, uint64_t used)
 			refill_append(refills, gone.time + refills->period, gone.amount);
 		}
 	}
-	/* A head too small to be worth a timer waits for the next piece. */
-	while (refills->count > 1 && refill_at(refills, 0)->amount < BUDGET_QUOTA_MIN_NS) {
+	/* A head too small to be worth a timer waits for the next piece; one that ends behind the next one's
+	 * time takes it in. Either way the later time counts. */
+	while (refills->count > 1 && (refill_at(refills, 0)->amount < BUDGET_QUOTA_MIN_NS ||
+	                              refill_at(refills, 1)->time <= refill_at(refills, 0)->time)) {
 		struct refill gone = refill_pop(refills);
+		struct refill *head = refill_at(refills, 0);
 
-		refill_at(refills, 0)->amount += gone.amount;
+		head->amount += gone.amount;
+		if (head->time < gone.time)
+			head->time = gone.time;
 	}
 }
 
