@@ -290,8 +290,7 @@ static bool is_wiped(const struct sealed_box *state)
 static void test_sealed_box_states(void)
 {
 	static struct sealed_box state;
-	uint8_t random[SEALED_BOX_RANDOM_SIZE] = {8}, header[SEALED_BOX_HEADER_SIZE],
-	        zero[sizeof state] = {0};
+	uint8_t random[SEALED_BOX_RANDOM_SIZE] = {8}, header[SEALED_BOX_HEADER_SIZE];
 	bool good = sealed_box_seal_start(&state, recipient.pk, sizeof recipient.pk, NULL, 0, random,
 	                                  header) == CRYPTO_OK &&
 	            sealed_box_seal_chunk(&state, plain, 100, false, out) == CRYPTO_BAD_ARGUMENT &&
