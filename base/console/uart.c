@@ -42,7 +42,7 @@ void uart_init(struct uart *uart, handle_t ports, uint16_t base)
 	out(uart, DATA, 1);
 	out(uart, INTERRUPT_ENABLE, 0);
 	out(uart, LINE_CONTROL, 0x03);
-	out(uart, FIFO_CONTROL, 0x01);  /* on; what has arrived stays */
+	out(uart, FIFO_CONTROL, 0xc1);  /* on; interrupt at 14 bytes or a pause; what has arrived stays */
 	out(uart, MODEM_CONTROL, 0x0b); /* DTR, RTS, OUT2 (lets interrupts out on a PC) */
 	out(uart, INTERRUPT_ENABLE, RECEIVE_INTERRUPT);
 }
