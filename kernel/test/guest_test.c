@@ -48,6 +48,31 @@ static uint64_t guest_address(const uint8_t *code)
 	return GUEST_CODE + (uint64_t)(code - guest_code);
 }
 
+/* Spaces with tables in several places, made, used and dropped: all memory comes back. */
+static void test_leaks(handle_t memory, struct thread_page *page)
+{
+	struct system_info before, after;
+	int64_t result = 0;
+
+	for (unsigned round = 0; round < 120 && result >= 0; round++) {
+		int64_t space = space_create(SPACE_GUEST, 0);
+
+		if (round == 20)
+			system_info(page, &before);
+		for (uint64_t i = 0; i < 4 && space > 0; i++)
+			result |= space_map((handle_t)space, (i << 42) + (i << 33) + (2ull << 20), memory, 0,
+			                    PAGE_SIZE_BYTES, MAP_READ | MAP_WRITE);
+		result |= guest_space((handle_t)space);
+		for (uint64_t i = 0; i < 4 && result >= 0; i++)
+			*(volatile uint64_t *)((i << 42) + (i << 33) + (2ull << 20)) = i;
+		result |= guest_space(0);
+		result |= cap_delete((handle_t)space);
+	}
+	system_info(page, &after);
+	report(result >= 0 && after.memory_free + 64 * PAGE_SIZE_BYTES >= before.memory_free,
+	       "100 guest spaces leave no memory behind", (int64_t)(before.memory_free - after.memory_free));
+}
+
 void test_guests(const struct boot_info *boot, struct thread_page *page)
 {
 	handle_t state_memory, code_memory, data_memory;
@@ -137,4 +162,6 @@ void test_guests(const struct boot_info *boot, struct thread_page *page)
 	log_print(boot->system, page, "guest system call and back: %lu ns\n", (unsigned long)each);
 	result = guest_space(0);
 	report(!result, "a guest space can be left", result);
+	cap_delete((handle_t)space);
+	test_leaks(data_memory, page);
 }

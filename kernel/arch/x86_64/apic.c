@@ -270,17 +270,28 @@ void arch_ipi_broadcast(void)
 	apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | VECTOR_IPI);
 }
 
-static volatile bool stopping;
+static struct cpu *volatile stopper;
+static volatile uint32_t stopped;
 
-bool apic_stopping(void)
+void apic_obey_stop(void)
 {
-	return stopping;
+	if (!stopper || stopper == cpu_self())
+		return;
+	__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
+	arch_halt();
 }
 
 void apic_stop_others(void)
 {
-	if (!__atomic_exchange_n(&stopping, true, __ATOMIC_SEQ_CST) && (x2apic || local))
-		apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | ICR_NMI);
+	struct cpu *none = 0;
+
+	if (!__atomic_compare_exchange_n(&stopper, &none, cpu_self(), false, __ATOMIC_SEQ_CST,
+	                                 __ATOMIC_SEQ_CST) ||
+	    cpu_count < 2)
+		return;
+	apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | ICR_NMI);
+	for (unsigned tries = 0; stopped < cpu_count - 1 && tries < 1000000; tries++)
+		arch_pause();
 }
 
 /* INIT, 10 ms, twice STARTUP: SDM 3A, 9.4.4.1. */

@@ -91,8 +91,7 @@ void trap_kernel(struct arch_registers *frame)
 void trap_paranoid(struct arch_registers *frame)
 {
 	if (frame->vector == VECTOR_NMI) {
-		if (apic_stopping())
-			arch_halt();
+		apic_obey_stop();
 		log_print_panic("NMI ignored\n");
 		return;
 	}

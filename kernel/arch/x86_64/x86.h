@@ -237,9 +237,9 @@ void apic_init_secondary(void);
 uint32_t apic_id(void);
 void apic_end_of_interrupt(void);
 void apic_start_cpu(uint32_t apic_id, uint64_t trampoline);
-/* Halts the other CPUs, for good, wherever they are; their NMI handler asks apic_stopping. */
+/* Halts the other CPUs, for good, wherever they are: by an NMI, whose handler calls apic_obey_stop. */
 void apic_stop_others(void);
-bool apic_stopping(void);
+void apic_obey_stop(void);
 /* Counts of the local timer since apic_timer_begin, and its calibrated frequency. */
 void apic_timer_begin(void);
 uint32_t apic_timer_elapsed(void);
