@@ -10,4 +10,3 @@ build/linux/%.cpio: build/root/%.stamp tools/runner/archive.py
 	@mkdir -p $(@D)
 	@echo "  CPIO    $@"
 	@cd tools && python3 -B -m runner.archive ../build/root/$* ../$@
-$(call script-test,tests/linux-init/linux_test.py,build/linux/init build/linux/vmlinuz build/linux/minimal.cpio)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""holon-run --linux keeps holon-run's promises, so that a comparison compares the same thing: bytes, status, files, and
-an interactive terminal."""
+"""holon-run's promises, on Holon and with --linux: bytes, status, added files, an interactive terminal. The same commands
+must give the same on both, so that a comparison compares the same thing."""
 import fcntl
 import os
 import pathlib
@@ -24,28 +24,28 @@ def report(good, name, why=""):
     print(f"ok {name}" if good else f"not ok {name} - {why}", flush=True)
 
 
-def test_streams():
+def test_streams(name, options):
     data = bytes(range(256)) * 100
     with tempfile.TemporaryDirectory(prefix="holon-linux-test-") as work:
         tool = pathlib.Path(work, "tool")
         tool.write_text("#!/bin/sh\necho tool $1 $VARIABLE\n")
         tool.chmod(0o751)
-        command = "cat; tool 'a  b'; stat -c '%a %u %g' /opt/new/tool; ls -d /tmp/empty >&2; kill -9 $$"
+        command = "cat; tool 'a  b'; stat -c '%a %u %g' /opt/new/tool; ls -d /tmp/empty >&2; sh -c 'kill -9 $$'; exit $?"
         empty = pathlib.Path(work, "empty")
         empty.mkdir()
-        done = subprocess.run([RUN, "--linux", "--add", f"{tool}:/usr/local/bin/tool", "--add", f"{tool}:/opt/new/tool",
+        done = subprocess.run([RUN] + options + ["--add", f"{tool}:/usr/local/bin/tool", "--add", f"{tool}:/opt/new/tool",
                                "--add", f"{empty}:/tmp/empty", "--env", "VARIABLE=value", "--timeout", "120", "--",
                                "sh", "-c", command], input=data, capture_output=True)
-    expected = data + b"tool a b value\n751 0 0\n/tmp/empty\n"
-    report(done.stdout == expected, "linux: bytes in and out, added files, environment",
+    expected = data + b"tool a b value\n751 0 0\n/tmp/empty\nKilled\n"
+    report(done.stdout == expected, f"{name}: bytes in and out, added files, environment",
            f"{done.stdout[25600:]!r} {done.stderr[-500:]!r}")
-    report(done.returncode == 137, "linux: the status of a killed command", f"it was {done.returncode}")
+    report(done.returncode == 137, f"{name}: the status of a killed command", f"it was {done.returncode}")
 
 
-def test_terminal():
+def test_terminal(name, options):
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(RUN, [RUN, "--linux", "--timeout", "120"])
+        os.execv(RUN, [RUN] + options + ["--timeout", "120"])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
     script = [(b"# ", b"stty size; cat\n"), (b"33 101", b"\x03"), (b"^C", b"echo alive$((40 + 2)); exit 5\n")]
     seen, limit = b"", time.monotonic() + 120
@@ -60,10 +60,26 @@ def test_terminal():
             time.sleep(0.5)
             os.write(terminal, script.pop(0)[1])
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    report(b"33 101" in seen and b"alive42" in seen and status == 5, "linux: a terminal with size, Ctrl-C and status",
+    report(b"33 101" in seen and b"alive42" in seen and status == 5, f"{name}: a terminal with size, Ctrl-C and status",
            f"status {status}, seen {seen[-400:]!r}")
 
 
-test_streams()
-test_terminal()
-sys.exit(failures != 0)
+def test_input_of_any_length(name, options):
+    for size in (0, 1, 15, 16, 17, 4096):
+        data = os.urandom(size)
+        done = subprocess.run([RUN] + options + ["--timeout", "120", "--", "cat"], input=data, capture_output=True)
+        report((done.returncode, done.stdout) == (0, data), f"{name}: {size} bytes in and out",
+               f"status {done.returncode}, {len(done.stdout)} bytes, {done.stderr[-300:]!r}")
+
+
+def main():
+    test_streams("holon", [])
+    test_terminal("holon", [])
+    test_input_of_any_length("holon", [])
+    test_streams("linux", ["--linux"])
+    test_terminal("linux", ["--linux"])
+    sys.exit(failures != 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+# The whole system on many machines.
+$(call script-test,tests/boot/matrix_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso build/holon.iso)
+SOAK_TESTS += tests/boot/matrix_test.py

@@ -1,0 +1,2 @@
+# holon-run on both systems.
+$(call script-test,tests/holon-run/holon_run_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso build/linux/init build/linux/vmlinuz build/linux/minimal.cpio)
