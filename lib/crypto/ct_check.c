@@ -9,6 +9,8 @@
  * "leak" branches on a secret on purpose and must be reported: the proof that the method sees it.
  */
 #include "crypto/cpu.h"
+#include "crypto/hybrid_kem.h"
+#include "crypto/hybrid_sign.h"
 #include "crypto/mldsa.h"
 #include "crypto/mlkem.h"
 #include "crypto/slhdsa.h"
@@ -140,6 +142,43 @@ static void leak(void)
 	      errors);
 }
 
+/* The combined forms, and with them libsodium's Ed25519 signing and X25519. */
+static void check_combined(void)
+{
+	static struct hybrid_sign_key sign_key;
+	static struct hybrid_kem_key kem_key;
+	static uint8_t signature[HYBRID_SIGN_SIGNATURE_SIZE], ct[HYBRID_KEM_CT_SIZE];
+	uint8_t seed[32] = {1}, rnd[32] = {2}, random[64] = {3}, shared[32];
+	bool good;
+	begin();
+	secret(seed, sizeof seed);
+	good = hybrid_sign_keygen(&sign_key, seed) == CRYPTO_OK;
+	reveal(sign_key.pk, sizeof sign_key.pk);
+	/* libsodium's secret key ends with the public one. */
+	reveal(sign_key.ed25519_sk + ED25519_SEED_SIZE, ED25519_PK_SIZE);
+	end("key generation", "hybrid signature", good);
+	begin();
+	secret(rnd, sizeof rnd);
+	good = hybrid_sign(&sign_key, "message", 7, "context", 7, rnd, signature) == CRYPTO_OK;
+	end("signing", "hybrid signature", good);
+	begin();
+	good = hybrid_kem_keygen(&kem_key, seed) == CRYPTO_OK;
+	reveal(kem_key.pk, sizeof kem_key.pk);
+	end("key generation", "X-Wing", good);
+	begin();
+	secret(random, sizeof random);
+	good = hybrid_kem_encapsulate(kem_key.pk, sizeof kem_key.pk, random, ct, shared) == CRYPTO_OK;
+	reveal(ct, sizeof ct);
+	end("encapsulation", "X-Wing", good);
+	begin();
+	good = hybrid_kem_decapsulate(&kem_key, ct, sizeof ct, shared) == CRYPTO_OK;
+	end("decapsulation", "X-Wing", good);
+	begin();
+	ct[5] ^= 1;
+	good = hybrid_kem_decapsulate(&kem_key, ct, sizeof ct, shared) == CRYPTO_OK;
+	end("implicit rejection", "X-Wing", good);
+}
+
 int main(int argc, char **argv)
 {
 	path = argc == 2 ? argv[1] : "";
@@ -166,5 +205,6 @@ int main(int argc, char **argv)
 	check_slhdsa(SLHDSA_SHA2_256F);
 	check_slhdsa(SLHDSA_SHAKE_128F);
 	check_slhdsa(SLHDSA_SHAKE_192F);
+	check_combined();
 	return test_finish();
 }

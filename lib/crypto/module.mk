@@ -103,7 +103,7 @@ SOAK_TESTS += lib/crypto/mlkem_mldsa_fuzz_test
 # The library with crypto_declassify() at work, for the constant-time check under valgrind (which reads DWARF 4).
 CRYPTO_CT_LIB := build/host/lib/libholon-crypto-ct.a
 $(call crypto-library,$(CRYPTO_CT_LIB),$(HOST_CFLAGS) -O3 -gdwarf-4 -DCRYPTO_CT_CHECK)
-$(call host-program,ct_check,lib/crypto/ct_check.c,-gdwarf-4 -DCRYPTO_CT_CHECK,$(CRYPTO_CT_LIB))
+$(call host-program,ct_check,lib/crypto/ct_check.c,-gdwarf-4 -DCRYPTO_CT_CHECK,$(CRYPTO_CT_LIB) $(CRYPTO_LDLIBS))
 build/host/bin/ct_check: $(CRYPTO_CT_LIB)
 $(call script-test,lib/crypto/ct_test.py,build/host/bin/ct_check)
 # Statistics need long runs on a quiet machine: only in soak.

@@ -11,7 +11,11 @@ void x25519_public(uint8_t pk[X25519_SIZE], const uint8_t sk[X25519_SIZE])
 enum crypto_status x25519(uint8_t shared[X25519_SIZE], const uint8_t sk[X25519_SIZE],
                           const uint8_t peer[X25519_SIZE])
 {
-	if (crypto_scalarmult_curve25519(shared, sk, peer) == 0)
+	int small_order = crypto_scalarmult_curve25519(shared, sk, peer);
+	/* A property of the public point alone: secret scalars are multiples of 8 and below the group order.
+	 */
+	crypto_declassify(&small_order, sizeof small_order);
+	if (!small_order)
 		return CRYPTO_OK;
 	memset(shared, 0, X25519_SIZE);
 	return CRYPTO_BAD_KEY;
