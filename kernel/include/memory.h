@@ -54,7 +54,17 @@ physical_t frame_allocate(void);
 physical_t
 frame_allocate_dirty(void);        /* contents: whatever; must be overwritten whole before anyone sees it */
 void frame_free(physical_t frame); /* kernel-owned: was not shared */
-struct frame *frame_of(physical_t frame);
+/* Frames to be freed together: linked through frame->next. */
+struct frame_batch {
+	struct frame *first, *last;
+	uint64_t count;
+};
+void frame_free_batch(struct frame_batch *batch);
+extern struct frame *frame_table;  /* frames.c: by frame number */
+static inline struct frame *frame_of(physical_t frame)
+{
+	return frame_table + (frame >> 12);
+}
 uint64_t frame_free_bytes(void);
 uint64_t frame_total_bytes(void);
 /* Any page of [base, base + bytes) is RAM the kernel manages, or a boot module: no device. */
@@ -120,9 +130,18 @@ struct flush {
 	uint32_t count; /* pages; above FLUSH_PAGES: everything */
 	uint64_t pages[FLUSH_PAGES];
 };
+static inline void flush_init(struct flush *flush)
+{
+	flush->cpus = flush->count = 0;
+}
 void flush_add(struct flush *flush, struct space *space, uint64_t address);
+void flush_all(struct flush *flush);
 /* Flushes here and waits for the other CPUs. No lock held. */
-void flush_finish(struct flush *flush);
+static inline void flush_finish(struct flush *flush)
+{
+	if (flush->cpus)
+		flush_all(flush);
+}
 /* IPI, and while waiting for others: does what other CPUs asked of this one. */
 void flush_serve(struct cpu *cpu);
 /* Removes (or ONLY_WRITE: narrows) all translations of pages [first, end) of MEMORY in every space.
@@ -135,18 +154,31 @@ struct unsettled {
 	struct unit *owner;
 	uint64_t entry; /* replaced by a copy: released after the flush; 0 none */
 };
+static inline void unsettled_init(struct unsettled *unsettled)
+{
+	flush_init(&unsettled->flush);
+	unsettled->entry = 0;
+}
 void memory_settle(struct unsettled *unsettled);
 
 /* The frame of PAGE for reading, or for writing (then private to this object: copies or allocates as needed,
  * charged to the owner). E_OK with *FRAME, E_QUOTA_MEMORY, E_ARGUMENT beyond the end, E_HANDLE when the
  * object is dead, or E_FAULT when a pager must be asked. A never-written anonymous page is allocated. *PLACE:
- * its radix entry, or 0 for kinds without. UNSETTLED is zeroed by the caller. memory->lock held. */
+ * its radix entry, or 0 for kinds without. UNSETTLED is the caller's, initialised. memory->lock held. */
 int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
                      struct unsettled *unsettled);
 bool memory_has_frames(const struct memory *memory); /* anonymous or pager: made of radix entries */
-/* Whether the page of ENTRY may be mapped writable as it is; then marks it dirty if MARK. memory->lock held.
- */
-bool memory_entry_writable(struct memory *memory, uint64_t *entry, bool mark);
+/* Whether the page of ENTRY may be mapped writable as it is, or, MARK, for a write now; if so, marks it
+ * dirty. memory->lock held. */
+static inline bool memory_entry_writable(struct memory *memory, uint64_t *entry, bool mark)
+{
+	if (frame_of(ENTRY_FRAME(*entry))->references != 1)
+		return false;
+	if (!(*entry & ENTRY_DIRTY) && !mark && memory->track_dirty)
+		return false;
+	*entry |= ENTRY_DIRTY;
+	return true;
+}
 /* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays
  * allocated, whatever becomes of the object, until memory_unpin. E_FAULT for kinds without frames. Takes
  * memory->lock. */

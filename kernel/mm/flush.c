@@ -39,14 +39,12 @@ void flush_serve(struct cpu *cpu)
 	__atomic_store_n(&counters[cpu->index].done, wanted, __ATOMIC_RELEASE);
 }
 
-void flush_finish(struct flush *flush)
+void flush_all(struct flush *flush)
 {
 	struct cpu *self;
 	uint32_t others;
 	uint64_t tickets[CPU_MAX];
 
-	if (!flush->cpus)
-		return;
 	self = cpu_self();
 	others = flush->cpus & ~(1u << self->index);
 	for (uint32_t i = 0; others >> i; i++)

@@ -42,17 +42,12 @@ static struct {
 
 static struct handoff_memory ram[HANDOFF_MEMORY_MAX]; /* all of it, for memory_is_ram */
 static uint32_t ram_count;
-static struct frame *frames;
+struct frame *frame_table;
 static bool caches_in_use; /* the CPUs know who they are */
-
-struct frame *frame_of(physical_t frame)
-{
-	return frames + (frame >> 12);
-}
 
 static physical_t frame_address(const struct frame *frame)
 {
-	return (physical_t)(frame - frames) << 12;
+	return (physical_t)(frame - frame_table) << 12;
 }
 
 static void push(struct frame_list *list, struct frame *frame)
@@ -176,6 +171,24 @@ void frame_free(physical_t address)
 	lock_release(&pool.lock);
 }
 
+void frame_free_batch(struct frame_batch *batch)
+{
+	struct frame_list *list = &caches[cache_index()].dirty;
+	bool shared = list->count + batch->count > CACHE_MAX;
+
+	if (!batch->count)
+		return;
+	if (shared) {
+		list = &pool.dirty;
+		lock_take(&pool.lock);
+	}
+	batch->last->next = list->first;
+	list->first = batch->first;
+	list->count += batch->count;
+	if (shared)
+		lock_release(&pool.lock);
+}
+
 bool frame_zero_one(void)
 {
 	struct frame_list *clean = &caches[cache_index()].clean;
@@ -244,7 +257,7 @@ void memory_init(const struct handoff *handoff)
 	if (largest < bytes)
 		panic("no room for the table of frames: %lu bytes needed, largest free range %lu", bytes,
 		      largest);
-	frames = frame_map(place);
+	frame_table = frame_map(place);
 	for (uint32_t i = 0; i < handoff->memory_count; i++) {
 		const struct handoff_memory *range = &handoff->memory[i];
 

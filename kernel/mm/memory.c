@@ -42,16 +42,15 @@ static void drop_pinned(struct frame *frame, physical_t address)
 }
 
 /* Drops what ENTRY, which is in no tree and no page table any more, holds; returns the bytes that its owner
- * is to be uncharged. */
-static uint64_t entry_drop(uint64_t entry)
+ * is to be uncharged. A frame that becomes free goes to BATCH. */
+static inline uint64_t entry_drop(uint64_t entry, struct frame_batch *batch)
 {
-	physical_t address = ENTRY_FRAME(entry);
-	struct frame *frame = frame_of(address);
+	struct frame *frame = frame_of(ENTRY_FRAME(entry));
 	uint64_t counts, bytes = entry & ENTRY_FREE ? 0 : PAGE_SIZE_BYTES;
 
 	/* Nobody can pin it any more, nor, if this is the only reference, take another. */
 	if (__builtin_expect(frame->pins, 0)) {
-		drop_pinned(frame, address);
+		drop_pinned(frame, ENTRY_FRAME(entry));
 		return bytes;
 	}
 	if (frame->references == 1) {
@@ -66,14 +65,20 @@ static uint64_t entry_drop(uint64_t entry)
 		if ((uint32_t)counts)
 			return bytes;
 	}
-	frame_free(address);
+	frame->next = batch->first;
+	if (!batch->first)
+		batch->last = frame;
+	batch->first = frame;
+	batch->count++;
 	return bytes;
 }
 
 static void entry_release(struct unit *owner, uint64_t entry)
 {
-	uint64_t bytes = entry_drop(entry);
+	struct frame_batch batch = {0, 0, 0};
+	uint64_t bytes = entry_drop(entry, &batch);
 
+	frame_free_batch(&batch);
 	if (bytes)
 		unit_uncharge(owner, bytes);
 }
@@ -139,18 +144,6 @@ void memory_settle(struct unsettled *unsettled)
 		entry_release(unsettled->owner, unsettled->entry);
 }
 
-bool memory_entry_writable(struct memory *memory, uint64_t *entry, bool mark)
-{
-	if (frame_of(ENTRY_FRAME(*entry))->references != 1)
-		return false;
-	if (*entry & ENTRY_DIRTY)
-		return true;
-	if (!mark && memory->track_dirty)
-		return false;
-	*entry |= ENTRY_DIRTY;
-	return true;
-}
-
 int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
                      struct unsettled *unsettled)
 {
@@ -169,8 +162,7 @@ int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_
 	if (!*place || !**place) {
 		if (memory->kind == MEMORY_PAGER)
 			return E_FAULT;
-		*place = radix_make(memory, page);
-		if (!*place)
+		if (!*place && !(*place = radix_make(memory, page)))
 			return E_QUOTA_MEMORY;
 		**place = frame_buy(memory->object.owner, true);
 		if (!**place)
@@ -189,10 +181,11 @@ int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_
 
 int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame)
 {
-	struct unsettled unsettled = {0};
+	struct unsettled unsettled;
 	uint64_t *place;
 	int64_t status;
 
+	unsettled_init(&unsettled);
 	lock_take(&memory->lock);
 	status =
 	    memory_has_frames(memory) ? memory_frame(memory, page, true, frame, &place, &unsettled) : E_FAULT;
@@ -255,14 +248,16 @@ static void drop_empty_node(struct memory *memory, uint64_t page)
 	radix_drop_leaf(memory, page - 512);
 }
 
-static void release_entries(struct memory *memory, const uint64_t *entries, uint64_t count)
+static void release_entries(struct unit *owner, const uint64_t *entries, uint64_t count)
 {
+	struct frame_batch batch = {0, 0, 0};
 	uint64_t bytes = 0;
 
 	for (uint64_t i = 0; i < count; i++)
-		bytes += entry_drop(entries[i]);
+		bytes += entry_drop(entries[i], &batch);
+	frame_free_batch(&batch);
 	if (bytes)
-		unit_uncharge(memory->object.owner, bytes);
+		unit_uncharge(owner, bytes);
 }
 
 uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)
@@ -271,7 +266,7 @@ uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t en
 	uint64_t entries[SLICE_PAGES];
 	uint64_t count = 0, page;
 
-	flush.cpus = flush.count = 0;
+	flush_init(&flush);
 	lock_take(&memory->lock);
 	if (!memory_has_frames(memory) || memory->object.dead) {
 		lock_release(&memory->lock);
@@ -287,7 +282,7 @@ uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t en
 	}
 	lock_release(&memory->lock);
 	flush_finish(&flush);
-	release_entries(memory, entries, count);
+	release_entries(memory->object.owner, entries, count);
 	return page;
 }
 
@@ -305,8 +300,9 @@ static void unlock_pair(struct memory *a, struct memory *b)
 		lock_release(&b->lock);
 }
 
-/* What CLONE enters for SOURCE's ENTRY; 0: quota. Both locks held. */
-static uint64_t entry_share(struct memory *clone, struct memory *source, uint64_t entry)
+/* What CLONE enters for SOURCE's ENTRY where it is not simply one more of the payer's; 0: quota. Both locks
+ * held. */
+static uint64_t entry_share(struct memory *clone, uint64_t entry)
 {
 	struct frame *frame = frame_of(ENTRY_FRAME(entry));
 	struct unit *owner = clone->object.owner;
@@ -319,27 +315,64 @@ static uint64_t entry_share(struct memory *clone, struct memory *source, uint64_
 			memcpy(frame_map(copy), frame_map(shared), PAGE_SIZE_BYTES);
 		return copy;
 	}
-	if (entry & ENTRY_FREE) {
+	if (entry & ENTRY_FREE)
 		shared |= ENTRY_FREE;
-	} else if (entry & ENTRY_PAID || owner != source->object.owner) {
-		if (!unit_charge(owner, PAGE_SIZE_BYTES))
-			return 0;
+	else if (unit_charge(owner, PAGE_SIZE_BYTES))
 		shared |= ENTRY_PAID;
-	} else {
-		__atomic_add_fetch(&frame->counts, FRAME_PAYER, __ATOMIC_RELAXED);
-		return shared;
-	}
+	else
+		return 0;
 	__atomic_add_fetch(&frame->counts, FRAME_SHARED, __ATOMIC_RELAXED);
 	return shared;
+}
+
+/* Shares the COUNT entries from FROM on, all in one node, with those from TO on; returns how many were
+ * passed, fewer when the quota lacks a page. */
+static uint64_t share_entries(struct memory *clone, const uint64_t *from, uint64_t *to, uint64_t count,
+                              bool same_owner)
+{
+	uint64_t resident = 0, i;
+
+	for (i = 0; i < count; i++) {
+		uint64_t entry = from[i], shared = ENTRY_FRAME(entry);
+		struct frame *frame = frame_of(shared);
+
+		if (!entry)
+			continue;
+		if (__builtin_expect(same_owner && !frame->pins && !(entry & (ENTRY_PAID | ENTRY_FREE)), 1))
+			__atomic_add_fetch(&frame->counts, FRAME_PAYER, __ATOMIC_RELAXED);
+		else if (!(shared = entry_share(clone, entry)))
+			break;
+		to[i] = shared;
+		resident++;
+	}
+	clone->resident += resident;
+	return i;
+}
+
+/* Up to LIMIT entries of a boot module's range. */
+static uint64_t share_module(struct memory *clone, struct memory *source, uint64_t page, uint64_t *to,
+                             uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		to[i] = entry_share(clone, (source->device_base + (page + i) * PAGE_SIZE_BYTES) | ENTRY_FREE);
+	clone->resident += count;
+	return count;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page,
                            uint64_t *progress)
 {
-	struct flush flush = {0};
+	bool module = source->kind == MEMORY_PHYSICAL;
+	uint64_t page, first, count, done, *to, end = source_page + clone->pages;
 	int64_t status = E_OK;
-	uint64_t page, first, limit, count = 0, steps = 0, end = source_page + clone->pages;
+	struct flush flush;
 
+	flush_init(&flush);
 	lock_pair(clone, source);
 	if (clone->object.dead || source->object.dead) {
 		unlock_pair(clone, source);
@@ -347,43 +380,26 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 	}
 	if (end > source->pages)
 		end = source->pages > source_page ? source->pages : source_page;
-	first = page = source_page + *progress;
-	limit = slice_pages(source);
-	while (page < end && status == E_OK && count < limit && steps < SLICE_STEPS) {
-		uint64_t *from, *to = 0;
-		uint64_t physical = 0;
-
-		if (source->kind == MEMORY_PHYSICAL) {
-			physical = (source->device_base + page * PAGE_SIZE_BYTES) | ENTRY_FREE;
-			from = &physical;
-		} else {
-			page = radix_next(source, page, end);
-			if (page == end)
-				break;
-			from = radix_find(source, page);
-		}
-		/* As far as one lowest node of each reaches. */
-		do {
-			if (*from) {
-				if (!to)
-					to = radix_make(clone, page - source_page);
-				if (!to || !(*to = entry_share(clone, source, *from))) {
-					status = E_QUOTA_MEMORY;
-					break;
-				}
-				clone->resident++;
-				count++;
-			}
-			page++;
-			steps++;
-			from++;
-			if (to)
-				to++;
-		} while (page < end && !physical && page % 512 && (page - source_page) % 512 &&
-		         count < limit && steps < SLICE_STEPS);
+	page = source_page + *progress;
+	if (!module)
+		page = source->resident ? radix_next(source, page, end) : end;
+	first = page;
+	if (page < end) {
+		/* As far as one lowest node of each reaches, and a slice. */
+		count = least(least(end - page, slice_pages(source)),
+		              least(512 - page % 512, 512 - (page - source_page) % 512));
+		to = radix_make(clone, page - source_page);
+		done = 0;
+		if (to)
+			done = module ? share_module(clone, source, page, to, count)
+			              : share_entries(clone, radix_find(source, page), to, count,
+			                              source->object.owner == clone->object.owner);
+		if (done < count)
+			status = E_QUOTA_MEMORY;
+		page += done;
+		if (!module)
+			memory_unmap(source, first, page, true, &flush);
 	}
-	if (count && memory_has_frames(source))
-		memory_unmap(source, first, page, true, &flush);
 	unlock_pair(clone, source);
 	flush_finish(&flush);
 	*progress = page - source_page;
@@ -420,10 +436,11 @@ static uint64_t entry_move(struct memory *memory, struct memory *source, uint64_
 int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory *source, uint64_t source_page,
                             uint64_t count)
 {
-	struct flush flush = {0};
+	struct flush flush;
 	int64_t status = E_OK;
 	uint64_t done = 0;
 
+	flush_init(&flush);
 	lock_pair(memory, source);
 	if (memory->object.dead || source->object.dead)
 		status = E_HANDLE;
@@ -496,14 +513,25 @@ void memory_wake(struct memory *memory, uint64_t first, uint64_t end)
 /* The pages of a dead object that is mapped nowhere. */
 static bool tear_pages(struct memory *memory)
 {
-	uint64_t end = 1ull << (9 * memory->height);
-	uint64_t entries[SLICE_PAGES];
+	struct frame_batch batch = {0, 0, 0};
+	uint64_t end = 1ull << (9 * memory->height), page, stop, left, bytes = 0, *place;
 
-	for (unsigned slice = 0; memory->resident && slice < 2; slice++) {
-		uint64_t count = 0, page = radix_next(memory, memory->torn_page, end);
-
-		memory->torn_page = take_entries(memory, page, end, entries, SLICE_PAGES, &count);
-		release_entries(memory, entries, count);
+	if (memory->resident) {
+		page = radix_next(memory, memory->torn_page, end);
+		stop = least(least(end, (page | 511) + 1), page + SLICE_STEPS / 2);
+		left = memory->resident;
+		for (place = radix_find(memory, page); page < stop && left; page++, place++) {
+			if (!*place)
+				continue;
+			bytes += entry_drop(*place, &batch);
+			*place = 0;
+			left--;
+		}
+		memory->resident = left;
+		memory->torn_page = page;
+		frame_free_batch(&batch);
+		if (bytes)
+			unit_uncharge(memory->object.owner, bytes);
 	}
 	return !memory->resident && radix_free_slice(memory);
 }

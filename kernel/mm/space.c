@@ -91,6 +91,7 @@ static void enter_around(struct mapping *mapping, uint64_t address, uint64_t *le
 	uint64_t end = first + AROUND_PAGES * PAGE_SIZE_BYTES;
 	uint64_t node_first =
 	    address - (page & 511) * PAGE_SIZE_BYTES; /* address of the node's page 0; may wrap */
+	uint32_t flags = table_flags(memory, mapping->flags, false);
 	bool may_write = mapping->flags & MAP_WRITE;
 
 	if (first < mapping->start)
@@ -102,14 +103,16 @@ static void enter_around(struct mapping *mapping, uint64_t address, uint64_t *le
 	if ((int64_t)(end - node_first) > 512 * (int64_t)PAGE_SIZE_BYTES)
 		end = node_first + 512 * PAGE_SIZE_BYTES;
 	place -= (address - first) >> 12;
-	for (uint64_t at = first; at < end; at += PAGE_SIZE_BYTES, place++) {
-		uint64_t *entry = &leaf[leaf_index(at)];
+	leaf += leaf_index(first);
+	for (uint64_t count = (end - first) >> 12; count; count--, place++, leaf++) {
 		bool writable;
 
-		if (!*place || (*entry && (!write || arch_entry_writable(*entry))))
+		if (!*place || (*leaf && (!write || arch_entry_writable(*leaf))))
 			continue;
 		writable = may_write && memory_entry_writable(memory, place, false);
-		*entry = arch_entry(ENTRY_FRAME(*place), table_flags(memory, mapping->flags, writable));
+		if (*leaf && !writable)
+			continue;
+		*leaf = arch_entry(ENTRY_FRAME(*place), writable ? flags | MAP_WRITE : flags);
 	}
 }
 
@@ -118,7 +121,7 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 {
 	uint32_t need = (write ? MAP_WRITE : 0) | (execute ? MAP_EXECUTE : 0);
 	enum space_fault result = SPACE_FAULT_ACCESS;
-	struct unsettled unsettled = {0};
+	struct unsettled unsettled;
 	struct mapping *mapping;
 	struct memory *object;
 	uint64_t *place, *leaf, *entry, translation;
@@ -134,6 +137,7 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 		return SPACE_FAULT_ACCESS;
 	}
 	address &= ~(PAGE_SIZE_BYTES - 1);
+	unsettled_init(&unsettled);
 	object = mapping->memory;
 	lock_take(&object->lock);
 	*memory = object;
@@ -159,13 +163,15 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 	__atomic_store_n(entry, translation, __ATOMIC_SEQ_CST);
 	if (stale)
 		flush_add(&unsettled.flush, space, address);
-	if (place && object->height && object->resident == resident)
+	/* Not around a page just made or copied: its neighbours are not there, or shared like it was. */
+	if (place && object->height && object->resident == resident && !unsettled.entry)
 		enter_around(mapping, address, leaf, place, write);
 	result = SPACE_FAULT_RESOLVED;
 out:
 	lock_release(&object->lock);
 	lock_release(&space->lock);
-	memory_settle(&unsettled);
+	if (unsettled.flush.cpus || unsettled.entry)
+		memory_settle(&unsettled);
 	return result;
 }
 
@@ -214,24 +220,30 @@ uint64_t space_populate(struct space *space, uint64_t address, uint64_t end)
 static void clear_range(struct space *space, uint64_t start, uint64_t end, bool only_write,
                         struct flush *flush)
 {
-	for (uint64_t at = start; at < end;) {
-		uint64_t *leaf = arch_space_leaf(space, at, false);
+	while (start < end) {
+		uint64_t *entry = arch_space_leaf(space, start, false);
+		uint64_t stop = (start | (512 * PAGE_SIZE_BYTES - 1)) + 1;
 
-		if (!leaf) {
-			at = arch_space_next(space, at, end);
+		if (!entry) {
+			start = arch_space_next(space, start, end);
 			continue;
 		}
-		do {
-			uint64_t *entry = &leaf[leaf_index(at)];
-
-			if (*entry && (!only_write || arch_entry_writable(*entry))) {
-				__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0,
-				                 __ATOMIC_SEQ_CST);
-				flush_add(flush, space, at);
-			}
-			at += PAGE_SIZE_BYTES;
-		} while (at < end && leaf_index(at));
+		entry += leaf_index(start);
+		if (stop > end)
+			stop = end;
+		for (; start < stop; start += PAGE_SIZE_BYTES, entry++) {
+			if (!*entry || (only_write && !arch_entry_writable(*entry)))
+				continue;
+			__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0,
+			                 __ATOMIC_SEQ_CST);
+			if (flush->count < FLUSH_PAGES)
+				flush->pages[flush->count] = start;
+			flush->count++;
+		}
 	}
+	/* Read after the entries were changed: see flush.c. */
+	if (flush->count)
+		flush->cpus |= __atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST);
 }
 
 void memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush)
@@ -307,6 +319,12 @@ struct leftovers {
 	uint32_t count;
 };
 
+static void leftovers_init(struct leftovers *left)
+{
+	flush_init(&left->flush);
+	left->count = 0;
+}
+
 static void leftovers_finish(struct leftovers *left)
 {
 	flush_finish(&left->flush);
@@ -378,10 +396,11 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 
 int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end)
 {
-	struct leftovers left = {0};
+	struct leftovers left;
 	uint64_t reached;
 	int64_t status = E_HANDLE;
 
+	leftovers_init(&left);
 	lock_take(&space->lock);
 	if (!space->object.dead)
 		status = unmap_locked(space, address, end, &left, &reached);
@@ -456,11 +475,12 @@ static int64_t insert_locked(struct space *space, uint64_t start, uint64_t end, 
 int64_t space_map_slice(struct space *space, uint64_t address, struct memory *memory, uint64_t page,
                         uint64_t pages, uint32_t flags, uint16_t rights, uint64_t *progress)
 {
-	struct leftovers left = {0};
+	struct leftovers left;
 	uint64_t end = address + pages * PAGE_SIZE_BYTES, start = address + *progress, reached = end;
 	struct mapping *next;
 	int64_t status = E_OK, inserted;
 
+	leftovers_init(&left);
 	flags &= MAP_READ | MAP_WRITE | MAP_EXECUTE | MAP_REPLACE;
 	lock_take(&space->lock);
 	next = mapping_after(space, start);
@@ -500,12 +520,13 @@ static void protect_tables(struct mapping *mapping, uint32_t before, uint64_t st
 int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end, uint32_t flags,
                             uint64_t *progress)
 {
-	struct leftovers left = {0};
+	struct leftovers left;
 	uint64_t at = address + *progress;
 	struct mapping *mapping, *before;
 	int64_t status = E_OK;
 	unsigned count = 0;
 
+	leftovers_init(&left);
 	lock_take(&space->lock);
 	if (space->object.dead)
 		status = E_HANDLE;
@@ -563,11 +584,12 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 
 bool space_forget_memory(struct memory *memory)
 {
-	struct leftovers left = {0};
+	struct leftovers left;
 	struct mapping *mapping;
 	struct space *space = 0;
 	bool done;
 
+	leftovers_init(&left);
 	lock_take(&memory->lock);
 	done = list_empty(&memory->mappings);
 	if (!done)
@@ -594,8 +616,9 @@ bool space_teardown(struct object *object)
 {
 	struct space *space = container_of(object, struct space, object);
 	struct flush flush = {0};
-	struct leftovers left = {0};
+	struct leftovers left;
 
+	leftovers_init(&left);
 	lock_take(&space->lock);
 	for (unsigned i = 0; space->root && i < SPACE_SLICE_MAPPINGS && left.flush.count < SPACE_SLICE_PAGES;
 	     i++)
