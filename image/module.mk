@@ -6,10 +6,10 @@ NATIVE_PARTS := vfs=build/x86_64/base/vfs console=build/x86_64/base/console subk
 	linux=build/x86_64/linux/linux
 
 $(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
-		tools/mksysimg/mksysimg $(SYSIMG_DIGEST)
+		build/guest/subkernel tools/mksysimg/mksysimg build/host/bin/blake3-blocks
 	@mkdir -p $(@D)
 	@echo "  IMAGE   $@"
-	@tools/mksysimg/mksysimg --digest $(SYSIMG_DIGEST) -o $@ --file image/manifest:etc/manifest \
+	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
-		--tree build/root/$(HOLON_ROOT):linux
+		--tree build/root/$(HOLON_ROOT):linux --file build/guest/subkernel:linux/usr/bin/subkernel
 SYSTEM += $(SYSTEM_IMAGE)
