@@ -1,0 +1,193 @@
+/* exec, scripts, limits of arguments, close-on-exec, auxiliary vector, damaged programs. */
+#define _GNU_SOURCE
+#include "check.h"
+#include <elf.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+static const char *self;
+
+static int child_main(int argc, char **argv)
+{
+	if (!strcmp(argv[1], "arguments"))
+		return argc == 5 && !strcmp(argv[2], "") && !strcmp(argv[3], "b c") &&
+		               !strcmp(argv[4], "d") && getenv("ONE") && !strcmp(getenv("ONE"), "1") &&
+		               !getenv("HOME")
+		           ? 31
+		           : 32;
+	if (!strcmp(argv[1], "descriptor"))
+		return fcntl(atoi(argv[2]), F_GETFD) == -1 && fcntl(atoi(argv[3]), F_GETFD) == 0 ? 33 : 34;
+	if (!strcmp(argv[1], "signals")) {
+		struct sigaction one, two;
+		sigset_t blocked;
+		sigaction(SIGUSR1, 0, &one);
+		sigaction(SIGUSR2, 0, &two);
+		sigprocmask(0, 0, &blocked);
+		return one.sa_handler == SIG_DFL && two.sa_handler == SIG_IGN &&
+		               sigismember(&blocked, SIGUSR1)
+		           ? 35
+		           : 36;
+	}
+	if (!strcmp(argv[1], "count"))
+		return argc == atoi(argv[2]) + 3 ? 37 : 38;
+	return 39;
+}
+
+static int run(char *const argv[], char *const envp[])
+{
+	return in_child({
+		execve(argv[0], argv, envp);
+		_exit(100 + errno % 100);
+	});
+}
+
+#define RUN(...) run((char *[]){__VA_ARGS__, 0}, environ)
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+static void test_exec(void)
+{
+	char *envp[] = {"ONE=1", "TWO=2", 0};
+	check("arguments-and-environment",
+	      exited(run((char *[]){(char *)self, "arguments", "", "b c", "d", 0}, envp), 31));
+	int keep = open("/dev/null", O_RDONLY), drop = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	char a[16], b[16];
+	snprintf(a, sizeof(a), "%d", drop);
+	snprintf(b, sizeof(b), "%d", keep);
+	check("close-on-exec", exited(RUN((char *)self, "descriptor", a, b), 33));
+	signal(SIGUSR1, ignore);
+	signal(SIGUSR2, SIG_IGN);
+	sigset_t set, old;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	check("signals-over-exec", exited(RUN((char *)self, "signals"), 35));
+	sigprocmask(SIG_SETMASK, &old, 0);
+	static char *many[10004];
+	many[0] = (char *)self;
+	many[1] = "count";
+	many[2] = "10000";
+	for (int i = 0; i < 10000; i++)
+		many[3 + i] = "word";
+	check("ten-thousand-arguments", exited(run(many, environ), 37));
+	char *huge = malloc(3 << 20);
+	memset(huge, 'x', 3 << 20);
+	huge[(3 << 20) - 1] = 0;
+	check("argument-too-long", exited(RUN((char *)self, huge), 100 + E2BIG));
+	free(huge);
+	check("missing-program", exited(RUN("/no/such"), 100 + ENOENT));
+	check("directory", exited(RUN("/tmp"), 100 + EACCES));
+	check("bad-argv-pointer", exited(in_child({
+		                                 execve(self, (char **)8, environ);
+		                                 _exit(errno == EFAULT ? 1 : 2);
+	                                 }),
+	                                 1));
+	pid_t pid;
+	int status;
+	char *argv[] = {(char *)self, "count", "0", 0};
+	check("posix-spawn", posix_spawn(&pid, self, 0, 0, argv, environ) == 0 &&
+	                         waitpid(pid, &status, 0) == pid && exited(status, 37));
+}
+
+static void put(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+	unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size)
+		perror(path);
+	close(fd);
+}
+
+static void test_scripts(void)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "#!%s count 1\n", self);
+	put("/tmp/script", text, strlen(text), 0755);
+	/* self "count 1" /tmp/script: one optional argument, blanks included */
+	check("script-one-argument", exited(RUN("/tmp/script", "x"), 39));
+	snprintf(text, sizeof(text), "#! %s  count \n", self);
+	put("/tmp/script", text, strlen(text), 0755);
+	/* argv: self count /tmp/script x: argc 4, atoi("/tmp/script") is 0 */
+	check("script-path-follows", exited(RUN("/tmp/script", "x"), 38));
+	check("script-argument-count", exited(RUN("/tmp/script"), 37));
+	put("/tmp/script", "#!/tmp/script\n", 14, 0755);
+	check("script-loop",
+	      exited(RUN("/tmp/script"), 100 + ELOOP) || exited(RUN("/tmp/script"), 100 + ENOEXEC));
+	put("/tmp/script", "#!\n", 3, 0755);
+	check("script-without-interpreter", exited(RUN("/tmp/script"), 100 + ENOEXEC));
+	put("/tmp/script", "#!/bin/sh\n", 10, 0644);
+	check("not-executable", exited(RUN("/tmp/script"), 100 + EACCES));
+	unlink("/tmp/script");
+}
+
+static void test_damaged(void)
+{
+	static unsigned char image[4 << 20];
+	int fd = open(self, O_RDONLY);
+	ssize_t size = read(fd, image, sizeof(image));
+	close(fd);
+	Elf64_Ehdr *header = (Elf64_Ehdr *)image;
+	put("/tmp/damaged", image, 40, 0755);
+	check("truncated-header", exited(RUN("/tmp/damaged"), 100 + ENOEXEC));
+	put("/tmp/damaged", image, 1000, 0755);
+	int status = RUN("/tmp/damaged");
+	check("truncated-program", WIFSIGNALED(status) || exited(status, 100 + ENOEXEC));
+	header->e_machine = 3;
+	put("/tmp/damaged", image, (size_t)size, 0755);
+	check("wrong-machine", exited(RUN("/tmp/damaged"), 100 + ENOEXEC));
+	header->e_machine = EM_X86_64;
+	unsigned seed = 1;
+	int survived = 0;
+	for (int i = 0; i < 40; i++) {
+		unsigned char saved[512];
+		memcpy(saved, image, sizeof(saved));
+		for (int j = 0; j < 4; j++) {
+			seed = seed * 1103515245 + 12345;
+			image[seed >> 8 & 511] ^= (unsigned char)(1 + (seed >> 20 & 127));
+		}
+		put("/tmp/damaged", image, (size_t)size, 0755);
+		status = in_child({
+			alarm(2);
+			execl("/tmp/damaged", "damaged", "count", "0", (char *)0);
+			_exit(1);
+		});
+		survived += WIFEXITED(status) || WIFSIGNALED(status);
+		memcpy(image, saved, sizeof(saved));
+	}
+	check("forty-damaged-programs", survived == 40);
+	unlink("/tmp/damaged");
+}
+
+static void test_start(void)
+{
+	struct utsname name;
+	check("auxv-page-size", getauxval(AT_PAGESZ) == 4096);
+	check("auxv-entry", getauxval(AT_ENTRY) != 0 && getauxval(AT_PHDR) != 0 && getauxval(AT_PHNUM) > 2);
+	check("auxv-random", getauxval(AT_RANDOM) != 0);
+	check("auxv-execfn", strcmp((char *)getauxval(AT_EXECFN), self) == 0);
+	check("uname",
+	      uname(&name) == 0 && !strcmp(name.sysname, "Linux") && !strcmp(name.machine, "x86_64"));
+	char comm[16];
+	prctl(PR_GET_NAME, comm);
+	const char *base = strrchr(self, '/');
+	check("comm", strncmp(comm, base ? base + 1 : self, 15) == 0);
+}
+
+int main(int argc, char **argv)
+{
+	self = argv[0];
+	if (argc > 1)
+		return child_main(argc, argv);
+	test_exec();
+	test_scripts();
+	test_damaged();
+	test_start();
+	return check_failures != 0;
+}
