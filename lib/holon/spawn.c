@@ -113,7 +113,8 @@ static int64_t make_budgets(struct thread_page *page, const struct loading *load
 	return *first ? E_OK : E_ARGUMENT;
 }
 
-static int64_t grant_all(const struct loading *loading, struct start_info *info, unsigned *cap)
+static int64_t grant_all(const struct loading *loading, struct start_info *info, unsigned *cap,
+                         const char **why)
 {
 	const struct spawn *spawn = loading->spawn;
 	for (unsigned i = 0; i < spawn->cap_count; i++) {
@@ -121,8 +122,10 @@ static int64_t grant_all(const struct loading *loading, struct start_info *info,
 			return E_ARGUMENT;
 		const struct spawn_capability *give = &spawn->caps[i];
 		int64_t granted = unit_grant(loading->unit, give->handle, give->rights, give->badge);
-		if (granted < 0)
+		if (granted < 0) {
+			*why = give->name;
 			return granted;
+		}
 		struct start_capability *entry = &info->caps[(*cap)++];
 		memcpy(entry->name, give->name, sizeof(entry->name));
 		entry->name[sizeof(entry->name) - 1] = 0;
@@ -159,7 +162,7 @@ static int64_t start_program(struct thread_page *page, struct loading *loading, 
 	if (result < 0)
 		return result;
 	*why = "granting capabilities";
-	result = grant_all(loading, &info, &cap);
+	result = grant_all(loading, &info, &cap, why);
 	if (result < 0)
 		return result;
 

@@ -2,7 +2,9 @@
  * the personality while it touches guest memory.
  */
 #include <stddef.h>
+#include <holon/guest_calls.h>
 #include "internal.h"
+#include "native/native.h"
 #include "layout.inc"
 
 _Static_assert(AREA_BYTES == TASK_AREA_BYTES && AREA_STATE == TASK_AREA_BYTES - 4096 &&
@@ -32,6 +34,12 @@ void guest_work(int64_t number)
 
 int64_t guest_unknown_call(uint64_t number)
 {
+	if (number >> 16 == HOLON_CALL_BASE >> 16) {
+		personality_lock();
+		int64_t result = holon_call(number, current_task()->state);
+		personality_unlock();
+		return result;
+	}
 	/* One line for each number, and one for all beyond the table. */
 	uint64_t bit = number < SYSCALL_LOG_MAX ? number : SYSCALL_LOG_MAX;
 	personality_lock();

@@ -188,7 +188,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 		spawn.slice_ns = SLICE_NS;
 		fill_caps(&spawn, child, connection);
 		result = spawn_unit(manager.page, &spawn, manager.info->cpu_count, &why);
-		if (result < 0 && !parent)
+		if (result < 0)
 			LOG("subkernel: cannot start %s: %s: %s\n", child->name, why, error_text(result));
 	}
 	if (result < 0) {

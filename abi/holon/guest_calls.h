@@ -1,0 +1,39 @@
+/* Holon's own calls for guest programs: a reserved range of Linux system call numbers that the personality
+ * answers. On any other kernel they give ENOSYS. Errors are Linux error numbers, negative.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define HOLON_CALL_BASE 0x484f0000u /* "HO" */
+
+enum holon_call {
+	/* () → HOLON_CALLS_VERSION */
+	HOLON_VERSION = HOLON_CALL_BASE,
+	/* (const struct blueprint *, char *const argv[] or 0, char *const envp[] or 0, flags
+	 * HOLON_SUBKERNEL_*, uint64_t *number) → a descriptor: the child's terminal. Reading it gives what
+	 * the child writes and ends when the child does; writing is the child's input; TIOCSWINSZ sets its
+	 * window's size; shutting down its input is HOLON_SUBKERNEL_END_INPUT. EPERM where this sub-kernel
+	 * may have no children, ENOMEM when a quota does not suffice. */
+	HOLON_SUBKERNEL_CREATE,
+	/* (index, struct subkernel_info *): the indexth of this sub-kernel's subtree, itself first. ENOENT
+	   past the end */
+	HOLON_SUBKERNEL_LIST,
+	/* (number): ends it and its subtree. ESRCH: no descendant has this number */
+	HOLON_SUBKERNEL_KILL,
+	/* (number, 1 freeze | 0 thaw) */
+	HOLON_SUBKERNEL_FREEZE,
+	/* (descriptor of create) → the wait status of the ended child, which is then forgotten. Waits for the
+	   end */
+	HOLON_SUBKERNEL_WAIT,
+	/* (descriptor): the child reads an end of file after what was written */
+	HOLON_SUBKERNEL_END_INPUT,
+};
+
+#define HOLON_CALLS_VERSION 1
+
+enum holon_subkernel_flags {
+	HOLON_SUBKERNEL_TERMINAL =
+	    1, /* the child's standard streams are a terminal; else they are like pipes */
+	HOLON_SUBKERNEL_CLOEXEC = 2,
+};

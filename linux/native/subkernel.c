@@ -1,0 +1,453 @@
+/* Sub-kernels as seen by guest programs: the reserved calls of abi/holon/guest_calls.h.
+ *
+ * A child's terminal is a stream whose memory this personality owns; a guest holds it as a file. One event
+ * and one worker serve the streams of all children: any signal makes the sleepers of every stream look again.
+ * Calls to the manager are made with the personality lock dropped, so that they stop nobody else.
+ */
+#include <holon/blueprint.h>
+#include <holon/command.h>
+#include <holon/guest_calls.h>
+#include "../internal.h"
+#include "../include/file.h"
+#include "../tty/termios.h"
+#include "native.h"
+#include "subkernel.interface.h"
+
+#define WORDS_MAX   1024u
+#define STRINGS_MAX 65536u
+
+struct child {
+	struct list link;
+	uint64_t number;
+	struct stream stream;
+	handle_t memory, event; /* event: what the child waits on */
+	struct wait_queue wait;
+	bool waited;
+	uint64_t status;
+};
+
+static struct list children = LIST_INIT(children);
+static handle_t shared_event; /* all children signal it */
+
+static int64_t linux_error(int64_t error)
+{
+	switch (error) {
+	case E_QUOTA_MEMORY:
+	case E_QUOTA_CAPS:
+	case E_QUOTA_CPU:
+		return -ENOMEM;
+	case E_RIGHTS:
+	case E_HANDLE:
+		return -EPERM;
+	case E_NOT_FOUND:
+		return -ESRCH;
+	case E_STATE:
+		return -EAGAIN;
+	case E_ARGUMENT:
+	case E_SUPPORT:
+		return -EINVAL;
+	default:
+		return error < 0 ? -EIO : error;
+	}
+}
+
+static handle_t manager(void)
+{
+	return start_find(linux_start_info(), "manager", 0);
+}
+
+static void wake_children(void *argument)
+{
+	(void)argument;
+	for (;;) {
+		struct child *child;
+		list_for_each(child, &children, link) wake_all(&child->wait, 0);
+		personality_unlock();
+		(void)event_wait(shared_event, DEADLINE_NEVER, 0);
+		personality_lock();
+	}
+}
+
+static int64_t prepare(void)
+{
+	if (shared_event)
+		return 0;
+	int64_t event = event_create();
+	if (event < 0)
+		return -ENOMEM;
+	shared_event = (handle_t)event;
+	if (worker_create("subkernels", wake_children, 0))
+		return 0;
+	cap_delete(shared_event);
+	shared_event = 0;
+	return -ENOMEM;
+}
+
+/* Asks the manager whether CHILD has ended; its status is kept. */
+static bool child_ended(struct child *child)
+{
+	uint64_t status;
+	if (child->waited)
+		return true;
+	personality_unlock();
+	int64_t result = subkernel_status(manager(), current_page(), child->number, &status, DEADLINE_NEVER);
+	personality_lock();
+	if (result < 0 && result != E_NOT_FOUND)
+		return false;
+	if (!child->waited) {
+		child->waited = true;
+		child->status = result < 0 ? 9 : status; /* forgotten with an ancestor: killed */
+	}
+	return true;
+}
+
+/* ---- The terminal's file ---- */
+
+static int64_t child_read(struct file *file, struct io *io, int64_t *position)
+{
+	struct child *child = file->private;
+	uint8_t bytes[512];
+	uint32_t count;
+	(void)position;
+	if (!io->remaining)
+		return 0;
+	uint32_t want = io->remaining < sizeof(bytes) ? (uint32_t)io->remaining : (uint32_t)sizeof(bytes);
+	while (!(count = stream_read(&child->stream, bytes, want))) {
+		if (child_ended(child)) {
+			count = stream_read(&child->stream, bytes, want); /* written between the two looks */
+			break;
+		}
+		if (file->flags & O_NONBLOCK)
+			return -EAGAIN;
+		struct wait_entry entry;
+		wait_begin(&entry, &child->wait);
+		int result = stream_available(&child->stream) ? 0 : wait_sleep(DEADLINE_NEVER);
+		wait_end(&entry);
+		if (result)
+			return result;
+	}
+	return count ? io_put(io, bytes, count) : 0;
+}
+
+static int64_t child_write(struct file *file, struct io *io, int64_t *position)
+{
+	struct child *child = file->private;
+	uint8_t bytes[512];
+	int64_t total = 0;
+	(void)position;
+	while (io->remaining) {
+		uint32_t room = stream_room(&child->stream);
+		if (!room) {
+			if (child_ended(child))
+				return total ? total : -EPIPE;
+			if (file->flags & O_NONBLOCK)
+				return total ? total : -EAGAIN;
+			int result = wait_event(
+			    &child->wait, stream_room(&child->stream) || child_ended(child), DEADLINE_NEVER);
+			if (result)
+				return total ? total : result;
+			continue;
+		}
+		int64_t got = io_take(io, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+		if (got <= 0)
+			return total ? total : got;
+		stream_write(&child->stream, bytes, (uint32_t)got);
+		total += got;
+	}
+	return total;
+}
+
+static uint32_t child_poll(struct file *file, struct poll_table *table)
+{
+	struct child *child = file->private;
+	uint32_t events = 0;
+	poll_wait(table, &child->wait);
+	if (stream_available(&child->stream))
+		events |= POLLIN | POLLRDNORM;
+	else if (child_ended(child))
+		events |= POLLIN | POLLHUP;
+	if (stream_room(&child->stream))
+		events |= POLLOUT | POLLWRNORM;
+	return events;
+}
+
+static int64_t child_ioctl(struct file *file, uint32_t command, uint64_t argument)
+{
+	struct child *child = file->private;
+	struct linux_winsize size;
+	if (command == FIONREAD)
+		return put_user_u32(argument, stream_available(&child->stream));
+	if (command != TIOCSWINSZ)
+		return -ENOTTY;
+	if (copy_from_user(&size, argument, sizeof(size)))
+		return -EFAULT;
+	child->stream.header->columns = size.ws_col;
+	child->stream.header->rows = size.ws_row;
+	event_signal(child->event, STREAM_RESIZED);
+	return 0;
+}
+
+static void child_free(struct child *child)
+{
+	if (child->stream.header) {
+		space_unmap(machine.space, (uint64_t)child->stream.header, STREAM_BYTES);
+		window_put((uint64_t)child->stream.header, STREAM_BYTES);
+	}
+	if (child->memory)
+		cap_delete(child->memory);
+	if (child->event)
+		cap_delete(child->event);
+	heap_free(child);
+}
+
+static void child_release(struct file *file)
+{
+	struct child *child = file->private;
+	uint64_t status;
+	/* A child whose terminal goes is ended: nobody could reach it any more. */
+	if (!child->waited) {
+		struct thread_page *page = current_page();
+		personality_unlock();
+		if (subkernel_kill(manager(), page, child->number, DEADLINE_NEVER) >= 0)
+			(void)(subkernel_status(manager(), page, child->number, &status, DEADLINE_NEVER) < 0);
+		personality_lock();
+	}
+	list_remove(&child->link);
+	child_free(child);
+}
+
+static void child_describe(struct file *file, char *text, uint32_t size)
+{
+	const struct child *child = file->private;
+	text_format(text, size, "subkernel:[%lu]", child->number);
+}
+
+static const struct file_ops child_ops = {
+    .read = child_read,
+    .write = child_write,
+    .poll = child_poll,
+    .ioctl = child_ioctl,
+    .release = child_release,
+    .describe = child_describe,
+};
+
+/* ---- Creating ---- */
+
+/* Appends the strings of the user's array ADDRESS to TO; how many, or an error. */
+static int64_t take_strings(uint64_t address, char *to, uint32_t *used, uint32_t limit)
+{
+	int64_t count = 0;
+	for (; address; address += 8, count++) {
+		uint64_t string;
+		if (get_user_u64(&string, address))
+			return -EFAULT;
+		if (!string)
+			break;
+		int64_t length = copy_string_from_user(to + *used, string, STRINGS_MAX - *used);
+		if (length < 0)
+			return length == -ENAMETOOLONG ? -E2BIG : length;
+		*used += (uint32_t)length + 1;
+		if (count >= limit)
+			return -E2BIG;
+	}
+	return count;
+}
+
+/* The command module for the child, as a memory object; *BYTES 0 and no object for a shell. */
+static int64_t make_command(uint64_t argv, uint64_t envp, uint32_t flags, handle_t *memory, uint64_t *bytes)
+{
+	const uint64_t window_bytes = sizeof(struct command_header) + STRINGS_MAX;
+	const uint64_t pages = (window_bytes + 4095) / 4096;
+	/* An object goes over in any case; without a command it is empty. */
+	int64_t object = memory_create(MEMORY_ANONYMOUS, pages * 4096, 0, 0);
+	if (object < 0)
+		return -ENOMEM;
+	*memory = (handle_t)object;
+	*bytes = 0;
+	if (!argv)
+		return 0;
+	uint64_t window = window_take(pages * 4096, 4096);
+	if (!window || space_map(machine.space, window, *memory, 0, pages * 4096, MAP_READ | MAP_WRITE) < 0) {
+		cap_delete(*memory);
+		return -ENOMEM;
+	}
+	struct command_header *header = (struct command_header *)window;
+	char *strings = (char *)(header + 1);
+	uint32_t used = 0;
+	int64_t argc = take_strings(argv, strings, &used, WORDS_MAX);
+	int64_t envc = argc < 0 ? argc : take_strings(envp, strings, &used, WORDS_MAX);
+	if (argc == 0)
+		envc = -EINVAL;
+	if (envc >= 0) {
+		*header =
+		    (struct command_header){.magic = COMMAND_MAGIC,
+		                            .version = COMMAND_VERSION,
+		                            .flags = flags & HOLON_SUBKERNEL_TERMINAL ? COMMAND_TERMINAL : 0,
+		                            .argc = (uint32_t)argc,
+		                            .envc = (uint32_t)envc,
+		                            .size = used};
+		*bytes = sizeof(*header) + used;
+	}
+	space_unmap(machine.space, window, pages * 4096);
+	window_put(window, pages * 4096);
+	if (envc < 0)
+		cap_delete(*memory);
+	return envc < 0 ? envc : 0;
+}
+
+static int64_t make_stream(struct child *child, bool raw)
+{
+	int64_t memory = memory_create(MEMORY_ANONYMOUS, STREAM_BYTES, 0, 0);
+	int64_t event = event_create();
+	child->memory = memory < 0 ? 0 : (handle_t)memory;
+	child->event = event < 0 ? 0 : (handle_t)event;
+	uint64_t window = memory < 0 || event < 0 ? 0 : window_take(STREAM_BYTES, 4096);
+	if (!window ||
+	    space_map(machine.space, window, child->memory, 0, STREAM_BYTES, MAP_READ | MAP_WRITE) < 0)
+		return -ENOMEM;
+	stream_init(&child->stream, (void *)window, 0, child->event, true);
+	child->stream.header->flags = raw ? STREAM_FLAG_RAW : 0;
+	wait_queue_init(&child->wait);
+	return 0;
+}
+
+/* The manager keeps what it is given: copies go over, the originals stay here. */
+static int64_t call_create(struct child *child, const struct blueprint *blueprint, handle_t command,
+                           uint64_t command_bytes)
+{
+	int64_t memory = cap_copy(child->memory, RIGHT_ALL, 0);
+	int64_t event = cap_copy(child->event, RIGHT_ALL, 0);
+	int64_t peer = cap_copy(shared_event, RIGHT_ALL, 0);
+	int64_t result = memory < 0 ? memory : event < 0 ? event : peer;
+	if (result >= 0) {
+		struct thread_page *page = current_page();
+		personality_unlock();
+		result = subkernel_create(manager(), page, blueprint, sizeof(*blueprint), (handle_t)memory,
+		                          (handle_t)event, (handle_t)peer, command, command_bytes,
+		                          &child->number, DEADLINE_NEVER);
+		personality_lock();
+	}
+	/* What was moved is gone already; what was not goes now. */
+	if (memory >= 0)
+		cap_delete((handle_t)memory);
+	if (event >= 0)
+		cap_delete((handle_t)event);
+	if (peer >= 0)
+		cap_delete((handle_t)peer);
+	cap_delete(command);
+	return result;
+}
+
+static int64_t create(uint64_t blueprint_address, uint64_t argv, uint64_t envp, uint64_t flags,
+                      uint64_t number_address)
+{
+	struct blueprint blueprint;
+	handle_t command;
+	uint64_t command_bytes;
+	if (flags & ~(uint64_t)(HOLON_SUBKERNEL_TERMINAL | HOLON_SUBKERNEL_CLOEXEC))
+		return -EINVAL;
+	if (copy_from_user(&blueprint, blueprint_address, sizeof(blueprint)))
+		return -EFAULT;
+	int64_t error = prepare();
+	if (error)
+		return error;
+	struct child *child = heap_allocate(sizeof(*child));
+	if (!child)
+		return -ENOMEM;
+	list_init(&child->link);
+	error = make_stream(child, !(flags & HOLON_SUBKERNEL_TERMINAL));
+	if (!error)
+		error = make_command(argv, envp, (uint32_t)flags, &command, &command_bytes);
+	if (!error)
+		error = linux_error(call_create(child, &blueprint, command, command_bytes));
+	if (error < 0) {
+		child_free(child);
+		return error;
+	}
+	struct file *file = file_create(&child_ops, O_RDWR, child);
+	if (!file) {
+		struct file gone = {.private = child};
+		child_release(&gone);
+		return -ENOMEM;
+	}
+	list_append(&children, &child->link);
+	if (number_address && put_user_u64(number_address, child->number)) {
+		file_release(file);
+		return -EFAULT;
+	}
+	int64_t fd = file_install(file, 0, flags & HOLON_SUBKERNEL_CLOEXEC);
+	if (fd < 0)
+		file_release(file);
+	return fd;
+}
+
+static int64_t list(uint64_t index, uint64_t address)
+{
+	struct subkernel_info info;
+	const void *data;
+	uint32_t bytes;
+	if (index > UINT32_MAX)
+		return -ENOENT;
+	int64_t result =
+	    subkernel_list(manager(), current_page(), (uint32_t)index, &data, &bytes, DEADLINE_NEVER);
+	if (result == E_NOT_FOUND)
+		return -ENOENT;
+	if (result < 0 || bytes != sizeof(info))
+		return result < 0 ? linux_error(result) : -EIO;
+	memcpy(&info, data, sizeof(info));
+	return copy_to_user(address, &info, sizeof(info));
+}
+
+static struct file *child_file(uint64_t fd)
+{
+	struct file *file = file_of((int)fd);
+	return file && file->ops == &child_ops ? file : 0;
+}
+
+static int64_t wait_ended(uint64_t fd)
+{
+	struct file *file = child_file(fd);
+	if (!file)
+		return -EBADF;
+	struct child *child = file->private;
+	file_reference(file);
+	int64_t result = wait_event(&child->wait, child_ended(child), DEADLINE_NEVER);
+	if (!result)
+		result = (int64_t)child->status;
+	file_release(file);
+	return result;
+}
+
+static int64_t end_input(uint64_t fd)
+{
+	struct file *file = child_file(fd);
+	if (!file)
+		return -EBADF;
+	stream_close(&((struct child *)file->private)->stream);
+	return 0;
+}
+
+int64_t holon_call(uint64_t number, const struct guest_state *state)
+{
+	if (number == HOLON_VERSION)
+		return HOLON_CALLS_VERSION;
+	if (!manager())
+		return -EPERM;
+	switch (number) {
+	case HOLON_SUBKERNEL_CREATE:
+		return create(state->rdi, state->rsi, state->rdx, state->r10, state->r8);
+	case HOLON_SUBKERNEL_LIST:
+		return list(state->rdi, state->rsi);
+	case HOLON_SUBKERNEL_KILL:
+		return linux_error(subkernel_kill(manager(), current_page(), state->rdi, DEADLINE_NEVER));
+	case HOLON_SUBKERNEL_FREEZE:
+		return linux_error(subkernel_freeze(manager(), current_page(), state->rdi,
+		                                    (uint32_t)state->rsi, DEADLINE_NEVER));
+	case HOLON_SUBKERNEL_WAIT:
+		return wait_ended(state->rdi);
+	case HOLON_SUBKERNEL_END_INPUT:
+		return end_input(state->rdi);
+	default:
+		return -ENOSYS;
+	}
+}

@@ -1,0 +1,39 @@
+/* libholon for guest programs: Holon's reserved calls as C functions. On another kernel they fail with errno
+ * ENOSYS. */
+#pragma once
+
+#include <errno.h>
+#include <holon/blueprint.h>
+#include <holon/guest_calls.h>
+#include <unistd.h>
+
+static inline long holon_version(void)
+{
+	return syscall(HOLON_VERSION);
+}
+/* See abi/holon/guest_calls.h for each. -1 with errno on failure. */
+static inline int holon_subkernel_create(const struct blueprint *blueprint, char *const argv[],
+                                         char *const envp[], unsigned flags, uint64_t *number)
+{
+	return (int)syscall(HOLON_SUBKERNEL_CREATE, blueprint, argv, envp, flags, number);
+}
+static inline int holon_subkernel_list(unsigned index, struct subkernel_info *info)
+{
+	return (int)syscall(HOLON_SUBKERNEL_LIST, index, info);
+}
+static inline int holon_subkernel_kill(uint64_t number)
+{
+	return (int)syscall(HOLON_SUBKERNEL_KILL, number);
+}
+static inline int holon_subkernel_freeze(uint64_t number, int frozen)
+{
+	return (int)syscall(HOLON_SUBKERNEL_FREEZE, number, frozen);
+}
+static inline int holon_subkernel_wait(int terminal)
+{
+	return (int)syscall(HOLON_SUBKERNEL_WAIT, terminal);
+}
+static inline int holon_subkernel_end_input(int terminal)
+{
+	return (int)syscall(HOLON_SUBKERNEL_END_INPUT, terminal);
+}

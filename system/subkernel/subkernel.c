@@ -1,0 +1,290 @@
+/* The subkernel command: makes child sub-kernels of the one it runs in, lists and controls them.
+ *
+ * `run` is the child's terminal: it carries bytes between its own standard streams and the child until the
+ * child ends, and exits with its status.
+ */
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include "libholon.h"
+
+static const char usage[] =
+    "usage: subkernel run [OPTION]... [-- COMMAND [ARGUMENT]...]\n"
+    "       subkernel ls\n"
+    "       subkernel kill NUMBER | freeze NUMBER | thaw NUMBER\n"
+    "\n"
+    "run starts COMMAND (a shell) in a new sub-kernel below this one and waits for it:\n"
+    "  -n, --name NAME      its name in ls\n"
+    "  -m, --memory SIZE    its memory quota, with K, M or G (half of what is left)\n"
+    "  -c, --caps COUNT     its capability quota (half of what is left)\n"
+    "  -p, --priority N     its priority, at most this one's\n"
+    "  -u, --cpus MASK      the CPUs it may use, as a number\n"
+    "      --no-nesting     it may have no children of its own\n"
+    "      --no-wx          its programs may map no memory both writable and executable\n"
+    "      --detach         print its number and leave it running for this shell's lifetime\n"
+    "ls shows this sub-kernel and all below it; the others act on one of those below.\n";
+
+static volatile sig_atomic_t resized;
+
+static void on_resize(int signal)
+{
+	(void)signal;
+	resized = 1;
+}
+
+static int fail(const char *what)
+{
+	const char *why = errno == ENOSYS   ? "this is not Holon"
+	                  : errno == EPERM  ? "this sub-kernel may not do that"
+	                  : errno == ENOMEM ? "a quota does not suffice"
+	                  : errno == ESRCH  ? "no sub-kernel of this number below this one"
+	                  : errno == EAGAIN ? "it is in that state already, or has ended"
+	                                    : strerror(errno);
+	fprintf(stderr, "subkernel: %s: %s\n", what, why);
+	return 1;
+}
+
+/* A number with K, M or G; exits with a message where TEXT is none. */
+static uint64_t number(const char *text, const char *what)
+{
+	char *end;
+	errno = 0;
+	uint64_t value = strtoull(text, &end, 0);
+	unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+	if (errno || end == text || end[shift != 0] || text[0] == '-' || value > UINT64_MAX >> shift) {
+		fprintf(stderr, "subkernel: %s: '%s' is not a number\n", what, text);
+		exit(2);
+	}
+	return value << shift;
+}
+
+static void send_size(int terminal)
+{
+	struct winsize size;
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
+		ioctl(terminal, TIOCSWINSZ, &size);
+}
+
+static int write_all(int fd, const char *bytes, ssize_t count)
+{
+	while (count > 0) {
+		ssize_t done = write(fd, bytes, (size_t)count);
+		if (done < 0 && errno != EINTR)
+			return -1;
+		if (done > 0) {
+			bytes += done;
+			count -= done;
+		}
+	}
+	return 0;
+}
+
+/* Carries bytes until the child has ended and all its output is here. */
+static int relay(int terminal)
+{
+	char buffer[4096];
+	struct pollfd polls[2] = {{.fd = terminal, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+	for (;;) {
+		if (resized) {
+			resized = 0;
+			send_size(terminal);
+		}
+		if (poll(polls, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return fail("poll");
+		}
+		if (polls[0].revents) {
+			ssize_t got = read(terminal, buffer, sizeof(buffer));
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0)
+				return 0;
+			if (write_all(STDOUT_FILENO, buffer, got))
+				return 0;
+		}
+		if (polls[1].revents) {
+			ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0) {
+				holon_subkernel_end_input(terminal);
+				polls[1].fd = -1;
+			} else if (write_all(terminal, buffer, got)) {
+				polls[1].fd = -1;
+			}
+		}
+	}
+}
+
+static int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int run(int count, char **arguments)
+{
+	enum { NO_NESTING = 256, NO_WX, DETACH };
+	static const struct option options[] = {{"name", required_argument, 0, 'n'},
+	                                        {"memory", required_argument, 0, 'm'},
+	                                        {"caps", required_argument, 0, 'c'},
+	                                        {"priority", required_argument, 0, 'p'},
+	                                        {"cpus", required_argument, 0, 'u'},
+	                                        {"no-nesting", no_argument, 0, NO_NESTING},
+	                                        {"no-wx", no_argument, 0, NO_WX},
+	                                        {"detach", no_argument, 0, DETACH},
+	                                        {0}};
+	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
+	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
+	                              .name = "child",
+	                              .profile = "linux"};
+	int detach = 0;
+	int option;
+	while ((option = getopt_long(count, arguments, "+n:m:c:p:u:", options, 0)) >= 0) {
+		switch (option) {
+		case 'n':
+			if (strlen(optarg) >= sizeof(blueprint.name)) {
+				fprintf(stderr, "subkernel: the name is longer than %zu characters\n",
+				        sizeof(blueprint.name) - 1);
+				return 2;
+			}
+			memset(blueprint.name, 0, sizeof(blueprint.name));
+			memcpy(blueprint.name, optarg, strlen(optarg));
+			break;
+		case 'm':
+			blueprint.memory_bytes = number(optarg, "memory");
+			break;
+		case 'c':
+			blueprint.caps = number(optarg, "caps");
+			break;
+		case 'p':
+			blueprint.priority = (uint32_t)number(optarg, "priority");
+			break;
+		case 'u':
+			blueprint.cpu_mask = (uint32_t)number(optarg, "cpus");
+			break;
+		case NO_NESTING:
+			blueprint.flags &= ~(uint32_t)BLUEPRINT_NESTING;
+			break;
+		case NO_WX:
+			blueprint.flags &= ~(uint32_t)BLUEPRINT_WX;
+			break;
+		case DETACH:
+			detach = 1;
+			break;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	char **command = optind < count ? arguments + optind : 0;
+	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !detach;
+	uint64_t child;
+	int terminal = holon_subkernel_create(
+	    &blueprint, command, command ? environ : 0,
+	    (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | (detach ? 0 : HOLON_SUBKERNEL_CLOEXEC), &child);
+	if (terminal < 0)
+		return fail("run");
+	if (detach) {
+		/* The terminal's descriptor holds the child: a process of its own keeps it, and drains what
+		 * is written. */
+		printf("%llu\n", (unsigned long long)child);
+		fflush(stdout);
+		pid_t pid = fork();
+		if (pid)
+			return pid < 0 ? fail("fork") : 0;
+		char buffer[4096];
+		setsid();
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		holon_subkernel_end_input(terminal);
+		while (read(terminal, buffer, sizeof(buffer)) > 0)
+			;
+		_exit(0);
+	}
+	struct termios saved;
+	if (is_terminal) {
+		struct sigaction action = {.sa_handler = on_resize};
+		struct termios raw;
+		tcgetattr(STDIN_FILENO, &saved);
+		raw = saved;
+		cfmakeraw(&raw);
+		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+		sigaction(SIGWINCH, &action, 0);
+		send_size(terminal);
+	}
+	int result = relay(terminal);
+	if (is_terminal)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	if (result)
+		return result;
+	int status = holon_subkernel_wait(terminal);
+	return status < 0 ? fail("wait") : exit_code(status);
+}
+
+static void print_size(uint64_t bytes)
+{
+	if (bytes >= 10ull << 20)
+		printf("%7.1fM", (double)bytes / (1 << 20));
+	else
+		printf("%7.0fK", (double)bytes / 1024);
+}
+
+static int list(void)
+{
+	static const char *const states[] = {"running", "frozen", "ended"};
+	struct subkernel_info info;
+	unsigned index = 0;
+	uint32_t base = 0;
+	printf("%6s  %-24s %-8s %8s %8s %13s %9s  %s\n", "NUMBER", "NAME", "STATE", "USED", "QUOTA", "CAPS",
+	       "CPU", "MAY");
+	while (holon_subkernel_list(index, &info) == 0) {
+		if (!index++)
+			base = info.depth;
+		char name[80];
+		snprintf(name, sizeof(name), "%*s%.31s", (int)(info.depth - base) * 2, "", info.name);
+		printf("%6llu  %-24s %-8s ", (unsigned long long)info.number, name,
+		       info.state <= SUBKERNEL_ENDED ? states[info.state] : "?");
+		print_size(info.memory_used - info.memory_children);
+		putchar(' ');
+		print_size(info.memory_quota);
+		printf(" %6llu/%-6llu %8.2fs  %s%s\n", (unsigned long long)info.caps_used,
+		       (unsigned long long)info.caps_quota, (double)info.cpu_time / 1e9,
+		       info.flags & BLUEPRINT_NESTING ? "nest " : "", info.flags & BLUEPRINT_WX ? "wx" : "");
+	}
+	return index ? 0 : fail("ls");
+}
+
+int main(int count, char **arguments)
+{
+	const char *what = count > 1 ? arguments[1] : "";
+	if (strcmp(what, "run") == 0)
+		return run(count - 1, arguments + 1);
+	if (strcmp(what, "ls") == 0 && count == 2)
+		return list();
+	if (strcmp(what, "--help") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (count == 3) {
+		uint64_t child = number(arguments[2], what);
+		int result = -2;
+		if (strcmp(what, "kill") == 0)
+			result = holon_subkernel_kill(child);
+		else if (strcmp(what, "freeze") == 0)
+			result = holon_subkernel_freeze(child, 1);
+		else if (strcmp(what, "thaw") == 0)
+			result = holon_subkernel_freeze(child, 0);
+		if (result != -2)
+			return result < 0 ? fail(what) : 0;
+	}
+	fputs(usage, stderr);
+	return 2;
+}
