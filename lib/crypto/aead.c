@@ -9,6 +9,19 @@
 #include <bearssl.h>
 #include <sodium/crypto_aead_chacha20poly1305.h>
 #include <sodium/crypto_aead_xchacha20poly1305.h>
+#if __STDC_HOSTED__
+#include <sodium/core.h>
+
+/*
+ * Lets libsodium choose its vector code, before main() and so without races: ChaCha20 is three times as fast.
+ * Native units, which are compiled as freestanding, stay with the portable code.
+ */
+__attribute__((constructor)) static void choose_vector_code(void)
+{
+	/* Its only failures leave the portable code in place. */
+	(void)(sodium_init() < 0);
+}
+#endif
 
 /* The strictest of the three: 2^32 - 1 counter blocks of 16 bytes in GCM, less one for the tag. */
 #define MAX_PLAINTEXT (((uint64_t)1 << 36) - 64)
