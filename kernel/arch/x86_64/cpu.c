@@ -12,6 +12,9 @@ _Static_assert(__builtin_offsetof(struct cpu, self) == CPU_SELF_OFFSET,
 _Static_assert(__builtin_offsetof(struct cpu, current) == 0, "entry.S reads gs:0");
 _Static_assert(__builtin_offsetof(struct thread, registers) == ARCH_REGISTERS,
                "where the CPU and entry.S save");
+_Static_assert(__builtin_offsetof(struct arch_registers, guest_mode) == 25 * 8,
+               "entry.S counts the registers");
+_Static_assert(__builtin_offsetof(struct guest_state, exit) == 20 * 8, "and the guest's");
 
 struct cpu_features features;
 struct cpu cpu_storage[CPU_MAX];

@@ -10,6 +10,31 @@
 
 #define FRAME_SYSCALL 0x100
 
+/* R_name: offsets in struct thread of its struct arch_registers; G_name: offsets in struct guest_state; in the order of the
+ * structures, whose last fields cpu.c checks. */
+	offset = THREAD_REGISTERS
+	.irp	r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, vector, error, rip, cs, rflags, \
+		rsp, ss, fs_base, gs_base, vector_cpu, guest
+	R_\r = offset
+	offset = offset + 8
+	.endr
+	offset = 0
+	.irp	r, rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, fs_base, gs_base, exit
+	G_\r = offset
+	offset = offset + 8
+	.endr
+
+	.macro	PUSH_REGISTERS
+	.irp	r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	push	%\r
+	.endr
+	.endm
+	.macro	POP_REGISTERS
+	.irp	r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	pop	%\r
+	.endr
+	.endm
+
 	.text
 	.code64
 
@@ -38,27 +63,17 @@ syscall_entry:
 	swapgs
 	mov	%rsp, %gs:CPU_SCRATCH
 	mov	%gs:CPU_CURRENT, %rsp
-	mov	%rcx, R_RIP(%rsp)
-	mov	%r11, R_RFLAGS(%rsp)
-	cmpl	$0, R_GUEST(%rsp)
+	mov	%rcx, R_rip(%rsp)
+	mov	%r11, R_rflags(%rsp)
+	cmpl	$0, R_guest(%rsp)
 	jne	syscall_guest
 syscall_native:
-	movq	$FRAME_SYSCALL, R_VECTOR(%rsp)
-	mov	%rdi, R_RDI(%rsp)
-	mov	%rsi, R_RSI(%rsp)
-	mov	%rdx, R_RDX(%rsp)
-	mov	%r10, R_R10(%rsp)
-	mov	%r8, R_R8(%rsp)
-	mov	%r9, R_R9(%rsp)
-	mov	%rax, R_RAX(%rsp)
-	mov	%rbx, R_RBX(%rsp)
-	mov	%rbp, R_RBP(%rsp)
-	mov	%r12, R_R12(%rsp)
-	mov	%r13, R_R13(%rsp)
-	mov	%r14, R_R14(%rsp)
-	mov	%r15, R_R15(%rsp)
+	movq	$FRAME_SYSCALL, R_vector(%rsp)
+	.irp	r, rdi, rsi, rdx, r10, r8, r9, rax, rbx, rbp, r12, r13, r14, r15
+	mov	%\r, R_\r(%rsp)
+	.endr
 	mov	%gs:CPU_SCRATCH, %rcx
-	mov	%rcx, R_RSP(%rsp)
+	mov	%rcx, R_rsp(%rsp)
 	mov	%rsp, %rdi
 	mov	%rax, %rsi
 	mov	%gs:CPU_STACK, %rsp
@@ -70,45 +85,21 @@ leave:
 	mov	%gs:CPU_CURRENT, %rsp
 	test	%rsp, %rsp
 	jz	idle
-	cmpl	$FRAME_SYSCALL, R_VECTOR(%rsp)
+	cmpl	$FRAME_SYSCALL, R_vector(%rsp)
 	jne	leave_full
 	/* SYSRET: rip came from SYSCALL or was checked to lie in the lower half, where it cannot fault in the kernel. */
-	mov	R_RIP(%rsp), %rcx
-	mov	R_RFLAGS(%rsp), %r11
-	mov	R_RDI(%rsp), %rdi
-	mov	R_RSI(%rsp), %rsi
-	mov	R_RDX(%rsp), %rdx
-	mov	R_R10(%rsp), %r10
-	mov	R_R8(%rsp), %r8
-	mov	R_R9(%rsp), %r9
-	mov	R_RAX(%rsp), %rax
-	mov	R_RBX(%rsp), %rbx
-	mov	R_RBP(%rsp), %rbp
-	mov	R_R12(%rsp), %r12
-	mov	R_R13(%rsp), %r13
-	mov	R_R14(%rsp), %r14
-	mov	R_R15(%rsp), %r15
-	mov	R_RSP(%rsp), %rsp
+	mov	R_rip(%rsp), %rcx
+	mov	R_rflags(%rsp), %r11
+	.irp	r, rdi, rsi, rdx, r10, r8, r9, rax, rbx, rbp, r12, r13, r14, r15
+	mov	R_\r(%rsp), %\r
+	.endr
+	mov	R_rsp(%rsp), %rsp
 	swapgs
 	sysretq
 
 leave_full:
 	add	$THREAD_REGISTERS, %rsp
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rax
-	pop	%rcx
-	pop	%rdx
-	pop	%rsi
-	pop	%rdi
+	POP_REGISTERS
 	add	$16, %rsp
 	swapgs
 	iretq
@@ -143,33 +134,22 @@ idle:
 
 /* RSP: thread; its rip and rflags are saved, so RCX and R11 are free; the user's RSP is in CPU_SCRATCH. */
 syscall_guest:
-	cmpl	$1, R_GUEST(%rsp)
+	cmpl	$1, R_guest(%rsp)
 	jne	guest_outside
 
 	/* Out: the guest made a system call. Its registers go to the state page, guest_enter returns 0. */
 	mov	THREAD_GUEST(%rsp), %rcx
-	mov	%rax, G_RAX(%rcx)
-	mov	%rbx, G_RBX(%rcx)
-	mov	%rdx, G_RDX(%rcx)
-	mov	%rsi, G_RSI(%rcx)
-	mov	%rdi, G_RDI(%rcx)
-	mov	%rbp, G_RBP(%rcx)
-	mov	%r8, G_R8(%rcx)
-	mov	%r9, G_R9(%rcx)
-	mov	%r10, G_R10(%rcx)
-	mov	%r11, G_R11(%rcx)
-	mov	%r12, G_R12(%rcx)
-	mov	%r13, G_R13(%rcx)
-	mov	%r14, G_R14(%rcx)
-	mov	%r15, G_R15(%rcx)
-	mov	%r11, G_RFLAGS(%rcx)
-	mov	R_RIP(%rsp), %rax
-	mov	%rax, G_RIP(%rcx)
-	mov	%rax, G_RCX(%rcx)
+	.irp	r, rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+	mov	%\r, G_\r(%rcx)
+	.endr
+	mov	%r11, G_rflags(%rcx)
+	mov	R_rip(%rsp), %rax
+	mov	%rax, G_rip(%rcx)
+	mov	%rax, G_rcx(%rcx)
 	mov	%gs:CPU_SCRATCH, %rax
-	mov	%rax, G_RSP(%rcx)
-	movq	$0, G_EXIT(%rcx)
-	movl	$2, R_GUEST(%rsp)
+	mov	%rax, G_rsp(%rcx)
+	movq	$0, G_exit(%rcx)
+	movl	$2, R_guest(%rsp)
 	movb	$0, THREAD_IN_GUEST(%rsp)
 	mov	THREAD_GUEST_SPACE(%rsp), %rax
 	mov	SPACE_NATIVE_ROOT(%rax), %rax
@@ -195,11 +175,11 @@ guest_outside:
 	jz	syscall_native
 	cmpb	$0, THREAD_KICKED(%rsp)
 	jne	syscall_native
-	mov	G_RIP(%rbx), %rcx
-	cmp	G_RCX(%rbx), %rcx
+	mov	G_rip(%rbx), %rcx
+	cmp	G_rcx(%rbx), %rcx
 	jne	syscall_native
-	mov	G_RFLAGS(%rbx), %r11
-	cmp	G_R11(%rbx), %r11
+	mov	G_rflags(%rbx), %r11
+	cmp	G_r11(%rbx), %r11
 	jne	syscall_native
 	mov	%rcx, %rdi
 	shr	$39, %rdi
@@ -211,63 +191,37 @@ guest_outside:
 	test	%rdi, %r11
 	jnz	syscall_native
 	or	$FLAGS_FORCED, %r11
-	mov	G_FS_BASE(%rbx), %rdi
-	cmp	R_FS_BASE(%rsp), %rdi
+	mov	G_fs_base(%rbx), %rdi
+	cmp	R_fs_base(%rsp), %rdi
 	jne	syscall_native
-	mov	G_GS_BASE(%rbx), %rdi
-	cmp	R_GS_BASE(%rsp), %rdi
+	mov	G_gs_base(%rbx), %rdi
+	cmp	R_gs_base(%rsp), %rdi
 	jne	syscall_native
 	/* Point of no return. */
 	mov	%gs:CPU_SCRATCH, %rdi
 	mov	%rdi, THREAD_RETURN_RSP(%rsp)
-	mov	R_RIP(%rsp), %rdi
+	mov	R_rip(%rsp), %rdi
 	mov	%rdi, THREAD_RETURN_RIP(%rsp)
-	movl	$1, R_GUEST(%rsp)
+	movl	$1, R_guest(%rsp)
 	movb	$1, THREAD_IN_GUEST(%rsp)
 	mov	SPACE_GUEST_ROOT(%rdx), %rdx
 	mov	%rdx, %cr3
 	mov	%rdx, %gs:CPU_CR3
-	mov	G_RAX(%rbx), %rax
-	mov	G_RDX(%rbx), %rdx
-	mov	G_RSI(%rbx), %rsi
-	mov	G_RDI(%rbx), %rdi
-	mov	G_RBP(%rbx), %rbp
-	mov	G_R8(%rbx), %r8
-	mov	G_R9(%rbx), %r9
-	mov	G_R10(%rbx), %r10
-	mov	G_R12(%rbx), %r12
-	mov	G_R13(%rbx), %r13
-	mov	G_R14(%rbx), %r14
-	mov	G_R15(%rbx), %r15
-	mov	G_RSP(%rbx), %rsp
-	mov	G_RBX(%rbx), %rbx
+	.irp	r, rax, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
+	mov	G_\r(%rbx), %\r
+	.endr
+	mov	G_rsp(%rbx), %rsp
+	mov	G_rbx(%rbx), %rbx
 	swapgs
 	sysretq
 
 /* ---- Interrupts and exceptions ---- */
 
-	.macro	PUSH_REGISTERS
-	push	%rdi
-	push	%rsi
-	push	%rdx
-	push	%rcx
-	push	%rax
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	.endm
 
 	.balign 16
 interrupt_common:
 	PUSH_REGISTERS
-	testb	$3, FRAME_CS(%rsp)
+	testb	$3, R_cs-THREAD_REGISTERS(%rsp)
 	jz	interrupt_kernel
 	swapgs
 	lea	-THREAD_REGISTERS(%rsp), %rdi
@@ -326,21 +280,8 @@ interrupt_stubs:
 	test	%ebx, %ebx
 	jz	2f
 	swapgs
-2:	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rax
-	pop	%rcx
-	pop	%rdx
-	pop	%rsi
-	pop	%rdi
+2:
+	POP_REGISTERS
 	add	$16, %rsp
 	iretq
 	.endm
