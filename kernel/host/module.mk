@@ -8,3 +8,7 @@ kernel-test = $(call host-test,$(1),$(2) $(KERNEL_HOST_SOURCES),$(KERNEL_HOST_CF
 
 $(foreach test,$(wildcard kernel/mm/*_test.c kernel/cap/*_test.c kernel/unit/*_test.c kernel/host/*_test.c), \
 	$(call kernel-test,kernel_$(basename $(notdir $(test))),$(test)))
+
+$(call host-fuzz,kernel_calls_fuzz,kernel/host/calls_fuzz.c $(KERNEL_HOST_SOURCES),$(KERNEL_HOST_CFLAGS))
+
+SOAK_TESTS += build/host/test/kernel_model_test
