@@ -11,7 +11,7 @@ enum blueprint_flags {
 	BLUEPRINT_WX = 2,      /* its programs may map memory writable and executable */
 };
 
-/* 0 in a quota: half of what the parent has left. */
+/* 0 in a quota: half of the memory, three quarters of the capabilities the parent has left. */
 struct blueprint {
 	uint32_t version; /* BLUEPRINT_VERSION */
 	uint32_t flags;   /* enum blueprint_flags; never more than the parent has */

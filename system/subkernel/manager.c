@@ -129,7 +129,8 @@ static int64_t choose_quota(struct unit_spec *spec, const struct blueprint *blue
 		spec->memory_bytes =
 		    first && memory_left > RESERVE_MEMORY ? memory_left - RESERVE_MEMORY : memory_left / 2;
 	if (!spec->caps)
-		spec->caps = first && caps_left > RESERVE_CAPS ? caps_left - RESERVE_CAPS : caps_left / 2;
+		spec->caps = first && caps_left > RESERVE_CAPS ? caps_left - RESERVE_CAPS : caps_left / 4 * 3;
+	spec->memory_bytes &= ~(PAGE_SIZE_BYTES - 1);
 	if (spec->memory_bytes < MINIMUM_MEMORY)
 		return E_QUOTA_MEMORY;
 	return spec->caps < MINIMUM_CAPS ? E_QUOTA_CAPS : E_OK;

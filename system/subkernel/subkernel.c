@@ -22,7 +22,7 @@ static const char usage[] =
     "run starts COMMAND (a shell) in a new sub-kernel below this one and waits for it:\n"
     "  -n, --name NAME      its name in ls\n"
     "  -m, --memory SIZE    its memory quota, with K, M or G (half of what is left)\n"
-    "  -c, --caps COUNT     its capability quota (half of what is left)\n"
+    "  -c, --caps COUNT     its capability quota (three quarters of what is left)\n"
     "  -p, --priority N     its priority, at most this one's\n"
     "  -u, --cpus MASK      the CPUs it may use, as a number\n"
     "      --no-nesting     it may have no children of its own\n"
