@@ -3,6 +3,7 @@
  * A line is formatted into a buffer on the stack and written under one lock, so that lines of several CPUs do
  * not mix. A panic does not take the lock: the CPU that holds it may be the one that is stuck.
  */
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <arch.h>
@@ -110,7 +111,8 @@ static void put_conversion(struct output *out, const char **format, va_list *arg
 	*format = f + 1;
 }
 
-size_t format_arguments(char *buffer, size_t size, const char *format, va_list arguments)
+/* As vsnprintf: the length the whole text has; writes at most SIZE - 1 characters and a NUL. */
+static size_t format_arguments(char *buffer, size_t size, const char *format, va_list arguments)
 {
 	struct output out = {buffer, size, 0};
 	va_list list;
@@ -128,17 +130,6 @@ size_t format_arguments(char *buffer, size_t size, const char *format, va_list a
 	if (size)
 		buffer[out.length < size ? out.length : size - 1] = 0;
 	return out.length;
-}
-
-size_t format_text(char *buffer, size_t size, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	size_t length = format_arguments(buffer, size, format, arguments);
-
-	va_end(arguments);
-	return length;
 }
 
 static void write_unlocked(const char *text, size_t bytes)

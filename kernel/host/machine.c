@@ -50,13 +50,6 @@ void arch_ipi(struct cpu *cpu)
 	cpu->arch.ipi = true;
 }
 
-void arch_ipi_broadcast(void)
-{
-	for (unsigned i = 0; i < cpu_count; i++)
-		if (cpus[i] != acting)
-			arch_ipi(cpus[i]);
-}
-
 void arch_pause(void)
 {
 	for (unsigned i = 0; i < cpu_count; i++)

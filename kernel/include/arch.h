@@ -24,7 +24,6 @@ struct memory;
 struct cpu *arch_cpu_self(void);
 void arch_cpus_start(void);     /* brings up the others; each ends in kernel_secondary(cpu) */
 void arch_ipi(struct cpu *cpu); /* makes it enter the kernel and serve its mailbox and shootdowns */
-void arch_ipi_broadcast(void);
 void arch_pause(void);
 bool arch_interrupt_pending(void); /* for preemption points: any interrupt waiting for this CPU */
 _Noreturn void

@@ -6,16 +6,12 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdarg.h>
 
 /* Formats as printf does; knows %c %s %d %i %u %x %p %% with width, precision, zero and minus flags, and l,
  * ll, z. */
 void log_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Writes BYTES of TEXT as they are. */
 void log_write(const char *text, size_t bytes);
-/* As snprintf: returns the length the whole text has, writes at most SIZE - 1 characters and a NUL. */
-size_t format_text(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-size_t format_arguments(char *buffer, size_t size, const char *format, va_list arguments);
 
 /* As log_print, without the lock: for the last words only. */
 void log_print_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

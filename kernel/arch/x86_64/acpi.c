@@ -196,8 +196,6 @@ bool acpi_parse(struct acpi_info *info, uint64_t rsdp, acpi_view *view)
 			parse_madt(info, &table);
 		else if (memcmp(table.bytes, "FACP", 4) == 0)
 			parse_fadt(info, &table, view);
-		else if (memcmp(table.bytes, "HPET", 4) == 0)
-			info->hpet = field(&table, 44, 8);
 	}
 	return true;
 }

@@ -36,7 +36,6 @@ struct acpi_info {
 	uint8_t sleep_a, sleep_b; /* values of SLP_TYP for S5 */
 	uint16_t reset_port;      /* 0: no reset register in I/O space */
 	uint8_t reset_value;
-	uint64_t hpet;
 };
 
 /* Maps BYTES at PHYSICAL for reading and returns where, or 0. The view in SLOT (0..2) replaces the slot's

@@ -265,11 +265,6 @@ void arch_ipi(struct cpu *cpu)
 	apic_command(cpu->arch.apic_id, ICR_ASSERT | VECTOR_IPI);
 }
 
-void arch_ipi_broadcast(void)
-{
-	apic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | VECTOR_IPI);
-}
-
 static struct cpu *volatile stopper;
 static volatile uint32_t stopped;
 

@@ -25,7 +25,8 @@ struct thread;
 enum arch_guest_mode { GUEST_MODE_NONE = 0, GUEST_MODE_INSIDE = 1, GUEST_MODE_OUTSIDE = 2 };
 
 struct arch_registers {
-	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp; /* as in struct guest_state and thread_state */
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
 	uint64_t vector, error;
 	uint64_t rip, cs, rflags, rsp, ss;
 	uint64_t fs_base, gs_base; /* of user mode; loaded while the thread is current */

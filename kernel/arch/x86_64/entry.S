@@ -13,7 +13,7 @@
 /* R_name: offsets in struct thread of its struct arch_registers; G_name: offsets in struct guest_state; in the order of the
  * structures, whose last fields cpu.c checks. */
 	offset = THREAD_REGISTERS
-	.irp	r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, vector, error, rip, cs, rflags, \
+	.irp	r, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, vector, error, rip, cs, rflags, \
 		rsp, ss, fs_base, gs_base, vector_cpu, guest
 	R_\r = offset
 	offset = offset + 8
@@ -25,12 +25,12 @@
 	.endr
 
 	.macro	PUSH_REGISTERS
-	.irp	r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	.irp	r, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
 	push	%\r
 	.endr
 	.endm
 	.macro	POP_REGISTERS
-	.irp	r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	.irp	r, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
 	pop	%\r
 	.endr
 	.endm

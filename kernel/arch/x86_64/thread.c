@@ -38,13 +38,27 @@ void arch_redirect(struct thread *thread, uint64_t pc)
 	thread->registers.vector = FRAME_FULL;
 }
 
+/* Between saved registers and sixteen words as struct thread_state and struct guest_state begin: all but RSP
+ * lie in the same order. */
+static void words_get(const struct arch_registers *r, uint64_t words[16])
+{
+	__builtin_memcpy(words, &r->rax, 7 * sizeof *words);
+	words[7] = r->rsp;
+	__builtin_memcpy(words + 8, &r->r8, 8 * sizeof *words);
+}
+
+static void words_set(struct arch_registers *r, const uint64_t words[16])
+{
+	__builtin_memcpy(&r->rax, words, 7 * sizeof *words);
+	r->rsp = words[7];
+	__builtin_memcpy(&r->r8, words + 8, 8 * sizeof *words);
+}
+
 void arch_thread_state_get(struct thread *thread, struct thread_state *state)
 {
 	const struct arch_registers *r = &thread->registers;
-	uint64_t values[16] = {r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->rsp,
-	                       r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15};
 
-	memcpy(state->registers, values, sizeof values);
+	words_get(r, state->registers);
 	state->pc = r->rip;
 	state->flags = r->rflags;
 	state->fs_base = r->fs_base;
@@ -101,10 +115,7 @@ bool arch_thread_state_set(struct thread *thread, const struct thread_state *sta
 		}
 	}
 	/* Point of no return. */
-	r->rax = v[0], r->rbx = v[1], r->rcx = v[2], r->rdx = v[3];
-	r->rsi = v[4], r->rdi = v[5], r->rbp = v[6], r->rsp = v[7];
-	r->r8 = v[8], r->r9 = v[9], r->r10 = v[10], r->r11 = v[11];
-	r->r12 = v[12], r->r13 = v[13], r->r14 = v[14], r->r15 = v[15];
+	words_set(r, v);
 	r->rip = pc;
 	r->rflags = (flags & FLAGS_USER) | FLAG_IF | FLAG_FIXED;
 	r->fs_base = fs_base;
@@ -151,10 +162,7 @@ bool arch_guest_enter(struct thread *thread)
 	/* Point of no return. */
 	thread->guest_return_rsp = r->rsp;
 	thread->guest_return_rip = r->rip;
-	r->rax = g.rax, r->rbx = g.rbx, r->rcx = g.rcx, r->rdx = g.rdx;
-	r->rsi = g.rsi, r->rdi = g.rdi, r->rbp = g.rbp, r->rsp = g.rsp;
-	r->r8 = g.r8, r->r9 = g.r9, r->r10 = g.r10, r->r11 = g.r11;
-	r->r12 = g.r12, r->r13 = g.r13, r->r14 = g.r14, r->r15 = g.r15;
+	words_set(r, &g.rax);
 	r->rip = g.rip;
 	r->rflags = g.rflags | FLAG_IF | FLAG_FIXED;
 	r->vector = g.rcx == g.rip && g.r11 == g.rflags ? FRAME_SYSCALL : FRAME_FULL;
@@ -173,33 +181,12 @@ void arch_guest_exit(struct thread *thread, uint64_t reason, uint64_t vector, ui
                      uint64_t address)
 {
 	struct arch_registers *r = &thread->registers;
+	struct guest_state *guest = thread->guest;
 
-	*thread->guest = (struct guest_state){
-	    .rax = r->rax,
-	    .rbx = r->rbx,
-	    .rcx = r->rcx,
-	    .rdx = r->rdx,
-	    .rsi = r->rsi,
-	    .rdi = r->rdi,
-	    .rbp = r->rbp,
-	    .rsp = r->rsp,
-	    .r8 = r->r8,
-	    .r9 = r->r9,
-	    .r10 = r->r10,
-	    .r11 = r->r11,
-	    .r12 = r->r12,
-	    .r13 = r->r13,
-	    .r14 = r->r14,
-	    .r15 = r->r15,
-	    .rip = r->rip,
-	    .rflags = r->rflags,
-	    .fs_base = r->fs_base,
-	    .gs_base = r->gs_base,
-	    .exit = reason,
-	    .vector = vector,
-	    .error = error,
-	    .address = address,
-	};
+	words_get(r, &guest->rax);
+	guest->rip = r->rip, guest->rflags = r->rflags;
+	guest->fs_base = r->fs_base, guest->gs_base = r->gs_base;
+	guest->exit = reason, guest->vector = vector, guest->error = error, guest->address = address;
 	r->rip = thread->guest_return_rip;
 	r->rsp = thread->guest_return_rsp;
 	r->rax = reason;
