@@ -85,22 +85,40 @@ uint64_t *radix_make(struct memory *memory, uint64_t page)
 	return place;
 }
 
+/* First entry of NODE at or after INDEX that is not empty, or 512. Four at a time: sparse objects are the
+ * rule. */
+static uint32_t next_used(const uint64_t *node, uint32_t index)
+{
+	while (index % 4 && index < 512 && !node[index])
+		index++;
+	if (index % 4)
+		return index;
+	while (index < 512 && !(node[index] | node[index + 1] | node[index + 2] | node[index + 3]))
+		index += 4;
+	while (index < 512 && !node[index])
+		index++;
+	return index;
+}
+
 uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end)
 {
 	while (page < end) {
-		uint64_t node = memory->root;
+		uint64_t node = memory->root, parent = 0;
 		uint32_t level = memory->height;
 
 		while (level > 1 && node) {
+			parent = node;
 			node = *node_place(node, page, level);
 			level--;
 		}
 		if (node)
 			return page;
-		/* Nothing below an entry of a node one level up: go to the next such entry. */
-		page = ((page >> (NODE_BITS * level)) + 1) << (NODE_BITS * level);
-		if (level == memory->height) /* the whole tree is empty */
+		if (!parent) /* the whole tree is empty */
 			return end;
+		/* Nothing below this entry of PARENT: go to its next one that is used, or past it. */
+		uint32_t shift = NODE_BITS * level;
+		uint64_t index = next_used((const uint64_t *)parent, (uint32_t)(page >> shift & NODE_MASK));
+		page = (page >> (shift + NODE_BITS) << (shift + NODE_BITS)) + (index << shift);
 	}
 	return end;
 }
@@ -126,10 +144,8 @@ bool radix_free_slice(struct memory *memory)
 		return true;
 	while (level > 1) {
 		uint64_t *node = (uint64_t *)*place;
-		uint32_t i = 0;
+		uint32_t i = next_used(node, 0);
 
-		while (i < 512 && !node[i])
-			i++;
 		if (i == 512)
 			break;
 		place = node + i;
