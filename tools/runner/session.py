@@ -23,9 +23,8 @@ ESCAPE = 1  # Ctrl-A
 class Session:
     """status after run(): an exit status, or None with `why` saying what went wrong; `timed_out`."""
 
-    def __init__(self, machine, terminal, send_input, deadline, log, skip_to_mark, output=None):
+    def __init__(self, machine, terminal, send_input, deadline, log, skip_to_mark):
         self.machine, self.terminal, self.deadline, self.log = machine, terminal, deadline, log
-        self.output = 1 if output is None else output
         self.send_input = send_input
         self.skipping = b"" if skip_to_mark else None
         self.status, self.why, self.timed_out = None, None, False
@@ -164,7 +163,7 @@ class Session:
         view = memoryview(data)
         while view:
             try:
-                view = view[os.write(self.output, view):]
+                view = view[os.write(1, view):]
             except OSError as error:
                 if error.errno != errno.EPIPE:
                     raise
