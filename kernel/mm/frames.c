@@ -325,33 +325,6 @@ void memory_wipe(void)
 	}
 }
 
-/* Whole frames that follow each other, from a region's end: only while booting. */
-static void *allocate_contiguous(uint32_t bytes)
-{
-	uint64_t size = (bytes + 4095ull) & ~4095ull;
-
-	for (uint32_t i = 0; i < pool.region_count; i++) {
-		struct region *region = &pool.regions[i];
-
-		if (region->end - region->next < size)
-			continue;
-		region->end -= size;
-		pool.region_frames -= size >> 12;
-		memset(frame_map(region->end), 0, size);
-		return frame_map(region->end);
-	}
-	return 0;
-}
-
-void *kernel_allocate(uint32_t bytes)
-{
-	void *memory = bytes > 4032 ? allocate_contiguous(bytes) : unit_allocate(&root_unit, bytes);
-
-	if (!memory)
-		panic("not enough memory to boot");
-	return memory;
-}
-
 void unit_root_init(void)
 {
 	uint64_t reserve = CPU_MAX * CACHE_MAX * 2 * PAGE_SIZE_BYTES;

@@ -326,22 +326,26 @@ static uint64_t entry_share(struct memory *clone, uint64_t entry)
 }
 
 /* Shares the COUNT entries from FROM on, all in one node, with those from TO on; returns how many were
- * passed, fewer when the quota lacks a page. */
+ * passed: fewer when the quota lacks a page (*STATUS) or after a whole page had to be copied. */
 static uint64_t share_entries(struct memory *clone, const uint64_t *from, uint64_t *to, uint64_t count,
-                              bool same_owner)
+                              bool same_owner, int64_t *status)
 {
 	uint64_t resident = 0, i;
+	bool copied = false;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && !copied; i++) {
 		uint64_t entry = from[i], shared = ENTRY_FRAME(entry);
 		struct frame *frame = frame_of(shared);
 
 		if (!entry)
 			continue;
-		if (__builtin_expect(same_owner && !frame->pins && !(entry & (ENTRY_PAID | ENTRY_FREE)), 1))
+		copied = frame->pins;
+		if (__builtin_expect(same_owner && !copied && !(entry & (ENTRY_PAID | ENTRY_FREE)), 1)) {
 			__atomic_add_fetch(&frame->counts, FRAME_PAYER, __ATOMIC_RELAXED);
-		else if (!(shared = entry_share(clone, entry)))
+		} else if (!(shared = entry_share(clone, entry))) {
+			*status = E_QUOTA_MEMORY;
 			break;
+		}
 		to[i] = shared;
 		resident++;
 	}
@@ -349,7 +353,7 @@ static uint64_t share_entries(struct memory *clone, const uint64_t *from, uint64
 	return i;
 }
 
-/* Up to LIMIT entries of a boot module's range. */
+/* COUNT entries of a boot module's range. */
 static uint64_t share_module(struct memory *clone, struct memory *source, uint64_t page, uint64_t *to,
                              uint64_t count)
 {
@@ -368,7 +372,7 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
                            uint64_t *progress)
 {
 	bool module = source->kind == MEMORY_PHYSICAL;
-	uint64_t page, first, count, done, *to, end = source_page + clone->pages;
+	uint64_t page, first, count, *to, end = source_page + clone->pages;
 	int64_t status = E_OK;
 	struct flush flush;
 
@@ -389,14 +393,13 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 		count = least(least(end - page, slice_pages(source)),
 		              least(512 - page % 512, 512 - (page - source_page) % 512));
 		to = radix_make(clone, page - source_page);
-		done = 0;
-		if (to)
-			done = module ? share_module(clone, source, page, to, count)
-			              : share_entries(clone, radix_find(source, page), to, count,
-			                              source->object.owner == clone->object.owner);
-		if (done < count)
+		if (!to)
 			status = E_QUOTA_MEMORY;
-		page += done;
+		else if (module)
+			page += share_module(clone, source, page, to, count);
+		else
+			page += share_entries(clone, radix_find(source, page), to, count,
+			                      source->object.owner == clone->object.owner, &status);
 		if (!module)
 			memory_unmap(source, first, page, true, &flush);
 	}

@@ -11,7 +11,7 @@
 #define DIRTY_SLICE     64u
 #define INFO_SLICE      256u
 #define FIND_SLICE      128u
-#define SUPPLY_SLICE    16u
+#define SUPPLY_SLICE    4u
 #define PHYSICAL_END    (1ull << 52)
 
 static int64_t memory_of(struct thread *self, handle_t handle, uint16_t rights, struct memory **memory)

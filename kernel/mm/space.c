@@ -126,7 +126,7 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 	struct memory *object;
 	uint64_t *place, *leaf, *entry, translation;
 	physical_t frame;
-	uint64_t resident;
+	uint64_t resident, used;
 	int64_t status;
 	bool stale;
 
@@ -143,6 +143,7 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 	*memory = object;
 	*page = mapping->page + ((address - mapping->start) >> 12);
 	resident = object->resident;
+	used = object->object.owner->memory_used;
 	status = memory_frame(object, *page, write, &frame, &place, &unsettled);
 	if (status == E_FAULT)
 		result = SPACE_FAULT_PAGER;
@@ -150,6 +151,11 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 		result = SPACE_FAULT_MEMORY;
 	if (status < 0)
 		goto out;
+	if (object->object.owner->memory_used > used + 2 * PAGE_SIZE_BYTES) {
+		/* Nodes were made, and zeroed: enough for one fault. The next one makes the tables. */
+		result = SPACE_FAULT_RESOLVED;
+		goto out;
+	}
 	leaf = arch_space_leaf(space, address, true);
 	if (!leaf) {
 		result = SPACE_FAULT_MEMORY;
