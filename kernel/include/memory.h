@@ -79,10 +79,6 @@ bool frame_zero_one(void);
 static inline void *frame_map(physical_t frame); /* the direct map's address */
 static inline physical_t frame_unmap(const void *address);
 
-/* Memory that lives as long as the kernel (per-CPU structures): zeroed, 64-byte aligned; up to 4,032 bytes
- * from slabs, above that whole frames, contiguous, only before unit_root_init. */
-void *kernel_allocate(uint32_t bytes);
-
 /* Kinds the kernel makes itself: physical RAM or firmware memory, cached, read-only by its capability; never
  * freed. */
 #define MEMORY_PHYSICAL 16

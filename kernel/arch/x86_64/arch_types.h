@@ -85,21 +85,9 @@ static inline void arch_pause(void)
 static inline uint64_t arch_argument(const struct thread *thread, unsigned index)
 {
 	const struct arch_registers *r = arch_registers_of(thread);
+	const uint64_t *const places[] = {&r->rdi, &r->rsi, &r->rdx, &r->r10, &r->r8, &r->r9};
 
-	switch (index) {
-	case 0:
-		return r->rdi;
-	case 1:
-		return r->rsi;
-	case 2:
-		return r->rdx;
-	case 3:
-		return r->r10;
-	case 4:
-		return r->r8;
-	default:
-		return r->r9;
-	}
+	return *places[index];
 }
 
 static inline void arch_set_result(struct thread *thread, int64_t status, uint64_t second)
@@ -141,24 +129,9 @@ static inline void arch_message_deliver(struct thread *to, int64_t status, uint6
 
 static inline uint64_t *arch_message_slot(struct arch_registers *r, unsigned index)
 {
-	switch (index) {
-	case 0:
-		return &r->r8;
-	case 1:
-		return &r->r9;
-	case 2:
-		return &r->r10;
-	case 3:
-		return &r->r12;
-	case 4:
-		return &r->r13;
-	case 5:
-		return &r->r14;
-	case 6:
-		return &r->r15;
-	default:
-		return &r->rbx;
-	}
+	uint64_t *const places[] = {&r->r8, &r->r9, &r->r10, &r->r12, &r->r13, &r->r14, &r->r15, &r->rbx};
+
+	return places[index];
 }
 
 static inline uint64_t arch_message_word(const struct thread *thread, unsigned index)

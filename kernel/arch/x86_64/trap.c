@@ -1,5 +1,6 @@
 /* Interrupts and exceptions, from the entry code to the generic part. An exception in the kernel is its end.
  */
+#include <bytes.h>
 #include <log.h>
 #include "x86.h"
 
@@ -7,30 +8,9 @@ void trap_user(struct thread *thread);
 void trap_kernel(struct arch_registers *frame);
 void trap_paranoid(struct arch_registers *frame);
 
-static const char *const exception_names[32] = {
-    "divide error",
-    "debug",
-    "NMI",
-    "breakpoint",
-    "overflow",
-    "bound",
-    "invalid opcode",
-    "no vector unit",
-    "double fault",
-    "",
-    "invalid TSS",
-    "segment not present",
-    "stack fault",
-    "general protection",
-    "page fault",
-    "",
-    "x87 error",
-    "alignment check",
-    "machine check",
-    "SIMD error",
-    "virtualization",
-    "control protection",
-};
+/* By vector, for a panic's first line. */
+static const char exception_names[] =
+    "#DE #DB NMI #BP #OF #BR #UD #NM #DF --- #TS #NP #SS #GP #PF --- #MF #AC #MC #XM #VE #CP";
 
 /* True if VECTOR was an interrupt of a device, timer or other CPU, and was served. */
 static bool trap_external(uint64_t vector)
@@ -65,8 +45,10 @@ void trap_user(struct thread *thread)
 
 static _Noreturn void trap_fatal(const struct arch_registers *r)
 {
-	const char *name = r->vector < 32 ? exception_names[r->vector] : "interrupt";
+	char name[4] = "IRQ";
 
+	if (r->vector * 4 < sizeof exception_names)
+		memcpy(name, exception_names + r->vector * 4, 3);
 	arch_panic_begin();
 	log_print_panic("\n%s in the kernel: error %lx address %lx cr3 %lx\n", name, r->error, cr2_read(),
 	                cr3_read());
