@@ -1,8 +1,9 @@
 /* The boot bundle: the kernel and the modules in one file, as the loader reads it.
  *
- * A header, then entries, then page-aligned file contents in entry order. All little-endian. The loader refuses a
- * bundle with a wrong magic or version, an entry outside the file, unaligned or overlapping contents, or two entries of
- * one name. That checks form, not authenticity: a bundle carries no digest of its own.
+ * A header, then entries, then page-aligned file contents in entry order. All little-endian. The loader
+ * refuses a bundle with a wrong magic or version, an entry outside the file, unaligned or overlapping
+ * contents, or two entries of one name. That checks form, not authenticity: a bundle carries no digest of its
+ * own.
  */
 #pragma once
 
