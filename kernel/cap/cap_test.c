@@ -141,8 +141,19 @@ static void test_across_units(void)
 	TEST_EQUAL("nor in flight, moved", cap_move_reserved(&root_unit, &view), 0);
 	TEST_EQUAL("nor in flight, copied", cap_insert_reserved(&root_unit, view.object, RIGHT_ALL, 0, &view),
 	           0);
+	/* Nor when another capability has come into its place meanwhile. */
+	granted = NEED_HANDLE(CALL4(&root, SYS_UNIT_GRANT, child_unit, event, RIGHT_ALL, 0));
+	NEED(cap_lookup(child.thread->unit, granted, OBJECT_EVENT, 0, &view) == E_OK);
+	NEED(CALL1(&root, SYS_CAP_REVOKE, event) == 0);
+	below = NEED_HANDLE(CALL4(&root, SYS_UNIT_GRANT, child_unit, event, RIGHT_SIGNAL, 9));
+	NEED(HANDLE_INDEX(below) == HANDLE_INDEX(granted));
+	NEED(cap_reserve(&root_unit, 2) == E_OK);
+	TEST_EQUAL("nor by its slot, moved", cap_move_reserved(&root_unit, &view), 0);
+	TEST_EQUAL("nor by its slot, copied",
+	           cap_insert_reserved(&root_unit, view.object, RIGHT_ALL, 0, &view), 0);
 	machine_check();
 	CALL1(&root, SYS_CAP_DELETE, event);
+	CALL1(&child, SYS_CAP_DELETE, below);
 	machine_check();
 }
 
