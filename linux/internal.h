@@ -83,8 +83,6 @@ void vector_reset(void);
 struct process *process_create(void);
 struct task *task_create(struct process *process);
 void task_destroy(struct task *task); /* not yet visible, or already gone */
-int32_t pid_allocate(void);
-void pid_free(int32_t pid);
 void process_enter_group(struct process *process, int32_t pgid);
 void process_unlink(struct process *process);
 void process_enter_session(struct process *process, int32_t sid);

@@ -2,13 +2,22 @@
 # here may use them. Two lists, one a side; the handlers of system calls are found by name (linux/syscalls.tbl).
 LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c guest.S \
 	task/loop.c task/thread.c task/process.c task/clone.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
-	task/random.c mm/ranges.c mm/heap.c mm/area.c mm/mm.c mm/calls.c mm/user.c exec/elf.c exec/exec.c exec/vdso.c \
+	task/random.c mm/ranges.c mm/heap.c mm/area.c mm/mm.c mm/calls.c mm/user.c exec/elf.c exec/exec.c exec/vdso.c vdso/image.S \
 	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c)))
 
 build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py
 	@mkdir -p $(@D)
 	@linux/gen_syscalls.py asm $< > $@
+
+build/gen/linux/vdso.so: linux/vdso/vdso.c linux/vdso/data.h linux/vdso/vdso.ld linux/vdso/vdso.map
+	@mkdir -p $(@D)
+	@echo "  VDSO    $@"
+	@$(CC) --target=x86_64-unknown-none-elf $(CSTD) $(WARN) -O2 -fPIC -fvisibility=default -ffreestanding -mgeneral-regs-only \
+		-fno-stack-protector -fno-asynchronous-unwind-tables -c linux/vdso/vdso.c -o $(@:.so=.o)
+	@$(LD) -shared -soname linux-vdso.so.1 --hash-style=both --version-script linux/vdso/vdso.map -T linux/vdso/vdso.ld \
+		-z noexecstack -z max-page-size=4096 --no-undefined -s -o $@ $(@:.so=.o)
+build/x86_64/native/linux/linux.o.d/linux/vdso/image.S.o: build/gen/linux/vdso.so
 
 .PHONY: docs/linux-syscalls.md
 docs/linux-syscalls.md: ## Make the page of Linux system calls from its table

@@ -1,11 +1,80 @@
-/* The vDSO's place in an address space, and the data page it reads. */
+/* The vDSO's place in an address space, and the data page it reads: one memory object, the data page first,
+ * that all guests map.
+ */
 #include "exec/exec.h"
+#include "mm/area.h"
+#include "vdso/data.h"
 
-void vdso_map(struct mm *mm)
+extern const char vdso_image_start[], vdso_image_end[];
+
+static struct memory_object *object;
+static struct vdso_data *data;
+static uint64_t image_bytes;
+static handle_t full_handle; /* deleting it would delete what is derived from it */
+
+static bool vdso_make(void)
 {
-	mm->vdso = 0;
+	image_bytes = page_up((uint64_t)(vdso_image_end - vdso_image_start));
+	object = memory_object_create(PAGE_SIZE_BYTES + image_bytes);
+	char *window = object ? memory_object_map(object, 0, PAGE_SIZE_BYTES + image_bytes, true) : 0;
+	if (!window) {
+		if (object)
+			memory_object_release(object);
+		object = 0;
+		return false;
+	}
+	memcpy(window + PAGE_SIZE_BYTES, vdso_image_start, (size_t)(vdso_image_end - vdso_image_start));
+	/* From here on only a capability without the right to write is kept: no guest can ever map the data
+	 * writable. */
+	int64_t reader = cap_copy(object->handle, RIGHT_READ | RIGHT_EXECUTE, 0);
+	if (reader < 0) {
+		memory_object_unmap(window, PAGE_SIZE_BYTES + image_bytes);
+		memory_object_release(object);
+		object = 0;
+		return false;
+	}
+	full_handle = object->handle;
+	object->handle = (handle_t)reader;
+	data = (struct vdso_data *)window;
+	vdso_update();
+	return true;
 }
 
 void vdso_update(void)
 {
+	if (!data)
+		return;
+	const struct clock_params *params = clock_parameters();
+	data->sequence++;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	data->usable = params->invariant && params->multiplier;
+	data->tsc_base = params->tsc_base;
+	data->ns_base = params->ns_base;
+	data->multiplier = params->multiplier;
+	data->shift = params->shift;
+	data->realtime_offset = clock_realtime_offset();
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	data->sequence++;
+}
+
+void vdso_map(struct mm *mm)
+{
+	mm->vdso = 0;
+	if (!object && !vdso_make())
+		return;
+	uint64_t at = mm_place(mm, PAGE_SIZE_BYTES + image_bytes, PAGE_SIZE_BYTES, mm->mmap_top);
+	if (!at)
+		return;
+	if (mm_map(mm, at, PAGE_SIZE_BYTES, AREA_READ | AREA_VDSO, memory_object_reference(object), 0, 0,
+	           0)) {
+		memory_object_release(object);
+		return;
+	}
+	at += PAGE_SIZE_BYTES;
+	if (mm_map(mm, at, image_bytes, AREA_READ | AREA_EXECUTE | AREA_VDSO, memory_object_reference(object),
+	           PAGE_SIZE_BYTES, 0, 0)) {
+		memory_object_release(object);
+		return;
+	}
+	mm->vdso = at;
 }

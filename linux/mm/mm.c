@@ -288,7 +288,7 @@ int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes,
 	while (done < bytes) {
 		uint64_t at = address + done;
 		struct area *area = mm_find(mm, at);
-		if (!area || area->start > at || (write && (area->flags & AREA_PRIVATE_FILE)))
+		if (!area || area->start > at || (write && (area->flags & (AREA_PRIVATE_FILE | AREA_VDSO))))
 			break;
 		struct memory_object *object = area->object ? area->object : mm->heap;
 		uint64_t offset = area->offset + (at - area->start);

@@ -7,41 +7,73 @@
 #include "internal.h"
 
 #define PID_MAX 32768
+#define BUCKETS 512u
+
+/* What a number is used for; freed when it is used for nothing. */
+struct number {
+	struct number *next; /* in its bucket */
+	int32_t id;
+	struct task *task;
+	struct process *process;
+	struct list members;      /* processes of the group with this id */
+	uint32_t session_members; /* processes of the session with this id */
+};
 
 struct process *init_process;
-static struct task *task_table[PID_MAX];
-static struct process *process_table[PID_MAX];
-static struct list group_table[PID_MAX]; /* heads; next 0 = never used */
-static uint32_t session_members[PID_MAX];
+static struct number *buckets[BUCKETS];
 static struct list all_processes = LIST_INIT(all_processes);
 static int32_t pid_last;
 static uint32_t processes, tasks;
 
-static bool group_empty(int32_t pgid)
+static struct number *number_find(int32_t id)
 {
-	return !group_table[pgid].next || list_empty(&group_table[pgid]);
+	struct number *number = id > 0 ? buckets[(uint32_t)id % BUCKETS] : 0;
+	while (number && number->id != id)
+		number = number->next;
+	return number;
 }
 
-int32_t pid_allocate(void)
+static void number_settle(struct number *number)
+{
+	if (number->task || number->process || number->session_members || !list_empty(&number->members))
+		return;
+	struct number **at = &buckets[(uint32_t)number->id % BUCKETS];
+	while (*at != number)
+		at = &(*at)->next;
+	*at = number->next;
+	heap_free(number);
+}
+
+/* A number that nothing uses; it is given back by number_settle. 0: none left, or no memory. */
+static struct number *number_allocate(void)
 {
 	for (int32_t tries = 0; tries < PID_MAX; tries++) {
 		if (++pid_last >= PID_MAX)
 			pid_last = init_process ? 300 : 1;
-		if (!task_table[pid_last] && !process_table[pid_last] && group_empty(pid_last) &&
-		    !session_members[pid_last])
-			return pid_last;
+		if (number_find(pid_last))
+			continue;
+		struct number *number = heap_allocate(sizeof(*number));
+		if (!number)
+			return 0;
+		number->id = pid_last;
+		number->next = buckets[(uint32_t)pid_last % BUCKETS];
+		buckets[(uint32_t)pid_last % BUCKETS] = number;
+		list_init(&number->members);
+		return number;
 	}
-	return -EAGAIN;
+	return 0;
 }
 
 struct task *task_find(int32_t tid)
 {
-	return tid > 0 && tid < PID_MAX ? task_table[tid] : 0;
+	struct number *number = number_find(tid);
+	return number ? number->task : 0;
 }
 
 struct process *process_find(int32_t pid)
 {
-	return pid > 0 && pid < PID_MAX ? process_table[pid] : 0;
+	struct number *number = number_find(pid);
+	return number ? number->process : 0;
 }
 
 uint32_t process_count(void)
@@ -74,33 +106,49 @@ struct process *process_next(struct process *previous)
 
 struct process *process_group_first(int32_t pgid)
 {
-	if (pgid <= 0 || pgid >= PID_MAX || group_empty(pgid))
+	struct number *number = number_find(pgid);
+	if (!number || list_empty(&number->members))
 		return 0;
-	return list_first(&group_table[pgid], struct process, group_link);
+	return list_first(&number->members, struct process, group_link);
 }
 
 struct process *process_group_next(struct process *process)
 {
 	struct list *next = process->group_link.next;
-	return next == &group_table[process->pgid] ? 0 : list_entry(next, struct process, group_link);
+	return next == &number_find(process->pgid)->members ? 0
+	                                                    : list_entry(next, struct process, group_link);
+}
+
+static void leave_group(struct process *process)
+{
+	struct number *number = number_find(process->pgid);
+	list_remove(&process->group_link);
+	process->pgid = 0;
+	if (number)
+		number_settle(number);
 }
 
 void process_enter_group(struct process *process, int32_t pgid)
 {
+	struct number *number = number_find(pgid);
 	list_remove(&process->group_link);
-	if (!group_table[pgid].next)
-		list_init(&group_table[pgid]);
-	list_append(&group_table[pgid], &process->group_link);
+	list_append(&number->members, &process->group_link);
+	struct number *old = number_find(process->pgid);
 	process->pgid = pgid;
+	if (old)
+		number_settle(old);
 }
 
 void process_enter_session(struct process *process, int32_t sid)
 {
-	if (process->sid)
-		session_members[process->sid]--;
+	struct number *old = number_find(process->sid), *new = number_find(sid);
 	process->sid = sid;
-	if (sid)
-		session_members[sid]++;
+	if (new)
+		new->session_members++;
+	if (old) {
+		old->session_members--;
+		number_settle(old);
+	}
 }
 
 bool group_in_session(int32_t pgid, int32_t sid)
@@ -123,12 +171,13 @@ bool process_group_orphaned(int32_t pgid)
 struct process *process_create(void)
 {
 	struct process *process = heap_allocate(sizeof(*process));
-	int32_t pid = process ? pid_allocate() : -EAGAIN;
-	if (pid < 0) {
+	struct number *number = process ? number_allocate() : 0;
+	if (!number) {
 		heap_free(process);
 		return 0;
 	}
-	process->pid = pid;
+	number->process = process;
+	process->pid = number->id;
 	process->references = 1;
 	list_init(&process->children);
 	list_init(&process->sibling);
@@ -140,7 +189,6 @@ struct process *process_create(void)
 	wait_queue_init(&process->signal_wait);
 	wait_queue_init(&process->exit_wait);
 	process->start_ns = clock_monotonic();
-	process_table[pid] = process;
 	list_append(&all_processes, &process->all_link);
 	processes++;
 	return process;
@@ -149,12 +197,14 @@ struct process *process_create(void)
 /* Takes PROCESS out of all tables; its structure lives on while referenced. */
 void process_unlink(struct process *process)
 {
+	struct number *number = number_find(process->pid);
 	list_remove(&process->sibling);
-	list_remove(&process->group_link);
 	list_remove(&process->all_link);
-	process_enter_session(process, 0);
 	signal_queue_flush(&process->pending, ~0ull);
-	process_table[process->pid] = 0;
+	leave_group(process);
+	process_enter_session(process, 0);
+	number->process = 0;
+	number_settle(number);
 	process->parent = 0;
 	processes--;
 	process_release(process);
@@ -164,19 +214,21 @@ void process_unlink(struct process *process)
 struct task *task_create(struct process *process)
 {
 	struct task *task = heap_allocate(sizeof(*task));
-	int32_t tid = !task ? -EAGAIN : process->thread_count ? pid_allocate() : process->pid;
-	if (tid < 0) {
+	struct number *number = !task                   ? 0
+	                        : process->thread_count ? number_allocate()
+	                                                : number_find(process->pid);
+	if (!number) {
 		heap_free(task);
 		return 0;
 	}
-	task->tid = tid;
+	number->task = task;
+	task->tid = number->id;
 	task->process = process;
 	task->affinity = (1ull << machine.cpu_count) - 1;
 	task->timer_slack_ns = 50000;
 	task->start_ns = clock_monotonic();
 	signal_queue_init(&task->pending);
 	list_init(&task->futex_link);
-	task_table[tid] = task;
 	tasks++;
 	if (!process->thread_count)
 		process->leader = task;
@@ -191,8 +243,11 @@ void task_destroy(struct task *task)
 {
 	struct process *process = task->process;
 	signal_queue_flush(&task->pending, ~0ull);
-	if (task_table[task->tid] == task)
-		task_table[task->tid] = 0;
+	struct number *number = number_find(task->tid);
+	if (number && number->task == task) {
+		number->task = 0;
+		number_settle(number);
+	}
 	list_remove(&task->thread_link);
 	process->thread_count--;
 	if (process->leader == task)
@@ -209,9 +264,11 @@ void task_destroy(struct task *task)
 void task_become_leader(struct task *task)
 {
 	if (task->tid != task->process->pid) {
-		task_table[task->tid] = 0;
+		struct number *old = number_find(task->tid), *new = number_find(task->process->pid);
+		old->task = 0;
+		number_settle(old);
+		new->task = task;
 		task->tid = task->process->pid;
-		task_table[task->tid] = task;
 	}
 	task->process->leader = task;
 }
