@@ -25,3 +25,9 @@ docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
 
 $(call native-program,linux/linux,$(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S \
 	lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-Ilinux -Ilinux/include -DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+
+# Tests on the build machine.
+$(call host-test,linux_elf_test,linux/exec/elf_test.c linux/exec/elf.c)
+$(call host-test,linux_ranges_test,linux/mm/ranges_test.c linux/mm/ranges.c,-Ilib/holon)
+$(call host-fuzz,linux_elf_fuzz,linux/exec/elf_fuzz.c linux/exec/elf.c)
+$(call script-test,linux/check_syscalls,)

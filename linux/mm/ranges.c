@@ -1,7 +1,7 @@
 /* Address ranges of the native half: see ranges.h. */
 #include "ranges.h"
 
-#include "text.h"
+#include <text.h>
 
 void ranges_init(struct ranges *ranges, uint64_t start, uint64_t end)
 {
