@@ -1,5 +1,5 @@
-/* The kernel's beginning, once the architecture has its tables and stack: memory, the root unit, the other CPUs, the first
- * unit. Each CPU then enters its first thread, or idles. */
+/* The kernel's beginning, once the architecture has its tables and stack: memory, the root unit, the other
+ * CPUs, the first unit. Each CPU then enters its first thread, or idles. */
 #include <arch.h>
 #include <cpu.h>
 #include <log.h>
@@ -17,8 +17,8 @@ void kernel_main(const struct handoff *handoff)
 	unit_root_init();
 	system_init(handoff);
 	arch_cpus_start();
-	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20, frame_free_bytes() >> 20,
-		  cpu_count);
+	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20,
+	          frame_free_bytes() >> 20, cpu_count);
 	first_unit_start(handoff);
 	sched_choose(cpu);
 	arch_leave(cpu);

@@ -51,10 +51,10 @@ enum thread_halt { HALT_NONE = 0, HALT_STOP, HALT_KILL };
 struct thread {
 	struct object object;            /* first, as in every object */
 	struct arch_registers registers; /* entry code saves here */
-	struct lock lock;           /* server, reply, event_bound, memory of the pages below */
-	volatile uint64_t wait;     /* state in the low byte, number of the wait above */
-	volatile uint32_t requests; /* enum thread_request, pending */
-	volatile uint8_t halt;      /* enum thread_halt */
+	struct lock lock;                /* server, reply, event_bound, memory of the pages below */
+	volatile uint64_t wait;          /* state in the low byte, number of the wait above */
+	volatile uint32_t requests;      /* enum thread_request, pending */
+	volatile uint8_t halt;           /* enum thread_halt */
 	volatile uint8_t
 	    on_cpu; /* 1 while a CPU has it as current, or is not yet done switching away from it */
 	bool in_guest;
@@ -98,7 +98,7 @@ struct thread {
 	/* Sliced system calls: see calls.h. 0 when none is under way. */
 	uint64_t progress;
 	struct object *building; /* the object a sliced call makes; this thread holds its only reference */
-	bool reaping; /* its call is done but for the objects it ended: see syscall.c */
+	bool reaping;            /* its call is done but for the objects it ended: see syscall.c */
 	int64_t reap_result;
 	uint64_t reap_second;
 	char name[16];

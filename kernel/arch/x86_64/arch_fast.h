@@ -1,5 +1,5 @@
-/* The switch between two threads as calls and replies need it: the same as arch_switch where neither has a guest space,
- * used its vector registers or has FS or GS bases, which it leaves to arch_switch. */
+/* The switch between two threads as calls and replies need it: the same as arch_switch where neither has a
+ * guest space, used its vector registers or has FS or GS bases, which it leaves to arch_switch. */
 #pragma once
 
 #include "space.h"
@@ -23,7 +23,8 @@ static inline void arch_switch_fast(struct cpu *cpu, struct thread *previous, st
 		arch_space_load(space, false);
 		return;
 	}
-	/* As arch_space_load: the new space's bit is set before its tables are loaded, the old one's cleared after. */
+	/* As arch_space_load: the new space's bit is set before its tables are loaded, the old one's cleared
+	 * after. */
 	__atomic_fetch_or(&space->active_cpus, 1u << cpu->index, __ATOMIC_SEQ_CST);
 	cpu->space_loaded = space;
 	cpu->arch.cr3 = space->native_root;
