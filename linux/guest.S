@@ -109,6 +109,8 @@ thread_first:
 
 /* A fault of the personality: all registers as they were, the record is in the thread page. Asks fault_resolve where to
  * go on, with every register intact. */
+	/* The kernel takes two faults in a row at one place of these 128 bytes for a broken entry: nothing else may lie there. */
+	.balign 128
 	.globl fault_entry
 	.type fault_entry, @function
 fault_entry:
@@ -142,6 +144,7 @@ fault_entry:
 	pop %rax
 	popfq
 	ret
+	.balign 128
 
 /* One fixup: an instruction at FROM that faults goes on at TO. */
 	.macro fixup from, to

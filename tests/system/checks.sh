@@ -1,0 +1,75 @@
+#!/bin/sh
+# Runs inside a Linux sub-kernel on Holon: what its shell, its files and its child sub-kernels must do. One line a check.
+check() { # NAME, then a command that must succeed
+	name=$1
+	shift
+	if "$@" >/tmp/out 2>&1; then echo "ok system: $name"; else echo "not ok system: $name - $(head -c 300 /tmp/out | tr '\n' ' ')"; fi
+}
+same() { # NAME, expected, got
+	if [ "$2" = "$3" ]; then echo "ok system: $1"; else echo "not ok system: $1 - expected '$2', got '$3'"; fi
+}
+status() {
+	"$@" >/dev/null 2>&1
+	echo $?
+}
+# Column COLUMN of the line of sub-kernel NUMBER in ls.
+field() { subkernel ls | awk -v n="$1" -v c="$2" '$1 == n { print $c }'; }
+used() { subkernel ls | awk 'NR == 2 { print $4 }'; }
+
+# The shell and its programs.
+same "a pipeline" 6 "$(echo hello | wc -c)"
+same "an exit status" 37 "$(status sh -c 'exit 37')"
+same "a signal's status" 143 "$(status sh -c 'kill -TERM $$')"
+same "a missing program's status" 127 "$(status /no/such/program)"
+same "command substitution nests" "abc" "$(echo "$(echo "$(echo abc)")")"
+same "a here-document" "one two" "$(cat <<X | tr '\n' ' ' | sed 's/ $//'
+one
+two
+X
+)"
+same "1,000 processes one after another" 1000 "$(i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); (exit 0); done; echo $i)"
+seq 1 20000 >/tmp/numbers
+same "sorting" "$(printf '1\n10\n100')" "$(sort /tmp/numbers | head -3)"
+same "compression gives back what went in" "$(md5sum </tmp/numbers)" "$(gzip -c /tmp/numbers | gunzip -c | md5sum)"
+mkdir -p /tmp/a/b/c && echo x >/tmp/a/b/c/d && ln -s b/c/d /tmp/a/link && ln /tmp/a/link /tmp/a/hard 2>/dev/null
+same "a symbolic link" x "$(cat /tmp/a/link)"
+check "an archive gives back a tree" sh -c 'cd /tmp && tar cf t.tar a && mkdir unpacked && tar xf t.tar -C unpacked && diff -r a unpacked/a'
+check "find and remove" sh -c 'find /tmp/a -type f | xargs rm && ! find /tmp/a -type f | grep -q .'
+check "writing a file of the image changes this sub-kernel's view alone" sh -c 'echo changed >> /etc/passwd && grep -q changed /etc/passwd'
+same "a child sub-kernel sees the image as it was signed" 0 "$(subkernel run -m 32M -- grep -c changed /etc/passwd)"
+
+# Child sub-kernels.
+before=$(used)
+same "a child's status comes back" 9 "$(status subkernel run -m 32M -- sh -c 'exit 9')"
+same "a child's output comes back whole" "$(md5sum </tmp/numbers)" "$(subkernel run -m 32M -- seq 1 20000 | md5sum)"
+same "a child reads its input to the end" 108894 "$(subkernel run -m 32M -- wc -c </tmp/numbers | tr -d ' ')"
+same "a child's first process has number 1" 1 "$(subkernel run -m 32M -- sh -c 'echo $$')"
+same "a child sees no process of its parent" 0 "$(sleep 5 & subkernel run -m 32M -- ps | grep -c sleep)"
+same "more memory than there is is refused" 1 "$(status subkernel run -m 4000G -- true)"
+same "a child without the manager's portal makes no children" 1 "$(status subkernel run -m 32M --no-nesting -- subkernel run -- true)"
+same "out of memory is the child's own error" 0 "$(status sh -c 'subkernel run -m 8M -- dd if=/dev/zero of=/tmp/x bs=1M count=64 2>&1 | grep -qi space')"
+deep='if [ $N = 0 ]; then exit 7; fi; N=$((N-1)); export N F; subkernel run -- sh -c "$F"'
+same "eight sub-kernels deep" 7 "$(N=8; F=$deep; export N F; status sh -c "$F")"
+
+number=$(subkernel run --detach -n busy -m 32M -- sh -c 'while :; do :; done')
+sleep 1
+check "a detached child runs" test "$(field "$number" 3)" = running
+subkernel freeze "$number"
+first=$(field "$number" 7)
+sleep 1
+same "a frozen child uses no CPU" "$first" "$(field "$number" 7)"
+same "it says that it is frozen" frozen "$(field "$number" 3)"
+subkernel thaw "$number"
+sleep 1
+check "a thawed child goes on" test "$(field "$number" 7)" != "$first"
+check "a child is killed" subkernel kill "$number"
+same "it is gone" "" "$(field "$number" 3)"
+number=$(subkernel run --detach -n top -m 64M -- subkernel run -n below -m 16M -- sleep 1000)
+sleep 1
+check "a grandchild is listed" sh -c 'subkernel ls | grep -q below'
+check "killing a parent" subkernel kill "$number"
+check "takes its whole tree" sh -c '! subkernel ls | grep -q below'
+same "another number is refused" 1 "$(status subkernel kill 99999)"
+sleep 1
+check "every page came back: $(used) of $before" test "$(used | tr -d K)" -le "$(echo "$before" | tr -d K)"
+echo "ok system: the end was reached"

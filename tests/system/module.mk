@@ -1,0 +1,1 @@
+$(call script-test,tests/system/system_test.py,$(BUNDLE) build/x86_64/boot/loader.iso)

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""System tests: boots the machine and runs checks.sh inside, with one CPU and with four; and what holon-run promises."""
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RUN = [str(ROOT / "tools/holon-run")]
+
+
+def checks(cpus, mem):
+    command = RUN + ["--cpus", str(cpus), "--mem", str(mem), "--timeout", "300",
+                     "--add", str(ROOT / "tests/system/checks.sh") + ":/checks.sh", "--", "sh", "/checks.sh"]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    ended = False
+    failed = 0
+    for line in result.stdout.splitlines():
+        line = line.replace("system: ", f"system, {cpus} CPU: ", 1)
+        if line.startswith(("ok ", "not ok ")):
+            print(line, flush=True)
+            failed += line.startswith("not ok ")
+            ended = ended or line.endswith("the end was reached")
+    if not ended or result.returncode:
+        print(f"not ok system, {cpus} CPU: the run ended early with status {result.returncode}")
+        print(result.stdout[-500:] + result.stderr[-3000:])
+        failed += 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(1 if checks(1, 512) + checks(4, 1024) else 0)
