@@ -198,60 +198,107 @@ SYSCALL_HANDLER(ppoll, uint64_t address, uint32_t count, uint64_t timeout, uint6
 
 /* ---- select ---- */
 
+static const uint32_t select_wants[3] = {POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR,
+                                         POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR, POLLPRI};
+
+struct select_sets {
+	uint64_t in[3][FD_WORDS], out[3][FD_WORDS];
+};
+
+/* What SETS ask of descriptor BIT of word WORD. */
+static uint32_t select_events(const struct select_sets *sets, uint32_t word, uint32_t bit)
+{
+	uint32_t events = 0;
+	for (unsigned i = 0; i < 3; i++)
+		if (sets->in[i][word] >> bit & 1)
+			events |= select_wants[i];
+	return events;
+}
+
+/* Enters what descriptor BIT of word WORD has; the number of bits set. */
+static int64_t select_enter(struct select_sets *sets, uint32_t word, uint32_t bit, uint32_t has)
+{
+	int64_t set = 0;
+	for (unsigned i = 0; i < 3; i++)
+		if (has & select_wants[i] && sets->in[i][word] >> bit & 1) {
+			sets->out[i][word] |= 1ull << bit;
+			set++;
+		}
+	return set;
+}
+
+/* Asks every descriptor once; the number of bits set. USED: how many descriptors are asked. */
+static int64_t select_ask(struct select_sets *sets, uint32_t words, uint32_t *used)
+{
+	int64_t ready = 0;
+	for (uint32_t word = 0; word < words; word++) {
+		uint64_t left = sets->in[0][word] | sets->in[1][word] | sets->in[2][word];
+		for (; left; left &= left - 1) {
+			uint32_t bit = (uint32_t)__builtin_ctzll(left);
+			struct file *file = file_of((int)(word * 64 + bit));
+			if (!file || file->flags & O_PATH)
+				return -EBADF;
+			uint32_t has = file_poll(file, 0);
+			if (has)
+				ready += select_enter(sets, word, bit, has);
+			++*used;
+		}
+	}
+	return ready;
+}
+
+/* Sleeps until one of the USED descriptors of SETS has something; the number of bits set. */
+static int64_t select_sleep(struct select_sets *sets, uint32_t words, uint32_t used, uint64_t deadline)
+{
+	struct linux_pollfd few[32];
+	struct linux_pollfd *fds = used <= 32 ? few : heap_allocate(used * sizeof(*fds));
+	if (!fds)
+		return -ENOMEM;
+	uint32_t at = 0;
+	for (uint32_t word = 0; word < words; word++) {
+		uint64_t left = sets->in[0][word] | sets->in[1][word] | sets->in[2][word];
+		for (; left; left &= left - 1) {
+			uint32_t bit = (uint32_t)__builtin_ctzll(left);
+			int16_t events = (int16_t)select_events(sets, word, bit);
+			fds[at++] = (struct linux_pollfd){(int)(word * 64 + bit), events, 0};
+		}
+	}
+	int64_t result = poll_until(fds, used, deadline);
+	if (result > 0) {
+		result = 0;
+		for (uint32_t i = 0; i < used; i++) {
+			uint32_t fd = (uint32_t)fds[i].fd;
+			result += select_enter(sets, fd / 64, fd % 64, (uint16_t)fds[i].revents);
+		}
+	}
+	if (fds != few)
+		heap_free(fds);
+	return result;
+}
+
 static int64_t do_select(int count, const uint64_t addresses[3], uint64_t deadline)
 {
-	static const uint32_t wants[3] = {POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR,
-	                                  POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR, POLLPRI};
-	uint64_t sets[3][FD_WORDS] = {{0}};
-	struct linux_pollfd few[32];
+	struct select_sets sets;
+	uint32_t used = 0;
 	if (count < 0)
 		return -EINVAL;
 	if (count > (int)FD_WORDS * 64)
 		count = FD_WORDS * 64;
 	uint32_t words = ((uint32_t)count + 63) / 64;
-	for (unsigned i = 0; i < 3; i++)
-		if (addresses[i] && copy_from_user(sets[i], addresses[i], words * 8))
+	for (unsigned i = 0; i < 3; i++) {
+		for (uint32_t word = 0; word < words; word++)
+			sets.in[i][word] = sets.out[i][word] = 0;
+		if (addresses[i] && copy_from_user(sets.in[i], addresses[i], words * 8))
 			return -EFAULT;
-	uint32_t used = 0;
-	for (int fd = 0; fd < count; fd++)
-		used += ((sets[0][fd / 64] | sets[1][fd / 64] | sets[2][fd / 64]) >> fd % 64) & 1;
-	struct linux_pollfd *fds = used <= 32 ? few : heap_allocate(used * sizeof(*fds));
-	if (!fds)
-		return -ENOMEM;
-	uint32_t at = 0;
-	int64_t result = 0;
-	for (int fd = 0; fd < count; fd++) {
-		uint32_t events = 0;
-		for (unsigned i = 0; i < 3; i++)
-			if (sets[i][fd / 64] >> fd % 64 & 1)
-				events |= wants[i];
-		if (!events)
-			continue;
-		if (!file_of(fd))
-			result = -EBADF;
-		fds[at++] = (struct linux_pollfd){fd, (int16_t)events, 0};
+		if (count % 64)
+			sets.in[i][words - 1] &= (1ull << count % 64) - 1;
 	}
-	if (!result)
-		result = poll_until(fds, used, deadline);
-	if (result >= 0) {
-		uint64_t out[3][FD_WORDS] = {{0}};
-		result = 0;
-		for (uint32_t j = 0; j < used; j++) {
-			int fd = fds[j].fd;
-			for (unsigned i = 0; i < 3; i++) {
-				if (!(sets[i][fd / 64] >> fd % 64 & 1) ||
-				    !((uint16_t)fds[j].revents & wants[i]))
-					continue;
-				out[i][fd / 64] |= 1ull << fd % 64;
-				result++;
-			}
-		}
-		for (unsigned i = 0; i < 3; i++)
-			if (addresses[i] && copy_to_user(addresses[i], out[i], words * 8))
-				result = -EFAULT;
-	}
-	if (fds != few)
-		heap_free(fds);
+	int64_t result = select_ask(&sets, words, &used);
+	if (!result && deadline != DEADLINE_POLL)
+		result = select_sleep(&sets, words, used, deadline);
+	for (unsigned i = 0; i < 3 && result >= 0; i++)
+		if (addresses[i] && copy_to_user(addresses[i], sets.out[i], words * 8))
+			result = -EFAULT;
 	return result;
 }
 
