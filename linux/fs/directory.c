@@ -13,12 +13,8 @@ enum inotify_event {
 };
 
 /* The parent of a name that is to be changed: checks that the task may write the directory. */
-static int parent_for_change(int directory, uint64_t path_address, struct parent_walk *parent)
+static int parent_by_text(int directory, const char *text, struct parent_walk *parent)
 {
-	char text[PATH_MAX_BYTES];
-	int64_t length = path_from_user(text, path_address, false);
-	if (length < 0)
-		return (int)length;
 	int error = path_parent(directory, text, parent);
 	if (error)
 		return error;
@@ -29,6 +25,13 @@ static int parent_for_change(int directory, uint64_t path_address, struct parent
 	if (error)
 		path_release(&parent->directory);
 	return error;
+}
+
+static int parent_for_change(int directory, uint64_t path_address, struct parent_walk *parent)
+{
+	char text[PATH_MAX_BYTES];
+	int64_t length = path_from_user(text, path_address, false);
+	return length < 0 ? (int)length : parent_by_text(directory, text, parent);
 }
 
 static bool is_dot(const struct parent_walk *parent)
@@ -64,23 +67,36 @@ static int finish_new(struct parent_walk *parent, struct vnode *made, int error)
 	return error;
 }
 
-static int64_t make_node(int directory, uint64_t path, uint32_t mode, uint64_t device)
+/* Makes a node in PARENT, whose references go. A reference to it through *MADE where that is not 0. */
+static int make_in(struct parent_walk *parent, uint32_t mode, uint64_t device, struct vnode **made)
 {
-	struct parent_walk parent;
-	int error = parent_for_change(directory, path, &parent);
-	if (error)
-		return error;
-	struct vnode *vnode = parent.directory.dentry->vnode;
-	struct vnode *made = 0;
-	error = must_be_new(&parent);
-	if (!error && parent.trailing_slash && !S_ISDIR(mode))
+	struct vnode *vnode = parent->directory.dentry->vnode;
+	struct vnode *node = 0;
+	int error = must_be_new(parent);
+	if (!error && parent->trailing_slash && !S_ISDIR(mode))
 		error = -ENOENT;
 	if (!error && !vnode->ops->create)
 		error = -EPERM;
 	if (!error)
-		made = vnode->ops->create(vnode, parent.name, parent.length,
+		node = vnode->ops->create(vnode, parent->name, parent->length,
 		                          mode & ~current_task()->fs->umask, device, &error);
-	return finish_new(&parent, made, error);
+	if (node && made)
+		*made = vnode_reference(node);
+	return finish_new(parent, node, error);
+}
+
+static int64_t make_node(int directory, uint64_t path, uint32_t mode, uint64_t device)
+{
+	struct parent_walk parent;
+	int error = parent_for_change(directory, path, &parent);
+	return error ? error : make_in(&parent, mode, device, 0);
+}
+
+int name_make(const char *text, uint32_t mode, struct vnode **made)
+{
+	struct parent_walk parent;
+	int error = parent_by_text(AT_FDCWD, text, &parent);
+	return error ? error : make_in(&parent, mode, 0, made);
 }
 
 SYSCALL_HANDLER(mkdirat, int directory, uint64_t path, uint32_t mode)

@@ -96,6 +96,9 @@ struct parent_walk {
  * caller's: name is then empty, "." or "..". */
 int path_parent(int directory, const char *text, struct parent_walk *walk)
     __attribute__((warn_unused_result));
+/* Makes TEXT, a node of MODE (with type; the file mode mask applies): *MADE is its vnode with a reference. 0,
+ * -EEXIST, or why not. (directory.c) */
+int name_make(const char *text, uint32_t mode, struct vnode **made) __attribute__((warn_unused_result));
 /* Copies a path from the guest into BUFFER of PATH_MAX_BYTES: length or error (empty is -ENOENT unless
  * EMPTY). */
 int64_t path_from_user(char *buffer, uint64_t address, bool empty);

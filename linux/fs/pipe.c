@@ -1,12 +1,12 @@
 /* Pipes and named pipes: pipe(7), fifo(7).
  *
- * A ring of bytes that starts at one page and grows to its capacity when a writer needs it. Writes of up to
- * PIPE_BUF bytes are whole. Both ends are files that share a struct pipe.
+ * A ring of bytes. Writes of up to PIPE_BUF bytes are whole. Both ends are files that share a struct pipe.
  */
 #include "../internal.h"
 #include "lock.h"
 #include "name.h"
 #include "ramfs.h"
+#include "ring.h"
 
 #define PIPE_BUF     4096u
 #define CAPACITY     65536u
@@ -15,10 +15,7 @@
 struct pipe {
 	uint32_t references; /* files, and the vnode of a named pipe while it has files */
 	uint32_t readers, writers;
-	uint32_t capacity; /* limit of what is held */
-	uint32_t room;     /* bytes of `bytes`: a power of two */
-	uint8_t *bytes;
-	uint64_t head, tail;                           /* written, read; modulo room */
+	struct ring ring;
 	uint32_t reader_generation, writer_generation; /* counts opens: named pipes wait for the other side */
 	struct wait_queue read_wait, write_wait;
 	struct vnode *vnode; /* of a named pipe; the pipe is found through vnode->private */
@@ -31,7 +28,7 @@ static struct pipe *pipe_create(void)
 	struct pipe *pipe = heap_allocate(sizeof(*pipe));
 	if (!pipe)
 		return 0;
-	pipe->capacity = CAPACITY;
+	pipe->ring.capacity = CAPACITY;
 	pipe->number = number++;
 	wait_queue_init(&pipe->read_wait);
 	wait_queue_init(&pipe->write_wait);
@@ -44,32 +41,8 @@ static void pipe_release_reference(struct pipe *pipe)
 		return;
 	if (pipe->vnode)
 		pipe->vnode->private = 0;
-	if (pipe->bytes)
-		pages_free(pipe->bytes, pipe->room / 4096);
+	ring_free(&pipe->ring);
 	heap_free(pipe);
-}
-
-/* Makes room for BYTES more, as far as the capacity and memory allow; the bytes that fit now. */
-static uint32_t pipe_room(struct pipe *pipe, uint64_t bytes)
-{
-	uint64_t held = pipe->head - pipe->tail;
-	uint64_t want = held + bytes < pipe->capacity ? held + bytes : pipe->capacity;
-	if (want > pipe->room) {
-		uint32_t room = pipe->room ? pipe->room : 4096;
-		while (room < want)
-			room *= 2;
-		uint8_t *grown = pages_allocate(room / 4096);
-		if (grown) {
-			for (uint64_t at = pipe->tail; at < pipe->head; at++)
-				grown[at % room] = pipe->bytes[at % pipe->room];
-			if (pipe->bytes)
-				pages_free(pipe->bytes, pipe->room / 4096);
-			pipe->bytes = grown;
-			pipe->room = room;
-		}
-	}
-	uint64_t limit = pipe->room < pipe->capacity ? pipe->room : pipe->capacity;
-	return limit > held ? (uint32_t)(limit - held) : 0;
 }
 
 static int64_t pipe_read(struct file *file, struct io *io, int64_t *position)
@@ -78,31 +51,17 @@ static int64_t pipe_read(struct file *file, struct io *io, int64_t *position)
 	(void)position;
 	if (!io->remaining)
 		return 0;
-	while (pipe->head == pipe->tail) {
+	while (!ring_held(&pipe->ring)) {
 		if (!pipe->writers)
 			return 0;
 		if (file->flags & O_NONBLOCK)
 			return -EAGAIN;
 		int result =
-		    wait_event(&pipe->read_wait, pipe->head != pipe->tail || !pipe->writers, DEADLINE_NEVER);
+		    wait_event(&pipe->read_wait, ring_held(&pipe->ring) || !pipe->writers, DEADLINE_NEVER);
 		if (result)
 			return result;
 	}
-	int64_t total = 0;
-	while (io->remaining && pipe->head != pipe->tail) {
-		uint32_t at = (uint32_t)(pipe->tail % pipe->room);
-		uint64_t part = pipe->head - pipe->tail;
-		if (part > pipe->room - at)
-			part = pipe->room - at;
-		int64_t done = io_put(io, pipe->bytes + at, part);
-		if (done <= 0) {
-			if (!total)
-				total = done;
-			break;
-		}
-		pipe->tail += (uint64_t)done;
-		total += done;
-	}
+	int64_t total = ring_put(&pipe->ring, io, io->remaining, 0, false);
 	wake_all(&pipe->write_wait, POLLOUT | POLLWRNORM);
 	return total;
 }
@@ -117,33 +76,27 @@ static int64_t pipe_write(struct file *file, struct io *io, int64_t *position)
 			signal_send_task(current_task(), SIGPIPE, 0);
 			return total ? total : -EPIPE;
 		}
-		uint32_t room = pipe_room(pipe, io->remaining);
+		uint32_t room = ring_room(&pipe->ring, io->remaining);
 		/* A write that fits PIPE_BUF goes in whole or waits. */
 		uint64_t need = !total && io->remaining <= PIPE_BUF ? io->remaining : 1;
 		if (room < need) {
+			if (!ring_held(&pipe->ring))
+				return total ? total : -ENOMEM;
 			if (file->flags & O_NONBLOCK)
 				return total ? total : -EAGAIN;
-			int result =
-			    wait_event(&pipe->write_wait, !pipe->readers || pipe_room(pipe, need) >= need,
-			               DEADLINE_NEVER);
+			int result = wait_event(&pipe->write_wait,
+			                        !pipe->readers || ring_room(&pipe->ring, need) >= need,
+			                        DEADLINE_NEVER);
 			if (result)
 				return total ? total : result;
 			continue;
 		}
-		while (room && io->remaining) {
-			uint32_t at = (uint32_t)(pipe->head % pipe->room);
-			uint32_t part = room < pipe->room - at ? room : pipe->room - at;
-			int64_t done = io_take(io, pipe->bytes + at, part);
-			if (done <= 0) {
-				if (pipe->head != pipe->tail)
-					wake_all(&pipe->read_wait, POLLIN | POLLRDNORM);
-				return total ? total : done;
-			}
-			pipe->head += (uint64_t)done;
-			total += done;
-			room -= (uint32_t)done;
-		}
-		wake_all(&pipe->read_wait, POLLIN | POLLRDNORM);
+		int64_t done = ring_take(&pipe->ring, io, room);
+		if (done > 0)
+			wake_all(&pipe->read_wait, POLLIN | POLLRDNORM);
+		if (done <= 0)
+			return total ? total : done;
+		total += done;
 	}
 	return total;
 }
@@ -154,14 +107,14 @@ static uint32_t pipe_poll(struct file *file, struct poll_table *table)
 	uint32_t events = 0;
 	if (file_readable(file)) {
 		poll_wait(table, &pipe->read_wait);
-		if (pipe->head != pipe->tail)
+		if (ring_held(&pipe->ring))
 			events |= POLLIN | POLLRDNORM;
 		if (!pipe->writers)
 			events |= POLLHUP;
 	}
 	if (file_writable(file)) {
 		poll_wait(table, &pipe->write_wait);
-		if (pipe->capacity - (pipe->head - pipe->tail) >= PIPE_BUF)
+		if (pipe->ring.capacity >= ring_held(&pipe->ring) + PIPE_BUF)
 			events |= POLLOUT | POLLWRNORM;
 		if (!pipe->readers)
 			events |= POLLERR;
@@ -175,7 +128,7 @@ static int64_t pipe_ioctl(struct file *file, uint32_t command, uint64_t argument
 	enum { FIONREAD = 0x541b };
 	if (command != FIONREAD)
 		return -ENOTTY;
-	return put_user_u32(argument, (uint32_t)(pipe->head - pipe->tail));
+	return put_user_u32(argument, (uint32_t)ring_held(&pipe->ring));
 }
 
 static void pipe_release(struct file *file)
@@ -300,14 +253,14 @@ int64_t pipe_fcntl(struct file *file, int command, uint64_t argument)
 	if (file->ops != &pipe_ops)
 		return -EBADF;
 	if (command == F_GETPIPE_SZ)
-		return pipe->capacity;
+		return pipe->ring.capacity;
 	uint32_t capacity = 4096;
 	if (argument > CAPACITY_MAX)
 		return -EPERM;
 	while (capacity < argument)
 		capacity *= 2;
-	if (capacity < pipe->head - pipe->tail)
+	if (capacity < ring_held(&pipe->ring))
 		return -EBUSY;
-	pipe->capacity = capacity;
+	pipe->ring.capacity = capacity;
 	return capacity;
 }

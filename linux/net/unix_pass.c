@@ -1,0 +1,297 @@
+/* Descriptors and credentials in flight: see unix.h.
+ *
+ * A socket may be sent through itself, or two through one another, and then be closed: only messages hold it.
+ * unix_collect finds those: sockets whose file has no reference but from messages, and that no other socket's
+ * messages lead to. Their messages are thrown away, which frees them. It runs after each close of a unix
+ * socket while any is in flight.
+ */
+#include "unix.h"
+
+enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
+#define CONTROL_MAX   20480u /* net.core.optmem_max */
+#define HEADER_BYTES  16u    /* struct cmsghdr */
+#define ALIGNED(size) (((size) + 7) & ~7ull)
+
+struct control_header {
+	uint64_t length;
+	int32_t level, type;
+};
+
+static uint64_t files_in_flight, sockets_in_flight;
+
+static struct unix_socket *socket_of(const struct file *file)
+{
+	return file->ops == &unix_ops ? file->private : 0;
+}
+
+void unix_control_in_flight(const struct unix_control *control, bool begin)
+{
+	uint32_t change = begin ? 1 : -1u;
+	for (uint32_t i = 0; i < control->file_count; i++) {
+		struct unix_socket *socket = socket_of(control->files[i]);
+		if (!socket)
+			continue;
+		socket->in_flight += change;
+		sockets_in_flight += begin ? 1 : -1ull;
+	}
+	files_in_flight += begin ? control->file_count : -(uint64_t)control->file_count;
+}
+
+void unix_control_release(struct unix_control *control)
+{
+	struct file **files = control->files;
+	uint32_t count = control->file_count;
+	control->files = 0;
+	control->file_count = 0;
+	for (uint32_t i = 0; i < count; i++)
+		file_release(files[i]);
+	heap_free(files);
+}
+
+bool unix_control_clone(struct unix_control *to, const struct unix_control *from)
+{
+	*to = *from;
+	if (!from->file_count)
+		return true;
+	to->files = heap_allocate(from->file_count * sizeof(*to->files));
+	if (!to->files) {
+		to->file_count = 0;
+		return false;
+	}
+	for (uint32_t i = 0; i < from->file_count; i++)
+		to->files[i] = file_reference(from->files[i]);
+	return true;
+}
+
+/* Releasing a file may close a socket, whose messages are then freed: they wait here for the outermost call,
+ * so that the stack does not grow with the length of the chain. */
+void unix_message_free(struct unix_message *message)
+{
+	static struct list garbage = LIST_INIT(garbage);
+	static bool busy;
+	list_append(&garbage, &message->link);
+	if (busy)
+		return;
+	busy = true;
+	while (!list_empty(&garbage)) {
+		struct unix_message *next = list_first(&garbage, struct unix_message, link);
+		list_remove(&next->link);
+		unix_control_in_flight(&next->control, false);
+		unix_control_release(&next->control);
+		heap_free(next->address);
+		heap_free(next);
+	}
+	busy = false;
+}
+
+/* Everything SOCKET's messages and backlog lead to can be received by somebody. True when that is news. */
+static bool unmark(struct unix_socket *socket)
+{
+	bool news = false;
+	const struct unix_message *message;
+	struct unix_socket *waiting;
+	list_for_each(message, &socket->messages, link)
+	{
+		for (uint32_t i = 0; i < message->control.file_count; i++) {
+			struct unix_socket *held = socket_of(message->control.files[i]);
+			if (held && held->candidate) {
+				held->candidate = false;
+				news = true;
+			}
+		}
+	}
+	list_for_each(waiting, &socket->backlog, backlog_link)
+	{
+		news |= waiting->candidate;
+		waiting->candidate = false;
+	}
+	return news;
+}
+
+void unix_collect(void)
+{
+	static bool busy;
+	struct unix_socket *socket;
+	bool found = false;
+	if (!sockets_in_flight || busy)
+		return;
+	busy = true;
+	/* A socket before accept has no file: it counts as held when its listener is. */
+	list_for_each(socket, &unix_sockets, link)
+	{
+		socket->candidate = socket->file ? socket->in_flight == socket->file->references
+		                                 : !list_empty(&socket->backlog_link);
+		found |= socket->candidate && socket->file;
+	}
+	for (bool news = found; news;) {
+		news = false;
+		list_for_each(socket, &unix_sockets, link)
+		{
+			if (!socket->candidate)
+				news |= unmark(socket);
+		}
+	}
+	/* The messages of candidates are gathered first: freeing them takes sockets off the list. */
+	struct list garbage = LIST_INIT(garbage);
+	list_for_each(socket, &unix_sockets, link)
+	{
+		if (!found || !socket->candidate)
+			continue;
+		while (!list_empty(&socket->messages)) {
+			struct list *node = socket->messages.next;
+			list_remove(node);
+			list_append(&garbage, node);
+		}
+		socket->message_count = 0;
+	}
+	while (!list_empty(&garbage)) {
+		struct unix_message *message = list_first(&garbage, struct unix_message, link);
+		list_remove(&message->link);
+		unix_message_free(message);
+	}
+	busy = false;
+}
+
+/* ---- To and from the user ---- */
+
+static int64_t read_files(struct unix_control *control, const uint8_t *data, uint64_t bytes)
+{
+	const struct task *task = current_task();
+	uint32_t count = (uint32_t)(bytes / 4);
+	if (control->file_count + count > UNIX_FILES_MAX)
+		return -EINVAL;
+	if (files_in_flight + count > task->process->limits[RLIMIT_NOFILE].current &&
+	    !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN))
+		return -ETOOMANYREFS;
+	if (!count)
+		return 0;
+	struct file **files =
+	    heap_resize(control->files, (control->file_count + count) * sizeof(*control->files));
+	if (!files)
+		return -ENOMEM;
+	control->files = files;
+	for (uint32_t i = 0; i < count; i++) {
+		int32_t fd;
+		memcpy(&fd, data + (size_t)i * 4, 4);
+		struct file *file = fd < 0 ? 0 : file_of(fd);
+		if (!file)
+			return -EBADF;
+		control->files[control->file_count++] = file_reference(file);
+	}
+	return 0;
+}
+
+static int64_t read_credentials(struct unix_control *control, const uint8_t *data, uint64_t bytes)
+{
+	const struct credentials *own = &current_task()->credentials;
+	struct unix_credentials wanted;
+	if (bytes != sizeof(wanted))
+		return -EINVAL;
+	memcpy(&wanted, data, sizeof(wanted));
+	bool uid_fits = wanted.uid == own->uid || wanted.uid == own->euid || wanted.uid == own->suid;
+	bool gid_fits = wanted.gid == own->gid || wanted.gid == own->egid || wanted.gid == own->sgid;
+	if ((wanted.pid != current_task()->process->pid && !capable(CAP_SYS_ADMIN)) ||
+	    (!uid_fits && !capable(CAP_SETUID)) || (!gid_fits && !capable(CAP_SETGID)))
+		return -EPERM;
+	if (!process_find(wanted.pid))
+		return -ESRCH;
+	control->credentials = wanted;
+	return 0;
+}
+
+int64_t unix_control_read(struct unix_control *control, uint64_t address, uint64_t bytes)
+{
+	if (bytes > CONTROL_MAX)
+		return -ENOBUFS;
+	if (bytes < HEADER_BYTES)
+		return 0;
+	uint8_t *buffer = heap_allocate(bytes);
+	if (!buffer)
+		return -ENOBUFS;
+	int64_t error = copy_from_user(buffer, address, bytes);
+	uint64_t at = 0;
+	while (!error && at + HEADER_BYTES <= bytes) {
+		struct control_header header;
+		memcpy(&header, buffer + at, HEADER_BYTES);
+		if (header.length < HEADER_BYTES || header.length > bytes - at) {
+			error = -EINVAL;
+			break;
+		}
+		const uint8_t *data = buffer + at + HEADER_BYTES;
+		uint64_t length = header.length - HEADER_BYTES;
+		at += ALIGNED(header.length);
+		if (header.level != SOL_SOCKET)
+			continue;
+		if (header.type == SCM_RIGHTS)
+			error = read_files(control, data, length);
+		else if (header.type == SCM_CREDENTIALS)
+			error = read_credentials(control, data, length);
+		else
+			error = -EINVAL;
+	}
+	heap_free(buffer);
+	if (error)
+		unix_control_release(control);
+	return error;
+}
+
+/* Where control messages are written. */
+struct control_out {
+	uint64_t address, room, used;
+	bool cut;
+};
+
+static int64_t put_header(struct control_out *out, int type, uint64_t length)
+{
+	struct control_header header = {HEADER_BYTES + length, SOL_SOCKET, type};
+	int64_t error = copy_to_user(out->address + out->used, &header, HEADER_BYTES);
+	uint64_t space = HEADER_BYTES + ALIGNED(length);
+	out->used += space < out->room - out->used ? space : out->room - out->used;
+	return error;
+}
+
+/* Installs the files of CONTROL as far as the buffer and the table allow. */
+static int64_t put_files(struct control_out *out, const struct unix_control *control, bool close_on_exec)
+{
+	uint64_t room = out->room - out->used;
+	uint64_t most = room > HEADER_BYTES ? (room - HEADER_BYTES) / 4 : 0;
+	uint64_t at = out->address + out->used + HEADER_BYTES;
+	uint32_t done = 0;
+	while (done < control->file_count && done < most) {
+		int64_t fd = file_install(file_reference(control->files[done]), 0, close_on_exec);
+		if (fd < 0) {
+			file_release(control->files[done]);
+			break;
+		}
+		if (put_user_u32(at + (uint64_t)done * 4, (uint32_t)fd)) {
+			sys_close((int)fd);
+			break;
+		}
+		done++;
+	}
+	if (done < control->file_count)
+		out->cut = true;
+	return done ? put_header(out, SCM_RIGHTS, (uint64_t)done * 4) : 0;
+}
+
+int64_t unix_control_write(struct unix_socket *socket, struct unix_receipt *receipt, uint64_t address,
+                           uint64_t bytes, uint32_t flags)
+{
+	struct control_out out = {.address = address, .room = address ? bytes : 0};
+	const struct unix_credentials *credentials = &receipt->control.credentials;
+	int64_t error = 0;
+	if (socket->pass_credentials && receipt->has_control) {
+		if (out.room < HEADER_BYTES + sizeof(*credentials)) {
+			out.cut = true;
+		} else {
+			error = copy_to_user(address + HEADER_BYTES, credentials, sizeof(*credentials));
+			if (!error)
+				error = put_header(&out, SCM_CREDENTIALS, sizeof(*credentials));
+		}
+	}
+	if (!error && receipt->control.file_count)
+		error = put_files(&out, &receipt->control, flags & MSG_CMSG_CLOEXEC);
+	if (out.cut)
+		receipt->flags |= MSG_CTRUNC;
+	return error ? error : (int64_t)out.used;
+}
