@@ -344,6 +344,7 @@ void holon_start(const struct boot_info *info, struct thread_page *thread_page)
 	test_units();
 	test_interrupts();
 	test_guests(boot, page);
+	test_random(boot, page);
 	log_print(boot->system, page, "first unit: done\n");
 	system_control(boot->system, SYSTEM_POWER_OFF, 0);
 	unit_exit(1);
