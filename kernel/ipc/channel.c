@@ -310,6 +310,7 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 	if (answered && answered->budget_current == cpu->budget && cpu->budget && !answered->on_cpu &&
 	    !thread_held_back(answered)) {
 		cpu->blocked = false;
+		holder_remove(answered);
 		switch_to(cpu, self, answered);
 		return;
 	}

@@ -1,9 +1,10 @@
-/* The hot paths: a call whose receiver waits, and an answer whose caller waits while nobody else does, both on one CPU, on
- * a donated budget, with words alone. The same protocol as channel.c, which does all that is refused here: each function
- * only reads until its point of no return, and leaves anything unusual to the slow one.
+/* The hot paths: a call whose receiver waits, and an answer whose caller waits while nobody else does, both
+ * on one CPU, on a donated budget, with words alone. The same protocol as channel.c, which does all that is
+ * refused here: each function only reads until its point of no return, and leaves anything unusual to the
+ * slow one.
  *
- * Written to be short in instructions: one lock without contention, one compare-and-swap, no call but the switch. The
- * arithmetic on wait words relies on the current thread being in THREAD_READY.
+ * Written to be short in instructions: one lock without contention, one compare-and-swap, no call but the
+ * switch. The arithmetic on wait words relies on the current thread being in THREAD_READY.
  */
 #include <arch_fast.h>
 #include "channel.h"
@@ -29,8 +30,8 @@ static inline const struct cap *cap_channel(const struct unit *unit, handle_t ha
 	object = __atomic_load_n(&cap->object, __ATOMIC_ACQUIRE);
 	/* rights and flags lie side by side, as type and dead do. */
 	if (SLOW(!object || (*(const volatile uint32_t *)&cap->rights & wanted) != wanted ||
-		 *(const volatile uint16_t *)&object->type != OBJECT_CHANNEL || object->owner->object.dead ||
-		 __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != HANDLE_GENERATION(handle)))
+	         *(const volatile uint16_t *)&object->type != OBJECT_CHANNEL || object->owner->object.dead ||
+	         __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != HANDLE_GENERATION(handle)))
 		return 0;
 	return cap;
 }
@@ -38,7 +39,7 @@ _Static_assert(offsetof(struct cap, flags) == offsetof(struct cap, rights) + 2, 
 _Static_assert(offsetof(struct object, dead) == offsetof(struct object, type) + 1, "cap_channel");
 
 /* The first word of a thread's wait in STATE after THREAD_READY, and back. */
-#define WAIT_BEGIN(word, state) ((word) + 0x100 + (state) - THREAD_READY)
+#define WAIT_BEGIN(word, state) ((word) + 0x100 + (state)-THREAD_READY)
 #define WAIT_END(word, state)   ((word) - (state) + THREAD_READY)
 
 static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread *next)
@@ -68,12 +69,13 @@ void channel_call(struct thread *self)
 		return channel_call_slow(self);
 	first = channel->receivers.next;
 	server = container_of(first, struct thread, queue_node);
-	if (SLOW(first == &channel->receivers || server->timeout.armed || server->on_cpu || thread_held_back(server)))
+	if (SLOW(first == &channel->receivers || server->timeout.armed || server->on_cpu ||
+	         thread_held_back(server)))
 		goto slow;
 	word = server->wait;
 	if (SLOW((uint8_t)word != THREAD_RECEIVING ||
-		 !__atomic_compare_exchange_n(&server->wait, &word, WAIT_END(word, THREAD_RECEIVING), false,
-					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)))
+	         !__atomic_compare_exchange_n(&server->wait, &word, WAIT_END(word, THREAD_RECEIVING), false,
+	                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)))
 		goto slow;
 	/* Point of no return. */
 	list_take_first(&channel->receivers, first);
@@ -106,15 +108,15 @@ void channel_reply_receive(struct thread *self)
 	uint64_t word;
 
 	if (SLOW(!cap || !caller || arch_argument(self, 1) || ~arch_argument(self, 2) || !self->donated ||
-		 self->event_bound || budget != cpu->budget || caller->on_cpu || thread_held_back(caller)))
+	         self->event_bound || budget != cpu->budget || caller->on_cpu || thread_held_back(caller)))
 		return channel_reply_receive_slow(self);
 	channel = (struct channel *)cap->object;
 	if (SLOW(!lock_try(&channel->lock)))
 		return channel_reply_receive_slow(self);
 	word = self->caller_wait;
 	if (SLOW(channel->callers.next != &channel->callers || channel->object.dead ||
-		 !__atomic_compare_exchange_n(&caller->wait, &word, WAIT_END(word, THREAD_REPLY), false,
-					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))) {
+	         !__atomic_compare_exchange_n(&caller->wait, &word, WAIT_END(word, THREAD_REPLY), false,
+	                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))) {
 		lock_release(&channel->lock);
 		return channel_reply_receive_slow(self);
 	}

@@ -232,11 +232,10 @@ void budget_evict_here(struct cpu *cpu, struct budget *budget)
 	struct thread *current = cpu->current;
 
 	timer_disarm(&budget->replenish);
-	if (current && current->budget_current == budget && !cpu->blocked) {
-		cpu_charge(cpu, arch_clock_ns());
-		budget_drop(current);
-		sched_wake(current);
-	}
+	/* The running thread leaves it in sched_choose: this may be called while a call of it waits for
+	 * another CPU, which must not be made to wait for the thread in turn. */
+	if (current && current->budget_current == budget)
+		cpu->reschedule = true;
 	for (unsigned count = 0; count < CANDIDATES_MAX && !list_empty(&budget->ready); count++) {
 		struct thread *thread = container_of(budget->ready.next, struct thread, queue_node);
 
@@ -303,10 +302,14 @@ void sched_choose(struct cpu *cpu)
 {
 	struct thread *previous = cpu->current, *next;
 	uint64_t now = arch_clock_ns();
-	bool more = false, stays = previous && !cpu->blocked;
+	bool more = false;
 
 	cpu_charge(cpu, now);
-	if (stays) {
+	if (previous && !cpu->blocked && previous->budget_current->object.dead) {
+		budget_drop(previous);
+		sched_wake(previous); /* on another budget, perhaps of another CPU */
+	}
+	if (previous && !cpu->blocked) {
 		if (thread_held_back(previous))
 			hold_back(cpu, previous);
 		else
