@@ -67,7 +67,9 @@ static bool wanted(const char *name, char **words)
 int main(int argc, char **argv)
 {
 	bool quick = false;
-	self = argv[0];
+	static char path[4096];
+	MUST(readlink("/proc/self/exe", path, sizeof path - 1) > 0);
+	self = path;
 	if (argc == 2 && !strcmp(argv[1], "--exit"))
 		_exit(0);
 	if (argc == 2 && !strcmp(argv[1], "--tsc"))

@@ -42,6 +42,11 @@ static handle_t named(const struct start_info *info, char first)
 	return 0;
 }
 
+static void fault_again(void)
+{
+	*(volatile uint64_t *)16 = 1;
+}
+
 static void server(const struct start_info *info)
 {
 	handle_t channel = named(info, 'c'), event = named(info, 'e');
@@ -51,6 +56,10 @@ static void server(const struct start_info *info)
 
 	if (role == 'f') /* fault */
 		*(volatile uint64_t *)8 = 1;
+	if (role == 'l') { /* a fault entry that faults itself */
+		thread_set(0, THREAD_SET_FAULT_ENTRY, (uint64_t)fault_again);
+		fault_again();
+	}
 	if (role == 'h') /* hang */
 		for (;;)
 			(void)event_wait(event, DEADLINE_NEVER, 0);
@@ -237,6 +246,13 @@ static void test_deaths(unsigned cpu)
 	       "its unit has failed, and tells where", (int64_t)info.state);
 	gone(unit);
 
+	unit = serve('l', channel, event, 64, cpu, notice);
+	result = channel_call(channel, &message, soon());
+	(void)unit_info(page, unit, &info);
+	report(result == E_PEER && info.state == UNIT_FAILED && info.fault.address == 16,
+	       "a fault entry that faults itself fails the unit", result);
+	gone(unit);
+
 	unit = serve('s', channel, event, 64, cpu, notice);
 	caller_done = 0;
 	run(caller, channel, DEADLINE_NEVER, boot->budget[0]);
@@ -402,6 +418,50 @@ static void test_stops(unsigned cpu)
 	cap_delete(thread);
 }
 
+/* ---- Budgets ---- */
+
+static void test_budgets(unsigned cpu)
+{
+	struct budget_spec spec = {
+	    .cpu = cpu, .priority = 140, .quota_ns = 2000000, .period_ns = 10000000, .refills_max = 4};
+	struct budget_spec edf = {.cpu = cpu,
+	                          .priority = PRIORITY_EDF,
+	                          .quota_ns = 1000000,
+	                          .period_ns = 10000000,
+	                          .deadline_ns = 10000000,
+	                          .refills_max = 2};
+	int64_t first = budget_create(page, boot->unit, &spec),
+	        second = budget_create(page, boot->unit, &edf);
+	handle_t threads[2] = {run(spinner, 0, 0, (handle_t)first), run(spinner, 0, 0, (handle_t)second)};
+	uint64_t before = clock_ns();
+
+	pause_for(200000000);
+	uint64_t passed = clock_ns() - before, used = (uint64_t)budget_info((handle_t)first, 0),
+	         used_edf = (uint64_t)budget_info((handle_t)second, 0);
+
+	report(used <= passed * 26 / 100 && used >= passed * 10 / 100,
+	       "a budget of 20 % gets no more, and that", (int64_t)(used * 100 / passed));
+	report(used_edf <= passed * 15 / 100 && used_edf >= passed * 4 / 100,
+	       "one of 10 % with deadlines likewise", (int64_t)(used_edf * 100 / passed));
+	spec.quota_ns = 9000000;
+	int64_t result = budget_create(page, boot->unit, &spec);
+
+	report(result == E_QUOTA_CPU, "a budget that would overload the CPU is refused", result);
+	cap_delete((handle_t)first);
+	cap_delete((handle_t)second);
+	/* Their threads go on, at best effort. */
+	for (unsigned i = 0; i < 2; i++) {
+		do
+			result = thread_stop(threads[i]);
+		while (result == E_BUSY);
+		cap_delete(threads[i]);
+	}
+	report(!result, "threads outlive the capabilities to their budgets", result);
+	spec.quota_ns = 8000000;
+	result = budget_create(page, boot->unit, &spec);
+	report(result == E_QUOTA_CPU, "a budget that a thread still has keeps its share", result);
+}
+
 void holon_start(const void *info, struct thread_page *thread_page);
 void holon_start(const void *info, struct thread_page *thread_page)
 {
@@ -426,6 +486,7 @@ void holon_start(const void *info, struct thread_page *thread_page)
 	test_wakes();
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		test_stops(cpu);
+	test_budgets((unsigned)CPUS - 1);
 	log_print(boot->system, page, "messages: done\n");
 	system_control(boot->system, SYSTEM_POWER_OFF, 0);
 	unit_exit(0);
