@@ -1,5 +1,19 @@
 # Base services: one folder a service.
 NATIVE_BLAKE3 := lib/crypto/util.c lib/crypto/cpu.c lib/crypto/blake3.c
 $(call native-program,base/vfs,base/vfs/vfs.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
-$(call native-program,base/console,$(wildcard base/console/*.c))
+
+# The screen's font is one file of Debian's console-setup-linux.
+CONSOLE_FONT := build/gen/base/console/font.c
+CONSOLE_SOURCES := $(filter-out %_test.c %_fuzz.c,$(wildcard base/console/*.c)) $(CONSOLE_FONT)
+build/gen/base/console/font.psf.gz: tools/debs
+	@mkdir -p $(@D)
+	@tools/debs --file console-setup-linux '/usr/share/consolefonts/Uni2-Terminus16.psf.gz' $@
+	@touch $@
+$(CONSOLE_FONT): build/gen/base/console/font.psf.gz base/console/make-font
+	@echo "  FONT    $@"
+	@base/console/make-font $< $@
+$(call native-program,base/console,$(CONSOLE_SOURCES),-Ibase/console)
+
 $(call native-program,base/steward,$(wildcard base/steward/*.c) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+# The screen, the keyboard and their terminal, on the machine.
+$(call script-test,base/console/screen_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso)

@@ -1,24 +1,34 @@
-/* The console service: carries bytes between the terminal (serial line) and the stream of the first
- * sub-kernel.
+/* The console service: carries bytes between the machine's terminal and the stream of the first sub-kernel.
  *
- * One thread, one event for everything: interrupts of the two UARTs, the stream, requests on its channel.
- * COM1 is the terminal; COM2 brings holon-run's control lines (the kernel's log goes out there). The stream's
- * objects belong to the steward, so that a restarted console goes on where the one before ended.
+ * The terminal is COM1 and, where the machine has them, the screen and the keyboard: output goes to both,
+ * input comes from both. One thread, one event for everything: interrupts, the stream, requests on its
+ * channel. COM2 brings holon-run's control lines (the kernel's log goes out there). The stream's objects
+ * belong to the steward, so that a restarted console goes on where the one before ended.
  */
 #include <holon.h>
 #include "console.interface.h"
 #include "control.h"
+#include "display.h"
+#include "i8042.h"
+#include "keyboard.h"
 #include "uart.h"
 
-#define BIT_COM1 (1ull << 32)
-#define BIT_COM2 (1ull << 33)
-#define CHUNK    256
+#define BIT_COM1      (1ull << 32)
+#define BIT_COM2      (1ull << 33)
+#define BIT_KEYBOARD  (1ull << 34)
+#define CHUNK         256
+#define REDRAW_CHUNKS 64 /* of output at most between two redraws */
 
 struct console {
 	struct uart terminal, log;
 	handle_t terminal_irq, log_irq;
 	struct stream stream;
 	struct control control;
+	struct display display;
+	struct keyboard keyboard;
+	struct i8042 i8042;
+	handle_t keyboard_irq;
+	bool typed_here; /* the last input came from the keyboard, so the screen answers terminal queries */
 	uint8_t output[CHUNK]; /* taken from the stream, not yet sent */
 	uint32_t output_at, output_end;
 	uint8_t input[CHUNK]; /* received, not yet in the stream */
@@ -27,14 +37,45 @@ struct console {
 	bool ended;
 };
 
+/* What the keyboard or the screen says; it is lost where the program does not read. */
+static void type(struct console *console, const uint8_t *bytes, uint32_t count)
+{
+	if (count && !console->ended)
+		(void)stream_write(&console->stream, bytes, count);
+}
+
+static void pump_keyboard(struct console *console)
+{
+	int code;
+	while ((code = i8042_read(&console->i8042)) >= 0) {
+		uint8_t bytes[KEYBOARD_BYTES_MAX];
+		uint32_t count = keyboard_take(&console->keyboard, (uint8_t)code,
+		                               console->display.terminal.cursor_keys, bytes);
+		console->typed_here = console->typed_here || count;
+		type(console, bytes, count);
+	}
+}
+
+static void show(struct console *console, const uint8_t *bytes, uint32_t count)
+{
+	struct terminal *terminal = &console->display.terminal;
+	display_write(&console->display, bytes, count);
+	if (console->typed_here)
+		type(console, terminal->answer, terminal->answer_bytes);
+	terminal->answer_bytes = 0;
+}
+
 static void pump_output(struct console *console)
 {
-	for (;;) {
+	for (unsigned chunks = 1;; chunks++) {
 		if (console->output_at == console->output_end) {
 			console->output_at = 0;
 			console->output_end = stream_read(&console->stream, console->output, CHUNK);
 			if (!console->output_end)
 				return;
+			show(console, console->output, console->output_end);
+			if (chunks % REDRAW_CHUNKS == 0)
+				display_update(&console->display);
 		}
 		uint32_t sent = uart_write(&console->terminal, console->output + console->output_at,
 		                           console->output_end - console->output_at);
@@ -53,6 +94,7 @@ static void pump_input(struct console *console)
 			console->input_total += console->input_end;
 			if (!console->input_end)
 				break;
+			console->typed_here = false;
 		}
 		uint32_t taken = stream_write(&console->stream, console->input + console->input_at,
 		                              console->input_end - console->input_at);
@@ -78,6 +120,7 @@ static void pump_control(struct console *console)
 	    (header->columns != console->control.columns || header->rows != console->control.rows)) {
 		header->columns = console->control.columns;
 		header->rows = console->control.rows;
+		display_resize(&console->display, header->columns, header->rows);
 		event_signal(console->stream.peer, STREAM_RESIZED);
 	}
 }
@@ -100,10 +143,38 @@ static void handle_event(struct console *console, uint64_t bits)
 		pump_control(console);
 		irq_ack(console->log_irq);
 	}
+	if (bits & BIT_KEYBOARD) {
+		pump_keyboard(console);
+		irq_ack(console->keyboard_irq);
+	}
 	pump_output(console);
 	pump_input(console);
 	if (bits & BIT_COM1)
 		irq_ack(console->terminal_irq);
+	display_update(&console->display);
+}
+
+/* The screen, and the keyboard where there is a screen to see what is typed. Both are for terminals: a
+ * command on pipes gets its input from them alone. */
+static void screen_start(struct console *console, const struct start_info *info, handle_t event)
+{
+	struct stream_header *header = console->stream.header;
+	bool raw = header->flags & STREAM_FLAG_RAW;
+	display_init(&console->display, info, raw);
+	if (!console->display.present)
+		return;
+	display_resize(&console->display, console->control.columns, console->control.rows);
+	if (raw)
+		return;
+	if (!console->control.columns) {
+		header->columns = console->display.terminal.columns;
+		header->rows = console->display.terminal.rows;
+	}
+	keyboard_init(&console->keyboard);
+	console->keyboard_irq = start_find(info, "keyboard-irq", 0);
+	if (irq_bind(console->keyboard_irq, event, BIT_KEYBOARD) >= 0)
+		i8042_init(&console->i8042, start_find(info, "keyboard-data", 0),
+		           start_find(info, "keyboard-command", 0));
 }
 
 int program_main(const struct start_info *info, struct thread_page *page)
@@ -138,6 +209,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (irq_bind(console.terminal_irq, event, BIT_COM1) < 0 ||
 	    irq_bind(console.log_irq, event, BIT_COM2) < 0)
 		log_print(log, page, "console: no interrupts of the serial lines\n");
+	screen_start(&console, info, event);
 	log_print(log, page, "holon-run: ready\n"); /* abi/holon/command.h */
 
 	struct message message = {0};

@@ -28,6 +28,17 @@ bool control_size(const char *text, uint32_t *columns, uint32_t *rows)
 	return true;
 }
 
+bool control_numbers(const char *text, uint32_t *numbers, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t value;
+		if ((i && *text++ != ',') || !number(&text, INT32_MAX, &value))
+			return false;
+		numbers[i] = (uint32_t)value;
+	}
+	return !*text;
+}
+
 static void control_line(struct control *control)
 {
 	const char *text = control->line;

@@ -16,3 +16,5 @@ struct control {
 void control_take(struct control *control, const uint8_t *bytes, uint32_t count);
 /* Parses "COLUMNSxROWS"; false leaves the numbers alone. */
 bool control_size(const char *text, uint32_t *columns, uint32_t *rows);
+/* Parses COUNT comma-separated numbers below 2^31; false unless TEXT is just that. */
+bool control_numbers(const char *text, uint32_t *numbers, unsigned count);

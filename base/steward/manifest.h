@@ -7,9 +7,9 @@
  * steward's caps COUNT|rest stack SIZE           default 64K priority N           of its best-effort budgets,
  * and its ceiling serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
  *   use CHANNEL          it may call this channel
- *   give WHAT            log | image | add | command | stream | wx | port NAME BASE COUNT | irq NAME NUMBER
- *   argument WORD        "options" stands for the boot command line's words
- *   restart always|never what happens when it fails or stops
+ *   give WHAT            log | image | add | command | stream | framebuffer | wx | port NAME BASE COUNT | irq
+ * NAME NUMBER argument WORD        "options" stands for the boot command line's words restart always|never
+ * what happens when it fails or stops
  * '#' begins a comment. Anything else is an error with its line number.
  */
 #pragma once
@@ -30,6 +30,8 @@ enum manifest_give_kind {
 	GIVE_ADD,
 	GIVE_COMMAND,
 	GIVE_STREAM,
+	GIVE_FRAMEBUFFER, /* with it, the argument "framebuffer=WIDTH,HEIGHT,STRIDE,FORMAT"; nothing where
+	                     there is none */
 	GIVE_PORT,
 	GIVE_IRQ
 };

@@ -119,6 +119,10 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 		                RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0, STREAM_BYTES) &&
 		       give_add(spawn, "stream-event", steward.stream_console, event, 0, 0) &&
 		       give_add(spawn, "stream-peer", steward.stream_program, event, 0, 0);
+	case GIVE_FRAMEBUFFER:
+		return !steward.boot->framebuffer ||
+		       give_add(spawn, "framebuffer", steward.boot->framebuffer, RIGHT_READ | RIGHT_WRITE, 0,
+		                steward.boot->framebuffer_bytes);
 	case GIVE_PORT:
 		object = ioport_create(steward.boot->system, (uint16_t)give->base, give->count);
 		*made = object < 0 ? 0 : (handle_t)object;
@@ -131,12 +135,27 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 	return false;
 }
 
-/* Arguments of UNIT: its own words, then the boot command line's where it asks for them, "raw" where the
- * command has no terminal. */
+static uint64_t framebuffer_describe(const struct manifest_unit *unit, char *buffer, size_t size)
+{
+	const struct boot_info *boot = steward.boot;
+	for (unsigned i = 0; i < unit->give_count && boot->framebuffer; i++) {
+		if (unit->gives[i].kind != GIVE_FRAMEBUFFER)
+			continue;
+		int length =
+		    text_format(buffer, size, "framebuffer=%u,%u,%u,%u", boot->framebuffer_width,
+		                boot->framebuffer_height, boot->framebuffer_stride, boot->framebuffer_format);
+		return (size_t)length < size ? (uint64_t)length + 1 : 0;
+	}
+	return 0;
+}
+
+/* Arguments of UNIT: its own words, the framebuffer's description where it is given that, then the boot
+ * command line's where it asks for them, "raw" where the command has no terminal. */
 static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, size_t size)
 {
 	uint64_t length = unit->arguments_bytes;
 	memcpy(buffer, unit->arguments, length);
+	length += framebuffer_describe(unit, buffer + length, size - length);
 	if (!unit->options)
 		return length;
 	for (const char *at = steward.boot->command_line; *at;) {

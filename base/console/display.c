@@ -1,0 +1,60 @@
+/* See display.h. */
+#include "display.h"
+#include <holon/handoff.h>
+#include <text.h>
+#include "control.h"
+
+#define ARGUMENT "framebuffer="
+
+static const char *argument_find(const struct start_info *info)
+{
+	for (const char *word = info->arguments; *word; word += strlen(word) + 1)
+		if (strncmp(word, ARGUMENT, sizeof(ARGUMENT) - 1) == 0)
+			return word + sizeof(ARGUMENT) - 1;
+	return 0;
+}
+
+void display_init(struct display *display, const struct start_info *info, bool raw)
+{
+	uint64_t bytes = 0;
+	uint32_t numbers[4]; /* width, height, stride, format */
+	handle_t memory = start_find(info, "framebuffer", &bytes);
+	const char *argument = argument_find(info);
+	if (!memory || !argument || !control_numbers(argument, numbers, 4))
+		return;
+	if (numbers[2] / 4 < numbers[0] || (uint64_t)numbers[2] * numbers[1] > bytes)
+		return;
+	void *pixels = window_map(memory, 0, bytes, MAP_READ | MAP_WRITE);
+	if (!pixels || !screen_init(&display->screen, pixels, numbers[0], numbers[1], numbers[2],
+	                            numbers[3] == HANDOFF_PIXEL_RGBX))
+		return;
+	terminal_init(&display->terminal, display->screen.columns, display->screen.rows, raw);
+	display->present = true;
+	display->dirty = true;
+}
+
+void display_resize(struct display *display, uint32_t columns, uint32_t rows)
+{
+	if (!display->present)
+		return;
+	const struct screen *screen = &display->screen;
+	terminal_resize(&display->terminal, columns && columns < screen->columns ? columns : screen->columns,
+	                rows && rows < screen->rows ? rows : screen->rows);
+	screen_clear(&display->screen);
+	display->dirty = true;
+}
+
+void display_write(struct display *display, const uint8_t *bytes, uint32_t count)
+{
+	if (!display->present)
+		return;
+	terminal_write(&display->terminal, bytes, count);
+	display->dirty = true;
+}
+
+void display_update(struct display *display)
+{
+	if (display->dirty)
+		screen_draw(&display->screen, &display->terminal);
+	display->dirty = false;
+}

@@ -1,0 +1,159 @@
+/* See keyboard.h. Scan codes: IBM PS/2 Hardware Interface Technical Reference, Keyboards, set 1. */
+#include "keyboard.h"
+#include <text.h>
+
+#define EXTENDED 0xe0
+#define PAUSE    0xe1
+#define RELEASE  0x80
+#define ESCAPE   0x1b
+
+enum key {
+	KEY_CONTROL = 0x1d,
+	KEY_SHIFT_LEFT = 0x2a,
+	KEY_SHIFT_RIGHT = 0x36,
+	KEY_ALT = 0x38,
+	KEY_CAPS_LOCK = 0x3a,
+	KEY_F1 = 0x3b,
+	KEY_F10 = 0x44,
+	KEY_NUM_LOCK = 0x45,
+	KEY_PAD_FIRST = 0x47,
+	KEY_PAD_LAST = 0x53,
+	KEY_F11 = 0x57,
+	KEY_F12 = 0x58,
+};
+
+/* Keys 0x00 to 0x39; 0: no character. */
+static const char plain[] = "\0\0331234567890-=\177\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
+static const char shifted[] = "\0\033!@#$%^&*()_+\177\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
+_Static_assert(sizeof(plain) == 0x3a + 1 && sizeof(shifted) == sizeof(plain), "one character a key");
+
+/* The keypad with num lock, and what its keys, and the grey ones with the same codes, send as cursor keys: a
+ * final letter, or a number for "ESC [ number ~". */
+static const char pad[] = "789-456+1230.";
+static const struct {
+	char final;
+	char number;
+} pad_cursor[] = {{'H', 0}, {'A', 0}, {0, '5'}, {0, 0},   {'D', 0}, {0, 0},  {'C', 0},
+                  {0, 0},   {'F', 0}, {'B', 0}, {0, '6'}, {0, '2'}, {0, '3'}};
+
+void keyboard_init(struct keyboard *keyboard)
+{
+	memset(keyboard, 0, sizeof(*keyboard));
+	keyboard->num_lock = true;
+}
+
+static uint32_t send(uint8_t *bytes, const char *text)
+{
+	uint32_t count = 0;
+	for (; text[count]; count++)
+		bytes[count] = (uint8_t)text[count];
+	return count;
+}
+
+static uint32_t send_function(uint8_t *bytes, unsigned number)
+{
+	static const char *const texts[] = {"\033OP",   "\033OQ",   "\033OR",   "\033OS",
+	                                    "\033[15~", "\033[17~", "\033[18~", "\033[19~",
+	                                    "\033[20~", "\033[21~", "\033[23~", "\033[24~"};
+	return send(bytes, texts[number]);
+}
+
+static uint32_t send_cursor(uint8_t *bytes, unsigned index, bool cursor_keys)
+{
+	char text[5] = {ESCAPE, cursor_keys ? 'O' : '[', pad_cursor[index].final};
+	if (pad_cursor[index].number) {
+		text[1] = '[';
+		text[2] = pad_cursor[index].number;
+		text[3] = '~';
+	}
+	return text[2] ? send(bytes, text) : 0;
+}
+
+/* Modifiers and locks; false: another key. */
+static bool modifier(struct keyboard *keyboard, uint8_t key, bool extended, bool pressed)
+{
+	switch (key) {
+	case KEY_CONTROL:
+		keyboard->control[extended] = pressed;
+		return true;
+	case KEY_ALT:
+		keyboard->alt[extended] = pressed;
+		return true;
+	case KEY_SHIFT_LEFT:
+	case KEY_SHIFT_RIGHT:
+		if (!extended) /* extended: a shift that the keyboard makes up around grey keys */
+			keyboard->shift[key == KEY_SHIFT_RIGHT] = pressed;
+		return true;
+	case KEY_CAPS_LOCK:
+		keyboard->caps_lock ^= pressed;
+		return true;
+	case KEY_NUM_LOCK:
+		keyboard->num_lock ^= pressed;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint32_t send_character(const struct keyboard *keyboard, uint8_t key, uint8_t *bytes)
+{
+	bool shift = keyboard->shift[0] || keyboard->shift[1];
+	char character = plain[key];
+	bool letter = character >= 'a' && character <= 'z';
+	if (key == 0x0f && shift)
+		return send(bytes, "\033[Z");
+	if (!character)
+		return 0;
+	if (shift != (letter && keyboard->caps_lock))
+		character = shifted[key];
+	if (keyboard->control[0] || keyboard->control[1]) {
+		if ((character >= '@' && character <= '_') || letter)
+			character &= 0x1f;
+		else if (character == ' ' || character == '2')
+			character = 0;
+		else if (character == '/' || character == '-')
+			character = 0x1f;
+		else if (character == '?')
+			character = 0x7f;
+	}
+	uint32_t count = 0;
+	if (keyboard->alt[0] || keyboard->alt[1])
+		bytes[count++] = ESCAPE;
+	bytes[count++] = (uint8_t)character;
+	return count;
+}
+
+uint32_t keyboard_take(struct keyboard *keyboard, uint8_t code, bool cursor_keys,
+                       uint8_t bytes[KEYBOARD_BYTES_MAX])
+{
+	if (keyboard->skip) {
+		keyboard->skip--;
+		return 0;
+	}
+	if (code == EXTENDED || code == PAUSE) {
+		keyboard->extended = code == EXTENDED;
+		keyboard->skip = code == PAUSE ? 2 : 0;
+		return 0;
+	}
+	bool extended = keyboard->extended;
+	uint8_t key = code & (RELEASE - 1);
+	keyboard->extended = false;
+	if (modifier(keyboard, key, extended, !(code & RELEASE)) || code & RELEASE)
+		return 0;
+	if (key >= KEY_PAD_FIRST && key <= KEY_PAD_LAST) {
+		unsigned index = key - KEY_PAD_FIRST;
+		if (extended || (!keyboard->num_lock && pad_cursor[index].final + pad_cursor[index].number))
+			return send_cursor(bytes, index, cursor_keys);
+		bytes[0] = (uint8_t)pad[index];
+		return 1;
+	}
+	if (extended) { /* enter and slash of the keypad; other keys there are no terminal's */
+		bytes[0] = key == 0x1c ? '\r' : '/';
+		return key == 0x1c || key == 0x35;
+	}
+	if (key >= KEY_F1 && key <= KEY_F10)
+		return send_function(bytes, key - KEY_F1);
+	if (key == KEY_F11 || key == KEY_F12)
+		return send_function(bytes, key - KEY_F11 + 10);
+	return key < sizeof(plain) - 1 ? send_character(keyboard, key, bytes) : 0;
+}

@@ -1,0 +1,22 @@
+/* Scan codes of set 1 (what the i8042 delivers with translation on) to the bytes a terminal sends; US layout.
+ * Function and cursor keys are sent as xterm does. Unknown codes are ignored.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define KEYBOARD_BYTES_MAX 8
+
+struct keyboard {
+	bool shift[2], control[2], alt[2]; /* left, right */
+	bool caps_lock, num_lock;
+	bool extended; /* 0xe0 seen */
+	uint8_t skip;  /* bytes left of a sequence that starts with 0xe1 (the pause key) */
+};
+
+void keyboard_init(struct keyboard *keyboard);
+/* Takes one byte from the controller; returns how many bytes the key sends (often 0). CURSOR_KEYS: the
+ * terminal's application mode. */
+uint32_t keyboard_take(struct keyboard *keyboard, uint8_t code, bool cursor_keys,
+                       uint8_t bytes[KEYBOARD_BYTES_MAX]);

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Boots the system with a screen and a keyboard, types on the keyboard, and looks at the picture.
+
+What is on the screen is read back from the picture with the screen's own font. With a file name as its argument, it also
+leaves the last picture there (PNG).
+"""
+import json
+import os
+import pathlib
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+FONT = ROOT / "build/gen/base/console/font.c"
+WIDTH, HEIGHT = 8, 16
+KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash", ".": "dot", "=": "equal", ";": "semicolon", "'": "apostrophe"}
+SHIFTED = {"|": "backslash", "$": "4", "(": "9", ")": "0", "+": "equal", "*": "8", '"': "apostrophe", "&": "7", ">": "dot"}
+
+
+class Monitor:
+    """QEMU's machine protocol."""
+
+    def __init__(self, path, limit):
+        self.connection = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self.connection.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(0.1)
+        self.connection.settimeout(30)
+        self.stream = self.connection.makefile("rw")
+        self.stream.readline()
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        while True:
+            reply = json.loads(self.stream.readline())
+            if "event" not in reply:
+                return reply
+
+    def press(self, *keys):
+        self.command("send-key", keys=[{"type": "qcode", "data": key} for key in keys])
+        time.sleep(0.13)
+
+    def type(self, text):
+        for character in text:
+            if character.isupper():
+                self.press("shift", character.lower())
+            elif character in SHIFTED:
+                self.press("shift", SHIFTED[character])
+            else:
+                self.press(KEYS.get(character, character))
+
+
+def glyphs():
+    pattern = re.compile(r"\{0x([0-9a-f]{4}), \{([\d, ]+)\}\}")
+    found = {}
+    for code, rows in pattern.findall(FONT.read_text()):
+        found.setdefault(bytes(map(int, rows.split(", "))), chr(int(code, 16)))
+    return found
+
+
+def read_picture(path, font):
+    """The lines of text on a PPM picture: a cell's background is whatever its corner shows."""
+    data = path.read_bytes()
+    header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
+    width, height = int(header[1]), int(header[2])
+    pixels, lines = data[header.end():], []
+    for top in range(0, height - HEIGHT + 1, HEIGHT):
+        line = ""
+        for left in range(0, width - WIDTH + 1, WIDTH):
+            rows, back = bytearray(), None
+            for y in range(top, top + HEIGHT):
+                at = (y * width + left) * 3
+                row = pixels[at:at + WIDTH * 3]
+                back = back or row[:3]
+                rows.append(sum(128 >> x for x in range(WIDTH) if row[x * 3:x * 3 + 3] != back))
+            line += font.get(bytes(rows), "?")
+        lines.append(line.rstrip())
+    return lines
+
+
+class Screen:
+    def __init__(self, monitor, work):
+        self.monitor, self.picture, self.font = monitor, pathlib.Path(work, "screen.ppm"), glyphs()
+
+    def lines(self):
+        self.monitor.command("screendump", filename=str(self.picture))
+        return read_picture(self.picture, self.font)
+
+    def wait(self, wanted, limit):
+        """Until WANTED(lines) is true; returns the lines, or None."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            lines = self.lines()
+            if wanted(lines):
+                return lines
+            time.sleep(0.3)
+        return None
+
+
+def report(name, right, lines=()):
+    right = bool(right)
+    print(f"ok {name}" if right else f"not ok {name} - on the screen: {[line for line in lines or [] if line][-12:]}",
+          flush=True)
+    return right
+
+
+def check(screen, output):
+    has = lambda text: lambda lines: any(line.startswith(text) for line in lines)  # noqa: E731
+    prompt = screen.wait(lambda lines: any(line.rstrip().endswith("#") or "$" in line for line in lines), 120)
+    if not report("screen: a prompt", prompt, screen.lines()):
+        return False
+    good = True
+    for name, text, wanted in (
+            ("a command typed on the keyboard", "echo Hello | tr a-z A-Z\n", has("HELLO")),
+            ("the screen's size reaches the programs", "stty size\n", lambda lines: re.search(
+                r"^(\d\d) (\d\d\d?)$", "\n".join(lines), re.M)),
+            ("scrolling", "seq 1 200\n", lambda lines: "200" in lines and "1" not in lines),
+            ("clear", "clear; echo done\n", lambda lines: lines[0] == "done")):
+        screen.monitor.type(text)
+        good &= report("screen: " + name, screen.wait(wanted, 30), screen.lines())
+    screen.monitor.type("vi /tmp/x\n")
+    good &= report("screen: vi", screen.wait(lambda lines: sum(line == "~" for line in lines) > 10, 30), screen.lines())
+    screen.monitor.type("ihello vi")
+    screen.monitor.press("esc")
+    screen.monitor.press("left")
+    screen.monitor.type("x")
+    good &= report("screen: editing in vi", screen.wait(has("hello i"), 30), screen.lines())
+    screen.monitor.press("shift", "semicolon")
+    screen.monitor.type("q")
+    screen.monitor.press("shift", "1")
+    screen.monitor.type("\n")
+    screen.monitor.type("clear\n")
+    if output:
+        for text in ("uname -a\n", "subkernel ls\n", "ls /\n", "subkernel run -- sh -c 'echo nested; subkernel ls'\n"):
+            screen.monitor.type(text)
+            time.sleep(2)
+        screen.monitor.command("screendump", filename=os.path.abspath(output), format="png")
+    return good
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="screen-test-") as work:
+        path = os.path.join(work, "monitor")
+        own, terminal = pty.openpty()
+        command = ["tools/holon-run", "--timeout", "300", "--qemu=-device", "--qemu=VGA,xres=800,yres=600",
+                   "--qemu=-qmp", f"--qemu=unix:{path},server=on,wait=off"]
+        command += os.environ.get("HOLON_RUN_OPTIONS", "").split()
+        environment = dict(os.environ, TERM="linux")
+        process = subprocess.Popen(command, cwd=ROOT, stdin=terminal, stdout=terminal, stderr=subprocess.STDOUT,
+                                   env=environment, start_new_session=True)
+        os.close(terminal)
+        os.set_blocking(own, False)
+        try:
+            screen = Screen(Monitor(path, time.monotonic() + 30), work)
+            good = check(screen, sys.argv[1] if len(sys.argv) > 1 else None)
+            screen.monitor.command("quit")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
