@@ -47,7 +47,7 @@ void vdso_update(void)
 	const struct clock_params *params = clock_parameters();
 	data->sequence++;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	data->usable = params->invariant && params->multiplier;
+	data->usable = params->multiplier != 0;
 	data->tsc_base = params->tsc_base;
 	data->ns_base = params->ns_base;
 	data->multiplier = params->multiplier;

@@ -160,7 +160,7 @@ bool group_in_session(int32_t pgid, int32_t sid)
 bool process_group_orphaned(int32_t pgid)
 {
 	for (struct process *p = process_group_first(pgid); p; p = process_group_next(p)) {
-		if (p->zombie || !p->parent || p->parent == init_process)
+		if (p->zombie || !p->parent)
 			continue;
 		if (p->parent->pgid != pgid && p->parent->sid == p->sid)
 			return false;

@@ -19,7 +19,8 @@ void clock_init(const struct clock_params *from, uint64_t realtime_base)
 
 uint64_t clock_monotonic(void)
 {
-	if (!params.invariant || !params.multiplier)
+	/* The substrate counts by the same counter, whether or not the processor promises that it is even. */
+	if (!params.multiplier)
 		return clock_ns();
 	unsigned __int128 product = (unsigned __int128)(read_tsc() - params.tsc_base) * params.multiplier;
 	return (uint64_t)(product >> params.shift) + params.ns_base;
