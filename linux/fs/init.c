@@ -4,6 +4,7 @@
 #include "../proc/proc.h"
 #include "../tty/tty.h"
 #include "name.h"
+#include "open.h"
 #include "ramfs.h"
 #include "ramfs_data.h"
 #include "tar.h"
@@ -104,20 +105,25 @@ static int make_directories(const struct path *root)
 	return 0;
 }
 
+/* Descriptors 0, 1 and 2: the console by its name, so that ttyname(3) finds it; or the plain stream. */
 static int standard_files(void)
 {
-	struct file *file = file_create(0, O_RDWR, 0);
-	if (!file)
-		return -ENOMEM;
-	int error = console_open(file);
-	if (error)
-		return error;
-	for (int fd = 0; fd < 3; fd++) {
-		int64_t installed = file_install(fd ? file_reference(file) : file, fd, false);
-		if (installed < 0)
-			return (int)installed;
+	int64_t first;
+	if (console_is_raw()) {
+		struct file *file = file_create(0, O_RDWR, 0);
+		if (!file)
+			return -ENOMEM;
+		first = console_open(file);
+		if (first == 0)
+			first = file_install(file, 0, false);
+		if (first < 0)
+			file_release(file);
+	} else {
+		first = open_file(AT_FDCWD, "/dev/console", O_RDWR, 0, 0);
 	}
-	return 0;
+	for (int fd = 1; fd < 3 && first >= 0; fd++)
+		first = file_install(file_reference(file_of(0)), fd, false);
+	return first < 0 ? (int)first : 0;
 }
 
 int files_init_first(struct task *task)
