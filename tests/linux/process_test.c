@@ -93,6 +93,7 @@ static void test_wait(void)
 	pid = fork();
 	if (!pid) {
 		raise(SIGSTOP);
+		pause_ms(100); /* an exit would hide that it went on */
 		_exit(11);
 	}
 	check("wait-stopped",
