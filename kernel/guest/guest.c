@@ -77,12 +77,13 @@ void thread_kicked(struct thread *thread)
 	uint64_t word = thread->wait;
 	enum thread_state_kind state = WAIT_STATE(word);
 
-	/* While it waits nobody may touch its registers: the end of the wait decides who may. sched_wake
-	 * comes back here. */
+	/* While it waits nobody may touch its registers: the end of the wait decides who may. For a thread
+	 * that is not current, sched_enqueue comes back here. */
 	if (state == THREAD_RECEIVING || state == THREAD_CALLING || state == THREAD_EVENT ||
 	    state == THREAD_PAGER) {
-		thread_end_this_wait(thread, word, E_CANCELLED);
-		return;
+		if (!thread_end_this_wait(thread, word, E_CANCELLED) || thread != cpu_self()->current)
+			return;
+		state = THREAD_READY;
 	}
 	if (!thread->in_guest || state != THREAD_READY)
 		return;
