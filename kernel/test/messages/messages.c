@@ -418,6 +418,84 @@ static void test_stops(unsigned cpu)
 	cap_delete(thread);
 }
 
+/* ---- Kicks ---- */
+
+static volatile uint32_t kicks;
+static volatile int64_t guest_ended;
+static handle_t guest_state_memory, guest_space_handle;
+static struct guest_state *guest;
+
+static int64_t guest_enter(void)
+{
+	int64_t result;
+
+	__asm__ volatile("push %%rbp; push %%rbx; push %%r12; push %%r13; push %%r14; push %%r15\n\t"
+	                 "syscall\n\t"
+	                 "pop %%r15; pop %%r14; pop %%r13; pop %%r12; pop %%rbx; pop %%rbp"
+	                 : "=a"(result)
+	                 : "a"((uint64_t)SYS_GUEST_ENTER)
+	                 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
+	return result;
+}
+
+static void kicked(uint64_t event, uint64_t unused, struct thread_page *own)
+{
+	int64_t result = guest_bind(guest_state_memory, 0);
+
+	(void)unused;
+	(void)own;
+	result = result ? result : guest_space(guest_space_handle);
+	*guest = (struct guest_state){.rip = 0x400000, .rflags = 0x202};
+	while (!result) {
+		result = guest_enter();
+		if (result == GUEST_EXIT_KICK) {
+			kicks++;
+			event_signal(event, 1);
+			result = guest->exit != GUEST_EXIT_KICK || guest->rip != 0x400000;
+		} else if (!result) {
+			result = 99;
+		}
+	}
+	guest_ended = result;
+	thread_exit();
+}
+
+static void test_kicks(unsigned cpu)
+{
+	handle_t code_memory, event = (handle_t)event_create();
+	uint8_t *code = window_allocate(PAGE_SIZE_BYTES, &code_memory);
+	bool right = true;
+	int64_t result = space_create(SPACE_GUEST, 0);
+
+	guest_space_handle = (handle_t)result;
+	guest = window_allocate(PAGE_SIZE_BYTES, &guest_state_memory);
+	code[0] = 0xeb; /* jmp to itself */
+	code[1] = 0xfe;
+	result =
+	    space_map(guest_space_handle, 0x400000, code_memory, 0, PAGE_SIZE_BYTES, MAP_READ | MAP_EXECUTE);
+	handle_t thread = run(kicked, event, 0, boot->budget[cpu]);
+
+	for (unsigned round = 0; round < 100 && right; round++) {
+		uint32_t before = kicks;
+
+		(void)event_wait(event, DEADLINE_POLL, 0);
+		result = guest_kick(thread);
+		uint64_t until = soon();
+
+		while (kicks == before && clock_ns() < until)
+			(void)event_wait(event, until, 0);
+		right = !result && kicks > before;
+	}
+	report(right && !guest_ended, "a kick is never lost", guest_ended);
+	do
+		result = thread_stop(thread);
+	while (result == E_BUSY);
+	cap_delete(thread);
+	cap_delete(guest_space_handle);
+	cap_delete(event);
+	kicks = 0;
+}
+
 /* ---- Budgets ---- */
 
 static void test_budgets(unsigned cpu)
@@ -486,6 +564,8 @@ void holon_start(const void *info, struct thread_page *thread_page)
 	test_wakes();
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		test_stops(cpu);
+	for (unsigned cpu = 0; cpu<CPUS; cpu += CPUS> 1 ? CPUS - 1 : 1)
+		test_kicks(cpu);
 	test_budgets((unsigned)CPUS - 1);
 	log_print(boot->system, page, "messages: done\n");
 	system_control(boot->system, SYSTEM_POWER_OFF, 0);
