@@ -108,12 +108,20 @@ static void test_futex(void)
 	pthread_t threads[4];
 	for (intptr_t i = 0; i < 4; i++)
 		pthread_create(&threads[i], 0, waiter, (void *)(intptr_t)(1 << i));
-	pause_ms(50);
-	check("futex-bitset-wakes-matching",
-	      futex(&words[0], FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, INT_MAX, 0, 0, 4) == 1);
+	long matched = 0, moved = 0;
+	for (int i = 0; i < 500 && !matched; i++) {
+		pause_ms(10);
+		matched = futex(&words[0], FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, INT_MAX, 0, 0, 4);
+	}
+	check("futex-bitset-wakes-matching", matched == 1);
 	pthread_join(threads[2], 0);
-	check("futex-cmp-requeue",
-	      futex(&words[0], FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 1, (void *)10l, &words[1], 0) == 3);
+	/* One is woken and the others move, however late they begin to wait. */
+	for (int i = 0; i < 500 && moved < 3; i++) {
+		pause_ms(10);
+		moved += futex(&words[0], FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, moved == 0, (void *)10l,
+		               &words[1], 0);
+	}
+	check("futex-cmp-requeue", moved == 3);
 	check("futex-wake-requeued", futex(&words[1], FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 10, 0, 0, 0) == 2);
 	for (int i = 0; i < 4; i++)
 		if (i != 2)
