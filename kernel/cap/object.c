@@ -10,7 +10,9 @@
 #include "../mm/heap.h"
 #include "unit.h"
 
-#define GRAVE_BATCH 32u
+#define GRAVE_BATCH 24u
+
+uint32_t graves_kept;
 
 static struct unit *owner_lock(struct object *object)
 {
@@ -160,31 +162,43 @@ static void object_torn(struct unit *unit, struct object *object)
 	lock_release(&unit->life_lock);
 }
 
+/* Goes on with OBJECT, the first doomed one; false when it waits for another CPU. */
+static bool reap_step(struct unit *unit, struct object *object)
+{
+	if (object->root) {
+		cap_revoke_all_slice(object); /* a slice of its own */
+	} else if (cap_revoke_all_slice(object) && teardown[object->type](object)) {
+		object_torn(unit, object);
+	} else if (object->type == OBJECT_THREAD || object->type == OBJECT_BUDGET) {
+		lock_take(&unit->life_lock);
+		list_move(&unit->doomed, &object->owned); /* the others first */
+		lock_release(&unit->life_lock);
+		cpu_serve(cpu_self());
+		return false;
+	}
+	return true;
+}
+
 bool unit_reap(struct unit *unit)
 {
 	struct object *object;
-	unsigned stuck = 0;
+	bool preempted = false;
 
 	if (!lock_try(&unit->reap_lock))
 		return false;
-	while ((object = first_of(unit, &unit->doomed)) && stuck < 2) {
-		if (cap_revoke_all_slice(object) && teardown[object->type](object)) {
-			object_torn(unit, object);
-		} else if (object->type == OBJECT_THREAD || object->type == OBJECT_BUDGET) {
-			/* It waits for another CPU: the others first. */
-			lock_take(&unit->life_lock);
-			list_move(&unit->doomed, &object->owned);
-			lock_release(&unit->life_lock);
-			stuck++;
-			cpu_serve(cpu_self());
-		}
-		if (preemption_pending())
+	graves_kept = cpu_count > 1 ? GRAVE_BATCH - 1 : 0;
+	for (unsigned stuck = 0; stuck < 2 && !preempted; preempted = preemption_pending()) {
+		object = first_of(unit, &unit->doomed);
+		if (unit->grave_count >= GRAVE_BATCH ||
+		    (!object && unit->grave_count && (unit->grave_count > graves_kept || unit->object.dead)))
+			bury(unit);
+		else if (!object)
 			break;
+		else
+			stuck += !reap_step(unit, object);
 	}
-	if (unit->grave_count >= GRAVE_BATCH || (unit->grave_count && (cpu_count == 1 || unit->object.dead)))
-		bury(unit);
 	lock_release(&unit->reap_lock);
-	return list_empty(&unit->doomed);
+	return !unit_has_doomed(unit);
 }
 
 bool object_adopt_slice(struct unit *unit, struct unit *parent)

@@ -99,7 +99,7 @@ static void check_tlb(struct cpu *cpu)
 
 		if (!tlb->entry)
 			continue;
-		check(!tlb->space->object.dead);
+		check(tlb->space->object.life != OBJECT_TORN);
 		leaf = arch_space_leaf(tlb->space, tlb->page, false);
 		entry = leaf ? leaf[tlb->page >> 12 & 511] : 0;
 		if ((entry & ~0xfffull) != (tlb->entry & ~0xfffull) || (tlb->entry & 7 & ~entry))

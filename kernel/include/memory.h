@@ -60,7 +60,7 @@ struct frame_batch {
 	uint64_t count;
 };
 void frame_free_batch(struct frame_batch *batch);
-extern struct frame *frame_table;  /* frames.c: by frame number */
+extern struct frame *frame_table; /* frames.c: by frame number */
 static inline struct frame *frame_of(physical_t frame)
 {
 	return frame_table + (frame >> 12);
@@ -212,4 +212,10 @@ static inline void *frame_map(physical_t frame)
 static inline physical_t frame_unmap(const void *address)
 {
 	return (physical_t)address - ARCH_DIRECT_MAP;
+}
+static inline uint32_t radix_count(struct memory *memory, const uint64_t *place, int64_t change)
+{
+	struct frame *node = frame_of(frame_unmap((const void *)((uint64_t)place & ~(PAGE_SIZE_BYTES - 1))));
+
+	return memory->height ? node->references += (uint32_t)change : 1;
 }

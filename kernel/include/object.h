@@ -98,7 +98,7 @@ handle_t cap_insert_reserved(struct unit *unit, struct object *object, uint16_t 
 /* Moves the capability VIEW (of another unit or the same) into UNIT's reserve, keeping its place in the
  * derivation tree; rights as they are. 0 as above, or when it has more than CAP_SLICE children: check with
  * cap_movable. */
-#define CAP_SLICE 32u
+#define CAP_SLICE 20u
 bool cap_movable(const struct cap_view *view);
 handle_t cap_move_reserved(struct unit *unit, const struct cap_view *view);
 /* Deletes one capability; its children become its parent's. E_OK, CALL_RESTART while there are many children

@@ -37,6 +37,7 @@ struct space {
 	physical_t native_root, guest_root; /* top-level tables */
 	volatile uint32_t active_cpus;      /* bit a CPU that may hold translations */
 	uint64_t mapping_count;
+	uint64_t torn_address; /* teardown: no table is left below */
 };
 
 enum space_fault { SPACE_FAULT_RESOLVED, SPACE_FAULT_PAGER, SPACE_FAULT_ACCESS, SPACE_FAULT_MEMORY };
@@ -68,5 +69,5 @@ struct mapping *mapping_after(struct space *space,
 void mapping_insert(struct space *space, struct mapping *mapping);
 void mapping_remove(struct space *space, struct mapping *mapping);
 
-#define SPACE_SLICE_PAGES    64u /* translations a slice clears at most, roughly */
+#define SPACE_SLICE_PAGES    48u /* translations a slice clears at most, roughly */
 #define SPACE_SLICE_MAPPINGS 16u

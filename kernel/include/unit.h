@@ -98,9 +98,11 @@ bool unit_destroy_slice(struct unit *unit);
  * another CPU. At most one CPU at a time; false when it is another. Called once a kernel exit. No lock held.
  */
 bool unit_reap(struct unit *unit);
+/* How many torn objects may wait for a reason to ask all CPUs at once whether they have forgotten them. */
+extern uint32_t graves_kept;
 static inline bool unit_has_doomed(struct unit *unit)
 {
-	return !list_empty(&unit->doomed);
+	return !list_empty(&unit->doomed) || unit->grave_count > graves_kept;
 }
 
 /* UNIT's heap: zeroed memory in size classes up to 4,032 bytes, aligned to 64. 0: quota. BYTES as allocated.

@@ -15,13 +15,15 @@
 static const uint16_t class_bytes[HEAP_CLASSES] = {64,  128, 192, 256,  320,  448,
                                                    576, 768, 960, 1344, 1984, 4032};
 
+/* By size in units of 64 bytes, rounded up. */
+static const uint8_t class_by_lines[64] = {
+    [2] = 1,         [3] = 2,         [4] = 3,         [5] = 4,          [6 ... 7] = 5,   [8 ... 9] = 6,
+    [10 ... 12] = 7, [13 ... 15] = 8, [16 ... 21] = 9, [22 ... 31] = 10, [32 ... 63] = 11};
+
 static uint32_t class_of(uint32_t bytes)
 {
-	uint32_t class = bytes > 320 ? 5 : 0;
-
-	while (class_bytes[class] < bytes)
-		class ++;
-	return class;
+	check(bytes <= SLAB_BYTES);
+	return class_by_lines[(bytes + 63) / 64];
 }
 
 static struct slab *slab_of(void *pointer)

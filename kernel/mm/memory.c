@@ -15,8 +15,9 @@
 #include "thread.h"
 #include "unit.h"
 
-#define SLICE_PAGES 64u
+#define SLICE_PAGES 32u
 #define SLICE_STEPS 256u
+#define TEAR_PAGES  40u
 
 /* Orders the end of a pinned frame's entry against its last unpin. */
 static struct lock pin_lock;
@@ -167,6 +168,7 @@ int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_
 		**place = frame_buy(memory->object.owner, true);
 		if (!**place)
 			return E_QUOTA_MEMORY;
+		radix_count(memory, *place, 1);
 		memory->resident++;
 	} else if (write && frame_of(ENTRY_FRAME(**place))->references != 1) {
 		status = break_sharing(memory, page, *place, unsettled);
@@ -233,19 +235,10 @@ static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end,
 		*place = 0;
 	}
 	memory->resident -= taken;
+	if (!radix_count(memory, place - 1, -(int64_t)taken))
+		radix_drop_leaf(memory, page - 1);
 	*count = taken;
 	return page;
-}
-
-/* Frees the lowest node whose last page was passed, if it is empty. */
-static void drop_empty_node(struct memory *memory, uint64_t page)
-{
-	uint64_t *node = radix_find(memory, page - 512);
-
-	for (unsigned i = 0; i < 512; i++)
-		if (node[i])
-			return;
-	radix_drop_leaf(memory, page - 512);
 }
 
 static void release_entries(struct unit *owner, const uint64_t *entries, uint64_t count)
@@ -277,8 +270,6 @@ uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t en
 		page = take_entries(memory, page, end, entries, slice_pages(memory), &count);
 		if (count)
 			memory_unmap(memory, first, page, false, &flush);
-		if (page % 512 == 0 && memory->height)
-			drop_empty_node(memory, page);
 	}
 	lock_release(&memory->lock);
 	flush_finish(&flush);
@@ -350,6 +341,7 @@ static uint64_t share_entries(struct memory *clone, const uint64_t *from, uint64
 		resident++;
 	}
 	clone->resident += resident;
+	radix_count(clone, to, (int64_t)resident);
 	return i;
 }
 
@@ -360,6 +352,7 @@ static uint64_t share_module(struct memory *clone, struct memory *source, uint64
 	for (uint64_t i = 0; i < count; i++)
 		to[i] = entry_share(clone, (source->device_base + (page + i) * PAGE_SIZE_BYTES) | ENTRY_FREE);
 	clone->resident += count;
+	radix_count(clone, to, (int64_t)count);
 	return count;
 }
 
@@ -472,6 +465,7 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 			if (entry) {
 				*to = entry;
 				*from = 0;
+				radix_count(source, from, -1);
 				source->resident--;
 			} else {
 				status = E_QUOTA_MEMORY;
@@ -479,6 +473,7 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 		}
 		if (status < 0)
 			break;
+		radix_count(memory, to, 1);
 		memory->resident++;
 	}
 	unlock_pair(memory, source);
@@ -521,7 +516,7 @@ static bool tear_pages(struct memory *memory)
 
 	if (memory->resident) {
 		page = radix_next(memory, memory->torn_page, end);
-		stop = least(least(end, (page | 511) + 1), page + SLICE_STEPS / 2);
+		stop = least(least(end, (page | 511) + 1), page + TEAR_PAGES);
 		left = memory->resident;
 		for (place = radix_find(memory, page); page < stop && left; page++, place++) {
 			if (!*place)

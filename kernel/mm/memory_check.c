@@ -25,6 +25,13 @@ static uint64_t check_node(struct memory *memory, uint64_t node, uint32_t level,
 		return 1;
 	}
 	++*nodes;
+	if (level == 1) {
+		uint32_t count = 0;
+
+		for (uint32_t i = 0; i < 512; i++)
+			count += ((uint64_t *)node)[i] != 0;
+		check(memory->object.dead || count == radix_count(memory, (uint64_t *)node, 0));
+	}
 	for (uint32_t i = 0; i < 512; i++)
 		resident += check_node(memory, ((uint64_t *)node)[i], level - 1,
 		                       page + ((uint64_t)i << (9 * (level - 1))), entry, nodes);

@@ -1,7 +1,8 @@
 /* The radix tree of a memory object: nodes of 512 entries, a frame each, charged to the object's owner.
  *
  * The height follows from the number of pages and only grows. Interior entries are addresses of nodes in the
- * direct map. A leaf node is freed when a discard has passed over all of it; the others when the object ends.
+ * direct map. A lowest node counts its entries in its struct frame (radix_count) and is freed with the last
+ * of them; the others when the object ends.
  */
 #include "memory.h"
 #include "unit.h"
@@ -28,6 +29,7 @@ static uint64_t node_create(struct unit *owner)
 
 static void node_free(struct unit *owner, uint64_t node)
 {
+	frame_of(frame_unmap((void *)node))->counts = 0;
 	frame_free(frame_unmap((void *)node));
 	unit_uncharge(owner, PAGE_SIZE_BYTES);
 }
@@ -52,6 +54,8 @@ bool radix_grow(struct memory *memory, uint64_t pages)
 			if (!node)
 				return false;
 			*(uint64_t *)node = memory->root;
+			if (!memory->height)
+				frame_of(frame_unmap((void *)node))->references = 1;
 			memory->root = node;
 		}
 		memory->height++;

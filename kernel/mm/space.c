@@ -360,12 +360,27 @@ static void mapping_shorten(struct mapping *mapping, uint64_t end, struct leftov
 	}
 }
 
+/* Removes the part of MAPPING from ADDRESS on, a slice at most; returns where it ended. space->lock held. */
+static uint64_t mapping_trim(struct mapping *mapping, uint64_t address, struct leftovers *left)
+{
+	uint64_t end = mapping->end;
+
+	lock_take(&mapping->memory->lock);
+	clear_range(mapping->space, address, end, false, &left->flush);
+	mapping->end = address;
+	lock_release(&mapping->memory->lock);
+	return end;
+}
+
 /* The end of what of [start, end) a slice may take on: SPACE_SLICE_PAGES translations, holes in the tables
  * for free. */
 static uint64_t slice_end(struct space *space, uint64_t start, uint64_t end)
 {
-	uint64_t first = arch_space_next(space, start, end);
+	uint64_t first;
 
+	if (end - start <= SPACE_SLICE_PAGES * PAGE_SIZE_BYTES)
+		return end;
+	first = arch_space_next(space, start, end);
 	if (first < end && end - first > SPACE_SLICE_PAGES * PAGE_SIZE_BYTES)
 		return (first + SPACE_SLICE_PAGES * PAGE_SIZE_BYTES) & ~(PAGE_SIZE_BYTES - 1);
 	return end;
@@ -384,16 +399,22 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 			return E_OK;
 		}
 		if (mapping->start < address) {
-			if (mapping->end > end && !mapping_split(mapping, end))
-				return E_QUOTA_MEMORY;
-			/* The tail of it: cut off, so that the loop finds it as a mapping of its own. */
-			if (!(mapping = mapping_split(mapping, address)))
+			if (mapping->end <= end &&
+			    mapping->end - address <= SPACE_SLICE_PAGES * PAGE_SIZE_BYTES) {
+				*reached = address = mapping_trim(mapping, address, left);
+				continue;
+			}
+			/* The lower part stays; what is above it becomes a mapping of its own. */
+			if ((mapping->end > end && !mapping_split(mapping, end)) ||
+			    !(mapping = mapping_split(mapping, address)))
 				return E_QUOTA_MEMORY;
 		}
 		stop = mapping->end < end ? mapping->end : end;
 		part = slice_end(space, mapping->start, stop);
 		mapping_shorten(mapping, part, left);
 		*reached = part;
+		if (part == end)
+			return E_OK;
 		if (part < stop || left->flush.count >= SPACE_SLICE_PAGES)
 			return CALL_RESTART;
 	}
@@ -435,75 +456,83 @@ static void mapping_merge(struct space *space, struct mapping *mapping, struct l
 	left->released[left->count++] = memory;
 }
 
-/* Makes [start, end), which is free, show MEMORY from PAGE on. space->lock held. */
-static int64_t insert_locked(struct space *space, uint64_t start, uint64_t end, struct memory *memory,
-                             uint64_t page, uint32_t flags, uint16_t rights, struct leftovers *left)
+/* Whether BEFORE, which ends (or will be cut) at START, goes on there with what is to be mapped. */
+static bool mapping_continues(const struct mapping *before, uint64_t start, struct memory *memory,
+                              uint64_t page, uint32_t flags, uint16_t rights)
 {
-	struct mapping *before = start ? mapping_find(space, start - 1) : 0, *mapping;
+	return before && before->memory == memory && before->flags == flags && before->rights == rights &&
+	       before->page + ((start - before->start) >> 12) == page;
+}
+
+/* Makes [start, end), which is free, part of BEFORE or the new mapping FRESH. space->lock held. */
+static int64_t insert_locked(struct space *space, struct mapping *before, struct mapping *fresh, uint64_t end,
+                             struct leftovers *left)
+{
+	struct mapping *mapping = fresh ? fresh : before;
+	struct memory *memory = mapping->memory;
 	int64_t status = E_OK;
 
-	/* A region that grows (heap, stack, a replacement in slices) stays one mapping. */
-	if (before && before->memory == memory && before->flags == flags && before->rights == rights &&
-	    before->page + ((start - before->start) >> 12) == page) {
-		lock_take(&memory->lock);
-		if (memory->object.dead)
-			status = E_HANDLE;
-		else
-			before->end = end;
-		lock_release(&memory->lock);
-		if (status == E_OK)
-			mapping_merge(space, before, left);
-		return status;
-	}
-	mapping = mapping_create(space, start, end, memory, page, flags, rights);
-	if (!mapping)
-		return E_QUOTA_MEMORY;
-	if (!object_reference(&memory->object)) {
-		unit_free(mapping);
+	if (fresh && !object_reference(&memory->object))
 		return E_HANDLE;
-	}
 	lock_take(&memory->lock);
-	if (memory->object.dead)
+	if (memory->object.dead) {
 		status = E_HANDLE;
-	else
-		mapping_attach(mapping);
-	lock_release(&memory->lock);
-	if (status < 0) {
-		unit_free(mapping);
-		left->released[left->count++] = memory;
-		return status;
+	} else {
+		mapping->end = end;
+		if (fresh)
+			mapping_attach(fresh);
 	}
-	mapping_insert(space, mapping);
-	mapping_merge(space, mapping, left);
-	return E_OK;
+	lock_release(&memory->lock);
+	if (status == E_OK && fresh)
+		mapping_insert(space, fresh);
+	if (status == E_OK)
+		mapping_merge(space, mapping, left);
+	else if (fresh)
+		left->released[left->count++] = memory;
+	return status;
 }
 
 int64_t space_map_slice(struct space *space, uint64_t address, struct memory *memory, uint64_t page,
                         uint64_t pages, uint32_t flags, uint16_t rights, uint64_t *progress)
 {
-	struct leftovers left;
 	uint64_t end = address + pages * PAGE_SIZE_BYTES, start = address + *progress, reached = end;
-	struct mapping *next;
+	struct mapping *next, *before, *fresh = 0;
+	bool replace = flags & MAP_REPLACE;
+	struct leftovers left;
 	int64_t status = E_OK, inserted;
 
 	leftovers_init(&left);
-	flags &= MAP_READ | MAP_WRITE | MAP_EXECUTE | MAP_REPLACE;
+	flags &= MAP_READ | MAP_WRITE | MAP_EXECUTE;
+	page += *progress >> 12;
 	lock_take(&space->lock);
-	next = mapping_after(space, start);
+	next = mapping_after(space, start - 1); /* that ends at START or later */
+	before = next && next->start < start ? next : 0;
+	if (before && before->end <= start)
+		next = mapping_after(space, start);
 	if (space->object.dead) {
 		status = E_HANDLE;
-	} else if (next && next->start < end) {
-		/* What goes is replaced in the same slice, so no fault finds a hole. */
-		status = flags & MAP_REPLACE ? unmap_locked(space, start, end, &left, &reached) : E_EXISTS;
+	} else if (next && next->start < end && !replace) {
+		status = E_EXISTS;
+	} else if (!mapping_continues(before, start, memory, page, flags, rights)) {
+		/* A region that grows (heap, stack, a replacement in slices) stays one mapping; this is a new
+		 * one. */
+		fresh = mapping_create(space, start, end, memory, page, flags, rights);
+		if (!fresh)
+			status = E_QUOTA_MEMORY;
 	}
-	if ((status == E_OK || status == CALL_RESTART) && reached > start) {
-		inserted = insert_locked(space, start, reached, memory, page + (*progress >> 12),
-		                         flags & ~(uint32_t)MAP_REPLACE, rights, &left);
+	/* Point of no return, but for a cut in the middle of another mapping. What goes is replaced in the
+	 * same slice, so no fault finds a hole. */
+	if (status == E_OK && next && next->start < end)
+		status = unmap_locked(space, start, end, &left, &reached);
+	if (status == E_OK || status == CALL_RESTART) {
+		inserted = insert_locked(space, before, fresh, reached, &left);
 		if (inserted < 0)
 			status = inserted;
 		else
 			*progress = reached - address;
 	}
+	if (fresh && status < 0 && status != CALL_RESTART)
+		unit_free(fresh);
 	lock_release(&space->lock);
 	leftovers_finish(&left);
 	return status;
@@ -618,25 +647,34 @@ bool space_forget_memory(struct memory *memory)
 	return done;
 }
 
-bool space_teardown(struct object *object)
+/* Mappings of a dead space, a slice. */
+static void space_forget_mappings(struct space *space)
 {
-	struct space *space = container_of(object, struct space, object);
-	struct flush flush = {0};
 	struct leftovers left;
 
 	leftovers_init(&left);
 	lock_take(&space->lock);
-	for (unsigned i = 0; space->root && i < SPACE_SLICE_MAPPINGS && left.flush.count < SPACE_SLICE_PAGES;
-	     i++)
+	while (space->root && left.count < SPACE_SLICE_MAPPINGS && left.flush.count < SPACE_SLICE_PAGES)
 		mapping_shorten(space->root, slice_end(space, space->root->start, space->root->end), &left);
 	lock_release(&space->lock);
 	leftovers_finish(&left);
-	if (space->root)
+}
+
+bool space_teardown(struct object *object)
+{
+	struct space *space = container_of(object, struct space, object);
+	struct flush flush;
+
+	if (space->root) {
+		space_forget_mappings(space);
 		return false;
-	/* CPUs that are idle on it leave it; its threads are dead. */
-	flush.cpus = space->active_cpus;
-	flush.count = FLUSH_PAGES + 1;
-	flush_finish(&flush);
+	}
+	if (space->active_cpus) {
+		/* CPUs that are idle on it leave it; its threads are dead. */
+		flush.cpus = space->active_cpus;
+		flush.count = FLUSH_PAGES + 1;
+		flush_finish(&flush);
+	}
 	if (space->native_root) {
 		if (!arch_space_deinit_slice(space))
 			return false;

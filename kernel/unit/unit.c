@@ -18,7 +18,7 @@
 
 #define WALK_STEPS      16u
 #define REVIEWS_AT_ONCE 64u
-#define DESTROY_SLICE   16u
+#define DESTROY_SLICE   8u
 #define WALK_DEAD       UINT32_MAX /* unit->walk_finished once all below it is marked dead */
 
 struct unit root_unit;

@@ -11,7 +11,6 @@
 
 #define WINDOW_SLOT          (NATIVE_BASE >> 39)
 #define USER_SLOTS           256u
-#define DEINIT_TABLES        16u /* lowest-level tables a slice frees */
 #define TABLE_FLAGS          (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define SLOT(address, level) ((address) >> (12 + 9 * ((level)-1)) & 511)
 
@@ -58,63 +57,62 @@ bool arch_space_init(struct space *space)
 	return true;
 }
 
-/* The first used entry of the first COUNT (a multiple of 8) of TABLE; COUNT when there is none. */
-static unsigned first_used(const uint64_t *table, unsigned count)
+/* The first used entry from INDEX on, or 512; how many were looked at is added to *WORK. */
+static unsigned entry_next(const uint64_t *table, unsigned index, unsigned *work)
 {
-	unsigned i = 0;
+	unsigned first = index;
 
-	while (i < count) {
-		const uint64_t *t = table + i;
-
-		if (t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7])
-			break;
-		i += 8;
-	}
-	while (i < count && !table[i])
-		i++;
-	return i;
+	while (index < 512 && !table[index])
+		index++;
+	*work += index - first;
+	return index;
 }
 
-/* Finds the first table from the top and frees some of those below it, or itself when there are none. */
+/* Frees tables from space->torn_address on: all below it are gone. A slice looks at some 500 entries or frees
+ * some 20 tables. */
 bool arch_space_deinit_slice(struct space *space)
 {
-	uint64_t *table = space->native_root ? frame_map(space->native_root) : 0, *entry = 0;
-	unsigned slots = USER_SLOTS;
+	uint64_t *root = frame_map(space->native_root), at = space->torn_address;
 
-	if (table && space->kind == SPACE_GUEST)
-		table[WINDOW_SLOT] = 0; /* the native space's */
-	for (unsigned level = 4; table && level > 1; level--) {
-		unsigned slot = first_used(table, slots);
+	for (unsigned work = 0; work < 500; work += 24) {
+		uint64_t slot = at >> 39;
 
-		if (slot == slots)
-			break;
-		if (level == 4 && space->guest_root)
-			((uint64_t *)frame_map(space->guest_root))[slot] = 0;
-		if (level == 2) {
-			for (unsigned freed = 0; slot < slots && freed < DEINIT_TABLES; slot++) {
-				if (!table[slot])
-					continue;
-				space_table_free(space, table[slot] & PTE_ADDRESS);
-				table[slot] = 0;
-				freed++;
-			}
-			return false;
+		if (slot == USER_SLOTS) {
+			frame_free(space->native_root);
+			if (space->guest_root)
+				frame_free(space->guest_root);
+			space->native_root = space->guest_root = 0;
+			return true;
 		}
-		entry = &table[slot];
-		table = table_of(*entry);
-		slots = 512;
+		if (!root[slot] || (space->kind == SPACE_GUEST && slot == WINDOW_SLOT)) {
+			at = (slot + 1) << 39;
+			work -= 16;
+			continue;
+		}
+		uint64_t *upper = table_of(root[slot]);
+		uint64_t index = entry_next(upper, SLOT(at, 3), &work);
+
+		if (index == 512) {
+			space_table_free(space, root[slot] & PTE_ADDRESS);
+			at = (slot + 1) << 39;
+			continue;
+		}
+		uint64_t gigabyte = slot << 39 | index << 30;
+		uint64_t *middle = table_of(upper[index]);
+		uint64_t lower = entry_next(middle, gigabyte > at ? 0 : SLOT(at, 2), &work);
+
+		if (lower == 512) {
+			space_table_free(space, upper[index] & PTE_ADDRESS);
+			upper[index] = 0;
+			at = gigabyte + (1ull << 30);
+		} else {
+			space_table_free(space, middle[lower] & PTE_ADDRESS);
+			middle[lower] = 0;
+			at = gigabyte | lower << 21;
+		}
 	}
-	if (entry) {
-		space_table_free(space, *entry & PTE_ADDRESS);
-		*entry = 0;
-		return false;
-	}
-	if (space->native_root)
-		frame_free(space->native_root);
-	if (space->guest_root)
-		frame_free(space->guest_root);
-	space->native_root = space->guest_root = 0;
-	return true;
+	space->torn_address = at;
+	return false;
 }
 
 uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make)
