@@ -105,6 +105,8 @@ bool arch_space_deinit_slice(struct space *space)
 			space_table_free(space, upper[index] & PTE_ADDRESS);
 			upper[index] = 0;
 			at = gigabyte + (1ull << 30);
+			if (index == 511) /* the slot ends here */
+				space_table_free(space, root[slot] & PTE_ADDRESS);
 		} else {
 			space_table_free(space, middle[lower] & PTE_ADDRESS);
 			middle[lower] = 0;
