@@ -41,6 +41,19 @@ SYSCALL_HANDLER(memfd_create, uint64_t name_address, uint32_t flags)
 	return fd;
 }
 
+/* True when some process has a shared mapping of VNODE that is, or may become, writable. */
+static bool mapped_writable(const struct vnode *vnode)
+{
+	for (struct process *process = process_next(0); process; process = process_next(process)) {
+		struct mm *mm = process->leader ? process->leader->mm : 0;
+		for (struct area *area = mm ? mm_find(mm, 0) : 0; area; area = mm_next(mm, area))
+			if ((area->flags & AREA_SHARED) && (area->flags & (AREA_WRITE | AREA_MAY_WRITE)) &&
+			    area->file && area->file->vnode == vnode)
+				return true;
+	}
+	return false;
+}
+
 int64_t memfd_fcntl(struct file *file, int command, uint64_t argument)
 {
 	const uint32_t known = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
@@ -53,6 +66,8 @@ int64_t memfd_fcntl(struct file *file, int command, uint64_t argument)
 		return -EINVAL;
 	if (!file_writable(file) || (node->data.seals & F_SEAL_SEAL))
 		return -EPERM;
+	if ((argument & F_SEAL_WRITE) && mapped_writable(file->vnode))
+		return -EBUSY;
 	node->data.seals |= (uint32_t)argument;
 	return 0;
 }

@@ -519,7 +519,7 @@ char *path_text(const struct path *path, char *buffer, uint32_t size)
 	const struct mount *mount = path->mount;
 	char *at = buffer + size - 1;
 	*at = 0;
-	if (!dentry->hashed && dentry->parent != dentry &&
+	if (!dentry->hashed && !(mount && dentry == mount->root) &&
 	    !(mount && mount->filesystem->flags & FILESYSTEM_UNCACHED)) {
 		at -= sizeof(deleted) - 1;
 		memcpy(at, deleted, sizeof(deleted) - 1);

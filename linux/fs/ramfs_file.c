@@ -30,10 +30,10 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 		*position = (int64_t)node->vnode.size;
 	uint64_t at = (uint64_t)*position;
 	uint64_t end;
-	if (node->data.seals & 0xc) /* F_SEAL_GROW, F_SEAL_WRITE */
-		return -EPERM;
 	if (__builtin_add_overflow(at, io->remaining, &end))
 		return -EFBIG;
+	if ((node->data.seals & 0x18) || ((node->data.seals & 4) && end > node->vnode.size))
+		return -EPERM; /* F_SEAL_WRITE, F_SEAL_FUTURE_WRITE; F_SEAL_GROW */
 	uint64_t limit = current_task()->process->limits[RLIMIT_FSIZE].current;
 	if (end > limit) {
 		if (at >= limit) {
@@ -92,7 +92,7 @@ static int64_t file_mmap(struct file *file, struct mmap_request *request)
 {
 	struct ram_node *node = ram_node(file->vnode);
 	uint64_t base;
-	if (request->shared && request->write && (node->data.seals & 8))
+	if (request->shared && request->write && (node->data.seals & 0x18))
 		return -EPERM;
 	int error = ram_data_object(node, request->shared && (request->write || file_writable(file)),
 	                            &request->object, &base);
@@ -124,6 +124,10 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 {
 	struct ram_node *node = ram_node(file->vnode);
 	uint64_t end = (uint64_t)(offset + bytes);
+	if ((node->data.seals & 0x18) && (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)))
+		return -EPERM;
+	if ((node->data.seals & 4) && end > node->vnode.size && !(mode & FALLOC_KEEP_SIZE))
+		return -EPERM;
 	if (mode & ~(FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	if (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {

@@ -162,16 +162,17 @@ static void test_names(void)
 	struct stat stat_of;
 	char buffer[16];
 	unlink(address.sun_path);
-	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    client = socket(AF_UNIX, SOCK_STREAM, 0);
 	check("connect-missing", connect(client, (void *)&address, bytes) == -1 && errno == ENOENT);
-	check("bind-path", bind(listener, (void *)&address, bytes) == 0 && !stat(address.sun_path, &stat_of) &&
-	                       S_ISSOCK(stat_of.st_mode));
+	check("bind-path", bind(listener, (void *)&address, bytes) == 0 &&
+	                       !stat(address.sun_path, &stat_of) && S_ISSOCK(stat_of.st_mode));
 	check("open-socket-file", open(address.sun_path, O_RDWR) == -1 && errno == ENXIO);
 	check("connect-not-listening",
 	      connect(client, (void *)&address, bytes) == -1 && errno == ECONNREFUSED);
 	check("listen", listen(listener, 1) == 0);
-	check("accept-would-block", fcntl(listener, F_SETFL, O_NONBLOCK) == 0 && accept(listener, 0, 0) == -1 &&
-	                                errno == EAGAIN);
+	check("accept-would-block",
+	      fcntl(listener, F_SETFL, O_NONBLOCK) == 0 && accept(listener, 0, 0) == -1 && errno == EAGAIN);
 	check("connect", connect(client, (void *)&address, bytes) == 0 && write(client, "early", 5) == 5);
 	check("connect-twice", connect(client, (void *)&address, bytes) == -1 && errno == EISCONN);
 	check("listener-poll", poll_now(listener, POLLIN) == POLLIN);
@@ -303,7 +304,8 @@ static void test_passing(void)
 	check("credentials", receive_files(pair[1], files, &count, &credentials, &flags) == 2 &&
 	                         credentials.pid == child && credentials.uid == geteuid());
 	close_pair();
-	/* A socket in its own queue, and two in one another's, are given back: their other ends see the end. */
+	/* A socket in its own queue, and two in one another's, are given back: their other ends see the end.
+	 */
 	pipe(pipe_fds);
 	open_pair(SOCK_STREAM);
 	int both[3] = {pair[0], pair[1], pipe_fds[1]};
