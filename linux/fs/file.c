@@ -2,6 +2,7 @@
 #include "../internal.h"
 #include "lock.h"
 #include "name.h"
+#include "open.h"
 
 #define SLOTS_FIRST 64u
 
@@ -26,6 +27,8 @@ void file_release(struct file *file)
 		epoll_file_gone(file);
 	if (file->vnode)
 		lock_file_gone(file);
+	if (file->ops && !(file->flags & O_PATH) && inotify_watched(file))
+		inotify_file(file, file_writable(file) ? 8 : 0x10); /* IN_CLOSE_WRITE, IN_CLOSE_NOWRITE */
 	if (file->ops && file->ops->release)
 		file->ops->release(file);
 	if (file->vnode)

@@ -14,7 +14,10 @@ static int64_t do_read(struct file *file, struct io *io, int64_t *position)
 		return -EBADF;
 	if (!file->ops->read)
 		return -EINVAL;
-	return file->ops->read(file, io, position);
+	int64_t done = file->ops->read(file, io, position);
+	if (done > 0 && inotify_watched(file))
+		inotify_file(file, 1); /* IN_ACCESS */
+	return done;
 }
 
 static int64_t do_write(struct file *file, struct io *io, int64_t *position)
@@ -24,7 +27,7 @@ static int64_t do_write(struct file *file, struct io *io, int64_t *position)
 	if (!file->ops->write)
 		return -EINVAL;
 	int64_t done = file->ops->write(file, io, position);
-	if (done > 0 && file->vnode && !list_empty(&file->vnode->watches))
+	if (done > 0 && inotify_watched(file))
 		inotify_file(file, 2); /* IN_MODIFY */
 	return done;
 }
