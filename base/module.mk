@@ -14,9 +14,13 @@ $(CONSOLE_FONT): build/gen/base/console/font.psf.gz base/console/make-font
 	@base/console/make-font $< $@
 $(call native-program,base/console,$(CONSOLE_SOURCES),-Ibase/console)
 
-$(call native-program,base/steward,$(wildcard base/steward/*.c) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+$(call native-program,base/steward,$(filter-out %_test.c %_fuzz.c,$(wildcard base/steward/*.c)) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
 # The screen, the keyboard and their terminal, on the machine.
 $(call script-test,base/console/screen_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso)
 CONSOLE_PORTABLE := $(addprefix base/console/,terminal.c control_sequence.c grid.c screen.c keyboard.c control.c) $(CONSOLE_FONT)
 $(call host-test,console-terminal,base/console/terminal_test.c $(CONSOLE_PORTABLE),-Ilib/holon -Ibase/console)
 $(call host-fuzz,console-terminal,base/console/terminal_fuzz.c $(CONSOLE_PORTABLE),-Ilib/holon -Ibase/console)
+# Services that are killed while the system runs.
+$(call script-test,base/steward/supervision_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso)
+$(call host-test,manifest,base/steward/manifest_test.c base/steward/manifest.c,-Ilib/holon)
+$(call host-fuzz,manifest,base/steward/manifest_fuzz.c base/steward/manifest.c,-Ilib/holon)

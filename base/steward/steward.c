@@ -13,11 +13,14 @@
 #include "steward.interface.h"
 
 /* The kernel puts the first program, its stack and pages below this. */
-#define FREE_BASE      (NATIVE_BASE + (1ull << 34))
-#define RESERVE_MEMORY (2ull << 20)
-#define RESERVE_CAPS   256u
-#define CHANNELS_MAX   16
-#define RESTARTS_MAX   100
+#define FREE_BASE         (NATIVE_BASE + (1ull << 34))
+#define RESERVE_MEMORY    (2ull << 20)
+#define RESERVE_CAPS      256u
+#define CHANNELS_MAX      16
+#define RESTARTS_MAX      100
+#define RESTARTS_AT_ONCE  3
+#define SABOTAGE_START_NS 1000000000ull
+#define SABOTAGE_BIT      (1ull << 63)
 #define RESTART_WAIT_NS                                                                                      \
 	100000000ull /* after a failure, so that a unit failing at once does not starve the rest */
 
@@ -33,6 +36,9 @@ static struct steward {
 	handle_t image_memory;
 	uint64_t image_bytes;
 	handle_t event;
+	handle_t pause;     /* never signalled: for waiting */
+	unsigned sabotaged; /* index of a unit, and how often it is killed; 0: never */
+	uint64_t sabotage_ms;
 	struct manifest manifest;
 	struct supervised units[MANIFEST_UNITS_MAX];
 	struct {
@@ -239,6 +245,38 @@ static bool unit_start(unsigned index)
 	return true;
 }
 
+/* A unit that will not be started again: who waits for one of its services must not wait for ever. */
+static void channels_end(const struct manifest_unit *unit)
+{
+	for (unsigned i = 0; i < unit->give_count; i++) {
+		if (unit->gives[i].kind != GIVE_SERVE)
+			continue;
+		handle_t channel = channel_find(unit->gives[i].name);
+		cap_revoke(channel);
+		cap_delete(channel);
+	}
+}
+
+/* Clears away a unit that has ended, and starts it again where the manifest says so. */
+static void unit_again(unsigned index)
+{
+	const struct manifest_unit *unit = &steward.manifest.units[index];
+	struct supervised *supervised = &steward.units[index];
+	unit_destroy(supervised->unit);
+	cap_delete(supervised->unit);
+	supervised->unit = 0;
+	if (unit->restart && supervised->restarts < RESTARTS_MAX) {
+		supervised->restarts++;
+		LOG("steward: starting %s again\n", unit->name);
+		if (supervised->restarts > RESTARTS_AT_ONCE)
+			event_wait(steward.pause, clock_ns() + RESTART_WAIT_NS, 0);
+		if (unit_start(index))
+			return;
+	}
+	LOG("steward: %s is not started again\n", unit->name);
+	channels_end(unit);
+}
+
 /* Looks at a unit whose bit was signalled; starts it again if it has ended and is to be restarted. */
 static void unit_check(unsigned index)
 {
@@ -253,16 +291,51 @@ static void unit_check(unsigned index)
 		    info.fault.pc, info.fault.address);
 	else
 		LOG("steward: %s ended with status %ld\n", unit->name, info.exit_status);
-	unit_destroy(supervised->unit);
-	cap_delete(supervised->unit);
-	supervised->unit = 0;
-	if (!unit->restart || supervised->restarts == RESTARTS_MAX)
+	unit_again(index);
+}
+
+/* The boot option "kill=NAME,MS" (for tests): every MS milliseconds the unit NAME is destroyed, as if it had
+ * failed; the first time a second later. */
+static void sabotage_prepare(void)
+{
+	const char *option = steward.boot->command_line;
+	while (*option && strncmp(option, "kill=", 5) != 0) {
+		while (*option && *option != ' ')
+			option++;
+		option += *option == ' ';
+	}
+	if (!*option)
 		return;
-	supervised->restarts++;
-	LOG("steward: starting %s again\n", unit->name);
-	if (supervised->restarts > 3)
-		event_wait(steward.event, clock_ns() + RESTART_WAIT_NS, 0);
-	unit_start(index);
+	option += 5;
+	for (unsigned i = 0; i < steward.manifest.unit_count; i++) {
+		size_t length = strlen(steward.manifest.units[i].name);
+		if (strncmp(option, steward.manifest.units[i].name, length) != 0 || option[length] != ',')
+			continue;
+		steward.sabotaged = i;
+		for (option += length + 1; *option >= '0' && *option <= '9' && steward.sabotage_ms < 100000;
+		     option++)
+			steward.sabotage_ms = steward.sabotage_ms * 10 + (uint64_t)(*option - '0');
+		return;
+	}
+}
+
+static void sabotage_next(uint64_t more_ns)
+{
+	if (steward.sabotage_ms)
+		event_timer(steward.event, clock_ns() + more_ns + steward.sabotage_ms * 1000000,
+		            SABOTAGE_BIT);
+}
+
+static void sabotage(void)
+{
+	struct supervised *supervised = &steward.units[steward.sabotaged];
+	if (supervised->unit) {
+		LOG("steward: %s is killed, as the boot option says\n",
+		    steward.manifest.units[steward.sabotaged].name);
+		unit_again(steward.sabotaged);
+	}
+	if (supervised->unit)
+		sabotage_next(0);
 }
 
 static int64_t serve_finished(void *context, uint64_t badge, uint64_t status)
@@ -314,13 +387,15 @@ static const char *prepare(void)
 		return wrong;
 	}
 	int64_t event = event_create();
+	int64_t pause = event_create();
 	int64_t console = event_create();
 	int64_t program = event_create();
 	int64_t stream = memory_create(MEMORY_ANONYMOUS, STREAM_BYTES, 0, 0);
-	if (event < 0 || console < 0 || program < 0 || stream < 0 ||
+	if (event < 0 || pause < 0 || console < 0 || program < 0 || stream < 0 ||
 	    event_bind((handle_t)event, steward.boot->thread) < 0)
 		return "cannot make the events and the console stream";
 	steward.event = (handle_t)event;
+	steward.pause = (handle_t)pause;
 	steward.stream = (handle_t)stream;
 	steward.stream_console = (handle_t)console;
 	steward.stream_program = (handle_t)program;
@@ -343,6 +418,8 @@ static _Noreturn void serve(void)
 			for (unsigned i = 0; i < steward.manifest.unit_count; i++)
 				if (message.words[0] >> i & 1)
 					unit_check(i);
+		if (result >= 0 && message.words[0] & SABOTAGE_BIT)
+			sabotage();
 		result = channel_receive(channel, &message, DEADLINE_NEVER);
 	}
 }
@@ -362,5 +439,7 @@ void holon_start(const struct boot_info *boot, struct thread_page *page)
 	}
 	for (unsigned i = 0; i < steward.manifest.unit_count; i++)
 		unit_start(i);
+	sabotage_prepare();
+	sabotage_next(SABOTAGE_START_NS);
 	serve();
 }
