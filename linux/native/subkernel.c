@@ -2,7 +2,10 @@
  *
  * A child's terminal is a stream whose memory this personality owns; a guest holds it as a file. One event
  * and one worker serve the streams of all children: any signal makes the sleepers of every stream look again.
- * Calls to the manager are made with the personality lock dropped, so that they stop nobody else.
+ *
+ * Calls to the manager are made with the personality lock dropped, so that they stop nobody else. A task that
+ * is about to sleep must therefore not make one: a wake that comes while the lock is dropped, before the task
+ * sleeps, would be lost. So only the worker asks for the status of children, and tasks look at what it found.
  */
 #include <holon/blueprint.h>
 #include <holon/command.h>
@@ -18,12 +21,12 @@
 
 struct child {
 	struct list link;
-	uint64_t number;
+	uint64_t number, asked; /* asked: the last round of questions that it was part of */
 	struct stream stream;
 	handle_t memory, event; /* event: what the child waits on */
 	struct wait_queue wait;
-	bool waited;
-	uint64_t status;
+	bool ended;
+	uint64_t status; /* once it has ended */
 };
 
 static struct list children = LIST_INIT(children);
@@ -56,14 +59,52 @@ static handle_t manager(void)
 	return start_find(linux_start_info(), "manager", 0);
 }
 
+/* A child of this round that nobody has asked for yet. */
+static struct child *child_to_ask(uint64_t round)
+{
+	struct child *child;
+	list_for_each(child, &children, link) if (!child->ended && child->asked != round) return child;
+	return 0;
+}
+
+static struct child *child_numbered(uint64_t number)
+{
+	struct child *child;
+	list_for_each(child, &children, link) if (child->number == number) return child;
+	return 0;
+}
+
+/* Asks the manager which children have ended and keeps their statuses. */
+static void find_ended(void)
+{
+	static uint64_t round;
+	struct child *child;
+	for (round++; (child = child_to_ask(round));) {
+		uint64_t status, number = child->number;
+		child->asked = round;
+		personality_unlock();
+		int64_t result = subkernel_status(manager(), current_page(), number, &status, DEADLINE_NEVER);
+		personality_lock();
+		child = child_numbered(number); /* its file may have been closed meanwhile */
+		if (child && (result >= 0 || result == E_NOT_FOUND)) {
+			child->ended = true;
+			child->status = result < 0 ? 9 : status; /* forgotten with an ancestor: killed */
+		}
+	}
+}
+
 static void wake_children(void *argument)
 {
+	uint64_t bits = 0;
 	(void)argument;
 	for (;;) {
 		struct child *child;
+		if (bits & SUBKERNEL_EVENT_ENDED)
+			find_ended();
 		list_for_each(child, &children, link) wake_all(&child->wait, 0);
+		bits = 0;
 		personality_unlock();
-		(void)event_wait(shared_event, DEADLINE_NEVER, 0);
+		(void)event_wait(shared_event, DEADLINE_NEVER, &bits);
 		personality_lock();
 	}
 }
@@ -83,24 +124,6 @@ static int64_t prepare(void)
 	return -ENOMEM;
 }
 
-/* Asks the manager whether CHILD has ended; its status is kept. */
-static bool child_ended(struct child *child)
-{
-	uint64_t status;
-	if (child->waited)
-		return true;
-	personality_unlock();
-	int64_t result = subkernel_status(manager(), current_page(), child->number, &status, DEADLINE_NEVER);
-	personality_lock();
-	if (result < 0 && result != E_NOT_FOUND)
-		return false;
-	if (!child->waited) {
-		child->waited = true;
-		child->status = result < 0 ? 9 : status; /* forgotten with an ancestor: killed */
-	}
-	return true;
-}
-
 /* ---- The terminal's file ---- */
 
 static int64_t child_read(struct file *file, struct io *io, int64_t *position)
@@ -113,7 +136,7 @@ static int64_t child_read(struct file *file, struct io *io, int64_t *position)
 		return 0;
 	uint32_t want = io->remaining < sizeof(bytes) ? (uint32_t)io->remaining : (uint32_t)sizeof(bytes);
 	while (!(count = stream_read(&child->stream, bytes, want))) {
-		if (child_ended(child)) {
+		if (child->ended) {
 			count = stream_read(&child->stream, bytes, want); /* written between the two looks */
 			break;
 		}
@@ -138,12 +161,12 @@ static int64_t child_write(struct file *file, struct io *io, int64_t *position)
 	while (io->remaining) {
 		uint32_t room = stream_room(&child->stream);
 		if (!room) {
-			if (child_ended(child))
+			if (child->ended)
 				return total ? total : -EPIPE;
 			if (file->flags & O_NONBLOCK)
 				return total ? total : -EAGAIN;
-			int result = wait_event(
-			    &child->wait, stream_room(&child->stream) || child_ended(child), DEADLINE_NEVER);
+			int result = wait_event(&child->wait, stream_room(&child->stream) || child->ended,
+			                        DEADLINE_NEVER);
 			if (result)
 				return total ? total : result;
 			continue;
@@ -164,7 +187,7 @@ static uint32_t child_poll(struct file *file, struct poll_table *table)
 	poll_wait(table, &child->wait);
 	if (stream_available(&child->stream))
 		events |= POLLIN | POLLRDNORM;
-	else if (child_ended(child))
+	else if (child->ended)
 		events |= POLLIN | POLLHUP;
 	if (stream_room(&child->stream))
 		events |= POLLOUT | POLLWRNORM;
@@ -205,7 +228,7 @@ static void child_release(struct file *file)
 	struct child *child = file->private;
 	uint64_t status;
 	/* A child whose terminal goes is ended: nobody could reach it any more. */
-	if (!child->waited) {
+	if (!child->ended) {
 		struct thread_page *page = current_page();
 		personality_unlock();
 		if (subkernel_kill(manager(), page, child->number, DEADLINE_NEVER) >= 0)
@@ -371,6 +394,7 @@ static int64_t create(uint64_t blueprint_address, uint64_t argv, uint64_t envp, 
 		return -ENOMEM;
 	}
 	list_append(&children, &child->link);
+	event_signal(shared_event, SUBKERNEL_EVENT_ENDED); /* it may have ended before it was in the list */
 	if (number_address && put_user_u64(number_address, child->number)) {
 		file_release(file);
 		return -EFAULT;
@@ -388,14 +412,33 @@ static int64_t list(uint64_t index, uint64_t address)
 	uint32_t bytes;
 	if (index > UINT32_MAX)
 		return -ENOENT;
+	personality_unlock();
 	int64_t result =
 	    subkernel_list(manager(), current_page(), (uint32_t)index, &data, &bytes, DEADLINE_NEVER);
+	if (result >= 0 && bytes == sizeof(info))
+		memcpy(&info, data, sizeof(info));
+	personality_lock();
 	if (result == E_NOT_FOUND)
 		return -ENOENT;
 	if (result < 0 || bytes != sizeof(info))
 		return result < 0 ? linux_error(result) : -EIO;
-	memcpy(&info, data, sizeof(info));
 	return copy_to_user(address, &info, sizeof(info));
+}
+
+static int64_t end(uint64_t number)
+{
+	personality_unlock();
+	int64_t result = subkernel_kill(manager(), current_page(), number, DEADLINE_NEVER);
+	personality_lock();
+	return linux_error(result);
+}
+
+static int64_t freeze(uint64_t number, uint32_t frozen)
+{
+	personality_unlock();
+	int64_t result = subkernel_freeze(manager(), current_page(), number, frozen, DEADLINE_NEVER);
+	personality_lock();
+	return linux_error(result);
 }
 
 static struct file *child_file(uint64_t fd)
@@ -411,7 +454,7 @@ static int64_t wait_ended(uint64_t fd)
 		return -EBADF;
 	struct child *child = file->private;
 	file_reference(file);
-	int64_t result = wait_event(&child->wait, child_ended(child), DEADLINE_NEVER);
+	int64_t result = wait_event(&child->wait, child->ended, DEADLINE_NEVER);
 	if (!result)
 		result = (int64_t)child->status;
 	file_release(file);
@@ -439,10 +482,9 @@ int64_t holon_call(uint64_t number, const struct guest_state *state)
 	case HOLON_SUBKERNEL_LIST:
 		return list(state->rdi, state->rsi);
 	case HOLON_SUBKERNEL_KILL:
-		return linux_error(subkernel_kill(manager(), current_page(), state->rdi, DEADLINE_NEVER));
+		return end(state->rdi);
 	case HOLON_SUBKERNEL_FREEZE:
-		return linux_error(subkernel_freeze(manager(), current_page(), state->rdi,
-		                                    (uint32_t)state->rsi, DEADLINE_NEVER));
+		return freeze(state->rdi, (uint32_t)state->rsi);
 	case HOLON_SUBKERNEL_WAIT:
 		return wait_ended(state->rdi);
 	case HOLON_SUBKERNEL_END_INPUT:

@@ -16,7 +16,6 @@
 #define SUBKERNELS_MAX 256
 #define DEPTH_MAX      64
 #define EVENT_SLOTS    56u
-#define ENDED_BIT      (1ull << 63)
 #define SLICE_NS       4000000ull
 #define PRIORITY       32u
 #define RESERVE_MEMORY (2ull << 20)
@@ -231,7 +230,7 @@ static void subkernel_end(struct subkernel *subkernel, uint64_t status)
 	subkernel->ended = true;
 	subkernel->status = status;
 	if (subkernel->peer)
-		event_signal(subkernel->peer, ENDED_BIT);
+		event_signal(subkernel->peer, SUBKERNEL_EVENT_ENDED);
 }
 
 /* Units that stopped or failed by themselves. */

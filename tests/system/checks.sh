@@ -39,6 +39,13 @@ check "writing a file of the image changes this sub-kernel's view alone" sh -c '
 same "a child sub-kernel sees the image as it was signed" 0 "$(subkernel run -m 32M -- grep -c changed /etc/passwd)"
 
 # Child sub-kernels.
+# A child that ends while its creator looks at it must not go unnoticed, nor what it wrote last: many ends, close together.
+deep='echo $N; if [ $N = 0 ]; then exit 7; fi; N=$((N-1)); export N F; subkernel run -- sh -c "$F"'
+same "output and status through eight sub-kernels, five times" "876543210 7 876543210 7 876543210 7 876543210 7 876543210 7 " \
+	"$(for i in 1 2 3 4 5; do echo "$(N=8; F=$deep; export N F; sh -c "$F"; echo " $?")"; done | tr -d '\n' | sed 's/ 7/ 7 /g')"
+many() { for i in $(seq 12); do (subkernel run -m 16M -c 1000 -- sh -c "echo $i; exit $i" >/tmp/many.$i; echo $? >>/tmp/many.$i) & done; wait; }
+same "twelve children at once, output and status of each" "$(for i in $(seq 12); do echo $i $i; done)" \
+	"$(many; for i in $(seq 12); do paste -sd ' ' /tmp/many.$i 2>/dev/null || tr '\n' ' ' </tmp/many.$i; done)"
 before=$(used)
 same "a child's status comes back" 9 "$(status subkernel run -m 32M -- sh -c 'exit 9')"
 same "a child's output comes back whole" "$(md5sum </tmp/numbers)" "$(subkernel run -m 32M -- seq 1 20000 | md5sum)"
