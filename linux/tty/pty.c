@@ -29,6 +29,7 @@ struct filesystem *pty_filesystem(void)
 {
 	if (!filesystem && (filesystem = ramfs_create("devpts", 0755)) != 0) {
 		filesystem->magic = 0x1cd1;
+		filesystem->flags = FILESYSTEM_UNCACHED; /* slaves come and go by themselves */
 		struct vnode *node = ramfs_make(filesystem->root, "ptmx", S_IFCHR | 0666, 5 << 8 | 2);
 		if (node)
 			vnode_release(node);

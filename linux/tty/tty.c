@@ -566,7 +566,11 @@ static uint32_t tty_poll(struct file *file, struct poll_table *table)
 	uint32_t events = 0;
 	poll_wait(table, &tty->read_wait);
 	poll_wait(table, &tty->write_wait);
-	if (readable(tty))
+	/* Without a time-out, VMIN bytes make a raw terminal readable. */
+	uint32_t minimum = 1;
+	if (!(tty->termios.c_lflag & ICANON) && !tty->termios.c_cc[VTIME] && tty->termios.c_cc[VMIN])
+		minimum = tty->termios.c_cc[VMIN];
+	if (readable(tty) >= minimum)
 		events |= POLLIN | POLLRDNORM;
 	if (tty->hung_up)
 		events |= POLLHUP | POLLIN;
