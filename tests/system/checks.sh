@@ -78,5 +78,7 @@ check "killing a parent" subkernel kill "$number"
 check "takes its whole tree" sh -c '! subkernel ls | grep -q below'
 same "another number is refused" 1 "$(status subkernel kill 99999)"
 sleep 1
-check "every page came back: $(used) of $before" test "$(used | tr -d K)" -le "$(echo "$before" | tr -d K)"
+# What is measured with takes some pages itself; a child that was not given back would be 900K and more.
+after=$(used)
+check "every page came back: $after of $before" test "$(echo "$after" | tr -d K)" -le $(($(echo "$before" | tr -d K) + 128))
 echo "ok system: the end was reached"
