@@ -15,5 +15,5 @@ build/bench/bench.bundle: build/bench/bench build/x86_64/holon.bundle
 	@tools/mkbundle $@ kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward system=build/bench/system.img
 
 bench: build/setup.stamp build/bench/bench.bundle build/x86_64/boot/loader.iso build/linux/init build/linux/vmlinuz build/linux/minimal.cpio ## Compare with Linux: the same program on both (bench/run --help)
-	@bench/run
+	@bench/run --write
 $(call script-test,bench/check,build/bench/bench.bundle build/x86_64/boot/loader.iso)
