@@ -42,14 +42,24 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 		}
 		end = limit;
 	}
+	uint64_t before = node->vnode.size;
+	uint64_t from = at > before ? at : before;
+	if (end > from) {
+		uint64_t allowed = ram_allowance(end - from);
+		if (!allowed && from == at)
+			return -ENOSPC;
+		end = from + allowed;
+	}
 	int error = ram_data_write(node, end);
 	if (error)
 		return error;
 	uint64_t count = end - at;
-	uint64_t before = node->vnode.size;
 	if (at > before && !node->vnode.object && node->data.small)
 		memset(node->data.small + before, 0, at - before);
-	int64_t done = io_take(io, ram_data_bytes(node) + at, count);
+	uint8_t *to = ram_data_bytes(node) + at;
+	int64_t done = io_take(io, to, count);
+	if (done == -EFAULT && probe_write((uint64_t)to))
+		return -ENOSPC; /* it was not the program's address that was bad */
 	if (done <= 0)
 		return done;
 	*position += done;

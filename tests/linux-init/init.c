@@ -134,6 +134,7 @@ _Noreturn static void become(const char **words, const char **environment)
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	for (const char **variable = environment; *variable; variable++)
 		if (!strncmp(*variable, "PATH=", 5))
 			setenv("PATH", *variable + 5, 1);
