@@ -71,9 +71,9 @@ static bool call_destroys(uint64_t number)
 	       number == SYS_SPACE_UNMAP;
 }
 
-/* Sets the result RESULT, SECOND of SELF's call and, where the call is what ended objects of its unit (DUTY), works those
- * off first, in slices: until then the call runs again, but only to come here. So nobody else pays for it, above all no
- * thread of higher priority. */
+/* Sets the result RESULT, SECOND of SELF's call and, where the call is what ended objects of its unit (DUTY),
+ * works those off first, in slices: until then the call runs again, but only to come here. So nobody else
+ * pays for it, above all no thread of higher priority. */
 static void call_finish(struct thread *self, int64_t result, uint64_t second, bool duty)
 {
 	/* Not once the thread has begun to wait: reaping may wait for other CPUs. */
@@ -101,6 +101,7 @@ static __attribute__((noinline)) void call_other(struct thread *self, uint64_t n
 	}
 	for (unsigned index = 0; index < 6; index++)
 		args[index] = arch_argument(self, index);
+	thread_resumes_call(self, number);
 	if (number < SYSCALL_COUNT && handlers[number])
 		result = handlers[number](self, args, &second);
 	if (result == CALL_RESTART) {

@@ -592,6 +592,7 @@ int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_
 
 	actor->second = 0;
 	acting->reschedule = false; /* nobody is scheduled here */
+	thread_resumes_call(self, number);
 	if ((unsigned)number < SYSCALL_COUNT && handlers[number])
 		result = handlers[number](self, args, &actor->second);
 	if (result != CALL_RESTART) {

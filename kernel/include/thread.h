@@ -98,11 +98,25 @@ struct thread {
 	/* Sliced system calls: see calls.h. 0 when none is under way. */
 	uint64_t progress;
 	struct object *building; /* the object a sliced call makes; this thread holds its only reference */
+	uint32_t sliced_call;    /* the number of the call that progress and building are of */
 	bool reaping;            /* its call is done but for the objects it ended: see syscall.c */
 	int64_t reap_result;
 	uint64_t reap_second;
 	char name[16];
 };
+
+/* The system call NUMBER begins or goes on. Between two slices user mode may put another call in the place of
+ * the sliced one: what that call left is none of this one's. */
+static inline void thread_resumes_call(struct thread *thread, uint64_t number)
+{
+	if (thread->sliced_call == (uint32_t)number)
+		return;
+	thread->sliced_call = (uint32_t)number;
+	thread->progress = 0;
+	if (thread->building)
+		object_release(thread->building);
+	thread->building = 0;
+}
 
 static inline enum thread_state_kind thread_state(const struct thread *thread)
 {

@@ -331,6 +331,35 @@ static void test_many(void)
 	machine_check();
 }
 
+/* Between two slices of a call its caller makes another one, which must not go on from the first one's place.
+ */
+static void test_another_call_between(void)
+{
+	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(300);
+	struct space *space = space_at(handle);
+	const uint64_t clone[6] = {memory, 0, PAGES(300)};
+	unsigned every = host_preempt_every;
+	int64_t copy;
+
+	NEED(map(handle, BASE, memory, 0, 300, MAP_READ | MAP_WRITE) == 0);
+	for (unsigned i = 0; i < 300; i++)
+		NEED(writable(space, BASE + PAGES(i)));
+	host_preempt_every = 1;
+	NEED(call_once(&root, SYS_MEMORY_CLONE, clone) == CALL_RESTART && root.thread->progress);
+	NEED(map(handle, BASE + PAGES(1000), memory, 0, 4, MAP_READ) == 0);
+	TEST("a cut call's progress is none of the next call's",
+	     readable(space, BASE + PAGES(1000)) && !root.thread->building);
+	machine_check();
+	copy = CALL3(&root, SYS_MEMORY_CLONE, memory, 0, PAGES(300));
+	TEST_EQUAL("and the cut call begins anew",
+	           copy > 0 ? ((struct memory *)object_at(&root_unit, (handle_t)copy))->resident : 0, 300);
+	host_preempt_every = every;
+	CALL1(&root, SYS_CAP_DELETE, copy);
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	CALL1(&root, SYS_CAP_DELETE, memory);
+	machine_check();
+}
+
 int main(void)
 {
 	host_boot(64, 2);
@@ -345,6 +374,7 @@ int main(void)
 		test_dies_with_its_unit();
 		test_quota();
 		test_many();
+		test_another_call_between();
 	}
 	TEST("long calls were cut into slices", host_restarts > 10);
 	return test_failures != 0;
