@@ -292,8 +292,10 @@ void unit_end(struct unit *unit, enum unit_state state, int64_t status, const st
 
 /* ---- Walks ---- */
 
-/* Visits UNIT and all below it, top down, WALK_STEPS at a time: true when finished. VISIT returns false to be
- * called again first. Coming back down to where the last slice stopped costs a few instructions a level.
+/* Visits ROOT and all below it, top down, WALK_STEPS at a time: true when finished. VISIT returns false to be
+ * called again first. Coming back down to where the last slice stopped costs a few instructions a level. That
+ * a first child that is finished means all are finished holds for walks that meet, too: a root is not marked
+ * finished (it was not moved behind its siblings), and below a dead unit only walks of destruction go.
  * tree_lock held. */
 static bool tree_walk(struct unit *root, uint32_t walk, bool (*visit)(struct unit *unit))
 {
@@ -308,17 +310,17 @@ static bool tree_walk(struct unit *root, uint32_t walk, bool (*visit)(struct uni
 			unit->walk_visited = walk;
 			step++;
 		}
-		if (!list_empty(&unit->children)) {
+		if (!list_empty(&unit->children) && (walk == WALK_DEAD || !unit->object.dead)) {
 			child = container_of(unit->children.next, struct unit, sibling);
 			if (child->walk_finished != walk) {
 				unit = child;
 				continue;
 			}
 		}
-		unit->walk_finished = walk;
-		step++;
 		if (unit == root)
 			return true;
+		unit->walk_finished = walk;
+		step++;
 		list_remove(&unit->sibling);
 		list_append(&unit->parent->children, &unit->sibling);
 		unit = unit->parent;

@@ -264,6 +264,53 @@ static void test_threads_die(void)
 	machine_check();
 }
 
+/* Destruction of a unit meets that of the unit above, and a freeze: none may hide what the other has not
+ * seen. */
+static void test_walks_meet(void)
+{
+	handle_t unit = NEED_HANDLE(unit_try(&root, self_unit, 2000, 2000, 0, 50, 0, 0)), own, inner, last;
+	struct unit *older, *at, *kids[40];
+	uint64_t destroy[6] = {0}, freeze[6] = {unit, 1}, above[6] = {unit};
+	struct actor child, other;
+	unsigned alive = 0;
+
+	actor_init(&child, unit_at(&root, unit));
+	actor_init(&other, &root_unit);
+	own = NEED_HANDLE(CALL4(&root, SYS_UNIT_GRANT, unit, unit, RIGHT_ALL, 0));
+	inner = NEED_HANDLE(unit_try(&child, own, 1000, 400, 0, 1, 0, 0));
+	for (unsigned i = 0; i < 40; i++)
+		kids[i] = unit_at(&child, NEED_HANDLE(unit_try(&child, inner, 8, 4, 0, 1, 0, 0)));
+	host_preempt_every = 1;
+	at = unit_at(&child, inner);
+	destroy[0] = inner;
+	while (!at->destroy_phase) {
+		NEED(call_once(&child, SYS_UNIT_DESTROY, destroy) == CALL_RESTART);
+		if (!at->destroy_phase)
+			call_once(&other, SYS_UNIT_FREEZE, freeze);
+	}
+	for (unsigned i = 0; i < 40; i++)
+		alive += !kids[i]->object.dead;
+	TEST_EQUAL("a freeze on the way hides no unit from destruction", alive, 0);
+	host_preempt_every = 0;
+	NEED(CALL1(&child, SYS_UNIT_DESTROY, inner) == 0);
+	older = unit_at(&child, NEED_HANDLE(unit_try(&child, own, 8, 4, 0, 1, 0, 0)));
+	last = NEED_HANDLE(unit_try(&child, own, 8, 4, 0, 1, 0, 0));
+	at = unit_at(&child, last);
+	destroy[0] = last;
+	host_preempt_every = 1;
+	while (!at->destroy_phase)
+		NEED(call_once(&child, SYS_UNIT_DESTROY, destroy) == CALL_RESTART);
+	at = unit_at(&root, unit);
+	while (!at->destroy_phase)
+		NEED(call_once(&root, SYS_UNIT_DESTROY, above) == CALL_RESTART);
+	TEST("a unit half destroyed hides no sibling from its parent's destruction", older->object.dead);
+	host_preempt_every = 0;
+	actor_deinit(&child);
+	NEED(CALL1(&root, SYS_UNIT_DESTROY, unit) == 0);
+	actor_deinit(&other);
+	machine_check();
+}
+
 int main(void)
 {
 	host_boot(64, 1);
@@ -280,5 +327,6 @@ int main(void)
 	}
 	host_preempt_every = 0;
 	test_capabilities_die_at_once();
+	test_walks_meet();
 	return test_failures != 0;
 }
