@@ -321,7 +321,8 @@ static struct mapping *mapping_split(struct mapping *mapping, uint64_t address)
 /* Work of one slice that is left for after the lock's release. */
 struct leftovers {
 	struct flush flush;
-	struct memory *released[SPACE_SLICE_MAPPINGS];
+	struct memory
+	    *released[SPACE_SLICE_MAPPINGS + 1]; /* what was removed, and what could not be put there */
 	uint32_t count;
 };
 

@@ -71,23 +71,29 @@ void arch_thread_state_get(struct thread *thread, struct thread_state *state)
 	memcpy(state->vector, thread->vector, features.vector_bytes);
 }
 
-/* XRSTOR and FXRSTOR fault on reserved bits: MXCSR's, and all of the XSAVE header but the mask of valid parts
- * (SDM 1, 13.8 and 10.5.1.2). */
-static bool vector_harmless(const uint8_t *vector)
+/* Copies a vector state from a page that user mode may write to. XRSTOR and FXRSTOR fault on reserved bits:
+ * MXCSR's, and all of the XSAVE header but the mask of valid parts (SDM 1, 13.8 and 10.5.1.2). They never
+ * reach TO, not even for a moment: another CPU may have been told to start the thread meanwhile. */
+static bool vector_copy(uint8_t *to, const uint8_t *from)
 {
-	uint32_t mxcsr;
-	uint64_t header[8];
+	uint32_t mxcsr = *(volatile const uint32_t *)(from + 24);
+	uint64_t header[8] = {0}, reserved = 0;
 
-	memcpy(&mxcsr, vector + 24, sizeof mxcsr);
-	if (mxcsr & ~0xffffu)
-		return false;
-	if (!features.xsave)
-		return true;
-	memcpy(header, vector + 512, sizeof header);
+	if (features.xsave)
+		memcpy(header, from + 512, sizeof header);
+	__asm__ volatile("" ::: "memory"); /* read once */
 	for (unsigned word = 1; word < 8; word++)
-		if (header[word])
-			return false;
-	return !(header[0] & ~features.vector_mask);
+		reserved |= header[word];
+	if (mxcsr & ~0xffffu || reserved || header[0] & ~features.vector_mask)
+		return false;
+	memcpy(to, from, 24);
+	*(uint32_t *)(to + 24) = mxcsr;
+	memcpy(to + 28, from + 28, 512 - 28);
+	if (features.xsave) {
+		*(uint64_t *)(to + 512) = header[0];
+		memcpy(to + 576, from + 576, features.vector_bytes - 576);
+	}
+	return true;
 }
 
 /* STATE may be in a page that user mode writes to meanwhile: every value is read once. */
@@ -108,11 +114,8 @@ bool arch_thread_state_set(struct thread *thread, const struct thread_state *sta
 		return false;
 	if (vector_bytes && thread->vector) {
 		vector_forget(cpu_self(), thread);
-		memcpy(thread->vector, state->vector, vector_bytes);
-		if (!vector_harmless(thread->vector->bytes)) {
-			arch_vector_init(thread->vector);
+		if (!vector_copy(thread->vector->bytes, state->vector))
 			return false;
-		}
 	}
 	/* Point of no return. */
 	words_set(r, v);
