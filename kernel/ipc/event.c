@@ -69,16 +69,24 @@ void event_unlink(struct thread *thread)
 	lock_release(&thread->event->lock);
 }
 
+/* THREAD's binding becomes EVENT, whose reference goes over to it. Atomic: each old one is undone by one
+ * alone. */
+static void event_rebind(struct thread *thread, struct event *event)
+{
+	struct event *old = __atomic_exchange_n(&thread->event_bound, event, __ATOMIC_SEQ_CST);
+
+	if (!old)
+		return;
+	lock_take(&old->lock);
+	if (old->bound == thread)
+		old->bound = 0;
+	lock_release(&old->lock);
+	object_release(&old->object);
+}
+
 void event_unbind(struct thread *thread)
 {
-	struct event *event = __atomic_exchange_n(&thread->event_bound, 0, __ATOMIC_SEQ_CST);
-
-	if (!event)
-		return;
-	lock_take(&event->lock);
-	event->bound = 0;
-	lock_release(&event->lock);
-	object_release(&event->object);
+	event_rebind(thread, 0);
 }
 
 int64_t sys_event_create(struct thread *self, const uint64_t args[6], uint64_t *second)
@@ -187,8 +195,9 @@ int64_t sys_event_bind(struct thread *self, const uint64_t args[6], uint64_t *se
 		}
 	}
 	/* Point of no return. */
-	event_unbind(thread);
-	thread->event_bound = event;
+	event_rebind(thread, event);
+	if (__atomic_load_n(&thread->finished, __ATOMIC_SEQ_CST)) /* it died meanwhile: see thread_teardown */
+		event_unbind(thread);
 	return E_OK;
 }
 

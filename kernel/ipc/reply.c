@@ -23,26 +23,30 @@ int64_t sys_reply_save(struct thread *self, const uint64_t args[6], uint64_t *se
 	reply = (struct reply *)object_create(self->unit, OBJECT_REPLY, sizeof *reply, &result);
 	if (!reply)
 		return result;
-	result = cap_insert(self->unit, &reply->object, RIGHT_ALL & ~RIGHT_COPY, 0, 0);
-	object_release(&reply->object);
-	if (result < 0)
+	result = cap_reserve(self->unit, 1);
+	if (result < 0) {
+		object_release(&reply->object);
 		return result;
+	}
 	/* Point of no return. A caller that is gone meanwhile leaves a reply that answers nobody. */
 	self->caller = 0;
-	if (!wait_claim(caller, self->caller_wait))
-		return result;
-	word = WAIT_NEXT(caller->wait, THREAD_REPLY);
-	caller->server = 0;
-	caller->reply = reply;
-	reply->caller_wait = word;
-	reply->caller = caller;
-	if (self->donated && self->budget_current) {
-		budget_take(caller, self->budget_current);
-		holder_add(caller);
+	if (wait_claim(caller, self->caller_wait)) {
+		word = WAIT_NEXT(caller->wait, THREAD_REPLY);
+		caller->server = 0;
+		caller->reply = reply;
+		reply->caller_wait = word;
+		reply->caller = caller;
+		if (self->donated && self->budget_current) {
+			budget_take(caller, self->budget_current);
+			holder_add(caller);
+		}
+		self->donated = false;
+		wait_resume(caller, word);
 	}
-	self->donated = false;
-	wait_resume(caller, word);
-	return result;
+	/* Last: a handle can be guessed, and what it names be used or deleted by another thread at once. */
+	result = (int64_t)cap_insert_reserved(self->unit, &reply->object, RIGHT_ALL & ~RIGHT_COPY, 0, 0);
+	object_release(&reply->object);
+	return result ? result : E_HANDLE;
 }
 
 /* The caller that REPLY answers, claimed; 0: it is gone. */

@@ -70,16 +70,16 @@ int64_t sys_irq_bind(struct thread *self, const uint64_t args[6], uint64_t *seco
 	irq = (struct irq *)cap.object;
 	if (!args[2] || (event.badge && args[2] & ~event.badge))
 		return E_ARGUMENT;
-	if (irq->bound)
-		return E_STATE;
-	error = cap_attach(&irq->event, &event);
-	if (error)
-		return error;
-	/* Point of no return. */
-	irq->bits = args[2];
-	irq->bound = true;
-	arch_irq_unmask(irq->slot);
-	return E_OK;
+	/* Against another bind, and the end of it. */
+	lock_take(&slots_lock);
+	error = irq->bound || irq->slot == IRQ_SLOTS ? E_STATE : cap_attach(&irq->event, &event);
+	if (!error) {
+		irq->bits = args[2];
+		irq->bound = true;
+		arch_irq_unmask(irq->slot);
+	}
+	lock_release(&slots_lock);
+	return error;
 }
 
 int64_t sys_irq_ack(struct thread *self, const uint64_t args[6], uint64_t *second)
@@ -95,7 +95,7 @@ int64_t sys_irq_ack(struct thread *self, const uint64_t args[6], uint64_t *secon
 	if (!irq->bound)
 		return E_STATE;
 	lock_take(&slots_lock);
-	if (irq->pending) {
+	if (irq->pending && irq->slot < IRQ_SLOTS) {
 		irq->pending = false;
 		arch_irq_unmask(irq->slot);
 	}

@@ -145,6 +145,7 @@ bool thread_teardown(struct object *object)
 		__atomic_compare_exchange_n(&cpus[index]->vector_owner, &expected, 0, false, __ATOMIC_SEQ_CST,
 		                            __ATOMIC_SEQ_CST);
 	}
+	event_unbind(thread); /* one that was bound while the thread ended */
 	if (thread->building)
 		object_release(thread->building);
 	if (thread->page)
