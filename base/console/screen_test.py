@@ -144,7 +144,9 @@ def check(screen, output):
     screen.monitor.type("\n")
     screen.monitor.type("clear\n")
     if output:
-        for text in ("uname -a\n", "subkernel ls\n", "ls /\n", "subkernel run -- sh -c 'echo nested; subkernel ls'\n"):
+        for text in ("uname -a\n", "ls --color=always /\n", "subkernel ls\n", "subkernel run\n", "subkernel run\n",
+                     "subkernel ls\n", "exit\n", "subkernel ls\n", "seq 1 1000 | sha256sum\n",
+                     "exit\n", "subkernel ls\n", "free; ps\n"):
             screen.monitor.type(text)
             time.sleep(2)
         screen.monitor.command("screendump", filename=os.path.abspath(output), format="png")

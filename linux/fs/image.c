@@ -8,6 +8,8 @@
 #include "ramfs_data.h"
 #include "vfs.interface.h"
 
+#define VERIFY_ATTEMPTS 5
+
 static struct sysimg image;
 static struct memory_object *object;
 static handle_t vfs;
@@ -35,10 +37,11 @@ struct memory_object *image_object(void)
 
 int image_verify(uint32_t node)
 {
-	int64_t result = vfs_verify(vfs, current_page(), node, DEADLINE_NEVER);
-	if (result == E_PEER) /* the service was restarted meanwhile */
+	int64_t result = E_PEER;
+	for (unsigned i = 0; i < VERIFY_ATTEMPTS && result == E_PEER;
+	     i++) /* the service may be restarted meanwhile */
 		result = vfs_verify(vfs, current_page(), node, DEADLINE_NEVER);
 	if (result < 0)
-		linux_log("linux: file %u of the system image: %s", node, error_text(result));
+		linux_log("linux: file %u of the system image: %s\n", node, error_text(result));
 	return result < 0 ? -EIO : 0;
 }
