@@ -92,6 +92,7 @@ static void children_leave(struct process *process)
 	{
 		list_remove(&child->sibling);
 		child->parent = reaper;
+		child->exit_signal = SIGCHLD; /* whatever clone asked for: it was meant for another parent */
 		list_append(&reaper->children, &child->sibling);
 		if (child->parent_death_signal)
 			(void)signal_send_process(child, child->parent_death_signal, 0);
@@ -99,7 +100,6 @@ static void children_leave(struct process *process)
 			check_orphaned(child->pgid);
 		if (!child->zombie)
 			continue;
-		child->exit_signal = SIGCHLD;
 		if (ignores_children(reaper))
 			reap(child);
 		else
