@@ -3,3 +3,4 @@ build/root/%.stamp: image/packages.txt tools/debs
 	@tools/debs $*
 $(call script-test,tools/fuzz,)
 SOAK_TESTS += tools/fuzz
+$(call script-test,tools/format-check,)
