@@ -14,12 +14,14 @@
 
 #define SLOW(condition) __builtin_expect(!!(condition), 0)
 
-/* The live channel capability HANDLE with RIGHT, or 0. As cap_lookup. */
-static inline const struct cap *cap_channel(const struct unit *unit, handle_t handle, uint16_t right)
+/* The channel that HANDLE names with RIGHT, alive, and *BADGE, or 0. As cap_lookup: all is read once, and the
+ * generation after it, because the slot may be given back or used again meanwhile. */
+static inline struct channel *cap_channel(const struct unit *unit, handle_t handle, uint16_t right,
+                                          uint64_t *badge)
 {
 	uint32_t index = HANDLE_INDEX(handle), wanted = right | (uint32_t)CAP_LIVE << 16;
 	const struct cap *cap;
-	const struct object *object;
+	struct object *object;
 
 	if (SLOW(index >= CAP_DIRECTORY * CAP_PAGE_SLOTS))
 		return 0;
@@ -28,12 +30,13 @@ static inline const struct cap *cap_channel(const struct unit *unit, handle_t ha
 		return 0;
 	cap += index % CAP_PAGE_SLOTS;
 	object = __atomic_load_n(&cap->object, __ATOMIC_ACQUIRE);
+	*badge = __atomic_load_n(&cap->badge, __ATOMIC_ACQUIRE);
 	/* rights and flags lie side by side, as type and dead do. */
 	if (SLOW(!object || (*(const volatile uint32_t *)&cap->rights & wanted) != wanted ||
 	         *(const volatile uint16_t *)&object->type != OBJECT_CHANNEL || object->owner->object.dead ||
 	         __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != HANDLE_GENERATION(handle)))
 		return 0;
-	return cap;
+	return (struct channel *)object;
 }
 _Static_assert(offsetof(struct cap, flags) == offsetof(struct cap, rights) + 2, "cap_channel");
 _Static_assert(offsetof(struct object, dead) == offsetof(struct object, type) + 1, "cap_channel");
@@ -54,17 +57,14 @@ static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread
 void channel_call(struct thread *self)
 {
 	struct cpu *cpu = cpu_self();
-	const struct cap *cap = cap_channel(self->unit, arch_argument(self, 0), RIGHT_CALL);
+	uint64_t word, badge;
+	struct channel *channel = cap_channel(self->unit, arch_argument(self, 0), RIGHT_CALL, &badge);
 	struct budget *budget = self->budget_current;
-	struct channel *channel;
 	struct thread *server;
 	struct list *first;
-	uint64_t word, badge;
 
-	if (SLOW(!cap || arch_argument(self, 1) || budget != cpu->budget))
+	if (SLOW(!channel || arch_argument(self, 1) || budget != cpu->budget))
 		return channel_call_slow(self);
-	channel = (struct channel *)cap->object;
-	badge = cap->badge;
 	if (SLOW(!(channel->flags & CHANNEL_DONATING) || !lock_try(&channel->lock)))
 		return channel_call_slow(self);
 	first = channel->receivers.next;
@@ -101,16 +101,14 @@ slow:
 void channel_reply_receive(struct thread *self)
 {
 	struct cpu *cpu = cpu_self();
-	const struct cap *cap = cap_channel(self->unit, arch_argument(self, 0), RIGHT_RECEIVE);
+	uint64_t word, badge;
+	struct channel *channel = cap_channel(self->unit, arch_argument(self, 0), RIGHT_RECEIVE, &badge);
 	struct thread *caller = self->caller;
 	struct budget *budget = self->budget_current;
-	struct channel *channel;
-	uint64_t word;
 
-	if (SLOW(!cap || !caller || arch_argument(self, 1) || ~arch_argument(self, 2) || !self->donated ||
+	if (SLOW(!channel || !caller || arch_argument(self, 1) || ~arch_argument(self, 2) || !self->donated ||
 	         self->event_bound || budget != cpu->budget || caller->on_cpu || thread_held_back(caller)))
 		return channel_reply_receive_slow(self);
-	channel = (struct channel *)cap->object;
 	if (SLOW(!lock_try(&channel->lock)))
 		return channel_reply_receive_slow(self);
 	word = self->caller_wait;

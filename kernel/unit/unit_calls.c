@@ -5,6 +5,10 @@
 #include "thread.h"
 #include "unit.h"
 
+/* More memory than any machine has. Far below 2^64, because charges that will be refused are added for a
+ * moment, by all CPUs at once. */
+#define QUOTA_MAX (1ull << 52)
+
 /* The caller's new capability to OBJECT, whose creator's reference goes over to it. */
 int64_t call_result_object(struct thread *self, struct object *object, uint16_t rights)
 {
@@ -49,7 +53,7 @@ int64_t sys_unit_create(struct thread *self, const uint64_t args[6], uint64_t *s
 		return status;
 	memcpy(&spec, self->page->bytes, sizeof(spec));
 	if (spec.memory_bytes % PAGE_SIZE_BYTES || spec.memory_bytes < 4 * PAGE_SIZE_BYTES ||
-	    spec.memory_bytes > INT64_MAX || spec.caps > CAPS_MAX || spec.priority_max >= PRIORITY_COUNT ||
+	    spec.memory_bytes > QUOTA_MAX || spec.caps > CAPS_MAX || spec.priority_max >= PRIORITY_COUNT ||
 	    spec.flags & ~(uint32_t)UNIT_WX || spec.reserved || parent->depth >= UNIT_DEPTH_MAX)
 		return E_ARGUMENT;
 	spec.name[sizeof(spec.name) - 1] = 0;
@@ -136,7 +140,7 @@ int64_t sys_unit_extend(struct thread *self, const uint64_t args[6], uint64_t *s
 	(void)second;
 	if (status < 0)
 		return status;
-	if (args[1] % PAGE_SIZE_BYTES || args[1] > INT64_MAX || args[2] > CAPS_MAX)
+	if (args[1] % PAGE_SIZE_BYTES || args[1] > QUOTA_MAX || args[2] > CAPS_MAX)
 		return E_ARGUMENT;
 	if (unit->parent != self->unit || unit->caps_quota + args[2] > CAPS_MAX)
 		return E_STATE;
