@@ -49,7 +49,8 @@ static int64_t eventfd_write(struct file *file, struct io *io, int64_t *position
 	if (value > UINT64_MAX - 1 - eventfd->count) {
 		if (file->flags & O_NONBLOCK)
 			return -EAGAIN;
-		int result = wait_event(&eventfd->wait, value <= UINT64_MAX - 1 - eventfd->count, DEADLINE_NEVER);
+		int result =
+		    wait_event(&eventfd->wait, value <= UINT64_MAX - 1 - eventfd->count, DEADLINE_NEVER);
 		if (result)
 			return result;
 	}
@@ -62,7 +63,8 @@ static uint32_t eventfd_poll(struct file *file, struct poll_table *table)
 {
 	struct eventfd *eventfd = file->private;
 	poll_wait(table, &eventfd->wait);
-	return (eventfd->count ? POLLIN | POLLRDNORM : 0) | (eventfd->count < UINT64_MAX - 1 ? POLLOUT | POLLWRNORM : 0);
+	return (eventfd->count ? POLLIN | POLLRDNORM : 0) |
+	       (eventfd->count < UINT64_MAX - 1 ? POLLOUT | POLLWRNORM : 0);
 }
 
 static void eventfd_release(struct file *file)
@@ -77,11 +79,11 @@ static void eventfd_describe(struct file *file, char *text, uint32_t size)
 }
 
 static const struct file_ops eventfd_ops = {
-	.read = eventfd_read,
-	.write = eventfd_write,
-	.poll = eventfd_poll,
-	.release = eventfd_release,
-	.describe = eventfd_describe,
+    .read = eventfd_read,
+    .write = eventfd_write,
+    .poll = eventfd_poll,
+    .release = eventfd_release,
+    .describe = eventfd_describe,
 };
 
 /* A descriptor of a new file with OPS over PRIVATE (heap memory, freed on failure). */
@@ -183,18 +185,18 @@ static void timerfd_describe(struct file *file, char *text, uint32_t size)
 }
 
 static const struct file_ops timerfd_ops = {
-	.read = timerfd_read,
-	.poll = timerfd_poll,
-	.release = timerfd_release,
-	.describe = timerfd_describe,
+    .read = timerfd_read,
+    .poll = timerfd_poll,
+    .release = timerfd_release,
+    .describe = timerfd_describe,
 };
 
 SYSCALL_HANDLER(timerfd_create, int32_t clock, uint32_t flags)
 {
 	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
-	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && clock != CLOCK_REALTIME_ALARM &&
-	    clock != CLOCK_BOOTTIME_ALARM)
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
+	    clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME_ALARM)
 		return -EINVAL;
 	struct timerfd *timerfd = heap_allocate(sizeof(*timerfd));
 	if (timerfd) {

@@ -13,8 +13,8 @@ enum {
 	IN_MASK_CREATE = 0x10000000,
 	IN_MASK_ADD = 0x20000000,
 };
-#define IN_ONESHOT  0x80000000u
-#define EVENTS_MAX  16384u
+#define IN_ONESHOT 0x80000000u
+#define EVENTS_MAX 16384u
 
 struct inotify {
 	struct list watches, events;
@@ -44,9 +44,10 @@ static void queue_event(struct inotify *inotify, int32_t watch, uint32_t mask, c
 {
 	uint32_t length = name && name[0] ? ((uint32_t)strlen(name) + 16) & ~15u : 0;
 	if (!list_empty(&inotify->events)) {
-		const struct inotify_event *last = container_of(inotify->events.previous, struct inotify_event, link);
-		if (last->header.watch == watch && last->header.mask == mask && last->header.length == length &&
-		    (!length || strcmp(last->name, name) == 0))
+		const struct inotify_event *last =
+		    container_of(inotify->events.previous, struct inotify_event, link);
+		if (last->header.watch == watch && last->header.mask == mask &&
+		    last->header.length == length && (!length || strcmp(last->name, name) == 0))
 			return;
 	}
 	if (inotify->event_count >= EVENTS_MAX) {
@@ -84,7 +85,8 @@ static void notify(struct vnode *vnode, uint32_t event, const char *name, uint32
 {
 	struct watch *watch;
 	struct watch *next;
-	list_for_each_safe(watch, next, &vnode->watches, vnode_link) {
+	list_for_each_safe(watch, next, &vnode->watches, vnode_link)
+	{
 		if (!(watch->mask & event))
 			continue;
 		queue_event(watch->inotify, watch->number, event | extra, name);
@@ -116,7 +118,8 @@ void inotify_file(struct file *file, uint32_t event)
 {
 	inotify_vnode(file->vnode, event);
 	if (file->path.dentry)
-		inotify_name(file->path.dentry->parent->vnode, event, file->path.dentry->name, S_ISDIR(file->vnode->mode));
+		inotify_name(file->path.dentry->parent->vnode, event, file->path.dentry->name,
+		             S_ISDIR(file->vnode->mode));
 }
 
 static int64_t inotify_read(struct file *file, struct io *io, int64_t *position)
@@ -182,11 +185,11 @@ static void inotify_describe(struct file *file, char *text, uint32_t size)
 }
 
 static const struct file_ops inotify_ops = {
-	.read = inotify_read,
-	.poll = inotify_poll,
-	.ioctl = inotify_ioctl,
-	.release = inotify_release,
-	.describe = inotify_describe,
+    .read = inotify_read,
+    .poll = inotify_poll,
+    .ioctl = inotify_ioctl,
+    .release = inotify_release,
+    .describe = inotify_describe,
 };
 
 SYSCALL_HANDLER(inotify_init1, uint32_t flags)
@@ -234,7 +237,9 @@ SYSCALL_HANDLER(inotify_add_watch, int fd, uint64_t path_address, uint32_t mask)
 	int64_t length = path_from_user(text, path_address, false);
 	if (length < 0)
 		return length;
-	error = path_walk(AT_FDCWD, text, (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0), &path);
+	error = path_walk(
+	    AT_FDCWD, text,
+	    (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0), &path);
 	if (!error && (error = access_check(path.dentry->vnode, 4)) != 0)
 		path_release(&path);
 	if (error)
@@ -242,9 +247,7 @@ SYSCALL_HANDLER(inotify_add_watch, int fd, uint64_t path_address, uint32_t mask)
 	struct vnode *vnode = path.dentry->vnode;
 	struct watch *watch = 0;
 	struct watch *other;
-	list_for_each(other, &vnode->watches, vnode_link)
-		if (other->inotify == inotify)
-			watch = other;
+	list_for_each(other, &vnode->watches, vnode_link) if (other->inotify == inotify) watch = other;
 	uint32_t kept = mask & (IN_ALL | IN_ONESHOT);
 	if (watch && (mask & IN_MASK_CREATE)) {
 		error = -EEXIST;
@@ -273,7 +276,8 @@ SYSCALL_HANDLER(inotify_rm_watch, int fd, int32_t number)
 	struct watch *watch;
 	if (!inotify)
 		return error;
-	list_for_each(watch, &inotify->watches, link) {
+	list_for_each(watch, &inotify->watches, link)
+	{
 		if (watch->number == number) {
 			watch_remove(watch, true);
 			return 0;

@@ -27,7 +27,8 @@ static bool any_pending(const struct signalfd *signalfd)
 
 static void fill(struct signalfd_record *record, const struct linux_siginfo *info)
 {
-	*record = (struct signalfd_record){.signo = (uint32_t)info->si_signo, .error = info->si_errno, .code = info->si_code};
+	*record = (struct signalfd_record){
+	    .signo = (uint32_t)info->si_signo, .error = info->si_errno, .code = info->si_code};
 	if (info->si_code == SI_TIMER) {
 		record->timer_id = (uint32_t)info->timer_id;
 		record->overrun = (uint32_t)info->overrun;
@@ -35,7 +36,8 @@ static void fill(struct signalfd_record *record, const struct linux_siginfo *inf
 		record->value = (int32_t)info->timer_value;
 		return;
 	}
-	if (info->si_signo == SIGSEGV || info->si_signo == SIGBUS || info->si_signo == SIGILL || info->si_signo == SIGFPE) {
+	if (info->si_signo == SIGSEGV || info->si_signo == SIGBUS || info->si_signo == SIGILL ||
+	    info->si_signo == SIGFPE) {
 		record->address = info->address;
 		return;
 	}
@@ -66,7 +68,8 @@ static int64_t signalfd_read(struct file *file, struct io *io, int64_t *position
 				break;
 			if (file->flags & O_NONBLOCK)
 				return -EAGAIN;
-			int result = wait_event(&current_task()->process->signal_wait, any_pending(signalfd), DEADLINE_NEVER);
+			int result = wait_event(&current_task()->process->signal_wait, any_pending(signalfd),
+			                        DEADLINE_NEVER);
 			if (result)
 				return result;
 			continue;
@@ -99,10 +102,10 @@ static void signalfd_describe(struct file *file, char *text, uint32_t size)
 }
 
 static const struct file_ops signalfd_ops = {
-	.read = signalfd_read,
-	.poll = signalfd_poll,
-	.release = signalfd_release,
-	.describe = signalfd_describe,
+    .read = signalfd_read,
+    .poll = signalfd_poll,
+    .release = signalfd_release,
+    .describe = signalfd_describe,
 };
 
 SYSCALL_HANDLER(signalfd4, int fd, uint64_t mask_address, uint64_t mask_bytes, uint32_t flags)
@@ -124,7 +127,8 @@ SYSCALL_HANDLER(signalfd4, int fd, uint64_t mask_address, uint64_t mask_bytes, u
 		return fd;
 	}
 	struct signalfd *signalfd = heap_allocate(sizeof(*signalfd));
-	struct file *file = signalfd ? file_create(&signalfd_ops, O_RDWR | (flags & O_NONBLOCK), signalfd) : 0;
+	struct file *file =
+	    signalfd ? file_create(&signalfd_ops, O_RDWR | (flags & O_NONBLOCK), signalfd) : 0;
 	if (!file) {
 		heap_free(signalfd);
 		return -ENOMEM;

@@ -126,8 +126,7 @@ static uint32_t running_threads(void)
 	uint32_t count = 0;
 	for (struct process *process = process_next(0); process; process = process_next(process)) {
 		struct task *task;
-		list_for_each(task, &process->threads, thread_link)
-			count += !task->sleeping;
+		list_for_each(task, &process->threads, thread_link) count += !task->sleeping;
 	}
 	return count;
 }
@@ -135,8 +134,7 @@ static uint32_t running_threads(void)
 static void text_loadavg(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
-	proc_print(text, "0.00 0.00 0.00 %u/%u %d\n", running_threads(), task_count(),
-	           current_task()->tid);
+	proc_print(text, "0.00 0.00 0.00 %u/%u %d\n", running_threads(), task_count(), current_task()->tid);
 }
 
 static void text_version(struct proc_text *text, const struct proc_subject *subject)

@@ -5,3 +5,15 @@ build/tests/linux/%: tests/linux/%.c tests/linux/check.h
 	@echo "  CC      $<"
 	@$(CC) $(CSTD) $(WARN) -Wno-unused-result -O1 -static -o $@ $< -lpthread
 $(call script-test,tests/linux/run,$(LINUX_TESTS) $(SYSTEM))
+
+# The same commands on both kernels, with busybox' applets and with Debian's own programs.
+DEBIAN_BUNDLE := build/x86_64/debian.bundle
+build/x86_64/debian.img: build/root/debian.stamp $(SYSTEM_IMAGE)
+	@echo "  IMAGE   $@"
+	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
+		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
+		--tree build/root/debian:linux --file build/guest/subkernel:linux/usr/bin/subkernel
+$(DEBIAN_BUNDLE): build/x86_64/debian.img $(BUNDLE)
+	@echo "  BUNDLE  $@"
+	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
+$(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE))
