@@ -470,6 +470,34 @@ static void run(unsigned steps)
 	}
 }
 
+/* A thread comes to CPU 1 while the one it leaves still has it as current: perhaps because that waits for CPU
+ * 1 to serve it. So CPU 1 must not wait for it without end. */
+static void test_early_arrival(void)
+{
+	struct thread_spec spec = {
+	    .entry = NATIVE_BASE, .stack = NATIVE_BASE + 4096, .budget = budgets[1], .name = "early"};
+	struct thread *thread;
+	handle_t handle;
+	uint64_t acknowledged = cpus[1]->quiesced;
+
+	world_make(0);
+	memcpy(root.page->bytes, &spec, sizeof(spec));
+	handle = NEED_HANDLE(root_call(SYS_THREAD_CREATE, worlds[0].unit, worlds[0].space, thread_pages, 0));
+	thread = (struct thread *)object_at(&root_unit, handle);
+	thread->on_cpu = 1;
+	NEED(root_call(SYS_THREAD_START, handle, 0, 0, 0) == E_OK);
+	cpus[1]->quiesce = true;
+	host_cpu(1);
+	TEST("a CPU serves others before a thread on its way has arrived",
+	     cpus[1]->quiesced > acknowledged && thread->requests && list_empty(&thread->queue_node));
+	thread->on_cpu = 0;
+	host_cpu(0);
+	host_cpu(1);
+	TEST("the thread arrives later", !thread->requests && !list_empty(&thread->queue_node));
+	host_cpu(0);
+	NEED(root_call(SYS_UNIT_DESTROY, worlds[0].unit, 0, 0, 0) == E_OK);
+}
+
 int main(int count, char **arguments)
 {
 	unsigned seed = count > 1 ? (unsigned)atoi(arguments[1]) : 1,
@@ -500,6 +528,7 @@ int main(int count, char **arguments)
 		events[i] = NEED_HANDLE(root_call(SYS_EVENT_CREATE, 0, 0, 0, 0));
 	thread_pages = NEED_HANDLE(
 	    root_call(SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, (THREADS + 1) * PAGE_SIZE_BYTES, 0, 0));
+	test_early_arrival();
 	run(steps);
 	TEST("every thread was in one place, every budget added up", true);
 	TEST("calls were received and answered", received > steps / 100 && answers > steps / 100);

@@ -9,9 +9,10 @@
  * reply miss. (Modelled in tests/spin/call_reply_donation.pml.)
  *
  * thread->on_cpu is 1 from when a CPU makes the thread current until it has switched away from it entirely.
- * Only then may another CPU run it: whoever makes a woken thread run waits for that. The wait is bounded,
- * because a CPU waits only while its own current thread has not begun a wait, and clears on_cpu without
- * waiting for anybody.
+ * Only then may another CPU run it: whoever makes a woken thread run waits for that. A call that wakes its
+ * server may simply wait: the server's CPU clears on_cpu without waiting for anybody. The mailbox may not, and
+ * leaves such a thread for later: a thread that moves because its budget died may be in the midst of a call
+ * that waits for all CPUs.
  *
  * Work for another CPU: requests are or-ed into thread->requests; who finds 0 there pushes the thread on the
  * mailbox of thread->cpu. The receiver takes all requests at once and forwards what is no longer its own. So
@@ -87,6 +88,18 @@ static void thread_look(struct cpu *cpu, struct thread *thread)
 	}
 }
 
+/* Whether the CPU that THREAD comes from has switched away from it; waits a moment for that. Not without end:
+ * a thread whose budget dies moves while its CPU may still wait for others in cpu_quiesce or flush_all. */
+static bool left_cpu(const struct thread *thread)
+{
+	for (unsigned tries = 0; tries < 64; tries++) {
+		if (!__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE))
+			return true;
+		arch_pause();
+	}
+	return false;
+}
+
 void sched_mailbox(struct cpu *cpu)
 {
 	struct thread *thread = __atomic_exchange_n(&cpu->mailbox, 0, __ATOMIC_SEQ_CST), *next;
@@ -105,8 +118,10 @@ void sched_mailbox(struct cpu *cpu)
 			continue;
 		}
 		if (bits & REQUEST_WAKE) {
-			while (__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE))
-				arch_pause();
+			if (!left_cpu(thread)) { /* later: that CPU may be waiting for this one to serve it */
+				request(thread, bits);
+				continue;
+			}
 			sched_enqueue(cpu, thread);
 		}
 		if (bits & REQUEST_LOOK)
@@ -436,7 +451,11 @@ void sched_timer(struct cpu *cpu)
 	}
 	if (cpu->slice_end <= now)
 		cpu->reschedule = true;
+	/* Nothing is programmed now, so the first timer must be the first: another CPU may be disarming it.
+	 */
+	lock_take(&cpu->timer_lock);
 	cpu_program(cpu);
+	lock_release(&cpu->timer_lock);
 }
 
 void kernel_interrupt_timer(void)
