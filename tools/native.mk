@@ -18,3 +18,20 @@ $(call object-names,x86_64/native/$(1).o.d,$(2)): | $(INTERFACES)
 ALL += build/x86_64/$(1)
 endef
 native-program = $(call objects,x86_64/native/$(1).o.d,$(2),$(NATIVE_CFLAGS) $(3))$(eval $(call native-link,$(1),$(2)))
+
+# The same on newlib (lib/newlib/native_newlib.h): $(call native-newlib-program,NAME,SOURCES[,CFLAGS]). Vector registers and
+# floating point are in use.
+NEWLIB := build/x86_64/newlib
+NEWLIB_CFLAGS := $(filter-out -mgeneral-regs-only,$(NATIVE_CFLAGS)) -D_REENTRANT -D__DYNAMIC_REENT__ -Wno-unused-function \
+	-isystem $(NEWLIB)/include -Ilib/newlib
+define native-newlib-link
+build/x86_64/$(1): $(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c) build/x86_64/libholon.a lib/holon/native.ld
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$(LD) --no-relax -nostdlib -static -z noexecstack -z max-page-size=4096 --gc-sections -T lib/holon/native.ld -o $$@.debug \
+		$$(filter %.o,$$^) $(NEWLIB)/lib/libc.a build/x86_64/libholon.a $(NEWLIB)/lib/libm.a $(NEWLIB)/lib/libc.a
+	@llvm-strip -o $$@ $$@.debug
+$(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c): | $(INTERFACES) $(NEWLIB)/stamp
+ALL += build/x86_64/$(1)
+endef
+native-newlib-program = $(call objects,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c,$(NEWLIB_CFLAGS) $(3))$(eval $(call native-newlib-link,$(1),$(2)))
