@@ -200,6 +200,9 @@ uint64_t *radix_find(struct memory *memory, uint64_t page); /* the place of PAGE
 uint64_t *radix_make(struct memory *memory, uint64_t page); /* making nodes; 0: quota */
 uint64_t radix_next(struct memory *memory, uint64_t page,
                     uint64_t end); /* first page >= PAGE whose node exists */
+/* The first page of [PAGE, END) with an entry, or END; the range is not empty and all in one lowest node,
+ * which exists. */
+uint64_t radix_used(struct memory *memory, uint64_t page, uint64_t end);
 void radix_drop_leaf(struct memory *memory,
                      uint64_t page);          /* frees the lowest node of PAGE, which is empty */
 bool radix_free_slice(struct memory *memory); /* frees a node of an empty tree; true when none is left */

@@ -18,6 +18,7 @@
 #define SLICE_PAGES 32u
 #define SLICE_STEPS 256u
 #define TEAR_PAGES  40u
+#define SKIP_PAGES  256u /* without an entry, that a slice passes over before it starts */
 
 /* Orders the end of a pinned frame's entry against its last unpin. */
 static struct lock pin_lock;
@@ -365,7 +366,7 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
                            uint64_t *progress)
 {
 	bool module = source->kind == MEMORY_PHYSICAL;
-	uint64_t page, first, count, *to, end = source_page + clone->pages;
+	uint64_t page, first, stop, count, *to, end = source_page + clone->pages;
 	int64_t status = E_OK;
 	struct flush flush;
 
@@ -380,8 +381,13 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 	page = source_page + *progress;
 	if (!module)
 		page = source->resident ? radix_next(source, page, end) : end;
+	stop = end;
+	if (!module && page < end) {
+		stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
+		page = radix_used(source, page, stop);
+	}
 	first = page;
-	if (page < end) {
+	if (page < stop) {
 		/* As far as one lowest node of each reaches, and a slice. */
 		count = least(least(end - page, slice_pages(source)),
 		              least(512 - page % 512, 512 - (page - source_page) % 512));
@@ -516,7 +522,9 @@ static bool tear_pages(struct memory *memory)
 
 	if (memory->resident) {
 		page = radix_next(memory, memory->torn_page, end);
-		stop = least(least(end, (page | 511) + 1), page + TEAR_PAGES);
+		stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
+		page = radix_used(memory, page, stop);
+		stop = least(stop, page + TEAR_PAGES);
 		left = memory->resident;
 		for (place = radix_find(memory, page); page < stop && left; page++, place++) {
 			if (!*place)

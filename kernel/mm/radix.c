@@ -127,6 +127,17 @@ uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end)
 	return end;
 }
 
+uint64_t radix_used(struct memory *memory, uint64_t page, uint64_t end)
+{
+	const uint64_t *place = radix_find(memory, page);
+
+	for (; end - page >= 4 && !(place[0] | place[1] | place[2] | place[3]); place += 4)
+		page += 4;
+	for (; page < end && !*place; place++)
+		page++;
+	return page;
+}
+
 void radix_drop_leaf(struct memory *memory, uint64_t page)
 {
 	uint64_t *place = &memory->root;
