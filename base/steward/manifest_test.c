@@ -17,9 +17,12 @@ static void check(const char *name, bool right)
 /* Parses an exact copy, so that a read behind the text's end is found. */
 static const char *parse(const char *text, unsigned *line)
 {
-	size_t size = strlen(text);
-	char *copy = malloc(size ? size : 1);
-	memcpy(copy, text, size);
+	size_t size = 0;
+	while (text[size])
+		size++;
+	char *copy = malloc(size + !size);
+	for (size_t i = 0; i < size; i++)
+		copy[i] = text[i];
 	const char *wrong = manifest_parse(&manifest, copy, size, line);
 	free(copy);
 	return wrong;
@@ -77,17 +80,16 @@ int main(int count, char **arguments)
 	      refused("unit a\ngive port p 0x10000 1\n", 2) && refused("unit a\ngive port p 0xffff 2\n", 2) &&
 	          refused("unit a\ngive port p 1 0\n", 2) && refused("unit a\ngive irq i 1024\n", 2));
 	check("too many words", refused("unit a\ngive port p 1 1 1\n", 2));
-	char text[4096] = "unit a\nprogram x\n";
+	char text[4096];
+	int length = snprintf(text, sizeof(text), "unit a\nprogram x\n");
 	for (unsigned i = 0; i <= MANIFEST_GIVES_MAX; i++)
-		strcat(text, "give log\n");
+		length += snprintf(text + length, sizeof(text) - (size_t)length, "give log\n");
 	check("too many capabilities", refused(text, 3 + MANIFEST_GIVES_MAX));
-	text[0] = 0;
+	length = 0;
 	for (unsigned i = 0; i <= MANIFEST_UNITS_MAX; i++)
-		strcat(text, "unit a\nprogram x\n");
+		length += snprintf(text + length, sizeof(text) - (size_t)length, "unit a\nprogram x\n");
 	check("too many units", refused(text, 2 * MANIFEST_UNITS_MAX + 1));
-	memset(text, 'n', 200);
-	strcpy(text + 200, "\n");
-	memcpy(text, "unit ", 5);
+	snprintf(text, sizeof(text), "unit %0200d\n", 0);
 	check("a name too long", refused(text, 1));
 	return failures != 0;
 }

@@ -45,6 +45,8 @@ static void work(void *argument)
 		if (errno != number + 100)
 			wrong[number]++;
 	}
+	for (unsigned i = 0; i < 16; i++)
+		free(kept[i]);
 	sums[number] = sum;
 }
 
