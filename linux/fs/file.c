@@ -42,7 +42,7 @@ void file_release(struct file *file)
 static bool files_grow(struct files *files, uint32_t capacity)
 {
 	capacity = (capacity + 63) & ~63u;
-	struct file **slots = heap_resize(files->slots, capacity * sizeof(*slots));
+	struct file **slots = heap_resize(files->slots, capacity * sizeof(void *));
 	if (!slots)
 		return false;
 	files->slots = slots;

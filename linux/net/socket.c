@@ -292,7 +292,7 @@ SYSCALL_HANDLER(accept4, int fd, uint64_t address, uint64_t length, uint32_t fla
 	struct file *file;
 	int64_t error;
 	struct unix_socket *socket = unix_of(fd, &file, &error);
-	struct unix_socket *accepted;
+	struct unix_socket *accepted = 0;
 	if (flags & ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK))
 		return -EINVAL;
 	if (!socket)

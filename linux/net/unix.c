@@ -27,7 +27,7 @@ struct unix_socket *unix_create(int type)
 	socket->receive_timeout = socket->send_timeout = UINT64_MAX;
 	struct list *lists[] = {&socket->followers, &socket->follower_link, &socket->abstract_link,
 	                        &socket->messages,  &socket->backlog,       &socket->backlog_link};
-	for (unsigned i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+	for (unsigned i = 0; i < sizeof(lists) / sizeof(void *); i++)
 		list_init(lists[i]);
 	wait_queue_init(&socket->read_wait);
 	wait_queue_init(&socket->write_wait);

@@ -53,7 +53,7 @@ bool unix_control_clone(struct unix_control *to, const struct unix_control *from
 	*to = *from;
 	if (!from->file_count)
 		return true;
-	to->files = heap_allocate(from->file_count * sizeof(*to->files));
+	to->files = heap_allocate(from->file_count * sizeof(void *));
 	if (!to->files) {
 		to->file_count = 0;
 		return false;
@@ -165,8 +165,7 @@ static int64_t read_files(struct unix_control *control, const uint8_t *data, uin
 		return -ETOOMANYREFS;
 	if (!count)
 		return 0;
-	struct file **files =
-	    heap_resize(control->files, (control->file_count + count) * sizeof(*control->files));
+	struct file **files = heap_resize(control->files, (control->file_count + count) * sizeof(void *));
 	if (!files)
 		return -ENOMEM;
 	control->files = files;
