@@ -62,6 +62,8 @@ static void test_create(void)
 	           unit_try(&root, self_unit, 16, CAPS_MAX + 1, 0, 1, 0, 0), E_ARGUMENT);
 	TEST_EQUAL("more than there are left", unit_try(&root, self_unit, 16, CAPS_MAX, 0, 1, 0, 0),
 	           E_QUOTA_CAPS);
+	TEST_EQUAL("so much that two such charges at once would wrap",
+	           unit_try(&root, self_unit, 1ull << 50, 10, 0, 1, 0, 0), E_ARGUMENT);
 	TEST_EQUAL("no memory at all", unit_try(&root, self_unit, 0, 10, 0, 1, 0, 0), E_ARGUMENT);
 	TEST_EQUAL("more CPU than there is", unit_try(&root, self_unit, 16, 10, 1000001, 1, 0, 0),
 	           E_QUOTA_CPU);
