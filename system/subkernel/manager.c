@@ -9,6 +9,7 @@
 #include <holon.h>
 #include <holon/blueprint.h>
 #include <sysimg/sysimg.h>
+#include "realtime.h"
 #include "steward.interface.h"
 #include "subkernel.interface.h"
 #include "vfs.interface.h"
@@ -44,6 +45,7 @@ static struct manager {
 	struct sysimg image;
 	struct subkernel table[SUBKERNELS_MAX];
 	uint64_t next_number;
+	uint64_t realtime_at_boot; /* seconds since 1970 */
 } manager;
 
 #define LOG(...) log_print(manager.log, manager.page, __VA_ARGS__)
@@ -98,6 +100,8 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 {
 	const uint32_t memory = RIGHT_READ | RIGHT_COPY | RIGHT_MOVE;
 	give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	/* Only its value counts: the wall clock's seconds at the kernel's start. */
+	give(spawn, "epoch", manager.log, RIGHT_LOG, 0, manager.realtime_at_boot);
 	give(spawn, "image", manager.image_memory, memory | RIGHT_EXECUTE, 0, manager.image_bytes);
 	give(spawn, "vfs", manager.vfs, RIGHT_CALL, 0, 0);
 	give(spawn, "stream", connection->memory, memory | RIGHT_WRITE, 0, STREAM_BYTES);
@@ -388,6 +392,7 @@ static const char *prepare(void)
 	const struct start_info *info = manager.info;
 	manager.channel = start_find(info, "subkernel", 0);
 	manager.vfs = start_find(info, "vfs", 0);
+	manager.realtime_at_boot = realtime_at_boot(start_find(info, "rtc", 0));
 	manager.image_memory = start_find(info, "image", &manager.image_bytes);
 	int64_t event = event_create();
 	if (event < 0 || event_bind((handle_t)event, info->thread) < 0)
