@@ -17,10 +17,6 @@
 
 #define DEFAULT_IGNORE (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
 #define DEFAULT_STOP   (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
-#define DEFAULT_CORE                                                                                         \
-	(SIGNAL_BIT(SIGQUIT) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) |              \
-	 SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGXCPU) |               \
-	 SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGSYS))
 
 /* The software-reserved bytes 464..511 of the FXSAVE area in a signal frame. */
 struct fpx_software {
@@ -179,7 +175,7 @@ static void handler_run(struct task *task, int signal, const struct linux_siginf
 	task->restore_blocked = false;
 	if (frame_push(task, signal, info, &action, mask)) {
 		task->handlers->actions[SIGSEGV - 1].handler = SIG_DFL;
-		process_exit(SIGSEGV | 0x80);
+		process_exit(SIGSEGV);
 	}
 	if (action.flags & SA_RESETHAND)
 		slot->handler = SIG_DFL;
@@ -272,7 +268,7 @@ void signal_deliver_call(int64_t number)
 				stop_process(task, signal);
 				continue;
 			}
-			process_exit(signal | (bit & DEFAULT_CORE ? 0x80 : 0));
+			process_exit(signal); /* no core file is written, and the status says so */
 		}
 		call_restart(task, number, true, action->flags & SA_RESTART);
 		number = -1;

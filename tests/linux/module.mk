@@ -16,4 +16,4 @@ build/x86_64/debian.img: build/root/debian.stamp $(SYSTEM_IMAGE)
 $(DEBIAN_BUNDLE): build/x86_64/debian.img $(BUNDLE)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
-$(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE))
+$(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE) $(addprefix build/linux/,init vmlinuz minimal.cpio debian.cpio))
