@@ -1,6 +1,6 @@
-/* How long the kernel may keep a thread of the highest priority waiting: it asks for a timer again and again, while a
- * thread of low priority runs the longest system calls there are. What it is late by, above what it is late by when
- * nothing else runs, is the longest stretch with interrupts off. */
+/* How long the kernel may keep a thread of the highest priority waiting: it asks for a timer again and again,
+ * while a thread of low priority runs the longest system calls there are. What it is late by, above what it
+ * is late by when nothing else runs, is the longest stretch with interrupts off. */
 #include "latency.h"
 
 static struct {
@@ -52,7 +52,8 @@ static void idle_for(uint64_t ns)
 /* A unit as large as fits: memory, objects, capabilities, children. */
 static handle_t large_unit(void)
 {
-	struct unit_spec spec = {.memory_bytes = 96 << 20, .caps = 8000, .priority_max = 100, .name = "large"};
+	struct unit_spec spec = {
+	    .memory_bytes = 96 << 20, .caps = 8000, .priority_max = 100, .name = "large"};
 	handle_t unit = must(unit_create(page, boot->unit, &spec), "unit");
 	handle_t memory = must(memory_create_in(unit, 64 << 20), "memory");
 	uint8_t *window = window_map(memory, 0, 64 << 20, MAP_READ | MAP_WRITE);
