@@ -25,8 +25,8 @@ struct blueprint {
 
 enum subkernel_state { SUBKERNEL_RUNNING = 0, SUBKERNEL_FROZEN, SUBKERNEL_ENDED };
 
-/* Signalled to the event of a sub-kernel's creator, beside the bits of its stream (enum stream_bits), when the
- * sub-kernel has ended: the creator may ask for its status now. */
+/* Signalled to the event of a sub-kernel's creator, beside the bits of its stream (enum stream_bits), when
+ * the sub-kernel has ended: the creator may ask for its status now. */
 #define SUBKERNEL_EVENT_ENDED (1ull << 63)
 
 struct subkernel_info {

@@ -12,9 +12,9 @@ static handle_t image_memory;
 
 uint64_t now_ns(void)
 {
-	return machine.clock.ns_base +
-	       (uint64_t)(((unsigned __int128)(ticks() - machine.clock.tsc_base) * machine.clock.multiplier) >>
-	                  machine.clock.shift);
+	return machine.clock.ns_base + (uint64_t)(((unsigned __int128)(ticks() - machine.clock.tsc_base) *
+	                                           machine.clock.multiplier) >>
+	                                          machine.clock.shift);
 }
 
 void result_add(struct result *result, uint64_t value)
@@ -71,17 +71,18 @@ handle_t thread_run(void (*entry)(uint64_t), uint64_t argument, handle_t budget)
 handle_t server_unit(handle_t channel, unsigned cpu)
 {
 	const char *why = "";
-	struct spawn spawn = {.unit = {.memory_bytes = 4 << 20, .caps = 64, .priority_max = 127, .name = "server"},
-	                      .parent = boot->unit,
-	                      .image = image_memory,
-	                      .image_bytes = image_bytes,
-	                      .image_map = image,
-	                      .stack_bytes = 16384,
-	                      .priority = 100,
-	                      .cpu_mask = 1u << cpu,
-	                      .slice_ns = 10000000,
-	                      .cap_count = 1,
-	                      .caps = {{.name = "channel", .handle = channel, .rights = RIGHT_RECEIVE}}};
+	struct spawn spawn = {
+	    .unit = {.memory_bytes = 4 << 20, .caps = 64, .priority_max = 127, .name = "server"},
+	    .parent = boot->unit,
+	    .image = image_memory,
+	    .image_bytes = image_bytes,
+	    .image_map = image,
+	    .stack_bytes = 16384,
+	    .priority = 100,
+	    .cpu_mask = 1u << cpu,
+	    .slice_ns = 10000000,
+	    .cap_count = 1,
+	    .caps = {{.name = "channel", .handle = channel, .rights = RIGHT_RECEIVE}}};
 
 	return must(spawn_unit(page, &spawn, boot->cpu_count, &why), why);
 }

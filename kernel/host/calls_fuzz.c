@@ -176,7 +176,8 @@ static void access(unsigned index)
 
 static handle_t unit_new(struct actor *actor, handle_t parent, uint64_t pages, uint64_t caps)
 {
-	struct unit_spec spec = {.memory_bytes = PAGES(pages), .caps = caps, .priority_max = 50, .name = "fuzz"};
+	struct unit_spec spec = {
+	    .memory_bytes = PAGES(pages), .caps = caps, .priority_max = 50, .name = "fuzz"};
 
 	spec.flags = take(2) & actor->thread->unit->flags;
 	memcpy(actor->page->bytes, &spec, sizeof(spec));

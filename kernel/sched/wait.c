@@ -10,9 +10,9 @@
  *
  * thread->on_cpu is 1 from when a CPU makes the thread current until it has switched away from it entirely.
  * Only then may another CPU run it: whoever makes a woken thread run waits for that. A call that wakes its
- * server may simply wait: the server's CPU clears on_cpu without waiting for anybody. The mailbox may not, and
- * leaves such a thread for later: a thread that moves because its budget died may be in the midst of a call
- * that waits for all CPUs.
+ * server may simply wait: the server's CPU clears on_cpu without waiting for anybody. The mailbox may not,
+ * and leaves such a thread for later: a thread that moves because its budget died may be in the midst of a
+ * call that waits for all CPUs.
  *
  * Work for another CPU: requests are or-ed into thread->requests; who finds 0 there pushes the thread on the
  * mailbox of thread->cpu. The receiver takes all requests at once and forwards what is no longer its own. So

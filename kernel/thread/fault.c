@@ -10,8 +10,8 @@
 #include <event.h>
 #include "../sched/sched.h"
 
-#define FAULT_ENTRY_BYTES 128u /* of the fault entry: code that must not fault at one place twice in a row   \
-	                        */
+/* Of a fault entry: code that must not fault at one place twice in a row. */
+#define FAULT_ENTRY_BYTES 128u
 
 /* x86 page-fault error code (Intel SDM volume 3, 4.7). */
 #define FAULT_WRITE   2u
