@@ -278,7 +278,7 @@ static void test_units(void)
 	int64_t result = unit_info(page, (handle_t)unit, &child);
 
 	report(!result && child.memory_quota == 1 << 20 && child.state == UNIT_CREATED, "unit_info", result);
-	spec.memory_bytes = 1ull << 60;
+	spec.memory_bytes = 1ull << 50;
 	result = unit_create(page, boot->unit, &spec);
 	report(result == E_QUOTA_MEMORY, "a unit cannot be given more than there is", result);
 	result = unit_destroy((handle_t)unit);
