@@ -120,21 +120,11 @@ static void text_uptime(struct proc_text *text, const struct proc_subject *subje
 	proc_print(text, "%lu.%02lu 0.00\n", now / 100, now % 100);
 }
 
-/* Threads that run or could. */
-static uint32_t running_threads(void)
-{
-	uint32_t count = 0;
-	for (struct process *process = process_next(0); process; process = process_next(process)) {
-		struct task *task;
-		list_for_each(task, &process->threads, thread_link) count += !task->sleeping;
-	}
-	return count;
-}
-
 static void text_loadavg(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
-	proc_print(text, "0.00 0.00 0.00 %u/%u %d\n", running_threads(), task_count(), current_task()->tid);
+	proc_print(text, "0.00 0.00 0.00 %u/%u %d\n", thread_running_count(), task_count(),
+	           current_task()->tid);
 }
 
 static void text_version(struct proc_text *text, const struct proc_subject *subject)
@@ -157,7 +147,7 @@ static void text_stat(struct proc_text *text, const struct proc_subject *subject
 		           idle / machine.cpu_count);
 	proc_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
 	           (uint64_t)((clock_realtime() - clock_monotonic()) / NS_PER_SECOND), process_count(),
-	           running_threads());
+	           thread_running_count());
 }
 
 static void text_filesystems(struct proc_text *text, const struct proc_subject *subject)
