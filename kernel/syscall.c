@@ -4,7 +4,7 @@
 #include <thread.h>
 #include <unit.h>
 
-static call_handler *const handlers[SYSCALL_COUNT] = {
+call_handler *const call_handlers[SYSCALL_COUNT] = {
     [SYS_REPLY_SAVE] = sys_reply_save,
     [SYS_CHANNEL_CREATE] = sys_channel_create,
     [SYS_EVENT_CREATE] = sys_event_create,
@@ -102,8 +102,8 @@ static __attribute__((noinline)) void call_other(struct thread *self, uint64_t n
 	for (unsigned index = 0; index < 6; index++)
 		args[index] = arch_argument(self, index);
 	thread_resumes_call(self, number);
-	if (number < SYSCALL_COUNT && handlers[number])
-		result = handlers[number](self, args, &second);
+	if (number < SYSCALL_COUNT && call_handlers[number])
+		result = call_handlers[number](self, args, &second);
 	if (result == CALL_RESTART) {
 		arch_syscall_restart(self);
 		return;

@@ -78,20 +78,6 @@ static handle_t channel_find(const char *name)
 	return (handle_t)channel;
 }
 
-static bool give_add(struct spawn *spawn, const char *name, handle_t handle, uint32_t rights, uint64_t badge,
-                     uint64_t value)
-{
-	if (!handle || spawn->cap_count == SPAWN_CAPS_MAX)
-		return false;
-	struct spawn_capability *cap = &spawn->caps[spawn->cap_count++];
-	text_copy(cap->name, sizeof(cap->name), name);
-	cap->handle = handle;
-	cap->rights = rights;
-	cap->badge = badge;
-	cap->value = value;
-	return true;
-}
-
 /* What GIVE stands for, into SPAWN. Objects made for the unit alone are put into MADE, to be dropped after
  * the grant. */
 static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, uint64_t badge,
@@ -104,39 +90,39 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 	int64_t object;
 	switch (give->kind) {
 	case GIVE_SERVE:
-		return give_add(spawn, give->name, channel_find(give->name),
-		                RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+		return spawn_give(spawn, give->name, channel_find(give->name),
+		                  RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
 	case GIVE_USE:
-		return give_add(spawn, give->name, channel_find(give->name),
-		                RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, badge, 0);
+		return spawn_give(spawn, give->name, channel_find(give->name),
+		                  RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, badge, 0);
 	case GIVE_LOG:
-		return give_add(spawn, "log", steward.boot->system, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0,
-		                0);
+		return spawn_give(spawn, "log", steward.boot->system, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0,
+		                  0);
 	case GIVE_IMAGE:
-		return give_add(spawn, "image", steward.image_memory, memory, 0, steward.image_bytes);
+		return spawn_give(spawn, "image", steward.image_memory, memory, 0, steward.image_bytes);
 	case GIVE_ADD:
 	case GIVE_COMMAND:
 		handle = module_find(give->kind == GIVE_ADD ? "add" : "command", &bytes);
-		return !handle ||
-		       give_add(spawn, give->kind == GIVE_ADD ? "add" : "command", handle, memory, 0, bytes);
+		return !handle || spawn_give(spawn, give->kind == GIVE_ADD ? "add" : "command", handle,
+		                             memory, 0, bytes);
 	case GIVE_STREAM:
 		/* Both sides are given whole: the console is side 0, the manager passes side 1 on. */
-		return give_add(spawn, "stream", steward.stream,
-		                RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0, STREAM_BYTES) &&
-		       give_add(spawn, "stream-event", steward.stream_console, event, 0, 0) &&
-		       give_add(spawn, "stream-peer", steward.stream_program, event, 0, 0);
+		return spawn_give(spawn, "stream", steward.stream,
+		                  RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0, STREAM_BYTES) &&
+		       spawn_give(spawn, "stream-event", steward.stream_console, event, 0, 0) &&
+		       spawn_give(spawn, "stream-peer", steward.stream_program, event, 0, 0);
 	case GIVE_FRAMEBUFFER:
 		return !steward.boot->framebuffer ||
-		       give_add(spawn, "framebuffer", steward.boot->framebuffer, RIGHT_READ | RIGHT_WRITE, 0,
-		                steward.boot->framebuffer_bytes);
+		       spawn_give(spawn, "framebuffer", steward.boot->framebuffer, RIGHT_READ | RIGHT_WRITE,
+		                  0, steward.boot->framebuffer_bytes);
 	case GIVE_PORT:
 		object = ioport_create(steward.boot->system, (uint16_t)give->base, give->count);
 		*made = object < 0 ? 0 : (handle_t)object;
-		return give_add(spawn, give->name, *made, RIGHT_ALL, 0, give->base);
+		return spawn_give(spawn, give->name, *made, RIGHT_ALL, 0, give->base);
 	case GIVE_IRQ:
 		object = irq_create(steward.boot->system, give->base, 0, 0);
 		*made = object < 0 ? 0 : (handle_t)object;
-		return give_add(spawn, give->name, *made, RIGHT_ALL, 0, give->base);
+		return spawn_give(spawn, give->name, *made, RIGHT_ALL, 0, give->base);
 	}
 	return false;
 }

@@ -544,47 +544,6 @@ void actor_deinit(struct actor *actor)
 	free(actor->page);
 }
 
-static call_handler *const handlers[SYSCALL_COUNT] = {
-    [SYS_CHANNEL_CREATE] = sys_channel_create,
-    [SYS_EVENT_CREATE] = sys_event_create,
-    [SYS_EVENT_SIGNAL] = sys_event_signal,
-    [SYS_EVENT_TIMER] = sys_event_timer,
-    [SYS_CAP_COPY] = sys_cap_copy,
-    [SYS_CAP_DELETE] = sys_cap_delete,
-    [SYS_CAP_REVOKE] = sys_cap_revoke,
-    [SYS_CAP_INFO] = sys_cap_info,
-    [SYS_UNIT_CREATE] = sys_unit_create,
-    [SYS_UNIT_DESTROY] = sys_unit_destroy,
-    [SYS_UNIT_INFO] = sys_unit_info,
-    [SYS_UNIT_EXTEND] = sys_unit_extend,
-    [SYS_UNIT_GRANT] = sys_unit_grant,
-    [SYS_UNIT_FREEZE] = sys_unit_freeze,
-    [SYS_MEMORY_CREATE] = sys_memory_create,
-    [SYS_MEMORY_CLONE] = sys_memory_clone,
-    [SYS_MEMORY_RESIZE] = sys_memory_resize,
-    [SYS_MEMORY_DISCARD] = sys_memory_discard,
-    [SYS_MEMORY_SUPPLY] = sys_memory_supply,
-    [SYS_MEMORY_WANTED] = sys_memory_wanted,
-    [SYS_MEMORY_DIRTY] = sys_memory_dirty,
-    [SYS_MEMORY_INFO] = sys_memory_info,
-    [SYS_MEMORY_LABEL] = sys_memory_label,
-    [SYS_MEMORY_FIND] = sys_memory_find,
-    [SYS_SPACE_CREATE] = sys_space_create,
-    [SYS_SPACE_MAP] = sys_space_map,
-    [SYS_SPACE_UNMAP] = sys_space_unmap,
-    [SYS_SPACE_PROTECT] = sys_space_protect,
-    [SYS_THREAD_CREATE] = sys_thread_create,
-    [SYS_THREAD_SET] = sys_thread_set,
-    [SYS_THREAD_START] = sys_thread_start,
-    [SYS_THREAD_STOP] = sys_thread_stop,
-    [SYS_BUDGET_CREATE] = sys_budget_create,
-    [SYS_BUDGET_INFO] = sys_budget_info,
-    [SYS_IRQ_CREATE] = sys_irq_create,
-    [SYS_IRQ_BIND] = sys_irq_bind,
-    [SYS_IOPORT_CREATE] = sys_ioport_create,
-    [SYS_SYSTEM_INFO] = sys_system_info,
-};
-
 int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_t args[6])
 {
 	struct thread *self = actor->thread;
@@ -593,8 +552,8 @@ int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_
 	actor->second = 0;
 	acting->reschedule = false; /* nobody is scheduled here */
 	thread_resumes_call(self, number);
-	if ((unsigned)number < SYSCALL_COUNT && handlers[number])
-		result = handlers[number](self, args, &actor->second);
+	if ((unsigned)number < SYSCALL_COUNT && call_handlers[number])
+		result = call_handlers[number](self, args, &actor->second);
 	if (result != CALL_RESTART) {
 		self->progress = 0;
 		if (self->building)

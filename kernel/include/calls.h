@@ -29,6 +29,9 @@ struct unit;
 /* ARGS: RDI, RSI, RDX, R10, R8, R9. *SECOND is 0 on entry and goes to RDX. */
 typedef int64_t call_handler(struct thread *self, const uint64_t args[6], uint64_t *second);
 
+/* By number: what kernel_syscall calls; 0 where there is none, or where the call has a path of its own. */
+extern call_handler *const call_handlers[]; /* SYSCALL_COUNT of them */
+
 /* cap/, unit/, mm/ */
 call_handler sys_cap_copy, sys_cap_delete, sys_cap_revoke, sys_cap_info;
 call_handler sys_unit_create, sys_unit_destroy, sys_unit_info, sys_unit_extend, sys_unit_grant,

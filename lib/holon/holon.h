@@ -350,6 +350,11 @@ struct spawn {
 	struct spawn_capability caps[SPAWN_CAPS_MAX];
 };
 
+/* Adds to SPAWN what its program will be granted under NAME (cut to 23 characters): a copy of HANDLE with
+ * RIGHTS and BADGE, and VALUE. False, and nothing is added, where HANDLE is 0 or SPAWN is full. */
+bool spawn_give(struct spawn *spawn, const char *name, handle_t handle, uint32_t rights, uint64_t badge,
+                uint64_t value);
+
 /* Creates the unit, loads the program, grants the capabilities (and "budgetN" for each CPU, and its own unit,
  * space and thread) and starts it. Returns the unit's handle; on failure nothing is left. *WHY says what
  * failed. */

@@ -218,6 +218,17 @@ static int64_t start_program(struct thread_page *page, struct loading *loading, 
 	return result;
 }
 
+bool spawn_give(struct spawn *spawn, const char *name, handle_t handle, uint32_t rights, uint64_t badge,
+                uint64_t value)
+{
+	if (!handle || spawn->cap_count == SPAWN_CAPS_MAX)
+		return false;
+	struct spawn_capability *cap = &spawn->caps[spawn->cap_count++];
+	*cap = (struct spawn_capability){.handle = handle, .rights = rights, .badge = badge, .value = value};
+	text_copy(cap->name, sizeof(cap->name), name);
+	return true;
+}
+
 int64_t spawn_unit(struct thread_page *page, const struct spawn *spawn, uint64_t cpu_count, const char **why)
 {
 	struct loading loading = {.spawn = spawn, .end = NATIVE_BASE};

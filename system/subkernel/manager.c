@@ -74,20 +74,6 @@ static struct subkernel *descendant(uint64_t badge, uint64_t number)
 	return caller && child && child != caller && descends(child, caller) ? child : 0;
 }
 
-static bool give(struct spawn *spawn, const char *name, handle_t handle, uint32_t rights, uint64_t badge,
-                 uint64_t value)
-{
-	if (!handle || spawn->cap_count == SPAWN_CAPS_MAX)
-		return false;
-	struct spawn_capability *cap = &spawn->caps[spawn->cap_count++];
-	text_copy(cap->name, sizeof(cap->name), name);
-	cap->handle = handle;
-	cap->rights = rights;
-	cap->badge = badge;
-	cap->value = value;
-	return true;
-}
-
 struct connection {
 	handle_t memory, event, peer; /* the stream: side 1 waits on event and signals peer */
 	handle_t command;
@@ -99,20 +85,20 @@ struct connection {
 static void fill_caps(struct spawn *spawn, const struct subkernel *child, const struct connection *connection)
 {
 	const uint32_t memory = RIGHT_READ | RIGHT_COPY | RIGHT_MOVE;
-	give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	spawn_give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
 	/* Only its value counts: the wall clock's seconds at the kernel's start. */
-	give(spawn, "epoch", manager.log, RIGHT_LOG, 0, manager.realtime_at_boot);
-	give(spawn, "image", manager.image_memory, memory | RIGHT_EXECUTE, 0, manager.image_bytes);
-	give(spawn, "vfs", manager.vfs, RIGHT_CALL, 0, 0);
-	give(spawn, "stream", connection->memory, memory | RIGHT_WRITE, 0, STREAM_BYTES);
-	give(spawn, "stream-event", connection->event, RIGHT_WAIT | RIGHT_SIGNAL | RIGHT_MANAGE, 0, 0);
-	give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL, 0, 0);
+	spawn_give(spawn, "epoch", manager.log, RIGHT_LOG, 0, manager.realtime_at_boot);
+	spawn_give(spawn, "image", manager.image_memory, memory | RIGHT_EXECUTE, 0, manager.image_bytes);
+	spawn_give(spawn, "vfs", manager.vfs, RIGHT_CALL, 0, 0);
+	spawn_give(spawn, "stream", connection->memory, memory | RIGHT_WRITE, 0, STREAM_BYTES);
+	spawn_give(spawn, "stream-event", connection->event, RIGHT_WAIT | RIGHT_SIGNAL | RIGHT_MANAGE, 0, 0);
+	spawn_give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL, 0, 0);
 	if (child->flags & BLUEPRINT_NESTING)
-		give(spawn, "manager", manager.channel, RIGHT_CALL, child->number, 0);
+		spawn_give(spawn, "manager", manager.channel, RIGHT_CALL, child->number, 0);
 	if (connection->command_bytes)
-		give(spawn, "command", connection->command, memory, 0, connection->command_bytes);
+		spawn_give(spawn, "command", connection->command, memory, 0, connection->command_bytes);
 	if (connection->add)
-		give(spawn, "add", connection->add, memory, 0, connection->add_bytes);
+		spawn_give(spawn, "add", connection->add, memory, 0, connection->add_bytes);
 }
 
 /* Quotas: what the blueprint asks for; 0 is half of what the parent unit has left (all but a reserve, for the
