@@ -1,10 +1,10 @@
 // Cross-checks of ML-KEM and ML-DSA against OpenSSL 3.5: keys, ciphertexts and signatures made on each side and used on
-// the other, whole and mutated. The library is reached through mlkem_mldsa_lines.
+// the other, whole and mutated. The library is reached through crypto-oracle.
 import crypto, { randomBytes, randomInt } from 'node:crypto';
 import { Oracle, check, equal, expect, finish, mutate } from './cross_harness.mjs';
 
 const times = process.env.HOLON_SOAK ? 10 : 1;
-const oracle = new Oracle('build/host/bin/mlkem_mldsa_lines');
+const oracle = new Oracle();
 const accepted = (result) => typeof result !== 'string';
 
 const publicKey = (type, bytes) => crypto.createPublicKey({ key: bytes, format: 'raw-public', asymmetricKeyType: type });
@@ -50,24 +50,24 @@ for (const size of ['512', '768', '1024']) {
 		for (let i = 0; i < rounds; i++) {
 			const seed = i % 2 ? randomBytes(64) : crypto.generateKeyPairSync(type).privateKey.export({ format: 'raw-seed' });
 			const key = seedKey(type, seed);
-			const [ek, dk] = await oracle.must(`kem-keygen ${size}`, seed.subarray(0, 32), seed.subarray(32));
+			const [ek, dk] = await oracle.must(`mlkem_keygen:${size}`, seed.subarray(0, 32), seed.subarray(32));
 			equal(ek, rawPublic(key), 'encapsulation keys of one seed');
-			await oracle.must(`kem-check-dk ${size}`, dk);
-			const [ct, shared] = await oracle.must(`kem-encapsulate ${size}`, ek, randomBytes(32));
+			await oracle.must(`mlkem_check_dk:${size}`, dk);
+			const [ct, shared] = await oracle.must(`mlkem_encapsulate:${size}`, ek, randomBytes(32));
 			equal(crypto.decapsulate(key, ct), shared, "OpenSSL's secret of our ciphertext");
 			equal(crypto.decapsulate(expandedKey(type, dk), ct), shared, "OpenSSL's secret with our expanded key");
 			const theirs = crypto.encapsulate(publicKey(type, ek));
-			equal((await oracle.must(`kem-decapsulate ${size}`, dk, theirs.ciphertext))[0], theirs.sharedKey, "our secret of OpenSSL's ciphertext");
+			equal((await oracle.must(`mlkem_decapsulate:${size}`, dk, theirs.ciphertext))[0], theirs.sharedKey, "our secret of OpenSSL's ciphertext");
 		}
 		return 5 * rounds;
 	});
 	await check(`${type}: implicit rejection of mutated ciphertexts is the same`, async () => {
 		const cases = 600 * times, seed = randomBytes(64), key = seedKey(type, seed);
-		const [ek, dk] = await oracle.must(`kem-keygen ${size}`, seed.subarray(0, 32), seed.subarray(32));
+		const [ek, dk] = await oracle.must(`mlkem_keygen:${size}`, seed.subarray(0, 32), seed.subarray(32));
 		for (let i = 0; i < cases; i++) {
 			const { ciphertext } = crypto.encapsulate(publicKey(type, ek));
 			const bad = i % 3 ? mutate(ciphertext, true) : randomBytes(ciphertext.length);
-			const ours = await oracle.call(`kem-decapsulate ${size}`, dk, bad), theirs = attempt(() => crypto.decapsulate(key, bad));
+			const ours = await oracle.call(`mlkem_decapsulate:${size}`, dk, bad), theirs = attempt(() => crypto.decapsulate(key, bad));
 			expect(accepted(ours) === (theirs !== null), `verdicts differ on ${bad.length} bytes`);
 			if (theirs) equal(ours[0], theirs, 'secrets of a mutated ciphertext');
 		}
@@ -75,11 +75,11 @@ for (const size of ['512', '768', '1024']) {
 	});
 	await check(`${type}: the same encapsulation keys are accepted`, async () => {
 		const cases = 600 * times;
-		const [good] = await oracle.must(`kem-keygen ${size}`, randomBytes(32), randomBytes(32));
+		const [good] = await oracle.must(`mlkem_keygen:${size}`, randomBytes(32), randomBytes(32));
 		for (let i = 0; i < cases; i++) {
 			const bad = i % 2 ? mutate(good, i % 8 === 1) : Buffer.from(good);
 			if (i % 2 === 0) setCoefficient(bad, randomInt(((good.length - 32) / 3) * 2), 3325 + randomInt(8));
-			const ours = await oracle.call(`kem-encapsulate ${size}`, bad, randomBytes(32));
+			const ours = await oracle.call(`mlkem_encapsulate:${size}`, bad, randomBytes(32));
 			const theirs = attempt(() => crypto.encapsulate(publicKey(type, bad)));
 			expect(accepted(ours) === (theirs !== null), `OpenSSL ${theirs ? 'accepts' : 'refuses'} key ${i}`);
 		}
@@ -87,16 +87,16 @@ for (const size of ['512', '768', '1024']) {
 	});
 	await check(`${type}: the same decapsulation keys are accepted`, async () => {
 		const cases = 200 * times;
-		const [ek, dk] = await oracle.must(`kem-keygen ${size}`, randomBytes(32), randomBytes(32));
+		const [ek, dk] = await oracle.must(`mlkem_keygen:${size}`, randomBytes(32), randomBytes(32));
 		const { ciphertext } = crypto.encapsulate(publicKey(type, ek));
 		for (let i = 0; i < cases; i++) {
 			const bad = i % 8 === 1 ? mutate(dk, true) : Buffer.from(dk), secret = dk.length - ek.length - 64;
 			/* By turns in the secret vector, the encapsulation key, its hash, and z. */
 			const [from, length] = [[0, secret], [secret, ek.length], [dk.length - 64, 32], [dk.length - 32, 32]][i % 4];
 			if (bad.length === dk.length) bad[from + randomInt(length)] ^= 1 << randomInt(8);
-			const ours = await oracle.call(`kem-decapsulate ${size}`, bad, ciphertext);
+			const ours = await oracle.call(`mlkem_decapsulate:${size}`, bad, ciphertext);
 			const theirs = attempt(() => crypto.decapsulate(expandedKey(type, bad), ciphertext));
-			const strict = accepted(await oracle.call(`kem-check-dk ${size}`, bad));
+			const strict = accepted(await oracle.call(`mlkem_check_dk:${size}`, bad));
 			/* OpenSSL also tries whether the secret vector fits, which the standard leaves open. */
 			expect(strict === (theirs !== null) || (strict && i % 4 === 0), `OpenSSL ${theirs ? 'accepts' : 'refuses'} key ${i}`);
 			if (theirs) equal(ours[0], theirs, 'secrets under a changed key');
@@ -115,14 +115,14 @@ for (const size of ['44', '65', '87']) {
 			const seed = i % 2 ? randomBytes(32) : crypto.generateKeyPairSync(type).privateKey.export({ format: 'raw-seed' });
 			const message = randomBytes(randomInt(2000)), context = i % 3 ? randomBytes(randomInt(256)) : Buffer.alloc(0);
 			const key = seedKey(type, seed);
-			const [pk, sk] = await oracle.must(`dsa-keygen ${size}`, seed);
+			const [pk, sk] = await oracle.must(`mldsa_keygen:${size}`, seed);
 			equal(pk, rawPublic(key), 'public keys of one seed');
-			equal((await oracle.must(`dsa-public ${size}`, sk))[0], pk, 'public key of the secret key');
-			const [ours] = await oracle.must(`dsa-sign ${size}`, sk, message, context, i % 2 ? randomBytes(32) : '');
+			equal((await oracle.must(`mldsa_public:${size}`, sk))[0], pk, 'public key of the secret key');
+			const [ours] = await oracle.must(`mldsa_sign:${size}`, sk, message, context, i % 2 ? randomBytes(32) : '');
 			expect(verifies(pk, message, context, ours), 'OpenSSL refuses our signature');
 			for (const theirKey of [key, expandedKey(type, sk)]) {
 				const theirs = crypto.sign(null, message, { key: theirKey, context });
-				await oracle.must(`dsa-verify ${size}`, pk, message, context, theirs);
+				await oracle.must(`mldsa_verify:${size}`, pk, message, context, theirs);
 			}
 		}
 		return 5 * rounds;
@@ -132,9 +132,9 @@ for (const size of ['44', '65', '87']) {
 		let good;
 		for (let i = 0; i < cases; i++) {
 			if (i % 30 === 0) {
-				const [pk, sk] = await oracle.must(`dsa-keygen ${size}`, randomBytes(32));
+				const [pk, sk] = await oracle.must(`mldsa_keygen:${size}`, randomBytes(32));
 				const message = randomBytes(100), context = randomBytes(10);
-				const [signature] = await oracle.must(`dsa-sign ${size}`, sk, message, context, randomBytes(32));
+				const [signature] = await oracle.must(`mldsa_sign:${size}`, sk, message, context, randomBytes(32));
 				good = [pk, message, context, signature];
 			}
 			const bad = [...good], which = i % 5 < 3 ? 3 : i % 3;
@@ -145,7 +145,7 @@ for (const size of ['44', '65', '87']) {
 			} else {
 				bad[which] = mutate(good[which], true);
 			}
-			const ours = await oracle.call(`dsa-verify ${size}`, ...bad);
+			const ours = await oracle.call(`mldsa_verify:${size}`, ...bad);
 			expect(accepted(ours) === verifies(...bad), `field ${which}: we ${accepted(ours) ? 'accept' : 'refuse'}`);
 			if (bad.some((field, at) => !field.equals(good[at]))) expect(!accepted(ours), `a mutated field ${which} is accepted`);
 		}
@@ -153,12 +153,12 @@ for (const size of ['44', '65', '87']) {
 	});
 	await check(`${type}: mutated secret keys are refused on both sides`, async () => {
 		const cases = 150 * times;
-		const [, sk] = await oracle.must(`dsa-keygen ${size}`, randomBytes(32));
+		const [, sk] = await oracle.must(`mldsa_keygen:${size}`, randomBytes(32));
 		for (let i = 0; i < cases; i++) {
 			const bad = mutate(sk, i % 8 === 1);
 			/* K, bytes 32 to 63, is free. */
 			const free = bad.length === sk.length && bad.every((byte, at) => byte === sk[at] || (at >= 32 && at < 64));
-			expect(accepted(await oracle.call(`dsa-public ${size}`, bad)) === free, `we ${free ? 'refuse' : 'accept'} key ${i}`);
+			expect(accepted(await oracle.call(`mldsa_public:${size}`, bad)) === free, `we ${free ? 'refuse' : 'accept'} key ${i}`);
 			expect((attempt(() => expandedKey(type, bad)) !== null) === free, `OpenSSL ${free ? 'refuses' : 'accepts'} key ${i}`);
 		}
 		return cases;

@@ -187,10 +187,10 @@ await check('Argon2id agrees with OpenSSL', async () => {
 
 // ---- SLH-DSA ----
 
-const slhdsaSets = ['sha2-128s', 'sha2-128f', 'sha2-192s', 'sha2-192f', 'sha2-256s', 'sha2-256f',
-	'shake-128s', 'shake-128f', 'shake-192s', 'shake-192f', 'shake-256s', 'shake-256f'];
-for (const [number, set] of slhdsaSets.entries()) {
-	const type = `slh-dsa-${set}`;
+const slhdsaSets = ['SHA2-128s', 'SHA2-128f', 'SHA2-192s', 'SHA2-192f', 'SHA2-256s', 'SHA2-256f',
+	'SHAKE-128s', 'SHAKE-128f', 'SHAKE-192s', 'SHAKE-192f', 'SHAKE-256s', 'SHAKE-256f'];
+for (const set of slhdsaSets) {
+	const type = `slh-dsa-${set.toLowerCase()}`;
 	const slow = set.endsWith('s');
 	await check(`${type}: keys and signatures both ways, mutations refused`, async () => {
 		const rounds = (slow ? 2 : 6) * times;
@@ -201,25 +201,25 @@ for (const [number, set] of slhdsaSets.entries()) {
 			const message = randomBytes(someLength(500));
 			let sk, pk;
 			if (i % 2 === 0) {
-				[pk, sk] = await oracle.must(`slhdsa_keygen:${number}`, randomBytes(3 * n));
+				[pk, sk] = await oracle.must(`slhdsa_keygen:${set}`, randomBytes(3 * n));
 			} else {
 				const pair = crypto.generateKeyPairSync(type);
 				[pk, sk] = [rawPublic(pair.publicKey), rawPrivate(pair.privateKey)];
-				const [samePk, sameSk] = await oracle.must(`slhdsa_keygen:${number}`, sk.subarray(0, 3 * n));
+				const [samePk, sameSk] = await oracle.must(`slhdsa_keygen:${set}`, sk.subarray(0, 3 * n));
 				equal(samePk, pk, "the public key of OpenSSL's seeds");
 				equal(sameSk, sk, "the secret key of OpenSSL's seeds");
 			}
 			const theirs = publicKey(type, pk);
-			const [ours] = await oracle.must(`slhdsa_sign:${number}`, sk, message, context, i % 3 ? randomBytes(n) : '');
+			const [ours] = await oracle.must(`slhdsa_sign:${set}`, sk, message, context, i % 3 ? randomBytes(n) : '');
 			expect(verifies({ key: theirs, context }, message, ours), 'OpenSSL refuses our signature');
 			const other = crypto.sign(null, message, { key: privateKey(type, sk), context });
-			expect(accepted(await oracle.call(`slhdsa_verify:${number}`, pk, message, context, other)), "OpenSSL's signature is refused");
+			expect(accepted(await oracle.call(`slhdsa_verify:${set}`, pk, message, context, other)), "OpenSSL's signature is refused");
 			for (let j = 0; j < mutations; j++) {
 				const bad = [pk, message, context, j % 2 ? ours : other];
 				const at = j < 20 ? 3 : j % 3;
 				bad[at] = mutate(bad[at], true);
 				if (bad[2].length > 255) continue;
-				expect(!accepted(await oracle.call(`slhdsa_verify:${number}`, ...bad)), `a mutated field ${at} is accepted`);
+				expect(!accepted(await oracle.call(`slhdsa_verify:${set}`, ...bad)), `a mutated field ${at} is accepted`);
 				if (j < 6 && bad[0].length === pk.length)
 					expect(!verifies({ key: publicKey(type, bad[0]), context: bad[2] }, bad[1], bad[3]), 'OpenSSL accepts a mutated one');
 			}
@@ -232,20 +232,26 @@ for (const [number, set] of slhdsaSets.entries()) {
 await check('HashSLH-DSA: the encoding of FIPS 205 algorithm 23, built here, for every hash', async () => {
 	const oids = [4, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12];
 	const names = ['sha224', 'sha256', 'sha384', 'sha512', 'sha512-224', 'sha512-256', 'sha3-224', 'sha3-256', 'sha3-384', 'sha3-512', 'shake128', 'shake256'];
+	const digestOf = (name, message) => {
+		const outputLength = name === 'shake128' ? 32 : name === 'shake256' ? 64 : undefined;
+		return crypto.createHash(name, outputLength && { outputLength }).update(message).digest();
+	};
+	const digestSize = (name) => digestOf(name, '').length;
 	for (const [hash, name] of names.entries()) {
 		const message = randomBytes(someLength());
 		const context = randomBytes(randomInt(256));
-		const outputLength = name === 'shake128' ? 32 : name === 'shake256' ? 64 : undefined;
-		const digest = crypto.createHash(name, outputLength && { outputLength }).update(message).digest();
+		const digest = digestOf(name, message);
+		equal((await oracle.must('prehash', hash, message))[0], digest, `digest of ${name}`);
 		const oid = Buffer.from([6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, oids[hash]]);
-		const [pk, sk] = await oracle.must('slhdsa_keygen:1', randomBytes(48));
-		const [signature] = await oracle.must('slhdsa_sign_prehash:1', sk, hash, message, context);
-		expect(accepted(await oracle.call('slhdsa_verify_prehash:1', pk, hash, message, context, signature)), `${name}: refused`);
-		expect(accepted(await oracle.call('slhdsa_verify_internal:1', pk, concat(Buffer.from([1, context.length]), context, oid, digest), signature)), `${name}: another encoding`);
-		expect(!accepted(await oracle.call('slhdsa_verify:1', pk, message, context, signature)), `${name}: taken for a pure signature`);
-		expect(!accepted(await oracle.call('slhdsa_verify_prehash:1', pk, (hash + 1) % 12, message, context, signature)), `${name}: taken for another hash`);
+		const [pk, sk] = await oracle.must('slhdsa_keygen:SHA2-128f', randomBytes(48));
+		const [signature] = await oracle.must('slhdsa_sign_prehash:SHA2-128f', sk, hash, digest, context, '');
+		expect(accepted(await oracle.call('slhdsa_verify_prehash:SHA2-128f', pk, hash, digest, context, signature)), `${name}: refused`);
+		expect(accepted(await oracle.call('slhdsa_verify_internal:SHA2-128f', pk, concat(Buffer.from([1, context.length]), context, oid, digest), signature)), `${name}: another encoding`);
+		expect(!accepted(await oracle.call('slhdsa_verify:SHA2-128f', pk, message, context, signature)), `${name}: taken for a pure signature`);
+		const same = names.findIndex((other, i) => i !== hash && digestSize(other) === digest.length);
+		expect(!accepted(await oracle.call('slhdsa_verify_prehash:SHA2-128f', pk, same, digest, context, signature)), `${name}: taken for another hash`);
 	}
-	return names.length * 4;
+	return names.length * 5;
 });
 
 // ---- combined forms, from OpenSSL's parts ----

@@ -1,7 +1,7 @@
 /*
  * ML-DSA: its arithmetic against the standard's definitions and plain C against AVX2, then the scheme's
  * interfaces and checks with hostile input. That its results are right is shown by
- * mlkem_mldsa_vectors_test.py.
+ * vectors_test.py.
  */
 #include "crypto/mldsa_internal.h"
 #include "crypto/test_support.h"

@@ -1,7 +1,7 @@
 /*
  * ML-KEM: its arithmetic against the standard's definitions and plain C against AVX2, then the scheme's
  * checks with hostile keys and ciphertexts. That its results are right is shown by
- * mlkem_mldsa_vectors_test.py.
+ * vectors_test.py.
  */
 #include "crypto/mlkem.h"
 #include "crypto/mlkem_poly.h"

@@ -74,8 +74,6 @@ $(call crypto-test,crypto_hash_test,lib/crypto/hash_test.c)
 $(call crypto-test,crypto_blake3_test,lib/crypto/blake3_test.c)
 $(call crypto-test,crypto_hmac_test,lib/crypto/hmac_test.c)
 $(call crypto-test,slhdsa_test,lib/crypto/slhdsa_test.c)
-$(call crypto-program,slhdsa-lines,lib/crypto/slhdsa_lines.c)
-$(call script-test,lib/crypto/slhdsa_vectors_test.py,build/host/bin/slhdsa-lines)
 # How much stack each operation takes, in the optimised build; every part adds its rows.
 $(call crypto-program,crypto-stack-test,lib/crypto/stack_test.c,$(CRYPTO_LDLIBS))
 TESTS += build/host/bin/crypto-stack-test
@@ -87,10 +85,6 @@ CRYPTO_BENCH_SOURCES := $(addprefix lib/crypto/,bench.c bench_hash.c bench_slhds
 CRYPTO_BENCH_SOURCES += lib/crypto/bench_mlkem_mldsa.c
 $(call crypto-test,crypto_mlkem_test,lib/crypto/mlkem_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-test,crypto_mldsa_test,lib/crypto/mldsa_test.c,$(CRYPTO_LDLIBS))
-$(call crypto-program,mlkem_mldsa_lines,lib/crypto/mlkem_mldsa_lines.c)
-$(call script-test,lib/crypto/mlkem_mldsa_vectors_test.py,build/host/bin/mlkem_mldsa_lines)
-$(call script-test,lib/crypto/cross_mlkem_mldsa_test,build/host/bin/mlkem_mldsa_lines)
-SOAK_TESTS += lib/crypto/cross_mlkem_mldsa_test
 
 # The fuzzer compares plain C with AVX2, so its library has both, with coverage.
 CRYPTO_FUZZ_LIB := build/host/lib/libholon-crypto-fuzz.a
@@ -117,7 +111,8 @@ $(call crypto-test,keyfile_test,lib/crypto/keyfile_test.c,$(CRYPTO_LDLIBS))
 # The fuzzer is built from the sources, so that they report coverage; in plain C, as what decodes is.
 $(call host-fuzz,crypto_decoders,lib/crypto/decoders_fuzz.c $(sort $(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)),-DCRYPTO_NO_VECTOR,$(CRYPTO_LDLIBS))
 $(call script-test,lib/crypto/fuzz_test,build/host/fuzz/crypto_decoders build/host/bin/holon-crypto)
-$(call crypto-program,crypto-oracle,$(addprefix lib/crypto/oracle/,main.c hashes.c slhdsa.c classical.c combined.c),$(CRYPTO_LDLIBS))
+$(call crypto-program,crypto-oracle,$(addprefix lib/crypto/oracle/,main.c hashes.c mlkem_mldsa.c slhdsa.c classical.c combined.c),$(CRYPTO_LDLIBS))
+$(call script-test,lib/crypto/vectors_test.py,build/host/bin/crypto-oracle)
 $(call script-test,lib/crypto/cross_test,build/host/bin/crypto-oracle)
 SOAK_TESTS += lib/crypto/fuzz_test lib/crypto/cross_test
 include lib/crypto/freestanding/rules.mk

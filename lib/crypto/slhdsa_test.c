@@ -1,6 +1,6 @@
 /*
  * SLH-DSA under sanitizers: the fast sets of every size on each code path, and what happens to wrong
- * arguments. The standard's vectors run in slhdsa_vectors_test.py, with optimised code.
+ * arguments. The standard's vectors run in vectors_test.py, with optimised code.
  */
 #include "crypto/cpu.h"
 #include "crypto/sha2.h"

@@ -5,6 +5,7 @@
 
 #include "crypto/blake3.h"
 #include "crypto/hkdf.h"
+#include "crypto/prehash.h"
 #include "crypto/sha2.h"
 #include "crypto/sha3.h"
 
@@ -168,7 +169,18 @@ static enum crypto_status run_hkdf(const struct oracle_call *call)
 	return status;
 }
 
+/* Function's number, message; digest. */
+static enum crypto_status run_prehash(const struct oracle_call *call)
+{
+	enum prehash hash = (enum prehash)oracle_number(call, 0);
+	uint8_t digest[PREHASH_MAX_DIGEST_SIZE];
+	enum crypto_status status =
+	    prehash_message(hash, call->argument[1].data, call->argument[1].length, digest);
+	oracle_reply(digest, prehash_digest_size(hash));
+	return status;
+}
+
 const struct oracle_operation oracle_hash_operations[] = {
-    {"sha2", 1, run_sha2}, {"sha3", 1, run_sha3}, {"shake", 2, run_shake}, {"blake3", 3, run_blake3},
-    {"hmac", 2, run_hmac}, {"hkdf", 4, run_hkdf}, {NULL, 0, NULL},
+    {"sha2", 1, run_sha2}, {"sha3", 1, run_sha3}, {"shake", 2, run_shake},     {"blake3", 3, run_blake3},
+    {"hmac", 2, run_hmac}, {"hkdf", 4, run_hkdf}, {"prehash", 2, run_prehash}, {NULL, 0, NULL},
 };

@@ -5,14 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/cpu.h"
+
 #define MAX_SCRATCH 16
 
-#define TABLE_COUNT 4
+/* Mask of processor features. */
+static enum crypto_status run_limit(const struct oracle_call *call)
+{
+	crypto_cpu_limit((unsigned)oracle_number(call, 0));
+	return CRYPTO_OK;
+}
+
+static const struct oracle_operation general_operations[] = {{"limit", 1, run_limit}, {NULL, 0, NULL}};
+
+#define TABLE_COUNT 6
 static const struct oracle_operation *const tables[TABLE_COUNT] = {
-    oracle_hash_operations,
-    oracle_slhdsa_operations,
-    oracle_classical_operations,
-    oracle_combined_operations,
+    general_operations,       oracle_hash_operations,      oracle_mlkem_mldsa_operations,
+    oracle_slhdsa_operations, oracle_classical_operations, oracle_combined_operations,
 };
 
 static struct {
@@ -76,6 +85,13 @@ uint8_t *oracle_scratch(size_t length)
 enum crypto_status oracle_expect(const struct oracle_call *call, size_t index, size_t length)
 {
 	return call->argument[index].length == length ? CRYPTO_OK : CRYPTO_BAD_LENGTH;
+}
+
+enum crypto_status oracle_optional(const struct oracle_call *call, size_t index, size_t length,
+                                   const uint8_t **out)
+{
+	*out = call->argument[index].length ? call->argument[index].data : NULL;
+	return *out ? oracle_expect(call, index, length) : CRYPTO_OK;
 }
 
 static const char *status_name(enum crypto_status status)
@@ -163,6 +179,7 @@ static void answer_line(char *line)
 		*colon = 0;
 		call.variant = colon + 1;
 	}
+	call.name = name;
 	const struct oracle_operation *op = name ? find_operation(name) : NULL;
 	answer.length = 0;
 	if (!op) {

@@ -5,7 +5,8 @@
  * A request is one line, "OP ARG ARG ...": arguments are hexadecimal bytes ("-" for none), numbers are their
  * little-endian bytes. The answer is one line: "ok FIELD ..." with hexadecimal fields, or "error NAME" with
  * the name of the status code ("BAD_SIGNATURE"), or "usage WHY" when the request itself is malformed. Answers
- * come in the order of the requests; nothing else is printed.
+ * come in the order of the requests; nothing else is printed. "limit MASK" restricts the processor features
+ * (crypto_cpu_limit) from then on; a pre-hash function is its number in enum prehash.
  */
 #ifndef CRYPTO_ORACLE_H
 #define CRYPTO_ORACLE_H
@@ -20,7 +21,8 @@ struct oracle_bytes {
 };
 
 struct oracle_call {
-	const char *variant; /* what follows the operation's name after a colon ("sha2-128s"), or "" */
+	const char *name;    /* the operation's, without the variant */
+	const char *variant; /* what follows the operation's name after a colon ("sha2:256"), or "" */
 	size_t count;
 	struct oracle_bytes argument[ORACLE_MAX_ARGUMENTS];
 };
@@ -34,6 +36,7 @@ struct oracle_operation {
 
 /* Each table ends with a NULL name. */
 extern const struct oracle_operation oracle_hash_operations[];
+extern const struct oracle_operation oracle_mlkem_mldsa_operations[];
 extern const struct oracle_operation oracle_slhdsa_operations[];
 extern const struct oracle_operation oracle_classical_operations[];
 extern const struct oracle_operation oracle_combined_operations[];
@@ -50,5 +53,9 @@ uint8_t *oracle_scratch(size_t length);
 /* CRYPTO_OK when argument `index` has `length` bytes, for interfaces that take fixed-size arrays. */
 enum crypto_status oracle_expect(const struct oracle_call *call, size_t index,
                                  size_t length) CRYPTO_MUST_CHECK;
+
+/* The same for an argument that may be absent: `out` is NULL when it is empty. */
+enum crypto_status oracle_optional(const struct oracle_call *call, size_t index, size_t length,
+                                   const uint8_t **out) CRYPTO_MUST_CHECK;
 
 #endif
