@@ -20,11 +20,13 @@
 #define SLICE_NS       4000000ull
 #define PRIORITY       32u
 #define RESERVE_MEMORY (2ull << 20)
-#define RESERVE_CAPS   512u
+#define RESERVE_CAPS   1024u
 #define MINIMUM_MEMORY (1ull << 20)
 #define MINIMUM_CAPS   128u
 #define PROGRAM        "native/linux"
 #define STACK_BYTES    65536u
+/* Each failure in a row is one death of the file service, which the steward starts again. */
+#define VERIFY_ATTEMPTS 8
 
 struct subkernel {
 	uint64_t number; /* 0: free slot */
@@ -101,17 +103,32 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 		spawn_give(spawn, "add", connection->add, memory, 0, connection->add_bytes);
 }
 
-/* Quotas: what the blueprint asks for; 0 is half of what the parent unit has left (all but a reserve, for the
- * first). */
-static int64_t choose_quota(struct unit_spec *spec, const struct blueprint *blueprint, handle_t parent,
-                            bool first)
+/* Children of PARENT that have ended and whose status nobody has asked for. They hold entries of the table.
+ */
+static uint64_t ended_children(const struct subkernel *parent)
+{
+	uint64_t count = 0;
+	for (unsigned i = 0; parent && i < SUBKERNELS_MAX; i++)
+		count +=
+		    manager.table[i].number && manager.table[i].parent == parent && manager.table[i].ended;
+	return count;
+}
+
+/* Quotas: what the blueprint asks for; 0 is half of what the parent has left (all but a reserve, for the
+ * first). An ended child still counts with the least that a living one costs, so that every entry of the
+ * table is paid for from the quota of the sub-kernel it stands below, and none can take the others' share. */
+static int64_t choose_quota(struct unit_spec *spec, const struct blueprint *blueprint, handle_t parent_unit,
+                            const struct subkernel *parent)
 {
 	struct unit_info info;
-	int64_t result = unit_info(manager.page, parent, &info);
+	const bool first = !parent;
+	int64_t result = unit_info(manager.page, parent_unit, &info);
 	if (result < 0)
 		return result;
 	uint64_t memory_left = info.memory_quota - info.memory_used;
 	uint64_t caps_left = info.caps_quota - info.caps_used;
+	uint64_t caps_ended = ended_children(parent) * MINIMUM_CAPS;
+	caps_left = caps_left > caps_ended ? caps_left - caps_ended : 0;
 	spec->memory_bytes = blueprint->memory_bytes;
 	spec->caps = blueprint->caps;
 	if (!spec->memory_bytes)
@@ -122,7 +139,26 @@ static int64_t choose_quota(struct unit_spec *spec, const struct blueprint *blue
 	spec->memory_bytes &= ~(PAGE_SIZE_BYTES - 1);
 	if (spec->memory_bytes < MINIMUM_MEMORY)
 		return E_QUOTA_MEMORY;
-	return spec->caps < MINIMUM_CAPS ? E_QUOTA_CAPS : E_OK;
+	return spec->caps < MINIMUM_CAPS || spec->caps > caps_left ? E_QUOTA_CAPS : E_OK;
+}
+
+static int64_t program_verify(uint32_t node)
+{
+	int64_t result = E_PEER;
+	for (unsigned i = 0; i < VERIFY_ATTEMPTS && result == E_PEER; i++)
+		result = vfs_verify(manager.vfs, manager.page, node, DEADLINE_NEVER);
+	if (result < 0)
+		LOG("subkernel: cannot verify %s: %s\n", PROGRAM, error_text(result));
+	return result;
+}
+
+/* The name goes to logs and to other sub-kernels' terminals: what could be a control sequence there does not.
+ */
+static void name_copy(char name[32], const char from[32])
+{
+	memset(name, 0, 32);
+	for (unsigned i = 0; i < 31 && from[i]; i++)
+		name[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
 }
 
 /* Starts a sub-kernel below PARENT (0: the first). Returns its number. */
@@ -139,7 +175,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 		return E_QUOTA_CAPS;
 	if (node < 0)
 		return E_NOT_FOUND;
-	int64_t result = vfs_verify(manager.vfs, manager.page, (uint32_t)node, DEADLINE_NEVER);
+	int64_t result = program_verify((uint32_t)node);
 	if (result < 0)
 		return result;
 
@@ -148,18 +184,17 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	child->depth = parent ? parent->depth + 1 : 0;
 	child->flags = blueprint->flags & (parent ? parent->flags : ~0u);
 	child->cpu_mask = parent ? parent->cpu_mask : all_cpus;
-	if (blueprint->cpu_mask & child->cpu_mask)
+	if (blueprint->cpu_mask)
 		child->cpu_mask &= blueprint->cpu_mask;
 	child->priority = parent ? parent->priority : PRIORITY;
 	if (blueprint->priority && blueprint->priority < child->priority)
 		child->priority = blueprint->priority;
-	memcpy(child->name, blueprint->name, sizeof(child->name));
-	child->name[sizeof(child->name) - 1] = 0;
+	name_copy(child->name, blueprint->name);
 
 	memset(&spawn, 0, sizeof(spawn));
 	handle_t parent_unit = parent ? parent->unit : manager.info->unit;
 	const struct sysimg_node *file = &manager.image.nodes[node];
-	result = choose_quota(&spawn.unit, blueprint, parent_unit, !parent);
+	result = child->cpu_mask ? choose_quota(&spawn.unit, blueprint, parent_unit, parent) : E_ARGUMENT;
 	if (result >= 0) {
 		const char *why;
 		memcpy(spawn.unit.name, child->name, sizeof(spawn.unit.name));
@@ -260,7 +295,8 @@ static int64_t serve_create(void *context, uint64_t badge, const void *data, uin
 	if (bytes != sizeof(blueprint))
 		return E_ARGUMENT;
 	memcpy(&blueprint, data, sizeof(blueprint));
-	if (blueprint.version != BLUEPRINT_VERSION)
+	if (blueprint.version != BLUEPRINT_VERSION ||
+	    strncmp(blueprint.profile, "linux", sizeof(blueprint.profile)) != 0)
 		return E_SUPPORT;
 	struct connection connection = {memory, event, peer, command, command_bytes, 0, 0};
 	int64_t result = subkernel_start(parent, &blueprint, &connection);
@@ -281,15 +317,15 @@ static void describe(const struct subkernel *subkernel, struct subkernel_info *o
 	out->number = subkernel->number;
 	out->parent = subkernel->parent ? subkernel->parent->number : 0;
 	out->depth = subkernel->depth;
-	out->state = subkernel->ended    ? SUBKERNEL_ENDED
-	             : subkernel->frozen ? SUBKERNEL_FROZEN
-	                                 : SUBKERNEL_RUNNING;
+	out->state = subkernel->ended ? SUBKERNEL_ENDED : SUBKERNEL_RUNNING;
 	out->flags = subkernel->flags;
 	out->cpu_mask = subkernel->cpu_mask;
 	memcpy(out->name, subkernel->name, sizeof(out->name));
 	text_copy(out->profile, sizeof(out->profile), "linux");
 	if (!subkernel->unit || unit_info(manager.page, subkernel->unit, &info) < 0)
 		return;
+	if (info.frozen && !subkernel->ended) /* itself, or one it stands below */
+		out->state = SUBKERNEL_FROZEN;
 	out->memory_quota = info.memory_quota;
 	out->memory_used = info.memory_used;
 	out->memory_children = info.memory_children;

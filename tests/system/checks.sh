@@ -1,20 +1,6 @@
 #!/bin/sh
 # Runs inside a Linux sub-kernel on Holon: what its shell, its files and its child sub-kernels must do. One line a check.
-check() { # NAME, then a command that must succeed
-	name=$1
-	shift
-	if "$@" >/tmp/out 2>&1; then echo "ok system: $name"; else echo "not ok system: $name - $(head -c 300 /tmp/out | tr '\n' ' ')"; fi
-}
-same() { # NAME, expected, got
-	if [ "$2" = "$3" ]; then echo "ok system: $1"; else echo "not ok system: $1 - expected '$2', got '$3'"; fi
-}
-status() {
-	"$@" >/dev/null 2>&1
-	echo $?
-}
-# Column COLUMN of the line of sub-kernel NUMBER in ls.
-field() { subkernel ls | awk -v n="$1" -v c="$2" '$1 == n { print $c }'; }
-used() { subkernel ls | awk 'NR == 2 { print $4 }'; }
+. "${0%/*}/library.sh"
 
 # The shell and its programs.
 same "a pipeline" 6 "$(echo hello | wc -c)"

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""System tests: boots the machine and runs checks.sh inside, with one CPU and with four; and what holon-run promises."""
+"""System tests: boots the machine and runs checks.sh and subkernels.sh inside, with one CPU and with more."""
 import pathlib
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RUNS = (("checks.sh", 1, 512), ("checks.sh", 4, 1024), ("subkernels.sh", 1, 512), ("subkernels.sh", 2, 512),
+        ("subkernels.sh", 4, 1024))
 RUN = [str(ROOT / "tools/holon-run")]
 
 
-def checks(cpus, mem):
+def checks(script, cpus, mem):
     command = RUN + ["--cpus", str(cpus), "--mem", str(mem), "--timeout", "300",
-                     "--add", str(ROOT / "tests/system/checks.sh") + ":/checks.sh", "--", "sh", "/checks.sh"]
+                     "--add", str(ROOT / "tests/system") + ":/tests", "--", "sh", "/tests/" + script]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     ended = False
     failed = 0
@@ -28,4 +30,4 @@ def checks(cpus, mem):
 
 
 if __name__ == "__main__":
-    sys.exit(1 if checks(1, 512) + checks(4, 1024) else 0)
+    sys.exit(sum(checks(*run) for run in RUNS) != 0)
