@@ -59,7 +59,7 @@ const char *elf_read(const void *file, uint64_t bytes, uint64_t low, uint64_t hi
 	if (bytes < sizeof header)
 		return "shorter than an ELF header";
 	memcpy(&header, file, sizeof header);
-	if (memcmp(header.ident, ident, sizeof ident))
+	if (memcmp(header.ident, ident, sizeof ident) != 0)
 		return "no 64-bit little-endian ELF file";
 	if (header.type != ET_EXEC || header.machine != EM_X86_64)
 		return "no static x86_64 program";

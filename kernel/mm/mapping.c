@@ -79,7 +79,7 @@ void mapping_remove(struct space *space, struct mapping *mapping)
 	struct mapping **link = &space->root, *left = mapping->left, *right = mapping->right;
 
 	while (*link != mapping) {
-		check_debug(*link);
+		check_debug(*link != 0);
 		link = mapping->start < (*link)->start ? &(*link)->left : &(*link)->right;
 	}
 	while (left && right) {

@@ -215,7 +215,7 @@ int64_t sys_memory_supply(struct thread *self, const uint64_t args[6], uint64_t 
 	(void)second;
 	if (status == E_OK)
 		status = memory_of(self, args[2], RIGHT_READ | RIGHT_WRITE, &source);
-	if (status < 0)
+	if (status != E_OK)
 		return status;
 	if (memory->kind != MEMORY_PAGER || source->kind != MEMORY_ANONYMOUS || memory == source)
 		return E_TYPE;

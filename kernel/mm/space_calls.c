@@ -69,7 +69,7 @@ int64_t sys_space_map(struct thread *self, const uint64_t args[6], uint64_t *sec
 	(void)second;
 	if (status == E_OK)
 		status = cap_lookup(self->unit, args[2], OBJECT_MEMORY, 0, &view);
-	if (status < 0)
+	if (status != E_OK)
 		return status;
 	memory = (struct memory *)view.object;
 	if (flags & ~(uint64_t)(MAP_ACCESS | MAP_POPULATE | MAP_REPLACE) ||

@@ -51,7 +51,7 @@ static uint64_t guest_address(const uint8_t *code)
 /* Spaces with tables in several places, made, used and dropped: all memory comes back. */
 static void test_leaks(handle_t memory, struct thread_page *page)
 {
-	struct system_info before, after;
+	struct system_info before = {0}, after = {0};
 	int64_t result = 0;
 
 	for (unsigned round = 0; round < 120 && result >= 0; round++) {

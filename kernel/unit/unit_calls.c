@@ -158,7 +158,7 @@ int64_t sys_unit_grant(struct thread *self, const uint64_t args[6], uint64_t *se
 	(void)second;
 	if (status == E_OK)
 		status = cap_lookup(self->unit, args[1], OBJECT_NONE, RIGHT_COPY | RIGHT_MOVE, &view);
-	if (status < 0)
+	if (status != E_OK)
 		return status;
 	if (args[2] & ~(uint64_t)view.rights)
 		return E_RIGHTS;

@@ -78,6 +78,8 @@ int main(void)
 	bytes[image.nodes[node].offset + 17] ^= 1;
 
 	uint64_t metadata = image.header->data_offset;
+	if (!metadata)
+		return 1;
 	bool caught = true;
 	for (uint64_t at = 0; at < metadata; at += 131) {
 		bytes[at] ^= 0x40;

@@ -62,6 +62,7 @@ static void build(bool version_2)
 	static const uint8_t sleep[] = {8, '_', 'S', '5', '_', 0x12, 8, 4, 0x0a, 5, 0x0a, 6, 0, 0};
 
 	memset(memory, 0, sizeof memory);
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a signature, no text */
 	memcpy(memory + RSDP, "RSD PTR ", 8);
 	memory[RSDP + 15] = version_2 ? 2 : 0;
 	put(RSDP + 16, BASE + RSDT, 4);

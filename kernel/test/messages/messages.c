@@ -66,7 +66,8 @@ static void server(const struct start_info *info)
 	if (role == 's') { /* save: answers the first call after the second came */
 		int64_t saved = reply_save();
 
-		result = channel_receive(channel, &message, DEADLINE_NEVER);
+		if (channel_receive(channel, &message, DEADLINE_NEVER) < 0)
+			unit_exit(1);
 		message.info = 0;
 		message.words[0] = 77;
 		channel_reply((handle_t)saved, &message);
@@ -76,7 +77,7 @@ static void server(const struct start_info *info)
 	}
 	while (!result) {
 		for (unsigned i = 0; i < INFO_CAPS(message.info); i++) {
-			result = event_signal(page->caps[i], 1ull << i);
+			event_signal(page->caps[i], 1ull << i);
 			cap_delete(page->caps[i]);
 		}
 		for (unsigned i = 0; i < INFO_BYTES(message.info); i++)
@@ -465,14 +466,13 @@ static void test_kicks(unsigned cpu)
 	handle_t code_memory, event = (handle_t)event_create();
 	uint8_t *code = window_allocate(PAGE_SIZE_BYTES, &code_memory);
 	bool right = true;
-	int64_t result = space_create(SPACE_GUEST, 0);
+	int64_t result;
 
-	guest_space_handle = (handle_t)result;
+	guest_space_handle = (handle_t)space_create(SPACE_GUEST, 0);
 	guest = window_allocate(PAGE_SIZE_BYTES, &guest_state_memory);
 	code[0] = 0xeb; /* jmp to itself */
 	code[1] = 0xfe;
-	result =
-	    space_map(guest_space_handle, 0x400000, code_memory, 0, PAGE_SIZE_BYTES, MAP_READ | MAP_EXECUTE);
+	space_map(guest_space_handle, 0x400000, code_memory, 0, PAGE_SIZE_BYTES, MAP_READ | MAP_EXECUTE);
 	handle_t thread = run(kicked, event, 0, boot->budget[cpu]);
 
 	for (unsigned round = 0; round < 100 && right; round++) {
