@@ -99,9 +99,12 @@ static void pump_input(struct console *console)
 		uint32_t taken = stream_write(&console->stream, console->input + console->input_at,
 		                              console->input_end - console->input_at);
 		console->input_at += taken;
-		if (!taken)
-			return; /* STREAM_WRITABLE comes back here */
+		if (!taken) { /* STREAM_WRITABLE comes back here */
+			uart_listen(&console->terminal, false);
+			return;
+		}
 	}
+	uart_listen(&console->terminal, true);
 	if (console->control.eof_known && console->input_total >= console->control.eof_at &&
 	    !console->ended) {
 		console->ended = true;
@@ -147,8 +150,10 @@ static void handle_event(struct console *console, uint64_t bits)
 		pump_keyboard(console);
 		irq_ack(console->keyboard_irq);
 	}
-	pump_output(console);
-	pump_input(console);
+	do {
+		pump_output(console);
+		pump_input(console);
+	} while (uart_pending(&console->terminal));
 	if (bits & BIT_COM1)
 		irq_ack(console->terminal_irq);
 	display_update(&console->display);

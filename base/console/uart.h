@@ -8,7 +8,7 @@ struct uart {
 	handle_t ports;
 	uint16_t base;
 	bool present;
-	bool sending; /* the transmit interrupt is on: the FIFO was full */
+	uint8_t interrupts; /* those that are on; transmit: the FIFO was full */
 };
 
 /* 115,200 baud, 8N1, FIFOs on. */
@@ -18,5 +18,10 @@ uint32_t uart_read(struct uart *uart, uint8_t *buffer, uint32_t size);
 /* Bytes taken: those that fit the FIFO now. When fewer than SIZE, the transmit interrupt tells when to go on.
  */
 uint32_t uart_write(struct uart *uart, const uint8_t *buffer, uint32_t size);
+/* Whether arriving bytes interrupt: to be off while they are left in the FIFO. */
+void uart_listen(struct uart *uart, bool on);
+/* True while the interrupt line is up. The line is edge-triggered: only when it has been seen down after all
+ * work is there sure to be an interrupt for what comes next. */
+bool uart_pending(struct uart *uart);
 /* True once the last byte has left the shift register. */
 bool uart_idle(struct uart *uart);

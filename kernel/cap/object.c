@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "memory.h"
 #include "../mm/heap.h"
+#include "thread.h"
 #include "unit.h"
 
 #define GRAVE_BATCH 24u
@@ -124,6 +125,31 @@ static struct object *first_of(struct unit *unit, struct list *list)
 	return object;
 }
 
+/* After all CPUs have left the paths on which they could find the threads in BATCH: puts back those that are
+ * in a mailbox still. What a CPU has just taken out of its mailbox it lets go of before it answers again. */
+static void spare_threads(struct unit *unit, struct list *batch)
+{
+	struct list *node, *next;
+	bool threads = false;
+
+	lock_take(&unit->life_lock);
+	for (node = batch->next; node != batch; node = next) {
+		struct object *object = container_of(node, struct object, owned);
+
+		next = node->next;
+		if (object->type != OBJECT_THREAD)
+			continue;
+		threads = true;
+		if (((struct thread *)object)->requests) {
+			list_move(&unit->graveyard, node);
+			unit->grave_count++;
+		}
+	}
+	lock_release(&unit->life_lock);
+	if (threads)
+		cpu_quiesce();
+}
+
 /* Frees a batch of the graveyard once every CPU has forgotten it. reap_lock held. */
 static void bury(struct unit *unit)
 {
@@ -138,8 +164,10 @@ static void bury(struct unit *unit)
 	lock_release(&unit->life_lock);
 	if (!count)
 		return;
-	if (cpu_count > 1)
+	if (cpu_count > 1) {
 		cpu_quiesce();
+		spare_threads(unit, &batch);
+	}
 	while (!list_empty(&batch)) {
 		struct object *object = container_of(batch.next, struct object, owned);
 

@@ -37,9 +37,9 @@ struct cpu {
 	struct lock timer_lock;          /* innermost */
 	struct timer *timers;            /* heap */
 	struct thread *volatile mailbox; /* threads with requests: lock-free stack */
-	volatile uint64_t shootdown_done, quiesced; /* acknowledgement counters */
-	struct space *space_loaded;                 /* whose translations are loaded */
-	struct thread *vector_owner;                /* whose vector state is in the registers */
+	volatile uint64_t quiesced;      /* acknowledgement counter */
+	struct space *space_loaded;      /* whose translations are loaded */
+	struct thread *vector_owner;     /* whose vector state is in the registers */
 	struct object *graveyard;
 	struct arch_cpu arch;
 };

@@ -189,29 +189,37 @@ void frame_free_batch(struct frame_batch *batch)
 		lock_release(&pool.lock);
 }
 
+/* For the pool one CPU at a time: idle CPUs must not make others wait for the lock, nor for each other. */
 bool frame_zero_one(void)
 {
+	static struct lock zeroing;
 	struct frame_list *clean = &caches[cache_index()].clean;
-	struct frame *frame = pop(&caches[cache_index()].dirty);
+	struct frame *frame = clean->count < CACHE_MAX ? pop(&caches[cache_index()].dirty) : 0;
+	bool pooled = !frame;
 
-	if (!frame) {
+	if (pooled) {
+		if ((!pool.dirty.count && (pool.clean.count >= CLEAN_TARGET || !pool.region_frames)) ||
+		    !lock_try(&zeroing))
+			return false;
 		lock_take(&pool.lock);
 		frame = pop(&pool.dirty);
 		if (!frame && pool.clean.count < CLEAN_TARGET)
 			frame = region_take();
 		lock_release(&pool.lock);
 	}
-	if (!frame)
-		return false;
-	memset(frame_map(frame_address(frame)), 0, PAGE_SIZE_BYTES);
-	if (clean->count < CACHE_MAX) {
+	if (frame)
+		memset(frame_map(frame_address(frame)), 0, PAGE_SIZE_BYTES);
+	if (!pooled) {
 		push(clean, frame);
 		return true;
 	}
-	lock_take(&pool.lock);
-	push(&pool.clean, frame);
-	lock_release(&pool.lock);
-	return true;
+	if (frame) {
+		lock_take(&pool.lock);
+		push(&pool.clean, frame);
+		lock_release(&pool.lock);
+	}
+	lock_release(&zeroing);
+	return frame != 0;
 }
 
 uint64_t frame_free_bytes(void)

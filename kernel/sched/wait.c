@@ -69,11 +69,9 @@ static void thread_look(struct cpu *cpu, struct thread *thread)
 			thread_kicked(thread);
 		return;
 	}
-	/* Claimed and on its way to sched_enqueue, which looks itself. */
-	if (list_empty(&thread->queue_node))
-		return;
-	/* Queued by now, perhaps by another CPU: thread->cpu was set before. */
-	if (__atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST) != cpu) {
+	/* Claimed and on its way to a queue or straight to a CPU; or there by now, and no longer of this CPU:
+	 * thread->cpu was set before. Again a little later, or there. */
+	if (list_empty(&thread->queue_node) || __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST) != cpu) {
 		request(thread, REQUEST_LOOK);
 		return;
 	}
@@ -113,6 +111,8 @@ void sched_mailbox(struct cpu *cpu)
 			continue;
 		}
 		bits = __atomic_exchange_n(&thread->requests, 0, __ATOMIC_SEQ_CST);
+		if (WAIT_STATE(thread->wait) == THREAD_DEAD) /* its memory may go: see object.c */
+			continue;
 		if (thread->cpu != cpu) {
 			request(thread, bits);
 			continue;

@@ -272,13 +272,15 @@ int64_t sys_thread_stop(struct thread *self, const uint64_t args[6], uint64_t *s
 	/* Its CPU stops it when it serves its mailbox; so does this one meanwhile, it may be told to stop
 	 * itself. Bounded tries, then the caller asks again: the thread may be on the way between two CPUs.
 	 */
-	for (unsigned tries = 0; tries < 10000; tries++) {
+	for (unsigned tries = 0; tries < 10000 && !cpu_self()->blocked && !self->halt; tries++) {
 		if (thread_still(thread) || thread_state(thread) == THREAD_DEAD)
 			return E_OK;
-		cpu_serve(cpu_self());
-		if (cpu_self()->blocked || self->halt)
-			break;
 		arch_pause();
+		cpu_serve(cpu_self());
+		error =
+		    thread_named(self, args[0], &thread); /* it may be freed where this CPU has been served */
+		if (error)
+			return error;
 	}
 	return E_BUSY;
 }
