@@ -139,6 +139,20 @@ uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t alignment, uint64_t to
 /* The futex or shared-memory identity of ADDRESS: object's identity and offset, or the mm and the address. */
 int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2]);
 
+/* ---- Shortage of memory (mm/pressure.c) ---- */
+
+/* Commits what must never be missing. PAGE is the caller's thread page. False: the quota is too small. */
+bool pressure_init(struct thread_page *page);
+/* How many of BYTES more files and tasks may take; the rest of the memory is for the programs that run. */
+uint64_t pressure_allowance(uint64_t bytes);
+/* May the current process have one more task (thread)? How many all may have. */
+bool pressure_task_allowed(void);
+uint32_t pressure_task_limit(void);
+/* The quota lacks a page for the current task: kills the process that uses most. True: it is worth another
+ * try. With MAY_WAIT it sleeps until the victim has gone; without, it helps from a small reserve. */
+bool pressure_relieve(bool may_wait);
+void pressure_process_ended(const struct process *process);
+
 /* ---- exec ---- */
 int exec_load(struct task *task, struct file *file, const char *path, uint64_t argv_address,
               uint64_t envp_address, const char *const *kernel_argv, const char *const *kernel_envp);

@@ -169,7 +169,10 @@ static int64_t machine_init(const struct start_info *info, struct thread_page *p
 	if (result < 0)
 		return result;
 	personality_lock_event = (handle_t)result;
-	return heap_init(info->space);
+	result = heap_init(info->space);
+	if (result >= 0 && !pressure_init(page))
+		return E_QUOTA_MEMORY;
+	return result;
 }
 
 /* The second part runs on a thread of the pool: from here on current_area() is valid. */

@@ -206,7 +206,7 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 		*error = -EEXIST;
 		return 0;
 	}
-	struct ram_node *node = ram_allowance(sizeof(*node) + sizeof(struct ram_entry) + length)
+	struct ram_node *node = pressure_allowance(sizeof(*node) + sizeof(struct ram_entry) + length)
 	                            ? node_create(directory->vnode.filesystem, mode)
 	                            : 0;
 	if (!node || !entry_add(directory, name, length, node, -1)) {

@@ -11,9 +11,6 @@
 
 #define SMALL_MAX      4096u
 #define SIZE_MAX_BYTES (1ull << 40)
-#define RESERVE_MIN    (1ull << 20) /* memory that files leave to the programs */
-#define RESERVE_MAX    (16ull << 20)
-#define CREDIT_MAX     (1ull << 20) /* taken before the quota is looked at again */
 #define PAGE_UP(bytes) (((bytes) + 4095) & ~4095ull)
 
 static int verify(struct ram_node *node)
@@ -114,33 +111,6 @@ static int object_make(struct ram_node *node, uint64_t bytes)
 	data->small = 0;
 	data->small_capacity = 0;
 	return 0;
-}
-
-uint64_t ram_allowance(uint64_t bytes)
-{
-	static uint64_t credit; /* of the last look at the quota */
-	if (bytes <= credit) {
-		credit -= bytes;
-		return bytes;
-	}
-	struct unit_info info;
-	credit = 0;
-	if (unit_info(current_page(), machine.unit, &info) < 0)
-		return bytes;
-	uint64_t reserve = info.memory_quota / 16;
-	if (reserve < RESERVE_MIN)
-		reserve = RESERVE_MIN < info.memory_quota / 4 ? RESERVE_MIN : info.memory_quota / 4;
-	if (reserve > RESERVE_MAX)
-		reserve = RESERVE_MAX;
-	uint64_t free = info.memory_quota > info.memory_used + reserve
-	                    ? info.memory_quota - info.memory_used - reserve
-	                    : 0;
-	if (free < bytes)
-		return free;
-	credit = (free - bytes) / 4;
-	if (credit > CREDIT_MAX)
-		credit = CREDIT_MAX;
-	return bytes;
 }
 
 int ram_data_write(struct ram_node *node, uint64_t end)

@@ -39,9 +39,6 @@ static inline struct ram_node *ram_node(struct vnode *vnode)
 const uint8_t *ram_data_read(struct ram_node *node, int *error);
 /* Makes the file's bytes up to END writable: moves them out of the image, grows. 0 or an error. */
 int ram_data_write(struct ram_node *node, uint64_t end);
-/* How many of BYTES more the file system may take from the sub-kernel's memory; the rest is kept for the
- * programs, which would otherwise die at their next page fault. */
-uint64_t ram_allowance(uint64_t bytes);
 /* The address of writable bytes after ram_data_write. */
 static inline uint8_t *ram_data_bytes(struct ram_node *node)
 {

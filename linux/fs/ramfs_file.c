@@ -45,7 +45,7 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 	uint64_t before = node->vnode.size;
 	uint64_t from = at > before ? at : before;
 	if (end > from) {
-		uint64_t allowed = ram_allowance(end - from);
+		uint64_t allowed = pressure_allowance(end - from);
 		if (!allowed && from == at)
 			return -ENOSPC;
 		end = from + allowed;

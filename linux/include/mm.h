@@ -89,7 +89,7 @@ struct mm {
 struct area *mm_find(struct mm *mm, uint64_t address);
 struct area *mm_next(struct mm *mm, const struct area *area);
 /* Resolves what the kernel could not: true when the access may be retried. Otherwise *SIGNAL and *CODE are
- * set. */
+ * set; *SIGNAL 0: the quota lacks a page (pressure_relieve). */
 bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code);
 /* Reads or writes another process's memory (ptrace-like calls, /proc/N/mem, cmdline, environ); bytes moved.
  */

@@ -30,6 +30,7 @@ struct thread_area {
 	handle_t bound_space; /* guest space chosen in the kernel */
 	handle_t memory;      /* the area lies in it, at memory_offset */
 	uint64_t memory_offset;
+	bool prepared; /* all of its stack is there */
 	uint32_t cpu;
 	void (*start)(void *argument);
 	void *argument;
@@ -133,6 +134,9 @@ struct process {
 	struct list posix_timers;
 	int32_t next_timer;
 	int32_t nice, oom_adjust;
+	int32_t weight; /* when memory ran short, at weighed_ns: mm/pressure.c */
+	uint64_t weighed_ns;
+	bool dying; /* chosen to make room */
 	uint64_t personality;
 };
 

@@ -260,7 +260,7 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t protectio
 		if (old == new)
 			result = 0;
 		else if (!new)
-			space_unmap(mm->space, area->start, area->end - area->start);
+			result = space_unmap(mm->space, area->start, area->end - area->start);
 		else if (!old || (area->object &&
 		                  page_up(area->object->bytes) < area->offset + (area->end - area->start)))
 			result = area_enter(mm, area, area->start, area->end, true);

@@ -209,7 +209,8 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 	int error = area_split_range(mm, start, end);
 	if (error)
 		return error;
-	space_unmap(mm->space, start, bytes);
+	if (space_unmap(mm->space, start, bytes) < 0)
+		return -ENOMEM;
 	if (end > mm->free_hint && end <= mm->mmap_top)
 		mm->free_hint = end;
 	for (area = mm_find(mm, start); area && area->start < end; area = mm_find(mm, start)) {
@@ -257,11 +258,8 @@ bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int 
 			return true;
 		return !area->object;
 	}
-	/* The quota is used up. Linux would end the process as well. */
-	linux_log("linux: %s: out of memory at %lx\n", task->name, address);
 	task->fault_count = 0;
-	*signal = SIGBUS;
-	*code = BUS_ADRERR;
+	*signal = 0;
 	return false;
 }
 

@@ -91,20 +91,14 @@ enum io_kind { IO_PUT, IO_TAKE, IO_ZERO };
 
 static size_t move(const struct io *io, enum io_kind kind, uint64_t at, char *buffer, size_t bytes)
 {
-	if (io->kernel) {
-		if (kind == IO_PUT)
-			memcpy((void *)at, buffer, bytes);
-		else if (kind == IO_TAKE)
-			memcpy(buffer, (void *)at, bytes);
-		else
-			memset((void *)at, 0, bytes);
-		return 0;
-	}
+	/* Even the personality's own memory may lack pages: holes of files, when the quota is used up. */
+	if (!io->kernel && !user_range(at, bytes))
+		return bytes;
 	if (kind == IO_PUT)
-		return copy_to_user_partial(at, buffer, bytes);
+		return user_copy((void *)at, buffer, bytes);
 	if (kind == IO_TAKE)
-		return copy_from_user_partial(buffer, at, bytes);
-	return user_range(at, bytes) ? user_fill((void *)at, bytes) : bytes;
+		return user_copy(buffer, (void *)at, bytes);
+	return user_fill((void *)at, bytes);
 }
 
 static int64_t io_move(struct io *io, enum io_kind kind, char *buffer, size_t bytes)

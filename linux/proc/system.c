@@ -241,6 +241,12 @@ static int64_t read_mounts(const struct proc_subject *subject, char *text, uint3
 		(void)subject;                                                                               \
 		proc_print(text, "%s\n", value);                                                             \
 	}
+static void text_threads_max(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "%u\n", pressure_task_limit());
+}
+
 FIXED(fixed_0, "0")
 FIXED(fixed_1, "1")
 FIXED(fixed_40, "40")
@@ -303,7 +309,7 @@ static const struct proc_entry random_entries[] = {
 static const struct proc_entry kernel_entries[] = {TEXT("ngroups_max", fixed_65536),
                                                    TEXT("cap_last_cap", fixed_40),
                                                    TEXT("pid_max", fixed_pid_max),
-                                                   TEXT("threads-max", fixed_pid_max),
+                                                   TEXT("threads-max", text_threads_max),
                                                    TEXT("ostype", fixed_ostype),
                                                    TEXT("osrelease", fixed_osrelease),
                                                    TEXT("version", fixed_version),

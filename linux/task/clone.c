@@ -126,6 +126,9 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 	if (!thread && process->limits[RLIMIT_NPROC].current <= process_count() && !capable(CAP_SYS_RESOURCE))
 		return -EAGAIN;
 
+	if (!pressure_task_allowed())
+		return -EAGAIN;
+
 	struct process *target = thread ? process : process_create();
 	struct task *child = target ? task_create(target) : 0;
 	struct thread_area *area = 0;

@@ -121,6 +121,7 @@ static void process_ended(struct process *process, int32_t status)
 	process->stopped = false;
 	if (process == init_process)
 		system_end(status);
+	pressure_process_ended(process);
 	process_timers_exit(process);
 	children_leave(process);
 	if (process->sid == process->pid)

@@ -74,8 +74,13 @@ static void guest_fault(struct task *task)
 		code = ILL_ILLOPN;
 		break;
 	case 14:
-		if (mm_fault(task->mm, state->address, state->error, &signal, &code))
+		if (mm_fault(task->mm, state->address, state->error, &signal, &code) ||
+		    (!signal && pressure_relieve(true)))
 			return;
+		if (!signal) {
+			signal = SIGBUS;
+			code = BUS_ADRERR;
+		}
 		address = state->address;
 		break;
 	case 16:
@@ -126,7 +131,8 @@ uint64_t fault_resolve(void)
 		struct task *task = current_task();
 		int signal, code;
 		if (fault->vector == 14 && task && task->mm && user_range(fault->address, 1) &&
-		    mm_fault(task->mm, fault->address, fault->error, &signal, &code))
+		    (mm_fault(task->mm, fault->address, fault->error, &signal, &code) ||
+		     (!signal && pressure_relieve(false))))
 			return pc;
 		return fixup->to;
 	}

@@ -1,18 +1,22 @@
 /* Native threads under tasks: made in batches, kept in a pool with their stacks, reused.
  *
  * Each has an aligned area: the control page with struct thread_area, an unmapped guard page, the stack, the
- * thread page and the guest state page. Areas of a batch lie in one memory object, whose pages come on
- * demand. A thread belongs to the CPU of the budget it was last given.
+ * thread page and the guest state page. Areas of a batch lie in one memory object. A thread in use has all
+ * its pages: the quota may be used up at any moment, and the personality cannot go on where its stack ends.
+ * Idle threads beyond a few give most of theirs back. A thread belongs to the CPU of the budget it was last
+ * given.
  */
 #include "internal.h"
 #include "layout.inc"
 
-#define BATCH 16u
+#define BATCH       8u
+#define IDLE_STACKS 16u /* idle threads that keep their stacks, so that a fork costs no page work */
+#define AREA_STACK  8192u
 
 struct machine machine;
 static struct thread_area *idle[CPU_MAX];
 static uint32_t load[CPU_MAX]; /* tasks bound to each CPU's threads */
-static uint32_t thread_total;
+static uint32_t thread_total, idle_stacks;
 static void *vector_initial;
 
 static void thread_loop(struct thread_area *area);
@@ -48,10 +52,10 @@ static bool area_create(struct thread_page *page, uint64_t address, handle_t mem
 	struct thread_area *area = (struct thread_area *)address;
 	if (space_map(machine.space, address, memory, offset, 4096, MAP_READ | MAP_WRITE) < 0)
 		return false;
-	if (space_map(machine.space, address + 8192, memory, offset + 8192, TASK_AREA_BYTES - 8192,
-	              MAP_READ | MAP_WRITE) < 0 ||
+	if (space_map(machine.space, address + AREA_STACK, memory, offset + AREA_STACK,
+	              TASK_AREA_BYTES - AREA_STACK, MAP_READ | MAP_WRITE) < 0 ||
 	    probe_write(address) || probe_write(address + AREA_STACK_TOP - 8) ||
-	    probe_write(address + AREA_STACK_TOP - 4104))
+	    probe_write(address + AREA_STACK_TOP - 4104) || probe_write(address + AREA_STATE))
 		goto unmap;
 	int64_t event = event_create();
 	if (event < 0)
@@ -101,6 +105,33 @@ static bool batch_create(struct thread_page *page)
 	return made > 0;
 }
 
+/* Gives AREA all of its stack; false when the quota lacks it. */
+static bool stack_fill(struct thread_area *area)
+{
+	if (area->prepared) {
+		idle_stacks--;
+		return true;
+	}
+	for (uint64_t at = AREA_STACK; at < AREA_STACK_TOP; at += PAGE_SIZE_BYTES)
+		if (probe_write((uint64_t)area + at))
+			return false;
+	area->prepared = true;
+	return true;
+}
+
+/* AREA is the current thread's and goes to the pool: what lies below the page in use and the next goes back
+ * where enough others are ready. */
+static void stack_trim(struct thread_area *area)
+{
+	uint64_t end = ((uint64_t)__builtin_frame_address(0) & ~(PAGE_SIZE_BYTES - 1)) - PAGE_SIZE_BYTES;
+	if (idle_stacks < IDLE_STACKS) {
+		idle_stacks++;
+		return;
+	}
+	area->prepared = false;
+	memory_discard(area->memory, area->memory_offset + AREA_STACK, end - (uint64_t)area - AREA_STACK);
+}
+
 struct thread_area *thread_take(struct thread_page *page, uint64_t affinity)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
@@ -115,6 +146,8 @@ struct thread_area *thread_take(struct thread_page *page, uint64_t affinity)
 			from = (from + 1) % machine.cpu_count;
 		struct thread_area *area = idle[from];
 		if (area) {
+			if (!stack_fill(area))
+				return 0;
 			if (from != best &&
 			    thread_set(area->thread, THREAD_SET_BUDGET, machine.budgets[best]) >= 0)
 				area->cpu = best;
@@ -143,6 +176,7 @@ void thread_idle(void)
 	struct thread_area *area = current_area();
 	area->task = 0;
 	load[area->cpu]--;
+	stack_trim(area);
 	area->next = idle[area->cpu];
 	idle[area->cpu] = area;
 	personality_unlock();

@@ -6,6 +6,8 @@ build/tests/linux/%: tests/linux/%.c tests/linux/check.h
 	@$(CC) $(CSTD) $(WARN) -Wno-unused-result -O1 -static -o $@ $< -lpthread
 $(call script-test,tests/linux/run,$(LINUX_TESTS) $(SYSTEM))
 
+$(call script-test,tests/linux/exhaustion,build/tests/linux/exhaust $(SYSTEM))
+
 # The same commands on both kernels, with busybox' applets and with Debian's own programs.
 DEBIAN_BUNDLE := build/x86_64/debian.bundle
 build/x86_64/debian.img: build/root/debian.stamp $(SYSTEM_IMAGE)

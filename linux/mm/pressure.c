@@ -1,0 +1,175 @@
+/* When memory runs short: what may still be taken, and who has to go.
+ *
+ * Files and new tasks leave a margin to the programs that run. Pages are promised before they are there, as
+ * on Linux, so a program may find the quota used up at its next touch of memory: then the process that uses
+ * most is killed, of equals the newest, and so on until the touch succeeds. The first process is
+ * never chosen. A reserve is for those who cannot wait until a victim has gone: calls in the middle of a copy
+ * to their program's memory.
+ */
+#include "mm/area.h"
+
+#define RESERVE_PAGES    16u
+#define MARGIN_MIN       (1ull << 20)
+#define MARGIN_MAX       (16ull << 20)
+#define CREDIT_MAX       (1ull << 20) /* taken before the quota is looked at again */
+#define TASK_BYTES       32768u       /* what a task costs the personality even when it is idle, about */
+#define TASKS_MIN        64u
+#define TASKS_MAX        16384u
+#define TASKS_FIRST      16u /* more for the first process */
+#define PATIENCE_NS      (NS_PER_SECOND / 2)
+#define WEIGHT_NS        NS_PER_SECOND /* for so long a process's weight is not looked at again */
+#define WAITING_VICTIM   8u            /* one victim more for so many that wait */
+#define OOM_ADJUST_NEVER (-1000)
+#define OOM_ADJUST_CLASS 125 /* of oom_score_adj: as much as twice the memory */
+
+static void *reserve;
+static struct wait_queue relieved = WAIT_QUEUE_INIT(relieved);
+static uint32_t waiting, dying; /* tasks that wait for memory; processes killed for it that have not gone */
+static uint64_t dying_since;
+static uint32_t tasks_max = TASKS_MIN;
+
+extern char program_data_start[], program_data_end[];
+
+bool pressure_init(struct thread_page *page)
+{
+	struct unit_info info;
+	/* Variables too must be there before the quota is used up. */
+	for (const char *at = program_data_start; at < program_data_end; at += PAGE_SIZE_BYTES)
+		if (probe_write((uint64_t)at))
+			return false;
+	if (unit_info(page, machine.unit, &info) >= 0 && info.memory_quota / 8 / TASK_BYTES > TASKS_MIN)
+		tasks_max = (uint32_t)(info.memory_quota / 8 / TASK_BYTES);
+	if (tasks_max > TASKS_MAX)
+		tasks_max = TASKS_MAX;
+	reserve = pages_allocate(RESERVE_PAGES);
+	return reserve;
+}
+
+uint32_t pressure_task_limit(void)
+{
+	return tasks_max;
+}
+
+bool pressure_task_allowed(void)
+{
+	if (current_task()->process == init_process)
+		return task_count() < tasks_max + TASKS_FIRST;
+	return task_count() < tasks_max && pressure_allowance(TASK_BYTES) == TASK_BYTES;
+}
+
+uint64_t pressure_allowance(uint64_t bytes)
+{
+	static uint64_t credit; /* of the last look at the quota */
+	if (bytes <= credit) {
+		credit -= bytes;
+		return bytes;
+	}
+	struct unit_info info;
+	credit = 0;
+	if (unit_info(current_page(), machine.unit, &info) < 0)
+		return bytes;
+	uint64_t margin = info.memory_quota / 16;
+	if (margin < MARGIN_MIN)
+		margin = MARGIN_MIN < info.memory_quota / 4 ? MARGIN_MIN : info.memory_quota / 4;
+	if (margin > MARGIN_MAX)
+		margin = MARGIN_MAX;
+	uint64_t free =
+	    info.memory_quota > info.memory_used + margin ? info.memory_quota - info.memory_used - margin : 0;
+	if (free < bytes)
+		return free;
+	credit = (free - bytes) / 4;
+	if (credit > CREDIT_MAX)
+		credit = CREDIT_MAX;
+	return bytes;
+}
+
+/* ---- The choice ---- */
+
+static uint64_t resident(handle_t memory)
+{
+	struct memory_info info;
+	return memory_info(current_page(), memory, &info) < 0 ? 0 : info.resident_bytes;
+}
+
+/* Of a process that may be killed: 1 and up, a step for each doubling of its memory. Otherwise 0. */
+static int weight(struct process *process, uint64_t now)
+{
+	struct task *task;
+	struct mm *mm = 0;
+	if (process == init_process || process->exiting || process->oom_adjust <= OOM_ADJUST_NEVER)
+		return 0;
+	list_for_each(task, &process->threads, thread_link) mm = task->mm ? task->mm : mm;
+	if (!mm)
+		return 0;
+	if (process->weight && now < process->weighed_ns + WEIGHT_NS)
+		return process->weight;
+	uint64_t bytes = resident(mm->heap->handle);
+	for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area))
+		if (area->object && area_owns_pages(area))
+			bytes += resident(area->object->handle);
+	int class = 64 - __builtin_clzll(bytes / MARGIN_MIN | 1) + process->oom_adjust / OOM_ADJUST_CLASS;
+	process->weight = class < 1 ? 1 : class;
+	process->weighed_ns = now;
+	return process->weight;
+}
+
+/* Kills the heaviest, of equals the newest; more of them where many wait. */
+static void choose(void)
+{
+	uint64_t now = clock_monotonic();
+	for (uint32_t count = 0; count <= waiting / WAITING_VICTIM; count++) {
+		struct process *chosen = 0;
+		int heaviest = 1;
+		for (struct process *each = process_next(0); each; each = process_next(each)) {
+			int own = weight(each, now);
+			if (own >= heaviest) {
+				heaviest = own;
+				chosen = each;
+			}
+		}
+		if (!chosen)
+			return;
+		if (!count)
+			linux_log("linux: out of memory: %s (process %d) is killed\n", chosen->leader->name,
+			          chosen->pid);
+		chosen->dying = true;
+		dying++;
+		dying_since = now;
+		(void)signal_send_process(chosen, SIGKILL, 0);
+	}
+}
+
+void pressure_process_ended(const struct process *process)
+{
+	if (!process->dying || --dying)
+		return;
+	if (!reserve)
+		reserve = pages_allocate(RESERVE_PAGES);
+	wake_all(&relieved, 0);
+}
+
+bool pressure_relieve(bool may_wait)
+{
+	const struct process *self = current_task()->process;
+	if (self->exiting)
+		return false;
+	/* Something may hold a victim up: after a while there is another one. */
+	if (!dying || clock_monotonic() > dying_since + PATIENCE_NS)
+		choose();
+	if (!dying || self->exiting)
+		return false;
+	if (may_wait) {
+		struct wait_entry entry;
+		waiting++;
+		wait_begin(&entry, &relieved);
+		(void)wait_sleep_killable(dying_since + PATIENCE_NS);
+		wait_end(&entry);
+		waiting--;
+		return true;
+	}
+	if (!reserve)
+		return false;
+	pages_free(reserve, RESERVE_PAGES);
+	reserve = 0;
+	return true;
+}
