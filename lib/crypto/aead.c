@@ -43,7 +43,9 @@ static enum crypto_status check(enum aead algorithm, size_t nonce_size, size_t s
 	size_t expected = aead_nonce_size(algorithm);
 	if (expected == 0)
 		return CRYPTO_BAD_ARGUMENT;
-	return nonce_size == expected && size <= MAX_PLAINTEXT ? CRYPTO_OK : CRYPTO_BAD_LENGTH;
+	/* SP 800-38D section 8.2 wants 12 bytes and allows any other number but none. */
+	bool fits = algorithm == AEAD_AES_256_GCM ? nonce_size > 0 : nonce_size == expected;
+	return fits && size <= MAX_PLAINTEXT ? CRYPTO_OK : CRYPTO_BAD_LENGTH;
 }
 
 struct gcm {
@@ -55,8 +57,8 @@ struct gcm {
 };
 
 /* Both vtable getters answer NULL where the processor lacks the instructions. */
-static void gcm_start(struct gcm *gcm, const uint8_t *key, const uint8_t *nonce, const void *data,
-                      size_t data_size)
+static void gcm_start(struct gcm *gcm, const uint8_t *key, const uint8_t *nonce, size_t nonce_size,
+                      const void *data, size_t data_size)
 {
 	const br_block_ctr_class *aes = br_aes_x86ni_ctr_get_vtable();
 	br_ghash ghash = br_ghash_pclmul_get();
@@ -67,7 +69,7 @@ static void gcm_start(struct gcm *gcm, const uint8_t *key, const uint8_t *nonce,
 	const br_block_ctr_class **keys = (const br_block_ctr_class **)&gcm->keys;
 	aes->init(keys, key, AEAD_KEY_SIZE);
 	br_gcm_init(&gcm->context, keys, ghash);
-	br_gcm_reset(&gcm->context, nonce, 12);
+	br_gcm_reset(&gcm->context, nonce, nonce_size);
 	br_gcm_aad_inject(&gcm->context, data, data_size);
 	br_gcm_flip(&gcm->context);
 }
@@ -79,22 +81,22 @@ static void copy(uint8_t *out, const uint8_t *in, size_t size)
 		memmove(out, in, size);
 }
 
-static void gcm_encrypt(const uint8_t *key, const uint8_t *nonce, const void *data, size_t data_size,
+static void gcm_encrypt(const uint8_t *key, const uint8_t *nonce, size_t nonce_size, const void *data, size_t data_size,
                         const uint8_t *in, size_t size, uint8_t *out, uint8_t *tag)
 {
 	struct gcm gcm;
-	gcm_start(&gcm, key, nonce, data, data_size);
+	gcm_start(&gcm, key, nonce, nonce_size, data, data_size);
 	copy(out, in, size);
 	br_gcm_run(&gcm.context, 1, out, size);
 	br_gcm_get_tag(&gcm.context, tag);
 	crypto_wipe(&gcm, sizeof gcm);
 }
 
-static bool gcm_decrypt(const uint8_t *key, const uint8_t *nonce, const void *data, size_t data_size,
+static bool gcm_decrypt(const uint8_t *key, const uint8_t *nonce, size_t nonce_size, const void *data, size_t data_size,
                         const uint8_t *in, size_t size, const uint8_t *tag, uint8_t *out)
 {
 	struct gcm gcm;
-	gcm_start(&gcm, key, nonce, data, data_size);
+	gcm_start(&gcm, key, nonce, nonce_size, data, data_size);
 	copy(out, in, size);
 	br_gcm_run(&gcm.context, 0, out, size);
 	bool good = br_gcm_check_tag(&gcm.context, tag) == 1;
@@ -113,7 +115,7 @@ enum crypto_status aead_encrypt(enum aead algorithm, const uint8_t key[AEAD_KEY_
 		return status;
 	}
 	if (algorithm == AEAD_AES_256_GCM)
-		gcm_encrypt(key, nonce, data, data_size, in, size, out, tag);
+		gcm_encrypt(key, nonce, nonce_size, data, data_size, in, size, out, tag);
 	else if (algorithm == AEAD_CHACHA20_POLY1305)
 		crypto_aead_chacha20poly1305_ietf_encrypt_detached(out, tag, NULL, in, size, data, data_size,
 		                                                   NULL, nonce, key);
@@ -134,7 +136,7 @@ enum crypto_status aead_decrypt(enum aead algorithm, const uint8_t key[AEAD_KEY_
 		return status;
 	}
 	if (algorithm == AEAD_AES_256_GCM)
-		good = gcm_decrypt(key, nonce, data, data_size, in, size, tag, out);
+		good = gcm_decrypt(key, nonce, nonce_size, data, data_size, in, size, tag, out);
 	else if (algorithm == AEAD_CHACHA20_POLY1305)
 		good = crypto_aead_chacha20poly1305_ietf_decrypt_detached(out, NULL, in, size, tag, data,
 		                                                          data_size, nonce, key) == 0;

@@ -22,7 +22,10 @@ enum aead {
 	AEAD_AES_256_GCM,
 };
 
-/* 12 or 24 bytes; 0 for an unknown algorithm. */
+/*
+ * 12 or 24 bytes; 0 for an unknown algorithm. AES-GCM takes nonces of any length but 0, for what others have
+ * made: use 12, since hashed ones may collide.
+ */
 size_t aead_nonce_size(enum aead algorithm);
 
 /*

@@ -260,6 +260,18 @@ static void test_aead_vectors(void)
 	good = good &&
 	       aead_encrypt(AEAD_AES_256_GCM, key, nonce, 12, data, 20, plain, 60, out, tag) == CRYPTO_OK &&
 	       hex_equal(tag, 16, "76fc6ece0f4e1768cddf8853bb2d551b");
+	/* 17 and 18: other lengths of the nonce. */
+	uint8_t long_nonce[60];
+	hex_decode(
+	    long_nonce, 60,
+	    "9313225df88406e555909c5aff5269aa6a7a9538534f7da1e4c303d2a318a728c3c0c95156809539fcf0e2429a6b"
+	    "525416aedbf5a0de6a57a637b39b");
+	good =
+	    good &&
+	    aead_encrypt(AEAD_AES_256_GCM, key, nonce, 8, data, 20, plain, 60, out, tag) == CRYPTO_OK &&
+	    hex_equal(tag, 16, "3a337dbf46a792c45e454913fe2ea8f2") &&
+	    aead_encrypt(AEAD_AES_256_GCM, key, long_nonce, 60, data, 20, plain, 60, out, tag) == CRYPTO_OK &&
+	    hex_equal(tag, 16, "a44a8266ee1c8eb0c8b5d4cf5ae9f19a");
 	check(good, "AES-256-GCM: the GCM submission's test cases");
 }
 
@@ -308,8 +320,11 @@ static void test_aead_refusals(enum aead algorithm, const char *name)
 		          !memcmp(back, zero, size);
 	}
 	uint8_t tag[16], out[1], key[32] = {0}, nonce[25] = {0};
-	refuses = refuses && aead_encrypt(algorithm, key, nonce, aead_nonce_size(algorithm) + 1, NULL, 0, out,
-	                                  1, out, tag) == CRYPTO_BAD_LENGTH;
+	size_t long_nonce = aead_nonce_size(algorithm) + 1;
+	refuses = refuses &&
+	          aead_encrypt(algorithm, key, nonce, 0, NULL, 0, out, 1, out, tag) == CRYPTO_BAD_LENGTH &&
+	          (algorithm == AEAD_AES_256_GCM || aead_encrypt(algorithm, key, nonce, long_nonce, NULL, 0,
+	                                                         out, 1, out, tag) == CRYPTO_BAD_LENGTH);
 	check(round_trips, "%s: round trips, in place too", name);
 	check(refuses, "%s: every mutated field is refused and the output zeroed", name);
 }

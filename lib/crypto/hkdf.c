@@ -4,36 +4,31 @@
 
 #define MOST_BLOCKS 255
 
-void hkdf_sha256_extract(uint8_t prk[SHA256_SIZE], const void *salt, size_t salt_length, const void *secret,
-                         size_t secret_length)
+void hkdf_extract(const struct hash_function *function, uint8_t *prk, const void *salt, size_t salt_length,
+                  const void *secret, size_t secret_length)
 {
-	hmac_sha256(prk, salt, salt_length, secret, secret_length);
+	hmac_message(function, salt, salt_length, secret, secret_length, prk);
 }
 
-void hkdf_sha512_extract(uint8_t prk[SHA512_SIZE], const void *salt, size_t salt_length, const void *secret,
-                         size_t secret_length)
+enum crypto_status hkdf_expand(const struct hash_function *function, uint8_t *out, size_t out_length,
+                               const void *prk, size_t prk_length, const void *info, size_t info_length)
 {
-	hmac_sha512(prk, salt, salt_length, secret, secret_length);
-}
-
-enum crypto_status hkdf_sha256_expand(uint8_t *out, size_t out_length, const uint8_t prk[SHA256_SIZE],
-                                      const void *info, size_t info_length)
-{
-	struct hmac_sha256 keyed, hmac;
-	uint8_t block[SHA256_SIZE], counter = 0;
-	if (out_length > MOST_BLOCKS * sizeof block) {
+	struct hmac keyed, hmac;
+	uint8_t block[HASH_MAX_SIZE], counter = 0;
+	size_t size = function->size;
+	if (out_length > MOST_BLOCKS * size) {
 		memset(out, 0, out_length);
 		return CRYPTO_BAD_LENGTH;
 	}
-	hmac_sha256_init(&keyed, prk, SHA256_SIZE);
+	hmac_init(&keyed, function, prk, prk_length);
 	while (out_length > 0) {
-		size_t part = out_length < sizeof block ? out_length : sizeof block;
+		size_t part = out_length < size ? out_length : size;
 		hmac = keyed;
 		if (counter++ > 0)
-			hmac_sha256_update(&hmac, block, sizeof block);
-		hmac_sha256_update(&hmac, info, info_length);
-		hmac_sha256_update(&hmac, &counter, 1);
-		hmac_sha256_final(&hmac, block);
+			hmac_update(&hmac, block, size);
+		hmac_update(&hmac, info, info_length);
+		hmac_update(&hmac, &counter, 1);
+		hmac_final(&hmac, block);
 		memcpy(out, block, part);
 		out += part;
 		out_length -= part;
@@ -43,49 +38,14 @@ enum crypto_status hkdf_sha256_expand(uint8_t *out, size_t out_length, const uin
 	return CRYPTO_OK;
 }
 
-enum crypto_status hkdf_sha512_expand(uint8_t *out, size_t out_length, const uint8_t prk[SHA512_SIZE],
-                                      const void *info, size_t info_length)
+enum crypto_status hkdf(const struct hash_function *function, uint8_t *out, size_t out_length,
+                        const void *salt, size_t salt_length, const void *secret, size_t secret_length,
+                        const void *info, size_t info_length)
 {
-	struct hmac_sha512 keyed, hmac;
-	uint8_t block[SHA512_SIZE], counter = 0;
-	if (out_length > MOST_BLOCKS * sizeof block) {
-		memset(out, 0, out_length);
-		return CRYPTO_BAD_LENGTH;
-	}
-	hmac_sha512_init(&keyed, prk, SHA512_SIZE);
-	while (out_length > 0) {
-		size_t part = out_length < sizeof block ? out_length : sizeof block;
-		hmac = keyed;
-		if (counter++ > 0)
-			hmac_sha512_update(&hmac, block, sizeof block);
-		hmac_sha512_update(&hmac, info, info_length);
-		hmac_sha512_update(&hmac, &counter, 1);
-		hmac_sha512_final(&hmac, block);
-		memcpy(out, block, part);
-		out += part;
-		out_length -= part;
-	}
-	crypto_wipe(&keyed, sizeof keyed);
-	crypto_wipe(block, sizeof block);
-	return CRYPTO_OK;
-}
-
-enum crypto_status hkdf_sha256(uint8_t *out, size_t out_length, const void *salt, size_t salt_length,
-                               const void *secret, size_t secret_length, const void *info, size_t info_length)
-{
-	uint8_t prk[SHA256_SIZE];
-	hkdf_sha256_extract(prk, salt, salt_length, secret, secret_length);
-	enum crypto_status status = hkdf_sha256_expand(out, out_length, prk, info, info_length);
-	crypto_wipe(prk, sizeof prk);
-	return status;
-}
-
-enum crypto_status hkdf_sha512(uint8_t *out, size_t out_length, const void *salt, size_t salt_length,
-                               const void *secret, size_t secret_length, const void *info, size_t info_length)
-{
-	uint8_t prk[SHA512_SIZE];
-	hkdf_sha512_extract(prk, salt, salt_length, secret, secret_length);
-	enum crypto_status status = hkdf_sha512_expand(out, out_length, prk, info, info_length);
+	uint8_t prk[HASH_MAX_SIZE];
+	hkdf_extract(function, prk, salt, salt_length, secret, secret_length);
+	enum crypto_status status =
+	    hkdf_expand(function, out, out_length, prk, function->size, info, info_length);
 	crypto_wipe(prk, sizeof prk);
 	return status;
 }

@@ -18,13 +18,13 @@ CRYPTO_CFLAGS_sha2_avx2.c   := -O2
 
 # ---- common, hashes, MAC and KDF, SLH-DSA ----
 CRYPTO_SOURCES        := $(addprefix lib/crypto/,util.c cpu.c sha2.c sha2_blocks.c sha2_lanes.c keccak.c sha3.c shake_x4.c \
-			 blake3.c hmac.c hkdf.c prehash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c \
+			 blake3.c hmac.c hkdf.c hash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c \
 			 slhdsa_tree.c slhdsa_sign.c)
 CRYPTO_AVX2_SOURCES   := $(addprefix lib/crypto/,sha2_avx2.c sha2_lanes_avx2.c keccak_bmi2.c keccak_x4_avx2.c blake3_avx2.c)
 CRYPTO_SHANI_SOURCES  := lib/crypto/sha2_x86.c
 CRYPTO_AVX512_SOURCES := lib/crypto/keccak_avx512.c
 CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c sha2_lanes.c keccak.c sha3.c blake3.c \
-			 prehash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c)
+			 hash.c slhdsa_params.c slhdsa_hash.c slhdsa_wots.c slhdsa_verify.c)
 
 # ---- ML-KEM and ML-DSA ----
 CRYPTO_SOURCES        += $(addprefix lib/crypto/,mlkem.c mlkem_expand.c mlkem_poly.c mldsa_common.c mldsa_message.c \

@@ -1,6 +1,7 @@
 /*
  * The hash functions that sign a digest in place of a message: HashML-DSA (FIPS 204 section 5.4) and
  * HashSLH-DSA (FIPS 205 section 10.2). Each has an object identifier that is signed together with the digest.
+ * hash.h computes their digests in pieces.
  */
 #ifndef CRYPTO_PREHASH_H
 #define CRYPTO_PREHASH_H

@@ -24,8 +24,8 @@ static enum crypto_status derive(struct sealed_box *box, uint8_t commitment[SEAL
 	sha3_update(&hash, length, sizeof length);
 	sha3_update(&hash, context, context_size);
 	sha3_final(&hash, info);
-	enum crypto_status status = hkdf_sha512(keys, sizeof keys, label, sizeof label, shared,
-	                                        HYBRID_KEM_SHARED_SIZE, info, sizeof info);
+	enum crypto_status status = hkdf(&hash_functions[PREHASH_SHA2_512], keys, sizeof keys, label,
+	                                 sizeof label, shared, HYBRID_KEM_SHARED_SIZE, info, sizeof info);
 	memcpy(box->key, keys, AEAD_KEY_SIZE);
 	memcpy(commitment, keys + AEAD_KEY_SIZE, SEALED_BOX_COMMIT_SIZE);
 	crypto_wipe(keys, sizeof keys);

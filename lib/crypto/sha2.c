@@ -151,14 +151,6 @@ void sha512_final(struct sha512 *hash, uint8_t *digest)
 	crypto_wipe(hash, sizeof *hash);
 }
 
-void sha224_hash(uint8_t digest[SHA224_SIZE], const void *data, size_t length)
-{
-	struct sha256 hash;
-	sha224_init(&hash);
-	sha256_update(&hash, data, length);
-	sha256_final(&hash, digest);
-}
-
 void sha256_hash(uint8_t digest[SHA256_SIZE], const void *data, size_t length)
 {
 	struct sha256 hash;
@@ -167,36 +159,10 @@ void sha256_hash(uint8_t digest[SHA256_SIZE], const void *data, size_t length)
 	sha256_final(&hash, digest);
 }
 
-static void sha512_hash_from(uint8_t *digest, struct sha512 *hash, const void *data, size_t length)
-{
-	sha512_update(hash, data, length);
-	sha512_final(hash, digest);
-}
-
-void sha384_hash(uint8_t digest[SHA384_SIZE], const void *data, size_t length)
-{
-	struct sha512 hash;
-	sha384_init(&hash);
-	sha512_hash_from(digest, &hash, data, length);
-}
-
 void sha512_hash(uint8_t digest[SHA512_SIZE], const void *data, size_t length)
 {
 	struct sha512 hash;
 	sha512_init(&hash);
-	sha512_hash_from(digest, &hash, data, length);
-}
-
-void sha512_224_hash(uint8_t digest[SHA512_224_SIZE], const void *data, size_t length)
-{
-	struct sha512 hash;
-	sha512_224_init(&hash);
-	sha512_hash_from(digest, &hash, data, length);
-}
-
-void sha512_256_hash(uint8_t digest[SHA512_256_SIZE], const void *data, size_t length)
-{
-	struct sha512 hash;
-	sha512_256_init(&hash);
-	sha512_hash_from(digest, &hash, data, length);
+	sha512_update(&hash, data, length);
+	sha512_final(&hash, digest);
 }

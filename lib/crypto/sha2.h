@@ -48,13 +48,9 @@ void sha512_update(struct sha512 *hash, const void *data, size_t length);
 void sha256_final(struct sha256 *hash, uint8_t *digest);
 void sha512_final(struct sha512 *hash, uint8_t *digest);
 
-/* Whole messages at once. */
-void sha224_hash(uint8_t digest[SHA224_SIZE], const void *data, size_t length);
+/* Whole messages at once; the other functions through hash.h. */
 void sha256_hash(uint8_t digest[SHA256_SIZE], const void *data, size_t length);
-void sha384_hash(uint8_t digest[SHA384_SIZE], const void *data, size_t length);
 void sha512_hash(uint8_t digest[SHA512_SIZE], const void *data, size_t length);
-void sha512_224_hash(uint8_t digest[SHA512_224_SIZE], const void *data, size_t length);
-void sha512_256_hash(uint8_t digest[SHA512_256_SIZE], const void *data, size_t length);
 
 /* The compression functions: `count` whole blocks into `state`. For code that lays out its own blocks
  * (SLH-DSA). */

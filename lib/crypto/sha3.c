@@ -122,19 +122,9 @@ static void sha3_hash(uint8_t *digest, unsigned digest_size, const void *data, s
 	sha3_final(&hash, digest);
 }
 
-void sha3_224_hash(uint8_t digest[SHA3_224_SIZE], const void *data, size_t length)
-{
-	sha3_hash(digest, SHA3_224_SIZE, data, length);
-}
-
 void sha3_256_hash(uint8_t digest[SHA3_256_SIZE], const void *data, size_t length)
 {
 	sha3_hash(digest, SHA3_256_SIZE, data, length);
-}
-
-void sha3_384_hash(uint8_t digest[SHA3_384_SIZE], const void *data, size_t length)
-{
-	sha3_hash(digest, SHA3_384_SIZE, data, length);
 }
 
 void sha3_512_hash(uint8_t digest[SHA3_512_SIZE], const void *data, size_t length)

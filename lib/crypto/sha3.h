@@ -37,9 +37,7 @@ void sha3_update(struct sha3 *hash, const void *data, size_t length);
 /* Writes the digest (its size set by init) and wipes the object. */
 void sha3_final(struct sha3 *hash, uint8_t *digest);
 
-void sha3_224_hash(uint8_t digest[SHA3_224_SIZE], const void *data, size_t length);
 void sha3_256_hash(uint8_t digest[SHA3_256_SIZE], const void *data, size_t length);
-void sha3_384_hash(uint8_t digest[SHA3_384_SIZE], const void *data, size_t length);
 void sha3_512_hash(uint8_t digest[SHA3_512_SIZE], const void *data, size_t length);
 
 /*

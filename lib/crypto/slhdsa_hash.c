@@ -8,8 +8,8 @@
  */
 #include "slhdsa_internal.h"
 #include "cpu.h"
+#include "hash.h"
 #include "sha2_lanes.h"
-#include "sha3.h"
 
 #define COMPRESSED_SIZE 22
 
@@ -194,43 +194,26 @@ void slhdsa_hash_values(const struct slhdsa_hasher *hasher, const struct slhdsa_
 static void sha2_hash_message(const struct slhdsa_params *params, const uint8_t *randomizer,
                               const uint8_t *pk, const struct slhdsa_message *message, uint8_t *digest)
 {
-	size_t n = params->n, size = n == 16 ? SHA256_SIZE : SHA512_SIZE;
-	uint8_t inner[SHA512_SIZE], block[SHA512_SIZE], counter[4];
-	struct sha256 narrow;
-	struct sha512 wide;
-	if (n == 16) {
-		sha256_init(&narrow);
-		sha256_update(&narrow, randomizer, n);
-		sha256_update(&narrow, pk, 2 * n);
-		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
-			sha256_update(&narrow, message->part[i], message->size[i]);
-		sha256_final(&narrow, inner);
-	} else {
-		sha512_init(&wide);
-		sha512_update(&wide, randomizer, n);
-		sha512_update(&wide, pk, 2 * n);
-		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
-			sha512_update(&wide, message->part[i], message->size[i]);
-		sha512_final(&wide, inner);
-	}
+	const struct hash_function *function =
+	    &hash_functions[params->n == 16 ? PREHASH_SHA2_256 : PREHASH_SHA2_512];
+	size_t n = params->n, size = function->size;
+	uint8_t inner[HASH_MAX_SIZE], block[HASH_MAX_SIZE], counter[4];
+	struct hash hash;
+	hash_init(&hash, function);
+	hash_update(&hash, randomizer, n);
+	hash_update(&hash, pk, 2 * n);
+	for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
+		hash_update(&hash, message->part[i], message->size[i]);
+	hash_final(&hash, inner);
 	for (size_t done = 0; done < params->digest_size; done += size) {
 		size_t part = params->digest_size - done < size ? params->digest_size - done : size;
 		store_be32(counter, (uint32_t)(done / size));
-		if (n == 16) {
-			sha256_init(&narrow);
-			sha256_update(&narrow, randomizer, n);
-			sha256_update(&narrow, pk, n);
-			sha256_update(&narrow, inner, size);
-			sha256_update(&narrow, counter, sizeof counter);
-			sha256_final(&narrow, block);
-		} else {
-			sha512_init(&wide);
-			sha512_update(&wide, randomizer, n);
-			sha512_update(&wide, pk, n);
-			sha512_update(&wide, inner, size);
-			sha512_update(&wide, counter, sizeof counter);
-			sha512_final(&wide, block);
-		}
+		hash_init(&hash, function);
+		hash_update(&hash, randomizer, n);
+		hash_update(&hash, pk, n);
+		hash_update(&hash, inner, size);
+		hash_update(&hash, counter, sizeof counter);
+		hash_final(&hash, block);
 		memcpy(digest + done, block, part);
 	}
 }

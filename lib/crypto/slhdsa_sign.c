@@ -99,20 +99,14 @@ static void hash_randomizer(const struct slhdsa_params *params, const uint8_t *s
 		shake_finalize(&shake);
 		shake_squeeze(&shake, tag, params->n);
 		crypto_wipe(&shake, sizeof shake);
-	} else if (params->n == 16) {
-		struct hmac_sha256 hmac;
-		hmac_sha256_init(&hmac, sk_prf, params->n);
-		hmac_sha256_update(&hmac, rnd, params->n);
-		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
-			hmac_sha256_update(&hmac, message->part[i], message->size[i]);
-		hmac_sha256_final(&hmac, tag);
 	} else {
-		struct hmac_sha512 hmac;
-		hmac_sha512_init(&hmac, sk_prf, params->n);
-		hmac_sha512_update(&hmac, rnd, params->n);
+		struct hmac hmac;
+		hmac_init(&hmac, &hash_functions[params->n == 16 ? PREHASH_SHA2_256 : PREHASH_SHA2_512],
+		          sk_prf, params->n);
+		hmac_update(&hmac, rnd, params->n);
 		for (unsigned i = 0; i < SLHDSA_MESSAGE_PARTS; i++)
-			hmac_sha512_update(&hmac, message->part[i], message->size[i]);
-		hmac_sha512_final(&hmac, tag);
+			hmac_update(&hmac, message->part[i], message->size[i]);
+		hmac_final(&hmac, tag);
 	}
 	memcpy(randomizer, tag, params->n);
 	crypto_wipe(tag, sizeof tag);

@@ -169,9 +169,9 @@ static bool inspect_signature(const char *path, const uint8_t *data, size_t size
 	printf("%s: signature of %s, ", input_name(path), file.info->name);
 	if (file.form == SIGFILE_PURE)
 		printf("pure");
-	for (size_t i = 0; i < hash_function_count; i++)
-		if (file.form != SIGFILE_PURE && hash_functions[i].prehash == file.form)
-			printf("of the %s digest", hash_functions[i].name);
+	for (size_t i = 0; i < tool_hash_count; i++)
+		if (file.form != SIGFILE_PURE && tool_hashes[i].prehash == file.form)
+			printf("of the %s digest", tool_hashes[i].name);
 	printf(", %u bytes, by the key ", file.info->output_size);
 	print_hex(stdout, file.key_id, sizeof file.key_id);
 	printf("\n");

@@ -119,8 +119,8 @@ static void print_names(void)
 	for (size_t i = 0; i < KEY_ALGORITHMS; i++)
 		printf("%s%s", i % 6 ? " " : "\n  ", key_algorithms[i].name);
 	printf("\nHash functions:");
-	for (size_t i = 0; i < hash_function_count; i++)
-		printf("%s%s", i % 8 ? " " : "\n  ", hash_functions[i].name);
+	for (size_t i = 0; i < tool_hash_count; i++)
+		printf("%s%s", i % 8 ? " " : "\n  ", tool_hashes[i].name);
 	printf("\n");
 }
 

@@ -15,7 +15,7 @@ struct message {
 	bool quiet;
 	const void *context;
 	size_t context_size;
-	const struct hash_function *prehash; /* NULL: pure */
+	const struct tool_hash *prehash; /* NULL: pure */
 	uint8_t digest[PREHASH_MAX_DIGEST_SIZE];
 };
 

@@ -131,17 +131,17 @@ size_t read_passphrase(const struct options *options, const char *path, bool twi
 /* ---- hash functions (hash.c) ---- */
 
 struct hasher;
-struct hash_function {
+struct tool_hash {
 	const char *name;
 	int prehash;     /* enum prehash, or -1 */
 	size_t size;     /* of the digest */
 	bool extendable; /* any length of output */
 };
-extern const struct hash_function hash_functions[];
-extern const size_t hash_function_count;
+extern const struct tool_hash tool_hashes[];
+extern const size_t tool_hash_count;
 /* A usage error when there is none of that name. */
-const struct hash_function *find_hash(const char *name);
+const struct tool_hash *find_hash(const char *name);
 /* Hashes an input to its end into `out`. */
-void hash_input(const struct hash_function *function, struct input *input, uint8_t *out, size_t size);
+void hash_input(const struct tool_hash *function, struct input *input, uint8_t *out, size_t size);
 
 #endif

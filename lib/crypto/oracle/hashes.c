@@ -5,9 +5,6 @@
 
 #include "crypto/blake3.h"
 #include "crypto/hkdf.h"
-#include "crypto/prehash.h"
-#include "crypto/sha2.h"
-#include "crypto/sha3.h"
 
 #define MAX_OUT (1 << 16)
 
@@ -20,61 +17,34 @@
 		update(state, (bytes).data + at_, (bytes).length - at_);                                     \
 	} while (0)
 
-static enum crypto_status run_sha2(const struct oracle_call *call)
+/* The function of an operation and its variant: "sha2:512-256", "sha3:224", "hmac:256", "hkdf:3-384"; NULL if
+ * there is none. */
+static const struct hash_function *function_of(const struct oracle_call *call)
 {
-	static const struct {
-		const char *name;
-		void (*start)(struct sha256 *);
-		void (*start_wide)(struct sha512 *);
-		size_t size;
-	} functions[] = {
-	    {"224", sha224_init, NULL, 28},         {"256", sha256_init, NULL, 32},
-	    {"384", NULL, sha384_init, 48},         {"512", NULL, sha512_init, 64},
-	    {"512-224", NULL, sha512_224_init, 28}, {"512-256", NULL, sha512_256_init, 32},
+	static const char *const variants[PREHASH_SHAKE_128] = {
+	    "224", "256", "384", "512", "512-224", "512-256", "3-224", "3-256", "3-384", "3-512",
 	};
-	uint8_t digest[64];
-	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-		if (strcmp(call->variant, functions[i].name) != 0)
-			continue;
-		if (functions[i].start) {
-			struct sha256 hash;
-			functions[i].start(&hash);
-			FEED(sha256_update, &hash, call->argument[0]);
-			sha256_final(&hash, digest);
-		} else {
-			struct sha512 hash;
-			functions[i].start_wide(&hash);
-			FEED(sha512_update, &hash, call->argument[0]);
-			sha512_final(&hash, digest);
-		}
-		oracle_reply(digest, functions[i].size);
-		return CRYPTO_OK;
-	}
-	return CRYPTO_BAD_ARGUMENT;
+	const char *prefix = strcmp(call->name, "sha3") ? "" : "3-";
+	size_t skip = strlen(prefix);
+	for (unsigned i = 0; i < PREHASH_SHAKE_128; i++)
+		if (!strncmp(variants[i], prefix, skip) && !strcmp(variants[i] + skip, call->variant))
+			return &hash_functions[i];
+	return NULL;
 }
 
-static enum crypto_status run_sha3(const struct oracle_call *call)
+/* Message. */
+static enum crypto_status run_hash(const struct oracle_call *call)
 {
-	static const struct {
-		const char *name;
-		void (*start)(struct sha3 *);
-		size_t size;
-	} functions[] = {{"224", sha3_224_init, 28},
-	                 {"256", sha3_256_init, 32},
-	                 {"384", sha3_384_init, 48},
-	                 {"512", sha3_512_init, 64}};
-	uint8_t digest[64];
-	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-		if (strcmp(call->variant, functions[i].name) != 0)
-			continue;
-		struct sha3 hash;
-		functions[i].start(&hash);
-		FEED(sha3_update, &hash, call->argument[0]);
-		sha3_final(&hash, digest);
-		oracle_reply(digest, functions[i].size);
-		return CRYPTO_OK;
-	}
-	return CRYPTO_BAD_ARGUMENT;
+	const struct hash_function *function = function_of(call);
+	uint8_t digest[HASH_MAX_SIZE];
+	struct hash hash;
+	if (!function)
+		return CRYPTO_BAD_ARGUMENT;
+	hash_init(&hash, function);
+	FEED(hash_update, &hash, call->argument[0]);
+	hash_final(&hash, digest);
+	oracle_reply(digest, function->size);
+	return CRYPTO_OK;
 }
 
 /* Message and output length. */
@@ -125,27 +95,15 @@ static enum crypto_status run_blake3(const struct oracle_call *call)
 /* Key, message. */
 static enum crypto_status run_hmac(const struct oracle_call *call)
 {
-	const struct oracle_bytes *key = &call->argument[0];
-	uint8_t tag[64];
-	if (!strcmp(call->variant, "256")) {
-		struct hmac_sha256 hmac;
-		hmac_sha256_init(&hmac, key->data, key->length);
-		FEED(hmac_sha256_update, &hmac, call->argument[1]);
-		hmac_sha256_final(&hmac, tag);
-		oracle_reply(tag, 32);
-		return CRYPTO_OK;
-	}
-	struct hmac_sha512 hmac;
-	bool is_384 = !strcmp(call->variant, "384");
-	if (!is_384 && strcmp(call->variant, "512") != 0)
+	const struct hash_function *function = function_of(call);
+	uint8_t tag[HASH_MAX_SIZE];
+	struct hmac hmac;
+	if (!function)
 		return CRYPTO_BAD_ARGUMENT;
-	if (is_384)
-		hmac_sha384_init(&hmac, key->data, key->length);
-	else
-		hmac_sha512_init(&hmac, key->data, key->length);
-	FEED(hmac_sha512_update, &hmac, call->argument[1]);
-	hmac_sha512_final(&hmac, tag);
-	oracle_reply(tag, is_384 ? 48 : 64);
+	hmac_init(&hmac, function, call->argument[0].data, call->argument[0].length);
+	FEED(hmac_update, &hmac, call->argument[1]);
+	hmac_final(&hmac, tag);
+	oracle_reply(tag, function->size);
 	return CRYPTO_OK;
 }
 
@@ -154,17 +112,13 @@ static enum crypto_status run_hkdf(const struct oracle_call *call)
 {
 	const struct oracle_bytes *secret = &call->argument[0], *salt = &call->argument[1],
 	                          *info = &call->argument[2];
+	const struct hash_function *function = function_of(call);
 	size_t size = (size_t)oracle_number(call, 3);
-	enum crypto_status status = CRYPTO_BAD_ARGUMENT;
-	if (size > MAX_OUT)
-		return status;
+	if (!function || size > MAX_OUT)
+		return CRYPTO_BAD_ARGUMENT;
 	uint8_t *out = oracle_scratch(size);
-	if (!strcmp(call->variant, "256"))
-		status = hkdf_sha256(out, size, salt->data, salt->length, secret->data, secret->length,
-		                     info->data, info->length);
-	else if (!strcmp(call->variant, "512"))
-		status = hkdf_sha512(out, size, salt->data, salt->length, secret->data, secret->length,
-		                     info->data, info->length);
+	enum crypto_status status = hkdf(function, out, size, salt->data, salt->length, secret->data,
+	                                 secret->length, info->data, info->length);
 	oracle_reply(out, size);
 	return status;
 }
@@ -181,6 +135,6 @@ static enum crypto_status run_prehash(const struct oracle_call *call)
 }
 
 const struct oracle_operation oracle_hash_operations[] = {
-    {"sha2", 1, run_sha2}, {"sha3", 1, run_sha3}, {"shake", 2, run_shake},     {"blake3", 3, run_blake3},
+    {"sha2", 1, run_hash}, {"sha3", 1, run_hash}, {"shake", 2, run_shake},     {"blake3", 3, run_blake3},
     {"hmac", 2, run_hmac}, {"hkdf", 4, run_hkdf}, {"prehash", 2, run_prehash}, {NULL, 0, NULL},
 };
