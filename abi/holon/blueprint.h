@@ -17,8 +17,7 @@ struct blueprint {
 	uint32_t flags;   /* enum blueprint_flags; never more than the parent has */
 	uint64_t memory_bytes;
 	uint64_t caps;
-	uint32_t
-	    cpu_mask; /* CPUs it may use, of the parent's; 0: all of them. None of the parent's: refused */
+	uint32_t cpu_mask; /* CPUs it may use; 0: the parent's. None of the parent's: refused */
 	uint32_t priority; /* best effort, 1..127; 0: the parent's */
 	char name[32];     /* printable ASCII; what is not is shown as '?' */
 	char profile[16];  /* "linux"; another is refused */

@@ -3,6 +3,7 @@
  * goes on, and gets back every page. */
 #include "holon.h"
 #include "test.h"
+#include "text.h"
 
 #define ROUNDS     24
 #define THREADS    4
@@ -166,18 +167,32 @@ static int64_t run_round(const struct boot_info *boot, struct thread_page *page,
 	return result < 0 ? result : destroyed;
 }
 
+/* The seconds of the boot option "random=SECONDS", with which that many rounds are made as fit in; else 0. */
+static uint64_t seconds_wanted(const char *options)
+{
+	uint64_t seconds = 0;
+	while (*options && strncmp(options, "random=", 7) != 0)
+		options++;
+	if (*options)
+		for (options += 7; *options >= '0' && *options <= '9' && seconds < 1000000; options++)
+			seconds = seconds * 10 + (uint64_t)(*options - '0');
+	return seconds;
+}
+
 void test_random(const struct boot_info *boot, struct thread_page *page)
 {
 	handle_t page_memory, stack_memory, event = (handle_t)event_create();
 	uint8_t *stacks = window_allocate(THREADS * STACK, &stack_memory);
 	struct thread_page *pages = window_allocate(THREADS * PAGE_SIZE_BYTES, &page_memory);
-	struct system_info before, after;
+	struct system_info before = {0}, after = {0};
 	uint64_t calls = 0, seed = clock_ns();
+	uint64_t end = clock_ns() + seconds_wanted(boot->command_line) * 1000000000;
 	int64_t result = 0;
 
 	log_print(boot->system, page, "random calls from seed %lu\n", (unsigned long)seed);
 
-	for (uint64_t round = 0; round < ROUNDS && result >= 0; round++) {
+	uint64_t round = 0;
+	for (; (round < ROUNDS || clock_ns() < end) && result >= 0; round++) {
 		result = run_round(boot, page, event, seed + round, stacks, pages, page_memory);
 		if (round == ROUNDS / 4)
 			system_info(page, &before);
@@ -189,6 +204,7 @@ void test_random(const struct boot_info *boot, struct thread_page *page)
 	system_info(page, &after);
 	report(after.memory_free + 64 * PAGE_SIZE_BYTES >= before.memory_free, "and leave no memory behind",
 	       (int64_t)(before.memory_free - after.memory_free));
-	log_print(boot->system, page, "random calls: %lu\n", (unsigned long)calls);
+	log_print(boot->system, page, "random calls: %lu in %lu rounds\n", (unsigned long)calls,
+	          (unsigned long)round);
 	cap_delete(event);
 }
