@@ -4,7 +4,7 @@
  * An attempt is cheap to refuse and refused four times out of five, so the order of its checks is the one
  * that refuses soonest, and each polynomial is judged before the next is computed. The secret vectors stay in
  * their packed form in the key and are transformed when an attempt gets as far as to need them; together with
- * the packed matrix that keeps the largest set below 64 KiB of stack.
+ * the packed matrix, for which each set takes what it needs, that keeps the largest below 64 KiB of stack.
  *
  * What is told by time: how many attempts there were, in which polynomial each failed, and the challenges.
  * The challenge of a refused attempt is a hash of a commitment that nobody sees and that never comes again.
@@ -13,8 +13,10 @@
  */
 #include "mldsa_internal.h"
 
+#define MATRIX_SIZE(k, l) ((k) * (l)*MLDSA_PACKED_BYTES + MLDSA_PACKED_SLACK)
+
 struct attempt {
-	uint8_t matrix[MLDSA_MAX_K * MLDSA_MAX_L * MLDSA_PACKED_BYTES + MLDSA_PACKED_SLACK];
+	uint8_t *matrix; /* packed, row by row */
 	struct mldsa_poly y_hat[MLDSA_MAX_L], c_hat, t;
 	union {
 		struct mldsa_poly w[MLDSA_MAX_K]; /* later its low bits */
@@ -161,19 +163,17 @@ static bool secret_in_range(const struct mldsa_parameters *par, const struct mld
 	return !bad;
 }
 
-enum crypto_status mldsa_sign_mu(enum mldsa_set set, const uint8_t *sk, size_t sk_size,
-                                 const uint8_t mu[MLDSA_MU_SIZE], const uint8_t *rnd, uint8_t *signature)
+/* Algorithm 7 after its checks on lengths; `matrix` is room for the matrix. */
+__attribute__((noinline)) static enum crypto_status sign(const struct mldsa_parameters *par,
+                                                         const uint8_t *sk, const uint8_t mu[MLDSA_MU_SIZE],
+                                                         const uint8_t *rnd, uint8_t *matrix,
+                                                         uint8_t *signature)
 {
 	static const uint8_t no_rnd[MLDSA_RND_SIZE];
-	const struct mldsa_parameters *par = mldsa_find(set);
-	if (!par)
-		return CRYPTO_BAD_ARGUMENT;
-	memset(signature, 0, par->signature_size);
-	if (sk_size != par->sk_size)
-		return CRYPTO_BAD_LENGTH;
 	const struct mldsa_ops *ops = mldsa_choose_ops();
 	struct mldsa_secret_layout key = mldsa_secret_layout(par, sk);
 	struct attempt a;
+	a.matrix = matrix;
 	if (!secret_in_range(par, ops, &key, &a.t)) {
 		crypto_wipe(&a.t, sizeof a.t);
 		return CRYPTO_BAD_KEY;
@@ -181,7 +181,7 @@ enum crypto_status mldsa_sign_mu(enum mldsa_set set, const uint8_t *sk, size_t s
 	/* rho and tr are parts or hashes of the public key. */
 	crypto_declassify(key.rho, 32);
 	for (unsigned first = 0; first < (unsigned)par->k * par->l; first += 4)
-		mldsa_sample_entries(par, ops, a.matrix + (size_t)MLDSA_PACKED_BYTES * first, key.rho, first,
+		mldsa_sample_entries(par, ops, matrix + (size_t)MLDSA_PACKED_BYTES * first, key.rho, first,
 		                     &a.sampler);
 	shake256_init(&a.shake);
 	shake_absorb(&a.shake, key.k_seed, 32);
@@ -191,9 +191,40 @@ enum crypto_status mldsa_sign_mu(enum mldsa_set set, const uint8_t *sk, size_t s
 	shake_squeeze(&a.shake, a.seed, sizeof a.seed);
 	for (unsigned kappa = 0; !try_to_sign(par, ops, &a, &key, mu, kappa, signature);)
 		kappa += par->l;
-	/* All but the matrix. */
-	crypto_wipe(a.y_hat, sizeof a - offsetof(struct attempt, y_hat));
+	crypto_wipe(&a, sizeof a);
 	return CRYPTO_OK;
+}
+
+/* Apart from each other, so that only the largest set pays for its matrix. The last four entries sampled may
+ * reach beyond it. */
+__attribute__((noinline)) static enum crypto_status sign_up_to_65(const struct mldsa_parameters *par,
+                                                                  const uint8_t *sk,
+                                                                  const uint8_t mu[MLDSA_MU_SIZE],
+                                                                  const uint8_t *rnd, uint8_t *signature)
+{
+	uint8_t matrix[MATRIX_SIZE(8, 4)];
+	return sign(par, sk, mu, rnd, matrix, signature);
+}
+
+__attribute__((noinline)) static enum crypto_status sign_87(const struct mldsa_parameters *par,
+                                                            const uint8_t *sk,
+                                                            const uint8_t mu[MLDSA_MU_SIZE],
+                                                            const uint8_t *rnd, uint8_t *signature)
+{
+	uint8_t matrix[MATRIX_SIZE(8, 7)];
+	return sign(par, sk, mu, rnd, matrix, signature);
+}
+
+enum crypto_status mldsa_sign_mu(enum mldsa_set set, const uint8_t *sk, size_t sk_size,
+                                 const uint8_t mu[MLDSA_MU_SIZE], const uint8_t *rnd, uint8_t *signature)
+{
+	const struct mldsa_parameters *par = mldsa_find(set);
+	if (!par)
+		return CRYPTO_BAD_ARGUMENT;
+	memset(signature, 0, par->signature_size);
+	if (sk_size != par->sk_size)
+		return CRYPTO_BAD_LENGTH;
+	return (set == MLDSA_87 ? sign_87 : sign_up_to_65)(par, sk, mu, rnd, signature);
 }
 
 /* Finishes mu and signs. */
