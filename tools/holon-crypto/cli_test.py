@@ -3,17 +3,20 @@
 
 All but the large inputs and the self-test run on a build with the address and undefined-behaviour sanitizers.
 """
+import fcntl
 import hashlib
 import os
 import pathlib
 import pty
 import random
+import resource
 import select
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -87,6 +90,12 @@ def test_keys():
           pathlib.Path("ed25519.key").read_bytes() == before and not os.path.exists("new.key"))
     good("keygen", "ed25519", "-o", "forced.key")
     good("keygen", "ed25519", "-o", "forced.key", "--force")
+    for second in ["twice", "./twice", "../" + os.path.basename(os.getcwd()) + "/twice"]:
+        for force in [[], ["-f"]]:
+            refused(f"keygen: one name for both halves ({second.count('/')}{force})", "keygen", "ed25519", "-o", "twice", "-p", second,
+                    *force, says=["two outputs"])
+    refused("keygen: both halves to standard output", "keygen", "ed25519", "-o", "-", "-p", "-", says=["two outputs"])
+    check("keygen: one name for both halves leaves nothing", not os.path.exists("twice"))
     check("keygen: --force replaces", pathlib.Path("forced.key").read_bytes() != before)
     for name in SIGNERS + KEMS + ["x25519"]:
         same = good("public", "-k", f"{name}.key", "-o", "-")
@@ -140,6 +149,57 @@ def test_passphrases():
     check("passphrase: typed on a terminal, without echo",
           status == 0 and b"typed" not in seen.replace(b"for typed", b"") and
           run("public", "-k", "typed", "--passphrase-file", "typed.txt", "-o", "-").returncode == 0, seen.decode())
+
+
+SHIM = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+int open(const char *path, int flags, ...)
+{
+	va_list rest;
+	va_start(rest, flags);
+	int mode = va_arg(rest, int);
+	va_end(rest);
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		return errno = EOPNOTSUPP, -1;
+	return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open"))(path, flags, mode);
+}
+"""
+
+
+@group("interrupted prompts")
+def test_interrupted_prompts():
+    """Ctrl-C and Ctrl-\\ at the passphrase, on a file system with unnamed files and on one without (made by a shim)."""
+    pathlib.Path("shim.c").write_text(SHIM)
+    subprocess.run(["clang", "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"], check=True, timeout=60)
+    os.mkdir("prompt")
+    for preload in ["", os.path.abspath("shim.so")]:
+        files = "with" if not preload else "without"
+        result = subprocess.run([FAST, "keygen", "ed25519", "-o", "prompt/a", "-p", "prompt/b"], timeout=60,
+                                env={**os.environ, "LD_PRELOAD": preload})
+        check(f"keygen: a file system {files} unnamed files", result.returncode == 0 and sorted(os.listdir("prompt")) == ["a", "b"])
+        for name in os.listdir("prompt"):
+            os.remove(f"prompt/{name}")
+        for key, number in [(b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)]:
+            master, slave = pty.openpty()
+            process = subprocess.Popen([FAST, "keygen", "ed25519", "-o", "prompt/a", "-p", "prompt/b", "--passphrase"],
+                                       stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "LD_PRELOAD": preload},
+                                       preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                                                           resource.setrlimit(resource.RLIMIT_CORE, (0, 0))))
+            seen = b""
+            while not seen.endswith(b": "):
+                seen += os.read(master, 1000)
+            silent = not termios.tcgetattr(slave)[3] & termios.ECHO
+            os.write(master, b"half" + key)
+            status = process.wait(timeout=30)
+            left, echo = os.listdir("prompt"), bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+            check(f"passphrase: {number.name} at the prompt, {files} unnamed files: echo is back, nothing is left",
+                  silent and echo and not left and status == -number, f"silent {silent}, echo {echo}, left {left}, status {status}")
+            os.close(master)
+            os.close(slave)
 
 
 @group("signatures")
@@ -418,7 +478,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="holon-crypto-test.", dir=ROOT / "build") as directory:
         os.chdir(directory)
         make_keys()
-        for test in [test_keys, test_passphrases, test_signatures, test_kems, test_boxes, test_hashes, test_mutations,
+        for test in [test_keys, test_passphrases, test_interrupted_prompts, test_signatures, test_kems, test_boxes, test_hashes, test_mutations,
                      test_signals, test_outputs, test_progress, test_large, test_selftest]:
             test()
         leftovers = [name for name in os.listdir(".") if name.startswith(".holon-crypto")]

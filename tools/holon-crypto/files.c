@@ -125,14 +125,18 @@ uint8_t *read_all(const char *path, const char *verb, bool quiet, size_t *size)
 	return data;
 }
 
-/* The temporary file to remove when a signal or an error ends the program. */
-static char pending[4096];
+/* The temporary files to remove when a signal or an error ends the program; a command has two outputs at
+ * most.
+ */
+static char pending[2][4096];
 
 static void remove_pending(void)
 {
-	if (pending[0])
-		unlink(pending);
-	pending[0] = 0;
+	for (size_t i = 0; i < sizeof pending / sizeof *pending; i++) {
+		if (pending[i][0])
+			unlink(pending[i]);
+		pending[i][0] = 0;
+	}
 }
 
 static void on_signal(int number)
@@ -169,29 +173,51 @@ static void directory_of(const char *path, char *out, size_t room)
 	memcpy(out + length, slash ? "" : "./", slash ? 1 : 3);
 }
 
+/* Chooses a temporary name beside the output's, which signals and errors remove. */
+static void choose_temporary(struct output *output)
+{
+	uint8_t random[8];
+	char name[sizeof *pending];
+	directory_of(output->path, name, sizeof name);
+	size_t length = strlen(name);
+	random_bytes(random, sizeof random);
+	snprintf(name + length, sizeof name - length, ".holon-crypto.%016llx",
+	         (unsigned long long)load_le64(random));
+	watch_signals();
+	output->temporary = pending[pending[0][0] ? 1 : 0];
+	memcpy(output->temporary, name, sizeof name);
+}
+
 static void open_temporary(struct output *output)
 {
 	mode_t mode = output->secret ? 0600 : 0666;
-	uint8_t random[8];
-	char *name = output->temporary;
-	directory_of(output->path, name, sizeof output->temporary);
-	output->fd = open(name, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
-	if (output->fd >= 0) {
-		name[0] = 0;
+	char directory[sizeof *pending];
+	directory_of(output->path, directory, sizeof directory);
+	output->fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+	if (output->fd >= 0)
 		return;
-	}
-	/* A file system without unnamed files: a temporary name, removed by signals and errors. */
-	size_t length = strlen(name);
-	random_bytes(random, sizeof random);
-	snprintf(name + length, sizeof output->temporary - length, ".holon-crypto.%016llx",
-	         (unsigned long long)load_le64(random));
-	watch_signals();
-	memcpy(pending, name, sizeof pending);
-	output->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	/* A file system without unnamed files. */
+	choose_temporary(output);
+	output->fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (output->fd < 0) {
-		pending[0] = 0;
+		output->temporary[0] = 0;
 		fail("%s: cannot be written: %s", output->path, strerror(errno));
 	}
+}
+
+/* Whether two names are those of one directory entry, which need not exist yet. */
+static bool same_entry(const char *a, const char *b)
+{
+	char directory[sizeof *pending];
+	struct stat first, second;
+	const char *slash_a = strrchr(a, '/'), *slash_b = strrchr(b, '/');
+	if (strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b) != 0)
+		return false;
+	directory_of(a, directory, sizeof directory);
+	if (stat(directory, &first))
+		return false;
+	directory_of(b, directory, sizeof directory);
+	return !stat(directory, &second) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 void output_open(struct output *output, const char *path, bool secret, bool force)
@@ -214,6 +240,15 @@ void output_open(struct output *output, const char *path, bool secret, bool forc
 		fail("%s: %s", output->name, strerror(errno));
 }
 
+void output_open_pair(struct output *first, const char *first_path, bool first_secret, struct output *second,
+                      const char *second_path, bool second_secret, bool force)
+{
+	if (is_standard(first_path) ? is_standard(second_path) : same_entry(first_path, second_path))
+		fail("%s: named for two outputs", first_path);
+	output_open(first, first_path, first_secret, force);
+	output_open(second, second_path, second_secret, force);
+}
+
 void output_write(struct output *output, const void *data, size_t size)
 {
 	const uint8_t *at = data;
@@ -228,26 +263,31 @@ void output_write(struct output *output, const void *data, size_t size)
 	}
 }
 
-/* Gives an unnamed file a temporary name, so that it can replace another. */
+/* Gives an unnamed file its name; a temporary one if it is to replace another. */
 static void name_unnamed(struct output *output)
 {
 	char self[40];
-	uint8_t random[8];
 	snprintf(self, sizeof self, "/proc/self/fd/%d", output->fd);
 	if (!output->force) {
 		if (linkat(AT_FDCWD, self, AT_FDCWD, output->path, AT_SYMLINK_FOLLOW))
 			fail("%s: %s", output->path, strerror(errno));
 		return;
 	}
-	directory_of(output->path, output->temporary, sizeof output->temporary);
-	size_t length = strlen(output->temporary);
-	random_bytes(random, sizeof random);
-	snprintf(output->temporary + length, sizeof output->temporary - length, ".holon-crypto.%016llx",
-	         (unsigned long long)load_le64(random));
-	watch_signals();
-	memcpy(pending, output->temporary, sizeof pending);
+	choose_temporary(output);
 	if (linkat(AT_FDCWD, self, AT_FDCWD, output->temporary, AT_SYMLINK_FOLLOW))
 		fail("%s: %s", output->path, strerror(errno));
+}
+
+/* Moves a file from its temporary name to its own, over another only if forced. */
+static bool put_in_place(const struct output *output)
+{
+	if (output->force)
+		return !rename(output->temporary, output->path);
+	/* Where there are no hard links (FAT), there is a rename that refuses an existing name. */
+	if (link(output->temporary, output->path))
+		return errno == EPERM &&
+		       !renameat2(AT_FDCWD, output->temporary, AT_FDCWD, output->path, RENAME_NOREPLACE);
+	return !unlink(output->temporary);
 }
 
 void output_commit(struct output *output)
@@ -259,16 +299,12 @@ void output_commit(struct output *output)
 	}
 	if (fsync(output->fd))
 		fail("%s: %s", output->name, strerror(errno));
-	if (!output->temporary[0])
+	if (!output->temporary)
 		name_unnamed(output);
-	if (output->temporary[0]) {
-		/* link() refuses an existing name, rename() replaces it. */
-		if (output->force ? rename(output->temporary, output->path)
-		                  : link(output->temporary, output->path))
+	if (output->temporary) {
+		if (!put_in_place(output))
 			fail("%s: %s", output->path, strerror(errno));
-		if (output->force)
-			pending[0] = 0;
-		remove_pending();
+		output->temporary[0] = 0;
 	}
 	if (close(output->fd))
 		fail("%s: %s", output->name, strerror(errno));

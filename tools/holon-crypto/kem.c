@@ -19,8 +19,8 @@ void run_encapsulate(const struct options *options)
 	struct output ct_output, shared_output;
 	uint8_t random[HYBRID_KEM_RANDOM_SIZE], ct[MLKEM_MAX_CT_SIZE], shared[32];
 	load_public(&key, need(options->key, "-k PUBLIC"), KEY_ENCAPSULATES);
-	output_open(&ct_output, need(options->out, "-o CIPHERTEXT"), false, options->force);
-	output_open(&shared_output, need(options->shared_out, "--shared SECRET"), true, options->force);
+	output_open_pair(&ct_output, need(options->out, "-o CIPHERTEXT"), false, &shared_output,
+	                 need(options->shared_out, "--shared SECRET"), true, options->force);
 	random_bytes(random, sizeof random);
 	if (key.info->algorithm == KEY_HYBRID_KEM)
 		must(hybrid_kem_encapsulate(key.bytes, key.info->public_size, random, ct, shared),

@@ -130,10 +130,12 @@ void run_keygen(const struct options *options)
 	size_t size;
 	if (!info)
 		fail_usage("there is no algorithm '%s'", name);
-	/* Both are opened before either is written, so that a name in the way leaves no half of a pair. */
-	output_open(&secret_output, need(options->out, "-o SECRET"), true, options->force);
+	const char *path = need(options->out, "-o SECRET");
 	if (options->public_out)
-		output_open(&public_output, options->public_out, false, options->force);
+		output_open_pair(&secret_output, path, true, &public_output, options->public_out, false,
+		                 options->force);
+	else
+		output_open(&secret_output, path, true, options->force);
 	random_bytes(secret.bytes, info->secret_size);
 	key_normalize_secret(info, secret.bytes);
 	public_of(&secret, &public);

@@ -98,12 +98,18 @@ uint8_t *read_all(const char *path, const char *verb, bool quiet, size_t *size);
  */
 struct output {
 	const char *path, *name;
-	char temporary[4096]; /* empty when the file is unnamed */
+	char *temporary; /* a name of its own, removed when the program ends early; NULL while the file is
+	                    unnamed */
 	int fd;
 	bool direct, force, secret;
 };
 
 void output_open(struct output *output, const char *path, bool secret, bool force);
+/* Two at once, so that a name in the way of one leaves nothing of the other, and neither takes the other's
+ * place.
+ */
+void output_open_pair(struct output *first, const char *first_path, bool first_secret, struct output *second,
+                      const char *second_path, bool second_secret, bool force);
 void output_write(struct output *output, const void *data, size_t size);
 void output_commit(struct output *output);
 /* All of it at once. */
