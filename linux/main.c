@@ -93,7 +93,7 @@ static int find_program(const char *name, char *path, size_t size, struct file *
 		const char *end = strchr(folders, ':');
 		size_t length = end ? (size_t)(end - folders) : strlen(folders);
 		if (length && length + strlen(name) + 2 <= size) {
-			memcpy(path, folders, length);
+			text_copy(path, length + 1, folders);
 			path[length] = '/';
 			text_copy(path + length + 1, size - length - 1, name);
 			int one;

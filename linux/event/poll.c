@@ -91,7 +91,7 @@ static int64_t poll_until(struct linux_pollfd *fds, uint32_t count, uint64_t dea
 	if (ready || deadline == DEADLINE_POLL)
 		return ready;
 	struct file *few[ENTRIES_INLINE];
-	struct file **held = count <= ENTRIES_INLINE ? few : heap_allocate(count * sizeof(*held));
+	struct file **held = count <= ENTRIES_INLINE ? few : heap_allocate(count * sizeof(void *));
 	if (!held)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
@@ -290,7 +290,7 @@ static int64_t do_select(int count, const uint64_t addresses[3], uint64_t deadli
 			sets.in[i][word] = sets.out[i][word] = 0;
 		if (addresses[i] && copy_from_user(sets.in[i], addresses[i], words * 8))
 			return -EFAULT;
-		if (count % 64)
+		if (words && count % 64)
 			sets.in[i][words - 1] &= (1ull << count % 64) - 1;
 	}
 	int64_t result = select_ask(&sets, words, &used);

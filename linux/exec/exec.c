@@ -289,9 +289,7 @@ static uint64_t random_pages(uint64_t count)
 static int map_stack(struct task *task, struct mm *mm, bool executable)
 {
 	uint64_t limit = task->process->limits[RLIMIT_STACK].current;
-	uint64_t bytes = limit < (64ull << 20)    ? page_up(limit)
-	                 : limit == RLIM_INFINITY ? 64ull << 20
-	                                          : 64ull << 20;
+	uint64_t bytes = limit < (64ull << 20) ? page_up(limit) : 64ull << 20;
 	if (bytes < (128u << 10))
 		bytes = 128u << 10;
 	uint64_t top = STACK_TOP - random_pages(4096);

@@ -10,10 +10,9 @@ enum { F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4, F_SEAL_WRITE = 8, F_
 SYSCALL_HANDLER(memfd_create, uint64_t name_address, uint32_t flags)
 {
 	static struct filesystem *filesystem;
-	char name[NAME_MAX_MEMFD + 8];
+	char name[NAME_MAX_MEMFD + 8] = "memfd:";
 	if (flags & ~(uint32_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
 		return -EINVAL;
-	memcpy(name, "memfd:", 6);
 	int64_t length = copy_string_from_user(name + 6, name_address, NAME_MAX_MEMFD + 1);
 	if (length < 0)
 		return length == -ENAMETOOLONG ? -EINVAL : length;

@@ -111,7 +111,7 @@ static int find_or_create(int directory, const char *text, uint32_t flags, uint3
 		if (*created)
 			return 0;
 		if (error != -EEXIST)
-			return error;
+			return error ? error : -ENOMEM;
 	}
 	return -EEXIST;
 }

@@ -61,7 +61,7 @@ static struct ram_entry *entry_find(struct ram_node *directory, const char *name
 static bool buckets_grow(struct ram_node *directory)
 {
 	uint32_t count = directory->bucket_count ? directory->bucket_count * 4 : BUCKETS_FIRST;
-	struct ram_entry **buckets = heap_allocate(count * sizeof(*buckets));
+	struct ram_entry **buckets = heap_allocate(count * sizeof(void *));
 	if (!buckets)
 		return false;
 	struct ram_entry *entry;

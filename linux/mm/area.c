@@ -47,7 +47,7 @@ void area_insert(struct mm *mm, struct area *area)
 void area_remove(struct mm *mm, struct area *area)
 {
 	struct area **link = &mm->root;
-	while (*link != area)
+	while (*link && *link != area)
 		link = area->start < (*link)->start ? &(*link)->left : &(*link)->right;
 	*link = tree_merge(area->left, area->right);
 	mm->area_count--;

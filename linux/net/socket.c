@@ -302,7 +302,7 @@ SYSCALL_HANDLER(accept4, int fd, uint64_t address, uint64_t length, uint32_t fla
 	file_reference(file);
 	error = accept_one(socket, !(file->flags & O_NONBLOCK), &accepted);
 	file_release(file);
-	if (error)
+	if (error || !accepted)
 		return error;
 	const struct unix_socket *peer = accepted->peer;
 	struct unix_address name = peer ? peer->address : (struct unix_address){0};

@@ -117,7 +117,7 @@ static uint64_t stream_limit(const struct unix_socket *socket, const struct unix
 		limit = at->end;
 	list_for_each(mark, &socket->messages, link)
 	{
-		if (mark != at && mark->start > socket->ring.tail &&
+		if (mark->start > socket->ring.tail && mark != at &&
 		    (mark->control.file_count || socket->pass_credentials)) {
 			limit = mark->start < limit ? mark->start : limit;
 			break;

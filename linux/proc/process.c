@@ -312,15 +312,19 @@ static void text_loginuid(struct proc_text *text, const struct proc_subject *sub
 
 /* ---- Links ---- */
 
+/* The text of a link carries no NUL. */
+static int64_t link_put(char *to, uint32_t size, const char *from)
+{
+	uint32_t length = 0;
+	for (; length < size && from[length]; length++)
+		to[length] = from[length];
+	return length;
+}
+
 static int64_t link_text(const struct path *path, char *text, uint32_t size)
 {
 	char buffer[PATH_MAX_BYTES];
-	const char *start = path_text(path, buffer, sizeof(buffer));
-	uint32_t length = (uint32_t)strlen(start);
-	if (length > size)
-		length = size;
-	memcpy(text, start, length);
-	return length;
+	return link_put(text, size, path_text(path, buffer, sizeof(buffer)));
 }
 
 static int take_path(const struct path *path, struct path *to)
@@ -384,11 +388,7 @@ static int64_t read_fd(const struct proc_subject *subject, char *text, uint32_t 
 	if (!file)
 		return -ENOENT;
 	file_path(file, name, sizeof(name));
-	uint32_t length = (uint32_t)strlen(name);
-	if (length > size)
-		length = size;
-	memcpy(text, name, length);
-	return length;
+	return link_put(text, size, name);
 }
 
 /* Opening /proc/self/fd/N of something without a name: the file's vnode under an unnamed entry. Pipes and

@@ -132,7 +132,7 @@ SYSCALL_HANDLER(rt_sigsuspend, uint64_t mask_address, uint64_t bytes)
 	if (result)
 		return result;
 	while (!signal_pending())
-		result = wait_sleep_signal();
+		(void)wait_sleep_signal();
 	return -ERESTARTNOHAND;
 }
 

@@ -50,7 +50,7 @@ void process_notify_parent(struct process *process, int code, int status)
 /* True when PARENT does not want to hear of its children's ends: they leave no zombie. */
 static bool ignores_children(const struct process *parent)
 {
-	if (!parent->leader || !parent->thread_count)
+	if (!parent || !parent->leader || !parent->thread_count)
 		return false;
 	const struct linux_sigaction *action = &parent->leader->handlers->actions[SIGCHLD - 1];
 	return action->handler == SIG_IGN || (action->flags & SA_NOCLDWAIT);

@@ -395,7 +395,6 @@ SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b)
 	case PR_GET_TID_ADDRESS:
 		return put_user_u64(a, task->clear_tid);
 	case PR_SET_THP_DISABLE:
-		return 0;
 	case PR_GET_THP_DISABLE:
 		return 0;
 	case PR_GET_KEEPCAPS:
