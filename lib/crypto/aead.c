@@ -81,8 +81,8 @@ static void copy(uint8_t *out, const uint8_t *in, size_t size)
 		memmove(out, in, size);
 }
 
-static void gcm_encrypt(const uint8_t *key, const uint8_t *nonce, size_t nonce_size, const void *data, size_t data_size,
-                        const uint8_t *in, size_t size, uint8_t *out, uint8_t *tag)
+static void gcm_encrypt(const uint8_t *key, const uint8_t *nonce, size_t nonce_size, const void *data,
+                        size_t data_size, const uint8_t *in, size_t size, uint8_t *out, uint8_t *tag)
 {
 	struct gcm gcm;
 	gcm_start(&gcm, key, nonce, nonce_size, data, data_size);
@@ -92,8 +92,8 @@ static void gcm_encrypt(const uint8_t *key, const uint8_t *nonce, size_t nonce_s
 	crypto_wipe(&gcm, sizeof gcm);
 }
 
-static bool gcm_decrypt(const uint8_t *key, const uint8_t *nonce, size_t nonce_size, const void *data, size_t data_size,
-                        const uint8_t *in, size_t size, const uint8_t *tag, uint8_t *out)
+static bool gcm_decrypt(const uint8_t *key, const uint8_t *nonce, size_t nonce_size, const void *data,
+                        size_t data_size, const uint8_t *in, size_t size, const uint8_t *tag, uint8_t *out)
 {
 	struct gcm gcm;
 	gcm_start(&gcm, key, nonce, nonce_size, data, data_size);

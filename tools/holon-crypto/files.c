@@ -110,10 +110,9 @@ uint8_t *read_all(const char *path, const char *verb, bool quiet, size_t *size)
 	for (;;) {
 		uint8_t *larger = realloc(data, room);
 		if (!larger)
-			fail("%s: this algorithm needs the whole message in memory, and there is not enough "
-			     "for "
-			     "%zu bytes; use hybrid-sign, ML-DSA or --prehash",
-			     input.name, room);
+			fail("%s: this algorithm needs the whole message in memory, and there is not enough; "
+			     "use hybrid-sign, ML-DSA or --prehash",
+			     input.name);
 		data = larger;
 		used += input_read(&input, data + used, room - used);
 		if (used < room)

@@ -231,8 +231,9 @@ void run_speed(const struct options *options)
 	bulk = calloc(1, BULK);
 	if (!bulk)
 		fail("no memory");
-	printf("vector code in use:%s%s%s\n", features & CRYPTO_CPU_AVX2 ? " AVX2" : "",
-	       features & CRYPTO_CPU_SHANI ? " SHA" : "", features ? "" : " none");
+	printf("vector code in use:%s%s%s%s\n", features & CRYPTO_CPU_AVX2 ? " AVX2" : "",
+	       features & CRYPTO_CPU_SHANI ? " SHA" : "", features & CRYPTO_CPU_AVX512 ? " AVX-512" : "",
+	       features ? "" : " none");
 	for (int i = 0; i < 7; i++)
 		if (chosen(hashes[i])) {
 			report_bulk(hashes[i], median_ns(run_bulk_hash, &i));
