@@ -296,12 +296,14 @@ CRYPTO_INLINE __m256i unpack12(__m256i bytes)
 	return _mm256_and_si256(_mm256_blend_epi16(words, odd, 0xaa), _mm256_set1_epi16(0xfff));
 }
 
-/* The byte shuffle that moves the 16-bit lanes whose bit is set in `mask` to the front. */
-CRYPTO_INLINE __m128i compaction(unsigned mask)
+/* Stores those of eight values whose byte in `kept` is 255 (not 0) one after the other; how many they are. */
+CRYPTO_INLINE unsigned store_kept(int16_t *to, __m128i values, uint64_t kept)
 {
-	uint64_t lanes = _pdep_u64(mask, 0x0101010101010101) * 0xff;
-	__m128i low = _mm_cvtsi64_si128((long long)_pext_u64(0x0e0c0a0806040200, lanes));
-	return _mm_unpacklo_epi8(low, _mm_add_epi8(low, _mm_set1_epi8(1)));
+	/* The byte shuffle that moves them to the front. */
+	__m128i low = _mm_cvtsi64_si128((long long)_pext_u64(0x0e0c0a0806040200, kept));
+	__m128i order = _mm_unpacklo_epi8(low, _mm_add_epi8(low, _mm_set1_epi8(1)));
+	_mm_storeu_si128((__m128i *)to, _mm_shuffle_epi8(values, order));
+	return (unsigned)__builtin_popcountll(kept) / 8;
 }
 
 static unsigned reject(struct mlkem_poly *p, unsigned have, const uint8_t *bytes, size_t size)
@@ -312,13 +314,10 @@ static unsigned reject(struct mlkem_poly *p, unsigned have, const uint8_t *bytes
 		__m256i good = _mm256_cmpgt_epi16(_mm256_set1_epi16(MLKEM_Q), values);
 		__m128i packed =
 		    _mm_packs_epi16(_mm256_castsi256_si128(good), _mm256_extracti128_si256(good, 1));
-		unsigned mask = (unsigned)_mm_movemask_epi8(packed);
-		__m128i low = _mm_shuffle_epi8(_mm256_castsi256_si128(values), compaction(mask & 0xff));
-		_mm_storeu_si128((__m128i *)(p->c + have), low);
-		have += (unsigned)__builtin_popcount(mask & 0xff);
-		__m128i high = _mm_shuffle_epi8(_mm256_extracti128_si256(values, 1), compaction(mask >> 8));
-		_mm_storeu_si128((__m128i *)(p->c + have), high);
-		have += (unsigned)__builtin_popcount(mask >> 8);
+		have += store_kept(p->c + have, _mm256_castsi256_si128(values),
+		                   (uint64_t)_mm_cvtsi128_si64(packed));
+		have += store_kept(p->c + have, _mm256_extracti128_si256(values, 1),
+		                   (uint64_t)_mm_extract_epi64(packed, 1));
 	}
 	return have < MLKEM_N ? mlkem_ops_c.reject(p, have, bytes + at, size - at) : have;
 }

@@ -9,17 +9,21 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "crypto/aead.h"
 #include "crypto/blake3.h"
 #include "crypto/cpu.h"
+#include "crypto/ed25519.h"
 #include "crypto/hkdf.h"
 #include "crypto/hybrid_kem.h"
 #include "crypto/hybrid_sign.h"
+#include "crypto/keyfile.h"
 #include "crypto/mldsa.h"
 #include "crypto/mlkem.h"
 #include "crypto/sealed_box.h"
 #include "crypto/shake_x4.h"
 #include "crypto/slhdsa.h"
 #include "crypto/test_support.h"
+#include "crypto/x25519.h"
 
 #define STACK_SIZE   ((size_t)512 * 1024)
 #define PAINT        0xa5
@@ -143,6 +147,40 @@ static void run_box(unsigned variant)
 	must(sealed_box_open(&kem_key, NULL, 0, out, sealed_box_size(50000), message, &out_size));
 }
 
+static void run_mldsa_check(unsigned set)
+{
+	must(mldsa_public_from_secret((enum mldsa_set)set, sk, mldsa_sk_size((enum mldsa_set)set), out));
+}
+
+static void run_classical(unsigned variant)
+{
+	static uint8_t ed_pk[ED25519_PK_SIZE], ed_sk[ED25519_SK_SIZE];
+	(void)variant;
+	ed25519_keygen(seed, ed_pk, ed_sk);
+	ed25519_sign(ed_sk, message, 100, signature);
+	must(ed25519_verify(ed_pk, message, 100, signature));
+	x25519_public(pk, seed);
+	must(x25519(out, seed + 32, pk));
+}
+
+static void run_aead(unsigned algorithm)
+{
+	size_t nonce_size = aead_nonce_size((enum aead)algorithm);
+	must(aead_encrypt((enum aead)algorithm, seed, seed, nonce_size, seed, 10, message, 5000, out, pk));
+	must(aead_decrypt((enum aead)algorithm, seed, seed, nonce_size, seed, 10, out, 5000, pk, out));
+}
+
+static void run_keyfile(unsigned lanes)
+{
+	static struct key key;
+	struct key_protection protection = {.cost = {.memory_kib = 256, .passes = 1, .lanes = lanes}};
+	key.info = key_algorithm_find_name("hybrid-sign", 11);
+	key.kind = KEY_SECRET;
+	memcpy(key.bytes, seed, key.info->secret_size);
+	must(keyfile_encode_protected(&key, &protection, "words", 5, out, &out_size));
+	must(keyfile_unlock(&key, out, out_size, "words", 5, NULL));
+}
+
 struct operation {
 	const char *name;
 	void (*run)(unsigned variant);
@@ -174,12 +212,19 @@ static const struct operation operations[] = {
     {"ML-DSA-65 sign", run_mldsa_sign, MLDSA_65, false},
     {"ML-DSA-65 verify", run_mldsa_verify, MLDSA_65, true},
     {"ML-DSA-87 keygen", run_mldsa_keygen, MLDSA_87, false},
+    {"ML-DSA-87 check of a secret key", run_mldsa_check, MLDSA_87, false},
     {"ML-DSA-87 sign", run_mldsa_sign, MLDSA_87, false},
     {"ML-DSA-87 verify", run_mldsa_verify, MLDSA_87, true},
     {"hybrid keys", run_hybrid_keygen, 0, false},
     {"hybrid sign", run_hybrid_sign, 0, false},
     {"hybrid verify", run_hybrid_verify, 0, true},
     {"sealed box, seal and open", run_box, 0, false},
+    {"Ed25519, X25519", run_classical, 0, false},
+    {"ChaCha20-Poly1305", run_aead, AEAD_CHACHA20_POLY1305, false},
+    {"XChaCha20-Poly1305", run_aead, AEAD_XCHACHA20_POLY1305, false},
+    {"AES-256-GCM", run_aead, AEAD_AES_256_GCM, false},
+    {"key file, protect and unlock", run_keyfile, 1, false},
+    {"key file, four lanes", run_keyfile, 4, false},
 };
 
 static ucontext_t here, there;
