@@ -30,3 +30,6 @@ void heap_remove(struct timer **root, struct timer *node);
 /* Arms TIMER on this CPU (re-arms it if it is). DEADLINE_NEVER disarms. */
 void timer_arm(struct timer *timer, uint64_t deadline, uint64_t mark);
 void timer_disarm(struct timer *timer);
+
+/* Makes CPU, the current one, take a timer interrupt at DEADLINE (ns) at the latest. */
+void timer_program(struct cpu *cpu, uint64_t deadline);

@@ -207,10 +207,13 @@ void sched_enqueue(struct cpu *cpu, struct thread *thread)
 	ready_insert(cpu, thread, false);
 	if (!budget->queued)
 		return;
-	/* A competitor at the same level needs the end of the slice, which nobody may have asked for yet. */
-	if (budget_beats(budget, cpu->budget) ||
-	    (budget->priority == cpu->budget->priority && cpu->slice_end == DEADLINE_NEVER))
+	if (budget_beats(budget, cpu->budget)) {
 		cpu->reschedule = true;
+	} else if (budget->priority == cpu->budget->priority && cpu->slice_end == DEADLINE_NEVER) {
+		/* A competitor at the same level: the slice of the one that runs has an end. */
+		cpu->slice_end = cpu->charged_to + (uint64_t)cpu->budget->slice_left;
+		timer_program(cpu, cpu->slice_end);
+	}
 }
 
 void sched_dequeue(struct cpu *cpu, struct thread *thread)
@@ -288,14 +291,8 @@ static uint64_t slice_end(struct cpu *cpu, const struct budget *budget, uint64_t
 void cpu_program(struct cpu *cpu)
 {
 	const struct timer *first = cpu->timers;
-	uint64_t deadline = cpu->slice_end;
 
-	if (first && first->deadline < deadline)
-		deadline = first->deadline;
-	if (deadline < cpu->programmed) {
-		cpu->programmed = deadline;
-		arch_timer_set(deadline);
-	}
+	timer_program(cpu, first && first->deadline < cpu->slice_end ? first->deadline : cpu->slice_end);
 }
 
 void sched_choose(struct cpu *cpu)

@@ -100,6 +100,14 @@ void timer_disarm(struct timer *timer)
 	}
 }
 
+void timer_program(struct cpu *cpu, uint64_t deadline)
+{
+	if (deadline < cpu->programmed) {
+		cpu->programmed = deadline;
+		arch_timer_set(deadline);
+	}
+}
+
 void timer_arm(struct timer *timer, uint64_t deadline, uint64_t mark)
 {
 	struct cpu *cpu = cpu_self();
@@ -114,8 +122,5 @@ void timer_arm(struct timer *timer, uint64_t deadline, uint64_t mark)
 	heap_insert(&cpu->timers, timer);
 	timer->armed = true;
 	lock_release(&cpu->timer_lock);
-	if (deadline < cpu->programmed) {
-		cpu->programmed = deadline;
-		arch_timer_set(deadline);
-	}
+	timer_program(cpu, deadline);
 }
