@@ -279,9 +279,13 @@ static int load_program(struct mm *mm, struct program *program)
 	return 0;
 }
 
+#define ADDR_NO_RANDOMIZE 0x40000 /* personality(2) */
+
 static uint64_t random_pages(uint64_t count)
 {
 	uint64_t value;
+	if (current_task()->process->personality & ADDR_NO_RANDOMIZE)
+		return 0;
 	random_bytes(&value, sizeof(value));
 	return value % count * PAGE_SIZE_BYTES;
 }

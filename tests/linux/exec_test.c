@@ -4,7 +4,9 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <sys/auxv.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -34,6 +36,10 @@ static int child_main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "count"))
 		return argc == atoi(argv[2]) + 3 ? 37 : 38;
+	if (!strcmp(argv[1], "where")) { /* a hash of where stack, heap and vDSO are */
+		uint64_t sum = getauxval(AT_RANDOM) + (uint64_t)sbrk(0) * 3 + getauxval(AT_SYSINFO_EHDR) * 5;
+		return (int)(sum % 1021 % 97);
+	}
 	return 39;
 }
 
@@ -89,6 +95,11 @@ static void test_exec(void)
 		                                 _exit(errno == EFAULT ? 1 : 2);
 	                                 }),
 	                                 1));
+	int before = personality(ADDR_NO_RANDOMIZE), place = RUN((char *)self, "where"), same = 0;
+	for (int i = 0; i < 4; i++)
+		same += RUN((char *)self, "where") == place;
+	check("addresses-not-random", same == 4 && WIFEXITED(place));
+	personality((unsigned long)before);
 	pid_t pid;
 	int status;
 	char *argv[] = {(char *)self, "count", "0", 0};
