@@ -167,6 +167,8 @@ void random_bytes(void *to, size_t bytes);
 
 /* ---- Timers of processes ---- */
 void process_timers_exit(struct process *process);
+/* An end of CPU time has been set for PROCESS. */
+void process_cpu_watch(struct process *process);
 uint64_t task_cpu_ns(const struct task *task);
 
 /* The vDSO's data page follows the clock. */

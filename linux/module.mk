@@ -3,7 +3,7 @@
 LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c guest.S \
 	task/loop.c task/thread.c task/process.c task/clone.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
 	task/random.c mm/ranges.c mm/heap.c mm/area.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c vdso/image.S \
-	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c)
+	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c time/timers.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c)))
 
 build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py

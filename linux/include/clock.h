@@ -24,6 +24,19 @@ static inline struct linux_timespec timespec_of(uint64_t ns)
 }
 /* ns, saturated; -EINVAL for negative or unnormalised times. */
 int timespec_ns(const struct linux_timespec *time, uint64_t *ns);
+/* Saturated. */
+static inline uint64_t timeval_ns(const struct linux_timeval *time)
+{
+	uint64_t seconds = (uint64_t)time->tv_sec;
+	return seconds > INT64_MAX / NS_PER_SECOND - 1
+	           ? INT64_MAX
+	           : seconds * NS_PER_SECOND + (uint64_t)time->tv_usec * 1000;
+}
+
+static inline struct linux_timeval timeval_of(uint64_t ns)
+{
+	return (struct linux_timeval){(int64_t)(ns / NS_PER_SECOND), (int64_t)(ns % NS_PER_SECOND / 1000)};
+}
 /* Copies a user timespec (0 address: *NS = UINT64_MAX). */
 int get_user_timespec(uint64_t address, uint64_t *ns);
 int put_user_timespec(uint64_t address, uint64_t ns);

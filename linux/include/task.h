@@ -96,7 +96,7 @@ struct task {
 	uint32_t futex_bitset;
 	uint64_t fault_address; /* of the last page fault, and how often in a row */
 	uint32_t fault_count;
-	uint64_t start_ns, slept_ns, minor_faults, major_faults, voluntary_switches;
+	uint64_t start_ns, slept_ns, sleep_start_ns, minor_faults, major_faults, voluntary_switches;
 };
 
 /* A session's or group's id is the pid of its leader; members are found through the process table. */
@@ -131,6 +131,11 @@ struct process {
 	uint64_t start_ns;
 	struct timer real_timer; /* ITIMER_REAL */
 	uint64_t real_interval;
+	struct timer cpu_timer; /* the next look at CPU time: timers.c */
+	struct cpu_interval {
+		uint64_t end, interval; /* of process_cpu_ns; end 0 = off */
+	} cpu_intervals[2];             /* ITIMER_VIRTUAL, ITIMER_PROF */
+	uint64_t cpu_warned, cpu_seen, cpu_wait;
 	struct list posix_timers;
 	int32_t next_timer;
 	int32_t nice, oom_adjust;

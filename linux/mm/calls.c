@@ -15,6 +15,13 @@ static bool valid_range(uint64_t start, uint64_t bytes)
 	return user_range(start, bytes);
 }
 
+/* RLIMIT_AS */
+static bool may_grow(const struct mm *mm, uint64_t bytes)
+{
+	uint64_t limit = current_task()->process->limits[RLIMIT_AS].current / PAGE_SIZE_BYTES;
+	return mm->total_pages + bytes / PAGE_SIZE_BYTES <= limit;
+}
+
 static int64_t choose_address(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t flags)
 {
 	if (flags & (LINUX_MAP_FIXED | LINUX_MAP_FIXED_NOREPLACE)) {
@@ -123,8 +130,7 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 		if (error)
 			return error;
 	}
-	if (mm->total_pages + bytes / PAGE_SIZE_BYTES >
-	    task->process->limits[RLIMIT_AS].current / PAGE_SIZE_BYTES)
+	if (!may_grow(mm, bytes))
 		return -ENOMEM;
 	int64_t at = choose_address(mm, hint, bytes, flags);
 	if (at < 0)
@@ -178,7 +184,7 @@ SYSCALL_HANDLER(brk, uint64_t address)
 	uint64_t old = page_up(mm->brk), new = page_up(address);
 	if (new > old) {
 		struct area *above = mm_find(mm, old);
-		if ((above && above->start < new + PAGE_SIZE_BYTES) ||
+		if ((above && above->start < new + PAGE_SIZE_BYTES) || !may_grow(mm, new - old) ||
 		    mm_map(mm, old, new - old, AREA_READ | AREA_WRITE | AREA_HEAP, 0, 0, 0, 0))
 			return (int64_t)mm->brk;
 	} else if (new < old && mm_unmap(mm, new, old - new)) {
@@ -274,6 +280,8 @@ SYSCALL_HANDLER(mremap, uint64_t start, uint64_t old_bytes, uint64_t new_bytes, 
 	if (new_bytes == old_bytes && !(flags & MREMAP_FIXED))
 		return (int64_t)start;
 	uint64_t more = new_bytes - old_bytes;
+	if (!may_grow(mm, more))
+		return -ENOMEM;
 	if (!(flags & MREMAP_FIXED)) {
 		struct area *above = mm_find(mm, start + old_bytes);
 		if (valid_range(start, new_bytes) && (!above || above->start >= start + new_bytes)) {

@@ -41,7 +41,7 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 {
 	struct thread_area *area = task->area;
 	int64_t result = E_OK;
-	uint64_t start = clock_monotonic();
+	task->sleep_start_ns = clock_monotonic();
 	task->woken = false;
 	task->sleeping = true;
 	personality_unlock();
@@ -52,7 +52,7 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 	}
 	personality_lock();
 	task->sleeping = false;
-	task->slept_ns += clock_monotonic() - start;
+	task->slept_ns += clock_monotonic() - task->sleep_start_ns;
 	task->voluntary_switches++;
 	if (task->woken)
 		return 0;

@@ -164,8 +164,11 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 	if (flags & CLONE_SETTLS)
 		state->fs_base = tls;
 	task_inherit(child, self, flags);
-	if (!thread)
+	if (!thread) {
 		process_inherit(target, process, self, flags, exit_signal);
+		if (target->limits[RLIMIT_CPU].current != RLIM_INFINITY)
+			process_cpu_watch(target);
+	}
 	if (flags & CLONE_CHILD_CLEARTID)
 		child->clear_tid = child_tid;
 	if (flags & CLONE_CHILD_SETTID)

@@ -36,8 +36,11 @@ static int64_t limit_access(struct process *process, uint32_t which, uint64_t ne
 	}
 	if (old_address && copy_to_user(old_address, slot, sizeof(*slot)))
 		return -EFAULT;
-	if (new_address)
+	if (new_address) {
 		*slot = limit;
+		if (which == RLIMIT_CPU)
+			process_cpu_watch(process);
+	}
 	return 0;
 }
 

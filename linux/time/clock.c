@@ -54,7 +54,7 @@ struct linux_timespec clock_realtime_timespec(void)
 
 uint64_t task_cpu_ns(const struct task *task)
 {
-	uint64_t elapsed = clock_monotonic() - task->start_ns;
+	uint64_t elapsed = (task->sleeping ? task->sleep_start_ns : clock_monotonic()) - task->start_ns;
 	return elapsed > task->slept_ns ? elapsed - task->slept_ns : 0;
 }
 

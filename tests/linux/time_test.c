@@ -97,6 +97,87 @@ static void test_timers(void)
 	check("timer-delete", timer_delete(timer) == 0 && timer_gettime(timer, &now) == -1);
 }
 
+static void spin_until(volatile sig_atomic_t *count, int wanted)
+{
+	time_t end = time(0) + 20;
+	while (*count < wanted && time(0) < end)
+		;
+}
+
+static volatile sig_atomic_t cpu_signals;
+static void on_cpu_signal(int signal)
+{
+	(void)signal;
+	cpu_signals++;
+}
+
+static void test_cpu_timers(void)
+{
+	struct itimerval every = {{0, 5000}, {0, 5000}}, none = {0}, old;
+	signal(SIGPROF, on_cpu_signal);
+	signal(SIGVTALRM, on_cpu_signal);
+	check("setitimer-prof", setitimer(ITIMER_PROF, &every, 0) == 0);
+	spin_until(&cpu_signals, 3);
+	check("itimer-prof-again-and-again", cpu_signals >= 3);
+	check("getitimer-prof", getitimer(ITIMER_PROF, &old) == 0 && old.it_interval.tv_usec == 5000 &&
+	                            old.it_value.tv_sec == 0 && old.it_value.tv_usec > 0);
+	check("setitimer-off", setitimer(ITIMER_PROF, &none, 0) == 0 && getitimer(ITIMER_PROF, &old) == 0 &&
+	                           old.it_value.tv_usec == 0);
+	cpu_signals = 0;
+	setitimer(ITIMER_VIRTUAL, &every, 0);
+	spin_until(&cpu_signals, 1);
+	setitimer(ITIMER_VIRTUAL, &none, 0);
+	check("itimer-virtual", cpu_signals >= 1);
+	cpu_signals = 0;
+	every.it_value = (struct timeval){0, 100000};
+	setitimer(ITIMER_PROF, &every, 0);
+	struct timespec sleep = {0, 300000000};
+	nanosleep(&sleep, 0);
+	check("itimer-prof-not-while-asleep", cpu_signals == 0);
+	setitimer(ITIMER_PROF, &none, 0);
+
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPROF};
+	struct itimerspec once = {.it_value = {0, 20000000}}, left;
+	timer_t timer;
+	clockid_t own;
+	clock_getcpuclockid(0, &own);
+	const clockid_t clocks[] = {CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, own};
+	static const char *const names[] = {"timer-process-cpu", "timer-thread-cpu", "timer-own-cpu"};
+	for (int i = 0; i < 3; i++) {
+		cpu_signals = 0;
+		if (timer_create(clocks[i], &event, &timer) == 0 && timer_settime(timer, 0, &once, 0) == 0)
+			spin_until(&cpu_signals, 1);
+		check(names[i], cpu_signals == 1 && timer_gettime(timer, &left) == 0 &&
+		                    left.it_value.tv_nsec == 0 && timer_delete(timer) == 0);
+	}
+
+	int status = in_child({
+		struct rlimit limit = {1, 3};
+		setrlimit(RLIMIT_CPU, &limit);
+		for (;;)
+			;
+	});
+	check("limit-cpu-soft", killed(status, SIGXCPU));
+	status = in_child({
+		struct rlimit limit = {1, 2};
+		signal(SIGXCPU, SIG_IGN);
+		setrlimit(RLIMIT_CPU, &limit);
+		for (;;)
+			;
+	});
+	check("limit-cpu-hard", killed(status, SIGKILL));
+	status = in_child({
+		struct rlimit limit = {64 << 20, 64 << 20};
+		setrlimit(RLIMIT_AS, &limit);
+		void *start = sbrk(0);
+		if (sbrk(128 << 20) != (void *)-1 || sbrk(0) != start)
+			_exit(1);
+		_exit(mmap(0, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? 0
+		                                                                                      : 2);
+	});
+	check("limit-address-space", exited(status, 0));
+}
+
 static void test_limits(void)
 {
 	struct rlimit limit;
@@ -157,6 +238,7 @@ int main(void)
 {
 	test_clocks();
 	test_timers();
+	test_cpu_timers();
 	test_limits();
 	test_random();
 	test_ids();
