@@ -79,9 +79,9 @@ one() { # a child that ends, is killed or is frozen and killed, early or late
 	esac
 }
 fifty() { for i in $(seq 50); do (one "$i" 2>&1 || echo "round $i failed") & done; wait; }
-same "fifty at once, run, frozen and killed" "" "$(fifty)"
+same "fifty at once, run, frozen and killed, three times" "" "$(fifty; fifty; fifty)"
 sleep 1
-before=$(used) # with what the personality keeps for so many tasks
+before=$(used) # with what the personality keeps for as many tasks as there ever were at once
 same "and fifty again" "" "$(fifty)"
 same "none is left" 1 "$(subkernel ls | awk 'NR > 1' | wc -l)"
 sleep 1
