@@ -32,6 +32,10 @@ def main():
                           "/bin/busybox true || echo wrong; read up rest </proc/uptime; done; echo end", work)
         good &= report("supervision: programs start for five seconds while the file service is killed",
                        result.returncode == 0 and result.stdout == "end\n" and log.count("starting vfs again") >= 3, result, log)
+        result, log = run("vfs,200", "read up rest </proc/uptime; stop=$((${up%.*} + 5)); while [ ${up%.*} -lt $stop ]; do "
+                          "subkernel run -m 16M -- true || echo wrong; read up rest </proc/uptime; done; echo end", work)
+        good &= report("supervision: sub-kernels start for five seconds while the file service is killed",
+                       result.returncode == 0 and result.stdout == "end\n" and log.count("starting vfs again") >= 3, result, log)
         result, log = run("console,150", "i=0; while [ $i -lt 30 ]; do echo line $i; sleep 0.05; i=$((i+1)); done; "
                           "sleep 0.5; echo end; sleep 1; exit 7", work)
         lines = result.stdout.splitlines()
