@@ -16,7 +16,6 @@
 #define MATRIX_SIZE(k, l) ((k) * (l)*MLDSA_PACKED_BYTES + MLDSA_PACKED_SLACK)
 
 struct attempt {
-	uint8_t *matrix; /* packed, row by row */
 	struct mldsa_poly y_hat[MLDSA_MAX_L], c_hat, t;
 	union {
 		struct mldsa_poly w[MLDSA_MAX_K]; /* later its low bits */
@@ -25,6 +24,7 @@ struct attempt {
 	uint8_t high[MLDSA_MAX_HIGH];                 /* a row of w1Encode(w1) */
 	uint8_t hints[MLDSA_MAX_K][MLDSA_HINT_BYTES]; /* at first: where w1 is not 0 */
 	uint8_t seed[64];                             /* rho'' */
+	uint8_t *matrix;                              /* packed, row by row */
 	struct shake shake;
 };
 

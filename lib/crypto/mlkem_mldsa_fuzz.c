@@ -134,6 +134,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run(&plain, operation, index, data + 2, size - 2, at_end, shorten);
 	crypto_cpu_limit(CRYPTO_CPU_AVX2);
 	run(&vector, operation, index, data + 2, size - 2, at_end, shorten);
-	promise(memcmp(&plain, &vector, sizeof plain) == 0);
+	promise(plain.status == vector.status && plain.second == vector.second);
+	promise(!memcmp(plain.out, vector.out, sizeof plain.out));
+	promise(!memcmp(plain.more, vector.more, sizeof plain.more));
 	return 0;
 }
