@@ -181,6 +181,39 @@ static void test_calls(unsigned cpu, const char *name)
 	cap_delete(channel);
 }
 
+/* ---- Slices ---- */
+
+static volatile uint32_t slice_over;
+
+/* Runs alone for a while, wakes the one who waits for EVENT, and goes on. */
+static void spinner(uint64_t event, uint64_t unused, struct thread_page *own)
+{
+	uint64_t start = clock_ns();
+
+	(void)unused;
+	(void)own;
+	while (clock_ns() - start < 20000000)
+		;
+	event_signal((handle_t)event, 1);
+	while (!slice_over && clock_ns() - start < 5000000000ull)
+		;
+	thread_exit();
+}
+
+static void test_slices(void)
+{
+	handle_t event = (handle_t)event_create();
+	uint64_t start = clock_ns();
+	int64_t result = thread_run(spinner, event, 0, boot->budget[0]);
+
+	if (result > 0)
+		result = event_wait(event, DEADLINE_NEVER, 0);
+	slice_over = 1;
+	report(!result && clock_ns() - start < 4000000000ull,
+	       "who is woken by a thread that goes on gets its turn", result);
+	cap_delete(event);
+}
+
 /* ---- Vector registers ---- */
 
 #define VECTOR_ROUNDS 200
@@ -339,6 +372,7 @@ void holon_start(const struct boot_info *info, struct thread_page *thread_page)
 	test_calls(0, "1,000 calls to a thread of the same CPU");
 	if (boot->cpu_count > 1)
 		test_calls(1, "1,000 calls to a thread of another CPU");
+	test_slices();
 	test_vectors();
 	test_faults();
 	test_units();
