@@ -567,43 +567,20 @@ SYSCALL_HANDLER(umount2, uint64_t target, uint32_t flags)
 
 /* ---- Extended attributes: no file system here has any ---- */
 
-static int64_t no_attributes(void)
-{
-	return -EOPNOTSUPP;
-}
-SYSCALL_HANDLER(getxattr, void)
-{
-	return no_attributes();
-}
-SYSCALL_HANDLER(lgetxattr, void)
-{
-	return no_attributes();
-}
-SYSCALL_HANDLER(fgetxattr, void)
-{
-	return no_attributes();
-}
-SYSCALL_HANDLER(setxattr, void)
-{
-	return no_attributes();
-}
-SYSCALL_HANDLER(lsetxattr, void)
-{
-	return no_attributes();
-}
-SYSCALL_HANDLER(fsetxattr, void)
-{
-	return no_attributes();
-}
-SYSCALL_HANDLER(listxattr, void)
-{
-	return 0;
-}
-SYSCALL_HANDLER(llistxattr, void)
-{
-	return 0;
-}
-SYSCALL_HANDLER(flistxattr, void)
-{
-	return 0;
-}
+#define NO_ATTRIBUTES(name, result)                                                                          \
+	SYSCALL_HANDLER(name, void)                                                                          \
+	{                                                                                                    \
+		return result;                                                                               \
+	}
+NO_ATTRIBUTES(getxattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(lgetxattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(fgetxattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(setxattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(lsetxattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(fsetxattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(removexattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(lremovexattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(fremovexattr, -EOPNOTSUPP)
+NO_ATTRIBUTES(listxattr, 0)
+NO_ATTRIBUTES(llistxattr, 0)
+NO_ATTRIBUTES(flistxattr, 0)

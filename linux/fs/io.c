@@ -1,6 +1,7 @@
 /* Moving bytes: read(2), write(2), their vector and positioned forms, lseek, sendfile, splice,
  * copy_file_range. */
 #include "../internal.h"
+#include "lock.h"
 #include "name.h"
 #include "open.h"
 
@@ -272,13 +273,19 @@ SYSCALL_HANDLER(copy_file_range, int in, uint64_t in_offset, int out, uint64_t o
 SYSCALL_HANDLER(splice, int in, uint64_t in_offset, int out, uint64_t out_offset, uint64_t bytes,
                 uint32_t flags)
 {
+	enum { SPLICE_F_NONBLOCK = 2, SPLICE_F_ALL = 15 };
 	struct file *from = file_of(in);
 	struct file *to = file_of(out);
-	(void)flags;
+	if (flags & ~(uint32_t)SPLICE_F_ALL)
+		return -EINVAL;
 	if (!from || !to)
 		return -EBADF;
-	if (from->ops->seekable && to->ops->seekable)
-		return -EINVAL; /* one side must be a pipe */
+	if (pipe_fcntl(from, F_GETPIPE_SZ, 0) < 0 && pipe_fcntl(to, F_GETPIPE_SZ, 0) < 0)
+		return -EINVAL;
+	if ((flags & SPLICE_F_NONBLOCK) &&
+	    ((from->ops->poll && !(from->ops->poll(from, 0) & (POLLIN | POLLHUP))) ||
+	     (to->ops->poll && !(to->ops->poll(to, 0) & (POLLOUT | POLLERR)))))
+		return -EAGAIN;
 	return copy_with_offsets(in, in_offset, out, out_offset, bytes, false);
 }
 

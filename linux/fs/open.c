@@ -222,6 +222,11 @@ SYSCALL_HANDLER(creat, uint64_t path, uint32_t mode)
 	return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
+#define OPEN_FLAGS                                                                                           \
+	((uint64_t)(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |     \
+	            O_ASYNC | O_DIRECT | O_LARGEFILE | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH |         \
+	            O_TMPFILE))
+
 SYSCALL_HANDLER(openat2, int directory, uint64_t path, uint64_t how_address, uint64_t size)
 {
 	enum { NO_XDEV = 1, NO_MAGICLINKS = 2, NO_SYMLINKS = 4, BENEATH = 8, IN_ROOT = 16, CACHED = 32 };
@@ -231,10 +236,22 @@ SYSCALL_HANDLER(openat2, int directory, uint64_t path, uint64_t how_address, uin
 	char text[PATH_MAX_BYTES];
 	if (size < sizeof(how))
 		return -EINVAL;
-	if (size > sizeof(how))
+	if (size > 4096)
 		return -E2BIG;
 	if (copy_from_user(&how, how_address, sizeof(how)))
 		return -EFAULT;
+	for (uint64_t at = sizeof(how); at < size; at++) {
+		char byte;
+		if (copy_from_user(&byte, how_address + at, 1))
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	/* Unlike open(2), this call checks. */
+	bool creates = (how.flags & O_CREAT) || (how.flags & O_TMPFILE) == O_TMPFILE;
+	if ((how.flags & ~OPEN_FLAGS) || (how.mode && !creates) ||
+	    ((how.resolve & BENEATH) && (how.resolve & IN_ROOT)))
+		return -EINVAL;
 	if (how.resolve & ~(uint64_t)(NO_XDEV | NO_MAGICLINKS | NO_SYMLINKS | BENEATH | IN_ROOT | CACHED) ||
 	    how.mode & ~07777ull)
 		return -EINVAL;

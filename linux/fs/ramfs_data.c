@@ -172,6 +172,19 @@ int ram_data_object(struct ram_node *node, bool writable, struct memory_object *
 	return 0;
 }
 
+int ram_data_clear(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	uint8_t *bytes = ram_data_bytes(node);
+	uint64_t first = PAGE_UP(start);
+	uint64_t last = end & ~4095ull;
+	if (!node->vnode.object || first >= last)
+		return user_fill(bytes + start, end - start) ? -ENOSPC : 0;
+	if (user_fill(bytes + start, first - start) || user_fill(bytes + last, end - last))
+		return -ENOSPC;
+	memory_discard(node->vnode.object->handle, first, last - first);
+	return 0;
+}
+
 int ram_data_resize(struct ram_node *node, uint64_t size)
 {
 	struct ram_data *data = &node->data;

@@ -46,6 +46,8 @@ static inline uint8_t *ram_data_bytes(struct ram_node *node)
 }
 /* Turns the data into a memory object for mmap. *OFFSET: of the file's first byte in it. */
 int ram_data_object(struct ram_node *node, bool writable, struct memory_object **object, uint64_t *offset);
+/* The bytes [start, end) of writable data read as zero; whole pages go back. 0 or -ENOSPC. */
+int ram_data_clear(struct ram_node *node, uint64_t start, uint64_t end);
 int ram_data_resize(struct ram_node *node, uint64_t size);
 void ram_data_free(struct ram_node *node);
 

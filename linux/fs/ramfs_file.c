@@ -140,13 +140,15 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 		return -EPERM;
 	if (mode & ~(FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
 		return -EOPNOTSUPP;
+	if ((mode & FALLOC_PUNCH_HOLE) && !(mode & FALLOC_KEEP_SIZE))
+		return -EOPNOTSUPP;
 	if (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
 		uint64_t until = end < node->vnode.size ? end : node->vnode.size;
 		if ((uint64_t)offset < until) {
 			int error = ram_data_write(node, until);
 			if (error)
 				return error;
-			if (user_fill(ram_data_bytes(node) + offset, until - (uint64_t)offset))
+			if (ram_data_clear(node, (uint64_t)offset, until))
 				return -ENOSPC;
 		}
 		if (mode & FALLOC_PUNCH_HOLE)

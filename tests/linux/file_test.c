@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <stdint.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -493,6 +495,61 @@ static void test_memfd(void)
 	close(fd);
 }
 
+static long open_strictly(uint64_t flags, uint64_t mode, uint64_t resolve, size_t size, char last)
+{
+	struct {
+		uint64_t flags, mode, resolve;
+		char more[40];
+	} how = {.flags = flags, .mode = mode, .resolve = resolve};
+	how.more[39] = last;
+	return syscall(SYS_openat2, AT_FDCWD, ".", &how, size);
+}
+
+static void test_strict(void)
+{
+	int pair[2], fds[2];
+	struct stat before, after;
+	long fd = open_strictly(O_DIRECTORY, 0, 0, 24, 0);
+	check("openat2", fd >= 0 && close((int)fd) == 0);
+	check("openat2-flags", open_strictly(1ull << 40, 0, 0, 24, 0) == -1 && errno == EINVAL);
+	check("openat2-mode", open_strictly(O_RDONLY, 0600, 0, 24, 0) == -1 && errno == EINVAL);
+	check("openat2-contradiction", open_strictly(O_RDONLY, 0, 8 | 16, 24, 0) == -1 && errno == EINVAL);
+	fd = open_strictly(O_DIRECTORY, 0, 0, 64, 0);
+	check("openat2-longer", fd >= 0 && close((int)fd) == 0);
+	check("openat2-unknown", open_strictly(O_DIRECTORY, 0, 0, 64, 1) == -1 && errno == E2BIG);
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	pipe(fds);
+	check("splice-without-pipe", splice(pair[0], 0, pair[1], 0, 10, 0) == -1 && errno == EINVAL);
+	check("splice-flags", splice(fds[0], 0, pair[1], 0, 10, 16) == -1 && errno == EINVAL);
+	check("splice-nonblock",
+	      splice(fds[0], 0, pair[1], 0, 10, SPLICE_F_NONBLOCK) == -1 && errno == EAGAIN);
+	check("splice-nonblock-socket",
+	      splice(pair[0], 0, fds[1], 0, 10, SPLICE_F_NONBLOCK) == -1 && errno == EAGAIN);
+	close(pair[0]);
+	close(pair[1]);
+	close(fds[0]);
+	close(fds[1]);
+
+	static char bytes[1 << 20];
+	memset(bytes, 7, sizeof(bytes));
+	fd = memfd_create("holes", 0);
+	write((int)fd, bytes, sizeof(bytes));
+	fstat((int)fd, &before);
+	check("punch-needs-size",
+	      fallocate((int)fd, FALLOC_FL_PUNCH_HOLE, 0, 4096) == -1 && errno == EOPNOTSUPP);
+	check("punch", fallocate((int)fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 600000) == 0);
+	fstat((int)fd, &after);
+	check("punch-gives-back",
+	      after.st_size == sizeof(bytes) && after.st_blocks < before.st_blocks - 1000);
+	pread((int)fd, bytes, sizeof(bytes), 0);
+	int right = 1;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		right &= bytes[i] == (i >= 100 && i < 600100 ? 0 : 7);
+	check("punch-data", right);
+	close((int)fd);
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/file-test-XXXXXX";
@@ -507,5 +564,6 @@ int main(void)
 	test_locks();
 	test_descriptors();
 	test_memfd();
+	test_strict();
 	return check_failures != 0;
 }
