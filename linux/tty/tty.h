@@ -1,4 +1,5 @@
-/* Terminals: the line discipline (tty.c), the console's driver (console.c), pseudo terminals (pty.c).
+/* Terminals: files and job control (tty.c), the line discipline (line.c), the console's driver (console.c),
+ * pseudo terminals (pty.c).
  *
  * A struct tty is what programs see: input line editing, echo, signals, output processing. Its driver is
  * where output goes and input comes from: the console stream, or the master side of a pty.
