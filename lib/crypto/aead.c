@@ -114,6 +114,8 @@ enum crypto_status aead_encrypt(enum aead algorithm, const uint8_t key[AEAD_KEY_
 		crypto_wipe(out, size);
 		return status;
 	}
+	uint8_t nowhere[1]; /* libsodium wants some address even for nothing */
+	out = out ? out : nowhere;
 	if (algorithm == AEAD_AES_256_GCM)
 		gcm_encrypt(key, nonce, nonce_size, data, data_size, in, size, out, tag);
 	else if (algorithm == AEAD_CHACHA20_POLY1305)
@@ -135,6 +137,9 @@ enum crypto_status aead_decrypt(enum aead algorithm, const uint8_t key[AEAD_KEY_
 		crypto_wipe(out, size);
 		return status;
 	}
+	uint8_t nowhere[1];
+	in = in ? in : nowhere;
+	out = out ? out : nowhere;
 	if (algorithm == AEAD_AES_256_GCM)
 		good = gcm_decrypt(key, nonce, nonce_size, data, data_size, in, size, tag, out);
 	else if (algorithm == AEAD_CHACHA20_POLY1305)

@@ -30,7 +30,7 @@ size_t aead_nonce_size(enum aead algorithm);
 
 /*
  * Encrypts `size` bytes of `in` to `out`, which may be `in` itself but must not overlap it otherwise, and
- * writes the tag over ciphertext and associated data. `data` and `in` may be NULL when empty.
+ * writes the tag over ciphertext and associated data. `data`, `in` and `out` may be NULL when empty.
  * CRYPTO_BAD_ARGUMENT: unknown algorithm; CRYPTO_BAD_LENGTH: the nonce, or more than 2^36 - 64 bytes of
  * input.
  */

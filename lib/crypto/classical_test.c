@@ -320,6 +320,10 @@ static void test_aead_refusals(enum aead algorithm, const char *name)
 		          !memcmp(back, zero, size);
 	}
 	uint8_t tag[16], out[1], key[32] = {0}, nonce[25] = {0};
+	size_t usual = aead_nonce_size(algorithm);
+	round_trips = round_trips &&
+	              aead_encrypt(algorithm, key, nonce, usual, NULL, 0, NULL, 0, NULL, tag) == CRYPTO_OK &&
+	              aead_decrypt(algorithm, key, nonce, usual, NULL, 0, NULL, 0, tag, NULL) == CRYPTO_OK;
 	size_t long_nonce = aead_nonce_size(algorithm) + 1;
 	refuses = refuses &&
 	          aead_encrypt(algorithm, key, nonce, 0, NULL, 0, out, 1, out, tag) == CRYPTO_BAD_LENGTH &&

@@ -142,7 +142,8 @@ enum crypto_status sealed_box_seal(const uint8_t *pk, size_t pk_size, const void
 	for (size_t at = 0; status == CRYPTO_OK && box.open; at += SEALED_BOX_CHUNK, to += SEALED_CHUNK) {
 		size_t left = size - at;
 		bool last = left <= SEALED_BOX_CHUNK;
-		status = sealed_box_seal_chunk(&box, in + at, last ? left : SEALED_BOX_CHUNK, last, to);
+		status = sealed_box_seal_chunk(&box, size ? in + at : in, last ? left : SEALED_BOX_CHUNK,
+		                               last, to);
 	}
 	if (status)
 		crypto_wipe(out, sealed_box_size(size));

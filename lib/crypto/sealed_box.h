@@ -69,7 +69,7 @@ enum crypto_status sealed_box_open_chunk(struct sealed_box *box, const uint8_t *
 /* The size of a box of `size` bytes; 0 if it would not fit a size_t. */
 size_t sealed_box_size(size_t size);
 
-/* Whole boxes at once; `out` does not overlap `in`. */
+/* Whole boxes at once; `out` does not overlap `in`, which may be NULL when empty. */
 enum crypto_status sealed_box_seal(const uint8_t *pk, size_t pk_size, const void *context,
                                    size_t context_size, const uint8_t random[SEALED_BOX_RANDOM_SIZE],
                                    const uint8_t *in, size_t size, uint8_t *out) CRYPTO_MUST_CHECK;
