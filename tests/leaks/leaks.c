@@ -78,7 +78,7 @@ int main(int count, char **arguments)
 	if (count == 2 && !strcmp(arguments[1], "--exit"))
 		return 0;
 	for (size_t i = 0; count == 3 && i < sizeof kinds / sizeof kinds[0]; i++) {
-		if (strcmp(arguments[1], kinds[i].name))
+		if (strcmp(arguments[1], kinds[i].name) != 0)
 			continue;
 		for (int warm = 0; warm < 60; warm++)
 			kinds[i].round();
