@@ -333,10 +333,7 @@ SYSCALL_HANDLER(epoll_create1, uint32_t flags)
 	list_init(&epoll->items);
 	list_init(&epoll->ready);
 	wait_queue_init(&epoll->wait);
-	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
-	if (fd < 0)
-		file_release(file);
-	return fd;
+	return file_give(file, flags & O_CLOEXEC);
 }
 
 SYSCALL_HANDLER(epoll_create, int32_t size)

@@ -94,10 +94,7 @@ static int64_t install_new(const struct file_ops *ops, void *private, uint32_t f
 		heap_free(private);
 		return -ENOMEM;
 	}
-	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
-	if (fd < 0)
-		file_release(file);
-	return fd;
+	return file_give(file, flags & O_CLOEXEC);
 }
 
 SYSCALL_HANDLER(eventfd2, uint32_t count, uint32_t flags)

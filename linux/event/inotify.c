@@ -206,10 +206,7 @@ SYSCALL_HANDLER(inotify_init1, uint32_t flags)
 	list_init(&inotify->events);
 	wait_queue_init(&inotify->wait);
 	inotify->next_watch = 1;
-	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
-	if (fd < 0)
-		file_release(file);
-	return fd;
+	return file_give(file, flags & O_CLOEXEC);
 }
 
 SYSCALL_HANDLER(inotify_init, void)

@@ -134,10 +134,7 @@ SYSCALL_HANDLER(signalfd4, int fd, uint64_t mask_address, uint64_t mask_bytes, u
 		return -ENOMEM;
 	}
 	signalfd->mask = mask;
-	int64_t installed = file_install(file, 0, flags & O_CLOEXEC);
-	if (installed < 0)
-		file_release(file);
-	return installed;
+	return file_give(file, flags & O_CLOEXEC);
 }
 
 SYSCALL_HANDLER(signalfd, int fd, uint64_t mask_address, uint64_t mask_bytes)

@@ -198,6 +198,14 @@ int64_t file_install(struct file *file, int minimum, bool close_on_exec)
 	return fd;
 }
 
+int64_t file_give(struct file *file, bool close_on_exec)
+{
+	int64_t fd = file_install(file, 0, close_on_exec);
+	if (fd < 0)
+		file_release(file);
+	return fd;
+}
+
 /* ---- Calls on descriptors ---- */
 
 SYSCALL_HANDLER(close, int fd)

@@ -34,10 +34,7 @@ SYSCALL_HANDLER(memfd_create, uint64_t name_address, uint32_t flags)
 	dentry_rename(dentry, name, (uint32_t)length + 6);
 	file->vnode = vnode_reference(vnode);
 	file->path.dentry = dentry;
-	int64_t fd = file_install(file, 0, flags & MFD_CLOEXEC);
-	if (fd < 0)
-		file_release(file);
-	return fd;
+	return file_give(file, flags & MFD_CLOEXEC);
 }
 
 /* True when some process has a shared mapping of VNODE that is, or may become, writable. */

@@ -153,19 +153,25 @@ SYSCALL_HANDLER(statx, int directory, uint64_t path, uint32_t flags, uint32_t ma
 
 /* ---- Access ---- */
 
-static int64_t access_at(int directory, uint64_t path_address, uint32_t mode, uint32_t flags)
+/* The path at the user's PATH_ADDRESS from DIRECTORY on, as AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in FLAGS
+ * say. */
+static int64_t path_at(int directory, uint64_t path_address, uint32_t flags, struct path *path)
 {
 	char text[PATH_MAX_BYTES];
-	struct path path;
-	if (mode > 7 || flags & ~(uint32_t)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
 	int64_t length = path_from_user(text, path_address, flags & AT_EMPTY_PATH);
 	if (length < 0)
 		return length;
-	int error = path_walk(directory, text,
-	                      (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
-	                          (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
-	                      &path);
+	return path_walk(
+	    directory, text,
+	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), path);
+}
+
+static int64_t access_at(int directory, uint64_t path_address, uint32_t mode, uint32_t flags)
+{
+	struct path path;
+	if (mode > 7 || flags & ~(uint32_t)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	int64_t error = path_at(directory, path_address, flags, &path);
 	if (error)
 		return error;
 	struct vnode *vnode = path.dentry->vnode;
@@ -224,15 +230,8 @@ static int set_attributes(struct vnode *vnode, bool read_only, const struct attr
 static int64_t set_at(int directory, uint64_t path_address, uint32_t flags,
                       const struct attributes *attributes, uint32_t mask)
 {
-	char text[PATH_MAX_BYTES];
 	struct path path;
-	int64_t length = path_from_user(text, path_address, flags & AT_EMPTY_PATH);
-	if (length < 0)
-		return length;
-	int error = path_walk(directory, text,
-	                      (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
-	                          (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
-	                      &path);
+	int64_t error = path_at(directory, path_address, flags, &path);
 	if (error)
 		return error;
 	error = S_ISLNK(path.dentry->vnode->mode) && (mask & ATTRIBUTE_MODE)

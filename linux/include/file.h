@@ -118,6 +118,8 @@ struct file *file_of(int fd);
 /* Puts FILE (the reference goes over) into the lowest free descriptor >= MINIMUM; -EMFILE with the reference
  * kept. */
 int64_t file_install(struct file *file, int minimum, bool close_on_exec) __attribute__((warn_unused_result));
+/* The lowest free descriptor for FILE, whose reference goes over even when there is none (-EMFILE). */
+int64_t file_give(struct file *file, bool close_on_exec);
 
 /* ---- What the process side needs of the file side ---- */
 

@@ -399,10 +399,7 @@ static int64_t create(uint64_t blueprint_address, uint64_t argv, uint64_t envp, 
 		file_release(file);
 		return -EFAULT;
 	}
-	int64_t fd = file_install(file, 0, flags & HOLON_SUBKERNEL_CLOEXEC);
-	if (fd < 0)
-		file_release(file);
-	return fd;
+	return file_give(file, flags & HOLON_SUBKERNEL_CLOEXEC);
 }
 
 static int64_t list(uint64_t index, uint64_t address)

@@ -162,10 +162,7 @@ int64_t unix_install(struct unix_socket *socket, uint32_t flags)
 		return -ENOMEM;
 	}
 	socket->file = file;
-	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
-	if (fd < 0)
-		file_release(file);
-	return fd;
+	return file_give(file, flags & O_CLOEXEC);
 }
 
 /* ---- Names ---- */

@@ -29,10 +29,7 @@ static int64_t install(struct process *process, uint32_t flags)
 	if (!file)
 		return -ENOMEM;
 	process_reference(process);
-	int64_t fd = file_install(file, 0, true);
-	if (fd < 0)
-		file_release(file);
-	return fd;
+	return file_give(file, true);
 }
 
 int64_t pidfd_install(struct process *process)
