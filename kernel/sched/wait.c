@@ -152,7 +152,7 @@ void kernel_interrupt_ipi(void)
 void cpu_quiesce(void)
 {
 	struct cpu *self = cpu_self();
-	uint64_t before[CPU_MAX];
+	uint64_t before[CPU_MAX] = {0};
 
 	for (uint32_t index = 0; index < cpu_count; index++) {
 		before[index] = __atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST);
