@@ -72,7 +72,22 @@ def test_input_of_any_length(name, options):
                f"status {done.returncode}, {len(done.stdout)} bytes, {done.stderr[-300:]!r}")
 
 
+def test_ended_by_a_signal():
+    process = subprocess.Popen([RUN, "--", "sleep", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    children, limit = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children"), time.monotonic() + 60
+    machine = ""
+    while not machine and time.monotonic() < limit:
+        time.sleep(0.1)
+        machine = children.read_text().strip()
+    process.terminate()
+    status = process.wait(60)
+    left = not machine or os.path.exists(f"/proc/{machine}")
+    report(status == 143 and not left, "holon: ended by a signal, it ends the machine", f"status {status}, machine {machine}")
+
+
 def main():
+    test_ended_by_a_signal()
     test_streams("holon", [])
     test_terminal("holon", [])
     test_input_of_any_length("holon", [])
