@@ -2,17 +2,21 @@
  * 1989).
  *
  * Mappings do not overlap, so a mapping may shrink or grow in place as long as it stays between its
- * neighbours. Priorities come from a generator that no program sees, so no sequence of calls makes the tree
- * deep.
+ * neighbours. Priorities come from a generator that no program sees, begun with how long the boot took to the
+ * nanosecond, so no sequence of calls makes the tree deep.
  */
+#include "arch.h"
 #include "log.h"
 #include "space.h"
 
 static uint32_t random_priority(void)
 {
-	static uint64_t state = 0x9e3779b97f4a7c15ull;
-	uint64_t x = __atomic_add_fetch(&state, 0x9e3779b97f4a7c15ull, __ATOMIC_RELAXED);
+	static uint64_t state;
+	uint64_t x;
 
+	if (!state)
+		state = arch_clock_ns();
+	x = __atomic_add_fetch(&state, 0x9e3779b97f4a7c15ull, __ATOMIC_RELAXED);
 	/* splitmix64's finaliser (Steele, Lea and Flood 2014). */
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;

@@ -156,13 +156,13 @@ void cpu_quiesce(void)
 
 	for (uint32_t index = 0; index < cpu_count; index++) {
 		before[index] = __atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST);
-		if (cpus[index] == self || !cpus[index]->online)
+		if (cpus[index] == self)
 			continue;
 		__atomic_store_n(&cpus[index]->quiesce, true, __ATOMIC_SEQ_CST);
 		arch_ipi(cpus[index]);
 	}
 	for (uint32_t index = 0; index < cpu_count; index++) {
-		if (cpus[index] == self || !cpus[index]->online)
+		if (cpus[index] == self)
 			continue;
 		while (__atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST) == before[index]) {
 			cpu_serve(self);

@@ -1,5 +1,5 @@
 /* Starting the other CPUs, one after another: each runs the trampoline, sets itself up and enters the generic
- * part. A CPU that does not answer within 100 ms is left out. */
+ * part. A CPU that does not answer within a second is left out. */
 #include <bytes.h>
 #include <log.h>
 #include "acpi.h"
@@ -54,7 +54,7 @@ void arch_cpus_start(void)
 		parameters[3] = (uint64_t)cpu_secondary_entry;
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		apic_start_cpu(present_ids[i], trampoline_page);
-		uint64_t limit = arch_clock_ns() + 100000000;
+		uint64_t limit = arch_clock_ns() + 1000000000;
 
 		while (!__atomic_load_n(&cpu->online, __ATOMIC_SEQ_CST) && arch_clock_ns() < limit)
 			arch_pause();
