@@ -28,6 +28,7 @@ $(call native-program,linux/linux,$(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES)
 
 # Tests on the build machine.
 $(call host-test,linux_elf_test,linux/exec/elf_test.c linux/exec/elf.c)
+build/host/test/linux_elf_test: | build/root/minimal.stamp # reads the busybox in it
 $(call host-test,linux_ranges_test,linux/mm/ranges_test.c linux/mm/ranges.c,-Ilib/holon)
 $(call host-fuzz,linux_elf_fuzz,linux/exec/elf_fuzz.c linux/exec/elf.c)
 $(call script-test,linux/check_syscalls,)

@@ -59,10 +59,10 @@ struct thread {
 	    on_cpu; /* 1 while a CPU has it as current, or is not yet done switching away from it */
 	bool in_guest;
 	volatile bool kicked;
-	bool donated;  /* budget_current goes back to CALLER with the reply */
-	bool rotate;   /* to the back of its budget's queue at the next choice */
-	bool parked;   /* ready but held back: in cpu->parked */
-	bool finished; /* thread_finish has run */
+	bool donated; /* budget_current goes back to CALLER with the reply */
+	bool rotate;  /* to the back of its budget's queue at the next choice */
+	bool queued;  /* ready, and in its CPU's queues: its budget's, or the parked */
+	bool parked;  /* ready but held back: in cpu->parked */
 	struct thread *mailbox_next;
 	struct cpu *cpu; /* whose run queue and mailbox: the CPU of budget_current while ready */
 	struct unit *unit;

@@ -196,7 +196,7 @@ int64_t sys_event_bind(struct thread *self, const uint64_t args[6], uint64_t *se
 	}
 	/* Point of no return. */
 	event_rebind(thread, event);
-	if (__atomic_load_n(&thread->finished, __ATOMIC_SEQ_CST)) /* it died meanwhile: see thread_teardown */
+	if (thread_state(thread) == THREAD_DEAD) /* it died meanwhile: see thread_teardown */
 		event_unbind(thread);
 	return E_OK;
 }

@@ -12,11 +12,8 @@
 static uint32_t random_priority(void)
 {
 	static uint64_t state;
-	uint64_t x;
-
-	if (!state)
-		state = arch_clock_ns();
-	x = __atomic_add_fetch(&state, 0x9e3779b97f4a7c15ull, __ATOMIC_RELAXED);
+	uint64_t step = state ? 0x9e3779b97f4a7c15ull : arch_clock_ns();
+	uint64_t x = __atomic_add_fetch(&state, step, __ATOMIC_RELAXED);
 	/* splitmix64's finaliser (Steele, Lea and Flood 2014). */
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;

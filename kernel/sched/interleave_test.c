@@ -498,6 +498,35 @@ static void test_early_arrival(void)
 	NEED(root_call(SYS_UNIT_DESTROY, worlds[0].unit, 0, 0, 0) == E_OK);
 }
 
+/* A thread is killed after another CPU claimed it and before that took it out of the queue it waited in: its
+ * own CPU must leave it there. */
+static void test_kill_after_claim(void)
+{
+	struct thread_spec spec = {
+	    .entry = NATIVE_BASE, .stack = NATIVE_BASE + 4096, .budget = budgets[1], .name = "claimed"};
+	struct thread *thread;
+	struct list waiters;
+	handle_t handle;
+
+	world_make(0);
+	memcpy(root.page->bytes, &spec, sizeof(spec));
+	handle = NEED_HANDLE(root_call(SYS_THREAD_CREATE, worlds[0].unit, worlds[0].space, thread_pages, 0));
+	thread = (struct thread *)object_at(&root_unit, handle);
+	list_init(&waiters);
+	list_append(&waiters, &thread->queue_node);
+	NEED(wait_claim(thread, thread->wait));
+	thread_halt(thread, HALT_KILL);
+	host_cpu(1);
+	TEST("a thread is not taken from the queue it was claimed in", waiters.next == &thread->queue_node);
+	host_cpu(0);
+	list_remove(&thread->queue_node);
+	sched_wake(thread);
+	host_cpu(1);
+	TEST("and dies when it is free", thread_state(thread) == THREAD_DEAD);
+	host_cpu(0);
+	NEED(root_call(SYS_UNIT_DESTROY, worlds[0].unit, 0, 0, 0) == E_OK);
+}
+
 int main(int count, char **arguments)
 {
 	unsigned seed = count > 1 ? (unsigned)atoi(arguments[1]) : 1,
@@ -529,6 +558,7 @@ int main(int count, char **arguments)
 	thread_pages = NEED_HANDLE(
 	    root_call(SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, (THREADS + 1) * PAGE_SIZE_BYTES, 0, 0));
 	test_early_arrival();
+	test_kill_after_claim();
 	run(steps);
 	TEST("every thread was in one place, every budget added up", true);
 	TEST("calls were received and answered", received > steps / 100 && answers > steps / 100);

@@ -167,6 +167,7 @@ static void ready_insert(struct cpu *cpu, struct thread *thread, bool front)
 		list_prepend(&budget->ready, &thread->queue_node);
 	else
 		list_append(&budget->ready, &thread->queue_node);
+	thread->queued = true;
 	if (!budget->queued && !budget->throttled)
 		budget_activate(cpu, budget, arch_clock_ns());
 }
@@ -180,7 +181,7 @@ static void hold_back(struct cpu *cpu, struct thread *thread)
 		thread_halted(thread);
 		return;
 	}
-	thread->parked = true;
+	thread->queued = thread->parked = true;
 	list_append(&cpu->parked, &thread->queue_node);
 	holder_add(thread);
 }
@@ -221,6 +222,7 @@ void sched_dequeue(struct cpu *cpu, struct thread *thread)
 	struct budget *budget = thread->budget_current;
 
 	list_remove(&thread->queue_node);
+	thread->queued = false;
 	if (thread->parked) {
 		thread->parked = false;
 		holder_remove(thread);
@@ -243,6 +245,7 @@ void budget_evict_here(struct cpu *cpu, struct budget *budget)
 		struct thread *thread = container_of(budget->ready.next, struct thread, queue_node);
 
 		list_remove(&thread->queue_node);
+		thread->queued = false;
 		budget_drop(thread);
 		sched_wake(thread);
 	}
@@ -268,6 +271,7 @@ static struct thread *choose(struct cpu *cpu, bool *more)
 		}
 		thread = container_of(budget->ready.next, struct thread, queue_node);
 		list_remove(&thread->queue_node);
+		thread->queued = false;
 		if (!thread_held_back(thread))
 			return thread;
 		hold_back(cpu, thread);

@@ -69,9 +69,9 @@ static void thread_look(struct cpu *cpu, struct thread *thread)
 			thread_kicked(thread);
 		return;
 	}
-	/* Claimed and on its way to a queue or straight to a CPU; or there by now, and no longer of this CPU:
-	 * thread->cpu was set before. Again a little later, or there. */
-	if (list_empty(&thread->queue_node) || __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST) != cpu) {
+	/* Claimed, in no queue of a CPU yet (perhaps in that of what it waited for still), or in another
+	 * CPU's by now: thread->cpu was set before. Again a little later, or there. */
+	if (!thread->queued || __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST) != cpu) {
 		request(thread, REQUEST_LOOK);
 		return;
 	}

@@ -153,7 +153,8 @@ static int64_t run_round(const struct boot_info *boot, struct thread_page *page,
 
 		result = thread_create(page, (handle_t)unit, boot->space, page_memory, i * PAGE_SIZE_BYTES,
 		                       &thread);
-		if (result == E_STATE) /* the unit has ended itself already */
+		if (result == E_STATE ||
+		    result == E_HANDLE) /* the unit has ended or destroyed itself already */
 			result = 0;
 		if (result <= 0)
 			break;
@@ -164,7 +165,7 @@ static int64_t run_round(const struct boot_info *boot, struct thread_page *page,
 	int64_t destroyed = unit_destroy((handle_t)unit);
 
 	cap_delete((handle_t)unit);
-	return result < 0 ? result : destroyed;
+	return result < 0 || destroyed == E_HANDLE ? result : destroyed;
 }
 
 /* The seconds of the boot option "random=SECONDS", with which that many rounds are made as fit in; else 0. */

@@ -76,7 +76,6 @@ struct thread *thread_new(struct unit *unit, struct space *space, struct budget 
 	if (*error) {
 		/* It has never been anywhere: its teardown finds it dead. */
 		thread->wait = THREAD_DEAD;
-		thread->finished = true;
 		object_release(&thread->object);
 		return 0;
 	}
@@ -124,7 +123,6 @@ void thread_finish(struct thread *thread)
 	timer_disarm(&thread->timeout);
 	unit_thread_remove(thread->unit, &thread->unit_node);
 	__atomic_exchange_n(&thread->wait, WAIT_NEXT(thread->wait, THREAD_DEAD), __ATOMIC_SEQ_CST);
-	thread->finished = true;
 	object_release(&thread->object);
 }
 
@@ -132,9 +130,9 @@ bool thread_teardown(struct object *object)
 {
 	struct thread *thread = (struct thread *)object;
 
-	if (!thread->finished)
+	if (thread_state(thread) != THREAD_DEAD)
 		thread_halt(thread, HALT_KILL);
-	if (!thread->finished || thread->on_cpu || thread->requests)
+	if (thread_state(thread) != THREAD_DEAD || thread->on_cpu || thread->requests)
 		return false;
 	/* Calls it made on its fallback budget may still be served. */
 	if (thread->fallback.cpu && !budget_evict(&thread->fallback))
