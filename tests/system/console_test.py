@@ -120,8 +120,9 @@ def shell(t, where):
     t.check(f"{where}: cat takes edited lines until Ctrl-D", start(10, "cat"), (r"\ngo10\r\n",), "onx\x7fe\r",
             (r"^onx\x08 \x08e\r\none\r\n",), "\x04")
     t.check(f"{where}: Ctrl-D behind a text passes it on", start(11, "head -c 4"), (r"\ngo11\r\n",), "tw\x04oX\x04", (r"twoX",))
-    t.check(f"{where}: a reader in the background is stopped", "cat &\r", (PROMPT,),
-            "while ! grep -q 'State:.T' /proc/$!/status; do sleep 0.1; done\r", (r"Stopped \(tty input\)",), (PROMPT,),
+    t.check(f"{where}: a reader in the background is stopped",
+            "cat & while ! grep -q 'State:.T' /proc/$!/status; do sleep 0.1; done; jobs\r",
+            (r"Stopped \(tty input\)",), (PROMPT,),
             "kill -9 %1; wait; echo gone$((1+1))\r", (r"\ngone2\r",))
     t.check(f"{where}: no echo on demand", "stty -echo; echo go$((11+1)); read word; stty echo; echo got $word\r", (r"\ngo12\r\n",), "secret\r",
             (r"^got secret\r",))
