@@ -1,26 +1,12 @@
 /* Guests, from the personality's side: in, out by system calls and faults, demand-zero, and how many
  * crossings a second. */
-#include "holon.h"
+#include "guest_enter.h"
 #include "test.h"
 
 #define GUEST_CODE  0x400000ull
 #define GUEST_DATA  0x7f0000000000ull
 #define GUEST_STACK 0x7fff00000000ull
 #define HIDDEN      __attribute__((visibility("hidden"))) /* no table of offsets for what is in this program */
-
-/* Guest_enter keeps only RSP: all else is pushed around it. */
-static int64_t guest_enter(void)
-{
-	int64_t result;
-
-	__asm__ volatile("push %%rbp; push %%rbx; push %%r12; push %%r13; push %%r14; push %%r15\n\t"
-	                 "syscall\n\t"
-	                 "pop %%r15; pop %%r14; pop %%r13; pop %%r12; pop %%rbx; pop %%rbp"
-	                 : "=a"(result)
-	                 : "a"((uint64_t)SYS_GUEST_ENTER)
-	                 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
-	return result;
-}
 
 /* Guest programs. */
 extern const uint8_t guest_code[] HIDDEN, guest_code_end[] HIDDEN, guest_loop[] HIDDEN, guest_touch[] HIDDEN;

@@ -1,7 +1,8 @@
 /* A first unit that tests messages, waits and deaths between units and CPUs, on the machine. The same program
  * is the servers: its start page's arguments say which role. Each line it logs is a check's result.
  */
-#include "holon.h"
+#include <holon.h>
+#include "../guest_enter.h"
 
 static const struct boot_info *boot;
 static struct thread_page *page;
@@ -425,19 +426,6 @@ static volatile uint32_t kicks;
 static volatile int64_t guest_ended;
 static handle_t guest_state_memory, guest_space_handle;
 static struct guest_state *guest;
-
-static int64_t guest_enter(void)
-{
-	int64_t result;
-
-	__asm__ volatile("push %%rbp; push %%rbx; push %%r12; push %%r13; push %%r14; push %%r15\n\t"
-	                 "syscall\n\t"
-	                 "pop %%r15; pop %%r14; pop %%r13; pop %%r12; pop %%rbx; pop %%rbp"
-	                 : "=a"(result)
-	                 : "a"((uint64_t)SYS_GUEST_ENTER)
-	                 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
-	return result;
-}
 
 static void kicked(uint64_t event, uint64_t unused, struct thread_page *own)
 {
