@@ -1,10 +1,13 @@
 # The kernel: build/x86_64/kernel/kernel.elf (with debug information), kernel.map (its symbols by address).
 KERNEL_OUT     := build/x86_64/kernel
+# The kernel's folders, from the top floor down: no folder calls one above it.
+KERNEL_FOLDERS := call guest device ipc thread unit memory sched object quota arch base
+KERNEL_INCLUDES := $(addprefix -Ikernel/,$(KERNEL_FOLDERS))
 KERNEL_CFLAGS  := -target x86_64-unknown-none-elf $(CSTD) $(WARN) -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -O2 -g -fno-strict-aliasing -fno-asynchronous-unwind-tables -fomit-frame-pointer \
 	-fstack-protector-strong -mstack-protector-guard=global -ffunction-sections \
-	-Iabi -Ikernel/include -Ikernel/arch/x86_64 -I$(KERNEL_OUT) $(if $(KERNEL_DEBUG),-DKERNEL_DEBUG)
-KERNEL_SOURCES := $(filter-out %_test.c %_fuzz.c $(if $(KERNEL_DEBUG),,%_check.c) kernel/host/% kernel/test/% %/offsets.c, \
+	-Iabi $(KERNEL_INCLUDES) -Ikernel/arch/x86_64 -I$(KERNEL_OUT) $(if $(KERNEL_DEBUG),-DKERNEL_DEBUG)
+KERNEL_SOURCES := $(filter-out %_test.c %_fuzz.c $(if $(KERNEL_DEBUG),,%_check.c) kernel/sim/% kernel/test/% %/offsets.c, \
 	$(sort $(wildcard kernel/*.c kernel/*/*.c kernel/arch/x86_64/*.c kernel/arch/x86_64/*.S)))
 KERNEL_OBJECTS := $(call object-names,x86_64/kernel/o,$(KERNEL_SOURCES))
 $(call objects,x86_64/kernel/o,$(KERNEL_SOURCES),$(KERNEL_CFLAGS))
@@ -12,7 +15,7 @@ KERNEL_LDFLAGS := -T kernel/arch/x86_64/link.ld -nostdlib -z max-page-size=4096 
 
 $(KERNEL_OUT)/o/kernel/arch/x86_64/entry.S.o: $(KERNEL_OUT)/kernel-offsets.h
 
-$(KERNEL_OUT)/kernel-offsets.h: kernel/arch/x86_64/offsets.c $(wildcard kernel/include/*.h kernel/arch/x86_64/*.h abi/holon/*.h) kernel/module.mk
+$(KERNEL_OUT)/kernel-offsets.h: kernel/arch/x86_64/offsets.c $(wildcard kernel/*/*.h kernel/arch/x86_64/*.h abi/holon/*.h) kernel/module.mk
 	@mkdir -p $(@D)
 	@echo "  GEN     $@"
 	@$(CC) $(KERNEL_CFLAGS) -S -o $(@:.h=.s) $<
@@ -39,4 +42,4 @@ $(KERNEL_OUT)/test/kernel-test.bundle: $(KERNEL_OUT)/kernel.elf $(KERNEL_OUT)/te
 	@tools/mkbundle $@ kernel=$(KERNEL_OUT)/kernel.elf steward=$(KERNEL_OUT)/test/first.elf system=$(KERNEL_OUT)/test/first.elf
 $(call script-test,kernel/test/boot_test,$(KERNEL_OUT)/test/kernel-test.bundle)
 SOAK_TESTS += kernel/test/boot_test
-$(call host-test,acpi,kernel/arch/x86_64/acpi_test.c kernel/arch/x86_64/acpi.c,-Ikernel/include)
+$(call host-test,acpi,kernel/arch/x86_64/acpi_test.c kernel/arch/x86_64/acpi.c,$(KERNEL_INCLUDES))

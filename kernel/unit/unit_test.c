@@ -1,5 +1,5 @@
 /* Units: quotas carved and returned, death with everything in them, trees, freezing. */
-#include "../host/test.h"
+#include "../sim/test.h"
 #include "event.h"
 
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)

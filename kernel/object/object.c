@@ -7,7 +7,7 @@
 #include "calls.h"
 #include "cpu.h"
 #include "memory.h"
-#include "../mm/heap.h"
+#include "../quota/heap.h"
 #include "thread.h"
 #include "unit.h"
 

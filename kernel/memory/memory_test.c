@@ -1,5 +1,5 @@
 /* Memory objects: demand zero, clones, who pays, discard, resize, supply, dirty tracking, labels. */
-#include "../host/test.h"
+#include "../sim/test.h"
 
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)
 #define BASE     NATIVE_BASE

@@ -5,7 +5,7 @@
 #include "memory.h"
 #include "thread.h"
 #include "unit.h"
-#include "../cap/table.h"
+#include "../object/table.h"
 
 #define DIRTY_PAGES_MAX (MESSAGE_BYTES_MAX * 8ull)
 #define DIRTY_SLICE     64u

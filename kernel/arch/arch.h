@@ -1,6 +1,6 @@
 /* The one interface between the kernel's generic part and a processor architecture.
  *
- * kernel/arch/ARCH implements it; kernel/host implements it for tests on a build machine. The architecture's
+ * kernel/arch/ARCH implements it; kernel/sim implements it for tests on a build machine. The architecture's
  * own types come from arch_types.h in its folder: struct arch_registers (saved user registers of a thread:
  * all of them), struct arch_cpu (per-CPU data of its own), struct arch_vector_state.
  */
