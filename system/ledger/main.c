@@ -1,0 +1,36 @@
+/* holon-ledger: finds the subcommand named by the first argument and runs it. */
+#include "command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct ledger_command commands[] = {
+    /* execution */
+    /* consensus */
+    /* about */
+    {"version", "print the version and the rule sets it knows", command_version},
+};
+
+static void print_help(FILE *out)
+{
+	fprintf(out, "usage: holon-ledger COMMAND [ARGUMENTS]\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+}
+
+int main(int count, char **arguments)
+{
+	if (count < 2) {
+		print_help(stderr);
+		return 2;
+	}
+	if (!strcmp(arguments[1], "help") || !strcmp(arguments[1], "--help")) {
+		print_help(stdout);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(arguments[1], commands[i].name))
+			return commands[i].run(count - 1, arguments + 1);
+	fprintf(stderr, "holon-ledger: there is no command '%s'; 'holon-ledger help' lists them\n", arguments[1]);
+	return 2;
+}
