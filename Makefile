@@ -8,6 +8,15 @@ endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
+# First install, then build: what is missing is installed before make does anything else, since make rebuilds what it includes
+# and then starts anew. Only goals that need no package do without.
+ifneq ($(filter-out help setup loc clean,$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
+include build/setup.stamp
+endif
+build/setup.stamp: tools/setup tools/packages.txt
+	@tools/setup
+	@mkdir -p $(@D) && touch $@
+
 include tools/build.mk tools/native.mk
 include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 
@@ -21,20 +30,19 @@ setup: ## Install the Debian packages that building and testing need
 
 all: $(ALL) ## Build everything
 
-run: build/setup.stamp $(SYSTEM) ## Build and boot Holon to a shell (serial console, or a window where there is a display)
+run: $(SYSTEM) ## Build and boot Holon to a shell (serial console, or a window where there is a display)
 	@tools/run
 
-test: build/setup.stamp ## Run all tests (T=word runs those whose name contains the word)
-	@$(MAKE) --no-print-directory all
+test: all ## Run all tests (T=word runs those whose name contains the word)
 	@tools/run-tests $(if $(T),--filter '$(T)') $(TESTS)
 
-soak: build/setup.stamp all $(SOAK) ## Long tests: fuzzing, random system calls, repeated boots
+soak: all $(SOAK) ## Long tests: fuzzing, random system calls, repeated boots
 	@tools/run-tests --soak $(if $(T),--filter '$(T)') $(SOAK_TESTS)
 
 format: ## Format the C sources
 	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
 
-lint: build/setup.stamp ## Check formatting and run the static checks
+lint: ## Check formatting and run the static checks
 	@tools/lint
 
 loc: ## Count the kernel's lines; fails above 10,000
@@ -42,7 +50,3 @@ loc: ## Count the kernel's lines; fails above 10,000
 
 clean: ## Remove everything that was built
 	rm -rf build
-
-build/setup.stamp: tools/setup tools/packages.txt
-	@tools/setup
-	@mkdir -p $(@D) && touch $@

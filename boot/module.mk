@@ -65,8 +65,8 @@ build/holon.iso: $(BOOT_PARTS) $(BUNDLE) tools/mkiso
 	@echo "  ISO     $@"
 	@$(MKISO) --bundle $(BUNDLE) $@
 
-iso: build/setup.stamp build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI
-debug: build/setup.stamp $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel
+iso: build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI
+debug: $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel
 	@tools/debug
 
 SYSTEM += $(BUNDLE) $(BOOT_OUT)/loader.iso

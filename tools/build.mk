@@ -6,6 +6,9 @@
 #   $(call script-test,PATH,PREREQUISITES)                 a script that is a test program; run by `make test`
 #   $(call objects,CONFIG,SOURCES,CFLAGS)                  rules for build/CONFIG/SOURCE.o; see $(call object-names,...)
 #   $(call object-names,CONFIG,SOURCES)                    the names of those objects
+#   $(call host-object-names,KIND,CFLAGS,SOURCES)          the same for a host program's (KIND bin, test or fuzz)
+#
+# Host programs of one kind share the objects of sources that they compile with the same flags.
 #
 # What must exist before `make test` runs is added to ALL; what `make run` needs, to SYSTEM. Test programs print
 # "ok NAME" or "not ok NAME - why" (see tools/run-tests).
@@ -25,32 +28,39 @@ SOAK_TESTS :=
 
 object-names = $(patsubst %,build/$(1)/%.o,$(2))
 
-# CONFIG, SOURCE, FLAGS. Flags are kept beside the object, so that a change of flags rebuilds and lint can read them.
+# Rebuilds what depends on it if the two texts differ: $(call force-unless-same,TEXT,TEXT)
+force-unless-same = $(if $(subst x$(strip $(1))x,,x$(strip $(2))x),FORCE)
+
+# CONFIG, SOURCE, FLAGS. Flags are kept beside the object, once it is made, so that a change of flags rebuilds and lint can
+# read them. Comparing them is make's own work here: a process for each object would cost half a minute.
 define object-rule
-build/$(1)/$(2).o: $(2) build/$(1)/$(2).o.flags
+build/$(1)/$(2).o: $(2) $(call force-unless-same,$(2) $(3),$(file <build/$(1)/$(2).o.flags))
 	@mkdir -p $$(@D)
 	@echo "  CC      $$<"
-	@$$(CC) $(3) -MMD -MP -c $$< -o $$@
-build/$(1)/$(2).o.flags: FORCE
-	@mkdir -p $$(@D)
-	@echo '$(2) $(3)' | cmp -s - $$@ || echo '$(2) $(3)' > $$@
+	@$$(CC) $(3) -MMD -MP -c $$< -o $$@ && echo '$(strip $(2) $(3))' > $$@.flags
+build/$(1)/$(2).d: ;
 -include build/$(1)/$(2).d
 endef
-objects = $(foreach source,$(2),$(if $(filter $(1)/$(source),$(SEEN)),,$(eval SEEN += $(1)/$(source))$(eval $(call object-rule,$(1),$(source),$(3)))))
+objects = $(foreach source,$(2),$(if $(SEEN_$(1)/$(source)),,$(eval SEEN_$(1)/$(source) := seen)$(eval $(call object-rule,$(1),$(source),$(3)))))
 
-# KIND, NAME, SOURCES, CFLAGS, LDLIBS
+# KIND, CFLAGS: where the objects of those flags are, by the flags' own text.
+space := $() $()
+host-config = host/$(1)/o/$(or $(subst $(space),,$(subst /,_,$(strip $(2)))),plain)
+host-object-names = $(call object-names,$(call host-config,$(1),$(2)),$(3))
+
+# KIND, NAME, SOURCES, BASE CFLAGS, CFLAGS, LDLIBS
 define host-link
-build/host/$(1)/$(2): $(call object-names,host/$(1)/$(2).o.d,$(3))
+build/host/$(1)/$(2): $(call host-object-names,$(1),$(5),$(3))
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$$(CC) $(4) -o $$@ $$(filter %.o,$$^) $(5)
+	@$$(CC) -fuse-ld=lld $(4) $(5) -o $$@ $$(filter %.o,$$^) $(6)
 ALL += build/host/$(1)/$(2)
 endef
-host-build = $(call objects,host/$(1)/$(2).o.d,$(3),$(4))$(eval $(call host-link,$(1),$(2),$(3),$(4),$(5)))
+host-build = $(call objects,$(call host-config,$(1),$(5)),$(3),$(4) $(5))$(eval $(call host-link,$(1),$(2),$(3),$(4),$(5),$(6)))
 
-host-program = $(call host-build,bin,$(1),$(2),$(HOST_CFLAGS) $(3),$(4))
-host-test    = $(call host-build,test,$(1),$(2),$(SANITIZE_CFLAGS) $(3),$(4))$(eval TESTS += build/host/test/$(1))
-host-fuzz    = $(call host-build,fuzz,$(1),$(2),$(SANITIZE_CFLAGS) -fsanitize=fuzzer $(3),$(4))
+host-program = $(call host-build,bin,$(1),$(2),$(HOST_CFLAGS),$(3),$(4))
+host-test    = $(call host-build,test,$(1),$(2),$(SANITIZE_CFLAGS),$(3),$(4))$(eval TESTS += build/host/test/$(1))
+host-fuzz    = $(call host-build,fuzz,$(1),$(2),$(SANITIZE_CFLAGS) -fsanitize=fuzzer,$(3),$(4))
 script-test  = $(eval TESTS += $(1))$(eval ALL += $(2))
 
 .PHONY: FORCE

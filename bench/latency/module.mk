@@ -4,6 +4,6 @@ $(call native-program,bench/latency.elf,$(addprefix bench/latency/,latency.c pat
 $(LATENCY_OUT)/latency.bundle: build/x86_64/kernel/kernel.elf $(LATENCY_OUT)/latency.elf tools/mkbundle
 	@tools/mkbundle $@ kernel=$< steward=$(LATENCY_OUT)/latency.elf system=$(LATENCY_OUT)/latency.elf
 
-latency: build/setup.stamp $(LATENCY_OUT)/latency.bundle build/x86_64/boot/loader.iso ## Measure every kernel path in guest instructions, with worst cases
+latency: $(LATENCY_OUT)/latency.bundle build/x86_64/boot/loader.iso ## Measure every kernel path in guest instructions, with worst cases
 	@bench/latency/run
 $(call script-test,bench/latency/check,$(LATENCY_OUT)/latency.bundle)

@@ -14,6 +14,6 @@ build/bench/bench.bundle: build/bench/bench build/x86_64/holon.bundle
 		--file build/bench/bench:linux/usr/bin/holon-bench
 	@tools/mkbundle $@ kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward system=build/bench/system.img
 
-bench: build/setup.stamp build/bench/bench.bundle build/x86_64/boot/loader.iso build/linux/init build/linux/vmlinuz build/linux/minimal.cpio ## Compare with Linux: the same program on both (bench/run --help)
+bench: build/bench/bench.bundle build/x86_64/boot/loader.iso build/linux/init build/linux/vmlinuz build/linux/minimal.cpio ## Compare with Linux: the same program on both (bench/run --help)
 	@bench/run --write
 $(call script-test,bench/check,build/bench/bench.bundle build/x86_64/boot/loader.iso)

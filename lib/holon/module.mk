@@ -9,5 +9,5 @@ build/x86_64/libholon.a: $(HOLON_OBJECTS)
 # Host tests run the portable parts against a fake kernel.
 HOLON_HOST_CFLAGS := -DHOLON_FAKE_KERNEL -Ilib/holon -Ibuild/abi
 $(call host-test,holon-runtime,lib/holon/runtime_test.c lib/holon/format.c lib/holon/stream.c,$(HOLON_HOST_CFLAGS))
-$(call object-names,host/test/holon-runtime.o.d,lib/holon/runtime_test.c): | $(INTERFACES)
+$(call host-object-names,test,$(HOLON_HOST_CFLAGS),lib/holon/runtime_test.c): | $(INTERFACES)
 $(call host-fuzz,native-elf,lib/holon/elf_fuzz.c lib/holon/elf.c,-Ilib/holon)

@@ -21,7 +21,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FAST = ROOT / "build/host/bin/holon-crypto"
-TOOL = ROOT / "build/host/bin/holon-crypto-sanitized"
+TOOL = ROOT / "build/host/sanitized/holon-crypto"
 failures = 0
 
 
