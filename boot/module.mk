@@ -83,5 +83,5 @@ build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kern
 	@(printf '\001'; cat $(BOOT_OUT)/test-kernel.elf) > $@/elf
 	@touch $@
 ALL += build/host/fuzz/loader_fuzz.seeds
-$(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso)
+$(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso,alone)
 SOAK_TESTS += boot/test/boot_test.py

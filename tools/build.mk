@@ -3,7 +3,8 @@
 #   $(call host-program,NAME,SOURCES[,CFLAGS[,LDLIBS]])    build/host/bin/NAME, optimised, for the build machine
 #   $(call host-test,NAME,SOURCES[,CFLAGS[,LDLIBS]])       build/host/test/NAME with ASan and UBSan; run by `make test`
 #   $(call host-fuzz,NAME,SOURCES[,CFLAGS[,LDLIBS]])       build/host/fuzz/NAME with libFuzzer; run by tools/fuzz
-#   $(call script-test,PATH,PREREQUISITES)                 a script that is a test program; run by `make test`
+#   $(call script-test,PATH,PREREQUISITES[,MARKS])         a script that is a test program; run by `make test`. Marks: `alone`
+#                                                          (needs the whole machine), `slow` (over 20 s; begins early)
 #   $(call objects,CONFIG,SOURCES,CFLAGS)                  rules for build/CONFIG/SOURCE.o; see $(call object-names,...)
 #   $(call object-names,CONFIG,SOURCES)                    the names of those objects
 #   $(call host-object-names,KIND,CFLAGS,SOURCES)          the same for a host program's (KIND bin, test or fuzz)
@@ -25,6 +26,8 @@ SYSTEM     :=
 TESTS      :=
 SOAK       :=
 SOAK_TESTS :=
+TESTS_alone :=
+TESTS_slow :=
 
 object-names = $(patsubst %,build/$(1)/%.o,$(2))
 
@@ -61,7 +64,7 @@ host-build = $(call objects,$(call host-config,$(1),$(5)),$(3),$(4) $(5))$(eval 
 host-program = $(call host-build,bin,$(1),$(2),$(HOST_CFLAGS),$(3),$(4))
 host-test    = $(call host-build,test,$(1),$(2),$(SANITIZE_CFLAGS),$(3),$(4))$(eval TESTS += build/host/test/$(1))
 host-fuzz    = $(call host-build,fuzz,$(1),$(2),$(SANITIZE_CFLAGS) -fsanitize=fuzzer,$(3),$(4))
-script-test  = $(eval TESTS += $(1))$(eval ALL += $(2))
+script-test  = $(eval TESTS += $(1))$(eval ALL += $(2))$(foreach mark,$(3),$(eval TESTS_$(mark) += $(1)))
 
 .PHONY: FORCE
 FORCE:

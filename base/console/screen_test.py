@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FONT = ROOT / "build/gen/base/console/font.c"
 WIDTH, HEIGHT = 8, 16
@@ -36,7 +37,7 @@ class Monitor:
                 if time.monotonic() > limit:
                     raise
                 time.sleep(0.1)
-        self.connection.settimeout(30)
+        self.connection.settimeout(30 * SCALE)
         self.stream = self.connection.makefile("rw")
         self.stream.readline()
         self.command("qmp_capabilities")
@@ -101,7 +102,7 @@ class Screen:
 
     def wait(self, wanted, limit):
         """Until WANTED(lines) is true; returns the lines, or None."""
-        end = time.monotonic() + limit
+        end = time.monotonic() + limit * SCALE
         while time.monotonic() < end:
             lines = self.lines()
             if wanted(lines):
@@ -166,7 +167,7 @@ def main():
         os.close(terminal)
         os.set_blocking(own, False)
         try:
-            screen = Screen(Monitor(path, time.monotonic() + 30), work)
+            screen = Screen(Monitor(path, time.monotonic() + 30 * SCALE), work)
             good = check(screen, sys.argv[1] if len(sys.argv) > 1 else None)
             screen.monitor.command("quit")
         finally:

@@ -6,4 +6,4 @@ $(LATENCY_OUT)/latency.bundle: build/x86_64/kernel/kernel.elf $(LATENCY_OUT)/lat
 
 latency: $(LATENCY_OUT)/latency.bundle build/x86_64/boot/loader.iso ## Measure every kernel path in guest instructions, with worst cases
 	@bench/latency/run
-$(call script-test,bench/latency/check,$(LATENCY_OUT)/latency.bundle)
+$(call script-test,bench/latency/check,$(LATENCY_OUT)/latency.bundle,slow)

@@ -16,4 +16,4 @@ build/bench/bench.bundle: build/bench/bench build/x86_64/holon.bundle
 
 bench: build/bench/bench.bundle build/x86_64/boot/loader.iso build/linux/init build/linux/vmlinuz build/linux/minimal.cpio ## Compare with Linux: the same program on both (bench/run --help)
 	@bench/run --write
-$(call script-test,bench/check,build/bench/bench.bundle build/x86_64/boot/loader.iso)
+$(call script-test,bench/check,build/bench/bench.bundle build/x86_64/boot/loader.iso,slow)

@@ -91,7 +91,7 @@ CRYPTO_FUZZ_LIB := build/host/lib/libholon-crypto-fuzz.a
 $(call crypto-library,$(CRYPTO_FUZZ_LIB),$(SANITIZE_CFLAGS) -fsanitize=integer -fsanitize=fuzzer-no-link)
 $(call host-fuzz,crypto_mlkem_mldsa,lib/crypto/mlkem_mldsa_fuzz.c,,$(CRYPTO_FUZZ_LIB))
 build/host/fuzz/crypto_mlkem_mldsa: $(CRYPTO_FUZZ_LIB)
-$(call script-test,lib/crypto/mlkem_mldsa_fuzz_test,build/host/fuzz/crypto_mlkem_mldsa)
+$(call script-test,lib/crypto/mlkem_mldsa_fuzz_test,build/host/fuzz/crypto_mlkem_mldsa,slow)
 SOAK_TESTS += lib/crypto/mlkem_mldsa_fuzz_test
 
 # The library with crypto_declassify() at work, for the constant-time check under valgrind (which reads DWARF 4).
@@ -99,7 +99,7 @@ CRYPTO_CT_LIB := build/host/lib/libholon-crypto-ct.a
 $(call crypto-library,$(CRYPTO_CT_LIB),$(HOST_CFLAGS) -O3 -gdwarf-4 -DCRYPTO_CT_CHECK)
 $(call host-program,ct_check,lib/crypto/ct_check.c,-gdwarf-4 -DCRYPTO_CT_CHECK,$(CRYPTO_CT_LIB) $(CRYPTO_LDLIBS))
 build/host/bin/ct_check: $(CRYPTO_CT_LIB)
-$(call script-test,lib/crypto/ct_test.py,build/host/bin/ct_check)
+$(call script-test,lib/crypto/ct_test.py,build/host/bin/ct_check,slow)
 # Statistics need long runs on a quiet machine: only in soak.
 $(call crypto-program,crypto_timing_test,lib/crypto/timing_test.c,-lm)
 SOAK_TESTS += build/host/bin/crypto_timing_test
@@ -110,9 +110,9 @@ $(call crypto-test,combined_test,lib/crypto/combined_test.c,$(CRYPTO_LDLIBS))
 $(call crypto-test,keyfile_test,lib/crypto/keyfile_test.c,$(CRYPTO_LDLIBS))
 # The fuzzer is built from the sources, so that they report coverage; in plain C, as what decodes is.
 $(call host-fuzz,crypto_decoders,lib/crypto/decoders_fuzz.c $(sort $(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)),-DCRYPTO_NO_VECTOR,$(CRYPTO_LDLIBS))
-$(call script-test,lib/crypto/fuzz_test,build/host/fuzz/crypto_decoders build/host/bin/holon-crypto)
+$(call script-test,lib/crypto/fuzz_test,build/host/fuzz/crypto_decoders build/host/bin/holon-crypto,slow)
 $(call crypto-program,crypto-oracle,$(addprefix lib/crypto/oracle/,main.c hashes.c mlkem_mldsa.c slhdsa.c classical.c combined.c),$(CRYPTO_LDLIBS))
-$(call script-test,lib/crypto/vectors_test.py,build/host/bin/crypto-oracle)
+$(call script-test,lib/crypto/vectors_test.py,build/host/bin/crypto-oracle,slow)
 $(call script-test,lib/crypto/cross_test,build/host/bin/crypto-oracle)
 SOAK_TESTS += lib/crypto/fuzz_test lib/crypto/cross_test
 include lib/crypto/freestanding/rules.mk

@@ -14,6 +14,7 @@ import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
 RUN = str(ROOT / "tools" / "holon-run")
 failures = 0
 
@@ -48,7 +49,7 @@ def test_terminal(name, options):
         os.execv(RUN, [RUN] + options + ["--timeout", "120"])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
     script = [(b"# ", b"stty size; cat\n"), (b"33 101", b"\x03"), (b"^C", b"echo alive$((40 + 2)); exit 5\n")]
-    seen, limit = b"", time.monotonic() + 120
+    seen, limit = b"", time.monotonic() + 120 * SCALE
     while time.monotonic() < limit:
         if select.select([terminal], [], [], 1)[0]:
             try:
@@ -75,7 +76,7 @@ def test_input_of_any_length(name, options):
 def test_ended_by_a_signal():
     process = subprocess.Popen([RUN, "--", "sleep", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    children, limit = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children"), time.monotonic() + 60
+    children, limit = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children"), time.monotonic() + 60 * SCALE
     machine = ""
     while not machine and time.monotonic() < limit:
         time.sleep(0.1)

@@ -4,9 +4,9 @@ build/tests/linux/%: tests/linux/%.c tests/linux/check.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	@$(CC) $(CSTD) $(WARN) -Wno-unused-result -O1 -static -o $@ $< -lpthread
-$(call script-test,tests/linux/run,$(LINUX_TESTS) $(SYSTEM))
+$(call script-test,tests/linux/run,$(LINUX_TESTS) $(SYSTEM),alone slow)
 
-$(call script-test,tests/linux/exhaustion,build/tests/linux/exhaust $(SYSTEM))
+$(call script-test,tests/linux/exhaustion,build/tests/linux/exhaust $(SYSTEM),alone)
 
 # The same commands on both kernels, with busybox' applets and with Debian's own programs.
 DEBIAN_BUNDLE := build/x86_64/debian.bundle
@@ -18,4 +18,4 @@ build/x86_64/debian.img: build/root/debian.stamp $(SYSTEM_IMAGE)
 $(DEBIAN_BUNDLE): build/x86_64/debian.img $(BUNDLE)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
-$(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE) $(addprefix build/linux/,init vmlinuz minimal.cpio debian.cpio))
+$(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE) $(addprefix build/linux/,init vmlinuz minimal.cpio debian.cpio),slow)

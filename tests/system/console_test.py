@@ -15,7 +15,7 @@ import time
 
 from system_test import RUN
 
-PATIENCE = 60  # seconds for each answer, and for the boot
+PATIENCE = 60 * float(os.environ.get("HOLON_TIME_SCALE", "1"))  # seconds for each answer, and for the boot
 PROMPT = r"/ # $"
 
 

@@ -19,6 +19,7 @@ import tempfile
 import termios
 import time
 
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FAST = ROOT / "build/host/bin/holon-crypto"
 TOOL = ROOT / "build/host/sanitized/holon-crypto"
@@ -31,7 +32,7 @@ def check(name, passed, why=""):
     failures += not passed
 
 
-def run(*args, data=b"", timeout=120):
+def run(*args, data=b"", timeout=120 * SCALE):
     return subprocess.run([TOOL, *map(str, args)], input=data, capture_output=True, timeout=timeout)
 
 
@@ -124,7 +125,7 @@ def test_passphrases():
     refused("passphrase: an empty one is refused", "keygen", "ed25519", "-o", "x", "--passphrase-file", "empty",
             says=["empty"])
     result = subprocess.run([TOOL, "sign", "-k", "locked", "-o", "x", "message"], stdin=subprocess.DEVNULL,
-                            capture_output=True, start_new_session=True, timeout=60)
+                            capture_output=True, start_new_session=True, timeout=60 * SCALE)
     check("passphrase: without a terminal the way out is named",
           result.returncode == 1 and b"--passphrase-file" in result.stderr, result.stderr.decode())
     refused("passphrase: a cost without one", "keygen", "ed25519", "-o", "x", "--memory", "4", status=2, says=["--memory"])
@@ -174,11 +175,11 @@ int open(const char *path, int flags, ...)
 def test_interrupted_prompts():
     """Ctrl-C and Ctrl-\\ at the passphrase, on a file system with unnamed files and on one without (made by a shim)."""
     pathlib.Path("shim.c").write_text(SHIM)
-    subprocess.run(["clang", "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"], check=True, timeout=60)
+    subprocess.run(["clang", "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"], check=True, timeout=60 * SCALE)
     os.mkdir("prompt")
     for preload in ["", os.path.abspath("shim.so")]:
         files = "with" if not preload else "without"
-        result = subprocess.run([FAST, "keygen", "ed25519", "-o", "prompt/a", "-p", "prompt/b"], timeout=60,
+        result = subprocess.run([FAST, "keygen", "ed25519", "-o", "prompt/a", "-p", "prompt/b"], timeout=60 * SCALE,
                                 env={**os.environ, "LD_PRELOAD": preload})
         check(f"keygen: a file system {files} unnamed files", result.returncode == 0 and sorted(os.listdir("prompt")) == ["a", "b"])
         for name in os.listdir("prompt"):
@@ -194,7 +195,7 @@ def test_interrupted_prompts():
                 seen += os.read(master, 1000)
             silent = not termios.tcgetattr(slave)[3] & termios.ECHO
             os.write(master, b"half" + key)
-            status = process.wait(timeout=30)
+            status = process.wait(timeout=30 * SCALE)
             left, echo = os.listdir("prompt"), bool(termios.tcgetattr(slave)[3] & termios.ECHO)
             check(f"passphrase: {number.name} at the prompt, {files} unnamed files: echo is back, nothing is left",
                   silent and echo and not left and status == -number, f"silent {silent}, echo {echo}, left {left}, status {status}")
@@ -327,14 +328,14 @@ def test_large():
 
     def limited(*args):
         import resource
-        result = subprocess.run([FAST, *args], capture_output=True, timeout=300,
+        result = subprocess.run([FAST, *args], capture_output=True, timeout=300 * SCALE,
                                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
         if result.returncode:
             raise AssertionError(f"{args}: {result.stderr.decode()}")
 
     limited("seal", "-k", "hybrid-kem.pub", "-o", "large.box", "large")
     limited("open", "-k", "hybrid-kem.key", "-o", "large.out", "large.box")
-    same = subprocess.run(["cmp", "large", "large.out"], capture_output=True, timeout=120).returncode == 0
+    same = subprocess.run(["cmp", "large", "large.out"], capture_output=True, timeout=120 * SCALE).returncode == 0
     os.remove("large.box")
     os.remove("large.out")
     check("seal, open: 300 MiB in 64 MiB of address space", same)
@@ -396,7 +397,7 @@ def test_signals():
             process.stdin.flush()
             time.sleep(0.2)
             process.send_signal(number)
-            status = process.wait(timeout=30)
+            status = process.wait(timeout=30 * SCALE)
             process.stderr.close()
             try:
                 process.stdin.close()
@@ -416,13 +417,13 @@ def test_outputs():
     refused("output: a full device is an error", "seal", "-k", "hybrid-kem.pub", "-o", "/dev/full", "message",
             says=["/dev/full", "No space"])
     with open("/dev/full", "wb") as full:
-        result = subprocess.run([TOOL, "hash", "sha256", "message"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        result = subprocess.run([TOOL, "hash", "sha256", "message"], stdout=full, stderr=subprocess.PIPE, timeout=60 * SCALE)
     check("output: a full standard output is an error", result.returncode == 1 and b"No space" in result.stderr)
     process = subprocess.Popen([TOOL, "open", "-k", "hybrid-kem.key", "box"], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
     process.stdout.close()
     process.stderr.close()
-    check("output: a closed pipe is a failure", process.wait(timeout=60) != 0)
+    check("output: a closed pipe is a failure", process.wait(timeout=60 * SCALE) != 0)
     os.symlink("target", "link")
     refused("output: a dangling link is not written through", "seal", "-k", "hybrid-kem.pub", "-o", "link", "message",
             says=["link"])
@@ -447,7 +448,7 @@ def test_progress():
         process.stdin.flush()
         time.sleep(0.05)
     process.stdin.close()
-    process.wait(timeout=60)
+    process.wait(timeout=60 * SCALE)
     seen = b""
     while select.select([terminal], [], [], 0.2)[0]:
         try:

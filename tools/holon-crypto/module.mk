@@ -3,6 +3,6 @@ HOLON_CRYPTO_SOURCES := $(addprefix tools/holon-crypto/,main.c files.c passphras
 $(call crypto-program,holon-crypto,$(HOLON_CRYPTO_SOURCES),$(CRYPTO_LDLIBS))
 $(call host-build,sanitized,holon-crypto,$(HOLON_CRYPTO_SOURCES),$(SANITIZE_CFLAGS),,$(CRYPTO_SANITIZED_LIB) $(CRYPTO_LDLIBS))
 build/host/sanitized/holon-crypto: $(CRYPTO_SANITIZED_LIB)
-$(call script-test,tools/holon-crypto/cli_test.py,build/host/bin/holon-crypto build/host/sanitized/holon-crypto)
+$(call script-test,tools/holon-crypto/cli_test.py,build/host/bin/holon-crypto build/host/sanitized/holon-crypto,slow)
 $(call script-test,tools/holon-crypto/docs_test,build/host/bin/holon-crypto)
 SOAK_TESTS += tools/holon-crypto/cli_test.py

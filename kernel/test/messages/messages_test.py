@@ -21,7 +21,7 @@ def boot(cpus, seconds=90):
     with tempfile.TemporaryDirectory(prefix="holon-messages-") as work:
         line = machine.arguments(options, work) + machine.medium(machine.LOADER) + machine.fw_cfg({"bundle": BUNDLE})
         try:
-            done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
+            done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds * float(os.environ.get("HOLON_TIME_SCALE", "1")))
             return done.stdout.decode(errors="replace").splitlines(), True
         except subprocess.TimeoutExpired as late:
             return (late.stdout or b"").decode(errors="replace").splitlines(), False
