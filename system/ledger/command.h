@@ -1,8 +1,8 @@
 /*
  * A subcommand of holon-ledger: one file each, one line each in the table of main.c.
  *
- * `run` is called with the subcommand's own arguments: arguments[0] is its name, arguments[count] is NULL. It returns
- * the exit status: 0 for success, 1 when what was asked for failed, 2 for a wrong command line.
+ * `run` is called with the subcommand's own arguments: arguments[0] is its name, arguments[count] is NULL. It
+ * returns the exit status: 0 for success, 1 when what was asked for failed, 2 for a wrong command line.
  */
 #ifndef LEDGER_COMMAND_H
 #define LEDGER_COMMAND_H
@@ -13,6 +13,7 @@ struct ledger_command {
 	int (*run)(int count, char **arguments);
 };
 
+int command_evm_test(int count, char **arguments);
 int command_version(int count, char **arguments);
 
 #endif

@@ -6,6 +6,7 @@
 
 static const struct ledger_command commands[] = {
     /* execution */
+    {"evm-test", "run Ethereum's state tests", command_evm_test},
     /* consensus */
     /* about */
     {"version", "print the version and the rule sets it knows", command_version},
@@ -31,6 +32,7 @@ int main(int count, char **arguments)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(arguments[1], commands[i].name))
 			return commands[i].run(count - 1, arguments + 1);
-	fprintf(stderr, "holon-ledger: there is no command '%s'; 'holon-ledger help' lists them\n", arguments[1]);
+	fprintf(stderr, "holon-ledger: there is no command '%s'; 'holon-ledger help' lists them\n",
+	        arguments[1]);
 	return 2;
 }
