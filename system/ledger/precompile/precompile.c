@@ -68,13 +68,23 @@ static bool identity(struct evm *evm, const uint8_t *input, size_t size, int64_t
 	return true;
 }
 
+/* 0 < number < the order of P-256; BearSSL itself lets some of the others pass. */
+static bool is_p256_scalar(const uint8_t bytes[32])
+{
+	static const struct u256 order = {
+	    {0xf3b9cac2fc632551, 0xbce6faada7179e84, 0xffffffffffffffff, 0xffffffff00000000}};
+	struct u256 value;
+	u256_load(&value, bytes);
+	return !u256_is_zero(&value) && u256_less(&value, &order);
+}
+
 /* EIP-7951: digest, r, s, x, y; 1 when the signature verifies, nothing otherwise. */
 static bool p256_verify(struct evm *evm, const uint8_t *input, size_t size, int64_t *gas)
 {
 	if (!precompile_charge(gas, 6900))
 		return false;
 	bool valid = false;
-	if (size == 160) {
+	if (size == 160 && is_p256_scalar(input + 32) && is_p256_scalar(input + 64)) {
 		uint8_t point[65];
 		point[0] = 0x04;
 		memcpy(point + 1, input + 96, 64);
