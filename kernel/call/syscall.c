@@ -76,8 +76,10 @@ static bool call_destroys(uint64_t number)
  * pays for it, above all no thread of higher priority. */
 static void call_finish(struct thread *self, int64_t result, uint64_t second, bool duty)
 {
-	/* Not once the thread has begun to wait: reaping may wait for other CPUs. */
-	if (duty && !cpu_self()->blocked && !unit_reap(self->unit) && preemption_pending()) {
+	/* Not once the thread waits, since reaping may wait for other CPUs; and not where its registers hold
+	 * more than a result already: a guest that was just entered would make its own last call again. */
+	if (duty && result != CALL_BLOCKED && !cpu_self()->blocked && !unit_reap(self->unit) &&
+	    preemption_pending()) {
 		self->reaping = true;
 		self->reap_result = result;
 		self->reap_second = second;

@@ -1,8 +1,8 @@
-/* Random programs on several simulated CPUs, one kernel entry at a time in random order: calls, replies,
- * saved replies, capabilities in messages, events, timers, stops, kills, cancels, freezes, moves between
- * budgets and CPUs, whole units destroyed. After each step every thread must be in exactly one place and
- * every budget's users must add up; each answer must be the one to its call; in the end everything must come
- * back.
+/* Random programs on several simulated CPUs in random order: calls, replies, saved replies, capabilities in
+ * messages, events, timers, guests, stops, kills, cancels, freezes, moves between budgets and CPUs, whole
+ * units destroyed. A CPU may stop in the midst of a kernel entry while others act. Whenever none has, every
+ * thread must be in exactly one place and every budget's users must add up; each answer must be the one to
+ * its call; in the end everything must come back.
  *
  * The seed is the first argument; HOLON_SOAK runs many seeds.
  */
@@ -21,9 +21,10 @@
 
 static struct actor root;
 static handle_t root_handle, budgets[BUDGETS], channels[CHANNELS], events[EVENTS], thread_pages;
-static uint64_t next_id = 1, answers, received, cancelled, died;
+static uint64_t next_id = 1, answers, received, cancelled, died, guests, stopped;
 
 static struct world {
+	struct space *guest;
 	handle_t unit, space, channel[CHANNELS], event[EVENTS], budget[BUDGETS], thread[THREADS];
 } worlds[UNITS];
 
@@ -33,7 +34,7 @@ static struct program {
 	unsigned world;
 	bool pending;
 	uint64_t number, id, served, saved_id;
-	handle_t saved;
+	handle_t saved, made;
 } programs[THREADS];
 
 static uint64_t pick(uint64_t bound)
@@ -57,9 +58,14 @@ static void world_make(unsigned index)
 	struct unit_spec spec = {
 	    .memory_bytes = 4 << 20, .caps = 400, .priority_max = 250, .cpu_share = 100000};
 
+	int64_t error;
+
 	memcpy(root.page->bytes, &spec, sizeof(spec));
 	world->unit = NEED_HANDLE(root_call(SYS_UNIT_CREATE, root_handle, 0, 0, 0));
 	world->space = NEED_HANDLE(root_call(SYS_SPACE_CREATE, SPACE_NATIVE, world->unit, 0, 0));
+	world->guest = space_create((struct unit *)object_at(&root_unit, world->unit), SPACE_GUEST,
+	                            (struct space *)object_at(&root_unit, world->space), &error);
+	NEED(world->guest);
 	for (unsigned i = 0; i < CHANNELS; i++)
 		world->channel[i] =
 		    NEED_HANDLE(root_call(SYS_UNIT_GRANT, world->unit, channels[i], RIGHT_ALL, 0));
@@ -84,12 +90,19 @@ static void program_start(unsigned index)
 	unsigned at = (unsigned)pick(UNITS);
 	struct thread_spec spec = {.entry = NATIVE_BASE, .stack = NATIVE_BASE + 4096, .name = "random"};
 
+	physical_t guest;
+
 	spec.budget = pick(4) ? budgets[pick(BUDGETS)] : 0;
 	memcpy(root.page->bytes, &spec, sizeof(spec));
 	*program = (struct program){.world = at};
 	program->handle = NEED_HANDLE(root_call(SYS_THREAD_CREATE, worlds[at].unit, worlds[at].space,
 	                                        thread_pages, index * PAGE_SIZE_BYTES));
 	program->thread = (struct thread *)object_at(&root_unit, program->handle);
+	NEED(memory_pin((struct memory *)object_at(&root_unit, thread_pages), THREADS + 1 + index, &guest) ==
+	     E_OK);
+	program->thread->guest = frame_map(guest);
+	NEED(object_reference(&worlds[at].guest->object));
+	program->thread->guest_space = worlds[at].guest;
 	for (unsigned i = 0; i < UNITS; i++) {
 		int64_t granted = root_call(SYS_UNIT_GRANT, worlds[i].unit, program->handle, RIGHT_ALL, 0);
 
@@ -121,6 +134,10 @@ static void result_check(struct program *program)
 			NEED(program->thread->budget_current);
 			program->served = r->words[0];
 		}
+		break;
+	case SYS_EVENT_CREATE:
+		if (r->status > 0)
+			program->made = (handle_t)r->status;
 		break;
 	case SYS_REPLY_SAVE:
 		if (r->status > 0)
@@ -182,6 +199,12 @@ static void choose_call(struct program *program)
 
 	if (drop_received(program, args)) {
 		program->number = SYS_CAP_DELETE;
+	} else if (program->made) {
+		program->number = SYS_CAP_DELETE;
+		args[0] = program->made;
+		program->made = 0;
+	} else if (!pick(3)) {
+		program->number = pick(2) ? SYS_GUEST_ENTER : SYS_EVENT_CREATE;
 	} else if (program->saved && kind < 30) {
 		program->number = SYS_CHANNEL_REPLY;
 		args[0] = program->saved;
@@ -262,6 +285,11 @@ static void step(unsigned index)
 	NEED(!cpu->current || program);
 	if (!program)
 		return;
+	if (program->thread->in_guest) { /* the guest makes a system call */
+		NEED(!program->thread->registers.restarted);
+		program->thread->in_guest = false;
+		guests++;
+	}
 	if (program->thread->registers.restarted) {
 		program->thread->registers.restarted = false;
 	} else {
@@ -409,6 +437,7 @@ static void unit_renew(unsigned index)
 	const uint64_t args[6] = {worlds[index].unit};
 	int64_t result;
 
+	object_release(&worlds[index].guest->object);
 	/* Its threads' structures go with it. */
 	for (unsigned i = 0; i < THREADS; i++)
 		if (programs[i].thread && programs[i].thread->unit == unit) {
@@ -433,14 +462,39 @@ static void unit_renew(unsigned index)
 	programs_renew();
 }
 
+/* Every CPU ends the kernel entry it is in. */
+static void finish(void)
+{
+	bool inside;
+
+	do {
+		inside = false;
+		for (unsigned i = 0; i < CPUS; i++)
+			if (host_inside(i))
+				inside |= host_run(i, step);
+			else
+				host_cpu(i); /* serves those that wait for it */
+	} while (inside);
+}
+
 static void run(unsigned steps)
 {
+	host_stop_every = 12;
+	host_preempt_every = 2;
 	for (unsigned i = 0; i < UNITS; i++)
 		world_make(i);
 	for (unsigned i = 0; i < THREADS; i++)
 		program_start(i);
 	for (unsigned at = 0; at < steps; at++) {
-		step((unsigned)pick(CPUS));
+		unsigned inside = 0;
+
+		host_run((unsigned)pick(CPUS), step);
+		for (unsigned i = 0; i < CPUS; i++)
+			inside += host_inside(i);
+		stopped += inside;
+		if (inside && pick(8))
+			continue;
+		finish();
 		check_all();
 		if (!pick(50)) {
 			host_cpu((unsigned)pick(CPUS));
@@ -530,7 +584,7 @@ static void test_kill_after_claim(void)
 int main(int count, char **arguments)
 {
 	unsigned seed = count > 1 ? (unsigned)atoi(arguments[1]) : 1,
-	         steps = getenv("HOLON_SOAK") ? 4000000 : 200000;
+	         steps = getenv("HOLON_SOAK") ? 4000000 : 600000;
 
 	setvbuf(stdout, 0, _IOLBF, 0);
 	srand(seed);
@@ -556,16 +610,18 @@ int main(int count, char **arguments)
 	for (unsigned i = 0; i < EVENTS; i++)
 		events[i] = NEED_HANDLE(root_call(SYS_EVENT_CREATE, 0, 0, 0, 0));
 	thread_pages = NEED_HANDLE(
-	    root_call(SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, (THREADS + 1) * PAGE_SIZE_BYTES, 0, 0));
+	    root_call(SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, (2 * THREADS + 1) * PAGE_SIZE_BYTES, 0, 0));
 	test_early_arrival();
 	test_kill_after_claim();
 	run(steps);
 	TEST("every thread was in one place, every budget added up", true);
 	TEST("calls were received and answered", received > steps / 100 && answers > steps / 100);
 	TEST("calls were cancelled and lost their servers", cancelled > 0 && died > 0);
-	printf("# %llu answers, %llu received, %llu cancelled, %llu servers died\n",
+	TEST("guests were entered, and CPUs stopped inside of the kernel",
+	     guests > 0 && stopped > steps / 100);
+	printf("# %llu answers, %llu received, %llu cancelled, %llu servers died, %llu guests, %llu stops\n",
 	       (unsigned long long)answers, (unsigned long long)received, (unsigned long long)cancelled,
-	       (unsigned long long)died);
+	       (unsigned long long)died, (unsigned long long)guests, (unsigned long long)stopped);
 	actor_deinit(&root);
 	return test_failures != 0;
 }

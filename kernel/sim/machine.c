@@ -3,11 +3,14 @@
  * RAM is one anonymous mapping; physical address 0 is its first byte. Page tables have the shape of x86_64's.
  * Each CPU has a small TLB that programs' accesses go through, so that a forgotten flush shows: machine_check
  * compares every TLB entry with the tables. CPUs do not run by themselves: an IPI makes the sender act as the
- * receiver for a moment.
+ * receiver for a moment; or each runs on a stack of its own (host_run), and stops for the others where it
+ * waits for them and at marked points inside of a kernel entry.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
+#include <sanitizer/common_interface_defs.h>
 #include <holon/handoff.h>
 #include "machine.h"
 #include "ram.h"
@@ -23,6 +26,24 @@ uint64_t host_restarts;
 static struct cpu *acting;
 static uint64_t now_ns = 1;
 
+/* ---- CPUs that stop in the midst of a kernel entry ---- */
+
+#define FIBER_BYTES (256u << 10)
+
+static struct fiber {
+	ucontext_t context;
+	void *stack;
+	bool inside;
+} fibers[CPU_MAX];
+static struct {
+	ucontext_t context;
+	const void *stack;
+	size_t bytes;
+} driver;
+static struct fiber *running;
+static void (*fiber_entry)(unsigned index);
+unsigned host_stop_every;
+
 /* ---- CPUs and time ---- */
 
 struct cpu *arch_cpu_self(void)
@@ -34,7 +55,8 @@ static void serve_ipi(struct cpu *cpu)
 {
 	struct cpu *sender = acting;
 
-	if (!cpu->arch.ipi || cpu->arch.in_ipi)
+	if (!cpu->arch.ipi || cpu->arch.in_ipi ||
+	    (fibers[cpu->index].inside && running != &fibers[cpu->index]))
 		return;
 	cpu->arch.ipi = false;
 	cpu->arch.in_ipi = true;
@@ -50,8 +72,66 @@ void arch_ipi(struct cpu *cpu)
 	cpu->arch.ipi = true;
 }
 
+static void fiber_stop(bool done)
+{
+	struct fiber *self = running;
+	void *fake = 0;
+
+	running = 0;
+	__sanitizer_start_switch_fiber(done ? 0 : &fake, driver.stack, driver.bytes);
+	swapcontext(&self->context, &driver.context);
+	__sanitizer_finish_switch_fiber(fake, &driver.stack, &driver.bytes);
+}
+
+static void fiber_main(void)
+{
+	__sanitizer_finish_switch_fiber(0, &driver.stack, &driver.bytes);
+	fiber_entry((unsigned)(running - fibers));
+	running->inside = false;
+	fiber_stop(true);
+}
+
+bool host_inside(unsigned index)
+{
+	return fibers[index].inside;
+}
+
+bool host_run(unsigned index, void (*entry)(unsigned index))
+{
+	struct fiber *fiber = &fibers[index];
+	void *fake;
+
+	if (!fiber->inside) {
+		if (!fiber->stack)
+			fiber->stack = malloc(FIBER_BYTES);
+		getcontext(&fiber->context);
+		fiber->context.uc_stack.ss_sp = fiber->stack;
+		fiber->context.uc_stack.ss_size = FIBER_BYTES;
+		makecontext(&fiber->context, fiber_main, 0);
+		fiber->inside = true;
+		fiber_entry = entry;
+	}
+	acting = cpus[index];
+	running = fiber;
+	__sanitizer_start_switch_fiber(&fake, fiber->stack, FIBER_BYTES);
+	swapcontext(&driver.context, &fiber->context);
+	__sanitizer_finish_switch_fiber(fake, 0, 0);
+	return fiber->inside;
+}
+
+/* A marked point: a CPU may stop here for others to act. */
+static void point(void)
+{
+	if (running && host_stop_every && (unsigned)rand() % host_stop_every == 0)
+		fiber_stop(false);
+}
+
 void arch_pause(void)
 {
+	if (running) {
+		fiber_stop(false);
+		return;
+	}
 	for (unsigned i = 0; i < cpu_count; i++)
 		if (cpus[i] != acting)
 			serve_ipi(cpus[i]);
@@ -66,7 +146,8 @@ bool arch_interrupt_pending(void)
 
 void host_cpu(unsigned index)
 {
-	arch_pause();
+	if (!running)
+		arch_pause();
 	acting = cpus[index];
 	serve_ipi(acting);
 }
@@ -108,6 +189,7 @@ void arch_thread_init(struct thread *thread, uint64_t entry, uint64_t stack, con
 
 uint64_t arch_argument(const struct thread *thread, unsigned index)
 {
+	point();
 	return thread->registers.arguments[index];
 }
 
@@ -184,6 +266,7 @@ bool arch_thread_set_base(struct thread *thread, bool gs, uint64_t base)
 
 void arch_switch(struct cpu *cpu, struct thread *previous, struct thread *next)
 {
+	point();
 	(void)cpu;
 	(void)previous;
 	if (next)
@@ -202,7 +285,9 @@ void arch_vector_init(struct arch_vector_state *vector)
 
 bool arch_guest_enter(struct thread *thread)
 {
-	return thread->guest->rip < USER_END;
+	point();
+	thread->in_guest = thread->guest->rip < USER_END;
+	return thread->in_guest;
 }
 
 void arch_guest_exit(struct thread *thread, uint64_t reason, uint64_t vector, uint64_t error,

@@ -20,6 +20,11 @@ void host_boot(unsigned megabytes, unsigned count);
 extern physical_t host_module_base;
 /* The CPU that acts from now on. */
 void host_cpu(unsigned index);
+/* Lets CPU INDEX do ENTRY(INDEX), or go on with it where it stopped; true when it has stopped in the midst of
+ * it: waiting for another CPU, or one time in host_stop_every (0: never) at a marked point. */
+bool host_inside(unsigned index); /* it has stopped */
+bool host_run(unsigned index, void (*entry)(unsigned index));
+extern unsigned host_stop_every;
 /* Preemption is pending at every Nth look (0: never): cuts long calls into slices. */
 extern unsigned host_preempt_every;
 /* System calls that were cut and run again, since boot. */
