@@ -14,7 +14,7 @@ guest_loop:
 	and $-AREA_BYTES, %rbp
 	mov AREA_TASK(%rbp), %rbp
 	mov $-1, %r12
-	cmpl $0, TASK_WORK(%rbp)
+	cmpq $0, TASK_WORK(%rbp) /* and the files held for the call */
 	jne work
 enter:
 	mov $NUMBER_GUEST_ENTER, %eax
@@ -43,7 +43,7 @@ enter:
 	je locked
 	call *%r13
 	mov %rax, STATE_RAX(%rbx)
-	cmpl $0, TASK_WORK(%rbp)
+	cmpq $0, TASK_WORK(%rbp)
 	je enter
 work:
 	mov %r12, %rdi
@@ -63,7 +63,7 @@ have_lock:
 	cmp $1, %eax
 	jne wake_waiter
 unlocked:
-	cmpl $0, TASK_WORK(%rbp)
+	cmpq $0, TASK_WORK(%rbp)
 	je enter
 	jmp work
 

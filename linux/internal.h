@@ -135,7 +135,8 @@ void mm_release(struct mm *mm);
 int mm_map(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct memory_object *object,
            uint64_t offset, struct file *file, uint64_t file_offset);
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes);
-uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t alignment, uint64_t top);
+/* The highest free place for BYTES (pages) below TOP, which is below or above the native half; 0: none. */
+uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t top);
 /* The futex or shared-memory identity of ADDRESS: object's identity and offset, or the mm and the address. */
 int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2]);
 

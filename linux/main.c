@@ -15,22 +15,10 @@ static const struct start_info *start;
 static const char *const *first_argv, *const *first_envp;
 static const char *first_path; /* where it is not the first word */
 static bool no_input;
-static char log_text[256];
 
 const struct start_info *linux_start_info(void)
 {
 	return start;
-}
-
-void linux_log(const char *format, ...)
-{
-	__builtin_va_list arguments;
-	if (!machine.log)
-		return;
-	__builtin_va_start(arguments, format);
-	text_format_list(log_text, sizeof(log_text), format, arguments);
-	__builtin_va_end(arguments);
-	log_print(machine.log, current_page(), "%s", log_text);
 }
 
 /* What is to run: the command module where there is one, else an interactive shell. False: a malformed

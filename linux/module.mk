@@ -1,8 +1,8 @@
 # The linux personality: one freestanding native program on lib/holon. Vector registers belong to the guest, so nothing
 # here may use them. Two lists, one a side; the handlers of system calls are found by name (linux/syscalls.tbl).
-LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c guest.S \
+LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c log.c guest.S \
 	task/loop.c task/thread.c task/process.c task/clone.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
-	task/random.c mm/ranges.c mm/heap.c mm/area.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c vdso/image.S \
+	task/random.c mm/ranges.c mm/heap.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c vdso/image.S \
 	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c time/timers.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c)))
 
@@ -30,5 +30,6 @@ $(call native-program,linux/linux,$(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES)
 $(call host-test,linux_elf_test,linux/exec/elf_test.c linux/exec/elf.c)
 build/host/test/linux_elf_test: | build/root/minimal.stamp # reads the busybox in it
 $(call host-test,linux_ranges_test,linux/mm/ranges_test.c linux/mm/ranges.c,-Ilib/holon)
+$(call host-test,linux_area_tree_test,linux/mm/area_tree_test.c linux/mm/area_tree.c,-Ilinux -Ilib/holon)
 $(call host-fuzz,linux_elf_fuzz,linux/exec/elf_fuzz.c linux/exec/elf.c)
 $(call script-test,linux/check_syscalls,)

@@ -3,49 +3,22 @@
  * An item queues on its file's queues once, when it is added. A wake-up puts it on the ready list and wakes
  * waiters. epoll_wait takes items off that list, asks their files again, and puts level-triggered ones that
  * still have something back at the end.
+ *
+ * Epolls may watch epolls: see epoll_nest.c, which bounds how deep and how widely.
  */
 #include "../internal.h"
 #include "../fs/lock.h"
-#include "../include/file.h"
+#include "epoll.h"
 
-#define QUEUES_MAX 4u
-#define EVENTS_MAX 1024u
-#define DEPTH_MAX  5u
-#define BUCKETS    64u
-
-struct epoll {
-	struct list items;
-	struct list ready;
-	struct wait_queue wait; /* of epoll_wait, and of those who poll this epoll */
-	struct epoll_item *buckets[BUCKETS];
-	uint32_t item_count;
-};
-
-struct epoll_hook {
-	struct wait_entry entry;
-	struct epoll_item *item;
-};
-
-struct epoll_item {
-	struct epoll *epoll;
-	struct file *file; /* no reference: the file tells when it goes */
-	int fd;
-	struct linux_epoll_event event;
-	struct list link;       /* epoll->items */
-	struct list ready_link; /* epoll->ready, or by itself */
-	struct list file_link;  /* file->epoll_items */
-	struct epoll_item *bucket_next;
-	uint32_t hook_count;
-	struct epoll_hook hooks[QUEUES_MAX];
-	bool disabled; /* EPOLLONESHOT fired */
-};
+#define EVENTS_MAX (INT32_MAX / (int32_t)sizeof(struct linux_epoll_event))
 
 struct hooking {
 	struct poll_table table;
 	struct epoll_item *item;
+	bool failed;
 };
 
-static const struct file_ops epoll_ops;
+static uint32_t item_count; /* of all epolls */
 
 static uint32_t item_ask(struct epoll_item *item, struct poll_table *table)
 {
@@ -68,10 +41,15 @@ static bool item_wake(struct wait_entry *entry, uint32_t events)
 
 static void item_hook(struct poll_table *table, struct wait_queue *queue)
 {
-	struct epoll_item *item = container_of(table, struct hooking, table)->item;
-	if (item->hook_count == QUEUES_MAX)
+	struct hooking *hooking = container_of(table, struct hooking, table);
+	struct epoll_item *item = hooking->item;
+	struct epoll_hook *hook = item->hooks;
+	while (hook->item)
+		hook = hook->next ? hook->next : (hook->next = heap_allocate(sizeof(*hook)));
+	if (!hook) {
+		hooking->failed = true;
 		return;
-	struct epoll_hook *hook = &item->hooks[item->hook_count++];
+	}
 	hook->item = item;
 	hook->entry.wake = item_wake;
 	hook->entry.events = 0;
@@ -81,7 +59,7 @@ static void item_hook(struct poll_table *table, struct wait_queue *queue)
 
 static struct epoll_item **item_slot(struct epoll *epoll, int fd, const struct file *file)
 {
-	struct epoll_item **at = &epoll->buckets[(uint32_t)fd % BUCKETS];
+	struct epoll_item **at = &epoll->buckets[(uint32_t)fd % EPOLL_BUCKETS];
 	while (*at && ((*at)->fd != fd || (*at)->file != file))
 		at = &(*at)->bucket_next;
 	return at;
@@ -91,12 +69,18 @@ static void item_remove(struct epoll_item *item)
 {
 	struct epoll_item **slot = item_slot(item->epoll, item->fd, item->file);
 	*slot = item->bucket_next;
-	for (uint32_t i = 0; i < item->hook_count; i++)
-		list_remove(&item->hooks[i].entry.link);
+	epoll_unnest(item);
+	for (struct epoll_hook *hook = item->hooks, *next; hook; hook = next) {
+		next = hook->next;
+		if (hook->item)
+			list_remove(&hook->entry.link);
+		if (hook != item->hooks)
+			heap_free(hook);
+	}
 	list_remove(&item->link);
 	list_remove(&item->ready_link);
 	list_remove(&item->file_link);
-	item->epoll->item_count--;
+	item_count--;
 	heap_free(item);
 }
 
@@ -106,23 +90,16 @@ void epoll_file_gone(struct file *file)
 		item_remove(list_first(&file->epoll_items, struct epoll_item, file_link));
 }
 
-/* How deep epolls watch one another below EPOLL; a cycle is deeper than any limit. */
-static unsigned epoll_depth(const struct epoll *epoll, const struct epoll *searched, unsigned depth)
+/* As many items as fit in a tenth of the sub-kernel's memory: fs.epoll.max_user_watches. */
+static uint32_t items_max(void)
 {
-	unsigned deepest = depth;
-	struct epoll_item *item;
-	if (epoll == searched)
-		return DEPTH_MAX + 1;
-	if (depth > DEPTH_MAX)
-		return depth;
-	list_for_each(item, &epoll->items, link)
-	{
-		if (item->file->ops != &epoll_ops)
-			continue;
-		unsigned below = epoll_depth(item->file->private, searched, depth + 1);
-		deepest = below > deepest ? below : deepest;
+	static uint32_t most;
+	uint64_t total, used;
+	if (!most) {
+		linux_memory(&total, &used);
+		most = (uint32_t)(total / 10 / sizeof(struct epoll_item));
 	}
-	return deepest;
+	return most;
 }
 
 static int64_t item_add(struct epoll *epoll, int fd, struct file *file, const struct linux_epoll_event *event)
@@ -130,8 +107,8 @@ static int64_t item_add(struct epoll *epoll, int fd, struct file *file, const st
 	struct epoll_item **slot = item_slot(epoll, fd, file);
 	if (*slot)
 		return -EEXIST;
-	if (file->ops == &epoll_ops && epoll_depth(file->private, epoll, 1) > DEPTH_MAX)
-		return -ELOOP;
+	if (item_count >= items_max())
+		return -ENOSPC;
 	struct epoll_item *item = heap_allocate(sizeof(*item));
 	if (!item)
 		return -ENOMEM;
@@ -140,12 +117,23 @@ static int64_t item_add(struct epoll *epoll, int fd, struct file *file, const st
 	item->fd = fd;
 	item->event = *event;
 	list_init(&item->ready_link);
+	list_init(&item->nested_link);
 	list_append(&epoll->items, &item->link);
 	list_append(&file->epoll_items, &item->file_link);
 	*slot = item;
-	epoll->item_count++;
-	struct hooking hooking = {{item_hook}, item};
-	if (item_ask(item, &hooking.table)) {
+	item_count++;
+	int error = epoll_nest(item);
+	if (error) {
+		item_remove(item);
+		return error;
+	}
+	struct hooking hooking = {{item_hook}, item, false};
+	uint32_t events = item_ask(item, &hooking.table);
+	if (hooking.failed) {
+		item_remove(item);
+		return -ENOMEM;
+	}
+	if (events) {
 		list_append(&epoll->ready, &item->ready_link);
 		wake_one(&epoll->wait, EPOLLIN);
 	}
@@ -160,17 +148,22 @@ static struct file *epoll_file(int fd)
 
 SYSCALL_HANDLER(epoll_ctl, int epoll_fd, int operation, int fd, uint64_t address)
 {
-	struct file *epoll_of = file_of(epoll_fd);
-	struct file *file = file_of(fd);
+	const uint32_t exclusive_bits =
+	    EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 	struct linux_epoll_event event = {0};
-	if (!epoll_of || !file)
-		return -EBADF;
-	if (epoll_of->ops != &epoll_ops || epoll_of == file)
-		return -EINVAL;
 	if (operation != EPOLL_CTL_DEL && copy_from_user(&event, address, sizeof(event)))
 		return -EFAULT;
+	struct file *epoll_of = file_of(epoll_fd);
+	struct file *file = file_of(fd);
+	if (!epoll_of || !file || (file->flags & O_PATH))
+		return -EBADF;
 	if (!file->ops->poll)
 		return -EPERM; /* regular files and directories */
+	if (epoll_of->ops != &epoll_ops || epoll_of == file)
+		return -EINVAL;
+	if ((event.events & EPOLLEXCLUSIVE) && operation == EPOLL_CTL_ADD &&
+	    (file->ops == &epoll_ops || (event.events & ~exclusive_bits)))
+		return -EINVAL;
 	struct epoll *epoll = epoll_of->private;
 	struct epoll_item *item = *item_slot(epoll, fd, file);
 	switch (operation) {
@@ -236,12 +229,11 @@ static int64_t wait_events(int fd, uint64_t address, int32_t count, uint64_t dea
 	struct file *file = epoll_file(fd);
 	if (!file)
 		return file_of(fd) ? -EINVAL : -EBADF;
-	if (count <= 0)
+	if (count <= 0 || count > EVENTS_MAX)
 		return -EINVAL;
 	if (!user_range(address, (uint64_t)count * sizeof(struct linux_epoll_event)))
 		return -EFAULT;
 	struct epoll *epoll = file->private;
-	file_reference(file);
 	int64_t result = collect(epoll, address, (uint32_t)count);
 	if (!result && deadline != DEADLINE_POLL) {
 		struct wait_entry entry;
@@ -256,7 +248,6 @@ static int64_t wait_events(int fd, uint64_t address, int32_t count, uint64_t dea
 		}
 		wait_end(&entry);
 	}
-	file_release(file);
 	return result;
 }
 
@@ -317,7 +308,7 @@ static void epoll_describe(struct file *file, char *text, uint32_t size)
 	text_copy(text, size, "anon_inode:[eventpoll]");
 }
 
-static const struct file_ops epoll_ops = {
+const struct file_ops epoll_ops = {
     .poll = epoll_poll, .release = epoll_release, .describe = epoll_describe};
 
 SYSCALL_HANDLER(epoll_create1, uint32_t flags)
@@ -332,6 +323,8 @@ SYSCALL_HANDLER(epoll_create1, uint32_t flags)
 	}
 	list_init(&epoll->items);
 	list_init(&epoll->ready);
+	list_init(&epoll->nested);
+	epoll->file = file;
 	wait_queue_init(&epoll->wait);
 	return file_give(file, flags & O_CLOEXEC);
 }

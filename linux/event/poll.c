@@ -61,23 +61,23 @@ static uint32_t file_poll(struct file *file, struct poll_table *table)
 	return file->ops->poll ? file->ops->poll(file, table) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 }
 
-static uint32_t ask(int fd, uint32_t events, struct poll_table *table)
+static uint32_t ask(struct file *file, uint32_t events, struct poll_table *table)
 {
-	struct file *file = file_of(fd);
 	if (!file || file->flags & O_PATH)
 		return POLLNVAL;
 	return file_poll(file, table) & (events | POLLERR | POLLHUP);
 }
 
-/* Asks all of FDS; how many have something. Once one has, nothing more is queued. */
-static int64_t ask_all(struct linux_pollfd *fds, uint32_t count, struct poll_table *table)
+/* Asks all of FDS, whose open files are FILES; how many have something. Once one has, nothing more is queued. */
+static int64_t ask_all(struct linux_pollfd *fds, struct file *const *files, uint32_t count,
+                       struct poll_table *table)
 {
 	int64_t ready = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		fds[i].revents = 0;
 		if (fds[i].fd < 0)
 			continue;
-		fds[i].revents = (int16_t)ask(fds[i].fd, (uint16_t)fds[i].events, ready ? 0 : table);
+		fds[i].revents = (int16_t)ask(files[i], (uint16_t)fds[i].events, ready ? 0 : table);
 		ready += fds[i].revents != 0;
 	}
 	return ready;
@@ -87,27 +87,24 @@ static int64_t poll_until(struct linux_pollfd *fds, uint32_t count, uint64_t dea
 {
 	struct poller poller;
 	/* Files stay open for the whole call, whoever closes their descriptors meanwhile. */
-	int64_t ready = ask_all(fds, count, 0);
-	if (ready || deadline == DEADLINE_POLL)
-		return ready;
 	struct file *few[ENTRIES_INLINE];
-	struct file **held = count <= ENTRIES_INLINE ? few : heap_allocate(count * sizeof(void *));
-	if (!held)
+	struct file **files = count <= ENTRIES_INLINE ? few : heap_allocate(count * sizeof(void *));
+	if (!files)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++) {
-		held[i] = fds[i].fd >= 0 ? file_of(fds[i].fd) : 0;
-		if (held[i])
-			file_reference(held[i]);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		files[i] = fds[i].fd >= 0 ? file_get(fds[i].fd) : 0;
 	poller_init(&poller);
-	ready = ask_all(fds, count, &poller.table);
-	while (!ready) {
+	int64_t ready = ask_all(fds, files, count, 0);
+	bool wait = !ready && deadline != DEADLINE_POLL;
+	if (wait)
+		ready = ask_all(fds, files, count, &poller.table);
+	while (wait && !ready) {
 		if (poller.failed) {
 			ready = -ENOMEM;
 			break;
 		}
 		int result = wait_sleep(deadline);
-		ready = ask_all(fds, count, 0);
+		ready = ask_all(fds, files, count, 0);
 		if (!ready && result) {
 			ready = result == -ETIMEDOUT ? 0 : -ERESTARTNOHAND;
 			break;
@@ -115,10 +112,10 @@ static int64_t poll_until(struct linux_pollfd *fds, uint32_t count, uint64_t dea
 	}
 	poller_end(&poller);
 	for (uint32_t i = 0; i < count; i++)
-		if (held[i])
-			file_release(held[i]);
-	if (held != few)
-		heap_free(held);
+		if (files[i])
+			file_release(files[i]);
+	if (files != few)
+		heap_free(files);
 	return ready;
 }
 
@@ -235,10 +232,13 @@ static int64_t select_ask(struct select_sets *sets, uint32_t words, uint32_t *us
 		uint64_t left = sets->in[0][word] | sets->in[1][word] | sets->in[2][word];
 		for (; left; left &= left - 1) {
 			uint32_t bit = (uint32_t)__builtin_ctzll(left);
-			struct file *file = file_of((int)(word * 64 + bit));
-			if (!file || file->flags & O_PATH)
+			struct file *file = file_get((int)(word * 64 + bit));
+			bool bad = !file || file->flags & O_PATH;
+			uint32_t has = bad ? 0 : file_poll(file, 0);
+			if (file)
+				file_release(file);
+			if (bad)
 				return -EBADF;
-			uint32_t has = file_poll(file, 0);
 			if (has)
 				ready += select_enter(sets, word, bit, has);
 			++*used;

@@ -298,7 +298,7 @@ static int map_stack(struct task *task, struct mm *mm, bool executable)
 		bytes = 128u << 10;
 	uint64_t top = STACK_TOP - random_pages(4096);
 	mm->stack_start = top;
-	mm->mmap_top = mm->free_hint = top - bytes - STACK_GAP - random_pages(4096);
+	mm->mmap_top = top - bytes - STACK_GAP - random_pages(4096);
 	return mm_map(mm, top - bytes, bytes,
 	              AREA_READ | AREA_WRITE | AREA_STACK | (executable ? AREA_EXECUTE : 0), 0, 0, 0, 0);
 }
@@ -489,7 +489,7 @@ static uint64_t choose_bias(struct mm *mm, const struct program *program, bool i
 	if (!program->header.relocatable)
 		return 0;
 	uint64_t bytes = program->programs.high - program->programs.low;
-	uint64_t base = is_interpreter ? mm_place(mm, bytes, PAGE_SIZE_BYTES, mm->mmap_top)
+	uint64_t base = is_interpreter ? mm_place(mm, bytes, mm->mmap_top)
 	                               : PIE_BASE + random_pages(1u << 22);
 	return base - program->programs.low;
 }

@@ -62,7 +62,7 @@ void vdso_map(struct mm *mm)
 	mm->vdso = 0;
 	if (!object && !vdso_make())
 		return;
-	uint64_t at = mm_place(mm, PAGE_SIZE_BYTES + image_bytes, PAGE_SIZE_BYTES, mm->mmap_top);
+	uint64_t at = mm_place(mm, PAGE_SIZE_BYTES + image_bytes, mm->mmap_top);
 	if (!at)
 		return;
 	if (mm_map(mm, at, PAGE_SIZE_BYTES, AREA_READ | AREA_VDSO, memory_object_reference(object), 0, 0,

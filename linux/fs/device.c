@@ -63,18 +63,32 @@ static int64_t zero_mmap(struct file *file, struct mmap_request *request)
 	return request->object ? 0 : -ENOMEM;
 }
 
+#define KMSG_BYTES_MAX   1024u
+#define KMSG_INTERVAL_NS (5 * NS_PER_SECOND)
+#define KMSG_BURST       10u /* lines of an interval; as on Linux the rest is dropped without a word */
+
 static int64_t kmsg_write(struct file *file, struct io *io, int64_t *position)
 {
+	static uint64_t begin;
+	static uint32_t count;
 	char line[200];
 	int64_t total = (int64_t)io->remaining;
+	uint64_t now = clock_monotonic();
 	(void)file;
 	(void)position;
+	if (total > KMSG_BYTES_MAX)
+		return -EINVAL;
 	int64_t got = io_take(io, line, sizeof(line) - 1);
 	if (got < 0)
 		return got;
 	line[got] = 0;
-	linux_log("kmsg: %s", line);
 	io->remaining = 0;
+	if (now >= begin + KMSG_INTERVAL_NS) {
+		begin = now;
+		count = 0;
+	}
+	if (++count <= KMSG_BURST)
+		linux_log("linux: kmsg: %s", line);
 	return total;
 }
 

@@ -21,8 +21,11 @@ struct file *file_create(const struct file_ops *ops, uint32_t flags, void *priva
 
 void file_release(struct file *file)
 {
-	if (--file->references)
+	if (--file->references) {
+		if (file->ops && file->ops->dropped)
+			file->ops->dropped(file);
 		return;
+	}
 	if (!list_empty(&file->epoll_items))
 		epoll_file_gone(file);
 	if (file->vnode)
@@ -150,10 +153,40 @@ void files_exec(struct files *files)
 	}
 }
 
+static void hold(struct task *task, struct file *file)
+{
+	for (uint32_t i = 0; i < task->held_count; i++)
+		if (task->held[i] == file)
+			return;
+	file_reference(file);
+	if (task->held_count < TASK_HELD_MAX)
+		task->held[task->held_count++] = file;
+	else
+		linux_log("linux: call %ld holds too many files: one will not be closed\n", task->syscall_number);
+}
+
 struct file *file_of(int fd)
 {
+	struct task *task = current_task();
+	const struct files *files = task->files;
+	struct file *file = (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
+	/* Nobody else can close what only this task can name. */
+	if (file && files->references > 1)
+		hold(task, file);
+	return file;
+}
+
+struct file *file_get(int fd)
+{
 	const struct files *files = current_task()->files;
-	return (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
+	struct file *file = (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
+	return file ? file_reference(file) : 0;
+}
+
+void files_let_go(struct task *task)
+{
+	while (task->held_count)
+		file_release(task->held[--task->held_count]);
 }
 
 /* The lowest free descriptor >= MINIMUM, the table grown to hold it; or an error. */
@@ -210,10 +243,11 @@ int64_t file_give(struct file *file, bool close_on_exec)
 
 SYSCALL_HANDLER(close, int fd)
 {
-	struct file *file = file_of(fd);
+	struct files *files = current_task()->files;
+	struct file *file = (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
 	if (!file)
 		return -EBADF;
-	slot_clear(current_task()->files, (uint32_t)fd);
+	slot_clear(files, (uint32_t)fd);
 	file_close(file);
 	return 0;
 }
@@ -325,7 +359,7 @@ SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return lock_fcntl(file, command, argument);
+		return lock_fcntl(fd, file, command, argument);
 	case F_SETOWN:
 		file->owner = (int32_t)argument;
 		return 0;

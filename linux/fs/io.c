@@ -33,8 +33,7 @@ static int64_t do_write(struct file *file, struct io *io, int64_t *position)
 	return done;
 }
 
-/* Runs one transfer on FD. POSITION 0: the file's own. A reference is held, since the file may be closed
- * while it sleeps. */
+/* Runs one transfer on FD. POSITION 0: the file's own. */
 static int64_t transfer(int fd, struct io *io, bool write, int64_t *position)
 {
 	struct file *file = file_of(fd);
@@ -42,11 +41,8 @@ static int64_t transfer(int fd, struct io *io, bool write, int64_t *position)
 		return -EBADF;
 	if (position && !file->ops->seekable)
 		return -ESPIPE;
-	file_reference(file);
-	int64_t result = write ? do_write(file, io, position ? position : &file->position)
-	                       : do_read(file, io, position ? position : &file->position);
-	file_release(file);
-	return result;
+	return write ? do_write(file, io, position ? position : &file->position)
+	             : do_read(file, io, position ? position : &file->position);
 }
 
 static int64_t transfer_one(int fd, uint64_t buffer, uint64_t bytes, bool write, int64_t *position)
@@ -239,13 +235,9 @@ static int64_t copy_with_offsets(int in, uint64_t in_offset, int out, uint64_t o
 		return -EFAULT;
 	if ((in_offset && from_position < 0) || (out_offset && to_position < 0))
 		return -EINVAL;
-	file_reference(from);
-	file_reference(to);
 	int64_t result =
 	    copy_between(from, in_offset ? &from_position : &from->position, to,
 	                 out_offset ? &to_position : &to->position, bytes < IO_MAX ? bytes : IO_MAX);
-	file_release(from);
-	file_release(to);
 	if (result > 0 && ((in_offset && copy_to_user(in_offset, &from_position, 8)) ||
 	                   (out_offset && copy_to_user(out_offset, &to_position, 8))))
 		return -EFAULT;
@@ -380,10 +372,5 @@ SYSCALL_HANDLER(ioctl, int fd, uint32_t command, uint64_t argument)
 		file->flags = value ? file->flags | (uint32_t)bit : file->flags & ~(uint32_t)bit;
 		return 0;
 	}
-	if (!file->ops->ioctl)
-		return -ENOTTY;
-	file_reference(file);
-	int64_t result = file->ops->ioctl(file, command, argument);
-	file_release(file);
-	return result;
+	return file->ops->ioctl ? file->ops->ioctl(file, command, argument) : -ENOTTY;
 }

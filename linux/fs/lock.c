@@ -136,7 +136,7 @@ static int64_t range_of(const struct file *file, const struct linux_flock *from,
 	return 0;
 }
 
-int64_t lock_fcntl(struct file *file, int command, uint64_t argument)
+int64_t lock_fcntl(int fd, struct file *file, int command, uint64_t argument)
 {
 	struct linux_flock user;
 	bool ofd = command >= F_OFD_GETLK;
@@ -167,7 +167,14 @@ int64_t lock_fcntl(struct file *file, int command, uint64_t argument)
 	}
 	if ((want.type == F_RDLCK && !file_readable(file)) || (want.type == F_WRLCK && !file_writable(file)))
 		return -EBADF;
-	return lock_set(file->vnode, &want, command == F_SETLKW || command == F_OFD_SETLKW, !ofd);
+	error = lock_set(file->vnode, &want, command == F_SETLKW || command == F_OFD_SETLKW, !ofd);
+	/* A close while it waited has dropped the process's locks before this one was there. */
+	if (!error && !ofd && want.type != F_UNLCK && file_of(fd) != file) {
+		want.type = F_UNLCK;
+		(void)lock_set(file->vnode, &want, false, false);
+		return -EBADF;
+	}
+	return error;
 }
 
 enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
@@ -193,10 +200,7 @@ SYSCALL_HANDLER(flock, int fd, int operation)
 	default:
 		return -EINVAL;
 	}
-	file_reference(file);
-	int64_t result = lock_set(file->vnode, &want, !(operation & LOCK_NB), false);
-	file_release(file);
-	return result;
+	return lock_set(file->vnode, &want, !(operation & LOCK_NB), false);
 }
 
 static void drop_owner(struct vnode *vnode, const void *owner)

@@ -7,7 +7,8 @@
 void lock_process_close(struct file *file);
 /* The description FILE is gone: its flock and OFD locks go. */
 void lock_file_gone(struct file *file);
-int64_t lock_fcntl(struct file *file, int command, uint64_t argument);
+/* FILE is that of descriptor FD. */
+int64_t lock_fcntl(int fd, struct file *file, int command, uint64_t argument);
 void epoll_file_gone(struct file *file);
 int64_t pipe_fcntl(struct file *file, int command, uint64_t argument);
 int64_t memfd_fcntl(struct file *file, int command, uint64_t argument);

@@ -67,17 +67,17 @@ static void hash_remove(struct dentry *dentry)
 	dentry->hashed = false;
 }
 
-static void dentry_free(struct dentry *dentry)
+/* Frees DENTRY; the parent that loses a reference by it, or 0. */
+static struct dentry *dentry_free_one(struct dentry *dentry)
 {
-	struct dentry *parent = dentry->parent;
+	struct dentry *parent = dentry->parent == dentry ? 0 : dentry->parent;
 	if (dentry->hashed)
 		hash_remove(dentry);
 	vnode_release(dentry->vnode);
 	if (dentry->name != dentry->small)
 		heap_free(dentry->name);
 	heap_free(dentry);
-	if (parent != dentry)
-		dentry_release(parent);
+	return parent;
 }
 
 struct dentry *dentry_reference(struct dentry *dentry)
@@ -91,19 +91,28 @@ struct dentry *dentry_reference(struct dentry *dentry)
 
 void dentry_release(struct dentry *dentry)
 {
-	if (--dentry->references)
-		return;
-	if (!dentry->hashed) {
-		dentry_free(dentry);
-		return;
+	/* Up a chain of parents that go with their last child: as long as a guest makes it. */
+	while (dentry && !--dentry->references) {
+		if (!dentry->hashed) {
+			dentry = dentry_free_one(dentry);
+			continue;
+		}
+		list_append(&unused, &dentry->unused);
+		dentry = 0;
+		if (++unused_count > UNUSED_MAX) {
+			struct dentry *oldest = list_first(&unused, struct dentry, unused);
+			list_remove(&oldest->unused);
+			unused_count--;
+			dentry = dentry_free_one(oldest);
+		}
 	}
-	list_append(&unused, &dentry->unused);
-	if (++unused_count > UNUSED_MAX) {
-		struct dentry *oldest = list_first(&unused, struct dentry, unused);
-		list_remove(&oldest->unused);
-		unused_count--;
-		dentry_free(oldest);
-	}
+}
+
+static void dentry_free(struct dentry *dentry)
+{
+	struct dentry *parent = dentry_free_one(dentry);
+	if (parent)
+		dentry_release(parent);
 }
 
 /* Gives DENTRY the name NAME; false: out of memory, it keeps the old one. */

@@ -82,6 +82,15 @@ static int object_resize(struct ram_node *node, uint64_t bytes)
 	return bytes ? map_grow(node, bytes) : 0;
 }
 
+/* The file leaves the image; mappings of it keep what they see. */
+static void lower_leave(struct ram_data *data)
+{
+	data->lower = 0;
+	if (data->lower_view)
+		memory_object_release(data->lower_view);
+	data->lower_view = 0;
+}
+
 /* The object takes over from the heap copy or the image. */
 static int object_make(struct ram_node *node, uint64_t bytes)
 {
@@ -106,7 +115,7 @@ static int object_make(struct ram_node *node, uint64_t bytes)
 		memory_object_release(object);
 		return error;
 	}
-	data->lower = 0;
+	lower_leave(data);
 	heap_free(data->small);
 	data->small = 0;
 	data->small_capacity = 0;
@@ -152,7 +161,12 @@ int ram_data_object(struct ram_node *node, bool writable, struct memory_object *
 		error = verify(node);
 		if (error)
 			return error;
-		*object = memory_object_reference(image_object());
+		if (!data->lower_view)
+			data->lower_view = memory_object_view(
+			    image_object(), data->lower_offset + PAGE_UP(node->vnode.size));
+		if (!data->lower_view)
+			return -ENOMEM;
+		*object = memory_object_reference(data->lower_view);
 		*offset = data->lower_offset;
 		return 0;
 	}
@@ -195,7 +209,7 @@ int ram_data_resize(struct ram_node *node, uint64_t size)
 	if (error)
 		return error;
 	if (size == 0 && data->lower)
-		data->lower = 0;
+		lower_leave(data);
 	if (size < old) {
 		/* What lies behind the new end reads as zero when the file grows again. */
 		if (node->vnode.object) {
@@ -217,6 +231,7 @@ int ram_data_resize(struct ram_node *node, uint64_t size)
 void ram_data_free(struct ram_node *node)
 {
 	struct ram_data *data = &node->data;
+	lower_leave(data);
 	heap_free(data->small);
 	if (data->map) {
 		if (data->map_bytes)

@@ -7,6 +7,7 @@
 struct ram_data {
 	const uint8_t *lower;  /* in place in the mapped image; read-only */
 	uint64_t lower_offset; /* in the image, for mmap */
+	struct memory_object *lower_view; /* what mmap hands out: the image up to the file's end; or 0 */
 	uint32_t lower_node;
 	bool lower_verified;
 	bool exact; /* the object was handed out by mmap: its size follows the file's, page by page */

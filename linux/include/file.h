@@ -18,6 +18,7 @@ struct vnode;
 struct dentry;
 struct mount;
 struct memory_object;
+struct task;
 
 /* A place in the tree of names: a name as seen through one mount. Both hold a reference. */
 struct path {
@@ -57,6 +58,8 @@ struct file_ops {
 	/* Called on every close of a descriptor (POSIX record locks), before release. */
 	void (*flush)(struct file *file);
 	void (*release)(struct file *file);
+	/* A reference has gone, and others are left. */
+	void (*dropped)(struct file *file);
 	/* The text of /proc/N/fd links for files without a path, such as "pipe:[17]". */
 	void (*describe)(struct file *file, char *text, uint32_t size);
 	bool seekable; /* positioned I/O allowed */
@@ -112,9 +115,15 @@ struct files *files_reference(struct files *files);
 void files_release(struct files *files);
 /* Closes the descriptors marked close-on-exec. FILES is not shared. */
 void files_exec(struct files *files);
-/* The open file of descriptor FD of the current task, without a reference (valid until the caller sleeps;
- * take one before that), or 0. */
+/* The open file of descriptor FD of the current task, or 0. It stays open until the system call in progress
+ * ends, whoever closes the descriptor meanwhile: where another task shares the table, the dispatcher holds a
+ * reference that it drops behind the call (files_let_go). For calls that name a few descriptors; those that take
+ * lists of them use file_get. */
 struct file *file_of(int fd);
+/* The same with a reference of the caller's. */
+struct file *file_get(int fd) __attribute__((warn_unused_result));
+/* The dispatcher's end of a call: drops the references that file_of took for TASK, the current one. */
+void files_let_go(struct task *task);
 /* Puts FILE (the reference goes over) into the lowest free descriptor >= MINIMUM; -EMFILE with the reference
  * kept. */
 int64_t file_install(struct file *file, int minimum, bool close_on_exec) __attribute__((warn_unused_result));
@@ -131,5 +140,4 @@ int64_t file_read_kernel(struct file *file, void *to, size_t bytes, uint64_t off
 /* Absolute path of FILE for AT_EXECFN, comm and /proc; writes at most SIZE bytes with the NUL. */
 void file_path(const struct file *file, char *text, uint32_t size);
 /* Descriptors 0, 1 and 2 and the controlling terminal of the first process; root and working directory. */
-struct task;
 int files_init_first(struct task *task);

@@ -10,15 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <holon/types.h>
-#include "linux_abi.h"
 #include "list.h"
 
 struct file;
 struct task;
 
-/* A memory object of the substrate with a reference count; the last release deletes the capability. */
+/* A memory object of the substrate with a reference count; the last release deletes the capability. A view is
+ * the beginning of another object, behind which nothing can be mapped. */
 struct memory_object {
 	uint32_t references;
+	struct memory_object *whole; /* of a view: a reference to the object it is the beginning of */
 	uint64_t bytes; /* of the object; file systems keep valid (file) size in their vnodes */
 	handle_t handle;
 	uint64_t identity; /* unique: futex keys, /proc/N/maps */
@@ -27,6 +28,9 @@ struct memory_object {
 struct memory_object *memory_object_create(uint64_t bytes) __attribute__((warn_unused_result));
 /* Takes over HANDLE. */
 struct memory_object *memory_object_adopt(handle_t handle, uint64_t bytes)
+    __attribute__((warn_unused_result));
+/* The first BYTES of WHOLE as an object of its own. */
+struct memory_object *memory_object_view(struct memory_object *whole, uint64_t bytes)
     __attribute__((warn_unused_result));
 static inline struct memory_object *memory_object_reference(struct memory_object *object)
 {
@@ -55,15 +59,18 @@ enum area_flags {
 };
 
 struct area {
-	struct area *left, *right; /* balanced tree by start */
-	uint32_t balance;
-	uint32_t flags;
+	struct area *left, *right; /* mm/area_tree.h */
 	uint64_t start, end;
+	uint64_t first, last, hole; /* of its subtree: where it starts and ends, its largest hole */
+	uint32_t height;
+	uint32_t flags;
 	struct memory_object *object; /* 0: the mm's heap object */
 	uint64_t offset;              /* in the object, of start */
 	struct file *file;            /* a reference; 0 for anonymous memory */
 	uint64_t file_offset;
 };
+
+#define MAP_COUNT_MAX 65530u /* areas of one address space: vm.max_map_count */
 
 struct mm {
 	uint32_t references;
@@ -72,9 +79,9 @@ struct mm {
 	struct area *root;
 	uint64_t area_count, total_pages, locked_pages;
 	uint64_t mmap_top; /* mappings without a hint are placed downwards from here */
-	uint64_t free_hint;
 	uint64_t moved_offset; /* next heap offset above USER_END for areas whose own offset is taken; 0 =
 	                          unused */
+	uint64_t moved_start, moved_end; /* heap offsets among which areas are that have moved away */
 	uint64_t brk_start, brk;
 	uint64_t code_start, code_end, data_start, data_end, stack_start;
 	uint64_t argument_start, argument_end, environment_start, environment_end;

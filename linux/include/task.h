@@ -21,6 +21,7 @@ struct fs_context;
 struct tty;
 
 #define TASK_AREA_BYTES 65536ull
+#define TASK_HELD_MAX   8u /* more files than any call names by descriptor, those in lists apart */
 
 /* The native thread under a task; at the lowest address of its area. */
 struct thread_area {
@@ -57,6 +58,7 @@ struct task {
 	struct guest_state *state;
 	struct process *process;
 	volatile uint32_t work; /* enum task_work */
+	uint32_t held_count;    /* files of `held`: see file_of */
 	int32_t tid;
 	bool sleeping, woken, in_guest;
 	struct thread_area *area;
@@ -64,6 +66,7 @@ struct task {
 	struct files *files;
 	struct fs_context *fs;
 	struct signal_handlers *handlers;
+	struct file *held[TASK_HELD_MAX]; /* references until the call in progress ends */
 
 	uint64_t blocked, saved_blocked; /* signal masks */
 	uint64_t awaited;                /* signals that sigtimedwait waits for */

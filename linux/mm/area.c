@@ -1,71 +1,32 @@
-/* Areas: the tree, splitting and joining, and what each is in the substrate's space. */
+/* Areas: counting, splitting and joining, and what each is in the substrate's space. */
 #include "mm/area.h"
 
 #define PROTECTION (AREA_READ | AREA_WRITE | AREA_EXECUTE)
 
-static struct area *tree_merge(struct area *low, struct area *high)
-{
-	if (!low || !high)
-		return low ? low : high;
-	if (low->balance > high->balance) {
-		low->right = tree_merge(low->right, high);
-		return low;
-	}
-	high->left = tree_merge(low, high->left);
-	return high;
-}
-
-/* LOW: areas with start < KEY; HIGH: the others. */
-static void tree_split(struct area *tree, uint64_t key, struct area **low, struct area **high)
-{
-	if (!tree) {
-		*low = *high = 0;
-	} else if (tree->start < key) {
-		tree_split(tree->right, key, &tree->right, high);
-		*low = tree;
-	} else {
-		tree_split(tree->left, key, low, &tree->left);
-		*high = tree;
-	}
-}
-
 void area_insert(struct mm *mm, struct area *area)
 {
-	static uint32_t random = 0x9e3779b9;
-	struct area *low, *high;
-	random ^= random << 13;
-	random ^= random >> 17;
-	random ^= random << 5;
-	area->balance = random;
-	area->left = area->right = 0;
-	tree_split(mm->root, area->start, &low, &high);
-	mm->root = tree_merge(tree_merge(low, area), high);
+	area_tree_insert(&mm->root, area);
 	mm->area_count++;
 	mm->total_pages += (area->end - area->start) / PAGE_SIZE_BYTES;
 }
 
 void area_remove(struct mm *mm, struct area *area)
 {
-	struct area **link = &mm->root;
-	while (*link && *link != area)
-		link = area->start < (*link)->start ? &(*link)->left : &(*link)->right;
-	*link = tree_merge(area->left, area->right);
+	area_tree_remove(&mm->root, area);
 	mm->area_count--;
 	mm->total_pages -= (area->end - area->start) / PAGE_SIZE_BYTES;
 }
 
+static void set_end(struct mm *mm, struct area *area, uint64_t end)
+{
+	mm->total_pages += end / PAGE_SIZE_BYTES - area->end / PAGE_SIZE_BYTES;
+	area->end = end;
+	area_tree_update(&mm->root, area);
+}
+
 struct area *mm_find(struct mm *mm, uint64_t address)
 {
-	struct area *found = 0, *area = mm->root;
-	while (area) {
-		if (address < area->end) {
-			found = area;
-			area = area->left;
-		} else {
-			area = area->right;
-		}
-	}
-	return found;
+	return area_tree_find(mm->root, address);
 }
 
 struct area *mm_next(struct mm *mm, const struct area *area)
@@ -75,16 +36,7 @@ struct area *mm_next(struct mm *mm, const struct area *area)
 
 struct area *area_before(struct mm *mm, uint64_t address)
 {
-	struct area *found = 0, *area = mm->root;
-	while (area) {
-		if (area->start < address) {
-			found = area;
-			area = area->right;
-		} else {
-			area = area->left;
-		}
-	}
-	return found;
+	return area_tree_before(mm->root, address);
 }
 
 struct area *area_copy(const struct area *area)
@@ -114,12 +66,11 @@ static int split_at(struct mm *mm, uint64_t address)
 	struct area *area = mm_find(mm, address);
 	if (!area || area->start >= address)
 		return 0;
-	struct area *high = area_copy(area);
+	struct area *high = mm->area_count < MAP_COUNT_MAX ? area_copy(area) : 0;
 	if (!high)
 		return -ENOMEM;
 	uint64_t below = address - area->start;
-	mm->total_pages -= (area->end - address) / PAGE_SIZE_BYTES;
-	area->end = address;
+	set_end(mm, area, address);
 	high->start = address;
 	high->offset += below;
 	high->file_offset += below;
@@ -146,16 +97,14 @@ void area_join(struct mm *mm, struct area *area)
 	struct area *low = area_before(mm, area->start);
 	if (low && continues(low, area)) {
 		area_remove(mm, area);
-		mm->total_pages += (area->end - area->start) / PAGE_SIZE_BYTES;
-		low->end = area->end;
+		set_end(mm, low, area->end);
 		area_free(area);
 		area = low;
 	}
 	struct area *high = mm_next(mm, area);
 	if (high && continues(area, high)) {
 		area_remove(mm, high);
-		mm->total_pages += (high->end - high->start) / PAGE_SIZE_BYTES;
-		area->end = high->end;
+		set_end(mm, area, high->end);
 		area_free(high);
 	}
 }
@@ -219,7 +168,7 @@ int area_make_private(struct mm *mm, struct area *area)
 
 uint64_t heap_offset(struct mm *mm, uint64_t address, uint64_t bytes)
 {
-	if (!mm->moved_offset)
+	if (address >= mm->moved_end || address + bytes <= mm->moved_start)
 		return address;
 	for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area)) {
 		uint64_t area_bytes = area->end - area->start;

@@ -1,7 +1,8 @@
-/* The tree of areas of an mm: a treap by start address. */
+/* The areas of an mm. */
 #pragma once
 
 #include "internal.h"
+#include "mm/area_tree.h"
 
 #define HEAP_OBJECT_BYTES (1ull << 48)
 #define MOVED_OFFSET_BASE (1ull << 47)

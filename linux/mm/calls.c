@@ -45,7 +45,7 @@ static int64_t choose_address(struct mm *mm, uint64_t hint, uint64_t bytes, uint
 			return (int64_t)hint;
 	}
 	uint64_t top = flags & LINUX_MAP_32BIT ? 0x80000000ull : mm->mmap_top;
-	uint64_t at = mm_place(mm, bytes, PAGE_SIZE_BYTES, top);
+	uint64_t at = mm_place(mm, bytes, top);
 	return at ? (int64_t)at : -ENOMEM;
 }
 
@@ -122,7 +122,7 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 	if (bytes > USER_END)
 		return -ENOMEM;
 	bytes = page_up(bytes);
-	if (offset + bytes < offset)
+	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
 		return -EOVERFLOW;
 	if (!(flags & LINUX_MAP_ANONYMOUS)) {
 		file = file_of(fd);
@@ -223,8 +223,17 @@ static int move_areas(struct mm *mm, uint64_t from, uint64_t bytes, uint64_t to)
 		area->start = area->start - from + to;
 		area->end = area->end - from + to;
 		area_insert(mm, area);
-		if (!area->object && !mm->moved_offset)
-			mm->moved_offset = MOVED_OFFSET_BASE;
+		if (!area->object && area->offset < MOVED_OFFSET_BASE) {
+			uint64_t end = area->offset + (area->end - area->start);
+			if (!mm->moved_offset) {
+				mm->moved_offset = MOVED_OFFSET_BASE;
+				mm->moved_start = area->offset;
+			}
+			if (area->offset < mm->moved_start)
+				mm->moved_start = area->offset;
+			if (end > mm->moved_end)
+				mm->moved_end = end;
+		}
 		error = area_enter(mm, area, area->start, area->end, false);
 		if (error)
 			return error;
@@ -291,7 +300,7 @@ SYSCALL_HANDLER(mremap, uint64_t start, uint64_t old_bytes, uint64_t new_bytes, 
 		}
 		if (!(flags & MREMAP_MAYMOVE))
 			return -ENOMEM;
-		fixed = mm_place(mm, new_bytes, PAGE_SIZE_BYTES, mm->mmap_top);
+		fixed = mm_place(mm, new_bytes, mm->mmap_top);
 		if (!fixed)
 			return -ENOMEM;
 	}

@@ -2,7 +2,7 @@
 #include "mm/area.h"
 
 #define MMAP_TOP    0x7ffff7fff000ull
-#define PLACE_FLOOR NATIVE_END
+#define PLACE_FLOOR 65536u /* below the native half */
 
 static uint64_t identities = 1;
 
@@ -28,11 +28,27 @@ struct memory_object *memory_object_create(uint64_t bytes)
 	return handle < 0 ? 0 : memory_object_adopt((handle_t)handle, bytes);
 }
 
+struct memory_object *memory_object_view(struct memory_object *whole, uint64_t bytes)
+{
+	struct memory_object *object = heap_allocate(sizeof(*object));
+	if (!object)
+		return 0;
+	object->references = 1;
+	object->whole = memory_object_reference(whole);
+	object->handle = whole->handle;
+	object->bytes = bytes < whole->bytes ? bytes : whole->bytes;
+	object->identity = identities++;
+	return object;
+}
+
 void memory_object_release(struct memory_object *object)
 {
 	if (--object->references)
 		return;
-	cap_delete(object->handle);
+	if (object->whole)
+		memory_object_release(object->whole);
+	else
+		cap_delete(object->handle);
 	heap_free(object);
 }
 
@@ -75,7 +91,7 @@ static struct mm *mm_new(int64_t heap_handle)
 	mm->references = 1;
 	mm->space = (handle_t)space;
 	mm->heap = heap;
-	mm->mmap_top = mm->free_hint = MMAP_TOP;
+	mm->mmap_top = MMAP_TOP;
 	list_init(&mm->futexes);
 	return mm;
 }
@@ -85,21 +101,13 @@ struct mm *mm_create(void)
 	return mm_new(memory_create(MEMORY_ANONYMOUS, HEAP_OBJECT_BYTES, 0, 0));
 }
 
-static void areas_free(struct area *area)
-{
-	if (!area)
-		return;
-	areas_free(area->left);
-	areas_free(area->right);
-	area_free(area);
-}
-
 void mm_release(struct mm *mm)
 {
 	if (--mm->references)
 		return;
 	cap_delete(mm->space);
-	areas_free(mm->root);
+	for (struct area *area; (area = area_tree_take(&mm->root)) != 0;)
+		area_free(area);
 	memory_object_release(mm->heap);
 	if (mm->executable)
 		file_release(mm->executable);
@@ -159,28 +167,15 @@ struct mm *mm_clone(struct mm *from)
 	return to;
 }
 
-uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t alignment, uint64_t top)
+uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t top)
 {
-	for (int attempt = 0; attempt < 2; attempt++) {
-		uint64_t cursor = attempt || mm->free_hint > top ? top : mm->free_hint;
-		while (cursor >= bytes + (top > NATIVE_END ? PLACE_FLOOR : 65536)) {
-			struct area *below = area_before(mm, cursor);
-			uint64_t at = (cursor - bytes) & ~(alignment - 1);
-			if (!below || below->end <= at) {
-				if (top == mm->mmap_top)
-					mm->free_hint = at;
-				return at;
-			}
-			cursor = below->start;
-		}
-	}
-	return 0;
+	return area_tree_place(mm->root, bytes, top > NATIVE_END ? NATIVE_END : PLACE_FLOOR, top);
 }
 
 int mm_map(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct memory_object *object,
            uint64_t offset, struct file *file, uint64_t file_offset)
 {
-	struct area *area = heap_allocate(sizeof(*area));
+	struct area *area = mm->area_count < MAP_COUNT_MAX ? heap_allocate(sizeof(*area)) : 0;
 	if (!area)
 		return -ENOMEM;
 	area->start = at;
@@ -211,8 +206,6 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 		return error;
 	if (space_unmap(mm->space, start, bytes) < 0)
 		return -ENOMEM;
-	if (end > mm->free_hint && end <= mm->mmap_top)
-		mm->free_hint = end;
 	for (area = mm_find(mm, start); area && area->start < end; area = mm_find(mm, start)) {
 		area_remove(mm, area);
 		if (area_owns_pages(area))

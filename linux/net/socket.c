@@ -259,10 +259,7 @@ SYSCALL_HANDLER(connect, int fd, uint64_t address, int32_t bytes)
 		return -EISCONN;
 	if (socket->listening)
 		return -EINVAL;
-	file_reference(file);
-	error = connect_stream(socket, &name, !(file->flags & O_NONBLOCK));
-	file_release(file);
-	return error;
+	return connect_stream(socket, &name, !(file->flags & O_NONBLOCK));
 }
 
 static int64_t accept_one(struct unix_socket *socket, bool wait, struct unix_socket **accepted)
@@ -299,9 +296,7 @@ SYSCALL_HANDLER(accept4, int fd, uint64_t address, uint64_t length, uint32_t fla
 		return error;
 	if (socket->type == SOCK_DGRAM)
 		return -EOPNOTSUPP;
-	file_reference(file);
 	error = accept_one(socket, !(file->flags & O_NONBLOCK), &accepted);
-	file_release(file);
 	if (error || !accepted)
 		return error;
 	const struct unix_socket *peer = accepted->peer;
@@ -433,11 +428,11 @@ static int64_t receive_one(struct file *file, struct user_message *message, uint
 	return result;
 }
 
-/* The open socket behind FD, with a reference to its file. */
+/* The file of the open socket behind FD. */
 static struct file *socket_file(int fd, int64_t *error)
 {
 	struct file *file;
-	return unix_of(fd, &file, error) ? file_reference(file) : 0;
+	return unix_of(fd, &file, error) ? file : 0;
 }
 
 SYSCALL_HANDLER(sendmsg, int fd, uint64_t address, uint32_t flags)
@@ -450,7 +445,6 @@ SYSCALL_HANDLER(sendmsg, int fd, uint64_t address, uint32_t flags)
 	result = copy_from_user(&message, address, sizeof(message));
 	if (!result)
 		result = send_one(file, &message, flags);
-	file_release(file);
 	return result;
 }
 
@@ -466,7 +460,6 @@ SYSCALL_HANDLER(recvmsg, int fd, uint64_t address, uint32_t flags)
 		result = receive_one(file, &message, flags);
 	if (result >= 0 && copy_to_user(address, &message, sizeof(message)))
 		result = -EFAULT;
-	file_release(file);
 	return result;
 }
 
@@ -490,7 +483,6 @@ SYSCALL_HANDLER(sendto, int fd, uint64_t buffer, uint64_t bytes, uint32_t flags,
 		result = unix_send(file->private, !(file->flags & O_NONBLOCK), &io, flags, &control,
 		                   address ? &name : 0);
 	}
-	file_release(file);
 	return result;
 }
 
@@ -518,7 +510,6 @@ SYSCALL_HANDLER(recvfrom, int fd, uint64_t buffer, uint64_t bytes, uint32_t flag
 	} else if (result >= 0 && address && put_user_u32(length, 0)) {
 		result = -EFAULT;
 	}
-	file_release(file);
 	return result;
 }
 
@@ -540,7 +531,6 @@ SYSCALL_HANDLER(sendmmsg, int fd, uint64_t address, uint32_t count, uint32_t fla
 		if (result < 0)
 			break;
 	}
-	file_release(file);
 	return done ? done : result < 0 ? result : 0;
 }
 
@@ -574,6 +564,5 @@ SYSCALL_HANDLER(recvmmsg, int fd, uint64_t address, uint32_t count, uint32_t fla
 			break;
 		}
 	}
-	file_release(file);
 	return done ? done : result < 0 ? result : 0;
 }

@@ -4,7 +4,6 @@
 
 #define ABSTRACT_BUCKETS 64u
 
-struct list unix_sockets = LIST_INIT(unix_sockets);
 static struct list abstract[ABSTRACT_BUCKETS];
 
 struct unix_credentials unix_current(void)
@@ -26,13 +25,13 @@ struct unix_socket *unix_create(int type)
 	socket->send_buffer = socket->receive_buffer = UNIX_BUFFER_BYTES;
 	socket->receive_timeout = socket->send_timeout = UINT64_MAX;
 	struct list *lists[] = {&socket->followers, &socket->follower_link, &socket->abstract_link,
-	                        &socket->messages,  &socket->backlog,       &socket->backlog_link};
+	                        &socket->messages,  &socket->backlog,       &socket->backlog_link,
+	                        &socket->flight_link};
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(void *); i++)
 		list_init(lists[i]);
 	wait_queue_init(&socket->read_wait);
 	wait_queue_init(&socket->write_wait);
 	wait_queue_init(&socket->room_wait);
-	list_append(&unix_sockets, &socket->link);
 	return socket;
 }
 
@@ -40,7 +39,6 @@ void unix_release(struct unix_socket *socket)
 {
 	if (--socket->references)
 		return;
-	list_remove(&socket->link);
 	heap_free(socket);
 }
 
@@ -100,7 +98,6 @@ static void unix_file_release(struct file *file)
 	struct unix_socket *socket = file->private;
 	unix_close(socket);
 	unix_release(socket);
-	unix_collect();
 }
 
 static void unix_describe(struct file *file, char *text, uint32_t size)
@@ -143,6 +140,7 @@ const struct file_ops unix_ops = {
     .poll = unix_poll,
     .ioctl = unix_ioctl,
     .release = unix_file_release,
+    .dropped = unix_file_dropped,
     .describe = unix_describe,
 };
 

@@ -3,8 +3,7 @@
  * A socket is kept alive by its file, by the sockets that are connected to it, and, before accept(2), by the
  * listener. Stream sockets receive into a ring of bytes beside which *marks* tell where descriptors or other
  * credentials came along; datagram and sequenced-packet sockets receive into a list of packets. A message in
- * flight holds its files; sockets that only messages hold are found and emptied by unix_collect
- * (unix_pass.c).
+ * flight holds its files; sockets that only messages hold are found and emptied by a collector (unix_pass.c).
  */
 #pragma once
 
@@ -65,7 +64,6 @@ struct unix_message {
 
 struct unix_socket {
 	uint32_t references;
-	struct list link;  /* all sockets */
 	struct file *file; /* 0 before accept and after the last close */
 	int type;
 	bool listening, connected, closed, pass_credentials;
@@ -94,11 +92,12 @@ struct unix_socket {
 	struct wait_queue room_wait;             /* those who send to it */
 	uint64_t receive_timeout, send_timeout;  /* ns; UINT64_MAX: none */
 	uint32_t send_buffer, receive_buffer;    /* as getsockopt tells them */
-	uint32_t in_flight;                      /* messages that hold this socket's file */
-	bool candidate;                          /* unix_collect: only messages hold it, as far as is known */
+	/* unix_pass.c */
+	uint32_t in_flight; /* messages that hold this socket's file */
+	struct list flight_link;
+	uint32_t outside; /* of these, those that are not in a candidate's queue */
+	bool candidate;   /* nothing but messages holds it, as far as is known */
 };
-
-extern struct list unix_sockets;
 
 /* ---- unix.c: life and names ---- */
 struct unix_socket *unix_create(int type);
@@ -148,7 +147,8 @@ bool unix_control_clone(struct unix_control *to, const struct unix_control *from
 void unix_control_in_flight(const struct unix_control *control, bool begin);
 /* Frees MESSAGE and what it holds, without recursion through sockets that hold sockets. */
 void unix_message_free(struct unix_message *message);
-void unix_collect(void);
+/* A reference to a socket's file has gone, and others are left. */
+void unix_file_dropped(struct file *file);
 /* Writes RECEIPT's control to the user's buffer; bytes used. Sets MSG_CTRUNC in *FLAGS. */
 int64_t unix_control_write(struct unix_socket *socket, struct unix_receipt *receipt, uint64_t address,
                            uint64_t bytes, uint32_t flags);

@@ -1,9 +1,10 @@
 /* Descriptors and credentials in flight: see unix.h.
  *
  * A socket may be sent through itself, or two through one another, and then be closed: only messages hold it.
- * unix_collect finds those: sockets whose file has no reference but from messages, and that no other socket's
- * messages lead to. Their messages are thrown away, which frees them. It runs after each close of a unix
- * socket while any is in flight.
+ * Whenever a socket's file is left with no reference but from messages, a worker looks at the sockets in flight. A
+ * candidate is one of which that is true. References from the queues of candidates do not count; a candidate with
+ * others left can be received by somebody, and so can all that its queue leads to. The queues of the rest are thrown
+ * away, which frees them. The work is linear in the sockets in flight and the messages in their queues.
  */
 #include "unix.h"
 
@@ -17,7 +18,9 @@ struct control_header {
 	int32_t level, type;
 };
 
-static uint64_t files_in_flight, sockets_in_flight;
+static uint64_t files_in_flight;
+static struct list flying = LIST_INIT(flying); /* sockets in flight */
+static struct task *collector;                 /* the worker; 0 before the first socket is sent */
 
 static struct unix_socket *socket_of(const struct file *file)
 {
@@ -32,7 +35,10 @@ void unix_control_in_flight(const struct unix_control *control, bool begin)
 		if (!socket)
 			continue;
 		socket->in_flight += change;
-		sockets_in_flight += begin ? 1 : -1ull;
+		if (!socket->in_flight)
+			list_remove(&socket->flight_link);
+		else if (begin && socket->in_flight == 1)
+			list_append(&flying, &socket->flight_link);
 	}
 	files_in_flight += begin ? control->file_count : -(uint64_t)control->file_count;
 }
@@ -84,58 +90,78 @@ void unix_message_free(struct unix_message *message)
 	busy = false;
 }
 
-/* Everything SOCKET's messages and backlog lead to can be received by somebody. True when that is news. */
-static bool unmark(struct unix_socket *socket)
+/* Calls VISIT for every candidate that a message in SOCKET's queue holds. */
+static void visit_queue(const struct unix_socket *socket, void (*visit)(struct unix_socket *held, void *argument),
+                        void *argument)
 {
-	bool news = false;
 	const struct unix_message *message;
-	struct unix_socket *waiting;
 	list_for_each(message, &socket->messages, link)
 	{
 		for (uint32_t i = 0; i < message->control.file_count; i++) {
 			struct unix_socket *held = socket_of(message->control.files[i]);
-			if (held && held->candidate) {
-				held->candidate = false;
-				news = true;
-			}
+			if (held && held->candidate)
+				visit(held, argument);
 		}
 	}
-	list_for_each(waiting, &socket->backlog, backlog_link)
-	{
-		news |= waiting->candidate;
-		waiting->candidate = false;
-	}
-	return news;
 }
 
-void unix_collect(void)
+/* ... in its queue, and in those of the sockets that wait to be accepted from it. */
+static void visit_held(const struct unix_socket *socket, void (*visit)(struct unix_socket *held, void *argument),
+                       void *argument)
 {
-	static bool busy;
-	struct unix_socket *socket;
-	bool found = false;
-	if (!sockets_in_flight || busy)
-		return;
-	busy = true;
-	/* A socket before accept has no file: it counts as held when its listener is. */
-	list_for_each(socket, &unix_sockets, link)
+	const struct unix_socket *waiting;
+	visit_queue(socket, visit, argument);
+	list_for_each(waiting, &socket->backlog, backlog_link) visit_queue(waiting, visit, argument);
+}
+
+static void held_inside(struct unix_socket *held, void *argument)
+{
+	(void)argument;
+	held->outside--;
+}
+
+static void reach(struct unix_socket *held, void *argument)
+{
+	struct list *reached = argument;
+	held->candidate = false;
+	list_remove(&held->flight_link);
+	list_append(reached, &held->flight_link);
+}
+
+static void collect(void)
+{
+	struct unix_socket *socket, *next;
+	struct list reached = LIST_INIT(reached), garbage = LIST_INIT(garbage), done = LIST_INIT(done);
+	list_for_each(socket, &flying, flight_link)
 	{
-		socket->candidate = socket->file ? socket->in_flight == socket->file->references
-		                                 : !list_empty(&socket->backlog_link);
-		found |= socket->candidate && socket->file;
+		socket->candidate = socket->file && socket->in_flight == socket->file->references;
+		socket->outside = socket->in_flight;
 	}
-	for (bool news = found; news;) {
-		news = false;
-		list_for_each(socket, &unix_sockets, link)
-		{
-			if (!socket->candidate)
-				news |= unmark(socket);
-		}
+	list_for_each(socket, &flying, flight_link)
+	{
+		if (socket->candidate)
+			visit_held(socket, held_inside, 0);
+	}
+	list_for_each_safe(socket, next, &flying, flight_link)
+	{
+		if (socket->candidate && socket->outside)
+			reach(socket, &reached);
+	}
+	while (!list_empty(&reached)) {
+		socket = list_first(&reached, struct unix_socket, flight_link);
+		list_remove(&socket->flight_link);
+		list_append(&done, &socket->flight_link);
+		visit_held(socket, reach, &reached);
+	}
+	while (!list_empty(&done)) {
+		struct list *node = done.next;
+		list_remove(node);
+		list_append(&flying, node);
 	}
 	/* The messages of candidates are gathered first: freeing them takes sockets off the list. */
-	struct list garbage = LIST_INIT(garbage);
-	list_for_each(socket, &unix_sockets, link)
+	list_for_each(socket, &flying, flight_link)
 	{
-		if (!found || !socket->candidate)
+		if (!socket->candidate)
 			continue;
 		while (!list_empty(&socket->messages)) {
 			struct list *node = socket->messages.next;
@@ -149,7 +175,22 @@ void unix_collect(void)
 		list_remove(&message->link);
 		unix_message_free(message);
 	}
-	busy = false;
+}
+
+static void collector_main(void *argument)
+{
+	(void)argument;
+	for (;;) {
+		collect();
+		worker_wait(DEADLINE_NEVER);
+	}
+}
+
+void unix_file_dropped(struct file *file)
+{
+	const struct unix_socket *socket = file->private;
+	if (socket->in_flight && socket->in_flight == file->references && collector)
+		event_signal(worker_event(collector), 1);
 }
 
 /* ---- To and from the user ---- */
@@ -165,6 +206,8 @@ static int64_t read_files(struct unix_control *control, const uint8_t *data, uin
 		return -ETOOMANYREFS;
 	if (!count)
 		return 0;
+	if (!collector && !(collector = worker_create("unix sockets", collector_main, 0)))
+		return -ENOMEM;
 	struct file **files = heap_resize(control->files, (control->file_count + count) * sizeof(void *));
 	if (!files)
 		return -ENOMEM;
@@ -172,10 +215,10 @@ static int64_t read_files(struct unix_control *control, const uint8_t *data, uin
 	for (uint32_t i = 0; i < count; i++) {
 		int32_t fd;
 		memcpy(&fd, data + (size_t)i * 4, 4);
-		struct file *file = fd < 0 ? 0 : file_of(fd);
+		struct file *file = file_get(fd);
 		if (!file)
 			return -EBADF;
-		control->files[control->file_count++] = file_reference(file);
+		control->files[control->file_count++] = file;
 	}
 	return 0;
 }

@@ -115,6 +115,12 @@ void wait_begin_exclusive(struct wait_entry *entry, struct wait_queue *queue)
 	list_append(&queue->entries, &entry->link);
 }
 
+void wait_queue_close(struct wait_queue *queue)
+{
+	while (!list_empty(&queue->entries))
+		list_remove(queue->entries.next);
+}
+
 static void wake(struct wait_queue *queue, uint32_t events, bool one)
 {
 	struct wait_entry *entry, *next;

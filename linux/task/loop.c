@@ -12,6 +12,8 @@ _Static_assert(AREA_BYTES == TASK_AREA_BYTES && AREA_STATE == TASK_AREA_BYTES - 
                "layout.inc");
 _Static_assert(offsetof(struct thread_area, task) == AREA_TASK && offsetof(struct task, work) == TASK_WORK,
                "layout.inc");
+/* guest.S looks at both words at once. */
+_Static_assert(offsetof(struct task, held_count) == TASK_WORK + 4 && TASK_WORK % 8 == 0, "layout.inc");
 _Static_assert(offsetof(struct guest_state, rax) == STATE_RAX &&
                    offsetof(struct guest_state, rdx) == STATE_RDX &&
                    offsetof(struct guest_state, rsi) == STATE_RSI &&
@@ -27,8 +29,11 @@ static uint8_t unknown_logged[SYSCALL_LOG_MAX / 8 + 1];
 
 void guest_work(int64_t number)
 {
+	struct task *task = current_task();
 	personality_lock();
-	signal_deliver_call(number);
+	files_let_go(task);
+	if (task->work)
+		signal_deliver_call(number);
 	personality_unlock();
 }
 

@@ -94,8 +94,11 @@ struct process *process_reference(struct process *process)
 
 void process_release(struct process *process)
 {
-	if (--process->references == 0)
-		heap_free(process);
+	if (--process->references)
+		return;
+	/* A signalfd may be watched longer than the process lives that added it to an epoll. */
+	wait_queue_close(&process->signal_wait);
+	heap_free(process);
 }
 
 struct process *process_next(struct process *previous)
