@@ -1,8 +1,9 @@
 /* The personality's lines in the system's log.
  *
- * A line may hold text of guests: names of programs, what they write to /dev/kmsg. It stays one line, begins with who
- * wrote it, and control characters are spelled out, so that no guest can make up a line of somebody else. More than a
- * few lines a second are counted instead of written: the log may be as slow as a serial port.
+ * A line may hold text of guests: names of programs, what they write to /dev/kmsg. It stays one line, begins
+ * with who wrote it, and control characters are spelled out, so that no guest can make up a line of somebody
+ * else. More than a few lines a second are counted instead of written: the log may be as slow as a serial
+ * port.
  */
 #include "internal.h"
 
@@ -42,7 +43,8 @@ static bool allowed(void)
 	uint64_t now = clock_monotonic();
 	if (now >= begin + INTERVAL_NS) {
 		if (count > BURST)
-			log_print(machine.log, current_page(), "linux: %u lines were left out\n", count - BURST);
+			log_print(machine.log, current_page(), "linux: %u lines were left out\n",
+			          count - BURST);
 		begin = now;
 		count = 0;
 	}

@@ -2,7 +2,7 @@
 # here may use them. Two lists, one a side; the handlers of system calls are found by name (linux/syscalls.tbl).
 LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c log.c guest.S \
 	task/loop.c task/thread.c task/process.c task/clone.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
-	task/random.c mm/ranges.c mm/heap.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c vdso/image.S \
+	task/random.c mm/ranges.c mm/heap.c mm/heap_plain.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c vdso/image.S \
 	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c time/timers.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c)))
 
@@ -17,14 +17,18 @@ build/gen/linux/vdso.so: linux/vdso/vdso.c linux/vdso/data.h linux/vdso/vdso.ld 
 		-fno-stack-protector -fno-asynchronous-unwind-tables -c linux/vdso/vdso.c -o $(@:.so=.o)
 	@$(LD) -shared -soname linux-vdso.so.1 --hash-style=both --version-script linux/vdso/vdso.map -T linux/vdso/vdso.ld \
 		-z noexecstack -z max-page-size=4096 --no-undefined -s -o $@ $(@:.so=.o)
-build/x86_64/native/linux/linux.o.d/linux/vdso/image.S.o: build/gen/linux/vdso.so
+build/x86_64/native/linux/linux.o.d/linux/vdso/image.S.o build/x86_64/native/linux/linux-debug.o.d/linux/vdso/image.S.o: \
+	build/gen/linux/vdso.so
 
 .PHONY: docs/linux-syscalls.md
 docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
 	@linux/gen_syscalls.py doc linux/syscalls.tbl > $@
 
-$(call native-program,linux/linux,$(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S \
-	lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-Ilinux -Ilinux/include -DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+LINUX_SOURCES := $(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S lib/sysimg/sysimg.c $(NATIVE_BLAKE3)
+LINUX_CFLAGS := -Ilinux -Ilinux/include -DCRYPTO_NO_VECTOR -fdirect-access-external-data
+$(call native-program,linux/linux,$(LINUX_SOURCES),$(LINUX_CFLAGS))
+# The debug build: the heap checks how it is used.
+$(call native-program,linux/linux-debug,$(patsubst linux/mm/heap_plain.c,linux/mm/heap_checked.c,$(LINUX_SOURCES)),$(LINUX_CFLAGS) -DLINUX_DEBUG)
 
 # Tests on the build machine.
 $(call host-test,linux_elf_test,linux/exec/elf_test.c linux/exec/elf.c)

@@ -308,8 +308,7 @@ static void epoll_describe(struct file *file, char *text, uint32_t size)
 	text_copy(text, size, "anon_inode:[eventpoll]");
 }
 
-const struct file_ops epoll_ops = {
-    .poll = epoll_poll, .release = epoll_release, .describe = epoll_describe};
+const struct file_ops epoll_ops = {.poll = epoll_poll, .release = epoll_release, .describe = epoll_describe};
 
 SYSCALL_HANDLER(epoll_create1, uint32_t flags)
 {

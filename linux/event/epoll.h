@@ -11,12 +11,13 @@ struct epoll {
 	struct list ready;
 	struct wait_queue wait; /* of epoll_wait, and of those who poll this epoll */
 	struct epoll_item *buckets[EPOLL_BUCKETS];
-	struct file *file; /* its own, without a reference; its epoll_items are the epolls that watch this one */
+	struct file
+	    *file; /* its own, without a reference; its epoll_items are the epolls that watch this one */
 	/* epoll_nest.c */
-	struct list nested;              /* those of `items` that are epolls */
-	uint32_t lower[EPOLL_LEVELS];    /* how many it watches that have so many levels below them */
-	uint32_t leads;                  /* files it watches, and epolls among them that lead to files */
-	uint64_t walk;                   /* the last walk that came by, and the levels it had left */
+	struct list nested;           /* those of `items` that are epolls */
+	uint32_t lower[EPOLL_LEVELS]; /* how many it watches that have so many levels below them */
+	uint32_t leads;               /* files it watches, and epolls among them that lead to files */
+	uint64_t walk;                /* the last walk that came by, and the levels it had left */
 	uint8_t room;
 };
 
@@ -32,9 +33,9 @@ struct epoll_item {
 	int fd;
 	bool disabled; /* EPOLLONESHOT fired */
 	struct linux_epoll_event event;
-	struct list link;       /* epoll->items */
-	struct list ready_link; /* epoll->ready, or by itself */
-	struct list file_link;  /* file->epoll_items */
+	struct list link;        /* epoll->items */
+	struct list ready_link;  /* epoll->ready, or by itself */
+	struct list file_link;   /* file->epoll_items */
 	struct list nested_link; /* epoll->nested, or by itself */
 	bool counted;            /* in the counts of epoll_nest.c */
 	struct epoll_item *bucket_next;
@@ -43,8 +44,9 @@ struct epoll_item {
 
 extern const struct file_ops epoll_ops;
 
-/* ITEM begins to watch its file: it is entered in the lists of both, not in wait queues. 0; -ELOOP: epolls would
- * watch one another in a circle or in too many levels; -EINVAL: one event could wake too many epolls. */
+/* ITEM begins to watch its file: it is entered in the lists of both, not in wait queues. 0; -ELOOP: epolls
+ * would watch one another in a circle or in too many levels; -EINVAL: one event could wake too many epolls.
+ */
 int epoll_nest(struct epoll_item *item);
 /* ITEM stops watching, whether epoll_nest let it begin or not; it is in the lists still. */
 void epoll_unnest(struct epoll_item *item);

@@ -1,9 +1,10 @@
 /* Epolls that watch epolls: what is allowed, found without walking more than a bounded part of them.
  *
- * As on Linux at most EPOLL_LEVELS of them watch one another in a row, none watches itself by way of others, and the
- * number of ways by which an event reaches an epoll that nobody watches is limited, or one write to a pipe could
- * wake millions. Each epoll knows how many levels are below it and whether it leads to files, by counts that change
- * with every link; what is above is looked for, which for an epoll that nobody watches is nothing.
+ * As on Linux at most EPOLL_LEVELS of them watch one another in a row, none watches itself by way of others,
+ * and the number of ways by which an event reaches an epoll that nobody watches is limited, or one write to a
+ * pipe could wake millions. Each epoll knows how many levels are below it and whether it leads to files, by
+ * counts that change with every link; what is above is looked for, which for an epoll that nobody watches is
+ * nothing.
  */
 #include "../internal.h"
 #include "epoll.h"
@@ -31,8 +32,8 @@ static uint32_t levels(const uint32_t counts[EPOLL_LEVELS])
 	return level;
 }
 
-/* A child of EPOLL with OLD levels below it (NONE: there was none) has NEW ones: tells those that watch EPOLL what
- * that changes. Recursion ends with the levels. */
+/* A child of EPOLL with OLD levels below it (NONE: there was none) has NEW ones: tells those that watch EPOLL
+ * what that changes. Recursion ends with the levels. */
 static void lower_change(struct epoll *epoll, uint32_t old, uint32_t new)
 {
 	const struct epoll_item *item;

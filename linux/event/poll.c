@@ -68,7 +68,8 @@ static uint32_t ask(struct file *file, uint32_t events, struct poll_table *table
 	return file_poll(file, table) & (events | POLLERR | POLLHUP);
 }
 
-/* Asks all of FDS, whose open files are FILES; how many have something. Once one has, nothing more is queued. */
+/* Asks all of FDS, whose open files are FILES; how many have something. Once one has, nothing more is queued.
+ */
 static int64_t ask_all(struct linux_pollfd *fds, struct file *const *files, uint32_t count,
                        struct poll_table *table)
 {

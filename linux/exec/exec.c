@@ -489,8 +489,8 @@ static uint64_t choose_bias(struct mm *mm, const struct program *program, bool i
 	if (!program->header.relocatable)
 		return 0;
 	uint64_t bytes = program->programs.high - program->programs.low;
-	uint64_t base = is_interpreter ? mm_place(mm, bytes, mm->mmap_top)
-	                               : PIE_BASE + random_pages(1u << 22);
+	uint64_t base =
+	    is_interpreter ? mm_place(mm, bytes, mm->mmap_top) : PIE_BASE + random_pages(1u << 22);
 	return base - program->programs.low;
 }
 

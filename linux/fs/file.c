@@ -162,7 +162,8 @@ static void hold(struct task *task, struct file *file)
 	if (task->held_count < TASK_HELD_MAX)
 		task->held[task->held_count++] = file;
 	else
-		linux_log("linux: call %ld holds too many files: one will not be closed\n", task->syscall_number);
+		linux_log("linux: call %ld holds too many files: one will not be closed\n",
+		          task->syscall_number);
 }
 
 struct file *file_of(int fd)

@@ -162,8 +162,8 @@ int ram_data_object(struct ram_node *node, bool writable, struct memory_object *
 		if (error)
 			return error;
 		if (!data->lower_view)
-			data->lower_view = memory_object_view(
-			    image_object(), data->lower_offset + PAGE_UP(node->vnode.size));
+			data->lower_view = memory_object_view(image_object(),
+			                                      data->lower_offset + PAGE_UP(node->vnode.size));
 		if (!data->lower_view)
 			return -ENOMEM;
 		*object = memory_object_reference(data->lower_view);

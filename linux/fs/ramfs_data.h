@@ -5,8 +5,8 @@
 
 /* Where a file's bytes are. Exactly one of: lower (image), small (heap), vnode.object (mapped at `map`). */
 struct ram_data {
-	const uint8_t *lower;  /* in place in the mapped image; read-only */
-	uint64_t lower_offset; /* in the image, for mmap */
+	const uint8_t *lower;             /* in place in the mapped image; read-only */
+	uint64_t lower_offset;            /* in the image, for mmap */
 	struct memory_object *lower_view; /* what mmap hands out: the image up to the file's end; or 0 */
 	uint32_t lower_node;
 	bool lower_verified;

@@ -117,8 +117,8 @@ void files_release(struct files *files);
 void files_exec(struct files *files);
 /* The open file of descriptor FD of the current task, or 0. It stays open until the system call in progress
  * ends, whoever closes the descriptor meanwhile: where another task shares the table, the dispatcher holds a
- * reference that it drops behind the call (files_let_go). For calls that name a few descriptors; those that take
- * lists of them use file_get. */
+ * reference that it drops behind the call (files_let_go). For calls that name a few descriptors; those that
+ * take lists of them use file_get. */
 struct file *file_of(int fd);
 /* The same with a reference of the caller's. */
 struct file *file_get(int fd) __attribute__((warn_unused_result));

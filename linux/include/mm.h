@@ -20,7 +20,7 @@ struct task;
 struct memory_object {
 	uint32_t references;
 	struct memory_object *whole; /* of a view: a reference to the object it is the beginning of */
-	uint64_t bytes; /* of the object; file systems keep valid (file) size in their vnodes */
+	uint64_t bytes;              /* of the object; file systems keep valid (file) size in their vnodes */
 	handle_t handle;
 	uint64_t identity; /* unique: futex keys, /proc/N/maps */
 };
@@ -78,7 +78,7 @@ struct mm {
 	struct memory_object *heap; /* private anonymous memory, offset = address */
 	struct area *root;
 	uint64_t area_count, total_pages, locked_pages;
-	uint64_t mmap_top; /* mappings without a hint are placed downwards from here */
+	uint64_t mmap_top;     /* mappings without a hint are placed downwards from here */
 	uint64_t moved_offset; /* next heap offset above USER_END for areas whose own offset is taken; 0 =
 	                          unused */
 	uint64_t moved_start, moved_end; /* heap offsets among which areas are that have moved away */

@@ -46,8 +46,8 @@ static inline void wait_end(struct wait_entry *entry)
 {
 	list_remove(&entry->link);
 }
-/* QUEUE goes, and whoever is on it stays off it: for queues that do not live as long as the files polled through
- * them. */
+/* QUEUE goes, and whoever is on it stays off it: for queues that do not live as long as the files polled
+ * through them. */
 void wait_queue_close(struct wait_queue *queue);
 /* Sleeps with the lock dropped until woken. 0: woken (check the condition again); -ETIMEDOUT: DEADLINE passed
  * (absolute monotonic ns, DEADLINE_NEVER); -ERESTARTSYS: a signal is pending, or the task must die. Spurious

@@ -170,9 +170,10 @@ uint64_t area_tree_place(struct area *root, uint64_t bytes, uint64_t floor, uint
 			stack[depth].area = area;
 			stack[depth++].low = low;
 			low = area->end;
-			area = area->end < top && right && (right->hole >= bytes || right->first - low >= bytes)
-			           ? right
-			           : 0;
+			area =
+			    area->end < top && right && (right->hole >= bytes || right->first - low >= bytes)
+			        ? right
+			        : 0;
 		}
 		if (!depth)
 			return 0;

@@ -1,8 +1,9 @@
 /* The tree of an address space's areas: an AVL tree by start address, without recursion.
  *
  * A guest chooses the addresses, so that the balance must not depend on luck: the height is at most
- * 1.44 log2(n + 2). Each node also knows the largest hole within its subtree, so that a place for a new mapping is
- * found in O(log n) however the space is cut up. Areas do not overlap. The caller holds what guards the tree.
+ * 1.44 log2(n + 2). Each node also knows the largest hole within its subtree, so that a place for a new
+ * mapping is found in O(log n) however the space is cut up. Areas do not overlap. The caller holds what
+ * guards the tree.
  */
 #pragma once
 

@@ -46,7 +46,8 @@ static bool tree_good(const struct area *area, unsigned *index)
 		if (model[i]->start - model[i - 1]->end > hole)
 			hole = model[i]->start - model[i - 1]->end;
 	return area->height == 1 + (left > right ? left : right) && left <= right + 1 && right <= left + 1 &&
-	       area->first == model[first]->start && area->last == model[*index - 1]->end && area->hole == hole;
+	       area->first == model[first]->start && area->last == model[*index - 1]->end &&
+	       area->hole == hole;
 }
 
 static uint64_t model_place(uint64_t bytes, uint64_t floor, uint64_t top)
@@ -109,7 +110,8 @@ static void step(struct area **root, unsigned number)
 		model_insert(area);
 	}
 	unsigned index = 0;
-	check(tree_good(*root, &index) && index == model_count, "the tree is in order and in balance", number);
+	check(tree_good(*root, &index) && index == model_count, "the tree is in order and in balance",
+	      number);
 	if (number % 8)
 		return;
 	uint64_t bytes = (1 + random_below(40)) * PAGE, floor = random_below(SPAN / 2) * PAGE;
@@ -138,7 +140,8 @@ int main(void)
 		area_tree_insert(&root, &many[i]);
 	}
 	check(root->height <= 24, "ascending areas make no list", root->height);
-	check(area_tree_place(root, 2 * PAGE, PAGE, 65531ull * 2 * PAGE) == 0, "holes too small are no place", 0);
+	check(area_tree_place(root, 2 * PAGE, PAGE, 65531ull * 2 * PAGE) == 0, "holes too small are no place",
+	      0);
 	for (unsigned i = 0; i < 65530; i++)
 		area_tree_remove(&root, &many[i]);
 	check(!root, "all areas are gone", 0);

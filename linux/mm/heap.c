@@ -6,9 +6,9 @@
  * allocation and not a fault.
  */
 #include "text.h"
-#include "alloc.h"
 #include "internal.h"
 #include "list.h"
+#include "mm/heap.h"
 #include "mm/ranges.h"
 
 #define ARENA_BASE   (NATIVE_BASE + (64ull << 30))
@@ -172,7 +172,7 @@ static void *chunk_fresh(struct chunk *chunk, uint32_t size)
 	return (void *)block;
 }
 
-void *heap_allocate(size_t bytes)
+void *block_allocate(size_t bytes)
 {
 	if (bytes > class_bytes[CLASS_COUNT - 1])
 		return allocate_large(bytes);
@@ -202,7 +202,7 @@ void *heap_allocate(size_t bytes)
 	return block;
 }
 
-void heap_free(void *pointer)
+void block_free(void *pointer)
 {
 	if (!pointer)
 		return;
@@ -225,21 +225,11 @@ void heap_free(void *pointer)
 	}
 }
 
-void *heap_resize(void *pointer, size_t bytes)
+size_t block_bytes(void *pointer)
 {
-	if (!pointer)
-		return heap_allocate(bytes);
-	struct chunk *chunk = chunk_of(pointer);
-	size_t old =
-	    chunk->class_index == CLASS_LARGE ? chunk->bytes - CHUNK_HEADER : class_bytes[chunk->class_index];
-	if (bytes <= old && bytes > old / 4)
-		return pointer;
-	void *copy = heap_allocate(bytes);
-	if (!copy)
-		return 0;
-	memcpy(copy, pointer, bytes < old ? bytes : old);
-	heap_free(pointer);
-	return copy;
+	const struct chunk *chunk = chunk_of(pointer);
+	return chunk->class_index == CLASS_LARGE ? chunk->bytes - CHUNK_HEADER
+	                                         : class_bytes[chunk->class_index];
 }
 
 char *heap_string(const char *text)

@@ -24,8 +24,8 @@ struct unix_socket *unix_create(int type)
 	socket->ring.capacity = UNIX_BUFFER_BYTES;
 	socket->send_buffer = socket->receive_buffer = UNIX_BUFFER_BYTES;
 	socket->receive_timeout = socket->send_timeout = UINT64_MAX;
-	struct list *lists[] = {&socket->followers, &socket->follower_link, &socket->abstract_link,
-	                        &socket->messages,  &socket->backlog,       &socket->backlog_link,
+	struct list *lists[] = {&socket->followers,  &socket->follower_link, &socket->abstract_link,
+	                        &socket->messages,   &socket->backlog,       &socket->backlog_link,
 	                        &socket->flight_link};
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(void *); i++)
 		list_init(lists[i]);

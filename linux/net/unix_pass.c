@@ -1,10 +1,11 @@
 /* Descriptors and credentials in flight: see unix.h.
  *
  * A socket may be sent through itself, or two through one another, and then be closed: only messages hold it.
- * Whenever a socket's file is left with no reference but from messages, a worker looks at the sockets in flight. A
- * candidate is one of which that is true. References from the queues of candidates do not count; a candidate with
- * others left can be received by somebody, and so can all that its queue leads to. The queues of the rest are thrown
- * away, which frees them. The work is linear in the sockets in flight and the messages in their queues.
+ * Whenever a socket's file is left with no reference but from messages, a worker looks at the sockets in
+ * flight. A candidate is one of which that is true. References from the queues of candidates do not count; a
+ * candidate with others left can be received by somebody, and so can all that its queue leads to. The queues
+ * of the rest are thrown away, which frees them. The work is linear in the sockets in flight and the messages
+ * in their queues.
  */
 #include "unix.h"
 
@@ -91,8 +92,8 @@ void unix_message_free(struct unix_message *message)
 }
 
 /* Calls VISIT for every candidate that a message in SOCKET's queue holds. */
-static void visit_queue(const struct unix_socket *socket, void (*visit)(struct unix_socket *held, void *argument),
-                        void *argument)
+static void visit_queue(const struct unix_socket *socket,
+                        void (*visit)(struct unix_socket *held, void *argument), void *argument)
 {
 	const struct unix_message *message;
 	list_for_each(message, &socket->messages, link)
@@ -106,8 +107,8 @@ static void visit_queue(const struct unix_socket *socket, void (*visit)(struct u
 }
 
 /* ... in its queue, and in those of the sockets that wait to be accepted from it. */
-static void visit_held(const struct unix_socket *socket, void (*visit)(struct unix_socket *held, void *argument),
-                       void *argument)
+static void visit_held(const struct unix_socket *socket,
+                       void (*visit)(struct unix_socket *held, void *argument), void *argument)
 {
 	const struct unix_socket *waiting;
 	visit_queue(socket, visit, argument);

@@ -8,6 +8,19 @@ $(call script-test,tests/linux/run,$(LINUX_TESTS) $(SYSTEM),alone slow)
 
 $(call script-test,tests/linux/exhaustion,build/tests/linux/exhaust $(SYSTEM),alone)
 
+# The debug build of the personality in a bundle of its own, and attacks on it: a minute, ten in `make soak`.
+DEBUG_BUNDLE := build/x86_64/debug.bundle
+build/x86_64/debug.img: $(SYSTEM_IMAGE) build/x86_64/linux/linux-debug
+	@echo "  IMAGE   $@"
+	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
+		$(foreach part,$(patsubst linux=%,linux=build/x86_64/linux/linux-debug,$(NATIVE_PARTS)),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
+		--tree build/root/minimal:linux --file build/guest/subkernel:linux/usr/bin/subkernel
+$(DEBUG_BUNDLE): build/x86_64/debug.img $(BUNDLE)
+	@echo "  BUNDLE  $@"
+	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
+$(call script-test,tests/linux/attack,$(DEBUG_BUNDLE) build/tests/linux/attack,slow)
+SOAK_TESTS += tests/linux/attack_soak
+
 # The same commands on both kernels, with busybox' applets and with Debian's own programs.
 DEBIAN_BUNDLE := build/x86_64/debian.bundle
 build/x86_64/debian.img: build/root/debian.stamp $(SYSTEM_IMAGE)
