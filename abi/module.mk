@@ -3,3 +3,15 @@ build/abi/%.interface.h: abi/%.interface tools/interface
 	@mkdir -p $(@D)
 	@tools/interface $< $@
 ALL += $(INTERFACES)
+
+# The substrate's own calls: abi/substrate.interface becomes what tools/substrate lists.
+substrate-file = $(eval $(1): abi/substrate.interface tools/substrate; @mkdir -p $$(@D) && tools/substrate $(2) abi/substrate.interface $$@)
+$(call substrate-file,build/abi/holon/syscall_numbers.h,numbers)
+$(call substrate-file,build/abi/holon/syscall_numbers.inc,assembly)
+$(call substrate-file,build/abi/holon/calls.h,stubs)
+$(call substrate-file,build/abi/kernel/calls.h,prototypes)
+$(call substrate-file,build/abi/kernel/call_table.c,dispatch)
+$(call substrate-file,build/abi/kernel/alphabet.h,alphabet)
+$(call substrate-file,build/docs/substrate-abi.md,page)
+DOCS += build/docs/substrate-abi.md
+ALL  += build/docs/substrate-abi.md

@@ -6,16 +6,17 @@ KERNEL_INCLUDES := $(addprefix -Ikernel/,$(KERNEL_FOLDERS))
 KERNEL_CFLAGS  := -target x86_64-unknown-none-elf $(CSTD) $(WARN) -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -O2 -g -fno-strict-aliasing -fno-asynchronous-unwind-tables -fomit-frame-pointer \
 	-fstack-protector-strong -mstack-protector-guard=global -ffunction-sections \
-	-Iabi $(KERNEL_INCLUDES) -Ikernel/arch/x86_64 -I$(KERNEL_OUT) $(if $(KERNEL_DEBUG),-DKERNEL_DEBUG)
+	-Iabi -Ibuild/abi $(KERNEL_INCLUDES) -Ikernel/arch/x86_64 -I$(KERNEL_OUT) $(if $(KERNEL_DEBUG),-DKERNEL_DEBUG)
 KERNEL_SOURCES := $(filter-out %_test.c %_fuzz.c $(if $(KERNEL_DEBUG),,%_check.c) kernel/sim/% kernel/test/% %/offsets.c, \
-	$(sort $(wildcard kernel/*.c kernel/*/*.c kernel/arch/x86_64/*.c kernel/arch/x86_64/*.S)))
+	$(sort $(wildcard kernel/*.c kernel/*/*.c kernel/arch/x86_64/*.c kernel/arch/x86_64/*.S))) \
+	build/abi/kernel/call_table.c
 KERNEL_OBJECTS := $(call object-names,x86_64/kernel/o,$(KERNEL_SOURCES))
 $(call objects,x86_64/kernel/o,$(KERNEL_SOURCES),$(KERNEL_CFLAGS))
 KERNEL_LDFLAGS := -T kernel/arch/x86_64/link.ld -nostdlib -z max-page-size=4096 --gc-sections --build-id=none -static
 
 $(KERNEL_OUT)/o/kernel/arch/x86_64/entry.S.o: $(KERNEL_OUT)/kernel-offsets.h
 
-$(KERNEL_OUT)/kernel-offsets.h: kernel/arch/x86_64/offsets.c $(wildcard kernel/*/*.h kernel/arch/x86_64/*.h abi/holon/*.h) kernel/module.mk
+$(KERNEL_OUT)/kernel-offsets.h: kernel/arch/x86_64/offsets.c $(wildcard kernel/*/*.h kernel/arch/x86_64/*.h abi/holon/*.h) kernel/module.mk | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo "  GEN     $@"
 	@$(CC) $(KERNEL_CFLAGS) -S -o $(@:.h=.s) $<

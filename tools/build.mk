@@ -18,8 +18,8 @@ LD      := ld.lld
 AR      := llvm-ar
 WARN    := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes
 CSTD    := -std=gnu11
-HOST_CFLAGS     := $(CSTD) $(WARN) -O2 -g -Iabi -Ilib
-SANITIZE_CFLAGS := $(CSTD) $(WARN) -O1 -g -Iabi -Ilib -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HOST_CFLAGS     := $(CSTD) $(WARN) -O2 -g -Iabi -Ibuild/abi -Ilib
+SANITIZE_CFLAGS := $(CSTD) $(WARN) -O1 -g -Iabi -Ibuild/abi -Ilib -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 ALL        :=
 SYSTEM     :=
@@ -28,6 +28,9 @@ SOAK       :=
 SOAK_TESTS :=
 TESTS_alone :=
 TESTS_slow :=
+DOCS       :=
+# Headers made from abi/substrate.interface (abi/module.mk), before whatever may include them.
+GENERATED  := $(addprefix build/abi/,holon/syscall_numbers.h holon/syscall_numbers.inc holon/calls.h kernel/calls.h kernel/alphabet.h)
 
 object-names = $(patsubst %,build/$(1)/%.o,$(2))
 
@@ -37,7 +40,7 @@ force-unless-same = $(if $(subst x$(strip $(1))x,,x$(strip $(2))x),FORCE)
 # CONFIG, SOURCE, FLAGS. Flags are kept beside the object, once it is made, so that a change of flags rebuilds and lint can
 # read them. Comparing them is make's own work here: a process for each object would cost half a minute.
 define object-rule
-build/$(1)/$(2).o: $(2) $(call force-unless-same,$(2) $(3),$(file <build/$(1)/$(2).o.flags))
+build/$(1)/$(2).o: $(2) $(call force-unless-same,$(2) $(3),$(file <build/$(1)/$(2).o.flags)) | $(GENERATED)
 	@mkdir -p $$(@D)
 	@echo "  CC      $$<"
 	@$$(CC) $(3) -MMD -MP -c $$< -o $$@ && echo '$(strip $(2) $(3))' > $$@.flags

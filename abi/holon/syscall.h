@@ -1,4 +1,6 @@
-/* The system calls of the substrate.
+/* The system calls of the substrate: convention and structures. The calls themselves, with arguments, rights,
+ * errors and times, are described in abi/substrate.interface (build/docs/substrate-abi.md as a page: make
+ * docs); the numbers are generated from there.
  *
  * Convention (x86_64): SYSCALL with the number in RAX; arguments in RDI, RSI, RDX, R10, R8, R9; result in RAX
  * (negative: enum holon_error), second result, where there is one, in RDX. RCX and R11 are clobbered, all
@@ -15,104 +17,8 @@
  */
 #pragma once
 
+#include <holon/syscall_numbers.h>
 #include "types.h"
-
-/* number, name, arguments → result */
-enum syscall_number {
-	/* Messages */
-	SYS_CHANNEL_CALL = 0,      /* message in/out */
-	SYS_CHANNEL_REPLY_RECEIVE, /* reply to the current caller, then receive; RDI channel */
-	SYS_CHANNEL_RECEIVE, /* wait for a call; RDI channel. A thread with a bound event also wakes by it */
-	SYS_CHANNEL_REPLY,   /* reply only; RDI 0 = current caller, else a saved reply's handle */
-	SYS_REPLY_SAVE,      /* () → handle: turn the current caller into a reply capability */
-	SYS_CHANNEL_CREATE,  /* (flags CHANNEL_*) → handle */
-	/* Events */
-	SYS_EVENT_CREATE, /* () → handle */
-	SYS_EVENT_SIGNAL, /* (event, bits): or bits in; the capability's badge, where not 0, limits the bits
-	                   */
-	SYS_EVENT_WAIT,   /* (event, deadline) → 0, RDX = bits, which are cleared */
-	SYS_EVENT_BIND,   /* (event, thread or 0): channel_receive of the thread returns E_OK with info EVENT,
-	                     word 0 = bits */
-	SYS_EVENT_TIMER,  /* (event, deadline, bits): signal bits at the deadline; one timer an event; NEVER
-	                     disarms */
-	/* Capabilities */
-	SYS_CAP_COPY,   /* (handle, rights, badge) → handle derived from it. badge 0 keeps the parent's; set
-	                   once */
-	SYS_CAP_DELETE, /* (handle) */
-	SYS_CAP_REVOKE, /* (handle): kills all that was derived from it, wherever it is */
-	SYS_CAP_INFO,   /* (handle) → type | rights << 16, RDX = badge */
-	/* Units */
-	SYS_UNIT_CREATE,  /* (parent unit); struct unit_spec in the thread page → handle */
-	SYS_UNIT_DESTROY, /* (unit): kill it and all below; every page and capability returns to its parent */
-	SYS_UNIT_INFO,    /* (unit): struct unit_info into the thread page */
-	SYS_UNIT_EXTEND,  /* (unit, bytes, caps): move quota from the caller's own unit to a child of it */
-	SYS_UNIT_GRANT,   /* (unit, handle, rights, badge) → the new capability's handle in that unit */
-	SYS_UNIT_FREEZE,  /* (unit, 1 freeze | 0 thaw): the unit's whole subtree */
-	SYS_UNIT_EXIT,    /* (status): the calling unit stops; its parent's event is signalled */
-	/* Memory objects */
-	SYS_MEMORY_CREATE, /* (kind, bytes, argument, system, unit) → handle. argument: DEVICE physical base,
-	                      with a system handle; PAGER event handle, signalled with bit 0 when a page is
-	                      wanted. unit: the unit that owns and is charged, a handle with RIGHT_MANAGE; 0 =
-	                      the caller's own */
-	SYS_MEMORY_CLONE, /* (memory, offset, bytes, unit) → handle: copy-on-write snapshot; absent pages of
-	                     it read as zero. unit as for create */
-	SYS_MEMORY_RESIZE,  /* (memory, bytes) */
-	SYS_MEMORY_DISCARD, /* (memory, offset, bytes): pages go back, the range reads as zero (pager: is
-	                       asked again) */
-	SYS_MEMORY_SUPPLY,  /* (pager object, offset, source memory, source offset, bytes): move pages in */
-	SYS_MEMORY_WANTED, /* (pager object) → offset of the next page a thread waits for, or E_NOT_FOUND */
-	SYS_MEMORY_DIRTY,  /* (memory, offset, bytes up to 28,672 pages): bitmap of pages written since the
-	                      last call into the  thread page; clears */
-	SYS_MEMORY_INFO,   /* (memory): struct memory_info into the thread page */
-	SYS_MEMORY_LABEL,  /* (memory): set struct label from the thread page */
-	SYS_MEMORY_FIND,   /* (scope unit, index): nth object of the unit matching the thread page's struct
-	                      label → handle */
-	/* Spaces */
-	SYS_SPACE_CREATE, /* (kind SPACE_*, unit) → handle; unit as for memory. A GUEST space belongs to the
-	                     caller's own native space */
-	SYS_SPACE_MAP,    /* (space, address, memory, offset, bytes, flags MAP_*); replaces nothing unless
-	                     MAP_REPLACE */
-	SYS_SPACE_UNMAP,  /* (space, address, bytes): whatever is mapped there; holes are fine */
-	SYS_SPACE_PROTECT, /* (space, address, bytes, flags MAP_READ|WRITE|EXECUTE): all of the range must be
-	                      mapped */
-	/* Threads */
-	SYS_THREAD_CREATE, /* (unit, space, page memory, page offset); struct thread_spec in the thread page →
-	                      handle */
-	SYS_THREAD_SET,    /* (thread or 0 = self, THREAD_SET_*, value) */
-	SYS_THREAD_STATE,  /* (thread, 0 get | 1 set): struct thread_state through the thread page; must be
-	                      stopped to set */
-	SYS_THREAD_STOP,   /* (thread): stops where it is, out of any wait (E_CANCELLED) */
-	SYS_THREAD_START,  /* (thread) */
-	SYS_THREAD_CANCEL, /* (thread): end its wait with E_CANCELLED */
-	SYS_THREAD_EXIT,   /* (): the last one to exit ends the unit with status 0 */
-	SYS_THREAD_YIELD,  /* (): to the back of its budget's queue */
-	/* Budgets */
-	SYS_BUDGET_CREATE,    /* (unit); struct budget_spec in the thread page → handle */
-	SYS_BUDGET_CONFIGURE, /* (budget); struct budget_spec; same CPU */
-	SYS_BUDGET_INFO,      /* (budget) → nanoseconds consumed in all, RDX = cpu */
-	/* Guests */
-	SYS_GUEST_BIND,  /* (page memory, offset): the calling thread's struct guest_state page; pinned while
-	                    bound */
-	SYS_GUEST_SPACE, /* (space or 0): the guest space of the calling thread, seen from now on in its lower
-	                    half */
-	SYS_GUEST_ENTER, /* () → GUEST_EXIT_*: run the guest from its state. Preserves only RSP: all else is
-	                    clobbered */
-	SYS_GUEST_KICK,  /* (thread): its current or next guest_enter returns GUEST_EXIT_KICK */
-	/* Devices */
-	SYS_IRQ_CREATE, /* (system, global interrupt number or IRQ_MSI, flags IRQ_*) → handle, RDX = MSI data
-	                   << 32 | address */
-	SYS_IRQ_BIND,   /* (irq, event, bits) */
-	SYS_IRQ_ACK,    /* (irq): the driver is done; the line is unmasked */
-	SYS_IOPORT_CREATE, /* (system, base, count) → handle */
-	SYS_IOPORT_IN,     /* (ioport, port, width 1|2|4) → value */
-	SYS_IOPORT_OUT,    /* (ioport, port, width, value) */
-	/* The machine */
-	SYS_SYSTEM_INFO,    /* (): struct system_info into the thread page */
-	SYS_SYSTEM_CONTROL, /* (system, SYSTEM_*, argument) */
-	SYS_LOG_WRITE,      /* (system, bytes): text in the thread page to the kernel log */
-	SYS_CLOCK, /* () → ns since boot (programs read the counter themselves: struct clock_params) */
-	SYSCALL_COUNT,
-};
 
 /* ---- Messages ---- */
 

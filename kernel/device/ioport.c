@@ -5,59 +5,44 @@
 
 #define PORT_COUNT 0x10000u
 
-int64_t sys_ioport_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_ioport_create(struct call *call, struct object *system, uint64_t base, uint64_t count)
 {
-	struct cap_view cap;
 	struct ioport *ioport;
-	int64_t result = cap_lookup(self->unit, args[0], OBJECT_SYSTEM, RIGHT_PORT, &cap);
+	int64_t error;
 
-	(void)second;
-	if (result)
-		return result;
-	if (args[1] >= PORT_COUNT || !args[2] || args[2] > PORT_COUNT - args[1])
+	(void)system;
+	if (base >= PORT_COUNT || !count || count > PORT_COUNT - base)
 		return E_ARGUMENT;
-	ioport = (struct ioport *)object_create(self->unit, OBJECT_IOPORT, sizeof *ioport, &result);
+	ioport = (struct ioport *)object_create(call->self->unit, OBJECT_IOPORT, sizeof *ioport, &error);
 	if (!ioport)
-		return result;
-	ioport->base = (uint32_t)args[1];
-	ioport->count = (uint32_t)args[2];
-	result = cap_insert(self->unit, &ioport->object, RIGHT_ALL, 0, 0);
-	object_release(&ioport->object);
-	return result;
+		return error;
+	ioport->base = (uint32_t)base;
+	ioport->count = (uint32_t)count;
+	return call_result_object(call, &ioport->object, RIGHT_ALL);
 }
 
 /* PORT is absolute. */
-static int64_t check(struct thread *self, handle_t handle, uint64_t port, uint64_t width, uint16_t right)
+static bool allowed(const struct ioport *ioport, uint64_t port, uint64_t width)
 {
-	struct cap_view cap;
-	const struct ioport *ioport;
-	int64_t error = cap_lookup(self->unit, handle, OBJECT_IOPORT, right, &cap);
+	return (width == 1 || width == 2 || width == 4) && port >= ioport->base && port < PORT_COUNT &&
+	       port + width <= ioport->base + ioport->count;
+}
 
-	if (error)
-		return error;
-	ioport = (const struct ioport *)cap.object;
-	if ((width != 1 && width != 2 && width != 4) || port < ioport->base || port >= PORT_COUNT ||
-	    port + width > ioport->base + ioport->count)
+int64_t sys_ioport_in(struct call *call, struct ioport *ioport, uint64_t port, uint64_t width)
+{
+	(void)call;
+	return allowed(ioport, port, width) ? (int64_t)arch_port_in((uint16_t)port, (unsigned)width)
+	                                    : E_ARGUMENT;
+}
+
+int64_t sys_ioport_out(struct call *call, struct ioport *ioport, uint64_t port, uint64_t width,
+                       uint64_t value)
+{
+	(void)call;
+	if (!allowed(ioport, port, width))
 		return E_ARGUMENT;
+	arch_port_out((uint16_t)port, (unsigned)width, (uint32_t)value);
 	return E_OK;
-}
-
-int64_t sys_ioport_in(struct thread *self, const uint64_t args[6], uint64_t *second)
-{
-	int64_t error = check(self, args[0], args[1], args[2], RIGHT_READ);
-
-	(void)second;
-	return error ? error : (int64_t)arch_port_in((uint16_t)args[1], (unsigned)args[2]);
-}
-
-int64_t sys_ioport_out(struct thread *self, const uint64_t args[6], uint64_t *second)
-{
-	int64_t error = check(self, args[0], args[1], args[2], RIGHT_WRITE);
-
-	(void)second;
-	if (!error)
-		arch_port_out((uint16_t)args[1], (unsigned)args[2], (uint32_t)args[3]);
-	return error;
 }
 
 bool ioport_teardown(struct object *object)

@@ -2,7 +2,7 @@
 #include <calls.h>
 #include <event.h>
 #include <irq.h>
-#include "../sched/sched.h"
+#include "sched.h"
 
 static struct irq *slots[IRQ_SLOTS];
 static struct lock slots_lock;
@@ -26,55 +26,47 @@ void kernel_interrupt_irq(unsigned slot)
 		event_signal(event, bits);
 }
 
-int64_t sys_irq_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_irq_create(struct call *call, struct object *system, uint64_t number, uint64_t flags)
 {
-	struct cap_view cap;
 	struct irq *irq;
 	uint32_t slot;
-	int64_t result = cap_lookup(self->unit, args[0], OBJECT_SYSTEM, RIGHT_IRQ, &cap);
+	int64_t result;
 
-	if (result)
-		return result;
-	if (args[2] & ~(uint64_t)(IRQ_LEVEL | IRQ_ACTIVE_LOW))
+	(void)system;
+	if (flags & ~(uint64_t)(IRQ_LEVEL | IRQ_ACTIVE_LOW))
 		return E_ARGUMENT;
-	irq = (struct irq *)object_create(self->unit, OBJECT_IRQ, sizeof *irq, &result);
+	irq = (struct irq *)object_create(call->self->unit, OBJECT_IRQ, sizeof *irq, &result);
 	if (!irq)
 		return result;
 	irq->slot = IRQ_SLOTS;
 	lock_take(&slots_lock);
 	for (slot = 0; slot < IRQ_SLOTS && slots[slot]; slot++)
 		;
-	result = slot == IRQ_SLOTS ? E_BUSY : arch_irq_attach(args[1], (uint32_t)args[2], slot, second);
+	result = slot == IRQ_SLOTS ? E_BUSY : arch_irq_attach(number, (uint32_t)flags, slot, &call->second);
 	if (!result) {
 		slots[slot] = irq;
 		irq->slot = slot;
 	}
 	lock_release(&slots_lock);
 	if (!result)
-		result = cap_insert(self->unit, &irq->object, RIGHT_ALL, 0, 0);
-	object_release(&irq->object); /* where it failed: the end of it, and of the slot */
+		return call_result_object(call, &irq->object, RIGHT_ALL);
+	object_release(&irq->object);
 	return result;
 }
 
-int64_t sys_irq_bind(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_irq_bind(struct call *call, struct irq *irq, struct event *event, uint64_t bits)
 {
-	struct cap_view cap, event;
-	struct irq *irq;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_IRQ, RIGHT_MANAGE, &cap);
+	const struct cap_view *view = &call->caps[1];
+	int64_t error;
 
-	(void)second;
-	if (!error)
-		error = cap_lookup(self->unit, args[1], OBJECT_EVENT, RIGHT_SIGNAL, &event);
-	if (error)
-		return error;
-	irq = (struct irq *)cap.object;
-	if (!args[2] || (event.badge && args[2] & ~event.badge))
+	(void)event;
+	if (!bits || (view->badge && bits & ~view->badge))
 		return E_ARGUMENT;
 	/* Against another bind, and the end of it. */
 	lock_take(&slots_lock);
-	error = irq->bound || irq->slot == IRQ_SLOTS ? E_STATE : cap_attach(&irq->event, &event);
+	error = irq->bound || irq->slot == IRQ_SLOTS ? E_STATE : cap_attach(&irq->event, view);
 	if (!error) {
-		irq->bits = args[2];
+		irq->bits = bits;
 		irq->bound = true;
 		arch_irq_unmask(irq->slot);
 	}
@@ -82,16 +74,9 @@ int64_t sys_irq_bind(struct thread *self, const uint64_t args[6], uint64_t *seco
 	return error;
 }
 
-int64_t sys_irq_ack(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_irq_ack(struct call *call, struct irq *irq)
 {
-	struct cap_view cap;
-	struct irq *irq;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_IRQ, RIGHT_MANAGE, &cap);
-
-	(void)second;
-	if (error)
-		return error;
-	irq = (struct irq *)cap.object;
+	(void)call;
 	if (!irq->bound)
 		return E_STATE;
 	lock_take(&slots_lock);

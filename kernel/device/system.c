@@ -14,30 +14,25 @@ void system_init(const struct handoff *handoff)
 	loader_tsc = handoff->loader_tsc;
 }
 
-int64_t sys_system_info(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_system_info(struct call *call)
 {
 	struct system_info info = {.memory_bytes = frame_total_bytes(),
 	                           .memory_free = frame_free_bytes(),
 	                           .cpu_count = cpu_count,
 	                           .loader_tsc = loader_tsc};
 
-	(void)args;
-	(void)second;
 	arch_system_info(&info);
 	arch_clock_params(&info.clock);
-	memcpy(self->page->bytes, &info, sizeof info);
+	memcpy(call->self->page->bytes, &info, sizeof info);
 	return E_OK;
 }
 
-int64_t sys_system_control(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_system_control(struct call *call, struct object *system, uint64_t what, uint64_t argument)
 {
-	struct cap_view cap;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_SYSTEM, RIGHT_POWER, &cap);
-
-	(void)second;
-	if (error)
-		return error;
-	switch (args[1]) {
+	(void)call;
+	(void)system;
+	(void)argument;
+	switch (what) {
 	case SYSTEM_POWER_OFF:
 		arch_power_off();
 	case SYSTEM_REBOOT:
@@ -49,24 +44,17 @@ int64_t sys_system_control(struct thread *self, const uint64_t args[6], uint64_t
 	}
 }
 
-int64_t sys_log_write(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_log_write(struct call *call, struct object *system, uint64_t bytes)
 {
-	struct cap_view cap;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_SYSTEM, RIGHT_LOG, &cap);
-
-	(void)second;
-	if (error)
-		return error;
-	if (args[1] > LOG_WRITE_MAX)
+	(void)system;
+	if (bytes > LOG_WRITE_MAX)
 		return E_ARGUMENT;
-	log_write((const char *)self->page->bytes, args[1]);
+	log_write((const char *)call->self->page->bytes, bytes);
 	return E_OK;
 }
 
-int64_t sys_clock(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_clock(struct call *call)
 {
-	(void)self;
-	(void)args;
-	(void)second;
+	(void)call;
 	return (int64_t)arch_clock_ns();
 }

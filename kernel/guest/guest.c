@@ -7,20 +7,15 @@
 #include <calls.h>
 #include <memory.h>
 #include <space.h>
-#include "../sched/sched.h"
+#include "sched.h"
 
-int64_t sys_guest_bind(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_guest_bind(struct call *call, struct memory *memory, uint64_t offset)
 {
-	struct cap_view cap;
+	struct thread *self = call->self;
 	physical_t frame;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_MEMORY, RIGHT_READ | RIGHT_WRITE, &cap);
+	int64_t error =
+	    offset % PAGE_SIZE_BYTES ? E_ARGUMENT : memory_pin(memory, offset / PAGE_SIZE_BYTES, &frame);
 
-	(void)second;
-	if (error)
-		return error;
-	if (args[1] % PAGE_SIZE_BYTES)
-		return E_ARGUMENT;
-	error = memory_pin((struct memory *)cap.object, args[1] / PAGE_SIZE_BYTES, &frame);
 	if (error)
 		return error;
 	/* Point of no return. */
@@ -30,18 +25,12 @@ int64_t sys_guest_bind(struct thread *self, const uint64_t args[6], uint64_t *se
 	return E_OK;
 }
 
-int64_t sys_guest_space(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_guest_space(struct call *call, struct space *space)
 {
-	struct cap_view cap;
-	struct space *space = 0, *old = self->guest_space;
+	struct thread *self = call->self;
+	struct space *old = self->guest_space;
 
-	(void)second;
-	if (args[0]) {
-		int64_t error = cap_lookup(self->unit, args[0], OBJECT_SPACE, RIGHT_MANAGE, &cap);
-
-		if (error)
-			return error;
-		space = (struct space *)cap.object;
+	if (space) {
 		if (space->kind != SPACE_GUEST || space->native != self->space ||
 		    !unit_within(self->unit, space->object.owner))
 			return E_ARGUMENT;
@@ -58,10 +47,10 @@ int64_t sys_guest_space(struct thread *self, const uint64_t args[6], uint64_t *s
 	return E_OK;
 }
 
-int64_t sys_guest_enter(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_guest_enter(struct call *call)
 {
-	(void)args;
-	(void)second;
+	struct thread *self = call->self;
+
 	if (!self->guest || !self->guest_space)
 		return E_STATE;
 	if (self->kicked) {
@@ -91,18 +80,10 @@ void thread_kicked(struct thread *thread)
 	arch_guest_exit(thread, GUEST_EXIT_KICK, 0, 0, 0);
 }
 
-int64_t sys_guest_kick(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_guest_kick(struct call *call, struct thread *thread)
 {
-	struct cap_view cap;
-	struct thread *thread;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_THREAD, RIGHT_MANAGE, &cap);
-
-	(void)second;
-	if (error)
-		return error;
-	thread = (struct thread *)cap.object;
 	__atomic_store_n(&thread->kicked, true, __ATOMIC_SEQ_CST);
-	if (thread != self)
+	if (thread != call->self)
 		thread_nudge(thread);
 	return E_OK;
 }

@@ -23,7 +23,7 @@
 #include "message.h"
 #include "reply.h"
 #include "slow.h"
-#include "../sched/sched.h"
+#include "sched.h"
 
 /* The first receiver that can be claimed, out of the queue. channel->lock held. */
 static inline struct thread *receiver_claim(struct channel *channel)
@@ -399,23 +399,20 @@ void channel_reply(struct thread *self)
 		sched_wake(self);
 }
 
-int64_t sys_channel_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_channel_create(struct call *call, uint64_t flags)
 {
 	struct channel *channel;
-	int64_t result;
+	int64_t error;
 
-	(void)second;
-	if (args[0] & ~(uint64_t)CHANNEL_DONATING)
+	if (flags & ~(uint64_t)CHANNEL_DONATING)
 		return E_ARGUMENT;
-	channel = (struct channel *)object_create(self->unit, OBJECT_CHANNEL, sizeof *channel, &result);
+	channel = (struct channel *)object_create(call->self->unit, OBJECT_CHANNEL, sizeof *channel, &error);
 	if (!channel)
-		return result;
-	channel->flags = (uint32_t)args[0];
+		return error;
+	channel->flags = (uint32_t)flags;
 	list_init(&channel->receivers);
 	list_init(&channel->callers);
-	result = cap_insert(self->unit, &channel->object, RIGHT_ALL, 0, 0);
-	object_release(&channel->object);
-	return result;
+	return call_result_object(call, &channel->object, RIGHT_ALL);
 }
 
 void channel_unlink(struct thread *thread)

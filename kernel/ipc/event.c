@@ -7,7 +7,7 @@
 #include <calls.h>
 #include "channel.h"
 #include "event.h"
-#include "../sched/sched.h"
+#include "sched.h"
 
 static void event_timer_expired(struct timer *timer, uint64_t bits)
 {
@@ -89,54 +89,43 @@ void event_unbind(struct thread *thread)
 	event_rebind(thread, 0);
 }
 
-int64_t sys_event_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_event_create(struct call *call)
 {
-	struct event *event;
-	int64_t result;
+	int64_t error;
+	struct event *event =
+	    (struct event *)object_create(call->self->unit, OBJECT_EVENT, sizeof *event, &error);
 
-	(void)args;
-	(void)second;
-	event = (struct event *)object_create(self->unit, OBJECT_EVENT, sizeof *event, &result);
 	if (!event)
-		return result;
+		return error;
 	list_init(&event->waiters);
 	event->timer.expire = event_timer_expired;
-	result = cap_insert(self->unit, &event->object, RIGHT_ALL, 0, 0);
-	object_release(&event->object);
-	return result;
+	return call_result_object(call, &event->object, RIGHT_ALL);
 }
 
-int64_t sys_event_signal(struct thread *self, const uint64_t args[6], uint64_t *second)
+/* BITS as far as the badge of the event's capability allows them. */
+static uint64_t bits_allowed(const struct call *call, uint64_t bits)
 {
-	struct cap_view cap;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_SIGNAL, &cap);
-	uint64_t bits = args[1];
+	return call->caps[0].badge ? bits & call->caps[0].badge : bits;
+}
 
-	(void)second;
-	if (error)
-		return error;
-	if (cap.badge)
-		bits &= cap.badge;
+int64_t sys_event_signal(struct call *call, struct event *event, uint64_t bits)
+{
+	bits = bits_allowed(call, bits);
 	if (!bits)
 		return E_ARGUMENT;
-	event_signal((struct event *)cap.object, bits);
+	event_signal(event, bits);
 	return E_OK;
 }
 
-int64_t sys_event_wait(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_event_wait(struct call *call, struct event *event, uint64_t deadline)
 {
-	struct cap_view cap;
-	struct event *event;
+	struct thread *self = call->self;
 	uint64_t word;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_WAIT, &cap);
 
-	if (error)
-		return error;
-	event = (struct event *)cap.object;
-	*second = __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST);
-	if (*second)
+	call->second = __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST);
+	if (call->second)
 		return E_OK;
-	if (args[1] <= arch_clock_ns())
+	if (deadline <= arch_clock_ns())
 		return E_TIMEOUT;
 	lock_take(&event->lock);
 	if (event->object.dead) {
@@ -145,7 +134,7 @@ int64_t sys_event_wait(struct thread *self, const uint64_t args[6], uint64_t *se
 	}
 	self->event = event;
 	list_append(&event->waiters, &self->queue_node);
-	wait_begin(self, THREAD_EVENT, args[1]);
+	wait_begin(self, THREAD_EVENT, deadline);
 	lock_release(&event->lock);
 	word = self->wait;
 	if (event->bits && WAIT_STATE(word) == THREAD_EVENT && wait_claim(self, word)) {
@@ -157,28 +146,14 @@ int64_t sys_event_wait(struct thread *self, const uint64_t args[6], uint64_t *se
 	return CALL_BLOCKED;
 }
 
-int64_t sys_event_bind(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_event_bind(struct call *call, struct event *event, struct thread *thread)
 {
-	struct cap_view cap, target;
-	struct event *event = 0;
-	struct thread *thread = self;
 	int64_t error = E_OK;
 
-	(void)second;
-	if (args[0])
-		error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_WAIT, &cap);
-	if (!error && args[1]) {
-		error = cap_lookup(self->unit, args[1], OBJECT_THREAD, RIGHT_MANAGE, &target);
-		if (!error)
-			thread = (struct thread *)target.object;
-	}
-	if (error)
-		return error;
 	/* event_bound is the thread's own: another one's may be changed only while that is stopped. */
-	if (thread != self && thread_state(thread) != THREAD_STOPPED)
+	if (thread != call->self && thread_state(thread) != THREAD_STOPPED)
 		return E_STATE;
-	if (args[0]) {
-		event = (struct event *)cap.object;
+	if (event) {
 		if (event->bound == thread)
 			return E_OK;
 		if (!object_reference(&event->object))
@@ -201,26 +176,18 @@ int64_t sys_event_bind(struct thread *self, const uint64_t args[6], uint64_t *se
 	return E_OK;
 }
 
-int64_t sys_event_timer(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_event_timer(struct call *call, struct event *event, uint64_t deadline, uint64_t bits)
 {
-	struct cap_view cap;
-	struct event *event;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_EVENT, RIGHT_SIGNAL, &cap);
-	uint64_t bits = args[2];
+	int64_t error = E_OK;
 
-	(void)second;
-	if (error)
-		return error;
-	if (cap.badge)
-		bits &= cap.badge;
-	if (!bits && args[1] != DEADLINE_NEVER)
+	bits = bits_allowed(call, bits);
+	if (!bits && deadline != DEADLINE_NEVER)
 		return E_ARGUMENT;
-	event = (struct event *)cap.object;
 	lock_take(&event->lock);
 	if (event->object.dead)
 		error = E_HANDLE;
 	else
-		timer_arm(&event->timer, args[1], bits);
+		timer_arm(&event->timer, deadline, bits);
 	lock_release(&event->lock);
 	return error;
 }

@@ -10,7 +10,7 @@
 #include "channel.h"
 #include "event.h"
 #include "slow.h"
-#include "../sched/sched.h"
+#include "sched.h"
 
 #define SLOW(condition) __builtin_expect(!!(condition), 0)
 

@@ -7,17 +7,15 @@
 #include <calls.h>
 #include "message.h"
 #include "reply.h"
-#include "../sched/sched.h"
+#include "sched.h"
 
-int64_t sys_reply_save(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_reply_save(struct call *call)
 {
-	struct thread *caller = self->caller;
+	struct thread *self = call->self, *caller = self->caller;
 	struct reply *reply;
 	uint64_t word;
 	int64_t result;
 
-	(void)args;
-	(void)second;
 	if (!caller)
 		return E_STATE;
 	reply = (struct reply *)object_create(self->unit, OBJECT_REPLY, sizeof *reply, &result);

@@ -5,7 +5,7 @@
 #include "memory.h"
 #include "thread.h"
 #include "unit.h"
-#include "../object/table.h"
+#include "table.h"
 
 #define DIRTY_PAGES_MAX (MESSAGE_BYTES_MAX * 8ull)
 #define DIRTY_SLICE     64u
@@ -13,15 +13,6 @@
 #define FIND_SLICE      128u
 #define SUPPLY_SLICE    4u
 #define PHYSICAL_END    (1ull << 52)
-
-static int64_t memory_of(struct thread *self, handle_t handle, uint16_t rights, struct memory **memory)
-{
-	struct cap_view view;
-	int64_t status = cap_lookup(self->unit, handle, OBJECT_MEMORY, rights, &view);
-
-	*memory = (struct memory *)view.object;
-	return status;
-}
 
 /* Page numbers of the byte range; false: unaligned, empty or beyond what an object may have. */
 static bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count)
@@ -38,66 +29,49 @@ static bool is_device(const struct memory *memory)
 	return memory->kind == MEMORY_DEVICE || memory->kind == MEMORY_DEVICE_WC;
 }
 
-int64_t sys_memory_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_create(struct call *call, uint64_t kind, uint64_t bytes, uint64_t base,
+                          struct object *system, struct unit *unit, struct event *pager)
 {
-	uint64_t kind = args[0], pages, none;
-	struct cap_view view = {0};
+	bool device = kind == MEMORY_DEVICE || kind == MEMORY_DEVICE_WC;
+	uint64_t pages, none;
 	struct memory *memory;
-	struct unit *unit;
-	int64_t status = call_charged_unit(self, args[4], &unit);
+	int64_t status;
 
-	(void)second;
-	if (status < 0)
-		return status;
-	if (!page_range(0, args[1], &none, &pages))
+	if (!page_range(0, bytes, &none, &pages) ||
+	    (!device && kind != MEMORY_ANONYMOUS && kind != MEMORY_PAGER))
 		return E_ARGUMENT;
-	switch (kind) {
-	case MEMORY_ANONYMOUS:
-		break;
-	case MEMORY_DEVICE:
-	case MEMORY_DEVICE_WC:
-		status = cap_lookup(self->unit, args[3], OBJECT_SYSTEM, RIGHT_DEVICE, &view);
-		if (status < 0)
-			return status;
-		if (args[2] % PAGE_SIZE_BYTES || args[2] > PHYSICAL_END || args[1] > PHYSICAL_END - args[2] ||
-		    memory_is_ram(args[2], args[1]))
-			return E_ARGUMENT;
-		break;
-	case MEMORY_PAGER:
-		status = cap_lookup(self->unit, args[2], OBJECT_EVENT, RIGHT_SIGNAL, &view);
-		if (status < 0)
-			return status;
-		break;
-	default:
+	if ((device && !system) || (kind == MEMORY_PAGER && !pager))
+		return E_HANDLE;
+	if (device && (base % PAGE_SIZE_BYTES || base > PHYSICAL_END || bytes > PHYSICAL_END - base ||
+	               memory_is_ram(base, bytes)))
 		return E_ARGUMENT;
-	}
 	memory = memory_create(unit, (uint32_t)kind, pages, &status);
 	if (!memory)
 		return status;
-	if (kind == MEMORY_PAGER && (status = cap_attach(&memory->pager, &view)) < 0) {
+	if (kind == MEMORY_PAGER && (status = cap_attach(&memory->pager, &call->caps[5])) < 0) {
 		object_release(&memory->object);
 		return status;
 	}
-	if (is_device(memory))
-		memory->device_base = args[2];
-	return call_result_object(self, &memory->object, RIGHT_ALL);
+	if (device)
+		memory->device_base = base;
+	return call_result_object(call, &memory->object, RIGHT_ALL);
 }
 
 /* The clone that the running call has begun, or a new one. */
-static struct memory *clone_building(struct thread *self, struct memory *source, uint64_t first,
-                                     uint64_t count, int64_t *error)
+static struct memory *clone_building(struct thread *self, struct unit *unit, struct memory *source,
+                                     uint64_t first, uint64_t count, int64_t *error)
 {
 	struct memory *clone = (struct memory *)self->building;
 
 	if (self->building) {
 		if (self->building->type == OBJECT_MEMORY && clone->source == &source->object &&
-		    clone->source_page == first && clone->pages == count)
+		    clone->source_page == first && clone->pages == count && clone->object.owner == unit)
 			return clone;
 		object_release(self->building);
 		self->building = 0;
 		self->progress = 0;
 	}
-	clone = memory_create(self->unit, MEMORY_ANONYMOUS, count, error);
+	clone = memory_create(unit, MEMORY_ANONYMOUS, count, error);
 	if (!clone)
 		return 0;
 	if (is_device(source)) {
@@ -112,68 +86,54 @@ static struct memory *clone_building(struct thread *self, struct memory *source,
 	return clone;
 }
 
-int64_t sys_memory_clone(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_clone(struct call *call, struct memory *source, uint64_t offset, uint64_t bytes,
+                         struct unit *unit)
 {
-	struct memory *source, *clone;
-	struct cap_view view;
+	uint16_t rights = call->caps[0].rights;
+	struct thread *self = call->self;
+	struct memory *clone;
 	uint64_t first, count;
-	int64_t status = cap_lookup(self->unit, args[0], OBJECT_MEMORY, RIGHT_READ, &view);
+	int64_t status;
 
-	(void)second;
-	if (status < 0)
-		return status;
-	source = (struct memory *)view.object;
-	if (!page_range(args[1], args[2], &first, &count) || first + count > source->pages)
+	if (!page_range(offset, bytes, &first, &count) || first + count > source->pages)
 		return E_ARGUMENT;
-	if (source->kind == MEMORY_PHYSICAL && !memory_is_module(source->device_base + args[1], args[2]))
+	if (source->kind == MEMORY_PHYSICAL && !memory_is_module(source->device_base + offset, bytes))
 		return E_SUPPORT;
-	clone = clone_building(self, source, first, count, &status);
+	clone = clone_building(self, unit, source, first, count, &status);
 	if (!clone)
 		return status;
 	if (is_device(source)) /* a part of the same registers: no more rights than to the whole */
-		return call_result_object(self, &clone->object, view.rights);
-	do {
-		status = memory_clone_slice(clone, source, first, &self->progress);
-		if (status == CALL_RESTART && preemption_pending())
-			return CALL_RESTART;
-	} while (status == CALL_RESTART);
+		return call_result_object(call, &clone->object, rights);
+	status = memory_clone_slice(clone, source, first, &self->progress);
+	if (status == CALL_RESTART)
+		return CALL_RESTART;
 	self->building = 0;
 	if (clone->source)
 		object_release(clone->source);
 	clone->source = 0;
 	if (status == E_OK)
 		/* What may not be executed does not become so by being copied. */
-		return call_result_object(self, &clone->object,
-		                          (uint16_t)(RIGHT_ALL & ~(~view.rights & RIGHT_EXECUTE)));
+		return call_result_object(call, &clone->object,
+		                          (uint16_t)(RIGHT_ALL & ~(~rights & RIGHT_EXECUTE)));
 	object_release(&clone->object);
 	return status;
 }
 
-/* Discards pages [first, end) from where the call was. */
+/* Discards pages [first, end), a slice from where the call was. */
 static int64_t discard_range(struct thread *self, struct memory *memory, uint64_t first, uint64_t end)
 {
-	uint64_t at = first + self->progress;
-
-	while (at < end) {
-		at = memory_discard_slice(memory, at, end);
-		if (at < end && preemption_pending()) {
-			self->progress = at - first;
-			return CALL_RESTART;
-		}
-	}
-	return E_OK;
+	if (first + self->progress >= end)
+		return E_OK;
+	self->progress = memory_discard_slice(memory, first + self->progress, end) - first;
+	return first + self->progress < end ? CALL_RESTART : E_OK;
 }
 
-int64_t sys_memory_resize(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_resize(struct call *call, struct memory *memory, uint64_t bytes)
 {
-	struct memory *memory;
-	uint64_t pages = args[1] / PAGE_SIZE_BYTES;
-	int64_t status = memory_of(self, args[0], RIGHT_WRITE, &memory);
+	uint64_t pages = bytes / PAGE_SIZE_BYTES;
+	int64_t status = E_OK;
 
-	(void)second;
-	if (status < 0)
-		return status;
-	if (args[1] % PAGE_SIZE_BYTES || pages > MEMORY_PAGES_MAX ||
+	if (bytes % PAGE_SIZE_BYTES || pages > MEMORY_PAGES_MAX ||
 	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
 		return E_ARGUMENT;
 	lock_take(&memory->lock);
@@ -189,64 +149,42 @@ int64_t sys_memory_resize(struct thread *self, const uint64_t args[6], uint64_t 
 	/* Whoever waits for a page that is no more finds out by faulting again. */
 	if (memory->kind == MEMORY_PAGER)
 		memory_wake(memory, pages, UINT64_MAX);
-	return discard_range(self, memory, pages, 1ull << (9 * memory->height));
+	return discard_range(call->self, memory, pages, 1ull << (9 * memory->height));
 }
 
-int64_t sys_memory_discard(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_discard(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes)
 {
-	struct memory *memory;
 	uint64_t first, count;
-	int64_t status = memory_of(self, args[0], RIGHT_WRITE, &memory);
 
-	(void)second;
-	if (status < 0)
-		return status;
-	if (!page_range(args[1], args[2], &first, &count) || first + count > memory->pages)
+	if (!page_range(offset, bytes, &first, &count) || first + count > memory->pages)
 		return E_ARGUMENT;
-	return discard_range(self, memory, first, first + count);
+	return discard_range(call->self, memory, first, first + count);
 }
 
-int64_t sys_memory_supply(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_supply(struct call *call, struct memory *memory, uint64_t offset, struct memory *source,
+                          uint64_t source_offset, uint64_t bytes)
 {
-	struct memory *memory, *source;
-	uint64_t first, source_first, count;
-	int64_t status = memory_of(self, args[0], RIGHT_MANAGE, &memory);
+	uint64_t first, source_first, count, *progress = &call->self->progress, part;
+	int64_t status;
 
-	(void)second;
-	if (status == E_OK)
-		status = memory_of(self, args[2], RIGHT_READ | RIGHT_WRITE, &source);
-	if (status != E_OK)
-		return status;
 	if (memory->kind != MEMORY_PAGER || source->kind != MEMORY_ANONYMOUS || memory == source)
 		return E_TYPE;
-	if (!page_range(args[1], args[4], &first, &count) ||
-	    !page_range(args[3], args[4], &source_first, &count))
+	if (!page_range(offset, bytes, &first, &count) ||
+	    !page_range(source_offset, bytes, &source_first, &count))
 		return E_ARGUMENT;
-	while (self->progress < count) {
-		uint64_t part = count - self->progress < SUPPLY_SLICE ? count - self->progress : SUPPLY_SLICE;
-
-		status = memory_supply_slice(memory, first + self->progress, source,
-		                             source_first + self->progress, part);
-		if (status < 0)
-			return status;
-		self->progress += part;
-		if (self->progress < count && preemption_pending())
-			return CALL_RESTART;
-	}
-	return E_OK;
+	part = count - *progress < SUPPLY_SLICE ? count - *progress : SUPPLY_SLICE;
+	status = memory_supply_slice(memory, first + *progress, source, source_first + *progress, part);
+	*progress += part;
+	return status == E_OK && *progress < count ? CALL_RESTART : status;
 }
 
-int64_t sys_memory_wanted(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_wanted(struct call *call, struct memory *memory)
 {
-	struct memory *memory;
-	int64_t status = memory_of(self, args[0], RIGHT_MANAGE, &memory);
+	int64_t offset = E_NOT_FOUND;
 
-	(void)second;
-	if (status < 0)
-		return status;
+	(void)call;
 	if (memory->kind != MEMORY_PAGER)
 		return E_TYPE;
-	status = E_NOT_FOUND;
 	lock_take(&memory->lock);
 	/* Told ones go to the back, so the first one decides. */
 	if (!list_empty(&memory->wanting)) {
@@ -254,95 +192,78 @@ int64_t sys_memory_wanted(struct thread *self, const uint64_t args[6], uint64_t 
 		struct thread *thread = container_of(node, struct thread, queue_node);
 
 		if (!(thread->wanted_page & WANTED_REPORTED)) {
-			status = (int64_t)(thread->wanted_page * PAGE_SIZE_BYTES);
+			offset = (int64_t)(thread->wanted_page * PAGE_SIZE_BYTES);
 			thread->wanted_page |= WANTED_REPORTED;
 			list_remove(node);
 			list_append(&memory->wanting, node);
 		}
 	}
 	lock_release(&memory->lock);
-	return status;
+	return offset;
 }
 
-int64_t sys_memory_dirty(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes)
 {
-	struct memory *memory;
-	uint64_t first, count;
-	int64_t status = memory_of(self, args[0], RIGHT_READ | RIGHT_WRITE, &memory);
+	struct thread *self = call->self;
+	struct flush flush = {0};
+	uint64_t first, count, end;
 
-	(void)second;
-	if (status < 0)
-		return status;
-	if (!page_range(args[1], args[2], &first, &count) || count > DIRTY_PAGES_MAX ||
+	if (!page_range(offset, bytes, &first, &count) || count > DIRTY_PAGES_MAX ||
 	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
 		return E_ARGUMENT;
-	while (self->progress < count) {
-		struct flush flush = {0};
-		uint64_t end = self->progress + DIRTY_SLICE < count ? self->progress + DIRTY_SLICE : count;
+	end = self->progress + DIRTY_SLICE < count ? self->progress + DIRTY_SLICE : count;
+	if (!self->progress)
+		memset(self->page->bytes, 0, (count + 7) / 8);
+	lock_take(&memory->lock);
+	memory->track_dirty = true;
+	for (uint64_t i = self->progress; i < end; i++) {
+		uint64_t *entry = radix_find(memory, first + i);
 
-		if (!self->progress)
-			memset(self->page->bytes, 0, (count + 7) / 8);
-		lock_take(&memory->lock);
-		memory->track_dirty = true;
-		for (uint64_t i = self->progress; i < end; i++) {
-			uint64_t *entry = radix_find(memory, first + i);
-
-			if (!entry || first + i >= memory->pages || !(*entry & ENTRY_DIRTY))
-				continue;
-			self->page->bytes[i / 8] |= (uint8_t)(1u << i % 8);
-			/* The kernel writes to pinned pages past all translations. */
-			if (!frame_of(ENTRY_FRAME(*entry))->pins)
-				*entry &= ~ENTRY_DIRTY;
-		}
-		memory_unmap(memory, first + self->progress, first + end, true, &flush);
-		lock_release(&memory->lock);
-		flush_finish(&flush);
-		self->progress = end;
-		if (end < count && preemption_pending())
-			return CALL_RESTART;
+		if (!entry || first + i >= memory->pages || !(*entry & ENTRY_DIRTY))
+			continue;
+		self->page->bytes[i / 8] |= (uint8_t)(1u << i % 8);
+		/* The kernel writes to pinned pages past all translations. */
+		if (!frame_of(ENTRY_FRAME(*entry))->pins)
+			*entry &= ~ENTRY_DIRTY;
 	}
-	return E_OK;
+	memory_unmap(memory, first + self->progress, first + end, true, &flush);
+	lock_release(&memory->lock);
+	flush_finish(&flush);
+	self->progress = end;
+	return end < count ? CALL_RESTART : E_OK;
 }
 
-int64_t sys_memory_info(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_info(struct call *call, struct memory *memory)
 {
 	/* Progress: pages passed in the low 37 bits, shared ones among them above. */
 	const uint64_t page_mask = (1ull << 37) - 1;
-	struct memory *memory;
+	struct thread *self = call->self;
+	uint64_t page = self->progress & page_mask, shared = self->progress >> 37;
 	struct memory_info info;
-	int64_t status = memory_of(self, args[0], RIGHT_READ, &memory);
+	bool counted = !memory_has_frames(memory);
 
-	(void)second;
-	if (status < 0)
-		return status;
-	for (uint64_t page = self->progress & page_mask, shared = self->progress >> 37; !is_device(memory);) {
-		lock_take(&memory->lock);
-		for (unsigned step = 0;
-		     step < INFO_SLICE && page < memory->pages && memory->kind != MEMORY_PHYSICAL; step++) {
-			uint64_t *entry;
-
-			page = radix_next(memory, page, memory->pages);
-			entry = page < memory->pages ? radix_find(memory, page++) : 0;
-			if (entry && *entry && frame_of(ENTRY_FRAME(*entry))->references > 1)
-				shared++;
-		}
-		lock_release(&memory->lock);
-		self->progress = page | shared << 37;
-		if (page >= memory->pages || memory->kind == MEMORY_PHYSICAL)
-			break;
-		if (preemption_pending())
-			return CALL_RESTART;
-	}
 	memset(&info, 0, sizeof(info));
 	lock_take(&memory->lock);
+	for (unsigned step = 0; step < INFO_SLICE && page < memory->pages && !counted; step++) {
+		uint64_t *entry;
+
+		page = radix_next(memory, page, memory->pages);
+		entry = page < memory->pages ? radix_find(memory, page++) : 0;
+		if (entry && *entry && frame_of(ENTRY_FRAME(*entry))->references > 1)
+			shared++;
+	}
+	self->progress = page | shared << 37;
+	counted = counted || page >= memory->pages;
 	info.bytes = memory->pages * PAGE_SIZE_BYTES;
 	info.resident_bytes = memory->resident * PAGE_SIZE_BYTES;
-	info.shared_bytes = (self->progress >> 37) * PAGE_SIZE_BYTES;
+	info.shared_bytes = shared * PAGE_SIZE_BYTES;
 	info.kind = memory->kind == MEMORY_PHYSICAL ? MEMORY_DEVICE : memory->kind;
 	info.mapping_count = memory->mapping_count;
 	if (memory->label)
 		info.label = *memory->label;
 	lock_release(&memory->lock);
+	if (!counted)
+		return CALL_RESTART;
 	memcpy(self->page->bytes, &info, sizeof(info));
 	return E_OK;
 }
@@ -354,16 +275,12 @@ static void label_terminate(struct label *label)
 	label->name[sizeof(label->name) - 1] = 0;
 }
 
-int64_t sys_memory_label(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_label(struct call *call, struct memory *memory)
 {
-	struct memory *memory;
 	struct label label, *fresh;
-	int64_t status = memory_of(self, args[0], RIGHT_MANAGE, &memory);
+	int64_t status = E_OK;
 
-	(void)second;
-	if (status < 0)
-		return status;
-	memcpy(&label, self->page->bytes, sizeof(label));
+	call_input(call, &label, sizeof(label));
 	label_terminate(&label);
 	if (label.zone > ZONE_PERSISTENT || label.reserved)
 		return E_ARGUMENT;
@@ -410,42 +327,33 @@ static bool find_matches(struct unit *scope, const struct cap_view *view, const 
 	return matches;
 }
 
-int64_t sys_memory_find(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_memory_find(struct call *call, struct unit *scope, uint64_t index)
 {
 	/* Progress: the slot in the low 32 bits, matches passed above. */
+	struct thread *self = call->self;
 	uint32_t slot = (uint32_t)self->progress;
 	uint64_t seen = self->progress >> 32;
-	struct cap_view scope_view;
 	struct label wanted;
-	struct unit *scope;
-	int64_t status = cap_lookup(self->unit, args[0], OBJECT_UNIT, RIGHT_READ, &scope_view);
 
-	(void)second;
-	if (status < 0)
-		return status;
-	scope = (struct unit *)scope_view.object;
-	memcpy(&wanted, self->page->bytes, sizeof(wanted));
+	call_input(call, &wanted, sizeof(wanted));
 	label_terminate(&wanted);
-	for (unsigned step = 0; slot_at(scope, slot); slot++) {
+	for (unsigned step = 0; step < FIND_SLICE; step++, slot++) {
 		struct cap *cap = slot_at(scope, slot);
 		struct cap_view view;
 
-		if (++step > FIND_SLICE) {
-			step = 0;
-			self->progress = slot | seen << 32;
-			if (preemption_pending())
-				return CALL_RESTART;
-		}
+		if (!cap)
+			return E_NOT_FOUND;
 		if (cap_lookup(scope, (handle_t)cap->generation << 32 | slot, OBJECT_MEMORY,
 		               RIGHT_COPY | RIGHT_MOVE, &view) < 0 ||
-		    !find_matches(scope, &view, &wanted) || seen++ < args[1])
+		    !find_matches(scope, &view, &wanted) || seen++ < index)
 			continue;
 		/* Who may not manage the unit may look, no more. */
 		return cap_insert(self->unit, view.object,
-		                  scope_view.rights & RIGHT_MANAGE
+		                  call->caps[0].rights & RIGHT_MANAGE
 		                      ? view.rights
 		                      : view.rights & (RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY | RIGHT_MOVE),
 		                  0, &view);
 	}
-	return E_NOT_FOUND;
+	self->progress = slot | seen << 32;
+	return CALL_RESTART;
 }

@@ -1,5 +1,5 @@
 /* Memory objects: demand zero, clones, who pays, discard, resize, supply, dirty tracking, labels. */
-#include "../sim/test.h"
+#include "test.h"
 
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)
 #define BASE     NATIVE_BASE
@@ -198,7 +198,8 @@ static void test_resize(void)
 static void test_pager(void)
 {
 	handle_t event = NEED_HANDLE(CALL1(&root, SYS_EVENT_CREATE, 0));
-	handle_t pager = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CREATE, MEMORY_PAGER, PAGES(100), event));
+	handle_t pager =
+	    NEED_HANDLE(CALL6(&root, SYS_MEMORY_CREATE, MEMORY_PAGER, PAGES(100), 0, 0, 0, event));
 	handle_t source = memory_new(&root, 10), handle = space_new(&root);
 	struct space *space = space_at(&root, handle);
 	enum space_fault fault = SPACE_FAULT_RESOLVED;

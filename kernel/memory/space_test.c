@@ -1,6 +1,6 @@
 /* Spaces: mapping, replacing, unmapping and protecting in slices, W^X, guests, devices, what the TLBs still
  * hold. */
-#include "../sim/test.h"
+#include "test.h"
 
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)
 #define BASE     NATIVE_BASE

@@ -1,53 +1,67 @@
 /* System calls on capabilities: copy, delete, revoke, info. */
+#include "bytes.h"
 #include "calls.h"
 #include "thread.h"
 #include "unit.h"
 
-int64_t sys_cap_copy(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t call_result_object(struct call *call, struct object *object, uint16_t rights)
 {
-	struct cap_view view;
-	int64_t status = cap_lookup(self->unit, args[0], OBJECT_NONE, RIGHT_COPY, &view);
+	int64_t handle = cap_insert(call->self->unit, object, rights, 0, 0);
 
-	(void)second;
-	if (status < 0)
-		return status;
-	if (args[1] & ~(uint64_t)view.rights)
+	object_release(object);
+	return handle;
+}
+
+void call_input(const struct call *call, void *to, uint32_t bytes)
+{
+	memcpy(to, call->self->page->bytes, bytes);
+}
+
+int64_t call_lookup(struct call *call, handle_t handle, enum object_type type, uint16_t rights,
+                    struct cap_view *view)
+{
+	return cap_lookup(call->self->unit, handle, type, rights, view);
+}
+
+/* A capability of UNIT derived from what argument INDEX names, as RIGHTS and BADGE ask. */
+static int64_t derive(struct call *call, unsigned index, struct unit *unit, uint64_t rights, uint64_t badge)
+{
+	const struct cap_view *from = &call->caps[index];
+
+	if (rights & ~(uint64_t)from->rights)
 		return E_RIGHTS;
-	if (view.badge && args[2] && args[2] != view.badge)
+	if (from->badge && badge && badge != from->badge)
 		return E_ARGUMENT; /* a badge is set once */
-	return cap_insert(self->unit, view.object, (uint16_t)args[1], args[2], &view);
+	return cap_insert(unit, from->object, (uint16_t)rights, badge, from);
 }
 
-int64_t sys_cap_delete(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_cap_copy(struct call *call, struct object *handle, uint64_t rights, uint64_t badge)
 {
-	struct cap_view view;
-	int64_t status = cap_lookup_dead(self->unit, args[0], OBJECT_NONE, 0, &view);
-
-	(void)second;
-	return status < 0 ? status : cap_delete(&view);
+	(void)handle;
+	return derive(call, 0, call->self->unit, rights, badge);
 }
 
-int64_t sys_cap_revoke(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_unit_grant(struct call *call, struct unit *unit, struct object *handle, uint64_t rights,
+                       uint64_t badge)
 {
-	struct cap_view view;
-	int64_t status = cap_lookup(self->unit, args[0], OBJECT_NONE, RIGHT_REVOKE, &view);
-
-	(void)second;
-	if (status < 0)
-		return status;
-	while (!cap_revoke_slice(&view))
-		if (preemption_pending())
-			return CALL_RESTART;
-	return E_OK;
+	(void)handle;
+	return derive(call, 1, unit, rights, badge);
 }
 
-int64_t sys_cap_info(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_cap_delete(struct call *call, struct object *handle)
 {
-	struct cap_view view;
-	int64_t status = cap_lookup(self->unit, args[0], OBJECT_NONE, 0, &view);
+	(void)handle;
+	return cap_delete(&call->caps[0]);
+}
 
-	if (status < 0)
-		return status;
-	*second = view.badge;
-	return (int64_t)(view.object->type | (uint64_t)view.rights << 16);
+int64_t sys_cap_revoke(struct call *call, struct object *handle)
+{
+	(void)handle;
+	return cap_revoke_slice(&call->caps[0]) ? E_OK : CALL_RESTART;
+}
+
+int64_t sys_cap_info(struct call *call, struct object *handle)
+{
+	call->second = call->caps[0].badge;
+	return (int64_t)(handle->type | (uint64_t)call->caps[0].rights << 16);
 }

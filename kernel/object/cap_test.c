@@ -1,6 +1,6 @@
 /* Capabilities: generations, rights, badges, derivation, moving, revocation whatever the shape of the tree.
  */
-#include "../sim/test.h"
+#include "test.h"
 
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)
 

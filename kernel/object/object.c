@@ -7,7 +7,7 @@
 #include "calls.h"
 #include "cpu.h"
 #include "memory.h"
-#include "../quota/heap.h"
+#include "heap.h"
 #include "thread.h"
 #include "unit.h"
 

@@ -216,39 +216,25 @@ struct budget *budget_create(struct unit *owner, const struct budget_spec *spec,
 	return budget;
 }
 
-int64_t sys_budget_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_budget_create(struct call *call, struct unit *unit)
 {
-	struct budget_spec spec =
-	    *(const struct budget_spec *)self->page->bytes; /* once: it is the user's page */
-	struct cap_view unit;
+	struct budget_spec spec;
 	struct budget *budget;
-	int64_t result = cap_lookup(self->unit, args[0], OBJECT_UNIT, RIGHT_MANAGE, &unit);
+	int64_t error;
 
-	(void)second;
-	if (!result)
-		result = budget_check((struct unit *)unit.object, &spec);
-	if (result)
-		return result;
-	budget = budget_create((struct unit *)unit.object, &spec, &result);
-	if (!budget)
-		return result;
-	result = cap_insert(self->unit, &budget->object, RIGHT_ALL, 0, 0);
-	object_release(&budget->object);
-	return result;
+	call_input(call, &spec, sizeof spec);
+	error = budget_check(unit, &spec);
+	budget = error ? 0 : budget_create(unit, &spec, &error);
+	return budget ? call_result_object(call, &budget->object, RIGHT_ALL) : error;
 }
 
-int64_t sys_budget_configure(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_budget_configure(struct call *call, struct budget *budget)
 {
-	struct budget_spec spec = *(const struct budget_spec *)self->page->bytes;
-	struct cap_view cap;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_BUDGET, RIGHT_MANAGE, &cap);
-	struct budget *budget;
+	struct budget_spec spec;
+	int64_t error;
 	uint32_t share;
 
-	(void)second;
-	if (error)
-		return error;
-	budget = (struct budget *)cap.object;
+	call_input(call, &spec, sizeof spec);
 	error = budget_check(budget->object.owner, &spec);
 	if (error)
 		return error;
@@ -266,14 +252,8 @@ int64_t sys_budget_configure(struct thread *self, const uint64_t args[6], uint64
 	return E_OK;
 }
 
-int64_t sys_budget_info(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_budget_info(struct call *call, struct budget *budget)
 {
-	struct cap_view cap;
-	int64_t error = cap_lookup(self->unit, args[0], OBJECT_BUDGET, RIGHT_READ, &cap);
-	const struct budget *budget = (const struct budget *)cap.object;
-
-	if (error)
-		return error;
-	*second = budget->cpu->index;
+	call->second = budget->cpu->index;
 	return (int64_t)budget->consumed;
 }

@@ -1,6 +1,7 @@
 /* Fuzzing the system calls of capabilities, units, memory and spaces: each input is a sequence of calls by
  * three units of a tree, programs' accesses between them, on two CPUs, cut into slices as the input says. The
  * checkers judge: all of machine_check along the way, and that nothing is left at the end. */
+#include <kernel/alphabet.h>
 #include "event.h"
 #include "test.h"
 
@@ -78,85 +79,73 @@ static void fill_page(struct actor *actor)
 		memcpy(actor->page->bytes, &label, sizeof(label));
 }
 
+/* A handle of TYPE that the acting unit holds, mostly; else any, or one of nothing. */
+static handle_t handle_of(unsigned actor, enum object_type type, bool optional)
+{
+	unsigned at = take(HANDLES);
+
+	if (optional && take(2))
+		return 0;
+	for (unsigned i = 0; type != OBJECT_NONE && i < HANDLES; i++, at++) {
+		const struct object *object =
+		    handles[at % HANDLES].actor == actor
+		        ? object_at(actors[actor].thread->unit, handles[at % HANDLES].handle)
+		        : 0;
+
+		if (object && object->type == type)
+			return take(8) ? handles[at % HANDLES].handle : some_handle(actor);
+	}
+	return some_handle(actor);
+}
+
+static uint64_t some_argument(unsigned actor, const struct letter *letter, unsigned index)
+{
+	switch (letter->argument[index].kind) {
+	case ARGUMENT_OBJECT:
+		return handle_of(actor, letter->argument[index].object, letter->argument[index].optional);
+	case ARGUMENT_HANDLE:
+		return some_handle(actor);
+	case ARGUMENT_RIGHTS:
+		return take(2) ? RIGHT_ALL : take(256) | take(256) << 8;
+	case ARGUMENT_KIND:
+	case ARGUMENT_FLAGS:
+		return take(letter->argument[index].limit + 1);
+	case ARGUMENT_ADDRESS:
+		return some_address();
+	case ARGUMENT_INDEX:
+		return take(4);
+	case ARGUMENT_BADGE:
+	case ARGUMENT_BITS:
+		return take(4);
+	default:
+		return some_number();
+	}
+}
+
+/* One call of the alphabet that acts on no thread: nobody is scheduled here. */
 static void system_call(unsigned index)
 {
-	static const enum syscall_number numbers[] = {
-	    SYS_CHANNEL_CREATE, SYS_EVENT_CREATE,   SYS_EVENT_SIGNAL,  SYS_CAP_COPY,      SYS_CAP_DELETE,
-	    SYS_CAP_REVOKE,     SYS_CAP_INFO,       SYS_UNIT_CREATE,   SYS_UNIT_DESTROY,  SYS_UNIT_INFO,
-	    SYS_UNIT_EXTEND,    SYS_UNIT_GRANT,     SYS_UNIT_FREEZE,   SYS_MEMORY_CREATE, SYS_MEMORY_CLONE,
-	    SYS_MEMORY_RESIZE,  SYS_MEMORY_DISCARD, SYS_MEMORY_SUPPLY, SYS_MEMORY_WANTED, SYS_MEMORY_DIRTY,
-	    SYS_MEMORY_INFO,    SYS_MEMORY_LABEL,   SYS_MEMORY_FIND,   SYS_SPACE_CREATE,  SYS_SPACE_MAP,
-	    SYS_SPACE_UNMAP,    SYS_SPACE_PROTECT};
+	const struct letter *letter = &alphabet[take(sizeof(alphabet) / sizeof(*alphabet))];
 	struct actor *actor = &actors[index];
-	enum syscall_number number = numbers[take(sizeof(numbers) / sizeof(*numbers))];
-	uint64_t a = some_handle(index), b = some_number(), c = some_number(), d = some_number(), e = 0,
-	         f = 0;
+	uint64_t args[6] = {0};
 	int64_t result;
 
-	switch (number) {
-	case SYS_UNIT_CREATE:
-	case SYS_MEMORY_LABEL:
-	case SYS_MEMORY_FIND:
+	if (letter->self)
+		return;
+	if (letter->number == SYS_UNIT_CREATE || letter->number == SYS_MEMORY_LABEL ||
+	    letter->number == SYS_MEMORY_FIND)
 		fill_page(actor);
-		break;
-	case SYS_CAP_COPY:
-		b = take(2) ? RIGHT_ALL : take(256) | take(256) << 8;
-		break;
-	case SYS_UNIT_GRANT:
-		b = some_handle(index);
-		c = take(2) ? RIGHT_ALL : take(256) << 4;
-		break;
-	case SYS_MEMORY_CREATE:
-		a = take(5);
-		c = some_handle(index);
-		d = some_handle(index);
-		e = take(4) ? 0 : some_handle(index);
-		break;
-	case SYS_MEMORY_SUPPLY:
-		c = some_handle(index);
-		e = some_number();
-		break;
-	case SYS_SPACE_CREATE:
-		a = take(2);
-		b = take(3) ? 0 : some_handle(index);
-		break;
-	case SYS_SPACE_MAP:
-		b = some_address();
-		c = some_handle(index);
-		e = some_number();
-		f = take(32);
-		break;
-	case SYS_SPACE_UNMAP:
-		b = some_address();
-		break;
-	case SYS_SPACE_PROTECT:
-		b = some_address();
-		d = take(8);
-		break;
-	default:
-		break;
-	}
-	result = call(actor, number, a, b, c, d, e, f);
-	switch (number) {
-	case SYS_UNIT_GRANT:
-		/* The new capability is in another table: whoever acts in that unit has it. */
-		for (unsigned i = 0; i < ACTORS && result > 0; i++)
-			if (actors[i].thread->unit == (struct unit *)object_at(actor->thread->unit, a))
-				keep(i, result);
-		break;
-	case SYS_CHANNEL_CREATE:
-	case SYS_EVENT_CREATE:
-	case SYS_CAP_COPY:
-	case SYS_UNIT_CREATE:
-	case SYS_MEMORY_CREATE:
-	case SYS_MEMORY_CLONE:
-	case SYS_MEMORY_FIND:
-	case SYS_SPACE_CREATE:
+	for (unsigned i = 0; i < letter->arguments; i++)
+		args[i] = some_argument(index, letter, i);
+	result = call(actor, letter->number, args[0], args[1], args[2], args[3], args[4], args[5]);
+	if (letter->number != SYS_UNIT_GRANT) {
 		keep(index, result);
-		break;
-	default:
-		break;
+		return;
 	}
+	/* The new capability is in another table: whoever acts in that unit has it. */
+	for (unsigned i = 0; i < ACTORS && result > 0; i++)
+		if (actors[i].thread->unit == (struct unit *)object_at(actor->thread->unit, args[0]))
+			keep(i, result);
 }
 
 static void access(unsigned index)

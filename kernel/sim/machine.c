@@ -12,6 +12,7 @@
 #include <ucontext.h>
 #include <sanitizer/common_interface_defs.h>
 #include <holon/handoff.h>
+#include "dispatch.h"
 #include "machine.h"
 #include "ram.h"
 #include "system.h"
@@ -632,21 +633,14 @@ void actor_deinit(struct actor *actor)
 int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_t args[6])
 {
 	struct thread *self = actor->thread;
-	int64_t result = E_CALL;
+	struct call run = {.self = self};
+	int64_t result;
 
-	actor->second = 0;
+	memcpy(run.args, args, sizeof(run.args));
 	acting->reschedule = false; /* nobody is scheduled here */
-	thread_resumes_call(self, number);
-	if ((unsigned)number < SYSCALL_COUNT && call_handlers[number])
-		result = call_handlers[number](self, args, &actor->second);
-	if (result != CALL_RESTART) {
-		self->progress = 0;
-		if (self->building)
-			object_release(self->building);
-		self->building = 0;
-	} else {
-		host_restarts++;
-	}
+	result = call_run(&run, number);
+	actor->second = run.second;
+	host_restarts += result == CALL_RESTART;
 	if (unit_has_doomed(self->unit))
 		unit_reap(self->unit);
 	serve_ipi(acting);

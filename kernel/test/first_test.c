@@ -57,7 +57,7 @@ static void test_basics(void)
 	report(boot->magic == BOOT_INFO_MAGIC, "the first unit gets boot_info", (int64_t)boot->magic);
 	log_print(boot->system, page, "null call: %lu ns\n", (unsigned long)(second - first));
 	report(second >= first && first > 0, "the clock runs forward", (int64_t)(second - first));
-	int64_t result = SYSCALL0(SYSCALL_COUNT + 7);
+	int64_t result = syscall6(SYSCALL_COUNT + 7, 0, 0, 0, 0, 0, 0, 0);
 
 	report(result == E_CALL, "an unknown call is refused", result);
 	result = cap_delete(0x123456789ull);
@@ -342,11 +342,11 @@ static void test_interrupts(void)
 	ioport_out((handle_t)ports, 0x40, 1, 11932 & 255);
 	ioport_out((handle_t)ports, 0x40, 1, 11932 >> 8);
 	for (unsigned i = 0; i < 3 && !result; i++) {
-		SYSCALL1(SYS_IRQ_ACK, irq);
+		irq_ack(irq);
 		result = event_wait(event, clock_ns() + 1000000000, &bits);
 	}
 	report(!result && bits == 8, "a device's interrupts signal an event", result);
-	result = ioport_in((handle_t)ports, 0x44, 1) == (uint32_t)E_ARGUMENT ? 0 : 1;
+	result = ioport_in((handle_t)ports, 0x44, 1) == E_ARGUMENT ? 0 : 1;
 	report(!result, "a port outside the range is refused", result);
 	uint64_t msi = 0;
 	int64_t message = irq_create(boot->system, IRQ_MSI, 0, &msi);

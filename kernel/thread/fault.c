@@ -8,7 +8,7 @@
 #include <memory.h>
 #include <space.h>
 #include <event.h>
-#include "../sched/sched.h"
+#include "sched.h"
 
 /* Of a fault entry: code that must not fault at one place twice in a row. */
 #define FAULT_ENTRY_BYTES 128u

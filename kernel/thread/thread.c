@@ -10,26 +10,23 @@
 #include <event.h>
 #include <memory.h>
 #include <space.h>
-#include "../sched/sched.h"
+#include "sched.h"
+
+#define STOP_LOOKS 10000u /* of thread_stop at a thread on another CPU */
 
 static bool native_address(uint64_t address)
 {
 	return address >= NATIVE_BASE && address < NATIVE_END;
 }
 
-/* Looks up a space or budget that a thread of UNIT may use. */
-static int64_t lookup_for(struct thread *self, handle_t handle, enum object_type type,
-                          const struct unit *unit, struct object **object)
+/* Looks up the budget HANDLE, which a thread of UNIT shall run on. */
+static int64_t budget_for(struct call *call, handle_t handle, const struct unit *unit, struct budget **budget)
 {
 	struct cap_view cap;
-	int64_t error = cap_lookup(self->unit, handle, type, RIGHT_MANAGE, &cap);
+	int64_t error = call_lookup(call, handle, OBJECT_BUDGET, RIGHT_MANAGE, &cap);
 
-	if (error)
-		return error;
-	if (!unit_within(unit, cap.object->owner))
-		return E_ARGUMENT;
-	*object = cap.object;
-	return E_OK;
+	*budget = (struct budget *)cap.object;
+	return error ? error : unit_within(unit, cap.object->owner) ? E_OK : E_ARGUMENT;
 }
 
 static void thread_name(struct thread *thread, const char *name)
@@ -85,31 +82,26 @@ struct thread *thread_new(struct unit *unit, struct space *space, struct budget 
 	return thread;
 }
 
-int64_t sys_thread_create(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_create(struct call *call, struct unit *unit, struct space *space, struct memory *memory,
+                          uint64_t offset)
 {
-	struct thread_spec spec = *(const struct thread_spec *)self->page->bytes;
-	struct object *space, *budget = 0;
-	struct cap_view unit, memory;
+	struct thread_spec spec;
+	struct budget *budget = 0;
 	struct thread *thread;
-	int64_t result = cap_lookup(self->unit, args[0], OBJECT_UNIT, RIGHT_MANAGE, &unit);
+	int64_t result;
 
-	(void)second;
-	if (!result)
-		result = lookup_for(self, args[1], OBJECT_SPACE, (struct unit *)unit.object, &space);
-	if (!result)
-		result = cap_lookup(self->unit, args[2], OBJECT_MEMORY, RIGHT_READ | RIGHT_WRITE, &memory);
-	if (!result && spec.budget)
-		result = lookup_for(self, spec.budget, OBJECT_BUDGET, (struct unit *)unit.object, &budget);
+	call_input(call, &spec, sizeof spec);
+	result = spec.budget ? budget_for(call, spec.budget, unit, &budget) : E_OK;
 	if (result)
 		return result;
-	if (((struct space *)space)->kind != SPACE_NATIVE || args[3] % PAGE_SIZE_BYTES ||
-	    !native_address(spec.entry) || !native_address(spec.stack) || spec.page_address >= USER_END)
+	if (!unit_within(unit, space->object.owner) || space->kind != SPACE_NATIVE ||
+	    offset % PAGE_SIZE_BYTES || !native_address(spec.entry) || !native_address(spec.stack) ||
+	    spec.page_address >= USER_END)
 		return E_ARGUMENT;
-	thread = thread_new((struct unit *)unit.object, (struct space *)space, (struct budget *)budget,
-	                    (struct memory *)memory.object, args[3] / PAGE_SIZE_BYTES, &spec, &result);
+	thread = thread_new(unit, space, budget, memory, offset / PAGE_SIZE_BYTES, &spec, &result);
 	if (!thread)
 		return result;
-	result = cap_insert(self->unit, &thread->object, RIGHT_ALL, 0, 0);
+	result = cap_insert(call->self->unit, &thread->object, RIGHT_ALL, 0, 0);
 	if (result < 0) /* gives the thread's own reference back by ending it */
 		thread_halt(thread, HALT_KILL);
 	return result;
@@ -167,38 +159,24 @@ bool thread_teardown(struct object *object)
 	return true;
 }
 
-/* The thread named by HANDLE, or SELF for 0. */
-static int64_t thread_named(struct thread *self, handle_t handle, struct thread **thread)
-{
-	struct cap_view cap;
-	int64_t error = E_OK;
-
-	*thread = self;
-	if (handle) {
-		error = cap_lookup(self->unit, handle, OBJECT_THREAD, RIGHT_MANAGE, &cap);
-		if (!error)
-			*thread = (struct thread *)cap.object;
-	}
-	return error;
-}
-
 static bool thread_still(struct thread *thread)
 {
 	return thread_state(thread) == THREAD_STOPPED && !__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE);
 }
 
-static int64_t set_budget(struct thread *self, struct thread *thread, handle_t handle)
+static int64_t set_budget(struct call *call, struct thread *thread, handle_t handle)
 {
-	struct object *object, *old = thread->budget ? &thread->budget->object : 0;
-	int64_t error = lookup_for(self, handle, OBJECT_BUDGET, thread->unit, &object);
+	struct object *old = thread->budget ? &thread->budget->object : 0;
+	struct budget *budget;
+	int64_t error = budget_for(call, handle, thread->unit, &budget);
 
 	if (error)
 		return error;
-	if (!object_reference(object))
+	if (!object_reference(&budget->object))
 		return E_HANDLE;
 	/* Point of no return. */
-	thread->budget = (struct budget *)object;
-	if (thread == self && !thread->donated) {
+	thread->budget = budget;
+	if (thread == call->self && !thread->donated) {
 		budget_drop(thread);
 		sched_wake(thread); /* goes on where the new budget is */
 	}
@@ -207,20 +185,13 @@ static int64_t set_budget(struct thread *self, struct thread *thread, handle_t h
 	return E_OK;
 }
 
-int64_t sys_thread_set(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_set(struct call *call, struct thread *thread, uint64_t what, uint64_t value)
 {
-	struct thread *thread;
-	int64_t error = thread_named(self, args[0], &thread);
-	uint64_t value = args[2];
-
-	(void)second;
-	if (error)
-		return error;
-	if (thread != self && !thread_still(thread))
+	if (thread != call->self && !thread_still(thread))
 		return E_STATE;
-	switch (args[1]) {
+	switch (what) {
 	case THREAD_SET_BUDGET:
-		return set_budget(self, thread, value);
+		return set_budget(call, thread, value);
 	case THREAD_SET_FAULT_ENTRY:
 		if (value && !native_address(value))
 			return E_ARGUMENT;
@@ -228,69 +199,48 @@ int64_t sys_thread_set(struct thread *self, const uint64_t args[6], uint64_t *se
 		return E_OK;
 	case THREAD_SET_FS_BASE:
 	case THREAD_SET_GS_BASE:
-		return arch_thread_set_base(thread, args[1] == THREAD_SET_GS_BASE, value) ? E_OK : E_ARGUMENT;
+		return arch_thread_set_base(thread, what == THREAD_SET_GS_BASE, value) ? E_OK : E_ARGUMENT;
 	default:
 		return E_ARGUMENT;
 	}
 }
 
-int64_t sys_thread_state(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_state(struct call *call, struct thread *thread, uint64_t set)
 {
-	struct thread_state *state = (struct thread_state *)self->page->bytes;
-	struct thread *thread;
-	int64_t error = thread_named(self, args[0], &thread);
+	struct thread_state *state = (struct thread_state *)call->self->page->bytes;
 
 	_Static_assert(sizeof *state <= MESSAGE_BYTES_MAX, "thread state fits the thread page");
-	(void)second;
-	if (error)
-		return error;
-	if (thread == self || !thread_still(thread))
+	if (!thread_still(thread))
 		return E_STATE;
-	if (args[1] == 0) {
+	if (set == 0) {
 		arch_thread_state_get(thread, state);
 		return E_OK;
 	}
-	return args[1] == 1 && arch_thread_state_set(thread, state) ? E_OK : E_ARGUMENT;
+	return set == 1 && arch_thread_state_set(thread, state) ? E_OK : E_ARGUMENT;
 }
 
-int64_t sys_thread_stop(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_stop(struct call *call, struct thread *thread)
 {
-	struct thread *thread;
-	int64_t error = thread_named(self, args[0], &thread);
+	uint64_t *looks = &call->self->progress;
 
-	(void)second;
-	if (error)
-		return error;
 	if (thread_state(thread) == THREAD_DEAD)
-		return E_STATE;
-	if (!thread_still(thread))
+		return *looks ? E_OK : E_STATE;
+	if (!*looks && !thread_still(thread))
 		thread_halt(thread, HALT_STOP);
-	if (thread == self)
+	if (thread == call->self || thread_still(thread))
 		return E_OK;
 	/* Its CPU stops it when it serves its mailbox; so does this one meanwhile, it may be told to stop
-	 * itself. Bounded tries, then the caller asks again: the thread may be on the way between two CPUs.
-	 */
-	for (unsigned tries = 0; tries < 10000 && !cpu_self()->blocked && !self->halt; tries++) {
-		if (thread_still(thread) || thread_state(thread) == THREAD_DEAD)
-			return E_OK;
-		arch_pause();
-		cpu_serve(cpu_self());
-		error =
-		    thread_named(self, args[0], &thread); /* it may be freed where this CPU has been served */
-		if (error)
-			return error;
-	}
-	return E_BUSY;
+	 * itself. Bounded, then the caller asks again: the thread may be on the way between two CPUs. */
+	if (++*looks > STOP_LOOKS)
+		return E_BUSY;
+	arch_pause();
+	cpu_serve(cpu_self());
+	return CALL_RESTART;
 }
 
-int64_t sys_thread_start(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_start(struct call *call, struct thread *thread)
 {
-	struct thread *thread;
-	int64_t error = thread_named(self, args[0], &thread);
-
-	(void)second;
-	if (error)
-		return error;
+	(void)call;
 	if (thread_state(thread) != THREAD_STOPPED || thread->unit->state > UNIT_RUNNING)
 		return E_STATE;
 	if (thread->unit->state == UNIT_CREATED) {
@@ -303,34 +253,25 @@ int64_t sys_thread_start(struct thread *self, const uint64_t args[6], uint64_t *
 	return E_OK;
 }
 
-int64_t sys_thread_cancel(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_cancel(struct call *call, struct thread *thread)
 {
-	struct thread *thread;
-	int64_t error = thread_named(self, args[0], &thread);
-
-	(void)second;
-	if (error)
-		return error;
+	(void)call;
 	return thread_end_wait(thread, E_CANCELLED) ? E_OK : E_STATE;
 }
 
-int64_t sys_thread_exit(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_exit(struct call *call)
 {
-	struct unit *unit = self->unit;
+	struct unit *unit = call->self->unit;
 
-	(void)args;
-	(void)second;
-	thread_halt(self, HALT_KILL);
+	thread_halt(call->self, HALT_KILL);
 	if (unit->live_threads == 1)
 		unit_end(unit, UNIT_STOPPED, 0, 0);
 	return CALL_BLOCKED;
 }
 
-int64_t sys_thread_yield(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_thread_yield(struct call *call)
 {
-	(void)args;
-	(void)second;
-	self->rotate = true;
+	call->self->rotate = true;
 	cpu_self()->reschedule = true;
 	return E_OK;
 }

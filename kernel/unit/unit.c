@@ -13,8 +13,8 @@
 #include "memory.h"
 #include "thread.h"
 #include "unit.h"
-#include "../object/table.h"
-#include "../quota/heap.h"
+#include "table.h"
+#include "heap.h"
 
 #define WALK_STEPS      16u
 #define REVIEWS_AT_ONCE 64u

@@ -9,49 +9,14 @@
  * moment, by all CPUs at once. */
 #define QUOTA_MAX (1ull << 52)
 
-/* The caller's new capability to OBJECT, whose creator's reference goes over to it. */
-int64_t call_result_object(struct thread *self, struct object *object, uint16_t rights)
+int64_t sys_unit_create(struct call *call, struct unit *parent)
 {
-	int64_t handle = cap_insert(self->unit, object, rights, 0, 0);
-
-	object_release(object);
-	return handle;
-}
-
-/* The unit that a call charges: the caller's own, or the one HANDLE names with RIGHT_MANAGE. */
-int64_t call_charged_unit(struct thread *self, handle_t handle, struct unit **unit)
-{
-	struct cap_view view;
-	int64_t status = E_OK;
-
-	*unit = self->unit;
-	if (handle) {
-		status = cap_lookup(self->unit, handle, OBJECT_UNIT, RIGHT_MANAGE, &view);
-		*unit = (struct unit *)view.object;
-	}
-	return status;
-}
-
-static int64_t unit_of(struct thread *self, handle_t handle, uint16_t rights, struct unit **unit)
-{
-	struct cap_view view;
-	int64_t status = cap_lookup(self->unit, handle, OBJECT_UNIT, rights, &view);
-
-	*unit = (struct unit *)view.object;
-	return status;
-}
-
-int64_t sys_unit_create(struct thread *self, const uint64_t args[6], uint64_t *second)
-{
-	struct unit *parent, *unit;
 	struct unit_spec spec;
+	struct unit *unit;
 	struct cap_view event;
-	int64_t status = unit_of(self, args[0], RIGHT_MANAGE, &parent);
+	int64_t status;
 
-	(void)second;
-	if (status < 0)
-		return status;
-	memcpy(&spec, self->page->bytes, sizeof(spec));
+	call_input(call, &spec, sizeof(spec));
 	if (spec.memory_bytes % PAGE_SIZE_BYTES || spec.memory_bytes < 4 * PAGE_SIZE_BYTES ||
 	    spec.memory_bytes > QUOTA_MAX || spec.caps > CAPS_MAX || spec.priority_max >= PRIORITY_COUNT ||
 	    spec.flags & ~(uint32_t)UNIT_WX || spec.reserved || parent->depth >= UNIT_DEPTH_MAX)
@@ -62,45 +27,31 @@ int64_t sys_unit_create(struct thread *self, const uint64_t args[6], uint64_t *s
 	if (spec.flags & UNIT_WX && !(parent->flags & UNIT_WX))
 		return E_WX;
 	if (spec.event) {
-		status = cap_lookup(self->unit, spec.event, OBJECT_EVENT, RIGHT_SIGNAL, &event);
+		status = call_lookup(call, spec.event, OBJECT_EVENT, RIGHT_SIGNAL, &event);
 		if (status < 0)
 			return status;
 		if (event.badge)
 			spec.event_bits &= event.badge;
 	}
 	unit = unit_create(parent, &spec, spec.event ? &event : 0, &status);
-	return unit ? call_result_object(self, &unit->object, RIGHT_ALL) : status;
+	return unit ? call_result_object(call, &unit->object, RIGHT_ALL) : status;
 }
 
-int64_t sys_unit_destroy(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_unit_destroy(struct call *call, struct unit *unit)
 {
-	struct cap_view view;
-	struct unit *unit;
-	int64_t status = cap_lookup_dead(self->unit, args[0], OBJECT_UNIT, RIGHT_MANAGE, &view);
-
-	(void)second;
-	if (status < 0)
-		return status;
-	unit = (struct unit *)view.object;
-	if (unit_within(self->unit, unit))
+	if (unit_within(call->self->unit, unit))
 		return E_STATE; /* a unit leaves by unit_exit */
-	while (!unit_destroy_slice(unit))
-		if (preemption_pending() || cpu_count > 1)
-			return CALL_RESTART;
+	if (!unit_destroy_slice(unit))
+		return cpu_count > 1 ? CALL_LEAVE : CALL_RESTART; /* a thread may run on another CPU */
 	/* The struct and the capabilities to it, this one among them, go with the parent's doomed objects. */
 	unit_reap(unit->parent);
 	return E_OK;
 }
 
-int64_t sys_unit_info(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_unit_info(struct call *call, struct unit *unit)
 {
-	struct unit *unit;
 	struct unit_info info;
-	int64_t status = unit_of(self, args[0], RIGHT_READ, &unit);
 
-	(void)second;
-	if (status < 0)
-		return status;
 	memset(&info, 0, sizeof(info));
 	info.id = unit->id;
 	info.parent_id = unit->parent ? unit->parent->id : 0;
@@ -128,66 +79,33 @@ int64_t sys_unit_info(struct thread *self, const uint64_t args[6], uint64_t *sec
 	info.priority_max = unit->priority_max;
 	info.flags = unit->flags;
 	memcpy(info.name, unit->name, sizeof(info.name));
-	memcpy(self->page->bytes, &info, sizeof(info));
+	memcpy(call->self->page->bytes, &info, sizeof(info));
 	return E_OK;
 }
 
-int64_t sys_unit_extend(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_unit_extend(struct call *call, struct unit *unit, uint64_t bytes, uint64_t caps)
 {
-	struct unit *unit;
-	int64_t status = unit_of(self, args[0], RIGHT_MANAGE, &unit);
+	int64_t status = E_OK;
 
-	(void)second;
-	if (status < 0)
-		return status;
-	if (args[1] % PAGE_SIZE_BYTES || args[1] > QUOTA_MAX || args[2] > CAPS_MAX)
+	if (bytes % PAGE_SIZE_BYTES || bytes > QUOTA_MAX || caps > CAPS_MAX)
 		return E_ARGUMENT;
-	if (unit->parent != self->unit || unit->caps_quota + args[2] > CAPS_MAX)
+	if (unit->parent != call->self->unit || unit->caps_quota + caps > CAPS_MAX)
 		return E_STATE;
-	status = E_OK;
-	unit_extend(unit, self->unit, args[1], (uint32_t)args[2], &status);
+	unit_extend(unit, unit->parent, bytes, (uint32_t)caps, &status);
 	return status;
 }
 
-int64_t sys_unit_grant(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_unit_freeze(struct call *call, struct unit *unit, uint64_t freeze)
 {
-	struct unit *unit;
-	struct cap_view view;
-	int64_t status = unit_of(self, args[0], RIGHT_MANAGE, &unit);
-
-	(void)second;
-	if (status == E_OK)
-		status = cap_lookup(self->unit, args[1], OBJECT_NONE, RIGHT_COPY | RIGHT_MOVE, &view);
-	if (status != E_OK)
-		return status;
-	if (args[2] & ~(uint64_t)view.rights)
-		return E_RIGHTS;
-	if (view.badge && args[3] && args[3] != view.badge)
+	if (freeze > 1)
 		return E_ARGUMENT;
-	return cap_insert(unit, view.object, (uint16_t)args[2], args[3], &view);
-}
-
-int64_t sys_unit_freeze(struct thread *self, const uint64_t args[6], uint64_t *second)
-{
-	struct unit *unit;
-	int64_t status = unit_of(self, args[0], RIGHT_MANAGE, &unit);
-
-	(void)second;
-	if (status < 0)
-		return status;
-	if (args[1] > 1)
-		return E_ARGUMENT;
-	if (unit_within(self->unit, unit))
+	if (unit_within(call->self->unit, unit))
 		return E_STATE;
-	while (!unit_freeze_slice(unit, args[1], &self->progress))
-		if (preemption_pending())
-			return CALL_RESTART;
-	return E_OK;
+	return unit_freeze_slice(unit, freeze, &call->self->progress) ? E_OK : CALL_RESTART;
 }
 
-int64_t sys_unit_exit(struct thread *self, const uint64_t args[6], uint64_t *second)
+int64_t sys_unit_exit(struct call *call, uint64_t status)
 {
-	(void)second;
-	unit_end(self->unit, UNIT_STOPPED, (int64_t)args[0], 0);
+	unit_end(call->self->unit, UNIT_STOPPED, (int64_t)status, 0);
 	return CALL_BLOCKED;
 }

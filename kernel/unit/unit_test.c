@@ -1,5 +1,5 @@
 /* Units: quotas carved and returned, death with everything in them, trees, freezing. */
-#include "../sim/test.h"
+#include "test.h"
 #include "event.h"
 
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE_BYTES)
@@ -99,7 +99,7 @@ static void furnish(struct actor *actor, unsigned amount)
 	enum space_fault fault;
 
 	memory = NEED_HANDLE(CALL3(actor, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, PAGES(40), 0));
-	pager = NEED_HANDLE(CALL3(actor, SYS_MEMORY_CREATE, MEMORY_PAGER, PAGES(40), event));
+	pager = NEED_HANDLE(CALL6(actor, SYS_MEMORY_CREATE, MEMORY_PAGER, PAGES(40), 0, 0, 0, event));
 	space = NEED_HANDLE(CALL1(actor, SYS_SPACE_CREATE, SPACE_NATIVE));
 	at = (struct space *)object_at(actor->thread->unit, space);
 	NEED(CALL6(actor, SYS_SPACE_MAP, space, BASE, memory, 0, PAGES(40), MAP_READ | MAP_WRITE) == 0);

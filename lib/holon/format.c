@@ -139,7 +139,7 @@ void log_print(handle_t system, struct thread_page *page, const char *format, ..
 	if (length >= (int)sizeof(line))
 		length = sizeof(line) - 1;
 	memcpy(page->bytes, line, (size_t)length);
-	SYSCALL2(SYS_LOG_WRITE, system, length);
+	syscall6(SYS_LOG_WRITE, system, length, 0, 0, 0, 0, 0);
 }
 
 const char *error_text(int64_t error)

@@ -1,6 +1,6 @@
 /* Message system calls. struct message: words at 0..63, info at 64, badge at 72 (lib/holon/holon.h).
  * Registers: abi/holon/syscall.h. RBP is preserved by the kernel and carries the struct's address across. */
-#include "syscall_numbers.inc"
+#include <holon/syscall_numbers.inc>
 
 	.text
 	.macro enter
@@ -53,7 +53,7 @@
 channel_call:
 	enter
 	load
-	mov $NUMBER_CHANNEL_CALL, %eax
+	mov $SYS_CHANNEL_CALL, %eax
 	syscall
 	store
 	leave_function
@@ -63,7 +63,7 @@ channel_call:
 channel_reply_receive:
 	enter
 	load
-	mov $NUMBER_CHANNEL_REPLY_RECEIVE, %eax
+	mov $SYS_CHANNEL_REPLY_RECEIVE, %eax
 	syscall
 	store
 	leave_function
@@ -73,7 +73,7 @@ channel_reply_receive:
 channel_receive:
 	enter
 	xor %esi, %esi
-	mov $NUMBER_CHANNEL_RECEIVE, %eax
+	mov $SYS_CHANNEL_RECEIVE, %eax
 	syscall
 	store
 	leave_function
@@ -83,7 +83,7 @@ channel_receive:
 channel_reply:
 	enter
 	load
-	mov $NUMBER_CHANNEL_REPLY, %eax
+	mov $SYS_CHANNEL_REPLY, %eax
 	syscall
 	leave_function
 

@@ -405,7 +405,7 @@ static void test_stops(unsigned cpu)
 
 		pause_for(100000);
 		right &= !result && spun == before;
-		result = SYSCALL2(SYS_THREAD_STATE, thread, 0);
+		result = thread_state(thread, 0);
 		right &= !result && state->pc >= NATIVE_BASE && state->pc < NATIVE_END;
 		result = thread_start(thread);
 		right &= !result;
