@@ -4,6 +4,12 @@
 #include <channel.h>
 #include "dispatch.h"
 
+/* Its purpose is to end objects. */
+static bool call_reaps(uint64_t number)
+{
+	return number < SYSCALL_COUNT && calls_reaping[number / 64] >> number % 64 & 1;
+}
+
 /* Sets the result of SELF's call and, where the call is what ended objects of its unit (DUTY), works those
  * off first, in slices: until then the call runs again, but only to come here. So nobody else pays for it,
  * above all no thread of higher priority. */
@@ -46,7 +52,7 @@ int64_t call_run(struct call *call, uint64_t number)
 
 static __attribute__((noinline)) void call_other(struct thread *self, uint64_t number)
 {
-	bool others = unit_has_doomed(self->unit), reaps;
+	bool others = unit_has_doomed(self->unit);
 	struct call call;
 	int64_t result;
 
@@ -55,15 +61,13 @@ static __attribute__((noinline)) void call_other(struct thread *self, uint64_t n
 		return;
 	}
 	call.self = self;
-	for (unsigned index = 0; index < 6; index++)
-		call.args[index] = arch_argument(self, index);
 	result = call_run(&call, number);
 	if (result == CALL_RESTART) {
 		arch_syscall_restart(self);
 		return;
 	}
-	reaps = number < SYSCALL_COUNT && calls_reaping[number / 64] >> number % 64 & 1;
-	call_finish(self, result, call.second, unit_has_doomed(self->unit) && (!others || reaps));
+	call_finish(self, result, call.second,
+	            unit_has_doomed(self->unit) && (!others || call_reaps(number)));
 }
 
 void kernel_syscall(struct thread *self, uint64_t number)

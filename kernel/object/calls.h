@@ -30,7 +30,6 @@ struct thread;
 
 struct call {
 	struct thread *self;
-	uint64_t args[6];
 	uint64_t second;
 	struct cap_view caps[6]; /* by argument: what a handle there names */
 };

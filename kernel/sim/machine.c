@@ -636,7 +636,7 @@ int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_
 	struct call run = {.self = self};
 	int64_t result;
 
-	memcpy(run.args, args, sizeof(run.args));
+	memcpy(self->registers.arguments, args, sizeof(self->registers.arguments));
 	acting->reschedule = false; /* nobody is scheduled here */
 	result = call_run(&run, number);
 	actor->second = run.second;
