@@ -14,13 +14,13 @@ int64_t sys_guest_bind(struct call *call, struct memory *memory, uint64_t offset
 	struct thread *self = call->self;
 	physical_t frame;
 	int64_t error =
-	    offset % PAGE_SIZE_BYTES ? E_ARGUMENT : memory_pin(memory, offset / PAGE_SIZE_BYTES, &frame);
+	    offset % PAGE_SIZE_BYTES ? E_ARGUMENT : memory_pin(memory, offset / PAGE_SIZE_BYTES, self->unit, &frame);
 
 	if (error)
 		return error;
 	/* Point of no return. */
 	if (self->guest)
-		memory_unpin(frame_unmap(self->guest));
+		memory_unpin(frame_unmap(self->guest), self->unit);
 	self->guest = frame_map(frame);
 	return E_OK;
 }

@@ -182,12 +182,14 @@ int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_
 	return E_OK;
 }
 
-int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame)
+int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, physical_t *frame)
 {
 	struct unsettled unsettled;
 	uint64_t *place;
 	int64_t status;
 
+	if (!unit_charge(unit, PAGE_SIZE_BYTES))
+		return E_QUOTA_MEMORY;
 	unsettled_init(&unsettled);
 	lock_take(&memory->lock);
 	status =
@@ -196,19 +198,24 @@ int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame)
 		__atomic_add_fetch(&frame_of(*frame)->pins, 1, __ATOMIC_ACQ_REL);
 	lock_release(&memory->lock);
 	memory_settle(&unsettled);
+	if (status < 0)
+		unit_uncharge(unit, PAGE_SIZE_BYTES);
 	return status;
 }
 
-void memory_unpin(physical_t address)
+void memory_unpin(physical_t address, struct unit *unit)
 {
 	struct frame *frame = frame_of(address);
 	bool last;
 
 	lock_take(&pin_lock);
-	last = !--frame->pins && !frame->references;
+	/* Read before: without a pin, entry_drop frees it without this lock. */
+	last = frame->pins == 1 && !frame->references;
+	__atomic_store_n(&frame->pins, frame->pins - 1, __ATOMIC_RELEASE);
 	lock_release(&pin_lock);
 	if (last)
 		frame_free(address);
+	unit_uncharge(unit, PAGE_SIZE_BYTES);
 }
 
 /* Pages a slice may handle, by how many mappings each must be removed from. */

@@ -176,10 +176,10 @@ static inline bool memory_entry_writable(struct memory *memory, uint64_t *entry,
 	return true;
 }
 /* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays
- * allocated, whatever becomes of the object, until memory_unpin. E_FAULT for kinds without frames. Takes
- * memory->lock. */
-int64_t memory_pin(struct memory *memory, uint64_t page, physical_t *frame);
-void memory_unpin(physical_t frame);
+ * allocated, whatever becomes of the object, until memory_unpin, and is charged to UNIT as long, whoever pays
+ * for the object's page. E_FAULT for kinds without frames. Takes memory->lock. */
+int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, physical_t *frame);
+void memory_unpin(physical_t frame, struct unit *unit);
 /* Removes resident pages from [first, end): unmapped, flushed, released; a slice. Returns the page reached.
  * No lock held. */
 uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end);

@@ -292,6 +292,45 @@ static void test_module(void)
 	TEST_EQUAL("a module's frames are never freed", frame_of(host_module_base)->references, 1);
 }
 
+/* No thread holds what the test pins, so machine_check must not find it charged. */
+static int64_t pin(struct memory *memory, physical_t *frame)
+{
+	int64_t status = memory_pin(memory, 2, &root_unit, frame);
+
+	if (status == E_OK)
+		unit_uncharge(&root_unit, PAGE_SIZE_BYTES);
+	return status;
+}
+
+static void unpin(physical_t frame)
+{
+	NEED(unit_charge(&root_unit, PAGE_SIZE_BYTES));
+	memory_unpin(frame, &root_unit);
+}
+
+/* A unit pays for what it has pinned, whatever becomes of the object. */
+static void test_pins_are_paid(handle_t self_unit)
+{
+	handle_t child = unit_new(&root, self_unit, 16), handle = memory_new(&root, 4);
+	struct unit *unit = (struct unit *)object_at(&root_unit, child);
+	struct memory *memory = (struct memory *)object_at(&root_unit, handle);
+	uint64_t used = unit->memory_used;
+	physical_t frames[3];
+	unsigned count = 0;
+
+	unit->memory_quota = used + 2 * PAGE_SIZE_BYTES;
+	for (; count < 3 && memory_pin(memory, 1, unit, &frames[count]) == E_OK; count++)
+		CALL3(&root, SYS_MEMORY_DISCARD, handle, 0, PAGES(4));
+	TEST_EQUAL("a quota of two pages pins two", count, 2);
+	TEST_EQUAL("and pays for both", unit->memory_used - used, PAGES(2));
+	while (count)
+		memory_unpin(frames[--count], unit);
+	TEST_EQUAL("until they are unpinned", unit->memory_used, used);
+	unit->memory_quota = PAGES(16);
+	CALL1(&root, SYS_UNIT_DESTROY, child);
+	CALL1(&root, SYS_CAP_DELETE, handle);
+}
+
 static void test_pins(void)
 {
 	handle_t handle = memory_new(&root, 4), clone;
@@ -299,20 +338,20 @@ static void test_pins(void)
 	physical_t frame, other;
 	uint64_t free_bytes;
 
-	NEED(memory_pin(memory, 2, &frame) == E_OK);
+	NEED(pin(memory, &frame) == E_OK);
 	*(uint64_t *)frame_map(frame) = 77;
 	clone = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, handle, 0, PAGES(4)));
 	machine_check();
 	*(uint64_t *)frame_map(frame) = 78;
-	NEED(memory_pin((struct memory *)object_at(&root_unit, clone), 2, &other) == E_OK);
+	NEED(pin((struct memory *)object_at(&root_unit, clone), &other) == E_OK);
 	TEST_EQUAL("a pinned page is copied to a clone at once", *(uint64_t *)frame_map(other), 77);
-	memory_unpin(other);
+	unpin(other);
 	CALL1(&root, SYS_CAP_DELETE, clone);
 	CALL1(&root, SYS_CAP_DELETE, handle);
 	machine_check();
 	TEST_EQUAL("a pinned page outlives its object", *(uint64_t *)frame_map(frame), 78);
 	free_bytes = frame_free_bytes();
-	memory_unpin(frame);
+	unpin(frame);
 	TEST_EQUAL("and is freed by the last unpin", frame_free_bytes() - free_bytes, PAGE_SIZE_BYTES);
 }
 
@@ -381,6 +420,7 @@ int main(void)
 		test_dirty();
 		test_module();
 		test_pins();
+		test_pins_are_paid(self_unit);
 		test_labels(self_unit);
 		test_arguments();
 	}

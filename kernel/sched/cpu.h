@@ -37,9 +37,9 @@ struct cpu {
 	struct lock timer_lock;          /* innermost */
 	struct timer *timers;            /* heap */
 	struct thread *volatile mailbox; /* threads with requests: lock-free stack */
+	struct thread *mail;             /* taken out of it, to be served next */
 	volatile uint64_t quiesced;      /* acknowledgement counter */
 	struct space *space_loaded;      /* whose translations are loaded */
-	struct thread *vector_owner;     /* whose vector state is in the registers */
 	struct object *graveyard;
 	struct arch_cpu arch;
 };

@@ -98,8 +98,8 @@ static void program_start(unsigned index)
 	program->handle = NEED_HANDLE(root_call(SYS_THREAD_CREATE, worlds[at].unit, worlds[at].space,
 	                                        thread_pages, index * PAGE_SIZE_BYTES));
 	program->thread = (struct thread *)object_at(&root_unit, program->handle);
-	NEED(memory_pin((struct memory *)object_at(&root_unit, thread_pages), THREADS + 1 + index, &guest) ==
-	     E_OK);
+	NEED(memory_pin((struct memory *)object_at(&root_unit, thread_pages), THREADS + 1 + index,
+	                program->thread->unit, &guest) == E_OK);
 	program->thread->guest = frame_map(guest);
 	NEED(object_reference(&worlds[at].guest->object));
 	program->thread->guest_space = worlds[at].guest;
@@ -317,9 +317,11 @@ static unsigned count_in(const struct list *list, const struct list *node)
 static bool in_mailbox(const struct thread *thread)
 {
 	for (unsigned i = 0; i < CPUS; i++)
-		for (const struct thread *at = cpus[i]->mailbox; at; at = at->mailbox_next)
-			if (at == thread)
-				return true;
+		for (unsigned taken = 0; taken < 2; taken++)
+			for (const struct thread *at = taken ? cpus[i]->mail : cpus[i]->mailbox; at;
+			     at = at->mailbox_next)
+				if (at == thread)
+					return true;
 	return false;
 }
 
@@ -518,6 +520,7 @@ static void run(unsigned steps)
 			unit_renew((unsigned)pick(UNITS));
 		}
 	}
+	finish();
 	for (unsigned i = 0; i < UNITS; i++) {
 		host_cpu(0);
 		unit_renew(i);
@@ -581,6 +584,83 @@ static void test_kill_after_claim(void)
 	NEED(root_call(SYS_UNIT_DESTROY, worlds[0].unit, 0, 0, 0) == E_OK);
 }
 
+/* A thread of world 0 that runs on CPU INDEX. */
+static struct thread *running_thread(unsigned index)
+{
+	struct thread_spec spec = {
+	    .entry = NATIVE_BASE, .stack = NATIVE_BASE + 4096, .budget = budgets[index], .name = "running"};
+	handle_t handle;
+
+	host_cpu(0);
+	memcpy(root.page->bytes, &spec, sizeof(spec));
+	handle = NEED_HANDLE(root_call(SYS_THREAD_CREATE, worlds[0].unit, worlds[0].space, thread_pages, 0));
+	NEED(root_call(SYS_THREAD_START, handle, 0, 0, 0) == E_OK);
+	host_cpu(index);
+	sched_choose(cpus[index]);
+	NEED(cpus[index]->current == (struct thread *)object_at(&root_unit, handle));
+	return cpus[index]->current;
+}
+
+static void world_destroy(void)
+{
+	host_cpu(0);
+	while (root_call(SYS_UNIT_DESTROY, worlds[0].unit, 0, 0, 0) != E_OK)
+		settle();
+}
+
+/* The last two threads of a unit exit at once. */
+static void test_two_exits(void)
+{
+	struct thread *threads[2];
+	struct unit *unit;
+
+	world_make(0);
+	unit = (struct unit *)object_at(&root_unit, worlds[0].unit);
+	/* The one that keeps the unit is not to be here. */
+	thread_halt(container_of(unit->threads.next, struct thread, unit_node), HALT_KILL);
+	for (unsigned i = 0; i < 2; i++)
+		threads[i] = running_thread(i);
+	for (unsigned i = 0; i < 2; i++) {
+		host_cpu(i);
+		kernel_syscall(threads[i], SYS_THREAD_EXIT);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		host_cpu(i);
+		sched_choose(cpus[i]);
+	}
+	TEST("a unit whose last two threads exit at once ends",
+	     unit->state == UNIT_STOPPED && !unit->live_threads);
+	world_destroy();
+}
+
+/* However many threads a unit has, none goes on after its exit. */
+static void test_exit_of_many(void)
+{
+	struct thread *runs, *leaves;
+	struct unit *unit;
+
+	world_make(0);
+	unit = (struct unit *)object_at(&root_unit, worlds[0].unit);
+	for (unsigned i = 0; i < 100; i++) {
+		struct thread_spec spec = {.entry = NATIVE_BASE, .stack = NATIVE_BASE + 4096};
+
+		memcpy(root.page->bytes, &spec, sizeof(spec));
+		NEED_HANDLE(root_call(SYS_THREAD_CREATE, worlds[0].unit, worlds[0].space, thread_pages, 0));
+	}
+	runs = running_thread(1);
+	leaves = running_thread(0);
+	kernel_syscall(leaves, SYS_UNIT_EXIT);
+	NEED(unit->state == UNIT_STOPPED);
+	sched_choose(cpus[0]);
+	TEST("who called unit_exit is gone",
+	     thread_state(leaves) == THREAD_DEAD && cpus[0]->current != leaves);
+	host_cpu(1);
+	TEST("a thread on another CPU is told", cpus[1]->reschedule);
+	sched_choose(cpus[1]);
+	TEST("and is gone", thread_state(runs) == THREAD_DEAD && cpus[1]->current != runs);
+	world_destroy();
+}
+
 int main(int count, char **arguments)
 {
 	unsigned seed = count > 1 ? (unsigned)atoi(arguments[1]) : 1,
@@ -613,6 +693,8 @@ int main(int count, char **arguments)
 	    root_call(SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, (2 * THREADS + 1) * PAGE_SIZE_BYTES, 0, 0));
 	test_early_arrival();
 	test_kill_after_claim();
+	test_two_exits();
+	test_exit_of_many();
 	run(steps);
 	TEST("every thread was in one place, every budget added up", true);
 	TEST("calls were received and answered", received > steps / 100 && answers > steps / 100);

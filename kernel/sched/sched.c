@@ -41,11 +41,12 @@ static void run_remove(struct cpu *cpu, struct budget *budget)
 {
 	bool empty;
 
-	budget->queued = false;
 	if (budget->edf)
 		heap_remove(&cpu->edf, &budget->edf_node);
 	else
 		list_remove(&budget->run_node);
+	/* Last: an unused fallback that is in no queue may be set up for another CPU (budget_settle). */
+	__atomic_store_n(&budget->queued, false, __ATOMIC_RELEASE);
 	empty = budget->priority == PRIORITY_EDF ? !cpu->edf : list_empty(&cpu->run[budget->priority]);
 	if (empty)
 		cpu->run_bitmap[budget->priority / 64] &= ~(1ull << budget->priority % 64);

@@ -100,16 +100,17 @@ static bool left_cpu(const struct thread *thread)
 
 void sched_mailbox(struct cpu *cpu)
 {
-	struct thread *thread = __atomic_exchange_n(&cpu->mailbox, 0, __ATOMIC_SEQ_CST), *next;
+	struct thread *thread;
 
-	for (unsigned count = 0; thread; thread = next, count++) {
+	for (unsigned count = 0; count < MAILBOX_SLICE; count++) {
 		uint32_t bits;
 
-		next = thread->mailbox_next;
-		if (count >= MAILBOX_SLICE) { /* back, for the interrupt this raises */
-			mailbox_push(cpu, thread);
-			continue;
-		}
+		if (!cpu->mail)
+			cpu->mail = __atomic_exchange_n(&cpu->mailbox, 0, __ATOMIC_SEQ_CST);
+		thread = cpu->mail;
+		if (!thread)
+			break;
+		cpu->mail = thread->mailbox_next;
 		bits = __atomic_exchange_n(&thread->requests, 0, __ATOMIC_SEQ_CST);
 		if (WAIT_STATE(thread->wait) == THREAD_DEAD) /* its memory may go: see object.c */
 			continue;
@@ -127,6 +128,8 @@ void sched_mailbox(struct cpu *cpu)
 		if (bits & REQUEST_LOOK)
 			thread_look(cpu, thread);
 	}
+	if (cpu->mail) /* the rest at the next interrupt */
+		arch_ipi(cpu);
 	if (cpu->evict) {
 		budget_evict_here(cpu, cpu->evict);
 		cpu->evict = 0;
@@ -135,8 +138,10 @@ void sched_mailbox(struct cpu *cpu)
 
 void cpu_serve(struct cpu *cpu)
 {
-	if (cpu->mailbox || cpu->evict)
+	if (cpu->mailbox || cpu->mail || cpu->evict)
 		sched_mailbox(cpu);
+	if (cpu->current && thread_held_back(cpu->current)) /* its unit has ended: unit_end */
+		cpu->reschedule = true;
 	flush_serve(cpu);
 	if (cpu->quiesce) {
 		cpu->quiesce = false;
@@ -204,8 +209,9 @@ void holder_remove(struct thread *thread)
 {
 	struct budget *budget = thread->budget_current;
 
-	if (list_empty(&thread->holder_node) || !budget)
+	if (!budget || budget == thread->budget || budget == &thread->fallback)
 		return;
+	/* Not only where it is in the list: holders_drop takes it out first and its budget then. */
 	lock_take(&budget->lock);
 	list_remove(&thread->holder_node);
 	lock_release(&budget->lock);
@@ -249,7 +255,9 @@ static void budget_settle(struct thread *thread)
 		budget_take(thread, own);
 		return;
 	}
-	if (!fallback->users && !fallback->queued) { /* nobody runs on it: it may change its CPU */
+	if (!fallback->users &&
+	    !__atomic_load_n(&fallback->queued,
+	                     __ATOMIC_ACQUIRE)) { /* nobody runs on it: it may change its CPU */
 		struct budget_spec spec = {.quota_ns = BUDGET_FALLBACK_SLICE};
 
 		spec.priority = thread->unit->priority_max;

@@ -55,6 +55,10 @@ static void check_object(struct object *object)
 	if (object->type == OBJECT_MEMORY) {
 		memory_check((struct memory *)object, count_entry, &nodes);
 		sum.used += nodes * PAGE_SIZE_BYTES;
+	} else if (object->type == OBJECT_THREAD) {
+		const struct thread *thread = (const struct thread *)object;
+
+		sum.used += ((thread->page != 0) + (thread->guest != 0)) * PAGE_SIZE_BYTES;
 	} else if (object->type == OBJECT_SPACE) {
 		struct space *space = (struct space *)object;
 

@@ -54,7 +54,7 @@ struct thread *thread_new(struct unit *unit, struct space *space, struct budget 
 	thread->vector = unit_allocate(unit, arch_vector_bytes());
 	*error = E_QUOTA_MEMORY;
 	if (thread->vector)
-		*error = memory_pin(page_memory, page, &frame);
+		*error = memory_pin(page_memory, page, unit, &frame);
 	if (!*error) {
 		thread->page = frame_map(frame);
 		if (!object_reference(&space->object))
@@ -113,7 +113,8 @@ void thread_finish(struct thread *thread)
 	channel_fail_caller(thread);
 	event_unbind(thread);
 	timer_disarm(&thread->timeout);
-	unit_thread_remove(thread->unit, &thread->unit_node);
+	if (unit_thread_remove(thread->unit, &thread->unit_node) && thread->exits)
+		unit_end(thread->unit, UNIT_STOPPED, 0, 0);
 	__atomic_exchange_n(&thread->wait, WAIT_NEXT(thread->wait, THREAD_DEAD), __ATOMIC_SEQ_CST);
 	object_release(&thread->object);
 }
@@ -129,19 +130,13 @@ bool thread_teardown(struct object *object)
 	/* Calls it made on its fallback budget may still be served. */
 	if (thread->fallback.cpu && !budget_evict(&thread->fallback))
 		return false;
-	for (uint32_t index = 0; index < cpu_count; index++) {
-		struct thread *expected = thread;
-
-		__atomic_compare_exchange_n(&cpus[index]->vector_owner, &expected, 0, false, __ATOMIC_SEQ_CST,
-		                            __ATOMIC_SEQ_CST);
-	}
 	event_unbind(thread); /* one that was bound while the thread ended */
 	if (thread->building)
 		object_release(thread->building);
 	if (thread->page)
-		memory_unpin(frame_unmap(thread->page));
+		memory_unpin(frame_unmap(thread->page), thread->unit);
 	if (thread->guest)
-		memory_unpin(frame_unmap(thread->guest));
+		memory_unpin(frame_unmap(thread->guest), thread->unit);
 	if (thread->vector)
 		unit_free(thread->vector);
 	if (thread->space)
@@ -261,11 +256,8 @@ int64_t sys_thread_cancel(struct call *call, struct thread *thread)
 
 int64_t sys_thread_exit(struct call *call)
 {
-	struct unit *unit = call->self->unit;
-
+	call->self->exits = true;
 	thread_halt(call->self, HALT_KILL);
-	if (unit->live_threads == 1)
-		unit_end(unit, UNIT_STOPPED, 0, 0);
 	return CALL_BLOCKED;
 }
 

@@ -59,6 +59,7 @@ struct thread {
 	    on_cpu; /* 1 while a CPU has it as current, or is not yet done switching away from it */
 	bool in_guest;
 	volatile bool kicked;
+	bool exits;   /* by itself: where it is the last one, its unit ends */
 	bool donated; /* budget_current goes back to CALLER with the reply */
 	bool rotate;  /* to the back of its budget's queue at the next choice */
 	bool queued;  /* ready, and in its CPU's queues: its budget's, or the parked */

@@ -17,7 +17,7 @@
 #include "heap.h"
 
 #define WALK_STEPS      16u
-#define REVIEWS_AT_ONCE 64u
+#define REVIEWS_AT_ONCE 8u
 #define DESTROY_SLICE   8u
 #define WALK_DEAD       UINT32_MAX /* unit->walk_finished once all below it is marked dead */
 
@@ -227,14 +227,18 @@ bool unit_thread_add(struct unit *unit, struct list *unit_node)
 	return added;
 }
 
-void unit_thread_remove(struct unit *unit, struct list *unit_node)
+bool unit_thread_remove(struct unit *unit, struct list *unit_node)
 {
+	bool last;
+
 	lock_take(&unit->lock);
 	if (!list_empty(unit_node)) {
 		list_remove(unit_node);
 		unit->live_threads--;
 	}
+	last = !unit->live_threads;
 	lock_release(&unit->lock);
+	return last;
 }
 
 /* Tells up to COUNT threads of UNIT, which has ended, to die. True when all were told. */
@@ -286,6 +290,10 @@ void unit_end(struct unit *unit, enum unit_state state, int64_t status, const st
 	lock_release(&unit->lock);
 	if (!first)
 		return;
+	/* Those that run on other CPUs are held back there; of the others a few are told at once. */
+	for (uint32_t index = 0; index < cpu_count; index++)
+		if (cpus[index] != cpu_self())
+			arch_ipi(cpus[index]);
 	review_threads(unit, REVIEWS_AT_ONCE);
 	notify(unit);
 }

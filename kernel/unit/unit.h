@@ -85,10 +85,11 @@ bool unit_within(const struct unit *unit, const struct unit *ancestor);
 /* A thread that is made or dies: the unit's list and count. UNIT_CREATED becomes RUNNING with the first
  * start. False when the unit is dead or has ended. */
 bool unit_thread_add(struct unit *unit, struct list *unit_node);
-void unit_thread_remove(struct unit *unit, struct list *unit_node);
-/* Ends UNIT: STATE UNIT_STOPPED or UNIT_FAILED; kills its threads (the first 64 now, the others when they
- * next want to run or the unit is destroyed), tells the parent's event. The unit object stays for unit_info
- * until it is destroyed. Nothing if it has ended already. FAULT may be 0. Bounded. */
+bool unit_thread_remove(struct unit *unit, struct list *unit_node); /* true: no other is left */
+/* Ends UNIT: STATE UNIT_STOPPED or UNIT_FAILED; no thread of it reaches user mode again (a few are killed
+ * now, the others when they next want to run or the unit is destroyed), tells the parent's event. The unit
+ * object stays for unit_info until it is destroyed. Nothing if it has ended already. FAULT may be 0. Bounded.
+ */
 void unit_end(struct unit *unit, enum unit_state state, int64_t status, const struct fault_record *fault);
 /* Destroys UNIT's subtree, a slice at a time; true when all is gone but the struct itself, which is doomed.
  * The first slices mark every unit of the subtree dead and kill its threads. Called again (restarted system

@@ -107,5 +107,6 @@ int64_t sys_unit_freeze(struct call *call, struct unit *unit, uint64_t freeze)
 int64_t sys_unit_exit(struct call *call, uint64_t status)
 {
 	unit_end(call->self->unit, UNIT_STOPPED, (int64_t)status, 0);
+	thread_halt(call->self, HALT_KILL);
 	return CALL_BLOCKED;
 }

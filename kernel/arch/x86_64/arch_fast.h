@@ -9,7 +9,7 @@ static inline void arch_switch_fast(struct cpu *cpu, struct thread *previous, st
 {
 	struct space *space = next->space, *old = cpu->space_loaded;
 
-	if (__builtin_expect(cpu->arch.vector_live || cpu->vector_owner == next || next->guest_space ||
+	if (__builtin_expect(cpu->arch.vector_live || next->registers.vector_used || next->guest_space ||
 	                         (uint64_t)next->registers.fs_base | next->registers.gs_base |
 	                             cpu->arch.fs_base | cpu->arch.gs_base,
 	                     0)) {

@@ -30,8 +30,8 @@ struct arch_registers {
 	uint64_t vector, error;
 	uint64_t rip, cs, rflags, rsp, ss;
 	uint64_t fs_base, gs_base; /* of user mode; loaded while the thread is current */
-	uint64_t vector_cpu; /* index + 1 of the CPU whose vector registers last held this thread's; 0 none */
-	uint64_t guest_mode; /* enum arch_guest_mode */
+	uint64_t vector_used;      /* 1: it has vector state, loaded while it is current */
+	uint64_t guest_mode;       /* enum arch_guest_mode */
 } __attribute__((aligned(16)));
 _Static_assert(__builtin_offsetof(struct arch_registers, fs_base) % 16 == 0,
                "the CPU aligns its stack to 16");

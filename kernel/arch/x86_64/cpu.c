@@ -244,30 +244,11 @@ static void vector_load(const struct arch_vector_state *vector)
 		__asm__ volatile("fxrstor64 %0" ::"m"(*vector) : "memory");
 }
 
-void vector_sync(struct cpu *cpu, struct thread *thread)
-{
-	if (cpu->arch.vector_live && cpu->current == thread && thread->vector)
-		vector_save(thread->vector);
-}
-
-void vector_forget(struct cpu *cpu, struct thread *thread)
-{
-	thread->registers.vector_cpu = 0;
-	if (cpu->arch.vector_live && cpu->current == thread) {
-		cpu->arch.vector_live = false;
-		cr0_write(cr0_read() | CR0_TS);
-	}
-}
-
 void vector_trap(struct thread *thread)
 {
-	struct cpu *cpu = cpu_self();
-
 	__asm__ volatile("clts");
-	cpu->arch.vector_live = true;
 	vector_load(thread->vector);
-	cpu->vector_owner = thread;
-	thread->registers.vector_cpu = cpu->index + 1;
+	thread->registers.vector_used = cpu_self()->arch.vector_live = true;
 }
 
 /* ---- Switching ---- */
@@ -275,22 +256,24 @@ void vector_trap(struct thread *thread)
 /* The rarer parts are calls of their own, so that the common switch saves no registers. */
 #define RARE __attribute__((noinline))
 
-static RARE void vector_park(struct cpu *cpu, struct thread *previous, struct thread *next)
+/* NEXT's state, or for one that never used it an empty one: nothing of another thread's stays in the
+ * registers, where speculation past CR0.TS could read it ("LazyFP", Stecklina and Prescher 2018). */
+static RARE void vector_switch(struct cpu *cpu, struct thread *previous, struct thread *next)
 {
-	if (previous == next)
-		return;
-	if (previous && previous->vector)
-		vector_save(previous->vector);
-	cpu->arch.vector_live = false;
-	cr0_write(cr0_read() | CR0_TS);
-}
+	static const struct {
+		struct arch_vector_state state;
+		uint64_t header[8];
+	} __attribute__((aligned(64))) empty = {.state.bytes = {0x7f, 3, [24] = 0x80, 0x1f}};
+	bool used = next && next->registers.vector_used;
 
-static RARE void vector_resume(struct cpu *cpu, struct thread *next)
-{
-	if (next->registers.vector_cpu != cpu->index + 1 || cpu->arch.vector_live)
-		return;
-	__asm__ volatile("clts");
-	cpu->arch.vector_live = true;
+	if (cpu->arch.vector_live)
+		vector_save(previous->vector);
+	else
+		__asm__ volatile("clts");
+	vector_load(used ? next->vector : &empty.state);
+	cpu->arch.vector_live = used;
+	if (!used)
+		cr0_write(cr0_read() | CR0_TS);
 }
 
 /* Without FSGSBASE a user can change a base behind the kernel's back only to 0, by loading a selector; so 0
@@ -307,12 +290,10 @@ static RARE void bases_switch(struct cpu *cpu, const struct thread *next)
 
 void arch_switch(struct cpu *cpu, struct thread *previous, struct thread *next)
 {
-	if (cpu->arch.vector_live)
-		vector_park(cpu, previous, next);
+	if (cpu->arch.vector_live || (next && next->registers.vector_used))
+		vector_switch(cpu, previous, next);
 	if (!next)
 		return;
-	if (cpu->vector_owner == next)
-		vector_resume(cpu, next);
 	cpu->arch.tss.rsp[0] = (uint64_t)&next->registers.fs_base; /* just behind ss */
 	if (cpu->arch.fs_base | cpu->arch.gs_base | next->registers.fs_base | next->registers.gs_base)
 		bases_switch(cpu, next);

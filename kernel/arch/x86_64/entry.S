@@ -14,7 +14,7 @@
  * structures, whose last fields cpu.c checks. */
 	offset = THREAD_REGISTERS
 	.irp	r, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, vector, error, rip, cs, rflags, \
-		rsp, ss, fs_base, gs_base, vector_cpu, guest
+		rsp, ss, fs_base, gs_base, vector_used, guest
 	R_\r = offset
 	offset = offset + 8
 	.endr

@@ -67,7 +67,6 @@ void arch_thread_state_get(struct thread *thread, struct thread_state *state)
 	state->vector_bytes = features.vector_bytes;
 	if (!thread->vector)
 		return;
-	vector_sync(cpu_self(), thread);
 	memcpy(state->vector, thread->vector, features.vector_bytes);
 }
 
@@ -112,11 +111,8 @@ bool arch_thread_state_set(struct thread *thread, const struct thread_state *sta
 		return false;
 	if (vector_bytes != 0 && vector_bytes != features.vector_bytes)
 		return false;
-	if (vector_bytes && thread->vector) {
-		vector_forget(cpu_self(), thread);
-		if (!vector_copy(thread->vector->bytes, state->vector))
-			return false;
-	}
+	if (vector_bytes && thread->vector && !vector_copy(thread->vector->bytes, state->vector))
+		return false;
 	/* Point of no return. */
 	words_set(r, v);
 	r->rip = pc;

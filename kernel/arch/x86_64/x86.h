@@ -162,10 +162,6 @@ void cpu_setup(struct cpu *cpu);
 /* THREAD used a vector register while CR0.TS was set: loads its state. */
 void vector_trap(struct thread *thread);
 
-/* Brings THREAD's saved vector state up to date, or makes sure that it is loaded anew, if it runs on CPU. */
-void vector_sync(struct cpu *cpu, struct thread *thread);
-void vector_forget(struct cpu *cpu, struct thread *thread);
-
 /* ---- debug.c ---- */
 /* Names every word from STACK up, of the kernel stack it is on, that looks like a return address. */
 void backtrace_from(uint64_t pc, uint64_t stack);
