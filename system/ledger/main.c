@@ -1,5 +1,6 @@
 /* holon-ledger: finds the subcommand named by the first argument and runs it. */
 #include "command.h"
+#include "rpc/dev.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@ static void print_help(FILE *out)
 	fprintf(out, "usage: holon-ledger COMMAND [ARGUMENTS]\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out, "  %-12s %s\n", "run --dev", "run a chain of one validator, for development");
 }
 
 int main(int count, char **arguments)
@@ -29,6 +31,9 @@ int main(int count, char **arguments)
 		print_help(stdout);
 		return 0;
 	}
+	/* A chain of one validator in this process is a program of its own. */
+	if (!strcmp(arguments[1], "run") && count > 2 && !strcmp(arguments[2], "--dev"))
+		return dev_run(count - 1, arguments + 1);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(arguments[1], commands[i].name))
 			return commands[i].run(count - 1, arguments + 1);

@@ -125,7 +125,7 @@ static void set_value(struct trie_node *leaf, const uint8_t *value, size_t size)
 		leaf->value = checked_alloc(size);
 	}
 	memcpy(leaf->value, value, size);
-	leaf->value_size = (uint16_t)size;
+	leaf->value_size = (uint32_t)size;
 }
 
 static struct trie_node *leaf_create(struct trie *trie, const uint8_t *path, unsigned length,

@@ -51,7 +51,7 @@ void trie_deinit(struct trie *trie);
 /* Frees the nodes in memory but keeps the root; for tries with a store, after a commit. */
 void trie_forget(struct trie *trie);
 
-/* Sets a key (1 to 32 bytes) to a value that is copied, 1 to 65,535 bytes; or takes the key out. */
+/* Sets a key (1 to 32 bytes) to a value that is copied, at least 1 byte; or takes the key out. */
 void trie_put(struct trie *trie, const uint8_t *key, size_t key_size, const uint8_t *value, size_t size);
 void trie_delete(struct trie *trie, const uint8_t *key, size_t key_size);
 /* The value, or NULL; valid until the next change. */

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* The longest node: a leaf with a 65,535-byte value and its path; a branch has 533 bytes. */
+/* A branch has 533 bytes; leaves with longer values get memory of their own. */
 #define SHORT_NODE 600
 
 /* Hex-prefix encoding. Returns the length, at most 33. */
@@ -202,11 +202,11 @@ static bool read_short(struct rlp_reader *content, struct trie_node *node)
 		return read_ref(content, &node->children[0]) && node->children[0].length;
 	}
 	const uint8_t *value;
-	if (!rlp_read_bytes(content, &value, &length) || length == 0 || length > UINT16_MAX)
+	if (!rlp_read_bytes(content, &value, &length) || length == 0 || length > UINT32_MAX)
 		return false;
 	node->value = checked_alloc(length);
 	memcpy(node->value, value, length);
-	node->value_size = (uint16_t)length;
+	node->value_size = (uint32_t)length;
 	return true;
 }
 

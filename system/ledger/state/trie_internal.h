@@ -11,7 +11,7 @@ enum trie_kind { TRIE_LEAF, TRIE_EXTENSION, TRIE_BRANCH };
 struct trie_node {
 	uint8_t kind;
 	uint8_t path_length;
-	uint16_t value_size;
+	uint32_t value_size;
 	uint8_t path[TRIE_MAX_NIBBLES];
 	uint8_t *value; /* of a leaf */
 	struct trie_node *free_next;

@@ -113,7 +113,7 @@ static const char *check_form(const struct evm *evm, const struct rules *rules, 
 }
 
 static const char *check_sender(struct evm *evm, const struct rules *rules, const struct transaction *t,
-                                struct account *sender)
+                                struct account *sender, bool any_nonce)
 {
 	const struct code *code = state_code(evm->state, sender);
 	if (code->size && !(code->is_delegation && rules->fork >= FORK_PRAGUE))
@@ -122,7 +122,7 @@ static const char *check_sender(struct evm *evm, const struct rules *rules, cons
 		return "nonce has max value";
 	if (t->nonce < sender->now.nonce)
 		return "nonce too low";
-	if (t->nonce > sender->now.nonce)
+	if (t->nonce > sender->now.nonce && !any_nonce)
 		return "nonce too high";
 	struct total cost = {.sum = t->value};
 	if (rules->has_token) {
@@ -279,15 +279,20 @@ static struct applied execute(struct evm *evm, const struct rules *rules, const 
 	return result;
 }
 
+const char *transaction_check(struct evm *evm, const struct rules *rules, const struct transaction *t,
+                              const struct address *sender, bool any_nonce)
+{
+	const char *why = check_form(evm, rules, t);
+	return why ? why : check_sender(evm, rules, t, state_account(evm->state, sender), any_nonce);
+}
+
 struct applied transaction_apply(struct evm *evm, const struct rules *rules, const struct transaction *t,
                                  const struct address *sender_address)
 {
-	const char *why = check_form(evm, rules, t);
-	struct account *sender = state_account(evm->state, sender_address);
-	if (!why)
-		why = check_sender(evm, rules, t, sender);
+	const char *why = transaction_check(evm, rules, t, sender_address, false);
 	if (why)
 		return (struct applied){.why = why};
+	struct account *sender = state_account(evm->state, sender_address);
 	state_begin(evm->state);
 	const struct applied result = execute(evm, rules, t, sender, rules->has_token);
 	state_end(evm->state);

@@ -40,9 +40,16 @@ struct applied {
 struct applied transaction_apply(struct evm *evm, const struct rules *rules,
                                  const struct transaction *transaction, const struct address *sender);
 
+/* Why transaction_apply() would refuse it now, or NULL. With `any_nonce`, nonces above the sender's are let
+ * pass. */
+const char *transaction_check(struct evm *evm, const struct rules *rules,
+                              const struct transaction *transaction, const struct address *sender,
+                              bool any_nonce);
+
 /*
- * The same without a signature and without the checks of nonce, balance and code of the sender, for eth_call
- * and eth_estimateGas. The caller ends the state's transaction as it pleases: nothing is undone here.
+ * Applies it without a signature and without the checks of nonce, balance and code of the sender, for
+ * eth_call and eth_estimateGas. The caller ends the state's transaction as it pleases: nothing is undone
+ * here.
  */
 struct applied transaction_simulate(struct evm *evm, const struct rules *rules,
                                     const struct transaction *transaction, const struct address *sender);

@@ -1,0 +1,147 @@
+/* Methods on the node and the network: ids, versions, prices (all 0: there is no token). */
+#include "rpc/rpc_internal.h"
+
+#include <stdio.h>
+
+static json_t *client_version(struct rpc_call *call)
+{
+	(void)call;
+	return json_string("holon-ledger/v1.0.0/linux/c");
+}
+
+static json_t *sha3(struct rpc_call *call)
+{
+	const uint8_t *bytes;
+	size_t size;
+	struct hash32 hash;
+	if (!rpc_param_bytes(call, 0, &bytes, &size))
+		return NULL;
+	keccak256(hash.bytes, bytes, size);
+	return rpc_hash(&hash);
+}
+
+static json_t *net_version(struct rpc_call *call)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%llu",
+	         (unsigned long long)chain_configuration(call->rpc->config.chain)->chain_id);
+	return json_string(text);
+}
+
+static json_t *chain_id(struct rpc_call *call)
+{
+	return rpc_quantity(chain_configuration(call->rpc->config.chain)->chain_id);
+}
+
+static json_t *yes(struct rpc_call *call)
+{
+	(void)call;
+	return json_true();
+}
+
+static json_t *no(struct rpc_call *call)
+{
+	(void)call;
+	return json_false();
+}
+
+static json_t *zero(struct rpc_call *call)
+{
+	(void)call;
+	return rpc_quantity(0);
+}
+
+static json_t *coinbase(struct rpc_call *call)
+{
+	return rpc_address(&call->view->head.coinbase);
+}
+
+/* Prices of the last blocks, all 0, and how full they were. */
+static json_t *fee_history(struct rpc_call *call)
+{
+	uint64_t count;
+	struct block_header newest;
+	bool found;
+	if (!rpc_param_quantity(call, 0, &count) || !rpc_param_block(call, 1, &newest, &found))
+		return NULL;
+	if (!found)
+		return rpc_fail(call, RPC_FAILED, "unknown block");
+	if (count > 1024)
+		count = 1024;
+	if (count > newest.number + 1)
+		count = newest.number + 1;
+	const json_t *percentiles = rpc_param(call, 2);
+	const size_t rewards = json_is_array(percentiles) ? json_array_size(percentiles) : 0;
+	if (rewards > 100)
+		return rpc_fail(call, RPC_INVALID_PARAMS, "at most 100 percentiles");
+	json_t *fees = json_array();
+	json_t *blob_fees = json_array();
+	json_t *ratios = json_array();
+	json_t *blob_ratios = json_array();
+	json_t *reward = json_array();
+	for (uint64_t i = 0; i < count; i++) {
+		struct block_header block;
+		double ratio = 0;
+		if (chain_view_block(call->view, newest.number + 1 - count + i, &block))
+			ratio = (double)block.gas_used / (double)block.gas_limit;
+		json_t *row = json_array();
+		for (size_t k = 0; k < rewards; k++)
+			json_array_append_new(row, rpc_quantity(0));
+		json_array_append_new(reward, row);
+		json_array_append_new(fees, rpc_quantity(0));
+		json_array_append_new(blob_fees, rpc_quantity(0));
+		json_array_append_new(ratios, json_real(ratio));
+		json_array_append_new(blob_ratios, json_real(0));
+	}
+	json_array_append_new(fees, rpc_quantity(0));
+	json_array_append_new(blob_fees, rpc_quantity(0));
+	json_t *result = json_object();
+	json_object_set_new(result, "oldestBlock", rpc_quantity(newest.number + 1 - count));
+	json_object_set_new(result, "baseFeePerGas", fees);
+	json_object_set_new(result, "gasUsedRatio", ratios);
+	json_object_set_new(result, "baseFeePerBlobGas", blob_fees);
+	json_object_set_new(result, "blobGasUsedRatio", blob_ratios);
+	if (rewards)
+		json_object_set_new(result, "reward", reward);
+	else
+		json_decref(reward);
+	return result;
+}
+
+/* What an account may still use of its quota in the window under way. */
+static json_t *quota(struct rpc_call *call)
+{
+	struct address address;
+	const struct chain_config *config = chain_configuration(call->rpc->config.chain);
+	if (!rpc_param_address(call, 0, &address))
+		return NULL;
+	json_t *result = json_object();
+	if (!config->quota_gas) {
+		json_object_set_new(result, "limit", json_null());
+		json_object_set_new(result, "left", json_null());
+		return result;
+	}
+	json_object_set_new(result, "limit", rpc_quantity(config->quota_gas));
+	json_object_set_new(
+	    result, "left",
+	    rpc_quantity(chain_quota_left(config, &call->view->state, &address, call->view->head.timestamp)));
+	json_object_set_new(result, "window", rpc_quantity(config->quota_window));
+	return result;
+}
+
+const struct rpc_method_entry rpc_node_methods[] = {{"web3_clientVersion", client_version},
+                                                    {"web3_sha3", sha3},
+                                                    {"net_version", net_version},
+                                                    {"net_listening", yes},
+                                                    {"net_peerCount", zero},
+                                                    {"eth_chainId", chain_id},
+                                                    {"eth_syncing", no},
+                                                    {"eth_mining", no},
+                                                    {"eth_hashrate", zero},
+                                                    {"eth_coinbase", coinbase},
+                                                    {"eth_gasPrice", zero},
+                                                    {"eth_maxPriorityFeePerGas", zero},
+                                                    {"eth_blobBaseFee", zero},
+                                                    {"eth_feeHistory", fee_history},
+                                                    {"holon_quota", quota},
+                                                    {NULL, NULL}};

@@ -1,0 +1,36 @@
+/*
+ * Transactions that came in by JSON-RPC and are in no block yet. Those whose nonce is a sender's next are
+ * handed on at once, later ones are held until the gap closes; so a sender's transactions reach consensus in
+ * order however they arrive. All limits are constants here: a full pool refuses.
+ */
+#ifndef LEDGER_TXPOOL_H
+#define LEDGER_TXPOOL_H
+
+#include "chain/chain.h"
+
+#define TXPOOL_MAX       16384 /* transactions */
+#define TXPOOL_MAX_BYTES ((size_t)64 << 20)
+#define TXPOOL_MAX_HELD  64  /* a sender's, beyond a gap */
+#define TXPOOL_SECONDS   120 /* after which one that got into no block is forgotten */
+
+struct txpool;
+
+enum txpool_result { TXPOOL_TAKEN, TXPOOL_REFUSED, TXPOOL_FULL };
+
+/* `send` hands a transaction on; false when it cannot be taken now. */
+struct txpool *txpool_create(bool (*send)(void *context, const uint8_t *bytes, size_t size), void *context);
+void txpool_destroy(struct txpool *pool);
+
+/* Takes in a transaction that is good but for its nonce. `state_nonce` is the sender's in the last block. */
+enum txpool_result txpool_add(struct txpool *pool, const struct transaction *transaction,
+                              const uint8_t *bytes, size_t size, const struct address *sender,
+                              uint64_t state_nonce, const char **why);
+/* The sender's next nonce with its transactions here counted in. */
+uint64_t txpool_next_nonce(struct txpool *pool, const struct address *sender, uint64_t state_nonce);
+/* A copy of a transaction here, or NULL. */
+const uint8_t *txpool_find(struct txpool *pool, const struct hash32 *hash, struct arena *arena, size_t *size);
+/* Takes out what is in a block, and what is there for too long. */
+void txpool_block(struct txpool *pool, struct chain_view *view, uint64_t number);
+size_t txpool_count(struct txpool *pool);
+
+#endif
