@@ -14,6 +14,7 @@ struct ledger_command {
 };
 
 int command_evm_test(int count, char **arguments);
+int command_simulate(int count, char **arguments);
 int command_version(int count, char **arguments);
 
 #endif

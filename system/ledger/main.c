@@ -9,6 +9,7 @@ static const struct ledger_command commands[] = {
     /* execution */
     {"evm-test", "run Ethereum's state tests", command_evm_test},
     /* consensus */
+    {"simulate", "run the consensus core through seeded troubles and check it", command_simulate},
     /* about */
     {"version", "print the version and the rule sets it knows", command_version},
 };

@@ -1,0 +1,588 @@
+/*
+ * Headers, votes and certificates: what happens in one slot (round, author) until a vertex enters the DAG. We
+ * vote for at most one header a slot, after all it refers to is in our DAG, its batches are here, and header
+ * and vote are in the log. A header becomes a vertex when a quorum stands behind it: its author by the
+ * signature on it, others by votes. A vote message covers all slots that became votable together, so one
+ * signature is made and checked for many votes; signatures are checked only when they can complete a quorum.
+ */
+#include "ledger/dag/core.h"
+
+#include <stdlib.h>
+
+static void box_release(struct vote_box *box)
+{
+	if (box && --box->references == 0) {
+		blob_release(box->blob);
+		free(box);
+	}
+}
+
+static void candidate_destroy(struct candidate *candidate)
+{
+	for (unsigned i = 0; candidate->proof && i < DAG_MAX_VALIDATORS; i++)
+		box_release(candidate->proof[i]);
+	free(candidate->proof);
+	blob_release(candidate->blob);
+	free(candidate);
+}
+
+static void slot_drop_cells(struct slot *slot)
+{
+	for (unsigned i = 0; slot->cells && i < DAG_MAX_VALIDATORS; i++)
+		box_release(slot->cells[i].box);
+	free(slot->cells);
+	slot->cells = NULL;
+}
+
+struct slot *slot_get(struct dag *dag, uint64_t round, unsigned author)
+{
+	struct slot **slot = &dag->slots[round % DAG_WINDOW][author];
+	if (!*slot)
+		*slot = ledger_allocate(1, sizeof(**slot));
+	return *slot;
+}
+
+void slots_clear(struct dag *dag, uint64_t from_round, uint64_t to_round)
+{
+	for (uint64_t round = from_round; round <= to_round; round++)
+		for (unsigned author = 0; author < DAG_MAX_VALIDATORS; author++) {
+			struct slot *slot = dag->slots[round % DAG_WINDOW][author];
+			if (!slot)
+				continue;
+			while (slot->candidates) {
+				struct candidate *candidate = slot->candidates;
+				slot->candidates = candidate->next;
+				candidate_destroy(candidate);
+			}
+			slot_drop_cells(slot);
+			free(slot);
+			dag->slots[round % DAG_WINDOW][author] = NULL;
+		}
+	for (uint64_t round = from_round; round <= to_round; round++)
+		dag->round_tickets[round % DAG_WINDOW] = 0;
+}
+
+void slots_dirty(struct dag *dag, uint64_t round)
+{
+	if (!dag->dirty_low || round < dag->dirty_low)
+		dag->dirty_low = round;
+	if (round > dag->dirty_high)
+		dag->dirty_high = round;
+}
+
+struct candidate *slot_candidate(struct slot *slot, const struct dag_digest *digest)
+{
+	struct candidate *candidate = slot->candidates;
+	while (candidate && !digest_equal(&candidate->ref.digest, digest))
+		candidate = candidate->next;
+	return candidate;
+}
+
+static void slot_remove(struct slot *slot, struct candidate *candidate)
+{
+	struct candidate **link = &slot->candidates;
+	while (*link != candidate)
+		link = &(*link)->next;
+	*link = candidate->next;
+	candidate_destroy(candidate);
+}
+
+/* Both headers are signed by their author: that is the proof. */
+static void report_equivocation(struct dag *dag, struct slot *slot, const struct blob *one,
+                                const struct blob *other, unsigned author)
+{
+	if (slot->proven)
+		return;
+	slot->proven = true;
+	dag->equivocations++;
+	struct blob *proof = blob_create(9 + (size_t)one->size + other->size);
+	proof->data[0] = DAG_EVIDENCE;
+	store_le32(proof->data + 1, one->size);
+	memcpy(proof->data + 5, one->data, one->size);
+	store_le32(proof->data + 5 + one->size, other->size);
+	memcpy(proof->data + 9 + one->size, other->data, other->size);
+	if (dag->begun)
+		dag_effect(dag,
+		           (struct dag_effect){.kind = DAG_PROVEN, .peer = (uint16_t)author, .blob = proof});
+	else
+		blob_release(proof);
+}
+
+/* Rules that need no other message. */
+static bool header_fits(const struct dag *dag, const struct header_view *view, bool trusted)
+{
+	uint64_t front = dag->quorum_round > dag->proposed_round ? dag->quorum_round : dag->proposed_round;
+	if (front < dag->store->top)
+		front = dag->store->top;
+	return view->epoch == dag->order.committee.epoch && view->mode == dag->config.mode &&
+	       dag_is_member(dag, view->author) && store_covers(dag->store, view->round) &&
+	       (trusted || view->round <= front + DAG_AHEAD) &&
+	       !(view->strong_authors & ~dag->order.committee.members) &&
+	       (view->round == 1 || DAG_BUG(BUG_PARENTS) || view->strong_count >= dag_quorum(dag));
+}
+
+void receive_header(struct dag *dag, unsigned peer, struct blob *blob, bool trusted)
+{
+	struct header_view view;
+	if (!wire_header(blob->data, blob->size, dag->config.signer.signature_size, &view)) {
+		dag->refused++;
+		return;
+	}
+	if (!header_fits(dag, &view, trusted))
+		return;
+	struct dag_ref ref = {.round = view.round, .author = view.author};
+	wire_digest(DAG_HEADER, blob->data, view.signed_size, &ref.digest);
+	struct slot *slot = slot_get(dag, ref.round, ref.author);
+	struct dag_vertex *vertex = store_slot(dag->store, ref.round, ref.author);
+	if (slot_candidate(slot, &ref.digest) || store_find(dag->store, &ref))
+		return;
+	bool wanted = trusted || is_wanted(dag, &ref);
+	unsigned known = 0;
+	for (struct candidate *other = slot->candidates; other; other = other->next)
+		known++;
+	/* What is certified stands, and beyond a few variants only what somebody refers to is of use. */
+	if ((dag->config.mode == DAG_CERTIFIED && vertex && slot->proven) ||
+	    (known >= SLOT_MAX_CANDIDATES && !wanted) ||
+	    (dag->config.mode == DAG_UNCERTIFIED && (vertex || known) && slot->proven && !wanted))
+		return;
+	if (!trusted && !dag_verify(dag, ref.author, DAG_HEADER, &ref.digest, view.signature))
+		return;
+	/* A header of ours that our log does not know: never another one for that round. */
+	if (ref.author == dag->config.self && ref.round > dag->proposed_round)
+		dag->proposed_round = ref.round;
+	if (vertex || slot->candidates)
+		report_equivocation(dag, slot, vertex ? vertex->header : slot->candidates->blob, blob,
+		                    ref.author);
+	if (dag->config.mode == DAG_CERTIFIED && vertex)
+		return;
+	if (dag->config.mode == DAG_UNCERTIFIED && (vertex || known) && !wanted)
+		return;
+	if (known >= SLOT_MAX_CANDIDATES) {
+		struct candidate *last = slot->candidates;
+		while (last->next)
+			last = last->next;
+		slot_remove(slot, last);
+	}
+	unwant(dag, &ref);
+	struct candidate *candidate = ledger_allocate(1, sizeof(*candidate)), **end = &slot->candidates;
+	*candidate = (struct candidate){.ref = ref,
+	                                .blob = blob_hold(blob),
+	                                .view = view,
+	                                .from = (uint16_t)peer,
+	                                .logged = trusted,
+	                                .wanted = wanted};
+	while (*end)
+		end = &(*end)->next;
+	*end = candidate;
+	if (!dag->begun)
+		dag_log_round(dag, ref.round, dag->ticket);
+	if (view.batch_count && view.round + 8 > dag->active_round)
+		dag->active_round = view.round + 8;
+	slots_dirty(dag, ref.round);
+}
+
+static void candidate_log(struct dag *dag, struct candidate *candidate)
+{
+	if (candidate->logged)
+		return;
+	candidate->logged = true;
+	dag_log_round(dag, candidate->ref.round, dag_log(dag, RECORD_HEADER, candidate->blob));
+}
+
+static void vote(struct dag *dag, struct slot *slot, struct candidate *candidate)
+{
+	candidate_log(dag, candidate);
+	slot->has_voted = true;
+	slot->voted = candidate->ref.digest;
+	struct blob *record = blob_create(WIRE_REF_ENTRY + 8);
+	wire_put_ref(record->data, &candidate->ref);
+	store_le64(record->data + WIRE_REF_ENTRY, dag->order.committee.epoch);
+	uint64_t ticket = dag_log(dag, RECORD_VOTED, record);
+	blob_release(record);
+	dag_log_round(dag, candidate->ref.round, ticket);
+	if (dag->vote_count == dag->vote_room) {
+		unsigned room = dag->vote_room ? 2 * dag->vote_room : 64;
+		struct pending_vote *votes = ledger_allocate(room, sizeof(*votes));
+		if (dag->vote_count)
+			memcpy(votes, dag->votes, dag->vote_count * sizeof(*votes));
+		free(dag->votes);
+		dag->votes = votes;
+		dag->vote_room = room;
+	}
+	dag->votes[dag->vote_count++] = (struct pending_vote){candidate->ref, ticket};
+}
+
+void replay_voted(struct dag *dag, const struct dag_ref *ref)
+{
+	if (!store_covers(dag->store, ref->round))
+		return;
+	struct slot *slot = slot_get(dag, ref->round, ref->author);
+	slot->has_voted = true;
+	slot->voted = ref->digest;
+}
+
+/* The voter's vote for the candidate, if there is one that is not known to be bad. */
+static struct vote_box *usable(const struct slot *slot, const struct candidate *candidate, unsigned voter)
+{
+	struct vote_cell *cell = slot->cells ? &slot->cells[voter] : NULL;
+	return cell && cell->box && cell->box->state != BOX_BAD && voter != candidate->ref.author &&
+	               digest_equal(&cell->digest, &candidate->ref.digest)
+	           ? cell->box
+	           : NULL;
+}
+
+/* A quorum for the candidate? Unchecked signatures are checked, only as many as are needed. */
+static bool certified(struct dag *dag, struct slot *slot, const struct candidate *candidate)
+{
+	unsigned need = dag_quorum(dag) - 1, good = 0, possible = 0;
+	if (candidate->proof)
+		return true;
+	if (!slot->cells)
+		return need == 0;
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (uint64_t left = dag->order.committee.members; left; left &= left - 1) {
+			unsigned voter = (unsigned)__builtin_ctzll(left);
+			struct vote_cell *cell = &slot->cells[voter];
+			if (!cell->box || voter == candidate->ref.author || cell->box->state == BOX_BAD ||
+			    !digest_equal(&cell->digest, &candidate->ref.digest))
+				continue;
+			if (pass == 0) {
+				possible++;
+				good += cell->box->state == BOX_GOOD;
+				continue;
+			}
+			if (good >= need || possible < need)
+				return good >= need;
+			if (cell->box->state != BOX_UNCHECKED)
+				continue;
+			struct dag_digest digest;
+			wire_digest(DAG_VOTES, cell->box->blob->data, cell->box->view.signed_size, &digest);
+			bool fine = DAG_BUG(BUG_SIGNATURE) ||
+			            dag_verify(dag, voter, DAG_VOTES, &digest, cell->box->view.signature);
+			cell->box->state = fine ? BOX_GOOD : BOX_BAD;
+			if (fine) {
+				good++;
+			} else {
+				possible--;
+				box_release(cell->box);
+				cell->box = NULL;
+			}
+		}
+	return good >= need;
+}
+
+static void note_quorum(struct dag *dag, uint64_t round)
+{
+	if (round > dag->quorum_round && set_size(store_present(dag->store, round)) >= dag_quorum(dag)) {
+		dag->quorum_round = round;
+		dag->quorum_us = dag->now_us;
+	}
+}
+
+/* Makes the candidate a vertex, with the votes that certify it. */
+static void insert(struct dag *dag, struct slot *slot, struct candidate *candidate)
+{
+	struct blob **votes = NULL;
+	unsigned count = 0;
+	struct dag_ref ref = candidate->ref;
+	candidate_log(dag, candidate);
+	if (dag->config.mode == DAG_CERTIFIED) {
+		votes = ledger_allocate(DAG_MAX_VALIDATORS, sizeof(struct blob *));
+		for (unsigned i = 0; i < DAG_MAX_VALIDATORS && count + 1 < dag_quorum(dag); i++) {
+			struct vote_box *box =
+			    candidate->proof ? candidate->proof[i] : usable(slot, candidate, i);
+			if (!box || box->state != BOX_GOOD)
+				continue;
+			if (!box->logged)
+				dag_log_round(dag, ref.round, dag_log(dag, RECORD_VOTES, box->blob));
+			box->logged = true;
+			votes[count++] = blob_hold(box->blob);
+		}
+	}
+	store_insert(dag->store, &ref, blob_hold(candidate->blob), dag->config.signer.signature_size, votes,
+	             count);
+	unwant(dag, &ref);
+	if (dag->config.mode == DAG_CERTIFIED) {
+		while (slot->candidates)
+			slot_remove(slot, slot->candidates);
+		slot_drop_cells(slot);
+	} else {
+		slot_remove(slot, candidate);
+	}
+	note_quorum(dag, ref.round);
+	slots_dirty(dag, ref.round + 1);
+	if (dag->weak_waiters)
+		for (uint64_t round = ref.round + 2; round <= dag->store->top + DAG_AHEAD; round++)
+			slots_dirty(dag, round);
+}
+
+/* Whether all links are in the DAG; asks for those that are not. */
+static bool links_present(struct dag *dag, struct candidate *candidate)
+{
+	struct dag_ref missing[DAG_MAX_VALIDATORS + DAG_MAX_WEAK];
+	unsigned count =
+	    store_missing(dag->store, &candidate->view, missing, DAG_MAX_VALIDATORS + DAG_MAX_WEAK);
+	for (unsigned i = 0; i < count; i++) {
+		if (missing[i].round + 1 != candidate->ref.round)
+			dag->weak_waiters = true;
+		struct slot *slot = dag->slots[missing[i].round % DAG_WINDOW][missing[i].author];
+		/* What is here already and only waits needs no request yet, unless its votes do not come. */
+		if (dag->config.mode == DAG_UNCERTIFIED && slot && slot_candidate(slot, &missing[i].digest))
+			continue;
+		want(dag, &missing[i], candidate->from);
+	}
+	return count == 0;
+}
+
+/* One step for one candidate; true if the slot changed and must be looked at again. */
+static bool candidate_progress(struct dag *dag, struct slot *slot, struct candidate *candidate)
+{
+	bool links = links_present(dag, candidate);
+	if (dag->config.mode == DAG_UNCERTIFIED) {
+		if (!links || !batches_present(dag, &candidate->view))
+			return false;
+		if (candidate->ref.author == dag->config.self &&
+		    candidate->ref.round == dag->proposed_round && dag->own_waiting)
+			return false;
+		insert(dag, slot, candidate);
+		return true;
+	}
+	bool may_vote = !slot->has_voted ||
+	                (DAG_BUG(BUG_VOTE_TWICE) && !digest_equal(&slot->voted, &candidate->ref.digest));
+	if ((links || DAG_BUG(BUG_PARENTS)) && may_vote && dag->begun &&
+	    candidate->ref.author != dag->config.self && dag_is_member(dag, dag->config.self) &&
+	    candidate->ref.round > dag->order.gc_round &&
+	    (batches_present(dag, &candidate->view) || DAG_BUG(BUG_BATCH_UNSEEN)))
+		vote(dag, slot, candidate);
+	if ((links || DAG_BUG(BUG_PARENTS)) && certified(dag, slot, candidate)) {
+		insert(dag, slot, candidate);
+		return true;
+	}
+	return false;
+}
+
+void slots_progress(struct dag *dag)
+{
+	while (dag->dirty_low) {
+		uint64_t low = dag->dirty_low, high = dag->dirty_high;
+		if (low <= dag->store->floor)
+			low = dag->store->floor + 1;
+		if (high > dag->store->floor + DAG_WINDOW - 1)
+			high = dag->store->floor + DAG_WINDOW - 1;
+		dag->dirty_low = dag->dirty_high = 0;
+		for (uint64_t round = low; round <= high; round++)
+			for (uint64_t left = dag->order.committee.members; left; left &= left - 1) {
+				struct slot *slot = dag->slots[round % DAG_WINDOW][__builtin_ctzll(left)];
+				struct candidate *candidate = slot ? slot->candidates : NULL;
+				while (candidate) {
+					if (candidate_progress(dag, slot, candidate))
+						candidate = slot->candidates;
+					else
+						candidate = candidate->next;
+				}
+			}
+	}
+}
+
+/* Puts a vote into its slot. A voter's first vote counts; a checked one replaces one that is not. */
+static void place_vote(struct dag *dag, struct vote_box *box, const struct dag_ref *ref)
+{
+	if (!store_covers(dag->store, ref->round) || ref->round > dag->store->top + DAG_AHEAD ||
+	    !dag_is_member(dag, ref->author) || store_find(dag->store, ref))
+		return;
+	struct slot *slot = slot_get(dag, ref->round, ref->author);
+	if (store_slot(dag->store, ref->round, ref->author))
+		return;
+	if (!slot->cells)
+		slot->cells = ledger_allocate(DAG_MAX_VALIDATORS, sizeof(*slot->cells));
+	struct vote_cell *cell = &slot->cells[box->view.voter];
+	if (cell->box && (cell->box->state == BOX_GOOD || box->state != BOX_GOOD))
+		return;
+	box_release(cell->box);
+	cell->box = box;
+	cell->digest = ref->digest;
+	box->references++;
+	slots_dirty(dag, ref->round);
+	if (slot_candidate(slot, &ref->digest))
+		return;
+	unsigned same = 0;
+	for (unsigned i = 0; i < DAG_MAX_VALIDATORS; i++)
+		same += slot->cells[i].box && digest_equal(&slot->cells[i].digest, &ref->digest);
+	if (same + 1 >= committee_quorum(dag->order.committee.size))
+		want(dag, ref, box->view.voter);
+}
+
+void receive_votes(struct dag *dag, unsigned peer, struct blob *blob, bool trusted)
+{
+	struct votes_view view;
+	if (dag->config.mode != DAG_CERTIFIED ||
+	    !wire_votes(blob->data, blob->size, dag->config.signer.signature_size, &view)) {
+		dag->refused++;
+		return;
+	}
+	if (view.epoch != dag->order.committee.epoch || !dag_is_member(dag, view.voter))
+		return;
+	struct vote_box *box = ledger_allocate(1, sizeof(*box));
+	*box = (struct vote_box){
+	    .references = 1, .blob = blob_hold(blob), .view = view, .logged = trusted && !dag->begun};
+	if (trusted) {
+		box->state = BOX_GOOD;
+	} else if (peer != view.voter) {
+		/* Passed on by another: only checked votes may take the voter's place. */
+		struct dag_digest digest;
+		wire_digest(DAG_VOTES, blob->data, view.signed_size, &digest);
+		box->state =
+		    DAG_BUG(BUG_SIGNATURE) || dag_verify(dag, view.voter, DAG_VOTES, &digest, view.signature)
+		        ? BOX_GOOD
+		        : BOX_BAD;
+	}
+	for (unsigned i = 0; box->state != BOX_BAD && i < view.count; i++) {
+		struct dag_ref ref;
+		wire_ref(view.entries + (size_t)i * WIRE_REF_ENTRY, &ref);
+		place_vote(dag, box, &ref);
+	}
+	box_release(box);
+}
+
+/* The vote in `in` for the candidate, checked unless the slot's own copy was; NULL if it is none. */
+static struct vote_box *certificate_vote(struct dag *dag, const struct slot *slot,
+                                         const struct candidate *candidate, const uint8_t *in, size_t size)
+{
+	struct votes_view view;
+	bool names = false;
+	if (!wire_votes(in, size, dag->config.signer.signature_size, &view) ||
+	    view.epoch != dag->order.committee.epoch || !dag_is_member(dag, view.voter) ||
+	    view.voter == candidate->ref.author || candidate->proof[view.voter])
+		return NULL;
+	for (unsigned i = 0; i < view.count && !names; i++) {
+		struct dag_ref ref;
+		wire_ref(view.entries + (size_t)i * WIRE_REF_ENTRY, &ref);
+		names = ref.round == candidate->ref.round && ref.author == candidate->ref.author &&
+		        digest_equal(&ref.digest, &candidate->ref.digest);
+	}
+	if (!names)
+		return NULL;
+	struct vote_box *known = usable(slot, candidate, view.voter);
+	if (known && known->state == BOX_GOOD) {
+		known->references++;
+		return known;
+	}
+	struct dag_digest digest;
+	wire_digest(DAG_VOTES, in, view.signed_size, &digest);
+	if (!DAG_BUG(BUG_SIGNATURE) && !dag_verify(dag, view.voter, DAG_VOTES, &digest, view.signature))
+		return NULL;
+	struct vote_box *box = ledger_allocate(1, sizeof(*box));
+	*box = (struct vote_box){.references = 1, .blob = blob_copy(in, size), .state = BOX_GOOD};
+	(void)wire_votes(box->blob->data, size, dag->config.signer.signature_size, &box->view);
+	return box;
+}
+
+/*
+ * A whole certificate is judged by itself: a voter may have told us one thing and others another, and what a
+ * quorum certified stands whatever liars told us.
+ */
+void receive_certificate(struct dag *dag, unsigned peer, struct blob *blob)
+{
+	struct certificate_view view;
+	struct header_view header;
+	if (dag->config.mode != DAG_CERTIFIED || !wire_certificate(blob->data, blob->size, &view) ||
+	    !wire_header(view.header, view.header_size, dag->config.signer.signature_size, &header)) {
+		dag->refused++;
+		return;
+	}
+	if (!header_fits(dag, &header, false))
+		return;
+	struct dag_ref ref = {.round = header.round, .author = header.author};
+	wire_digest(DAG_HEADER, view.header, header.signed_size, &ref.digest);
+	if (store_slot(dag->store, ref.round, ref.author))
+		return;
+	struct slot *slot = slot_get(dag, ref.round, ref.author);
+	if (!slot_candidate(slot, &ref.digest)) {
+		struct blob *part = blob_copy(view.header, view.header_size);
+		want(dag, &ref, peer);
+		receive_header(dag, peer, part, false);
+		unwant(dag, &ref);
+		blob_release(part);
+	}
+	struct candidate *candidate = slot_candidate(slot, &ref.digest);
+	if (!candidate || candidate->proof)
+		return;
+	candidate->proof = ledger_allocate(DAG_MAX_VALIDATORS, sizeof(struct vote_box *));
+	const uint8_t *at = view.votes;
+	unsigned count = 0;
+	for (unsigned i = 0; i < view.count && count + 1 < dag_quorum(dag); i++) {
+		uint32_t length = load_le32(at);
+		struct vote_box *box = certificate_vote(dag, slot, candidate, at + 4, length);
+		if (box) {
+			candidate->proof[box->view.voter] = box;
+			count++;
+		}
+		at += 4 + length;
+	}
+	if (count + 1 < dag_quorum(dag)) {
+		for (unsigned i = 0; i < DAG_MAX_VALIDATORS; i++)
+			box_release(candidate->proof[i]);
+		free(candidate->proof);
+		candidate->proof = NULL;
+		dag->refused++;
+		return;
+	}
+	slots_dirty(dag, ref.round);
+}
+
+struct blob *votes_message(struct dag *dag, const struct dag_ref *refs, unsigned count)
+{
+	size_t signed_size = WIRE_VOTES_HEAD + (size_t)count * WIRE_REF_ENTRY;
+	struct blob *blob = blob_create(signed_size + dag->config.signer.signature_size);
+	blob->data[0] = DAG_VOTES;
+	store_le16(blob->data + 1, (uint16_t)dag->config.self);
+	store_le64(blob->data + 3, dag->order.committee.epoch);
+	store_le16(blob->data + 11, (uint16_t)count);
+	for (unsigned i = 0; i < count; i++)
+		wire_put_ref(blob->data + WIRE_VOTES_HEAD + (size_t)i * WIRE_REF_ENTRY, &refs[i]);
+	dag_sign(dag, DAG_VOTES, blob->data, signed_size, blob->data + signed_size);
+	return blob;
+}
+
+/* Sends the votes that are durable, all under one signature as far as they fit. */
+void votes_flush(struct dag *dag)
+{
+	struct dag_ref refs[DAG_MAX_VOTES];
+	unsigned sent = 0;
+	while (sent < dag->vote_count) {
+		unsigned count = 0;
+		for (; sent < dag->vote_count && count < DAG_MAX_VOTES &&
+		       (dag->votes[sent].ticket <= dag->durable || DAG_BUG(BUG_VOTE_EARLY));
+		     sent++)
+			refs[count++] = dag->votes[sent].ref;
+		if (!count)
+			break;
+		struct blob *blob = votes_message(dag, refs, count);
+		receive_votes(dag, dag->config.self, blob, true);
+		dag_send(dag, DAG_EVERYONE, blob);
+	}
+	dag->vote_count -= sent;
+	if (sent && dag->vote_count)
+		memmove(dag->votes, dag->votes + sent, dag->vote_count * sizeof(*dag->votes));
+}
+
+struct blob *certificate_message(const struct dag_vertex *vertex)
+{
+	size_t size = 7 + (size_t)vertex->header->size;
+	for (unsigned i = 0; i < vertex->vote_count; i++)
+		size += 4 + (size_t)vertex->votes[i]->size;
+	struct blob *blob = blob_create(size);
+	uint8_t *at = blob->data;
+	*at = DAG_CERTIFICATE;
+	store_le32(at + 1, vertex->header->size);
+	memcpy(at + 5, vertex->header->data, vertex->header->size);
+	at += 5 + vertex->header->size;
+	store_le16(at, (uint16_t)vertex->vote_count);
+	at += 2;
+	for (unsigned i = 0; i < vertex->vote_count; i++) {
+		store_le32(at, vertex->votes[i]->size);
+		memcpy(at + 4, vertex->votes[i]->data, vertex->votes[i]->size);
+		at += 4 + vertex->votes[i]->size;
+	}
+	return blob;
+}
