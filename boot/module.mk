@@ -1,6 +1,7 @@
 # The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
 BOOT_OUT := build/x86_64/boot
-BOOT_LOADER := $(addprefix boot/loader/,bundle.c elf.c fwcfg.c handoff_check.c loader.c paging.c say.c string.c)
+BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_check.c loader.c say.c string.c) \
+	$(addprefix boot/arch/x86_64/,cpus.c machine.c paging.c serial.c waiting.S)
 
 # The BIOS stage: 32-bit code at 0x8000, a flat binary.
 BIOS_SOURCES := boot/bios/entry.S boot/bios/bios.c boot/bios/disk.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
@@ -57,7 +58,7 @@ $(BOOT_OUT)/test.iso: $(BOOT_PARTS) $(BOOT_OUT)/test.bundle tools/mkiso
 
 # The bundle: what the loader reads. Parts are NAME=FILE; each file is made by its own folder's rules.
 BUNDLE := build/x86_64/holon.bundle
-BUNDLE_PARTS := kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward system=build/x86_64/system.img
+BUNDLE_PARTS := kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward.flat system=build/x86_64/system.img
 $(BUNDLE): $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(BUNDLE_PARTS)
@@ -74,8 +75,9 @@ ALL += $(BUNDLE) build/holon.iso $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso
 
 # Tests on the build machine.
 BOOT_HOST := $(addprefix boot/loader/,bundle.c elf.c handoff_check.c memory.c)
-$(call host-test,loader_test,boot/loader/loader_test.c boot/loader/paging.c $(BOOT_HOST))
-$(call host-fuzz,loader_fuzz,boot/loader/loader_fuzz.c $(BOOT_HOST))
+$(call host-test,loader_test,boot/loader/loader_test.c boot/arch/x86_64/paging.c $(BOOT_HOST))
+$(call host-fuzz,loader_fuzz,boot/loader/loader_fuzz.c boot/loader/acpi.c $(BOOT_HOST))
+$(call host-test,acpi,boot/loader/acpi_test.c boot/loader/acpi.c)
 # Seeds: one input for each kind of thing, its number before it.
 build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kernel.elf
 	@mkdir -p $@

@@ -7,7 +7,7 @@
 #include <system.h>
 #include <unit.h>
 
-void kernel_main(const struct handoff *handoff)
+void kernel_main(struct handoff *handoff)
 {
 	struct cpu *cpu = cpu_self();
 

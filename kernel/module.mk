@@ -39,8 +39,7 @@ SYSTEM += $(KERNEL_OUT)/kernel.elf
 
 # The first unit that tests the kernel on the machine, and the bundle it boots in.
 $(call native-program,kernel/test/first.elf,$(wildcard kernel/test/*_test.c))
-$(KERNEL_OUT)/test/kernel-test.bundle: $(KERNEL_OUT)/kernel.elf $(KERNEL_OUT)/test/first.elf tools/mkbundle
-	@tools/mkbundle $@ kernel=$(KERNEL_OUT)/kernel.elf steward=$(KERNEL_OUT)/test/first.elf system=$(KERNEL_OUT)/test/first.elf
+$(KERNEL_OUT)/test/kernel-test.bundle: $(KERNEL_OUT)/kernel.elf $(KERNEL_OUT)/test/first.elf.flat tools/mkbundle
+	@tools/mkbundle $@ kernel=$(KERNEL_OUT)/kernel.elf steward=$(KERNEL_OUT)/test/first.elf.flat system=$(KERNEL_OUT)/test/first.elf
 $(call script-test,kernel/test/boot_test,$(KERNEL_OUT)/test/kernel-test.bundle,alone)
 SOAK_TESTS += kernel/test/boot_test
-$(call host-test,acpi,kernel/arch/x86_64/acpi_test.c kernel/arch/x86_64/acpi.c,$(KERNEL_INCLUDES))

@@ -1,6 +1,7 @@
 # Native programs: static freestanding ELFs on lib/holon.
 #   $(call native-program,NAME,SOURCES[,CFLAGS])   build/x86_64/NAME, and NAME.debug with symbols
 # Native code uses no vector registers unless its CFLAGS say otherwise. Interface headers are generated first.
+# The first unit starts from a flat image (abi/holon/first.h): build/x86_64/NAME.flat.
 NATIVE_CFLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARN) -O2 -g -ffreestanding -fpie -fvisibility=hidden \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
 	-Iabi -Ilib/holon -Ilib -Ibuild/abi
@@ -18,6 +19,9 @@ $(call object-names,x86_64/native/$(1).o.d,$(2)): | $(INTERFACES)
 ALL += build/x86_64/$(1)
 endef
 native-program = $(call objects,x86_64/native/$(1).o.d,$(2),$(NATIVE_CFLAGS) $(3))$(eval $(call native-link,$(1),$(2)))
+
+build/x86_64/%.flat: build/x86_64/%
+	@llvm-objcopy -O binary --set-section-flags .bss=alloc,load,contents $< $@
 
 # The same on newlib (lib/newlib/native_newlib.h): $(call native-newlib-program,NAME,SOURCES[,CFLAGS]). Vector registers and
 # floating point are in use.

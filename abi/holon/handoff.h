@@ -1,35 +1,44 @@
-/* The boot handoff: what the loader leaves for the kernel, and what the kernel passes on to the first unit.
+/* The boot handoff: all that the kernel and the first unit are told about the machine.
  *
- * The loader (UEFI or BIOS) fills one struct handoff in memory of kind HANDOFF_MEMORY_LOADER and enters the
+ * The loader (UEFI or BIOS) fills one struct handoff in memory of kind HANDOFF_MEMORY_MODULE and enters the
  * kernel's ELF entry point with:
  *   - long mode, interrupts off, direction flag clear, a stack of at least 16 KiB in loader memory;
- *   - RDI = physical address of the struct;
+ *   - RDI = physical address of the struct, which begins a page;
  *   - page tables (loader memory) that map, writable and executable, all physical memory from 0 to the end of
  * RAM, and at least the first 4 GiB, twice: identically, and at HANDOFF_DIRECT_MAP; and the kernel's segments
- * at their link addresses. EFER.NXE set where the CPU has NX. The kernel replaces these tables. Boot services
- * are over. Every physical address in the struct is page aligned where it names pages. The loader checks the
- * kernel ELF and the bundle before use; the kernel checks the handoff again and refuses, with a message, a
- * magic, version or size it does not know, and any range that overlaps or wraps.
+ * at their link addresses. EFER.NXE set. The kernel replaces these tables. Boot services are over. Every
+ * physical address in the struct is page aligned where it names pages. The loader checks the kernel ELF and
+ * the bundle before use, and at last the handoff by its own rules (boot/loader/handoff_check.c); the kernel
+ * refuses, with a message, a magic, version or size it does not know.
+ *
+ * The other processors wait, on the loader's tables, for their handoff_cpu.entry to become nonzero; loader
+ * memory may be used for other things once they have left it.
+ *
+ * The kernel fills in the handles, where it made the first unit capabilities, and maps the struct read-only
+ * in the first unit, whose first argument is its address.
  */
 #pragma once
 
 #include <stdint.h>
 
 #define HANDOFF_MAGIC      0x464f444e484e4c48ull /* "HLNHNDOF" read as little-endian bytes */
-#define HANDOFF_VERSION    1
+#define HANDOFF_VERSION    2
 #define HANDOFF_DIRECT_MAP 0xffff800000000000ull
 
-#define HANDOFF_MEMORY_MAX  256
-#define HANDOFF_MODULE_MAX  16
-#define HANDOFF_COMMAND_MAX 1024
+#define HANDOFF_MEMORY_MAX     256
+#define HANDOFF_CPU_MAX        8
+#define HANDOFF_CONTROLLER_MAX 16
+#define HANDOFF_LINE_MAX       16
+#define HANDOFF_MODULE_MAX     16
+#define HANDOFF_COMMAND_MAX    1024
 
 enum handoff_memory_kind {
 	HANDOFF_MEMORY_FREE = 1, /* usable RAM */
-	HANDOFF_MEMORY_LOADER, /* handoff, page tables, stack, loader: free once the kernel is done with them
-	                        */
-	HANDOFF_MEMORY_KERNEL, /* the kernel's loaded segments */
-	HANDOFF_MEMORY_MODULE, /* a module's pages */
-	HANDOFF_MEMORY_ACPI,   /* ACPI tables (reclaimable) */
+	HANDOFF_MEMORY_LOADER,   /* page tables, stack, loader, waiting processors: free once these are done
+	                            with */
+	HANDOFF_MEMORY_KERNEL,   /* the kernel's loaded segments */
+	HANDOFF_MEMORY_MODULE,   /* a module's pages, or the handoff's */
+	HANDOFF_MEMORY_ACPI,     /* ACPI tables (reclaimable) */
 	HANDOFF_MEMORY_ACPI_NVS,
 	HANDOFF_MEMORY_RESERVED,
 	HANDOFF_MEMORY_MMIO,
@@ -41,14 +50,17 @@ struct handoff_memory {
 	uint64_t size;
 	uint32_t kind;
 	uint32_t reserved;
+	uint64_t handle; /* kernel: of kind ACPI, read-only memory of these pages alone */
 };
 
-/* A file the loader placed in memory. Names known to the system: "steward" (ELF, the first unit), "system"
- * (sysimg), "command" (text: what holon-run asks to run), "add" (tar: files added by holon-run). */
+/* A file the loader placed in memory. Names known to the system: "steward" (the first unit:
+ * abi/holon/first.h), "system" (sysimg), "command" (text: what holon-run asks to run), "add" (tar: files
+ * added by holon-run). */
 struct handoff_module {
-	char name[32]; /* NUL terminated */
-	uint64_t base; /* physical, page aligned; the rest of the last page is zero */
-	uint64_t size; /* bytes */
+	char name[32];   /* NUL terminated */
+	uint64_t base;   /* physical, page aligned; the rest of the last page is zero */
+	uint64_t size;   /* bytes */
+	uint64_t handle; /* kernel: its pages, readable and executable; 0 for an empty module */
 };
 
 enum handoff_pixel_format {
@@ -64,6 +76,82 @@ struct handoff_framebuffer {
 	uint32_t height;
 	uint32_t stride; /* bytes from one row to the next */
 	uint32_t format; /* enum handoff_pixel_format */
+	uint64_t handle; /* kernel: its pages, write-combining; 0 where there is none */
+};
+
+/* ---- The machine, as ACPI or a device tree describes it ---- */
+
+/* A processor that runs, in the loader, and waits. The first one is the one that enters the kernel. */
+struct handoff_cpu {
+	uint64_t id; /* x86: local APIC id; AArch64: MPIDR */
+	uint64_t
+	    entry; /* written last, by the kernel: a virtual address in its image, entered without a stack */
+	uint64_t argument; /* which then is in the first argument's register */
+	uint64_t budget;   /* kernel: handle of a best-effort budget on it */
+};
+
+enum handoff_controller_kind {
+	HANDOFF_CONTROLLER_LOCAL_APIC =
+	    1, /* first: the one there is; base: its registers where it is memory-mapped */
+	HANDOFF_CONTROLLER_IO_APIC, /* first: its first global interrupt */
+	HANDOFF_CONTROLLER_GIC_DISTRIBUTOR,
+	HANDOFF_CONTROLLER_GIC_REDISTRIBUTOR,
+	HANDOFF_CONTROLLER_GIC_CPU, /* of a GICv2 */
+};
+
+struct handoff_controller {
+	uint64_t base; /* physical address of its registers */
+	uint32_t kind; /* enum handoff_controller_kind */
+	uint32_t first;
+};
+
+/* Where the old interrupt with this index (ISA on a PC) arrives, and how. */
+struct handoff_line {
+	uint32_t global;
+	uint8_t level, active_low;
+	uint16_t reserved;
+};
+
+enum handoff_register_space { HANDOFF_SPACE_NONE = 0, HANDOFF_SPACE_PORT, HANDOFF_SPACE_MEMORY };
+
+/* A device register and what to write there. */
+struct handoff_register {
+	uint64_t address;
+	uint32_t space; /* enum handoff_register_space; NONE: there is no such register */
+	uint32_t value;
+};
+
+enum handoff_log_kind { HANDOFF_LOG_NONE = 0, HANDOFF_LOG_16550_PORT, HANDOFF_LOG_PL011 };
+
+/* Features that all processors of the machine have and that the kernel is to use. */
+enum handoff_x86_feature {
+	HANDOFF_X86_PGE = 1 << 0,
+	HANDOFF_X86_PAT = 1 << 1,
+	HANDOFF_X86_X2APIC = 1 << 2,
+	HANDOFF_X86_TSC_DEADLINE = 1 << 3,
+	HANDOFF_X86_TSC_INVARIANT = 1 << 4,
+	HANDOFF_X86_XSAVE = 1 << 5,
+	HANDOFF_X86_XSAVEOPT = 1 << 6,
+	HANDOFF_X86_SMEP = 1 << 7,
+	HANDOFF_X86_SMAP = 1 << 8, /* not below QEMU's emulator, whose IRETQ to user mode then faults */
+	HANDOFF_X86_UMIP = 1 << 9,
+	HANDOFF_X86_GIGABYTE_PAGES = 1 << 10,
+};
+
+struct handoff_machine {
+	uint32_t cpu_count; /* 1 to HANDOFF_CPU_MAX */
+	uint32_t controller_count;
+	uint64_t features;     /* x86: enum handoff_x86_feature */
+	uint64_t vector_mask;  /* x86: states that XSAVE keeps, as XCR0; bits 0 and 1 always */
+	uint32_t vector_bytes; /* what they take: 512 without XSAVE */
+	uint32_t log;          /* enum handoff_log_kind: where the log goes; set up, 115,200 baud */
+	uint64_t log_base;     /* its port number or physical address */
+	uint64_t clock_hz;     /* rate of the processors' common counter (x86: time-stamp counter) */
+	uint64_t timer_hz;     /* x86: rate of the local APIC's timer, its divider at 16 */
+	struct handoff_register power_off[2], reset; /* ACPI: the value of SLP_TYP is in bits 10 to 12 */
+	struct handoff_cpu cpus[HANDOFF_CPU_MAX];
+	struct handoff_controller controllers[HANDOFF_CONTROLLER_MAX];
+	struct handoff_line lines[HANDOFF_LINE_MAX];
 };
 
 enum handoff_firmware { HANDOFF_FIRMWARE_UEFI = 1, HANDOFF_FIRMWARE_BIOS = 2 };
@@ -76,12 +164,15 @@ struct handoff {
 	uint32_t memory_count;
 	uint32_t module_count;
 	uint32_t reserved;
-	uint64_t rsdp;        /* physical address of the ACPI RSDP; 0 where none was found */
-	uint64_t loader_tsc;  /* time-stamp counter when the loader began */
+	uint64_t base;                        /* physical address of this struct */
+	uint64_t unit, space, thread, system; /* kernel: the first unit's own handles, and OBJECT_SYSTEM's */
+	uint64_t rsdp;                        /* physical address of the ACPI RSDP; 0 where none was found */
+	uint64_t loader_tsc;                  /* time-stamp counter when the loader began */
 	uint64_t kernel_base; /* physical base and size of the kernel's loaded segments, contiguous */
 	uint64_t kernel_size;
 	uint64_t kernel_virtual; /* the virtual address kernel_base is mapped at */
 	struct handoff_framebuffer framebuffer;
+	struct handoff_machine machine;
 	struct handoff_memory memory[HANDOFF_MEMORY_MAX];
 	struct handoff_module modules[HANDOFF_MODULE_MAX];
 	char command_line[HANDOFF_COMMAND_MAX]; /* NUL terminated options, e.g. "log=com2" */

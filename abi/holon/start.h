@@ -1,7 +1,7 @@
 /* What a native program finds at its start: RDI points to a struct start_info in a read-only page of its own
  * space.
  *
- * The first unit gets struct boot_info (syscall.h) instead. Capabilities are found by name; a program asks
+ * The first unit gets struct handoff (handoff.h) instead. Capabilities are found by name; a program asks
  * for what its manifest entry or its creator gave it and for nothing else.
  */
 #pragma once

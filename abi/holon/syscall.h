@@ -31,7 +31,8 @@
 #define INFO_CAPS(info)        ((uint32_t)(((info) >> 12) & 7))
 #define INFO_MAKE(bytes, caps) ((uint64_t)(bytes) | (uint64_t)(caps) << 12)
 #define INFO_EVENT                                                                                           \
-	(1ull << 16) /* out of receive: the bound event fired, word 0 holds its bits; no message             \
+	(1ull                                                                                                \
+	 << 16) /* out of receive: the bound event fired, word 0 holds its bits; no message             \
 	              */
 
 enum channel_flags {
@@ -234,29 +235,3 @@ enum system_control {
 	SYSTEM_REBOOT,
 	SYSTEM_LATENCY, /* read and clear the longest interrupts-off stretch: debug kernels */
 };
-
-/* ---- The first unit ---- */
-
-#define BOOT_MODULE_MAX 16
-#define BOOT_INFO_MAGIC 0x4f464e49544f4f42ull
-
-/* Read-only page given to the first thread in RDI. */
-struct boot_info {
-	uint64_t magic;
-	handle_t unit, space, thread, system;
-	handle_t budget[CPU_MAX]; /* best effort, one a CPU */
-	handle_t acpi;            /* device memory: the page range of the ACPI tables; 0 where none */
-	uint64_t acpi_base, acpi_bytes, rsdp;
-	handle_t framebuffer; /* device memory; 0 where none */
-	uint64_t framebuffer_bytes;
-	uint32_t framebuffer_width, framebuffer_height, framebuffer_stride, framebuffer_format;
-	uint64_t cpu_count;
-	uint64_t module_count;
-	struct {
-		char name[32];
-		handle_t memory; /* read-only and executable */
-		uint64_t bytes;
-	} modules[BOOT_MODULE_MAX];
-	char command_line[1024];
-};
-_Static_assert(sizeof(struct boot_info) <= 4096, "boot info is one page");

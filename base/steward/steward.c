@@ -5,6 +5,7 @@
  * unit's restart. The steward itself serves one channel, "steward", and waits on one event with a bit for
  * each unit.
  */
+#include <holon/handoff.h>
 #include <holon.h>
 #include <holon/command.h>
 #include <sysimg/sysimg.h>
@@ -30,7 +31,7 @@ struct supervised {
 };
 
 static struct steward {
-	const struct boot_info *boot;
+	const struct handoff *boot;
 	struct thread_page *page;
 	struct sysimg image;
 	handle_t image_memory;
@@ -52,11 +53,11 @@ static struct steward {
 
 static handle_t module_find(const char *name, uint64_t *bytes)
 {
-	for (uint64_t i = 0; i < steward.boot->module_count && i < BOOT_MODULE_MAX; i++) {
+	for (uint64_t i = 0; i < steward.boot->module_count && i < HANDOFF_MODULE_MAX; i++) {
 		if (strncmp(steward.boot->modules[i].name, name, sizeof(steward.boot->modules[i].name)) ==
 		    0) {
-			*bytes = steward.boot->modules[i].bytes;
-			return steward.boot->modules[i].memory;
+			*bytes = steward.boot->modules[i].size;
+			return steward.boot->modules[i].handle;
 		}
 	}
 	*bytes = 0;
@@ -112,9 +113,9 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 		       spawn_give(spawn, "stream-event", steward.stream_console, event, 0, 0) &&
 		       spawn_give(spawn, "stream-peer", steward.stream_program, event, 0, 0);
 	case GIVE_FRAMEBUFFER:
-		return !steward.boot->framebuffer ||
-		       spawn_give(spawn, "framebuffer", steward.boot->framebuffer, RIGHT_READ | RIGHT_WRITE,
-		                  0, steward.boot->framebuffer_bytes);
+		return !steward.boot->framebuffer.handle ||
+		       spawn_give(spawn, "framebuffer", steward.boot->framebuffer.handle,
+		                  RIGHT_READ | RIGHT_WRITE, 0, steward.boot->framebuffer.size);
 	case GIVE_PORT:
 		object = ioport_create(steward.boot->system, (uint16_t)give->base, give->count);
 		*made = object < 0 ? 0 : (handle_t)object;
@@ -129,13 +130,13 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 
 static uint64_t framebuffer_describe(const struct manifest_unit *unit, char *buffer, size_t size)
 {
-	const struct boot_info *boot = steward.boot;
-	for (unsigned i = 0; i < unit->give_count && boot->framebuffer; i++) {
+	const struct handoff *boot = steward.boot;
+	for (unsigned i = 0; i < unit->give_count && boot->framebuffer.handle; i++) {
 		if (unit->gives[i].kind != GIVE_FRAMEBUFFER)
 			continue;
 		int length =
-		    text_format(buffer, size, "framebuffer=%u,%u,%u,%u", boot->framebuffer_width,
-		                boot->framebuffer_height, boot->framebuffer_stride, boot->framebuffer_format);
+		    text_format(buffer, size, "framebuffer=%u,%u,%u,%u", boot->framebuffer.width,
+		                boot->framebuffer.height, boot->framebuffer.stride, boot->framebuffer.format);
 		return (size_t)length < size ? (uint64_t)length + 1 : 0;
 	}
 	return 0;
@@ -210,7 +211,7 @@ static bool unit_start(unsigned index)
 		spawn.image_map = steward.image.bytes + file->offset;
 		spawn.stack_bytes = unit->stack;
 		spawn.priority = unit->priority;
-		spawn.cpu_mask = (1u << steward.boot->cpu_count) - 1;
+		spawn.cpu_mask = (1u << steward.boot->machine.cpu_count) - 1;
 		spawn.slice_ns = 4000000;
 		spawn.arguments = arguments;
 		spawn.arguments_bytes = arguments_make(unit, arguments, sizeof(arguments));
@@ -218,7 +219,8 @@ static bool unit_start(unsigned index)
 		bool all = true;
 		for (unsigned i = 0; i < unit->give_count && all; i++)
 			all = give_resolve(&spawn, &unit->gives[i], index + 1, &made[i]);
-		result = all ? spawn_unit(steward.page, &spawn, steward.boot->cpu_count, &why) : E_ARGUMENT;
+		result = all ? spawn_unit(steward.page, &spawn, steward.boot->machine.cpu_count, &why)
+		             : E_ARGUMENT;
 	}
 	for (unsigned i = 0; i < unit->give_count; i++)
 		if (made[i])
@@ -410,15 +412,15 @@ static _Noreturn void serve(void)
 	}
 }
 
-void holon_start(const struct boot_info *boot, struct thread_page *page);
+void holon_start(const struct handoff *boot, struct thread_page *page);
 
-/* Entered from start.S, in place of the runtime's own: the first unit gets boot_info. */
-void holon_start(const struct boot_info *boot, struct thread_page *page)
+/* Entered from start.S, in place of the runtime's own: the first unit gets the handoff. */
+void holon_start(const struct handoff *boot, struct thread_page *page)
 {
 	steward.boot = boot;
 	steward.page = page;
 	window_init(boot->space, FREE_BASE);
-	const char *wrong = boot->magic == BOOT_INFO_MAGIC ? prepare() : "bad boot information";
+	const char *wrong = boot->magic == HANDOFF_MAGIC ? prepare() : "bad boot information";
 	if (wrong) {
 		LOG("steward: %s\n", wrong);
 		unit_exit(1);

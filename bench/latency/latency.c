@@ -1,8 +1,9 @@
 /* Measures kernel paths from user mode, as the first unit of a machine that counts instructions as time
  * (docs/realtime.md). Prints "latency: NAME: best N, worst N of N" and powers off. */
+#include <holon/handoff.h>
 #include "latency.h"
 
-const struct boot_info *boot;
+const struct handoff *boot;
 struct thread_page *page;
 uint64_t overhead;
 static struct system_info machine;
@@ -84,7 +85,7 @@ handle_t server_unit(handle_t channel, unsigned cpu)
 	    .cap_count = 1,
 	    .caps = {{.name = "channel", .handle = channel, .rights = RIGHT_RECEIVE}}};
 
-	return must(spawn_unit(page, &spawn, boot->cpu_count, &why), why);
+	return must(spawn_unit(page, &spawn, boot->machine.cpu_count, &why), why);
 }
 
 void holon_start(const void *info, struct thread_page *thread_page);
@@ -103,8 +104,8 @@ void holon_start(const void *info, struct thread_page *thread_page)
 	system_info(page, &machine);
 	for (unsigned module = 0; module < boot->module_count; module++)
 		if (boot->modules[module].name[0] == 's' && boot->modules[module].name[1] == 'y') {
-			image_memory = boot->modules[module].memory;
-			image_bytes = boot->modules[module].bytes;
+			image_memory = boot->modules[module].handle;
+			image_bytes = boot->modules[module].size;
 			image = window_map(image_memory, 0, (image_bytes + 4095) & ~4095ull, MAP_READ);
 		}
 	overhead = measure_overhead();

@@ -1,4 +1,5 @@
 /* One path at a time: the crossing alone, many times, best and worst. */
+#include <holon/handoff.h>
 #include "latency.h"
 
 #define ROUNDS 1000
@@ -16,7 +17,7 @@ static void measure_calls(void)
 	for (unsigned i = 0; i < ROUNDS; i++)
 		result_add(&bytes, measure_call(channel, MESSAGE_BYTES_MAX));
 	result_print("the same with 3,584 bytes both ways", &bytes);
-	if (boot->cpu_count < 2)
+	if (boot->machine.cpu_count < 2)
 		return;
 	channel = must(channel_create(0), "channel");
 	server_unit(channel, 1);
@@ -105,7 +106,7 @@ static void measure_switches(void)
 {
 	struct result result = {0};
 
-	thread_run(yielder, 0, boot->budget[0]);
+	thread_run(yielder, 0, boot->machine.cpus[0].budget);
 	for (unsigned i = 0; i < 10; i++)
 		thread_yield();
 	for (unsigned i = 0; i < ROUNDS; i++)

@@ -12,7 +12,7 @@ build/bench/bench.bundle: build/bench/bench build/x86_64/holon.bundle
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
 		--tree build/root/$(HOLON_ROOT):linux --file build/guest/subkernel:linux/usr/bin/subkernel \
 		--file build/bench/bench:linux/usr/bin/holon-bench
-	@tools/mkbundle $@ kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward system=build/bench/system.img
+	@tools/mkbundle $@ kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward.flat system=build/bench/system.img
 
 bench: build/bench/bench.bundle build/x86_64/boot/loader.iso build/linux/init build/linux/vmlinuz build/linux/minimal.cpio ## Compare with Linux: the same program on both (bench/run --help)
 	@bench/run --write

@@ -1,7 +1,7 @@
 /* The BIOS side of the loader's platform: memory from int 15h, the RSDP from low memory, and the way into the
  * kernel. */
 #include "bios.h"
-#include "../loader/io.h"
+#include "../arch/x86_64/io.h"
 #include "../loader/loader.h"
 #include "../loader/memory.h"
 #include "../loader/string.h"
@@ -95,6 +95,11 @@ void platform_claim(uint64_t base, uint64_t size, enum handoff_memory_kind kind)
 	memory_claim(&map, base, size, kind);
 }
 
+uint64_t platform_low_page(void)
+{
+	return LOW_PAGE; /* the stage's own */
+}
+
 uint64_t platform_memory_end(void)
 {
 	return memory_end(&map);
@@ -141,7 +146,7 @@ void platform_finish(struct handoff *handoff)
 _Noreturn void platform_enter(uint64_t page_tables, uint64_t entry, uint64_t handoff, uint64_t stack_top)
 {
 	enum { EFER_LONG_MODE = 0x100, EFER_NX = 0x800 };
-	bool nx = cpuid(0x80000001).edx & 1u << 20;
+	bool nx = cpuid(0x80000001, 0).edx & 1u << 20;
 	enter_long_mode((uint32_t)page_tables, (uint32_t)stack_top, (uint32_t)handoff, entry,
 	                EFER_LONG_MODE | (nx ? EFER_NX : 0));
 	__builtin_unreachable();
@@ -151,7 +156,7 @@ _Noreturn void platform_stop(void)
 {
 	/* Below QEMU with the isa-debug-exit device this ends the machine; elsewhere nothing is at that port.
 	 */
-	if (cpuid(1).ecx & 1u << 31)
+	if (cpuid(1, 0).ecx & 1u << 31)
 		out32(0xf4, 0x7d);
 	for (;;)
 		__asm__ volatile("cli; hlt");

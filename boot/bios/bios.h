@@ -17,6 +17,7 @@ enum { BIOS_CARRY = 1 };
 /* Low memory the stage owns: code, data, stack, and the buffer BIOS calls transfer through. */
 enum {
 	LOW_START = 0x1000,
+	LOW_PAGE = 0x2000, /* for starting processors; the stack comes down to 0x3000 at most */
 	BUFFER = 0x20000,
 	BUFFER_SEGMENT = BUFFER >> 4,
 	BUFFER_SIZE = 0x10000,

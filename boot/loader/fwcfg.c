@@ -2,7 +2,7 @@
  * transfer when the second one returns; the control word then says whether it failed. */
 #include "fwcfg.h"
 
-#include "io.h"
+#include "../arch/x86_64/io.h"
 #include "loader.h"
 #include "string.h"
 
@@ -49,7 +49,7 @@ static bool device_present(void)
 {
 	/* Real machines have other things at these ports: ask only below a hypervisor (CPUID.1:ECX bit 31).
 	 */
-	if (!(cpuid(1).ecx & 1u << 31))
+	if (!(cpuid(1, 0).ecx & 1u << 31))
 		return false;
 	char signature[4];
 	out16(PORT_SELECTOR, KEY_SIGNATURE);

@@ -90,6 +90,30 @@ static const char *check_framebuffer(const struct handoff_framebuffer *framebuff
 	return NULL;
 }
 
+static const char *check_machine(const struct handoff_machine *machine)
+{
+	if (machine->cpu_count == 0 || machine->cpu_count > HANDOFF_CPU_MAX)
+		return "wrong number of processors";
+	for (uint32_t i = 0; i < machine->cpu_count; i++) {
+		if (machine->cpus[i].entry)
+			return "a processor does not wait";
+		for (uint32_t j = 0; j < i; j++)
+			if (machine->cpus[i].id == machine->cpus[j].id)
+				return "two processors have the same number";
+	}
+	if (machine->controller_count > HANDOFF_CONTROLLER_MAX)
+		return "too many interrupt controllers";
+	for (uint32_t i = 0; i < machine->controller_count; i++)
+		if (machine->controllers[i].kind < HANDOFF_CONTROLLER_LOCAL_APIC ||
+		    machine->controllers[i].kind > HANDOFF_CONTROLLER_GIC_CPU)
+			return "an interrupt controller is of no known kind";
+	if (machine->clock_hz < 1000000 || machine->clock_hz > 1ull << 36 || machine->timer_hz > 1ull << 36)
+		return "the clock's rate makes no sense";
+	if (machine->log > HANDOFF_LOG_PL011)
+		return "the log port is of no known kind";
+	return NULL;
+}
+
 const char *handoff_check(const struct handoff *handoff)
 {
 	const char *why;
@@ -101,6 +125,8 @@ const char *handoff_check(const struct handoff *handoff)
 		return "unknown firmware";
 	if ((why = check_memory(handoff)) || (why = check_modules(handoff)) ||
 	    (why = check_framebuffer(&handoff->framebuffer)))
+		return why;
+	if ((why = check_machine(&handoff->machine)))
 		return why;
 	if (handoff->kernel_base % PAGE_SIZE || handoff->kernel_size % PAGE_SIZE ||
 	    handoff->kernel_virtual % PAGE_SIZE || handoff->kernel_size == 0 ||

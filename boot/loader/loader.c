@@ -10,6 +10,7 @@
 #include "elf.h"
 #include "fwcfg.h"
 #include "handoff_check.h"
+#include "machine.h"
 #include "paging.h"
 #include "string.h"
 
@@ -90,6 +91,8 @@ static const struct bundle_header *load_bundle(void)
 		header = at(allocate(first.size, PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the system"));
 		say("Reading the system, %m", first.size);
 		read_medium(physical_of(header), first.size);
+		available =
+		    first.size; /* what there is memory for, whatever the medium says the second time */
 	}
 	const char *why = bundle_check(header, available);
 	if (why)
@@ -108,8 +111,7 @@ static void copy_command_line(struct handoff *handoff, const void *text, uint64_
 	memset(handoff->command_line + size, 0, sizeof(handoff->command_line) - size);
 }
 
-/* True when the space-separated command line holds that word. */
-static bool has_option(const char *line, const char *word)
+bool has_option(const char *line, const char *word)
 {
 	size_t length = strlen(word);
 	for (; *line; line++) {
@@ -197,8 +199,8 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	serial_init();
 	bool hosted = fwcfg_init();
 	struct handoff *handoff =
-	    at(allocate(sizeof(*handoff), PAGE_SIZE, HANDOFF_MEMORY_LOADER, "the handoff"));
-	memset(handoff, 0, sizeof(*handoff));
+	    at(allocate(sizeof(*handoff), PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the handoff"));
+	memset(handoff, 0, page_up(sizeof(*handoff)));
 	if (hosted)
 		load_fwcfg(handoff);
 	say_quiet(has_option(handoff->command_line, "quiet"));
@@ -219,11 +221,14 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	handoff->version = HANDOFF_VERSION;
 	handoff->size = sizeof(*handoff);
 	handoff->firmware = firmware;
+	handoff->base = physical_of(handoff);
 	handoff->rsdp = platform_rsdp();
 	handoff->loader_tsc = loader_tsc;
 	platform_framebuffer(&handoff->framebuffer);
+	machine_describe(handoff);
 	say("Starting the kernel, %m, with %u modules", handoff->kernel_size, handoff->module_count);
 	platform_finish(handoff);
+	machine_start(handoff, tables);
 	const char *why = handoff_check(handoff);
 	if (why)
 		fail("the handoff is wrong: %s. This is an error in the loader.", why);

@@ -42,6 +42,12 @@ void say_progress(const char *text);
 /* Finds the log port: COM2 where there is one, else COM1, which otherwise belongs to the console. */
 void serial_init(void);
 void serial_put(char c);
+/* The port (set up) or address that the system's log goes to by the command line: COM1, or COM2 with "log=com2"; 0 with
+ * "log=none", or where there is no such port. */
+uint64_t serial_choose(const char *command_line);
+
+/* True when the space-separated command line holds that word. */
+bool has_option(const char *line, const char *word);
 
 /* Runs the loader to the kernel's first instruction. loader_tsc: time-stamp counter when the loader began. */
 _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc);
@@ -60,6 +66,8 @@ void platform_claim(uint64_t base, uint64_t size, enum handoff_memory_kind kind)
 bool platform_read_bundle(uint64_t offset, void *to, uint64_t size);
 /* Size of the medium's bundle in bytes as far as the medium says; 0 if there is none. */
 uint64_t platform_bundle_size(void);
+/* A page below 640 KiB, accounted as the loader's; 0 where none is free. */
+uint64_t platform_low_page(void);
 uint64_t platform_memory_end(void); /* first byte after the last RAM */
 uint64_t platform_rsdp(void);
 /* Chooses and describes a framebuffer; leaves format HANDOFF_PIXEL_NONE where there is none. */

@@ -1,10 +1,11 @@
-/* Fuzzing what the loader believes: the first byte chooses bundle, ELF file or handoff. What passes a check
+/* Fuzzing what the loader believes: the first byte chooses bundle, ELF file, handoff, memory map, command or ACPI tables. What passes a check
  * must be safe to use, so it is used; the sanitizers are the judges. */
 #include <stdlib.h>
 #include <string.h>
 
 #include <holon/command.h>
 
+#include "acpi.h"
 #include "bundle.h"
 #include "elf.h"
 #include "handoff_check.h"
@@ -79,6 +80,55 @@ static void fuzz_command(const void *data, uint64_t size)
 		sink += strlen(strings[i]);
 }
 
+/* ACPI tables: the input is physical memory from ACPI_BASE on, seen through exact copies, one a slot. Checksums would hide all
+ * that lies behind them from the fuzzer, so the sum of what is shown as a whole table or pointer is made right. */
+#define ACPI_BASE 0x1000u
+
+static struct {
+	const uint8_t *bytes;
+	uint64_t size;
+	uint8_t *views[3];
+} tables;
+
+static void sum_up(uint8_t *bytes, uint64_t size, uint64_t sum_at)
+{
+	uint8_t sum = 0;
+	for (uint64_t i = 0; i < size; i++)
+		sum = (uint8_t)(sum + bytes[i]);
+	bytes[sum_at] = (uint8_t)(bytes[sum_at] - sum);
+}
+
+static const void *tables_view(unsigned slot, uint64_t physical, uint64_t bytes)
+{
+	if (slot >= 3 || physical < ACPI_BASE || physical - ACPI_BASE > tables.size ||
+	    bytes > tables.size - (physical - ACPI_BASE))
+		return NULL;
+	free(tables.views[slot]);
+	uint8_t *copy = tables.views[slot] = malloc(bytes + !bytes);
+	memcpy(copy, tables.bytes + (physical - ACPI_BASE), bytes);
+	if (bytes >= 36 && !memcmp(copy, "RSD PTR ", 8)) {
+		sum_up(copy, 20, 8);
+		sum_up(copy, 36, 32);
+	} else if (bytes >= 36) {
+		sum_up(copy, bytes, 9);
+	}
+	return copy;
+}
+
+static void fuzz_acpi(const uint8_t *data, uint64_t size)
+{
+	struct acpi_info info;
+	tables.bytes = data;
+	tables.size = size;
+	acpi_parse(&info, ACPI_BASE, tables_view);
+	if (info.cpu_count > ACPI_CPUS || info.ioapic_count > ACPI_IOAPICS)
+		abort();
+	for (unsigned i = 0; i < 3; i++) {
+		free(tables.views[i]);
+		tables.views[i] = NULL;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 1)
@@ -87,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t rest = size - 1;
 	void *copy = malloc(rest);
 	memcpy(copy, data + 1, rest);
-	switch (data[0] % 5) {
+	switch (data[0] % 6) {
 	case 0:
 		fuzz_bundle(copy, rest);
 		break;
@@ -99,6 +149,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 3:
 		fuzz_memory(copy, rest);
+		break;
+	case 4:
+		fuzz_acpi(copy, rest);
 		break;
 	default:
 		fuzz_command(copy, rest);

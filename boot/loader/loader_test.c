@@ -328,12 +328,17 @@ static struct handoff good_handoff(void)
 	    .kernel_base = 0x200000,
 	    .kernel_size = 0x10000,
 	    .kernel_virtual = ELF_VIRTUAL_MIN,
-	    .framebuffer = {0xe0000000, 1024 * 768 * 4, 1024, 768, 4096, HANDOFF_PIXEL_BGRX},
-	    .memory = {{0, 0x1000, HANDOFF_MEMORY_RESERVED, 0},
-	               {0x1000, 0x9e000, HANDOFF_MEMORY_FREE, 0},
-	               {0x200000, 0x20000, HANDOFF_MEMORY_KERNEL, 0},
-	               {0x220000, 0x10000, HANDOFF_MEMORY_MODULE, 0}},
-	    .modules = {{"steward", 0x220000, 0x5001}, {"system", 0x226000, 0xa000}},
+	    .framebuffer = {0xe0000000, 1024 * 768 * 4, 1024, 768, 4096, HANDOFF_PIXEL_BGRX, 0},
+	    .machine = {.cpu_count = 2,
+	                .controller_count = 1,
+	                .clock_hz = 1000000000,
+	                .cpus = {{.id = 4}, {.id = 2}},
+	                .controllers = {{.kind = HANDOFF_CONTROLLER_IO_APIC}}},
+	    .memory = {{0, 0x1000, HANDOFF_MEMORY_RESERVED, 0, 0},
+	               {0x1000, 0x9e000, HANDOFF_MEMORY_FREE, 0, 0},
+	               {0x200000, 0x20000, HANDOFF_MEMORY_KERNEL, 0, 0},
+	               {0x220000, 0x10000, HANDOFF_MEMORY_MODULE, 0, 0}},
+	    .modules = {{"steward", 0x220000, 0x5001, 0}, {"system", 0x226000, 0xa000, 0}},
 	};
 }
 
@@ -378,6 +383,15 @@ static void test_handoff(void)
 	HANDOFF_CASE(h.framebuffer.stride = 4092, "dimensions");
 	HANDOFF_CASE(h.framebuffer.height = 769, "smaller");
 	HANDOFF_CASE(h.framebuffer.base = UINT64_MAX - 5, "wraps");
+	HANDOFF_CASE(h.machine.cpu_count = 0, "number of processors");
+	HANDOFF_CASE(h.machine.cpu_count = HANDOFF_CPU_MAX + 1, "number of processors");
+	HANDOFF_CASE(h.machine.cpus[1].id = 4, "same number");
+	HANDOFF_CASE(h.machine.cpus[1].entry = 1, "does not wait");
+	HANDOFF_CASE(h.machine.controller_count = HANDOFF_CONTROLLER_MAX + 1, "too many interrupt");
+	HANDOFF_CASE(h.machine.controllers[0].kind = 0, "interrupt controller");
+	HANDOFF_CASE(h.machine.clock_hz = 0, "clock's rate");
+	HANDOFF_CASE(h.machine.timer_hz = UINT64_MAX, "clock's rate");
+	HANDOFF_CASE(h.machine.log = 9, "log port");
 	HANDOFF_CASE(memset(h.command_line, 'x', HANDOFF_COMMAND_MAX), "does not end");
 }
 

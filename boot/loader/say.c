@@ -1,54 +1,12 @@
 /* Messages: to the screen through the platform, and to a serial port as the machine's log.
- *
- * The log port is COM2, so that COM1 can be the console and carry nothing else; a machine with only COM1 gets
- * its log there.
  */
 #include <stdarg.h>
 
-#include "io.h"
 #include "loader.h"
 
-enum { COM1 = 0x3f8, COM2 = 0x2f8 };
-enum { DATA, INTERRUPTS, FIFO, LINE, MODEM, LINE_STATUS, MODEM_STATUS, SCRATCH };
-enum { LINE_8N1 = 3, LINE_DIVISOR = 0x80, MODEM_READY = 3, STATUS_EMPTY = 0x20 };
-
-static uint16_t log_port;
 static bool quiet;
 static char line[512];
 static uint32_t line_length;
-
-static bool port_present(uint16_t port)
-{
-	out8(port + SCRATCH, 0x5a);
-	if (in8(port + SCRATCH) != 0x5a)
-		return false;
-	out8(port + SCRATCH, 0xa5);
-	return in8(port + SCRATCH) == 0xa5;
-}
-
-void serial_init(void)
-{
-	log_port = port_present(COM2) ? COM2 : port_present(COM1) ? COM1 : 0;
-	if (!log_port)
-		return;
-	out8(log_port + INTERRUPTS, 0);
-	out8(log_port + LINE, LINE_DIVISOR);
-	out8(log_port + DATA, 1); /* 115200 baud */
-	out8(log_port + INTERRUPTS, 0);
-	out8(log_port + LINE, LINE_8N1);
-	out8(log_port + FIFO, 7);
-	out8(log_port + MODEM, MODEM_READY);
-}
-
-void serial_put(char c)
-{
-	if (!log_port)
-		return;
-	/* A port that never empties must not hold up the boot. */
-	for (int i = 0; i < 100000 && !(in8(log_port + LINE_STATUS) & STATUS_EMPTY); i++)
-		;
-	out8(log_port + DATA, (uint8_t)c);
-}
 
 /* A line goes out as a whole, first to the screen: firmware may copy its screen to the same port. */
 static void put(char c)

@@ -56,6 +56,10 @@ def boots(options, memory_mib):
     free = int(re.search(r"loader-test: free ([0-9a-f]+)", log).group(1), 16) >> 20
     if not memory_mib - 40 <= free <= memory_mib:
         return f"{free} MiB are free of {memory_mib}"
+    cpus = int(options[options.index("--cpus") + 1]) if "--cpus" in options else 1
+    told = re.search(r"loader-test: processors ([0-9a-f]+) controllers ([0-9a-f]+) clock ([0-9a-f]+)", log)
+    if not told or int(told.group(1), 16) != cpus:
+        return f"the loader tells of {told and int(told.group(1), 16)} processors, not {cpus}"
     firmware = "uefi" if "--uefi" in options else "bios"
     return None if f"loader-test: firmware {firmware}" in log else "the firmware is wrong"
 

@@ -9,13 +9,13 @@
 #include <holon/handoff.h>
 
 #include "../loader/handoff_check.h"
-#include "../loader/io.h"
+#include "../arch/x86_64/io.h"
 #include "../loader/loader.h"
 #include "../loader/string.h"
 
 enum { COM1 = 0x3f8, COM2 = 0x2f8, LINE_STATUS = 5, STATUS_DATA = 1, STATUS_EMPTY = 0x20, DEBUG_EXIT = 0xf4 };
 
-void test_main(const struct handoff *handoff);
+void test_main(struct handoff *handoff);
 
 static const char constant[] = "read-only";
 static uint32_t initialised = 0x600df00d;
@@ -131,9 +131,10 @@ static void check_machine(const struct handoff *handoff)
 	          inside(handoff, stack - (15 << 10), HANDOFF_MEMORY_LOADER),
 	      "the stack is not 16 KiB of loader memory");
 	check(inside(handoff, tables, HANDOFF_MEMORY_LOADER), "the page tables are not in loader memory");
-	check(inside(handoff, physical_of(handoff), HANDOFF_MEMORY_LOADER),
-	      "the handoff is not in loader memory");
-	check(!(cpuid(0x80000001).edx & 1u << 20) || (efer_low & 0x800), "NX is not switched on");
+	check(inside(handoff, physical_of(handoff), HANDOFF_MEMORY_MODULE) &&
+	          physical_of(handoff) % PAGE_SIZE == 0,
+	      "the handoff is not in module memory, or begins no page");
+	check(!(cpuid(0x80000001, 0).edx & 1u << 20) || (efer_low & 0x800), "NX is not switched on");
 	check(handoff->loader_tsc && handoff->loader_tsc < read_tsc(),
 	      "the loader's time stamp makes no sense");
 
@@ -159,6 +160,38 @@ static void check_machine(const struct handoff *handoff)
 		pixels[screen->width - 1] = 0xff8040;
 		check((pixels[screen->width - 1] & 0xffffff) == 0xff8040, "the framebuffer keeps no pixels");
 	}
+}
+
+static volatile uint32_t arrivals;
+
+/* Where another processor is sent, without a stack: it counts itself and halts. */
+__asm__(".globl arrive\n"
+        "arrive: lock incl (%rdi)\n"
+        "1: hlt\n"
+        "jmp 1b\n");
+extern const char arrive[];
+
+static void check_processors(struct handoff *handoff)
+{
+	struct handoff_machine *machine = &handoff->machine;
+	put_text("loader-test: processors ");
+	put_hex(machine->cpu_count);
+	put_text(" controllers ");
+	put_hex(machine->controller_count);
+	put_text(" clock ");
+	put_hex(machine->clock_hz);
+	put_text("\n");
+	for (uint32_t i = 1; i < machine->cpu_count; i++) {
+		machine->cpus[i].argument = physical_of((const void *)&arrivals);
+		__atomic_store_n(&machine->cpus[i].entry, physical_of(arrive), __ATOMIC_RELEASE);
+		for (uint32_t tries = 0; arrivals < i && tries < 1u << 30; tries++)
+			__asm__ volatile("pause");
+		check(arrivals == i, "a processor does not come when it is called");
+	}
+	check(machine->controller_count >= 2, "there is no I/O APIC");
+	check(machine->power_off[0].space == HANDOFF_SPACE_PORT, "there is no way to switch off");
+	check(!machine->log || machine->log_base == COM1 || machine->log_base == COM2,
+	      "the log port is neither COM1 nor COM2");
 }
 
 /* Copies COM1 to itself until as many bytes have come as the line "eof N" on COM2 says. */
@@ -211,7 +244,7 @@ static uint32_t run_command(const struct handoff_module *module)
 	return 0;
 }
 
-void test_main(const struct handoff *handoff)
+void test_main(struct handoff *handoff)
 {
 	const char *why = handoff_check(handoff);
 	put_text("loader-test: firmware ");
@@ -221,6 +254,7 @@ void test_main(const struct handoff *handoff)
 	put_text("\n");
 	check(!why, why);
 	check_machine(handoff);
+	check_processors(handoff);
 	check_memory(handoff);
 	check_modules(handoff);
 	uint32_t status = 0;

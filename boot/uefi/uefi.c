@@ -6,7 +6,7 @@
  * section 7.4.6).
  */
 #include "efi.h"
-#include "../loader/io.h"
+#include "../arch/x86_64/io.h"
 #include "../loader/loader.h"
 #include "../loader/memory.h"
 #include "../loader/string.h"
@@ -45,7 +45,7 @@ void platform_put(char c)
 
 _Noreturn void platform_stop(void)
 {
-	if (cpuid(1).ecx & 1u << 31)
+	if (cpuid(1, 0).ecx & 1u << 31)
 		out32(0xf4, 0x7d); /* QEMU's isa-debug-exit, where it is there */
 	for (;;) {
 		if (!services_over)
@@ -175,6 +175,15 @@ static uint64_t read_map(struct memory_map *map)
 
 static struct memory_map map;
 
+uint64_t platform_low_page(void)
+{
+	uint64_t base = 0x9f000 - 1;
+	if (firmware->boot->allocate_pages(EFI_ALLOCATE_MAX_ADDRESS, EFI_LOADER_DATA, 1, &base))
+		return 0;
+	platform_claim(base, PAGE_SIZE, HANDOFF_MEMORY_LOADER);
+	return base;
+}
+
 uint64_t platform_memory_end(void)
 {
 	read_map(&map);
@@ -250,7 +259,7 @@ _Noreturn void platform_enter(uint64_t page_tables, uint64_t entry, uint64_t han
 {
 	const uint32_t efer = 0xc0000080, nx = 0x800;
 	uint32_t low, high;
-	if (cpuid(0x80000001).edx & 1u << 20) {
+	if (cpuid(0x80000001, 0).edx & 1u << 20) {
 		__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(efer));
 		__asm__ volatile("wrmsr" : : "a"(low | nx), "d"(high), "c"(efer));
 	}

@@ -121,7 +121,7 @@ void arch_panic_begin(void); /* stops the other CPUs */
 
 /* Called by the architecture, implemented in the generic part. */
 _Noreturn void
-kernel_main(const struct handoff *handoff); /* on the first CPU, own page tables and stack in place */
+kernel_main(struct handoff *handoff); /* on the first CPU, own page tables and stack in place */
 _Noreturn void kernel_secondary(struct cpu *cpu);
 void kernel_syscall(struct thread *thread, uint64_t number); /* registers are saved in thread->registers */
 void kernel_interrupt_irq(unsigned slot);

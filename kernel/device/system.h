@@ -10,4 +10,4 @@ void system_init(const struct handoff *handoff);
 /* Builds the first unit from the "steward" module, with all capabilities there are, and starts its thread. A
  * module that is not a sound program stops the boot with the reason. On the first CPU, when all others are
  * online. */
-void first_unit_start(const struct handoff *handoff);
+void first_unit_start(struct handoff *handoff);

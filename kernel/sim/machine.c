@@ -597,11 +597,11 @@ void host_boot(unsigned megabytes, unsigned count)
 	acting = cpus[0];
 	host_module_base = bytes - module;
 	handoff.memory_count = 4;
-	handoff.memory[0] = (struct handoff_memory){0, 1 << 20, HANDOFF_MEMORY_FREE, 0};
-	handoff.memory[1] = (struct handoff_memory){1 << 20, bytes - (3 << 20), HANDOFF_MEMORY_FREE, 0};
+	handoff.memory[0] = (struct handoff_memory){0, 1 << 20, HANDOFF_MEMORY_FREE, 0, 0};
+	handoff.memory[1] = (struct handoff_memory){1 << 20, bytes - (3 << 20), HANDOFF_MEMORY_FREE, 0, 0};
 	handoff.memory[2] =
-	    (struct handoff_memory){bytes - (2 << 20), (2 << 20) - module, HANDOFF_MEMORY_LOADER, 0};
-	handoff.memory[3] = (struct handoff_memory){host_module_base, module, HANDOFF_MEMORY_MODULE, 0};
+	    (struct handoff_memory){bytes - (2 << 20), (2 << 20) - module, HANDOFF_MEMORY_LOADER, 0, 0};
+	handoff.memory[3] = (struct handoff_memory){host_module_base, module, HANDOFF_MEMORY_MODULE, 0, 0};
 	for (uint64_t i = 0; i < module; i += PAGE_SIZE_BYTES)
 		*(uint64_t *)frame_map(host_module_base + i) = i / PAGE_SIZE_BYTES + 1;
 	memory_init(&handoff);

@@ -7,7 +7,7 @@ KERNEL_HOST_CFLAGS  := $(KERNEL_INCLUDES) -Ikernel/sim -DKERNEL_DEBUG -fno-stric
 kernel-test = $(call host-test,$(1),$(2) $(KERNEL_HOST_SOURCES),$(KERNEL_HOST_CFLAGS))
 
 $(foreach test,$(filter-out kernel/test/% kernel/arch/%,$(wildcard kernel/*/*_test.c)), \
-	$(call kernel-test,kernel_$(basename $(notdir $(test))),$(test)$(if $(findstring /boot/,$(test)), kernel/boot/elf.c)))
+	$(call kernel-test,kernel_$(basename $(notdir $(test))),$(test)))
 $(call script-test,tests/spin/run,)
 
 $(call host-fuzz,kernel_calls_fuzz,kernel/sim/calls_fuzz.c $(KERNEL_HOST_SOURCES),$(KERNEL_HOST_CFLAGS))

@@ -1,11 +1,12 @@
 /* A first unit that tests the kernel from user mode, on the machine: each line it logs is a check's result;
  * then it switches the machine off. Takes the steward's place in a boot bundle; kernel/test/boot_test runs
  * it. */
+#include <holon/handoff.h>
 #include <holon/syscall.h>
 #include "holon.h"
 #include "test.h"
 
-static const struct boot_info *boot;
+static const struct handoff *boot;
 static struct thread_page *page;
 
 void report(bool passed, const char *name, int64_t value)
@@ -54,7 +55,7 @@ static void test_basics(void)
 	struct system_info info;
 	uint64_t first = clock_ns(), second = clock_ns();
 
-	report(boot->magic == BOOT_INFO_MAGIC, "the first unit gets boot_info", (int64_t)boot->magic);
+	report(boot->magic == HANDOFF_MAGIC, "the first unit gets the handoff", (int64_t)boot->magic);
 	log_print(boot->system, page, "null call: %lu ns\n", (unsigned long)(second - first));
 	report(second >= first && first > 0, "the clock runs forward", (int64_t)(second - first));
 	int64_t result = syscall6(SYSCALL_COUNT + 7, 0, 0, 0, 0, 0, 0, 0);
@@ -65,7 +66,7 @@ static void test_basics(void)
 	result = event_signal(boot->space, 1);
 	report(result == E_TYPE, "a handle of another type is refused", result);
 	result = system_info(page, &info);
-	report(!result && info.cpu_count == boot->cpu_count && info.memory_free < info.memory_bytes,
+	report(!result && info.cpu_count == boot->machine.cpu_count && info.memory_free < info.memory_bytes,
 	       "system_info", result);
 	log_print(boot->system, page, "machine: %s, %u processors, %lu MiB free\n", info.machine,
 	          info.cpu_count, (unsigned long)(info.memory_free >> 20));
@@ -153,7 +154,7 @@ static void test_calls(unsigned cpu, const char *name)
 {
 	handle_t channel = (handle_t)channel_create(CHANNEL_DONATING * (cpu == 0));
 	int64_t badged = cap_copy(channel, RIGHT_CALL | RIGHT_COPY, 1000);
-	int64_t thread = thread_run(server, channel, 0, boot->budget[cpu]);
+	int64_t thread = thread_run(server, channel, 0, boot->machine.cpus[cpu].budget);
 	struct message message = {0};
 	bool right = true;
 	int64_t result = badged < 0 ? badged : thread < 0 ? thread : 0;
@@ -204,7 +205,7 @@ static void test_slices(void)
 {
 	handle_t event = (handle_t)event_create();
 	uint64_t start = clock_ns();
-	int64_t result = thread_run(spinner, event, 0, boot->budget[0]);
+	int64_t result = thread_run(spinner, event, 0, boot->machine.cpus[0].budget);
 
 	if (result > 0)
 		result = event_wait(event, DEADLINE_NEVER, 0);
@@ -246,7 +247,8 @@ static void test_vectors(void)
 	uint32_t threads = 0;
 
 	for (uint64_t i = 0; i < 4; i++)
-		threads += thread_run(vector_check, i * 0x1000000, 0, boot->budget[i % boot->cpu_count]) > 0;
+		threads += thread_run(vector_check, i * 0x1000000, 0,
+		                      boot->machine.cpus[i % boot->machine.cpu_count].budget) > 0;
 	for (unsigned wait = 0; wait < 500 && vector_done < threads; wait++)
 		(void)event_wait(event, clock_ns() + 10000000, 0);
 	report(vector_done == 4 && !vector_errors, "vector registers belong to their thread", vector_errors);
@@ -277,13 +279,14 @@ static void faulting(uint64_t address, uint64_t unused, struct thread_page *own)
 static void test_faults(void)
 {
 	handle_t event = (handle_t)event_create();
-	int64_t thread = thread_run(faulting, NATIVE_END - PAGE_SIZE_BYTES * 5, 0, boot->budget[0]);
+	int64_t thread =
+	    thread_run(faulting, NATIVE_END - PAGE_SIZE_BYTES * 5, 0, boot->machine.cpus[0].budget);
 
 	(void)event_wait(event, clock_ns() + 20000000, 0);
 	report(thread > 0 && fault_seen == 1, "a fault goes to the thread's fault entry",
 	       (int64_t)fault_seen);
 	fault_seen = 0;
-	thread = thread_run(faulting, 0xffff800000000000ull, 0, boot->budget[0]);
+	thread = thread_run(faulting, 0xffff800000000000ull, 0, boot->machine.cpus[0].budget);
 	(void)event_wait(event, clock_ns() + 20000000, 0);
 	report(thread > 0 && fault_seen == 1, "the kernel's memory is out of reach", (int64_t)fault_seen);
 	cap_delete(event);
@@ -359,8 +362,8 @@ static void test_interrupts(void)
 	cap_delete(event);
 }
 
-void holon_start(const struct boot_info *info, struct thread_page *thread_page);
-void holon_start(const struct boot_info *info, struct thread_page *thread_page)
+void holon_start(const struct handoff *info, struct thread_page *thread_page);
+void holon_start(const struct handoff *info, struct thread_page *thread_page)
 {
 	boot = info;
 	page = thread_page;
@@ -370,7 +373,7 @@ void holon_start(const struct boot_info *info, struct thread_page *thread_page)
 	test_events();
 	test_memory();
 	test_calls(0, "1,000 calls to a thread of the same CPU");
-	if (boot->cpu_count > 1)
+	if (boot->machine.cpu_count > 1)
 		test_calls(1, "1,000 calls to a thread of another CPU");
 	test_slices();
 	test_vectors();

@@ -1,5 +1,6 @@
 /* Guests, from the personality's side: in, out by system calls and faults, demand-zero, and how many
  * crossings a second. */
+#include <holon/handoff.h>
 #include "guest_enter.h"
 #include "test.h"
 
@@ -59,7 +60,7 @@ static void test_leaks(handle_t memory, struct thread_page *page)
 	       "100 guest spaces leave no memory behind", (int64_t)(before.memory_free - after.memory_free));
 }
 
-void test_guests(const struct boot_info *boot, struct thread_page *page)
+void test_guests(const struct handoff *boot, struct thread_page *page)
 {
 	handle_t state_memory, code_memory, data_memory;
 	struct guest_state *state = window_allocate(PAGE_SIZE_BYTES, &state_memory);

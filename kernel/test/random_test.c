@@ -1,6 +1,7 @@
 /* Random system calls: threads of a small unit make calls with arguments that are now sound, now anything, on
  * two CPUs, until the unit is destroyed under them. Whatever they do is that unit's own trouble: the kernel
  * goes on, and gets back every page. */
+#include <holon/handoff.h>
 #include "holon.h"
 #include "test.h"
 #include "text.h"
@@ -108,7 +109,7 @@ static void random_calls(uint64_t index, uint64_t unused, struct thread_page *pa
 }
 
 /* Gives the unit's threads something to begin with. */
-static void teach(const struct boot_info *boot, handle_t unit, struct knowledge *k, uint64_t seed)
+static void teach(const struct handoff *boot, handle_t unit, struct knowledge *k, uint64_t seed)
 {
 	handle_t own[HANDLES] = {0};
 	unsigned count = 0;
@@ -120,7 +121,7 @@ static void teach(const struct boot_info *boot, handle_t unit, struct knowledge 
 	own[count++] = (handle_t)event_create();
 	own[count++] = (handle_t)channel_create(CHANNEL_DONATING);
 	own[count++] = (handle_t)channel_create(0);
-	own[count++] = boot->budget[0];
+	own[count++] = boot->machine.cpus[0].budget;
 	k->seed = seed * 0x9e3779b97f4a7c15ull | 1;
 	for (unsigned i = 0; i < HANDLES; i++)
 		k->handles[i] = i < count && (int64_t)own[i] > 0
@@ -131,8 +132,8 @@ static void teach(const struct boot_info *boot, handle_t unit, struct knowledge 
 		cap_delete(own[i]);
 }
 
-static int64_t run_round(const struct boot_info *boot, struct thread_page *page, handle_t event,
-                         uint64_t round, uint8_t *stacks, struct thread_page *pages, handle_t page_memory)
+static int64_t run_round(const struct handoff *boot, struct thread_page *page, handle_t event, uint64_t round,
+                         uint8_t *stacks, struct thread_page *pages, handle_t page_memory)
 {
 	struct unit_spec spec = {
 	    .memory_bytes = UNIT_BYTES, .caps = 200, .priority_max = 100, .name = "random"};
@@ -146,7 +147,7 @@ static int64_t run_round(const struct boot_info *boot, struct thread_page *page,
 		    .entry = (uint64_t)random_calls,
 		    .stack = (uint64_t)stacks + (i + 1) * STACK - 8,
 		    .argument = {i, 0},
-		    .budget = boot->budget[i % boot->cpu_count],
+		    .budget = boot->machine.cpus[i % boot->machine.cpu_count].budget,
 		    .page_address = (uint64_t)&pages[i],
 		    .name = "random",
 		};
@@ -180,7 +181,7 @@ static uint64_t seconds_wanted(const char *options)
 	return seconds;
 }
 
-void test_random(const struct boot_info *boot, struct thread_page *page)
+void test_random(const struct handoff *boot, struct thread_page *page)
 {
 	handle_t page_memory, stack_memory, event = (handle_t)event_create();
 	uint8_t *stacks = window_allocate(THREADS * STACK, &stack_memory);

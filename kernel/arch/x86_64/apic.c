@@ -5,7 +5,6 @@
  * level-triggered one is masked when it fires, until the driver acknowledges.
  */
 #include <log.h>
-#include "acpi.h"
 #include "x86.h"
 
 #define APIC_ID        0x20
@@ -26,8 +25,6 @@
 #define LVT_MASKED       (1u << 16)
 #define LVT_TSC_DEADLINE (2u << 17)
 #define ICR_NMI          (4u << 8)
-#define ICR_INIT         (5u << 8)
-#define ICR_STARTUP      (6u << 8)
 #define ICR_PENDING      (1u << 12)
 #define ICR_ASSERT       (1u << 14)
 #define ICR_ALL_OTHERS   (3u << 18)
@@ -43,9 +40,8 @@ static uint64_t timer_ratio; /* timer ticks a nanosecond, 32.32 fixed point */
 static struct {
 	volatile uint32_t *registers;
 	uint32_t base, count;
-} ioapics[ACPI_IOAPICS];
+} ioapics[HANDOFF_CONTROLLER_MAX];
 static uint32_t ioapic_count;
-static struct acpi_info machine;
 
 enum slot_kind { SLOT_FREE = 0, SLOT_LINE, SLOT_MESSAGE };
 static struct {
@@ -85,13 +81,6 @@ static void apic_command(uint32_t destination, uint32_t command)
 		arch_pause();
 }
 
-uint32_t apic_id(void)
-{
-	uint32_t id = apic_read(APIC_ID);
-
-	return x2apic ? id : id >> 24;
-}
-
 void apic_end_of_interrupt(void)
 {
 	apic_write(APIC_EOI, 0);
@@ -104,14 +93,14 @@ void apic_init_secondary(void)
 	msr_write(MSR_APIC_BASE, base);
 	if (x2apic)
 		msr_write(MSR_APIC_BASE, base | 1 << 10);
-	cpu_self()->arch.apic_id = apic_id();
+	cpu_self()->arch.apic_id = apic_read(APIC_ID) >> (x2apic ? 0 : 24);
 	apic_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_LVT_LINT0, LVT_MASKED);
 	apic_write(APIC_LVT_LINT1, ICR_NMI);
 	apic_write(APIC_LVT_ERROR, LVT_MASKED);
 	apic_write(APIC_DIVIDE, 3); /* by 16 */
-	apic_write(APIC_LVT_TIMER, (features.tsc_deadline ? LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
+	apic_write(APIC_LVT_TIMER, (has(HANDOFF_X86_TSC_DEADLINE) ? LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
 }
 
 /* ---- I/O APICs ---- */
@@ -128,30 +117,30 @@ static void ioapic_write(uint32_t index, uint32_t reg, uint32_t value)
 	ioapics[index].registers[4] = value;
 }
 
-void apic_init(const struct acpi_info *info)
+void apic_init(void)
 {
-	machine = *info;
-	x2apic = features.x2apic;
-	if (!x2apic) {
-		uint64_t address =
-		    info->local_apic ? info->local_apic : msr_read(MSR_APIC_BASE) & 0xffffff000ull;
-
-		local = paging_map_device(address & -PAGE_SIZE_BYTES, PAGE_SIZE_BYTES);
-	}
+	x2apic = has(HANDOFF_X86_X2APIC);
 	/* The 8259s: vectors out of the way of exceptions, all lines masked. */
 	out8(0x20, 0x11), out8(0xa0, 0x11);
 	out8(0x21, 0xf0), out8(0xa1, 0xf8);
 	out8(0x21, 4), out8(0xa1, 2);
 	out8(0x21, 1), out8(0xa1, 1);
 	out8(0x21, 0xff), out8(0xa1, 0xff);
-	for (uint32_t i = 0; i < info->ioapic_count; i++) {
-		ioapics[ioapic_count].registers = paging_map_device(info->ioapics[i].address, 0x20);
-		ioapics[ioapic_count].base = info->ioapics[i].base;
+	for (uint32_t i = 0; i < machine.controller_count; i++) {
+		const struct handoff_controller *controller = &machine.controllers[i];
+
+		if (controller->kind == HANDOFF_CONTROLLER_LOCAL_APIC && !x2apic)
+			local = paging_map_device(controller->base, PAGE_SIZE_BYTES);
+		if (controller->kind != HANDOFF_CONTROLLER_IO_APIC)
+			continue;
+		ioapics[ioapic_count].registers = paging_map_device(controller->base, 0x20);
+		ioapics[ioapic_count].base = controller->first;
 		ioapics[ioapic_count].count = (ioapic_read(ioapic_count, 1) >> 16 & 0xff) + 1;
 		for (uint32_t pin = 0; pin < ioapics[ioapic_count].count; pin++)
 			ioapic_write(ioapic_count, 0x10 + 2 * pin, REDIRECTION_MASKED);
 		ioapic_count++;
 	}
+	timer_ratio = clock_ratio(machine.timer_hz);
 	apic_init_secondary();
 }
 
@@ -163,12 +152,12 @@ static int64_t attach_line(uint64_t number, uint32_t flags, unsigned slot)
 
 	/* Numbers below 16 are ISA interrupts, unless they are asked for as level: then they mean global
 	 * ones. */
-	if (number < ACPI_OVERRIDES && machine.overrides[number].present && !level) {
-		uint16_t how = machine.overrides[number].flags;
+	if (number < HANDOFF_LINE_MAX && !level) {
+		const struct handoff_line *line = &machine.lines[number];
 
-		low = (how & 3) == 3;
-		level = (how >> 2 & 3) == 3;
-		number = machine.overrides[number].global;
+		low |= line->active_low;
+		level = line->level;
+		number = line->global;
 	}
 	for (uint32_t i = 0; i < ioapic_count; i++) {
 		uint64_t pin = number - ioapics[i].base;
@@ -289,40 +278,11 @@ void apic_stop_others(void)
 		arch_pause();
 }
 
-/* INIT, 10 ms, twice STARTUP: SDM 3A, 9.4.4.1. */
-void apic_start_cpu(uint32_t id, uint64_t trampoline)
-{
-	apic_command(id, ICR_INIT | ICR_ASSERT);
-	clock_delay(10000000);
-	for (unsigned attempt = 0; attempt < 2; attempt++) {
-		apic_command(id, ICR_STARTUP | ICR_ASSERT | (uint32_t)(trampoline >> 12));
-		clock_delay(200000);
-	}
-}
-
 /* ---- The timer ---- */
-
-void apic_timer_begin(void)
-{
-	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-	apic_write(APIC_INITIAL, UINT32_MAX);
-}
-
-uint32_t apic_timer_elapsed(void)
-{
-	return UINT32_MAX - apic_read(APIC_CURRENT);
-}
-
-void apic_timer_frequency(uint64_t ticks, uint64_t nanoseconds)
-{
-	timer_ratio = (ticks << 32) / nanoseconds;
-	apic_write(APIC_INITIAL, 0);
-	apic_write(APIC_LVT_TIMER, (features.tsc_deadline ? LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
-}
 
 void arch_timer_set(uint64_t deadline_ns)
 {
-	if (features.tsc_deadline) {
+	if (has(HANDOFF_X86_TSC_DEADLINE)) {
 		msr_write(MSR_TSC_DEADLINE, deadline_ns == UINT64_MAX ? 0 : clock_tsc_at(deadline_ns));
 		return;
 	}

@@ -1,12 +1,5 @@
-/* Time: the time-stamp counter, measured once against a clock of known rate (the ACPI timer, or else the
- * 8254). */
-#include <log.h>
-#include "acpi.h"
+/* Time: the time-stamp counter, whose rate the loader measured. */
 #include "x86.h"
-
-#define PM_TIMER_HZ 3579545ull
-#define PIT_HZ      1193182ull
-#define MEASURE_NS  10000000ull
 
 static uint64_t tsc_base;
 static uint64_t ns_per_tick;  /* 32.32 fixed point */
@@ -43,60 +36,22 @@ void arch_clock_params(struct clock_params *params)
 	*params = clock;
 }
 
-/* Waits MEASURE_NS by the ACPI timer; the nanoseconds it really took, 0 if the timer stands still. */
-static uint64_t wait_pm_timer(const struct acpi_info *info)
+uint64_t clock_ratio(uint64_t hertz)
 {
-	uint32_t mask = info->pm_timer_32 ? UINT32_MAX : 0xffffff;
-	uint32_t start = in32(info->pm_timer_port), elapsed = 0;
-	uint32_t goal = (uint32_t)(PM_TIMER_HZ * MEASURE_NS / 1000000000);
-
-	for (uint32_t tries = 0; elapsed < goal; tries++) {
-		elapsed = (in32(info->pm_timer_port) - start) & mask;
-		if (tries > 10000000)
-			return 0;
-	}
-	return elapsed * 1000000000ull / PM_TIMER_HZ;
+	return (hertz << 27) / 1000000000 << 5;
 }
 
-/* Channel 2 counts down once; its gate and output are bits 0 and 5 of port 0x61. */
-static uint64_t wait_pit(void)
+void clock_init(void)
 {
-	uint32_t count = (uint32_t)(PIT_HZ * MEASURE_NS / 1000000000);
-
-	out8(0x61, (uint8_t)((in8(0x61) & ~2) | 1));
-	out8(0x43, 0xb0);
-	out8(0x42, (uint8_t)count);
-	out8(0x42, (uint8_t)(count >> 8));
-	for (uint32_t tries = 0; !(in8(0x61) & 0x20); tries++)
-		if (tries > 10000000)
-			return 0;
-	return MEASURE_NS;
-}
-
-void clock_init(const struct acpi_info *info)
-{
-	uint64_t start, ns = 0, ticks = 0, timer = 0;
-
-	for (unsigned source = info->pm_timer_port ? 0 : 1; source < 2 && !ns; source++) {
-		apic_timer_begin();
-		start = tsc_read();
-		ns = source == 0 ? wait_pm_timer(info) : wait_pit();
-		ticks = tsc_read() - start;
-		timer = apic_timer_elapsed();
-	}
-	if (!ns || !ticks)
-		panic("neither the ACPI timer nor the 8254 runs: the processor's clock cannot be measured");
-	check(ns >> 32 == 0 && ticks >> 32 == 0);
-	tsc_base = start;
-	ticks_per_ns = (ticks << 32) / ns;
-	apic_timer_frequency(timer, ns);
-	clock.tsc_base = tsc_base;
 	/* Programs get a multiplier of 32 bits; the kernel counts by the same one. */
-	uint64_t rate = (ns << 32) / ticks;
+	uint64_t rate = (1000000000ull << 32) / machine.clock_hz;
 
+	tsc_base = tsc_read();
+	ticks_per_ns = clock_ratio(machine.clock_hz);
+	clock.tsc_base = tsc_base;
 	for (clock.shift = 32; rate > UINT32_MAX; rate >>= 1)
 		clock.shift--;
 	clock.multiplier = (uint32_t)rate;
 	ns_per_tick = rate << (32 - clock.shift);
-	clock.invariant = features.tsc_invariant;
+	clock.invariant = has(HANDOFF_X86_TSC_INVARIANT);
 }

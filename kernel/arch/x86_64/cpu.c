@@ -1,7 +1,7 @@
 /* One CPU: what it can do, its descriptor tables, control registers and system call entry; switching between
  * threads.
  *
- * The features found on the first CPU hold for all; a later CPU that lacks one is not started.
+ * The features that the loader found on the first CPU hold for all.
  */
 #include <bytes.h>
 #include <log.h>
@@ -16,7 +16,7 @@ _Static_assert(__builtin_offsetof(struct arch_registers, guest_mode) == 25 * 8,
                "entry.S counts the registers");
 _Static_assert(__builtin_offsetof(struct guest_state, exit) == 20 * 8, "and the guest's");
 
-struct cpu_features features;
+struct handoff_machine machine;
 struct cpu cpu_storage[CPU_MAX];
 
 struct idt_gate {
@@ -27,73 +27,6 @@ struct idt_gate {
 };
 
 static struct idt_gate idt[256] __attribute__((aligned(16)));
-
-/* ---- Features ---- */
-
-static void require(bool present, const char *name)
-{
-	if (!present)
-		panic("this processor lacks %s, which Holon needs", name);
-}
-
-/* Which states XSAVE is to keep: x87, SSE, AVX, and AVX-512 when all of its three parts are there. */
-static void detect_vector(void)
-{
-	const uint64_t avx512 = 7ull << 5;
-
-	features.vector_mask = 3;
-	features.vector_bytes = 512;
-	if (!features.xsave)
-		return;
-	struct cpuid main = cpuid(0xd, 0);
-	uint64_t offered = (uint64_t)main.d << 32 | main.a;
-
-	features.xsaveopt = cpuid(0xd, 1).a & 1;
-	if (offered & 4)
-		features.vector_mask |= 4;
-	if ((offered & 4) && (offered & avx512) == avx512)
-		features.vector_mask |= avx512;
-	cr4_write(cr4_read() | CR4_OSXSAVE);
-	__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)features.vector_mask),
-	                 "d"((uint32_t)(features.vector_mask >> 32)));
-	features.vector_bytes = cpuid(0xd, 0).b;
-}
-
-void cpu_detect(void)
-{
-	uint32_t extended = cpuid(0x80000000u, 0).a;
-	struct cpuid one = cpuid(1, 0);
-	struct cpuid seven = {0};
-	struct cpuid ext = {0};
-
-	if (cpuid(0, 0).a >= 7)
-		seven = cpuid(7, 0);
-	require(extended >= 0x80000001u, "the extended CPUID leaves");
-	ext = cpuid(0x80000001u, 0);
-	require(one.d & 1 << 4, "a time-stamp counter");
-	require(one.d & 1 << 5, "model-specific registers");
-	require(one.d & 1 << 9, "a local APIC");
-	require(one.d & 1 << 24, "FXSAVE");
-	require(one.d & 1 << 26, "SSE2");
-	require(ext.d & 1 << 11, "SYSCALL");
-	require(ext.d & 1 << 20, "the no-execute bit (NX; it may be switched off in the firmware's setup)");
-	features.nx = true;
-	features.pge = one.d & 1 << 13;
-	features.pat = one.d & 1 << 16;
-	features.x2apic = one.c & 1 << 21;
-	features.tsc_deadline = one.c & 1 << 24;
-	features.xsave = one.c & 1 << 26;
-	features.smep = seven.b & 1 << 7;
-	features.smap = seven.b & 1 << 20;
-	features.umip = seven.c & 1 << 2;
-	features.gigabyte_pages = ext.d & 1 << 26;
-	if (extended >= 0x80000007u)
-		features.tsc_invariant = cpuid(0x80000007u, 0).d & 1 << 8;
-	detect_vector();
-	if (features.vector_bytes > sizeof((struct thread_state *)0)->vector)
-		panic("this processor's vector state takes %u bytes; at most %zu are supported",
-		      features.vector_bytes, sizeof((struct thread_state *)0)->vector);
-}
 
 void arch_system_info(struct system_info *info)
 {
@@ -106,8 +39,8 @@ void arch_system_info(struct system_info *info)
 			memcpy(&name[4 * leaf], &part, sizeof part);
 		}
 	}
-	info->xsave_features = features.xsave ? features.vector_mask : 0;
-	info->xsave_bytes = features.vector_bytes;
+	info->xsave_features = has(HANDOFF_X86_XSAVE) ? machine.vector_mask : 0;
+	info->xsave_bytes = machine.vector_bytes;
 	info->iommu = 0;
 	memcpy(info->machine, name, sizeof name); /* CPUID ends it with a NUL */
 }
@@ -184,18 +117,18 @@ void cpu_setup(struct cpu *cpu)
 	uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
 	cpu->self = cpu;
-	cr4 |= features.pge ? CR4_PGE : 0;
-	cr4 |= features.smep ? CR4_SMEP : 0;
-	cr4 |= features.smap ? CR4_SMAP : 0;
-	cr4 |= features.umip ? CR4_UMIP : 0;
-	cr4 |= features.xsave ? CR4_OSXSAVE : 0;
+	cr4 |= has(HANDOFF_X86_PGE) ? CR4_PGE : 0;
+	cr4 |= has(HANDOFF_X86_SMEP) ? CR4_SMEP : 0;
+	cr4 |= has(HANDOFF_X86_SMAP) ? CR4_SMAP : 0;
+	cr4 |= has(HANDOFF_X86_UMIP) ? CR4_UMIP : 0;
+	cr4 |= has(HANDOFF_X86_XSAVE) ? CR4_OSXSAVE : 0;
 	cr4_write(cr4);
 	cr0_write((cr0_read() & ~(CR0_EM | CR0_CD | CR0_NW)) | CR0_MP | CR0_NE | CR0_WP | CR0_AM | CR0_TS);
-	if (features.xsave)
-		__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)features.vector_mask),
-		                 "d"((uint32_t)(features.vector_mask >> 32)));
+	if (has(HANDOFF_X86_XSAVE))
+		__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)machine.vector_mask),
+		                 "d"((uint32_t)(machine.vector_mask >> 32)));
 	/* Entry 1 (PTE bit PWT alone) becomes write-combining instead of write-through; SDM 3A, 12.12. */
-	if (features.pat)
+	if (has(HANDOFF_X86_PAT))
 		msr_write(MSR_PAT, 0x0007040600070106ull);
 	load_tables(cpu);
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
@@ -212,23 +145,23 @@ void cpu_setup(struct cpu *cpu)
 
 uint32_t arch_vector_bytes(void)
 {
-	return features.vector_bytes;
+	return machine.vector_bytes;
 }
 
 void arch_vector_init(struct arch_vector_state *vector)
 {
-	memset(vector, 0, features.vector_bytes);
+	memset(vector, 0, machine.vector_bytes);
 	*(uint16_t *)(vector->bytes) = 0x37f;       /* x87 control word: all exceptions masked */
 	*(uint32_t *)(vector->bytes + 24) = 0x1f80; /* MXCSR likewise */
 }
 
 static void vector_save(struct arch_vector_state *vector)
 {
-	uint32_t low = (uint32_t)features.vector_mask, high = (uint32_t)(features.vector_mask >> 32);
+	uint32_t low = (uint32_t)machine.vector_mask, high = (uint32_t)(machine.vector_mask >> 32);
 
-	if (features.xsaveopt)
+	if (has(HANDOFF_X86_XSAVEOPT))
 		__asm__ volatile("xsaveopt64 %0" : "+m"(*vector) : "a"(low), "d"(high) : "memory");
-	else if (features.xsave)
+	else if (has(HANDOFF_X86_XSAVE))
 		__asm__ volatile("xsave64 %0" : "+m"(*vector) : "a"(low), "d"(high) : "memory");
 	else
 		__asm__ volatile("fxsave64 %0" : "+m"(*vector)::"memory");
@@ -236,9 +169,9 @@ static void vector_save(struct arch_vector_state *vector)
 
 static void vector_load(const struct arch_vector_state *vector)
 {
-	uint32_t low = (uint32_t)features.vector_mask, high = (uint32_t)(features.vector_mask >> 32);
+	uint32_t low = (uint32_t)machine.vector_mask, high = (uint32_t)(machine.vector_mask >> 32);
 
-	if (features.xsave)
+	if (has(HANDOFF_X86_XSAVE))
 		__asm__ volatile("xrstor64 %0" ::"m"(*vector), "a"(low), "d"(high) : "memory");
 	else
 		__asm__ volatile("fxrstor64 %0" ::"m"(*vector) : "memory");

@@ -48,6 +48,16 @@ kernel_entry:
 	call	boot_main
 	ud2
 
+/* RDI: the struct cpu of another CPU; the loader's tables, no stack. */
+	.global secondary_entry
+secondary_entry:
+	mov	kernel_root, %rax
+	mov	%rax, %cr3
+	mov	CPU_STACK(%rdi), %rsp
+	xor	%ebp, %ebp
+	call	cpu_secondary_entry
+	ud2
+
 	.global stack_switch
 stack_switch:
 	mov	%rdi, %rsp

@@ -2,7 +2,7 @@
  *
  *   0xffff800000000000  direct map: RAM but the kernel's image, writable, not executable, largest pages that
  * fit 0xffffffff80000000  the image: text executable, constants read-only, data writable 0xffffffffc0000000
- * the window: CPU stacks with guard pages, device registers, views of firmware tables
+ * the window: CPU stacks with guard pages, device registers
  *
  * Frames for the tables come from the end of the handoff's highest free range below 4 GiB, before the generic
  * part takes over the rest; they are never freed.
@@ -13,9 +13,7 @@
 
 #define WINDOW_STACK_BYTES 0x10000ull /* of window, a CPU */
 #define WINDOW_DEVICES     (KERNEL_WINDOW + 0x100000)
-#define WINDOW_VIEWS       (KERNEL_WINDOW + 0x1000000)
-#define VIEW_BYTES         0x200000ull
-#define VIEW_MAX           0x100000ull
+#define WINDOW_END         (KERNEL_WINDOW + 0x1000000)
 #define FOUR_GIB           (4ull << 30)
 
 extern uint8_t kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[];
@@ -65,13 +63,13 @@ static void map_page(uint64_t address, uint64_t physical, uint64_t flags)
 
 static void map_direct(uint64_t base, uint64_t end)
 {
-	const uint64_t flags =
-	    PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_ACCESSED | PTE_DIRTY | (features.pge ? PTE_GLOBAL : 0);
+	const uint64_t flags = PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_ACCESSED | PTE_DIRTY |
+	                       (has(HANDOFF_X86_PGE) ? PTE_GLOBAL : 0);
 
 	while (base < end) {
 		unsigned level = 1;
 
-		if (features.gigabyte_pages && !(base & 0x3fffffff) && end - base >= 1 << 30)
+		if (has(HANDOFF_X86_GIGABYTE_PAGES) && !(base & 0x3fffffff) && end - base >= 1 << 30)
 			level = 3;
 		else if (!(base & 0x1fffff) && end - base >= 1 << 21)
 			level = 2;
@@ -106,7 +104,7 @@ static void map_memory(const struct handoff *handoff, const struct handoff_memor
 static void map_image(const struct handoff *handoff)
 {
 	uint64_t start = (uint64_t)kernel_start, end = (uint64_t)kernel_end;
-	const uint64_t global = features.pge ? PTE_GLOBAL : 0;
+	const uint64_t global = has(HANDOFF_X86_PGE) ? PTE_GLOBAL : 0;
 
 	if (handoff->kernel_virtual != start || handoff->kernel_size < end - start)
 		panic("the loader placed %lu bytes of kernel at %lx; its image is %lu bytes at %lx",
@@ -132,8 +130,6 @@ void paging_init(struct handoff *handoff)
 	kernel_root = boot_frame();
 	map_memory(handoff, whole);
 	map_image(handoff);
-	for (unsigned view = 0; view < 3; view++)
-		boot_entry(kernel_root, WINDOW_VIEWS + view * VIEW_BYTES, 1);
 	cr4_write(cr4_read() & ~CR4_PGE);
 	cr3_write(kernel_root);
 }
@@ -165,42 +161,9 @@ void *paging_map_device(uint64_t physical, uint64_t bytes)
 	uint64_t offset = physical & (PAGE_SIZE_BYTES - 1), result = window_device + offset;
 
 	for (uint64_t done = 0; done < offset + bytes; done += PAGE_SIZE_BYTES) {
-		check(window_device < WINDOW_VIEWS);
+		check(window_device < WINDOW_END);
 		map_page(window_device, physical - offset + done, PTE_WRITE | PTE_NX | PTE_UC);
 		window_device += PAGE_SIZE_BYTES;
 	}
 	return (void *)result;
-}
-
-const void *paging_view(unsigned slot, uint64_t physical, uint64_t bytes)
-{
-	uint64_t address = WINDOW_VIEWS + slot * VIEW_BYTES, offset = physical & (PAGE_SIZE_BYTES - 1);
-
-	if (slot >= 3 || bytes > VIEW_MAX || physical >= 1ull << 46)
-		return 0;
-	for (uint64_t done = 0; done < offset + bytes; done += PAGE_SIZE_BYTES) {
-		map_page(address + done, physical - offset + done, PTE_NX);
-		arch_tlb_flush_page(address + done);
-	}
-	return (const void *)(address + offset);
-}
-
-bool paging_trampoline(struct handoff *handoff, uint64_t *page, uint64_t *root)
-{
-	for (uint32_t i = 0; i < handoff->memory_count; i++) {
-		struct handoff_memory *range = &handoff->memory[i];
-		uint64_t skip = range->base ? 0 : PAGE_SIZE_BYTES;
-
-		if (range->kind != HANDOFF_MEMORY_FREE || range->size < skip + 2 * PAGE_SIZE_BYTES ||
-		    range->base + skip >= 0x9f000)
-			continue;
-		*page = range->base + skip;
-		range->base += skip + PAGE_SIZE_BYTES;
-		range->size -= skip + PAGE_SIZE_BYTES;
-		*root = boot_frame();
-		memcpy(frame_map(*root), frame_map(kernel_root), PAGE_SIZE_BYTES);
-		*boot_entry(*root, *page, 1) = *page | PTE_PRESENT;
-		return true;
-	}
-	return false;
 }

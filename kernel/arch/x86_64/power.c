@@ -2,12 +2,9 @@
  * tries the ACPI register, the keyboard controller and at last a triple fault. */
 #include <log.h>
 #include <memory.h>
-#include "acpi.h"
 #include "x86.h"
 
 #define SLEEP_ENABLE (1u << 13)
-
-struct acpi_info machine_acpi;
 
 void arch_halt(void)
 {
@@ -15,10 +12,12 @@ void arch_halt(void)
 		__asm__ volatile("cli; hlt");
 }
 
-static void sleep_port(uint16_t port, uint8_t type)
+static void sleep_port(const struct handoff_register *control)
 {
-	if (port)
-		out16(port, (uint16_t)((in16(port) & 0xc003) | type << 10 | SLEEP_ENABLE));
+	uint16_t port = (uint16_t)control->address;
+
+	if (control->space == HANDOFF_SPACE_PORT)
+		out16(port, (uint16_t)((in16(port) & 0xc003) | control->value | SLEEP_ENABLE));
 }
 
 /* This CPU alone goes on, on the kernel's own tables and stack, which the wipe spares. */
@@ -32,11 +31,9 @@ static void machine_end(void)
 void arch_power_off(void)
 {
 	machine_end();
-	if (machine_acpi.sleep_known) {
-		sleep_port(machine_acpi.pm1a_control, machine_acpi.sleep_a & 7);
-		sleep_port(machine_acpi.pm1b_control, machine_acpi.sleep_b & 7);
-		clock_delay(100000000);
-	}
+	sleep_port(&machine.power_off[0]);
+	sleep_port(&machine.power_off[1]);
+	clock_delay(100000000);
 	out16(0x604, SLEEP_ENABLE);
 	out16(0xb004, SLEEP_ENABLE);
 	log_print_panic("The machine can be switched off now.\n");
@@ -51,8 +48,8 @@ void arch_reboot(void)
 	} __attribute__((packed)) none = {0, 0};
 
 	machine_end();
-	if (machine_acpi.reset_port) {
-		out8(machine_acpi.reset_port, machine_acpi.reset_value);
+	if (machine.reset.space == HANDOFF_SPACE_PORT) {
+		out8((uint16_t)machine.reset.address, (uint8_t)machine.reset.value);
 		clock_delay(50000000);
 	}
 	for (unsigned tries = 0; in8(0x64) & 2 && tries < 100000; tries++)

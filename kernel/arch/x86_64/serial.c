@@ -1,41 +1,11 @@
-/* The log port: a 16550 at COM1, or at COM2 with "log=com2"; nothing with "log=none" or where no port
- * answers. */
-#include <bytes.h>
+/* The log port: a 16550 that the loader chose and set up; and the ports of user space's drivers. */
 #include "x86.h"
-
-static uint16_t port;
-
-static bool option(const char *text, const char *word)
-{
-	size_t length = strlen(word);
-
-	for (; *text; text++)
-		if (strncmp(text, word, length) == 0 && (text[length] == 0 || text[length] == ' '))
-			return true;
-	return false;
-}
-
-void serial_init(const char *command_line)
-{
-	port = option(command_line, "log=com2") ? 0x2f8 : 0x3f8;
-	if (option(command_line, "log=none")) {
-		port = 0;
-		return;
-	}
-	out8(port + 1, 0);    /* no interrupts */
-	out8(port + 3, 0x80); /* 115,200 baud */
-	out8(port, 1);
-	out8(port + 1, 0);
-	out8(port + 3, 3); /* 8 bits, no parity, 1 stop bit */
-	out8(port + 2, 7); /* queues on and empty */
-	out8(port + 4, 3); /* DTR, RTS */
-	if (in8(port + 3) != 3)
-		port = 0;
-}
 
 void arch_log_char(char c)
 {
-	if (!port)
+	uint16_t port = (uint16_t)machine.log_base;
+
+	if (machine.log != HANDOFF_LOG_16550_PORT)
 		return;
 	for (unsigned tries = 0; !(in8(port + 5) & 0x20) && tries < 100000; tries++)
 		arch_pause();

@@ -64,10 +64,10 @@ void arch_thread_state_get(struct thread *thread, struct thread_state *state)
 	state->fs_base = r->fs_base;
 	state->gs_base = r->gs_base;
 	state->running_state = thread_state(thread);
-	state->vector_bytes = features.vector_bytes;
+	state->vector_bytes = machine.vector_bytes;
 	if (!thread->vector)
 		return;
-	memcpy(state->vector, thread->vector, features.vector_bytes);
+	memcpy(state->vector, thread->vector, machine.vector_bytes);
 }
 
 /* Copies a vector state from a page that user mode may write to. XRSTOR and FXRSTOR fault on reserved bits:
@@ -78,19 +78,19 @@ static bool vector_copy(uint8_t *to, const uint8_t *from)
 	uint32_t mxcsr = *(volatile const uint32_t *)(from + 24);
 	uint64_t header[8] = {0}, reserved = 0;
 
-	if (features.xsave)
+	if (has(HANDOFF_X86_XSAVE))
 		memcpy(header, from + 512, sizeof header);
 	__asm__ volatile("" ::: "memory"); /* read once */
 	for (unsigned word = 1; word < 8; word++)
 		reserved |= header[word];
-	if (mxcsr & ~0xffffu || reserved || header[0] & ~features.vector_mask)
+	if (mxcsr & ~0xffffu || reserved || header[0] & ~machine.vector_mask)
 		return false;
 	memcpy(to, from, 24);
 	*(uint32_t *)(to + 24) = mxcsr;
 	memcpy(to + 28, from + 28, 512 - 28);
-	if (features.xsave) {
+	if (has(HANDOFF_X86_XSAVE)) {
 		*(uint64_t *)(to + 512) = header[0];
-		memcpy(to + 576, from + 576, features.vector_bytes - 576);
+		memcpy(to + 576, from + 576, machine.vector_bytes - 576);
 	}
 	return true;
 }
@@ -109,7 +109,7 @@ bool arch_thread_state_set(struct thread *thread, const struct thread_state *sta
 	memcpy(v, state->registers, sizeof v);
 	if (!address_harmless(pc) || !address_harmless(fs_base) || !address_harmless(gs_base))
 		return false;
-	if (vector_bytes != 0 && vector_bytes != features.vector_bytes)
+	if (vector_bytes != 0 && vector_bytes != machine.vector_bytes)
 		return false;
 	if (vector_bytes && thread->vector && !vector_copy(thread->vector->bytes, state->vector))
 		return false;

@@ -145,18 +145,15 @@ PORT(16, "w")
 PORT(32, "l")
 
 /* ---- cpu.c ---- */
-/* What CPUID told on the first CPU; the others must be alike. */
-struct cpu_features {
-	bool nx, pge, pat, gigabyte_pages, smep, smap, umip, xsave, xsaveopt, x2apic, tsc_deadline,
-	    tsc_invariant;
-	uint64_t vector_mask; /* XCR0 */
-	uint32_t vector_bytes;
-};
-extern struct cpu_features features;
 extern struct cpu cpu_storage[CPU_MAX];
+/* What the loader told of the machine. */
+extern struct handoff_machine machine;
 
-/* Reads the features; panics with the name of a missing one that is required. */
-void cpu_detect(void);
+static inline bool has(enum handoff_x86_feature feature)
+{
+	return machine.features & feature;
+}
+
 /* Sets up the CPU this runs on as CPU: tables, control registers, system call entry, GS. */
 void cpu_setup(struct cpu *cpu);
 /* THREAD used a vector register while CR0.TS was set: loads its state. */
@@ -187,9 +184,6 @@ extern uint64_t kernel_root; /* physical: upper half only; idle CPUs and new spa
 void paging_init(struct handoff *handoff);
 /* Maps BYTES at PHYSICAL uncached in the kernel window, for good; during boot only. */
 void *paging_map_device(uint64_t physical, uint64_t bytes);
-/* A read-only view of firmware memory through window SLOT (0..2), valid until the slot is used again; at most
- * 1 MiB. */
-const void *paging_view(unsigned slot, uint64_t physical, uint64_t bytes);
 /* No frames are taken out of the handoff any more. */
 void paging_done(void);
 /* Top of the kernel stack, or of interrupt stack IST (1..3), of CPU INDEX: mapped with a guard page below
@@ -197,43 +191,34 @@ void paging_done(void);
 uint64_t paging_stack(unsigned index, unsigned ist);
 /* Maps the stacks of CPU INDEX; during boot, before the handoff goes to the generic part. */
 void paging_stacks_map(unsigned index);
-/* A page below 1 MiB taken out of HANDOFF, and top-level tables below 4 GiB that map it identically besides
- * the kernel: for starting other CPUs. False where no page is free. */
-bool paging_trampoline(struct handoff *handoff, uint64_t *page, uint64_t *root);
 /* Loads the tables at ROOT if they are not loaded. */
 void paging_load(struct cpu *cpu, uint64_t root);
 
 /* ---- apic.c ---- */
-struct acpi_info;
-void apic_init(const struct acpi_info *info);
+void apic_init(void);
 void apic_init_secondary(void);
-uint32_t apic_id(void);
 void apic_end_of_interrupt(void);
-void apic_start_cpu(uint32_t apic_id, uint64_t trampoline);
 /* Halts the other CPUs, for good, wherever they are: by an NMI, whose handler calls apic_obey_stop. */
 void apic_stop_others(void);
 void apic_obey_stop(void);
-/* Counts of the local timer since apic_timer_begin, and its calibrated frequency. */
-void apic_timer_begin(void);
-uint32_t apic_timer_elapsed(void);
-void apic_timer_frequency(uint64_t ticks, uint64_t nanoseconds);
 void irq_interrupt(unsigned slot);
 
 /* ---- clock.c ---- */
-void clock_init(const struct acpi_info *info);
+void clock_init(void);
+/* HERTZ, up to 2^36, as counts a nanosecond in 32.32 fixed point. */
+uint64_t clock_ratio(uint64_t hertz);
 uint64_t clock_tsc_at(uint64_t nanoseconds);
 void clock_delay(uint64_t nanoseconds);
 
-/* ---- smp.c, power.c, serial.c ---- */
-extern struct acpi_info machine_acpi;
-/* Notes which CPUs there are and takes what starting them needs out of HANDOFF. */
-void smp_prepare(struct handoff *handoff, const struct acpi_info *info);
-void cpu_secondary_entry(struct cpu *cpu);
-void serial_init(const char *command_line);
+/* ---- smp.c ---- */
+/* Calls the CPUs that wait in the loader's memory to the kernel's, where they wait for arch_cpus_start. */
+void smp_gather(struct handoff *handoff);
+_Noreturn void cpu_secondary_entry(struct cpu *cpu);
 
 /* ---- entry.S ---- */
 extern const uint8_t interrupt_stubs[]; /* 256 of INTERRUPT_STUB_BYTES */
 extern const uint8_t interrupt_stub_nmi[], interrupt_stub_double_fault[], interrupt_stub_machine_check[];
 void syscall_entry(void);
+void secondary_entry(void);
 /* Calls FUNCTION, which never returns, on STACK. */
 _Noreturn void stack_switch(uint64_t stack, void (*function)(void));

@@ -1,17 +1,18 @@
 /* A first unit that tests messages, waits and deaths between units and CPUs, on the machine. The same program
  * is the servers: its start page's arguments say which role. Each line it logs is a check's result.
  */
+#include <holon/handoff.h>
 #include <holon.h>
 #include "../guest_enter.h"
 
-static const struct boot_info *boot;
+static const struct handoff *boot;
 static struct thread_page *page;
 static const void *image;
 static handle_t image_memory;
 static uint64_t image_bytes;
 
 #define SECOND 1000000000ull
-#define CPUS   (boot->cpu_count)
+#define CPUS   (boot->machine.cpu_count)
 
 static void report(bool passed, const char *name, int64_t value)
 {
@@ -227,7 +228,7 @@ static void test_deaths(unsigned cpu)
 	uint64_t bits = 0;
 
 	caller_done = 0;
-	run(caller, channel, DEADLINE_NEVER, boot->budget[cpu]);
+	run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[cpu].budget);
 	pause_for(3000000);
 	int64_t result = channel_call(channel, &message, clock_ns() + 2000000);
 
@@ -257,7 +258,7 @@ static void test_deaths(unsigned cpu)
 
 	unit = serve('s', channel, event, 64, cpu, notice);
 	caller_done = 0;
-	run(caller, channel, DEADLINE_NEVER, boot->budget[0]);
+	run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[0].budget);
 	pause_for(3000000);
 	result = channel_call(channel, &message, soon());
 	report(wait_for(&caller_done, 1) && !caller_result, "a saved reply answers later", caller_result);
@@ -267,7 +268,8 @@ static void test_deaths(unsigned cpu)
 	gone(unit);
 	unit = serve('e', channel, event, 64, cpu, notice);
 	for (unsigned round = 0; round < 20; round++) {
-		handle_t thread = run(caller, channel, DEADLINE_NEVER, boot->budget[round % CPUS]);
+		handle_t thread =
+		    run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[round % CPUS].budget);
 
 		(void)thread_stop(thread);
 		cap_delete(thread);
@@ -277,7 +279,7 @@ static void test_deaths(unsigned cpu)
 
 	result = unit_freeze(unit, true);
 	caller_done = 0;
-	run(caller, channel, DEADLINE_NEVER, boot->budget[cpu]);
+	run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[cpu].budget);
 	pause_for(3000000);
 	report(!result && !caller_done, "a frozen server does not answer", result);
 	result = unit_freeze(unit, false);
@@ -287,13 +289,13 @@ static void test_deaths(unsigned cpu)
 	cap_delete(
 	    channel); /* one is left, the server's: the object lives on, but the caller waits for another */
 	channel = (handle_t)channel_create(0);
-	handle_t thread = run(caller, channel, DEADLINE_NEVER, boot->budget[cpu]);
+	handle_t thread = run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[cpu].budget);
 
 	pause_for(3000000);
 	result = thread_cancel(thread);
 	report(!result && wait_for(&caller_done, 1) && caller_result == E_CANCELLED,
 	       "a waiting call can be cancelled", caller_result);
-	run(caller, channel, DEADLINE_NEVER, boot->budget[0]);
+	run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[0].budget);
 	pause_for(3000000);
 	cap_delete(channel);
 	report(wait_for(&caller_done, 2) && caller_result == E_PEER,
@@ -358,7 +360,7 @@ static void test_wakes(void)
 
 	for (unsigned i = 0; i < CPUS; i++) {
 		pairs[i] = (struct pair){.ping = (handle_t)event_create(), .pong = (handle_t)event_create()};
-		threads[i] = run(ponger, i, 0, boot->budget[i]);
+		threads[i] = run(ponger, i, 0, boot->machine.cpus[i].budget);
 	}
 	for (uint32_t round = 0; round < 2000 && right; round++) {
 		for (unsigned i = 0; i < CPUS; i++)
@@ -391,7 +393,7 @@ static void spinner(uint64_t unused, uint64_t extra, struct thread_page *own)
 
 static void test_stops(unsigned cpu)
 {
-	handle_t thread = run(spinner, 0, 0, boot->budget[cpu]);
+	handle_t thread = run(spinner, 0, 0, boot->machine.cpus[cpu].budget);
 	struct thread_state *state = (struct thread_state *)page->bytes;
 	bool right = true;
 	int64_t result = 0;
@@ -461,7 +463,7 @@ static void test_kicks(unsigned cpu)
 	code[0] = 0xeb; /* jmp to itself */
 	code[1] = 0xfe;
 	space_map(guest_space_handle, 0x400000, code_memory, 0, PAGE_SIZE_BYTES, MAP_READ | MAP_EXECUTE);
-	handle_t thread = run(kicked, event, 0, boot->budget[cpu]);
+	handle_t thread = run(kicked, event, 0, boot->machine.cpus[cpu].budget);
 
 	for (unsigned round = 0; round < 100 && right; round++) {
 		uint32_t before = kicks;
@@ -540,8 +542,8 @@ void holon_start(const void *info, struct thread_page *thread_page)
 	window_init(boot->space, NATIVE_BASE + (1ull << 34));
 	for (unsigned module = 0; module < boot->module_count; module++)
 		if (boot->modules[module].name[0] == 's' && boot->modules[module].name[1] == 'y') {
-			image_memory = boot->modules[module].memory;
-			image_bytes = boot->modules[module].bytes;
+			image_memory = boot->modules[module].handle;
+			image_bytes = boot->modules[module].size;
 			image = window_map(image_memory, 0, (image_bytes + 4095) & ~4095ull, MAP_READ);
 		}
 	test_content(0, CHANNEL_DONATING, "words, bytes, capabilities and badge, one CPU, donating");

@@ -1,9 +1,9 @@
 /* Four-level tables of 2 MiB pages (Intel SDM volume 3, 4.5). The identity map and the direct map share
  * everything below the top table, since they map the same memory. */
-#include "paging.h"
+#include "../../loader/paging.h"
 
-#include "loader.h"
-#include "string.h"
+#include "../../loader/loader.h"
+#include "../../loader/string.h"
 
 enum { PRESENT = 1, WRITABLE = 2, LARGE = 0x80 };
 enum { ENTRIES = 512 };

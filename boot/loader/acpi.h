@@ -1,4 +1,4 @@
-/* What the kernel wants to know from ACPI: CPUs, interrupt controllers, timer and power ports. Everything
+/* What the loader tells the kernel from ACPI: CPUs, interrupt controllers, timer and power ports. Everything
  * else is for user space. Sources: ACPI 6.5, sections 5.2.5 (RSDP), 5.2.9 (FADT), 5.2.12 (MADT), 7.4.2 (_S5).
  *
  * The tables are firmware's and may be anything: every length is checked, every table's checksum too, and

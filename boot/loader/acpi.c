@@ -1,6 +1,7 @@
 /* The walk through the ACPI tables; see acpi.h. Free of architecture, so that its test runs anywhere. */
-#include <bytes.h>
 #include "acpi.h"
+
+#include "string.h"
 
 #define HEADER_BYTES 36u
 
