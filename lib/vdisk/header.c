@@ -1,0 +1,367 @@
+/*
+ * The header: two copies at the start of every leg, in the clear but for the wrapped master keys. Slots are
+ * records one after the other; each wraps the same master key under the keys of its factors. Changing a slot
+ * rewrites the header and nothing else.
+ */
+#include <sodium.h>
+#include "crypto/util.h"
+#include "internal.h"
+
+#define HEADER_VERSION 1u
+#define SLOTS_MAX      8u
+
+const char vdisk_magic[8] = "HolonVD\0";
+
+struct header_disk {
+	char magic[8];
+	uint32_t version;
+	uint32_t slot_bytes; /* used of slots[] */
+	uint64_t generation;
+	uint8_t id[VDISK_ID_SIZE];
+	uint8_t cipher;
+	uint8_t reserved[3];
+	uint32_t next_slot;
+	uint8_t mac[BLAKE3_SIZE];      /* keyed by the master key, over everything but mac and checksum */
+	uint8_t checksum[BLAKE3_SIZE]; /* over everything before it and the slots: tells a torn copy */
+	uint8_t slots[HEADER_BYTES - 112];
+};
+_Static_assert(sizeof(struct header_disk) == HEADER_BYTES, "a header copy is two blocks");
+
+struct slot_disk {
+	uint32_t bytes; /* of this record, the parameters of its factors behind it */
+	uint32_t number;
+	uint8_t factors[2];
+	uint8_t reserved[6];
+	char label[32];
+	uint8_t nonce[24];
+	uint8_t wrapped[VDISK_KEY_SIZE + TAG_SIZE];
+};
+
+static void hash_header(const struct header_disk *header, const uint8_t *key, uint8_t digest[BLAKE3_SIZE])
+{
+	struct blake3 hash;
+	if (key)
+		blake3_init_keyed(&hash, key);
+	else
+		blake3_init(&hash);
+	/* The checksum covers the MAC, the MAC not itself. */
+	blake3_update(&hash, header,
+	              key ? offsetof(struct header_disk, mac) : offsetof(struct header_disk, checksum));
+	blake3_update(&hash, header->slots, sizeof(header->slots));
+	blake3_final(&hash, digest, BLAKE3_SIZE);
+}
+
+static size_t slot_size(const struct slot_disk *slot)
+{
+	size_t size = sizeof(*slot) + factor_params_size(slot->factors[0]);
+	return slot->factors[1] ? size + factor_params_size(slot->factors[1]) : size;
+}
+
+/* The record at AT, or 0 at the end or where it makes no sense. */
+static const struct slot_disk *slot_at(const struct header_disk *header, size_t at, struct slot_disk *copy)
+{
+	if (header->slot_bytes > sizeof(header->slots) || at + sizeof(*copy) > header->slot_bytes)
+		return NULL;
+	memcpy(copy, header->slots + at, sizeof(*copy));
+	if (!factor_params_size(copy->factors[0]) ||
+	    (copy->factors[1] && !factor_params_size(copy->factors[1])) || copy->bytes != slot_size(copy) ||
+	    at + copy->bytes > header->slot_bytes || copy->label[sizeof(copy->label) - 1])
+		return NULL;
+	return copy;
+}
+
+static void wrap_key(const uint8_t keys[2][VDISK_KEY_SIZE], const struct slot_disk *slot,
+                     uint8_t key[VDISK_KEY_SIZE])
+{
+	blake3_derive_key(key, VDISK_KEY_SIZE, "Holon vdisk slot", 16, keys,
+	                  slot->factors[1] ? 2 * VDISK_KEY_SIZE : VDISK_KEY_SIZE);
+}
+
+/* What a slot's seal binds: its head without nonce and seal, its parameters, the container. */
+static size_t slot_associated(const uint8_t *record, const struct slot_disk *slot,
+                              const uint8_t id[VDISK_ID_SIZE],
+                              uint8_t out[sizeof(struct slot_disk) + 2 * FACTOR_PARAMS_MAX + VDISK_ID_SIZE])
+{
+	size_t head = offsetof(struct slot_disk, nonce);
+	size_t params = slot->bytes - sizeof(*slot);
+	memcpy(out, record, head);
+	memcpy(out + head, record + sizeof(*slot), params);
+	memcpy(out + head + params, id, VDISK_ID_SIZE);
+	return head + params + VDISK_ID_SIZE;
+}
+
+static int judge(const struct header_disk *header)
+{
+	uint8_t digest[BLAKE3_SIZE];
+	if (memcmp(header->magic, vdisk_magic, sizeof(vdisk_magic)) != 0)
+		return VDISK_FORMAT;
+	if (header->version != HEADER_VERSION)
+		return VDISK_VERSION;
+	hash_header(header, NULL, digest);
+	if (memcmp(digest, header->checksum, sizeof(digest)) != 0)
+		return VDISK_DAMAGED;
+	if (header->cipher != VDISK_CIPHER_AES_256_GCM && header->cipher != VDISK_CIPHER_XCHACHA20_POLY1305)
+		return VDISK_VERSION;
+	return header->slot_bytes <= sizeof(header->slots) ? VDISK_OK : VDISK_DAMAGED;
+}
+
+/* The newest good copy on a backend. */
+static int read_copies(const struct vdisk_backend *backend, struct header_disk *best)
+{
+	int status = VDISK_FORMAT;
+	struct header_disk *copy = malloc(sizeof(*copy));
+	if (!copy)
+		return VDISK_NO_MEMORY;
+	best->generation = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		int found =
+		    backend->read(backend->context, (uint64_t)i * HEADER_BYTES, copy, HEADER_BYTES) < 0
+		        ? VDISK_IO
+		        : judge(copy);
+		if (found == VDISK_OK && (status != VDISK_OK || copy->generation > best->generation))
+			*best = *copy;
+		if (status != VDISK_OK && found != VDISK_FORMAT)
+			status = found;
+	}
+	free(copy);
+	return status;
+}
+
+int header_write(struct vdisk *disk)
+{
+	struct header_disk *header = (struct header_disk *)(void *)disk->header;
+	header->generation++;
+	hash_header(header, disk->master, header->mac);
+	hash_header(header, NULL, header->checksum);
+	for (unsigned i = 0; i < 2; i++) {
+		TRY(legs_write(disk, (uint64_t)i * HEADER_BLOCKS, header, HEADER_BLOCKS));
+		TRY(legs_flush(disk));
+	}
+	return VDISK_OK;
+}
+
+static void derive_keys(struct vdisk *disk)
+{
+	blake3_derive_key(disk->super_key, VDISK_KEY_SIZE, "Holon vdisk superblock", 22, disk->master,
+	                  VDISK_KEY_SIZE);
+}
+
+static int add_slot(struct vdisk *disk, const enum vdisk_factor factors[2],
+                    const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
+                    const char *label, char *words)
+{
+	struct header_disk *header = (struct header_disk *)(void *)disk->header;
+	uint8_t record[sizeof(struct slot_disk) + 2 * FACTOR_PARAMS_MAX] = {0};
+	uint8_t associated[sizeof(record) + VDISK_ID_SIZE];
+	uint8_t keys[2][VDISK_KEY_SIZE] = {{0}};
+	uint8_t key[VDISK_KEY_SIZE];
+	struct slot_disk slot = {.factors = {(uint8_t)factors[0], (uint8_t)factors[1]}};
+	if (!factor_params_size(factors[0]) || (factors[1] && !factor_params_size(factors[1])))
+		return VDISK_RANGE;
+	slot.number = header->next_slot;
+	slot.bytes = (uint32_t)slot_size(&slot);
+	if (header->slot_bytes + slot.bytes > sizeof(header->slots))
+		return VDISK_LIMIT;
+	size_t length = label ? strlen(label) : 0;
+	memcpy(slot.label, label ? label : "", length < sizeof(slot.label) ? length : sizeof(slot.label) - 1);
+	size_t at = sizeof(slot);
+	int status = VDISK_OK;
+	for (unsigned i = 0; i < 2 && factors[i] && status == VDISK_OK; i++) {
+		status = factor_create(disk, factors[i], credentials, cost, words, record + at, keys[i]);
+		at += factor_params_size(factors[i]);
+	}
+	if (status == VDISK_OK && disk->random(slot.nonce, sizeof(slot.nonce)) < 0)
+		status = VDISK_IO;
+	if (status == VDISK_OK) {
+		memcpy(record, &slot, sizeof(slot));
+		size_t bytes = slot_associated(record, &slot, header->id, associated);
+		wrap_key((const uint8_t(*)[VDISK_KEY_SIZE])keys, &slot, key);
+		crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
+		    slot.wrapped, slot.wrapped + VDISK_KEY_SIZE, NULL, disk->master, VDISK_KEY_SIZE,
+		    associated, bytes, NULL, slot.nonce, key);
+		memcpy(record, &slot, sizeof(slot));
+		memcpy(header->slots + header->slot_bytes, record, slot.bytes);
+		header->slot_bytes += slot.bytes;
+		header->next_slot++;
+	}
+	crypto_wipe(keys, sizeof(keys));
+	crypto_wipe(key, sizeof(key));
+	return status;
+}
+
+int header_create(struct vdisk *disk, const struct vdisk_create *create,
+                  const struct vdisk_credentials *credentials)
+{
+	struct header_disk *header = calloc(1, sizeof(*header));
+	if (!header)
+		return VDISK_NO_MEMORY;
+	disk->header = (uint8_t *)header;
+	memcpy(header->magic, vdisk_magic, sizeof(vdisk_magic));
+	header->version = HEADER_VERSION;
+	header->next_slot = 1;
+	header->cipher = (uint8_t)disk->cipher;
+	if (disk->random(header->id, sizeof(header->id)) < 0 ||
+	    disk->random(disk->master, sizeof(disk->master)) < 0 ||
+	    disk->random(disk->volume_key, sizeof(disk->volume_key)) < 0)
+		return VDISK_IO;
+	memcpy(disk->id, header->id, sizeof(disk->id));
+	derive_keys(disk);
+	return add_slot(disk, create->factors, credentials, &create->cost, create->label, NULL);
+}
+
+static bool open_slot(struct vdisk *disk, const struct header_disk *header, size_t at,
+                      const struct slot_disk *slot, const struct vdisk_credentials *credentials)
+{
+	uint8_t associated[sizeof(*slot) + 2 * FACTOR_PARAMS_MAX + VDISK_ID_SIZE];
+	uint8_t keys[2][VDISK_KEY_SIZE] = {{0}};
+	uint8_t key[VDISK_KEY_SIZE];
+	const uint8_t *params = header->slots + at + sizeof(*slot);
+	bool good = true;
+	for (unsigned i = 0; i < 2 && slot->factors[i] && good; i++) {
+		good = factor_open(slot->factors[i], credentials, params, keys[i]) == VDISK_OK;
+		params += factor_params_size(slot->factors[i]);
+	}
+	if (good) {
+		size_t bytes = slot_associated(header->slots + at, slot, header->id, associated);
+		wrap_key((const uint8_t(*)[VDISK_KEY_SIZE])keys, slot, key);
+		good = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+		           disk->master, NULL, slot->wrapped, VDISK_KEY_SIZE, slot->wrapped + VDISK_KEY_SIZE,
+		           associated, bytes, slot->nonce, key) == 0;
+	}
+	crypto_wipe(keys, sizeof(keys));
+	crypto_wipe(key, sizeof(key));
+	return good;
+}
+
+/* The newest header of all legs. A leg that is empty (a new one) is welcome, one with something else on it is
+ * not. */
+static int read_newest(struct vdisk *disk, struct header_disk *newest)
+{
+	struct header_disk *copy = malloc(sizeof(*copy));
+	int status = VDISK_FORMAT;
+	if (!copy)
+		return VDISK_NO_MEMORY;
+	newest->generation = 0;
+	for (unsigned i = 0; i < disk->leg_count; i++) {
+		int found = read_copies(&disk->legs[i].backend, copy);
+		if (found == VDISK_OK) {
+			if (status == VDISK_OK && memcmp(copy->id, newest->id, sizeof(copy->id)) != 0) {
+				status = VDISK_DIVERGED;
+				break;
+			}
+			if (status != VDISK_OK || copy->generation > newest->generation)
+				*newest = *copy;
+			status = VDISK_OK;
+			continue;
+		}
+		if (found == VDISK_IO) {
+			disk->legs[i].failed = true;
+		} else if (found == VDISK_FORMAT) {
+			const struct vdisk_backend *backend = &disk->legs[i].backend;
+			if (backend->read(backend->context, 0, copy, HEADER_BYTES) < 0 ||
+			    !sodium_is_zero((const uint8_t *)copy, HEADER_BYTES)) {
+				status = VDISK_FORMAT;
+				break;
+			}
+		}
+		if (status != VDISK_OK && found != VDISK_FORMAT)
+			status = found;
+	}
+	free(copy);
+	return status;
+}
+
+int header_open(struct vdisk *disk, const struct vdisk_credentials *credentials)
+{
+	struct header_disk *header = calloc(1, sizeof(*header));
+	struct slot_disk slot;
+	uint8_t mac[BLAKE3_SIZE];
+	if (!header)
+		return VDISK_NO_MEMORY;
+	disk->header = (uint8_t *)header;
+	TRY(read_newest(disk, header));
+	memcpy(disk->id, header->id, sizeof(disk->id));
+	TRY(cipher_init(disk, header->cipher));
+	if (disk->cipher == VDISK_CIPHER_AES_256_GCM && !disk->has_aes)
+		return VDISK_VERSION;
+	bool good = false;
+	for (size_t at = 0; !good && slot_at(header, at, &slot); at += slot.bytes)
+		good = open_slot(disk, header, at, &slot, credentials);
+	if (!good)
+		return VDISK_KEY;
+	derive_keys(disk);
+	hash_header(header, disk->master, mac);
+	return crypto_equal(mac, header->mac, sizeof(mac)) ? VDISK_OK : VDISK_DAMAGED;
+}
+
+/* ---- Slots, for people ---- */
+
+static int list(const struct header_disk *header, struct vdisk_slot_info *slots, unsigned room,
+                unsigned *count)
+{
+	struct slot_disk slot;
+	*count = 0;
+	for (size_t at = 0; *count < room && slot_at(header, at, &slot); at += slot.bytes) {
+		struct vdisk_slot_info *info = &slots[(*count)++];
+		*info = (struct vdisk_slot_info){.number = slot.number,
+		                                 .factors = {slot.factors[0], slot.factors[1]}};
+		memcpy(info->label, slot.label, sizeof(info->label));
+	}
+	return VDISK_OK;
+}
+
+int vdisk_slot_list(struct vdisk *disk, struct vdisk_slot_info *slots, unsigned room, unsigned *count)
+{
+	return list((const struct header_disk *)(const void *)disk->header, slots, room, count);
+}
+
+int vdisk_slot_add(struct vdisk *disk, const enum vdisk_factor factors[2],
+                   const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
+                   const char *label, char *words)
+{
+	struct vdisk_slot_info slots[SLOTS_MAX];
+	unsigned count;
+	TRY(vdisk_slot_list(disk, slots, SLOTS_MAX, &count));
+	if (count == SLOTS_MAX)
+		return VDISK_LIMIT;
+	if (disk->read_only)
+		return VDISK_READ_ONLY;
+	TRY(add_slot(disk, factors, credentials, cost, label, words));
+	return header_write(disk);
+}
+
+int vdisk_slot_remove(struct vdisk *disk, uint32_t number)
+{
+	struct header_disk *header = (struct header_disk *)(void *)disk->header;
+	struct slot_disk slot;
+	if (disk->read_only)
+		return VDISK_READ_ONLY;
+	for (size_t at = 0; slot_at(header, at, &slot); at += slot.bytes) {
+		if (slot.number != number)
+			continue;
+		if (slot.bytes == header->slot_bytes)
+			return VDISK_BUSY;
+		memmove(header->slots + at, header->slots + at + slot.bytes,
+		        header->slot_bytes - at - slot.bytes);
+		header->slot_bytes -= slot.bytes;
+		memset(header->slots + header->slot_bytes, 0, slot.bytes);
+		return header_write(disk);
+	}
+	return VDISK_NOT_FOUND;
+}
+
+int vdisk_probe(const struct vdisk_backend *backend, struct vdisk_slot_info *slots, unsigned room,
+                unsigned *count, uint8_t id[VDISK_ID_SIZE])
+{
+	struct header_disk *header = calloc(1, sizeof(*header));
+	*count = 0;
+	if (!header)
+		return VDISK_NO_MEMORY;
+	int status = read_copies(backend, header);
+	if (status == VDISK_OK) {
+		memcpy(id, header->id, VDISK_ID_SIZE);
+		status = list(header, slots, room, count);
+	}
+	free(header);
+	return status;
+}

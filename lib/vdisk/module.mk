@@ -1,0 +1,10 @@
+# vdisk: the library, optimised for host programs and with sanitizers and seeded bugs for tests.
+VDISK_SOURCES := $(addprefix lib/vdisk/,cipher.c legs.c factor.c header.c node.c tree.c space.c log.c checkpoint.c volume.c vdisk.c stream.c check.c)
+VDISK_HOST_SOURCES := $(VDISK_SOURCES) lib/vdisk/file_backend.c
+
+# NAME, SOURCES[, LDLIBS[, CFLAGS]]: a test with sanitizers over the library.
+vdisk-test = $(call host-test,$(1),$(2) $(VDISK_HOST_SOURCES),-DVDISK_SEEDED_BUGS $(4),build/host/lib/libholon-crypto-sanitized.a -lsodium -lbearssl -largon2 $(3))$(eval build/host/test/$(1): build/host/lib/libholon-crypto-sanitized.a)
+# NAME, SOURCES[, LDLIBS[, CFLAGS]]: an optimised host program over the library.
+vdisk-program = $(call host-program,$(1),$(2) $(VDISK_HOST_SOURCES),-O3 $(4),build/host/lib/libholon-crypto.a -lsodium -lbearssl -largon2 $(3))$(eval build/host/bin/$(1): build/host/lib/libholon-crypto.a)
+
+$(call vdisk-test,vdisk-test,lib/vdisk/vdisk_test.c lib/vdisk/seeded.c)

@@ -1,0 +1,654 @@
+/* Unit tests of vdisk: random work against a model, volumes, mirrors that heal, tampering, full devices,
+ * slots, streams, size and irreversibility. */
+#include <stdio.h>
+#include "internal.h"
+#include "file_backend.h"
+#include "memory_backend.h"
+
+#define BLOCKS 3000u
+#define DEVICE (64u << 20)
+#define OPEN_KEY                                                                                             \
+	{                                                                                                    \
+		VDISK_FACTOR_OPEN, VDISK_FACTOR_NONE                                                         \
+	}
+
+static int failures;
+static struct memory_device devices[VDISK_LEGS_MAX];
+static struct vdisk_backend legs[VDISK_LEGS_MAX];
+static struct vdisk_config config;
+static uint32_t model[BLOCKS], durable[BLOCKS]; /* what a block was filled from; 0: nothing */
+static uint64_t random_state = 1;
+
+static void check(const char *name, bool right)
+{
+	printf(right ? "ok vdisk: %s\n" : "not ok vdisk: %s - see the check of this name\n", name);
+	failures += !right;
+}
+
+static uint32_t draw(uint32_t below)
+{
+	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)((random_state >> 33) % below);
+}
+
+static void fill(uint8_t *block, uint32_t seed)
+{
+	uint32_t *words = (uint32_t *)(void *)block;
+	for (unsigned i = 0; i < VDISK_BLOCK / 4; i++)
+		words[i] = seed ? seed * 2654435761u + i : 0;
+}
+
+static bool is_filled(const uint8_t *block, uint32_t seed)
+{
+	uint8_t expected[VDISK_BLOCK];
+	fill(expected, seed);
+	return memcmp(block, expected, VDISK_BLOCK) == 0;
+}
+
+static void new_devices(unsigned count, uint64_t bytes, bool limited)
+{
+	for (unsigned i = 0; i < VDISK_LEGS_MAX; i++) {
+		free(devices[i].bytes);
+		devices[i].bytes = NULL;
+	}
+	for (unsigned i = 0; i < count; i++)
+		legs[i] = memory_backend(&devices[i], bytes, limited);
+	config = (struct vdisk_config){
+	    .legs = legs, .leg_count = count, .random = host_random, .cache_bytes = VDISK_CACHE_MIN};
+}
+
+static struct vdisk *make(uint64_t blocks)
+{
+	static const struct vdisk_credentials none;
+	struct vdisk *disk;
+	struct vdisk_create create = {.blocks = blocks, .factors = OPEN_KEY};
+	return vdisk_create(&disk, &config, &create, &none) == VDISK_OK ? disk : NULL;
+}
+
+static struct vdisk *reopen(int *status)
+{
+	static const struct vdisk_credentials none;
+	struct vdisk *disk;
+	int result = vdisk_open(&disk, &config, &none);
+	if (status)
+		*status = result;
+	return disk;
+}
+
+static bool matches(struct vdisk *disk, const uint32_t *expected)
+{
+	static uint8_t buffer[16 * VDISK_BLOCK];
+	for (uint64_t block = 0; block < BLOCKS; block += 16) {
+		uint64_t count = BLOCKS - block < 16 ? BLOCKS - block : 16;
+		if (vdisk_read(disk, block, count, buffer) < 0)
+			return false;
+		for (uint64_t i = 0; i < count; i++)
+			if (!is_filled(buffer + i * VDISK_BLOCK, expected[block + i]))
+				return false;
+	}
+	return true;
+}
+
+static bool is_sound(struct vdisk *disk)
+{
+	struct vdisk_report report = {0};
+	return vdisk_check(disk, true, false, &report) == VDISK_OK && !report.damaged && !report.leaked &&
+	       !report.missing && !report.healed;
+}
+
+static bool write_some(struct vdisk *disk)
+{
+	static uint8_t buffer[100 * VDISK_BLOCK];
+	uint32_t count = draw(10) ? 1 + draw(4) : 1 + draw(100);
+	uint32_t block = draw(BLOCKS - count);
+	for (uint32_t i = 0; i < count; i++) {
+		model[block + i] = 1 + draw(1u << 30);
+		fill(buffer + (size_t)i * VDISK_BLOCK, model[block + i]);
+	}
+	return vdisk_write(disk, block, count, buffer) == VDISK_OK;
+}
+
+static bool discard_some(struct vdisk *disk)
+{
+	uint32_t count = 1 + draw(300);
+	uint32_t block = draw(BLOCKS - count);
+	memset(&model[block], 0, count * sizeof(model[0]));
+	return vdisk_discard(disk, block, count) == VDISK_OK;
+}
+
+static void test_random(enum vdisk_cipher cipher, const char *name)
+{
+	static const struct vdisk_credentials none;
+	struct vdisk *disk;
+	char text[100];
+	new_devices(1, DEVICE, false);
+	struct vdisk_create create = {.blocks = BLOCKS, .cipher = cipher, .factors = OPEN_KEY};
+	bool good = vdisk_create(&disk, &config, &create, &none) == VDISK_OK;
+	memset(model, 0, sizeof(model));
+	memset(durable, 0, sizeof(durable));
+	for (unsigned round = 0; good && round < 4000; round++) {
+		uint32_t what = draw(100);
+		if (what < 70)
+			good = write_some(disk);
+		else if (what < 80)
+			good = discard_some(disk);
+		else if (what < 97) {
+			good = (what < 95 ? vdisk_flush(disk) : vdisk_commit(disk)) == VDISK_OK;
+			memcpy(durable, model, sizeof(model));
+		} else if (what == 97) { /* a crash that loses nothing the device was told */
+			vdisk_abandon(disk);
+			disk = reopen(NULL);
+			good = disk != NULL;
+			memcpy(model, durable, sizeof(model));
+		} else if (what == 98) {
+			good = vdisk_close(disk) == VDISK_OK && (disk = reopen(NULL)) != NULL;
+			memcpy(durable, model, sizeof(model));
+		} else if (round % 8 == 0) {
+			good = matches(disk, model) && is_sound(disk);
+			memcpy(durable, model, sizeof(model)); /* the check commits */
+		}
+		if (!good)
+			printf("# round %u, kind %u\n", round, what);
+	}
+	snprintf(text, sizeof(text), "random work equals the model, %s", name);
+	check(text, good && matches(disk, model) && is_sound(disk));
+	vdisk_abandon(disk);
+}
+
+static void test_volumes(void)
+{
+	static uint32_t old[BLOCKS];
+	new_devices(1, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	struct vdisk_volume volume;
+	memset(model, 0, sizeof(model));
+	for (unsigned i = 0; i < 200; i++)
+		write_some(disk);
+	memcpy(old, model, sizeof(old));
+	check("a snapshot",
+	      vdisk_snapshot(disk, "monday") == VDISK_OK && vdisk_snapshot(disk, "monday") == VDISK_EXISTS);
+	for (unsigned i = 0; i < 200; i++)
+		write_some(disk);
+	discard_some(disk);
+	check("a clone of it", vdisk_clone(disk, "monday", "work") == VDISK_OK && matches(disk, model));
+	check("all maps are sound", is_sound(disk));
+	check("closing", vdisk_close(disk) == VDISK_OK);
+	config.volume = "monday";
+	disk = reopen(NULL);
+	uint8_t block[VDISK_BLOCK] = {0};
+	check("a snapshot shows what was then and takes no writes",
+	      disk && matches(disk, old) && vdisk_write(disk, 0, 1, block) == VDISK_READ_ONLY);
+	vdisk_abandon(disk);
+	config.volume = "work";
+	disk = reopen(NULL);
+	memcpy(durable, model, sizeof(model));
+	memcpy(model, old, sizeof(model));
+	for (unsigned i = 0; disk && i < 100; i++)
+		write_some(disk);
+	check("a clone goes its own way", disk && matches(disk, model) && vdisk_flush(disk) == VDISK_OK);
+	vdisk_abandon(disk); /* its record is in the log now */
+	disk = reopen(NULL);
+	check("and is still there after a crash",
+	      disk && matches(disk, model) && vdisk_close(disk) == VDISK_OK);
+	config.volume = NULL;
+	disk = reopen(NULL);
+	check("the first volume is untouched by it", disk && matches(disk, durable) && is_sound(disk));
+	check("a volume in use is not deleted", vdisk_volume_delete(disk, "main") == VDISK_BUSY);
+	check("rollback", vdisk_rollback(disk, "monday") == VDISK_OK && matches(disk, old) && is_sound(disk));
+	struct vdisk_info before;
+	struct vdisk_info after;
+	vdisk_get_info(disk, &before);
+	check("deleting gives room back", vdisk_volume_delete(disk, "work") == VDISK_OK &&
+	                                      vdisk_volume_delete(disk, "monday") == VDISK_OK &&
+	                                      vdisk_volume_find(disk, "work", &volume) == VDISK_NOT_FOUND &&
+	                                      is_sound(disk));
+	vdisk_get_info(disk, &after);
+	check("and no more", after.used_blocks < before.used_blocks && matches(disk, old));
+	check("shrinking discards", vdisk_resize(disk, 100) == VDISK_OK &&
+	                                vdisk_read(disk, 100, 1, block) == VDISK_RANGE &&
+	                                vdisk_resize(disk, BLOCKS) == VDISK_OK && is_sound(disk));
+	memset(&old[100], 0, (BLOCKS - 100) * sizeof(old[0]));
+	check("growing shows zeroes", matches(disk, old));
+	vdisk_abandon(disk);
+}
+
+static void test_mirror(void)
+{
+	struct vdisk_report report = {0};
+	struct vdisk_info info;
+	int status;
+	new_devices(3, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	memset(model, 0, sizeof(model));
+	for (unsigned i = 0; i < 300; i++)
+		write_some(disk);
+	check("closing a mirror", vdisk_close(disk) == VDISK_OK);
+	for (uint64_t at = HEADER_BYTES; at < devices[0].used; at += 512)
+		devices[0].bytes[at + draw(512)] ^=
+		    (uint8_t)(1 + draw(255)); /* every block of the first leg but one header */
+	disk = reopen(&status);
+	check("a leg with every block damaged does no harm", disk && matches(disk, model));
+	for (uint64_t at = HEADER_BYTES; at < devices[1].used; at += 4096)
+		devices[1].bytes[at + draw(4096)] ^= (uint8_t)(1 + draw(255));
+	check("a scrub repairs what reading did not",
+	      disk && vdisk_scrub(disk, &report) == VDISK_OK && report.healed > 0 && !report.damaged);
+	report = (struct vdisk_report){0};
+	check("and then there is nothing left to repair",
+	      disk && vdisk_scrub(disk, &report) == VDISK_OK && !report.healed && !report.damaged);
+	bool alone = vdisk_close(disk) == VDISK_OK;
+	config.read_only = true;
+	config.leg_count = 1;
+	for (unsigned i = 0; i < 3; i++) {
+		config.legs = &legs[i];
+		disk = reopen(NULL);
+		alone = alone && disk && is_sound(disk) && matches(disk, model);
+		vdisk_abandon(disk);
+	}
+	check("each leg is whole again by itself", alone);
+	config.read_only = false;
+	config.legs = legs;
+	config.leg_count = 3;
+	disk = reopen(NULL);
+	devices[1].failed = true;
+	for (unsigned i = 0; disk && i < 50; i++)
+		write_some(disk);
+	vdisk_get_info(disk, &info);
+	check("a leg that fails is left out", info.legs_failed == 1 && vdisk_close(disk) == VDISK_OK);
+	devices[1].failed = false;
+	disk = reopen(NULL);
+	report = (struct vdisk_report){0};
+	check("and brought up to date when it is back",
+	      disk && matches(disk, model) && vdisk_scrub(disk, &report) == VDISK_OK && report.healed > 0 &&
+	          vdisk_close(disk) == VDISK_OK);
+	config.legs = legs + 1;
+	config.leg_count = 1;
+	disk = reopen(NULL);
+	check("so that it can serve alone",
+	      disk && matches(disk, model) && write_some(disk) && vdisk_close(disk) == VDISK_OK);
+	config.legs = legs;
+	disk = reopen(NULL);
+	check("the other one too", disk && write_some(disk) && vdisk_close(disk) == VDISK_OK);
+	config.leg_count = 2;
+	disk = reopen(&status);
+	check("legs that were written apart are not joined", !disk && status == VDISK_DIVERGED);
+	memset(devices[1].bytes, 0, devices[1].size);
+	memset(devices[2].bytes, 0, devices[2].size);
+	disk = reopen(&status);
+	report = (struct vdisk_report){0};
+	check("an empty leg joins and is filled by a scrub", disk && vdisk_scrub(disk, &report) == VDISK_OK &&
+	                                                         report.healed &&
+	                                                         vdisk_close(disk) == VDISK_OK);
+	memset(devices[0].bytes, 0x55, DEVICE / 2);
+	memset(devices[2].bytes, 0x55, DEVICE / 2);
+	check("a leg with something else on it is refused", !reopen(&status) && status == VDISK_FORMAT);
+	config.legs = legs + 1;
+	config.leg_count = 1;
+	disk = reopen(NULL);
+	check("the filled leg serves alone", disk && is_sound(disk));
+	vdisk_abandon(disk);
+}
+
+/* Every byte that the disk holds is damaged in turn (one bit, in steps): reading never returns anything but
+ * what was written, or an error. */
+static void test_tampering(void)
+{
+	uint64_t wrong = 0;
+	uint64_t detected = 0;
+	uint64_t unused = 0;
+	new_devices(1, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	memset(model, 0, sizeof(model));
+	for (unsigned i = 0; i < 30; i++)
+		write_some(disk);
+	vdisk_close(disk);
+	for (uint64_t at = draw(701); at < devices[0].used; at += 701) {
+		uint8_t flipped = (uint8_t)(1u << draw(8));
+		int status;
+		devices[0].bytes[at] ^= flipped;
+		disk = reopen(&status);
+		struct vdisk_report report = {0};
+		bool sees = !disk || vdisk_check(disk, true, false, &report) < 0 || report.damaged;
+		if (sees)
+			detected++;
+		else if (matches(disk, model))
+			unused++; /* free room, or the second copy of a superblock or header */
+		else
+			wrong++;
+		vdisk_abandon(disk);
+		devices[0].bytes[at] ^= flipped;
+	}
+	printf("# %llu detected, %llu in what is not in use\n", (unsigned long long)detected,
+	       (unsigned long long)unused);
+	check("tampering is detected wherever data or map is touched", !wrong && detected > unused);
+	/* Two blocks swapped, and an old block put back: both are authentic by themselves. */
+	disk = reopen(NULL);
+	struct entry a;
+	struct entry b;
+	uint8_t block[VDISK_BLOCK];
+	uint8_t old[VDISK_BLOCK];
+	fill(block, 7);
+	vdisk_write(disk, 1, 1, block);
+	vdisk_write(disk, 2, 1, block);
+	vdisk_commit(disk);
+	tree_find(disk, &disk->map, 1, &a);
+	tree_find(disk, &disk->map, 2, &b);
+	uint8_t *first = devices[0].bytes + (a.place & PLACE_MASK) * VDISK_BLOCK;
+	uint8_t *second = devices[0].bytes + (b.place & PLACE_MASK) * VDISK_BLOCK;
+	memcpy(old, first, sizeof(old));
+	memcpy(first, second, VDISK_BLOCK);
+	memcpy(second, old, VDISK_BLOCK);
+	check("swapped blocks are detected", vdisk_read(disk, 1, 1, block) == VDISK_DAMAGED &&
+	                                         vdisk_read(disk, 2, 1, block) == VDISK_DAMAGED);
+	vdisk_abandon(disk);
+}
+
+static void test_freshness(void)
+{
+	int status;
+	new_devices(1, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	uint8_t *copy = malloc(DEVICE);
+	write_some(disk);
+	vdisk_commit(disk);
+	memcpy(copy, devices[0].bytes, DEVICE);
+	write_some(disk);
+	vdisk_flush(disk);
+	config.anchor = vdisk_anchor(disk);
+	vdisk_abandon(disk);
+	disk = reopen(&status);
+	check("the state that the anchor names opens", disk != NULL);
+	vdisk_abandon(disk);
+	memcpy(devices[0].bytes, copy, DEVICE);
+	check("an old copy of the disk is refused", !reopen(&status) && status == VDISK_STALE);
+	config.anchor = 0;
+	disk = reopen(&status);
+	check("without an anchor it opens", disk != NULL);
+	vdisk_abandon(disk);
+	free(copy);
+}
+
+static void test_full(void)
+{
+	new_devices(1, 4u << 20, true);
+	struct vdisk *disk = make(BLOCKS);
+	uint8_t block[VDISK_BLOCK];
+	uint64_t written = 0;
+	int status = VDISK_OK;
+	fill(block, 5);
+	for (; written < BLOCKS && status == VDISK_OK; written++) {
+		status = vdisk_write(disk, written, 1, block);
+		if (written % 50 == 49 && status == VDISK_OK)
+			status = vdisk_flush(disk);
+	}
+	check("a full device is said early", status == VDISK_NO_SPACE && written > 600);
+	check("and nothing is lost", vdisk_flush(disk) == VDISK_OK && vdisk_commit(disk) == VDISK_OK &&
+	                                 is_sound(disk) && vdisk_read(disk, 0, 1, block) == VDISK_OK &&
+	                                 is_filled(block, 5));
+	check("discarding makes room", vdisk_discard(disk, 0, 400) == VDISK_OK &&
+	                                   vdisk_commit(disk) == VDISK_OK &&
+	                                   vdisk_write(disk, 1000, 1, block) == VDISK_OK);
+	for (unsigned round = 0; round < 2000; round++) { /* overwriting a full device for ever */
+		status = vdisk_write(disk, 500 + draw(50), 1, block);
+		if (status == VDISK_NO_SPACE)
+			status = vdisk_commit(disk);
+		if (status < 0)
+			break;
+	}
+	check("overwriting a nearly full device goes on for ever", status == VDISK_OK && is_sound(disk));
+	vdisk_abandon(disk);
+	new_devices(1, DEVICE, false);
+	disk = make(BLOCKS);
+	write_some(disk);
+	vdisk_commit(disk);
+	devices[0].failed = true;
+	fill(block, 9);
+	check("a device that is gone", vdisk_write(disk, 0, 1, block) == VDISK_IO &&
+	                                   vdisk_flush(disk) == VDISK_IO && vdisk_close(disk) == VDISK_IO);
+}
+
+/* The figures of the contract: an empty disk of 200 GB, and 2,000 random blocks in it. */
+static void test_size(void)
+{
+	struct vdisk_info info;
+	new_devices(1, DEVICE, false);
+	struct vdisk *disk = make(200ull * 1000 * 1000 * 1000 / VDISK_BLOCK);
+	uint64_t empty = devices[0].used;
+	uint8_t block[VDISK_BLOCK];
+	bool good = true;
+	for (unsigned i = 0; i < 2000 && good; i++) {
+		fill(block, i + 1);
+		good =
+		    vdisk_write(disk, draw(48828125), 1, block) == VDISK_OK && vdisk_flush(disk) == VDISK_OK;
+	}
+	vdisk_get_info(disk, &info);
+	printf("# empty %llu bytes, grown by %llu, written %llu\n", (unsigned long long)empty,
+	       (unsigned long long)(devices[0].used - empty), (unsigned long long)info.backend_written);
+	check("an empty disk of 200 GB takes at most 64 KiB", empty <= 65536);
+	check("2,000 random writes with a flush each grow it by at most 12 MiB",
+	      good && devices[0].used - empty <= 12u << 20);
+	vdisk_abandon(disk);
+	new_devices(1, DEVICE, false);
+	config.cache_bytes = 0;
+	disk = make(1u << 18); /* 1 GiB, half of it full: writes overwrite */
+	static uint8_t many[64 * VDISK_BLOCK];
+	for (unsigned i = 0; i < 8192 && good; i += 64)
+		good = vdisk_write(disk, i * 31ull, 64, many) == VDISK_OK;
+	vdisk_commit(disk);
+	vdisk_get_info(disk, &info);
+	uint64_t before = info.backend_written;
+	for (unsigned i = 0; i < 4096 && good; i++) {
+		good = vdisk_write(disk, draw(8192) / 64 * 64 * 31ull + draw(64), 1, block) == VDISK_OK &&
+		       (i % 32 != 31 || vdisk_flush(disk) == VDISK_OK);
+	}
+	vdisk_commit(disk);
+	vdisk_get_info(disk, &info);
+	double amplification = (double)(info.backend_written - before) / (4096.0 * VDISK_BLOCK);
+	printf("# write amplification with a flush every 32 random writes: %.2f\n", amplification);
+	check("write amplification of the container alone is at most 1.6", good && amplification <= 1.6);
+	vdisk_abandon(disk);
+}
+
+/* Who has all of today's secrets and what the device returns now cannot read what was discarded: no entry,
+ * node or log block that today's keys open has the block's secret. The test takes every key that opening
+ * yields and tries all places. */
+static void test_irreversibility(void)
+{
+	new_devices(1, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	uint8_t block[VDISK_BLOCK];
+	struct entry entry;
+	fill(block, 1234);
+	vdisk_write(disk, 77, 1, block);
+	vdisk_flush(disk);
+	vdisk_commit(disk);
+	tree_find(disk, &disk->map, 77, &entry);
+	uint8_t secret[SECRET_SIZE];
+	memcpy(secret, entry.secret, sizeof(secret));
+	check("before, the map has the secret",
+	      vdisk_read(disk, 77, 1, block) == VDISK_OK && is_filled(block, 1234));
+	vdisk_discard(disk, 77, 1);
+	vdisk_commit(disk);
+	vdisk_abandon(disk);
+	disk = reopen(NULL);
+	struct super_sealed *slots =
+	    (struct super_sealed *)(void *)(devices[0].bytes + SUPER_FIRST * VDISK_BLOCK);
+	bool found = false;
+	uint64_t opened = 0;
+	for (uint64_t place = FIRST_FREE_BLOCK; disk && place < devices[0].used / VDISK_BLOCK; place++) {
+		uint8_t plain[VDISK_BLOCK];
+		const uint8_t *sealed = devices[0].bytes + place * VDISK_BLOCK;
+		struct entry roots[] = {disk->map.root, disk->counts.root, disk->catalogue.root};
+		for (unsigned i = 0; i < 3; i++) {
+			enum block_kind kinds[] = {KIND_MAP_NODE, KIND_COUNTS_NODE, KIND_CATALOGUE_NODE};
+			roots[i].place = place;
+			if (!cipher_open(disk, &roots[i], kinds[i], 0, sealed, plain))
+				continue;
+			opened++;
+			for (unsigned at = 0; at + SECRET_SIZE <= VDISK_BLOCK; at++)
+				found = found || memcmp(plain + at, secret, SECRET_SIZE) == 0;
+		}
+		for (uint64_t sequence = 1; sequence < 4; sequence++)
+			if (cipher_open_log(disk, sequence, sealed, plain))
+				opened++;
+	}
+	check("after the commit no block that today's keys open has it", disk && opened >= 2 && !found);
+	check("both superblocks are of today",
+	      disk && memcmp(slots[0].nonce, slots[1].nonce, 24) != 0 && disk->generation > 0);
+	vdisk_abandon(disk);
+	memset(&slots[disk ? 0 : 1], 0, VDISK_BLOCK);
+	disk = reopen(NULL);
+	check("either superblock shows the state after the commit",
+	      disk && vdisk_read(disk, 77, 1, block) == VDISK_OK && is_filled(block, 0));
+	vdisk_abandon(disk);
+}
+
+/* ---- Streams ---- */
+
+static uint8_t *stream_bytes;
+static size_t stream_size, stream_at, stream_room;
+
+static int stream_write(void *context, const void *bytes, size_t size)
+{
+	(void)context;
+	if (stream_size + size > stream_room) {
+		stream_room = (stream_size + size) * 2;
+		stream_bytes = realloc(stream_bytes, stream_room);
+	}
+	memcpy(stream_bytes + stream_size, bytes, size);
+	stream_size += size;
+	return 0;
+}
+
+static int stream_read(void *context, void *bytes, size_t size)
+{
+	(void)context;
+	if (size > stream_size - stream_at)
+		return -1;
+	memcpy(bytes, stream_bytes + stream_at, size);
+	stream_at += size;
+	return 0;
+}
+
+static void test_streams(void)
+{
+	const struct vdisk_stream stream = {.read = stream_read, .write = stream_write};
+	struct memory_device other_device;
+	struct vdisk_backend other_leg = memory_backend(&other_device, DEVICE, false);
+	new_devices(1, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	struct vdisk_config here = config;
+	memset(model, 0, sizeof(model));
+	for (unsigned i = 0; i < 300; i++)
+		write_some(disk);
+	vdisk_snapshot(disk, "one");
+	stream_size = stream_at = 0;
+	check("sending a snapshot", vdisk_send(disk, "one", NULL, &stream) == VDISK_OK);
+	config.legs = &other_leg;
+	struct vdisk *other = make(10);
+	check("receiving it", vdisk_receive(other, &stream) == VDISK_OK && vdisk_blocks(other) == BLOCKS &&
+	                          matches(other, model) && is_sound(other));
+	for (unsigned i = 0; i < 20; i++)
+		write_some(disk);
+	discard_some(disk);
+	vdisk_snapshot(disk, "two");
+	size_t whole = stream_size;
+	stream_size = stream_at = 0;
+	check("the difference is smaller",
+	      vdisk_send(disk, "two", "one", &stream) == VDISK_OK && stream_size < whole / 2);
+	uint32_t expected[16] = {0};
+	(void)expected;
+	stream_bytes[stream_size / 2] ^= 1;
+	memcpy(durable, model, sizeof(model));
+	int status = vdisk_receive(other, &stream);
+	check("a damaged stream changes nothing", status == VDISK_DAMAGED && is_sound(other));
+	stream_bytes[stream_size / 2] ^= 1;
+	stream_at = 0;
+	size_t size = stream_size;
+	stream_size = size / 2;
+	check("nor does one that is cut off", vdisk_receive(other, &stream) == VDISK_IO && is_sound(other));
+	stream_size = size;
+	stream_at = 0;
+	check("a good one does",
+	      vdisk_receive(other, &stream) == VDISK_OK && matches(other, model) && is_sound(other));
+	stream_at = 0;
+	check("once", vdisk_receive(other, &stream) == VDISK_EXISTS);
+	struct vdisk_volume volume;
+	check("with its snapshots", vdisk_volume_find(other, "one", &volume) == VDISK_OK &&
+	                                vdisk_volume_find(other, "two", &volume) == VDISK_OK);
+	vdisk_abandon(other);
+	vdisk_abandon(disk);
+	config = here;
+	free(other_device.bytes);
+	free(stream_bytes);
+}
+
+static void test_slots(void)
+{
+	static const uint8_t secret[64] = {1, 2, 3};
+	static const uint8_t machine[VDISK_KEY_SIZE] = {9};
+	struct vdisk_credentials passphrase = {.passphrase = "correct horse", .passphrase_bytes = 13};
+	struct vdisk_credentials wrong = {.passphrase = "correct house", .passphrase_bytes = 13};
+	struct vdisk_credentials file = {.key_file = secret, .key_file_bytes = sizeof(secret)};
+	struct vdisk_credentials both = passphrase;
+	struct vdisk_credentials words = {0};
+	struct vdisk_cost cheap = {.memory_kib = 64, .passes = 1};
+	struct vdisk_create create = {
+	    .blocks = BLOCKS, .factors = {VDISK_FACTOR_PASSPHRASE}, .cost = cheap, .label = "mine"};
+	char recovery[VDISK_RECOVERY_WORDS_SIZE];
+	struct vdisk *disk;
+	new_devices(1, DEVICE, false);
+	check("a container under a passphrase",
+	      vdisk_create(&disk, &config, &create, &passphrase) == VDISK_OK);
+	enum vdisk_factor file_factor[2] = {VDISK_FACTOR_SECRET_FILE};
+	enum vdisk_factor words_factor[2] = {VDISK_FACTOR_RECOVERY};
+	enum vdisk_factor two[2] = {VDISK_FACTOR_PASSPHRASE, VDISK_FACTOR_MACHINE};
+	both.machine = machine;
+	uint64_t written = devices[0].written;
+	check("further slots",
+	      vdisk_slot_add(disk, file_factor, &file, NULL, "file", NULL) == VDISK_OK &&
+	          vdisk_slot_add(disk, words_factor, &words, NULL, "words", recovery) == VDISK_OK &&
+	          vdisk_slot_add(disk, two, &both, &cheap, "both", NULL) == VDISK_OK);
+	check("no data is rewritten for them", devices[0].written - written <= 3 * 2 * HEADER_BYTES);
+	check("removing the first",
+	      vdisk_slot_remove(disk, 1) == VDISK_OK && vdisk_slot_remove(disk, 1) == VDISK_NOT_FOUND);
+	vdisk_close(disk);
+	check("its passphrase opens no more", vdisk_open(&disk, &config, &passphrase) == VDISK_KEY);
+	check("a wrong one neither", vdisk_open(&disk, &config, &wrong) == VDISK_KEY);
+	check("the file does",
+	      vdisk_open(&disk, &config, &file) == VDISK_OK && vdisk_close(disk) == VDISK_OK);
+	words.recovery_words = recovery;
+	check("the words do",
+	      vdisk_open(&disk, &config, &words) == VDISK_OK && vdisk_close(disk) == VDISK_OK);
+	recovery[2] = recovery[2] == 'b' ? 'd' : 'b';
+	check("a misspelt word does not", vdisk_open(&disk, &config, &words) == VDISK_KEY);
+	check("passphrase and machine together do",
+	      vdisk_open(&disk, &config, &both) == VDISK_OK && vdisk_close(disk) == VDISK_OK);
+	struct vdisk_slot_info slots[8];
+	unsigned count;
+	uint8_t id[VDISK_ID_SIZE];
+	check("slots are listed without a key",
+	      vdisk_probe(&legs[0], slots, 8, &count, id) == VDISK_OK && count == 3 &&
+	          slots[2].factors[1] == VDISK_FACTOR_MACHINE && strcmp(slots[0].label, "file") == 0);
+	devices[0].bytes[200] ^= 1;
+	check("one damaged header copy does no harm",
+	      vdisk_open(&disk, &config, &file) == VDISK_OK && vdisk_close(disk) == VDISK_OK);
+	devices[0].bytes[HEADER_BYTES + 200] ^= 1;
+	check("two do", vdisk_open(&disk, &config, &file) == VDISK_DAMAGED);
+}
+
+int main(void)
+{
+	test_random(VDISK_CIPHER_AES_256_GCM, "AES-256-GCM");
+	test_random(VDISK_CIPHER_XCHACHA20_POLY1305, "XChaCha20-Poly1305");
+	test_volumes();
+	test_mirror();
+	test_tampering();
+	test_freshness();
+	test_full();
+	test_size();
+	test_irreversibility();
+	test_streams();
+	test_slots();
+	new_devices(0, 0, false);
+	return failures != 0;
+}
