@@ -1,0 +1,6 @@
+# holon-vdisk: the host tool of lib/vdisk. Its tests also run a build with sanitizers.
+HOLON_VDISK_SOURCES := $(addprefix tools/holon-vdisk/,main.c common.c nbd.c fuse.c image.c qcow2.c)
+$(call vdisk-program,holon-vdisk,$(HOLON_VDISK_SOURCES),-lfuse3 -lz -lpthread)
+$(call host-fuzz,qcow2,tools/holon-vdisk/qcow2_fuzz.c tools/holon-vdisk/qcow2.c,,-lz)
+.PHONY: tools
+tools: build/setup.stamp build/host/bin/holon-vdisk ## Build the host tools into build/host/bin
