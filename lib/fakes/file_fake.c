@@ -106,7 +106,7 @@ static int64_t fake_lookup(void *context, uint64_t badge, uint64_t number, const
                            const void **attributes, uint32_t *bytes)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *directory;
+	struct file_fake_node *directory = 0;
 	(void)badge;
 	int64_t result = begin(fake, number, name, false, &directory);
 	if (result < 0)
@@ -134,7 +134,7 @@ static int64_t fake_forget(void *context, uint64_t badge, uint64_t number, uint6
 static int64_t fake_attributes(void *context, uint64_t badge, uint64_t number, const void **attributes,
                                uint32_t *bytes)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, false, &node);
 	return result < 0 ? result : give(context, node, attributes, bytes);
@@ -160,7 +160,7 @@ static int64_t fake_set_attributes(void *context, uint64_t badge, uint64_t numbe
                                    uint32_t *bytes)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	struct file_attributes new;
 	(void)badge;
 	int64_t result = begin(fake, number, 0, true, &node);
@@ -191,7 +191,7 @@ static int64_t fake_set_attributes(void *context, uint64_t badge, uint64_t numbe
 static struct file_fake_node *make(struct file_fake *fake, uint64_t number, uint32_t mode, uint64_t owner,
                                    const char *name, int64_t *result)
 {
-	struct file_fake_node *directory;
+	struct file_fake_node *directory = 0;
 	struct file_fake_node *node = 0;
 	struct file_fake_name *entry = 0;
 	*result = begin(fake, number, name, true, &directory);
@@ -257,7 +257,7 @@ static int64_t fake_link_symbolic(void *context, uint64_t badge, uint64_t number
 static int64_t fake_read_link(void *context, uint64_t badge, uint64_t number, uint32_t offset,
                               const void **target, uint32_t *bytes)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, false, &node);
 	if (result < 0)
@@ -274,7 +274,7 @@ static int64_t fake_link(void *context, uint64_t badge, uint64_t number, uint64_
                          const char *name, const void **attributes, uint32_t *bytes)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *directory;
+	struct file_fake_node *directory = 0;
 	struct file_fake_node *node = find(fake, number);
 	(void)badge;
 	int64_t result = begin(fake, into, name, true, &directory);
@@ -323,7 +323,7 @@ static int64_t may_remove(struct file_fake *fake, const struct file_fake_name *e
 static int64_t fake_unlink(void *context, uint64_t badge, uint64_t number, uint32_t flags, const char *name)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *directory;
+	struct file_fake_node *directory = 0;
 	(void)badge;
 	int64_t result = begin(fake, number, name, true, &directory);
 	if (result < 0)
@@ -353,8 +353,8 @@ static int64_t fake_rename(void *context, uint64_t badge, uint64_t from_number, 
                            uint32_t flags, const char *from_name, const char *to_name)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *from_directory;
-	struct file_fake_node *to_directory;
+	struct file_fake_node *from_directory = 0;
+	struct file_fake_node *to_directory = 0;
 	(void)badge;
 	int64_t result = begin(fake, from_number, from_name, true, &from_directory);
 	if (result == E_OK)
@@ -405,7 +405,7 @@ static int64_t fake_list(void *context, uint64_t badge, uint64_t number, uint64_
                          uint64_t *parent, const void **entries, uint32_t *bytes)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *directory;
+	struct file_fake_node *directory = 0;
 	uint32_t at = 0;
 	(void)badge;
 	int64_t result = begin(fake, number, 0, false, &directory);
@@ -444,7 +444,7 @@ static int64_t fake_open(void *context, uint64_t badge, uint64_t number, uint32_
                          uint64_t *size)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(fake, number, 0, flags & (FILE_OPEN_WRITE | FILE_OPEN_TRUNCATE), &node);
 	if (result == E_OK && !is_type(node, TYPE_REGULAR))
@@ -462,7 +462,7 @@ static int64_t fake_open(void *context, uint64_t badge, uint64_t number, uint32_
 static int64_t fake_reserve(void *context, uint64_t badge, uint64_t number, uint64_t offset, uint64_t count,
                             uint64_t *granted)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, true, &node);
 	if (result < 0)
@@ -478,7 +478,7 @@ static int64_t fake_reserve(void *context, uint64_t badge, uint64_t number, uint
 static int64_t fake_written(void *context, uint64_t badge, uint64_t number, uint64_t offset, uint64_t count,
                             uint64_t *size)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, true, &node);
 	if (result < 0)
@@ -494,7 +494,7 @@ static int64_t fake_written(void *context, uint64_t badge, uint64_t number, uint
 
 static int64_t fake_append(void *context, uint64_t badge, uint64_t number, uint64_t count, uint64_t *offset)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, true, &node);
 	if (result < 0)
@@ -507,7 +507,7 @@ static int64_t fake_append(void *context, uint64_t badge, uint64_t number, uint6
 
 static int64_t fake_resize(void *context, uint64_t badge, uint64_t number, uint64_t size)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, true, &node);
 	return result < 0 ? result : set_size(context, node, size);
@@ -516,7 +516,7 @@ static int64_t fake_resize(void *context, uint64_t badge, uint64_t number, uint6
 static int64_t fake_allocate(void *context, uint64_t badge, uint64_t number, uint32_t mode, uint64_t offset,
                              uint64_t count)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, true, &node);
 	if (result < 0)
@@ -541,7 +541,7 @@ static int64_t fake_allocate(void *context, uint64_t badge, uint64_t number, uin
 static int64_t fake_seek(void *context, uint64_t badge, uint64_t number, uint32_t what, uint64_t offset,
                          uint64_t *found)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, false, &node);
 	if (result < 0)
@@ -571,7 +571,7 @@ static struct file_fake_xattr *find_xattr(struct file_fake_node *node, const cha
 static int64_t fake_xattr_get(void *context, uint64_t badge, uint64_t number, uint32_t offset,
                               const char *name, uint64_t *total, const void **value, uint32_t *bytes)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, false, &node);
 	if (result < 0)
@@ -588,7 +588,7 @@ static int64_t fake_xattr_get(void *context, uint64_t badge, uint64_t number, ui
 static int64_t fake_xattr_set(void *context, uint64_t badge, uint64_t number, uint32_t flags, uint32_t offset,
                               uint32_t total, const char *name, const void *value, uint32_t bytes)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, true, &node);
 	if (result < 0)
@@ -619,7 +619,7 @@ static int64_t fake_xattr_list(void *context, uint64_t badge, uint64_t number, u
                                uint64_t *next, const void **names, uint32_t *bytes)
 {
 	struct file_fake *fake = context;
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	uint32_t at = 0;
 	(void)badge;
 	int64_t result = begin(fake, number, 0, false, &node);
@@ -639,7 +639,7 @@ static int64_t fake_xattr_list(void *context, uint64_t badge, uint64_t number, u
 
 static int64_t fake_xattr_remove(void *context, uint64_t badge, uint64_t number, const char *name)
 {
-	struct file_fake_node *node;
+	struct file_fake_node *node = 0;
 	(void)badge;
 	int64_t result = begin(context, number, 0, true, &node);
 	if (result < 0)

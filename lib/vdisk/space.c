@@ -219,6 +219,8 @@ int space_drop(struct vdisk *disk, uint64_t place)
 		bit_set(page->held, at, true);
 		page->has_held = true;
 		disk->pinned++;
+		if (SEEDED(BUG_COMMITTED_REUSED))
+			disk->cursor = place;
 	}
 	return VDISK_OK;
 }

@@ -165,6 +165,9 @@ int vdisk_flush(struct vdisk *disk);
 /* Likewise; and what was overwritten or discarded before cannot be had back with any key that is left. */
 int vdisk_commit(struct vdisk *disk);
 
+/* Whether so much waits that a flush or commit would be good soon: for clients without auto_commit. */
+bool vdisk_wants_commit(const struct vdisk *disk);
+
 /* Where the next mapped block at or behind BLOCK is, or blocks(). For sparse copies. */
 int vdisk_next_mapped(struct vdisk *disk, uint64_t block, uint64_t *next);
 

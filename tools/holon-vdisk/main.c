@@ -430,11 +430,13 @@ static int run_check(const struct options *options)
 	                              .cache_bytes = 64u << 20,
 	                              .read_only = !options->repair};
 	int status = vdisk_open(&container.disk, &config, &container.credentials);
+	if (status == VDISK_KEY || status == VDISK_FORMAT || status == VDISK_VERSION)
+		fail_vdisk(status, "checking", options->arguments[0]);
 	if (options->json)
 		printf("{\"format\": \"vdisk\", \"findings\": [");
 	if (status == VDISK_OK)
 		status = vdisk_check(container.disk, options->data, options->repair, &report);
-	else if (options->json && status != VDISK_KEY)
+	else if (options->json)
 		print_finding(&findings, vdisk_status_text(status));
 	int result = finish_report(options, &report, status);
 	container_close(&container);

@@ -4,3 +4,4 @@ $(call vdisk-program,holon-vdisk,$(HOLON_VDISK_SOURCES),-lfuse3 -lz -lpthread)
 $(call host-fuzz,qcow2,tools/holon-vdisk/qcow2_fuzz.c tools/holon-vdisk/qcow2.c,,-lz)
 .PHONY: tools
 tools: build/setup.stamp build/host/bin/holon-vdisk ## Build the host tools into build/host/bin
+$(call script-test,tools/holon-vdisk/cli_test.py,build/host/bin/holon-vdisk build/host/bin/holon-crypto)
