@@ -1,0 +1,931 @@
+/*
+ * The interpreter loop. Small integers and floats are handled here; everything else goes to the op_
+ * functions. An instruction that may allocate ends with GC_CHECK, when its result is in a register: there,
+ * and only there, garbage is collected. pc is saved to the frame before anything that may raise, call or
+ * collect.
+ */
+#include "runtime.h"
+
+#include <math.h>
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Puts a callable's frame on top; its arguments are at `base`. False: raised. Natives are called at once:
+ * *done. */
+static bool enter_callee(struct vm *vm, value callee, uint32_t base, unsigned count, bool *done)
+{
+	struct task *task = vm->task;
+	*done = false;
+	if (is_type(callee, T_FUNCTION)) {
+		struct function *f = (struct function *)as_object(callee);
+		struct proto *p = f->proto;
+		if (unlikely(count != p->params)) {
+			if (count > p->params || count < p->required) {
+				vm_raise(vm, "call", "%s takes %u argument%s, got %u", p->name, p->params,
+				         p->params == 1 ? "" : "s", count);
+				return false;
+			}
+		}
+		if (!vm_push_frame(vm, p, f, base))
+			return false;
+		for (unsigned i = count; i < p->params; i++)
+			task->stack[base + i] = V_NIL;
+		return true;
+	}
+	*done = true;
+	if (is_type(callee, T_NATIVE)) {
+		struct native_entry *n = &natives[((struct native *)as_object(callee))->index];
+		if (count < (unsigned)n->least || (n->most >= 0 && count > (unsigned)n->most)) {
+			vm_raise(vm, "call", "%s takes %d argument%s, got %u", n->name, n->least,
+			         n->least == 1 ? "" : "s", count);
+			return false;
+		}
+		value v = n->code(vm, task->stack + base, count);
+		if (v == V_RAISE)
+			return false;
+		vm->task->stack[base] = v;
+		return true;
+	}
+	if (is_type(callee, T_SHAPE)) {
+		struct shape *shape = (struct shape *)as_object(callee);
+		if (count > shape->count) {
+			vm_raise(vm, "call", "struct %s has %u fields, got %u values",
+			         string_bytes(vm, shape->name), shape->count, count);
+			return false;
+		}
+		struct instance *instance = instance_new(vm, shape);
+		for (unsigned i = 0; i < count; i++) {
+			value v = task->stack[base + i];
+			if (!op_check_type(vm, v, shape->types[i], shape->structs[i])) {
+				vm_raise(vm, "type", "field '%s' of %s cannot hold %s",
+				         string_bytes(vm, shape->fields[i]), string_bytes(vm, shape->name),
+				         value_type_name(v));
+				return false;
+			}
+			instance->fields[i] = v;
+		}
+		task->stack[base] = from_object(instance);
+		return true;
+	}
+	if (is_string(callee))
+		vm_raise(vm, "call", "unknown function '%s'", string_bytes(vm, as_string(callee)));
+	else
+		vm_raise(vm, "call", "%s cannot be called", value_type_name(callee));
+	return false;
+}
+
+value vm_interpret(struct vm *vm, uint32_t stop_frame)
+{
+	static const void *const labels[OPCODE_COUNT] = {
+#define X(name, operands) &&L_##name,
+	    OPCODES(X)
+#undef X
+	};
+	struct task *task = vm->task;
+	struct frame *f;
+	const struct ins *pc;
+	value *R;
+	const value *K;
+	struct ins i;
+	jmp_buf *outer_jump = vm->memory_jump, jump;
+	/* A native ran out of memory: everything below is read again from the frames. */
+	unsigned nested = vm->nested;
+	vm->memory_jump = &jump;
+	if (setjmp(jump)) {
+		vm->memory_jump = &jump;
+		vm->nested = nested;
+		vm->error = vm->memory_error;
+		task = vm->task;
+		goto raise;
+	}
+
+#define LOAD()                                                                                               \
+	do {                                                                                                 \
+		f = &task->frames[task->frame_count - 1];                                                    \
+		pc = f->pc;                                                                                  \
+		R = task->stack + f->base;                                                                   \
+		K = f->proto->constants;                                                                     \
+	} while (0)
+#define RELOAD()                                                                                             \
+	do {                                                                                                 \
+		f = &task->frames[task->frame_count - 1];                                                    \
+		R = task->stack + f->base;                                                                   \
+	} while (0)
+#define NEXT                                                                                                 \
+	do {                                                                                                 \
+		i = *pc++;                                                                                   \
+		goto *labels[i.op];                                                                          \
+	} while (0)
+#define CASE(name) L_##name
+#define SAVE()     (f->pc = pc)
+#define GC_CHECK()                                                                                           \
+	do {                                                                                                 \
+		if (unlikely(vm->heap.wanted)) {                                                             \
+			SAVE();                                                                              \
+			gc_collect(vm);                                                                      \
+		}                                                                                            \
+	} while (0)
+#define POLL()                                                                                               \
+	do {                                                                                                 \
+		if (unlikely(--vm->countdown <= 0)) {                                                        \
+			SAVE();                                                                              \
+			if (!vm_poll(vm))                                                                    \
+				goto raise;                                                                  \
+			RELOAD();                                                                            \
+		}                                                                                            \
+	} while (0)
+#define SLOW(expression)                                                                                     \
+	do {                                                                                                 \
+		SAVE();                                                                                      \
+		value slow_result = (expression);                                                            \
+		if (unlikely(slow_result == V_RAISE))                                                        \
+			goto raise;                                                                          \
+		RELOAD();                                                                                    \
+		R[i.a] = slow_result;                                                                        \
+		GC_CHECK();                                                                                  \
+		NEXT;                                                                                        \
+	} while (0)
+#define ARITH(name, builtin, float_op, B)                                                                    \
+	do {                                                                                                 \
+		value a = R[i.b], b = (B);                                                                   \
+		if (likely(both_int(a, b))) {                                                                \
+			int64_t r;                                                                           \
+			if (likely(!builtin((int64_t)(a << 16), (int64_t)(b << 16), &r))) {                  \
+				R[i.a] = BITS_INT | (uint64_t)r >> 16;                                       \
+				NEXT;                                                                        \
+			}                                                                                    \
+		} else if (likely(is_double(a) && is_double(b))) {                                           \
+			double r = as_double(a) float_op as_double(b);                                       \
+			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			NEXT;                                                                                \
+		}                                                                                            \
+		SLOW(op_arith(vm, OP_##name, a, b));                                                         \
+	} while (0)
+#define MULTIPLY(B)                                                                                          \
+	do {                                                                                                 \
+		value a = R[i.b], b = (B);                                                                   \
+		if (likely(is_double(a) && is_double(b))) {                                                  \
+			double r = as_double(a) * as_double(b);                                              \
+			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			NEXT;                                                                                \
+		} else if (both_int(a, b)) {                                                                 \
+			int64_t r;                                                                           \
+			if (likely(!__builtin_mul_overflow((int64_t)(a << 16), as_small_int(b), &r))) {      \
+				R[i.a] = BITS_INT | (uint64_t)r >> 16;                                       \
+				NEXT;                                                                        \
+			}                                                                                    \
+		}                                                                                            \
+		SLOW(op_arith(vm, OP_MUL, a, b));                                                            \
+	} while (0)
+#define DIVIDE(B)                                                                                            \
+	do {                                                                                                 \
+		value a = R[i.b], b = (B);                                                                   \
+		if (likely(is_double(a) && is_double(b) && as_double(b) != 0)) {                             \
+			double r = as_double(a) / as_double(b);                                              \
+			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			NEXT;                                                                                \
+		} else if (both_int(a, b) && b != BITS_INT) {                                                \
+			double r = (double)as_small_int(a) / (double)as_small_int(b);                        \
+			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			NEXT;                                                                                \
+		}                                                                                            \
+		SLOW(op_arith(vm, OP_DIV, a, b));                                                            \
+	} while (0)
+#define MODULO(B)                                                                                            \
+	do {                                                                                                 \
+		value a = R[i.b], b = (B);                                                                   \
+		if (likely(both_int(a, b) && b != BITS_INT)) {                                               \
+			int64_t x = as_small_int(a), y = as_small_int(b), r = x % y;                         \
+			if (r && (r ^ y) < 0)                                                                \
+				r += y;                                                                      \
+			R[i.a] = from_small_int(r);                                                          \
+			NEXT;                                                                                \
+		}                                                                                            \
+		SLOW(op_arith(vm, OP_MOD, a, b));                                                            \
+	} while (0)
+#define COMPARE(symbol, text, want)                                                                          \
+	bool truth;                                                                                          \
+	do {                                                                                                 \
+		value a = R[COMPARE_A], b = R[COMPARE_B];                                                    \
+		if (likely(both_int(a, b))) {                                                                \
+			truth = (int64_t)(a << 16) symbol(int64_t)(b << 16);                                 \
+		} else if (likely(is_double(a) && is_double(b))) {                                           \
+			truth = as_double(a) symbol as_double(b);                                            \
+		} else {                                                                                     \
+			SAVE();                                                                              \
+			int order = op_compare(vm, a, b, text);                                              \
+			if (order == -2)                                                                     \
+				goto raise;                                                                  \
+			truth = (want);                                                                      \
+		}                                                                                            \
+	} while (0)
+#define COMPARE_NUMBER(symbol, text, want)                                                                   \
+	bool truth;                                                                                          \
+	do {                                                                                                 \
+		value a = R[i.a];                                                                            \
+		int16_t b = (int16_t)i.b;                                                                    \
+		if (likely(is_int(a))) {                                                                     \
+			truth = as_small_int(a) symbol b;                                                    \
+		} else if (is_double(a)) {                                                                   \
+			truth = as_double(a) symbol(double) b;                                               \
+		} else {                                                                                     \
+			SAVE();                                                                              \
+			int order = op_compare(vm, a, from_small_int(b), text);                              \
+			if (order == -2)                                                                     \
+				goto raise;                                                                  \
+			truth = (want);                                                                      \
+		}                                                                                            \
+	} while (0)
+#define EQUAL(A, B)                                                                                          \
+	bool truth;                                                                                          \
+	do {                                                                                                 \
+		value a = (A), b = (B);                                                                      \
+		if (a == b && !is_double(a))                                                                 \
+			truth = true;                                                                        \
+		else if (is_int(a) && is_int(b))                                                             \
+			truth = false;                                                                       \
+		else if (is_double(a) && is_double(b))                                                       \
+			truth = as_double(a) == as_double(b);                                                \
+		else                                                                                         \
+			truth = value_equal(vm, a, b);                                                       \
+	} while (0)
+#define JUMP_IF(condition)                                                                                   \
+	do {                                                                                                 \
+		if (condition)                                                                               \
+			pc += i.jump;                                                                        \
+		NEXT;                                                                                        \
+	} while (0)
+
+	LOAD();
+	NEXT;
+
+	CASE(MOVE) : R[i.a] = R[i.b];
+	NEXT;
+	CASE(LOADK) : R[i.a] = K[i.b];
+	NEXT;
+	CASE(LOADI) : R[i.a] = from_small_int(i.jump);
+	NEXT;
+	CASE(LOADV) : R[i.a] = i.b ? from_bool(i.b == 2) : V_NIL;
+	NEXT;
+	CASE(GETG) : R[i.a] = vm->state->items[i.b];
+	NEXT;
+	CASE(SETG) : vm_touch(vm, &vm->state->object);
+	vm->state->items[i.b] = R[i.a];
+	gc_write(vm, &vm->state->object, R[i.a]);
+	NEXT;
+	CASE(GETX) : R[i.a] = f->function->captured[i.b];
+	NEXT;
+	CASE(GETXC) :
+	{
+		value cell = f->function->captured[i.b];
+		if (unlikely(!is_type(cell, T_CELL)))
+			goto bad;
+		R[i.a] = ((struct cell *)as_object(cell))->item;
+		NEXT;
+	}
+	CASE(SETXC) :
+	{
+		value cell = f->function->captured[i.b];
+		if (unlikely(!is_type(cell, T_CELL)))
+			goto bad;
+		cell_set(vm, (struct cell *)as_object(cell), R[i.a]);
+		NEXT;
+	}
+	CASE(CELL) : SAVE();
+	R[i.a] = from_object(cell_new(vm, R[i.b]));
+	GC_CHECK();
+	NEXT;
+	CASE(GETC) :
+	{
+		if (unlikely(!is_type(R[i.b], T_CELL)))
+			goto bad;
+		R[i.a] = ((struct cell *)as_object(R[i.b]))->item;
+		NEXT;
+	}
+	CASE(SETC) :
+	{
+		if (unlikely(!is_type(R[i.b], T_CELL)))
+			goto bad;
+		cell_set(vm, (struct cell *)as_object(R[i.b]), R[i.a]);
+		NEXT;
+	}
+	CASE(ADD) : ARITH(ADD, __builtin_add_overflow, +, R[i.c]);
+	CASE(SUB) : ARITH(SUB, __builtin_sub_overflow, -, R[i.c]);
+	CASE(MUL) : MULTIPLY(R[i.c]);
+	CASE(DIV) : DIVIDE(R[i.c]);
+	CASE(MOD) : MODULO(R[i.c]);
+	CASE(ADDK) : ARITH(ADD, __builtin_add_overflow, +, K[i.c]);
+	CASE(SUBK) : ARITH(SUB, __builtin_sub_overflow, -, K[i.c]);
+	CASE(MULK) : MULTIPLY(K[i.c]);
+	CASE(DIVK) : DIVIDE(K[i.c]);
+	CASE(MODK) : MODULO(K[i.c]);
+	CASE(ADDI) :
+	{
+		value a = R[i.b];
+		int16_t b = (int16_t)i.c;
+		if (likely(is_int(a))) {
+			int64_t r;
+			if (likely(!__builtin_add_overflow((int64_t)(a << 16), (int64_t)b << 16, &r))) {
+				R[i.a] = BITS_INT | (uint64_t)r >> 16;
+				NEXT;
+			}
+		} else if (is_double(a)) {
+			R[i.a] = from_double(as_double(a) + b);
+			NEXT;
+		}
+		SLOW(b < 0 ? op_arith(vm, OP_SUB, a, from_small_int(-b))
+		           : op_arith(vm, OP_ADD, a, from_small_int(b)));
+	}
+	CASE(IDIV) : SLOW(op_arith(vm, OP_IDIV, R[i.b], R[i.c]));
+	CASE(POW) : SLOW(op_arith(vm, OP_POW, R[i.b], R[i.c]));
+	CASE(BAND) :
+	{
+		value a = R[i.b], b = R[i.c];
+		if (likely(both_int(a, b))) {
+			R[i.a] = a & b;
+			NEXT;
+		}
+		SLOW(op_arith(vm, OP_BAND, a, b));
+	}
+	CASE(BOR) : SLOW(op_arith(vm, OP_BOR, R[i.b], R[i.c]));
+	CASE(BXOR) :
+	{
+		value a = R[i.b], b = R[i.c];
+		if (likely(both_int(a, b))) {
+			R[i.a] = (a ^ b) | BITS_INT;
+			NEXT;
+		}
+		SLOW(op_arith(vm, OP_BXOR, a, b));
+	}
+	CASE(SHL) : SLOW(op_arith(vm, OP_SHL, R[i.b], R[i.c]));
+	CASE(SHR) :
+	{
+		value a = R[i.b], b = R[i.c];
+		if (likely(both_int(a, b) && (b & PAYLOAD_MASK) < 48)) {
+			R[i.a] = from_small_int(as_small_int(a) >> (b & 63));
+			NEXT;
+		}
+		SLOW(op_arith(vm, OP_SHR, a, b));
+	}
+	CASE(NEG) : SLOW(op_negate(vm, R[i.b]));
+	CASE(NOT) : R[i.a] = from_bool(!value_truthy(R[i.b]));
+	NEXT;
+	CASE(BNOT) :
+	{
+		int64_t n;
+		SAVE();
+		if (!to_int64(R[i.b], &n)) {
+			vm_raise(vm, "type", "~ needs an integer, not %s", value_type_name(R[i.b]));
+			goto raise;
+		}
+		SLOW(from_int64(vm, ~n));
+	}
+	CASE(CONCAT) : SLOW(op_concat(vm, R[i.b], R[i.c]));
+	CASE(EQ) :
+	{
+		EQUAL(R[i.b], R[i.c]);
+		R[i.a] = from_bool(truth);
+		NEXT;
+	}
+	CASE(NE) :
+	{
+		EQUAL(R[i.b], R[i.c]);
+		R[i.a] = from_bool(!truth);
+		NEXT;
+	}
+#define COMPARE_A i.b
+#define COMPARE_B i.c
+	CASE(LT) :
+	{
+		COMPARE(<, "<", order == -1);
+		R[i.a] = from_bool(truth);
+		NEXT;
+	}
+	CASE(LE) :
+	{
+		COMPARE(<=, "<=", order == -1 || order == 0);
+		R[i.a] = from_bool(truth);
+		NEXT;
+	}
+#undef COMPARE_A
+#undef COMPARE_B
+	CASE(BOOL) : R[i.a] = from_bool(value_truthy(R[i.b]));
+	NEXT;
+	CASE(JMP) : pc += i.jump;
+	NEXT;
+	CASE(LOOP) : pc += i.jump;
+	POLL();
+	NEXT;
+	CASE(JT) :
+	{
+		value a = R[i.a];
+		JUMP_IF(a == V_TRUE || (a != V_FALSE && value_truthy(a)));
+	}
+	CASE(JF) :
+	{
+		value a = R[i.a];
+		JUMP_IF(a == V_FALSE || (a != V_TRUE && !value_truthy(a)));
+	}
+#define COMPARE_A i.a
+#define COMPARE_B i.b
+	CASE(JLT) :
+	{
+		COMPARE(<, "<", order == -1);
+		JUMP_IF(truth);
+	}
+	CASE(JLE) :
+	{
+		COMPARE(<=, "<=", order == -1 || order == 0);
+		JUMP_IF(truth);
+	}
+	CASE(JNLT) :
+	{
+		COMPARE(<, "<", order == -1);
+		JUMP_IF(!truth);
+	}
+	CASE(JNLE) :
+	{
+		COMPARE(<=, "<=", order == -1 || order == 0);
+		JUMP_IF(!truth);
+	}
+	CASE(JEQ) :
+	{
+		EQUAL(R[i.a], R[i.b]);
+		JUMP_IF(truth);
+	}
+	CASE(JNE) :
+	{
+		EQUAL(R[i.a], R[i.b]);
+		JUMP_IF(!truth);
+	}
+	CASE(JLTI) :
+	{
+		COMPARE_NUMBER(<, "<", order == -1);
+		JUMP_IF(truth);
+	}
+	CASE(JLEI) :
+	{
+		COMPARE_NUMBER(<=, "<=", order == -1 || order == 0);
+		JUMP_IF(truth);
+	}
+	CASE(JGTI) :
+	{
+		COMPARE_NUMBER(>, ">", order == 1);
+		JUMP_IF(truth);
+	}
+	CASE(JGEI) :
+	{
+		COMPARE_NUMBER(>=, ">=", order == 1 || order == 0);
+		JUMP_IF(truth);
+	}
+	CASE(JNLTI) :
+	{
+		COMPARE_NUMBER(<, "<", order == -1);
+		JUMP_IF(!truth);
+	}
+	CASE(JNLEI) :
+	{
+		COMPARE_NUMBER(<=, "<=", order == -1 || order == 0);
+		JUMP_IF(!truth);
+	}
+	CASE(JNGTI) :
+	{
+		COMPARE_NUMBER(>, ">", order == 1);
+		JUMP_IF(!truth);
+	}
+	CASE(JNGEI) :
+	{
+		COMPARE_NUMBER(>=, ">=", order == 1 || order == 0);
+		JUMP_IF(!truth);
+	}
+	CASE(JEQK) :
+	{
+		EQUAL(R[i.a], K[i.b]);
+		JUMP_IF(truth);
+	}
+	CASE(JNEK) :
+	{
+		EQUAL(R[i.a], K[i.b]);
+		JUMP_IF(!truth);
+	}
+	CASE(JOK) : JUMP_IF(R[i.a] != V_NIL && !is_type(R[i.a], T_ERROR));
+	CASE(JNERR) : JUMP_IF(!is_type(R[i.a], T_ERROR));
+	CASE(GETFIELD) :
+	{
+		value o = R[i.b];
+		if (likely(is_type(o, T_STRUCT))) {
+			struct instance *instance = (struct instance *)as_object(o);
+			struct cache *cache = &f->proto->caches[i.d];
+			if (likely(cache->shape == instance->shape->id)) {
+				R[i.a] = instance->fields[cache->slot];
+				NEXT;
+			}
+			int slot = shape_field(instance->shape, as_string(K[i.c]));
+			if (slot >= 0) {
+				cache->shape = instance->shape->id;
+				cache->slot = (uint32_t)slot;
+				R[i.a] = instance->fields[slot];
+				NEXT;
+			}
+		}
+		SLOW(op_get_field(vm, o, as_string(K[i.c])));
+	}
+	CASE(SETFIELD) :
+	{
+		value o = R[i.a], v = R[i.b];
+		if (likely(is_type(o, T_STRUCT))) {
+			struct instance *instance = (struct instance *)as_object(o);
+			struct cache *cache = &f->proto->caches[i.d];
+			/* Only fields without a type note are cached here. */
+			if (likely(cache->shape == instance->shape->id)) {
+				vm_touch(vm, &instance->object);
+				instance->fields[cache->slot] = v;
+				gc_write(vm, &instance->object, v);
+				NEXT;
+			}
+			int slot = shape_field(instance->shape, as_string(K[i.c]));
+			if (slot >= 0 && !instance->shape->types[slot]) {
+				cache->shape = instance->shape->id;
+				cache->slot = (uint32_t)slot;
+			}
+		}
+		SAVE();
+		if (!op_set_field(vm, o, as_string(K[i.c]), v))
+			goto raise;
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(GETIDX) :
+	{
+		value o = R[i.b], at = R[i.c];
+		if (likely(is_object(o))) {
+			if (as_object(o)->type == T_LIST) {
+				struct list *list = as_list(o);
+				uint64_t n = at - BITS_INT;
+				if (likely(n < list->length)) {
+					R[i.a] = list->items[n];
+					NEXT;
+				}
+			} else if (as_object(o)->type == T_MAP) {
+				value v = map_key_ok(at) ? map_get(vm, as_map(o), at) : V_EMPTY;
+				if (likely(v != V_EMPTY)) {
+					R[i.a] = v;
+					NEXT;
+				}
+			}
+		}
+		SLOW(op_get_index(vm, o, at));
+	}
+	CASE(SETIDX) :
+	{
+		value o = R[i.a], at = R[i.b], v = R[i.c];
+		if (likely(is_type(o, T_LIST))) {
+			struct list *list = as_list(o);
+			uint64_t n = at - BITS_INT;
+			if (likely(n < list->length && !(list->object.flags & OBJECT_FROZEN))) {
+				vm_touch(vm, &list->object);
+				list->items[n] = v;
+				gc_slot(vm, &list->object, v, (uint32_t)n);
+				NEXT;
+			}
+		}
+		SAVE();
+		if (!op_set_index(vm, o, at, v))
+			goto raise;
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(SLICE) : SLOW(op_slice(vm, R[i.b], R[i.c], R[i.d]));
+	CASE(CALLF) :
+	{
+		struct proto *p = vm->program->functions[i.c];
+		uint32_t base = f->base + i.a;
+		POLL();
+		SAVE();
+		if (likely(base + p->registers <= task->stack_size &&
+		           task->frame_count < task->frame_capacity)) {
+			f = &task->frames[task->frame_count++];
+			f->proto = p;
+			f->function = NULL;
+			f->base = base;
+			R += i.a;
+		} else {
+			if (!vm_push_frame(vm, p, NULL, base))
+				goto raise;
+			RELOAD();
+		}
+		pc = p->code;
+		K = p->constants;
+		NEXT;
+	}
+	CASE(CALLN) :
+	{
+		SAVE();
+		value v = natives[i.c].code(vm, R + i.a, i.b);
+		if (unlikely(v == V_RAISE))
+			goto raise;
+		RELOAD();
+		R[i.a] = v;
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(CALL) :
+	{
+		bool done;
+		POLL();
+		SAVE();
+		value callee = R[i.a];
+		for (unsigned n = 0; n < i.b; n++)
+			R[i.a + n] = R[i.a + n + 1];
+		if (unlikely(!enter_callee(vm, callee, f->base + i.a, i.b, &done)))
+			goto raise;
+		if (done) {
+			RELOAD();
+			GC_CHECK();
+			NEXT;
+		}
+		goto entered;
+	}
+	CASE(CALLM) :
+	{
+		value o = R[i.a], callee = V_EMPTY;
+		struct cache *cache = &f->proto->caches[i.d];
+		POLL();
+		SAVE();
+		if (is_type(o, T_STRUCT)) {
+			int slot = shape_field(((struct instance *)as_object(o))->shape, as_string(K[i.c]));
+			if (slot >= 0)
+				callee = ((struct instance *)as_object(o))->fields[slot];
+		} else if (is_type(o, T_MAP)) {
+			callee = map_get(vm, as_map(o), K[i.c]);
+		} else if (cache->shape == UINT32_MAX &&
+		           cache->slot >> 16 == (is_object(o) ? as_object(o)->type : 0)) {
+			value v = natives[cache->slot & 0xFFFF].code(vm, R + i.a, i.b + 1u);
+			if (unlikely(v == V_RAISE))
+				goto raise;
+			RELOAD();
+			R[i.a] = v;
+			GC_CHECK();
+			NEXT;
+		}
+		if (is_type(callee, T_FUNCTION) || is_type(callee, T_NATIVE)) {
+			bool done;
+			for (unsigned n = 0; n < i.b; n++)
+				R[i.a + n] = R[i.a + n + 1];
+			if (!enter_callee(vm, callee, f->base + i.a, i.b, &done))
+				goto raise;
+			if (!done)
+				goto entered;
+			RELOAD();
+			GC_CHECK();
+			NEXT;
+		}
+		/* Strings and lists: the method is a built-in function of that name, remembered for next
+		 * time. */
+		if (is_type(o, T_LIST) || is_type(o, T_STRING)) {
+			struct string *name = as_string(K[i.c]);
+			int n = native_find(string_bytes(vm, name), name->length);
+			if (n >= 0 && i.b + 1 >= natives[n].least &&
+			    (natives[n].most < 0 || i.b + 1 <= natives[n].most)) {
+				cache->shape = UINT32_MAX;
+				cache->slot = (uint32_t)n | (uint32_t)as_object(o)->type << 16;
+			}
+		}
+		SLOW(op_method(vm, o, as_string(K[i.c]), R + i.a, i.b));
+	}
+	CASE(RET) :
+	{
+		value v = R[i.a];
+
+		R[0] = v;
+		if (unlikely(--task->frame_count == stop_frame)) {
+			vm->memory_jump = outer_jump;
+			return v;
+		}
+		LOAD();
+		NEXT;
+	}
+	CASE(RETNIL) :
+	{
+		value v = V_NIL;
+		R[0] = v;
+		if (unlikely(--task->frame_count == stop_frame)) {
+			vm->memory_jump = outer_jump;
+			return v;
+		}
+		LOAD();
+		NEXT;
+	}
+	CASE(LIST) :
+	{
+		SAVE();
+		struct list *list = list_new(vm, i.c);
+		if (i.c)
+			memcpy(list->items, R + i.b, i.c * sizeof(value));
+		list->length = i.c;
+		R[i.a] = from_object(list);
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(MAP) :
+	{
+		SAVE();
+		struct map *map = map_new(vm, i.c);
+		for (unsigned n = 0; n < i.c; n++) {
+			value key = R[i.b + 2 * n];
+			if (!map_key_ok(key)) {
+				vm_raise(vm, "type", "%s cannot be a key of a map", value_type_name(key));
+				goto raise;
+			}
+			map_set(vm, map, key, R[i.b + 2 * n + 1]);
+		}
+		R[i.a] = from_object(map);
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(DIST) :
+	{
+		SAVE();
+		struct dist *dist = dist_make(vm, R + i.b, i.c);
+		if (!dist)
+			goto raise;
+		R[i.a] = from_object(dist);
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(STRUCT) :
+	{
+		struct shape *shape = (struct shape *)as_object(R[i.d]);
+		SAVE();
+		if (unlikely(!is_type(R[i.d], T_SHAPE) || shape->count != i.c))
+			goto bad;
+		struct instance *instance =
+		    heap_allocate(vm, T_STRUCT, sizeof(*instance) + i.c * sizeof(value));
+		instance->shape = shape;
+		for (unsigned n = 0; n < i.c; n++)
+			instance->fields[n] = R[i.b + n];
+		R[i.a] = from_object(instance);
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(CLOSURE) :
+	{
+		SAVE();
+		struct proto *p = f->proto->inner[i.b];
+		struct function *closure = function_new(vm, p, p->capture_count);
+		for (uint32_t n = 0; n < p->capture_count; n++)
+			closure->captured[n] = p->captures[n].local
+			                           ? R[p->captures[n].index]
+			                           : f->function->captured[p->captures[n].index];
+		R[i.a] = from_object(closure);
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(ITER) : SLOW(op_iterate(vm, R[i.b], i.c));
+	CASE(NEXT) :
+	{
+		value o = R[i.a], key;
+		if (unlikely(!is_type(o, T_ITERATOR)))
+			goto bad;
+		struct iterator *iterator = (struct iterator *)as_object(o);
+		if (likely(is_type(iterator->source, T_LIST))) {
+			struct list *list = as_list(iterator->source);
+			if (iterator->at < list->length) {
+				R[i.a + 1] = list->items[iterator->at++];
+				NEXT;
+			}
+			pc += i.jump;
+			NEXT;
+		}
+		SAVE();
+		if (!op_next(vm, iterator, is_type(iterator->source, T_MAP) ? &R[i.a + 1] : &key,
+		             is_type(iterator->source, T_MAP) ? &key : &R[i.a + 1]))
+			pc += i.jump;
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(NEXT2) :
+	{
+		value o = R[i.a];
+		if (unlikely(!is_type(o, T_ITERATOR)))
+			goto bad;
+		SAVE();
+		if (!op_next(vm, (struct iterator *)as_object(o), &R[i.a + 1], &R[i.a + 2]))
+			pc += i.jump;
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(FORPREP) :
+	{
+		value from = R[i.a], to = R[i.a + 1];
+		if (unlikely(!both_int(from, to))) {
+			double a, b;
+			SAVE();
+			if (!to_double(from, &a) || !to_double(to, &b) || !(fabs(a) < 1e14) ||
+			    !(fabs(b) < 1e14)) {
+				vm_raise(vm, "type", "a range needs two numbers, not %s and %s",
+				         value_type_name(from), value_type_name(to));
+				goto raise;
+			}
+			from = from_small_int((int64_t)a);
+			to = from_small_int((int64_t)b);
+		}
+		int64_t end = as_small_int(to) + (i.b != 0);
+		if (as_small_int(from) >= end) {
+			pc += i.jump;
+			NEXT;
+		}
+		R[i.a] = from;
+		R[i.a + 1] = from_small_int(end > SMALL_INT_MAX ? SMALL_INT_MAX : end);
+		R[i.a + 2] = from;
+		NEXT;
+	}
+	CASE(FORLOOP) :
+	{
+		int64_t n = as_small_int(R[i.a]) + 1;
+		if (n < as_small_int(R[i.a + 1])) {
+			R[i.a] = R[i.a + 2] = from_small_int(n);
+			pc += i.jump;
+			POLL();
+		}
+		NEXT;
+	}
+	CASE(TRY) :
+	{
+		SAVE();
+		if (!vm_push_handler(vm, (struct handler){task->frame_count - 1, i.a, f->proto, pc + i.jump}))
+			goto raise;
+		NEXT;
+	}
+	CASE(ENDTRY) :
+	{
+		if (task->handler_count &&
+		    task->handlers[task->handler_count - 1].frame == task->frame_count - 1)
+			task->handler_count--;
+		NEXT;
+	}
+	CASE(RAISE) : SAVE();
+	vm_raise_value(vm, R[i.a]);
+	goto raise;
+	CASE(CHECK) :
+	{
+		value v = R[i.a];
+		if (likely((i.b == TYPE_NUMBER && (is_int(v) || is_double(v)))))
+			NEXT;
+		struct shape *shape = (i.b & ~TYPE_OPTIONAL) == TYPE_STRUCT && is_type(R[i.d], T_SHAPE)
+		                          ? (struct shape *)as_object(R[i.d])
+		                          : NULL;
+		if (unlikely(!op_check_type(vm, v, i.b, shape))) {
+			SAVE();
+			op_type_error(vm, v, i.b, shape, K[i.c]);
+			goto raise;
+		}
+		NEXT;
+	}
+	CASE(SEND) :
+	{
+		SAVE();
+		if (!op_send(vm, R[i.a], R[i.b], i.c ? R[i.b + 1] : V_NIL))
+			goto raise;
+		GC_CHECK();
+		NEXT;
+	}
+	CASE(LINE) :
+	{
+		SAVE();
+		if (vm->debugger && !debugger_line(vm, pc))
+			goto raise;
+		RELOAD();
+		NEXT;
+	}
+
+entered:
+	f = &task->frames[task->frame_count - 1];
+	R = task->stack + f->base;
+	K = f->proto->constants;
+	pc = f->proto->code;
+	NEXT;
+
+bad:
+	SAVE();
+	vm_raise(vm, "internal", "an instruction found a value of the wrong kind");
+	goto raise;
+
+raise:
+	while (task->handler_count && task->handlers[task->handler_count - 1].frame >= stop_frame) {
+		struct handler handler = task->handlers[--task->handler_count];
+		if (vm->stopping || handler.frame >= task->frame_count ||
+		    task->frames[handler.frame].proto != handler.proto)
+			continue;
+		task->frame_count = handler.frame + 1;
+		task->frames[handler.frame].pc = handler.target;
+		LOAD();
+		R[handler.reg] = vm->error;
+		vm->error = V_NIL;
+		NEXT;
+	}
+	task->frame_count = stop_frame;
+	vm->memory_jump = outer_jump;
+	return V_RAISE;
+}

@@ -1,0 +1,147 @@
+/* What the parts of the runtime offer to one another beside vm.h. */
+#ifndef FLUX_RUNTIME_H
+#define FLUX_RUNTIME_H
+
+#include "program.h"
+#include "vm.h"
+
+/* ---- run.c: starting a program ---- */
+/* Gives state, constants, structs and mosaics their first values. False: raised. */
+bool program_start(struct vm *vm);
+void program_mark(struct vm *vm, const struct program *program);
+/* Prints what is raised, with its trace, to `out`. */
+void report_error(struct vm *vm, FILE *out);
+
+/* ---- intention.c ---- */
+/* Runs all intentions until none has anything to do, or function main. False: raised. */
+bool scheduler_run(struct vm *vm);
+bool scheduler_poll(struct vm *vm);
+void scheduler_free(struct vm *vm);
+void scheduler_mark(struct vm *vm);
+value scheduler_launch(struct vm *vm, const char *name, const value *args, unsigned count);
+/* Logical time goes on to `until`, or to what happens before; events that become due are delivered. */
+bool scheduler_advance(struct vm *vm, int64_t until);
+/* An input for a source: from a file of inputs or sent by the program. */
+void scheduler_post(struct vm *vm, const char *source, value item);
+bool scheduler_take(struct vm *vm, struct string *source, value *item);
+bool scheduler_load_input(struct vm *vm, const char *path);
+void scheduler_story(struct vm *vm, FILE *out);
+void scheduler_limit(struct vm *vm, int64_t ns);
+bool scheduler_waiting_until(struct vm *vm, struct string *source, int64_t deadline, value *item);
+
+/* ---- timeline.c ---- */
+void timelines_init(struct vm *vm);
+void timelines_free(struct vm *vm);
+void timelines_mark(struct vm *vm);
+void timelines_finish(struct vm *vm); /* the run ends: what the current timeline did, happened */
+bool timeline_is_branch(const struct vm *vm);
+const char *timeline_name(const struct vm *vm);
+/* Something for outside: now, or when the current branch is merged. effect_apply() of capability.c does it.
+ */
+enum effect_kind { EFFECT_TEXT, EFFECT_WRITE, EFFECT_APPEND, EFFECT_REMOVE };
+void timeline_effect(struct vm *vm, unsigned kind, const char *target, const char *bytes, size_t length);
+void effect_apply(struct vm *vm, unsigned kind, const char *target, const char *bytes, size_t length);
+
+/* ---- trace.c ---- */
+void trace_close(struct vm *vm);
+int trace_replay(const char *path, FILE *out);
+/* An outside value: the recorded one in a replay, else NULL; then trace_note() records the real one. */
+bool trace_replaying(const struct vm *vm);
+bool trace_outside(struct vm *vm, const char *what, struct string **text);
+void trace_note(struct vm *vm, const char *what, const char *bytes, size_t length);
+void trace_output(struct vm *vm, const char *bytes, size_t length);
+void trace_event(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- mosaic.c, dist.c, bandit.c ---- */
+value mosaic_new(struct vm *vm, const char *name);
+value mosaic_method(struct vm *vm, value receiver, struct string *name, value *args, unsigned count);
+struct dist *dist_make(struct vm *vm, const value *pairs, unsigned count); /* NULL: raised */
+value bandit_method(struct vm *vm, value receiver, struct string *name, value *args, unsigned count);
+value capability_method(struct vm *vm, value receiver, struct string *name, value *args, unsigned count);
+
+/* ---- walk.c: the plain evaluator ---- */
+value walker_call_proto(struct vm *vm, struct proto *proto, const value *args, unsigned count);
+value walker_call(struct vm *vm, struct function *function, const value *args, unsigned count);
+void walker_attach(struct vm *vm);
+void walker_detach(struct vm *vm);
+
+/* ---- profile.c ---- */
+void profiler_sample(struct vm *vm);
+
+bool debugger_line(struct vm *vm, const struct ins *pc); /* debug.c; false: raised */
+
+/* ---- what kinds of objects own, for object.c and timeline.c: a copy of the contents that change, and
+ * exchanging it ---- */
+void handle_close(struct handle *handle);
+void mosaic_free_parts(struct vm *vm, struct object *object);
+void mosaic_mark_parts(struct vm *vm, struct object *object);
+void *mosaic_copy(struct object *object);
+void mosaic_swap(struct object *object, void *saved);
+void mosaic_free_copy(void *saved);
+void mosaic_mark_copy(struct vm *vm, void *saved);
+void mosaic_merge(struct vm *vm, struct object *object, void *base, void *source);
+struct dist *mosaic_dist(struct vm *vm, value cursor); /* NULL: raised */
+void bandit_free_parts(struct object *object);
+void bandit_mark_parts(struct vm *vm, struct object *object);
+void *bandit_copy(const struct object *object, size_t *size);
+void bandit_swap(struct object *object, void *saved);
+
+/* ---- capability.c ---- */
+/* A directory tree; directory NULL: in a replay, where nothing outside is touched. */
+value capability_files(struct vm *vm, const char *directory, bool writable);
+value capability_simple(struct vm *vm, const char *name);
+
+/* ---- UTF-8 (operations.c) ---- */
+uint32_t utf8_count(const char *bytes, size_t length);
+size_t utf8_offset(const char *bytes, size_t length,
+                   size_t characters); /* where character number `characters` begins */
+
+/* ---- print.c ---- */
+/* Called before each declaration, clause and statement is printed, and at the end of a block; NULL: nothing.
+ */
+extern void (*print_before)(struct text *out, const struct node *n, unsigned indent);
+
+/* ---- arguments of natives ---- */
+#define ARG_STRING(n)                                                                                        \
+	do {                                                                                                 \
+		if (!is_string(args[n]))                                                                     \
+			return vm_raise(vm, "type", "argument %d must be a string, not %s", (n) + 1,         \
+			                value_type_name(args[n]));                                           \
+	} while (0)
+#define ARG_TYPE(n, type, name)                                                                              \
+	do {                                                                                                 \
+		if (!is_type(args[n], type))                                                                 \
+			return vm_raise(vm, "type", "argument %d must be %s, not %s", (n) + 1, name,         \
+			                value_type_name(args[n]));                                           \
+	} while (0)
+#define ARG_INT(n, variable)                                                                                 \
+	int64_t variable;                                                                                    \
+	do {                                                                                                 \
+		if (!to_whole(args[n], &(variable)))                                                         \
+			return vm_raise(vm, "type", "argument %d must be a whole number, not %s", (n) + 1,   \
+			                value_type_name(args[n]));                                           \
+	} while (0)
+#define ARG_NUMBER(n, variable)                                                                              \
+	double variable;                                                                                     \
+	do {                                                                                                 \
+		if (!to_double(args[n], &(variable)))                                                        \
+			return vm_raise(vm, "type", "argument %d must be a number, not %s", (n) + 1,         \
+			                value_type_name(args[n]));                                           \
+	} while (0)
+
+/* An integer, or a float that is a whole number. */
+static inline bool to_whole(value v, int64_t *out)
+{
+	if (to_int64(v, out))
+		return true;
+	if (is_double(v) && as_double(v) >= -9.2e18 && as_double(v) <= 9.2e18) {
+		*out = (int64_t)as_double(v);
+		return (double)*out == as_double(v);
+	}
+	return false;
+}
+
+#define NATIVE(function) static value function(struct vm *vm, value *args, unsigned count)
+#define UNUSED_ARGS      (void)vm, (void)args, (void)count
+
+#endif
