@@ -15,6 +15,13 @@ struct ledger_command {
 
 int command_evm_test(int count, char **arguments);
 int command_simulate(int count, char **arguments);
+int command_init(int count, char **arguments);
+int command_key(int count, char **arguments);
+int command_run(int count, char **arguments);
+int command_testnet(int count, char **arguments);
+int command_status(int count, char **arguments);
+int command_export(int count, char **arguments);
+int command_bench(int count, char **arguments);
 int command_version(int count, char **arguments);
 
 #endif

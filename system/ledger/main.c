@@ -9,6 +9,13 @@ static const struct ledger_command commands[] = {
     /* execution */
     {"evm-test", "run Ethereum's state tests", command_evm_test},
     /* consensus */
+    {"testnet", "start a network of validators on this machine", command_testnet},
+    {"init", "make the folders, keys and network file of new validators", command_init},
+    {"key", "print the public keys of a node", command_key},
+    {"run", "run a node", command_run},
+    {"status", "ask a running node how it is", command_status},
+    {"export", "list the log of a stopped node", command_export},
+    {"bench", "measure a network of processes on this machine", command_bench},
     {"simulate", "run the consensus core through seeded troubles and check it", command_simulate},
     /* about */
     {"version", "print the version and the rule sets it knows", command_version},

@@ -72,7 +72,9 @@ static void make_stable(struct dag *dag, struct checkpoint *checkpoint)
 	dag->stable = message;
 	dag->stable_index = checkpoint->index;
 	if (dag->begun)
-		dag_effect(dag, (struct dag_effect){.kind = DAG_STABLE, .index = checkpoint->index});
+		dag_effect(dag, (struct dag_effect){.kind = DAG_STABLE,
+		                                    .index = checkpoint->index,
+		                                    .blob = blob_hold(message)});
 }
 
 /* Checks signatures only as far as a quorum needs them. */
@@ -358,7 +360,8 @@ void receive_state(struct dag *dag, unsigned peer, struct blob *blob, bool trust
 		blob_release(dag->stable);
 		dag->stable = blob_hold(blob);
 		dag->stable_index = order.index;
-		dag_effect(dag, (struct dag_effect){.kind = DAG_STABLE, .index = order.index});
+		dag_effect(dag, (struct dag_effect){
+		                    .kind = DAG_STABLE, .index = order.index, .blob = blob_hold(blob)});
 		return;
 	}
 	if (boundary) {

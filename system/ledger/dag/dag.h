@@ -51,8 +51,8 @@ enum dag_effect_kind {
 	DAG_LOAD, /* `peer` wants the batch `digest`, which was released from memory: send it from the log */
 	DAG_RESTORE, /* fetch from `peer` the application's state of commit `index` with `root`; then
 	                dag_restored */
-	DAG_STABLE,  /* the state of commit `index` is certified: make the application's state durable, then
-	                dag_settled */
+	DAG_STABLE,  /* `blob`, a DAG_STATE message, certifies commit `index`: make the application durable,
+	                then dag_settled */
 };
 
 enum dag_record {

@@ -1,0 +1,225 @@
+/* The executor's queue and thread: commits become the application's form of them. */
+#include "ledger/node/executor.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct job_list {
+	struct job *jobs;
+	unsigned first, count, room;
+};
+
+struct executor {
+	const struct ledger_application *application;
+	void *state;
+	int wake_fd;
+	size_t signature_size;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct job_list todo, done;
+	bool stop, failing;
+	struct ledger_payload *payloads;
+	size_t payload_room;
+};
+
+static void list_push(struct job_list *list, const struct job *job)
+{
+	if (list->count == list->room) {
+		unsigned room = list->room ? 2 * list->room : 16;
+		struct job *jobs = ledger_allocate(room, sizeof(*jobs));
+		for (unsigned i = 0; i < list->count; i++)
+			jobs[i] = list->jobs[(list->first + i) % list->room];
+		free(list->jobs);
+		list->jobs = jobs;
+		list->first = 0;
+		list->room = room;
+	}
+	list->jobs[(list->first + list->count++) % list->room] = *job;
+}
+
+static bool list_pop(struct job_list *list, struct job *job)
+{
+	if (!list->count)
+		return false;
+	*job = list->jobs[list->first];
+	list->first = (list->first + 1) % list->room;
+	list->count--;
+	return true;
+}
+
+static size_t gather(struct executor *executor, const struct dag_effect *effect)
+{
+	size_t total = 0, count = 0;
+	for (unsigned i = 0; i < effect->batch_count; i++) {
+		struct batch_view view;
+		if (wire_batch(effect->batches[i].blob->data, effect->batches[i].blob->size, &view))
+			total += view.count;
+	}
+	if (total > executor->payload_room) {
+		free(executor->payloads);
+		executor->payloads = ledger_allocate(2 * total, sizeof(*executor->payloads));
+		executor->payload_room = 2 * total;
+	}
+	for (unsigned i = 0; i < effect->batch_count; i++) {
+		struct batch_view view;
+		if (!wire_batch(effect->batches[i].blob->data, effect->batches[i].blob->size, &view))
+			continue;
+		const uint8_t *at = view.payloads, *payload;
+		uint32_t size;
+		while ((payload = wire_payload(&view, &at, &size))) {
+			if (size > LEDGER_MAX_PAYLOAD_SIZE ||
+			    (payload[0] >= LEDGER_RESERVED_FIRST && payload[0] <= LEDGER_RESERVED_LAST))
+				continue;
+			executor->payloads[count++] =
+			    (struct ledger_payload){payload, size, effect->batches[i].author, false};
+		}
+	}
+	return count;
+}
+
+static bool stopping(struct executor *executor, bool failing)
+{
+	pthread_mutex_lock(&executor->lock);
+	executor->failing = failing;
+	bool stop = executor->stop;
+	pthread_mutex_unlock(&executor->lock);
+	return stop;
+}
+
+static bool file_sink(void *context, const uint8_t *data, size_t size)
+{
+	return fwrite(data, 1, size, context) == size;
+}
+
+static void snapshot(struct executor *executor, const char *file)
+{
+	FILE *out = fopen(file, "w");
+	bool good = out && executor->application->snapshot(executor->state, file_sink, out);
+	if (out && fclose(out))
+		good = false;
+	if (!good)
+		unlink(file);
+}
+
+static void perform(struct executor *executor, struct job *job)
+{
+	const struct ledger_application *application = executor->application;
+	job->good = true;
+	if (job->kind == JOB_RESTORE) {
+		struct ledger_applied expected = {.index = job->index};
+		memcpy(expected.root, job->root, LEDGER_ROOT_SIZE);
+		job->good = application->restore(executor->state, job->file, &expected);
+		unlink(job->file);
+		return;
+	}
+	struct dag_commit *commit = job->effect.commit;
+	struct ledger_applied applied = {.index = job->index};
+	struct ledger_commit what = {.index = job->index};
+	if (job->kind == JOB_APPLY) {
+		what = (struct ledger_commit){.index = commit->index,
+		                              .epoch = commit->epoch,
+		                              .round = commit->round,
+		                              .time_ms = commit->time_ms,
+		                              .leader = commit->leader};
+		memcpy(what.digest, &commit->digest, LEDGER_DIGEST_SIZE);
+		what.payload_count = gather(executor, &job->effect);
+		what.payloads = executor->payloads;
+	}
+	/* A machine that fails (disk full) is waited for: nothing may be skipped. */
+	while (!(job->kind == JOB_APPLY ? application->apply(executor->state, &what, &applied)
+	                                : application->flush(executor->state))) {
+		if (stopping(executor, true)) {
+			job->good = false;
+			return;
+		}
+		sleep(1);
+	}
+	(void)stopping(executor, false);
+	memcpy(job->root, applied.root, LEDGER_ROOT_SIZE);
+	if (job->kind == JOB_APPLY && job->snapshot)
+		snapshot(executor, job->file);
+}
+
+static void *work(void *context)
+{
+	struct executor *executor = context;
+	pthread_mutex_lock(&executor->lock);
+	while (!executor->stop) {
+		struct job job;
+		if (!list_pop(&executor->todo, &job)) {
+			pthread_cond_wait(&executor->more, &executor->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&executor->lock);
+		perform(executor, &job);
+		uint64_t one = 1;
+		pthread_mutex_lock(&executor->lock);
+		list_push(&executor->done, &job);
+		(void)!write(executor->wake_fd, &one, sizeof(one));
+	}
+	pthread_mutex_unlock(&executor->lock);
+	return NULL;
+}
+
+struct executor *executor_create(const struct ledger_application *application, void *state, int wake_fd,
+                                 size_t signature_size)
+{
+	struct executor *executor = ledger_allocate(1, sizeof(*executor));
+	executor->application = application;
+	executor->state = state;
+	executor->wake_fd = wake_fd;
+	executor->signature_size = signature_size;
+	pthread_mutex_init(&executor->lock, NULL);
+	pthread_cond_init(&executor->more, NULL);
+	if (pthread_create(&executor->thread, NULL, work, executor)) {
+		fprintf(stderr, "holon-ledger: cannot start the executor's thread\n");
+		free(executor);
+		return NULL;
+	}
+	return executor;
+}
+
+void executor_push(struct executor *executor, const struct job *job)
+{
+	pthread_mutex_lock(&executor->lock);
+	list_push(&executor->todo, job);
+	pthread_cond_signal(&executor->more);
+	pthread_mutex_unlock(&executor->lock);
+}
+
+bool executor_result(struct executor *executor, struct job *result)
+{
+	pthread_mutex_lock(&executor->lock);
+	bool some = list_pop(&executor->done, result);
+	pthread_mutex_unlock(&executor->lock);
+	return some;
+}
+
+unsigned executor_waiting(struct executor *executor, bool *failing)
+{
+	pthread_mutex_lock(&executor->lock);
+	unsigned waiting = executor->todo.count;
+	*failing = executor->failing;
+	pthread_mutex_unlock(&executor->lock);
+	return waiting;
+}
+
+void executor_destroy(struct executor *executor)
+{
+	struct job job;
+	pthread_mutex_lock(&executor->lock);
+	executor->stop = true;
+	pthread_cond_signal(&executor->more);
+	pthread_mutex_unlock(&executor->lock);
+	pthread_join(executor->thread, NULL);
+	while (list_pop(&executor->todo, &job) || list_pop(&executor->done, &job))
+		if (job.kind == JOB_APPLY)
+			dag_effect_release(&job.effect);
+	free(executor->todo.jobs);
+	free(executor->done.jobs);
+	free(executor->payloads);
+	free(executor);
+}

@@ -1,0 +1,40 @@
+/*
+ * The executor: the thread on which the application runs. Jobs are done in order; each ends in a result,
+ * which the main thread takes after the eventfd was written to.
+ */
+#ifndef LEDGER_NODE_EXECUTOR_H
+#define LEDGER_NODE_EXECUTOR_H
+
+#include "ledger/dag/dag.h"
+#include "ledger/node/application.h"
+
+enum job_kind {
+	JOB_APPLY,   /* `effect` is a DAG_COMMITTED */
+	JOB_FLUSH,   /* make durable what was applied, for checkpoint `index` */
+	JOB_RESTORE, /* replace the state by the snapshot `file` of `index` and `root` */
+};
+
+struct job {
+	enum job_kind kind;
+	uint64_t index;
+	uint8_t root[LEDGER_ROOT_SIZE];
+	struct dag_effect effect;
+	char file[320];
+	bool snapshot; /* JOB_APPLY: afterwards, write a snapshot to `file` */
+	bool good;     /* of the result */
+};
+
+struct executor;
+
+/* The commit's epoch committee is needed for nothing here: authors are validator numbers. */
+struct executor *executor_create(const struct ledger_application *application, void *state, int wake_fd,
+                                 size_t signature_size);
+void executor_push(struct executor *executor, const struct job *job);
+/* The next result. False: none. The caller releases result->effect if it is an APPLY. */
+bool executor_result(struct executor *executor, struct job *result);
+/* Jobs waiting; and whether the application fails at the moment. */
+unsigned executor_waiting(struct executor *executor, bool *failing);
+/* Ends after the job under way. */
+void executor_destroy(struct executor *executor);
+
+#endif

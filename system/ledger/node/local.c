@@ -1,0 +1,146 @@
+/* Several nodes on one machine. */
+#include "ledger/node/local.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Free ports: sockets that are bound all at once, so that they differ, and then closed. */
+static bool free_ports(uint16_t *ports, unsigned count)
+{
+	int fds[DAG_MAX_VALIDATORS];
+	unsigned made = 0;
+	for (; made < count; made++) {
+		struct sockaddr_in address = {.sin_family = AF_INET,
+		                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		socklen_t size = sizeof(address);
+		fds[made] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fds[made] < 0)
+			break;
+		if (bind(fds[made], (struct sockaddr *)&address, size) ||
+		    getsockname(fds[made], (struct sockaddr *)&address, &size)) {
+			close(fds[made]);
+			break;
+		}
+		ports[made] = ntohs(address.sin_port);
+	}
+	for (unsigned i = 0; i < made; i++)
+		close(fds[i]);
+	return made == count;
+}
+
+bool local_create(const char *directory, unsigned validators, enum dag_mode mode)
+{
+	struct network *network = ledger_allocate(1, sizeof(*network));
+	uint16_t ports[DAG_MAX_VALIDATORS];
+	char name[320];
+	bool good = free_ports(ports, validators);
+	network->mode = mode;
+	if (mkdir(directory, 0700) && errno != EEXIST) {
+		fprintf(stderr, "holon-ledger: cannot create %s: %s\n", directory, strerror(errno));
+		good = false;
+	}
+	for (unsigned i = 0; i < validators && good; i++) {
+		network->members |= set_of(i);
+		network->peers[i].known = true;
+		network->peers[i].port = ports[i];
+		snprintf(network->peers[i].address, sizeof(network->peers[i].address), "127.0.0.1");
+		snprintf(name, sizeof(name), "%s/node-%u", directory, i);
+		good = secrets_create(name, network, i);
+	}
+	for (unsigned i = 0; i < validators && good; i++) {
+		snprintf(name, sizeof(name), "%s/node-%u", directory, i);
+		good = network_write(name, network);
+	}
+	free(network);
+	return good;
+}
+
+pid_t local_start(const char *directory, unsigned number, const struct node_options *options)
+{
+	char name[320];
+	snprintf(name, sizeof(name), "%s/node-%u", directory, number);
+	fflush(NULL);
+	pid_t parent = getpid(), pid = fork();
+	if (pid)
+		return pid;
+	/* No node outlives whoever started it. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(1);
+	struct node_options mine = *options;
+	mine.directory = name;
+	_exit(node_run(&mine));
+}
+
+bool local_status(const char *node_directory, char *out, size_t size)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = 5};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t got = 0;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.90s/control", node_directory);
+	bool good = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) &&
+	            !connect(fd, (struct sockaddr *)&address, sizeof(address));
+	while (good && got + 1 < size) {
+		ssize_t part = recv(fd, out + got, size - 1 - got, 0);
+		if (part <= 0)
+			break;
+		got += (size_t)part;
+	}
+	if (fd >= 0)
+		close(fd);
+	out[got] = 0;
+	return got > 0;
+}
+
+bool status_number(const char *status, const char *key, uint64_t *out)
+{
+	char pattern[64];
+	snprintf(pattern, sizeof(pattern), "\"%s\":", key);
+	const char *at = strstr(status, pattern);
+	return at && sscanf(at + strlen(pattern), "%lu", out) == 1;
+}
+
+bool local_ready(const char *directory, unsigned validators, unsigned seconds)
+{
+	for (unsigned tries = 0; tries < seconds * 20; tries++) {
+		unsigned ready = 0;
+		for (unsigned i = 0; i < validators; i++) {
+			char name[320], status[2048];
+			uint64_t peers, committed;
+			snprintf(name, sizeof(name), "%s/node-%u", directory, i);
+			ready += local_status(name, status, sizeof(status)) &&
+			         status_number(status, "peers", &peers) &&
+			         status_number(status, "committed", &committed) && peers == validators - 1 &&
+			         committed > 0;
+		}
+		if (ready == validators)
+			return true;
+		usleep(50000);
+	}
+	return false;
+}
+
+bool local_end(pid_t *pids, unsigned count)
+{
+	bool good = true;
+	for (unsigned i = 0; i < count; i++)
+		if (pids[i] > 0)
+			kill(pids[i], SIGTERM);
+	for (unsigned i = 0; i < count; i++) {
+		int status;
+		if (pids[i] > 0 && waitpid(pids[i], &status, 0) == pids[i])
+			good = good && WIFEXITED(status) && !WEXITSTATUS(status);
+		pids[i] = 0;
+	}
+	return good;
+}
