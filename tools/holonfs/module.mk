@@ -1,0 +1,7 @@
+# holonfs: the host tool of lib/holonfs, with its FUSE mount.
+$(call vdisk-program,holonfs,tools/holonfs/main.c tools/holonfs/fuse.c $(HOLONFS_SOURCES),-lfuse3 -lpthread)
+tools: build/host/bin/holonfs
+$(call vdisk-test,holonfs-test,lib/holonfs/holonfs_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES))
+SOAK_TESTS += build/host/test/holonfs-test
+$(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),,build/host/lib/libholon-crypto-sanitized.a)
+build/host/fuzz/holonfs: build/host/lib/libholon-crypto-sanitized.a

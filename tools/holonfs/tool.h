@@ -1,0 +1,28 @@
+/* holonfs: what the tool's parts share. Exit status: 0 good, 1 repaired or different, 2 damaged or the device
+ * failed, 3 usage. */
+#ifndef HOLONFS_TOOL_H
+#define HOLONFS_TOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "holonfs/holonfs.h"
+#include "vdisk/file_backend.h"
+
+enum exit_status { EXIT_GOOD = 0, EXIT_DIFFERENT = 1, EXIT_DAMAGED = 2, EXIT_WRONG = 3 };
+
+struct options {
+	const char *arguments[3];
+	unsigned argument_count;
+	const char *size, *label, *key_file, *volume;
+	int passphrase_fd;
+	char fuse_options[1024]; /* for FUSE, by commas */
+	bool foreground, json, yes, repair, data, read_only;
+};
+
+_Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Serves FS at the directory until it is unmounted. 0 or a negative errno. */
+int serve_mount(struct holonfs *fs, const struct options *options, bool read_only);
+
+#endif
