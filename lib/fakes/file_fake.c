@@ -369,13 +369,17 @@ static int64_t fake_rename(void *context, uint64_t badge, uint64_t from_number, 
 		return FILE_E_NOT_FOUND;
 	if (to && (flags & FILE_RENAME_EXCLUSIVE))
 		return FILE_E_EXISTS;
-	bool is_directory = is_type(find(fake, from->node), TYPE_DIRECTORY);
+	struct file_fake_node *moved = find(fake, from->node);
+	struct file_fake_node *replaced = to ? find(fake, to->node) : 0;
+	if (!moved || (to && !replaced))
+		return FILE_E_IO;
+	bool is_directory = is_type(moved, TYPE_DIRECTORY);
 	if (is_directory && is_above(fake, from->node, to_number))
 		return E_ARGUMENT;
 	if (to && to->node == from->node)
 		return E_OK;
 	if (flags & FILE_RENAME_EXCHANGE) {
-		bool other = is_type(find(fake, to->node), TYPE_DIRECTORY);
+		bool other = is_type(replaced, TYPE_DIRECTORY);
 		if (other && is_above(fake, to->node, from_number))
 			return E_ARGUMENT;
 		uint64_t node = from->node;

@@ -114,7 +114,7 @@ static void check_leaf_block(struct check *check, const struct tree *tree, const
 static void check_node(struct check *check, const struct tree *tree, const struct entry *entry,
                        unsigned level, uint64_t first, uint64_t last)
 {
-	struct node *node;
+	struct node *node = NULL;
 	struct node_disk *copy;
 	if (!count_reference(check, entry->place & PLACE_MASK))
 		return;
@@ -125,7 +125,7 @@ static void check_node(struct check *check, const struct tree *tree, const struc
 		status = check_block(check, entry, tree->node_kind, level, copy);
 	if (status == VDISK_OK)
 		status = node_get(check->disk, tree, entry, level, &node);
-	if (status < 0) {
+	if (status < 0 || !node) {
 		check->report->damaged++;
 		finding(check, "%s: the map node at %llu is lost, and with it blocks %llu to %llu",
 		        check->where, (unsigned long long)(entry->place & PLACE_MASK),

@@ -73,6 +73,10 @@ static bool open_super(struct vdisk *disk, const struct super_sealed *sealed, st
 	bool good = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
 	                plain, NULL, sealed->body, sizeof(plain), sealed->tag, (const uint8_t *)&data,
 	                sizeof(data), sealed->nonce, disk->super_key) == 0;
+	if (!good && SEEDED(BUG_TAG_NOT_CHECKED)) {
+		memcpy(plain, sealed->body, sizeof(plain));
+		good = true;
+	}
 	memcpy(super, plain, sizeof(*super));
 	sodium_memzero(plain, sizeof(plain));
 	return good;

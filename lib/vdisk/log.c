@@ -55,11 +55,14 @@ void epoch_note(struct vdisk *disk, uint64_t key)
 void epoch_note_range(struct vdisk *disk, uint64_t first, uint64_t count)
 {
 	disk->epoch_changed = disk->changed = true;
-	struct range *last =
-	    disk->epoch_range_count ? &disk->epoch_ranges[disk->epoch_range_count - 1] : NULL;
-	if (last && last->first + last->count == first)
-		last->count += count;
-	else if (disk->epoch_range_count < EPOCH_RANGES_MAX)
+	if (disk->epoch_range_count) {
+		struct range *last = &disk->epoch_ranges[disk->epoch_range_count - 1];
+		if (last->first + last->count == first) {
+			last->count += count;
+			return;
+		}
+	}
+	if (disk->epoch_range_count < EPOCH_RANGES_MAX)
 		disk->epoch_ranges[disk->epoch_range_count++] = (struct range){first, count};
 	else
 		disk->epoch_overflow = true;
@@ -173,7 +176,9 @@ static int collect(struct vdisk *disk, struct replay *replay)
 			replay->items = more;
 			replay->room = room;
 		}
-		memcpy(replay->items + replay->count, block.items, block.count * sizeof(struct entry));
+		if (block.count)
+			memcpy(replay->items + replay->count, block.items,
+			       block.count * sizeof(struct entry));
 		replay->count += block.count;
 		if (block.flags & LOG_LAST) {
 			replay->last = replay->complete;

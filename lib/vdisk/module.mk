@@ -12,3 +12,5 @@ $(call vdisk-test,vdisk-test,lib/vdisk/vdisk_test.c lib/vdisk/seeded.c)
 $(call vdisk-program,vdisk-explore,lib/vdisk/explore.c lib/vdisk/seeded.c,,-DVDISK_SEEDED_BUGS)
 TESTS += build/host/bin/vdisk-explore
 SOAK_TESTS += build/host/bin/vdisk-explore
+$(call host-fuzz,vdisk,lib/vdisk/vdisk_fuzz.c lib/vdisk/seeded.c $(VDISK_SOURCES),-DVDISK_SEEDED_BUGS,build/host/lib/libholon-crypto-sanitized.a -lsodium -lbearssl -largon2)
+build/host/fuzz/vdisk: build/host/lib/libholon-crypto-sanitized.a

@@ -213,8 +213,11 @@ void node_trim(struct vdisk *disk)
 void node_free_all(struct vdisk *disk)
 {
 	for (size_t i = 0; disk->nodes && i < disk->node_buckets; i++)
-		while (disk->nodes[i])
-			forget(disk, disk->nodes[i]);
+		for (struct node *node = disk->nodes[i], *next; node; node = next) {
+			next = node->hash_next;
+			memset(&node->disk, 0, sizeof(node->disk));
+			free(node);
+		}
 	free(disk->nodes);
 	disk->nodes = NULL;
 }

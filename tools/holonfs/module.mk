@@ -5,3 +5,5 @@ $(call vdisk-test,holonfs-test,lib/holonfs/holonfs_test.c lib/vdisk/seeded.c $(H
 SOAK_TESTS += build/host/test/holonfs-test
 $(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),,build/host/lib/libholon-crypto-sanitized.a)
 build/host/fuzz/holonfs: build/host/lib/libholon-crypto-sanitized.a
+$(call script-test,tools/holonfs/fuse_test.py,build/host/bin/holonfs build/host/bin/holon-vdisk)
+SOAK_TESTS += tools/holonfs/fuse_test.py

@@ -1,0 +1,432 @@
+#!/usr/bin/env python3
+"""Tests holonfs through FUSE, as programs use it: the contract's commands and exit statuses, what POSIX and Linux offer, permissions, and real programs
+(a C build, sqlite, git) with kill -9 of the daemon while they work.
+
+Without a usable /dev/fuse everything that mounts is skipped with a notice.
+"""
+import ctypes
+import errno
+import fcntl
+import json
+import mmap
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TOOL = str(ROOT / "build/host/bin/holonfs")
+VDISK = str(ROOT / "build/host/bin/holon-vdisk")
+SOAK = bool(os.environ.get("HOLON_SOAK"))
+libc = ctypes.CDLL(None, use_errno=True)
+failures = 0
+
+
+def check(name, right, why="see the check of this name"):
+    global failures
+    print(f"ok holonfs FUSE: {name}" if right else f"not ok holonfs FUSE: {name} - {why}", flush=True)
+    failures += not right
+
+
+def attempt(name, function):
+    """Runs FUNCTION; what it raises is the reason of the failure."""
+    try:
+        result = function()
+        check(name, result is None or result)
+    except Exception as error:  # noqa: BLE001 - any failure is this check's
+        check(name, False, f"{type(error).__name__}: {error}")
+
+
+def run(*words, **options):
+    return subprocess.run([TOOL, *map(str, words)], capture_output=True, timeout=300, **options)
+
+
+def fails_with(number, function, *arguments, **options):
+    try:
+        function(*arguments, **options)
+    except OSError as error:
+        return error.errno == number
+    return False
+
+
+def wait_for(condition):
+    for _ in range(900):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+class Mount:
+    """FILE mounted at DIRECTORY by a daemon in the foreground, so that it can be killed."""
+
+    def __init__(self, file, directory, *options):
+        self.file, self.directory, self.options = file, directory, options
+        directory.mkdir(exist_ok=True)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([TOOL, "mount", self.file, self.directory, "-f", *self.options])
+        if not wait_for(lambda: os.path.ismount(self.directory) or self.process.poll() is not None) or self.process.poll() is not None:
+            raise RuntimeError("it does not mount")
+
+    def unmount(self):
+        subprocess.run(["fusermount3", "-u", self.directory], check=True)
+        return self.process.wait(timeout=120)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        subprocess.run(["fusermount3", "-u", "-z", self.directory], check=True)
+
+
+def sound(file, *options):
+    result = run("check", file, "--json", *options)
+    if result.returncode:
+        print("# " + result.stdout.decode(errors="replace")[-1000:])
+    return result.returncode == 0 and json.loads(result.stdout)["status"] == "good"
+
+
+# ---- What POSIX and Linux offer ----
+
+def names(top):
+    (top / "d").mkdir()
+    (top / "d/f").write_bytes(b"x")
+    os.link(top / "d/f", top / "g")
+    assert (top / "g").stat().st_nlink == 2
+    os.rename(top / "d/f", top / "d/h")
+    assert fails_with(errno.ENOTEMPTY, os.rmdir, top / "d")
+    assert fails_with(errno.ENAMETOOLONG, (top / ("n" * 256)).touch)
+    (top / ("n" * 255)).touch()
+    os.symlink("d/h", top / "s")
+    assert (top / "s").read_bytes() == b"x" and os.readlink(top / "s") == "d/h"
+    os.mkfifo(top / "fifo")
+    (top / "i").write_bytes(b"i")
+    flags = {"noreplace": 1, "exchange": 2}
+    at = -100
+    assert libc.renameat2(at, bytes(top / "i"), at, bytes(top / "g"), flags["noreplace"]) < 0 and ctypes.get_errno() == errno.EEXIST
+    assert libc.renameat2(at, bytes(top / "i"), at, bytes(top / "g"), flags["exchange"]) == 0
+    assert (top / "i").read_bytes() == b"x" and (top / "g").read_bytes() == b"i"
+    assert sorted(os.listdir(top)) == sorted(["d", "fifo", "g", "i", "n" * 255, "s"])
+
+
+def contents(top):
+    file = top / "contents"
+    data = os.urandom(3_000_000)
+    with open(file, "w+b") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+        os.pwrite(handle.fileno(), b"in the middle", 1_234_567)
+        with mmap.mmap(handle.fileno(), 0) as view:
+            assert view[1_234_567:1_234_580] == b"in the middle"
+            view[100:104] = b"mmap"
+        handle.seek(100)
+        assert handle.read(4) == b"mmap"
+        os.truncate(file, 10)
+        os.truncate(file, 5000)
+        assert file.read_bytes() == data[:10] + bytes(4990)
+    with open(file, "ab") as handle:
+        handle.write(b"appended")
+    assert file.read_bytes().endswith(b"appended")
+
+
+def holes(top):
+    file = top / "holes"
+    with open(file, "w+b") as handle:
+        fd = handle.fileno()
+        os.truncate(file, 1 << 40)
+        os.pwrite(fd, b"x", 1 << 39)
+        os.fsync(fd)
+        assert os.lseek(fd, 0, os.SEEK_DATA) == 1 << 39
+        assert os.lseek(fd, 1 << 39, os.SEEK_HOLE) == (1 << 39) + 4096
+        assert file.stat().st_blocks <= 16
+        os.posix_fallocate(fd, 0, 1 << 20)
+        assert file.stat().st_blocks >= 2048
+        assert libc.fallocate(fd, 3, ctypes.c_long(0), ctypes.c_long(1 << 20)) == 0  # punch
+        assert file.stat().st_blocks <= 16
+        assert os.pread(fd, 10, 0) == bytes(10)
+
+
+def sharing(top):
+    source, target = top / "source", top / "target"
+    source.write_bytes(os.urandom(8 << 20))
+    before = os.statvfs(top).f_bfree
+    with open(source, "rb") as a, open(target, "wb") as b:
+        left = 8 << 20
+        while left:
+            left -= os.copy_file_range(a.fileno(), b.fileno(), left)
+    assert source.read_bytes() == target.read_bytes()
+    assert before - os.statvfs(top).f_bfree < 200, "the copy took room"
+    with open(target, "r+b") as b:
+        b.write(b"changed")
+    assert source.read_bytes() != target.read_bytes()
+
+
+def attributes(top):
+    file = top / "attributes"
+    file.touch()
+    os.utime(file, ns=(1_111_111_111_123_456_789, -5))
+    status = file.stat()
+    assert status.st_atime_ns == 1_111_111_111_123_456_789 and status.st_mtime_ns == -5
+    os.setxattr(file, "user.name", b"value" * 1000)
+    assert os.getxattr(file, "user.name") == b"value" * 1000 and os.listxattr(file) == ["user.name"]
+    assert fails_with(errno.EEXIST, os.setxattr, file, "user.name", b"", os.XATTR_CREATE)
+    os.removexattr(file, "user.name")
+    assert fails_with(errno.ENODATA, os.getxattr, file, "user.name")
+    os.chmod(file, 0o4711)
+    assert file.stat().st_mode & 0o7777 == 0o4711
+    with open(file, "r+b") as one, open(file, "r+b") as two:
+        fcntl.flock(one, fcntl.LOCK_EX)
+        assert fails_with(errno.EWOULDBLOCK, fcntl.flock, two, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fd = os.open(file, os.O_RDWR)
+    os.unlink(file)
+    os.write(fd, b"without a name")
+    assert os.pread(fd, 100, 0) == b"without a name" and os.fstat(fd).st_nlink == 0
+    os.close(fd)
+
+
+def large_directory(top):
+    directory = top / "many"
+    directory.mkdir()
+    for number in range(3000):
+        (directory / f"file-{number}").touch()
+    seen = [entry.name for entry in os.scandir(directory)]
+    assert len(seen) == len(set(seen)) == 3000
+    shutil.rmtree(directory)
+
+
+def quota(top):
+    directory = top / "limited"
+    directory.mkdir()
+    os.setxattr(directory, "user.holonfs.quota", b"1000000 10")
+    with open(directory / "f", "wb") as handle:
+        def fill():
+            for _ in range(40):
+                handle.write(bytes(100_000))
+                handle.flush()
+                os.fsync(handle.fileno())
+        assert fails_with(errno.EDQUOT, fill) or (directory / "f").stat().st_blocks * 512 <= 1_000_000
+
+
+def permissions(work, file):
+    if os.getuid():
+        print("# not root: other users are not tried")
+        return
+    os.chmod(work, 0o755)
+    mount = Mount(file, work / "shared", "-o", "allow_other,default_permissions")
+    top = mount.directory
+    (top / "public").write_bytes(b"p")
+    (top / "secret").write_bytes(b"s")
+    os.chmod(top / "secret", 0o600)
+    os.chmod(top / "public", 0o644)
+    (top / "theirs").mkdir()
+    os.chmod(top / "theirs", 0o1777)
+    script = f"""
+import os
+assert open('{top}/public').read() == 'p'
+for action in (lambda: open('{top}/secret'), lambda: open('{top}/public', 'w'), lambda: open('{top}/new', 'w')):
+    try:
+        action()
+    except PermissionError:
+        continue
+    raise SystemExit(1)
+open('{top}/theirs/mine', 'w').write('x')
+assert os.stat('{top}/theirs/mine').st_uid == 65534
+"""
+    interpreter = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable  # one that others may run
+    other = subprocess.run([interpreter, "-c", script], user=65534, group=65534, extra_groups=[], cwd="/")
+    check("another user may do what modes say", other.returncode == 0)
+    check("and the file system ends in order", mount.unmount() == 0 and sound(file))
+
+
+# ---- kill -9 ----
+
+def killed_writer(work, file, rounds):
+    """Every line that was fsynced is there after the daemon died."""
+    acknowledged = 0
+    for _ in range(rounds):
+        mount = Mount(file, work / "m")
+        log = work / "m/log"
+        have = log.read_bytes().count(b"\n") if log.exists() else 0
+        if have < acknowledged:
+            return False
+        writer = subprocess.Popen([sys.executable, "-c", f"""
+import os, sys
+fd = os.open({str(log)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+for number in range({have}, 1000000):
+    os.write(fd, b'%09d %s\\n' % (number, b'x' * (number % 300)))
+    os.fsync(fd)
+    os.write(1, b'%d\\n' % (number + 1))
+"""], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for _ in range(40):
+            acknowledged = int(writer.stdout.readline() or 0)
+        mount.kill()
+        rest = writer.communicate()[0].split()
+        acknowledged = int(rest[-1]) if rest else acknowledged
+        if not sound(file):
+            return False
+    mount = Mount(file, work / "m")
+    lines = (work / "m/log").read_bytes().split(b"\n")[:-1]
+    right = len(lines) >= acknowledged and all(line == b"%09d %s" % (i, b"x" * (i % 300)) for i, line in enumerate(lines))
+    return mount.unmount() == 0 and right
+
+
+def killed_sqlite(work, file):
+    mount = Mount(file, work / "m")
+    script = """
+import sqlite3, sys
+base = sqlite3.connect(sys.argv[1])
+base.execute('pragma synchronous = extra')  # also the journal's deletion is synced: only then a commit is durable
+base.execute('create table if not exists t (n integer primary key, v text)')
+while True:
+    with base:
+        n = base.execute('insert into t (v) values (?)', ('v' * 500,)).lastrowid
+        base.execute('update t set v = ? where n = ?', ('w' * 700, n // 2))
+    print(n, flush=True)
+"""
+    writer = subprocess.Popen([sys.executable, "-c", script, str(work / "m/base")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    acknowledged = 0
+    for _ in range(60):
+        acknowledged = int(writer.stdout.readline() or 0)
+    mount.kill()
+    rest = writer.communicate()[0].split()
+    acknowledged = int(rest[-1]) if rest else acknowledged
+    mount = Mount(file, work / "m")
+    base = sqlite3.connect(work / "m/base")
+    right = base.execute("pragma integrity_check").fetchone()[0] == "ok" and \
+        base.execute("select max(n) from t").fetchone()[0] >= acknowledged
+    base.close()
+    return mount.unmount() == 0 and right and sound(file, "--data")
+
+
+def killed_git(work, file):
+    if not shutil.which("git"):
+        print("# git is not installed")
+        return True
+    mount = Mount(file, work / "m")
+    repository = work / "m/repository"
+    git = ["git", "-C", repository, "-c", "user.name=t", "-c", "user.email=t@t", "-c", "core.fsync=all", "-c", "gc.auto=0"]
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    heads = []
+    for number in range(6):
+        (repository / f"file{number % 4}").write_bytes(os.urandom(20000))
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", str(number)], check=True)
+        heads.append(subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True).stdout)
+        if number == 3:  # git syncs files, not their directories: this does
+            top = os.open(work / "m", os.O_RDONLY)
+            os.fsync(top)
+            os.close(top)
+    mount.kill()
+    mount = Mount(file, work / "m")
+    whole = subprocess.run([*git, "fsck", "--full"], capture_output=True).returncode == 0
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True).stdout
+    return mount.unmount() == 0 and whole and head in heads[3:] and sound(file)
+
+
+def built_program(work, top):
+    """A C program is built in the file system and on the host: the same objects come out."""
+    source = top / "build"
+    source.mkdir()
+    for number in range(12):
+        (source / f"part{number}.c").write_text(f"int part{number}(int x) {{ return x * {number} + 1; }}\n")
+    (source / "main.c").write_text("int part3(int x);\nint main(void) { return part3(2); }\n")
+    (source / "Makefile").write_text("OBJECTS := $(patsubst %.c,%.o,$(wildcard *.c))\nprogram: $(OBJECTS)\n\tcc -o $@ $^\n%.o: %.c\n\tcc -O1 -c $< -o $@\n")
+    shutil.copytree(source, work / "build")
+    for place in (source, work / "build"):
+        subprocess.run(["make", "-s", "-C", place, "MAKEFLAGS="], check=True)
+    assert subprocess.run([source / "program"]).returncode == 7
+    for path in (work / "build").iterdir():
+        assert path.read_bytes() == (source / path.name).read_bytes(), path.name
+
+
+# ---- All of it ----
+
+def contract(work):
+    file = work / "fs"
+    check("mkfs", run("mkfs", file, "--size", "2G").returncode == 0)
+    check("mkfs takes little room", file.stat().st_blocks * 512 <= 131072)
+    check("mkfs does not overwrite unasked", run("mkfs", file, "--size", "2G").returncode == 3 and run("mkfs", file, "--size", "2G", "--yes").returncode == 0)
+    check("check", sound(file))
+    (work / "junk").write_bytes(os.urandom(200000))
+    check("junk is status 2, usage status 3", run("check", work / "junk", "--json").returncode == 2 and run("check").returncode == 3
+          and run("mount", file).returncode == 3)
+    return file
+
+
+def main():
+    work = pathlib.Path(tempfile.mkdtemp(prefix="holonfs-"))
+    try:
+        file = contract(work)
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            print("# /dev/fuse cannot be used: nothing is mounted")
+            sys.exit(1 if failures else 0)
+        check("mount returns when it is mounted", run("mount", file, make(work / "m")).returncode == 0 and os.path.ismount(work / "m"))
+        subprocess.run(["fusermount3", "-u", work / "m"], check=True)
+        wait_for(lambda: run("check", file).returncode == 0)
+        mount = Mount(file, work / "m")
+        for name, function in (("names", names), ("contents", contents), ("holes", holes), ("sharing", sharing),
+                               ("attributes and locks", attributes), ("a large directory", large_directory), ("quota", quota)):
+            attempt(name, lambda function=function: function(work / "m"))
+        attempt("a C program is built", lambda: built_program(work, work / "m"))
+        check("unmounting", mount.unmount() == 0 and sound(file, "--data"))
+        mount = Mount(file, work / "m", "-o", "ro")
+        check("read-only", fails_with(errno.EROFS, (work / "m/new").touch) and (work / "m/contents").exists())
+        mount.unmount()
+        check("snapshot, rollback", run("snapshot", file, "before").returncode == 0)
+        mount = Mount(file, work / "m")
+        (work / "m/contents").unlink()
+        mount.unmount()
+        mount = Mount(file, work / "m", "-o", "snapshot=before")
+        check("a snapshot is mounted", (work / "m/contents").exists())
+        mount.unmount()
+        run("rollback", file, "before", "--yes")
+        mount = Mount(file, work / "m")
+        check("and brought back", (work / "m/contents").exists())
+        mount.unmount()
+        permissions(work, file)
+        attempt("fsynced lines survive kill -9", lambda: killed_writer(work, file, 30 if SOAK else 3))
+        attempt("sqlite survives kill -9", lambda: killed_sqlite(work, file))
+        attempt("git survives kill -9", lambda: killed_git(work, file))
+        layered(work)
+    finally:
+        for directory in ("m", "shared", "below"):
+            subprocess.run(["fusermount3", "-u", "-z", work / directory], stderr=subprocess.DEVNULL)
+        shutil.rmtree(work, ignore_errors=True)
+    sys.exit(1 if failures else 0)
+
+
+def make(directory):
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+def layered(work):
+    key = work / "key"
+    key.write_bytes(os.urandom(32))
+    disk = work / "disk"
+    subprocess.run([VDISK, "create", disk, "--size", "1G", "--key-file", key], check=True)
+    check("holonfs in an encrypted vdisk", run("mkfs", disk, "--key-file", key).returncode == 0 and sound(disk, "--key-file", key))
+    mount = Mount(disk, work / "m", "--key-file", str(key))
+    (work / "m/secret").write_bytes(b"nobody finds this text" * 1000)
+    mount.unmount()
+    check("keeps what it is told", b"nobody finds this text" not in disk.read_bytes() and run("check", disk, "--json").returncode == 3)
+    server = subprocess.Popen([VDISK, "open", disk, "--fuse", make(work / "below"), "--key-file", key])
+    below = work / "below/disk"
+    wait_for(below.exists)
+    check("a vdisk as a plain file below holonfs", run("mkfs", below, "--yes").returncode == 0)
+    mount = Mount(below, work / "m")
+    (work / "m/f").write_bytes(b"f" * 100000)
+    check("works", mount.unmount() == 0 and sound(below))
+    server.send_signal(signal.SIGTERM)
+    check("and ends", server.wait(timeout=60) == 0)
+
+
+if __name__ == "__main__":
+    main()
