@@ -49,6 +49,7 @@ struct evm *evm_create(enum fork fork)
 	struct evm *evm = checked_zalloc(1, sizeof *evm);
 	evm->fork = fork;
 	evm->frames = checked_zalloc(EVM_MAX_DEPTH + 1, sizeof *evm->frames);
+	evm->digests = checked_zalloc((size_t)1 << DIGEST_CACHE_BITS, sizeof *evm->digests);
 	evm->memory = reserve(EVM_MEMORY_SIZE);
 	evm->memory_touched = evm->memory;
 	evm->stack = reserve(STACK_BYTES);
@@ -60,6 +61,7 @@ void evm_destroy(struct evm *evm)
 	munmap(evm->memory, EVM_MEMORY_SIZE);
 	munmap(evm->stack, STACK_BYTES);
 	free(evm->frames);
+	free(evm->digests);
 	free(evm->return_data);
 	free(evm);
 }

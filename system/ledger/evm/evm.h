@@ -83,6 +83,9 @@ struct evm {
 	size_t blob_hash_count;
 	int64_t refund; /* of the transaction under way */
 	/* the machine's own */
+	struct u256_modulus modulus;  /* of the last MULMOD */
+	struct digest_cache *digests; /* of KECCAK256 over 64 bytes */
+	unsigned digest_misses;       /* in a row */
 	struct frame *frames;
 	struct frame *top;
 	uint8_t *memory;

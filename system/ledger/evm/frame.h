@@ -86,6 +86,19 @@ static inline int64_t words_of(uint64_t bytes)
 	return (int64_t)((bytes + 31) / 32);
 }
 
+/*
+ * Digests of 64-byte inputs, which is what Solidity's mappings hash at each access: the last ones, by a cheap
+ * hash of the input. After DIGEST_PATIENCE misses in a row the next DIGEST_PAUSE inputs are hashed without
+ * looking.
+ */
+#define DIGEST_CACHE_BITS 12
+#define DIGEST_PATIENCE   64
+#define DIGEST_PAUSE      1024
+struct digest_cache {
+	uint8_t input[64];
+	struct u256 digest;
+};
+
 /* EIP-2929 */
 #define GAS_COLD_ACCOUNT 2600
 #define GAS_COLD_SLOT    2100

@@ -110,7 +110,8 @@ OP(addmod)
 
 OP(mulmod)
 {
-	u256_mul_mod(sp - 2, sp, sp - 1, sp - 2);
+	const struct u256 m = sp[-2];
+	u256_mul_mod_again(sp - 2, sp, sp - 1, &m, &f->evm->modulus);
 	sp -= 2;
 	NEXT;
 }

@@ -94,6 +94,55 @@ static inline uint64_t divide_3by2(uint64_t u2, uint64_t u1, uint64_t u0, u128 d
 	return q1;
 }
 
+/* One digit of the quotient for m of 3 or 4; inlined with m constant, so that the loops unroll. */
+static inline __attribute__((always_inline)) uint64_t divide_step(uint64_t *part, const uint64_t *dn,
+                                                                  u128 top, uint64_t v, const int m)
+{
+	uint64_t digit;
+	const u128 head = (u128)part[m] << 64 | part[m - 1];
+	if (__builtin_expect(head == top, 0)) {
+		digit = UINT64_MAX;
+		u128 carry = 0;
+		uint64_t borrow = 0;
+		for (int i = 0; i < m; i++) {
+			carry += (u128)digit * dn[i];
+			const u128 difference = (u128)part[i] - (uint64_t)carry - borrow;
+			part[i] = (uint64_t)difference;
+			borrow = (uint64_t)(difference >> 64) & 1;
+			carry >>= 64;
+		}
+		part[m] -= (uint64_t)carry + borrow;
+		return digit;
+	}
+	u128 rest;
+	digit = divide_3by2(part[m], part[m - 1], part[m - 2], top, v, &rest);
+	u128 carry = 0;
+	uint64_t borrow = 0;
+	for (int i = 0; i < m - 2; i++) {
+		carry += (u128)digit * dn[i];
+		const u128 difference = (u128)part[i] - (uint64_t)carry - borrow;
+		part[i] = (uint64_t)difference;
+		borrow = (uint64_t)(difference >> 64) & 1;
+		carry >>= 64;
+	}
+	const u128 taken = carry + borrow;
+	const bool negative = rest < taken;
+	rest -= taken;
+	part[m - 2] = (uint64_t)rest;
+	part[m - 1] = (uint64_t)(rest >> 64);
+	part[m] = 0;
+	if (__builtin_expect(negative, 0)) {
+		digit--;
+		u128 sum = 0;
+		for (int i = 0; i < m; i++) {
+			sum += (u128)part[i] + dn[i];
+			part[i] = (uint64_t)sum;
+			sum >>= 64;
+		}
+	}
+	return digit;
+}
+
 /*
  * u (n limbs, at most 8) by d (m limbs, 1 to 4, the top one not 0). The quotient's n - m + 1 limbs are
  * written when q is not NULL, the remainder's m limbs to r. n >= m.
@@ -138,49 +187,8 @@ static void divide(uint64_t *q, uint64_t *r, const uint64_t *u, int n, const uin
 		return;
 	}
 	for (int j = n - m; j >= 0; j--) {
-		uint64_t digit;
-		uint64_t *part = un + j;
-		const u128 head = (u128)part[m] << 64 | part[m - 1];
-		if (__builtin_expect(head == top, 0)) {
-			digit = UINT64_MAX;
-			u128 carry = 0;
-			uint64_t borrow = 0;
-			for (int i = 0; i < m; i++) {
-				carry += (u128)digit * dn[i];
-				const u128 difference = (u128)part[i] - (uint64_t)carry - borrow;
-				part[i] = (uint64_t)difference;
-				borrow = (uint64_t)(difference >> 64) & 1;
-				carry >>= 64;
-			}
-			part[m] -= (uint64_t)carry + borrow;
-		} else {
-			u128 rest;
-			digit = divide_3by2(part[m], part[m - 1], part[m - 2], top, v, &rest);
-			u128 carry = 0;
-			uint64_t borrow = 0;
-			for (int i = 0; i < m - 2; i++) {
-				carry += (u128)digit * dn[i];
-				const u128 difference = (u128)part[i] - (uint64_t)carry - borrow;
-				part[i] = (uint64_t)difference;
-				borrow = (uint64_t)(difference >> 64) & 1;
-				carry >>= 64;
-			}
-			const u128 taken = carry + borrow;
-			const bool negative = rest < taken;
-			rest -= taken;
-			part[m - 2] = (uint64_t)rest;
-			part[m - 1] = (uint64_t)(rest >> 64);
-			part[m] = 0;
-			if (__builtin_expect(negative, 0)) {
-				digit--;
-				u128 sum = 0;
-				for (int i = 0; i < m; i++) {
-					sum += (u128)part[i] + dn[i];
-					part[i] = (uint64_t)sum;
-					sum >>= 64;
-				}
-			}
-		}
+		const uint64_t digit =
+		    m == 4 ? divide_step(un + j, dn, top, v, 4) : divide_step(un + j, dn, top, v, 3);
 		if (q)
 			q[j] = digit;
 	}
@@ -236,16 +244,19 @@ void u256_signed_divide(struct u256 *quotient, struct u256 *remainder, const str
 
 void u256_mul_wide(uint64_t out[8], const struct u256 *a, const struct u256 *b)
 {
-	memset(out, 0, 64);
+	uint64_t r[8] = {0};
+#pragma clang loop unroll(full)
 	for (int i = 0; i < 4; i++) {
 		uint64_t carry = 0;
+#pragma clang loop unroll(full)
 		for (int j = 0; j < 4; j++) {
-			const u128 t = (u128)a->w[i] * b->w[j] + out[i + j] + carry;
-			out[i + j] = (uint64_t)t;
+			const u128 t = (u128)a->w[i] * b->w[j] + r[i + j] + carry;
+			r[i + j] = (uint64_t)t;
 			carry = (uint64_t)(t >> 64);
 		}
-		out[i + 4] = carry;
+		r[i + 4] = carry;
 	}
+	memcpy(out, r, sizeof r);
 }
 
 /* out = wide (n limbs) modulo m. */
@@ -303,4 +314,79 @@ void u256_power(struct u256 *out, const struct u256 *base, const struct u256 *ex
 		u256_mul(&square, &square, &square);
 	}
 	*out = result;
+}
+
+/* Algorithm 4 with digits of 256 bits: (u1, u0) modulo normal, u1 below normal. */
+static void reduce_by_reciprocal(struct u256 *out, struct u256 u1, struct u256 u0,
+                                 const struct u256_modulus *known)
+{
+	uint64_t wide[8];
+	struct u256 q0;
+	struct u256 q1;
+	struct u256 r;
+	struct u256 product;
+	const struct u256 one = u256_from(1);
+	u256_mul_wide(wide, &known->reciprocal, &u1);
+	memcpy(q0.w, wide, 32);
+	memcpy(q1.w, wide + 4, 32);
+	const struct u256 carry = u256_from(u256_add(&q0, &q0, &u0));
+	u256_add(&q1, &q1, &u1);
+	u256_add(&q1, &q1, &carry);
+	u256_add(&q1, &q1, &one);
+	u256_mul(&product, &q1, &known->normal);
+	u256_sub(&r, &u0, &product);
+	if (u256_less(&q0, &r))
+		u256_add(&r, &r, &known->normal);
+	if (!u256_less(&r, &known->normal))
+		u256_sub(&r, &r, &known->normal);
+	*out = r;
+}
+
+static void learn(struct u256_modulus *known)
+{
+	uint64_t all[8];
+	uint64_t quotient[8] = {0};
+	uint64_t rest[4];
+	known->shift = (unsigned)__builtin_clzll(known->m.w[3]);
+	u256_shift_left(&known->normal, &known->m, known->shift);
+	memset(all, 0xff, sizeof all);
+	divide(quotient, rest, all, 8, known->normal.w, 4);
+	memcpy(known->reciprocal.w, quotient, 32); /* the quotient's fifth limb is 1 */
+	known->ready = true;
+}
+
+void u256_mul_mod_again(struct u256 *out, const struct u256 *a, const struct u256 *b, const struct u256 *m,
+                        struct u256_modulus *known)
+{
+	uint64_t wide[8];
+	struct u256 u1;
+	struct u256 u0;
+	if (!u256_equal(m, &known->m)) {
+		*known = (struct u256_modulus){.m = *m};
+		u256_mul_mod(out, a, b, m);
+		return;
+	}
+	if (!known->ready) {
+		if (m->w[3] == 0) {
+			u256_mul_mod(out, a, b, m);
+			return;
+		}
+		learn(known);
+	}
+	u256_mul_wide(wide, a, b);
+	memcpy(u0.w, wide, 32);
+	memcpy(u1.w, wide + 4, 32);
+	if (!u256_less(&u1, m))
+		u256_divide(NULL, &u1, &u1, m);
+	if (known->shift) {
+		struct u256 high;
+		u256_shift_left(&u1, &u1, known->shift);
+		u256_shift_right(&high, &u0, 256 - known->shift, 0);
+		for (int i = 0; i < 4; i++)
+			u1.w[i] |= high.w[i];
+		u256_shift_left(&u0, &u0, known->shift);
+	}
+	reduce_by_reciprocal(out, u1, u0, known);
+	if (known->shift)
+		u256_shift_right(out, out, known->shift, 0);
 }

@@ -168,6 +168,19 @@ void u256_signed_divide(struct u256 *quotient, struct u256 *remainder, const str
 /* (a + b) % m and (a * b) % m without overflow; 0 when m is 0. */
 void u256_add_mod(struct u256 *out, const struct u256 *a, const struct u256 *b, const struct u256 *m);
 void u256_mul_mod(struct u256 *out, const struct u256 *a, const struct u256 *b, const struct u256 *m);
+/*
+ * Products modulo one modulus, again and again: its reciprocal is computed when it comes the second time in a
+ * row, and a product then takes two multiplications and no division. Zero-initialised is empty.
+ */
+struct u256_modulus {
+	struct u256 m;
+	struct u256 normal;     /* m shifted left until its top bit is set */
+	struct u256 reciprocal; /* floor((2^512 - 1) / normal) - 2^256 */
+	unsigned shift;
+	bool ready;
+};
+void u256_mul_mod_again(struct u256 *out, const struct u256 *a, const struct u256 *b, const struct u256 *m,
+                        struct u256_modulus *known);
 /* The whole product, eight limbs. */
 void u256_mul_wide(uint64_t out[8], const struct u256 *a, const struct u256 *b);
 /* base^exponent modulo 2^256. */
