@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define BUCKETS 16384
+#define BUCKETS       16384
+#define KEEP_INCLUDED 10 /* seconds */
 
 struct entry {
 	struct entry *next_by_hash;
@@ -14,6 +15,7 @@ struct entry {
 	struct address sender;
 	uint64_t nonce;
 	bool sent;
+	bool included; /* in a block; kept a while, for requests that look at an older block */
 	time_t since;
 	size_t size;
 	uint8_t bytes[];
@@ -118,13 +120,13 @@ static void release(struct txpool *pool, const struct address *sender, uint64_t 
 static void sweep(struct txpool *pool)
 {
 	const time_t now = time(NULL);
-	if (now == pool->swept)
+	if (now - pool->swept < 5)
 		return;
 	pool->swept = now;
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct entry *entry = pool->by_hash[i], *next; entry; entry = next) {
 			next = entry->next_by_hash;
-			if (now - entry->since > TXPOOL_SECONDS)
+			if (now - entry->since > (entry->included ? KEEP_INCLUDED : TXPOOL_SECONDS))
 				remove_entry(pool, entry);
 		}
 }
@@ -133,13 +135,17 @@ static enum txpool_result add(struct txpool *pool, const struct transaction *t, 
                               size_t size, const struct address *sender, uint64_t state_nonce,
                               const char **why)
 {
+	const struct entry *same = find_nonce(pool, sender, t->nonce);
 	if (find_hash(pool, &t->hash)) {
 		*why = "already known";
 		return TXPOOL_REFUSED;
 	}
-	if (find_nonce(pool, sender, t->nonce)) {
-		*why = "replacement transaction underpriced: one with this nonce is on its way, and there "
-		       "are no prices";
+	if (same) {
+		*why =
+		    same->included
+		        ? "nonce too low"
+		        : "replacement transaction underpriced: one with this nonce is on its way, and there "
+		          "are no prices";
 		return TXPOOL_REFUSED;
 	}
 	const uint64_t next = first_unsent(pool, sender, state_nonce);
@@ -218,10 +224,9 @@ void txpool_block(struct txpool *pool, struct chain_view *view, uint64_t number)
 		pthread_mutex_lock(&pool->lock);
 		struct entry *entry = find_hash(pool, &hash);
 		if (entry) {
-			const struct address sender = entry->sender;
-			const uint64_t nonce = entry->nonce;
-			remove_entry(pool, entry);
-			release(pool, &sender, nonce + 1);
+			entry->sent = entry->included = true;
+			entry->since = time(NULL);
+			release(pool, &entry->sender, entry->nonce + 1);
 		}
 		pthread_mutex_unlock(&pool->lock);
 	}
