@@ -23,7 +23,7 @@ static const uint8_t history_code[] = {
     0x5f, 0xfd, 0x5b, 0x5f, 0x35, 0x61, 0x1f, 0xff, 0x60, 0x01, 0x43, 0x03, 0x06, 0x55, 0x00};
 #define HISTORY_WINDOW 8191
 
-static void put_number(uint8_t out[8], uint64_t number)
+void chain_put_number(uint8_t out[8], uint64_t number)
 {
 	for (int i = 0; i < 8; i++)
 		out[i] = (uint8_t)(number >> (56 - 8 * i));
@@ -43,7 +43,7 @@ static void chain_block_hash(void *context, uint64_t number, struct hash32 *out)
 	uint8_t key[8];
 	size_t size;
 	struct block_header header;
-	put_number(key, number);
+	chain_put_number(key, number);
 	*out = (struct hash32){{0}};
 	const uint8_t *record = store_get(&chain->store, chain->store.batch, STORE_BLOCKS, key, 8, &size);
 	if (record && block_read(&header, record, size))
@@ -58,8 +58,7 @@ static bool begin_batch(struct chain *chain)
 	return true;
 }
 
-/* Everything in memory back to what the store has. */
-static bool reload(struct chain *chain)
+bool chain_reload(struct chain *chain)
 {
 	uint8_t key[8];
 	size_t size;
@@ -71,7 +70,7 @@ static bool reload(struct chain *chain)
 	const uint8_t *value = store_get(&chain->store, txn, STORE_META, meta_head, sizeof meta_head, &size);
 	if (!value || size != 8)
 		return false;
-	put_number(key, get_number(value));
+	chain_put_number(key, get_number(value));
 	value = store_get(&chain->store, txn, STORE_META, meta_commit, sizeof meta_commit, &size);
 	if (!value || size != 8)
 		return false;
@@ -85,6 +84,9 @@ static bool reload(struct chain *chain)
 	chain->flushed = chain->head;
 	chain->flushed_index = chain->executed_index;
 	world_init(&chain->world, &chain->head.state_root, &chain->world_store);
+	/* A batch belongs to the thread that began it: the one that executes begins its own. */
+	store_abort(&chain->store);
+	chain->reader.txn = NULL;
 	return true;
 }
 
@@ -107,7 +109,7 @@ static bool finish_block(struct chain *chain, struct block_builder *builder)
 	writer.length = 0;
 	block_write(&writer, header);
 	uint8_t key[8];
-	put_number(key, header->number);
+	chain_put_number(key, header->number);
 	store_put(&chain->store, STORE_BLOCKS, key, 8, writer.bytes, writer.length);
 	store_put(&chain->store, STORE_BLOCK_HASHES, header->hash.bytes, 32, key, 8);
 	store_put(&chain->store, STORE_META, meta_head, sizeof meta_head, key, 8);
@@ -197,7 +199,7 @@ void builder_add(struct chain *chain, struct block_builder *builder, const struc
 	writer.length = 0;
 	receipt_write(&writer, &receipt);
 	uint8_t place[12];
-	put_number(place, header->number);
+	chain_put_number(place, header->number);
 	for (int i = 0; i < 4; i++)
 		place[8 + i] = (uint8_t)(builder->count >> (24 - 8 * i));
 	store_put(&chain->store, STORE_TRANSACTIONS, place, sizeof place, writer.bytes, writer.length);
@@ -332,12 +334,12 @@ bool chain_execute(struct chain *chain, const struct chain_commit *commit)
 		free(arenas);
 	}
 	uint8_t index[8];
-	put_number(index, commit->index);
+	chain_put_number(index, commit->index);
 	store_put(&chain->store, STORE_META, meta_commit, sizeof meta_commit, index, 8);
 	chain->executed_index = commit->index;
 	if (!good || chain->store.error) {
 		store_abort(&chain->store);
-		(void)reload(chain);
+		(void)chain_reload(chain);
 		return false;
 	}
 	if (chain->state.slot_count + chain->state.used > KEEP_SLOTS || chain->codes.bytes > KEEP_CODE) {
@@ -352,7 +354,7 @@ bool chain_flush(struct chain *chain)
 {
 	const uint64_t before = chain->flushed.number;
 	if (!store_commit(&chain->store)) {
-		(void)reload(chain);
+		(void)chain_reload(chain);
 		return false;
 	}
 	chain->reader.txn = NULL;
@@ -364,12 +366,23 @@ bool chain_flush(struct chain *chain)
 }
 
 /* ---- genesis and opening ---- */
-static void encode_config(uint8_t out[32], const struct chain_config *config)
+void chain_encode_config(uint8_t out[32], const struct chain_config *config)
 {
-	put_number(out, config->chain_id);
-	put_number(out + 8, config->gas_limit);
-	put_number(out + 16, config->quota_gas);
-	put_number(out + 24, config->quota_window);
+	chain_put_number(out, config->chain_id);
+	chain_put_number(out + 8, config->gas_limit);
+	chain_put_number(out + 16, config->quota_gas);
+	chain_put_number(out + 24, config->quota_window);
+}
+
+void chain_write_meta(struct chain *chain, const uint8_t head[8], uint64_t commit_index)
+{
+	uint8_t config[32];
+	uint8_t index[8];
+	chain_encode_config(config, &chain->config);
+	chain_put_number(index, commit_index);
+	store_put(&chain->store, STORE_META, meta_config, sizeof meta_config, config, sizeof config);
+	store_put(&chain->store, STORE_META, meta_head, sizeof meta_head, head, 8);
+	store_put(&chain->store, STORE_META, meta_commit, sizeof meta_commit, index, 8);
 }
 
 static bool make_genesis(struct chain *chain)
@@ -378,7 +391,6 @@ static bool make_genesis(struct chain *chain)
 	    .header = {.gas_limit = chain->config.gas_limit, .extra = "holon", .extra_size = 5}};
 	struct hash32 hash;
 	uint8_t zero[8] = {0};
-	uint8_t config[32];
 	world_init(&chain->world, NULL, &chain->world_store);
 	state_begin(&chain->state);
 	struct account *history = state_account(&chain->state, &history_address);
@@ -387,9 +399,7 @@ static bool make_genesis(struct chain *chain)
 	state_set_code(&chain->state, history,
 	               code_cache_add(&chain->codes, &hash, history_code, sizeof history_code));
 	state_end(&chain->state);
-	encode_config(config, &chain->config);
-	store_put(&chain->store, STORE_META, meta_config, sizeof meta_config, config, sizeof config);
-	store_put(&chain->store, STORE_META, meta_commit, sizeof meta_commit, zero, 8);
+	chain_write_meta(chain, zero, 0);
 	return finish_block(chain, &builder) && chain_flush(chain);
 }
 
@@ -398,7 +408,7 @@ static bool check_config(const struct chain *chain, const char *directory)
 {
 	uint8_t wanted[32];
 	size_t size;
-	encode_config(wanted, &chain->config);
+	chain_encode_config(wanted, &chain->config);
 	const uint8_t *found =
 	    store_get(&chain->store, chain->store.batch, STORE_META, meta_config, sizeof meta_config, &size);
 	if (found && size == sizeof wanted && memcmp(found, wanted, sizeof wanted) == 0)
@@ -431,7 +441,7 @@ struct chain *chain_open(const char *directory, const struct chain_config *confi
 	if (good) {
 		if (store_get(&chain->store, chain->store.batch, STORE_META, meta_head, sizeof meta_head,
 		              &size))
-			good = check_config(chain, directory) && reload(chain);
+			good = check_config(chain, directory) && chain_reload(chain);
 		else
 			good = make_genesis(chain);
 	}
@@ -464,6 +474,11 @@ void chain_flushed(const struct chain *chain, uint64_t *index, struct hash32 *ro
 {
 	*index = chain->flushed_index;
 	*root = chain->flushed.state_root;
+}
+
+void chain_head_hash(const struct chain *chain, struct hash32 *out, bool flushed)
+{
+	*out = flushed ? chain->flushed.hash : chain->head.hash;
 }
 
 const struct chain_config *chain_configuration(const struct chain *chain)

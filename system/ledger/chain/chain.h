@@ -52,6 +52,15 @@ void chain_executed(const struct chain *chain, uint64_t *index, struct hash32 *r
 void chain_flushed(const struct chain *chain, uint64_t *index, struct hash32 *root);
 const struct chain_config *chain_configuration(const struct chain *chain);
 
+/* The head block's hash, which commits to all of the state and the history before it. */
+void chain_head_hash(const struct chain *chain, struct hash32 *out, bool flushed);
+
+/* Streams the state after the last commit executed; and replaces the state by such a stream, whose head must have this
+ * hash. When it has not, or the file is malformed, the state is what it was. */
+typedef bool ledger_sink(void *context, const uint8_t *data, size_t size);
+bool chain_snapshot(struct chain *chain, ledger_sink *sink, void *context);
+bool chain_restore(struct chain *chain, const char *path, uint64_t index, const struct hash32 *head);
+
 /* Called by the executing thread after a flush that made blocks visible: the numbers from `first` to `last`.
  */
 void chain_on_blocks(struct chain *chain, void (*notify)(void *context, uint64_t first, uint64_t last),

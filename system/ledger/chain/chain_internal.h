@@ -51,6 +51,13 @@ struct block_builder {
 void builder_add(struct chain *chain, struct block_builder *builder, const struct candidate *candidate,
                  const struct applied *applied, struct log *logs, size_t log_count);
 
+/* chain.c's, for snapshots. */
+void chain_put_number(uint8_t out[8], uint64_t number);
+void chain_encode_config(uint8_t out[32], const struct chain_config *config);
+void chain_write_meta(struct chain *chain, const uint8_t head[8], uint64_t commit_index);
+/* Everything in memory back to what the store has. */
+bool chain_reload(struct chain *chain);
+
 /* Takes gas from the sender's quota, at most what is left. */
 void quota_take(struct chain *chain, const struct address *sender, uint64_t gas, uint64_t time_s);
 

@@ -142,6 +142,12 @@ void store_delete_prefix(struct store *store, enum store_table table, const void
 	note(store, error == MDB_NOTFOUND ? 0 : error);
 }
 
+void store_empty(struct store *store)
+{
+	for (int i = 0; !store->error && i < STORE_TABLES; i++)
+		note(store, mdb_drop(store->batch, store->tables[i], 0));
+}
+
 const uint8_t *store_get(const struct store *store, MDB_txn *txn, enum store_table table, const void *key,
                          size_t key_size, size_t *size)
 {

@@ -54,6 +54,9 @@ void store_delete(struct store *store, enum store_table table, const void *key, 
 /* Deletes every key that begins so. */
 void store_delete_prefix(struct store *store, enum store_table table, const void *prefix, size_t size);
 
+/* Empties every table. */
+void store_empty(struct store *store);
+
 /* In the open batch (txn is store->batch) or a view. NULL when there is none; valid until the txn changes or
  * ends. */
 const uint8_t *store_get(const struct store *store, MDB_txn *txn, enum store_table table, const void *key,

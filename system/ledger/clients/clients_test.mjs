@@ -81,7 +81,7 @@ async function withEthers(url) {
     const block = await provider.getBlock("latest", true);
     seen["block has transactions"] = block.transactions.length > 0 && block.prefetchedTransactions.length > 0;
     const found = await provider.getTransaction(transfer.hash);
-    seen["transaction"] = [found.from, found.to, found.data, found.type, found.nonce];
+    seen["transaction"] = [found.from, found.to, found.data, found.nonce];
     seen["events"] = (await token.queryFilter("Transfer", 0)).map((e) => e.args.map(String));
     seen["filtered"] = (await token.queryFilter(token.filters.Transfer(null, b.address), 0)).length;
     // a creation by a raw legacy transaction

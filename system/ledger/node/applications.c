@@ -10,6 +10,7 @@
 
 #include "crypto/blake3.h"
 #include "ledger/node/bytes.h"
+#include "ledger/rpc/application.h"
 
 struct bytes_state {
 	uint64_t index, payloads;
@@ -164,7 +165,7 @@ static const struct ledger_application bytes_application = {
 };
 
 /* A line for each application. */
-static const struct ledger_application *const applications[] = {&bytes_application};
+static const struct ledger_application *const applications[] = {&bytes_application, &evm_application};
 
 const struct ledger_application *ledger_application_find(const char *name)
 {
