@@ -16,13 +16,15 @@ extern const uint64_t calls_reaping[];
 /* Looks up the handle in argument INDEX into call->caps[INDEX]: alive, of TYPE, with RIGHTS. */
 static inline int64_t call_handle(struct call *call, unsigned index, enum object_type type, uint16_t rights)
 {
-	return cap_lookup(call->self->unit, arch_argument(call->self, index), type, rights, &call->caps[index]);
+	return cap_lookup(call->self->unit, arch_argument(call->self, index), type, rights,
+	                  &call->caps[index]);
 }
 
 /* The same where a dead object may be named: to go on with its end. */
 static inline int64_t call_dead(struct call *call, unsigned index, enum object_type type, uint16_t rights)
 {
-	return cap_lookup_dead(call->self->unit, arch_argument(call->self, index), type, rights, &call->caps[index]);
+	return cap_lookup_dead(call->self->unit, arch_argument(call->self, index), type, rights,
+	                       &call->caps[index]);
 }
 
 /* The same where 0 stands for the caller's own unit or thread, or for nothing. */
