@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-/* Formats as printf does; knows %c %s %d %i %u %x %p %% with width, precision, zero and minus flags, and l,
- * ll, z. */
+/* Formats as printf does, 256 characters at most; knows %c %s %d %u %x with l, ll and z, numbers with a width that is
+ * filled with zeros (%016lx). */
 void log_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Writes BYTES of TEXT as they are. */
 void log_write(const char *text, size_t bytes);

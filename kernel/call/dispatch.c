@@ -20,6 +20,7 @@ static void call_finish(struct thread *self, int64_t result, uint64_t second, bo
 	if (duty && result != CALL_BLOCKED && !cpu_self()->blocked && !unit_reap(self->unit) &&
 	    preemption_pending()) {
 		self->reaping = true;
+		self->sliced_call = UINT32_MAX; /* whatever runs again comes here: call_other */
 		self->reap_result = result;
 		self->reap_second = second;
 		arch_syscall_restart(self);
@@ -27,7 +28,6 @@ static void call_finish(struct thread *self, int64_t result, uint64_t second, bo
 	}
 	if (result != CALL_BLOCKED)
 		arch_set_result(self, result, second);
-	self->reaping = false;
 }
 
 int64_t call_run(struct call *call, uint64_t number)
@@ -56,7 +56,8 @@ static __attribute__((noinline)) void call_other(struct thread *self, uint64_t n
 	struct call call;
 	int64_t result;
 
-	if (self->reaping) {
+	if (self->sliced_call != (uint32_t)number && self->reaping) {
+		self->reaping = false;
 		call_finish(self, self->reap_result, self->reap_second, others);
 		return;
 	}

@@ -50,6 +50,67 @@ static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread
 	__atomic_store_n(&self->on_cpu, 0, __ATOMIC_RELEASE);
 }
 
+/* Puts SELF among the callers of CHANNEL, behind those of its priority. channel->lock held. */
+static void caller_insert(struct channel *channel, struct thread *self, uint32_t priority)
+{
+	self->call_node.deadline = (uint64_t)(PRIORITY_COUNT - priority) << 48 | channel->arrivals++;
+	heap_insert(&channel->callers, &self->call_node);
+}
+
+#define CHAIN_MAX 8u /* servers behind one another that a waiting caller's priority reaches */
+
+/* A caller of BUDGET's priority has begun to wait on CHANNEL: who serves there gets on with it, and whom that
+ * one waits for in turn. */
+static void callers_lend(struct channel *channel, struct budget *budget)
+{
+	struct thread *server = 0;
+
+	for (unsigned depth = 0; depth < CHAIN_MAX; depth++) {
+		enum thread_state_kind state;
+
+		if (!server) {
+			lock_take(&channel->lock);
+			if (!list_empty(&channel->servers))
+				server = container_of(channel->servers.next, struct thread, serves_node);
+			lock_release(&channel->lock);
+			if (!server)
+				return;
+		}
+		serve_lend(server, budget);
+		state = thread_state(server);
+		if (state == THREAD_REPLY) {
+			server = server->server;
+			if (!server)
+				return;
+		} else if (state == THREAD_CALLING) {
+			channel = server->channel;
+			lock_take(&channel->lock);
+			if (server->call_node.rank &&
+			    server->call_node.deadline >> 48 > PRIORITY_COUNT - budget->priority) {
+				heap_remove(&channel->callers, &server->call_node);
+				caller_insert(channel, server, budget->priority);
+			}
+			lock_release(&channel->lock);
+			server = 0;
+		} else {
+			return;
+		}
+	}
+}
+
+void channel_leave(struct thread *thread)
+{
+	struct channel *channel = thread->serves;
+
+	if (!channel)
+		return;
+	lock_take(&channel->lock);
+	if (thread->serves) /* else the channel has just gone */
+		list_remove(&thread->serves_node);
+	thread->serves = 0;
+	lock_release(&channel->lock);
+}
+
 static inline struct channel *channel_of(const struct cap_view *view)
 {
 	return (struct channel *)view->object;
@@ -65,6 +126,7 @@ void channel_call_slow(struct thread *self)
 	struct cpu *cpu = cpu_self();
 	uint64_t info = arch_argument(self, 1), deadline = arch_argument(self, 2), word;
 	int64_t error;
+	struct budget *budget = self->budget_current;
 	struct cap_view cap;
 	struct channel *channel;
 	struct thread *server;
@@ -87,13 +149,15 @@ void channel_call_slow(struct thread *self)
 			self->badge = cap.badge;
 			self->info = info;
 			self->channel = channel;
-			list_append(&channel->callers, &self->queue_node);
+			caller_insert(channel, self, budget->priority);
 			wait_begin(self, THREAD_CALLING, deadline);
 			error = 0;
 		}
 		lock_release(&channel->lock);
 		if (error)
 			fail(self, error);
+		else
+			callers_lend(channel, budget);
 		return;
 	}
 	lock_release(&channel->lock);
@@ -190,23 +254,15 @@ void channel_forget_call(struct thread *caller)
  * none. On true the lock is released. */
 static bool call_take(struct channel *channel, struct thread *self)
 {
-	while (!list_empty(&channel->callers)) {
-		struct thread *caller = 0;
+	while (channel->callers) {
+		struct thread *caller = container_of(channel->callers, struct thread, call_node);
 		struct transfer transfer;
-		uint64_t word;
+		uint64_t word = caller->wait;
 		int64_t error;
 
-		for (struct list *node = channel->callers.next; node != &channel->callers;
-		     node = node->next) {
-			caller = container_of(node, struct thread, queue_node);
-			word = caller->wait;
-			if (WAIT_STATE(word) == THREAD_CALLING && wait_claim(caller, word))
-				break;
-			caller = 0;
-		}
-		if (!caller)
-			return false;
-		list_remove(&caller->queue_node);
+		heap_remove(&channel->callers, &caller->call_node);
+		if (WAIT_STATE(word) != THREAD_CALLING || !wait_claim(caller, word))
+			continue; /* who ends its wait finds it out of the queue */
 		lock_release(&channel->lock);
 		timer_disarm(&caller->timeout);
 		error = caller->info ? transfer_prepare(&transfer, caller, self, caller->info) : E_OK;
@@ -271,8 +327,16 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 	struct event *event = self->event_bound;
 	uint64_t word;
 
+	if (self->serves != channel)
+		channel_leave(self);
+	if (self->lent)
+		serve_forget(self);
 	lock_take(&channel->lock);
-	if (!list_empty(&channel->callers) && call_take(channel, self)) {
+	if (!self->serves && !channel->object.dead) {
+		list_append(&channel->servers, &self->serves_node);
+		self->serves = channel;
+	}
+	if (channel->callers && call_take(channel, self)) {
 		if (answered)
 			sched_wake(answered);
 		return;
@@ -411,7 +475,7 @@ int64_t sys_channel_create(struct call *call, uint64_t flags)
 		return error;
 	channel->flags = (uint32_t)flags;
 	list_init(&channel->receivers);
-	list_init(&channel->callers);
+	list_init(&channel->servers);
 	return call_result_object(call, &channel->object, RIGHT_ALL);
 }
 
@@ -420,6 +484,8 @@ void channel_unlink(struct thread *thread)
 	struct lock *lock = &thread->channel->lock;
 
 	lock_take(lock);
+	if (thread->call_node.rank)
+		heap_remove(&thread->channel->callers, &thread->call_node);
 	list_remove(&thread->queue_node);
 	lock_release(lock);
 }
@@ -435,10 +501,17 @@ bool channel_teardown(struct object *object)
 		lock_take(&channel->lock);
 		if (!list_empty(&channel->receivers))
 			thread = container_of(channel->receivers.next, struct thread, queue_node);
-		else if (!list_empty(&channel->callers))
-			thread = container_of(channel->callers.next, struct thread, queue_node);
-		if (thread)
+		else if (channel->callers)
+			thread = container_of(channel->callers, struct thread, call_node);
+		if (thread) {
 			word = thread->wait;
+		} else if (!list_empty(&channel->servers)) {
+			thread = container_of(channel->servers.next, struct thread, serves_node);
+			list_remove(&thread->serves_node);
+			thread->serves = 0;
+			lock_release(&channel->lock);
+			continue;
+		}
 		lock_release(&channel->lock);
 		if (!thread)
 			return true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "object.h"
+#include "timer.h"
 
 struct thread;
 
@@ -10,7 +11,9 @@ struct channel {
 	struct lock lock;
 	uint32_t flags;        /* enum channel_flags */
 	struct list receivers; /* THREAD_RECEIVING: queue_node */
-	struct list callers;   /* THREAD_CALLING: queue_node, first come, first served */
+	struct timer *callers; /* THREAD_CALLING: heap of call_node, by priority, then by arrival */
+	uint64_t arrivals;
+	struct list servers; /* serves_node: threads that last received here */
 };
 
 /* A saved reply: names a thread in THREAD_REPLY until it is answered. Deleting it answers E_PEER. */
@@ -21,6 +24,8 @@ struct reply {
 	uint64_t caller_wait;  /* the wait of CALLER that this answers */
 };
 
+/* THREAD ends or receives elsewhere: it serves its channel no more. */
+void channel_leave(struct thread *thread);
 /* Waiting on a channel: takes THREAD, whose wait the caller has claimed, out of CHANNEL's queue. */
 void channel_unlink(struct thread *thread);
 /* The thread is gone or was cancelled while its call is served: nobody may answer it any more. */

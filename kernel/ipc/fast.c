@@ -112,7 +112,7 @@ void channel_reply_receive(struct thread *self)
 	if (SLOW(!lock_try(&channel->lock)))
 		return channel_reply_receive_slow(self);
 	word = self->caller_wait;
-	if (SLOW(channel->callers.next != &channel->callers || channel->object.dead ||
+	if (SLOW(channel->callers || channel->object.dead ||
 	         !__atomic_compare_exchange_n(&caller->wait, &word, WAIT_END(word, THREAD_REPLY), false,
 	                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))) {
 		lock_release(&channel->lock);

@@ -314,6 +314,13 @@ static unsigned count_in(const struct list *list, const struct list *node)
 	return count;
 }
 
+static bool in_heap(const struct timer *root, const struct timer *node)
+{
+	while (node && node->parent)
+		node = node->parent;
+	return node && node == root;
+}
+
 static bool in_mailbox(const struct thread *thread)
 {
 	for (unsigned i = 0; i < CPUS; i++)
@@ -349,7 +356,8 @@ static void check_thread(const struct thread *thread)
 		NEED(count_in(&thread->channel->receivers, &thread->queue_node) == 1);
 		break;
 	case THREAD_CALLING:
-		NEED(!places && count_in(&thread->channel->callers, &thread->queue_node) == 1);
+		NEED(!places && in_heap(thread->channel->callers, &thread->call_node));
+		NEED(thread->channel->callers->deadline <= thread->call_node.deadline);
 		break;
 	case THREAD_EVENT:
 		NEED(!places && count_in(&thread->event->waiters, &thread->queue_node) == 1);
@@ -368,6 +376,11 @@ static void check_thread(const struct thread *thread)
 	default:
 		NEED(false);
 	}
+	NEED(thread_state(thread) == THREAD_CALLING || !thread->call_node.rank);
+	if (thread->serves)
+		NEED(count_in(&thread->serves->servers, &thread->serves_node) == 1);
+	if (thread_state(thread) == THREAD_DEAD)
+		NEED(!thread->serves && !thread->lent);
 	if (thread->budget_current && thread->budget_current != thread->budget &&
 	    thread->budget_current != &thread->fallback && thread_state(thread) != THREAD_READY)
 		NEED(count_in(&thread->budget_current->holders, &thread->holder_node) == 1);

@@ -27,6 +27,15 @@ void sched_init(struct cpu *cpu)
 
 /* ---- Run queue ---- */
 
+/* A thread that serves a call waits in BUDGET's queue, and could go on with a budget of its own. */
+static bool serving(const struct budget *budget)
+{
+	const struct thread *first = container_of(budget->ready.next, struct thread, queue_node);
+
+	return !list_empty(&budget->ready) && first->donated && first->budget && first->budget != budget &&
+	       !first->budget->object.dead;
+}
+
 static void run_insert(struct cpu *cpu, struct budget *budget)
 {
 	budget->queued = true;
@@ -68,6 +77,18 @@ static struct budget *run_highest(struct cpu *cpu)
 	return 0;
 }
 
+/* BUDGET is used up until its next refill. Servers that wait on it do so no longer: at once by the timer. */
+static void throttle(struct budget *budget)
+{
+	budget->throttled = true;
+	timer_arm(&budget->replenish, serving(budget) ? 0 : refills_next(&budget->refills), 0);
+}
+
+bool sched_is_highest(struct cpu *cpu, const struct budget *budget)
+{
+	return run_highest(cpu) == budget;
+}
+
 /* BUDGET has work and is not queued: queues it, or, used up, arms its replenishment. */
 static void budget_activate(struct cpu *cpu, struct budget *budget, uint64_t now)
 {
@@ -77,8 +98,7 @@ static void budget_activate(struct cpu *cpu, struct budget *budget, uint64_t now
 	}
 	refills_activate(&budget->refills, now);
 	if (!refills_available(&budget->refills, now)) {
-		budget->throttled = true;
-		timer_arm(&budget->replenish, refills_next(&budget->refills), 0);
+		throttle(budget);
 		return;
 	}
 	if (budget->edf)
@@ -100,6 +120,10 @@ void budget_unthrottle(struct budget *budget)
 
 	if (!budget->throttled)
 		return;
+	if (serve_rescue(budget) || arch_clock_ns() < refills_next(&budget->refills)) {
+		throttle(budget);
+		return;
+	}
 	budget->throttled = false;
 	if (list_empty(&budget->ready))
 		return;
@@ -121,6 +145,12 @@ void budget_reconfigure(struct budget *budget, const struct budget_spec *spec)
 	budget_configure(budget, spec, now);
 	if (!list_empty(&budget->ready) || cpu->budget == budget)
 		budget_activate(cpu, budget, now);
+	/* Its place may be worse now: servers that wait on it look again. */
+	if (serving(budget) && !budget->throttled) {
+		if (budget->queued)
+			run_remove(cpu, budget);
+		throttle(budget);
+	}
 	cpu->reschedule = true;
 }
 
@@ -152,8 +182,7 @@ void cpu_charge(struct cpu *cpu, uint64_t now)
 	refills_charge(&budget->refills, used);
 	if (!refills_available(&budget->refills, now) && budget->queued) {
 		run_remove(cpu, budget);
-		budget->throttled = true;
-		timer_arm(&budget->replenish, refills_next(&budget->refills), 0);
+		throttle(budget);
 	}
 }
 
@@ -189,7 +218,7 @@ static void hold_back(struct cpu *cpu, struct thread *thread)
 
 void sched_enqueue(struct cpu *cpu, struct thread *thread)
 {
-	struct budget *budget = thread->budget_current;
+	struct budget *budget = thread->budget_current, *better;
 
 	if (thread->halt) {
 		hold_back(cpu, thread);
@@ -206,9 +235,19 @@ void sched_enqueue(struct cpu *cpu, struct thread *thread)
 		hold_back(cpu, thread);
 		return;
 	}
-	ready_insert(cpu, thread, false);
+	better = serve_better(cpu, thread);
+	if (better) {
+		serve_on(thread, better);
+		sched_wake(thread);
+		return;
+	}
+	ready_insert(cpu, thread, thread->donated);
 	if (!budget->queued)
 		return;
+	if (thread->donated && budget == cpu->budget && cpu->current) { /* before the donor's own thread */
+		cpu->current->rotate = true;
+		cpu->reschedule = true;
+	}
 	if (budget_beats(budget, cpu->budget)) {
 		cpu->reschedule = true;
 	} else if (budget->priority == cpu->budget->priority && cpu->slice_end == DEADLINE_NEVER) {
@@ -303,6 +342,7 @@ void cpu_program(struct cpu *cpu)
 void sched_choose(struct cpu *cpu)
 {
 	struct thread *previous = cpu->current, *next;
+	struct budget *better;
 	uint64_t now = arch_clock_ns();
 	bool more = false;
 
@@ -310,6 +350,10 @@ void sched_choose(struct cpu *cpu)
 	if (previous && !cpu->blocked && previous->budget_current->object.dead) {
 		budget_drop(previous);
 		sched_wake(previous); /* on another budget, perhaps of another CPU */
+	}
+	if (previous && !cpu->blocked && (better = serve_better(cpu, previous))) {
+		serve_on(previous, better);
+		sched_wake(previous);
 	}
 	if (previous && !cpu->blocked) {
 		if (thread_held_back(previous))

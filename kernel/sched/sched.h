@@ -23,6 +23,20 @@ void thread_timeout(struct timer *timer, uint64_t mark);
 /* Publishes that THREAD, which this CPU has claimed, waits after all, by the number WORD. */
 void wait_resume(struct thread *thread, uint64_t word);
 
+/* What a server runs on: see serve.c. All for threads that are ready or current, on their CPU. */
+/* THREAD goes on with BUDGET instead of the one that its caller lent, which goes back to the caller. */
+void serve_on(struct thread *thread, struct budget *budget);
+/* The budget that THREAD should go on with instead of its current one, now that it would wait for a CPU; or
+ * 0. */
+struct budget *serve_better(struct cpu *cpu, struct thread *thread);
+/* Moves threads that serve and wait on BUDGET to their own, a few; true: perhaps more are left. */
+bool serve_rescue(struct budget *budget);
+/* A caller that waits for THREAD lends it BUDGET, for the request it works on. Any CPU; no lock held. */
+void serve_lend(struct thread *thread, struct budget *budget);
+void serve_forget(struct thread *thread);
+/* BUDGET would run next on CPU. */
+bool sched_is_highest(struct cpu *cpu, const struct budget *budget);
+
 /* thread->budget_current and its count of users. */
 void budget_take(struct thread *thread, struct budget *budget);
 void budget_drop(struct thread *thread);

@@ -80,7 +80,7 @@ static void thread_look(struct cpu *cpu, struct thread *thread)
 	if (thread->halt) {
 		sched_dequeue(cpu, thread);
 		thread_halted(thread);
-	} else if (thread->parked && !thread_held_back(thread)) {
+	} else if (thread->parked ? !thread_held_back(thread) : serve_better(cpu, thread) != 0) {
 		sched_dequeue(cpu, thread);
 		sched_enqueue(cpu, thread);
 	}

@@ -47,6 +47,7 @@ struct thread *thread_new(struct unit *unit, struct space *space, struct budget 
 	list_init(&thread->unit_node);
 	list_init(&thread->queue_node);
 	list_init(&thread->holder_node);
+	list_init(&thread->serves_node);
 	list_init(&thread->fallback.ready);
 	thread->timeout.expire = thread_timeout;
 	thread->cpu = budget ? budget->cpu : cpu_self();
@@ -111,6 +112,8 @@ int64_t sys_thread_create(struct call *call, struct unit *unit, struct space *sp
 void thread_finish(struct thread *thread)
 {
 	channel_fail_caller(thread);
+	channel_leave(thread);
+	serve_forget(thread);
 	event_unbind(thread);
 	timer_disarm(&thread->timeout);
 	if (unit_thread_remove(thread->unit, &thread->unit_node) && thread->exits)

@@ -84,7 +84,12 @@ struct thread {
 	                           memory's queue */
 	struct timer timeout;
 	/* Calls */
-	struct channel *channel; /* waited on, sending or receiving */
+	struct channel *channel;         /* waited on, sending or receiving */
+	struct timer call_node;          /* channel->callers */
+	struct channel *volatile serves; /* received on last, while that lives: in its servers */
+	struct list serves_node;
+	struct budget *volatile lent; /* counted: of a caller that waits for this thread; see sched/serve.c */
+	uint64_t lent_for;            /* caller_wait of the request that LENT shall end */
 	struct thread
 	    *volatile caller;  /* whose call this thread serves: the implicit one-shot reply capability */
 	uint64_t caller_wait;  /* the wait of CALLER that a reply ends */
