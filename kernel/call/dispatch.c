@@ -10,24 +10,21 @@ static bool call_reaps(uint64_t number)
 	return number < SYSCALL_COUNT && calls_reaping[number / 64] >> number % 64 & 1;
 }
 
-/* Sets the result of SELF's call and, where the call is what ended objects of its unit (DUTY), works those
- * off first, in slices: until then the call runs again, but only to come here. So nobody else pays for it,
- * above all no thread of higher priority. */
-static void call_finish(struct thread *self, int64_t result, uint64_t second, bool duty)
+/* The result of SELF's call, once it has worked off, in slices, what it ended: until then the call runs again, but only to
+ * come here. So nobody else pays for it, above all no thread of higher priority. */
+static void call_reap(struct thread *self, int64_t result, uint64_t second)
 {
 	/* Not once the thread waits, since reaping may wait for other CPUs; and not where its registers hold
 	 * more than a result already: a guest that was just entered would make its own last call again. */
-	if (duty && result != CALL_BLOCKED && !cpu_self()->blocked && !unit_reap(self->unit) &&
+	if (result != CALL_BLOCKED && !cpu_self()->blocked && !unit_reap(self->unit) &&
 	    preemption_pending()) {
 		self->reaping = true;
-		self->sliced_call = UINT32_MAX; /* whatever runs again comes here: call_other */
 		self->reap_result = result;
 		self->reap_second = second;
 		arch_syscall_restart(self);
-		return;
-	}
-	if (result != CALL_BLOCKED)
+	} else if (result != CALL_BLOCKED) {
 		arch_set_result(self, result, second);
+	}
 }
 
 int64_t call_run(struct call *call, uint64_t number)
@@ -56,9 +53,9 @@ static __attribute__((noinline)) void call_other(struct thread *self, uint64_t n
 	struct call call;
 	int64_t result;
 
-	if (self->sliced_call != (uint32_t)number && self->reaping) {
+	if (self->reaping) {
 		self->reaping = false;
-		call_finish(self, self->reap_result, self->reap_second, others);
+		call_reap(self, self->reap_result, self->reap_second);
 		return;
 	}
 	call.self = self;
@@ -67,8 +64,10 @@ static __attribute__((noinline)) void call_other(struct thread *self, uint64_t n
 		arch_syscall_restart(self);
 		return;
 	}
-	call_finish(self, result, call.second,
-	            unit_has_doomed(self->unit) && (!others || call_reaps(number)));
+	if (__builtin_expect(unit_has_doomed(self->unit), 0) && (!others || call_reaps(number)))
+		call_reap(self, result, call.second);
+	else if (result != CALL_BLOCKED)
+		arch_set_result(self, result, call.second);
 }
 
 void kernel_syscall(struct thread *self, uint64_t number)

@@ -397,7 +397,7 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 	if (page < stop) {
 		/* As far as one lowest node of each reaches, and less than a slice: making a node takes its
 		 * part. */
-		count = least(least(end - page, slice_pages(source) * 3 / 4 + 1),
+		count = least(least(end - page, slice_pages(source) / 2 + 1),
 		              least(512 - page % 512, 512 - (page - source_page) % 512));
 		to = radix_make(clone, page - source_page);
 		if (!to)

@@ -24,9 +24,10 @@
 
 struct thread;
 
-#define CALL_RESTART INT64_MIN
-#define CALL_LEAVE   (INT64_MIN + 1)
-#define CALL_BLOCKED (INT64_MIN + 2)
+/* Below every error, and no result of any call. */
+#define CALL_RESTART (-4096)
+#define CALL_LEAVE   (-4095)
+#define CALL_BLOCKED (-4094)
 
 struct call {
 	struct thread *self;
