@@ -178,10 +178,10 @@ static int change_shared(struct holonfs *fs, uint64_t first, struct shared_disk 
 int blocks_release(struct holonfs *fs, uint64_t block, uint64_t count)
 {
 	while (count) {
-		struct shared_disk shared;
+		struct shared_disk shared = {0};
 		bool is_shared;
 		uint64_t same;
-		uint64_t first;
+		uint64_t first = block;
 		TRY(blocks_are_shared(fs, block, count, &is_shared, &same));
 		if (is_shared) {
 			TRY(shared_at(fs, block, &first, &shared));
@@ -198,10 +198,10 @@ int blocks_release(struct holonfs *fs, uint64_t block, uint64_t count)
 int blocks_share(struct holonfs *fs, uint64_t block, uint64_t count)
 {
 	while (count) {
-		struct shared_disk shared;
+		struct shared_disk shared = {0};
 		bool is_shared;
 		uint64_t same;
-		uint64_t first;
+		uint64_t first = block;
 		TRY(blocks_are_shared(fs, block, count, &is_shared, &same));
 		if (is_shared) {
 			TRY(shared_at(fs, block, &first, &shared));

@@ -146,7 +146,9 @@ int cache_trim(struct holonfs *fs)
 
 void cache_free(struct holonfs *fs)
 {
-	while (fs->oldest)
-		forget(fs, fs->oldest);
+	for (struct buffer *buffer = fs->oldest, *next; buffer; buffer = next) {
+		next = buffer->newer;
+		free(buffer);
+	}
 	free(fs->buffers);
 }

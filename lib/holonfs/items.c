@@ -62,6 +62,7 @@ struct path {
 static int descend(struct holonfs *fs, struct key key, struct path *path)
 {
 	uint64_t block = fs->super.root;
+	*path = (struct path){{NULL}, {0}};
 	for (unsigned level = fs->super.height; level-- > 0;) {
 		TRY(get_node(fs, block, level, &path->buffers[level]));
 		const struct node *node = node_of(path->buffers[level]);
@@ -69,7 +70,7 @@ static int descend(struct holonfs *fs, struct key key, struct path *path)
 		if (level)
 			block = node->slots[path->at[level]].child;
 	}
-	return 0;
+	return path->buffers[0] ? 0 : -EUCLEAN;
 }
 
 static void take(struct buffer *buffer, unsigned at, struct item *item)

@@ -123,7 +123,7 @@ static int put(struct holonfs *fs, uint64_t inode, const char *name, const uint8
 	size_t part = size < PIECE ? size : PIECE;
 	head = (struct xattr_head){.total = (uint32_t)size, .name_bytes = (uint8_t)length};
 	memcpy(first, &head, sizeof(head));
-	memcpy(first + sizeof(head), name, length);
+	memcpy(first + sizeof(head), name, head.name_bytes);
 	if (part)
 		memcpy(first + sizeof(head) + length, value, part);
 	TRY(item_put(fs, piece_key(inode, place, 0), first, (unsigned)(sizeof(head) + length + part)));

@@ -23,6 +23,7 @@
 #define SYNC_SECONDS  5
 
 static struct holonfs *fs;
+static const struct control *control;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool ending, read_only_mount;
 
@@ -488,13 +489,38 @@ static int set_quota(uint64_t inode, const char *value, size_t size)
 	return holonfs_set_quota(fs, inode, (bytes + HOLONFS_BLOCK - 1) / HOLONFS_BLOCK, inodes);
 }
 
+/* Attributes of the root that stand for requests: only the mount's owner or root may make them. */
+static int set_control(const struct fuse_ctx *who, const char *name, const char *value, size_t size)
+{
+	char text[256];
+	char *end;
+	if (who->uid && who->uid != getuid())
+		return -EPERM;
+	if (size >= sizeof(text) || !size)
+		return -EINVAL;
+	memcpy(text, value, size);
+	text[size] = 0;
+	if (!strcmp(name, CONTROL_SNAPSHOT))
+		return control->snapshot(control->context, text);
+	unsigned long long bytes = strtoull(text, &end, 10);
+	return *end ? -EINVAL : control->grow(control->context, bytes);
+}
+
+static int set_attribute(const struct fuse_ctx *who, uint64_t inode, const char *name, const char *value,
+                         size_t size, int flags)
+{
+	if (!strcmp(name, QUOTA_ATTRIBUTE))
+		return set_quota(inode, value, size);
+	if (inode == HOLONFS_ROOT && (!strcmp(name, CONTROL_SIZE) || !strcmp(name, CONTROL_SNAPSHOT)))
+		return set_control(who, name, value, size);
+	return holonfs_xattr_set(fs, inode, name, value, size, flags);
+}
+
 static void do_setxattr(fuse_req_t request, fuse_ino_t inode, const char *name, const char *value,
                         size_t size, int flags)
 {
 	enter();
-	reply(request, !strcmp(name, QUOTA_ATTRIBUTE)
-	                   ? set_quota(inode, value, size)
-	                   : holonfs_xattr_set(fs, inode, name, value, size, flags));
+	reply(request, set_attribute(fuse_req_ctx(request), inode, name, value, size, flags));
 }
 
 static void reply_bytes(fuse_req_t request, int64_t got, const char *bytes, size_t room)
@@ -641,12 +667,14 @@ static void *sync_now_and_then(void *argument)
 	return NULL;
 }
 
-int serve_mount(struct holonfs *mounted, const struct options *options, bool read_only)
+int serve_mount(struct holonfs *mounted, const struct control *asked, const struct options *options,
+                bool read_only)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	char names[4200];
 	pthread_t syncer;
 	fs = mounted;
+	control = asked;
 	read_only_mount = read_only;
 	/* A comma in a name would end it in FUSE's options. */
 	snprintf(names, sizeof(names), "-ofsname=%s,subtype=holonfs,default_permissions%s",

@@ -379,8 +379,11 @@ def main():
         mount = Mount(file, work / "m", "-o", "ro")
         check("read-only", fails_with(errno.EROFS, (work / "m/new").touch) and (work / "m/contents").exists())
         mount.unmount()
-        check("snapshot, rollback", run("snapshot", file, "before").returncode == 0)
         mount = Mount(file, work / "m")
+        before = os.statvfs(work / "m").f_blocks
+        check("a snapshot of what is mounted, and growth", run("snapshot", work / "m", "before").returncode == 0
+              and run("snapshot", work / "m", "before").returncode == 3
+              and run("grow", work / "m", "--size", "3G").returncode == 0 and os.statvfs(work / "m").f_blocks > before * 1.4)
         (work / "m/contents").unlink()
         mount.unmount()
         mount = Mount(file, work / "m", "-o", "snapshot=before")

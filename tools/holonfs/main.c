@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "holonfs/store_vdisk.h"
 
@@ -23,10 +24,11 @@ static const char usage[] =
     "      OPTIONS by commas: ro, allow_other, default_permissions (always on), dev, suid, snapshot=NAME\n"
     "  check FILE [--json] [--data] [--repair] [KEY] verify it; --data reads all contents, --repair sets "
     "wrong counts right\n"
-    "  snapshot FILE [NAME] [KEY]                    keep it as it is now; without NAME: list\n"
+    "  snapshot FILE|DIR [NAME] [KEY]                keep it as it is now (DIR: while it is mounted); "
+    "without NAME: list\n"
     "  rollback FILE NAME [--yes] [KEY]              make it what a snapshot is\n"
     "  delete FILE NAME [--yes] [KEY]                delete a snapshot\n"
-    "  grow FILE --size S [KEY]                      make it larger\n"
+    "  grow FILE|DIR --size S [KEY]                  make it larger (DIR: while it is mounted)\n"
     "  debug FILE [INODE] [KEY]                      show the superblock, or an inode\n\n"
     "KEY: --key-file K or --passphrase-fd N, where FILE is an encrypted vdisk (holon-vdisk create).\n"
     "Exit status: 0 good, 1 repaired or different, 2 damaged or the device failed, 3 usage. See "
@@ -271,18 +273,63 @@ static int run_mkfs(const struct options *options)
 	return EXIT_GOOD;
 }
 
+/* ---- mount, and what is asked of a mounted file system ---- */
+
+struct mounted {
+	struct vdisk *disk;
+	struct holonfs *fs;
+};
+
+static int grow_mounted(void *context, uint64_t bytes)
+{
+	const struct mounted *mounted = context;
+	uint64_t blocks = bytes / HOLONFS_BLOCK;
+	if (blocks < vdisk_blocks(mounted->disk))
+		return -EINVAL;
+	int status = holonfs_sync(mounted->fs);
+	if (status == 0)
+		status = vdisk_errno(vdisk_resize(mounted->disk, blocks));
+	return status == 0 ? holonfs_grow(mounted->fs, blocks) : status;
+}
+
+static int snapshot_mounted(void *context, const char *name)
+{
+	const struct mounted *mounted = context;
+	int status = holonfs_sync(mounted->fs);
+	if (status < 0)
+		return status;
+	status = vdisk_snapshot(mounted->disk, name);
+	return status == VDISK_EXISTS ? -EEXIST : vdisk_errno(status);
+}
+
 static int run_mount(const struct options *options)
 {
 	struct opened opened;
 	if (options->argument_count != 2)
 		fail(EXIT_WRONG, "mount FILE DIR");
 	open_disk(&opened, options, !options->read_only);
-	struct holonfs *fs = mount_disk(&opened, options);
-	int status = serve_mount(fs, options, vdisk_is_read_only(opened.disk));
-	int ended = holonfs_unmount(fs);
+	struct mounted mounted = {opened.disk, mount_disk(&opened, options)};
+	struct control control = {&mounted, grow_mounted, snapshot_mounted};
+	int status = serve_mount(mounted.fs, &control, options, vdisk_is_read_only(opened.disk));
+	int ended = holonfs_unmount(mounted.fs);
 	close_disk(&opened, options);
 	if (status < 0 || ended < 0)
 		fail_errno(status < 0 ? status : ended, options);
+	return EXIT_GOOD;
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static int ask_mounted(const struct options *options, const char *name, const char *value)
+{
+	const char *directory = options->arguments[0];
+	if (setxattr(directory, name, value, strlen(value), 0) < 0)
+		fail(errno == ENOTSUP || errno == EIO ? EXIT_DAMAGED : EXIT_WRONG, "%s: %s", directory,
+		     strerror(errno));
 	return EXIT_GOOD;
 }
 
@@ -384,6 +431,8 @@ static int run_snapshot(const struct options *options)
 	struct opened opened;
 	struct vdisk_volume volume;
 	bool list = options->argument_count == 1;
+	if (!list && is_directory(options->arguments[0]))
+		return ask_mounted(options, CONTROL_SNAPSHOT, options->arguments[1]);
 	open_disk(&opened, options, !list);
 	int status = list ? VDISK_OK : vdisk_snapshot(opened.disk, options->arguments[1]);
 	for (uint64_t number = 0; list && vdisk_volume_next(opened.disk, number, &volume) == VDISK_OK;
@@ -428,6 +477,11 @@ static int run_grow(const struct options *options)
 	if (!options->size)
 		fail(EXIT_WRONG, "--size is missing");
 	uint64_t blocks = parse_size(options->size) / HOLONFS_BLOCK;
+	if (is_directory(options->arguments[0])) {
+		char bytes[32];
+		snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)blocks * HOLONFS_BLOCK);
+		return ask_mounted(options, CONTROL_SIZE, bytes);
+	}
 	open_disk(&opened, options, true);
 	if (blocks < vdisk_blocks(opened.disk))
 		fail(EXIT_WRONG, "%s: a file system does not shrink", options->arguments[0]);

@@ -7,3 +7,6 @@ $(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,
 build/host/fuzz/holonfs: build/host/lib/libholon-crypto-sanitized.a
 $(call script-test,tools/holonfs/fuse_test.py,build/host/bin/holonfs build/host/bin/holon-vdisk)
 SOAK_TESTS += tools/holonfs/fuse_test.py
+
+# The benchmark of sealing; the others are bench/storage/bench.py.
+$(call vdisk-program,vdisk-seal-bench,bench/storage/seal.c)

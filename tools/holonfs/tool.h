@@ -22,7 +22,19 @@ struct options {
 };
 
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What can be asked of a mounted file system, by attributes of its root: "user.holonfs.size" and "user.holonfs.snapshot". Called under the lock; 0 or
+ * a negative errno. */
+#define CONTROL_SIZE     "user.holonfs.size"
+#define CONTROL_SNAPSHOT "user.holonfs.snapshot"
+struct control {
+	void *context;
+	int (*grow)(void *context, uint64_t bytes);
+	int (*snapshot)(void *context, const char *name);
+};
+
 /* Serves FS at the directory until it is unmounted. 0 or a negative errno. */
-int serve_mount(struct holonfs *fs, const struct options *options, bool read_only);
+int serve_mount(struct holonfs *fs, const struct control *control, const struct options *options,
+                bool read_only);
 
 #endif
