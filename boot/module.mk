@@ -3,17 +3,20 @@ BOOT_OUT := build/x86_64/boot
 BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_check.c loader.c say.c string.c) \
 	$(addprefix boot/arch/x86_64/,cpus.c machine.c paging.c serial.c waiting.S)
 
-# The BIOS stage: 32-bit code at 0x8000, a flat binary.
-BIOS_SOURCES := boot/bios/entry.S boot/bios/bios.c boot/bios/disk.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
+# The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
+READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c
+BIOS_SOURCES := boot/bios/loader.S boot/bios/bios.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
 BIOS_CFLAGS := $(CSTD) $(WARN) --target=i686-unknown-none-elf -march=i686 -mno-sse -mno-mmx -Oz -ffreestanding \
 	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi
-$(call objects,x86_64/bios,$(BIOS_SOURCES),$(BIOS_CFLAGS))
+$(call objects,x86_64/bios,$(READER_SOURCES) $(BIOS_SOURCES),$(BIOS_CFLAGS))
 
-$(BOOT_OUT)/stage.elf: $(call object-names,x86_64/bios,$(BIOS_SOURCES)) boot/bios/stage.ld
+$(BOOT_OUT)/stage.elf: $(call object-names,x86_64/bios,$(READER_SOURCES)) boot/bios/stage.ld
+$(BOOT_OUT)/bios-loader.elf: $(call object-names,x86_64/bios,$(BIOS_SOURCES)) boot/bios/loader.ld
+$(BOOT_OUT)/stage.elf $(BOOT_OUT)/bios-loader.elf:
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(LD) -m elf_i386 -T boot/bios/stage.ld -o $@ $(filter %.o,$^)
-$(BOOT_OUT)/stage.bin: $(BOOT_OUT)/stage.elf
+	@$(LD) -m elf_i386 -T $(filter %.ld,$^) -o $@ $(filter %.o,$^)
+$(BOOT_OUT)/stage.bin $(BOOT_OUT)/bios-loader.bin: %.bin: %.elf
 	@llvm-objcopy -O binary $< $@
 
 # The boot sector, for disks (512-byte sectors) and for CDs (2048).
@@ -34,8 +37,8 @@ $(BOOT_OUT)/bootx64.efi: $(call object-names,x86_64/uefi,$(UEFI_SOURCES))
 	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /out:$@ $^
 
 # Media: the loader alone (holon-run gives it the bundle), and holon.iso with everything.
-BOOT_PARTS := $(BOOT_OUT)/stage.bin $(BOOT_OUT)/sector-disk.bin $(BOOT_OUT)/sector-cd.bin $(BOOT_OUT)/bootx64.efi
-MKISO = tools/mkiso --stage $(BOOT_OUT)/stage.bin --sector-disk $(BOOT_OUT)/sector-disk.bin \
+BOOT_PARTS := $(BOOT_OUT)/stage.bin $(BOOT_OUT)/bios-loader.bin $(BOOT_OUT)/sector-disk.bin $(BOOT_OUT)/sector-cd.bin $(BOOT_OUT)/bootx64.efi
+MKISO = tools/mkiso --stage $(BOOT_OUT)/stage.bin --bios-loader $(BOOT_OUT)/bios-loader.bin --sector-disk $(BOOT_OUT)/sector-disk.bin \
 	--sector-cd $(BOOT_OUT)/sector-cd.bin --efi $(BOOT_OUT)/bootx64.efi
 $(BOOT_OUT)/loader.iso: $(BOOT_PARTS) tools/mkiso
 	@echo "  ISO     $@"

@@ -1,5 +1,5 @@
-/* The BIOS side of the loader's platform: memory from int 15h, the RSDP from low memory, and the way into the
- * kernel. */
+/* The BIOS side of the loader's platform: memory from int 15h, the RSDP from low memory, the bundle and BIOS calls through the
+ * reader, and the way into the kernel. */
 #include "bios.h"
 #include "../arch/x86_64/io.h"
 #include "../loader/loader.h"
@@ -7,9 +7,11 @@
 #include "../loader/string.h"
 
 static struct memory_map map;
+static const struct bios_services *services;
+extern uint8_t bss_end[];
 
 void enter_long_mode(uint32_t page_tables, uint32_t stack, uint32_t handoff, uint64_t entry, uint32_t efer);
-void bios_main(void);
+_Noreturn void bios_main(const struct bios_services *given);
 
 /* ACPI 6.4, section 15.1, table 15-374: address range types. */
 static enum handoff_memory_kind kind_of(uint32_t type)
@@ -50,36 +52,10 @@ static void read_memory_map(void)
 	} while (next);
 	if (!map.count)
 		fail("the BIOS reports no memory map (int 15h, E820h).");
-	/* The interrupt vectors and BIOS data are still the BIOS's; the stage is the loader's. */
+	/* The interrupt vectors and BIOS data are still the BIOS's. */
 	memory_claim(&map, 0, LOW_START, HANDOFF_MEMORY_RESERVED);
 	memory_claim(&map, LOW_START, LOW_END - LOW_START, HANDOFF_MEMORY_LOADER);
-}
-
-/* Address line 20 forced low would alias every odd MiB to the one below it. */
-static bool a20_works(void)
-{
-	volatile uint32_t *low = at(LOW_START), *high = at(LOW_START + 0x100000);
-	uint32_t kept = *high;
-	*low = 0x12345678;
-	*high = 0x87654321;
-	bool works = *low == 0x12345678;
-	*high = kept;
-	return works;
-}
-
-static void enable_a20(void)
-{
-	if (a20_works())
-		return;
-	struct bios_registers registers = {.eax = 0x2401};
-	bios_call(0x15, &registers);
-	if (a20_works())
-		return;
-	out8(0x92, (in8(0x92) | 2) & 0xfe);
-	for (int i = 0; i < 100000; i++)
-		if (a20_works())
-			return;
-	fail("address line 20 cannot be switched on.");
+	memory_claim(&map, LOADER_BASE, physical_of(bss_end) - LOADER_BASE, HANDOFF_MEMORY_LOADER);
 }
 
 uint64_t platform_allocate(uint64_t size, uint64_t align, enum handoff_memory_kind kind)
@@ -97,7 +73,7 @@ void platform_claim(uint64_t base, uint64_t size, enum handoff_memory_kind kind)
 
 uint64_t platform_low_page(void)
 {
-	return LOW_PAGE; /* the stage's own */
+	return LOW_PAGE; /* the reader's own */
 }
 
 uint64_t platform_memory_end(void)
@@ -162,11 +138,25 @@ _Noreturn void platform_stop(void)
 		__asm__ volatile("cli; hlt");
 }
 
-void bios_main(void)
+void bios_call(uint8_t vector, struct bios_registers *registers)
 {
-	uint64_t tsc = start_tsc;
+	services->call(vector, registers);
+}
+
+uint64_t platform_bundle_size(void)
+{
+	return services->bundle_size;
+}
+
+bool platform_read_bundle(uint64_t offset, void *to, uint64_t size)
+{
+	return services->read(services->bundle_offset + offset, to, size);
+}
+
+void bios_main(const struct bios_services *given)
+{
+	services = given;
 	screen_init();
-	enable_a20();
 	read_memory_map();
-	loader_run(HANDOFF_FIRMWARE_BIOS, tsc);
+	loader_run(HANDOFF_FIRMWARE_BIOS, services->start_tsc);
 }

@@ -1,4 +1,5 @@
-/* The BIOS part of the loader: calls into the BIOS and what its files share. */
+/* The BIOS part of the loader: what the reader in low memory offers the loader above 1 MiB, and what the loader's files share.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@ struct bios_registers {
 
 enum { BIOS_CARRY = 1 };
 
-/* Low memory the stage owns: code, data, stack, and the buffer BIOS calls transfer through. */
+/* Memory the two parts own: the reader's code, data and stack, the buffer BIOS calls transfer through; the loader. */
 enum {
 	LOW_START = 0x1000,
 	LOW_PAGE = 0x2000, /* for starting processors; the stack comes down to 0x3000 at most */
@@ -22,14 +23,21 @@ enum {
 	BUFFER_SEGMENT = BUFFER >> 4,
 	BUFFER_SIZE = 0x10000,
 	LOW_END = BUFFER + BUFFER_SIZE,
+	LOADER_BASE = 0x100000,
+	LOADER_MAX = 256 << 10,
 };
 
-void bios_call(uint8_t vector, struct bios_registers *registers);
+/* What the reader gives the loader. It stays where it is until the kernel runs. */
+struct bios_services {
+	uint64_t start_tsc;
+	uint64_t bundle_offset, bundle_size; /* on the medium, bytes; size 0: it holds none */
+	void (*call)(uint8_t vector, struct bios_registers *registers);
+	/* Reads size bytes of the medium from position, a multiple of the sector size. */
+	bool (*read)(uint64_t position, void *to, uint64_t size);
+};
 
 /* Screen (screen.c): text mode through the BIOS until screen_init finds a VBE mode with a linear framebuffer,
  * then text drawn into that framebuffer with the BIOS font. */
 void screen_init(void);
 void screen_framebuffer(struct handoff_framebuffer *framebuffer);
-
-extern uint8_t boot_drive, boot_sector_shift;
-extern uint64_t start_tsc, stage_bundle_offset, stage_bundle_size;
+void bios_call(uint8_t vector, struct bios_registers *registers);

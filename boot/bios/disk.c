@@ -1,11 +1,11 @@
 /* Reading the medium with int 13h extended reads (BIOS EDD-3, functions 42h), through a buffer in low memory:
  * the BIOS runs in real mode and reaches no higher. 62 KiB at a time, since many BIOSes take at most 127
  * sectors. */
-#include "bios.h"
+#include "reader.h"
 #include "../loader/loader.h"
 #include "../loader/string.h"
 
-enum { CHUNK = 62 << 10, ATTEMPTS = 3 };
+enum { CHUNK = 62 << 10, ATTEMPTS = 3, CD_SHIFT = 11 };
 
 struct disk_packet {
 	uint8_t size, reserved;
@@ -30,16 +30,10 @@ static bool read_sectors(uint64_t first, uint32_t count)
 	return false;
 }
 
-uint64_t platform_bundle_size(void)
-{
-	return stage_bundle_size;
-}
-
-bool platform_read_bundle(uint64_t offset, void *to, uint64_t size)
+bool disk_read(uint64_t position, void *to, uint64_t size)
 {
 	uint8_t *out = to;
-	uint64_t position = stage_bundle_offset + offset;
-	bool cd = boot_sector_shift == 11;
+	bool cd = boot_sector_shift == CD_SHIFT;
 	uint32_t sector = cd ? 2048 : 512;
 	while (size) {
 		uint32_t part = size < CHUNK ? (uint32_t)size : CHUNK;

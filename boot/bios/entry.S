@@ -1,6 +1,6 @@
-/* The stage's entry, the way down to real mode for BIOS calls, and the way up to the kernel.
+/* The reader's entry, and the way down to real mode for BIOS calls.
  *
- * The stage lives at 0x8000, all code and data below 0x10000 so that real mode reaches it with segment 0. C runs in
+ * It lives at 0x8000, all code and data below 0x10000 so that real mode reaches it with segment 0. C runs in
  * 32-bit protected mode, flat segments, interrupts off; bios_call drops to real mode for one software interrupt. */
 	.section .head, "ax"
 	.code16
@@ -9,9 +9,9 @@ _start:
 	jmp	start16
 	.balign 4
 	.ascii	"HLNB"				/* checked by the boot sector */
-	.globl	stage_bundle_offset, stage_bundle_size
-stage_bundle_offset:	.quad 0			/* bytes; filled in by tools/mkiso at offset 8 and 16 */
-stage_bundle_size:	.quad 0
+	.globl	medium_parts
+medium_parts:	.quad 0, 0			/* the bundle's offset and size, then the loader's: bytes; filled in by */
+	.quad	0, 0				/* tools/mkiso at offset 8 */
 
 start16:
 	movb	%dl, boot_drive
@@ -79,7 +79,7 @@ start32:
 	movl	$bss_end, %ecx
 	subl	%edi, %ecx
 	rep stosb
-	call	bios_main
+	call	reader_main
 1:	hlt
 	jmp	1b
 
@@ -161,43 +161,9 @@ vector:	.byte	0
 	popl	%ebp
 	ret
 
-/* void enter_long_mode(uint32_t page_tables, uint32_t stack, uint32_t handoff, uint64_t entry, uint32_t efer) */
-	.globl	enter_long_mode
-enter_long_mode:
-	movl	4(%esp), %eax
-	movl	8(%esp), %esi
-	movl	12(%esp), %edi
-	movl	16(%esp), %ebx
-	movl	20(%esp), %ebp
-	movl	24(%esp), %edx
-	movl	%eax, %cr3
-	movl	%cr4, %eax
-	orl	$0x20, %eax			/* PAE */
-	movl	%eax, %cr4
-	movl	$0xc0000080, %ecx
-	pushl	%edx
-	rdmsr
-	popl	%edx
-	orl	%edx, %eax
-	xorl	%edx, %edx
-	wrmsr
-	movl	%cr0, %eax
-	orl	$0x80000000, %eax
-	movl	%eax, %cr0
-	ljmpl	$0x28, $1f
-	.code64
-1:	movl	%esi, %esp
-	movl	%edi, %edi
-	shlq	$32, %rbp
-	movl	%ebx, %eax
-	orq	%rbp, %rax
-	xorl	%ebp, %ebp
-	pushq	$0				/* no caller */
-	jmpq	*%rax
-
 	.data
 	.balign 8
-gdt:	.quad	0
+gdt:	.quad	0				/* stays in use until the kernel has its own */
 	.quad	0x00cf9a000000ffff		/* 08: 32-bit code */
 	.quad	0x00cf92000000ffff		/* 10: data */
 	.quad	0x00009a000000ffff		/* 18: 16-bit code */
