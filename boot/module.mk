@@ -1,10 +1,10 @@
 # The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
 BOOT_OUT := build/x86_64/boot
 BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_check.c loader.c say.c string.c) \
-	$(addprefix boot/arch/x86_64/,cpus.c machine.c paging.c serial.c waiting.S)
+	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c machine.c paging.c serial.c waiting.S)
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
-READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c
+READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c boot/arch/x86_64/copy.c
 BIOS_SOURCES := boot/bios/loader.S boot/bios/bios.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
 BIOS_CFLAGS := $(CSTD) $(WARN) --target=i686-unknown-none-elf -march=i686 -mno-sse -mno-mmx -Oz -ffreestanding \
 	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi
@@ -27,7 +27,7 @@ $(BOOT_OUT)/sector-%.bin: build/x86_64/sector-%/boot/bios/sector.S.o
 	@$(LD) -m elf_i386 --oformat=binary -Ttext=0x7c00 -e _start -o $@ $<
 
 # The UEFI loader.
-UEFI_SOURCES := boot/uefi/entry.S boot/uefi/uefi.c boot/loader/memory.c $(BOOT_LOADER)
+UEFI_SOURCES := boot/arch/x86_64/uefi_entry.S boot/arch/x86_64/firmware.c boot/uefi/uefi.c boot/loader/memory.c $(BOOT_LOADER)
 UEFI_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-windows -O2 -ffreestanding -fshort-wchar -mno-red-zone \
 	-mno-stack-arg-probe -mno-sse -mno-mmx -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi
 $(call objects,x86_64/uefi,$(UEFI_SOURCES),$(UEFI_CFLAGS))
@@ -45,7 +45,7 @@ $(BOOT_OUT)/loader.iso: $(BOOT_PARTS) tools/mkiso
 	@$(MKISO) $@
 
 # The loader's test kernel.
-LOADER_TEST_SOURCES := boot/test/entry.S boot/test/kernel.c boot/loader/handoff_check.c boot/loader/string.c
+LOADER_TEST_SOURCES := boot/test/entry.S boot/test/kernel.c boot/loader/handoff_check.c boot/loader/string.c boot/arch/x86_64/copy.c
 LOADER_TEST_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-none-elf -O2 -ffreestanding -fno-pic -mcmodel=kernel \
 	-mno-sse -mno-mmx -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi
 $(call objects,x86_64/loader-test,$(LOADER_TEST_SOURCES),$(LOADER_TEST_CFLAGS))

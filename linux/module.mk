@@ -1,8 +1,8 @@
 # The linux personality: one freestanding native program on lib/holon. Vector registers belong to the guest, so nothing
 # here may use them. Two lists, one a side; the handlers of system calls are found by name (linux/syscalls.tbl).
-LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c log.c guest.S \
+LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c log.c arch/x86_64/guest.S arch/x86_64/cpuinfo.c \
 	task/loop.c task/thread.c task/process.c task/clone.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
-	task/random.c mm/ranges.c mm/heap.c mm/heap_plain.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c vdso/image.S \
+	task/random.c mm/ranges.c mm/heap.c mm/heap_plain.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c arch/x86_64/vdso/image.S \
 	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c time/timers.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c)))
 
@@ -10,14 +10,15 @@ build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py
 	@mkdir -p $(@D)
 	@linux/gen_syscalls.py asm $< > $@
 
-build/gen/linux/vdso.so: linux/vdso/vdso.c linux/vdso/data.h linux/vdso/vdso.ld linux/vdso/vdso.map
+VDSO := linux/arch/x86_64/vdso
+build/gen/linux/vdso.so: $(VDSO)/vdso.c linux/vdso/data.h $(VDSO)/vdso.ld $(VDSO)/vdso.map
 	@mkdir -p $(@D)
 	@echo "  VDSO    $@"
 	@$(CC) --target=x86_64-unknown-none-elf $(CSTD) $(WARN) -O2 -fPIC -fvisibility=default -ffreestanding -mgeneral-regs-only \
-		-fno-stack-protector -fno-asynchronous-unwind-tables -c linux/vdso/vdso.c -o $(@:.so=.o)
-	@$(LD) -shared -soname linux-vdso.so.1 --hash-style=both --version-script linux/vdso/vdso.map -T linux/vdso/vdso.ld \
+		-fno-stack-protector -fno-asynchronous-unwind-tables -Ilinux -c $(VDSO)/vdso.c -o $(@:.so=.o)
+	@$(LD) -shared -soname linux-vdso.so.1 --hash-style=both --version-script $(VDSO)/vdso.map -T $(VDSO)/vdso.ld \
 		-z noexecstack -z max-page-size=4096 --no-undefined -s -o $@ $(@:.so=.o)
-build/x86_64/native/linux/linux.o.d/linux/vdso/image.S.o build/x86_64/native/linux/linux-debug.o.d/linux/vdso/image.S.o: \
+build/x86_64/native/linux/linux.o.d/$(VDSO)/image.S.o build/x86_64/native/linux/linux-debug.o.d/$(VDSO)/image.S.o: \
 	build/gen/linux/vdso.so
 
 .PHONY: docs/linux-syscalls.md
@@ -25,7 +26,7 @@ docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
 	@linux/gen_syscalls.py doc linux/syscalls.tbl > $@
 
 LINUX_SOURCES := $(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S lib/sysimg/sysimg.c $(NATIVE_BLAKE3)
-LINUX_CFLAGS := -Ilinux -Ilinux/include -DCRYPTO_NO_VECTOR -fdirect-access-external-data
+LINUX_CFLAGS := -Ilinux -Ilinux/include -Ilinux/arch/x86_64 -DCRYPTO_NO_VECTOR -fdirect-access-external-data
 $(call native-program,linux/linux,$(LINUX_SOURCES),$(LINUX_CFLAGS))
 # The debug build: the heap checks how it is used.
 $(call native-program,linux/linux-debug,$(patsubst linux/mm/heap_plain.c,linux/mm/heap_checked.c,$(LINUX_SOURCES)),$(LINUX_CFLAGS) -DLINUX_DEBUG)

@@ -4,7 +4,7 @@
 # The first unit starts from a flat image (abi/holon/first.h): build/x86_64/NAME.flat.
 NATIVE_CFLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARN) -O2 -g -ffreestanding -fpie -fvisibility=hidden \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
-	-Iabi -Ilib/holon -Ilib -Ibuild/abi
+	-Iabi -Ilib/holon -Ilib/holon/arch/x86_64 -Ilib -Ibuild/abi
 INTERFACES := $(patsubst abi/%.interface,build/abi/%.interface.h,$(filter-out abi/substrate.interface,$(wildcard abi/*.interface)))
 
 # NAME, SOURCES

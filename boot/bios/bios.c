@@ -2,6 +2,7 @@
  * reader, and the way into the kernel. */
 #include "bios.h"
 #include "../arch/x86_64/io.h"
+#include "../loader/arch.h"
 #include "../loader/loader.h"
 #include "../loader/memory.h"
 #include "../loader/string.h"
@@ -130,10 +131,7 @@ _Noreturn void platform_enter(uint64_t page_tables, uint64_t entry, uint64_t han
 
 _Noreturn void platform_stop(void)
 {
-	/* Below QEMU with the isa-debug-exit device this ends the machine; elsewhere nothing is at that port.
-	 */
-	if (cpuid(1, 0).ecx & 1u << 31)
-		out32(0xf4, 0x7d);
+	arch_end_machine();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -1,20 +1,5 @@
-/* Memory functions for the freestanding loader. The x86 string instructions are the smallest form and quick
- * enough: firmware or fw_cfg moves the large contents. */
+/* Memory and string functions for the freestanding loader; memcpy and memset are the architecture's. */
 #include "string.h"
-
-void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
-	void *destination = to;
-	size_t words = size / sizeof(long);
-	size_t rest = size % sizeof(long);
-#ifdef __x86_64__
-	__asm__ volatile("rep movsq" : "+D"(destination), "+S"(from), "+c"(words) : : "memory");
-#else
-	__asm__ volatile("rep movsl" : "+D"(destination), "+S"(from), "+c"(words) : : "memory");
-#endif
-	__asm__ volatile("rep movsb" : "+D"(destination), "+S"(from), "+c"(rest) : : "memory");
-	return to;
-}
 
 void *memmove(void *to, const void *from, size_t size)
 {
@@ -24,13 +9,6 @@ void *memmove(void *to, const void *from, size_t size)
 		return memcpy(to, from, size);
 	while (size--)
 		t[size] = f[size];
-	return to;
-}
-
-void *memset(void *to, int value, size_t size)
-{
-	void *destination = to;
-	__asm__ volatile("rep stosb" : "+D"(destination), "+c"(size) : "a"(value) : "memory");
 	return to;
 }
 

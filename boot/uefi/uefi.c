@@ -6,7 +6,7 @@
  * section 7.4.6).
  */
 #include "efi.h"
-#include "../arch/x86_64/io.h"
+#include "../loader/arch.h"
 #include "../loader/loader.h"
 #include "../loader/memory.h"
 #include "../loader/string.h"
@@ -45,13 +45,12 @@ void platform_put(char c)
 
 _Noreturn void platform_stop(void)
 {
-	if (cpuid(1, 0).ecx & 1u << 31)
-		out32(0xf4, 0x7d); /* QEMU's isa-debug-exit, where it is there */
+	arch_end_machine();
 	for (;;) {
 		if (!services_over)
 			firmware->boot->stall(1000000);
 		else
-			__asm__ volatile("cli; hlt");
+			arch_halt();
 	}
 }
 
@@ -224,17 +223,13 @@ void platform_framebuffer(struct handoff_framebuffer *framebuffer)
 static void mark_console(const char *options)
 {
 	static const char mark[] = "\033]holon-run;start\007", option[] = "console-mark";
-	enum { COM1 = 0x3f8, LINE_STATUS = 5, EMPTY = 0x20 };
 	for (; *options; options++)
 		if (!strncmp(options, option, sizeof(option) - 1))
 			break;
 	if (!*options)
 		return;
-	for (const char *c = mark; *c; c++) {
-		for (int i = 0; i < 100000 && !(in8(COM1 + LINE_STATUS) & EMPTY); i++)
-			;
-		out8(COM1, (uint8_t)*c);
-	}
+	for (const char *c = mark; *c; c++)
+		arch_console_put(*c);
 }
 
 void platform_finish(struct handoff *handoff)
@@ -247,7 +242,7 @@ void platform_finish(struct handoff *handoff)
 	if (status)
 		fail("the firmware does not end its boot services.");
 	services_over = true;
-	__asm__ volatile("cli");
+	arch_interrupts_off();
 	mark_console(handoff->command_line);
 	memory_claim(&map, 0, PAGE_SIZE,
 	             HANDOFF_MEMORY_RESERVED); /* as under the BIOS: address 0 is never given out */
@@ -257,27 +252,21 @@ void platform_finish(struct handoff *handoff)
 
 _Noreturn void platform_enter(uint64_t page_tables, uint64_t entry, uint64_t handoff, uint64_t stack_top)
 {
-	const uint32_t efer = 0xc0000080, nx = 0x800;
-	uint32_t low, high;
-	if (cpuid(0x80000001, 0).edx & 1u << 20) {
-		__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(efer));
-		__asm__ volatile("wrmsr" : : "a"(low | nx), "d"(high), "c"(efer));
-	}
+	arch_no_execute_on();
 	enter_kernel(page_tables, stack_top, handoff, entry);
 	__builtin_unreachable();
 }
 
 efi_status efi_main(efi_handle image, struct efi_system_table *system)
 {
-	uint64_t tsc = read_tsc();
-	uint64_t cr4;
+	uint64_t counter = arch_counter();
 	own_image = image;
 	firmware = system;
 	firmware->boot->set_watchdog(0, 0, 0, NULL);
 	if (firmware->output)
 		firmware->output->clear_screen(firmware->output);
-	__asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
-	if (cr4 & 1u << 12)
-		fail("the firmware runs with five-level page tables, which Holon does not know.");
-	loader_run(HANDOFF_FIRMWARE_UEFI, tsc);
+	const char *why = arch_firmware_check();
+	if (why)
+		fail("%s", why);
+	loader_run(HANDOFF_FIRMWARE_UEFI, counter);
 }

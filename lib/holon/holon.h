@@ -18,21 +18,7 @@
 int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
                  uint64_t *second);
 #else
-static inline int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                               uint64_t f, uint64_t *second)
-{
-	register uint64_t r10 __asm__("r10") = d;
-	register uint64_t r8 __asm__("r8") = e;
-	register uint64_t r9 __asm__("r9") = f;
-	int64_t result;
-	__asm__ volatile("syscall"
-	                 : "=a"(result), "+d"(c)
-	                 : "a"(number), "D"(a), "S"(b), "r"(r10), "r"(r8), "r"(r9)
-	                 : "rcx", "r11", "memory");
-	if (second)
-		*second = c;
-	return result;
-}
+#include <native_arch.h>
 #endif
 
 /* The other system calls: generated from abi/substrate.interface. */

@@ -1,15 +1,13 @@
-/* String functions without vector registers: byte loops where strings are short, REP MOVS/STOS where they are
- * not. */
+/* String functions without vector registers: byte loops where strings are short, the architecture's ways to copy and fill
+ * where they are not. */
 #include "text.h"
+
+#include <native_arch.h>
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
-	void *result = to;
-	size_t words = size / 8;
-	size_t rest = size % 8;
-	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
-	return result;
+	processor_copy(to, from, size);
+	return to;
 }
 
 void *memmove(void *to, const void *from, size_t size)
@@ -25,13 +23,8 @@ void *memmove(void *to, const void *from, size_t size)
 
 void *memset(void *to, int value, size_t size)
 {
-	void *result = to;
-	uint64_t pattern = (uint8_t)value * 0x0101010101010101ull;
-	size_t words = size / 8;
-	size_t rest = size % 8;
-	__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
-	__asm__ volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(pattern) : "memory");
-	return result;
+	processor_fill(to, (uint8_t)value, size);
+	return to;
 }
 
 int memcmp(const void *a, const void *b, size_t size)

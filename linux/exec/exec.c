@@ -6,6 +6,7 @@
 #include "exec/elf.h"
 #include "exec/exec.h"
 #include "mm/area.h"
+#include <processor.h>
 
 #define SCRIPT_DEPTH 5
 #define SCRIPT_LINE  256
@@ -327,13 +328,6 @@ enum {
 	AT_MINSIGSTKSZ = 51,
 };
 
-static uint32_t cpu_features(void)
-{
-	uint32_t a = 1, b, c = 0, d;
-	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return d;
-}
-
 /* Fills mm->auxv; returns the number of words. */
 static unsigned auxv_fill(struct mm *mm, const struct task *task, const struct program *program,
                           const struct program *interpreter, uint64_t platform, uint64_t random,
@@ -344,7 +338,7 @@ static unsigned auxv_fill(struct mm *mm, const struct task *task, const struct p
 	    AT_SYSINFO_EHDR,
 	    mm->vdso,
 	    AT_HWCAP,
-	    cpu_features(),
+	    processor_hwcap(),
 	    AT_PAGESZ,
 	    PAGE_SIZE_BYTES,
 	    AT_CLKTCK,

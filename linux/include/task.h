@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <holon/syscall.h>
+#include <native_arch.h>
 #include "linux_abi.h"
 #include "list.h"
 #include "signal.h"
@@ -150,9 +151,7 @@ struct process {
 
 static inline struct thread_area *current_area(void)
 {
-	uint64_t stack;
-	__asm__("mov %%rsp, %0" : "=r"(stack));
-	return (struct thread_area *)(stack & ~(TASK_AREA_BYTES - 1));
+	return (struct thread_area *)(processor_stack_pointer() & ~(TASK_AREA_BYTES - 1));
 }
 static inline struct task *current_task(void)
 {

@@ -9,6 +9,7 @@
 
 struct process;
 struct task;
+struct proc_subject;
 
 /* Text being made; grows in heap memory. */
 struct proc_text {
@@ -17,6 +18,7 @@ struct proc_text {
 	bool failed;
 };
 void proc_print(struct proc_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_cpuinfo(struct proc_text *text, const struct proc_subject *subject); /* linux/arch */
 void proc_append(struct proc_text *text, const void *bytes, uint32_t count);
 
 /* Whom an entry is about: process and thread are 0 outside /proc/PID; fd is of fd/ and fdinfo/. */

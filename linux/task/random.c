@@ -2,6 +2,7 @@
  * where the CPU has it, and the time-stamp counter.
  */
 #include "internal.h"
+#include <processor.h>
 
 static uint32_t key[8];
 static uint64_t counter;
@@ -41,25 +42,13 @@ static void block(uint32_t out[16])
 		out[i] += state[i];
 }
 
-static bool has_rdrand(void)
-{
-	uint32_t a = 1, b, c = 0, d;
-	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return c >> 30 & 1;
-}
-
 void random_init(void)
 {
 	for (int i = 0; i < 8; i++) {
 		uint64_t value = clock_monotonic();
-		uint32_t low, high;
-		__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-		value ^= (low | (uint64_t)high << 32) * 0x9e3779b97f4a7c15ull;
-		if (has_rdrand()) {
-			uint64_t hardware = 0;
-			__asm__ volatile("rdrand %0" : "=r"(hardware)::"cc");
-			value ^= hardware;
-		}
+		value ^= processor_counter() * 0x9e3779b97f4a7c15ull;
+		if (processor_has_random())
+			value ^= processor_random();
 		key[i] ^= (uint32_t)(value ^ value >> 32);
 	}
 	uint32_t out[16];

@@ -1,15 +1,8 @@
-/* Clocks from the time-stamp counter, and the timer tree with its worker. */
+/* Clocks from the processor's counter, and the timer tree with its worker. */
 #include "internal.h"
 
 static struct clock_params params;
 static uint64_t realtime_offset;
-
-static uint64_t read_tsc(void)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return low | (uint64_t)high << 32;
-}
 
 void clock_init(const struct clock_params *from, uint64_t realtime_base)
 {
@@ -22,7 +15,8 @@ uint64_t clock_monotonic(void)
 	/* The substrate counts by the same counter, whether or not the processor promises that it is even. */
 	if (!params.multiplier)
 		return clock_ns();
-	unsigned __int128 product = (unsigned __int128)(read_tsc() - params.tsc_base) * params.multiplier;
+	unsigned __int128 product =
+	    (unsigned __int128)(processor_counter() - params.tsc_base) * params.multiplier;
 	return (uint64_t)(product >> params.shift) + params.ns_base;
 }
 

@@ -1,7 +1,7 @@
 /* The vDSO: clock reading for guests without a system call (vdso(7)). Position independent, no relocations,
  * no data of its own; the data page lies just below it.
  */
-#include "data.h"
+#include "vdso/data.h"
 
 #define NS_PER_SECOND 1000000000ull
 

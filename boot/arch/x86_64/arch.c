@@ -1,0 +1,72 @@
+/* The loader's few needs of an x86-64 processor and a PC; see boot/loader/arch.h. */
+#include "../../loader/arch.h"
+
+#include "../../loader/loader.h"
+#include "../../loader/string.h"
+#include "io.h"
+
+enum { DEBUG_EXIT = 0xf4, DEBUG_EXIT_FAILED = 0x7d };
+enum { COM1 = 0x3f8, LINE_STATUS = 5, STATUS_EMPTY = 0x20 };
+enum { FWCFG_SELECTOR = 0x510, FWCFG_DATA = 0x511, FWCFG_DMA_HIGH = 0x514, FWCFG_DMA_LOW = 0x518 };
+enum { FWCFG_SIGNATURE = 0, FWCFG_FEATURES = 1, FEATURE_DMA = 2 };
+enum { MSR_EFER = 0xc0000080, EFER_NX = 0x800 };
+
+/* Real machines have other things at an emulator's ports: ask only below a hypervisor (CPUID.1:ECX bit 31). */
+static bool hypervisor(void)
+{
+	return cpuid(1, 0).ecx >> 31;
+}
+
+uint64_t arch_counter(void)
+{
+	return read_tsc();
+}
+
+void arch_interrupts_off(void)
+{
+	__asm__ volatile("cli");
+}
+
+void arch_end_machine(void)
+{
+	if (hypervisor())
+		out32(DEBUG_EXIT, DEBUG_EXIT_FAILED);
+}
+
+void arch_halt(void)
+{
+	__asm__ volatile("hlt");
+}
+
+void arch_no_execute_on(void)
+{
+	if (cpuid(0x80000001, 0).edx & 1u << 20)
+		write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_NX);
+}
+
+void arch_console_put(char c)
+{
+	for (int i = 0; i < 100000 && !(in8(COM1 + LINE_STATUS) & STATUS_EMPTY); i++)
+		;
+	out8(COM1, (uint8_t)c);
+}
+
+bool arch_fwcfg_present(void)
+{
+	char signature[4];
+	if (!hypervisor())
+		return false;
+	out16(FWCFG_SELECTOR, FWCFG_SIGNATURE);
+	for (int i = 0; i < 4; i++)
+		signature[i] = (char)in8(FWCFG_DATA);
+	if (memcmp(signature, "QEMU", 4) != 0)
+		return false;
+	out16(FWCFG_SELECTOR, FWCFG_FEATURES);
+	return in8(FWCFG_DATA) & FEATURE_DMA;
+}
+
+void arch_fwcfg_start(uint64_t request)
+{
+	out32(FWCFG_DMA_HIGH, __builtin_bswap32((uint32_t)(request >> 32)));
+	out32(FWCFG_DMA_LOW, __builtin_bswap32((uint32_t)request));
+}

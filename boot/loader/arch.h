@@ -1,0 +1,21 @@
+/* What differs between processors, besides machine.h, paging.h and the serial ports (loader.h). boot/arch/ARCH implements it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+uint64_t arch_counter(void); /* the counter that handoff_machine.clock_hz is the rate of */
+void arch_interrupts_off(void);
+/* Where the machine is emulated and has a device for that, ends it as failed. */
+void arch_end_machine(void);
+/* Stands still until an interrupt, if there may be one. */
+void arch_halt(void);
+/* What is wrong with the state in which UEFI left the processor, or NULL. */
+const char *arch_firmware_check(void);
+/* Page-table entries may forbid execution from now on. */
+void arch_no_execute_on(void);
+/* One character to the console's serial port. */
+void arch_console_put(char c);
+/* QEMU's fw_cfg device: whether it is there and has DMA; starts the request at that physical address, big-endian fields. */
+bool arch_fwcfg_present(void);
+void arch_fwcfg_start(uint64_t request);
