@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ledger/encrypted/envelope.h"
 #include "ledger/node/bytes.h"
 #include "ledger/node/local.h"
 
@@ -30,7 +32,7 @@
 struct bench {
 	unsigned validators, rate, size, seconds, batch_us, round_us, batch_kb;
 	enum dag_mode mode;
-	bool classical, keep;
+	bool classical, encrypted;
 	const char *directory;
 };
 
@@ -62,6 +64,19 @@ static bool lane_write(struct lane *lane)
 	return true;
 }
 
+static void fill(uint8_t *payload, size_t size, uint64_t number, uint64_t due_us, uint64_t *word)
+{
+	store_le64(payload, number + 1);
+	payload[0] = 1; /* not one of the node's own kinds */
+	store_le64(payload + 8, due_us);
+	for (size_t at = 16; at + 8 <= size; at += 8) {
+		*word ^= *word << 13;
+		*word ^= *word >> 7;
+		*word ^= *word << 17;
+		store_le64(payload + at, *word);
+	}
+}
+
 static void generate(const struct bench *bench, uint64_t start_us, uint64_t end_us)
 {
 	struct lane *lanes = ledger_allocate(bench->validators, sizeof(*lanes));
@@ -80,6 +95,14 @@ static void generate(const struct bench *bench, uint64_t start_us, uint64_t end_
 		}
 	}
 	/* Payload k is due at start + k / rate; frames go round the validators. */
+	struct network *network = ledger_allocate(1, sizeof(*network));
+	char first[320];
+	snprintf(first, sizeof(first), "%s/node-0", bench->directory);
+	if (!network_read(first, network))
+		_exit(1);
+	struct envelope_keys keys = {0, network->members, network->kem};
+	size_t size = bench->encrypted ? envelope_size(bench->validators, bench->size) : bench->size;
+	uint8_t *plain = ledger_allocate(1, bench->size);
 	unsigned turn = 0;
 	for (uint64_t now = now_us(); now < end_us; now = now_us()) {
 		uint64_t due = now < start_us ? 0 : (now - start_us) * bench->rate / 1000000;
@@ -90,20 +113,18 @@ static void generate(const struct bench *bench, uint64_t start_us, uint64_t end_
 				continue;
 			uint64_t share = (due - next + bench->validators - 1) / bench->validators;
 			lane->size = 4;
-			for (; share && next < due && lane->size + 4 + bench->size <= FRAME;
-			     share--, next++) {
-				uint8_t *payload = lane->frame + lane->size + 4;
-				store_le32(payload - 4, bench->size);
-				store_le64(payload, next + 1);
-				payload[0] = 1; /* not one of the node's own kinds */
-				store_le64(payload + 8, start_us + next * 1000000 / bench->rate);
-				for (unsigned at = 16; at + 8 <= bench->size; at += 8) {
-					word ^= word << 13;
-					word ^= word >> 7;
-					word ^= word << 17;
-					store_le64(payload + at, word);
-				}
-				lane->size += 4 + bench->size;
+			for (; share && next < due && lane->size + 4 + size <= FRAME; share--, next++) {
+				uint8_t *payload = bench->encrypted ? plain : lane->frame + lane->size + 4;
+				fill(payload, bench->size, next, start_us + next * 1000000 / bench->rate,
+				     &word);
+				store_le32(lane->frame + lane->size, (uint32_t)size);
+				uint8_t key[ENVELOPE_KEY];
+				if (bench->encrypted &&
+				    (getrandom(key, sizeof(key), 0) != sizeof(key) ||
+				     envelope_seal(&keys, key, plain, bench->size,
+				                   lane->frame + lane->size + 4) != CRYPTO_OK))
+					_exit(1);
+				lane->size += 4 + size;
 			}
 			store_le32(lane->frame, (uint32_t)lane->size - 4);
 			lane_write(lane);
@@ -235,11 +256,12 @@ static bool bench_network(const struct bench *bench)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: holon-ledger bench --validators N --rate R --size BYTES --seconds S [--rule "
-	                "bullshark|mysticeti]\n"
-	                "    [--dir D] [--batch-us U] [--batch-kb K] [--round-us U] [--classical]\n"
-	                "  the last line: payloads a second that are final on all validators, p50 and p99 of "
-	                "finality in ms\n");
+	fprintf(stderr,
+	        "usage: holon-ledger bench --validators N --rate R --size BYTES --seconds S [--rule "
+	        "bullshark|mysticeti]\n"
+	        "    [--dir D] [--batch-us U] [--batch-kb K] [--round-us U] [--classical] [--encrypted]\n"
+	        "  the last line: payloads a second that are final on all validators, p50 and p99 of "
+	        "finality in ms\n");
 	return 2;
 }
 
@@ -253,17 +275,13 @@ static bool number(const char *text, unsigned long least, unsigned long most, un
 
 int command_bench(int count, char **arguments)
 {
-	static const struct option options[] = {{"validators", required_argument, NULL, 'n'},
-	                                        {"rate", required_argument, NULL, 'r'},
-	                                        {"size", required_argument, NULL, 's'},
-	                                        {"seconds", required_argument, NULL, 't'},
-	                                        {"rule", required_argument, NULL, 'm'},
-	                                        {"dir", required_argument, NULL, 'd'},
-	                                        {"batch-us", required_argument, NULL, 'b'},
-	                                        {"round-us", required_argument, NULL, 'u'},
-	                                        {"batch-kb", required_argument, NULL, 'k'},
-	                                        {"classical", no_argument, NULL, 'c'},
-	                                        {NULL, 0, NULL, 0}};
+	static const struct option options[] = {
+	    {"validators", required_argument, NULL, 'n'}, {"rate", required_argument, NULL, 'r'},
+	    {"size", required_argument, NULL, 's'},       {"seconds", required_argument, NULL, 't'},
+	    {"rule", required_argument, NULL, 'm'},       {"dir", required_argument, NULL, 'd'},
+	    {"batch-us", required_argument, NULL, 'b'},   {"round-us", required_argument, NULL, 'u'},
+	    {"batch-kb", required_argument, NULL, 'k'},   {"classical", no_argument, NULL, 'c'},
+	    {"encrypted", no_argument, NULL, 'e'},        {NULL, 0, NULL, 0}};
 	struct node_options defaults;
 	node_options_default(&defaults);
 	struct bench bench = {.validators = 4,
@@ -307,6 +325,9 @@ int command_bench(int count, char **arguments)
 			break;
 		case 'c':
 			bench.classical = true;
+			break;
+		case 'e':
+			bench.encrypted = true;
 			break;
 		default:
 			good = false;

@@ -15,7 +15,6 @@ struct executor {
 	const struct ledger_application *application;
 	void *state;
 	int wake_fd;
-	size_t signature_size;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
@@ -50,9 +49,17 @@ static bool list_pop(struct job_list *list, struct job *job)
 	return true;
 }
 
-static size_t gather(struct executor *executor, const struct dag_effect *effect)
+static bool reserved(uint8_t first)
 {
+	return first >= LEDGER_RESERVED_FIRST && first <= LEDGER_RESERVED_LAST;
+}
+
+/* The commit's payloads for the application: envelopes opened at their places, the node's own kinds left out. */
+static size_t gather(struct executor *executor, const struct job *job)
+{
+	const struct dag_effect *effect = &job->effect;
 	size_t total = 0, count = 0;
+	unsigned envelopes = 0;
 	for (unsigned i = 0; i < effect->batch_count; i++) {
 		struct batch_view view;
 		if (wire_batch(effect->batches[i].blob->data, effect->batches[i].blob->size, &view))
@@ -70,11 +77,17 @@ static size_t gather(struct executor *executor, const struct dag_effect *effect)
 		const uint8_t *at = view.payloads, *payload;
 		uint32_t size;
 		while ((payload = wire_payload(&view, &at, &size))) {
-			if (size > LEDGER_MAX_PAYLOAD_SIZE ||
-			    (payload[0] >= LEDGER_RESERVED_FIRST && payload[0] <= LEDGER_RESERVED_LAST))
-				continue;
-			executor->payloads[count++] =
-			    (struct ledger_payload){payload, size, effect->batches[i].author, false};
+			bool encrypted = payload[0] == ENVELOPE_KIND;
+			if (encrypted) {
+				const struct opened *opened =
+				    envelopes < job->opened_count ? &job->opened[envelopes] : NULL;
+				envelopes++;
+				payload = opened ? opened->plain : NULL;
+				size = opened ? opened->size : 0;
+			}
+			if (payload && size && size <= LEDGER_MAX_PAYLOAD_SIZE && !reserved(payload[0]))
+				executor->payloads[count++] = (struct ledger_payload){
+				    payload, size, effect->batches[i].author, encrypted};
 		}
 	}
 	return count;
@@ -125,7 +138,7 @@ static void perform(struct executor *executor, struct job *job)
 		                              .time_ms = commit->time_ms,
 		                              .leader = commit->leader};
 		memcpy(what.digest, &commit->digest, LEDGER_DIGEST_SIZE);
-		what.payload_count = gather(executor, &job->effect);
+		what.payload_count = gather(executor, job);
 		what.payloads = executor->payloads;
 	}
 	/* A machine that fails (disk full) is waited for: nothing may be skipped. */
@@ -164,14 +177,12 @@ static void *work(void *context)
 	return NULL;
 }
 
-struct executor *executor_create(const struct ledger_application *application, void *state, int wake_fd,
-                                 size_t signature_size)
+struct executor *executor_create(const struct ledger_application *application, void *state, int wake_fd)
 {
 	struct executor *executor = ledger_allocate(1, sizeof(*executor));
 	executor->application = application;
 	executor->state = state;
 	executor->wake_fd = wake_fd;
-	executor->signature_size = signature_size;
 	pthread_mutex_init(&executor->lock, NULL);
 	pthread_cond_init(&executor->more, NULL);
 	if (pthread_create(&executor->thread, NULL, work, executor)) {
@@ -216,8 +227,10 @@ void executor_destroy(struct executor *executor)
 	pthread_mutex_unlock(&executor->lock);
 	pthread_join(executor->thread, NULL);
 	while (list_pop(&executor->todo, &job) || list_pop(&executor->done, &job))
-		if (job.kind == JOB_APPLY)
+		if (job.kind == JOB_APPLY) {
 			dag_effect_release(&job.effect);
+			opened_release(job.opened, job.opened_count);
+		}
 	free(executor->todo.jobs);
 	free(executor->done.jobs);
 	free(executor->payloads);

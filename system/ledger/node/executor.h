@@ -5,7 +5,7 @@
 #ifndef LEDGER_NODE_EXECUTOR_H
 #define LEDGER_NODE_EXECUTOR_H
 
-#include "ledger/dag/dag.h"
+#include "ledger/encrypted/opener.h"
 #include "ledger/node/application.h"
 
 enum job_kind {
@@ -19,6 +19,8 @@ struct job {
 	uint64_t index;
 	uint8_t root[LEDGER_ROOT_SIZE];
 	struct dag_effect effect;
+	struct opened *opened; /* the effect's envelopes, opened, in order */
+	unsigned opened_count;
 	char file[320];
 	bool snapshot; /* JOB_APPLY: afterwards, write a snapshot to `file` */
 	bool good;     /* of the result */
@@ -26,11 +28,9 @@ struct job {
 
 struct executor;
 
-/* The commit's epoch committee is needed for nothing here: authors are validator numbers. */
-struct executor *executor_create(const struct ledger_application *application, void *state, int wake_fd,
-                                 size_t signature_size);
+struct executor *executor_create(const struct ledger_application *application, void *state, int wake_fd);
 void executor_push(struct executor *executor, const struct job *job);
-/* The next result. False: none. The caller releases result->effect if it is an APPLY. */
+/* The next result. False: none. The caller releases the effect and the opened of an APPLY. */
 bool executor_result(struct executor *executor, struct job *result);
 /* Jobs waiting; and whether the application fails at the moment. */
 unsigned executor_waiting(struct executor *executor, bool *failing);

@@ -54,6 +54,7 @@ struct ledger_node {
 	struct node_log *log;
 	struct transport *transport;
 	struct executor *executor;
+	struct opener *opener;
 	const struct ledger_application *application;
 	void *state;
 	int epoll_fd, wake_fd, submit_fd, control_fd, lock_fd;
@@ -223,15 +224,8 @@ static void injected_take(struct ledger_node *node)
 	pthread_mutex_unlock(&node->lock);
 }
 
-enum ledger_submit_status ledger_node_submit(struct ledger_node *node, const uint8_t *payload, size_t size,
-                                             bool encrypt)
+static enum ledger_submit_status inject(struct ledger_node *node, const uint8_t *payload, size_t size)
 {
-	char why[128];
-	if (!size || size > LEDGER_MAX_PAYLOAD_SIZE || encrypt ||
-	    (payload[0] >= LEDGER_RESERVED_FIRST && payload[0] <= LEDGER_RESERVED_LAST) ||
-	    (node->application->check &&
-	     !node->application->check(node->state, payload, size, why, sizeof(why))))
-		return LEDGER_SUBMIT_REFUSED;
 	enum ledger_submit_status status = LEDGER_SUBMITTED;
 	uint64_t one = 1;
 	pthread_mutex_lock(&node->lock);
@@ -246,6 +240,30 @@ enum ledger_submit_status ledger_node_submit(struct ledger_node *node, const uin
 		(void)!write(node->wake_fd, &one, sizeof(one));
 	}
 	pthread_mutex_unlock(&node->lock);
+	return status;
+}
+
+enum ledger_submit_status ledger_node_submit(struct ledger_node *node, const uint8_t *payload, size_t size,
+                                             bool encrypt)
+{
+	char why[128];
+	if (!size || size > (encrypt ? ENVELOPE_MAX_PLAIN : LEDGER_MAX_PAYLOAD_SIZE) ||
+	    (payload[0] >= LEDGER_RESERVED_FIRST && payload[0] <= LEDGER_RESERVED_LAST) ||
+	    (node->application->check &&
+	     !node->application->check(node->state, payload, size, why, sizeof(why))))
+		return LEDGER_SUBMIT_REFUSED;
+	if (!encrypt)
+		return inject(node, payload, size);
+	uint8_t key[ENVELOPE_KEY], *envelope;
+	struct envelope_keys keys = {0, node->network.members, node->network.kem};
+	size_t sealed_size = envelope_size(set_size(keys.members), size);
+	envelope = ledger_allocate(1, sealed_size);
+	enum ledger_submit_status status = LEDGER_SUBMIT_REFUSED;
+	if (sealed_size <= LEDGER_MAX_PAYLOAD_SIZE && getrandom(key, sizeof(key), 0) == sizeof(key) &&
+	    envelope_seal(&keys, key, payload, size, envelope) == CRYPTO_OK)
+		status = inject(node, envelope, sealed_size);
+	crypto_wipe(key, sizeof(key));
+	free(envelope);
 	return status;
 }
 
@@ -509,6 +527,8 @@ static void received(void *context, unsigned peer, struct blob *blob)
 		snapshot_serve(node, peer, load_le64(blob->data + 1));
 	} else if (blob->data[0] == SNAPSHOT_PART) {
 		restore_part(node, peer, blob);
+	} else if (blob->data[0] == OPENER_SHARES || blob->data[0] == OPENER_WANT) {
+		opener_receive(node->opener, peer, blob);
 	} else if (blob->data[0] == DAG_STATE_WANT && blob->size == 17 && node->served_message &&
 	           node->served > load_le64(blob->data + 1) &&
 	           load_le64(blob->data + 9) == node->status.epoch) {
@@ -537,7 +557,39 @@ static void waiting_push(struct ledger_node *node, const struct dag_effect *effe
 	node->waiting[(node->waiting_first + node->waiting_count++) % node->waiting_room] = *effect;
 }
 
-/* Commits whose certificates are durable go to the executor. */
+/* What the opener says: shares to the others, responses into the sequence, opened commits to the executor. */
+static void outputs_take(struct ledger_node *node)
+{
+	struct opener_output output;
+	while (opener_next(node->opener, &output)) {
+		if (output.kind == OPENER_SEND) {
+			for (unsigned i = 0; i < DAG_MAX_VALIDATORS; i++)
+				if ((output.peer == DAG_EVERYONE || output.peer == i) &&
+				    node->network.peers[i].known && i != node->self)
+					transport_send(node->transport, i, LANE_CONSENSUS, output.blob);
+			blob_release(output.blob);
+			continue;
+		}
+		if (output.kind == OPENER_SUBMIT) {
+			(void)inject(node, output.blob->data, output.blob->size);
+			blob_release(output.blob);
+			continue;
+		}
+		struct job job = {.kind = JOB_APPLY,
+		                  .index = output.effect.index,
+		                  .effect = output.effect,
+		                  .opened = output.opened,
+		                  .opened_count = output.opened_count};
+		if (job.index % CHECKPOINT == 0 && node->now_us < node->snapshot_until_us &&
+		    node->application->snapshot) {
+			job.snapshot = true;
+			snapshot_name(node, job.index, job.file);
+		}
+		executor_push(node->executor, &job);
+	}
+}
+
+/* Commits whose certificates are durable are opened and go to the executor. */
 static void commits_forward(struct ledger_node *node, uint64_t durable)
 {
 	while (node->waiting_count && node->waiting[node->waiting_first].ticket <= durable &&
@@ -551,14 +603,10 @@ static void commits_forward(struct ledger_node *node, uint64_t durable)
 			dag_effect_release(&effect);
 			continue;
 		}
-		struct job job = {.kind = JOB_APPLY, .index = effect.index, .effect = effect};
-		if (effect.index % CHECKPOINT == 0 && node->now_us < node->snapshot_until_us &&
-		    node->application->snapshot) {
-			job.snapshot = true;
-			snapshot_name(node, effect.index, job.file);
-		}
-		executor_push(node->executor, &job);
+		opener_commit(node->opener, &effect, node->now_us);
 	}
+	opener_tick(node->opener, node->now_us);
+	outputs_take(node);
 }
 
 static void results_take(struct ledger_node *node)
@@ -577,6 +625,7 @@ static void results_take(struct ledger_node *node)
 					node->snapshot_made = job.index;
 			}
 			dag_effect_release(&job.effect);
+			opened_release(job.opened, job.opened_count);
 			break;
 		case JOB_FLUSH:
 			if (job.good)
@@ -586,6 +635,7 @@ static void results_take(struct ledger_node *node)
 			if (job.good) {
 				node->applied.index = job.index;
 				memcpy(node->applied.root, job.root, LEDGER_ROOT_SIZE);
+				opener_clear(node->opener);
 				while (node->waiting_count) {
 					dag_effect_release(&node->waiting[node->waiting_first]);
 					node->waiting_first = (node->waiting_first + 1) % node->waiting_room;
@@ -733,6 +783,24 @@ static bool node_recover(struct ledger_node *node)
 	return good;
 }
 
+static bool opener_open(struct ledger_node *node)
+{
+	struct opener_config config = {.self = node->self,
+	                               .keys = {0, node->network.members, node->network.kem},
+	                               .patience_us = 1000000};
+	uint8_t ek[MLKEM768_EK_SIZE];
+	bool good = mlkem_keygen(MLKEM_768, node->secrets.kem_seed, node->secrets.kem_seed + MLKEM_SEED_SIZE,
+	                         ek, config.dk) == CRYPTO_OK &&
+	            !memcmp(ek, node->network.kem[node->self], sizeof(ek));
+	if (good)
+		node->opener = opener_create(&config);
+	else
+		fprintf(stderr, "holon-ledger: the network file names another ML-KEM key for us than the key "
+		                "file holds\n");
+	crypto_wipe(&config, sizeof(config));
+	return good;
+}
+
 static bool node_open(struct ledger_node *node)
 {
 	char name[320];
@@ -789,9 +857,8 @@ static bool node_open(struct ledger_node *node)
 		return false;
 	node->sequence = sequence; /* batches of another life have other digests */
 	return (node->log = log_open(name, node->wake_fd)) && node_recover(node) &&
-	       (node->executor =
-	            executor_create(node->application, node->state, node->wake_fd, node->signature_size)) &&
-	       (node->transport = transport_create(&config)) &&
+	       (node->executor = executor_create(node->application, node->state, node->wake_fd)) &&
+	       opener_open(node) && (node->transport = transport_create(&config)) &&
 	       (node->submit_fd = local_listen(node, "submit", &node->submit_fd)) >= 0 &&
 	       (node->control_fd = local_listen(node, "control", &node->control_fd)) >= 0;
 }
@@ -885,6 +952,7 @@ static void node_close(struct ledger_node *node)
 		node->waiting_first = (node->waiting_first + 1) % node->waiting_room;
 		node->waiting_count--;
 	}
+	opener_destroy(node->opener);
 	if (node->transport)
 		transport_destroy(node->transport);
 	if (node->log)
