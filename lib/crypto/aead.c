@@ -56,16 +56,39 @@ struct gcm {
 	br_gcm_context context;
 };
 
-/* Both vtable getters answer NULL where the processor lacks the instructions. */
+/*
+ * Both getters answer NULL where the processor lacks the instructions. They ask it with CPUID each time, which costs
+ * tens of microseconds in a virtual machine; so the answers are kept. Threads may race: they write the same.
+ */
+static const br_block_ctr_class *aes_class(void)
+{
+	static const br_block_ctr_class *_Atomic kept;
+	const br_block_ctr_class *class = __c11_atomic_load(&kept, __ATOMIC_RELAXED);
+	if (!class) {
+		class = br_aes_x86ni_ctr_get_vtable();
+		class = class ? class : &br_aes_ct64_ctr_vtable;
+		__c11_atomic_store(&kept, class, __ATOMIC_RELAXED);
+	}
+	return class;
+}
+
+static br_ghash ghash_function(void)
+{
+	static _Atomic(br_ghash) kept;
+	br_ghash function = __c11_atomic_load(&kept, __ATOMIC_RELAXED);
+	if (!function) {
+		function = br_ghash_pclmul_get();
+		function = function ? function : br_ghash_ctmul64;
+		__c11_atomic_store(&kept, function, __ATOMIC_RELAXED);
+	}
+	return function;
+}
+
 static void gcm_start(struct gcm *gcm, const uint8_t *key, const uint8_t *nonce, size_t nonce_size,
                       const void *data, size_t data_size)
 {
-	const br_block_ctr_class *aes = br_aes_x86ni_ctr_get_vtable();
-	br_ghash ghash = br_ghash_pclmul_get();
-	if (!aes)
-		aes = &br_aes_ct64_ctr_vtable;
-	if (!ghash)
-		ghash = br_ghash_ctmul64;
+	const br_block_ctr_class *aes = aes_class();
+	br_ghash ghash = ghash_function();
 	const br_block_ctr_class **keys = (const br_block_ctr_class **)&gcm->keys;
 	aes->init(keys, key, AEAD_KEY_SIZE);
 	br_gcm_init(&gcm->context, keys, ghash);

@@ -3,16 +3,21 @@
 
 #include "crypto/blake3.h"
 
-bool wire_batch(const uint8_t *in, size_t size, struct batch_view *out)
+void wire_batch_again(const uint8_t *in, size_t size, struct batch_view *out)
 {
-	if (size < WIRE_BATCH_HEAD || size > DAG_MAX_BATCH_SIZE || in[0] != DAG_BATCH)
-		return false;
 	out->author = load_le16(in + 1);
 	out->worker = in[3];
 	out->sequence = load_le64(in + 4);
 	out->count = load_le32(in + 12);
 	out->payloads = in + WIRE_BATCH_HEAD;
 	out->payloads_size = size - WIRE_BATCH_HEAD;
+}
+
+bool wire_batch(const uint8_t *in, size_t size, struct batch_view *out)
+{
+	if (size < WIRE_BATCH_HEAD || size > DAG_MAX_BATCH_SIZE || in[0] != DAG_BATCH)
+		return false;
+	wire_batch_again(in, size, out);
 	size_t at = WIRE_BATCH_HEAD;
 	for (uint32_t i = 0; i < out->count; i++) {
 		if (size - at < 4)

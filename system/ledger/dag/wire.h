@@ -108,6 +108,8 @@ struct state_view {
 };
 
 bool wire_batch(const uint8_t *in, size_t size, struct batch_view *out);
+/* The view of a batch that was decoded before, without walking it again. */
+void wire_batch_again(const uint8_t *in, size_t size, struct batch_view *out);
 /* The next payload of a decoded batch; `at` starts at batch_view.payloads. NULL at the end. */
 const uint8_t *wire_payload(const struct batch_view *batch, const uint8_t **at, uint32_t *size);
 bool wire_header(const uint8_t *in, size_t size, size_t signature_size, struct header_view *out);

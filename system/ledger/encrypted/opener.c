@@ -252,8 +252,7 @@ static void scan(struct opener *opener, struct waiting *waiting, bool count_only
 	for (unsigned i = 0; i < waiting->effect.batch_count; i++) {
 		struct batch_view batch;
 		const struct blob *blob = waiting->effect.batches[i].blob;
-		if (!wire_batch(blob->data, blob->size, &batch))
-			continue;
+		wire_batch_again(blob->data, blob->size, &batch);
 		const uint8_t *at = batch.payloads, *payload;
 		uint32_t size;
 		while ((payload = wire_payload(&batch, &at, &size))) {

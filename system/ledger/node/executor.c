@@ -62,8 +62,8 @@ static size_t gather(struct executor *executor, const struct job *job)
 	unsigned envelopes = 0;
 	for (unsigned i = 0; i < effect->batch_count; i++) {
 		struct batch_view view;
-		if (wire_batch(effect->batches[i].blob->data, effect->batches[i].blob->size, &view))
-			total += view.count;
+		wire_batch_again(effect->batches[i].blob->data, effect->batches[i].blob->size, &view);
+		total += view.count;
 	}
 	if (total > executor->payload_room) {
 		free(executor->payloads);
@@ -72,8 +72,7 @@ static size_t gather(struct executor *executor, const struct job *job)
 	}
 	for (unsigned i = 0; i < effect->batch_count; i++) {
 		struct batch_view view;
-		if (!wire_batch(effect->batches[i].blob->data, effect->batches[i].blob->size, &view))
-			continue;
+		wire_batch_again(effect->batches[i].blob->data, effect->batches[i].blob->size, &view);
 		const uint8_t *at = view.payloads, *payload;
 		uint32_t size;
 		while ((payload = wire_payload(&view, &at, &size))) {

@@ -824,6 +824,12 @@ static bool node_open(struct ledger_node *node)
 		fprintf(stderr, "holon-ledger: the key in %s is not one of the network's\n", directory);
 		return false;
 	}
+	/* The more there are, the more messages a batch and a round make, and the longer they may take. */
+	unsigned size = set_size(node->network.members);
+	if (!node->options.batch_us)
+		node->options.batch_us = size <= 4 ? 4000 : 2000 * size;
+	if (!node->options.round_us)
+		node->options.round_us = size <= 4 ? 2000 : 2000 * size;
 	node->signature_size = node->options.classical ? ED25519_SIGNATURE_SIZE : HYBRID_SIGN_SIGNATURE_SIZE;
 	node->application = ledger_application_find(node->options.application);
 	if (!node->application) {
@@ -974,11 +980,8 @@ static void node_close(struct ledger_node *node)
 
 void node_options_default(struct node_options *options)
 {
-	*options = (struct node_options){.application = "bytes",
-	                                 .batch_bytes = 400u << 10,
-	                                 .batch_us = 4000,
-	                                 .round_us = 2000,
-	                                 .idle_us = 300000};
+	*options =
+	    (struct node_options){.application = "bytes", .batch_bytes = 400u << 10, .idle_us = 300000};
 }
 
 int node_run(const struct node_options *options)

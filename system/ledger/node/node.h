@@ -32,8 +32,8 @@ struct node_options {
 	size_t application_option_count;
 	unsigned rpc_port;
 	unsigned batch_bytes; /* a batch is sealed at this size … */
-	unsigned batch_us;    /* … or age */
-	unsigned round_us;    /* shortest round */
+	unsigned batch_us;    /* … or age; 0: by the number of validators */
+	unsigned round_us;    /* shortest round; 0: by the number of validators */
 	unsigned idle_us;     /* longest */
 	bool classical; /* signatures by Ed25519 alone: to measure what the other half costs; never for use */
 };
