@@ -8,6 +8,13 @@
 
 #include <math.h>
 
+/* The fields of the instruction at hand, which is in one register: see struct ins. */
+#define A_    ((uint8_t)(word >> 8))
+#define B_    ((uint16_t)(word >> 16))
+#define C_    ((uint16_t)(word >> 32))
+#define D_    ((uint16_t)(word >> 48))
+#define JUMP_ ((int32_t)(word >> 32))
+
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -75,7 +82,7 @@ static bool enter_callee(struct vm *vm, value callee, uint32_t base, unsigned co
 	return false;
 }
 
-value vm_interpret(struct vm *vm, uint32_t stop_frame)
+static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_frame, bool raised)
 {
 	static const void *const labels[OPCODE_COUNT] = {
 #define X(name, operands) &&L_##name,
@@ -87,18 +94,9 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	const struct ins *pc;
 	value *R;
 	const value *K;
-	struct ins i;
-	jmp_buf *outer_jump = vm->memory_jump, jump;
-	/* A native ran out of memory: everything below is read again from the frames. */
-	unsigned nested = vm->nested;
-	vm->memory_jump = &jump;
-	if (setjmp(jump)) {
-		vm->memory_jump = &jump;
-		vm->nested = nested;
-		vm->error = vm->memory_error;
-		task = vm->task;
+	uint64_t word;
+	if (raised)
 		goto raise;
-	}
 
 #define LOAD()                                                                                               \
 	do {                                                                                                 \
@@ -114,8 +112,8 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	} while (0)
 #define NEXT                                                                                                 \
 	do {                                                                                                 \
-		i = *pc++;                                                                                   \
-		goto *labels[i.op];                                                                          \
+		memcpy(&word, pc++, sizeof(word));                                                                                   \
+		goto *labels[(uint8_t)word];                                                                          \
 	} while (0)
 #define CASE(name) L_##name
 #define SAVE()     (f->pc = pc)
@@ -142,37 +140,37 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 		if (unlikely(slow_result == V_RAISE))                                                        \
 			goto raise;                                                                          \
 		RELOAD();                                                                                    \
-		R[i.a] = slow_result;                                                                        \
+		R[A_] = slow_result;                                                                        \
 		GC_CHECK();                                                                                  \
 		NEXT;                                                                                        \
 	} while (0)
 #define ARITH(name, builtin, float_op, B)                                                                    \
 	do {                                                                                                 \
-		value a = R[i.b], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                   \
 		if (likely(both_int(a, b))) {                                                                \
 			int64_t r;                                                                           \
 			if (likely(!builtin((int64_t)(a << 16), (int64_t)(b << 16), &r))) {                  \
-				R[i.a] = BITS_INT | (uint64_t)r >> 16;                                       \
+				R[A_] = BITS_INT | (uint64_t)r >> 16;                                       \
 				NEXT;                                                                        \
 			}                                                                                    \
 		} else if (likely(is_double(a) && is_double(b))) {                                           \
 			double r = as_double(a) float_op as_double(b);                                       \
-			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                      \
 			NEXT;                                                                                \
 		}                                                                                            \
 		SLOW(op_arith(vm, OP_##name, a, b));                                                         \
 	} while (0)
 #define MULTIPLY(B)                                                                                          \
 	do {                                                                                                 \
-		value a = R[i.b], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                   \
 		if (likely(is_double(a) && is_double(b))) {                                                  \
 			double r = as_double(a) * as_double(b);                                              \
-			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                      \
 			NEXT;                                                                                \
 		} else if (both_int(a, b)) {                                                                 \
 			int64_t r;                                                                           \
 			if (likely(!__builtin_mul_overflow((int64_t)(a << 16), as_small_int(b), &r))) {      \
-				R[i.a] = BITS_INT | (uint64_t)r >> 16;                                       \
+				R[A_] = BITS_INT | (uint64_t)r >> 16;                                       \
 				NEXT;                                                                        \
 			}                                                                                    \
 		}                                                                                            \
@@ -180,26 +178,26 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	} while (0)
 #define DIVIDE(B)                                                                                            \
 	do {                                                                                                 \
-		value a = R[i.b], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                   \
 		if (likely(is_double(a) && is_double(b) && as_double(b) != 0)) {                             \
 			double r = as_double(a) / as_double(b);                                              \
-			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                      \
 			NEXT;                                                                                \
 		} else if (both_int(a, b) && b != BITS_INT) {                                                \
 			double r = (double)as_small_int(a) / (double)as_small_int(b);                        \
-			memcpy(&R[i.a], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                      \
 			NEXT;                                                                                \
 		}                                                                                            \
 		SLOW(op_arith(vm, OP_DIV, a, b));                                                            \
 	} while (0)
 #define MODULO(B)                                                                                            \
 	do {                                                                                                 \
-		value a = R[i.b], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                   \
 		if (likely(both_int(a, b) && b != BITS_INT)) {                                               \
 			int64_t x = as_small_int(a), y = as_small_int(b), r = x % y;                         \
 			if (r && (r ^ y) < 0)                                                                \
 				r += y;                                                                      \
-			R[i.a] = from_small_int(r);                                                          \
+			R[A_] = from_small_int(r);                                                          \
 			NEXT;                                                                                \
 		}                                                                                            \
 		SLOW(op_arith(vm, OP_MOD, a, b));                                                            \
@@ -223,8 +221,8 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 #define COMPARE_NUMBER(symbol, text, want)                                                                   \
 	bool truth;                                                                                          \
 	do {                                                                                                 \
-		value a = R[i.a];                                                                            \
-		int16_t b = (int16_t)i.b;                                                                    \
+		value a = R[A_];                                                                            \
+		int16_t b = (int16_t)B_;                                                                    \
 		if (likely(is_int(a))) {                                                                     \
 			truth = as_small_int(a) symbol b;                                                    \
 		} else if (is_double(a)) {                                                                   \
@@ -253,182 +251,182 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 #define JUMP_IF(condition)                                                                                   \
 	do {                                                                                                 \
 		if (condition)                                                                               \
-			pc += i.jump;                                                                        \
+			pc += JUMP_;                                                                        \
 		NEXT;                                                                                        \
 	} while (0)
 
 	LOAD();
 	NEXT;
 
-	CASE(MOVE) : R[i.a] = R[i.b];
+	CASE(MOVE) : R[A_] = R[B_];
 	NEXT;
-	CASE(LOADK) : R[i.a] = K[i.b];
+	CASE(LOADK) : R[A_] = K[B_];
 	NEXT;
-	CASE(LOADI) : R[i.a] = from_small_int(i.jump);
+	CASE(LOADI) : R[A_] = from_small_int(JUMP_);
 	NEXT;
-	CASE(LOADV) : R[i.a] = i.b ? from_bool(i.b == 2) : V_NIL;
+	CASE(LOADV) : R[A_] = B_ ? from_bool(B_ == 2) : V_NIL;
 	NEXT;
-	CASE(GETG) : R[i.a] = vm->state->items[i.b];
+	CASE(GETG) : R[A_] = vm->state->items[B_];
 	NEXT;
 	CASE(SETG) : vm_touch(vm, &vm->state->object);
-	vm->state->items[i.b] = R[i.a];
-	gc_write(vm, &vm->state->object, R[i.a]);
+	vm->state->items[B_] = R[A_];
+	gc_write(vm, &vm->state->object, R[A_]);
 	NEXT;
-	CASE(GETX) : R[i.a] = f->function->captured[i.b];
+	CASE(GETX) : R[A_] = f->function->captured[B_];
 	NEXT;
 	CASE(GETXC) :
 	{
-		value cell = f->function->captured[i.b];
+		value cell = f->function->captured[B_];
 		if (unlikely(!is_type(cell, T_CELL)))
 			goto bad;
-		R[i.a] = ((struct cell *)as_object(cell))->item;
+		R[A_] = ((struct cell *)as_object(cell))->item;
 		NEXT;
 	}
 	CASE(SETXC) :
 	{
-		value cell = f->function->captured[i.b];
+		value cell = f->function->captured[B_];
 		if (unlikely(!is_type(cell, T_CELL)))
 			goto bad;
-		cell_set(vm, (struct cell *)as_object(cell), R[i.a]);
+		cell_set(vm, (struct cell *)as_object(cell), R[A_]);
 		NEXT;
 	}
 	CASE(CELL) : SAVE();
-	R[i.a] = from_object(cell_new(vm, R[i.b]));
+	R[A_] = from_object(cell_new(vm, R[B_]));
 	GC_CHECK();
 	NEXT;
 	CASE(GETC) :
 	{
-		if (unlikely(!is_type(R[i.b], T_CELL)))
+		if (unlikely(!is_type(R[B_], T_CELL)))
 			goto bad;
-		R[i.a] = ((struct cell *)as_object(R[i.b]))->item;
+		R[A_] = ((struct cell *)as_object(R[B_]))->item;
 		NEXT;
 	}
 	CASE(SETC) :
 	{
-		if (unlikely(!is_type(R[i.b], T_CELL)))
+		if (unlikely(!is_type(R[B_], T_CELL)))
 			goto bad;
-		cell_set(vm, (struct cell *)as_object(R[i.b]), R[i.a]);
+		cell_set(vm, (struct cell *)as_object(R[B_]), R[A_]);
 		NEXT;
 	}
-	CASE(ADD) : ARITH(ADD, __builtin_add_overflow, +, R[i.c]);
-	CASE(SUB) : ARITH(SUB, __builtin_sub_overflow, -, R[i.c]);
-	CASE(MUL) : MULTIPLY(R[i.c]);
-	CASE(DIV) : DIVIDE(R[i.c]);
-	CASE(MOD) : MODULO(R[i.c]);
-	CASE(ADDK) : ARITH(ADD, __builtin_add_overflow, +, K[i.c]);
-	CASE(SUBK) : ARITH(SUB, __builtin_sub_overflow, -, K[i.c]);
-	CASE(MULK) : MULTIPLY(K[i.c]);
-	CASE(DIVK) : DIVIDE(K[i.c]);
-	CASE(MODK) : MODULO(K[i.c]);
+	CASE(ADD) : ARITH(ADD, __builtin_add_overflow, +, R[C_]);
+	CASE(SUB) : ARITH(SUB, __builtin_sub_overflow, -, R[C_]);
+	CASE(MUL) : MULTIPLY(R[C_]);
+	CASE(DIV) : DIVIDE(R[C_]);
+	CASE(MOD) : MODULO(R[C_]);
+	CASE(ADDK) : ARITH(ADD, __builtin_add_overflow, +, K[C_]);
+	CASE(SUBK) : ARITH(SUB, __builtin_sub_overflow, -, K[C_]);
+	CASE(MULK) : MULTIPLY(K[C_]);
+	CASE(DIVK) : DIVIDE(K[C_]);
+	CASE(MODK) : MODULO(K[C_]);
 	CASE(ADDI) :
 	{
-		value a = R[i.b];
-		int16_t b = (int16_t)i.c;
+		value a = R[B_];
+		int16_t b = (int16_t)C_;
 		if (likely(is_int(a))) {
 			int64_t r;
 			if (likely(!__builtin_add_overflow((int64_t)(a << 16), (int64_t)b << 16, &r))) {
-				R[i.a] = BITS_INT | (uint64_t)r >> 16;
+				R[A_] = BITS_INT | (uint64_t)r >> 16;
 				NEXT;
 			}
 		} else if (is_double(a)) {
-			R[i.a] = from_double(as_double(a) + b);
+			R[A_] = from_double(as_double(a) + b);
 			NEXT;
 		}
 		SLOW(b < 0 ? op_arith(vm, OP_SUB, a, from_small_int(-b))
 		           : op_arith(vm, OP_ADD, a, from_small_int(b)));
 	}
-	CASE(IDIV) : SLOW(op_arith(vm, OP_IDIV, R[i.b], R[i.c]));
-	CASE(POW) : SLOW(op_arith(vm, OP_POW, R[i.b], R[i.c]));
+	CASE(IDIV) : SLOW(op_arith(vm, OP_IDIV, R[B_], R[C_]));
+	CASE(POW) : SLOW(op_arith(vm, OP_POW, R[B_], R[C_]));
 	CASE(BAND) :
 	{
-		value a = R[i.b], b = R[i.c];
+		value a = R[B_], b = R[C_];
 		if (likely(both_int(a, b))) {
-			R[i.a] = a & b;
+			R[A_] = a & b;
 			NEXT;
 		}
 		SLOW(op_arith(vm, OP_BAND, a, b));
 	}
-	CASE(BOR) : SLOW(op_arith(vm, OP_BOR, R[i.b], R[i.c]));
+	CASE(BOR) : SLOW(op_arith(vm, OP_BOR, R[B_], R[C_]));
 	CASE(BXOR) :
 	{
-		value a = R[i.b], b = R[i.c];
+		value a = R[B_], b = R[C_];
 		if (likely(both_int(a, b))) {
-			R[i.a] = (a ^ b) | BITS_INT;
+			R[A_] = (a ^ b) | BITS_INT;
 			NEXT;
 		}
 		SLOW(op_arith(vm, OP_BXOR, a, b));
 	}
-	CASE(SHL) : SLOW(op_arith(vm, OP_SHL, R[i.b], R[i.c]));
+	CASE(SHL) : SLOW(op_arith(vm, OP_SHL, R[B_], R[C_]));
 	CASE(SHR) :
 	{
-		value a = R[i.b], b = R[i.c];
+		value a = R[B_], b = R[C_];
 		if (likely(both_int(a, b) && (b & PAYLOAD_MASK) < 48)) {
-			R[i.a] = from_small_int(as_small_int(a) >> (b & 63));
+			R[A_] = from_small_int(as_small_int(a) >> (b & 63));
 			NEXT;
 		}
 		SLOW(op_arith(vm, OP_SHR, a, b));
 	}
-	CASE(NEG) : SLOW(op_negate(vm, R[i.b]));
-	CASE(NOT) : R[i.a] = from_bool(!value_truthy(R[i.b]));
+	CASE(NEG) : SLOW(op_negate(vm, R[B_]));
+	CASE(NOT) : R[A_] = from_bool(!value_truthy(R[B_]));
 	NEXT;
 	CASE(BNOT) :
 	{
 		int64_t n;
 		SAVE();
-		if (!to_int64(R[i.b], &n)) {
-			vm_raise(vm, "type", "~ needs an integer, not %s", value_type_name(R[i.b]));
+		if (!to_int64(R[B_], &n)) {
+			vm_raise(vm, "type", "~ needs an integer, not %s", value_type_name(R[B_]));
 			goto raise;
 		}
 		SLOW(from_int64(vm, ~n));
 	}
-	CASE(CONCAT) : SLOW(op_concat(vm, R[i.b], R[i.c]));
+	CASE(CONCAT) : SLOW(op_concat(vm, R[B_], R[C_]));
 	CASE(EQ) :
 	{
-		EQUAL(R[i.b], R[i.c]);
-		R[i.a] = from_bool(truth);
+		EQUAL(R[B_], R[C_]);
+		R[A_] = from_bool(truth);
 		NEXT;
 	}
 	CASE(NE) :
 	{
-		EQUAL(R[i.b], R[i.c]);
-		R[i.a] = from_bool(!truth);
+		EQUAL(R[B_], R[C_]);
+		R[A_] = from_bool(!truth);
 		NEXT;
 	}
-#define COMPARE_A i.b
-#define COMPARE_B i.c
+#define COMPARE_A B_
+#define COMPARE_B C_
 	CASE(LT) :
 	{
 		COMPARE(<, "<", order == -1);
-		R[i.a] = from_bool(truth);
+		R[A_] = from_bool(truth);
 		NEXT;
 	}
 	CASE(LE) :
 	{
 		COMPARE(<=, "<=", order == -1 || order == 0);
-		R[i.a] = from_bool(truth);
+		R[A_] = from_bool(truth);
 		NEXT;
 	}
 #undef COMPARE_A
 #undef COMPARE_B
-	CASE(BOOL) : R[i.a] = from_bool(value_truthy(R[i.b]));
+	CASE(BOOL) : R[A_] = from_bool(value_truthy(R[B_]));
 	NEXT;
-	CASE(JMP) : pc += i.jump;
+	CASE(JMP) : pc += JUMP_;
 	NEXT;
-	CASE(LOOP) : pc += i.jump;
+	CASE(LOOP) : pc += JUMP_;
 	POLL();
 	NEXT;
 	CASE(JT) :
 	{
-		value a = R[i.a];
+		value a = R[A_];
 		JUMP_IF(a == V_TRUE || (a != V_FALSE && value_truthy(a)));
 	}
 	CASE(JF) :
 	{
-		value a = R[i.a];
+		value a = R[A_];
 		JUMP_IF(a == V_FALSE || (a != V_TRUE && !value_truthy(a)));
 	}
-#define COMPARE_A i.a
-#define COMPARE_B i.b
+#define COMPARE_A A_
+#define COMPARE_B B_
 	CASE(JLT) :
 	{
 		COMPARE(<, "<", order == -1);
@@ -451,12 +449,12 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	}
 	CASE(JEQ) :
 	{
-		EQUAL(R[i.a], R[i.b]);
+		EQUAL(R[A_], R[B_]);
 		JUMP_IF(truth);
 	}
 	CASE(JNE) :
 	{
-		EQUAL(R[i.a], R[i.b]);
+		EQUAL(R[A_], R[B_]);
 		JUMP_IF(!truth);
 	}
 	CASE(JLTI) :
@@ -501,42 +499,42 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	}
 	CASE(JEQK) :
 	{
-		EQUAL(R[i.a], K[i.b]);
+		EQUAL(R[A_], K[B_]);
 		JUMP_IF(truth);
 	}
 	CASE(JNEK) :
 	{
-		EQUAL(R[i.a], K[i.b]);
+		EQUAL(R[A_], K[B_]);
 		JUMP_IF(!truth);
 	}
-	CASE(JOK) : JUMP_IF(R[i.a] != V_NIL && !is_type(R[i.a], T_ERROR));
-	CASE(JNERR) : JUMP_IF(!is_type(R[i.a], T_ERROR));
+	CASE(JOK) : JUMP_IF(R[A_] != V_NIL && !is_type(R[A_], T_ERROR));
+	CASE(JNERR) : JUMP_IF(!is_type(R[A_], T_ERROR));
 	CASE(GETFIELD) :
 	{
-		value o = R[i.b];
+		value o = R[B_];
 		if (likely(is_type(o, T_STRUCT))) {
 			struct instance *instance = (struct instance *)as_object(o);
-			struct cache *cache = &f->proto->caches[i.d];
+			struct cache *cache = &f->proto->caches[D_];
 			if (likely(cache->shape == instance->shape->id)) {
-				R[i.a] = instance->fields[cache->slot];
+				R[A_] = instance->fields[cache->slot];
 				NEXT;
 			}
-			int slot = shape_field(instance->shape, as_string(K[i.c]));
+			int slot = shape_field(instance->shape, as_string(K[C_]));
 			if (slot >= 0) {
 				cache->shape = instance->shape->id;
 				cache->slot = (uint32_t)slot;
-				R[i.a] = instance->fields[slot];
+				R[A_] = instance->fields[slot];
 				NEXT;
 			}
 		}
-		SLOW(op_get_field(vm, o, as_string(K[i.c])));
+		SLOW(op_get_field(vm, o, as_string(K[C_])));
 	}
 	CASE(SETFIELD) :
 	{
-		value o = R[i.a], v = R[i.b];
+		value o = R[A_], v = R[B_];
 		if (likely(is_type(o, T_STRUCT))) {
 			struct instance *instance = (struct instance *)as_object(o);
-			struct cache *cache = &f->proto->caches[i.d];
+			struct cache *cache = &f->proto->caches[D_];
 			/* Only fields without a type note are cached here. */
 			if (likely(cache->shape == instance->shape->id)) {
 				vm_touch(vm, &instance->object);
@@ -544,33 +542,33 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 				gc_write(vm, &instance->object, v);
 				NEXT;
 			}
-			int slot = shape_field(instance->shape, as_string(K[i.c]));
+			int slot = shape_field(instance->shape, as_string(K[C_]));
 			if (slot >= 0 && !instance->shape->types[slot]) {
 				cache->shape = instance->shape->id;
 				cache->slot = (uint32_t)slot;
 			}
 		}
 		SAVE();
-		if (!op_set_field(vm, o, as_string(K[i.c]), v))
+		if (!op_set_field(vm, o, as_string(K[C_]), v))
 			goto raise;
 		GC_CHECK();
 		NEXT;
 	}
 	CASE(GETIDX) :
 	{
-		value o = R[i.b], at = R[i.c];
+		value o = R[B_], at = R[C_];
 		if (likely(is_object(o))) {
 			if (as_object(o)->type == T_LIST) {
 				struct list *list = as_list(o);
 				uint64_t n = at - BITS_INT;
 				if (likely(n < list->length)) {
-					R[i.a] = list->items[n];
+					R[A_] = list->items[n];
 					NEXT;
 				}
 			} else if (as_object(o)->type == T_MAP) {
 				value v = map_key_ok(at) ? map_get(vm, as_map(o), at) : V_EMPTY;
 				if (likely(v != V_EMPTY)) {
-					R[i.a] = v;
+					R[A_] = v;
 					NEXT;
 				}
 			}
@@ -579,7 +577,7 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	}
 	CASE(SETIDX) :
 	{
-		value o = R[i.a], at = R[i.b], v = R[i.c];
+		value o = R[A_], at = R[B_], v = R[C_];
 		if (likely(is_type(o, T_LIST))) {
 			struct list *list = as_list(o);
 			uint64_t n = at - BITS_INT;
@@ -596,11 +594,11 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 		GC_CHECK();
 		NEXT;
 	}
-	CASE(SLICE) : SLOW(op_slice(vm, R[i.b], R[i.c], R[i.d]));
+	CASE(SLICE) : SLOW(op_slice(vm, R[B_], R[C_], R[D_]));
 	CASE(CALLF) :
 	{
-		struct proto *p = vm->program->functions[i.c];
-		uint32_t base = f->base + i.a;
+		struct proto *p = vm->program->functions[C_];
+		uint32_t base = f->base + A_;
 		POLL();
 		SAVE();
 		if (likely(base + p->registers <= task->stack_size &&
@@ -609,7 +607,7 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 			f->proto = p;
 			f->function = NULL;
 			f->base = base;
-			R += i.a;
+			R += A_;
 		} else {
 			if (!vm_push_frame(vm, p, NULL, base))
 				goto raise;
@@ -622,11 +620,11 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	CASE(CALLN) :
 	{
 		SAVE();
-		value v = natives[i.c].code(vm, R + i.a, i.b);
+		value v = natives[C_].code(vm, R + A_, B_);
 		if (unlikely(v == V_RAISE))
 			goto raise;
 		RELOAD();
-		R[i.a] = v;
+		R[A_] = v;
 		GC_CHECK();
 		NEXT;
 	}
@@ -635,10 +633,10 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 		bool done;
 		POLL();
 		SAVE();
-		value callee = R[i.a];
-		for (unsigned n = 0; n < i.b; n++)
-			R[i.a + n] = R[i.a + n + 1];
-		if (unlikely(!enter_callee(vm, callee, f->base + i.a, i.b, &done)))
+		value callee = R[A_];
+		for (unsigned n = 0; n < B_; n++)
+			R[A_ + n] = R[A_ + n + 1];
+		if (unlikely(!enter_callee(vm, callee, f->base + A_, B_, &done)))
 			goto raise;
 		if (done) {
 			RELOAD();
@@ -649,31 +647,31 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	}
 	CASE(CALLM) :
 	{
-		value o = R[i.a], callee = V_EMPTY;
-		struct cache *cache = &f->proto->caches[i.d];
+		value o = R[A_], callee = V_EMPTY;
+		struct cache *cache = &f->proto->caches[D_];
 		POLL();
 		SAVE();
 		if (is_type(o, T_STRUCT)) {
-			int slot = shape_field(((struct instance *)as_object(o))->shape, as_string(K[i.c]));
+			int slot = shape_field(((struct instance *)as_object(o))->shape, as_string(K[C_]));
 			if (slot >= 0)
 				callee = ((struct instance *)as_object(o))->fields[slot];
 		} else if (is_type(o, T_MAP)) {
-			callee = map_get(vm, as_map(o), K[i.c]);
+			callee = map_get(vm, as_map(o), K[C_]);
 		} else if (cache->shape == UINT32_MAX &&
 		           cache->slot >> 16 == (is_object(o) ? as_object(o)->type : 0)) {
-			value v = natives[cache->slot & 0xFFFF].code(vm, R + i.a, i.b + 1u);
+			value v = natives[cache->slot & 0xFFFF].code(vm, R + A_, B_ + 1u);
 			if (unlikely(v == V_RAISE))
 				goto raise;
 			RELOAD();
-			R[i.a] = v;
+			R[A_] = v;
 			GC_CHECK();
 			NEXT;
 		}
 		if (is_type(callee, T_FUNCTION) || is_type(callee, T_NATIVE)) {
 			bool done;
-			for (unsigned n = 0; n < i.b; n++)
-				R[i.a + n] = R[i.a + n + 1];
-			if (!enter_callee(vm, callee, f->base + i.a, i.b, &done))
+			for (unsigned n = 0; n < B_; n++)
+				R[A_ + n] = R[A_ + n + 1];
+			if (!enter_callee(vm, callee, f->base + A_, B_, &done))
 				goto raise;
 			if (!done)
 				goto entered;
@@ -684,23 +682,22 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 		/* Strings and lists: the method is a built-in function of that name, remembered for next
 		 * time. */
 		if (is_type(o, T_LIST) || is_type(o, T_STRING)) {
-			struct string *name = as_string(K[i.c]);
+			struct string *name = as_string(K[C_]);
 			int n = native_find(string_bytes(vm, name), name->length);
-			if (n >= 0 && i.b + 1 >= natives[n].least &&
-			    (natives[n].most < 0 || i.b + 1 <= natives[n].most)) {
+			if (n >= 0 && B_ + 1 >= natives[n].least &&
+			    (natives[n].most < 0 || B_ + 1 <= natives[n].most)) {
 				cache->shape = UINT32_MAX;
 				cache->slot = (uint32_t)n | (uint32_t)as_object(o)->type << 16;
 			}
 		}
-		SLOW(op_method(vm, o, as_string(K[i.c]), R + i.a, i.b));
+		SLOW(op_method(vm, o, as_string(K[C_]), R + A_, B_));
 	}
 	CASE(RET) :
 	{
-		value v = R[i.a];
+		value v = R[A_];
 
 		R[0] = v;
 		if (unlikely(--task->frame_count == stop_frame)) {
-			vm->memory_jump = outer_jump;
 			return v;
 		}
 		LOAD();
@@ -711,7 +708,6 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 		value v = V_NIL;
 		R[0] = v;
 		if (unlikely(--task->frame_count == stop_frame)) {
-			vm->memory_jump = outer_jump;
 			return v;
 		}
 		LOAD();
@@ -720,105 +716,105 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	CASE(LIST) :
 	{
 		SAVE();
-		struct list *list = list_new(vm, i.c);
-		if (i.c)
-			memcpy(list->items, R + i.b, i.c * sizeof(value));
-		list->length = i.c;
-		R[i.a] = from_object(list);
+		struct list *list = list_new(vm, C_);
+		if (C_)
+			memcpy(list->items, R + B_, C_ * sizeof(value));
+		list->length = C_;
+		R[A_] = from_object(list);
 		GC_CHECK();
 		NEXT;
 	}
 	CASE(MAP) :
 	{
 		SAVE();
-		struct map *map = map_new(vm, i.c);
-		for (unsigned n = 0; n < i.c; n++) {
-			value key = R[i.b + 2 * n];
+		struct map *map = map_new(vm, C_);
+		for (unsigned n = 0; n < C_; n++) {
+			value key = R[B_ + 2 * n];
 			if (!map_key_ok(key)) {
 				vm_raise(vm, "type", "%s cannot be a key of a map", value_type_name(key));
 				goto raise;
 			}
-			map_set(vm, map, key, R[i.b + 2 * n + 1]);
+			map_set(vm, map, key, R[B_ + 2 * n + 1]);
 		}
-		R[i.a] = from_object(map);
+		R[A_] = from_object(map);
 		GC_CHECK();
 		NEXT;
 	}
 	CASE(DIST) :
 	{
 		SAVE();
-		struct dist *dist = dist_make(vm, R + i.b, i.c);
+		struct dist *dist = dist_make(vm, R + B_, C_);
 		if (!dist)
 			goto raise;
-		R[i.a] = from_object(dist);
+		R[A_] = from_object(dist);
 		GC_CHECK();
 		NEXT;
 	}
 	CASE(STRUCT) :
 	{
-		struct shape *shape = (struct shape *)as_object(R[i.d]);
+		struct shape *shape = (struct shape *)as_object(R[D_]);
 		SAVE();
-		if (unlikely(!is_type(R[i.d], T_SHAPE) || shape->count != i.c))
+		if (unlikely(!is_type(R[D_], T_SHAPE) || shape->count != C_))
 			goto bad;
 		struct instance *instance =
-		    heap_allocate(vm, T_STRUCT, sizeof(*instance) + i.c * sizeof(value));
+		    heap_allocate(vm, T_STRUCT, sizeof(*instance) + C_ * sizeof(value));
 		instance->shape = shape;
-		for (unsigned n = 0; n < i.c; n++)
-			instance->fields[n] = R[i.b + n];
-		R[i.a] = from_object(instance);
+		for (unsigned n = 0; n < C_; n++)
+			instance->fields[n] = R[B_ + n];
+		R[A_] = from_object(instance);
 		GC_CHECK();
 		NEXT;
 	}
 	CASE(CLOSURE) :
 	{
 		SAVE();
-		struct proto *p = f->proto->inner[i.b];
+		struct proto *p = f->proto->inner[B_];
 		struct function *closure = function_new(vm, p, p->capture_count);
 		for (uint32_t n = 0; n < p->capture_count; n++)
 			closure->captured[n] = p->captures[n].local
 			                           ? R[p->captures[n].index]
 			                           : f->function->captured[p->captures[n].index];
-		R[i.a] = from_object(closure);
+		R[A_] = from_object(closure);
 		GC_CHECK();
 		NEXT;
 	}
-	CASE(ITER) : SLOW(op_iterate(vm, R[i.b], i.c));
+	CASE(ITER) : SLOW(op_iterate(vm, R[B_], C_));
 	CASE(NEXT) :
 	{
-		value o = R[i.a], key;
+		value o = R[A_], key;
 		if (unlikely(!is_type(o, T_ITERATOR)))
 			goto bad;
 		struct iterator *iterator = (struct iterator *)as_object(o);
 		if (likely(is_type(iterator->source, T_LIST))) {
 			struct list *list = as_list(iterator->source);
 			if (iterator->at < list->length) {
-				R[i.a + 1] = list->items[iterator->at++];
+				R[A_ + 1] = list->items[iterator->at++];
 				NEXT;
 			}
-			pc += i.jump;
+			pc += JUMP_;
 			NEXT;
 		}
 		SAVE();
-		if (!op_next(vm, iterator, is_type(iterator->source, T_MAP) ? &R[i.a + 1] : &key,
-		             is_type(iterator->source, T_MAP) ? &key : &R[i.a + 1]))
-			pc += i.jump;
+		if (!op_next(vm, iterator, is_type(iterator->source, T_MAP) ? &R[A_ + 1] : &key,
+		             is_type(iterator->source, T_MAP) ? &key : &R[A_ + 1]))
+			pc += JUMP_;
 		GC_CHECK();
 		NEXT;
 	}
 	CASE(NEXT2) :
 	{
-		value o = R[i.a];
+		value o = R[A_];
 		if (unlikely(!is_type(o, T_ITERATOR)))
 			goto bad;
 		SAVE();
-		if (!op_next(vm, (struct iterator *)as_object(o), &R[i.a + 1], &R[i.a + 2]))
-			pc += i.jump;
+		if (!op_next(vm, (struct iterator *)as_object(o), &R[A_ + 1], &R[A_ + 2]))
+			pc += JUMP_;
 		GC_CHECK();
 		NEXT;
 	}
 	CASE(FORPREP) :
 	{
-		value from = R[i.a], to = R[i.a + 1];
+		value from = R[A_], to = R[A_ + 1];
 		if (unlikely(!both_int(from, to))) {
 			double a, b;
 			SAVE();
@@ -831,22 +827,22 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 			from = from_small_int((int64_t)a);
 			to = from_small_int((int64_t)b);
 		}
-		int64_t end = as_small_int(to) + (i.b != 0);
+		int64_t end = as_small_int(to) + (B_ != 0);
 		if (as_small_int(from) >= end) {
-			pc += i.jump;
+			pc += JUMP_;
 			NEXT;
 		}
-		R[i.a] = from;
-		R[i.a + 1] = from_small_int(end > SMALL_INT_MAX ? SMALL_INT_MAX : end);
-		R[i.a + 2] = from;
+		R[A_] = from;
+		R[A_ + 1] = from_small_int(end > SMALL_INT_MAX ? SMALL_INT_MAX : end);
+		R[A_ + 2] = from;
 		NEXT;
 	}
 	CASE(FORLOOP) :
 	{
-		int64_t n = as_small_int(R[i.a]) + 1;
-		if (n < as_small_int(R[i.a + 1])) {
-			R[i.a] = R[i.a + 2] = from_small_int(n);
-			pc += i.jump;
+		int64_t n = as_small_int(R[A_]) + 1;
+		if (n < as_small_int(R[A_ + 1])) {
+			R[A_] = R[A_ + 2] = from_small_int(n);
+			pc += JUMP_;
 			POLL();
 		}
 		NEXT;
@@ -854,7 +850,7 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	CASE(TRY) :
 	{
 		SAVE();
-		if (!vm_push_handler(vm, (struct handler){task->frame_count - 1, i.a, f->proto, pc + i.jump}))
+		if (!vm_push_handler(vm, (struct handler){task->frame_count - 1, A_, f->proto, pc + JUMP_}))
 			goto raise;
 		NEXT;
 	}
@@ -866,19 +862,19 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 		NEXT;
 	}
 	CASE(RAISE) : SAVE();
-	vm_raise_value(vm, R[i.a]);
+	vm_raise_value(vm, R[A_]);
 	goto raise;
 	CASE(CHECK) :
 	{
-		value v = R[i.a];
-		if (likely((i.b == TYPE_NUMBER && (is_int(v) || is_double(v)))))
+		value v = R[A_];
+		if (likely((B_ == TYPE_NUMBER && (is_int(v) || is_double(v)))))
 			NEXT;
-		struct shape *shape = (i.b & ~TYPE_OPTIONAL) == TYPE_STRUCT && is_type(R[i.d], T_SHAPE)
-		                          ? (struct shape *)as_object(R[i.d])
+		struct shape *shape = (B_ & ~TYPE_OPTIONAL) == TYPE_STRUCT && is_type(R[D_], T_SHAPE)
+		                          ? (struct shape *)as_object(R[D_])
 		                          : NULL;
-		if (unlikely(!op_check_type(vm, v, i.b, shape))) {
+		if (unlikely(!op_check_type(vm, v, B_, shape))) {
 			SAVE();
-			op_type_error(vm, v, i.b, shape, K[i.c]);
+			op_type_error(vm, v, B_, shape, K[C_]);
 			goto raise;
 		}
 		NEXT;
@@ -886,7 +882,7 @@ value vm_interpret(struct vm *vm, uint32_t stop_frame)
 	CASE(SEND) :
 	{
 		SAVE();
-		if (!op_send(vm, R[i.a], R[i.b], i.c ? R[i.b + 1] : V_NIL))
+		if (!op_send(vm, R[A_], R[B_], C_ ? R[B_ + 1] : V_NIL))
 			goto raise;
 		GC_CHECK();
 		NEXT;
@@ -926,6 +922,24 @@ raise:
 		NEXT;
 	}
 	task->frame_count = stop_frame;
-	vm->memory_jump = outer_jump;
 	return V_RAISE;
+}
+
+value vm_interpret(struct vm *vm, uint32_t stop_frame)
+{
+	jmp_buf *outer = vm->memory_jump, jump;
+	unsigned nested = vm->nested;
+	value v;
+	/* A native that runs out of memory lands here; the loop reads everything again from the frames. */
+	vm->memory_jump = &jump;
+	if (!setjmp(jump)) {
+		v = run_loop(vm, stop_frame, false);
+	} else {
+		vm->nested = nested;
+		vm->memory_jump = &jump;
+		vm->error = vm->memory_error;
+		v = run_loop(vm, stop_frame, true);
+	}
+	vm->memory_jump = outer;
+	return v;
 }
