@@ -2,7 +2,7 @@
  * Capabilities: the only ways out of a program. What a program was not handed it cannot name. Every answer
  * from outside goes into the trace; in a replay it comes from there, and nothing outside is touched.
  *
- * files    a directory tree: read, write, append_to, list, exists, remove; under(path) and read_only() give
+ * files    a directory tree: read, write, append_to, list, info, exists, remove, move; under(path) and read_only() give
  * less clock    time() in seconds since 1970, monotonic() process  run([program, arguments], {input,
  * timeout}) net      connect(host, port): send, receive, close
  *
@@ -18,13 +18,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum handle_kind { HANDLE_FILES = 1, HANDLE_CLOCK, HANDLE_PROCESS, HANDLE_NET, HANDLE_SOCKET };
+enum handle_kind { HANDLE_FILES = 1, HANDLE_CLOCK, HANDLE_PROCESS, HANDLE_NET, HANDLE_SOCKET, HANDLE_CHILD, HANDLE_HOST };
 
 #define RIGHT_WRITE   1
 #define ANSWER_MAX    (15u << 20) /* bytes of one answer from outside */
@@ -32,6 +33,10 @@ enum handle_kind { HANDLE_FILES = 1, HANDLE_CLOCK, HANDLE_PROCESS, HANDLE_NET, H
 
 void handle_close(struct handle *handle)
 {
+	if (handle->object.kind == HANDLE_CHILD && handle->limit > 0) {
+		kill(-(pid_t)handle->limit, SIGKILL);
+		waitpid((pid_t)handle->limit, NULL, 0);
+	}
 	if (handle->descriptor >= 0 && handle->object.kind != 255)
 		close(handle->descriptor);
 	handle->descriptor = -1;
@@ -52,6 +57,11 @@ value capability_simple(struct vm *vm, const char *name)
 	                : !strcmp(name, "process") ? HANDLE_PROCESS
 	                                           : HANDLE_NET;
 	return from_object(handle_new(vm, kind));
+}
+
+value capability_host(struct vm *vm)
+{
+	return from_object(handle_new(vm, HANDLE_HOST));
 }
 
 /* ---- answers: "=" and bytes, or "!" and why not ---- */
@@ -318,7 +328,17 @@ void effect_apply(struct vm *vm, unsigned kind, const char *target, const char *
 	int directory = (int)strtol(target, &path, 10), fd = -1;
 	bool ok;
 	path++;
-	if (kind == EFFECT_REMOVE) {
+	if (kind == EFFECT_MOVE) { /* bytes: where to */
+		char from[256], to[256];
+		int a = walk(directory, path, from), b = walk(directory, bytes, to);
+		ok = a >= 0 && b >= 0 && renameat(a, from, b, to) == 0;
+		int error = errno;
+		if (a >= 0)
+			close(a);
+		if (b >= 0)
+			close(b);
+		errno = error;
+	} else if (kind == EFFECT_REMOVE) {
 		char last[256];
 		int at = walk(directory, path, last);
 		ok = at >= 0 && unlinkat(at, last, 0) == 0;
@@ -401,13 +421,19 @@ static value files_method(struct vm *vm, struct handle *h, const char *name, val
 		return files_under(vm, h, path);
 	if (!strcmp(name, "remove") && count == 1)
 		return files_change(vm, h, EFFECT_REMOVE, path, NULL);
+	if (!strcmp(name, "move") && count == 2) {
+		ARG_STRING(1);
+		if (strlen(string_bytes(vm, as_string(args[1]))) != as_string(args[1])->length)
+			return vm_raise(vm, "type", "a path with a zero byte");
+		return files_change(vm, h, EFFECT_MOVE, path, as_string(args[1]));
+	}
 	if ((!strcmp(name, "write") || !strcmp(name, "append_to")) && count == 2) {
 		ARG_STRING(1);
 		return files_change(vm, h, *name == 'w' ? EFFECT_WRITE : EFFECT_APPEND, path,
 		                    as_string(args[1]));
 	}
 	return vm_raise(vm, "field",
-	                "files has read, write, append_to, list, info, exists, remove, under, read_only; "
+	                "files has read, write, append_to, list, info, exists, remove, move, under, read_only; "
 	                "not '%s' with %u arguments",
 	                name, count);
 }
@@ -538,14 +564,98 @@ static value process_run(struct vm *vm, struct list *words, struct string *input
 	return process_outcome(vm, give(vm, "process", &answer));
 }
 
+/* A process that goes on by itself: alive(), status(), stop(). It ends with the program that started it. */
+static value process_start(struct vm *vm, struct list *words)
+{
+	value v;
+	char *argv[65];
+	struct handle *h = handle_new(vm, HANDLE_CHILD);
+	if (recorded(vm, "start", &v))
+		return is_type(v, T_ERROR) ? v : from_object(h);
+	if (!words->length || words->length > 64)
+		return vm_raise(vm, "call", "start takes a list of 1 to 64 words");
+	for (uint32_t i = 0; i < words->length; i++) {
+		if (!is_string(words->items[i]))
+			return vm_raise(vm, "type", "a word of a command must be a string");
+		argv[i] = (char *)string_bytes(vm, as_string(words->items[i]));
+	}
+	argv[words->length] = NULL;
+	int report[2];
+	if (pipe2(report, O_CLOEXEC) != 0)
+		return refuse(vm, "start", "cannot make a pipe: %s", strerror(errno));
+	if (vm->out)
+		fflush(vm->out);
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(127);
+		for (int fd = 0; fd < 3 && null >= 0; fd++)
+			dup2(null, fd);
+		execvp(argv[0], argv);
+		int error = errno;
+		if (write(report[1], &error, sizeof(error)) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	close(report[1]);
+	int error = 0;
+	if (pid < 0)
+		error = errno;
+	else if (read(report[0], &error, sizeof(error)) != (ssize_t)sizeof(error))
+		error = 0; /* the pipe closed: it runs */
+	close(report[0]);
+	if (error) {
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		return refuse(vm, "start", "cannot start %.100s: %s", argv[0], strerror(error));
+	}
+	h->limit = pid;
+	trace_note(vm, "start", "=", 1);
+	return from_object(h);
+}
+
+static value child_method(struct vm *vm, struct handle *h, const char *name, unsigned count)
+{
+	value v;
+	int status;
+	if (count || (strcmp(name, "alive") && strcmp(name, "stop") && strcmp(name, "status") && strcmp(name, "pid")))
+		return vm_raise(vm, "field", "a process has alive, status, stop, pid; not '%s'", name);
+	if (!recorded(vm, "child", &v)) {
+		struct text text = {0};
+		if (h->limit > 0 && !strcmp(name, "stop"))
+			kill(-(pid_t)h->limit, SIGTERM);
+		if (h->limit > 0 && waitpid((pid_t)h->limit, &status, WNOHANG) == (pid_t)h->limit) {
+			h->rights = (uint32_t)(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) + 1;
+			h->limit = -h->limit;
+		}
+		text_print(&text, "=%d %u %lld", h->limit > 0, h->rights, (long long)(h->limit > 0 ? h->limit : -h->limit));
+		v = give(vm, "child", &text);
+	}
+	int alive = 0;
+	unsigned ended = 0;
+	long long pid = 0;
+	if (!is_string(v) || sscanf(string_bytes(vm, as_string(v)), "%d %u %lld", &alive, &ended, &pid) != 3)
+		return vm_raise(vm, "outside", "a wrong answer in the trace");
+	if (!strcmp(name, "status"))
+		return ended ? from_small_int(ended - 1) : V_NIL;
+	if (!strcmp(name, "pid"))
+		return from_small_int(pid);
+	return from_bool(alive);
+}
+
 static value process_method(struct vm *vm, const char *name, value *args, unsigned count)
 {
-	if (strcmp(name, "run") || count < 1 || count > 2)
-		return vm_raise(vm, "field", "process has run(words, {input, timeout})");
+	if ((strcmp(name, "run") && strcmp(name, "start")) || count < 1 || count > 2)
+		return vm_raise(vm, "field", "process has run(words, {input, timeout}) and start(words)");
 	ARG_TYPE(0, T_LIST, "a list of words");
 	if (timeline_is_branch(vm))
 		return vm_raise(vm, "timeline",
 		                "a process cannot wait for a merge: run it in the primary timeline");
+	if (*name == 's')
+		return process_start(vm, as_list(args[0]));
 	struct string *input = NULL;
 	double timeout = 30;
 	if (count > 1) {
@@ -664,6 +774,12 @@ value capability_method(struct vm *vm, value receiver, struct string *method, va
 		snprintf(text, sizeof(text), "%d", (int)port);
 		return net_connect(vm, string_bytes(vm, as_string(args[0])), text);
 	}
+	case HANDLE_HOST:
+		if (!vm->host)
+			return vm_raise(vm, "field", "nobody answers this capability");
+		return vm->host(vm, name, args, count);
+	case HANDLE_CHILD:
+		return child_method(vm, h, name, count);
 	case HANDLE_SOCKET:
 		return socket_method(vm, h, name, args, count);
 	default:

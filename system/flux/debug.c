@@ -69,7 +69,7 @@ static void print_variable(struct vm *vm, const char *name)
 	printf("no variable '%s' here\n", name);
 }
 
-bool debugger_line(struct vm *vm, const struct ins *pc)
+static bool debugger_line(struct vm *vm, const struct ins *pc)
 {
 	struct debugger *d = vm->debugger;
 	unsigned line = vm_line(top(vm)->proto, pc);
@@ -137,13 +137,14 @@ int command_debug(int argc, char **argv)
 		return source ? 1 : 2;
 	struct debugger debugger = {.stepping = true, .stop_depth = UINT32_MAX};
 	vm->debugger = &debugger;
+	vm->on_line = debugger_line;
 	int status =
 	    options.input_path && !scheduler_load_input(vm, options.input_path) ? 2 : run_program(vm);
 	run_finish(vm);
 	return status;
 }
 
-void profiler_sample(struct vm *vm)
+static void profiler_sample(struct vm *vm)
 {
 	vm->profiler->samples++;
 	if (vm->task->frame_count)
@@ -182,6 +183,7 @@ int command_profile(int argc, char **argv)
 		return source ? 1 : 2;
 	struct profiler profiler = {0};
 	vm->profiler = &profiler;
+	vm->on_sample = profiler_sample;
 	int status = run_program(vm);
 	struct proto **list = NULL;
 	unsigned count = 0;

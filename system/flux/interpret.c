@@ -890,7 +890,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 	CASE(LINE) :
 	{
 		SAVE();
-		if (vm->debugger && !debugger_line(vm, pc))
+		if (vm->on_line && !vm->on_line(vm, pc))
 			goto raise;
 		RELOAD();
 		NEXT;

@@ -1,10 +1,5 @@
 # Flux: the language's compiler, machine and tools.
-FLUX_CORE := $(addprefix system/flux/,source.c lexer.c parser.c parse_expression.c resolve.c compile.c compile_expression.c \
-	verify.c dump.c print.c gc.c object.c string.c vm.c interpret.c operations.c natives.c natives_core.c \
-	natives_list.c natives_text.c natives_math.c natives_time.c json.c regex.c dist.c mosaic.c timeline.c \
-	intention.c paradox.c capability.c trace.c run.c walk.c)
+include system/flux/sources.mk
 FLUX_TOOLS := $(addprefix system/flux/,main.c command_run.c command_fmt.c command_repl.c command_doc.c command_lsp.c debug.c)
-FLUX_CFLAGS := -D_GNU_SOURCE
-FLUX_LDLIBS := -lpcre2-8 -lm
 $(call host-program,flux,$(FLUX_CORE) $(FLUX_TOOLS),$(FLUX_CFLAGS) -O3 -fno-strict-aliasing,$(FLUX_LDLIBS))
 $(call script-test,system/flux/conformance/run,build/host/bin/flux)

@@ -413,7 +413,8 @@ static value method_fact(struct vm *vm, struct mosaic *m, value *args, unsigned 
 				causes[cause_count++] = (uint32_t)id;
 		}
 	}
-	struct fact *fact = &m->facts->all[add_fact(vm, m, args[0], args[1], args[2], weight)];
+	uint32_t index = add_fact(vm, m, args[0], args[1], args[2], weight);
+	struct fact *fact = &m->facts->all[index];
 	fact->from_ns = from;
 	fact->to_ns = to;
 	fact->source = source;

@@ -92,7 +92,7 @@ static unsigned below(struct vm *vm, unsigned n)
 	return (unsigned)(rng_double(&vm->rng) * n);
 }
 
-static void change(struct vm *vm, struct node *n)
+static void change(struct vm *vm, struct source *source, struct node *n)
 {
 	static const uint8_t comparisons[] = {TOK_LT, TOK_GT, TOK_LE, TOK_GE, TOK_EQ, TOK_NEQ};
 	static const uint8_t arithmetic[] = {TOK_PLUS, TOK_MINUS, TOK_STAR, TOK_SLASH};
@@ -120,7 +120,7 @@ static void change(struct vm *vm, struct node *n)
 		char text[40];
 		n->integer = ns < 9e18 ? (int64_t)ns : INT64_MAX;
 		duration_format(n->integer, text, sizeof(text));
-		n->text = source_intern(vm->program->source, text, strlen(text));
+		n->text = source_intern(source, text, strlen(text));
 		n->length = (uint32_t)strlen(text);
 		break;
 	}
@@ -174,6 +174,27 @@ static void change(struct vm *vm, struct node *n)
 	default:
 		break;
 	}
+}
+
+char *paradox_vary_source(struct vm *vm, const char *text, size_t length)
+{
+	struct source *source = source_new("varied", text, length);
+	struct text out = {0};
+	if (source && source_parse(source)) {
+		struct spots *spots = calloc(1, sizeof(*spots));
+		if (!spots)
+			abort();
+		for (struct node *n = source->program->list; n; n = n->next)
+			if (n->kind == N_FUNCTION)
+				find_spots(spots, n->a, false);
+		unsigned changes = 1 + below(vm, 3);
+		for (unsigned k = 0; k < changes && spots->count; k++)
+			change(vm, source, spots->at[below(vm, spots->count)]);
+		free(spots);
+		print_node(&out, source->program, 0);
+	}
+	source_free(source);
+	return out.bytes;
 }
 
 /* ---- one round ---- */
@@ -282,7 +303,7 @@ NATIVE(paradox_evolve)
 		find_spots(spots, tree->a, false);
 		unsigned changes = 1 + below(vm, 2);
 		for (unsigned k = 0; k < changes && spots->count; k++)
-			change(vm, spots->at[below(vm, spots->count)]);
+			change(vm, program->source, spots->at[below(vm, spots->count)]);
 		free(spots);
 		struct proto *next = compile_candidate(vm, best, tree);
 		double s = 0;

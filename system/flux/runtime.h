@@ -38,7 +38,7 @@ bool timeline_is_branch(const struct vm *vm);
 const char *timeline_name(const struct vm *vm);
 /* Something for outside: now, or when the current branch is merged. effect_apply() of capability.c does it.
  */
-enum effect_kind { EFFECT_TEXT, EFFECT_WRITE, EFFECT_APPEND, EFFECT_REMOVE };
+enum effect_kind { EFFECT_TEXT, EFFECT_WRITE, EFFECT_APPEND, EFFECT_REMOVE, EFFECT_MOVE };
 void timeline_effect(struct vm *vm, unsigned kind, const char *target, const char *bytes, size_t length);
 void effect_apply(struct vm *vm, unsigned kind, const char *target, const char *bytes, size_t length);
 
@@ -65,11 +65,6 @@ value walker_call(struct vm *vm, struct function *function, const value *args, u
 void walker_attach(struct vm *vm);
 void walker_detach(struct vm *vm);
 
-/* ---- profile.c ---- */
-void profiler_sample(struct vm *vm);
-
-bool debugger_line(struct vm *vm, const struct ins *pc); /* debug.c; false: raised */
-
 /* ---- what kinds of objects own, for object.c and timeline.c: a copy of the contents that change, and
  * exchanging it ---- */
 void handle_close(struct handle *handle);
@@ -90,6 +85,13 @@ void bandit_swap(struct object *object, void *saved);
 /* A directory tree; directory NULL: in a replay, where nothing outside is touched. */
 value capability_files(struct vm *vm, const char *directory, bool writable);
 value capability_simple(struct vm *vm, const char *name);
+
+/* A capability whose methods vm->host answers: for programs that embed the machine. */
+value capability_host(struct vm *vm);
+
+/* ---- paradox.c ---- */
+/* A program's text with one to three small changes in its functions; NULL if it has errors. Freed by the caller. */
+char *paradox_vary_source(struct vm *vm, const char *text, size_t length);
 
 /* ---- UTF-8 (operations.c) ---- */
 uint32_t utf8_count(const char *bytes, size_t length);

@@ -231,8 +231,8 @@ bool vm_poll(struct vm *vm)
 	}
 	if (vm->heap.wanted && !vm->walker)
 		gc_collect(vm);
-	if (vm->profiler)
-		profiler_sample(vm);
+	if (vm->on_sample)
+		vm->on_sample(vm);
 	return !vm->scheduler || scheduler_poll(vm);
 }
 

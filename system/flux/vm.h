@@ -91,12 +91,17 @@ struct vm {
 	int64_t clock_ns;
 	uint64_t paradox_count;
 	bool live; /* waiting takes real time */
+	/* Methods of a host capability, in a program that embeds the machine. */
+	value (*host)(struct vm *vm, const char *name, value *args, unsigned count);
+	void *host_data;
 	struct trace *trace;
 	struct timeline *timeline; /* the current one */
 	struct timelines *timelines;
 	struct scheduler *scheduler;
 	struct profiler *profiler;
 	struct debugger *debugger;
+	bool (*on_line)(struct vm *vm, const struct ins *pc); /* of the debugger; false: raised */
+	void (*on_sample)(struct vm *vm);                     /* of the profiler */
 	/* output */
 	FILE *out;
 	uint64_t output_bytes;

@@ -1,0 +1,263 @@
+// Cunatic's duties. It holds args.files (one directory), args.process and args.clock; args.words names the duties.
+// Everything it does and why stands in the file log, one JSON object a line: time, subject, relation, object, because.
+
+state log_number = 0;
+state ending = false;
+
+function log_fact(subject, relation, object, because) {
+    let entry = { number: log_number, time: round(args.clock.time(), 3), subject: subject, relation: relation, object: object, because: because };
+    args.files.append_to("log", json_write(entry) ++ "\n");
+    log_number = log_number + 1;
+    return log_number - 1;
+}
+
+function read_json(path) {
+    let text = args.files.read(path);
+    if is_error(text) { return text; }
+    return json_parse(text);
+}
+
+// ---- services ----
+struct Service {
+    name: string,
+    command: list,
+    process,
+    wait: float = 0.02,
+    next: float = 0,
+    started: float = 0,
+    restarts: int = 0,
+    up: float = 0,
+    since: float = 0,
+    held: bool = false,
+    failed = nil
+}
+
+function load_services() {
+    let config = read_json("services.json");
+    if is_error(config) { return []; }
+    return map(get(config, "services", []), fn(s) => Service { name: s.name, command: s.command, since: args.clock.monotonic() });
+}
+
+function begin_service(s, now) {
+    let p = args.process.start(s.command);
+    if is_error(p) {
+        s.failed = log_fact(s.name, "does not start", p.message, nil);
+        s.next = now + s.wait;
+        s.wait = min(s.wait * 2, 5);
+        return;
+    }
+    s.process = p;
+    s.started = now;
+    let why = if s.failed == nil then "it belongs to the services" else "it ended";
+    log_fact(s.name, if s.failed == nil then "started" else "restarted", p.pid(), if s.failed == nil then why else s.failed);
+    if s.failed != nil { s.restarts = s.restarts + 1; }
+}
+
+// One look at a service: counts its time, starts it again after a pause that doubles while it keeps failing.
+function look_after(s, now, passed) {
+    if s.process != nil && s.process.alive() {
+        s.up = s.up + passed;
+        if now - s.started > 10 { s.wait = 0.02; }
+        return;
+    }
+    if s.process != nil {
+        s.failed = log_fact(s.name, "ended", "status " ++ s.process.status(), nil);
+        s.process = nil;
+        let quick = now - s.started < 1;
+        s.next = now + (if quick then s.wait else 0);
+        s.wait = if quick then min(s.wait * 2, 5) else 0.02;
+    }
+    if !s.held && now >= s.next { begin_service(s, now); }
+}
+
+function write_status(services, now) {
+    let rows = map(services, fn(s) => {
+        name: s.name,
+        alive: s.process != nil,
+        pid: if s.process == nil then nil else s.process.pid(),
+        restarts: s.restarts,
+        available: if now > s.since then round(s.up / (now - s.since), 5) else 1
+    });
+    args.files.write("status.json", json_write({ services: rows }, 2) ++ "\n");
+}
+
+// ---- metrics: an exponential mean and deviation a metric; a value far outside is an anomaly ----
+struct Metric { name: string, read: int = 0, mean: float = 0, variance: float = 0, seen: int = 0 }
+state metrics = {};
+
+function watch_metric(m, x) {
+    let deviation = sqrt(m.variance);
+    if m.seen >= 10 && abs(x - m.mean) > 4 * max(deviation, abs(m.mean) * 0.01 + 0.000001) {
+        log_fact(m.name, "anomaly", format("{} where {:.3} +- {:.3} was usual", x, m.mean, deviation), nil);
+        m.seen = m.seen + 1;
+        return;
+    }
+    let share = if m.seen < 20 then 1 / (m.seen + 1) else 0.05;
+    let gap = x - m.mean;
+    m.mean = m.mean + share * gap;
+    m.variance = (1 - share) * (m.variance + share * gap * gap);
+    m.seen = m.seen + 1;
+}
+
+function watch_metrics() {
+    let names = args.files.list("metrics");
+    if is_error(names) { return; }
+    for name in names {
+        let text = args.files.read("metrics/" ++ name);
+        if is_error(text) { continue; }
+        if !has(metrics, name) { metrics[name] = Metric { name: name }; }
+        let m = metrics[name];
+        let rows = lines(text);
+        if len(rows) < m.read { m.read = 0; }
+        for row in rows[m.read:] {
+            let x = to_float(trim(row));
+            if !is_error(x) { watch_metric(m, x); }
+        }
+        m.read = len(rows);
+    }
+}
+
+// ---- tuning: a bandit a setting; its reward is the last number of rewards/NAME, from 0 to 1 ----
+struct Setting { name: string, values: list, arms, usual, chosen, read: int = 0, sum: float = 0, count: int = 0, usual_sum: float = 0, usual_count: int = 0 }
+state settings = nil;
+
+function load_settings() {
+    let config = read_json("settings.json");
+    if is_error(config) { return []; }
+    return map(get(config, "settings", []), fn(s) => Setting { name: s.name, values: s.values, arms: bandit(s.values), usual: s.values[0] });
+}
+
+function apply_setting(s, v, because) {
+    if s.chosen == v { return; }
+    s.chosen = v;
+    args.files.write("settings-" ++ s.name, to_string(v) ++ "\n");
+    log_fact(s.name, "set to", v, because);
+}
+
+function tune() {
+    if settings == nil { settings = load_settings(); }
+    for s in settings {
+        if s.chosen == nil { apply_setting(s, s.arms.choose(), "the first look"); }
+        let text = args.files.read("rewards/" ++ s.name);
+        if is_error(text) { continue; }
+        let rows = lines(text);
+        if len(rows) <= s.read { continue; }
+        let reward = to_float(trim(rows[len(rows) - 1]));
+        s.read = len(rows);
+        if is_error(reward) || reward < 0 || reward > 1 { continue; }
+        s.arms.reward(s.chosen, reward);
+        if s.chosen == s.usual { s.usual_sum = s.usual_sum + reward; s.usual_count = s.usual_count + 1; }
+        let next = s.arms.choose();
+        // Worse than what was usual: back to it, for this turn.
+        if s.usual_count > 0 && reward < s.usual_sum / s.usual_count - 0.3 && s.chosen != s.usual {
+            apply_setting(s, s.usual, format("rolled back: {} was worse", s.chosen));
+        } else {
+            apply_setting(s, next, format("reward {:.3}", reward));
+        }
+    }
+}
+
+state left_alone = {}; // what a person had moved back stays
+
+// ---- tidying: files of the folder files/ go into folders by kind; every move can be undone ----
+function folder_of(name) {
+    let kind = last(split(name, "."));
+    return match to_lower(kind) {
+        "txt" | "md" | "pdf" => "documents",
+        "png" | "jpg" | "jpeg" | "gif" => "pictures",
+        "c" | "h" | "flux" | "py" => "sources",
+        _ => nil
+    };
+}
+
+function tidy() {
+    let names = args.files.list("files");
+    if is_error(names) { return; }
+    for name in names {
+        let folder = folder_of(name);
+        let info = args.files.info("files/" ++ name);
+        if folder == nil || has(left_alone, name) || is_error(info) || info.kind != "file" { continue; }
+        let to = "files/" ++ folder ++ "/" ++ name;
+        if args.files.exists(to) { continue; }
+        let done = args.files.move("files/" ++ name, to);
+        if is_error(done) {
+            log_fact(name, "could not be moved", done.message, nil);
+        } else {
+            args.files.append_to("undo", json_write({ from: "files/" ++ name, to: to }) ++ "\n");
+            log_fact(name, "moved to", to, "its kind");
+        }
+    }
+}
+
+function undo_tidying() {
+    let text = args.files.read("undo");
+    if is_error(text) { return 0; }
+    let count = 0;
+    for row in reverse(lines(text)) {
+        let step = json_parse(row);
+        if is_error(step) { continue; }
+        let done = args.files.move(step.to, step.from);
+        if is_error(done) {
+            log_fact(step.to, "could not be moved back", done.message, nil);
+        } else {
+            left_alone[last(split(step.from, "/"))] = true;
+            log_fact(step.to, "moved back to", step.from, "a person asked");
+            count = count + 1;
+        }
+    }
+    args.files.remove("undo");
+    return count;
+}
+
+// ---- what a person tells ----
+state commands_read = 0;
+
+function obey(services, now) {
+    let text = args.files.read("commands");
+    if is_error(text) { return; }
+    let rows = lines(text);
+    for row in rows[commands_read:] {
+        let words = split(trim(row));
+        if len(words) == 0 { continue; }
+        match words {
+            ["stop"] => { ending = true; log_fact("cunatic", "stops", nil, "a person said so"); },
+            ["undo"] => { undo_tidying(); },
+            [verb, name] => {
+                let s = find_by(services, fn(x) => x.name == name);
+                if s == nil { log_fact(name, "unknown", verb, "a person said so"); }
+                else if verb == "hold" { s.held = true; if s.process != nil { s.process.stop(); } log_fact(name, "held", nil, "a person said so"); }
+                else if verb == "start" { s.held = false; log_fact(name, "released", nil, "a person said so"); }
+                else if verb == "restart" { if s.process != nil { s.process.stop(); } log_fact(name, "restart asked", nil, "a person said so"); }
+                else { log_fact(name, "not understood", verb, nil); }
+            },
+            _ => { log_fact("cunatic", "not understood", row, nil); }
+        }
+    }
+    commands_read = len(rows);
+}
+
+function main() {
+    let duties = args.words;
+    if len(duties) == 0 { duties = ["supervise", "metrics", "tune", "tidy"]; }
+    let services = if "supervise" in duties then load_services() else [];
+    let old = args.files.read("commands");
+    if !is_error(old) { commands_read = len(lines(old)); }
+    let before = args.clock.monotonic();
+    let slow = 0;
+    log_fact("cunatic", "begins", join(duties, ", "), nil);
+    while !ending {
+        let now = args.clock.monotonic();
+        for s in services { look_after(s, now, now - before); }
+        before = now;
+        if now >= slow {
+            slow = now + 0.2;
+            obey(services, now);
+            if "supervise" in duties { write_status(services, now); }
+            if "metrics" in duties { watch_metrics(); }
+            if "tune" in duties { tune(); }
+            if "tidy" in duties { tidy(); }
+        }
+        sleep(20ms);
+    }
+    for s in services { if s.process != nil { s.process.stop(); } }
+}
