@@ -3,5 +3,5 @@ FLUX_CORE := $(addprefix system/flux/,source.c lexer.c parser.c parse_expression
 	verify.c dump.c print.c gc.c object.c string.c vm.c interpret.c operations.c natives.c natives_core.c \
 	natives_list.c natives_text.c natives_math.c natives_time.c json.c regex.c dist.c mosaic.c timeline.c \
 	intention.c paradox.c capability.c trace.c run.c walk.c)
-FLUX_CFLAGS := -D_GNU_SOURCE
+FLUX_CFLAGS := -D_GNU_SOURCE -O3 -fno-strict-aliasing
 FLUX_LDLIBS := -lpcre2-8 -lm
