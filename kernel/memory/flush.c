@@ -67,4 +67,9 @@ void flush_all(struct flush *flush)
 			flush_serve(self);
 			arch_pause();
 		}
+	if (flush->memory) {
+		lock_take(&flush->memory->lock);
+		flush->memory->unmapping.flushing--;
+		lock_release(&flush->memory->lock);
+	}
 }

@@ -15,10 +15,8 @@
 #include "thread.h"
 #include "unit.h"
 
-#define SLICE_PAGES 32u
-#define SLICE_STEPS 256u
-#define TEAR_PAGES  40u
-#define SKIP_PAGES  256u /* without an entry, that a slice passes over before it starts */
+#define TEAR_PAGES 40u
+#define SKIP_PAGES 256u /* without an entry, that a slice passes over before it starts */
 
 /* Orders the end of a pinned frame's entry against its last unpin. */
 static struct lock pin_lock;
@@ -125,14 +123,18 @@ static int64_t break_sharing(struct memory *memory, uint64_t page, uint64_t *pla
                              struct unsettled *unsettled)
 {
 	struct unit *owner = memory->object.owner;
-	uint64_t entry = *place;
-	physical_t copy = frame_buy(owner, false);
+	uint64_t entry;
+	physical_t copy;
 
+	/* Other mappings of this object still show the shared frame; so, until settled, do other CPUs. One
+	 * that holds a translation from before the frame was shared may even write to it. */
+	if (!memory_unmap(memory, page, page + 1, false, &unsettled->flush))
+		return E_BUSY;
+	copy = frame_buy(owner, false);
 	if (!copy)
 		return E_QUOTA_MEMORY;
+	entry = *place;
 	memcpy(frame_map(copy), frame_map(ENTRY_FRAME(entry)), PAGE_SIZE_BYTES);
-	/* Other mappings of this object still show the shared frame; so, until settled, do other CPUs. */
-	memory_unmap(memory, page, page + 1, false, &unsettled->flush);
 	*place = copy;
 	unsettled->owner = owner;
 	unsettled->entry = entry;
@@ -200,7 +202,7 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 	memory_settle(&unsettled);
 	if (status < 0)
 		unit_uncharge(unit, PAGE_SIZE_BYTES);
-	return status;
+	return status == E_BUSY ? CALL_RESTART : status;
 }
 
 void memory_unpin(physical_t address, struct unit *unit)
@@ -218,25 +220,18 @@ void memory_unpin(physical_t address, struct unit *unit)
 	unit_uncharge(unit, PAGE_SIZE_BYTES);
 }
 
-/* Pages a slice may handle, by how many mappings each must be removed from. */
-static uint64_t slice_pages(const struct memory *memory)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	return memory->mapping_count <= 1 ? SLICE_PAGES : 1 + SLICE_PAGES / memory->mapping_count;
+	return a < b ? a : b;
 }
 
-/* Takes entries of resident pages out of the lowest node that PAGE is in, up to END; returns the page
- * reached. */
-static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end, uint64_t *entries,
-                             uint64_t limit, uint64_t *count)
+/* Takes the entries of [PAGE, END), all in one lowest node, which exists; returns how many there were. */
+static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end, uint64_t *entries)
 {
-	uint64_t node_end = (page | 511) + 1, taken = 0;
+	uint64_t taken = 0;
 	uint64_t *place = radix_find(memory, page);
 
-	if (end > node_end)
-		end = node_end;
-	if (end - page > SLICE_STEPS)
-		end = page + SLICE_STEPS;
-	for (; page < end && taken < limit; page++, place++) {
+	for (; page < end; page++, place++) {
 		if (!*place)
 			continue;
 		entries[taken++] = *place;
@@ -245,8 +240,7 @@ static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end,
 	memory->resident -= taken;
 	if (!radix_count(memory, place - 1, -(int64_t)taken))
 		radix_drop_leaf(memory, page - 1);
-	*count = taken;
-	return page;
+	return taken;
 }
 
 static void release_entries(struct unit *owner, const uint64_t *entries, uint64_t count)
@@ -264,8 +258,8 @@ static void release_entries(struct unit *owner, const uint64_t *entries, uint64_
 uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)
 {
 	struct flush flush;
-	uint64_t entries[SLICE_PAGES];
-	uint64_t count = 0, page;
+	uint64_t entries[UNMAP_PAGES];
+	uint64_t count = 0, page, stop;
 
 	flush_init(&flush);
 	lock_take(&memory->lock);
@@ -273,11 +267,18 @@ uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t en
 		lock_release(&memory->lock);
 		return end;
 	}
-	page = first = memory->resident ? radix_next(memory, first, end) : end;
+	page = memory->resident ? radix_next(memory, first, end) : end;
 	if (page < end) {
-		page = take_entries(memory, page, end, entries, slice_pages(memory), &count);
-		if (count)
-			memory_unmap(memory, first, page, false, &flush);
+		stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
+		first = radix_used(memory, page, stop);
+		page = least(stop, first + UNMAP_PAGES);
+		if (first < page && !memory_unmap(memory, first, page, false, &flush)) {
+			lock_release(&memory->lock);
+			flush_finish(&flush);
+			return first;
+		}
+		if (first < page)
+			count = take_entries(memory, first, page, entries);
 	}
 	lock_release(&memory->lock);
 	flush_finish(&flush);
@@ -364,16 +365,11 @@ static uint64_t share_module(struct memory *clone, struct memory *source, uint64
 	return count;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page,
                            uint64_t *progress)
 {
 	bool module = source->kind == MEMORY_PHYSICAL;
-	uint64_t page, first, stop, count, *to, end = source_page + clone->pages;
+	uint64_t page, stop, count, *to, end = source_page + clone->pages;
 	int64_t status = E_OK;
 	struct flush flush;
 
@@ -393,12 +389,16 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 		stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
 		page = radix_used(source, page, stop);
 	}
-	first = page;
 	if (page < stop) {
 		/* As far as one lowest node of each reaches, and less than a slice: making a node takes its
 		 * part. */
-		count = least(least(end - page, slice_pages(source) / 2 + 1),
+		count = least(least(end - page, UNMAP_PAGES / 2 + 1),
 		              least(512 - page % 512, 512 - (page - source_page) % 512));
+		if (!module && !memory_unmap(source, page, page + count, true, &flush)) {
+			unlock_pair(clone, source);
+			flush_finish(&flush);
+			return CALL_RESTART;
+		}
 		to = radix_make(clone, page - source_page);
 		if (!to)
 			status = E_QUOTA_MEMORY;
@@ -407,8 +407,6 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 		else
 			page += share_entries(clone, radix_find(source, page), to, count,
 			                      source->object.owner == clone->object.owner, &status);
-		if (!module)
-			memory_unmap(source, first, page, true, &flush);
 	}
 	unlock_pair(clone, source);
 	flush_finish(&flush);
@@ -424,7 +422,7 @@ static uint64_t entry_move(struct memory *memory, struct memory *source, uint64_
 	struct frame *frame = frame_of(ENTRY_FRAME(entry));
 	uint64_t counts;
 
-	entry &= ~ENTRY_DIRTY;
+	entry &= ~(ENTRY_DIRTY | ENTRY_MAPPED | ENTRY_WRITABLE);
 	if (entry & ENTRY_FREE || to == from)
 		return entry;
 	if (!unit_charge(to, PAGE_SIZE_BYTES))
@@ -474,7 +472,11 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 		} else if (frame_of(ENTRY_FRAME(*from))->pins) {
 			status = E_STATE;
 		} else {
-			memory_unmap(source, source_page + done, source_page + done + 1, false, &flush);
+			if (!memory_unmap(source, source_page + done, source_page + done + 1, false,
+			                  &flush)) {
+				status = E_BUSY;
+				break;
+			}
 			entry = entry_move(memory, source, *from);
 			if (entry) {
 				*to = entry;
@@ -493,7 +495,7 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 	unlock_pair(memory, source);
 	flush_finish(&flush);
 	memory_wake(memory, page, page + done);
-	return status;
+	return status == E_BUSY ? CALL_RESTART : status;
 }
 
 void memory_wake(struct memory *memory, uint64_t first, uint64_t end)

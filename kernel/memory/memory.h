@@ -84,15 +84,28 @@ static inline physical_t frame_unmap(const void *address);
 #define MEMORY_PHYSICAL 16
 
 /* Radix entries of resident pages; 0 is absent. */
-#define ENTRY_PAID         1ull /* charged to the object's owner by itself */
-#define ENTRY_FREE         2ull /* charged to nobody: a boot module's frame */
-#define ENTRY_DIRTY        4ull /* written since the last memory_dirty */
+#define ENTRY_PAID         1ull  /* charged to the object's owner by itself */
+#define ENTRY_FREE         2ull  /* charged to nobody: a boot module's frame */
+#define ENTRY_DIRTY        4ull  /* written since the last memory_dirty */
+#define ENTRY_MAPPED       8ull  /* page tables may show it */
+#define ENTRY_WRITABLE     16ull /* and let it be written */
 #define ENTRY_FRAME(entry) ((entry) & ~0xfffull)
 
 #define MEMORY_PAGES_MAX (1ull << 36) /* 256 TiB */
 
 /* In thread->wanted_page: the pager has been told. */
 #define WANTED_REPORTED (1ull << 63)
+
+/* The removal of pages [FIRST, END) from all mappings of an object, or (ONLY_WRITE) of the right to write
+ * them. It goes through the list of mappings a slice at a time, whoever needs the object goes on with it, and
+ * meanwhile no fault shows these pages. */
+struct unmapping {
+	uint64_t first, end;
+	bool active, only_write;
+	uint32_t left;     /* mappings to be passed, from the head of the list; those passed go to its end */
+	uint32_t flushing; /* slices, of this or an earlier one, whose translations CPUs may hold still */
+	uint32_t waited;   /* faults that found it done */
+};
 
 struct memory {
 	struct object object;
@@ -109,6 +122,7 @@ struct memory {
 	struct list wanting;  /* pager objects: threads waiting for a page (queue_node) */
 	struct list mappings; /* struct mapping.memory_node: reverse map */
 	uint32_t mapping_count;
+	struct unmapping unmapping;
 	/* A clone under way: what it is a clone of. */
 	struct object *source;
 	uint64_t source_page;
@@ -122,12 +136,14 @@ struct memory *memory_create(struct unit *owner, uint32_t kind, uint64_t pages, 
  * release. */
 #define FLUSH_PAGES 16
 struct flush {
-	uint32_t cpus;  /* bit a CPU */
-	uint32_t count; /* pages; above FLUSH_PAGES: everything */
+	struct memory *memory; /* counts this in its unmapping.flushing; 0 none */
+	uint32_t cpus;         /* bit a CPU */
+	uint32_t count;        /* pages; above FLUSH_PAGES: everything */
 	uint64_t pages[FLUSH_PAGES];
 };
 static inline void flush_init(struct flush *flush)
 {
+	flush->memory = 0;
 	flush->cpus = flush->count = 0;
 }
 void flush_add(struct flush *flush, struct space *space, uint64_t address);
@@ -135,14 +151,17 @@ void flush_all(struct flush *flush);
 /* Flushes here and waits for the other CPUs. No lock held. */
 static inline void flush_finish(struct flush *flush)
 {
-	if (flush->cpus)
+	if (flush->cpus || flush->memory)
 		flush_all(flush);
 }
 /* IPI, and while waiting for others: does what other CPUs asked of this one. */
 void flush_serve(struct cpu *cpu);
-/* Removes (or ONLY_WRITE: narrows) all translations of pages [first, end) of MEMORY in every space.
+/* Removes (or ONLY_WRITE: narrows) all translations of pages [first, end) of MEMORY, at most UNMAP_PAGES of
+ * one lowest node, in every space. True: none is left while the lock is held, but on the
+ * CPUs of FLUSH. False: that was a slice; flush_finish after the lock's release, and the same again.
  * memory->lock held. */
-void memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush);
+#define UNMAP_PAGES 32u
+bool memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush);
 
 /* What memory_frame leaves to be done once the locks are released: memory_settle. */
 struct unsettled {
@@ -159,8 +178,9 @@ void memory_settle(struct unsettled *unsettled);
 
 /* The frame of PAGE for reading, or for writing (then private to this object: copies or allocates as needed,
  * charged to the owner). E_OK with *FRAME, E_QUOTA_MEMORY, E_ARGUMENT beyond the end, E_HANDLE when the
- * object is dead, or E_FAULT when a pager must be asked. A never-written anonymous page is allocated. *PLACE:
- * its radix entry, or 0 for kinds without. UNSETTLED is the caller's, initialised. memory->lock held. */
+ * object is dead, E_FAULT when a pager must be asked, or E_BUSY: settle and ask again. A never-written
+ * anonymous page is allocated. *PLACE: its radix entry, or 0 for kinds without. UNSETTLED is the caller's,
+ * initialised. memory->lock held. */
 int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
                      struct unsettled *unsettled);
 bool memory_has_frames(const struct memory *memory); /* anonymous or pager: made of radix entries */
@@ -172,12 +192,13 @@ static inline bool memory_entry_writable(struct memory *memory, uint64_t *entry,
 		return false;
 	if (!(*entry & ENTRY_DIRTY) && !mark && memory->track_dirty)
 		return false;
-	*entry |= ENTRY_DIRTY;
+	*entry |= ENTRY_DIRTY | ENTRY_WRITABLE;
 	return true;
 }
 /* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays
  * allocated, whatever becomes of the object, until memory_unpin, and is charged to UNIT as long, whoever pays
- * for the object's page. E_FAULT for kinds without frames. Takes memory->lock. */
+ * for the object's page. E_FAULT for kinds without frames, CALL_RESTART where a slice was done first. Takes
+ * memory->lock. */
 int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, physical_t *frame);
 void memory_unpin(physical_t frame, struct unit *unit);
 /* Removes resident pages from [first, end): unmapped, flushed, released; a slice. Returns the page reached.

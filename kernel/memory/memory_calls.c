@@ -8,11 +8,15 @@
 #include "table.h"
 
 #define DIRTY_PAGES_MAX (MESSAGE_BYTES_MAX * 8ull)
-#define DIRTY_SLICE     64u
-#define INFO_SLICE      256u
-#define FIND_SLICE      128u
+#define INFO_SLICE      16u
+#define FIND_SLICE      8u
 #define SUPPLY_SLICE    4u
 #define PHYSICAL_END    (1ull << 52)
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 /* Page numbers of the byte range; false: unaligned, empty or beyond what an object may have. */
 static bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count)
@@ -174,8 +178,10 @@ int64_t sys_memory_supply(struct call *call, struct memory *memory, uint64_t off
 		return E_ARGUMENT;
 	part = count - *progress < SUPPLY_SLICE ? count - *progress : SUPPLY_SLICE;
 	status = memory_supply_slice(memory, first + *progress, source, source_first + *progress, part);
+	if (status != E_OK)
+		return status;
 	*progress += part;
-	return status == E_OK && *progress < count ? CALL_RESTART : status;
+	return *progress < count ? CALL_RESTART : E_OK;
 }
 
 int64_t sys_memory_wanted(struct call *call, struct memory *memory)
@@ -206,31 +212,44 @@ int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offs
 {
 	struct thread *self = call->self;
 	struct flush flush = {0};
-	uint64_t first, count, end;
+	uint64_t first, count, at, end, *entry;
+	bool done = true;
 
 	if (!page_range(offset, bytes, &first, &count) || count > DIRTY_PAGES_MAX ||
 	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
 		return E_ARGUMENT;
-	end = self->progress + DIRTY_SLICE < count ? self->progress + DIRTY_SLICE : count;
-	if (!self->progress)
+	if (!self->progress) {
 		memset(self->page->bytes, 0, (count + 7) / 8);
+		self->progress = 1; /* behind the page reached */
+	}
+	at = first + self->progress - 1;
+	end = first + count;
 	lock_take(&memory->lock);
 	memory->track_dirty = true;
-	for (uint64_t i = self->progress; i < end; i++) {
-		uint64_t *entry = radix_find(memory, first + i);
-
-		if (!entry || first + i >= memory->pages || !(*entry & ENTRY_DIRTY))
-			continue;
-		self->page->bytes[i / 8] |= (uint8_t)(1u << i % 8);
-		/* The kernel writes to pinned pages past all translations. */
-		if (!frame_of(ENTRY_FRAME(*entry))->pins)
-			*entry &= ~ENTRY_DIRTY;
+	if (memory->object.dead) {
+		lock_release(&memory->lock);
+		return E_HANDLE;
 	}
-	memory_unmap(memory, first + self->progress, first + end, true, &flush);
+	at = memory->resident ? radix_next(memory, at, least(end, memory->pages)) : end;
+	if (at < least(end, memory->pages)) {
+		uint64_t stop = least(least(end, memory->pages), least((at | 511) + 1, at + UNMAP_PAGES));
+
+		done = memory_unmap(memory, at, stop, true, &flush);
+		for (entry = radix_find(memory, at); done && at < stop; at++, entry++) {
+			if (!(*entry & ENTRY_DIRTY))
+				continue;
+			self->page->bytes[(at - first) / 8] |= (uint8_t)(1u << (at - first) % 8);
+			/* The kernel writes to pinned pages past all translations. */
+			if (!frame_of(ENTRY_FRAME(*entry))->pins)
+				*entry &= ~ENTRY_DIRTY;
+		}
+	} else {
+		at = end;
+	}
 	lock_release(&memory->lock);
 	flush_finish(&flush);
-	self->progress = end;
-	return end < count ? CALL_RESTART : E_OK;
+	self->progress = at - first + 1;
+	return at < end ? CALL_RESTART : E_OK;
 }
 
 int64_t sys_memory_info(struct call *call, struct memory *memory)
@@ -244,6 +263,7 @@ int64_t sys_memory_info(struct call *call, struct memory *memory)
 
 	memset(&info, 0, sizeof(info));
 	lock_take(&memory->lock);
+	counted |= memory->object.dead; /* its tree may be going */
 	for (unsigned step = 0; step < INFO_SLICE && page < memory->pages && !counted; step++) {
 		uint64_t *entry;
 

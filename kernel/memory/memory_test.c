@@ -355,6 +355,78 @@ static void test_pins(void)
 	TEST_EQUAL("and is freed by the last unpin", frame_free_bytes() - free_bytes, PAGE_SIZE_BYTES);
 }
 
+#define MANY 300u
+
+/* Makes a call on an object that is mapped MANY times slice by slice; between two, another CPU writes to it.
+ * Returns how many slices it took. */
+static unsigned in_slices(enum syscall_number number, const uint64_t args[6], struct space *space,
+                          int64_t *result)
+{
+	unsigned slices = 0, before = host_preempt_every;
+	struct memory *memory;
+	uint64_t page;
+
+	host_preempt_every = 1;
+	for (;;) {
+		slices++;
+		*result = call_once(&root, number, args);
+		if (*result != CALL_RESTART)
+			break;
+		machine_check();
+		host_cpu(1);
+		for (unsigned faults = 0; faults < 3; faults++)
+			(void)space_resolve(space, BASE + PAGES(4 * (slices * 7 % MANY) + slices % 4), true,
+			                    false, &memory, &page);
+		host_cpu(0);
+		NEED(slices < 100 * MANY);
+		machine_check();
+	}
+	host_preempt_every = before;
+	return slices;
+}
+
+/* What takes pages out of many mappings does so in slices, and whoever needs them meanwhile helps. */
+static void test_many_mappings(void)
+{
+	handle_t handle = memory_new(&root, 4), view = space_new(&root), clone;
+	struct space *space = space_at(&root, view);
+	uint64_t args[6] = {handle, 0, PAGES(4)};
+	int64_t result;
+	unsigned slices;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		NEED(CALL6(&root, SYS_SPACE_MAP, view, BASE + PAGES(4 * i), handle, 0, PAGES(4),
+		           MAP_READ | MAP_WRITE) == 0);
+		for (unsigned page = 0; page < 4; page++)
+			poke(space, BASE + PAGES(4 * i + page), page + 1);
+	}
+	machine_check();
+	slices = in_slices(SYS_MEMORY_CLONE, args, space, &result);
+	clone = NEED_HANDLE(result);
+	machine_check();
+	TEST("a clone passes many mappings in slices", slices > MANY / 50);
+	/* Every mapping shows what the last write left, the clone what it was at some moment. */
+	poke(space, BASE, 7777);
+	for (unsigned i = 0; i < MANY; i++)
+		NEED(peek(space, BASE + PAGES(4 * i)) == 7777);
+	NEED(CALL6(&root, SYS_SPACE_MAP, view, BASE + PAGES(4 * MANY), clone, 0, PAGES(4), MAP_READ) == 0);
+	TEST("and is no longer written to", peek(space, BASE + PAGES(4 * MANY)) != 7777);
+	in_slices(SYS_MEMORY_DIRTY, args, space, &result);
+	TEST_EQUAL("dirty pages are found through many mappings", result == 0 ? root.page->bytes[0] & 15 : 0,
+	           15);
+	slices = in_slices(SYS_MEMORY_DISCARD, args, space, &result);
+	TEST("a discard passes many mappings in slices", result == 0 && slices > MANY / 50);
+	machine_check();
+	NEED(CALL3(&root, SYS_MEMORY_DISCARD, handle, 0, PAGES(4)) == 0);
+	NEED(peek(space, BASE + PAGES(4)) == 0);
+	machine_check();
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	CALL1(&root, SYS_CAP_DELETE, clone);
+	machine_check();
+	CALL1(&root, SYS_CAP_DELETE, view);
+	machine_check();
+}
+
 static void test_labels(handle_t self_unit)
 {
 	struct label label = {.owner = "vfs", .kind = "file", .name = "motd"}, wanted = {.kind = "file"};
@@ -420,6 +492,7 @@ int main(void)
 		test_dirty();
 		test_module();
 		test_pins();
+		test_many_mappings();
 		test_pins_are_paid(self_unit);
 		test_labels(self_unit);
 		test_arguments();

@@ -13,7 +13,9 @@
 #include "unit.h"
 
 #define AROUND_PAGES   16u
-#define POPULATE_PAGES 64u
+#define POPULATE_PAGES 32u
+#define UNMAP_MAPPINGS 24u
+#define UNMAP_PATIENCE 16u /* faults */
 
 /* What the top-level tables cost. */
 static uint64_t root_bytes(const struct space *space)
@@ -112,113 +114,9 @@ static void enter_around(struct mapping *mapping, uint64_t address, uint64_t *le
 		writable = may_write && memory_entry_writable(memory, place, false);
 		if (*leaf && !writable)
 			continue;
+		*place |= ENTRY_MAPPED;
 		*leaf = arch_entry(ENTRY_FRAME(*place), writable ? flags | MAP_WRITE : flags);
 	}
-}
-
-enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
-                               struct memory **memory, uint64_t *page)
-{
-	uint32_t need = (write ? MAP_WRITE : 0) | (execute ? MAP_EXECUTE : 0);
-	enum space_fault result = SPACE_FAULT_ACCESS;
-	struct unsettled unsettled;
-	struct mapping *mapping;
-	struct memory *object;
-	uint64_t *place, *leaf, *entry, translation;
-	physical_t frame;
-	uint64_t resident, used;
-	int64_t status;
-	bool stale;
-
-	lock_take(&space->lock);
-	mapping = space->object.dead ? 0 : mapping_find(space, address);
-	if (!mapping || (mapping->flags & need) != need || !mapping->flags) {
-		lock_release(&space->lock);
-		return SPACE_FAULT_ACCESS;
-	}
-	address &= ~(PAGE_SIZE_BYTES - 1);
-	unsettled_init(&unsettled);
-	object = mapping->memory;
-	lock_take(&object->lock);
-	*memory = object;
-	*page = mapping->page + ((address - mapping->start) >> 12);
-	resident = object->resident;
-	used = object->object.owner->memory_used;
-	status = memory_frame(object, *page, write, &frame, &place, &unsettled);
-	if (status == E_FAULT)
-		result = SPACE_FAULT_PAGER;
-	if (status == E_QUOTA_MEMORY)
-		result = SPACE_FAULT_MEMORY;
-	if (status < 0)
-		goto out;
-	if (object->object.owner->memory_used > used + 2 * PAGE_SIZE_BYTES) {
-		/* Nodes were made, and zeroed: enough for one fault. The next one makes the tables. */
-		result = SPACE_FAULT_RESOLVED;
-		goto out;
-	}
-	leaf = arch_space_leaf(space, address, true);
-	if (!leaf) {
-		result = SPACE_FAULT_MEMORY;
-		goto out;
-	}
-	translation = arch_entry(frame, table_flags(object, mapping->flags,
-	                                            !place || ((mapping->flags & MAP_WRITE) &&
-	                                                       memory_entry_writable(object, place, write))));
-	entry = &leaf[leaf_index(address)];
-	stale = *entry != 0; /* widened, or another frame: CPUs may hold the old one */
-	__atomic_store_n(entry, translation, __ATOMIC_SEQ_CST);
-	if (stale)
-		flush_add(&unsettled.flush, space, address);
-	/* Not around a page just made or copied: its neighbours are not there, or shared like it was. */
-	if (place && object->height && object->resident == resident && !unsettled.entry)
-		enter_around(mapping, address, leaf, place, write);
-	result = SPACE_FAULT_RESOLVED;
-out:
-	lock_release(&object->lock);
-	lock_release(&space->lock);
-	if (unsettled.flush.cpus || unsettled.entry)
-		memory_settle(&unsettled);
-	return result;
-}
-
-uint64_t space_populate(struct space *space, uint64_t address, uint64_t end)
-{
-	uint64_t table_end = (address | (512 * PAGE_SIZE_BYTES - 1)) + 1, done = address;
-	struct mapping *mapping;
-	uint64_t *leaf;
-
-	if (end > table_end)
-		end = table_end;
-	if (end - address > POPULATE_PAGES * PAGE_SIZE_BYTES)
-		end = address + POPULATE_PAGES * PAGE_SIZE_BYTES;
-	lock_take(&space->lock);
-	mapping = space->object.dead ? 0 : mapping_find(space, address);
-	if (mapping && mapping->flags && (leaf = arch_space_leaf(space, address, true))) {
-		struct memory *memory = mapping->memory;
-
-		lock_take(&memory->lock);
-		for (; done < end && done < mapping->end && !memory->object.dead; done += PAGE_SIZE_BYTES) {
-			uint64_t page = mapping->page + ((done - mapping->start) >> 12), *place = 0;
-			physical_t frame = memory->device_base + page * PAGE_SIZE_BYTES;
-			bool writable = true;
-
-			if (page >= memory->pages || leaf[leaf_index(done)])
-				continue;
-			if (memory_has_frames(memory)) {
-				place = radix_find(memory, page);
-				if (!place || !*place)
-					continue;
-				frame = ENTRY_FRAME(*place);
-				writable =
-				    mapping->flags & MAP_WRITE && memory_entry_writable(memory, place, false);
-			}
-			leaf[leaf_index(done)] =
-			    arch_entry(frame, table_flags(memory, mapping->flags, writable));
-		}
-		lock_release(&memory->lock);
-	}
-	lock_release(&space->lock);
-	return done > address ? done - address : end - address;
 }
 
 /* Removes or narrows the translations of [start, end) of SPACE; the lock of the memory object shown there is
@@ -252,20 +150,209 @@ static void clear_range(struct space *space, uint64_t start, uint64_t end, bool 
 		flush->cpus |= __atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST);
 }
 
-void memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush)
+/* Passes the first mapping of MEMORY's list. */
+static void unmap_next(struct memory *memory, struct flush *flush)
 {
-	for (struct list *node = memory->mappings.next; node != &memory->mappings; node = node->next) {
-		struct mapping *mapping = container_of(node, struct mapping, memory_node);
-		uint64_t pages = (mapping->end - mapping->start) >> 12;
-		uint64_t from = first > mapping->page ? first - mapping->page : 0;
-		uint64_t to = end > mapping->page ? end - mapping->page : 0;
+	struct unmapping *u = &memory->unmapping;
+	struct mapping *mapping = container_of(memory->mappings.next, struct mapping, memory_node);
+	uint64_t first = u->first, end = u->end;
+	uint64_t pages = (mapping->end - mapping->start) >> 12;
+	uint64_t from = first > mapping->page ? first - mapping->page : 0;
+	uint64_t to = end > mapping->page ? end - mapping->page : 0;
 
-		if (to > pages)
-			to = pages;
-		if (from < to)
-			clear_range(mapping->space, mapping->start + (from << 12),
-			            mapping->start + (to << 12), only_write, flush);
+	if (to > pages)
+		to = pages;
+	list_remove(&mapping->memory_node);
+	list_append(&memory->mappings, &mapping->memory_node);
+	u->left--;
+	if (from < to)
+		clear_range(mapping->space, mapping->start + (from << 12), mapping->start + (to << 12),
+		            u->only_write, flush);
+}
+
+/* Whether an entry of [first, end) has FLAGS, which it loses where CLEAR. */
+static bool entries_have(struct memory *memory, uint64_t first, uint64_t end, uint64_t flags, bool clear)
+{
+	uint64_t *entry = radix_find(memory, first), found = 0;
+
+	for (; entry && first < end; first++, entry++) {
+		found |= *entry;
+		if (clear)
+			*entry &= ~flags;
 	}
+	return found & flags;
+}
+
+static uint64_t unmap_flags(bool only_write)
+{
+	return only_write ? ENTRY_WRITABLE : ENTRY_WRITABLE | ENTRY_MAPPED;
+}
+
+/* Goes on with MEMORY's unmapping; true when it is done but for what FLUSH says. */
+static bool unmap_slice(struct memory *memory, struct flush *flush)
+{
+	struct unmapping *u = &memory->unmapping;
+	bool counted = flush->memory == memory, done;
+
+	for (unsigned i = 0; i < UNMAP_MAPPINGS && u->left && flush->count < SPACE_SLICE_PAGES; i++)
+		if (list_empty(&memory->mappings))
+			u->left = 0;
+		else
+			unmap_next(memory, flush);
+	/* The slices of others are done when they are flushed. */
+	done = !u->left && u->flushing == counted;
+	if (!counted && (flush->cpus & ~(1u << cpu_self()->index))) {
+		flush->memory = memory;
+		u->flushing++;
+	}
+	return done;
+}
+
+/* What is unmapped may be shown again. */
+static void unmap_end(struct memory *memory)
+{
+	struct unmapping *u = &memory->unmapping;
+
+	if (u->active)
+		entries_have(memory, u->first, u->end, unmap_flags(u->only_write), true);
+	u->active = false;
+}
+
+bool memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush)
+{
+	struct unmapping *u = &memory->unmapping;
+
+	if (!u->active && entries_have(memory, first, end, unmap_flags(only_write), false))
+		*u = (struct unmapping){first, end, true, only_write, memory->mapping_count, u->flushing, 0};
+	if (!unmap_slice(memory, flush))
+		return false;
+	unmap_end(memory);
+	return !entries_have(memory, first, end, unmap_flags(only_write), false);
+}
+
+/* A fault on MEMORY goes on with an unmapping first: its own page may be one of those. What is done it leaves
+ * to who began it for some time, so that faults that come without end do not undo all that one does. */
+static void unmap_help(struct memory *memory, struct flush *flush)
+{
+	if (unmap_slice(memory, flush) && memory->unmapping.waited++ == UNMAP_PATIENCE)
+		unmap_end(memory);
+}
+
+enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
+                               struct memory **memory, uint64_t *page)
+{
+	uint32_t need = (write ? MAP_WRITE : 0) | (execute ? MAP_EXECUTE : 0);
+	enum space_fault result = SPACE_FAULT_ACCESS;
+	struct unsettled unsettled;
+	struct mapping *mapping;
+	struct memory *object;
+	uint64_t *place, *leaf, *entry, translation;
+	physical_t frame;
+	uint64_t resident, used;
+	int64_t status;
+	bool stale;
+
+	lock_take(&space->lock);
+	mapping = space->object.dead ? 0 : mapping_find(space, address);
+	if (!mapping || (mapping->flags & need) != need || !mapping->flags) {
+		lock_release(&space->lock);
+		return SPACE_FAULT_ACCESS;
+	}
+	address &= ~(PAGE_SIZE_BYTES - 1);
+	unsettled_init(&unsettled);
+	object = mapping->memory;
+	lock_take(&object->lock);
+	*memory = object;
+	*page = mapping->page + ((address - mapping->start) >> 12);
+	if (object->unmapping.active && memory_has_frames(object)) {
+		unmap_help(object, &unsettled.flush);
+		result = SPACE_FAULT_RESOLVED;
+		goto out;
+	}
+	resident = object->resident;
+	used = object->object.owner->memory_used;
+	status = memory_frame(object, *page, write, &frame, &place, &unsettled);
+	if (status == E_BUSY)
+		result = SPACE_FAULT_RESOLVED; /* comes again */
+	if (status == E_FAULT)
+		result = SPACE_FAULT_PAGER;
+	if (status == E_QUOTA_MEMORY)
+		result = SPACE_FAULT_MEMORY;
+	if (status < 0)
+		goto out;
+	if (object->object.owner->memory_used > used + 2 * PAGE_SIZE_BYTES) {
+		/* Nodes were made, and zeroed: enough for one fault. The next one makes the tables. */
+		result = SPACE_FAULT_RESOLVED;
+		goto out;
+	}
+	leaf = arch_space_leaf(space, address, true);
+	if (!leaf) {
+		result = SPACE_FAULT_MEMORY;
+		goto out;
+	}
+	translation = arch_entry(frame, table_flags(object, mapping->flags,
+	                                            !place || ((mapping->flags & MAP_WRITE) &&
+	                                                       memory_entry_writable(object, place, write))));
+	if (place)
+		*place |= ENTRY_MAPPED;
+	entry = &leaf[leaf_index(address)];
+	stale = *entry != 0; /* widened, or another frame: CPUs may hold the old one */
+	__atomic_store_n(entry, translation, __ATOMIC_SEQ_CST);
+	if (stale)
+		flush_add(&unsettled.flush, space, address);
+	/* Not around a page just made or copied: its neighbours are not there, or shared like it was. */
+	if (place && object->height && object->resident == resident && !unsettled.entry)
+		enter_around(mapping, address, leaf, place, write);
+	result = SPACE_FAULT_RESOLVED;
+out:
+	lock_release(&object->lock);
+	lock_release(&space->lock);
+	if (unsettled.flush.cpus || unsettled.flush.memory || unsettled.entry)
+		memory_settle(&unsettled);
+	return result;
+}
+
+uint64_t space_populate(struct space *space, uint64_t address, uint64_t end)
+{
+	uint64_t table_end = (address | (512 * PAGE_SIZE_BYTES - 1)) + 1, done = address;
+	struct mapping *mapping;
+	uint64_t *leaf;
+
+	if (end > table_end)
+		end = table_end;
+	if (end - address > POPULATE_PAGES * PAGE_SIZE_BYTES)
+		end = address + POPULATE_PAGES * PAGE_SIZE_BYTES;
+	lock_take(&space->lock);
+	mapping = space->object.dead ? 0 : mapping_find(space, address);
+	if (mapping && mapping->flags && (leaf = arch_space_leaf(space, address, true))) {
+		struct memory *memory = mapping->memory;
+
+		lock_take(&memory->lock);
+		for (; done < end && done < mapping->end && !memory->object.dead; done += PAGE_SIZE_BYTES) {
+			uint64_t page = mapping->page + ((done - mapping->start) >> 12), *place = 0;
+			physical_t frame = memory->device_base + page * PAGE_SIZE_BYTES;
+			bool writable = true;
+
+			if (page >= memory->pages || leaf[leaf_index(done)])
+				continue;
+			if (memory_has_frames(memory)) {
+				place = radix_find(memory, page);
+				if (!place || !*place)
+					continue;
+				frame = ENTRY_FRAME(*place);
+				if (memory->unmapping.active)
+					continue;
+				writable =
+				    mapping->flags & MAP_WRITE && memory_entry_writable(memory, place, false);
+				*place |= ENTRY_MAPPED;
+			}
+			leaf[leaf_index(done)] =
+			    arch_entry(frame, table_flags(memory, mapping->flags, writable));
+		}
+		lock_release(&memory->lock);
+	}
+	lock_release(&space->lock);
+	return done > address ? done - address : end - address;
 }
 
 /* ---- Mappings ---- */
@@ -276,10 +363,17 @@ static void mapping_detach(struct mapping *mapping)
 	mapping->memory->mapping_count--;
 }
 
-static void mapping_attach(struct mapping *mapping)
+/* BEFORE: what it was cut from, or 0. */
+static void mapping_attach(struct mapping *mapping, struct mapping *before)
 {
-	list_append(&mapping->memory->mappings, &mapping->memory_node);
-	mapping->memory->mapping_count++;
+	struct memory *memory = mapping->memory;
+
+	if (before) /* has as much translated as that, so an unmapping passes both or none */
+		list_prepend(&before->memory_node, &mapping->memory_node);
+	else
+		list_append(&memory->mappings, &mapping->memory_node);
+	memory->unmapping.left += before && memory->unmapping.active;
+	memory->mapping_count++;
 }
 
 static struct mapping *mapping_create(struct space *space, uint64_t start, uint64_t end,
@@ -312,7 +406,7 @@ static struct mapping *mapping_split(struct mapping *mapping, uint64_t address)
 	__atomic_add_fetch(&memory->object.references, 1, __ATOMIC_RELAXED); /* MAPPING holds one */
 	lock_take(&memory->lock);
 	mapping->end = address;
-	mapping_attach(upper);
+	mapping_attach(upper, mapping);
 	lock_release(&memory->lock);
 	mapping_insert(mapping->space, upper);
 	return upper;
@@ -382,6 +476,8 @@ static uint64_t slice_end(struct space *space, uint64_t start, uint64_t end)
 	if (end - start <= SPACE_SLICE_PAGES * PAGE_SIZE_BYTES)
 		return end;
 	first = arch_space_next(space, start, end);
+	if (first < end && !arch_space_leaf(space, first, false))
+		return first;
 	if (first < end && end - first > SPACE_SLICE_PAGES * PAGE_SIZE_BYTES)
 		return (first + SPACE_SLICE_PAGES * PAGE_SIZE_BYTES) & ~(PAGE_SIZE_BYTES - 1);
 	return end;
@@ -449,6 +545,10 @@ static void mapping_merge(struct space *space, struct mapping *mapping, struct l
 	    left->count == SPACE_SLICE_MAPPINGS)
 		return;
 	lock_take(&memory->lock);
+	if (memory->unmapping.active) { /* it may have passed only one of them */
+		lock_release(&memory->lock);
+		return;
+	}
 	mapping->end = next->end;
 	mapping_detach(next);
 	lock_release(&memory->lock);
@@ -481,7 +581,7 @@ static int64_t insert_locked(struct space *space, struct mapping *before, struct
 	} else {
 		mapping->end = end;
 		if (fresh)
-			mapping_attach(fresh);
+			mapping_attach(fresh, 0);
 	}
 	lock_release(&memory->lock);
 	if (status == E_OK && fresh)
@@ -672,6 +772,7 @@ bool space_teardown(struct object *object)
 	}
 	if (space->active_cpus) {
 		/* CPUs that are idle on it leave it; its threads are dead. */
+		flush_init(&flush);
 		flush.cpus = space->active_cpus;
 		flush.count = FLUSH_PAGES + 1;
 		flush_finish(&flush);

@@ -70,4 +70,4 @@ void mapping_insert(struct space *space, struct mapping *mapping);
 void mapping_remove(struct space *space, struct mapping *mapping);
 
 #define SPACE_SLICE_PAGES    48u /* translations a slice clears at most, roughly */
-#define SPACE_SLICE_MAPPINGS 16u
+#define SPACE_SLICE_MAPPINGS 8u

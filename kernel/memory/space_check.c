@@ -29,9 +29,10 @@ static void check_tables(struct mapping *mapping)
 		}
 		place = radix_find(memory, page);
 		check(place && arch_entry_frame(entry) == ENTRY_FRAME(*place));
+		check(*place & ENTRY_MAPPED);
 		if (arch_entry_writable(entry)) {
 			check(frame_of(ENTRY_FRAME(*place))->references == 1);
-			check(*place & ENTRY_DIRTY);
+			check(*place & ENTRY_DIRTY && *place & ENTRY_WRITABLE);
 		}
 	}
 }
@@ -76,6 +77,8 @@ void space_check(struct space *space, uint64_t *mappings)
 		uint64_t table = at & ~(512 * PAGE_SIZE_BYTES - 1);
 
 		at = table + 512 * PAGE_SIZE_BYTES;
+		if (!leaf)
+			continue;
 		if (space->kind == SPACE_GUEST && table >= NATIVE_BASE && table < NATIVE_END)
 			continue;
 		for (unsigned i = 0; i < 512; i++)

@@ -50,6 +50,44 @@ static physical_t frame_address(const struct frame *frame)
 	return (physical_t)(frame - frame_table) << 12;
 }
 
+#ifdef KERNEL_DEBUG
+/* Debug kernels fill freed frames and look at them again when they are taken, so that a late write shows. */
+#define POISON 0xdbdbdbdbdbdbdbdbull
+static void frame_expect(const struct frame *frame, uint64_t word)
+{
+	const uint64_t *words = frame_map(frame_address(frame));
+
+	for (unsigned i = 0; i < 512; i++)
+		if (words[i] != word)
+			panic("free frame %lx was written: word %u is %lx", frame_address(frame), i, words[i]);
+}
+#endif
+
+static void frame_poison(struct frame *frame)
+{
+#ifdef KERNEL_DEBUG
+	if (frame->reserved == 0xdb)
+		panic("frame %lx is freed twice", frame_address(frame));
+	frame->reserved = 0xdb;
+	for (unsigned i = 0; i < 512; i++)
+		((uint64_t *)frame_map(frame_address(frame)))[i] = POISON;
+#endif
+	(void)frame;
+}
+
+/* FRAME is taken from a list of CLEAN or dirty ones. */
+static void frame_unpoison(struct frame *frame, bool clean)
+{
+#ifdef KERNEL_DEBUG
+	if (clean)
+		frame_expect(frame, 0);
+	else if (frame->reserved == 0xdb)
+		frame_expect(frame, POISON);
+	frame->reserved = 0;
+#endif
+	(void)frame, (void)clean;
+}
+
 static void push(struct frame_list *list, struct frame *frame)
 {
 	frame->next = list->first;
@@ -133,8 +171,10 @@ physical_t frame_allocate_dirty(void)
 		refill(&caches[cpu].dirty, false);
 		frame = pop(&caches[cpu].dirty);
 	}
-	if (!frame)
-		frame = pop(&caches[cpu].clean);
+	if (frame)
+		frame_unpoison(frame, false);
+	else if ((frame = pop(&caches[cpu].clean)))
+		frame_unpoison(frame, true);
 	return frame ? frame_address(frame) : 0;
 }
 
@@ -148,8 +188,10 @@ physical_t frame_allocate(void)
 		refill(&caches[cpu].clean, true);
 		frame = pop(&caches[cpu].clean);
 	}
-	if (frame)
+	if (frame) {
+		frame_unpoison(frame, true);
 		return frame_address(frame);
+	}
 	address = frame_allocate_dirty();
 	if (address)
 		memset(frame_map(address), 0, PAGE_SIZE_BYTES);
@@ -162,6 +204,7 @@ void frame_free(physical_t address)
 	struct frame *frame = frame_of(address);
 
 	check_debug(!frame->references && !frame->payer_references && !frame->pins);
+	frame_poison(frame);
 	push(cache, frame);
 	if (cache->count < CACHE_MAX)
 		return;
@@ -181,6 +224,11 @@ void frame_free_batch(struct frame_batch *batch)
 	if (shared) {
 		list = &pool.dirty;
 		lock_take(&pool.lock);
+	}
+	for (struct frame *frame = batch->first;; frame = frame->next) {
+		frame_poison(frame);
+		if (frame == batch->last)
+			break;
 	}
 	batch->last->next = list->first;
 	list->first = batch->first;
@@ -207,8 +255,10 @@ bool frame_zero_one(void)
 			frame = region_take();
 		lock_release(&pool.lock);
 	}
-	if (frame)
+	if (frame) {
+		frame_unpoison(frame, false);
 		memset(frame_map(frame_address(frame)), 0, PAGE_SIZE_BYTES);
+	}
 	if (!pooled) {
 		push(clean, frame);
 		return true;

@@ -384,7 +384,7 @@ uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make)
 
 uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end)
 {
-	while (address < end) {
+	for (unsigned steps = 0; address < end && steps < SPACE_NEXT_STEPS; steps++) {
 		uint64_t *table = table_of(space->native_root), step;
 		unsigned level = 4;
 
@@ -395,7 +395,7 @@ uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end)
 		step = 1ull << (12 + 9 * (level - 1));
 		address = (address & -step) + step;
 	}
-	return end;
+	return address < end ? address : end;
 }
 
 void arch_space_load(struct space *space, bool guest)
@@ -446,7 +446,7 @@ static bool user_access(struct space *space, uint64_t address, bool write, bool 
 	uint64_t need = 1 | (write ? 2 : 0) | (execute ? 4 : 0);
 
 	arch_space_load(space, false);
-	for (unsigned attempt = 0; attempt < 8; attempt++) {
+	for (unsigned attempt = 0; attempt < 100; attempt++) { /* some do a slice of work first */
 		struct memory *memory;
 		uint64_t *leaf, wanted;
 

@@ -144,7 +144,7 @@ uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make)
 
 uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end)
 {
-	while (address < end) {
+	for (unsigned step = 0; address < end && step < SPACE_NEXT_STEPS; step++) {
 		uint64_t *table = frame_map(space->native_root);
 		unsigned level = 4;
 
@@ -157,11 +157,11 @@ uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end)
 		}
 		if (level == 1)
 			return address;
-		uint64_t step = 1ull << (12 + 9 * (level - 1));
+		uint64_t bytes = 1ull << (12 + 9 * (level - 1));
 
-		address = (address & -step) + step;
+		address = (address & -bytes) + bytes;
 	}
-	return end;
+	return address < end ? address : end;
 }
 
 void paging_load(struct cpu *cpu, uint64_t root)
