@@ -60,6 +60,10 @@ struct frame_batch {
 	uint64_t count;
 };
 void frame_free_batch(struct frame_batch *batch);
+/* frames_check.c, for check_debug: always true. CLEAN: it was zeroed. */
+bool frame_poison(struct frame *frame);
+bool frame_poison_batch(struct frame_batch *batch);
+bool frame_unpoison(struct frame *frame, bool clean);
 extern struct frame *frame_table; /* frames.c: by frame number */
 static inline struct frame *frame_of(physical_t frame)
 {

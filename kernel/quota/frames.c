@@ -50,44 +50,6 @@ static physical_t frame_address(const struct frame *frame)
 	return (physical_t)(frame - frame_table) << 12;
 }
 
-#ifdef KERNEL_DEBUG
-/* Debug kernels fill freed frames and look at them again when they are taken, so that a late write shows. */
-#define POISON 0xdbdbdbdbdbdbdbdbull
-static void frame_expect(const struct frame *frame, uint64_t word)
-{
-	const uint64_t *words = frame_map(frame_address(frame));
-
-	for (unsigned i = 0; i < 512; i++)
-		if (words[i] != word)
-			panic("free frame %lx was written: word %u is %lx", frame_address(frame), i, words[i]);
-}
-#endif
-
-static void frame_poison(struct frame *frame)
-{
-#ifdef KERNEL_DEBUG
-	if (frame->reserved == 0xdb)
-		panic("frame %lx is freed twice", frame_address(frame));
-	frame->reserved = 0xdb;
-	for (unsigned i = 0; i < 512; i++)
-		((uint64_t *)frame_map(frame_address(frame)))[i] = POISON;
-#endif
-	(void)frame;
-}
-
-/* FRAME is taken from a list of CLEAN or dirty ones. */
-static void frame_unpoison(struct frame *frame, bool clean)
-{
-#ifdef KERNEL_DEBUG
-	if (clean)
-		frame_expect(frame, 0);
-	else if (frame->reserved == 0xdb)
-		frame_expect(frame, POISON);
-	frame->reserved = 0;
-#endif
-	(void)frame, (void)clean;
-}
-
 static void push(struct frame_list *list, struct frame *frame)
 {
 	frame->next = list->first;
@@ -172,9 +134,9 @@ physical_t frame_allocate_dirty(void)
 		frame = pop(&caches[cpu].dirty);
 	}
 	if (frame)
-		frame_unpoison(frame, false);
-	else if ((frame = pop(&caches[cpu].clean)))
-		frame_unpoison(frame, true);
+		check_debug(frame_unpoison(frame, false));
+	else
+		frame = pop(&caches[cpu].clean);
 	return frame ? frame_address(frame) : 0;
 }
 
@@ -189,7 +151,7 @@ physical_t frame_allocate(void)
 		frame = pop(&caches[cpu].clean);
 	}
 	if (frame) {
-		frame_unpoison(frame, true);
+		check_debug(frame_unpoison(frame, true));
 		return frame_address(frame);
 	}
 	address = frame_allocate_dirty();
@@ -204,7 +166,7 @@ void frame_free(physical_t address)
 	struct frame *frame = frame_of(address);
 
 	check_debug(!frame->references && !frame->payer_references && !frame->pins);
-	frame_poison(frame);
+	check_debug(frame_poison(frame));
 	push(cache, frame);
 	if (cache->count < CACHE_MAX)
 		return;
@@ -225,11 +187,7 @@ void frame_free_batch(struct frame_batch *batch)
 		list = &pool.dirty;
 		lock_take(&pool.lock);
 	}
-	for (struct frame *frame = batch->first;; frame = frame->next) {
-		frame_poison(frame);
-		if (frame == batch->last)
-			break;
-	}
+	check_debug(frame_poison_batch(batch));
 	batch->last->next = list->first;
 	list->first = batch->first;
 	list->count += batch->count;
@@ -256,7 +214,7 @@ bool frame_zero_one(void)
 		lock_release(&pool.lock);
 	}
 	if (frame) {
-		frame_unpoison(frame, false);
+		check_debug(frame_unpoison(frame, false));
 		memset(frame_map(frame_address(frame)), 0, PAGE_SIZE_BYTES);
 	}
 	if (!pooled) {
