@@ -56,7 +56,7 @@ enum object_type {
 /* Rights. A derived capability's rights are a subset of its parent's. */
 enum right {
 	RIGHT_READ = 1 << 0,    /* memory: map readable; *_info on any object */
-	RIGHT_WRITE = 1 << 1,   /* memory: map writable, discard, resize; ioport: out */
+	RIGHT_WRITE = 1 << 1,   /* memory: map writable; ioport: out */
 	RIGHT_EXECUTE = 1 << 2, /* memory: map executable */
 	RIGHT_CALL = 1 << 3,    /* channel */
 	RIGHT_RECEIVE = 1 << 4, /* channel */
@@ -69,6 +69,7 @@ enum right {
 	    1 << 9, /* may be sent in a message at all; without it the capability is LOCAL to its unit */
 	RIGHT_REVOKE = 1 << 10, /* may revoke what was derived from it */
 	RIGHT_IRQ = 1 << 11,    /* system: create irqs */
+	RIGHT_RESIZE = 1 << 11, /* memory: resize, discard: who has it can take pages from under others' mappings */
 	RIGHT_PORT = 1 << 12,   /* system: create ioports */
 	RIGHT_DEVICE = 1 << 13, /* system: create device memory */
 	RIGHT_POWER = 1 << 14,  /* system: power off, reboot */

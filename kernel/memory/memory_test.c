@@ -190,6 +190,11 @@ static void test_resize(void)
 	TEST("a shrunk one has not", !user_read(space, BASE + PAGES(3999), &value, &fault));
 	NEED(CALL2(&root, SYS_MEMORY_RESIZE, memory, PAGES(4000)) == 0);
 	TEST_EQUAL("what was cut off comes back as zero", peek(space, BASE + PAGES(3999)), 0);
+	handle_t peer = NEED_HANDLE(CALL3(&root, SYS_CAP_COPY, memory, RIGHT_READ | RIGHT_WRITE, 0));
+
+	TEST_EQUAL("who may write may not shrink", CALL2(&root, SYS_MEMORY_RESIZE, peer, PAGES(1)), E_RIGHTS);
+	TEST_EQUAL("nor discard", CALL3(&root, SYS_MEMORY_DISCARD, peer, 0, PAGES(1)), E_RIGHTS);
+	CALL1(&root, SYS_CAP_DELETE, peer);
 	CALL1(&root, SYS_CAP_DELETE, handle);
 	CALL1(&root, SYS_CAP_DELETE, memory);
 	machine_check();

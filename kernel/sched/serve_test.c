@@ -1,0 +1,315 @@
+/* What a server runs on (serve.c): scripted threads on one simulated CPU. Each test brings a request into a state in
+ * which its donor alone would not let it end, and says who must run. */
+#include <calls.h>
+#include <channel.h>
+#include <test.h>
+#include "sched.h"
+
+#define THREADS_MAX 32u
+
+static struct actor root;
+static handle_t unit, space, pages, pages_used;
+
+struct role {
+	struct thread *thread;
+	struct budget *budget;
+	handle_t budget_handle, handle;
+};
+
+static handle_t budget_make(const struct budget_spec *spec)
+{
+	memcpy(root.page->bytes, spec, sizeof(*spec));
+	return NEED_HANDLE(CALL1(&root, SYS_BUDGET_CREATE, unit));
+}
+
+/* Lets the CPU do what is due. */
+static void settle(void)
+{
+	struct cpu *cpu = cpu_self();
+
+	cpu_serve(cpu);
+	if (cpu->programmed <= host_time_ns())
+		sched_timer(cpu);
+	while (cpu->reschedule)
+		sched_choose(cpu);
+}
+
+static int64_t root_call(enum syscall_number number, uint64_t a, uint64_t b)
+{
+	bool before = cpu_self()->reschedule;
+	int64_t result = CALL2(&root, number, a, b);
+
+	cpu_self()->reschedule |= before;
+	return result;
+}
+
+/* A stopped thread on BUDGET (0: passive). */
+static struct role role_on(handle_t budget)
+{
+	struct thread_spec spec = {
+	    .entry = NATIVE_BASE, .stack = NATIVE_BASE + 4096, .budget = budget, .name = "role"};
+	struct role role = {.budget_handle = budget};
+
+	NEED(pages_used < THREADS_MAX);
+	memcpy(root.page->bytes, &spec, sizeof(spec));
+	role.handle =
+	    NEED_HANDLE(CALL4(&root, SYS_THREAD_CREATE, unit, space, pages, PAGE_SIZE_BYTES * pages_used++));
+	role.thread = (struct thread *)object_at(&root_unit, role.handle);
+	role.budget = role.thread->budget;
+	return role;
+}
+
+/* The same on a budget of its own: best effort at PRIORITY. */
+static struct role role_make(uint32_t priority)
+{
+	struct budget_spec spec = {.priority = priority, .quota_ns = 10000000};
+
+	return role_on(budget_make(&spec));
+}
+
+static void start(struct role role)
+{
+	NEED(root_call(SYS_THREAD_START, role.handle, 0) == E_OK);
+	settle();
+}
+
+static bool runs(struct role role)
+{
+	settle();
+	return cpu_self()->current == role.thread;
+}
+
+/* ROLE, which runs, makes a message call. */
+static void message_call(struct role role, enum syscall_number number, handle_t channel)
+{
+	struct arch_registers *r = &role.thread->registers;
+
+	NEED(runs(role));
+	memset(r->arguments, 0, sizeof(r->arguments));
+	r->arguments[0] = channel;
+	r->arguments[2] = DEADLINE_NEVER;
+	r->restarted = false;
+	r->status = 1000;
+	kernel_syscall(role.thread, number);
+	settle();
+}
+
+static handle_t channel_make(void)
+{
+	return NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING));
+}
+
+/* A server that waits on CHANNEL. */
+static struct role server_make(uint32_t priority, handle_t channel)
+{
+	struct role server = role_make(priority);
+
+	start(server);
+	message_call(server, SYS_CHANNEL_RECEIVE, channel);
+	return server;
+}
+
+static void stop(struct role role)
+{
+	thread_halt(role.thread, HALT_STOP);
+	settle();
+	NEED(thread_state(role.thread) == THREAD_STOPPED);
+}
+
+static void test_starving_donor(void)
+{
+	handle_t channel = channel_make();
+	struct role server = server_make(100, channel), donor = role_make(1), hog = role_make(50);
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, channel);
+	TEST("undisturbed, a server runs on its donor's budget",
+	     runs(server) && server.thread->budget_current == donor.budget);
+	start(hog);
+	TEST("a busy loop above the donor does not hold the server up", runs(server));
+	TEST("which goes on with its own budget",
+	     server.thread->budget_current == server.budget && donor.thread->budget_current == donor.budget);
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	TEST("what the donor does itself has its own priority", runs(hog));
+	stop(hog);
+	TEST_EQUAL("the donor has its answer", runs(donor) ? donor.thread->registers.status : 1, E_OK);
+	stop(donor);
+}
+
+static void test_budget_used_up(void)
+{
+	struct budget_spec spec = {
+	    .priority = 150, .quota_ns = 1000000, .period_ns = 1000000000, .refills_max = 2};
+	handle_t channel = channel_make();
+	struct role server = server_make(100, channel), donor = role_on(budget_make(&spec)),
+	            hog = role_make(90);
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, channel);
+	start(hog);
+	NEED(runs(server) && server.thread->budget_current == donor.budget);
+	host_advance(1500000);
+	cpu_self()->reschedule = true;
+	TEST("a donor's budget that is used up does not hold the server", runs(server));
+	TEST("its reserve takes over",
+	     server.thread->budget_current == server.budget && donor.budget->throttled);
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	TEST("the donor waits for its own replenishment", runs(hog));
+	stop(hog);
+	stop(donor);
+}
+
+/* The donor's budget is used up by its other threads while the server waits in its queue. */
+static void test_used_up_by_others(void)
+{
+	struct budget_spec spec = {
+	    .priority = 150, .quota_ns = 1000000, .period_ns = 1000000000, .refills_max = 2};
+	handle_t channel = channel_make();
+	struct role server = server_make(100, channel), donor = role_on(budget_make(&spec)),
+	            sibling = role_on(donor.budget_handle), fixed;
+	struct budget_spec above = {
+	    .priority = 160, .quota_ns = 9000000, .period_ns = 1000000000, .refills_max = 2};
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, channel);
+	fixed = role_on(budget_make(&above));
+	start(fixed);
+	NEED(runs(fixed) && server.thread->budget_current == donor.budget && server.thread->queued);
+	start(sibling);
+	stop(fixed);
+	TEST("a server comes before the donor's own threads", runs(server));
+	start(fixed);
+	NEED(runs(fixed));
+	/* As if the sibling had used it up. */
+	refills_charge(&donor.budget->refills, 1000000);
+	stop(fixed);
+	host_advance(1000);
+	cpu_self()->reschedule = true;
+	TEST("it leaves a budget that was used up behind its back", runs(server));
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	stop(donor);
+	stop(sibling);
+}
+
+static void test_reconfigured(void)
+{
+	handle_t channel = channel_make();
+	struct role server = server_make(40, channel), donor = role_make(60), hog = role_make(50),
+	            urgent = role_make(70);
+	struct budget_spec lower = {.priority = 1, .quota_ns = 10000000};
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, channel);
+	start(urgent);
+	NEED(runs(urgent) && server.thread->budget_current == donor.budget);
+	memcpy(root.page->bytes, &lower, sizeof(lower));
+	NEED(root_call(SYS_BUDGET_CONFIGURE, donor.budget_handle, 0) == E_OK);
+	settle();
+	TEST("a donor that lowers its budget meanwhile loses the server",
+	     server.thread->budget_current == server.budget);
+	stop(urgent);
+	TEST("which goes on at its floor", runs(server));
+	start(hog);
+	TEST("no higher than that", runs(hog));
+	stop(hog);
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	stop(donor);
+}
+
+static void test_waiting_callers(void)
+{
+	handle_t channel = channel_make();
+	struct role server = server_make(20, channel), donor = role_make(10), hog = role_make(50),
+	            high = role_make(80), middle = role_make(60);
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, channel);
+	start(hog);
+	NEED(runs(hog)); /* the floor is below it */
+	start(high);
+	message_call(high, SYS_CHANNEL_CALL, channel);
+	TEST("a caller that waits lends the server its priority", runs(server));
+	TEST("on its budget", server.thread->budget_current == high.budget);
+	start(middle);
+	TEST("against all below it", runs(server));
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	TEST("and is served next", runs(server) && server.thread->caller == high.thread);
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	TEST_EQUAL("with its answer", runs(high) ? high.thread->registers.status : 1, E_OK);
+	stop(high);
+	TEST("then the others go on by priority", runs(middle));
+	stop(middle);
+	stop(hog);
+	TEST("the first donor too", runs(donor) && donor.thread->registers.status == E_OK);
+	stop(donor);
+}
+
+static void test_order(void)
+{
+	handle_t channel = channel_make();
+	struct role server = role_make(5),
+	            callers[4] = {role_make(30), role_make(10), role_make(60), role_make(30)};
+	static const unsigned order[] = {2, 0, 3, 1};
+	bool right = true;
+
+	for (unsigned i = 0; i < 4; i++) {
+		start(callers[i]);
+		message_call(callers[i], SYS_CHANNEL_CALL, channel);
+	}
+	start(server);
+	message_call(server, SYS_CHANNEL_RECEIVE, channel);
+	for (unsigned i = 0; i < 4; i++) {
+		right = right && server.thread->caller == callers[order[i]].thread;
+		message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+		if (runs(callers[order[i]]))
+			stop(callers[order[i]]);
+	}
+	TEST("callers are served by priority, then by arrival",
+	     right && !((struct channel *)object_at(&root_unit, channel))->callers);
+}
+
+/* A chain: donor -> first -> second, and a caller of the first waits. */
+static void test_chain(void)
+{
+	handle_t one = channel_make(), two = channel_make();
+	struct role second = server_make(20, two), first = server_make(20, one), donor = role_make(10),
+	            hog = role_make(50), high = role_make(80);
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, one);
+	message_call(first, SYS_CHANNEL_CALL, two);
+	NEED(runs(second));
+	start(hog);
+	NEED(runs(hog));
+	start(high);
+	message_call(high, SYS_CHANNEL_CALL, one);
+	TEST("a waiting caller's priority reaches the server behind the server", runs(second));
+	message_call(second, SYS_CHANNEL_REPLY_RECEIVE, two);
+	TEST("and then the server itself", runs(first));
+	message_call(first, SYS_CHANNEL_REPLY_RECEIVE, one);
+	TEST("so that it is served", runs(first) && first.thread->caller == high.thread);
+	message_call(first, SYS_CHANNEL_REPLY_RECEIVE, one);
+	NEED(runs(high));
+	stop(high);
+	stop(hog);
+	stop(donor);
+}
+
+int main(void)
+{
+	host_boot(16, 1);
+	actor_init(&root, &root_unit);
+	root_unit.priority_max = PRIORITY_COUNT - 1;
+	root_unit.cpu_share = 1000000;
+	unit = NEED_HANDLE(cap_insert(&root_unit, &root_unit.object, RIGHT_ALL, 0, 0));
+	space = NEED_HANDLE(CALL2(&root, SYS_SPACE_CREATE, SPACE_NATIVE, 0));
+	pages = NEED_HANDLE(CALL2(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, PAGE_SIZE_BYTES * THREADS_MAX));
+	test_starving_donor();
+	test_budget_used_up();
+	test_used_up_by_others();
+	test_reconfigured();
+	test_waiting_callers();
+	test_order();
+	test_chain();
+	return test_failures != 0;
+}

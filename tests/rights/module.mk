@@ -1,0 +1,1 @@
+$(call script-test,tests/rights/check,)
