@@ -339,7 +339,8 @@ static int64_t call_create(struct child *child, const struct blueprint *blueprin
                            uint64_t command_bytes)
 {
 	int64_t memory = cap_copy(child->memory, RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0);
-	int64_t event = cap_copy(child->event, RIGHT_SIGNAL | RIGHT_WAIT | RIGHT_MANAGE | RIGHT_COPY | RIGHT_MOVE, 0);
+	int64_t event =
+	    cap_copy(child->event, RIGHT_SIGNAL | RIGHT_WAIT | RIGHT_MANAGE | RIGHT_COPY | RIGHT_MOVE, 0);
 	int64_t peer = cap_copy(shared_event, RIGHT_SIGNAL | RIGHT_COPY | RIGHT_MOVE, 0);
 	int64_t result = memory < 0 ? memory : event < 0 ? event : peer;
 	if (result >= 0) {
