@@ -1,0 +1,105 @@
+/* The buddy allocator of arena.h. */
+#include "arena.h"
+#include <string.h>
+
+#define ARENA_FREE 0x80u
+
+static unsigned order_of(size_t bytes)
+{
+	unsigned order = 0;
+
+	while (order < ARENA_ORDERS && ((size_t)ARENA_UNIT << order) < bytes)
+		order++;
+	return order;
+}
+
+static void block_put(struct arena *arena, size_t unit, unsigned order)
+{
+	struct net_list *node = (struct net_list *)(void *)(arena->base + unit * ARENA_UNIT);
+
+	arena->orders[unit] = (uint8_t)((order + 1) | ARENA_FREE);
+	net_list_insert_after(&arena->free[order], node);
+}
+
+static size_t unit_of(const struct arena *arena, const void *block)
+{
+	return (size_t)((const uint8_t *)block - arena->base) / ARENA_UNIT;
+}
+
+void arena_init(struct arena *arena, void *region, size_t bytes)
+{
+	size_t units = bytes / (ARENA_UNIT + 1), unit = 0;
+
+	arena->orders = (uint8_t *)region;
+	memset(arena->orders, 0, units);
+	arena->base = (uint8_t *)region + (units + 4095) / 4096 * 4096;
+	arena->units = ((size_t)((uint8_t *)region + bytes - arena->base)) / ARENA_UNIT;
+	if (arena->units > units)
+		arena->units = units;
+	arena->used = 0;
+	for (unsigned order = 0; order < ARENA_ORDERS; order++)
+		net_list_init(&arena->free[order]);
+	for (unsigned order = ARENA_ORDERS; order-- > 0;)
+		for (; unit + ((size_t)1 << order) <= arena->units; unit += (size_t)1 << order)
+			block_put(arena, unit, order);
+}
+
+void *arena_allocate(struct arena *arena, size_t bytes)
+{
+	unsigned want = order_of(bytes), order = want;
+	struct net_list *node;
+	size_t unit;
+
+	while (order < ARENA_ORDERS && net_list_empty(&arena->free[order]))
+		order++;
+	if (order >= ARENA_ORDERS)
+		return NULL;
+	node = net_list_pop(&arena->free[order]);
+	unit = unit_of(arena, node);
+	while (order > want) {
+		order--;
+		block_put(arena, unit + ((size_t)1 << order), order);
+	}
+	arena->orders[unit] = (uint8_t)(want + 1);
+	arena->used += (size_t)ARENA_UNIT << want;
+	return node;
+}
+
+void *arena_allocate_zeroed(struct arena *arena, size_t bytes)
+{
+	void *block = arena_allocate(arena, bytes);
+
+	if (block)
+		memset(block, 0, bytes);
+	return block;
+}
+
+void arena_free(struct arena *arena, void *block)
+{
+	size_t unit;
+	unsigned order;
+
+	if (!block)
+		return;
+	unit = unit_of(arena, block);
+	order = arena->orders[unit] - 1u;
+	arena->used -= (size_t)ARENA_UNIT << order;
+	arena->orders[unit] = 0;
+	while (order + 1 < ARENA_ORDERS) {
+		size_t buddy = unit ^ ((size_t)1 << order);
+
+		if (buddy + ((size_t)1 << order) > arena->units ||
+		    arena->orders[buddy] != (uint8_t)((order + 1) | ARENA_FREE))
+			break;
+		net_list_remove((struct net_list *)(void *)(arena->base + buddy * ARENA_UNIT));
+		arena->orders[buddy] = 0;
+		unit &= ~((size_t)1 << order);
+		order++;
+	}
+	block_put(arena, unit, order);
+}
+
+size_t arena_capacity(const struct arena *arena, const void *block)
+{
+	return (size_t)ARENA_UNIT << (arena->orders[unit_of(arena, block)] - 1u);
+}

@@ -1,0 +1,603 @@
+/* The stack against itself over a simulated wire, and against packets made by hand. */
+#include "test_stack.h"
+#include "tcp.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned failures;
+
+static void check(bool good, const char *name, const char *why)
+{
+	if (good) {
+		printf("ok %s\n", name);
+	} else {
+		printf("not ok %s - %s\n", name, why);
+		failures++;
+	}
+}
+
+static uint8_t pattern(uint64_t at)
+{
+	return (uint8_t)(at * 31 + (at >> 8) * 7 + (at >> 16));
+}
+
+/* ---- Parts ---- */
+
+static void test_arena(void)
+{
+	static uint8_t region[1 << 20] __attribute__((aligned(4096)));
+	struct arena arena;
+	void *blocks[512] = {0};
+	uint64_t seed = 1;
+	bool good = true;
+
+	arena_init(&arena, region, sizeof(region));
+	for (unsigned round = 0; round < 20000; round++) {
+		unsigned at =
+		    (unsigned)((seed = seed * 6364136223846793005ull + 1442695040888963407ull) >> 33) % 512;
+
+		if (blocks[at]) {
+			size_t size = arena_capacity(&arena, blocks[at]);
+
+			good = good && ((uint8_t *)blocks[at])[0] == (uint8_t)at &&
+			       ((uint8_t *)blocks[at])[size - 1] == (uint8_t)at;
+			arena_free(&arena, blocks[at]);
+			blocks[at] = NULL;
+		} else {
+			blocks[at] = arena_allocate(&arena, (seed >> 20) % 5000 + 1);
+			if (blocks[at])
+				memset(blocks[at], (int)at, arena_capacity(&arena, blocks[at]));
+		}
+	}
+	for (unsigned at = 0; at < 512; at++)
+		arena_free(&arena, blocks[at]);
+	check(good, "arena: no block overlaps another", "a block's bytes changed");
+	check(arena.used == 0 && arena_allocate(&arena, 128 << 10) != NULL,
+	      "arena: freed neighbours join again", "no large block after all was freed");
+	check(arena_allocate(&arena, (128 << 10) + 1) == NULL, "arena: refuses what no block holds",
+	      "it gave one");
+}
+
+static void expire_nothing(struct net *net, struct timer *timer)
+{
+	(void)net, (void)timer;
+}
+
+static void test_timers(void)
+{
+	static struct timer timers[1000];
+	struct timers heap = {0};
+	struct timer *timer;
+	uint64_t seed = 7, last = 0;
+	unsigned count = 0, armed = 0;
+	bool sorted = true;
+
+	for (unsigned index = 0; index < 1000; index++) {
+		timers[index].expire = expire_nothing;
+		timer_arm(&heap, &timers[index], (seed = seed * 6364136223846793005ull + 1) >> 40);
+	}
+	for (unsigned index = 0; index < 1000; index += 3)
+		timer_disarm(&heap, &timers[index]);
+	for (unsigned index = 0; index < 1000; index += 7)
+		timer_arm(&heap, &timers[index], (seed = seed * 6364136223846793005ull + 1) >> 40);
+	for (unsigned index = 0; index < 1000; index++)
+		armed += timers[index].armed;
+	while ((timer = timer_due(&heap, UINT64_MAX))) {
+		sorted = sorted && timer->deadline >= last;
+		last = timer->deadline;
+		count++;
+	}
+	check(sorted && count == armed, "timers expire in order, each once", "order or number is wrong");
+}
+
+static void test_checksum(void)
+{
+	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7}; /* RFC 1071, 3 */
+	uint8_t bytes[97];
+	struct net_piece pieces[3] = {{bytes, 33}, {bytes + 33, 31}, {bytes + 64, 33}};
+
+	for (unsigned index = 0; index < sizeof(bytes); index++)
+		bytes[index] = (uint8_t)(index * 37);
+	check(checksum_finish(checksum_add(0, example, 8)) == (uint16_t)~0xddf2,
+	      "checksum of RFC 1071's example", "wrong sum");
+	check(checksum_finish(checksum_pieces(0, pieces, 3)) ==
+	          checksum_finish(checksum_add(0, bytes, sizeof(bytes))),
+	      "checksum of pieces of odd length", "differs from the whole");
+}
+
+static void test_siphash(void)
+{
+	/* The paper's appendix A: key 00..0f, message 00..0e. */
+	struct key key = {0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull};
+	uint8_t message[15];
+
+	for (unsigned index = 0; index < 15; index++)
+		message[index] = (uint8_t)index;
+	check(siphash(&key, message, 15) == 0xa129ca6149be45e5ull, "SipHash-2-4's published vector",
+	      "wrong hash");
+}
+
+/* ---- Transfers ---- */
+
+struct transfer {
+	struct net_socket *listener, *client, *server;
+	uint64_t written[2], read[2], total;
+	bool closed[2], end[2], bad;
+};
+
+static void transfer_side(struct transfer *transfer, unsigned side, struct net_socket *socket,
+                          struct test_wire *wire)
+{
+	uint8_t bytes[3000];
+
+	if (!socket)
+		return;
+	while (transfer->written[side] < transfer->total) {
+		size_t part = 1 + wire_random(wire) % sizeof(bytes);
+		struct net_piece piece = {bytes, part};
+		int64_t done;
+
+		if (part > transfer->total - transfer->written[side])
+			piece.count = part = transfer->total - transfer->written[side];
+		for (size_t index = 0; index < part; index++)
+			bytes[index] = pattern(transfer->written[side] + index + side * 1000003);
+		done = net_send(socket, &piece, 1, NULL, 0);
+		if (done <= 0)
+			break;
+		transfer->written[side] += (uint64_t)done;
+	}
+	if (transfer->written[side] == transfer->total && !transfer->closed[side]) {
+		transfer->closed[side] = true;
+		(void)net_shutdown(socket, NET_SHUTDOWN_WRITE);
+	}
+	for (;;) {
+		int64_t done = net_receive(socket, bytes, 1 + wire_random(wire) % sizeof(bytes), 0, NULL);
+
+		if (done == 0)
+			transfer->end[side] = true;
+		if (done <= 0)
+			break;
+		for (int64_t index = 0; index < done; index++)
+			if (bytes[index] != pattern(transfer->read[side] + (uint64_t)index + !side * 1000003))
+				transfer->bad = true;
+		transfer->read[side] += (uint64_t)done;
+	}
+}
+
+/* TOTAL bytes each way at once; false when something is missing or wrong. */
+static bool transfer_run(struct test_wire *wire, bool ipv6, uint64_t total, unsigned client_side,
+                         bool loopback)
+{
+	struct transfer transfer = {.total = total};
+	unsigned server_side = loopback ? client_side : !client_side;
+	struct net_endpoint listen_at = test_endpoint(server_side, ipv6, 7777);
+	uint64_t limit = wire->now + 3600 * SECOND;
+	int error;
+
+	transfer.listener = net_socket_create(wire->host[server_side].net, ipv6 ? 10 : 2, 1, 0, &error);
+	transfer.client = net_socket_create(wire->host[client_side].net, ipv6 ? 10 : 2, 1, 0, &error);
+	if (net_bind(transfer.listener, &listen_at) || net_listen(transfer.listener, 5) ||
+	    net_connect(transfer.client, &listen_at) != -NET_EINPROGRESS)
+		return false;
+	while (wire->now < limit && !(transfer.end[0] && transfer.end[1])) {
+		if (!wire_step(wire))
+			break;
+		if (!transfer.server)
+			transfer.server = net_accept(transfer.listener, &error);
+		transfer_side(&transfer, 0, transfer.client, wire);
+		transfer_side(&transfer, 1, transfer.server, wire);
+	}
+	net_close(transfer.listener);
+	net_close(transfer.client);
+	if (transfer.server)
+		net_close(transfer.server);
+	if (transfer.bad || transfer.read[0] != total || transfer.read[1] != total)
+		printf("# read %llu and %llu of %llu%s\n", (unsigned long long)transfer.read[0],
+		       (unsigned long long)transfer.read[1], (unsigned long long)total,
+		       transfer.bad ? ", wrong bytes" : "");
+	return !transfer.bad && transfer.read[0] == total && transfer.read[1] == total;
+}
+
+static void test_transfers(void)
+{
+	static const struct {
+		const char *name;
+		struct wire_faults faults;
+		enum net_link_kind kind;
+		enum net_profile profile;
+		bool ipv6;
+		uint64_t total;
+	} rows[] = {
+	    {"a perfect wire", {.delay_ns = 1000000}, NET_LINK_ETHERNET, NET_PROFILE_LINUX, false, 1 << 20},
+	    {"a perfect wire, IPv6",
+	     {.delay_ns = 1000000},
+	     NET_LINK_ETHERNET,
+	     NET_PROFILE_LINUX,
+	     true,
+	     1 << 20},
+	    {"no delay at all", {.delay_ns = 0}, NET_LINK_IP, NET_PROFILE_LINUX, false, 1 << 20},
+	    {"1 % loss", {.loss = 100, .delay_ns = 5000000}, NET_LINK_IP, NET_PROFILE_LINUX, false, 1 << 20},
+	    {"5 % loss, 5 % reordering, 5 % duplicates",
+	     {500, 500, 500, 20000000, 0},
+	     NET_LINK_ETHERNET,
+	     NET_PROFILE_LINUX,
+	     true,
+	     1 << 18},
+	    {"30 % loss",
+	     {.loss = 3000, .delay_ns = 5000000},
+	     NET_LINK_IP,
+	     NET_PROFILE_LINUX,
+	     false,
+	     1 << 15},
+	    {"half of all reordered",
+	     {.reorder = 5000, .delay_ns = 5000000},
+	     NET_LINK_IP,
+	     NET_PROFILE_LINUX,
+	     false,
+	     1 << 20},
+	    {"a slow line with a full queue",
+	     {.delay_ns = 20000000, .rate = 1250},
+	     NET_LINK_IP,
+	     NET_PROFILE_LINUX,
+	     false,
+	     1 << 20},
+	    {"5 % loss, FreeBSD's ways",
+	     {500, 200, 200, 10000000, 0},
+	     NET_LINK_IP,
+	     NET_PROFILE_FREEBSD,
+	     false,
+	     1 << 18},
+	};
+
+	for (unsigned row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+		struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+		size_t used[2];
+		char name[128];
+		bool good;
+
+		wire_init(wire, rows[row].kind, rows[row].profile, row + 1);
+		wire_run(wire, wire->now + 10 * SECOND); /* duplicate address detection */
+		used[0] = wire->host[0].net->arena.used;
+		used[1] = wire->host[1].net->arena.used;
+		wire->faults = rows[row].faults;
+		good = transfer_run(wire, rows[row].ipv6, rows[row].total, row & 1, false);
+		snprintf(name, sizeof(name), "transfer both ways over %s", rows[row].name);
+		check(good, name, "bytes are missing or wrong");
+		/* TIME-WAIT and neighbours over; nothing may stay. */
+		wire->faults = (struct wire_faults){.delay_ns = 1000000};
+		wire_run(wire, wire->now + 2000 * SECOND);
+		for (unsigned side = 0; side < 2; side++)
+			neighbour_flush(wire->host[side].link);
+		snprintf(name, sizeof(name), "all memory comes back after %s", rows[row].name);
+		check(wire->host[0].net->arena.used <= used[0] && wire->host[1].net->arena.used <= used[1],
+		      name, "the arena has less than before");
+		wire_free(wire);
+		free(wire);
+	}
+}
+
+static bool tcp_seen;
+
+static void watch_tcp(struct test_wire *wire, unsigned from, const uint8_t *frame, size_t count)
+{
+	(void)wire, (void)from;
+	tcp_seen = tcp_seen || (count > 34 && frame[12] == 8 && frame[23] == 6);
+}
+
+static void test_loopback(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+
+	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 77);
+	wire_run(wire, wire->now + 10 * SECOND);
+	wire->watch = watch_tcp;
+	check(transfer_run(wire, false, 4 << 20, 0, true), "loopback carries a stream",
+	      "bytes are missing or wrong");
+	check(!tcp_seen, "loopback never reaches the wire", "a frame left the host");
+	wire_free(wire);
+	free(wire);
+}
+
+/* ---- UDP, fragments, ICMP ---- */
+
+static void test_datagrams(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	static uint8_t bytes[60000], back[60000];
+	struct net_socket *a, *b;
+	struct net_receipt receipt;
+	struct net_piece piece = {bytes, 20000};
+	int error;
+
+	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 5);
+	wire_run(wire, wire->now + 10 * SECOND);
+	for (unsigned index = 0; index < sizeof(bytes); index++)
+		bytes[index] = pattern(index);
+	for (unsigned six = 0; six < 2; six++) {
+		struct net_endpoint to = test_endpoint(1, six, 53), nobody = test_endpoint(1, six, 54);
+
+		a = net_socket_create(wire->host[0].net, six ? 10 : 2, 2, 0, &error);
+		b = net_socket_create(wire->host[1].net, six ? 10 : 2, 2, 0, &error);
+		(void)net_bind(b, &to);
+		/* The first makes ARP or ND find the neighbour; only so many fragments wait for that. */
+		piece.count = 10;
+		(void)net_send(a, &piece, 1, &to, 0);
+		wire_run(wire, wire->now + SECOND);
+		check(net_receive(b, back, sizeof(back), 0, &receipt) == 10 && memcmp(back, bytes, 10) == 0,
+		      six ? "a datagram over IPv6" : "a datagram over IPv4", "it did not arrive");
+		wire->faults.reorder = 5000;
+		piece.count = 20000;
+		(void)net_send(a, &piece, 1, &to, 0);
+		wire_run(wire, wire->now + SECOND);
+		check(net_receive(b, back, sizeof(back), 0, &receipt) == 20000 &&
+		          memcmp(back, bytes, 20000) == 0,
+		      six ? "fragments out of order, IPv6" : "fragments out of order, IPv4",
+		      "the datagram is not whole");
+		check(address_equal(&receipt.from.address,
+		                    &(struct net_address[1]){test_endpoint(0, six, 0).address}[0]),
+		      six ? "the sender's address, IPv6" : "the sender's address, IPv4", "another one");
+		wire->faults.reorder = 0;
+		piece.count = 10;
+		check(net_connect(a, &nobody) == 0 && net_send(a, &piece, 1, NULL, 0) == 10,
+		      "a connected datagram socket", "cannot send");
+		wire_run(wire, wire->now + SECOND);
+		check(net_receive(a, back, sizeof(back), 0, &receipt) == -NET_ECONNREFUSED,
+		      six ? "port unreachable is told, IPv6" : "port unreachable is told, IPv4", "no error");
+		net_close(a);
+		net_close(b);
+	}
+	wire_free(wire);
+	free(wire);
+}
+
+static void test_ping(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint to = test_endpoint(1, false, 0);
+	uint8_t echo[16] = {8, 0, 0, 0, 0, 0, 0, 1, 'h', 'o', 'l', 'o', 'n'}, back[64];
+	struct net_piece piece = {echo, sizeof(echo)};
+	struct net_socket *ping;
+	int error;
+
+	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 6);
+	ping = net_socket_create(wire->host[0].net, 2, 2, 1, &error);
+	check(net_send(ping, &piece, 1, &to, 0) == 16, "an echo request", "cannot send");
+	wire_run(wire, wire->now + SECOND);
+	check(net_receive(ping, back, sizeof(back), 0, NULL) == 16 && back[0] == 0 &&
+	          memcmp(back + 8, "holon", 5) == 0,
+	      "its answer", "none, or another");
+	net_close(ping);
+	wire_free(wire);
+	free(wire);
+}
+
+/* ---- Attacks and ends ---- */
+
+static void test_syn_flood(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint at = test_endpoint(1, false, 80);
+	struct net_socket *listener, *client, *server = NULL;
+	size_t used, most = 0;
+	int error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 9);
+	listener = net_socket_create(wire->host[1].net, 2, 1, 0, &error);
+	(void)net_bind(listener, &at);
+	(void)net_listen(listener, 64);
+	used = wire->host[1].net->arena.used;
+	for (unsigned index = 0; index < 20000; index++) {
+		uint8_t packet[40] = {0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6};
+		uint32_t sum;
+
+		store32(packet + 12, 0x0a010000 + index);
+		store32(packet + 16, 0x0a000002);
+		store16(packet + 20, 1024 + index % 60000);
+		store16(packet + 22, 80);
+		store32(packet + 24, (uint32_t)wire_random(wire));
+		packet[32] = 0x50;
+		packet[33] = TCP_SYN;
+		store16(packet + 34, 65535);
+		store16(packet + 10, checksum_finish(checksum_add(0, packet, 20)));
+		sum = checksum_add(0, packet + 12, 8) + 6 + 20;
+		store16(packet + 36, checksum_finish(checksum_add(sum, packet + 20, 20)));
+		net_input(wire->host[1].link, packet, sizeof(packet));
+		if (wire->host[1].net->arena.used > most)
+			most = wire->host[1].net->arena.used;
+		while (wire->count) /* the answers go nowhere */
+			free(wire->frames[--wire->count].bytes);
+	}
+	check(most - used < 65536, "a flood of SYNs takes no memory to speak of", "the arena shrank");
+	check(wire->host[1].net->counts.tcp_cookies_sent > 19000, "it is answered by cookies", "it is not");
+	client = net_socket_create(wire->host[0].net, 2, 1, 0, &error);
+	(void)net_connect(client, &at);
+	for (unsigned step = 0; step < 1000 && !server; step++) {
+		(void)wire_step(wire);
+		server = net_accept(listener, &error);
+	}
+	check(server != NULL && wire->host[1].net->counts.tcp_cookies_taken == 1,
+	      "a real client gets in by its cookie", "it does not");
+	wire_free(wire);
+	free(wire);
+}
+
+static void test_silent_peer(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint at = test_endpoint(1, false, 80);
+	struct net_socket *listener, *client, *server = NULL;
+	uint32_t value = 1, idle = 10, interval = 2, count = 3;
+	uint8_t byte = 1;
+	struct net_piece piece = {&byte, 1};
+	uint64_t start;
+	int error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 10);
+	wire->faults.delay_ns = MILLISECOND;
+	listener = net_socket_create(wire->host[1].net, 2, 1, 0, &error);
+	(void)net_bind(listener, &at);
+	(void)net_listen(listener, 5);
+	client = net_socket_create(wire->host[0].net, 2, 1, 0, &error);
+	(void)net_connect(client, &at);
+	wire_run(wire, wire->now + SECOND);
+	server = net_accept(listener, &error);
+	(void)net_set_option(client, 1, 9, &value, 4);
+	(void)net_set_option(client, 6, 4, &idle, 4);
+	(void)net_set_option(client, 6, 5, &interval, 4);
+	(void)net_set_option(client, 6, 6, &count, 4);
+	wire_run(wire, wire->now + 60 * SECOND);
+	check(server && !(net_poll(client) & NET_HANGUP), "keep-alive leaves a living connection alone",
+	      "it ended");
+	start = wire->now;
+	wire->faults.loss = 10000;
+	wire_run(wire, wire->now + 100 * SECOND);
+	check((net_poll(client) & (NET_HANGUP | NET_ERROR)) == (NET_HANGUP | NET_ERROR) &&
+	          socket_take_error(client) == NET_ETIMEDOUT,
+	      "keep-alive ends one whose peer is gone", "it did not");
+	check(net_send(server, &piece, 1, NULL, 0) == 1, "a write to a silent peer", "refused");
+	wire_run(wire, start + 4000 * SECOND);
+	check(socket_take_error(server) == NET_ETIMEDOUT, "retransmission gives up after its tries",
+	      "it goes on");
+	wire_free(wire);
+	free(wire);
+}
+
+static void test_zero_window(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint at = test_endpoint(1, false, 80);
+	struct net_socket *listener, *client, *server;
+	static uint8_t bytes[1 << 16];
+	struct net_piece piece = {bytes, sizeof(bytes)};
+	int64_t sent = 0, done, got = 0;
+	int error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 11);
+	wire->faults.delay_ns = MILLISECOND;
+	listener = net_socket_create(wire->host[1].net, 2, 1, 0, &error);
+	(void)net_bind(listener, &at);
+	(void)net_listen(listener, 5);
+	client = net_socket_create(wire->host[0].net, 2, 1, 0, &error);
+	(void)net_connect(client, &at);
+	wire_run(wire, wire->now + SECOND);
+	server = net_accept(listener, &error);
+	for (unsigned round = 0; round < 200; round++) {
+		done = net_send(client, &piece, 1, NULL, 0);
+		if (done > 0)
+			sent += done;
+		wire_run(wire, wire->now + 100 * MILLISECOND);
+	}
+	check(tcp_of(client)->send_window == 0 || tcp_of(client)->ring_count > 0,
+	      "a reader that sleeps closes the window", "it stays open");
+	wire_run(wire, wire->now + 1000 * SECOND);
+	check(!(net_poll(client) & NET_HANGUP), "a closed window is waited for as long as the peer answers",
+	      "it gave up");
+	while (got < sent) {
+		done = net_receive(server, bytes, sizeof(bytes), 0, NULL);
+		if (done > 0)
+			got += done;
+		else if (!wire_step(wire))
+			break;
+	}
+	check(got == sent, "it opens again", "bytes are missing");
+	wire_free(wire);
+	free(wire);
+}
+
+/* ---- DHCP ---- */
+
+static struct net_lease told;
+static unsigned told_count;
+
+static void lease_changed(void *context, struct net_link *link, const struct net_lease *lease)
+{
+	(void)context, (void)link;
+	told = *lease;
+	told_count++;
+}
+
+/* A DHCP server that answers what it sees on the wire from side 0. */
+static void dhcp_server(struct test_wire *wire, unsigned from, const uint8_t *frame, size_t count)
+{
+	const uint8_t *message = frame + 42;
+	uint8_t answer[14 + 28 + 300] = {0}, *at = answer + 42, type = 0;
+	size_t place = 240;
+	struct net_piece piece = {answer, sizeof(answer)};
+
+	if (from || count < 42 + 243 || frame[12] != 8 || frame[13] != 0 || frame[23] != 17 ||
+	    load16(frame + 36) != 67)
+		return;
+	for (size_t option = 240; option + 2 < count - 42 && message[option] != 255;
+	     option += 2u + message[option + 1])
+		if (message[option] == 53)
+			type = message[option + 2];
+	memcpy(at, message, 236);
+	at[0] = 2;
+	at[16] = 10, at[17] = 9, at[18] = 0, at[19] = 50;
+	memcpy(at + 236, "\x63\x82\x53\x63", 4);
+	memcpy(at + place, "\x35\x01", 2);
+	at[place + 2] = type == 1 ? 2 : 5;
+	place += 3;
+	memcpy(
+	    at + place,
+	    "\x36\x04\x0a\x09\x00\x01\x01\x04\xff\xff\x00\x00\x03\x04\x0a\x09\x00\x01\x33\x04\x00\x00\x0e\x10"
+	    "\x06\x04\x0a\x09\x00\x02\x0f\x05holon\xff",
+	    38);
+	memset(answer, 255, 6);
+	memset(answer + 6, 2, 6);
+	store16(answer + 12, 0x800);
+	store16(answer + 14, 0x4500);
+	store16(answer + 16, 328);
+	store16(answer + 22, 0x4011);
+	store32(answer + 26, 0x0a090001);
+	store32(answer + 30, 0xffffffff);
+	store16(answer + 24, checksum_finish(checksum_add(0, answer + 14, 20)));
+	store16(answer + 34, 67);
+	store16(answer + 36, 68);
+	store16(answer + 38, 308);
+	frame_to(wire, 0, &piece);
+}
+
+static void test_dhcp(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	uint8_t expected[4] = {10, 9, 0, 50};
+	struct net_address own = net_ipv4(expected);
+
+	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 12);
+	wire->watch = dhcp_server;
+	check(net_dhcp_start(wire->host[0].link, lease_changed, NULL) == 0, "DHCP starts", "it does not");
+	wire_run(wire, wire->now + 20 * SECOND);
+	check(told_count == 1 && address_equal(&told.address, &own) && told.length == 16 &&
+	          told.name_server_count == 1 && strcmp(told.domain, "holon") == 0,
+	      "a lease with all it says", "another one");
+	check(link_own_address(wire->host[0].link, &own) != NULL, "its address is set", "it is not");
+	wire_run(wire, wire->now + 3000 * SECOND);
+	check(told_count == 1 && link_own_address(wire->host[0].link, &own) != NULL, "renewal keeps it",
+	      "it changed");
+	wire->watch = NULL;
+	wire_run(wire, wire->now + 5000 * SECOND);
+	check(told_count == 2 && link_own_address(wire->host[0].link, &own) == NULL,
+	      "without a server it ends in time", "it does not");
+	net_dhcp_stop(wire->host[0].link);
+	wire_free(wire);
+	free(wire);
+}
+
+int main(void)
+{
+	test_arena();
+	test_timers();
+	test_checksum();
+	test_siphash();
+	test_transfers();
+	test_loopback();
+	test_datagrams();
+	test_ping();
+	test_syn_flood();
+	test_silent_peer();
+	test_zero_window();
+	test_dhcp();
+	return failures != 0;
+}

@@ -1,0 +1,369 @@
+/* Sockets below transports: raw(7), ICMP echo ("ping") sockets, and packet(7) sockets on a link. */
+#include "internal.h"
+#include <string.h>
+
+struct raw {
+	struct net_socket socket; /* first; socket.node is in net->raw_sockets */
+	struct net_list received;
+	uint32_t charge;
+	bool connected, ping;
+	uint16_t ethertype;  /* packet sockets: of frames it wants; 3: all (ETH_P_ALL) */
+	uint16_t identifier; /* ping sockets: of their echoes */
+};
+
+enum { ETHERTYPE_ALL = 3 };
+
+static const struct socket_ops raw_ops, packet_ops;
+
+static struct raw *raw_of(struct net_socket *socket)
+{
+	return (struct raw *)socket;
+}
+
+struct net_socket *raw_create(struct net *net, int family, int type, int protocol, int *error)
+{
+	struct raw *raw = (struct raw *)arena_allocate_zeroed(&net->arena, sizeof(*raw));
+
+	*error = raw ? 0 : -NET_ENOMEM;
+	if (!raw)
+		return NULL;
+	socket_init(net, &raw->socket, family, type, family == FAMILY_PACKET ? 0 : protocol);
+	raw->socket.ops = family == FAMILY_PACKET ? &packet_ops : &raw_ops;
+	raw->ethertype = (uint16_t)(family == FAMILY_PACKET ? protocol : 0);
+	raw->ping = type == TYPE_DATAGRAM && family != FAMILY_PACKET;
+	if (raw->ping)
+		raw->identifier = (uint16_t)net_random(net);
+	net_list_init(&raw->received);
+	net_list_append(&net->raw_sockets, &raw->socket.node);
+	return &raw->socket;
+}
+
+/* A copy of [BYTES, + COUNT) of PACKET for RAW. */
+static void raw_enqueue(struct raw *raw, const struct packet *packet, const uint8_t *bytes, size_t count)
+{
+	struct net *net = raw->socket.net;
+	struct packet *copy = NULL;
+
+	if (raw->charge + count <= raw->socket.receive_size)
+		copy = packet_allocate(net, 0, count);
+	if (!copy)
+		return;
+	memcpy(copy->data, bytes, count);
+	copy->length = (uint32_t)count;
+	copy->link = packet->link;
+	copy->from = packet->from;
+	copy->to = packet->to;
+	copy->ttl = packet->ttl;
+	copy->traffic_class = packet->traffic_class;
+	copy->protocol = packet->protocol;
+	copy->broadcast = packet->broadcast;
+	raw->charge += copy->charge;
+	net_list_append(&raw->received, &copy->node);
+	socket_notify(&raw->socket, NET_READABLE);
+}
+
+static bool raw_wants(const struct raw *raw, const struct packet *packet, uint8_t protocol)
+{
+	const struct net_socket *socket = &raw->socket;
+
+	if (socket->family == FAMILY_PACKET || socket->protocol != protocol ||
+	    (socket->family == FAMILY_IPV4) != net_is_ipv4(&packet->to))
+		return false;
+	if (socket->scope && socket->scope != packet->link->number)
+		return false;
+	if (!address_zero(&socket->flow.local) && !address_equal(&socket->flow.local, &packet->to))
+		return false;
+	if (raw->connected && !address_equal(&socket->flow.remote, &packet->from))
+		return false;
+	if (!raw->ping)
+		return true;
+	/* Only answers to its own echoes. */
+	return packet->length >= 8 && packet->data[0] == (net_is_ipv4(&packet->to) ? 0 : 129) &&
+	       load16(packet->data + 4) == raw->identifier;
+}
+
+bool raw_input(struct net *net, const struct packet *packet, uint8_t protocol)
+{
+	bool any = false;
+
+	for (struct net_list *node = net->raw_sockets.next; node != &net->raw_sockets; node = node->next) {
+		struct raw *raw = raw_of(NET_ITEM(node, struct net_socket, node));
+
+		if (!raw_wants(raw, packet, protocol))
+			continue;
+		any = true;
+		/* raw(7): IPv4 with its header, IPv6 without. */
+		if (raw->socket.family == FAMILY_IPV4 && !raw->ping)
+			raw_enqueue(raw, packet, packet->network, packet->network_bytes);
+		else
+			raw_enqueue(raw, packet, packet->data, packet->length);
+	}
+	return any;
+}
+
+void packet_tap(struct net_link *link, const struct packet *packet, bool out)
+{
+	struct net *net = link->net;
+	bool ethernet = link->config.kind == NET_LINK_ETHERNET;
+	uint16_t type =
+	    ethernet && packet->length >= ETHERNET_BYTES ? load16(packet->data + 12) : packet->protocol;
+
+	for (struct net_list *node = net->raw_sockets.next; node != &net->raw_sockets; node = node->next) {
+		struct raw *raw = raw_of(NET_ITEM(node, struct net_socket, node));
+		const uint8_t *at = packet->data;
+		uint32_t count = packet->length;
+
+		if (raw->socket.family != FAMILY_PACKET ||
+		    (raw->socket.scope && raw->socket.scope != link->number) ||
+		    !(raw->ethertype == ETHERTYPE_ALL || (raw->ethertype == type && !out)))
+			continue;
+		if (raw->socket.type == TYPE_DATAGRAM && ethernet && count >= ETHERNET_BYTES) {
+			at += ETHERNET_BYTES;
+			count -= ETHERNET_BYTES;
+		}
+		raw_enqueue(raw, packet, at, count);
+	}
+}
+
+/* ---- Calls ---- */
+
+static int raw_connect(struct net_socket *socket, const struct net_endpoint *remote)
+{
+	if (net_is_ipv4(&remote->address) != (socket->family == FAMILY_IPV4))
+		return -NET_EAFNOSUPPORT;
+	socket->flow.remote = remote->address;
+	raw_of(socket)->connected = !address_zero(&remote->address);
+	return 0;
+}
+
+/* bind(2) of a packet socket: PORT is the Ethertype, SCOPE the link. */
+static int packet_bind(struct net_socket *socket, const struct net_endpoint *local)
+{
+	if (local->scope > socket->net->link_count)
+		return -NET_ENODEV;
+	socket->scope = local->scope;
+	if (local->port)
+		raw_of(socket)->ethertype = local->port;
+	return 0;
+}
+
+/* All of PIECES in one packet with HEADERS_MAX bytes in front. */
+static struct packet *raw_gather(struct net *net, const struct net_piece *pieces, unsigned count)
+{
+	struct packet *packet;
+	size_t total = 0;
+
+	for (unsigned index = 0; index < count; index++)
+		total += pieces[index].count;
+	packet = total <= 65535 ? packet_allocate(net, HEADERS_MAX, total) : NULL;
+	if (!packet)
+		return NULL;
+	for (unsigned index = 0; index < count; index++) {
+		memcpy(packet->data + packet->length, pieces[index].bytes, pieces[index].count);
+		packet->length += (uint32_t)pieces[index].count;
+	}
+	return packet;
+}
+
+/* A whole IPv4 packet of the user's (IP_HDRINCL): source, length, identification and checksum are filled in.
+ */
+static int raw_send_whole(struct net *net, struct packet *packet, const struct path *path)
+{
+	uint8_t *at = packet->data;
+	uint32_t header = packet->length >= 20 ? (at[0] & 15u) * 4 : 0;
+	struct net_piece pieces[2];
+
+	if (header < 20 || header > packet->length)
+		return -NET_EINVAL;
+	if (packet->length > path->mtu)
+		return -NET_EMSGSIZE;
+	store16(at + 2, packet->length);
+	if (!load32(at + 12)) {
+		const struct net_address to = net_ipv4(at + 16), *source = link_source(path->link, &to);
+
+		if (source)
+			memcpy(at + 12, source->bytes + 12, 4);
+	}
+	if (!load16(at + 4))
+		store16(at + 4, ++net->identification);
+	store16(at + 10, 0);
+	store16(at + 10, checksum_finish(checksum_add(0, at, header)));
+	pieces[0] = (struct net_piece){at, packet->length};
+	return neighbour_send(path->link, &path->hop, ETHERTYPE_IPV4, pieces, 1, NULL) ? 0 : -NET_ENOBUFS;
+}
+
+static int64_t raw_send(struct net_socket *socket, const struct net_piece *from, unsigned count,
+                        const struct net_endpoint *to, uint32_t flags)
+{
+	struct raw *raw = raw_of(socket);
+	struct net *net = socket->net;
+	struct net_address remote = to ? to->address : socket->flow.remote;
+	struct ip_header header = {.from = socket->flow.local,
+	                           .to = remote,
+	                           .protocol = socket->protocol,
+	                           .ttl = address_multicast(&remote) ? socket->multicast_ttl : socket->ttl,
+	                           .traffic_class = socket->traffic_class,
+	                           .may_fragment = socket->path_discovery != 2,
+	                           .scope = to && to->scope ? to->scope : socket->scope};
+	struct packet *packet;
+	struct net_piece pieces[4];
+	struct path path;
+	int64_t length;
+	int error;
+
+	(void)flags;
+	if (!to && !raw->connected)
+		return -NET_EDESTADDRREQ;
+	if (net_is_ipv4(&remote) != (socket->family == FAMILY_IPV4))
+		return -NET_EAFNOSUPPORT;
+	if (address_broadcast(net, &remote) && !socket->broadcast)
+		return -NET_EACCES;
+	if (!route_find(net, &remote, header.scope, &path))
+		return -NET_ENETUNREACH;
+	packet = raw_gather(net, from, count);
+	if (!packet)
+		return -NET_EMSGSIZE;
+	length = packet->length;
+	if (socket->header_included && socket->family == FAMILY_IPV4) {
+		error = raw_send_whole(net, packet, &path);
+		packet_free(net, packet);
+		return error ? error : length;
+	}
+	if (address_zero(&header.from)) {
+		const struct net_address *source =
+		    net_own_address(net, &remote) ? &remote : link_source(path.link, &remote);
+
+		if (source)
+			header.from = *source;
+	}
+	if (raw->ping) {
+		uint8_t echo = net_is_ipv4(&remote) ? 8 : 128;
+
+		if (length < 8 || packet->data[0] != echo || packet->data[1]) {
+			packet_free(net, packet);
+			return -NET_EINVAL;
+		}
+		store16(packet->data + 4, raw->identifier);
+		store16(packet->data + 2, 0);
+		if (net_is_ipv4(&remote))
+			store16(packet->data + 2,
+			        checksum_finish(checksum_add(0, packet->data, packet->length)));
+	}
+	/* ICMPv6 checksums are the kernel's (RFC 3542, 3.1). */
+	if (socket->protocol == PROTOCOL_ICMPV6 && socket->family == FAMILY_IPV6 && length >= 4) {
+		uint32_t sum = checksum_pseudo(&header.from, &header.to, PROTOCOL_ICMPV6, packet->length);
+
+		store16(packet->data + 2, 0);
+		store16(packet->data + 2, checksum_finish(checksum_add(sum, packet->data, packet->length)));
+	}
+	pieces[0] = (struct net_piece){packet->data, packet->length};
+	error = ip_send(net, &header, pieces, 1, packet->length, NULL);
+	packet_free(net, packet);
+	return error && error != -NET_ENOBUFS ? error : length;
+}
+
+/* TO: SCOPE is the link, PORT the Ethertype of SOCK_DGRAM, ADDRESS begins with the MAC. */
+static int64_t packet_send(struct net_socket *socket, const struct net_piece *from, unsigned count,
+                           const struct net_endpoint *to, uint32_t flags)
+{
+	struct net *net = socket->net;
+	uint32_t number = to && to->scope ? to->scope : socket->scope;
+	struct net_link *link = number && number <= net->link_count ? net->links[number - 1] : NULL;
+	struct packet *packet;
+	struct net_piece piece;
+	int64_t length;
+	bool sent;
+
+	(void)flags;
+	if (!link)
+		return -NET_ENXIO;
+	packet = raw_gather(net, from, count);
+	if (!packet || packet->length > link->config.mtu + ETHERNET_BYTES) {
+		packet_free(net, packet);
+		return -NET_EMSGSIZE;
+	}
+	length = packet->length;
+	piece = (struct net_piece){packet->data, packet->length};
+	if (socket->type == TYPE_DATAGRAM && link->config.kind == NET_LINK_ETHERNET)
+		sent = link_send(link, to ? to->address.bytes : link->config.mac,
+		                 to ? to->port : raw_of(socket)->ethertype, &piece, 1, NULL);
+	else if (link->config.kind == NET_LINK_LOOPBACK)
+		sent = loopback_send(link, to ? to->port : ETHERTYPE_IPV4, &piece, 1);
+	else
+		sent = link_send_ip(link, &piece, 1, NULL);
+	packet_free(net, packet);
+	return sent ? length : -NET_ENOBUFS;
+}
+
+static int64_t raw_receive(struct net_socket *socket, void *buffer, size_t count, uint32_t flags,
+                           struct net_receipt *receipt)
+{
+	struct raw *raw = raw_of(socket);
+	struct packet *packet;
+	size_t part;
+	int64_t whole;
+
+	if (socket->error)
+		return -socket_take_error(socket);
+	if (net_list_empty(&raw->received))
+		return -NET_EAGAIN;
+	packet = NET_ITEM(raw->received.next, struct packet, node);
+	part = packet->length < count ? packet->length : count;
+	memcpy(buffer, packet->data, part);
+	whole = flags & NET_MSG_TRUNC ? (int64_t)packet->length : (int64_t)part;
+	if (receipt) {
+		*receipt = (struct net_receipt){
+		    .to = packet->to, .ttl = packet->ttl, .traffic_class = packet->traffic_class};
+		receipt->from = (struct net_endpoint){packet->from, packet->protocol, packet->link->number};
+		receipt->flags = part < packet->length ? NET_MSG_TRUNC : 0;
+	}
+	if (!(flags & NET_MSG_PEEK)) {
+		net_list_remove(&packet->node);
+		raw->charge -= packet->charge;
+		packet_free(socket->net, packet);
+	}
+	return whole;
+}
+
+static int raw_shutdown(struct net_socket *socket, int how)
+{
+	(void)how;
+	return raw_of(socket)->connected ? 0 : -NET_ENOTCONN;
+}
+
+static void raw_close(struct net_socket *socket)
+{
+	struct raw *raw = raw_of(socket);
+	struct net_list *node;
+
+	net_list_remove(&socket->node);
+	while ((node = net_list_pop(&raw->received)))
+		packet_free(socket->net, NET_ITEM(node, struct packet, node));
+	arena_free(&socket->net->arena, raw);
+}
+
+static uint32_t raw_poll(const struct net_socket *socket)
+{
+	const struct raw *raw = (const struct raw *)socket;
+
+	return NET_WRITABLE | (net_list_empty(&raw->received) ? 0u : NET_READABLE) |
+	       (socket->error ? NET_ERROR : 0u);
+}
+
+static const struct socket_ops raw_ops = {
+    .connect = raw_connect,
+    .send = raw_send,
+    .receive = raw_receive,
+    .shutdown = raw_shutdown,
+    .close = raw_close,
+    .poll = raw_poll,
+};
+
+static const struct socket_ops packet_ops = {
+    .connect = packet_bind,
+    .send = packet_send,
+    .receive = raw_receive,
+    .shutdown = raw_shutdown,
+    .close = raw_close,
+    .poll = raw_poll,
+};

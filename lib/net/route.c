@@ -1,0 +1,136 @@
+/* Routes by longest prefix, and the path MTUs that routers told. */
+#include "internal.h"
+#include <string.h>
+
+bool route_find(struct net *net, const struct net_address *to, uint32_t scope, struct path *path)
+{
+	const struct route *best = NULL;
+
+	if (net_own_address(net, to)) {
+		for (unsigned index = 0; index < net->link_count; index++)
+			if (net->links[index]->config.kind == NET_LINK_LOOPBACK) {
+				path->link = net->links[index];
+				path->hop = *to;
+				path->mtu = path->link->config.mtu;
+				return true;
+			}
+	}
+	if (scope && scope <= net->link_count && (address_link_local(to) || address_multicast(to))) {
+		path->link = net->links[scope - 1];
+		path->hop = *to;
+		path->mtu = path->link->config.mtu;
+		return true;
+	}
+	/* The table is sorted by length, longest first. */
+	for (unsigned index = 0; index < net->route_count && !best; index++) {
+		const struct route *route = &net->routes[index];
+
+		if ((!scope || scope == route->link->number) && route->link->up &&
+		    route->valid_until > net->now && address_matches(to, &route->prefix, route->length))
+			best = route;
+	}
+	if (!best) {
+		/* Multicast and broadcast need no route: the first real link takes them. */
+		if (!address_multicast(to) && !address_broadcast(net, to))
+			return false;
+		for (unsigned index = 0; index < net->link_count; index++) {
+			struct net_link *link = net->links[index];
+
+			if (link->config.kind != NET_LINK_LOOPBACK && link->up &&
+			    (!scope || scope == link->number)) {
+				path->link = link;
+				path->hop = *to;
+				path->mtu = link->config.mtu;
+				return true;
+			}
+		}
+		return false;
+	}
+	path->link = best->link;
+	path->hop = best->direct ? *to : best->gateway;
+	path->mtu = path_mtu(net, to, best->link->config.mtu);
+	return true;
+}
+
+int route_add(struct net *net, const struct net_address *prefix, unsigned bits, struct net_link *link,
+              const struct net_address *gateway, bool automatic, uint64_t valid_until)
+{
+	unsigned place = net->route_count;
+
+	for (unsigned index = 0; index < net->route_count; index++) {
+		struct route *route = &net->routes[index];
+
+		if (route->length == bits && route->link == link &&
+		    address_matches(prefix, &route->prefix, bits) && route->direct == !gateway &&
+		    (!gateway || address_equal(&route->gateway, gateway))) {
+			if (!automatic)
+				return -NET_EEXIST;
+			route->valid_until = valid_until;
+			return 0;
+		}
+	}
+	if (net->route_count == ROUTES_MAX)
+		return -NET_ENOBUFS;
+	while (place && net->routes[place - 1].length < bits) {
+		net->routes[place] = net->routes[place - 1];
+		place--;
+	}
+	net->routes[place] = (struct route){.prefix = *prefix,
+	                                    .link = link,
+	                                    .length = (uint8_t)bits,
+	                                    .direct = !gateway,
+	                                    .automatic = automatic,
+	                                    .valid_until = valid_until};
+	if (gateway)
+		net->routes[place].gateway = *gateway;
+	net->route_count++;
+	return 0;
+}
+
+void route_remove(struct net *net, const struct net_address *prefix, unsigned bits, struct net_link *link)
+{
+	for (unsigned index = 0; index < net->route_count; index++) {
+		struct route *route = &net->routes[index];
+
+		if (route->length == bits && route->link == link &&
+		    address_matches(prefix, &route->prefix, bits)) {
+			memmove(route, route + 1, (net->route_count - index - 1) * sizeof(*route));
+			net->route_count--;
+			return;
+		}
+	}
+}
+
+int net_route_add(struct net *net, const struct net_address *prefix, unsigned length, struct net_link *link,
+                  const struct net_address *gateway)
+{
+	if (length > (net_is_ipv4(prefix) ? 32u : 128u) ||
+	    (gateway && net_is_ipv4(gateway) != net_is_ipv4(prefix)))
+		return -NET_EINVAL;
+	return route_add(net, prefix, net_is_ipv4(prefix) ? 96 + length : length, link, gateway, false,
+	                 UINT64_MAX);
+}
+
+/* ---- Path MTU (RFC 1191, RFC 8201) ---- */
+
+/* A direct-mapped cache: whoever makes us forget an entry only costs one more ICMP message. */
+static struct path_entry *path_entry(struct net *net, const struct net_address *to)
+{
+	return &net->paths[siphash(&net->flow_key, to, sizeof(*to)) % PATHS_MAX];
+}
+
+void path_learn(struct net *net, const struct net_address *to, uint32_t mtu)
+{
+	struct path_entry *entry = path_entry(net, to);
+
+	*entry = (struct path_entry){*to, mtu, net->now + 600 * SECOND};
+}
+
+uint32_t path_mtu(struct net *net, const struct net_address *to, uint32_t link_mtu)
+{
+	const struct path_entry *entry = path_entry(net, to);
+
+	if (entry->until > net->now && entry->mtu < link_mtu && address_equal(&entry->to, to))
+		return entry->mtu;
+	return link_mtu;
+}
