@@ -359,10 +359,10 @@ static int64_t fake_rename(void *context, uint64_t badge, uint64_t from_number, 
 	int64_t result = begin(fake, from_number, from_name, true, &from_directory);
 	if (result == E_OK)
 		result = begin(fake, to_number, to_name, true, &to_directory);
-	if (result == E_OK && (!from_directory || !to_directory))
-		return FILE_E_STALE;
 	if (result < 0)
 		return result;
+	if (!from_directory || !to_directory)
+		return FILE_E_STALE;
 	if (flags & ~(uint32_t)(FILE_RENAME_EXCLUSIVE | FILE_RENAME_EXCHANGE))
 		return FILE_E_SUPPORT;
 	struct file_fake_name *from = find_name(fake, from_number, from_name);

@@ -25,7 +25,7 @@
 static struct holonfs *fs;
 static const struct control *control;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool ending, read_only_mount;
+static bool ending, read_only_mount, writeback;
 
 static void enter(void)
 {
@@ -119,10 +119,11 @@ static void reply_attributes(fuse_req_t request, int status, const struct holonf
 static void do_init(void *data, struct fuse_conn_info *connection)
 {
 	(void)data;
-	unsigned wanted = FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_POSIX_ACL | FUSE_CAP_SPLICE_READ |
-	                  FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
-	                  FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_DONT_MASK |
-	                  FUSE_CAP_IOCTL_DIR;
+	unsigned wanted = FUSE_CAP_POSIX_ACL | FUSE_CAP_SPLICE_READ | FUSE_CAP_READDIRPLUS |
+	                  FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
+	                  FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_DONT_MASK | FUSE_CAP_IOCTL_DIR;
+	if (writeback)
+		wanted |= FUSE_CAP_WRITEBACK_CACHE;
 	connection->want |= wanted & connection->capable;
 	connection->max_write = 1u << 20;
 	connection->time_gran = 1;
@@ -676,6 +677,7 @@ int serve_mount(struct holonfs *mounted, const struct control *asked, const stru
 	fs = mounted;
 	control = asked;
 	read_only_mount = read_only;
+	writeback = options->writeback;
 	/* A comma in a name would end it in FUSE's options. */
 	snprintf(names, sizeof(names), "-ofsname=%s,subtype=holonfs,default_permissions%s",
 	         strchr(options->arguments[0], ',') ? "holonfs" : options->arguments[0],

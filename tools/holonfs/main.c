@@ -21,7 +21,8 @@ static const char usage[] =
     "  mkfs FILE [--size S] [--label L] [KEY]        make one: on a new file, a device, or (with KEY) in a "
     "vdisk that exists\n"
     "  mount FILE DIR [-f] [-o OPTIONS] [KEY]        mount it by FUSE; -f: stay in the foreground\n"
-    "      OPTIONS by commas: ro, allow_other, default_permissions (always on), dev, suid, snapshot=NAME\n"
+    "      OPTIONS by commas: ro, allow_other, default_permissions (always on), dev, suid, snapshot=NAME,\n"
+    "      writeback (the kernel gathers small writes; a full file system is then noticed late, at fsync)\n"
     "  check FILE [--json] [--data] [--repair] [KEY] verify it; --data reads all contents, --repair sets "
     "wrong counts right\n"
     "  snapshot FILE|DIR [NAME] [KEY]                keep it as it is now (DIR: while it is mounted); "
@@ -566,6 +567,8 @@ static void mount_options(struct options *options, char *list)
 		size_t used = strlen(options->fuse_options);
 		if (!strcmp(word, "ro")) {
 			options->read_only = true;
+		} else if (!strcmp(word, "writeback")) {
+			options->writeback = true;
 		} else if (!strncmp(word, "snapshot=", 9)) {
 			options->volume = word + 9;
 			options->read_only = true;
