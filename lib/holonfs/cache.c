@@ -136,10 +136,13 @@ int cache_write(struct holonfs *fs)
 
 int cache_trim(struct holonfs *fs)
 {
-	while (fs->oldest && fs->buffer_count > fs->buffer_limit) {
-		if (fs->oldest->dirty)
-			TRY(write_back(fs, fs->oldest));
-		forget(fs, fs->oldest);
+	struct buffer *next;
+	for (struct buffer *buffer = fs->oldest; buffer && fs->buffer_count > fs->buffer_limit;
+	     buffer = next) {
+		if (buffer->dirty)
+			TRY(write_back(fs, buffer));
+		next = buffer->newer;
+		forget(fs, buffer);
 	}
 	return 0;
 }

@@ -44,11 +44,12 @@ void holonfs_abandon(struct holonfs *fs)
 	free(fs);
 }
 
-static int format(struct holonfs *fs, const char *label, holonfs_random random)
+static int format(struct holonfs *fs, const char *label, uint32_t uid, uint32_t gid, holonfs_random random)
 {
 	struct super_disk *super = &fs->super;
 	struct buffer *root;
-	struct inode_disk inode = {.mode = 0040755, .links = 2, .parent = HOLONFS_ROOT};
+	struct inode_disk inode = {
+	    .mode = 0040755, .links = 2, .parent = HOLONFS_ROOT, .uid = uid, .gid = gid};
 	uint64_t count;
 	memcpy(super->magic, magic, sizeof(magic));
 	super->version = VERSION;
@@ -72,7 +73,8 @@ static int format(struct holonfs *fs, const char *label, holonfs_random random)
 	return holonfs_sync(fs);
 }
 
-int holonfs_format(const struct store *store, const char *label, holonfs_random random, holonfs_clock clock)
+int holonfs_format(const struct store *store, const char *label, uint32_t uid, uint32_t gid,
+                   holonfs_random random, holonfs_clock clock)
 {
 	struct holonfs *fs = calloc(1, sizeof(*fs));
 	if (!fs)
@@ -81,7 +83,7 @@ int holonfs_format(const struct store *store, const char *label, holonfs_random 
 	if (status == 0)
 		status = fs->store.discard(fs->store.context, 0, fs->store.blocks);
 	if (status == 0)
-		status = format(fs, label, random);
+		status = format(fs, label, uid, gid, random);
 	holonfs_abandon(fs);
 	return status;
 }

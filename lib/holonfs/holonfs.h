@@ -67,8 +67,9 @@ struct holonfs_statistics {
 typedef int (*holonfs_random)(void *buffer, size_t bytes);
 typedef int64_t (*holonfs_clock)(void);
 
-/* An empty file system on the store. */
-int holonfs_format(const struct store *store, const char *label, holonfs_random random, holonfs_clock clock);
+/* An empty file system on the store, whose root directory belongs to UID and GID. */
+int holonfs_format(const struct store *store, const char *label, uint32_t uid, uint32_t gid,
+                   holonfs_random random, holonfs_clock clock);
 /* Mounts: reads one block, and deletes files that were open without a name when power went. The store is
  * copied. */
 int holonfs_mount(struct holonfs **fs, const struct store *store, holonfs_clock clock, size_t cache_bytes);

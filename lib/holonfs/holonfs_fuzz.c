@@ -68,7 +68,7 @@ static void make_base(void)
 	struct holonfs_attributes made;
 	struct holonfs *fs;
 	char name[40];
-	if (holonfs_format(&store, "fuzz", fixed_random, fixed_clock) < 0 ||
+	if (holonfs_format(&store, "fuzz", 0, 0, fixed_random, fixed_clock) < 0 ||
 	    holonfs_mount(&fs, &store, fixed_clock, 0) < 0)
 		abort();
 	for (unsigned i = 0; i < 60; i++) {

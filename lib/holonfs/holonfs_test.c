@@ -48,7 +48,7 @@ static bool open_all(bool create, uint64_t blocks)
 	if (status < 0)
 		return false;
 	struct store store = store_vdisk(disk);
-	if (create && holonfs_format(&store, "test", host_random, tick) < 0)
+	if (create && holonfs_format(&store, "test", 0, 0, host_random, tick) < 0)
 		return false;
 	return holonfs_mount(&fs, &store, tick, 1u << 20) == 0;
 }

@@ -267,7 +267,7 @@ static int run_mkfs(const struct options *options)
 			fail_vdisk(status, options);
 	}
 	struct store store = store_vdisk(opened.disk);
-	status = holonfs_format(&store, options->label, host_random, host_now_ns);
+	status = holonfs_format(&store, options->label, getuid(), getgid(), host_random, host_now_ns);
 	if (status < 0)
 		fail_errno(status, options);
 	close_disk(&opened, options);
