@@ -64,6 +64,13 @@ enum crypto_status keyfile_encode(const struct key *key, uint8_t out[KEYFILE_MAX
 	return CRYPTO_OK;
 }
 
+/* What the libraries leave of the derived key in stack frames that have returned. */
+static __attribute__((noinline)) void wipe_dead_stack(void)
+{
+	uint8_t dead[4096];
+	crypto_wipe(dead, sizeof dead);
+}
+
 /* The key that encrypts the key. */
 static enum crypto_status derive(uint8_t out[AEAD_KEY_SIZE], const struct key_protection *protection,
                                  const void *passphrase, size_t passphrase_size)
@@ -96,6 +103,7 @@ enum crypto_status keyfile_encode_protected(const struct key *key, const struct 
 	status = aead_encrypt(AEAD_XCHACHA20_POLY1305, wrapping, protection->nonce, KEYFILE_NONCE_SIZE, out,
 	                      (size_t)(at - out), key->bytes, length, at, at + length);
 	crypto_wipe(wrapping, sizeof wrapping);
+	wipe_dead_stack();
 	if (status)
 		return give_up(out, size, status);
 	append_check(out, size, (size_t)(at - out) + length + AEAD_TAG_SIZE);
@@ -178,6 +186,7 @@ enum crypto_status keyfile_unlock(struct key *key, const uint8_t *in, size_t siz
 		status = aead_decrypt(AEAD_XCHACHA20_POLY1305, wrapping, found.nonce, KEYFILE_NONCE_SIZE, in,
 		                      body, in + body, length, in + body + length, key->bytes);
 		crypto_wipe(wrapping, sizeof wrapping);
+		wipe_dead_stack();
 		if (status)
 			status = CRYPTO_BAD_PASSPHRASE;
 		else

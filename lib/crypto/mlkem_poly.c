@@ -289,11 +289,18 @@ static void from_bytes(struct mlkem_poly *p, const uint8_t in[MLKEM_POLY_BYTES])
 	}
 }
 
+/* The bits of a secret message pass behind the barrier: a compiler that sees a factor of 0 or 1, or a mask of one value, may
+ * make a branch of it, as some do. */
+CRYPTO_INLINE uint16_t hide_bit(uint32_t value, unsigned d)
+{
+	return (uint16_t)(d == 1 ? crypto_barrier32(value) : value);
+}
+
 CRYPTO_INLINE void compress_d(uint8_t *out, const struct mlkem_poly *p, unsigned d)
 {
 	uint16_t packed[MLKEM_N];
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		packed[i] = mlkem_compress1((uint16_t)mlkem_canonical(p->c[i]), d);
+		packed[i] = mlkem_compress1(hide_bit((uint16_t)mlkem_canonical(p->c[i]), d), d);
 	for (unsigned i = 0; i < MLKEM_N / 8; i++) {
 		uint32_t group[8];
 		for (unsigned j = 0; j < 8; j++)
@@ -329,7 +336,7 @@ CRYPTO_INLINE void decompress_d(struct mlkem_poly *p, const uint8_t *in, unsigne
 		uint32_t group[8];
 		bitunpack8(group, in + d * i, d);
 		for (unsigned j = 0; j < 8; j++)
-			p->c[8 * i + j] = mlkem_decompress1((uint16_t)group[j], d);
+			p->c[8 * i + j] = mlkem_decompress1(hide_bit(group[j], d), d);
 	}
 }
 

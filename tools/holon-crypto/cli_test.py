@@ -11,6 +11,7 @@ import pty
 import random
 import resource
 import select
+import shutil
 import signal
 import stat
 import subprocess
@@ -462,6 +463,49 @@ def test_progress():
     check("progress: none elsewhere", run("hash", "sha256", "message").stderr == b"")
 
 
+@group("standard descriptors")
+def test_descriptors():
+    key = pathlib.Path("ed25519.key").read_bytes()
+    for name, *args in [("key and message", "sign", "-k", "-", "-o", "twice.sig"),
+                        ("key and message, by another name", "sign", "-k", "/dev/stdin", "-o", "twice.sig", "-"),
+                        ("two files", "inspect", "-", "-")]:
+        result = run(*args, data=key)
+        check(f"standard input twice: {name}", result.returncode == 2 and b"one thing only" in result.stderr
+              and not os.path.exists("twice.sig"), repr(result.stderr))
+    for closed, args in [(0, ["sign", "-k", "ed25519.key", "-o", "closed.sig"]), (0, ["hash", "sha256"]),
+                         (1, ["hash", "sha256", "message"]), (1, ["seal", "-k", "hybrid-kem.pub", "message"])]:
+        result = subprocess.run(["sh", "-c", f'exec "$@" {closed}{"<" if closed == 0 else ">"}&-', "sh", FAST, *args],
+                                capture_output=True, timeout=60 * SCALE)
+        check(f"closed descriptor {closed}: {args[0]} fails", result.returncode == 1 and not os.path.exists("closed.sig"),
+              f"status {result.returncode}: {result.stderr!r}")
+    terminal, end = pty.openpty()
+    result = subprocess.run([TOOL, "seal", "-k", "hybrid-kem.pub", "message"], stdin=subprocess.DEVNULL, stdout=end,
+                            stderr=subprocess.PIPE, timeout=60 * SCALE)
+    check("a terminal gets no binary output", result.returncode == 2 and b"terminal" in result.stderr
+          and not select.select([terminal], [], [], 0)[0], repr(result.stderr))
+    os.close(end)
+    os.close(terminal)
+
+
+@group("keys in use")
+def test_keys_in_use():
+    for name in ("use.key", "use.pub"):
+        shutil.copy("hybrid-sign" + name[3:], name)
+    before = pathlib.Path("use.key").read_bytes()
+    os.symlink("use.key", "use.link")
+    for name, out in [("itself", "use.key"), ("by a link", "use.link")]:
+        refused(f"the key in use is not overwritten: {name}", "sign", "-f", "-k", "use.key", "-o", out, "message",
+                says=["reads it"])
+        refused(f"the key in use is not overwritten by its public half: {name}", "public", "-f", "-k", "use.key", "-o", out,
+                says=["reads it"])
+    check("and is as it was", pathlib.Path("use.key").read_bytes() == before)
+    shutil.copy("message", "found")
+    good("sign", "-k", "use.key", "found")
+    check("verify finds FILE.sig", b"valid" in good("verify", "-k", "use.pub", "found"))
+    refused("verify without a signature says so", "verify", "-k", "use.pub", "message.none", says=["message.none"])
+    check("--version", good("--version").startswith(b"holon-crypto 1"))
+
+
 @group("self-test")
 def test_selftest():
     global TOOL
@@ -480,7 +524,7 @@ def main():
         os.chdir(directory)
         make_keys()
         for test in [test_keys, test_passphrases, test_interrupted_prompts, test_signatures, test_kems, test_boxes, test_hashes, test_mutations,
-                     test_signals, test_outputs, test_progress, test_large, test_selftest]:
+                     test_signals, test_outputs, test_descriptors, test_keys_in_use, test_progress, test_large, test_selftest]:
             test()
         leftovers = [name for name in os.listdir(".") if name.startswith(".holon-crypto")]
         check("no temporary files are left", not leftovers, str(leftovers))

@@ -32,6 +32,46 @@ static uint64_t now_ns(void)
 	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/* The files that a command has read whole, its keys among them: none of them may become its output. */
+static struct {
+	dev_t device;
+	ino_t number;
+} files_read[8];
+static size_t files_read_count;
+
+static void note_read(int fd)
+{
+	struct stat status;
+	if (!fstat(fd, &status) && S_ISREG(status.st_mode) &&
+	    files_read_count < sizeof files_read / sizeof *files_read) {
+		files_read[files_read_count].device = status.st_dev;
+		files_read[files_read_count++].number = status.st_ino;
+	}
+}
+
+static bool was_read(const struct stat *status)
+{
+	for (size_t i = 0; i < files_read_count; i++)
+		if (files_read[i].device == status->st_dev && files_read[i].number == status->st_ino)
+			return true;
+	return false;
+}
+
+/* Standard input ends once: what is read from it a second time would be empty, and a signature of nothing. It may also be named
+ * as /dev/stdin or /dev/fd/0. */
+static void take_standard_input(const char *path, const struct stat *status)
+{
+	static bool taken;
+	struct stat standard;
+	if (!is_standard(path) &&
+	    (S_ISREG(status->st_mode) || S_ISCHR(status->st_mode) || fstat(STDIN_FILENO, &standard) ||
+	     standard.st_dev != status->st_dev || standard.st_ino != status->st_ino))
+		return;
+	if (taken)
+		fail_usage("standard input can be used for one thing only");
+	taken = true;
+}
+
 void input_open(struct input *input, const char *path, const char *verb, bool quiet)
 {
 	struct stat status;
@@ -41,6 +81,7 @@ void input_open(struct input *input, const char *path, const char *verb, bool qu
 		fail("%s: %s", input->name, strerror(errno));
 	if (S_ISDIR(status.st_mode))
 		fail("%s: is a directory", input->name);
+	take_standard_input(path, &status);
 	if (S_ISREG(status.st_mode))
 		input->size = (uint64_t)status.st_size;
 	input->progress = verb && !quiet && isatty(STDERR_FILENO);
@@ -97,6 +138,7 @@ size_t read_small(const char *path, void *buffer, size_t most, const char *what)
 	size_t size = input_read(&input, buffer, most);
 	if (size == most && input_read(&input, &extra, 1))
 		fail("%s: not %s: longer than the %zu bytes one can have", input.name, what, most);
+	note_read(input.fd);
 	input_close(&input);
 	return size;
 }
@@ -224,12 +266,18 @@ void output_open(struct output *output, const char *path, bool secret, bool forc
 	struct stat status;
 	*output = (struct output){.path = path, .name = path, .force = force, .secret = secret};
 	if (is_standard(path)) {
+		if (!path && isatty(STDOUT_FILENO))
+			fail_usage("the output is binary, and standard output is a terminal; -o FILE names a "
+			           "file, -o - "
+			           "wants it there all the same");
 		output->name = "standard output";
 		output->fd = STDOUT_FILENO;
 		output->direct = true;
 	} else if (!stat(path, &status) && !S_ISREG(status.st_mode)) {
 		output->fd = open(path, O_WRONLY | O_CLOEXEC);
 		output->direct = true;
+	} else if (!stat(path, &status) && was_read(&status)) {
+		fail("%s: this command reads it, so it is not overwritten", path);
 	} else if (!lstat(path, &status) && !force) {
 		fail("%s: exists already; --force replaces it", path);
 	} else {

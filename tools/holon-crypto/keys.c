@@ -146,9 +146,11 @@ void run_keygen(const struct options *options)
 	if (options->public_out) {
 		must(keyfile_encode(&public, file, &size), "the public key file");
 		output_write(&public_output, file, size);
-		output_commit(&public_output);
 	}
+	/* The secret key first: a public key whose secret one is lost would only lead people to use it. */
 	output_commit(&secret_output);
+	if (options->public_out)
+		output_commit(&public_output);
 }
 
 void run_public(const struct options *options)

@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static const struct command commands[] = {
     {"inspect", "FILE...", "say what key files and signature files are", run_inspect, 1, 1000, ""},
     {"sign", "-k SECRET [-o SIGNATURE] [-c CONTEXT] [--prehash HASH] [--deterministic] [--raw] [FILE]",
      "sign a file", run_sign, 0, 1, "k o c prehash deterministic raw passphrase-file force quiet"},
-    {"verify", "-k PUBLIC -s SIGNATURE [-c CONTEXT] [--prehash HASH --raw] [FILE]",
+    {"verify", "-k PUBLIC [-s SIGNATURE] [-c CONTEXT] [--prehash HASH --raw] [FILE]",
      "check a signature; exit status 0 only if it is valid", run_verify, 0, 1, "k s c prehash raw quiet"},
     {"encapsulate", "-k PUBLIC -o CIPHERTEXT --shared SECRET", "make a shared secret for the holder of a key",
      run_encapsulate, 0, 0, "k o shared force"},
@@ -137,6 +138,7 @@ static void print_help(void)
 	    "  -k, --key FILE          the key: a secret one to sign, decapsulate, open; else a public one\n"
 	    "  -o, --out FILE          the output; sign writes FILE.sig, seal and open write to standard "
 	    "output without it\n"
+	    "  -s, --signature FILE    verify: the signature; FILE.sig without it\n"
 	    "  -c, --context TEXT      bound into signature or box; both sides must give the same\n"
 	    "      --prehash HASH      ML-DSA and SLH-DSA: sign the message's digest (HashML-DSA, "
 	    "HashSLH-DSA)\n"
@@ -269,6 +271,10 @@ static void parse_options(const struct command *command, int argc, char **argv, 
 
 int main(int argc, char **argv)
 {
+	/* A standard descriptor that is closed would become the next file that is opened. */
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+			return 1;
 	/* Secrets stay out of core files. */
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -277,6 +283,10 @@ int main(int argc, char **argv)
 			return 0;
 		}
 		fail_usage("a command is missing");
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("holon-crypto 1 (formats: key file 1, signature file 1, sealed box 1)\n");
+		return 0;
 	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (!strcmp(argv[1], commands[i].name)) {

@@ -153,22 +153,27 @@ static enum crypto_status sign_slhdsa(const struct key *key, struct message *mes
 	return status;
 }
 
+/* FILE.sig, where sign puts a signature and verify looks for it. */
+static const char *default_signature(const char *message)
+{
+	static char name[4096];
+	if (strlen(message) + 5 > sizeof name)
+		fail("%s: the name is too long", message);
+	snprintf(name, sizeof name, "%s.sig", message);
+	return name;
+}
+
 void run_sign(const struct options *options)
 {
 	static uint8_t file[SIGFILE_HEADER_SIZE + SLHDSA_MAX_SIGNATURE_SIZE];
-	char default_out[4096];
 	const char *out = options->out;
 	uint8_t rnd[32], *signature = file + SIGFILE_HEADER_SIZE, id[KEY_ID_SIZE];
 	struct output output;
 	struct key key;
 	load_secret(&key, need(options->key, "-k SECRET"), KEY_SIGNS, options);
 	struct message message = message_of(options, key.info, "signing");
-	if (!out && message.path && strcmp(message.path, "-") != 0) {
-		if (strlen(message.path) + 5 > sizeof default_out)
-			fail("%s: the name is too long", message.path);
-		snprintf(default_out, sizeof default_out, "%s.sig", message.path);
-		out = default_out;
-	}
+	if (!out && message.path && strcmp(message.path, "-") != 0)
+		out = default_signature(message.path);
 	output_open(&output, out, false, options->force);
 	random_bytes(rnd, sizeof rnd);
 	const uint8_t *hedge = options->deterministic ? NULL : rnd;
@@ -278,15 +283,16 @@ static const uint8_t *read_signature(const struct options *options, const struct
 	return signature.signature;
 }
 
-void run_verify(const struct options *options)
+void run_verify(const struct options *given)
 {
+	struct options found = *given, *options = &found;
 	static uint8_t file[SIGFILE_HEADER_SIZE + SLHDSA_MAX_SIGNATURE_SIZE];
 	struct key key;
 	load_public(&key, need(options->key, "-k PUBLIC"), KEY_SIGNS);
-	need(options->signature, "-s SIGNATURE");
 	struct message message = message_of(options, key.info, "verifying");
-	if ((!message.path || !strcmp(message.path, "-")) && !strcmp(options->signature, "-"))
-		fail_usage("message and signature cannot both come from standard input");
+	if (!options->signature && message.path && strcmp(message.path, "-") != 0)
+		options->signature = default_signature(message.path);
+	need(options->signature, "-s SIGNATURE");
 	const uint8_t *signature = read_signature(options, &key, &message, file, sizeof file);
 	enum crypto_status status;
 	if (key.info->algorithm == KEY_HYBRID_SIGN) {
