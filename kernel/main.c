@@ -1,6 +1,7 @@
 /* The kernel's beginning, once the architecture has its tables and stack: memory, the root unit, the other
  * CPUs, the first unit. Each CPU then enters its first thread, or idles. */
 #include <arch.h>
+#include <calls.h>
 #include <cpu.h>
 #include <log.h>
 #include <memory.h>
@@ -14,6 +15,7 @@ void kernel_main(struct handoff *handoff)
 	memory_init(handoff);
 	memory_init_loader(handoff);
 	sched_init(cpu);
+	objects_init();
 	unit_root_init();
 	system_init(handoff);
 	arch_cpus_start();

@@ -149,6 +149,8 @@ void channel_call_slow(struct thread *self)
 			self->badge = cap.badge;
 			self->info = info;
 			self->channel = channel;
+			self->queue_lock = &channel->lock;
+			self->queue_ranked = &channel->callers;
 			caller_insert(channel, self, budget->priority);
 			wait_begin(self, THREAD_CALLING, deadline);
 			error = 0;
@@ -355,7 +357,7 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 		}
 		timer_arm(&self->timeout, deadline, word);
 	}
-	self->channel = channel;
+	self->queue_lock = &channel->lock;
 	list_append(&channel->receivers, &self->queue_node);
 	if (self->budget_current)
 		budget_drop(self);
@@ -477,17 +479,6 @@ int64_t sys_channel_create(struct call *call, uint64_t flags)
 	list_init(&channel->receivers);
 	list_init(&channel->servers);
 	return call_result_object(call, &channel->object, RIGHT_ALL);
-}
-
-void channel_unlink(struct thread *thread)
-{
-	struct lock *lock = &thread->channel->lock;
-
-	lock_take(lock);
-	if (thread->call_node.rank)
-		heap_remove(&thread->channel->callers, &thread->call_node);
-	list_remove(&thread->queue_node);
-	lock_release(lock);
 }
 
 bool channel_teardown(struct object *object)

@@ -26,8 +26,6 @@ struct reply {
 
 /* THREAD ends or receives elsewhere: it serves its channel no more. */
 void channel_leave(struct thread *thread);
-/* Waiting on a channel: takes THREAD, whose wait the caller has claimed, out of CHANNEL's queue. */
-void channel_unlink(struct thread *thread);
 /* The thread is gone or was cancelled while its call is served: nobody may answer it any more. */
 void channel_forget_call(struct thread *caller);
 /* The server is gone: its caller gets E_PEER. */

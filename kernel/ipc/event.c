@@ -56,17 +56,10 @@ void event_signal(struct event *event, uint64_t bits)
 	if (!woken)
 		return;
 	if (WAIT_STATE(word) == THREAD_RECEIVING)
-		channel_unlink(woken);
+		wait_leave(woken);
 	timer_disarm(&woken->timeout);
 	event_deliver(event, woken, WAIT_STATE(word) == THREAD_RECEIVING);
 	sched_wake(woken);
-}
-
-void event_unlink(struct thread *thread)
-{
-	lock_take(&thread->event->lock);
-	list_remove(&thread->queue_node);
-	lock_release(&thread->event->lock);
 }
 
 /* THREAD's binding becomes EVENT, whose reference goes over to it. Atomic: each old one is undone by one
@@ -132,13 +125,13 @@ int64_t sys_event_wait(struct call *call, struct event *event, uint64_t deadline
 		lock_release(&event->lock);
 		return E_HANDLE;
 	}
-	self->event = event;
+	self->queue_lock = &event->lock;
 	list_append(&event->waiters, &self->queue_node);
 	wait_begin(self, THREAD_EVENT, deadline);
 	lock_release(&event->lock);
 	word = self->wait;
 	if (event->bits && WAIT_STATE(word) == THREAD_EVENT && wait_claim(self, word)) {
-		event_unlink(self);
+		wait_leave(self);
 		timer_disarm(&self->timeout);
 		event_deliver(event, self, false);
 		sched_wake(self);

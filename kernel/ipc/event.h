@@ -18,5 +18,4 @@ struct event {
 
 /* Ors BITS in and wakes one waiter, or the bound thread if it is receiving. Any context, bounded. */
 void event_signal(struct event *event, uint64_t bits);
-void event_unlink(struct thread *thread);
 void event_unbind(struct thread *thread);

@@ -126,7 +126,7 @@ void channel_reply_receive(struct thread *self)
 	self->caller = 0;
 	self->donated = false;
 	self->budget_current = 0;
-	self->channel = channel;
+	self->queue_lock = &channel->lock;
 	__atomic_store_n(&self->wait, WAIT_BEGIN(self->wait, THREAD_RECEIVING), __ATOMIC_RELEASE);
 	lock_release(&channel->lock);
 	switch_to(cpu, self, caller);

@@ -53,6 +53,9 @@ int64_t call_lookup(struct call *call, handle_t handle, enum object_type type, u
  * may only use a space or guest space whose owner is its unit or above it (unit_within), so that page tables
  * never go from under a running thread. */
 typedef bool object_teardown(struct object *object);
+extern object_teardown *const
+    *object_teardowns; /* by type, set by objects_init (call/) before any object ends */
+void objects_init(void);
 object_teardown unit_teardown, memory_teardown, space_teardown;
 object_teardown channel_teardown, reply_teardown, event_teardown, thread_teardown, budget_teardown,
     irq_teardown, ioport_teardown;

@@ -101,18 +101,7 @@ void object_release(struct object *object)
 	lock_release(&owner->life_lock);
 }
 
-static bool system_teardown(struct object *object)
-{
-	(void)object;
-	return true;
-}
-
-static object_teardown *const teardown[OBJECT_TYPE_COUNT] = {
-    [OBJECT_UNIT] = unit_teardown,     [OBJECT_CHANNEL] = channel_teardown, [OBJECT_REPLY] = reply_teardown,
-    [OBJECT_EVENT] = event_teardown,   [OBJECT_MEMORY] = memory_teardown,   [OBJECT_SPACE] = space_teardown,
-    [OBJECT_THREAD] = thread_teardown, [OBJECT_BUDGET] = budget_teardown,   [OBJECT_IRQ] = irq_teardown,
-    [OBJECT_IOPORT] = ioport_teardown, [OBJECT_SYSTEM] = system_teardown,
-};
+object_teardown *const *object_teardowns; /* by type */
 
 static struct object *first_of(struct unit *unit, struct list *list)
 {
@@ -195,7 +184,7 @@ static bool reap_step(struct unit *unit, struct object *object)
 {
 	if (object->root) {
 		cap_revoke_all_slice(object); /* a slice of its own */
-	} else if (cap_revoke_all_slice(object) && teardown[object->type](object)) {
+	} else if (cap_revoke_all_slice(object) && object_teardowns[object->type](object)) {
 		object_torn(unit, object);
 	} else if (object->type == OBJECT_THREAD || object->type == OBJECT_BUDGET) {
 		lock_take(&unit->life_lock);

@@ -353,14 +353,16 @@ static void check_thread(const struct thread *thread)
 		break;
 	case THREAD_RECEIVING:
 		NEED(!places && !thread->budget_current && !thread->donated);
-		NEED(count_in(&thread->channel->receivers, &thread->queue_node) == 1);
+		NEED(count_in(&container_of(thread->queue_lock, struct channel, lock)->receivers,
+		              &thread->queue_node) == 1);
 		break;
 	case THREAD_CALLING:
 		NEED(!places && in_heap(thread->channel->callers, &thread->call_node));
 		NEED(thread->channel->callers->deadline <= thread->call_node.deadline);
 		break;
 	case THREAD_EVENT:
-		NEED(!places && count_in(&thread->event->waiters, &thread->queue_node) == 1);
+		NEED(!places && count_in(&container_of(thread->queue_lock, struct event, lock)->waiters,
+		                         &thread->queue_node) == 1);
 		break;
 	case THREAD_REPLY:
 		NEED(!places);

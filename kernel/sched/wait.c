@@ -312,35 +312,29 @@ void wait_resume(struct thread *thread, uint64_t word)
 		thread_halt(thread, thread->halt);
 }
 
+static bool is_wait(enum thread_state_kind state)
+{
+	return state >= THREAD_RECEIVING && state <= THREAD_PAGER;
+}
+
+void wait_leave(struct thread *thread)
+{
+	lock_take(thread->queue_lock);
+	if (thread->call_node.rank)
+		heap_remove(thread->queue_ranked, &thread->call_node);
+	list_remove(&thread->queue_node);
+	lock_release(thread->queue_lock);
+}
+
 /* THREAD was claimed out of the wait STATE: takes it out of what it waited in. */
 static void wait_unlink(struct thread *thread, enum thread_state_kind state)
 {
 	if (thread->timeout.armed)
 		timer_disarm(&thread->timeout);
-	switch (state) {
-	case THREAD_RECEIVING:
-	case THREAD_CALLING:
-		channel_unlink(thread);
-		break;
-	case THREAD_REPLY:
+	if (state == THREAD_REPLY)
 		channel_forget_call(thread);
-		break;
-	case THREAD_EVENT:
-		event_unlink(thread);
-		break;
-	case THREAD_PAGER:
-		lock_take(&thread->wanted_memory->lock);
-		list_remove(&thread->queue_node);
-		lock_release(&thread->wanted_memory->lock);
-		break;
-	default:
-		break;
-	}
-}
-
-static bool is_wait(enum thread_state_kind state)
-{
-	return state >= THREAD_RECEIVING && state <= THREAD_PAGER;
+	else if (is_wait(state))
+		wait_leave(thread);
 }
 
 bool thread_end_this_wait(struct thread *thread, uint64_t word, int64_t result)

@@ -604,6 +604,7 @@ void host_boot(unsigned megabytes, unsigned count)
 	handoff.memory[3] = (struct handoff_memory){host_module_base, module, HANDOFF_MEMORY_MODULE, 0, 0};
 	for (uint64_t i = 0; i < module; i += PAGE_SIZE_BYTES)
 		*(uint64_t *)frame_map(host_module_base + i) = i / PAGE_SIZE_BYTES + 1;
+	objects_init();
 	memory_init(&handoff);
 	for (unsigned i = 0; i < count; i++)
 		sched_init(cpus[i]);

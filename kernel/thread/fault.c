@@ -78,7 +78,7 @@ void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t pa
 		lock_release(&memory->lock);
 		return;
 	}
-	thread->wanted_memory = memory;
+	thread->queue_lock = &memory->lock;
 	thread->wanted_page = page;
 	list_append(&memory->wanting, &thread->queue_node);
 	wait_begin(thread, THREAD_PAGER, DEADLINE_NEVER);

@@ -84,8 +84,10 @@ struct thread {
 	                           memory's queue */
 	struct timer timeout;
 	/* Calls */
-	struct channel *channel;         /* waited on, sending or receiving */
-	struct timer call_node;          /* channel->callers */
+	struct lock *queue_lock;         /* of the object it waits for: guards the queue it is in */
+	struct timer **queue_ranked;     /* where that queue is one by rank (callers of a channel) */
+	struct timer call_node;          /* its place there; else queue_node is */
+	struct channel *channel;         /* THREAD_CALLING */
 	struct channel *volatile serves; /* received on last, while that lives: in its servers */
 	struct list serves_node;
 	struct budget *volatile lent; /* counted: of a caller that waits for this thread; see sched/serve.c */
@@ -96,9 +98,7 @@ struct thread {
 	struct reply *reply;   /* saved reply that names this calling thread, or 0 */
 	struct thread *server; /* while in THREAD_REPLY: who serves the call; 0 when saved */
 	uint64_t badge, info;  /* of the message in flight */
-	struct event *event;   /* waited on */
 	struct event *volatile event_bound; /* counted; who exchanges it for 0 drops the reference */
-	struct memory *wanted_memory;
 	uint64_t wanted_page;
 	struct arch_vector_state *vector; /* XSAVE area */
 	/* Sliced system calls: see calls.h. 0 when none is under way. */
@@ -143,6 +143,8 @@ void sched_wake(struct thread *thread);
 /* Publishes that the current thread waits (STATE, its timeout armed unless DEADLINE_NEVER); the caller holds
  * the lock of the queue it is in. After this others may end the wait at any time. */
 void wait_begin(struct thread *thread, enum thread_state_kind state, uint64_t deadline);
+/* Takes THREAD, whose wait the caller has claimed, out of the queue it waited in. */
+void wait_leave(struct thread *thread);
 /* Ends THREAD's wait, whatever it is, with RESULT and wakes it. False if it was not waiting (any more). */
 bool thread_end_wait(struct thread *thread, int64_t result);
 /* As above for the wait WORD alone. */

@@ -1,0 +1,20 @@
+/* How each type of object ends. The reaper (object/) stands below all of them: it is told here. */
+#include "dispatch.h"
+
+static bool system_teardown(struct object *object)
+{
+	(void)object;
+	return true;
+}
+
+static object_teardown *const teardowns[OBJECT_TYPE_COUNT] = {
+    [OBJECT_UNIT] = unit_teardown,     [OBJECT_CHANNEL] = channel_teardown, [OBJECT_REPLY] = reply_teardown,
+    [OBJECT_EVENT] = event_teardown,   [OBJECT_MEMORY] = memory_teardown,   [OBJECT_SPACE] = space_teardown,
+    [OBJECT_THREAD] = thread_teardown, [OBJECT_BUDGET] = budget_teardown,   [OBJECT_IRQ] = irq_teardown,
+    [OBJECT_IOPORT] = ioport_teardown, [OBJECT_SYSTEM] = system_teardown,
+};
+
+void objects_init(void)
+{
+	object_teardowns = teardowns;
+}
