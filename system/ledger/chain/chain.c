@@ -391,7 +391,6 @@ static bool make_genesis(struct chain *chain)
 	    .header = {.gas_limit = chain->config.gas_limit, .extra = "holon", .extra_size = 5}};
 	struct hash32 hash;
 	uint8_t zero[8] = {0};
-	world_init(&chain->world, NULL, &chain->world_store);
 	state_begin(&chain->state);
 	struct account *history = state_account(&chain->state, &history_address);
 	keccak256(hash.bytes, history_code, sizeof history_code);

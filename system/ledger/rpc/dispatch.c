@@ -114,10 +114,8 @@ static char *answer_batch(struct rpc *rpc, struct chain_view *view, json_t *batc
 	return text;
 }
 
-static char *answer(void *context, void *worker, const char *text, size_t size, uint64_t connection)
+char *rpc_answer(struct rpc *rpc, struct chain_view *view, const char *text, size_t size, uint64_t connection)
 {
-	struct rpc *rpc = context;
-	struct chain_view *view = worker;
 	json_error_t error;
 	json_t *request = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!request)
@@ -133,6 +131,11 @@ static char *answer(void *context, void *worker, const char *text, size_t size, 
 		result = write_and_free(answer_one(rpc, view, request, connection));
 	json_decref(request);
 	return result;
+}
+
+static char *answer(void *context, void *worker, const char *text, size_t size, uint64_t connection)
+{
+	return rpc_answer(context, worker, text, size, connection);
 }
 
 static char *metrics(void *context, void *worker)

@@ -118,6 +118,10 @@ void rpc_subscriptions_free(struct rpc *rpc);
 /* A transaction was taken in: feeds subscriptions and filters. */
 void rpc_notify_pending(struct rpc *rpc, const struct hash32 *hash);
 
+/* Answers a request or batch: a string from malloc(), NULL when nothing is to be answered. */
+char *rpc_answer(struct rpc *rpc, struct chain_view *view, const char *text, size_t size,
+                 uint64_t connection);
+
 /* Fills in the accounts of config.keys. */
 bool rpc_derive_accounts(struct rpc *rpc);
 
