@@ -84,7 +84,7 @@ static void make_payloads(void)
 		    sizeof call); /* nonces from above */
 	}
 	add(&second, 3, 99, false, &contract, call, sizeof call); /* never valid here */
-	second.items[second.count++] = (struct ordered_items){memcpy(malloc(4), "junk", 4), 4};
+	second.items[second.count++] = (struct ordered_items){calloc(1, 4), 4};
 	for (unsigned i = 0; i < 50; i++)
 		add(&third, 1 + i % 10, 8 + i / 10, false, &contract, call, sizeof call);
 }

@@ -15,7 +15,7 @@ const struct code code_empty = {.hash = {{0xc5, 0xd2, 0x46, 0x01, 0x86, 0xf7, 0x
 void code_cache_init(struct code_cache *cache, enum fork fork)
 {
 	*cache = (struct code_cache){.fork = fork, .bucket_count = FIRST_BUCKETS};
-	cache->buckets = checked_zalloc(FIRST_BUCKETS, sizeof *cache->buckets);
+	cache->buckets = checked_zalloc(FIRST_BUCKETS, sizeof(struct code *));
 	if (pthread_mutex_init(&cache->lock, NULL))
 		abort();
 }
@@ -77,7 +77,7 @@ static void grow(struct code_cache *cache)
 	struct code **old = cache->buckets;
 	const size_t old_count = cache->bucket_count;
 	cache->bucket_count *= 4;
-	cache->buckets = checked_zalloc(cache->bucket_count, sizeof *cache->buckets);
+	cache->buckets = checked_zalloc(cache->bucket_count, sizeof(struct code *));
 	for (size_t i = 0; i < old_count; i++)
 		for (struct code *code = old[i], *next; code; code = next) {
 			next = code->next;

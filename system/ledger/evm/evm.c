@@ -245,7 +245,7 @@ static bool begin(struct evm *evm, const struct evm_message *message, struct evm
 	struct frame *frame = frame_push(evm, NULL);
 	if (message->create)
 		frame->once = code_create_once(message->input, message->input_size, evm->fork);
-	frame->code = message->create ? frame->once : code;
+	frame->code = frame->once ? frame->once : code;
 	frame->is_create = message->create;
 	frame->self = self;
 	frame->input = message->create ? NULL : message->input;

@@ -150,7 +150,7 @@ static inline __attribute__((always_inline)) uint64_t divide_step(uint64_t *part
 static void divide(uint64_t *q, uint64_t *r, const uint64_t *u, int n, const uint64_t *d, int m)
 {
 	uint64_t un[9];
-	uint64_t dn[4];
+	uint64_t dn[4] = {0};
 	const unsigned shift = (unsigned)__builtin_clzll(d[m - 1]);
 	un[n] = u[n - 1] >> 1 >> (63 - shift);
 	for (int i = n - 1; i > 0; i--)

@@ -42,7 +42,7 @@ struct journal_entry {
 static void tables_init(struct state *state)
 {
 	state->size = FIRST_ACCOUNTS;
-	state->places = checked_zalloc(state->size, sizeof *state->places);
+	state->places = checked_zalloc(state->size, sizeof(struct account *));
 }
 
 void state_init(struct state *state, const struct state_backend *backend, struct code_cache *codes)
@@ -368,7 +368,7 @@ void state_set_destroyed(struct state *state, struct account *account)
 	if (state->destroyed_count == state->destroyed_room) {
 		state->destroyed_room = state->destroyed_room ? state->destroyed_room * 2 : 16;
 		state->destroyed =
-		    checked_realloc(state->destroyed, state->destroyed_room * sizeof *state->destroyed);
+		    checked_realloc(state->destroyed, state->destroyed_room * sizeof(struct account *));
 	}
 	state->destroyed[state->destroyed_count++] = account;
 }

@@ -178,7 +178,7 @@ static void split(struct trie *trie, struct trie_ref *ref, unsigned shared, cons
 
 void trie_put(struct trie *trie, const uint8_t *key_bytes, size_t key_size, const uint8_t *value, size_t size)
 {
-	uint8_t key[TRIE_MAX_NIBBLES];
+	uint8_t key[TRIE_MAX_NIBBLES] = {0};
 	const unsigned length = trie_nibbles(key, key_bytes, key_size);
 	struct trie_ref *ref = &trie->root;
 	unsigned at = 0;
@@ -191,6 +191,10 @@ void trie_put(struct trie *trie, const uint8_t *key_bytes, size_t key_size, cons
 			return;
 		}
 		ref->dirty = true;
+		if (at >= length) { /* deeper than any key: no trie of ours */
+			trie->damaged = true;
+			return;
+		}
 		if (node->kind == TRIE_BRANCH) {
 			ref = &node->children[key[at++]];
 			continue;
@@ -198,6 +202,10 @@ void trie_put(struct trie *trie, const uint8_t *key_bytes, size_t key_size, cons
 		const unsigned most = node->path_length < length - at ? node->path_length : length - at;
 		const unsigned shared = common(node->path, key + at, most);
 		if (shared < node->path_length) {
+			if (at + shared >= length) {
+				trie->damaged = true;
+				return;
+			}
 			split(trie, ref, shared, key, at, length, value, size);
 			return;
 		}
@@ -212,13 +220,13 @@ void trie_put(struct trie *trie, const uint8_t *key_bytes, size_t key_size, cons
 
 const uint8_t *trie_get(struct trie *trie, const uint8_t *key_bytes, size_t key_size, size_t *size)
 {
-	uint8_t key[TRIE_MAX_NIBBLES];
+	uint8_t key[TRIE_MAX_NIBBLES] = {0};
 	const unsigned length = trie_nibbles(key, key_bytes, key_size);
 	struct trie_ref *ref = &trie->root;
 	unsigned at = 0;
 	for (;;) {
 		struct trie_node *node = trie_resolve(trie, ref, key, at);
-		if (!node)
+		if (!node || at >= length)
 			return NULL;
 		if (node->kind == TRIE_BRANCH) {
 			ref = &node->children[key[at++]];
@@ -253,7 +261,7 @@ static void collapse(struct trie *trie, struct trie_ref *ref, unsigned at, struc
 {
 	struct trie_node *branch = ref->node;
 	uint8_t nibble = 0;
-	while (branch->children[nibble].length == 0)
+	while (nibble < 15 && branch->children[nibble].length == 0)
 		nibble++;
 	uint8_t path[TRIE_MAX_NIBBLES + 1];
 	memcpy(path, key, at);
@@ -288,7 +296,7 @@ void trie_delete(struct trie *trie, const uint8_t *key_bytes, size_t key_size)
 	size_t size;
 	if (!trie_get(trie, key_bytes, key_size, &size))
 		return;
-	uint8_t key[TRIE_MAX_NIBBLES];
+	uint8_t key[TRIE_MAX_NIBBLES] = {0};
 	const unsigned length = trie_nibbles(key, key_bytes, key_size);
 	struct trie_ref *ref = &trie->root;
 	struct trie_ref *branch_ref = NULL; /* the last branch on the way */

@@ -249,13 +249,13 @@ struct trie_node *trie_decode(struct trie *trie, const uint8_t *bytes, size_t si
 void trie_prove(struct trie *trie, const uint8_t *key_bytes, size_t key_size,
                 void (*visit)(void *context, const uint8_t *node, size_t size), void *context)
 {
-	uint8_t key[TRIE_MAX_NIBBLES];
+	uint8_t key[TRIE_MAX_NIBBLES] = {0};
 	const unsigned length = trie_nibbles(key, key_bytes, key_size);
 	struct trie_ref *ref = &trie->root;
 	unsigned at = 0;
 	for (;;) {
 		const struct trie_node *node = trie_resolve(trie, ref, key, at);
-		if (!node)
+		if (!node || at >= length)
 			return;
 		uint8_t room[SHORT_NODE];
 		if (node->value_size <= SHORT_NODE - 64 && (ref->length == 32 || at == 0)) {
