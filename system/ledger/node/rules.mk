@@ -4,3 +4,6 @@ LEDGER_SOURCES += $(addprefix system/ledger/node/,applications.c bench.c command
 LEDGER_LDLIBS  += -lpthread
 $(call script-test,system/ledger/node/fault_test.py,build/host/bin/holon-ledger,slow)
 SOAK_TESTS += system/ledger/node/fault_test.py
+.PHONY: bench-ledger
+bench-ledger: build/host/bin/holon-ledger ## Measure consensus: networks of processes on this machine (LEDGER_BENCH_DIR=/dev/shm leaves the disk out)
+	@system/ledger/node/bench_rows
