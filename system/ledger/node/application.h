@@ -79,7 +79,8 @@ struct ledger_application {
 
 	/*
 	 * Executes the commit whose index is one above the last applied. Everything of it becomes durable at
-	 * once or not at all, no later than the next `flush`. A payload that is invalid is skipped by the
+	 * once or not at all, no later than the next `flush`. A payload may come twice (its author may have lost
+	 * track of it, or lie): refuse repeats by rules of your own, such as nonces. A payload that is invalid is skipped by the
 	 * application's own rules; it is never an error. False only when the machine fails (disk full, I/O
 	 * error): the node then stops voting, says so in its status and retries.
 	 */
