@@ -69,7 +69,8 @@ enum right {
 	    1 << 9, /* may be sent in a message at all; without it the capability is LOCAL to its unit */
 	RIGHT_REVOKE = 1 << 10, /* may revoke what was derived from it */
 	RIGHT_IRQ = 1 << 11,    /* system: create irqs */
-	RIGHT_RESIZE = 1 << 11, /* memory: resize, discard: who has it can take pages from under others' mappings */
+	RIGHT_RESIZE =
+	    1 << 11, /* memory: resize, discard: who has it can take pages from under others' mappings */
 	RIGHT_PORT = 1 << 12,   /* system: create ioports */
 	RIGHT_DEVICE = 1 << 13, /* system: create device memory */
 	RIGHT_POWER = 1 << 14,  /* system: power off, reboot */

@@ -13,8 +13,9 @@ int64_t sys_guest_bind(struct call *call, struct memory *memory, uint64_t offset
 {
 	struct thread *self = call->self;
 	physical_t frame;
-	int64_t error =
-	    offset % PAGE_SIZE_BYTES ? E_ARGUMENT : memory_pin(memory, offset / PAGE_SIZE_BYTES, self->unit, &frame);
+	int64_t error = offset % PAGE_SIZE_BYTES
+	                    ? E_ARGUMENT
+	                    : memory_pin(memory, offset / PAGE_SIZE_BYTES, self->unit, &frame);
 
 	if (error)
 		return error;

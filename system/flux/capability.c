@@ -25,7 +25,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum handle_kind { HANDLE_FILES = 1, HANDLE_CLOCK, HANDLE_PROCESS, HANDLE_NET, HANDLE_SOCKET, HANDLE_CHILD, HANDLE_HOST };
+enum handle_kind {
+	HANDLE_FILES = 1,
+	HANDLE_CLOCK,
+	HANDLE_PROCESS,
+	HANDLE_NET,
+	HANDLE_SOCKET,
+	HANDLE_CHILD,
+	HANDLE_HOST
+};
 
 #define RIGHT_WRITE   1
 #define ANSWER_MAX    (15u << 20) /* bytes of one answer from outside */
@@ -432,10 +440,11 @@ static value files_method(struct vm *vm, struct handle *h, const char *name, val
 		return files_change(vm, h, *name == 'w' ? EFFECT_WRITE : EFFECT_APPEND, path,
 		                    as_string(args[1]));
 	}
-	return vm_raise(vm, "field",
-	                "files has read, write, append_to, list, info, exists, remove, move, under, read_only; "
-	                "not '%s' with %u arguments",
-	                name, count);
+	return vm_raise(
+	    vm, "field",
+	    "files has read, write, append_to, list, info, exists, remove, move, under, read_only; "
+	    "not '%s' with %u arguments",
+	    name, count);
 }
 
 /* ---- clock ---- */
@@ -621,17 +630,20 @@ static value child_method(struct vm *vm, struct handle *h, const char *name, uns
 {
 	value v;
 	int status;
-	if (count || (strcmp(name, "alive") && strcmp(name, "stop") && strcmp(name, "status") && strcmp(name, "pid")))
+	if (count ||
+	    (strcmp(name, "alive") && strcmp(name, "stop") && strcmp(name, "status") && strcmp(name, "pid")))
 		return vm_raise(vm, "field", "a process has alive, status, stop, pid; not '%s'", name);
 	if (!recorded(vm, "child", &v)) {
 		struct text text = {0};
 		if (h->limit > 0 && !strcmp(name, "stop"))
 			kill(-(pid_t)h->limit, SIGTERM);
 		if (h->limit > 0 && waitpid((pid_t)h->limit, &status, WNOHANG) == (pid_t)h->limit) {
-			h->rights = (uint32_t)(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) + 1;
+			h->rights =
+			    (uint32_t)(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) + 1;
 			h->limit = -h->limit;
 		}
-		text_print(&text, "=%d %u %lld", h->limit > 0, h->rights, (long long)(h->limit > 0 ? h->limit : -h->limit));
+		text_print(&text, "=%d %u %lld", h->limit > 0, h->rights,
+		           (long long)(h->limit > 0 ? h->limit : -h->limit));
 		v = give(vm, "child", &text);
 	}
 	int alive = 0;

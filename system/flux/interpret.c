@@ -112,8 +112,8 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 	} while (0)
 #define NEXT                                                                                                 \
 	do {                                                                                                 \
-		memcpy(&word, pc++, sizeof(word));                                                                                   \
-		goto *labels[(uint8_t)word];                                                                          \
+		memcpy(&word, pc++, sizeof(word));                                                           \
+		goto *labels[(uint8_t)word];                                                                 \
 	} while (0)
 #define CASE(name) L_##name
 #define SAVE()     (f->pc = pc)
@@ -140,37 +140,37 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 		if (unlikely(slow_result == V_RAISE))                                                        \
 			goto raise;                                                                          \
 		RELOAD();                                                                                    \
-		R[A_] = slow_result;                                                                        \
+		R[A_] = slow_result;                                                                         \
 		GC_CHECK();                                                                                  \
 		NEXT;                                                                                        \
 	} while (0)
 #define ARITH(name, builtin, float_op, B)                                                                    \
 	do {                                                                                                 \
-		value a = R[B_], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                    \
 		if (likely(both_int(a, b))) {                                                                \
 			int64_t r;                                                                           \
 			if (likely(!builtin((int64_t)(a << 16), (int64_t)(b << 16), &r))) {                  \
-				R[A_] = BITS_INT | (uint64_t)r >> 16;                                       \
+				R[A_] = BITS_INT | (uint64_t)r >> 16;                                        \
 				NEXT;                                                                        \
 			}                                                                                    \
 		} else if (likely(is_double(a) && is_double(b))) {                                           \
 			double r = as_double(a) float_op as_double(b);                                       \
-			memcpy(&R[A_], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                       \
 			NEXT;                                                                                \
 		}                                                                                            \
 		SLOW(op_arith(vm, OP_##name, a, b));                                                         \
 	} while (0)
 #define MULTIPLY(B)                                                                                          \
 	do {                                                                                                 \
-		value a = R[B_], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                    \
 		if (likely(is_double(a) && is_double(b))) {                                                  \
 			double r = as_double(a) * as_double(b);                                              \
-			memcpy(&R[A_], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                       \
 			NEXT;                                                                                \
 		} else if (both_int(a, b)) {                                                                 \
 			int64_t r;                                                                           \
 			if (likely(!__builtin_mul_overflow((int64_t)(a << 16), as_small_int(b), &r))) {      \
-				R[A_] = BITS_INT | (uint64_t)r >> 16;                                       \
+				R[A_] = BITS_INT | (uint64_t)r >> 16;                                        \
 				NEXT;                                                                        \
 			}                                                                                    \
 		}                                                                                            \
@@ -178,26 +178,26 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 	} while (0)
 #define DIVIDE(B)                                                                                            \
 	do {                                                                                                 \
-		value a = R[B_], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                    \
 		if (likely(is_double(a) && is_double(b) && as_double(b) != 0)) {                             \
 			double r = as_double(a) / as_double(b);                                              \
-			memcpy(&R[A_], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                       \
 			NEXT;                                                                                \
 		} else if (both_int(a, b) && b != BITS_INT) {                                                \
 			double r = (double)as_small_int(a) / (double)as_small_int(b);                        \
-			memcpy(&R[A_], &r, sizeof(r));                                                      \
+			memcpy(&R[A_], &r, sizeof(r));                                                       \
 			NEXT;                                                                                \
 		}                                                                                            \
 		SLOW(op_arith(vm, OP_DIV, a, b));                                                            \
 	} while (0)
 #define MODULO(B)                                                                                            \
 	do {                                                                                                 \
-		value a = R[B_], b = (B);                                                                   \
+		value a = R[B_], b = (B);                                                                    \
 		if (likely(both_int(a, b) && b != BITS_INT)) {                                               \
 			int64_t x = as_small_int(a), y = as_small_int(b), r = x % y;                         \
 			if (r && (r ^ y) < 0)                                                                \
 				r += y;                                                                      \
-			R[A_] = from_small_int(r);                                                          \
+			R[A_] = from_small_int(r);                                                           \
 			NEXT;                                                                                \
 		}                                                                                            \
 		SLOW(op_arith(vm, OP_MOD, a, b));                                                            \
@@ -221,8 +221,8 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 #define COMPARE_NUMBER(symbol, text, want)                                                                   \
 	bool truth;                                                                                          \
 	do {                                                                                                 \
-		value a = R[A_];                                                                            \
-		int16_t b = (int16_t)B_;                                                                    \
+		value a = R[A_];                                                                             \
+		int16_t b = (int16_t)B_;                                                                     \
 		if (likely(is_int(a))) {                                                                     \
 			truth = as_small_int(a) symbol b;                                                    \
 		} else if (is_double(a)) {                                                                   \
@@ -251,7 +251,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 #define JUMP_IF(condition)                                                                                   \
 	do {                                                                                                 \
 		if (condition)                                                                               \
-			pc += JUMP_;                                                                        \
+			pc += JUMP_;                                                                         \
 		NEXT;                                                                                        \
 	} while (0)
 
