@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Long tests, for `make soak`: random Linux system calls for ten minutes on one CPU and on four, then fifty boots in a row
-with four CPUs that each pass checks.sh.
+"""Long tests, for `make soak`: random Linux system calls for ten minutes on one CPU and on four, fifty boots in a row with
+four CPUs that each pass checks.sh, then subkernels.sh 200 times with four CPUs and 100 times with eight, which starts,
+freezes and kills sub-kernels by the fifty (about eight hours on two cores).
 
-    soak_test.py [SECONDS [BOOTS]]
+    soak_test.py [SECONDS [BOOTS [RUNS]]]
 """
 import subprocess
 import sys
@@ -35,6 +36,12 @@ def main():
         wrong = checks("checks.sh", 4, 1024)
         failed += wrong
         print(f"# boot {boot + 1} of {boots}: {wrong} failed", flush=True)
+    runs = int(sys.argv[3]) if len(sys.argv) > 3 else 200
+    for cpus, count in ((4, runs), (8, runs // 2)):
+        for run in range(count):
+            wrong = checks("subkernels.sh", cpus, 1024)
+            failed += wrong
+            print(f"# sub-kernels on {cpus} CPUs, run {run + 1} of {count}: {wrong} failed", flush=True)
     sys.exit(failed != 0)
 
 
