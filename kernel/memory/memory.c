@@ -28,17 +28,19 @@ static void frame_hold(struct frame *frame, struct unit *payer)
 }
 
 /* Drops the one reference to FRAME, which is, or was a moment ago, pinned: who comes last, this or
- * memory_unpin, frees it. */
-static void drop_pinned(struct frame *frame, physical_t address)
+ * memory_unpin, frees it. True: its payer has pinned it and goes on paying. */
+static bool drop_pinned(struct frame *frame, physical_t address)
 {
-	bool pinned;
+	bool pinned, kept;
 
 	lock_take(&pin_lock);
 	frame->counts = 0;
 	pinned = frame->pins;
+	kept = frame->own_pins;
 	lock_release(&pin_lock);
 	if (!pinned)
 		frame_free(address);
+	return kept;
 }
 
 /* Drops what ENTRY, which is in no tree and no page table any more, holds; returns the bytes that its owner
@@ -50,8 +52,7 @@ static inline uint64_t entry_drop(uint64_t entry, struct frame_batch *batch)
 
 	/* Nobody can pin it any more, nor, if this is the only reference, take another. */
 	if (__builtin_expect(frame->pins, 0)) {
-		drop_pinned(frame, ENTRY_FRAME(entry));
-		return bytes;
+		return drop_pinned(frame, ENTRY_FRAME(entry)) ? 0 : bytes;
 	}
 	if (frame->references == 1) {
 		frame->counts = 0;
@@ -190,17 +191,26 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 	uint64_t *place;
 	int64_t status;
 
-	if (!unit_charge(unit, PAGE_SIZE_BYTES))
+	bool own = memory->object.owner == unit;
+
+	if (!own && !unit_charge(unit, PAGE_SIZE_BYTES))
 		return E_QUOTA_MEMORY;
 	unsettled_init(&unsettled);
 	lock_take(&memory->lock);
 	status =
 	    memory_has_frames(memory) ? memory_frame(memory, page, true, frame, &place, &unsettled) : E_FAULT;
-	if (status == E_OK)
-		__atomic_add_fetch(&frame_of(*frame)->pins, 1, __ATOMIC_ACQ_REL);
+	if (status == E_OK) {
+		/* The object's alone, so its owner's to pay as any page of its own. */
+		*place &= ~ENTRY_PAID;
+		frame_hold(frame_of(*frame), memory->object.owner);
+		lock_take(&pin_lock);
+		frame_of(*frame)->pins++;
+		frame_of(*frame)->own_pins += own;
+		lock_release(&pin_lock);
+	}
 	lock_release(&memory->lock);
 	memory_settle(&unsettled);
-	if (status < 0)
+	if (status < 0 && !own)
 		unit_uncharge(unit, PAGE_SIZE_BYTES);
 	return status == E_BUSY ? CALL_RESTART : status;
 }
@@ -208,16 +218,20 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 void memory_unpin(physical_t address, struct unit *unit)
 {
 	struct frame *frame = frame_of(address);
-	bool last;
+	bool last, own, pays;
 
 	lock_take(&pin_lock);
+	own = frame->payer == unit;
+	frame->own_pins -= own;
+	pays = !own || (!frame->own_pins && !frame->references);
 	/* Read before: without a pin, entry_drop frees it without this lock. */
 	last = frame->pins == 1 && !frame->references;
 	__atomic_store_n(&frame->pins, frame->pins - 1, __ATOMIC_RELEASE);
 	lock_release(&pin_lock);
 	if (last)
 		frame_free(address);
-	unit_uncharge(unit, PAGE_SIZE_BYTES);
+	if (pays)
+		unit_uncharge(unit, PAGE_SIZE_BYTES);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

@@ -41,7 +41,8 @@ struct frame {
 		struct frame *next; /* free lists */
 	};
 	volatile uint32_t pins; /* thread pages, guest states */
-	uint32_t reserved;
+	volatile uint32_t
+	    own_pins; /* of them, those of the payer itself: while there are any, it goes on paying */
 };
 
 /* Takes over all RAM from 1 MiB on that HANDOFF calls free (what lies below is the architecture's): places
@@ -200,8 +201,8 @@ static inline bool memory_entry_writable(struct memory *memory, uint64_t *entry,
 	return true;
 }
 /* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays
- * allocated, whatever becomes of the object, until memory_unpin, and is charged to UNIT as long, whoever pays
- * for the object's page. E_FAULT for kinds without frames, CALL_RESTART where a slice was done first. Takes
+ * allocated, whatever becomes of the object, until memory_unpin, and is paid as long: by UNIT, which is
+ * charged for it where the object is another's. E_FAULT for kinds without frames, CALL_RESTART where a slice was done first. Takes
  * memory->lock. */
 int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, physical_t *frame);
 void memory_unpin(physical_t frame, struct unit *unit);

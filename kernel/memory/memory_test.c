@@ -297,22 +297,6 @@ static void test_module(void)
 	TEST_EQUAL("a module's frames are never freed", frame_of(host_module_base)->references, 1);
 }
 
-/* No thread holds what the test pins, so machine_check must not find it charged. */
-static int64_t pin(struct memory *memory, physical_t *frame)
-{
-	int64_t status = memory_pin(memory, 2, &root_unit, frame);
-
-	if (status == E_OK)
-		unit_uncharge(&root_unit, PAGE_SIZE_BYTES);
-	return status;
-}
-
-static void unpin(physical_t frame)
-{
-	NEED(unit_charge(&root_unit, PAGE_SIZE_BYTES));
-	memory_unpin(frame, &root_unit);
-}
-
 /* A unit pays for what it has pinned, whatever becomes of the object. */
 static void test_pins_are_paid(handle_t self_unit)
 {
@@ -331,6 +315,17 @@ static void test_pins_are_paid(handle_t self_unit)
 	while (count)
 		memory_unpin(frames[--count], unit);
 	TEST_EQUAL("until they are unpinned", unit->memory_used, used);
+	/* Its own memory it pays for once, and as long as anything holds it. */
+	used = root_unit.memory_used;
+	NEED(memory_pin(memory, 1, &root_unit, &frames[0]) == E_OK &&
+	     memory_pin(memory, 1, &root_unit, &frames[1]) == E_OK);
+	TEST("pins of one's own memory cost nothing more", root_unit.memory_used <= used + PAGES(2));
+	used = root_unit.memory_used;
+	CALL3(&root, SYS_MEMORY_DISCARD, handle, 0, PAGES(4));
+	memory_unpin(frames[0], &root_unit);
+	TEST("but are paid when the object has gone on", root_unit.memory_used + PAGES(1) >= used);
+	memory_unpin(frames[1], &root_unit);
+	TEST("until the last is gone", root_unit.memory_used + PAGES(1) <= used);
 	unit->memory_quota = PAGES(16);
 	CALL1(&root, SYS_UNIT_DESTROY, child);
 	CALL1(&root, SYS_CAP_DELETE, handle);
@@ -343,20 +338,23 @@ static void test_pins(void)
 	physical_t frame, other;
 	uint64_t free_bytes;
 
-	NEED(pin(memory, &frame) == E_OK);
+	NEED(memory_pin(memory, 2, &root_unit, &frame) == E_OK);
 	*(uint64_t *)frame_map(frame) = 77;
 	clone = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, handle, 0, PAGES(4)));
 	machine_check();
 	*(uint64_t *)frame_map(frame) = 78;
-	NEED(pin((struct memory *)object_at(&root_unit, clone), &other) == E_OK);
+	NEED(memory_pin((struct memory *)object_at(&root_unit, clone), 2, &root_unit, &other) == E_OK);
 	TEST_EQUAL("a pinned page is copied to a clone at once", *(uint64_t *)frame_map(other), 77);
-	unpin(other);
+	memory_unpin(other, &root_unit);
 	CALL1(&root, SYS_CAP_DELETE, clone);
 	CALL1(&root, SYS_CAP_DELETE, handle);
+	/* No thread holds the pin, so the check must not find it charged. */
+	unit_uncharge(&root_unit, PAGE_SIZE_BYTES);
 	machine_check();
+	NEED(unit_charge(&root_unit, PAGE_SIZE_BYTES));
 	TEST_EQUAL("a pinned page outlives its object", *(uint64_t *)frame_map(frame), 78);
 	free_bytes = frame_free_bytes();
-	unpin(frame);
+	memory_unpin(frame, &root_unit);
 	TEST_EQUAL("and is freed by the last unpin", frame_free_bytes() - free_bytes, PAGE_SIZE_BYTES);
 }
 

@@ -4,7 +4,7 @@
 #include "memory.h"
 
 #define POISON 0xdbdbdbdbdbdbdbdbull
-#define FREED  0xdbu /* in frame->reserved */
+#define FREED  0xdbu /* in frame->own_pins */
 
 static uint64_t *words_of(const struct frame *frame)
 {
@@ -13,9 +13,9 @@ static uint64_t *words_of(const struct frame *frame)
 
 bool frame_poison(struct frame *frame)
 {
-	if (frame->reserved == FREED)
+	if (frame->own_pins == FREED)
 		panic("frame %lx is freed twice", frame_unmap(words_of(frame)));
-	frame->reserved = FREED;
+	frame->own_pins = FREED;
 	for (unsigned i = 0; i < 512; i++)
 		words_of(frame)[i] = POISON;
 	return true;
@@ -30,10 +30,10 @@ bool frame_poison_batch(struct frame_batch *batch)
 
 bool frame_unpoison(struct frame *frame, bool clean)
 {
-	for (unsigned i = 0; (clean || frame->reserved == FREED) && i < 512; i++)
+	for (unsigned i = 0; (clean || frame->own_pins == FREED) && i < 512; i++)
 		if (words_of(frame)[i] != (clean ? 0 : POISON))
 			panic("free frame %lx was written: word %u is %lx", frame_unmap(words_of(frame)), i,
 			      words_of(frame)[i]);
-	frame->reserved = 0;
+	frame->own_pins = 0;
 	return true;
 }

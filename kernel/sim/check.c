@@ -45,6 +45,15 @@ static uint64_t count_tables(const uint64_t *table, unsigned level, const struct
 	return count;
 }
 
+/* What the unit at hand pays for because a thread of it has pinned it. */
+static void count_pin(const void *page)
+{
+	const struct frame *frame = page ? frame_of(frame_unmap(page)) : 0;
+
+	if (frame && (frame->payer != sum.unit || !frame->references))
+		sum.used += PAGE_SIZE_BYTES;
+}
+
 static void check_object(struct object *object)
 {
 	uint64_t nodes = 0, mappings = 0;
@@ -58,7 +67,8 @@ static void check_object(struct object *object)
 	} else if (object->type == OBJECT_THREAD) {
 		const struct thread *thread = (const struct thread *)object;
 
-		sum.used += ((thread->page != 0) + (thread->guest != 0)) * PAGE_SIZE_BYTES;
+		count_pin(thread->page);
+		count_pin(thread->guest);
 	} else if (object->type == OBJECT_SPACE) {
 		struct space *space = (struct space *)object;
 
