@@ -1,6 +1,7 @@
 /* Calls, replies, donation, and everything that may end a wait: kernel/sched/wait.c, kernel/ipc/channel.c.
  *
- * A caller makes calls to a server that runs on the lent budget; at any time somebody cancels the caller (as a cancel, a
+ * A caller makes calls to a server that runs on the lent budget, or goes on with its own where that one starves (sched/serve.c);
+ * at any time somebody cancels the caller (as a cancel, a
  * stop and a kill do), and a timer set for the server's receive may run out. Each wait is a word (number, state); whoever
  * swaps it for READY owns the thread until it wakes it.
  *
@@ -9,6 +10,7 @@
  *
  * -DBUG_NO_NUMBER      the reply claims by state alone
  * -DBUG_NOT_ATOMIC     the claim is a read and then a write
+ * -DBUG_STALE_WAIT     a server that gives the lent budget back goes on with the old number of its caller's wait
  * -DBUG_FORGET_LATE    the canceller wakes the caller before it clears the server's pointer (and the claim is by state)
  */
 #define CALLS 2
@@ -116,6 +118,26 @@ end:		atomic { server.woken -> server.woken = 0 }
 		:: server.result == 3 -> server.budget = 1 /* time-out: its own budget */
 		:: else ->
 			assert(message && server.budget);
+			/* It would have to wait for a CPU on the lent budget: its reserve takes over, and what was lent goes
+			 * back to the caller, which still waits (serve_on). */
+			if
+			:: serving && donated ->
+				n = serving_number;
+				BY_NUMBER(caller, n, REPLY, won);
+				if
+				:: won ->
+					OWN(caller);
+#ifndef BUG_STALE_WAIT
+					serving_number = n + 1;
+#endif
+					caller.budget = 1;
+					atomic { caller.owners--; caller.number++; caller.state = REPLY }
+				:: else
+				fi;
+				server.budget = 1;
+				donated = 0
+			:: true
+			fi;
 			/* reply: a copy of what is in the server's hands */
 			won = 0;
 			if
