@@ -28,11 +28,9 @@ def wait_for(condition):
 
 
 def cpu_seconds(pid):
-    """Of all threads, in nanoseconds' precision."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
+    """Of the whole process, threads that ended included; in hundredths of a second."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def bytes_written(pid):
@@ -73,8 +71,8 @@ def median_rows(rows, runs, makers):
         wall, cpu = (statistics.median(one[i] for one in ours) for i in (0, 1))
         if theirs:
             peer_wall, peer_cpu = (statistics.median(one[i] for one in theirs) for i in (0, 1))
-            print(f"| {name} | {wall:.2f} | {peer_wall:.2f} | {wall / peer_wall:.2f} | {cpu:.3f} | {peer_cpu:.3f} | "
-                  f"{cpu / max(peer_cpu, 0.0001):.2f} |", flush=True)
+            print(f"| {name} | {wall:.2f} | {peer_wall:.2f} | {wall / peer_wall:.2f} | {cpu:.2f} | {peer_cpu:.2f} | "
+                  f"{cpu / max(peer_cpu, 0.01):.2f} |", flush=True)
         else:
             print(f"| {name} | {wall:.2f} | | | {cpu:.2f} | | |", flush=True)
 
