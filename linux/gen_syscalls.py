@@ -6,6 +6,8 @@ gen_syscalls.py asm|doc TABLE > OUTPUT
 import sys
 
 COUNT = 463
+# How the common lock is held while a call runs: MODE_SHARED and MODE_ALONE of linux/layout.inc; 0: not at all.
+MODES = {"unlocked": 0, "shared": 1, "-": 2}
 
 
 def read(path):
@@ -15,7 +17,7 @@ def read(path):
         if not line:
             continue
         fields = line.split(None, 4)
-        if len(fields) < 4 or fields[2] not in ("full", "partly", "absent") or fields[3] not in ("unlocked", "-"):
+        if len(fields) < 4 or fields[2] not in ("full", "partly", "absent") or fields[3] not in MODES:
             sys.exit(f"{path}:{number}: malformed line")
         call = int(fields[0])
         if call in rows or not 0 <= call < COUNT:
@@ -23,7 +25,7 @@ def read(path):
         missing = fields[4] if len(fields) > 4 else ""
         if fields[2] == "partly" and not missing:
             sys.exit(f"{path}:{number}: {fields[1]} is partly there but nothing is said to be missing")
-        rows[call] = (fields[1], fields[2], fields[3] == "unlocked", missing)
+        rows[call] = (fields[1], fields[2], MODES[fields[3]], missing)
     return rows
 
 
@@ -33,9 +35,9 @@ def asm(rows):
     for call in range(COUNT):
         name, state, _, _ = rows.get(call, ("", "absent", False, ""))
         print(f"\t.quad sys_{name}" if state != "absent" else "\t.quad 0")
-    print("\t.globl linux_syscall_unlocked\nlinux_syscall_unlocked:")
+    print("\t.globl linux_syscall_modes\nlinux_syscall_modes:")
     for call in range(COUNT):
-        print(f"\t.byte {int(rows.get(call, ('', '', False, ''))[2])}")
+        print(f"\t.byte {rows.get(call, ('', '', 2, ''))[2]}")
     print('\t.section .note.GNU-stack, "", @progbits')
 
 

@@ -35,8 +35,13 @@ void guest_work(int64_t number);
 int64_t guest_unknown_call(uint64_t number);
 void guest_other_exit(int64_t exit);
 uint64_t fault_resolve(void);
-void personality_lock_slow(void);
-void personality_lock_wake(void);
+void common_shared_slow(void);
+void common_shared_wake(void);
+void common_alone_slow(void);
+void common_alone_wake(void);
+void common_drain(void);
+extern uint32_t common_word, common_slot_count;
+extern struct common_slot common_slots[];
 
 /* ---- The machine, read once ---- */
 struct machine {
@@ -59,7 +64,7 @@ void timers_start(void);
 /* An idle native thread on the least loaded CPU in AFFINITY; PAGE is the caller's thread page. 0 when quota
  * lacks. */
 struct thread_area *thread_take(struct thread_page *page, uint64_t affinity);
-/* Binds TASK to AREA and lets it run FUNCTION(ARGUMENT) with the personality lock not held. */
+/* Binds TASK to AREA and lets it run FUNCTION(ARGUMENT) with the common lock not held. */
 void thread_run(struct thread_area *area, struct task *task, void (*function)(void *argument),
                 void *argument);
 /* Ends the current native thread's work: it goes back to the pool. Lock held; dropped here. */
@@ -159,6 +164,7 @@ int exec_load(struct task *task, struct file *file, const char *path, uint64_t a
               uint64_t envp_address, const char *const *kernel_argv, const char *const *kernel_envp);
 
 /* ---- Futexes ---- */
+void futex_init(void);
 void futex_exit(struct task *task);
 int64_t futex_wake(uint64_t address, int count, uint32_t bitset, bool shared);
 

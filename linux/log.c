@@ -11,6 +11,7 @@
 #define INTERVAL_NS (5 * NS_PER_SECOND)
 #define BURST       50u /* lines of an interval */
 
+static struct lock log_lock = LOCK_INIT(LOCK_LOG);
 static char text[LINE_BYTES], line[LINE_BYTES];
 
 /* FROM into the line, with control characters as \xHH, without the newline it may end with. */
@@ -54,11 +55,15 @@ static bool allowed(void)
 void linux_log(const char *format, ...)
 {
 	__builtin_va_list arguments;
-	if (!machine.log || !allowed())
+	if (!machine.log)
 		return;
-	__builtin_va_start(arguments, format);
-	text_format_list(text, sizeof(text), format, arguments);
-	__builtin_va_end(arguments);
-	spell_out(text);
-	log_print(machine.log, current_page(), "%s\n", line);
+	lock_acquire(&log_lock);
+	if (allowed()) {
+		__builtin_va_start(arguments, format);
+		text_format_list(text, sizeof(text), format, arguments);
+		__builtin_va_end(arguments);
+		spell_out(text);
+		log_print(machine.log, current_page(), "%s\n", line);
+	}
+	lock_release(&log_lock);
 }

@@ -9,8 +9,6 @@
 #include "fs/open.h"
 #include "mm/area.h"
 
-extern handle_t personality_lock_event;
-
 static const struct start_info *start;
 static const char *const *first_argv, *const *first_envp;
 static const char *first_path; /* where it is not the first word */
@@ -153,10 +151,7 @@ static int64_t machine_init(const struct start_info *info, struct thread_page *p
 	}
 	if (!machine.cpu_count)
 		return E_ARGUMENT;
-	result = event_create();
-	if (result < 0)
-		return result;
-	personality_lock_event = (handle_t)result;
+	common_slot_count = machine.cpu_count;
 	result = heap_init(info->space);
 	if (result >= 0 && !pressure_init(page))
 		return E_QUOTA_MEMORY;
@@ -167,6 +162,7 @@ static int64_t machine_init(const struct start_info *info, struct thread_page *p
 static void start_linux(void *argument)
 {
 	struct task *task = argument;
+	lock_checks_start();
 	personality_lock();
 	timers_start();
 	personality_unlock();
@@ -183,6 +179,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	(void)start_find(info, "epoch", &epoch);
 	clock_init(&machine.info.clock, epoch * NS_PER_SECOND);
 	random_init();
+	futex_init();
 	if (!read_command())
 		return 126 << 8;
 	struct process *process = process_create();

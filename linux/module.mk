@@ -3,7 +3,7 @@
 LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c log.c arch/x86_64/guest.S arch/x86_64/cpuinfo.c \
 	task/loop.c task/thread.c task/process.c task/clone.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
 	task/random.c mm/ranges.c mm/heap.c mm/heap_plain.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/vdso.c arch/x86_64/vdso/image.S \
-	signal/send.c signal/deliver.c signal/calls.c sync/wait.c sync/futex.c time/clock.c time/calls.c time/timers.c)
+	signal/send.c signal/deliver.c signal/calls.c sync/lock.c sync/wait.c sync/futex.c time/clock.c time/calls.c time/timers.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c)))
 
 build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py
@@ -28,8 +28,8 @@ docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
 LINUX_SOURCES := $(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S lib/sysimg/sysimg.c $(NATIVE_BLAKE3)
 LINUX_CFLAGS := -Ilinux -Ilinux/include -Ilinux/arch/x86_64 -DCRYPTO_NO_VECTOR -fdirect-access-external-data
 $(call native-program,linux/linux,$(LINUX_SOURCES),$(LINUX_CFLAGS))
-# The debug build: the heap checks how it is used.
-$(call native-program,linux/linux-debug,$(patsubst linux/mm/heap_plain.c,linux/mm/heap_checked.c,$(LINUX_SOURCES)),$(LINUX_CFLAGS) -DLINUX_DEBUG)
+# The debug build: the heap checks how it is used, locks in which order they are taken.
+$(call native-program,linux/linux-debug,$(patsubst linux/mm/heap_plain.c,linux/mm/heap_checked.c,$(LINUX_SOURCES)) linux/sync/lock_debug.c,$(LINUX_CFLAGS) -DLINUX_DEBUG)
 
 # Tests on the build machine.
 $(call host-test,linux_elf_test,linux/exec/elf_test.c linux/exec/elf.c)

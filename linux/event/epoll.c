@@ -33,9 +33,11 @@ static bool item_wake(struct wait_entry *entry, uint32_t events)
 	uint32_t interest = item->event.events | EPOLLERR | EPOLLHUP;
 	if (item->disabled || (events && !(events & interest)))
 		return false;
+	lock_acquire(&item->epoll->lock);
 	if (list_empty(&item->ready_link))
 		list_append(&item->epoll->ready, &item->ready_link);
 	wake_one(&item->epoll->wait, EPOLLIN);
+	lock_release(&item->epoll->lock);
 	return item->event.events & EPOLLEXCLUSIVE;
 }
 
@@ -320,6 +322,7 @@ SYSCALL_HANDLER(epoll_create1, uint32_t flags)
 		heap_free(epoll);
 		return -ENOMEM;
 	}
+	lock_init(&epoll->lock, LOCK_EPOLL);
 	list_init(&epoll->items);
 	list_init(&epoll->ready);
 	list_init(&epoll->nested);

@@ -8,6 +8,7 @@
 
 struct epoll {
 	struct list items;
+	struct lock lock; /* LOCK_EPOLL: `ready` and `wait`, where the common lock is shared: in wake-ups */
 	struct list ready;
 	struct wait_queue wait; /* of epoll_wait, and of those who poll this epoll */
 	struct epoll_item *buckets[EPOLL_BUCKETS];

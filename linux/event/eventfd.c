@@ -7,21 +7,19 @@
 enum { EFD_SEMAPHORE = 1 };
 
 struct eventfd {
+	struct lock lock; /* LOCK_OBJECT */
 	uint64_t count;
 	bool semaphore;
 	struct wait_queue wait;
 };
 
-static int64_t eventfd_read(struct file *file, struct io *io, int64_t *position)
+static int64_t read_locked(struct eventfd *eventfd, const struct file *file, struct io *io)
 {
-	struct eventfd *eventfd = file->private;
-	(void)position;
-	if (io->remaining < 8)
-		return -EINVAL;
 	if (!eventfd->count) {
 		if (file->flags & O_NONBLOCK)
 			return -EAGAIN;
-		int result = wait_event(&eventfd->wait, eventfd->count != 0, DEADLINE_NEVER);
+		int result =
+		    wait_event_locked(&eventfd->wait, &eventfd->lock, eventfd->count != 0, DEADLINE_NEVER);
 		if (result)
 			return result;
 	}
@@ -32,6 +30,33 @@ static int64_t eventfd_read(struct file *file, struct io *io, int64_t *position)
 		wake_all(&eventfd->wait, POLLOUT);
 	}
 	return done;
+}
+
+static int64_t eventfd_read(struct file *file, struct io *io, int64_t *position)
+{
+	struct eventfd *eventfd = file->private;
+	(void)position;
+	if (io->remaining < 8)
+		return -EINVAL;
+	lock_acquire(&eventfd->lock);
+	int64_t result = read_locked(eventfd, file, io);
+	lock_release(&eventfd->lock);
+	return result;
+}
+
+static int64_t write_locked(struct eventfd *eventfd, const struct file *file, uint64_t value)
+{
+	if (value > UINT64_MAX - 1 - eventfd->count) {
+		if (file->flags & O_NONBLOCK)
+			return -EAGAIN;
+		int result = wait_event_locked(&eventfd->wait, &eventfd->lock,
+		                               value <= UINT64_MAX - 1 - eventfd->count, DEADLINE_NEVER);
+		if (result)
+			return result;
+	}
+	eventfd->count += value;
+	wake_all(&eventfd->wait, POLLIN);
+	return 8;
 }
 
 static int64_t eventfd_write(struct file *file, struct io *io, int64_t *position)
@@ -46,17 +71,10 @@ static int64_t eventfd_write(struct file *file, struct io *io, int64_t *position
 		return got < 0 ? got : -EFAULT;
 	if (value == UINT64_MAX)
 		return -EINVAL;
-	if (value > UINT64_MAX - 1 - eventfd->count) {
-		if (file->flags & O_NONBLOCK)
-			return -EAGAIN;
-		int result =
-		    wait_event(&eventfd->wait, value <= UINT64_MAX - 1 - eventfd->count, DEADLINE_NEVER);
-		if (result)
-			return result;
-	}
-	eventfd->count += value;
-	wake_all(&eventfd->wait, POLLIN);
-	return 8;
+	lock_acquire(&eventfd->lock);
+	int64_t result = write_locked(eventfd, file, value);
+	lock_release(&eventfd->lock);
+	return result;
 }
 
 static uint32_t eventfd_poll(struct file *file, struct poll_table *table)
@@ -81,6 +99,7 @@ static void eventfd_describe(struct file *file, char *text, uint32_t size)
 static const struct file_ops eventfd_ops = {
     .read = eventfd_read,
     .write = eventfd_write,
+    .parallel = true,
     .poll = eventfd_poll,
     .release = eventfd_release,
     .describe = eventfd_describe,
@@ -103,6 +122,7 @@ SYSCALL_HANDLER(eventfd2, uint32_t count, uint32_t flags)
 		return -EINVAL;
 	struct eventfd *eventfd = heap_allocate(sizeof(*eventfd));
 	if (eventfd) {
+		lock_init(&eventfd->lock, LOCK_OBJECT);
 		eventfd->count = count;
 		eventfd->semaphore = flags & EFD_SEMAPHORE;
 		wait_queue_init(&eventfd->wait);

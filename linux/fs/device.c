@@ -101,9 +101,13 @@ static int64_t stay_seek(struct file *file, int64_t offset, int whence)
 }
 
 static const struct file_ops null_ops = {
-    .read = null_read, .write = sink_write, .seek = stay_seek, .seekable = true};
-static const struct file_ops zero_ops = {
-    .read = zero_read, .write = sink_write, .seek = stay_seek, .mmap = zero_mmap, .seekable = true};
+    .read = null_read, .write = sink_write, .seek = stay_seek, .seekable = true, .parallel = true};
+static const struct file_ops zero_ops = {.read = zero_read,
+                                         .write = sink_write,
+                                         .seek = stay_seek,
+                                         .mmap = zero_mmap,
+                                         .seekable = true,
+                                         .parallel = true};
 static const struct file_ops full_ops = {
     .read = zero_read, .write = full_write, .seek = stay_seek, .seekable = true};
 static const struct file_ops random_ops = {

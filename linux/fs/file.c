@@ -12,6 +12,7 @@ struct file *file_create(const struct file_ops *ops, uint32_t flags, void *priva
 	if (!file)
 		return 0;
 	file->references = 1;
+	lock_init(&file->position_lock, LOCK_POSITION);
 	file->ops = ops;
 	file->flags = flags;
 	file->private = private;
@@ -21,7 +22,7 @@ struct file *file_create(const struct file_ops *ops, uint32_t flags, void *priva
 
 void file_release(struct file *file)
 {
-	if (--file->references) {
+	if (__atomic_sub_fetch(&file->references, 1, __ATOMIC_ACQ_REL)) {
 		if (file->ops && file->ops->dropped)
 			file->ops->dropped(file);
 		return;

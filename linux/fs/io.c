@@ -33,6 +33,30 @@ static int64_t do_write(struct file *file, struct io *io, int64_t *position)
 	return done;
 }
 
+/* The same while the common lock is shared. What has no locks of its own, or tells watchers, is done alone;
+ * so is what lacked a page in the middle, since somebody may have to be killed for it. */
+static int64_t transfer_shared(struct file *file, struct io *io, bool write, int64_t *position)
+{
+	struct task *task = current_task();
+	int64_t result = -EALONE;
+	task->pressed = false;
+	if (file->ops->parallel && !inotify_watched(file)) {
+		bool several = position == &file->position && file->ops->seekable &&
+		               __atomic_load_n(&file->references, __ATOMIC_RELAXED) > 1;
+		if (several)
+			lock_acquire(&file->position_lock);
+		result = write ? do_write(file, io, position) : do_read(file, io, position);
+		if (several)
+			lock_release(&file->position_lock);
+	}
+	if (result == -EALONE || (result == -EFAULT && task->pressed)) {
+		enum common_mode mode = common_alone();
+		result = write ? do_write(file, io, position) : do_read(file, io, position);
+		common_back(mode);
+	}
+	return result;
+}
+
 /* Runs one transfer on FD. POSITION 0: the file's own. */
 static int64_t transfer(int fd, struct io *io, bool write, int64_t *position)
 {
@@ -41,8 +65,10 @@ static int64_t transfer(int fd, struct io *io, bool write, int64_t *position)
 		return -EBADF;
 	if (position && !file->ops->seekable)
 		return -ESPIPE;
-	return write ? do_write(file, io, position ? position : &file->position)
-	             : do_read(file, io, position ? position : &file->position);
+	int64_t *at = position ? position : &file->position;
+	if (common_mode() == COMMON_ALONE)
+		return write ? do_write(file, io, at) : do_read(file, io, at);
+	return transfer_shared(file, io, write, at);
 }
 
 static int64_t transfer_one(int fd, uint64_t buffer, uint64_t bytes, bool write, int64_t *position)

@@ -9,7 +9,7 @@
 #include "lock.h"
 #include "name.h"
 
-struct lock {
+struct file_lock {
 	struct list link;    /* in vnode->locks */
 	const void *owner;   /* struct process or struct file */
 	int32_t pid;         /* -1: OFD */
@@ -27,9 +27,9 @@ struct waiting {
 };
 static struct list waiting = LIST_INIT(waiting);
 
-static struct lock *lock_conflict(const struct vnode *vnode, const struct lock *want)
+static struct file_lock *lock_conflict(const struct vnode *vnode, const struct file_lock *want)
 {
-	struct lock *lock;
+	struct file_lock *lock;
 	list_for_each(lock, &vnode->locks,
 	              link) if (lock->whole == want->whole && lock->owner != want->owner &&
 	                        lock->start < want->end && want->start < lock->end &&
@@ -39,14 +39,14 @@ static struct lock *lock_conflict(const struct vnode *vnode, const struct lock *
 
 /* Makes [start, end) of VNODE belong to WANT's owner with WANT's type (F_UNLCK: to nobody): cuts and joins
  * its other locks. */
-static int lock_apply(struct vnode *vnode, const struct lock *want)
+static int lock_apply(struct vnode *vnode, const struct file_lock *want)
 {
-	struct lock *added = 0;
-	struct lock *tail = 0;
+	struct file_lock *added = 0;
+	struct file_lock *tail = 0;
 	if (want->type != F_UNLCK && !(added = heap_allocate(sizeof(*added))))
 		return -ENOLCK;
-	struct lock *lock;
-	struct lock *next;
+	struct file_lock *lock;
+	struct file_lock *next;
 	list_for_each_safe(lock, next, &vnode->locks, link)
 	{
 		if (lock->owner != want->owner || lock->whole != want->whole || lock->start >= want->end ||
@@ -94,9 +94,9 @@ static bool would_deadlock(const void *owner, const void *blocker)
 	return false;
 }
 
-static int64_t lock_set(struct vnode *vnode, const struct lock *want, bool wait, bool detect)
+static int64_t lock_set(struct vnode *vnode, const struct file_lock *want, bool wait, bool detect)
 {
-	struct lock *conflict;
+	struct file_lock *conflict;
 	while (want->type != F_UNLCK && (conflict = lock_conflict(vnode, want)) != 0) {
 		if (!wait)
 			return -EAGAIN;
@@ -115,7 +115,7 @@ static int64_t lock_set(struct vnode *vnode, const struct lock *want, bool wait,
 	return lock_apply(vnode, want);
 }
 
-static int64_t range_of(const struct file *file, const struct linux_flock *from, struct lock *to)
+static int64_t range_of(const struct file *file, const struct linux_flock *from, struct file_lock *to)
 {
 	int64_t start = from->l_start;
 	if (from->l_whence == SEEK_CUR)
@@ -141,7 +141,8 @@ int64_t lock_fcntl(int fd, struct file *file, int command, uint64_t argument)
 	struct linux_flock user;
 	bool ofd = command >= F_OFD_GETLK;
 	struct process *process = current_task()->process;
-	struct lock want = {.owner = ofd ? (void *)file : (void *)process, .pid = ofd ? -1 : process->pid};
+	struct file_lock want = {.owner = ofd ? (void *)file : (void *)process,
+	                         .pid = ofd ? -1 : process->pid};
 	if (copy_from_user(&user, argument, sizeof(user)))
 		return -EFAULT;
 	if (!file->vnode || (ofd && user.l_pid))
@@ -153,7 +154,7 @@ int64_t lock_fcntl(int fd, struct file *file, int command, uint64_t argument)
 	if (error)
 		return error;
 	if (command == F_GETLK || command == F_OFD_GETLK) {
-		const struct lock *conflict = lock_conflict(file->vnode, &want);
+		const struct file_lock *conflict = lock_conflict(file->vnode, &want);
 		user.l_type = F_UNLCK;
 		if (conflict) {
 			user.l_type = conflict->type;
@@ -186,7 +187,7 @@ SYSCALL_HANDLER(flock, int fd, int operation)
 		return -EBADF;
 	if (!file->vnode)
 		return -EINVAL;
-	struct lock want = {.owner = file, .pid = -1, .whole = true, .start = 0, .end = UINT64_MAX};
+	struct file_lock want = {.owner = file, .pid = -1, .whole = true, .start = 0, .end = UINT64_MAX};
 	switch (operation & ~LOCK_NB) {
 	case LOCK_SH:
 		want.type = F_RDLCK;
@@ -205,8 +206,8 @@ SYSCALL_HANDLER(flock, int fd, int operation)
 
 static void drop_owner(struct vnode *vnode, const void *owner)
 {
-	struct lock *lock;
-	struct lock *next;
+	struct file_lock *lock;
+	struct file_lock *next;
 	bool dropped = false;
 	list_for_each_safe(lock, next, &vnode->locks, link)
 	{

@@ -160,13 +160,21 @@ struct dentry *dentry_unnamed(struct vnode *vnode)
 	return dentry_create(0, "", 0, vnode);
 }
 
-struct dentry *dentry_lookup(struct dentry *directory, const char *name, uint32_t length, int *error)
+static struct dentry *dentry_cached(const struct dentry *directory, const char *name, uint32_t length)
 {
 	uint32_t hash = name_hash(directory, name, length);
 	for (struct dentry *dentry = table[hash % HASH_SIZE]; dentry; dentry = dentry->hash_next)
 		if (dentry->hash == hash && dentry->parent == directory && dentry->length == length &&
 		    memcmp(dentry->name, name, length) == 0)
-			return dentry_reference(dentry);
+			return dentry;
+	return 0;
+}
+
+struct dentry *dentry_lookup(struct dentry *directory, const char *name, uint32_t length, int *error)
+{
+	struct dentry *cached = dentry_cached(directory, name, length);
+	if (cached)
+		return dentry_reference(cached);
 	struct vnode *vnode = directory->vnode;
 	if (!vnode->ops->lookup) {
 		*error = -ENOTDIR;
@@ -464,6 +472,67 @@ static int walk_run(struct walk *walk, struct path *at, struct parent_walk *pare
 		if (last && slash && !S_ISDIR(at->dentry->vnode->mode))
 			return -ENOTDIR;
 	}
+}
+
+/* One component of a walk within the cache; PATH has no references. */
+static int cached_step(struct path *path, const char *name, uint32_t length, bool last, uint32_t flags)
+{
+	const struct path *root = &current_task()->fs->root;
+	if (!S_ISDIR(path->dentry->vnode->mode))
+		return -ENOTDIR;
+	int error = access_check(path->dentry->vnode, 1);
+	if (error || (length == 1 && name[0] == '.'))
+		return error;
+	if (length == 2 && name[0] == '.' && name[1] == '.') {
+		if (path_same(path, root))
+			return 0;
+		if (path->dentry == path->mount->root)
+			return -EALONE;
+		path->dentry = path->dentry->parent;
+	} else {
+		struct dentry *child = dentry_cached(path->dentry, name, length);
+		if (!child || (S_ISLNK(child->vnode->mode) && (!last || (flags & WALK_FOLLOW))))
+			return -EALONE;
+		path->dentry = child;
+	}
+	while (path->dentry->mounted)
+		*path = (struct path){path->dentry->mounted, path->dentry->mounted->root};
+	return 0;
+}
+
+int path_cached(int directory, const char *text, uint32_t flags, struct path *result)
+{
+	const struct fs_context *fs = current_task()->fs;
+	*result = text[0] == '/' ? fs->root : fs->working;
+	if (!text[0] || (flags & ~(uint32_t)(WALK_FOLLOW | WALK_EMPTY)))
+		return -EALONE;
+	if (text[0] != '/' && directory != AT_FDCWD) {
+		const struct file *file = file_of(directory);
+		if (!file || !file->path.dentry)
+			return file ? -ENOTDIR : -EBADF;
+		*result = file->path;
+	}
+	if (!result->mount)
+		return -EALONE;
+	for (uint32_t at = 0, length;; at += length) {
+		while (text[at] == '/')
+			at++;
+		for (length = 0; text[at + length] && text[at + length] != '/'; length++)
+			;
+		if (!length)
+			break;
+		/* A slash behind the last name asks for a directory: path_walk knows the rules. */
+		uint32_t next = at + length;
+		while (text[next] == '/')
+			next++;
+		bool last = !text[next];
+		if (last && next != at + length)
+			return -EALONE;
+		int error = cached_step(result, text + at, length, last, flags);
+		if (error)
+			return error;
+	}
+	return 0;
 }
 
 int path_walk(int directory, const char *text, uint32_t flags, struct path *result)

@@ -118,7 +118,7 @@ static int find_or_create(int directory, const char *text, uint32_t flags, uint3
 
 int path_create_through_link(int directory, const char *text, uint32_t mode, struct path *path, bool *created)
 {
-	static unsigned depth; /* under the personality lock; no sleep in between */
+	static unsigned depth; /* under the common lock, held alone; no sleep in between */
 	struct path link;
 	char *target = heap_allocate(PATH_MAX_BYTES);
 	if (!target)

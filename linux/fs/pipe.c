@@ -13,6 +13,7 @@
 #define CAPACITY_MAX 1048576u
 
 struct pipe {
+	struct lock lock;    /* LOCK_OBJECT: the ring, and who sleeps */
 	uint32_t references; /* files, and the vnode of a named pipe while it has files */
 	uint32_t readers, writers;
 	struct ring ring;
@@ -28,6 +29,7 @@ static struct pipe *pipe_create(void)
 	struct pipe *pipe = heap_allocate(sizeof(*pipe));
 	if (!pipe)
 		return 0;
+	lock_init(&pipe->lock, LOCK_OBJECT);
 	pipe->ring.capacity = CAPACITY;
 	pipe->number = number++;
 	wait_queue_init(&pipe->read_wait);
@@ -45,19 +47,15 @@ static void pipe_release_reference(struct pipe *pipe)
 	heap_free(pipe);
 }
 
-static int64_t pipe_read(struct file *file, struct io *io, int64_t *position)
+static int64_t read_locked(struct pipe *pipe, const struct file *file, struct io *io)
 {
-	struct pipe *pipe = file->private;
-	(void)position;
-	if (!io->remaining)
-		return 0;
 	while (!ring_held(&pipe->ring)) {
 		if (!pipe->writers)
 			return 0;
 		if (file->flags & O_NONBLOCK)
 			return -EAGAIN;
-		int result =
-		    wait_event(&pipe->read_wait, ring_held(&pipe->ring) || !pipe->writers, DEADLINE_NEVER);
+		int result = wait_event_locked(&pipe->read_wait, &pipe->lock,
+		                               ring_held(&pipe->ring) || !pipe->writers, DEADLINE_NEVER);
 		if (result)
 			return result;
 	}
@@ -66,16 +64,24 @@ static int64_t pipe_read(struct file *file, struct io *io, int64_t *position)
 	return total;
 }
 
-static int64_t pipe_write(struct file *file, struct io *io, int64_t *position)
+static int64_t pipe_read(struct file *file, struct io *io, int64_t *position)
 {
 	struct pipe *pipe = file->private;
-	int64_t total = 0;
 	(void)position;
+	if (!io->remaining)
+		return 0;
+	lock_acquire(&pipe->lock);
+	int64_t result = read_locked(pipe, file, io);
+	lock_release(&pipe->lock);
+	return result;
+}
+
+static int64_t write_locked(struct pipe *pipe, const struct file *file, struct io *io)
+{
+	int64_t total = 0;
 	while (io->remaining) {
-		if (!pipe->readers) {
-			signal_send_task(current_task(), SIGPIPE, 0);
+		if (!pipe->readers)
 			return total ? total : -EPIPE;
-		}
 		uint32_t room = ring_room(&pipe->ring, io->remaining);
 		/* A write that fits PIPE_BUF goes in whole or waits. */
 		uint64_t need = !total && io->remaining <= PIPE_BUF ? io->remaining : 1;
@@ -84,9 +90,9 @@ static int64_t pipe_write(struct file *file, struct io *io, int64_t *position)
 				return total ? total : -ENOMEM;
 			if (file->flags & O_NONBLOCK)
 				return total ? total : -EAGAIN;
-			int result = wait_event(&pipe->write_wait,
-			                        !pipe->readers || ring_room(&pipe->ring, need) >= need,
-			                        DEADLINE_NEVER);
+			int result = wait_event_locked(&pipe->write_wait, &pipe->lock,
+			                               !pipe->readers || ring_room(&pipe->ring, need) >= need,
+			                               DEADLINE_NEVER);
 			if (result)
 				return total ? total : result;
 			continue;
@@ -99,6 +105,22 @@ static int64_t pipe_write(struct file *file, struct io *io, int64_t *position)
 		total += done;
 	}
 	return total;
+}
+
+static int64_t pipe_write(struct file *file, struct io *io, int64_t *position)
+{
+	struct pipe *pipe = file->private;
+	(void)position;
+	lock_acquire(&pipe->lock);
+	int64_t result = write_locked(pipe, file, io);
+	bool broken = io->remaining && !pipe->readers;
+	lock_release(&pipe->lock);
+	if (broken) {
+		enum common_mode mode = common_alone();
+		signal_send_task(current_task(), SIGPIPE, 0);
+		common_back(mode);
+	}
+	return result;
 }
 
 static uint32_t pipe_poll(struct file *file, struct poll_table *table)
@@ -154,6 +176,7 @@ static void pipe_describe(struct file *file, char *text, uint32_t size)
 static const struct file_ops pipe_ops = {
     .read = pipe_read,
     .write = pipe_write,
+    .parallel = true,
     .poll = pipe_poll,
     .ioctl = pipe_ioctl,
     .release = pipe_release,

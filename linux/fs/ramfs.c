@@ -28,6 +28,7 @@ static struct ram_node *node_create(struct filesystem *filesystem, uint32_t mode
 	struct credentials *credentials = current_task() ? &current_task()->credentials : 0;
 	node->vnode.uid = credentials ? credentials->fsuid : 0;
 	node->vnode.gid = credentials ? credentials->fsgid : 0;
+	lock_init(&node->lock, LOCK_OBJECT);
 	node->vnode.ops = &ramfs_vnode_ops;
 	node->vnode.file_ops = S_ISDIR(mode) ? &ramfs_directory_ops : &ramfs_file_ops;
 	node->lower_directory = -1;

@@ -122,6 +122,16 @@ static int object_make(struct ram_node *node, uint64_t bytes)
 	return 0;
 }
 
+bool ram_data_writable(const struct ram_node *node, uint64_t end)
+{
+	const struct ram_data *data = &node->data;
+	uint64_t need = end > node->vnode.size ? end : node->vnode.size;
+	if (data->lower)
+		return false;
+	return node->vnode.object ? end <= node->vnode.object->bytes && end <= data->map_bytes
+	                          : need <= data->small_capacity;
+}
+
 int ram_data_write(struct ram_node *node, uint64_t end)
 {
 	struct ram_data *data = &node->data;

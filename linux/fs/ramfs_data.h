@@ -21,6 +21,8 @@ struct ram_data {
 
 struct ram_node {
 	struct vnode vnode;
+	struct lock lock; /* LOCK_OBJECT: size, times and bytes of a file; where the bytes are, and all else,
+	                     changes with the common lock held alone */
 	struct ram_data data;       /* regular files */
 	struct ram_entry **buckets; /* directories: hash of entries */
 	uint32_t bucket_count, entry_count;
@@ -40,6 +42,8 @@ static inline struct ram_node *ram_node(struct vnode *vnode)
 const uint8_t *ram_data_read(struct ram_node *node, int *error);
 /* Makes the file's bytes up to END writable: moves them out of the image, grows. 0 or an error. */
 int ram_data_write(struct ram_node *node, uint64_t end);
+/* True when ram_data_write(NODE, END) would change nothing. */
+bool ram_data_writable(const struct ram_node *node, uint64_t end);
 /* The address of writable bytes after ram_data_write. */
 static inline uint8_t *ram_data_bytes(struct ram_node *node)
 {

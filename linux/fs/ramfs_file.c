@@ -21,11 +21,10 @@ static int64_t file_read(struct file *file, struct io *io, int64_t *position)
 	return done;
 }
 
-static int64_t file_write(struct file *file, struct io *io, int64_t *position)
+/* ALONE: the common lock is held so. */
+static int64_t write_in(struct ram_node *node, const struct file *file, struct io *io, int64_t *position,
+                        bool alone)
 {
-	struct ram_node *node = ram_node(file->vnode);
-	if (!io->remaining)
-		return 0;
 	if (file->flags & O_APPEND)
 		*position = (int64_t)node->vnode.size;
 	uint64_t at = (uint64_t)*position;
@@ -37,6 +36,8 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 	uint64_t limit = current_task()->process->limits[RLIMIT_FSIZE].current;
 	if (end > limit) {
 		if (at >= limit) {
+			if (!alone)
+				return -EALONE;
 			signal_send_task(current_task(), SIGXFSZ, 0);
 			return -EFBIG;
 		}
@@ -50,7 +51,9 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 			return -ENOSPC;
 		end = from + allowed;
 	}
-	int error = ram_data_write(node, end);
+	if (!alone && !ram_data_writable(node, end))
+		return -EALONE;
+	int error = alone ? ram_data_write(node, end) : 0;
 	if (error)
 		return error;
 	uint64_t count = end - at;
@@ -67,6 +70,17 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 		node->vnode.size = at + (uint64_t)done;
 	node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
 	return done;
+}
+
+static int64_t file_write(struct file *file, struct io *io, int64_t *position)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	if (!io->remaining)
+		return 0;
+	lock_acquire(&node->lock);
+	int64_t result = write_in(node, file, io, position, common_mode() == COMMON_ALONE);
+	lock_release(&node->lock);
+	return result;
 }
 
 static int64_t file_seek(struct file *file, int64_t offset, int whence)
@@ -168,4 +182,5 @@ const struct file_ops ramfs_file_ops = {
     .truncate = file_truncate,
     .fallocate = file_fallocate,
     .seekable = true,
+    .parallel = true,
 };

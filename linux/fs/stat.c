@@ -53,6 +53,20 @@ static void file_stat(struct file *file, struct linux_stat *stat)
 	                            .st_blksize = 4096};
 }
 
+static int64_t file_stat_of(int fd, struct linux_stat *stat)
+{
+	struct file *file = file_of(fd);
+	if (!file)
+		return -EBADF;
+	/* Only ramfs' files are known to need nothing but what they have. */
+	bool alone = file->vnode && file->vnode->ops->getattr;
+	enum common_mode mode = alone ? common_alone() : common_mode();
+	file_stat(file, stat);
+	if (alone)
+		common_back(mode);
+	return 0;
+}
+
 /* AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_NO_AUTOMOUNT and statx' sync hints. */
 #define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | 0x6000)
 
@@ -69,22 +83,25 @@ static int64_t stat_at(int directory, uint64_t path_address, uint32_t flags, str
 		if (length < 0)
 			return length;
 	}
-	if (!text[0] && directory != AT_FDCWD) {
-		struct file *file = file_of(directory);
-		if (!file)
-			return -EBADF;
-		file_stat(file, stat);
+	if (!text[0] && directory != AT_FDCWD)
+		return file_stat_of(directory, stat);
+	uint32_t walk =
+	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	int error = path_cached(directory, text, walk, &path);
+	if (!error && !path.dentry->vnode->ops->getattr) {
+		vnode_stat(path.dentry->vnode, stat);
 		return 0;
 	}
-	int error = path_walk(directory, text,
-	                      (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
-	                          (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
-	                      &path);
-	if (error)
+	if (error && error != -EALONE)
 		return error;
-	vnode_stat(path.dentry->vnode, stat);
-	path_release(&path);
-	return 0;
+	enum common_mode mode = common_alone();
+	error = path_walk(directory, text, walk, &path);
+	if (!error) {
+		vnode_stat(path.dentry->vnode, stat);
+		path_release(&path);
+	}
+	common_back(mode);
+	return error;
 }
 
 static int64_t stat_out(int64_t error, const struct linux_stat *stat, uint64_t address)
@@ -111,11 +128,8 @@ SYSCALL_HANDLER(lstat, uint64_t path, uint64_t out)
 SYSCALL_HANDLER(fstat, int fd, uint64_t out)
 {
 	struct linux_stat stat;
-	struct file *file = file_of(fd);
-	if (!file)
-		return -EBADF;
-	file_stat(file, &stat);
-	return copy_to_user(out, &stat, sizeof(stat));
+	int64_t error = file_stat_of(fd, &stat);
+	return error ? error : copy_to_user(out, &stat, sizeof(stat));
 }
 
 static struct linux_statx_timestamp statx_time(struct linux_timespec time)
@@ -166,19 +180,34 @@ static int64_t path_at(int directory, uint64_t path_address, uint32_t flags, str
 	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), path);
 }
 
+static int access_of(const struct path *path, uint32_t mode, uint32_t flags)
+{
+	const struct vnode *vnode = path->dentry->vnode;
+	int error = flags & AT_EACCESS ? access_check(vnode, mode) : access_check_real(vnode, mode);
+	return !error && (mode & 2) && path->mount->read_only ? -EROFS : error;
+}
+
 static int64_t access_at(int directory, uint64_t path_address, uint32_t mode, uint32_t flags)
 {
+	char text[PATH_MAX_BYTES];
 	struct path path;
 	if (mode > 7 || flags & ~(uint32_t)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	int64_t error = path_at(directory, path_address, flags, &path);
-	if (error)
-		return error;
-	struct vnode *vnode = path.dentry->vnode;
-	error = flags & AT_EACCESS ? access_check(vnode, mode) : access_check_real(vnode, mode);
-	if (!error && (mode & 2) && path.mount->read_only)
-		error = -EROFS;
-	path_release(&path);
+	int64_t length = path_from_user(text, path_address, flags & AT_EMPTY_PATH);
+	if (length < 0)
+		return length;
+	uint32_t walk =
+	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	int error = path_cached(directory, text, walk, &path);
+	if (error != -EALONE)
+		return error ? error : access_of(&path, mode, flags);
+	enum common_mode common = common_alone();
+	error = path_walk(directory, text, walk, &path);
+	if (!error) {
+		error = access_of(&path, mode, flags);
+		path_release(&path);
+	}
+	common_back(common);
 	return error;
 }
 

@@ -41,7 +41,7 @@ static inline struct linux_timeval timeval_of(uint64_t ns)
 int get_user_timespec(uint64_t address, uint64_t *ns);
 int put_user_timespec(uint64_t address, uint64_t ns);
 
-/* A timer calls EXPIRE with the personality lock held, at or after its deadline, from the timer worker.
+/* A timer calls EXPIRE with the common lock held alone, at or after its deadline, from the timer worker.
  * Setting and cancelling is O(log n); a cancelled timer is never called. */
 struct timer {
 	struct timer *left, *right; /* pairing of the timer tree; owned by clock.c */

@@ -42,7 +42,10 @@ struct mmap_request {
 	uint64_t object_offset;       /* out: page aligned */
 };
 
-/* All are called with the personality lock held; those that wait drop it inside wait_sleep. */
+#define EALONE 600 /* seen by no guest */
+
+/* All are called with the common lock held alone, but see `parallel`; those that wait give it up for the
+ * sleep. */
 struct file_ops {
 	/* Stream or positioned at *POSITION (advanced by the operation); the bytes moved, or an error. */
 	int64_t (*read)(struct file *file, struct io *io, int64_t *position);
@@ -63,6 +66,9 @@ struct file_ops {
 	/* The text of /proc/N/fd links for files without a path, such as "pipe:[17]". */
 	void (*describe)(struct file *file, char *text, uint32_t size);
 	bool seekable; /* positioned I/O allowed */
+	/* read and write may be called while the common lock is shared, too: they take the file's own, and
+	 * answer -EALONE, with nothing done, where that does not do. */
+	bool parallel;
 };
 
 struct file {
@@ -74,8 +80,9 @@ struct file {
 	struct path path; /* both 0 where there is none */
 	int64_t position;
 	void *private;
-	struct list epoll_items; /* epoll registrations of this description */
-	int32_t owner;           /* F_SETOWN: process (> 0) or group (< 0) for SIGIO, and its signal */
+	struct lock position_lock; /* LOCK_POSITION: guards `position` where several tasks share the file */
+	struct list epoll_items;   /* epoll registrations of this description */
+	int32_t owner;             /* F_SETOWN: process (> 0) or group (< 0) for SIGIO, and its signal */
 	int32_t owner_signal;
 };
 
@@ -92,7 +99,7 @@ struct file *file_create(const struct file_ops *ops, uint32_t flags, void *priva
     __attribute__((warn_unused_result));
 static inline struct file *file_reference(struct file *file)
 {
-	file->references++;
+	__atomic_fetch_add(&file->references, 1, __ATOMIC_RELAXED);
 	return file;
 }
 void file_release(struct file *file);

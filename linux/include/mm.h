@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <holon/types.h>
 #include "list.h"
+#include "lock.h"
 
 struct file;
 struct task;
@@ -34,7 +35,7 @@ struct memory_object *memory_object_view(struct memory_object *whole, uint64_t b
     __attribute__((warn_unused_result));
 static inline struct memory_object *memory_object_reference(struct memory_object *object)
 {
-	object->references++;
+	__atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
 	return object;
 }
 void memory_object_release(struct memory_object *object);
@@ -74,6 +75,7 @@ struct area {
 
 struct mm {
 	uint32_t references;
+	struct lock lock; /* LOCK_MM: guards all of it but references, space and heap */
 	handle_t space;
 	struct memory_object *heap; /* private anonymous memory, offset = address */
 	struct area *root;

@@ -24,6 +24,8 @@ struct tty;
 #define TASK_AREA_BYTES 65536ull
 #define TASK_HELD_MAX   8u /* more files than any call names by descriptor, those in lists apart */
 
+#define LOCKS_HELD_MAX 16u
+
 /* The native thread under a task; at the lowest address of its area. */
 struct thread_area {
 	struct task *task;
@@ -34,6 +36,10 @@ struct thread_area {
 	uint64_t memory_offset;
 	bool prepared; /* all of its stack is there */
 	uint32_t cpu;
+	struct common_slot *common_slot; /* where it is counted while it shares the common lock */
+	uint32_t common_mode;            /* enum common_mode */
+	uint32_t lock_count;             /* the debug build's: ranks of the locks that it holds */
+	uint8_t lock_ranks[LOCKS_HELD_MAX];
 	void (*start)(void *argument);
 	void *argument;
 };
@@ -61,7 +67,7 @@ struct task {
 	volatile uint32_t work; /* enum task_work */
 	uint32_t held_count;    /* files of `held`: see file_of */
 	int32_t tid;
-	bool sleeping, woken, in_guest;
+	bool sleeping, woken; /* see wait.h */
 	struct thread_area *area;
 	struct mm *mm; /* 0 for workers */
 	struct files *files;
@@ -100,6 +106,7 @@ struct task {
 	uint32_t futex_bitset;
 	uint64_t fault_address; /* of the last page fault, and how often in a row */
 	uint32_t fault_count;
+	bool pressed; /* a copy lacked a page while the common lock was shared */
 	uint64_t start_ns, slept_ns, sleep_start_ns, minor_faults, major_faults, voluntary_switches;
 };
 
@@ -197,8 +204,8 @@ void tty_session_leader_exit(struct process *process);
 /* ---- System calls ----
  * SYSCALL_HANDLER(name, parameters): defines the handler of the call NAME in linux/syscalls.tbl. Arguments
  * arrive in the registers of the Linux ABI in order; the result goes to the guest's rax (errors negative).
- * Handlers run with the personality lock held, but for those the table marks "unlocked". -ERESTARTSYS and its
- * relatives (linux_abi.h) restart. */
+ * Handlers run with the common lock held alone, or as the table says: "shared", or not at all ("unlocked").
+ * -ERESTARTSYS and its relatives (linux_abi.h) restart. */
 #define SYSCALL_HANDLER(name, ...)                                                                           \
 	int64_t sys_##name(__VA_ARGS__);                                                                     \
 	int64_t sys_##name(__VA_ARGS__)

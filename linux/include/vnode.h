@@ -93,6 +93,10 @@ enum walk_flags {
 	WALK_NO_MAGIC = 128,
 	WALK_NO_XDEV = 256, /* openat2 */
 };
+/* The same as far as the cache of names goes, without references: *RESULT is good while the common lock,
+ * which may be shared, is not given up. -EALONE: it takes path_walk, with the lock held alone. */
+int path_cached(int directory, const char *text, uint32_t flags, struct path *result)
+    __attribute__((warn_unused_result));
 /* Resolves TEXT relative to descriptor DIRECTORY (AT_FDCWD) of the current task: *RESULT with references, or
  * an error. */
 int path_walk(int directory, const char *text, uint32_t flags, struct path *result)

@@ -1,11 +1,13 @@
 /* Wait queues, sleeping and polling.
  *
- * One lock guards all Linux state: the personality lock. It is held whenever code here runs, dropped while a
- * task runs its guest and while it sleeps (wait_sleep). A condition checked under the lock is therefore still
- * true when the sleep begins, and no wake-up is lost: wakers hold the lock too.
+ * A wake-up is never lost because a sleep begins before its condition is looked at: wait_prepare, then the
+ * condition, under the lock that guards it, then the sleep, which ends at once where a wake-up has come
+ * meanwhile. Who holds the common lock alone may do without wait_prepare: nobody changes anything until it
+ * sleeps.
  *
  * A struct wait_entry on a queue either wakes a task or calls back (epoll). Wakers pass the poll events that
- * became true (EPOLLIN...; 0 = all), so that an entry may ignore others.
+ * became true (EPOLLIN...; 0 = all), so that an entry may ignore others. A queue is guarded by its owner's
+ * lock.
  */
 #pragma once
 
@@ -13,6 +15,7 @@
 #include <stdint.h>
 #include "linux_abi.h"
 #include "list.h"
+#include "lock.h"
 
 struct task;
 
@@ -49,9 +52,9 @@ static inline void wait_end(struct wait_entry *entry)
 /* QUEUE goes, and whoever is on it stays off it: for queues that do not live as long as the files polled
  * through them. */
 void wait_queue_close(struct wait_queue *queue);
-/* Sleeps with the lock dropped until woken. 0: woken (check the condition again); -ETIMEDOUT: DEADLINE passed
- * (absolute monotonic ns, DEADLINE_NEVER); -ERESTARTSYS: a signal is pending, or the task must die. Spurious
- * wake-ups happen. */
+/* Sleeps until woken, the common lock given up meanwhile; it is held alone here. 0: woken (check the
+ * condition again); -ETIMEDOUT: DEADLINE passed (absolute monotonic ns, DEADLINE_NEVER); -ERESTARTSYS: a
+ * signal is pending, or the task must die. Spurious wake-ups happen. */
 int wait_sleep(uint64_t deadline) __attribute__((warn_unused_result));
 /* As wait_sleep, but only a fatal kill ends it (-EINTR): for short waits that Linux does not let signals end.
  */
@@ -61,6 +64,12 @@ static inline int wait_sleep_signal(void)
 {
 	return wait_sleep(UINT64_MAX);
 }
+/* From here on a wake-up of the current task ends its next wait_sleep_prepared. That sleeps however the
+ * common lock is held, with no other; or, where the condition is true already, wait_unprepare takes its
+ * place. */
+void wait_prepare(void);
+void wait_unprepare(void);
+int wait_sleep_prepared(uint64_t deadline) __attribute__((warn_unused_result));
 /* Wakes all entries interested in EVENTS; or all but at most one exclusive one. Safe on an empty queue: two
  * instructions. */
 void wake_all_slow(struct wait_queue *queue, uint32_t events);
@@ -75,10 +84,35 @@ static inline void wake_one(struct wait_queue *queue, uint32_t events)
 	if (!list_empty(&queue->entries))
 		wake_one_slow(queue, events);
 }
-/* Ends TASK's sleep, if it sleeps. */
-void task_wake(struct task *task);
+/* Ends TASK's sleep, if it sleeps or is about to: true when nobody else has already. */
+bool task_wake(struct task *task);
 
-/* Waits until CONDITION (an expression, evaluated under the lock). Value: 0, -ETIMEDOUT or -ERESTARTSYS. */
+/* The same with LOCK, which guards QUEUE and CONDITION, held before and after and given up for the sleep. */
+#define wait_event_locked(queue, lock, condition, deadline)                                                  \
+	({                                                                                                   \
+		int wait_result_ = 0;                                                                        \
+		if (!(condition)) {                                                                          \
+			struct wait_entry wait_entry_;                                                       \
+			wait_begin(&wait_entry_, queue);                                                     \
+			for (;;) {                                                                           \
+				wait_prepare();                                                              \
+				bool wait_done_ = (condition);                                               \
+				if (wait_done_)                                                              \
+					wait_result_ = 0;                                                    \
+				if (wait_done_ || wait_result_)                                              \
+					break;                                                               \
+				lock_release(lock);                                                          \
+				wait_result_ = wait_sleep_prepared(deadline);                                \
+				lock_acquire(lock);                                                          \
+			}                                                                                    \
+			wait_unprepare();                                                                    \
+			wait_end(&wait_entry_);                                                              \
+		}                                                                                            \
+		wait_result_;                                                                                \
+	})
+
+/* Waits until CONDITION, an expression, with the common lock held alone. Value: 0, -ETIMEDOUT or
+ * -ERESTARTSYS. */
 #define wait_event(queue, condition, deadline)                                                               \
 	({                                                                                                   \
 		int wait_result_ = 0;                                                                        \
@@ -108,14 +142,10 @@ static inline void poll_wait(struct poll_table *table, struct wait_queue *queue)
 		table->add(table, queue);
 }
 
-/* ---- The personality lock ---- */
-void personality_lock(void);
-void personality_unlock(void);
-
 /* ---- Workers: native threads of the personality without a guest ----
- * FUNCTION starts with the lock held and never returns. worker_wait drops the lock until somebody signals the
- * worker's event (or DEADLINE passes) and returns the event's bits. Give worker_event's handle to whoever
- * shall signal it. */
+ * FUNCTION starts with the common lock held alone and never returns. worker_wait drops it until somebody
+ * signals the worker's event (or DEADLINE passes) and returns the event's bits. Give worker_event's handle to
+ * whoever shall signal it. */
 struct task *worker_create(const char *name, void (*function)(void *argument), void *argument);
 uint64_t worker_wait(uint64_t deadline);
 uint64_t worker_event(struct task *worker);

@@ -4,6 +4,37 @@
 
 #define EAGER_COPY_BYTES 65536u /* private writable file maps up to this size are read in at once */
 
+/* The calls below share the common lock and hold the address space's own; where files are mapped or unmapped,
+ * whose last reference may go, the common lock is held alone instead. CALL is an expression of type int64_t
+ * that answers -EALONE, with nothing done, where it must be. */
+#define with_mm(mm, call)                                                                                    \
+	({                                                                                                   \
+		int64_t with_result_ = -EALONE;                                                              \
+		if (common_mode() == COMMON_SHARED) {                                                        \
+			lock_acquire(&(mm)->lock);                                                           \
+			with_result_ = (call);                                                               \
+			lock_release(&(mm)->lock);                                                           \
+		}                                                                                            \
+		if (with_result_ == -EALONE) {                                                               \
+			enum common_mode with_mode_ = common_alone();                                        \
+			with_result_ = (call);                                                               \
+			common_back(with_mode_);                                                             \
+		}                                                                                            \
+		with_result_;                                                                                \
+	})
+
+/* Is a file mapped in [start, start + bytes), which the caller must not unmap? */
+static bool must_be_alone(struct mm *mm, uint64_t start, uint64_t bytes)
+{
+	if (common_mode() == COMMON_ALONE)
+		return false;
+	for (struct area *area = mm_find(mm, start); area && area->start < start + bytes;
+	     area = mm_next(mm, area))
+		if (area->file)
+			return true;
+	return false;
+}
+
 static uint32_t protection_of(uint64_t prot)
 {
 	return (prot & PROT_READ ? AREA_READ : 0) | (prot & PROT_WRITE ? AREA_WRITE : 0) |
@@ -35,6 +66,8 @@ static int64_t choose_address(struct mm *mm, uint64_t hint, uint64_t bytes, uint
 			struct area *area = mm_find(mm, hint);
 			return area && area->start < hint + bytes ? -EEXIST : (int64_t)hint;
 		}
+		if (must_be_alone(mm, hint, bytes))
+			return -EALONE;
 		int error = mm_unmap(mm, hint, bytes);
 		return error ? error : (int64_t)hint;
 	}
@@ -110,26 +143,18 @@ static int check_file(const struct file *file, uint64_t prot, bool shared)
 	return 0;
 }
 
-SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t flags, int fd, uint64_t offset)
+static bool is_shared(uint64_t flags)
 {
-	struct task *task = current_task();
-	struct mm *mm = task->mm;
-	struct file *file = 0;
 	uint64_t type = flags & LINUX_MAP_TYPE;
-	bool shared = type == LINUX_MAP_SHARED || type == LINUX_MAP_SHARED_VALIDATE;
-	if (!page_aligned(offset) || !bytes || (!shared && type != LINUX_MAP_PRIVATE))
-		return -EINVAL;
-	if (bytes > USER_END)
-		return -ENOMEM;
-	bytes = page_up(bytes);
-	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
-		return -EOVERFLOW;
-	if (!(flags & LINUX_MAP_ANONYMOUS)) {
-		file = file_of(fd);
-		int error = file ? check_file(file, prot, shared) : -EBADF;
-		if (error)
-			return error;
-	}
+	return type == LINUX_MAP_SHARED || type == LINUX_MAP_SHARED_VALIDATE;
+}
+
+static int64_t map(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t flags,
+                   struct file *file, uint64_t offset)
+{
+	bool shared = is_shared(flags);
+	if (file && common_mode() != COMMON_ALONE)
+		return -EALONE;
 	if (!may_grow(mm, bytes))
 		return -ENOMEM;
 	int64_t at = choose_address(mm, hint, bytes, flags);
@@ -155,11 +180,39 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 	return error ? error : at;
 }
 
+SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t flags, int fd, uint64_t offset)
+{
+	struct mm *mm = current_task()->mm;
+	struct file *file = 0;
+	uint64_t type = flags & LINUX_MAP_TYPE;
+	bool shared = is_shared(flags);
+	if (!page_aligned(offset) || !bytes || (!shared && type != LINUX_MAP_PRIVATE))
+		return -EINVAL;
+	if (bytes > USER_END)
+		return -ENOMEM;
+	bytes = page_up(bytes);
+	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
+		return -EOVERFLOW;
+	if (!(flags & LINUX_MAP_ANONYMOUS)) {
+		file = file_of(fd);
+		int error = file ? check_file(file, prot, shared) : -EBADF;
+		if (error)
+			return error;
+	}
+	return with_mm(mm, map(mm, hint, bytes, prot, flags, file, offset));
+}
+
+static int64_t unmap(struct mm *mm, uint64_t start, uint64_t bytes)
+{
+	return must_be_alone(mm, start, bytes) ? -EALONE : mm_unmap(mm, start, bytes);
+}
+
 SYSCALL_HANDLER(munmap, uint64_t start, uint64_t bytes)
 {
 	if (!page_aligned(start) || !bytes || bytes > USER_END || !valid_range(start, page_up(bytes)))
 		return -EINVAL;
-	return mm_unmap(current_task()->mm, start, page_up(bytes));
+	struct mm *mm = current_task()->mm;
+	return with_mm(mm, unmap(mm, start, page_up(bytes)));
 }
 
 SYSCALL_HANDLER(mprotect, uint64_t start, uint64_t bytes, uint64_t prot)
@@ -170,14 +223,13 @@ SYSCALL_HANDLER(mprotect, uint64_t start, uint64_t bytes, uint64_t prot)
 		return 0;
 	if (bytes > USER_END || !valid_range(start, page_up(bytes)))
 		return -ENOMEM;
-	return mm_protect(current_task()->mm, start, page_up(bytes), protection_of(prot));
+	struct mm *mm = current_task()->mm;
+	return with_mm(mm, mm_protect(mm, start, page_up(bytes), protection_of(prot)));
 }
 
-SYSCALL_HANDLER(brk, uint64_t address)
+static int64_t set_break(struct mm *mm, uint64_t address)
 {
-	struct task *task = current_task();
-	struct mm *mm = task->mm;
-	uint64_t limit = task->process->limits[RLIMIT_DATA].current;
+	uint64_t limit = current_task()->process->limits[RLIMIT_DATA].current;
 	if (address < mm->brk_start || !user_range(mm->brk_start, address - mm->brk_start) ||
 	    address - mm->brk_start > limit)
 		return (int64_t)mm->brk;
@@ -187,11 +239,19 @@ SYSCALL_HANDLER(brk, uint64_t address)
 		if ((above && above->start < new + PAGE_SIZE_BYTES) || !may_grow(mm, new - old) ||
 		    mm_map(mm, old, new - old, AREA_READ | AREA_WRITE | AREA_HEAP, 0, 0, 0, 0))
 			return (int64_t)mm->brk;
+	} else if (new < old && must_be_alone(mm, new, old - new)) {
+		return -EALONE;
 	} else if (new < old && mm_unmap(mm, new, old - new)) {
 		return (int64_t)mm->brk;
 	}
 	mm->brk = address;
 	return (int64_t)address;
+}
+
+SYSCALL_HANDLER(brk, uint64_t address)
+{
+	struct mm *mm = current_task()->mm;
+	return with_mm(mm, set_break(mm, address));
 }
 
 /* ---- mremap ---- */
@@ -343,11 +403,12 @@ static int discard_file(struct mm *mm, struct area *area)
 	return error;
 }
 
-SYSCALL_HANDLER(madvise, uint64_t start, uint64_t bytes, int advice)
+static int64_t advise(struct mm *mm, uint64_t start, uint64_t bytes, int advice)
 {
-	struct mm *mm = current_task()->mm;
 	if (!page_aligned(start) || bytes > USER_END || !valid_range(start, page_up(bytes)))
 		return -EINVAL;
+	if (must_be_alone(mm, start, page_up(bytes)))
+		return -EALONE;
 	uint64_t end = start + page_up(bytes);
 	uint32_t set = 0, clear = 0;
 	switch (advice) {
@@ -399,6 +460,12 @@ SYSCALL_HANDLER(madvise, uint64_t start, uint64_t bytes, int advice)
 		}
 	}
 	return hole ? -ENOMEM : 0;
+}
+
+SYSCALL_HANDLER(madvise, uint64_t start, uint64_t bytes, int advice)
+{
+	struct mm *mm = current_task()->mm;
+	return with_mm(mm, advise(mm, start, bytes, advice));
 }
 
 SYSCALL_HANDLER(msync, uint64_t start, uint64_t bytes, int flags)

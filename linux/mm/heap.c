@@ -40,6 +40,7 @@ static uint32_t empty_chunks[CLASS_COUNT];
 static struct ranges arena_ranges, window_ranges;
 static handle_t arena;
 static uint64_t bytes_used;
+static struct lock heap_lock = LOCK_INIT(LOCK_HEAP);
 
 int64_t heap_init(handle_t space)
 {
@@ -86,23 +87,34 @@ void *pages_allocate(size_t count)
 {
 	if (count > ARENA_BYTES / PAGE_SIZE_BYTES)
 		return 0;
-	return arena_take(count * PAGE_SIZE_BYTES, PAGE_SIZE_BYTES);
+	lock_acquire(&heap_lock);
+	void *pages = arena_take(count * PAGE_SIZE_BYTES, PAGE_SIZE_BYTES);
+	lock_release(&heap_lock);
+	return pages;
 }
 
 void pages_free(void *pointer, size_t count)
 {
-	if (pointer)
-		arena_put((uint64_t)pointer, count * PAGE_SIZE_BYTES);
+	if (!pointer)
+		return;
+	lock_acquire(&heap_lock);
+	arena_put((uint64_t)pointer, count * PAGE_SIZE_BYTES);
+	lock_release(&heap_lock);
 }
 
 uint64_t window_take(uint64_t bytes, uint64_t alignment)
 {
-	return ranges_take(&window_ranges, bytes, alignment);
+	lock_acquire(&heap_lock);
+	uint64_t address = ranges_take(&window_ranges, bytes, alignment);
+	lock_release(&heap_lock);
+	return address;
 }
 
 void window_put(uint64_t address, uint64_t bytes)
 {
+	lock_acquire(&heap_lock);
 	ranges_put(&window_ranges, address, bytes);
+	lock_release(&heap_lock);
 }
 
 uint64_t heap_bytes(void)
@@ -172,7 +184,7 @@ static void *chunk_fresh(struct chunk *chunk, uint32_t size)
 	return (void *)block;
 }
 
-void *block_allocate(size_t bytes)
+static void *allocate(size_t bytes)
 {
 	if (bytes > class_bytes[CLASS_COUNT - 1])
 		return allocate_large(bytes);
@@ -202,10 +214,16 @@ void *block_allocate(size_t bytes)
 	return block;
 }
 
-void block_free(void *pointer)
+void *block_allocate(size_t bytes)
 {
-	if (!pointer)
-		return;
+	lock_acquire(&heap_lock);
+	void *block = allocate(bytes);
+	lock_release(&heap_lock);
+	return block;
+}
+
+static void free_block(void *pointer)
+{
 	struct chunk *chunk = chunk_of(pointer);
 	if (chunk->class_index == CLASS_LARGE) {
 		arena_put((uint64_t)chunk, chunk->bytes);
@@ -223,6 +241,15 @@ void block_free(void *pointer)
 		list_remove(&chunk->link);
 		arena_put((uint64_t)chunk, CHUNK_BYTES);
 	}
+}
+
+void block_free(void *pointer)
+{
+	if (!pointer)
+		return;
+	lock_acquire(&heap_lock);
+	free_block(pointer);
+	lock_release(&heap_lock);
 }
 
 size_t block_bytes(void *pointer)

@@ -78,9 +78,8 @@ void heap_free(void *pointer)
 	}
 	front->check = FREED_MAGIC ^ (uint64_t)front;
 	memset(pointer, POISON_BYTE, (size_t)(block_end(front) - (uint8_t *)pointer));
-	struct front *oldest = quarantine[quarantine_next];
-	quarantine[quarantine_next] = front;
-	quarantine_next = (quarantine_next + 1) % QUARANTINE;
+	uint32_t at = __atomic_fetch_add(&quarantine_next, 1, __ATOMIC_RELAXED) % QUARANTINE;
+	struct front *oldest = __atomic_exchange_n(&quarantine[at], front, __ATOMIC_ACQ_REL);
 	if (!oldest)
 		return;
 	if (oldest->check != (FREED_MAGIC ^ (uint64_t)oldest) ||

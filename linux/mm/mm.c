@@ -18,7 +18,7 @@ struct memory_object *memory_object_adopt(handle_t handle, uint64_t bytes)
 	object->references = 1;
 	object->handle = handle;
 	object->bytes = bytes;
-	object->identity = identities++;
+	object->identity = __atomic_fetch_add(&identities, 1, __ATOMIC_RELAXED);
 	return object;
 }
 
@@ -37,13 +37,13 @@ struct memory_object *memory_object_view(struct memory_object *whole, uint64_t b
 	object->whole = memory_object_reference(whole);
 	object->handle = whole->handle;
 	object->bytes = bytes < whole->bytes ? bytes : whole->bytes;
-	object->identity = identities++;
+	object->identity = __atomic_fetch_add(&identities, 1, __ATOMIC_RELAXED);
 	return object;
 }
 
 void memory_object_release(struct memory_object *object)
 {
-	if (--object->references)
+	if (__atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL))
 		return;
 	if (object->whole)
 		memory_object_release(object->whole);
@@ -89,6 +89,7 @@ static struct mm *mm_new(int64_t heap_handle)
 		return 0;
 	}
 	mm->references = 1;
+	lock_init(&mm->lock, LOCK_MM);
 	mm->space = (handle_t)space;
 	mm->heap = heap;
 	mm->mmap_top = MMAP_TOP;
@@ -151,6 +152,7 @@ struct mm *mm_clone(struct mm *from)
 	struct mm fresh = *to;
 	*to = *from;
 	to->references = 1;
+	lock_init(&to->lock, LOCK_MM);
 	to->space = fresh.space;
 	to->heap = fresh.heap;
 	to->root = 0;
@@ -221,7 +223,7 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 #define ERROR_FETCH 16
 #define FAULT_TRIES 4 /* of one address: after that the substrate cannot give the page */
 
-bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code)
+static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code)
 {
 	struct task *task = current_task();
 	struct area *area = mm_find(mm, address);
@@ -256,17 +258,36 @@ bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int 
 	return false;
 }
 
+bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code)
+{
+	lock_acquire(&mm->lock);
+	bool retry = fault(mm, address, error, signal, code);
+	lock_release(&mm->lock);
+	return retry;
+}
+
+static bool shared_key(struct mm *mm, uint64_t address, uint64_t key[2])
+{
+	struct area *area = mm_find(mm, address);
+	bool there = area && area->start <= address;
+	key[0] = 0;
+	if (there && (area->flags & AREA_SHARED)) {
+		key[0] = area->object->identity;
+		key[1] = area->offset + (address - area->start);
+	}
+	return there;
+}
+
 int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2])
 {
 	if (shared) {
-		struct area *area = mm_find(mm, address);
-		if (!area || area->start > address)
+		lock_acquire(&mm->lock);
+		bool there = shared_key(mm, address, key);
+		lock_release(&mm->lock);
+		if (!there)
 			return -EFAULT;
-		if (area->flags & AREA_SHARED) {
-			key[0] = area->object->identity;
-			key[1] = area->offset + (address - area->start);
+		if (key[0])
 			return 0;
-		}
 	}
 	key[0] = (uint64_t)mm;
 	key[1] = address;

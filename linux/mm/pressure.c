@@ -57,7 +57,9 @@ bool pressure_task_allowed(void)
 	return task_count() < tasks_max && pressure_allowance(TASK_BYTES) == TASK_BYTES;
 }
 
-uint64_t pressure_allowance(uint64_t bytes)
+static struct lock pressure_lock = LOCK_INIT(LOCK_PRESSURE);
+
+static uint64_t allowance(uint64_t bytes)
 {
 	static uint64_t credit; /* of the last look at the quota */
 	if (bytes <= credit) {
@@ -81,6 +83,14 @@ uint64_t pressure_allowance(uint64_t bytes)
 	if (credit > CREDIT_MAX)
 		credit = CREDIT_MAX;
 	return bytes;
+}
+
+uint64_t pressure_allowance(uint64_t bytes)
+{
+	lock_acquire(&pressure_lock);
+	uint64_t allowed = allowance(bytes);
+	lock_release(&pressure_lock);
+	return allowed;
 }
 
 /* ---- The choice ---- */
@@ -148,9 +158,23 @@ void pressure_process_ended(const struct process *process)
 	wake_all(&relieved, 0);
 }
 
+/* Gives the reserve back; false: it has been given already. */
+static bool reserve_give(void)
+{
+	void *pages = __atomic_exchange_n(&reserve, 0, __ATOMIC_ACQ_REL);
+	pages_free(pages, RESERVE_PAGES);
+	return pages;
+}
+
 bool pressure_relieve(bool may_wait)
 {
 	const struct process *self = current_task()->process;
+	/* Who shares the common lock, in the middle of a copy, cannot kill anybody: the next who fails alone
+	 * does. */
+	if (common_mode() == COMMON_SHARED) {
+		current_task()->pressed = true;
+		return reserve_give();
+	}
 	if (self->exiting)
 		return false;
 	/* Something may hold a victim up: after a while there is another one. */
@@ -167,9 +191,5 @@ bool pressure_relieve(bool may_wait)
 		waiting--;
 		return true;
 	}
-	if (!reserve)
-		return false;
-	pages_free(reserve, RESERVE_PAGES);
-	reserve = 0;
-	return true;
+	return reserve_give();
 }

@@ -3,7 +3,7 @@
  * A child's terminal is a stream whose memory this personality owns; a guest holds it as a file. One event
  * and one worker serve the streams of all children: any signal makes the sleepers of every stream look again.
  *
- * Calls to the manager are made with the personality lock dropped, so that they stop nobody else. A task that
+ * Calls to the manager are made with the common lock given up, so that they stop nobody else. A task that
  * is about to sleep must therefore not make one: a wake that comes while the lock is dropped, before the task
  * sleeps, would be lost. So only the worker asks for the status of children, and tasks look at what it found.
  */

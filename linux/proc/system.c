@@ -74,6 +74,16 @@ static void text_stat(struct proc_text *text, const struct proc_subject *subject
 	           thread_running_count());
 }
 
+/* How often and how long the locks of each rank (include/lock.h) were waited for since the start. */
+static void text_lock_stat(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "%-16s %12s %12s %16s\n", "lock", "waits", "sleeps", "ns");
+	for (unsigned rank = LOCK_COMMON; rank < LOCK_RANKS; rank++)
+		proc_print(text, "%-16s %12lu %12lu %16lu\n", lock_waits[rank].name, lock_waits[rank].count,
+		           lock_waits[rank].sleeps, lock_waits[rank].ns);
+}
+
 static void text_filesystems(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
@@ -273,6 +283,7 @@ static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process)
                                                  TEXT("version", text_version),
                                                  TEXT("stat", text_stat),
                                                  TEXT("filesystems", text_filesystems),
+                                                 TEXT("lock_stat", text_lock_stat),
                                                  TEXT("cmdline", text_cmdline),
                                                  TEXT("devices", text_devices),
                                                  TEXT("swaps", text_swaps),

@@ -1,8 +1,9 @@
 /* futex(2): waiting on words of guest memory, robust lists (get_robust_list(2)), a basic form of PI locks.
  *
  * A waiter is on its task's native stack and in a hash bucket by key: the mm and address, or for shared
- * mappings the memory object and offset. Checking the word and going to sleep happen under the personality
- * lock, as does every wake.
+ * mappings the memory object and offset. Checking the word and queueing happen under the bucket's lock, as
+ * does every wake. A waiter always takes itself off its bucket under that lock, so that nobody touches it
+ * after it has gone.
  */
 #include "internal.h"
 
@@ -33,19 +34,73 @@ struct waiter {
 	struct task *task;
 	uint64_t key[2];
 	uint32_t bitset;
+	struct bucket *bucket; /* where it is; changed by requeue, under both locks */
 	bool woken;
 	bool pi;
 };
 
-static struct list buckets[BUCKETS];
+static struct bucket {
+	struct lock lock;
+	struct list waiters;
+} buckets[BUCKETS];
 
-static struct list *bucket_of(const uint64_t key[2])
+static struct bucket *bucket_of(const uint64_t key[2])
 {
 	uint64_t hash = (key[0] ^ (key[1] >> 2)) * 0x9e3779b97f4a7c15ull;
-	struct list *bucket = &buckets[hash >> 56];
-	if (!bucket->next)
-		list_init(bucket);
-	return bucket;
+	return &buckets[hash >> 56];
+}
+
+void futex_init(void)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		lock_init(&buckets[i].lock, LOCK_FUTEX);
+		list_init(&buckets[i].waiters);
+	}
+}
+
+static void lock_both(struct bucket *a, struct bucket *b)
+{
+	lock_acquire(a < b ? &a->lock : &b->lock);
+	if (a != b)
+		lock_acquire(a < b ? &b->lock : &a->lock);
+}
+
+static void unlock_both(struct bucket *a, struct bucket *b)
+{
+	lock_release(&a->lock);
+	if (a != b)
+		lock_release(&b->lock);
+}
+
+static void enqueue(struct waiter *waiter, struct bucket *bucket)
+{
+	__atomic_store_n(&waiter->bucket, bucket, __ATOMIC_RELEASE);
+	list_append(&bucket->waiters, &waiter->link);
+}
+
+/* Sleeps until WAITER, which is queued, is woken, and takes it off its bucket. 0, or why the sleep ended. */
+static int sleep_queued(struct waiter *waiter, uint64_t deadline)
+{
+	int result = 0;
+	while (!result) {
+		wait_prepare();
+		if (__atomic_load_n(&waiter->woken, __ATOMIC_ACQUIRE)) {
+			wait_unprepare();
+			break;
+		}
+		result = wait_sleep_prepared(deadline);
+	}
+	for (;;) {
+		struct bucket *bucket = __atomic_load_n(&waiter->bucket, __ATOMIC_ACQUIRE);
+		lock_acquire(&bucket->lock);
+		bool same = bucket == waiter->bucket;
+		if (same)
+			list_remove(&waiter->link);
+		lock_release(&bucket->lock);
+		if (same)
+			break;
+	}
+	return waiter->woken ? 0 : result;
 }
 
 static bool same_key(const uint64_t a[2], const uint64_t b[2])
@@ -65,15 +120,16 @@ static int get_key(uint64_t address, bool shared, uint64_t key[2])
 static void waiter_wake(struct waiter *waiter)
 {
 	list_remove(&waiter->link);
-	waiter->woken = true;
+	__atomic_store_n(&waiter->woken, true, __ATOMIC_RELEASE);
 	task_wake(waiter->task);
 }
 
-static int wake_key(const uint64_t key[2], int count, uint32_t bitset)
+/* With the bucket's lock held. */
+static int wake_in(struct bucket *bucket, const uint64_t key[2], int count, uint32_t bitset)
 {
 	struct waiter *waiter, *next;
 	int woken = 0;
-	list_for_each_safe(waiter, next, bucket_of(key), link)
+	list_for_each_safe(waiter, next, &bucket->waiters, link)
 	{
 		if (woken >= count)
 			break;
@@ -82,6 +138,15 @@ static int wake_key(const uint64_t key[2], int count, uint32_t bitset)
 			woken++;
 		}
 	}
+	return woken;
+}
+
+static int wake_key(const uint64_t key[2], int count, uint32_t bitset)
+{
+	struct bucket *bucket = bucket_of(key);
+	lock_acquire(&bucket->lock);
+	int woken = wake_in(bucket, key, count, bitset);
+	lock_release(&bucket->lock);
 	return woken;
 }
 
@@ -107,16 +172,19 @@ static int64_t futex_wait(uint64_t address, uint32_t expected, uint64_t deadline
 	int error = get_key(address, shared, waiter.key);
 	if (error)
 		return error;
+	struct bucket *bucket = bucket_of(waiter.key);
+	lock_acquire(&bucket->lock);
 	if (get_user_u32(&value, address))
-		return -EFAULT;
-	if (value != expected)
-		return -EAGAIN;
-	list_append(bucket_of(waiter.key), &waiter.link);
-	int result = 0;
-	while (!waiter.woken && !result)
-		result = wait_sleep(deadline);
-	list_remove(&waiter.link);
-	if (waiter.woken)
+		error = -EFAULT;
+	else if (value != expected)
+		error = -EAGAIN;
+	else
+		enqueue(&waiter, bucket);
+	lock_release(&bucket->lock);
+	if (error)
+		return error;
+	int result = sleep_queued(&waiter, deadline);
+	if (!result)
 		return 0;
 	if (result == -ETIMEDOUT)
 		return -ETIMEDOUT;
@@ -139,31 +207,41 @@ static int64_t wait_restart(struct task *task)
 	return futex_wait(data[0], (uint32_t)data[1], data[2], (uint32_t)data[3], data[4], true);
 }
 
-static int64_t requeue(uint64_t address, int wake_count, int64_t move_count, uint64_t address2, bool shared)
+/* EXPECTED: the word must have this value; 0: it may have any. */
+static int64_t requeue(uint64_t address, int wake_count, int64_t move_count, uint64_t address2, bool shared,
+                       const uint32_t *expected)
 {
 	uint64_t from[2], to[2];
+	uint32_t seen = 0;
 	int error = get_key(address, shared, from);
 	if (!error)
 		error = get_key(address2, shared, to);
 	if (error)
 		return error;
-	int64_t done = wake_key(from, wake_count, ~0u);
+	struct bucket *source = bucket_of(from), *target = bucket_of(to);
+	lock_both(source, target);
+	if (expected && get_user_u32(&seen, address))
+		error = -EFAULT;
+	else if (expected && seen != *expected)
+		error = -EAGAIN;
+	int64_t done = error ? 0 : wake_in(source, from, wake_count, ~0u);
 	struct waiter *waiter, *next;
-	list_for_each_safe(waiter, next, bucket_of(from), link)
+	list_for_each_safe(waiter, next, &source->waiters, link)
 	{
-		if (move_count <= 0)
+		if (error || move_count <= 0)
 			break;
 		if (!same_key(waiter->key, from) || waiter->pi)
 			continue;
 		if (!same_key(from, to)) {
 			list_remove(&waiter->link);
 			memcpy(waiter->key, to, sizeof(to));
-			list_append(bucket_of(to), &waiter->link);
+			enqueue(waiter, target);
 		}
 		move_count--;
 		done++;
 	}
-	return done;
+	unlock_both(source, target);
+	return error ? error : done;
 }
 
 /* FUTEX_WAKE_OP: changes the second word as OP says, wakes on the first, and on the second if its old value
@@ -244,33 +322,40 @@ static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool share
 	int error = get_key(address, shared, waiter.key);
 	if (error)
 		return error;
+	struct bucket *bucket = bucket_of(waiter.key);
+	bool taken = false;
+	lock_acquire(&bucket->lock);
 	for (;;) {
-		if (get_user_u32(&value, address))
-			return -EFAULT;
-		if ((value & FUTEX_TID_MASK) == tid)
-			return -EDEADLK;
+		if (get_user_u32(&value, address)) {
+			error = -EFAULT;
+			break;
+		}
 		bool free = !(value & FUTEX_TID_MASK);
-		if (!free && try)
-			return -EAGAIN;
-		if (!free && !task_find((int32_t)(value & FUTEX_TID_MASK)))
-			return -ESRCH;
+		if ((value & FUTEX_TID_MASK) == tid)
+			error = -EDEADLK;
+		else if (!free && try)
+			error = -EAGAIN;
+		else if (!free && !task_find((int32_t)(value & FUTEX_TID_MASK)))
+			error = -ESRCH;
+		if (error)
+			break;
 		uint32_t new = free ? tid | (value & ~FUTEX_TID_MASK) : value | FUTEX_WAITERS;
-		if (user_compare_exchange_u32(address, value, new, &seen))
-			return -EFAULT;
+		if (user_compare_exchange_u32(address, value, new, &seen)) {
+			error = -EFAULT;
+			break;
+		}
 		if (seen != value)
 			continue;
-		if (free)
-			return 0;
+		taken = free;
 		break;
 	}
-	list_append(bucket_of(waiter.key), &waiter.link);
-	int result = 0;
-	while (!waiter.woken && !result)
-		result = wait_sleep(deadline);
-	list_remove(&waiter.link);
-	if (waiter.woken)
-		return 0;
-	return result == -ETIMEDOUT ? result : -ERESTARTNOINTR;
+	if (!error && !taken)
+		enqueue(&waiter, bucket);
+	lock_release(&bucket->lock);
+	if (error || taken)
+		return error;
+	int result = sleep_queued(&waiter, deadline);
+	return !result || result == -ETIMEDOUT ? result : -ERESTARTNOINTR;
 }
 
 static int64_t unlock_pi(uint64_t address, bool shared)
@@ -280,14 +365,20 @@ static int64_t unlock_pi(uint64_t address, bool shared)
 	int error = get_key(address, shared, key);
 	if (error)
 		return error;
+	struct bucket *bucket = bucket_of(key);
+	lock_acquire(&bucket->lock);
 	for (;;) {
-		if (get_user_u32(&value, address))
-			return -EFAULT;
-		if ((value & FUTEX_TID_MASK) != (uint32_t)current_task()->tid)
-			return -EPERM;
+		if (get_user_u32(&value, address)) {
+			error = -EFAULT;
+			break;
+		}
+		if ((value & FUTEX_TID_MASK) != (uint32_t)current_task()->tid) {
+			error = -EPERM;
+			break;
+		}
 		struct waiter *first = 0, *waiter;
 		bool more = false;
-		list_for_each(waiter, bucket_of(key), link)
+		list_for_each(waiter, &bucket->waiters, link)
 		{
 			if (!waiter->pi || !same_key(waiter->key, key))
 				continue;
@@ -297,14 +388,18 @@ static int64_t unlock_pi(uint64_t address, bool shared)
 			first = waiter;
 		}
 		uint32_t new = first ? (uint32_t)first->task->tid | (more ? FUTEX_WAITERS : 0) : 0;
-		if (user_compare_exchange_u32(address, value, new, &seen))
-			return -EFAULT;
+		if (user_compare_exchange_u32(address, value, new, &seen)) {
+			error = -EFAULT;
+			break;
+		}
 		if (seen != value)
 			continue;
 		if (first)
 			waiter_wake(first);
-		return 0;
+		break;
 	}
+	lock_release(&bucket->lock);
+	return error;
 }
 
 static int futex_deadline(uint32_t op, uint64_t address, uint64_t *deadline)
@@ -344,18 +439,12 @@ SYSCALL_HANDLER(futex, uint64_t address, uint32_t op, uint32_t value, uint64_t t
 		return futex_wake(address, (int)value, ~0u, shared);
 	case FUTEX_WAKE_BITSET:
 		return futex_wake(address, (int)value, value3, shared);
-	case FUTEX_CMP_REQUEUE: {
-		uint32_t seen;
-		if (get_user_u32(&seen, address))
-			return -EFAULT;
-		if (seen != value3)
-			return -EAGAIN;
-	}
-		/* fall through */
+	case FUTEX_CMP_REQUEUE:
 	case FUTEX_REQUEUE:
 		if ((int)value < 0 || (int32_t)time < 0)
 			return -EINVAL;
-		return requeue(address, (int)value, (int32_t)time, address2, shared);
+		return requeue(address, (int)value, (int32_t)time, address2, shared,
+		               command == FUTEX_CMP_REQUEUE ? &value3 : 0);
 	case FUTEX_WAKE_OP:
 		return wake_op(address, (int)value, (int)time, address2, value3, shared);
 	case FUTEX_LOCK_PI:

@@ -1,39 +1,22 @@
-/* The personality lock, sleeping, wait queues, workers.
+/* Sleeping, wait queues, workers.
  *
- * The lock is a word: 0 free, 1 held, 2 held with waiters, who wait for one event that carries a bit over
- * when the waker comes first. A task's own event only ever means "look again": what happened is in its
- * fields, which the lock guards.
+ * A task's own event only ever means "look again": what happened is in its fields. WOKEN is set by whoever
+ * wakes it, SLEEPING tells whether that needs the event.
  */
 #include "internal.h"
 
-volatile uint32_t personality_lock_word;
-handle_t personality_lock_event;
-
 #define EVENT_WAKE 1ull
 
-void personality_lock_slow(void)
+void wait_prepare(void)
 {
-	while (__atomic_exchange_n(&personality_lock_word, 2, __ATOMIC_ACQUIRE) != 0)
-		(void)event_wait(personality_lock_event, DEADLINE_NEVER, 0);
+	struct task *task = current_task();
+	__atomic_store_n(&task->woken, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&task->sleeping, true, __ATOMIC_SEQ_CST);
 }
 
-void personality_lock_wake(void)
+void wait_unprepare(void)
 {
-	event_signal(personality_lock_event, EVENT_WAKE);
-}
-
-void personality_lock(void)
-{
-	uint32_t expected = 0;
-	if (!__atomic_compare_exchange_n(&personality_lock_word, &expected, 1, false, __ATOMIC_ACQUIRE,
-	                                 __ATOMIC_RELAXED))
-		personality_lock_slow();
-}
-
-void personality_unlock(void)
-{
-	if (__atomic_exchange_n(&personality_lock_word, 0, __ATOMIC_RELEASE) != 1)
-		personality_lock_wake();
+	__atomic_store_n(&current_task()->sleeping, false, __ATOMIC_RELAXED);
 }
 
 /* Sleeps until woken, until DEADLINE, or until work in INTERRUPTS comes. */
@@ -42,16 +25,14 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 	struct thread_area *area = task->area;
 	int64_t result = E_OK;
 	task->sleep_start_ns = clock_monotonic();
-	task->woken = false;
-	task->sleeping = true;
-	personality_unlock();
-	while (!*(volatile bool *)&task->woken && !(task->work & interrupts)) {
+	enum common_mode mode = common_give();
+	while (!__atomic_load_n(&task->woken, __ATOMIC_SEQ_CST) && !(task->work & interrupts)) {
 		result = event_wait(area->event, deadline, 0);
 		if (result == E_TIMEOUT)
 			break;
 	}
-	personality_lock();
-	task->sleeping = false;
+	common_take(mode);
+	wait_unprepare();
 	task->slept_ns += clock_monotonic() - task->sleep_start_ns;
 	task->voluntary_switches++;
 	if (task->woken)
@@ -59,14 +40,16 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 	return result == E_TIMEOUT ? -ETIMEDOUT : 0;
 }
 
-int wait_sleep(uint64_t deadline)
+int wait_sleep_prepared(uint64_t deadline)
 {
 	struct task *task = current_task();
 	uint32_t interrupts = TASK_WORK_SIGNAL | TASK_WORK_EXIT | TASK_WORK_STOP;
 	if (!task->process)
 		return sleep_until(task, deadline, 0);
-	if (signal_pending())
+	if (signal_pending()) {
+		wait_unprepare();
 		return -ERESTARTSYS;
+	}
 	/* The flag may be set without a signal: for a temporary mask, or because another thread took it. */
 	__atomic_fetch_and(&task->work, ~(uint32_t)TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
 	int result = sleep_until(task, deadline, interrupts);
@@ -76,23 +59,32 @@ int wait_sleep(uint64_t deadline)
 	return !woken && signal_pending() ? -ERESTARTSYS : result;
 }
 
+int wait_sleep(uint64_t deadline)
+{
+	wait_prepare();
+	return wait_sleep_prepared(deadline);
+}
+
 int wait_sleep_killable(uint64_t deadline)
 {
 	struct task *task = current_task();
 	if (task->work & TASK_WORK_EXIT)
 		return -EINTR;
+	wait_prepare();
 	int result = sleep_until(task, deadline, TASK_WORK_EXIT);
 	if (result == 0 && !task->woken && (task->work & TASK_WORK_EXIT))
 		return -EINTR;
 	return result;
 }
 
-void task_wake(struct task *task)
+bool task_wake(struct task *task)
 {
-	if (task->sleeping && !task->woken) {
-		task->woken = true;
+	if (__atomic_exchange_n(&task->woken, true, __ATOMIC_SEQ_CST))
+		return false;
+	bool sleeps = __atomic_load_n(&task->sleeping, __ATOMIC_SEQ_CST);
+	if (sleeps)
 		event_signal(task->area->event, EVENT_WAKE);
-	}
+	return sleeps;
 }
 
 static void entry_init(struct wait_entry *entry, bool exclusive)
@@ -131,10 +123,8 @@ static void wake(struct wait_queue *queue, uint32_t events, bool one)
 		bool took = true;
 		if (entry->wake)
 			took = entry->wake(entry, events);
-		else if (entry->task->sleeping && !entry->task->woken)
-			task_wake(entry->task);
 		else
-			took = !entry->exclusive;
+			took = task_wake(entry->task) || !entry->exclusive;
 		if (one && entry->exclusive && took)
 			break;
 	}

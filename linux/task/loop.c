@@ -12,6 +12,10 @@ _Static_assert(AREA_BYTES == TASK_AREA_BYTES && AREA_STATE == TASK_AREA_BYTES - 
                "layout.inc");
 _Static_assert(offsetof(struct thread_area, task) == AREA_TASK && offsetof(struct task, work) == TASK_WORK,
                "layout.inc");
+_Static_assert(offsetof(struct thread_area, common_slot) == AREA_SLOT &&
+                   offsetof(struct thread_area, common_mode) == AREA_MODE && COMMON_SHARED == MODE_SHARED &&
+                   COMMON_ALONE == MODE_ALONE && sizeof(struct common_slot) == SLOT_BYTES,
+               "layout.inc");
 /* guest.S looks at both words at once. */
 _Static_assert(offsetof(struct task, held_count) == TASK_WORK + 4 && TASK_WORK % 8 == 0, "layout.inc");
 _Static_assert(offsetof(struct guest_state, rax) == STATE_RAX &&
@@ -56,9 +60,26 @@ int64_t guest_unknown_call(uint64_t number)
 	return -ENOSYS;
 }
 
+/* A page fault of the guest; true when it was resolved, else *SIGNAL and *CODE. */
+static bool guest_page_fault(struct task *task, int *signal, int *code)
+{
+	const struct guest_state *state = task->state;
+	common_shared();
+	bool done = mm_fault(task->mm, state->address, state->error, signal, code);
+	common_shared_end();
+	if (done || *signal)
+		return done;
+	personality_lock();
+	done = pressure_relieve(true);
+	personality_unlock();
+	*signal = SIGBUS;
+	*code = BUS_ADRERR;
+	return done;
+}
+
 static void guest_fault(struct task *task)
 {
-	struct guest_state *state = task->state;
+	const struct guest_state *state = task->state;
 	int signal = SIGSEGV, code = SI_KERNEL;
 	uint64_t address = state->rip;
 	switch (state->vector) {
@@ -79,13 +100,8 @@ static void guest_fault(struct task *task)
 		code = ILL_ILLOPN;
 		break;
 	case 14:
-		if (mm_fault(task->mm, state->address, state->error, &signal, &code) ||
-		    (!signal && pressure_relieve(true)))
+		if (guest_page_fault(task, &signal, &code))
 			return;
-		if (!signal) {
-			signal = SIGBUS;
-			code = BUS_ADRERR;
-		}
 		address = state->address;
 		break;
 	case 16:
@@ -101,22 +117,24 @@ static void guest_fault(struct task *task)
 		address = 0;
 		break;
 	}
+	personality_lock();
 	signal_fault(signal, code, address);
+	personality_unlock();
 }
 
 void guest_other_exit(int64_t exit)
 {
+	struct task *task = current_task();
 	if (exit == GUEST_EXIT_KICK)
 		return;
-	personality_lock();
-	struct task *task = current_task();
 	if (exit == GUEST_EXIT_FAULT) {
 		guest_fault(task);
-	} else {
-		/* The kernel refused the state: a program counter or segment base out of the guest half. */
-		signal_fault(SIGSEGV, SI_KERNEL, task->state->rip);
-		task->state->rip &= 0x3fffffffffff;
+		return;
 	}
+	/* The kernel refused the state: a program counter or segment base out of the guest half. */
+	personality_lock();
+	signal_fault(SIGSEGV, SI_KERNEL, task->state->rip);
+	task->state->rip &= 0x3fffffffffff;
 	personality_unlock();
 }
 

@@ -70,6 +70,7 @@ static bool area_create(struct thread_page *page, uint64_t address, handle_t mem
 	area->memory = memory;
 	area->memory_offset = offset;
 	area->cpu = cpu;
+	area->common_slot = &common_slots[cpu];
 	area->event = (handle_t)event;
 	int64_t thread =
 	    thread_create(page, machine.unit, machine.space, memory, offset + AREA_STACK_TOP, &spec);

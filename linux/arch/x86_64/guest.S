@@ -6,6 +6,18 @@
  */
 #include "layout.inc"
 
+/* The handler at R13, with the guest's arguments and for its result. */
+.macro run_handler
+	mov STATE_RDI(%rbx), %rdi
+	mov STATE_RSI(%rbx), %rsi
+	mov STATE_RDX(%rbx), %rdx
+	mov STATE_R10(%rbx), %rcx
+	mov STATE_R8(%rbx), %r8
+	mov STATE_R9(%rbx), %r9
+	call *%r13
+	mov %rax, STATE_RAX(%rbx)
+.endm
+
 	.text
 	.globl guest_loop
 	.type guest_loop, @function
@@ -32,63 +44,86 @@ enter:
 	mov (%rax, %r12, 8), %r13
 	test %r13, %r13
 	jz unknown
-	mov STATE_RDI(%rbx), %rdi
-	mov STATE_RSI(%rbx), %rsi
-	mov STATE_RDX(%rbx), %rdx
-	mov STATE_R10(%rbx), %rcx
-	mov STATE_R8(%rbx), %r8
-	mov STATE_R9(%rbx), %r9
-	lea linux_syscall_unlocked(%rip), %rax
-	cmpb $0, (%rax, %r12)
-	je locked
-	call *%r13
-	mov %rax, STATE_RAX(%rbx)
-	cmpq $0, TASK_WORK(%rbp)
+	lea linux_syscall_modes(%rip), %rax
+	movzbl (%rax, %r12), %eax
+	cmp $MODE_SHARED, %eax
+	je share
+	ja alone
+	run_handler
+	cmpq $0, TASK_WORK(%rbp) /* and the files held for the call */
 	je enter
 work:
 	mov %r12, %rdi
 	call guest_work
 	jmp enter
 
-locked:
-	xor %eax, %eax
-	mov $1, %r14d
-	lock cmpxchg %r14d, personality_lock_word(%rip)
-	jne contended
-have_lock:
-	call *%r13
-	mov %rax, STATE_RAX(%rbx)
-	xor %eax, %eax
-	xchg %eax, personality_lock_word(%rip)
-	cmp $1, %eax
-	jne wake_waiter
-unlocked:
+	/* The common lock, shared: see sync/lock.c. */
+share:
+	mov (AREA_SLOT - AREA_STATE)(%rbx), %rax
+	lock incl (%rax)
+	cmpl $0, common_word(%rip)
+	jne share_contended
+have_share:
+	movl $MODE_SHARED, (AREA_MODE - AREA_STATE)(%rbx)
+	run_handler
+	mov (AREA_SLOT - AREA_STATE)(%rbx), %rax
+	lock decl (%rax)
+	cmpl $0, common_word(%rip)
+	jne wake_drain
 	cmpq $0, TASK_WORK(%rbp)
 	je enter
 	jmp work
+share_contended:
+	call common_shared_slow
+	jmp have_share
+wake_drain:
+	call common_shared_wake
+	jmp done
 
-contended:
-	call personality_lock_slow
-	mov STATE_RDI(%rbx), %rdi
-	mov STATE_RSI(%rbx), %rsi
-	mov STATE_RDX(%rbx), %rdx
-	mov STATE_R10(%rbx), %rcx
-	mov STATE_R8(%rbx), %r8
-	mov STATE_R9(%rbx), %r9
-	jmp have_lock
+	/* The common lock, alone. */
+alone:
+	xor %eax, %eax
+	mov $1, %ecx
+	lock cmpxchg %ecx, common_word(%rip)
+	jne alone_contended
+	mov common_slot_count(%rip), %ecx
+	lea common_slots(%rip), %rax
+1:
+	cmpl $0, (%rax)
+	jne alone_drain
+	add $SLOT_BYTES, %rax
+	dec %ecx
+	jnz 1b
+have_alone:
+	movl $MODE_ALONE, (AREA_MODE - AREA_STATE)(%rbx)
+	run_handler
+	xor %eax, %eax
+	xchg %eax, common_word(%rip)
+	cmp $1, %eax
+	jne wake_waiter
+done:
+	cmpq $0, TASK_WORK(%rbp)
+	je enter
+	jmp work
+alone_contended:
+	call common_alone_slow
+	jmp have_alone
+alone_drain:
+	call common_drain
+	jmp have_alone
 wake_waiter:
-	call personality_lock_wake
-	jmp unlocked
+	call common_alone_wake
+	jmp done
 unknown:
 	mov %r12, %rdi
 	call guest_unknown_call
 	mov %rax, STATE_RAX(%rbx)
-	jmp unlocked
+	jmp done
 other:
 	mov %rax, %rdi
 	call guest_other_exit
 	mov $-1, %r12
-	jmp unlocked
+	jmp done
 
 /* thread_restart_stack(area, function): throws the stack away and calls FUNCTION(area) at its top. */
 	.globl thread_restart_stack
