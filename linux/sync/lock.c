@@ -5,6 +5,7 @@
  * so that those who share it do not disturb one another; who wants it alone sets its word and waits until the
  * counts are zero.
  */
+#include <processor.h>
 #include "internal.h"
 
 #define PLACES     64u
@@ -33,11 +34,6 @@ static struct place {
 	struct list parked;
 } places[PLACES];
 
-static void pause_processor(void)
-{
-	__asm__ volatile("pause");
-}
-
 /* The bits of the thread's own event that come while it waits for a lock were meant for another sleep. */
 #define LOCK_BIT (1ull << 62)
 
@@ -62,7 +58,7 @@ static struct place *place_enter(const uint32_t *word)
 		if (machine.cpu_count == 1 || tries % 64 == 0)
 			thread_yield();
 		else
-			pause_processor();
+			processor_pause();
 	}
 	if (!place->parked.next)
 		list_init(&place->parked);
@@ -135,7 +131,7 @@ static void word_acquire(uint32_t *word, enum lock_rank rank)
 			waited(rank, since, false);
 			return;
 		}
-		pause_processor();
+		processor_pause();
 	}
 	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
 		park(word);
@@ -178,7 +174,7 @@ void common_shared_slow(void)
 		drain_wake();
 		unsigned spins = machine.cpu_count > 1 ? SPINS : 0;
 		while (__atomic_load_n(&common_word, __ATOMIC_RELAXED) && spins--)
-			pause_processor();
+			processor_pause();
 		while (__atomic_load_n(&common_word, __ATOMIC_RELAXED)) {
 			slept = true;
 			park(&common_word);
@@ -228,7 +224,7 @@ void common_drain(void)
 			waited(LOCK_COMMON, since, false);
 			return;
 		}
-		pause_processor();
+		processor_pause();
 	}
 	handle_t event = current_area()->event;
 	__atomic_store_n(&drain_event, event, __ATOMIC_SEQ_CST);

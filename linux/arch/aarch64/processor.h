@@ -24,3 +24,9 @@ static inline uint64_t processor_random(void)
 	__asm__ volatile("mrs %0, s3_3_c2_c4_0" : "=r"(value)::"cc"); /* RNDR */
 	return value;
 }
+
+/* Between two looks at a word that another processor is about to change. */
+static inline void processor_pause(void)
+{
+	__asm__ volatile("yield");
+}

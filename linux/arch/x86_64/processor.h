@@ -26,3 +26,9 @@ static inline uint64_t processor_random(void)
 	__asm__ volatile("rdrand %0" : "=r"(value)::"cc");
 	return value;
 }
+
+/* Between two looks at a word that another processor is about to change. */
+static inline void processor_pause(void)
+{
+	__asm__ volatile("pause");
+}
