@@ -131,7 +131,7 @@ static void do_init(void *data, struct fuse_conn_info *connection)
 
 static void do_lookup(fuse_req_t request, fuse_ino_t directory, const char *name)
 {
-	struct holonfs_attributes found;
+	struct holonfs_attributes found = {0};
 	enter();
 	int status = 0;
 	if (!strcmp(name, ".")) {
@@ -172,7 +172,7 @@ static void do_forget_multi(fuse_req_t request, size_t count, struct fuse_forget
 
 static void do_getattr(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *info)
 {
-	struct holonfs_attributes attributes;
+	struct holonfs_attributes attributes = {0};
 	(void)info;
 	enter();
 	reply_attributes(request, holonfs_get(fs, inode, &attributes), &attributes);
@@ -188,7 +188,7 @@ static void do_setattr(fuse_req_t request, fuse_ino_t inode, struct stat *new, i
 	                                    .accessed_ns = from_time(new->st_atim),
 	                                    .modified_ns = from_time(new->st_mtim),
 	                                    .changed_ns = from_time(new->st_ctim)};
-	struct holonfs_attributes attributes;
+	struct holonfs_attributes attributes = {0};
 	uint32_t valid = 0;
 	(void)info;
 	valid |= what & FUSE_SET_ATTR_MODE ? HOLONFS_SET_MODE : 0;
@@ -228,7 +228,7 @@ static uint64_t to_device(dev_t device)
 static void do_mknod(fuse_req_t request, fuse_ino_t directory, const char *name, mode_t mode, dev_t device)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(request);
-	struct holonfs_attributes made;
+	struct holonfs_attributes made = {0};
 	uint32_t type = mode & S_IFMT ? 0 : S_IFREG;
 	enter();
 	reply_entry(request,
@@ -240,7 +240,7 @@ static void do_mknod(fuse_req_t request, fuse_ino_t directory, const char *name,
 static void do_mkdir(fuse_req_t request, fuse_ino_t directory, const char *name, mode_t mode)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(request);
-	struct holonfs_attributes made;
+	struct holonfs_attributes made = {0};
 	enter();
 	reply_entry(request,
 	            holonfs_create(fs, directory, name, (mode & 07777) | S_IFDIR, who->umask, who->uid,
@@ -251,7 +251,7 @@ static void do_mkdir(fuse_req_t request, fuse_ino_t directory, const char *name,
 static void do_symlink(fuse_req_t request, const char *target, fuse_ino_t directory, const char *name)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(request);
-	struct holonfs_attributes made;
+	struct holonfs_attributes made = {0};
 	enter();
 	reply_entry(request, holonfs_symlink(fs, directory, name, target, who->uid, who->gid, &made), &made);
 }
@@ -281,7 +281,7 @@ static void do_rename(fuse_req_t request, fuse_ino_t from_directory, const char 
 
 static void do_link(fuse_req_t request, fuse_ino_t inode, fuse_ino_t directory, const char *name)
 {
-	struct holonfs_attributes attributes;
+	struct holonfs_attributes attributes = {0};
 	enter();
 	reply_entry(request, holonfs_link(fs, inode, directory, name, &attributes), &attributes);
 }
@@ -316,7 +316,7 @@ static void do_create(fuse_req_t request, fuse_ino_t directory, const char *name
                       struct fuse_file_info *info)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(request);
-	struct holonfs_attributes made;
+	struct holonfs_attributes made = {0};
 	enter();
 	int status = holonfs_create(fs, directory, name, (mode & 07777) | S_IFREG, who->umask, who->uid,
 	                            who->gid, 0, &made);
@@ -400,7 +400,7 @@ static void list(fuse_req_t request, fuse_ino_t directory, size_t size, off_t of
 		size_t need;
 		cookie = entry.cookie;
 		if (plus) {
-			struct holonfs_attributes attributes;
+			struct holonfs_attributes attributes = {0};
 			if (holonfs_get(fs, entry.inode, &attributes) < 0)
 				continue;
 			struct fuse_entry_param param = to_entry(&attributes);

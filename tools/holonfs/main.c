@@ -402,16 +402,17 @@ static int run_check(const struct options *options)
 	}
 	bool damaged = status < 0 || below.damaged || report.damaged;
 	bool different = below.leaked || below.missing || report.different || report.repaired;
+	unsigned long long all_damaged = report.damaged + below.damaged;
+	unsigned long long all_different = report.different + below.leaked + below.missing;
+	unsigned long long all_repaired = report.repaired + below.repaired;
 	const char *verdict = damaged ? "damaged" : different ? "different" : "good";
 	if (options->json)
 		printf("], \"inodes\": %llu, \"directories\": %llu, \"extents\": %llu, \"blocks_read\": "
 		       "%llu, \"damaged\": %llu, "
 		       "\"different\": %llu, \"repaired\": %llu, \"status\": \"%s\"}\n",
 		       (unsigned long long)report.inodes, (unsigned long long)report.directories,
-		       (unsigned long long)report.extents, (unsigned long long)below.data_blocks,
-		       (unsigned long long)(report.damaged + below.damaged),
-		       (unsigned long long)(report.different + below.leaked + below.missing),
-		       (unsigned long long)(report.repaired + below.repaired), verdict);
+		       (unsigned long long)report.extents, (unsigned long long)below.data_blocks, all_damaged,
+		       all_different, all_repaired, verdict);
 	else
 		printf("%llu inodes, %llu of them directories: %s\n", (unsigned long long)report.inodes,
 		       (unsigned long long)report.directories, verdict);
