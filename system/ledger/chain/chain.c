@@ -1,5 +1,6 @@
 /* Opening the chain, executing commits, making blocks. */
 #include "chain/chain_internal.h"
+#include "chain/parallel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,6 +284,8 @@ static bool execute_all(struct chain *chain, const struct chain_commit *commit, 
 	builder.transactions = arena_alloc(&chain->arena, count * sizeof *builder.transactions);
 	builder.receipts = arena_alloc(&chain->arena, count * sizeof *builder.receipts);
 	begin_block(chain, &builder, commit);
+	size_t window = 0; /* where the transactions run ahead begin and end */
+	size_t ahead = 0;
 	for (size_t i = 0; i < count; i++) {
 		const struct candidate *c = list[i];
 		if (builder.header.gas_used + c->transaction.gas_limit > chain->config.gas_limit &&
@@ -290,15 +293,27 @@ static bool execute_all(struct chain *chain, const struct chain_commit *commit, 
 			if (!finish_block(chain, &builder))
 				return false;
 			begin_block(chain, &builder, commit);
+			ahead = i; /* what was run ahead saw another block */
 		}
 		if (chain_quota_left(&chain->config, &chain->state, &c->sender, builder.header.timestamp) <
 		    c->transaction.gas_limit)
 			continue;
-		const struct applied applied =
-		    transaction_apply(chain->evm, &chain->rules, &c->transaction, &c->sender);
+		if (chain->parallel && i >= ahead && count - i > 1) {
+			window = i;
+			ahead = count - i < PARALLEL_WINDOW ? count : i + PARALLEL_WINDOW;
+			parallel_speculate(chain->parallel, list + window, ahead - window);
+		}
+		struct applied applied;
+		struct log *logs;
+		size_t log_count;
+		if (i >= ahead || !parallel_take(chain->parallel, i - window, &applied, &logs, &log_count)) {
+			applied = transaction_apply(chain->evm, &chain->rules, &c->transaction, &c->sender);
+			logs = chain->state.logs;
+			log_count = chain->state.log_count;
+		}
 		if (!applied.valid)
 			continue;
-		builder_add(chain, &builder, c, &applied, chain->state.logs, chain->state.log_count);
+		builder_add(chain, &builder, c, &applied, logs, log_count);
 		quota_take(chain, &c->sender, applied.gas_used, builder.header.timestamp);
 	}
 	if (builder.count)
@@ -434,6 +449,7 @@ struct chain *chain_open(const char *directory, const struct chain_config *confi
 	const struct state_backend backend = store_backend(&chain->reader);
 	state_init(&chain->state, &backend, &chain->codes);
 	chain->pool = pool_create(config->workers);
+	chain->parallel = parallel_create(chain, pool_workers(chain->pool));
 	world_init(&chain->world, NULL, &chain->world_store);
 	size_t size;
 	bool good = begin_batch(chain);
@@ -454,6 +470,7 @@ struct chain *chain_open(const char *directory, const struct chain_config *confi
 void chain_close(struct chain *chain)
 {
 	pool_destroy(chain->pool);
+	parallel_destroy(chain->parallel);
 	world_deinit(&chain->world);
 	state_deinit(&chain->state);
 	evm_destroy(chain->evm);
