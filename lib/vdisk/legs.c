@@ -15,36 +15,47 @@ int leg_read(struct vdisk *disk, unsigned leg, uint64_t place, void *buffer, siz
 	           : VDISK_OK;
 }
 
+/* Legs that failed in a call are left out from then on, unless there would be none left: what was committed can still be read then. */
+static int settle(struct vdisk *disk, unsigned good, unsigned bad)
+{
+	for (unsigned i = 0; good && i < disk->leg_count; i++)
+		if (bad >> i & 1)
+			disk->legs[i].failed = true;
+	return good ? VDISK_OK : VDISK_IO;
+}
+
 int legs_write(struct vdisk *disk, uint64_t place, const void *buffer, size_t blocks)
 {
 	unsigned good = 0;
+	unsigned bad = 0;
 	for (unsigned i = 0; i < disk->leg_count; i++) {
 		const struct vdisk_backend *backend = &disk->legs[i].backend;
 		if (disk->legs[i].failed)
 			continue;
 		if (backend->write(backend->context, place * VDISK_BLOCK, buffer, blocks * VDISK_BLOCK) < 0)
-			disk->legs[i].failed = true;
+			bad |= 1u << i;
 		else
 			good++;
 	}
 	disk->written += blocks * VDISK_BLOCK;
-	return good ? VDISK_OK : VDISK_IO;
+	return settle(disk, good, bad);
 }
 
 int legs_flush(struct vdisk *disk)
 {
 	unsigned good = 0;
+	unsigned bad = 0;
 	for (unsigned i = 0; i < disk->leg_count; i++) {
 		const struct vdisk_backend *backend = &disk->legs[i].backend;
 		if (disk->legs[i].failed)
 			continue;
 		if (backend->flush(backend->context) < 0)
-			disk->legs[i].failed = true;
+			bad |= 1u << i;
 		else
 			good++;
 	}
 	disk->flushes++;
-	return good ? VDISK_OK : VDISK_IO;
+	return settle(disk, good, bad);
 }
 
 void legs_discard(struct vdisk *disk, uint64_t place, uint64_t blocks)

@@ -398,12 +398,16 @@ static void test_full(void)
 	vdisk_abandon(disk);
 	new_devices(1, DEVICE, false);
 	disk = make(BLOCKS);
-	write_some(disk);
+	fill(block, 9);
+	vdisk_write(disk, 5, 1, block);
 	vdisk_commit(disk);
 	devices[0].failed = true;
-	fill(block, 9);
-	check("a device that is gone", vdisk_write(disk, 0, 1, block) == VDISK_IO &&
-	                                   vdisk_flush(disk) == VDISK_IO && vdisk_close(disk) == VDISK_IO);
+	check("a device that is gone",
+	      vdisk_write(disk, 0, 1, block) == VDISK_IO && vdisk_flush(disk) == VDISK_IO);
+	devices[0].failed = false;
+	check("one that only refused a write can still be read",
+	      vdisk_read(disk, 5, 1, block) == VDISK_OK && is_filled(block, 9) &&
+	          vdisk_write(disk, 0, 1, block) == VDISK_IO && vdisk_close(disk) == VDISK_IO);
 }
 
 /* The figures of the contract: an empty disk of 200 GB, and 2,000 random blocks in it. */
