@@ -12,11 +12,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define MAGIC      "HolonWallet1"
 #define MAGIC_SIZE 12
 #define SALT_SIZE  16
 #define NONCE_SIZE 24
 #define HEAD_SIZE  (MAGIC_SIZE + SALT_SIZE + NONCE_SIZE + 1)
+
+static const uint8_t magic[12] = {'H', 'o', 'l', 'o', 'n', 'W', 'a', 'l', 'l', 'e', 't', '1'};
 
 static bool derive(uint8_t key[32], const char *passphrase, const uint8_t *salt)
 {
@@ -30,7 +31,7 @@ bool keystore_write(const char *path, const uint8_t *entropy, size_t size, const
 	uint8_t key[32];
 	uint8_t *salt = file + MAGIC_SIZE;
 	uint8_t *nonce = salt + SALT_SIZE;
-	memcpy(file, MAGIC, MAGIC_SIZE);
+	memcpy(file, magic, MAGIC_SIZE);
 	file[HEAD_SIZE - 1] = (uint8_t)size;
 	if (getrandom(salt, SALT_SIZE + NONCE_SIZE, 0) != SALT_SIZE + NONCE_SIZE ||
 	    !derive(key, passphrase, salt) ||
@@ -67,7 +68,7 @@ bool keystore_read(const char *path, uint8_t entropy[WALLET_ENTROPY_MAX], size_t
 	close(fd);
 	*size = got > HEAD_SIZE ? file[HEAD_SIZE - 1] : 0;
 	if (*size < 16 || *size > WALLET_ENTROPY_MAX || got != (ssize_t)(HEAD_SIZE + *size + AEAD_TAG_SIZE) ||
-	    memcmp(file, MAGIC, MAGIC_SIZE) != 0) {
+	    memcmp(file, magic, MAGIC_SIZE) != 0) {
 		fprintf(stderr, "holon-wallet: %s is not a wallet\n", path);
 		return false;
 	}

@@ -70,7 +70,8 @@ void words_seed(uint8_t seed[64], const char *words, const char *passphrase)
 	char salt[256 + 12];
 	uint8_t block[64];
 	const int length = snprintf(salt, sizeof salt - 4, "mnemonic%s", passphrase);
-	memcpy(salt + length, "\0\0\0\1", 4);
+	static const uint8_t first_block[4] = {0, 0, 0, 1};
+	memcpy(salt + length, first_block, 4);
 	hmac_message(sha512, words, strlen(words), salt, (size_t)length + 4, block);
 	memcpy(seed, block, 64);
 	for (int round = 1; round < 2048; round++) {
