@@ -174,8 +174,11 @@ static enum opcode binary_opcode(unsigned op)
 	case TOK_NEQ:
 		return OP_NE;
 	case TOK_LT:
-	case TOK_GT:
 		return OP_LT;
+	case TOK_GT:
+		return OP_GT;
+	case TOK_GE:
+		return OP_GE;
 	default:
 		return OP_LE;
 	}
@@ -210,7 +213,8 @@ static void compile_binary(struct compiler *c, const struct node *n, unsigned ta
 		return;
 	}
 	c->place = n->begin;
-	if ((op == OP_ADD || op == OP_SUB) && small_immediate(n->b, &immediate)) {
+	if ((op == OP_ADD || op == OP_SUB) && n->b->kind == N_INT && n->b->integer &&
+	    small_immediate(n->b, &immediate)) {
 		a = expression_any(c, n->a);
 		c->place = n->begin;
 		emit(c, OP_ADDI, target, a, (uint16_t)(op == OP_ADD ? immediate : -immediate), 0);
@@ -228,10 +232,7 @@ static void compile_binary(struct compiler *c, const struct node *n, unsigned ta
 		a = expression_any(c, n->a);
 		b = expression_any(c, n->b);
 		c->place = n->begin;
-		if (n->op == TOK_GT || n->op == TOK_GE)
-			emit(c, op, target, b, a, 0);
-		else
-			emit(c, op, target, a, b, 0);
+		emit(c, op, target, a, b, 0);
 	}
 	c->next = saved;
 }
@@ -268,11 +269,7 @@ static int compare_jump(struct compiler *c, const struct node *n, bool sense)
 		return jump;
 	}
 	static const uint8_t with_register[4][2] = {
-	    /* < > <= >= : with sense, without; > and >= swap their operands */
-	    {OP_JLT, OP_JNLT},
-	    {OP_JLT, OP_JNLT},
-	    {OP_JLE, OP_JNLE},
-	    {OP_JLE, OP_JNLE}};
+	    {OP_JLT, OP_JNLT}, {OP_JGT, OP_JNGT}, {OP_JLE, OP_JNLE}, {OP_JGE, OP_JNGE}};
 	static const uint8_t with_number[4][2] = {
 	    {OP_JLTI, OP_JNLTI}, {OP_JGTI, OP_JNGTI}, {OP_JLEI, OP_JNLEI}, {OP_JGEI, OP_JNGEI}};
 	unsigned which = n->op == TOK_LT ? 0 : n->op == TOK_GT ? 1 : n->op == TOK_LE ? 2 : 3;
@@ -284,10 +281,7 @@ static int compare_jump(struct compiler *c, const struct node *n, bool sense)
 		a = expression_any(c, n->a);
 		b = expression_any(c, n->b);
 		c->place = n->begin;
-		if (which & 1)
-			jump = emit_jump(c, with_register[which][!sense], b, a);
-		else
-			jump = emit_jump(c, with_register[which][!sense], a, b);
+		jump = emit_jump(c, with_register[which][!sense], a, b);
 	}
 	c->next = saved;
 	return jump;

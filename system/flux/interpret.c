@@ -324,7 +324,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 		int16_t b = (int16_t)C_;
 		if (likely(is_int(a))) {
 			int64_t r;
-			if (likely(!__builtin_add_overflow((int64_t)(a << 16), (int64_t)b << 16, &r))) {
+			if (likely(!__builtin_add_overflow((int64_t)(a << 16), (int64_t)b * 65536, &r))) {
 				R[A_] = BITS_INT | (uint64_t)r >> 16;
 				NEXT;
 			}
@@ -406,6 +406,18 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 		R[A_] = from_bool(truth);
 		NEXT;
 	}
+	CASE(GT) :
+	{
+		COMPARE(>, ">", order == 1);
+		R[A_] = from_bool(truth);
+		NEXT;
+	}
+	CASE(GE) :
+	{
+		COMPARE(>=, ">=", order == 1 || order == 0);
+		R[A_] = from_bool(truth);
+		NEXT;
+	}
 #undef COMPARE_A
 #undef COMPARE_B
 	CASE(BOOL) : R[A_] = from_bool(value_truthy(R[B_]));
@@ -445,6 +457,26 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 	CASE(JNLE) :
 	{
 		COMPARE(<=, "<=", order == -1 || order == 0);
+		JUMP_IF(!truth);
+	}
+	CASE(JGT) :
+	{
+		COMPARE(>, ">", order == 1);
+		JUMP_IF(truth);
+	}
+	CASE(JGE) :
+	{
+		COMPARE(>=, ">=", order == 1 || order == 0);
+		JUMP_IF(truth);
+	}
+	CASE(JNGT) :
+	{
+		COMPARE(>, ">", order == 1);
+		JUMP_IF(!truth);
+	}
+	CASE(JNGE) :
+	{
+		COMPARE(>=, ">=", order == 1 || order == 0);
 		JUMP_IF(!truth);
 	}
 	CASE(JEQ) :

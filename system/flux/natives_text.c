@@ -227,7 +227,7 @@ NATIVE(text_repeat)
 	if (n < 0 || (LENGTH(0) && (uint64_t)n > STRING_MAX / LENGTH(0)))
 		return vm_raise(vm, "memory", "a string of over %u bytes", STRING_MAX);
 	struct string *s = string_reserve(vm, LENGTH(0) * (size_t)n);
-	char *to = s->object.kind == STRING_INLINE ? s->inline_bytes : s->heap_bytes;
+	char *to = s->object.kind == STRING_INLINE ? STRING_INLINE_BYTES(s) : s->heap_bytes;
 	const char *bytes = BYTES(0);
 	for (int64_t i = 0; i < n; i++)
 		memcpy(to + (size_t)i * LENGTH(0), bytes, LENGTH(0));

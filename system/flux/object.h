@@ -25,13 +25,15 @@ struct string {
 	uint32_t length;      /* bytes of UTF-8 */
 	uint32_t hash;        /* 0: not computed yet */
 	union {
-		char inline_bytes[8];
+		char inline_start[8]; /* and beyond: STRING_INLINE_BYTES() */
 		char *heap_bytes;
 		struct {
 			struct string *left, *right;
 		} rope;
 	};
 };
+
+#define STRING_INLINE_BYTES(s) ((char *)(s) + offsetof(struct string, inline_start))
 
 struct list {
 	struct object object;
@@ -150,7 +152,7 @@ int string_compare(struct vm *vm, struct string *a, struct string *b);
 static inline const char *string_bytes(struct vm *vm, struct string *s)
 {
 	if (s->object.kind == STRING_INLINE)
-		return s->inline_bytes;
+		return STRING_INLINE_BYTES(s);
 	return s->object.kind == STRING_HEAP ? s->heap_bytes : string_flatten(vm, s);
 }
 

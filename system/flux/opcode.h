@@ -65,6 +65,8 @@ struct ins {
 	X(NE, "wrr.")                                                                                        \
 	X(LT, "wrr.")                                                                                        \
 	X(LE, "wrr.")                                                                                        \
+	X(GT, "wrr.")                                                                                        \
+	X(GE, "wrr.")                                                                                        \
 	X(BOOL, "wr..")                                                                                      \
 	X(JMP, "..j.")                                                                                       \
 	X(LOOP, "..j.") /* a jump backwards */                                                               \
@@ -74,6 +76,10 @@ struct ins {
 	X(JLE, "rrj.")                                                                                       \
 	X(JNLT, "rrj.")                                                                                      \
 	X(JNLE, "rrj.")                                                                                      \
+	X(JGT, "rrj.")                                                                                       \
+	X(JGE, "rrj.")                                                                                       \
+	X(JNGT, "rrj.")                                                                                      \
+	X(JNGE, "rrj.")                                                                                      \
 	X(JEQ, "rrj.")                                                                                       \
 	X(JNE, "rrj.")                                                                                       \
 	X(JLTI, "rij.")                                                                                      \

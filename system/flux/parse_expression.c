@@ -1,6 +1,6 @@
 /*
  * Expressions: operator precedence climbing over unary and postfix forms. From loose to tight:
- *   otherwise   ||   &&   == !=   < > <= >= in   | ^ & << >>   .. ..=   ++   + -   * / % ~/   - ! ~ try   **
+ *   otherwise   try   ||   &&   == !=   < > <= >= in   | ^ & << >>   .. ..=   ++   + -   * / % ~/   - ! ~   **
  * . ( ) [ ] ?
  */
 #include "parser.h"
@@ -53,6 +53,7 @@ static const uint8_t precedences[TOKEN_TYPES] = {
 };
 
 static struct node *parse_unary(struct parser *p);
+static struct node *parse_level(struct parser *p, unsigned least);
 static struct node *parse_postfix(struct parser *p);
 
 static struct node *binary(struct parser *p, struct node *left, const struct token *op, struct node *right)
@@ -129,7 +130,8 @@ static struct node *parse_unary(struct parser *p)
 		advance(p);
 		struct node *node = new_node(p, t->type == TOK_TRY ? N_TRY : N_UNARY, t->begin);
 		node->op = t->type;
-		node->a = parse_unary(p);
+		/* try reaches over the whole expression, up to otherwise. */
+		node->a = t->type == TOK_TRY ? parse_level(p, PREC_OR) : parse_unary(p);
 		leave(p);
 		return finish(p, node);
 	}

@@ -91,8 +91,9 @@ static unsigned tightness(const struct node *n)
 	case N_RANGE:
 		return 7;
 	case N_UNARY:
-	case N_TRY:
 		return 11;
+	case N_TRY:
+		return 1;
 	case N_INT:
 		return n->integer < 0 ? 11 : 20;
 	case N_FLOAT:
@@ -163,10 +164,41 @@ static void print_pairs(struct text *out, const struct node *n, unsigned indent,
 	text_put(out, "}", 1);
 }
 
+/* Whether the text of an expression begins with '{', which would begin a block. */
+static bool begins_with_brace(const struct node *n)
+{
+	while (n) {
+		if (n->kind == N_MAP)
+			return true;
+		if (n->kind != N_BINARY && n->kind != N_AND && n->kind != N_OR && n->kind != N_OTHERWISE &&
+		    n->kind != N_RANGE && n->kind != N_CALL && n->kind != N_METHOD && n->kind != N_FIELD &&
+		    n->kind != N_INDEX && n->kind != N_SLICE && n->kind != N_PROPAGATE)
+			return false;
+		n = n->a;
+	}
+	return false;
+}
+
+static bool has_struct(const struct node *n)
+{
+	return n && (n->kind == N_NEW || has_struct(n->a) || has_struct(n->b) || has_struct(n->c));
+}
+
+/* Before a block: a struct's braces need parentheses around them, and so does a '{' in front. */
+static void print_condition(struct text *out, const struct node *n, unsigned indent)
+{
+	bool guard = has_struct(n) || begins_with_brace(n);
+	if (guard)
+		text_put(out, "(", 1);
+	print_expression(out, n, indent, 0);
+	if (guard)
+		text_put(out, ")", 1);
+}
+
 static void print_match(struct text *out, const struct node *n, unsigned indent)
 {
 	text_print(out, "match ");
-	print_expression(out, n->a, indent, 0);
+	print_condition(out, n->a, indent);
 	text_print(out, " {\n");
 	for (const struct node *arm = n->list; arm; arm = arm->next) {
 		spaces(out, indent + 1);
@@ -182,6 +214,8 @@ static void print_match(struct text *out, const struct node *n, unsigned indent)
 		text_print(out, " => ");
 		if (arm->a)
 			print_block(out, arm->a, indent + 1);
+		else if (begins_with_brace(arm->b))
+			print_condition(out, arm->b, indent + 1);
 		else
 			print_expression(out, arm->b, indent + 1, 0);
 		text_print(out, ",\n");
@@ -255,7 +289,7 @@ static void print_expression(struct text *out, const struct node *n, unsigned in
 		break;
 	case N_TRY:
 		text_print(out, "try ");
-		print_expression(out, n->a, indent, own);
+		print_expression(out, n->a, indent, 2);
 		break;
 	case N_CALL:
 		print_expression(out, n->a, indent, 20);
@@ -367,7 +401,7 @@ static void print_statement(struct text *out, const struct node *n, unsigned ind
 	case N_IF:
 		for (const struct node *at = n; at;) {
 			text_print(out, "if ");
-			print_expression(out, at->a, indent, 0);
+			print_condition(out, at->a, indent);
 			text_put(out, " ", 1);
 			print_block(out, at->b, indent);
 			at = at->c;
@@ -383,14 +417,14 @@ static void print_statement(struct text *out, const struct node *n, unsigned ind
 		break;
 	case N_WHILE:
 		text_print(out, "while ");
-		print_expression(out, n->a, indent, 0);
+		print_condition(out, n->a, indent);
 		text_put(out, " ", 1);
 		print_block(out, n->b, indent);
 		text_put(out, "\n", 1);
 		break;
 	case N_FOR:
 		text_print(out, "for %s%s%s in ", n->text, n->c ? ", " : "", n->c ? n->c->text : "");
-		print_expression(out, n->a, indent, 0);
+		print_condition(out, n->a, indent);
 		text_put(out, " ", 1);
 		print_block(out, n->b, indent);
 		text_put(out, "\n", 1);
@@ -438,7 +472,10 @@ static void print_statement(struct text *out, const struct node *n, unsigned ind
 		text_put(out, "\n", 1);
 		break;
 	default:
-		print_expression(out, n->a, indent, 0);
+		if (begins_with_brace(n->a))
+			print_condition(out, n->a, indent);
+		else
+			print_expression(out, n->a, indent, 0);
 		text_print(out, n->a->kind == N_MATCH ? "\n" : ";\n");
 	}
 }

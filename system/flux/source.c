@@ -289,7 +289,8 @@ void text_put(struct text *text, const char *bytes, size_t length)
 		text->bytes = must_allocate(text->bytes, capacity);
 		text->capacity = capacity;
 	}
-	memcpy(text->bytes + text->length, bytes, length);
+	if (length)
+		memcpy(text->bytes + text->length, bytes, length);
 	text->length += length;
 	text->bytes[text->length] = 0;
 }

@@ -19,10 +19,9 @@ struct string *string_reserve(struct vm *vm, size_t length)
 		vm_out_of_memory(vm);
 	struct string *s;
 	if (length < MAX_CELL - 32) {
-		s = heap_allocate(vm, T_STRING,
-		                  sizeof(*s) - sizeof(s->inline_bytes) + (length < 8 ? 8 : length + 1));
+		s = heap_allocate(vm, T_STRING, sizeof(*s) - 8 + (length < 8 ? 8 : length + 1));
 		s->object.kind = STRING_INLINE;
-		s->inline_bytes[length] = 0;
+		STRING_INLINE_BYTES(s)[length] = 0;
 	} else {
 		heap_account(vm, (ptrdiff_t)length + 1);
 		char *bytes = malloc(length + 1);
@@ -40,7 +39,7 @@ struct string *string_reserve(struct vm *vm, size_t length)
 
 static char *writable(struct string *s)
 {
-	return s->object.kind == STRING_INLINE ? s->inline_bytes : s->heap_bytes;
+	return s->object.kind == STRING_INLINE ? STRING_INLINE_BYTES(s) : s->heap_bytes;
 }
 
 struct string *string_new(struct vm *vm, const char *bytes, size_t length)
@@ -54,7 +53,8 @@ struct string *string_new(struct vm *vm, const char *bytes, size_t length)
 		return *single;
 	}
 	struct string *s = string_reserve(vm, length);
-	memcpy(writable(s), bytes, length);
+	if (length)
+		memcpy(writable(s), bytes, length);
 	return s;
 }
 
@@ -96,8 +96,8 @@ struct string *string_concat(struct vm *vm, struct string *a, struct string *b)
 	if (a->object.kind == STRING_ROPE && a->rope.right->object.kind == STRING_INLINE &&
 	    a->rope.right->length + b->length < 256 && b->object.kind == STRING_INLINE) {
 		struct string *last = string_reserve(vm, (size_t)a->rope.right->length + b->length);
-		memcpy(last->inline_bytes, a->rope.right->inline_bytes, a->rope.right->length);
-		memcpy(last->inline_bytes + a->rope.right->length, b->inline_bytes, b->length);
+		memcpy(STRING_INLINE_BYTES(last), STRING_INLINE_BYTES(a->rope.right), a->rope.right->length);
+		memcpy(STRING_INLINE_BYTES(last) + a->rope.right->length, STRING_INLINE_BYTES(b), b->length);
 		b = last;
 		a = a->rope.left;
 	}
@@ -142,7 +142,8 @@ const char *string_flatten(struct vm *vm, struct string *s)
 			part = part->rope.right;
 		}
 		at -= part->length;
-		memcpy(bytes + at, part->object.kind == STRING_INLINE ? part->inline_bytes : part->heap_bytes,
+		memcpy(bytes + at,
+		       part->object.kind == STRING_INLINE ? STRING_INLINE_BYTES(part) : part->heap_bytes,
 		       part->length);
 	}
 	free(stack);

@@ -131,10 +131,12 @@ value vm_call_proto(struct vm *vm, struct proto *proto, const value *args, unsig
 		count = proto->params;
 	/* args may lie in this very stack, which may move. */
 	value copy[256];
-	memcpy(copy, args, count * sizeof(value));
+	if (count)
+		memcpy(copy, args, count * sizeof(value));
 	if (!vm_push_frame(vm, proto, NULL, base))
 		return V_RAISE;
-	memcpy(vm->task->stack + base, copy, count * sizeof(value));
+	if (count)
+		memcpy(vm->task->stack + base, copy, count * sizeof(value));
 	for (unsigned i = count; i < proto->params; i++)
 		vm->task->stack[base + i] = V_NIL;
 	vm->nested++;
@@ -150,7 +152,8 @@ value vm_call(struct vm *vm, value callee, const value *args, unsigned count)
 		value copy[16] = {0};
 		if (count > 15 || count < (unsigned)n->least || (n->most >= 0 && count > (unsigned)n->most))
 			return vm_raise(vm, "call", "%s cannot be called with %u arguments", n->name, count);
-		memcpy(copy, args, count * sizeof(value));
+		if (count)
+			memcpy(copy, args, count * sizeof(value));
 		return n->code(vm, copy, count);
 	}
 	if (!is_type(callee, T_FUNCTION))
@@ -166,10 +169,12 @@ value vm_call(struct vm *vm, value callee, const value *args, unsigned count)
 		                "built-in functions and Flux functions call each other too deeply");
 	uint32_t base = stack_top(vm->task), stop = vm->task->frame_count;
 	value copy[256];
-	memcpy(copy, args, count * sizeof(value));
+	if (count)
+		memcpy(copy, args, count * sizeof(value));
 	if (!vm_push_frame(vm, f->proto, f, base))
 		return V_RAISE;
-	memcpy(vm->task->stack + base, copy, count * sizeof(value));
+	if (count)
+		memcpy(vm->task->stack + base, copy, count * sizeof(value));
 	for (unsigned i = count; i < f->proto->params; i++)
 		vm->task->stack[base + i] = V_NIL;
 	vm->nested++;

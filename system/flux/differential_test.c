@@ -1,0 +1,168 @@
+/*
+ * Random programs, each run by the machine, by the machine with a collection at every allocation, and by the plain
+ * evaluator: output, outcome and error message must be the same. Some are also traced and replayed, and formatted and run
+ * again. In soak: a million programs. `differential_test SEED` shows one.
+ */
+#include "generate.h"
+#include "options.h"
+#include "commands.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct outcome {
+	char *output;
+	size_t length;
+	bool compiled, ok;
+	char error[600];
+};
+
+enum way { WAY_VM, WAY_STRESS, WAY_WALK };
+
+static void run(const char *text, size_t length, enum way way, struct outcome *o)
+{
+	struct run_options options = {.seed = 5, .fuel = 400000, .memory = 64u << 20};
+	options.stress = way == WAY_STRESS;
+	options.walk = way == WAY_WALK;
+	memset(o, 0, sizeof(*o));
+	FILE *out = open_memstream(&o->output, &o->length);
+	struct source *source = source_new("random", text, length);
+	if (!out || !source)
+		abort();
+	struct vm *vm = run_prepare(source, &options, out);
+	if (vm) {
+		o->compiled = true;
+		o->ok = program_start(vm) && scheduler_run(vm);
+		if (o->ok)
+			timelines_finish(vm);
+		else if (is_type(vm->error, T_ERROR))
+			snprintf(o->error, sizeof(o->error), "%s",
+			         string_bytes(vm, ((struct flux_error *)as_object(vm->error))->message));
+		if (vm->stopping) /* limits are counted in each way by itself */
+			snprintf(o->error, sizeof(o->error), "limit");
+		run_finish(vm);
+	}
+	fclose(out);
+}
+
+static bool same(const struct outcome *a, const struct outcome *b)
+{
+	if (!strcmp(a->error, "limit") || !strcmp(b->error, "limit") || strstr(a->error, "memory") ||
+	    strstr(b->error, "memory") || strstr(a->error, "deep") || strstr(b->error, "deep"))
+		return true;
+	return a->compiled == b->compiled && a->ok == b->ok && a->length == b->length &&
+	       !memcmp(a->output, b->output, a->length) && !strcmp(a->error, b->error);
+}
+
+static bool one(uint64_t seed, bool events, unsigned *compiled)
+{
+	struct text text = {0};
+	struct outcome vm, other;
+	bool ok = true;
+	generate_program(&text, seed, events);
+	run(text.bytes, text.length, WAY_VM, &vm);
+	*compiled += vm.compiled;
+	static const char *const names[] = {"", "with a collection at every allocation",
+	                                    "by the plain evaluator"};
+	for (enum way way = WAY_STRESS; way <= WAY_WALK && ok; way++) {
+		run(text.bytes, text.length, way, &other);
+		if (!same(&vm, &other)) {
+			ok = false;
+			printf(
+			    "not ok differential %llu %d - %s\n--- machine (%s)\n%s--- other (%s)\n%s---\n",
+			    (unsigned long long)seed, events, names[way], vm.error, vm.output, other.error,
+			    other.output);
+		}
+		free(other.output);
+	}
+	if (ok && vm.compiled && seed % 4 == 0) {
+		struct source *source = source_new("random", text.bytes, text.length);
+		char *formatted = source ? format_source(source) : NULL;
+		if (formatted) {
+			run(formatted, strlen(formatted), WAY_VM, &other);
+			if (!same(&vm, &other)) {
+				ok = false;
+				printf("not ok differential %llu %d - after formatting\n--- before "
+				       "(%s)\n%s--- after (%s)\n%s---\n",
+				       (unsigned long long)seed, events, vm.error, vm.output, other.error,
+				       other.output);
+			}
+			free(other.output);
+		}
+		free(formatted);
+		source_free(source);
+	}
+	free(vm.output);
+	free(text.bytes);
+	return ok;
+}
+
+/* Recorded and replayed: status 0 from the replay, and the same output. */
+static bool replays(uint64_t seed, const char *path)
+{
+	struct text text = {0};
+	struct run_options options = {.seed = seed, .fuel = 400000, .trace_path = path};
+	char *first = NULL, *second = NULL;
+	size_t first_length, second_length;
+	generate_program(&text, seed, true);
+	struct source *source = source_new("random", text.bytes, text.length);
+	FILE *out = open_memstream(&first, &first_length);
+	struct vm *vm = source && out ? run_prepare(source, &options, out) : NULL;
+	bool ok = true;
+	if (vm) {
+		ok = trace_begin(vm, &options);
+		int status = run_program(vm);
+		ok = trace_end(vm, status) && ok;
+		run_finish(vm);
+		fflush(out);
+		FILE *again = open_memstream(&second, &second_length);
+		ok = ok && again && trace_replay(path, again) == 0;
+		fclose(again);
+		ok = ok && first_length == second_length && !memcmp(first, second, first_length);
+	}
+	fclose(out);
+	free(first);
+	free(second);
+	if (!ok)
+		printf("not ok replay %llu - the trace gives another run\n", (unsigned long long)seed);
+	free(text.bytes);
+	return ok;
+}
+
+int main(int argc, char **argv)
+{
+	bool soak = getenv("HOLON_SOAK") != NULL;
+	unsigned long count = soak ? 1000000 : 1500, replayed = soak ? 1000 : 60, failed = 0;
+	unsigned compiled = 0;
+	char path[] = "/tmp/flux-trace-XXXXXX";
+	if (argc > 1) {
+		struct text text = {0};
+		generate_program(&text, strtoull(argv[1], NULL, 10), argc > 2 && *argv[2] == '1');
+		fputs(text.bytes, stdout);
+		free(text.bytes);
+		return 0;
+	}
+	/* Warnings of the compiler and reports of errors are not what is looked at. */
+	if (!getenv("FLUX_SHOW") && !freopen("/dev/null", "w", stderr))
+		return 1;
+	for (unsigned long i = 0; i < count; i++)
+		failed += !one(i, i % 3 == 0, &compiled);
+	if (failed)
+		printf("not ok differential - %lu of %lu differ\n", failed, count);
+	else
+		printf("ok differential: %lu programs, %u compiled\n", count, compiled);
+	if (compiled < count / 2)
+		printf("not ok differential size - only %u programs compile\n", compiled);
+	failed += compiled < count / 2;
+	int fd = mkstemp(path);
+	if (fd < 0)
+		return 1;
+	close(fd);
+	unsigned long wrong = 0;
+	for (unsigned long i = 0; i < replayed; i++)
+		wrong += !replays(i * 7 + 1, path);
+	unlink(path);
+	if (!wrong)
+		printf("ok replay: %lu programs with events and timelines repeat exactly\n", replayed);
+	return failed || wrong ? 1 : 0;
+}
