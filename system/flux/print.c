@@ -179,15 +179,17 @@ static bool begins_with_brace(const struct node *n)
 	return false;
 }
 
-static bool has_struct(const struct node *n)
+/* Kinds whose own braces, or then and else, would be taken for the statement's. */
+static bool has_braces(const struct node *n)
 {
-	return n && (n->kind == N_NEW || has_struct(n->a) || has_struct(n->b) || has_struct(n->c));
+	return n && (n->kind == N_NEW || n->kind == N_IF_EXPR || n->kind == N_MATCH || n->kind == N_LAMBDA ||
+	             has_braces(n->a) || has_braces(n->b) || has_braces(n->c));
 }
 
-/* Before a block: a struct's braces need parentheses around them, and so does a '{' in front. */
+/* Before a block: inner braces need parentheses around them, and so does a '{' in front. */
 static void print_condition(struct text *out, const struct node *n, unsigned indent)
 {
-	bool guard = has_struct(n) || begins_with_brace(n);
+	bool guard = has_braces(n) || begins_with_brace(n);
 	if (guard)
 		text_put(out, "(", 1);
 	print_expression(out, n, indent, 0);
