@@ -27,7 +27,7 @@ static void table_grow(struct dag *dag)
 {
 	struct batch **old = dag->table;
 	size_t size = (size_t)1 << dag->table_bits++;
-	dag->table = ledger_allocate(2 * size, sizeof(*old));
+	dag->table = ledger_allocate(2 * size, sizeof(struct batch *));
 	for (size_t i = 0; i < size; i++)
 		while (old[i]) {
 			struct batch *batch = old[i], **place = bucket(dag, batch->digest.bytes);

@@ -81,7 +81,7 @@ static void score(struct dag_order *order, const struct dag_vertex *vertex)
 static void table_renew(struct dag_order *order)
 {
 	unsigned size = order->committee.size, faults = committee_faults(size);
-	uint8_t ranked[DAG_MAX_VALIDATORS];
+	uint8_t ranked[DAG_MAX_VALIDATORS] = {0};
 	table_reset(order);
 	for (unsigned i = 0; i < size; i++) {
 		unsigned at = i;

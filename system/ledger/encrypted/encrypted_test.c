@@ -55,7 +55,7 @@ static void test_envelope(void)
 	keys.members = ~0ull;
 	uint8_t *large = ledger_allocate(1, envelope_size(64, 100));
 	uint8_t many[22];
-	for (uint8_t i = 0; i < sizeof(many); i++)
+	for (unsigned i = 0; i < sizeof(many); i++)
 		many[i] = (uint8_t)(i * 2 + 1);
 	good = envelope_seal(&keys, key, plain, 100, large) == CRYPTO_OK &&
 	       envelope_decode(large, envelope_size(64, 100), 5, ~0ull, &view) &&
