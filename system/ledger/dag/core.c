@@ -176,6 +176,7 @@ void dag_enter_epoch(struct dag *dag, const struct dag_order *order)
 	dag->active_round = order->leader_round + 8;
 	dag->dirty_low = dag->dirty_high = 0;
 	dag->want_count = 0;
+	dag->candidate_top = 0;
 	dag->commit_us = dag->progress_us = dag->now_us;
 	if (order->committee.epoch >= dag->trust_epoch) {
 		dag->trust_epoch = order->committee.epoch;

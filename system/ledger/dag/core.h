@@ -29,7 +29,7 @@ struct candidate {
 	struct blob *blob;
 	struct header_view view;
 	uint16_t from;
-	bool logged;
+	bool logged, linked; /* linked: all it refers to is in the DAG */
 	struct vote_box *
 	    *proof;  /* a certificate that came whole: votes of a quorum less the author, checked */
 	bool wanted; /* somebody's link names it: taken although the slot has another (uncertified mode) */
@@ -125,6 +125,7 @@ struct dag {
 	uint64_t active_round;          /* there is payload to order as long as rounds are below this */
 	uint64_t dirty_low, dirty_high; /* rounds whose candidates must be looked at again */
 	bool weak_waiters;
+	uint64_t candidate_top; /* no candidate lies above */
 
 	/* votes not yet durable, or durable and not yet sent */
 	struct pending_vote *votes;

@@ -174,6 +174,8 @@ void receive_header(struct dag *dag, unsigned peer, struct blob *blob, bool trus
 	while (*end)
 		end = &(*end)->next;
 	*end = candidate;
+	if (ref.round > dag->candidate_top)
+		dag->candidate_top = ref.round;
 	if (!dag->begun)
 		dag_log_round(dag, ref.round, dag->ticket);
 	if (view.batch_count && view.round + 8 > dag->active_round)
@@ -320,6 +322,8 @@ static void insert(struct dag *dag, struct slot *slot, struct candidate *candida
 static bool links_present(struct dag *dag, struct candidate *candidate)
 {
 	struct dag_ref missing[DAG_MAX_VALIDATORS + DAG_MAX_WEAK];
+	if (candidate->linked)
+		return true;
 	unsigned count =
 	    store_missing(dag->store, &candidate->view, missing, DAG_MAX_VALIDATORS + DAG_MAX_WEAK);
 	for (unsigned i = 0; i < count; i++) {
@@ -331,7 +335,8 @@ static bool links_present(struct dag *dag, struct candidate *candidate)
 			continue;
 		want(dag, &missing[i], candidate->from);
 	}
-	return count == 0;
+	candidate->linked = count == 0;
+	return candidate->linked;
 }
 
 /* One step for one candidate; true if the slot changed and must be looked at again. */
@@ -369,6 +374,8 @@ void slots_progress(struct dag *dag)
 			low = dag->store->floor + 1;
 		if (high > dag->store->floor + DAG_WINDOW - 1)
 			high = dag->store->floor + DAG_WINDOW - 1;
+		if (high > dag->candidate_top)
+			high = dag->candidate_top;
 		dag->dirty_low = dag->dirty_high = 0;
 		for (uint64_t round = low; round <= high; round++)
 			for (uint64_t left = dag->order.committee.members; left; left &= left - 1) {
