@@ -3,3 +3,5 @@ LEDGER_SOURCES += $(addprefix system/ledger/tx/,transaction.c signature.c apply.
 LEDGER_LDLIBS  += -lsecp256k1 -ljansson -lzstd
 $(call script-test,system/ledger/tx/vectors_test,build/host/bin/holon-ledger)
 LEDGER_FUZZERS += ledger_decoders:system/ledger/tx/decoders_fuzz.c
+LEDGER_TESTS += ledger_vectors_sanitized_test:system/ledger/tx/vectors_sanitized_test.c
+SOAK_TESTS += build/host/test/ledger_vectors_sanitized_test
