@@ -76,6 +76,7 @@ void gc_mark_object(struct vm *vm, void *object)
 		return;
 	if (!o->mark) {
 		o->mark = heap->colour;
+		heap->survivors++;
 		push_minor(heap, o, 0);
 	} else if (heap->marking) {
 		o->mark = heap->colour;
@@ -459,7 +460,9 @@ void gc_collect(struct vm *vm)
 	struct heap *heap = &vm->heap;
 	uint64_t start = now_ns();
 	heap->wanted = false;
+	heap->survivors = 0;
 	minor(vm);
+	size_t survivors = heap->survivors;
 	if (heap->marking) {
 		if (drain_major(vm, SLICE_WORK)) {
 			/* Roots are not behind the barrier: look again, and finish if little was found. */
@@ -469,7 +472,7 @@ void gc_collect(struct vm *vm)
 				end_major(vm);
 		}
 	} else if (heap->sweeping) {
-		if (sweep_slice(vm, 24)) {
+		if (sweep_slice(vm, 4)) {
 			heap->sweeping = false;
 			move_full_to_sweep(heap); /* so that their free cells are used */
 			heap->major_at = heap->live * 2 > (8u << 20) ? heap->live * 2 : 8u << 20;
@@ -479,7 +482,11 @@ void gc_collect(struct vm *vm)
 	} else if (heap->live > heap->major_at || heap->stress) {
 		begin_major(vm);
 	}
-	heap->young_limit = YOUNG_BYTES;
+	/* What survives decides how long a minor collection takes: collect more often when much does. */
+	if (survivors > 5000 && heap->young_limit > YOUNG_BYTES / 8)
+		heap->young_limit /= 2;
+	else if (survivors < 1500 && heap->young_limit < YOUNG_BYTES)
+		heap->young_limit *= 2;
 	uint64_t pause = now_ns() - start;
 	heap->total_pause_ns += pause;
 	if (pause > heap->longest_pause_ns)

@@ -48,11 +48,12 @@ struct heap {
 	size_t external; /* bytes beside objects, allocated since then */
 	ptrdiff_t work;  /* left in this slice */
 	size_t young_limit;
-	size_t live;  /* bytes in use, estimated */
-	size_t limit; /* memory limit in bytes */
-	bool wanted;  /* a collection is due at the next poll */
-	bool stress;  /* collect at every allocation */
-	bool marking; /* a major cycle is running */
+	size_t survivors; /* objects that a minor collection reached */
+	size_t live;      /* bytes in use, estimated */
+	size_t limit;     /* memory limit in bytes */
+	bool wanted;      /* a collection is due at the next poll */
+	bool stress;      /* collect at every allocation */
+	bool marking;     /* a major cycle is running */
 	bool sweeping;
 	uint8_t colour; /* what a marked object gets */
 	unsigned finish_tries;
