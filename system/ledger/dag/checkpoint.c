@@ -344,10 +344,16 @@ void receive_state(struct dag *dag, unsigned peer, struct blob *blob, bool trust
 	/* The others left the epoch whose last commit we have, too, before its state was stable here. */
 	struct checkpoint *ours =
 	    boundary && order.index == dag->ending_index ? checkpoint_find(dag, order.index) : NULL;
-	if (dag->restoring || epoch != dag->trust_epoch || (order.index <= dag->applied && !ours) ||
-	    order.index <= dag->stable_index || (boundary && order.committee.epoch == 0))
+	/* One that was checked before, when its snapshot could not be had: it may come again from a better peer. */
+	struct blob *known = boundary ? boundary_message(dag, order.committee.epoch) : NULL;
+	bool again = known && load_le32(known->data + 1) == view.order_size &&
+	             known->size > 5 + view.order_size + DAG_ROOT_SIZE &&
+	             !memcmp(known->data + 5, view.order, view.order_size + DAG_ROOT_SIZE);
+	if (dag->restoring || (epoch != dag->trust_epoch && !again) ||
+	    (order.index <= dag->applied && !ours) || order.index <= dag->stable_index ||
+	    (boundary && order.committee.epoch == 0))
 		return;
-	if (!state_signed(dag, &view, epoch, order.index)) {
+	if (!again && !state_signed(dag, &view, epoch, order.index)) {
 		dag->refused++;
 		return;
 	}
@@ -364,7 +370,7 @@ void receive_state(struct dag *dag, unsigned peer, struct blob *blob, bool trust
 		                    .kind = DAG_STABLE, .index = order.index, .blob = blob_hold(blob)});
 		return;
 	}
-	if (boundary) {
+	if (boundary && !again) {
 		dag->trust_epoch = order.committee.epoch;
 		dag->trust_members = order.committee.members;
 		keep_boundary(dag, order.committee.epoch, blob);

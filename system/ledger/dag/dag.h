@@ -158,7 +158,7 @@ enum dag_bug {
 	BUG_BATCH_UNSEEN,      /* a vote without having the batches */
 	BUG_SIGNATURE,         /* votes' signatures are not checked */
 	BUG_DIRECT_COMMIT,     /* a leader is committed with one link instead of f+1 */
-	BUG_SKIPPED_LEADERS,   /* no walk back over skipped leaders */
+	BUG_TIME,              /* a commit has the time its leader claims, not the median */
 	BUG_GC_LOCAL,          /* the horizon of ordering is our own round, not the leader's */
 	BUG_STATE_UNCHECKED,   /* a catch-up state is taken from one peer's word */
 	BUG_PROPOSE_FORGOTTEN, /* our own header leaves before it is durable */

@@ -29,8 +29,7 @@ static struct dag_vertex *next(const struct dag_order *order, struct dag_store *
 		struct dag_vertex *leader = store_slot(store, round, (unsigned)order_leader(order, round));
 		if (!leader || !supported(order, store, leader))
 			continue;
-		for (uint64_t older = round - 2; older >= first && !DAG_BUG(BUG_SKIPPED_LEADERS);
-		     older -= 2) {
+		for (uint64_t older = round - 2; older >= first; older -= 2) {
 			struct dag_vertex *other =
 			    store_slot(store, older, (unsigned)order_leader(order, older));
 			if (other && store_reaches(store, leader, other, true))

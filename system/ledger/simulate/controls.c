@@ -21,7 +21,7 @@ static const struct {
     {BUG_BATCH_UNSEEN, "a vote without the batches", 4},
     {BUG_SIGNATURE, "votes' signatures are not checked", 4},
     {BUG_DIRECT_COMMIT, "a leader committed by one link", 7},
-    {BUG_SKIPPED_LEADERS, "no walk back over skipped leaders", 10},
+    {BUG_TIME, "a commit's time is its leader's word", 4},
     {BUG_GC_LOCAL, "the horizon is our own round's", 4},
     {BUG_STATE_UNCHECKED, "a state on one peer's word", 4},
     {BUG_PROPOSE_FORGOTTEN, "a header leaves before it is durable", 4},
