@@ -28,7 +28,7 @@ static int map_at(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t mos
 		if (item.size != sizeof(extent))
 			return -EUCLEAN;
 		memcpy(&extent, item.data, sizeof(extent));
-		if (!blocks_are_data(fs, extent.block, extent.count))
+		if (!extent.count || !blocks_are_data(fs, extent.block, extent.count))
 			return -EUCLEAN;
 		if (at < first + extent.count) {
 			uint64_t rest = first + extent.count - at;
@@ -40,7 +40,8 @@ static int map_at(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t mos
 	found = item_next(fs, make_key(number, ITEM_EXTENT, at), &item);
 	if (found > 0 && key_is(item.key, number, ITEM_EXTENT) && key_offset(item.key) - at < most)
 		map->count = key_offset(item.key) - at;
-	return found < 0 ? found : 0;
+	/* A tree out of order could say that nothing follows here: no caller would get any further. */
+	return found < 0 ? found : map->count ? 0 : -EUCLEAN;
 }
 
 static int put_extent(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t block, uint64_t count,

@@ -191,11 +191,11 @@ void trie_put(struct trie *trie, const uint8_t *key_bytes, size_t key_size, cons
 			return;
 		}
 		ref->dirty = true;
-		if (at >= length) { /* deeper than any key: no trie of ours */
-			trie->damaged = true;
-			return;
-		}
 		if (node->kind == TRIE_BRANCH) {
+			if (at >= length) { /* deeper than any key: no trie of ours */
+				trie->damaged = true;
+				return;
+			}
 			ref = &node->children[key[at++]];
 			continue;
 		}
@@ -226,7 +226,7 @@ const uint8_t *trie_get(struct trie *trie, const uint8_t *key_bytes, size_t key_
 	unsigned at = 0;
 	for (;;) {
 		struct trie_node *node = trie_resolve(trie, ref, key, at);
-		if (!node || at >= length)
+		if (!node || (node->kind == TRIE_BRANCH && at >= length))
 			return NULL;
 		if (node->kind == TRIE_BRANCH) {
 			ref = &node->children[key[at++]];

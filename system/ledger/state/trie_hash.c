@@ -255,7 +255,7 @@ void trie_prove(struct trie *trie, const uint8_t *key_bytes, size_t key_size,
 	unsigned at = 0;
 	for (;;) {
 		const struct trie_node *node = trie_resolve(trie, ref, key, at);
-		if (!node || at >= length)
+		if (!node || (node->kind == TRIE_BRANCH && at >= length))
 			return;
 		uint8_t room[SHORT_NODE];
 		if (node->value_size <= SHORT_NODE - 64 && (ref->length == 32 || at == 0)) {
