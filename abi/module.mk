@@ -4,6 +4,7 @@ build/abi/%.interface.h: abi/%.interface tools/interface
 	@tools/interface $< $@
 ALL += $(INTERFACES)
 
+GENERATED += $(addprefix build/abi/,holon/syscall_numbers.h holon/syscall_numbers.inc holon/calls.h kernel/calls.h kernel/alphabet.h)
 # The substrate's own calls: abi/substrate.interface becomes what tools/substrate lists.
 substrate-file = $(eval $(1): abi/substrate.interface tools/substrate; @mkdir -p $$(@D) && tools/substrate $(2) abi/substrate.interface $$@)
 $(call substrate-file,build/abi/holon/syscall_numbers.h,numbers)

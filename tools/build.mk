@@ -29,8 +29,8 @@ SOAK_TESTS :=
 TESTS_alone :=
 TESTS_slow :=
 DOCS       :=
-# Headers made from abi/substrate.interface (abi/module.mk), before whatever may include them.
-GENERATED  := $(addprefix build/abi/,holon/syscall_numbers.h holon/syscall_numbers.inc holon/calls.h kernel/calls.h kernel/alphabet.h)
+# Headers to be made before whatever may include them: abi/module.mk, which is read first, names them.
+GENERATED  :=
 
 object-names = $(patsubst %,build/$(1)/%.o,$(2))
 
