@@ -163,6 +163,9 @@ static value credit(struct vm *vm, struct bandit *b, uint32_t arm, value reward)
 
 NATIVE(dist_collapse)
 {
+	if (!is_string(args[1]))
+		return vm_raise(vm, "type", "the method of a collapse is a word, not %s",
+		                value_type_name(args[1]));
 	const char *method = string_bytes(vm, as_string(args[1]));
 	if (is_type(args[0], T_BANDIT)) {
 		struct bandit *b = (struct bandit *)as_object(args[0]);

@@ -260,6 +260,11 @@ bool source_lex(struct source *source)
 	const char *t = source->text;
 	if (source->length >= 3 && !memcmp(t, "\xEF\xBB\xBF", 3))
 		l.at = 3;
+	/* Text that tools hand on (fmt, doc, traces) ends at a zero byte. */
+	const char *zero = memchr(t, 0, source->length);
+	if (zero)
+		source_error(source, (uint32_t)(zero - t), (uint32_t)(zero - t) + 1,
+		             "remove it, or write \\0 in a string", "a zero byte in the text");
 	while (l.at < source->length) {
 		char c = t[l.at];
 		if (c == '\n')

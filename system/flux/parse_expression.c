@@ -80,7 +80,7 @@ static struct node *parse_level(struct parser *p, unsigned least)
 	for (;;) {
 		struct token *op = peek(p);
 		unsigned level = precedences[op->type];
-		if (level < least || level == PREC_NONE)
+		if (p->too_deep || level < least || level == PREC_NONE)
 			return left;
 		advance(p);
 		if (!enter(p))

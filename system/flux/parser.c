@@ -22,11 +22,28 @@ struct node *new_node(struct parser *p, enum node_kind kind, uint32_t begin)
 	return node;
 }
 
+static unsigned below(const struct node *child, unsigned height)
+{
+	return child && child->height >= height ? child->height + 1u : height;
+}
+
 struct node *finish(struct parser *p, struct node *node)
 {
 	node->end = p->at ? p->source->tokens[p->at - 1].end : node->begin;
 	if (node->end < node->begin)
 		node->end = node->begin;
+	unsigned height = below(node->a, below(node->b, below(node->c, 0)));
+	for (const struct node *child = node->list; child; child = child->next)
+		height = below(child, height);
+	if (height > HEIGHT_MAX) {
+		if (!p->too_deep)
+			parse_error(p, &p->source->tokens[p->at ? p->at - 1 : 0],
+			            "give the part before here a name with let, or build it in a loop",
+			            "a chain of over %d operators or calls", HEIGHT_MAX);
+		p->too_deep = p->panic = true;
+		height = HEIGHT_MAX;
+	}
+	node->height = (uint16_t)height;
 	return node;
 }
 

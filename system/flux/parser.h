@@ -53,7 +53,8 @@ static inline bool match(struct parser *p, enum token_type type)
 }
 
 struct node *new_node(struct parser *p, enum node_kind kind, uint32_t begin);
-struct node *finish(struct parser *p, struct node *node); /* sets end to the last token read */
+/* Sets the end, to the last token read, and the height. An error if the tree is too high. */
+struct node *finish(struct parser *p, struct node *node);
 bool expect(struct parser *p, enum token_type type);
 void expect_semicolon(struct parser *p);
 const char *expect_name(struct parser *p, const char *what);

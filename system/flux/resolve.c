@@ -904,7 +904,8 @@ static void add_intention(struct resolver *r, struct node *n)
 				             "priority %g is not in [0, 1]", c->number);
 			continue;
 		}
-		i->clauses[c->op] = new_proto(r, n->text, c);
+		if (!i->clauses[c->op]) /* given twice: the parser said so */
+			i->clauses[c->op] = new_proto(r, n->text, c);
 	}
 	define(r, n->text, NAME_INTENTION, program->intention_count++, n);
 }
@@ -919,7 +920,8 @@ static void add_paradox(struct resolver *r, struct node *n)
 	struct paradox *p = &program->paradoxes[program->paradox_count++];
 	*p = (struct paradox){.name = n->text, .node = n, .source = r->source};
 	for (struct node *c = n->list; c; c = c->next)
-		p->clauses[c->op] = new_proto(r, n->text, c);
+		if (!p->clauses[c->op])
+			p->clauses[c->op] = new_proto(r, n->text, c);
 }
 
 static void collect(struct resolver *r)

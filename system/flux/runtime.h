@@ -45,6 +45,10 @@ void effect_apply(struct vm *vm, unsigned kind, const char *target, const char *
 /* ---- trace.c ---- */
 void trace_close(struct vm *vm);
 int trace_replay(const char *path, FILE *out);
+/* The same with the trace in memory, which is taken over (malloc). Fuel and memory of the run are at most what is given;
+ * 0: as the trace says. `name` is for messages. */
+int trace_replay_bytes(const char *name, char *bytes, size_t length, int64_t fuel_most, uint64_t memory_most,
+                       FILE *out);
 /* An outside value: the recorded one in a replay, else NULL; then trace_note() records the real one. */
 bool trace_replaying(const struct vm *vm);
 bool trace_outside(struct vm *vm, const char *what, struct string **text);

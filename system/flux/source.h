@@ -1,7 +1,8 @@
 /*
  * Source text, tokens, diagnostics and the syntax tree. Everything of one source lives in its arena.
  *
- * Limits: 16 MiB of source, nesting of 200 levels, 20 errors reported a file.
+ * Limits: 16 MiB of source, nesting of 200 levels, trees 1000 nodes high (a chain of operators or calls grows one a
+ * link), 20 errors reported a file. What walks a tree by recursion rests on the height.
  */
 #ifndef FLUX_SOURCE_H
 #define FLUX_SOURCE_H
@@ -14,6 +15,7 @@
 
 #define SOURCE_MAX  (16u << 20)
 #define NESTING_MAX 200
+#define HEIGHT_MAX  1000
 #define ERRORS_MAX  20
 
 struct arena_block {
@@ -249,6 +251,7 @@ struct node {
 	uint8_t kind;
 	uint8_t op; /* enum token_type of an operator, or enum clause */
 	uint8_t flag;
+	uint16_t height; /* of the tree below; set by finish() for expressions, at most HEIGHT_MAX */
 	uint32_t begin, end;
 	struct node *a, *b, *c, *list, *next;
 	const char *text;

@@ -318,77 +318,98 @@ static bool read_header(struct trace *t, struct run_options *options, const char
 	}
 }
 
-int trace_replay(const char *path, FILE *out)
+static void close_files(struct run_options *options)
 {
-	struct source *file = NULL;
-	FILE *f = fopen(path, "rb");
-	struct trace *t = trace_new();
-	if (!f) {
-		fprintf(stderr, "error: cannot read the trace %s: %s\n", path, strerror(errno));
-		free(t);
-		return 2;
-	}
-	size_t capacity = 0;
-	for (;;) {
-		if (capacity - t->length < 65536) {
-			capacity = capacity ? capacity * 2 : 1u << 18;
-			t->bytes = realloc(t->bytes, capacity);
-			if (!t->bytes)
-				abort();
-		}
-		size_t n = fread(t->bytes + t->length, 1, 65536, f);
-		if (!n || t->length > 1u << 30)
-			break;
-		t->length += n;
-	}
-	fclose(f);
-	static struct run_options options;
-	const char *input;
-	size_t input_length = 0;
-	memset(&options, 0, sizeof(options));
-	options.replay = true;
-	file_count = 0;
-	int status = 2;
-	if (!read_header(t, &options, &input, &input_length)) {
-		fprintf(stderr, "error: %s is no trace of Flux, or it is cut short\n", path);
-		free(t->bytes);
-		free(t);
-	} else {
-		t->replaying = true;
-		source_provider = provide;
-		file = provide(files[0].name);
-		struct vm *vm = file ? run_prepare(file, &options, out) : NULL;
-		if (vm) {
-			vm->trace = t;
-			if (input) {
-				/* The input's text stands in the trace. */
-				char name[] = "<input>";
-				files = realloc(files, (file_count + 1) * sizeof(*files));
-				if (!files)
-					abort();
-				files[file_count++] = (struct replayed_file){name, input, input_length};
-				scheduler_load_input(vm, name);
-			}
-			int run_status = run_program(vm);
-			bool same = trace_end(vm, run_status);
-			fflush(out);
-			if (same)
-				fprintf(stderr, "replay: identical (%llu bytes of output, %llu events)\n",
-				        (unsigned long long)t->output_length, (unsigned long long)t->events);
-			else
-				fprintf(stderr, "replay: different: %s\n", t->difference);
-			status = same ? 0 : 1;
-			run_finish(vm);
-		} else {
-			free(t->bytes);
-			free(t);
-		}
-		source_provider = NULL;
-	}
-	for (unsigned i = 0; i < options.word_count; i++)
-		free((char *)options.words[i]);
+	for (unsigned i = 0; i < options->word_count; i++)
+		free((char *)options->words[i]);
 	free(files);
 	files = NULL;
 	file_count = 0;
+	source_provider = NULL;
+}
+
+/* Runs what the header describes; 0 if it is what the rest says. Frees the trace. */
+static int replay(struct trace *t, const struct run_options *options, const char *input, size_t input_length,
+                  FILE *out)
+{
+	t->replaying = true;
+	source_provider = provide;
+	struct source *file = provide(files[0].name);
+	struct vm *vm = file ? run_prepare(file, options, out) : NULL;
+	if (!vm) {
+		free(t->bytes);
+		free(t);
+		return 2;
+	}
+	vm->trace = t;
+	if (input) {
+		/* The input's text stands in the trace. */
+		char name[] = "<input>";
+		files = realloc(files, (file_count + 1) * sizeof(*files));
+		if (!files)
+			abort();
+		files[file_count++] = (struct replayed_file){name, input, input_length};
+		scheduler_load_input(vm, name);
+	}
+	int run_status = run_program(vm);
+	bool same = trace_end(vm, run_status);
+	fflush(out);
+	if (same)
+		fprintf(stderr, "replay: identical (%llu bytes of output, %llu events)\n",
+		        (unsigned long long)t->output_length, (unsigned long long)t->events);
+	else
+		fprintf(stderr, "replay: different: %s\n", t->difference);
+	run_finish(vm);
+	return same ? 0 : 1;
+}
+
+int trace_replay_bytes(const char *name, char *bytes, size_t length, int64_t fuel_most, uint64_t memory_most,
+                       FILE *out)
+{
+	struct run_options options = {.replay = true};
+	const char *input;
+	size_t input_length = 0;
+	struct trace *t = trace_new();
+	int status = 2;
+	t->bytes = bytes;
+	t->length = length;
+	file_count = 0;
+	if (!read_header(t, &options, &input, &input_length)) {
+		fprintf(stderr, "error: %s is no trace of Flux, or it is cut short\n", name);
+		free(t->bytes);
+		free(t);
+	} else {
+		if (fuel_most && (options.fuel <= 0 || options.fuel > fuel_most))
+			options.fuel = fuel_most;
+		if (memory_most && options.memory > memory_most)
+			options.memory = memory_most;
+		status = replay(t, &options, input, input_length, out);
+	}
+	close_files(&options);
 	return status;
+}
+
+int trace_replay(const char *path, FILE *out)
+{
+	FILE *f = fopen(path, "rb");
+	if (!f) {
+		fprintf(stderr, "error: cannot read the trace %s: %s\n", path, strerror(errno));
+		return 2;
+	}
+	size_t capacity = 0, length = 0;
+	char *bytes = NULL;
+	for (;;) {
+		if (capacity - length < 65536) {
+			capacity = capacity ? capacity * 2 : 1u << 18;
+			bytes = realloc(bytes, capacity);
+			if (!bytes)
+				abort();
+		}
+		size_t n = fread(bytes + length, 1, 65536, f);
+		if (!n || length > 1u << 30)
+			break;
+		length += n;
+	}
+	fclose(f);
+	return trace_replay_bytes(path, bytes, length, 0, 0, out);
 }

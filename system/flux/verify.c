@@ -6,6 +6,8 @@
 #include "program.h"
 #include "vm.h"
 
+#include <stdlib.h>
+
 const char *const opcode_names[OPCODE_COUNT] = {
 #define X(name, operands) #name,
     OPCODES(X)
@@ -150,6 +152,22 @@ static const char *check_ins(const struct proto *p, uint32_t at)
 	return NULL;
 }
 
+/* A cache remembers a built-in function for a number of arguments: instructions do not share one. */
+static bool caches_apart(const struct proto *p)
+{
+	uint8_t *used = calloc(p->cache_count + 1u, 1);
+	bool apart = true;
+	if (!used)
+		abort();
+	for (uint32_t at = 0; at < p->count && apart; at++) {
+		const struct ins *i = &p->code[at];
+		if (strchr(opcode_operands[i->op], 'c'))
+			apart = !used[i->d]++;
+	}
+	free(used);
+	return apart;
+}
+
 const char *proto_verify(const struct proto *p)
 {
 	if (p->registers < 1 || p->registers > REGISTERS_MAX + 8 || p->params > p->registers ||
@@ -165,6 +183,8 @@ const char *proto_verify(const struct proto *p)
 		if (wrong)
 			return wrong;
 	}
+	if (!caches_apart(p))
+		return "a cache of two instructions";
 	for (uint32_t i = 0; i < p->inner_count; i++) {
 		const char *wrong = proto_verify(p->inner[i]);
 		if (wrong)
