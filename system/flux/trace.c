@@ -145,7 +145,7 @@ bool trace_outside(struct vm *vm, const char *what, struct string **text)
 		return true;
 	}
 	size_t name = strnlen(bytes, length);
-	if (name == length || strcmp(bytes, what)) {
+	if (name == length || strcmp(bytes, what) != 0) {
 		differ(vm, t, "the run asks for %s, the trace has %.*s", what, (int)(name < 60 ? name : 60),
 		       bytes);
 		return true;
@@ -179,7 +179,7 @@ void trace_event(struct vm *vm, const char *format, ...)
 		const char *bytes;
 		size_t size;
 		if (!next_record(t, &kind, &bytes, &size) || kind != 'V' || size != length ||
-		    memcmp(bytes, text, length))
+		    memcmp(bytes, text, length) != 0)
 			differ(vm, t, "event %llu is now '%.150s'", (unsigned long long)t->events, text);
 	}
 }
@@ -217,7 +217,7 @@ bool trace_end(struct vm *vm, int status)
 	const char *bytes;
 	size_t length;
 	if (!t->differs && (!next_record(t, &kind, &bytes, &length) || kind != 'E' || length != (size_t)n ||
-	                    memcmp(bytes, line, length)))
+	                    memcmp(bytes, line, length) != 0))
 		differ(vm, t, "the run ends with '%s'", line);
 	return !t->differs;
 }
@@ -259,7 +259,7 @@ static bool read_header(struct trace *t, struct run_options *options, const char
 	size_t length, magic = strlen("FLUXTRACE 1\n");
 	bool have_options = false;
 	*input = NULL;
-	if (t->length < magic || memcmp(t->bytes, "FLUXTRACE 1\n", magic))
+	if (t->length < magic || memcmp(t->bytes, "FLUXTRACE 1\n", magic) != 0)
 		return false;
 	t->at = magic;
 	for (;;) {

@@ -31,7 +31,7 @@ static const char *check_ins(const struct proto *p, uint32_t at)
 	if (i->op >= OPCODE_COUNT)
 		return "an unknown operation";
 	const char *kinds = opcode_operands[i->op];
-	unsigned operands[4] = {i->a, i->b, i->c, i->d}, registers = p->registers;
+	unsigned operands[5] = {i->a, i->b, i->c, i->d, 0}, registers = p->registers;
 	bool jumps = false;
 	for (unsigned k = 0; k < 4; k++) {
 		switch (kinds[k]) {
