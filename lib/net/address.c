@@ -32,6 +32,14 @@ struct net_address address_any(bool ipv4)
 	return any;
 }
 
+struct net_address address_own_loopback(bool ipv4)
+{
+	static const uint8_t four[4] = {127, 0, 0, 1};
+	static const struct net_address six = {{[15] = 1}};
+
+	return ipv4 ? net_ipv4(four) : six;
+}
+
 bool address_multicast(const struct net_address *address)
 {
 	return net_is_ipv4(address) ? (address->bytes[12] & 0xf0) == 0xe0 : address->bytes[0] == 0xff;

@@ -96,6 +96,9 @@ struct packet {
 
 /* A packet with room for BYTES, data at HEADROOM of it and length 0; 0 when memory is short. */
 struct packet *packet_allocate(struct net *net, size_t headroom, size_t bytes);
+/* The same with all of PIECES in it, 65,535 bytes at most; longer ones: 0 too. */
+struct packet *packet_gather(struct net *net, size_t headroom, const struct net_piece *pieces,
+                             unsigned count);
 void packet_free(struct net *net, struct packet *packet);
 
 /* ---- Checksums (RFC 1071) ---- */
@@ -176,6 +179,8 @@ bool net_own_address(struct net *net, const struct net_address *address);
 bool address_equal(const struct net_address *a, const struct net_address *b);
 bool address_zero(const struct net_address *address); /* :: or ::ffff:0.0.0.0 */
 struct net_address address_any(bool ipv4);
+/* 127.0.0.1 or ::1. */
+struct net_address address_own_loopback(bool ipv4);
 bool address_multicast(const struct net_address *address);
 bool address_link_local(const struct net_address *address);
 bool address_matches(const struct net_address *address, const struct net_address *prefix, unsigned length);

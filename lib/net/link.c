@@ -214,26 +214,18 @@ void net_input(struct net_link *link, void *frame, size_t count)
 bool loopback_send(struct net_link *link, uint16_t ethertype, const struct net_piece *pieces, unsigned count)
 {
 	struct net *net = link->net;
-	struct packet *packet;
-	size_t total = 0;
+	bool room = link->up && net->loopback_count < LOOPBACK_MAX;
+	struct packet *packet = room ? packet_gather(net, 2, pieces, count) : NULL;
 
-	for (unsigned index = 0; index < count; index++)
-		total += pieces[index].count;
-	packet = link->up && net->loopback_count < LOOPBACK_MAX ? packet_allocate(net, 2, total) : NULL;
 	if (!packet) {
 		link->counts.sent_dropped++;
 		return false;
 	}
-	for (unsigned index = 0; index < count; index++) {
-		memcpy(packet->data + packet->length, pieces[index].bytes, pieces[index].count);
-		packet->length += (uint32_t)pieces[index].count;
-	}
-	packet->room -= packet->length;
 	packet->link = link;
 	packet->protocol = ethertype;
 	packet->trusted = true;
 	link->counts.sent_packets++;
-	link->counts.sent_bytes += total;
+	link->counts.sent_bytes += packet->length;
 	net_list_append(&net->loopback, &packet->node);
 	net->loopback_count++;
 	if (!net->loopback_timer.armed)

@@ -208,7 +208,6 @@ bool neighbour_send(struct net_link *link, const struct net_address *hop, uint16
 	struct net *net = link->net;
 	struct neighbour *entry;
 	struct packet *packet;
-	size_t total = 0;
 	uint8_t mac[6];
 
 	if (link->config.kind == NET_LINK_LOOPBACK)
@@ -243,15 +242,9 @@ bool neighbour_send(struct net_link *link, const struct net_address *hop, uint16
 	}
 	if (offload) /* it will be sent again, cut */
 		return true;
-	for (unsigned index = 0; index < count; index++)
-		total += pieces[index].count;
-	packet = packet_allocate(net, HEADERS_MAX, total);
+	packet = packet_gather(net, HEADERS_MAX, pieces, count);
 	if (!packet)
 		return false;
-	for (unsigned index = 0; index < count; index++) {
-		memcpy(packet->data + packet->length, pieces[index].bytes, pieces[index].count);
-		packet->length += (uint32_t)pieces[index].count;
-	}
 	packet->protocol = ethertype;
 	if (entry->waiting_count == WAITING_MAX) /* the oldest goes (RFC 4861, 7.2.2) */
 		packet_free(net, NET_ITEM(net_list_pop(&entry->waiting), struct packet, node));

@@ -147,24 +147,6 @@ static int packet_bind(struct net_socket *socket, const struct net_endpoint *loc
 	return 0;
 }
 
-/* All of PIECES in one packet with HEADERS_MAX bytes in front. */
-static struct packet *raw_gather(struct net *net, const struct net_piece *pieces, unsigned count)
-{
-	struct packet *packet;
-	size_t total = 0;
-
-	for (unsigned index = 0; index < count; index++)
-		total += pieces[index].count;
-	packet = total <= 65535 ? packet_allocate(net, HEADERS_MAX, total) : NULL;
-	if (!packet)
-		return NULL;
-	for (unsigned index = 0; index < count; index++) {
-		memcpy(packet->data + packet->length, pieces[index].bytes, pieces[index].count);
-		packet->length += (uint32_t)pieces[index].count;
-	}
-	return packet;
-}
-
 /* A whole IPv4 packet of the user's (IP_HDRINCL): source, length, identification and checksum are filled in.
  */
 static int raw_send_whole(struct net *net, struct packet *packet, const struct path *path)
@@ -220,7 +202,7 @@ static int64_t raw_send(struct net_socket *socket, const struct net_piece *from,
 		return -NET_EACCES;
 	if (!route_find(net, &remote, header.scope, &path))
 		return -NET_ENETUNREACH;
-	packet = raw_gather(net, from, count);
+	packet = packet_gather(net, HEADERS_MAX, from, count);
 	if (!packet)
 		return -NET_EMSGSIZE;
 	length = packet->length;
@@ -277,7 +259,7 @@ static int64_t packet_send(struct net_socket *socket, const struct net_piece *fr
 	(void)flags;
 	if (!link)
 		return -NET_ENXIO;
-	packet = raw_gather(net, from, count);
+	packet = packet_gather(net, HEADERS_MAX, from, count);
 	if (!packet || packet->length > link->config.mtu + ETHERNET_BYTES) {
 		packet_free(net, packet);
 		return -NET_EMSGSIZE;

@@ -248,12 +248,8 @@ int socket_prepare(struct net_socket *socket, const struct net_endpoint *remote,
 	if (net_is_ipv4(&to) != (socket->family == FAMILY_IPV4) &&
 	    (socket->family == FAMILY_IPV4 || socket->only_ipv6))
 		return socket->family == FAMILY_IPV4 ? -NET_EAFNOSUPPORT : -NET_ENETUNREACH;
-	if (address_zero(&to)) { /* "this host" (RFC 1122, 3.2.1.3), as Linux has it */
-		static const uint8_t loopback[4] = {127, 0, 0, 1};
-		static const struct net_address loopback6 = {{[15] = 1}};
-
-		to = net_is_ipv4(&to) ? net_ipv4(loopback) : loopback6;
-	}
+	if (address_zero(&to)) /* "this host" (RFC 1122, 3.2.1.3), as Linux has it */
+		to = address_own_loopback(net_is_ipv4(&to));
 	if (address_link_local(&to) && !net_is_ipv4(&to) && !scope)
 		return -NET_EINVAL;
 	if (!route_find(net, &to, scope, path))

@@ -19,6 +19,24 @@ struct packet *packet_allocate(struct net *net, size_t headroom, size_t bytes)
 	return packet;
 }
 
+struct packet *packet_gather(struct net *net, size_t headroom, const struct net_piece *pieces, unsigned count)
+{
+	struct packet *packet;
+	size_t total = 0;
+
+	for (unsigned index = 0; index < count; index++)
+		total += pieces[index].count;
+	packet = total <= 65535 ? packet_allocate(net, headroom, total) : NULL;
+	if (!packet)
+		return NULL;
+	for (unsigned index = 0; index < count; index++) {
+		memcpy(packet->data + packet->length, pieces[index].bytes, pieces[index].count);
+		packet->length += (uint32_t)pieces[index].count;
+	}
+	packet->room -= packet->length;
+	return packet;
+}
+
 void packet_free(struct net *net, struct packet *packet)
 {
 	if (!packet)

@@ -108,14 +108,12 @@ enum segment_mark {
 	SEGMENT_EVER = 8,          /* it was retransmitted once */
 	SEGMENT_PUSH = 16,
 	SEGMENT_FIN = 32,
-	SEGMENT_SYN_DATA = 64, /* went out with the SYN */
 };
 
 /* A piece of the stream to send. */
 struct segment {
 	struct net_list order; /* the connection's order or missing, or none */
 	uint64_t sent_at;
-	uint64_t delivered_at; /* the connection's when it was sent */
 	uint32_t sequence, length;
 	uint32_t capacity;
 	uint32_t charge;
@@ -144,10 +142,8 @@ struct tcp {
 	bool detached; /* closed by its user */
 	bool read_closed, write_closed;
 	bool fin_queued, fin_received;
-	bool no_options, cork, quick_ack_off;
+	bool no_options, cork;
 	bool ecn_echo, ecn_reduced; /* ECE to send; CWR to send */
-	bool path_shrunk;
-	bool simultaneous;
 	bool fast_open, fast_open_asked;
 	bool more;         /* MSG_MORE */
 	uint16_t user_mss; /* TCP_MAXSEG */
@@ -174,7 +170,6 @@ struct tcp {
 	uint32_t duplicate_acks;
 	uint32_t delivered;
 	uint32_t prr_delivered, prr_out;
-	uint64_t prior_sent_at;
 	bool window_limited;
 	uint32_t undo_window, undo_threshold, undo_retransmitted; /* to go back when a loss was none */
 	uint32_t undo_point;
@@ -223,7 +218,7 @@ struct tcp {
 	bool ack_now;
 	uint32_t receive_window_limit;
 	uint64_t receive_round_at;
-	uint32_t receive_round_sequence, receive_round_bytes;
+	uint32_t receive_round_bytes;
 
 	/* Timers */
 	struct timer retransmit, acknowledge, idle;
@@ -261,7 +256,7 @@ struct tcp_request {
 	uint32_t peer_window;
 	uint16_t mss;
 	uint8_t scale, retries, traffic_class;
-	bool scaling, timestamps, sack, ecn, acknowledged;
+	bool scaling, timestamps, sack, ecn;
 	uint64_t sent_at;
 };
 

@@ -208,7 +208,6 @@ static void syn_sent_input(struct tcp *tcp, struct packet *packet, struct tcp_se
 	tcp_round_receive(tcp);
 	if (!acknowledged) { /* simultaneous open */
 		tcp_set_state(tcp, TCP_SYN_RECEIVED);
-		tcp->simultaneous = true;
 		tcp->retries = 0;
 		tcp_send_syn(tcp);
 		goto drop;

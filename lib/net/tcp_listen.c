@@ -376,10 +376,8 @@ void tcp_request_input(struct tcp_request *request, struct packet *packet, const
 		net->counts.tcp_listen_full++;
 		goto drop;
 	}
-	if (listener->defer_accept && !segment->length && !(segment->flags & TCP_FIN)) {
-		request->acknowledged = true; /* TCP_DEFER_ACCEPT: data makes the connection */
-		goto drop;
-	}
+	if (listener->defer_accept && !segment->length && !(segment->flags & TCP_FIN))
+		goto drop; /* TCP_DEFER_ACCEPT: data makes the connection */
 	tcp = listener_spawn(listener, request, segment);
 	if (!tcp)
 		goto drop;

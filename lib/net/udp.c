@@ -212,12 +212,8 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 		return socket->family == FAMILY_IPV4 ? -NET_EAFNOSUPPORT : -NET_ENETUNREACH;
 	if (count > NET_PIECES_MAX - 2)
 		return -NET_EINVAL;
-	if (address_zero(&remote)) {
-		static const uint8_t loopback[4] = {127, 0, 0, 1};
-		static const struct net_address loopback6 = {{[15] = 1}};
-
-		remote = net_is_ipv4(&remote) ? net_ipv4(loopback) : loopback6;
-	}
+	if (address_zero(&remote))
+		remote = address_own_loopback(net_is_ipv4(&remote));
 	if (address_broadcast(net, &remote) && !socket->broadcast)
 		return -NET_EACCES;
 	for (unsigned index = 0; index < count; index++) {
