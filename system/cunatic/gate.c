@@ -173,19 +173,6 @@ static bool receive(int socket, void *bytes, size_t size)
 	return true;
 }
 
-static bool reply(int socket, const void *bytes, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t n = write(socket, (const char *)bytes + done, size - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (size_t)n;
-	}
-	return true;
-}
-
 /* One message; its answer is left in out[0..*size). False: it is none that the gate knows. */
 static bool take_message(struct gate *gate, char kind, char *body, uint32_t length, uint64_t rounds,
                          char *out, size_t *size)
@@ -237,7 +224,7 @@ void gate_serve(struct gate *gate, int socket, uint64_t rounds)
 			gate->foreign++;
 			break;
 		}
-		if (!reply(socket, out, size))
+		if (!write_exact(socket, out, size))
 			break;
 		if (kind != 'P')
 			continue;

@@ -67,7 +67,7 @@ static bool read_exact(int fd, void *bytes, size_t size)
 	return true;
 }
 
-static bool write_exact(int fd, const void *bytes, size_t size)
+bool write_exact(int fd, const void *bytes, size_t size)
 {
 	for (size_t done = 0; done < size;) {
 		ssize_t n = write(fd, (const char *)bytes + done, size - done);

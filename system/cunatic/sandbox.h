@@ -27,6 +27,8 @@ bool sandbox_start(struct sandbox *sandbox, const char *source, size_t length);
 /* Asks `count` questions; false: no proper answer in time. Answers are finite numbers. */
 bool sandbox_ask(struct sandbox *sandbox, const struct question *questions, unsigned count, double *answers);
 void sandbox_end(struct sandbox *sandbox);
+/* Writes all of it to FD, through interruptions; false: that end is closed or broken. */
+bool write_exact(int fd, const void *bytes, size_t size);
 /* Gives up everything but reading, writing and memory. Used by the agent's process too. */
 void confine(size_t memory);
 
