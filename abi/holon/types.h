@@ -49,6 +49,7 @@ enum object_type {
 	OBJECT_BUDGET,
 	OBJECT_IRQ,
 	OBJECT_IOPORT,
+	OBJECT_PIN,    /* frames of a memory object that a device may write to */
 	OBJECT_SYSTEM, /* the machine itself: held by the steward, parts of it by devmgr */
 	OBJECT_TYPE_COUNT,
 };

@@ -191,7 +191,7 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 	uint64_t *place;
 	int64_t status;
 
-	bool own = memory->object.owner == unit;
+	bool device = !unit, own = device || memory->object.owner == unit;
 
 	if (!own && !unit_charge(unit, PAGE_SIZE_BYTES))
 		return E_QUOTA_MEMORY;
@@ -199,12 +199,16 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 	lock_take(&memory->lock);
 	status =
 	    memory_has_frames(memory) ? memory_frame(memory, page, true, frame, &place, &unsettled) : E_FAULT;
+	/* A thread's page is no device's, so that only what the payer pays for ever passes to another. */
+	if (status == E_OK && (device ? frame_of(*frame)->pins % FRAME_DEVICE
+	                              : frame_of(*frame)->pins / FRAME_DEVICE))
+		status = E_FAULT;
 	if (status == E_OK) {
 		/* The object's alone, so its owner's to pay as any page of its own. */
 		*place &= ~ENTRY_PAID;
 		frame_hold(frame_of(*frame), memory->object.owner);
 		lock_take(&pin_lock);
-		frame_of(*frame)->pins++;
+		frame_of(*frame)->pins += device ? FRAME_DEVICE : 1;
 		frame_of(*frame)->own_pins += own;
 		lock_release(&pin_lock);
 	}
@@ -218,20 +222,35 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 void memory_unpin(physical_t address, struct unit *unit)
 {
 	struct frame *frame = frame_of(address);
+	uint32_t weight = unit ? 1 : FRAME_DEVICE;
 	bool last, own, pays;
 
 	lock_take(&pin_lock);
-	own = frame->payer == unit;
+	own = !unit || frame->payer == unit;
+	unit = unit ? unit : frame->payer;
 	frame->own_pins -= own;
 	pays = !own || (!frame->own_pins && !frame->references);
 	/* Read before: without a pin, entry_drop frees it without this lock. */
-	last = frame->pins == 1 && !frame->references;
-	__atomic_store_n(&frame->pins, frame->pins - 1, __ATOMIC_RELEASE);
+	last = frame->pins == weight && !frame->references;
+	__atomic_store_n(&frame->pins, frame->pins - weight, __ATOMIC_RELEASE);
 	lock_release(&pin_lock);
 	if (last)
 		frame_free(address);
 	if (pays)
 		unit_uncharge(unit, PAGE_SIZE_BYTES);
+}
+
+bool memory_pin_pass(physical_t address, struct unit *from, struct unit *to)
+{
+	struct frame *frame = frame_of(address);
+	bool passed;
+
+	lock_take(&pin_lock);
+	passed = frame->payer == from;
+	if (passed)
+		frame->payer = to;
+	lock_release(&pin_lock);
+	return passed;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

@@ -25,6 +25,7 @@ struct space;
 typedef uint64_t physical_t; /* a physical address */
 
 #define FRAME_SHARED 1ull                /* in counts: one reference */
+#define FRAME_DEVICE (1u << 16)             /* in pins: one of a device */
 #define FRAME_PAYER  (1ull << 32 | 1ull) /* one reference, of the payer's */
 
 struct frame {
@@ -40,7 +41,7 @@ struct frame {
 		struct unit *payer;
 		struct frame *next; /* free lists */
 	};
-	volatile uint32_t pins; /* thread pages, guest states */
+	volatile uint32_t pins; /* thread pages, guest states; or FRAME_DEVICE each: devices' (pin.h) */
 	volatile uint32_t
 	    own_pins; /* of them, those of the payer itself: while there are any, it goes on paying */
 };
@@ -202,10 +203,12 @@ static inline bool memory_entry_writable(struct memory *memory, uint64_t *entry,
 }
 /* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays
  * allocated, whatever becomes of the object, until memory_unpin, and is paid as long: by UNIT, which is
- * charged for it where the object is another's. E_FAULT for kinds without frames, CALL_RESTART where a slice was done first. Takes
- * memory->lock. */
+ * charged for it where the object is another's. E_FAULT for kinds without frames, CALL_RESTART where a slice was done first. UNIT 0: for a device, paid by the
+ * object's owner; one page is never pinned for both. Takes memory->lock. */
 int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, physical_t *frame);
 void memory_unpin(physical_t frame, struct unit *unit);
+/* A frame pinned for a device, which FROM pays for, is TO's to pay from now on; false: it was not FROM's. */
+bool memory_pin_pass(physical_t frame, struct unit *from, struct unit *to);
 /* Removes resident pages from [first, end): unmapped, flushed, released; a slice. Returns the page reached.
  * No lock held. */
 uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end);

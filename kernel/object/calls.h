@@ -56,7 +56,7 @@ typedef bool object_teardown(struct object *object);
 extern object_teardown *const
     *object_teardowns; /* by type, set by objects_init (call/) before any object ends */
 void objects_init(void);
-object_teardown unit_teardown, memory_teardown, space_teardown;
+object_teardown unit_teardown, memory_teardown, pin_teardown, space_teardown;
 object_teardown channel_teardown, reply_teardown, event_teardown, thread_teardown, budget_teardown,
     irq_teardown, ioport_teardown;
 

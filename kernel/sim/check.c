@@ -5,10 +5,12 @@
 #include "check.h"
 #include "log.h"
 #include "machine.h"
+#include "pin.h"
 
 struct tally {
 	uint32_t references, payer_references;
 	struct unit *payer;
+	bool pinned; /* for a device, and found */
 };
 
 static struct tally *tallies; /* by frame number */
@@ -86,6 +88,26 @@ static void check_objects(const struct list *list)
 		check_object(container_of(node, struct object, owned));
 }
 
+/* What UNIT pays for because devices may write to it. */
+static void count_device_pins(struct unit *unit)
+{
+	for (const struct list *node = unit->pins.next; node != &unit->pins; node = node->next) {
+		const struct pin *pin = container_of(node, const struct pin, payer_node);
+
+		check(pin->payer == unit && pin->passed <= pin->count && pin->count <= PIN_PAGES_MAX);
+		for (uint32_t i = 0; i < pin->count; i++) {
+			const struct frame *frame = frame_of(pin->frames[i]);
+			struct tally *tally = &tallies[pin->frames[i] >> 12];
+
+			check(frame->pins >= FRAME_DEVICE && frame->own_pins && frame->references <= 1);
+			check(frame->payer == (i < pin->passed ? unit->parent : unit));
+			if (!frame->references && frame->payer == unit && !tally->pinned)
+				sum.used += PAGE_SIZE_BYTES;
+			tally->pinned = true;
+		}
+	}
+}
+
 static void check_unit(struct unit *unit)
 {
 	unit_check(unit);
@@ -99,6 +121,7 @@ static void check_unit(struct unit *unit)
 	check_objects(&unit->doomed);
 	check_objects(&unit->torn);
 	check_objects(&unit->graveyard);
+	count_device_pins(unit);
 	if (sum.used != unit->memory_used)
 		panic("unit %s: %lu bytes charged, %lu found", unit->name, unit->memory_used, sum.used);
 	for (struct list *node = unit->children.next; node != &unit->children; node = node->next)

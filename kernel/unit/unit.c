@@ -11,6 +11,7 @@
 #include "event.h"
 #include "log.h"
 #include "memory.h"
+#include "pin.h"
 #include "thread.h"
 #include "unit.h"
 #include "table.h"
@@ -40,6 +41,7 @@ static void unit_init(struct unit *unit, struct unit *parent)
 	list_init(&unit->torn);
 	list_init(&unit->graveyard);
 	list_init(&unit->threads);
+	list_init(&unit->pins);
 }
 
 void unit_root_setup(void)
@@ -428,6 +430,7 @@ static bool empty_table(struct unit *unit)
 static bool reclaim(struct unit *unit)
 {
 	struct unit *parent = unit->parent;
+	uint64_t passed;
 
 	if (!doom_threads(unit)) {
 		unit_reap(unit);
@@ -445,6 +448,15 @@ static bool reclaim(struct unit *unit)
 	lock_release(&unit->reap_lock);
 	if (!object_adopt_slice(unit, parent))
 		return false;
+	if (pins_pass_slice(unit, &passed)) {
+		/* What was carved out for the child is now the parent's own use. */
+		lock_take(&tree_lock);
+		parent->memory_children -= passed;
+		lock_release(&tree_lock);
+		unit->memory_quota -= passed;
+		unit_uncharge(unit, passed);
+		return false;
+	}
 	cap_detach(&unit->event);
 	heap_trim(unit);
 	table_deinit(unit);

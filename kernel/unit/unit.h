@@ -39,6 +39,7 @@ struct unit {
 	struct list torn;              /* torn down, still referenced */
 	struct list graveyard;         /* unreferenced, to be freed after quiescence */
 	uint32_t grave_count;
+	struct list pins;        /* struct pin.payer_node, guarded by pin.c */
 	struct list threads;     /* all threads of this unit: thread.unit_node, guarded by lock */
 	uint32_t live_threads;   /* of them, not dead */
 	uint32_t thread_reviews; /* threads still to be told that the unit ended */
