@@ -12,8 +12,7 @@
  * judging it, since the peer may rewrite it at any time. The bytes of a frame may change at any time too: who
  * judges a frame copies what it judges first.
  *
- * A side that puts an entry into a ring whose other entries had all been taken signals the peer's event (bit
- * 0). The client sets SENT_WANTED to be signalled, once, when SENT_DONE advances.
+ * A side that puts an entry into a ring whose other entries had all been taken signals the peer's event. The client sets SENT_WANTED to be signalled, once, when SENT_DONE advances.
  */
 #pragma once
 

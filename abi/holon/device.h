@@ -1,0 +1,27 @@
+/* Devices, as devmgr tells of them (abi/device.interface). */
+#pragma once
+
+#include <stdint.h>
+
+enum device_kind {
+	DEVICE_NONE = 0,   /* no driver serves it */
+	DEVICE_BLOCK = 1,  /* abi/block.interface */
+	DEVICE_LINK = 2,   /* abi/link.interface */
+	DEVICE_RANDOM = 3, /* abi/random.interface */
+};
+
+struct device_info {
+	char name
+	    [32]; /* "block0", "link0": in the order of the bus; what open() takes; NUL-ended, as all texts */
+	char serial[32]; /* as the driver announced it */
+	char driver[32]; /* its program; empty: none is known */
+	uint32_t kind;
+	uint16_t vendor, device;
+	uint32_t class; /* class, subclass, programming interface: the PCI code */
+	uint16_t segment;
+	uint8_t bus, slot; /* slot: device << 3 | function */
+	uint32_t restarts;
+	uint32_t dma_confined; /* 1: an IOMMU holds it to what its driver mapped */
+};
+
+_Static_assert(sizeof(struct device_info) == 120, "device_info is fixed");
