@@ -1,6 +1,8 @@
 /* Methods on blocks, transactions and receipts. */
 #include "rpc/rpc_internal.h"
 
+#include "tx/account_key.h"
+
 json_t *rpc_header_json(const struct block_header *h)
 {
 	static const uint8_t zeros[32];
@@ -119,6 +121,12 @@ json_t *rpc_transaction_json(const struct transaction *t, const struct address *
 	}
 	if (t->has_chain_id)
 		json_object_set_new(o, "chainId", rpc_quantity(t->chain_id));
+	if (t->type == TRANSACTION_HYBRID) {
+		/* The fields r, s and v stay, zero, for clients that read them of every transaction. */
+		json_object_set_new(o, "publicKey", rpc_data(t->public_key, HYBRID_SIGN_PK_SIZE));
+		json_object_set_new(o, "hybridSignature",
+		                    rpc_data(t->hybrid_signature, HYBRID_SIGN_SIGNATURE_SIZE));
+	}
 	if (t->type != TRANSACTION_LEGACY) {
 		set_access_list(o, t);
 		json_object_set_new(o, "yParity", rpc_quantity(t->y_parity));

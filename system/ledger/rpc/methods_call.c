@@ -90,7 +90,12 @@ bool rpc_parse_call(struct rpc_call *call, json_t *object, struct transaction *o
 	out->gas_price = gas_price;
 	out->nonce = nonce.w[0];
 	json_t *list = json_object_get(object, "accessList");
-	return !list || json_is_null(list) || parse_access_list(call, list, out);
+	if (list && !json_is_null(list) && !parse_access_list(call, list, out))
+		return false;
+	const char *type = text_field(object, "type");
+	if (type && !strcmp(type, "0x51")) /* its signature costs gas */
+		out->type = TRANSACTION_HYBRID;
+	return true;
 }
 
 /* ---- overrides: what accounts are, for this call alone ---- */

@@ -1,6 +1,8 @@
 /* Methods on accounts: balance, nonce, code, storage, proofs. */
 #include "rpc/rpc_internal.h"
 
+#include "tx/account_key.h"
+
 static struct account *account_param(struct rpc_call *call, size_t block)
 {
 	struct address address;
@@ -88,6 +90,16 @@ static json_t *storage_proofs(struct rpc_call *call, struct world *world, struct
 	return proofs;
 }
 
+/* The hash of the hybrid key that took the place of the account's first; null while the first stands. */
+static json_t *account_key(struct rpc_call *call)
+{
+	struct hash32 hash;
+	const struct account *account = account_param(call, 1);
+	if (!account)
+		return NULL;
+	return account_key_read(&call->view->state, &account->address, &hash) ? rpc_hash(&hash) : json_null();
+}
+
 /* EIP-1186 */
 static json_t *get_proof(struct rpc_call *call)
 {
@@ -126,7 +138,10 @@ static json_t *get_proof(struct rpc_call *call)
 	return result;
 }
 
-const struct rpc_method_entry rpc_state_methods[] = {
-    {"eth_getBalance", get_balance}, {"eth_getTransactionCount", get_transaction_count},
-    {"eth_getCode", get_code},       {"eth_getStorageAt", get_storage_at},
-    {"eth_getProof", get_proof},     {NULL, NULL}};
+const struct rpc_method_entry rpc_state_methods[] = {{"eth_getBalance", get_balance},
+                                                     {"eth_getTransactionCount", get_transaction_count},
+                                                     {"eth_getCode", get_code},
+                                                     {"eth_getStorageAt", get_storage_at},
+                                                     {"eth_getProof", get_proof},
+                                                     {"holon_accountKey", account_key},
+                                                     {NULL, NULL}};

@@ -1,6 +1,7 @@
 /* Checks, fees, warming, refunds. */
 #include "tx/apply.h"
 
+#include "tx/account_key.h"
 #include "tx/signature.h"
 
 #define GAS_TRANSACTION       21000
@@ -25,6 +26,7 @@ uint64_t transaction_intrinsic_gas(enum fork fork, const struct transaction *t, 
 	gas +=
 	    GAS_ACCESS_ADDRESS * (uint64_t)t->access_count + GAS_ACCESS_KEY * (uint64_t)t->access_key_count;
 	gas += GAS_AUTHORIZATION * (uint64_t)t->authorization_count;
+	gas += t->type == TRANSACTION_HYBRID ? GAS_HYBRID_SIGNATURE : 0;
 	*floor = fork >= FORK_PRAGUE ? GAS_TRANSACTION + FLOOR_PER_TOKEN * tokens : 0;
 	return gas;
 }
@@ -90,7 +92,8 @@ static const char *check_form(const struct evm *evm, const struct rules *rules, 
 	uint64_t floor;
 	if (t->has_chain_id && t->chain_id != evm->block.chain_id)
 		return "invalid chain id";
-	if (t->type == TRANSACTION_SET_CODE && rules->fork < FORK_PRAGUE)
+	if ((t->type == TRANSACTION_SET_CODE && rules->fork < FORK_PRAGUE) ||
+	    (t->type == TRANSACTION_HYBRID && rules->has_token))
 		return "transaction type not supported";
 	if (t->gas_limit > evm->block.gas_limit)
 		return "exceeds block gas limit";
@@ -124,6 +127,9 @@ static const char *check_sender(struct evm *evm, const struct rules *rules, cons
 		return "nonce too low";
 	if (t->nonce > sender->now.nonce && !any_nonce)
 		return "nonce too high";
+	const char *why = rules->has_token ? NULL : account_key_check(evm->state, t, &sender->address);
+	if (why)
+		return why;
 	struct total cost = {.sum = t->value};
 	if (rules->has_token) {
 		total_add_product(&cost, &t->max_fee, t->gas_limit);
@@ -149,14 +155,17 @@ static void fees(const struct evm *evm, const struct rules *rules, const struct 
 }
 
 /* ---- EIP-7702 ---- */
-static void authorize(struct evm *evm, const struct authorization *a)
+static void authorize(struct evm *evm, const struct rules *rules, const struct authorization *a)
 {
 	struct state *state = evm->state;
 	struct address signer;
+	struct hash32 replaced;
 	if ((!u256_is_zero(&a->chain_id) &&
 	     !(u256_fits64(&a->chain_id) && a->chain_id.w[0] == evm->block.chain_id)) ||
 	    a->nonce == UINT64_MAX || !authorization_signer(a, &signer))
 		return;
+	if (!rules->has_token && account_key_read(state, &signer, &replaced))
+		return; /* a secp256k1 key does not speak for it any more */
 	struct account *authority = state_account(state, &signer);
 	state_warm_account(state, authority);
 	const struct code *code = state_code(state, authority);
@@ -220,6 +229,18 @@ static void sub_balance(struct state *state, struct account *account, const stru
 	state_set_balance(state, account, &left);
 }
 
+/* A transaction to the system account of keys. */
+static struct evm_result change_key(struct evm *evm, const struct evm_message *message)
+{
+	const int64_t left = message->gas - GAS_KEY_CHANGE;
+	if (left < 0)
+		return (struct evm_result){.status = EVM_OUT_OF_GAS};
+	if (!account_key_change(evm->state, evm->block.chain_id, &message->caller, message->input,
+	                        message->input_size))
+		return (struct evm_result){.status = EVM_REVERTED, .gas_left = left};
+	return (struct evm_result){.status = EVM_SUCCESS, .gas_left = left};
+}
+
 /* Runs a transaction that has been found good. */
 static struct applied execute(struct evm *evm, const struct rules *rules, const struct transaction *t,
                               struct account *sender, bool charge)
@@ -259,10 +280,11 @@ static struct applied execute(struct evm *evm, const struct rules *rules, const 
 	state_set_nonce(state, sender, sender->now.nonce + 1);
 	state_warm_account(state, sender);
 	for (size_t i = 0; i < t->authorization_count; i++)
-		authorize(evm, &t->authorizations[i]);
+		authorize(evm, rules, &t->authorizations[i]);
 	warm(evm, t, &message.to);
 
-	const struct evm_result run = evm_run(evm, &message);
+	const bool key_change = !rules->has_token && !t->create && address_equal(&t->to, &account_key_system);
+	const struct evm_result run = key_change ? change_key(evm, &message) : evm_run(evm, &message);
 	result.status = run.status;
 	result.output = run.output;
 	result.output_size = run.output_size;

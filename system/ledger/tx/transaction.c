@@ -1,6 +1,7 @@
 /* Transactions from bytes and to bytes. */
 #include "tx/transaction.h"
 
+#include "tx/account_key.h"
 #include "tx/signature.h"
 
 #include <stdlib.h>
@@ -118,6 +119,17 @@ static bool decode_legacy(struct transaction *out, struct rlp_reader *fields, co
 	return true;
 }
 
+/* Either nothing, as in a transaction that is yet to be signed, or all of it. */
+static bool read_optional(struct rlp_reader *fields, const uint8_t **bytes, size_t size)
+{
+	size_t length;
+	if (!rlp_read_bytes(fields, bytes, &length) || (length && length != size))
+		return false;
+	if (!length)
+		*bytes = NULL;
+	return true;
+}
+
 static bool decode_typed(struct transaction *out, struct rlp_reader *fields, struct arena *arena,
                          const char **why)
 {
@@ -141,6 +153,11 @@ static bool decode_typed(struct transaction *out, struct rlp_reader *fields, str
 		return refuse(why, "malformed blob fields");
 	if (out->type == TRANSACTION_SET_CODE && !read_authorizations(fields, out, arena))
 		return refuse(why, "malformed authorization list");
+	if (out->type == TRANSACTION_HYBRID)
+		return (rlp_read_exact(fields, out->account.bytes, 20) &&
+		        read_optional(fields, &out->public_key, HYBRID_SIGN_PK_SIZE) &&
+		        read_optional(fields, &out->hybrid_signature, HYBRID_SIGN_SIGNATURE_SIZE)) ||
+		       refuse(why, "malformed account, key or signature");
 	if (out->type >= TRANSACTION_BLOB && out->create)
 		return refuse(why, "blob and set-code transactions cannot create contracts");
 	if (!rlp_read_u64(fields, &parity) || parity > 1 || !rlp_read_u256(fields, &out->r) ||
@@ -158,7 +175,8 @@ bool transaction_decode(struct transaction *out, const uint8_t *bytes, size_t si
 		return refuse(why, size ? "transaction too large" : "empty transaction");
 	struct rlp_reader reader = rlp_reader(bytes, size);
 	if (bytes[0] < 0x80) {
-		if (bytes[0] < TRANSACTION_ACCESS_LIST || bytes[0] > TRANSACTION_SET_CODE)
+		if ((bytes[0] < TRANSACTION_ACCESS_LIST || bytes[0] > TRANSACTION_SET_CODE) &&
+		    bytes[0] != TRANSACTION_HYBRID)
 			return refuse(why, "transaction type not supported");
 		out->type = (enum transaction_type)bytes[0];
 		reader.next++;
@@ -216,6 +234,15 @@ static void put_authorizations(struct rlp_writer *writer, const struct transacti
 	rlp_end_list(writer, list);
 }
 
+static void put_hybrid(struct rlp_writer *writer, const struct transaction *t, bool for_signing)
+{
+	rlp_put_bytes(writer, t->account.bytes, 20);
+	rlp_put_bytes(writer, t->public_key, t->public_key ? HYBRID_SIGN_PK_SIZE : 0);
+	if (!for_signing)
+		rlp_put_bytes(writer, t->hybrid_signature,
+		              t->hybrid_signature ? HYBRID_SIGN_SIGNATURE_SIZE : 0);
+}
+
 static void put_common(struct rlp_writer *writer, const struct transaction *t)
 {
 	rlp_put_u64(writer, t->gas_limit);
@@ -252,6 +279,11 @@ void transaction_encode(struct rlp_writer *writer, const struct transaction *t, 
 	}
 	if (t->type == TRANSACTION_SET_CODE)
 		put_authorizations(writer, t);
+	if (t->type == TRANSACTION_HYBRID) {
+		put_hybrid(writer, t, for_signing);
+		rlp_end_list(writer, list);
+		return;
+	}
 	if (t->type == TRANSACTION_LEGACY) {
 		if (!for_signing) {
 			rlp_put_u64(writer,
@@ -273,6 +305,10 @@ void transaction_encode(struct rlp_writer *writer, const struct transaction *t, 
 
 bool transaction_sender(const struct transaction *t, struct address *out)
 {
+	if (t->type == TRANSACTION_HYBRID) {
+		*out = t->account;
+		return account_key_verify(t);
+	}
 	return !signature_s_is_high(&t->s) &&
 	       signature_recover(out, &t->signing_hash, t->y_parity, &t->r, &t->s);
 }

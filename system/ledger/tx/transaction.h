@@ -1,6 +1,9 @@
 /*
- * Transactions: legacy, and the typed ones of EIP-2930, EIP-1559, EIP-4844 and EIP-7702; as bytes, their
- * hashes, and whose signature they carry. Every decoder takes only the canonical form.
+ * Transactions: legacy, the typed ones of EIP-2930, EIP-1559, EIP-4844 and EIP-7702, and Holon's own type 0x51, whose sender is a
+ * hybrid key (account_key.h); as bytes, their hashes, and whose signature they carry.
+ *
+ * Type 0x51 is rlp([chain id, nonce, max priority fee, max fee, gas limit, to, value, data, access list, account, public key,
+ * signature]); what is signed is Keccak-256 of the same without the signature. Every decoder takes only the canonical form.
  */
 #ifndef LEDGER_TRANSACTION_H
 #define LEDGER_TRANSACTION_H
@@ -18,6 +21,7 @@ enum transaction_type {
 	TRANSACTION_DYNAMIC_FEE = 2, /* EIP-1559 */
 	TRANSACTION_BLOB = 3,        /* EIP-4844 */
 	TRANSACTION_SET_CODE = 4,    /* EIP-7702 */
+	TRANSACTION_HYBRID = 0x51,
 };
 
 struct access_entry {
@@ -60,6 +64,9 @@ struct transaction {
 	uint8_t y_parity;
 	struct u256 r;
 	struct u256 s;
+	struct address account;          /* hybrid: the sender */
+	const uint8_t *public_key;       /* hybrid: HYBRID_SIGN_PK_SIZE bytes; NULL where there is none yet */
+	const uint8_t *hybrid_signature; /* HYBRID_SIGN_SIGNATURE_SIZE bytes; NULL while unsigned */
 	struct hash32 signing_hash;
 	struct hash32 hash;
 };
@@ -78,7 +85,7 @@ bool transaction_sender(const struct transaction *transaction, struct address *o
 /* The signer of an authorization; false when it is not valid. */
 bool authorization_signer(const struct authorization *authorization, struct address *out);
 
-/* Signs with a secp256k1 key: fills in y_parity, r, s and hash. False when the key is not one. */
+/* Signs with a secp256k1 key: fills in y_parity, r, s and hash. False when the key is not one. Not for type 0x51. */
 bool transaction_sign(struct transaction *transaction, const uint8_t key[32]);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define MAX_ANSWER ((size_t)64 << 20)
 
-static json_t *complain(const char *url, const char *why)
+static json_t *fail(const char *url, const char *why)
 {
 	fprintf(stderr, "holon-wallet: %s: %s\n", url, why);
 	return NULL;
@@ -70,7 +70,7 @@ json_t *client_call(const char *url, const char *method, json_t *params)
 	json_decref(body);
 	if (sscanf(url, "http://%255[^:/]:%7[0-9]", host, port) < 1 || !text) {
 		free(text);
-		return complain(url, "only http://HOST:PORT is known");
+		return fail(url, "only http://HOST:PORT is known");
 	}
 	const int length = asprintf(
 	    &request,
@@ -79,11 +79,11 @@ json_t *client_call(const char *url, const char *method, json_t *params)
 	    host, strlen(text), text);
 	free(text);
 	if (length < 0)
-		return complain(url, "out of memory");
+		return fail(url, "out of memory");
 	const int fd = connect_to(host, port);
 	if (fd < 0) {
 		free(request);
-		return complain(url, "nothing answers there");
+		return fail(url, "nothing answers there");
 	}
 	size_t size;
 	char *answer = exchange(fd, request, (size_t)length, &size);
@@ -94,12 +94,12 @@ json_t *client_call(const char *url, const char *method, json_t *params)
 	json_t *parsed = content ? json_loads(content + 4, 0, &error) : NULL;
 	free(answer);
 	if (!parsed)
-		return complain(url, "the answer is not JSON-RPC");
+		return fail(url, "the answer is not JSON-RPC");
 	json_t *result = json_incref(json_object_get(parsed, "result"));
 	if (!result) {
 		const char *why =
 		    json_string_value(json_object_get(json_object_get(parsed, "error"), "message"));
-		(void)complain(url, why ? why : "an error without a message");
+		(void)fail(url, why ? why : "an error without a message");
 	}
 	json_decref(parsed);
 	return result;

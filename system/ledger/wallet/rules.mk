@@ -6,5 +6,5 @@ $(BIP39_HEADER): tools/npm-packages
 LEDGER_SOURCES += $(addprefix system/ledger/wallet/,mnemonic.c keystore.c signer.c client.c)
 LEDGER_CFLAGS_system/ledger/wallet/mnemonic.c := -Ibuild/generated/ledger
 $(foreach archive,libholon-ledger libholon-ledger-sanitized libholon-ledger-fuzz,$(eval build/host/lib/$(archive).d/system/ledger/wallet/mnemonic.c.o: $(BIP39_HEADER)))
-LEDGER_PROGRAMS += holon-wallet:system/ledger/wallet/main.c
+LEDGER_PROGRAMS += holon-wallet:system/ledger/wallet/main.c:system/ledger/wallet/send.c
 $(call script-test,system/ledger/wallet/wallet_test,build/host/bin/holon-wallet build/host/bin/holon-ledger)

@@ -7,6 +7,8 @@
 
 #include "num/types.h"
 
+#include "crypto/hybrid_sign.h"
+
 #include <jansson.h>
 
 #define WALLET_ENTROPY_MAX 32
@@ -30,25 +32,73 @@ bool keystore_read(const char *path, uint8_t entropy[WALLET_ENTROPY_MAX], size_t
 /* ---- the signer: a process of its own (signer.c) ---- */
 struct signer {
 	int socket;
-	int process;
+	int process; /* a child of ours; 0: somebody else's */
 };
 /*
  * Starts the signer for a wallet's file. It asks for the passphrase (or reads the first line of `passphrase_file`), shows
  * each thing to sign on the terminal and asks, unless `yes`.
  */
-bool signer_start(struct signer *signer, const char *path, const char *passphrase_file, uint32_t index,
-                  bool yes);
+bool signer_start(struct signer *signer, const char *path, const char *passphrase_file, bool yes);
+/* One that runs by itself, at this socket. */
+bool signer_connect(struct signer *signer, const char *socket_path);
+/* Runs it so, until it is killed. The exit status. */
+int signer_serve(const char *socket_path, const char *path, const char *passphrase_file, bool yes);
 void signer_stop(struct signer *signer);
-bool signer_address(struct signer *signer, struct address *out);
+
+/*
+ * Chooses an account for the requests that follow: number `index` of those whose first key is a secp256k1 one (BIP-44), or a hybrid
+ * one. Its address.
+ *
+ * An account's keys have generations. 0 is the first; the higher ones are hybrid keys that were put in its place
+ * (tx/account_key.h).
+ */
+bool signer_account(struct signer *signer, uint32_t index, bool hybrid, struct address *out);
+/* False for generation 0 of a secp256k1 account. */
+bool signer_key_hash(struct signer *signer, uint32_t generation, struct hash32 *out);
 /* `unsigned_bytes` is a transaction with an empty signature; the signed bytes, from malloc(), or NULL when refused. */
-uint8_t *signer_transaction(struct signer *signer, const uint8_t *unsigned_bytes, size_t size,
-                            size_t *signed_size);
-/* EIP-191 */
-bool signer_message(struct signer *signer, const char *message, uint8_t signature[65]);
+uint8_t *signer_transaction(struct signer *signer, uint32_t generation, const uint8_t *unsigned_bytes,
+                            size_t size, size_t *signed_size);
+/* The data of the transaction that puts key `generation` in place; from malloc(), or NULL when refused. */
+uint8_t *signer_key_change(struct signer *signer, uint32_t generation, uint64_t chain_id,
+                           const struct hash32 *before, size_t *size);
+
+/* A message's signature: EIP-191's r, s, v; or a hybrid public key and its signature of the same digest. */
+#define MESSAGE_SIGNATURE_SIZE 65
+#define MESSAGE_HYBRID_SIZE    (HYBRID_SIGN_PK_SIZE + HYBRID_SIGN_SIGNATURE_SIZE)
+#define MESSAGE_CONTEXT        "Holon ledger v1: message"
+void message_digest(struct hash32 *out, const char *message, size_t size);
+uint8_t *signer_message(struct signer *signer, uint32_t generation, const char *message, size_t *size);
 /* Asks on the terminal; false when there is none. Also for the creation of wallets. */
 bool read_passphrase(char *out, size_t size, const char *file, const char *prompt);
 
 /* ---- JSON-RPC (client.c): http only. NULL after printing why ---- */
 json_t *client_call(const char *url, const char *method, json_t *params);
+
+/* ---- commands of more than a few lines (send.c); exit statuses ---- */
+struct wallet_options {
+	const char *url;
+	const char *directory;
+	const char *wallet;
+	const char *signer; /* the socket of one that runs by itself; NULL: a child */
+	const char *passphrase_file;
+	uint32_t index;
+	bool hybrid;
+	bool offline;
+	uint64_t gas;
+	bool yes;
+	const char *words[16]; /* what is no option */
+	int count;
+};
+int complain(const char *why);
+void wallet_path(const struct wallet_options *o, char out[512]);
+/* The signer, with the account of the options chosen; `address` is its. */
+bool open_account(const struct wallet_options *o, struct signer *signer, struct address *address);
+/* Which generation of its keys the chain has for the account, and the hash it has in place (zero: none). */
+bool ask_generation(const struct wallet_options *o, struct signer *signer, const struct address *address,
+                    uint32_t *generation, struct hash32 *placed);
+int command_send(const struct wallet_options *o);
+int command_deploy(const struct wallet_options *o);
+int command_call(const struct wallet_options *o);
+int command_rotate(const struct wallet_options *o);
 
 #endif
