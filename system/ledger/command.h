@@ -21,6 +21,7 @@ int command_run(int count, char **arguments);
 int command_testnet(int count, char **arguments);
 int command_status(int count, char **arguments);
 int command_export(int count, char **arguments);
+int command_replay(int count, char **arguments);
 int command_bench(int count, char **arguments);
 int command_version(int count, char **arguments);
 

@@ -14,7 +14,8 @@ static const struct ledger_command commands[] = {
     {"key", "print the public keys of a node", command_key},
     {"run", "run a node", command_run},
     {"status", "ask a running node how it is", command_status},
-    {"export", "list the log of a stopped node", command_export},
+    {"export", "write the chain of a stopped node to a file", command_export},
+    {"replay", "execute an exported chain again and compare every block", command_replay},
     {"bench", "measure a network of processes on this machine", command_bench},
     {"simulate", "run the consensus core through seeded troubles and check it", command_simulate},
     /* about */

@@ -1,6 +1,7 @@
 /* Opening the chain, executing commits, making blocks. */
 #include "chain/chain_internal.h"
 #include "chain/parallel.h"
+#include "chain/past.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,7 @@ static bool finish_block(struct chain *chain, struct block_builder *builder)
 		fprintf(stderr, "holon-ledger: the store lacks a node of the state's trie\n");
 		return false;
 	}
+	past_record(&chain->store, &chain->state, header->number, chain->config.past_window);
 	store_write_state(&chain->store, &chain->state);
 	state_mark_committed(&chain->state);
 	ordered_root(&header->transactions_root, builder->transactions, builder->count);
@@ -398,6 +400,7 @@ void chain_write_meta(struct chain *chain, const uint8_t head[8], uint64_t commi
 	store_put(&chain->store, STORE_META, meta_config, sizeof meta_config, config, sizeof config);
 	store_put(&chain->store, STORE_META, meta_head, sizeof meta_head, head, 8);
 	store_put(&chain->store, STORE_META, meta_commit, sizeof meta_commit, index, 8);
+	past_begin(&chain->store, get_number(head));
 }
 
 static bool make_genesis(struct chain *chain)
@@ -432,11 +435,28 @@ static bool check_config(const struct chain *chain, const char *directory)
 	return false;
 }
 
+static bool read_config(struct chain *chain, const char *directory)
+{
+	size_t size;
+	const uint8_t *found =
+	    store_get(&chain->store, chain->store.batch, STORE_META, meta_config, sizeof meta_config, &size);
+	if (!found || size != 32) {
+		fprintf(stderr, "holon-ledger: there is no chain in %s\n", directory);
+		return false;
+	}
+	chain->config.chain_id = get_number(found);
+	chain->config.gas_limit = get_number(found + 8);
+	chain->config.quota_gas = get_number(found + 16);
+	chain->config.quota_window = get_number(found + 24);
+	return true;
+}
+
 struct chain *chain_open(const char *directory, const struct chain_config *config)
 {
 	struct chain *chain = checked_zalloc(1, sizeof *chain);
-	chain->config = *config;
-	if (!store_open(&chain->store, directory, config->durable)) {
+	if (config)
+		chain->config = *config;
+	if (!store_open(&chain->store, directory, chain->config.durable)) {
 		free(chain);
 		return NULL;
 	}
@@ -448,11 +468,11 @@ struct chain *chain_open(const char *directory, const struct chain_config *confi
 	code_cache_init(&chain->codes, chain->rules.fork);
 	const struct state_backend backend = store_backend(&chain->reader);
 	state_init(&chain->state, &backend, &chain->codes);
-	chain->pool = pool_create(config->workers);
+	chain->pool = pool_create(chain->config.workers);
 	chain->parallel = parallel_create(chain, pool_workers(chain->pool));
 	world_init(&chain->world, NULL, &chain->world_store);
 	size_t size;
-	bool good = begin_batch(chain);
+	bool good = begin_batch(chain) && (config || read_config(chain, directory));
 	if (good) {
 		if (store_get(&chain->store, chain->store.batch, STORE_META, meta_head, sizeof meta_head,
 		              &size))

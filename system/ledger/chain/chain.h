@@ -17,13 +17,17 @@
 
 #define CHAIN_DEFAULT_ID        7070UL
 #define CHAIN_DEFAULT_GAS_LIMIT UINT64_C(1000000000)
+#define CHAIN_DEFAULT_PAST      UINT64_C(256)
 
 struct chain_config {
 	uint64_t chain_id;
 	uint64_t gas_limit;    /* of a block; a commit with more makes several blocks */
 	uint64_t quota_gas;    /* gas an account may use in a window; 0: as much as it likes */
 	uint64_t quota_window; /* seconds */
-	bool durable;          /* each flush reaches the disk */
+	uint64_t
+	    past_window; /* blocks before the last whose states can be asked for; costs two writes more a value
+	                          replaced */
+	bool durable;    /* each flush reaches the disk */
 	unsigned workers; /* threads beside the caller's that execute and recover senders; any number gives
 	                     the same */
 };
@@ -38,7 +42,7 @@ struct chain_commit {
 
 struct chain;
 
-/* NULL after printing why. */
+/* NULL after printing why. Without a configuration, that of the store in `directory`, which must have one. */
 struct chain *chain_open(const char *directory, const struct chain_config *config);
 void chain_close(struct chain *chain);
 
@@ -82,6 +86,10 @@ bool chain_view_open(struct chain *chain, struct chain_view *view);
 void chain_view_close(struct chain_view *view);
 /* Moves to the last flushed block and forgets what the state has loaded. */
 bool chain_view_renew(struct chain_view *view);
+/* The state of an older block, until the view is renewed or moved again; false when that is not kept. */
+bool chain_view_at(struct chain_view *view, uint64_t number);
+/* The oldest block whose state is kept. */
+uint64_t chain_view_oldest(const struct chain_view *view);
 bool chain_view_block(struct chain_view *view, uint64_t number, struct block_header *out);
 bool chain_view_block_number(struct chain_view *view, const struct hash32 *hash, uint64_t *number);
 /* The transaction of a block by its index; pointers last until the view is renewed. */

@@ -1,9 +1,9 @@
 /*
  * The chain: a token is deployed and used; nonces out of order; the same commits give the same blocks on a second chain
  * and with other numbers of workers; a snapshot restores to the same head and a tampered one is refused; what was not
- * flushed is gone after reopening.
+ * flushed is gone after reopening; states of past blocks; an exported chain, executed again.
  */
-#include "chain/chain.h"
+#include "chain/archive.h"
 
 #include "tx/signature.h"
 
@@ -135,15 +135,96 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 	return remove(path);
 }
 
+/* The contract's slots 0 to 12 and a caller's nonce, as of a block. */
+static bool look(struct chain_view *view, uint64_t number, const struct address *contract, uint64_t out[14])
+{
+	uint8_t key[32] = {1};
+	struct address caller;
+	key[31] = 1;
+	if (!chain_view_at(view, number) || !signature_address(&caller, key))
+		return false;
+	for (uint64_t i = 0; i < 13; i++) {
+		const struct u256 name = u256_from(i);
+		out[i] = state_slot(&view->state, state_account(&view->state, contract), &name)->value.w[0];
+	}
+	out[13] = state_account(&view->state, &caller)->now.nonce;
+	return true;
+}
+
+static void test_past(const char *directory)
+{
+	uint8_t key[32] = {1};
+	struct address deployer, contract;
+	struct chain_view view;
+	uint64_t now[4][14], then[14], heads[4] = {0};
+	const struct payloads *lists[] = {&first, &second, &third};
+	bool same = true;
+	const struct chain_config config = {
+	    .chain_id = CHAIN_DEFAULT_ID, .gas_limit = 40000000, .past_window = 16};
+	if (!signature_address(&deployer, key))
+		abort();
+	evm_create_address(&contract, &deployer, 0);
+	mkdir(directory, 0700);
+	struct chain *chain = chain_open(directory, &config);
+	check(chain && chain_view_open(chain, &view), "a chain that keeps its past");
+	for (unsigned i = 0; i < 3; i++) {
+		same = same && run(chain, i + 1, lists[i]) && chain_flush(chain) && chain_view_renew(&view);
+		heads[i] = view.head.number;
+		same = same && look(&view, heads[i], &contract, now[i]);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		same = same && look(&view, heads[i], &contract, then) && !memcmp(now[i], then, sizeof then);
+	check(same && memcmp(now[1], now[2], sizeof then) != 0, "old states are what they were");
+	check(look(&view, 0, &contract, then) && then[13] == 0, "down to genesis");
+	check(look(&view, heads[2], &contract, then) && !memcmp(now[2], then, sizeof then), "and back");
+	check(!chain_view_at(&view, heads[2] + 1), "a block to come has none");
+	/* Blocks of one transaction each, until the first fall out of the window. */
+	for (unsigned i = 0; i < 20; i++) {
+		struct payloads one = {.count = 0};
+		add(&one, 200, i, false, &contract, (const uint8_t *)"", 0);
+		same = same && run(chain, 4 + i, &one);
+		clear(&one);
+	}
+	same = same && chain_flush(chain) && chain_view_renew(&view);
+	check(same && chain_view_oldest(&view) == view.head.number - 16, "the window moves along");
+	check(!chain_view_at(&view, heads[0]), "what fell out of it is gone");
+	check(look(&view, view.head.number - 16, &contract, then) && chain_view_renew(&view),
+	      "its oldest is there");
+	chain_view_close(&view);
+	chain_close(chain);
+}
+
+static void test_archive(const char *directory, const char *again, const char *file)
+{
+	struct archive_figures written, replayed;
+	FILE *out = fopen(file, "w+b");
+	check(archive_export(directory, out, &written) && written.transactions > 300, "a chain is exported");
+	mkdir(again, 0700);
+	rewind(out);
+	check(archive_replay(out, again, 2, &replayed) && replayed.blocks == written.blocks &&
+	          replayed.transactions == written.transactions &&
+	          hash32_equal(&replayed.head, &written.head),
+	      "and executed again, bit for bit");
+	rewind(out);
+	check(!archive_replay(out, again, 0, &replayed), "not over a chain that is there");
+	fclose(out);
+	flip(file);
+	nftw(again, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	mkdir(again, 0700);
+	out = fopen(file, "rb");
+	check(!archive_replay(out, again, 0, &replayed), "a changed file is noticed");
+	fclose(out);
+}
+
 int main(void)
 {
 	char base[] = "/tmp/holon-chain-test-XXXXXX";
-	char paths[4][64];
+	char paths[6][64];
 	char file[64];
 	struct hash32 heads[3];
 	if (!mkdtemp(base))
 		return 1;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 6; i++)
 		snprintf(paths[i], sizeof paths[i], "%s/%d", base, i);
 	snprintf(file, sizeof file, "%s/snapshot", base);
 	make_payloads();
@@ -203,6 +284,8 @@ int main(void)
 	chain_close(b);
 	chain_close(c);
 	chain_close(d);
+	test_past(paths[4]);
+	test_archive(paths[0], paths[5], file);
 	clear(&first);
 	clear(&second);
 	clear(&third);

@@ -1,6 +1,8 @@
 /* LMDB behind the store's interface. */
 #include "chain/store.h"
 
+#include "chain/past.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +10,9 @@
 #define MAP_SIZE    ((size_t)1 << 40) /* address space, not disk: the file grows as it fills */
 #define MAX_READERS 512
 
-static const char *const table_names[STORE_TABLES] = {
-    "meta", "accounts", "slots", "code", "nodes", "blocks", "transactions", "block-hashes", "hashes"};
+static const char *const table_names[STORE_TABLES] = {"meta",   "accounts", "slots",        "code",
+                                                      "nodes",  "blocks",   "transactions", "block-hashes",
+                                                      "hashes", "past",     "past-blocks"};
 
 static bool failed(const char *what, const char *directory, int error)
 {
@@ -193,16 +196,17 @@ void store_view_end(struct store_view *view)
 }
 
 /* ---- the state's backend ---- */
-#define ACCOUNT_SIZE 73
-
 static void load_account(void *context, const struct address *address, struct account_data *out)
 {
 	const struct store_reader *reader = context;
 	size_t size;
 	*out = account_nothing;
-	const uint8_t *record =
-	    store_get(reader->store, reader->txn, STORE_ACCOUNTS, address->bytes, 20, &size);
-	if (!record || size != ACCOUNT_SIZE)
+	const uint8_t *record = reader->at_past ? past_find(reader->store, reader->txn, address->bytes, NULL,
+	                                                    reader->number, &size)
+	                                        : NULL;
+	if (!record)
+		record = store_get(reader->store, reader->txn, STORE_ACCOUNTS, address->bytes, 20, &size);
+	if (!record || size != STORE_ACCOUNT_SIZE)
 		return;
 	memcpy(&out->nonce, record, 8);
 	out->nonce = __builtin_bswap64(out->nonce);
@@ -222,8 +226,12 @@ static void load_slot(void *context, const struct address *address, const struct
 	const struct store_reader *reader = context;
 	uint8_t name[52];
 	size_t size;
+	const uint8_t *value = reader->at_past ? past_find(reader->store, reader->txn, address->bytes, key,
+	                                                   reader->number, &size)
+	                                       : NULL;
 	slot_key(name, address, key);
-	const uint8_t *value = store_get(reader->store, reader->txn, STORE_SLOTS, name, sizeof name, &size);
+	if (!value)
+		value = store_get(reader->store, reader->txn, STORE_SLOTS, name, sizeof name, &size);
 	*out = U256_ZERO;
 	if (value)
 		u256_load_short(out, value, size);
@@ -244,6 +252,19 @@ static const struct code *load_code(void *context, const struct hash32 *hash, st
 struct state_backend store_backend(struct store_reader *reader)
 {
 	return (struct state_backend){reader, load_account, load_slot, load_code};
+}
+
+size_t store_account_record(uint8_t out[STORE_ACCOUNT_SIZE], const struct account_data *data)
+{
+	if (data->nonce == 0 && u256_is_zero(&data->balance) &&
+	    hash32_equal(&data->code_hash, &keccak_of_nothing) && !data->has_storage)
+		return 0;
+	const uint64_t nonce = __builtin_bswap64(data->nonce);
+	memcpy(out, &nonce, 8);
+	u256_store(out + 8, &data->balance);
+	memcpy(out + 40, data->code_hash.bytes, 32);
+	out[72] = data->has_storage;
+	return STORE_ACCOUNT_SIZE;
 }
 
 void store_write_state(struct store *store, const struct state *state)
@@ -273,13 +294,9 @@ void store_write_state(struct store *store, const struct state *state)
 		    !hash32_equal(&account->now.code_hash, &account->loaded.code_hash))
 			store_put(store, STORE_CODE, account->code->hash.bytes, 32, account->code->bytes,
 			          account->code->size);
-		uint8_t record[ACCOUNT_SIZE];
-		const uint64_t nonce = __builtin_bswap64(account->now.nonce);
-		memcpy(record, &nonce, 8);
-		u256_store(record + 8, &account->now.balance);
-		memcpy(record + 40, account->now.code_hash.bytes, 32);
-		record[72] = account->now.has_storage;
-		store_put(store, STORE_ACCOUNTS, address, 20, record, sizeof record);
+		uint8_t record[STORE_ACCOUNT_SIZE];
+		store_put(store, STORE_ACCOUNTS, address, 20, record,
+		          store_account_record(record, &account->now));
 	}
 }
 

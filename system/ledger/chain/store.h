@@ -23,6 +23,8 @@ enum store_table {
 	STORE_TRANSACTIONS, /* number 8, index 4 -> transaction and receipt */
 	STORE_BLOCK_HASHES, /* hash -> number 8 */
 	STORE_HASHES,       /* transaction hash -> number 8, index 4 */
+	STORE_PAST,         /* what a block replaced: past.h */
+	STORE_PAST_BLOCKS,  /* number -> names of what it replaced */
 	STORE_TABLES
 };
 
@@ -67,12 +69,18 @@ bool store_view_begin(struct store *store, struct store_view *view);
 bool store_view_renew(struct store_view *view);
 void store_view_end(struct store_view *view);
 
-/* A state's backend over a txn. */
+/* A state's backend over a txn: what is now, or as of a block that past_oldest() allows. */
 struct store_reader {
 	struct store *store;
 	MDB_txn *txn;
+	bool at_past;
+	uint64_t number; /* of that block */
 };
 struct state_backend store_backend(struct store_reader *reader);
+
+/* An account as the store keeps it: STORE_ACCOUNT_SIZE bytes, or none for one that is empty. */
+#define STORE_ACCOUNT_SIZE 73
+size_t store_account_record(uint8_t out[STORE_ACCOUNT_SIZE], const struct account_data *data);
 
 /* Writes what the state has written (flat accounts and slots). After world_commit(), before
  * state_mark_committed(). */

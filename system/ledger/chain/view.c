@@ -1,5 +1,6 @@
 /* What readers see: the last flushed block, and a machine to run calls on its state. */
 #include "chain/chain_internal.h"
+#include "chain/past.h"
 
 #include <stdio.h>
 
@@ -33,7 +34,7 @@ bool chain_view_open(struct chain *chain, struct chain_view *view)
 	*view = (struct chain_view){.chain = chain};
 	if (!store_view_begin(&chain->store, &view->store))
 		return false;
-	view->reader = (struct store_reader){&chain->store, view->store.txn};
+	view->reader = (struct store_reader){.store = &chain->store, .txn = view->store.txn};
 	code_cache_init(&view->codes, chain->rules.fork);
 	const struct state_backend backend = store_backend(&view->reader);
 	state_init(&view->state, &backend, &view->codes);
@@ -61,9 +62,28 @@ bool chain_view_renew(struct chain_view *view)
 	state_clear(&view->state);
 	if (view->codes.bytes > KEEP_CODE)
 		code_cache_clear(&view->codes);
+	view->reader.at_past = false;
 	if (!store_view_renew(&view->store))
 		return false;
 	return load_head(view);
+}
+
+uint64_t chain_view_oldest(const struct chain_view *view)
+{
+	return past_oldest(view->store.store, view->store.txn, view->head.number);
+}
+
+bool chain_view_at(struct chain_view *view, uint64_t number)
+{
+	const bool at_past = number != view->head.number;
+	if (number > view->head.number || (at_past && number < chain_view_oldest(view)))
+		return false;
+	if (at_past == view->reader.at_past && (!at_past || number == view->reader.number))
+		return true;
+	state_clear(&view->state);
+	view->reader.at_past = at_past;
+	view->reader.number = number;
+	return true;
 }
 
 bool chain_view_block(struct chain_view *view, uint64_t number, struct block_header *out)

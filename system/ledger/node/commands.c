@@ -1,4 +1,4 @@
-/* The subcommands about nodes: init, key, run, testnet, status, export. */
+/* The subcommands about nodes: init, key, run, testnet, status. */
 #include "ledger/command.h"
 
 #include <errno.h>
@@ -201,39 +201,4 @@ int command_testnet(int count, char **arguments)
 		usleep(50000);
 	}
 	return local_end(pids, words.validators) && good ? 0 : 1;
-}
-
-struct exported {
-	uint64_t records;
-};
-
-static void export_record(void *context, enum dag_record kind, const uint8_t *data, size_t size,
-                          uint64_t ticket)
-{
-	static const char *const names[] = {"",      "batch", "header",  "proposed", "voted",
-	                                    "votes", "state", "ordered", "boundary"};
-	struct exported *exported = context;
-	struct dag_digest digest;
-	wire_digest(DAG_STATE, data, size, &digest);
-	exported->records++;
-	printf("{\"ticket\":%lu,\"kind\":\"%s\",\"size\":%zu,\"digest\":\"", ticket,
-	       kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown", size);
-	for (unsigned i = 0; i < 8; i++)
-		printf("%02x", digest.bytes[i]);
-	printf("\"}\n");
-}
-
-int command_export(int count, char **arguments)
-{
-	struct words words;
-	struct exported exported = {0};
-	char name[320];
-	if (!parse(count, arguments, &words))
-		return usage("export --dir D\n  lists the log of a stopped node, a JSON object a record");
-	snprintf(name, sizeof(name), "%s/log", words.directory);
-	struct node_log *log = log_open(name, -1);
-	bool good = log && log_replay(log, 0, export_record, &exported);
-	if (log)
-		log_close(log);
-	return good ? 0 : 1;
 }

@@ -38,12 +38,14 @@ static bool take_option(struct application *app, struct chain_config *config, co
 		uint64_t *number;
 	} numbers[] = {{"chain_id=", &config->chain_id},
 	               {"gas_limit=", &config->gas_limit},
+	               {"past=", &config->past_window},
 	               {"quota_gas=", &config->quota_gas},
 	               {"quota_window=", &config->quota_window}};
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		const size_t length = strlen(numbers[i].key);
 		if (!strncmp(option, numbers[i].key, length))
-			return parse_number(option + length, numbers[i].number) && *numbers[i].number;
+			return parse_number(option + length, numbers[i].number) &&
+			       (*numbers[i].number || numbers[i].number == &config->past_window);
 	}
 	if (!strncmp(option, "encrypt=", 8)) {
 		app->encrypt = option[8] == '1';
@@ -81,6 +83,7 @@ static void *app_open(const char *directory, const char *const *options, size_t 
 {
 	struct chain_config config = {.chain_id = CHAIN_DEFAULT_ID,
 	                              .gas_limit = CHAIN_DEFAULT_GAS_LIMIT,
+	                              .past_window = CHAIN_DEFAULT_PAST,
 	                              .durable = true,
 	                              .workers = 1};
 	struct application *app = checked_zalloc(1, sizeof *app);
@@ -90,7 +93,8 @@ static void *app_open(const char *directory, const char *const *options, size_t 
 			fprintf(stderr,
 			        "holon-ledger: '%s' is no option of the application evm; it has chain_id, "
 			        "gas_limit, "
-			        "quota_gas, quota_window (numbers above 0), encrypt=0|1 and origin\n",
+			        "quota_gas, quota_window (numbers above 0), past (blocks whose states are "
+			        "kept), encrypt=0|1 and origin\n",
 			        options[i]);
 			app_close(app);
 			return NULL;

@@ -269,9 +269,11 @@ static bool serve(struct dev *dev, const struct options *options)
 
 int dev_run(int count, char **arguments)
 {
-	struct options options = {
-	    .port = 8545,
-	    .config = {.chain_id = CHAIN_DEFAULT_ID, .gas_limit = CHAIN_DEFAULT_GAS_LIMIT, .workers = 1}};
+	struct options options = {.port = 8545,
+	                          .config = {.chain_id = CHAIN_DEFAULT_ID,
+	                                     .gas_limit = CHAIN_DEFAULT_GAS_LIMIT,
+	                                     .past_window = CHAIN_DEFAULT_PAST,
+	                                     .workers = 1}};
 	char temporary[] = "/tmp/holon-ledger-dev-XXXXXX";
 	if (!parse(&options, count, arguments))
 		return usage();

@@ -43,6 +43,8 @@ static json_t *answer_one(struct rpc *rpc, struct chain_view *view, json_t *requ
 	                        .params = json_is_array(params) ? params : NULL,
 	                        .code = RPC_INTERNAL,
 	                        .why = "internal error"};
+	/* The request before, of the same batch, may have looked at an older state. */
+	(void)chain_view_at(view, view->head.number);
 	rpc_method *method = find_method(name);
 	json_t *result =
 	    method ? method(&call)

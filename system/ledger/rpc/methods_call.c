@@ -206,12 +206,13 @@ static json_t *fail_applied(struct rpc_call *call, const struct applied *applied
 }
 
 static struct applied simulate(struct rpc_call *call, const struct transaction *transaction,
-                               const struct address *sender, json_t *overrides, bool *good)
+                               const struct address *sender, const struct block_header *block,
+                               json_t *overrides, bool *good)
 {
 	struct chain_view *view = call->view;
 	const struct rules rules = chain_rules(call->rpc->config.chain);
 	state_clear(&view->state);
-	chain_view_set_block(view, &view->head, false);
+	chain_view_set_block(view, block, false);
 	*good = apply_overrides(call, overrides);
 	if (!*good)
 		return (struct applied){0};
@@ -227,7 +228,8 @@ static json_t *call_method(struct rpc_call *call)
 	if (!rpc_parse_call(call, rpc_param(call, 0), &transaction, &sender) ||
 	    !rpc_param_state(call, 1, &header))
 		return NULL;
-	const struct applied applied = simulate(call, &transaction, &sender, rpc_param(call, 2), &good);
+	const struct applied applied =
+	    simulate(call, &transaction, &sender, &header, rpc_param(call, 2), &good);
 	json_t *result = NULL;
 	if (good)
 		result = applied.valid && applied.status == EVM_SUCCESS
@@ -250,7 +252,7 @@ static json_t *estimate_gas(struct rpc_call *call)
 	if (transaction.gas_limit > TRANSACTION_GAS_CAP)
 		transaction.gas_limit = TRANSACTION_GAS_CAP;
 	uint64_t high = transaction.gas_limit;
-	struct applied applied = simulate(call, &transaction, &sender, rpc_param(call, 2), &good);
+	struct applied applied = simulate(call, &transaction, &sender, &header, rpc_param(call, 2), &good);
 	if (!good || !applied.valid || applied.status != EVM_SUCCESS) {
 		json_t *failure = good ? fail_applied(call, &applied) : NULL;
 		state_clear(&call->view->state);
@@ -267,7 +269,7 @@ static json_t *estimate_gas(struct rpc_call *call)
 			middle = (low + high) / 2;
 		guess = 0;
 		transaction.gas_limit = middle;
-		applied = simulate(call, &transaction, &sender, rpc_param(call, 2), &good);
+		applied = simulate(call, &transaction, &sender, &header, rpc_param(call, 2), &good);
 		if (applied.valid && applied.status == EVM_SUCCESS)
 			high = middle;
 		else
@@ -317,7 +319,7 @@ static json_t *create_access_list(struct rpc_call *call)
 	if (!rpc_parse_call(call, rpc_param(call, 0), &transaction, &sender) ||
 	    !rpc_param_state(call, 1, &header))
 		return NULL;
-	struct applied applied = simulate(call, &transaction, &sender, NULL, &good);
+	struct applied applied = simulate(call, &transaction, &sender, &header, NULL, &good);
 	if (!applied.valid)
 		return fail_applied(call, &applied);
 	json_t *list = warm_list(call, &sender, applied.created ? &applied.contract : &transaction.to);
@@ -326,7 +328,7 @@ static json_t *create_access_list(struct rpc_call *call)
 		json_decref(list);
 		return NULL;
 	}
-	applied = simulate(call, &transaction, &sender, NULL, &good);
+	applied = simulate(call, &transaction, &sender, &header, NULL, &good);
 	json_t *result = json_object();
 	json_object_set_new(result, "accessList", list);
 	json_object_set_new(result, "gasUsed", rpc_quantity(applied.gas_used));

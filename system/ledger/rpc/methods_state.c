@@ -107,6 +107,9 @@ static json_t *get_proof(struct rpc_call *call)
 	json_t *keys = rpc_param(call, 1);
 	if (!account)
 		return NULL;
+	if (call->view->reader.at_past)
+		return rpc_fail(call, RPC_FAILED,
+		                "proofs are made for the last block alone: tries are kept as they are now");
 	if (!json_is_array(keys) || json_array_size(keys) > 256)
 		return rpc_fail(call, RPC_INVALID_PARAMS,
 		                "parameter 1 must be an array of at most 256 slots");

@@ -75,7 +75,7 @@ bool rpc_param_bytes(struct rpc_call *call, size_t i, const uint8_t **bytes, siz
 /* A block by number, tag, or object of EIP-1898; latest when missing. *found false: there is no such block.
  */
 bool rpc_param_block(struct rpc_call *call, size_t i, struct block_header *out, bool *found);
-/* The same, which must be the last block: older states are not kept. */
+/* The same, and moves the view to its state, which must be kept. */
 bool rpc_param_state(struct rpc_call *call, size_t i, struct block_header *out);
 
 /* ---- values ---- */

@@ -121,10 +121,10 @@ bool rpc_param_state(struct rpc_call *call, size_t i, struct block_header *out)
 		(void)rpc_fail(call, RPC_FAILED, "header not found");
 		return false;
 	}
-	if (out->number != call->view->head.number) {
-		(void)rpc_fail(call, RPC_FAILED,
-		               "the state of block %llu is not kept: only that of the last, %llu",
-		               (unsigned long long)out->number, (unsigned long long)call->view->head.number);
+	if (!chain_view_at(call->view, out->number)) {
+		(void)rpc_fail(call, RPC_FAILED, "the state of block %llu is not kept: the oldest is %llu",
+		               (unsigned long long)out->number,
+		               (unsigned long long)chain_view_oldest(call->view));
 		return false;
 	}
 	return true;
