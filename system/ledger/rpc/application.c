@@ -23,13 +23,6 @@ struct application {
 	size_t origin_count;
 };
 
-static bool parse_number(const char *text, uint64_t *out)
-{
-	char *end;
-	*out = strtoull(text, &end, 0);
-	return *text && !*end;
-}
-
 /* One KEY=VALUE. */
 static bool take_option(struct application *app, struct chain_config *config, const char *option)
 {
@@ -44,7 +37,7 @@ static bool take_option(struct application *app, struct chain_config *config, co
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		const size_t length = strlen(numbers[i].key);
 		if (!strncmp(option, numbers[i].key, length))
-			return parse_number(option + length, numbers[i].number) &&
+			return rpc_parse_number(option + length, numbers[i].number) &&
 			       (*numbers[i].number || numbers[i].number == &config->past_window);
 	}
 	if (!strncmp(option, "encrypt=", 8)) {

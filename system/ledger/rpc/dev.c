@@ -179,44 +179,35 @@ struct options {
 	size_t origin_count;
 };
 
-static bool parse_number(const char *text, uint64_t *out)
-{
-	char *end;
-	*out = strtoull(text, &end, 0);
-	return *text && !*end;
-}
-
 static bool parse(struct options *options, int count, char **arguments)
 {
+	uint64_t port = options->port;
+	const struct {
+		const char *name;
+		uint64_t *number;
+	} numbers[] = {{"--rpc-port", &port},
+	               {"--chain-id", &options->config.chain_id},
+	               {"--block-gas-limit", &options->config.gas_limit},
+	               {"--quota-gas", &options->config.quota_gas},
+	               {"--quota-window", &options->config.quota_window}};
 	for (int i = 1; i < count; i++) {
-		uint64_t number = 0;
 		const char *name = arguments[i];
-		if (!strcmp(name, "--dev"))
+		bool known = !strcmp(name, "--dev");
+		if (known)
 			continue;
-		if (i + 1 == count)
-			return false;
-		const char *value = arguments[++i];
-		const bool is_number = parse_number(value, &number);
+		const char *value = ++i < count ? arguments[i] : "";
+		for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
+			known = known || (!strcmp(name, numbers[n].name) &&
+			                  rpc_parse_number(value, numbers[n].number));
 		if (!strcmp(name, "--dir"))
 			options->directory = value;
 		else if (!strcmp(name, "--allow-origin") && options->origin_count < 15)
 			options->origins[options->origin_count++] = value;
-		else if (!is_number)
-			return false;
-		else if (!strcmp(name, "--rpc-port") && number < 65536)
-			options->port = (unsigned)number;
-		else if (!strcmp(name, "--chain-id"))
-			options->config.chain_id = number;
-		else if (!strcmp(name, "--block-gas-limit"))
-			options->config.gas_limit = number;
-		else if (!strcmp(name, "--quota-gas"))
-			options->config.quota_gas = number;
-		else if (!strcmp(name, "--quota-window"))
-			options->config.quota_window = number;
-		else
+		else if (!known)
 			return false;
 	}
-	return !options->config.quota_gas || options->config.quota_window;
+	options->port = (unsigned)port;
+	return port < 65536 && (!options->config.quota_gas || options->config.quota_window);
 }
 
 static bool serve(struct dev *dev, const struct options *options)

@@ -104,7 +104,7 @@ static char *answer_batch(struct rpc *rpc, struct chain_view *view, json_t *batc
 		}
 		if (size > 1)
 			text[size++] = ',';
-		memcpy(text + size, one, length);
+		memcpy(text + size, one, length + 1);
 		size += length;
 		free(one);
 	}

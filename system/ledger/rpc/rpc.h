@@ -35,6 +35,9 @@ struct rpc_config {
 
 struct rpc;
 
+/* A number of the command line, decimal or 0x…; false when it is none. */
+bool rpc_parse_number(const char *text, uint64_t *out);
+
 struct rpc *rpc_start(const struct rpc_config *config);
 void rpc_stop(struct rpc *rpc);
 /* New blocks are visible: feeds subscriptions and filters. */

@@ -130,6 +130,13 @@ bool rpc_param_state(struct rpc_call *call, size_t i, struct block_header *out)
 	return true;
 }
 
+bool rpc_parse_number(const char *text, uint64_t *out)
+{
+	char *end;
+	*out = strtoull(text, &end, 0);
+	return *text && !*end;
+}
+
 json_t *rpc_quantity(uint64_t value)
 {
 	char text[19];
