@@ -341,7 +341,7 @@ struct net_socket {
 	bool address_set; /* bind(2) named an address */
 	bool reuse_address, reuse_port, broadcast, keep_alive, only_ipv6, linger, header_included,
 	    out_of_band_inline;
-	bool receive_ttl, receive_class, packet_information;
+	bool receive_ttl, receive_class, receive_errors, packet_information;
 	bool no_delay, free_bind;
 	uint32_t linger_seconds;
 	uint8_t ttl, multicast_ttl, traffic_class;
@@ -425,6 +425,7 @@ struct net {
 	struct timers timers;
 	uint64_t now;
 	const struct tcp_profile *profile;
+	bool (*copy)(void *to, const void *from, size_t count);
 	void (*random)(void *context, void *bytes, size_t count);
 	void *random_context;
 	uint32_t random_pool[64];

@@ -56,6 +56,13 @@ enum net_profile { NET_PROFILE_LINUX, NET_PROFILE_FREEBSD };
 struct net_config {
 	void *arena; /* memory for all that the stack will ever hold; 4,096-byte aligned */
 	size_t arena_bytes;
+	/* Or 0: called before a part of the arena is touched for the first time, and makes [AT, AT + BYTES),
+	 * whole pages, zeroed memory. False: there is none now; it is asked again. */
+	bool (*grow)(void *context, void *at, size_t bytes);
+	void *grow_context;
+	/* Copies between the stack and memory of net_send's and net_receive's caller on streams; false when
+	 * that cannot be accessed (-NET_EFAULT). 0: memcpy. */
+	bool (*copy)(void *to, const void *from, size_t count);
 	/* Fills BYTES with unpredictable bytes; never fails. Used at start and for keys; not for each packet.
 	 */
 	void (*random)(void *context, void *bytes, size_t count);
@@ -172,6 +179,7 @@ struct net_receipt {
 	struct net_endpoint from; /* datagrams: the sender */
 	struct net_address to;    /* datagrams: the address it was sent to */
 	uint32_t flags;           /* NET_MSG_TRUNC: the datagram was longer */
+	uint32_t link;            /* datagrams: number of the link it came in on */
 	uint8_t ttl, traffic_class;
 };
 /* Bytes received, 0 at the end of a stream, or -NET_E*. With NET_MSG_TRUNC a datagram's whole length is

@@ -32,7 +32,7 @@ static void test_arena(void)
 	uint64_t seed = 1;
 	bool good = true;
 
-	arena_init(&arena, region, sizeof(region));
+	arena_init(&arena, region, sizeof(region), NULL, NULL);
 	for (unsigned round = 0; round < 20000; round++) {
 		unsigned at =
 		    (unsigned)((seed = seed * 6364136223846793005ull + 1442695040888963407ull) >> 33) % 512;

@@ -294,8 +294,10 @@ static int64_t raw_receive(struct net_socket *socket, void *buffer, size_t count
 	memcpy(buffer, packet->data, part);
 	whole = flags & NET_MSG_TRUNC ? (int64_t)packet->length : (int64_t)part;
 	if (receipt) {
-		*receipt = (struct net_receipt){
-		    .to = packet->to, .ttl = packet->ttl, .traffic_class = packet->traffic_class};
+		*receipt = (struct net_receipt){.to = packet->to,
+		                                .link = packet->link->number,
+		                                .ttl = packet->ttl,
+		                                .traffic_class = packet->traffic_class};
 		receipt->from = (struct net_endpoint){packet->from, packet->protocol, packet->link->number};
 		receipt->flags = part < packet->length ? NET_MSG_TRUNC : 0;
 	}

@@ -226,6 +226,12 @@ struct flow *flow_find(struct net *net, bool udp, const struct net_address *loca
 
 /* ---- The stack ---- */
 
+static bool copy_plain(void *to, const void *from, size_t count)
+{
+	memcpy(to, from, count);
+	return true;
+}
+
 struct net *net_create(const struct net_config *config)
 {
 	struct arena arena;
@@ -234,7 +240,7 @@ struct net *net_create(const struct net_config *config)
 
 	if (config->arena_bytes < 65536)
 		return NULL;
-	arena_init(&arena, config->arena, config->arena_bytes);
+	arena_init(&arena, config->arena, config->arena_bytes, config->grow, config->grow_context);
 	net = (struct net *)arena_allocate_zeroed(&arena, sizeof(*net));
 	if (!net)
 		return NULL;
@@ -262,6 +268,7 @@ struct net *net_create(const struct net_config *config)
 	if (!net->fast_open || !net->flows || !net->bound || !net->paths)
 		return NULL;
 	net->now = config->now_ns;
+	net->copy = config->copy ? config->copy : copy_plain;
 	net->random = config->random;
 	net->random_context = config->random_context;
 	net->random(net->random_context, &net->flow_key, sizeof(net->flow_key));

@@ -139,7 +139,8 @@ struct tcp {
 	uint8_t congestion; /* enum tcp_congestion_state */
 	uint8_t send_scale, receive_scale;
 	bool scaling, timestamps, sack, ecn;
-	bool detached; /* closed by its user */
+	bool established; /* it was, once */
+	bool detached;    /* closed by its user */
 	bool read_closed, write_closed;
 	bool fin_queued, fin_received;
 	bool no_options, cork;
@@ -406,7 +407,7 @@ struct tcp_bare {
 };
 void tcp_send_bare(struct net *net, const struct tcp_bare *bare);
 /* Appends COUNT bytes at AT to the send queue; returns how many there was memory for. */
-size_t tcp_queue(struct tcp *tcp, const void *at, size_t count);
+size_t tcp_queue(struct tcp *tcp, const void *at, size_t count, bool *fault);
 /* The last byte written is to be pushed to the reader. */
 void tcp_push(struct tcp *tcp);
 bool tcp_queue_fin(struct tcp *tcp);

@@ -137,6 +137,7 @@ void tcp_established(struct tcp *tcp)
 	const struct tcp_profile *profile = net->profile;
 
 	tcp_set_state(tcp, TCP_ESTABLISHED);
+	tcp->established = true;
 	tcp->window = profile->initial_window;
 	tcp->threshold = 0x7fffffff;
 	cubic_reset(tcp);

@@ -82,7 +82,21 @@ static inline uint32_t segment_room(const struct segment *segment)
 	return (uint32_t)(segment->bytes + segment->capacity - (segment->data + segment->length));
 }
 
-size_t tcp_queue(struct tcp *tcp, const void *at, size_t count)
+/* Takes the last segment, which is empty and in no list, away again. */
+static void segment_withdraw(struct tcp *tcp)
+{
+	struct segment *last = segment_at(tcp, --tcp->ring_count);
+
+	tcp->send_charge -= last->charge;
+	arena_free(&tcp->socket.net->arena, last);
+	if (!tcp->ring_count) {
+		arena_free(&tcp->socket.net->arena, tcp->ring);
+		tcp->ring = NULL;
+		tcp->ring_size = tcp->ring_head = 0;
+	}
+}
+
+size_t tcp_queue(struct tcp *tcp, const void *at, size_t count, bool *fault)
 {
 	const uint8_t *bytes = (const uint8_t *)at;
 	uint32_t limit = segment_limit(tcp);
@@ -105,7 +119,12 @@ size_t tcp_queue(struct tcp *tcp, const void *at, size_t count)
 				break;
 		}
 		part = min32(part, min32(limit - last->length, segment_room(last)));
-		memcpy(last->data + last->length, bytes + done, part);
+		if (!tcp->socket.net->copy(last->data + last->length, bytes + done, part)) {
+			if (!last->length)
+				segment_withdraw(tcp);
+			*fault = true;
+			break;
+		}
 		last->length += part;
 		last->marks &= (uint16_t)~SEGMENT_PUSH;
 		tcp->write_sequence += part;

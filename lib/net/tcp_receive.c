@@ -415,8 +415,11 @@ int64_t tcp_read(struct tcp *tcp, void *buffer, size_t count, bool peek, bool di
 		size_t part = count - done < packet->length ? count - done : packet->length;
 
 		node = node->next;
-		if (!discard)
-			memcpy((uint8_t *)buffer + done, packet->data, part);
+		if (!discard && !net->copy((uint8_t *)buffer + done, packet->data, part)) {
+			if (!done)
+				return -NET_EFAULT;
+			break;
+		}
 		done += part;
 		if (peek)
 			continue;

@@ -25,17 +25,9 @@ uint32_t tcp_timestamp_offset(struct net *net, const struct flow *flow)
 
 static const struct socket_ops tcp_ops;
 
-struct tcp *tcp_allocate(struct net *net, int family)
+/* Everything of TCP but its socket, as a new connection has it; the rest of *TCP is zero. */
+static void tcp_init(struct tcp *tcp, const struct tcp_profile *profile)
 {
-	const struct tcp_profile *profile = net->profile;
-	struct tcp *tcp = (struct tcp *)arena_allocate_zeroed(&net->arena, sizeof(*tcp));
-
-	if (!tcp)
-		return NULL;
-	socket_init(net, &tcp->socket, family, TYPE_STREAM, PROTOCOL_TCP);
-	tcp->socket.ops = &tcp_ops;
-	tcp->socket.receive_size = profile->receive_size;
-	tcp->socket.send_size = profile->send_size;
 	tcp->receive_window_limit =
 	    profile->profile == NET_PROFILE_LINUX ? profile->receive_size / 2 : profile->receive_size;
 	tcp->state = TCP_CLOSED;
@@ -56,6 +48,19 @@ struct tcp *tcp_allocate(struct net *net, int family)
 	net_list_init(&tcp->received);
 	net_list_init(&tcp->reordered);
 	tcp_timers_init(tcp);
+}
+
+struct tcp *tcp_allocate(struct net *net, int family)
+{
+	struct tcp *tcp = (struct tcp *)arena_allocate_zeroed(&net->arena, sizeof(*tcp));
+
+	if (!tcp)
+		return NULL;
+	socket_init(net, &tcp->socket, family, TYPE_STREAM, PROTOCOL_TCP);
+	tcp->socket.ops = &tcp_ops;
+	tcp->socket.receive_size = net->profile->receive_size;
+	tcp->socket.send_size = net->profile->send_size;
+	tcp_init(tcp, net->profile);
 	return tcp;
 }
 
@@ -79,6 +84,20 @@ struct net_socket *tcp_create(struct net *net, int family, int *error)
 	return tcp ? &tcp->socket : NULL;
 }
 
+static void inherit_options(struct tcp *tcp, const struct tcp *from)
+{
+	tcp->receive_window_limit = from->receive_window_limit;
+	tcp->keep_idle = from->keep_idle;
+	tcp->keep_interval = from->keep_interval;
+	tcp->keep_count = from->keep_count;
+	tcp->user_timeout = from->user_timeout;
+	tcp->user_mss = from->user_mss;
+	tcp->cork = from->cork;
+	tcp->linger2 = from->linger2;
+	tcp->not_sent_low = from->not_sent_low;
+	tcp->no_options = from->no_options;
+}
+
 void tcp_inherit(struct tcp *tcp, const struct tcp *listener)
 {
 	struct net_socket *to = &tcp->socket;
@@ -100,16 +119,7 @@ void tcp_inherit(struct tcp *tcp, const struct tcp *listener)
 	to->send_size = from->send_size;
 	to->receive_size_set = from->receive_size_set;
 	to->send_size_set = from->send_size_set;
-	tcp->receive_window_limit = listener->receive_window_limit;
-	tcp->keep_idle = listener->keep_idle;
-	tcp->keep_interval = listener->keep_interval;
-	tcp->keep_count = listener->keep_count;
-	tcp->user_timeout = listener->user_timeout;
-	tcp->user_mss = listener->user_mss;
-	tcp->cork = listener->cork;
-	tcp->linger2 = listener->linger2;
-	tcp->not_sent_low = listener->not_sent_low;
-	tcp->no_options = listener->no_options;
+	inherit_options(tcp, listener);
 }
 
 /* ---- Opening ---- */
@@ -138,6 +148,23 @@ static int tcp_open(struct tcp *tcp)
 	return -NET_EINPROGRESS;
 }
 
+/* A connection attempt has failed: as Linux, the socket may try again, with its options. */
+static void tcp_renew(struct tcp *tcp)
+{
+	struct tcp old = *tcp;
+
+	tcp_free_received(tcp);
+	memset(tcp, 0, sizeof(*tcp));
+	tcp->socket = old.socket;
+	net_list_init(&tcp->socket.node);
+	tcp_init(tcp, old.socket.net->profile);
+	inherit_options(tcp, &old);
+	tcp->syn_count = old.syn_count;
+	tcp->socket.flow.remote_port = 0;
+	if (!old.socket.address_set)
+		tcp->socket.flow.local = address_any(old.socket.family == FAMILY_IPV4);
+}
+
 /* Whether a connection attempt may begin: 0 or -NET_E*. */
 static int connect_check(struct tcp *tcp, const struct net_endpoint *remote)
 {
@@ -157,7 +184,9 @@ static int connect_check(struct tcp *tcp, const struct net_endpoint *remote)
 		error = socket_take_error(socket);
 		if (error)
 			return -error;
-		return -NET_ECONNABORTED;
+		if (tcp->established || socket->net->profile->profile != NET_PROFILE_LINUX)
+			return -NET_ECONNABORTED;
+		tcp_renew(tcp);
 	}
 	if (address_multicast(&remote->address) || address_broadcast(socket->net, &remote->address))
 		return -NET_ENETUNREACH;
@@ -245,7 +274,8 @@ struct net_socket *tcp_accept(struct net_socket *socket, int *error)
 
 /* ---- Data ---- */
 
-static size_t queue_pieces(struct tcp *tcp, const struct net_piece *pieces, unsigned count, size_t *asked)
+static size_t queue_pieces(struct tcp *tcp, const struct net_piece *pieces, unsigned count, size_t *asked,
+                           bool *fault)
 {
 	uint32_t room = tcp_send_room(tcp);
 	size_t done = 0;
@@ -254,7 +284,7 @@ static size_t queue_pieces(struct tcp *tcp, const struct net_piece *pieces, unsi
 		size_t part = pieces[index].count < room ? pieces[index].count : room, taken;
 
 		*asked += pieces[index].count;
-		taken = tcp_queue(tcp, pieces[index].bytes, part);
+		taken = tcp_queue(tcp, pieces[index].bytes, part, fault);
 		done += taken;
 		room -= (uint32_t)taken;
 		if (taken < pieces[index].count)
@@ -268,12 +298,13 @@ static int64_t fast_open_send(struct tcp *tcp, const struct net_piece *pieces, u
                               const struct net_endpoint *to)
 {
 	size_t asked = 0, done;
+	bool fault = false;
 	int error = connect_prepare(tcp, to);
 
 	if (error)
 		return error;
 	tcp->fast_open = true;
-	done = queue_pieces(tcp, pieces, count, &asked);
+	done = queue_pieces(tcp, pieces, count, &asked, &fault);
 	tcp_push(tcp);
 	error = tcp_open(tcp);
 	if (error != -NET_EINPROGRESS)
@@ -286,6 +317,8 @@ static int64_t tcp_send(struct net_socket *socket, const struct net_piece *piece
 {
 	struct tcp *tcp = tcp_of(socket);
 	size_t done, asked = 0;
+	bool fault = false;
+	int unconnected = socket->net->profile->profile == NET_PROFILE_LINUX ? -NET_EPIPE : -NET_ENOTCONN;
 
 	if (socket->error)
 		return -socket_take_error(socket);
@@ -294,15 +327,15 @@ static int64_t tcp_send(struct net_socket *socket, const struct net_piece *piece
 	     (tcp->fast_open && socket->net->profile->profile == NET_PROFILE_FREEBSD)))
 		return fast_open_send(tcp, pieces, count, to);
 	if (tcp->write_closed || tcp->fin_queued)
-		return tcp->state == TCP_CLOSED && !tcp->send_initial ? -NET_ENOTCONN : -NET_EPIPE;
+		return tcp->state == TCP_CLOSED && !tcp->send_initial ? unconnected : -NET_EPIPE;
 	if (tcp->state == TCP_CLOSED || tcp->state == TCP_LISTEN)
-		return tcp->send_initial ? -NET_EPIPE : -NET_ENOTCONN;
+		return tcp->send_initial ? -NET_EPIPE : unconnected;
 	if (tcp->state == TCP_SYN_SENT || tcp->state == TCP_SYN_RECEIVED)
 		return -NET_EAGAIN;
 	tcp->more = flags & NET_MSG_MORE;
-	done = queue_pieces(tcp, pieces, count, &asked);
+	done = queue_pieces(tcp, pieces, count, &asked, &fault);
 	if (!done && asked)
-		return -NET_EAGAIN;
+		return fault ? -NET_EFAULT : -NET_EAGAIN;
 	if (done < asked)
 		tcp->more = false;
 	if (!tcp->more)
@@ -369,6 +402,7 @@ static int tcp_shutdown(struct net_socket *socket, int how)
 			return 0;
 		tcp_listener_end(tcp);
 		tcp_set_state(tcp, TCP_CLOSED);
+		socket_notify(socket, NET_READABLE | NET_HANGUP);
 		return 0;
 	}
 	if (tcp->state == TCP_CLOSED)

@@ -273,8 +273,10 @@ static int64_t udp_receive(struct net_socket *socket, void *buffer, size_t count
 	memcpy(buffer, packet->data, part);
 	whole = flags & NET_MSG_TRUNC ? (int64_t)packet->length : (int64_t)part;
 	if (receipt) {
-		*receipt = (struct net_receipt){
-		    .to = packet->to, .ttl = packet->ttl, .traffic_class = packet->traffic_class};
+		*receipt = (struct net_receipt){.to = packet->to,
+		                                .link = packet->link->number,
+		                                .ttl = packet->ttl,
+		                                .traffic_class = packet->traffic_class};
 		receipt->from =
 		    (struct net_endpoint){packet->from, packet->from_port,
 		                          address_link_local(&packet->from) ? packet->link->number : 0};

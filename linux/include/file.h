@@ -19,6 +19,7 @@ struct dentry;
 struct mount;
 struct memory_object;
 struct task;
+struct socket_ops;
 
 /* A place in the tree of names: a name as seen through one mount. Both hold a reference. */
 struct path {
@@ -63,6 +64,8 @@ struct file_ops {
 	void (*release)(struct file *file);
 	/* A reference has gone, and others are left. */
 	void (*dropped)(struct file *file);
+	/* Sockets: how they answer the socket calls (net/socket.h). */
+	const struct socket_ops *socket;
 	/* The text of /proc/N/fd links for files without a path, such as "pipe:[17]". */
 	void (*describe)(struct file *file, char *text, uint32_t size);
 	bool seekable; /* positioned I/O allowed */

@@ -1,13 +1,11 @@
-/* The socket calls: arguments of the user's to unix sockets and back. Other address families are not there:
- * EAFNOSUPPORT. */
+/* The socket calls: arguments of the user's to the address families and back. See socket.h. */
+#include "socket.h"
 #include "../fs/open.h"
-#include "unix.h"
 
 #define SEGMENTS_INLINE 8u
 #define MESSAGES_MAX    1024u /* sendmmsg, recvmmsg: UIO_MAXIOV */
-#define BACKLOG_MAX     4096u
-
-enum { SOCK_CLOEXEC = O_CLOEXEC, SOCK_NONBLOCK = O_NONBLOCK };
+#define FAMILIES        46    /* AF_MAX */
+#define SEND_MAX        0x7ffff000ull
 
 struct user_message {
 	uint64_t name;
@@ -18,291 +16,137 @@ struct user_message {
 _Static_assert(sizeof(struct user_message) == 56, "struct msghdr");
 #define MULTI_BYTES 64u /* struct mmsghdr: a msghdr, msg_len, padding */
 
+struct file *socket_file(int fd, int64_t *error)
+{
+	struct file *file = file_of(fd);
+	*error = file && !(file->flags & O_PATH) ? -ENOTSOCK : -EBADF;
+	return file && file->ops->socket ? file : 0;
+}
+
+uint64_t socket_deadline(uint64_t timeout)
+{
+	return timeout == UINT64_MAX ? DEADLINE_NEVER : clock_monotonic() + timeout;
+}
+
+int64_t socket_wait_error(int result, uint64_t timeout)
+{
+	if (result == -ETIMEDOUT)
+		return -EAGAIN;
+	return result == -ERESTARTSYS && timeout != UINT64_MAX ? -EINTR : result;
+}
+
+int64_t socket_broken(uint32_t flags)
+{
+	if (!(flags & MSG_NOSIGNAL)) {
+		enum common_mode mode = common_alone();
+		signal_send_task(current_task(), SIGPIPE, 0);
+		common_back(mode);
+	}
+	return -EPIPE;
+}
+
 /* ---- Addresses ---- */
 
-static int64_t address_read(struct unix_address *address, uint64_t from, int32_t bytes)
+static int64_t address_read(struct socket_address *address, uint64_t from, int32_t bytes)
 {
 	memset(address, 0, sizeof(*address));
-	if (bytes < 0 || (uint32_t)bytes > 128)
+	if (bytes < 0 || (uint32_t)bytes > SOCKET_ADDRESS_BYTES)
 		return -EINVAL;
-	uint8_t raw[128];
-	if (bytes && copy_from_user(raw, from, (size_t)bytes))
+	if (bytes && copy_from_user(address->bytes, from, (size_t)bytes))
 		return -EFAULT;
-	if (bytes < 2 || (uint32_t)bytes > 2 + UNIX_PATH_BYTES)
-		return -EINVAL;
-	memcpy(&address->family, raw, 2);
-	if (address->family != AF_UNIX)
-		return -EINVAL;
 	address->length = (uint32_t)bytes;
-	memcpy(address->path, raw + 2, (size_t)bytes - 2);
 	return 0;
 }
 
-/* Writes NAME (0: unnamed) as accept, getsockname and recvfrom do; *LENGTH is read and written. */
-static int64_t address_write(const struct unix_address *name, uint64_t to, uint64_t length_address)
+/* Writes ADDRESS as accept, getsockname and recvfrom do; the length at LENGTH_ADDRESS is read and written. */
+static int64_t address_write(const struct socket_address *address, uint64_t to, uint64_t length_address)
 {
 	uint32_t room;
-	uint16_t family = AF_UNIX;
-	uint8_t raw[2 + UNIX_PATH_BYTES + 1];
-	uint32_t length = name && name->length > 2 ? name->length : 2;
 	if (get_user_u32(&room, length_address))
 		return -EFAULT;
 	if ((int32_t)room < 0)
 		return -EINVAL;
-	memcpy(raw, &family, 2);
-	if (length > 2)
-		memcpy(raw + 2, name->path, length - 2);
-	if (copy_to_user(to, raw, length < room ? length : room))
+	if (copy_to_user(to, address->bytes, address->length < room ? address->length : room))
 		return -EFAULT;
-	return put_user_u32(length_address, length);
+	return put_user_u32(length_address, address->length);
 }
 
 /* ---- Making ---- */
 
-static int64_t check_type(int domain, int type, int protocol)
+static int64_t check_family(int domain, int type)
 {
-	if (domain < 0 || domain > 45)
+	if (domain < 0 || domain >= FAMILIES)
 		return -EAFNOSUPPORT;
-	if (type & ~(SOCK_TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK))
-		return -EINVAL;
-	if (domain != AF_UNIX)
-		return -EAFNOSUPPORT;
-	if (protocol && protocol != AF_UNIX)
-		return -EPROTONOSUPPORT;
-	switch (type & SOCK_TYPE_MASK) {
-	case SOCK_STREAM:
-	case SOCK_SEQPACKET:
-		return type & SOCK_TYPE_MASK;
-	case SOCK_DGRAM:
-	case SOCK_RAW:
-		return SOCK_DGRAM;
-	default:
-		return -ESOCKTNOSUPPORT;
-	}
+	return type & ~(SOCK_TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK) ? -EINVAL : 0;
 }
 
 SYSCALL_HANDLER(socket, int domain, int type, int protocol)
 {
-	int64_t kind = check_type(domain, type, protocol);
-	if (kind < 0)
-		return kind;
-	struct unix_socket *socket = unix_create((int)kind);
-	return socket ? unix_install(socket, (uint32_t)type) : -ENOMEM;
-}
-
-static void connect_pair(struct unix_socket *a, struct unix_socket *b)
-{
-	unix_set_peer(a, b);
-	unix_set_peer(b, a);
-	a->connected = b->connected = true;
-	a->peer_credentials = b->own;
-	b->peer_credentials = a->own;
+	int64_t error = check_family(domain, type);
+	if (error)
+		return error;
+	switch (domain) {
+	case AF_UNIX:
+		return unix_socket_create(type, protocol);
+	case AF_INET:
+	case AF_INET6:
+	case AF_PACKET:
+		return inet_socket_create(domain, type, protocol);
+	case AF_NETLINK:
+		return netlink_socket_create(type, protocol);
+	default:
+		return -EAFNOSUPPORT;
+	}
 }
 
 SYSCALL_HANDLER(socketpair, int domain, int type, int protocol, uint64_t address)
 {
-	int64_t kind = check_type(domain, type, protocol);
-	if (kind < 0)
-		return kind;
-	struct unix_socket *a = unix_create((int)kind);
-	struct unix_socket *b = a ? unix_create((int)kind) : 0;
-	if (!b) {
-		if (a)
-			unix_release(a);
-		return -ENOMEM;
-	}
-	a->own = b->own = unix_current();
-	connect_pair(a, b);
-	int64_t first = unix_install(a, (uint32_t)type);
-	if (first < 0) {
-		unix_set_peer(b, 0);
-		unix_release(b);
-		return first;
-	}
-	int64_t second = unix_install(b, (uint32_t)type);
-	int32_t user[2] = {(int32_t)first, (int32_t)second};
-	if (second >= 0 && copy_to_user(address, user, sizeof(user)) == 0)
-		return 0;
-	sys_close((int)first);
-	if (second < 0)
-		return second;
-	sys_close((int)second);
-	return -EFAULT;
+	int64_t error = check_family(domain, type);
+	if (error)
+		return error;
+	if (domain == AF_UNIX)
+		return unix_socket_pair(type, protocol, address);
+	return domain == AF_INET || domain == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
 }
 
 SYSCALL_HANDLER(bind, int fd, uint64_t address, int32_t bytes)
 {
-	struct file *file;
-	struct unix_address name;
+	struct socket_address name;
 	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	if (!socket || (error = address_read(&name, address, bytes)) != 0)
+	struct file *file = socket_file(fd, &error);
+	if (!file || (error = address_read(&name, address, bytes)) != 0)
 		return error;
-	return unix_bind(socket, &name);
+	return file->ops->socket->bind(file, &name);
 }
 
 SYSCALL_HANDLER(listen, int fd, int backlog)
 {
-	struct file *file;
 	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	if (!socket)
-		return error;
-	if (socket->type == SOCK_DGRAM)
-		return -EOPNOTSUPP;
-	if (!socket->address.length || socket->connected)
-		return -EINVAL;
-	socket->listening = true;
-	socket->backlog_max = (uint32_t)backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog;
-	socket->own = unix_current();
-	wake_all(&socket->room_wait, 0);
-	return 0;
-}
-
-/* ---- Connecting ---- */
-
-static int64_t connect_datagram(struct unix_socket *socket, const struct unix_address *name)
-{
-	int error;
-	struct unix_socket *to = unix_find(name, socket->type, &error);
-	if (!to)
-		return error;
-	if (to->peer && to->peer != socket) {
-		unix_release(to);
-		return -EPERM;
-	}
-	unix_set_peer(socket, to);
-	socket->connected = true;
-	unix_release(to);
-	wake_all(&socket->write_wait, 0);
-	return 0;
-}
-
-/* Waits for a place in the backlog of the listener NAME; the listener with a reference, or 0. */
-static struct unix_socket *find_listener(const struct unix_socket *socket, const struct unix_address *name,
-                                         bool wait, int64_t *error)
-{
-	uint64_t deadline = unix_deadline(socket->send_timeout);
-	for (;;) {
-		int found;
-		struct unix_socket *listener = unix_find(name, socket->type, &found);
-		*error = found;
-		if (!listener)
-			return 0;
-		*error = listener->listening && !(listener->shutdown & SHUTDOWN_READ) ? 0 : -ECONNREFUSED;
-		if (!*error && listener->backlog_count <= listener->backlog_max)
-			return listener;
-		if (!*error && !wait)
-			*error = -EAGAIN;
-		if (!*error)
-			*error =
-			    unix_wait_error(wait_event(&listener->room_wait,
-			                               listener->closed || listener->shutdown ||
-			                                   listener->backlog_count <= listener->backlog_max,
-			                               deadline),
-			                    socket->send_timeout);
-		unix_release(listener);
-		if (*error)
-			return 0;
-	}
-}
-
-static int64_t connect_stream(struct unix_socket *socket, const struct unix_address *name, bool wait)
-{
-	int64_t error;
-	struct unix_socket *listener = find_listener(socket, name, wait, &error);
-	if (!listener)
-		return error;
-	/* It may have changed while this task slept. */
-	error = socket->connected ? -EISCONN : socket->listening ? -EINVAL : 0;
-	struct unix_socket *server = error ? 0 : unix_create(socket->type);
-	if (!server) {
-		unix_release(listener);
-		return error ? error : -ENOMEM;
-	}
-	server->address = listener->address;
-	server->own = listener->own;
-	server->pass_credentials = listener->pass_credentials;
-	socket->own = unix_current();
-	connect_pair(socket, server);
-	list_append(&listener->backlog, &server->backlog_link);
-	listener->backlog_count++;
-	wake_all(&listener->read_wait, POLLIN | POLLRDNORM);
-	wake_all(&socket->write_wait, 0);
-	unix_release(listener);
-	return 0;
+	struct file *file = socket_file(fd, &error);
+	return file ? file->ops->socket->listen(file, backlog) : error;
 }
 
 SYSCALL_HANDLER(connect, int fd, uint64_t address, int32_t bytes)
 {
-	struct file *file;
-	struct unix_address name;
+	struct socket_address name;
 	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	uint16_t family;
-	if (!socket)
+	struct file *file = socket_file(fd, &error);
+	if (!file || (error = address_read(&name, address, bytes)) != 0)
 		return error;
-	if (bytes >= 2 && socket->type == SOCK_DGRAM && copy_from_user(&family, address, 2) == 0 &&
-	    family == 0) {
-		unix_set_peer(socket, 0); /* AF_UNSPEC: no peer any more */
-		socket->connected = false;
-		return 0;
-	}
-	error = address_read(&name, address, bytes);
-	if (!error && name.length == 2)
-		error = -EINVAL;
-	if (error)
-		return error;
-	if (socket->type == SOCK_DGRAM)
-		return connect_datagram(socket, &name);
-	if (socket->connected)
-		return -EISCONN;
-	if (socket->listening)
-		return -EINVAL;
-	return connect_stream(socket, &name, !(file->flags & O_NONBLOCK));
-}
-
-static int64_t accept_one(struct unix_socket *socket, bool wait, struct unix_socket **accepted)
-{
-	if (!socket->listening)
-		return -EINVAL;
-	while (list_empty(&socket->backlog)) {
-		if (socket->shutdown & SHUTDOWN_READ)
-			return -EINVAL;
-		if (!wait)
-			return -EAGAIN;
-		int result = wait_event(&socket->read_wait,
-		                        !list_empty(&socket->backlog) || (socket->shutdown & SHUTDOWN_READ),
-		                        unix_deadline(socket->receive_timeout));
-		if (result)
-			return unix_wait_error(result, socket->receive_timeout);
-	}
-	*accepted = list_first(&socket->backlog, struct unix_socket, backlog_link);
-	list_remove(&(*accepted)->backlog_link);
-	socket->backlog_count--;
-	wake_all(&socket->room_wait, 0);
-	return 0;
+	return file->ops->socket->connect(file, &name);
 }
 
 SYSCALL_HANDLER(accept4, int fd, uint64_t address, uint64_t length, uint32_t flags)
 {
-	struct file *file;
+	struct socket_address peer;
 	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	struct unix_socket *accepted = 0;
 	if (flags & ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK))
 		return -EINVAL;
-	if (!socket)
+	struct file *file = socket_file(fd, &error);
+	if (!file)
 		return error;
-	if (socket->type == SOCK_DGRAM)
-		return -EOPNOTSUPP;
-	error = accept_one(socket, !(file->flags & O_NONBLOCK), &accepted);
-	if (error || !accepted)
-		return error;
-	const struct unix_socket *peer = accepted->peer;
-	struct unix_address name = peer ? peer->address : (struct unix_address){0};
-	int64_t result = unix_install(accepted, flags);
-	if (result >= 0 && address && (error = address_write(&name, address, length)) != 0) {
+	int64_t result = file->ops->socket->accept(file, flags, &peer);
+	if (result >= 0 && address && (error = address_write(&peer, address, length)) != 0) {
 		sys_close((int)result);
 		return error;
 	}
@@ -314,75 +158,133 @@ SYSCALL_HANDLER(accept, int fd, uint64_t address, uint64_t length)
 	return sys_accept4(fd, address, length, 0);
 }
 
+static int64_t tell_name(int fd, bool peer, uint64_t address, uint64_t length)
+{
+	struct socket_address name;
+	int64_t error;
+	struct file *file = socket_file(fd, &error);
+	if (!file || (error = file->ops->socket->name(file, peer, &name)) != 0)
+		return error;
+	return address_write(&name, address, length);
+}
+
 SYSCALL_HANDLER(getsockname, int fd, uint64_t address, uint64_t length)
 {
-	struct file *file;
-	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	return socket ? address_write(&socket->address, address, length) : error;
+	return tell_name(fd, false, address, length);
 }
 
 SYSCALL_HANDLER(getpeername, int fd, uint64_t address, uint64_t length)
 {
-	struct file *file;
-	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	if (!socket)
-		return error;
-	return socket->peer ? address_write(&socket->peer->address, address, length) : -ENOTCONN;
+	return tell_name(fd, true, address, length);
 }
 
 SYSCALL_HANDLER(shutdown, int fd, int how)
 {
-	struct file *file;
 	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	if (!socket)
+	struct file *file = socket_file(fd, &error);
+	if (!file)
 		return error;
 	if (how < 0 || how > 2)
 		return -EINVAL;
-	uint32_t what = (uint32_t)how + 1; /* SHUT_RD, SHUT_WR, SHUT_RDWR */
-	struct unix_socket *peer = socket->peer;
-	socket->shutdown |= what;
-	if (peer && socket->type != SOCK_DGRAM) {
-		peer->shutdown |= (what & SHUTDOWN_READ ? SHUTDOWN_WRITE : 0u) |
-		                  (what & SHUTDOWN_WRITE ? SHUTDOWN_READ : 0u);
-		wake_all(&peer->read_wait, 0);
-		wake_all(&peer->write_wait, 0);
-		wake_all(&peer->room_wait, 0);
-	}
-	wake_all(&socket->read_wait, 0);
-	wake_all(&socket->write_wait, 0);
-	wake_all(&socket->room_wait, 0);
+	return file->ops->socket->shutdown(file, (uint32_t)how + 1); /* SHUT_RD, SHUT_WR, SHUT_RDWR */
+}
+
+/* ---- Options ---- */
+
+int64_t socket_set_timeout(uint64_t *timeout, uint64_t address, int32_t bytes)
+{
+	struct linux_timeval time;
+	if (bytes < (int32_t)sizeof(time))
+		return -EINVAL;
+	if (copy_from_user(&time, address, sizeof(time)))
+		return -EFAULT;
+	if (time.tv_usec < 0 || time.tv_usec >= 1000000)
+		return -EDOM;
+	if (time.tv_sec < 0)
+		*timeout = 0;
+	else if ((!time.tv_sec && !time.tv_usec) || time.tv_sec > INT32_MAX)
+		*timeout = UINT64_MAX;
+	else
+		*timeout = (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_usec * 1000;
 	return 0;
 }
 
+void socket_get_timeout(uint64_t timeout, void *value)
+{
+	struct linux_timeval time = {0, 0};
+	if (timeout != UINT64_MAX)
+		time = (struct linux_timeval){(int64_t)(timeout / NS_PER_SECOND),
+		                              (int64_t)(timeout % NS_PER_SECOND / 1000)};
+	memcpy(value, &time, sizeof(time));
+}
+
+SYSCALL_HANDLER(setsockopt, int fd, int level, int option, uint64_t address, int32_t bytes)
+{
+	int64_t error;
+	struct file *file = socket_file(fd, &error);
+	if (!file)
+		return error;
+	return bytes < 0 ? -EINVAL : file->ops->socket->set_option(file, level, option, address, bytes);
+}
+
+SYSCALL_HANDLER(getsockopt, int fd, int level, int option, uint64_t address, uint64_t length_address)
+{
+	uint32_t bytes;
+	int64_t error;
+	struct file *file = socket_file(fd, &error);
+	if (!file)
+		return error;
+	if (get_user_u32(&bytes, length_address))
+		return -EFAULT;
+	if ((int32_t)bytes < 0)
+		return -EINVAL;
+	error = file->ops->socket->get_option(file, level, option, address, &bytes);
+	return error ? error : put_user_u32(length_address, bytes);
+}
+
 /* ---- Messages ---- */
+
+static int64_t transfer_once(struct file *file, struct socket_message *message, uint32_t flags, bool send)
+{
+	const struct socket_ops *ops = file->ops->socket;
+	return send ? ops->send(file, message, flags) : ops->receive(file, message, flags);
+}
+
+/* Sends or receives one message. Where the common lock is shared, families that cannot have that get it
+ * alone, and so does a transfer that lacked a page: see transfer_shared in fs/io.c. */
+static int64_t transfer(struct file *file, struct socket_message *message, uint32_t flags, bool send)
+{
+	struct task *task = current_task();
+	if (common_mode() == COMMON_ALONE)
+		return transfer_once(file, message, flags, send);
+	int64_t result = -EALONE;
+	task->pressed = false;
+	if (file->ops->socket->parallel)
+		result = transfer_once(file, message, flags, send);
+	if (result == -EALONE || (result == -EFAULT && task->pressed)) {
+		enum common_mode mode = common_alone();
+		result = transfer_once(file, message, flags, send);
+		common_back(mode);
+	}
+	return result;
+}
 
 static int64_t send_one(struct file *file, const struct user_message *message, uint32_t flags)
 {
 	struct linux_iovec few[SEGMENTS_INLINE];
 	struct linux_iovec *segments;
-	struct unix_address name;
-	struct unix_control control = {.credentials = unix_current()};
-	struct io io;
+	struct socket_message out = {.control = message->control, .control_bytes = message->control_bytes};
 	int64_t result;
 	if (message->name && message->name_bytes &&
-	    (result = address_read(&name, message->name, (int32_t)message->name_bytes)) != 0)
+	    (result = address_read(&out.address, message->name, (int32_t)message->name_bytes)) != 0)
 		return result;
 	if (message->segment_count > MESSAGES_MAX)
 		return -EMSGSIZE;
 	result = iovec_from_user(&segments, message->segments, message->segment_count, few, SEGMENTS_INLINE);
 	if (result)
 		return result;
-	if (message->control_bytes)
-		result = unix_control_read(&control, message->control, message->control_bytes);
-	if (!result) {
-		io_init_vector(&io, segments, (uint32_t)message->segment_count);
-		result = unix_send(file->private, !(file->flags & O_NONBLOCK), &io, flags, &control,
-		                   message->name && message->name_bytes ? &name : 0);
-		unix_control_release(&control);
-	}
+	io_init_vector(&out.io, segments, (uint32_t)message->segment_count);
+	result = transfer(file, &out, flags, true);
 	if (segments != few)
 		heap_free(segments);
 	return result;
@@ -393,124 +295,98 @@ static int64_t receive_one(struct file *file, struct user_message *message, uint
 {
 	struct linux_iovec few[SEGMENTS_INLINE];
 	struct linux_iovec *segments;
-	struct unix_receipt receipt = {.flags = 0};
-	struct unix_socket *socket = file->private;
-	struct io io;
+	struct socket_message in = {.control = message->control, .control_bytes = message->control_bytes};
 	if (message->segment_count > MESSAGES_MAX)
 		return -EMSGSIZE;
 	int64_t result =
 	    iovec_from_user(&segments, message->segments, message->segment_count, few, SEGMENTS_INLINE);
 	if (result)
 		return result;
-	io_init_vector(&io, segments, (uint32_t)message->segment_count);
-	result = unix_receive(socket, !(file->flags & O_NONBLOCK), &io, flags, &receipt);
+	io_init_vector(&in.io, segments, (uint32_t)message->segment_count);
+	result = transfer(file, &in, flags, false);
 	if (segments != few)
 		heap_free(segments);
-	if (result >= 0) {
-		uint32_t length = receipt.address.length > 2 ? receipt.address.length : 0;
-		int64_t used =
-		    unix_control_write(socket, &receipt, message->control, message->control_bytes, flags);
-		if (used < 0) {
-			result = used;
-		} else {
-			uint32_t room = message->name_bytes;
-			receipt.address.family = AF_UNIX;
-			if (message->name && length &&
-			    copy_to_user(message->name, &receipt.address.family,
-			                 length < room ? length : room))
-				result = -EFAULT;
-			message->name_bytes = message->name ? length : 0;
-			message->control_bytes = (uint64_t)used;
-			message->flags = receipt.flags | (flags & MSG_CMSG_CLOEXEC);
-		}
-	}
-	unix_control_release(&receipt.control);
+	if (result < 0)
+		return result;
+	uint32_t length = in.address.length;
+	if (message->name && length &&
+	    copy_to_user(message->name, in.address.bytes,
+	                 length < message->name_bytes ? length : message->name_bytes))
+		return -EFAULT;
+	message->name_bytes = message->name ? length : 0;
+	message->control_bytes = in.control_bytes;
+	message->flags = in.flags | (flags & MSG_CMSG_CLOEXEC);
 	return result;
-}
-
-/* The file of the open socket behind FD. */
-static struct file *socket_file(int fd, int64_t *error)
-{
-	struct file *file;
-	return unix_of(fd, &file, error) ? file : 0;
 }
 
 SYSCALL_HANDLER(sendmsg, int fd, uint64_t address, uint32_t flags)
 {
 	struct user_message message;
-	int64_t result;
-	struct file *file = socket_file(fd, &result);
+	int64_t error;
+	struct file *file = socket_file(fd, &error);
 	if (!file)
-		return result;
-	result = copy_from_user(&message, address, sizeof(message));
-	if (!result)
-		result = send_one(file, &message, flags);
-	return result;
+		return error;
+	if (copy_from_user(&message, address, sizeof(message)))
+		return -EFAULT;
+	return send_one(file, &message, flags);
 }
 
 SYSCALL_HANDLER(recvmsg, int fd, uint64_t address, uint32_t flags)
 {
 	struct user_message message;
-	int64_t result;
-	struct file *file = socket_file(fd, &result);
+	int64_t error;
+	struct file *file = socket_file(fd, &error);
 	if (!file)
-		return result;
-	result = copy_from_user(&message, address, sizeof(message));
-	if (!result)
-		result = receive_one(file, &message, flags);
+		return error;
+	if (copy_from_user(&message, address, sizeof(message)))
+		return -EFAULT;
+	int64_t result = receive_one(file, &message, flags);
 	if (result >= 0 && copy_to_user(address, &message, sizeof(message)))
-		result = -EFAULT;
+		return -EFAULT;
 	return result;
 }
 
 SYSCALL_HANDLER(sendto, int fd, uint64_t buffer, uint64_t bytes, uint32_t flags, uint64_t address,
                 int32_t address_bytes)
 {
-	struct unix_address name;
 	struct linux_iovec one;
-	struct io io;
-	int64_t result;
-	struct unix_control control = {.credentials = unix_current()};
-	struct file *file = socket_file(fd, &result);
+	struct socket_message message = {.control = 0};
+	int64_t error;
+	struct file *file = socket_file(fd, &error);
 	if (!file)
-		return result;
+		return error;
+	if (bytes > SEND_MAX)
+		bytes = SEND_MAX;
 	if (!user_range(buffer, bytes))
-		result = -EFAULT;
-	else
-		result = address ? address_read(&name, address, address_bytes) : 0;
-	if (!result) {
-		io_init_user(&io, &one, buffer, bytes);
-		result = unix_send(file->private, !(file->flags & O_NONBLOCK), &io, flags, &control,
-		                   address ? &name : 0);
-	}
-	return result;
+		return -EFAULT;
+	if (address && (error = address_read(&message.address, address, address_bytes)) != 0)
+		return error;
+	if (address && !address_bytes)
+		return -EINVAL;
+	io_init_user(&message.io, &one, buffer, bytes);
+	return transfer(file, &message, flags, true);
 }
 
 SYSCALL_HANDLER(recvfrom, int fd, uint64_t buffer, uint64_t bytes, uint32_t flags, uint64_t address,
                 uint64_t length)
 {
 	struct linux_iovec one;
-	struct io io;
-	struct unix_receipt receipt = {.flags = 0};
+	struct socket_message message = {.control = 0};
 	int64_t result;
 	struct file *file = socket_file(fd, &result);
 	if (!file)
 		return result;
-	if (!user_range(buffer, bytes)) {
-		result = -EFAULT;
-	} else {
-		io_init_user(&io, &one, buffer, bytes);
-		result = unix_receive(file->private, !(file->flags & O_NONBLOCK), &io, flags,
-		                      address ? &receipt : 0);
-	}
-	unix_control_release(&receipt.control);
-	if (result >= 0 && address && receipt.address.length > 2) {
-		int64_t error = address_write(&receipt.address, address, length);
-		result = error ? error : result;
-	} else if (result >= 0 && address && put_user_u32(length, 0)) {
-		result = -EFAULT;
-	}
-	return result;
+	if (bytes > SEND_MAX)
+		bytes = SEND_MAX;
+	if (!user_range(buffer, bytes))
+		return -EFAULT;
+	io_init_user(&message.io, &one, buffer, bytes);
+	result = transfer(file, &message, flags, false);
+	if (result < 0 || !address)
+		return result;
+	int64_t error = message.address.length ? address_write(&message.address, address, length)
+	                                       : put_user_u32(length, 0);
+	return error ? error : result;
 }
 
 SYSCALL_HANDLER(sendmmsg, int fd, uint64_t address, uint32_t count, uint32_t flags)
@@ -541,7 +417,7 @@ SYSCALL_HANDLER(recvmmsg, int fd, uint64_t address, uint32_t count, uint32_t fla
 	if (result)
 		return result;
 	struct file *file = socket_file(fd, &result);
-	uint64_t deadline = unix_deadline(ns);
+	uint64_t deadline = socket_deadline(ns);
 	uint32_t done = 0;
 	if (!file)
 		return result;

@@ -141,15 +141,9 @@ const struct file_ops unix_ops = {
     .ioctl = unix_ioctl,
     .release = unix_file_release,
     .dropped = unix_file_dropped,
+    .socket = &unix_socket_ops,
     .describe = unix_describe,
 };
-
-struct unix_socket *unix_of(int fd, struct file **file, int64_t *error)
-{
-	*file = file_of(fd);
-	*error = *file ? -ENOTSOCK : -EBADF;
-	return *file && (*file)->ops == &unix_ops ? (*file)->private : 0;
-}
 
 int64_t unix_install(struct unix_socket *socket, uint32_t flags)
 {
@@ -256,16 +250,4 @@ int64_t unix_bind(struct unix_socket *socket, struct unix_address *address)
 	socket->vnode = vnode;
 	vnode->private = socket;
 	return 0;
-}
-
-uint64_t unix_deadline(uint64_t timeout)
-{
-	return timeout == UINT64_MAX ? DEADLINE_NEVER : clock_monotonic() + timeout;
-}
-
-int64_t unix_wait_error(int result, uint64_t timeout)
-{
-	if (result == -ETIMEDOUT)
-		return -EAGAIN;
-	return result == -ERESTARTSYS && timeout != UINT64_MAX ? -EINTR : result;
 }

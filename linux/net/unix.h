@@ -9,24 +9,7 @@
 
 #include "../fs/name.h"
 #include "../fs/ring.h"
-#include "../internal.h"
-
-enum { AF_UNIX = 1 };
-enum { SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_SEQPACKET = 5, SOCK_TYPE_MASK = 15 };
-enum message_flags {
-	MSG_OOB = 1,
-	MSG_PEEK = 2,
-	MSG_CTRUNC = 8,
-	MSG_TRUNC = 0x20,
-	MSG_DONTWAIT = 0x40,
-	MSG_EOR = 0x80,
-	MSG_WAITALL = 0x100,
-	MSG_ERRQUEUE = 0x2000,
-	MSG_NOSIGNAL = 0x4000,
-	MSG_WAITFORONE = 0x10000,
-	MSG_CMSG_CLOEXEC = 0x40000000
-};
-enum { SHUTDOWN_READ = 1, SHUTDOWN_WRITE = 2, SHUTDOWN_BOTH = 3 };
+#include "socket.h"
 
 #define UNIX_PATH_BYTES   108u
 #define UNIX_BUFFER_BYTES 212992u /* SO_SNDBUF and SO_RCVBUF as Linux sets them */
@@ -108,8 +91,9 @@ static inline struct unix_socket *unix_reference(struct unix_socket *socket)
 	return socket;
 }
 extern const struct file_ops unix_ops;
-/* The socket behind FD: *FILE is its file, without a reference; 0 with *ERROR. */
-struct unix_socket *unix_of(int fd, struct file **file, int64_t *error);
+extern const struct socket_ops unix_socket_ops;
+int64_t unix_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes);
+int64_t unix_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room);
 /* A descriptor of SOCKET, whose reference goes over. FLAGS: O_CLOEXEC, O_NONBLOCK. */
 int64_t unix_install(struct unix_socket *socket, uint32_t flags);
 /* The socket ADDRESS names, with a reference, or 0 with *ERROR. */
@@ -117,10 +101,6 @@ struct unix_socket *unix_find(const struct unix_address *address, int type, int 
 int64_t unix_bind(struct unix_socket *socket, struct unix_address *address);
 void unix_set_peer(struct unix_socket *socket, struct unix_socket *peer);
 struct unix_credentials unix_current(void);
-/* Deadline of a blocking operation with TIMEOUT on FILE. */
-uint64_t unix_deadline(uint64_t timeout);
-/* What an interrupted or timed-out wait answers. */
-int64_t unix_wait_error(int result, uint64_t timeout);
 
 /* ---- unix_data.c: sending and receiving ---- */
 struct unix_receipt {

@@ -14,13 +14,6 @@ void unix_wake_writers(struct unix_socket *socket)
 	    wake_all(&follower->write_wait, POLLOUT | POLLWRNORM | POLLWRBAND);
 }
 
-static int64_t broken(uint32_t flags)
-{
-	if (!(flags & MSG_NOSIGNAL))
-		signal_send_task(current_task(), SIGPIPE, 0);
-	return -EPIPE;
-}
-
 /* ---- Streams ---- */
 
 static bool stream_broken(const struct unix_socket *socket)
@@ -46,12 +39,12 @@ static int64_t stream_send(struct unix_socket *socket, bool wait, struct io *io,
 	int64_t total = 0;
 	if (!socket->peer && !socket->connected)
 		return -ENOTCONN;
-	uint64_t deadline = unix_deadline(socket->send_timeout);
+	uint64_t deadline = socket_deadline(socket->send_timeout);
 	if (stream_broken(socket))
-		return broken(flags);
+		return socket_broken(flags);
 	while (io->remaining) {
 		if (stream_broken(socket))
-			return total ? total : broken(flags);
+			return total ? total : socket_broken(flags);
 		struct unix_socket *peer = socket->peer;
 		uint32_t room = stream_free(peer, socket->send_buffer, io->remaining);
 		if (!room) {
@@ -66,7 +59,7 @@ static int64_t stream_send(struct unix_socket *socket, bool wait, struct io *io,
 			                        deadline);
 			unix_release(peer);
 			if (result)
-				return total ? total : unix_wait_error(result, socket->send_timeout);
+				return total ? total : socket_wait_error(result, socket->send_timeout);
 			continue;
 		}
 		struct unix_message *mark = 0;
@@ -157,7 +150,7 @@ static int64_t stream_receive(struct unix_socket *socket, bool wait, struct io *
 	int64_t total = 0;
 	if (!socket->connected)
 		return -EINVAL;
-	uint64_t deadline = unix_deadline(socket->receive_timeout);
+	uint64_t deadline = socket_deadline(socket->receive_timeout);
 	while (io->remaining) {
 		if (!ring_held(&socket->ring) || (peek && (uint64_t)total == ring_held(&socket->ring))) {
 			if (total && (!(flags & MSG_WAITALL) || peek))
@@ -175,7 +168,7 @@ static int64_t stream_receive(struct unix_socket *socket, bool wait, struct io *
 			    &socket->read_wait,
 			    ring_held(&socket->ring) || (socket->shutdown & SHUTDOWN_READ), deadline);
 			if (result)
-				return total ? total : unix_wait_error(result, socket->receive_timeout);
+				return total ? total : socket_wait_error(result, socket->receive_timeout);
 			continue;
 		}
 		struct unix_message *mark = mark_at(socket, socket->ring.tail);
@@ -234,13 +227,13 @@ static struct unix_socket *packet_target(struct unix_socket *socket, const struc
 			return 0;
 		}
 		if (stream_broken(socket)) {
-			*error = broken(flags);
+			*error = socket_broken(flags);
 			return 0;
 		}
 		return unix_reference(socket->peer);
 	}
 	if (socket->shutdown & SHUTDOWN_WRITE) {
-		*error = broken(flags);
+		*error = socket_broken(flags);
 		return 0;
 	}
 	if (address) {
@@ -264,7 +257,7 @@ static struct unix_socket *packet_target(struct unix_socket *socket, const struc
 	}
 	if (to && (to->shutdown & SHUTDOWN_READ)) {
 		unix_release(to);
-		*error = broken(flags);
+		*error = socket_broken(flags);
 		return 0;
 	}
 	return to;
@@ -280,7 +273,7 @@ static int64_t packet_send(struct unix_socket *socket, bool wait, struct io *io,
 	struct unix_socket *to = packet_target(socket, address, flags, &error);
 	if (!to)
 		return error;
-	uint64_t deadline = unix_deadline(socket->send_timeout);
+	uint64_t deadline = socket_deadline(socket->send_timeout);
 	while (!packet_room(socket, to, bytes)) {
 		int result = !wait ? -EAGAIN
 		                   : wait_event(&to->room_wait,
@@ -290,7 +283,7 @@ static int64_t packet_send(struct unix_socket *socket, bool wait, struct io *io,
 		                                deadline);
 		unix_release(to);
 		if (result)
-			return unix_wait_error(result, socket->send_timeout);
+			return socket_wait_error(result, socket->send_timeout);
 		to = packet_target(socket, address, flags, &error);
 		if (!to)
 			return error;
@@ -329,7 +322,7 @@ static int64_t packet_send(struct unix_socket *socket, bool wait, struct io *io,
 static int64_t packet_receive(struct unix_socket *socket, bool wait, struct io *io, uint32_t flags,
                               struct unix_receipt *receipt)
 {
-	uint64_t deadline = unix_deadline(socket->receive_timeout);
+	uint64_t deadline = socket_deadline(socket->receive_timeout);
 	if (socket->type == SOCK_SEQPACKET && !socket->connected)
 		return -ENOTCONN;
 	while (!socket->message_count) {
@@ -346,7 +339,7 @@ static int64_t packet_receive(struct unix_socket *socket, bool wait, struct io *
 		    wait_event(&socket->read_wait,
 		               socket->message_count || (socket->shutdown & SHUTDOWN_READ), deadline);
 		if (result)
-			return unix_wait_error(result, socket->receive_timeout);
+			return socket_wait_error(result, socket->receive_timeout);
 	}
 	struct unix_message *message = list_first(&socket->messages, struct unix_message, link);
 	uint64_t count = message->bytes < io->remaining ? message->bytes : io->remaining;
@@ -393,7 +386,7 @@ int64_t unix_send(struct unix_socket *socket, bool wait, struct io *io, uint32_t
 	if (socket->error) {
 		int64_t error = -socket->error;
 		socket->error = 0;
-		return error == -ECONNRESET && socket->type != SOCK_DGRAM ? broken(flags) : error;
+		return error == -ECONNRESET && socket->type != SOCK_DGRAM ? socket_broken(flags) : error;
 	}
 	if (to && socket->type == SOCK_STREAM)
 		return socket->connected ? -EISCONN : -EOPNOTSUPP;

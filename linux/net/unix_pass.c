@@ -9,7 +9,7 @@
  */
 #include "unix.h"
 
-enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
+enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
 #define CONTROL_MAX   20480u /* net.core.optmem_max */
 #define HEADER_BYTES  16u    /* struct cmsghdr */
 #define ALIGNED(size) (((size) + 7) & ~7ull)

@@ -1,35 +1,6 @@
-/* setsockopt(2) and getsockopt(2): socket(7). */
+/* Options of unix sockets: socket(7). */
 #include "unix.h"
 
-enum { SOL_SOCKET = 1 };
-enum {
-	SO_DEBUG = 1,
-	SO_REUSEADDR,
-	SO_TYPE,
-	SO_ERROR,
-	SO_DONTROUTE,
-	SO_BROADCAST,
-	SO_SNDBUF,
-	SO_RCVBUF,
-	SO_KEEPALIVE,
-	SO_OOBINLINE,
-	SO_NO_CHECK,
-	SO_PRIORITY,
-	SO_LINGER,
-	SO_REUSEPORT = 15,
-	SO_PASSCRED,
-	SO_PEERCRED,
-	SO_RCVLOWAT,
-	SO_SNDLOWAT,
-	SO_RCVTIMEO,
-	SO_SNDTIMEO,
-	SO_ACCEPTCONN = 30,
-	SO_SNDBUFFORCE = 32,
-	SO_RCVBUFFORCE,
-	SO_PASSSEC = 34,
-	SO_PROTOCOL = 38,
-	SO_DOMAIN
-};
 #define SEND_BUFFER_MIN    4608u /* what Linux makes of a smaller wish */
 #define RECEIVE_BUFFER_MIN 2304u
 #define BUFFER_WISH_MAX    212992u
@@ -40,39 +11,15 @@ static uint32_t buffer_size(uint32_t wish, uint32_t least)
 	return bytes > least ? bytes : least;
 }
 
-static int64_t set_timeout(uint64_t *timeout, uint64_t address, int32_t bytes)
+int64_t unix_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes)
 {
-	struct linux_timeval time;
-	if (bytes < (int32_t)sizeof(time))
-		return -EINVAL;
-	if (copy_from_user(&time, address, sizeof(time)))
-		return -EFAULT;
-	if (time.tv_usec < 0 || time.tv_usec >= 1000000)
-		return -EDOM;
-	if (time.tv_sec < 0)
-		*timeout = 0;
-	else if ((!time.tv_sec && !time.tv_usec) || time.tv_sec > INT32_MAX)
-		*timeout = UINT64_MAX;
-	else
-		*timeout = (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_usec * 1000;
-	return 0;
-}
-
-SYSCALL_HANDLER(setsockopt, int fd, int level, int option, uint64_t address, int32_t bytes)
-{
-	struct file *file;
-	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
+	struct unix_socket *socket = file->private;
 	uint32_t value;
-	if (!socket)
-		return error;
-	if (bytes < 0)
-		return -EINVAL;
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	if (option == SO_RCVTIMEO || option == SO_SNDTIMEO)
-		return set_timeout(option == SO_RCVTIMEO ? &socket->receive_timeout : &socket->send_timeout,
-		                   address, bytes);
+		return socket_set_timeout(
+		    option == SO_RCVTIMEO ? &socket->receive_timeout : &socket->send_timeout, address, bytes);
 	if (bytes < 4)
 		return -EINVAL;
 	if (get_user_u32(&value, address))
@@ -117,20 +64,11 @@ SYSCALL_HANDLER(setsockopt, int fd, int level, int option, uint64_t address, int
 	}
 }
 
-SYSCALL_HANDLER(getsockopt, int fd, int level, int option, uint64_t address, uint64_t length_address)
+int64_t unix_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room)
 {
-	struct file *file;
-	int64_t error;
-	struct unix_socket *socket = unix_of(fd, &file, &error);
-	uint32_t room;
+	struct unix_socket *socket = file->private;
 	uint32_t value[4] = {0};
 	uint32_t bytes = 4;
-	if (!socket)
-		return error;
-	if (get_user_u32(&room, length_address))
-		return -EFAULT;
-	if ((int32_t)room < 0)
-		return -EINVAL;
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	switch (option) {
@@ -169,16 +107,11 @@ SYSCALL_HANDLER(getsockopt, int fd, int level, int option, uint64_t address, uin
 		}
 		break;
 	case SO_RCVTIMEO:
-	case SO_SNDTIMEO: {
-		uint64_t timeout = option == SO_RCVTIMEO ? socket->receive_timeout : socket->send_timeout;
-		struct linux_timeval time = {0, 0};
-		if (timeout != UINT64_MAX)
-			time = (struct linux_timeval){(int64_t)(timeout / NS_PER_SECOND),
-			                              (int64_t)(timeout % NS_PER_SECOND / 1000)};
-		bytes = sizeof(time);
-		memcpy(value, &time, bytes);
+	case SO_SNDTIMEO:
+		bytes = sizeof(value);
+		socket_get_timeout(option == SO_RCVTIMEO ? socket->receive_timeout : socket->send_timeout,
+		                   value);
 		break;
-	}
 	case SO_LINGER:
 		bytes = 8;
 		break;
@@ -197,9 +130,7 @@ SYSCALL_HANDLER(getsockopt, int fd, int level, int option, uint64_t address, uin
 	default:
 		return -ENOPROTOOPT;
 	}
-	if (bytes > room)
-		bytes = room;
-	if (copy_to_user(address, value, bytes))
-		return -EFAULT;
-	return put_user_u32(length_address, bytes);
+	if (bytes < *room)
+		*room = bytes;
+	return copy_to_user(address, value, *room);
 }

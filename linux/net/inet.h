@@ -1,0 +1,41 @@
+/* Sockets of the internet: ip(7), ipv6(7), tcp(7), udp(7), raw(7), packet(7). A struct inet_socket is a
+ * socket of lib/net with what belongs to its file. */
+#pragma once
+
+#include "stack.h"
+
+struct inet_socket {
+	struct net_socket *socket;
+	struct wait_queue wait; /* guarded by stack_lock */
+	uint64_t number;
+	uint64_t receive_timeout, send_timeout; /* ns; UINT64_MAX: none */
+	uint32_t receive_low;                   /* SO_RCVLOWAT */
+	uint16_t family;
+	uint8_t type;
+	bool connecting;   /* connect(2) began and nobody was told how it ended */
+	uint8_t timestamp; /* SO_TIMESTAMP or SO_TIMESTAMPNS: tell when messages came */
+};
+
+extern const struct file_ops inet_ops;
+extern const struct socket_ops inet_socket_ops;
+
+/* inet_address.c */
+/* The endpoint of ADDRESS for SOCKET, or -EINVAL, -EAFNOSUPPORT. */
+int64_t inet_endpoint_read(const struct inet_socket *socket, const struct socket_address *address,
+                           struct net_endpoint *endpoint);
+void inet_endpoint_tell(const struct inet_socket *socket, const struct net_endpoint *endpoint,
+                        struct socket_address *address);
+/* inet_options.c */
+int64_t inet_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes);
+int64_t inet_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room);
+/* Ancillary data that SOCKET wants of a message: written to the user's buffer, as recvmsg(2). */
+int64_t inet_control_write(const struct inet_socket *socket, const struct net_receipt *receipt,
+                           struct socket_message *message);
+/* inet_data.c */
+int64_t inet_send(struct file *file, struct socket_message *message, uint32_t flags);
+int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t flags);
+uint32_t inet_poll(struct file *file, struct poll_table *table);
+/* interface.c: SIOCGIF..., netdevice(7). */
+int64_t interface_ioctl(uint32_t command, uint64_t argument);
+/* enum tcp_state of lib/net (TCP_INFO) of a stream. */
+uint8_t inet_tcp_state(const struct inet_socket *socket);

@@ -1,0 +1,243 @@
+/* Sending and receiving through sockets of the internet, and asking whether that is possible: see inet.h. */
+#include "inet.h"
+
+/* Waits until CONDITION, an expression, with stack_lock held; the stack goes on meanwhile. */
+#define stack_wait(socket, condition, deadline)                                                              \
+	({                                                                                                   \
+		stack_run();                                                                                 \
+		int stack_result_ = wait_event_locked(&(socket)->wait, &stack_lock, condition, deadline);    \
+		stack_again();                                                                               \
+		stack_result_;                                                                               \
+	})
+#define SHORT_NS 5000000ull /* between attempts while the arena has no room */
+
+/* ---- Streams ---- */
+
+/* Up to NET_PIECES_MAX pieces of what is left of IO. */
+static unsigned pieces_of(const struct io *io, struct net_piece *pieces, unsigned most)
+{
+	uint64_t skip = io->done;
+	unsigned count = 0;
+	for (uint32_t i = 0; i < io->segment_count && count < most; i++) {
+		if (io->segments[i].bytes > skip)
+			pieces[count++] = (struct net_piece){(const void *)(io->segments[i].base + skip),
+			                                     io->segments[i].bytes - skip};
+		skip = 0;
+	}
+	return count;
+}
+
+static void io_advance(struct io *io, uint64_t bytes)
+{
+	io->remaining -= bytes;
+	while (bytes) {
+		uint64_t left = io->segments->bytes - io->done;
+		if (bytes < left) {
+			io->done += bytes;
+			return;
+		}
+		bytes -= left;
+		io->segments++;
+		io->segment_count--;
+		io->done = 0;
+	}
+}
+
+#define PIECES_FEW 8u
+
+/* The segments of an IO were checked to lie in the guest's half when it was made. */
+static int64_t stream_send(struct inet_socket *socket, bool wait, struct io *io, uint32_t flags,
+                           const struct net_endpoint *to)
+{
+	uint64_t deadline = socket_deadline(socket->send_timeout);
+	uint32_t net_flags = flags & (MSG_MORE | MSG_FASTOPEN);
+	int64_t total = 0;
+	for (;;) {
+		struct net_piece pieces[PIECES_FEW];
+		unsigned count = pieces_of(io, pieces, PIECES_FEW);
+		int64_t done = net_send(socket->socket, pieces, count, to, net_flags);
+		if (done >= 0) {
+			io_advance(io, (uint64_t)done);
+			total += done;
+			to = 0;
+			if (!io->remaining)
+				return total;
+			continue;
+		}
+		if (done != -EAGAIN || !wait)
+			return total ? total : done;
+		/* What it takes may be memory of the arena, of which nobody tells. */
+		bool ready = net_poll(socket->socket) & NET_WRITABLE;
+		uint64_t until = ready ? clock_monotonic() + SHORT_NS : deadline;
+		int result = stack_wait(
+		    socket, !ready && (net_poll(socket->socket) & (NET_WRITABLE | NET_ERROR | NET_HANGUP)),
+		    until);
+		if (ready && result == -ETIMEDOUT && clock_monotonic() < deadline)
+			result = 0;
+		if (result)
+			return total ? total : socket_wait_error(result, socket->send_timeout);
+	}
+}
+
+static bool stream_readable(const struct inet_socket *socket)
+{
+	uint32_t events = net_poll(socket->socket);
+	if (events & (NET_ERROR | NET_HANGUP | NET_READ_HANGUP))
+		return true;
+	return (events & NET_READABLE) &&
+	       (socket->receive_low <= 1 || net_readable_bytes(socket->socket) >= socket->receive_low);
+}
+
+static int64_t stream_receive(struct inet_socket *socket, bool wait, struct io *io, uint32_t flags)
+{
+	uint64_t deadline = socket_deadline(socket->receive_timeout);
+	uint32_t net_flags = flags & (MSG_PEEK | MSG_TRUNC);
+	int64_t total = 0;
+	uint64_t peeked = 0; /* MSG_PEEK | MSG_WAITALL: as much is there at least */
+	while (io->remaining) {
+		if ((flags & MSG_PEEK) && (flags & MSG_WAITALL) && wait)
+			peeked = io->remaining;
+		bool enough = peeked && net_readable_bytes(socket->socket) < peeked &&
+		              !(net_poll(socket->socket) & (NET_ERROR | NET_HANGUP | NET_READ_HANGUP));
+		int64_t done = -EAGAIN;
+		if (!enough) {
+			if (io->done == io->segments->bytes) {
+				io->segments++;
+				io->segment_count--;
+				io->done = 0;
+				continue;
+			}
+			done = net_receive(socket->socket, (void *)(io->segments->base + io->done),
+			                   io->segments->bytes - io->done, net_flags, 0);
+		}
+		if (done > 0) {
+			io_advance(io, (uint64_t)done);
+			total += done;
+			if (flags & MSG_PEEK)
+				return total; /* a second look would see the same */
+			continue;
+		}
+		if (done == 0 || (total && !(flags & MSG_WAITALL)))
+			return total;
+		if (done != -EAGAIN || !wait)
+			return total ? total : done;
+		int result = stack_wait(
+		    socket,
+		    peeked ? net_readable_bytes(socket->socket) >= peeked ||
+		                 (net_poll(socket->socket) & (NET_ERROR | NET_HANGUP | NET_READ_HANGUP))
+		           : stream_readable(socket),
+		    deadline);
+		if (result)
+			return total ? total : socket_wait_error(result, socket->receive_timeout);
+	}
+	return total;
+}
+
+/* ---- Datagrams ---- */
+
+static int64_t datagram_send(struct inet_socket *socket, struct io *io, const struct net_endpoint *to)
+{
+	uint64_t bytes = io->remaining;
+	if (bytes > STACK_BOUNCE_BYTES)
+		return -EMSGSIZE;
+	/* Into memory that nobody changes between the checks and the sending. */
+	int64_t taken = bytes ? io_take(io, stack_bounce, bytes) : 0;
+	if (taken < 0 || (uint64_t)taken < bytes)
+		return -EFAULT;
+	struct net_piece piece = {stack_bounce, bytes};
+	return net_send(socket->socket, &piece, 1, to, 0);
+}
+
+static int64_t datagram_receive(struct inet_socket *socket, bool wait, struct io *io, uint32_t flags,
+                                struct net_receipt *receipt)
+{
+	uint64_t deadline = socket_deadline(socket->receive_timeout);
+	size_t room = io->remaining < STACK_BOUNCE_BYTES ? io->remaining : STACK_BOUNCE_BYTES;
+	int64_t whole;
+	while ((whole = net_receive(socket->socket, stack_bounce, room, (flags & MSG_PEEK) | MSG_TRUNC,
+	                            receipt)) == -EAGAIN) {
+		if (!wait)
+			return -EAGAIN;
+		int result = stack_wait(
+		    socket, net_poll(socket->socket) & (NET_READABLE | NET_ERROR | NET_READ_HANGUP),
+		    deadline);
+		if (result)
+			return socket_wait_error(result, socket->receive_timeout);
+	}
+	if (whole <= 0)
+		return whole;
+	size_t part = (uint64_t)whole < room ? (size_t)whole : room;
+	int64_t done = part ? io_put(io, stack_bounce, part) : 0;
+	if (done < 0 || (size_t)done < part)
+		return -EFAULT;
+	return flags & MSG_TRUNC ? whole : done;
+}
+
+/* ---- Both ---- */
+
+int64_t inet_send(struct file *file, struct socket_message *message, uint32_t flags)
+{
+	struct inet_socket *socket = file->private;
+	struct net_endpoint to;
+	bool named = message->address.length && (socket->type != SOCK_STREAM || (flags & MSG_FASTOPEN));
+	int64_t result = named ? inet_endpoint_read(socket, &message->address, &to) : 0;
+	if (!result && (flags & MSG_OOB))
+		result = -EOPNOTSUPP;
+	if (result)
+		return result;
+	stack_begin();
+	if (socket->type == SOCK_STREAM)
+		result = stream_send(socket, socket_waits(file, flags), &message->io, flags, named ? &to : 0);
+	else
+		result = datagram_send(socket, &message->io, named ? &to : 0);
+	stack_end();
+	return result == -EPIPE ? socket_broken(socket->type == SOCK_STREAM ? flags : MSG_NOSIGNAL) : result;
+}
+
+int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t flags)
+{
+	struct inet_socket *socket = file->private;
+	struct net_receipt receipt = {.flags = 0};
+	int64_t result;
+	if (flags & MSG_OOB)
+		return -EINVAL; /* there is no urgent data */
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	stack_begin();
+	if (socket->type == SOCK_STREAM)
+		result = stream_receive(socket, socket_waits(file, flags), &message->io, flags);
+	else
+		result = datagram_receive(socket, socket_waits(file, flags), &message->io, flags, &receipt);
+	stack_end();
+	if (result < 0)
+		return result;
+	if (socket->type == SOCK_STREAM) {
+		message->control_bytes = 0;
+		return result;
+	}
+	message->flags = receipt.flags & NET_MSG_TRUNC ? MSG_TRUNC : 0;
+	inet_endpoint_tell(socket, &receipt.from, &message->address);
+	int64_t error = inet_control_write(socket, &receipt, message);
+	return error ? error : result;
+}
+
+/* Linux' bits of enum net_events. */
+static uint32_t poll_events(uint32_t events)
+{
+	return (events & NET_READABLE ? POLLIN | POLLRDNORM : 0) |
+	       (events & NET_WRITABLE ? POLLOUT | POLLWRNORM : 0) | (events & NET_ERROR ? POLLERR : 0) |
+	       (events & NET_HANGUP ? POLLHUP : 0) | (events & NET_READ_HANGUP ? POLLRDHUP : 0);
+}
+
+uint32_t inet_poll(struct file *file, struct poll_table *table)
+{
+	struct inet_socket *socket = file->private;
+	lock_acquire(&stack_lock);
+	poll_wait(table, &socket->wait);
+	uint32_t events = net_poll(socket->socket);
+	if (socket->type == SOCK_STREAM && (events & NET_READABLE) && socket->receive_low > 1 &&
+	    !stream_readable(socket))
+		events &= ~(uint32_t)NET_READABLE;
+	lock_release(&stack_lock);
+	return poll_events(events);
+}

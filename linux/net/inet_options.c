@@ -1,0 +1,231 @@
+/* Options of sockets of the internet, and the ancillary data some of them ask for. What is not said here is
+ * lib/net's (option.c, tcp_option.c). */
+#include "inet.h"
+
+#define OPTION_BYTES_MAX 256u
+enum { SO_RCVTIMEO_NEW = 66, SO_SNDTIMEO_NEW = 67, SO_TIMESTAMP_NEW = 63, SO_TIMESTAMPNS_NEW = 64 };
+enum { TIMESTAMP_NONE, TIMESTAMP_TIMEVAL, TIMESTAMP_TIMESPEC };
+enum { IP_TOS = 1, IP_TTL = 2, IP_PKTINFO = 8, IP_RECVTTL = 12, IP_RECVTOS = 13 };
+enum {
+	IPV6_RECVPKTINFO = 49,
+	IPV6_PKTINFO = 50,
+	IPV6_RECVHOPLIMIT = 51,
+	IPV6_HOPLIMIT = 52,
+	IPV6_RECVTCLASS = 66,
+	IPV6_TCLASS = 67
+};
+
+/* Options of SOL_SOCKET that are the personality's: -ENOPROTOOPT for others. */
+static int64_t own_set(struct inet_socket *inet, int option, uint64_t address, int32_t bytes)
+{
+	uint32_t value = 0;
+	switch (option) {
+	case SO_RCVTIMEO:
+	case SO_RCVTIMEO_NEW:
+		return socket_set_timeout(&inet->receive_timeout, address, bytes);
+	case SO_SNDTIMEO:
+	case SO_SNDTIMEO_NEW:
+		return socket_set_timeout(&inet->send_timeout, address, bytes);
+	case SO_SNDBUFFORCE:
+	case SO_RCVBUFFORCE:
+	case SO_MARK:
+		return capable(CAP_NET_ADMIN) ? -ENOPROTOOPT : -EPERM;
+	case SO_RCVLOWAT:
+	case SO_TIMESTAMP:
+	case SO_TIMESTAMPNS:
+	case SO_TIMESTAMP_NEW:
+	case SO_TIMESTAMPNS_NEW:
+	case SO_DEBUG:
+	case SO_DONTROUTE:
+	case SO_NO_CHECK:
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	if (bytes < 4)
+		return -EINVAL;
+	if (get_user_u32(&value, address))
+		return -EFAULT;
+	if (option == SO_RCVLOWAT)
+		inet->receive_low = !value ? 1 : value > INT32_MAX ? INT32_MAX : value;
+	else if (option == SO_TIMESTAMP || option == SO_TIMESTAMP_NEW)
+		inet->timestamp = value ? TIMESTAMP_TIMEVAL : TIMESTAMP_NONE;
+	else if (option == SO_TIMESTAMPNS || option == SO_TIMESTAMPNS_NEW)
+		inet->timestamp = value ? TIMESTAMP_TIMESPEC : TIMESTAMP_NONE;
+	return 0; /* the others change nothing here */
+}
+
+int64_t inet_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes)
+{
+	struct inet_socket *inet = file->private;
+	uint8_t value[OPTION_BYTES_MAX];
+	int64_t error = level == SOL_SOCKET ? own_set(inet, option, address, bytes) : -ENOPROTOOPT;
+	if (error != -ENOPROTOOPT)
+		return error;
+	if (bytes > (int32_t)sizeof(value))
+		bytes = sizeof(value); /* no option is longer; Linux reads no more than it knows either */
+	if (bytes && copy_from_user(value, address, (size_t)bytes))
+		return -EFAULT;
+	stack_begin();
+	error = net_set_option(inet->socket, level, option, value, (size_t)bytes);
+	stack_end();
+	return error;
+}
+
+static int64_t own_get(const struct inet_socket *inet, int option, uint32_t value[4], size_t *bytes)
+{
+	*bytes = 4;
+	switch (option) {
+	case SO_RCVTIMEO:
+	case SO_RCVTIMEO_NEW:
+	case SO_SNDTIMEO:
+	case SO_SNDTIMEO_NEW:
+		*bytes = 16;
+		socket_get_timeout(option == SO_RCVTIMEO || option == SO_RCVTIMEO_NEW ? inet->receive_timeout
+		                                                                      : inet->send_timeout,
+		                   value);
+		return 0;
+	case SO_RCVLOWAT:
+		value[0] = inet->receive_low;
+		return 0;
+	case SO_SNDLOWAT:
+		value[0] = 1;
+		return 0;
+	case SO_TIMESTAMP:
+		value[0] = inet->timestamp == TIMESTAMP_TIMEVAL;
+		return 0;
+	case SO_TIMESTAMPNS:
+		value[0] = inet->timestamp == TIMESTAMP_TIMESPEC;
+		return 0;
+	case SO_DEBUG:
+	case SO_DONTROUTE:
+	case SO_NO_CHECK:
+		value[0] = 0;
+		return 0;
+	case SO_PEERCRED:
+		*bytes = 12;
+		value[0] = 0;
+		value[1] = value[2] = UINT32_MAX;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int64_t inet_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room)
+{
+	struct inet_socket *inet = file->private;
+	union {
+		uint8_t bytes[OPTION_BYTES_MAX];
+		uint32_t words[4];
+	} value;
+	size_t bytes = 0;
+	int64_t error = level == SOL_SOCKET ? own_get(inet, option, value.words, &bytes) : -ENOPROTOOPT;
+	if (error == -ENOPROTOOPT) {
+		bytes = *room < sizeof(value) ? *room : sizeof(value);
+		stack_begin();
+		error = net_get_option(inet->socket, level, option, value.bytes, &bytes);
+		stack_end();
+	}
+	if (error)
+		return error;
+	if (bytes < *room)
+		*room = (uint32_t)bytes;
+	return copy_to_user(address, value.bytes, *room);
+}
+
+/* ---- Ancillary data ---- */
+
+struct control {
+	struct socket_message *message;
+	uint64_t room, used;
+	bool failed;
+};
+
+static void control_put(struct control *control, int32_t level, int32_t type, const void *data,
+                        uint32_t bytes)
+{
+	struct {
+		uint64_t bytes;
+		int32_t level, type;
+	} header = {sizeof(header) + bytes, level, type};
+	uint64_t whole = (sizeof(header) + bytes + 7) & ~7ull, at = control->message->control + control->used;
+	if (header.bytes > control->room - control->used) {
+		control->message->flags |= MSG_CTRUNC;
+		return;
+	}
+	if (copy_to_user(at, &header, sizeof(header)) || copy_to_user(at + sizeof(header), data, bytes))
+		control->failed = true;
+	control->used = control->used + whole < control->room ? control->used + whole : control->room;
+}
+
+static bool wants(const struct inet_socket *inet, int level, int option)
+{
+	uint32_t value = 0;
+	size_t bytes = sizeof(value);
+	return net_get_option(inet->socket, level, option, &value, &bytes) == 0 && value;
+}
+
+static void control_ipv4(struct control *control, const struct inet_socket *inet,
+                         const struct net_receipt *receipt)
+{
+	uint32_t number = receipt->ttl;
+	if (wants(inet, SOL_IP, IP_PKTINFO)) {
+		struct {
+			uint32_t interface;
+			uint8_t local[4], to[4];
+		} information = {.interface = receipt->link};
+		memcpy(information.local, receipt->to.bytes + 12, 4);
+		memcpy(information.to, receipt->to.bytes + 12, 4);
+		control_put(control, SOL_IP, IP_PKTINFO, &information, sizeof(information));
+	}
+	if (wants(inet, SOL_IP, IP_RECVTTL))
+		control_put(control, SOL_IP, IP_TTL, &number, sizeof(number));
+	if (wants(inet, SOL_IP, IP_RECVTOS))
+		control_put(control, SOL_IP, IP_TOS, &receipt->traffic_class, 1);
+}
+
+static void control_ipv6(struct control *control, const struct inet_socket *inet,
+                         const struct net_receipt *receipt)
+{
+	uint32_t number = receipt->ttl;
+	if (wants(inet, SOL_IPV6, IPV6_RECVPKTINFO)) {
+		struct {
+			uint8_t to[16];
+			uint32_t interface;
+		} information = {.interface = receipt->link};
+		memcpy(information.to, receipt->to.bytes, 16);
+		control_put(control, SOL_IPV6, IPV6_PKTINFO, &information, sizeof(information));
+	}
+	if (wants(inet, SOL_IPV6, IPV6_RECVHOPLIMIT))
+		control_put(control, SOL_IPV6, IPV6_HOPLIMIT, &number, sizeof(number));
+	number = receipt->traffic_class;
+	if (wants(inet, SOL_IPV6, IPV6_RECVTCLASS))
+		control_put(control, SOL_IPV6, IPV6_TCLASS, &number, sizeof(number));
+}
+
+int64_t inet_control_write(const struct inet_socket *inet, const struct net_receipt *receipt,
+                           struct socket_message *message)
+{
+	struct control control = {.message = message, .room = message->control_bytes};
+	message->control_bytes = 0;
+	if (!control.room)
+		return 0;
+	if (inet->timestamp != TIMESTAMP_NONE) {
+		uint64_t now = clock_realtime();
+		struct linux_timeval coarse = timeval_of(now);
+		struct linux_timespec fine = timespec_of(now);
+		if (inet->timestamp == TIMESTAMP_TIMEVAL)
+			control_put(&control, SOL_SOCKET, SO_TIMESTAMP, &coarse, sizeof(coarse));
+		else
+			control_put(&control, SOL_SOCKET, SO_TIMESTAMPNS, &fine, sizeof(fine));
+	}
+	lock_acquire(&stack_lock);
+	if (net_is_ipv4(&receipt->from.address))
+		control_ipv4(&control, inet, receipt);
+	if (inet->family == AF_INET6)
+		control_ipv6(&control, inet, receipt);
+	lock_release(&stack_lock);
+	message->control_bytes = control.used;
+	return control.failed ? -EFAULT : 0;
+}
