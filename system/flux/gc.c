@@ -1,9 +1,13 @@
 /*
- * Blocks, allocation and the collector: see gc.h for the idea.
+ * The collector: see gc.h for the idea, heap.c for blocks and allocation.
  *
- * Colours: a young object has mark 0. An old one has mark 1 or 2; heap.colour is the one that counts as
- * reached. A major cycle begins by swapping colours, so that all old objects are unreached at once. An object
- * is pushed when it gets its colour; the barrier compares the two marks and comes here whenever they differ.
+ * Colours: a young object has mark 0. An old one has mark 1 or 2; heap.colour is the one that counts as reached. A major
+ * cycle begins by swapping colours, so that all old objects are unreached at once. An object is pushed when it gets its
+ * colour; the barrier compares the two marks and comes here whenever they differ.
+ *
+ * Marking a young object early is always safe: it only becomes old sooner. So a minor collection may be left open, as long
+ * as its last step looks at all roots, at all that is remembered, and at everything pushed. A major cycle ends in a step in
+ * which a minor collection was done and nothing was left to look at.
  */
 #include "gc.h"
 #include "program.h"
@@ -12,59 +16,40 @@
 #include <stdlib.h>
 #include <time.h>
 
-static uint32_t class_size(unsigned c)
-{
-	return c <= 16 ? c * 16
-	               : 256 + (c - 16) * 96; /* ... 352, 448, ... 1024 is the last but one below 1216 */
-}
+#define REMEMBERED_MAX 4096 /* objects remembered before a minor collection is due */
+#define PROMOTED_MAX   8192 /* the same for items of large arrays */
+#define OBJECT_WORK    4    /* what looking at an object costs, in references to young ones */
+#define OLD_WORK       7    /* and what a reference to an old one costs more: it is seldom in the caches */
+#define SWEEP_BLOCKS   4    /* swept in one step */
+#define CELL_WORK      16   /* so many cells swept count as one reference */
+#define LARGE_WORK     32   /* so many large objects swept count as one block */
+#define RELEASE_BYTES  (2u << 20) /* memory that goes back in one step */
+#define STRESS_WORK    64         /* in the test mode, every other step */
 
-static unsigned size_class_of(size_t size)
-{
-	return size <= 256 ? (unsigned)(size + 15) / 16 : 16 + (unsigned)(size - 256 + 95) / 96;
-}
-
-static uint64_t now_ns(void)
+static uint64_t now_ns(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-void heap_init(struct heap *heap, size_t limit)
+static void push(struct grey **all, size_t *count, size_t *capacity, struct grey grey)
 {
-	memset(heap, 0, sizeof(*heap));
-	heap->young_limit = YOUNG_BYTES;
-	heap->limit = limit;
-	heap->colour = 1;
-	heap->major_at = 8u << 20;
+	if (*count == *capacity) {
+		*capacity = *capacity ? *capacity * 2 : 1024;
+		*all = must_realloc(*all, *capacity * sizeof(struct grey));
+	}
+	(*all)[(*count)++] = grey;
 }
 
-static void *must_realloc(void *old, size_t size)
+static void push_grey(struct heap *heap, struct object *o)
 {
-	void *p = realloc(old, size ? size : 1);
-	if (!p) {
-		fputs("flux: the machine has no memory left\n", stderr);
-		abort();
-	}
-	return p;
+	push(&heap->greys, &heap->grey_count, &heap->grey_capacity, (struct grey){o, 0});
 }
 
-static void push_grey(struct heap *heap, struct object *o, uint32_t from)
+static void push_minor(struct heap *heap, struct object *o)
 {
-	if (heap->grey_count == heap->grey_capacity) {
-		heap->grey_capacity = heap->grey_capacity ? heap->grey_capacity * 2 : 1024;
-		heap->greys = must_realloc(heap->greys, heap->grey_capacity * sizeof(*heap->greys));
-	}
-	heap->greys[heap->grey_count++] = (struct grey){o, from};
-}
-
-static void push_minor(struct heap *heap, struct object *o, uint32_t from)
-{
-	if (heap->minor_count == heap->minor_capacity) {
-		heap->minor_capacity = heap->minor_capacity ? heap->minor_capacity * 2 : 1024;
-		heap->minors = must_realloc(heap->minors, heap->minor_capacity * sizeof(*heap->minors));
-	}
-	heap->minors[heap->minor_count++] = (struct grey){o, from};
+	push(&heap->minors, &heap->minor_count, &heap->minor_capacity, (struct grey){o, 0});
 }
 
 /* ---- marking ---- */
@@ -72,15 +57,19 @@ void gc_mark_object(struct vm *vm, void *object)
 {
 	struct heap *heap = &vm->heap;
 	struct object *o = object;
-	if (!o || o->mark == heap->colour)
+	if (!o)
+		return;
+	if (o->mark)
+		heap->work -= OLD_WORK;
+	if (o->mark == heap->colour)
 		return;
 	if (!o->mark) {
 		o->mark = heap->colour;
 		heap->survivors++;
-		push_minor(heap, o, 0);
+		push_minor(heap, o);
 	} else if (heap->marking) {
 		o->mark = heap->colour;
-		push_grey(heap, o, 0);
+		push_grey(heap, o);
 	}
 }
 
@@ -90,17 +79,27 @@ void gc_mark(struct vm *vm, value v)
 		gc_mark_object(vm, as_object(v));
 }
 
-/* Large arrays are marked in pieces, so that one of them cannot make a slice long. */
-#define PIECE 512
+/* Where the piece from `from` on ends. What comes after it is kept for later. */
+static size_t piece_end(struct vm *vm, struct grey grey, size_t count, bool minor)
+{
+	struct heap *heap = &vm->heap;
+	size_t end = grey.from + LARGE_ARRAY;
+	if (end >= count)
+		return count;
+	struct grey rest = {grey.object, (uint32_t)end};
+	grey.object->flags |= OBJECT_PIECES;
+	if (minor)
+		push(&heap->minor_pieces, &heap->minor_piece_count, &heap->minor_piece_capacity, rest);
+	else
+		push(&heap->pieces, &heap->piece_count, &heap->piece_capacity, rest);
+	return end;
+}
+
 static void mark_values(struct vm *vm, struct grey grey, const value *items, size_t count, bool minor)
 {
-	size_t end = grey.from + PIECE < count ? grey.from + PIECE : count;
-	if (end < count) {
-		if (minor)
-			push_minor(&vm->heap, grey.object, (uint32_t)end);
-		else
-			push_grey(&vm->heap, grey.object, (uint32_t)end);
-	}
+	size_t end = piece_end(vm, grey, count, minor);
+	if (end <= grey.from) /* it shrank */
+		return;
 	vm->heap.work -= (ptrdiff_t)(end - grey.from);
 	for (size_t i = grey.from; i < end; i++)
 		gc_mark(vm, items[i]);
@@ -109,6 +108,7 @@ static void mark_values(struct vm *vm, struct grey grey, const value *items, siz
 static void mark_children(struct vm *vm, struct grey grey, bool minor)
 {
 	struct object *o = grey.object;
+	vm->heap.work -= OBJECT_WORK;
 	switch (o->type) {
 	case T_LIST:
 		mark_values(vm, grey, ((struct list *)o)->items, ((struct list *)o)->length, minor);
@@ -120,6 +120,7 @@ static void mark_children(struct vm *vm, struct grey grey, bool minor)
 	case T_STRUCT: {
 		struct instance *instance = (struct instance *)o;
 		gc_mark_object(vm, instance->shape);
+		vm->heap.work -= instance->shape->count;
 		for (uint32_t i = 0; i < instance->shape->count; i++)
 			gc_mark(vm, instance->fields[i]);
 		break;
@@ -130,30 +131,65 @@ static void mark_children(struct vm *vm, struct grey grey, bool minor)
 			gc_mark_object(vm, ((struct string *)o)->rope.right);
 		}
 		break;
+	case T_MOSAIC: {
+		size_t count = mosaic_item_count(o), end = piece_end(vm, grey, count, minor);
+		vm->heap.work -= 4 * (ptrdiff_t)(end - grey.from);
+		mosaic_mark_items(vm, o, grey.from, (uint32_t)end);
+		break;
+	}
 	default:
 		object_mark_parts(vm, grey);
 	}
 }
 
-static void drain_minor(struct vm *vm)
+static bool has_piece(const struct grey *pieces, size_t count, const struct object *o)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pieces[i].object == o)
+			return true;
+	return false;
+}
+
+static void take_piece(struct vm *vm, bool minor)
 {
 	struct heap *heap = &vm->heap;
-	while (heap->minor_count)
-		mark_children(vm, heap->minors[--heap->minor_count], true);
+	struct grey piece =
+	    minor ? heap->minor_pieces[--heap->minor_piece_count] : heap->pieces[--heap->piece_count];
+	mark_children(vm, piece, minor);
+	if (!has_piece(heap->pieces, heap->piece_count, piece.object) &&
+	    !has_piece(heap->minor_pieces, heap->minor_piece_count, piece.object))
+		piece.object->flags &= (uint8_t)~OBJECT_PIECES;
+}
+
+static bool drain_minor(struct vm *vm)
+{
+	struct heap *heap = &vm->heap;
+	while (heap->minor_count || heap->minor_piece_count) {
+		if (heap->work < 0)
+			return false;
+		if (heap->minor_count)
+			mark_children(vm, heap->minors[--heap->minor_count], true);
+		else
+			take_piece(vm, true);
+	}
+	return true;
 }
 
 static bool drain_major(struct vm *vm, ptrdiff_t work)
 {
 	struct heap *heap = &vm->heap;
 	heap->work = work;
-	while (heap->grey_count) {
-		heap->work -= 4;
-		if (heap->work < 0)
-			return false;
-		mark_children(vm, heap->greys[--heap->grey_count], false);
-		drain_minor(vm); /* only at the end of a cycle are there none young */
+	bool done = false;
+	while (!done && heap->work >= 0) {
+		if (heap->grey_count)
+			mark_children(vm, heap->greys[--heap->grey_count], false);
+		else if (heap->piece_count)
+			take_piece(vm, false);
+		else
+			done = interned_mark(vm);
 	}
-	return true;
+	heap->cycle_work += (uint64_t)(work - heap->work);
+	return done;
 }
 
 /* ---- barriers ---- */
@@ -168,6 +204,8 @@ static void remember(struct heap *heap, struct object *o)
 		    must_realloc(heap->remembered, heap->remembered_capacity * sizeof(*heap->remembered));
 	}
 	heap->remembered[heap->remembered_count++] = o;
+	if (heap->remembered_count >= REMEMBERED_MAX)
+		heap->wanted = true;
 }
 
 void gc_write_slow(struct vm *vm, struct object *o, struct object *item)
@@ -178,180 +216,56 @@ void gc_write_slow(struct vm *vm, struct object *o, struct object *item)
 		gc_mark_object(vm, item);
 }
 
-void gc_slot_slow(struct vm *vm, struct object *o, struct object *item, uint32_t at)
+void gc_slot_slow(struct vm *vm, struct object *o, struct object *item, uint32_t length)
 {
-	struct heap *heap = &vm->heap;
-	size_t length = o->type == T_LIST ? ((struct list *)o)->length : ((struct map *)o)->used;
-	if (item->mark || length < 256) {
+	if (item->mark || length < LARGE_ARRAY) {
 		gc_write_slow(vm, o, item);
 		return;
 	}
-	if (o->flags & OBJECT_REMEMBERED)
-		return;
-	if (heap->slot_count == heap->slot_capacity) {
-		heap->slot_capacity = heap->slot_capacity ? heap->slot_capacity * 2 : 1024;
-		heap->slots = must_realloc(heap->slots, heap->slot_capacity * sizeof(*heap->slots));
-	}
-	heap->slots[heap->slot_count++] = (struct slot){o, at};
-	if (heap->slot_count >= 65536)
-		heap->wanted = true;
+	gc_mark_object(vm, item);
+	if (vm->heap.minor_count >= PROMOTED_MAX)
+		vm->heap.wanted = true;
+}
+
+static bool restart_pieces(struct grey *pieces, size_t count, const struct object *o)
+{
+	bool found = false;
+	for (size_t i = 0; i < count; i++)
+		if (pieces[i].object == o) {
+			pieces[i].from = 0;
+			found = true;
+		}
+	return found;
 }
 
 void gc_bulk_slow(struct vm *vm, struct object *o)
 {
-	remember(&vm->heap, o);
-	if (vm->heap.marking && o->mark == vm->heap.colour)
-		push_grey(&vm->heap, o, 0);
+	struct heap *heap = &vm->heap;
+	bool again = false;
+	if (o->flags & OBJECT_PIECES) {
+		restart_pieces(heap->minor_pieces, heap->minor_piece_count, o);
+		again = restart_pieces(heap->pieces, heap->piece_count, o);
+	}
+	remember(heap, o);
+	if (heap->marking && o->mark == heap->colour && !again)
+		push_grey(heap, o);
 }
 
-/* ---- sweeping ---- */
-/* Frees dead cells and links all free ones, lowest address first; returns their number. */
-static uint32_t sweep_block(struct vm *vm, struct block *b, struct object **list)
+void gc_moved_slow(struct vm *vm, struct object *o, uint32_t at)
 {
 	struct heap *heap = &vm->heap;
-	struct object *free = NULL;
-	uint8_t keep = heap->marking ? 0 : heap->colour; /* while marking, both colours are alive */
-	uint32_t size = b->cell_size, count = 0;
-	char *cell = (char *)b + sizeof(struct block) + (size_t)(b->cells - 1) * size;
-	size_t freed = 0;
-	for (uint32_t i = 0; i < b->cells; i++, cell -= size) {
-		struct object *o = (struct object *)cell;
-		if (o->type != T_FREE) {
-			if (keep ? o->mark == keep : o->mark != 0)
-				continue;
-			if (o->type != T_STRUCT)
-				object_free_parts(vm, o);
-			o->type = T_FREE;
-			freed += size;
-		}
-		*(struct object **)(o + 1) = free;
-		free = o;
-		count++;
-	}
-	heap->live -= freed < heap->live ? freed : heap->live;
-	*list = free;
-	return count;
+	for (size_t i = 0; i < heap->piece_count; i++)
+		if (heap->pieces[i].object == o && heap->pieces[i].from > at)
+			heap->pieces[i].from--;
+	for (size_t i = 0; i < heap->minor_piece_count; i++)
+		if (heap->minor_pieces[i].object == o && heap->minor_pieces[i].from > at)
+			heap->minor_pieces[i].from--;
 }
 
-static struct block *block_new(struct vm *vm, unsigned class)
+/* ---- minor collections ---- */
+/* What was allocated from since the last minor collection may now hold dead cells. */
+static void retire_blocks(struct heap *heap)
 {
-	struct block *b = aligned_alloc(BLOCK_SIZE, BLOCK_SIZE);
-	if (!b)
-		vm_out_of_memory(vm);
-	memset(b, 0, sizeof(*b));
-	b->cell_size = class_size(class);
-	b->size_class = (uint8_t) class;
-	b->cells = (BLOCK_SIZE - (uint32_t)sizeof(*b)) / b->cell_size;
-	char *cell = (char *)b + sizeof(*b);
-	for (uint32_t i = 0; i < b->cells; i++, cell += b->cell_size)
-		((struct object *)cell)->type = T_FREE;
-	return b;
-}
-
-/* Gets the class some free cells: sweeps at most a few blocks, else takes a new one. */
-static void refill(struct vm *vm, unsigned class)
-{
-	struct size_class *c = &vm->heap.classes[class];
-	if (c->current) {
-		c->current->next = c->used;
-		c->used = c->current;
-		c->current = NULL;
-	}
-	for (int tries = 0; c->sweep && tries < 12; tries++) {
-		struct block *b = c->sweep;
-		c->sweep = b->next;
-		if (sweep_block(vm, b, &c->free) * 8 >= b->cells) {
-			c->current = b;
-			return;
-		}
-		b->next = c->full;
-		c->full = b;
-	}
-	c->current = block_new(vm, class);
-	sweep_block(vm, c->current, &c->free);
-}
-
-static void request(struct vm *vm)
-{
-	vm->heap.wanted = true;
-}
-
-void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size)
-{
-	struct heap *heap = &vm->heap;
-	struct object *o;
-	if (heap->live + heap->young + size > heap->limit)
-		vm_out_of_memory(vm);
-	if (size <= MAX_CELL) {
-		unsigned class = size_class_of(size);
-		struct size_class *c = &heap->classes[class];
-		if (!c->free) {
-			if (heap->young >= heap->young_limit)
-				request(vm);
-			refill(vm, class);
-		}
-		size = class_size(class);
-		o = c->free;
-		c->free = *(struct object **)(o + 1);
-		*o = (struct object){.type = (uint8_t)type, .stamp = vm->stamp};
-	} else {
-		o = must_realloc(NULL, size);
-		*o = (struct object){.type = (uint8_t)type, .stamp = vm->stamp, .flags = OBJECT_LARGE};
-		if (heap->large_count == heap->large_capacity) {
-			heap->large_capacity = heap->large_capacity ? heap->large_capacity * 2 : 64;
-			heap->large = must_realloc(heap->large, heap->large_capacity * sizeof(*heap->large));
-		}
-		heap->large[heap->large_count++] = o;
-	}
-	heap->young += size;
-	if (heap->young >= heap->young_limit || heap->stress)
-		request(vm);
-	return o;
-}
-
-void heap_account(struct vm *vm, ptrdiff_t bytes)
-{
-	struct heap *heap = &vm->heap;
-	if (bytes < 0) {
-		heap->live -= (size_t)-bytes < heap->live ? (size_t)-bytes : heap->live;
-		return;
-	}
-	if (heap->live + (size_t)bytes > heap->limit || (size_t)bytes > heap->limit)
-		vm_out_of_memory(vm);
-	heap->live += (size_t)bytes;
-	heap->external += (size_t)bytes;
-	if (heap->young + heap->external / 4 >= heap->young_limit)
-		request(vm);
-}
-
-/* ---- collections ---- */
-static void minor(struct vm *vm)
-{
-	struct heap *heap = &vm->heap;
-	vm_mark_roots(vm);
-	for (size_t i = 0; i < heap->remembered_count; i++) {
-		struct object *o = heap->remembered[i];
-		o->flags &= (uint8_t)~OBJECT_REMEMBERED;
-		mark_children(vm, (struct grey){o, 0}, true);
-	}
-	for (size_t i = 0; i < heap->slot_count; i++) {
-		struct slot s = heap->slots[i];
-		if (s.object->type == T_LIST) {
-			struct list *list = (struct list *)s.object;
-			if (s.at < list->length)
-				gc_mark(vm, list->items[s.at]);
-		} else {
-			struct map *map = (struct map *)s.object;
-			if (s.at < map->used) {
-				gc_mark(vm, map->entries[s.at].key);
-				gc_mark(vm, map->entries[s.at].item);
-			}
-		}
-	}
-	heap->remembered_count = heap->slot_count = 0;
-	drain_minor(vm);
-	interned_mark(vm);
-	/* What was allocated from since the last time may now hold dead cells. */
 	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		struct size_class *c = &heap->classes[class];
 		if (c->current) {
@@ -363,10 +277,37 @@ static void minor(struct vm *vm)
 		while (c->used) {
 			struct block *b = c->used;
 			c->used = b->next;
+			if (!c->sweep)
+				c->sweep_last = b;
 			b->next = c->sweep;
 			c->sweep = b;
 		}
 	}
+}
+
+/* One step; true when the collection is done. */
+static bool minor(struct vm *vm, ptrdiff_t work)
+{
+	struct heap *heap = &vm->heap;
+	if (!heap->minor_open) {
+		heap->survivors = 0;
+		heap->minor_steps = 0;
+		heap->minor_open = true;
+	}
+	/* A program that makes more than is looked at would keep it open for ever: steps grow. */
+	unsigned more = heap->minor_steps++ / 64;
+	heap->work = more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
+	vm_mark_roots(vm);
+	for (size_t i = 0; i < heap->remembered_count; i++) {
+		struct object *o = heap->remembered[i];
+		o->flags &= (uint8_t)~OBJECT_REMEMBERED;
+		mark_children(vm, (struct grey){o, 0}, true);
+	}
+	heap->remembered_count = 0;
+	if (!drain_minor(vm))
+		return false;
+	heap->minor_open = false;
+	retire_blocks(heap);
 	/* Young large objects that were not reached are freed at once. */
 	size_t keep = heap->large_young;
 	for (size_t i = heap->large_young; i < heap->large_count; i++) {
@@ -382,29 +323,36 @@ static void minor(struct vm *vm)
 	heap->live += heap->young; /* the sweep takes away what died */
 	heap->young = heap->external = 0;
 	heap->minor_collections++;
+	/* What survives decides how long a minor collection takes: collect more often when much does. */
+	if (heap->survivors > 5000 && heap->young_limit > YOUNG_BYTES / 8)
+		heap->young_limit /= 2;
+	else if (heap->survivors < 1500 && heap->young_limit < YOUNG_BYTES)
+		heap->young_limit *= 2;
+	return true;
 }
 
+/* ---- major cycles ---- */
 static void move_full_to_sweep(struct heap *heap)
 {
 	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		struct size_class *c = &heap->classes[class];
-		struct block *last = c->full;
-		while (last && last->next)
-			last = last->next;
-		if (last) {
-			last->next = c->sweep;
-			c->sweep = c->full;
-			c->full = NULL;
-		}
+		if (!c->full)
+			continue;
+		c->full_last->next = c->sweep;
+		if (!c->sweep)
+			c->sweep_last = c->full_last;
+		c->sweep = c->full;
+		c->full = NULL;
 	}
 }
 
-/* Sweeps up to `count` waiting blocks; blocks with free cells go to the end of the class's list. True when
- * done. */
-static bool sweep_slice(struct vm *vm, unsigned count)
+/* Sweeps up to `count` waiting blocks, or as many large objects as cost the same. True when done. */
+static bool sweep_slice(struct vm *vm, size_t count)
 {
 	struct heap *heap = &vm->heap;
-	while (heap->large_sweep && count) {
+	for (size_t left = count * LARGE_WORK; heap->large_sweep; left--) {
+		if (!left)
+			return false;
 		struct object *o = heap->large[--heap->large_sweep];
 		if (o->mark == heap->colour || !o->mark)
 			continue;
@@ -412,24 +360,18 @@ static bool sweep_slice(struct vm *vm, unsigned count)
 		free(o);
 		heap->large[heap->large_sweep] = heap->large[--heap->large_young];
 		heap->large[heap->large_young] = heap->large[--heap->large_count];
-		count--;
 	}
-	if (heap->large_sweep)
-		return false;
 	for (unsigned class = 1; class < SIZE_CLASSES; class ++) {
 		struct size_class *c = &heap->classes[class];
 		while (c->sweep) {
 			if (!count--)
 				return false;
 			struct block *b = c->sweep;
+			struct object *list;
 			c->sweep = b->next;
-			struct object *unused;
-			if (sweep_block(vm, b, &unused) == b->cells) {
-				free(b);
-				continue;
-			}
-			b->next = c->full;
-			c->full = b;
+			block_sweep(vm, b, &list);
+			heap->work -= b->cells / CELL_WORK;
+			block_append(&c->full, &c->full_last, b);
 		}
 	}
 	return true;
@@ -441,13 +383,14 @@ static void begin_major(struct vm *vm)
 	heap->colour = heap->colour == 1 ? 2 : 1;
 	heap->marking = true;
 	heap->finish_tries = 0;
+	heap->cycle_work = 0;
+	heap->interned_at = 0;
 	vm_mark_roots(vm);
 }
 
 static void end_major(struct vm *vm)
 {
 	struct heap *heap = &vm->heap;
-	interned_mark(vm);
 	heap->marking = false;
 	heap->sweeping = true;
 	heap->large_sweep = heap->large_young;
@@ -455,94 +398,110 @@ static void end_major(struct vm *vm)
 	heap->major_collections++;
 }
 
+static void end_sweep(struct heap *heap)
+{
+	heap->sweeping = false;
+	move_full_to_sweep(heap); /* so that their free cells are used */
+	heap->major_at = heap->live * 2 > (8u << 20) ? heap->live * 2 : 8u << 20;
+	if (heap->major_at > heap->limit / 4 * 3)
+		heap->major_at = heap->limit / 4 * 3;
+}
+
+/* A slice of marking or sweeping. `done`: a minor collection was just done. */
+static void major(struct vm *vm, bool done, ptrdiff_t work)
+{
+	struct heap *heap = &vm->heap;
+	if (heap->marking) {
+		/* What changes faster than it is marked would keep the cycle open for ever: the end takes longer. */
+		if (heap->finish_tries > 100 && work < PTRDIFF_MAX >> 8)
+			work <<= heap->finish_tries < 700 ? heap->finish_tries / 100 : 7;
+		bool drained = drain_major(vm, work);
+		if (drained && done)
+			end_major(vm);
+		else if (drained || heap->finish_tries)
+			heap->finish_tries++;
+	} else if (heap->sweeping) {
+		heap->work = work;
+		if (sweep_slice(vm, SWEEP_BLOCKS))
+			end_sweep(heap);
+	} else if (done && (heap->live > heap->major_at || heap->stress)) {
+		begin_major(vm);
+	}
+}
+
+/*
+ * When the next step is due. A cycle should be over before the heap has grown by half, or the memory limit is reached:
+ * what is left of it is divided by what may be allocated until then.
+ */
+static void plan_next(struct heap *heap)
+{
+	heap->hurry = heap->minor_open;
+	if (heap->minor_open) {
+		heap->step_at = heap->young + heap->external / 4 + STEP_BYTES / 4;
+		return;
+	}
+	heap->step_at = heap->young_limit;
+	if (!heap->marking && !heap->sweeping && !heap->junk_count)
+		return;
+	size_t used = heap->live + heap->young, room = heap->limit > used ? heap->limit - used : 0;
+	size_t growth = heap->major_at / 2 > 16u << 20 ? heap->major_at / 2 : 16u << 20;
+	if (heap->cycle_live + growth < used)
+		growth = 0;
+	else
+		growth = heap->cycle_live + growth - used;
+	if (growth < room)
+		room = growth;
+	size_t steps = heap->live / BLOCK_SIZE / SWEEP_BLOCKS + 1;
+	if (heap->marking && heap->cycle_live / 2 > heap->cycle_work)
+		steps += (heap->cycle_live / 2 - heap->cycle_work) / SLICE_WORK;
+	size_t each = room / steps;
+	heap->hurry = each < BLOCK_SIZE; /* more often than the allocator notices */
+	size_t next = heap->young + heap->external / 4 + (each < STEP_BYTES ? each : STEP_BYTES);
+	if (next < heap->step_at)
+		heap->step_at = next;
+}
+
 void gc_collect(struct vm *vm)
 {
 	struct heap *heap = &vm->heap;
-	uint64_t start = now_ns();
+	uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	ptrdiff_t minor_work = MINOR_WORK, slice = SLICE_WORK, used = 0;
+	bool due = heap->minor_open || heap->stress || heap->remembered_count >= REMEMBERED_MAX ||
+	           heap->minor_count >= PROMOTED_MAX || heap->young + heap->external / 4 >= heap->young_limit;
+	bool done = false;
 	heap->wanted = false;
-	heap->survivors = 0;
-	minor(vm);
-	size_t survivors = heap->survivors;
-	if (heap->marking) {
-		if (drain_major(vm, SLICE_WORK)) {
-			/* Roots are not behind the barrier: look again, and finish if little was found. */
-			vm_mark_roots(vm);
-			drain_minor(vm);
-			if (drain_major(vm, heap->finish_tries++ < 20 ? SLICE_WORK : PTRDIFF_MAX))
-				end_major(vm);
-		}
-	} else if (heap->sweeping) {
-		if (sweep_slice(vm, 4)) {
-			heap->sweeping = false;
-			move_full_to_sweep(heap); /* so that their free cells are used */
-			heap->major_at = heap->live * 2 > (8u << 20) ? heap->live * 2 : 8u << 20;
-			if (heap->major_at > heap->limit / 4 * 3)
-				heap->major_at = heap->limit / 4 * 3;
-		}
-	} else if (heap->live > heap->major_at || heap->stress) {
-		begin_major(vm);
+	if (heap->stress && (heap->minor_collections + heap->minor_steps) & 1)
+		minor_work = slice = STRESS_WORK;
+	/* Nearly out of memory: rather a pause than an error. */
+	if ((heap->marking || heap->sweeping) && heap->live + heap->young > heap->limit / 16 * 15)
+		slice = PTRDIFF_MAX;
+	if (due) {
+		done = minor(vm, minor_work);
+		used += minor_work - heap->work;
 	}
-	/* What survives decides how long a minor collection takes: collect more often when much does. */
-	if (survivors > 5000 && heap->young_limit > YOUNG_BYTES / 8)
-		heap->young_limit /= 2;
-	else if (survivors < 1500 && heap->young_limit < YOUNG_BYTES)
-		heap->young_limit *= 2;
-	uint64_t pause = now_ns() - start;
+	if (!due || done) {
+		bool began = heap->marking || heap->sweeping;
+		if (used > minor_work / 2 && slice < PTRDIFF_MAX)
+			slice /= 4;
+		heap->work = slice;
+		major(vm, done, slice);
+		used += began ? slice - heap->work : 0;
+		if (!began)
+			heap->cycle_live = heap->live;
+	}
+	junk_release(heap, RELEASE_BYTES);
+	plan_next(heap);
+	uint64_t pause = now_ns(CLOCK_MONOTONIC) - start;
+	cpu = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	heap->total_pause_ns += pause;
+	if (cpu > heap->longest_cpu_ns)
+		heap->longest_cpu_ns = cpu;
 	if (pause > heap->longest_pause_ns)
 		heap->longest_pause_ns = pause;
-}
-
-void gc_full(struct vm *vm)
-{
-	struct heap *heap = &vm->heap;
-	minor(vm);
-	if (!heap->marking)
-		begin_major(vm);
-	drain_major(vm, PTRDIFF_MAX);
-	vm_mark_roots(vm);
-	drain_minor(vm);
-	drain_major(vm, PTRDIFF_MAX);
-	end_major(vm);
-	while (!sweep_slice(vm, 1000000))
-		;
-	heap->sweeping = false;
-	move_full_to_sweep(heap);
-	heap->wanted = false;
-}
-
-static void free_blocks(struct vm *vm, struct block *b)
-{
-	while (b) {
-		struct block *next = b->next;
-		char *cell = (char *)b + sizeof(*b);
-		for (uint32_t i = 0; i < b->cells; i++, cell += b->cell_size)
-			if (((struct object *)cell)->type != T_FREE)
-				object_free_parts(vm, (struct object *)cell);
-		free(b);
-		b = next;
-	}
-}
-
-void heap_deinit(struct vm *vm)
-{
-	struct heap *heap = &vm->heap;
-	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
-		struct size_class *c = &heap->classes[class];
-		if (c->current)
-			c->current->next = NULL;
-		free_blocks(vm, c->current);
-		free_blocks(vm, c->used);
-		free_blocks(vm, c->sweep);
-		free_blocks(vm, c->full);
-	}
-	for (size_t i = 0; i < heap->large_count; i++) {
-		object_free_parts(vm, heap->large[i]);
-		free(heap->large[i]);
-	}
-	free(heap->large);
-	free(heap->greys);
-	free(heap->minors);
-	free(heap->remembered);
-	free(heap->slots);
+	if (used > 0 && (uint64_t)used > heap->most_work)
+		heap->most_work = (uint64_t)used;
+	unsigned class = 0;
+	while (class < PAUSE_CLASSES - 1 && cpu >= 125000u << class)
+		class ++;
+	heap->pauses[class]++;
 }

@@ -1,12 +1,15 @@
 /*
- * The heap: cells of fixed sizes in blocks of 64 KiB, larger objects on their own, and a collector that is
- * precise, generational and, for the old generation, incremental.
+ * The heap: cells of fixed sizes in blocks of 64 KiB, larger objects on their own (heap.c), and a collector that is
+ * precise, generational and incremental (gc.c).
  *
- * Objects do not move. Young objects are those made since the last minor collection; a minor collection marks
- * from the roots and the remembered set, and what it reaches becomes old by its mark. A major cycle marks the
- * old generation in slices with an insertion barrier, each slice after a minor collection; blocks are swept
- * one at a time, when the allocator needs a cell or in slices. Collections happen only where gc_poll() is
- * called: between instructions.
+ * Objects do not move. Young objects are those made since the last minor collection; a minor collection marks from the
+ * roots and the remembered set, and what it reaches becomes old by its mark. A major cycle marks the old generation with
+ * an insertion barrier, then sweeps. All of it is done in steps of bounded work: a minor collection that finds more than
+ * one step's work goes on at the next, with the roots looked at anew each time; blocks it may sweep are let go only when
+ * it is done. Large arrays are looked at in pieces. Large memory goes back to the system piece by piece. Collections
+ * happen only between instructions.
+ *
+ * Work is counted in references looked at, not in time, so that a run collects at the same places every time.
  */
 #ifndef FLUX_GC_H
 #define FLUX_GC_H
@@ -17,7 +20,10 @@
 #define MAX_CELL     1024
 #define BLOCK_SIZE   65536u
 #define YOUNG_BYTES  (768u << 10) /* allocated between two minor collections */
-#define SLICE_WORK   30000        /* references looked at in one slice of marking */
+#define STEP_BYTES   (128u << 10) /* allocated between two steps of what is not done */
+#define MINOR_WORK   45000        /* references looked at in one step of a minor collection */
+#define SLICE_WORK   16000        /* and in one of marking the old generation */
+#define LARGE_ARRAY  512          /* values; arrays beyond are looked at in pieces of this */
 
 struct block {
 	struct block *next;
@@ -25,12 +31,15 @@ struct block {
 	uint8_t size_class;
 };
 
+#define PAUSE_CLASSES 12
+
 struct size_class {
 	struct object *free;   /* cells ready for use */
 	struct block *current; /* the block that `free` is in */
 	struct block *used;    /* blocks allocated from since the last minor collection */
 	struct block *sweep;   /* blocks that may hold dead cells */
 	struct block *full;    /* all others */
+	struct block *sweep_last, *full_last;
 };
 
 struct grey {
@@ -38,16 +47,20 @@ struct grey {
 	uint32_t from; /* elements before this one are done */
 };
 
-struct slot {
-	struct object *object;
-	uint32_t at;
+/* Memory of a large array or object on its way back to the system. */
+struct junk {
+	char *bytes;
+	size_t size;
 };
 
 struct heap {
 	size_t young;    /* bytes allocated since the last minor collection */
 	size_t external; /* bytes beside objects, allocated since then */
-	ptrdiff_t work;  /* left in this slice */
+	ptrdiff_t work;  /* left in this step */
 	size_t young_limit;
+	size_t step_at;  /* at this many young bytes the next step is due */
+	bool minor_open; /* a minor collection is not done */
+	unsigned minor_steps;
 	size_t survivors; /* objects that a minor collection reached */
 	size_t live;      /* bytes in use, estimated */
 	size_t limit;     /* memory limit in bytes */
@@ -56,7 +69,11 @@ struct heap {
 	bool marking;     /* a major cycle is running */
 	bool sweeping;
 	uint8_t colour; /* what a marked object gets */
+	bool hurry;     /* a step at each poll, too */
 	unsigned finish_tries;
+	uint32_t interned_at; /* interned strings before this one are marked */
+	size_t cycle_live;    /* bytes in use when the cycle began */
+	uint64_t cycle_work;
 	size_t major_at; /* start a major cycle at this many live bytes */
 	struct size_class classes[SIZE_CLASSES];
 	struct object **large;
@@ -65,12 +82,17 @@ struct heap {
 	size_t grey_count, grey_capacity;
 	struct grey *minors;
 	size_t minor_count, minor_capacity;
+	struct grey *pieces, *minor_pieces; /* large arrays that are looked at in part */
+	size_t piece_count, piece_capacity, minor_piece_count, minor_piece_capacity;
+	struct junk *junk;
+	size_t junk_count, junk_capacity, junk_bytes;
 	struct object **remembered;
 	size_t remembered_count, remembered_capacity;
-	struct slot *slots;
-	size_t slot_count, slot_capacity;
 	uint64_t minor_collections, major_collections;
 	uint64_t longest_pause_ns, total_pause_ns;
+	uint64_t longest_cpu_ns; /* of processor time: what other programs take meanwhile is not in it */
+	uint64_t most_work;      /* references looked at and cells swept in one pause */
+	uint64_t pauses[PAUSE_CLASSES]; /* how many took under 2^i / 8 ms */
 };
 
 void heap_init(struct heap *heap, size_t limit);
@@ -79,15 +101,27 @@ void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size);
 /* Memory of a list, map or string beside its object counts too: call with the change. Raises through
  * vm_out_of_memory. */
 void heap_account(struct vm *vm, ptrdiff_t bytes);
-void gc_collect(struct vm *vm); /* what is due: a minor collection, a slice, or the end of a cycle */
-void gc_full(struct vm *vm);    /* everything, at once */
+/* heap.c, for gc.c: frees dead cells and links all free ones; returns their number. */
+uint32_t block_sweep(struct vm *vm, struct block *b, struct object **list);
+void block_append(struct block **first, struct block **last, struct block *b);
+/* Frees memory of an object, large memory piece by piece: at most so many bytes a call of junk_release(). */
+void heap_free(struct vm *vm, void *bytes, size_t size);
+void junk_release(struct heap *heap, size_t most);
+void *must_realloc(void *old, size_t size);
+
+void gc_collect(struct vm *vm); /* what is due: a step of a minor collection, of marking, or of sweeping */
 void gc_write_slow(struct vm *vm, struct object *object, struct object *item);
-void gc_slot_slow(struct vm *vm, struct object *object, struct object *item, uint32_t at);
+void gc_slot_slow(struct vm *vm, struct object *object, struct object *item, uint32_t length);
 void gc_bulk_slow(struct vm *vm, struct object *object);
+void gc_moved_slow(struct vm *vm, struct object *object, uint32_t at);
 /* object.c and string.c: what an object owns and refers to. */
 void object_free_parts(struct vm *vm, struct object *object);
 void object_mark_parts(struct vm *vm, struct grey grey);
-void interned_mark(struct vm *vm);
+/* Marks some interned strings, which live for ever; true when all are. */
+bool interned_mark(struct vm *vm);
+/* mosaic.c: its facts, by number. */
+size_t mosaic_item_count(const struct object *object);
+void mosaic_mark_items(struct vm *vm, const struct object *object, uint32_t from, uint32_t to);
 /* For the marking functions of other files (roots). */
 void gc_mark(struct vm *vm, value v);
 void gc_mark_object(struct vm *vm, void *object);
@@ -105,17 +139,25 @@ static inline void gc_write_object(struct vm *vm, struct object *object, void *i
 		gc_write_slow(vm, object, (struct object *)item);
 }
 
-static inline void gc_slot(struct vm *vm, struct object *object, value v, uint32_t at)
+/* The same for an array of so many values: of a large one, the item alone is remembered. */
+static inline void gc_slot(struct vm *vm, struct object *object, value v, uint32_t length)
 {
 	if (object->mark && is_object(v) && as_object(v)->mark != object->mark)
-		gc_slot_slow(vm, object, as_object(v), at);
+		gc_slot_slow(vm, object, as_object(v), length);
 }
 
-/* After several stores at once, or after elements moved. */
+/* After several stores at once, or after elements moved about. */
 static inline void gc_bulk(struct vm *vm, struct object *object)
 {
 	if (object->mark)
 		gc_bulk_slow(vm, object);
+}
+
+/* After elements moved one place down, to `at` and above; nothing was stored. */
+static inline void gc_moved(struct vm *vm, struct object *object, uint32_t at)
+{
+	if (object->flags & OBJECT_PIECES)
+		gc_moved_slow(vm, object, at);
 }
 
 #endif

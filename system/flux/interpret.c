@@ -616,7 +616,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 			if (likely(n < list->length && !(list->object.flags & OBJECT_FROZEN))) {
 				vm_touch(vm, &list->object);
 				list->items[n] = v;
-				gc_slot(vm, &list->object, v, (uint32_t)n);
+				gc_slot(vm, &list->object, v, list->length);
 				NEXT;
 			}
 		}

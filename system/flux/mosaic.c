@@ -243,6 +243,12 @@ static void make_room(struct vm *vm, struct facts *f)
 	}
 }
 
+/* The collector's barrier: after a value was stored in a fact. */
+static void keep_value(struct vm *vm, struct mosaic *m, value v)
+{
+	gc_slot(vm, &m->object, v, m->facts->count);
+}
+
 static uint32_t add_fact(struct vm *vm, struct mosaic *m, value subject, value relation, value object,
                          double weight)
 {
@@ -276,7 +282,9 @@ static uint32_t add_fact(struct vm *vm, struct mosaic *m, value subject, value r
 	f->alive++;
 	link_fact(vm, f, &f->pairs, index, true);
 	link_fact(vm, f, &f->subjects, index, false);
-	gc_bulk(vm, &m->object);
+	keep_value(vm, m, subject);
+	keep_value(vm, m, relation);
+	keep_value(vm, m, object);
 	return index;
 }
 
@@ -420,7 +428,7 @@ static value method_fact(struct vm *vm, struct mosaic *m, value *args, unsigned 
 	fact->source = source;
 	fact->cause_count = cause_count;
 	memcpy(fact->causes, causes, cause_count * sizeof(uint32_t));
-	gc_bulk(vm, &m->object);
+	keep_value(vm, m, source);
 	return from_small_int(fact->id);
 }
 
@@ -716,9 +724,9 @@ void mosaic_free_parts(struct vm *vm, struct object *object)
 	free_facts(f);
 }
 
-static void mark_facts(struct vm *vm, const struct facts *f)
+static void mark_facts(struct vm *vm, const struct facts *f, uint32_t from, uint32_t to)
 {
-	for (uint32_t i = 0; i < f->count; i++) {
+	for (uint32_t i = from; i < to && i < f->count; i++) {
 		gc_mark(vm, f->all[i].subject);
 		gc_mark(vm, f->all[i].relation);
 		gc_mark(vm, f->all[i].object);
@@ -726,15 +734,23 @@ static void mark_facts(struct vm *vm, const struct facts *f)
 	}
 }
 
-void mosaic_mark_parts(struct vm *vm, struct object *object)
+size_t mosaic_item_count(const struct object *object)
 {
-	if (object->type == T_CURSOR) {
-		gc_mark_object(vm, ((struct cursor *)object)->mosaic);
-		gc_mark(vm, ((struct cursor *)object)->key);
-		return;
-	}
-	gc_mark_object(vm, ((struct mosaic *)object)->name);
-	mark_facts(vm, ((struct mosaic *)object)->facts);
+	return ((const struct mosaic *)object)->facts->count;
+}
+
+void mosaic_mark_items(struct vm *vm, const struct object *object, uint32_t from, uint32_t to)
+{
+	const struct mosaic *m = (const struct mosaic *)object;
+	if (!from)
+		gc_mark_object(vm, m->name);
+	mark_facts(vm, m->facts, from, to);
+}
+
+void cursor_mark_parts(struct vm *vm, struct object *object)
+{
+	gc_mark_object(vm, ((struct cursor *)object)->mosaic);
+	gc_mark(vm, ((struct cursor *)object)->key);
 }
 
 static void *duplicate(const void *bytes, size_t size)
@@ -773,7 +789,8 @@ void mosaic_free_copy(void *saved)
 
 void mosaic_mark_copy(struct vm *vm, void *saved)
 {
-	mark_facts(vm, saved);
+	const struct facts *f = saved;
+	mark_facts(vm, f, 0, f->count);
 }
 
 /* What the source learnt since the branch is added; what it forgot stays here. */

@@ -289,6 +289,12 @@ NATIVE(core_stats)
 	map_set_text(vm, map, "live_bytes", from_int64(vm, (int64_t)vm->heap.live));
 	map_set_text(vm, map, "minor_collections", from_int64(vm, (int64_t)vm->heap.minor_collections));
 	map_set_text(vm, map, "major_collections", from_int64(vm, (int64_t)vm->heap.major_collections));
+	map_set_text(vm, map, "longest_cpu_us", from_int64(vm, (int64_t)(vm->heap.longest_cpu_ns / 1000)));
+	map_set_text(vm, map, "most_work", from_int64(vm, (int64_t)vm->heap.most_work));
+	struct list *pauses = list_new(vm, PAUSE_CLASSES);
+	map_set_text(vm, map, "pauses", from_object(pauses));
+	for (unsigned i = 0; i < PAUSE_CLASSES; i++)
+		list_push(vm, pauses, from_int64(vm, (int64_t)vm->heap.pauses[i]));
 	map_set_text(vm, map, "longest_pause_us",
 	             from_int64(vm, (int64_t)(vm->heap.longest_pause_ns / 1000)));
 	return from_object(map);

@@ -58,7 +58,7 @@ NATIVE(list_insert)
 	list_resize(vm, list, list->length + 1);
 	memmove(list->items + at + 1, list->items + at, (list->length - 1 - (size_t)at) * sizeof(value));
 	list->items[at] = args[2];
-	gc_bulk(vm, &list->object);
+	gc_slot(vm, &list->object, args[2], list->length);
 	return args[0];
 }
 
@@ -77,7 +77,7 @@ NATIVE(list_remove_at)
 	value v = list->items[at];
 	memmove(list->items + at, list->items + at + 1, (list->length - 1 - (size_t)at) * sizeof(value));
 	list->length--;
-	gc_bulk(vm, &list->object);
+	gc_moved(vm, &list->object, (uint32_t)at);
 	return v;
 }
 
@@ -261,37 +261,34 @@ static value sort_list(struct vm *vm, struct list *list, value before, value key
 		qsort(list->items, count, sizeof(value), ints ? by_int : by_double);
 		return from_object(list);
 	}
-	/* The work is done in a list of its own, which the collector sees. */
+	/* Elements move about in memory of a list that looks empty; what keeps them alive is another list, which stays. */
 	struct list *work = list_new(vm, (uint32_t)(2 * count * stride));
 	value *items = work->items, *spare = items + count * stride;
-	for (size_t i = 0; i < 2 * count * stride; i++)
-		items[i] = V_NIL;
-	work->length = (uint32_t)(2 * count * stride);
 	if (ints) {
 		radix_sort(list->items, spare, count);
 		return from_object(list);
 	}
+	struct list *held = list_slice(vm, list, 0, (uint32_t)count);
 	vm_root_push(vm, from_object(work));
 	vm_root_push(vm, from_object(list));
+	vm_root_push(vm, from_object(held));
 	for (size_t i = 0; i < count; i++) {
-		if (stride == 2) {
-			if (i >= list->length)
-				break;
-			value item = list->items[i], k = vm_call(vm, key, &item, 1);
-			if (k == V_RAISE) {
-				vm_root_pop(vm, 2);
-				return V_RAISE;
-			}
-			items[2 * i] = k;
-			items[2 * i + 1] = item;
-			gc_bulk(vm, &work->object);
-		} else {
-			items[i] = list->items[i];
+		value item = held->items[i];
+		if (stride == 1) {
+			items[i] = item;
+			continue;
 		}
+		value k = vm_call(vm, key, &item, 1);
+		if (k == V_RAISE) {
+			vm_root_pop(vm, 3);
+			return V_RAISE;
+		}
+		list_push(vm, held, k);
+		items[2 * i] = k;
+		items[2 * i + 1] = item;
 	}
-	gc_bulk(vm, &work->object);
 	merge_sort(&s, items, spare, count, stride);
-	vm_root_pop(vm, 2);
+	vm_root_pop(vm, 3);
 	if (s.failed)
 		return V_RAISE;
 	if (list->length != count)

@@ -57,14 +57,15 @@ void list_push(struct vm *vm, struct list *list, value v)
 	if (list->length == list->capacity)
 		list_grow(vm, list, list->length + 1);
 	list->items[list->length] = v;
-	gc_slot(vm, &list->object, v, list->length++);
+	list->length++;
+	gc_slot(vm, &list->object, v, list->length);
 }
 
 void list_set(struct vm *vm, struct list *list, uint32_t at, value v)
 {
 	vm_touch(vm, &list->object);
 	list->items[at] = v;
-	gc_slot(vm, &list->object, v, at);
+	gc_slot(vm, &list->object, v, list->length);
 }
 
 void list_resize(struct vm *vm, struct list *list, uint32_t length)
@@ -232,7 +233,7 @@ void map_set(struct vm *vm, struct map *map, value key, value item)
 	int64_t at = map_find(vm, map, key, &slot);
 	if (at >= 0) {
 		map->entries[at].item = item;
-		gc_slot(vm, &map->object, item, (uint32_t)at);
+		gc_slot(vm, &map->object, item, 2 * map->used);
 		return;
 	}
 	if (map->used == map->capacity)
@@ -240,8 +241,8 @@ void map_set(struct vm *vm, struct map *map, value key, value item)
 	uint32_t i = map->used++;
 	map->entries[i] = (struct map_entry){key, item};
 	map->count++;
-	gc_slot(vm, &map->object, key, i);
-	gc_slot(vm, &map->object, item, i);
+	gc_slot(vm, &map->object, key, 2 * map->used);
+	gc_slot(vm, &map->object, item, 2 * map->used);
 	if (map->index) {
 		uint32_t hash = value_hash(vm, key);
 		for (slot = hash & map->index_mask; map->index[slot];)
@@ -385,19 +386,20 @@ void object_free_parts(struct vm *vm, struct object *object)
 	case T_STRING:
 		if (object->kind == STRING_HEAP) {
 			freed = ((struct string *)object)->length + 1;
-			free(((struct string *)object)->heap_bytes);
+			heap_free(vm, ((struct string *)object)->heap_bytes, freed);
 		}
 		break;
 	case T_LIST:
 		freed = ((struct list *)object)->capacity * sizeof(value);
-		free(((struct list *)object)->items);
+		heap_free(vm, ((struct list *)object)->items, freed);
 		break;
 	case T_MAP: {
 		struct map *map = (struct map *)object;
-		freed = map->capacity * sizeof(struct map_entry) +
-		        (map->index ? (map->index_mask + 1) * sizeof(uint64_t) : 0);
-		free(map->entries);
-		free(map->index);
+		size_t entries = map->capacity * sizeof(struct map_entry);
+		size_t index = map->index ? (map->index_mask + 1) * sizeof(uint64_t) : 0;
+		freed = entries + index;
+		heap_free(vm, map->entries, entries);
+		heap_free(vm, map->index, index);
 		break;
 	}
 	case T_SHAPE:
@@ -445,6 +447,10 @@ static void mark_task(struct vm *vm, struct task *task)
 	/* What is above may be left over from calls that ended: it must not outlive this collection. */
 	for (uint32_t i = top; i < task->stack_size; i++)
 		task->stack[i] = V_NIL;
+	/* And the next time only what was in use since then needs a look: see vm_grow_stack(). */
+	while (task->stack_size > 512 && task->stack_size / 4 > top)
+		task->stack_size /= 2;
+	vm->heap.work -= top;
 	gc_mark_object(vm, task->channel);
 	gc_mark(vm, task->result);
 }
@@ -505,8 +511,7 @@ void object_mark_parts(struct vm *vm, struct grey grey)
 		break;
 	}
 	case T_CURSOR:
-	case T_MOSAIC:
-		mosaic_mark_parts(vm, object);
+		cursor_mark_parts(vm, object);
 		break;
 	case T_BANDIT:
 		bandit_mark_parts(vm, object);

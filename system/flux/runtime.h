@@ -73,7 +73,7 @@ void walker_detach(struct vm *vm);
  * exchanging it ---- */
 void handle_close(struct handle *handle);
 void mosaic_free_parts(struct vm *vm, struct object *object);
-void mosaic_mark_parts(struct vm *vm, struct object *object);
+void cursor_mark_parts(struct vm *vm, struct object *object);
 void *mosaic_copy(struct object *object);
 void mosaic_swap(struct object *object, void *saved);
 void mosaic_free_copy(void *saved);

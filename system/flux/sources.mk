@@ -1,6 +1,6 @@
 # The machine without its tools: what a program that embeds it links.
 FLUX_CORE := $(addprefix system/flux/,source.c lexer.c parser.c parse_expression.c resolve.c compile.c compile_expression.c \
-	verify.c dump.c print.c gc.c object.c string.c vm.c interpret.c operations.c natives.c natives_core.c \
+	verify.c dump.c print.c heap.c gc.c object.c string.c vm.c interpret.c operations.c natives.c natives_core.c \
 	natives_list.c natives_text.c natives_math.c natives_time.c json.c regex.c dist.c mosaic.c timeline.c \
 	intention.c paradox.c capability.c trace.c run.c walk.c)
 FLUX_CFLAGS := -D_GNU_SOURCE -O3 -fno-strict-aliasing

@@ -217,6 +217,7 @@ static void interned_grow(struct vm *vm)
 	free(vm->interned);
 	vm->interned = table;
 	vm->interned_capacity = size;
+	vm->heap.interned_at = 0;
 }
 
 struct string *string_intern(struct vm *vm, const char *bytes, size_t length)
@@ -233,17 +234,22 @@ struct string *string_intern(struct vm *vm, const char *bytes, size_t length)
 	struct string *s = string_reserve(vm, length);
 	memcpy(writable(s), bytes, length);
 	s->hash = hash;
+	s->object.mark = vm->heap.colour; /* old at once */
 	vm->interned[at] = s;
 	vm->interned_count++;
 	return s;
 }
 
-/* Names live as long as the VM: programs have few of them. */
-void interned_mark(struct vm *vm)
+bool interned_mark(struct vm *vm)
 {
-	for (uint32_t i = 0; i < vm->interned_capacity; i++)
-		if (vm->interned[i])
-			gc_mark_object(vm, vm->interned[i]);
+	uint32_t *at = &vm->heap.interned_at, end = vm->interned_capacity;
+	if (end > *at + LARGE_ARRAY)
+		end = *at + LARGE_ARRAY;
+	vm->heap.work -= end - *at;
+	for (; *at < end; ++*at)
+		if (vm->interned[*at])
+			gc_mark_object(vm, vm->interned[*at]);
+	return *at >= vm->interned_capacity && !vm->heap.grey_count;
 }
 
 /* ---- numbers and durations as text ---- */

@@ -70,6 +70,7 @@ struct object {
 #define OBJECT_REMEMBERED 1 /* stands in the remembered set */
 #define OBJECT_LARGE      2 /* allocated on its own, not in a block */
 #define OBJECT_FROZEN     4 /* a constant list or map: writing raises */
+#define OBJECT_PIECES     8 /* the collector has looked at a part of it */
 
 static inline bool is_double(value v)
 {

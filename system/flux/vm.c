@@ -58,12 +58,15 @@ bool vm_grow_stack(struct vm *vm, uint32_t needed)
 		vm_raise(vm, "depth", "calls are nested too deeply");
 		return false;
 	}
-	value *stack = realloc(task->stack, size * sizeof(value));
-	if (!stack)
-		vm_out_of_memory(vm);
-	for (uint32_t i = task->stack_size; i < size; i++)
-		stack[i] = V_NIL;
-	task->stack = stack;
+	if (size > task->stack_capacity) {
+		value *stack = realloc(task->stack, size * sizeof(value));
+		if (!stack)
+			vm_out_of_memory(vm);
+		for (uint32_t i = task->stack_capacity; i < size; i++)
+			stack[i] = V_NIL;
+		task->stack = stack;
+		task->stack_capacity = size;
+	}
 	task->stack_size = size;
 	return true;
 }
@@ -234,7 +237,7 @@ bool vm_poll(struct vm *vm)
 		vm_raise(vm, "interrupt", "interrupted");
 		return false;
 	}
-	if (vm->heap.wanted && !vm->walker)
+	if ((vm->heap.wanted || vm->heap.hurry) && !vm->walker)
 		gc_collect(vm);
 	if (vm->on_sample)
 		vm->on_sample(vm);

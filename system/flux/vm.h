@@ -46,7 +46,7 @@ enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE, TASK_FAILED
 struct task {
 	struct object object;
 	value *stack;
-	uint32_t stack_size;
+	uint32_t stack_size, stack_capacity; /* all from stack_size on is nil */
 	struct frame *frames;
 	uint32_t frame_count, frame_capacity;
 	struct handler *handlers;

@@ -1,0 +1,241 @@
+/*
+ * Cells, blocks and large objects: allocation, sweeping of a block, and the memory that objects have beside them. See gc.h
+ * for the idea, gc.c for the collector.
+ */
+#include "gc.h"
+#include "vm.h"
+
+#include <stdlib.h>
+
+#define SWEEPS_MAX 4            /* blocks that an allocation sweeps before it takes a new one */
+#define JUNK_SIZE  (256u << 10) /* memory from this size on goes back piece by piece */
+#define JUNK_MOST  (256u << 20) /* so much may wait to go back */
+
+static uint32_t class_size(unsigned c)
+{
+	return c <= 16 ? c * 16
+	               : 256 + (c - 16) * 96; /* ... 352, 448, ... 1024 is the last but one below 1216 */
+}
+
+static unsigned size_class_of(size_t size)
+{
+	return size <= 256 ? (unsigned)(size + 15) / 16 : 16 + (unsigned)(size - 256 + 95) / 96;
+}
+
+void heap_init(struct heap *heap, size_t limit)
+{
+	memset(heap, 0, sizeof(*heap));
+	heap->young_limit = heap->step_at = YOUNG_BYTES;
+	heap->limit = limit;
+	heap->colour = 1;
+	heap->major_at = 8u << 20;
+}
+
+void *must_realloc(void *old, size_t size)
+{
+	void *p = realloc(old, size ? size : 1);
+	if (!p) {
+		fputs("flux: the machine has no memory left\n", stderr);
+		abort();
+	}
+	return p;
+}
+
+/* ---- memory that goes back ---- */
+/* Shrinking a large allocation gives its end back to the system: a bounded piece at a time. */
+void junk_release(struct heap *heap, size_t most)
+{
+	while (heap->junk_count && most) {
+		struct junk *j = &heap->junk[heap->junk_count - 1];
+		size_t part = j->size < most ? j->size : most;
+		most -= part;
+		heap->junk_bytes -= part;
+		j->size -= part;
+		if (j->size < JUNK_SIZE) {
+			heap->junk_bytes -= j->size;
+			heap->junk_count--;
+			free(j->bytes);
+		} else {
+			j->bytes = must_realloc(j->bytes, j->size);
+		}
+	}
+}
+
+void heap_free(struct vm *vm, void *bytes, size_t size)
+{
+	struct heap *heap = &vm->heap;
+	if (size < JUNK_SIZE) {
+		free(bytes);
+		return;
+	}
+	if (heap->junk_count == heap->junk_capacity) {
+		heap->junk_capacity = heap->junk_capacity ? heap->junk_capacity * 2 : 16;
+		heap->junk = must_realloc(heap->junk, heap->junk_capacity * sizeof(*heap->junk));
+	}
+	heap->junk[heap->junk_count++] = (struct junk){bytes, size};
+	heap->junk_bytes += size;
+}
+
+/* ---- blocks ---- */
+void block_append(struct block **first, struct block **last, struct block *b)
+{
+	b->next = NULL;
+	if (*first)
+		(*last)->next = b;
+	else
+		*first = b;
+	*last = b;
+}
+
+uint32_t block_sweep(struct vm *vm, struct block *b, struct object **list)
+{
+	struct heap *heap = &vm->heap;
+	struct object *free = NULL;
+	uint8_t keep = heap->marking ? 0 : heap->colour; /* while marking, both colours are alive */
+	uint32_t size = b->cell_size, count = 0;
+	char *cell = (char *)b + sizeof(struct block) + (size_t)(b->cells - 1) * size;
+	size_t freed = 0;
+	for (uint32_t i = 0; i < b->cells; i++, cell -= size) {
+		struct object *o = (struct object *)cell;
+		if (o->type != T_FREE) {
+			if (keep ? o->mark == keep : o->mark != 0)
+				continue;
+			if (o->type != T_STRUCT)
+				object_free_parts(vm, o);
+			o->type = T_FREE;
+			freed += size;
+		}
+		*(struct object **)(o + 1) = free;
+		free = o;
+		count++;
+	}
+	heap->live -= freed < heap->live ? freed : heap->live;
+	*list = free;
+	return count;
+}
+
+static struct block *block_new(struct vm *vm, unsigned class)
+{
+	struct block *b = aligned_alloc(BLOCK_SIZE, BLOCK_SIZE);
+	if (!b)
+		vm_out_of_memory(vm);
+	memset(b, 0, sizeof(*b));
+	b->cell_size = class_size(class);
+	b->size_class = (uint8_t) class;
+	b->cells = (BLOCK_SIZE - (uint32_t)sizeof(*b)) / b->cell_size;
+	char *cell = (char *)b + sizeof(*b);
+	for (uint32_t i = 0; i < b->cells; i++, cell += b->cell_size)
+		((struct object *)cell)->type = T_FREE;
+	return b;
+}
+
+/* Gets the class some free cells: sweeps at most a few blocks, else takes a new one. */
+static void refill(struct vm *vm, unsigned class)
+{
+	struct size_class *c = &vm->heap.classes[class];
+	if (c->current) {
+		c->current->next = c->used;
+		c->used = c->current;
+		c->current = NULL;
+	}
+	for (int tries = 0; c->sweep && tries < SWEEPS_MAX; tries++) {
+		struct block *b = c->sweep;
+		c->sweep = b->next;
+		if (block_sweep(vm, b, &c->free) * 8 >= b->cells) {
+			c->current = b;
+			return;
+		}
+		c->free = NULL;
+		block_append(&c->full, &c->full_last, b);
+	}
+	c->current = block_new(vm, class);
+	block_sweep(vm, c->current, &c->free);
+}
+
+/* ---- allocation ---- */
+void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size)
+{
+	struct heap *heap = &vm->heap;
+	struct object *o;
+	if (heap->live + heap->young + size > heap->limit)
+		vm_out_of_memory(vm);
+	if (size <= MAX_CELL) {
+		unsigned class = size_class_of(size);
+		struct size_class *c = &heap->classes[class];
+		if (!c->free)
+			refill(vm, class);
+		size = class_size(class);
+		o = c->free;
+		c->free = *(struct object **)(o + 1);
+		*o = (struct object){.type = (uint8_t)type, .stamp = vm->stamp};
+	} else {
+		o = must_realloc(NULL, size);
+		*o = (struct object){.type = (uint8_t)type, .stamp = vm->stamp, .flags = OBJECT_LARGE};
+		if (heap->large_count == heap->large_capacity) {
+			heap->large_capacity = heap->large_capacity ? heap->large_capacity * 2 : 64;
+			heap->large = must_realloc(heap->large, heap->large_capacity * sizeof(*heap->large));
+		}
+		heap->large[heap->large_count++] = o;
+	}
+	heap->young += size;
+	if (heap->young + heap->external / 4 >= heap->step_at || heap->stress)
+		heap->wanted = true;
+	return o;
+}
+
+void heap_account(struct vm *vm, ptrdiff_t bytes)
+{
+	struct heap *heap = &vm->heap;
+	if (bytes < 0) {
+		heap->live -= (size_t)-bytes < heap->live ? (size_t)-bytes : heap->live;
+		return;
+	}
+	if (heap->junk_bytes > JUNK_MOST)
+		junk_release(heap, SIZE_MAX);
+	if (heap->live + (size_t)bytes > heap->limit || (size_t)bytes > heap->limit)
+		vm_out_of_memory(vm);
+	heap->live += (size_t)bytes;
+	heap->external += (size_t)bytes;
+	if (heap->young + heap->external / 4 >= heap->step_at)
+		heap->wanted = true;
+}
+
+/* ---- the end ---- */
+static void free_blocks(struct vm *vm, struct block *b)
+{
+	while (b) {
+		struct block *next = b->next;
+		char *cell = (char *)b + sizeof(*b);
+		for (uint32_t i = 0; i < b->cells; i++, cell += b->cell_size)
+			if (((struct object *)cell)->type != T_FREE)
+				object_free_parts(vm, (struct object *)cell);
+		free(b);
+		b = next;
+	}
+}
+
+void heap_deinit(struct vm *vm)
+{
+	struct heap *heap = &vm->heap;
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
+		struct size_class *c = &heap->classes[class];
+		if (c->current)
+			c->current->next = NULL;
+		free_blocks(vm, c->current);
+		free_blocks(vm, c->used);
+		free_blocks(vm, c->sweep);
+		free_blocks(vm, c->full);
+	}
+	for (size_t i = 0; i < heap->large_count; i++) {
+		object_free_parts(vm, heap->large[i]);
+		free(heap->large[i]);
+	}
+	junk_release(heap, SIZE_MAX);
+	free(heap->large);
+	free(heap->greys);
+	free(heap->minors);
+	free(heap->pieces);
+	free(heap->minor_pieces);
+	free(heap->junk);
+	free(heap->remembered);
+}
