@@ -4,6 +4,7 @@ FLUX_TOOLS := $(addprefix system/flux/,main.c command_run.c command_fmt.c comman
 $(call host-program,flux,$(FLUX_CORE) $(FLUX_TOOLS),$(FLUX_CFLAGS),$(FLUX_LDLIBS))
 $(call script-test,system/flux/conformance/run,build/host/bin/flux)
 $(call script-test,system/flux/examples/measured_test,build/host/bin/flux)
+$(call script-test,system/flux/pauses_test,build/host/bin/flux,slow)
 # Tests run with sanitizers; recursion of the tree walker needs more stack than they leave.
 FLUX_TEST_CFLAGS := -D_GNU_SOURCE -fno-strict-aliasing
 $(call host-test,flux_differential_test,$(FLUX_CORE) $(addprefix system/flux/,generate.c differential_test.c command_fmt.c),$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
@@ -15,6 +16,7 @@ SOAK_TESTS += build/host/test/flux_differential_test
 .PHONY: bench-flux
 bench-flux: build/host/bin/flux ## Time Flux against Lua 5.4 and Python 3
 	@bench/flux/run
+	@bench/flux/pauses/run
 .PHONY: measure-flux
 measure-flux: build/host/bin/flux ## Print what planner, mosaic and bandit gain
 	@system/flux/examples/measured_test table
