@@ -62,10 +62,9 @@ static handle_t give_memory(uint32_t kind, uint64_t bytes, physical_t base, uint
 
 static void map(struct space *space, uint64_t address, struct memory *memory, uint32_t flags)
 {
-	uint16_t rights =
-	    RIGHT_READ | (flags & MAP_WRITE ? RIGHT_WRITE : 0) | (flags & MAP_EXECUTE ? RIGHT_EXECUTE : 0);
+	struct cap_view view = {.object = &memory->object, .rights = (uint16_t)flags};
 	uint64_t progress = 0;
-	int64_t error = space_map_slice(space, address, memory, 0, memory->pages, flags, rights, &progress);
+	int64_t error = space_map_slice(space, address, &view, 0, memory->pages, flags, &progress);
 
 	need(!error, "mapping", error);
 	object_release(&memory->object); /* the mapping keeps it */

@@ -1,4 +1,5 @@
 /* How each type of object ends. The reaper (object/) stands below all of them: it is told here. */
+#include <space.h>
 #include "dispatch.h"
 
 static bool system_teardown(struct object *object)
@@ -17,4 +18,5 @@ static object_teardown *const teardowns[OBJECT_TYPE_COUNT] = {
 void objects_init(void)
 {
 	object_teardowns = teardowns;
+	cap_unmap_first = space_unmap_first;
 }

@@ -64,7 +64,7 @@ int64_t sys_irq_bind(struct call *call, struct irq *irq, struct event *event, ui
 		return E_ARGUMENT;
 	/* Against another bind, and the end of it. */
 	lock_take(&slots_lock);
-	error = irq->bound || irq->slot == IRQ_SLOTS ? E_STATE : cap_attach(&irq->event, view);
+	error = irq->bound || irq->slot == IRQ_SLOTS ? E_STATE : cap_attach(&irq->event, view, 0, 0);
 	if (!error) {
 		irq->bits = bits;
 		irq->bound = true;

@@ -557,7 +557,7 @@ void memory_wake(struct memory *memory, uint64_t first, uint64_t end)
 	}
 }
 
-/* The pages of a dead object that is mapped nowhere. */
+/* The pages of a dead object, whose mappings went with its capabilities. */
 static bool tear_pages(struct memory *memory)
 {
 	struct frame_batch batch = {0, 0, 0};
@@ -589,15 +589,13 @@ bool memory_teardown(struct object *object)
 {
 	struct memory *memory = container_of(object, struct memory, object);
 
-	cap_detach(&memory->pager);
+	cap_detach(&memory->bound);
 	if (memory->source) {
 		object_release(memory->source);
 		memory->source = 0;
 	}
 	if (!list_empty(&memory->wanting))
 		memory_wake(memory, 0, UINT64_MAX);
-	if (!list_empty(&memory->mappings) && !space_forget_memory(memory))
-		return false;
 	/* Whoever found it alive has left its lock by now. */
 	lock_take(&memory->lock);
 	lock_release(&memory->lock);

@@ -98,6 +98,7 @@ static inline physical_t frame_unmap(const void *address);
 #define ENTRY_FRAME(entry) ((entry) & ~0xfffull)
 
 #define MEMORY_PAGES_MAX (1ull << 36) /* 256 TiB */
+#define MEMORY_DEPTH_MAX 8u           /* clones of clones of device memory */
 
 /* In thread->wanted_page: the pager has been told. */
 #define WANTED_REPORTED (1ull << 63)
@@ -119,12 +120,13 @@ struct memory {
 	uint32_t kind;   /* enum memory_kind, or MEMORY_PHYSICAL */
 	uint32_t height; /* levels of 512-entry nodes; 0: root is the entry of page 0 itself */
 	bool track_dirty;
-	bool labelled;
+	uint8_t depth; /* how often a clone of device memory is one of a clone */
 	uint64_t pages;
 	uint64_t resident;
 	uint64_t root; /* entry, or address of the top node */
 	physical_t device_base;
-	struct cap pager;     /* internal: the pager's event */
+	struct cap
+	    bound; /* internal: the pager's event; of a clone of device memory: the whole, on whose leash it is */
 	struct list wanting;  /* pager objects: threads waiting for a page (queue_node) */
 	struct list mappings; /* struct mapping.memory_node: reverse map */
 	uint32_t mapping_count;

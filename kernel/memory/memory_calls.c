@@ -52,7 +52,7 @@ int64_t sys_memory_create(struct call *call, uint64_t kind, uint64_t bytes, uint
 	memory = memory_create(unit, (uint32_t)kind, pages, &status);
 	if (!memory)
 		return status;
-	if (kind == MEMORY_PAGER && (status = cap_attach(&memory->pager, &call->caps[5])) < 0) {
+	if (kind == MEMORY_PAGER && (status = cap_attach(&memory->bound, &call->caps[5], 0, 0)) < 0) {
 		object_release(&memory->object);
 		return status;
 	}
@@ -61,7 +61,28 @@ int64_t sys_memory_create(struct call *call, uint64_t kind, uint64_t bytes, uint
 	return call_result_object(call, &memory->object, RIGHT_ALL);
 }
 
-/* The clone that the running call has begun, or a new one. */
+/* A part of the same registers: no more rights than to the whole, and no longer life. */
+static int64_t clone_device(struct call *call, struct unit *unit, struct memory *source, uint64_t first,
+                            uint64_t count)
+{
+	struct memory *clone;
+	int64_t status;
+
+	if (source->depth == MEMORY_DEPTH_MAX)
+		return E_SUPPORT;
+	clone = memory_create(unit, source->kind, count, &status);
+	if (!clone)
+		return status;
+	clone->device_base = source->device_base + first * PAGE_SIZE_BYTES;
+	clone->depth = (uint8_t)(source->depth + 1);
+	status = cap_attach(&clone->bound, &call->caps[0], CAP_LEASH, (uint64_t)&clone->object);
+	if (status == E_OK)
+		return call_result_object(call, &clone->object, call->caps[0].rights);
+	object_release(&clone->object);
+	return status;
+}
+
+/* The clone that the running call has begun; without one, begins it. */
 static struct memory *clone_building(struct thread *self, struct unit *unit, struct memory *source,
                                      uint64_t first, uint64_t count, int64_t *error)
 {
@@ -78,16 +99,12 @@ static struct memory *clone_building(struct thread *self, struct unit *unit, str
 	clone = memory_create(unit, MEMORY_ANONYMOUS, count, error);
 	if (!clone)
 		return 0;
-	if (is_device(source)) {
-		clone->kind = source->kind;
-		clone->device_base = source->device_base + first * PAGE_SIZE_BYTES;
-		return clone;
-	}
 	clone->source_page = first;
 	if (object_reference(&source->object))
 		clone->source = &source->object;
 	self->building = &clone->object;
-	return clone;
+	*error = CALL_RESTART; /* a slice of its own */
+	return 0;
 }
 
 int64_t sys_memory_clone(struct call *call, struct memory *source, uint64_t offset, uint64_t bytes,
@@ -103,11 +120,11 @@ int64_t sys_memory_clone(struct call *call, struct memory *source, uint64_t offs
 		return E_ARGUMENT;
 	if (source->kind == MEMORY_PHYSICAL && !memory_is_module(source->device_base + offset, bytes))
 		return E_SUPPORT;
+	if (is_device(source))
+		return clone_device(call, unit, source, first, count);
 	clone = clone_building(self, unit, source, first, count, &status);
 	if (!clone)
 		return status;
-	if (is_device(source)) /* a part of the same registers: no more rights than to the whole */
-		return call_result_object(call, &clone->object, rights);
 	status = memory_clone_slice(clone, source, first, &self->progress);
 	if (status == CALL_RESTART)
 		return CALL_RESTART;

@@ -376,8 +376,8 @@ static void mapping_attach(struct mapping *mapping, struct mapping *before)
 	memory->mapping_count++;
 }
 
-static struct mapping *mapping_create(struct space *space, uint64_t start, uint64_t end,
-                                      struct memory *memory, uint64_t page, uint32_t flags, uint16_t rights)
+static struct mapping *mapping_create(struct space *space, uint64_t start, uint64_t end, uint64_t page,
+                                      uint32_t flags)
 {
 	struct mapping *mapping = unit_allocate(space->object.owner, sizeof(*mapping));
 
@@ -386,10 +386,7 @@ static struct mapping *mapping_create(struct space *space, uint64_t start, uint6
 	mapping->start = start;
 	mapping->end = end;
 	mapping->page = page;
-	mapping->flags = (uint16_t)flags;
-	mapping->rights = rights;
-	mapping->space = space;
-	mapping->memory = memory;
+	mapping->flags = flags;
 	return mapping;
 }
 
@@ -397,13 +394,13 @@ static struct mapping *mapping_create(struct space *space, uint64_t start, uint6
 static struct mapping *mapping_split(struct mapping *mapping, uint64_t address)
 {
 	struct memory *memory = mapping->memory;
-	struct mapping *upper = mapping_create(mapping->space, address, mapping->end, memory,
-	                                       mapping->page + ((address - mapping->start) >> 12),
-	                                       mapping->flags, mapping->rights);
+	struct mapping *upper =
+	    mapping_create(mapping->space, address, mapping->end,
+	                   mapping->page + ((address - mapping->start) >> 12), mapping->flags);
 
 	if (!upper)
 		return 0;
-	__atomic_add_fetch(&memory->object.references, 1, __ATOMIC_RELAXED); /* MAPPING holds one */
+	cap_split(&upper->cap, &mapping->cap);
 	lock_take(&memory->lock);
 	mapping->end = address;
 	mapping_attach(upper, mapping);
@@ -433,6 +430,15 @@ static void leftovers_finish(struct leftovers *left)
 		object_release(&left->released[i]->object);
 }
 
+/* Ends MAPPING, detached and shown nowhere, but for what LEFT does. space->lock held. */
+static void mapping_end(struct mapping *mapping, struct leftovers *left)
+{
+	left->released[left->count++] = mapping->memory;
+	mapping_remove(mapping->space, mapping);
+	cap_drop(&mapping->cap);
+	unit_free(mapping);
+}
+
 /* Removes the first part of MAPPING, up to END; all of it: the mapping itself. space->lock held. */
 static void mapping_shorten(struct mapping *mapping, uint64_t end, struct leftovers *left)
 {
@@ -448,11 +454,8 @@ static void mapping_shorten(struct mapping *mapping, uint64_t end, struct leftov
 		mapping->start = end;
 	}
 	lock_release(&memory->lock);
-	if (all) {
-		mapping_remove(mapping->space, mapping);
-		unit_free(mapping);
-		left->released[left->count++] = memory;
-	}
+	if (all)
+		mapping_end(mapping, left);
 }
 
 /* Removes the part of MAPPING from ADDRESS on, a slice at most; returns where it ended. space->lock held. */
@@ -540,9 +543,8 @@ static void mapping_merge(struct space *space, struct mapping *mapping, struct l
 	struct memory *memory = mapping->memory;
 
 	if (!next || next->start != mapping->end || next->memory != memory || next->flags != mapping->flags ||
-	    next->rights != mapping->rights ||
 	    next->page != mapping->page + ((mapping->end - mapping->start) >> 12) ||
-	    left->count == SPACE_SLICE_MAPPINGS)
+	    left->count == SPACE_SLICE_MAPPINGS || !cap_same_origin(&mapping->cap, &next->cap))
 		return;
 	lock_take(&memory->lock);
 	if (memory->unmapping.active) { /* it may have passed only one of them */
@@ -552,17 +554,15 @@ static void mapping_merge(struct space *space, struct mapping *mapping, struct l
 	mapping->end = next->end;
 	mapping_detach(next);
 	lock_release(&memory->lock);
-	mapping_remove(space, next);
-	unit_free(next);
-	left->released[left->count++] = memory;
+	mapping_end(next, left);
 }
 
 /* Whether BEFORE, which ends (or will be cut) at START, goes on there with what is to be mapped. */
-static bool mapping_continues(const struct mapping *before, uint64_t start, struct memory *memory,
-                              uint64_t page, uint32_t flags, uint16_t rights)
+static bool mapping_continues(const struct mapping *before, uint64_t start, const struct cap_view *view,
+                              uint64_t page, uint32_t flags)
 {
-	return before && before->memory == memory && before->flags == flags && before->rights == rights &&
-	       before->page + ((start - before->start) >> 12) == page;
+	return before && before->flags == flags && before->page + ((start - before->start) >> 12) == page &&
+	       cap_made_with(&before->cap, view);
 }
 
 /* Makes [start, end), which is free, part of BEFORE or the new mapping FRESH. space->lock held. */
@@ -573,8 +573,6 @@ static int64_t insert_locked(struct space *space, struct mapping *before, struct
 	struct memory *memory = mapping->memory;
 	int64_t status = E_OK;
 
-	if (fresh && !object_reference(&memory->object))
-		return E_HANDLE;
 	lock_take(&memory->lock);
 	if (memory->object.dead) {
 		status = E_HANDLE;
@@ -588,13 +586,11 @@ static int64_t insert_locked(struct space *space, struct mapping *before, struct
 		mapping_insert(space, fresh);
 	if (status == E_OK)
 		mapping_merge(space, mapping, left);
-	else if (fresh)
-		left->released[left->count++] = memory;
 	return status;
 }
 
-int64_t space_map_slice(struct space *space, uint64_t address, struct memory *memory, uint64_t page,
-                        uint64_t pages, uint32_t flags, uint16_t rights, uint64_t *progress)
+int64_t space_map_slice(struct space *space, uint64_t address, const struct cap_view *view, uint64_t page,
+                        uint64_t pages, uint32_t flags, uint64_t *progress)
 {
 	uint64_t end = address + pages * PAGE_SIZE_BYTES, start = address + *progress, reached = end;
 	struct mapping *next, *before, *fresh = 0;
@@ -614,12 +610,11 @@ int64_t space_map_slice(struct space *space, uint64_t address, struct memory *me
 		status = E_HANDLE;
 	} else if (next && next->start < end && !replace) {
 		status = E_EXISTS;
-	} else if (!mapping_continues(before, start, memory, page, flags, rights)) {
+	} else if (!mapping_continues(before, start, view, page, flags)) {
 		/* A region that grows (heap, stack, a replacement in slices) stays one mapping; this is a new
 		 * one. */
-		fresh = mapping_create(space, start, end, memory, page, flags, rights);
-		if (!fresh)
-			status = E_QUOTA_MEMORY;
+		fresh = mapping_create(space, start, end, page, flags);
+		status = fresh ? cap_attach(&fresh->cap, view, CAP_MAPPING, (uint64_t)space) : E_QUOTA_MEMORY;
 	}
 	/* Point of no return, but for a cut in the middle of another mapping. What goes is replaced in the
 	 * same slice, so no fault finds a hole. */
@@ -632,8 +627,10 @@ int64_t space_map_slice(struct space *space, uint64_t address, struct memory *me
 		else
 			*progress = reached - address;
 	}
-	if (fresh && status < 0 && status != CALL_RESTART)
+	if (fresh && status < 0 && status != CALL_RESTART) {
+		cap_detach(&fresh->cap);
 		unit_free(fresh);
+	}
 	lock_release(&space->lock);
 	leftovers_finish(&left);
 	return status;
@@ -671,7 +668,7 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 		mapping = mapping_find(space, seen);
 		if (!mapping)
 			status = E_NOT_FOUND;
-		else if (flags & ~(uint32_t)mapping->rights)
+		else if (flags & ~(uint32_t)mapping->cap.rights)
 			status = E_RIGHTS;
 		else
 			seen = mapping->end;
@@ -685,7 +682,7 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 			break;
 		}
 		mapping = mapping_find(space, at);
-		if (!mapping || flags & ~(uint32_t)mapping->rights) {
+		if (!mapping || flags & ~(uint32_t)mapping->cap.rights) {
 			status = mapping ? E_RIGHTS : E_NOT_FOUND;
 			break;
 		}
@@ -702,7 +699,7 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 			break;
 		}
 		old = mapping->flags;
-		mapping->flags = (uint16_t)flags;
+		mapping->flags = flags;
 		protect_tables(mapping, old, at, stop, &left.flush);
 		mapping_merge(space, mapping, &left);
 		before = at ? mapping_find(space, at - 1) : 0;
@@ -718,34 +715,24 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 
 /* ---- Ends ---- */
 
-bool space_forget_memory(struct memory *memory)
+void space_unmap_first(const struct cap_view *view)
 {
 	struct leftovers left;
-	struct mapping *mapping;
-	struct space *space = 0;
-	bool done;
+	uint64_t place, again;
+	struct cap *cap = cap_first_mapping(view, &place);
+	struct space *space = (struct space *)place;
+	struct mapping *mapping = container_of(cap, struct mapping, cap);
 
+	if (!cap)
+		return;
+	/* The space is not freed while this CPU is in the kernel; whether the mapping is still there, and still
+	 * to be removed, is looked up again. */
 	leftovers_init(&left);
-	lock_take(&memory->lock);
-	done = list_empty(&memory->mappings);
-	if (!done)
-		space = container_of(memory->mappings.next, struct mapping, memory_node)->space;
-	lock_release(&memory->lock);
-	if (done)
-		return true;
-	/* Not freed while this CPU is in the kernel; whether it still shows MEMORY is looked up again. */
 	lock_take(&space->lock);
-	lock_take(&memory->lock);
-	done = list_empty(&memory->mappings);
-	mapping = container_of(memory->mappings.next, struct mapping, memory_node);
-	if (!done && mapping->space != space)
-		mapping = 0;
-	lock_release(&memory->lock);
-	if (!done && mapping)
+	if (cap_first_mapping(view, &again) == cap && again == place)
 		mapping_shorten(mapping, slice_end(space, mapping->start, mapping->end), &left);
 	lock_release(&space->lock);
 	leftovers_finish(&left);
-	return done;
 }
 
 /* Mappings of a dead space, a slice. */

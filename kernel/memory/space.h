@@ -14,18 +14,28 @@
 
 #include "memory.h"
 
-/* A mapping: one region of one space onto one memory object. In the space's tree by address. */
+/* A mapping: one region of one space onto one memory object. In the space's tree by address. It is an internal
+ * capability, derived from the one it was made with: the object lives as long, protect gives no more rights than
+ * it has, and who revokes takes it back. */
 struct mapping {
+	union {
+		struct cap cap; /* CAP_MAPPING */
+		struct {
+			struct memory *memory; /* its object */
+			struct space *space;   /* its badge */
+		};
+	};
 	struct mapping *left, *right; /* treap by start, heap by priority */
 	uint32_t priority;
-	uint16_t flags;      /* MAP_READ|WRITE|EXECUTE */
-	uint16_t rights;     /* most that protect may give: MAP_* by the capability it was made with */
-	uint64_t start, end; /* addresses, page aligned, [start, end) */
-	uint64_t page;       /* of memory, at start */
-	struct space *space;
-	struct memory *memory;   /* counted reference */
+	uint32_t flags;          /* MAP_READ|WRITE|EXECUTE */
+	uint64_t start, end;     /* addresses, page aligned, [start, end) */
+	uint64_t page;           /* of memory, at start */
 	struct list memory_node; /* memory->mappings, guarded by memory->lock */
 };
+_Static_assert(sizeof(struct mapping) == 128 &&
+                   offsetof(struct mapping, memory) == offsetof(struct cap, object) &&
+                   offsetof(struct mapping, space) == offsetof(struct cap, badge),
+               "a mapping is two cache lines");
 
 struct space {
 	struct object object;
@@ -48,13 +58,14 @@ enum space_fault { SPACE_FAULT_RESOLVED, SPACE_FAULT_PAGER, SPACE_FAULT_ACCESS, 
 enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
                                struct memory **memory, uint64_t *page);
 struct space *space_create(struct unit *owner, enum space_kind kind, struct space *native, int64_t *error);
-/* Removes the mappings of a dead MEMORY from all spaces, a slice; true when none is left. No lock held. */
-bool space_forget_memory(struct memory *memory);
+/* cap_unmap_first: removes a slice of the mapping that revocation of VIEW has come to. No lock held. */
+void space_unmap_first(const struct cap_view *view);
 
 /* One slice of each; E_OK when done, CALL_RESTART, or an error. *PROGRESS: bytes of the range that are done.
- * No lock held. */
-int64_t space_map_slice(struct space *space, uint64_t address, struct memory *memory, uint64_t page,
-                        uint64_t pages, uint32_t flags, uint16_t rights, uint64_t *progress);
+ * VIEW: the memory and the capability it is mapped with; none: the kernel's own doing, with the view's rights. No
+ * lock held. */
+int64_t space_map_slice(struct space *space, uint64_t address, const struct cap_view *view, uint64_t page,
+                        uint64_t pages, uint32_t flags, uint64_t *progress);
 /* Enters what is resident from ADDRESS on, up to the end of a lowest-level table at most; returns the bytes
  * done. */
 uint64_t space_populate(struct space *space, uint64_t address, uint64_t end);

@@ -48,9 +48,10 @@ int64_t sys_space_map(struct call *call, struct space *space, uint64_t address, 
                       uint64_t offset, uint64_t bytes, uint64_t flags)
 {
 	uint64_t page = offset / PAGE_SIZE_BYTES, *progress = &call->self->progress;
-	uint16_t rights = call->caps[2].rights & (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE);
+	uint16_t rights = call->caps[2].rights;
 	int64_t status;
 
+	(void)memory;
 	/* Beyond the end is allowed, for objects that grow: there it faults. But a page number must not wrap.
 	 */
 	if (flags & ~(uint64_t)(MAP_ACCESS | MAP_POPULATE | MAP_REPLACE) ||
@@ -62,8 +63,8 @@ int64_t sys_space_map(struct call *call, struct space *space, uint64_t address, 
 	if (flags & MAP_ACCESS & ~(uint64_t)rights)
 		return E_RIGHTS;
 	if (*progress < bytes) {
-		status = space_map_slice(space, address, memory, page, bytes / PAGE_SIZE_BYTES,
-		                         (uint32_t)flags, rights, progress);
+		status = space_map_slice(space, address, &call->caps[2], page, bytes / PAGE_SIZE_BYTES,
+		                         (uint32_t)flags, progress);
 		if (status < 0 && status != CALL_RESTART)
 			return status;
 		return *progress < bytes || flags & MAP_POPULATE ? CALL_RESTART : E_OK;

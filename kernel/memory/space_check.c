@@ -51,7 +51,8 @@ static uint64_t check_subtree(struct space *space, struct mapping *mapping, uint
 	check(!(mapping->flags & (MAP_WRITE | MAP_EXECUTE)) || mapping->flags & MAP_READ);
 	check((mapping->flags & 6) != 6 ||
 	      (space->kind == SPACE_GUEST && space->object.owner->flags & UNIT_WX));
-	check(!(mapping->flags & ~(uint32_t)mapping->rights));
+	check(!(mapping->flags & ~(uint32_t)mapping->cap.rights));
+	check((mapping->cap.flags & ~CAP_PASSED) == (CAP_LIVE | CAP_INTERNAL | CAP_MAPPING));
 	for (struct list *node = mapping->memory->mappings.next;
 	     node != &mapping->memory->mappings && !listed; node = node->next)
 		listed = node == &mapping->memory_node;

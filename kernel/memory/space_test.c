@@ -194,12 +194,10 @@ static void test_other_cpu(void)
 	for (unsigned i = 0; i < 40; i++)
 		NEED(writable(space, BASE + PAGES(i)));
 	machine_check();
-	TEST("a clone leaves no CPU with write permission", true);
 	NEED(CALL3(&root, SYS_MEMORY_DISCARD, memory, 0, PAGES(20)) == 0);
 	machine_check();
 	NEED(CALL3(&root, SYS_SPACE_UNMAP, handle, BASE + PAGES(20), PAGES(20)) == 0);
 	machine_check();
-	TEST("what goes is forgotten by all CPUs", true);
 	host_cpu(1);
 	NEED(readable(space, BASE));
 	host_cpu(0);
@@ -345,6 +343,7 @@ static void test_another_call_between(void)
 	for (unsigned i = 0; i < 300; i++)
 		NEED(writable(space, BASE + PAGES(i)));
 	host_preempt_every = 1;
+	NEED(call_once(&root, SYS_MEMORY_CLONE, clone) == CALL_RESTART && root.thread->building);
 	NEED(call_once(&root, SYS_MEMORY_CLONE, clone) == CALL_RESTART && root.thread->progress);
 	NEED(map(handle, BASE + PAGES(1000), memory, 0, 4, MAP_READ) == 0);
 	TEST("a cut call's progress is none of the next call's",
@@ -357,6 +356,107 @@ static void test_another_call_between(void)
 	CALL1(&root, SYS_CAP_DELETE, copy);
 	CALL1(&root, SYS_CAP_DELETE, handle);
 	CALL1(&root, SYS_CAP_DELETE, memory);
+	machine_check();
+}
+
+/* A capability to MEMORY derived from the other one. */
+static handle_t derived(handle_t memory)
+{
+	return NEED_HANDLE(CALL3(&root, SYS_CAP_COPY, memory, RIGHT_ALL, 0));
+}
+
+static void test_revoke(void)
+{
+	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), memory = memory_new(400);
+	handle_t given = derived(memory), further = derived(given);
+	struct space *space = space_at(handle);
+	unsigned shown = 0;
+
+	/* Mapped with the capability itself, with one derived from it, with one derived from that. */
+	for (unsigned i = 0; i < 30; i++) {
+		NEED(map(handle, BASE + PAGES(2 * i), memory, i, 1, MAP_READ | MAP_WRITE) == 0);
+		NEED(map(handle, BASE + PAGES(100 + 2 * i), given, i, 1, MAP_READ | MAP_WRITE) == 0);
+		NEED(map(handle, BASE + PAGES(200 + 2 * i), further, i, 1, MAP_READ) == 0);
+	}
+	for (unsigned i = 0; i < 300; i += 2)
+		shown += readable(space, BASE + PAGES(i));
+	TEST_EQUAL("all is shown", shown, 90);
+	NEED(CALL1(&root, SYS_CAP_REVOKE, memory) == 0);
+	machine_check();
+	for (unsigned i = shown = 0; i < 60; i += 2)
+		shown += readable(space, BASE + PAGES(i));
+	TEST_EQUAL("what its holder mapped itself, revocation leaves", shown, 30);
+	TEST_EQUAL("what was mapped through its descendants is gone", space->mapping_count, 30);
+	TEST("and not readable", !readable(space, BASE + PAGES(100)) && !readable(space, BASE + PAGES(258)));
+
+	/* A capability that ended in between hands on what was mapped with it. */
+	given = derived(memory);
+	NEED(map(handle, BASE + PAGES(512), given, 0, 400, MAP_READ | MAP_WRITE) == 0);
+	NEED(CALL4(&root, SYS_SPACE_PROTECT, handle, BASE + PAGES(600), PAGES(7), MAP_READ) == 0);
+	NEED(CALL3(&root, SYS_SPACE_UNMAP, handle, BASE + PAGES(700), PAGES(9)) == 0);
+	for (unsigned i = 512; i < 912; i++)
+		(void)readable(space, BASE + PAGES(i));
+	machine_check();
+	NEED(CALL1(&root, SYS_CAP_DELETE, given) == 0);
+	machine_check();
+	TEST("deleting a capability leaves what was mapped with it", readable(space, BASE + PAGES(512)));
+	NEED(map(handle, BASE + PAGES(912), memory, 0, 4, MAP_READ | MAP_WRITE) == 0);
+	NEED(CALL1(&root, SYS_CAP_REVOKE, memory) == 0);
+	machine_check();
+	for (unsigned i = shown = 0; i < 1000; i++)
+		shown += readable(space, BASE + PAGES(i));
+	TEST_EQUAL("revoking the one above it takes it, cut up as it is", shown, 34);
+
+	/* One that stands between two others of another origin does not become part of them. */
+	given = derived(memory);
+	NEED(map(handle, BASE + PAGES(2000), memory, 0, 2, MAP_READ) == 0);
+	NEED(map(handle, BASE + PAGES(2002), given, 2, 2, MAP_READ) == 0);
+	NEED(map(handle, BASE + PAGES(2004), memory, 4, 2, MAP_READ) == 0);
+	NEED(CALL1(&root, SYS_CAP_REVOKE, memory) == 0);
+	TEST("mappings of two origins stay two", readable(space, BASE + PAGES(2001)) &&
+	                                             !readable(space, BASE + PAGES(2002)) &&
+	                                             readable(space, BASE + PAGES(2004)));
+	CALL1(&root, SYS_CAP_DELETE, memory);
+	machine_check();
+	TEST("a mapping keeps its object", readable(space, BASE + PAGES(2001)));
+	CALL1(&root, SYS_CAP_DELETE, handle);
+	machine_check();
+}
+
+static void test_revoke_device(void)
+{
+	int64_t error, status = 0;
+	handle_t handle = NEED_HANDLE(CALL1(&root, SYS_SPACE_CREATE, SPACE_NATIVE)), whole, part, chain;
+	struct memory *device = memory_create(&root_unit, MEMORY_DEVICE, 16, &error);
+	struct space *space = space_at(handle);
+	unsigned depth = 0;
+
+	device->device_base = 0xfe000000;
+	whole = NEED_HANDLE(cap_insert(&root_unit, &device->object, RIGHT_ALL, 0, 0));
+	object_release(&device->object);
+	part = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, whole, PAGES(2), PAGES(8)));
+	for (chain = part; depth < 20 && status >= 0; depth++) {
+		status = CALL3(&root, SYS_MEMORY_CLONE, chain, 0, PAGES(4));
+		chain = status > 0 ? (handle_t)status : chain;
+	}
+	TEST("clones of clones of a device have an end", depth == MEMORY_DEPTH_MAX && status == E_SUPPORT);
+	NEED(map(handle, BASE, whole, 0, 1, MAP_READ | MAP_WRITE) == 0);
+	NEED(map(handle, BASE + PAGES(1), part, 0, 1, MAP_READ | MAP_WRITE) == 0);
+	NEED(map(handle, BASE + PAGES(8), chain, 0, 4, MAP_READ | MAP_WRITE) == 0);
+	NEED(space_populate(space, BASE, BASE + PAGES(1)) &&
+	     space_populate(space, BASE + PAGES(8), BASE + PAGES(12)));
+	machine_check();
+	NEED(CALL1(&root, SYS_CAP_REVOKE, whole) == 0);
+	machine_check();
+	TEST_EQUAL("revoking a device takes what was mapped of its clones", space->mapping_count, 1);
+	TEST("and the clones",
+	     CALL1(&root, SYS_CAP_INFO, part) == E_HANDLE && CALL1(&root, SYS_CAP_INFO, chain) == E_HANDLE);
+	TEST("not the device", CALL1(&root, SYS_CAP_INFO, whole) > 0);
+	part = NEED_HANDLE(CALL3(&root, SYS_MEMORY_CLONE, whole, 0, PAGES(1)));
+	CALL1(&root, SYS_CAP_DELETE, part);
+	machine_check();
+	CALL1(&root, SYS_CAP_DELETE, whole);
+	CALL1(&root, SYS_CAP_DELETE, handle);
 	machine_check();
 }
 
@@ -375,6 +475,8 @@ int main(void)
 		test_quota();
 		test_many();
 		test_another_call_between();
+		test_revoke();
+		test_revoke_device();
 	}
 	TEST("long calls were cut into slices", host_restarts > 10);
 	return test_failures != 0;

@@ -17,16 +17,20 @@ void cap_check(const struct object *object)
 	uint32_t count = 0;
 
 	for (const struct cap *cap = object->root; cap; cap = next_in_tree(cap), count++) {
+		const struct cap *first = cap->parent ? cap->parent->child : object->root;
+
 		check(cap->object == object);
 		check(cap->generation != 0);
 		check(!cap->next || cap->next->previous == cap);
 		check(!cap->next || cap->next->parent == cap->parent);
-		check(!cap->previous || cap->previous->next == cap);
-		check(cap->previous || (cap->parent ? cap->parent->child : object->root) == cap);
+		check(cap->previous->next == (cap == first ? 0 : cap));
 		check(!cap->child || cap->child->parent == cap);
 		check(!(cap->flags & CAP_INTERNAL) || !cap->child);
 		if (cap->parent) {
 			check(!(cap->rights & ~cap->parent->rights));
+			/* What revocation leaves stands behind all else. */
+			check(!cap->next || (cap->flags & (CAP_MAPPING | CAP_PASSED)) != CAP_MAPPING ||
+			      (cap->next->flags & (CAP_MAPPING | CAP_PASSED)) == CAP_MAPPING);
 			check(!cap->parent->badge || cap->badge == cap->parent->badge ||
 			      cap->flags & CAP_INTERNAL);
 		}

@@ -50,7 +50,10 @@ _Static_assert(sizeof(struct cap) == 64, "a capability slot is one cache line");
 
 enum cap_flags {
 	CAP_LIVE = 1,     /* may be looked up and derived from */
-	CAP_INTERNAL = 2, /* embedded in a kernel object: not in a table */
+	CAP_INTERNAL = 2, /* embedded in a kernel object: not in a table; its badge is the kernel's to use */
+	CAP_MAPPING = 4,  /* internal: a mapping, badge: struct space; ends when it is unmapped */
+	CAP_PASSED = 8,   /* a mapping whose maker's capability has ended */
+	CAP_LEASH = 16,   /* internal: the object in its badge ends with it */
 };
 
 /* What a lookup found: a copy, so that it stays what was checked even if the slot changes meanwhile. */
@@ -104,12 +107,26 @@ handle_t cap_move_reserved(struct unit *unit, const struct cap_view *view);
 /* Deletes one capability; its children become its parent's. E_OK, CALL_RESTART while there are many children
  * (it can no longer be used, but be found by cap_lookup_dead), E_HANDLE when it is gone already. */
 int64_t cap_delete(const struct cap_view *view);
-/* Kills descendants, at most a slice of them; true when none is left. */
+/* Ends all that was derived from VIEW, mappings made with it and objects on a leash to it included, at most a
+ * slice of that; what VIEW's holder mapped with VIEW stays. True when nothing is left. */
 bool cap_revoke_slice(const struct cap_view *view);
-/* Kills any capabilities of a dead object, at most a slice of them; true when none is left. */
+/* Ends any capabilities and mappings of a dead object, at most a slice of them; true when none is left. */
 bool cap_revoke_all_slice(struct object *object);
 /* The kernel's own use of a capability for longer than a call: INTERNAL becomes a child of VIEW and dies with
- * it. cap_target: the object, or 0 when it was revoked, deleted or died; guarded like a lookup. */
-int64_t cap_attach(struct cap *internal, const struct cap_view *view);
+ * it. KIND: 0, CAP_MAPPING or CAP_LEASH. cap_target: the object, or 0 when it was revoked, deleted or died; guarded
+ * like a lookup. */
+int64_t cap_attach(struct cap *internal, const struct cap_view *view, enum cap_flags kind, uint64_t badge);
 void cap_detach(struct cap *internal);
 struct object *cap_target(const struct cap *internal);
+
+/* Mappings. The space's lock is held, so they stay, but may be passed on. UPPER becomes a second one of the same
+ * origin. */
+void cap_split(struct cap *upper, const struct cap *mapping);
+bool cap_same_origin(const struct cap *mapping, const struct cap *other); /* of one object */
+bool cap_made_with(const struct cap *mapping, const struct cap_view *view);
+/* Takes the mapping out; its reference to the object is the caller's now. */
+void cap_drop(struct cap *mapping);
+/* The mapping, and its space, that cap_revoke_slice of VIEW has come to; 0 none. May be gone at once. */
+struct cap *cap_first_mapping(const struct cap_view *view, uint64_t *space);
+/* Unmaps a slice of it: memory/ stands above, and is told by call/. */
+extern void (*cap_unmap_first)(const struct cap_view *view);

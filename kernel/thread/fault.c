@@ -82,7 +82,7 @@ void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t pa
 	thread->wanted_page = page;
 	list_append(&memory->wanting, &thread->queue_node);
 	wait_begin(thread, THREAD_PAGER, DEADLINE_NEVER);
-	event = cap_target(&memory->pager);
+	event = cap_target(&memory->bound);
 	lock_release(&memory->lock);
 	if (event)
 		event_signal((struct event *)event, 1);

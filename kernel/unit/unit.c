@@ -160,7 +160,7 @@ struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, cons
 	else if (!table_init(unit))
 		*error = E_QUOTA_MEMORY;
 	else if (event)
-		*error = cap_attach(&unit->event, event);
+		*error = cap_attach(&unit->event, event, 0, 0);
 	if (*error == E_OK)
 		return unit;
 	object_release(&unit->object);
