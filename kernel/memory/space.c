@@ -721,7 +721,7 @@ void space_unmap_first(const struct cap_view *view)
 	uint64_t place, again;
 	struct cap *cap = cap_first_mapping(view, &place);
 	struct space *space = (struct space *)place;
-	struct mapping *mapping = container_of(cap, struct mapping, cap);
+	struct mapping *mapping = (struct mapping *)cap; /* its first member */
 
 	if (!cap)
 		return;

@@ -83,6 +83,14 @@ void object_doom(struct object *object)
 	lock_release(&owner->life_lock);
 }
 
+/* Nothing refers to OBJECT any more, and it is torn. life_lock held. */
+static void object_entomb(struct unit *owner, struct object *object)
+{
+	object->life = OBJECT_GRAVE;
+	list_move(&owner->graveyard, &object->owned);
+	owner->grave_count++;
+}
+
 void object_release(struct object *object)
 {
 	struct unit *owner;
@@ -94,9 +102,8 @@ void object_release(struct object *object)
 	if (object->life == OBJECT_LIVE) {
 		object->life = OBJECT_DOOMED;
 		list_move(&owner->doomed, &object->owned);
-	} else if (object->life == OBJECT_TORN) {
-		list_move(&owner->graveyard, &object->owned);
-		owner->grave_count++;
+	} else if (object->life == OBJECT_TORN) { /* and not entombed since its last reference went */
+		object_entomb(owner, object);
 	}
 	lock_release(&owner->life_lock);
 }
@@ -129,10 +136,8 @@ static void spare_threads(struct unit *unit, struct list *batch)
 		if (object->type != OBJECT_THREAD)
 			continue;
 		threads = true;
-		if (((struct thread *)object)->requests) {
-			list_move(&unit->graveyard, node);
-			unit->grave_count++;
-		}
+		if (((struct thread *)object)->requests)
+			object_entomb(unit, object);
 	}
 	lock_release(&unit->life_lock);
 	if (threads)
@@ -169,12 +174,11 @@ static void bury(struct unit *unit)
 static void object_torn(struct unit *unit, struct object *object)
 {
 	lock_take(&unit->life_lock);
-	object->life = OBJECT_TORN;
 	if (object->references) {
+		object->life = OBJECT_TORN;
 		list_move(&unit->torn, &object->owned);
 	} else {
-		list_move(&unit->graveyard, &object->owned);
-		unit->grave_count++;
+		object_entomb(unit, object);
 	}
 	lock_release(&unit->life_lock);
 }

@@ -21,7 +21,7 @@
 
 struct unit;
 
-enum object_life { OBJECT_LIVE = 0, OBJECT_DOOMED, OBJECT_TORN };
+enum object_life { OBJECT_LIVE = 0, OBJECT_DOOMED, OBJECT_TORN, OBJECT_GRAVE };
 
 struct object {
 	uint8_t type;          /* enum object_type */

@@ -497,6 +497,7 @@ static void finish(void)
 static void run(unsigned steps)
 {
 	host_stop_every = 12;
+	host_stop_at_locks = true;
 	host_preempt_every = 2;
 	for (unsigned i = 0; i < UNITS; i++)
 		world_make(i);

@@ -61,7 +61,7 @@ static void check_object(struct object *object)
 	uint64_t nodes = 0, mappings = 0;
 
 	cap_check(object);
-	if (object->life == OBJECT_TORN)
+	if (object->life >= OBJECT_TORN)
 		return;
 	if (object->type == OBJECT_MEMORY) {
 		memory_check((struct memory *)object, count_entry, &nodes);
@@ -136,7 +136,7 @@ static void check_tlb(struct cpu *cpu)
 
 		if (!tlb->entry)
 			continue;
-		check(tlb->space->object.life != OBJECT_TORN);
+		check(tlb->space->object.life < OBJECT_TORN);
 		leaf = arch_space_leaf(tlb->space, tlb->page, false);
 		entry = leaf ? leaf[tlb->page >> 12 & 511] : 0;
 		if ((entry & ~0xfffull) != (tlb->entry & ~0xfffull) || (tlb->entry & 7 & ~entry))

@@ -44,6 +44,7 @@ static struct {
 static struct fiber *running;
 static void (*fiber_entry)(unsigned index);
 unsigned host_stop_every;
+bool host_stop_at_locks;
 
 /* ---- CPUs and time ---- */
 
@@ -125,6 +126,12 @@ static void point(void)
 {
 	if (running && host_stop_every && (unsigned)rand() % host_stop_every == 0)
 		fiber_stop(false);
+}
+
+void host_point(void)
+{
+	if (host_stop_at_locks)
+		point();
 }
 
 void arch_pause(void)

@@ -25,6 +25,7 @@ void host_cpu(unsigned index);
 bool host_inside(unsigned index); /* it has stopped */
 bool host_run(unsigned index, void (*entry)(unsigned index));
 extern unsigned host_stop_every;
+extern bool host_stop_at_locks; /* the taking of a lock is a marked point, too */
 /* Preemption is pending at every Nth look (0: never): cuts long calls into slices. */
 extern unsigned host_preempt_every;
 /* System calls that were cut and run again, since boot. */

@@ -28,7 +28,7 @@ void unit_check(struct unit *unit)
 	check_list(unit, &unit->objects, OBJECT_LIVE);
 	check_list(unit, &unit->doomed, OBJECT_DOOMED);
 	check_list(unit, &unit->torn, OBJECT_TORN);
-	check(check_list(unit, &unit->graveyard, OBJECT_TORN) == unit->grave_count);
+	check(check_list(unit, &unit->graveyard, OBJECT_GRAVE) == unit->grave_count);
 	for (struct list *node = unit->children.next; node != &unit->children; node = node->next) {
 		struct unit *child = container_of(node, struct unit, sibling);
 
