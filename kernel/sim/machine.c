@@ -453,7 +453,7 @@ static bool user_access(struct space *space, uint64_t address, bool write, bool 
 	uint64_t need = 1 | (write ? 2 : 0) | (execute ? 4 : 0);
 
 	arch_space_load(space, false);
-	for (unsigned attempt = 0; attempt < 100; attempt++) { /* some do a slice of work first */
+	for (unsigned attempt = 0; attempt < 1000; attempt++) { /* some do a slice of work first */
 		struct memory *memory;
 		uint64_t *leaf, wanted;
 
@@ -470,6 +470,10 @@ static bool user_access(struct space *space, uint64_t address, bool write, bool 
 		*fault = space_resolve(space, address, write, execute, &memory, &wanted);
 		if (*fault != SPACE_FAULT_RESOLVED)
 			return false;
+		/* Back in the program, where interrupts are taken; perhaps another CPU has to go on first. */
+		serve_ipi(acting);
+		if (attempt > 20)
+			arch_pause();
 	}
 	fprintf(stderr, "a resolved fault at %llx comes again and again\n", (unsigned long long)address);
 	abort();
