@@ -8,6 +8,9 @@
 #include <holon/command.h>
 #include "fs/open.h"
 #include "mm/area.h"
+#include "net/link.h"
+
+#define LINK_WAIT_NS (5 * NS_PER_SECOND) /* until the first program starts without an address */
 
 static const struct start_info *start;
 static const char *const *first_argv, *const *first_envp;
@@ -115,6 +118,7 @@ static void first_program(void *argument)
 	}
 	if (no_input)
 		close_input();
+	link_wait_configured(clock_monotonic() + LINK_WAIT_NS);
 	error = find_program(first_path ? first_path : first_argv[0], path, sizeof(path), &file);
 	if (!error)
 		error = exec_load(task, file, path, 0, 0, first_argv, first_envp);
@@ -165,6 +169,7 @@ static void start_linux(void *argument)
 	lock_checks_start();
 	personality_lock();
 	timers_start();
+	link_start();
 	personality_unlock();
 	first_program(task);
 }

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <stdint.h>
+#include "switch.h"
 
-#define BLUEPRINT_VERSION 1
+#define BLUEPRINT_VERSION 2
 
 enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
@@ -21,6 +22,9 @@ struct blueprint {
 	uint32_t priority; /* best effort, 1..127; 0: the parent's */
 	char name[32];     /* printable ASCII; what is not is shown as '?' */
 	char profile[16];  /* "linux"; another is refused */
+	/* Its link: SWITCH_NONE is none at all. What leaves passes its ancestors' policies too; below a
+	 * sub-kernel without a link none can be had. */
+	struct switch_policy net;
 };
 
 enum subkernel_state { SUBKERNEL_RUNNING = 0, SUBKERNEL_FROZEN, SUBKERNEL_ENDED };
@@ -40,4 +44,7 @@ struct subkernel_info {
 	uint32_t flags, cpu_mask;
 	char name[32];
 	char profile[16];
+	uint32_t net_mode; /* enum switch_mode */
+	uint32_t reserved;
+	uint64_t net_sent_bytes, net_arrived_bytes; /* over its link */
 };

@@ -172,8 +172,13 @@ static bool ethernet_header(struct net_link *link, struct packet *packet)
 
 void net_input(struct net_link *link, void *frame, size_t count)
 {
+	net_input_as(link, frame, count, 0);
+}
+
+void net_input_as(struct net_link *link, void *frame, size_t count, unsigned flags)
+{
 	struct net *net = link->net;
-	bool keep = link->config.release != NULL;
+	bool keep = link->config.release != NULL && !(flags & NET_INPUT_COPY);
 	struct packet *packet = NULL;
 
 	if (link->up && count > 0 && count <= 65535 + ETHERNET_BYTES)
@@ -188,6 +193,7 @@ void net_input(struct net_link *link, void *frame, size_t count)
 	link->counts.received_bytes += count;
 	packet->link = link;
 	packet->length = (uint32_t)count;
+	packet->trusted = flags & NET_INPUT_CHECKED;
 	if (keep) {
 		packet->foreign = frame;
 		packet->data = (uint8_t *)frame;

@@ -114,6 +114,12 @@ struct net_link_config {
 struct net_link *net_link_add(struct net *net, const struct net_link_config *config);
 /* Takes a frame of COUNT bytes that arrived (NET_LINK_IP: a packet). See release. */
 void net_input(struct net_link *link, void *frame, size_t count);
+/* The same with FLAGS. */
+enum net_input_flags {
+	NET_INPUT_CHECKED = 1, /* its TCP or UDP checksum is known to be good */
+	NET_INPUT_COPY = 2,    /* it is not kept, although the link has a release function */
+};
+void net_input_as(struct net_link *link, void *frame, size_t count, unsigned flags);
 void net_link_set_up(struct net_link *link, bool up);
 uint32_t net_link_number(const struct net_link *link); /* from 1; its index for SO_BINDTODEVICE and scopes */
 /* Gives LINK an address with a prefix of LENGTH bits (IPv4: 0 to 32; IPv6: 0 to 128) and the route to that

@@ -1,5 +1,6 @@
 /* See stack.h. */
 #include "stack.h"
+#include "link.h"
 
 #define ARENA_MOST   (1ull << 30)
 #define ARENA_LEAST  (256ull << 10)
@@ -39,7 +40,10 @@ static void stack_work(void *argument)
 	(void)argument;
 	for (;;) {
 		lock_acquire(&stack_lock);
-		wake_at = net_advance(stack, clock_monotonic());
+		stack_again();
+		link_run();
+		wake_at = net_advance(stack, 0);
+		link_flush();
 		uint64_t deadline = wake_at;
 		lock_release(&stack_lock);
 		worker_wait(deadline == UINT64_MAX ? DEADLINE_NEVER : deadline);
@@ -109,6 +113,11 @@ struct net *stack_get(void)
 	return stack || stack_start() ? stack : 0;
 }
 
+uint64_t stack_event(void)
+{
+	return worker_event(worker);
+}
+
 struct net_link *stack_loopback(void)
 {
 	return loopback;
@@ -129,6 +138,7 @@ void stack_run(void)
 {
 	/* At the time of stack_begin: packets on the loopback are due at once. */
 	uint64_t next = net_advance(stack, 0);
+	link_flush();
 	if (next >= wake_at)
 		return;
 	wake_at = next;

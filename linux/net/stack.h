@@ -23,5 +23,7 @@ void stack_end(void);
 /* 64 KiB for one datagram, guarded by stack_lock. */
 #define STACK_BOUNCE_BYTES 65536u
 extern uint8_t *stack_bounce;
+/* The worker's event: bit 0 makes it look at once. */
+uint64_t stack_event(void);
 /* The loopback link "lo". */
 struct net_link *stack_loopback(void);

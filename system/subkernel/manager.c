@@ -9,6 +9,7 @@
 #include <holon.h>
 #include <holon/blueprint.h>
 #include <sysimg/sysimg.h>
+#include "network.h"
 #include "realtime.h"
 #include "steward.interface.h"
 #include "subkernel.interface.h"
@@ -25,6 +26,7 @@
 #define MINIMUM_CAPS   128u
 #define PROGRAM        "native/linux"
 #define STACK_BYTES    65536u
+#define REFRESH_NS     1000000000ull
 /* Each failure in a row is one death of the file service, which the steward starts again. */
 #define VERIFY_ATTEMPTS 8
 
@@ -37,6 +39,7 @@ struct subkernel {
 	bool frozen, ended;
 	uint64_t status;
 	char name[32];
+	struct network_link link;
 };
 
 static struct manager {
@@ -97,6 +100,7 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 	spawn_give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL, 0, 0);
 	if (child->flags & BLUEPRINT_NESTING)
 		spawn_give(spawn, "manager", manager.channel, RIGHT_CALL, child->number, 0);
+	spawn_give(spawn, "link", child->link.channel, RIGHT_CALL, 0, 0);
 	if (connection->command_bytes)
 		spawn_give(spawn, "command", connection->command, memory, 0, connection->command_bytes);
 	if (connection->add)
@@ -161,6 +165,20 @@ static void name_copy(char name[32], const char from[32])
 		name[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
 }
 
+/* CHILD's link, as its blueprint asks. The first sub-kernel starts without one where there is none to be had. */
+static int64_t make_link(struct subkernel *child, const struct switch_policy *policy)
+{
+	struct subkernel *parent = child->parent;
+	if (policy->mode == SWITCH_NONE || (!parent && !network_present()))
+		return E_OK;
+	int64_t result = network_create(&child->link, parent ? &parent->link : 0, child->name, policy);
+	if (result < 0)
+		LOG("subkernel: no link for %s: %s\n", child->name, error_text(result));
+	else if (!parent)
+		network_forward(&child->link);
+	return parent ? result : E_OK;
+}
+
 /* Starts a sub-kernel below PARENT (0: the first). Returns its number. */
 static int64_t subkernel_start(struct subkernel *parent, const struct blueprint *blueprint,
                                const struct connection *connection)
@@ -195,6 +213,8 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	handle_t parent_unit = parent ? parent->unit : manager.info->unit;
 	const struct sysimg_node *file = &manager.image.nodes[node];
 	result = child->cpu_mask ? choose_quota(&spawn.unit, blueprint, parent_unit, parent) : E_ARGUMENT;
+	if (result >= 0)
+		result = make_link(child, &blueprint->net);
 	if (result >= 0) {
 		const char *why;
 		memcpy(spawn.unit.name, child->name, sizeof(spawn.unit.name));
@@ -217,6 +237,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 			LOG("subkernel: cannot start %s: %s: %s\n", child->name, why, error_text(result));
 	}
 	if (result < 0) {
+		network_destroy(&child->link);
 		child->number = 0;
 		return result;
 	}
@@ -230,6 +251,7 @@ static void forget(struct subkernel *subkernel)
 		cap_delete(subkernel->unit);
 	if (subkernel->peer)
 		cap_delete(subkernel->peer);
+	network_destroy(&subkernel->link);
 	*subkernel = (struct subkernel){0};
 }
 
@@ -242,6 +264,7 @@ static void subkernel_end(struct subkernel *subkernel, uint64_t status)
 		cap_delete(subkernel->unit);
 		subkernel->unit = 0;
 	}
+	network_destroy(&subkernel->link); /* with those nested in it */
 	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
 		struct subkernel *other = &manager.table[i];
 		if (other->number && other != subkernel && descends(other, subkernel)) {
@@ -322,6 +345,12 @@ static void describe(const struct subkernel *subkernel, struct subkernel_info *o
 	out->cpu_mask = subkernel->cpu_mask;
 	memcpy(out->name, subkernel->name, sizeof(out->name));
 	text_copy(out->profile, sizeof(out->profile), "linux");
+	struct link_counters counters;
+	out->net_mode = subkernel->link.policy.mode;
+	if (network_counters(&subkernel->link, &counters)) {
+		out->net_sent_bytes = counters.sent_bytes;
+		out->net_arrived_bytes = counters.arrived_bytes;
+	}
 	if (!subkernel->unit || unit_info(manager.page, subkernel->unit, &info) < 0)
 		return;
 	if (info.frozen && !subkernel->ended) /* itself, or one it stands below */
@@ -416,6 +445,7 @@ static const char *prepare(void)
 	manager.vfs = start_find(info, "vfs", 0);
 	manager.realtime_at_boot = realtime_at_boot(start_find(info, "rtc", 0));
 	manager.image_memory = start_find(info, "image", &manager.image_bytes);
+	network_init(info, manager.page, manager.log);
 	int64_t event = event_create();
 	if (event < 0 || event_bind((handle_t)event, info->thread) < 0)
 		return "cannot make its event";
@@ -429,8 +459,10 @@ static const char *prepare(void)
 
 static bool start_first(void)
 {
-	struct blueprint blueprint = {
-	    .version = BLUEPRINT_VERSION, .flags = BLUEPRINT_NESTING | BLUEPRINT_WX, .name = "holon"};
+	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
+	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
+	                              .name = "holon",
+	                              .net = {.mode = SWITCH_NAT}};
 	struct connection connection = {.memory = start_find(manager.info, "stream", 0),
 	                                /* the manager is given the console's view of the stream */
 	                                .event = start_find(manager.info, "stream-peer", 0),
@@ -440,6 +472,41 @@ static bool start_first(void)
 	if (!connection.command)
 		connection.command_bytes = 0;
 	return subkernel_start(0, &blueprint, &connection) >= 0;
+}
+
+/* Once a second, while there are links: a switch that was restarted is told of them again, parents first. */
+static void refresh_links(void)
+{
+	bool first_again = false;
+	for (uint64_t depth = 0; depth < DEPTH_MAX; depth++) {
+		for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
+			struct subkernel *subkernel = &manager.table[i];
+			if (!subkernel->number || subkernel->depth != depth || !subkernel->link.number)
+				continue;
+			bool again = network_refresh(&subkernel->link, subkernel->name);
+			if (again && !subkernel->parent)
+				network_forward(&subkernel->link);
+			first_again |= again;
+		}
+		/* A switch that knows the first link knows the others. */
+		if (!first_again)
+			return;
+	}
+}
+
+/* The next message; in between the links are looked after. */
+static int64_t next_message(struct message *message, bool reply)
+{
+	int64_t result;
+	do {
+		uint64_t deadline = network_present() ? clock_ns() + REFRESH_NS : DEADLINE_NEVER;
+		result = reply ? channel_reply_receive(manager.channel, message, deadline)
+		               : channel_receive(manager.channel, message, deadline);
+		reply = false;
+		if (result == E_TIMEOUT)
+			refresh_links();
+	} while (result == E_TIMEOUT);
+	return result;
 }
 
 int program_main(const struct start_info *info, struct thread_page *page)
@@ -462,15 +529,15 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (!start_first())
 		steward_finished(start_find(info, "steward", 0), page, 125 << 8, DEADLINE_NEVER);
 	struct message message = {0};
-	int64_t result = channel_receive(manager.channel, &message, DEADLINE_NEVER);
+	int64_t result = next_message(&message, false);
 	while (result >= 0) {
 		if (message.info & INFO_EVENT) {
 			check_ended(message.words[0]);
-			result = channel_receive(manager.channel, &message, DEADLINE_NEVER);
+			result = next_message(&message, false);
 			continue;
 		}
 		subkernel_serve(&operations, 0, &message, page);
-		result = channel_reply_receive(manager.channel, &message, DEADLINE_NEVER);
+		result = next_message(&message, true);
 	}
 	LOG("subkernel: %s\n", error_text(result));
 	return 1;

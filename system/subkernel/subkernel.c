@@ -25,6 +25,9 @@ static const char usage[] =
     "  -c, --caps COUNT     its capability quota (three quarters of what is left)\n"
     "  -p, --priority N     its priority, at most this one's\n"
     "  -u, --cpus MASK      the CPUs it may use, as a number\n"
+    "      --net MODE       its network: none (without this option), nat, bridge, or "
+    "only:HOST:PORT[,HOST:PORT]...\n"
+    "                       with [tcp:|udp:] before a HOST: what may leave, resolved by the switch\n"
     "      --no-nesting     it may have no children of its own\n"
     "      --no-wx          its programs may map no memory both writable and executable\n"
     "      --detach         print its number and leave it running for this shell's lifetime\n"
@@ -128,18 +131,59 @@ static int exit_code(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* One HOST:PORT of --net only:, ended by END. */
+static int parse_allowed(const char *text, const char *end, struct switch_allowed *allowed)
+{
+	memset(allowed, 0, sizeof(*allowed));
+	if (strncmp(text, "tcp:", 4) == 0 || strncmp(text, "udp:", 4) == 0) {
+		allowed->protocol = text[0] == 't' ? 6 : 17;
+		text += 4;
+	}
+	const char *colon = memchr(text, ':', (size_t)(end - text));
+	if (!colon || colon == text || (size_t)(colon - text) >= sizeof(allowed->host))
+		return -1;
+	char *rest;
+	unsigned long port = strtoul(colon + 1, &rest, 10);
+	if (rest == colon + 1 || rest != end || !port || port > 65535)
+		return -1;
+	memcpy(allowed->host, text, (size_t)(colon - text));
+	allowed->port = (uint16_t)port;
+	return 0;
+}
+
+/* The argument of --net. */
+static int parse_net(const char *text, struct switch_policy *policy)
+{
+	static const char *const modes[] = {"none", "nat", "bridge"};
+	memset(policy, 0, sizeof(*policy));
+	for (uint32_t mode = SWITCH_NONE; mode <= SWITCH_BRIDGE; mode++) {
+		policy->mode = mode;
+		if (strcmp(text, modes[mode]) == 0)
+			return 0;
+	}
+	policy->mode = SWITCH_ONLY;
+	if (strncmp(text, "only:", 5) != 0)
+		return -1;
+	for (text += 5;; text++) {
+		const char *end = text + strcspn(text, ",");
+		if (policy->allowed_count == SWITCH_ALLOWED_MAX ||
+		    parse_allowed(text, end, &policy->allowed[policy->allowed_count++]))
+			return -1;
+		text = end;
+		if (!*text)
+			return 0;
+	}
+}
+
 static int run(int count, char **arguments)
 {
-	enum { NO_NESTING = 256, NO_WX, DETACH };
-	static const struct option options[] = {{"name", required_argument, 0, 'n'},
-	                                        {"memory", required_argument, 0, 'm'},
-	                                        {"caps", required_argument, 0, 'c'},
-	                                        {"priority", required_argument, 0, 'p'},
-	                                        {"cpus", required_argument, 0, 'u'},
-	                                        {"no-nesting", no_argument, 0, NO_NESTING},
-	                                        {"no-wx", no_argument, 0, NO_WX},
-	                                        {"detach", no_argument, 0, DETACH},
-	                                        {0}};
+	enum { NO_NESTING = 256, NO_WX, DETACH, NET };
+	static const struct option options[] = {
+	    {"name", required_argument, 0, 'n'}, {"memory", required_argument, 0, 'm'},
+	    {"caps", required_argument, 0, 'c'}, {"priority", required_argument, 0, 'p'},
+	    {"cpus", required_argument, 0, 'u'}, {"no-nesting", no_argument, 0, NO_NESTING},
+	    {"no-wx", no_argument, 0, NO_WX},    {"detach", no_argument, 0, DETACH},
+	    {"net", required_argument, 0, NET},  {0}};
 	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
 	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
 	                              .name = "child",
@@ -174,6 +218,15 @@ static int run(int count, char **arguments)
 			break;
 		case NO_WX:
 			blueprint.flags &= ~(uint32_t)BLUEPRINT_WX;
+			break;
+		case NET:
+			if (parse_net(optarg, &blueprint.net)) {
+				fprintf(
+				    stderr,
+				    "subkernel: --net wants none, nat, bridge or only:HOST:PORT, not %s\n",
+				    optarg);
+				return 2;
+			}
 			break;
 		case DETACH:
 			detach = 1;
@@ -240,11 +293,12 @@ static void print_size(uint64_t bytes)
 static int list(void)
 {
 	static const char *const states[] = {"running", "frozen", "ended"};
+	static const char *const nets[] = {"none", "nat", "bridge", "only"};
 	struct subkernel_info info;
 	unsigned index = 0;
 	uint32_t base = 0;
-	printf("%6s  %-24s %-8s %8s %8s %13s %9s  %s\n", "NUMBER", "NAME", "STATE", "USED", "QUOTA", "CAPS",
-	       "CPU", "MAY");
+	printf("%6s  %-24s %-8s %8s %8s %13s %9s  %-6s %8s %8s  %s\n", "NUMBER", "NAME", "STATE", "USED",
+	       "QUOTA", "CAPS", "CPU", "NET", "SENT", "RECEIVED", "MAY");
 	while (holon_subkernel_list(index, &info) == 0) {
 		if (!index++)
 			base = info.depth;
@@ -255,9 +309,14 @@ static int list(void)
 		print_size(info.memory_used - info.memory_children);
 		putchar(' ');
 		print_size(info.memory_quota);
-		printf(" %6llu/%-6llu %8.2fs  %s%s\n", (unsigned long long)info.caps_used,
+		printf(" %6llu/%-6llu %8.2fs  %-6s ", (unsigned long long)info.caps_used,
 		       (unsigned long long)info.caps_quota, (double)info.cpu_time / 1e9,
-		       info.flags & BLUEPRINT_NESTING ? "nest " : "", info.flags & BLUEPRINT_WX ? "wx" : "");
+		       info.net_mode <= SWITCH_ONLY ? nets[info.net_mode] : "?");
+		print_size(info.net_sent_bytes);
+		putchar(' ');
+		print_size(info.net_arrived_bytes);
+		printf("  %s%s\n", info.flags & BLUEPRINT_NESTING ? "nest " : "",
+		       info.flags & BLUEPRINT_WX ? "wx" : "");
 	}
 	return index ? 0 : fail("ls");
 }

@@ -6,8 +6,11 @@
  * command ends, its status is reported and the machine powered off.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <net/route.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,7 +24,9 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -292,6 +297,78 @@ static int run_terminal(const char **words, const char **environment, int child_
 	return pump_run(&pump, child, child_signal);
 }
 
+static void load_modules(void)
+{
+	char path[64];
+	for (int number = 0; number < 16; number++) {
+		snprintf(path, sizeof(path), "/.holon-module-%d", number);
+		int file = open(path, O_RDONLY | O_CLOEXEC);
+		if (file < 0)
+			return;
+		if (syscall(SYS_finit_module, file, "", 0) && errno != EEXIST)
+			tell("init: module %d: %s\n", number, strerror(errno));
+		close(file);
+	}
+}
+
+static void set_address(int socket, struct ifreq *request, unsigned long command, const char *text)
+{
+	struct sockaddr_in *address = (struct sockaddr_in *)&request->ifr_addr;
+	memset(address, 0, sizeof(*address));
+	address->sin_family = AF_INET;
+	inet_pton(AF_INET, text, &address->sin_addr);
+	if (ioctl(socket, command, request))
+		tell("init: %s: %s\n", text, strerror(errno));
+}
+
+static void set_up(int socket, const char *name)
+{
+	struct ifreq request = {0};
+	memcpy(request.ifr_name, name, strlen(name));
+	if (ioctl(socket, SIOCGIFFLAGS, &request) == 0) {
+		request.ifr_flags |= IFF_UP;
+		ioctl(socket, SIOCSIFFLAGS, &request);
+	}
+}
+
+/* The loopback; with holon-net=user the addresses that QEMU's user network would give by DHCP. */
+static void set_network(void)
+{
+	struct ifreq request = {0};
+	struct rtentry route = {0};
+	char options[4096] = {0};
+	int socket_file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	if (file >= 0 && read(file, options, sizeof(options) - 1) < 0)
+		options[0] = 0;
+	close(file);
+	set_up(socket_file, "lo");
+	if (!strstr(options, "holon-net="))
+		return;
+	load_modules();
+	memcpy(request.ifr_name, "eth0", 5);
+	if (strstr(options, "holon-net=user")) {
+		set_address(socket_file, &request, SIOCSIFADDR, "10.0.2.15");
+		set_address(socket_file, &request, SIOCSIFNETMASK, "255.255.255.0");
+	}
+	set_up(socket_file, "eth0");
+	if (strstr(options, "holon-net=user")) {
+		struct sockaddr_in *to = (struct sockaddr_in *)&route.rt_gateway;
+		route.rt_dst.sa_family = route.rt_genmask.sa_family = AF_INET;
+		to->sin_family = AF_INET;
+		inet_pton(AF_INET, "10.0.2.2", &to->sin_addr);
+		route.rt_flags = RTF_UP | RTF_GATEWAY;
+		if (ioctl(socket_file, SIOCADDRT, &route))
+			tell("init: route: %s\n", strerror(errno));
+		FILE *resolver = fopen("/etc/resolv.conf", "w");
+		if (resolver) {
+			fputs("nameserver 10.0.2.3\n", resolver);
+			fclose(resolver);
+		}
+	}
+	close(socket_file);
+}
+
 int main(void)
 {
 	make_device_directory("/proc", "proc", NULL);
@@ -305,6 +382,7 @@ int main(void)
 	if (serial < 0 || control < 0)
 		power_off();
 	set_size_from_options();
+	set_network();
 
 	uint32_t flags;
 	const char **environment;

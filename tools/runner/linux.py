@@ -11,6 +11,17 @@ INIT = FILES / "init"
 DEFAULT_ROOT = "minimal"
 
 
+# Modules of Debian's kernel that a card needs, in order.
+VIRTIO = ["virtio/virtio_ring.ko", "virtio/virtio.ko", "virtio/virtio_pci_legacy_dev.ko", "virtio/virtio_pci_modern_dev.ko",
+          "virtio/virtio_pci.ko"]
+CARD_MODULES = {
+    "virtio": [f"drivers/{name}" for name in VIRTIO] + ["net/core/failover.ko", "drivers/net/net_failover.ko",
+                                                        "drivers/net/virtio_net.ko"],
+    "e1000": ["drivers/net/ethernet/intel/e1000/e1000.ko"],
+    "e1000e": ["drivers/pps/pps_core.ko", "drivers/ptp/ptp.ko", "drivers/net/ethernet/intel/e1000e/e1000e.ko"],
+    "rtl8139": ["drivers/net/mii.ko", "drivers/net/ethernet/realtek/8139cp.ko"]}
+
+
 class Unavailable(Exception):
     """Something the comparison needs is missing; the message says what to do."""
 
@@ -30,6 +41,19 @@ def ensure(path):
         raise Unavailable(f"'make {target}' failed:\n{run.stdout}")
 
 
+def module_file(name):
+    """A module of the kernel, taken out of its package once."""
+    path = FILES / "modules" / pathlib.Path(name).name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run = subprocess.run([machine.ROOT / "tools" / "debs", "--file", "linux-image-amd64",
+                              "/lib/modules/*/kernel/" + name, str(path)], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+        if run.returncode or not path.exists():
+            raise Unavailable(f"{name} cannot be taken out of the package linux-image-amd64:\n{run.stdout}")
+    return path
+
+
 def boot_arguments(args, work, module, options):
     group = args.root or DEFAULT_ROOT
     for path in (KERNEL, INIT, root_archive(group)):
@@ -42,6 +66,10 @@ def boot_arguments(args, work, module, options):
         more.tree([(str(INIT), "/init")])
         if module:
             more.bytes_file(".holon-command", module)
+        if args.net.kind != "none":
+            for number, name in enumerate(CARD_MODULES[args.net.card]):
+                more.bytes_file(f".holon-module-{number}", module_file(name).read_bytes())
+            options = options + ["holon-net=" + args.net.kind]
         more.tree(args.additions, machine.ROOT / "build" / "root" / group)
         more.end()
     line = " ".join(["console=ttyS1,115200", "loglevel=4", "panic=-1", "rdinit=/init"] + options)

@@ -4,6 +4,8 @@ import pathlib
 import socket
 import subprocess
 
+from . import network
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "x86_64"
 LOADER = BUILD / "boot" / "loader.iso"
@@ -32,7 +34,7 @@ def arguments(args, work):
             copy.write(source.read())
         line += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
                  "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
-    return line + args.qemu
+    return line + network.arguments(args.net, args.forward) + args.qemu
 
 
 def medium(path, as_disk=False):

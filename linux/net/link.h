@@ -1,0 +1,17 @@
+/* The sub-kernel's link to the network: see link.c. */
+#pragma once
+
+#include "stack.h"
+
+/* Whether it has one. */
+bool link_granted(void);
+/* Opens it, in the background. The common lock is held alone. */
+void link_start(void);
+/* Sleeps until DHCP has given an address, or DEADLINE; at once where there is no link. */
+void link_wait_configured(uint64_t deadline);
+/* What DHCP gave; false: nothing yet. */
+bool link_lease(struct net_lease *lease);
+
+/* For stack.c, under stack_lock: takes in what has arrived; tells the server of what was sent. */
+void link_run(void);
+void link_flush(void);
