@@ -1,5 +1,6 @@
 # The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
 BOOT_OUT := build/x86_64/boot
+# Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
 BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_check.c loader.c say.c string.c) \
 	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c machine.c paging.c serial.c waiting.S)
 
@@ -7,16 +8,14 @@ BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_ch
 READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c boot/arch/x86_64/copy.c
 BIOS_SOURCES := boot/bios/loader.S boot/bios/bios.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
 BIOS_CFLAGS := $(CSTD) $(WARN) --target=i686-unknown-none-elf -march=i686 -mno-sse -mno-mmx -Oz -ffreestanding \
-	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi
+	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi -Ilib
 $(call objects,x86_64/bios,$(READER_SOURCES) $(BIOS_SOURCES),$(BIOS_CFLAGS))
 
 $(BOOT_OUT)/stage.elf: $(call object-names,x86_64/bios,$(READER_SOURCES)) boot/bios/stage.ld
-$(BOOT_OUT)/bios-loader.elf: $(call object-names,x86_64/bios,$(BIOS_SOURCES)) boot/bios/loader.ld
-$(BOOT_OUT)/stage.elf $(BOOT_OUT)/bios-loader.elf:
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(LD) -m elf_i386 -T $(filter %.ld,$^) -o $@ $(filter %.o,$^)
-$(BOOT_OUT)/stage.bin $(BOOT_OUT)/bios-loader.bin: %.bin: %.elf
+%.bin: %.elf
 	@llvm-objcopy -O binary $< $@
 
 # The boot sector, for disks (512-byte sectors) and for CDs (2048).
@@ -29,17 +28,45 @@ $(BOOT_OUT)/sector-%.bin: build/x86_64/sector-%/boot/bios/sector.S.o
 # The UEFI loader.
 UEFI_SOURCES := boot/arch/x86_64/uefi_entry.S boot/arch/x86_64/firmware.c boot/uefi/uefi.c boot/loader/memory.c $(BOOT_LOADER)
 UEFI_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-windows -O2 -ffreestanding -fshort-wchar -mno-red-zone \
-	-mno-stack-arg-probe -mno-sse -mno-mmx -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi
+	-mno-stack-arg-probe -mno-sse -mno-mmx -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi -Ilib
 $(call objects,x86_64/uefi,$(UEFI_SOURCES),$(UEFI_CFLAGS))
-$(BOOT_OUT)/bootx64.efi: $(call object-names,x86_64/uefi,$(UEFI_SOURCES))
-	@mkdir -p $(@D)
-	@echo "  LD      $@"
-	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /out:$@ $^
+
+# Keys and the loaders that trust them. Development keys are made at the first build; a release's are named by KEYS=DIR, or made
+# likewise. Each loader has its root compiled in, so that none starts what the other kind's keys have signed.
+KEYS ?= build/keys/release
+build/keys/%/keys: | build/host/bin/holon-capsule build/host/bin/holon-crypto
+	@echo "  KEYS    $(@D)"
+	@tools/holon-sign create $(@D) --kind $*
+BOOT_KEYS_development := build/keys/development
+BOOT_KEYS_release := $(KEYS)
+BOOT_PLACE_development := $(BOOT_OUT)
+BOOT_PLACE_release := build/release/boot
+define boot-loaders
+build/gen/boot/$(1)/policy.c: $(BOOT_KEYS_$(1))/keys $(BOOT_KEYS_$(1))/list.json tools/holon-sign
+	@tools/holon-sign source $(BOOT_KEYS_$(1)) -o $$@ && touch $$@
+$(BOOT_KEYS_$(1))/list.json: $(BOOT_KEYS_$(1))/keys ;
+$(call objects,x86_64/bios,build/gen/boot/$(1)/policy.c,$(BIOS_CFLAGS) -I. -Ilib)
+$(call objects,x86_64/uefi,build/gen/boot/$(1)/policy.c,$(UEFI_CFLAGS) -I. -Ilib)
+$(BOOT_PLACE_$(1))/bios-loader.elf: $(call object-names,x86_64/bios,$(BIOS_SOURCES) build/gen/boot/$(1)/policy.c) \
+		build/x86_64/bios/trust.a boot/bios/loader.ld
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$(LD) -m elf_i386 --gc-sections -T $$(filter %.ld,$$^) -o $$@ $$(filter %.o %.a,$$^)
+$(BOOT_PLACE_$(1))/bootx64.efi: $(call object-names,x86_64/uefi,$(UEFI_SOURCES) build/gen/boot/$(1)/policy.c) build/x86_64/uefi/trust.a
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /opt:ref /Brepro /out:$$@ $$^
+endef
+$(foreach kind,development release,$(eval $(call boot-loaders,$(kind))))
+# What packs a bundle signs it.
+tools/mkbundle: | build/host/bin/holon-capsule build/keys/development/keys
 
 # Media: the loader alone (holon-run gives it the bundle), and holon.iso with everything.
-BOOT_PARTS := $(BOOT_OUT)/stage.bin $(BOOT_OUT)/bios-loader.bin $(BOOT_OUT)/sector-disk.bin $(BOOT_OUT)/sector-cd.bin $(BOOT_OUT)/bootx64.efi
-MKISO = tools/mkiso --stage $(BOOT_OUT)/stage.bin --bios-loader $(BOOT_OUT)/bios-loader.bin --sector-disk $(BOOT_OUT)/sector-disk.bin \
-	--sector-cd $(BOOT_OUT)/sector-cd.bin --efi $(BOOT_OUT)/bootx64.efi
+boot-parts = $(addprefix $(BOOT_OUT)/,stage.bin sector-disk.bin sector-cd.bin) $(addprefix $(1)/,bios-loader.bin bootx64.efi)
+mkiso = tools/mkiso --stage $(BOOT_OUT)/stage.bin --bios-loader $(1)/bios-loader.bin --sector-disk $(BOOT_OUT)/sector-disk.bin \
+	--sector-cd $(BOOT_OUT)/sector-cd.bin --efi $(1)/bootx64.efi
+BOOT_PARTS := $(call boot-parts,$(BOOT_OUT))
+MKISO = $(call mkiso,$(BOOT_OUT))
 $(BOOT_OUT)/loader.iso: $(BOOT_PARTS) tools/mkiso
 	@echo "  ISO     $@"
 	@$(MKISO) $@
@@ -68,6 +95,17 @@ $(BUNDLE): $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tool
 build/holon.iso: $(BOOT_PARTS) $(BUNDLE) tools/mkiso
 	@echo "  ISO     $@"
 	@$(MKISO) --bundle $(BUNDLE) $@
+
+# The release: the same system, signed by release keys, with a loader that trusts these alone.
+build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle $(KEYS)/keys
+	@mkdir -p $(@D)
+	@echo "  BUNDLE  $@"
+	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS)
+build/release/holon.iso: $(call boot-parts,build/release/boot) build/release/holon.bundle tools/mkiso
+	@echo "  ISO     $@"
+	@$(call mkiso,build/release/boot) --bundle build/release/holon.bundle $@
+.PHONY: release
+release: build/release/holon.iso ## Build build/release/holon.iso: signed, without development overrides (KEYS=DIR: by these keys)
 
 iso: build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI
 debug: $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel

@@ -2,8 +2,8 @@
  *
  * A header, then entries, then page-aligned file contents in entry order. All little-endian. The loader
  * refuses a bundle with a wrong magic or version, an entry outside the file, unaligned or overlapping
- * contents, or two entries of one name. That checks form, not authenticity: a bundle carries no digest of its
- * own.
+ * contents, or two entries of one name. Two entries are not parts but vouch for them: "keys" (the key list and
+ * the root's signature) and "manifest" (the boot manifest and its signature), both of lib/trust/boot.h.
  */
 #pragma once
 
@@ -12,9 +12,12 @@
 #define BUNDLE_MAGIC     0x454c444e55424c48ull /* "HLBUNDLE" */
 #define BUNDLE_VERSION   1
 #define BUNDLE_ENTRY_MAX 16
+#define BUNDLE_NAME_MAX  32
+#define BUNDLE_KEYS      "keys"
+#define BUNDLE_MANIFEST  "manifest"
 
 struct bundle_entry {
-	char name[32];   /* "kernel", "steward", "system", "cmdline" (default command line), ... */
+	char name[BUNDLE_NAME_MAX]; /* "kernel", "steward", "system", "cmdline" (default command line), ... */
 	uint64_t offset; /* from the start of the bundle; multiple of 4096 */
 	uint64_t size;   /* bytes */
 };

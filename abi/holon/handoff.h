@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define HANDOFF_MAGIC      0x464f444e484e4c48ull /* "HLNHNDOF" read as little-endian bytes */
-#define HANDOFF_VERSION    2
+#define HANDOFF_VERSION    3
 #define HANDOFF_DIRECT_MAP 0xffff800000000000ull
 
 #define HANDOFF_MEMORY_MAX     256
@@ -154,6 +154,19 @@ struct handoff_machine {
 	struct handoff_line lines[HANDOFF_LINE_MAX];
 };
 
+/* What was verified before anything ran (boot/loader/verify.h). */
+enum handoff_trust_flag {
+	HANDOFF_TRUST_DEVELOPMENT = 1
+}; /* unsigned modules and words of the command line count */
+
+struct handoff_trust {
+	uint32_t flags; /* enum handoff_trust_flag */
+	uint32_t reserved;
+	uint64_t rollback, epoch; /* the image's rollback index, the key list's epoch */
+	uint8_t signer[32];       /* id of the key that signed the manifest */
+	char build[104];          /* NUL terminated: what the image says it is */
+};
+
 enum handoff_firmware { HANDOFF_FIRMWARE_UEFI = 1, HANDOFF_FIRMWARE_BIOS = 2 };
 
 struct handoff {
@@ -172,6 +185,7 @@ struct handoff {
 	uint64_t kernel_size;
 	uint64_t kernel_virtual; /* the virtual address kernel_base is mapped at */
 	struct handoff_framebuffer framebuffer;
+	struct handoff_trust trust;
 	struct handoff_machine machine;
 	struct handoff_memory memory[HANDOFF_MEMORY_MAX];
 	struct handoff_module modules[HANDOFF_MODULE_MAX];

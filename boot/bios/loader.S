@@ -16,6 +16,25 @@ _start:
 	jmp	bios_main
 
 	.text
+/* const char *platform_on_stack(const char *(*function)(void *), void *argument): the reader's stack is small, and the BIOS
+ * needs it where it is. */
+	.globl	platform_on_stack
+platform_on_stack:
+	pushl	%ebp
+	movl	%esp, %ebp
+	movl	$large_stack_end - 16, %esp
+	movl	12(%ebp), %eax
+	movl	%eax, (%esp)
+	call	*8(%ebp)
+	movl	%ebp, %esp
+	popl	%ebp
+	ret
+	.section .bss, "aw", @nobits
+	.balign 16
+	.fill	65536, 1, 0
+large_stack_end:
+
+	.text
 /* void enter_long_mode(uint32_t page_tables, uint32_t stack, uint32_t handoff, uint64_t entry, uint32_t efer) */
 	.globl	enter_long_mode
 enter_long_mode:

@@ -16,6 +16,9 @@ static const char *entry_check(const struct bundle_entry *entry)
 	for (uint32_t i = 0; i < length; i++)
 		if (entry->name[i] <= ' ' || entry->name[i] > '~')
 			return "an entry has no proper name";
+	for (uint32_t i = length; i < sizeof(entry->name); i++)
+		if (entry->name[i])
+			return "an entry has no proper name";
 	if (entry->offset % PAGE_SIZE)
 		return "an entry does not start on a page";
 	return NULL;
@@ -35,6 +38,13 @@ const char *bundle_check(const struct bundle_header *header, uint64_t available)
 		return "its size is not whole pages";
 	if (header->entry_count > BUNDLE_ENTRY_MAX)
 		return "it has too many entries";
+	/* One form for one content: what is not used is zero. */
+	const uint8_t *unused = (const uint8_t *)&header->entries[header->entry_count];
+	for (const uint8_t *byte = unused; byte < (const uint8_t *)(header + 1); byte++)
+		if (*byte)
+			return "it has something behind its entries";
+	if (header->reserved)
+		return "its reserved field is not zero";
 	uint64_t used = PAGE_SIZE;
 	for (uint32_t i = 0; i < header->entry_count; i++) {
 		const struct bundle_entry *entry = &header->entries[i];

@@ -1,11 +1,13 @@
 /* The loader's one flow, the same under BIOS and UEFI.
  *
- * Where things come from: QEMU's fw_cfg files, where there are any, else the medium. The bundle is read once,
- * into the memory where its modules stay; only the kernel's segments are copied, to the addresses its page
- * tables want.
+ * Where the bundle comes from: QEMU's fw_cfg, where it is there, else the medium. It is read once, into the
+ * memory where its modules stay, and verified there (verify.h); only the kernel's segments are copied, to the
+ * addresses its page tables want. What else fw_cfg brings has no signature, and counts for a development
+ * image alone.
  */
 #include "loader.h"
 
+#include "arch.h"
 #include "bundle.h"
 #include "elf.h"
 #include "fwcfg.h"
@@ -13,6 +15,7 @@
 #include "machine.h"
 #include "paging.h"
 #include "string.h"
+#include "verify.h"
 
 enum { STACK_SIZE = 64 << 10 };
 
@@ -69,8 +72,46 @@ static void read_medium(uint64_t to, uint64_t size)
 	say_progress("\n");
 }
 
+struct verification {
+	const struct bundle_header *bundle;
+	uint64_t available;
+	struct verified verified;
+};
+
+static const char *verify(void *argument)
+{
+	struct verification *work = argument;
+	return bundle_verify(work->bundle, work->available, &loader_policy, &work->verified);
+}
+
+/* Stops here unless all of the bundle was signed by who the compiled-in root trusts. */
+static void verify_bundle(struct handoff *handoff, const struct bundle_header *bundle, uint64_t available)
+{
+	static struct verification work;
+	struct verified *verified = &work.verified;
+	uint64_t begin = arch_counter();
+	work.bundle = bundle;
+	work.available = available;
+	const char *why = platform_on_stack(verify, &work);
+	if (why)
+		fail("this system is not to be trusted: %s%s%s. Start it from an image that you got from its "
+		     "makers, "
+		     "written anew.",
+		     verified->part, verified->part[0] ? ": " : "", why);
+	struct handoff_trust *trust = &handoff->trust;
+	trust->flags = verified->development ? HANDOFF_TRUST_DEVELOPMENT : 0;
+	trust->rollback = verified->rollback;
+	trust->epoch = verified->epoch;
+	memcpy(trust->signer, verified->signer, sizeof(trust->signer));
+	memcpy(trust->build, verified->build, sizeof(verified->build));
+	say("Verified %s, %u million cycles", verified->build,
+	    (uint32_t)((arch_counter() - begin) >> 6) / 15625);
+	if (verified->development)
+		say("DEVELOPMENT IMAGE: whoever has this machine may change what it runs.");
+}
+
 /* The bundle's address. Its pages are accounted as modules until it is known which are not. */
-static const struct bundle_header *load_bundle(void)
+static const struct bundle_header *load_bundle(struct handoff *handoff)
 {
 	const struct fwcfg_file *file = fwcfg_find("bundle");
 	const struct bundle_header *header;
@@ -97,6 +138,7 @@ static const struct bundle_header *load_bundle(void)
 	const char *why = bundle_check(header, available);
 	if (why)
 		fail("the bundle is damaged: %s. Build or write it again.", why);
+	verify_bundle(handoff, header, available);
 	return header;
 }
 
@@ -125,17 +167,18 @@ bool has_option(const char *line, const char *word)
 	return false;
 }
 
-static void load_fwcfg(struct handoff *handoff)
+/* fw_cfg's command line, without a signature: nothing but "quiet" is looked at before the bundle is verified. */
+static const char *fwcfg_command_line(void)
 {
 	static char text[HANDOFF_COMMAND_MAX];
 	const struct fwcfg_file *line = fwcfg_find("cmdline");
 	if (!line)
-		return;
+		return NULL;
 	if (line->size >= sizeof(text))
 		fail("the command line is longer than %u bytes.", (unsigned)sizeof(text) - 1);
 	if (!fwcfg_read(line, 0, text, line->size))
 		fail("QEMU's fw_cfg device could not read opt/holon/cmdline.");
-	copy_command_line(handoff, text, line->size);
+	return text;
 }
 
 static void load_bundle_entries(struct handoff *handoff, const struct bundle_header *bundle)
@@ -145,9 +188,10 @@ static void load_bundle_entries(struct handoff *handoff, const struct bundle_hea
 	for (uint32_t i = 0; i < bundle->entry_count; i++) {
 		const struct bundle_entry *entry = &bundle->entries[i];
 		uint64_t start = base + entry->offset;
-		if (!strcmp(entry->name, "kernel") || !strcmp(entry->name, "cmdline")) {
+		if (!strcmp(entry->name, "kernel") || !strcmp(entry->name, "cmdline") ||
+		    !strcmp(entry->name, BUNDLE_KEYS) || !strcmp(entry->name, BUNDLE_MANIFEST)) {
 			platform_claim(start, page_up(entry->size), HANDOFF_MEMORY_LOADER);
-			if (entry->name[0] == 'c' && !handoff->command_line[0])
+			if (!strcmp(entry->name, "cmdline") && !handoff->command_line[0])
 				copy_command_line(handoff, at(start), entry->size);
 			continue;
 		}
@@ -164,7 +208,13 @@ static void load_fwcfg_modules(struct handoff *handoff)
 	for (uint32_t i = 0; i < fwcfg_count(); i++) {
 		const struct fwcfg_file *file = fwcfg_get(i);
 		const char *name = file->name;
-		if (!strcmp(name, "bundle") || !strcmp(name, "cmdline"))
+		if (!strcmp(name, "bundle"))
+			continue;
+		if (!(handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)) {
+			say("Ignored: fw_cfg's opt/holon/%s. This is not a development image.", name);
+			continue;
+		}
+		if (!strcmp(name, "cmdline"))
 			continue;
 		if (!strncmp(name, prefix, sizeof(prefix) - 1))
 			name += sizeof(prefix) - 1;
@@ -201,12 +251,14 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	struct handoff *handoff =
 	    at(allocate(sizeof(*handoff), PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the handoff"));
 	memset(handoff, 0, page_up(sizeof(*handoff)));
-	if (hosted)
-		load_fwcfg(handoff);
-	say_quiet(has_option(handoff->command_line, "quiet"));
-	say("Holon loader (%s)", firmware == HANDOFF_FIRMWARE_UEFI ? "UEFI" : "BIOS");
+	const char *line = hosted ? fwcfg_command_line() : NULL;
+	say_quiet(line && has_option(line, "quiet"));
+	say("Holon loader (%s)",
+	    firmware == HANDOFF_FIRMWARE_UEFI ? "UEFI" : "BIOS: nothing vouches for this loader");
 
-	const struct bundle_header *bundle = load_bundle();
+	const struct bundle_header *bundle = load_bundle(handoff);
+	if (line && handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)
+		copy_command_line(handoff, line, strlen(line));
 	load_bundle_entries(handoff, bundle);
 	load_fwcfg_modules(handoff);
 	uint64_t entry = load_kernel(handoff, bundle);

@@ -57,6 +57,8 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc);
 /* One character to the screen. */
 void platform_put(char c);
 _Noreturn void platform_stop(void);
+/* Calls FUNCTION on a stack of 64 KiB; it may call no platform function. */
+const char *platform_on_stack(const char *(*function)(void *), void *argument);
 /* size bytes (rounded up to pages) below 4 GiB, aligned to align (a power of two), accounted as kind; not
  * zeroed. Returns the physical address, or 0 when there is no such memory. */
 uint64_t platform_allocate(uint64_t size, uint64_t align, enum handoff_memory_kind kind);

@@ -54,6 +54,12 @@ _Noreturn void platform_stop(void)
 	}
 }
 
+/* The firmware's stack has 128 KiB (UEFI 2.10, section 2.3.4). */
+const char *platform_on_stack(const char *(*function)(void *), void *argument)
+{
+	return function(argument);
+}
+
 uint64_t platform_allocate(uint64_t size, uint64_t align, enum handoff_memory_kind kind)
 {
 	uint64_t pages = page_up(size) / PAGE_SIZE;

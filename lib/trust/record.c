@@ -1,6 +1,6 @@
 /* Records: see record.h. */
 #include "record.h"
-#include <string.h>
+#include <crypto/util.h>
 
 static const uint8_t magic[8] = {'H', 'o', 'l', 'o', 'n', 'R', 'e', 'c'};
 

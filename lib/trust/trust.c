@@ -1,7 +1,8 @@
 /* Verification: see trust.h. */
 #include "trust.h"
 #include <crypto/sha3.h>
-#include <string.h>
+
+size_t strlen(const char *text); /* the loader has one, and no libc's headers */
 
 const struct record_rule key_list_rules[KEY_LIST_FIELDS] = {
     [KEYS_EPOCH] = {1, FORM_NUMBER, false, 0, 0},

@@ -33,7 +33,8 @@ enum {
 	TRUST_NAME_MAX = 128,
 };
 
-enum trust_role { ROLE_RELEASE = 1, ROLE_CERTIFIER = 2 };
+/* A development key signs boot manifests with the development flag, a release key those without (boot.h). */
+enum trust_role { ROLE_RELEASE = 1, ROLE_CERTIFIER = 2, ROLE_DEVELOPMENT = 4 };
 
 /* Indices into the fields of each kind; tags are these plus one. */
 enum key_list_field { KEYS_EPOCH, KEYS_KEYS, KEYS_REVOKED, KEY_LIST_FIELDS };

@@ -1,6 +1,6 @@
 /* Fuzzes the readers of records, key lists, certificates, revocations and capsules: what they accept has the form it
  * must have, and comes out the same when written again. */
-#include "trust.h"
+#include "boot.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rewrite(data, size, RECORD_KEY_LIST, key_list_rules, KEY_LIST_FIELDS);
 	rewrite(data, size, RECORD_CERTIFICATE, certificate_rules, CERTIFICATE_FIELDS);
 	rewrite(data, size, RECORD_CAPSULE, capsule_rules, CAPSULE_FIELDS);
+	rewrite(data, size, RECORD_BOOT, boot_rules, BOOT_FIELDS);
 	rewrite(data, size, RECORD_REVOCATIONS, revocation_rules, REVOCATION_FIELDS);
 	if (trust_capsule_read(&capsule, data, size, &detail) == TRUST_OK)
 		if (capsule.payload + capsule.payload_count != data + size)

@@ -4,7 +4,6 @@
  * what and why) or 3 (wrong command line). Keys are holon-crypto's files.
  */
 #define _GNU_SOURCE
-#include <crypto/keyfile.h>
 #include <crypto/sha3.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,23 +15,11 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <trust/trust.h>
 #include <unistd.h>
 
-enum { EXIT_BAD = 1, EXIT_USAGE = 3, LIST_MAX = 64, FILE_MAX = 1 << 30 };
+#include "tool.h"
 
-struct list {
-	const char *items[LIST_MAX];
-	unsigned count;
-};
-
-static struct {
-	const char *key, *out, *subject, *certificate, *name, *version, *payload, *root, *keys, *revocations,
-	    *command, *passphrase_file, *from, *until, *time, *memory, *capabilities, *cpu, *epoch,
-	    *least_epoch;
-	struct list key_items, revoke, spaces, ceiling, required, optional, endpoints, certificates;
-	const char *file;
-} given;
+struct given given;
 
 static const struct {
 	const char *name;
@@ -59,6 +46,11 @@ static const struct {
     {"--cpu", &given.cpu, NULL},
     {"--epoch", &given.epoch, NULL},
     {"--least-epoch", &given.least_epoch, NULL},
+    {"--build", &given.build, NULL},
+    {"--rollback", &given.rollback, NULL},
+    {"--flags", &given.flags, NULL},
+    {"--part", NULL, &given.parts},
+    {"--capsule-root", NULL, &given.roots},
     {"--key", NULL, &given.key_items},
     {"--revoke-key", NULL, &given.revoke},
     {"--space", NULL, &given.spaces},
@@ -68,8 +60,7 @@ static const struct {
     {"--endpoint", NULL, &given.endpoints},
 };
 
-static _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static _Noreturn void fail(int status, const char *format, ...)
+_Noreturn void fail(int status, const char *format, ...)
 {
 	va_list list;
 
@@ -81,7 +72,7 @@ static _Noreturn void fail(int status, const char *format, ...)
 	exit(status);
 }
 
-static const char *need(const char *value, const char *option)
+const char *need(const char *value, const char *option)
 {
 	if (!value)
 		fail(EXIT_USAGE, "%s is missing", option);
@@ -90,12 +81,7 @@ static const char *need(const char *value, const char *option)
 
 /* ---- Files ---- */
 
-struct bytes {
-	uint8_t *at;
-	size_t count;
-};
-
-static struct bytes file_read(const char *path)
+struct bytes file_read(const char *path)
 {
 	FILE *file = fopen(path, "rb");
 	struct bytes bytes = {NULL, 0};
@@ -117,8 +103,7 @@ static struct bytes file_read(const char *path)
 	return bytes;
 }
 
-/* Beside it first and renamed when whole: an old file stays until then. */
-static void file_write(const char *path, const struct bytes *parts, unsigned count)
+void file_write(const char *path, const struct bytes *parts, unsigned count)
 {
 	char *beside;
 	int fd;
@@ -149,7 +134,7 @@ static void file_write(const char *path, const struct bytes *parts, unsigned cou
 	free(beside);
 }
 
-static uint64_t number(const char *text, const char *option)
+uint64_t number(const char *text, const char *option)
 {
 	char *end;
 	uint64_t value;
@@ -161,8 +146,7 @@ static uint64_t number(const char *text, const char *option)
 	return value;
 }
 
-/* YYYY-MM-DD (UTC), or seconds since 1970. */
-static uint64_t date(const char *text, const char *option)
+uint64_t date(const char *text, const char *option)
 {
 	struct tm when = {0};
 	const char *end = strptime(text, "%Y-%m-%d", &when);
@@ -174,7 +158,7 @@ static uint64_t date(const char *text, const char *option)
 
 /* ---- Keys ---- */
 
-static void key_load(struct key *key, const char *path, enum key_algorithm algorithm, bool secret)
+void key_load(struct key *key, const char *path, enum key_algorithm algorithm, bool secret)
 {
 	struct bytes file = file_read(path);
 	enum crypto_status status = keyfile_decode(key, file.at, file.count);
@@ -200,7 +184,7 @@ static void key_load(struct key *key, const char *path, enum key_algorithm algor
 		     secret ? "secret" : "public");
 }
 
-static void hybrid_load(struct hybrid_sign_key *key, const char *path)
+void hybrid_load(struct hybrid_sign_key *key, const char *path)
 {
 	struct key file;
 	enum crypto_status status;
@@ -250,8 +234,8 @@ static void put_list(struct record_writer *writer, uint16_t tag, struct list *li
 	record_list_end(writer);
 }
 
-static size_t record_done(struct record_writer *writer, enum record_kind kind,
-                          const struct record_rule *rules, unsigned count)
+size_t record_done(struct record_writer *writer, enum record_kind kind, const struct record_rule *rules,
+                   unsigned count)
 {
 	struct field fields[RECORD_FIELDS_MAX];
 	enum record_error error;
@@ -259,7 +243,7 @@ static size_t record_done(struct record_writer *writer, enum record_kind kind,
 
 	/* What is written can be read again: values out of bounds are told here. */
 	if (!error)
-		error = record_read(record, size, kind, rules, count, fields);
+		error = record_read(writer->bytes, size, kind, rules, count, fields);
 	if (error)
 		fail(EXIT_BAD, "this cannot be written: %s", record_error_text(error));
 	return size;
@@ -281,7 +265,7 @@ static int item_order(const void *a, const void *b)
 	return memcmp(a, b, TRUST_KEY_ITEM_BYTES);
 }
 
-/* PUBLIC-KEY-FILE:release|certifier|both:FROM:UNTIL */
+/* PUBLIC-KEY-FILE:release|development|certifier|both:FROM:UNTIL */
 static void key_item(const char *text, uint8_t item[TRUST_KEY_ITEM_BYTES])
 {
 	char *copy = strdup(text), *rest = copy, *path, *role, *from, *until;
@@ -293,16 +277,19 @@ static void key_item(const char *text, uint8_t item[TRUST_KEY_ITEM_BYTES])
 	from = strsep(&rest, ":");
 	until = rest;
 	if (!copy || !role || !from || !until)
-		fail(EXIT_USAGE, "--key wants PUBLIC-KEY-FILE:release|certifier|both:FROM:UNTIL, not \"%s\"",
+		fail(EXIT_USAGE,
+		     "--key wants PUBLIC-KEY-FILE:release|development|certifier|both:FROM:UNTIL, not \"%s\"",
 		     text);
 	if (strcmp(role, "release") == 0)
 		item[0] = ROLE_RELEASE;
+	else if (strcmp(role, "development") == 0)
+		item[0] = ROLE_DEVELOPMENT;
 	else if (strcmp(role, "certifier") == 0)
 		item[0] = ROLE_CERTIFIER;
 	else if (strcmp(role, "both") == 0)
 		item[0] = ROLE_RELEASE | ROLE_CERTIFIER;
 	else
-		fail(EXIT_USAGE, "--key: \"%s\" is no role (release, certifier, both)", role);
+		fail(EXIT_USAGE, "--key: \"%s\" is no role (release, development, certifier, both)", role);
 	times[0] = date(from, "--key");
 	times[1] = date(until, "--key");
 	for (unsigned which = 0; which < 2; which++)
@@ -638,7 +625,9 @@ static const struct {
 	const char *name, *synopsis;
 	void (*run)(void);
 } commands[] = {
-    {"keys", "-k ROOT --epoch N --key PUBLIC:release|certifier|both:FROM:UNTIL … [--revoke-key ID …] -o FILE",
+    {"keys",
+     "-k ROOT --epoch N --key PUBLIC:release|development|certifier|both:FROM:UNTIL … [--revoke-key ID …] -o "
+     "FILE",
      run_keys},
     {"certify",
      "-k CERTIFIER --subject PUBLIC --name NAME --space SPACE … [--ceiling CAPABILITY …] --from DATE\n"
@@ -652,6 +641,11 @@ static const struct {
      "          [-k SIGNER --certificate FILE] -o FILE      without -k a draft, for sign",
      run_build},
     {"sign", "DRAFT -k SIGNER --certificate FILE -o FILE", run_sign},
+    {"boot",
+     "-k RELEASE --build TEXT --rollback N --time DATE [--flags development] --part NAME=FILE …\n"
+     "          [--capsule-root PUBLIC …] -o FILE            signs a boot manifest (docs/boot.md)",
+     run_boot},
+    {"verify-boot", "BUNDLE --root PUBLIC [--epoch N] [--rollback N]", run_verify_boot},
     {"inspect", "FILE", run_inspect},
     {"verify", "FILE --root PUBLIC --keys FILE [--revocations FILE] [--time DATE]", run_verify},
 };
@@ -663,7 +657,7 @@ static void usage(FILE *to)
 	      "--passphrase-file FILE.\n\n",
 	      to);
 	for (unsigned index = 0; index < sizeof(commands) / sizeof(commands[0]); index++)
-		fprintf(to, "  %-8s%s\n", commands[index].name, commands[index].synopsis);
+		fprintf(to, "  %-12s%s\n", commands[index].name, commands[index].synopsis);
 }
 
 static bool option_read(int argc, char **argv, int *index)

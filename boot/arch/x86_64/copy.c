@@ -5,8 +5,8 @@
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
 	void *destination = to;
-	size_t words = size / sizeof(long);
-	size_t rest = size % sizeof(long);
+	size_t words = size / sizeof(size_t); /* not of a long: under UEFI that has 32 bits */
+	size_t rest = size % sizeof(size_t);
 #ifdef __x86_64__
 	__asm__ volatile("rep movsq" : "+D"(destination), "+S"(from), "+c"(words) : : "memory");
 #else
