@@ -15,6 +15,9 @@ $(CONSOLE_FONT): build/gen/base/console/font.psf.gz base/console/make-font
 $(call native-program,base/console,$(CONSOLE_SOURCES),-Ibase/console)
 
 $(call native-program,base/steward,$(filter-out %_test.c %_fuzz.c,$(wildcard base/steward/*.c)) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+# Devices: ACPI and PCI parsers also run on the host.
+$(call native-program,base/devmgr,$(filter-out %_test.c %_fuzz.c,$(wildcard base/devmgr/*.c)) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+
 # The screen, the keyboard and their terminal, on the machine.
 $(call script-test,base/console/screen_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 CONSOLE_PORTABLE := $(addprefix base/console/,terminal.c control_sequence.c grid.c screen.c keyboard.c control.c) $(CONSOLE_FONT)

@@ -12,7 +12,7 @@ enum device_kind {
 
 struct device_info {
 	char name
-	    [32]; /* "block0", "link0": in the order of the bus; what open() takes; NUL-ended, as all texts */
+	    [32]; /* "block@00:04.0", with "/1" for the second of one controller; NUL-ended, as all texts */
 	char serial[32]; /* as the driver announced it */
 	char driver[32]; /* its program; empty: none is known */
 	uint32_t kind;

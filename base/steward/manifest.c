@@ -64,7 +64,8 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 		const char *word;
 		enum manifest_give_kind kind;
 	} plain[] = {{"log", GIVE_LOG},         {"image", GIVE_IMAGE},   {"add", GIVE_ADD},
-	             {"command", GIVE_COMMAND}, {"stream", GIVE_STREAM}, {"framebuffer", GIVE_FRAMEBUFFER}};
+	             {"command", GIVE_COMMAND}, {"stream", GIVE_STREAM}, {"framebuffer", GIVE_FRAMEBUFFER},
+	             {"devices", GIVE_DEVICES}};
 	if (line->count < 2)
 		return "give what?";
 	if (word_is(line, 1, "wx")) {

@@ -7,7 +7,7 @@
  * steward's caps COUNT|rest stack SIZE           default 64K priority N           of its best-effort budgets,
  * and its ceiling serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
  *   use CHANNEL          it may call this channel
- *   give WHAT            log | image | add | command | stream | framebuffer | wx | port NAME BASE COUNT | irq
+ *   give WHAT            log | image | add | command | stream | framebuffer | wx | devices | port NAME BASE COUNT | irq
  * NAME NUMBER argument WORD        "options" stands for the boot command line's words restart always|never
  * what happens when it fails or stops
  * '#' begins a comment. Anything else is an error with its line number.
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define MANIFEST_UNITS_MAX 16
-#define MANIFEST_GIVES_MAX 12
+#define MANIFEST_GIVES_MAX 16
 #define MANIFEST_REST      UINT64_MAX
 
 enum manifest_give_kind {
@@ -33,7 +33,9 @@ enum manifest_give_kind {
 	GIVE_FRAMEBUFFER, /* with it, the argument "framebuffer=WIDTH,HEIGHT,STRIDE,FORMAT"; nothing where
 	                     there is none */
 	GIVE_PORT,
-	GIVE_IRQ
+	GIVE_IRQ,
+	GIVE_DEVICES /* all of them: interrupts, ports, device memory, pins; with it, the argument
+	                "rsdp=ADDRESS". For devmgr */
 };
 
 struct manifest_give {

@@ -10,6 +10,7 @@
 #include <holon/command.h>
 #include <sysimg/sysimg.h>
 #include "manifest.h"
+#include "pins.h"
 #include "console.interface.h"
 #include "steward.interface.h"
 
@@ -116,6 +117,9 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 		return !steward.boot->framebuffer.handle ||
 		       spawn_give(spawn, "framebuffer", steward.boot->framebuffer.handle,
 		                  RIGHT_READ | RIGHT_WRITE, 0, steward.boot->framebuffer.size);
+	case GIVE_DEVICES:
+		return spawn_give(spawn, "devices", steward.boot->system,
+		                  RIGHT_IRQ | RIGHT_PORT | RIGHT_DEVICE | RIGHT_READ | RIGHT_COPY, 0, 0);
 	case GIVE_PORT:
 		object = ioport_create(steward.boot->system, (uint16_t)give->base, give->count);
 		*made = object < 0 ? 0 : (handle_t)object;
@@ -142,6 +146,14 @@ static uint64_t framebuffer_describe(const struct manifest_unit *unit, char *buf
 	return 0;
 }
 
+static bool unit_is_devmgr(const struct manifest_unit *unit)
+{
+	for (unsigned i = 0; i < unit->give_count; i++)
+		if (unit->gives[i].kind == GIVE_DEVICES)
+			return true;
+	return false;
+}
+
 /* Arguments of UNIT: its own words, the framebuffer's description where it is given that, then the boot
  * command line's where it asks for them, "raw" where the command has no terminal. */
 static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, size_t size)
@@ -149,6 +161,9 @@ static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, s
 	uint64_t length = unit->arguments_bytes;
 	memcpy(buffer, unit->arguments, length);
 	length += framebuffer_describe(unit, buffer + length, size - length);
+	if (unit_is_devmgr(unit) && size - length > 32)
+		length +=
+		    (uint64_t)text_format(buffer + length, size - length, "rsdp=%lx", steward.boot->rsdp) + 1;
 	if (!unit->options)
 		return length;
 	for (const char *at = steward.boot->command_line; *at;) {
@@ -215,6 +230,8 @@ static bool unit_start(unsigned index)
 		spawn.slice_ns = 4000000;
 		spawn.arguments = arguments;
 		spawn.arguments_bytes = arguments_make(unit, arguments, sizeof(arguments));
+		if (unit_is_devmgr(unit))
+			pins_epoch();
 		why = "a capability it is to be given";
 		bool all = true;
 		for (unsigned i = 0; i < unit->give_count && all; i++)
@@ -338,6 +355,35 @@ static int64_t serve_finished(void *context, uint64_t badge, uint64_t status)
 	return system_control(steward.boot->system, SYSTEM_POWER_OFF, 0);
 }
 
+static bool devmgr_calls(uint64_t badge)
+{
+	return badge && badge <= steward.manifest.unit_count &&
+	       unit_is_devmgr(&steward.manifest.units[badge - 1]);
+}
+
+static int64_t serve_pin(void *context, uint64_t badge, handle_t memory, uint64_t offset, uint64_t bytes,
+                         uint64_t *pin, const void **addresses, uint32_t *addresses_bytes)
+{
+	static uint64_t list[PINS_PAGES_MAX];
+	(void)context;
+	if (!devmgr_calls(badge))
+		return E_RIGHTS;
+	int64_t result = pins_make(steward.boot->system, memory, offset, bytes, pin);
+	if (result < 0)
+		return result;
+	cap_delete(memory);
+	*addresses_bytes = (uint32_t)(bytes / PAGE_SIZE_BYTES * sizeof(uint64_t));
+	memcpy(list, steward.page->bytes, *addresses_bytes); /* the reply is made in the page */
+	*addresses = list;
+	return E_OK;
+}
+
+static int64_t serve_unpin(void *context, uint64_t badge, uint64_t pin)
+{
+	(void)context;
+	return devmgr_calls(badge) ? pins_end(pin) : E_RIGHTS;
+}
+
 static int64_t serve_unit(void *context, uint64_t badge, uint32_t index, uint32_t *restarts,
                           const void **data, uint32_t *bytes)
 {
@@ -392,7 +438,8 @@ static const char *prepare(void)
 
 static _Noreturn void serve(void)
 {
-	static const struct steward_operations operations = {.finished = serve_finished, .unit = serve_unit};
+	static const struct steward_operations operations = {
+	    .finished = serve_finished, .pin = serve_pin, .unpin = serve_unpin, .unit = serve_unit};
 	handle_t channel = channel_find("steward");
 	struct message message = {0};
 	int64_t result = channel_receive(channel, &message, DEADLINE_NEVER);

@@ -4,8 +4,6 @@
  * the two see the other. */
 #include "block_ring.h"
 
-#include <string.h>
-
 static struct block_request *requests(const struct block_ring *ring)
 {
 	return (struct block_request *)(ring->shared + 1);
@@ -61,7 +59,7 @@ bool block_ring_completed(struct block_ring *client, struct block_completion *co
 {
 	if (client->taken == client->put || load(&client->shared->completion_put) == client->taken)
 		return false;
-	memcpy(completion, &completions(client)[client->taken & (client->entries - 1)], sizeof(*completion));
+	*completion = completions(client)[client->taken & (client->entries - 1)];
 	store(&client->shared->completion_taken, ++client->taken);
 	return true;
 }
@@ -72,7 +70,7 @@ bool block_ring_take(struct block_ring *device, struct block_request *request)
 	/* What is taken and not answered stays below the ring's size, so that answers always have room. */
 	if (!waiting || waiting > device->entries || device->taken - device->put >= device->entries)
 		return false;
-	memcpy(request, &requests(device)[device->taken & (device->entries - 1)], sizeof(*request));
+	*request = requests(device)[device->taken & (device->entries - 1)];
 	store(&device->shared->request_taken, ++device->taken);
 	return true;
 }

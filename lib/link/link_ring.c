@@ -4,7 +4,6 @@
 #include "link_ring.h"
 
 #include <stddef.h>
-#include <string.h>
 
 enum { RING_SENT, RING_EMPTY, RING_ARRIVED };
 
@@ -91,8 +90,7 @@ bool link_client_arrived(struct link_client *client, struct link_entry *entry, u
 	/* No more than were posted, whatever the server says: each turn takes one of them. */
 	while (client->arrived_taken != client->empty_put &&
 	       load(&client->shared->arrived_put) != client->arrived_taken) {
-		memcpy(entry, entry_at(client->shared, client->entries, RING_ARRIVED, client->arrived_taken),
-		       sizeof(*entry));
+		*entry = *entry_at(client->shared, client->entries, RING_ARRIVED, client->arrived_taken);
 		store(&client->shared->arrived_taken, ++client->arrived_taken);
 		uint32_t buffer = entry->offset / LINK_BUFFER_BYTES;
 		if (buffer < client->buffers && client->posted[buffer / 8] >> buffer % 8 & 1 &&
@@ -137,8 +135,7 @@ bool link_server_take(struct link_server *server, struct link_entry *entry)
 	if (!waiting || waiting > server->entries ||
 	    server->sent_taken - server->sent_done >= server->entries)
 		return false;
-	memcpy(entry, entry_at(server->shared, server->entries, RING_SENT, server->sent_taken),
-	       sizeof(*entry));
+	*entry = *entry_at(server->shared, server->entries, RING_SENT, server->sent_taken);
 	store(&server->shared->sent_taken, ++server->sent_taken);
 	if (entry->offset > end || entry->bytes > end - entry->offset)
 		entry->bytes = 0;
@@ -169,8 +166,7 @@ bool link_server_empty(struct link_server *server, uint32_t *buffer)
 		if (!waiting || waiting > server->entries ||
 		    server->empty_taken - server->arrived_put >= server->entries)
 			return false;
-		memcpy(&entry, entry_at(server->shared, server->entries, RING_EMPTY, server->empty_taken),
-		       sizeof(entry));
+		entry = *entry_at(server->shared, server->entries, RING_EMPTY, server->empty_taken);
 		store(&server->shared->empty_taken, ++server->empty_taken);
 		*buffer = entry.offset / LINK_BUFFER_BYTES;
 		if (*buffer < server->buffers)

@@ -1,0 +1,405 @@
+/* A device and its driver. The order at a driver's end: the device is no bus master any more, its interrupts
+ * are off, the unit is destroyed, a new one is started; what the old one had mapped is released when the new
+ * one has reset the device (host.start), and only then the device is a bus master again. */
+#include "devmgr.h"
+
+#include "host.interface.h"
+#include "steward.interface.h"
+#include <text.h>
+
+#define RESTARTS_MAX     100u
+#define RESTARTS_AT_ONCE 3u
+#define RESTART_WAIT_NS  100000000ull
+#define CALL_NS          10000000000ull
+#define MSIX_ENTRY       4u /* words */
+
+static const char *name_of(const struct claim *claim)
+{
+	const char *slash = strrchr(claim->driver->program, '/');
+
+	return slash ? slash + 1 : claim->driver->program;
+}
+
+static void silence(const struct pci_function *function)
+{
+	if (function->header != 0)
+		return;
+	pci_command(&devmgr.access, function, PCI_NO_INTX, PCI_MASTER);
+	if (function->msix)
+		pci_msix_enable(&devmgr.access, function, false);
+	if (function->msi)
+		pci_msi_enable(&devmgr.access, function, false);
+}
+
+void claims_silence(void)
+{
+	for (unsigned i = 0; i < devmgr.claim_count; i++)
+		silence(&devmgr.claims[i].function);
+}
+
+/* ---- What a driver is given ---- */
+
+/* The longest run of whole pages of BAR that does not touch the MSI-X table or its pending bits. */
+static void bar_part(const struct pci_function *function, unsigned index, uint64_t *skip, uint64_t *bytes)
+{
+	uint64_t pages = function->bars[index].bytes / PAGE_SIZE_BYTES, run = 0;
+
+	*skip = *bytes = 0;
+	for (uint64_t page = 0; page < pages; page++) {
+		uint64_t at = page * PAGE_SIZE_BYTES, end = at + PAGE_SIZE_BYTES;
+		bool closed = false;
+
+		if (function->msix && function->msix_bar == index)
+			closed |= at < function->msix_offset + function->msix_count * 16ull &&
+			          end > function->msix_offset;
+		if (function->msix && function->pending_bar == index)
+			closed |= at < function->pending_offset + (function->msix_count + 63ull) / 64 * 8 &&
+			          end > function->pending_offset;
+		run = closed ? 0 : run + PAGE_SIZE_BYTES;
+		if (run > *bytes) {
+			*bytes = run;
+			*skip = end - run;
+		}
+	}
+}
+
+static bool give_bar(struct spawn *spawn, const struct claim *claim, unsigned index, handle_t *made)
+{
+	const struct pci_bar *bar = &claim->function.bars[index];
+	uint64_t skip, bytes;
+	char name[8];
+	int64_t object;
+
+	if (!bar->bytes)
+		return true;
+	if (bar->ports) {
+		object = ioport_create(devmgr.system, bar->base, bar->bytes);
+		*made = object < 0 ? 0 : (handle_t)object;
+		text_format(name, sizeof(name), "port%u", index);
+		return spawn_give(spawn, name, *made, RIGHT_READ | RIGHT_WRITE, 0,
+		                  bar->bytes << 16 | bar->base);
+	}
+	/* What shares a page with other devices' registers is nobody's. */
+	bar_part(&claim->function, index, &skip, &bytes);
+	if (!bytes || bar->base % PAGE_SIZE_BYTES)
+		return true;
+	object = memory_create(MEMORY_DEVICE, bytes, bar->base + skip, devmgr.system);
+	*made = object < 0 ? 0 : (handle_t)object;
+	text_format(name, sizeof(name), "bar%u", index);
+	return spawn_give(spawn, name, *made, RIGHT_READ | RIGHT_WRITE, 0,
+	                  skip / PAGE_SIZE_BYTES << 32 | bytes / PAGE_SIZE_BYTES);
+}
+
+/* The MSI-X table, mapped here once. */
+static volatile uint32_t *msix_table(struct claim *claim)
+{
+	const struct pci_function *function = &claim->function;
+	const struct pci_bar *bar = &function->bars[function->msix_bar];
+	uint64_t bytes = function->msix_count * 16ull, first = function->msix_offset & ~(PAGE_SIZE_BYTES - 1);
+
+	if (claim->msix || !function->msix || bar->ports || bar->base % PAGE_SIZE_BYTES ||
+	    function->msix_offset + bytes > bar->bytes)
+		return claim->msix;
+	bytes = (function->msix_offset + bytes - first + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1);
+	int64_t memory = memory_create(MEMORY_DEVICE, bytes, bar->base + first, devmgr.system);
+	if (memory < 0)
+		return 0;
+	uint8_t *at = window_map((handle_t)memory, 0, bytes, MAP_READ | MAP_WRITE);
+	cap_delete((handle_t)memory);
+	claim->msix = at ? (volatile uint32_t *)(at + (function->msix_offset - first)) : 0;
+	return claim->msix;
+}
+
+static bool give_irq(struct spawn *spawn, unsigned index, int64_t irq, bool level, handle_t *made)
+{
+	char name[8];
+
+	*made = irq < 0 ? 0 : (handle_t)irq;
+	text_format(name, sizeof(name), "irq%u", index);
+	return spawn_give(spawn, name, *made, RIGHT_MANAGE, 0, level);
+}
+
+/* Message interrupts where the device has them, else its line. */
+static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VECTORS_MAX])
+{
+	const struct pci_function *function = &claim->function;
+	unsigned count = claim->driver->vectors;
+	uint64_t message;
+
+	claim->level = false;
+	if (msix_table(claim)) {
+		for (unsigned i = 0; i < function->msix_count; i++)
+			claim->msix[i * MSIX_ENTRY + 3] = 1; /* masked */
+		for (unsigned i = 0; i < count && i < function->msix_count; i++) {
+			int64_t irq = irq_create(devmgr.system, IRQ_MSI, 0, &message);
+			if (!give_irq(spawn, i, irq, false, &made[i]))
+				return false;
+			claim->msix[i * MSIX_ENTRY] = (uint32_t)message;
+			claim->msix[i * MSIX_ENTRY + 1] = 0;
+			claim->msix[i * MSIX_ENTRY + 2] = (uint32_t)(message >> 32);
+			claim->msix[i * MSIX_ENTRY + 3] = 0;
+		}
+		pci_msix_enable(&devmgr.access, function, true);
+		return true;
+	}
+	if (function->msi) {
+		int64_t irq = irq_create(devmgr.system, IRQ_MSI, 0, &message);
+		if (!give_irq(spawn, 0, irq, false, &made[0]))
+			return false;
+		pci_msi_set(&devmgr.access, function, message);
+		pci_msi_enable(&devmgr.access, function, true);
+		return true;
+	}
+	if (!function->pin || function->line == 0xff)
+		return true; /* it has none: a driver may do without */
+	claim->level = true;
+	if (!give_irq(spawn, 0,
+	              irq_create(devmgr.system, function->line, IRQ_LEVEL | IRQ_ACTIVE_LOW, &message), true,
+	              &made[0]))
+		return false;
+	pci_command(&devmgr.access, function, 0, PCI_NO_INTX);
+	return true;
+}
+
+static bool give_all(struct spawn *spawn, struct claim *claim, handle_t *made)
+{
+	uint64_t badge = BADGE_DRIVER + (uint64_t)(claim - devmgr.claims);
+	bool good = spawn_give(spawn, "log", devmgr.log, RIGHT_LOG, 0, 0) &&
+	            spawn_give(spawn, "driver", devmgr.devices, RIGHT_CALL, badge, 0) &&
+	            spawn_give(spawn, "service", claim->channel,
+	                       RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		good = good && give_bar(spawn, claim, i, &made[i]);
+	return good && give_irqs(spawn, claim, made + PCI_BARS);
+}
+
+static int64_t spawn_driver(struct claim *claim, const char **why)
+{
+	static struct spawn spawn;
+	handle_t made[PCI_BARS + VECTORS_MAX] = {0};
+	int64_t node = sysimg_path(&devmgr.image, claim->driver->program);
+
+	*why = "its program is not in the system image, or broken";
+	if (node < 0 || !sysimg_verify(&devmgr.image, (uint32_t)node))
+		return E_NOT_FOUND;
+	const struct sysimg_node *file = &devmgr.image.nodes[node];
+	memset(&spawn, 0, sizeof(spawn));
+	text_copy(spawn.unit.name, sizeof(spawn.unit.name), name_of(claim));
+	spawn.unit.memory_bytes = claim->driver->memory;
+	spawn.unit.caps = claim->driver->caps;
+	spawn.unit.priority_max = spawn.priority = devmgr.priority;
+	spawn.unit.event = devmgr.event;
+	spawn.unit.event_bits = 1ull << (claim - devmgr.claims);
+	spawn.parent = devmgr.info->unit;
+	spawn.image = devmgr.image_memory;
+	spawn.image_offset = file->offset;
+	spawn.image_bytes = file->size;
+	spawn.image_map = devmgr.image.bytes + file->offset;
+	spawn.stack_bytes = 64 << 10;
+	spawn.cpu_mask = (1u << devmgr.info->cpu_count) - 1;
+	spawn.slice_ns = 4000000;
+	*why = "what it is to be given";
+	int64_t result = give_all(&spawn, claim, made)
+	                     ? spawn_unit(devmgr.page, &spawn, devmgr.info->cpu_count, why)
+	                     : E_BUSY;
+	for (unsigned i = 0; i < sizeof(made) / sizeof(*made); i++)
+		if (made[i])
+			cap_delete(made[i]);
+	return result;
+}
+
+void claim_start(struct claim *claim)
+{
+	const char *why;
+	uint16_t decode = 0;
+
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		if (claim->function.bars[i].bytes)
+			decode |= claim->function.bars[i].ports ? PCI_IO : PCI_MEMORY;
+	pci_command(&devmgr.access, &claim->function, decode, PCI_MASTER);
+	claim->started = false;
+	int64_t unit = spawn_driver(claim, &why);
+	if (unit > 0) {
+		claim->unit = (handle_t)unit;
+		return;
+	}
+	silence(&claim->function);
+	LOG("devmgr: cannot start %s: %s: %s\n", name_of(claim), why, error_text(unit));
+}
+
+/* The unit is destroyed, and a new one is started, at once or later. */
+static void restart(struct claim *claim)
+{
+	silence(&claim->function);
+	unit_destroy(claim->unit);
+	cap_delete(claim->unit);
+	claim->unit = 0;
+	mappings_age(claim);
+	if (claim->restarts++ == RESTARTS_MAX) {
+		LOG("devmgr: %s is not started again\n", name_of(claim));
+		cap_revoke(claim->channel);
+		memset(claim->numbers, 0, sizeof(claim->numbers));
+		devmgr_changed();
+		return;
+	}
+	if (claim->restarts <= RESTARTS_AT_ONCE) {
+		LOG("devmgr: starting %s again\n", name_of(claim));
+		claim_start(claim);
+		return;
+	}
+	claim->restart_at = clock_ns() + RESTART_WAIT_NS;
+	claims_due();
+}
+
+void claim_ended(struct claim *claim)
+{
+	struct unit_info info;
+
+	if (!claim->unit || unit_info(devmgr.page, claim->unit, &info) < 0 ||
+	    (info.state != UNIT_STOPPED && info.state != UNIT_FAILED))
+		return;
+	if (info.state == UNIT_FAILED)
+		LOG("devmgr: %s failed: exception %lu at %lx, address %lx\n", name_of(claim),
+		    info.fault.vector, info.fault.pc, info.fault.address);
+	else
+		LOG("devmgr: %s ended with status %ld\n", name_of(claim), info.exit_status);
+	restart(claim);
+}
+
+static void sabotage(void)
+{
+	for (unsigned i = 0; i < devmgr.claim_count; i++) {
+		struct claim *claim = &devmgr.claims[i];
+		size_t length = claim->unit ? strlen(name_of(claim)) : 0;
+		if (!length || strncmp(devmgr.sabotaged, name_of(claim), length) != 0 ||
+		    devmgr.sabotaged[length] != ',')
+			continue;
+		LOG("devmgr: %s is killed, as the boot option says\n", name_of(claim));
+		claim->restarts = 0; /* not what the limit is for */
+		restart(claim);
+	}
+}
+
+void claims_due(void)
+{
+	uint64_t now = clock_ns(), next = devmgr.sabotaged ? devmgr.sabotage_at : DEADLINE_NEVER;
+
+	if (now >= next) {
+		next = devmgr.sabotage_at = now + devmgr.sabotage_ns;
+		sabotage();
+	}
+	for (unsigned i = 0; i < devmgr.claim_count; i++) {
+		struct claim *claim = &devmgr.claims[i];
+		if (!claim->restart_at)
+			continue;
+		if (claim->restart_at <= now) {
+			claim->restart_at = 0;
+			LOG("devmgr: starting %s again\n", name_of(claim));
+			claim_start(claim);
+		} else if (claim->restart_at < next) {
+			next = claim->restart_at;
+		}
+	}
+	event_timer(devmgr.event, next, CHANGES_BIT);
+}
+
+/* ---- What a driver asks ---- */
+
+static int64_t serve_config(void *context, uint64_t badge, uint32_t offset, uint32_t *value)
+{
+	struct claim *claim = context;
+
+	(void)badge;
+	if (offset % 4 || offset >= 4096)
+		return E_ARGUMENT;
+	*value = devmgr.access.read(devmgr.access.context, claim->function.address, offset);
+	return E_OK;
+}
+
+/* All devices that have drivers were reset since this devmgr began: what the one before it left pinned is free. */
+static void old_pins_end(void)
+{
+	for (unsigned i = 0; i < devmgr.claim_count; i++)
+		if (devmgr.claims[i].driver && !devmgr.claims[i].ever)
+			return;
+	devmgr.old_pins = steward_unpin(devmgr.steward, devmgr.page, 0, clock_ns() + CALL_NS) < 0;
+}
+
+static int64_t serve_start(void *context, uint64_t badge)
+{
+	struct claim *claim = context;
+
+	(void)badge;
+	if (claim->started)
+		return E_STATE;
+	mappings_end_old(claim);
+	claim->started = claim->ever = true;
+	if (devmgr.old_pins)
+		old_pins_end();
+	pci_command(&devmgr.access, &claim->function, PCI_MASTER, 0);
+	return E_OK;
+}
+
+static int64_t serve_map(void *context, uint64_t badge, handle_t memory, uint64_t offset, uint64_t bytes,
+                         uint64_t *number, const void **addresses, uint32_t *addresses_bytes)
+{
+	(void)badge;
+	return mapping_make(context, memory, offset, bytes, number, addresses, addresses_bytes);
+}
+
+static int64_t serve_unmap(void *context, uint64_t badge, uint64_t number)
+{
+	(void)badge;
+	return mapping_end(context, number);
+}
+
+static int64_t serve_announce(void *context, uint64_t badge, uint32_t kind, uint32_t number,
+                              const char *serial)
+{
+	struct claim *claim = context;
+
+	(void)badge;
+	if (number >= NUMBERS_MAX || kind == DEVICE_NONE || kind > DEVICE_RANDOM)
+		return E_ARGUMENT;
+	claim->numbers[number].kind = kind;
+	text_copy(claim->numbers[number].serial, sizeof(claim->numbers[number].serial), serial);
+	devmgr_changed();
+	return E_OK;
+}
+
+static int64_t serve_keep(void *context, uint64_t badge, uint32_t index, uint64_t first, uint64_t second,
+                          uint64_t third)
+{
+	struct claim *claim = context;
+
+	(void)badge;
+	if (index >= KEPT_MAX)
+		return E_ARGUMENT;
+	claim->kept[index][0] = first;
+	claim->kept[index][1] = second;
+	claim->kept[index][2] = third;
+	return E_OK;
+}
+
+static int64_t serve_kept(void *context, uint64_t badge, uint32_t index, uint64_t *first, uint64_t *second,
+                          uint64_t *third)
+{
+	const struct claim *claim = context;
+
+	(void)badge;
+	if (index >= KEPT_MAX)
+		return E_ARGUMENT;
+	*first = claim->kept[index][0];
+	*second = claim->kept[index][1];
+	*third = claim->kept[index][2];
+	return E_OK;
+}
+
+const struct host_operations claim_operations = {.config = serve_config,
+                                                 .start = serve_start,
+                                                 .map = serve_map,
+                                                 .unmap = serve_unmap,
+                                                 .announce = serve_announce,
+                                                 .keep = serve_keep,
+                                                 .kept = serve_kept};

@@ -1,0 +1,108 @@
+/* devmgr: finds the devices, gives each to a driver, starts drivers again that fail.
+ *
+ *   devmgr.c     start, the loop, what clients ask (abi/device.interface)
+ *   claim.c      a device and its driver: what the driver is given, its end, its restart (abi/host.interface)
+ *   mapping.c    what devices may reach by DMA
+ *   config.c     PCI configuration space
+ *   drivers.c    which driver is whose
+ *   power.c      the power button
+ *   acpi.c pci.c free of the system
+ *
+ * It is in the trusted base for memory isolation: it says which physical addresses devices get. A driver is
+ * not: it sees registers of its own device but for the MSI-X table, and clients' memory that they sent it.
+ */
+#pragma once
+
+#include <holon.h>
+#include <holon/device.h>
+#include <sysimg/sysimg.h>
+#include "acpi.h"
+#include "pci.h"
+
+#define CLAIMS_MAX   48u
+#define NUMBERS_MAX  32u /* of one device: disks of a controller */
+#define KEPT_MAX     64u
+#define VECTORS_MAX  4u
+#define CHANGES_BIT  (1ull << 62) /* of devmgr's own event: a restart is due */
+#define POWER_BIT    (1ull << 61)
+#define BADGE_DRIVER 0x10000u /* and above: drivers; below: clients */
+
+/* A driver and the devices it is for. */
+struct driver_entry {
+	const char *program; /* "native/NAME" in the system image */
+	uint16_t vendor;     /* 0: any, by class */
+	uint16_t device_first, device_last;
+	uint32_t class, class_mask;
+	uint64_t memory; /* bytes */
+	uint64_t caps;
+	uint8_t vectors; /* message interrupts it uses, at most VECTORS_MAX */
+};
+const struct driver_entry *driver_find(const struct pci_function *function);
+
+struct claim {
+	struct pci_function function;
+	const struct driver_entry *driver; /* 0: none */
+	handle_t unit;                     /* 0: does not run */
+	handle_t channel;                  /* its clients' */
+	bool started;                      /* this driver has reset the device */
+	bool ever;                         /* some driver of this devmgr has */
+	bool level;                        /* line interrupt */
+	uint32_t restarts;
+	uint64_t restart_at;     /* ns; 0: not waiting for one */
+	volatile uint32_t *msix; /* the table */
+	struct {
+		uint32_t kind; /* enum device_kind; NONE: not announced */
+		char serial[32];
+	} numbers[NUMBERS_MAX];
+	uint64_t kept[KEPT_MAX][3];
+};
+
+struct devmgr {
+	const struct start_info *info;
+	struct thread_page *page;
+	handle_t log, system, steward, devices, event;
+	struct sysimg image;
+	handle_t image_memory;
+	uint32_t priority;
+	struct acpi_info acpi;
+	struct pci_access access;
+	struct claim claims[CLAIMS_MAX];
+	unsigned claim_count;
+	uint64_t changes;
+	const char
+	    *sabotaged; /* the boot option "kill-driver=NAME,MS", for tests: a driver that is destroyed */
+	uint64_t sabotage_ns, sabotage_at;
+	bool old_pins; /* those of the devmgr before this one are not ended yet */
+};
+extern struct devmgr devmgr __attribute__((visibility("hidden"))); /* no table of addresses: native.ld */
+
+#define LOG(...) log_print(devmgr.log, devmgr.page, __VA_ARGS__)
+
+/* config.c: by ECAM where ACPI tells of one, else by ports. False: neither. */
+bool config_init(void);
+
+/* claim.c */
+void claim_start(struct claim *claim);
+/* Its unit has stopped, or was found to have. */
+void claim_ended(struct claim *claim);
+/* What is due by time: restarts, sabotage. */
+void claims_due(void);
+/* Silences all devices: none is a bus master, none interrupts. */
+void claims_silence(void);
+extern const struct host_operations claim_operations
+    __attribute__((visibility("hidden"))); /* context: the claim */
+
+/* mapping.c */
+int64_t mapping_make(struct claim *claim, handle_t memory, uint64_t offset, uint64_t bytes, uint64_t *number,
+                     const void **addresses, uint32_t *addresses_bytes);
+int64_t mapping_end(struct claim *claim, uint64_t number);
+/* Those of CLAIM's drivers that have died (OLD), or of the one that runs now. */
+void mappings_age(struct claim *claim);
+void mappings_end_old(struct claim *claim);
+
+/* devmgr.c: devices have come or gone. */
+void devmgr_changed(void);
+
+/* power.c */
+void power_init(void);
+bool power_pressed(void); /* looks, and takes the interrupt back */

@@ -1,0 +1,432 @@
+/* See block_server.h. Badges: device number + 1 in the low 8 bits, number of the range + 1 above them, or 0
+ * for the whole device. What a client can make wrong ends its request, or its queue, and nothing else. */
+#include "block_server.h"
+
+#include "block.interface.h"
+#include "host.interface.h"
+
+#define TAKE_AT_ONCE 32u
+#define CLOSE_NS     60000000000ull
+#define CALL_NS      10000000000ull
+#define SWEEP_NS     2000000000ull /* how often clients are looked after that may have died */
+
+void block_server_init(struct block_server *server, struct driver *driver,
+                       const struct block_backend *backend, void *context)
+{
+	server->driver = driver;
+	server->backend = backend;
+	server->context = context;
+	for (unsigned i = 0; i < BLOCK_IOS; i++) {
+		server->ios[i].next = server->free_ios;
+		server->free_ios = &server->ios[i];
+	}
+	for (uint32_t i = 0; i < BLOCK_RANGES; i++) {
+		struct block_range_kept *range = &server->ranges[i];
+		uint64_t third;
+		if (host_kept(driver->host, driver->page, i, &range->first, &range->count, &third,
+		              clock_ns() + CALL_NS) < 0 ||
+		    !range->count)
+			continue;
+		range->device = (uint32_t)(third & 0xff);
+		range->flags = (uint32_t)(third >> 8);
+		range->used = true;
+	}
+}
+
+void block_server_device(struct block_server *server, unsigned number,
+                         const struct block_description *description)
+{
+	bool known = server->devices[number].sector_bytes;
+
+	server->devices[number] = *description;
+	if (!known && host_announce(server->driver->host, server->driver->page, DEVICE_BLOCK, number,
+	                            description->serial, clock_ns() + CALL_NS) < 0)
+		DRIVER_LOG(server->driver, "block: device %u could not be announced\n", number);
+}
+
+/* The sectors that BADGE stands for. False: none (any more). */
+static bool badge_range(const struct block_server *server, uint64_t badge, struct block_range_kept *range)
+{
+	uint64_t device = (badge & 0xff) - 1, place = badge >> 8;
+
+	if (device >= BLOCK_DEVICES || !server->devices[device].sector_bytes || place > BLOCK_RANGES)
+		return false;
+	if (place)
+		*range = server->ranges[place - 1];
+	else
+		*range = (struct block_range_kept){
+		    .count = server->devices[device].sectors, .device = (uint32_t)device, .used = true};
+	return range->used && range->device == device;
+}
+
+static int64_t serve_describe(void *context, uint64_t badge, const void **data, uint32_t *bytes)
+{
+	static struct block_description description;
+	struct block_server *server = context;
+	struct block_range_kept range;
+
+	if (!badge_range(server, badge, &range))
+		return E_NOT_FOUND;
+	description = server->devices[range.device];
+	description.sectors = range.count;
+	if (range.flags & BLOCK_RANGE_READ_ONLY)
+		description.flags |= BLOCK_IS_READ_ONLY;
+	*data = &description;
+	*bytes = sizeof(description);
+	return E_OK;
+}
+
+static void queue_free(struct block_server *server, struct block_queue *queue)
+{
+	foreign_unmap(&queue->rings);
+	foreign_unmap(&queue->data);
+	if (queue->addresses)
+		window_unmap(queue->addresses, queue->data_pages * sizeof(uint64_t));
+	for (unsigned i = 0; i < 3; i++) {
+		handle_t handle = (handle_t[]){queue->rings_memory, queue->data_memory, queue->completed}[i];
+		if (handle)
+			cap_delete(handle);
+	}
+	driver_client_ended(server->driver, queue->bits);
+	*queue = (struct block_queue){0};
+}
+
+/* QUEUE's memory: mapped here and for the device. */
+static int64_t queue_map(struct block_server *server, struct block_queue *queue, uint32_t entries)
+{
+	struct driver *driver = server->driver;
+	uint64_t ring_bytes = driver_memory_bytes(driver, queue->rings_memory);
+
+	queue->data_pages = driver_memory_bytes(driver, queue->data_memory) / DRIVER_PAGE;
+	if (ring_bytes < BLOCK_RINGS_BYTES(entries) || !queue->data_pages ||
+	    queue->data_pages > BLOCK_DATA_PAGES)
+		return E_ARGUMENT;
+	if (!foreign_map(&queue->rings, queue->rings_memory, BLOCK_RINGS_BYTES(entries)))
+		return E_QUOTA_MEMORY;
+	if (!block_ring_attach(&queue->ring, (struct block_rings *)queue->rings.at, queue->rings.bytes,
+	                       entries))
+		return E_ARGUMENT;
+	if (server->map_data &&
+	    !foreign_map(&queue->data, queue->data_memory, queue->data_pages * DRIVER_PAGE))
+		return E_QUOTA_MEMORY;
+	queue->addresses = window_allocate(queue->data_pages * sizeof(uint64_t), 0);
+	if (!queue->addresses)
+		return E_QUOTA_MEMORY;
+	return driver_map(driver, queue->data_memory, queue->data_pages, queue->addresses, queue->mappings)
+	           ? E_OK
+	           : E_QUOTA_MEMORY;
+}
+
+static void queue_end(struct block_server *server, struct block_queue *queue);
+
+/* Ends the queues whose clients took their memory away or have died with it. True: there are others. */
+static bool sweep(struct block_server *server)
+{
+	bool others = false;
+
+	for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
+		struct block_queue *queue = &server->queues[i];
+		if (!queue->number || queue->closing)
+			continue;
+		if (queue->rings.lost || queue->data.lost ||
+		    !driver_memory_bytes(server->driver, queue->rings_memory) ||
+		    !driver_memory_bytes(server->driver, queue->data_memory))
+			queue_end(server, queue);
+		else
+			others = true;
+	}
+	return others;
+}
+
+static int64_t serve_open_queue(void *context, uint64_t badge, handle_t rings, handle_t data,
+                                handle_t completed, uint32_t entries, uint64_t *number, uint64_t *bits,
+                                handle_t *submitted)
+{
+	struct block_server *server = context;
+	struct block_range_kept range;
+	struct block_queue *queue = server->queues;
+	unsigned mine = 0;
+
+	if (!badge_range(server, badge, &range))
+		return E_NOT_FOUND;
+	if (!entries || entries > BLOCK_ENTRIES_MAX || entries & (entries - 1))
+		return E_ARGUMENT;
+	sweep(server);
+	event_timer(server->driver->event, clock_ns() + SWEEP_NS, DRIVER_TIMER_BIT);
+	for (unsigned i = 0; i < BLOCK_QUEUES; i++)
+		mine += server->queues[i].number && server->queues[i].badge == badge;
+	while (queue < server->queues + BLOCK_QUEUES && queue->number)
+		queue++;
+	if (queue == server->queues + BLOCK_QUEUES || mine >= BLOCK_QUEUES / 2)
+		return E_BUSY;
+	handle_t signal = driver_client_signal(server->driver, &queue->bits);
+	if (!signal)
+		return E_BUSY;
+	queue->number = ++server->last_number;
+	queue->badge = badge;
+	queue->rings_memory = rings;
+	queue->data_memory = data;
+	queue->completed = completed;
+	int64_t result = queue_map(server, queue, entries);
+	if (result < 0) {
+		queue->rings_memory = queue->data_memory = queue->completed = 0; /* the caller deletes them */
+		queue_free(server, queue);
+		cap_delete(signal);
+		return result;
+	}
+	*number = queue->number;
+	*bits = queue->bits;
+	*submitted = signal;
+	return E_OK;
+}
+
+static struct block_queue *queue_find(struct block_server *server, uint64_t badge, uint64_t number)
+{
+	for (unsigned i = 0; i < BLOCK_QUEUES; i++)
+		if (number && server->queues[i].number == number && server->queues[i].badge == badge)
+			return &server->queues[i];
+	return 0;
+}
+
+static void queue_end(struct block_server *server, struct block_queue *queue)
+{
+	uint64_t end = clock_ns() + CLOSE_NS;
+
+	queue->closing = true;
+	while (queue->under_way) {
+		if (clock_ns() > end)
+			driver_fail(server->driver, "a request never ends");
+		driver_pause(server->driver, 100);
+		block_server_work(server, 0);
+	}
+	driver_unmap(server->driver, queue->data_pages, queue->mappings);
+	queue_free(server, queue);
+}
+
+static int64_t serve_close_queue(void *context, uint64_t badge, uint64_t number)
+{
+	struct block_queue *queue = queue_find(context, badge, number);
+
+	if (!queue)
+		return E_NOT_FOUND;
+	queue_end(context, queue);
+	return E_OK;
+}
+
+static int64_t serve_check_queue(void *context, uint64_t badge, uint64_t number)
+{
+	return queue_find(context, badge, number) ? E_OK : E_NOT_FOUND;
+}
+
+static int64_t serve_range(void *context, uint64_t badge, uint64_t first, uint64_t count, uint32_t flags,
+                           handle_t *device)
+{
+	struct block_server *server = context;
+	struct driver *driver = server->driver;
+	struct block_range_kept whole;
+	uint32_t place = 0;
+
+	if (!badge_range(server, badge, &whole))
+		return E_NOT_FOUND;
+	if (!count || count > whole.count || first > whole.count - count ||
+	    flags & ~(uint32_t)BLOCK_RANGE_READ_ONLY)
+		return E_ARGUMENT;
+	struct block_range_kept range = {.first = whole.first + first,
+	                                 .count = count,
+	                                 .device = whole.device,
+	                                 .flags = flags | whole.flags,
+	                                 .used = true};
+	/* The same range twice is one place: clients cannot use them up by asking again. */
+	while (place < BLOCK_RANGES && server->ranges[place].used &&
+	       (server->ranges[place].first != range.first || server->ranges[place].count != range.count ||
+	        server->ranges[place].device != range.device || server->ranges[place].flags != range.flags))
+		place++;
+	if (place == BLOCK_RANGES)
+		return E_BUSY;
+	int64_t channel = cap_copy(driver->service, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE,
+	                           (uint64_t)(place + 1) << 8 | (range.device + 1));
+	if (channel < 0)
+		return channel;
+	if (!server->ranges[place].used &&
+	    host_keep(driver->host, driver->page, place, range.first, range.count,
+	              (uint64_t)range.flags << 8 | range.device, clock_ns() + CALL_NS) < 0) {
+		cap_delete((handle_t)channel);
+		return E_BUSY;
+	}
+	server->ranges[place] = range;
+	*device = (handle_t)channel;
+	return E_OK;
+}
+
+void block_server_message(struct block_server *server, struct message *message)
+{
+	static const struct block_operations operations = {.describe = serve_describe,
+	                                                   .open_queue = serve_open_queue,
+	                                                   .close_queue = serve_close_queue,
+	                                                   .check_queue = serve_check_queue,
+	                                                   .range = serve_range};
+	block_serve(&operations, server, message, server->driver->page);
+}
+
+/* What a client asks for, judged. BLOCK_DONE: may be started. */
+static enum block_status judge(const struct block_server *server, const struct block_queue *queue,
+                               const struct block_request *request, struct block_range_kept *range)
+{
+	if (!badge_range(server, queue->badge, range))
+		return BLOCK_GONE;
+	const struct block_description *device = &server->devices[range->device];
+	uint64_t bytes = (uint64_t)request->sectors * device->sector_bytes;
+	bool moves = request->operation == BLOCK_READ || request->operation == BLOCK_WRITE;
+
+	if (request->operation < BLOCK_READ || request->operation > BLOCK_ZERO ||
+	    request->flags & ~BLOCK_FORCE)
+		return BLOCK_BAD_REQUEST;
+	if (request->operation == BLOCK_FLUSH)
+		return BLOCK_DONE;
+	if (!request->sectors || request->sectors > range->count ||
+	    request->sector > range->count - request->sectors)
+		return BLOCK_BAD_REQUEST;
+	if (request->operation != BLOCK_READ &&
+	    (range->flags & BLOCK_RANGE_READ_ONLY || device->flags & BLOCK_IS_READ_ONLY))
+		return BLOCK_READ_ONLY;
+	if (request->operation == BLOCK_DISCARD && !(device->flags & BLOCK_HAS_DISCARD))
+		return BLOCK_UNSUPPORTED;
+	if (moves && (bytes > device->transfer_bytes || request->data_offset % device->data_alignment ||
+	              bytes > queue->data_pages * DRIVER_PAGE ||
+	              request->data_offset > queue->data_pages * DRIVER_PAGE - bytes))
+		return BLOCK_BAD_REQUEST;
+	return BLOCK_DONE;
+}
+
+static void answer(struct block_queue *queue, uint64_t tag, enum block_status status)
+{
+	bool signal;
+
+	block_ring_complete(&queue->ring, tag, status, &signal);
+	queue->signal |= signal;
+}
+
+/* Hands IO to the driver, behind what it refused before. */
+static void start(struct block_server *server, struct block_io *io)
+{
+	io->next = 0;
+	if (!server->waiting && server->backend->start(server->context, io))
+		return;
+	if (server->waiting)
+		server->waiting_last->next = io;
+	else
+		server->waiting = io;
+	server->waiting_last = io;
+}
+
+static void start_waiting(struct block_server *server)
+{
+	while (server->waiting) {
+		struct block_io *io = server->waiting, *next = io->next;
+		if (!server->backend->start(server->context, io))
+			return;
+		server->waiting = next;
+	}
+}
+
+static void take_request(struct block_server *server, struct block_queue *queue,
+                         const struct block_request *request)
+{
+	struct block_range_kept range;
+	enum block_status status = judge(server, queue, request, &range);
+
+	if (status != BLOCK_DONE) {
+		answer(queue, request->tag, status);
+		return;
+	}
+	const struct block_description *device = &server->devices[range.device];
+	bool writes = request->operation == BLOCK_WRITE || request->operation == BLOCK_ZERO;
+	bool force = writes && request->flags & BLOCK_FORCE && device->flags & BLOCK_HAS_FLUSH;
+
+	if (request->operation == BLOCK_FLUSH && !(device->flags & BLOCK_HAS_FLUSH)) {
+		answer(queue, request->tag, BLOCK_DONE);
+		return;
+	}
+	struct block_io *io = server->free_ios;
+	server->free_ios = io->next;
+	*io = (struct block_io){.queue = queue,
+	                        .tag = request->tag,
+	                        .sector = range.first + request->sector,
+	                        .data_offset = request->data_offset,
+	                        .sectors = request->sectors,
+	                        .device = (uint8_t)range.device,
+	                        .operation = request->operation,
+	                        .force = force && device->flags & BLOCK_HAS_FORCE,
+	                        .flush_after = force && !(device->flags & BLOCK_HAS_FORCE)};
+	queue->under_way++;
+	start(server, io);
+}
+
+void block_server_complete(struct block_server *server, struct block_io *io, enum block_status status)
+{
+	struct block_queue *queue = io->queue;
+
+	if (io->flush_after && status == BLOCK_DONE) {
+		io->flush_after = false;
+		io->operation = BLOCK_FLUSH;
+		start(server, io);
+		return;
+	}
+	queue->under_way--;
+	if (!queue->closing)
+		answer(queue, io->tag, status);
+	io->queue = 0;
+	io->next = server->free_ios;
+	server->free_ios = io;
+}
+
+uint64_t block_server_address(const struct block_io *io, uint64_t offset, uint64_t limit,
+                              uint64_t *contiguous)
+{
+	uint64_t at = io->data_offset + offset, page = at / DRIVER_PAGE, in_page = at % DRIVER_PAGE;
+	uint64_t address = io->queue->addresses[page] + in_page, length = DRIVER_PAGE - in_page;
+
+	while (length < limit && io->queue->addresses[++page] == address + length)
+		length += DRIVER_PAGE;
+	*contiguous = length < limit ? length : limit;
+	return address;
+}
+
+void block_server_work(struct block_server *server, uint64_t bits)
+{
+	bool started = true;
+
+	if (bits & DRIVER_TIMER_BIT && sweep(server))
+		event_timer(server->driver->event, clock_ns() + SWEEP_NS, DRIVER_TIMER_BIT);
+
+	server->backend->poll(server->context);
+	/* Round after round, a few requests of each client, until none has any more. */
+	for (unsigned round = 0; started && round < BLOCK_ENTRIES_MAX / TAKE_AT_ONCE; round++) {
+		started = false;
+		start_waiting(server);
+		for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
+			struct block_queue *queue = &server->queues[(server->next_queue + i) % BLOCK_QUEUES];
+			struct block_request request;
+			unsigned taken = 0;
+
+			while (queue->number && !queue->closing && !queue->rings.lost && !server->waiting &&
+			       server->free_ios && taken < TAKE_AT_ONCE &&
+			       block_ring_take(&queue->ring, &request)) {
+				take_request(server, queue, &request);
+				taken++;
+			}
+			started |= taken != 0;
+		}
+		server->next_queue++;
+		if (server->backend->kick)
+			server->backend->kick(server->context);
+	}
+	for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
+		struct block_queue *queue = &server->queues[i];
+		if (queue->signal)
+			event_signal(queue->completed, 1);
+		queue->signal = false;
+	}
+	if (started)
+		event_signal(server->driver->event, DRIVER_AGAIN_BIT);
+}

@@ -1,0 +1,97 @@
+/* The side of a block driver that its clients see: abi/block.interface with its queues and ranges, so that a
+ * driver only moves sectors. Native, on lib/driver.
+ *
+ * Each device number (a disk; a port or a name space) has a description and takes requests that were checked:
+ * inside the range that the client holds, inside its data object, aligned. The driver starts them and says
+ * when they are done, in any order.
+ */
+#pragma once
+
+#include "driver/driver.h"
+#include "block_ring.h"
+#include "foreign.h"
+
+#define BLOCK_DEVICES    8
+#define BLOCK_QUEUES     16
+#define BLOCK_RANGES     64   /* kept by devmgr over restarts */
+#define BLOCK_IOS        256  /* requests under way, all clients together */
+#define BLOCK_DATA_PAGES 4096 /* of one queue: 16 MiB */
+
+struct block_queue;
+
+/* A request under way. */
+struct block_io {
+	struct block_queue *queue; /* 0: free */
+	uint64_t tag;
+	uint64_t sector; /* of the device */
+	uint64_t data_offset;
+	uint32_t sectors;
+	uint8_t device;
+	uint8_t operation; /* enum block_operation */
+	bool force;        /* write: durable when done; only where the device has BLOCK_HAS_FORCE */
+	bool flush_after;  /* the server's own */
+	void *driver;      /* whatever the driver keeps here */
+	struct block_io *next;
+};
+
+struct block_backend {
+	/* Starts IO. False: no room; the server asks again after something was completed. */
+	bool (*start)(void *context, struct block_io *io);
+	/* After a batch of starts: tells the device. May be 0. */
+	void (*kick)(void *context);
+	/* Takes what the device has completed: block_server_complete for each. */
+	void (*poll)(void *context);
+};
+
+struct block_queue {
+	handle_t completed;
+	uint64_t number; /* 0: free */
+	uint64_t badge;
+	uint64_t bits; /* of the driver's event */
+	struct foreign rings;
+	struct block_ring ring;
+	handle_t rings_memory, data_memory;
+	uint64_t data_pages;
+	uint64_t *addresses; /* of the data's pages */
+	uint64_t mappings[BLOCK_DATA_PAGES / DRIVER_MAP_PAGES];
+	struct foreign data; /* mapped only for drivers that move bytes themselves */
+	uint32_t under_way;
+	bool closing, signal;
+};
+
+struct block_range_kept {
+	uint64_t first, count;
+	uint32_t device, flags; /* BLOCK_RANGE_READ_ONLY */
+	bool used;
+};
+
+struct block_server {
+	struct driver *driver;
+	const struct block_backend *backend;
+	void *context;
+	bool map_data;                                   /* the driver wants block_queue.data */
+	struct block_description devices[BLOCK_DEVICES]; /* sector_bytes 0: none */
+	struct block_queue queues[BLOCK_QUEUES];
+	struct block_range_kept ranges[BLOCK_RANGES];
+	struct block_io ios[BLOCK_IOS];
+	struct block_io *free_ios;
+	struct block_io *waiting, *waiting_last; /* refused by the backend, in order */
+	uint64_t last_number;
+	unsigned next_queue;
+};
+
+void block_server_init(struct block_server *server, struct driver *driver,
+                       const struct block_backend *backend, void *context);
+/* Device NUMBER (below BLOCK_DEVICES) is there, or has changed; the first time it is announced under SERIAL. */
+void block_server_device(struct block_server *server, unsigned number,
+                         const struct block_description *description);
+/* IO is done. */
+void block_server_complete(struct block_server *server, struct block_io *io, enum block_status status);
+/* Where byte OFFSET of IO's data is for the device, and how many bytes from there on are contiguous, at most
+ * LIMIT. */
+uint64_t block_server_address(const struct block_io *io, uint64_t offset, uint64_t limit,
+                              uint64_t *contiguous);
+/* A client's call. */
+void block_server_message(struct block_server *server, struct message *message);
+/* After a signal of BITS: polls the backend, takes new requests, tells clients. */
+void block_server_work(struct block_server *server, uint64_t bits);

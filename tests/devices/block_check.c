@@ -1,0 +1,245 @@
+/* Runs on the machine instead of the sub-kernels' manager: finds block devices and exercises each through its
+ * driver. Words of its arguments: "kill=N" has N queues' worth of work done while devmgr's drivers are killed from
+ * outside (the boot option of the steward). Says "ok ..." or "not ok ..." in the log, then ends the machine.
+ */
+#include <text.h>
+#include "block/block_client.h"
+#include "block.interface.h"
+#include "device.interface.h"
+#include "holon/device.h"
+#include "steward.interface.h"
+
+#define DATA_BYTES (1u << 20)
+#define WAIT_NS    60000000000ull
+#define AREA       4096u /* sectors that are written */
+
+static handle_t log_handle, steward, devices;
+static struct thread_page *own_page;
+static struct block_client client;
+static int failures;
+
+static bool check(const char *device, const char *name, bool right)
+{
+	log_print(log_handle, own_page,
+	          right ? "ok %s: %s\n" : "not ok %s: %s - see the check of this name\n", device, name);
+	failures += !right;
+	return right;
+}
+
+static uint32_t mix(uint32_t value)
+{
+	value ^= value >> 16;
+	value *= 0x7feb352du;
+	value ^= value >> 15;
+	value *= 0x846ca68bu;
+	return value ^ value >> 16;
+}
+
+/* Every word of sector SECTOR in generation SALT. */
+static void fill(uint8_t *at, uint64_t sector, uint32_t bytes, uint32_t salt)
+{
+	for (uint32_t i = 0; i < bytes / 4; i++)
+		((uint32_t *)at)[i] = mix((uint32_t)sector * 1024 + i + salt * 77777);
+}
+
+static bool filled(const uint8_t *at, uint64_t sector, uint32_t bytes, uint32_t salt)
+{
+	for (uint32_t i = 0; i < bytes / 4; i++)
+		if (((const uint32_t *)at)[i] != mix((uint32_t)sector * 1024 + i + salt * 77777))
+			return false;
+	return true;
+}
+
+static enum block_status once(uint8_t operation, uint64_t sector, uint32_t sectors, uint64_t offset,
+                              uint8_t flags)
+{
+	return block_client_do(&client,
+	                       (struct block_request){.sector = sector,
+	                                              .sectors = sectors,
+	                                              .data_offset = offset,
+	                                              .operation = operation,
+	                                              .flags = flags},
+	                       clock_ns() + WAIT_NS);
+}
+
+static void test_one(const char *name)
+{
+	const struct block_description *device = &client.description;
+	uint32_t bytes = device->sector_bytes, most = device->transfer_bytes / bytes;
+
+	fill(client.data, 7, bytes, 1);
+	check(name, "a sector is written", once(BLOCK_WRITE, 7, 1, 0, 0) == BLOCK_DONE);
+	memset(client.data, 0, bytes);
+	check(name, "and read back",
+	      once(BLOCK_READ, 7, 1, 0, 0) == BLOCK_DONE && filled(client.data, 7, bytes, 1));
+	if (most > DATA_BYTES / bytes)
+		most = DATA_BYTES / bytes;
+	for (uint32_t i = 0; i < most; i++)
+		fill(client.data + (uint64_t)i * bytes, 100 + i, bytes, 2);
+	check(name, "the longest transfer is written, and flushed",
+	      once(BLOCK_WRITE, 100, most, 0, 0) == BLOCK_DONE &&
+	          once(BLOCK_FLUSH, 0, 0, 0, 0) == BLOCK_DONE);
+	memset(client.data, 0, (uint64_t)most * bytes);
+	bool right = once(BLOCK_READ, 100, most, 0, 0) == BLOCK_DONE;
+	for (uint32_t i = 0; i < most; i++)
+		right = right && filled(client.data + (uint64_t)i * bytes, 100 + i, bytes, 2);
+	check(name, "and read back whole", right);
+	/* A transfer that begins in the midst of a page. */
+	fill(client.data + bytes * 3ull, 50, bytes, 3);
+	fill(client.data + bytes * 4ull, 51, bytes, 3);
+	right = once(BLOCK_WRITE, 50, 2, bytes * 3ull, BLOCK_FORCE) == BLOCK_DONE;
+	memset(client.data, 0, bytes * 5ull);
+	right = right && once(BLOCK_READ, 51, 1, bytes, 0) == BLOCK_DONE &&
+	        filled(client.data + bytes, 51, bytes, 3);
+	check(name, "a forced write in the midst of a page", right);
+}
+
+static void test_refusals(const char *name)
+{
+	uint64_t end = client.description.sectors;
+
+	check(name, "beyond the end is refused",
+	      once(BLOCK_READ, end, 1, 0, 0) == BLOCK_BAD_REQUEST &&
+	          once(BLOCK_WRITE, end - 1, 2, 0, 0) == BLOCK_BAD_REQUEST &&
+	          once(BLOCK_READ, UINT64_MAX, 2, 0, 0) == BLOCK_BAD_REQUEST);
+	check(name, "outside the data, unaligned, or unknown is refused",
+	      once(BLOCK_READ, 0, 1, DATA_BYTES, 0) == BLOCK_BAD_REQUEST &&
+	          once(BLOCK_READ, 0, 1, 3, 0) == BLOCK_BAD_REQUEST &&
+	          once(77, 0, 1, 0, 0) == BLOCK_BAD_REQUEST);
+	handle_t range;
+	struct block_client part;
+	struct block_request request = {.sector = 0, .sectors = 1, .operation = BLOCK_READ};
+	bool right = block_range(client.channel, own_page, 100, 8, BLOCK_RANGE_READ_ONLY, &range,
+	                         clock_ns() + WAIT_NS) >= 0 &&
+	             block_client_open(&part, range, own_page, 1 << 16) >= 0;
+	right = right && part.description.sectors == 8 &&
+	        block_client_do(&part, request, clock_ns() + WAIT_NS) == BLOCK_DONE &&
+	        filled(part.data, 100, client.description.sector_bytes, 2);
+	check(name, "a range shows its sectors", right);
+	request.operation = BLOCK_WRITE;
+	right = right && block_client_do(&part, request, clock_ns() + WAIT_NS) == BLOCK_READ_ONLY;
+	request.operation = BLOCK_READ;
+	request.sector = 8;
+	check(name, "and no others, and not to write",
+	      right && block_client_do(&part, request, clock_ns() + WAIT_NS) == BLOCK_BAD_REQUEST);
+}
+
+/* Random writes at depth 32, each area read back after; ROUNDS of them. */
+static void test_load(const char *name, uint32_t rounds)
+{
+	static uint32_t salts[AREA / 8];
+	const uint32_t bytes = client.description.sector_bytes, depth = 32;
+	uint32_t slots = DATA_BYTES / (8 * bytes) < depth ? DATA_BYTES / (8 * bytes) : depth;
+	struct block_completion completion;
+	uint64_t started = 0, done = 0;
+	bool right = true;
+
+	for (uint32_t round = 0; round < rounds && right; round++) {
+		/* An area of eight sectors is under way once at a time: each slot has its own. */
+		while (right && (started < 64ull * (round + 1) || client.under_way)) {
+			for (uint32_t slot = 0; slot < slots && started < 64ull * (round + 1); slot++) {
+				if (client.used[slot])
+					continue;
+				uint32_t area = (mix((uint32_t)started) % (AREA / 8 / slots)) * slots + slot;
+				uint32_t salt = (uint32_t)++started;
+				for (uint32_t i = 0; i < 8; i++)
+					fill(client.data + (slot * 8ull + i) * bytes, 1000 + area * 8 + i,
+					     bytes, salt);
+				salts[area] = salt;
+				right = right &&
+				        block_client_submit(&client, &(struct block_request){
+				                                         .tag = slot,
+				                                         .sector = 1000 + area * 8ull,
+				                                         .sectors = 8,
+				                                         .data_offset = slot * 8ull * bytes,
+				                                         .operation = BLOCK_WRITE});
+			}
+			if (client.under_way) {
+				right = right &&
+				        block_client_wait(&client, &completion, clock_ns() + WAIT_NS) >= 0 &&
+				        completion.status == BLOCK_DONE;
+				done++;
+			}
+		}
+		right = right && once(BLOCK_FLUSH, 0, 0, 0, 0) == BLOCK_DONE;
+	}
+	check(name, "random writes at depth 32 complete", right && done == started);
+	for (uint32_t area = 0; area < AREA / 8 && right; area++) {
+		if (!salts[area])
+			continue;
+		right = once(BLOCK_READ, 1000 + area * 8ull, 8, 0, 0) == BLOCK_DONE;
+		for (uint32_t i = 0; i < 8; i++)
+			right = right && filled(client.data + (uint64_t)i * bytes, 1000 + area * 8 + i, bytes,
+			                        salts[area]);
+	}
+	check(name, "and every sector holds what was last written to it", right);
+	log_print(log_handle, own_page, "%s: the queue was opened again %lu times\n", name, client.reopened);
+}
+
+static void test_device(const struct device_info *info, uint32_t rounds)
+{
+	handle_t channel;
+	const char *name = info->serial[0] ? info->serial : info->name;
+
+	if (!check(name, "opens",
+	           device_open(devices, own_page, info->name, &channel, clock_ns() + WAIT_NS) >= 0 &&
+	               block_client_open(&client, channel, own_page, DATA_BYTES) >= 0))
+		return;
+	log_print(log_handle, own_page, "%s: %s, %lu sectors of %u bytes, flags %x\n", name,
+	          client.description.model, client.description.sectors, client.description.sector_bytes,
+	          client.description.flags);
+	if (client.description.flags & BLOCK_IS_READ_ONLY) {
+		check(name, "is read, and not written",
+		      once(BLOCK_READ, 0, 1, 0, 0) == BLOCK_DONE &&
+		          once(BLOCK_WRITE, 0, 1, 0, 0) == BLOCK_READ_ONLY);
+		return;
+	}
+	test_one(name);
+	test_refusals(name);
+	test_load(name, rounds);
+}
+
+/* The number after WORD= among the arguments, or ELSE. */
+static uint32_t argument(const struct start_info *info, const char *word, uint32_t otherwise)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = info->arguments; *at; at += strlen(at) + 1) {
+		if (strncmp(at, word, length) != 0 || at[length] != '=')
+			continue;
+		otherwise = 0;
+		for (const char *digit = at + length + 1; *digit >= '0' && *digit <= '9'; digit++)
+			otherwise = otherwise * 10 + (uint32_t)(*digit - '0');
+	}
+	return otherwise;
+}
+
+int program_main(const struct start_info *info, struct thread_page *page)
+{
+	uint32_t wanted = argument(info, "disks", 1), rounds = argument(info, "rounds", 20), found = 0;
+	uint64_t end = clock_ns() + WAIT_NS, count, bits;
+	static struct device_info list[32];
+
+	own_page = page;
+	log_handle = start_find(info, "log", 0);
+	steward = start_find(info, "steward", 0);
+	devices = start_find(info, "device", 0);
+	int64_t pause = event_create();
+	while (found < wanted && clock_ns() < end) {
+		const void *data;
+		uint32_t bytes;
+		found = 0;
+		event_wait((handle_t)pause, clock_ns() + 20000000, &bits);
+		for (uint32_t i = 0;
+		     found < 32 && device_list(devices, page, i, &count, &data, &bytes, end) >= 0; i++) {
+			memcpy(&list[found], data, sizeof(list[found]));
+			found += list[found].kind == DEVICE_BLOCK;
+		}
+	}
+	check("devices", "all disks are there", found == wanted);
+	for (uint32_t i = 0; i < found; i++)
+		test_device(&list[i], rounds);
+	log_print(log_handle, page, "devices: the end\n");
+	steward_finished(steward, page, (uint64_t)(failures != 0) << 8, DEADLINE_NEVER);
+	return 0;
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Boots systems of devmgr, a disk's driver and a program that exercises the disk (block_check.c), on several machines, with
+QEMU's trace of what it calls a guest's error; then the same while the driver is destroyed again and again under load.
+
+    block_test.py [NAME...]     only the disks whose name contains a NAME
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUNDLE = ROOT / "build/x86_64/test/block.bundle"
+SIZE = 64 << 20
+# What QEMU says of a device that its driver used wrongly.
+ERRORS = ["virtio_set_status*error*", "pci_nvme_err*", "ahci_*err*", "ide_*error*"]
+GUEST_ERRORS = ("bogus descriptor", "Invalid", "invalid", "pci_nvme_err", "guest error", "Guest index", "Looped descriptor")
+# Name: the machine, processors, and the device with {drive} for its drive.
+DISKS = {
+    "virtio-pc": (["--machine", "pc"], 1, "virtio-blk-pci,drive={drive},serial={name}"),
+    "virtio-q35": (["--machine", "q35"], 4, "virtio-blk-pci,drive={drive},serial={name}"),
+    "virtio-4k": (["--machine", "q35"], 2,
+                  "virtio-blk-pci,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
+}
+
+
+def run(work, name, options, drive=""):
+    """(status, log, what QEMU said) of one system with disk NAME."""
+    machine, cpus, device = DISKS[name]
+    disk, log, trace = (pathlib.Path(work, part) for part in ("disk", "log", "trace"))
+    with open(disk, "wb") as out:
+        out.truncate(SIZE)
+    qemu = ["-drive", f"if=none,id=d0,format=raw,discard=unmap,file={disk}{drive}", "-device", device.format(drive="d0", name=name)]
+    for event in ERRORS:
+        qemu += ["-trace", f"enable={event},file={trace}"]
+    command = [str(ROOT / "tools/holon-run"), "--timeout", "180", "--log", str(log), "--bundle", str(BUNDLE), *machine,
+               "--cpus", str(cpus), *options, *(f"--qemu={word}" for word in qemu), "--", "true"]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    said = result.stderr + (trace.read_text(errors="replace") if trace.exists() else "")
+    return result.returncode, log.read_text(errors="replace") if log.exists() else "", said
+
+
+def report(name, right, why):
+    print(f"ok {name}" if right else f"not ok {name} - {why}", flush=True)
+    return right
+
+
+def check(name, what, status, log, said):
+    """Passes on what the machine reported."""
+    good = True
+    for line in log.splitlines():
+        if line.startswith(("ok ", "not ok ")):
+            words = line.split(" ", 2 if line.startswith("not") else 1)
+            good &= report(f"block {what}: {words[-1]}", line.startswith("ok "), f"log ends {log[-600:]!r}")
+    errors = [word for word in GUEST_ERRORS if word in said]
+    good &= report(f"block {what}: {name}: ends well, and QEMU saw no guest error",
+                   status == 0 and "devices: the end" in log and not errors,
+                   f"status {status}, {errors}, log ends {log[-1500:]!r}, QEMU {said[-500:]!r}")
+    return good
+
+
+def main():
+    wanted = [name for name in DISKS if not sys.argv[1:] or any(word in name for word in sys.argv[1:])]
+    good = True
+    with tempfile.TemporaryDirectory(prefix="block-test-") as work:
+        for name in wanted:
+            good &= check(name, name, *run(work, name, []))
+            driver = DISKS[name][2].split(",")[0].split("-pci")[0]
+            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},150 rounds=150"])
+            good &= check(name, f"{name}, killed", status, log, said)
+            killed = log.count("is killed, as the boot option says")
+            good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 2, f"log ends {log[-500:]!r}")
+        name = wanted[0]
+        status, log, said = run(work, name, [], ",readonly=on")
+        good &= check(name, f"{name}, read-only", status, log, said)
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    main()
