@@ -113,6 +113,23 @@ enum memory_kind {
 	MEMORY_DEVICE_WC,     /* device memory, write-combining (framebuffers) */
 };
 
+/* memory_pager */
+#define PAGER_WRITES 1u
+
+/* memory_answer */
+enum pager_answer {
+	PAGER_ALLOW = 0, /* the pages that are there may be written: they are marked DIRTY_WRITEBACK */
+	PAGER_FAILED,    /* the accesses that wait are faults with FAULT_PAGER_FAILED: what stands behind cannot be read */
+	PAGER_FULL,      /* those that wait to write are faults with FAULT_PAGER_FULL: no room */
+};
+
+/* In a fault's error, beside the processor's bits. */
+#define FAULT_PAGER_FAILED (1ull << 32)
+#define FAULT_PAGER_FULL   (1ull << 33)
+
+/* memory_dirty: each mark is set by every write and cleared by its own harvest alone. */
+enum dirty_mark { DIRTY_WRITEBACK = 0, DIRTY_MIGRATION };
+
 enum memory_zone { ZONE_GHOST = 0 /* never persisted */, ZONE_PERSISTENT = 1 };
 
 /* Semantic addressing. In memory_find, empty strings and zeroes match anything. */

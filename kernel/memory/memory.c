@@ -110,6 +110,7 @@ struct memory *memory_create(struct unit *owner, uint32_t kind, uint64_t pages, 
 	memory->pages = pages;
 	memory->height = radix_height(pages);
 	list_init(&memory->wanting);
+	list_append(&memory->wanting, &memory->told);
 	list_init(&memory->mappings);
 	return memory;
 }
@@ -174,6 +175,8 @@ int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_
 			return E_QUOTA_MEMORY;
 		radix_count(memory, *place, 1);
 		memory->resident++;
+	} else if (write && !memory_there(memory, *place, true)) {
+		return E_FAULT;
 	} else if (write && frame_of(ENTRY_FRAME(**place))->references != 1) {
 		status = break_sharing(memory, page, *place, unsettled);
 		if (status < 0)
@@ -200,8 +203,8 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 	status =
 	    memory_has_frames(memory) ? memory_frame(memory, page, true, frame, &place, &unsettled) : E_FAULT;
 	/* A thread's page is no device's, so that only what the payer pays for ever passes to another. */
-	if (status == E_OK && (device ? frame_of(*frame)->pins % FRAME_DEVICE
-	                              : frame_of(*frame)->pins / FRAME_DEVICE))
+	if (status == E_OK &&
+	    (device ? frame_of(*frame)->pins % FRAME_DEVICE : frame_of(*frame)->pins / FRAME_DEVICE))
 		status = E_FAULT;
 	if (status == E_OK) {
 		/* The object's alone, so its owner's to pay as any page of its own. */
@@ -527,11 +530,11 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 	}
 	unlock_pair(memory, source);
 	flush_finish(&flush);
-	memory_wake(memory, page, page + done);
+	memory_wake(memory, page, page + done, PAGER_ALLOW);
 	return status == E_BUSY ? CALL_RESTART : status;
 }
 
-void memory_wake(struct memory *memory, uint64_t first, uint64_t end)
+void memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer)
 {
 	struct list woken;
 
@@ -539,14 +542,21 @@ void memory_wake(struct memory *memory, uint64_t first, uint64_t end)
 	lock_take(&memory->lock);
 	for (struct list *node = memory->wanting.next, *next; node != &memory->wanting; node = next) {
 		struct thread *thread = container_of(node, struct thread, queue_node);
-		uint64_t word = thread->wait, page = thread->wanted_page & ~WANTED_REPORTED;
+		uint64_t word, page;
 
 		next = node->next;
-		if (page < first || page >= end)
+		if (node == &memory->told)
+			continue;
+		word = thread->wait;
+		page = thread->wanted_page & ~WANTED_WRITE;
+		if (page < first || page >= end ||
+		    (answer == PAGER_FULL && !(thread->wanted_page & WANTED_WRITE)))
 			continue;
 		list_remove(node);
-		if (WAIT_STATE(word) == THREAD_PAGER && wait_claim(thread, word))
+		if (WAIT_STATE(word) == THREAD_PAGER && wait_claim(thread, word)) {
+			thread->pager_answer = (uint8_t)answer;
 			list_append(&woken, node);
+		}
 	}
 	lock_release(&memory->lock);
 	while (!list_empty(&woken)) {
@@ -594,8 +604,8 @@ bool memory_teardown(struct object *object)
 		object_release(memory->source);
 		memory->source = 0;
 	}
-	if (!list_empty(&memory->wanting))
-		memory_wake(memory, 0, UINT64_MAX);
+	if (memory->wanting.next != memory->wanting.previous)
+		memory_wake(memory, 0, UINT64_MAX, PAGER_ALLOW);
 	/* Whoever found it alive has left its lock by now. */
 	lock_take(&memory->lock);
 	lock_release(&memory->lock);

@@ -25,7 +25,7 @@ struct space;
 typedef uint64_t physical_t; /* a physical address */
 
 #define FRAME_SHARED 1ull                /* in counts: one reference */
-#define FRAME_DEVICE (1u << 16)             /* in pins: one of a device */
+#define FRAME_DEVICE (1u << 16)          /* in pins: one of a device */
 #define FRAME_PAYER  (1ull << 32 | 1ull) /* one reference, of the payer's */
 
 struct frame {
@@ -90,18 +90,19 @@ static inline physical_t frame_unmap(const void *address);
 #define MEMORY_PHYSICAL 16
 
 /* Radix entries of resident pages; 0 is absent. */
-#define ENTRY_PAID         1ull  /* charged to the object's owner by itself */
-#define ENTRY_FREE         2ull  /* charged to nobody: a boot module's frame */
-#define ENTRY_DIRTY        4ull  /* written since the last memory_dirty */
-#define ENTRY_MAPPED       8ull  /* page tables may show it */
-#define ENTRY_WRITABLE     16ull /* and let it be written */
+#define ENTRY_PAID         1ull             /* charged to the object's owner by itself */
+#define ENTRY_FREE         2ull             /* charged to nobody: a boot module's frame */
+#define ENTRY_MARK(mark)   (4ull << (mark)) /* enum dirty_mark: written since its last memory_dirty */
+#define ENTRY_DIRTY        (ENTRY_MARK(DIRTY_WRITEBACK) | ENTRY_MARK(DIRTY_MIGRATION))
+#define ENTRY_MAPPED       16ull /* page tables may show it */
+#define ENTRY_WRITABLE     32ull /* and let it be written */
 #define ENTRY_FRAME(entry) ((entry) & ~0xfffull)
 
 #define MEMORY_PAGES_MAX (1ull << 36) /* 256 TiB */
 #define MEMORY_DEPTH_MAX 8u           /* clones of clones of device memory */
 
-/* In thread->wanted_page: the pager has been told. */
-#define WANTED_REPORTED (1ull << 63)
+/* In thread->wanted_page: to write to. */
+#define WANTED_WRITE (1ull << 63)
 
 /* The removal of pages [FIRST, END) from all mappings of an object, or (ONLY_WRITE) of the right to write
  * them. It goes through the list of mappings a slice at a time, whoever needs the object goes on with it, and
@@ -117,17 +118,20 @@ struct unmapping {
 struct memory {
 	struct object object;
 	struct lock lock;
-	uint32_t kind;   /* enum memory_kind, or MEMORY_PHYSICAL */
-	uint32_t height; /* levels of 512-entry nodes; 0: root is the entry of page 0 itself */
-	bool track_dirty;
-	uint8_t depth; /* how often a clone of device memory is one of a clone */
+	uint32_t kind;    /* enum memory_kind, or MEMORY_PHYSICAL */
+	uint32_t height;  /* levels of 512-entry nodes; 0: root is the entry of page 0 itself */
+	bool asks_writes; /* pager objects: PAGER_WRITES */
+	uint8_t depth;    /* how often a clone of device memory is one of a clone */
+	uint64_t tracked; /* ENTRY_MARKs without which a page is not mapped writable */
 	uint64_t pages;
 	uint64_t resident;
 	uint64_t root; /* entry, or address of the top node */
 	physical_t device_base;
-	struct cap
-	    bound; /* internal: the pager's event; of a clone of device memory: the whole, on whose leash it is */
-	struct list wanting;  /* pager objects: threads waiting for a page (queue_node) */
+	/* Internal: the pager's event; of a clone of device memory the whole, on whose leash it is. */
+	struct cap bound;
+	/* Pager objects: threads waiting for a page (queue_node), first those that the pager was told of, then TOLD,
+	 * a node of the list, then the others. */
+	struct list wanting, told;
 	struct list mappings; /* struct mapping.memory_node: reverse map */
 	uint32_t mapping_count;
 	struct unmapping unmapping;
@@ -198,10 +202,15 @@ static inline bool memory_entry_writable(struct memory *memory, uint64_t *entry,
 {
 	if (frame_of(ENTRY_FRAME(*entry))->references != 1)
 		return false;
-	if (!(*entry & ENTRY_DIRTY) && !mark && memory->track_dirty)
+	if (memory->tracked & ~*entry && !mark)
 		return false;
 	*entry |= ENTRY_DIRTY | ENTRY_WRITABLE;
 	return true;
+}
+/* Whether ENTRY (0: none) is there for a read, or a write, as far as a pager is concerned. memory->lock held. */
+static inline bool memory_there(const struct memory *memory, const uint64_t *entry, bool write)
+{
+	return entry && *entry && (!write || !memory->asks_writes || *entry & ENTRY_MARK(DIRTY_WRITEBACK));
 }
 /* Pins PAGE of MEMORY as a writable private frame for kernel use (thread page, guest state): it stays
  * allocated, whatever becomes of the object, until memory_unpin, and is paid as long: by UNIT, which is
@@ -221,8 +230,9 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 /* Moves pages of SOURCE into absent places of the pager object MEMORY, a slice of COUNT pages (up to 32). */
 int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory *source, uint64_t source_page,
                             uint64_t count);
-/* Wakes threads that wait for pages [first, end) of a pager object. Takes memory->lock. */
-void memory_wake(struct memory *memory, uint64_t first, uint64_t end);
+/* Wakes threads that wait for pages [first, end) of a pager object; ANSWER other than PAGER_ALLOW: to a fault.
+ * Takes memory->lock. */
+void memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer);
 
 /* Radix tree (radix.c); memory->lock held. */
 uint32_t radix_height(uint64_t pages);

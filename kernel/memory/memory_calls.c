@@ -11,6 +11,7 @@
 #define INFO_SLICE      16u
 #define FIND_SLICE      8u
 #define SUPPLY_SLICE    4u
+#define ANSWER_SLICE    48u
 #define PHYSICAL_END    (1ull << 52)
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -169,7 +170,7 @@ int64_t sys_memory_resize(struct call *call, struct memory *memory, uint64_t byt
 		return status;
 	/* Whoever waits for a page that is no more finds out by faulting again. */
 	if (memory->kind == MEMORY_PAGER)
-		memory_wake(memory, pages, UINT64_MAX);
+		memory_wake(memory, pages, UINT64_MAX, PAGER_ALLOW);
 	return discard_range(call->self, memory, pages, 1ull << (9 * memory->height));
 }
 
@@ -209,23 +210,63 @@ int64_t sys_memory_wanted(struct call *call, struct memory *memory)
 	if (memory->kind != MEMORY_PAGER)
 		return E_TYPE;
 	lock_take(&memory->lock);
-	/* Told ones go to the back, so the first one decides. */
-	if (!list_empty(&memory->wanting)) {
-		struct list *node = memory->wanting.next;
-		struct thread *thread = container_of(node, struct thread, queue_node);
+	if (memory->told.next != &memory->wanting) {
+		struct list *node = memory->told.next;
+		uint64_t page = container_of(node, struct thread, queue_node)->wanted_page;
 
-		if (!(thread->wanted_page & WANTED_REPORTED)) {
-			offset = (int64_t)(thread->wanted_page * PAGE_SIZE_BYTES);
-			thread->wanted_page |= WANTED_REPORTED;
-			list_remove(node);
-			list_append(&memory->wanting, node);
-		}
+		offset = (int64_t)((page & ~WANTED_WRITE) * PAGE_SIZE_BYTES | page >> 63);
+		list_remove(&memory->told);
+		list_prepend(node, &memory->told);
 	}
 	lock_release(&memory->lock);
 	return offset;
 }
 
-int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes)
+int64_t sys_memory_pager(struct call *call, struct memory *memory, struct event *pager, uint64_t flags)
+{
+	int64_t status;
+
+	if (memory->kind != MEMORY_PAGER)
+		return E_TYPE;
+	lock_take(&memory->lock);
+	cap_detach(&memory->bound);
+	status = memory->object.dead ? E_HANDLE : cap_attach(&memory->bound, &call->caps[1], 0, 0);
+	memory->asks_writes = flags & PAGER_WRITES;
+	if (memory->asks_writes)
+		memory->tracked |= ENTRY_MARK(DIRTY_WRITEBACK);
+	list_remove(&memory->told);
+	list_prepend(&memory->wanting, &memory->told);
+	lock_release(&memory->lock);
+	if (status == E_OK && memory->told.next != &memory->wanting)
+		event_signal(pager, 1);
+	return status;
+}
+
+int64_t sys_memory_answer(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes,
+                          uint64_t answer)
+{
+	uint64_t first, count, *progress = &call->self->progress, end;
+
+	if (memory->kind != MEMORY_PAGER)
+		return E_TYPE;
+	if (!page_range(offset, bytes, &first, &count) || first + count > memory->pages)
+		return E_ARGUMENT;
+	end = answer == PAGER_ALLOW ? least(count, *progress + ANSWER_SLICE) : count;
+	lock_take(&memory->lock);
+	for (uint64_t page = first + *progress; answer == PAGER_ALLOW && page < first + end; page++) {
+		uint64_t *entry = memory->object.dead ? 0 : radix_find(memory, page);
+
+		if (entry && *entry)
+			*entry |= ENTRY_MARK(DIRTY_WRITEBACK);
+	}
+	lock_release(&memory->lock);
+	memory_wake(memory, first + *progress, first + end, (enum pager_answer)answer);
+	*progress = end;
+	return end < count ? CALL_RESTART : E_OK;
+}
+
+int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes,
+                         uint64_t mark)
 {
 	struct thread *self = call->self;
 	struct flush flush = {0};
@@ -242,7 +283,7 @@ int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offs
 	at = first + self->progress - 1;
 	end = first + count;
 	lock_take(&memory->lock);
-	memory->track_dirty = true;
+	memory->tracked |= ENTRY_MARK(mark);
 	if (memory->object.dead) {
 		lock_release(&memory->lock);
 		return E_HANDLE;
@@ -253,12 +294,12 @@ int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offs
 
 		done = memory_unmap(memory, at, stop, true, &flush);
 		for (entry = radix_find(memory, at); done && at < stop; at++, entry++) {
-			if (!(*entry & ENTRY_DIRTY))
+			if (!(*entry & ENTRY_MARK(mark)))
 				continue;
 			self->page->bytes[(at - first) / 8] |= (uint8_t)(1u << (at - first) % 8);
 			/* The kernel writes to pinned pages past all translations. */
 			if (!frame_of(ENTRY_FRAME(*entry))->pins)
-				*entry &= ~ENTRY_DIRTY;
+				*entry &= ~ENTRY_MARK(mark);
 		}
 	} else {
 		at = end;

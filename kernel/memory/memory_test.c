@@ -248,15 +248,15 @@ static void test_dirty(void)
 
 	NEED(CALL6(&root, SYS_SPACE_MAP, handle, BASE, memory, 0, PAGES(300), MAP_READ | MAP_WRITE) == 0);
 	poke(space, BASE + PAGES(3), 1);
-	NEED(CALL3(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300)) == 0);
+	NEED(CALL4(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300), DIRTY_MIGRATION) == 0);
 	TEST("a written page is dirty", dirty(3) && !dirty(4) && !dirty(299));
-	NEED(CALL3(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300)) == 0);
+	NEED(CALL4(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300), DIRTY_MIGRATION) == 0);
 	TEST("asking clears it", !dirty(3));
 	machine_check();
 	poke(space, BASE + PAGES(3), 2);
 	poke(space, BASE + PAGES(299), 2);
 	peek(space, BASE + PAGES(4));
-	NEED(CALL3(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300)) == 0);
+	NEED(CALL4(&root, SYS_MEMORY_DIRTY, memory, 0, PAGES(300), DIRTY_MIGRATION) == 0);
 	TEST("writes through old translations are seen", dirty(3) && dirty(299));
 	TEST("reads are not", !dirty(4));
 	machine_check();

@@ -32,7 +32,7 @@ static void check_tables(struct mapping *mapping)
 		check(*place & ENTRY_MAPPED);
 		if (arch_entry_writable(entry)) {
 			check(frame_of(ENTRY_FRAME(*place))->references == 1);
-			check(*place & ENTRY_DIRTY && *place & ENTRY_WRITABLE);
+			check(!(memory->tracked & ~*place) && *place & ENTRY_WRITABLE);
 		}
 	}
 }

@@ -58,8 +58,10 @@ void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error)
 		case SPACE_FAULT_RESOLVED:
 			return;
 		case SPACE_FAULT_PAGER:
-			thread_wait_pager(thread, memory, page);
-			return;
+			fault.error |= thread_wait_pager(thread, memory, page, error & FAULT_WRITE);
+			if (fault.error == error)
+				return;
+			break;
 		default:
 			break;
 		}
@@ -67,19 +69,25 @@ void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error)
 	thread_fault(thread, &fault);
 }
 
-void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t page)
+uint64_t thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t page, bool write)
 {
+	static const uint64_t failures[] = {
+	    [PAGER_FAILED] = FAULT_PAGER_FAILED, [PAGER_FULL] = FAULT_PAGER_FULL};
+	uint64_t wanted = page | (write ? WANTED_WRITE : 0);
+	enum pager_answer answer = thread->pager_answer;
 	struct object *event;
-	uint64_t *place;
 
+	thread->pager_answer = PAGER_ALLOW;
+	if (answer && thread->wanted_page == wanted)
+		return failures[answer];
 	lock_take(&memory->lock);
-	place = memory->object.dead ? 0 : radix_find(memory, page);
-	if (memory->object.dead || (place && *place)) { /* it came in between: the instruction runs again */
+	/* It came in between: the instruction runs again. */
+	if (memory->object.dead || memory_there(memory, radix_find(memory, page), write)) {
 		lock_release(&memory->lock);
-		return;
+		return 0;
 	}
 	thread->queue_lock = &memory->lock;
-	thread->wanted_page = page;
+	thread->wanted_page = wanted;
 	list_append(&memory->wanting, &thread->queue_node);
 	wait_begin(thread, THREAD_PAGER, DEADLINE_NEVER);
 	event = cap_target(&memory->bound);
@@ -88,4 +96,5 @@ void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t pa
 		event_signal((struct event *)event, 1);
 	if (thread->kicked && thread->in_guest)
 		thread_kicked(thread);
+	return 0;
 }

@@ -100,6 +100,7 @@ struct thread {
 	uint64_t badge, info;  /* of the message in flight */
 	struct event *volatile event_bound; /* counted; who exchanges it for 0 drops the reference */
 	uint64_t wanted_page;
+	uint8_t pager_answer;             /* enum pager_answer, to its access to wanted_page */
 	struct arch_vector_state *vector; /* XSAVE area */
 	/* Sliced system calls: see calls.h. 0 when none is under way. */
 	uint64_t progress;
@@ -150,9 +151,9 @@ bool thread_end_wait(struct thread *thread, int64_t result);
 /* As above for the wait WORD alone. */
 bool thread_end_this_wait(struct thread *thread, uint64_t word, int64_t result);
 
-/* Queues THREAD, current, for PAGE of MEMORY; its instruction runs again when the wait ends. Takes
- * memory->lock. */
-void thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t page);
+/* Queues THREAD, current, for PAGE of MEMORY; its instruction runs again when the wait ends, and returns 0; or what
+ * its pager has answered: FAULT_PAGER_FAILED or FAULT_PAGER_FULL. Takes memory->lock. */
+uint64_t thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t page, bool write);
 /* A fault in user mode: guest exit, fault entry, or the unit fails. */
 void thread_fault(struct thread *thread, const struct fault_record *fault);
 /* Stops (HALT_STOP) or kills (HALT_KILL) THREAD wherever it is. On return it does not run and will not, or
