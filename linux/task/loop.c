@@ -26,7 +26,6 @@ _Static_assert(offsetof(struct guest_state, rax) == STATE_RAX &&
                    offsetof(struct guest_state, r9) == STATE_R9 &&
                    offsetof(struct guest_state, r10) == STATE_R10,
                "layout.inc");
-_Static_assert(SYS_GUEST_ENTER == NUMBER_GUEST_ENTER, "layout.inc");
 
 #define SYSCALL_LOG_MAX 512
 static uint8_t unknown_logged[SYSCALL_LOG_MAX / 8 + 1];

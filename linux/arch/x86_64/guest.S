@@ -4,6 +4,7 @@
  * guest_loop runs at the top of the native stack. guest_enter preserves only RSP; the task and its guest state page are
  * found from it. Registers across a handler: RBX guest state, RBP task, R12 the call's number.
  */
+#include <holon/syscall_numbers.inc>
 #include "layout.inc"
 
 /* The handler at R13, with the guest's arguments and for its result. */
@@ -29,7 +30,7 @@ guest_loop:
 	cmpq $0, TASK_WORK(%rbp) /* and the files held for the call */
 	jne work
 enter:
-	mov $NUMBER_GUEST_ENTER, %eax
+	mov $SYS_GUEST_ENTER, %eax
 	syscall
 	mov %rsp, %rbx
 	and $-AREA_BYTES, %rbx
