@@ -234,6 +234,9 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
  * Takes memory->lock. */
 void memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer);
 
+/* Page numbers of the byte range of a call; false: unaligned, empty or beyond what an object may have. */
+bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count);
+
 /* Radix tree (radix.c); memory->lock held. */
 uint32_t radix_height(uint64_t pages);
 bool radix_grow(struct memory *memory, uint64_t pages);     /* to the height for PAGES; false: quota */

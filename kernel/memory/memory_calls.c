@@ -1,7 +1,6 @@
 /* System calls on memory objects. Ranges are in bytes, page aligned. */
 #include "bytes.h"
 #include "calls.h"
-#include "event.h"
 #include "memory.h"
 #include "thread.h"
 #include "unit.h"
@@ -11,7 +10,6 @@
 #define INFO_SLICE      16u
 #define FIND_SLICE      8u
 #define SUPPLY_SLICE    4u
-#define ANSWER_SLICE    48u
 #define PHYSICAL_END    (1ull << 52)
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -19,8 +17,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Page numbers of the byte range; false: unaligned, empty or beyond what an object may have. */
-static bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count)
+bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count)
 {
 	*first = offset / PAGE_SIZE_BYTES;
 	*count = bytes / PAGE_SIZE_BYTES;
@@ -200,69 +197,6 @@ int64_t sys_memory_supply(struct call *call, struct memory *memory, uint64_t off
 		return status;
 	*progress += part;
 	return *progress < count ? CALL_RESTART : E_OK;
-}
-
-int64_t sys_memory_wanted(struct call *call, struct memory *memory)
-{
-	int64_t offset = E_NOT_FOUND;
-
-	(void)call;
-	if (memory->kind != MEMORY_PAGER)
-		return E_TYPE;
-	lock_take(&memory->lock);
-	if (memory->told.next != &memory->wanting) {
-		struct list *node = memory->told.next;
-		uint64_t page = container_of(node, struct thread, queue_node)->wanted_page;
-
-		offset = (int64_t)((page & ~WANTED_WRITE) * PAGE_SIZE_BYTES | page >> 63);
-		list_remove(&memory->told);
-		list_prepend(node, &memory->told);
-	}
-	lock_release(&memory->lock);
-	return offset;
-}
-
-int64_t sys_memory_pager(struct call *call, struct memory *memory, struct event *pager, uint64_t flags)
-{
-	int64_t status;
-
-	if (memory->kind != MEMORY_PAGER)
-		return E_TYPE;
-	lock_take(&memory->lock);
-	cap_detach(&memory->bound);
-	status = memory->object.dead ? E_HANDLE : cap_attach(&memory->bound, &call->caps[1], 0, 0);
-	memory->asks_writes = flags & PAGER_WRITES;
-	if (memory->asks_writes)
-		memory->tracked |= ENTRY_MARK(DIRTY_WRITEBACK);
-	list_remove(&memory->told);
-	list_prepend(&memory->wanting, &memory->told);
-	lock_release(&memory->lock);
-	if (status == E_OK && memory->told.next != &memory->wanting)
-		event_signal(pager, 1);
-	return status;
-}
-
-int64_t sys_memory_answer(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes,
-                          uint64_t answer)
-{
-	uint64_t first, count, *progress = &call->self->progress, end;
-
-	if (memory->kind != MEMORY_PAGER)
-		return E_TYPE;
-	if (!page_range(offset, bytes, &first, &count) || first + count > memory->pages)
-		return E_ARGUMENT;
-	end = answer == PAGER_ALLOW ? least(count, *progress + ANSWER_SLICE) : count;
-	lock_take(&memory->lock);
-	for (uint64_t page = first + *progress; answer == PAGER_ALLOW && page < first + end; page++) {
-		uint64_t *entry = memory->object.dead ? 0 : radix_find(memory, page);
-
-		if (entry && *entry)
-			*entry |= ENTRY_MARK(DIRTY_WRITEBACK);
-	}
-	lock_release(&memory->lock);
-	memory_wake(memory, first + *progress, first + end, (enum pager_answer)answer);
-	*progress = end;
-	return end < count ? CALL_RESTART : E_OK;
 }
 
 int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes,

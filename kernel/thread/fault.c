@@ -1,4 +1,4 @@
-/* Faults in user mode, and waiting for pages.
+/* Faults in user mode.
  *
  * A fault in the guest half is resolved by the guest space, whether the guest or its personality made it; in
  * the native window by the native space. What cannot be resolved is the guest's exit, or goes to the thread's
@@ -7,7 +7,6 @@
 #include <bytes.h>
 #include <memory.h>
 #include <space.h>
-#include <event.h>
 #include "sched.h"
 
 /* Of a fault entry: code that must not fault at one place twice in a row. */
@@ -67,34 +66,4 @@ void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error)
 		}
 	}
 	thread_fault(thread, &fault);
-}
-
-uint64_t thread_wait_pager(struct thread *thread, struct memory *memory, uint64_t page, bool write)
-{
-	static const uint64_t failures[] = {
-	    [PAGER_FAILED] = FAULT_PAGER_FAILED, [PAGER_FULL] = FAULT_PAGER_FULL};
-	uint64_t wanted = page | (write ? WANTED_WRITE : 0);
-	enum pager_answer answer = thread->pager_answer;
-	struct object *event;
-
-	thread->pager_answer = PAGER_ALLOW;
-	if (answer && thread->wanted_page == wanted)
-		return failures[answer];
-	lock_take(&memory->lock);
-	/* It came in between: the instruction runs again. */
-	if (memory->object.dead || memory_there(memory, radix_find(memory, page), write)) {
-		lock_release(&memory->lock);
-		return 0;
-	}
-	thread->queue_lock = &memory->lock;
-	thread->wanted_page = wanted;
-	list_append(&memory->wanting, &thread->queue_node);
-	wait_begin(thread, THREAD_PAGER, DEADLINE_NEVER);
-	event = cap_target(&memory->bound);
-	lock_release(&memory->lock);
-	if (event)
-		event_signal((struct event *)event, 1);
-	if (thread->kicked && thread->in_guest)
-		thread_kicked(thread);
-	return 0;
 }
