@@ -97,10 +97,10 @@ build/holon.iso: $(BOOT_PARTS) $(BUNDLE) tools/mkiso
 	@$(MKISO) --bundle $(BUNDLE) $@
 
 # The release: the same system, signed by release keys, with a loader that trusts these alone.
-build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle $(KEYS)/keys
+build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle image/release-words $(KEYS)/keys
 	@mkdir -p $(@D)
 	@echo "  BUNDLE  $@"
-	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS)
+	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS) cmdline=image/release-words
 build/release/holon.iso: $(call boot-parts,build/release/boot) build/release/holon.bundle tools/mkiso
 	@echo "  ISO     $@"
 	@$(call mkiso,build/release/boot) --bundle build/release/holon.bundle $@

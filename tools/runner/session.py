@@ -12,6 +12,8 @@ import termios
 import time
 import tty
 
+from . import script
+
 EXIT_LINE = re.compile(rb"^holon-run: exit (\d{1,3})\s*$")
 CONSOLE_MARK = b"\x1b]holon-run;start\x07"  # the UEFI loader's: what firmware wrote to COM1 ends here
 LOG_KEPT = 256 << 10
@@ -23,7 +25,7 @@ ESCAPE = 1  # Ctrl-A
 class Session:
     """status after run(): an exit status, or None with `why` saying what went wrong; `timed_out`."""
 
-    def __init__(self, machine, terminal, send_input, deadline, log, skip_to_mark):
+    def __init__(self, machine, terminal, send_input, deadline, log, skip_to_mark, steps=None):
         self.machine, self.terminal, self.deadline, self.log = machine, terminal, deadline, log
         self.send_input = send_input
         self.skipping = b"" if skip_to_mark else None
@@ -32,6 +34,7 @@ class Session:
         self.kept, self.line = bytearray(), b""
         self.pending, self.sent, self.ended = bytearray(), 0, not send_input
         self.commands = bytearray()
+        self.script = script.Script(steps) if steps else None
         self.escaped = False
         self.selector = selectors.DefaultSelector()
 
@@ -48,6 +51,8 @@ class Session:
                 termios.tcsetattr(0, termios.TCSADRAIN, saved)
                 signal.signal(signal.SIGWINCH, previous)
             self.machine.stop()
+        if self.script and not self.timed_out and self.script.waits_for():
+            self.status, self.why = None, f"the machine ended before it showed {self.script.waits_for()}"
         if self.status is None and self.why is None:
             self.why = "the machine ended without reporting a status"
 
@@ -64,7 +69,14 @@ class Session:
             if wait is not None and wait <= 0:
                 if self.status is None:
                     self.timed_out, self.why = True, "it took too long"
+                    if self.script and self.script.waits_for():
+                        self.why += f": it did not show {self.script.waits_for()}"
                 return
+            if self.script:
+                self.pending += self.script.input(self.ready)
+                if self.script.over():
+                    self.status = 0
+                    return
             self.update_interest()
             for key, events in self.selector.select(wait):
                 if key.data(events) is False:
@@ -82,7 +94,8 @@ class Session:
                 self.input_event(read)
         elif reading and not want_input:
             self.selector.unregister(0)
-        wanted = {self.machine.com1: read | (write if self.ready and self.pending else 0),
+        may_send = self.ready or self.script
+        wanted = {self.machine.com1: read | (write if may_send and self.pending else 0),
                   self.machine.com2: read | (write if self.ready and self.commands else 0)}
         for port, events in wanted.items():
             key = self.selector.get_map().get(port)
@@ -156,6 +169,8 @@ class Session:
             self.skipping = None
             if not data:
                 return True
+        if self.script:
+            self.script.shown(data)
         self.write_out(data)
         return bool(data)
 
