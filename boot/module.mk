@@ -128,3 +128,5 @@ build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kern
 ALL += build/host/fuzz/loader_fuzz.seeds
 $(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso,alone)
 SOAK_TESTS += boot/test/boot_test.py
+$(call script-test,boot/test/trust_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)
+SOAK_TESTS += boot/test/trust_test.py

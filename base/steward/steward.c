@@ -22,6 +22,7 @@
 #define RESTARTS_MAX      100
 #define RESTARTS_AT_ONCE  3
 #define SABOTAGE_START_NS 1000000000ull
+#define DEVELOPMENT       "trust=development" /* every unit is told */
 #define SABOTAGE_BIT      (1ull << 63)
 #define RESTART_WAIT_NS                                                                                      \
 	100000000ull /* after a failure, so that a unit failing at once does not starve the rest */
@@ -164,6 +165,10 @@ static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, s
 	if (unit_is_devmgr(unit) && size - length > 32)
 		length +=
 		    (uint64_t)text_format(buffer + length, size - length, "rsdp=%lx", steward.boot->rsdp) + 1;
+	if (steward.boot->trust.flags & HANDOFF_TRUST_DEVELOPMENT && sizeof(DEVELOPMENT) < size - length) {
+		memcpy(buffer + length, DEVELOPMENT, sizeof(DEVELOPMENT));
+		length += sizeof(DEVELOPMENT);
+	}
 	if (!unit->options)
 		return length;
 	for (const char *at = steward.boot->command_line; *at;) {

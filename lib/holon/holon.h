@@ -85,6 +85,8 @@ int program_main(const struct start_info *info, struct thread_page *page);
 
 /* The capability NAME of INFO, or 0; *VALUE (may be null) its value. */
 handle_t start_find(const struct start_info *info, const char *name, uint64_t *value);
+/* What follows PREFIX in the first argument that begins with it, or 0. */
+const char *start_word(const struct start_info *info, const char *prefix);
 
 /* Text to the kernel log through the capability SYSTEM (RIGHT_LOG); printf subset: %s %c %d %u %x %p with l,
  * ll, width, 0. */

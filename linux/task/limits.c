@@ -221,6 +221,8 @@ SYSCALL_HANDLER(uname, uint64_t address)
 {
 	struct linux_utsname name = {
 	    .sysname = "Linux", .release = "6.1.0-holon", .version = "#1 SMP Holon", .machine = "x86_64"};
+	if (start_word(linux_start_info(), "trust=development"))
+		text_copy(name.version, sizeof(name.version), "#1 SMP Holon development");
 	memcpy(name.nodename, host_name, sizeof(host_name));
 	memcpy(name.domainname, domain_name, sizeof(domain_name));
 	return copy_to_user(address, &name, sizeof(name));

@@ -232,6 +232,11 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 		spawn.cpu_mask = child->cpu_mask;
 		spawn.slice_ns = SLICE_NS;
 		fill_caps(&spawn, child, connection);
+		static const char development[] = "trust=development"; /* for uname */
+		if (start_word(manager.info, development)) {
+			spawn.arguments = development;
+			spawn.arguments_bytes = sizeof(development);
+		}
 		result = spawn_unit(manager.page, &spawn, manager.info->cpu_count, &why);
 		if (result < 0)
 			LOG("subkernel: cannot start %s: %s: %s\n", child->name, why, error_text(result));
