@@ -16,7 +16,10 @@ int run_with(const char *file, struct run_options *options)
 	if (!vm)
 		return 1;
 	int status = 2;
-	if ((!options->input_path || scheduler_load_input(vm, options->input_path)) &&
+	bool as_it_comes = options->live && options->input_path && !strcmp(options->input_path, "-");
+	if (as_it_comes)
+		events_read_input(vm);
+	if ((!options->input_path || as_it_comes || scheduler_load_input(vm, options->input_path)) &&
 	    (!options->trace_path || trace_begin(vm, options))) {
 		watch_interrupts(vm);
 		status = run_program(vm);

@@ -46,11 +46,11 @@ static void usage(FILE *out)
 	      "  --fuel N         stop after so many calls and loop turns\n"
 	      "  --trace FILE     record the run, for flux replay\n"
 	      "  --for DURATION   end when so much time has passed in the program\n"
-	      "  --live           waiting takes real time\n"
+	      "  --live           waiting takes real time, and what happens outside wakes; --input - reads lines as they come\n"
 	      "  --memory MIB     memory limit (1024)\n"
 	      "  --read DIR       hand the program args.files, to read below DIR\n"
 	      "  --write DIR      the same, to read and write\n"
-	      "  --clock, --process, --net   hand it args.clock, args.process, args.net\n"
+	      "  --clock, --process, --net, --subkernels   hand it args.clock, args.process, args.net, args.subkernels\n"
 	      "  --walk           by the plain evaluator; --gc-stress  collect at every allocation\n"
 	      "  -- WORD...       args.words\n",
 	      out);
@@ -102,6 +102,8 @@ bool parse_run_options(int argc, char **argv, struct run_options *options, const
 			options->allow_process = true;
 		else if (!strcmp(a, "--net"))
 			options->allow_net = true;
+		else if (!strcmp(a, "--subkernels"))
+			options->allow_subkernels = true;
 		else if (!strcmp(a, "--walk"))
 			options->walk = true;
 		else if (!strcmp(a, "--gc-stress"))

@@ -16,7 +16,7 @@ struct run_options {
 	const char *words[MAX_WORDS]; /* arguments of the program */
 	unsigned word_count;
 	const char *read_directory, *write_directory; /* capabilities */
-	bool allow_clock, allow_process, allow_net;
+	bool allow_clock, allow_process, allow_net, allow_subkernels;
 };
 
 /* NULL: the program has errors, which were printed. Owns the source. */

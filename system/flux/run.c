@@ -112,6 +112,8 @@ static void hand_over(struct vm *vm, const struct run_options *options)
 		map_set_text(vm, map, "process", capability_simple(vm, "process"));
 	if (options->allow_net)
 		map_set_text(vm, map, "net", capability_simple(vm, "net"));
+	if (options->allow_subkernels)
+		map_set_text(vm, map, "subkernels", capability_simple(vm, "subkernels"));
 }
 
 struct vm *run_prepare(struct source *source, const struct run_options *options, FILE *out)

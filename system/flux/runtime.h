@@ -29,6 +29,27 @@ void scheduler_story(struct vm *vm, FILE *out);
 void scheduler_limit(struct vm *vm, int64_t ns);
 bool scheduler_waiting_until(struct vm *vm, struct string *source, int64_t deadline, value *item);
 
+/* Is there an intention that a message of this source would wake? */
+bool scheduler_listens(const struct vm *vm, const char *source);
+
+/* ---- events.c ---- */
+void events_free(struct vm *vm);
+/* Time goes on to `until`, or, in a live run, to where something happens outside. */
+void events_wait(struct vm *vm, int64_t until);
+/* A look outside while the program is at work; `due`: when something is due by itself. True: time went on. */
+bool events_poll(struct vm *vm, int64_t due);
+bool events_expected(const struct vm *vm);
+/* A message of an event, made from its text. */
+void events_deliver(struct vm *vm, const char *source, const char *text, size_t length);
+/* Lines of standard input are events from now on. */
+void events_read_input(struct vm *vm);
+void events_watch_file(struct vm *vm, int directory, const char *path, const char *channel);
+void events_watch_metric(struct vm *vm, int directory, const char *path, const char *channel,
+                         int64_t period_ns);
+void events_watch_subkernel(struct vm *vm, const char *name, const char *channel, int64_t period_ns);
+/* The program changed a file, which is an event too. */
+void events_file_changed(struct vm *vm, const char *path, const char *what);
+
 /* ---- timeline.c ---- */
 void timelines_init(struct vm *vm);
 void timelines_free(struct vm *vm);
@@ -55,6 +76,18 @@ bool trace_outside(struct vm *vm, const char *what, struct string **text);
 void trace_note(struct vm *vm, const char *what, const char *bytes, size_t length);
 void trace_output(struct vm *vm, const char *bytes, size_t length);
 void trace_event(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Steps done so far: where in a run something was noticed. */
+static inline uint64_t vm_steps(const struct vm *vm)
+{
+	return vm->fuel_used + (uint64_t)(vm->countdown_start - vm->countdown);
+}
+/* Something was noticed, while waiting ('W') or at work ('P'): so many events follow, each by trace_note_happened(). */
+void trace_note_wake(struct vm *vm, char where, int64_t clock_ns, unsigned events);
+void trace_note_happened(struct vm *vm, const char *source, const char *text, size_t length);
+/* In a replay: was something noticed here? */
+bool trace_wake(struct vm *vm, char where, int64_t *clock_ns, unsigned *events);
+bool trace_happened(struct vm *vm, const char **source, const char **text, size_t *length);
 
 /* ---- mosaic.c, dist.c, bandit.c ---- */
 value mosaic_new(struct vm *vm, const char *name);

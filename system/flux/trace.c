@@ -7,6 +7,8 @@
  *   I  the text of the input file
  *   W  a word of the program's arguments, or the name of a capability it was given
  *   O  a value from outside: what it is, a zero byte, its bytes
+ *   T  "where steps clock events": something happened outside, noticed while the run waited (W) or worked (P)
+ *   X  one of those events: its source, a zero byte, its text
  *   V  an event (a choice of collapse, a step of an intention, a timeline)
  *   E  "length hash status steps clock": the end: all output, hashed, and how the run ended
  *
@@ -73,9 +75,9 @@ bool trace_begin(struct vm *vm, const struct run_options *options)
 	                 (unsigned long long)options->memory,
 	                 (unsigned)((options->read_directory ? 1 : 0) | (options->write_directory ? 2 : 0) |
 	                            (options->allow_clock ? 4 : 0) | (options->allow_process ? 8 : 0) |
-	                            (options->allow_net ? 16 : 0)));
+	                            (options->allow_net ? 16 : 0) | (options->allow_subkernels ? 32 : 0)));
 	put_record(t, 'A', line, (size_t)n, NULL, 0);
-	if (options->input_path) {
+	if (options->input_path && strcmp(options->input_path, "-") != 0) {
 		struct source *input = source_load(options->input_path);
 		if (input) {
 			put_record(t, 'I', input->text, input->length, NULL, 0);
@@ -158,6 +160,61 @@ void trace_note(struct vm *vm, const char *what, const char *bytes, size_t lengt
 {
 	if (vm->trace && vm->trace->file)
 		put_record(vm->trace, 'O', what, strlen(what), bytes, length);
+}
+
+void trace_note_wake(struct vm *vm, char where, int64_t clock_ns, unsigned events)
+{
+	char line[100];
+	if (!vm->trace || !vm->trace->file)
+		return;
+	int n = snprintf(line, sizeof(line), "%c %llu %lld %u", where, (unsigned long long)vm_steps(vm),
+	                 (long long)clock_ns, events);
+	put_record(vm->trace, 'T', line, (size_t)n, NULL, 0);
+}
+
+void trace_note_happened(struct vm *vm, const char *source, const char *text, size_t length)
+{
+	if (vm->trace && vm->trace->file)
+		put_record(vm->trace, 'X', source, strlen(source), text, length);
+}
+
+bool trace_wake(struct vm *vm, char where, int64_t *clock_ns, unsigned *events)
+{
+	struct trace *t = vm->trace;
+	size_t before = t->at, length;
+	char kind, line[100], place;
+	const char *bytes;
+	unsigned long long steps;
+	long long clock;
+	if (t->differs)
+		return false;
+	if (next_record(t, &kind, &bytes, &length) && kind == 'T' && length < sizeof(line)) {
+		memcpy(line, bytes, length);
+		line[length] = 0;
+		if (sscanf(line, "%c %llu %lld %u", &place, &steps, &clock, events) == 4 && place == where &&
+		    steps == vm_steps(vm)) {
+			*clock_ns = clock;
+			return true;
+		}
+	}
+	t->at = before;
+	return false;
+}
+
+bool trace_happened(struct vm *vm, const char **source, const char **text, size_t *length)
+{
+	struct trace *t = vm->trace;
+	char kind;
+	const char *bytes;
+	size_t size;
+	if (!t->differs && next_record(t, &kind, &bytes, &size) && kind == 'X' && memchr(bytes, 0, size)) {
+		*source = bytes;
+		*text = bytes + strlen(bytes) + 1;
+		*length = size - (size_t)(*text - bytes);
+		return true;
+	}
+	differ(vm, t, "an event is missing in the trace");
+	return false;
 }
 
 void trace_event(struct vm *vm, const char *format, ...)
@@ -297,6 +354,7 @@ static bool read_header(struct trace *t, struct run_options *options, const char
 			options->allow_clock = grants & 4;
 			options->allow_process = grants & 8;
 			options->allow_net = grants & 16;
+			options->allow_subkernels = grants & 32;
 			options->memory = memory < (16ull << 30) && memory > (1u << 20) ? memory : 1u << 30;
 			have_options = true;
 		} else if (kind == 'I') {

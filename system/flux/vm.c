@@ -39,6 +39,7 @@ void vm_destroy(struct vm *vm)
 	if (!vm)
 		return;
 	scheduler_free(vm);
+	events_free(vm);
 	timelines_free(vm);
 	trace_close(vm);
 	heap_deinit(vm);
@@ -193,7 +194,9 @@ value vm_call_limited(struct vm *vm, value callee, const value *args, unsigned c
 	vm->fuel_used += (uint64_t)(vm->countdown_start - vm->countdown);
 	int64_t fuel = vm->fuel, given = limited && fuel < steps ? fuel : steps;
 	vm_set_fuel(vm, given);
+	vm->unbroken++;
 	value v = vm_call(vm, callee, args, count);
+	vm->unbroken--;
 	int64_t used = given - vm->fuel + (vm->countdown_start - vm->countdown);
 	vm->fuel_used += (uint64_t)(vm->countdown_start - vm->countdown);
 	vm->fuel_limited = limited;

@@ -84,6 +84,7 @@ struct vm {
 	uint64_t fuel_used;
 	volatile bool interrupted;
 	unsigned nested;
+	unsigned unbroken; /* above 0: no intention interrupts */
 	jmp_buf *memory_jump;
 	uint32_t next_shape;
 	/* determinism */
@@ -98,6 +99,7 @@ struct vm {
 	struct timeline *timeline; /* the current one */
 	struct timelines *timelines;
 	struct scheduler *scheduler;
+	struct events *events; /* of a live run */
 	struct profiler *profiler;
 	struct debugger *debugger;
 	bool (*on_line)(struct vm *vm, const struct ins *pc); /* of the debugger; false: raised */
