@@ -1,8 +1,8 @@
 /*
  * flux repl: a session of declarations, statements and expressions. The session is one growing program:
- * declarations are kept, `let` at the prompt becomes a state variable, and after each line the program is
- * built again with the values that the state variables had. So everything typed can be saved and run as a
- * file.
+ * declarations are kept, `let` at the prompt becomes a state variable, and each line builds the program again, in the same
+ * machine: values, functions and mosaics of earlier lines stay what they are. So everything typed can be saved and run as
+ * a file.
  */
 #include "commands.h"
 
@@ -52,7 +52,29 @@ static int open_brackets(const char *text)
 	return depth;
 }
 
-static struct vm *build(struct session *s, const char *body, bool quiet)
+/* An "=" outside of brackets and strings that is no part of another operator. */
+static bool is_assignment(const char *text)
+{
+	int depth = 0;
+	bool quoted = false;
+	for (const char *at = text; *at; at++) {
+		if (*at == '"')
+			quoted = !quoted;
+		else if (quoted && *at == '\\' && at[1])
+			at++;
+		else if (!quoted && strchr("({[", *at))
+			depth++;
+		else if (!quoted && strchr(")}]", *at))
+			depth--;
+		else if (!quoted && !depth && *at == '=' && at > text && !strchr("=!<>", at[-1]) &&
+		         at[1] != '=' && at[1] != '>')
+			return true;
+	}
+	return false;
+}
+
+/* The session's program with a body to run now. False: it has errors, and everything is as before. */
+static bool build(struct session *s, const char *body)
 {
 	struct text text = {0};
 	struct run_options options = {0};
@@ -64,41 +86,20 @@ static struct vm *build(struct session *s, const char *body, bool quiet)
 	struct source *source = source_new("input", text.bytes, text.length);
 	free(text.bytes);
 	if (!source)
-		return NULL;
-	(void)quiet;
-	return run_prepare(source, &options, stdout);
+		return false;
+	if (s->vm)
+		return run_continue(s->vm, source);
+	s->vm = run_prepare(source, &options, stdout);
+	return s->vm != NULL;
 }
 
-/* Values go from the old machine to the new one as JSON: what has no such form begins anew. */
-static void carry_over(struct vm *from, struct vm *to)
+/* False: it did not compile. */
+static bool evaluate(struct session *s, const char *body)
 {
-	for (uint32_t i = 0; i < to->program->global_count; i++) {
-		if (to->program->globals[i].kind != GLOBAL_STATE)
-			continue;
-		for (uint32_t k = 0; k < from->program->global_count; k++) {
-			if (from->program->globals[k].kind != GLOBAL_STATE ||
-			    strcmp(from->program->globals[k].name, to->program->globals[i].name))
-				continue;
-			value v = from->state->items[k];
-			int write = native_find("json_write", 10), parse = native_find("json_parse", 10);
-			value text = natives[write].code(from, &v, 1);
-			if (text == V_RAISE || is_type(v, T_STRUCT) || is_type(v, T_DURATION))
-				continue;
-			struct string *json = as_string(text);
-			value copy = from_object(string_new(to, string_bytes(from, json), json->length));
-			to->state->items[i] = natives[parse].code(to, &copy, 1);
-		}
-	}
-}
-
-static void evaluate(struct session *s, const char *body)
-{
-	struct vm *vm = build(s, body, false);
-	if (!vm)
-		return;
+	if (!build(s, body))
+		return false;
+	struct vm *vm = s->vm;
 	bool ok = program_start(vm);
-	if (ok && s->vm)
-		carry_over(s->vm, vm);
 	for (uint32_t i = 0; ok && i < vm->program->function_count; i++)
 		if (!strcmp(vm->program->functions[i]->name, "__line")) {
 			value v = vm_call_proto(vm, vm->program->functions[i], NULL, 0);
@@ -106,13 +107,15 @@ static void evaluate(struct session *s, const char *body)
 				ok = false;
 			else if (v != V_NIL)
 				printf("%s\n", string_bytes(vm, value_inspect(vm, v)));
+			break;
 		}
 	fflush(stdout);
-	if (!ok)
+	if (!ok) {
 		report_error(vm, stderr);
-	if (s->vm)
-		run_finish(s->vm);
-	s->vm = vm;
+		vm->stopping = false;
+		vm->task->frame_count = vm->task->handler_count = 0;
+	}
+	return true;
 }
 
 static void remember_let(struct session *s, const char *line)
@@ -138,10 +141,7 @@ static void remember_let(struct session *s, const char *line)
 	size_t before = s->declarations.length;
 	text_put(&s->declarations, trial.bytes, trial.length);
 	free(trial.bytes);
-	struct vm *old = s->vm;
-	s->vm = old;
-	evaluate(s, at);
-	if (s->vm == old && old) { /* it did not compile */
+	if (!evaluate(s, at)) {
 		s->declarations.length = before;
 		return;
 	}
@@ -158,16 +158,8 @@ static void take(struct session *s, const char *line)
 		size_t before = s->declarations.length;
 		text_put(&s->declarations, line, length);
 		text_put(&s->declarations, "\n", 1);
-		struct vm *vm = build(s, "", true);
-		if (!vm) {
+		if (!evaluate(s, ""))
 			s->declarations.length = before;
-			return;
-		}
-		if (program_start(vm) && s->vm)
-			carry_over(s->vm, vm);
-		if (s->vm)
-			run_finish(s->vm);
-		s->vm = vm;
 		return;
 	}
 	if (begins_with(line, "let") || begins_with(line, "var")) {
@@ -183,6 +175,8 @@ static void take(struct session *s, const char *line)
 	bool statement = line[length - 1] == ';' || line[length - 1] == '}';
 	if (statement)
 		text_put(&body, line, length);
+	else if (is_assignment(line))
+		text_print(&body, "%s;", line);
 	else
 		text_print(&body, "return (%s);", line);
 	evaluate(s, body.bytes);

@@ -85,6 +85,7 @@ struct program {
 	uint32_t global_count;
 	struct proto **adopted, **originals; /* functions that a paradox made; functions[] as compiled */
 	uint32_t adopted_count;
+	struct program *before; /* in a session: what values may still refer to */
 	bool debug; /* emit LINE instructions */
 	bool bare;  /* no constants from a VM yet */
 };

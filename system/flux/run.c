@@ -7,11 +7,12 @@
 static void attach_state(struct vm *vm, uint32_t count)
 {
 	struct state *state = vm->state;
-	state->items = calloc(count ? count : 1, sizeof(value));
-	if (!state->items)
+	value *items = realloc(state->items, (count ? count : 1) * sizeof(value));
+	if (!items)
 		abort();
-	for (uint32_t i = 0; i < count; i++)
-		state->items[i] = V_NIL;
+	for (uint32_t i = state->count; i < count; i++)
+		items[i] = V_NIL;
+	state->items = items;
 	state->count = count;
 }
 
@@ -46,12 +47,13 @@ static void freeze(value v)
 bool program_start(struct vm *vm)
 {
 	struct program *program = vm->program;
+	uint32_t first = vm->state->count; /* those before have their values from the program before */
 	attach_state(vm, program->global_count);
-	for (uint32_t i = 0; i < program->global_count; i++)
+	for (uint32_t i = first; i < program->global_count; i++)
 		if (program->globals[i].kind == GLOBAL_STRUCT)
 			vm->state->items[i] = from_object(make_shape(vm, program->globals[i].node));
 	/* Fields that are structs: now that all shapes exist. */
-	for (uint32_t i = 0; i < program->global_count; i++) {
+	for (uint32_t i = first; i < program->global_count; i++) {
 		if (program->globals[i].kind != GLOBAL_STRUCT)
 			continue;
 		struct shape *shape = (struct shape *)as_object(vm->state->items[i]);
@@ -61,7 +63,7 @@ bool program_start(struct vm *vm)
 				shape->structs[k] =
 				    (struct shape *)as_object(vm->state->items[f->type.index]);
 	}
-	for (uint32_t i = 0; i < program->global_count; i++) {
+	for (uint32_t i = first; i < program->global_count; i++) {
 		struct global *g = &program->globals[i];
 		if (g->kind == GLOBAL_STRUCT)
 			continue;
@@ -144,6 +146,23 @@ struct vm *run_prepare(struct source *source, const struct run_options *options,
 	return vm;
 }
 
+bool run_continue(struct vm *vm, struct source *source)
+{
+	struct program *before = vm->program, *program = program_build(vm, source, false);
+	program_print(program, stderr, true);
+	const char *wrong = program_ok(program) ? program_verify(program) : NULL;
+	if (wrong)
+		fprintf(stderr, "error: the compiler made wrong code: %s\n", wrong);
+	if (!program_ok(program) || wrong) {
+		vm->program = before;
+		program_free(program);
+		return false;
+	}
+	program->before = before;
+	vm->program = program;
+	return true;
+}
+
 int run_program(struct vm *vm)
 {
 	bool ok = program_start(vm) && scheduler_run(vm);
@@ -161,5 +180,9 @@ void run_finish(struct vm *vm)
 	if (vm->walker)
 		walker_detach(vm);
 	vm_destroy(vm);
-	program_free(program);
+	while (program) {
+		struct program *before = program->before;
+		program_free(program);
+		program = before;
+	}
 }

@@ -89,6 +89,10 @@ void trace_note_happened(struct vm *vm, const char *source, const char *text, si
 bool trace_wake(struct vm *vm, char where, int64_t *clock_ns, unsigned *events);
 bool trace_happened(struct vm *vm, const char **source, const char **text, size_t *length);
 
+/* ---- transfer.c ---- */
+/* A value for another machine; V_EMPTY if it belongs to its own, or is too large or deep. */
+value value_transfer(struct vm *from, struct vm *to, value v);
+
 /* ---- mosaic.c, dist.c, bandit.c ---- */
 value mosaic_new(struct vm *vm, const char *name);
 value mosaic_method(struct vm *vm, value receiver, struct string *name, value *args, unsigned count);

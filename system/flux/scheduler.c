@@ -170,6 +170,12 @@ int64_t scheduler_next(struct vm *vm, bool periodic)
 bool scheduler_advance(struct vm *vm, int64_t until)
 {
 	struct scheduler *s = scheduler_of(vm);
+	if (vm->generation && s->limit_ns && until > s->limit_ns) {
+		vm->clock_ns = s->limit_ns;
+		vm->stopping = true;
+		vm_raise(vm, "limit", "the time of this child is up");
+		return false;
+	}
 	while (vm->clock_ns < until) {
 		int64_t next = scheduler_next(vm, true);
 		if (next > until)
