@@ -322,6 +322,8 @@ bool events_expected(const struct vm *vm)
 
 void events_wait(struct vm *vm, int64_t until)
 {
+	if (vm->kept != V_NIL && !timeline_is_branch(vm))
+		mosaic_flush(vm, false);
 	if (!vm->live) {
 		vm->clock_ns = until;
 		return;
@@ -379,6 +381,12 @@ bool events_poll(struct vm *vm, int64_t due)
 		return false;
 	deliver_found(vm, 'P', clock < vm->clock_ns ? vm->clock_ns : clock);
 	return true;
+}
+
+void events_clock_moved(struct vm *vm)
+{
+	if (vm->events)
+		vm->events->start_ns = real_ns() - vm->clock_ns;
 }
 
 void events_read_input(struct vm *vm)

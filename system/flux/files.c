@@ -107,6 +107,48 @@ static value files_read(struct vm *vm, struct handle *h, const char *path)
 	return answer_give(vm, "file", &text);
 }
 
+value files_read_at(struct vm *vm, struct handle *h, const char *path, int64_t offset, size_t size,
+                    bool *exists)
+{
+	value v;
+	*exists = true;
+	if (answer_recorded(vm, "part", &v)) {
+		if (is_type(v, T_ERROR) &&
+		    !strncmp(string_bytes(vm, ((struct flux_error *)as_object(v))->message), "there is no",
+		             11))
+			*exists = false;
+		return v;
+	}
+	int fd = open_under(h->descriptor, path, O_RDONLY | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT) {
+		*exists = false;
+		return answer_refuse(vm, "part", "there is no %.200s", path);
+	}
+	if (fd < 0)
+		return answer_refuse(vm, "part", "cannot read %.200s: %s", path, strerror(errno));
+	struct text text = {0};
+	char buffer[16384];
+	text_put(&text, "=", 1);
+	while (text.length - 1 < size) {
+		size_t want = size - (text.length - 1);
+		ssize_t n = pread(fd, buffer, want < sizeof(buffer) ? want : sizeof(buffer),
+		                  (off_t)offset + (off_t)text.length - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int error = errno;
+			close(fd);
+			free(text.bytes);
+			return answer_refuse(vm, "part", "cannot read %.200s: %s", path, strerror(error));
+		}
+		if (!n)
+			break;
+		text_put(&text, buffer, (size_t)n);
+	}
+	close(fd);
+	return answer_give(vm, "part", &text);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -202,29 +244,35 @@ static value files_info(struct vm *vm, struct handle *h, const char *path)
 
 /* The descriptor's number leads the target of an effect: the handle lives as long as the program. */
 /* Its target is "DESCRIPTOR SKIP PATH": PATH as the program's root names it, of which SKIP bytes lead to the descriptor. */
-static value files_change(struct vm *vm, struct handle *h, unsigned kind, const char *path,
-                          struct string *text)
+bool files_effect(struct vm *vm, struct handle *h, unsigned kind, const char *path, const char *bytes,
+                  size_t length)
 {
 	char target[1200];
-	if (!(h->rights & RIGHT_WRITE))
-		return answer_error(vm, "this capability is for reading only", 35);
-	if (strlen(path) > 500)
-		return answer_error(vm, "the path is too long", 20);
 	int skip = h->path ? (int)h->path->length + 1 : 0;
-	if (skip > 500)
-		return answer_error(vm, "the path is too long", 20);
+	vm->effect_failed[0] = 0;
+	if (!(h->rights & RIGHT_WRITE))
+		snprintf(vm->effect_failed, sizeof(vm->effect_failed), "this capability is for reading only");
+	else if (strlen(path) > 500 || skip > 500)
+		snprintf(vm->effect_failed, sizeof(vm->effect_failed), "the path is too long");
+	if (vm->effect_failed[0])
+		return false;
 	snprintf(target, sizeof(target), "%d %d %s%s%s", h->descriptor, skip,
 	         h->path ? string_bytes(vm, h->path) : "", h->path ? "/" : "", path);
-	vm->effect_failed[0] = 0;
 	if (timeline_is_branch(vm)) { /* the directory stays open until the merge */
 		if (vm->pinned == V_NIL)
 			vm->pinned = from_object(list_new(vm, 0));
 		list_push(vm, as_list(vm->pinned), from_object(h));
 	}
-	timeline_effect(vm, kind, target, text ? string_bytes(vm, text) : "", text ? text->length : 0);
-	if (vm->effect_failed[0])
-		return answer_error(vm, vm->effect_failed, strlen(vm->effect_failed));
-	return V_TRUE;
+	timeline_effect(vm, kind, target, bytes, length);
+	return !vm->effect_failed[0];
+}
+
+static value files_change(struct vm *vm, struct handle *h, unsigned kind, const char *path,
+                          struct string *text)
+{
+	if (files_effect(vm, h, kind, path, text ? string_bytes(vm, text) : "", text ? text->length : 0))
+		return V_TRUE;
+	return answer_error(vm, vm->effect_failed, strlen(vm->effect_failed));
 }
 
 /* Intentions that wait for a file hear of what the program does to it. */

@@ -109,6 +109,8 @@ void heap_free(struct vm *vm, void *bytes, size_t size);
 void junk_release(struct heap *heap, size_t most);
 void *must_realloc(void *old, size_t size);
 
+/* The same, never raising: for what must not be broken off in the middle. */
+void heap_note(struct vm *vm, ptrdiff_t bytes);
 void gc_collect(struct vm *vm); /* what is due: a step of a minor collection, of marking, or of sweeping */
 void gc_write_slow(struct vm *vm, struct object *object, struct object *item);
 void gc_slot_slow(struct vm *vm, struct object *object, struct object *item, uint32_t length);

@@ -183,19 +183,29 @@ void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size)
 	return o;
 }
 
-void heap_account(struct vm *vm, ptrdiff_t bytes)
+void heap_note(struct vm *vm, ptrdiff_t bytes)
 {
 	struct heap *heap = &vm->heap;
 	if (bytes < 0) {
 		heap->live -= (size_t)-bytes < heap->live ? (size_t)-bytes : heap->live;
 		return;
 	}
+	heap->live += (size_t)bytes;
+	heap->external += (size_t)bytes;
+}
+
+void heap_account(struct vm *vm, ptrdiff_t bytes)
+{
+	struct heap *heap = &vm->heap;
+	if (bytes < 0) {
+		heap_note(vm, bytes);
+		return;
+	}
 	if (heap->junk_bytes > JUNK_MOST)
 		junk_release(heap, SIZE_MAX);
 	if (heap->live + (size_t)bytes > heap->limit || (size_t)bytes > heap->limit)
 		vm_out_of_memory(vm);
-	heap->live += (size_t)bytes;
-	heap->external += (size_t)bytes;
+	heap_note(vm, bytes);
 	if (heap->young + heap->external / 4 >= heap->step_at)
 		heap->wanted = true;
 }

@@ -286,6 +286,14 @@ static value read_value(struct reader *r)
 	return v;
 }
 
+value json_get(struct vm *vm, const char *text, size_t length)
+{
+	struct reader r = {.vm = vm, .text = text, .at = text, .end = text + length};
+	value v = read_value(&r);
+	skip_space(&r);
+	return r.at < r.end ? V_EMPTY : v;
+}
+
 NATIVE(json_parse)
 {
 	(void)count;
@@ -421,6 +429,11 @@ static bool write_value(struct vm *vm, struct text *out, value v, int indent, un
 	}
 	vm_raise(vm, "json", "%s has no form in JSON", value_type_name(v));
 	return false;
+}
+
+bool json_put(struct vm *vm, struct text *out, value v)
+{
+	return write_value(vm, out, v, 0, 0);
 }
 
 NATIVE(json_write)

@@ -17,6 +17,7 @@ SOAK_TESTS += build/host/test/flux_differential_test
 bench-flux: build/host/bin/flux ## Time Flux against Lua 5.4 and Python 3
 	@bench/flux/run
 	@bench/flux/pauses/run
+	@d=$$(mktemp -d) && $< run bench/flux/mosaic.flux --clock --write $$d --memory 4096; s=$$?; rm -rf $$d; exit $$s
 .PHONY: measure-flux
 measure-flux: build/host/bin/flux ## Print what planner, mosaic and bandit gain
 	@system/flux/examples/measured_test table

@@ -1,6 +1,6 @@
 /*
  * Causal mosaics: memory of weighted facts (subject, relation, object) that hold from one time to another,
- * come from a source, may name their causes, and fade.
+ * come from a source, may name their causes, and fade. facts.c stores them, keep.c makes them last.
  *
  * What accept(key).write(value, weight) stores is a fact (key, "is", value); read() gives the value of the
  * greatest weight, the first written among equals, as in Flux 1.2.
@@ -14,47 +14,17 @@
  * Facts of one (subject, relation), and of one subject, are chained from hash tables: finding them takes
  * constant time. A mosaic holds at most `limit` facts; then the least active of a few looked at is forgotten.
  */
-#include "runtime.h"
+#include "capability.h"
+#include "facts.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-#define RECENT        4
-#define DECAY         0.5
-#define DEFAULT_LIMIT (1u << 20)
-#define CAUSES_MAX    8
-#define NONE          UINT32_MAX
-
-struct fact {
-	value subject, relation, object, source;
-	double weight;
-	int64_t from_ns, to_ns; /* to: INT64_MAX while it holds */
-	int64_t made_ns;
-	int64_t used_ns[RECENT]; /* latest first */
-	uint32_t uses;
-	uint32_t next_pair, next_subject; /* chains, oldest first is not promised */
-	uint32_t cause_count;
-	uint32_t causes[CAUSES_MAX];
-	uint32_t id;
-	bool dead;
-};
-
-struct table {
-	uint32_t *slots; /* fact index + 1 of a chain's head */
-	uint32_t mask, used;
-};
-
-struct facts {
-	struct fact *all;
-	uint32_t count, capacity, alive, limit, hand, next_id;
-	uint32_t first_free; /* dead facts, chained by next_pair */
-	struct table pairs, subjects;
-};
 
 struct mosaic {
 	struct object object;
 	struct facts *facts;
 	struct string *name;
+	struct keeper *keeper; /* of one that lasts, or NULL */
 };
 
 struct cursor {
@@ -73,174 +43,19 @@ static void *must_allocate(void *old, size_t size)
 
 value mosaic_new(struct vm *vm, const char *name)
 {
-	struct facts *facts = calloc(1, sizeof(*facts));
-	if (!facts)
-		abort();
-	facts->limit = DEFAULT_LIMIT;
-	facts->first_free = NONE;
 	struct mosaic *m = heap_allocate(vm, T_MOSAIC, sizeof(*m));
-	m->facts = facts;
+	m->facts = facts_new();
 	m->name = NULL;
+	m->keeper = NULL;
 	m->name = string_of(vm, name);
 	return from_object(m);
 }
 
-/* ---- hash tables of chains ---- */
-static uint32_t hash_pair(struct vm *vm, value subject, value relation)
-{
-	return (uint32_t)((value_hash(vm, subject) * 0x9E3779B97F4A7C15u ^ value_hash(vm, relation)) *
-	                      0xD6E8FEB86659FD93u >>
-	                  32);
-}
-
-static bool same(struct vm *vm, value a, value b)
-{
-	return a == b || value_equal(vm, a, b);
-}
-
-/* The slot of the chain for a pair (or a subject alone), or the empty one where it belongs. */
-static uint32_t find_slot(struct vm *vm, const struct facts *f, const struct table *t, value subject,
-                          value relation, bool pair)
-{
-	uint32_t hash = pair ? hash_pair(vm, subject, relation) : value_hash(vm, subject) * 2654435761u;
-	for (uint32_t at = hash & t->mask;; at = (at + 1) & t->mask) {
-		if (!t->slots[at])
-			return at;
-		const struct fact *head = &f->all[t->slots[at] - 1];
-		if (same(vm, head->subject, subject) && (!pair || same(vm, head->relation, relation)))
-			return at;
-	}
-}
-
-static void grow_table(struct vm *vm, struct facts *f, struct table *t, bool pair)
-{
-	if (t->slots && (t->used + 1) * 2 <= t->mask + 1)
-		return;
-	uint32_t size = t->slots ? (t->mask + 1) * 2 : 64, old_size = t->slots ? t->mask + 1 : 0;
-	uint32_t *old = t->slots;
-	t->slots = calloc(size, sizeof(uint32_t));
-	if (!t->slots)
-		abort();
-	t->mask = size - 1;
-	for (uint32_t i = 0; i < old_size; i++)
-		if (old[i]) {
-			const struct fact *head = &f->all[old[i] - 1];
-			t->slots[find_slot(vm, f, t, head->subject, head->relation, pair)] = old[i];
-		}
-	free(old);
-}
-
-static void link_fact(struct vm *vm, struct facts *f, struct table *t, uint32_t index, bool pair)
-{
-	struct fact *fact = &f->all[index];
-	grow_table(vm, f, t, pair);
-	uint32_t slot = find_slot(vm, f, t, fact->subject, fact->relation, pair);
-	uint32_t *next = pair ? &fact->next_pair : &fact->next_subject;
-	*next = t->slots[slot] ? t->slots[slot] - 1 : NONE;
-	t->used += !t->slots[slot];
-	t->slots[slot] = index + 1;
-}
-
-static void unlink_fact(struct vm *vm, struct facts *f, struct table *t, uint32_t index, bool pair)
-{
-	struct fact *fact = &f->all[index];
-	uint32_t slot = find_slot(vm, f, t, fact->subject, fact->relation, pair);
-	uint32_t at = t->slots[slot] - 1, next = pair ? fact->next_pair : fact->next_subject;
-	if (at == index) {
-		if (next != NONE) {
-			t->slots[slot] = next + 1;
-			return;
-		}
-		/* The chain is empty: take the slot out, moving later ones of the run up (linear probing). */
-		t->slots[slot] = 0;
-		t->used--;
-		for (uint32_t i = (slot + 1) & t->mask; t->slots[i]; i = (i + 1) & t->mask) {
-			uint32_t head = t->slots[i];
-			t->slots[i] = 0;
-			t->slots[find_slot(vm, f, t, f->all[head - 1].subject, f->all[head - 1].relation,
-			                   pair)] = head;
-		}
-		return;
-	}
-	while (at != NONE) {
-		uint32_t *link = pair ? &f->all[at].next_pair : &f->all[at].next_subject;
-		if (*link == index) {
-			*link = next;
-			return;
-		}
-		at = *link;
-	}
-}
-
-static uint32_t chain(struct vm *vm, const struct facts *f, value subject, value relation, bool pair)
-{
-	const struct table *t = pair ? &f->pairs : &f->subjects;
-	if (!t->slots)
-		return NONE;
-	uint32_t slot = find_slot(vm, f, t, subject, relation, pair);
-	return t->slots[slot] ? t->slots[slot] - 1 : NONE;
-}
-
-/* ---- activation ---- */
-static double activation(const struct fact *fact, int64_t now)
-{
-	double sum = 0, oldest = 0;
-	uint32_t exact = fact->uses < RECENT ? fact->uses : RECENT;
-	for (uint32_t i = 0; i < exact; i++) {
-		double age = (double)(now - fact->used_ns[i]) / 1e9;
-		oldest = age < 0.001 ? 0.001 : age;
-		sum += pow(oldest, -DECAY);
-	}
-	if (fact->uses > RECENT) {
-		double life = (double)(now - fact->made_ns) / 1e9;
-		if (life > oldest)
-			sum += (double)(fact->uses - RECENT) *
-			       (pow(life, 1 - DECAY) - pow(oldest, 1 - DECAY)) /
-			       ((1 - DECAY) * (life - oldest));
-		else
-			sum += (double)(fact->uses - RECENT) * pow(oldest, -DECAY);
-	}
-	return log(sum);
-}
-
-static void use(struct fact *fact, int64_t now)
-{
-	memmove(fact->used_ns + 1, fact->used_ns, (RECENT - 1) * sizeof(int64_t));
-	fact->used_ns[0] = now;
-	fact->uses++;
-}
-
 /* ---- changing ---- */
-static void forget(struct vm *vm, struct facts *f, uint32_t index)
+/* A branch's changes are written when they are merged. */
+static struct keeper *keeper_of(struct vm *vm, struct mosaic *m)
 {
-	struct fact *fact = &f->all[index];
-	unlink_fact(vm, f, &f->pairs, index, true);
-	unlink_fact(vm, f, &f->subjects, index, false);
-	fact->dead = true;
-	fact->subject = fact->relation = fact->object = fact->source = V_NIL;
-	fact->next_pair = f->first_free;
-	f->first_free = index;
-	f->alive--;
-}
-
-static void make_room(struct vm *vm, struct facts *f)
-{
-	while (f->alive >= f->limit && f->count) {
-		uint32_t worst = NONE;
-		double least = 0;
-		for (unsigned looked = 0; looked < 16;) {
-			f->hand = f->hand + 1 < f->count ? f->hand + 1 : 0;
-			if (f->all[f->hand].dead)
-				continue;
-			double a = activation(&f->all[f->hand], vm->clock_ns);
-			if (worst == NONE || a < least) {
-				worst = f->hand;
-				least = a;
-			}
-			looked++;
-		}
-		forget(vm, f, worst);
-	}
+	return m->keeper && !timeline_is_branch(vm) ? m->keeper : NULL;
 }
 
 /* The collector's barrier: after a value was stored in a fact. */
@@ -249,43 +64,38 @@ static void keep_value(struct vm *vm, struct mosaic *m, value v)
 	gc_slot(vm, &m->object, v, m->facts->count);
 }
 
+static bool can_keep(struct vm *vm, const struct mosaic *m, const value *values, unsigned count)
+{
+	for (unsigned i = 0; m->keeper && i < count; i++)
+		if (!keeper_accepts(vm, values[i])) {
+			vm_raise(vm, "type", "a mosaic that lasts cannot hold %s",
+			         value_type_name(values[i]));
+			return false;
+		}
+	return true;
+}
+
 static uint32_t add_fact(struct vm *vm, struct mosaic *m, value subject, value relation, value object,
                          double weight)
 {
 	vm_touch(vm, &m->object);
 	struct facts *f = m->facts;
-	uint32_t index;
-	make_room(vm, f);
-	if (f->first_free != NONE) {
-		index = f->first_free;
-		f->first_free = f->all[index].next_pair;
-	} else {
-		if (f->count == f->capacity) {
-			uint32_t capacity = f->capacity ? f->capacity * 2 : 16;
-			heap_account(vm, (ptrdiff_t)((capacity - f->capacity) * sizeof(struct fact)));
-			f->all = must_allocate(f->all, capacity * sizeof(struct fact));
-			f->capacity = capacity;
-		}
-		index = f->count++;
-	}
-	struct fact *fact = &f->all[index];
-	memset(fact, 0, sizeof(*fact));
-	fact->subject = subject;
-	fact->relation = relation;
-	fact->object = object;
-	fact->source = V_NIL;
-	fact->weight = weight;
-	fact->from_ns = fact->made_ns = vm->clock_ns;
-	fact->to_ns = INT64_MAX;
-	fact->id = f->next_id++;
-	use(fact, vm->clock_ns);
-	f->alive++;
-	link_fact(vm, f, &f->pairs, index, true);
-	link_fact(vm, f, &f->subjects, index, false);
+	struct keeper *k = keeper_of(vm, m);
+	if (k &&
+	    f->alive >= f->limit) /* what is forgotten for it is not told one by one: all is written anew */
+		keeper_forgot(vm, k, NONE);
+	uint32_t place = facts_add(vm, f, subject, relation, object, weight);
 	keep_value(vm, m, subject);
 	keep_value(vm, m, relation);
 	keep_value(vm, m, object);
-	return index;
+	return place;
+}
+
+static void forget(struct vm *vm, struct mosaic *m, uint32_t place)
+{
+	if (keeper_of(vm, m))
+		keeper_forgot(vm, m->keeper, facts_at(m->facts, place)->id);
+	facts_forget(vm, m->facts, place);
 }
 
 /* ---- reading ---- */
@@ -313,12 +123,13 @@ static value fact_value(struct vm *vm, const struct fact *fact)
 static uint32_t heaviest(struct vm *vm, const struct facts *f, value subject, value relation, int64_t at)
 {
 	uint32_t best = NONE;
-	for (uint32_t i = chain(vm, f, subject, relation, true); i != NONE; i = f->all[i].next_pair) {
-		const struct fact *fact = &f->all[i];
+	for (uint32_t i = facts_chain(vm, f, subject, relation, true); i != NONE;
+	     i = facts_at(f, i)->next_pair) {
+		const struct fact *fact = facts_at(f, i);
 		if (at < fact->from_ns || at >= fact->to_ns)
 			continue;
-		if (best == NONE || fact->weight > f->all[best].weight ||
-		    (fact->weight == f->all[best].weight && fact->id < f->all[best].id))
+		if (best == NONE || fact->weight > facts_at(f, best)->weight ||
+		    (fact->weight == facts_at(f, best)->weight && fact->id < facts_at(f, best)->id))
 			best = i;
 	}
 	return best;
@@ -326,41 +137,36 @@ static uint32_t heaviest(struct vm *vm, const struct facts *f, value subject, va
 
 static int by_id(const void *a, const void *b)
 {
-	const struct fact *x = *(struct fact *const *)a, *y = *(struct fact *const *)b;
+	const struct fact *x = *(const struct fact *const *)a, *y = *(const struct fact *const *)b;
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
 /* Facts of a chain that satisfy the times, oldest first, in an array that the caller frees. */
-static struct fact **collect(struct vm *vm, struct facts *f, value subject, value relation, bool pair,
-                             int64_t from, int64_t to, uint32_t *count)
+static const struct fact **collect(struct vm *vm, struct facts *f, value subject, value relation, bool pair,
+                                   int64_t from, int64_t to, uint32_t *count)
 {
 	uint32_t capacity = 0;
-	struct fact **found = NULL;
+	const struct fact **found = NULL;
 	*count = 0;
-	for (uint32_t i = chain(vm, f, subject, relation, pair); i != NONE;
-	     i = pair ? f->all[i].next_pair : f->all[i].next_subject) {
-		struct fact *fact = &f->all[i];
+	for (uint32_t i = facts_chain(vm, f, subject, relation, pair); i != NONE;
+	     i = pair ? facts_at(f, i)->next_pair : facts_at(f, i)->next_subject) {
+		const struct fact *fact = facts_at(f, i);
 		if (fact->to_ns <= from || fact->from_ns > to)
 			continue;
 		if (*count == capacity)
 			found = must_allocate(found, (capacity = capacity ? capacity * 2 : 8) *
-			                                 sizeof(struct fact *));
+			                                 sizeof(const struct fact *));
 		found[(*count)++] = fact;
 	}
 	if (*count)
-		qsort(found, *count, sizeof(struct fact *), by_id);
+		qsort(found, *count, sizeof(const struct fact *), by_id);
 	return found;
 }
 
-static struct fact *by_number(struct facts *f, int64_t id)
+static const struct fact *by_number(const struct facts *f, int64_t id)
 {
-	/* Numbers rise with the index as long as nothing was forgotten: look there first. */
-	if (id >= 0 && id < f->count && f->all[id].id == id && !f->all[id].dead)
-		return &f->all[id];
-	for (uint32_t i = 0; i < f->count; i++)
-		if (!f->all[i].dead && f->all[i].id == id)
-			return &f->all[i];
-	return NULL;
+	uint32_t place = facts_numbered(f, id);
+	return place == NONE ? NULL : facts_at(f, place);
 }
 
 static bool to_time(value v, int64_t *ns)
@@ -421,14 +227,19 @@ static value method_fact(struct vm *vm, struct mosaic *m, value *args, unsigned 
 				causes[cause_count++] = (uint32_t)id;
 		}
 	}
-	uint32_t index = add_fact(vm, m, args[0], args[1], args[2], weight);
-	struct fact *fact = &m->facts->all[index];
+	value all[4] = {args[0], args[1], args[2], source};
+	if (!can_keep(vm, m, all, 4))
+		return V_RAISE;
+	uint32_t place = add_fact(vm, m, args[0], args[1], args[2], weight);
+	struct fact *fact = facts_change(vm, m->facts, place);
 	fact->from_ns = from;
 	fact->to_ns = to;
 	fact->source = source;
 	fact->cause_count = cause_count;
 	memcpy(fact->causes, causes, cause_count * sizeof(uint32_t));
 	keep_value(vm, m, source);
+	if (keeper_of(vm, m))
+		keeper_added(vm, m->keeper, fact);
 	return from_small_int(fact->id);
 }
 
@@ -440,13 +251,14 @@ static value method_recall(struct vm *vm, struct mosaic *m, value *args, unsigne
 	struct facts *f = m->facts;
 	if (count > 2 && !to_double(args[2], &threshold))
 		return vm_raise(vm, "type", "the threshold is a number");
-	for (uint32_t i = chain(vm, f, args[0], args[1], true); i != NONE; i = f->all[i].next_pair) {
-		if (vm->clock_ns < f->all[i].from_ns || vm->clock_ns >= f->all[i].to_ns)
+	for (uint32_t i = facts_chain(vm, f, args[0], args[1], true); i != NONE;
+	     i = facts_at(f, i)->next_pair) {
+		if (vm->clock_ns < facts_at(f, i)->from_ns || vm->clock_ns >= facts_at(f, i)->to_ns)
 			continue;
-		double score = activation(&f->all[i], vm->clock_ns) +
-		               log(f->all[i].weight > 0 ? f->all[i].weight : 1e-9);
+		double score = fact_activation(facts_at(f, i), vm->clock_ns) +
+		               log(facts_at(f, i)->weight > 0 ? facts_at(f, i)->weight : 1e-9);
 		if (best == NONE || score > best_score ||
-		    (score == best_score && f->all[i].id < f->all[best].id)) {
+		    (score == best_score && facts_at(f, i)->id < facts_at(f, best)->id)) {
 			best = i;
 			best_score = score;
 		}
@@ -454,8 +266,11 @@ static value method_recall(struct vm *vm, struct mosaic *m, value *args, unsigne
 	if (best == NONE || best_score < threshold)
 		return V_NIL;
 	vm_touch(vm, &m->object);
-	use(&m->facts->all[best], vm->clock_ns);
-	return m->facts->all[best].object;
+	struct fact *used = facts_change(vm, m->facts, best);
+	fact_use(used, vm->clock_ns);
+	if (keeper_of(vm, m))
+		keeper_changed(vm, m->keeper, used);
+	return used->object;
 }
 
 /* How sure the mosaic is: sources agree independently, 1 - product of (1 - the greatest weight of each
@@ -463,7 +278,8 @@ static value method_recall(struct vm *vm, struct mosaic *m, value *args, unsigne
 static value method_confidence(struct vm *vm, struct mosaic *m, value *args)
 {
 	uint32_t n;
-	struct fact **found = collect(vm, m->facts, args[0], args[1], true, vm->clock_ns, vm->clock_ns, &n);
+	const struct fact **found =
+	    collect(vm, m->facts, args[0], args[1], true, vm->clock_ns, vm->clock_ns, &n);
 	double doubt = 1;
 	for (uint32_t i = 0; i < n; i++) {
 		if (!value_equal(vm, found[i]->object, args[2]))
@@ -489,13 +305,13 @@ static value method_confidence(struct vm *vm, struct mosaic *m, value *args)
 static value method_why(struct vm *vm, struct mosaic *m, value *args, unsigned count)
 {
 	struct facts *f = m->facts;
-	struct fact *start = NULL;
+	const struct fact *start = NULL;
 	int64_t id;
 	if (count == 1 && to_whole(args[0], &id)) {
 		start = by_number(f, id);
 	} else if (count == 2) {
 		uint32_t best = heaviest(vm, f, args[0], args[1], vm->clock_ns);
-		start = best == NONE ? NULL : &f->all[best];
+		start = best == NONE ? NULL : facts_at(f, best);
 	} else {
 		return vm_raise(vm, "call", "why(number) or why(subject, relation)");
 	}
@@ -505,7 +321,7 @@ static value method_why(struct vm *vm, struct mosaic *m, value *args, unsigned c
 	uint32_t *queue = must_allocate(NULL, 1024 * sizeof(uint32_t)), head = 0, tail = 0;
 	queue[tail++] = start->id;
 	while (head < tail) {
-		struct fact *fact = by_number(f, queue[head++]);
+		const struct fact *fact = by_number(f, queue[head++]);
 		if (!fact)
 			continue;
 		list_push(vm, list, fact_value(vm, fact));
@@ -521,7 +337,7 @@ static value method_why(struct vm *vm, struct mosaic *m, value *args, unsigned c
 	return from_object(list);
 }
 
-static value list_facts(struct vm *vm, struct fact **found, uint32_t n)
+static value list_facts(struct vm *vm, const struct fact **found, uint32_t n)
 {
 	struct list *list = list_new(vm, n);
 	for (uint32_t i = 0; i < n; i++)
@@ -539,8 +355,9 @@ static value method_forget(struct vm *vm, struct mosaic *m, value *args, unsigne
 	f = m->facts;
 	if (count == 1 && to_double(args[0], &threshold)) { /* everything less active than that */
 		for (uint32_t i = 0; i < f->count; i++)
-			if (!f->all[i].dead && activation(&f->all[i], vm->clock_ns) < threshold) {
-				forget(vm, f, i);
+			if (!facts_at(f, i)->dead &&
+			    fact_activation(facts_at(f, i), vm->clock_ns) < threshold) {
+				forget(vm, m, i);
 				forgotten++;
 			}
 		return from_small_int(forgotten);
@@ -549,10 +366,10 @@ static value method_forget(struct vm *vm, struct mosaic *m, value *args, unsigne
 		return vm_raise(vm, "call",
 		                "forget(subject, relation), forget(subject) or forget(activation)");
 	for (;;) {
-		uint32_t i = chain(vm, f, args[0], count > 1 ? args[1] : V_NIL, count > 1);
+		uint32_t i = facts_chain(vm, f, args[0], count > 1 ? args[1] : V_NIL, count > 1);
 		if (i == NONE)
 			return from_small_int(forgotten);
-		forget(vm, f, i);
+		forget(vm, m, i);
 		forgotten++;
 	}
 }
@@ -576,14 +393,19 @@ static value cursor_method(struct vm *vm, struct cursor *c, const char *name, va
 		if (!map_key_ok(c->key))
 			return vm_raise(vm, "type", "%s cannot be a key of a mosaic",
 			                value_type_name(c->key));
-		add_fact(vm, m, c->key, relation_is(vm), count ? args[0] : V_NIL, weight);
+		value item = count ? args[0] : V_NIL;
+		if (!can_keep(vm, m, &item, 1))
+			return V_RAISE;
+		uint32_t place = add_fact(vm, m, c->key, relation_is(vm), item, weight);
+		if (keeper_of(vm, m))
+			keeper_added(vm, m->keeper, facts_at(m->facts, place));
 		return V_NIL;
 	}
 	if (!strcmp(name, "read")) {
 		if (!map_key_ok(c->key))
 			return V_NIL;
 		uint32_t best = heaviest(vm, m->facts, c->key, relation_is(vm), INT64_MAX - 1);
-		return best == NONE ? V_NIL : m->facts->all[best].object;
+		return best == NONE ? V_NIL : facts_at(m->facts, best)->object;
 	}
 	if (!strcmp(name, "dist")) {
 		struct dist *dist = mosaic_dist(vm, from_object(c));
@@ -598,6 +420,41 @@ static value cursor_method(struct vm *vm, struct cursor *c, const char *name, va
 		return method_recall(vm, m, both, 2);
 	}
 	return vm_raise(vm, "field", "no mosaic method '%s' after accept()", name);
+}
+
+/* ---- lasting ---- */
+void mosaic_flush(struct vm *vm, bool everything)
+{
+	struct list *kept = is_type(vm->kept, T_LIST) ? as_list(vm->kept) : NULL;
+	for (uint32_t i = 0; kept && i < kept->length; i++) {
+		struct mosaic *m = (struct mosaic *)as_object(kept->items[i]);
+		if (everything)
+			keeper_write_all(vm, m->keeper, m->facts);
+		else
+			keeper_flush(vm, m->keeper);
+	}
+}
+
+static value method_keep(struct vm *vm, struct mosaic *m, value *args, unsigned count)
+{
+	if (count != 2 || !is_type(args[0], T_HANDLE) || as_object(args[0])->kind != HANDLE_FILES ||
+	    !is_string(args[1]))
+		return vm_raise(vm, "call", "keep(files, path)");
+	if (m->keeper)
+		return vm_raise(vm, "call", "this mosaic is kept already");
+	if (m->facts->next_id)
+		return vm_raise(vm, "call", "keep() comes before the first fact");
+	if (timeline_is_branch(vm))
+		return vm_raise(vm, "timeline", "a mosaic is made to last in the primary timeline");
+	vm_touch(vm, &m->object);
+	value v = keeper_open(vm, m->facts, args[0], string_bytes(vm, as_string(args[1])), &m->keeper);
+	gc_bulk(vm, &m->object);
+	if (!m->keeper)
+		return v;
+	if (vm->kept == V_NIL)
+		vm->kept = from_object(list_new(vm, 0));
+	list_push(vm, as_list(vm->kept), from_object(m));
+	return v;
 }
 
 value mosaic_method(struct vm *vm, value receiver, struct string *method, value *args, unsigned count)
@@ -617,6 +474,8 @@ value mosaic_method(struct vm *vm, value receiver, struct string *method, value 
 		return vm_raise(vm, "call", "mosaic %s needs accept(key) first", name);
 	if (!strcmp(name, "fact"))
 		return method_fact(vm, m, args, count);
+	if (!strcmp(name, "keep"))
+		return method_keep(vm, m, args, count);
 	for (unsigned i = 0; i < count && i < 2; i++)
 		if (!map_key_ok(args[i]))
 			return vm_raise(vm, "type", "%s is no subject or relation of a fact",
@@ -627,16 +486,16 @@ value mosaic_method(struct vm *vm, value receiver, struct string *method, value 
 		if (!to_time(args[2], &from))
 			return vm_raise(vm, "type", "at(subject, relation, time)");
 		uint32_t best = heaviest(vm, f, args[0], args[1], from);
-		return best == NONE ? V_NIL : f->all[best].object;
+		return best == NONE ? V_NIL : facts_at(f, best)->object;
 	}
 	if (!strcmp(name, "between") && count == 4) {
 		if (!to_time(args[2], &from) || !to_time(args[3], &to))
 			return vm_raise(vm, "type", "between(subject, relation, from, to)");
-		struct fact **found = collect(vm, f, args[0], args[1], true, from, to, &n);
+		const struct fact **found = collect(vm, f, args[0], args[1], true, from, to, &n);
 		return list_facts(vm, found, n);
 	}
 	if (!strcmp(name, "facts") && (count == 1 || count == 2)) {
-		struct fact **found =
+		const struct fact **found =
 		    collect(vm, f, args[0], count > 1 ? args[1] : V_NIL, count > 1, INT64_MIN, INT64_MAX, &n);
 		return list_facts(vm, found, n);
 	}
@@ -648,7 +507,7 @@ value mosaic_method(struct vm *vm, value receiver, struct string *method, value 
 		return method_confidence(vm, m, args);
 	if (!strcmp(name, "activation") && count == 2) {
 		uint32_t best = heaviest(vm, f, args[0], args[1], vm->clock_ns);
-		return best == NONE ? V_NIL : from_double(activation(&f->all[best], vm->clock_ns));
+		return best == NONE ? V_NIL : from_double(fact_activation(facts_at(f, best), vm->clock_ns));
 	}
 	if (!strcmp(name, "end") &&
 	    (count == 2 || count == 3)) { /* it holds no longer, from now or from a time on */
@@ -657,12 +516,25 @@ value mosaic_method(struct vm *vm, value receiver, struct string *method, value 
 			return vm_raise(vm, "type", "end(subject, relation, time)");
 		vm_touch(vm, &m->object);
 		f = m->facts;
-		for (uint32_t i = chain(vm, f, args[0], args[1], true); i != NONE; i = f->all[i].next_pair)
-			if (f->all[i].to_ns == INT64_MAX) {
-				f->all[i].to_ns = when;
+		for (uint32_t i = facts_chain(vm, f, args[0], args[1], true); i != NONE;
+		     i = facts_at(f, i)->next_pair)
+			if (facts_at(f, i)->to_ns == INT64_MAX) {
+				struct fact *fact = facts_change(vm, f, i);
+				fact->to_ns = when;
 				ended++;
+				if (keeper_of(vm, m))
+					keeper_changed(vm, m->keeper, fact);
 			}
 		return from_small_int(ended);
+	}
+	if (!strcmp(name, "save") && !count) {
+		if (!m->keeper)
+			return vm_raise(vm, "call", "save() is for a mosaic that keep() made last");
+		if (timeline_is_branch(vm))
+			return vm_raise(vm, "timeline", "what a branch learnt is saved when it is merged");
+		if (keeper_flush(vm, m->keeper))
+			return V_TRUE;
+		return from_object(error_new(vm, "outside", string_format(vm, "%s", vm->effect_failed)));
 	}
 	if (!strcmp(name, "count") && !count)
 		return from_small_int(f->alive);
@@ -670,20 +542,16 @@ value mosaic_method(struct vm *vm, value receiver, struct string *method, value 
 		if (!to_whole(args[0], &from) || from < 1 || from > 16 << 20)
 			return vm_raise(vm, "type", "a limit is a number of facts from 1 to %d", 16 << 20);
 		vm_touch(vm, &m->object);
-		m->facts->limit = (uint32_t)from;
-		while (m->facts->alive > m->facts->limit) {
-			uint32_t wanted = (uint32_t)from;
-			m->facts->limit = m->facts->alive;
-			make_room(vm, m->facts);
-			m->facts->limit = wanted;
-		}
+		if (m->facts->alive > from && keeper_of(vm, m))
+			keeper_forgot(vm, m->keeper, NONE);
+		facts_limit(vm, m->facts, (uint32_t)from);
 		return V_NIL;
 	}
 	if (!strcmp(name, "all") && !count) {
 		struct list *list = list_new(vm, f->alive);
 		for (uint32_t i = 0; i < f->count; i++)
-			if (!f->all[i].dead)
-				list_push(vm, list, fact_value(vm, &f->all[i]));
+			if (!facts_at(f, i)->dead)
+				list_push(vm, list, fact_value(vm, facts_at(f, i)));
 		return from_object(list);
 	}
 	return vm_raise(vm, "field", "a mosaic has no method '%s' with %u arguments", name, count);
@@ -695,7 +563,7 @@ struct dist *mosaic_dist(struct vm *vm, value cursor)
 	uint32_t n;
 	if (!c->mosaic || !map_key_ok(c->key))
 		return dist_make(vm, NULL, 0);
-	struct fact **found =
+	const struct fact **found =
 	    collect(vm, c->mosaic->facts, c->key, relation_is(vm), true, INT64_MIN, INT64_MAX, &n);
 	value *pairs = must_allocate(NULL, 2 * n * sizeof(value));
 	for (uint32_t i = 0; i < n; i++) {
@@ -709,29 +577,18 @@ struct dist *mosaic_dist(struct vm *vm, value cursor)
 }
 
 /* ---- for the collector and the timelines ---- */
-static void free_facts(struct facts *f)
-{
-	free(f->all);
-	free(f->pairs.slots);
-	free(f->subjects.slots);
-	free(f);
-}
-
 void mosaic_free_parts(struct vm *vm, struct object *object)
 {
-	struct facts *f = ((struct mosaic *)object)->facts;
-	heap_account(vm, -(ptrdiff_t)(f->capacity * sizeof(struct fact)));
-	free_facts(f);
+	facts_free(vm, ((struct mosaic *)object)->facts);
+	keeper_free(((struct mosaic *)object)->keeper);
 }
 
-static void mark_facts(struct vm *vm, const struct facts *f, uint32_t from, uint32_t to)
+static void mark_fact(struct vm *vm, const struct fact *fact)
 {
-	for (uint32_t i = from; i < to && i < f->count; i++) {
-		gc_mark(vm, f->all[i].subject);
-		gc_mark(vm, f->all[i].relation);
-		gc_mark(vm, f->all[i].object);
-		gc_mark(vm, f->all[i].source);
-	}
+	gc_mark(vm, fact->subject);
+	gc_mark(vm, fact->relation);
+	gc_mark(vm, fact->object);
+	gc_mark(vm, fact->source);
 }
 
 size_t mosaic_item_count(const struct object *object)
@@ -742,9 +599,13 @@ size_t mosaic_item_count(const struct object *object)
 void mosaic_mark_items(struct vm *vm, const struct object *object, uint32_t from, uint32_t to)
 {
 	const struct mosaic *m = (const struct mosaic *)object;
-	if (!from)
+	if (!from) {
 		gc_mark_object(vm, m->name);
-	mark_facts(vm, m->facts, from, to);
+		if (m->keeper)
+			keeper_mark(vm, m->keeper);
+	}
+	for (uint32_t i = from; i < to && i < m->facts->count; i++)
+		mark_fact(vm, facts_at(m->facts, i));
 }
 
 void cursor_mark_parts(struct vm *vm, struct object *object)
@@ -753,25 +614,9 @@ void cursor_mark_parts(struct vm *vm, struct object *object)
 	gc_mark(vm, ((struct cursor *)object)->key);
 }
 
-static void *duplicate(const void *bytes, size_t size)
-{
-	void *copy = must_allocate(NULL, size);
-	if (size)
-		memcpy(copy, bytes, size);
-	return copy;
-}
-
 void *mosaic_copy(struct object *object)
 {
-	const struct facts *f = ((struct mosaic *)object)->facts;
-	struct facts *copy = duplicate(f, sizeof(*f));
-	copy->all = duplicate(f->all, f->capacity * sizeof(struct fact));
-	if (f->pairs.slots)
-		copy->pairs.slots = duplicate(f->pairs.slots, (f->pairs.mask + 1) * sizeof(uint32_t));
-	if (f->subjects.slots)
-		copy->subjects.slots =
-		    duplicate(f->subjects.slots, (f->subjects.mask + 1) * sizeof(uint32_t));
-	return copy;
+	return facts_copy(((struct mosaic *)object)->facts);
 }
 
 void mosaic_swap(struct object *object, void *saved)
@@ -782,44 +627,48 @@ void mosaic_swap(struct object *object, void *saved)
 	*(struct facts *)saved = now;
 }
 
-void mosaic_free_copy(void *saved)
+void mosaic_free_copy(struct vm *vm, void *saved)
 {
-	free_facts(saved);
+	facts_free(vm, saved);
 }
 
-void mosaic_mark_copy(struct vm *vm, void *saved)
+/* Pages that the mosaic has, too, are looked at there. */
+void mosaic_mark_copy(struct vm *vm, const struct object *object, void *saved)
 {
-	const struct facts *f = saved;
-	mark_facts(vm, f, 0, f->count);
+	const struct facts *f = saved, *now = ((const struct mosaic *)object)->facts;
+	for (uint32_t i = 0; i < f->count; i = facts_page_end(i))
+		if (!facts_share_page(f, now, i))
+			for (uint32_t k = i; k < facts_page_end(i) && k < f->count; k++)
+				mark_fact(vm, facts_at(f, k));
 }
 
 /* What the source learnt since the branch is added; what it forgot stays here. */
 void mosaic_merge(struct vm *vm, struct object *object, void *base, void *source)
 {
 	struct mosaic *m = (struct mosaic *)object;
-	struct facts *from = source;
+	const struct facts *from = source;
 	uint32_t first = base ? ((struct facts *)base)->next_id : m->facts->next_id;
-	uint32_t n = 0;
-	struct fact **fresh = must_allocate(NULL, from->count * sizeof(struct fact *));
-	for (uint32_t i = 0; i < from->count; i++)
-		if (!from->all[i].dead && from->all[i].id >= first)
-			fresh[n++] = &from->all[i];
-	if (n)
-		qsort(fresh, n, sizeof(struct fact *), by_id);
-	for (uint32_t i = 0; i < n; i++) {
-		struct fact *old = fresh[i];
-		uint32_t index = add_fact(vm, m, old->subject, old->relation, old->object, old->weight);
-		struct fact *fact = &m->facts->all[index];
-		uint32_t id = fact->id, next_pair = fact->next_pair, next_subject = fact->next_subject;
-		*fact = *old;
-		fact->id = id;
-		fact->next_pair = next_pair;
-		fact->next_subject = next_subject;
-		for (uint32_t k = 0; k < fact->cause_count; k++)
-			if (fact->causes[k] >= first)
-				fact->causes[k] += id - old->id;
+	uint32_t shift = m->facts->next_id - first;
+	for (uint32_t id = first; id < from->next_id; id++) {
+		uint32_t old_place = facts_numbered(from, id);
+		if (old_place == NONE)
+			continue;
+		struct fact old = *facts_at(from, old_place);
+		uint32_t place = add_fact(vm, m, old.subject, old.relation, old.object, old.weight);
+		struct fact *fact = facts_change(vm, m->facts, place);
+		fact->source = old.source;
+		fact->from_ns = old.from_ns;
+		fact->to_ns = old.to_ns;
+		fact->made_ns = old.made_ns;
+		memcpy(fact->used_ns, old.used_ns, sizeof(old.used_ns));
+		fact->uses = old.uses;
+		fact->cause_count = old.cause_count;
+		for (uint32_t k = 0; k < old.cause_count; k++)
+			fact->causes[k] = old.causes[k] >= first ? old.causes[k] + shift : old.causes[k];
+		keep_value(vm, m, old.source);
+		if (keeper_of(vm, m))
+			keeper_added(vm, m->keeper, fact);
 	}
-	free(fresh);
 	gc_bulk(vm, object);
 }
 

@@ -41,6 +41,8 @@ bool events_poll(struct vm *vm, int64_t due);
 bool events_expected(const struct vm *vm);
 /* A message of an event, made from its text. */
 void events_deliver(struct vm *vm, const char *source, const char *text, size_t length);
+/* The program's clock was set forward. */
+void events_clock_moved(struct vm *vm);
 /* Lines of standard input are events from now on. */
 void events_read_input(struct vm *vm);
 void events_watch_file(struct vm *vm, int directory, const char *path, const char *channel);
@@ -113,8 +115,10 @@ void mosaic_free_parts(struct vm *vm, struct object *object);
 void cursor_mark_parts(struct vm *vm, struct object *object);
 void *mosaic_copy(struct object *object);
 void mosaic_swap(struct object *object, void *saved);
-void mosaic_free_copy(void *saved);
-void mosaic_mark_copy(struct vm *vm, void *saved);
+void mosaic_free_copy(struct vm *vm, void *saved);
+void mosaic_mark_copy(struct vm *vm, const struct object *object, void *saved);
+/* Writes what lasting mosaics learnt; everything anew, or what is not written yet. */
+void mosaic_flush(struct vm *vm, bool everything);
 void mosaic_merge(struct vm *vm, struct object *object, void *base, void *source);
 struct dist *mosaic_dist(struct vm *vm, value cursor); /* NULL: raised */
 void bandit_free_parts(struct object *object);
@@ -133,6 +137,10 @@ value capability_host(struct vm *vm);
 /* ---- paradox.c ---- */
 /* A program's text with one to three small changes in its functions; NULL if it has errors. Freed by the caller. */
 char *paradox_vary_source(struct vm *vm, const char *text, size_t length);
+
+/* ---- json.c ---- */
+bool json_put(struct vm *vm, struct text *out, value v); /* false: raised, as it has no form in JSON */
+value json_get(struct vm *vm, const char *text, size_t length); /* V_EMPTY: it is no JSON */
 
 /* ---- UTF-8 (operations.c) ---- */
 uint32_t utf8_count(const char *bytes, size_t length);

@@ -153,7 +153,7 @@ static void free_contents(struct vm *vm, struct saved *s)
 		break;
 	}
 	case T_MOSAIC:
-		mosaic_free_copy(s->contents);
+		mosaic_free_copy(vm, s->contents);
 		break;
 	case T_BANDIT:
 		free(s->contents);
@@ -224,7 +224,7 @@ static void mark_contents(struct vm *vm, const struct saved *s)
 		break;
 	}
 	case T_MOSAIC:
-		mosaic_mark_copy(vm, s->contents);
+		mosaic_mark_copy(vm, s->object, s->contents);
 		break;
 	case T_BANDIT:
 		break; /* its arms are the same in all versions */
@@ -476,8 +476,10 @@ static void release_effects(struct vm *vm, struct timeline *from, struct timelin
 
 void timelines_finish(struct vm *vm)
 {
-	if (timeline_is_branch(vm))
+	bool branch = timeline_is_branch(vm);
+	if (branch)
 		release_effects(vm, vm->timeline, vm->timelines->primary, 0);
+	mosaic_flush(vm, branch);
 }
 
 /* ---- merging ---- */

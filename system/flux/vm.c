@@ -18,7 +18,7 @@ struct vm *vm_create(size_t memory_limit, uint64_t seed)
 		vm->hash_seed = 0x243F6A8885A308D3u;
 	vm->countdown = vm->countdown_start = POLL_QUANTUM;
 	vm->out = stdout;
-	vm->error = vm->args = vm->memory_error = vm->pinned = vm->findings = V_NIL;
+	vm->error = vm->args = vm->memory_error = vm->pinned = vm->findings = vm->kept = V_NIL;
 	vm->rng.seed = seed;
 	vm->next_shape = 1;
 	natives_init();
@@ -363,6 +363,7 @@ void vm_mark_roots(struct vm *vm)
 	gc_mark(vm, vm->memory_error);
 	gc_mark(vm, vm->pinned);
 	gc_mark(vm, vm->findings);
+	gc_mark(vm, vm->kept);
 	for (uint32_t i = 0; i < vm->root_count; i++)
 		gc_mark(vm, vm->roots[i]);
 	for (const struct program *p = vm->program; p; p = p->before)

@@ -112,6 +112,7 @@ struct vm {
 	value *roots;
 	uint32_t root_count, root_capacity;
 	value args;            /* what the program was handed: capabilities and words, a map */
+	value kept;            /* mosaics that last: a list, or nil */
 	value findings;        /* of a child: a list, or nil */
 	unsigned generation;   /* 0: no child */
 	value pinned;          /* handles that effects of branches need */
