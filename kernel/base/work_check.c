@@ -127,24 +127,22 @@ bool __wrap_preemption_pending(void)
 	return pending;
 }
 
-/* Waits for other CPUs: how long is theirs to say, so what is counted meanwhile is taken back. */
-#ifndef KERNEL_TIMED
+/* Waits for other CPUs (none in a timed kernel, which is for one alone): how long is theirs to say, so what is counted meanwhile is taken back. */
 #define WAIT(function, parameters, arguments)                                                                \
 	void __real_##function parameters;                                                                   \
 	void __wrap_##function parameters;                                                                   \
 	void __wrap_##function parameters                                                                    \
 	{                                                                                                    \
 		struct cpu *cpu = cpu_self();                                                                \
-		uint64_t work = cpu->work;                                                                   \
+		uint64_t before = now(cpu);                                                                  \
                                                                                                              \
 		__real_##function arguments;                                                                 \
-		cpu->work = work;                                                                            \
+		state[cpu->index].begin += now(cpu) - before;                                                \
 	}
 WAIT(lock_wait, (struct lock * lock, uint16_t ticket), (lock, ticket))
 WAIT(cpu_quiesce, (void), ())
 WAIT(flush_all, (struct flush * flush), (flush))
 WAIT(thread_await_cpu, (const struct thread *thread), (thread))
-#endif
 
 int64_t __real_sys_system_control(struct call *call, struct object *system, uint64_t what, uint64_t argument);
 int64_t __wrap_sys_system_control(struct call *call, struct object *system, uint64_t what, uint64_t argument);
