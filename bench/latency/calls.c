@@ -869,6 +869,20 @@ static void device_interrupts(void)
 	cap_delete(woken);
 }
 
+/* As many pages as a pin may have: absent ones, and ones that a clone shares. */
+static void pins(void)
+{
+	uint64_t bytes = 448 * PAGE_SIZE_BYTES;
+	handle_t object = memory(bytes), shared = full_memory(bytes);
+	handle_t clone = must(memory_clone(shared, 0, bytes), "clone");
+
+	cap_delete(must(pin_create(boot->system, object, 0, bytes), "pin"));
+	cap_delete(must(pin_create(boot->system, shared, 0, bytes), "pin"));
+	cap_delete(clone);
+	cap_delete(shared);
+	cap_delete(object);
+}
+
 static void machine_info(void)
 {
 	struct system_info info;
@@ -1084,6 +1098,7 @@ static const struct attack attacks[] = {
     {SYS_IOPORT_CREATE, "a serial port", device_interrupts},
     {SYS_IOPORT_IN, "a serial port", device_interrupts},
     {SYS_IOPORT_OUT, "a serial port", device_interrupts},
+    {SYS_PIN_CREATE, "448 pages, absent and shared", pins},
     {SYS_SYSTEM_INFO, "once", machine_info},
     {SYS_SYSTEM_CONTROL, "what there is not", machine_info},
     {SYS_LOG_WRITE, "1,000 characters", log_writes},
