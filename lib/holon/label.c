@@ -11,7 +11,7 @@ static bool label_matches(const struct label *wanted, const struct label *label)
 {
 	static const struct label none;
 
-	return __builtin_memcmp(label, &none, sizeof none) &&
+	return __builtin_memcmp(label, &none, sizeof none) != 0 &&
 	       matches(wanted->owner, label->owner, sizeof label->owner) &&
 	       matches(wanted->kind, label->kind, sizeof label->kind) &&
 	       matches(wanted->name, label->name, sizeof label->name) &&
