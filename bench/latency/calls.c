@@ -553,6 +553,12 @@ static void supplies(void)
 		cap_delete(thread_run(touch_area, i < WAITERS ? 0 : i * PAGE_SIZE_BYTES, high_budget()));
 	while (memory_wanted(pager) >= 0)
 		;
+	if (memory_pager(pager, asked, PAGER_WRITES))
+		must(0, "memory_pager");
+	while (memory_wanted(pager) >= 0)
+		;
+	if (memory_answer(pager, 0, MIB / 2, PAGER_ALLOW))
+		must(0, "memory_answer");
 	if (memory_supply(pager, 0, source, 0, MIB))
 		must(0, "memory_supply");
 	unmap(AREA, MIB);
@@ -567,7 +573,7 @@ static void dirties(void)
 	uint8_t *window = window_map(object, 0, 32 * MIB, ACCESS | MAP_POPULATE);
 
 	for (unsigned round = 0; round < 2; round++) {
-		memory_dirty(object, 0, 28000 / 8 * PAGE_SIZE_BYTES);
+		memory_dirty(object, 0, 28000 / 8 * PAGE_SIZE_BYTES, DIRTY_WRITEBACK);
 		for (uint64_t at = 0; at < 32 * MIB; at += PAGE_SIZE_BYTES)
 			window[at] = 1;
 	}
@@ -1069,6 +1075,8 @@ static const struct attack attacks[] = {
     {SYS_MEMORY_DISCARD, "a page mapped 2,000 times; 16 MiB", discards},
     {SYS_MEMORY_SUPPLY, "128 threads wait, 64 for one page", supplies},
     {SYS_MEMORY_WANTED, "128 threads wait", supplies},
+    {SYS_MEMORY_PAGER, "128 threads wait", supplies},
+    {SYS_MEMORY_ANSWER, "128 threads wait", supplies},
     {SYS_MEMORY_DIRTY, "3,500 pages", dirties},
     {SYS_MEMORY_INFO, "32 MiB; 128 TiB with 8 pages", memory_infos},
     {SYS_MEMORY_LABEL, "40 times", labels},
