@@ -16,6 +16,8 @@ static const struct ledger_command commands[] = {
     {"status", "ask a running node how it is", command_status},
     {"export", "write the chain of a stopped node to a file", command_export},
     {"replay", "execute an exported chain again and compare every block", command_replay},
+    {"members", "vote on the validators of the next epoch", command_members},
+    {"publish", "put signed records into the transparency log", command_publish},
     {"bench", "measure a network of processes on this machine", command_bench},
     {"simulate", "run the consensus core through seeded troubles and check it", command_simulate},
     /* about */
