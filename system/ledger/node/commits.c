@@ -227,6 +227,7 @@ void results_take(struct ledger_node *node)
 			restored_take(node, &job);
 			break;
 		}
+		epoch_follow(node);
 	}
 }
 
