@@ -41,7 +41,8 @@ struct proc_entry {
 	int64_t (*number)(const struct proc_subject *subject, uint32_t index);
 };
 
-extern const struct proc_entry proc_root[], proc_process[], sys_root[];
+extern const struct proc_entry proc_root[], proc_process[], proc_net[];
+extern const struct proc_entry sys_root[], sys_root_alone[]; /* with a link to the network, and without */
 
 struct filesystem *proc_filesystem(void);
 struct filesystem *sys_filesystem(void);

@@ -472,6 +472,7 @@ static const struct proc_entry namespace_entries[] = {
 		.name = "oom_score_adj", .mode = S_IFREG | 0644, .text = text_oom, .write = write_oom        \
 	}
 
-static const struct proc_entry thread_entries[] = {COMMON_ENTRIES, {0}};
+static const struct proc_entry thread_entries[] = {COMMON_ENTRIES, DIRECTORY("net", proc_net), {0}};
 static const struct proc_entry task_entries[] = {DIRECTORY("#tid", thread_entries), {0}};
-const struct proc_entry proc_process[] = {COMMON_ENTRIES, DIRECTORY("task", task_entries), {0}};
+const struct proc_entry proc_process[] = {
+    COMMON_ENTRIES, DIRECTORY("net", proc_net), DIRECTORY("task", task_entries), {0}};

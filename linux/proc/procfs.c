@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include "../internal.h"
 #include "../fs/name.h"
+#include "../net/link.h"
 #include "proc.h"
 
 struct proc_node {
@@ -373,6 +374,7 @@ struct filesystem *sys_filesystem(void)
 {
 	static struct filesystem *filesystem;
 	if (!filesystem)
-		filesystem = make_filesystem("sysfs", 0x62656572, 5, sys_root);
+		filesystem =
+		    make_filesystem("sysfs", 0x62656572, 5, link_granted() ? sys_root : sys_root_alone);
 	return filesystem;
 }

@@ -1,6 +1,7 @@
 /* /proc outside the processes, and /sys: the machine as seen from this sub-kernel. proc(5), sysfs(5). */
 #include "../internal.h"
 #include "../fs/name.h"
+#include "network.h"
 #include "proc.h"
 
 static void own_unit(struct unit_info *info)
@@ -113,14 +114,6 @@ static void text_nothing(struct proc_text *text, const struct proc_subject *subj
 {
 	(void)text;
 	(void)subject;
-}
-
-static void text_net_dev(struct proc_text *text, const struct proc_subject *subject)
-{
-	(void)subject;
-	proc_print(text, "Inter-|   Receive                                                |  Transmit\n"
-	                 " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets "
-	                 "errs drop fifo colls carrier compressed\n");
 }
 
 static void text_net_unix(struct proc_text *text, const struct proc_subject *subject)
@@ -259,19 +252,53 @@ static const struct proc_entry fs_entries[] = {TEXT("file-max", fixed_1048576),
                                                TEXT("nr_open", fixed_1048576),
                                                TEXT("pipe-max-size", fixed_1048576),
                                                {0}};
-static const struct proc_entry core_entries[] = {TEXT("somaxconn", fixed_4096), {0}};
-static const struct proc_entry ipv4_entries[] = {TEXT("ip_local_port_range", fixed_port_range), {0}};
+FIXED(fixed_212992, "212992")
+FIXED(fixed_1024, "1024")
+FIXED(fixed_60, "60")
+FIXED(fixed_7200, "7200")
+FIXED(fixed_cubic, "cubic")
+FIXED(fixed_groups, "0\t2147483647")
+static const struct proc_entry core_entries[] = {
+    TEXT("rmem_default", fixed_212992), TEXT("rmem_max", fixed_212992), TEXT("somaxconn", fixed_4096),
+    TEXT("wmem_default", fixed_212992), TEXT("wmem_max", fixed_212992), {0}};
+static const struct proc_entry ipv4_entries[] = {TEXT("ip_forward", fixed_0),
+                                                 TEXT("ip_local_port_range", fixed_port_range),
+                                                 TEXT("ip_unprivileged_port_start", fixed_1024),
+                                                 TEXT("ping_group_range", fixed_groups),
+                                                 TEXT("tcp_congestion_control", fixed_cubic),
+                                                 TEXT("tcp_fin_timeout", fixed_60),
+                                                 TEXT("tcp_keepalive_time", fixed_7200),
+                                                 TEXT("tcp_syncookies", fixed_1),
+                                                 {0}};
+static const struct proc_entry ipv6_all_entries[] = {TEXT("disable_ipv6", fixed_0), {0}};
+static const struct proc_entry ipv6_conf_entries[] = {
+    DIRECTORY("all", ipv6_all_entries), DIRECTORY("default", ipv6_all_entries), {0}};
+static const struct proc_entry ipv6_entries[] = {
+    TEXT("bindv6only", fixed_0), DIRECTORY("conf", ipv6_conf_entries), {0}};
 static const struct proc_entry sys_net_entries[] = {
-    DIRECTORY("core", core_entries), DIRECTORY("ipv4", ipv4_entries), {0}};
+    DIRECTORY("core", core_entries), DIRECTORY("ipv4", ipv4_entries), DIRECTORY("ipv6", ipv6_entries), {0}};
 static const struct proc_entry sysctl_entries[] = {DIRECTORY("kernel", kernel_entries),
                                                    DIRECTORY("vm", vm_entries),
                                                    DIRECTORY("fs", fs_entries),
                                                    DIRECTORY("net", sys_net_entries),
                                                    {0}};
-static const struct proc_entry net_entries[] = {TEXT("dev", text_net_dev),   TEXT("unix", text_net_unix),
-                                                TEXT("tcp", text_nothing),   TEXT("tcp6", text_nothing),
-                                                TEXT("udp", text_nothing),   TEXT("udp6", text_nothing),
-                                                TEXT("route", text_nothing), {0}};
+const struct proc_entry proc_net[] = {TEXT("arp", text_net_arp),
+                                      TEXT("dev", text_net_dev),
+                                      TEXT("icmp", text_net_icmp),
+                                      TEXT("if_inet6", text_net_if_inet6),
+                                      TEXT("ipv6_route", text_net_ipv6_route),
+                                      TEXT("pnp", text_net_pnp),
+                                      TEXT("raw", text_net_raw),
+                                      TEXT("raw6", text_net_raw6),
+                                      TEXT("route", text_net_route),
+                                      TEXT("snmp", text_net_snmp),
+                                      TEXT("sockstat", text_net_sockstat),
+                                      TEXT("tcp", text_net_tcp),
+                                      TEXT("tcp6", text_net_tcp6),
+                                      TEXT("udp", text_net_udp),
+                                      TEXT("udp6", text_net_udp6),
+                                      TEXT("unix", text_net_unix),
+                                      {0}};
 static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process),
                                                  LINK("self", read_self),
                                                  LINK("thread-self", read_thread_self),
@@ -290,7 +317,7 @@ static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process)
                                                  TEXT("modules", text_nothing),
                                                  TEXT("partitions", text_nothing),
                                                  DIRECTORY("sys", sysctl_entries),
-                                                 DIRECTORY("net", net_entries),
+                                                 DIRECTORY("net", proc_net),
                                                  {0}};
 const struct proc_entry proc_root[] = {DIRECTORY("/", root_entries), {0}};
 
@@ -301,6 +328,15 @@ static const struct proc_entry devices_entries[] = {DIRECTORY("system", system_e
 static const struct proc_entry huge_entries[] = {TEXT("enabled", fixed_never), {0}};
 static const struct proc_entry mm_entries[] = {DIRECTORY("transparent_hugepage", huge_entries), {0}};
 static const struct proc_entry sys_kernel_entries[] = {DIRECTORY("mm", mm_entries), {0}};
-static const struct proc_entry sys_entries[] = {
-    DIRECTORY("devices", devices_entries), DIRECTORY("kernel", sys_kernel_entries), {0}};
+static const struct proc_entry class_entries[] = {DIRECTORY("net", sys_class_net), {0}};
+static const struct proc_entry class_entries_alone[] = {DIRECTORY("net", sys_class_net_alone), {0}};
+static const struct proc_entry sys_entries[] = {DIRECTORY("class", class_entries),
+                                                DIRECTORY("devices", devices_entries),
+                                                DIRECTORY("kernel", sys_kernel_entries),
+                                                {0}};
+static const struct proc_entry sys_entries_alone[] = {DIRECTORY("class", class_entries_alone),
+                                                      DIRECTORY("devices", devices_entries),
+                                                      DIRECTORY("kernel", sys_kernel_entries),
+                                                      {0}};
 const struct proc_entry sys_root[] = {DIRECTORY("/", sys_entries), {0}};
+const struct proc_entry sys_root_alone[] = {DIRECTORY("/", sys_entries_alone), {0}};
