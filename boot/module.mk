@@ -107,6 +107,10 @@ build/release/holon.iso: $(call boot-parts,build/release/boot) build/release/hol
 .PHONY: release
 release: build/release/holon.iso ## Build build/release/holon.iso: signed, without development overrides (KEYS=DIR: by these keys)
 
+.PHONY: verify-build
+verify-build: ## Build the release twice, in two folders, and compare (KEYS=DIR: by these keys)
+	@KEYS=$(if $(filter command line environment,$(origin KEYS)),$(KEYS)) CC="$(CC)" tools/verify-build
+
 iso: build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI
 debug: $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel
 	@tools/debug
