@@ -138,3 +138,5 @@ $(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/tes
 SOAK_TESTS += boot/test/boot_test.py
 $(call script-test,boot/test/trust_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)
 SOAK_TESTS += boot/test/trust_test.py
+$(call script-test,boot/test/secure_boot_test.py,$(BOOT_PARTS) $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)
+SOAK_TESTS += boot/test/secure_boot_test.py
