@@ -14,8 +14,8 @@ static struct filesystem *device_filesystem;
 
 struct filesystem *filesystem_by_name(const char *type)
 {
-	if (strcmp(type, "tmpfs") == 0)
-		return ramfs_create("tmpfs", 01777);
+	if (strcmp(type, "tmpfs") == 0 || strcmp(type, "ramfs") == 0)
+		return ramfs_create_tmpfs();
 	if (strcmp(type, "devtmpfs") == 0)
 		return device_filesystem;
 	if (strcmp(type, "proc") == 0)

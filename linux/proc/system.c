@@ -122,23 +122,76 @@ static void text_net_unix(struct proc_text *text, const struct proc_subject *sub
 	proc_print(text, "Num       RefCount Protocol Flags    Type St Inode Path\n");
 }
 
+/* The options of a mount itself, as mount(8) writes them. */
+static void mount_options(struct proc_text *text, const struct mount *mount)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} names[] = {{MS_NOSUID, ",nosuid"},
+	             {MS_NODEV, ",nodev"},
+	             {MS_NOEXEC, ",noexec"},
+	             {MS_NODIRATIME, ",nodiratime"},
+	             {MS_NOATIME, ",noatime"}};
+	proc_print(text, "%s", mount->read_only ? "ro" : "rw");
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (mount->flags & names[i].flag)
+			proc_print(text, "%s", names[i].name);
+	if (!(mount->flags & (MS_NOATIME | MS_STRICTATIME)))
+		proc_print(text, ",relatime");
+}
+
+static void filesystem_options(struct proc_text *text, const struct mount *mount, bool own)
+{
+	if (own)
+		proc_print(text, "%s", mount->filesystem->flags & FILESYSTEM_READ_ONLY ? "ro" : "rw");
+	if (mount->filesystem->options)
+		mount->filesystem->options(mount->filesystem, text);
+}
+
+/* The directory of its file system that MOUNT shows. */
+static const char *mount_root(const struct mount *mount, char *buffer, uint32_t size)
+{
+	char *at = buffer + size - 1;
+	*at = 0;
+	for (const struct dentry *dentry = mount->root;
+	     dentry->parent != dentry && at - buffer > dentry->length + 1; dentry = dentry->parent) {
+		at -= dentry->length;
+		memcpy(at, dentry->name, dentry->length);
+		*--at = '/';
+	}
+	return *at ? at : "/";
+}
+
 void proc_mounts(struct proc_text *text, bool info)
 {
 	struct mount *mount;
-	char buffer[PATH_MAX_BYTES];
+	char buffer[PATH_MAX_BYTES], root[PATH_MAX_BYTES];
 	list_for_each(mount, &mounts, link)
 	{
 		struct path path = {mount, mount->root};
 		const char *where = path_text(&path, buffer, sizeof(buffer));
-		const char *mode = mount->read_only ? "ro" : "rw";
 		const struct filesystem *filesystem = mount->filesystem;
 		if (info)
-			proc_print(text, "%lu %lu 0:%lu / %s %s,relatime - %s %s %s\n", mount->id,
-			           mount->covered.mount ? mount->covered.mount->id : 1, filesystem->device,
-			           where, mode, filesystem->name, mount->source, mode);
-		else
-			proc_print(text, "%s %s %s %s,relatime 0 0\n", mount->source, where, filesystem->name,
-			           mode);
+			proc_print(text, "%lu %lu 0:%lu ", mount->id,
+			           mount->covered.mount ? mount->covered.mount->id : 1, filesystem->device);
+		proc_append_escaped(text, info ? mount_root(mount, root, sizeof(root)) : mount->source);
+		proc_print(text, " ");
+		proc_append_escaped(text, where);
+		proc_print(text, " ");
+		if (info) {
+			mount_options(text, mount);
+			proc_print(text, " - %s ", filesystem->name);
+			proc_append_escaped(text, mount->source);
+			proc_print(text, " ");
+			filesystem_options(text, mount, true);
+			proc_print(text, "\n");
+		} else {
+			proc_print(text, "%s ", filesystem->name);
+			mount_options(text, mount);
+			filesystem_options(text, mount, false);
+			proc_print(text, " 0 0\n");
+		}
 	}
 }
 
