@@ -295,6 +295,21 @@ static bool take_state(struct reader *reader, struct state_message *state)
 	return bytes && state_read(state, bytes, load(size, 4));
 }
 
+enum trust_error transparency_follow(const uint8_t *message, size_t count,
+                                     const struct transparency_witnesses *witnesses, uint64_t *epoch,
+                                     uint64_t *members)
+{
+	struct state_message state;
+
+	if (!state_read(&state, message, count) || !state.boundary || state.epoch != *epoch + 1)
+		return TRUST_FORM;
+	if (!state_signed(&state, *epoch, *members, witnesses))
+		return TRUST_ISSUER;
+	*epoch = state.epoch;
+	*members = state.members;
+	return TRUST_OK;
+}
+
 enum trust_error transparency_verify(const uint8_t *proof, size_t proof_count, const uint8_t *entry,
                                      size_t entry_count, const struct transparency_witnesses *witnesses,
                                      struct transparency_figures *figures)
@@ -315,12 +330,13 @@ enum trust_error transparency_verify(const uint8_t *proof, size_t proof_count, c
 	if (!path || !roots || !count || load(count, 2) > BOUNDARIES_MAX)
 		return TRUST_FORM;
 	for (unsigned boundary = 0; boundary < load(count, 2); boundary++) {
-		if (!take_state(&reader, &state) || !state.boundary || state.epoch != epoch + 1)
-			return TRUST_FORM;
-		if (!state_signed(&state, epoch, members, witnesses))
-			return TRUST_ISSUER;
-		epoch = state.epoch;
-		members = state.members;
+		const uint8_t *size = take(&reader, 4), *message = size ? take(&reader, load(size, 4)) : NULL;
+		enum trust_error error =
+		    message ? transparency_follow(message, load(size, 4), witnesses, &epoch, &members)
+		            : TRUST_FORM;
+
+		if (error)
+			return error;
 	}
 	if (!take_state(&reader, &state) || reader.left)
 		return TRUST_FORM;

@@ -48,6 +48,12 @@ struct transparency_witnesses {
 /* Reads the text of a file `network`. */
 bool transparency_witnesses(struct transparency_witnesses *witnesses, const char *text, size_t count);
 
+/* Follows one change of the validators: MESSAGE starts the epoch after *EPOCH, and a quorum of *MEMBERS signed it; both then are
+ * those of the new one. TRUST_FORM or TRUST_ISSUER otherwise. */
+enum trust_error transparency_follow(const uint8_t *message, size_t count,
+                                     const struct transparency_witnesses *witnesses, uint64_t *epoch,
+                                     uint64_t *members);
+
 struct transparency_figures {
 	uint64_t index, size, epoch, commit;
 };

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The validator set changes while transactions run, and the transparency log with its proofs: real processes with the EVM."""
+"""The validator set changes while transactions run, through a gateway that encrypts them; and the transparency log with its proofs:
+real processes with the EVM."""
 import json
 import os
 import pathlib
@@ -41,7 +42,7 @@ def wait(predicate, seconds=PATIENCE):
 
 class Network:
     def __init__(self, directory, validators, standby, rule):
-        self.directory, self.processes, self.ports = directory, {}, {}
+        self.directory, self.processes, self.ports, self.gateways = directory, {}, {}, []
         subprocess.run([LEDGER, "init", "--dir", directory, "--validators", str(validators), "--standby", str(standby), "--rule", rule], check=True)
 
     def start(self, number):
@@ -58,6 +59,14 @@ class Network:
     def status(self, number):
         run = subprocess.run([LEDGER, "status", "--dir", f"{self.directory}/node-{number}", "--json"], capture_output=True, text=True)
         return json.loads(run.stdout) if run.returncode == 0 and run.stdout.strip() else {}
+
+    def gateway(self, number, nodes):
+        """A gateway as number `number` of the ports, over these nodes."""
+        self.ports[number] = free_port()
+        words = [word for node in nodes for word in ("--node", f"http://127.0.0.1:{self.ports[node]}")]
+        self.gateways.append(subprocess.Popen([LEDGER, "rpc", "--network", f"{self.directory}/node-0", *words, "--rpc-port", str(self.ports[number])],
+                                              stdout=subprocess.DEVNULL))
+        return self.gateways[-1]
 
     def rpc(self, number, method, *params):
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
@@ -79,6 +88,37 @@ class Network:
         return wait(lambda: all(self.status(n).get("applied", 0) > before + 2 for n in self.processes))
 
 
+def wallet_again(network, wallet, sent):
+    """Sends the bytes of the last transaction of the block once more, through the gateway."""
+    hash = next(line.split()[1] for line in sent.stdout.splitlines() if line.startswith("transaction "))
+    t = network.rpc("gateway", "eth_getTransactionByHash", hash)["result"]
+    if t["blockNumber"] is None:
+        return "not in a block"
+    raw = rlp_transaction(t)
+    return network.rpc("gateway", "eth_sendRawTransaction", raw).get("error", {}).get("message", "taken")
+
+
+def rlp_transaction(t):
+    """The bytes of a transaction of EIP-1559 from its JSON."""
+    def item(b):
+        return b if len(b) == 1 and b[0] < 128 else head(128, len(b)) + b
+
+    def head(base, size):
+        if size < 56:
+            return bytes([base + size])
+        length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+        return bytes([base + 55 + len(length)]) + length
+
+    def number(text):
+        n = int(text, 16)
+        return n.to_bytes((n.bit_length() + 7) // 8, "big")
+
+    fields = [number(t[k]) for k in ("chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas")]
+    fields += [bytes.fromhex(t["to"][2:]), number(t["value"]), bytes.fromhex(t["input"][2:])]
+    body = b"".join(item(f) for f in fields) + b"\xc0" + b"".join(item(number(t[k])) for k in ("yParity", "r", "s"))
+    return "0x02" + (head(192, len(body)) + body).hex()
+
+
 def test_members(directory, rule):
     network = Network(directory, 4, 1, rule)
     environment = dict(os.environ, HOME=directory)
@@ -95,6 +135,15 @@ def test_members(directory, rule):
         wallet(0, "create")
         pathlib.Path(f"{directory}/code").write_text("600a600c600039600a6000f3602a60005260206000f3\n")
         check(wallet(0, "deploy", f"{directory}/code").returncode == 0, f"{rule}: an encrypted transaction in the first epoch")
+        # the gateway's own nodes do not encrypt: what they order is what the gateway made of it
+        gateway = network.gateway("gateway", [1, 2])
+        wait(lambda: network.rpc("gateway", "eth_chainId").get("result") == "0x1b9e")
+        sent = wallet("gateway", "--index", "1", "send", "0x0000000000000000000000000000000000000001", "0x")
+        check(sent.returncode == 0, f"{rule}: a transaction through a gateway without a vote", sent.stderr[-300:])
+        check(network.rpc("gateway", "eth_sendTransaction", {}).get("error", {}).get("message", "").startswith("unknown account") and
+              network.rpc("gateway", "eth_accounts").get("result") == [], f"{rule}: which has no keys")
+        check("envelope" in network.rpc(1, "holon_sendEnvelope", "0x7101").get("error", {}).get("message", ""), f"{rule}: a node refuses what is no envelope")
+        check("nonce too low" in wallet_again(network, wallet, sent), f"{rule}: the gateway refuses what was sent before")
         network.vote([0, 1], "0,1,2,4")
         check(network.moves() and network.status(0)["epoch"] == 0, f"{rule}: two votes of four change nothing")
         network.vote([2], "0,1,2,4")
@@ -103,6 +152,15 @@ def test_members(directory, rule):
         check(status.get("member") and not network.status(3).get("member") and status.get("memberSet") == "0x17", f"{rule}: the new one has a vote, the old one none")
         check(network.moves(), f"{rule}: the new epoch goes on")
         check(wallet(4, "send", "0x0000000000000000000000000000000000000001", "0x").returncode == 0, f"{rule}: an encrypted transaction through the new validator")
+        sent = wallet("gateway", "--index", "1", "--hybrid", "send", "0x0000000000000000000000000000000000000001", "0x")
+        check(sent.returncode == 0, f"{rule}: through the gateway, encrypted for the new validators", sent.stderr[-300:])
+        network.stop(1, kill=True)
+        sent = wallet("gateway", "--index", "1", "--hybrid", "send", "0x0000000000000000000000000000000000000001", "0x")
+        check(sent.returncode == 0, f"{rule}: and by its second node when the first is gone", sent.stderr[-300:])
+        network.start(1)
+        gateway.terminate()
+        check(gateway.wait(timeout=PATIENCE) == 0, f"{rule}: the gateway ends when asked")
+        check(wait(lambda: network.status(1).get("peers", 0) >= 3), f"{rule}: the killed node is back")
         # the new validator's vote is needed now
         network.stop(2, kill=True)
         check(network.moves(), f"{rule}: three of the new four are enough")
@@ -132,6 +190,8 @@ def test_members(directory, rule):
         check(not any(network.status(n).get("diverged") for n in network.processes), f"{rule}: nobody diverged")
         return network
     except BaseException:
+        for process in network.gateways:
+            process.kill()
         for number in list(network.processes):
             network.stop(number, kill=True)
         raise

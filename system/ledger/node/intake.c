@@ -139,6 +139,19 @@ enum ledger_submit_status ledger_node_submit(struct ledger_node *node, const uin
 	return status;
 }
 
+enum ledger_submit_status ledger_node_submit_envelope(struct ledger_node *node, const uint8_t *envelope,
+                                                      size_t size)
+{
+	struct envelope_view view;
+	pthread_mutex_lock(&node->lock);
+	uint64_t epoch = node->epoch, members = node->members;
+	pthread_mutex_unlock(&node->lock);
+	if (!size || size > LEDGER_MAX_PAYLOAD_SIZE ||
+	    !envelope_decode(envelope, size, epoch, members, &view))
+		return LEDGER_SUBMIT_REFUSED;
+	return inject(node, envelope, size);
+}
+
 void ledger_node_get_status(struct ledger_node *node, struct ledger_node_status *status)
 {
 	pthread_mutex_lock(&node->lock);

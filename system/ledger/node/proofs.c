@@ -115,6 +115,19 @@ uint8_t *ledger_node_log_proof(struct ledger_node *node, const uint8_t leaf[LEDG
 	return proof;
 }
 
+uint8_t *ledger_node_epochs(struct ledger_node *node, size_t *size)
+{
+	*size = 0;
+	pthread_mutex_lock(&node->lock);
+	for (unsigned i = 0; i < node->boundary_count; i++)
+		*size += 4 + (size_t)node->boundaries[i]->size;
+	uint8_t *chain = ledger_allocate(1, *size + 1), *at = chain;
+	for (unsigned i = 0; i < node->boundary_count; i++)
+		at = put_message(at, node->boundaries[i]);
+	pthread_mutex_unlock(&node->lock);
+	return chain;
+}
+
 uint8_t *ledger_node_log_entry(struct ledger_node *node, uint64_t index, size_t *size)
 {
 	return transparency_log_entry(ordered_log(node->ordered), index, size);

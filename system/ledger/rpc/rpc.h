@@ -13,6 +13,7 @@ struct ledger_node;
 #define RPC_CALL_GAS        UINT64_C(1000000000) /* most a call or estimate may use */
 #define RPC_MAX_TRANSACTION ((size_t)128 << 10)  /* bytes: what consensus carries */
 #define RPC_MAX_BATCH       1000
+#define RPC_MAX_ENVELOPES   2000 /* a second, from gateways */
 #define RPC_MAX_LOGS        10000
 #define RPC_MAX_LOG_BLOCKS  100000
 #define RPC_MAX_ANSWER      ((size_t)64 << 20) /* of a batch, about */
