@@ -15,6 +15,10 @@ $(CONSOLE_FONT): build/gen/base/console/font.psf.gz base/console/make-font
 $(call native-program,base/console,$(CONSOLE_SOURCES),-Ibase/console)
 
 $(call native-program,base/steward,$(filter-out %_test.c %_fuzz.c,$(wildcard base/steward/*.c)) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+# The switch: what decides is portable, and tested on the host.
+SWITCH_CORE := $(addprefix base/switch/,core.c outside.c inside.c names.c flows.c dns.c dhcp.c packet.c)
+$(call native-program,base/switch,$(SWITCH_CORE) $(addprefix base/switch/,switch.c port.c uplink.c) lib/link/link_ring.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+
 # Devices: ACPI and PCI parsers also run on the host.
 $(call native-program,base/devmgr,$(filter-out %_test.c %_fuzz.c,$(wildcard base/devmgr/*.c)) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
 
@@ -27,3 +31,4 @@ $(call host-fuzz,console-terminal,base/console/terminal_fuzz.c $(CONSOLE_PORTABL
 $(call script-test,base/steward/supervision_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso)
 $(call host-test,manifest,base/steward/manifest_test.c base/steward/manifest.c,-Ilib/holon)
 $(call host-fuzz,manifest,base/steward/manifest_fuzz.c base/steward/manifest.c,-Ilib/holon)
+$(call script-test,base/switch/switch_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)

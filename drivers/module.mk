@@ -1,7 +1,9 @@
 # Drivers: one folder a device or family of devices, a native program each; devmgr starts them (docs/add-a-driver.md).
 DRIVER_LIBRARY := lib/driver/driver.c
 BLOCK_SERVER   := $(DRIVER_LIBRARY) lib/block/block_server.c lib/block/block_ring.c
-DRIVERS        := virtio-blk
-DRIVER_CFLAGS  := -Ilib/block
+LINK_PORT      := $(DRIVER_LIBRARY) lib/link/link_port.c lib/link/link_ring.c
+DRIVERS        := virtio-blk virtio-net
+DRIVER_CFLAGS  := -Ilib/block -Ilib/link
 
+$(call native-program,drivers/virtio-net,drivers/virtio/net.c drivers/virtio/virtio.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/virtio-blk,drivers/virtio/blk.c drivers/virtio/virtio.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))

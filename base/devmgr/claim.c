@@ -331,8 +331,6 @@ static int64_t serve_start(void *context, uint64_t badge)
 	struct claim *claim = context;
 
 	(void)badge;
-	if (claim->started)
-		return E_STATE;
 	mappings_end_old(claim);
 	claim->started = claim->ever = true;
 	if (devmgr.old_pins)

@@ -13,7 +13,7 @@ struct devmgr devmgr;
 
 static struct {
 	handle_t event;
-	uint64_t bits, power_bits;
+	uint64_t bits, power_bits, badge;
 } watchers[WATCHERS_MAX];
 
 /* ---- Clients ---- */
@@ -132,13 +132,13 @@ static int64_t serve_open(void *context, uint64_t badge, const char *name, handl
 static int64_t serve_watch(void *context, uint64_t badge, handle_t event, uint64_t bits, uint64_t power_bits)
 {
 	(void)context;
-	(void)badge;
 	for (unsigned i = 0; i < WATCHERS_MAX; i++) {
-		if (watchers[i].event && cap_info(watchers[i].event, 0) >= 0)
+		if (watchers[i].event && watchers[i].badge != badge && cap_info(watchers[i].event, 0) >= 0)
 			continue;
 		if (watchers[i].event)
 			cap_delete(watchers[i].event);
 		watchers[i].event = event;
+		watchers[i].badge = badge;
 		watchers[i].bits = bits;
 		watchers[i].power_bits = power_bits;
 		return E_OK;

@@ -3,22 +3,18 @@
 
 #define VIRTIO 0x1af4
 
+#define VIRTIO_DRIVER(path, number, bytes)                                                                   \
+	{                                                                                                    \
+		.program = (path), .vendor = VIRTIO, .device_first = (number), .device_last = (number),      \
+		.memory = (bytes), .caps = 192, .vectors = 1                                                 \
+	}
+
 static const struct driver_entry drivers[] = {
     /* VIRTIO 1.1, 4.1.2: 0x1040 + type; those that also speak the old interface have numbers below. */
-    {.program = "native/virtio-blk",
-     .vendor = VIRTIO,
-     .device_first = 0x1042,
-     .device_last = 0x1042,
-     .memory = 3 << 20,
-     .caps = 192,
-     .vectors = 1},
-    {.program = "native/virtio-blk",
-     .vendor = VIRTIO,
-     .device_first = 0x1001,
-     .device_last = 0x1001,
-     .memory = 3 << 20,
-     .caps = 192,
-     .vectors = 1},
+    VIRTIO_DRIVER("native/virtio-net", 0x1041, 3 << 20),
+    VIRTIO_DRIVER("native/virtio-net", 0x1000, 3 << 20),
+    VIRTIO_DRIVER("native/virtio-blk", 0x1042, 3 << 20),
+    VIRTIO_DRIVER("native/virtio-blk", 0x1001, 3 << 20),
 };
 
 const struct driver_entry *driver_find(const struct pci_function *function)

@@ -16,7 +16,7 @@
 
 /* The kernel puts the first program, its stack and pages below this. */
 #define FREE_BASE         (NATIVE_BASE + (1ull << 34))
-#define RESERVE_MEMORY    (2ull << 20)
+#define RESERVE_MEMORY    (6ull << 20) /* also for what a dead unit leaves pinned, until the device is reset */
 #define RESERVE_CAPS      256u
 #define CHANNELS_MAX      16
 #define RESTARTS_MAX      100

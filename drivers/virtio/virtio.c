@@ -1,6 +1,8 @@
 /* See virtio.h. Section numbers are of VIRTIO 1.1. */
 #include "virtio.h"
 
+#include <text.h>
+
 /* Capabilities, 4.1.4. */
 #define PCI_STATUS        0x04 /* upper half */
 #define PCI_CAPABILITIES  0x34
@@ -160,16 +162,20 @@ bool virtio_init(struct virtio *virtio, struct driver *driver, uint64_t features
 
 bool virtqueue_init(struct virtqueue *queue, struct virtio *virtio, uint16_t index, uint16_t size)
 {
-	uint64_t addresses[2];
+	struct virtqueue before = *queue;
 
-	*queue = (struct virtqueue){.virtio = virtio, .index = index};
+	*queue = (struct virtqueue){.virtio = virtio, .index = index, .memory = before.memory};
+	memcpy(queue->pages, before.pages, sizeof(queue->pages));
 	write16(virtio->common + QUEUE_SELECT, index);
 	uint16_t most = read16(virtio->common + QUEUE_SIZE);
 	while (size > most || size > VIRTQUEUE_SIZE_MAX)
 		size /= 2;
-	uint8_t *pages = size ? driver_pages(virtio->driver, 2, addresses) : 0;
-	if (!pages)
+	if (!queue->memory && size)
+		queue->memory = driver_pages(virtio->driver, 2, queue->pages);
+	uint8_t *pages = queue->memory;
+	if (!pages || !size)
 		return false;
+	memset(pages, 0, 2ul * DRIVER_PAGE);
 	queue->size = queue->free_count = size;
 	for (uint16_t i = 0; i < size; i++)
 		queue->next[i] = (uint16_t)(i + 1);
@@ -178,9 +184,9 @@ bool virtqueue_init(struct virtqueue *queue, struct virtio *virtio, uint16_t ind
 	queue->used_ring = pages + DRIVER_PAGE + USED_OFFSET;
 	write16(virtio->common + QUEUE_SIZE, size);
 	write16(virtio->common + QUEUE_MSIX_VECTOR, virtio->driver->irq_level ? 0xffff : 0);
-	write64(virtio->common + QUEUE_DESCRIPTORS, addresses[0]);
-	write64(virtio->common + QUEUE_DRIVER, addresses[1]);
-	write64(virtio->common + QUEUE_DEVICE, addresses[1] + USED_OFFSET);
+	write64(virtio->common + QUEUE_DESCRIPTORS, queue->pages[0]);
+	write64(virtio->common + QUEUE_DRIVER, queue->pages[1]);
+	write64(virtio->common + QUEUE_DEVICE, queue->pages[1] + USED_OFFSET);
 	uint64_t offset = (uint64_t)read16(virtio->common + QUEUE_NOTIFY_OFF) * virtio->notify_multiplier;
 	if (virtio->notify_bytes < 2 || offset > virtio->notify_bytes - 2)
 		return false;

@@ -38,6 +38,8 @@ struct virtqueue {
 	uint16_t free_head, free_count;
 	uint16_t available, used_seen;
 	uint16_t kicked; /* available when the device was last told */
+	uint64_t pages[2];
+	uint8_t *memory; /* of both pages: kept when the queue is made again after a reset */
 	struct virtq_descriptor *descriptors;
 	volatile uint16_t *available_ring; /* flags, index, ring */
 	volatile uint8_t *used_ring;       /* flags, index, ring of { u32 id, u32 bytes } */
@@ -56,7 +58,7 @@ struct virtio_piece {
 /* Resets the device and takes those of FEATURES that it offers (VIRTIO->features); VERSION_1 is needed. False:
  * not such a device, or it refuses, which the log says. */
 bool virtio_init(struct virtio *virtio, struct driver *driver, uint64_t features);
-/* Makes queue INDEX with at most SIZE entries. False: there is none. */
+/* Makes queue INDEX, zeroed the first time, else as it was before the last virtio_init, with at most SIZE entries. False: there is none. */
 bool virtqueue_init(struct virtqueue *queue, struct virtio *virtio, uint16_t index, uint16_t size);
 /* All queues are made: the device may go on. */
 void virtio_start(struct virtio *virtio);

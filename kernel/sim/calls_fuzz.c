@@ -132,7 +132,8 @@ static void system_call(unsigned index)
 
 	if (letter->self)
 		return;
-	if (letter->number == SYS_UNIT_CREATE || letter->number == SYS_MEMORY_LABEL)
+	if (letter->number == SYS_UNIT_CREATE || letter->number == SYS_MEMORY_LABEL ||
+	    letter->number == SYS_MEMORY_FIND)
 		fill_page(actor);
 	for (unsigned i = 0; i < letter->arguments; i++)
 		args[i] = some_argument(index, letter, i);

@@ -552,10 +552,6 @@ void arch_log_char(char c)
 	fputc(c, stderr);
 }
 
-void arch_panic_end(void)
-{
-}
-
 void arch_panic_begin(void)
 {
 }

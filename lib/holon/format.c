@@ -92,15 +92,10 @@ int text_format_list(char *buffer, size_t size, const char *format, va_list argu
 			break;
 		}
 		case 'u':
-		case 'x':
-		case 'X': {
+		case 'x': {
 			uint64_t value =
 			    longs ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned);
-			size_t from = sink.length;
-			put_number(&sink, value, *format == 'u' ? 10 : 16, false, width, left, fill);
-			for (; *format == 'X' && from < sink.length && from + 1 < size; from++)
-				if (buffer[from] >= 'a')
-					buffer[from] = (char)(buffer[from] - 'a' + 'A');
+			put_number(&sink, value, *format == 'x' ? 16 : 10, false, width, left, fill);
 			break;
 		}
 		case 'o':

@@ -39,12 +39,6 @@ struct area *area_before(struct mm *mm, uint64_t address)
 	return area_tree_before(mm->root, address);
 }
 
-void area_maps(struct file *file, uint32_t more)
-{
-	if (file->vnode)
-		__atomic_fetch_add(&file->vnode->maps, more, __ATOMIC_RELAXED);
-}
-
 struct area *area_copy(const struct area *area)
 {
 	struct area *copy = heap_allocate(sizeof(*copy));
@@ -54,7 +48,7 @@ struct area *area_copy(const struct area *area)
 	if (copy->object)
 		memory_object_reference(copy->object);
 	if (copy->file)
-		area_maps(file_reference(copy->file), 1);
+		file_reference(copy->file);
 	return copy;
 }
 
@@ -62,10 +56,8 @@ void area_free(struct area *area)
 {
 	if (area->object)
 		memory_object_release(area->object);
-	if (area->file) {
-		area_maps(area->file, -1u);
+	if (area->file)
 		file_release(area->file);
-	}
 	heap_free(area);
 }
 
@@ -122,7 +114,7 @@ void area_join(struct mm *mm, struct area *area)
 static uint32_t map_flags(const struct area *area)
 {
 	uint32_t flags = area->flags & PROTECTION;
-	if (area->flags & (AREA_PRIVATE_FILE | AREA_CLEAN))
+	if (area->flags & AREA_PRIVATE_FILE)
 		flags &= ~(uint32_t)AREA_WRITE;
 	return area->flags & PROTECTION ? flags | MAP_READ : 0;
 }
@@ -201,8 +193,6 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t protectio
 			return -ENOMEM;
 		if ((protection & AREA_WRITE) && (area->flags & AREA_SHARED) && area->file &&
 		    !(area->flags & AREA_MAY_WRITE))
-			return -EACCES;
-		if ((protection & AREA_EXECUTE) && area->file && !file_may_run(area->file))
 			return -EACCES;
 	}
 	if (at < end)

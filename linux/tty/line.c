@@ -268,11 +268,12 @@ static void input_byte(struct tty *tty, uint8_t c)
 		return;
 	if (input & IXON) {
 		if (is_key(tty, VSTOP, c)) {
-			tty_stop(tty, true);
+			tty->stopped = true;
 			return;
 		}
 		if (tty->stopped && (is_key(tty, VSTART, c) || (input & IXANY))) {
-			tty_stop(tty, false);
+			tty->stopped = false;
+			wake_all(&tty->write_wait, 0);
 			if (is_key(tty, VSTART, c))
 				return;
 		}

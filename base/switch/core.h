@@ -1,0 +1,141 @@
+/* What the switch decides, apart from how frames get in and out: who may send what to whom, and what is changed
+ * on the way. Portable, so that it is tested and fuzzed on a host.
+ *
+ * Each link is a network of four addresses in 100.64.0.0/10 (RFC 6598): NUMBER * 4 + 1 is the switch there, + 2
+ * the sub-kernel. What it sends is translated to the one address that the switch has outside (NAT), if the
+ * policies of the link and of all its parents allow it. From outside nothing comes in but answers and what a
+ * forward was made for. Anything that is not understood is dropped: IPv6, fragments, other protocols.
+ *
+ * core_frame judges the beginning of a frame, which lies in the switch's own memory, changes it there and says
+ * where it goes; the rest is copied as it is. What the switch answers itself goes out through core->send.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <holon/switch.h>
+#include "dns.h"
+#include "flows.h"
+#include "packet.h"
+
+#define CORE_HEAD      128u /* bytes of a frame that are judged */
+#define CORE_WHOLE     1600u
+#define CORE_OUTSIDE   SWITCH_LINKS_MAX /* the port that leads outside */
+#define CORE_PORTS     (SWITCH_LINKS_MAX + 1)
+#define CORE_NOWHERE   (-1)
+#define CORE_FORWARDS  64u
+#define CORE_QUERIES   256u
+#define CORE_PEERS     64u /* pairs of links that may talk */
+#define CORE_STATIONS  64u /* outside, whose MAC address is known */
+#define CORE_ADDRESSES 8u  /* of one name of a policy */
+#define CORE_NUMBERS   (1u << 20)
+
+struct core_name {
+	uint32_t addresses[CORE_ADDRESSES];
+	unsigned count;
+	uint32_t ask_at; /* seconds */
+};
+
+struct core_link {
+	uint64_t number; /* 0: free; below CORE_NUMBERS */
+	uint64_t parent;
+	char name[32];
+	struct switch_policy policy;
+	struct core_name names[SWITCH_ALLOWED_MAX];
+	uint8_t mac[6], peer_mac[6]; /* the switch's there; the sub-kernel's, as it sent last */
+	uint32_t depth;
+	uint64_t refused; /* frames sent by it that went nowhere */
+};
+
+struct core_query {
+	bool used, own; /* own: for a policy, of link and NAME */
+	uint8_t link, name;
+	uint16_t port, id;      /* outside */
+	uint16_t from, from_id; /* the sub-kernel's */
+	uint32_t server, hash;  /* of the question */
+	uint32_t asked_at;
+};
+
+struct core {
+	/* Set before core_init. SEND copies the frame; RANDOM gives unpredictable numbers. */
+	void (*send)(void *context, unsigned port, const uint8_t *frame, uint32_t bytes);
+	uint64_t (*random)(void *context);
+	void *context;
+
+	uint32_t now; /* seconds */
+	struct core_link links[SWITCH_LINKS_MAX];
+	struct {
+		uint64_t a, b;
+	} peers[CORE_PEERS];
+	struct {
+		bool used;
+		uint8_t protocol;
+		uint16_t outer, inner;
+		uint64_t link; /* number */
+	} forwards[CORE_FORWARDS];
+	struct core_query queries[CORE_QUERIES];
+	unsigned next_query;
+	struct flows flows;
+
+	/* Outside. */
+	bool up, bound;
+	uint8_t mac[6];
+	uint16_t mtu;
+	uint32_t address, mask, router, server, name_servers[3];
+	uint32_t transaction, asked_at, renew_at, expires_at;
+	unsigned tries;
+	bool requesting;
+	uint32_t offered, offering;
+	struct {
+		uint32_t address; /* 0: free */
+		uint8_t mac[6];
+		bool known;
+		uint32_t seen_at, asked_at;
+	} stations[CORE_STATIONS];
+	uint32_t told_unreachable; /* ICMP errors sent this second */
+	uint8_t whole[CORE_WHOLE]; /* a frame that the switch reads itself */
+	uint8_t reply[CORE_WHOLE];
+};
+
+/* Copies bytes [offset, offset + count) of the frame at hand to TO; core_frame calls it at most once. */
+typedef void core_fetch(void *source, uint32_t offset, uint8_t *to, uint32_t count);
+
+void core_init(struct core *core);
+/* The card outside is there, with this address, or has gone. */
+void core_outside(struct core *core, bool up, const uint8_t mac[6], uint16_t mtu);
+/* Each second or so; NOW in seconds, from 1 on. */
+void core_tick(struct core *core, uint32_t now);
+/* Judges a frame of TOTAL bytes from PORT, whose first HELD bytes are in HEAD. Returns the port it goes to, with
+ * HEAD changed, or CORE_NOWHERE. */
+int core_frame(struct core *core, unsigned port, uint8_t *head, uint32_t held, uint32_t total,
+               core_fetch *fetch, void *source);
+
+/* Links: the index, or an error of enum holon_error. NUMBER 0: chosen here. */
+int64_t core_link_make(struct core *core, uint64_t number, uint64_t parent, const char *name,
+                       const struct switch_policy *policy);
+int64_t core_link_end(struct core *core, uint64_t number);
+int core_link_find(const struct core *core, uint64_t number); /* index, or -1 */
+uint32_t core_link_address(const struct core_link *link);
+int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint16_t outer, uint16_t inner);
+int64_t core_connect(struct core *core, uint64_t number, uint64_t other);
+
+/* ---- Between the parts of the core ---- */
+
+/* outside.c: the card's own address, its neighbours, answers to own questions. */
+void outside_tick(struct core *core);
+int outside_arp(struct core *core, uint32_t bytes);
+bool outside_station(struct core *core, uint32_t address, uint8_t mac[6]); /* the next hop's MAC */
+void outside_dhcp(struct core *core, const uint8_t *data, uint32_t bytes);
+void outside_send_udp(struct core *core, uint32_t to, uint16_t from_port, uint16_t to_port,
+                      uint32_t data_bytes);
+/* inside.c: what the switch answers to a link. */
+void inside_local(struct core *core, unsigned port, struct packet *packet);
+void inside_arp(struct core *core, unsigned port, uint32_t bytes);
+void inside_unreachable(struct core *core, unsigned port, const struct packet *packet, uint8_t type,
+                        uint8_t code);
+/* names.c */
+void names_tick(struct core *core);
+void names_question(struct core *core, unsigned port, const struct packet *packet);
+bool names_answer(struct core *core, const struct packet *packet); /* it was one, to a question asked here */
+bool names_allowed(const struct core_link *link, uint8_t protocol, uint32_t address, uint16_t port);
+void names_forget(struct core *core, unsigned link);

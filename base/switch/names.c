@@ -1,0 +1,256 @@
+/* Names: questions of sub-kernels that may ask, passed on to the name servers outside; and the addresses of the
+ * names that policies list, asked for by the switch itself. A link with such a policy gets answers for exactly
+ * those names, from what the switch knows: no question of its own leaves. */
+#include "core.h"
+#include "text.h"
+
+#define QUERY_LIVES 8u /* seconds */
+#define ASK_AGAIN   5u
+#define TTL_LEAST   30u
+#define TTL_MOST    3600u
+#define PORT_FIRST  1024u
+#define REFUSED     5u
+#define NO_NAME     3u
+#define CLASS_IN    1u
+
+static uint32_t hash_name(const struct dns_question *question)
+{
+	uint32_t hash = 2166136261u ^ question->type;
+
+	for (const char *at = question->name; *at; at++)
+		hash = (hash ^ (uint8_t)*at) * 16777619u;
+	return hash;
+}
+
+/* The address that HOST is itself, or 0: a name. */
+static uint32_t digits(const char *host)
+{
+	uint32_t address = 0, parts = 0;
+
+	while (*host >= '0' && *host <= '9') {
+		uint32_t part = 0;
+		while (*host >= '0' && *host <= '9' && part < 1000)
+			part = part * 10 + (uint32_t)(*host++ - '0');
+		if (part > 255)
+			return 0;
+		address = address << 8 | part;
+		parts++;
+		if (*host != '.' || parts == 4)
+			break;
+		host++;
+	}
+	return parts == 4 && !*host ? address : 0;
+}
+
+static bool name_is(const char *host, const char *name)
+{
+	for (; *host && *name; host++, name++)
+		if ((*host >= 'A' && *host <= 'Z' ? *host - 'A' + 'a' : *host) != *name)
+			return false;
+	return !*host && !*name;
+}
+
+bool names_allowed(const struct core_link *link, uint8_t protocol, uint32_t address, uint16_t port)
+{
+	for (unsigned i = 0; i < link->policy.allowed_count; i++) {
+		const struct switch_allowed *allowed = &link->policy.allowed[i];
+		uint32_t fixed = digits(allowed->host);
+
+		if ((allowed->protocol && allowed->protocol != protocol) ||
+		    (allowed->port && allowed->port != port) || (protocol != IP_TCP && protocol != IP_UDP))
+			continue;
+		if (fixed && fixed == address)
+			return true;
+		for (unsigned j = 0; j < link->names[i].count; j++)
+			if (link->names[i].addresses[j] == address)
+				return true;
+	}
+	return false;
+}
+
+/* A place for a question, with a port and number of its own that an outsider would have to guess. */
+static struct core_query *query_make(struct core *core)
+{
+	struct core_query *query = &core->queries[core->next_query++ % CORE_QUERIES];
+
+	for (unsigned tries = 0;
+	     query->used && core->now - query->asked_at < QUERY_LIVES && tries < CORE_QUERIES; tries++)
+		query = &core->queries[core->next_query++ % CORE_QUERIES];
+	uint64_t random = core->random(core->context);
+	*query = (struct core_query){.port = (uint16_t)(PORT_FIRST + random % (65536 - PORT_FIRST)),
+	                             .id = (uint16_t)(random >> 32),
+	                             .asked_at = core->now};
+	for (unsigned i = 0; i < 3 && !query->server; i++)
+		query->server = core->name_servers[i];
+	query->used = query->server && core->bound;
+	return query->used ? query : 0;
+}
+
+static void answer_own(struct core *core, unsigned port, const struct packet *packet,
+                       const struct dns_question *question, unsigned error, const struct core_name *name)
+{
+	const struct core_link *link = &core->links[port];
+	uint8_t *frame = core->reply, *data = frame + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
+	uint32_t bytes;
+
+	memcpy(data, packet->inner + UDP_BYTES, question->end);
+	bytes = dns_answer(data, question->end, name ? name->addresses : 0, name ? name->count : 0, error);
+	ethernet_make(frame, link->peer_mac, link->mac, ETHER_IP);
+	udp_make(frame + ETHERNET_BYTES, core_link_address(link) - 1, 53, packet->source, packet->from,
+	         bytes);
+	core->send(core->context, port, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + bytes);
+}
+
+/* Whether LINK and all above it may ask for any name. */
+static bool may_ask(const struct core *core, const struct core_link *link)
+{
+	for (unsigned i = 0; i <= SWITCH_LINKS_MAX; i++) {
+		int above;
+
+		if (link->policy.mode != SWITCH_NAT)
+			return false;
+		if (!link->parent)
+			return true;
+		above = core_link_find(core, link->parent);
+		if (above < 0)
+			return false;
+		link = &core->links[above];
+	}
+	return false;
+}
+
+void names_question(struct core *core, unsigned port, const struct packet *packet)
+{
+	const struct core_link *link = &core->links[port];
+	uint32_t bytes = get16(packet->inner + 4) - UDP_BYTES;
+	const uint8_t *message = packet->inner + UDP_BYTES;
+	uint8_t *data = core->reply + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
+	struct dns_question question;
+
+	if (bytes > DNS_BYTES_MAX || bytes < DNS_HEADER || message[2] >> 7 ||
+	    !dns_question(message, bytes, &question))
+		return;
+	if (!may_ask(core, link)) {
+		for (unsigned i = 0; i < link->policy.allowed_count && link->policy.mode == SWITCH_ONLY;
+		     i++) {
+			const struct core_name *name = &link->names[i];
+			if (!name_is(link->policy.allowed[i].host, question.name))
+				continue;
+			answer_own(core, port, packet, &question, 0,
+			           question.type == DNS_A && question.class == CLASS_IN && name->count ? name
+			                                                                               : 0);
+			return;
+		}
+		answer_own(core, port, packet, &question,
+		           link->policy.mode == SWITCH_ONLY ? NO_NAME : REFUSED, 0);
+		return;
+	}
+	struct core_query *query = query_make(core);
+	if (!query)
+		return;
+	query->link = (uint8_t)port;
+	query->from = packet->from;
+	query->from_id = get16(message);
+	query->hash = hash_name(&question);
+	memcpy(data, message, bytes);
+	put16(data, query->id);
+	outside_send_udp(core, query->server, query->port, 53, bytes);
+}
+
+static void resolved(struct core *core, const struct core_query *query, const uint8_t *message,
+                     uint32_t bytes)
+{
+	struct core_name *name = &core->links[query->link].names[query->name];
+	uint32_t addresses[CORE_ADDRESSES], ttl;
+	int count = dns_addresses(message, bytes, addresses, CORE_ADDRESSES, &ttl);
+
+	if (count <= 0) /* what is known stays; it is asked for again */
+		return;
+	name->count = 0;
+	for (int i = 0; i < count; i++) {
+		/* A name server does not open the inside, or the card's own network, to who is not allowed there. */
+		if (addresses[i] >> 22 == 0x64400000u >> 22 || addresses[i] >> 24 == 127 ||
+		    addresses[i] >> 24 == 0)
+			continue;
+		name->addresses[name->count++] = addresses[i];
+	}
+	name->ask_at = core->now + (ttl < TTL_LEAST ? TTL_LEAST : ttl > TTL_MOST ? TTL_MOST : ttl);
+}
+
+bool names_answer(struct core *core, const struct packet *packet)
+{
+	const uint8_t *message = packet->inner + UDP_BYTES;
+	uint32_t bytes = get16(packet->inner + 4) - UDP_BYTES;
+	struct dns_question question;
+
+	if (bytes < DNS_HEADER || bytes > DNS_BYTES_MAX)
+		return false;
+	for (unsigned i = 0; i < CORE_QUERIES; i++) {
+		struct core_query *query = &core->queries[i];
+		if (!query->used || query->port != packet->to || query->server != packet->source)
+			continue;
+		if (query->id != get16(message) || !(message[2] >> 7) ||
+		    !dns_question(message, bytes, &question) || hash_name(&question) != query->hash ||
+		    core->now - query->asked_at >= QUERY_LIVES)
+			return true;
+		query->used = false;
+		if (query->own) {
+			resolved(core, query, message, bytes);
+			return true;
+		}
+		const struct core_link *link = &core->links[query->link];
+		uint8_t *frame = core->reply, *data = frame + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
+		memcpy(data, message, bytes);
+		put16(data, query->from_id);
+		ethernet_make(frame, link->peer_mac, link->mac, ETHER_IP);
+		udp_make(frame + ETHERNET_BYTES, core_link_address(link) - 1, 53, core_link_address(link),
+		         query->from, bytes);
+		core->send(core->context, query->link, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + bytes);
+		return true;
+	}
+	return false;
+}
+
+void names_forget(struct core *core, unsigned link)
+{
+	for (unsigned i = 0; i < CORE_QUERIES; i++)
+		if (core->queries[i].link == link)
+			core->queries[i].used = false;
+}
+
+static void ask(struct core *core, unsigned link, unsigned index)
+{
+	struct core_link *asking = &core->links[link];
+	uint8_t *data = core->reply + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
+	struct dns_question question;
+	uint32_t bytes;
+
+	asking->names[index].ask_at = core->now + ASK_AGAIN;
+	struct core_query *query = query_make(core);
+	if (!query)
+		return;
+	query->own = true;
+	query->link = (uint8_t)link;
+	query->name = (uint8_t)index;
+	bytes = dns_ask(data, query->id, asking->policy.allowed[index].host);
+	if (!bytes || !dns_question(data, bytes, &question)) {
+		query->used = false;
+		asking->names[index].ask_at = UINT32_MAX; /* it is no name: nothing is allowed by it */
+		return;
+	}
+	query->hash = hash_name(&question);
+	outside_send_udp(core, query->server, query->port, 53, bytes);
+}
+
+void names_tick(struct core *core)
+{
+	if (!core->bound)
+		return;
+	for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++) {
+		const struct core_link *link = &core->links[i];
+		for (unsigned j = 0;
+		     link->number && link->policy.mode == SWITCH_ONLY && j < link->policy.allowed_count; j++)
+			if (link->names[j].ask_at <= core->now && !digits(link->policy.allowed[j].host))
+				ask(core, i, j);
+	}
+}

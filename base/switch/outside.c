@@ -1,0 +1,243 @@
+/* The switch's own place outside: its address by DHCP, and its neighbours by ARP (RFC 826). */
+#include "core.h"
+#include "dhcp.h"
+#include "text.h"
+
+#define ARP_BYTES     28u
+#define STATION_LIVES 300u /* seconds without hearing of it */
+#define STATION_ASKS  1u
+#define LEASE_LEAST   60u
+#define LEASE_MOST    864000u
+#define RETRY_MOST    16u
+
+static const uint8_t everybody[6] = {255, 255, 255, 255, 255, 255};
+
+/* ---- Neighbours ---- */
+
+static void arp_send(struct core *core, uint16_t operation, const uint8_t to[6], uint32_t address, bool asks)
+{
+	uint8_t *frame = core->reply, *arp = frame + ETHERNET_BYTES;
+
+	ethernet_make(frame, to, core->mac, ETHER_ARP);
+	memset(arp, 0, ARP_BYTES);
+	put16(arp, 1);
+	put16(arp + 2, ETHER_IP);
+	arp[4] = 6;
+	arp[5] = 4;
+	put16(arp + 6, operation);
+	memcpy(arp + 8, core->mac, 6);
+	put32(arp + 14, core->address);
+	if (!asks)
+		memcpy(arp + 18, to, 6);
+	put32(arp + 24, address);
+	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + ARP_BYTES);
+}
+
+static int station_find(const struct core *core, uint32_t address)
+{
+	for (int i = 0; i < (int)CORE_STATIONS; i++)
+		if (core->stations[i].address == address)
+			return i;
+	return -1;
+}
+
+/* A place for ADDRESS: a free one, or that of the station unheard of longest. */
+static unsigned station_place(struct core *core, uint32_t address)
+{
+	unsigned oldest = 0;
+
+	for (unsigned i = 0; i < CORE_STATIONS; i++) {
+		if (!core->stations[i].address) {
+			oldest = i;
+			break;
+		}
+		if (core->stations[i].address != core->router &&
+		    core->stations[i].seen_at < core->stations[oldest].seen_at)
+			oldest = i;
+	}
+	memset(&core->stations[oldest], 0, sizeof(core->stations[oldest]));
+	core->stations[oldest].address = address;
+	core->stations[oldest].seen_at = core->now;
+	return oldest;
+}
+
+bool outside_station(struct core *core, uint32_t address, uint8_t mac[6])
+{
+	uint32_t hop = (address & core->mask) == (core->address & core->mask) ? address : core->router;
+	int at = hop ? station_find(core, hop) : -1;
+
+	if (!hop)
+		return false;
+	if (at < 0)
+		at = (int)station_place(core, hop);
+	bool known = core->stations[at].known && core->now - core->stations[at].seen_at < STATION_LIVES;
+	bool stale = core->now - core->stations[at].seen_at > STATION_LIVES / 2;
+	if ((!known || stale) && core->now - core->stations[at].asked_at >= STATION_ASKS) {
+		core->stations[at].asked_at = core->now;
+		arp_send(core, 1, everybody, hop, true);
+	}
+	if (known)
+		memcpy(mac, core->stations[at].mac, 6);
+	return known;
+}
+
+int outside_arp(struct core *core, uint32_t bytes)
+{
+	const uint8_t *arp = core->whole + ETHERNET_BYTES;
+
+	if (bytes < ETHERNET_BYTES + ARP_BYTES || get16(arp) != 1 || get16(arp + 2) != ETHER_IP ||
+	    arp[4] != 6 || arp[5] != 4 || !core->bound)
+		return CORE_NOWHERE;
+	uint32_t sender = get32(arp + 14);
+	uint16_t operation = get16(arp + 6);
+	/* Only stations that were asked for are learned: nobody can fill the table. */
+	int at = sender && sender != core->address ? station_find(core, sender) : -1;
+	if (at >= 0 && !(arp[8] & 1) && (operation == 2 || get32(arp + 24) == core->address)) {
+		memcpy(core->stations[at].mac, arp + 8, 6);
+		core->stations[at].known = true;
+		core->stations[at].seen_at = core->now;
+	}
+	if (operation == 1 && get32(arp + 24) == core->address && !(arp[8] & 1)) {
+		uint8_t to[6];
+		memcpy(to, arp + 8, 6);
+		arp_send(core, 2, to, sender, false);
+	}
+	return CORE_NOWHERE;
+}
+
+void outside_send_udp(struct core *core, uint32_t to, uint16_t from_port, uint16_t to_port,
+                      uint32_t data_bytes)
+{
+	uint8_t *frame = core->reply, mac[6];
+
+	/* The data is in place: arp_send must not use the buffer now. */
+	uint32_t hop = (to & core->mask) == (core->address & core->mask) ? to : core->router;
+	int at = hop ? station_find(core, hop) : -1;
+	if (at < 0 || !core->stations[at].known) {
+		outside_station(core, to, mac);
+		return;
+	}
+	ethernet_make(frame, core->stations[at].mac, core->mac, ETHER_IP);
+	udp_make(frame + ETHERNET_BYTES, core->address, from_port, to, to_port, data_bytes);
+	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + data_bytes);
+}
+
+/* ---- The address ---- */
+
+static void dhcp_send(struct core *core, uint8_t type)
+{
+	uint8_t *frame = core->reply, *ip = frame + ETHERNET_BYTES;
+	struct dhcp_message message = {
+	    .operation = 1, .type = type, .transaction = core->transaction, .broadcast = !core->bound};
+
+	memcpy(message.hardware, core->mac, 6);
+	if (core->bound) {
+		message.given = core->address;
+	} else if (type == DHCP_REQUEST) {
+		message.wanted = core->offered;
+		message.server = core->offering;
+	}
+	uint32_t bytes = dhcp_write(ip + IP_BYTES + UDP_BYTES, &message);
+	ethernet_make(frame, everybody, core->mac, ETHER_IP);
+	udp_make(ip, core->bound ? core->address : 0, 68, UINT32_MAX, 67, bytes);
+	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + bytes);
+	core->asked_at = core->now;
+	core->tries++;
+}
+
+static void begin(struct core *core)
+{
+	core->bound = core->requesting = false;
+	core->address = core->router = 0;
+	core->tries = 0;
+	core->transaction = (uint32_t)core->random(core->context);
+	memset(core->stations, 0, sizeof(core->stations));
+}
+
+void core_outside(struct core *core, bool up, const uint8_t mac[6], uint16_t mtu)
+{
+	core->up = up;
+	core->mtu = mtu;
+	if (up)
+		memcpy(core->mac, mac, 6);
+	/* An address stays: a driver that was restarted comes back to the same network. It is asked for again. */
+	if (up && core->bound)
+		core->renew_at = core->now;
+	else
+		begin(core);
+	if (up && !core->bound)
+		dhcp_send(core, DHCP_DISCOVER);
+}
+
+static bool lease_sound(const struct dhcp_message *message)
+{
+	uint32_t hosts = ~message->mask;
+
+	return message->given && message->mask && !(hosts & (hosts + 1)) && message->given >> 28 < 14 &&
+	       message->given >> 24 != 127 && message->given >> 24 != 0;
+}
+
+void outside_dhcp(struct core *core, const uint8_t *data, uint32_t bytes)
+{
+	struct dhcp_message message;
+	uint8_t mac[6];
+
+	if (!core->up || !dhcp_read(data, bytes, &message) || message.operation != 2 ||
+	    message.transaction != core->transaction || memcmp(message.hardware, core->mac, 6) != 0)
+		return;
+	if (message.type == DHCP_OFFER && !core->bound && !core->requesting && lease_sound(&message)) {
+		core->offered = message.given;
+		core->offering = message.server;
+		core->requesting = true;
+		core->tries = 0;
+		dhcp_send(core, DHCP_REQUEST);
+	} else if (message.type == DHCP_NAK) {
+		begin(core);
+	} else if (message.type == DHCP_ACK && (core->requesting || core->bound) && lease_sound(&message)) {
+		uint32_t lease = message.lease < LEASE_LEAST  ? LEASE_LEAST
+		                 : message.lease > LEASE_MOST ? LEASE_MOST
+		                                              : message.lease;
+		if (core->bound && core->address != message.given) {
+			begin(core);
+			return;
+		}
+		core->bound = true;
+		core->requesting = false;
+		core->tries = 0;
+		core->address = message.given;
+		core->mask = message.mask;
+		core->router = message.router;
+		core->server = message.server;
+		memcpy(core->name_servers, message.name_servers, sizeof(core->name_servers));
+		core->renew_at = core->now + lease / 2;
+		core->expires_at = core->now + lease;
+		if (core->router)
+			outside_station(core, core->router, mac);
+		for (unsigned i = 0; i < 3; i++)
+			if (core->name_servers[i])
+				outside_station(core, core->name_servers[i], mac);
+	}
+}
+
+void outside_tick(struct core *core)
+{
+	uint32_t wait = core->tries < 5 ? 1u << core->tries : RETRY_MOST;
+	uint8_t mac[6];
+
+	if (!core->up)
+		return;
+	if (core->bound && core->now >= core->expires_at)
+		begin(core);
+	if (core->bound) {
+		if (core->router)
+			outside_station(core, core->router, mac); /* so that it is known when it is needed */
+		if (core->now >= core->renew_at && core->now - core->asked_at >= wait)
+			dhcp_send(core, DHCP_REQUEST);
+		return;
+	}
+	if (core->now - core->asked_at < wait && core->tries)
+		return;
+	if (core->requesting && core->tries > 3)
+		begin(core);
+	dhcp_send(core, core->requesting ? DHCP_REQUEST : DHCP_DISCOVER);
+}

@@ -1,2 +1,0 @@
-# Memory and disks after a session.
-$(call script-test,tests/zero-state/zero_state_test.py,$(SYSTEM),slow)
