@@ -56,17 +56,21 @@ $(BOOT_PLACE_$(1))/bootx64.efi: $(call object-names,x86_64/uefi,$(UEFI_SOURCES) 
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
 	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /opt:ref /Brepro /out:$$@ $$^
+$(BOOT_KEYS_$(1))/secure-boot.crt: | $(BOOT_KEYS_$(1))/keys
+	@tools/holon-sign secure-boot $(BOOT_KEYS_$(1))
+$(BOOT_PLACE_$(1))/signed.efi: $(BOOT_PLACE_$(1))/bootx64.efi $(BOOT_KEYS_$(1))/secure-boot.crt
+	@tools/holon-sign secure-boot $(BOOT_KEYS_$(1)) --efi $$< -o $$@
 endef
 $(foreach kind,development release,$(eval $(call boot-loaders,$(kind))))
 # What packs a bundle signs it.
 tools/mkbundle: | build/host/bin/holon-capsule build/keys/development/keys
 
 # Media: the loader alone (holon-run gives it the bundle), and holon.iso with everything.
-boot-parts = $(addprefix $(BOOT_OUT)/,stage.bin sector-disk.bin sector-cd.bin) $(addprefix $(1)/,bios-loader.bin bootx64.efi)
+boot-parts = $(addprefix $(BOOT_OUT)/,stage.bin sector-disk.bin sector-cd.bin) $(addprefix $(1)/,bios-loader.bin signed.efi) $(2)/secure-boot.crt boot/uefi/README.TXT
 mkiso = tools/mkiso --stage $(BOOT_OUT)/stage.bin --bios-loader $(1)/bios-loader.bin --sector-disk $(BOOT_OUT)/sector-disk.bin \
-	--sector-cd $(BOOT_OUT)/sector-cd.bin --efi $(1)/bootx64.efi
-BOOT_PARTS := $(call boot-parts,$(BOOT_OUT))
-MKISO = $(call mkiso,$(BOOT_OUT))
+	--sector-cd $(BOOT_OUT)/sector-cd.bin --efi $(1)/signed.efi --certificate $(2)/secure-boot.cer --readme boot/uefi/README.TXT
+BOOT_PARTS := $(call boot-parts,$(BOOT_OUT),$(BOOT_KEYS_development))
+MKISO = $(call mkiso,$(BOOT_OUT),$(BOOT_KEYS_development))
 $(BOOT_OUT)/loader.iso: $(BOOT_PARTS) tools/mkiso
 	@echo "  ISO     $@"
 	@$(MKISO) $@
@@ -101,11 +105,15 @@ build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =,
 	@mkdir -p $(@D)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS) cmdline=image/release-words
-build/release/holon.iso: $(call boot-parts,build/release/boot) build/release/holon.bundle tools/mkiso
+build/release/holon.iso: $(call boot-parts,build/release/boot,$(KEYS)) build/release/holon.bundle tools/mkiso
 	@echo "  ISO     $@"
-	@$(call mkiso,build/release/boot) --bundle build/release/holon.bundle $@
+	@$(call mkiso,build/release/boot,$(KEYS)) --bundle build/release/holon.bundle $@
 .PHONY: release
 release: build/release/holon.iso ## Build build/release/holon.iso: signed, without development overrides (KEYS=DIR: by these keys)
+
+.PHONY: verify-build
+verify-build: ## Build the release twice, in two folders, and compare (KEYS=DIR: by these keys)
+	@KEYS=$(if $(filter command line environment,$(origin KEYS)),$(KEYS)) CC="$(CC)" tools/verify-build
 
 iso: build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI
 debug: $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel
@@ -130,3 +138,5 @@ $(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/tes
 SOAK_TESTS += boot/test/boot_test.py
 $(call script-test,boot/test/trust_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)
 SOAK_TESTS += boot/test/trust_test.py
+$(call script-test,boot/test/secure_boot_test.py,$(BOOT_PARTS) $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)
+SOAK_TESTS += boot/test/secure_boot_test.py

@@ -17,6 +17,8 @@ void kernel_main(struct handoff *handoff)
 	sched_init(cpu);
 	objects_init();
 	unit_root_init();
+	while (handoff->trust.flags & HANDOFF_TRUST_WIPE_FIRST && frame_zero_one())
+		;
 	system_init(handoff);
 	arch_cpus_start();
 	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20,

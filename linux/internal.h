@@ -92,8 +92,10 @@ void process_enter_group(struct process *process, int32_t pgid);
 void process_unlink(struct process *process);
 void process_enter_session(struct process *process, int32_t sid);
 void task_become_leader(struct task *task);
-/* The pid behind the pidfd FD, or -EBADF. */
-int32_t pidfd_process_id(int fd);
+/* The pid behind the pidfd FD, or -EBADF; and whether who waits for it must not sleep. */
+int32_t pidfd_process_id(int fd, bool *nonblock);
+/* May the current task read and change what PROCESS does: ptrace(2), "Ptrace access mode checking"? */
+bool process_may_trace(const struct process *process);
 int64_t pidfd_install(struct process *process);
 extern struct process *init_process;
 /* True when some member of session SID has the group PGID. */
@@ -109,6 +111,9 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 void limits_init(struct process *process);
 void usage_of_process(struct process *process, struct linux_rusage *usage);
 void usage_add(struct linux_rusage *sum, const struct linux_rusage *more);
+
+/* A new task's nice value and policy. */
+void schedule_inherit(struct task *child, const struct task *parent);
 
 /* ---- Signals ---- */
 struct signal_handlers *handlers_create(void);

@@ -156,8 +156,10 @@ struct handoff_machine {
 
 /* What was verified before anything ran (boot/loader/verify.h). */
 enum handoff_trust_flag {
-	HANDOFF_TRUST_DEVELOPMENT = 1
-}; /* unsigned modules and words of the command line count */
+	HANDOFF_TRUST_DEVELOPMENT = 1, /* unsigned modules and words of the command line count */
+	HANDOFF_TRUST_WIPE = 2,        /* idle CPUs wipe all memory that was never handed out */
+	HANDOFF_TRUST_WIPE_FIRST = 4,  /* the same, before the first unit starts */
+};
 
 struct handoff_trust {
 	uint32_t flags; /* enum handoff_trust_flag */

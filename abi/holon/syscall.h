@@ -132,7 +132,7 @@ enum dirty_mark { DIRTY_WRITEBACK = 0, DIRTY_MIGRATION };
 
 enum memory_zone { ZONE_GHOST = 0 /* never persisted */, ZONE_PERSISTENT = 1 };
 
-/* Semantic addressing. In memory_find, empty strings and zeroes match anything. */
+/* Semantic addressing: what a memory object is, for whoever may look through a unit's capabilities. */
 struct label {
 	char owner[32];
 	char kind[32];
@@ -250,5 +250,10 @@ struct system_info {
 enum system_control {
 	SYSTEM_POWER_OFF = 0, /* memory is wiped first */
 	SYSTEM_REBOOT,
-	SYSTEM_LATENCY, /* read and clear the longest interrupts-off stretch: debug kernels */
+	SYSTEM_LATENCY, /* in kernels that count their work or time it (docs/realtime.md) */
 };
+
+/* The argument of SYSTEM_LATENCY: an enum syscall_number or work_path, with one of these added. */
+#define LATENCY_LONGEST 0          /* its longest stretch on any CPU since this was last asked */
+#define LATENCY_BOUND   (1u << 16) /* the longest it may be: 0 in a kernel that times */
+#define LATENCY_TOTAL   (2u << 16) /* all work of this CPU so far, whatever the path */

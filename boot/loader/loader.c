@@ -222,6 +222,16 @@ static void load_fwcfg_modules(struct handoff *handoff)
 	}
 }
 
+/* A development image leaves memory that was never used alone, unless it is asked: many test machines share a host. */
+static void choose_wipe(struct handoff *handoff)
+{
+	struct handoff_trust *trust = &handoff->trust;
+	if (!(trust->flags & HANDOFF_TRUST_DEVELOPMENT) || has_option(handoff->command_line, "wipe=idle"))
+		trust->flags |= HANDOFF_TRUST_WIPE;
+	if (has_option(handoff->command_line, "wipe=first"))
+		trust->flags |= HANDOFF_TRUST_WIPE_FIRST;
+}
+
 /* Places the kernel and returns its entry point. */
 static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header *bundle)
 {
@@ -260,6 +270,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	if (line && handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)
 		copy_command_line(handoff, line, strlen(line));
 	load_bundle_entries(handoff, bundle);
+	choose_wipe(handoff);
 	load_fwcfg_modules(handoff);
 	uint64_t entry = load_kernel(handoff, bundle);
 	uint64_t stack = allocate(STACK_SIZE, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "a stack");

@@ -120,6 +120,7 @@ _Noreturn void arch_reboot(void);
 _Noreturn void arch_halt(void);
 void arch_backtrace(void);
 void arch_panic_begin(void); /* stops the other CPUs */
+void arch_panic_end(void);   /* wipes memory */
 
 /* Called by the architecture, implemented in the generic part. */
 _Noreturn void

@@ -21,13 +21,6 @@ size_t strlen(const char *text)
 	return (size_t)(end - text);
 }
 
-int strcmp(const char *left, const char *right)
-{
-	for (; *left && *left == *right; left++, right++)
-		;
-	return (uint8_t)*left - (uint8_t)*right;
-}
-
 int strncmp(const char *left, const char *right, size_t limit)
 {
 	for (; limit && *left && *left == *right; limit--, left++, right++)

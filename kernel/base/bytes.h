@@ -8,5 +8,4 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 int memcmp(const void *left, const void *right, size_t bytes);
 size_t strlen(const char *text);
-int strcmp(const char *left, const char *right);
 int strncmp(const char *left, const char *right, size_t limit);

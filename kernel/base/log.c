@@ -126,6 +126,7 @@ void panic(const char *format, ...)
 	write_unlocked(line.text, line.length);
 	log_print_panic("\n");
 	arch_backtrace();
+	arch_panic_end();
 	arch_halt();
 }
 

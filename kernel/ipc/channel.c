@@ -174,9 +174,7 @@ void channel_call_slow(struct thread *self)
 			return fail(self, error);
 		}
 	}
-	while (
-	    __atomic_load_n(&server->on_cpu, __ATOMIC_ACQUIRE)) /* it has just begun to wait on another CPU */
-		arch_pause();
+	thread_await_cpu(server); /* it may just have begun to wait on another CPU */
 	/* Point of no return. */
 	arch_message_copy(server, self);
 	if (info)

@@ -4,11 +4,9 @@
 #include "memory.h"
 #include "thread.h"
 #include "unit.h"
-#include "table.h"
 
 #define DIRTY_PAGES_MAX (MESSAGE_BYTES_MAX * 8ull)
 #define INFO_SLICE      16u
-#define FIND_SLICE      8u
 #define SUPPLY_SLICE    4u
 #define PHYSICAL_END    (1ull << 52)
 
@@ -312,60 +310,4 @@ int64_t sys_memory_label(struct call *call, struct memory *memory)
 	if (fresh)
 		unit_free(fresh);
 	return status;
-}
-
-static bool text_matches(const char *wanted, const char *text)
-{
-	return !*wanted || !strcmp(wanted, text);
-}
-
-/* Whether the capability in the slot VIEW is one that memory_find shows: the unit's first one to a labelled
- * object. */
-static bool find_matches(struct unit *scope, const struct cap_view *view, const struct label *wanted)
-{
-	struct memory *memory = (struct memory *)view->object;
-	struct cap *parent = view->cap->parent;
-	bool matches = false;
-
-	if (parent && !(parent->flags & CAP_INTERNAL) && slot_unit(parent) == scope)
-		return false;
-	lock_take(&memory->lock);
-	if (memory->label && !memory->object.dead)
-		matches = text_matches(wanted->owner, memory->label->owner) &&
-		          text_matches(wanted->kind, memory->label->kind) &&
-		          text_matches(wanted->name, memory->label->name) &&
-		          (!wanted->zone || wanted->zone == memory->label->zone);
-	lock_release(&memory->lock);
-	return matches;
-}
-
-int64_t sys_memory_find(struct call *call, struct unit *scope, uint64_t index)
-{
-	/* Progress: the slot in the low 32 bits, matches passed above. */
-	struct thread *self = call->self;
-	uint32_t slot = (uint32_t)self->progress;
-	uint64_t seen = self->progress >> 32;
-	struct label wanted;
-
-	call_input(call, &wanted, sizeof(wanted));
-	label_terminate(&wanted);
-	for (unsigned step = 0; step < FIND_SLICE; step++, slot++) {
-		struct cap *cap = slot_at(scope, slot);
-		struct cap_view view;
-
-		if (!cap)
-			return E_NOT_FOUND;
-		if (cap_lookup(scope, (handle_t)cap->generation << 32 | slot, OBJECT_MEMORY,
-		               RIGHT_COPY | RIGHT_MOVE, &view) < 0 ||
-		    !find_matches(scope, &view, &wanted) || seen++ < index)
-			continue;
-		/* Who may not manage the unit may look, no more. */
-		return cap_insert(self->unit, view.object,
-		                  call->caps[0].rights & RIGHT_MANAGE
-		                      ? view.rights
-		                      : view.rights & (RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY | RIGHT_MOVE),
-		                  0, &view);
-	}
-	self->progress = slot | seen << 32;
-	return CALL_RESTART;
 }

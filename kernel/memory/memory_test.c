@@ -430,29 +430,66 @@ static void test_many_mappings(void)
 	machine_check();
 }
 
+/* The index of the first capability that UNIT holds to OBJECT, by asking for one after the other; 0: none. */
+static uint64_t held_at(handle_t unit, const struct object *object)
+{
+	for (uint64_t index = 1;; index++) {
+		int64_t found = CALL2(&root, SYS_UNIT_CAP, unit, index);
+		bool same;
+
+		if (found == E_NOT_FOUND)
+			return 0;
+		if (found < 0)
+			continue;
+		same = object_at(&root_unit, (handle_t)found) == object;
+		CALL1(&root, SYS_CAP_DELETE, found);
+		if (same)
+			return index;
+	}
+}
+
 static void test_labels(handle_t self_unit)
 {
-	struct label label = {.owner = "vfs", .kind = "file", .name = "motd"}, wanted = {.kind = "file"};
-	handle_t memory = memory_new(&root, 1), copy, child = unit_new(&root, self_unit, 16);
-	int64_t found;
+	struct label label = {.owner = "vfs", .kind = "file", .name = "motd"};
+	struct memory_info *info = (struct memory_info *)root.page->bytes;
+	handle_t memory = memory_new(&root, 1), child = unit_new(&root, self_unit, 16), look, granted;
+	const struct object *object = object_at(&root_unit, memory);
+	uint64_t index, badge;
+	int64_t found, rights;
 
 	memcpy(root.page->bytes, &label, sizeof(label));
 	NEED(CALL1(&root, SYS_MEMORY_LABEL, memory) == 0);
-	copy = NEED_HANDLE(CALL3(&root, SYS_CAP_COPY, memory, RIGHT_READ, 0));
-	memcpy(root.page->bytes, &wanted, sizeof(wanted));
-	found = CALL2(&root, SYS_MEMORY_FIND, self_unit, 0);
-	TEST("a labelled object is found in its scope",
-	     found > 0 && object_at(&root_unit, (handle_t)found) == object_at(&root_unit, memory));
-	memcpy(root.page->bytes, &wanted, sizeof(wanted));
-	TEST_EQUAL("once, whatever the copies", CALL2(&root, SYS_MEMORY_FIND, self_unit, 1), E_NOT_FOUND);
-	memcpy(root.page->bytes, &wanted, sizeof(wanted));
-	TEST_EQUAL("and in no other", CALL2(&root, SYS_MEMORY_FIND, child, 0), E_NOT_FOUND);
-	strcpy(wanted.name, "other");
-	memcpy(root.page->bytes, &wanted, sizeof(wanted));
-	TEST_EQUAL("nor under another name", CALL2(&root, SYS_MEMORY_FIND, self_unit, 0), E_NOT_FOUND);
-	CALL1(&root, SYS_UNIT_DESTROY, child);
+	TEST_EQUAL("what a unit holds is found in its table", held_at(self_unit, object),
+	           HANDLE_INDEX(memory));
+	TEST_EQUAL("and in no other", held_at(child, object), 0);
+	granted = NEED_HANDLE(CALL4(&root, SYS_UNIT_GRANT, child, memory,
+	                            RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0));
+	index = held_at(child, object);
+	TEST_EQUAL("once it holds it, there", index, HANDLE_INDEX(granted));
+	found = CALL2(&root, SYS_UNIT_CAP, child, index);
+	NEED(found > 0 && CALL1(&root, SYS_MEMORY_INFO, found) == 0);
+	TEST("with its label", !memcmp(&info->label, &label, sizeof(label)));
+	rights = call(&root, SYS_CAP_INFO, (uint64_t)found, 0, 0, 0, 0, 0);
+	TEST("and the rights it has there",
+	     rights >> 16 == (RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE));
 	CALL1(&root, SYS_CAP_DELETE, found);
-	CALL1(&root, SYS_CAP_DELETE, copy);
+	look = NEED_HANDLE(CALL3(&root, SYS_CAP_COPY, child, RIGHT_READ, 0));
+	found = CALL2(&root, SYS_UNIT_CAP, look, index);
+	rights = call(&root, SYS_CAP_INFO, (uint64_t)found, 0, 0, 0, 0, 0);
+	TEST("who may not manage the unit may only look",
+	     rights >> 16 == (RIGHT_READ | RIGHT_COPY | RIGHT_MOVE));
+	CALL1(&root, SYS_CAP_DELETE, found);
+	TEST_EQUAL("an empty place holds nothing", CALL2(&root, SYS_UNIT_CAP, look, index + 1), E_HANDLE);
+	TEST_EQUAL("nor does the head of a page", CALL2(&root, SYS_UNIT_CAP, look, 0), E_HANDLE);
+	found = NEED_HANDLE(CALL2(&root, SYS_EVENT_CREATE, 0, 0));
+	badge = (uint64_t)NEED_HANDLE(CALL4(&root, SYS_UNIT_GRANT, child, found, RIGHT_ALL & ~RIGHT_MOVE, 0));
+	TEST_EQUAL("what is no memory is shown to managers alone",
+	           CALL2(&root, SYS_UNIT_CAP, look, HANDLE_INDEX(badge)), E_TYPE);
+	TEST_EQUAL("and what may not be moved to none",
+	           CALL2(&root, SYS_UNIT_CAP, child, HANDLE_INDEX(badge)), E_RIGHTS);
+	CALL1(&root, SYS_CAP_DELETE, found);
+	CALL1(&root, SYS_CAP_DELETE, look);
+	CALL1(&root, SYS_UNIT_DESTROY, child);
 	CALL1(&root, SYS_CAP_DELETE, memory);
 	machine_check();
 }

@@ -15,7 +15,7 @@
 
 #define CACHE_MAX    32u
 #define BATCH        16u
-#define CLEAN_TARGET 2048u /* frames the idle loop keeps clean of those never used */
+#define CLEAN_TARGET 2048u /* frames the idle loop keeps clean of those never used, unless it wipes all */
 #define LOW_MEMORY   0x100000ull
 
 struct frame_list {
@@ -43,6 +43,7 @@ static struct {
 static struct handoff_memory ram[HANDOFF_MEMORY_MAX]; /* all of it, for memory_is_ram */
 static uint32_t ram_count;
 struct frame *frame_table;
+static uint64_t clean_target = CLEAN_TARGET;
 static bool caches_in_use; /* the CPUs know who they are */
 
 static physical_t frame_address(const struct frame *frame)
@@ -201,16 +202,18 @@ bool frame_zero_one(void)
 	static struct lock zeroing;
 	struct frame_list *clean = &caches[cache_index()].clean;
 	struct frame *frame = clean->count < CACHE_MAX ? pop(&caches[cache_index()].dirty) : 0;
-	bool pooled = !frame;
+	bool pooled = !frame, last = false;
 
 	if (pooled) {
-		if ((!pool.dirty.count && (pool.clean.count >= CLEAN_TARGET || !pool.region_frames)) ||
+		if ((!pool.dirty.count && (pool.clean.count >= clean_target || !pool.region_frames)) ||
 		    !lock_try(&zeroing))
 			return false;
 		lock_take(&pool.lock);
 		frame = pop(&pool.dirty);
-		if (!frame && pool.clean.count < CLEAN_TARGET)
+		if (!frame && pool.clean.count < clean_target) {
 			frame = region_take();
+			last = frame && !pool.region_frames;
+		}
 		lock_release(&pool.lock);
 	}
 	if (frame) {
@@ -227,6 +230,8 @@ bool frame_zero_one(void)
 		lock_release(&pool.lock);
 	}
 	lock_release(&zeroing);
+	if (last)
+		log_print("memory: all that was never handed out is wiped\n");
 	return frame != 0;
 }
 
@@ -254,6 +259,9 @@ void memory_init(const struct handoff *handoff)
 {
 	physical_t limit = 0, place = 0;
 	uint64_t bytes, largest = 0;
+
+	if (handoff->trust.flags & (HANDOFF_TRUST_WIPE | HANDOFF_TRUST_WIPE_FIRST))
+		clean_target = ~0ull;
 
 	for (uint32_t i = 0; i < handoff->memory_count; i++) {
 		const struct handoff_memory *range = &handoff->memory[i];

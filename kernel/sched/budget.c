@@ -47,8 +47,15 @@ static struct refill refill_pop(struct refills *refills)
 
 void refills_charge(struct refills *refills, uint64_t used)
 {
-	/* Overruns (an interrupt came late) eat into refills whose time has not come: they are all delayed.
-	 */
+	uint64_t quota = 0;
+
+	for (uint32_t i = 0; i < refills->count; i++)
+		quota += refill_at(refills, i)->amount;
+	/* Overruns (an interrupt came late) eat into refills whose time has not come: they are all delayed, by a
+	 * period for each time that the whole quota is used. */
+	for (uint32_t i = 0; i < refills->count && used >= quota; i++)
+		refill_at(refills, i)->time += used / quota * refills->period;
+	used %= quota;
 	while (used) {
 		struct refill *head = refill_at(refills, 0);
 

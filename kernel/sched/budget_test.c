@@ -156,8 +156,31 @@ static void admission(void)
 	actor_deinit(&root);
 }
 
+/* An overrun of many quotas delays as much as it would piece by piece, and takes no longer. */
+static void test_overrun(void)
+{
+	struct refills whole, pieces;
+	const uint64_t quota = 20000, period = 400000;
+
+	refills_init(&whole, quota, period, 4, 0);
+	refills_init(&pieces, quota, period, 4, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		refills_charge(&whole, 7000);
+		refills_charge(&pieces, 7000);
+	}
+	refills_charge(&whole, 9 * quota + 3000);
+	for (unsigned i = 0; i < 9; i++)
+		refills_charge(&pieces, quota);
+	refills_charge(&pieces, 3000);
+	TEST_EQUAL("an overrun of many quotas delays as long as its pieces", refills_next(&whole),
+	           refills_next(&pieces));
+	refills_charge(&whole, quota << 38); /* would take days one by one */
+	TEST("however many", refills_next(&whole) > period << 38);
+}
+
 int main(void)
 {
+	test_overrun();
 	struct verdict verdict = {true, true, true, true, true};
 
 	srand(11);

@@ -86,6 +86,12 @@ static void thread_look(struct cpu *cpu, struct thread *thread)
 	}
 }
 
+void thread_await_cpu(const struct thread *thread)
+{
+	while (__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE))
+		arch_pause();
+}
+
 /* Whether the CPU that THREAD comes from has switched away from it; waits a moment for that. Not without end:
  * a thread whose budget dies moves while its CPU may still wait for others in cpu_quiesce or flush_all. */
 static bool left_cpu(const struct thread *thread)

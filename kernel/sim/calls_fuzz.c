@@ -132,8 +132,7 @@ static void system_call(unsigned index)
 
 	if (letter->self)
 		return;
-	if (letter->number == SYS_UNIT_CREATE || letter->number == SYS_MEMORY_LABEL ||
-	    letter->number == SYS_MEMORY_FIND)
+	if (letter->number == SYS_UNIT_CREATE || letter->number == SYS_MEMORY_LABEL)
 		fill_page(actor);
 	for (unsigned i = 0; i < letter->arguments; i++)
 		args[i] = some_argument(index, letter, i);

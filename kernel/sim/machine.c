@@ -552,6 +552,10 @@ void arch_log_char(char c)
 	fputc(c, stderr);
 }
 
+void arch_panic_end(void)
+{
+}
+
 void arch_panic_begin(void)
 {
 }

@@ -72,6 +72,22 @@ static void test_basics(void)
 	          info.cpu_count, (unsigned long)(info.memory_free >> 20));
 }
 
+static void test_labels(void)
+{
+	struct label label = {.owner = "test", .kind = "file", .name = "motd", .zone = ZONE_PERSISTENT};
+	struct label wanted = {.kind = "file"}, other = {.kind = "file", .name = "fstab"};
+	handle_t memory = (handle_t)memory_create(MEMORY_ANONYMOUS, PAGE_SIZE_BYTES, 0, 0);
+	uint64_t index = 0, nowhere = 0;
+	int64_t found;
+
+	memory_label(page, memory, &label);
+	found = memory_find(page, boot->unit, &index, &wanted);
+	report(found > 0 && index == HANDLE_INDEX(memory), "memory is found by its label", found);
+	cap_delete((handle_t)found);
+	report(memory_find(page, boot->unit, &nowhere, &other) == E_NOT_FOUND, "and by no other", 0);
+	cap_delete(memory);
+}
+
 static void test_memory(void)
 {
 	handle_t memory;
@@ -372,6 +388,7 @@ void holon_start(const struct handoff *info, struct thread_page *thread_page)
 	test_basics();
 	test_events();
 	test_memory();
+	test_labels();
 	test_calls(0, "1,000 calls to a thread of the same CPU");
 	if (boot->machine.cpu_count > 1)
 		test_calls(1, "1,000 calls to a thread of another CPU");

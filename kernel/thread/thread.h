@@ -141,6 +141,8 @@ static inline bool wait_claim(struct thread *thread, uint64_t word)
 /* Makes THREAD, whose wait the caller has claimed and whose results are in its registers, ready on the CPU of
  * its budget: gives it a budget if it has none, then enqueues it here or sends it there. */
 void sched_wake(struct thread *thread);
+/* Waits until the CPU that THREAD, claimed, began its wait on has switched away from it. */
+void thread_await_cpu(const struct thread *thread);
 /* Publishes that the current thread waits (STATE, its timeout armed unless DEADLINE_NEVER); the caller holds
  * the lock of the queue it is in. After this others may end the wait at any time. */
 void wait_begin(struct thread *thread, enum thread_state_kind state, uint64_t deadline);

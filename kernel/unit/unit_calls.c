@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "thread.h"
 #include "unit.h"
+#include "table.h"
 
 /* More memory than any machine has. Far below 2^64, because charges that will be refused are added for a
  * moment, by all CPUs at once. */
@@ -81,6 +82,22 @@ int64_t sys_unit_info(struct call *call, struct unit *unit)
 	memcpy(info.name, unit->name, sizeof(info.name));
 	memcpy(call->self->page->bytes, &info, sizeof(info));
 	return E_OK;
+}
+
+int64_t sys_unit_cap(struct call *call, struct unit *unit, uint64_t index)
+{
+	bool manages = call->caps[0].rights & RIGHT_MANAGE;
+	const struct cap *cap = index < UINT32_MAX ? slot_at(unit, (uint32_t)index) : 0;
+	struct cap_view view;
+	int64_t error =
+	    !cap ? E_NOT_FOUND
+	         : cap_lookup(unit, (handle_t)cap->generation << 32 | index,
+	                      manages ? OBJECT_NONE : OBJECT_MEMORY, RIGHT_COPY | RIGHT_MOVE, &view);
+
+	/* Who may not manage the unit may look, no more. */
+	if (!error && !manages)
+		view.rights &= RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY | RIGHT_MOVE;
+	return error ? error : cap_insert(call->self->unit, view.object, view.rights, 0, &view);
 }
 
 int64_t sys_unit_extend(struct call *call, struct unit *unit, uint64_t bytes, uint64_t caps)

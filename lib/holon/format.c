@@ -92,10 +92,15 @@ int text_format_list(char *buffer, size_t size, const char *format, va_list argu
 			break;
 		}
 		case 'u':
-		case 'x': {
+		case 'x':
+		case 'X': {
 			uint64_t value =
 			    longs ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned);
-			put_number(&sink, value, *format == 'x' ? 16 : 10, false, width, left, fill);
+			size_t from = sink.length;
+			put_number(&sink, value, *format == 'u' ? 10 : 16, false, width, left, fill);
+			for (; *format == 'X' && from < sink.length && from + 1 < size; from++)
+				if (buffer[from] >= 'a')
+					buffer[from] = (char)(buffer[from] - 'a' + 'A');
 			break;
 		}
 		case 'o':

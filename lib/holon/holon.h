@@ -98,6 +98,13 @@ int text_format_list(char *buffer, size_t size, const char *format, __builtin_va
 /* A short name of an error for messages: "quota of memory", "no such capability", ... */
 const char *error_text(int64_t error);
 
+/* ---- Semantic addressing ---- */
+
+/* The next memory that the unit SCOPE holds behind place *INDEX of its table and whose label is like WANTED, where empty
+ * strings and zeroes match anything; *INDEX moves there (0: from the start). A new capability, or E_NOT_FOUND. Capabilities
+ * to one object are found each. PAGE is the calling thread's. */
+int64_t memory_find(struct thread_page *page, handle_t scope, uint64_t *index, const struct label *wanted);
+
 /* ---- Memory the program maps for itself: grows up from info->free_base; one thread at a time ---- */
 
 /* Maps BYTES (rounded up to pages) of MEMORY at OFFSET somewhere free in the own space; 0 on failure. */

@@ -5,6 +5,7 @@
  * used longest ago goes, so a flood of strangers costs re-asking and no more. Only an answer to a question of
  * ours, or a packet from a host that asks for us, makes or changes an entry.
  */
+#include "info.h"
 #include "internal.h"
 #include <string.h>
 
@@ -331,4 +332,22 @@ void arp_input(struct net_link *link, struct packet *packet)
 		neighbour_learn(link, &sender, mac, true, for_us && operation == 1, operation == 2 && for_us);
 	if (operation == 1 && for_us)
 		arp_send(link, 2, mac, &target, mac, &sender);
+}
+
+bool net_neighbour_info(const struct net *net, uint32_t index, struct net_neighbour_info *info)
+{
+	const struct net_list *recent = &net->neighbours->recent, *node = recent->next;
+	const struct neighbour *entry;
+
+	while (node != recent && index--)
+		node = node->next;
+	if (node == recent)
+		return false;
+	entry = NET_ITEM(node, struct neighbour, recent);
+	*info = (struct net_neighbour_info){.address = entry->address,
+	                                    .link = entry->link->number,
+	                                    .asked = entry->state == NEIGHBOUR_ASKED,
+	                                    .stale = entry->state == NEIGHBOUR_STALE};
+	memcpy(info->mac, entry->mac, sizeof(info->mac));
+	return true;
 }

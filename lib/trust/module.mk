@@ -4,6 +4,10 @@ $(call crypto-program,trust-test,lib/trust/trust_test.c $(TRUST_SOURCES),$(CRYPT
 TESTS += build/host/bin/trust-test
 $(call host-fuzz,trust,lib/trust/trust_fuzz.c $(TRUST_SOURCES),,build/host/lib/libholon-crypto-sanitized.a $(CRYPTO_LDLIBS))
 build/host/fuzz/trust: build/host/lib/libholon-crypto-sanitized.a
+# The transparency log's proofs: for programs, not for the loaders.
+TRANSPARENCY_SOURCES := lib/trust/transparency.c
+$(call host-fuzz,transparency,lib/trust/transparency_fuzz.c $(TRANSPARENCY_SOURCES) lib/trust/record.c,,build/host/lib/libholon-crypto-sanitized.a $(CRYPTO_LDLIBS))
+build/host/fuzz/transparency: build/host/lib/libholon-crypto-sanitized.a
 
 # Verification as the loaders have it: the one source for a host and for both firmwares. Speed before size.
 LOADER_TRUST_SOURCES := boot/loader/verify.c $(TRUST_SOURCES) $(CRYPTO_LOADER_SOURCES)

@@ -8,6 +8,8 @@
  */
 #include "../internal.h"
 #include "../fs/lock.h"
+#include "../include/vnode.h"
+#include "../proc/proc.h"
 #include "epoll.h"
 
 #define EVENTS_MAX (INT32_MAX / (int32_t)sizeof(struct linux_epoll_event))
@@ -310,7 +312,20 @@ static void epoll_describe(struct file *file, char *text, uint32_t size)
 	text_copy(text, size, "anon_inode:[eventpoll]");
 }
 
-const struct file_ops epoll_ops = {.poll = epoll_poll, .release = epoll_release, .describe = epoll_describe};
+static void epoll_info(struct file *file, struct proc_text *text)
+{
+	const struct epoll *epoll = file->private;
+	const struct epoll_item *item;
+	list_for_each(item, &epoll->items, link)
+	{
+		proc_print(text, "tfd: %8d events: %8x data: %16lx  pos:%ld ino:%lx sdev:0\n", item->fd,
+		           item->event.events, item->event.data, item->file->position,
+		           item->file->vnode ? item->file->vnode->inode : 1);
+	}
+}
+
+const struct file_ops epoll_ops = {
+    .poll = epoll_poll, .release = epoll_release, .describe = epoll_describe, .info = epoll_info};
 
 SYSCALL_HANDLER(epoll_create1, uint32_t flags)
 {

@@ -1,6 +1,7 @@
 /* eventfd(2) and timerfd_create(2): counters as files. */
 #include "../internal.h"
 #include "../include/file.h"
+#include "../proc/proc.h"
 
 /* ---- eventfd ---- */
 
@@ -81,8 +82,8 @@ static uint32_t eventfd_poll(struct file *file, struct poll_table *table)
 {
 	struct eventfd *eventfd = file->private;
 	poll_wait(table, &eventfd->wait);
-	return (eventfd->count ? POLLIN | POLLRDNORM : 0) |
-	       (eventfd->count < UINT64_MAX - 1 ? POLLOUT | POLLWRNORM : 0);
+	return (eventfd->count ? POLLIN : 0) | (eventfd->count < UINT64_MAX - 1 ? POLLOUT : 0) |
+	       (eventfd->count == UINT64_MAX ? POLLERR : 0);
 }
 
 static void eventfd_release(struct file *file)
@@ -96,6 +97,12 @@ static void eventfd_describe(struct file *file, char *text, uint32_t size)
 	text_copy(text, size, "anon_inode:[eventfd]");
 }
 
+static void eventfd_info(struct file *file, struct proc_text *text)
+{
+	const struct eventfd *eventfd = file->private;
+	proc_print(text, "eventfd-count: %16lx\n", eventfd->count);
+}
+
 static const struct file_ops eventfd_ops = {
     .read = eventfd_read,
     .write = eventfd_write,
@@ -103,6 +110,7 @@ static const struct file_ops eventfd_ops = {
     .poll = eventfd_poll,
     .release = eventfd_release,
     .describe = eventfd_describe,
+    .info = eventfd_info,
 };
 
 /* A descriptor of a new file with OPS over PRIVATE (heap memory, freed on failure). */
@@ -142,6 +150,7 @@ enum { TFD_TIMER_ABSTIME = 1, TFD_TIMER_CANCEL_ON_SET = 2 };
 struct timerfd {
 	struct timer timer;
 	int32_t clock;
+	uint32_t flags;                           /* of the last setting */
 	uint64_t expirations, interval, deadline; /* monotonic ns */
 	struct wait_queue wait;
 };
@@ -185,7 +194,7 @@ static uint32_t timerfd_poll(struct file *file, struct poll_table *table)
 {
 	struct timerfd *timerfd = file->private;
 	poll_wait(table, &timerfd->wait);
-	return timerfd->expirations ? POLLIN | POLLRDNORM : 0;
+	return timerfd->expirations ? POLLIN : 0;
 }
 
 static void timerfd_release(struct file *file)
@@ -201,11 +210,25 @@ static void timerfd_describe(struct file *file, char *text, uint32_t size)
 	text_copy(text, size, "anon_inode:[timerfd]");
 }
 
+static void timerfd_info(struct file *file, struct proc_text *text)
+{
+	const struct timerfd *timerfd = file->private;
+	uint64_t now = clock_monotonic();
+	uint64_t left = timerfd->deadline > now ? timerfd->deadline - now : 0;
+	proc_print(
+	    text,
+	    "clockid: %d\nticks: %lu\nsettime flags: 0%o\nit_value: (%lu, %lu)\nit_interval: (%lu, %lu)\n",
+	    timerfd->clock, timerfd->expirations, timerfd->flags, (uint64_t)(left / NS_PER_SECOND),
+	    (uint64_t)(left % NS_PER_SECOND), (uint64_t)(timerfd->interval / NS_PER_SECOND),
+	    (uint64_t)(timerfd->interval % NS_PER_SECOND));
+}
+
 static const struct file_ops timerfd_ops = {
     .read = timerfd_read,
     .poll = timerfd_poll,
     .release = timerfd_release,
     .describe = timerfd_describe,
+    .info = timerfd_info,
 };
 
 SYSCALL_HANDLER(timerfd_create, int32_t clock, uint32_t flags)
@@ -261,6 +284,7 @@ SYSCALL_HANDLER(timerfd_settime, int fd, uint32_t flags, uint64_t new_address, u
 	timer_cancel(&timerfd->timer);
 	timerfd->expirations = 0;
 	timerfd->interval = interval;
+	timerfd->flags = flags;
 	timerfd->deadline = 0;
 	if (value) {
 		uint64_t deadline = clock_monotonic() + value;

@@ -2,6 +2,7 @@
 #include "../internal.h"
 #include "../fs/name.h"
 #include "../fs/open.h"
+#include "../proc/proc.h"
 
 enum {
 	IN_ALL = 0xfff,
@@ -10,10 +11,14 @@ enum {
 	IN_ISDIR = 0x40000000,
 	IN_ONLYDIR = 0x01000000,
 	IN_DONT_FOLLOW = 0x02000000,
+	IN_EXCL_UNLINK = 0x04000000,
 	IN_MASK_CREATE = 0x10000000,
 	IN_MASK_ADD = 0x20000000,
 };
 #define IN_ONESHOT 0x80000000u
+#define IN_KNOWN                                                                                             \
+	(IN_ALL | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK |   \
+	 IN_MASK_CREATE | IN_MASK_ADD | IN_ISDIR | IN_ONESHOT)
 #define EVENTS_MAX 16384u
 
 struct inotify {
@@ -40,7 +45,8 @@ struct inotify_event {
 	char name[];
 };
 
-static void queue_event(struct inotify *inotify, int32_t watch, uint32_t mask, const char *name)
+static void queue_event(struct inotify *inotify, int32_t watch, uint32_t mask, uint32_t cookie,
+                        const char *name)
 {
 	uint32_t length = name && name[0] ? ((uint32_t)strlen(name) + 16) & ~15u : 0;
 	if (!list_empty(&inotify->events)) {
@@ -62,6 +68,7 @@ static void queue_event(struct inotify *inotify, int32_t watch, uint32_t mask, c
 		return;
 	event->header.watch = watch;
 	event->header.mask = mask;
+	event->header.cookie = cookie;
 	event->header.length = length;
 	if (length)
 		text_copy(event->name, length, name);
@@ -74,52 +81,87 @@ static void queue_event(struct inotify *inotify, int32_t watch, uint32_t mask, c
 static void watch_remove(struct watch *watch, bool tell)
 {
 	if (tell)
-		queue_event(watch->inotify, watch->number, IN_IGNORED, 0);
+		queue_event(watch->inotify, watch->number, IN_IGNORED, 0, 0);
 	list_remove(&watch->link);
 	list_remove(&watch->vnode_link);
 	vnode_release(watch->vnode);
 	heap_free(watch);
 }
 
-static void notify(struct vnode *vnode, uint32_t event, const char *name, uint32_t extra)
+/* Tells those of VNODE's watches that want EVENT, those with a flag in EXCEPT apart. */
+static void notify(struct vnode *vnode, uint32_t event, const char *name, uint32_t extra, uint32_t cookie,
+                   uint32_t except)
 {
 	struct watch *watch;
 	struct watch *next;
+	vnode_reference(vnode); /* the last watch may hold the last reference */
 	list_for_each_safe(watch, next, &vnode->watches, vnode_link)
 	{
-		if (!(watch->mask & event))
+		if (!(watch->mask & event) || (watch->mask & except))
 			continue;
-		queue_event(watch->inotify, watch->number, event | extra, name);
+		queue_event(watch->inotify, watch->number, event | extra, cookie, name);
 		if (watch->mask & IN_ONESHOT)
 			watch_remove(watch, true);
 	}
+	vnode_release(vnode);
 }
 
-void inotify_name(struct vnode *directory, uint32_t event, const char *name, bool is_directory)
+static uint32_t directory_bit(const struct vnode *vnode)
+{
+	return S_ISDIR(vnode->mode) ? IN_ISDIR : 0;
+}
+
+uint32_t inotify_cookie(void)
+{
+	static uint32_t last;
+	return ++last ? last : ++last;
+}
+
+void inotify_name(struct vnode *directory, uint32_t event, const char *name, bool is_directory,
+                  uint32_t cookie)
 {
 	if (!list_empty(&directory->watches))
-		notify(directory, event, name, is_directory ? IN_ISDIR : 0);
+		notify(directory, event, name, is_directory ? IN_ISDIR : 0, cookie, 0);
 }
 
 void inotify_vnode(struct vnode *vnode, uint32_t event)
 {
-	enum { IN_DELETE_SELF = 0x400 };
 	if (list_empty(&vnode->watches))
 		return;
 	vnode_reference(vnode);
-	notify(vnode, event, 0, S_ISDIR(vnode->mode) ? IN_ISDIR : 0);
-	if (event == IN_DELETE_SELF)
+	/* Linux does not say of its own end or move that it is a directory. */
+	bool self = event == IN_DELETE_SELF || event == IN_MOVE_SELF;
+	struct watch *watch;
+	list_for_each(watch, &vnode->watches, vnode_link) if (event == IN_UNMOUNT) watch->mask |= IN_UNMOUNT;
+	notify(vnode, event, 0, self ? 0 : directory_bit(vnode), 0, 0);
+	if (event == IN_DELETE_SELF || event == IN_UNMOUNT)
 		while (!list_empty(&vnode->watches))
 			watch_remove(list_first(&vnode->watches, struct watch, vnode_link), true);
 	vnode_release(vnode);
 }
 
+static void path_event(const struct path *path, uint32_t event, bool by_file)
+{
+	struct dentry *dentry = path->dentry;
+	struct vnode *parent = dentry->parent == dentry ? 0 : dentry->parent->vnode;
+	bool gone = by_file && !dentry->hashed && !(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED);
+	if (parent && !list_empty(&parent->watches))
+		notify(parent, event, dentry->name, directory_bit(dentry->vnode), 0,
+		       gone ? IN_EXCL_UNLINK : 0);
+	inotify_vnode(dentry->vnode, event);
+}
+
+void inotify_path(const struct path *path, uint32_t event)
+{
+	path_event(path, event, false);
+}
+
 void inotify_file(struct file *file, uint32_t event)
 {
-	inotify_vnode(file->vnode, event);
 	if (file->path.dentry)
-		inotify_name(file->path.dentry->parent->vnode, event, file->path.dentry->name,
-		             S_ISDIR(file->vnode->mode));
+		path_event(&file->path, event, true);
+	else
+		inotify_vnode(file->vnode, event);
 }
 
 static int64_t inotify_read(struct file *file, struct io *io, int64_t *position)
@@ -184,12 +226,29 @@ static void inotify_describe(struct file *file, char *text, uint32_t size)
 	text_copy(text, size, "anon_inode:inotify");
 }
 
+static void inotify_info(struct file *file, struct proc_text *text)
+{
+	const struct inotify *inotify = file->private;
+	const struct watch *watch;
+	list_for_each(watch, &inotify->watches, link)
+	{
+		const struct vnode *vnode = watch->vnode;
+		proc_print(text,
+		           "inotify wd:%x ino:%lx sdev:%lx mask:%x ignored_mask:0 fhandle-bytes:8 "
+		           "fhandle-type:1 f_handle:%016lx\n",
+		           watch->number, vnode->inode, vnode->filesystem ? vnode->filesystem->device : 0,
+		           watch->mask & (IN_ALL | IN_EXCL_UNLINK | IN_ONESHOT),
+		           __builtin_bswap64(vnode->inode));
+	}
+}
+
 static const struct file_ops inotify_ops = {
     .read = inotify_read,
     .poll = inotify_poll,
     .ioctl = inotify_ioctl,
     .release = inotify_release,
     .describe = inotify_describe,
+    .info = inotify_info,
 };
 
 SYSCALL_HANDLER(inotify_init1, uint32_t flags)
@@ -229,7 +288,7 @@ SYSCALL_HANDLER(inotify_add_watch, int fd, uint64_t path_address, uint32_t mask)
 	struct inotify *inotify = inotify_of(fd, &error);
 	if (!inotify)
 		return error;
-	if (!(mask & IN_ALL) || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE))
+	if (!(mask & IN_KNOWN) || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE))
 		return -EINVAL;
 	int64_t length = path_from_user(text, path_address, false);
 	if (length < 0)
@@ -245,7 +304,7 @@ SYSCALL_HANDLER(inotify_add_watch, int fd, uint64_t path_address, uint32_t mask)
 	struct watch *watch = 0;
 	struct watch *other;
 	list_for_each(other, &vnode->watches, vnode_link) if (other->inotify == inotify) watch = other;
-	uint32_t kept = mask & (IN_ALL | IN_ONESHOT);
+	uint32_t kept = mask & (IN_ALL | IN_ONESHOT | IN_EXCL_UNLINK);
 	if (watch && (mask & IN_MASK_CREATE)) {
 		error = -EEXIST;
 	} else if (watch) {

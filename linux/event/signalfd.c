@@ -87,7 +87,7 @@ static uint32_t signalfd_poll(struct file *file, struct poll_table *table)
 {
 	const struct signalfd *signalfd = file->private;
 	poll_wait(table, &current_task()->process->signal_wait);
-	return any_pending(signalfd) ? POLLIN | POLLRDNORM : 0;
+	return any_pending(signalfd) ? POLLIN : 0;
 }
 
 static void signalfd_release(struct file *file)

@@ -10,7 +10,9 @@
 
 #define SCRIPT_DEPTH 5
 #define SCRIPT_LINE  256
-#define STRINGS_MAX  (2u << 20)
+#define STRING_MAX   (32u * 4096) /* execve(2): one string with its end */
+#define STRINGS_MIN  (128u << 10)
+#define STRINGS_MAX  (6u << 20) /* all of them; less where a quarter of RLIMIT_STACK is less */
 #define COPY_DATA_BYTES                                                                                      \
 	(128u << 10) /* writable segments up to this size are read in; larger ones are cloned */
 #define STACK_TOP 0x7ffffffff000ull
@@ -22,14 +24,14 @@
 /* argv strings, then envp strings, NUL terminated, in one block. */
 struct strings {
 	char *data;
-	size_t used, capacity;
+	size_t used, capacity, most;
 	uint32_t argument_count, environment_count;
 	size_t environment_offset;
 };
 
 static int strings_reserve(struct strings *strings, size_t bytes)
 {
-	if (strings->used + bytes > STRINGS_MAX)
+	if (strings->used + bytes > strings->most)
 		return -E2BIG;
 	if (strings->used + bytes <= strings->capacity)
 		return 0;
@@ -61,6 +63,10 @@ static int strings_add_user(struct strings *strings, uint64_t from)
 {
 	size_t chunk = 256;
 	for (;;) {
+		if (strings->used >= strings->most)
+			return -E2BIG;
+		if (chunk > strings->most - strings->used)
+			chunk = strings->most - strings->used;
 		int error = strings_reserve(strings, chunk);
 		if (error)
 			return error;
@@ -71,9 +77,9 @@ static int strings_add_user(struct strings *strings, uint64_t from)
 		}
 		if (length != -ENAMETOOLONG)
 			return (int)length;
-		if (chunk > 131072)
+		if (chunk >= STRING_MAX || chunk == strings->most - strings->used)
 			return -E2BIG;
-		chunk *= 4;
+		chunk = chunk * 4 < STRING_MAX ? chunk * 4 : STRING_MAX;
 	}
 }
 
@@ -96,8 +102,10 @@ static int strings_add_vector(struct strings *strings, uint64_t vector, const ch
 		}
 		if (error)
 			return error;
-		if (*count > STRINGS_MAX / 8)
+		/* Pointers count like the bytes they lead to. */
+		if (strings->most < 8)
 			return -E2BIG;
+		strings->most -= 8;
 	}
 	return 0;
 }
@@ -406,8 +414,6 @@ static int build_stack(struct task *task, const struct program *program, const s
 	unsigned aux_words = auxv_fill(mm, task, program, interpreter, platform, random_at, execfn, secure);
 	uint64_t words = 3ull + strings->argument_count + strings->environment_count + aux_words;
 	uint64_t at = (random_at - words * 8) & ~15ull;
-	if (at < mm->stack_start - (6ull << 20))
-		return -E2BIG;
 	uint64_t *table = heap_allocate(words * 8);
 	if (!table)
 		return -ENOMEM;
@@ -448,27 +454,35 @@ static void set_state(struct task *task, uint64_t entry, uint64_t sp)
 	vector_reset();
 }
 
-/* Set-user-ID and set-group-ID files (execve(2)); true when privileges changed. */
-static bool credentials_exec(struct task *task, const struct vnode *vnode)
+/* Set-user-ID and set-group-ID files (execve(2)) and what becomes of capabilities (capabilities(7), "Transformation
+ * of capabilities during execve"); true when the program must not trust its environment. */
+static bool credentials_exec(struct task *task, const struct file *file)
 {
 	struct credentials *c = &task->credentials;
-	bool changed = false;
-	if (!task->no_new_privileges && (vnode->mode & S_ISUID) && vnode->uid != c->euid) {
-		c->euid = vnode->uid;
-		changed = true;
+	const struct vnode *vnode = file->vnode;
+	uint32_t uid = c->uid, gid = c->gid, euid = c->euid, egid = c->egid;
+	if (!task->no_new_privileges && file_grants_privileges(file)) {
+		if (vnode->mode & S_ISUID)
+			c->euid = vnode->uid;
+		if ((vnode->mode & (S_ISGID | 010)) == (S_ISGID | 010))
+			c->egid = vnode->gid;
 	}
-	if (!task->no_new_privileges && (vnode->mode & S_ISGID) && vnode->gid != c->egid) {
-		c->egid = vnode->gid;
-		changed = true;
-	}
+	bool changes = c->euid != uid || c->egid != gid;
+	bool root = !(c->securebits & SECBIT_NOROOT);
+	bool effective = root && c->euid == 0;
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
-	if (c->euid == 0) {
-		c->cap_permitted = c->cap_effective = c->cap_bounding;
-	} else {
-		c->cap_permitted = c->cap_effective = c->cap_ambient;
-	}
-	return changed;
+	if (changes)
+		c->cap_ambient = 0;
+	c->cap_permitted = root && (c->euid == 0 || c->uid == 0) ? c->cap_inheritable | c->cap_bounding : 0;
+	c->cap_permitted |= c->cap_ambient;
+	c->cap_effective = effective ? c->cap_permitted : c->cap_ambient;
+	c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
+	bool secure = changes || (c->uid && effective);
+	if (secure)
+		task->process->parent_death_signal = 0;
+	task->process->dumpable_off = c->euid != euid || c->egid != egid;
+	return secure;
 }
 
 static void set_name(struct task *task, const char *path)
@@ -495,7 +509,7 @@ static int become(struct task *task, struct program *program, struct program *in
 	struct mm *mm = mm_create();
 	if (!mm)
 		return -ENOMEM;
-	bool secure = credentials_exec(task, program->file->vnode);
+	bool secure = credentials_exec(task, program->file);
 	if (task->mm)
 		task_leave_mm(task);
 	task->mm = mm;
@@ -620,6 +634,8 @@ int exec_load(struct task *task, struct file *file, const char *path, uint64_t a
 		return -ENOMEM;
 	}
 	program->file = file;
+	uint64_t quarter = task->process->limits[RLIMIT_STACK].current / 4;
+	strings.most = quarter < STRINGS_MIN ? STRINGS_MIN : quarter > STRINGS_MAX ? STRINGS_MAX : quarter;
 	int error = strings_add_vector(&strings, argv_address, kernel_argv, &strings.argument_count);
 	if (!error && !strings.argument_count) {
 		error = strings_add(&strings, "");
@@ -631,8 +647,10 @@ int exec_load(struct task *task, struct file *file, const char *path, uint64_t a
 	if (!error)
 		error = load_checked(task, program, interpreter, &strings, path);
 	file_release(program->file);
-	if (interpreter->file)
+	if (interpreter->file) {
+		file_allow_writing(interpreter->file); /* it may still be mapped */
 		file_release(interpreter->file);
+	}
 	heap_free(strings.data);
 	heap_free(program);
 	return error;

@@ -1,16 +1,8 @@
-/* Names: making, removing, renaming, linking, listing; the working directory; mounts. */
+/* Names: making, removing, renaming, linking, listing; the working directory. */
 #include "../internal.h"
 #include "name.h"
 #include "open.h"
 #include "ramfs.h"
-
-enum inotify_event {
-	IN_MOVED_FROM = 0x40,
-	IN_MOVED_TO = 0x80,
-	IN_CREATE = 0x100,
-	IN_DELETE = 0x200,
-	IN_DELETE_SELF = 0x400
-};
 
 /* The parent of a name that is to be changed: checks that the task may write the directory. */
 static int parent_by_text(int directory, const char *text, struct parent_walk *parent)
@@ -58,7 +50,7 @@ static int finish_new(struct parent_walk *parent, struct vnode *made, int error)
 		bool directory = S_ISDIR(made->mode);
 		struct dentry *dentry =
 		    dentry_enter(parent->directory.dentry, parent->name, parent->length, made);
-		inotify_name(parent->directory.dentry->vnode, IN_CREATE, parent->name, directory);
+		inotify_name(parent->directory.dentry->vnode, IN_CREATE, parent->name, directory, 0);
 		if (dentry)
 			dentry_release(dentry);
 		error = 0;
@@ -178,6 +170,8 @@ SYSCALL_HANDLER(linkat, int from_directory, uint64_t from_path, int to_directory
 			error = -EPERM;
 		if (!error)
 			error = vnode->ops->link(vnode, parent.name, parent.length, target);
+		if (!error)
+			inotify_vnode(target, IN_ATTRIB);
 		error = finish_new(&parent, error ? 0 : vnode_reference(target), error);
 	}
 	path_release(&from);
@@ -223,7 +217,7 @@ SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
 			error = -ENOTDIR;
 		else if (!remove_directory && (is_directory || parent.trailing_slash))
 			error = is_directory ? -EISDIR : -ENOTDIR;
-		else if (victim->mounted)
+		else if (victim->mounts)
 			error = -EBUSY;
 		else if (!vnode->ops->unlink)
 			error = -EPERM;
@@ -231,9 +225,9 @@ SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
 			error = vnode->ops->unlink(vnode, parent.name, parent.length, victim->vnode);
 		if (!error) {
 			dentry_drop(victim);
-			inotify_name(vnode, IN_DELETE, parent.name, is_directory);
-			if (!victim->vnode->links)
-				inotify_vnode(victim->vnode, IN_DELETE_SELF);
+			if (!is_directory)
+				inotify_vnode(victim->vnode, IN_ATTRIB); /* its link count */
+			inotify_name(vnode, IN_DELETE, parent.name, is_directory, 0);
 		}
 		dentry_release(victim);
 	}
@@ -260,6 +254,19 @@ static bool dentry_inside(const struct dentry *dentry, const struct dentry *ance
 
 enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 
+/* OVER: what the renamed one has taken the place of, or 0. */
+static void tell_rename(struct parent_walk *from, struct parent_walk *to, struct vnode *moved,
+                        struct vnode *over)
+{
+	uint32_t cookie = inotify_cookie();
+	bool directory = S_ISDIR(moved->mode);
+	inotify_name(from->directory.dentry->vnode, IN_MOVED_FROM, from->name, directory, cookie);
+	inotify_name(to->directory.dentry->vnode, IN_MOVED_TO, to->name, directory, cookie);
+	if (over)
+		inotify_vnode(over, IN_ATTRIB);
+	inotify_vnode(moved, IN_MOVE_SELF);
+}
+
 static int rename_between(struct parent_walk *from, struct parent_walk *to, uint32_t flags)
 {
 	struct vnode *source = from->directory.dentry->vnode;
@@ -283,7 +290,7 @@ static int rename_between(struct parent_walk *from, struct parent_walk *to, uint
 		error = -EINVAL;
 	if (!error && over && dentry_inside(from->directory.dentry, over))
 		error = flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	if (!error && (moved->mounted || (over && over->mounted)))
+	if (!error && (moved->mounts || (over && over->mounts)))
 		error = -EBUSY;
 	if (!error)
 		error = may_remove(source, moved->vnode);
@@ -301,8 +308,9 @@ static int rename_between(struct parent_walk *from, struct parent_walk *to, uint
 				dentry_drop(over);
 			dentry_move(moved, to->directory.dentry, to->name, to->length);
 		}
-		inotify_name(source, IN_MOVED_FROM, from->name, directory);
-		inotify_name(target, IN_MOVED_TO, to->name, directory);
+		tell_rename(from, to, moved->vnode, over && !(flags & RENAME_EXCHANGE) ? over->vnode : 0);
+		if (flags & RENAME_EXCHANGE)
+			tell_rename(to, from, over->vnode, 0);
 	}
 	if (over)
 		dentry_release(over);
@@ -353,7 +361,7 @@ SYSCALL_HANDLER(readlinkat, int directory, uint64_t path_address, uint64_t buffe
 	if (error)
 		return error;
 	struct vnode *vnode = path.dentry->vnode;
-	int64_t result = -EINVAL;
+	int64_t result = text[0] ? -EINVAL : -ENOENT;
 	if (S_ISLNK(vnode->mode) && vnode->ops->readlink)
 		result = vnode->ops->readlink(vnode, text,
 		                              size < PATH_MAX_BYTES ? (uint32_t)size : PATH_MAX_BYTES);
@@ -413,13 +421,15 @@ static int64_t list_directory(int fd, uint64_t address, uint64_t bytes, bool old
 {
 	struct file *file = file_of(fd);
 	struct user_sink sink = {.sink.entry = user_entry, .address = address, .room = bytes, .old = old};
-	if (!file || file->flags & O_PATH)
+	if (!file)
 		return -EBADF;
 	if (!file->ops->getdents)
 		return -ENOTDIR;
 	int64_t error = file->ops->getdents(file, &sink.sink);
 	if (error)
 		return error;
+	if (inotify_watched(file))
+		inotify_file(file, IN_ACCESS);
 	return sink.done ? (int64_t)sink.done : sink.error;
 }
 
@@ -438,6 +448,8 @@ SYSCALL_HANDLER(getdents, int fd, uint64_t address, uint32_t bytes)
 static int64_t change_to(struct path *path, struct path *which)
 {
 	int error = access_check(path->dentry->vnode, 1);
+	if (!error && which == &current_task()->fs->root && !capable(CAP_SYS_CHROOT))
+		error = -EPERM;
 	if (error) {
 		path_release(path);
 		return error;
@@ -466,12 +478,12 @@ SYSCALL_HANDLER(chdir, uint64_t path)
 
 SYSCALL_HANDLER(chroot, uint64_t path)
 {
-	return capable(CAP_SYS_CHROOT) ? change_by_name(path, &current_task()->fs->root) : -EPERM;
+	return change_by_name(path, &current_task()->fs->root);
 }
 
 SYSCALL_HANDLER(fchdir, int fd)
 {
-	struct file *file = file_of(fd);
+	struct file *file = file_of_any(fd);
 	if (!file)
 		return -EBADF;
 	if (!file->path.dentry || !S_ISDIR(file->vnode->mode))
@@ -493,76 +505,6 @@ SYSCALL_HANDLER(getcwd, uint64_t buffer, uint64_t size)
 	if (bytes > size)
 		return -ERANGE;
 	return copy_to_user(buffer, start, bytes) ? -EFAULT : (int64_t)bytes;
-}
-
-/* ---- Mounts ---- */
-
-enum {
-	MS_RDONLY = 1,
-	MS_REMOUNT = 32,
-	MS_BIND = 4096,
-	MS_MOVE = 8192,
-	MS_REC = 16384,
-	MS_PRIVATE = 1 << 18,
-	MS_SHARED = 1 << 20
-};
-
-SYSCALL_HANDLER(mount, uint64_t source, uint64_t target, uint64_t type_address, uint64_t flags, uint64_t data)
-{
-	char text[PATH_MAX_BYTES];
-	char type[32] = "";
-	struct path where;
-	(void)source;
-	(void)data;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (flags & (MS_BIND | MS_MOVE))
-		return -EINVAL;
-	int64_t length = path_from_user(text, target, false);
-	if (length < 0)
-		return length;
-	if (type_address && (length = copy_string_from_user(type, type_address, sizeof(type))) < 0)
-		return length == -ENAMETOOLONG ? -ENODEV : length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &where);
-	if (error)
-		return error;
-	if (flags & (MS_PRIVATE | MS_SHARED)) {
-		error = 0; /* one namespace: propagation means nothing here */
-	} else if (flags & MS_REMOUNT) {
-		where.mount->read_only = flags & MS_RDONLY;
-	} else {
-		struct filesystem *filesystem = filesystem_by_name(type);
-		struct path root;
-		error = !filesystem                           ? -ENODEV
-		        : !S_ISDIR(where.dentry->vnode->mode) ? -ENOTDIR
-		                                              : mount_add(filesystem, &where, type, &root);
-		if (filesystem && !error) {
-			root.mount->source = filesystem->name;
-			root.mount->read_only = flags & MS_RDONLY;
-			path_release(&root);
-		}
-	}
-	path_release(&where);
-	return error;
-}
-
-SYSCALL_HANDLER(umount2, uint64_t target, uint32_t flags)
-{
-	char text[PATH_MAX_BYTES];
-	struct path root;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (flags & ~15u)
-		return -EINVAL;
-	int64_t length = path_from_user(text, target, false);
-	if (length < 0)
-		return length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &root);
-	if (error)
-		return error;
-	error = mount_remove(&root);
-	path_release(&root);
-	return error;
 }
 
 /* ---- Extended attributes: no file system here has any ---- */

@@ -32,11 +32,13 @@ void file_release(struct file *file)
 	if (file->vnode)
 		lock_file_gone(file);
 	if (file->ops && !(file->flags & O_PATH) && inotify_watched(file))
-		inotify_file(file, file_writable(file) ? 8 : 0x10); /* IN_CLOSE_WRITE, IN_CLOSE_NOWRITE */
+		inotify_file(file, file_writable(file) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (file->ops && file->ops->release)
 		file->ops->release(file);
-	if (file->vnode)
+	if (file->vnode) {
+		file->vnode->write_count -= file->write_share;
 		vnode_release(file->vnode);
+	}
 	path_release(&file->path);
 	heap_free(file);
 }
@@ -167,7 +169,7 @@ static void hold(struct task *task, struct file *file)
 		          task->syscall_number);
 }
 
-struct file *file_of(int fd)
+struct file *file_of_any(int fd)
 {
 	struct task *task = current_task();
 	const struct files *files = task->files;
@@ -176,6 +178,12 @@ struct file *file_of(int fd)
 	if (file && files->references > 1)
 		hold(task, file);
 	return file;
+}
+
+struct file *file_of(int fd)
+{
+	struct file *file = file_of_any(fd);
+	return file && (file->flags & O_PATH) ? 0 : file;
 }
 
 struct file *file_get(int fd)
@@ -283,7 +291,7 @@ SYSCALL_HANDLER(close_range, uint32_t first, uint32_t last, uint32_t flags)
 
 static int64_t duplicate(int fd, int minimum, bool close_on_exec)
 {
-	struct file *file = file_of(fd);
+	struct file *file = file_of_any(fd);
 	if (!file)
 		return -EBADF;
 	int64_t result = file_install(file, minimum, close_on_exec);
@@ -300,7 +308,7 @@ SYSCALL_HANDLER(dup, int fd)
 static int64_t duplicate_to(int old, int new, bool close_on_exec)
 {
 	struct files *files = current_task()->files;
-	struct file *file = file_of(old);
+	struct file *file = file_of_any(old);
 	if (!file || new < 0 || (uint64_t) new >= current_task()->process->limits[RLIMIT_NOFILE].current)
 		return -EBADF;
 	if ((uint32_t) new >= files->capacity && !files_grow(files, (uint32_t) new + 1))
@@ -315,7 +323,7 @@ static int64_t duplicate_to(int old, int new, bool close_on_exec)
 SYSCALL_HANDLER(dup2, int old, int new)
 {
 	if (old == new)
-		return file_of(old) ? new : -EBADF;
+		return file_of_any(old) ? new : -EBADF;
 	return duplicate_to(old, new, false);
 }
 
@@ -330,9 +338,10 @@ SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 {
 	const uint32_t settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
 	struct files *files = current_task()->files;
-	struct file *file = file_of(fd);
+	struct file *file = file_of_any(fd);
 	uint64_t bit = 1ull << ((uint32_t)fd % 64);
-	if (!file)
+	if (!file || ((file->flags & O_PATH) && command != F_DUPFD && command != F_DUPFD_CLOEXEC &&
+	              command != F_GETFD && command != F_SETFD && command != F_GETFL))
 		return -EBADF;
 	switch (command) {
 	case F_DUPFD:
@@ -351,8 +360,8 @@ SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 	case F_GETFL:
 		return file->flags | (file->flags & O_PATH ? 0 : O_LARGEFILE);
 	case F_SETFL:
-		if (file->flags & O_PATH)
-			return -EBADF;
+		if ((argument & ~file->flags & O_NOATIME) && file->vnode && !owns(file->vnode))
+			return -EPERM;
 		file->flags = (file->flags & ~settable) | ((uint32_t)argument & settable);
 		return 0;
 	case F_GETLK:

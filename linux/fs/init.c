@@ -1,6 +1,7 @@
 /* The file side's beginning: file systems, devices, the files that were added to the image, and the first
  * process's descriptors. */
 #include "../internal.h"
+#include "../net/link.h"
 #include "../proc/proc.h"
 #include "../tty/tty.h"
 #include "name.h"
@@ -13,8 +14,8 @@ static struct filesystem *device_filesystem;
 
 struct filesystem *filesystem_by_name(const char *type)
 {
-	if (strcmp(type, "tmpfs") == 0)
-		return ramfs_create("tmpfs", 01777);
+	if (strcmp(type, "tmpfs") == 0 || strcmp(type, "ramfs") == 0)
+		return ramfs_create_tmpfs();
 	if (strcmp(type, "devtmpfs") == 0)
 		return device_filesystem;
 	if (strcmp(type, "proc") == 0)
@@ -126,6 +127,22 @@ static int standard_files(void)
 	return first < 0 ? (int)first : 0;
 }
 
+/* Name servers come from DHCP, unless the image or an added file says otherwise. */
+static void make_resolver(const struct path *root)
+{
+	struct path etc;
+	int error;
+	if (!link_granted() || directory_make(root, "etc", 0755, &etc))
+		return;
+	struct vnode *directory = etc.dentry->vnode;
+	struct vnode *found = directory->ops->lookup(directory, "resolv.conf", 11, &error);
+	if (!found)
+		found = directory->ops->symlink(directory, "resolv.conf", 11, "/proc/net/pnp", &error);
+	if (found)
+		vnode_release(found);
+	path_release(&etc);
+}
+
 int files_init_first(struct task *task)
 {
 	const struct start_info *info = linux_start_info();
@@ -165,6 +182,8 @@ int files_init_first(struct task *task)
 		space_unmap(machine.space, (uint64_t)window, (bytes + 4095) & ~4095ull);
 		window_put((uint64_t)window, (bytes + 4095) & ~4095ull);
 	}
+	if (!error)
+		make_resolver(&root);
 	if (!error && !console_init(info)) {
 		linux_log("linux: there is no console stream\n");
 		return -ENXIO;

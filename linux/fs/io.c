@@ -1,15 +1,13 @@
-/* Moving bytes: read(2), write(2), their vector and positioned forms, lseek, sendfile, splice,
- * copy_file_range. */
+/* Moving bytes: read(2), write(2), their vector and positioned forms, lseek; ioctl(2). From file to file: splice.c. */
 #include "../internal.h"
 #include "lock.h"
 #include "name.h"
 #include "open.h"
+#include "io.h"
 
-#define IOV_MAX     1024u
-#define IO_MAX      0x7ffff000ull /* one call moves at most this */
-#define COPY_BUFFER 16384u
+#define IOV_MAX 1024u
 
-static int64_t do_read(struct file *file, struct io *io, int64_t *position)
+int64_t do_read(struct file *file, struct io *io, int64_t *position)
 {
 	if (!file_readable(file))
 		return -EBADF;
@@ -17,11 +15,11 @@ static int64_t do_read(struct file *file, struct io *io, int64_t *position)
 		return -EINVAL;
 	int64_t done = file->ops->read(file, io, position);
 	if (done > 0 && inotify_watched(file))
-		inotify_file(file, 1); /* IN_ACCESS */
+		inotify_file(file, IN_ACCESS);
 	return done;
 }
 
-static int64_t do_write(struct file *file, struct io *io, int64_t *position)
+int64_t do_write(struct file *file, struct io *io, int64_t *position)
 {
 	if (!file_writable(file))
 		return -EBADF;
@@ -29,7 +27,7 @@ static int64_t do_write(struct file *file, struct io *io, int64_t *position)
 		return -EINVAL;
 	int64_t done = file->ops->write(file, io, position);
 	if (done > 0 && inotify_watched(file))
-		inotify_file(file, 2); /* IN_MODIFY */
+		inotify_file(file, IN_MODIFY);
 	return done;
 }
 
@@ -128,7 +126,8 @@ int64_t iovec_from_user(struct linux_iovec **segments, uint64_t address, uint64_
 	return error;
 }
 
-static int64_t transfer_vector(int fd, uint64_t vector, uint64_t count, bool write, int64_t *position)
+static int64_t transfer_vector(int fd, uint64_t vector, uint64_t count, bool write, int64_t *position,
+                               uint32_t flags)
 {
 	struct linux_iovec few[8];
 	struct linux_iovec *segments;
@@ -139,6 +138,7 @@ static int64_t transfer_vector(int fd, uint64_t vector, uint64_t count, bool wri
 	if (result)
 		return result;
 	io_init_vector(&io, segments, (uint32_t)count);
+	io.flags = flags;
 	result = transfer(fd, &io, write, position);
 	if (segments != few)
 		heap_free(segments);
@@ -147,173 +147,59 @@ static int64_t transfer_vector(int fd, uint64_t vector, uint64_t count, bool wri
 
 SYSCALL_HANDLER(readv, int fd, uint64_t vector, uint64_t count)
 {
-	return transfer_vector(fd, vector, count, false, 0);
+	return transfer_vector(fd, vector, count, false, 0, 0);
 }
 
 SYSCALL_HANDLER(writev, int fd, uint64_t vector, uint64_t count)
 {
-	return transfer_vector(fd, vector, count, true, 0);
+	return transfer_vector(fd, vector, count, true, 0, 0);
 }
 
 SYSCALL_HANDLER(preadv, int fd, uint64_t vector, uint64_t count, int64_t position)
 {
-	return position < 0 ? -EINVAL : transfer_vector(fd, vector, count, false, &position);
+	return position < 0 ? -EINVAL : transfer_vector(fd, vector, count, false, &position, 0);
 }
 
 SYSCALL_HANDLER(pwritev, int fd, uint64_t vector, uint64_t count, int64_t position)
 {
-	return position < 0 ? -EINVAL : transfer_vector(fd, vector, count, true, &position);
+	return position < 0 ? -EINVAL : transfer_vector(fd, vector, count, true, &position, 0);
 }
 
-#define RWF_KNOWN 0x1f /* hints of preadv2 and pwritev2 that change nothing in memory */
+/* preadv2(2). In memory nothing is written back, so that what wants that soon has it. No file here can promise
+ * not to wait, as on tmpfs: RWF_NOWAIT is refused. */
+enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 16 };
+
+static int64_t transfer_vector2(int fd, uint64_t vector, uint64_t count, bool write, int64_t position,
+                                uint32_t flags)
+{
+	if (position < -1)
+		return -EINVAL;
+	if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
+		return file_of(fd) ? -EOPNOTSUPP : -EBADF;
+	return transfer_vector(fd, vector, count, write, position == -1 ? 0 : &position,
+	                       flags & RWF_APPEND ? IO_APPEND : 0);
+}
 
 SYSCALL_HANDLER(preadv2, int fd, uint64_t vector, uint64_t count, int64_t position, uint64_t high,
                 uint32_t flags)
 {
 	(void)high;
-	if (flags & ~(uint32_t)RWF_KNOWN)
-		return -EOPNOTSUPP;
-	return position == -1 ? transfer_vector(fd, vector, count, false, 0)
-	                      : sys_preadv(fd, vector, count, position);
+	return transfer_vector2(fd, vector, count, false, position, flags);
 }
 
 SYSCALL_HANDLER(pwritev2, int fd, uint64_t vector, uint64_t count, int64_t position, uint64_t high,
                 uint32_t flags)
 {
 	(void)high;
-	if (flags & ~(uint32_t)RWF_KNOWN)
-		return -EOPNOTSUPP;
-	return position == -1 ? transfer_vector(fd, vector, count, true, 0)
-	                      : sys_pwritev(fd, vector, count, position);
+	return transfer_vector2(fd, vector, count, true, position, flags);
 }
 
 SYSCALL_HANDLER(lseek, int fd, int64_t offset, int whence)
 {
 	struct file *file = file_of(fd);
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
-	return file->ops->seek ? file->ops->seek(file, offset, whence) : -ESPIPE;
-}
-
-/* ---- From file to file ---- */
-
-/* Moves up to BYTES through a buffer. What was read but could not be written is given back where the source
- * has positions. */
-static int64_t copy_between(struct file *from, int64_t *from_position, struct file *to, int64_t *to_position,
-                            uint64_t bytes)
-{
-	uint8_t *buffer = pages_allocate(COPY_BUFFER / 4096);
-	int64_t total = 0;
-	if (!buffer)
-		return -ENOMEM;
-	while (bytes) {
-		struct linux_iovec one;
-		struct io io;
-		uint64_t part = bytes < COPY_BUFFER ? bytes : COPY_BUFFER;
-		io_init_kernel(&io, &one, buffer, part);
-		int64_t got = do_read(from, &io, from_position);
-		if (got <= 0) {
-			if (!total)
-				total = got;
-			break;
-		}
-		int64_t put = 0;
-		while (put < got) {
-			io_init_kernel(&io, &one, buffer + put, (uint64_t)(got - put));
-			int64_t done = do_write(to, &io, to_position);
-			if (done <= 0) {
-				if (!total && !put)
-					total = done;
-				break;
-			}
-			put += done;
-		}
-		if (total >= 0)
-			total += put;
-		if (put < got) {
-			if (from->ops->seekable)
-				*from_position -= got - put;
-			break;
-		}
-		bytes -= (uint64_t)got;
-		if ((uint64_t)got < part && !from->ops->seekable)
-			break;
-	}
-	pages_free(buffer, COPY_BUFFER / 4096);
-	return total;
-}
-
-/* Reads a position from the user's OFFSET address (0: use *OWN), and writes it back afterwards. */
-static int64_t copy_with_offsets(int in, uint64_t in_offset, int out, uint64_t out_offset, uint64_t bytes,
-                                 bool need_seekable_in)
-{
-	struct file *from = file_of(in);
-	struct file *to = file_of(out);
-	int64_t from_position;
-	int64_t to_position;
-	if (!from || !to || !file_readable(from) || !file_writable(to))
-		return -EBADF;
-	if ((need_seekable_in && !from->ops->mmap && !from->ops->seekable) ||
-	    (in_offset && !from->ops->seekable) || (out_offset && !to->ops->seekable))
-		return in_offset && !from->ops->seekable ? -ESPIPE : -EINVAL;
-	if ((in_offset && copy_from_user(&from_position, in_offset, 8)) ||
-	    (out_offset && copy_from_user(&to_position, out_offset, 8)))
-		return -EFAULT;
-	if ((in_offset && from_position < 0) || (out_offset && to_position < 0))
-		return -EINVAL;
-	int64_t result =
-	    copy_between(from, in_offset ? &from_position : &from->position, to,
-	                 out_offset ? &to_position : &to->position, bytes < IO_MAX ? bytes : IO_MAX);
-	if (result > 0 && ((in_offset && copy_to_user(in_offset, &from_position, 8)) ||
-	                   (out_offset && copy_to_user(out_offset, &to_position, 8))))
-		return -EFAULT;
-	return result;
-}
-
-SYSCALL_HANDLER(sendfile, int out, int in, uint64_t offset, uint64_t bytes)
-{
-	return copy_with_offsets(in, offset, out, 0, bytes, true);
-}
-
-SYSCALL_HANDLER(copy_file_range, int in, uint64_t in_offset, int out, uint64_t out_offset, uint64_t bytes,
-                uint32_t flags)
-{
-	struct file *from = file_of(in);
-	struct file *to = file_of(out);
-	if (flags)
-		return -EINVAL;
-	if (from && to &&
-	    (!from->vnode || !to->vnode || !S_ISREG(from->vnode->mode) || !S_ISREG(to->vnode->mode)))
-		return from->vnode && S_ISDIR(from->vnode->mode) ? -EISDIR : -EINVAL;
-	return copy_with_offsets(in, in_offset, out, out_offset, bytes, true);
-}
-
-SYSCALL_HANDLER(splice, int in, uint64_t in_offset, int out, uint64_t out_offset, uint64_t bytes,
-                uint32_t flags)
-{
-	enum { SPLICE_F_NONBLOCK = 2, SPLICE_F_ALL = 15 };
-	struct file *from = file_of(in);
-	struct file *to = file_of(out);
-	if (flags & ~(uint32_t)SPLICE_F_ALL)
-		return -EINVAL;
-	if (!from || !to)
-		return -EBADF;
-	if (pipe_fcntl(from, F_GETPIPE_SZ, 0) < 0 && pipe_fcntl(to, F_GETPIPE_SZ, 0) < 0)
-		return -EINVAL;
-	if ((flags & SPLICE_F_NONBLOCK) &&
-	    ((from->ops->poll && !(from->ops->poll(from, 0) & (POLLIN | POLLHUP))) ||
-	     (to->ops->poll && !(to->ops->poll(to, 0) & (POLLOUT | POLLERR)))))
-		return -EAGAIN;
-	return copy_with_offsets(in, in_offset, out, out_offset, bytes, false);
-}
-
-SYSCALL_HANDLER(vmsplice, int fd, uint64_t vector, uint64_t count, uint32_t flags)
-{
-	struct file *file = file_of(fd);
-	(void)flags;
 	if (!file)
 		return -EBADF;
-	return transfer_vector(fd, vector, count, file_writable(file), 0);
+	return file->ops->seek ? file->ops->seek(file, offset, whence) : -ESPIPE;
 }
 
 /* ---- Writing back, hints ---- */
@@ -321,11 +207,9 @@ SYSCALL_HANDLER(vmsplice, int fd, uint64_t vector, uint64_t count, uint32_t flag
 static int64_t sync_file(int fd, bool data_only)
 {
 	struct file *file = file_of(fd);
-	if (!file || file->flags & O_PATH)
+	if (!file)
 		return -EBADF;
-	if (file->ops->sync)
-		return file->ops->sync(file, data_only);
-	return file->vnode ? 0 : -EINVAL;
+	return file->ops->sync ? file->ops->sync(file, data_only) : -EINVAL;
 }
 
 SYSCALL_HANDLER(fsync, int fd)
@@ -348,11 +232,20 @@ SYSCALL_HANDLER(syncfs, int fd)
 	return file_of(fd) ? 0 : -EBADF;
 }
 
+static bool of_kind(const struct file *file, uint32_t type)
+{
+	return file->vnode && (file->vnode->mode & S_IFMT) == type;
+}
+
 SYSCALL_HANDLER(sync_file_range, int fd, int64_t offset, int64_t bytes, uint32_t flags)
 {
-	if (!file_of(fd))
+	struct file *file = file_of(fd);
+	int64_t end;
+	if (!file)
 		return -EBADF;
-	return offset < 0 || bytes < 0 || flags > 7 ? -EINVAL : 0;
+	if (offset < 0 || bytes < 0 || flags > 7 || __builtin_add_overflow(offset, bytes, &end))
+		return -EINVAL;
+	return of_kind(file, S_IFREG) || of_kind(file, S_IFDIR) || of_kind(file, S_IFLNK) ? 0 : -ESPIPE;
 }
 
 SYSCALL_HANDLER(fadvise64, int fd, int64_t offset, int64_t bytes, int advice)
@@ -361,7 +254,7 @@ SYSCALL_HANDLER(fadvise64, int fd, int64_t offset, int64_t bytes, int advice)
 	(void)offset;
 	if (!file)
 		return -EBADF;
-	if (!file->ops->seekable)
+	if (of_kind(file, S_IFIFO))
 		return -ESPIPE;
 	return bytes < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
 }
@@ -371,17 +264,27 @@ SYSCALL_HANDLER(readahead, int fd, int64_t offset, uint64_t bytes)
 	const struct file *file = file_of(fd);
 	(void)offset;
 	(void)bytes;
-	return !file || !file_readable(file) ? -EBADF : file->ops->seekable ? 0 : -EINVAL;
+	return !file || !file_readable(file) ? -EBADF : of_kind(file, S_IFREG) ? 0 : -EINVAL;
 }
 
 SYSCALL_HANDLER(ioctl, int fd, uint32_t command, uint64_t argument)
 {
-	enum { FIONBIO = 0x5421, FIOCLEX = 0x5451, FIONCLEX = 0x5450, FIOASYNC = 0x5452 };
+	enum {
+		FIONREAD = 0x541b,
+		FIONBIO = 0x5421,
+		FIOCLEX = 0x5451,
+		FIONCLEX = 0x5450,
+		FIOASYNC = 0x5452,
+		FIOQSIZE = 0x5460,
+		FIGETBSZ = 2,
+		FIBMAP = 1,
+	};
+	const uint32_t clone = 0x40049409, clone_range = 0x4020940d; /* FICLONE, FICLONERANGE */
 	struct file *file = file_of(fd);
 	struct files *files = current_task()->files;
 	uint64_t bit = 1ull << ((uint32_t)fd % 64);
 	uint32_t value;
-	if (!file || file->flags & O_PATH)
+	if (!file)
 		return -EBADF;
 	switch (command) {
 	case FIOCLEX:
@@ -398,5 +301,17 @@ SYSCALL_HANDLER(ioctl, int fd, uint32_t command, uint64_t argument)
 		file->flags = value ? file->flags | (uint32_t)bit : file->flags & ~(uint32_t)bit;
 		return 0;
 	}
+	if ((command == clone || command == clone_range) && file->vnode)
+		return of_kind(file, S_IFDIR) ? -EISDIR : of_kind(file, S_IFREG) ? -EOPNOTSUPP : -EINVAL;
+	if (of_kind(file, S_IFREG) && command == FIONREAD)
+		return put_user_u32(argument, (uint32_t)((int64_t)file->vnode->size - file->position));
+	if (of_kind(file, S_IFREG) && command == FIBMAP)
+		return capable(CAP_SYS_RAWIO) ? -EINVAL : -EPERM;
+	if (command == FIGETBSZ && file->vnode)
+		return put_user_u32(argument, 4096);
+	if (command == FIOQSIZE && file->vnode)
+		return of_kind(file, S_IFREG) || of_kind(file, S_IFDIR) || of_kind(file, S_IFLNK)
+		           ? put_user_u64(argument, file->vnode->size)
+		           : -ENOTTY;
 	return file->ops->ioctl ? file->ops->ioctl(file, command, argument) : -ENOTTY;
 }

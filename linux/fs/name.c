@@ -3,6 +3,7 @@
 #include "../include/alloc.h"
 #include "../include/task.h"
 #include "name.h"
+#include "open.h"
 
 #define HASH_SIZE  1024u
 #define UNUSED_MAX 2048u
@@ -10,8 +11,6 @@
 static struct dentry *table[HASH_SIZE];
 static struct list unused = LIST_INIT(unused); /* oldest first */
 static uint32_t unused_count;
-struct list mounts = LIST_INIT(mounts);
-static uint64_t mount_next_id = 20;
 
 struct vnode *vnode_create(struct filesystem *filesystem, uint32_t mode, size_t bytes)
 {
@@ -73,6 +72,8 @@ static struct dentry *dentry_free_one(struct dentry *dentry)
 	struct dentry *parent = dentry->parent == dentry ? 0 : dentry->parent;
 	if (dentry->hashed)
 		hash_remove(dentry);
+	else if (!dentry->vnode->links)
+		inotify_vnode(dentry->vnode, IN_DELETE_SELF);
 	vnode_release(dentry->vnode);
 	if (dentry->name != dentry->small)
 		heap_free(dentry->name);
@@ -130,8 +131,7 @@ bool dentry_rename(struct dentry *dentry, const char *name, uint32_t length)
 	return true;
 }
 
-static struct dentry *dentry_create(struct dentry *parent, const char *name, uint32_t length,
-                                    struct vnode *vnode)
+struct dentry *dentry_create(struct dentry *parent, const char *name, uint32_t length, struct vnode *vnode)
 {
 	struct dentry *dentry = heap_allocate(sizeof(*dentry));
 	if (!dentry || !dentry_rename(dentry, name, length)) {
@@ -217,7 +217,35 @@ void dentry_move(struct dentry *dentry, struct dentry *directory, const char *na
 	hash_insert(dentry);
 }
 
-/* ---- Mounts and paths ---- */
+void dentry_purge(const struct filesystem *filesystem)
+{
+	struct list kept;
+	list_init(&kept);
+	while (!list_empty(&unused)) {
+		struct dentry *dentry = list_first(&unused, struct dentry, unused);
+		list_remove(&dentry->unused);
+		if (dentry->vnode->filesystem != filesystem) {
+			list_append(&kept, &dentry->unused);
+			continue;
+		}
+		/* A parent that nobody else holds comes to the list's end by this. */
+		unused_count--;
+		dentry_free(dentry);
+	}
+	while (!list_empty(&kept)) {
+		struct list *node = kept.next;
+		list_remove(node);
+		list_append(&unused, node);
+	}
+}
+
+void dentry_keep(struct dentry *dentry)
+{
+	if (!dentry->hashed && dentry->parent != dentry)
+		hash_insert(dentry);
+}
+
+/* ---- Paths ---- */
 
 void path_reference(const struct path *path)
 {
@@ -227,14 +255,6 @@ void path_reference(const struct path *path)
 		dentry_reference(path->dentry);
 }
 
-static void mount_release(struct mount *mount)
-{
-	if (--mount->references)
-		return;
-	dentry_release(mount->root);
-	heap_free(mount);
-}
-
 void path_release(struct path *path)
 {
 	if (path->dentry)
@@ -242,59 +262,6 @@ void path_release(struct path *path)
 	if (path->mount)
 		mount_release(path->mount);
 	*path = (struct path){0};
-}
-
-int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root)
-{
-	struct mount *mount = heap_allocate(sizeof(*mount));
-	if (!mount)
-		return -ENOMEM;
-	mount->root = dentry_create(0, "/", 1, vnode_reference(filesystem->root));
-	if (!mount->root) {
-		vnode_release(filesystem->root);
-		heap_free(mount);
-		return -ENOMEM;
-	}
-	mount->references = 1;
-	mount->id = mount_next_id++;
-	mount->filesystem = filesystem;
-	mount->source = source;
-	list_append(&mounts, &mount->link);
-	if (where) {
-		mount->covered = *where;
-		path_reference(where);
-		where->dentry->mounted = mount;
-	}
-	if (root) {
-		*root = (struct path){mount, mount->root};
-		path_reference(root);
-	}
-	return 0;
-}
-
-int mount_remove(struct path *root)
-{
-	struct mount *mount = root->mount;
-	if (root->dentry != mount->root || !mount->covered.dentry)
-		return -EINVAL;
-	if (mount->references > 2) /* the mount itself and the caller's path */
-		return -EBUSY;
-	mount->covered.dentry->mounted = 0;
-	list_remove(&mount->link);
-	path_release(&mount->covered);
-	mount->references--;
-	return 0;
-}
-
-/* Down through whatever is mounted on PATH. */
-static void cross_mounts(struct path *path)
-{
-	while (path->dentry->mounted) {
-		struct path below = {path->dentry->mounted, path->dentry->mounted->root};
-		path_reference(&below);
-		path_release(path);
-		*path = below;
-	}
 }
 
 static bool path_same(const struct path *a, const struct path *b)
@@ -343,7 +310,7 @@ static int walk_start(int directory, const char *text, struct walk *walk, struct
 	*start = fs->working;
 	walk->root = fs->root;
 	if (directory != AT_FDCWD && (text[0] != '/' || (walk->flags & WALK_IN_ROOT))) {
-		struct file *file = file_of(directory);
+		struct file *file = file_of_any(directory);
 		if (!file)
 			return -EBADF;
 		if (!file->path.dentry)
@@ -464,7 +431,7 @@ static int walk_run(struct walk *walk, struct path *at, struct parent_walk *pare
 		at->mount->references++;
 		path_release(at);
 		*at = next;
-		if (at->dentry->mounted) {
+		if (at->dentry->mounts && mount_on(at)) {
 			if (walk->flags & WALK_NO_XDEV)
 				return -EXDEV;
 			cross_mounts(at);
@@ -495,8 +462,8 @@ static int cached_step(struct path *path, const char *name, uint32_t length, boo
 			return -EALONE;
 		path->dentry = child;
 	}
-	while (path->dentry->mounted)
-		*path = (struct path){path->dentry->mounted, path->dentry->mounted->root};
+	for (struct mount *on; path->dentry->mounts && (on = mount_on(path)) != 0;)
+		*path = (struct path){on, on->root};
 	return 0;
 }
 
@@ -507,7 +474,7 @@ int path_cached(int directory, const char *text, uint32_t flags, struct path *re
 	if (!text[0] || (flags & ~(uint32_t)(WALK_FOLLOW | WALK_EMPTY)))
 		return -EALONE;
 	if (text[0] != '/' && directory != AT_FDCWD) {
-		const struct file *file = file_of(directory);
+		const struct file *file = file_of_any(directory);
 		if (!file || !file->path.dentry)
 			return file ? -ENOTDIR : -EBADF;
 		*result = file->path;
@@ -542,7 +509,7 @@ int path_walk(int directory, const char *text, uint32_t flags, struct path *resu
 	if (!text[0]) {
 		if (!(flags & WALK_EMPTY))
 			return -ENOENT;
-		struct file *file = directory == AT_FDCWD ? 0 : file_of(directory);
+		struct file *file = directory == AT_FDCWD ? 0 : file_of_any(directory);
 		if (directory != AT_FDCWD && !file)
 			return -EBADF;
 		*result = file ? file->path : current_task()->fs->working;
@@ -628,34 +595,104 @@ char *path_text(const struct path *path, char *buffer, uint32_t size)
 
 /* ---- Permission ---- */
 
-static int access_as(const struct vnode *vnode, uint32_t want, uint32_t uid, uint32_t gid, bool override)
+static bool in_groups(const struct credentials *credentials, uint32_t gid)
+{
+	for (uint32_t i = 0; i < credentials->group_count; i++)
+		if (credentials->groups[i] == gid)
+			return true;
+	return false;
+}
+
+bool in_group(uint32_t gid)
 {
 	const struct credentials *credentials = &current_task()->credentials;
-	if (override)
-		return (want & 1) && !S_ISDIR(vnode->mode) && !(vnode->mode & 0111) ? -EACCES : 0;
+	return credentials->fsgid == gid || in_groups(credentials, gid);
+}
+
+bool owns(const struct vnode *vnode)
+{
+	return current_task()->credentials.fsuid == vnode->uid || capable(CAP_FOWNER);
+}
+
+uint32_t privilege_bits_lost(const struct vnode *vnode)
+{
+	if (S_ISDIR(vnode->mode) || !(vnode->mode & (S_ISUID | S_ISGID)))
+		return 0;
+	/* Without execution for the group the bit means something else, and goes only with the right to it. */
+	bool group = (vnode->mode & 010) || !(in_group(vnode->gid) || capable(CAP_FSETID));
+	return vnode->mode & (S_ISUID | (group ? S_ISGID : 0u));
+}
+
+/* capabilities(7): CAP_DAC_READ_SEARCH reads files and searches directories; CAP_DAC_OVERRIDE does all but run
+ * what nobody may run. CAPABILITIES is the set that counts. */
+static int access_as(const struct vnode *vnode, uint32_t want, uint32_t uid, uint32_t gid,
+                     uint64_t capabilities)
+{
 	uint32_t bits = vnode->mode & 7;
-	if (uid == vnode->uid) {
+	if (uid == vnode->uid)
 		bits = vnode->mode >> 6 & 7;
-	} else {
-		bool member = gid == vnode->gid;
-		for (uint32_t i = 0; i < credentials->group_count && !member; i++)
-			member = credentials->groups[i] == vnode->gid;
-		if (member)
-			bits = vnode->mode >> 3 & 7;
-	}
-	return want & ~bits ? -EACCES : 0;
+	else if (gid == vnode->gid || in_groups(&current_task()->credentials, vnode->gid))
+		bits = vnode->mode >> 3 & 7;
+	if (!(want & ~bits))
+		return 0;
+	bool reads = S_ISDIR(vnode->mode) ? !(want & 2) : want == 4;
+	if (reads && (capabilities >> CAP_DAC_READ_SEARCH & 1))
+		return 0;
+	if (!(capabilities >> CAP_DAC_OVERRIDE & 1))
+		return -EACCES;
+	return (want & 1) && !S_ISDIR(vnode->mode) && !(vnode->mode & 0111) ? -EACCES : 0;
 }
 
 int access_check(const struct vnode *vnode, uint32_t want)
 {
 	const struct credentials *credentials = &current_task()->credentials;
-	return access_as(vnode, want, credentials->fsuid, credentials->fsgid, capable(CAP_DAC_OVERRIDE));
+	return access_as(vnode, want, credentials->fsuid, credentials->fsgid, credentials->cap_effective);
 }
 
 int access_check_real(const struct vnode *vnode, uint32_t want)
 {
 	const struct credentials *credentials = &current_task()->credentials;
-	return access_as(vnode, want, credentials->uid, credentials->gid, credentials->uid == 0);
+	uint64_t capabilities = credentials->cap_effective;
+	if (!(credentials->securebits & SECBIT_NO_SETUID_FIXUP))
+		capabilities = credentials->uid ? 0 : credentials->cap_permitted;
+	return access_as(vnode, want, credentials->uid, credentials->gid, capabilities);
+}
+
+static bool time_after(const struct linux_timespec *a, const struct linux_timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+bool access_time_due(const struct file *file, struct linux_timespec *now)
+{
+	const struct vnode *vnode = file->vnode;
+	const struct mount *mount = file->path.mount;
+	if ((file->flags & O_NOATIME) || (mount && (mount->read_only || (mount->flags & MS_NOATIME))) ||
+	    (mount && (mount->flags & MS_NODIRATIME) && S_ISDIR(vnode->mode)))
+		return false;
+	*now = clock_realtime_timespec();
+	if (mount && (mount->flags & MS_STRICTATIME))
+		return true;
+	/* Once after a change, and once a day. */
+	return !time_after(&vnode->accessed, &vnode->modified) ||
+	       !time_after(&vnode->accessed, &vnode->changed) ||
+	       now->tv_sec >= vnode->accessed.tv_sec + 24 * 60 * 60;
+}
+
+bool vnode_write_begin(struct vnode *vnode)
+{
+	if (vnode->write_count < 0)
+		return false;
+	vnode->write_count++;
+	return true;
+}
+
+bool vnode_run_begin(struct vnode *vnode)
+{
+	if (vnode->write_count > 0)
+		return false;
+	vnode->write_count--;
+	return true;
 }
 
 /* ---- Root, working directory, mask ---- */

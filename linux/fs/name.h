@@ -17,6 +17,15 @@ enum filesystem_flags { FILESYSTEM_UNCACHED = 1, FILESYSTEM_READ_ONLY = 2 };
 struct filesystem {
 	const char *name; /* "ramfs", "proc", ... as in /proc/mounts */
 	uint32_t flags;
+	uint32_t references; /* mounts, and whoever keeps it without one */
+	/* The last reference has gone, and with it every open file. 0: it stays for ever. */
+	void (*release)(struct filesystem *filesystem);
+	/* Options of mount(2); NEW: at its first mount. 0 or an error, with nothing changed. */
+	int (*configure)(struct filesystem *filesystem, char *options, bool new);
+	/* The same as in /proc/mounts, each with a comma before it. */
+	void (*options)(const struct filesystem *filesystem, struct proc_text *text);
+	/* Limits, 0: none; guarded by the common lock, held alone. */
+	uint64_t bytes_max, bytes_used, nodes_max, nodes_used;
 	uint64_t device; /* st_dev */
 	int64_t magic;   /* statfs f_type */
 	struct vnode *root;
@@ -28,9 +37,9 @@ struct dentry {
 	struct dentry *parent; /* a reference; itself for a root */
 	struct vnode *vnode;   /* a reference; never 0 */
 	struct dentry *hash_next;
-	struct list unused;    /* on the list of unused ones while references is 0 */
-	struct mount *mounted; /* what is mounted here, or 0 */
-	bool hashed;           /* reachable by name; false once unlinked */
+	struct list unused; /* on the list of unused ones while references is 0 */
+	uint32_t mounts;    /* how many mounts cover it: mount_on */
+	bool hashed;        /* reachable by name; false once unlinked */
 	uint8_t length;
 	char *name; /* small, or heap memory */
 	char small[32];
@@ -39,13 +48,41 @@ struct dentry {
 struct mount {
 	uint32_t references;
 	uint64_t id;
-	struct filesystem *filesystem;
-	struct dentry *root; /* a reference */
-	struct path covered; /* where it is mounted; references; empty for the first */
-	struct list link;    /* all mounts, in order */
+	struct filesystem *filesystem; /* a reference */
+	struct dentry *root;           /* a reference */
+	struct path covered;           /* where it is mounted; references; empty for the first */
+	struct list link;              /* all mounts, in order; by itself once it is taken away */
+	struct list covering;          /* in the hash of mount_on */
 	bool read_only;
-	const char *source;
+	bool expires;       /* umount2 with MNT_EXPIRE has been here */
+	uint32_t flags;     /* MS_* of it, but MS_RDONLY */
+	char *source;       /* heap memory */
+	struct mount *copy; /* while a tree is copied */
 };
+
+/* mount(2) */
+enum mount_flags {
+	MS_RDONLY = 1,
+	MS_NOSUID = 2,
+	MS_NODEV = 4,
+	MS_NOEXEC = 8,
+	MS_REMOUNT = 32,
+	MS_NOATIME = 1024,
+	MS_NODIRATIME = 2048,
+	MS_BIND = 4096,
+	MS_MOVE = 8192,
+	MS_REC = 16384,
+	MS_UNBINDABLE = 1 << 17,
+	MS_PRIVATE = 1 << 18,
+	MS_SLAVE = 1 << 19,
+	MS_SHARED = 1 << 20,
+	MS_RELATIME = 1 << 21,
+	MS_STRICTATIME = 1 << 24,
+	MS_KEPT = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME,
+};
+
+/* FILE is read: should its time of last access become *NOW (relatime, mount(8))? */
+bool access_time_due(const struct file *file, struct linux_timespec *now);
 
 extern struct list mounts;
 
@@ -57,9 +94,18 @@ static inline struct vnode *vnode_reference(struct vnode *vnode)
 	return vnode;
 }
 
-/* Mounts FILESYSTEM on WHERE (0: as the first root, into *ROOT). */
+/* ---- mount.c ---- */
+
+/* Mounts FILESYSTEM on WHERE (0: as the first root); the new root with references into *ROOT where that is not 0. */
 int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root);
-int mount_remove(struct path *root);
+/* What is mounted on PATH, or 0. */
+struct mount *mount_on(const struct path *path);
+/* Down through whatever is mounted on PATH. */
+void cross_mounts(struct path *path);
+void mount_release(struct mount *mount);
+/* Changes with every mount(2) and umount(2); who polls /proc/mounts waits here. */
+extern uint64_t mounts_generation;
+extern struct wait_queue mounts_wait;
 
 /* The child NAME of DIRECTORY with a reference, from the cache or the file system; 0 with *ERROR. Permission
  * is the caller's. */
@@ -68,6 +114,11 @@ struct dentry *dentry_lookup(struct dentry *directory, const char *name, uint32_
 struct dentry *dentry_enter(struct dentry *directory, const char *name, uint32_t length, struct vnode *vnode);
 /* Gives DENTRY, which is not in the tree, another name; false: out of memory. */
 bool dentry_rename(struct dentry *dentry, const char *name, uint32_t length);
+struct dentry *dentry_create(struct dentry *parent, const char *name, uint32_t length, struct vnode *vnode);
+/* Forgets the unused names of FILESYSTEM, which goes. */
+void dentry_purge(const struct filesystem *filesystem);
+/* Enters a name of a file system whose names are not cached: something is mounted on it. */
+void dentry_keep(struct dentry *dentry);
 /* A dentry with no name in the tree, for files made without one. */
 struct dentry *dentry_unnamed(struct vnode *vnode);
 /* The name is gone (unlink, rmdir). */
@@ -102,6 +153,23 @@ int name_make(const char *text, uint32_t mode, struct vnode **made) __attribute_
 /* Copies a path from the guest into BUFFER of PATH_MAX_BYTES: length or error (empty is -ENOENT unless
  * EMPTY). */
 int64_t path_from_user(char *buffer, uint64_t address, bool empty);
+
+/* The path at the user's PATH_ADDRESS from DIRECTORY on, as AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in FLAGS
+ * say: *PATH with references. (stat.c) */
+int64_t path_at(int directory, uint64_t path_address, uint32_t flags, struct path *path);
+/* Is the current task in group GID, for access to files? */
+bool in_group(uint32_t gid);
+/* Does it own VNODE, or may it act as if (CAP_FOWNER)? */
+bool owns(const struct vnode *vnode);
+/* Set-user-ID and set-group-ID bits that a change of VNODE by the current task takes away (0: none). */
+uint32_t privilege_bits_lost(const struct vnode *vnode);
+/* May a regular file of SIZE bytes become END bytes long? 0; -EFBIG, and SIGXFSZ where it is RLIMIT_FSIZE that
+ * says no: setrlimit(2). The common lock is held alone. */
+int size_allowed(uint64_t size, uint64_t end);
+/* A file that is run cannot be written and the other way round (ETXTBSY): vnode->write_count counts open files
+ * that may write, or below 0 the programs that run. False: it is the other's. */
+bool vnode_write_begin(struct vnode *vnode);
+bool vnode_run_begin(struct vnode *vnode);
 
 /* May the current task do WANT (4 read, 2 write, 1 execute/search) with VNODE? 0 or -EACCES. */
 int access_check(const struct vnode *vnode, uint32_t want);

@@ -23,7 +23,14 @@ static struct file *open_path(struct path *path, uint32_t flags, int *error)
 		file->ops = &none;
 	} else {
 		file->ops = vnode->file_ops;
-		*error = vnode->ops->open(vnode, file);
+		if (S_ISREG(vnode->mode) && file_writable(file)) {
+			if (vnode_write_begin(vnode))
+				file->write_share = 1;
+			else
+				*error = -ETXTBSY;
+		}
+		if (!*error)
+			*error = vnode->ops->open(vnode, file);
 	}
 	if (*error == 0)
 		return file;
@@ -48,7 +55,14 @@ static int check_open(const struct path *path, uint32_t flags)
 	if ((want & 2 || (flags & O_TRUNC)) && path->mount->read_only &&
 	    (S_ISREG(vnode->mode) || S_ISDIR(vnode->mode)))
 		return -EROFS;
-	return access_check(vnode, want | (flags & O_TRUNC ? 2 : 0));
+	if ((S_ISCHR(vnode->mode) || S_ISBLK(vnode->mode)) && path->mount && (path->mount->flags & MS_NODEV))
+		return -EACCES;
+	int error = access_check(vnode, want | (flags & O_TRUNC ? 2 : 0));
+	if (!error && (flags & O_NOATIME) && !owns(vnode))
+		error = -EPERM;
+	if (!error && (flags & O_TRUNC) && S_ISREG(vnode->mode) && vnode->write_count < 0)
+		error = -ETXTBSY;
+	return error;
 }
 
 /* Finds or makes the file TEXT names; *PATH has references. *CREATED: it was made here. */
@@ -101,7 +115,7 @@ static int find_or_create(int directory, const char *text, uint32_t flags, uint3
 					path->mount->references++;
 					path->dentry = dentry;
 					*created = true;
-					inotify_name(vnode, 0x100, parent.name, false); /* IN_CREATE */
+					inotify_name(vnode, IN_CREATE, parent.name, false, 0);
 				} else if (made) {
 					error = -ENOMEM;
 				}
@@ -151,6 +165,16 @@ static int open_unnamed(int directory, const char *text, uint32_t mode, struct p
 	int error = path_walk(directory, text, WALK_FOLLOW | WALK_DIRECTORY, path);
 	if (error)
 		return error;
+	if (path->mount->read_only)
+		error = -EROFS;
+	if (!error)
+		error = access_check(path->dentry->vnode, 3);
+	if (!error && !path->dentry->vnode->ops->create)
+		error = -EOPNOTSUPP;
+	if (error) {
+		path_release(path);
+		return error;
+	}
 	struct vnode *vnode = ramfs_file(path->dentry->vnode->filesystem, mode);
 	struct dentry *dentry = vnode ? dentry_unnamed(vnode) : 0;
 	if (!dentry) {
@@ -160,6 +184,17 @@ static int open_unnamed(int directory, const char *text, uint32_t mode, struct p
 	dentry_release(path->dentry);
 	path->dentry = dentry;
 	return 0;
+}
+
+/* O_TRUNC */
+static int open_empty(const struct path *path)
+{
+	struct vnode *vnode = path->dentry->vnode;
+	struct attributes none = {.size = 0, .modified = clock_realtime_timespec()};
+	int error = vnode->ops->setattr(vnode, &none, ATTRIBUTE_SIZE | ATTRIBUTE_MTIME);
+	if (!error)
+		inotify_path(path, IN_MODIFY);
+	return error;
 }
 
 int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags)
@@ -188,12 +223,14 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 	struct file *file = 0;
 	if (!created)
 		error = check_open(&path, flags);
-	if (!error && !created && (flags & O_TRUNC) && S_ISREG(path.dentry->vnode->mode) &&
-	    path.dentry->vnode->size)
-		error = path.dentry->vnode->ops->setattr(path.dentry->vnode, &(struct attributes){.size = 0},
-		                                         ATTRIBUTE_SIZE);
+	bool empties =
+	    !created && (flags & O_TRUNC) && !(flags & O_PATH) && S_ISREG(path.dentry->vnode->mode);
 	if (!error)
 		file = open_path(&path, flags, &error);
+	if (file && empties && (error = open_empty(&path)) != 0) {
+		file_release(file);
+		file = 0;
+	}
 	path_release(&path);
 	if (!file)
 		return error;
@@ -201,7 +238,7 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 	if (fd < 0)
 		file_release(file);
 	else if (!(flags & O_PATH))
-		inotify_file(file, 0x20); /* IN_OPEN */
+		inotify_file(file, IN_OPEN);
 	return fd;
 }
 
@@ -278,12 +315,35 @@ struct file *file_open_exec(int directory, const char *text, int flags, int *err
 	struct file *file = 0;
 	if (S_ISLNK(vnode->mode))
 		*error = -ELOOP;
-	else if (!S_ISREG(vnode->mode))
+	else if (!S_ISREG(vnode->mode) || (path.mount && (path.mount->flags & MS_NOEXEC)))
 		*error = -EACCES;
 	else if ((*error = access_check(vnode, 1)) == 0)
 		file = open_path(&path, O_RDONLY, error);
 	path_release(&path);
+	if (file && vnode_run_begin(vnode)) {
+		file->write_share = -1;
+	} else if (file) {
+		file_release(file);
+		file = 0;
+		*error = -ETXTBSY;
+	}
 	return file;
+}
+
+bool file_may_run(const struct file *file)
+{
+	return !(file->path.mount && (file->path.mount->flags & MS_NOEXEC));
+}
+
+bool file_grants_privileges(const struct file *file)
+{
+	return !(file->path.mount && (file->path.mount->flags & MS_NOSUID));
+}
+
+void file_allow_writing(struct file *file)
+{
+	file->vnode->write_count -= file->write_share;
+	file->write_share = 0;
 }
 
 int64_t file_read_kernel(struct file *file, void *to, size_t bytes, uint64_t offset)
@@ -298,7 +358,8 @@ int64_t file_read_kernel(struct file *file, void *to, size_t bytes, uint64_t off
 void file_path(const struct file *file, char *text, uint32_t size)
 {
 	char buffer[PATH_MAX_BYTES];
-	if (file->path.dentry)
+	/* What was opened through /proc/N/fd has an entry without a name. */
+	if (file->path.dentry && (file->path.dentry->length || !file->ops || !file->ops->describe))
 		text_copy(text, size, path_text(&file->path, buffer, sizeof(buffer)));
 	else if (file->ops && file->ops->describe)
 		file->ops->describe((struct file *)(uintptr_t)file, text, size);

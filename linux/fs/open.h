@@ -10,10 +10,34 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 int path_create_through_link(int directory, const char *text, uint32_t mode, struct path *path,
                              bool *created);
 
-/* inotify.c: tells the watches of a directory about NAME in it, or of a file and its directory about an event
- * of the file. */
-void inotify_name(struct vnode *directory, uint32_t event, const char *name, bool is_directory);
+/* ---- inotify(7), event/inotify.c ---- */
+
+enum inotify_event_mask {
+	IN_ACCESS = 1,
+	IN_MODIFY = 2,
+	IN_ATTRIB = 4,
+	IN_CLOSE_WRITE = 8,
+	IN_CLOSE_NOWRITE = 0x10,
+	IN_OPEN = 0x20,
+	IN_MOVED_FROM = 0x40,
+	IN_MOVED_TO = 0x80,
+	IN_CREATE = 0x100,
+	IN_DELETE = 0x200,
+	IN_DELETE_SELF = 0x400,
+	IN_MOVE_SELF = 0x800,
+	IN_UNMOUNT = 0x2000,
+};
+
+/* Tells the watches of a directory about NAME in it; COOKIE joins the two events of a rename (else 0). */
+void inotify_name(struct vnode *directory, uint32_t event, const char *name, bool is_directory,
+                  uint32_t cookie);
+/* The watches of VNODE itself. IN_DELETE_SELF and IN_UNMOUNT end them. */
+void inotify_vnode(struct vnode *vnode, uint32_t event);
+/* The watches of what PATH leads to, and of the directory it is in. */
+void inotify_path(const struct path *path, uint32_t event);
+/* The same for an open file, whose name may have gone meanwhile. */
 void inotify_file(struct file *file, uint32_t event);
+uint32_t inotify_cookie(void);
 /* Does anybody watch FILE, or the directory it was opened in? */
 static inline bool inotify_watched(const struct file *file)
 {
@@ -21,8 +45,8 @@ static inline bool inotify_watched(const struct file *file)
 	       (!list_empty(&file->vnode->watches) ||
 	        (file->path.dentry && !list_empty(&file->path.dentry->parent->vnode->watches)));
 }
+
 /* Copies COUNT segments in and checks them; into FEW where they fit, else heap memory that the caller frees.
  */
 int64_t iovec_from_user(struct linux_iovec **segments, uint64_t address, uint64_t count,
                         struct linux_iovec *few, uint32_t few_count);
-void inotify_vnode(struct vnode *vnode, uint32_t event);

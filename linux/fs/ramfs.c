@@ -22,13 +22,17 @@ static const struct file_ops ramfs_directory_ops;
 /* The parent directory a directory node was made in, for getdents' "..". Kept by number only. */
 static struct ram_node *node_create(struct filesystem *filesystem, uint32_t mode)
 {
-	struct ram_node *node = (struct ram_node *)vnode_create(filesystem, mode, sizeof(*node));
+	struct ram_node *node = 0;
+	if (!filesystem->nodes_max || filesystem->nodes_used < filesystem->nodes_max)
+		node = (struct ram_node *)vnode_create(filesystem, mode, sizeof(*node));
 	if (!node)
 		return 0;
 	struct credentials *credentials = current_task() ? &current_task()->credentials : 0;
 	node->vnode.uid = credentials ? credentials->fsuid : 0;
 	node->vnode.gid = credentials ? credentials->fsgid : 0;
 	lock_init(&node->lock, LOCK_OBJECT);
+	list_init(&node->doomed);
+	filesystem->nodes_used++;
 	node->vnode.ops = &ramfs_vnode_ops;
 	node->vnode.file_ops = S_ISDIR(mode) ? &ramfs_directory_ops : &ramfs_file_ops;
 	node->lower_directory = -1;
@@ -152,6 +156,7 @@ static struct ram_node *entry_node(struct ram_node *directory, struct ram_entry 
 	} else if (S_ISLNK(lower->mode)) {
 		node->target = heap_allocate(lower->size + 1);
 		if (!node->target) {
+			directory->vnode.filesystem->nodes_used--;
 			heap_free(node);
 			return 0;
 		}
@@ -211,6 +216,8 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 	                            ? node_create(directory->vnode.filesystem, mode)
 	                            : 0;
 	if (!node || !entry_add(directory, name, length, node, -1)) {
+		if (node)
+			directory->vnode.filesystem->nodes_used--;
 		heap_free(node);
 		*error = -ENOSPC;
 		return 0;
@@ -437,6 +444,7 @@ static void ramfs_release(struct vnode *vnode)
 	heap_free(node->buckets);
 	heap_free(node->target);
 	ram_data_free(node);
+	vnode->filesystem->nodes_used--;
 }
 
 static const struct vnode_ops ramfs_vnode_ops = {
@@ -457,11 +465,14 @@ static const struct vnode_ops ramfs_vnode_ops = {
 static int64_t ramfs_getdents(struct file *file, struct dirent_sink *sink)
 {
 	struct ram_node *node = ram_node(file->vnode);
+	struct linux_timespec now;
 	int64_t error = lower_enter(node);
 	if (error)
 		return error;
 	if (node->vnode.links == 0)
-		return 0;
+		return -ENOENT;
+	if (access_time_due(file, &now))
+		node->vnode.accessed = now;
 	if (file->position < 1) {
 		if (!sink->entry(sink, ".", 1, node->vnode.inode, DT_DIR, 1))
 			return 0;
@@ -508,8 +519,17 @@ static int64_t ramfs_directory_read(struct file *file, struct io *io, int64_t *p
 	return -EISDIR;
 }
 
+static int64_t ramfs_directory_sync(struct file *file, bool data_only)
+{
+	(void)file;
+	(void)data_only;
+	return 0;
+}
+
 static const struct file_ops ramfs_directory_ops = {
     .read = ramfs_directory_read,
+    .sync = ramfs_directory_sync,
+    .seekable = true,
     .getdents = ramfs_getdents,
     .seek = ramfs_directory_seek,
 };
@@ -531,6 +551,42 @@ struct filesystem *ramfs_create(const char *name, uint32_t mode)
 		return 0;
 	}
 	filesystem->root = &root->vnode;
+	return filesystem;
+}
+
+/* Ends all directories and files of FILESYSTEM; nothing of it is open, and no name is cached. Directories are
+ * worked off from a list: how deep they are is the guest's choice. */
+static void ramfs_destroy(struct filesystem *filesystem)
+{
+	struct list directories;
+	list_init(&directories);
+	list_append(&directories, &ram_node(filesystem->root)->doomed);
+	while (!list_empty(&directories)) {
+		struct ram_node *node = list_first(&directories, struct ram_node, doomed);
+		list_remove(&node->doomed);
+		while (!list_empty(&node->entries)) {
+			struct ram_entry *entry = list_first(&node->entries, struct ram_entry, link);
+			struct ram_node *child = entry->node;
+			list_remove(&entry->link);
+			heap_free(entry);
+			if (child && S_ISDIR(child->vnode.mode))
+				list_append(&directories, &child->doomed);
+			else if (child)
+				vnode_release(&child->vnode);
+		}
+		vnode_release(&node->vnode);
+	}
+	heap_free(filesystem);
+}
+
+struct filesystem *ramfs_create_tmpfs(void)
+{
+	struct filesystem *filesystem = ramfs_create("tmpfs", 01777);
+	if (filesystem) {
+		filesystem->release = ramfs_destroy;
+		filesystem->configure = ramfs_configure;
+		filesystem->options = ramfs_options;
+	}
 	return filesystem;
 }
 

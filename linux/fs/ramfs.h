@@ -13,6 +13,11 @@ struct ram_node;
 
 /* An empty file system named NAME with a root directory of MODE; 0: out of memory. */
 struct filesystem *ramfs_create(const char *name, uint32_t mode);
+/* A tmpfs for mount(2): it takes options, and ends with its last mount. */
+struct filesystem *ramfs_create_tmpfs(void);
+/* ramfs_mount.c: filesystem->configure and options. */
+int ramfs_configure(struct filesystem *filesystem, char *options, bool new);
+void ramfs_options(const struct filesystem *filesystem, struct proc_text *text);
 /* The first file system: on the image's directory "linux". */
 struct filesystem *ramfs_create_root(void);
 

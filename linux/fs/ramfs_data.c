@@ -115,10 +115,13 @@ static int object_make(struct ram_node *node, uint64_t bytes)
 		memory_object_release(object);
 		return error;
 	}
+	bool mapped = data->lower_view && node->vnode.maps;
 	lower_leave(data);
 	heap_free(data->small);
 	data->small = 0;
 	data->small_capacity = 0;
+	if (mapped)
+		mm_file_changed(&node->vnode, false);
 	return 0;
 }
 
@@ -209,6 +212,90 @@ int ram_data_clear(struct ram_node *node, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/* ---- Holes ---- */
+
+/* Pages of [offset, offset + bytes) that are there. A clone of the range tells, and goes again. */
+static uint64_t pages_there(const struct memory_object *object, uint64_t offset, uint64_t bytes)
+{
+	struct memory_info info;
+	int64_t clone = memory_clone(object->handle, offset, bytes);
+	if (clone < 0)
+		return bytes / PAGE_SIZE_BYTES;
+	bool known = memory_info(current_page(), (handle_t)clone, &info) >= 0;
+	cap_delete((handle_t)clone);
+	return known ? info.resident_bytes / PAGE_SIZE_BYTES : bytes / PAGE_SIZE_BYTES;
+}
+
+/* Is there a page in the range that is there (DATA), or one that is not? */
+static bool has(const struct memory_object *object, uint64_t offset, uint64_t bytes, bool data)
+{
+	uint64_t there = pages_there(object, offset, bytes);
+	return data ? there != 0 : there != bytes / PAGE_SIZE_BYTES;
+}
+
+uint64_t ram_data_seek(struct ram_node *node, uint64_t offset, bool data)
+{
+	const struct memory_object *object = node->vnode.object;
+	uint64_t size = node->vnode.size;
+	uint64_t end = PAGE_UP(size);
+	if (!object)
+		return data ? offset : size; /* in the image, or in the heap: without holes */
+	if (end > object->bytes)
+		end = object->bytes & ~(PAGE_SIZE_BYTES - 1);
+	/* Longer and longer pieces until one has it, which is halved then. */
+	uint64_t start = offset & ~(PAGE_SIZE_BYTES - 1), piece = PAGE_SIZE_BYTES;
+	while (start < end && !has(object, start, piece < end - start ? piece : end - start, data)) {
+		start += piece;
+		piece *= 2;
+	}
+	if (start >= end)
+		return size;
+	for (piece = piece < end - start ? piece : end - start; piece > PAGE_SIZE_BYTES;) {
+		uint64_t half = piece / 2 & ~(PAGE_SIZE_BYTES - 1);
+		if (has(object, start, half, data)) {
+			piece = half;
+		} else {
+			start += half;
+			piece -= half;
+		}
+	}
+	if (start < offset)
+		return offset;
+	return start < size ? start : size;
+}
+
+/* ---- The file system's limit ---- */
+
+uint64_t ram_charge_limit(const struct ram_node *node, uint64_t at, uint64_t end)
+{
+	const struct filesystem *filesystem = node->vnode.filesystem;
+	uint64_t have = PAGE_UP(node->vnode.size);
+	uint64_t first = at & ~(PAGE_SIZE_BYTES - 1);
+	/* Holes count: what is inside the file takes as much as it can. */
+	uint64_t free = filesystem->bytes_max > filesystem->bytes_used
+	                    ? filesystem->bytes_max - filesystem->bytes_used
+	                    : 0;
+	if (node->charged < have && first < have && PAGE_UP(end) - first <= free)
+		return end;
+	if (end <= have)
+		return node->charged == have || free ? end : at;
+	uint64_t limit = (first > have ? first : have) + free;
+	return end < limit ? end : limit;
+}
+
+void ram_charge(struct ram_node *node)
+{
+	struct filesystem *filesystem = node->vnode.filesystem;
+	struct memory_info info;
+	uint64_t bytes = node->data.lower ? 0 : PAGE_UP(node->vnode.size);
+	if (!filesystem->bytes_max)
+		bytes = 0;
+	else if (node->vnode.object && memory_info(current_page(), node->vnode.object->handle, &info) >= 0)
+		bytes = info.resident_bytes;
+	filesystem->bytes_used += bytes - node->charged;
+	node->charged = bytes;
+}
+
 int ram_data_resize(struct ram_node *node, uint64_t size)
 {
 	struct ram_data *data = &node->data;
@@ -235,12 +322,17 @@ int ram_data_resize(struct ram_node *node, uint64_t size)
 		}
 	}
 	node->vnode.size = size;
-	return node->vnode.object && data->exact ? object_resize(node, PAGE_UP(size)) : 0;
+	error = node->vnode.object && data->exact ? object_resize(node, PAGE_UP(size)) : 0;
+	ram_charge(node);
+	if (node->vnode.maps && size < old)
+		mm_file_changed(&node->vnode, true);
+	return error;
 }
 
 void ram_data_free(struct ram_node *node)
 {
 	struct ram_data *data = &node->data;
+	node->vnode.filesystem->bytes_used -= node->charged;
 	lower_leave(data);
 	heap_free(data->small);
 	if (data->map) {

@@ -23,6 +23,8 @@ struct ram_node {
 	struct vnode vnode;
 	struct lock lock; /* LOCK_OBJECT: size, times and bytes of a file; where the bytes are, and all else,
 	                     changes with the common lock held alone */
+	uint64_t charged; /* bytes of it in filesystem->bytes_used */
+	struct list doomed;         /* while its file system ends */
 	struct ram_data data;       /* regular files */
 	struct ram_entry **buckets; /* directories: hash of entries */
 	uint32_t bucket_count, entry_count;
@@ -53,6 +55,13 @@ static inline uint8_t *ram_data_bytes(struct ram_node *node)
 int ram_data_object(struct ram_node *node, bool writable, struct memory_object **object, uint64_t *offset);
 /* The bytes [start, end) of writable data read as zero; whole pages go back. 0 or -ENOSPC. */
 int ram_data_clear(struct ram_node *node, uint64_t start, uint64_t end);
+/* The first byte from OFFSET on, below the size, that is data (DATA) or a hole; the size where there is none:
+ * lseek(2), SEEK_DATA. The common lock is held alone. */
+uint64_t ram_data_seek(struct ram_node *node, uint64_t offset, bool data);
+/* How far of [at, end) may be written before the file system's limit of bytes is reached; and what NODE takes,
+ * counted anew. Both with the common lock held alone. */
+uint64_t ram_charge_limit(const struct ram_node *node, uint64_t at, uint64_t end);
+void ram_charge(struct ram_node *node);
 int ram_data_resize(struct ram_node *node, uint64_t size);
 void ram_data_free(struct ram_node *node);
 

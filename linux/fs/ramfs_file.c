@@ -2,12 +2,28 @@
 #include "../internal.h"
 #include "ramfs_data.h"
 
+static void file_accessed(struct file *file)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	struct linux_timespec now;
+	if (!access_time_due(file, &now))
+		return;
+	bool alone = common_mode() == COMMON_ALONE;
+	if (!alone)
+		lock_acquire(&node->lock);
+	node->vnode.accessed = now;
+	if (!alone)
+		lock_release(&node->lock);
+}
+
 static int64_t file_read(struct file *file, struct io *io, int64_t *position)
 {
 	struct ram_node *node = ram_node(file->vnode);
 	uint64_t size = node->vnode.size;
 	uint64_t at = (uint64_t)*position;
 	int error;
+	if (io->remaining)
+		file_accessed(file);
 	if (at >= size)
 		return 0;
 	const uint8_t *bytes = ram_data_read(node, &error);
@@ -25,7 +41,7 @@ static int64_t file_read(struct file *file, struct io *io, int64_t *position)
 static int64_t write_in(struct ram_node *node, const struct file *file, struct io *io, int64_t *position,
                         bool alone)
 {
-	if (file->flags & O_APPEND)
+	if ((file->flags & O_APPEND) || (io->flags & IO_APPEND))
 		*position = (int64_t)node->vnode.size;
 	uint64_t at = (uint64_t)*position;
 	uint64_t end;
@@ -51,8 +67,16 @@ static int64_t write_in(struct ram_node *node, const struct file *file, struct i
 			return -ENOSPC;
 		end = from + allowed;
 	}
-	if (!alone && !ram_data_writable(node, end))
+	bool limited = node->vnode.filesystem->bytes_max;
+	uint32_t lost = capable(CAP_FSETID) ? 0 : privilege_bits_lost(&node->vnode);
+	if (!alone && (limited || lost || !ram_data_writable(node, end)))
 		return -EALONE;
+	if (limited) {
+		end = ram_charge_limit(node, at, end);
+		if (end <= at)
+			return -ENOSPC;
+	}
+	node->vnode.mode &= ~lost;
 	int error = alone ? ram_data_write(node, end) : 0;
 	if (error)
 		return error;
@@ -68,6 +92,8 @@ static int64_t write_in(struct ram_node *node, const struct file *file, struct i
 	*position += done;
 	if (at + (uint64_t)done > before)
 		node->vnode.size = at + (uint64_t)done;
+	if (limited)
+		ram_charge(node);
 	node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
 	return done;
 }
@@ -96,13 +122,12 @@ static int64_t file_seek(struct file *file, int64_t offset, int whence)
 		offset += size;
 		break;
 	case SEEK_DATA:
-		if (offset < 0 || offset >= size)
-			return -ENXIO;
-		break;
 	case SEEK_HOLE:
 		if (offset < 0 || offset >= size)
 			return -ENXIO;
-		offset = size;
+		offset = (int64_t)ram_data_seek(ram_node(file->vnode), (uint64_t)offset, whence == SEEK_DATA);
+		if (offset == size && whence == SEEK_DATA)
+			return -ENXIO;
 		break;
 	default:
 		return -EINVAL;
@@ -123,6 +148,7 @@ static int64_t file_mmap(struct file *file, struct mmap_request *request)
 	if (error)
 		return error;
 	request->object_offset = base + request->offset;
+	file_accessed(file);
 	return 0;
 }
 
@@ -164,10 +190,14 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 				return error;
 			if (ram_data_clear(node, (uint64_t)offset, until))
 				return -ENOSPC;
+			node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
+			ram_charge(node);
 		}
 		if (mode & FALLOC_PUNCH_HOLE)
 			return 0;
 	}
+	if (node->vnode.filesystem->bytes_max && ram_charge_limit(node, (uint64_t)offset, end) < end)
+		return -ENOSPC;
 	if ((mode & FALLOC_KEEP_SIZE) || end <= node->vnode.size)
 		return 0;
 	return ramfs_resize(file->vnode, end);

@@ -1,4 +1,4 @@
-/* Attributes: the stat family, access, chmod, chown, times, truncate, statfs. */
+/* Asking about files: the stat family, access(2), statfs(2). Changing them: setattr.c. */
 #include "../internal.h"
 #include "name.h"
 #include "open.h"
@@ -33,38 +33,20 @@ static void vnode_stat(struct vnode *vnode, struct linux_stat *stat)
 		vnode->ops->getattr(vnode, stat);
 }
 
-/* Files outside the tree: pipes, sockets, and anonymous inodes look like what they are. */
-static void file_stat(struct file *file, struct linux_stat *stat)
-{
-	char text[64] = "";
-	if (file->vnode) {
-		vnode_stat(file->vnode, stat);
-		return;
-	}
-	if (file->ops->describe)
-		file->ops->describe(file, text, sizeof(text));
-	uint32_t mode = strncmp(text, "pipe:", 5) == 0     ? S_IFIFO
-	                : strncmp(text, "socket:", 7) == 0 ? S_IFSOCK | 0777
-	                                                   : 0;
-	*stat = (struct linux_stat){.st_dev = 9,
-	                            .st_ino = (uint64_t)file->private >> 4,
-	                            .st_nlink = 1,
-	                            .st_mode = mode | 0600,
-	                            .st_blksize = 4096};
-}
-
 static int64_t file_stat_of(int fd, struct linux_stat *stat)
 {
-	struct file *file = file_of(fd);
+	struct file *file = file_of_any(fd);
 	if (!file)
 		return -EBADF;
 	/* Only ramfs' files are known to need nothing but what they have. */
-	bool alone = file->vnode && file->vnode->ops->getattr;
+	bool alone = !file->vnode || file->vnode->ops->getattr;
 	enum common_mode mode = alone ? common_alone() : common_mode();
-	file_stat(file, stat);
+	struct vnode *vnode = alone ? file_vnode(file) : file->vnode;
+	if (vnode)
+		vnode_stat(vnode, stat);
 	if (alone)
 		common_back(mode);
-	return 0;
+	return vnode ? 0 : -ENOMEM;
 }
 
 /* AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_NO_AUTOMOUNT and statx' sync hints. */
@@ -167,9 +149,7 @@ SYSCALL_HANDLER(statx, int directory, uint64_t path, uint32_t flags, uint32_t ma
 
 /* ---- Access ---- */
 
-/* The path at the user's PATH_ADDRESS from DIRECTORY on, as AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in FLAGS
- * say. */
-static int64_t path_at(int directory, uint64_t path_address, uint32_t flags, struct path *path)
+int64_t path_at(int directory, uint64_t path_address, uint32_t flags, struct path *path)
 {
 	char text[PATH_MAX_BYTES];
 	int64_t length = path_from_user(text, path_address, flags & AT_EMPTY_PATH);
@@ -184,7 +164,9 @@ static int access_of(const struct path *path, uint32_t mode, uint32_t flags)
 {
 	const struct vnode *vnode = path->dentry->vnode;
 	int error = flags & AT_EACCESS ? access_check(vnode, mode) : access_check_real(vnode, mode);
-	return !error && (mode & 2) && path->mount->read_only ? -EROFS : error;
+	if ((mode & 1) && S_ISREG(vnode->mode) && path->mount && (path->mount->flags & MS_NOEXEC))
+		error = -EACCES;
+	return !error && (mode & 2) && path->mount && path->mount->read_only ? -EROFS : error;
 }
 
 static int64_t access_at(int directory, uint64_t path_address, uint32_t mode, uint32_t flags)
@@ -226,237 +208,33 @@ SYSCALL_HANDLER(faccessat2, int directory, uint64_t path, uint32_t mode, uint32_
 	return access_at(directory, path, mode, flags);
 }
 
-/* ---- Changing attributes ---- */
-
-static int set_attributes(struct vnode *vnode, bool read_only, const struct attributes *attributes,
-                          uint32_t mask)
-{
-	const struct credentials *credentials = &current_task()->credentials;
-	bool owner = credentials->fsuid == vnode->uid || capable(CAP_FOWNER);
-	struct attributes wanted = *attributes;
-	if (read_only)
-		return -EROFS;
-	if (!vnode->ops->setattr)
-		return -EPERM;
-	if ((mask & ATTRIBUTE_MODE) && !owner)
-		return -EPERM;
-	if ((mask & ATTRIBUTE_UID) && attributes->uid != vnode->uid && !capable(CAP_CHOWN))
-		return -EPERM;
-	if ((mask & ATTRIBUTE_GID) && attributes->gid != vnode->gid && !capable(CAP_CHOWN) &&
-	    !(owner && credentials->fsgid == attributes->gid))
-		return -EPERM;
-	if ((mask & (ATTRIBUTE_UID | ATTRIBUTE_GID)) && S_ISREG(vnode->mode) &&
-	    (vnode->mode & (S_ISUID | S_ISGID))) {
-		wanted.mode = vnode->mode & ~(uint32_t)(S_ISUID | S_ISGID);
-		mask |= ATTRIBUTE_MODE;
-	}
-	int error = vnode->ops->setattr(vnode, &wanted, mask);
-	if (!error && !list_empty(&vnode->watches))
-		inotify_vnode(vnode, 4); /* IN_ATTRIB */
-	return error;
-}
-
-static int64_t set_at(int directory, uint64_t path_address, uint32_t flags,
-                      const struct attributes *attributes, uint32_t mask)
-{
-	struct path path;
-	int64_t error = path_at(directory, path_address, flags, &path);
-	if (error)
-		return error;
-	error = S_ISLNK(path.dentry->vnode->mode) && (mask & ATTRIBUTE_MODE)
-	            ? -EOPNOTSUPP
-	            : set_attributes(path.dentry->vnode, path.mount->read_only, attributes, mask);
-	path_release(&path);
-	return error;
-}
-
-static int64_t set_file(int fd, const struct attributes *attributes, uint32_t mask)
-{
-	struct file *file = file_of(fd);
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
-	if (!file->vnode)
-		return mask & ATTRIBUTE_MODE ? 0 : -EINVAL;
-	return set_attributes(file->vnode, file->path.mount && file->path.mount->read_only, attributes, mask);
-}
-
-SYSCALL_HANDLER(fchmodat, int directory, uint64_t path, uint32_t mode)
-{
-	return set_at(directory, path, 0, &(struct attributes){.mode = mode}, ATTRIBUTE_MODE);
-}
-
-SYSCALL_HANDLER(chmod, uint64_t path, uint32_t mode)
-{
-	return sys_fchmodat(AT_FDCWD, path, mode);
-}
-
-SYSCALL_HANDLER(fchmod, int fd, uint32_t mode)
-{
-	return set_file(fd, &(struct attributes){.mode = mode}, ATTRIBUTE_MODE);
-}
-
-static uint32_t owner_mask(uint32_t uid, uint32_t gid)
-{
-	return (uid == UINT32_MAX ? 0u : ATTRIBUTE_UID) | (gid == UINT32_MAX ? 0u : ATTRIBUTE_GID);
-}
-
-SYSCALL_HANDLER(fchownat, int directory, uint64_t path, uint32_t uid, uint32_t gid, uint32_t flags)
-{
-	if (flags & ~(uint32_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	return set_at(directory, path, flags, &(struct attributes){.uid = uid, .gid = gid},
-	              owner_mask(uid, gid));
-}
-
-SYSCALL_HANDLER(chown, uint64_t path, uint32_t uid, uint32_t gid)
-{
-	return sys_fchownat(AT_FDCWD, path, uid, gid, 0);
-}
-
-SYSCALL_HANDLER(lchown, uint64_t path, uint32_t uid, uint32_t gid)
-{
-	return sys_fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
-}
-
-SYSCALL_HANDLER(fchown, int fd, uint32_t uid, uint32_t gid)
-{
-	return set_file(fd, &(struct attributes){.uid = uid, .gid = gid}, owner_mask(uid, gid));
-}
-
-/* Fills in a time; false where it is malformed. UTIME_NOW and UTIME_OMIT: utimensat(2). */
-static bool choose_time(const struct linux_timespec *from, struct linux_timespec *to, uint32_t bit,
-                        uint32_t *mask)
-{
-	enum { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe };
-	if (from->tv_nsec == UTIME_OMIT)
-		return true;
-	*mask |= bit;
-	*to = from->tv_nsec == UTIME_NOW ? clock_realtime_timespec() : *from;
-	return from->tv_nsec == UTIME_NOW || (from->tv_nsec >= 0 && from->tv_nsec < 1000000000);
-}
-
-static int64_t set_times(int directory, uint64_t path, const struct linux_timespec times[2], uint32_t flags)
-{
-	struct attributes attributes = {0};
-	uint32_t mask = 0;
-	if (!choose_time(&times[0], &attributes.accessed, ATTRIBUTE_ATIME, &mask) ||
-	    !choose_time(&times[1], &attributes.modified, ATTRIBUTE_MTIME, &mask))
-		return -EINVAL;
-	if (!mask)
-		return 0;
-	if (!path) {
-		const struct file *file = file_of(directory);
-		return !file ? -EBADF : set_file(directory, &attributes, mask);
-	}
-	return set_at(directory, path, flags, &attributes, mask);
-}
-
-SYSCALL_HANDLER(utimensat, int directory, uint64_t path, uint64_t times_address, uint32_t flags)
-{
-	struct linux_timespec times[2] = {{0, 0x3fffffff}, {0, 0x3fffffff}};
-	if (flags & ~(uint32_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	if (times_address && copy_from_user(times, times_address, sizeof(times)))
-		return -EFAULT;
-	return set_times(directory, path, times, flags);
-}
-
-SYSCALL_HANDLER(futimesat, int directory, uint64_t path, uint64_t times_address)
-{
-	struct linux_timespec times[2] = {{0, 0x3fffffff}, {0, 0x3fffffff}};
-	if (times_address) {
-		struct linux_timeval user[2];
-		if (copy_from_user(user, times_address, sizeof(user)))
-			return -EFAULT;
-		for (unsigned i = 0; i < 2; i++) {
-			if (user[i].tv_usec < 0 || user[i].tv_usec >= 1000000)
-				return -EINVAL;
-			times[i] = (struct linux_timespec){user[i].tv_sec, user[i].tv_usec * 1000};
-		}
-	}
-	return set_times(directory, path, times, 0);
-}
-
-SYSCALL_HANDLER(utimes, uint64_t path, uint64_t times)
-{
-	return sys_futimesat(AT_FDCWD, path, times);
-}
-
-SYSCALL_HANDLER(utime, uint64_t path, uint64_t times_address)
-{
-	struct linux_timespec times[2] = {{0, 0x3fffffff}, {0, 0x3fffffff}};
-	if (times_address) {
-		int64_t user[2];
-		if (copy_from_user(user, times_address, sizeof(user)))
-			return -EFAULT;
-		times[0] = (struct linux_timespec){user[0], 0};
-		times[1] = (struct linux_timespec){user[1], 0};
-	}
-	return set_times(AT_FDCWD, path, times, 0);
-}
-
-SYSCALL_HANDLER(umask, uint32_t mask)
-{
-	struct fs_context *fs = current_task()->fs;
-	uint32_t old = fs->umask;
-	fs->umask = mask & 0777;
-	return old;
-}
-
-/* ---- Sizes ---- */
-
-SYSCALL_HANDLER(truncate, uint64_t path_address, int64_t bytes)
-{
-	char text[PATH_MAX_BYTES];
-	struct path path;
-	int64_t length = path_from_user(text, path_address, false);
-	if (length < 0)
-		return length;
-	if (bytes < 0)
-		return -EINVAL;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &path);
-	if (error)
-		return error;
-	struct vnode *vnode = path.dentry->vnode;
-	if (S_ISDIR(vnode->mode))
-		error = -EISDIR;
-	else if (!S_ISREG(vnode->mode) || !vnode->ops->setattr)
-		error = -EINVAL;
-	else if (path.mount->read_only)
-		error = -EROFS;
-	else if ((error = access_check(vnode, 2)) == 0)
-		error =
-		    vnode->ops->setattr(vnode, &(struct attributes){.size = (uint64_t)bytes}, ATTRIBUTE_SIZE);
-	path_release(&path);
-	return error;
-}
-
-SYSCALL_HANDLER(ftruncate, int fd, int64_t bytes)
-{
-	struct file *file = file_of(fd);
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
-	if (bytes < 0 || !file_writable(file) || !file->ops->truncate)
-		return -EINVAL;
-	return file->ops->truncate(file, bytes);
-}
-
-SYSCALL_HANDLER(fallocate, int fd, int mode, int64_t offset, int64_t bytes)
-{
-	struct file *file = file_of(fd);
-	int64_t end;
-	if (!file || !file_writable(file))
-		return -EBADF;
-	if (offset < 0 || bytes <= 0)
-		return -EINVAL;
-	if (__builtin_add_overflow(offset, bytes, &end))
-		return -EFBIG;
-	return file->ops->fallocate ? file->ops->fallocate(file, mode, offset, bytes) : -ESPIPE;
-}
-
 /* ---- File systems ---- */
 
-static int64_t statfs_out(const struct filesystem *filesystem, uint64_t address)
+enum {
+	ST_RDONLY = 1,
+	ST_NOSUID = 2,
+	ST_NODEV = 4,
+	ST_NOEXEC = 8,
+	ST_VALID = 32,
+	ST_NOATIME = 1024,
+	ST_NODIRATIME = 2048,
+	ST_RELATIME = 4096
+};
+
+static uint32_t statfs_flags(const struct mount *mount)
+{
+	uint32_t flags = ST_VALID;
+	if (!mount)
+		return flags;
+	flags |= mount->read_only ? ST_RDONLY : 0u;
+	/* These three have the same values in both. */
+	flags |= mount->flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC);
+	flags |= (mount->flags & MS_NOATIME ? ST_NOATIME : 0u) |
+	         (mount->flags & MS_NODIRATIME ? ST_NODIRATIME : 0u);
+	return mount->flags & (MS_NOATIME | MS_STRICTATIME) ? flags : flags | ST_RELATIME;
+}
+
+static int64_t statfs_out(const struct mount *mount, const struct filesystem *filesystem, uint64_t address)
 {
 	struct unit_info info;
 	struct linux_statfs statfs = {
@@ -464,13 +242,24 @@ static int64_t statfs_out(const struct filesystem *filesystem, uint64_t address)
 	    .f_bsize = 4096,
 	    .f_namelen = NAME_MAX_BYTES,
 	    .f_frsize = 4096,
-	    .f_files = 1 << 20,
-	    .f_ffree = 1 << 19,
+	    .f_flags = statfs_flags(mount),
 	};
 	if (filesystem && filesystem->magic == 0x01021994 &&
 	    unit_info(current_page(), machine.unit, &info) >= 0) {
-		statfs.f_blocks = (int64_t)(info.memory_quota / 4096);
-		statfs.f_bfree = statfs.f_bavail = (int64_t)((info.memory_quota - info.memory_used) / 4096);
+		uint64_t free = info.memory_quota - info.memory_used, total = info.memory_quota;
+		uint64_t nodes = filesystem->nodes_max ? filesystem->nodes_max : 1u << 20;
+		if (filesystem->bytes_max) {
+			uint64_t left = filesystem->bytes_max > filesystem->bytes_used
+			                    ? filesystem->bytes_max - filesystem->bytes_used
+			                    : 0;
+			total = filesystem->bytes_max;
+			free = left < free ? left : free;
+		}
+		statfs.f_blocks = (int64_t)(total / 4096);
+		statfs.f_bfree = statfs.f_bavail = (int64_t)(free / 4096);
+		statfs.f_files = (int64_t)nodes;
+		statfs.f_ffree =
+		    (int64_t)(nodes > filesystem->nodes_used ? nodes - filesystem->nodes_used : 0);
 	}
 	return copy_to_user(address, &statfs, sizeof(statfs));
 }
@@ -485,15 +274,16 @@ SYSCALL_HANDLER(statfs, uint64_t path_address, uint64_t out)
 	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &path);
 	if (error)
 		return error;
-	int64_t result = statfs_out(path.mount->filesystem, out);
+	int64_t result = statfs_out(path.mount, path.mount ? path.mount->filesystem : 0, out);
 	path_release(&path);
 	return result;
 }
 
 SYSCALL_HANDLER(fstatfs, int fd, uint64_t out)
 {
-	const struct file *file = file_of(fd);
+	struct file *file = file_of_any(fd);
 	if (!file)
 		return -EBADF;
-	return statfs_out(file->vnode ? file->vnode->filesystem : 0, out);
+	const struct vnode *vnode = file_vnode(file);
+	return vnode ? statfs_out(file->path.mount, vnode->filesystem, out) : -ENOMEM;
 }

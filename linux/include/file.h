@@ -20,6 +20,7 @@ struct mount;
 struct memory_object;
 struct task;
 struct socket_ops;
+struct proc_text;
 
 /* A place in the tree of names: a name as seen through one mount. Both hold a reference. */
 struct path {
@@ -68,6 +69,8 @@ struct file_ops {
 	const struct socket_ops *socket;
 	/* The text of /proc/N/fd links for files without a path, such as "pipe:[17]". */
 	void (*describe)(struct file *file, char *text, uint32_t size);
+	/* Lines of /proc/N/fdinfo of its own kind. */
+	void (*info)(struct file *file, struct proc_text *text);
 	bool seekable; /* positioned I/O allowed */
 	/* read and write may be called while the common lock is shared, too: they take the file's own, and
 	 * answer -EALONE, with nothing done, where that does not do. */
@@ -76,7 +79,8 @@ struct file_ops {
 
 struct file {
 	uint32_t references;
-	uint32_t flags; /* O_* status flags and access mode; not O_CLOEXEC */
+	uint32_t flags;      /* O_* status flags and access mode; not O_CLOEXEC */
+	int32_t write_share; /* its part of vnode->write_count: 1, -1 or 0 */
 	const struct file_ops *ops;
 	struct vnode
 	    *vnode; /* a reference; 0 for files outside the tree (pipes, sockets, epoll: see stat in ops) */
@@ -107,6 +111,14 @@ static inline struct file *file_reference(struct file *file)
 }
 void file_release(struct file *file);
 
+/* The vnode of FILE; what is outside the tree (sockets, eventfds) gets one at the first question, of which there is
+ * one for all that have no kind of their own. 0: out of memory. The common lock is held alone. */
+struct vnode *file_vnode(struct file *file);
+/* A vnode in no tree: opening it answers ENXIO. MODE with type. */
+struct vnode *vnode_outside(uint32_t mode, uint64_t inode);
+struct attributes;
+int outside_setattr(struct vnode *vnode, const struct attributes *attributes, uint32_t mask);
+
 /* ---- Descriptor tables ---- */
 
 struct files {
@@ -130,6 +142,9 @@ void files_exec(struct files *files);
  * reference that it drops behind the call (files_let_go). For calls that name a few descriptors; those that
  * take lists of them use file_get. */
 struct file *file_of(int fd);
+/* file_of is 0 for descriptors opened with O_PATH, which name a place and nothing else; this is for the few
+ * calls that take them (open(2)). */
+struct file *file_of_any(int fd);
 /* The same with a reference of the caller's. */
 struct file *file_get(int fd) __attribute__((warn_unused_result));
 /* The dispatcher's end of a call: drops the references that file_of took for TASK, the current one. */
@@ -142,8 +157,14 @@ int64_t file_give(struct file *file, bool close_on_exec);
 
 /* ---- What the process side needs of the file side ---- */
 
-/* Opens PATH for execution (regular, executable by the current task); a reference. *ERROR on 0. */
+/* Opens PATH for execution (regular, executable by the current task); a reference. *ERROR on 0. While the file
+ * is open, nobody can open it for writing (ETXTBSY), or until file_allow_writing. */
 struct file *file_open_exec(int directory, const char *path, int flags, int *error);
+void file_allow_writing(struct file *file);
+/* May pages of FILE be executed where its mount says noexec? */
+bool file_may_run(const struct file *file);
+/* Do set-user-ID bits and capabilities of FILE count when it is run? */
+bool file_grants_privileges(const struct file *file);
 /* Reads BYTES at OFFSET into the personality's memory; bytes read or an error. */
 int64_t file_read_kernel(struct file *file, void *to, size_t bytes, uint64_t offset)
     __attribute__((warn_unused_result));

@@ -510,6 +510,7 @@ enum {
 	LINUX_MAP_POPULATE = 0x8000,
 	LINUX_MAP_STACK = 0x20000,
 	LINUX_MAP_HUGETLB = 0x40000,
+	LINUX_MAP_SYNC = 0x80000,
 	LINUX_MAP_FIXED_NOREPLACE = 0x100000,
 };
 
@@ -601,10 +602,13 @@ enum {
 	CAP_SETGID,
 	CAP_SETUID,
 	CAP_SETPCAP,
+	CAP_LINUX_IMMUTABLE = 9,
 	CAP_NET_BIND_SERVICE = 10,
 	CAP_NET_ADMIN = 12,
 	CAP_NET_RAW = 13,
 	CAP_IPC_LOCK = 14,
+	CAP_IPC_OWNER = 15,
+	CAP_SYS_RAWIO = 17,
 	CAP_SYS_CHROOT = 18,
 	CAP_SYS_PTRACE = 19,
 	CAP_SYS_ADMIN = 21,
@@ -614,5 +618,25 @@ enum {
 	CAP_SYS_TIME = 25,
 	CAP_SYS_TTY_CONFIG = 26,
 	CAP_MKNOD = 27,
+	CAP_SETFCAP = 31,
+	CAP_MAC_OVERRIDE = 32,
+	CAP_SYSLOG = 34,
 	CAP_LAST = 40,
+};
+#define CAP_BIT(capability) (1ull << (capability))
+#define CAP_ALL             (CAP_BIT(CAP_LAST + 1) - 1)
+/* Those that a file system user id of 0 brings: capabilities(7). */
+#define CAP_FS_SET                                                                                           \
+	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_DAC_READ_SEARCH) |                     \
+	 CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_LINUX_IMMUTABLE) | CAP_BIT(CAP_MKNOD) |     \
+	 CAP_BIT(CAP_MAC_OVERRIDE))
+/* Secure bits; the bit above each locks it. */
+enum {
+	SECBIT_NOROOT = 1,
+	SECBIT_NO_SETUID_FIXUP = 4,
+	SECBIT_KEEP_CAPS = 16,
+	SECBIT_KEEP_CAPS_LOCKED = 32,
+	SECBIT_NO_CAP_AMBIENT_RAISE = 64,
+	SECBITS = 0x55,
+	SECBIT_LOCKS = 0xaa,
 };

@@ -15,6 +15,7 @@
 
 struct file;
 struct task;
+struct vnode;
 
 /* A memory object of the substrate with a reference count; the last release deletes the capability. A view is
  * the beginning of another object, behind which nothing can be mapped. */
@@ -57,6 +58,9 @@ enum area_flags {
 	AREA_VDSO = 512,
 	AREA_MAY_WRITE = 1024, /* shared file mappings of writable descriptors */
 	AREA_LOCKED = 2048,
+	AREA_CLEAN = 4096,      /* a shared file's pages, not writable yet: the first write sets its times */
+	AREA_GROWS_DOWN = 8192, /* a touch below it extends it */
+	AREA_DONT_DUMP = 16384, /* core(5) leaves it out */
 };
 
 struct area {
@@ -91,7 +95,9 @@ struct mm {
 	uint64_t vdso;
 	struct file *executable; /* a reference: /proc/N/exe */
 	uint64_t executable_identity;
-	struct list futexes; /* waiting here on private futexes: see futex.c */
+	struct list futexes;               /* waiting here on private futexes: see futex.c */
+	uint32_t membarrier;               /* expedited commands that its processes have registered for */
+	bool huge_pages_off, locks_future; /* prctl(2); mlockall(2) */
 };
 
 /* Area that contains ADDRESS or the first one above it; 0 when there is none. */
@@ -100,6 +106,9 @@ struct area *mm_next(struct mm *mm, const struct area *area);
 /* Resolves what the kernel could not: true when the access may be retried. Otherwise *SIGNAL and *CODE are
  * set; *SIGNAL 0: the quota lacks a page (pressure_relieve). */
 bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code);
+/* VNODE's bytes are in another object than before, or it was SHRUNK: mappings follow. What a process has written
+ * into private pages behind the end goes. The common lock is held alone. */
+void mm_file_changed(struct vnode *vnode, bool shrunk);
 /* Reads or writes another process's memory (ptrace-like calls, /proc/N/mem, cmdline, environ); bytes moved.
  */
 int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, bool write);

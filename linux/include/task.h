@@ -94,8 +94,12 @@ struct task {
 	void *vector;              /* pages with the vector state to start with, or 0 */
 	int32_t exit_status;       /* of the thread: wait status form */
 	bool exiting, no_new_privileges;
-	uint64_t timer_slack_ns;
+	bool io_flusher;
+	uint64_t timer_slack_ns, timer_slack_default_ns;
 	uint64_t affinity;
+	int32_t nice, policy; /* task/schedule.c */
+	uint32_t rt_priority, io_priority;
+	bool reset_on_fork;
 	/* restart_syscall: what an interrupted relative sleep needs */
 	int64_t (*restart)(struct task *task);
 	uint64_t restart_data[6];
@@ -149,7 +153,7 @@ struct process {
 	uint64_t cpu_warned, cpu_seen, cpu_wait;
 	struct list posix_timers;
 	int32_t next_timer;
-	int32_t nice, oom_adjust;
+	int32_t oom_adjust;
 	int32_t weight; /* when memory ran short, at weighed_ns: mm/pressure.c */
 	uint64_t weighed_ns;
 	bool dying; /* chosen to make room */

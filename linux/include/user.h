@@ -41,11 +41,17 @@ int put_user_u64(uint64_t to, uint64_t value) __attribute__((warn_unused_result)
 int user_compare_exchange_u32(uint64_t address, uint32_t expected, uint32_t desired, uint32_t *seen)
     __attribute__((warn_unused_result));
 
+enum io_flags {
+	IO_APPEND = 1,  /* at the file's end, whatever the position */
+	IO_NO_WAIT = 2, /* -EAGAIN instead of a sleep */
+};
+
 /* An iterator over the memory of a read or write: user segments, or one kernel buffer (exec, sendfile, core
  * code). */
 struct io {
 	const struct linux_iovec *segments; /* copied in and checked already; the current one first */
 	uint32_t segment_count;
+	uint32_t flags;     /* enum io_flags */
 	bool kernel;        /* segment bases are the personality's own addresses */
 	uint64_t done;      /* of the current segment, bytes */
 	uint64_t remaining; /* in all, bytes */

@@ -39,6 +39,12 @@ struct area *area_before(struct mm *mm, uint64_t address)
 	return area_tree_before(mm->root, address);
 }
 
+void area_maps(struct file *file, uint32_t more)
+{
+	if (file->vnode)
+		__atomic_fetch_add(&file->vnode->maps, more, __ATOMIC_RELAXED);
+}
+
 struct area *area_copy(const struct area *area)
 {
 	struct area *copy = heap_allocate(sizeof(*copy));
@@ -48,7 +54,7 @@ struct area *area_copy(const struct area *area)
 	if (copy->object)
 		memory_object_reference(copy->object);
 	if (copy->file)
-		file_reference(copy->file);
+		area_maps(file_reference(copy->file), 1);
 	return copy;
 }
 
@@ -56,8 +62,10 @@ void area_free(struct area *area)
 {
 	if (area->object)
 		memory_object_release(area->object);
-	if (area->file)
+	if (area->file) {
+		area_maps(area->file, -1u);
 		file_release(area->file);
+	}
 	heap_free(area);
 }
 
@@ -114,7 +122,7 @@ void area_join(struct mm *mm, struct area *area)
 static uint32_t map_flags(const struct area *area)
 {
 	uint32_t flags = area->flags & PROTECTION;
-	if (area->flags & AREA_PRIVATE_FILE)
+	if (area->flags & (AREA_PRIVATE_FILE | AREA_CLEAN))
 		flags &= ~(uint32_t)AREA_WRITE;
 	return area->flags & PROTECTION ? flags | MAP_READ : 0;
 }
@@ -193,6 +201,8 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t protectio
 			return -ENOMEM;
 		if ((protection & AREA_WRITE) && (area->flags & AREA_SHARED) && area->file &&
 		    !(area->flags & AREA_MAY_WRITE))
+			return -EACCES;
+		if ((protection & AREA_EXECUTE) && area->file && !file_may_run(area->file))
 			return -EACCES;
 	}
 	if (at < end)

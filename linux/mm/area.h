@@ -15,6 +15,8 @@ struct area *area_before(struct mm *mm, uint64_t address);
 int area_split_range(struct mm *mm, uint64_t start, uint64_t end);
 /* Joins AREA with its neighbours where they continue each other. */
 void area_join(struct mm *mm, struct area *area);
+/* One mapping of FILE more, or (-1u) less: vnode->maps. */
+void area_maps(struct file *file, uint32_t more);
 struct area *area_copy(const struct area *area);
 void area_free(struct area *area);
 /* Enters AREA, or the part [start, end) of it, into the substrate's space with its present protection. */

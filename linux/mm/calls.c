@@ -53,6 +53,15 @@ static bool may_grow(const struct mm *mm, uint64_t bytes)
 	return mm->total_pages + bytes / PAGE_SIZE_BYTES <= limit;
 }
 
+/* RLIMIT_MEMLOCK: mlock(2). With BYTES 0: may anything be locked at all? */
+static bool may_lock(const struct mm *mm, uint64_t bytes)
+{
+	uint64_t limit = current_task()->process->limits[RLIMIT_MEMLOCK].current;
+	if (capable(CAP_IPC_LOCK))
+		return true;
+	return limit && mm->locked_pages * PAGE_SIZE_BYTES + bytes <= limit;
+}
+
 static int64_t choose_address(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t flags)
 {
 	if (flags & (LINUX_MAP_FIXED | LINUX_MAP_FIXED_NOREPLACE)) {
@@ -72,12 +81,13 @@ static int64_t choose_address(struct mm *mm, uint64_t hint, uint64_t bytes, uint
 		return error ? error : (int64_t)hint;
 	}
 	hint &= ~(PAGE_SIZE_BYTES - 1);
-	if (hint >= 65536 && valid_range(hint, bytes)) {
+	uint64_t top = flags & LINUX_MAP_32BIT ? 0x80000000ull : mm->mmap_top;
+	bool fits = !(flags & LINUX_MAP_32BIT) || (bytes <= top && hint <= top - bytes);
+	if (hint >= 65536 && fits && valid_range(hint, bytes)) {
 		struct area *area = mm_find(mm, hint);
 		if (!area || area->start >= hint + bytes)
 			return (int64_t)hint;
 	}
-	uint64_t top = flags & LINUX_MAP_32BIT ? 0x80000000ull : mm->mmap_top;
 	uint64_t at = mm_place(mm, bytes, top);
 	return at ? (int64_t)at : -ENOMEM;
 }
@@ -140,7 +150,7 @@ static int check_file(const struct file *file, uint64_t prot, bool shared)
 		return -ENODEV;
 	if (!file_readable(file) || (shared && (prot & PROT_WRITE) && !file_writable(file)))
 		return -EACCES;
-	return 0;
+	return (prot & PROT_EXEC) && !file_may_run(file) ? -EPERM : 0;
 }
 
 static bool is_shared(uint64_t flags)
@@ -157,16 +167,24 @@ static int64_t map(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t prot, 
 		return -EALONE;
 	if (!may_grow(mm, bytes))
 		return -ENOMEM;
+	bool locks = (flags & LINUX_MAP_LOCKED) || mm->locks_future;
+	if (locks && !may_lock(mm, bytes))
+		return (flags & LINUX_MAP_LOCKED) && !may_lock(mm, 0) ? -EPERM : -EAGAIN;
 	int64_t at = choose_address(mm, hint, bytes, flags);
 	if (at < 0)
 		return at;
-	uint32_t area_flags = protection_of(prot) | (shared ? AREA_SHARED : 0);
-	if (flags & LINUX_MAP_LOCKED)
+	uint32_t area_flags = protection_of(prot) | (shared ? AREA_SHARED : 0) |
+	                      (flags & LINUX_MAP_GROWSDOWN ? AREA_GROWS_DOWN : 0);
+	if (locks) {
 		area_flags |= AREA_LOCKED;
+		mm->locked_pages += bytes / PAGE_SIZE_BYTES;
+	}
 	int error;
 	if (file) {
 		if (shared && file_writable(file))
 			area_flags |= AREA_MAY_WRITE;
+		if (shared && file_writable(file) && file->vnode && S_ISREG(file->vnode->mode))
+			area_flags |= AREA_CLEAN;
 		error = map_file(mm, (uint64_t)at, bytes, area_flags, file, offset);
 	} else if (shared) {
 		struct memory_object *object = memory_object_create(bytes);
@@ -188,6 +206,12 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 	bool shared = is_shared(flags);
 	if (!page_aligned(offset) || !bytes || (!shared && type != LINUX_MAP_PRIVATE))
 		return -EINVAL;
+	if (type == LINUX_MAP_SHARED_VALIDATE && (flags & LINUX_MAP_SYNC))
+		return -EOPNOTSUPP;
+	if ((flags & LINUX_MAP_GROWSDOWN) && (shared || !(flags & LINUX_MAP_ANONYMOUS)))
+		return -EINVAL;
+	if ((flags & LINUX_MAP_HUGETLB) && (flags & LINUX_MAP_ANONYMOUS))
+		return -ENOMEM; /* there is no pool of huge pages */
 	if (bytes > USER_END)
 		return -ENOMEM;
 	bytes = page_up(bytes);
@@ -378,9 +402,16 @@ enum {
 	MADV_REMOVE = 9,
 	MADV_DONTFORK = 10,
 	MADV_DOFORK = 11,
+	MADV_DONTDUMP = 16,
+	MADV_DODUMP = 17,
 	MADV_WIPEONFORK = 18,
 	MADV_KEEPONFORK = 19,
+	MADV_COLD = 20,
+	MADV_PAGEOUT = 21,
+	MADV_POPULATE_READ = 22,
+	MADV_POPULATE_WRITE = 23,
 	MADV_DONTNEED_LOCKED = 24,
+	MADV_COLLAPSE = 25,
 };
 
 static void discard(struct mm *mm, struct area *area, uint64_t start, uint64_t end)
@@ -403,36 +434,116 @@ static int discard_file(struct mm *mm, struct area *area)
 	return error;
 }
 
+/* Advice about one area, or the part [from, to) of it. */
+static int64_t advise_area(struct mm *mm, struct area *area, uint64_t from, uint64_t to, int advice)
+{
+	bool own = area_owns_pages(area) && !area->file;
+	struct file *file = area->file;
+	int64_t error;
+	switch (advice) {
+	case MADV_FREE:
+		if (!own)
+			return -EINVAL;
+		discard(mm, area, from, to);
+		return 0;
+	case MADV_DONTNEED:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		if (area->flags & AREA_LOCKED)
+			return -EINVAL;
+		if (advice != MADV_DONTNEED)
+			return 0; /* nothing is paged out */
+		                  /* fall through */
+	case MADV_DONTNEED_LOCKED:
+		if (own)
+			discard(mm, area, from, to);
+		if (own || !area_owns_pages(area))
+			return 0;
+		error = area_split_range(mm, from, to);
+		return error ? error : discard_file(mm, mm_find(mm, from));
+	case MADV_REMOVE:
+		if (area->flags & AREA_LOCKED)
+			return -EINVAL;
+		if (!area->object || (!file && !(area->flags & AREA_SHARED)))
+			return -EINVAL;
+		if ((area->flags & (AREA_SHARED | AREA_WRITE)) != (AREA_SHARED | AREA_WRITE))
+			return -EACCES;
+		if (!file)
+			return memory_discard(area->object->handle, area->offset + (from - area->start),
+			                      to - from) < 0
+			           ? -EINVAL
+			           : 0;
+		enum { KEEP_SIZE = 1, PUNCH_HOLE = 2 };
+		return file->ops->fallocate
+		           ? file->ops->fallocate(file, KEEP_SIZE | PUNCH_HOLE,
+		                                  (int64_t)(area->file_offset + (from - area->start)),
+		                                  (int64_t)(to - from))
+		           : -EOPNOTSUPP;
+	case MADV_WIPEONFORK:
+		if (!own)
+			return -EINVAL;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+/* The area flags that ADVICE sets and clears. False: there is no such advice. */
+static bool advice_known(int advice, uint32_t *set, uint32_t *clear)
+{
+	*set = *clear = 0;
+	switch (advice) {
+	case MADV_DONTFORK:
+		*set = AREA_DONT_FORK;
+		return true;
+	case MADV_DOFORK:
+		*clear = AREA_DONT_FORK;
+		return true;
+	case MADV_WIPEONFORK:
+		*set = AREA_WIPE_ON_FORK;
+		return true;
+	case MADV_KEEPONFORK:
+		*clear = AREA_WIPE_ON_FORK;
+		return true;
+	case MADV_DONTDUMP:
+		*set = AREA_DONT_DUMP;
+		return true;
+	case MADV_DODUMP:
+		*clear = AREA_DONT_DUMP;
+		return true;
+	default:
+		return (advice >= 0 && advice <= MADV_DONTNEED) ||
+		       (advice >= MADV_FREE && advice <= MADV_COLLAPSE);
+	}
+}
+
+/* MADV_POPULATE_READ and _WRITE: pages come by themselves; what matters is whether they may be touched so. */
+static int64_t populate(struct mm *mm, uint64_t start, uint64_t end, uint32_t needed)
+{
+	for (uint64_t at = start; at < end;) {
+		const struct area *area = mm_find(mm, at);
+		if (!area || area->start > at)
+			return -ENOMEM;
+		if (!(area->flags & needed))
+			return -EFAULT;
+		at = area->end;
+	}
+	return 0;
+}
+
 static int64_t advise(struct mm *mm, uint64_t start, uint64_t bytes, int advice)
 {
-	if (!page_aligned(start) || bytes > USER_END || !valid_range(start, page_up(bytes)))
+	uint32_t set, clear;
+	if (!advice_known(advice, &set, &clear) || !page_aligned(start) || bytes > USER_END ||
+	    !valid_range(start, page_up(bytes)))
 		return -EINVAL;
 	if (must_be_alone(mm, start, page_up(bytes)))
 		return -EALONE;
 	uint64_t end = start + page_up(bytes);
-	uint32_t set = 0, clear = 0;
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_DONTNEED_LOCKED:
-	case MADV_FREE:
-		break;
-	case MADV_DONTFORK:
-		set = AREA_DONT_FORK;
-		break;
-	case MADV_DOFORK:
-		clear = AREA_DONT_FORK;
-		break;
-	case MADV_WIPEONFORK:
-		set = AREA_WIPE_ON_FORK;
-		break;
-	case MADV_KEEPONFORK:
-		clear = AREA_WIPE_ON_FORK;
-		break;
-	case MADV_REMOVE:
-		return -EOPNOTSUPP;
-	default:
-		return advice >= 0 && advice <= 25 ? 0 : -EINVAL;
-	}
+	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
+		return populate(mm, start, end,
+		                advice == MADV_POPULATE_READ ? AREA_READ | AREA_EXECUTE : AREA_WRITE);
 	if (set || clear) {
 		int error = area_split_range(mm, start, end);
 		if (error)
@@ -447,17 +558,11 @@ static int64_t advise(struct mm *mm, uint64_t start, uint64_t bytes, int advice)
 		uint64_t from = area->start > at ? area->start : at;
 		uint64_t to = area->end < end ? area->end : end;
 		at = to;
-		if (set || clear) {
+		int64_t error = advise_area(mm, area, from, to, advice);
+		if (error)
+			return error;
+		if (set || clear)
 			area->flags = (area->flags | set) & ~clear;
-		} else if (area_owns_pages(area) && area->file && advice != MADV_FREE) {
-			int error = area_split_range(mm, from, to);
-			if (!error)
-				error = discard_file(mm, mm_find(mm, from));
-			if (error)
-				return error;
-		} else if (area_owns_pages(area)) {
-			discard(mm, area, from, to);
-		}
 	}
 	return hole ? -ENOMEM : 0;
 }
@@ -470,14 +575,20 @@ SYSCALL_HANDLER(madvise, uint64_t start, uint64_t bytes, int advice)
 
 SYSCALL_HANDLER(msync, uint64_t start, uint64_t bytes, int flags)
 {
+	enum { MS_INVALIDATE = 2 };
+	struct mm *mm = current_task()->mm;
 	if (!page_aligned(start) || (flags & ~7) || ((flags & 1) && (flags & 4)))
 		return -EINVAL;
 	if (!bytes)
 		return 0;
+	if (bytes > USER_END || !valid_range(start, page_up(bytes)))
+		return -ENOMEM;
 	/* Mappings are the file's pages themselves: there is nothing to write back. */
-	return valid_range(start, page_up(bytes)) && range_mapped(current_task()->mm, start, page_up(bytes))
-	           ? 0
-	           : -ENOMEM;
+	for (const struct area *area = mm_find(mm, start);
+	     (flags & MS_INVALIDATE) && area && area->start < start + bytes; area = mm_next(mm, area))
+		if (area->flags & AREA_LOCKED)
+			return -EBUSY;
+	return range_mapped(mm, start, page_up(bytes)) ? 0 : -ENOMEM;
 }
 
 SYSCALL_HANDLER(mincore, uint64_t start, uint64_t bytes, uint64_t vector)
@@ -500,7 +611,21 @@ static int64_t lock_range(uint64_t start, uint64_t bytes, bool lock)
 	struct mm *mm = current_task()->mm;
 	uint64_t end = page_up(start + bytes);
 	start &= ~(PAGE_SIZE_BYTES - 1);
-	if (!valid_range(start, end - start) || !range_mapped(mm, start, end - start))
+	if (lock && !may_lock(mm, 0))
+		return -EPERM;
+	if (end < start)
+		return -EINVAL;
+	if (!valid_range(start, end - start))
+		return -ENOMEM;
+	uint64_t already = 0;
+	for (const struct area *area = mm_find(mm, start); area && area->start < end;
+	     area = mm_next(mm, area))
+		if (area->flags & AREA_LOCKED)
+			already +=
+			    (area->end < end ? area->end : end) - (area->start > start ? area->start : start);
+	if (lock && !may_lock(mm, end - start - already))
+		return -ENOMEM;
+	if (!range_mapped(mm, start, end - start))
 		return -ENOMEM;
 	int error = area_split_range(mm, start, end);
 	if (error)
@@ -532,13 +657,35 @@ SYSCALL_HANDLER(munlock, uint64_t start, uint64_t bytes)
 	return lock_range(start, bytes, false);
 }
 
+static void lock_all(struct mm *mm, bool lock)
+{
+	for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area))
+		area->flags = lock ? area->flags | AREA_LOCKED : area->flags & ~(uint32_t)AREA_LOCKED;
+	mm->locked_pages = lock ? mm->total_pages : 0;
+}
+
+enum { MCL_CURRENT = 1, MCL_FUTURE = 2, MCL_ONFAULT = 4 };
+
 SYSCALL_HANDLER(mlockall, int flags)
 {
-	return flags && !(flags & ~7) ? 0 : -EINVAL;
+	struct mm *mm = current_task()->mm;
+	uint64_t limit = current_task()->process->limits[RLIMIT_MEMLOCK].current;
+	if (!(flags & (MCL_CURRENT | MCL_FUTURE)) || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)))
+		return -EINVAL;
+	if (!may_lock(mm, 0))
+		return -EPERM;
+	if ((flags & MCL_CURRENT) && !capable(CAP_IPC_LOCK) && mm->total_pages * PAGE_SIZE_BYTES > limit)
+		return -ENOMEM;
+	mm->locks_future = flags & MCL_FUTURE;
+	if (flags & MCL_CURRENT)
+		lock_all(mm, true);
+	return 0;
 }
 
 SYSCALL_HANDLER(munlockall, void)
 {
+	current_task()->mm->locks_future = false;
+	lock_all(current_task()->mm, false);
 	return 0;
 }
 

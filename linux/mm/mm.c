@@ -123,6 +123,7 @@ static int clone_area(struct mm *to, const struct area *from)
 	struct area *area = area_copy(from);
 	if (!area)
 		return -ENOMEM;
+	area->flags &= ~(uint32_t)AREA_LOCKED; /* mlock(2): not inherited */
 	uint64_t bytes = area->end - area->start;
 	if (area->object && area_owns_pages(area)) {
 		uint64_t there = page_up(area->object->bytes) - area->offset;
@@ -157,6 +158,7 @@ struct mm *mm_clone(struct mm *from)
 	to->heap = fresh.heap;
 	to->root = 0;
 	to->area_count = to->total_pages = to->locked_pages = 0;
+	to->locks_future = false;
 	list_init(&to->futexes);
 	if (to->executable)
 		file_reference(to->executable);
@@ -192,6 +194,8 @@ int mm_map(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct me
 		heap_free(area);
 		return error;
 	}
+	if (file)
+		area_maps(file, 1);
 	area_insert(mm, area);
 	area_join(mm, area);
 	return 0;
@@ -210,6 +214,8 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 		return -ENOMEM;
 	for (area = mm_find(mm, start); area && area->start < end; area = mm_find(mm, start)) {
 		area_remove(mm, area);
+		if (area->flags & AREA_LOCKED)
+			mm->locked_pages -= (area->end - area->start) / PAGE_SIZE_BYTES;
 		if (area_owns_pages(area))
 			memory_discard(area->object ? area->object->handle : mm->heap->handle, area->offset,
 			               area->end - area->start);
@@ -223,12 +229,41 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 #define ERROR_FETCH 16
 #define FAULT_TRIES 4 /* of one address: after that the substrate cannot give the page */
 
-static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code)
+#define GUARD_BYTES (1ull << 20) /* kept free below an area that grows */
+
+/* A touch at ADDRESS, above which AREA begins and grows down: mmap(2), MAP_GROWSDOWN. */
+static struct area *grow_down(struct mm *mm, struct area *area, uint64_t address)
+{
+	uint64_t start = address & ~(PAGE_SIZE_BYTES - 1), bytes = area->start - start;
+	const struct area *below = area_before(mm, area->start);
+	uint64_t limit = current_task()->process->limits[RLIMIT_STACK].current;
+	uint32_t flags = area->flags;
+	if (start < 65536 || area->end - start > limit ||
+	    (below && (below->flags & (AREA_READ | AREA_WRITE | AREA_EXECUTE)) &&
+	     !(below->flags & AREA_GROWS_DOWN) && start < below->end + GUARD_BYTES))
+		return 0;
+	if (mm_map(mm, start, bytes, flags, 0, 0, 0, 0))
+		return 0;
+	return mm_find(mm, start);
+}
+
+/* *WRITTEN: the file whose times the first write through AREA changes. */
+static bool first_write(struct mm *mm, struct area *area, struct file **written)
+{
+	area->flags &= ~(uint32_t)AREA_CLEAN;
+	*written = area->file;
+	return !area_enter(mm, area, area->start, area->end, true);
+}
+
+static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code,
+                  struct file **written)
 {
 	struct task *task = current_task();
 	struct area *area = mm_find(mm, address);
 	*signal = SIGSEGV;
 	*code = SEGV_MAPERR;
+	if (area && area->start > address && (area->flags & AREA_GROWS_DOWN))
+		area = grow_down(mm, area, address);
 	if (!area || area->start > address)
 		return false;
 	*code = SEGV_ACCERR;
@@ -236,15 +271,19 @@ static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, 
 	if (!(area->flags & needed))
 		return false;
 	task->minor_faults++;
-	if ((error & ERROR_WRITE) && (area->flags & AREA_PRIVATE_FILE)) {
+	uint64_t offset = area->offset + (address - area->start);
+	bool behind = area->object && offset >= page_up(area->object->bytes);
+	if (!behind && (error & ERROR_WRITE) && (area->flags & AREA_PRIVATE_FILE)) {
 		if (!area_make_private(mm, area))
+			return true;
+	} else if (!behind && (error & ERROR_WRITE) && (area->flags & AREA_CLEAN)) {
+		if (first_write(mm, area, written))
 			return true;
 	} else if (address != task->fault_address || task->fault_count < FAULT_TRIES) {
 		/* Another thread may have resolved it; or a file has grown since it was mapped. */
 		task->fault_count = address == task->fault_address ? task->fault_count + 1 : 0;
 		task->fault_address = address;
-		uint64_t offset = area->offset + (address - area->start);
-		if (area->object && offset >= page_up(area->object->bytes)) {
+		if (behind) {
 			*signal = SIGBUS;
 			*code = BUS_ADRERR;
 			return false;
@@ -260,10 +299,79 @@ static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, 
 
 bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code)
 {
+	/* The file stays: who unmaps it holds the common lock alone. */
+	struct file *written = 0;
 	lock_acquire(&mm->lock);
-	bool retry = fault(mm, address, error, signal, code);
+	bool retry = fault(mm, address, error, signal, code, &written);
 	lock_release(&mm->lock);
+	if (written && written->vnode)
+		written->vnode->modified = written->vnode->changed = clock_realtime_timespec();
 	return retry;
+}
+
+/* ---- Files that change under their mappings ---- */
+
+/* The part of AREA from FILE_START on maps its file's present pages again; what was written there privately goes. */
+static int map_again(struct mm *mm, struct area *area, uint64_t file_start)
+{
+	struct file *file = area->file;
+	uint64_t end = area->end, at = area->start;
+	if (file_start > area->file_offset)
+		at += file_start - area->file_offset;
+	if (at >= end)
+		return 0;
+	struct mmap_request request = {.offset = area->file_offset + (at - area->start),
+	                               .bytes = end - at,
+	                               .shared = area->flags & AREA_SHARED,
+	                               .write = (area->flags & AREA_SHARED) && (area->flags & AREA_MAY_WRITE),
+	                               .execute = area->flags & AREA_EXECUTE};
+	int64_t result = file->ops->mmap(file, &request);
+	if (result < 0)
+		return (int)result;
+	int error = area_split_range(mm, at, end);
+	if (error) {
+		memory_object_release(request.object);
+		return error;
+	}
+	area = mm_find(mm, at);
+	bool owned = area_owns_pages(area);
+	struct memory_object *old = area->object;
+	if (owned && !old)
+		memory_discard(mm->heap->handle, area->offset, end - at);
+	area->object = request.object;
+	area->offset = request.object_offset;
+	if (!(area->flags & AREA_SHARED))
+		area->flags |= AREA_PRIVATE_FILE;
+	error = area_enter(mm, area, at, end, true);
+	if (old)
+		memory_object_release(old);
+	return error;
+}
+
+static void file_changed(struct mm *mm, struct vnode *vnode, uint64_t from)
+{
+	for (struct area *area = mm_find(mm, 0), *next; area; area = next) {
+		uint64_t end = area->end;
+		bool same = area->file && area->file->vnode == vnode;
+		bool moved = same && !area_owns_pages(area) && area->object != vnode->object;
+		if (moved || (same && area_owns_pages(area) && from != UINT64_MAX))
+			(void)map_again(mm, area, moved ? 0 : from);
+		next = mm_find(mm, end);
+	}
+}
+
+void mm_file_changed(struct vnode *vnode, bool shrunk)
+{
+	uint64_t from = shrunk ? page_up(vnode->size) : UINT64_MAX;
+	for (struct process *process = process_next(0); process; process = process_next(process)) {
+		const struct task *task;
+		struct mm *last = 0;
+		list_for_each(task, &process->threads, thread_link)
+		{
+			if (task->mm && task->mm != last)
+				file_changed(last = task->mm, vnode, from);
+		}
+	}
 }
 
 static bool shared_key(struct mm *mm, uint64_t address, uint64_t key[2])

@@ -2,6 +2,7 @@
  * socket of lib/net with what belongs to its file. */
 #pragma once
 
+#include "interface.h"
 #include "stack.h"
 
 struct inet_socket {
@@ -35,7 +36,5 @@ int64_t inet_control_write(const struct inet_socket *socket, const struct net_re
 int64_t inet_send(struct file *file, struct socket_message *message, uint32_t flags);
 int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t flags);
 uint32_t inet_poll(struct file *file, struct poll_table *table);
-/* interface.c: SIOCGIF..., netdevice(7). */
-int64_t interface_ioctl(uint32_t command, uint64_t argument);
 /* enum tcp_state of lib/net (TCP_INFO) of a stream. */
 uint8_t inet_tcp_state(const struct inet_socket *socket);

@@ -1,6 +1,7 @@
 /* Life and names of unix sockets: see unix.h. */
 #include "unix.h"
 #include "../fs/open.h"
+#include "interface.h"
 
 #define ABSTRACT_BUCKETS 64u
 
@@ -131,7 +132,7 @@ static int64_t unix_ioctl(struct file *file, uint32_t command, uint64_t argument
 		return put_user_u32(argument, socket->peer ? (uint32_t)(ring_held(&socket->peer->ring) +
 		                                                        socket->peer->packet_bytes)
 		                                           : 0);
-	return -ENOTTY;
+	return interface_ioctl(command, argument);
 }
 
 const struct file_ops unix_ops = {

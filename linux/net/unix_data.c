@@ -351,8 +351,6 @@ static int64_t packet_receive(struct unix_socket *socket, bool wait, struct io *
 		receipt->control.credentials = message->control.credentials;
 		if ((uint64_t)done < message->bytes)
 			receipt->flags |= MSG_TRUNC;
-		if (socket->type == SOCK_SEQPACKET)
-			receipt->flags |= MSG_EOR;
 		if (message->address)
 			receipt->address = *message->address;
 		if ((flags & MSG_PEEK) && !unix_control_clone(&receipt->control, &message->control))

@@ -16,9 +16,12 @@ struct proc_text {
 	char *bytes;
 	uint32_t length, capacity;
 	bool failed;
+	uint64_t seen; /* of a file that can be polled: the change it has told of */
 };
 void proc_print(struct proc_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_cpuinfo(struct proc_text *text, const struct proc_subject *subject); /* linux/arch */
+/* A name in a table of fields: blanks and backslashes in octal. */
+void proc_append_escaped(struct proc_text *text, const char *name);
 void proc_append(struct proc_text *text, const void *bytes, uint32_t count);
 
 /* Whom an entry is about: process and thread are 0 outside /proc/PID; fd is of fd/ and fdinfo/. */
@@ -37,12 +40,17 @@ struct proc_entry {
 	int64_t (*write)(const struct proc_subject *subject, const char *bytes, uint32_t count);
 	int64_t (*readlink)(const struct proc_subject *subject, char *text, uint32_t size);
 	int (*follow)(const struct proc_subject *subject, struct path *to);
+	/* What poll(2) says, beyond that it can be read. */
+	uint32_t (*poll)(struct proc_text *text, struct poll_table *table);
 	/* Directories whose names are numbers: the INDEXth, or -1. */
 	int64_t (*number)(const struct proc_subject *subject, uint32_t index);
 };
 
-extern const struct proc_entry proc_root[], proc_process[], sys_root[];
+extern const struct proc_entry proc_root[], proc_process[], proc_net[];
+extern const struct proc_entry sys_root[], sys_root_alone[]; /* with a link to the network, and without */
 
+/* The process of an open directory /proc/PID; 0: it is none, or the process has gone. */
+struct process *proc_file_process(const struct file *file);
 struct filesystem *proc_filesystem(void);
 struct filesystem *sys_filesystem(void);
 /* Lines of /proc/mounts (INFO: of mountinfo). */

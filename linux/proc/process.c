@@ -1,5 +1,6 @@
 /* /proc/PID: what ps, top, shells and language runtimes read of a process. proc(5). */
 #include "../internal.h"
+#include "../fs/lock.h"
 #include "../fs/name.h"
 #include "../include/vnode.h"
 #include "../tty/tty.h"
@@ -81,6 +82,18 @@ static uint64_t resident_pages(const struct mm *mm)
 	return info.resident_bytes / 4096;
 }
 
+static void signal_masks(const struct task *task, uint64_t *ignored, uint64_t *caught)
+{
+	*ignored = *caught = 0;
+	for (unsigned i = 0; task->handlers && i < SIGNAL_COUNT; i++) {
+		uint64_t handler = task->handlers->actions[i].handler;
+		if (handler == SIG_IGN)
+			*ignored |= 1ull << i;
+		else if (handler != SIG_DFL)
+			*caught |= 1ull << i;
+	}
+}
+
 static void text_stat(struct proc_text *text, const struct proc_subject *subject)
 {
 	const struct process *process = subject->process;
@@ -93,13 +106,19 @@ static void text_stat(struct proc_text *text, const struct proc_subject *subject
 	           task ? task->name : "", state_letter(subject), process->parent ? process->parent->pid : 0,
 	           process->pgid, process->sid, tty ? tty->device_number : 0, tty ? tty->foreground : -1);
 	proc_print(text, "%lu 0 %lu 0 %lu 0 %lu 0 %d %d %u 0 %lu ", task ? task->minor_faults : 0,
-	           task ? task->major_faults : 0, total, children, 20 + process->nice, process->nice,
-	           process->thread_count, process->start_ns / TICK_NS);
+	           task ? task->major_faults : 0, total, children,
+	           task && task->rt_priority ? -1 - (int)task->rt_priority : 20 + (task ? task->nice : 0),
+	           task ? task->nice : 0, process->thread_count, process->start_ns / TICK_NS);
 	proc_print(text, "%lu %lu %lu %lu %lu %lu 0 0 ", mm ? mm->total_pages * 4096 : 0, resident_pages(mm),
 	           ~0ul, mm ? mm->code_start : 0, mm ? mm->code_end : 0, mm ? mm->stack_start : 0);
-	proc_print(text, "%lu %lu 0 0 0 0 0 %d %u 0 0 0 0 0 ", task ? task->pending.set & 0x7fffffff : 0,
-	           task ? task->blocked & 0x7fffffff : 0, process->exit_signal,
-	           task && task->area ? task->area->cpu : 0);
+	uint64_t ignored = 0, caught = 0;
+	if (task)
+		signal_masks(task, &ignored, &caught);
+	proc_print(text, "%lu %lu %lu %lu 0 0 0 %d %u %u %u 0 0 0 ",
+	           task ? task->pending.set & 0x7fffffff : 0, task ? task->blocked & 0x7fffffff : 0,
+	           ignored & 0x7fffffff, caught & 0x7fffffff, process->exit_signal,
+	           task && task->area ? task->area->cpu : 0, task ? task->rt_priority : 0,
+	           task ? (uint32_t)task->policy : 0);
 	proc_print(text, "%lu %lu %lu %lu %lu %lu %lu %d\n", mm ? mm->data_start : 0, mm ? mm->data_end : 0,
 	           mm ? mm->brk_start : 0, mm ? mm->argument_start : 0, mm ? mm->argument_end : 0,
 	           mm ? mm->environment_start : 0, mm ? mm->environment_end : 0, process->exit_status);
@@ -111,18 +130,6 @@ static void text_statm(struct proc_text *text, const struct proc_subject *subjec
 	uint64_t code = mm ? (mm->code_end - mm->code_start + 4095) / 4096 : 0;
 	proc_print(text, "%lu %lu 0 %lu 0 %lu 0\n", mm ? mm->total_pages : 0, resident_pages(mm), code,
 	           mm ? mm->total_pages - code : 0);
-}
-
-static void signal_masks(const struct task *task, uint64_t *ignored, uint64_t *caught)
-{
-	*ignored = *caught = 0;
-	for (unsigned i = 0; task->handlers && i < SIGNAL_COUNT; i++) {
-		uint64_t handler = task->handlers->actions[i].handler;
-		if (handler == SIG_IGN)
-			*ignored |= 1ull << i;
-		else if (handler != SIG_DFL)
-			*caught |= 1ull << i;
-	}
 }
 
 static void text_status(struct proc_text *text, const struct proc_subject *subject)
@@ -268,6 +275,16 @@ static void text_mountinfo(struct proc_text *text, const struct proc_subject *su
 	proc_mounts(text, true);
 }
 
+/* proc_pid_mounts(5): an exceptional condition when the table has changed since the last look. */
+static uint32_t poll_mounts(struct proc_text *text, struct poll_table *table)
+{
+	poll_wait(table, &mounts_wait);
+	if (text->seen == mounts_generation)
+		return 0;
+	text->seen = mounts_generation;
+	return POLLERR | POLLPRI;
+}
+
 static void text_cgroup(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
@@ -400,8 +417,8 @@ static int follow_fd(const struct proc_subject *subject, struct path *to)
 		return -ENOENT;
 	if (file->path.dentry && file->path.mount)
 		return take_path(&file->path, to);
-	if (!file->vnode)
-		return -ENXIO;
+	if (!file_vnode(file))
+		return -ENOMEM;
 	struct dentry *dentry = dentry_unnamed(vnode_reference(file->vnode));
 	if (!dentry) {
 		vnode_release(file->vnode);
@@ -414,10 +431,17 @@ static int follow_fd(const struct proc_subject *subject, struct path *to)
 
 static void text_fdinfo(struct proc_text *text, const struct proc_subject *subject)
 {
-	const struct file *file = subject_file(subject);
-	if (file)
-		proc_print(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%lu\n", file->position, file->flags,
-		           file->path.mount ? file->path.mount->id : 0);
+	struct file *file = subject_file(subject);
+	if (!file)
+		return;
+	const struct files *files = subject->task->files;
+	bool closes = files->close_on_exec[subject->fd / 64] >> subject->fd % 64 & 1;
+	proc_print(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%lu\nino:\t%lu\n", file->position,
+	           file->flags | (closes ? O_CLOEXEC : 0u) | (file->flags & O_PATH ? 0u : O_LARGEFILE),
+	           file->path.mount ? file->path.mount->id : 15, file->vnode ? file->vnode->inode : 1);
+	lock_info(file, text);
+	if (file->ops && file->ops->info)
+		file->ops->info(file, text);
 }
 
 static int64_t read_namespace(const struct proc_subject *subject, char *text, uint32_t size)
@@ -444,6 +468,10 @@ static int follow_none(const struct proc_subject *subject, struct path *to)
 	{                                                                                                    \
 		.name = title, .mode = S_IFREG | 0444, .text = function                                      \
 	}
+#define POLLED(title, function, ask)                                                                         \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0444, .text = function, .poll = ask                         \
+	}
 #define LINK(title, read, go)                                                                                \
 	{                                                                                                    \
 		.name = title, .mode = S_IFLNK | 0777, .readlink = read, .follow = go                        \
@@ -462,16 +490,18 @@ static const struct proc_entry namespace_entries[] = {
 	    DIRECTORY("ns", namespace_entries), TEXT("cmdline", text_cmdline),                               \
 	    TEXT("environ", text_environ), TEXT("auxv", text_auxv), TEXT("stat", text_stat),                 \
 	    TEXT("statm", text_statm), TEXT("status", text_status), TEXT("maps", text_maps),                 \
-	    TEXT("smaps", text_smaps), TEXT("limits", text_limits), TEXT("mounts", text_mounts),             \
-	    TEXT("mountinfo", text_mountinfo), TEXT("cgroup", text_cgroup), TEXT("oom_score", text_zero),    \
-	    TEXT("io", text_io), TEXT("wchan", text_zero), TEXT("loginuid", text_loginuid),                  \
-	    TEXT("sessionid", text_loginuid), LINK("exe", read_exe, follow_exe),                             \
-	    LINK("cwd", read_cwd, follow_cwd), LINK("root", read_root, follow_root),                         \
+	    TEXT("smaps", text_smaps), TEXT("limits", text_limits),                                          \
+	    POLLED("mounts", text_mounts, poll_mounts), POLLED("mountinfo", text_mountinfo, poll_mounts),    \
+	    TEXT("cgroup", text_cgroup), TEXT("oom_score", text_zero), TEXT("io", text_io),                  \
+	    TEXT("wchan", text_zero), TEXT("loginuid", text_loginuid), TEXT("sessionid", text_loginuid),     \
+	    LINK("exe", read_exe, follow_exe), LINK("cwd", read_cwd, follow_cwd),                            \
+	    LINK("root", read_root, follow_root),                                                            \
 	    {.name = "comm", .mode = S_IFREG | 0644, .text = text_comm, .write = write_comm},                \
 	{                                                                                                    \
 		.name = "oom_score_adj", .mode = S_IFREG | 0644, .text = text_oom, .write = write_oom        \
 	}
 
-static const struct proc_entry thread_entries[] = {COMMON_ENTRIES, {0}};
+static const struct proc_entry thread_entries[] = {COMMON_ENTRIES, DIRECTORY("net", proc_net), {0}};
 static const struct proc_entry task_entries[] = {DIRECTORY("#tid", thread_entries), {0}};
-const struct proc_entry proc_process[] = {COMMON_ENTRIES, DIRECTORY("task", task_entries), {0}};
+const struct proc_entry proc_process[] = {
+    COMMON_ENTRIES, DIRECTORY("net", proc_net), DIRECTORY("task", task_entries), {0}};

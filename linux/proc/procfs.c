@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include "../internal.h"
 #include "../fs/name.h"
+#include "../net/link.h"
 #include "proc.h"
 
 struct proc_node {
@@ -15,7 +16,7 @@ struct proc_node {
 };
 
 static const struct vnode_ops proc_ops;
-static const struct file_ops proc_file_ops, proc_directory_ops;
+static const struct file_ops proc_file_ops, proc_polled_ops, proc_directory_ops;
 
 void proc_append(struct proc_text *text, const void *bytes, uint32_t count)
 {
@@ -33,6 +34,16 @@ void proc_append(struct proc_text *text, const void *bytes, uint32_t count)
 	}
 	memcpy(text->bytes + text->length, bytes, count);
 	text->length += count;
+}
+
+void proc_append_escaped(struct proc_text *text, const char *name)
+{
+	for (; *name; name++) {
+		if (*name == ' ' || *name == '\t' || *name == '\n' || *name == '\\')
+			proc_print(text, "\\%03o", (unsigned)(uint8_t)*name);
+		else
+			proc_append(text, name, 1);
+	}
 }
 
 void proc_print(struct proc_text *text, const char *format, ...)
@@ -192,11 +203,13 @@ static int proc_open(struct vnode *vnode, struct file *file)
 		if (!text)
 			return -ENOMEM;
 		node->entry->text(text, &subject);
+		if (node->entry->poll)
+			(void)node->entry->poll(text, 0);
 		file->private = text;
 		if (text->failed)
 			return -ENOMEM;
 	}
-	file->ops = vnode->file_ops;
+	file->ops = node->entry->poll ? &proc_polled_ops : vnode->file_ops;
 	return 0;
 }
 
@@ -280,6 +293,20 @@ static const struct file_ops proc_file_ops = {
     .seekable = true,
 };
 
+static uint32_t proc_poll(struct file *file, struct poll_table *table)
+{
+	return POLLIN | POLLRDNORM | proc_node(file->vnode)->entry->poll(file->private, table);
+}
+
+static const struct file_ops proc_polled_ops = {
+    .read = proc_read,
+    .write = proc_write,
+    .seek = proc_seek,
+    .poll = proc_poll,
+    .release = proc_release,
+    .seekable = true,
+};
+
 /* The INDEXth number of a pattern, ascending where that is cheap; -1 at the end. */
 static int64_t pattern_number(const struct proc_entry *pattern, const struct proc_subject *subject,
                               uint32_t index)
@@ -344,7 +371,24 @@ static int64_t proc_getdents(struct file *file, struct dirent_sink *sink)
 	return 0;
 }
 
-static const struct file_ops proc_directory_ops = {.getdents = proc_getdents, .seek = proc_seek};
+static int64_t proc_directory_read(struct file *file, struct io *io, int64_t *position)
+{
+	(void)file;
+	(void)io;
+	(void)position;
+	return -EISDIR;
+}
+
+static const struct file_ops proc_directory_ops = {
+    .read = proc_directory_read, .getdents = proc_getdents, .seek = proc_seek, .seekable = true};
+
+struct process *proc_file_process(const struct file *file)
+{
+	if (!file->vnode || file->vnode->ops != &proc_ops)
+		return 0;
+	const struct proc_node *node = proc_node(file->vnode);
+	return node->entry->children == proc_process && !node->tid ? process_find(node->pid) : 0;
+}
 
 static struct filesystem *make_filesystem(const char *name, int64_t magic, uint64_t device,
                                           const struct proc_entry *root)
@@ -373,6 +417,7 @@ struct filesystem *sys_filesystem(void)
 {
 	static struct filesystem *filesystem;
 	if (!filesystem)
-		filesystem = make_filesystem("sysfs", 0x62656572, 5, sys_root);
+		filesystem =
+		    make_filesystem("sysfs", 0x62656572, 5, link_granted() ? sys_root : sys_root_alone);
 	return filesystem;
 }

@@ -1,6 +1,7 @@
 /* /proc outside the processes, and /sys: the machine as seen from this sub-kernel. proc(5), sysfs(5). */
 #include "../internal.h"
 #include "../fs/name.h"
+#include "network.h"
 #include "proc.h"
 
 static void own_unit(struct unit_info *info)
@@ -115,37 +116,82 @@ static void text_nothing(struct proc_text *text, const struct proc_subject *subj
 	(void)subject;
 }
 
-static void text_net_dev(struct proc_text *text, const struct proc_subject *subject)
-{
-	(void)subject;
-	proc_print(text, "Inter-|   Receive                                                |  Transmit\n"
-	                 " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets "
-	                 "errs drop fifo colls carrier compressed\n");
-}
-
 static void text_net_unix(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
 	proc_print(text, "Num       RefCount Protocol Flags    Type St Inode Path\n");
 }
 
+/* The options of a mount itself, as mount(8) writes them. */
+static void mount_options(struct proc_text *text, const struct mount *mount)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} names[] = {{MS_NOSUID, ",nosuid"},
+	             {MS_NODEV, ",nodev"},
+	             {MS_NOEXEC, ",noexec"},
+	             {MS_NODIRATIME, ",nodiratime"},
+	             {MS_NOATIME, ",noatime"}};
+	proc_print(text, "%s", mount->read_only ? "ro" : "rw");
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (mount->flags & names[i].flag)
+			proc_print(text, "%s", names[i].name);
+	if (!(mount->flags & (MS_NOATIME | MS_STRICTATIME)))
+		proc_print(text, ",relatime");
+}
+
+static void filesystem_options(struct proc_text *text, const struct mount *mount, bool own)
+{
+	if (own)
+		proc_print(text, "%s", mount->filesystem->flags & FILESYSTEM_READ_ONLY ? "ro" : "rw");
+	if (mount->filesystem->options)
+		mount->filesystem->options(mount->filesystem, text);
+}
+
+/* The directory of its file system that MOUNT shows. */
+static const char *mount_root(const struct mount *mount, char *buffer, uint32_t size)
+{
+	char *at = buffer + size - 1;
+	*at = 0;
+	for (const struct dentry *dentry = mount->root;
+	     dentry->parent != dentry && at - buffer > dentry->length + 1; dentry = dentry->parent) {
+		at -= dentry->length;
+		memcpy(at, dentry->name, dentry->length);
+		*--at = '/';
+	}
+	return *at ? at : "/";
+}
+
 void proc_mounts(struct proc_text *text, bool info)
 {
 	struct mount *mount;
-	char buffer[PATH_MAX_BYTES];
+	char buffer[PATH_MAX_BYTES], root[PATH_MAX_BYTES];
 	list_for_each(mount, &mounts, link)
 	{
 		struct path path = {mount, mount->root};
 		const char *where = path_text(&path, buffer, sizeof(buffer));
-		const char *mode = mount->read_only ? "ro" : "rw";
 		const struct filesystem *filesystem = mount->filesystem;
 		if (info)
-			proc_print(text, "%lu %lu 0:%lu / %s %s,relatime - %s %s %s\n", mount->id,
-			           mount->covered.mount ? mount->covered.mount->id : 1, filesystem->device,
-			           where, mode, filesystem->name, mount->source, mode);
-		else
-			proc_print(text, "%s %s %s %s,relatime 0 0\n", mount->source, where, filesystem->name,
-			           mode);
+			proc_print(text, "%lu %lu 0:%lu ", mount->id,
+			           mount->covered.mount ? mount->covered.mount->id : 1, filesystem->device);
+		proc_append_escaped(text, info ? mount_root(mount, root, sizeof(root)) : mount->source);
+		proc_print(text, " ");
+		proc_append_escaped(text, where);
+		proc_print(text, " ");
+		if (info) {
+			mount_options(text, mount);
+			proc_print(text, " - %s ", filesystem->name);
+			proc_append_escaped(text, mount->source);
+			proc_print(text, " ");
+			filesystem_options(text, mount, true);
+			proc_print(text, "\n");
+		} else {
+			proc_print(text, "%s ", filesystem->name);
+			mount_options(text, mount);
+			filesystem_options(text, mount, false);
+			proc_print(text, " 0 0\n");
+		}
 	}
 }
 
@@ -259,19 +305,53 @@ static const struct proc_entry fs_entries[] = {TEXT("file-max", fixed_1048576),
                                                TEXT("nr_open", fixed_1048576),
                                                TEXT("pipe-max-size", fixed_1048576),
                                                {0}};
-static const struct proc_entry core_entries[] = {TEXT("somaxconn", fixed_4096), {0}};
-static const struct proc_entry ipv4_entries[] = {TEXT("ip_local_port_range", fixed_port_range), {0}};
+FIXED(fixed_212992, "212992")
+FIXED(fixed_1024, "1024")
+FIXED(fixed_60, "60")
+FIXED(fixed_7200, "7200")
+FIXED(fixed_cubic, "cubic")
+FIXED(fixed_groups, "0\t2147483647")
+static const struct proc_entry core_entries[] = {
+    TEXT("rmem_default", fixed_212992), TEXT("rmem_max", fixed_212992), TEXT("somaxconn", fixed_4096),
+    TEXT("wmem_default", fixed_212992), TEXT("wmem_max", fixed_212992), {0}};
+static const struct proc_entry ipv4_entries[] = {TEXT("ip_forward", fixed_0),
+                                                 TEXT("ip_local_port_range", fixed_port_range),
+                                                 TEXT("ip_unprivileged_port_start", fixed_1024),
+                                                 TEXT("ping_group_range", fixed_groups),
+                                                 TEXT("tcp_congestion_control", fixed_cubic),
+                                                 TEXT("tcp_fin_timeout", fixed_60),
+                                                 TEXT("tcp_keepalive_time", fixed_7200),
+                                                 TEXT("tcp_syncookies", fixed_1),
+                                                 {0}};
+static const struct proc_entry ipv6_all_entries[] = {TEXT("disable_ipv6", fixed_0), {0}};
+static const struct proc_entry ipv6_conf_entries[] = {
+    DIRECTORY("all", ipv6_all_entries), DIRECTORY("default", ipv6_all_entries), {0}};
+static const struct proc_entry ipv6_entries[] = {
+    TEXT("bindv6only", fixed_0), DIRECTORY("conf", ipv6_conf_entries), {0}};
 static const struct proc_entry sys_net_entries[] = {
-    DIRECTORY("core", core_entries), DIRECTORY("ipv4", ipv4_entries), {0}};
+    DIRECTORY("core", core_entries), DIRECTORY("ipv4", ipv4_entries), DIRECTORY("ipv6", ipv6_entries), {0}};
 static const struct proc_entry sysctl_entries[] = {DIRECTORY("kernel", kernel_entries),
                                                    DIRECTORY("vm", vm_entries),
                                                    DIRECTORY("fs", fs_entries),
                                                    DIRECTORY("net", sys_net_entries),
                                                    {0}};
-static const struct proc_entry net_entries[] = {TEXT("dev", text_net_dev),   TEXT("unix", text_net_unix),
-                                                TEXT("tcp", text_nothing),   TEXT("tcp6", text_nothing),
-                                                TEXT("udp", text_nothing),   TEXT("udp6", text_nothing),
-                                                TEXT("route", text_nothing), {0}};
+const struct proc_entry proc_net[] = {TEXT("arp", text_net_arp),
+                                      TEXT("dev", text_net_dev),
+                                      TEXT("icmp", text_net_icmp),
+                                      TEXT("if_inet6", text_net_if_inet6),
+                                      TEXT("ipv6_route", text_net_ipv6_route),
+                                      TEXT("pnp", text_net_pnp),
+                                      TEXT("raw", text_net_raw),
+                                      TEXT("raw6", text_net_raw6),
+                                      TEXT("route", text_net_route),
+                                      TEXT("snmp", text_net_snmp),
+                                      TEXT("sockstat", text_net_sockstat),
+                                      TEXT("tcp", text_net_tcp),
+                                      TEXT("tcp6", text_net_tcp6),
+                                      TEXT("udp", text_net_udp),
+                                      TEXT("udp6", text_net_udp6),
+                                      TEXT("unix", text_net_unix),
+                                      {0}};
 static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process),
                                                  LINK("self", read_self),
                                                  LINK("thread-self", read_thread_self),
@@ -290,7 +370,7 @@ static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process)
                                                  TEXT("modules", text_nothing),
                                                  TEXT("partitions", text_nothing),
                                                  DIRECTORY("sys", sysctl_entries),
-                                                 DIRECTORY("net", net_entries),
+                                                 DIRECTORY("net", proc_net),
                                                  {0}};
 const struct proc_entry proc_root[] = {DIRECTORY("/", root_entries), {0}};
 
@@ -301,6 +381,15 @@ static const struct proc_entry devices_entries[] = {DIRECTORY("system", system_e
 static const struct proc_entry huge_entries[] = {TEXT("enabled", fixed_never), {0}};
 static const struct proc_entry mm_entries[] = {DIRECTORY("transparent_hugepage", huge_entries), {0}};
 static const struct proc_entry sys_kernel_entries[] = {DIRECTORY("mm", mm_entries), {0}};
-static const struct proc_entry sys_entries[] = {
-    DIRECTORY("devices", devices_entries), DIRECTORY("kernel", sys_kernel_entries), {0}};
+static const struct proc_entry class_entries[] = {DIRECTORY("net", sys_class_net), {0}};
+static const struct proc_entry class_entries_alone[] = {DIRECTORY("net", sys_class_net_alone), {0}};
+static const struct proc_entry sys_entries[] = {DIRECTORY("class", class_entries),
+                                                DIRECTORY("devices", devices_entries),
+                                                DIRECTORY("kernel", sys_kernel_entries),
+                                                {0}};
+static const struct proc_entry sys_entries_alone[] = {DIRECTORY("class", class_entries_alone),
+                                                      DIRECTORY("devices", devices_entries),
+                                                      DIRECTORY("kernel", sys_kernel_entries),
+                                                      {0}};
 const struct proc_entry sys_root[] = {DIRECTORY("/", sys_entries), {0}};
+const struct proc_entry sys_root_alone[] = {DIRECTORY("/", sys_entries_alone), {0}};

@@ -37,7 +37,12 @@ struct waiter {
 	struct bucket *bucket; /* where it is; changed by requeue, under both locks */
 	bool woken;
 	bool pi;
+	uint32_t owner;   /* pi: thread id of who has the lock */
+	uint64_t address; /* pi: of the word, in the waiter's memory */
 };
+
+static uint32_t
+    pi_waiting; /* how many wait for a PI lock: when a task ends, mostly none has to be looked for */
 
 static struct bucket {
 	struct lock lock;
@@ -311,13 +316,13 @@ static int64_t wake_op(uint64_t address, int count, int count2, uint64_t address
 	return more < 0 ? more : woken + more;
 }
 
-/* ---- PI locks: ownership is handed to the longest waiter. Priorities of guests are all alike, so there is
- * nothing to inherit. ---- */
+/* ---- PI locks: the kernel hands a lock to whoever has waited longest; when its owner's thread ends, marked with
+ * FUTEX_OWNER_DIED. All waiters run at one priority, so that there is none to inherit. ---- */
 
 static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool shared)
 {
 	struct task *task = current_task();
-	struct waiter waiter = {.task = task, .bitset = ~0u, .pi = true};
+	struct waiter waiter = {.task = task, .bitset = ~0u, .pi = true, .address = address};
 	uint32_t tid = (uint32_t)task->tid, value, seen;
 	int error = get_key(address, shared, waiter.key);
 	if (error)
@@ -349,13 +354,35 @@ static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool share
 		taken = free;
 		break;
 	}
-	if (!error && !taken)
+	if (!error && !taken) {
+		waiter.owner = value & FUTEX_TID_MASK;
+		__atomic_fetch_add(&pi_waiting, 1, __ATOMIC_SEQ_CST);
 		enqueue(&waiter, bucket);
+	}
 	lock_release(&bucket->lock);
 	if (error || taken)
 		return error;
 	int result = sleep_queued(&waiter, deadline);
+	__atomic_fetch_sub(&pi_waiting, 1, __ATOMIC_SEQ_CST);
 	return !result || result == -ETIMEDOUT ? result : -ERESTARTNOINTR;
+}
+
+/* The first two that wait for KEY; the others learn who has the lock next. With the bucket's lock held. */
+static struct waiter *next_owner(struct bucket *bucket, const uint64_t key[2], bool *more)
+{
+	struct waiter *first = 0, *waiter;
+	*more = false;
+	list_for_each(waiter, &bucket->waiters, link)
+	{
+		if (!waiter->pi || !same_key(waiter->key, key))
+			continue;
+		if (!first)
+			first = waiter;
+		else
+			*more = true;
+		waiter->owner = (uint32_t)first->task->tid;
+	}
+	return first;
 }
 
 static int64_t unlock_pi(uint64_t address, bool shared)
@@ -376,17 +403,8 @@ static int64_t unlock_pi(uint64_t address, bool shared)
 			error = -EPERM;
 			break;
 		}
-		struct waiter *first = 0, *waiter;
-		bool more = false;
-		list_for_each(waiter, &bucket->waiters, link)
-		{
-			if (!waiter->pi || !same_key(waiter->key, key))
-				continue;
-			more = first != 0;
-			if (first)
-				break;
-			first = waiter;
-		}
+		bool more;
+		struct waiter *first = next_owner(bucket, key, &more);
 		uint32_t new = first ? (uint32_t)first->task->tid | (more ? FUTEX_WAITERS : 0) : 0;
 		if (user_compare_exchange_u32(address, value, new, &seen)) {
 			error = -EFAULT;
@@ -400,6 +418,38 @@ static int64_t unlock_pi(uint64_t address, bool shared)
 	}
 	lock_release(&bucket->lock);
 	return error;
+}
+
+/* TASK ends: the PI locks that others wait for and it has go to them. The common lock is held alone, so that nobody
+ * else changes a waiter; the word is the waiter's, whose memory may be another process's. */
+static void pi_exit(const struct task *task)
+{
+	uint32_t tid = (uint32_t)task->tid;
+	for (unsigned i = 0; i < BUCKETS && __atomic_load_n(&pi_waiting, __ATOMIC_SEQ_CST); i++) {
+		struct bucket *bucket = &buckets[i];
+		struct waiter *waiter, *found;
+		do {
+			found = 0;
+			lock_acquire(&bucket->lock);
+			list_for_each(waiter, &bucket->waiters, link)
+			{
+				if (waiter->pi && waiter->owner == tid && waiter->task->mm) {
+					found = waiter;
+					break;
+				}
+			}
+			if (found) {
+				bool more;
+				struct waiter *first = next_owner(bucket, found->key, &more);
+				uint32_t word = (uint32_t)first->task->tid | FUTEX_OWNER_DIED |
+				                (more ? FUTEX_WAITERS : 0);
+				if (mm_access(first->task->mm, first->address, &word, 4, true) != 4)
+					linux_log("linux: the word of a PI lock of thread %u is gone\n", tid);
+				waiter_wake(first);
+			}
+			lock_release(&bucket->lock);
+		} while (found);
+	}
 }
 
 static int futex_deadline(uint32_t op, uint64_t address, uint64_t *deadline)
@@ -503,7 +553,7 @@ static void robust_release(const struct task *task, uint64_t address, bool pendi
 	}
 }
 
-void futex_exit(struct task *task)
+static void robust_exit(struct task *task)
 {
 	uint64_t head = task->robust_list, entry, offset, pending;
 	task->robust_list = 0;
@@ -521,4 +571,11 @@ void futex_exit(struct task *task)
 	}
 	if (pending & ~1ull)
 		robust_release(task, (pending & ~1ull) + offset, true);
+}
+
+void futex_exit(struct task *task)
+{
+	robust_exit(task);
+	if (__atomic_load_n(&pi_waiting, __ATOMIC_SEQ_CST))
+		pi_exit(task);
 }

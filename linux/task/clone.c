@@ -81,7 +81,6 @@ static void process_inherit(struct process *child, struct process *parent, struc
 	process_enter_session(child, parent->sid);
 	child->tty = parent->tty;
 	memcpy(child->limits, parent->limits, sizeof(child->limits));
-	child->nice = parent->nice;
 	child->oom_adjust = parent->oom_adjust;
 	child->personality = parent->personality;
 	child->dumpable_off = parent->dumpable_off;
@@ -93,8 +92,9 @@ static void task_inherit(struct task *child, const struct task *parent, uint64_t
 	child->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
 	child->credentials = parent->credentials;
 	child->no_new_privileges = parent->no_new_privileges;
-	child->timer_slack_ns = parent->timer_slack_ns;
+	child->timer_slack_ns = child->timer_slack_default_ns = parent->timer_slack_ns;
 	child->affinity = parent->affinity;
+	schedule_inherit(child, parent);
 	memcpy(child->name, parent->name, sizeof(child->name));
 	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK)) {
 		child->altstack_base = parent->altstack_base;

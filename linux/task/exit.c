@@ -316,8 +316,9 @@ SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t option
 	                 LINUX_WCLONE)) ||
 	    !(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
+	bool nonblock = false;
 	if (kind == P_PIDFD) {
-		id = pidfd_process_id(id);
+		id = id < 0 ? -EINVAL : pidfd_process_id(id, &nonblock);
 		if (id < 0)
 			return id;
 		kind = P_PID;
@@ -327,7 +328,11 @@ SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t option
 	struct wait_want want = {.kind = kind, .id = id, .options = options};
 	if (kind == P_PGID && id == 0)
 		want.id = current_task()->process->pgid;
+	if (nonblock)
+		want.options |= WNOHANG;
 	int result = wait_child(&want);
+	if (nonblock && !result && !(options & WNOHANG))
+		return -EAGAIN;
 	if (result < 0)
 		return result;
 	struct linux_siginfo info = {0};

@@ -1,4 +1,4 @@
-/* Who a task is: user and group ids, capabilities as numbers, prctl(2), arch_prctl(2), personality(2). */
+/* Who a task is: user and group ids, capabilities as numbers, arch_prctl(2), personality(2). */
 #include "internal.h"
 
 #define ID_KEEP UINT32_MAX
@@ -23,19 +23,26 @@ SYSCALL_HANDLER(getegid, void)
 	return current_task()->credentials.egid;
 }
 
-/* What becomes of the capabilities when the ids change (capabilities(7)). */
-static void ids_changed(struct task *task, uint32_t old_euid)
+/* What becomes of the capabilities when the ids, which were OLD, change (capabilities(7), "Effect of user ID
+ * changes on capabilities"). */
+static void ids_changed(struct task *task, const struct credentials *old)
 {
 	struct credentials *c = &task->credentials;
-	c->fsuid = c->euid;
 	task->process->uid = c->uid;
-	if (c->uid && c->euid && c->suid && !(c->securebits & 16 /* SECBIT_KEEP_CAPS */))
-		c->cap_permitted = c->cap_ambient = 0;
-	if (old_euid == 0 && c->euid)
+	if (c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid || c->fsgid != old->fsgid)
+		task->process->parent_death_signal = 0;
+	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
+		return;
+	bool was_root = !old->uid || !old->euid || !old->suid;
+	if (was_root && c->uid && c->euid && c->suid) {
+		if (!(c->securebits & SECBIT_KEEP_CAPS))
+			c->cap_permitted = c->cap_effective = 0;
+		c->cap_ambient = 0;
+	}
+	if (!old->euid && c->euid)
 		c->cap_effective = 0;
-	if (old_euid && c->euid == 0)
+	if (old->euid && !c->euid)
 		c->cap_effective = c->cap_permitted;
-	c->cap_effective &= c->cap_permitted;
 }
 
 static bool uid_allowed(const struct credentials *c, uint32_t id)
@@ -52,20 +59,23 @@ static int64_t set_uids(uint32_t real, uint32_t effective, uint32_t saved)
 {
 	struct task *task = current_task();
 	struct credentials *c = &task->credentials;
-	uint32_t old = c->euid;
+	const struct credentials old = *c;
 	if (real != ID_KEEP)
 		c->uid = real;
 	if (effective != ID_KEEP)
 		c->euid = effective;
 	if (saved != ID_KEEP)
 		c->suid = saved;
-	ids_changed(task, old);
+	c->fsuid = c->euid;
+	ids_changed(task, &old);
 	return 0;
 }
 
 static int64_t set_gids(uint32_t real, uint32_t effective, uint32_t saved)
 {
-	struct credentials *c = &current_task()->credentials;
+	struct task *task = current_task();
+	struct credentials *c = &task->credentials;
+	const struct credentials old = *c;
 	if (real != ID_KEEP)
 		c->gid = real;
 	if (effective != ID_KEEP)
@@ -73,6 +83,7 @@ static int64_t set_gids(uint32_t real, uint32_t effective, uint32_t saved)
 	if (saved != ID_KEEP)
 		c->sgid = saved;
 	c->fsgid = c->egid;
+	ids_changed(task, &old);
 	return 0;
 }
 
@@ -99,7 +110,9 @@ SYSCALL_HANDLER(setgid, uint32_t id)
 SYSCALL_HANDLER(setreuid, uint32_t real, uint32_t effective)
 {
 	const struct credentials *c = &current_task()->credentials;
-	if (!uid_allowed(c, real) || !uid_allowed(c, effective))
+	/* The real id cannot become the saved one. */
+	if (!(real == ID_KEEP || real == c->uid || real == c->euid || capable(CAP_SETUID)) ||
+	    !uid_allowed(c, effective))
 		return -EPERM;
 	bool save = real != ID_KEEP || (effective != ID_KEEP && effective != c->uid);
 	return set_uids(real, effective, save ? (effective != ID_KEEP ? effective : c->euid) : ID_KEEP);
@@ -108,7 +121,8 @@ SYSCALL_HANDLER(setreuid, uint32_t real, uint32_t effective)
 SYSCALL_HANDLER(setregid, uint32_t real, uint32_t effective)
 {
 	const struct credentials *c = &current_task()->credentials;
-	if (!gid_allowed(c, real) || !gid_allowed(c, effective))
+	if (!(real == ID_KEEP || real == c->gid || real == c->egid || capable(CAP_SETGID)) ||
+	    !gid_allowed(c, effective))
 		return -EPERM;
 	bool save = real != ID_KEEP || (effective != ID_KEEP && effective != c->gid);
 	return set_gids(real, effective, save ? (effective != ID_KEEP ? effective : c->egid) : ID_KEEP);
@@ -148,11 +162,20 @@ SYSCALL_HANDLER(getresgid, uint64_t real, uint64_t effective, uint64_t saved)
 
 SYSCALL_HANDLER(setfsuid, uint32_t id)
 {
-	struct credentials *c = &current_task()->credentials;
-	uint32_t old = c->fsuid;
-	if (id != ID_KEEP && (uid_allowed(c, id) || id == old))
-		c->fsuid = id;
-	return old;
+	struct task *task = current_task();
+	struct credentials *c = &task->credentials;
+	const struct credentials old = *c;
+	if (id == ID_KEEP || id == old.fsuid || !uid_allowed(c, id))
+		return old.fsuid;
+	c->fsuid = id;
+	if (!(c->securebits & SECBIT_NO_SETUID_FIXUP)) {
+		if (!old.fsuid)
+			c->cap_effective &= ~CAP_FS_SET;
+		else if (!id)
+			c->cap_effective |= CAP_FS_SET & c->cap_permitted;
+	}
+	ids_changed(task, &old);
+	return old.fsuid;
 }
 
 SYSCALL_HANDLER(setfsgid, uint32_t id)
@@ -222,6 +245,8 @@ SYSCALL_HANDLER(capget, uint64_t header, uint64_t data)
 	int error = cap_header(header, &words, &pid);
 	if (error)
 		return data || error != -EINVAL ? error : 0;
+	if (pid < 0)
+		return -EINVAL;
 	const struct task *task = pid ? task_find(pid) : current_task();
 	if (!task)
 		return -ESRCH;
@@ -251,163 +276,18 @@ SYSCALL_HANDLER(capset, uint64_t header, uint64_t data)
 	uint64_t effective = in[0].effective | (uint64_t)in[1].effective << 32;
 	uint64_t permitted = in[0].permitted | (uint64_t)in[1].permitted << 32;
 	uint64_t inheritable = in[0].inheritable | (uint64_t)in[1].inheritable << 32;
-	if ((permitted & ~c->cap_permitted) || (effective & ~permitted) ||
-	    (inheritable & ~(c->cap_inheritable | c->cap_permitted)))
+	effective &= CAP_ALL;
+	permitted &= CAP_ALL;
+	inheritable &= CAP_ALL;
+	uint64_t inherit = capable(CAP_SETPCAP) ? CAP_ALL : c->cap_inheritable | c->cap_permitted;
+	if ((permitted & ~c->cap_permitted) || (effective & ~permitted) || (inheritable & ~inherit) ||
+	    (inheritable & ~(c->cap_inheritable | c->cap_bounding)))
 		return -EPERM;
 	c->cap_effective = effective;
 	c->cap_permitted = permitted;
 	c->cap_inheritable = inheritable;
+	c->cap_ambient &= permitted & inheritable;
 	return 0;
-}
-
-/* ---- prctl(2) ---- */
-
-enum {
-	PR_SET_PDEATHSIG = 1,
-	PR_GET_PDEATHSIG = 2,
-	PR_GET_DUMPABLE = 3,
-	PR_SET_DUMPABLE = 4,
-	PR_GET_KEEPCAPS = 7,
-	PR_SET_KEEPCAPS = 8,
-	PR_SET_NAME = 15,
-	PR_GET_NAME = 16,
-	PR_CAPBSET_READ = 23,
-	PR_CAPBSET_DROP = 24,
-	PR_GET_SECUREBITS = 27,
-	PR_SET_SECUREBITS = 28,
-	PR_SET_TIMERSLACK = 29,
-	PR_GET_TIMERSLACK = 30,
-	PR_SET_CHILD_SUBREAPER = 36,
-	PR_GET_CHILD_SUBREAPER = 37,
-	PR_SET_NO_NEW_PRIVS = 38,
-	PR_GET_NO_NEW_PRIVS = 39,
-	PR_GET_TID_ADDRESS = 40,
-	PR_SET_THP_DISABLE = 41,
-	PR_GET_THP_DISABLE = 42,
-	PR_CAP_AMBIENT = 47,
-};
-
-static int64_t cap_ambient(struct credentials *c, uint64_t operation, uint64_t capability)
-{
-	if (operation != 4 && capability > CAP_LAST)
-		return -EINVAL;
-	uint64_t bit = 1ull << (capability & 63);
-	switch (operation) {
-	case 1:
-		return !!(c->cap_ambient & bit);
-	case 2:
-		if (!(c->cap_permitted & c->cap_inheritable & bit))
-			return -EPERM;
-		c->cap_ambient |= bit;
-		return 0;
-	case 3:
-		c->cap_ambient &= ~bit;
-		return 0;
-	case 4:
-		c->cap_ambient = 0;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static int64_t set_name(struct task *task, uint64_t address)
-{
-	char name[16];
-	int64_t length = copy_string_from_user(name, address, sizeof(name));
-	if (length == -EFAULT)
-		return length;
-	name[15] = 0;
-	memset(task->name, 0, sizeof(task->name));
-	text_copy(task->name, sizeof(task->name), name);
-	return 0;
-}
-
-static int64_t prctl_capabilities(struct credentials *c, int operation, uint64_t a, uint64_t b)
-{
-	switch (operation) {
-	case PR_GET_KEEPCAPS:
-		return !!(c->securebits & 16);
-	case PR_SET_KEEPCAPS:
-		c->securebits = a ? c->securebits | 16 : c->securebits & ~16u;
-		return a > 1 ? -EINVAL : 0;
-	case PR_CAPBSET_READ:
-		return a > CAP_LAST ? -EINVAL : (int64_t)(c->cap_bounding >> a & 1);
-	case PR_CAPBSET_DROP:
-		if (!capable(CAP_SETPCAP))
-			return -EPERM;
-		if (a > CAP_LAST)
-			return -EINVAL;
-		c->cap_bounding &= ~(1ull << a);
-		return 0;
-	case PR_GET_SECUREBITS:
-		return c->securebits;
-	case PR_SET_SECUREBITS:
-		if (!capable(CAP_SETPCAP))
-			return -EPERM;
-		c->securebits = (uint32_t)a;
-		return 0;
-	default:
-		return cap_ambient(c, a, b);
-	}
-}
-
-SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b)
-{
-	struct task *task = current_task();
-	struct process *process = task->process;
-	switch (operation) {
-	case PR_SET_PDEATHSIG:
-		if (a > SIGNAL_COUNT)
-			return -EINVAL;
-		process->parent_death_signal = (int32_t)a;
-		return 0;
-	case PR_GET_PDEATHSIG:
-		return put_user_u32(a, (uint32_t)process->parent_death_signal);
-	case PR_GET_DUMPABLE:
-		return !process->dumpable_off;
-	case PR_SET_DUMPABLE:
-		if (a > 1)
-			return -EINVAL;
-		process->dumpable_off = !a;
-		return 0;
-	case PR_SET_NAME:
-		return set_name(task, a);
-	case PR_GET_NAME:
-		return copy_to_user(a, task->name, sizeof(task->name));
-	case PR_SET_TIMERSLACK:
-		task->timer_slack_ns = a ? a : 50000;
-		return 0;
-	case PR_GET_TIMERSLACK:
-		return (int64_t)task->timer_slack_ns;
-	case PR_SET_CHILD_SUBREAPER:
-		process->subreaper = a != 0;
-		return 0;
-	case PR_GET_CHILD_SUBREAPER:
-		return put_user_u32(a, process->subreaper);
-	case PR_SET_NO_NEW_PRIVS:
-		if (a != 1)
-			return -EINVAL;
-		task->no_new_privileges = true;
-		return 0;
-	case PR_GET_NO_NEW_PRIVS:
-		return task->no_new_privileges;
-	case PR_GET_TID_ADDRESS:
-		return put_user_u64(a, task->clear_tid);
-	case PR_SET_THP_DISABLE:
-	case PR_GET_THP_DISABLE:
-		return 0;
-	case PR_GET_KEEPCAPS:
-	case PR_SET_KEEPCAPS:
-	case PR_CAPBSET_READ:
-	case PR_CAPBSET_DROP:
-	case PR_GET_SECUREBITS:
-	case PR_SET_SECUREBITS:
-	case PR_CAP_AMBIENT:
-		return prctl_capabilities(&task->credentials, operation, a, b);
-	default:
-		return -EINVAL;
-	}
 }
 
 enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };

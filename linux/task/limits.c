@@ -1,6 +1,4 @@
-/* Limits, scheduling and the machine as programs see it: getrlimit(2), sched_setaffinity(2), uname(2),
- * sysinfo(2), membarrier(2).
- */
+/* Limits and the machine as programs see it: getrlimit(2), uname(2), sysinfo(2), membarrier(2). */
 #include "internal.h"
 
 void limits_init(struct process *process)
@@ -64,121 +62,6 @@ SYSCALL_HANDLER(prlimit64, int pid, uint32_t which, uint64_t new_address, uint64
 	return limit_access(process, which, new_address, old_address);
 }
 
-/* ---- Scheduling: one best-effort priority; nice values and policies are kept as numbers ---- */
-
-static struct task *task_or_self(int tid)
-{
-	return tid ? task_find(tid) : current_task();
-}
-
-SYSCALL_HANDLER(sched_yield, void)
-{
-	thread_yield();
-	return 0;
-}
-
-SYSCALL_HANDLER(sched_setaffinity, int tid, uint32_t bytes, uint64_t address)
-{
-	struct task *task = task_or_self(tid);
-	uint64_t mask = 0;
-	if (!task)
-		return -ESRCH;
-	if (copy_from_user(&mask, address, bytes < 8 ? bytes : 8))
-		return -EFAULT;
-	if (!process_permitted(task->process))
-		return -EPERM;
-	return thread_set_affinity(task, mask);
-}
-
-SYSCALL_HANDLER(sched_getaffinity, int tid, uint32_t bytes, uint64_t address)
-{
-	const struct task *task = task_or_self(tid);
-	if (!task)
-		return -ESRCH;
-	if (bytes < 8 || (bytes & 7))
-		return -EINVAL;
-	uint64_t mask = task->affinity & ((1ull << machine.cpu_count) - 1);
-	return put_user_u64(address, mask) ? -EFAULT : 8;
-}
-
-SYSCALL_HANDLER(sched_getscheduler, int tid)
-{
-	return task_or_self(tid) ? 0 : -ESRCH;
-}
-
-SYSCALL_HANDLER(sched_setscheduler, int tid, int policy, uint64_t address)
-{
-	uint32_t priority;
-	if (!task_or_self(tid))
-		return -ESRCH;
-	if (get_user_u32(&priority, address))
-		return -EFAULT;
-	/* SCHED_OTHER, SCHED_BATCH and SCHED_IDLE run alike; real-time budgets are the sub-kernel's owner's
-	 * to give. */
-	policy &= ~0x40000000;
-	if (policy == 1 || policy == 2)
-		return -EPERM;
-	return (policy == 0 || policy == 3 || policy == 5) && !priority ? 0 : -EINVAL;
-}
-
-SYSCALL_HANDLER(sched_getparam, int tid, uint64_t address)
-{
-	return task_or_self(tid) ? put_user_u32(address, 0) : -ESRCH;
-}
-
-SYSCALL_HANDLER(sched_setparam, int tid, uint64_t address)
-{
-	uint32_t priority;
-	if (!task_or_self(tid))
-		return -ESRCH;
-	if (get_user_u32(&priority, address))
-		return -EFAULT;
-	return priority ? -EINVAL : 0;
-}
-
-SYSCALL_HANDLER(sched_get_priority_max, int policy)
-{
-	return policy == 1 || policy == 2 ? 99 : policy >= 0 && policy <= 6 && policy != 4 ? 0 : -EINVAL;
-}
-
-SYSCALL_HANDLER(sched_get_priority_min, int policy)
-{
-	return policy == 1 || policy == 2 ? 1 : policy >= 0 && policy <= 6 && policy != 4 ? 0 : -EINVAL;
-}
-
-SYSCALL_HANDLER(sched_rr_get_interval, int tid, uint64_t address)
-{
-	return task_or_self(tid) ? put_user_timespec(address, 4000000) : -ESRCH;
-}
-
-enum { PRIO_PROCESS = 0, PRIO_PGRP, PRIO_USER };
-
-SYSCALL_HANDLER(getpriority, int which, int who)
-{
-	struct process *process = who ? process_find(who) : current_task()->process;
-	if (which < PRIO_PROCESS || which > PRIO_USER)
-		return -EINVAL;
-	if (which == PRIO_PGRP)
-		process = process_group_first(who ? who : current_task()->process->pgid);
-	else if (which == PRIO_USER)
-		process = current_task()->process;
-	return process ? 20 - process->nice : -ESRCH;
-}
-
-SYSCALL_HANDLER(setpriority, int which, int who, int nice)
-{
-	if (which < PRIO_PROCESS || which > PRIO_USER)
-		return -EINVAL;
-	struct process *process = who && which == PRIO_PROCESS ? process_find(who) : current_task()->process;
-	if (!process)
-		return -ESRCH;
-	nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
-	if (nice < process->nice && !capable(CAP_SYS_NICE))
-		return -EACCES;
-	process->nice = nice;
-	return 0;
-}
-
 SYSCALL_HANDLER(getcpu, uint64_t cpu, uint64_t node)
 {
 	if ((cpu && put_user_u32(cpu, current_area()->cpu)) || (node && put_user_u32(node, 0)))
@@ -186,27 +69,58 @@ SYSCALL_HANDLER(getcpu, uint64_t cpu, uint64_t node)
 	return 0;
 }
 
-/* membarrier(2): every crossing into another thread of the process goes through the kernel, and an interrupt
- * serialises; expedited commands kick all running threads and so make them cross. */
-SYSCALL_HANDLER(membarrier, int command, uint32_t flags)
+enum membarrier_command {
+	MEMBARRIER_QUERY = 0,
+	MEMBARRIER_GLOBAL = 1,
+	MEMBARRIER_GLOBAL_EXPEDITED = 2,
+	MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 4,
+	MEMBARRIER_PRIVATE_EXPEDITED = 8,
+	MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 16,
+	MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE = 32,
+	MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64,
+	MEMBARRIER_ALL = 127,
+};
+
+/* Every crossing into another thread goes through the kernel, and an interrupt serialises: a kick makes a running
+ * thread cross. MM: whose threads (0: all of those that have REGISTERED, which may be 0, too). */
+static int64_t barrier(const struct mm *mm, uint32_t registered)
 {
 	struct task *self = current_task(), *task;
+	for (struct process *process = process_next(0); process; process = process_next(process)) {
+		list_for_each(task, &process->threads, thread_link)
+		{
+			if (task == self || !task->area || task->sleeping || !task->mm)
+				continue;
+			if (mm ? task->mm == mm : (task->mm->membarrier & registered) == registered)
+				guest_kick(task->area->thread);
+		}
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return 0;
+}
+
+SYSCALL_HANDLER(membarrier, int command, uint32_t flags)
+{
+	struct mm *mm = current_task()->mm;
 	if (flags)
 		return -EINVAL;
 	switch (command) {
-	case 0: /* query: global, global expedited and its registration, private expedited and its
-	           registration */
-		return 1 | 2 | 4 | 8 | 16;
-	case 1:
-	case 2:
-	case 8:
-		list_for_each(task, &self->process->threads,
-		              thread_link) if (task != self && task->area && !task->sleeping)
-		    guest_kick(task->area->thread);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		return 0;
-	case 4:
-	case 16:
+	case MEMBARRIER_QUERY:
+		return MEMBARRIER_ALL;
+	case MEMBARRIER_GLOBAL:
+		return barrier(0, 0);
+	case MEMBARRIER_GLOBAL_EXPEDITED:
+		return barrier(0, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED);
+	case MEMBARRIER_PRIVATE_EXPEDITED:
+	case MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE:
+		/* A process has to say beforehand that it will use them. */
+		if (!(mm->membarrier & (uint32_t)command << 1))
+			return -EPERM;
+		return barrier(mm, 0);
+	case MEMBARRIER_REGISTER_GLOBAL_EXPEDITED:
+	case MEMBARRIER_REGISTER_PRIVATE_EXPEDITED:
+	case MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
+		mm->membarrier |= (uint32_t)command;
 		return 0;
 	default:
 		return -EINVAL;

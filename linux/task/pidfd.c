@@ -1,6 +1,7 @@
 /* Process descriptors: pidfd_open(2), pidfd_send_signal(2), the descriptors of CLONE_PIDFD and
  * waitid(P_PIDFD). */
 #include "internal.h"
+#include "proc/proc.h"
 
 static uint32_t pidfd_poll(struct file *file, struct poll_table *table)
 {
@@ -20,8 +21,15 @@ static void pidfd_describe(struct file *file, char *text, uint32_t size)
 	text_copy(text, size, "anon_inode:[pidfd]");
 }
 
+static void pidfd_info(struct file *file, struct proc_text *text)
+{
+	const struct process *process = file->private;
+	int32_t pid = process_find(process->pid) == process ? process->pid : -1;
+	proc_print(text, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
 static const struct file_ops pidfd_ops = {
-    .poll = pidfd_poll, .release = pidfd_release, .describe = pidfd_describe};
+    .poll = pidfd_poll, .release = pidfd_release, .describe = pidfd_describe, .info = pidfd_info};
 
 static int64_t install(struct process *process, uint32_t flags)
 {
@@ -43,10 +51,13 @@ static struct process *pidfd_process(int fd)
 	return file && file->ops == &pidfd_ops ? file->private : 0;
 }
 
-int32_t pidfd_process_id(int fd)
+int32_t pidfd_process_id(int fd, bool *nonblock)
 {
 	const struct process *process = pidfd_process(fd);
-	return process ? process->pid : -EBADF;
+	if (!process)
+		return -EBADF;
+	*nonblock = file_of(fd)->flags & O_NONBLOCK;
+	return process->pid;
 }
 
 SYSCALL_HANDLER(pidfd_open, int pid, uint32_t flags)
@@ -63,19 +74,42 @@ SYSCALL_HANDLER(pidfd_send_signal, int fd, int signal, uint64_t info_address, ui
 	struct task *self = current_task();
 	struct linux_siginfo info = {
 	    .si_signo = signal, .si_code = SI_USER, .pid = self->process->pid, .uid = self->credentials.uid};
-	if (flags || signal < 0 || signal > SIGNAL_COUNT)
+	if (flags)
 		return -EINVAL;
+	if (!process && file_of(fd)) /* of old, a directory of /proc does */
+		process = proc_file_process(file_of(fd));
 	if (!process)
 		return -EBADF;
 	if (info_address) {
 		if (copy_from_user(&info, info_address, sizeof(info)))
 			return -EFAULT;
-		if (info.si_signo != signal || (info.si_code >= 0 && process != self->process))
+		if (info.si_signo != signal)
+			return -EINVAL;
+		if ((info.si_code >= 0 || info.si_code == SI_TKILL) && process != self->process)
 			return -EPERM;
 	}
-	if (process->zombie || process_find(process->pid) != process)
+	if (signal < 0 || signal > SIGNAL_COUNT)
+		return -EINVAL;
+	if (process_find(process->pid) != process)
 		return -ESRCH;
 	if (!process_permitted(process))
 		return -EPERM;
 	return signal ? signal_send_process(process, signal, &info) : 0;
+}
+
+/* A copy of descriptor TARGET of the process behind FD: pidfd_getfd(2). */
+SYSCALL_HANDLER(pidfd_getfd, int fd, int target, uint32_t flags)
+{
+	struct process *process = pidfd_process(fd);
+	if (flags)
+		return -EINVAL;
+	if (!process)
+		return -EBADF;
+	if (process->zombie || process_find(process->pid) != process || !process->leader)
+		return -ESRCH;
+	if (!process_may_trace(process))
+		return -EPERM;
+	const struct files *files = process->leader->files;
+	struct file *file = files && (uint32_t)target < files->capacity ? files->slots[target] : 0;
+	return file ? file_give(file_reference(file), true) : -EBADF;
 }

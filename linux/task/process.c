@@ -228,7 +228,7 @@ struct task *task_create(struct process *process)
 	task->tid = number->id;
 	task->process = process;
 	task->affinity = (1ull << machine.cpu_count) - 1;
-	task->timer_slack_ns = 50000;
+	task->timer_slack_ns = task->timer_slack_default_ns = 50000;
 	task->start_ns = clock_monotonic();
 	signal_queue_init(&task->pending);
 	list_init(&task->futex_link);
@@ -286,6 +286,19 @@ bool process_permitted(const struct process *process)
 	       own->uid == other->suid;
 }
 
+bool process_may_trace(const struct process *process)
+{
+	const struct credentials *own = &current_task()->credentials;
+	if (process == current_task()->process || capable(CAP_SYS_PTRACE))
+		return true;
+	if (!process->leader || process->dumpable_off)
+		return false;
+	const struct credentials *other = &process->leader->credentials;
+	return own->uid == other->euid && own->uid == other->suid && own->uid == other->uid &&
+	       own->gid == other->egid && own->gid == other->sgid && own->gid == other->gid &&
+	       !(other->cap_permitted & ~own->cap_permitted);
+}
+
 /* ---- Groups and sessions: setpgid(2), setsid(2) ---- */
 
 SYSCALL_HANDLER(getpid, void)
@@ -329,10 +342,10 @@ SYSCALL_HANDLER(getsid, int pid)
 SYSCALL_HANDLER(setpgid, int pid, int pgid)
 {
 	struct process *self = current_task()->process, *process = process_or_self(pid);
+	if (pgid < 0 || (pgid == 0 && pid < 0))
+		return -EINVAL;
 	if (!process || process->zombie || (process != self && process->parent != self))
 		return -ESRCH;
-	if (pgid < 0)
-		return -EINVAL;
 	if (pgid == 0)
 		pgid = process->pid;
 	if (process != self && process->did_exec)

@@ -268,12 +268,11 @@ static void input_byte(struct tty *tty, uint8_t c)
 		return;
 	if (input & IXON) {
 		if (is_key(tty, VSTOP, c)) {
-			tty->stopped = true;
+			tty_stop(tty, true);
 			return;
 		}
 		if (tty->stopped && (is_key(tty, VSTART, c) || (input & IXANY))) {
-			tty->stopped = false;
-			wake_all(&tty->write_wait, 0);
+			tty_stop(tty, false);
 			if (is_key(tty, VSTART, c))
 				return;
 		}

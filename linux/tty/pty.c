@@ -15,7 +15,8 @@
 struct pty {
 	uint32_t number;
 	struct tty *tty; /* the slave's side; a reference while the master is open */
-	bool locked, master_open, slave_was_open;
+	bool locked, master_open, slave_was_open, packet;
+	uint8_t status; /* of packet mode, not yet read */
 	uint8_t output[OUTPUT_BYTES];
 	uint32_t head, tail;
 	struct wait_queue master_wait;
@@ -64,6 +65,27 @@ static void slave_unthrottle(struct tty *tty)
 	wake_all(&pty->master_wait, POLLOUT | POLLWRNORM);
 }
 
+/* A master that waits learns that the slave is closed, whatever it waits for. */
+static void slave_close(struct tty *tty)
+{
+	struct pty *pty = tty->private;
+	wake_all(&pty->master_wait, 0);
+}
+
+static void slave_packet(struct tty *tty, uint8_t status)
+{
+	struct pty *pty = tty->private;
+	const uint8_t opposite = status == PACKET_STOP      ? PACKET_START
+	                         : status == PACKET_START   ? PACKET_STOP
+	                         : status == PACKET_NO_STOP ? PACKET_DO_STOP
+	                         : status == PACKET_DO_STOP ? PACKET_NO_STOP
+	                                                    : 0;
+	if (!pty->packet)
+		return;
+	pty->status = (uint8_t)((pty->status & ~opposite) | status);
+	wake_all(&pty->master_wait, POLLPRI | POLLIN | POLLRDNORM);
+}
+
 static void slave_gone(struct tty *tty)
 {
 	struct pty *pty = tty->private;
@@ -75,6 +97,8 @@ static const struct tty_driver slave_driver = {
     .write = slave_write,
     .room = slave_room,
     .unthrottle = slave_unthrottle,
+    .closed = slave_close,
+    .packet = slave_packet,
     .gone = slave_gone,
 };
 
@@ -93,17 +117,32 @@ static int64_t master_read(struct file *file, struct io *io, int64_t *position)
 	(void)position;
 	if (!io->remaining)
 		return 0;
+	if (pty->packet && pty->status) {
+		int64_t done = io_put(io, &pty->status, 1);
+		if (done > 0)
+			pty->status = 0;
+		return done;
+	}
 	if (pty->head == pty->tail) {
 		if (slave_closed(pty))
 			return -EIO;
 		if (file->flags & O_NONBLOCK)
 			return -EAGAIN;
-		int result = wait_event(&pty->master_wait, pty->head != pty->tail || slave_closed(pty),
-		                        DEADLINE_NEVER);
+		int result =
+		    wait_event(&pty->master_wait, pty->head != pty->tail || pty->status || slave_closed(pty),
+		               DEADLINE_NEVER);
 		if (result)
 			return result;
+		if (pty->status)
+			return master_read(file, io, position);
 		if (pty->head == pty->tail)
 			return -EIO;
+	}
+	if (pty->packet) {
+		uint8_t data = PACKET_DATA;
+		total = io_put(io, &data, 1);
+		if (total <= 0)
+			return total;
 	}
 	while (io->remaining && pty->head != pty->tail) {
 		uint32_t at = pty->tail % OUTPUT_BYTES;
@@ -159,6 +198,8 @@ static uint32_t master_poll(struct file *file, struct poll_table *table)
 	poll_wait(table, &pty->master_wait);
 	if (pty->head != pty->tail)
 		events |= POLLIN | POLLRDNORM;
+	if (pty->status)
+		events |= POLLPRI | POLLIN | POLLRDNORM;
 	if (slave_closed(pty))
 		events |= POLLHUP;
 	if (input_room(pty))
@@ -199,7 +240,30 @@ static int64_t master_ioctl(struct file *file, uint32_t command, uint64_t argume
 	case TIOCGPTPEER:
 		return open_peer(pty, (uint32_t)argument);
 	case TIOCPKT:
-		return -EINVAL;
+		if (get_user_u32(&value, argument))
+			return -EFAULT;
+		pty->packet = value;
+		pty->status = 0;
+		return 0;
+	case TIOCGPKT:
+		return put_user_u32(argument, pty->packet);
+	case TIOCSIG:
+		if (argument != SIGINT && argument != SIGQUIT && argument != SIGTSTP)
+			return -EINVAL;
+		if (pty->tty->foreground)
+			signal_send_group(pty->tty->foreground, (int)argument, 0);
+		return 0;
+	case TIOCGDEV:
+		return put_user_u32(argument, 5 << 8 | 2);
+	case TCFLSH:
+		/* The master's input is what the slave has written; its output has gone to the slave. */
+		if (argument > 2)
+			return -EINVAL;
+		if (argument != 1) {
+			pty->tail = pty->head;
+			wake_all(&pty->tty->write_wait, POLLOUT | POLLWRNORM);
+		}
+		return 0;
 	case FIONREAD:
 		return put_user_u32(argument, pty->head - pty->tail);
 	case TIOCSCTTY:

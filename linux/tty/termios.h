@@ -70,7 +70,16 @@ enum {
 	TIOCGWINSZ = 0x5413,
 	TIOCSWINSZ = 0x5414,
 	FIONREAD = 0x541b,
+	TCGETA = 0x5405,
+	TCSETA = 0x5406,
+	TCSETAW = 0x5407,
+	TCSETAF = 0x5408,
 	TIOCPKT = 0x5420,
+	TIOCGETD = 0x5424,
+	TIOCSETD = 0x5423,
+	TIOCSBRK = 0x5427,
+	TIOCCBRK = 0x5428,
+	TIOCVHANGUP = 0x5437,
 	TIOCNOTTY = 0x5422,
 	TCSBRKP = 0x5425,
 	TIOCGSID = 0x5429,
@@ -79,3 +88,24 @@ enum {
 #define TIOCSPTLCK  0x40045431u
 #define TIOCGPTLCK  0x80045439u
 #define TIOCGPTPEER 0x5441u
+#define TCGETS2     0x802c542au
+#define TCSETS2     0x402c542bu
+#define TCSETSW2    0x402c542cu
+#define TCSETSF2    0x402c542du
+#define TIOCGDEV    0x80045432u
+#define TIOCSIG     0x40045436u
+#define TIOCGPKT    0x80045438u
+#define TIOCGEXCL   0x80045440u
+#define CBAUD       0x100fu /* of c_cflag: the speed, by its number */
+#define BOTHER      0x1000u /* it is in the speed words of termios2 */
+/* What a read from a master in packet mode begins with: ioctl_tty(2), TIOCPKT. */
+enum {
+	PACKET_DATA = 0,
+	PACKET_FLUSH_READ = 1,
+	PACKET_FLUSH_WRITE = 2,
+	PACKET_STOP = 4,
+	PACKET_START = 8,
+	PACKET_NO_STOP = 16,
+	PACKET_DO_STOP = 32,
+	PACKET_IOCTL = 64,
+};

@@ -34,6 +34,7 @@ struct tty *tty_create(const struct tty_driver *driver, void *private, uint64_t 
 	tty->private = private;
 	tty->device_number = device_number;
 	tty->termios = default_termios;
+	tty->input_speed = tty->output_speed = 38400;
 	wait_queue_init(&tty->read_wait);
 	wait_queue_init(&tty->write_wait);
 	return tty;
@@ -235,21 +236,130 @@ static int drain_output(struct tty *tty)
 	                  DEADLINE_NEVER);
 }
 
-static int64_t set_termios(struct tty *tty, uint32_t command, uint64_t argument)
+#define TERMIOS_BYTES                                                                                        \
+	36u /* four words, the line, 19 control characters; termios2 has two speeds behind them */
+
+/* struct termio, of System V: the low halves of the words, the line, 8 control characters. */
+struct termio {
+	uint16_t c_iflag, c_oflag, c_cflag, c_lflag;
+	uint8_t c_line, c_cc[8];
+};
+
+/* Bits per second of the speed numbers B0.. and, from CBAUDEX on, B57600..: termios(3). */
+static uint32_t speed_of(uint32_t control, uint32_t other)
 {
-	struct linux_termios wanted = {0};
-	/* struct termios of the call: four words, the line, 19 control characters = 36 bytes. */
-	if (copy_from_user(&wanted, argument, 36))
-		return -EFAULT;
+	static const uint32_t low[] = {0,   50,   75,   110,  134,  150,  200,   300,
+	                               600, 1200, 1800, 2400, 4800, 9600, 19200, 38400};
+	static const uint32_t high[] = {0,       57600,   115200,  230400,  460800,  500000,
+	                                576000,  921600,  1000000, 1152000, 1500000, 2000000,
+	                                2500000, 3000000, 3500000, 4000000};
+	uint32_t number = control & CBAUD;
+	if (number == BOTHER)
+		return other;
+	return number & BOTHER ? high[number & 15] : low[number & 15];
+}
+
+static void tell_packet(struct tty *tty, uint8_t status)
+{
+	if (tty->driver->packet)
+		tty->driver->packet(tty, status);
+}
+
+/* DRAIN: what has been written goes out first; FLUSH: what has come in goes. */
+static int64_t set_termios(struct tty *tty, struct linux_termios *wanted, bool drain, bool flush)
+{
 	int error = job_control(tty, SIGTTOU);
-	if (!error && command != TCSETS)
+	if (!error && drain)
 		error = drain_output(tty);
 	if (error)
 		return error;
-	if (command == TCSETSF)
+	if (flush)
 		line_flush(tty);
-	line_set_termios(tty, &wanted);
+	bool was = (tty->termios.c_iflag & IXON) && tty->termios.c_cc[VSTOP] == 19 &&
+	           tty->termios.c_cc[VSTART] == 17;
+	bool is = (wanted->c_iflag & IXON) && wanted->c_cc[VSTOP] == 19 && wanted->c_cc[VSTART] == 17;
+	line_set_termios(tty, wanted);
+	if (was != is)
+		tell_packet(tty, is ? PACKET_DO_STOP : PACKET_NO_STOP);
 	return 0;
+}
+
+static int64_t set_termios_user(struct tty *tty, uint32_t command, uint64_t argument)
+{
+	struct linux_termios wanted = {0};
+	bool two = command == TCSETS2 || command == TCSETSW2 || command == TCSETSF2;
+	uint32_t speeds[2] = {tty->input_speed, tty->output_speed};
+	if (copy_from_user(&wanted, argument, TERMIOS_BYTES) ||
+	    (two && copy_from_user(speeds, argument + TERMIOS_BYTES, sizeof(speeds))))
+		return -EFAULT;
+	bool flush = command == TCSETSF || command == TCSETSF2;
+	int64_t error = set_termios(tty, &wanted, command != TCSETS && command != TCSETS2, flush);
+	if (error)
+		return error;
+	tty->output_speed = speed_of(wanted.c_cflag, speeds[1]);
+	/* The input's own number is 16 bits further up; 0: as the output. */
+	uint32_t input = wanted.c_cflag >> 16 & CBAUD;
+	tty->input_speed = input ? speed_of(input, speeds[0]) : tty->output_speed;
+	return 0;
+}
+
+static int64_t get_termios2(const struct tty *tty, uint64_t argument)
+{
+	uint32_t speeds[2] = {tty->input_speed, tty->output_speed};
+	return copy_to_user(argument, &tty->termios, TERMIOS_BYTES) ||
+	               copy_to_user(argument + TERMIOS_BYTES, speeds, sizeof(speeds))
+	           ? -EFAULT
+	           : 0;
+}
+
+static int64_t termio(struct tty *tty, uint32_t command, uint64_t argument)
+{
+	struct linux_termios wanted = tty->termios;
+	struct termio old = {(uint16_t)wanted.c_iflag,
+	                     (uint16_t)wanted.c_oflag,
+	                     (uint16_t)wanted.c_cflag,
+	                     (uint16_t)wanted.c_lflag,
+	                     wanted.c_line,
+	                     {0}};
+	memcpy(old.c_cc, wanted.c_cc, sizeof(old.c_cc));
+	if (command == TCGETA)
+		return copy_to_user(argument, &old, sizeof(old));
+	if (copy_from_user(&old, argument, sizeof(old)))
+		return -EFAULT;
+	wanted.c_iflag = (wanted.c_iflag & 0xffff0000u) | old.c_iflag;
+	wanted.c_oflag = (wanted.c_oflag & 0xffff0000u) | old.c_oflag;
+	wanted.c_cflag = (wanted.c_cflag & 0xffff0000u) | old.c_cflag;
+	wanted.c_lflag = (wanted.c_lflag & 0xffff0000u) | old.c_lflag;
+	wanted.c_line = old.c_line;
+	memcpy(wanted.c_cc, old.c_cc, sizeof(old.c_cc));
+	return set_termios(tty, &wanted, command != TCSETA, command == TCSETAF);
+}
+
+/* TCFLSH: 0 what came in, 1 what was written and has not gone out, 2 both. */
+static int64_t flush(struct tty *tty, uint64_t which)
+{
+	int error = job_control(tty, SIGTTOU);
+	if (error)
+		return error;
+	if (which > 2)
+		return -EINVAL;
+	if (which != 1) {
+		line_flush(tty);
+		tell_packet(tty, PACKET_FLUSH_READ);
+	}
+	if (which)
+		tell_packet(tty, PACKET_FLUSH_WRITE);
+	return 0;
+}
+
+void tty_stop(struct tty *tty, bool stop)
+{
+	if (tty->stopped == stop)
+		return;
+	tty->stopped = stop;
+	tell_packet(tty, stop ? PACKET_STOP : PACKET_START);
+	if (!stop)
+		wake_all(&tty->write_wait, 0);
 }
 
 static int64_t set_foreground(struct tty *tty, uint64_t argument)
@@ -275,11 +385,21 @@ int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool mas
 	struct linux_winsize size;
 	switch (command) {
 	case TCGETS:
-		return copy_to_user(argument, &tty->termios, 36);
+		return copy_to_user(argument, &tty->termios, TERMIOS_BYTES);
+	case TCGETS2:
+		return get_termios2(tty, argument);
 	case TCSETS:
 	case TCSETSW:
 	case TCSETSF:
-		return set_termios(tty, command, argument);
+	case TCSETS2:
+	case TCSETSW2:
+	case TCSETSF2:
+		return set_termios_user(tty, command, argument);
+	case TCGETA:
+	case TCSETA:
+	case TCSETAW:
+	case TCSETAF:
+		return termio(tty, command, argument);
 	case TIOCGWINSZ:
 		return copy_to_user(argument, &tty->size, sizeof(tty->size));
 	case TIOCSWINSZ:
@@ -313,22 +433,41 @@ int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool mas
 	case TIOCOUTQ:
 		return put_user_u32(argument, tty->driver->pending ? tty->driver->pending(tty) : 0);
 	case TCFLSH:
-		if (argument > 2)
-			return -EINVAL;
-		if (argument != 1)
-			line_flush(tty);
+		return flush(tty, argument);
+	case TCXONC: {
+		int error = job_control(tty, SIGTTOU);
+		if (error || argument > 3)
+			return error ? error : -EINVAL;
+		uint8_t c = tty->termios.c_cc[argument == 2 ? VSTOP : VSTART];
+		if (argument <= 1)
+			tty_stop(tty, argument == 0);
+		else if (c)
+			tty->driver->write(tty, &c, 1); /* asks the other side to stop or go on */
 		return 0;
-	case TCXONC:
-		if (argument > 3)
-			return -EINVAL;
-		if (argument <= 1) {
-			tty->stopped = argument == 0;
-			wake_all(&tty->write_wait, 0);
-		}
-		return 0;
+	}
 	case TCSBRK:
 	case TCSBRKP:
-		return drain_output(tty);
+	case TIOCSBRK: {
+		int error = job_control(tty, SIGTTOU);
+		return error ? error : drain_output(tty);
+	}
+	case TIOCCBRK:
+		return job_control(tty, SIGTTOU);
+	case TIOCGETD:
+		return put_user_u32(argument, 0); /* N_TTY */
+	case TIOCSETD: {
+		uint32_t discipline;
+		return get_user_u32(&discipline, argument) ? -EFAULT : discipline ? -EINVAL : 0;
+	}
+	case TIOCGDEV:
+		return put_user_u32(argument, (uint32_t)tty->device_number);
+	case TIOCGEXCL:
+		return put_user_u32(argument, tty->exclusive);
+	case TIOCVHANGUP:
+		if (!capable(CAP_SYS_ADMIN))
+			return -EPERM;
+		tty_hang_up(tty);
+		return 0;
 	case TIOCSTI: {
 		uint8_t c;
 		if (copy_from_user(&c, argument, 1))
@@ -356,7 +495,9 @@ static void tty_file_release(struct file *file)
 {
 	struct tty *tty = file->private;
 	if (!--tty->opens)
-		tty->driver->unthrottle(tty); /* a master that waits learns that the slave is closed */
+		tty->driver->unthrottle(tty);
+	if (!tty->opens && tty->driver->closed)
+		tty->driver->closed(tty);
 	tty_release(tty);
 }
 

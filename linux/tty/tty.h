@@ -25,6 +25,10 @@ struct tty_driver {
 	void (*unthrottle)(struct tty *tty);
 	/* Output that has not gone out yet. */
 	uint32_t (*pending)(struct tty *tty);
+	/* Nobody has the terminal open any more. */
+	void (*closed)(struct tty *tty);
+	/* Something that a master in packet mode is told of: PACKET_* (termios.h). */
+	void (*packet)(struct tty *tty, uint8_t status);
 	void (*gone)(struct tty *tty); /* the last reference is dropped; frees what it holds */
 };
 
@@ -40,7 +44,7 @@ struct tty {
 	bool hung_up;       /* no more input will come, output goes nowhere */
 	bool stopped;       /* Ctrl-S */
 	bool exclusive;
-	bool packet_stop, packet_start; /* for a master in packet mode */
+	uint32_t input_speed, output_speed; /* termios2 */
 	/* Input: a ring of bytes; in canonical mode only [tail, canonical) may be read, in lines. */
 	uint8_t input[TTY_INPUT_BYTES];
 	uint32_t head, tail, canonical;           /* free-running */
@@ -65,6 +69,8 @@ static inline struct tty *tty_reference(struct tty *tty)
 uint32_t tty_input(struct tty *tty, const uint8_t *bytes, uint32_t count);
 /* The other side is gone: readers see the end, the session gets SIGHUP. */
 void tty_hang_up(struct tty *tty);
+/* Output stops (Ctrl-S), or goes on. */
+void tty_stop(struct tty *tty, bool stop);
 void tty_resize(struct tty *tty, const struct linux_winsize *size);
 
 /* An open file of TTY: sets ops and private; makes it the controlling terminal where open(2) says so. */

@@ -22,6 +22,9 @@ int command_testnet(int count, char **arguments);
 int command_status(int count, char **arguments);
 int command_export(int count, char **arguments);
 int command_replay(int count, char **arguments);
+int command_members(int count, char **arguments);
+int command_publish(int count, char **arguments);
+int command_rpc(int count, char **arguments);
 int command_bench(int count, char **arguments);
 int command_version(int count, char **arguments);
 

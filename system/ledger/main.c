@@ -13,9 +13,12 @@ static const struct ledger_command commands[] = {
     {"init", "make the folders, keys and network file of new validators", command_init},
     {"key", "print the public keys of a node", command_key},
     {"run", "run a node", command_run},
+    {"rpc", "run a gateway without a vote, which encrypts for the wallets of this machine", command_rpc},
     {"status", "ask a running node how it is", command_status},
     {"export", "write the chain of a stopped node to a file", command_export},
     {"replay", "execute an exported chain again and compare every block", command_replay},
+    {"members", "vote on the validators of the next epoch", command_members},
+    {"publish", "put signed records into the transparency log", command_publish},
     {"bench", "measure a network of processes on this machine", command_bench},
     {"simulate", "run the consensus core through seeded troubles and check it", command_simulate},
     /* about */

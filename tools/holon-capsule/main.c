@@ -47,6 +47,8 @@ static const struct {
     {"--epoch", &given.epoch, NULL},
     {"--least-epoch", &given.least_epoch, NULL},
     {"--build", &given.build, NULL},
+    {"--node", &given.node, NULL},
+    {"--validators", &given.validators, NULL},
     {"--rollback", &given.rollback, NULL},
     {"--flags", &given.flags, NULL},
     {"--part", NULL, &given.parts},
@@ -613,6 +615,11 @@ static void run_verify(void)
 	if (error)
 		fail(EXIT_BAD, "%s is refused: %s", given.file, trust_error_text(error));
 	show_capsule(&capsule);
+	/* The certificate and its signature stand together in the file. */
+	log_check("the certificate", capsule.certificate_bytes,
+	          capsule.certificate_count + HYBRID_SIGN_SIGNATURE_SIZE);
+	if (given.revocations)
+		log_check("the list of revocations", revoked.at, revoked.count);
 	printf(
 	    "verified      the root, the key list, the signer's certificate, the capsule and its payload%s\n",
 	    given.revocations ? "" : "; no revocations were given");
@@ -647,7 +654,14 @@ static const struct {
      run_boot},
     {"verify-boot", "BUNDLE --root PUBLIC [--epoch N] [--rollback N]", run_verify_boot},
     {"inspect", "FILE", run_inspect},
-    {"verify", "FILE --root PUBLIC --keys FILE [--revocations FILE] [--time DATE]", run_verify},
+    {"verify",
+     "FILE --root PUBLIC --keys FILE [--revocations FILE] [--time DATE]\n"
+     "          [--node http://HOST:PORT --validators NETWORK]      also asks the transparency log",
+     run_verify},
+    {"logged",
+     "FILE --node http://HOST:PORT --validators NETWORK    is this signed record (key list, certificate,\n"
+     "          revocations, boot manifest) in the transparency log?",
+     run_logged},
 };
 
 static void usage(FILE *to)

@@ -14,7 +14,7 @@ struct list {
 struct given {
 	const char *key, *out, *subject, *certificate, *name, *version, *payload, *root, *keys, *revocations,
 	    *command, *passphrase_file, *from, *until, *time, *memory, *capabilities, *cpu, *epoch,
-	    *least_epoch, *build, *rollback, *flags;
+	    *least_epoch, *build, *rollback, *flags, *node, *validators;
 	struct list key_items, revoke, spaces, ceiling, required, optional, endpoints, certificates, parts,
 	    roots;
 	const char *file;
@@ -41,6 +41,11 @@ void hybrid_load(struct hybrid_sign_key *key, const char *path);
 /* The record's size; what cannot be read again is told here. */
 size_t record_done(struct record_writer *writer, enum record_kind kind, const struct record_rule *rules,
                    unsigned count);
+
+/* log.c: with --node, that the ENTRY, which is called WHAT, is in the transparency log; a node that is not reached is said, and no
+ * fault. And the command that asks for any signed record. */
+void log_check(const char *what, const uint8_t *entry, size_t count);
+void run_logged(void);
 
 /* boot.c: signs a boot manifest, or checks a bundle. */
 void run_boot(void);

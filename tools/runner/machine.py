@@ -4,6 +4,8 @@ import pathlib
 import socket
 import subprocess
 
+from .variables import enrol
+
 from . import network
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -11,13 +13,15 @@ BUILD = ROOT / "build" / "x86_64"
 LOADER = BUILD / "boot" / "loader.iso"
 BUNDLE = BUILD / "holon.bundle"
 OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_SECURE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
 OVMF_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 
 
 def arguments(args, work):
     """QEMU's command line but for what boots. args: holon-run's options; work: a directory for temporary files."""
     accelerator = "kvm" if args.kvm else "tcg"
-    line = ["qemu-system-x86_64", "-nodefaults", "-no-reboot", "-nic", "none", "-machine", args.machine,
+    secure = getattr(args, "secure_boot", None)
+    line = ["qemu-system-x86_64", "-nodefaults", "-no-reboot", "-nic", "none", "-machine", "q35,smm=on" if secure else args.machine,
             "-accel", accelerator, "-cpu", args.cpu, "-smp", str(args.cpus), "-m", str(args.mem),
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     if args.display:
@@ -30,9 +34,12 @@ def arguments(args, work):
         line += ["-s", "-S"]
     if args.uefi:
         variables = os.path.join(work, "vars.fd")
-        with open(OVMF_VARS, "rb") as source, open(variables, "wb") as copy:
-            copy.write(source.read())
-        line += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
+        store = OVMF_VARS.read_bytes()
+        if secure:
+            store = enrol(store, pathlib.Path(secure).read_text())
+            line += ["-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"]
+        pathlib.Path(variables).write_bytes(store)
+        line += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_SECURE if secure else OVMF_CODE}",
                  "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
     return line + network.arguments(args.net, args.forward) + args.qemu
 

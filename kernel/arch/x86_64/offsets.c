@@ -13,6 +13,7 @@ void offsets(void)
 	OFFSET(CPU_STACK, cpu, kernel_stack);
 	OFFSET(CPU_RESCHEDULE, cpu, reschedule);
 	OFFSET(CPU_CR3, cpu, arch.cr3);
+	OFFSET(CPU_WORK, cpu, work);
 
 	OFFSET(THREAD_REGISTERS, thread, registers);
 

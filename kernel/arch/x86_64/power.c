@@ -28,6 +28,14 @@ static void machine_end(void)
 	memory_wipe();
 }
 
+/* The others have stopped, and what there was to say is said. */
+void arch_panic_end(void)
+{
+	paging_load(cpu_self(), kernel_root);
+	memory_wipe();
+	log_print_panic("memory is wiped\n");
+}
+
 void arch_power_off(void)
 {
 	machine_end();

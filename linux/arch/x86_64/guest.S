@@ -209,9 +209,9 @@ user_copy:
 	rep movsb
 	xor %eax, %eax
 	ret
-.Lcopy_words_fault:
-	lea (%rdx, %rcx, 8), %rax
-	ret
+.Lcopy_words_fault: /* byte by byte up to the very first that cannot be had */
+	lea (%rdx, %rcx, 8), %rcx
+	jmp .Lcopy_bytes
 .Lcopy_bytes_fault:
 	mov %rcx, %rax
 	ret
@@ -234,8 +234,8 @@ user_fill:
 	rep stosb
 	ret
 .Lfill_words_fault:
-	lea (%rdx, %rcx, 8), %rax
-	ret
+	lea (%rdx, %rcx, 8), %rcx
+	jmp .Lfill_bytes
 .Lfill_bytes_fault:
 	mov %rcx, %rax
 	ret

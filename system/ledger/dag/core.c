@@ -386,6 +386,7 @@ void dag_get_figures(const struct dag *dag, struct dag_figures *out)
 	                            .refused = dag->refused,
 	                            .members = dag->order.committee.size,
 	                            .quorum = committee_quorum(dag->order.committee.size),
+	                            .member_set = dag->order.committee.members,
 	                            .member = dag_is_member(dag, dag->config.self),
 	                            .restoring = dag->restoring != 0,
 	                            .diverged = dag->diverged};

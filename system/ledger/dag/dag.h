@@ -91,6 +91,7 @@ struct dag_figures {
 	uint64_t batch_bytes;     /* held in memory */
 	uint64_t verified, signed_count, equivocations, refused;
 	unsigned members, quorum;
+	uint64_t member_set;
 	bool member, restoring,
 	    diverged; /* diverged: a quorum certified another state than this application has */
 };

@@ -158,7 +158,7 @@ static void commit(uint64_t index, unsigned author, const uint8_t *const *payloa
 		struct dag_effect effect = {.kind = DAG_COMMITTED, .index = index, .batch_count = 1};
 		effect.batches = ledger_allocate(1, sizeof(*effect.batches));
 		effect.batches[0] = (struct dag_payloads){blob_hold(batch), (uint16_t)author};
-		opener_commit(openers[i], &effect, now);
+		opener_commit(openers[i], &effect, true, now);
 	}
 	blob_release(batch);
 }

@@ -50,13 +50,20 @@ struct opener {
 	unsigned output_first, output_count, output_room;
 };
 
+void opener_epoch(struct opener *opener, uint64_t epoch, uint64_t members)
+{
+	opener->config.keys.epoch = epoch;
+	opener->config.keys.members = members;
+	opener->size = set_size(members);
+	opener->threshold = committee_validity(opener->size);
+	opener->quorum = committee_quorum(opener->size);
+}
+
 struct opener *opener_create(const struct opener_config *config)
 {
 	struct opener *opener = ledger_allocate(1, sizeof(*opener));
 	opener->config = *config;
-	opener->size = set_size(config->keys.members);
-	opener->threshold = committee_validity(opener->size);
-	opener->quorum = committee_quorum(opener->size);
+	opener_epoch(opener, config->keys.epoch, config->keys.members);
 	opener->last = &opener->first;
 	opener->early = ledger_allocate(OPENER_MAX_EARLY * DAG_MAX_VALIDATORS, sizeof(*opener->early));
 	return opener;
@@ -301,13 +308,14 @@ static void shares_send(struct opener *opener, struct waiting *waiting)
 	       &(struct opener_output){.kind = OPENER_SEND, .peer = DAG_EVERYONE, .blob = blob_hold(blob)});
 }
 
-void opener_commit(struct opener *opener, const struct dag_effect *effect, uint64_t now_us)
+void opener_commit(struct opener *opener, const struct dag_effect *effect, bool special, uint64_t now_us)
 {
 	struct waiting *waiting = ledger_allocate(1, sizeof(*waiting));
 	waiting->effect = *effect;
 	waiting->since_us = waiting->wanted_us = now_us;
 	opener->newest = effect->index;
-	scan(opener, waiting, true);
+	if (special)
+		scan(opener, waiting, true);
 	if (waiting->count) {
 		waiting->sealed = ledger_allocate(waiting->count, sizeof(*waiting->sealed));
 		scan(opener, waiting, false);

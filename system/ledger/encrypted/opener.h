@@ -52,8 +52,10 @@ struct opener_output {
 
 struct opener *opener_create(const struct opener_config *config);
 void opener_destroy(struct opener *opener);
-/* The next commit of the sequence; the effect passes. */
-void opener_commit(struct opener *opener, const struct dag_effect *effect, uint64_t now_us);
+/* From now on the commits are those of another epoch; none of the one before waits. */
+void opener_epoch(struct opener *opener, uint64_t epoch, uint64_t members);
+/* The next commit of the sequence; the effect passes. `special`: whether it has payloads of the node's own kinds. */
+void opener_commit(struct opener *opener, const struct dag_effect *effect, bool special, uint64_t now_us);
 void opener_receive(struct opener *opener, unsigned peer, const struct blob *blob);
 void opener_tick(struct opener *opener, uint64_t now_us);
 /* Drops all commits that wait: the state was replaced. */

@@ -136,6 +136,21 @@ enum ledger_submit_status {
 enum ledger_submit_status ledger_node_submit(struct ledger_node *node, const uint8_t *payload, size_t size,
                                              bool encrypt);
 
+/* Takes an envelope that somebody else encrypted (encrypted/envelope.h). Refused when it is not one for the validators of now. What is
+ * in it is not known until it is opened. */
+enum ledger_submit_status ledger_node_submit_envelope(struct ledger_node *node, const uint8_t *envelope,
+                                                      size_t size);
+/* How the validators of now follow from those of epoch 0: signed states, each behind its size in four bytes (trust/transparency.h),
+ * from malloc(). */
+uint8_t *ledger_node_epochs(struct ledger_node *node, size_t *size);
+
+/* The transparency log (trust/transparency.h). A proof that the entry with this leaf hash is in it, from malloc(); NULL, and why. */
+uint8_t *ledger_node_log_proof(struct ledger_node *node, const uint8_t leaf[LEDGER_DIGEST_SIZE], size_t *size,
+                               const char **why);
+/* An entry, from malloc(); NULL when there is none. */
+uint8_t *ledger_node_log_entry(struct ledger_node *node, uint64_t index, size_t *size);
+uint64_t ledger_node_log_size(struct ledger_node *node);
+
 /* A copy of the node's figures. */
 struct ledger_node_status {
 	uint64_t epoch, round, committed, applied; /* committed and applied are commit indices */

@@ -235,7 +235,7 @@ static bool bench_network(const struct bench *bench)
 	uint64_t start = now_us() + 1500000 + 400000ull * bench->validators, from = start + WARMUP_US,
 	         until = from + 1000000ull * bench->seconds;
 	snprintf(measure, sizeof(measure), "measure=%lu-%lu", from, until);
-	bool good = local_create(bench->directory, bench->validators, bench->mode);
+	bool good = local_create(bench->directory, bench->validators, 0, bench->mode);
 	for (unsigned i = 0; i < bench->validators && good; i++)
 		good = (pids[i] = local_start(bench->directory, i, &options)) > 0;
 	good = good && local_ready(bench->directory, bench->validators, 30);

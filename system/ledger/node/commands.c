@@ -29,6 +29,7 @@ static bool number(const char *text, unsigned long least, unsigned long most, un
 }
 
 static const struct option options[] = {{"validators", required_argument, NULL, 'n'},
+                                        {"standby", required_argument, NULL, 's'},
                                         {"dir", required_argument, NULL, 'd'},
                                         {"rpc-port", required_argument, NULL, 'p'},
                                         {"rule", required_argument, NULL, 'r'},
@@ -38,7 +39,7 @@ static const struct option options[] = {{"validators", required_argument, NULL, 
                                         {NULL, 0, NULL, 0}};
 
 struct words {
-	unsigned validators, rpc_port;
+	unsigned validators, standby, rpc_port;
 	const char *directory;
 	enum dag_mode mode;
 	struct node_options node;
@@ -55,6 +56,10 @@ static bool parse(int count, char **arguments, struct words *words)
 		switch (option) {
 		case 'n':
 			if (!number(optarg, 1, DAG_MAX_VALIDATORS, &words->validators))
+				return false;
+			break;
+		case 's':
+			if (!number(optarg, 0, DAG_MAX_VALIDATORS - 1, &words->standby))
 				return false;
 			break;
 		case 'd':
@@ -90,10 +95,10 @@ int command_init(int count, char **arguments)
 {
 	struct words words;
 	if (!parse(count, arguments, &words))
-		return usage("init --dir D --validators N [--rule bullshark|mysticeti]\n"
+		return usage("init --dir D --validators N [--standby M] [--rule bullshark|mysticeti]\n"
 		             "  makes D/node-0 … with keys and the file `network`; edit its addresses before "
 		             "you copy the folders");
-	return local_create(words.directory, words.validators, words.mode) ? 0 : 1;
+	return local_create(words.directory, words.validators, words.standby, words.mode) ? 0 : 1;
 }
 
 int command_key(int count, char **arguments)
@@ -165,7 +170,8 @@ int command_testnet(int count, char **arguments)
 		    "testnet --validators N --dir D --rpc-port P [--rule bullshark|mysticeti]\n"
 		    "  validator i serves JSON-RPC on port P + i (0: none); an existing D is continued");
 	snprintf(name, sizeof(name), "%s/node-0/key", words.directory);
-	if (stat(name, &status) && !local_create(words.directory, words.validators, words.mode))
+	if (stat(name, &status) &&
+	    !local_create(words.directory, words.validators, words.standby, words.mode))
 		return 1;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);

@@ -7,6 +7,7 @@
 
 #include "ledger/encrypted/opener.h"
 #include "ledger/node/application.h"
+#include "ledger/ordered/ordered.h"
 
 enum job_kind {
 	JOB_APPLY,   /* `effect` is a DAG_COMMITTED */
@@ -17,20 +18,24 @@ enum job_kind {
 struct job {
 	enum job_kind kind;
 	uint64_t index;
-	uint8_t root[LEDGER_ROOT_SIZE];
+	uint8_t root
+	    [LEDGER_ROOT_SIZE]; /* of an APPLY's result: the application's; of a RESTORE: of the whole state */
 	struct dag_effect effect;
 	struct opened *opened; /* the effect's envelopes, opened, in order */
 	unsigned opened_count;
 	char file[320];
-	bool snapshot; /* JOB_APPLY: afterwards, write a snapshot to `file` */
-	bool good;     /* of the result */
+	bool snapshot;                  /* JOB_APPLY: afterwards, write a snapshot to `file` */
+	struct ordered_digests digests; /* of the snapshot: what the node itself keeps */
+	struct blob *core;
+	bool good; /* of the result */
 };
 
 struct executor;
 
-struct executor *executor_create(const struct ledger_application *application, void *state, int wake_fd);
+struct executor *executor_create(const struct ledger_application *application, void *state,
+                                 struct ordered *ordered, int wake_fd);
 void executor_push(struct executor *executor, const struct job *job);
-/* The next result. False: none. The caller releases the effect and the opened of an APPLY. */
+/* The next result. False: none. The caller releases effect, opened and core of an APPLY. */
 bool executor_result(struct executor *executor, struct job *result);
 /* Jobs waiting; and whether the application fails at the moment. */
 unsigned executor_waiting(struct executor *executor, bool *failing);

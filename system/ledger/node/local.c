@@ -37,26 +37,27 @@ static bool free_ports(uint16_t *ports, unsigned count)
 	return made == count;
 }
 
-bool local_create(const char *directory, unsigned validators, enum dag_mode mode)
+bool local_create(const char *directory, unsigned validators, unsigned standby, enum dag_mode mode)
 {
 	struct network *network = ledger_allocate(1, sizeof(*network));
 	uint16_t ports[DAG_MAX_VALIDATORS];
 	char name[320];
-	bool good = free_ports(ports, validators);
+	unsigned count = validators + standby;
+	bool good = count <= DAG_MAX_VALIDATORS && free_ports(ports, count);
 	network->mode = mode;
 	if (mkdir(directory, 0700) && errno != EEXIST) {
 		fprintf(stderr, "holon-ledger: cannot create %s: %s\n", directory, strerror(errno));
 		good = false;
 	}
-	for (unsigned i = 0; i < validators && good; i++) {
-		network->members |= set_of(i);
+	for (unsigned i = 0; i < count && good; i++) {
+		network->members |= i < validators ? set_of(i) : 0;
 		network->peers[i].known = true;
 		network->peers[i].port = ports[i];
 		snprintf(network->peers[i].address, sizeof(network->peers[i].address), "127.0.0.1");
 		snprintf(name, sizeof(name), "%s/node-%u", directory, i);
 		good = secrets_create(name, network, i);
 	}
-	for (unsigned i = 0; i < validators && good; i++) {
+	for (unsigned i = 0; i < count && good; i++) {
 		snprintf(name, sizeof(name), "%s/node-%u", directory, i);
 		good = network_write(name, network);
 	}

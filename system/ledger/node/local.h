@@ -6,8 +6,9 @@
 
 #include "ledger/node/node.h"
 
-/* Folders DIRECTORY/node-0, … with keys and one network on free ports of 127.0.0.1. False with a message. */
-bool local_create(const char *directory, unsigned validators, enum dag_mode mode);
+/* Folders DIRECTORY/node-0, … with keys and one network on free ports of 127.0.0.1: validators, then `standby` nodes without a vote.
+ * False with a message. */
+bool local_create(const char *directory, unsigned validators, unsigned standby, enum dag_mode mode);
 /* Starts node `number` in a process of its own; its pid, or -1. */
 pid_t local_start(const char *directory, unsigned number, const struct node_options *options);
 /* The node's status as JSON text, or false while it does not answer. */

@@ -218,6 +218,7 @@ static bool app_start(void *application, struct ledger_node *node, unsigned rpc_
 	    .origins = app->origins,
 	    .context = app,
 	    .send = send_transaction,
+	    .node = app->node,
 	    .metrics = metrics,
 	};
 	struct rpc *rpc = rpc_start(&config);

@@ -1,7 +1,10 @@
 /* Methods on the node and the network: ids, versions, prices (all 0: there is no token). */
+#include "ledger/node/application.h"
 #include "rpc/rpc_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 
 static json_t *client_version(struct rpc_call *call)
 {
@@ -129,6 +132,92 @@ static json_t *quota(struct rpc_call *call)
 	return result;
 }
 
+/* ---- the transparency log ---- */
+static bool has_log(struct rpc_call *call)
+{
+	if (call->rpc->config.node)
+		return true;
+	(void)rpc_fail(call, RPC_FAILED, "this node keeps no transparency log");
+	return false;
+}
+
+static json_t *data_and_free(uint8_t *bytes, size_t size)
+{
+	json_t *value = rpc_data(bytes, size);
+	free(bytes);
+	return value;
+}
+
+static json_t *log_proof(struct rpc_call *call)
+{
+	struct hash32 leaf;
+	size_t size;
+	const char *why = "";
+	if (!has_log(call) || !rpc_param_hash(call, 0, &leaf))
+		return NULL;
+	uint8_t *proof = ledger_node_log_proof(call->rpc->config.node, leaf.bytes, &size, &why);
+	return proof ? data_and_free(proof, size) : rpc_fail(call, RPC_NOT_FOUND, "%s", why);
+}
+
+static json_t *log_entry(struct rpc_call *call)
+{
+	uint64_t index;
+	size_t size;
+	if (!has_log(call) || !rpc_param_quantity(call, 0, &index))
+		return NULL;
+	uint8_t *entry = ledger_node_log_entry(call->rpc->config.node, index, &size);
+	return entry ? data_and_free(entry, size) : json_null();
+}
+
+static json_t *log_size(struct rpc_call *call)
+{
+	return has_log(call) ? rpc_quantity(ledger_node_log_size(call->rpc->config.node)) : NULL;
+}
+
+/* ---- for gateways ---- */
+static json_t *epochs(struct rpc_call *call)
+{
+	size_t size;
+	if (!has_log(call))
+		return NULL;
+	uint8_t *chain = ledger_node_epochs(call->rpc->config.node, &size);
+	return data_and_free(chain, size);
+}
+
+/* What an envelope holds cannot be checked before it is ordered: their rate is limited instead. */
+static bool envelope_allowed(struct rpc *rpc)
+{
+	const time_t now = time(NULL);
+	pthread_mutex_lock(&rpc->lock);
+	if (rpc->envelope_second != now)
+		rpc->envelopes = 0;
+	rpc->envelope_second = now;
+	const bool allowed = rpc->envelopes < RPC_MAX_ENVELOPES;
+	rpc->envelopes += allowed;
+	pthread_mutex_unlock(&rpc->lock);
+	return allowed;
+}
+
+static json_t *send_envelope(struct rpc_call *call)
+{
+	const uint8_t *envelope;
+	size_t size;
+	if (!has_log(call) || !rpc_param_bytes(call, 0, &envelope, &size))
+		return NULL;
+	if (!envelope_allowed(call->rpc))
+		return rpc_fail(call, RPC_LIMIT, "too many envelopes this second: try again later");
+	switch (ledger_node_submit_envelope(call->rpc->config.node, envelope, size)) {
+	case LEDGER_SUBMITTED:
+		return json_true();
+	case LEDGER_SUBMIT_REFUSED:
+		return rpc_fail(call, RPC_FAILED, "this is no envelope for the validators of now");
+	case LEDGER_SUBMIT_BUSY:
+	case LEDGER_SUBMIT_STOPPED:
+		break;
+	}
+	return rpc_fail(call, RPC_LIMIT, "the node takes none now: try again later");
+}
+
 const struct rpc_method_entry rpc_node_methods[] = {{"web3_clientVersion", client_version},
                                                     {"web3_sha3", sha3},
                                                     {"net_version", net_version},
@@ -144,4 +233,9 @@ const struct rpc_method_entry rpc_node_methods[] = {{"web3_clientVersion", clien
                                                     {"eth_blobBaseFee", zero},
                                                     {"eth_feeHistory", fee_history},
                                                     {"holon_quota", quota},
+                                                    {"holon_logProof", log_proof},
+                                                    {"holon_logEntry", log_entry},
+                                                    {"holon_logSize", log_size},
+                                                    {"holon_epochs", epochs},
+                                                    {"holon_sendEnvelope", send_envelope},
                                                     {NULL, NULL}};

@@ -8,9 +8,12 @@
 #include "chain/chain.h"
 #include "rpc/server.h"
 
+struct ledger_node;
+
 #define RPC_CALL_GAS        UINT64_C(1000000000) /* most a call or estimate may use */
 #define RPC_MAX_TRANSACTION ((size_t)128 << 10)  /* bytes: what consensus carries */
 #define RPC_MAX_BATCH       1000
+#define RPC_MAX_ENVELOPES   2000 /* a second, from gateways */
 #define RPC_MAX_LOGS        10000
 #define RPC_MAX_LOG_BLOCKS  100000
 #define RPC_MAX_ANSWER      ((size_t)64 << 20) /* of a batch, about */
@@ -29,6 +32,8 @@ struct rpc_config {
 	/* Keys of accounts that the node signs for (development alone); `key_count` of 32 bytes. */
 	const uint8_t (*keys)[32];
 	size_t key_count;
+	/* The transparency log of the node (node/application.h); NULL: there is none. */
+	struct ledger_node *node;
 	/* Lines for GET /metrics, appended to the RPC's own; from malloc(). May be NULL. */
 	char *(*metrics)(void *context);
 };

@@ -31,6 +31,8 @@ struct rpc {
 	size_t subscription_count;
 	struct filter *filters;
 	size_t filter_count;
+	time_t envelope_second; /* under the lock: envelopes taken in this second */
+	unsigned envelopes;
 	uint64_t requests; /* atomic, for the metrics */
 	uint64_t failures;
 };

@@ -220,7 +220,7 @@ static void do_job(struct rpc_server *server, void *worker, struct job *job)
 		job->work(config->context, worker, job->a, job->b);
 		return;
 	case JOB_METRICS:
-		text = config->metrics(config->context, worker);
+		text = config->metrics ? config->metrics(config->context, worker) : NULL;
 		break;
 	case JOB_REQUEST:
 		text = config->answer(config->context, worker, job->text, job->size,

@@ -1,6 +1,5 @@
 /*
- * holon-wallet's parts: words and keys (BIP-39, BIP-32, BIP-44), the encrypted file, the signer process, and a client of
- * JSON-RPC. Only the signer process ever has a secret in memory.
+ * holon-wallet's parts: words and keys (BIP-39, BIP-32, BIP-44), the encrypted file, the signer process. Only the signer process ever has a secret in memory.
  */
 #ifndef LEDGER_WALLET_H
 #define LEDGER_WALLET_H
@@ -9,7 +8,7 @@
 
 #include "crypto/hybrid_sign.h"
 
-#include <jansson.h>
+#include "rpc/client.h"
 
 #define WALLET_ENTROPY_MAX 32
 
@@ -70,9 +69,6 @@ void message_digest(struct hash32 *out, const char *message, size_t size);
 uint8_t *signer_message(struct signer *signer, uint32_t generation, const char *message, size_t *size);
 /* Asks on the terminal; false when there is none. Also for the creation of wallets. */
 bool read_passphrase(char *out, size_t size, const char *file, const char *prompt);
-
-/* ---- JSON-RPC (client.c): http only. NULL after printing why ---- */
-json_t *client_call(const char *url, const char *method, json_t *params);
 
 /* ---- commands of more than a few lines (send.c); exit statuses ---- */
 struct wallet_options {

@@ -1,11 +1,12 @@
 /* One JSON-RPC request over HTTP/1.1, a connection each. */
-#include "wallet/wallet.h"
+#include "rpc/client.h"
 
 #include "num/arena.h"
 
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@
 
 static json_t *fail(const char *url, const char *why)
 {
-	fprintf(stderr, "holon-wallet: %s: %s\n", url, why);
+	fprintf(stderr, "JSON-RPC at %s: %s\n", url, why);
 	return NULL;
 }
 
@@ -59,47 +60,65 @@ static char *exchange(int fd, const char *request, size_t size, size_t *answer_s
 	return answer;
 }
 
-json_t *client_call(const char *url, const char *method, json_t *params)
+char *client_exchange(const char *url, const char *body, const char **why)
 {
 	char host[256];
 	char port[8] = "80";
 	char *request;
-	json_t *body =
-	    json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
-	char *text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	if (sscanf(url, "http://%255[^:/]:%7[0-9]", host, port) < 1 || !text) {
-		free(text);
-		return fail(url, "only http://HOST:PORT is known");
+	size_t size;
+	if (sscanf(url, "http://%255[^:/]:%7[0-9]", host, port) < 1) {
+		*why = "only http://HOST:PORT is known";
+		return NULL;
 	}
 	const int length = asprintf(
 	    &request,
 	    "POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
 	    "Connection: close\r\n\r\n%s",
-	    host, strlen(text), text);
-	free(text);
-	if (length < 0)
-		return fail(url, "out of memory");
-	const int fd = connect_to(host, port);
+	    host, strlen(body), body);
+	const int fd = length < 0 ? -1 : connect_to(host, port);
+	*why = length < 0 ? "out of memory" : "nothing answers there";
 	if (fd < 0) {
-		free(request);
-		return fail(url, "nothing answers there");
+		if (length >= 0)
+			free(request);
+		return NULL;
 	}
-	size_t size;
 	char *answer = exchange(fd, request, (size_t)length, &size);
 	free(request);
 	close(fd);
-	const char *content = strstr(answer, "\r\n\r\n");
+	char *content = strstr(answer, "\r\n\r\n");
+	if (content) {
+		memmove(answer, content + 4, strlen(content + 4) + 1);
+		return answer;
+	}
+	free(answer);
+	*why = "the answer is not HTTP";
+	return NULL;
+}
+
+json_t *client_call(const char *url, const char *method, json_t *params)
+{
+	const char *why;
+	json_t *body =
+	    json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
+	char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	char *answer = text ? client_exchange(url, text, &why) : NULL;
+	if (!answer) {
+		why = text ? why : "out of memory";
+		free(text);
+		return fail(url, why);
+	}
+	free(text);
 	json_error_t error;
-	json_t *parsed = content ? json_loads(content + 4, 0, &error) : NULL;
+	json_t *parsed = json_loads(answer, 0, &error);
 	free(answer);
 	if (!parsed)
 		return fail(url, "the answer is not JSON-RPC");
 	json_t *result = json_incref(json_object_get(parsed, "result"));
 	if (!result) {
-		const char *why =
+		const char *message =
 		    json_string_value(json_object_get(json_object_get(parsed, "error"), "message"));
-		(void)fail(url, why ? why : "an error without a message");
+		(void)fail(url, message ? message : "an error without a message");
 	}
 	json_decref(parsed);
 	return result;

@@ -1,0 +1,17 @@
+/* Pipes for those who move bytes from file to file (splice.c). The common lock is held alone. */
+#pragma once
+
+#include "../include/file.h"
+
+bool is_pipe(const struct file *file);
+/* Two ends of one pipe? */
+bool pipe_same(const struct file *a, const struct file *b);
+/* Waits until FILE, a pipe's reading end, has something: *BYTES of it may be taken at once; 0 of them at the end.
+ * 0, -EAGAIN where WAIT is false, or why the sleep ended. */
+int pipe_wait_data(struct file *file, bool wait, uint64_t *bytes);
+/* Waits until FILE, a writing end, has room for *BYTES. 0, -EAGAIN, -EPIPE (with SIGPIPE), -ENOMEM, or as above. */
+int pipe_wait_room(struct file *file, bool wait, uint64_t *bytes);
+/* Copies what is there into IO, and leaves it. Bytes, or -EFAULT. */
+int64_t pipe_peek(struct file *file, struct io *io);
+/* Takes BYTES that were peeked at. */
+void pipe_consume(struct file *file, uint64_t bytes);

@@ -1,0 +1,426 @@
+/*
+ * holon-ledger rpc: a gateway without a vote, on the user's own machine. Wallets talk to it as to a node. Transactions are encrypted
+ * here, for the validators of the moment, and go on as envelopes: the node they go to sees that there is one, its size and its
+ * time. Everything else is asked of that node, which so sees what is asked.
+ *
+ * Whom to encrypt for is not believed: the file `network` says who the validators of epoch 0 are, and each later set was signed by a
+ * quorum of the one before. Of several nodes the one that knows the latest epoch is believed.
+ */
+#include "ledger/command.h"
+
+#include "ledger/encrypted/envelope.h"
+#include "ledger/node/node.h"
+#include "rpc/client.h"
+#include "rpc/rpc_internal.h"
+#include "trust/transparency.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define MAX_NODES     8
+#define MAX_ORIGINS   8
+#define EPOCH_SECONDS 5 /* how old our knowledge of the epoch may be */
+
+struct gateway {
+	const char *nodes[MAX_NODES];
+	unsigned node_count;
+	const char *origins[MAX_ORIGINS + 1];
+	unsigned origin_count, port;
+	const char *directory;
+	struct network network;
+	struct transparency_witnesses witnesses;
+	struct txpool *pool;
+	pthread_mutex_t lock; /* what follows */
+	uint64_t epoch, members;
+	time_t asked;
+};
+
+/* ---- the nodes ---- */
+
+/* The first node that answers, from the first on. NULL, and why. */
+static char *forward(const struct gateway *gateway, const char *text, const char **why)
+{
+	char *answer = NULL;
+	for (unsigned i = 0; i < gateway->node_count && !answer; i++)
+		answer = client_exchange(gateway->nodes[i], text, why);
+	return answer;
+}
+
+/* The result of a call to one node, or to the first that answers (node NULL). NULL: an error, whose message is in `why`. */
+static json_t *ask(const struct gateway *gateway, const char *node, const char *method, json_t *params,
+                   char why[200])
+{
+	const char *reason = "out of memory";
+	json_error_t error;
+	json_t *body =
+	    json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
+	char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	char *answer = !text  ? NULL
+	               : node ? client_exchange(node, text, &reason)
+	                      : forward(gateway, text, &reason);
+	free(text);
+	json_t *parsed = answer ? json_loads(answer, 0, &error) : NULL;
+	free(answer);
+	json_t *result = json_incref(json_object_get(parsed, "result"));
+	if (!result) {
+		const char *message =
+		    json_string_value(json_object_get(json_object_get(parsed, "error"), "message"));
+		snprintf(why, 200, "%s", message ? message : reason);
+	}
+	json_decref(parsed);
+	return result;
+}
+
+/* Follows what a node says of the epochs, as far as it is signed. */
+static void follow(struct gateway *gateway, const char *node)
+{
+	char why[200];
+	json_t *chain = ask(gateway, node, "holon_epochs", json_array(), why);
+	const char *text = json_string_value(chain);
+	const size_t room = text ? strlen(text) / 2 : 0;
+	uint8_t *bytes = checked_alloc(room + 1);
+	const long size = text ? hex_decode(bytes, room, text) : -1;
+	uint64_t epoch = 0;
+	uint64_t members = gateway->network.members;
+	for (long at = 0; at + 4 <= size;) {
+		const uint32_t length = load_le32(bytes + at);
+		if ((long)length > size - at - 4 ||
+		    transparency_follow(bytes + at + 4, length, &gateway->witnesses, &epoch, &members) !=
+		        TRUST_OK)
+			break;
+		at += 4 + (long)length;
+	}
+	free(bytes);
+	json_decref(chain);
+	pthread_mutex_lock(&gateway->lock);
+	if (epoch > gateway->epoch) {
+		gateway->epoch = epoch;
+		gateway->members = members;
+	}
+	pthread_mutex_unlock(&gateway->lock);
+}
+
+static struct envelope_keys keys_now(struct gateway *gateway, bool renew)
+{
+	const time_t now = time(NULL);
+	pthread_mutex_lock(&gateway->lock);
+	const bool old = renew || now - gateway->asked >= EPOCH_SECONDS;
+	if (old)
+		gateway->asked = now;
+	pthread_mutex_unlock(&gateway->lock);
+	for (unsigned i = 0; old && i < gateway->node_count; i++)
+		follow(gateway, gateway->nodes[i]);
+	pthread_mutex_lock(&gateway->lock);
+	const struct envelope_keys keys = {gateway->epoch, gateway->members, gateway->network.kem};
+	pthread_mutex_unlock(&gateway->lock);
+	return keys;
+}
+
+/* ---- transactions ---- */
+
+static bool send_sealed(struct gateway *gateway, const uint8_t *bytes, size_t size, bool renew)
+{
+	const struct envelope_keys keys = keys_now(gateway, renew);
+	const size_t sealed_size = envelope_size(set_size(keys.members), size);
+	uint8_t key[ENVELOPE_KEY];
+	uint8_t *envelope = checked_alloc(sealed_size);
+	char why[200];
+	json_t *result = NULL;
+	if (getrandom(key, sizeof key, 0) == sizeof key &&
+	    envelope_seal(&keys, key, bytes, size, envelope) == CRYPTO_OK) {
+		char *text = checked_alloc(2 * sealed_size + 3);
+		result = ask(gateway, NULL, "holon_sendEnvelope",
+		             json_pack("[s]", hex_encode(text, envelope, sealed_size)), why);
+		free(text);
+	}
+	const bool good = json_is_true(result);
+	crypto_wipe(key, sizeof key);
+	free(envelope);
+	json_decref(result);
+	return good;
+}
+
+/* The pool's: what is next in line of its sender. */
+static bool send(void *context, const uint8_t *bytes, size_t size)
+{
+	/* The epoch may have changed a moment ago: once more, with what is known now. */
+	return send_sealed(context, bytes, size, false) || send_sealed(context, bytes, size, true);
+}
+
+struct answer {
+	json_t *result;
+	enum rpc_error_code code;
+	char why[200];
+};
+
+static void refuse(struct answer *answer, enum rpc_error_code code, const char *why)
+{
+	answer->code = code;
+	snprintf(answer->why, sizeof answer->why, "%s", why);
+}
+
+static bool state_nonce(struct gateway *gateway, const struct address *sender, struct answer *answer,
+                        uint64_t *nonce)
+{
+	char text[43];
+	json_t *result = ask(gateway, NULL, "eth_getTransactionCount",
+	                     json_pack("[s, s]", hex_encode(text, sender->bytes, 20), "latest"), answer->why);
+	const bool good = json_is_string(result) && hex_to_u64(nonce, json_string_value(result));
+	json_decref(result);
+	answer->code = RPC_FAILED;
+	return good;
+}
+
+static void send_raw(struct gateway *gateway, const json_t *params, struct arena *arena,
+                     struct answer *answer)
+{
+	const char *text = json_string_value(json_array_get(params, 0));
+	const size_t room = text ? strlen(text) / 2 : 0;
+	uint8_t *bytes = arena_alloc(arena, room + 1);
+	const long size = text ? hex_decode(bytes, room, text) : -1;
+	struct transaction t;
+	struct address sender;
+	const char *why = "parameter 0 must be bytes in hexadecimal";
+	uint64_t nonce;
+	if (size <= 0 || !transaction_decode(&t, bytes, (size_t)size, arena, &why)) {
+		refuse(answer, size <= 0 ? RPC_INVALID_PARAMS : RPC_FAILED, why);
+	} else if (size > (long)ENVELOPE_MAX_PLAIN) {
+		refuse(answer, RPC_FAILED, "transaction too large: at most 64 KiB are encrypted");
+	} else if (!transaction_sender(&t, &sender)) {
+		refuse(answer, RPC_FAILED, "invalid sender: the signature is not valid");
+	} else if (state_nonce(gateway, &sender, answer, &nonce)) {
+		if (t.nonce < nonce) {
+			refuse(answer, RPC_FAILED, "nonce too low");
+			return;
+		}
+		switch (txpool_add(gateway->pool, &t, bytes, (size_t)size, &sender, nonce, &why)) {
+		case TXPOOL_TAKEN:
+			answer->result = rpc_hash(&t.hash);
+			return;
+		case TXPOOL_REFUSED:
+			refuse(answer, RPC_FAILED, why);
+			return;
+		case TXPOOL_FULL:
+			refuse(answer, RPC_LIMIT, "no node takes the transaction now: try again later");
+			return;
+		}
+	}
+}
+
+/* "pending" counts what went through here, which the node cannot see. */
+static void pending_count(struct gateway *gateway, const json_t *params, struct answer *answer)
+{
+	struct address sender;
+	uint64_t nonce;
+	const char *text = json_string_value(json_array_get(params, 0));
+	if (!text || hex_decode(sender.bytes, 20, text) != 20)
+		refuse(answer, RPC_INVALID_PARAMS, "parameter 0 must be an address");
+	else if (state_nonce(gateway, &sender, answer, &nonce))
+		answer->result = rpc_quantity(txpool_next_nonce(gateway->pool, &sender, nonce));
+}
+
+/* A transaction that is not in a block yet is known here alone. */
+static void find_pending(struct gateway *gateway, const json_t *params, struct arena *arena,
+                         struct answer *answer)
+{
+	struct hash32 hash;
+	struct transaction t;
+	struct address sender;
+	size_t size;
+	const char *why;
+	const char *text = json_string_value(json_array_get(params, 0));
+	answer->result =
+	    ask(gateway, NULL, "eth_getTransactionByHash", json_pack("[s]", text ? text : ""), answer->why);
+	answer->code = RPC_FAILED;
+	if (!json_is_null(answer->result) || !text || hex_decode(hash.bytes, 32, text) != 32)
+		return;
+	const uint8_t *bytes = txpool_find(gateway->pool, &hash, arena, &size);
+	if (!bytes || !transaction_decode(&t, bytes, size, arena, &why) || !transaction_sender(&t, &sender))
+		return;
+	json_decref(answer->result);
+	answer->result = rpc_transaction_json(&t, &sender, NULL, 0);
+}
+
+/* ---- requests ---- */
+
+/* What is not forwarded as it is. False: it is. */
+static bool own_method(struct gateway *gateway, const char *method, const json_t *params, struct arena *arena,
+                       struct answer *answer)
+{
+	if (!strcmp(method, "eth_sendRawTransaction")) {
+		send_raw(gateway, params, arena, answer);
+	} else if (!strcmp(method, "eth_getTransactionByHash")) {
+		find_pending(gateway, params, arena, answer);
+	} else if (!strcmp(method, "eth_getTransactionCount") &&
+	           !strcmp(json_string_value(json_array_get(params, 1))
+	                       ? json_string_value(json_array_get(params, 1))
+	                       : "",
+	                   "pending")) {
+		pending_count(gateway, params, answer);
+	} else if (!strcmp(method, "eth_accounts") || !strcmp(method, "eth_requestAccounts")) {
+		answer->result = json_array();
+	} else if (!strcmp(method, "eth_sendTransaction") || !strcmp(method, "eth_sign") ||
+	           !strcmp(method, "personal_sign")) {
+		refuse(answer, RPC_FAILED, "unknown account: the gateway has no keys");
+	} else if (!strcmp(method, "eth_subscribe") || !strcmp(method, "eth_unsubscribe")) {
+		refuse(answer, RPC_NO_METHOD, "the gateway has no subscriptions: poll, or use filters");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static json_t *answer_one(struct gateway *gateway, json_t *request, struct arena *arena)
+{
+	const char *method = json_string_value(json_object_get(request, "method"));
+	json_t *id = json_object_get(request, "id");
+	struct answer answer = {.code = RPC_INVALID_REQUEST, .why = "invalid request"};
+	json_error_t error;
+	if (method && !own_method(gateway, method, json_object_get(request, "params"), arena, &answer)) {
+		const char *why = "out of memory";
+		char *text = json_dumps(request, JSON_COMPACT);
+		char *content = text ? forward(gateway, text, &why) : NULL;
+		json_t *parsed = content ? json_loads(content, 0, &error) : NULL;
+		free(text);
+		free(content);
+		if (parsed || (content && !id))
+			return parsed;
+		refuse(&answer, RPC_INTERNAL, "no node answers");
+	}
+	if (!id) {
+		json_decref(answer.result);
+		return NULL;
+	}
+	if (answer.result)
+		return json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", answer.result);
+	return json_pack("{s:s, s:O, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", id, "error", "code",
+	                 (int)answer.code, "message", answer.why);
+}
+
+static char *answer_text(void *context, void *worker, const char *text, size_t size, uint64_t connection)
+{
+	struct gateway *gateway = context;
+	struct arena *arena = worker;
+	json_error_t error;
+	(void)connection;
+	arena_reset(arena);
+	json_t *request = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	json_t *answer = NULL;
+	if (json_is_array(request) && json_array_size(request) > 0 &&
+	    json_array_size(request) <= RPC_MAX_BATCH) {
+		answer = json_array();
+		for (size_t i = 0; i < json_array_size(request); i++) {
+			json_t *one = answer_one(gateway, json_array_get(request, i), arena);
+			if (one)
+				json_array_append_new(answer, one);
+		}
+	} else if (json_is_object(request)) {
+		answer = answer_one(gateway, request, arena);
+	} else {
+		answer = json_pack("{s:s, s:n, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", "error", "code",
+		                   request ? (int)RPC_INVALID_REQUEST : (int)RPC_PARSE_ERROR, "message",
+		                   request ? "neither a request nor a batch of 1 to 1000" : "parse error");
+	}
+	json_decref(request);
+	char *out = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	json_decref(answer);
+	return out;
+}
+
+static void *open_worker(void *context)
+{
+	(void)context;
+	return checked_zalloc(1, sizeof(struct arena));
+}
+
+static void close_worker(void *worker)
+{
+	arena_deinit(worker);
+	free(worker);
+}
+
+/* ---- the command ---- */
+
+static bool parse(struct gateway *gateway, int count, char **arguments)
+{
+	static const struct option options[] = {{"network", required_argument, NULL, 'n'},
+	                                        {"node", required_argument, NULL, 'u'},
+	                                        {"rpc-port", required_argument, NULL, 'p'},
+	                                        {"allow-origin", required_argument, NULL, 'o'},
+	                                        {NULL, 0, NULL, 0}};
+	uint64_t number;
+	optind = 1;
+	for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;)
+		if (option == 'n')
+			gateway->directory = optarg;
+		else if (option == 'u' && gateway->node_count < MAX_NODES)
+			gateway->nodes[gateway->node_count++] = optarg;
+		else if (option == 'p' && rpc_parse_number(optarg, &number) && number && number < 65536)
+			gateway->port = (unsigned)number;
+		else if (option == 'o' && gateway->origin_count < MAX_ORIGINS)
+			gateway->origins[gateway->origin_count++] = optarg;
+		else
+			return false;
+	return gateway->directory && gateway->node_count && optind == count;
+}
+
+/* The same file gives the keys to encrypt for and those that sign. */
+static bool read_network(struct gateway *gateway)
+{
+	if (!network_read(gateway->directory, &gateway->network))
+		return false;
+	gateway->witnesses.members = gateway->members = gateway->network.members;
+	for (unsigned i = 0; i < DAG_MAX_VALIDATORS; i++) {
+		gateway->witnesses.known[i] = gateway->network.peers[i].known;
+		memcpy(gateway->witnesses.keys[i], gateway->network.peers[i].key, HYBRID_SIGN_PK_SIZE);
+	}
+	return true;
+}
+
+int command_rpc(int count, char **arguments)
+{
+	struct gateway *gateway = checked_zalloc(1, sizeof *gateway);
+	sigset_t signals;
+	int number;
+	gateway->port = 8545;
+	pthread_mutex_init(&gateway->lock, NULL);
+	if (!parse(gateway, count, arguments)) {
+		fprintf(
+		    stderr,
+		    "usage: holon-ledger rpc --network D --node http://HOST:PORT [--node …] [--rpc-port P] "
+		    "[--allow-origin ORIGIN]…\n"
+		    "  a gateway for wallets on this machine: encrypts transactions for the validators of "
+		    "D/network and\n"
+		    "  passes them, and everything else, to the nodes\n");
+		free(gateway);
+		return 2;
+	}
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	const struct rpc_server_config config = {.port = gateway->port,
+	                                         .workers = 8,
+	                                         .origins = gateway->origins,
+	                                         .context = gateway,
+	                                         .worker_open = open_worker,
+	                                         .worker_close = close_worker,
+	                                         .answer = answer_text};
+	gateway->pool = txpool_create(send, gateway);
+	struct rpc_server *server = read_network(gateway) ? rpc_server_start(&config) : NULL;
+	if (server) {
+		printf("JSON-RPC on http://127.0.0.1:%u; transactions are encrypted here\n", gateway->port);
+		fflush(stdout);
+		sigwait(&signals, &number);
+		rpc_server_stop(server);
+	}
+	txpool_destroy(gateway->pool);
+	free(gateway);
+	return server ? 0 : 1;
+}
