@@ -21,8 +21,10 @@
 #define LOOK_NS     200000000 /* between two looks at a file without inotify */
 #define POLL_NS     1000000   /* between two looks while the program is at work */
 #define LATE_NS     1000000   /* the clock of a live run is at most so much behind */
-#define LINE_LIMIT  65536
-#define METRIC_MAX  65536 /* bytes at the end of a metric's file that are read */
+#define INPUT_END                                                                                            \
+	"end of input" /* the source of an event that is not delivered: a replay stops waiting, too */
+#define LINE_LIMIT 65536
+#define METRIC_MAX 65536 /* bytes at the end of a metric's file that are read */
 
 enum watch_kind { WATCH_FILE, WATCH_METRIC, WATCH_SUBKERNEL };
 
@@ -49,6 +51,7 @@ struct events {
 	unsigned count;
 	int inotify;
 	int64_t start_ns, looked_ns; /* real time at logical time 0; of the last look while at work */
+	bool expected;               /* something is watched */
 	bool input;
 	char *line;
 	size_t line_length;
@@ -99,6 +102,10 @@ void events_free(struct vm *vm)
 /* The message of an event: a file's is a map, a metric's a number, a sub-kernel's its state, others are text. */
 void events_deliver(struct vm *vm, const char *source, const char *text, size_t length)
 {
+	if (!strcmp(source, INPUT_END) && vm->events) {
+		vm->events->input = false;
+		return;
+	}
 	value item = from_object(string_new(vm, text, length));
 	vm_root_push(vm, item);
 	if (!strncmp(source, "file:", 5)) {
@@ -277,6 +284,7 @@ static void read_lines(struct vm *vm)
 		ssize_t n = read(0, buffer, sizeof(buffer));
 		if (n <= 0) {
 			e->input = false;
+			found(e, INPUT_END, "");
 			break;
 		}
 		for (ssize_t i = 0; i < n; i++) {
@@ -317,7 +325,7 @@ static bool look(struct vm *vm, int64_t now)
 /* ---- for the scheduler ---- */
 bool events_expected(const struct vm *vm)
 {
-	return vm->events && (vm->events->count || vm->events->input);
+	return vm->events && (vm->events->expected || vm->events->input);
 }
 
 void events_wait(struct vm *vm, int64_t until)
@@ -394,6 +402,14 @@ void events_read_input(struct vm *vm)
 	events_of(vm)->input = true;
 }
 
+/* A replay waits where the run did, and watches nothing. */
+static bool watches(struct vm *vm)
+{
+	if (vm->live)
+		events_of(vm)->expected = true;
+	return vm->live && !trace_replaying(vm);
+}
+
 static struct watch *add(struct vm *vm, enum watch_kind kind, const char *channel, const char *path)
 {
 	struct events *e = events_of(vm);
@@ -411,7 +427,7 @@ static struct watch *add(struct vm *vm, enum watch_kind kind, const char *channe
 
 void events_watch_file(struct vm *vm, int directory, const char *path, const char *channel)
 {
-	if (!vm->live || trace_replaying(vm))
+	if (!watches(vm))
 		return;
 	struct watch *w = add(vm, WATCH_FILE, channel, path);
 	struct events *e = vm->events;
@@ -436,7 +452,7 @@ void events_watch_file(struct vm *vm, int directory, const char *path, const cha
 void events_watch_metric(struct vm *vm, int directory, const char *path, const char *channel,
                          int64_t period_ns)
 {
-	if (!vm->live || trace_replaying(vm))
+	if (!watches(vm))
 		return;
 	struct watch *w = add(vm, WATCH_METRIC, channel, path);
 	if (!w)
@@ -447,7 +463,7 @@ void events_watch_metric(struct vm *vm, int directory, const char *path, const c
 
 void events_watch_subkernel(struct vm *vm, const char *name, const char *channel, int64_t period_ns)
 {
-	if (!vm->live || trace_replaying(vm))
+	if (!watches(vm))
 		return;
 	struct watch *w = add(vm, WATCH_SUBKERNEL, channel, name);
 	if (!w)

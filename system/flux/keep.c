@@ -412,7 +412,10 @@ value keeper_open(struct vm *vm, struct facts *f, value files, const char *path,
 	k->files = files;
 	k->path = strdup(path);
 	k->facts = f;
-	bool ok = read_file(vm, f, k, &cut, &why);
+	bool writable = ((struct handle *)as_object(files))->rights & RIGHT_WRITE;
+	if (!writable)
+		text_print(&why, "this capability is for reading only");
+	bool ok = writable && read_file(vm, f, k, &cut, &why);
 	/* The file is ours from now on: that it can be written is known at once. */
 	if (ok && (cut || k->records < 2 || k->records > 2 * (uint64_t)f->alive + 1000) &&
 	    !keeper_write_all(vm, k, f)) {

@@ -131,6 +131,7 @@ struct module_info {
 	const char *path;
 	struct symbol *symbols;
 	uint32_t symbol_count, symbol_capacity;
+	uint32_t *index, index_mask; /* by name: number + 1 */
 	struct module_info *next;
 };
 

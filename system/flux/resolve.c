@@ -44,12 +44,49 @@ static void *grow(void *array, uint32_t count, uint32_t *capacity, size_t size)
 	return array;
 }
 
+static uint32_t hash_name(const char *name)
+{
+	uint32_t h = 2166136261u;
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return h ^ h >> 15;
+}
+
 struct symbol *module_find(const struct module_info *module, const char *name)
 {
-	for (uint32_t i = 0; i < module->symbol_count; i++)
-		if (!strcmp(module->symbols[i].name, name))
-			return &module->symbols[i];
+	for (uint32_t at = hash_name(name); module->index_mask; at++) {
+		uint32_t entry = module->index[at & module->index_mask];
+		if (!entry)
+			break;
+		if (!strcmp(module->symbols[entry - 1].name, name))
+			return &module->symbols[entry - 1];
+	}
 	return NULL;
+}
+
+static void index_symbol(struct module_info *m, uint32_t number)
+{
+	uint32_t at = hash_name(m->symbols[number].name);
+	while (m->index[at & m->index_mask])
+		at++;
+	m->index[at & m->index_mask] = number + 1;
+}
+
+/* After a symbol was added. */
+static void index_last(struct module_info *m)
+{
+	if (m->index_mask && m->symbol_count * 2 <= m->index_mask) {
+		index_symbol(m, m->symbol_count - 1);
+		return;
+	}
+	uint32_t size = m->index_mask ? (m->index_mask + 1) * 2 : 64;
+	free(m->index);
+	m->index = calloc(size, sizeof(*m->index));
+	if (!m->index)
+		abort();
+	m->index_mask = size - 1;
+	for (uint32_t i = 0; i < m->symbol_count; i++)
+		index_symbol(m, i);
 }
 
 static void define(struct resolver *r, const char *name, enum meaning meaning, uint32_t index,
@@ -71,6 +108,7 @@ static void define(struct resolver *r, const char *name, enum meaning meaning, u
 	m->symbols = grow(m->symbols, m->symbol_count, &m->symbol_capacity, sizeof(*m->symbols));
 	m->symbols[m->symbol_count++] =
 	    (struct symbol){.name = name, .meaning = (uint8_t)meaning, .index = index, .node = node};
+	index_last(m);
 }
 
 /* ---- scopes ---- */
@@ -1037,8 +1075,10 @@ bool program_resolve(struct program *program)
 		r.source = m->source;
 		resolve_declarations(&r);
 	}
-	for (struct module_info *m = r.modules; m; m = m->next)
+	for (struct module_info *m = r.modules; m; m = m->next) {
 		free(m->symbols);
+		free(m->index);
+	}
 	return program_ok(program);
 }
 

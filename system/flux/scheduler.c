@@ -475,14 +475,14 @@ bool scheduler_run(struct vm *vm)
 	while (!s->stopped) {
 		int64_t next = scheduler_next(vm, true);
 		/* Live, what happens outside can wake us, too; a replay knows whether it did. */
-		if (next == INT64_MAX && !(vm->live && (events_expected(vm) || trace_replaying(vm))))
+		if (next == INT64_MAX && !(vm->live && events_expected(vm)))
 			break;
 		/* Periodic events alone do not keep a logical run alive for ever. */
 		if (!s->limit_ns && !vm->live && scheduler_next(vm, false) == INT64_MAX &&
 		    next > PERIODIC_LIMIT)
 			break;
 		if (next > limit) {
-			if (!vm->live || limit == INT64_MAX || !(events_expected(vm) || trace_replaying(vm)))
+			if (!vm->live || limit == INT64_MAX || !events_expected(vm))
 				break;
 			next = limit;
 			if (vm->clock_ns >= limit)

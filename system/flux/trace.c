@@ -56,6 +56,11 @@ static struct trace *trace_new(void)
 	return t;
 }
 
+static bool as_it_comes(const struct run_options *options)
+{
+	return options->live && options->input_path && !strcmp(options->input_path, "-");
+}
+
 bool trace_begin(struct vm *vm, const struct run_options *options)
 {
 	struct trace *t = trace_new();
@@ -75,7 +80,8 @@ bool trace_begin(struct vm *vm, const struct run_options *options)
 	                 (unsigned long long)options->memory,
 	                 (unsigned)((options->read_directory ? 1 : 0) | (options->write_directory ? 2 : 0) |
 	                            (options->allow_clock ? 4 : 0) | (options->allow_process ? 8 : 0) |
-	                            (options->allow_net ? 16 : 0) | (options->allow_subkernels ? 32 : 0)));
+	                            (options->allow_net ? 16 : 0) | (options->allow_subkernels ? 32 : 0) |
+	                            (as_it_comes(options) ? 64 : 0)));
 	put_record(t, 'A', line, (size_t)n, NULL, 0);
 	if (options->input_path && strcmp(options->input_path, "-") != 0) {
 		struct source *input = source_load(options->input_path);
@@ -355,6 +361,7 @@ static bool read_header(struct trace *t, struct run_options *options, const char
 			options->allow_process = grants & 8;
 			options->allow_net = grants & 16;
 			options->allow_subkernels = grants & 32;
+			options->input_path = grants & 64 ? "-" : NULL;
 			options->memory = memory < (16ull << 30) && memory > (1u << 20) ? memory : 1u << 30;
 			have_options = true;
 		} else if (kind == 'I') {
@@ -409,6 +416,8 @@ static int replay(struct trace *t, const struct run_options *options, const char
 		files[file_count++] = (struct replayed_file){name, input, input_length};
 		scheduler_load_input(vm, name);
 	}
+	if (as_it_comes(options))
+		events_read_input(vm);
 	int run_status = run_program(vm);
 	bool same = trace_end(vm, run_status);
 	fflush(out);
