@@ -32,10 +32,17 @@ struct Service {
     failed = nil
 }
 
+// A service is a command, or a sub-kernel that runs one, by Holon's command of that name, which ends when the sub-kernel does.
+function command_of(s) {
+    let inside = get(s, "subkernel");
+    if inside == nil { return s.command; }
+    return ["subkernel", "run", "-n", s.name, "-m", get(s, "memory", "32M"), "--"] ++ inside;
+}
+
 function load_services() {
     let config = read_json("services.json");
     if is_error(config) { return []; }
-    return map(get(config, "services", []), fn(s) => Service { name: s.name, command: s.command, since: args.clock.monotonic() });
+    return map(get(config, "services", []), fn(s) => Service { name: s.name, command: command_of(s), since: args.clock.monotonic() });
 }
 
 function begin_service(s, now) {
@@ -209,6 +216,75 @@ function undo_tidying() {
     return count;
 }
 
+// ---- inspecting: children that may only read, each with its own way of looking, say how each service does ----
+function inspect_status() {
+    let status = args.files.read("status.json");
+    if is_error(status) { return; }
+    for row in get(json_parse(status), "services", []) {
+        let well = row.alive && row.available > 0.9;
+        finding(row.name, "is", if well then "well" else "failing", if row.alive then 0.6 else 0.8, "status.json");
+    }
+}
+
+function inspect_log() {
+    let text = args.files.read("log");
+    if is_error(text) { return; }
+    let ends = {};
+    for name in args.words.names { ends[name] = 0; }
+    for row in lines(text) {
+        let e = json_parse(row);
+        if is_map(e) && e.relation == "ended" && has(ends, e.subject) && e.time > args.words.now - 60 { ends[e.subject] = ends[e.subject] + 1; }
+    }
+    for name, n in ends {
+        finding(name, "is", if n > 0 then "failing" else "well", if n > 0 then min(0.9, 0.3 * n) else 0.5, "log");
+    }
+}
+
+function inspect_metrics() {
+    for name in args.words.names {
+        let text = args.files.read(name);
+        if is_error(text) { continue; }
+        let values = filter(map(lines(text), fn(row) => to_float(trim(row))), fn(x) => !is_error(x));
+        if len(values) < 10 { continue; }
+        let usual = values[:len(values) - 1];
+        let mean = sum(usual) / len(usual);
+        let deviation = sqrt(sum(map(usual, fn(x) => (x - mean) * (x - mean))) / len(usual));
+        let strange = abs(last(values) - mean) > 4 * max(deviation, abs(mean) * 0.01 + 0.000001);
+        finding(name, "is", if strange then "failing" else "well", if strange then 0.7 else 0.5, "metrics/" ++ name);
+    }
+}
+
+state found = {};
+state disputed = {};
+
+function inspect(services) {
+    let names = map(services, fn(s) => s.name);
+    let words = { names: names, now: args.clock.time() };
+    let may = args.files.read_only();
+    let results = [
+        spawn(inspect_status, { files: may, budget: 100000, within: 1s }),
+        spawn(inspect_log, { files: may, words: words, budget: 2000000, within: 1s })
+    ];
+    let folder = args.files.under("metrics");
+    if !is_error(folder) { push(results, spawn(inspect_metrics, { files: folder.read_only(), words: words, budget: 2000000, within: 1s })); }
+    for r in results { if r.outcome != "done" { log_fact(r.name, "ended with", r.outcome, nil); } }
+    let merged = merge_findings(results);
+    for f in merged.facts {
+        if f.subject in names && get(found, f.subject) != f.object {
+            found[f.subject] = f.object;
+            log_fact(f.subject, "is found", f.object, format("{:.2} by {}", f.confidence, join(f.evidence, ", ")));
+        }
+    }
+    let now = {};
+    for d in merged.disagreements {
+        let other = d.others[0];
+        now[d.subject] = format("{} says {} ({:.2}), {} says {} ({:.2})", join(d.chosen.children, ", "), d.chosen.object,
+            d.chosen.confidence, join(other.children, ", "), other.object, other.confidence);
+        if !has(disputed, d.subject) { log_fact(d.subject, "is disputed", now[d.subject], nil); }
+    }
+    disputed = now;
+}
+
 // ---- what a person tells ----
 state commands_read = 0;
 
@@ -238,16 +314,17 @@ function obey(services, now) {
 
 function main() {
     let duties = args.words;
-    if len(duties) == 0 { duties = ["supervise", "metrics", "tune", "tidy"]; }
-    let services = if "supervise" in duties then load_services() else [];
+    if len(duties) == 0 { duties = ["supervise", "inspect", "metrics", "tune", "tidy"]; }
+    let services = if "supervise" in duties || "inspect" in duties then load_services() else [];
     let old = args.files.read("commands");
     if !is_error(old) { commands_read = len(lines(old)); }
     let before = args.clock.monotonic();
     let slow = 0;
+    let slower = before + 1;
     log_fact("cunatic", "begins", join(duties, ", "), nil);
     while !ending {
         let now = args.clock.monotonic();
-        for s in services { look_after(s, now, now - before); }
+        if "supervise" in duties { for s in services { look_after(s, now, now - before); } }
         before = now;
         if now >= slow {
             slow = now + 0.2;
@@ -256,6 +333,10 @@ function main() {
             if "metrics" in duties { watch_metrics(); }
             if "tune" in duties { tune(); }
             if "tidy" in duties { tidy(); }
+        }
+        if now >= slower && "inspect" in duties {
+            slower = now + 5;
+            inspect(services);
         }
         sleep(20ms);
     }

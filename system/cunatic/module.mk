@@ -7,3 +7,10 @@ CUNATIC_TEXTS := $(addprefix system/cunatic/,agent.flux policy.flux duties.flux 
 $(call host-object-names,bin,$(FLUX_CFLAGS),system/cunatic/main.c system/cunatic/agent.c): $(CUNATIC_TEXTS)
 $(call script-test,system/cunatic/cunatic_test,build/host/bin/cunatic)
 SOAK_TESTS += system/cunatic/cunatic_test
+
+# The same program as one file, for the system image.
+build/guest/cunatic: build/host/bin/cunatic
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) -fuse-ld=lld -static -s -Wl,--gc-sections -o $@ $(call host-object-names,bin,$(FLUX_CFLAGS),$(FLUX_CORE) $(CUNATIC_SOURCES)) \
+		$(CRYPTO_LIB) $(CRYPTO_LDLIBS) $(FLUX_LDLIBS)

@@ -21,3 +21,9 @@ bench-flux: build/host/bin/flux ## Time Flux against Lua 5.4 and Python 3
 .PHONY: measure-flux
 measure-flux: build/host/bin/flux ## Print what planner, mosaic and bandit gain
 	@system/flux/examples/measured_test table
+
+# The same program as one file, for the system image.
+build/guest/flux: build/host/bin/flux
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) -fuse-ld=lld -static -s -Wl,--gc-sections -o $@ $(call host-object-names,bin,$(FLUX_CFLAGS),$(FLUX_CORE) $(FLUX_TOOLS)) $(FLUX_LDLIBS)
