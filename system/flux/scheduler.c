@@ -170,10 +170,13 @@ int64_t scheduler_next(struct vm *vm, bool periodic)
 bool scheduler_advance(struct vm *vm, int64_t until)
 {
 	struct scheduler *s = scheduler_of(vm);
-	if (vm->generation && s->limit_ns && until > s->limit_ns) {
-		vm->clock_ns = s->limit_ns;
+	if (s->limit_ns && until > s->limit_ns && (vm->generation || !vm->program->intention_count)) {
+		/* A program that is no set of intentions, and a child, end in the middle of a wait. */
+		while (vm->clock_ns < s->limit_ns && !vm->interrupted)
+			events_wait(vm, s->limit_ns);
+		s->ended = !vm->generation;
 		vm->stopping = true;
-		vm_raise(vm, "limit", "the time of this child is up");
+		vm_raise(vm, "limit", "the time is up");
 		return false;
 	}
 	while (vm->clock_ns < until) {
@@ -459,7 +462,8 @@ bool scheduler_run(struct vm *vm)
 		for (uint32_t i = 0; i < vm->program->function_count; i++)
 			if (!strcmp(vm->program->functions[i]->name, "main") &&
 			    vm->program->functions[i]->source == vm->program->source)
-				return vm_call_proto(vm, vm->program->functions[i], NULL, 0) != V_RAISE;
+				return vm_call_proto(vm, vm->program->functions[i], NULL, 0) != V_RAISE ||
+				       s->ended;
 		return true;
 	}
 	s->triggers = calloc(count, sizeof(*s->triggers));
