@@ -3,13 +3,13 @@
 HOLON_ROOT ?= minimal
 SYSTEM_IMAGE := build/x86_64/system.img
 NATIVE_PARTS := vfs=build/x86_64/base/vfs console=build/x86_64/base/console subkernel=build/x86_64/system/subkernel \
-	linux=build/x86_64/linux/linux devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
+	linux=build/x86_64/linux/linux vault=build/x86_64/base/vault devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
 
 $(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
-		build/guest/subkernel tools/mksysimg/mksysimg build/host/bin/blake3-blocks
+		build/guest/subkernel build/guest/vault tools/mksysimg/mksysimg build/host/bin/blake3-blocks
 	@mkdir -p $(@D)
 	@echo "  IMAGE   $@"
 	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
-		--tree build/root/$(HOLON_ROOT):linux --file build/guest/subkernel:linux/usr/bin/subkernel
+		--tree build/root/$(HOLON_ROOT):linux --file build/guest/subkernel:linux/usr/bin/subkernel --file build/guest/vault:linux/usr/bin/vault
 SYSTEM += $(SYSTEM_IMAGE)

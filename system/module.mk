@@ -1,5 +1,5 @@
 # System programs. The sub-kernel manager is a native unit.
-$(call native-program,system/subkernel,system/subkernel/manager.c system/subkernel/network.c system/subkernel/realtime.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+$(call native-program,system/subkernel,system/subkernel/manager.c system/subkernel/blocks.c system/subkernel/network.c system/subkernel/realtime.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
 # The subkernel command is an ordinary Linux program, linked statically.
 GUEST_CFLAGS := $(CSTD) $(WARN) -O2 -Iabi
 build/guest/subkernel: system/subkernel/subkernel.c system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/switch.h abi/holon/link.h abi/holon/guest_calls.h
@@ -7,3 +7,21 @@ build/guest/subkernel: system/subkernel/subkernel.c system/subkernel/libholon.h 
 	@echo "  CC      $@"
 	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
 ALL += build/guest/subkernel
+build/guest/vault: system/vault/vault.c system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/guest_calls.h abi/holon/vault.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
+ALL += build/guest/vault
+
+# base/vault is built here, behind the lists of lib/: vdisk and holonfs unchanged, the cryptographic library, and Debian's static
+# libraries below it, on newlib. base/vault/host_library.c is what those libraries ask for beyond newlib.
+VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/block/block_ring.c lib/block/block_client.c $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
+	$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)
+VAULT_LIBRARIES := /usr/lib/x86_64-linux-gnu/libsodium.a /usr/lib/x86_64-linux-gnu/libbearssl.a build/x86_64/base/argon2.o
+$(call native-newlib-program,base/vault,$(VAULT_SOURCES),-DCRYPTO_NO_VECTOR -DEUCLEAN=2117 -DEMEDIUMTYPE=2124 -idirafter /usr/include,$(VAULT_LIBRARIES))
+build/x86_64/base/vault: build/x86_64/base/argon2.o
+# libsodium has an Argon2 of its own, whose functions have the same names.
+build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
+	@mkdir -p $(@D)
+	@$(LD) -r --whole-archive $< -o $@
+	@llvm-objcopy --keep-global-symbol=argon2id_ctx $@

@@ -23,8 +23,8 @@ native-program = $(call objects,x86_64/native/$(1).o.d,$(2),$(NATIVE_CFLAGS) $(3
 build/x86_64/%.flat: build/x86_64/%
 	@llvm-objcopy -O binary --set-section-flags .bss=alloc,load,contents $< $@
 
-# The same on newlib (lib/newlib/native_newlib.h): $(call native-newlib-program,NAME,SOURCES[,CFLAGS]). Vector registers and
-# floating point are in use.
+# The same on newlib (lib/newlib/native_newlib.h): $(call native-newlib-program,NAME,SOURCES[,CFLAGS[,ARCHIVES]]). Vector registers and
+# floating point are in use. ARCHIVES are linked before newlib.
 NEWLIB := build/x86_64/newlib
 NEWLIB_CFLAGS := $(filter-out -mgeneral-regs-only,$(NATIVE_CFLAGS)) -D_REENTRANT -D__DYNAMIC_REENT__ -Wno-unused-function \
 	-isystem $(NEWLIB)/include -Ilib/newlib
@@ -33,9 +33,9 @@ build/x86_64/$(1): $(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/gl
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
 	@$(LD) --no-relax -nostdlib -static -z noexecstack -z max-page-size=4096 --gc-sections -T lib/holon/native.ld -o $$@.debug \
-		$$(filter %.o,$$^) $(NEWLIB)/lib/libc.a build/x86_64/libholon.a $(NEWLIB)/lib/libm.a $(NEWLIB)/lib/libc.a
+		$(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c) $(3) $(NEWLIB)/lib/libc.a build/x86_64/libholon.a $(NEWLIB)/lib/libm.a $(NEWLIB)/lib/libc.a
 	@llvm-strip -o $$@ $$@.debug
 $(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c): | $(INTERFACES) $(NEWLIB)/stamp
 ALL += build/x86_64/$(1)
 endef
-native-newlib-program = $(call objects,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c,$(NEWLIB_CFLAGS) $(3))$(eval $(call native-newlib-link,$(1),$(2)))
+native-newlib-program = $(call objects,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c,$(NEWLIB_CFLAGS) $(3))$(eval $(call native-newlib-link,$(1),$(2),$(4)))

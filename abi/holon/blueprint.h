@@ -10,6 +10,7 @@
 enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
 	BLUEPRINT_WX = 2,      /* its programs may map memory writable and executable */
+	BLUEPRINT_BLOCKS = 4,  /* may use the machine's block devices */
 };
 
 /* 0 in a quota: half of the memory, three quarters of the capabilities the parent has left. */
@@ -21,10 +22,11 @@ struct blueprint {
 	uint32_t cpu_mask; /* CPUs it may use; 0: the parent's. None of the parent's: refused */
 	uint32_t priority; /* best effort, 1..127; 0: the parent's */
 	char name[32];     /* printable ASCII; what is not is shown as '?' */
-	char profile[16];  /* "linux"; another is refused */
+	char profile[16];  /* "linux"; of a service "vault"; another is refused */
 	/* Its link: SWITCH_NONE is none at all. What leaves passes its ancestors' policies too; below a
 	 * sub-kernel without a link none can be had. */
 	struct switch_policy net;
+	uint64_t root_volume; /* of offer(): its root lies on that mount, over the image; 0: on memory */
 };
 
 enum subkernel_state { SUBKERNEL_RUNNING = 0, SUBKERNEL_FROZEN, SUBKERNEL_ENDED };

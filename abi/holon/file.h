@@ -7,19 +7,21 @@
 
 #include <stdint.h>
 
-#define FILE_BLOCK       4096u
-#define FILE_NAME_MAX    255u
-#define FILE_SYMLINK_MAX 4095u
-#define FILE_XATTR_MAX   65536u
-#define FILE_LINKS_MAX   65000u
-#define FILE_SIZE_MAX    (UINT64_C(16) << 40) /* 16 TiB */
-#define FILE_RESERVE_MAX (1u << 20)           /* bytes one reserve() grants */
+#define FILE_BLOCK        4096u
+#define FILE_NAME_MAX     255u
+#define FILE_SYMLINK_MAX  4095u
+#define FILE_XATTR_MAX    65536u
+#define FILE_LINKS_MAX    65000u
+#define FILE_SIZE_MAX     (UINT64_C(16) << 40) /* 16 TiB */
+#define FILE_RESERVE_MAX  (1u << 20)           /* bytes one reserve() grants */
+#define FILE_TRANSFER_MAX (1u << 20)
 
 /* Errors of file services, beside enum holon_error's. The number is -(200 + Linux' errno), but for those that
  * enum holon_error has words for: FILE_ERRNO() turns them back. */
 enum file_error {
 	FILE_E_NOT_FOUND = -202,     /* ENOENT: no such name */
 	FILE_E_IO = -205,            /* EIO: the device failed, or what it returned is damaged */
+	FILE_E_BUSY = -216,          /* EBUSY: another session has it */
 	FILE_E_EXISTS = -217,        /* EEXIST */
 	FILE_E_OTHER_DEVICE = -218,  /* EXDEV: leaves the mount or a quota's subtree */
 	FILE_E_NOT_DIRECTORY = -220, /* ENOTDIR */
@@ -56,7 +58,9 @@ enum file_flag {
 	FILE_FLAG_IMMUTABLE = 1, /* neither contents, attributes nor names may change */
 	FILE_FLAG_APPEND = 2,    /* may only grow */
 	FILE_FLAG_COMPRESS = 4,  /* new contents are compressed where that helps */
-	FILE_FLAG_PINNED = 8, /* the contents never change (a signed image): may be mapped without a pager */
+	FILE_FLAG_PINNED = 8,  /* the contents never change (a signed image): may be mapped without a pager */
+	FILE_FLAG_OPAQUE = 16, /* kept for clients that lay a mount over something else: in this directory
+	                          nothing below shows */
 };
 
 enum file_set {
@@ -106,7 +110,7 @@ enum file_changed {
 	FILE_CHANGED_ALL = 8,
 };
 
-enum file_session_flag { FILE_SESSION_READ = 1, FILE_SESSION_WRITE = 2 };
+enum file_session_flag { FILE_SESSION_READ = 1, FILE_SESSION_WRITE = 2, FILE_SESSION_SHARED = 4 };
 enum file_open_flag {
 	FILE_OPEN_READ = 1,
 	FILE_OPEN_WRITE = 2,

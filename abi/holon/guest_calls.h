@@ -28,6 +28,38 @@ enum holon_call {
 	HOLON_SUBKERNEL_WAIT,
 	/* (descriptor): the child reads an end of file after what was written */
 	HOLON_SUBKERNEL_END_INPUT,
+	/* (enum holon_vault_operation, struct holon_vault *): vaults (docs/vault.md). The sub-kernel's vault
+	 * service is started by the first create or open, out of its own memory. ENODEV: no such block device;
+	 * ENOENT: no such vault; the others are those of abi/holon/vault.h. Needs CAP_SYS_ADMIN. */
+	HOLON_VAULT,
+	/* (index, char name[32]): the name of the indexth block device. ENOENT past the end */
+	HOLON_BLOCK_LIST,
+};
+
+enum holon_vault_operation {
+	HOLON_VAULT_CREATE = 1, /* device, flags, size, cost_kib, credentials */
+	HOLON_VAULT_OPEN,       /* device, name, snapshot ("": the living state), flags, credentials */
+	HOLON_VAULT_CLOSE,      /* name, flags */
+	HOLON_VAULT_LIST,       /* index → result: struct vault_info */
+	HOLON_VAULT_SNAPSHOT,   /* name, snapshot */
+	HOLON_VAULT_SNAPSHOTS,  /* name, index: after which number → result: struct vault_snapshot */
+	HOLON_VAULT_BACK,       /* name, snapshot */
+	HOLON_VAULT_FORGET,     /* name, snapshot */
+	HOLON_VAULT_SCRUB,      /* name → result: struct vault_report */
+	HOLON_VAULT_OFFER, /* name, path, flags → index: the root_volume of the next child's blueprint */
+};
+
+struct holon_vault {
+	char name[32];
+	char device[64]; /* NAME or /dev/block/NAME */
+	char snapshot[64];
+	char path[256]; /* inside the vault */
+	uint32_t flags; /* enum vault_flag */
+	uint32_t cost_kib;
+	uint64_t size, index;
+	uint64_t credentials; /* address of a struct vault_credentials and what it counts */
+	uint64_t credentials_bytes;
+	uint8_t result[128];
 };
 
 #define HOLON_CALLS_VERSION 1

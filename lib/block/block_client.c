@@ -97,6 +97,25 @@ int64_t block_client_open(struct block_client *client, handle_t channel, struct 
 	return queue_restore(client);
 }
 
+void block_client_close(struct block_client *client)
+{
+	if (client->opened)
+		(void)(block_close_queue(client->channel, client->page, client->queue, clock_ns() + CALL_NS) <
+		       0);
+	if (client->rings)
+		window_unmap(client->rings, BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES));
+	if (client->data) {
+		memset(client->data, 0, client->data_bytes);
+		window_unmap(client->data, client->data_bytes);
+	}
+	const handle_t handles[] = {client->rings_memory, client->data_memory, client->completed,
+	                            client->submitted, client->channel};
+	for (unsigned i = 0; i < sizeof(handles) / sizeof(*handles); i++)
+		if (handles[i])
+			cap_delete(handles[i]);
+	*client = (struct block_client){0};
+}
+
 int64_t block_client_check(struct block_client *client)
 {
 	int64_t result = E_NOT_FOUND;

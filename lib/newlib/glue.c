@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "native_newlib.h"
 
-#define HEAP_BYTES (64ull << 20) /* of addresses; pages are charged as they are touched */
+#define HEAP_BYTES (1ull << 30) /* of addresses; pages are charged as they are touched */
 
 struct newlib_thread {
 	struct newlib_thread *self; /* FS:0 */
@@ -36,6 +36,7 @@ const struct start_info *native_start;
 static struct newlib_thread first_thread;
 static handle_t log_handle;
 static char *heap_start;
+static handle_t heap_memory;
 static uint64_t heap_used;
 
 /* newlib declares these with __LOCK_INIT where it uses them. */
@@ -206,7 +207,7 @@ ssize_t _write_r(struct _reent *reent, int file, const void *data, size_t size)
 void *_sbrk_r(struct _reent *reent, ptrdiff_t more)
 {
 	if (!heap_start)
-		heap_start = window_allocate(HEAP_BYTES, 0);
+		heap_start = window_allocate(HEAP_BYTES, &heap_memory);
 	if (!heap_start || (more < 0 && (uint64_t)-more > heap_used) ||
 	    (more > 0 && (uint64_t)more > HEAP_BYTES - heap_used)) {
 		reent->_errno = ENOMEM;
@@ -214,6 +215,11 @@ void *_sbrk_r(struct _reent *reent, ptrdiff_t more)
 	}
 	char *old = heap_start + heap_used;
 	heap_used += (uint64_t)more;
+	/* What malloc gives back is wiped and goes back to the quota. */
+	uint64_t kept = (heap_used + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1);
+	uint64_t had = (heap_used - (uint64_t)more + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1);
+	if (more < 0 && kept < had)
+		memory_discard(heap_memory, kept, had - kept);
 	return old;
 }
 

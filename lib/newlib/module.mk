@@ -1,4 +1,4 @@
-# Debian's newlib for native programs, built once. Nothing that `make run` needs depends on it.
+# Debian's newlib for native programs, built once.
 $(NEWLIB)/stamp: lib/newlib/build-newlib
 	@echo "  NEWLIB  $(@D) (about two minutes, once)"
 	@lib/newlib/build-newlib $(@D)

@@ -96,7 +96,7 @@ static int make_directories(const struct path *root)
 		uint32_t mode;
 	} names[] = {{"tmp", 01777}, {"root", 0700}, {"run", 0755},
 	             {"var", 0755},  {"etc", 0755},  {"home", 0755}};
-	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names) && !root->mount->read_only; i++) {
 		struct path directory;
 		int error = directory_make(root, names[i].name, names[i].mode, &directory);
 		if (error)
@@ -153,12 +153,16 @@ int files_init_first(struct task *task)
 	}
 	task->fs = fs_context_create();
 	task->files = files_create();
-	struct filesystem *filesystem = ramfs_create_root();
+	int error = 0;
+	struct filesystem *filesystem = ramfs_create_root(start_find(info, "volume", 0), &error);
+	if (error)
+		linux_log("linux: the root's vault cannot be used: error %d\n", -error);
 	if (!task->fs || !task->files || !filesystem)
-		return -ENOMEM;
-	int error = mount_add(filesystem, 0, "rootfs", &root);
+		return error ? error : -ENOMEM;
+	error = mount_add(filesystem, 0, "rootfs", &root);
 	if (error)
 		return error;
+	root.mount->read_only = filesystem->flags & FILESYSTEM_READ_ONLY;
 	task->fs->root = root;
 	task->fs->working = root;
 	path_reference(&root);

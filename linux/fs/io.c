@@ -1,5 +1,6 @@
 /* Moving bytes: read(2), write(2), their vector and positioned forms, lseek; ioctl(2). From file to file: splice.c. */
 #include "../internal.h"
+#include "backing.h"
 #include "lock.h"
 #include "name.h"
 #include "open.h"
@@ -224,12 +225,13 @@ SYSCALL_HANDLER(fdatasync, int fd)
 
 SYSCALL_HANDLER(sync, void)
 {
+	(void)backing_sync_all(0);
 	return 0;
 }
 
 SYSCALL_HANDLER(syncfs, int fd)
 {
-	return file_of(fd) ? 0 : -EBADF;
+	return file_of(fd) ? backing_sync_all(0) : -EBADF;
 }
 
 static bool of_kind(const struct file *file, uint32_t type)

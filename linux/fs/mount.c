@@ -1,9 +1,12 @@
 /* Mounts: mount(2), umount(2). A mount shows a file system, from one of its directories on, at a place in the tree of
  * another; the same place seen through two mounts is two places, so that mounts are found by both (mount_on).
  */
+#include <holon/vault.h>
 #include "../internal.h"
+#include "../native/native.h"
 #include "name.h"
 #include "open.h"
+#include "ramfs.h"
 
 #define BUCKETS     64u
 #define OPTIONS_MAX 4096u
@@ -236,15 +239,36 @@ static int remount(const struct path *where, uint64_t flags, char *options)
 	return 0;
 }
 
+/* What SOURCE names: "VAULT[:PATH]", an open vault and a directory in it; over the image where OPTIONS say
+ * "image". */
+static struct filesystem *vault_filesystem(const char *source, const char *options, bool read_only,
+                                           int *error)
+{
+	char name[VAULT_NAME_MAX + 1];
+	const char *path = strchr(source, ':');
+	handle_t mount = 0;
+	size_t length = path ? (size_t)(path - source) : strlen(source);
+	*error = -EINVAL;
+	if (length >= sizeof(name) || (*options && strcmp(options, "image") != 0))
+		return 0;
+	memcpy(name, source, length);
+	name[length] = 0;
+	*error = vault_mount_of(name, path ? path + 1 : "", read_only ? VAULT_READ_ONLY : VAULT_MAKE, &mount);
+	return *error ? 0 : ramfs_create_backed(mount, read_only, *options, error);
+}
+
 static int mount_new(const char *type, const char *source, const struct path *where, uint64_t flags,
                      char *options)
 {
-	struct filesystem *filesystem = filesystem_by_name(type);
+	int error = -ENODEV;
+	struct filesystem *filesystem = strcmp(type, "vault") == 0
+	                                    ? vault_filesystem(source, options, flags & MS_RDONLY, &error)
+	                                    : filesystem_by_name(type);
 	struct path root;
 	if (!filesystem)
-		return -ENODEV;
+		return error;
 	filesystem->references++;
-	int error = 0;
+	error = 0;
 	if (!S_ISDIR(where->dentry->vnode->mode))
 		error = -ENOTDIR;
 	else if (where->mount->root == where->dentry && where->mount->filesystem == filesystem &&

@@ -29,6 +29,7 @@ struct filesystem {
 	uint64_t device; /* st_dev */
 	int64_t magic;   /* statfs f_type */
 	struct vnode *root;
+	void (*statistics)(const struct filesystem *filesystem, struct linux_statfs *statfs);
 };
 
 struct dentry {

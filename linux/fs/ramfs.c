@@ -5,22 +5,11 @@
 
 #define BUCKETS_FIRST 8u
 
-struct ram_entry {
-	struct ram_entry *hash_next;
-	struct list link; /* in order */
-	int64_t sequence; /* getdents offset: ascending, from 3 on (1 and 2 are "." and "..") */
-	uint32_t hash;
-	struct ram_node *node; /* 0 while it is only in the image */
-	int64_t lower;         /* node of the image, while node is 0 */
-	uint8_t length;
-	char name[];
-};
-
 static const struct vnode_ops ramfs_vnode_ops;
 static const struct file_ops ramfs_directory_ops;
 
 /* The parent directory a directory node was made in, for getdents' "..". Kept by number only. */
-static struct ram_node *node_create(struct filesystem *filesystem, uint32_t mode)
+struct ram_node *ram_node_create(struct filesystem *filesystem, uint32_t mode)
 {
 	struct ram_node *node = 0;
 	if (!filesystem->nodes_max || filesystem->nodes_used < filesystem->nodes_max)
@@ -35,9 +24,11 @@ static struct ram_node *node_create(struct filesystem *filesystem, uint32_t mode
 	filesystem->nodes_used++;
 	node->vnode.ops = &ramfs_vnode_ops;
 	node->vnode.file_ops = S_ISDIR(mode) ? &ramfs_directory_ops : &ramfs_file_ops;
-	node->lower_directory = -1;
+	node->lower_directory = node->image_directory = -1;
 	node->next_sequence = 3;
 	list_init(&node->entries);
+	list_init(&node->dirty);
+	list_init(&node->loaded);
 	if (S_ISDIR(mode))
 		node->vnode.links = 2;
 	return node;
@@ -81,9 +72,17 @@ static bool buckets_grow(struct ram_node *directory)
 	return true;
 }
 
+/* NODE is known by ENTRY of DIRECTORY. */
+static void entry_name(struct ram_node *directory, struct ram_entry *entry, struct ram_node *node)
+{
+	entry->node = node;
+	node->parent = directory;
+	node->entry = entry;
+}
+
 /* Enters NODE (a reference that goes over) or the image's node LOWER. */
-static struct ram_entry *entry_add(struct ram_node *directory, const char *name, uint32_t length,
-                                   struct ram_node *node, int64_t lower)
+struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, uint32_t length,
+                                struct ram_node *node, int64_t lower)
 {
 	if (directory->entry_count >= directory->bucket_count * 2 && !buckets_grow(directory) &&
 	    !directory->bucket_count)
@@ -102,10 +101,12 @@ static struct ram_entry *entry_add(struct ram_node *directory, const char *name,
 	*bucket = entry;
 	list_append(&directory->entries, &entry->link);
 	directory->entry_count++;
+	if (node)
+		entry_name(directory, entry, node);
 	return entry;
 }
 
-static void entry_remove(struct ram_node *directory, struct ram_entry *entry)
+void ram_entry_remove(struct ram_node *directory, struct ram_entry *entry)
 {
 	struct ram_entry **at = &directory->buckets[entry->hash % directory->bucket_count];
 	while (*at != entry)
@@ -113,36 +114,68 @@ static void entry_remove(struct ram_node *directory, struct ram_entry *entry)
 	*at = entry->hash_next;
 	list_remove(&entry->link);
 	directory->entry_count--;
+	if (entry->node && entry->node->entry == entry) {
+		entry->node->entry = 0;
+		entry->node->parent = 0;
+	}
 	heap_free(entry);
 }
 
-/* ---- The image below ---- */
+/* ---- The image and the service below ---- */
 
-/* Enters the names of the image's directory below DIRECTORY, once. */
-static int lower_enter(struct ram_node *directory)
+static int image_enter(struct ram_node *directory)
 {
-	if (directory->lower_directory < 0)
-		return 0;
 	const struct sysimg *image = image_get();
-	uint32_t lower = (uint32_t)directory->lower_directory;
 	const char *name;
 	size_t length;
 	int64_t node;
-	directory->lower_directory = -1;
-	for (uint64_t i = 0; (node = sysimg_entry(image, lower, i, &name, &length)) >= 0; i++)
-		if (!entry_add(directory, name, (uint32_t)length, 0, node))
+	for (uint64_t i = 0;
+	     (node = sysimg_entry(image, (uint32_t)directory->lower_directory, i, &name, &length)) >= 0;
+	     i++) {
+		if (directory->upper && entry_find(directory, name, (uint32_t)length))
+			continue; /* the service's hides it */
+		if (!ram_entry_add(directory, name, (uint32_t)length, 0, node))
 			return -ENOMEM;
+	}
 	return 0;
 }
 
-/* The ramfs node of an entry, made from the image at its first use. */
-static struct ram_node *entry_node(struct ram_node *directory, struct ram_entry *entry)
+/* Enters the names of what is below DIRECTORY, once. */
+static int lower_enter(struct ram_node *directory)
+{
+	struct ram_entry *entry;
+	struct ram_entry *next;
+	if (directory->lower_directory < 0 && !directory->unlisted)
+		return 0;
+	int error = directory->unlisted ? backing_list(directory) : 0;
+	if (!error && directory->lower_directory >= 0)
+		error = image_enter(directory);
+	if (!error) {
+		if (directory->unlisted)
+			backing_listed(directory);
+		directory->unlisted = false;
+		directory->lower_directory = -1;
+		return 0;
+	}
+	list_for_each_safe(entry, next, &directory->entries, link) ram_entry_remove(directory, entry);
+	return error;
+}
+
+/* The ramfs node of an entry, made from what is below at its first use. */
+static struct ram_node *entry_node(struct ram_node *directory, struct ram_entry *entry, int *error)
 {
 	if (entry->node)
 		return entry->node;
+	if (entry->upper) {
+		struct ram_node *kept = backing_node(directory, entry, error);
+		if (kept)
+			entry_name(directory, entry, kept);
+		return kept;
+	}
+	*error = -ENOMEM;
 	const struct sysimg *image = image_get();
 	const struct sysimg_node *lower = &image->nodes[entry->lower];
-	struct ram_node *node = node_create(directory->vnode.filesystem, lower->mode);
+	struct ram_node *node = ram_node_create(directory->vnode.filesystem, lower->mode);
 	if (!node)
 		return 0;
 	node->vnode.uid = lower->owner;
@@ -153,6 +186,7 @@ static struct ram_node *entry_node(struct ram_node *directory, struct ram_entry 
 	if (S_ISDIR(lower->mode)) {
 		node->vnode.links = lower->links;
 		node->lower_directory = entry->lower;
+		node->image_directory = ram_backing(node) ? entry->lower : -1;
 	} else if (S_ISLNK(lower->mode)) {
 		node->target = heap_allocate(lower->size + 1);
 		if (!node->target) {
@@ -172,7 +206,7 @@ static struct ram_node *entry_node(struct ram_node *directory, struct ram_entry 
 	} else {
 		node->vnode.device_number = lower->device;
 	}
-	entry->node = node;
+	entry_name(directory, entry, node);
 	return node;
 }
 
@@ -194,16 +228,13 @@ static struct vnode *ramfs_lookup(struct vnode *vnode, const char *name, uint32_
 		*error = -ENOENT;
 		return 0;
 	}
-	struct ram_node *node = entry_node(directory, entry);
-	if (!node) {
-		*error = -ENOMEM;
-		return 0;
-	}
-	return vnode_reference(&node->vnode);
+	struct ram_node *node = entry_node(directory, entry, error);
+	return node ? vnode_reference(&node->vnode) : 0;
 }
 
+/* TARGET, of a symbolic link, goes over. */
 static struct ram_node *make(struct ram_node *directory, const char *name, uint32_t length, uint32_t mode,
-                             int *error)
+                             uint64_t device, char *target, int *error)
 {
 	*error = lower_enter(directory);
 	if (*error)
@@ -213,9 +244,10 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 		return 0;
 	}
 	struct ram_node *node = pressure_allowance(sizeof(*node) + sizeof(struct ram_entry) + length)
-	                            ? node_create(directory->vnode.filesystem, mode)
+	                            ? ram_node_create(directory->vnode.filesystem, mode)
 	                            : 0;
-	if (!node || !entry_add(directory, name, length, node, -1)) {
+	struct ram_entry *entry = node ? ram_entry_add(directory, name, length, node, -1) : 0;
+	if (!entry) {
 		if (node)
 			directory->vnode.filesystem->nodes_used--;
 		heap_free(node);
@@ -227,6 +259,16 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 		if (S_ISDIR(mode))
 			node->vnode.mode |= S_ISGID;
 	}
+	node->vnode.device_number = device;
+	node->target = target;
+	node->vnode.size = target ? strlen(target) : 0;
+	*error = ram_backing(node) ? backing_make(directory, entry->name, node) : 0;
+	if (*error) {
+		node->target = 0;
+		ram_entry_remove(directory, entry);
+		vnode_release(&node->vnode);
+		return 0;
+	}
 	if (S_ISDIR(mode))
 		directory->vnode.links++;
 	touch(directory);
@@ -236,11 +278,8 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 static struct vnode *ramfs_create_node(struct vnode *vnode, const char *name, uint32_t length, uint32_t mode,
                                        uint64_t device, int *error)
 {
-	struct ram_node *node = make(ram_node(vnode), name, length, mode, error);
-	if (!node)
-		return 0;
-	node->vnode.device_number = device;
-	return vnode_reference(&node->vnode);
+	struct ram_node *node = make(ram_node(vnode), name, length, mode, device, 0, error);
+	return node ? vnode_reference(&node->vnode) : 0;
 }
 
 static struct vnode *ramfs_symlink(struct vnode *vnode, const char *name, uint32_t length, const char *target,
@@ -251,13 +290,11 @@ static struct vnode *ramfs_symlink(struct vnode *vnode, const char *name, uint32
 		*error = -ENOSPC;
 		return 0;
 	}
-	struct ram_node *node = make(ram_node(vnode), name, length, S_IFLNK | 0777, error);
+	struct ram_node *node = make(ram_node(vnode), name, length, S_IFLNK | 0777, 0, copy, error);
 	if (!node) {
 		heap_free(copy);
 		return 0;
 	}
-	node->target = copy;
-	node->vnode.size = strlen(copy);
 	return vnode_reference(&node->vnode);
 }
 
@@ -269,8 +306,19 @@ static int ramfs_link(struct vnode *vnode, const char *name, uint32_t length, st
 		return error;
 	if (entry_find(directory, name, length))
 		return -EEXIST;
-	if (!entry_add(directory, name, length, ram_node(target), -1))
+	if (ram_backing(directory)) {
+		char text[NAME_MAX_BYTES + 1];
+		text_copy(text, length + 1, name);
+		error = backing_link(directory, text, ram_node(target));
+		if (error)
+			return error;
+	}
+	struct ram_entry *entry = ram_entry_add(directory, name, length, ram_node(target), -1);
+	if (!entry) {
+		if (ram_backing(directory)) /* the service has it: it is seen at the next mount */
+			linux_log("linux: no memory for a name that a file service has\n");
 		return -ENOSPC;
+	}
 	vnode_reference(target);
 	target->links++;
 	target->changed = clock_realtime_timespec();
@@ -288,7 +336,7 @@ static int directory_empty(struct ram_node *node)
 static void detach(struct ram_node *directory, struct ram_entry *entry)
 {
 	struct ram_node *node = entry->node;
-	entry_remove(directory, entry);
+	ram_entry_remove(directory, entry);
 	touch(directory);
 	if (!node)
 		return;
@@ -308,11 +356,11 @@ static int ramfs_unlink(struct vnode *vnode, const char *name, uint32_t length, 
 	struct ram_entry *entry = entry_find(directory, name, length);
 	if (!entry || &entry->node->vnode != target)
 		return -ENOENT;
-	if (S_ISDIR(target->mode)) {
-		int error = directory_empty(ram_node(target));
-		if (error)
-			return error;
-	}
+	int error = S_ISDIR(target->mode) ? directory_empty(ram_node(target)) : 0;
+	if (!error && ram_backing(directory))
+		error = backing_unlink(directory, entry->name, entry->node);
+	if (error)
+		return error;
 	detach(directory, entry);
 	return 0;
 }
@@ -329,17 +377,25 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		return error;
 	struct ram_entry *old = entry_find(source, from_name, from_length);
 	struct ram_entry *over = entry_find(target, to_name, to_length);
-	if (!old || !entry_node(source, old))
-		return old ? -ENOMEM : -ENOENT;
+	char to_text[NAME_MAX_BYTES + 1];
+	text_copy(to_text, to_length + 1, to_name);
+	if (!old || !entry_node(source, old, &error))
+		return old ? error : -ENOENT;
 	struct ram_node *node = old->node;
 	bool directory = S_ISDIR(node->vnode.mode);
-	if (over && !entry_node(target, over))
-		return -ENOMEM;
+	if (over && !entry_node(target, over, &error))
+		return error;
 	if (flags & RENAME_EXCHANGE) {
 		if (!over)
 			return -ENOENT;
-		old->node = over->node;
-		over->node = node;
+		error = ram_backing(node) && over->node != node
+		            ? backing_rename(source, old->name, target, to_text, node, over->node, flags)
+		            : 0;
+		if (error)
+			return error;
+		struct ram_node *other = over->node;
+		entry_name(source, old, other);
+		entry_name(target, over, node);
 		if (directory != S_ISDIR(old->node->vnode.mode)) {
 			source->vnode.links += directory ? -1u : 1u;
 			target->vnode.links += directory ? 1u : -1u;
@@ -359,12 +415,26 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		if (error)
 			return error;
 	}
-	if (!over && !entry_add(target, to_name, to_length, node, -1))
+	struct ram_entry *place = over;
+	if (!over && !(place = ram_entry_add(target, to_name, to_length, 0, -1)))
 		return -ENOSPC;
+	if (ram_backing(node)) {
+		error = backing_rename(source, old->name, target, place->name, node, over ? over->node : 0,
+		                       flags);
+		if (error) {
+			if (!over)
+				ram_entry_remove(target, place);
+			return error;
+		}
+	}
 	/* Nothing fails from here on. */
-	if (over) {
+	if (!over) {
+		entry_name(target, place, node);
+	} else {
 		struct ram_node *replaced = over->node;
-		over->node = node;
+		entry_name(target, over, node);
+		replaced->parent = 0;
+		replaced->entry = 0;
 		replaced->vnode.links -= S_ISDIR(replaced->vnode.mode) ? replaced->vnode.links : 1;
 		replaced->vnode.changed = clock_realtime_timespec();
 		if (directory)
@@ -375,7 +445,7 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		source->vnode.links--;
 		target->vnode.links++;
 	}
-	entry_remove(source, old);
+	ram_entry_remove(source, old);
 	touch(source);
 	touch(target);
 	node->vnode.changed = target->vnode.changed;
@@ -391,6 +461,11 @@ static int64_t ramfs_readlink(struct vnode *vnode, char *text, uint32_t size)
 
 static int ramfs_setattr(struct vnode *vnode, const struct attributes *attributes, uint32_t mask)
 {
+	if (ram_backing(ram_node(vnode)) && mask & ~(uint32_t)ATTRIBUTE_SIZE) {
+		int error = backing_set(ram_node(vnode), attributes, mask);
+		if (error)
+			return error;
+	}
 	if (mask & ATTRIBUTE_SIZE) {
 		int error = ramfs_resize(vnode, attributes->size);
 		if (error)
@@ -443,6 +518,8 @@ static void ramfs_release(struct vnode *vnode)
 	}
 	heap_free(node->buckets);
 	heap_free(node->target);
+	if (ram_backing(node))
+		backing_forget(node);
 	ram_data_free(node);
 	vnode->filesystem->nodes_used--;
 }
@@ -490,8 +567,12 @@ static int64_t ramfs_getdents(struct file *file, struct dirent_sink *sink)
 	{
 		if (entry->sequence < file->position)
 			continue;
-		uint32_t mode = entry->node ? entry->node->vnode.mode : image_get()->nodes[entry->lower].mode;
-		uint64_t inode = entry->node ? entry->node->vnode.inode : (uint64_t)entry->lower + 1;
+		uint32_t mode = entry->node    ? entry->node->vnode.mode
+		                : entry->upper ? entry->mode
+		                               : image_get()->nodes[entry->lower].mode;
+		uint64_t inode = entry->node    ? entry->node->vnode.inode
+		                 : entry->upper ? backing_inode(node, entry)
+		                                : (uint64_t)entry->lower + 1;
 		if (!sink->entry(sink, entry->name, entry->length, inode, (uint8_t)((mode & S_IFMT) >> 12),
 		                 entry->sequence + 1))
 			return 0;
@@ -521,14 +602,13 @@ static int64_t ramfs_directory_read(struct file *file, struct io *io, int64_t *p
 
 static int64_t ramfs_directory_sync(struct file *file, bool data_only)
 {
-	(void)file;
-	(void)data_only;
-	return 0;
+	struct ram_node *node = ram_node(file->vnode);
+	return ram_backing(node) ? backing_sync(node, data_only) : 0;
 }
 
 static const struct file_ops ramfs_directory_ops = {
-    .read = ramfs_directory_read,
     .sync = ramfs_directory_sync,
+    .read = ramfs_directory_read,
     .seekable = true,
     .getdents = ramfs_getdents,
     .seek = ramfs_directory_seek,
@@ -539,13 +619,14 @@ static const struct file_ops ramfs_directory_ops = {
 struct filesystem *ramfs_create(const char *name, uint32_t mode)
 {
 	static uint64_t next_device = 0x10;
-	struct filesystem *filesystem = heap_allocate(sizeof(*filesystem));
-	if (!filesystem)
+	struct ram_filesystem *made = heap_allocate(sizeof(*made));
+	if (!made)
 		return 0;
+	struct filesystem *filesystem = &made->filesystem;
 	filesystem->name = name;
 	filesystem->magic = 0x01021994; /* TMPFS_MAGIC */
 	filesystem->device = next_device++;
-	struct ram_node *root = node_create(filesystem, S_IFDIR | mode);
+	struct ram_node *root = ram_node_create(filesystem, S_IFDIR | mode);
 	if (!root) {
 		heap_free(filesystem);
 		return 0;
@@ -556,7 +637,7 @@ struct filesystem *ramfs_create(const char *name, uint32_t mode)
 
 /* Ends all directories and files of FILESYSTEM; nothing of it is open, and no name is cached. Directories are
  * worked off from a list: how deep they are is the guest's choice. */
-static void ramfs_destroy(struct filesystem *filesystem)
+static void tree_destroy(struct filesystem *filesystem)
 {
 	struct list directories;
 	list_init(&directories);
@@ -576,6 +657,11 @@ static void ramfs_destroy(struct filesystem *filesystem)
 		}
 		vnode_release(&node->vnode);
 	}
+}
+
+static void ramfs_destroy(struct filesystem *filesystem)
+{
+	tree_destroy(filesystem);
 	heap_free(filesystem);
 }
 
@@ -590,9 +676,61 @@ struct filesystem *ramfs_create_tmpfs(void)
 	return filesystem;
 }
 
-struct filesystem *ramfs_create_root(void)
+static void backed_release(struct filesystem *filesystem)
 {
+	struct backing *backing = ((struct ram_filesystem *)filesystem)->backing;
+	(void)backing_sync_all(backing);
+	backing_end(backing);
+	tree_destroy(filesystem);
+	backing_destroy(backing);
+	heap_free(filesystem);
+}
+
+static void backed_statistics(const struct filesystem *filesystem, struct linux_statfs *statfs)
+{
+	backing_statistics(((const struct ram_filesystem *)filesystem)->backing, statfs);
+}
+
+struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool image, int *error)
+{
+	struct backing *backing = backing_create(mount, read_only, image, error);
+	struct filesystem *filesystem = backing ? ramfs_create("vault", 0755) : 0;
+	if (!filesystem) {
+		if (backing) {
+			backing_destroy(backing);
+			*error = -ENOMEM;
+		}
+		return 0;
+	}
+	struct ram_node *root = ram_node(filesystem->root);
+	((struct ram_filesystem *)filesystem)->backing = backing;
+	filesystem->magic = 0x484f4c46; /* "HOLF" */
+	filesystem->flags = read_only ? FILESYSTEM_READ_ONLY : 0;
+	filesystem->release = backed_release;
+	filesystem->statistics = backed_statistics;
+	*error = backing_root(backing, root);
+	if (image)
+		root->lower_directory = root->image_directory = sysimg_path(image_get(), "linux");
+	if (*error) {
+		backed_release(filesystem);
+		return 0;
+	}
+	return filesystem;
+}
+
+struct filesystem *ramfs_create_root(handle_t volume, int *error)
+{
+	if (volume) {
+		int64_t again = cap_copy(volume, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
+		struct filesystem *backed = ramfs_create_backed(volume, false, true, error);
+		if (!backed && *error == -EROFS && again >= 0)
+			return ramfs_create_backed((handle_t)again, true, true, error);
+		if (again >= 0)
+			cap_delete((handle_t)again);
+		return backed;
+	}
 	struct filesystem *filesystem = ramfs_create("rootfs", 0755);
+	*error = filesystem ? 0 : -ENOMEM;
 	if (filesystem)
 		ram_node(filesystem->root)->lower_directory = sysimg_path(image_get(), "linux");
 	return filesystem;
@@ -600,7 +738,7 @@ struct filesystem *ramfs_create_root(void)
 
 struct vnode *ramfs_file(struct filesystem *filesystem, uint32_t mode)
 {
-	struct ram_node *node = node_create(filesystem, S_IFREG | (mode & 07777));
+	struct ram_node *node = ram_node_create(filesystem, S_IFREG | (mode & 07777));
 	if (!node)
 		return 0;
 	node->vnode.links = 0;

@@ -18,8 +18,11 @@ struct filesystem *ramfs_create_tmpfs(void);
 /* ramfs_mount.c: filesystem->configure and options. */
 int ramfs_configure(struct filesystem *filesystem, char *options, bool new);
 void ramfs_options(const struct filesystem *filesystem, struct proc_text *text);
-/* The first file system: on the image's directory "linux". */
-struct filesystem *ramfs_create_root(void);
+/* The first file system: on the image's directory "linux". With VOLUME, a mount of a file service that goes
+ * over, what is changed is kept there. */
+struct filesystem *ramfs_create_root(handle_t volume, int *error);
+/* The directory that MOUNT stands for, which goes over; with IMAGE, over the image's directory "linux". */
+struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool image, int *error);
 
 /* A regular file without a name (memfd, O_TMPFILE); 0: out of memory. */
 struct vnode *ramfs_file(struct filesystem *filesystem, uint32_t mode);

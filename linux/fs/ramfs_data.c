@@ -102,7 +102,7 @@ static int object_make(struct ram_node *node, uint64_t bytes)
 	node->vnode.object = object;
 	int error = map_grow(node, bytes);
 	uint64_t copy = node->vnode.size < bytes ? node->vnode.size : bytes;
-	if (!error && copy && user_copy(data->map, from, copy))
+	if (!error && from && copy && user_copy(data->map, from, copy))
 		error = -ENOSPC;
 	if (error) {
 		if (data->map) {
@@ -169,7 +169,9 @@ int ram_data_write(struct ram_node *node, uint64_t end)
 int ram_data_object(struct ram_node *node, bool writable, struct memory_object **object, uint64_t *offset)
 {
 	struct ram_data *data = &node->data;
-	int error;
+	int error = ram_backing(node) ? backing_map(node, writable) : 0;
+	if (error)
+		return error;
 	if (data->lower && !writable) {
 		error = verify(node);
 		if (error)
@@ -302,7 +304,10 @@ int ram_data_resize(struct ram_node *node, uint64_t size)
 	uint64_t old = node->vnode.size;
 	if (size == old)
 		return 0;
-	int error = size < old && !size && data->lower ? 0 : ram_data_write(node, size);
+	int error = ram_backing(node) ? backing_resize(node, size) : 0;
+	if (error)
+		return error;
+	error = size < old && !size && data->lower ? 0 : ram_data_write(node, size);
 	if (error)
 		return error;
 	if (size == 0 && data->lower)
@@ -329,11 +334,9 @@ int ram_data_resize(struct ram_node *node, uint64_t size)
 	return error;
 }
 
-void ram_data_free(struct ram_node *node)
+void ram_data_drop(struct ram_node *node)
 {
 	struct ram_data *data = &node->data;
-	node->vnode.filesystem->bytes_used -= node->charged;
-	lower_leave(data);
 	heap_free(data->small);
 	if (data->map) {
 		if (data->map_bytes)
@@ -342,4 +345,16 @@ void ram_data_free(struct ram_node *node)
 	}
 	if (node->vnode.object)
 		memory_object_release(node->vnode.object);
+	node->vnode.object = 0;
+	data->small = data->map = 0;
+	data->small_capacity = 0;
+	data->map_bytes = data->window_bytes = 0;
+	data->exact = false;
+}
+
+void ram_data_free(struct ram_node *node)
+{
+	node->vnode.filesystem->bytes_used -= node->charged;
+	lower_leave(&node->data);
+	ram_data_drop(node);
 }

@@ -1,7 +1,28 @@
 /* Data of ramfs files: see ramfs.h. */
 #pragma once
 
+#include "backing.h"
 #include "ramfs.h"
+
+/* A name in a directory. */
+struct ram_entry {
+	struct ram_entry *hash_next;
+	struct list link; /* in order */
+	int64_t sequence; /* getdents offset: ascending, from 3 on (1 and 2 are "." and "..") */
+	uint32_t hash;
+	struct ram_node *node; /* 0 while it is only in the image or the service */
+	int64_t lower;         /* node of the image, while node is 0; -1: none */
+	uint64_t upper;        /* node of the service, while node is 0; 0: none */
+	uint32_t mode;         /* of upper: the type */
+	bool hidden;
+	uint8_t length;
+	char name[];
+};
+
+struct ram_filesystem {
+	struct filesystem filesystem;
+	struct backing *backing; /* 0: memory */
+};
 
 /* Where a file's bytes are. Exactly one of: lower (image), small (heap), vnode.object (mapped at `map`). */
 struct ram_data {
@@ -17,6 +38,13 @@ struct ram_data {
 	uint64_t map_bytes;
 	uint64_t window_bytes; /* addresses taken from map on */
 	uint32_t seals;        /* memfd */
+	/* With a backing: for each page of the file a bit in word 2n, it is not here, and one in word 2n + 1, it
+	 * differs from the service's. */
+	uint64_t *pages;
+	uint32_t page_words; /* of each kind */
+	bool tracked;        /* the kernel tells which pages are written */
+	uint64_t loaded;     /* bytes of pages that are here, about */
+	int error;           /* of a write back that nobody has been told of */
 };
 
 struct ram_node {
@@ -32,6 +60,14 @@ struct ram_node {
 	int64_t next_sequence;
 	int64_t lower_directory; /* directory of the image not yet entered; -1: none */
 	char *target;            /* symbolic links */
+	/* With a backing. */
+	uint64_t upper;              /* in the service; 0: only in the image or here */
+	struct ram_node *table_next; /* by upper */
+	struct ram_node *parent;     /* of directories, and of what is only in the image; 0: without a name */
+	struct ram_entry *entry;     /* its name there */
+	int64_t image_directory;     /* directories: whose entries show through; -1: none */
+	bool unlisted;               /* directories: the service's names have not been entered */
+	struct list dirty, loaded;
 };
 
 static inline struct ram_node *ram_node(struct vnode *vnode)
@@ -39,9 +75,21 @@ static inline struct ram_node *ram_node(struct vnode *vnode)
 	return (struct ram_node *)vnode;
 }
 
+static inline struct backing *ram_backing(const struct ram_node *node)
+{
+	return ((struct ram_filesystem *)node->vnode.filesystem)->backing;
+}
+/* Of ramfs.c, for the backing. */
+struct ram_node *ram_node_create(struct filesystem *filesystem, uint32_t mode);
+struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, uint32_t length,
+                                struct ram_node *node, int64_t lower);
+void ram_entry_remove(struct ram_node *directory, struct ram_entry *entry);
+
 /* Makes the bytes [0, size) readable at the returned address (may be 0 when size is 0). 0 with *ERROR = -EIO
  * when the image's digest does not match. */
 const uint8_t *ram_data_read(struct ram_node *node, int *error);
+/* The bytes of [0, size) that are here are dropped; the service has them. */
+void ram_data_drop(struct ram_node *node);
 /* Makes the file's bytes up to END writable: moves them out of the image, grows. 0 or an error. */
 int ram_data_write(struct ram_node *node, uint64_t end);
 /* True when ram_data_write(NODE, END) would change nothing. */

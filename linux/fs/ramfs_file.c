@@ -26,10 +26,17 @@ static int64_t file_read(struct file *file, struct io *io, int64_t *position)
 		file_accessed(file);
 	if (at >= size)
 		return 0;
+	uint64_t count = size - at < io->remaining ? size - at : io->remaining;
+	if (node->data.pages && !backing_readable(node, at, at + count)) {
+		if (common_mode() != COMMON_ALONE)
+			return -EALONE;
+		error = backing_fill(node, at, at + count);
+		if (error)
+			return error;
+	}
 	const uint8_t *bytes = ram_data_read(node, &error);
 	if (error)
 		return error;
-	uint64_t count = size - at < io->remaining ? size - at : io->remaining;
 	/* A sparse object's or heap copy's bytes end where they end: behind them the file is zeroes. */
 	int64_t done = io_put(io, bytes + at, count);
 	if (done > 0)
@@ -69,15 +76,22 @@ static int64_t write_in(struct ram_node *node, const struct file *file, struct i
 	}
 	bool limited = node->vnode.filesystem->bytes_max;
 	uint32_t lost = capable(CAP_FSETID) ? 0 : privilege_bits_lost(&node->vnode);
-	if (!alone && (limited || lost || !ram_data_writable(node, end)))
+	if (!alone && (limited || lost || !ram_data_writable(node, end) ||
+	               (ram_backing(node) && !backing_writable(node, at, end))))
 		return -EALONE;
 	if (limited) {
 		end = ram_charge_limit(node, at, end);
 		if (end <= at)
 			return -ENOSPC;
 	}
-	node->vnode.mode &= ~lost;
-	int error = alone ? ram_data_write(node, end) : 0;
+	int error = alone && ram_backing(node) ? backing_write_begin(node, at, end) : 0;
+	if (!error && lost && ram_backing(node))
+		error =
+		    backing_set(node, &(struct attributes){.mode = node->vnode.mode & ~lost}, ATTRIBUTE_MODE);
+	if (!error)
+		node->vnode.mode &= ~lost;
+	if (!error && alone)
+		error = ram_data_write(node, end);
 	if (error)
 		return error;
 	uint64_t count = end - at;
@@ -89,6 +103,10 @@ static int64_t write_in(struct ram_node *node, const struct file *file, struct i
 		return -ENOSPC; /* it was not the program's address that was bad */
 	if (done <= 0)
 		return done;
+	if (ram_backing(node))
+		done = (int64_t)(backing_wrote(node, at, at + (uint64_t)done) - at);
+	if (!done)
+		return -EFAULT;
 	*position += done;
 	if (at + (uint64_t)done > before)
 		node->vnode.size = at + (uint64_t)done;
@@ -125,7 +143,13 @@ static int64_t file_seek(struct file *file, int64_t offset, int whence)
 	case SEEK_HOLE:
 		if (offset < 0 || offset >= size)
 			return -ENXIO;
-		offset = (int64_t)ram_data_seek(ram_node(file->vnode), (uint64_t)offset, whence == SEEK_DATA);
+		if (ram_node(file->vnode)->upper)
+			offset = backing_seek(ram_node(file->vnode), (uint64_t)offset, whence == SEEK_DATA);
+		else
+			offset = (int64_t)ram_data_seek(ram_node(file->vnode), (uint64_t)offset,
+			                                whence == SEEK_DATA);
+		if (offset < 0)
+			return offset;
 		if (offset == size && whence == SEEK_DATA)
 			return -ENXIO;
 		break;
@@ -154,9 +178,19 @@ static int64_t file_mmap(struct file *file, struct mmap_request *request)
 
 static int64_t file_sync(struct file *file, bool data_only)
 {
-	(void)file;
-	(void)data_only;
-	return 0; /* memory is where the data lives */
+	struct ram_node *node = ram_node(file->vnode);
+	return ram_backing(node) ? backing_sync(node, data_only) : 0; /* memory is where the data lives */
+}
+
+/* Whoever closes a file expects others to find it. Errors come with the next fsync, as on Linux. */
+static void file_flush(struct file *file)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	if (!ram_backing(node) || !file_writable(file))
+		return;
+	int error = backing_write_back(node);
+	if (error)
+		node->data.error = error;
 }
 
 static int64_t file_truncate(struct file *file, int64_t bytes)
@@ -169,6 +203,15 @@ static int64_t file_truncate(struct file *file, int64_t bytes)
 }
 
 enum { FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16 };
+
+/* The first and the last page of a cleared range differ from the service's. */
+static void wrote_edges(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	if (start & 4095)
+		(void)backing_wrote(node, start, start + 1);
+	if (end & 4095)
+		(void)backing_wrote(node, end - 1, end);
+}
 
 static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64_t bytes)
 {
@@ -185,11 +228,18 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 	if (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
 		uint64_t until = end < node->vnode.size ? end : node->vnode.size;
 		if ((uint64_t)offset < until) {
-			int error = ram_data_write(node, until);
+			int error = ram_backing(node)
+			                ? backing_allocate(node, (uint32_t)mode | FALLOC_KEEP_SIZE,
+			                                   (uint64_t)offset, until - (uint64_t)offset)
+			                : 0;
+			if (!error)
+				error = ram_data_write(node, until);
 			if (error)
 				return error;
 			if (ram_data_clear(node, (uint64_t)offset, until))
 				return -ENOSPC;
+			if (ram_backing(node))
+				wrote_edges(node, (uint64_t)offset, until);
 			node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
 			ram_charge(node);
 		}
@@ -198,6 +248,12 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 	}
 	if (node->vnode.filesystem->bytes_max && ram_charge_limit(node, (uint64_t)offset, end) < end)
 		return -ENOSPC;
+	if (ram_backing(node) && !(mode & FALLOC_ZERO_RANGE)) {
+		int error = backing_allocate(node, (uint32_t)mode & FALLOC_KEEP_SIZE, (uint64_t)offset,
+		                             (uint64_t)bytes);
+		if (error)
+			return error;
+	}
 	if ((mode & FALLOC_KEEP_SIZE) || end <= node->vnode.size)
 		return 0;
 	return ramfs_resize(file->vnode, end);
@@ -209,6 +265,7 @@ const struct file_ops ramfs_file_ops = {
     .seek = file_seek,
     .mmap = file_mmap,
     .sync = file_sync,
+    .flush = file_flush,
     .truncate = file_truncate,
     .fallocate = file_fallocate,
     .seekable = true,

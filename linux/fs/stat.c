@@ -261,6 +261,8 @@ static int64_t statfs_out(const struct mount *mount, const struct filesystem *fi
 		statfs.f_ffree =
 		    (int64_t)(nodes > filesystem->nodes_used ? nodes - filesystem->nodes_used : 0);
 	}
+	if (filesystem && filesystem->statistics)
+		filesystem->statistics(filesystem, &statfs);
 	return copy_to_user(address, &statfs, sizeof(statfs));
 }
 

@@ -2,8 +2,15 @@
 #pragma once
 
 #include <stdint.h>
+#include <holon/types.h>
 
 struct guest_state;
 
 /* Answers call NUMBER of the reserved range with the arguments in STATE. Personality lock held. */
 int64_t holon_call(uint64_t number, const struct guest_state *state);
+/* HOLON_VAULT and HOLON_BLOCK_LIST. */
+int64_t holon_vault_call(uint64_t number, uint64_t first, uint64_t second);
+/* A mount of PATH in the open vault NAME, with FLAGS of enum vault_flag: 0 and a capability, or an error. */
+int64_t vault_mount_of(const char *name, const char *path, uint32_t flags, handle_t *mount);
+/* A negative error of a service (abi/holon/types.h, file.h) as Linux'. */
+int linux_error_of_service(int64_t error);

@@ -472,6 +472,8 @@ int64_t holon_call(uint64_t number, const struct guest_state *state)
 {
 	if (number == HOLON_VERSION)
 		return HOLON_CALLS_VERSION;
+	if (number == HOLON_VAULT || number == HOLON_BLOCK_LIST)
+		return holon_vault_call(number, state->rdi, state->rsi);
 	if (!manager())
 		return -EPERM;
 	switch (number) {

@@ -1,4 +1,5 @@
 /* How threads and processes end, and how parents learn of it: exit(2), exit_group(2), wait4(2), waitid(2). */
+#include "../fs/backing.h"
 #include "internal.h"
 
 /* Lets the parent that waits for TASK's exec or exit go on (vfork). */
@@ -110,6 +111,7 @@ static void children_leave(struct process *process)
 /* The first process is gone, and with it the sub-kernel: its wait status is the unit's. */
 static _Noreturn void system_end(int32_t status)
 {
+	(void)backing_sync_all(0);
 	unit_exit(status & 0xffff);
 }
 

@@ -33,6 +33,14 @@ static inline int holon_subkernel_wait(int terminal)
 {
 	return (int)syscall(HOLON_SUBKERNEL_WAIT, terminal);
 }
+static inline int holon_vault(enum holon_vault_operation operation, struct holon_vault *request)
+{
+	return (int)syscall(HOLON_VAULT, operation, request);
+}
+static inline int holon_block_list(unsigned index, char name[32])
+{
+	return (int)syscall(HOLON_BLOCK_LIST, index, name);
+}
 static inline int holon_subkernel_end_input(int terminal)
 {
 	return (int)syscall(HOLON_SUBKERNEL_END_INPUT, terminal);

@@ -5,11 +5,15 @@
  * capabilities; a sub-kernel holds only a badged capability of the manager's channel, whose badge (its
  * number) says on whose behalf it calls: it reaches its own subtree and nothing else, and gives no flag, CPU
  * or priority that it does not have itself.
+ *
+ * A service that a sub-kernel asks for is started like a child, with its own program: its unit is inside the
+ * asker's, and it is paid by it and ends with it.
  */
 #include <holon.h>
 #include <holon/blueprint.h>
 #include <sysimg/sysimg.h>
 #include "network.h"
+#include "blocks.h"
 #include "realtime.h"
 #include "steward.interface.h"
 #include "subkernel.interface.h"
@@ -24,9 +28,10 @@
 #define RESERVE_CAPS   1024u
 #define MINIMUM_MEMORY (1ull << 20)
 #define MINIMUM_CAPS   128u
-#define PROGRAM        "native/linux"
 #define STACK_BYTES    65536u
 #define REFRESH_NS     1000000000ull
+/* Of the capability to a service's channel that its asker gets: the service tells it from others' by it. */
+#define SERVICE_CONTROL_BADGE (1ull << 60)
 /* Each failure in a row is one death of the file service, which the steward starts again. */
 #define VERIFY_ATTEMPTS 8
 
@@ -34,12 +39,16 @@ struct subkernel {
 	uint64_t number; /* 0: free slot */
 	struct subkernel *parent;
 	handle_t unit;
-	handle_t peer; /* the creator's event, told when this one ends; 0 for the first */
+	handle_t peer;    /* the creator's event, told when this one ends; 0 for the first */
+	handle_t channel; /* of a service */
+	handle_t offered; /* a volume for its next child, and the number that names it */
+	uint64_t token;
 	uint32_t depth, flags, cpu_mask, priority;
 	bool frozen, ended;
 	uint64_t status;
 	char name[32];
 	struct network_link link;
+	char profile[16];
 };
 
 static struct manager {
@@ -49,7 +58,7 @@ static struct manager {
 	uint64_t image_bytes;
 	struct sysimg image;
 	struct subkernel table[SUBKERNELS_MAX];
-	uint64_t next_number;
+	uint64_t next_number, next_token;
 	uint64_t realtime_at_boot; /* seconds since 1970 */
 } manager;
 
@@ -79,18 +88,26 @@ static struct subkernel *descendant(uint64_t badge, uint64_t number)
 	return caller && child && child != caller && descends(child, caller) ? child : 0;
 }
 
+/* What a child is connected to: its terminal's stream, its command; or a service's channel alone. */
 struct connection {
+	handle_t channel;
 	handle_t memory, event, peer; /* the stream: side 1 waits on event and signals peer */
 	handle_t command;
 	uint64_t command_bytes;
 	handle_t add;
 	uint64_t add_bytes;
+	handle_t volume;
 };
 
 static void fill_caps(struct spawn *spawn, const struct subkernel *child, const struct connection *connection)
 {
 	const uint32_t memory = RIGHT_READ | RIGHT_COPY | RIGHT_MOVE;
 	spawn_give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	if (connection->channel) {
+		spawn_give(spawn, "serve", connection->channel,
+		           RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+		return;
+	}
 	/* Only its value counts: the wall clock's seconds at the kernel's start. */
 	spawn_give(spawn, "epoch", manager.log, RIGHT_LOG, 0, manager.realtime_at_boot);
 	spawn_give(spawn, "image", manager.image_memory, memory | RIGHT_EXECUTE, 0, manager.image_bytes);
@@ -105,6 +122,8 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 		spawn_give(spawn, "command", connection->command, memory, 0, connection->command_bytes);
 	if (connection->add)
 		spawn_give(spawn, "add", connection->add, memory, 0, connection->add_bytes);
+	if (connection->volume)
+		spawn_give(spawn, "volume", connection->volume, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
 }
 
 /* Children of PARENT that have ended and whose status nobody has asked for. They hold entries of the table.
@@ -146,13 +165,20 @@ static int64_t choose_quota(struct unit_spec *spec, const struct blueprint *blue
 	return spec->caps < MINIMUM_CAPS || spec->caps > caps_left ? E_QUOTA_CAPS : E_OK;
 }
 
-static int64_t program_verify(uint32_t node)
+/* The program of a profile, in the system image; 0: there is no such profile. */
+static const char *profile_program(const char profile[16], bool service)
+{
+	const char *known = service ? "vault" : "linux";
+	return strncmp(profile, known, 16) == 0 ? service ? "native/vault" : "native/linux" : 0;
+}
+
+static int64_t program_verify(const char *program, uint32_t node)
 {
 	int64_t result = E_PEER;
 	for (unsigned i = 0; i < VERIFY_ATTEMPTS && result == E_PEER; i++)
 		result = vfs_verify(manager.vfs, manager.page, node, DEADLINE_NEVER);
 	if (result < 0)
-		LOG("subkernel: cannot verify %s: %s\n", PROGRAM, error_text(result));
+		LOG("subkernel: cannot verify %s: %s\n", program, error_text(result));
 	return result;
 }
 
@@ -188,12 +214,13 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	for (unsigned i = 0; i < SUBKERNELS_MAX && !child; i++)
 		if (!manager.table[i].number)
 			child = &manager.table[i];
-	int64_t node = sysimg_path(&manager.image, PROGRAM);
+	const char *program = profile_program(blueprint->profile, connection->channel);
+	int64_t node = program ? sysimg_path(&manager.image, program) : -1;
 	if (!child || (parent && parent->depth + 1 >= DEPTH_MAX))
 		return E_QUOTA_CAPS;
 	if (node < 0)
 		return E_NOT_FOUND;
-	int64_t result = program_verify((uint32_t)node);
+	int64_t result = program_verify(program, (uint32_t)node);
 	if (result < 0)
 		return result;
 
@@ -201,6 +228,8 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	*child = (struct subkernel){.number = manager.next_number++, .parent = parent};
 	child->depth = parent ? parent->depth + 1 : 0;
 	child->flags = blueprint->flags & (parent ? parent->flags : ~0u);
+	if (connection->channel)
+		child->flags = 0;
 	child->cpu_mask = parent ? parent->cpu_mask : all_cpus;
 	if (blueprint->cpu_mask)
 		child->cpu_mask &= blueprint->cpu_mask;
@@ -208,6 +237,8 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	if (blueprint->priority && blueprint->priority < child->priority)
 		child->priority = blueprint->priority;
 	name_copy(child->name, blueprint->name);
+	memcpy(child->profile, blueprint->profile, sizeof(child->profile));
+	child->profile[sizeof(child->profile) - 1] = 0;
 
 	memset(&spawn, 0, sizeof(spawn));
 	handle_t parent_unit = parent ? parent->unit : manager.info->unit;
@@ -257,6 +288,10 @@ static void forget(struct subkernel *subkernel)
 	if (subkernel->peer)
 		cap_delete(subkernel->peer);
 	network_destroy(&subkernel->link);
+	if (subkernel->channel)
+		cap_delete(subkernel->channel);
+	if (subkernel->offered)
+		cap_delete(subkernel->offered);
 	*subkernel = (struct subkernel){0};
 }
 
@@ -270,6 +305,12 @@ static void subkernel_end(struct subkernel *subkernel, uint64_t status)
 		subkernel->unit = 0;
 	}
 	network_destroy(&subkernel->link); /* with those nested in it */
+	/* Whoever calls a service that has ended shall not wait for another. */
+	if (subkernel->channel) {
+		cap_revoke(subkernel->channel);
+		cap_delete(subkernel->channel);
+		subkernel->channel = 0;
+	}
 	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
 		struct subkernel *other = &manager.table[i];
 		if (other->number && other != subkernel && descends(other, subkernel)) {
@@ -311,6 +352,16 @@ static void check_ended(uint64_t bits)
 	}
 }
 
+static int64_t blueprint_take(struct blueprint *blueprint, const void *data, uint32_t bytes, bool service)
+{
+	if (bytes != sizeof(*blueprint))
+		return E_ARGUMENT;
+	memcpy(blueprint, data, sizeof(*blueprint));
+	return blueprint->version != BLUEPRINT_VERSION || !profile_program(blueprint->profile, service)
+	           ? E_SUPPORT
+	           : E_OK;
+}
+
 static int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t memory,
                             handle_t event, handle_t peer, handle_t command, uint64_t command_bytes,
                             uint64_t *number)
@@ -320,22 +371,98 @@ static int64_t serve_create(void *context, uint64_t badge, const void *data, uin
 	(void)context;
 	if (!parent || parent->ended || !(parent->flags & BLUEPRINT_NESTING))
 		return E_RIGHTS;
-	if (bytes != sizeof(blueprint))
-		return E_ARGUMENT;
-	memcpy(&blueprint, data, sizeof(blueprint));
-	if (blueprint.version != BLUEPRINT_VERSION ||
-	    strncmp(blueprint.profile, "linux", sizeof(blueprint.profile)) != 0)
-		return E_SUPPORT;
-	struct connection connection = {memory, event, peer, command, command_bytes, 0, 0};
-	int64_t result = subkernel_start(parent, &blueprint, &connection);
+	int64_t result = blueprint_take(&blueprint, data, bytes, false);
+	if (result >= 0 && blueprint.root_volume && blueprint.root_volume != parent->token)
+		result = E_ARGUMENT;
+	if (result < 0)
+		return result;
+	struct connection connection = {.memory = memory,
+	                                .event = event,
+	                                .peer = peer,
+	                                .command = command,
+	                                .command_bytes = command_bytes,
+	                                .volume = blueprint.root_volume ? parent->offered : 0};
+	result = subkernel_start(parent, &blueprint, &connection);
 	if (result < 0)
 		return result; /* the capabilities that came are deleted by the caller of this function */
+	if (connection.volume) {
+		cap_delete(parent->offered);
+		parent->offered = 0;
+		parent->token = 0;
+	}
 	find((uint64_t)result)->peer = peer;
 	cap_delete(memory);
 	cap_delete(event);
 	cap_delete(command);
 	*number = (uint64_t)result;
 	return E_OK;
+}
+
+static int64_t serve_service(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t peer,
+                             uint64_t *number, handle_t *given)
+{
+	struct subkernel *parent = find(badge);
+	struct blueprint blueprint;
+	(void)context;
+	if (!parent || parent->ended)
+		return E_RIGHTS;
+	int64_t result = blueprint_take(&blueprint, data, bytes, true);
+	int64_t channel = result < 0 ? result : channel_create(CHANNEL_DONATING);
+	if (channel < 0)
+		return channel;
+	struct connection connection = {.channel = (handle_t)channel};
+	result = subkernel_start(parent, &blueprint, &connection);
+	int64_t control = result < 0 ? result
+	                             : cap_copy((handle_t)channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE,
+	                                        SERVICE_CONTROL_BADGE);
+	if (control < 0) {
+		struct subkernel *child = result < 0 ? 0 : find((uint64_t)result);
+		if (child) {
+			subkernel_end(child, 9);
+			forget(child);
+		}
+		cap_delete((handle_t)channel);
+		return control;
+	}
+	struct subkernel *child = find((uint64_t)result);
+	child->peer = peer;
+	child->channel = (handle_t)channel;
+	*number = child->number;
+	*given = (handle_t)control;
+	return E_OK;
+}
+
+static int64_t serve_offer(void *context, uint64_t badge, handle_t volume, uint64_t *token)
+{
+	struct subkernel *caller = find(badge);
+	(void)context;
+	if (!caller || caller->ended || !(caller->flags & BLUEPRINT_NESTING))
+		return E_RIGHTS;
+	if (caller->offered)
+		cap_delete(caller->offered);
+	caller->offered = volume;
+	*token = caller->token = ++manager.next_token;
+	return E_OK;
+}
+
+/* ---- Block devices: of those that may use them ---- */
+
+static int64_t serve_block_name(void *context, uint64_t badge, uint32_t index, const char **name)
+{
+	const struct subkernel *caller = find(badge);
+	(void)context;
+	return caller && caller->flags & BLUEPRINT_BLOCKS
+	           ? blocks_name(start_find(manager.info, "device", 0), manager.page, index, name)
+	           : E_NOT_FOUND;
+}
+
+static int64_t serve_block_open(void *context, uint64_t badge, const char *name, handle_t *device)
+{
+	const struct subkernel *caller = find(badge);
+	(void)context;
+	return caller && caller->flags & BLUEPRINT_BLOCKS
+	           ? blocks_open(start_find(manager.info, "device", 0), manager.page, name, device)
+	           : E_RIGHTS;
 }
 
 static void describe(const struct subkernel *subkernel, struct subkernel_info *out)
@@ -349,7 +476,7 @@ static void describe(const struct subkernel *subkernel, struct subkernel_info *o
 	out->flags = subkernel->flags;
 	out->cpu_mask = subkernel->cpu_mask;
 	memcpy(out->name, subkernel->name, sizeof(out->name));
-	text_copy(out->profile, sizeof(out->profile), "linux");
+	memcpy(out->profile, subkernel->profile, sizeof(out->profile));
 	struct link_counters counters;
 	out->net_mode = subkernel->link.policy.mode;
 	if (network_counters(&subkernel->link, &counters)) {
@@ -465,8 +592,9 @@ static const char *prepare(void)
 static bool start_first(void)
 {
 	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
-	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
+	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS,
 	                              .name = "holon",
+	                              .profile = "linux",
 	                              .net = {.mode = SWITCH_NAT}};
 	struct connection connection = {.memory = start_find(manager.info, "stream", 0),
 	                                /* the manager is given the console's view of the stream */
@@ -518,6 +646,10 @@ int program_main(const struct start_info *info, struct thread_page *page)
 {
 	static const struct subkernel_operations operations = {
 	    .create = serve_create,
+	    .service = serve_service,
+	    .offer = serve_offer,
+	    .block_name = serve_block_name,
+	    .block_open = serve_block_open,
 	    .list = serve_list,
 	    .kill = serve_kill,
 	    .freeze = serve_freeze,

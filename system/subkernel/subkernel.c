@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <holon/vault.h>
 #include "libholon.h"
 
 static const char usage[] =
@@ -30,6 +31,9 @@ static const char usage[] =
     "                       with [tcp:|udp:] before a HOST: what may leave, resolved by the switch\n"
     "      --no-nesting     it may have no children of its own\n"
     "      --no-wx          its programs may map no memory both writable and executable\n"
+    "      --vault NAME[:PATH]  its root is the image with that directory of an open vault over it: what it\n"
+    "                       changes is kept there (see vault)\n"
+    "      --vault-read-only NAME[:PATH]  the same, and it may change nothing there\n"
     "      --detach         print its number and leave it running for this shell's lifetime\n"
     "ls shows this sub-kernel and all below it; the others act on one of those below.\n";
 
@@ -175,15 +179,44 @@ static int parse_net(const char *text, struct switch_policy *policy)
 	}
 }
 
+/* The child's root lies on what TEXT, NAME[:PATH], names. */
+static int offer_root(struct blueprint *blueprint, const char *text, int read_only)
+{
+	struct holon_vault request = {.flags = read_only ? VAULT_READ_ONLY : VAULT_MAKE};
+	size_t name = strcspn(text, ":");
+	const char *path = text[name] ? text + name + 1 : "";
+	if (name >= sizeof(request.name) || strlen(path) >= sizeof(request.path)) {
+		fprintf(stderr, "subkernel: '%s' is too long for NAME[:PATH]\n", text);
+		return 1;
+	}
+	memcpy(request.name, text, name);
+	memcpy(request.path, path, strlen(path));
+	if (holon_vault(HOLON_VAULT_OFFER, &request) < 0) {
+		if (errno != ENOENT)
+			return fail(text);
+		fprintf(stderr, "subkernel: %s: no such vault is open, or no such directory in it\n", text);
+		return 1;
+	}
+	blueprint->root_volume = request.index;
+	return 0;
+}
+
 static int run(int count, char **arguments)
 {
-	enum { NO_NESTING = 256, NO_WX, DETACH, NET };
+	enum { NO_NESTING = 256, NO_WX, DETACH, NET, VAULT, VAULT_READ_ONLY_ROOT };
 	static const struct option options[] = {
-	    {"name", required_argument, 0, 'n'}, {"memory", required_argument, 0, 'm'},
-	    {"caps", required_argument, 0, 'c'}, {"priority", required_argument, 0, 'p'},
-	    {"cpus", required_argument, 0, 'u'}, {"no-nesting", no_argument, 0, NO_NESTING},
-	    {"no-wx", no_argument, 0, NO_WX},    {"detach", no_argument, 0, DETACH},
-	    {"net", required_argument, 0, NET},  {0}};
+	    {"name", required_argument, 0, 'n'},
+	    {"memory", required_argument, 0, 'm'},
+	    {"caps", required_argument, 0, 'c'},
+	    {"priority", required_argument, 0, 'p'},
+	    {"cpus", required_argument, 0, 'u'},
+	    {"no-nesting", no_argument, 0, NO_NESTING},
+	    {"no-wx", no_argument, 0, NO_WX},
+	    {"detach", no_argument, 0, DETACH},
+	    {"net", required_argument, 0, NET},
+	    {"vault", required_argument, 0, VAULT},
+	    {"vault-read-only", required_argument, 0, VAULT_READ_ONLY_ROOT},
+	    {0}};
 	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
 	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
 	                              .name = "child",
@@ -230,6 +263,11 @@ static int run(int count, char **arguments)
 			break;
 		case DETACH:
 			detach = 1;
+			break;
+		case VAULT:
+		case VAULT_READ_ONLY_ROOT:
+			if (offer_root(&blueprint, optarg, option == VAULT_READ_ONLY_ROOT))
+				return 1;
 			break;
 		default:
 			fputs(usage, stderr);

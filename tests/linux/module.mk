@@ -14,7 +14,7 @@ build/x86_64/debug.img: $(SYSTEM_IMAGE) build/x86_64/linux/linux-debug
 	@echo "  IMAGE   $@"
 	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
 		$(foreach part,$(patsubst linux=%,linux=build/x86_64/linux/linux-debug,$(NATIVE_PARTS)),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
-		--tree build/root/minimal:linux --file build/guest/subkernel:linux/usr/bin/subkernel
+		--tree build/root/minimal:linux --file build/guest/subkernel:linux/usr/bin/subkernel --file build/guest/vault:linux/usr/bin/vault
 $(DEBUG_BUNDLE): build/x86_64/debug.img $(BUNDLE)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
@@ -27,7 +27,7 @@ build/x86_64/debian.img: build/root/debian.stamp $(SYSTEM_IMAGE)
 	@echo "  IMAGE   $@"
 	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
-		--tree build/root/debian:linux --file build/guest/subkernel:linux/usr/bin/subkernel
+		--tree build/root/debian:linux --file build/guest/subkernel:linux/usr/bin/subkernel --file build/guest/vault:linux/usr/bin/vault
 $(DEBIAN_BUNDLE): build/x86_64/debian.img $(BUNDLE)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<

@@ -6,7 +6,7 @@ import subprocess
 
 from .variables import enrol
 
-from . import network
+from . import blocks, network
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "x86_64"
@@ -41,7 +41,7 @@ def arguments(args, work):
         pathlib.Path(variables).write_bytes(store)
         line += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_SECURE if secure else OVMF_CODE}",
                  "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
-    return line + network.arguments(args.net, args.forward) + args.qemu
+    return line + network.arguments(args.net, args.forward) + blocks.arguments(args.block) + args.qemu
 
 
 def medium(path, as_disk=False):

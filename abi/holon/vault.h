@@ -1,0 +1,65 @@
+/* What travels in the vault contract (abi/vault.interface): credentials, descriptions, flags and errors. All
+ * numbers are little-endian; reserved fields are zero.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define VAULT_NAME_MAX        31u
+#define VAULT_SNAPSHOT_MAX    63u
+#define VAULT_CREDENTIALS_MAX 3072u
+#define VAULT_SIZE_DEFAULT    (UINT64_C(200) << 30)
+
+enum vault_flag {
+	VAULT_READ_ONLY = 1,
+	VAULT_ERASE = 2, /* create: what the device holds is lost */
+	VAULT_FORCE = 4, /* close: also while it is in use */
+	VAULT_MAKE = 8,  /* grant: make the directories of the path */
+};
+
+/* Errors beside enum holon_error's and enum file_error's, of the same form: -(200 + Linux' errno). */
+enum vault_error {
+	VAULT_E_NO_MEMORY = -212, /* ENOMEM */
+	VAULT_E_BUSY = -216,      /* EBUSY: somebody has a session, or the device is open already */
+	VAULT_E_EXISTS = -217,    /* EEXIST: the name is taken */
+	VAULT_E_NOT_EMPTY = -239, /* ENOTEMPTY: the device holds something */
+	VAULT_E_VERSION = -293,   /* EPROTONOSUPPORT: made by a version that this one does not know */
+	VAULT_E_DAMAGED = -317,   /* EUCLEAN: something fails its authentication */
+	VAULT_E_FORMAT = -324,    /* EMEDIUMTYPE: no vault on this device */
+	VAULT_E_KEY = -329,       /* EKEYREJECTED: nothing of what was given opens it */
+};
+
+/* Then passphrase, recovery words (as text) and the bytes of a key file, one after the other. */
+struct vault_credentials {
+	uint32_t passphrase_bytes;
+	uint32_t words_bytes;
+	uint32_t key_file_bytes;
+	uint32_t reserved;
+};
+
+struct vault_info {
+	char name[VAULT_NAME_MAX + 1];
+	uint8_t identity[16];
+	uint64_t size, used; /* of the virtual space, in bytes */
+	uint64_t device_bytes, device_used;
+	uint64_t healed; /* blocks repaired since it was opened */
+	uint32_t flags;  /* VAULT_READ_ONLY */
+	uint32_t sessions;
+	uint32_t failed; /* 1: the device failed; nothing can be read or written any more */
+	uint32_t reserved;
+};
+
+struct vault_snapshot {
+	uint64_t number;
+	int64_t created_ns;
+	uint64_t bytes; /* that its blocks hold, shared ones too */
+	char name[VAULT_SNAPSHOT_MAX + 1];
+};
+
+struct vault_report {
+	uint64_t blocks; /* read and authentic */
+	uint64_t damaged, healed;
+};
+
+_Static_assert(sizeof(struct vault_info) == 104, "vault_info is fixed");
+_Static_assert(sizeof(struct vault_snapshot) == 88, "vault_snapshot is fixed");

@@ -1,0 +1,495 @@
+/* The control of the vault service: abi/vault.interface. */
+#include "vault.h"
+
+#define PROBE_BYTES 65536u
+#define DISK_CACHE  (4u << 20)
+#define FILE_CACHE  (8u << 20)
+#define SIZE_MIN    (1u << 20)
+
+static int64_t vault_error(int status)
+{
+	switch (status) {
+	case VDISK_OK:
+		return E_OK;
+	case VDISK_DAMAGED:
+		return VAULT_E_DAMAGED;
+	case VDISK_NO_SPACE:
+		return FILE_E_NO_SPACE;
+	case VDISK_RANGE:
+		return E_ARGUMENT;
+	case VDISK_KEY:
+		return VAULT_E_KEY;
+	case VDISK_FORMAT:
+		return VAULT_E_FORMAT;
+	case VDISK_VERSION:
+		return VAULT_E_VERSION;
+	case VDISK_READ_ONLY:
+		return FILE_E_READ_ONLY;
+	case VDISK_NOT_FOUND:
+		return FILE_E_NOT_FOUND;
+	case VDISK_EXISTS:
+		return VAULT_E_EXISTS;
+	case VDISK_STALE:
+		return FILE_E_STALE;
+	case VDISK_NO_MEMORY:
+		return VAULT_E_NO_MEMORY;
+	case VDISK_BUSY:
+		return VAULT_E_BUSY;
+	case VDISK_LIMIT:
+		return FILE_E_LINKS;
+	default:
+		return FILE_E_IO;
+	}
+}
+
+static struct vault *vault_find(const char *name)
+{
+	for (unsigned i = 0; i < VAULTS_MAX; i++)
+		if (service.vaults[i].name[0] && strcmp(service.vaults[i].name, name) == 0)
+			return &service.vaults[i];
+	return 0;
+}
+
+/* A name of 1 to MOST printable characters without '/' and ':'. */
+static bool name_is_good(const char *name, size_t most)
+{
+	size_t length = strnlen(name, most + 1);
+	if (!length || length > most)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/' || name[i] == ':')
+			return false;
+	return true;
+}
+
+/* What a person gave, copied out of the thread page: every call of the device uses that. */
+struct keys {
+	uint8_t bytes[VAULT_CREDENTIALS_MAX + 2];
+	struct vdisk_credentials credentials;
+	enum vdisk_factor factor;
+};
+
+static int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes)
+{
+	struct vault_credentials head;
+	memset(keys, 0, sizeof(*keys));
+	if (bytes < sizeof(head) || bytes > VAULT_CREDENTIALS_MAX)
+		return E_ARGUMENT;
+	memcpy(&head, data, sizeof(head));
+	uint64_t sum = (uint64_t)head.passphrase_bytes + head.words_bytes + head.key_file_bytes;
+	if (head.reserved || sum != bytes - sizeof(head))
+		return E_ARGUMENT;
+	const uint8_t *from = (const uint8_t *)data + sizeof(head);
+	uint8_t *to = keys->bytes;
+	if (head.passphrase_bytes) {
+		keys->credentials.passphrase = memcpy(to, from, head.passphrase_bytes);
+		keys->credentials.passphrase_bytes = head.passphrase_bytes;
+		keys->factor = VDISK_FACTOR_PASSPHRASE;
+		to += head.passphrase_bytes + 1;
+		from += head.passphrase_bytes;
+	}
+	if (head.words_bytes) {
+		keys->credentials.recovery_words = memcpy(to, from, head.words_bytes);
+		to += head.words_bytes + 1; /* which is NUL */
+		from += head.words_bytes;
+	}
+	if (head.key_file_bytes) {
+		keys->credentials.key_file = memcpy(to, from, head.key_file_bytes);
+		keys->credentials.key_file_bytes = head.key_file_bytes;
+		if (!keys->factor)
+			keys->factor = vdisk_key_file_factor(keys->credentials.key_file, head.key_file_bytes);
+	}
+	return E_OK;
+}
+
+static void keys_wipe(struct keys *keys)
+{
+	explicit_bzero(keys, sizeof(*keys));
+}
+
+/* Whether the device's first blocks are all zero. */
+static int64_t device_is_empty(struct block_device *device)
+{
+	const struct vdisk_backend backend = block_device_backend(device);
+	uint8_t *first = malloc(PROBE_BYTES);
+	if (!first)
+		return VAULT_E_NO_MEMORY;
+	int64_t result = backend.read(backend.context, 0, first, PROBE_BYTES) < 0 ? FILE_E_IO : E_OK;
+	for (size_t i = 0; i < PROBE_BYTES && result == E_OK; i++)
+		if (first[i])
+			result = VAULT_E_NOT_EMPTY;
+	free(first);
+	return result;
+}
+
+static struct vdisk_config config_of(const struct vdisk_backend *leg, bool read_only, const char *volume)
+{
+	return (struct vdisk_config){.legs = leg,
+	                             .leg_count = 1,
+	                             .random = entropy_get,
+	                             .now_ns = service_now_ns,
+	                             .cache_bytes = DISK_CACHE,
+	                             .read_only = read_only,
+	                             .volume = volume};
+}
+
+static int64_t make(struct block_device *device, uint64_t size, uint32_t cost_kib, const struct keys *keys)
+{
+	const struct vdisk_backend leg = block_device_backend(device);
+	const struct vdisk_config config = config_of(&leg, false, 0);
+	const struct vdisk_create create = {.blocks = size / VDISK_BLOCK,
+	                                    .factors = {keys->factor},
+	                                    .cost = {.memory_kib = cost_kib, .passes = cost_kib ? 4 : 0},
+	                                    .label = "vault"};
+	struct vdisk *disk;
+	int status = vdisk_create(&disk, &config, &create, &keys->credentials);
+	if (status < 0)
+		return vault_error(status);
+	struct store store = store_vdisk(disk);
+	int formatted = holonfs_format(&store, "vault", 0, 0, entropy_get, service_now_ns);
+	status = vdisk_close(disk);
+	return formatted < 0 ? file_error(formatted) : vault_error(status);
+}
+
+static int64_t control_create(void *context, uint64_t badge, handle_t device_channel, uint32_t flags,
+                              uint64_t size, uint32_t cost_kib, int64_t now_ns, const void *credentials,
+                              uint32_t bytes)
+{
+	static struct keys keys;
+	static struct block_device device;
+	(void)context, (void)badge;
+	service.owner_offset = service.clock_offset = now_ns - (int64_t)clock_ns();
+	if (!size)
+		size = VAULT_SIZE_DEFAULT;
+	if (flags & ~(uint32_t)VAULT_ERASE || size < SIZE_MIN || size / VDISK_BLOCK > VDISK_BLOCKS_MAX)
+		return E_ARGUMENT;
+	int64_t result = keys_take(&keys, credentials, bytes);
+	if (result >= 0 && !keys.factor)
+		result = VAULT_E_KEY;
+	handle_t own = result < 0 ? 0 : device_channel;
+	if (own) {
+		int64_t copy = cap_copy(own, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
+		result = copy < 0 ? copy : block_device_open(&device, (handle_t)copy);
+	}
+	if (result >= 0) {
+		if (!(flags & VAULT_ERASE))
+			result = device_is_empty(&device);
+		if (result >= 0)
+			result = device.read_only ? FILE_E_READ_ONLY : make(&device, size, cost_kib, &keys);
+		block_device_close(&device);
+	}
+	keys_wipe(&keys);
+	if (result >= 0)
+		cap_delete(device_channel);
+	return result;
+}
+
+/* Lets VAULT, of which nobody has a session, go. The status is that of the last sync. */
+static int64_t vault_end(struct vault *vault)
+{
+	int synced = vault->fs ? holonfs_unmount(vault->fs) : 0;
+	int closed = vault->disk ? vdisk_close(vault->disk) : VDISK_OK;
+	block_device_close(&vault->device);
+	for (unsigned i = 0; i < MOUNTS_MAX; i++)
+		if (service.mounts[i].vault == vault)
+			service.mounts[i] = (struct mount){0};
+	*vault = (struct vault){0};
+	return synced < 0 ? file_error(synced) : vault_error(closed);
+}
+
+/* Opens volume SNAPSHOT (0: the living one) of the device that VAULT has. */
+static int64_t vault_start(struct vault *vault, const char *snapshot,
+                           const struct vdisk_credentials *credentials)
+{
+	const struct vdisk_backend leg = block_device_backend(&vault->device);
+	const struct vdisk_config config = config_of(&leg, vault->read_only, snapshot);
+	int status = vdisk_open(&vault->disk, &config, credentials);
+	if (status < 0) {
+		vault->disk = 0;
+		return vault_error(status);
+	}
+	vault->read_only = vdisk_is_read_only(vault->disk);
+	struct store store = store_vdisk(vault->disk);
+	int mounted = holonfs_mount(&vault->fs, &store, service_now_ns, FILE_CACHE);
+	if (mounted < 0)
+		vault->fs = 0;
+	return mounted < 0 ? file_error(mounted) : E_OK;
+}
+
+static int64_t control_open(void *context, uint64_t badge, handle_t device_channel, uint32_t flags,
+                            int64_t now_ns, const char *name, const char *snapshot, const void *credentials,
+                            uint32_t bytes)
+{
+	static struct keys keys;
+	char own_name[VAULT_NAME_MAX + 1];
+	char own_snapshot[VAULT_SNAPSHOT_MAX + 1];
+	struct vault *vault = 0;
+	(void)context, (void)badge;
+	service.owner_offset = service.clock_offset = now_ns - (int64_t)clock_ns();
+	if (flags & ~(uint32_t)VAULT_READ_ONLY || !name_is_good(name, VAULT_NAME_MAX) ||
+	    (*snapshot && !name_is_good(snapshot, VAULT_SNAPSHOT_MAX)))
+		return E_ARGUMENT;
+	if (vault_find(name))
+		return VAULT_E_EXISTS;
+	for (unsigned i = 0; i < VAULTS_MAX && !vault; i++)
+		if (!service.vaults[i].name[0])
+			vault = &service.vaults[i];
+	if (!vault)
+		return VAULT_E_BUSY;
+	int64_t result = keys_take(&keys, credentials, bytes);
+	memcpy(own_name, name, strlen(name) + 1); /* the page is used by the device's calls */
+	memcpy(own_snapshot, snapshot, strlen(snapshot) + 1);
+	int64_t copy =
+	    result < 0 ? result : cap_copy(device_channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
+	result = copy < 0 ? copy : block_device_open(&vault->device, (handle_t)copy);
+	if (result >= 0) {
+		vault->read_only = flags & VAULT_READ_ONLY || *own_snapshot || vault->device.read_only;
+		result = vault_start(vault, *own_snapshot ? own_snapshot : 0, &keys.credentials);
+		if (result < 0)
+			(void)vault_end(vault);
+	}
+	keys_wipe(&keys);
+	if (result < 0)
+		return result;
+	memcpy(vault->name, own_name, sizeof(vault->name));
+	cap_delete(device_channel);
+	return E_OK;
+}
+
+static int64_t control_close(void *context, uint64_t badge, uint32_t flags, const char *name)
+{
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	if (flags & ~(uint32_t)VAULT_FORCE)
+		return E_ARGUMENT;
+	sessions_clean(vault, flags & VAULT_FORCE);
+	return vault->sessions ? VAULT_E_BUSY : vault_end(vault);
+}
+
+static int64_t control_list(void *context, uint64_t badge, uint32_t index, const void **info, uint32_t *bytes)
+{
+	static struct vault_info reply;
+	(void)context, (void)badge;
+	for (unsigned i = 0; i < VAULTS_MAX; i++) {
+		struct vault *vault = &service.vaults[i];
+		struct holonfs_statistics statistics;
+		struct vdisk_info disk;
+		if (!vault->name[0] || index--)
+			continue;
+		sessions_clean(vault, false);
+		holonfs_get_statistics(vault->fs, &statistics);
+		vdisk_get_info(vault->disk, &disk);
+		memset(&reply, 0, sizeof(reply));
+		memcpy(reply.name, vault->name, sizeof(reply.name));
+		memcpy(reply.identity, disk.id, sizeof(reply.identity));
+		reply.size = statistics.blocks * HOLONFS_BLOCK;
+		reply.used = (statistics.blocks - statistics.blocks_free) * HOLONFS_BLOCK;
+		reply.device_bytes = vault->device.bytes;
+		reply.device_used = disk.used_blocks * VDISK_BLOCK;
+		reply.healed = disk.healed;
+		reply.flags = vault->read_only ? VAULT_READ_ONLY : 0;
+		reply.sessions = vault->sessions;
+		reply.failed = vault->device.failed;
+		*info = &reply;
+		*bytes = sizeof(reply);
+		return E_OK;
+	}
+	return E_NOT_FOUND;
+}
+
+/* The directory PATH of VAULT; with MAKE it is made where it is missing. */
+static int64_t path_find(struct vault *vault, const char *path, bool make_missing, uint64_t *inode)
+{
+	char name[FILE_NAME_MAX + 1];
+	*inode = HOLONFS_ROOT;
+	for (;;) {
+		struct holonfs_attributes found;
+		path += strspn(path, "/");
+		size_t length = strcspn(path, "/");
+		if (!length)
+			return E_OK;
+		if (length > FILE_NAME_MAX)
+			return FILE_E_NAME_TOO_LONG;
+		memcpy(name, path, length);
+		name[length] = 0;
+		path += length;
+		int64_t result = name_check(name);
+		if (result < 0)
+			return result;
+		int status = holonfs_lookup(vault->fs, *inode, name, &found);
+		if (status == -ENOENT && make_missing && !vault->read_only) {
+			status = holonfs_create(vault->fs, *inode, name, 0040755, 0, 0, 0, 0, &found);
+			vault_touch(vault);
+		}
+		if (status < 0)
+			return file_error(status);
+		if ((found.mode & 0170000) != 0040000)
+			return FILE_E_NOT_DIRECTORY;
+		*inode = found.inode;
+	}
+}
+
+static int64_t control_grant(void *context, uint64_t badge, uint32_t flags, const char *name,
+                             const char *path, handle_t *given)
+{
+	struct vault *vault = vault_find(name);
+	struct mount *place = 0;
+	uint64_t inode;
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	if (flags & ~(uint32_t)(VAULT_READ_ONLY | VAULT_MAKE))
+		return E_ARGUMENT;
+	bool read_only = flags & VAULT_READ_ONLY || vault->read_only;
+	int64_t result = path_find(vault, path, flags & VAULT_MAKE, &inode);
+	if (result < 0)
+		return result;
+	for (unsigned i = 0; i < MOUNTS_MAX; i++) {
+		struct mount *mount = &service.mounts[i];
+		if (mount->vault == vault && mount->inode == inode && mount->read_only == read_only)
+			return channel_give(mount->badge, given);
+		if (!mount->vault && !place)
+			place = mount;
+	}
+	if (!place)
+		return VAULT_E_BUSY;
+	*place = (struct mount){
+	    .vault = vault,
+	    .inode = inode,
+	    .badge = BADGE(BADGE_MOUNT, service.next_number++, (uint64_t)(place - service.mounts)),
+	    .read_only = read_only};
+	result = channel_give(place->badge, given);
+	if (result < 0)
+		*place = (struct mount){0};
+	return result;
+}
+
+/* The beginning of calls on snapshots. */
+static int64_t snapshot_begin(const char *name, const char *snapshot, struct vault **vault)
+{
+	*vault = vault_find(name);
+	if (!*vault)
+		return FILE_E_NOT_FOUND;
+	if (snapshot && !name_is_good(snapshot, VAULT_SNAPSHOT_MAX))
+		return E_ARGUMENT;
+	return snapshot && (*vault)->read_only ? FILE_E_READ_ONLY : E_OK;
+}
+
+static int64_t control_snapshot(void *context, uint64_t badge, const char *name, const char *snapshot)
+{
+	struct vault *vault;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, snapshot, &vault);
+	if (result < 0)
+		return result;
+	int synced = holonfs_sync(vault->fs);
+	return synced < 0 ? file_error(synced) : vault_error(vdisk_snapshot(vault->disk, snapshot));
+}
+
+static int64_t control_snapshots(void *context, uint64_t badge, uint64_t after, const char *name,
+                                 const void **info, uint32_t *bytes)
+{
+	static struct vault_snapshot reply;
+	struct vdisk_volume volume = {.number = after};
+	struct vault *vault;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, 0, &vault);
+	do {
+		int status = result < 0 ? VDISK_OK : vdisk_volume_next(vault->disk, volume.number, &volume);
+		if (status == VDISK_NOT_FOUND)
+			return E_NOT_FOUND;
+		if (result >= 0)
+			result = vault_error(status);
+		if (result < 0)
+			return result;
+	} while (!volume.read_only || volume.deleting);
+	memset(&reply, 0, sizeof(reply));
+	reply.number = volume.number;
+	reply.created_ns = volume.created_ns;
+	reply.bytes = volume.mapped * VDISK_BLOCK;
+	memcpy(reply.name, volume.name, sizeof(reply.name) - 1);
+	*info = &reply;
+	*bytes = sizeof(reply);
+	return E_OK;
+}
+
+static int64_t control_back(void *context, uint64_t badge, const char *name, const char *snapshot)
+{
+	struct vault *vault;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, snapshot, &vault);
+	if (result < 0)
+		return result;
+	sessions_clean(vault, false);
+	if (vault->sessions)
+		return VAULT_E_BUSY;
+	/* The directories that mounts stand for may be others afterwards. */
+	for (unsigned i = 0; i < MOUNTS_MAX; i++)
+		if (service.mounts[i].vault == vault)
+			service.mounts[i] = (struct mount){0};
+	int status = holonfs_unmount(vault->fs);
+	result = status < 0 ? file_error(status) : vault_error(vdisk_rollback(vault->disk, snapshot));
+	struct store store = store_vdisk(vault->disk);
+	status = holonfs_mount(&vault->fs, &store, service_now_ns, FILE_CACHE);
+	vault->changed = false;
+	if (status < 0) {
+		vault->fs = 0;
+		(void)vault_end(vault);
+		return file_error(status);
+	}
+	return result;
+}
+
+static int64_t control_forget(void *context, uint64_t badge, const char *name, const char *snapshot)
+{
+	struct vault *vault;
+	struct vdisk_volume volume;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, snapshot, &vault);
+	if (result >= 0)
+		result = vault_error(vdisk_volume_find(vault->disk, snapshot, &volume));
+	if (result >= 0 && !volume.read_only)
+		result = E_ARGUMENT;
+	return result < 0 ? result : vault_error(vdisk_volume_delete(vault->disk, snapshot));
+}
+
+static void finding(void *context, const char *text)
+{
+	const struct vault *vault = context;
+	log_print(service.log, service.page, "vault: %s: %s\n", vault->name, text);
+}
+
+static int64_t control_scrub(void *context, uint64_t badge, const char *name, const void **report,
+                             uint32_t *bytes)
+{
+	static struct vault_report reply;
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	struct vdisk_report found = {.context = vault, .finding = finding};
+	int status = vault->read_only ? vdisk_check(vault->disk, true, false, &found)
+	                              : vdisk_scrub(vault->disk, &found);
+	if (status < 0 && status != VDISK_DAMAGED)
+		return vault_error(status);
+	reply = (struct vault_report){
+	    .blocks = found.nodes + found.data_blocks, .damaged = found.damaged, .healed = found.healed};
+	*report = &reply;
+	*bytes = sizeof(reply);
+	return E_OK;
+}
+
+const struct vault_operations control_operations = {
+    .create = control_create,
+    .open = control_open,
+    .close = control_close,
+    .list = control_list,
+    .grant = control_grant,
+    .snapshot = control_snapshot,
+    .snapshots = control_snapshots,
+    .back = control_back,
+    .forget = control_forget,
+    .scrub = control_scrub,
+};

@@ -1,0 +1,92 @@
+/* The vault service's loop, and when vaults are synced by themselves. See vault.h. */
+#include "vault.h"
+
+#define COMMIT_NS 5000000000ull /* what changed is durable after so long, whoever asks */
+
+struct service service;
+
+int64_t service_now_ns(void)
+{
+	return (int64_t)clock_ns() + service.clock_offset;
+}
+
+void vault_touch(struct vault *vault)
+{
+	vault->changed = true;
+	if (!service.timer_armed && event_timer(service.timer, clock_ns() + COMMIT_NS, 1) >= 0)
+		service.timer_armed = true;
+}
+
+void vault_sync_all(void)
+{
+	service.timer_armed = false;
+	for (unsigned i = 0; i < VAULTS_MAX; i++) {
+		struct vault *vault = &service.vaults[i];
+		if (!vault->name[0] || !vault->changed)
+			continue;
+		vault->changed = false;
+		int status = holonfs_sync(vault->fs);
+		if (status < 0)
+			log_print(service.log, service.page,
+			          "vault: %s: what was written last could not be made durable: %s\n",
+			          vault->name, strerror(-status));
+	}
+}
+
+static void serve(struct message *message)
+{
+	const struct session *session;
+	switch (BADGE_KIND(message->badge)) {
+	case BADGE_CONTROL:
+		service.clock_offset = service.owner_offset;
+		vault_serve(&control_operations, 0, message, service.page);
+		return;
+	case BADGE_MOUNT:
+		service.clock_offset = service.owner_offset;
+		file_serve(&mount_operations, 0, message, service.page);
+		return;
+	case BADGE_SESSION:
+		session = session_of(message->badge);
+		service.clock_offset = session ? session->clock_offset : service.owner_offset;
+		file_serve(&session_operations, 0, message, service.page);
+		return;
+	default:
+		message->badge = 0;
+		file_serve(&session_operations, 0, message, service.page);
+	}
+}
+
+int main(int argument_count, char **arguments)
+{
+	(void)argument_count, (void)arguments;
+	service.info = native_start;
+	service.page = native_page();
+	service.log = start_find(service.info, "log", 0);
+	service.channel = start_find(service.info, "serve", 0);
+	service.next_number = 1;
+	uint8_t probe;
+	if (entropy_get(&probe, 1) < 0) {
+		log_print(service.log, service.page,
+		          "vault: this processor has no random numbers (RDRAND): no key can be made\n");
+		return 1;
+	}
+	int64_t timer = event_create();
+	if (timer < 0 || event_bind((handle_t)timer, service.info->thread) < 0) {
+		log_print(service.log, service.page, "vault: cannot make its event\n");
+		return 1;
+	}
+	service.timer = (handle_t)timer;
+	struct message message = {0};
+	int64_t result = channel_receive(service.channel, &message, DEADLINE_NEVER);
+	while (result >= 0) {
+		if (message.info & INFO_EVENT) {
+			vault_sync_all();
+			result = channel_receive(service.channel, &message, DEADLINE_NEVER);
+			continue;
+		}
+		serve(&message);
+		result = channel_reply_receive(service.channel, &message, DEADLINE_NEVER);
+	}
+	log_print(service.log, service.page, "vault: %s\n", error_text(result));
+	return 1;
+}

@@ -1,0 +1,188 @@
+/* The vault service: what its parts share.
+ *
+ *   main.c           the loop: whose call it is, timed commits
+ *   control.c        abi/vault.interface: making, opening, closing vaults; mounts
+ *   session.c        sessions of abi/file.interface: who may name which object
+ *   files.c          names and attributes of abi/file.interface
+ *   contents.c       its contents, sizes and extended attributes
+ *   block_device.c   a block device (abi/block.interface) as the backend of a vdisk
+ *   entropy.c        randomness of the processor
+ *   host_library.c   what Debian's cryptographic libraries ask of a C library, on newlib
+ *
+ * One thread. Callers are told apart by the badge that the kernel stamps: the control, a mount, or a session.
+ * Nothing that a caller sends is trusted, and nothing here maps memory that a caller owns.
+ */
+#pragma once
+
+#include <errno.h>
+#include <holon.h>
+#include <stdlib.h>
+#include <string.h>
+#include <holon/block.h>
+#include <holon/file.h>
+#include <holon/vault.h>
+#include "block/block_client.h"
+#include "file.interface.h"
+#include "holonfs/holonfs.h"
+#include "holonfs/store_vdisk.h"
+#include "native_newlib.h"
+#include "vault.interface.h"
+#include "vdisk/vdisk.h"
+
+#define VAULTS_MAX   8u
+#define MOUNTS_MAX   256u
+#define SESSIONS_MAX 64u
+#define NODES_MAX    (1u << 18) /* objects that a session may have in use */
+
+/* A badge is its kind, a number that no two of a kind share, and the place in its table. */
+enum badge_kind { BADGE_CONTROL = 1, BADGE_MOUNT = 2, BADGE_SESSION = 3 };
+#define BADGE(kind, number, index) ((uint64_t)(kind) << 60 | (uint64_t)(number) << 16 | (index))
+#define BADGE_KIND(badge)          ((badge) >> 60)
+#define BADGE_INDEX(badge)         ((badge)&0xffff)
+
+/* ---- block_device.c ---- */
+
+struct block_device {
+	struct block_client client;
+	uint64_t bytes;
+	uint32_t transfer_bytes;
+	bool read_only, has_discard, failed;
+};
+
+/* Makes a queue on the device behind CHANNEL, which goes over in any case. 0 or a negative error of
+ * abi/holon. */
+int64_t block_device_open(struct block_device *device, handle_t channel);
+void block_device_close(struct block_device *device);
+struct vdisk_backend block_device_backend(struct block_device *device);
+
+/* ---- entropy.c ---- */
+
+/* 0, or negative where the processor has no random numbers: then no key is made and nothing is written. */
+int entropy_get(void *buffer, size_t bytes);
+
+/* ---- Vaults ---- */
+
+struct vault {
+	char name[VAULT_NAME_MAX + 1]; /* "": free */
+	struct block_device device;
+	struct vdisk *disk;
+	struct holonfs *fs;
+	bool read_only;
+	bool changed;      /* since the last sync */
+	uint64_t reserved; /* bytes that sessions were promised */
+	uint32_t sessions;
+};
+
+struct mount {
+	struct vault *vault; /* 0: free */
+	uint64_t inode, badge;
+	bool read_only;
+};
+
+struct session {
+	struct vault *vault; /* 0: free, or closed below it */
+	uint64_t badge, root;
+	handle_t quota, changes; /* changes tells whether the client lives */
+	bool write, shared;
+	int64_t clock_offset; /* wall clock less clock_ns() */
+	uint64_t reserved;
+	handle_t buffer_memory;
+	uint8_t *buffer;
+	uint64_t buffer_bytes;
+	struct node_use *uses; /* open addressing, use_slots of them, a power of two */
+	uint32_t use_slots, use_count;
+	struct { /* an attribute that comes in pieces */
+		uint64_t node;
+		uint32_t flags, total, have;
+		char name[FILE_NAME_MAX + 1];
+		uint8_t *value;
+	} pending;
+};
+
+struct node_use {
+	uint64_t inode; /* 0: free */
+	uint64_t count;
+};
+
+struct service {
+	const struct start_info *info;
+	struct thread_page *page;
+	handle_t log, channel, timer;
+	int64_t clock_offset; /* of whoever is served */
+	int64_t owner_offset; /* as the control said last */
+	bool timer_armed;
+	struct vault vaults[VAULTS_MAX];
+	struct mount mounts[MOUNTS_MAX];
+	struct session sessions[SESSIONS_MAX];
+	uint64_t next_number;
+};
+
+extern struct service service;
+extern const struct vault_operations control_operations;
+extern const struct file_operations mount_operations;
+extern const struct file_operations session_operations;
+
+/* The wall clock of whoever is served. */
+int64_t service_now_ns(void);
+/* A negative errno of newlib's as an error of the file contract. */
+int64_t file_error(int64_t status);
+/* VAULT has changed: it is synced within COMMIT_NS. */
+void vault_touch(struct vault *vault);
+void vault_sync_all(void);
+
+/* ---- Sessions (session.c) ---- */
+
+int64_t session_open(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags,
+                     int64_t now_ns, handle_t *session, uint64_t *root, const void **attributes,
+                     uint32_t *bytes);
+/* The session behind BADGE while its vault is open, else 0. */
+struct session *session_of(uint64_t badge);
+/* Ends SESSION: uses and buffer go. */
+void session_end(struct session *session);
+/* Ends those of VAULT whose clients have died; with ALL, all. */
+void sessions_clean(struct vault *vault, bool all);
+/* Gives the session a use of INODE, or says why not. */
+int64_t session_use(struct session *session, uint64_t inode);
+bool session_knows(const struct session *session, uint64_t inode);
+int64_t session_forget(struct session *session, uint64_t inode, uint64_t count);
+
+/* A badged capability to the service's own channel. */
+int64_t channel_give(uint64_t badge, handle_t *given);
+
+/* The beginning of every call of a session: its vault's file system, the node that it must know (0: none), and
+ * whether it may write. */
+int64_t call_begin(uint64_t badge, uint64_t node, bool writes, struct session **session, struct holonfs **fs);
+/* The end of one that wrote: RESULT, with the commit that it needs under way. */
+int64_t call_end(struct session *session, int64_t result);
+void attributes_convert(const struct holonfs_attributes *from, struct file_attributes *to);
+int64_t name_check(const char *name);
+
+/* The calls of contents.c. */
+int64_t contents_transfer(void *context, uint64_t badge, uint64_t bytes, handle_t *memory);
+int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                      uint64_t at, uint64_t *done);
+int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                       uint64_t at, uint64_t *done);
+int64_t contents_open(void *context, uint64_t badge, uint64_t node, uint32_t flags, handle_t *memory,
+                      uint64_t *size);
+int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                         uint64_t *granted);
+int64_t contents_written(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                         uint64_t *size);
+int64_t contents_append(void *context, uint64_t badge, uint64_t node, uint64_t bytes, uint64_t *offset);
+int64_t contents_resize(void *context, uint64_t badge, uint64_t node, uint64_t size);
+int64_t contents_allocate(void *context, uint64_t badge, uint64_t node, uint32_t mode, uint64_t offset,
+                          uint64_t bytes);
+int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t what, uint64_t offset,
+                      uint64_t *found);
+int64_t contents_share(void *context, uint64_t badge, uint64_t from, uint64_t from_offset, uint64_t to,
+                       uint64_t to_offset, uint64_t bytes, uint64_t *done);
+int64_t contents_xattr_get(void *context, uint64_t badge, uint64_t node, uint32_t offset, const char *name,
+                           uint64_t *total, const void **value, uint32_t *bytes);
+int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_t flags, uint32_t offset,
+                           uint32_t total, const char *name, const void *value, uint32_t bytes);
+int64_t contents_xattr_list(void *context, uint64_t badge, uint64_t node, uint64_t cookie, uint64_t *next,
+                            const void **names, uint32_t *bytes);
+int64_t contents_xattr_remove(void *context, uint64_t badge, uint64_t node, const char *name);
+int64_t contents_sync(void *context, uint64_t badge, uint64_t node, uint32_t flags);
+int64_t contents_statistics(void *context, uint64_t badge, const void **statistics, uint32_t *bytes);

@@ -1,0 +1,103 @@
+/* What keeps a ramfs's nodes: a mount of a file service (abi/file.interface), such as a directory of a vault.
+ *
+ * ramfs stays the one tree of names and pages, whether files live in memory, in the image below, or in a
+ * service. With a backing every change of names and attributes is made in the service first; contents are
+ * pages of this sub-kernel, fetched when they are wanted, and written back by fsync, at close, by rename, and
+ * every few seconds. What a node is in the service is its `upper` number, 0 where it is only in the image.
+ *
+ * A backing may lie over the image (a union). Then the mount has two directories: "root", whose entries hide
+ * those of the image and are merged with its directories, and "work", where things are made whole before they
+ * are renamed into place, so that no crash shows half of them. A name that the image has and that was removed
+ * is a character device 0:0 in "root"; a directory that hides the image's has FILE_FLAG_OPAQUE.
+ *
+ * All is called with the common lock held alone.
+ */
+#pragma once
+
+#include "ramfs.h"
+
+struct attributes;
+struct ram_entry;
+struct ram_node;
+
+struct backing {
+	struct list link; /* of all */
+	handle_t session, changes;
+	uint64_t root, work; /* work is 0 where there is no union */
+	bool read_only;
+	handle_t buffer_memory;
+	uint8_t *buffer;
+	uint64_t credit;         /* bytes that the service has promised room for */
+	uint64_t temporary;      /* number of the next name in "work" */
+	struct ram_node **table; /* nodes by their upper number */
+	uint32_t table_size, table_count;
+	struct list dirty;  /* nodes with something to write back */
+	struct list loaded; /* nodes with pages that could be fetched again, oldest first */
+	uint64_t loaded_bytes, loaded_max;
+};
+
+/* All there are: the first (0), or the one behind AFTER. */
+struct backing *backing_next(struct backing *after);
+
+/* A session on MOUNT, which goes over in any case; with IMAGE, a union over it. *ERROR where it is 0. */
+struct backing *backing_create(handle_t mount, bool read_only, bool image, int *error);
+/* Ends the session: from here on nothing is asked of the service. */
+void backing_end(struct backing *backing);
+/* Frees it, with the session. The nodes are gone. */
+void backing_destroy(struct backing *backing);
+/* The root's attributes into NODE. */
+int backing_root(struct backing *backing, struct ram_node *node);
+
+/* Enters the service's names into DIRECTORY; those that hide names of the image and show nothing are entered
+ * as well, marked `hidden`, until backing_listed. */
+int backing_list(struct ram_node *directory);
+void backing_listed(struct ram_node *directory);
+/* The node of ENTRY, which is in the service. */
+struct ram_node *backing_node(struct ram_node *directory, struct ram_entry *entry, int *error);
+uint64_t backing_inode(struct ram_node *directory, const struct ram_entry *entry);
+
+/* Each makes in the service what ramfs is about to do, or has done and undoes where this fails. NAME ends in
+ * NUL. */
+int backing_make(struct ram_node *directory, const char *name, struct ram_node *node);
+int backing_link(struct ram_node *directory, const char *name, struct ram_node *node);
+int backing_unlink(struct ram_node *directory, const char *name, struct ram_node *node);
+int backing_rename(struct ram_node *source, const char *from, struct ram_node *target, const char *to,
+                   struct ram_node *node, struct ram_node *over, uint32_t flags);
+int backing_set(struct ram_node *node, const struct attributes *attributes, uint32_t mask);
+/* Makes NODE exist in the service; WITH_DATA false where its contents are about to go. */
+int backing_copy_up(struct ram_node *node, bool with_data);
+void backing_forget(struct ram_node *node);
+void backing_statistics(const struct backing *backing, struct linux_statfs *statfs);
+
+/* ---- Contents (backing_data.c) ---- */
+
+/* NODE's contents are the service's: none of its pages is here. */
+int backing_data_init(struct ram_node *node);
+/* True when reading, or writing, [START, END) needs nothing of the service. */
+bool backing_readable(const struct ram_node *node, uint64_t start, uint64_t end);
+bool backing_writable(const struct ram_node *node, uint64_t start, uint64_t end);
+/* Fetches what is missing of [START, END). */
+int backing_fill(struct ram_node *node, uint64_t start, uint64_t end);
+/* Before and after bytes [START, END) of NODE are written: room, and the rest of its first and last page. */
+int backing_write_begin(struct ram_node *node, uint64_t start, uint64_t end);
+/* The end of what counts as written: less than END where the rest of the last page is not here. */
+uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end);
+/* The size changes; what is cut off needs no writing. */
+int backing_resize(struct ram_node *node, uint64_t size);
+int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes);
+/* As ram_data_seek, or an error: pages that are not here are no holes. */
+int64_t backing_seek(struct ram_node *node, uint64_t offset, bool data);
+/* All pages are here and stay here; with WRITE, the kernel tells which are written. */
+int backing_map(struct ram_node *node, bool write);
+/* Writes back what was changed. */
+int backing_write_back(struct ram_node *node);
+/* ... and waits until it is durable. */
+int backing_sync(struct ram_node *node, bool data_only);
+void backing_write_all(void);
+/* The whole of BACKING, or with 0 of all; durable. */
+int backing_sync_all(struct backing *backing);
+/* Gives back pages that can be fetched again, about BYTES of them; true when there were some. */
+bool backing_relieve(struct backing *backing, uint64_t bytes);
+void backing_data_gone(struct ram_node *node);
+/* Starts what writes back every few seconds, once. */
+bool backing_worker_start(void);

@@ -1,0 +1,31 @@
+/* The calls of abi/file.interface as the backing makes them. The interface's create() would have the name of
+ * the personality's own file_create: here it is file_service_create. */
+#pragma once
+
+#include <holon/file.h>
+#include "../internal.h"
+#include "../native/native.h"
+#define file_create file_service_create
+#include "file.interface.h"
+#undef file_create
+
+/* CALL in the session of BACKING, with an error of Linux. */
+#define SERVICE(backing, call, ...)                                                                          \
+	linux_error_of_service(file_##call((backing)->session, current_page(), ##__VA_ARGS__, DEADLINE_NEVER))
+
+#define UPPER_INODE (1ull << 32) /* added to the service's numbers where the image's are there too */
+
+struct backing;
+struct ram_node;
+
+int backing_lookup(struct backing *backing, uint64_t directory, const char *name,
+                   struct file_attributes *found);
+/* NODE is UPPER in the service: the use that came with it is NODE's. */
+int backing_take_upper(struct ram_node *node, uint64_t upper);
+/* The image's node that NAME shows in DIRECTORY where nothing of the service hides it; -1: none. */
+int64_t backing_image_child(const struct ram_node *directory, const char *name);
+/* The inode number of what the service has as UPPER under NAME. */
+uint64_t backing_inode_of(const struct ram_node *directory, const char *name, uint64_t upper);
+int backing_remove(struct backing *backing, uint64_t directory, const char *name, bool is_directory);
+/* Removes all in the service's directory UPPER, which shows nothing: whiteouts alone are in it. */
+int backing_empty(struct backing *backing, uint64_t upper);

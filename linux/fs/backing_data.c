@@ -1,0 +1,474 @@
+/* See backing.h: contents.
+ *
+ * Two bits a page say what is where: absent, the service has it and this sub-kernel has not; dirty, it differs
+ * from the service's. A page is dirty only where the service has promised room for it, which it gives a MiB at
+ * a time (struct backing, credit), so that a full vault is an error of write(2) and not of a later write back.
+ * Pages that programs may write through a mapping are told by the kernel.
+ */
+#include "backing_calls.h"
+#include "ramfs_data.h"
+
+#define PAGE           4096ull
+#define PAGES(bytes)   (((bytes) + PAGE - 1) / PAGE)
+#define READ_AHEAD     64u    /* pages */
+#define TRACKED_PAGES  28672u /* that one call of the kernel tells */
+#define WRITE_BACK_NS  (5 * NS_PER_SECOND)
+#define TRANSFER_PAGES (FILE_TRANSFER_MAX / PAGE)
+
+enum { ABSENT = 0, DIRTY = 1 };
+
+static bool has(const struct ram_node *node, unsigned kind, uint64_t page)
+{
+	return page / 64 < node->data.page_words && node->data.pages[page / 64 * 2 + kind] >> page % 64 & 1;
+}
+
+static void set(struct ram_node *node, unsigned kind, uint64_t page, bool value)
+{
+	uint64_t *word;
+	if (page / 64 >= node->data.page_words)
+		return;
+	word = &node->data.pages[page / 64 * 2 + kind];
+	*word = value ? *word | 1ull << page % 64 : *word & ~(1ull << page % 64);
+}
+
+/* The first page from FIRST on, before LAST, that has KIND; or LAST. */
+static uint64_t next(const struct ram_node *node, unsigned kind, uint64_t first, uint64_t last)
+{
+	while (first < last && first / 64 < node->data.page_words) {
+		uint64_t bits = node->data.pages[first / 64 * 2 + kind] >> first % 64;
+		if (bits) {
+			first += (uint64_t)__builtin_ctzll(bits);
+			return first < last ? first : last;
+		}
+		first = (first | 63) + 1;
+	}
+	return last;
+}
+
+/* There are bits for SIZE bytes. */
+static int pages_for(struct ram_node *node, uint64_t size)
+{
+	uint64_t words = (PAGES(size) + 63) / 64;
+	if (words <= node->data.page_words)
+		return 0;
+	if (words < 2ull * node->data.page_words)
+		words = 2ull * node->data.page_words;
+	if (words > UINT32_MAX / 16)
+		return -EFBIG;
+	uint64_t *grown = heap_resize(node->data.pages, words * 16);
+	if (!grown)
+		return -ENOSPC;
+	node->data.pages = grown;
+	node->data.page_words = (uint32_t)words;
+	return 0;
+}
+
+static void all_absent(struct ram_node *node)
+{
+	uint64_t pages = PAGES(node->vnode.size);
+	for (uint64_t word = 0; word < node->data.page_words; word++) {
+		uint64_t left = pages > word * 64 ? pages - word * 64 : 0;
+		node->data.pages[word * 2 + ABSENT] = left >= 64 ? ~0ull : (1ull << left) - 1;
+		node->data.pages[word * 2 + DIRTY] = 0;
+	}
+}
+
+int backing_data_init(struct ram_node *node)
+{
+	int error = pages_for(node, node->vnode.size);
+	if (!error)
+		all_absent(node);
+	return error;
+}
+
+static void loaded(struct ram_node *node, uint64_t pages)
+{
+	struct backing *backing = ram_backing(node);
+	if (list_empty(&node->loaded))
+		list_append(&backing->loaded, &node->loaded);
+	node->data.loaded += pages * PAGE;
+	backing->loaded_bytes += pages * PAGE;
+}
+
+static void unloaded(struct ram_node *node)
+{
+	ram_backing(node)->loaded_bytes -= node->data.loaded;
+	node->data.loaded = 0;
+	list_remove(&node->loaded);
+}
+
+void backing_data_gone(struct ram_node *node)
+{
+	unloaded(node);
+	list_remove(&node->dirty);
+	heap_free(node->data.pages);
+	node->data.pages = 0;
+	node->data.page_words = 0;
+	node->data.tracked = false;
+}
+
+/* ---- From the service ---- */
+
+bool backing_readable(const struct ram_node *node, uint64_t start, uint64_t end)
+{
+	return start >= end || next(node, ABSENT, start / PAGE, PAGES(end)) == PAGES(end);
+}
+
+bool backing_writable(const struct ram_node *node, uint64_t start, uint64_t end)
+{
+	if (!node->upper)
+		return !node->parent;
+	for (uint64_t page = start / PAGE; page < PAGES(end); page++)
+		if (!has(node, DIRTY, page))
+			return false;
+	return true;
+}
+
+/* Pages [FIRST, FIRST + COUNT), which are not here, at most TRANSFER_PAGES. */
+static int fetch(struct ram_node *node, uint64_t first, uint64_t count)
+{
+	struct backing *backing = ram_backing(node);
+	uint64_t done = 0;
+	uint64_t bytes = node->vnode.size - first * PAGE;
+	if (bytes > count * PAGE)
+		bytes = count * PAGE;
+	int error = ram_data_write(node, node->vnode.size);
+	if (!error)
+		error = SERVICE(backing, read, node->upper, first * PAGE, bytes, 0ull, &done);
+	if (error)
+		return error;
+	if (done > bytes || user_copy(ram_data_bytes(node) + first * PAGE, backing->buffer, done))
+		return -EIO;
+	for (uint64_t page = first; page < first + count; page++)
+		set(node, ABSENT, page, false);
+	loaded(node, count);
+	return 0;
+}
+
+int backing_fill(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	struct backing *backing = ram_backing(node);
+	uint64_t size_pages = PAGES(node->vnode.size);
+	uint64_t last = PAGES(end) < size_pages ? PAGES(end) : size_pages;
+	uint64_t page = next(node, ABSENT, start / PAGE, last);
+	if (page < last && backing->loaded_bytes > backing->loaded_max) {
+		/* Not the one that is being read. */
+		bool listed = !list_empty(&node->loaded);
+		list_remove(&node->loaded);
+		(void)backing_relieve(backing, backing->loaded_max / 8);
+		if (listed)
+			list_append(&backing->loaded, &node->loaded);
+	}
+	while (page < last) {
+		uint64_t until = page + READ_AHEAD > last ? page + READ_AHEAD : last;
+		if (until > page + TRANSFER_PAGES)
+			until = page + TRANSFER_PAGES;
+		if (until > size_pages)
+			until = size_pages;
+		uint64_t run = page + 1;
+		while (run < until && has(node, ABSENT, run))
+			run++;
+		int error = fetch(node, page, run - page);
+		if (error)
+			return error;
+		page = next(node, ABSENT, run, last);
+	}
+	return 0;
+}
+
+/* ---- Changes ---- */
+
+static int fill_edges(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	uint64_t size = node->vnode.size;
+	int error = start % PAGE && start < size ? backing_fill(node, start, start + 1) : 0;
+	if (!error && end % PAGE && end < size)
+		error = backing_fill(node, end - 1, end);
+	return error;
+}
+
+/* Room for the pages of [START, END) that are not dirty yet. */
+static int credit_take(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	struct backing *backing = ram_backing(node);
+	uint64_t need = 0;
+	for (uint64_t page = start / PAGE; page < PAGES(end); page++)
+		need += has(node, DIRTY, page) ? 0 : PAGE;
+	while (backing->credit < need) {
+		uint64_t granted = 0;
+		int error =
+		    SERVICE(backing, reserve, node->upper, start, (uint64_t)FILE_RESERVE_MAX, &granted);
+		if (error || !granted)
+			return error ? error : -ENOSPC;
+		backing->credit += granted;
+	}
+	return 0;
+}
+
+int backing_write_begin(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	int error = backing_copy_up(node, true);
+	if (error || !node->upper)
+		return error;
+	error = pages_for(node, end > node->vnode.size ? end : node->vnode.size);
+	if (!error && !node->data.lower)
+		error = fill_edges(node, start, end);
+	return error ? error : credit_take(node, start, end);
+}
+
+uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	struct backing *backing = ram_backing(node);
+	if (!node->upper || start >= end)
+		return end;
+	if (end % PAGE && end < node->vnode.size && has(node, ABSENT, end / PAGE)) {
+		end &= ~(PAGE - 1);
+		if (end <= start)
+			return start;
+	}
+	uint64_t fresh = 0;
+	for (uint64_t page = start / PAGE; page < PAGES(end); page++) {
+		set(node, ABSENT, page, false);
+		if (has(node, DIRTY, page))
+			continue;
+		set(node, DIRTY, page, true);
+		fresh++;
+	}
+	backing->credit -= fresh * PAGE < backing->credit ? fresh * PAGE : backing->credit;
+	if (fresh && node->data.loaded < node->vnode.size)
+		loaded(node, fresh);
+	if (list_empty(&node->dirty))
+		list_append(&backing->dirty, &node->dirty);
+	return end;
+}
+
+/* From page FIRST on there is nothing to fetch or to write. */
+static void pages_forget(struct ram_node *node, uint64_t first, uint64_t last)
+{
+	for (uint64_t page = first; page < last && page / 64 < node->data.page_words; page++) {
+		set(node, ABSENT, page, false);
+		set(node, DIRTY, page, false);
+	}
+}
+
+int backing_resize(struct ram_node *node, uint64_t size)
+{
+	int error = backing_copy_up(node, size != 0);
+	if (!error && node->upper)
+		error = pages_for(node, size > node->vnode.size ? size : node->vnode.size);
+	if (!error && node->upper)
+		error = SERVICE(ram_backing(node), resize, node->upper, size);
+	if (!error && size < node->vnode.size)
+		pages_forget(node, PAGES(size), PAGES(node->vnode.size));
+	return error;
+}
+
+int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes)
+{
+	uint64_t end = start + bytes;
+	int error = backing_copy_up(node, true);
+	if (error || !node->upper)
+		return error;
+	if (mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO)) {
+		/* What is here is cleared by the caller, and its first and last page are written back. */
+		error = fill_edges(node, start, end);
+		if (error)
+			return error;
+	}
+	error = SERVICE(ram_backing(node), allocate, node->upper, mode, start, bytes);
+	if (!error && mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO))
+		pages_forget(node, PAGES(start), end / PAGE);
+	return error;
+}
+
+int64_t backing_seek(struct ram_node *node, uint64_t offset, bool data)
+{
+	uint64_t found = 0;
+	int error = backing_write_back(node);
+	if (!error)
+		error = SERVICE(ram_backing(node), seek, node->upper, data ? FILE_SEEK_DATA : FILE_SEEK_HOLE,
+		                offset, &found);
+	if (error == -ENOENT || (!error && found > node->vnode.size))
+		return (int64_t)node->vnode.size;
+	return error ? error : (int64_t)found;
+}
+
+int backing_map(struct ram_node *node, bool write)
+{
+	struct backing *backing = ram_backing(node);
+	int error = write ? backing_copy_up(node, true) : 0;
+	if (!error && !node->data.lower)
+		error = backing_fill(node, 0, node->vnode.size);
+	if (error || !write || !node->upper || node->data.tracked)
+		return error;
+	node->data.tracked = true;
+	if (list_empty(&node->dirty))
+		list_append(&backing->dirty, &node->dirty);
+	return pages_for(node, node->vnode.size);
+}
+
+/* ---- To the service ---- */
+
+/* Takes from the kernel which pages were written through mappings. */
+static void collect(struct ram_node *node)
+{
+	struct memory_object *object = node->vnode.object;
+	struct thread_page *page = current_page();
+	uint64_t count = object ? object->bytes / PAGE : 0;
+	for (uint64_t first = 0; first < count; first += TRACKED_PAGES) {
+		uint64_t part = count - first < TRACKED_PAGES ? count - first : TRACKED_PAGES;
+		if (memory_dirty(object->handle, first * PAGE, part * PAGE, 0) < 0)
+			continue;
+		for (uint64_t i = 0; i < part; i++)
+			if (page->bytes[i / 8] >> i % 8 & 1)
+				set(node, DIRTY, first + i, true);
+	}
+	if (!object || object->references == 1)
+		node->data.tracked = false; /* nobody maps it */
+}
+
+static int write_run(struct ram_node *node, uint64_t first, uint64_t count)
+{
+	struct backing *backing = ram_backing(node);
+	uint64_t bytes = node->vnode.size - first * PAGE;
+	uint64_t done = 0;
+	if (bytes > count * PAGE)
+		bytes = count * PAGE;
+	if (user_copy(backing->buffer, ram_data_bytes(node) + first * PAGE, bytes))
+		return -EIO;
+	int error = SERVICE(backing, write, node->upper, first * PAGE, bytes, 0ull, &done);
+	if (!error && done < bytes)
+		error = -ENOSPC;
+	uint64_t good = error ? done / PAGE : count;
+	for (uint64_t page = first; page < first + good; page++)
+		set(node, DIRTY, page, false);
+	return error;
+}
+
+int backing_write_back(struct ram_node *node)
+{
+	if (list_empty(&node->dirty) || !node->upper)
+		return 0;
+	if (!node->vnode.links)
+		return 0; /* without a name, what is here is enough */
+	if (node->data.tracked)
+		collect(node);
+	uint64_t last = PAGES(node->vnode.size);
+	uint64_t page = next(node, DIRTY, 0, last);
+	bool any = page < last;
+	int error = 0;
+	while (page < last && !error) {
+		uint64_t run = page + 1;
+		while (run < last && run < page + TRANSFER_PAGES && has(node, DIRTY, run))
+			run++;
+		error = write_run(node, page, run - page);
+		page = next(node, DIRTY, run, last);
+	}
+	if (error)
+		return error;
+	if (!node->data.tracked)
+		list_remove(&node->dirty);
+	if (any) {
+		const struct linux_timespec *time = &node->vnode.modified;
+		const struct file_attributes wanted = {.modified_ns =
+		                                           time->tv_sec * 1000000000 + time->tv_nsec};
+		const void *data = 0;
+		uint32_t bytes = 0;
+		error = SERVICE(ram_backing(node), set_attributes, node->upper, FILE_SET_MODIFIED, &wanted,
+		                sizeof(wanted), &data, &bytes);
+	}
+	return error;
+}
+
+int backing_sync(struct ram_node *node, bool data_only)
+{
+	int error = S_ISREG(node->vnode.mode) ? backing_write_back(node) : 0;
+	if (!error && node->data.error) {
+		error = node->data.error;
+		node->data.error = 0;
+	}
+	if (error || !node->upper)
+		return error;
+	/* The device's time is not the others'. The open file keeps the mount, and so the session. */
+	handle_t session = ram_backing(node)->session;
+	uint64_t upper = node->upper;
+	enum common_mode before = common_give();
+	int64_t result =
+	    file_sync(session, current_page(), upper, data_only ? FILE_SYNC_DATA : 0u, DEADLINE_NEVER);
+	common_take(before);
+	return linux_error_of_service(result);
+}
+
+static void write_back_list(struct backing *backing)
+{
+	struct ram_node *node;
+	struct ram_node *following;
+	list_for_each_safe(node, following, &backing->dirty, dirty)
+	{
+		int error = backing_write_back(node);
+		if (error)
+			node->data.error = error;
+	}
+}
+
+void backing_write_all(void)
+{
+	for (struct backing *backing = backing_next(0); backing; backing = backing_next(backing))
+		write_back_list(backing);
+}
+
+int backing_sync_all(struct backing *only)
+{
+	int first = 0;
+	for (struct backing *backing = backing_next(0); backing; backing = backing_next(backing)) {
+		if (only && backing != only)
+			continue;
+		write_back_list(backing);
+		int error = backing->read_only ? 0 : SERVICE(backing, sync, 0ull, 0u);
+		first = first ? first : error;
+	}
+	return first;
+}
+
+/* ---- Memory ---- */
+
+static bool is_spare(const struct ram_node *node)
+{
+	return node->upper && !node->data.lower && list_empty(&node->dirty) && node->vnode.links &&
+	       (!node->vnode.object || node->vnode.object->references == 1);
+}
+
+bool backing_relieve(struct backing *backing, uint64_t bytes)
+{
+	struct ram_node *node;
+	struct ram_node *following;
+	uint64_t before = backing->loaded_bytes;
+	write_back_list(backing);
+	list_for_each_safe(node, following, &backing->loaded, loaded)
+	{
+		if (before - backing->loaded_bytes >= bytes)
+			break;
+		if (!is_spare(node))
+			continue;
+		ram_data_drop(node);
+		all_absent(node);
+		unloaded(node);
+	}
+	return backing->loaded_bytes < before;
+}
+
+static void write_back_worker(void *argument)
+{
+	(void)argument;
+	for (;;) {
+		worker_wait(clock_monotonic() + WRITE_BACK_NS);
+		backing_write_all();
+	}
+}
+
+bool backing_worker_start(void)
+{
+	static bool started;
+	started = started || worker_create("writeback", write_back_worker, 0);
+	return started;
+}

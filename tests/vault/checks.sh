@@ -1,0 +1,135 @@
+#!/bin/sh
+# Vaults inside Holon, checked by programs in a sub-kernel: $1 is a block device of 64 MiB that is empty.
+DEVICE=$1
+say() { if [ "$2" = 0 ]; then echo "ok $1"; else echo "not ok $1 - $3"; fi; }
+is() { [ "$2" = "$3" ]; say "$1" $? "it is '$2' and not '$3'"; }
+run() { # NAME STATUS COMMAND...
+	name=$1 want=$2; shift 2
+	output=$("$@" 2>&1 </dev/null); got=$?
+	[ $got = "$want" ]; say "$name" $? "status $got, not $want: $output"
+}
+child() { subkernel run -m 128M --vault "$1" -- sh -c "$2"; }
+head -c 32 /dev/urandom >/key; head -c 32 /dev/urandom >/other; head -c 31 /dev/urandom >/short
+
+# ---- Making, opening, closing ----
+run 'ls needs no service' 0 vault ls
+run 'no such device' 3 vault create nothing --key-file /key
+run 'a key file that is too short' 3 vault create $DEVICE --key-file /short
+run 'nothing to open on an empty device' 3 vault open $DEVICE v --key-file /key
+run 'create' 0 vault create $DEVICE --key-file /key
+run 'create does not overwrite' 3 vault create $DEVICE --key-file /other
+run 'a wrong key' 3 vault open $DEVICE v --key-file /other
+run 'a name with a slash' 3 vault open $DEVICE a/b --key-file /key
+run 'open' 0 vault open $DEVICE v --key-file /key
+run 'a name that is taken' 3 vault open $DEVICE v --key-file /key
+run 'mount of what is not open' 3 vault mount w /mnt
+mkdir -p /mnt /mnt2
+
+# ---- A plain mount ----
+vault mount v /mnt
+echo one >/mnt/a; mkdir -p /mnt/d/e; echo two >/mnt/d/e/b; ln /mnt/a /mnt/hard; ln -s d/e /mnt/soft
+mkfifo /mnt/fifo; mknod /mnt/node c 1 7; mknod /mnt/block b 300 70000
+dd if=/dev/urandom of=/mnt/big bs=1M count=5 2>/dev/null; cp /mnt/big /big
+dd if=/dev/zero of=/mnt/sparse bs=1 count=1 seek=100000000 2>/dev/null
+chown 12:34 /mnt/d/e/b; chmod 4751 /mnt/d/e/b; touch -d '2001-02-03 04:05:06' /mnt/d/e/b
+i=0; mkdir /mnt/many; while [ $i -lt 300 ]; do echo $i >/mnt/many/file-with-a-rather-long-name-$i; i=$((i+1)); done
+run 'another session cannot have what is open for writing' 3 vault mount v:d /mnt2
+run 'close while it is mounted' 3 vault close v
+umount /mnt; say 'unmount' $?
+run 'scrub' 0 vault scrub v
+run 'close' 0 vault close v
+run 'open again' 0 vault open /dev/block/$DEVICE v --key-file /key
+vault mount v /mnt
+is 'contents' "$(cat /mnt/a /mnt/soft/b /mnt/hard)" "$(printf 'one\ntwo\none')"
+is 'a hard link is one file' "$(stat -c %i /mnt/a)/$(stat -c %h /mnt/a)" "$(stat -c %i /mnt/hard)/2"
+is 'mode, owner, time' "$(stat -c '%a %u %g %Y' /mnt/d/e/b)" '4751 12 34 981173106'
+is 'special files' "$(stat -c '%F %t %T' /mnt/fifo /mnt/node /mnt/block)" "$(printf 'fifo 0 0\ncharacter special file 1 7\nblock special file 12c 11170')"
+cmp /big /mnt/big; say 'five MiB' $?
+is 'a sparse file' "$(stat -c %s /mnt/sparse) $(tail -c 3 /mnt/sparse | od -An -tx1)" '100000001  00 00 00'
+is 'a directory of 300' "$(ls /mnt/many | wc -l) $(cat /mnt/many/* | sort -n | md5sum)" "300 $(seq 0 299 | md5sum)"
+mv /mnt/d /mnt/d2; rm /mnt/hard; echo more >>/mnt/a; : >/mnt/big; rm -r /mnt/many
+umount /mnt; vault mount v /mnt
+is 'moved, removed, appended, cut' "$(cat /mnt/d2/e/b /mnt/a; stat -c '%h %s' /mnt/a /mnt/big; ls /mnt)" \
+	"$(printf 'two\none\nmore\n1 9\n1 0\na\nbig\nblock\nd2\nfifo\nnode\nsoft\nsparse')"
+umount /mnt
+run 'a subtree' 0 vault mount v:d2/e /mnt --read-only
+is 'a subtree shows its own' "$(ls /mnt; cat /mnt/b)" "$(printf 'b\ntwo')"
+echo x 2>/dev/null >/mnt/b; say 'read-only' $((! $?)) 'it was written'
+run 'two read-only sessions' 0 vault mount v /mnt2 --read-only
+umount /mnt2; umount /mnt
+
+# ---- A file written through a mapping, and one that is used after its name has gone ----
+vault mount v /mnt
+cp /bin/busybox /mnt/busybox
+is 'a program of the vault runs' "$(/mnt/busybox echo yes)" yes
+exec 5<>/mnt/nameless; echo before >&5; rm /mnt/nameless; echo after >&5
+is 'a file without a name' "$(cat /proc/self/fd/5 | tail -1)" after
+exec 5>&-
+umount /mnt; say 'unmount after a nameless file' $?
+
+# ---- A root over the vault ----
+is 'the image shows through' "$(child v:r 'ls /bin/busybox; cat /etc/hostname')" "$(printf '/bin/busybox\n%s' "$(cat /etc/hostname)")"
+child v:r 'echo changed >/etc/hostname; rm /etc/hosts /etc/group; mkdir -p /opt/p/q; echo new >/opt/p/q/f; mv /usr/bin/vault /usr/bin/v2
+	mkdir /etc/hosts; echo in >/etc/hosts/x; chmod 700 /usr/bin/subkernel; ln /etc/passwd /etc/passwd2; mkdir -p /srv/s; echo group >/etc/group
+	rm /etc/nsswitch.conf; stat -c %i /etc/passwd /usr/bin/subkernel >/inodes; mv /opt/p /opt/r'
+is 'changes stay' "$(child v:r 'cat /etc/hostname /etc/hosts/x /opt/r/q/f /etc/group; ls /etc/nsswitch.conf /usr/bin/vault 2>&1 | wc -l; stat -c %a /usr/bin/subkernel; stat -c %h /etc/passwd2; ls /opt /srv')" \
+	"$(printf 'changed\nin\nnew\ngroup\n2\n700\n2\n/opt:\nr\n\n/srv:\ns')"
+is 'inode numbers stay' "$(child v:r 'stat -c %i /etc/passwd /usr/bin/subkernel | diff - /inodes && echo same')" same
+child v:r 'rm -r /etc/hosts /opt/r; cp /bin/busybox /etc/hosts; mkdir /etc/nsswitch.conf; rm -r /srv; mkdir /srv; touch /srv/t; echo -n x >>/etc/passwd'
+is 'removed and made anew' "$(child v:r 'cmp /etc/hosts /bin/busybox && echo same; ls -d /etc/nsswitch.conf; ls /srv /opt; stat -c %h /etc/passwd; tail -c1 /etc/passwd2')" \
+	"$(printf 'same\n/etc/nsswitch.conf\n/opt:\n\n/srv:\nt\n2\nx')"
+is 'another root of the same vault' "$(child v:other 'cat /etc/hostname; ls /etc/hosts')" "$(printf '%s\n/etc/hosts' "$(cat /etc/hostname)")"
+is 'nothing is left in work' "$(vault mount v /mnt; ls /mnt/r/work /mnt/other/work; umount /mnt)" "$(printf '/mnt/other/work:\n\n/mnt/r/work:')"
+is 'grant, read-only' "$(vault grant v:r --read-only -- sh -c 'cat /etc/hostname; (echo x >/etc/hostname) 2>/dev/null || echo refused')" "$(printf 'changed\nrefused')"
+is 'a directory of the image moves by copies' "$(child v:r 'mv /usr/bin /usr/bin2 && ls -d /usr/bin /usr/bin2/v2 2>/dev/null; mv /usr/bin2 /usr/bin; ls -d /usr/bin /usr/bin/v2')" "$(printf '/usr/bin2/v2\n/usr/bin\n/usr/bin/v2')"
+
+# ---- Snapshots ----
+run 'snapshot' 0 vault snapshot v before
+child v:r 'echo later >/etc/hostname; rm -r /usr/bin'
+is 'list of snapshots' "$(vault snapshot v | sed 's/.* //')" before
+run 'back asks' 3 vault back v before
+run 'back' 0 vault back v before --yes
+is 'what was before' "$(child v:r 'cat /etc/hostname; ls /usr/bin/v2')" "$(printf 'changed\n/usr/bin/v2')"
+vault close v; vault open $DEVICE v --key-file /key --snapshot before; vault mount v /mnt --read-only
+is 'a snapshot opens read-only' "$(cat /mnt/r/root/etc/hostname; vault mount v /mnt2 2>&1 | grep -c read-only)" "$(printf 'changed\n1')"
+umount /mnt; vault close v; vault open $DEVICE v --key-file /key
+run 'forget' 0 vault forget v before --yes
+
+# ---- A full device ----
+vault mount v /mnt
+dd if=/dev/urandom of=/mnt/fill bs=64k count=2000 2>/tmp/err; grep -q 'No space' /tmp/err; say 'a full device is ENOSPC of write' $? "$(cat /tmp/err)"
+sync; say 'what was written before is synced' $?
+size=$(stat -c %s /mnt/fill); [ "$size" -gt 20000000 ]; say 'most of the device was used' $? "$size bytes"
+md5sum </mnt/fill >/sum; umount /mnt; vault mount v /mnt
+is 'and all of it is there' "$(md5sum </mnt/fill)" "$(cat /sum)"
+rm /mnt/fill; sync; sync
+dd if=/dev/urandom of=/mnt/again bs=64k count=300 2>/tmp/err; say 'there is room again' $? "$(cat /tmp/err)"
+umount /mnt; run 'scrub of a device that was full' 0 vault scrub v
+
+# ---- Ends ----
+vault mount v /mnt; echo kept >/mnt/kept; sync
+run 'close by force' 0 vault close v --force
+cat /mnt/a >/dev/null 2>&1; ls /mnt/d2/e >/dev/null 2>&1; say 'what was cached may be read, the rest is an error and no hang' 0
+echo x 2>/dev/null >/mnt/new; say 'a closed vault takes nothing' $((! $?)) 'it was written'
+umount /mnt; say 'unmount of a closed vault' $?
+vault open $DEVICE v --key-file /key; vault mount v /mnt
+is 'what was synced is there' "$(cat /mnt/kept)" kept
+number=$(subkernel ls | awk '$2 == "vault" { print $1 }')
+subkernel kill "$number"
+echo x 2>/dev/null >/mnt/new2; say 'a killed service is an error' $((! $?)) 'it was written'
+umount /mnt; say 'unmount after the service was killed' $?
+run 'a new service opens it' 0 vault open $DEVICE v --key-file /key
+vault mount v /mnt; is 'and has what was synced' "$(cat /mnt/kept)" kept; umount /mnt
+sh -c "subkernel run -m 128M --vault v:k -- sh -c 'echo synced >/s; sync; echo ready; sleep 1000' >/tmp/out" &
+while ! grep -q ready /tmp/out 2>/dev/null; do sleep 0.1; done
+subkernel kill "$(subkernel ls | awk '$2 == "child" { print $1 }')"; wait
+is 'a killed sub-kernel leaves what it synced' "$(child v:k 'cat /s')" synced
+run 'passphrases: close' 0 vault close v
+echo 'a passphrase' >/pass; echo 'b passphrase' >/pass2
+run 'erase asks' 3 vault create $DEVICE --passphrase-fd 5 --erase 5</pass
+vault create $DEVICE --passphrase-fd 5 --erase --yes 5</pass; say 'create with a passphrase' $?
+vault open $DEVICE v --passphrase-fd 5 5</pass2 2>/dev/null; is 'a wrong passphrase' $? 3
+vault open $DEVICE v --passphrase-fd 5 5</pass; say 'the right passphrase' $?
+vault mount v /mnt; is 'an erased vault is empty' "$(ls -A /mnt)" ''; umount /mnt
+run 'close at the end' 0 vault close v
+echo 'the end'
