@@ -1,8 +1,8 @@
 # The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
 BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
-BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_check.c loader.c say.c string.c) \
-	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c machine.c paging.c serial.c waiting.S)
+BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_check.c loader.c say.c string.c tpm.c) \
+	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c machine.c paging.c serial.c tpm.c waiting.S)
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
 READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c boot/arch/x86_64/copy.c

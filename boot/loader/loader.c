@@ -15,6 +15,7 @@
 #include "machine.h"
 #include "paging.h"
 #include "string.h"
+#include "tpm.h"
 #include "verify.h"
 
 enum { STACK_SIZE = 64 << 10 };
@@ -95,9 +96,16 @@ static void verify_bundle(struct handoff *handoff, const struct bundle_header *b
 	const char *why = platform_on_stack(verify, &work);
 	if (why)
 		fail("this system is not to be trusted: %s%s%s. Start it from an image that you got from its "
-		     "makers, "
-		     "written anew.",
+		     "makers, written anew.",
 		     verified->part, verified->part[0] ? ": " : "", why);
+	if (verified->rollback < tpm_floor(verified->development))
+		fail("this system is older than one that was started on this machine before (the TPM "
+		     "remembers). "
+		     "Start a newer image, or clear the TPM in the firmware's setup if you mean it.");
+	tpm_floor_raise(verified->development, verified->rollback);
+	const struct bundle_entry *manifest = bundle_find(bundle, BUNDLE_MANIFEST);
+	const uint8_t *record = at(physical_of(bundle) + manifest->offset);
+	tpm_measure(TPM_PCR_MANIFEST, "manifest", record, record_size(record, (size_t)manifest->size));
 	struct handoff_trust *trust = &handoff->trust;
 	trust->flags = verified->development ? HANDOFF_TRUST_DEVELOPMENT : 0;
 	trust->rollback = verified->rollback;
@@ -218,7 +226,9 @@ static void load_fwcfg_modules(struct handoff *handoff)
 			continue;
 		if (!strncmp(name, prefix, sizeof(prefix) - 1))
 			name += sizeof(prefix) - 1;
-		add_module(handoff, name, load_file(file, HANDOFF_MEMORY_MODULE), file->size);
+		uint64_t base = load_file(file, HANDOFF_MEMORY_MODULE);
+		tpm_measure(TPM_PCR_INPUT, name, at(base), file->size);
+		add_module(handoff, name, base, file->size);
 	}
 }
 
@@ -266,12 +276,16 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	say("Holon loader (%s)",
 	    firmware == HANDOFF_FIRMWARE_UEFI ? "UEFI" : "BIOS: nothing vouches for this loader");
 
+	if (tpm_init())
+		tpm_measure(TPM_PCR_POLICY, "policy", &loader_policy, sizeof(loader_policy));
 	const struct bundle_header *bundle = load_bundle(handoff);
 	if (line && handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)
 		copy_command_line(handoff, line, strlen(line));
 	load_bundle_entries(handoff, bundle);
 	choose_wipe(handoff);
+	tpm_measure(TPM_PCR_INPUT, "cmdline", handoff->command_line, strlen(handoff->command_line));
 	load_fwcfg_modules(handoff);
+	tpm_report();
 	uint64_t entry = load_kernel(handoff, bundle);
 	uint64_t stack = allocate(STACK_SIZE, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "a stack");
 

@@ -3,6 +3,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import time
 
 from .variables import enrol
 
@@ -41,7 +42,31 @@ def arguments(args, work):
         pathlib.Path(variables).write_bytes(store)
         line += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_SECURE if secure else OVMF_CODE}",
                  "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
+    if getattr(args, "tpm", None):
+        line += ["-chardev", f"socket,id=tpm,path={os.path.join(work, 'tpm')}", "-tpmdev", "emulator,id=tpm,chardev=tpm",
+                 "-device", f"{args.tpm_kind},tpmdev=tpm"]
     return line + network.arguments(args.net, args.forward) + blocks.arguments(args.block) + args.qemu
+
+
+def start_tpm(directory, work):
+    """The emulated TPM, whose state is in DIRECTORY; it ends with QEMU."""
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.join(work, "tpm")
+    try:
+        process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--ctrl", f"type=unixio,path={path}",
+                                    "--terminate", "--log", f"file={work}/tpm-log"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise FileNotFoundError("--tpm needs Debian's package swtpm: run 'make setup' first") from None
+    for _ in range(500):
+        if os.path.exists(path):
+            return process
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.kill()
+    with open(f"{work}/tpm-log", errors="replace") as log:
+        raise OSError(f"swtpm does not start with {directory}: {log.read().strip()[-300:]}")
 
 
 def medium(path, as_disk=False):
