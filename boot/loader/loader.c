@@ -216,7 +216,7 @@ static void load_fwcfg_modules(struct handoff *handoff)
 	for (uint32_t i = 0; i < fwcfg_count(); i++) {
 		const struct fwcfg_file *file = fwcfg_get(i);
 		const char *name = file->name;
-		if (!strcmp(name, "bundle"))
+		if (!strcmp(name, "bundle") || !strcmp(name, "nonce"))
 			continue;
 		if (!(handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)) {
 			say("Ignored: fw_cfg's opt/holon/%s. This is not a development image.", name);
@@ -230,6 +230,19 @@ static void load_fwcfg_modules(struct handoff *handoff)
 		tpm_measure(TPM_PCR_INPUT, name, at(base), file->size);
 		add_module(handoff, name, base, file->size);
 	}
+}
+
+/* Who wants to know what was started gives a nonce; it changes nothing of what is started. */
+static void quote(void)
+{
+	static uint8_t nonce[TPM_NONCE_MAX];
+	const struct fwcfg_file *file = fwcfg_find("nonce");
+	if (!file)
+		return;
+	if (file->size > sizeof(nonce) || !fwcfg_read(file, 0, nonce, file->size))
+		fail("the nonce of a quote is longer than %u bytes, or cannot be read.",
+		     (unsigned)sizeof(nonce));
+	tpm_quote(nonce, file->size);
 }
 
 /* A development image leaves memory that was never used alone, unless it is asked: many test machines share a host. */
@@ -286,6 +299,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	tpm_measure(TPM_PCR_INPUT, "cmdline", handoff->command_line, strlen(handoff->command_line));
 	load_fwcfg_modules(handoff);
 	tpm_report();
+	quote();
 	uint64_t entry = load_kernel(handoff, bundle);
 	uint64_t stack = allocate(STACK_SIZE, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "a stack");
 

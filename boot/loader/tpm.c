@@ -9,17 +9,25 @@
 enum { NO_SESSIONS = 0x8001, SESSIONS = 0x8002, OWNER = 0x40000001, PASSWORD = 0x40000009, SHA256 = 0x000b };
 enum {
 	NV_DEFINE = 0x12a,
+	CREATE_PRIMARY = 0x131,
 	NV_WRITE = 0x137,
 	NV_WRITE_LOCK = 0x138,
 	STARTUP = 0x144,
 	NV_READ = 0x14e,
+	QUOTE = 0x158,
+	FLUSH = 0x165,
 	PCR_READ = 0x17e,
 	PCR_EXTEND = 0x182
 };
 /* TPMA_NV: written and read by the owner, read by anybody, lockable until a restart, no dictionary lockout. */
 enum { FLOOR_ATTRIBUTES = 1 << 1 | 1 << 14 | 1 << 17 | 1 << 18 | 1 << 25, FLOOR_BYTES = 8 };
 enum { FLOOR_RELEASE = 0x01804c48, FLOOR_DEVELOPMENT = 0x01804c49 };
-enum { HEADER = 10, SUCCESS = 0 };
+enum { RETRY = 0x922, YIELDED = 0x908, TESTING = 0x90a, RETRIES = 1000 };
+enum { HEADER = 10, SUCCESS = 0, HEX_MAX = 240, ENDORSEMENT = 0x4000000b };
+enum {
+	OWN_PCRS = 1 << TPM_PCR_POLICY | 1 << TPM_PCR_MANIFEST | 1 << TPM_PCR_INPUT,
+	QUOTED_PCRS = OWN_PCRS | 255 /* and the firmware's own */
+};
 
 static bool present;
 static uint8_t command[TPM_BUFFER_SIZE], answer[TPM_BUFFER_SIZE];
@@ -77,7 +85,13 @@ static bool call(bool sessions, const uint8_t **parameters, size_t *count)
 	const uint8_t *unused;
 	size_t unused_count;
 	store_be32(command + 2, (uint32_t)length);
-	size_t size = tpm_device_call(command, length, answer);
+	size_t size = 0;
+	for (unsigned tries = 0; tries < RETRIES; tries++) {
+		size = tpm_device_call(command, length, answer);
+		uint32_t code = size < HEADER ? 0 : load_be32(answer + 6);
+		if (code != RETRY && code != YIELDED && code != TESTING)
+			break;
+	}
 	return tpm_answer_check(answer, size, sessions, parameters ? parameters : &unused,
 	                        count ? count : &unused_count);
 }
@@ -110,16 +124,28 @@ bool tpm_init(void)
 	return present;
 }
 
-static void say_digest(const char *what, unsigned pcr, const uint8_t *digest)
+static const char *hex(const uint8_t *bytes, size_t count)
 {
 	static const char digits[] = "0123456789abcdef";
-	char text[2 * TPM_DIGEST_SIZE + 1];
-	for (unsigned i = 0; i < TPM_DIGEST_SIZE; i++) {
-		text[2 * i] = digits[digest[i] >> 4];
-		text[2 * i + 1] = digits[digest[i] & 15];
+	static char text[2 * HEX_MAX + 1];
+	if (count > HEX_MAX)
+		count = HEX_MAX;
+	for (size_t i = 0; i < count; i++) {
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 15];
 	}
-	text[2 * TPM_DIGEST_SIZE] = 0;
-	say("TPM: PCR %u %s %s", pcr, text, what);
+	text[2 * count] = 0;
+	return text;
+}
+
+static void say_digest(const char *what, unsigned pcr, const uint8_t *digest)
+{
+	say("TPM: PCR %u %s %s", pcr, hex(digest, TPM_DIGEST_SIZE), what);
+}
+
+static void say_hex(const char *what, const uint8_t *bytes, size_t count)
+{
+	say("TPM: %s %s", what, hex(bytes, count));
 }
 
 void tpm_measure(unsigned pcr, const char *what, const void *data, size_t size)
@@ -205,19 +231,108 @@ void tpm_floor_raise(bool development, uint64_t value)
 	(void)call(true, NULL, NULL);
 }
 
-void tpm_report(void)
+static void put_selection(unsigned mask)
 {
-	static const unsigned shown[] = {TPM_PCR_POLICY, TPM_PCR_MANIFEST, TPM_PCR_INPUT};
+	put(1, 4);
+	put(SHA256, 2);
+	put(3, 1);
+	for (unsigned byte = 0; byte < 3; byte++)
+		put(mask >> 8 * byte & 255, 1);
+}
+
+static void report_values(unsigned mask)
+{
 	const uint8_t *at;
 	size_t count;
-	for (unsigned i = 0; present && i < sizeof(shown) / sizeof(shown[0]); i++) {
+	for (unsigned pcr = 0; pcr < 24; pcr++) {
+		if (!(mask >> pcr & 1))
+			continue;
 		begin(NO_SESSIONS, PCR_READ);
-		put(1, 4);
-		put(SHA256, 2);
-		put(3, 1);
-		for (unsigned byte = 0; byte < 3; byte++)
-			put(shown[i] / 8 == byte ? 1u << shown[i] % 8 : 0, 1);
+		put_selection(1u << pcr);
 		if (call(false, &at, &count) && count >= 20 + TPM_DIGEST_SIZE)
-			say_digest("is its value", shown[i], at + 20);
+			say_digest("is its value", pcr, at + 20);
 	}
+}
+
+void tpm_report(void)
+{
+	if (present)
+		report_values(OWN_PCRS);
+}
+
+/* A sized field at *AT of COUNT bytes; where it begins, and *AT and *COUNT move behind it. */
+static const uint8_t *sized(const uint8_t **at, size_t *count, size_t *size)
+{
+	const uint8_t *found = *at + 2;
+	if (*count < 2 || (*size = (size_t)(*at)[0] << 8 | (*at)[1]) > *count - 2)
+		return NULL;
+	*at += 2 + *size;
+	*count -= 2 + *size;
+	return found;
+}
+
+/* The attestation key: made from the TPM's endorsement seed, so the same at each start, and good for signing quotes alone. */
+static uint32_t key_create(void)
+{
+	enum { ECC = 0x23, NULL_ALGORITHM = 0x10, ECDSA = 0x18, P256 = 3 };
+	enum { KEY_ATTRIBUTES = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 16 | 1 << 18 };
+	const uint8_t *at;
+	size_t count, size;
+	begin(SESSIONS, CREATE_PRIMARY);
+	put(ENDORSEMENT, 4);
+	put_password();
+	put(4, 2); /* no secret of its own */
+	put(0, 4);
+	put(2 + 2 + 4 + 2 + 2 + 4 + 2 + 2 + 4, 2);
+	put(ECC, 2);
+	put(SHA256, 2);
+	put(KEY_ATTRIBUTES, 4);
+	put(0, 2);
+	put(NULL_ALGORITHM, 2);
+	put(ECDSA, 2);
+	put(SHA256, 2);
+	put(P256, 2);
+	put(NULL_ALGORITHM, 2);
+	put(0, 4);
+	put(0, 2);
+	put(0, 4);
+	if (!call(false, &at, &count) || count < 8)
+		return 0;
+	uint32_t handle = load_be32(at);
+	at += 8; /* behind it the size of the parameters */
+	count -= 8;
+	const uint8_t *public = sized(&at, &count, &size);
+	if (!public)
+		return 0;
+	say_hex("key", public, size);
+	return handle;
+}
+
+void tpm_quote(const uint8_t *nonce, size_t nonce_size)
+{
+	const uint8_t *at;
+	size_t count, size;
+	uint32_t handle = present ? key_create() : 0;
+	if (!handle) {
+		say("No quote: there is no TPM, or it makes no key.");
+		return;
+	}
+	report_values(QUOTED_PCRS);
+	begin(SESSIONS, QUOTE);
+	put(handle, 4);
+	put_password();
+	put((uint32_t)nonce_size, 2);
+	put_bytes(nonce, nonce_size);
+	put(0x10, 2); /* the key's own scheme */
+	put_selection(QUOTED_PCRS);
+	const uint8_t *quoted = call(true, &at, &count) ? sized(&at, &count, &size) : NULL;
+	if (quoted) {
+		say_hex("quote", quoted, size);
+		say_hex("signature", at, count);
+	} else {
+		say("The TPM gives no quote: error %x.", load_be32(answer + 6));
+	}
+	begin(NO_SESSIONS, FLUSH);
+	put(handle, 4);
+	(void)call(false, NULL, NULL);
 }

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum { TPM_PCR_POLICY = 8, TPM_PCR_MANIFEST = 9, TPM_PCR_INPUT = 12 };
-enum { TPM_BUFFER_SIZE = 1024, TPM_DIGEST_SIZE = 32 };
+enum { TPM_BUFFER_SIZE = 1024, TPM_DIGEST_SIZE = 32, TPM_NONCE_MAX = 32 };
 
 /* Looks for a TPM that answers. */
 bool tpm_init(void);
@@ -30,6 +30,8 @@ uint64_t tpm_floor(bool development);
 void tpm_floor_raise(bool development, uint64_t index);
 /* Logs the PCRs above. */
 void tpm_report(void);
+/* Logs a quote over PCRs 0 to 9 and 12 for NONCE, at most TPM_NONCE_MAX bytes, with its key and the values: what holon-verify reads. */
+void tpm_quote(const uint8_t *nonce, size_t nonce_size);
 
 /* --- Between commands and device --- */
 
