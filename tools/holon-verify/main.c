@@ -67,10 +67,14 @@ static int digit(char c)
 /* The hexadecimal digits at TEXT up to a space or the end, into OUT; false where they are not whole bytes, or too many. */
 static bool hex_read(const char *text, uint8_t *out, size_t room, size_t *count)
 {
-	for (*count = 0; digit(*text) >= 0; text += 2) {
-		if (*count == room || digit(text[1]) < 0)
+	for (*count = 0;; text += 2) {
+		int high = digit(*text), low = high < 0 ? -1 : digit(text[1]);
+
+		if (high < 0)
+			break;
+		if (*count == room || low < 0)
 			return false;
-		out[(*count)++] = (uint8_t)(digit(text[0]) << 4 | digit(text[1]));
+		out[(*count)++] = (uint8_t)(high << 4 | low);
 	}
 	return *text == ' ' || *text == 0;
 }
@@ -87,11 +91,19 @@ static void line_read(const char *line)
 	int length = 0;
 	size_t count;
 
-	for (unsigned i = 0; i < 3; i++)
-		if (strncmp(line, fields[i].word, strlen(fields[i].word)) == 0 &&
-		    !hex_read(line + strlen(fields[i].word), fields[i].field->at, FIELD_MAX,
-		              &fields[i].field->count))
+	for (unsigned i = 0; i < 3; i++) {
+		struct bytes found = {.count = 0};
+
+		if (strncmp(line, fields[i].word, strlen(fields[i].word)) != 0)
+			continue;
+		if (!hex_read(line + strlen(fields[i].word), found.at, FIELD_MAX, &found.count))
 			fail(EXIT_BAD, "the log's %sis damaged", fields[i].word);
+		/* Under UEFI the firmware's console may be the same port: then each line stands twice. */
+		if (fields[i].field->count && (found.count != fields[i].field->count ||
+		                               memcmp(found.at, fields[i].field->at, found.count) != 0))
+			fail(EXIT_BAD, "the log has two answers");
+		*fields[i].field = found;
+	}
 	if (sscanf(line, "PCR %2u %n", &pcr, &length) != 1 || !length || pcr >= PCRS)
 		return;
 	if (!hex_read(line + length, digest, sizeof(digest), &count) || count != sizeof(digest))
@@ -102,7 +114,7 @@ static void line_read(const char *line)
 		told.known |= 1u << pcr;
 		return;
 	}
-	/* Under UEFI the firmware's console may be the same port: then each line stands twice. */
+	/* Here, too, a line that stands twice is one. */
 	struct event *last = told.event_count ? &told.events[told.event_count - 1] : NULL;
 	if (last && last->pcr == pcr && memcmp(last->digest, digest, sizeof(digest)) == 0 &&
 	    strcmp(last->what, *line == ' ' ? line + 1 : line) == 0)
