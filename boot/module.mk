@@ -55,7 +55,7 @@ $(BOOT_PLACE_$(1))/bios-loader.elf: $(call object-names,x86_64/bios,$(BIOS_SOURC
 $(BOOT_PLACE_$(1))/bootx64.efi: $(call object-names,x86_64/uefi,$(UEFI_SOURCES) build/gen/boot/$(1)/policy.c) build/x86_64/uefi/trust.a
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /opt:ref /Brepro /out:$$@ $$^
+	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /opt:ref /timestamp:1767225600 /out:$$@ $$^
 $(BOOT_KEYS_$(1))/secure-boot.crt: | $(BOOT_KEYS_$(1))/keys
 	@tools/holon-sign secure-boot $(BOOT_KEYS_$(1))
 $(BOOT_PLACE_$(1))/signed.efi: $(BOOT_PLACE_$(1))/bootx64.efi $(BOOT_KEYS_$(1))/secure-boot.crt
