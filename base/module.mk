@@ -32,3 +32,7 @@ $(call script-test,base/steward/supervision_test.py,build/x86_64/holon.bundle bu
 $(call host-test,manifest,base/steward/manifest_test.c base/steward/manifest.c,-Ilib/holon)
 $(call host-fuzz,manifest,base/steward/manifest_fuzz.c base/steward/manifest.c,-Ilib/holon)
 $(call script-test,base/switch/switch_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+$(call host-test,switch-core,base/switch/core_test.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
+$(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
+$(call host-test,devmgr-tables,base/devmgr/tables_test.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)
+$(call host-fuzz,devmgr-tables,base/devmgr/tables_fuzz.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)

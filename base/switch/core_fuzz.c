@@ -1,0 +1,131 @@
+/* Frames of any content from links and from outside, in any order: the input is a list of frames, each with its
+ * port and length; after each some invariants are looked at. The head changes between its check and the copy of
+ * the rest, as hostile memory does. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core.h"
+#include "dhcp.h"
+#include "text.h"
+
+/* As lib/holon/text.c, whose other functions are the host's here. */
+bool text_copy(char *to, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size - 1);
+
+	memcpy(to, text, length);
+	to[length] = 0;
+	return !text[length];
+}
+
+static struct core core;
+static uint64_t state;
+static const uint8_t *current;
+static uint32_t current_bytes;
+
+static uint64_t random_number(void *context)
+{
+	(void)context;
+	state = state * 6364136223846793005ull + 1442695040888963407ull;
+	return state >> 8 ^ state;
+}
+
+static void send(void *context, unsigned port, const uint8_t *frame, uint32_t bytes)
+{
+	static uint8_t copy[CORE_WHOLE];
+
+	(void)context;
+	if (port >= CORE_PORTS || bytes > CORE_WHOLE || bytes < ETHERNET_BYTES)
+		abort();
+	memcpy(copy, frame, bytes);
+}
+
+static void fetch(void *source, uint32_t offset, uint8_t *to, uint32_t count)
+{
+	(void)source;
+	for (uint32_t i = 0; i < count; i++)
+		to[i] = offset + i < current_bytes ? current[offset + i] : (uint8_t)random_number(0);
+}
+
+static void begin(void)
+{
+	struct switch_policy policy = {.mode = SWITCH_NAT};
+	const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+
+	memset(&core, 0, sizeof(core));
+	state = 1;
+	core.send = send;
+	core.random = random_number;
+	core_init(&core);
+	core_tick(&core, 1);
+	core_outside(&core, true, mac, 1500);
+	core_link_make(&core, 1, 0, "a", &policy);
+	core_link_make(&core, 2, 1, "b", &policy);
+	policy.mode = SWITCH_ONLY;
+	policy.allowed_count = 1;
+	memcpy(policy.allowed[0].host, "a.b", 4);
+	core_link_make(&core, 3, 0, "c", &policy);
+	core_forward(&core, 1, IP_TCP, 80, 8080);
+	core_connect(&core, 1, 3);
+	core.bound = true;
+	core.address = 0x0a00020f;
+	core.mask = 0xffffff00;
+	core.router = core.stations[0].address = 0x0a000202;
+	core.stations[0].known = true;
+	core.name_servers[0] = core.router;
+	core.expires_at = UINT32_MAX;
+	core.renew_at = UINT32_MAX;
+}
+
+/* Makes the sums of an IPv4 frame right, so that more than the first check is reached. */
+static void repair(uint8_t *head, uint32_t held)
+{
+	uint8_t *ip = head + ETHERNET_BYTES;
+	uint32_t header = held > ETHERNET_BYTES + IP_BYTES ? (ip[0] & 15u) * 4 : 0;
+
+	if (header < IP_BYTES || header + ETHERNET_BYTES > held)
+		return;
+	put16(ip + 10, 0);
+	put16(ip + 10, sum_end(sum_add(0, ip, header)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	begin();
+	while (size >= 4) {
+		unsigned port = data[0] % 5;
+		uint32_t bytes = (uint32_t)data[1] << 3 | data[2] >> 5, here;
+		uint8_t head[CORE_HEAD] = {0};
+
+		if (data[2] & 1)
+			core_tick(&core, core.now + data[3]);
+		bool right = data[2] & 2;
+		data += 4;
+		size -= 4;
+		bytes = bytes > 1514 ? 1514 : bytes;
+		here = bytes < size ? bytes : (uint32_t)size;
+		current = data;
+		current_bytes = here;
+		uint32_t held = bytes < CORE_HEAD ? bytes : CORE_HEAD;
+		memcpy(head, data, here < held ? here : held);
+		if (right)
+			repair(head, held);
+		unsigned from = port == 4 ? CORE_OUTSIDE : port;
+		int to = core_frame(&core, from, head, held, bytes, fetch, 0);
+		if (to != CORE_NOWHERE && ((unsigned)to >= CORE_PORTS || (unsigned)to == from))
+			abort();
+		/* Nothing leaves but from the switch's own address, to a station that is known. */
+		if (to == (int)CORE_OUTSIDE && get32(head + ETHERNET_BYTES + 12) != core.address)
+			abort();
+		data += here;
+		size -= here;
+	}
+	if (core.flows.count > FLOWS_MAX)
+		abort();
+	core_link_end(&core, 1);
+	core_link_end(&core, 3);
+	if (core.flows.count)
+		abort();
+	return 0;
+}
