@@ -2,8 +2,9 @@
 DRIVER_LIBRARY := lib/driver/driver.c
 BLOCK_SERVER   := $(DRIVER_LIBRARY) lib/block/block_server.c lib/block/block_ring.c
 LINK_PORT      := $(DRIVER_LIBRARY) lib/link/link_port.c lib/link/link_ring.c
-DRIVERS        := virtio-blk virtio-net
+DRIVERS        := virtio-blk virtio-net nvme
 DRIVER_CFLAGS  := -Ilib/block -Ilib/link
 
 $(call native-program,drivers/virtio-net,drivers/virtio/net.c drivers/virtio/virtio.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/virtio-blk,drivers/virtio/blk.c drivers/virtio/virtio.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))
+$(call native-program,drivers/nvme,drivers/nvme/nvme.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))

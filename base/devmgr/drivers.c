@@ -15,6 +15,13 @@ static const struct driver_entry drivers[] = {
     VIRTIO_DRIVER("native/virtio-net", 0x1000, 3 << 20),
     VIRTIO_DRIVER("native/virtio-blk", 0x1042, 3 << 20),
     VIRTIO_DRIVER("native/virtio-blk", 0x1001, 3 << 20),
+    /* By class: PCI Code and ID Assignment Specification. */
+    {.program = "native/nvme",
+     .class = 0x010802,
+     .class_mask = 0xffffff,
+     .memory = 3 << 20,
+     .caps = 192,
+     .vectors = 1},
 };
 
 const struct driver_entry *driver_find(const struct pci_function *function)

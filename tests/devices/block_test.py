@@ -20,6 +20,8 @@ GUEST_ERRORS = ("bogus descriptor", "Invalid", "invalid", "pci_nvme_err", "guest
 DISKS = {
     "virtio-pc": (["--machine", "pc"], 1, "virtio-blk-pci,drive={drive},serial={name}"),
     "virtio-q35": (["--machine", "q35"], 4, "virtio-blk-pci,drive={drive},serial={name}"),
+    "nvme": (["--machine", "q35"], 2, "nvme,drive={drive},serial={name}"),
+    "nvme-4k": (["--machine", "pc"], 1, "nvme,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
     "virtio-4k": (["--machine", "q35"], 2,
                   "virtio-blk-pci,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
 }
