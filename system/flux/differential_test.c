@@ -145,8 +145,13 @@ int main(int argc, char **argv)
 	/* Warnings of the compiler and reports of errors are not what is looked at. */
 	if (!getenv("FLUX_SHOW") && !freopen("/dev/null", "w", stderr))
 		return 1;
-	for (unsigned long i = 0; i < count; i++)
+	for (unsigned long i = 0; i < count; i++) {
 		failed += !one(i, i % 3 == 0, &compiled);
+		if (soak && (i + 1) % 50000 == 0) {
+			printf("%lu programs, %lu differ\n", i + 1, failed);
+			fflush(stdout);
+		}
+	}
 	if (failed)
 		printf("not ok differential - %lu of %lu differ\n", failed, count);
 	else

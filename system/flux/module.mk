@@ -12,9 +12,9 @@ FLUX_TEST_CFLAGS := -D_GNU_SOURCE -fno-strict-aliasing
 $(call host-test,flux_differential_test,$(FLUX_CORE) $(addprefix system/flux/,generate.c differential_test.c command_fmt.c),$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
 $(call host-test,flux_verify_test,$(FLUX_CORE) system/flux/verify_test.c,$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
 $(call host-fuzz,flux_parser,$(FLUX_CORE) $(addprefix system/flux/,parser_fuzz.c command_fmt.c),$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
-$(call host-fuzz,flux_verifier,$(FLUX_CORE) system/flux/verifier_fuzz.c,$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
+$(call host-fuzz,flux_verifier,$(FLUX_CORE) system/flux/verifier_fuzz.c system/flux/generate.c,$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
 $(call host-fuzz,flux_trace,$(FLUX_CORE) system/flux/trace_fuzz.c,$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
-SOAK_TESTS += build/host/test/flux_differential_test
+SOAK_TESTS += build/host/test/flux_differential_test system/flux/fuzz_soak
 .PHONY: bench-flux
 bench-flux: build/host/bin/flux ## Time Flux against Lua 5.4 and Python 3
 	@bench/flux/run

@@ -1,9 +1,11 @@
 /*
  * Fuzzes the verifier: the code of a compiled program is changed at the places that the input names, and what the
- * verifier still accepts runs, within little fuel and memory. The input is a list of changes of 4 bytes: the place
- * (16 bits, of all code bytes in turn) and what is added to the byte there and to the next.
+ * verifier still accepts runs, within little fuel and memory. The input begins with 2 bytes that choose the program: 0 the
+ * one below, else a random one of that seed (generate.h). Then come changes of 4 bytes: the place (16 bits, of all code
+ * bytes in turn) and what is added to the byte there and to the next.
  */
 #include "commands.h"
+#include "generate.h"
 
 #include <stdlib.h>
 
@@ -64,11 +66,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	struct run_options options = {.seed = 3, .fuel = 3000, .memory = 16u << 20};
 	options.stress = size > 4 && size & 4;
-	struct source *source = source_new("fuzz", program_text, sizeof(program_text) - 1);
+	struct text text = {0};
+	unsigned seed = size > 1 ? (unsigned)(data[0] << 8 | data[1]) : 0;
+	if (seed)
+		generate_program(&text, seed, seed % 3 == 0);
+	else
+		text_put(&text, program_text, sizeof(program_text) - 1);
+	struct source *source = source_new("fuzz", text.bytes, text.length);
+	free(text.bytes);
 	struct vm *vm = source ? run_prepare(source, &options, nowhere) : NULL;
-	if (!vm)
+	if (!vm && !seed)
 		abort(); /* the program above has an error */
-	for (size_t i = 0; i + 4 <= size && i < CHANGES_MAX * 4; i += 4)
+	if (!vm)
+		return 0;
+	for (size_t i = 2; i + 4 <= size && i < CHANGES_MAX * 4 + 2; i += 4)
 		change(vm->program, data + i);
 	if (!program_verify(vm->program) && program_start(vm) && scheduler_run(vm))
 		timelines_finish(vm);
