@@ -18,8 +18,9 @@ struct compiler {
 	struct compiler *outer;
 	struct scope_info *scope;
 	struct loop *loop;
-	unsigned next;  /* the first free register */
-	unsigned tries; /* open try blocks */
+	unsigned next;      /* the first free register */
+	unsigned tries;     /* open try blocks */
+	unsigned temporary; /* 1 + the register that was just made for the value to come, or 0 */
 	uint32_t place;
 	bool failed;
 };

@@ -128,6 +128,7 @@ bool is_simple(const struct node *n)
 unsigned expression_fresh(struct compiler *c, const struct node *n)
 {
 	unsigned reg = allocate(c, 1);
+	c->temporary = reg + 1;
 	expression_to(c, n, reg);
 	return reg;
 }
@@ -198,7 +199,18 @@ static bool small_immediate(const struct node *n, int *out)
 	return false;
 }
 
-static void compile_binary(struct compiler *c, const struct node *n, unsigned target)
+/* The left side of a chain of operators is computed where its result goes, if that is no variable: a chain of any length
+ * then needs one register. */
+static unsigned left_operand(struct compiler *c, const struct node *n, unsigned target, bool temporary)
+{
+	if (!temporary || n->kind != N_BINARY)
+		return expression_any(c, n);
+	c->temporary = target + 1;
+	expression_to(c, n, target);
+	return target;
+}
+
+static void compile_binary(struct compiler *c, const struct node *n, unsigned target, bool temporary)
 {
 	unsigned saved = c->next, a, b;
 	enum opcode op = binary_opcode(n->op);
@@ -215,12 +227,12 @@ static void compile_binary(struct compiler *c, const struct node *n, unsigned ta
 	c->place = n->begin;
 	if ((op == OP_ADD || op == OP_SUB) && n->b->kind == N_INT && n->b->integer &&
 	    small_immediate(n->b, &immediate)) {
-		a = expression_any(c, n->a);
+		a = left_operand(c, n->a, target, temporary);
 		c->place = n->begin;
 		emit(c, OP_ADDI, target, a, (uint16_t)(op == OP_ADD ? immediate : -immediate), 0);
 	} else if (op <= OP_MOD && op >= OP_ADD && (n->b->kind == N_INT || n->b->kind == N_FLOAT)) {
 		value k;
-		a = expression_any(c, n->a);
+		a = left_operand(c, n->a, target, temporary);
 		if (literal_constant(c, n->b, &k)) {
 			c->place = n->begin;
 			emit(c, op + (OP_ADDK - OP_ADD), target, a, add_constant(c, k), 0);
@@ -229,7 +241,7 @@ static void compile_binary(struct compiler *c, const struct node *n, unsigned ta
 			emit(c, op, target, a, b, 0);
 		}
 	} else {
-		a = expression_any(c, n->a);
+		a = left_operand(c, n->a, target, temporary);
 		b = expression_any(c, n->b);
 		c->place = n->begin;
 		emit(c, op, target, a, b, 0);
@@ -609,6 +621,8 @@ static void compile_collapse(struct compiler *c, const struct node *n, unsigned 
 
 void expression_to(struct compiler *c, const struct node *n, unsigned target)
 {
+	bool temporary = c->temporary == target + 1; /* made for this value alone */
+	c->temporary = 0;
 	value k;
 	uint32_t place = c->place;
 	unsigned saved;
@@ -660,7 +674,7 @@ void expression_to(struct compiler *c, const struct node *n, unsigned target)
 		if (is_comparison(n) && (n->a->kind == N_INT || n->b->kind == N_INT))
 			compile_truth(c, n, target);
 		else
-			compile_binary(c, n, target);
+			compile_binary(c, n, target, temporary);
 		break;
 	case N_AND:
 	case N_OR:

@@ -585,7 +585,7 @@ static void resolve_expression(struct resolver *r, struct node *n)
 	struct block_scope scope;
 	if (!n)
 		return;
-	if (r->depth++ > 3 * NESTING_MAX) {
+	if (r->depth++ > HEIGHT_MAX + 3 * NESTING_MAX) {
 		r->depth--;
 		return;
 	}
@@ -727,7 +727,7 @@ static void resolve_assign(struct resolver *r, struct node *n)
 static void resolve_statement(struct resolver *r, struct node *n)
 {
 	struct block_scope scope;
-	if (r->depth++ > 3 * NESTING_MAX) {
+	if (r->depth++ > HEIGHT_MAX + 3 * NESTING_MAX) {
 		r->depth--;
 		return;
 	}

@@ -167,6 +167,27 @@ int64_t scheduler_next(struct vm *vm, bool periodic)
 	return next;
 }
 
+/* The same for what is not due yet. */
+static int64_t next_later(struct vm *vm)
+{
+	struct scheduler *s = vm->scheduler;
+	int64_t next = INT64_MAX;
+	for (uint32_t i = 0; i < s->message_count; i++)
+		if (s->messages[i].due_ns > vm->clock_ns && s->messages[i].due_ns < next)
+			next = s->messages[i].due_ns;
+	for (uint32_t i = 0; s->triggers && i < vm->program->intention_count; i++) {
+		const struct trigger *t = &s->triggers[i];
+		if ((t->kind == TRIGGER_AFTER || t->kind == TRIGGER_EVERY) && t->next_ns > vm->clock_ns &&
+		    t->next_ns < next)
+			next = t->next_ns;
+	}
+	for (uint32_t i = 0; i < s->active_count; i++)
+		if (!s->active[i]->running && s->active[i]->next_ns > vm->clock_ns &&
+		    s->active[i]->next_ns < next)
+			next = s->active[i]->next_ns;
+	return next;
+}
+
 bool scheduler_advance(struct vm *vm, int64_t until)
 {
 	struct scheduler *s = scheduler_of(vm);
@@ -179,27 +200,15 @@ bool scheduler_advance(struct vm *vm, int64_t until)
 		vm_raise(vm, "limit", "the time is up");
 		return false;
 	}
+	/* What is due already runs first; what is not urgent enough for that waits for the end of this wait. */
+	if (vm->clock_ns < until && scheduler_next(vm, true) <= vm->clock_ns &&
+	    (!scheduler_activate_due(vm) || !scheduler_run_ready(vm, scheduler_priority(s))))
+		return false;
 	while (vm->clock_ns < until) {
-		int64_t next = scheduler_next(vm, true);
-		if (next > until)
-			next = until;
-		if (next > vm->clock_ns)
-			events_wait(vm, next);
+		int64_t next = next_later(vm);
+		events_wait(vm, next < until ? next : until);
 		if (!scheduler_activate_due(vm) || !scheduler_run_ready(vm, scheduler_priority(s)))
 			return false;
-		if (scheduler_next(vm, true) <= vm->clock_ns && scheduler_next(vm, true) < until) {
-			/* What is due has too low a priority to interrupt: it waits for the end of this wait.
-			 */
-			int64_t later = until;
-			for (uint32_t i = 0; i < s->message_count; i++)
-				if (s->messages[i].due_ns > vm->clock_ns && s->messages[i].due_ns < later)
-					later = s->messages[i].due_ns;
-			for (uint32_t i = 0; s->triggers && i < vm->program->intention_count; i++)
-				if (s->triggers[i].kind == TRIGGER_EVERY &&
-				    s->triggers[i].next_ns > vm->clock_ns && s->triggers[i].next_ns < later)
-					later = s->triggers[i].next_ns;
-			events_wait(vm, later);
-		}
 	}
 	return true;
 }
@@ -215,10 +224,9 @@ bool scheduler_waiting_until(struct vm *vm, struct string *source, int64_t deadl
 		int64_t next = scheduler_next(vm, true);
 		if (next == INT64_MAX && !vm->live)
 			break; /* nobody will ever say anything: no time passes */
+		next = next_later(vm);
 		if (next > deadline)
 			next = deadline;
-		if (next <= vm->clock_ns)
-			next = vm->clock_ns + 1;
 		if (!scheduler_advance(vm, next)) {
 			vm_root_pop(vm, 1);
 			return false;
