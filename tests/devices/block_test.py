@@ -16,10 +16,13 @@ SIZE = 64 << 20
 # What QEMU says of a device that its driver used wrongly.
 ERRORS = ["virtio_set_status*error*", "pci_nvme_err*", "ahci_*err*", "ide_*error*"]
 GUEST_ERRORS = ("bogus descriptor", "Invalid", "invalid", "pci_nvme_err", "guest error", "Guest index", "Looped descriptor")
+OF_DEATH = ("pci_nvme_err_addr", "pci_nvme_err_cfs")
 # Name: the machine, processors, and the device with {drive} for its drive.
 DISKS = {
     "virtio-pc": (["--machine", "pc"], 1, "virtio-blk-pci,drive={drive},serial={name}"),
     "virtio-q35": (["--machine", "q35"], 4, "virtio-blk-pci,drive={drive},serial={name}"),
+    "ahci": (["--machine", "q35"], 4, "ide-hd,bus=ide.1,drive={drive},serial={name}"),
+    "ahci-pc": (["--machine", "pc"], 1, "ich9-ahci,id=ahci -device ide-hd,bus=ahci.0,drive={drive},serial={name}"),
     "nvme": (["--machine", "q35"], 2, "nvme,drive={drive},serial={name}"),
     "nvme-4k": (["--machine", "pc"], 1, "nvme,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
     "virtio-4k": (["--machine", "q35"], 2,
@@ -31,9 +34,10 @@ def run(work, name, options, drive=""):
     """(status, log, what QEMU said) of one system with disk NAME."""
     machine, cpus, device = DISKS[name]
     disk, log, trace = (pathlib.Path(work, part) for part in ("disk", "log", "trace"))
+    trace.unlink(missing_ok=True)
     with open(disk, "wb") as out:
         out.truncate(SIZE)
-    qemu = ["-drive", f"if=none,id=d0,format=raw,discard=unmap,file={disk}{drive}", "-device", device.format(drive="d0", name=name)]
+    qemu = ["-drive", f"if=none,id=d0,format=raw,discard=unmap,file={disk}{drive}", "-device", *device.format(drive="d0", name=name).split()]
     for event in ERRORS:
         qemu += ["-trace", f"enable={event},file={trace}"]
     command = [str(ROOT / "tools/holon-run"), "--timeout", "180", "--log", str(log), "--bundle", str(BUNDLE), *machine,
@@ -55,6 +59,8 @@ def check(name, what, status, log, said):
         if line.startswith(("ok ", "not ok ")):
             words = line.split(" ", 2 if line.startswith("not") else 1)
             good &= report(f"block {what}: {words[-1]}", line.startswith("ok "), f"log ends {log[-600:]!r}")
+    # A device that loses bus mastering in the midst of its work, since its driver died, cannot write its completions.
+    said = "\n".join(line for line in said.splitlines() if "killed" not in what or not line.startswith(OF_DEATH))
     errors = [word for word in GUEST_ERRORS if word in said]
     good &= report(f"block {what}: {name}: ends well, and QEMU saw no guest error",
                    status == 0 and "devices: the end" in log and not errors,
@@ -68,12 +74,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix="block-test-") as work:
         for name in wanted:
             good &= check(name, name, *run(work, name, []))
-            driver = DISKS[name][2].split(",")[0].split("-pci")[0]
+            driver = name.split("-")[0] if "virtio" not in name else "virtio-blk"
             status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},150 rounds=150"])
             good &= check(name, f"{name}, killed", status, log, said)
             killed = log.count("is killed, as the boot option says")
             good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 2, f"log ends {log[-500:]!r}")
-        name = wanted[0]
+        # QEMU's other disks do not say that they cannot be written.
+        name = "virtio-pc"
         status, log, said = run(work, name, [], ",readonly=on")
         good &= check(name, f"{name}, read-only", status, log, said)
     sys.exit(not good)
