@@ -145,6 +145,9 @@ void mm_release(struct mm *mm);
 int mm_map(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct memory_object *object,
            uint64_t offset, struct file *file, uint64_t file_offset);
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes);
+/* mmap of FILE from its beginning, with the common lock held alone: the address, or an error. */
+int64_t mm_map_file(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t protection, uint64_t flags,
+                    struct file *file);
 /* The highest free place for BYTES (pages) below TOP, which is below or above the native half; 0: none. */
 uint64_t mm_place(struct mm *mm, uint64_t bytes, uint64_t top);
 /* The futex or shared-memory identity of ADDRESS: object's identity and offset, or the mm and the address. */
@@ -191,7 +194,14 @@ const struct clock_params *clock_parameters(void);
 /* Of the file side: close(2). */
 int64_t sys_close(int fd);
 
+/* Load averages of the last 1, 5 and 15 minutes, in parts of LOAD_ONE (proc/machine.c). */
+#define LOAD_ONE 2048u
+void load_start(void);
+void load_averages(uint32_t loads[3]);
+
 /* For the file side: what the sub-kernel was given at its start; its name; its memory in bytes. */
 const struct start_info *linux_start_info(void);
 const char *linux_host_name(void);
+/* The host's or the domain's name itself: 65 bytes, zero behind its end. */
+char *linux_host_text(bool domain);
 void linux_memory(uint64_t *total, uint64_t *used);

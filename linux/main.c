@@ -169,6 +169,7 @@ static void start_linux(void *argument)
 	lock_checks_start();
 	personality_lock();
 	timers_start();
+	load_start();
 	link_start();
 	personality_unlock();
 	first_program(task);

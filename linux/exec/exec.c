@@ -6,6 +6,7 @@
 #include "exec/elf.h"
 #include "exec/exec.h"
 #include "mm/area.h"
+#include "proc/proc.h"
 #include <processor.h>
 
 #define SCRIPT_DEPTH 5
@@ -293,7 +294,7 @@ static int load_program(struct mm *mm, struct program *program)
 static uint64_t random_pages(uint64_t count)
 {
 	uint64_t value;
-	if (current_task()->process->personality & ADDR_NO_RANDOMIZE)
+	if ((current_task()->process->personality & ADDR_NO_RANDOMIZE) || !sysctl_randomize.value)
 		return 0;
 	random_bytes(&value, sizeof(value));
 	return value % count * PAGE_SIZE_BYTES;
@@ -469,14 +470,25 @@ static bool credentials_exec(struct task *task, const struct file *file)
 	}
 	bool changes = c->euid != uid || c->egid != gid;
 	bool root = !(c->securebits & SECBIT_NOROOT);
-	bool effective = root && c->euid == 0;
+	uint64_t permitted = 0, inheritable = 0;
+	bool effective = false, caps = false;
+	if (!task->no_new_privileges && file_grants_privileges(file))
+		caps = file_capabilities(file, &permitted, &inheritable, &effective);
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
-	if (changes)
+	if (changes || caps)
 		c->cap_ambient = 0;
-	c->cap_permitted = root && (c->euid == 0 || c->uid == 0) ? c->cap_inheritable | c->cap_bounding : 0;
-	c->cap_permitted |= c->cap_ambient;
+	/* A file that becomes root's for another user brings its own capabilities alone. */
+	if (root && (c->euid == 0 || c->uid == 0) && !(caps && c->uid && c->euid == 0)) {
+		permitted = inheritable = CAP_ALL;
+		effective = c->euid == 0 || effective;
+	}
+	uint64_t before = c->cap_permitted;
+	c->cap_permitted =
+	    (c->cap_inheritable & inheritable) | (c->cap_bounding & permitted) | c->cap_ambient;
 	c->cap_effective = effective ? c->cap_permitted : c->cap_ambient;
+	if (c->uid && (c->cap_permitted & ~before & ~c->cap_ambient))
+		changes = true;
 	c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
 	bool secure = changes || (c->uid && effective);
 	if (secure)

@@ -506,23 +506,3 @@ SYSCALL_HANDLER(getcwd, uint64_t buffer, uint64_t size)
 		return -ERANGE;
 	return copy_to_user(buffer, start, bytes) ? -EFAULT : (int64_t)bytes;
 }
-
-/* ---- Extended attributes: no file system here has any ---- */
-
-#define NO_ATTRIBUTES(name, result)                                                                          \
-	SYSCALL_HANDLER(name, void)                                                                          \
-	{                                                                                                    \
-		return result;                                                                               \
-	}
-NO_ATTRIBUTES(getxattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(lgetxattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(fgetxattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(setxattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(lsetxattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(fsetxattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(removexattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(lremovexattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(fremovexattr, -EOPNOTSUPP)
-NO_ATTRIBUTES(listxattr, 0)
-NO_ATTRIBUTES(llistxattr, 0)
-NO_ATTRIBUTES(flistxattr, 0)

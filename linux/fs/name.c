@@ -35,6 +35,7 @@ void vnode_release(struct vnode *vnode)
 		return;
 	if (vnode->ops->release)
 		vnode->ops->release(vnode);
+	xattr_free(vnode);
 	heap_free(vnode);
 }
 

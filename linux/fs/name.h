@@ -24,6 +24,7 @@ struct filesystem {
 	int (*configure)(struct filesystem *filesystem, char *options, bool new);
 	/* The same as in /proc/mounts, each with a comma before it. */
 	void (*options)(const struct filesystem *filesystem, struct proc_text *text);
+	bool attributes; /* it keeps extended attributes, in its vnodes */
 	/* Limits, 0: none; guarded by the common lock, held alone. */
 	uint64_t bytes_max, bytes_used, nodes_max, nodes_used;
 	uint64_t device; /* st_dev */
@@ -136,6 +137,9 @@ char *path_text(const struct path *path, char *buffer, uint32_t size);
 /* A file system of TYPE to mount: "tmpfs" a new one, "proc", "sysfs", "devpts" the one there is; 0: unknown.
  * (init.c) */
 struct filesystem *filesystem_by_name(const char *type);
+
+/* xattr.c: VNODE goes, and its extended attributes. */
+void xattr_free(struct vnode *vnode);
 
 /* A walk that stops before the last component. */
 struct parent_walk {

@@ -9,10 +9,10 @@
 #include "pipe.h"
 #include "ramfs.h"
 #include "ring.h"
+#include "../proc/proc.h"
 
 #define PIPE_BUF     4096u
 #define CAPACITY     65536u
-#define CAPACITY_MAX 1048576u /* without CAP_SYS_RESOURCE: fs.pipe-max-size */
 #define CAPACITY_END (1u << 30)
 #define PACKETS_MAX  256u
 
@@ -363,7 +363,7 @@ int64_t pipe_fcntl(struct file *file, int command, uint64_t argument)
 	uint32_t capacity = PIPE_BUF;
 	if (argument > 1ull << 31)
 		return -EINVAL;
-	if (argument > CAPACITY_MAX && !capable(CAP_SYS_RESOURCE))
+	if (argument > (uint64_t)sysctl_pipe_max.value && !capable(CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (argument > CAPACITY_END)
 		return -ENOMEM;

@@ -624,6 +624,7 @@ struct filesystem *ramfs_create(const char *name, uint32_t mode)
 		return 0;
 	struct filesystem *filesystem = &made->filesystem;
 	filesystem->name = name;
+	filesystem->attributes = true;
 	filesystem->magic = 0x01021994; /* TMPFS_MAGIC */
 	filesystem->device = next_device++;
 	struct ram_node *root = ram_node_create(filesystem, S_IFDIR | mode);

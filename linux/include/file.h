@@ -163,6 +163,8 @@ struct file *file_open_exec(int directory, const char *path, int flags, int *err
 void file_allow_writing(struct file *file);
 /* May pages of FILE be executed where its mount says noexec? */
 bool file_may_run(const struct file *file);
+/* The capabilities that FILE brings to whoever runs it (capabilities(7), "File capabilities"); false: none. */
+bool file_capabilities(const struct file *file, uint64_t *permitted, uint64_t *inheritable, bool *effective);
 /* Do set-user-ID bits and capabilities of FILE count when it is run? */
 bool file_grants_privileges(const struct file *file);
 /* Reads BYTES at OFFSET into the personality's memory; bytes read or an error. */

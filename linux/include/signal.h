@@ -34,6 +34,8 @@ int signal_send_task(struct task *task, int signal, const struct linux_siginfo *
 int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info);
 /* A synchronous fault of the current task: cannot be blocked or ignored. */
 void signal_fault(int signal, int code, uint64_t address);
+/* The same with whatever INFO says. */
+void signal_force(int signal, const struct linux_siginfo *info);
 /* True when an unblocked signal waits for the current task (or it must exit). */
 bool signal_pending(void);
 /* True when TASK blocks or ignores SIGNAL (background reads and writes of a terminal). */

@@ -20,6 +20,8 @@ struct mm;
 struct files;
 struct fs_context;
 struct tty;
+struct seccomp_filter;
+struct undo;
 
 #define TASK_AREA_BYTES 65536ull
 #define TASK_HELD_MAX   8u /* more files than any call names by descriptor, those in lists apart */
@@ -60,6 +62,8 @@ enum task_work {
 	TASK_WORK_RSEQ = 8,
 };
 
+enum task_trap { TASK_TRAP_SECCOMP = 1 };
+
 struct task {
 	/* hot: used on every crossing */
 	struct guest_state *state;
@@ -68,6 +72,8 @@ struct task {
 	uint32_t held_count;    /* files of `held`: see file_of */
 	int32_t tid;
 	bool sleeping, woken; /* see wait.h */
+	uint8_t traps;        /* enum task_trap: somebody looks at each system call first */
+	uint8_t seccomp_mode;
 	struct thread_area *area;
 	struct mm *mm; /* 0 for workers */
 	struct files *files;
@@ -83,7 +89,8 @@ struct task {
 	uint32_t altstack_flags;
 
 	struct credentials credentials;
-	struct list thread_link; /* in process->threads */
+	struct seccomp_filter *filter; /* a reference: task/seccomp.c */
+	struct list thread_link;       /* in process->threads */
 	char name[16];
 	uint64_t clear_tid; /* user address: CLONE_CHILD_CLEARTID */
 	uint64_t robust_list, robust_list_bytes;
@@ -152,6 +159,7 @@ struct process {
 	} cpu_intervals[2];             /* ITIMER_VIRTUAL, ITIMER_PROF */
 	uint64_t cpu_warned, cpu_seen, cpu_wait;
 	struct list posix_timers;
+	struct undo *semaphore_undo; /* ipc/sem.c */
 	int32_t next_timer;
 	int32_t oom_adjust;
 	int32_t weight; /* when memory ran short, at weighed_ns: mm/pressure.c */

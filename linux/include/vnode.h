@@ -14,6 +14,7 @@
 
 struct vnode;
 struct filesystem;
+struct xattr;
 
 struct attributes {
 	uint32_t mode; /* S_IF* and permissions */
@@ -64,13 +65,17 @@ struct vnode {
 	struct filesystem *filesystem;
 	struct memory_object *object; /* regular files: the pages that read, write and mmap share */
 	uint64_t object_offset;
-	int32_t write_count; /* > 0: open files that may write; < 0: programs that run: see fs/name.h */
-	uint32_t maps;       /* areas that map it: guarded by the common lock, held alone */
-	struct list locks;   /* record and flock locks */
-	uint64_t lock_round; /* lock_table's last look */
-	struct list watches; /* inotify */
+	int32_t write_count;  /* > 0: open files that may write; < 0: programs that run: see fs/name.h */
+	uint32_t maps;        /* areas that map it: guarded by the common lock, held alone */
+	struct list locks;    /* record and flock locks */
+	uint64_t lock_round;  /* lock_table's last look */
+	struct list watches;  /* inotify */
+	struct xattr *xattrs; /* fs/xattr.c */
 	void *private;
 };
+
+/* Drops a reference (fs/name.c). */
+void vnode_release(struct vnode *vnode);
 
 /* Root, working directory and file mode mask of a task; shared with CLONE_FS. */
 struct fs_context {

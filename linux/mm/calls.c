@@ -198,6 +198,12 @@ static int64_t map(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t prot, 
 	return error ? error : at;
 }
 
+int64_t mm_map_file(struct mm *mm, uint64_t hint, uint64_t bytes, uint64_t protection, uint64_t flags,
+                    struct file *file)
+{
+	return map(mm, hint, bytes, protection, flags, file, 0);
+}
+
 SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t flags, int fd, uint64_t offset)
 {
 	struct mm *mm = current_task()->mm;

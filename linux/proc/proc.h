@@ -28,7 +28,8 @@ void proc_append(struct proc_text *text, const void *bytes, uint32_t count);
 struct proc_subject {
 	struct process *process;
 	struct task *task;
-	int fd;
+	int fd; /* or the number of a processor */
+	const struct proc_entry *entry;
 };
 
 struct proc_entry {
@@ -42,9 +43,31 @@ struct proc_entry {
 	int (*follow)(const struct proc_subject *subject, struct path *to);
 	/* What poll(2) says, beyond that it can be read. */
 	uint32_t (*poll)(struct proc_text *text, struct poll_table *table);
-	/* Directories whose names are numbers: the INDEXth, or -1. */
-	int64_t (*number)(const struct proc_subject *subject, uint32_t index);
+	void *data; /* of `text` and `write` */
 };
+
+/* How tables are written. */
+#define PROC_DIRECTORY(title, entries)                                                                       \
+	{                                                                                                    \
+		.name = title, .mode = S_IFDIR | 0555, .children = entries                                   \
+	}
+#define PROC_TEXT(title, function)                                                                           \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0444, .text = function                                      \
+	}
+/* A text that never changes, with its newline. */
+#define PROC_FIXED(title, words)                                                                             \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0444, .text = proc_fixed, .data = words                     \
+	}
+void proc_fixed(struct proc_text *text, const struct proc_subject *subject);
+
+/* A number below /proc/sys: sysctl.c. */
+struct sysctl {
+	int64_t value, low, high;
+};
+extern struct sysctl sysctl_pipe_max, sysctl_randomize;
+extern const struct proc_entry sysctl_entries[];
 
 extern const struct proc_entry proc_root[], proc_process[], proc_net[];
 extern const struct proc_entry sys_root[], sys_root_alone[]; /* with a link to the network, and without */

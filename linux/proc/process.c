@@ -4,6 +4,7 @@
 #include "../fs/name.h"
 #include "../include/vnode.h"
 #include "../tty/tty.h"
+#include "../task/seccomp.h"
 #include "proc.h"
 
 #define TICK_NS 10000000ul /* USER_HZ 100 */
@@ -180,9 +181,9 @@ static void text_status(struct proc_text *text, const struct proc_subject *subje
 	    process->thread_count, task->pending.set, process->pending.set, task->blocked, ignored, caught);
 	proc_print(text,
 	           "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%"
-	           "016lx\nNoNewPrivs:\t%u\nSeccomp:\t0\n",
+	           "016lx\nNoNewPrivs:\t%u\nSeccomp:\t%u\nSeccomp_filters:\t%u\n",
 	           c->cap_inheritable, c->cap_permitted, c->cap_effective, c->cap_bounding, c->cap_ambient,
-	           task->no_new_privileges);
+	           task->no_new_privileges, task->seccomp_mode, seccomp_filter_count(task));
 	proc_print(text,
 	           "Cpus_allowed:\t%x\nCpus_allowed_list:\t0-%u\nvoluntary_ctxt_switches:\t%lu\nnonvoluntary_"
 	           "ctxt_switches:\t0\n",
@@ -327,6 +328,110 @@ static void text_loginuid(struct proc_text *text, const struct proc_subject *sub
 	proc_print(text, "%u", UINT32_MAX);
 }
 
+/* ---- What is there because programs ask for it; much of it is the same for all ---- */
+
+static void text_schedule(struct proc_text *text, const struct proc_subject *subject)
+{
+	const struct task *task = subject->task;
+	if (!task)
+		return;
+	uint64_t ns = task_cpu_ns(task);
+	proc_print(text, "%s (%d, #threads: %u)\n---------------------------------------------------------\n",
+	           task->name, task->tid, subject->process->thread_count);
+	proc_print(text, "se.sum_exec_runtime                          : %lu.%06lu\nnr_switches   : %lu\n",
+	           ns / 1000000, ns % 1000000, task->voluntary_switches);
+	proc_print(text, "nr_voluntary_switches : %lu\nnr_involuntary_switches : 0\npolicy : %d\nprio : %d\n",
+	           task->voluntary_switches, task->policy, 120 + task->nice);
+}
+
+static void text_schedstat(struct proc_text *text, const struct proc_subject *subject)
+{
+	proc_print(text, "%lu 0 %lu\n", subject->task ? task_cpu_ns(subject->task) : 0,
+	           subject->task ? subject->task->voluntary_switches : 0);
+}
+
+static void text_syscall(struct proc_text *text, const struct proc_subject *subject)
+{
+	const struct task *task = subject->task;
+	const struct guest_state *state = task ? task->state : 0;
+	if (!state || !task->sleeping)
+		proc_print(text, "running\n");
+	else
+		proc_print(text, "%ld 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx\n",
+		           task->syscall_number, state->rdi, state->rsi, state->rdx, state->r10, state->r8,
+		           state->r9, state->rsp, state->rip);
+}
+
+static void text_slack(struct proc_text *text, const struct proc_subject *subject)
+{
+	proc_print(text, "%lu\n", subject->task ? subject->task->timer_slack_ns : 0);
+}
+
+static int64_t write_slack(const struct proc_subject *subject, const char *bytes, uint32_t count)
+{
+	uint64_t value = 0;
+	if (bytes[0] < '0' || bytes[0] > '9' || !subject->task)
+		return -EINVAL;
+	for (; *bytes >= '0' && *bytes <= '9' && value < 1ull << 59; bytes++)
+		value = value * 10 + (uint64_t)(*bytes - '0');
+	subject->task->timer_slack_ns = value ? value : subject->task->timer_slack_default_ns;
+	return count;
+}
+
+static void text_personality(struct proc_text *text, const struct proc_subject *subject)
+{
+	proc_print(text, "%08lx\n", subject->process->personality);
+}
+
+static void text_children(struct proc_text *text, const struct proc_subject *subject)
+{
+	const struct process *child;
+	list_for_each(child, &subject->process->children, sibling) proc_print(text, "%d ", child->pid);
+}
+
+static void text_rollup(struct proc_text *text, const struct proc_subject *subject)
+{
+	struct mm *mm = subject_mm(subject);
+	uint64_t kilobytes = resident_pages(mm) * 4;
+	const struct area *first = mm ? mm_find(mm, 0) : 0;
+	if (!first)
+		return;
+	proc_print(text, "%08lx-%08lx ---p 00000000 00:00 0                          [rollup]\n",
+	           first->start, mm->stack_start);
+	proc_print(text,
+	           "Rss:            %8lu kB\nPss:            %8lu kB\nPss_Dirty:      %8lu kB\nPss_Anon:     "
+	           "  %8lu kB\n"
+	           "Pss_File:              0 kB\nPss_Shmem:             0 kB\nShared_Clean:          0 kB\n",
+	           kilobytes, kilobytes, kilobytes, kilobytes);
+	proc_print(text,
+	           "Shared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8lu kB\n"
+	           "Referenced:     %8lu kB\nAnonymous:      %8lu kB\nLazyFree:              0 kB\n"
+	           "AnonHugePages:         0 kB\nSwap:                  0 kB\nSwapPss:               0 kB\n"
+	           "Locked:         %8lu kB\n",
+	           kilobytes, kilobytes, kilobytes, mm->locked_pages * 4);
+}
+
+static void text_timers(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)text;
+	(void)subject;
+}
+
+static int64_t write_nothing(const struct proc_subject *subject, const char *bytes, uint32_t count)
+{
+	(void)subject;
+	(void)bytes;
+	return count;
+}
+
+static int64_t write_refused(const struct proc_subject *subject, const char *bytes, uint32_t count)
+{
+	(void)subject;
+	(void)bytes;
+	(void)count;
+	return -EINVAL; /* no security module */
+}
+
 /* ---- Links ---- */
 
 /* The text of a link carries no NUL. */
@@ -447,8 +552,7 @@ static void text_fdinfo(struct proc_text *text, const struct proc_subject *subje
 static int64_t read_namespace(const struct proc_subject *subject, char *text, uint32_t size)
 {
 	char name[32];
-	(void)subject;
-	uint32_t length = (uint32_t)text_format(name, sizeof(name), "ns:[4026531840]");
+	uint32_t length = (uint32_t)text_format(name, sizeof(name), "%s", (const char *)subject->entry->data);
 	memcpy(text, name, length < size ? length : size);
 	return length < size ? length : size;
 }
@@ -479,11 +583,35 @@ static int follow_none(const struct proc_subject *subject, struct path *to)
 
 static const struct proc_entry fd_entries[] = {LINK("#fd", read_fd, follow_fd), {0}};
 static const struct proc_entry fdinfo_entries[] = {TEXT("#fd", text_fdinfo), {0}};
-static const struct proc_entry namespace_entries[] = {
-    LINK("cgroup", read_namespace, follow_none), LINK("ipc", read_namespace, follow_none),
-    LINK("mnt", read_namespace, follow_none),    LINK("net", read_namespace, follow_none),
-    LINK("pid", read_namespace, follow_none),    LINK("user", read_namespace, follow_none),
-    LINK("uts", read_namespace, follow_none),    {0}};
+#define NAMESPACE(title, kind, number)                                                                       \
+	{                                                                                                    \
+		.name = title, .mode = S_IFLNK | 0777, .readlink = read_namespace, .follow = follow_none,    \
+		.data = kind ":[" #number "]"                                                                \
+	}
+static const struct proc_entry namespace_entries[] = {NAMESPACE("cgroup", "cgroup", 4026531835),
+                                                      NAMESPACE("ipc", "ipc", 4026531839),
+                                                      NAMESPACE("mnt", "mnt", 4026531841),
+                                                      NAMESPACE("net", "net", 4026531840),
+                                                      NAMESPACE("pid", "pid", 4026531836),
+                                                      NAMESPACE("pid_for_children", "pid", 4026531836),
+                                                      NAMESPACE("time", "time", 4026531834),
+                                                      NAMESPACE("time_for_children", "time", 4026531834),
+                                                      NAMESPACE("user", "user", 4026531837),
+                                                      NAMESPACE("uts", "uts", 4026531838),
+                                                      {0}};
+#define WRITABLE(title, words, function)                                                                     \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0644, .text = proc_fixed, .write = function, .data = words  \
+	}
+static const struct proc_entry attr_entries[] = {WRITABLE("current", "unconfined\n", write_refused),
+                                                 WRITABLE("exec", "", write_refused),
+                                                 WRITABLE("fscreate", "", write_refused),
+                                                 WRITABLE("keycreate", "", write_refused),
+                                                 WRITABLE("sockcreate", "", write_refused),
+                                                 PROC_FIXED("prev", "unconfined\n"),
+                                                 {0}};
+static const struct proc_entry map_files_entries[] = {{0}};
+#define ID_MAP "         0          0 4294967295\n"
 
 #define COMMON_ENTRIES                                                                                       \
 	DIRECTORY("fd", fd_entries), DIRECTORY("fdinfo", fdinfo_entries),                                    \
@@ -495,13 +623,27 @@ static const struct proc_entry namespace_entries[] = {
 	    TEXT("cgroup", text_cgroup), TEXT("oom_score", text_zero), TEXT("io", text_io),                  \
 	    TEXT("wchan", text_zero), TEXT("loginuid", text_loginuid), TEXT("sessionid", text_loginuid),     \
 	    LINK("exe", read_exe, follow_exe), LINK("cwd", read_cwd, follow_cwd),                            \
-	    LINK("root", read_root, follow_root),                                                            \
+	    LINK("root", read_root, follow_root), TEXT("sched", text_schedule),                              \
+	    TEXT("schedstat", text_schedstat), TEXT("syscall", text_syscall), PROC_FIXED("stack", ""),       \
+	    TEXT("personality", text_personality), TEXT("smaps_rollup", text_rollup),                        \
+	    PROC_FIXED("pagemap", ""), PROC_FIXED("numa_maps", ""), PROC_DIRECTORY("attr", attr_entries),    \
+	    PROC_DIRECTORY("net", proc_net), PROC_FIXED("cpuset", "/\n"), PROC_FIXED("uid_map", ID_MAP),     \
+	    PROC_FIXED("gid_map", ID_MAP), PROC_FIXED("projid_map", ID_MAP),                                 \
+	    PROC_FIXED("setgroups", "allow\n"),                                                              \
+	    {.name = "clear_refs", .mode = S_IFREG | 0200, .write = write_nothing},                          \
 	    {.name = "comm", .mode = S_IFREG | 0644, .text = text_comm, .write = write_comm},                \
 	{                                                                                                    \
 		.name = "oom_score_adj", .mode = S_IFREG | 0644, .text = text_oom, .write = write_oom        \
 	}
 
-static const struct proc_entry thread_entries[] = {COMMON_ENTRIES, DIRECTORY("net", proc_net), {0}};
+static const struct proc_entry thread_entries[] = {COMMON_ENTRIES, TEXT("children", text_children), {0}};
 static const struct proc_entry task_entries[] = {DIRECTORY("#tid", thread_entries), {0}};
 const struct proc_entry proc_process[] = {
-    COMMON_ENTRIES, DIRECTORY("net", proc_net), DIRECTORY("task", task_entries), {0}};
+    COMMON_ENTRIES,
+    DIRECTORY("task", task_entries),
+    DIRECTORY("map_files", map_files_entries),
+    TEXT("timers", text_timers),
+    WRITABLE("coredump_filter", "00000033\n", write_nothing),
+    WRITABLE("autogroup", "/autogroup-0 nice 0\n", write_nothing),
+    {.name = "timerslack_ns", .mode = S_IFREG | 0666, .text = text_slack, .write = write_slack},
+    {0}};

@@ -56,6 +56,12 @@ void proc_print(struct proc_text *text, const char *format, ...)
 	proc_append(text, line, length < (int)sizeof(line) ? (uint32_t)length : (uint32_t)sizeof(line) - 1);
 }
 
+void proc_fixed(struct proc_text *text, const struct proc_subject *subject)
+{
+	const char *words = subject->entry->data;
+	proc_append(text, words, (uint32_t)strlen(words));
+}
+
 static struct proc_node *proc_node(struct vnode *vnode)
 {
 	return (struct proc_node *)vnode;
@@ -64,7 +70,7 @@ static struct proc_node *proc_node(struct vnode *vnode)
 /* False when the process or thread has gone. */
 static bool subject_of(const struct proc_node *node, struct proc_subject *subject)
 {
-	*subject = (struct proc_subject){.fd = node->fd};
+	*subject = (struct proc_subject){.fd = node->fd, .entry = node->entry};
 	if (!node->pid)
 		return true;
 	subject->process = process_find(node->pid);
@@ -126,6 +132,10 @@ static struct vnode *number_lookup(struct proc_node *directory, const struct pro
 	struct filesystem *filesystem = directory->vnode.filesystem;
 	struct proc_subject subject;
 	*error = -ENOENT;
+	if (strcmp(pattern->name, "#cpu") == 0)
+		return (uint32_t)number < machine.cpu_count
+		           ? node_make(filesystem, pattern, 0, 0, number, error)
+		           : 0;
 	if (strcmp(pattern->name, "#pid") == 0) {
 		struct process *process = process_find(number);
 		return process ? node_make(filesystem, pattern, number, 0, -1, error) : 0;
@@ -150,7 +160,9 @@ static struct vnode *proc_lookup(struct vnode *vnode, const char *name, uint32_t
 	int32_t number;
 	for (const struct proc_entry *entry = directory->entry->children; entry && entry->name; entry++) {
 		if (entry->name[0] == '#') {
-			if (parse_number(name, length, &number))
+			uint32_t skip = strcmp(entry->name, "#cpu") == 0 ? 3 : 0;
+			if (length > skip && memcmp(name, "cpu", skip) == 0 &&
+			    parse_number(name + skip, length - skip, &number))
 				return number_lookup(directory, entry, number, error);
 			continue;
 		}
@@ -217,7 +229,8 @@ static int proc_setattr(struct vnode *vnode, const struct attributes *attributes
 {
 	(void)attributes;
 	/* O_TRUNC on a file that can be written changes nothing. */
-	return mask == ATTRIBUTE_SIZE && proc_node(vnode)->entry->write ? 0 : -EPERM;
+	bool truncates = (mask & ATTRIBUTE_SIZE) && !(mask & ~(uint32_t)(ATTRIBUTE_SIZE | ATTRIBUTE_MTIME));
+	return truncates && proc_node(vnode)->entry->write ? 0 : -EPERM;
 }
 
 static const struct vnode_ops proc_ops = {
@@ -324,6 +337,8 @@ static int64_t pattern_number(const struct proc_entry *pattern, const struct pro
 			              thread_link) if (!index--) return task->tid;
 		return -1;
 	}
+	if (strcmp(pattern->name, "#cpu") == 0)
+		return index < machine.cpu_count ? (int64_t)index : -1;
 	const struct files *files = subject->task ? subject->task->files : 0;
 	for (uint32_t fd = 0; files && fd < files->capacity; fd++)
 		if (files->slots[fd] && !index--)
@@ -362,7 +377,8 @@ static int64_t proc_getdents(struct file *file, struct dirent_sink *sink)
 		int64_t number = pattern_number(pattern, &subject, index);
 		if (number < 0)
 			break;
-		int length = text_format(name, sizeof(name), "%ld", number);
+		int length = text_format(name, sizeof(name), "%s%ld",
+		                         strcmp(pattern->name, "#cpu") == 0 ? "cpu" : "", number);
 		if (!sink->entry(sink, name, (uint32_t)length, (uint64_t)number << 24 | 1,
 		                 (uint8_t)((pattern->mode & S_IFMT) >> 12), at + index + 1))
 			return 0;

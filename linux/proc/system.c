@@ -1,7 +1,9 @@
 /* /proc outside the processes, and /sys: the machine as seen from this sub-kernel. proc(5), sysfs(5). */
 #include "../internal.h"
+#include "../fs/lock.h"
 #include "../fs/name.h"
 #include "network.h"
+#include "machine.h"
 #include "proc.h"
 
 static void own_unit(struct unit_info *info)
@@ -48,8 +50,11 @@ static void text_uptime(struct proc_text *text, const struct proc_subject *subje
 static void text_loadavg(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
-	proc_print(text, "0.00 0.00 0.00 %u/%u %d\n", thread_running_count(), task_count(),
-	           current_task()->tid);
+	uint32_t loads[3];
+	load_averages(loads);
+	for (unsigned i = 0; i < 3; i++)
+		proc_print(text, "%u.%02u ", loads[i] / LOAD_ONE, loads[i] % LOAD_ONE * 100 / LOAD_ONE);
+	proc_print(text, "%u/%u %d\n", thread_running_count(), task_count(), current_task()->tid);
 }
 
 static void text_version(struct proc_text *text, const struct proc_subject *subject)
@@ -88,7 +93,8 @@ static void text_lock_stat(struct proc_text *text, const struct proc_subject *su
 static void text_filesystems(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
-	proc_print(text, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n");
+	proc_print(text,
+	           "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n");
 }
 
 static void text_cmdline(struct proc_text *text, const struct proc_subject *subject)
@@ -207,68 +213,22 @@ static int64_t read_thread_self(const struct proc_subject *subject, char *text, 
 	return text_format(text, size, "%d/task/%d", current_task()->process->pid, current_task()->tid);
 }
 
+static int64_t read_net(const struct proc_subject *subject, char *text, uint32_t size)
+{
+	(void)subject;
+	return text_format(text, size, "self/net");
+}
+
+static void text_locks(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	lock_table(text);
+}
+
 static int64_t read_mounts(const struct proc_subject *subject, char *text, uint32_t size)
 {
 	(void)subject;
 	return text_format(text, size, "self/mounts");
-}
-
-/* ---- Values of /proc/sys and /sys: fixed texts, or numbers of the machine ---- */
-
-#define FIXED(function, value)                                                                               \
-	static void function(struct proc_text *text, const struct proc_subject *subject)                     \
-	{                                                                                                    \
-		(void)subject;                                                                               \
-		proc_print(text, "%s\n", value);                                                             \
-	}
-static void text_threads_max(struct proc_text *text, const struct proc_subject *subject)
-{
-	(void)subject;
-	proc_print(text, "%u\n", pressure_task_limit());
-}
-
-FIXED(fixed_0, "0")
-FIXED(fixed_1, "1")
-FIXED(fixed_40, "40")
-FIXED(fixed_4096, "4096")
-FIXED(fixed_65536, "65536")
-FIXED(fixed_pid_max, "32768")
-FIXED(fixed_65530, "65530")
-FIXED(fixed_1048576, "1048576")
-FIXED(fixed_ostype, "Linux")
-FIXED(fixed_osrelease, "6.1.0-holon")
-FIXED(fixed_version, "#1 SMP")
-FIXED(fixed_hostname, "holon")
-FIXED(fixed_never, "always madvise [never]")
-FIXED(fixed_port_range, "32768\t60999")
-
-static void text_uuid(struct proc_text *text, const struct proc_subject *subject)
-{
-	uint8_t b[16];
-	(void)subject;
-	random_bytes(b, sizeof(b));
-	b[6] = (b[6] & 15) | 0x40;
-	b[8] = (b[8] & 63) | 0x80;
-	for (unsigned i = 0; i < 16; i++)
-		proc_print(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
-	proc_print(text, "\n");
-}
-
-static void text_boot_id(struct proc_text *text, const struct proc_subject *subject)
-{
-	static struct proc_text once;
-	if (!once.length)
-		text_uuid(&once, subject);
-	proc_append(text, once.bytes, once.length);
-}
-
-static void text_cpu_list(struct proc_text *text, const struct proc_subject *subject)
-{
-	(void)subject;
-	if (machine.cpu_count > 1)
-		proc_print(text, "0-%u\n", machine.cpu_count - 1);
-	else
-		proc_print(text, "0\n");
 }
 
 #define DIRECTORY(title, entries)                                                                            \
@@ -284,57 +244,6 @@ static void text_cpu_list(struct proc_text *text, const struct proc_subject *sub
 		.name = title, .mode = S_IFLNK | 0777, .readlink = read                                      \
 	}
 
-static const struct proc_entry random_entries[] = {
-    TEXT("boot_id", text_boot_id), TEXT("uuid", text_uuid), TEXT("entropy_avail", fixed_4096), {0}};
-static const struct proc_entry kernel_entries[] = {TEXT("ngroups_max", fixed_65536),
-                                                   TEXT("cap_last_cap", fixed_40),
-                                                   TEXT("pid_max", fixed_pid_max),
-                                                   TEXT("threads-max", text_threads_max),
-                                                   TEXT("ostype", fixed_ostype),
-                                                   TEXT("osrelease", fixed_osrelease),
-                                                   TEXT("version", fixed_version),
-                                                   TEXT("hostname", fixed_hostname),
-                                                   TEXT("randomize_va_space", fixed_0),
-                                                   DIRECTORY("random", random_entries),
-                                                   {0}};
-static const struct proc_entry vm_entries[] = {TEXT("overcommit_memory", fixed_1),
-                                               TEXT("max_map_count", fixed_65530),
-                                               TEXT("mmap_min_addr", fixed_65536),
-                                               {0}};
-static const struct proc_entry fs_entries[] = {TEXT("file-max", fixed_1048576),
-                                               TEXT("nr_open", fixed_1048576),
-                                               TEXT("pipe-max-size", fixed_1048576),
-                                               {0}};
-FIXED(fixed_212992, "212992")
-FIXED(fixed_1024, "1024")
-FIXED(fixed_60, "60")
-FIXED(fixed_7200, "7200")
-FIXED(fixed_cubic, "cubic")
-FIXED(fixed_groups, "0\t2147483647")
-static const struct proc_entry core_entries[] = {
-    TEXT("rmem_default", fixed_212992), TEXT("rmem_max", fixed_212992), TEXT("somaxconn", fixed_4096),
-    TEXT("wmem_default", fixed_212992), TEXT("wmem_max", fixed_212992), {0}};
-static const struct proc_entry ipv4_entries[] = {TEXT("ip_forward", fixed_0),
-                                                 TEXT("ip_local_port_range", fixed_port_range),
-                                                 TEXT("ip_unprivileged_port_start", fixed_1024),
-                                                 TEXT("ping_group_range", fixed_groups),
-                                                 TEXT("tcp_congestion_control", fixed_cubic),
-                                                 TEXT("tcp_fin_timeout", fixed_60),
-                                                 TEXT("tcp_keepalive_time", fixed_7200),
-                                                 TEXT("tcp_syncookies", fixed_1),
-                                                 {0}};
-static const struct proc_entry ipv6_all_entries[] = {TEXT("disable_ipv6", fixed_0), {0}};
-static const struct proc_entry ipv6_conf_entries[] = {
-    DIRECTORY("all", ipv6_all_entries), DIRECTORY("default", ipv6_all_entries), {0}};
-static const struct proc_entry ipv6_entries[] = {
-    TEXT("bindv6only", fixed_0), DIRECTORY("conf", ipv6_conf_entries), {0}};
-static const struct proc_entry sys_net_entries[] = {
-    DIRECTORY("core", core_entries), DIRECTORY("ipv4", ipv4_entries), DIRECTORY("ipv6", ipv6_entries), {0}};
-static const struct proc_entry sysctl_entries[] = {DIRECTORY("kernel", kernel_entries),
-                                                   DIRECTORY("vm", vm_entries),
-                                                   DIRECTORY("fs", fs_entries),
-                                                   DIRECTORY("net", sys_net_entries),
-                                                   {0}};
 const struct proc_entry proc_net[] = {TEXT("arp", text_net_arp),
                                       TEXT("dev", text_net_dev),
                                       TEXT("icmp", text_net_icmp),
@@ -368,28 +277,10 @@ static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process)
                                                  TEXT("devices", text_devices),
                                                  TEXT("swaps", text_swaps),
                                                  TEXT("modules", text_nothing),
-                                                 TEXT("partitions", text_nothing),
+                                                 PROC_FIXED("partitions", "major minor  #blocks  name\n\n"),
                                                  DIRECTORY("sys", sysctl_entries),
-                                                 DIRECTORY("net", proc_net),
+                                                 LINK("net", read_net),
+                                                 TEXT("locks", text_locks),
+                                                 MACHINE_ENTRIES,
                                                  {0}};
 const struct proc_entry proc_root[] = {DIRECTORY("/", root_entries), {0}};
-
-static const struct proc_entry cpu_entries[] = {
-    TEXT("online", text_cpu_list), TEXT("possible", text_cpu_list), TEXT("present", text_cpu_list), {0}};
-static const struct proc_entry system_entries[] = {DIRECTORY("cpu", cpu_entries), {0}};
-static const struct proc_entry devices_entries[] = {DIRECTORY("system", system_entries), {0}};
-static const struct proc_entry huge_entries[] = {TEXT("enabled", fixed_never), {0}};
-static const struct proc_entry mm_entries[] = {DIRECTORY("transparent_hugepage", huge_entries), {0}};
-static const struct proc_entry sys_kernel_entries[] = {DIRECTORY("mm", mm_entries), {0}};
-static const struct proc_entry class_entries[] = {DIRECTORY("net", sys_class_net), {0}};
-static const struct proc_entry class_entries_alone[] = {DIRECTORY("net", sys_class_net_alone), {0}};
-static const struct proc_entry sys_entries[] = {DIRECTORY("class", class_entries),
-                                                DIRECTORY("devices", devices_entries),
-                                                DIRECTORY("kernel", sys_kernel_entries),
-                                                {0}};
-static const struct proc_entry sys_entries_alone[] = {DIRECTORY("class", class_entries_alone),
-                                                      DIRECTORY("devices", devices_entries),
-                                                      DIRECTORY("kernel", sys_kernel_entries),
-                                                      {0}};
-const struct proc_entry sys_root[] = {DIRECTORY("/", sys_entries), {0}};
-const struct proc_entry sys_root_alone[] = {DIRECTORY("/", sys_entries_alone), {0}};

@@ -217,8 +217,13 @@ int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info
 
 void signal_fault(int signal, int code, uint64_t address)
 {
-	struct task *task = current_task();
 	struct linux_siginfo info = {.si_signo = signal, .si_code = code, .address = address};
+	signal_force(signal, &info);
+}
+
+void signal_force(int signal, const struct linux_siginfo *info)
+{
+	struct task *task = current_task();
 	struct linux_sigaction *action = &task->handlers->actions[signal - 1];
 	/* A fault that is blocked or ignored would come again for ever: it kills. */
 	if ((task->blocked & SIGNAL_BIT(signal)) || action->handler == SIG_IGN) {
@@ -227,9 +232,9 @@ void signal_fault(int signal, int code, uint64_t address)
 	}
 	if (task->process == init_process && action->handler == SIG_DFL)
 		linux_log("linux: the first process (%s) got signal %d at %lx, address %lx\n", task->name,
-		          signal, task->state->rip, address);
+		          signal, task->state->rip, info->address);
 	signal_queue_flush(&task->pending, SIGNAL_BIT(signal));
-	(void)queue_signal(&task->pending, signal, &info);
+	(void)queue_signal(&task->pending, signal, info);
 	task_kick(task, TASK_WORK_SIGNAL);
 }
 

@@ -4,6 +4,7 @@
  * child's native thread begins with a copy of the parent's registers (result 0) and vector state.
  */
 #include "internal.h"
+#include "task/seccomp.h"
 
 #define CLONE_UNSUPPORTED                                                                                    \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |        \
@@ -95,6 +96,7 @@ static void task_inherit(struct task *child, const struct task *parent, uint64_t
 	child->timer_slack_ns = child->timer_slack_default_ns = parent->timer_slack_ns;
 	child->affinity = parent->affinity;
 	schedule_inherit(child, parent);
+	seccomp_inherit(child, parent);
 	memcpy(child->name, parent->name, sizeof(child->name));
 	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK)) {
 		child->altstack_base = parent->altstack_base;

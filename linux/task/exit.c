@@ -1,6 +1,7 @@
 /* How threads and processes end, and how parents learn of it: exit(2), exit_group(2), wait4(2), waitid(2). */
 #include "../fs/backing.h"
 #include "internal.h"
+#include "ipc/ipc.h"
 
 /* Lets the parent that waits for TASK's exec or exit go on (vfork). */
 static void vfork_release(struct task *task)
@@ -125,6 +126,7 @@ static void process_ended(struct process *process, int32_t status)
 		system_end(status);
 	pressure_process_ended(process);
 	process_timers_exit(process);
+	semaphores_exit(process);
 	children_leave(process);
 	if (process->sid == process->pid)
 		tty_session_leader_exit(process);

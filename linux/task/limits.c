@@ -170,6 +170,11 @@ const char *linux_host_name(void)
 	return host_name;
 }
 
+char *linux_host_text(bool domain)
+{
+	return domain ? domain_name : host_name;
+}
+
 void linux_memory(uint64_t *total, uint64_t *used)
 {
 	struct unit_info info;
@@ -183,10 +188,13 @@ void linux_memory(uint64_t *total, uint64_t *used)
 SYSCALL_HANDLER(sysinfo, uint64_t address)
 {
 	uint64_t total, used;
+	uint32_t loads[3];
 	linux_memory(&total, &used);
+	load_averages(loads);
 	struct linux_sysinfo info = {.uptime = (int64_t)(clock_monotonic() / NS_PER_SECOND),
 	                             .totalram = total,
 	                             .freeram = total > used ? total - used : 0,
+	                             .loads = {loads[0] * 32ull, loads[1] * 32ull, loads[2] * 32ull},
 	                             .procs = (uint16_t)process_count(),
 	                             .mem_unit = 1};
 	return copy_to_user(address, &info, sizeof(info));

@@ -2,6 +2,7 @@
  * where Linux wants them so.
  */
 #include "internal.h"
+#include "task/seccomp.h"
 
 enum {
 	PR_SET_PDEATHSIG = 1,
@@ -14,6 +15,8 @@ enum {
 	PR_SET_TIMING = 14,
 	PR_SET_NAME = 15,
 	PR_GET_NAME = 16,
+	PR_GET_SECCOMP = 21,
+	PR_SET_SECCOMP = 22,
 	PR_CAPBSET_READ = 23,
 	PR_CAPBSET_DROP = 24,
 	PR_GET_SECUREBITS = 27,
@@ -140,6 +143,10 @@ SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b, uint64_t c, uint64
 		return set_name(task, a);
 	case PR_GET_NAME:
 		return copy_to_user(a, task->name, sizeof(task->name));
+	case PR_GET_SECCOMP:
+		return task->seccomp_mode;
+	case PR_SET_SECCOMP:
+		return seccomp_prctl(a, b);
 	case PR_SET_TIMERSLACK:
 		task->timer_slack_ns = a ? a : task->timer_slack_default_ns;
 		return 0;

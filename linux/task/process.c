@@ -5,6 +5,7 @@
  * uses it.
  */
 #include "internal.h"
+#include "task/seccomp.h"
 
 #define PID_MAX 32768
 #define BUCKETS 512u
@@ -246,6 +247,7 @@ void task_destroy(struct task *task)
 {
 	struct process *process = task->process;
 	signal_queue_flush(&task->pending, ~0ull);
+	seccomp_exit(task);
 	struct number *number = number_find(task->tid);
 	if (number && number->task == task) {
 		number->task = 0;

@@ -39,6 +39,9 @@ enter:
 	test %rax, %rax
 	jnz other
 	mov STATE_RAX(%rbx), %r12
+	cmpb $0, TASK_TRAPS(%rbp)
+	jne trapped
+call:
 	cmp $SYSCALL_TABLE_COUNT, %r12
 	jae unknown
 	lea linux_syscall_table(%rip), %rax
@@ -55,6 +58,18 @@ enter:
 	je enter
 work:
 	mov %r12, %rdi
+	call guest_work
+	jmp enter
+
+	/* A filter or a tracer looks at the call before it runs, and may have answered it. */
+trapped:
+	mov %r12, %rdi
+	call guest_trapped
+	test %rax, %rax
+	mov %r12, %rcx
+	mov %rax, %r12
+	jns call
+	mov %rcx, %rdi
 	call guest_work
 	jmp enter
 

@@ -1,0 +1,282 @@
+/* seccomp(2): filters that judge a task's system calls before they run. A task's filters are a chain that can only grow;
+ * forks share it. The dispatcher asks only for tasks that have some (task->traps).
+ */
+#include "internal.h"
+#include "task/bpf.h"
+#include "task/seccomp.h"
+
+#define PATH_MAX_LENGTH 32768u /* instructions of a chain, four more counted for each filter */
+#define ARCHITECTURE    0xc000003eu
+
+enum { MODE_DISABLED = 0, MODE_STRICT = 1, MODE_FILTER = 2 };
+enum { SET_MODE_STRICT = 0, SET_MODE_FILTER, GET_ACTION_AVAIL, GET_NOTIF_SIZES };
+enum { FLAG_TSYNC = 1, FLAG_LOG = 2, FLAG_SPEC_ALLOW = 4, FLAG_TSYNC_ESRCH = 16 };
+#define RET_KILL_PROCESS 0x80000000u
+#define RET_KILL_THREAD  0x00000000u
+#define RET_TRAP         0x00030000u
+#define RET_ERRNO        0x00050000u
+#define RET_TRACE        0x7ff00000u
+#define RET_LOG          0x7ffc0000u
+#define RET_ALLOW        0x7fff0000u
+#define RET_ACTION       0xffff0000u
+#define SYS_SECCOMP      1
+
+struct seccomp_filter {
+	uint32_t references, length, path_length;
+	struct seccomp_filter *previous; /* a reference */
+	bool log;
+	struct bpf_instruction program[];
+};
+
+static void filter_release(struct seccomp_filter *filter)
+{
+	while (filter && !--filter->references) {
+		struct seccomp_filter *previous = filter->previous;
+		heap_free(filter);
+		filter = previous;
+	}
+}
+
+void seccomp_inherit(struct task *child, const struct task *parent)
+{
+	child->seccomp_mode = parent->seccomp_mode;
+	child->filter = parent->filter;
+	if (child->filter)
+		child->filter->references++;
+	child->traps = (uint8_t)((child->traps & ~TASK_TRAP_SECCOMP) | (parent->traps & TASK_TRAP_SECCOMP));
+}
+
+void seccomp_exit(struct task *task)
+{
+	filter_release(task->filter);
+	task->filter = 0;
+}
+
+uint32_t seccomp_filter_count(const struct task *task)
+{
+	uint32_t count = 0;
+	for (const struct seccomp_filter *filter = task->filter; filter; filter = filter->previous)
+		count++;
+	return count;
+}
+
+/* ---- Judging ---- */
+
+static uint32_t judge(const struct task *task, int64_t number)
+{
+	const struct guest_state *state = task->state;
+	union {
+		struct {
+			int32_t number;
+			uint32_t architecture;
+			uint64_t pc, arguments[6];
+		} fields;
+		uint32_t words[BPF_DATA_BYTES / 4];
+	} data = {.fields = {(int32_t)number,
+	                     ARCHITECTURE,
+	                     state->rip,
+	                     {state->rdi, state->rsi, state->rdx, state->r10, state->r8, state->r9}}};
+	uint32_t verdict = RET_ALLOW;
+	/* The strictest counts; as signed numbers, the strictest is the least. */
+	for (const struct seccomp_filter *filter = task->filter; filter; filter = filter->previous) {
+		uint32_t own = bpf_run(filter->program, data.words);
+		if ((int32_t)(own & RET_ACTION) < (int32_t)(verdict & RET_ACTION))
+			verdict = own;
+	}
+	return verdict;
+}
+
+/* SIGSYS for a call that was not let through: sigaction(2), si_code SYS_SECCOMP. */
+static void send_trap(struct task *task, int64_t number, uint32_t data)
+{
+	struct linux_siginfo info = {.si_signo = SIGSYS,
+	                             .si_code = SYS_SECCOMP,
+	                             .si_errno = (int32_t)data,
+	                             .call_address = task->state->rip,
+	                             .syscall = (int32_t)number,
+	                             .architecture = ARCHITECTURE};
+	signal_force(SIGSYS, &info);
+}
+
+/* True: the call runs. Otherwise its result is set, or the task is about to go. The common lock is held alone. */
+static bool allow(struct task *task, int64_t number)
+{
+	if (task->seccomp_mode == MODE_STRICT) {
+		enum { READ = 0, WRITE = 1, RT_SIGRETURN = 15, EXIT = 60 };
+		if (number == READ || number == WRITE || number == RT_SIGRETURN || number == EXIT)
+			return true;
+		process_exit(SIGKILL);
+	}
+	uint32_t verdict = judge(task, number);
+	uint32_t data = verdict & ~RET_ACTION;
+	switch (verdict & RET_ACTION) {
+	case RET_ALLOW:
+		return true;
+	case RET_LOG:
+		linux_log("linux: %s (%d) was let through call %ld by its filter\n", task->name, task->tid,
+		          number);
+		return true;
+	case RET_ERRNO:
+		task->state->rax = (uint64_t) - (int64_t)(data < 4095 ? data : 4095);
+		return false;
+	case RET_TRACE: /* nobody traces */
+		task->state->rax = (uint64_t)-ENOSYS;
+		return false;
+	case RET_TRAP:
+		task->state->rax = (uint64_t)number;
+		send_trap(task, number, data);
+		return false;
+	case RET_KILL_THREAD:
+		if (task->process->thread_count > 1)
+			task_exit(SIGSYS);
+		process_exit(SIGSYS);
+	default: /* RET_KILL_PROCESS, and what is not known */
+		process_exit(SIGSYS);
+	}
+}
+
+int64_t guest_trapped(int64_t number)
+{
+	struct task *task = current_task();
+	personality_lock();
+	bool runs = allow(task, number);
+	personality_unlock();
+	return runs ? number : -1;
+}
+
+/* ---- Setting ---- */
+
+static struct seccomp_filter *filter_read(struct task *task, uint64_t program_address, int64_t *error)
+{
+	struct {
+		uint16_t length, pad[3];
+		uint64_t instructions;
+	} program;
+	*error = -EFAULT;
+	if (copy_from_user(&program, program_address, sizeof(program)))
+		return 0;
+	*error = -EINVAL;
+	if (!program.length || program.length > BPF_LENGTH_MAX || !program.instructions)
+		return 0;
+	uint32_t path = program.length + (task->filter ? task->filter->path_length + 4 : 0);
+	*error = -ENOMEM;
+	if (path > PATH_MAX_LENGTH)
+		return 0;
+	size_t bytes = program.length * sizeof(struct bpf_instruction);
+	struct seccomp_filter *filter = heap_allocate(sizeof(*filter) + bytes);
+	if (!filter)
+		return 0;
+	*error = copy_from_user(filter->program, program.instructions, bytes);
+	if (!*error && !bpf_valid(filter->program, program.length))
+		*error = -EINVAL;
+	if (*error) {
+		heap_free(filter);
+		return 0;
+	}
+	filter->references = 1;
+	filter->length = program.length;
+	filter->path_length = path;
+	return filter;
+}
+
+static bool descends(const struct seccomp_filter *filter, const struct seccomp_filter *from)
+{
+	while (filter && filter != from)
+		filter = filter->previous;
+	return filter == from;
+}
+
+/* A thread of the caller's process whose filters are not among the caller's: it cannot take them over. */
+static struct task *odd_thread(struct task *task)
+{
+	struct task *other;
+	list_for_each(other, &task->process->threads, thread_link)
+	{
+		if (other != task && !other->exiting &&
+		    (other->seccomp_mode == MODE_STRICT || !descends(task->filter, other->filter)))
+			return other;
+	}
+	return 0;
+}
+
+static void enter(struct task *task, struct seccomp_filter *filter)
+{
+	filter->references++;
+	filter_release(task->filter);
+	task->filter = filter;
+	task->seccomp_mode = MODE_FILTER;
+	task->traps |= TASK_TRAP_SECCOMP;
+}
+
+static int64_t set_filter(uint32_t flags, uint64_t address)
+{
+	struct task *task = current_task(), *other;
+	int64_t error;
+	if (flags & ~(uint32_t)(FLAG_TSYNC | FLAG_LOG | FLAG_SPEC_ALLOW | FLAG_TSYNC_ESRCH))
+		return -EINVAL;
+	if (task->seccomp_mode == MODE_STRICT)
+		return -EINVAL;
+	if (!task->no_new_privileges && !capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	struct seccomp_filter *filter = filter_read(task, address, &error);
+	if (!filter)
+		return error;
+	if ((flags & FLAG_TSYNC) && (other = odd_thread(task)) != 0) {
+		heap_free(filter);
+		return flags & FLAG_TSYNC_ESRCH ? -ESRCH : other->tid;
+	}
+	filter->log = flags & FLAG_LOG;
+	filter->previous = task->filter;
+	if (filter->previous)
+		filter->previous->references++;
+	enter(task, filter);
+	if (flags & FLAG_TSYNC) {
+		list_for_each(other, &task->process->threads, thread_link)
+		{
+			if (other == task || other->exiting)
+				continue;
+			enter(other, filter);
+			other->no_new_privileges |= task->no_new_privileges;
+		}
+	}
+	filter_release(filter);
+	return 0;
+}
+
+static int64_t set_strict(void)
+{
+	struct task *task = current_task();
+	if (task->seccomp_mode == MODE_FILTER)
+		return -EINVAL;
+	task->seccomp_mode = MODE_STRICT;
+	task->traps |= TASK_TRAP_SECCOMP;
+	return 0;
+}
+
+SYSCALL_HANDLER(seccomp, uint32_t operation, uint32_t flags, uint64_t address)
+{
+	uint32_t action;
+	switch (operation) {
+	case SET_MODE_STRICT:
+		return flags || address ? -EINVAL : set_strict();
+	case SET_MODE_FILTER:
+		return set_filter(flags, address);
+	case GET_ACTION_AVAIL:
+		if (flags)
+			return -EINVAL;
+		if (get_user_u32(&action, address))
+			return -EFAULT;
+		return action == RET_KILL_PROCESS || action == RET_KILL_THREAD || action == RET_TRAP ||
+		               action == RET_ERRNO || action == RET_TRACE || action == RET_LOG ||
+		               action == RET_ALLOW
+		           ? 0
+		           : -EOPNOTSUPP;
+	default:
+		return -EINVAL;
+	}
+}
+
+int64_t seccomp_prctl(uint64_t mode, uint64_t address)
+{
+	return mode == MODE_STRICT ? set_strict() : mode == MODE_FILTER ? set_filter(0, address) : -EINVAL;
+}
