@@ -105,9 +105,9 @@ build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =,
 	@mkdir -p $(@D)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS) cmdline=image/release-words
-build/release/holon.iso: $(call boot-parts,build/release/boot,$(KEYS)) build/release/holon.bundle tools/mkiso
+build/release/holon.iso: $(call boot-parts,build/release/boot,$(KEYS)) build/release/holon.bundle build/licences/packages tools/mkiso
 	@echo "  ISO     $@"
-	@$(call mkiso,build/release/boot,$(KEYS)) --bundle build/release/holon.bundle $@
+	@$(call mkiso,build/release/boot,$(KEYS)) --licences build/licences --bundle build/release/holon.bundle $@
 .PHONY: release
 release: build/release/holon.iso ## Build build/release/holon.iso: signed, without development overrides (KEYS=DIR: by these keys)
 
