@@ -245,6 +245,7 @@ static void start_drivers(void)
 		}
 		claim->channel = (handle_t)channel;
 		pci_size_bars(&devmgr.access, &claim->function);
+		claim_fix(claim);
 		claim_start(claim);
 	}
 }

@@ -82,6 +82,8 @@ extern struct devmgr devmgr __attribute__((visibility("hidden"))); /* no table o
 bool config_init(void);
 
 /* claim.c */
+/* What a device's registers do not tell of it: after its BARs were read. */
+void claim_fix(struct claim *claim);
 void claim_start(struct claim *claim);
 /* Its unit has stopped, or was found to have. */
 void claim_ended(struct claim *claim);

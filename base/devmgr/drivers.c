@@ -31,6 +31,12 @@ static const struct driver_entry drivers[] = {
      .caps = 192,
      .vectors = 1},
     /* By class: PCI Code and ID Assignment Specification. */
+    {.program = "native/ide",
+     .class = 0x010180,
+     .class_mask = 0xffff85,
+     .memory = 3 << 20,
+     .caps = 192,
+     .vectors = 2},
     {.program = "native/ahci",
      .class = 0x010601,
      .class_mask = 0xffffff,
