@@ -286,6 +286,15 @@ void claim_ended(struct claim *claim)
 	restart(claim);
 }
 
+void claim_stop(struct claim *claim)
+{
+	silence(&claim->function);
+	if (claim->unit) {
+		LOG("devmgr: %s is stopped\n", name_of(claim));
+		restart(claim);
+	}
+}
+
 static void sabotage(void)
 {
 	for (unsigned i = 0; i < devmgr.claim_count; i++) {

@@ -30,6 +30,14 @@ static const struct driver_entry drivers[] = {
      .memory = 3 << 20,
      .caps = 192,
      .vectors = 1},
+    /* QEMU's teaching device: only test images have a driver, which abuses it (tests/devices/rogue.c). */
+    {.program = "native/edu",
+     .vendor = 0x1234,
+     .device_first = 0x11e8,
+     .device_last = 0x11e8,
+     .memory = 2 << 20,
+     .caps = 96,
+     .vectors = 1},
     /* By class: PCI Code and ID Assignment Specification. */
     {.program = "native/ide",
      .class = 0x010180,

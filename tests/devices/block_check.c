@@ -288,6 +288,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	check("devices", "all disks are there", found == wanted);
 	for (uint32_t i = 0; i < found; i++)
 		test_device(&list[i], rounds, argument(info, "bad", 0));
+	event_wait((handle_t)pause, clock_ns() + argument(info, "wait", 0) * 1000000ull, &bits);
 	log_print(log_handle, page, "devices: the end\n");
 	steward_finished(steward, page, (uint64_t)(failures != 0) << 8, DEADLINE_NEVER);
 	return 0;
