@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#define HANDLE_COST 32768 /* bytes that a handle counts for, so that descriptors nobody has are closed soon */
+
 /* Memory beside an object: counted, and never NULL. */
 static void *parts_realloc(struct vm *vm, void *old, size_t old_size, size_t size)
 {
@@ -360,6 +362,7 @@ struct flux_error *error_new(struct vm *vm, const char *kind, struct string *mes
 struct handle *handle_new(struct vm *vm, unsigned kind)
 {
 	struct handle *handle = heap_allocate(vm, T_HANDLE, sizeof(*handle));
+	vm->heap.external += HANDLE_COST;
 	handle->object.kind = (uint8_t)kind;
 	handle->descriptor = -1;
 	handle->rights = 0;
