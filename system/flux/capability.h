@@ -33,9 +33,11 @@ bool answer_recorded(struct vm *vm, const char *what, value *out);
 
 value files_method(struct vm *vm, struct handle *h, const char *name, value *args, unsigned count);
 /* For parts of the runtime that hold such a handle. A part of a file, at most so many bytes, or an error value. */
-value files_read_at(struct vm *vm, struct handle *h, const char *path, int64_t offset, size_t size, bool *exists);
+value files_read_at(struct vm *vm, struct handle *h, const char *path, int64_t offset, size_t size,
+                    bool *exists);
 /* A change, which a branch keeps until it is merged; EFFECT_MOVE: bytes are the new path. False: it may not. */
-bool files_effect(struct vm *vm, struct handle *h, unsigned kind, const char *path, const char *bytes, size_t length);
+bool files_effect(struct vm *vm, struct handle *h, unsigned kind, const char *path, const char *bytes,
+                  size_t length);
 /* Opens the directory of a path's last component, whose name is left in `last`, without following links. -1: errno. */
 int capability_walk(int directory, const char *path, char last[256]);
 /* A files handle's own path below what the program was handed, without slashes at the ends: what events call it. */

@@ -46,11 +46,13 @@ static void usage(FILE *out)
 	      "  --fuel N         stop after so many calls and loop turns\n"
 	      "  --trace FILE     record the run, for flux replay\n"
 	      "  --for DURATION   end when so much time has passed in the program\n"
-	      "  --live           waiting takes real time, and what happens outside wakes; --input - reads lines as they come\n"
+	      "  --live           waiting takes real time, and what happens outside wakes; --input - reads "
+	      "lines as they come\n"
 	      "  --memory MIB     memory limit (1024)\n"
 	      "  --read DIR       hand the program args.files, to read below DIR\n"
 	      "  --write DIR      the same, to read and write\n"
-	      "  --clock, --process, --net, --subkernels   hand it args.clock, args.process, args.net, args.subkernels\n"
+	      "  --clock, --process, --net, --subkernels   hand it args.clock, args.process, args.net, "
+	      "args.subkernels\n"
 	      "  --walk           by the plain evaluator; --gc-stress  collect at every allocation\n"
 	      "  -- WORD...       args.words\n",
 	      out);

@@ -86,8 +86,8 @@ struct program {
 	struct proto **adopted, **originals; /* functions that a paradox made; functions[] as compiled */
 	uint32_t adopted_count;
 	struct program *before; /* in a session: what values may still refer to */
-	bool debug; /* emit LINE instructions */
-	bool bare;  /* no constants from a VM yet */
+	bool debug;             /* emit LINE instructions */
+	bool bare;              /* no constants from a VM yet */
 };
 
 /* What a name means (node->flag of N_NAME, N_CALL callees and so on). */

@@ -139,7 +139,7 @@ value capability_host(struct vm *vm);
 char *paradox_vary_source(struct vm *vm, const char *text, size_t length);
 
 /* ---- json.c ---- */
-bool json_put(struct vm *vm, struct text *out, value v); /* false: raised, as it has no form in JSON */
+bool json_put(struct vm *vm, struct text *out, value v);        /* false: raised, as it has no form in JSON */
 value json_get(struct vm *vm, const char *text, size_t length); /* V_EMPTY: it is no JSON */
 
 /* ---- UTF-8 (operations.c) ---- */

@@ -62,7 +62,7 @@ struct scheduler {
 	int64_t limit_ns; /* of logical time; 0: the default */
 	bool commands;    /* the input has @command lines */
 	bool booted, stopped, in_trigger;
-	bool ended; /* the time that the run was given is over */
+	bool ended;                     /* the time that the run was given is over */
 	bool watches_changes;           /* some intention waits for a condition */
 	uint64_t *successes, *attempts; /* of each intention, as plans */
 	struct string *reason;          /* of the last failure */
