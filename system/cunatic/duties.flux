@@ -338,7 +338,7 @@ function main() {
             slower = now + 5;
             inspect(services);
         }
-        sleep(20ms);
+        sleep(10ms);
     }
     for s in services { if s.process != nil { s.process.stop(); } }
 }
