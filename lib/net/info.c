@@ -64,6 +64,8 @@ bool net_route_info(const struct net *net, uint32_t index, struct net_route_info
 	                                .direct = route->direct,
 	                                .automatic = route->automatic,
 	                                .link = route->link->number};
+	for (unsigned bit = route->length; bit < 128; bit++)
+		info->prefix.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	return true;
 }
 

@@ -341,7 +341,7 @@ struct net_socket {
 	bool address_set; /* bind(2) named an address */
 	bool reuse_address, reuse_port, broadcast, keep_alive, only_ipv6, linger, header_included,
 	    out_of_band_inline;
-	bool receive_ttl, receive_class, receive_errors, packet_information;
+	bool receive_ttl, receive_class, receive_errors, receive_options, packet_information;
 	bool no_delay, free_bind;
 	uint32_t linger_seconds;
 	uint8_t ttl, multicast_ttl, traffic_class;

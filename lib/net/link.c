@@ -42,6 +42,15 @@ static unsigned prefix_bits(const struct net_address *address, unsigned length)
 	return net_is_ipv4(address) ? 96 + length : length;
 }
 
+/* ADDRESS itself, where link_own_address takes all of 127/8 for the loopback's. */
+static struct link_address *exact_address(struct net_link *link, const struct net_address *address)
+{
+	for (unsigned index = 0; index < link->address_count; index++)
+		if (address_equal(&link->addresses[index].address, address))
+			return &link->addresses[index];
+	return NULL;
+}
+
 int net_address_add(struct net_link *link, const struct net_address *address, unsigned length)
 {
 	struct link_address *own;
@@ -50,7 +59,7 @@ int net_address_add(struct net_link *link, const struct net_address *address, un
 	if (length > (net_is_ipv4(address) ? 32u : 128u) || address_multicast(address) ||
 	    address_zero(address))
 		return -NET_EINVAL;
-	if (link_own_address(link, address))
+	if (exact_address(link, address))
 		return -NET_EEXIST;
 	if (link->address_count == ADDRESSES_MAX)
 		return -NET_ENOBUFS;
@@ -72,9 +81,9 @@ int net_address_add(struct net_link *link, const struct net_address *address, un
 int net_address_remove(struct net_link *link, const struct net_address *address)
 {
 	struct net *net = link->net;
-	struct link_address *own = link_own_address(link, address), *last;
+	struct link_address *own = exact_address(link, address), *last;
 
-	if (!own || !address_equal(&own->address, address))
+	if (!own)
 		return -NET_EADDRNOTAVAIL;
 	route_remove(net, &own->address, own->length, link);
 	timer_disarm(&net->timers, &own->timer);

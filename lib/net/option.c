@@ -29,6 +29,8 @@ static const struct field {
     FIELD(LEVEL_IP, 1, traffic_class, 0, 255, INT32_MIN),
     FIELD(LEVEL_IP, 2, ttl, 1, 255, 0),
     FLAG(LEVEL_IP, 3, header_included),
+    FLAG(LEVEL_IP, 6, receive_options),
+    FLAG(LEVEL_IP, 7, receive_options),
     FLAG(LEVEL_IP, 8, packet_information),
     FIELD(LEVEL_IP, 10, path_discovery, 0, 5, INT32_MIN),
     FLAG(LEVEL_IP, 11, receive_errors),

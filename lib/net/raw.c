@@ -9,7 +9,10 @@ struct raw {
 	bool connected, ping;
 	uint16_t ethertype;  /* packet sockets: of frames it wants; 3: all (ETH_P_ALL) */
 	uint16_t identifier; /* ping sockets: of their echoes */
+	uint32_t filter[8];  /* raw ICMP sockets: a bit for each type that is not wanted (RFC 3542, 3.2) */
 };
+
+enum { LEVEL_RAW = 255, LEVEL_ICMPV6 = 58, OPTION_FILTER = 1 };
 
 enum { ETHERTYPE_ALL = 3 };
 
@@ -75,8 +78,12 @@ static bool raw_wants(const struct raw *raw, const struct packet *packet, uint8_
 		return false;
 	if (raw->connected && !address_equal(&socket->flow.remote, &packet->from))
 		return false;
-	if (!raw->ping)
-		return true;
+	if (!raw->ping) {
+		uint8_t type = packet->length ? packet->data[0] : 0;
+
+		return (protocol != PROTOCOL_ICMP && protocol != PROTOCOL_ICMPV6) ||
+		       !(raw->filter[type / 32] >> type % 32 & 1);
+	}
 	/* Only answers to its own echoes. */
 	return packet->length >= 8 && packet->data[0] == (net_is_ipv4(&packet->to) ? 0 : 129) &&
 	       load16(packet->data + 4) == raw->identifier;
@@ -334,7 +341,41 @@ static uint32_t raw_poll(const struct net_socket *socket)
 	       (socket->error ? NET_ERROR : 0u);
 }
 
+/* ICMP_FILTER of raw(7), for the first 32 types, and ICMP6_FILTER. */
+static bool is_filter(const struct net_socket *socket, int level, int name, size_t *bytes)
+{
+	bool six = socket->protocol == PROTOCOL_ICMPV6;
+
+	*bytes = six ? 32 : 4;
+	return socket->type == TYPE_RAW && name == OPTION_FILTER &&
+	       ((six && level == LEVEL_ICMPV6) || (socket->protocol == PROTOCOL_ICMP && level == LEVEL_RAW));
+}
+
+static int raw_set_option(struct net_socket *socket, int level, int name, const void *value, size_t count)
+{
+	size_t bytes;
+
+	if (!is_filter(socket, level, name, &bytes))
+		return -NET_ENOPROTOOPT;
+	memcpy(raw_of(socket)->filter, value, count < bytes ? count : bytes);
+	return 0;
+}
+
+static int raw_get_option(struct net_socket *socket, int level, int name, void *value, size_t *count)
+{
+	size_t bytes;
+
+	if (!is_filter(socket, level, name, &bytes))
+		return -NET_ENOPROTOOPT;
+	if (*count > bytes)
+		*count = bytes;
+	memcpy(value, raw_of(socket)->filter, *count);
+	return 0;
+}
+
 static const struct socket_ops raw_ops = {
+    .set_option = raw_set_option,
+    .get_option = raw_get_option,
     .connect = raw_connect,
     .send = raw_send,
     .receive = raw_receive,

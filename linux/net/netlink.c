@@ -1,11 +1,11 @@
-/* Netlink sockets of the family NETLINK_ROUTE: netlink(7). A request is answered while it is sent; answers wait
+/* Netlink sockets of the families NETLINK_ROUTE and NETLINK_SOCK_DIAG: netlink(7). A request is answered while it is sent; answers wait
  * in the socket to be read. Groups may be joined, and nothing is announced to them. */
 #include "netlink.h"
 
 #define REQUEST_BYTES_MAX 8192u
 #define DATAGRAM_BYTES    3584u /* readers have 4 KiB at least */
 #define DATAGRAMS_MAX     1024u /* that wait in one socket */
-enum { NETLINK_ROUTE = 0 };
+enum { NETLINK_ROUTE = 0, NETLINK_SOCK_DIAG = 4 };
 enum { NLMSG_NOOP = 1, NLMSG_ERROR = 2, NLMSG_DONE = 3, TYPE_FIRST = 16 };
 enum { NLM_F_REQUEST = 1, NLM_F_MULTI = 2, NLM_F_ACK = 4 };
 enum { NETLINK_ADD_MEMBERSHIP = 1, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11, NETLINK_GET_STRICT_CHK = 12 };
@@ -29,7 +29,7 @@ struct netlink_socket {
 	uint32_t port, groups;
 	uint64_t receive_timeout;
 	uint64_t number;
-	uint8_t type;
+	uint8_t type, protocol;
 	bool overrun;
 };
 
@@ -102,7 +102,7 @@ int64_t netlink_socket_create(int type, int protocol)
 	int kind = type & SOCK_TYPE_MASK;
 	if (kind != SOCK_RAW && kind != SOCK_DGRAM)
 		return -ESOCKTNOSUPPORT;
-	if (protocol != NETLINK_ROUTE)
+	if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG)
 		return -EPROTONOSUPPORT;
 	if (!stack_get())
 		return -ENOMEM;
@@ -116,6 +116,7 @@ int64_t netlink_socket_create(int type, int protocol)
 	list_init(&socket->datagrams);
 	wait_queue_init(&socket->wait);
 	socket->type = (uint8_t)kind;
+	socket->protocol = (uint8_t)protocol;
 	socket->number = ++number;
 	socket->receive_timeout = UINT64_MAX;
 	return file_give(file, (uint32_t)type & O_CLOEXEC);
@@ -226,8 +227,10 @@ static void answer_request(struct netlink_socket *socket, const uint8_t *request
 	if (!(header.flags & NLM_F_REQUEST) || header.type < TYPE_FIRST)
 		return; /* acknowledgements, and what is nothing */
 	stack_begin();
+	int64_t (*answerer)(struct netlink_answer *, const struct netlink_header *, const uint8_t *,
+	                    uint32_t) = socket->protocol == NETLINK_ROUTE ? route_netlink : sock_diag;
 	int64_t result =
-	    route_netlink(&answer, &header, request + sizeof(header), bytes - (uint32_t)sizeof(header));
+	    answerer(&answer, &header, request + sizeof(header), bytes - (uint32_t)sizeof(header));
 	stack_end();
 	if (result == -NETLINK_DUMPED) {
 		answer.flags = NLM_F_MULTI;
@@ -365,8 +368,10 @@ static int64_t netlink_get_option(struct file *file, int level, int option, uint
 	case SO_RCVBUF:
 		value = 212992;
 		break;
-	case SO_ERROR:
 	case SO_PROTOCOL:
+		value = socket->protocol;
+		break;
+	case SO_ERROR:
 		break;
 	default:
 		return -ENOPROTOOPT;

@@ -27,6 +27,9 @@ static inline void netlink_u32(struct netlink_answer *answer, uint16_t type, uin
 	netlink_attribute(answer, type, &value, sizeof(value));
 }
 
+/* sock_diag.c: the same for sock_diag(7). */
+int64_t sock_diag(struct netlink_answer *answer, const struct netlink_header *message, const uint8_t *body,
+                  uint32_t bytes);
 /* route_netlink.c: answers MESSAGE, whose header is checked, with its BODY of BYTES. 0: answered (or, for
  * requests that change something, done); -NETLINK_DUMPED: all of a table was told; else an error. */
 #define NETLINK_DUMPED 1000

@@ -26,6 +26,7 @@ enum { IFA_F_DADFAILED = 8, IFA_F_TENTATIVE = 0x40, IFA_F_PERMANENT = 0x80 };
 enum { RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 15 };
 enum { NDA_DST = 1, NDA_LLADDR };
 enum { NUD_INCOMPLETE = 1, NUD_REACHABLE = 2, NUD_STALE = 4 };
+enum { RTM_F_CLONED = 0x200 };
 enum { TABLE_MAIN = 254, TABLE_LOCAL = 255 };
 enum { PROTOCOL_KERNEL = 2, PROTOCOL_STATIC = 4, PROTOCOL_DHCP = 16 };
 enum { SCOPE_UNIVERSE = 0, SCOPE_LINK = 253, SCOPE_HOST = 254 };
@@ -299,6 +300,18 @@ static int64_t change_address(bool add, const uint8_t *at, uint32_t bytes)
 
 /* ---- Routes ---- */
 
+static void put_origin(struct route_body *body, const struct net_route_info *info, bool local)
+{
+	body->flags = 0;
+	body->table = local ? TABLE_LOCAL : TABLE_MAIN;
+	body->protocol = info->automatic && !info->direct ? PROTOCOL_DHCP
+	                 : info->direct                   ? PROTOCOL_KERNEL
+	                                                  : PROTOCOL_STATIC;
+	body->scope = body->family == AF_INET6 || !info->direct ? SCOPE_UNIVERSE
+	              : local                                   ? SCOPE_HOST
+	                                                        : SCOPE_LINK;
+}
+
 static void put_route(struct netlink_answer *answer, const struct net_route_info *info, bool local,
                       const struct net_address *source)
 {
@@ -307,14 +320,12 @@ static void put_route(struct netlink_answer *answer, const struct net_route_info
 		return;
 	body->family = family_of(&info->prefix);
 	body->to_length = info->length;
-	body->table = local ? TABLE_LOCAL : TABLE_MAIN;
-	body->protocol = info->automatic && !info->direct ? PROTOCOL_DHCP
-	                 : info->direct                   ? PROTOCOL_KERNEL
-	                                                  : PROTOCOL_STATIC;
-	body->scope = body->family == AF_INET6 || !info->direct ? SCOPE_UNIVERSE
-	              : local                                   ? SCOPE_HOST
-	                                                        : SCOPE_LINK;
 	body->type = local ? TYPE_LOCAL : TYPE_UNICAST;
+	body->table = TABLE_MAIN;
+	body->flags = RTM_F_CLONED;
+	/* Of a route that was asked for alone Linux says less. */
+	if (answer->flags & NLM_F_MULTI)
+		put_origin(body, info, local);
 	netlink_u32(answer, RTA_TABLE, body->table);
 	if (info->length)
 		put_address(answer, RTA_DST, &info->prefix);
@@ -327,9 +338,10 @@ static void put_route(struct netlink_answer *answer, const struct net_route_info
 		netlink_u32(answer, RTA_PRIORITY, info->direct ? 256 : 1024);
 }
 
-static bool is_loopback(uint32_t number)
+/* Whether Linux would have the route in its table of local addresses. */
+static bool is_local(const struct net_route_info *info)
 {
-	return number == net_link_number(stack_loopback());
+	return info->link == net_link_number(stack_loopback()) && net_is_ipv4(&info->prefix);
 }
 
 static int64_t get_route(struct netlink_answer *answer, bool dump, const uint8_t *at, uint32_t bytes)
@@ -352,7 +364,7 @@ static int64_t get_route(struct netlink_answer *answer, bool dump, const uint8_t
 		if (!net_route_lookup(stack_get(), &to, attribute_u32(&attributes[RTA_OIF]), &info, &source))
 			return -ENETUNREACH;
 		info.length = body.family == AF_INET ? 32 : 128;
-		put_route(answer, &info, is_loopback(info.link), &source);
+		put_route(answer, &info, is_local(&info), &source);
 		return 0;
 	}
 	for (uint32_t i = 0; net_route_info(stack_get(), i, &info); i++) {
@@ -360,7 +372,7 @@ static int64_t get_route(struct netlink_answer *answer, bool dump, const uint8_t
 		                  net_route_lookup(stack_get(), &info.prefix, info.link,
 		                                   &(struct net_route_info){0}, &source);
 		if (!body.family || body.family == family_of(&info.prefix))
-			put_route(answer, &info, is_loopback(info.link), has_source ? &source : 0);
+			put_route(answer, &info, is_local(&info), has_source ? &source : 0);
 	}
 	return -NETLINK_DUMPED;
 }

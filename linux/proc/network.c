@@ -323,7 +323,7 @@ static void sys_value(struct proc_text *text, unsigned index, const char *what)
 		           : info.up                      ? "up"
 		                                          : "down");
 	else if (strcmp(what, "flags") == 0)
-		proc_print(text, "0x%x\n", interface_flags(&info) & 0xffff);
+		proc_print(text, "0x%x\n", interface_flags(&info) & 0xffbf); /* without IFF_RUNNING */
 	else
 		proc_print(text, "%lu\n",
 		           strcmp(what, "mtu") == 0          ? info.mtu

@@ -32,3 +32,17 @@ $(DEBIAN_BUNDLE): build/x86_64/debian.img $(BUNDLE)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
 $(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE) $(addprefix build/linux/,init vmlinuz minimal.cpio debian.cpio),slow)
+
+# Network programs of Debian's on a sub-kernel's stack; the same on Linux.
+NETWORK_BUNDLE := build/x86_64/network.bundle
+build/x86_64/network.img: build/root/network.stamp $(SYSTEM_IMAGE)
+	@echo "  IMAGE   $@"
+	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
+		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
+		--tree build/root/network:linux --file build/guest/subkernel:linux/usr/bin/subkernel
+$(NETWORK_BUNDLE): build/x86_64/network.img $(BUNDLE)
+	@echo "  BUNDLE  $@"
+	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
+$(call script-test,tests/linux/network_compare,$(SYSTEM) $(NETWORK_BUNDLE) $(addprefix build/linux/,init vmlinuz network.cpio),slow)
+$(call script-test,tests/linux/inet_hostile,$(DEBUG_BUNDLE) build/tests/linux/inet_attack build/tests/linux/inet_test,slow)
+$(call script-test,tests/linux/outside_test.py,$(SYSTEM) $(NETWORK_BUNDLE) $(addprefix build/linux/,init vmlinuz network.cpio),slow)

@@ -1,0 +1,49 @@
+# Runs in a guest with QEMU's user network: outside.sh PORT SUMS-OF-NUMBERS. The host's 127.0.0.1 is 10.0.2.2; on PORT it serves
+# numbers, and a repository with the package greeting. Prints a line a check, then serves nginx on 80 and ssh on 22 until the
+# host has asked for /over.
+port=$1 sum=$2
+same() { if [ "$2" = "$3" ]; then echo "ok $1"; else echo "not ok $1 - expected '$2', got '$3'"; fi; }
+export DEBIAN_FRONTEND=noninteractive HOME=/root
+mkdir -p /tmp/o && cd /tmp/o || exit 1
+same ping "1 received" "$(ping -c 1 10.0.2.2 2> /dev/null | grep -o '1 received')"
+same curl "$sum" "$(curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum)"
+same wget "$sum" "$(wget -q -O - http://10.0.2.2:$port/numbers | cksum)"
+same six-at-once 6 "$(for i in 1 2 3 4 5 6; do curl -sS -m 90 http://10.0.2.2:$port/numbers | cksum & done | grep -c "$sum")"
+same upload "$sum" "$(seq 1 100000 | curl -sS -m 60 -T - http://10.0.2.2:$port/upload)"
+curl -sS -m 20 http://10.0.2.2:1/ > /dev/null 2>&1
+same refused 7 $?
+if [ -e /usr/bin/subkernel ]; then
+	same none-has-no-link 1 "$(subkernel run -m 64M --net none -- sh -c 'ls /sys/class/net | wc -l')"
+	same nested-by-nat "$sum" "$(subkernel run -m 128M --net nat -- sh -c "curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum")"
+	same only-this-one "$sum" "$(subkernel run -m 128M --net only:10.0.2.2:$port -- sh -c "curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum")"
+	same only-another fails "$(subkernel run -m 128M --net only:10.0.2.2:9 -- sh -c "curl -sS -m 5 -o /dev/null http://10.0.2.2:$port/numbers 2> /dev/null || echo fails")"
+	same below-none fails "$(subkernel run -m 200M --net none -- sh -c "subkernel run -m 64M --net nat -- true 2> /dev/null || echo fails")"
+	same ls-shows-traffic nat "$(subkernel ls | awk 'NR == 2 && $8 == "nat" && $9 != "0K" { print $8 }')"
+fi
+mkdir -p /etc/apt /var/lib/dpkg/info /var/lib/dpkg/updates /var/lib/apt/lists/partial /var/cache/apt/archives/partial /var/log/apt
+touch /var/lib/dpkg/status
+echo "deb [trusted=yes] http://10.0.2.2:$port/repository ./" > /etc/apt/sources.list
+apt-get -q -o APT::Sandbox::User=root update > update.log 2>&1
+same apt-get-update 0 $?
+apt-get -q -y -o APT::Sandbox::User=root -o Dpkg::Options::=--force-depends install greeting > install.log 2>&1
+same apt-get-install 0 $?
+same installed "hello from a package" "$(greeting 2>&1)"
+[ -x /usr/bin/greeting ] || tail -n 20 update.log install.log | sed 's/^/# /'
+
+cat > nginx.conf << 'END'
+daemon off; error_log /dev/null; pid /tmp/o/nginx.pid; user root;
+events { worker_connections 64; }
+http { access_log /tmp/o/access.log; client_body_temp_path /tmp/o; proxy_temp_path /tmp/o; fastcgi_temp_path /tmp/o; uwsgi_temp_path /tmp/o; scgi_temp_path /tmp/o;
+server { listen 80; root /tmp/o/www; } }
+END
+mkdir -p www /root/.ssh /etc/dropbear
+seq 1 100000 > www/numbers
+echo over > www/over
+nginx -c /tmp/o/nginx.conf > nginx.log 2>&1 &
+chmod 700 /root /root/.ssh
+[ -e /host_key.pub ] && cp /host_key.pub /root/.ssh/authorized_keys
+dropbearkey -t ed25519 -f host.key > /dev/null 2>&1
+dropbear -F -r host.key -p 22 > dropbear.log 2>&1 &
+for i in $(seq 1 100); do ss -Htln 'sport = :80' | grep -q . && ss -Htln 'sport = :22' | grep -q . && break; sleep 0.2; done
+echo "listening"
+for i in $(seq 1 600); do grep -qs /over access.log && break; sleep 0.2; done

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""A sub-kernel and the network outside it: curl, wget, apt-get from a repository on the host, sub-kernels with their own
+policies, and nginx and ssh reached from the host by --forward; on Holon, and with --linux on the same card."""
+import hashlib
+import http.server
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+NUMBERS = "".join(f"{n}\n" for n in range(1, 100001)).encode()
+failures = 0
+
+
+def check(name, good, why=""):
+    global failures
+    print(f"ok {name}" if good else f"not ok {name} - {why}", flush=True)
+    failures += not good
+
+
+def cksum(data):
+    return subprocess.run(["cksum"], input=data, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self):
+        data = b""
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            while size := int(self.rfile.readline(), 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
+        else:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = cksum(data).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def make_repository(folder):
+    """One package of our own, and the index that apt reads."""
+    tree = folder / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "usr/bin").mkdir(parents=True)
+    control = "Package: greeting\nVersion: 1\nArchitecture: all\nMaintainer: tests\nDescription: says hello\n"
+    (tree / "DEBIAN/control").write_text(control)
+    (tree / "usr/bin/greeting").write_text("#!/bin/sh\necho hello from a package\n")
+    (tree / "usr/bin/greeting").chmod(0o755)
+    repository = folder / "www" / "repository"
+    repository.mkdir(parents=True)
+    package = repository / "greeting_1_all.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", str(tree), str(package)], check=True, stdout=subprocess.DEVNULL)
+    data = package.read_bytes()
+    (repository / "Packages").write_text(f"{control}Filename: ./{package.name}\nSize: {len(data)}\n"
+                                         f"SHA256: {hashlib.sha256(data).hexdigest()}\n\n")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def from_host(name, web, shell, key):
+    """What the host asks once the guest listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{web}/numbers", timeout=60) as answer:
+            check(f"{name}/forwarded-nginx", answer.read() == NUMBERS, "other bytes arrived")
+    except OSError as error:
+        check(f"{name}/forwarded-nginx", False, error)
+    if key:
+        run = subprocess.run(["ssh", "-p", str(shell), "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o",
+                              "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "root@127.0.0.1", "cksum"],
+                             input=NUMBERS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        check(f"{name}/forwarded-ssh", run.stdout.decode().strip() == cksum(NUMBERS), run.stderr.decode(errors="replace"))
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{web}/over", timeout=60).read()
+    except OSError as error:
+        check(f"{name}/over", False, error)
+
+
+def run_guest(name, options, port, key):
+    web, shell = free_port(), free_port()
+    line = [str(ROOT / "tools/holon-run"), *options, "--mem", "1024", "--net", "user", "--forward", f"{web}:80", "--forward",
+            f"{shell}:22", "--timeout", "240", "--add", f"{ROOT}/tests/linux/outside.sh:/outside.sh"]
+    if key:
+        line += ["--add", f"{key}.pub:/host_key.pub"]
+    line += ["--", "bash", "/outside.sh", str(port), cksum(NUMBERS)]
+    guest = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    heard = False
+    for raw in guest.stdout:
+        text = raw.decode(errors="replace").rstrip()
+        if text.startswith("ok "):
+            check(f"{name}/{text[3:]}", True)
+        elif text.startswith("not ok "):
+            check(f"{name}/{text[7:].split(' - ')[0]}", False, text)
+        elif text == "listening":
+            heard = True
+            from_host(name, web, shell, key)
+        else:
+            print("#", text)
+    check(f"{name}/status", guest.wait() == 0 and heard, f"exit status {guest.returncode}")
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="outside-") as work:
+        folder = pathlib.Path(work)
+        make_repository(folder)
+        (folder / "www/numbers").write_bytes(NUMBERS)
+        key = None
+        if shutil.which("ssh") and shutil.which("ssh-keygen"):
+            key = folder / "key"
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        else:
+            print("# there is no ssh here: nobody logs in from the host")
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(folder / "www")))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        bundle = ["--bundle", str(ROOT / "build/x86_64/network.bundle")]
+        runs = {"linux": ["--linux", "--root", "network"], "holon-1": bundle, "holon-2-q35": bundle + ["--cpus", "2", "--machine", "q35"]}
+        for name in sys.argv[1:] or runs:
+            start = time.monotonic()
+            run_guest(name, runs[name], server.server_address[1], key)
+            print(f"# {name}: {time.monotonic() - start:.0f} s")
+        server.shutdown()
+    os._exit(failures != 0)
+
+
+if __name__ == "__main__":
+    main()
