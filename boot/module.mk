@@ -1,7 +1,7 @@
 # The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
 BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
-BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c fwcfg.c handoff_check.c loader.c say.c string.c tpm.c) \
+BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c loader.c say.c string.c tpm.c) \
 	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c machine.c paging.c serial.c tpm.c waiting.S)
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
@@ -105,9 +105,9 @@ build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =,
 	@mkdir -p $(@D)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS) cmdline=image/release-words
-build/release/holon.iso: $(call boot-parts,build/release/boot,$(KEYS)) build/release/holon.bundle tools/mkiso
+build/release/holon.iso: $(call boot-parts,build/release/boot,$(KEYS)) build/release/holon.bundle build/licences/packages tools/mkiso
 	@echo "  ISO     $@"
-	@$(call mkiso,build/release/boot,$(KEYS)) --bundle build/release/holon.bundle $@
+	@$(call mkiso,build/release/boot,$(KEYS)) --licences build/licences --bundle build/release/holon.bundle $@
 .PHONY: release
 release: build/release/holon.iso ## Build build/release/holon.iso: signed, without development overrides (KEYS=DIR: by these keys)
 
@@ -140,3 +140,5 @@ $(call script-test,boot/test/trust_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso $(BO
 SOAK_TESTS += boot/test/trust_test.py
 $(call script-test,boot/test/secure_boot_test.py,$(BOOT_PARTS) $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)
 SOAK_TESTS += boot/test/secure_boot_test.py
+$(call script-test,boot/test/entropy_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso,slow)
+SOAK_TESTS += boot/test/entropy_test.py

@@ -13,3 +13,10 @@ $(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(foreach part,$(
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
 		--tree build/root/$(HOLON_ROOT):linux --file build/guest/subkernel:linux/usr/bin/subkernel --file build/guest/vault:linux/usr/bin/vault
 SYSTEM += $(SYSTEM_IMAGE)
+
+# Licences and versions of what is in the image, for the release's medium, and the sources to match.
+build/licences/packages: build/root/$(HOLON_ROOT).stamp build/gen/base/console/font.psf.gz tools/sources
+	@tools/sources list $(HOLON_ROOT) build/licences
+.PHONY: sources
+sources: build/licences/packages ## Download the Debian source packages of what is in the image (build/sources)
+	@tools/sources fetch build/licences build/sources

@@ -188,6 +188,10 @@ struct handoff {
 	uint64_t kernel_virtual; /* the virtual address kernel_base is mapped at */
 	struct handoff_framebuffer framebuffer;
 	struct handoff_trust trust;
+	uint8_t seed
+	    [32]; /* of all randomness (boot/loader/entropy.h); the steward derives a seed for each unit */
+	uint32_t seed_bits; /* how many bits it is worth */
+	uint32_t seed_reserved;
 	struct handoff_machine machine;
 	struct handoff_memory memory[HANDOFF_MEMORY_MAX];
 	struct handoff_module modules[HANDOFF_MODULE_MAX];

@@ -110,6 +110,20 @@ static void read_fadt(struct acpi_info *info, const struct table *table)
 	info->power_button = info->fixed_power && !(flags & FLAG_NO_BUTTON);
 }
 
+static void read_dmar(struct acpi_info *info, const struct table *table)
+{
+	for (uint32_t at = 48; at + 4 <= table->length;) {
+		uint32_t type = (uint32_t)field(table, at, 2), length = (uint32_t)field(table, at + 2, 2);
+
+		if (length < 4 || length > table->length - at)
+			return;
+		uint64_t base = type == 0 && length >= 16 ? field(table, at + 8, 8) : 0;
+		if (base && !(base & 0xfff) && base < 1ull << 51 && info->unit_count < ACPI_UNITS)
+			info->units[info->unit_count++] = base;
+		at += length;
+	}
+}
+
 bool acpi_read(struct acpi_info *info, uint64_t rsdp, acpi_view *view, void *context)
 {
 	struct table root, table;
@@ -130,7 +144,7 @@ bool acpi_read(struct acpi_info *info, uint64_t rsdp, acpi_view *view, void *con
 		else if (memcmp(table.bytes, "FACP", 4) == 0)
 			read_fadt(info, &table);
 		else if (memcmp(table.bytes, "DMAR", 4) == 0)
-			info->dmar = true;
+			read_dmar(info, &table);
 	}
 	return true;
 }

@@ -1,5 +1,5 @@
 /* What devmgr takes from ACPI: where PCI configuration space is, and the fixed power button. Sources: ACPI 6.5,
- * 5.2.5 (RSDP), 5.2.9 (FADT), 4.8.3 (PM1 registers); PCI Firmware Specification 3.2, 4.1.2 (MCFG). What the
+ * 5.2.5 (RSDP), 5.2.9 (FADT), 4.8.3 (PM1 registers); PCI Firmware Specification 3.2, 4.1.2 (MCFG); VT-d 3.3, 8.3 (DRHD). What the
  * loader needed it has read before and told the kernel (power off, reset, interrupt controllers).
  *
  * Tables are the firmware's and may be anything: lengths and checksums are checked, lists have limits, what is
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define ACPI_TABLES    128u
+#define ACPI_UNITS     8u
 #define ACPI_TABLE_MAX 0x100000u
 
 struct acpi_info {
@@ -23,8 +24,9 @@ struct acpi_info {
 	uint16_t sci;         /* their interrupt, */
 	uint32_t smi_command; /* and the port and value that hand them to the system; 0: they are */
 	uint8_t acpi_enable;
-	bool power_button; /* the fixed one */
-	bool dmar;         /* there is an IOMMU (VT-d) */
+	bool power_button;          /* the fixed one */
+	unsigned unit_count;        /* IOMMUs (VT-d, DMAR), */
+	uint64_t units[ACPI_UNITS]; /* and where their registers are */
 };
 
 /* Maps BYTES at PHYSICAL for reading and returns where, or 0. The view in SLOT (0, 1) replaces the slot's last

@@ -119,6 +119,22 @@ static bool give_irq(struct spawn *spawn, unsigned index, int64_t irq, bool leve
 	return spawn_give(spawn, name, *made, RIGHT_MANAGE, 0, level);
 }
 
+/* An IDE controller at the PC's old ports (PCI IDE Controller Specification 1.0, 2.1): which its registers do not
+ * tell. */
+static bool is_old_ide(const struct pci_function *function)
+{
+	return function->class >> 8 == 0x0101 && !(function->class & 5);
+}
+
+void claim_fix(struct claim *claim)
+{
+	static const uint16_t ports[4] = {0x1f0, 0x3f4, 0x170, 0x374};
+
+	for (unsigned i = 0; i < 4 && is_old_ide(&claim->function); i++)
+		claim->function.bars[i] =
+		    (struct pci_bar){.base = ports[i], .bytes = i % 2 ? 4 : 8, .ports = true};
+}
+
 /* Message interrupts where the device has them, else its line. */
 static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VECTORS_MAX])
 {
@@ -127,6 +143,9 @@ static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VE
 	uint64_t message;
 
 	claim->level = false;
+	if (is_old_ide(function))
+		return give_irq(spawn, 0, irq_create(devmgr.system, 14, 0, &message), false, &made[0]) &&
+		       give_irq(spawn, 1, irq_create(devmgr.system, 15, 0, &message), false, &made[1]);
 	if (msix_table(claim)) {
 		for (unsigned i = 0; i < function->msix_count; i++)
 			claim->msix[i * MSIX_ENTRY + 3] = 1; /* masked */
@@ -265,6 +284,15 @@ void claim_ended(struct claim *claim)
 	else
 		LOG("devmgr: %s ended with status %ld\n", name_of(claim), info.exit_status);
 	restart(claim);
+}
+
+void claim_stop(struct claim *claim)
+{
+	silence(&claim->function);
+	if (claim->unit) {
+		LOG("devmgr: %s is stopped\n", name_of(claim));
+		restart(claim);
+	}
 }
 
 static void sabotage(void)

@@ -5,6 +5,7 @@
 #include "host.interface.h"
 #include <text.h>
 
+#define FAULTS_AT_ONCE    64
 #define WATCHERS_MAX      8
 #define VIEWS             2
 #define SABOTAGE_START_NS 1000000000ull
@@ -56,7 +57,8 @@ static void describe(const struct claim *claim, unsigned number, struct device_i
 	                             .class = function->class,
 	                             .bus = PCI_BUS(function->address),
 	                             .slot = function->address & 0xff,
-	                             .restarts = claim->restarts};
+	                             .restarts = claim->restarts,
+	                             .dma_confined = iommu_present()};
 	length = text_format(info->name, sizeof(info->name), "%s@%02x:%02x.%u", kind_word(kind),
 	                     PCI_BUS(function->address), PCI_SLOT(function->address),
 	                     PCI_FUNCTION(function->address));
@@ -228,6 +230,8 @@ static const char *prepare(const struct start_info *info)
 	for (unsigned i = 0; i < devmgr.claim_count; i++)
 		devmgr.claims[i].function = functions[i];
 	claims_silence();
+	if (!iommu_init())
+		LOG("devmgr: no IOMMU: devices can reach all memory\n");
 	return 0;
 }
 
@@ -245,6 +249,7 @@ static void start_drivers(void)
 		}
 		claim->channel = (handle_t)channel;
 		pci_size_bars(&devmgr.access, &claim->function);
+		claim_fix(claim);
 		claim_start(claim);
 	}
 }
@@ -282,6 +287,10 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		for (unsigned i = 0; i < devmgr.claim_count; i++)
 			if (bits >> i & 1)
 				claim_ended(&devmgr.claims[i]);
+		struct claim *faulting;
+		for (unsigned i = 0; bits & FAULT_BIT && i < FAULTS_AT_ONCE && iommu_fault(&faulting); i++)
+			if (faulting)
+				claim_stop(faulting);
 		if (bits & CHANGES_BIT)
 			claims_due();
 		if (bits & POWER_BIT)

@@ -3,6 +3,7 @@
  *   devmgr.c     start, the loop, what clients ask (abi/device.interface)
  *   claim.c      a device and its driver: what the driver is given, its end, its restart (abi/host.interface)
  *   mapping.c    what devices may reach by DMA
+ *   iommu.c      the IOMMU
  *   config.c     PCI configuration space
  *   drivers.c    which driver is whose
  *   power.c      the power button
@@ -17,6 +18,7 @@
 #include <holon/device.h>
 #include <sysimg/sysimg.h>
 #include "acpi.h"
+#include "iommu.h"
 #include "pci.h"
 
 #define CLAIMS_MAX   48u
@@ -24,6 +26,7 @@
 #define KEPT_MAX     64u
 #define VECTORS_MAX  4u
 #define CHANGES_BIT  (1ull << 62) /* of devmgr's own event: a restart is due */
+#define FAULT_BIT    (1ull << 60) /* the IOMMU has stopped something */
 #define POWER_BIT    (1ull << 61)
 #define BADGE_DRIVER 0x10000u /* and above: drivers; below: clients */
 
@@ -50,6 +53,7 @@ struct claim {
 	uint32_t restarts;
 	uint64_t restart_at;     /* ns; 0: not waiting for one */
 	volatile uint32_t *msix; /* the table */
+	uint64_t *domain;        /* iommu.c's */
 	struct {
 		uint32_t kind; /* enum device_kind; NONE: not announced */
 		char serial[32];
@@ -82,9 +86,13 @@ extern struct devmgr devmgr __attribute__((visibility("hidden"))); /* no table o
 bool config_init(void);
 
 /* claim.c */
+/* What a device's registers do not tell of it: after its BARs were read. */
+void claim_fix(struct claim *claim);
 void claim_start(struct claim *claim);
 /* Its unit has stopped, or was found to have. */
 void claim_ended(struct claim *claim);
+/* Its device did what it must not: it is silenced, and its driver starts anew. */
+void claim_stop(struct claim *claim);
 /* What is due by time: restarts, sabotage. */
 void claims_due(void);
 /* Silences all devices: none is a bus master, none interrupts. */

@@ -8,6 +8,7 @@
 #include <holon/handoff.h>
 #include <holon.h>
 #include <holon/command.h>
+#include <crypto/blake3.h>
 #include <sysimg/sysimg.h>
 #include "manifest.h"
 #include "pins.h"
@@ -155,6 +156,16 @@ static bool unit_is_devmgr(const struct manifest_unit *unit)
 	return false;
 }
 
+/* The argument "seed=" with 32 bytes in hexadecimal for the next unit: of the loader's seed, never the same twice. */
+static uint64_t seed_derive(char *buffer, size_t size)
+{
+	static uint64_t number;
+	uint8_t seed[BLAKE3_SIZE];
+	number++;
+	blake3_keyed_hash(seed, steward.boot->seed, &number, sizeof(number));
+	return seed_word(buffer, size, seed);
+}
+
 /* Arguments of UNIT: its own words, the framebuffer's description where it is given that, then the boot
  * command line's where it asks for them, "raw" where the command has no terminal. */
 static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, size_t size)
@@ -165,6 +176,7 @@ static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, s
 	if (unit_is_devmgr(unit) && size - length > 32)
 		length +=
 		    (uint64_t)text_format(buffer + length, size - length, "rsdp=%lx", steward.boot->rsdp) + 1;
+	length += seed_derive(buffer + length, size - length);
 	if (steward.boot->trust.flags & HANDOFF_TRUST_DEVELOPMENT && sizeof(DEVELOPMENT) < size - length) {
 		memcpy(buffer + length, DEVELOPMENT, sizeof(DEVELOPMENT));
 		length += sizeof(DEVELOPMENT);

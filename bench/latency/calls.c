@@ -561,6 +561,8 @@ static void supplies(void)
 		must(0, "memory_answer");
 	if (memory_supply(pager, 0, source, 0, MIB))
 		must(0, "memory_supply");
+	if (memory_answer(pager, 0, MIB, PAGER_ALLOW))
+		must(0, "memory_answer");
 	unmap(AREA, MIB);
 	cap_delete(pager);
 	cap_delete(source);
@@ -638,6 +640,20 @@ static void maps(void)
 	cap_delete(small);
 }
 
+/* Small mappings, each the last reference to its object. */
+static void unmap_small(void)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		handle_t object = memory(2 * PAGE_SIZE_BYTES);
+
+		map(AREA + i * 2 * PAGE_SIZE_BYTES, object, 0, 2 * PAGE_SIZE_BYTES, ACCESS);
+		touch(AREA + i * 2 * PAGE_SIZE_BYTES);
+		touch(AREA + i * 2 * PAGE_SIZE_BYTES + PAGE_SIZE_BYTES);
+		cap_delete(object);
+	}
+	unmap(AREA, 64 * 2 * PAGE_SIZE_BYTES);
+}
+
 static void unmaps(void)
 {
 	uint64_t wide = 400ull << 30;
@@ -650,14 +666,7 @@ static void unmaps(void)
 		touch(AREA + ((uint64_t)i << 30));
 	unmap(AREA, wide);
 	cap_delete(object);
-	for (unsigned i = 0; i < 64; i++) {
-		object = memory(2 * PAGE_SIZE_BYTES);
-		map(AREA + i * 2 * PAGE_SIZE_BYTES, object, 0, 2 * PAGE_SIZE_BYTES, ACCESS);
-		touch(AREA + i * 2 * PAGE_SIZE_BYTES);
-		touch(AREA + i * 2 * PAGE_SIZE_BYTES + PAGE_SIZE_BYTES);
-		cap_delete(object);
-	}
-	unmap(AREA, 64 * 2 * PAGE_SIZE_BYTES);
+	unmap_small();
 	object = small_mappings(1024);
 	unmap(AREA, 1024 * PAGE_SIZE_BYTES);
 	cap_delete(object);
@@ -1038,7 +1047,7 @@ static void remote_space(void)
 		return;
 	thread = thread_run(spin, 0, budget_at(1, HIGH));
 	pause_for(100000);
-	unmaps();
+	unmap_small();
 	thread_stop(thread);
 	cap_delete(thread);
 }

@@ -129,6 +129,13 @@ _Noreturn void platform_enter(uint64_t page_tables, uint64_t entry, uint64_t han
 	__builtin_unreachable();
 }
 
+uint32_t platform_random(void *bytes, uint32_t count)
+{
+	(void)bytes;
+	(void)count;
+	return 0; /* a BIOS has none */
+}
+
 _Noreturn void platform_stop(void)
 {
 	arch_end_machine();

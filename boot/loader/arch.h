@@ -4,6 +4,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A word of the processor's random generator; false where it has none, or it fails. */
+bool arch_random(uint64_t *word);
+/* How long something took whose time is not quite the same each time, in the counter's ticks. */
+uint64_t arch_jitter(void);
+/* The date and time of the machine's own clock, in no particular form. */
+uint64_t arch_wall_clock(void);
 uint64_t arch_counter(void); /* the counter that handoff_machine.clock_hz is the rate of */
 void arch_interrupts_off(void);
 /* Where the machine is emulated and has a device for that, ends it as failed. */

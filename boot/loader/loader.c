@@ -10,6 +10,7 @@
 #include "arch.h"
 #include "bundle.h"
 #include "elf.h"
+#include "entropy.h"
 #include "fwcfg.h"
 #include "handoff_check.h"
 #include "machine.h"
@@ -216,7 +217,7 @@ static void load_fwcfg_modules(struct handoff *handoff)
 	for (uint32_t i = 0; i < fwcfg_count(); i++) {
 		const struct fwcfg_file *file = fwcfg_get(i);
 		const char *name = file->name;
-		if (!strcmp(name, "bundle") || !strcmp(name, "nonce"))
+		if (!strcmp(name, "bundle") || !strcmp(name, "nonce") || !strcmp(name, "seed"))
 			continue;
 		if (!(handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)) {
 			say("Ignored: fw_cfg's opt/holon/%s. This is not a development image.", name);
@@ -230,6 +231,16 @@ static void load_fwcfg_modules(struct handoff *handoff)
 		tpm_measure(TPM_PCR_INPUT, name, at(base), file->size);
 		add_module(handoff, name, base, file->size);
 	}
+}
+
+static void gather_entropy(struct handoff *handoff)
+{
+	static uint8_t seed[64];
+	const struct fwcfg_file *file =
+	    handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT ? fwcfg_find("seed") : NULL;
+	if (file && (file->size > sizeof(seed) || !fwcfg_read(file, 0, seed, file->size)))
+		fail("the seed is longer than %u bytes, or cannot be read.", (unsigned)sizeof(seed));
+	entropy_gather(handoff, seed, file ? file->size : 0);
 }
 
 /* Who wants to know what was started gives a nonce; it changes nothing of what is started. */
@@ -300,6 +311,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	load_fwcfg_modules(handoff);
 	tpm_report();
 	quote();
+	gather_entropy(handoff);
 	uint64_t entry = load_kernel(handoff, bundle);
 	uint64_t stack = allocate(STACK_SIZE, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "a stack");
 

@@ -57,6 +57,8 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc);
 /* One character to the screen. */
 void platform_put(char c);
 _Noreturn void platform_stop(void);
+/* Up to COUNT bytes of the firmware's random generator; how many it gave. */
+uint32_t platform_random(void *bytes, uint32_t count);
 /* Calls FUNCTION on a stack of 64 KiB; it may call no platform function. */
 const char *platform_on_stack(const char *(*function)(void *), void *argument);
 /* size bytes (rounded up to pages) below 4 GiB, aligned to align (a power of two), accounted as kind; not

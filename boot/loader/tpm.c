@@ -16,6 +16,7 @@ enum {
 	NV_READ = 0x14e,
 	QUOTE = 0x158,
 	FLUSH = 0x165,
+	GET_RANDOM = 0x17b,
 	PCR_READ = 0x17e,
 	PCR_EXTEND = 0x182
 };
@@ -164,6 +165,21 @@ void tpm_measure(unsigned pcr, const char *what, const void *data, size_t size)
 		say_digest(what, pcr, digest);
 	else
 		say("The TPM refuses to measure %s.", what);
+}
+
+uint32_t tpm_random(void *bytes, uint32_t wanted)
+{
+	const uint8_t *at;
+	size_t count;
+	if (!present)
+		return 0;
+	begin(NO_SESSIONS, GET_RANDOM);
+	put(wanted, 2);
+	if (!call(false, &at, &count) || count < 2 || at[0] || at[1] > wanted || at[1] > count - 2)
+		return 0;
+	uint32_t given = at[1];
+	memcpy(bytes, at + 2, given);
+	return given;
 }
 
 static uint32_t floor_index(bool development)

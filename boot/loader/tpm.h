@@ -28,6 +28,8 @@ void tpm_measure(unsigned pcr, const char *what, const void *data, size_t size);
 uint64_t tpm_floor(bool development);
 /* Raises the floor to INDEX, if it is lower, and locks it until the machine starts again. */
 void tpm_floor_raise(bool development, uint64_t index);
+/* Up to COUNT bytes of its random generator, at most 32; how many it gave. */
+uint32_t tpm_random(void *bytes, uint32_t count);
 /* Logs the PCRs above. */
 void tpm_report(void);
 /* Logs a quote over PCRs 0 to 9 and 12 for NONCE, at most TPM_NONCE_MAX bytes, with its key and the values: what holon-verify reads. */

@@ -161,6 +161,12 @@ struct efi_graphics_mode {
 	uint64_t information_size, base, size;
 };
 
+struct efi_random {
+	efi_status (*information)(struct efi_random *self, uint64_t *size, void *list);
+	efi_status (*get)(struct efi_random *self, const struct efi_guid *algorithm, uint64_t size,
+	                          void *bytes);
+};
+
 struct efi_graphics {
 	void *query, *set, *blt;
 	struct efi_graphics_mode *mode;
@@ -178,6 +184,13 @@ struct efi_graphics {
 		0x964e5b22, 0x6459, 0x11d2,                                                                  \
 		{                                                                                            \
 			0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b                                       \
+		}                                                                                            \
+	}
+#define EFI_RANDOM_GUID /* 37.5 */                                                                           \
+	{                                                                                                    \
+		0x3152bca5, 0xeade, 0x433d,                                                                  \
+		{                                                                                            \
+			0x86, 0x2e, 0xc0, 0x1c, 0xdc, 0x29, 0x1f, 0x44                                       \
 		}                                                                                            \
 	}
 #define EFI_GRAPHICS_GUID                                                                                    \

@@ -54,6 +54,17 @@ _Noreturn void platform_stop(void)
 	}
 }
 
+/* UEFI 2.10, section 37.5. */
+uint32_t platform_random(void *bytes, uint32_t count)
+{
+	static const struct efi_guid random_guid = EFI_RANDOM_GUID;
+	struct efi_random *random;
+	if (firmware->boot->locate_protocol(&random_guid, NULL, (void **)&random) ||
+	    random->get(random, NULL, count, bytes))
+		return 0;
+	return count;
+}
+
 /* The firmware's stack has 128 KiB (UEFI 2.10, section 2.3.4). */
 const char *platform_on_stack(const char *(*function)(void *), void *argument)
 {

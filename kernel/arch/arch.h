@@ -92,7 +92,7 @@ bool arch_space_deinit_slice(struct space *space);
 uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make);
 /* First address >= ADDRESS, < END whose lowest-level table exists: lets callers skip holes. END when none.
  * After SPACE_NEXT_STEPS tables that do not exist it is where it has come to. */
-#define SPACE_NEXT_STEPS 32u
+#define SPACE_NEXT_STEPS 24u
 uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end);
 /* Loads SPACE (a guest space: GUEST chooses between its two roots) on this CPU; 0, or a space whose object is
  * dead: the kernel's own tables. Sets this CPU's bit in active_cpus of the space (and of its native space)

@@ -3,9 +3,21 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 int memcmp(const void *left, const void *right, size_t bytes);
 size_t strlen(const char *text);
 int strncmp(const char *left, const char *right, size_t limit);
+/* The first word of a TABLE of 512 that is not 0, at or behind INDEX; 512: none. Eight at a time: sparse tables are the
+ * rule. */
+static inline unsigned table_next(const uint64_t *table, unsigned index)
+{
+	while (index < 512 && !table[index]) {
+		const uint64_t *t = table + index;
+
+		index += index % 8 || t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7] ? 1 : 8;
+	}
+	return index;
+}

@@ -16,8 +16,8 @@ static void call_reap(struct thread *self, int64_t result, uint64_t second)
 {
 	/* Not once the thread waits, since reaping may wait for other CPUs; and not where its registers hold
 	 * more than a result already: a guest that was just entered would make its own last call again. */
-	if (result != CALL_BLOCKED && !cpu_self()->blocked && !unit_reap(self->unit) &&
-	    preemption_pending()) {
+	if (result != CALL_BLOCKED && !cpu_self()->blocked &&
+	    (preemption_pending() || (!unit_reap(self->unit) && preemption_pending()))) {
 		self->reaping = true;
 		self->reap_result = result;
 		self->reap_second = second;

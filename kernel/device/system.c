@@ -46,11 +46,15 @@ int64_t sys_system_control(struct call *call, struct object *system, uint64_t wh
 
 int64_t sys_log_write(struct call *call, struct object *system, uint64_t bytes)
 {
+	uint64_t *progress = &call->self->progress;
+	uint64_t part = bytes - *progress < LOG_SLICE ? bytes - *progress : LOG_SLICE;
+
 	(void)system;
-	if (bytes > LOG_WRITE_MAX)
+	if (bytes > LOG_WRITE_MAX || *progress > bytes)
 		return E_ARGUMENT;
-	log_write((const char *)call->self->page->bytes, bytes);
-	return E_OK;
+	log_write((const char *)call->self->page->bytes + *progress, part);
+	*progress += part;
+	return *progress < bytes ? CALL_RESTART : E_OK;
 }
 
 int64_t sys_clock(struct call *call)

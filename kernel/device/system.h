@@ -5,6 +5,7 @@
 
 /* Bytes one SYS_LOG_WRITE may write: a serial port is slow. */
 #define LOG_WRITE_MAX 1024u
+#define LOG_SLICE     80u /* a line, which no other CPU's breaks into */
 
 void system_init(const struct handoff *handoff);
 /* Builds the first unit from the "steward" module, with all capabilities there are, and starts its thread. A

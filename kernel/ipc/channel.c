@@ -483,7 +483,7 @@ bool channel_teardown(struct object *object)
 {
 	struct channel *channel = (struct channel *)object;
 
-	for (unsigned count = 0; count < 8; count++) {
+	for (unsigned count = 0; count < 3; count++) {
 		struct thread *thread = 0;
 		uint64_t word = 0;
 

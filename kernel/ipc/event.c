@@ -195,7 +195,7 @@ bool event_teardown(struct object *object)
 	lock_take(&event->lock);
 	timer_disarm(&event->timer);
 	lock_release(&event->lock);
-	for (unsigned count = 0; count < 8; count++) {
+	for (unsigned count = 0; count < 3; count++) {
 		struct thread *thread = 0;
 		uint64_t word = 0;
 

@@ -15,8 +15,10 @@
 #include "thread.h"
 #include "unit.h"
 
-#define TEAR_PAGES 40u
-#define SKIP_PAGES 256u /* without an entry, that a slice passes over before it starts */
+#define TEAR_PAGES  40u
+#define WAKE_SLICE  4u
+#define WAKE_PASSES 0xfffffu
+#define SKIP_PAGES  256u /* without an entry, that a slice passes over before it starts */
 
 /* Orders the end of a pinned frame's entry against its last unpin. */
 static struct lock pin_lock;
@@ -153,6 +155,7 @@ void memory_settle(struct unsettled *unsettled)
 int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
                      struct unsettled *unsettled)
 {
+	uint64_t used;
 	int64_t status;
 
 	if (memory->object.dead)
@@ -168,8 +171,11 @@ int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_
 	if (!*place || !**place) {
 		if (memory->kind == MEMORY_PAGER)
 			return E_FAULT;
+		used = memory->object.owner->memory_used;
 		if (!*place && !(*place = radix_make(memory, page)))
 			return E_QUOTA_MEMORY;
+		if (memory->object.owner->memory_used > used + PAGE_SIZE_BYTES)
+			return E_BUSY; /* several nodes were made, and zeroed: a slice */
 		**place = frame_buy(memory->object.owner, true);
 		if (!**place)
 			return E_QUOTA_MEMORY;
@@ -405,7 +411,7 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
                            uint64_t *progress)
 {
 	bool module = source->kind == MEMORY_PHYSICAL;
-	uint64_t page, stop, count, *to, end = source_page + clone->pages;
+	uint64_t page, stop, count, used, *to, end = source_page + clone->pages;
 	int64_t status = E_OK;
 	struct flush flush;
 
@@ -435,9 +441,14 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 			flush_finish(&flush);
 			return CALL_RESTART;
 		}
-		to = radix_make(clone, page - source_page);
-		if (!to)
+		used = clone->object.owner->memory_used;
+		to = radix_find(clone, page - source_page);
+		if (!to && page != source_page + *progress)
+			status = CALL_RESTART; /* the search was one */
+		else if (!to && !(to = radix_make(clone, page - source_page)))
 			status = E_QUOTA_MEMORY;
+		else if (clone->object.owner->memory_used > used)
+			status = CALL_RESTART; /* making nodes was a slice */
 		else if (module)
 			page += share_module(clone, source, page, to, count);
 		else
@@ -478,12 +489,13 @@ static uint64_t entry_move(struct memory *memory, struct memory *source, uint64_
 }
 
 int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory *source, uint64_t source_page,
-                            uint64_t count)
+                            uint64_t count, uint64_t *moved)
 {
 	struct flush flush;
 	int64_t status = E_OK;
 	uint64_t done = 0;
 
+	*moved = 0;
 	flush_init(&flush);
 	lock_pair(memory, source);
 	if (memory->object.dead || source->object.dead)
@@ -527,37 +539,70 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 			break;
 		radix_count(memory, to, 1);
 		memory->resident++;
+		++*moved;
 	}
 	unlock_pair(memory, source);
 	flush_finish(&flush);
-	memory_wake(memory, page, page + done, PAGER_ALLOW);
 	return status == E_BUSY ? CALL_RESTART : status;
 }
 
-void memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer)
+/* The first waiter that WAKING has not passed, of those that the pager was told of or of the others; 0: none. */
+static struct thread *waiter_next(struct memory *memory)
 {
+	struct list *nodes[] = {memory->wanting.next, memory->told.next};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct thread *thread = container_of(nodes[i], struct thread, queue_node);
+
+		if (nodes[i] != &memory->told && nodes[i] != &memory->wanting &&
+		    thread->pager_pass != memory->waking.pass)
+			return thread;
+	}
+	return 0;
+}
+
+/* Goes on with MEMORY's waking; who is to wake goes to WOKEN, others to the back of their part of the queue. */
+static void wake_slice(struct memory *memory, struct list *woken)
+{
+	struct waking *w = &memory->waking;
+
+	for (unsigned i = 0; i < WAKE_SLICE && w->active; i++) {
+		struct thread *thread = waiter_next(memory);
+		bool told = thread && &thread->queue_node == memory->wanting.next;
+		uint64_t word, page;
+
+		w->active = thread;
+		if (!thread)
+			return;
+		word = thread->wait;
+		page = thread->wanted_page & ~WANTED_WRITE;
+		thread->pager_pass = w->pass;
+		list_remove(&thread->queue_node);
+		if (page < w->first || page >= w->end ||
+		    (w->answer == PAGER_FULL && !(thread->wanted_page & WANTED_WRITE))) {
+			list_append(told ? &memory->told : &memory->wanting, &thread->queue_node);
+		} else if (WAIT_STATE(word) == THREAD_PAGER && wait_claim(thread, word)) {
+			thread->pager_answer = w->answer;
+			list_append(woken, &thread->queue_node);
+		}
+	}
+}
+
+bool memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer,
+                 uint64_t *pass)
+{
+	struct waking *w = &memory->waking;
 	struct list woken;
+	bool done;
 
 	list_init(&woken);
 	lock_take(&memory->lock);
-	for (struct list *node = memory->wanting.next, *next; node != &memory->wanting; node = next) {
-		struct thread *thread = container_of(node, struct thread, queue_node);
-		uint64_t word, page;
-
-		next = node->next;
-		if (node == &memory->told)
-			continue;
-		word = thread->wait;
-		page = thread->wanted_page & ~WANTED_WRITE;
-		if (page < first || page >= end ||
-		    (answer == PAGER_FULL && !(thread->wanted_page & WANTED_WRITE)))
-			continue;
-		list_remove(node);
-		if (WAIT_STATE(word) == THREAD_PAGER && wait_claim(thread, word)) {
-			thread->pager_answer = (uint8_t)answer;
-			list_append(&woken, node);
-		}
+	if (!*pass && !w->active) {
+		*w = (struct waking){first, end, w->pass % WAKE_PASSES + 1, (uint8_t)answer, true};
+		*pass = w->pass;
 	}
+	wake_slice(memory, &woken); /* this one, or another's that is under way */
+	done = *pass && (*pass != w->pass || !w->active);
 	lock_release(&memory->lock);
 	while (!list_empty(&woken)) {
 		struct thread *thread = container_of(woken.next, struct thread, queue_node);
@@ -565,6 +610,7 @@ void memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager
 		list_remove(woken.next);
 		sched_wake(thread);
 	}
+	return done;
 }
 
 /* The pages of a dead object, whose mappings went with its capabilities. */
@@ -598,6 +644,7 @@ static bool tear_pages(struct memory *memory)
 bool memory_teardown(struct object *object)
 {
 	struct memory *memory = container_of(object, struct memory, object);
+	uint64_t pass = 0;
 
 	cap_detach(&memory->bound);
 	if (memory->source) {
@@ -605,7 +652,7 @@ bool memory_teardown(struct object *object)
 		memory->source = 0;
 	}
 	if (memory->wanting.next != memory->wanting.previous)
-		memory_wake(memory, 0, UINT64_MAX, PAGER_ALLOW);
+		return memory_wake(memory, 0, UINT64_MAX, PAGER_ALLOW, &pass) && false;
 	/* Whoever found it alive has left its lock by now. */
 	lock_take(&memory->lock);
 	lock_release(&memory->lock);

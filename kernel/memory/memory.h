@@ -115,6 +115,14 @@ struct unmapping {
 	uint32_t waited;   /* faults that found it done */
 };
 
+/* The waking of threads that wait for pages [FIRST, END) of an object, a slice at a time, by whoever needs it done. */
+struct waking {
+	uint64_t first, end;
+	uint32_t pass; /* its number, of 20 bits, never 0: thread->pager_pass of those it has passed */
+	uint8_t answer;
+	bool active;
+};
+
 struct memory {
 	struct object object;
 	struct lock lock;
@@ -132,6 +140,7 @@ struct memory {
 	/* Pager objects: threads waiting for a page (queue_node), first those that the pager was told of, then TOLD,
 	 * a node of the list, then the others. */
 	struct list wanting, told;
+	struct waking waking;
 	struct list mappings; /* struct mapping.memory_node: reverse map */
 	uint32_t mapping_count;
 	struct unmapping unmapping;
@@ -227,12 +236,13 @@ uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t en
  * CALL_RESTART, E_HANDLE when one of them died, or E_QUOTA_MEMORY. No lock held. */
 int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t source_page,
                            uint64_t *progress);
-/* Moves pages of SOURCE into absent places of the pager object MEMORY, a slice of COUNT pages (up to 32). */
+/* Moves pages of SOURCE into absent places of the pager object MEMORY, a slice of COUNT pages; *MOVED: how many were absent. */
 int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory *source, uint64_t source_page,
-                            uint64_t count);
-/* Wakes threads that wait for pages [first, end) of a pager object; ANSWER other than PAGER_ALLOW: to a fault.
- * Takes memory->lock. */
-void memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer);
+                            uint64_t count, uint64_t *moved);
+/* Gives the threads that wait for pages [first, end) of a pager object their ANSWER and wakes them, a slice; true when all were
+ * passed. *PASS: 0 at first, then this one's number. Takes memory->lock. */
+bool memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer,
+                 uint64_t *pass);
 
 /* Page numbers of the byte range of a call; false: unaligned, empty or beyond what an object may have. */
 bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count);
@@ -242,10 +252,9 @@ uint32_t radix_height(uint64_t pages);
 bool radix_grow(struct memory *memory, uint64_t pages);     /* to the height for PAGES; false: quota */
 uint64_t *radix_find(struct memory *memory, uint64_t page); /* the place of PAGE's entry; 0: no node there */
 uint64_t *radix_make(struct memory *memory, uint64_t page); /* making nodes; 0: quota */
-uint64_t radix_next(struct memory *memory, uint64_t page,
-                    uint64_t end); /* first page >= PAGE whose node exists */
-/* The first page of [PAGE, END) with an entry, or END; the range is not empty and all in one lowest node,
- * which exists. */
+/* The first page >= PAGE and < END, or END, that there is a lowest node for; or how far a search through one node has come. */
+uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end);
+/* The first page of [PAGE, END) with an entry, or END; the range is not empty and all in one lowest node. */
 uint64_t radix_used(struct memory *memory, uint64_t page, uint64_t end);
 void radix_drop_leaf(struct memory *memory,
                      uint64_t page);          /* frees the lowest node of PAGE, which is empty */

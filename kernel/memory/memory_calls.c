@@ -6,8 +6,8 @@
 #include "unit.h"
 
 #define DIRTY_PAGES_MAX (MESSAGE_BYTES_MAX * 8ull)
-#define INFO_SLICE      16u
-#define SUPPLY_SLICE    4u
+#define INFO_SLICE      12u
+#define SUPPLY_SLICE    2u
 #define PHYSICAL_END    (1ull << 52)
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -147,8 +147,9 @@ static int64_t discard_range(struct thread *self, struct memory *memory, uint64_
 
 int64_t sys_memory_resize(struct call *call, struct memory *memory, uint64_t bytes)
 {
-	uint64_t pages = bytes / PAGE_SIZE_BYTES;
+	uint64_t pages = bytes / PAGE_SIZE_BYTES, *progress = &call->self->progress, pass;
 	int64_t status = E_OK;
+	bool done;
 
 	if (bytes % PAGE_SIZE_BYTES || pages > MEMORY_PAGES_MAX ||
 	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
@@ -163,10 +164,15 @@ int64_t sys_memory_resize(struct call *call, struct memory *memory, uint64_t byt
 	lock_release(&memory->lock);
 	if (status < 0)
 		return status;
+	status =
+	    *progress >> 63 ? E_OK : discard_range(call->self, memory, pages, 1ull << (9 * memory->height));
+	if (status != E_OK || memory->kind != MEMORY_PAGER)
+		return status;
 	/* Whoever waits for a page that is no more finds out by faulting again. */
-	if (memory->kind == MEMORY_PAGER)
-		memory_wake(memory, pages, UINT64_MAX, PAGER_ALLOW);
-	return discard_range(call->self, memory, pages, 1ull << (9 * memory->height));
+	pass = *progress >> 63 ? *progress & UINT32_MAX : 0;
+	done = memory_wake(memory, pages, UINT64_MAX, PAGER_ALLOW, &pass);
+	*progress = 1ull << 63 | pass;
+	return done ? E_OK : CALL_RESTART;
 }
 
 int64_t sys_memory_discard(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes)
@@ -181,7 +187,9 @@ int64_t sys_memory_discard(struct call *call, struct memory *memory, uint64_t of
 int64_t sys_memory_supply(struct call *call, struct memory *memory, uint64_t offset, struct memory *source,
                           uint64_t source_offset, uint64_t bytes)
 {
-	uint64_t first, source_first, count, *progress = &call->self->progress, part;
+	/* Progress: pages done, and above them the number of the waking for the next ones. */
+	uint64_t first, source_first, count, *progress = &call->self->progress, part, moved = 0;
+	uint64_t done = *progress & (MEMORY_PAGES_MAX - 1), pass = *progress >> 36;
 	int64_t status;
 
 	if (memory->kind != MEMORY_PAGER || source->kind != MEMORY_ANONYMOUS || memory == source)
@@ -189,12 +197,19 @@ int64_t sys_memory_supply(struct call *call, struct memory *memory, uint64_t off
 	if (!page_range(offset, bytes, &first, &count) ||
 	    !page_range(source_offset, bytes, &source_first, &count))
 		return E_ARGUMENT;
-	part = count - *progress < SUPPLY_SLICE ? count - *progress : SUPPLY_SLICE;
-	status = memory_supply_slice(memory, first + *progress, source, source_first + *progress, part);
-	if (status != E_OK)
-		return status;
-	*progress += part;
-	return *progress < count ? CALL_RESTART : E_OK;
+	part = least(count - done, SUPPLY_SLICE);
+	if (!pass) {
+		status = memory_supply_slice(memory, first + done, source, source_first + done, part, &moved);
+		if (!moved && status != E_OK)
+			return status;
+		if (!moved)
+			done += part;
+	}
+	/* Before an error, too: it comes again when those that wait for what came before are awake. */
+	if ((moved || pass) && memory_wake(memory, first + done, first + done + part, PAGER_ALLOW, &pass))
+		pass = 0;
+	*progress = done | pass << 36;
+	return done < count ? CALL_RESTART : E_OK;
 }
 
 int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes,
@@ -225,7 +240,10 @@ int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offs
 		uint64_t stop = least(least(end, memory->pages), least((at | 511) + 1, at + UNMAP_PAGES));
 
 		done = memory_unmap(memory, at, stop, true, &flush);
-		for (entry = radix_find(memory, at); done && at < stop; at++, entry++) {
+		entry = radix_find(memory, at);
+		if (!entry)
+			at = stop;
+		for (; done && at < stop; at++, entry++) {
 			if (!(*entry & ENTRY_MARK(mark)))
 				continue;
 			self->page->bytes[(at - first) / 8] |= (uint8_t)(1u << (at - first) % 8);
@@ -258,8 +276,11 @@ int64_t sys_memory_info(struct call *call, struct memory *memory)
 		uint64_t *entry;
 
 		page = radix_next(memory, page, memory->pages);
-		entry = page < memory->pages ? radix_find(memory, page++) : 0;
-		if (entry && *entry && frame_of(ENTRY_FRAME(*entry))->references > 1)
+		entry = page < memory->pages ? radix_find(memory, page) : 0;
+		if (!entry)
+			break; /* a search was a slice */
+		page++;
+		if (*entry && frame_of(ENTRY_FRAME(*entry))->references > 1)
 			shared++;
 	}
 	self->progress = page | shared << 37;

@@ -7,7 +7,6 @@
 #include "thread.h"
 #include "unit.h"
 
-#define PIN_SLICE   4u  /* each may copy a page */
 #define UNPIN_SLICE 16u /* each may free one */
 
 static struct lock pins_lock; /* every unit's list, and which one a pin is in */
@@ -57,10 +56,9 @@ int64_t sys_pin_create(struct call *call, struct object *system, struct memory *
 	pin = pin_building(self, system->owner, memory, (uint32_t)first, &status);
 	if (!pin)
 		return status;
-	for (unsigned i = 0; i < PIN_SLICE && pin->count < count && status == E_OK; i++) {
-		status = memory_pin(memory, first + pin->count, 0, &pin->frames[pin->count]);
-		pin->count += status == E_OK;
-	}
+	/* One a slice: it may have to be copied. */
+	status = memory_pin(memory, first + pin->count, 0, &pin->frames[pin->count]);
+	pin->count += status == E_OK;
 	if (status == CALL_RESTART || (status == E_OK && pin->count < count))
 		return CALL_RESTART;
 	if (status < 0)

@@ -4,6 +4,7 @@
  * direct map. A lowest node counts its entries in its struct frame (radix_count) and is freed with the last
  * of them; the others when the object ends.
  */
+#include "bytes.h"
 #include "memory.h"
 #include "unit.h"
 
@@ -89,24 +90,9 @@ uint64_t *radix_make(struct memory *memory, uint64_t page)
 	return place;
 }
 
-/* First entry of NODE at or after INDEX that is not empty, or 512. Four at a time: sparse objects are the
- * rule. */
-static uint32_t next_used(const uint64_t *node, uint32_t index)
-{
-	while (index % 4 && index < 512 && !node[index])
-		index++;
-	if (index % 4)
-		return index;
-	while (index < 512 && !(node[index] | node[index + 1] | node[index + 2] | node[index + 3]))
-		index += 4;
-	while (index < 512 && !node[index])
-		index++;
-	return index;
-}
-
 uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end)
 {
-	while (page < end) {
+	for (bool passed = false; page < end; passed = true) {
 		uint64_t node = memory->root, parent = 0;
 		uint32_t level = memory->height;
 
@@ -119,9 +105,11 @@ uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end)
 			return page;
 		if (!parent) /* the whole tree is empty */
 			return end;
+		if (passed) /* one search through a node a slice */
+			return page;
 		/* Nothing below this entry of PARENT: go to its next one that is used, or past it. */
 		uint32_t shift = NODE_BITS * level;
-		uint64_t index = next_used((const uint64_t *)parent, (uint32_t)(page >> shift & NODE_MASK));
+		uint64_t index = table_next((const uint64_t *)parent, page >> shift & NODE_MASK);
 		page = (page >> (shift + NODE_BITS) << (shift + NODE_BITS)) + (index << shift);
 	}
 	return end;
@@ -131,6 +119,8 @@ uint64_t radix_used(struct memory *memory, uint64_t page, uint64_t end)
 {
 	const uint64_t *place = radix_find(memory, page);
 
+	if (!place)
+		return end;
 	for (; end - page >= 4 && !(place[0] | place[1] | place[2] | place[3]); place += 4)
 		page += 4;
 	for (; page < end && !*place; place++)
@@ -159,7 +149,7 @@ bool radix_free_slice(struct memory *memory)
 		return true;
 	while (level > 1) {
 		uint64_t *node = (uint64_t *)*place;
-		uint32_t i = next_used(node, 0);
+		unsigned i = table_next(node, 0);
 
 		if (i == 512)
 			break;

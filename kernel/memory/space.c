@@ -12,10 +12,11 @@
 #include "space.h"
 #include "unit.h"
 
-#define AROUND_PAGES   16u
-#define POPULATE_PAGES 32u
-#define UNMAP_MAPPINGS 24u
-#define UNMAP_PATIENCE 16u /* faults */
+#define AROUND_PAGES     16u
+#define PROTECT_MAPPINGS 4u
+#define POPULATE_PAGES   16u
+#define UNMAP_MAPPINGS   12u
+#define UNMAP_PATIENCE   16u /* faults */
 
 /* What the top-level tables cost. */
 static uint64_t root_bytes(const struct space *space)
@@ -297,7 +298,7 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 		result = SPACE_FAULT_MEMORY;
 	if (status < 0)
 		goto out;
-	if (object->object.owner->memory_used > used + 2 * PAGE_SIZE_BYTES) {
+	if (object->object.owner->memory_used > used + PAGE_SIZE_BYTES) {
 		/* Nodes were made, and zeroed: enough for one fault. The next one makes the tables. */
 		result = SPACE_FAULT_RESOLVED;
 		goto out;
@@ -503,13 +504,14 @@ static uint64_t slice_end(struct space *space, uint64_t start, uint64_t end)
 	return end;
 }
 
-/* Clears a slice of [address, end). E_OK: all of it was done. space->lock held. */
-static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end, struct leftovers *left,
-                            uint64_t *reached)
+/* Clears a slice of [address, end), of WORK pages, a mapping being MAPPING_PAGES. E_OK: all of it was done. space->lock
+ * held. */
+static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end, uint64_t work,
+                            struct leftovers *left, uint64_t *reached)
 {
-	for (unsigned i = 0; i < SPACE_SLICE_MAPPINGS; i++) {
+	for (uint64_t spent = 0; spent < work; spent += MAPPING_PAGES) {
 		struct mapping *mapping = mapping_after(space, address);
-		uint64_t stop, part;
+		uint64_t start, stop, part;
 
 		if (!mapping || mapping->start >= end) {
 			*reached = end;
@@ -518,6 +520,7 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 		if (mapping->start < address) {
 			if (mapping->end <= end &&
 			    mapping->end - address <= SPACE_SLICE_PAGES * PAGE_SIZE_BYTES) {
+				spent += (mapping->end - address) >> 12;
 				*reached = address = mapping_trim(mapping, address, left);
 				continue;
 			}
@@ -527,13 +530,14 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 				return E_QUOTA_MEMORY;
 		}
 		stop = mapping->end < end ? mapping->end : end;
-		part = slice_end(space, mapping->start, stop);
+		start = mapping->start;
+		part = slice_end(space, start, stop);
 		mapping_shorten(mapping, part, left);
 		*reached = part;
 		if (part == end)
 			return E_OK;
-		if (part < stop || left->flush.count >= SPACE_SLICE_PAGES)
-			return CALL_RESTART;
+		/* Holes in the tables cost a search. */
+		spent += stop - start > SPACE_SLICE_PAGES * PAGE_SIZE_BYTES ? work : (part - start) >> 12;
 	}
 	return CALL_RESTART;
 }
@@ -547,7 +551,7 @@ int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end)
 	leftovers_init(&left);
 	lock_take(&space->lock);
 	if (!space->object.dead)
-		status = unmap_locked(space, address, end, &left, &reached);
+		status = unmap_locked(space, address, end, 3 * MAPPING_PAGES, &left, &reached);
 	lock_release(&space->lock);
 	leftovers_finish(&left);
 	return status;
@@ -636,7 +640,7 @@ int64_t space_map_slice(struct space *space, uint64_t address, const struct cap_
 	/* Point of no return, but for a cut in the middle of another mapping. What goes is replaced in the
 	 * same slice, so no fault finds a hole. */
 	if (status == E_OK && next && next->start < end)
-		status = unmap_locked(space, start, end, &left, &reached);
+		status = unmap_locked(space, start, end, MAPPING_PAGES, &left, &reached);
 	if (status == E_OK || status == CALL_RESTART) {
 		inserted = insert_locked(space, before, fresh, reached, &left);
 		if (inserted < 0)
@@ -675,13 +679,14 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 	struct mapping *mapping, *before;
 	int64_t status = E_OK;
 	unsigned count = 0;
+	bool changed = false;
 
 	leftovers_init(&left);
 	lock_take(&space->lock);
 	if (space->object.dead)
 		status = E_HANDLE;
 	/* Decode: as far as a slice goes, all is there and allows it. */
-	for (uint64_t seen = at; seen < end && status == E_OK && count < SPACE_SLICE_MAPPINGS; count++) {
+	for (uint64_t seen = at; seen < end && status == E_OK && count < PROTECT_MAPPINGS; count++) {
 		mapping = mapping_find(space, seen);
 		if (!mapping)
 			status = E_NOT_FOUND;
@@ -694,11 +699,12 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 		uint64_t stop;
 		uint32_t old;
 
-		if (count == SPACE_SLICE_MAPPINGS / 2 || left.flush.count >= SPACE_SLICE_PAGES) {
+		if (count == PROTECT_MAPPINGS || changed) {
 			status = CALL_RESTART;
 			break;
 		}
 		mapping = mapping_find(space, at);
+		changed = mapping && mapping->flags != flags;
 		if (!mapping || flags & ~(uint32_t)mapping->cap.rights) {
 			status = mapping ? E_RIGHTS : E_NOT_FOUND;
 			break;
@@ -756,11 +762,11 @@ void space_unmap_first(const struct cap_view *view)
 static void space_forget_mappings(struct space *space)
 {
 	struct leftovers left;
+	uint64_t reached;
 
 	leftovers_init(&left);
 	lock_take(&space->lock);
-	while (space->root && left.count < SPACE_SLICE_MAPPINGS && left.flush.count < SPACE_SLICE_PAGES)
-		mapping_shorten(space->root, slice_end(space, space->root->start, space->root->end), &left);
+	(void)unmap_locked(space, 0, USER_END, 3 * MAPPING_PAGES, &left, &reached);
 	lock_release(&space->lock);
 	leftovers_finish(&left);
 }

@@ -82,3 +82,4 @@ void mapping_remove(struct space *space, struct mapping *mapping);
 
 #define SPACE_SLICE_PAGES    48u /* translations a slice clears at most, roughly */
 #define SPACE_SLICE_MAPPINGS 8u
+#define MAPPING_PAGES        24u /* as much work as a mapping's end */

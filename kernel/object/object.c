@@ -11,7 +11,7 @@
 #include "thread.h"
 #include "unit.h"
 
-#define GRAVE_BATCH 24u
+#define GRAVE_BATCH 12u
 
 uint32_t graves_kept;
 

@@ -24,7 +24,7 @@
 #include <memory.h>
 #include "sched.h"
 
-#define MAILBOX_SLICE 16u
+#define MAILBOX_SLICE 12u
 
 /* ---- Mailbox ---- */
 

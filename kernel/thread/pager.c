@@ -26,6 +26,7 @@ uint64_t thread_wait_pager(struct thread *thread, struct memory *memory, uint64_
 	}
 	thread->queue_lock = &memory->lock;
 	thread->wanted_page = wanted;
+	thread->pager_pass = memory->waking.pass;
 	list_append(&memory->wanting, &thread->queue_node);
 	wait_begin(thread, THREAD_PAGER, DEADLINE_NEVER);
 	event = cap_target(&memory->bound);
@@ -50,8 +51,12 @@ int64_t sys_memory_wanted(struct call *call, struct memory *memory)
 		uint64_t page = container_of(node, struct thread, queue_node)->wanted_page;
 
 		offset = (int64_t)((page & ~WANTED_WRITE) * PAGE_SIZE_BYTES | page >> 63);
-		list_remove(&memory->told);
-		list_prepend(node, &memory->told);
+		list_remove(node);
+		/* In each part of the queue those that a waking has passed are last. */
+		if (container_of(node, struct thread, queue_node)->pager_pass == memory->waking.pass)
+			list_append(&memory->told, node);
+		else
+			list_prepend(&memory->wanting, node);
 	}
 	lock_release(&memory->lock);
 	return offset;
@@ -59,11 +64,17 @@ int64_t sys_memory_wanted(struct call *call, struct memory *memory)
 
 int64_t sys_memory_pager(struct call *call, struct memory *memory, struct event *pager, uint64_t flags)
 {
+	uint64_t pass = 0;
 	int64_t status;
 
 	if (memory->kind != MEMORY_PAGER)
 		return E_TYPE;
 	lock_take(&memory->lock);
+	if (memory->waking.active) {
+		lock_release(&memory->lock);
+		memory_wake(memory, 0, 0, PAGER_ALLOW, &pass);
+		return CALL_RESTART;
+	}
 	cap_detach(&memory->bound);
 	status = memory->object.dead ? E_HANDLE : cap_attach(&memory->bound, &call->caps[1], 0, 0);
 	memory->asks_writes = flags & PAGER_WRITES;
@@ -80,24 +91,30 @@ int64_t sys_memory_pager(struct call *call, struct memory *memory, struct event 
 int64_t sys_memory_answer(struct call *call, struct memory *memory, uint64_t offset, uint64_t bytes,
                           uint64_t answer)
 {
-	uint64_t first, count, *progress = &call->self->progress, end;
+	/* Progress: pages marked; then the number of the waking behind their count. */
+	uint64_t first, count, *progress = &call->self->progress, at, end, pass;
+	bool done;
 
 	if (memory->kind != MEMORY_PAGER)
 		return E_TYPE;
 	if (!page_range(offset, bytes, &first, &count) || first + count > memory->pages)
 		return E_ARGUMENT;
-	end = count;
-	if (answer == PAGER_ALLOW && count - *progress > ANSWER_SLICE)
-		end = *progress + ANSWER_SLICE;
+	at = answer == PAGER_ALLOW && *progress < count ? *progress : count;
+	end = count - at > ANSWER_SLICE ? at + ANSWER_SLICE : count;
 	lock_take(&memory->lock);
-	for (uint64_t page = first + *progress; answer == PAGER_ALLOW && page < first + end; page++) {
+	for (uint64_t page = first + at; page < first + end; page++) {
 		uint64_t *entry = memory->object.dead ? 0 : radix_find(memory, page);
 
 		if (entry && *entry)
 			*entry |= ENTRY_MARK(DIRTY_WRITEBACK);
 	}
 	lock_release(&memory->lock);
-	memory_wake(memory, first + *progress, first + end, (enum pager_answer)answer);
-	*progress = end;
-	return end < count ? CALL_RESTART : E_OK;
+	if (at < count) {
+		*progress = end;
+		return CALL_RESTART;
+	}
+	pass = *progress > count ? *progress - count : 0;
+	done = memory_wake(memory, first, first + count, (enum pager_answer)answer, &pass);
+	*progress = count + pass;
+	return done ? E_OK : CALL_RESTART;
 }

@@ -100,6 +100,7 @@ struct thread {
 	uint64_t badge, info;  /* of the message in flight */
 	struct event *volatile event_bound; /* counted; who exchanges it for 0 drops the reference */
 	uint64_t wanted_page;
+	uint32_t pager_pass;              /* of memory's waking: the last one that passed this waiter */
 	uint8_t pager_answer;             /* enum pager_answer, to its access to wanted_page */
 	struct arch_vector_state *vector; /* XSAVE area */
 	/* Sliced system calls: see calls.h. 0 when none is under way. */

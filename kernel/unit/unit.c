@@ -17,9 +17,9 @@
 #include "table.h"
 #include "heap.h"
 
-#define WALK_STEPS      16u
+#define WALK_STEPS      12u
 #define REVIEWS_AT_ONCE 8u
-#define DESTROY_SLICE   8u
+#define DESTROY_SLICE   6u
 #define WALK_DEAD       UINT32_MAX /* unit->walk_finished once all below it is marked dead */
 
 struct unit root_unit;

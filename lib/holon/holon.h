@@ -85,6 +85,11 @@ int program_main(const struct start_info *info, struct thread_page *page);
 
 /* The capability NAME of INFO, or 0; *VALUE (may be null) its value. */
 handle_t start_find(const struct start_info *info, const char *name, uint64_t *value);
+#define SEED_BYTES 32
+/* Writes the argument "seed=" with SEED in hexadecimal and its NUL; its bytes, 0 where it does not fit. */
+uint64_t seed_word(char *buffer, size_t size, const uint8_t seed[SEED_BYTES]);
+/* The seed that the unit was given; false, and zeros, where it has none. */
+bool seed_read(const struct start_info *info, uint8_t seed[SEED_BYTES]);
 /* What follows PREFIX in the first argument that begins with it, or 0. */
 const char *start_word(const struct start_info *info, const char *prefix);
 

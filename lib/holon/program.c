@@ -13,15 +13,6 @@ void holon_start(const struct start_info *info, struct thread_page *page)
 	unit_exit(program_main(info, page));
 }
 
-const char *start_word(const struct start_info *info, const char *prefix)
-{
-	size_t length = strlen(prefix);
-	for (const char *word = info->arguments; *word; word += strlen(word) + 1)
-		if (strncmp(word, prefix, length) == 0)
-			return word + length;
-	return 0;
-}
-
 handle_t start_find(const struct start_info *info, const char *name, uint64_t *value)
 {
 	for (unsigned i = 0; i < START_CAPS_MAX && info->caps[i].name[0]; i++) {

@@ -1,5 +1,5 @@
-/* getrandom(2): ChaCha20 (RFC 8439) as a generator that replaces its key after every use, seeded from RDRAND
- * where the CPU has it, and the time-stamp counter.
+/* getrandom(2): ChaCha20 (RFC 8439) as a generator that replaces its key after every use, seeded from
+ * what the loader gathered (by way of steward and manager), RDRAND where the CPU has it, and the time-stamp counter.
  */
 #include "internal.h"
 #include <processor.h>
@@ -44,6 +44,10 @@ static void block(uint32_t out[16])
 
 void random_init(void)
 {
+	uint8_t seed[SEED_BYTES];
+	(void)seed_read(linux_start_info(), seed);
+	memcpy(key, seed, sizeof(key));
+	memset(seed, 0, sizeof(seed));
 	for (int i = 0; i < 8; i++) {
 		uint64_t value = clock_monotonic();
 		value ^= processor_counter() * 0x9e3779b97f4a7c15ull;

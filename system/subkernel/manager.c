@@ -10,6 +10,7 @@
  * asker's, and it is paid by it and ends with it.
  */
 #include <holon.h>
+#include <crypto/blake3.h>
 #include <holon/blueprint.h>
 #include <sysimg/sysimg.h>
 #include "network.h"
@@ -98,6 +99,23 @@ struct connection {
 	uint64_t add_bytes;
 	handle_t volume;
 };
+
+/* A sub-kernel's own seed of randomness, and for uname whether this is a development image. */
+static uint64_t arguments_make(char *buffer, size_t size)
+{
+	static const char development[] = "trust=development";
+	static uint64_t number;
+	uint8_t seed[SEED_BYTES], own[BLAKE3_SIZE];
+	(void)seed_read(manager.info, seed);
+	number++;
+	blake3_keyed_hash(own, seed, &number, sizeof(number));
+	uint64_t length = seed_word(buffer, size, own);
+	if (start_word(manager.info, development)) {
+		memcpy(buffer + length, development, sizeof(development));
+		length += sizeof(development);
+	}
+	return length;
+}
 
 static void fill_caps(struct spawn *spawn, const struct subkernel *child, const struct connection *connection)
 {
@@ -210,6 +228,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
                                const struct connection *connection)
 {
 	static struct spawn spawn;
+	static char arguments[128];
 	struct subkernel *child = 0;
 	for (unsigned i = 0; i < SUBKERNELS_MAX && !child; i++)
 		if (!manager.table[i].number)
@@ -263,11 +282,8 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 		spawn.cpu_mask = child->cpu_mask;
 		spawn.slice_ns = SLICE_NS;
 		fill_caps(&spawn, child, connection);
-		static const char development[] = "trust=development"; /* for uname */
-		if (start_word(manager.info, development)) {
-			spawn.arguments = development;
-			spawn.arguments_bytes = sizeof(development);
-		}
+		spawn.arguments = arguments;
+		spawn.arguments_bytes = arguments_make(arguments, sizeof(arguments));
 		result = spawn_unit(manager.page, &spawn, manager.info->cpu_count, &why);
 		if (result < 0)
 			LOG("subkernel: cannot start %s: %s: %s\n", child->name, why, error_text(result));

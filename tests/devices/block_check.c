@@ -1,6 +1,5 @@
 /* Runs on the machine instead of the sub-kernels' manager: finds block devices and exercises each through its
- * driver. Words of its arguments: "kill=N" has N queues' worth of work done while devmgr's drivers are killed from
- * outside (the boot option of the steward). Says "ok ..." or "not ok ..." in the log, then ends the machine.
+ * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "bad=SECTOR" that QEMU fails. Says "ok ..." or "not ok ..." in the log, then ends the machine.
  */
 #include <text.h>
 #include "block/block_client.h"
@@ -11,6 +10,7 @@
 
 #define DATA_BYTES (1u << 20)
 #define WAIT_NS    60000000000ull
+#define ROUNDS     20u
 #define AREA       4096u /* sectors that are written */
 
 static handle_t log_handle, steward, devices;
@@ -124,6 +124,28 @@ static void test_refusals(const char *name)
 	      right && block_client_do(&part, request, clock_ns() + WAIT_NS) == BLOCK_BAD_REQUEST);
 }
 
+/* A client that takes its memory away in the midst of things harms itself alone. */
+static void test_hostile(const char *name)
+{
+	static struct block_client other;
+	struct block_request request = {.sectors = 1, .operation = BLOCK_READ};
+	uint64_t bits, before = client.reopened;
+
+	if (block_client_open(&other, client.channel, own_page, 1 << 16) < 0)
+		return;
+	for (unsigned i = 0; i < 8; i++) {
+		request.tag = i;
+		block_client_submit(&other, &request);
+	}
+	memory_resize(other.rings_memory, PAGE_SIZE_BYTES);
+	memory_resize(other.data_memory, PAGE_SIZE_BYTES);
+	memory_resize(other.rings_memory, 0);
+	event_signal(other.submitted, other.submitted_bits);
+	event_wait(other.completed, clock_ns() + 300000000, &bits);
+	check(name, "a client without its rings does not stop the driver",
+	      once(BLOCK_READ, 7, 1, 0, 0) == BLOCK_DONE && client.reopened == before);
+}
+
 /* Random writes at depth 32, each area read back after; ROUNDS of them. */
 static void test_load(const char *name, uint32_t rounds)
 {
@@ -176,7 +198,30 @@ static void test_load(const char *name, uint32_t rounds)
 	log_print(log_handle, own_page, "%s: the queue was opened again %lu times\n", name, client.reopened);
 }
 
-static void test_device(const struct device_info *info, uint32_t rounds)
+/* QEMU fails what touches sector BAD. */
+static void test_bad(const char *name, uint32_t bad)
+{
+	uint32_t bytes = client.description.sector_bytes;
+	struct block_completion completion;
+	unsigned failed = 0, done = 0;
+
+	for (uint32_t i = 0; i < 8; i++) /* all at once, the bad one among them */
+		block_client_submit(&client, &(struct block_request){.tag = i,
+		                                                     .sector = bad - 4 + i,
+		                                                     .sectors = 1,
+		                                                     .data_offset = (uint64_t)i * bytes,
+		                                                     .operation = BLOCK_READ});
+	bool right = true;
+	while (client.under_way && block_client_wait(&client, &completion, clock_ns() + WAIT_NS) >= 0) {
+		failed += completion.status != BLOCK_DONE;
+		done += completion.status == BLOCK_DONE;
+		right = right && (completion.status == BLOCK_MEDIUM) == (completion.tag == 4);
+	}
+	check(name, "one bad sector fails, with an error of the medium, and no other",
+	      right && failed == 1 && done == 7);
+}
+
+static void test_device(const struct device_info *info, uint32_t rounds, uint32_t bad)
 {
 	handle_t channel;
 	const char *name = info->serial[0] ? info->serial : info->name;
@@ -196,6 +241,10 @@ static void test_device(const struct device_info *info, uint32_t rounds)
 	}
 	test_one(name);
 	test_refusals(name);
+	if (bad)
+		test_bad(name, bad);
+	if (rounds == ROUNDS) /* not where drivers are killed */
+		test_hostile(name);
 	test_load(name, rounds);
 }
 
@@ -216,7 +265,7 @@ static uint32_t argument(const struct start_info *info, const char *word, uint32
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	uint32_t wanted = argument(info, "disks", 1), rounds = argument(info, "rounds", 20), found = 0;
+	uint32_t wanted = argument(info, "disks", 1), rounds = argument(info, "rounds", ROUNDS), found = 0;
 	uint64_t end = clock_ns() + WAIT_NS, count, bits;
 	static struct device_info list[32];
 
@@ -238,7 +287,8 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	}
 	check("devices", "all disks are there", found == wanted);
 	for (uint32_t i = 0; i < found; i++)
-		test_device(&list[i], rounds);
+		test_device(&list[i], rounds, argument(info, "bad", 0));
+	event_wait((handle_t)pause, clock_ns() + argument(info, "wait", 0) * 1000000ull, &bits);
 	log_print(log_handle, page, "devices: the end\n");
 	steward_finished(steward, page, (uint64_t)(failures != 0) << 8, DEADLINE_NEVER);
 	return 0;

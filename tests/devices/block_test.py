@@ -23,6 +23,7 @@ DISKS = {
     "virtio-q35": (["--machine", "q35"], 4, "virtio-blk-pci,drive={drive},serial={name}"),
     "ahci": (["--machine", "q35"], 4, "ide-hd,bus=ide.1,drive={drive},serial={name}"),
     "ahci-pc": (["--machine", "pc"], 1, "ich9-ahci,id=ahci -device ide-hd,bus=ahci.0,drive={drive},serial={name}"),
+    "ide": (["--machine", "pc"], 1, "ide-hd,drive={drive},serial={name}"),
     "nvme": (["--machine", "q35"], 2, "nvme,drive={drive},serial={name}"),
     "nvme-4k": (["--machine", "pc"], 1, "nvme,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
     "virtio-4k": (["--machine", "q35"], 2,
@@ -30,14 +31,17 @@ DISKS = {
 }
 
 
-def run(work, name, options, drive=""):
+BAD = 90000
+
+
+def run(work, name, options, drive=None):
     """(status, log, what QEMU said) of one system with disk NAME."""
     machine, cpus, device = DISKS[name]
     disk, log, trace = (pathlib.Path(work, part) for part in ("disk", "log", "trace"))
     trace.unlink(missing_ok=True)
     with open(disk, "wb") as out:
         out.truncate(SIZE)
-    qemu = ["-drive", f"if=none,id=d0,format=raw,discard=unmap,file={disk}{drive}", "-device", *device.format(drive="d0", name=name).split()]
+    qemu = ["-drive", f"if=none,id=d0,format=raw,discard=unmap,{drive or 'file='}{disk}", "-device", *device.format(drive="d0", name=name).split()]
     for event in ERRORS:
         qemu += ["-trace", f"enable={event},file={trace}"]
     command = [str(ROOT / "tools/holon-run"), "--timeout", "180", "--log", str(log), "--bundle", str(BUNDLE), *machine,
@@ -79,9 +83,16 @@ def main():
             good &= check(name, f"{name}, killed", status, log, said)
             killed = log.count("is killed, as the boot option says")
             good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 2, f"log ends {log[-500:]!r}")
+        for name in wanted:
+            if "4k" in name:
+                continue
+            drive = (f"file.driver=blkdebug,file.inject-error.0.event=none,file.inject-error.0.iotype=read,"
+                     f"file.inject-error.0.sector={BAD},file.image.filename=")
+            status, log, said = run(work, name, ["--cmdline", f"bad={BAD}"], drive)
+            good &= check(name, f"{name}, bad sector", status, log, "")
         # QEMU's other disks do not say that they cannot be written.
         name = "virtio-pc"
-        status, log, said = run(work, name, [], ",readonly=on")
+        status, log, said = run(work, name, [], "readonly=on,file=")
         good &= check(name, f"{name}, read-only", status, log, said)
     sys.exit(not good)
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Vaults inside Holon: checks.sh in a sub-kernel, on a virtio disk of 64 MiB; then the Linux regression programs of files on a root over a vault."""
+"""Vaults inside Holon: checks.sh in a sub-kernel, on a virtio disk of 64 MiB; then the Linux regression programs of files on a root over a vault; then a
+package that is installed in one boot and used in the next, with its driver killed every 300 ms meanwhile."""
 import pathlib
 import subprocess
+import os
 import sys
 import tempfile
 
@@ -12,14 +14,52 @@ subkernel run --vault v -- sh -c 'for test in file exec memory process; do echo 
 echo 'the end'"""
 
 
+def new_disk(work, size=64 << 20):
+    disk = pathlib.Path(work, "disk")
+    with open(disk, "wb") as file:
+        file.truncate(size)
+    return disk
+
+
+def boot(disk, *arguments):
+    command = [str(ROOT / "tools/holon-run"), "--timeout", "900", "--block", str(disk), *arguments]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    return result.stdout.replace("\r", "").splitlines(), result.returncode
+
+
 def run(*arguments):
     with tempfile.TemporaryDirectory(prefix="vault-test-") as work:
-        disk = pathlib.Path(work, "disk")
-        with open(disk, "wb") as file:
-            file.truncate(64 << 20)
-        command = [str(ROOT / "tools/holon-run"), "--timeout", "900", "--block", str(disk), *arguments]
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    return result.stdout.replace("\r", "").splitlines(), result.returncode
+        return boot(new_disk(work), *arguments)
+
+
+def make_package(work):
+    """A package with a program, a file of its own and what its installation writes."""
+    tree = pathlib.Path(work, "tree")
+    for name, mode, text in (("DEBIAN/control", 0o644, "Package: kept\nVersion: 1.0\nArchitecture: all\nMaintainer: a test <test@localhost>\nDescription: is kept\n"),
+                             ("DEBIAN/postinst", 0o755, "#!/bin/sh\necho configured >/var/lib/kept.state\n"),
+                             ("usr/bin/kept", 0o755, "#!/bin/sh\necho runs with $(cat /usr/share/kept/data) and is $(cat /var/lib/kept.state)\n"),
+                             ("usr/share/kept/data", 0o644, "data\n")):
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+    package = pathlib.Path(work, "kept.deb")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", str(tree), str(package)], check=True, capture_output=True)
+    return package
+
+
+def check_package():
+    with tempfile.TemporaryDirectory(prefix="vault-test-") as work:
+        disk, package, key = new_disk(work, 256 << 20), make_package(work), pathlib.Path(work, "key")
+        key.write_bytes(os.urandom(32))
+        added = ["--add", f"{key}:/key", "--add", f"{package}:/kept.deb", "--cmdline", "kill-driver=virtio-blk,300"]
+        install = """vault create disk --key-file /key && vault open disk v --key-file /key && mkdir -p /mnt && vault mount v /mnt && mkdir -p /mnt/root /mnt/work &&
+            cp /kept.deb /mnt/root/ && umount /mnt && vault grant v -- sh -c 'mkdir -p /var/lib/dpkg/info; touch /var/lib/dpkg/status; dpkg -i /kept.deb && kept; sync'; vault close v"""
+        first, _ = boot(disk, *added, "--", "sh", "-c", install)
+        second, _ = boot(disk, "--add", f"{key}:/key", "--", "sh", "-c", "vault open disk v --key-file /key && vault grant v -- sh -c 'kept; dpkg -l | grep kept'")
+        said = "runs with data and is configured"
+        return (report("vault: a package is installed", said in first, first[-8:]) and
+                report("vault: it is there after the next boot", said in second and any(line.startswith("ii") for line in second), second[-8:]))
 
 
 def report(name, good, why=""):
@@ -47,6 +87,7 @@ def main():
         elif line.startswith("status "):
             good = report(f"vault: linux/{program} on a root over a vault", line == "status 0", line) and good
     good = report("vault: Linux programs were run", counted > 100 and "the end" in lines, f"{counted} checks, status {status}: {lines[-8:]}") and good
+    good = check_package() and good
     return 0 if good else 1
 
 

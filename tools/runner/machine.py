@@ -25,6 +25,9 @@ def arguments(args, work):
     line = ["qemu-system-x86_64", "-nodefaults", "-no-reboot", "-nic", "none", "-machine", "q35,smm=on" if secure else args.machine,
             "-accel", accelerator, "-cpu", args.cpu, "-smp", str(args.cpus), "-m", str(args.mem),
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    if getattr(args, "iommu", "off") == "on":  # virtio devices go through it only when told to
+        line += ["-device", "intel-iommu", "-global", "virtio-device.iommu_platform=on",
+                 "-global", "virtio-pci.disable-legacy=on"]
     if args.display:
         line += ["-device", "VGA"]
     else:

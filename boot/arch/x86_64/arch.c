@@ -22,6 +22,58 @@ uint64_t arch_counter(void)
 	return read_tsc();
 }
 
+bool arch_random(uint64_t *word)
+{
+	enum { TRIES = 16, RDRAND = 1u << 30, RDSEED = 1u << 18 };
+	bool seed = cpuid(0, 0).eax >= 7 && cpuid(7, 0).ebx & RDSEED;
+	uint32_t half[2];
+	if (!seed && !(cpuid(1, 0).ecx & RDRAND))
+		return false;
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t good = 0;
+		for (unsigned tries = 0; tries < TRIES && !good; tries++) {
+			if (seed)
+				__asm__ volatile("rdseedl %0; setc %1" : "=r"(half[i]), "=q"(good) : : "cc");
+			else
+				__asm__ volatile("rdrandl %0; setc %1" : "=r"(half[i]), "=q"(good) : : "cc");
+		}
+		if (!good)
+			return false;
+	}
+	*word = (uint64_t)half[1] << 32 | half[0];
+	return true;
+}
+
+/* A port read leaves the processor, in which other clocks run. */
+uint64_t arch_jitter(void)
+{
+	enum { STATUS_PORT = 0x61 };
+	uint64_t begin = read_tsc();
+	(void)in8(STATUS_PORT);
+	return read_tsc() - begin;
+}
+
+uint64_t arch_wall_clock(void)
+{
+	enum {
+		SELECT = 0x70,
+		DATA = 0x71,
+		SECONDS = 0,
+		MINUTES = 2,
+		HOURS = 4,
+		DAY = 7,
+		MONTH = 8,
+		YEAR = 9
+	};
+	static const uint8_t places[] = {SECONDS, MINUTES, HOURS, DAY, MONTH, YEAR};
+	uint64_t value = 0;
+	for (unsigned i = 0; i < sizeof(places); i++) {
+		out8(SELECT, places[i]);
+		value = value << 8 | in8(DATA);
+	}
+	return value;
+}
+
 void arch_interrupts_off(void)
 {
 	__asm__ volatile("cli");

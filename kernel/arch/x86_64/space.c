@@ -60,12 +60,10 @@ bool arch_space_init(struct space *space)
 /* The first used entry from INDEX on, or 512; how many were looked at is added to *WORK. */
 static unsigned entry_next(const uint64_t *table, unsigned index, unsigned *work)
 {
-	unsigned first = index;
+	unsigned next = table_next(table, index);
 
-	while (index < 512 && !table[index])
-		index++;
-	*work += index - first;
-	return index;
+	*work += next - index;
+	return next;
 }
 
 /* Frees tables from space->torn_address on: all below it are gone. A slice looks at some 500 entries or frees

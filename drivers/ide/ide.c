@@ -1,0 +1,349 @@
+/* The driver of IDE controllers as the PIIX has them: two channels of two devices at the PC's old ports, bus-master
+ * DMA. Sources: ATA/ATAPI-6 (registers, protocols), Programming Interface for Bus Master IDE Controller 1.0
+ * ("BMIDE"). Only disks are used; a channel does one command at a time.
+ *
+ * Addresses for DMA have 32 bits here: a request whose memory lies above is refused as unsupported.
+ */
+#include "block/block_server.h"
+
+#include <text.h>
+
+/* Offsets from a channel's command ports. */
+enum port {
+	DATA = 0,
+	FEATURES = 1,
+	COUNT = 2,
+	LBA_LOW = 3,
+	LBA_MID = 4,
+	LBA_HIGH = 5,
+	DEVICE = 6,
+	COMMAND = 7
+};
+#define CONTROL 2u /* from the control ports */
+enum master { MASTER_COMMAND = 0, MASTER_STATUS = 2, MASTER_TABLE = 4, MASTER_BYTES = 8 };
+#define MASTER_START  1u
+#define MASTER_READ   8u /* from the disk to memory */
+#define MASTER_ACTIVE 1u
+#define MASTER_ERROR  2u
+#define MASTER_IRQ    4u
+#define STATUS_BUSY   0x80u
+#define STATUS_READY  0x40u
+#define STATUS_FAULT  0x20u
+#define STATUS_DATA   0x08u
+#define STATUS_ERROR  0x01u
+#define CONTROL_RESET 4u
+#define DEVICE_LBA    0x40u
+#define DEVICE_SECOND 0x10u
+enum ata {
+	READ_DMA = 0xc8,
+	READ_DMA_EXT = 0x25,
+	WRITE_DMA = 0xca,
+	WRITE_DMA_EXT = 0x35,
+	FLUSH_CACHE = 0xe7,
+	FLUSH_CACHE_EXT = 0xea,
+	IDENTIFY_DEVICE = 0xec,
+};
+
+#define CHANNELS      2u
+#define SECTOR        512u
+#define PIECES_MOST   33u
+#define TRANSFER_MOST (32u * DRIVER_PAGE)
+#define TRIES_MS      3000u
+#define COMMAND_NS    30000000000ull /* a command that takes longer never ends */
+
+struct piece { /* BMIDE, 1.2 */
+	uint32_t address;
+	uint16_t bytes, last; /* 0x8000 at the end */
+};
+
+static struct channel {
+	handle_t command, control;
+	uint32_t command_port, control_port, master_port;
+	struct piece *table;
+	uint64_t table_address;
+	struct block_io *io; /* under way; 0: none */
+	uint64_t since;
+	bool dma;
+} channels[CHANNELS];
+
+static struct disk {
+	unsigned channel;
+	bool second, wide; /* 48-bit addresses */
+} disks[BLOCK_DEVICES];
+
+static struct ide {
+	struct driver driver;
+	struct block_server server;
+	handle_t master;
+} ide;
+
+static uint8_t in(const struct channel *channel, unsigned port)
+{
+	return (uint8_t)ioport_in(channel->command, channel->command_port + port, 1);
+}
+
+static void out(const struct channel *channel, unsigned port, uint8_t value)
+{
+	ioport_out(channel->command, channel->command_port + port, 1, value);
+}
+
+static uint8_t master_in(const struct channel *channel, unsigned port)
+{
+	return (uint8_t)ioport_in(ide.master, channel->master_port + port, 1);
+}
+
+static void master_out(const struct channel *channel, unsigned port, uint8_t value)
+{
+	ioport_out(ide.master, channel->master_port + port, 1, value);
+}
+
+static bool wait_idle(const struct channel *channel)
+{
+	for (unsigned tries = 0; in(channel, COMMAND) & STATUS_BUSY; tries++) {
+		if (tries == TRIES_MS)
+			return false;
+		driver_pause(&ide.driver, 1000);
+	}
+	return true;
+}
+
+/* ATA/ATAPI-6, 9.2: both devices of the channel. */
+static bool channel_reset(struct channel *channel)
+{
+	master_out(channel, MASTER_COMMAND, 0);
+	master_out(channel, MASTER_STATUS, MASTER_ERROR | MASTER_IRQ);
+	ioport_out(channel->control, channel->control_port + CONTROL, 1, CONTROL_RESET);
+	driver_pause(&ide.driver, 100);
+	ioport_out(channel->control, channel->control_port + CONTROL, 1, 0);
+	driver_pause(&ide.driver, 3000);
+	return wait_idle(channel);
+}
+
+static void select_device(const struct channel *channel, bool second, uint8_t bits)
+{
+	out(channel, DEVICE, (uint8_t)(DEVICE_LBA | (second ? DEVICE_SECOND : 0) | bits));
+	for (unsigned i = 0; i < 4; i++)
+		(void)ioport_in(channel->control, channel->control_port + CONTROL, 1); /* 400 ns */
+}
+
+/* ---- Requests ---- */
+
+static bool describe_data(struct channel *channel, const struct block_io *io)
+{
+	uint64_t bytes = (uint64_t)io->sectors * SECTOR, part, in_page;
+	unsigned count = 0;
+
+	for (uint64_t at = 0; at < bytes; at += part) {
+		in_page = DRIVER_PAGE - (io->data_offset + at) % DRIVER_PAGE;
+		uint64_t address =
+		    block_server_address(io, at, bytes - at < in_page ? bytes - at : in_page, &part);
+		if (address >> 32 || count == PIECES_MOST)
+			return false;
+		channel->table[count++] =
+		    (struct piece){.address = (uint32_t)address, .bytes = (uint16_t)part};
+	}
+	channel->table[count - 1].last = 0x8000;
+	return true;
+}
+
+static void put_address(const struct channel *channel, const struct disk *disk, const struct block_io *io)
+{
+	if (disk->wide) {
+		select_device(channel, disk->second, 0);
+		out(channel, COUNT, (uint8_t)(io->sectors >> 8));
+		out(channel, LBA_LOW, (uint8_t)(io->sector >> 24));
+		out(channel, LBA_MID, (uint8_t)(io->sector >> 32));
+		out(channel, LBA_HIGH, (uint8_t)(io->sector >> 40));
+	} else {
+		select_device(channel, disk->second, (uint8_t)(io->sector >> 24 & 15));
+	}
+	out(channel, COUNT, (uint8_t)io->sectors);
+	out(channel, LBA_LOW, (uint8_t)io->sector);
+	out(channel, LBA_MID, (uint8_t)(io->sector >> 8));
+	out(channel, LBA_HIGH, (uint8_t)(io->sector >> 16));
+}
+
+static bool start(void *context, struct block_io *io)
+{
+	const struct disk *disk = &disks[io->device];
+	struct channel *channel = &channels[disk->channel];
+	bool write = io->operation == BLOCK_WRITE;
+
+	(void)context;
+	if (io->operation == BLOCK_ZERO || io->operation == BLOCK_DISCARD) {
+		block_server_complete(&ide.server, io, BLOCK_UNSUPPORTED);
+		return true;
+	}
+	if (channel->io)
+		return false;
+	channel->dma = io->operation != BLOCK_FLUSH;
+	if (channel->dma && !describe_data(channel, io)) {
+		block_server_complete(&ide.server, io, BLOCK_UNSUPPORTED);
+		return true;
+	}
+	channel->io = io;
+	channel->since = clock_ns();
+	if (!channel->dma) {
+		select_device(channel, disk->second, 0);
+		out(channel, COMMAND, disk->wide ? FLUSH_CACHE_EXT : FLUSH_CACHE);
+		return true;
+	}
+	master_out(channel, MASTER_COMMAND, write ? 0 : MASTER_READ);
+	master_out(channel, MASTER_STATUS, MASTER_ERROR | MASTER_IRQ);
+	ioport_out(ide.master, channel->master_port + MASTER_TABLE, 4, (uint32_t)channel->table_address);
+	put_address(channel, disk, io);
+	out(channel, COMMAND,
+	    write        ? disk->wide ? WRITE_DMA_EXT : WRITE_DMA
+	    : disk->wide ? READ_DMA_EXT
+	                 : READ_DMA);
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* the table before it is used */
+	master_out(channel, MASTER_COMMAND, MASTER_START | (write ? 0 : MASTER_READ));
+	return true;
+}
+
+static void channel_poll(struct channel *channel)
+{
+	struct block_io *io = channel->io;
+
+	if (!io)
+		return;
+	uint8_t master = master_in(channel, MASTER_STATUS);
+	if (!(master & MASTER_IRQ)) {
+		if (clock_ns() - channel->since > COMMAND_NS)
+			driver_fail(&ide.driver, "a command never ends");
+		return;
+	}
+	uint8_t status = in(channel, COMMAND); /* which takes the interrupt back */
+	if (channel->dma)
+		master_out(channel, MASTER_COMMAND, 0);
+	master_out(channel, MASTER_STATUS, MASTER_IRQ | MASTER_ERROR);
+	if (status & STATUS_BUSY)
+		return; /* another device's interrupt */
+	channel->io = 0;
+	bool failed = status & (STATUS_ERROR | STATUS_FAULT) || (channel->dma && master & MASTER_ERROR);
+	if (failed && !channel_reset(channel))
+		driver_fail(&ide.driver, "a channel does not come back after an error");
+	block_server_complete(&ide.server, io, failed ? BLOCK_MEDIUM : BLOCK_DONE);
+}
+
+static void poll(void *context)
+{
+	(void)context;
+	for (unsigned i = 0; i < CHANNELS; i++)
+		channel_poll(&channels[i]);
+}
+
+/* ---- Start ---- */
+
+static void copy_text(char *to, const uint16_t *words, unsigned count)
+{
+	unsigned length = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		to[length++] = (char)(words[i] >> 8);
+		to[length++] = (char)words[i];
+	}
+	while (length && (to[length - 1] == ' ' || !to[length - 1]))
+		length--;
+	to[length] = 0;
+}
+
+/* ATA/ATAPI-6, 8.15. False: there is no disk. */
+static bool identify(const struct channel *channel, struct disk *disk, struct block_description *description)
+{
+	uint16_t words[256];
+	uint64_t sectors = 0;
+	uint8_t status;
+
+	select_device(channel, disk->second, 0);
+	status = in(channel, COMMAND);
+	if (status == 0xff || !status || !wait_idle(channel))
+		return false;
+	out(channel, COMMAND, IDENTIFY_DEVICE);
+	driver_pause(&ide.driver, 1000);
+	if (!wait_idle(channel))
+		return false;
+	status = in(channel, COMMAND);
+	if (status & STATUS_ERROR || !(status & STATUS_DATA)) /* none, or no disk: a CD refuses */
+		return false;
+	for (unsigned i = 0; i < 256; i++)
+		words[i] = (uint16_t)ioport_in(channel->command, channel->command_port + DATA, 2);
+	(void)in(channel, COMMAND);
+	if (!(words[49] >> 8 & 1) || !(words[49] >> 9 & 1)) /* DMA, LBA */
+		return false;
+	disk->wide = words[83] >> 10 & 1;
+	memcpy(&sectors, disk->wide ? &words[100] : &words[60], disk->wide ? 6 : 4);
+	*description = (struct block_description){.sectors = sectors,
+	                                          .sector_bytes = SECTOR,
+	                                          .physical_bytes = SECTOR,
+	                                          .transfer_bytes = TRANSFER_MOST,
+	                                          .data_alignment = SECTOR,
+	                                          .queue_depth = 1,
+	                                          .flags = BLOCK_HAS_FLUSH};
+	if (!disk->wide && description->transfer_bytes > 255 * SECTOR)
+		description->transfer_bytes = 31 * DRIVER_PAGE; /* the count has 8 bits */
+	copy_text(description->serial, &words[10], 10);
+	copy_text(description->model, &words[27], 20);
+	return sectors;
+}
+
+static bool init_channels(void)
+{
+	struct driver *driver = &ide.driver;
+	uint64_t addresses[CHANNELS];
+	uint8_t *tables = 0;
+
+	ide.master = driver->bars[4].ports;
+	if (!ide.master || driver->bars[4].bytes < 2 * MASTER_BYTES)
+		return false;
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		channels[i] = (struct channel){.command = driver->bars[2 * i].ports,
+		                               .control = driver->bars[2 * i + 1].ports,
+		                               .command_port = driver->bars[2 * i].port,
+		                               .control_port = driver->bars[2 * i + 1].port,
+		                               .master_port = driver->bars[4].port + i * MASTER_BYTES};
+		if (!channels[i].command || !channels[i].control)
+			return false;
+		channel_reset(&channels[i]);
+	}
+	if (!driver_started(driver) || !(tables = driver_pages(driver, CHANNELS, addresses)))
+		return false;
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		if (addresses[i] >> 32)
+			return false;
+		channels[i].table = (struct piece *)(tables + (size_t)i * DRIVER_PAGE);
+		channels[i].table_address = addresses[i];
+	}
+	return true;
+}
+
+static void message(void *context, struct message *message)
+{
+	(void)context;
+	block_server_message(&ide.server, message);
+}
+
+static void work(void *context, uint64_t bits)
+{
+	(void)context;
+	block_server_work(&ide.server, bits);
+}
+
+int program_main(const struct start_info *info, struct thread_page *page)
+{
+	static const struct block_backend backend = {.start = start, .poll = poll};
+	struct block_description description;
+	unsigned count = 0;
+
+	if (!driver_init(&ide.driver, info, page))
+		return 1;
+	if (!init_channels())
+		driver_fail(&ide.driver, "the controller is not usable");
+	block_server_init(&ide.server, &ide.driver, &backend, 0);
+	for (unsigned i = 0; i < 2 * CHANNELS; i++) {
+		disks[count] = (struct disk){.channel = i / 2, .second = i % 2};
+		if (identify(&channels[i / 2], &disks[count], &description))
+			block_server_device(&ide.server, count++, &description);
+	}
+	driver_run(&ide.driver, 0, message, work);
+}
