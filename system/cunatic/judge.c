@@ -190,7 +190,7 @@ static bool conform(struct sandbox *sandbox)
 	struct question grid[BATCH_MAX];
 	double first[BATCH_MAX], second[BATCH_MAX];
 	for (unsigned i = 0; i < BATCH_MAX; i++)
-		grid[i] = (struct question){(i % 4) * 20, 1 + 3 * (i / 4 % 2), 0.5 + (i / 8)};
+		grid[i] = (struct question){(i % 4) * 20, 1 + 3 * (i / 4 % 2), 0.5 + (double)(i / 8)};
 	if (!sandbox_ask(sandbox, grid, BATCH_MAX, first))
 		return false;
 	for (unsigned i = 0; i < BATCH_MAX / 2; i++) {
@@ -243,7 +243,7 @@ static bool judge_stages(struct judge *judge, const char *source, size_t length,
 	if (memchr(source, 0, length))
 		return refuse(v, STAGE_PARSE, "a zero byte");
 	if (judge_capabilities(source, length, v->reason, sizeof(v->reason)))
-		return refuse(v, strncmp(v->reason, "parse:", 6) ? STAGE_CAPABILITIES : STAGE_PARSE,
+		return refuse(v, strncmp(v->reason, "parse:", 6) != 0 ? STAGE_CAPABILITIES : STAGE_PARSE,
 		              v->reason);
 	if (!sandbox_start(&sandbox, source, length))
 		return refuse(v, STAGE_LOAD, "it does not compile, or not in time");

@@ -49,7 +49,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
 	for (int i = 0; i < argc; i++) {
 		const char *option = argv[i];
 		char *end = "";
-		if (strncmp(option, "--", 2)) {
+		if (strncmp(option, "--", 2) != 0) {
 			if (a->word_count == MAX_WORDS)
 				return false;
 			a->words[a->word_count++] = option;
@@ -105,7 +105,8 @@ static bool log_path(const struct arguments *a, char *path, size_t size, char *t
 		}
 		return false;
 	}
-	strcpy(temporary, "/tmp/cunatic-XXXXXX");
+	static const char pattern[] = "/tmp/cunatic-XXXXXX";
+	memcpy(temporary, pattern, sizeof(pattern));
 	if (!mkdtemp(temporary))
 		return false;
 	snprintf(path, size, "%s/versions.log", temporary);
@@ -414,5 +415,5 @@ int main(int argc, char **argv)
 		return *command == 's' ? tell(&a) : ask(&a);
 	}
 	fputs(help, !strcmp(command, "help") || !strcmp(command, "--help") ? stdout : stderr);
-	return strcmp(command, "help") && strcmp(command, "--help") ? 2 : 0;
+	return strcmp(command, "help") != 0 && strcmp(command, "--help") != 0 ? 2 : 0;
 }

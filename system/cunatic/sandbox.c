@@ -110,7 +110,7 @@ static _Noreturn void candidate(int from, int to, const char *text, size_t lengt
 	if (!write_exact(to, &ready, 1) || !ready)
 		_exit(1);
 	for (;;) {
-		struct question questions[BATCH_MAX];
+		struct question questions[BATCH_MAX] = {0};
 		double answers[BATCH_MAX];
 		unsigned count;
 		if (!read_exact(from, &count, sizeof(count)) || count > BATCH_MAX ||

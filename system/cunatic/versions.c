@@ -125,12 +125,10 @@ long versions_verify(const char *path, const uint8_t *public_key, char *why, siz
 		if (sscanf(line, "VERSION %llu %31s %zu", &number, kind, &length) != 3 ||
 		    number != (unsigned long long)count || length > SOURCE_MOST)
 			problem = "a wrong head";
-		else if (!get_hex(file, parent, sizeof(parent)) || memcmp(parent, last, VERSION_HASH))
+		else if (!get_hex(file, parent, sizeof(parent)) || memcmp(parent, last, VERSION_HASH) != 0)
 			problem = "the chain is broken";
-		else if (!fgets(reason, sizeof(reason), file))
-			problem = "cut short";
-		else if (!(source = malloc(length + 1)) || fread(source, 1, length, file) != length ||
-		         getc(file) != '\n')
+		else if (!fgets(reason, sizeof(reason), file) || !(source = malloc(length + 1)) ||
+		         fread(source, 1, length, file) != length || getc(file) != '\n')
 			problem = "cut short";
 		else if (!get_hex(file, signature, sizeof(signature)))
 			problem = "a wrong signature";

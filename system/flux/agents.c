@@ -77,10 +77,9 @@ static bool read_options(struct vm *vm, struct map *map, struct child *c)
 			}
 		if (!strcmp(name, "name") && is_string(item))
 			c->name = string_bytes(vm, as_string(item));
-		else if (!strcmp(name, "budget") && to_whole(item, &c->steps) && c->steps > 0)
-			continue;
-		else if (!strcmp(name, "memory") && to_whole(item, &c->memory) && c->memory > 0 &&
-		         c->memory <= 1024)
+		else if ((!strcmp(name, "budget") && to_whole(item, &c->steps) && c->steps > 0) ||
+		         (!strcmp(name, "memory") && to_whole(item, &c->memory) && c->memory > 0 &&
+		          c->memory <= 1024))
 			continue;
 		else if (!strcmp(name, "within") && is_type(item, T_DURATION) &&
 		         ((struct duration *)as_object(item))->nanoseconds > 0)
@@ -412,9 +411,10 @@ NATIVE(agents_merge)
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if (!map_key_ok(claims[i].subject) || !map_key_ok(claims[i].relation)) {
+			const char *type = value_type_name(map_key_ok(claims[i].subject) ? claims[i].relation
+			                                                                 : claims[i].subject);
 			free(claims);
-			return vm_raise(vm, "type", "%s is no subject or relation of a finding",
-			                value_type_name(claims[i].subject));
+			return vm_raise(vm, "type", "%s is no subject or relation of a finding", type);
 		}
 	group_claims(vm, claims, n);
 	struct map *result = map_new(vm, 2);

@@ -87,7 +87,7 @@ static value clock_method(struct vm *vm, const char *name)
 	value v;
 	struct timespec t;
 	bool monotonic = !strcmp(name, "monotonic");
-	if (!monotonic && strcmp(name, "time"))
+	if (!monotonic && strcmp(name, "time") != 0)
 		return vm_raise(vm, "field", "a clock has time and monotonic, not '%s'", name);
 	if (!answer_recorded(vm, "clock", &v)) {
 		struct text text = {0};
@@ -112,7 +112,7 @@ value capability_method(struct vm *vm, value receiver, struct string *method, va
 	case HANDLE_NET: {
 		int64_t port;
 		char text[16];
-		if (strcmp(name, "connect") || count != 2)
+		if (strcmp(name, "connect") != 0 || count != 2)
 			return vm_raise(vm, "field", "net has connect(host, port)");
 		ARG_STRING(0);
 		if (!to_whole(args[1], &port) || port < 1 || port > 65535)

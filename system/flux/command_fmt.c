@@ -118,7 +118,7 @@ int command_fmt(int argc, char **argv)
 			status = 1;
 		} else if (!strcmp(argv[i], "-")) {
 			fputs(text, stdout);
-		} else if (strcmp(text, source->text)) {
+		} else if (strcmp(text, source->text) != 0) {
 			if (check) {
 				printf("%s is not in the canonical layout\n", argv[i]);
 				status = 1;

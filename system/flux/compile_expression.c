@@ -483,9 +483,7 @@ void compile_pairs(struct compiler *c, const struct node *n, unsigned target)
 		expression_fresh(c, pair->a);
 		expression_fresh(c, pair->b);
 		if (++count == 40 && pair->next) {
-			if (n->kind == N_DIST && started) {
-				call_native(c, "__extend", first, 2 * count + 1);
-			} else if (!started) {
+			if (!started) {
 				allocate(c, 1);
 				emit(c, op, first + 80, first, 40, 0);
 				emit(c, OP_MOVE, first, first + 80, 0, 0);
@@ -513,7 +511,7 @@ void compile_new(struct compiler *c, const struct node *n, unsigned target)
 	unsigned saved = c->next, first = c->next, count = 0;
 	for (const struct node *field = shape->list; field; field = field->next, count++) {
 		const struct node *given = n->list;
-		while (given && strcmp(given->text, field->text))
+		while (given && strcmp(given->text, field->text) != 0)
 			given = given->next;
 		unsigned reg = allocate(c, 1);
 		if (given)
@@ -535,7 +533,7 @@ void compile_lambda_value(struct compiler *c, const struct node *n, unsigned tar
 {
 	struct proto *inner = compile_lambda(c, n);
 	unsigned index = c->proto->inner_count;
-	struct proto **more = realloc(c->proto->inner, (index + 1) * sizeof(*more));
+	struct proto **more = realloc(c->proto->inner, (index + 1) * sizeof(struct proto *));
 	if (!more)
 		abort();
 	c->proto->inner = more;

@@ -271,7 +271,7 @@ static value read_value(struct reader *r)
 	case 'n': {
 		const char *word = *r->at == 't' ? "true" : *r->at == 'f' ? "false" : "null";
 		size_t length = strlen(word);
-		if (left < length || memcmp(r->at, word, length)) {
+		if (left < length || memcmp(r->at, word, length) != 0) {
 			v = problem(r, "an unknown word");
 			break;
 		}

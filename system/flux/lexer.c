@@ -117,7 +117,7 @@ static void number(struct lexer *l)
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		size_t length = strlen(units[i]);
 		char after = 0;
-		if (strncmp(t + l->at, units[i], length))
+		if (strncmp(t + l->at, units[i], length) != 0)
 			continue;
 		after = t[l->at + length];
 		if (is_letter(after) || is_digit(after))
@@ -281,7 +281,8 @@ bool source_lex(struct source *source)
 			string(&l);
 		} else {
 			size_t i = 0, count = sizeof(operators) / sizeof(operators[0]);
-			while (i < count && strncmp(t + l.at, operators[i].text, strlen(operators[i].text)))
+			while (i < count &&
+			       strncmp(t + l.at, operators[i].text, strlen(operators[i].text)) != 0)
 				i++;
 			uint32_t begin = l.at;
 			if (i < count) {

@@ -187,7 +187,7 @@ struct type_note parse_type(struct parser *p)
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			if (!strcmp(type.name, known[i].name))
 				type.kind = known[i].kind;
-		if (!type.kind && strcmp(type.name, "any"))
+		if (!type.kind && strcmp(type.name, "any") != 0)
 			type.kind = TYPE_STRUCT; /* resolve.c drops it if no struct has that name */
 	}
 	if (match(p, TOK_LT)) { /* list<int>: the inside is for the reader */

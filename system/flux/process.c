@@ -180,8 +180,8 @@ value child_method(struct vm *vm, struct handle *h, const char *name, unsigned c
 {
 	value v;
 	int status;
-	if (count ||
-	    (strcmp(name, "alive") && strcmp(name, "stop") && strcmp(name, "status") && strcmp(name, "pid")))
+	if (count || (strcmp(name, "alive") != 0 && strcmp(name, "stop") != 0 &&
+	              strcmp(name, "status") != 0 && strcmp(name, "pid") != 0))
 		return vm_raise(vm, "field", "a process has alive, status, stop, pid; not '%s'", name);
 	if (!answer_recorded(vm, "child", &v)) {
 		struct text text = {0};
@@ -210,7 +210,7 @@ value child_method(struct vm *vm, struct handle *h, const char *name, unsigned c
 
 value process_method(struct vm *vm, const char *name, value *args, unsigned count)
 {
-	if ((strcmp(name, "run") && strcmp(name, "start")) || count < 1 || count > 2)
+	if ((strcmp(name, "run") != 0 && strcmp(name, "start") != 0) || count < 1 || count > 2)
 		return vm_raise(vm, "field", "process has run(words, {input, timeout}) and start(words)");
 	ARG_TYPE(0, T_LIST, "a list of words");
 	if (timeline_is_branch(vm))

@@ -73,7 +73,7 @@ static void resolve_pattern(struct resolver *r, struct node *p)
 		struct symbol *s = module_find(r->module, p->text);
 		if (s && s->meaning == NAME_GLOBAL && s->node->kind == N_CONST) {
 			resolve_bind_symbol(p, s); /* a constant is compared with */
-		} else if (strcmp(p->text, "_")) {
+		} else if (strcmp(p->text, "_") != 0) {
 			p->flag = NAME_LOCAL;
 			p->variable = resolve_declare(r, p->text, p->begin, p->end);
 		}

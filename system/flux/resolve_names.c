@@ -270,7 +270,7 @@ void resolve_order_arguments(struct resolver *r, struct node *call, const struct
 		unsigned place = at++;
 		if (a->kind == N_PAIR) {
 			const struct node *param = params;
-			for (place = 0; param && strcmp(param->text, a->text); param = param->next)
+			for (place = 0; param && strcmp(param->text, a->text) != 0; param = param->next)
 				place++;
 			if (!param) {
 				source_error(r->source, a->begin, a->end, "see the function's parameters",

@@ -300,8 +300,9 @@ bool scheduler_activate_due(struct vm *vm)
 				const char *channel = t->kind == TRIGGER_COMMAND ? "command" : t->channel;
 				const char *text =
 				    is_string(m->item) ? string_bytes(vm, as_string(m->item)) : "";
-				if (m->due_ns > vm->clock_ns || strcmp(m->source, channel) ||
-				    (t->kind == TRIGGER_COMMAND && t->channel && strcmp(text, t->channel))) {
+				if (m->due_ns > vm->clock_ns || strcmp(m->source, channel) != 0 ||
+				    (t->kind == TRIGGER_COMMAND && t->channel &&
+				     strcmp(text, t->channel) != 0)) {
 					k++;
 					continue;
 				}
@@ -312,7 +313,7 @@ bool scheduler_activate_due(struct vm *vm)
 		} else if (t->kind == TRIGGER_METRIC && !s->in_trigger) {
 			for (uint32_t k = 0; k < s->message_count;) {
 				struct message *m = &s->messages[k];
-				if (m->due_ns > vm->clock_ns || strcmp(m->source, t->channel)) {
+				if (m->due_ns > vm->clock_ns || strcmp(m->source, t->channel) != 0) {
 					k++;
 					continue;
 				}
@@ -513,7 +514,7 @@ value scheduler_launch(struct vm *vm, const char *name, const value *args, unsig
 	(void)args;
 	for (uint32_t i = 0; i < vm->program->intention_count; i++) {
 		struct intention *intention = &vm->program->intentions[i];
-		if (strcmp(intention->name, name))
+		if (strcmp(intention->name, name) != 0)
 			continue;
 		/* As in 1.2: the body runs now, whatever its trigger and condition say. */
 		if (!intention->clauses[CLAUSE_EXECUTE])

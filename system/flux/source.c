@@ -83,7 +83,7 @@ struct source *source_load(const char *path)
 {
 	if (source_provider)
 		return source_provider(path);
-	FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
+	FILE *file = strcmp(path, "-") != 0 ? fopen(path, "rb") : stdin;
 	char *text = NULL;
 	size_t length = 0, capacity = 0;
 	if (!file) {

@@ -356,7 +356,7 @@ NATIVE(timeline_merge)
 			m.rule = RULE_TARGET;
 		else if (!strcmp(rule, "fail"))
 			m.rule = RULE_FAIL;
-		else if (strcmp(rule, "source"))
+		else if (strcmp(rule, "source") != 0)
 			return vm_raise(vm, "type",
 			                "the rule is \"source\", \"target\", \"fail\" or a function");
 	}

@@ -241,7 +241,7 @@ static value evaluate_new(struct run *r, const struct node *n)
 	unsigned i = 0;
 	for (const struct node *f = declaration->list; f; f = f->next, i++) {
 		const struct node *given = n->list;
-		while (given && strcmp(given->text, f->text))
+		while (given && strcmp(given->text, f->text) != 0)
 			given = given->next;
 		value v = given ? walk_evaluate(r, given->a) : f->a ? walk_evaluate(r, f->a) : V_NIL;
 		if (v == V_RAISE || !walk_check_note(r, &f->type, v, f->text))
