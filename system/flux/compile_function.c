@@ -98,13 +98,12 @@ void compile_one(struct vm *vm, struct program *program, struct proto *proto)
 
 void program_adopt(struct program *program, struct proto *proto)
 {
-	program->adopted =
-	    realloc(program->adopted, (program->adopted_count + 1) * sizeof(*program->adopted));
+	program->adopted = realloc(program->adopted, (program->adopted_count + 1) * sizeof(struct proto *));
 	if (!program->adopted)
 		abort();
 	program->adopted[program->adopted_count++] = proto;
 	if (!program->originals) { /* functions[] may change from now on */
-		size_t size = program->function_count * sizeof(*program->originals);
+		size_t size = program->function_count * sizeof(struct proto *);
 		program->originals = malloc(size ? size : 1);
 		if (!program->originals)
 			abort();

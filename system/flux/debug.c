@@ -193,7 +193,7 @@ int command_profile(int argc, char **argv)
 		for (unsigned k = 0; k < CLAUSES; k++)
 			gather(vm->program->intentions[i].clauses[k], &list, &count);
 	if (count)
-		qsort(list, count, sizeof(*list), by_samples);
+		qsort(list, count, sizeof(struct proto *), by_samples);
 	fprintf(stderr, "%llu samples, one every %d calls and loop turns\n",
 	        (unsigned long long)profiler.samples, POLL_QUANTUM);
 	for (unsigned i = 0; i < count && i < 30; i++) {

@@ -201,7 +201,7 @@ static void remember(struct heap *heap, struct object *o)
 	if (heap->remembered_count == heap->remembered_capacity) {
 		heap->remembered_capacity = heap->remembered_capacity ? heap->remembered_capacity * 2 : 256;
 		heap->remembered =
-		    must_realloc(heap->remembered, heap->remembered_capacity * sizeof(*heap->remembered));
+		    must_realloc(heap->remembered, heap->remembered_capacity * sizeof(struct object *));
 	}
 	heap->remembered[heap->remembered_count++] = o;
 	if (heap->remembered_count >= REMEMBERED_MAX)

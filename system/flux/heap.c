@@ -173,7 +173,8 @@ void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size)
 		*o = (struct object){.type = (uint8_t)type, .stamp = vm->stamp, .flags = OBJECT_LARGE};
 		if (heap->large_count == heap->large_capacity) {
 			heap->large_capacity = heap->large_capacity ? heap->large_capacity * 2 : 64;
-			heap->large = must_realloc(heap->large, heap->large_capacity * sizeof(*heap->large));
+			heap->large =
+			    must_realloc(heap->large, heap->large_capacity * sizeof(struct object *));
 		}
 		heap->large[heap->large_count++] = o;
 	}

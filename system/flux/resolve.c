@@ -98,7 +98,7 @@ static uint32_t add_function(struct resolver *r, const char *name, const struct 
 {
 	struct program *program = r->program;
 	program->functions = resolve_grow(program->functions, program->function_count,
-	                                  &program->function_capacity, sizeof(*program->functions));
+	                                  &program->function_capacity, sizeof(struct proto *));
 	program->functions[program->function_count] = new_proto(r, name, node);
 	return program->function_count++;
 }
@@ -183,7 +183,7 @@ static void collect(struct resolver *r)
 		case N_TEST: {
 			struct program *program = r->program;
 			program->tests =
-			    realloc(program->tests, (program->test_count + 1) * sizeof(*program->tests));
+			    realloc(program->tests, (program->test_count + 1) * sizeof(struct proto *));
 			if (!program->tests)
 				abort();
 			struct proto *p = new_proto(r, n->text, n);

@@ -125,9 +125,9 @@ static void capture(struct resolver *r, struct variable *v)
 			continue;
 		if (info->capture_count == info->capture_capacity) {
 			struct variable **more = arena_allocate(
-			    &r->source->arena, (info->capture_capacity * 2u + 8) * sizeof(*more));
+			    &r->source->arena, (info->capture_capacity * 2u + 8) * sizeof(struct variable *));
 			if (info->capture_count)
-				memcpy(more, info->captures, info->capture_count * sizeof(*more));
+				memcpy(more, info->captures, info->capture_count * sizeof(struct variable *));
 			info->captures = more;
 			info->capture_capacity = (uint16_t)(info->capture_capacity * 2 + 8);
 		}

@@ -25,9 +25,9 @@ static struct shape *make_shape(struct vm *vm, const struct node *n)
 	shape->count = 0;
 	shape->id = vm->next_shape++;
 	shape->name = string_of(vm, n->text);
-	shape->fields = calloc(count ? count : 1, sizeof(*shape->fields));
+	shape->fields = calloc(count ? count : 1, sizeof(struct string *));
 	shape->types = calloc(count ? count : 1, 1);
-	shape->structs = calloc(count ? count : 1, sizeof(*shape->structs));
+	shape->structs = calloc(count ? count : 1, sizeof(struct shape *));
 	if (!shape->fields || !shape->types || !shape->structs)
 		abort();
 	for (const struct node *f = n->list; f; f = f->next, i++) {

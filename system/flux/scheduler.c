@@ -258,7 +258,7 @@ struct waiting *scheduler_activate(struct vm *vm, struct intention *i, value eve
 	w->event = event;
 	if (s->active_count == s->active_capacity) {
 		s->active_capacity = s->active_capacity ? s->active_capacity * 2 : 16;
-		s->active = must_allocate(s->active, s->active_capacity * sizeof(*s->active));
+		s->active = must_allocate(s->active, s->active_capacity * sizeof(struct waiting *));
 	}
 	s->active[s->active_count++] = w;
 	return w;
@@ -270,7 +270,7 @@ void scheduler_deactivate(struct vm *vm, struct waiting *w)
 	for (uint32_t i = 0; i < s->active_count; i++)
 		if (s->active[i] == w) {
 			memmove(s->active + i, s->active + i + 1,
-			        (s->active_count - i - 1) * sizeof(*s->active));
+			        (s->active_count - i - 1) * sizeof(struct waiting *));
 			s->active_count--;
 			break;
 		}

@@ -119,7 +119,7 @@ const char *string_flatten(struct vm *vm, struct string *s)
 	if (!bytes)
 		vm_out_of_memory(vm);
 	size_t at = s->length, depth = 0, capacity = 64;
-	struct string **stack = malloc(capacity * sizeof(*stack));
+	struct string **stack = malloc(capacity * sizeof(struct string *));
 	if (!stack) {
 		free(bytes);
 		vm_out_of_memory(vm);
@@ -130,7 +130,8 @@ const char *string_flatten(struct vm *vm, struct string *s)
 		struct string *part = stack[--depth];
 		while (part->object.kind == STRING_ROPE) {
 			if (depth == capacity) {
-				struct string **more = realloc(stack, (capacity *= 2) * sizeof(*stack));
+				struct string **more =
+				    realloc(stack, (capacity *= 2) * sizeof(struct string *));
 				if (!more) {
 					free(stack);
 					free(bytes);
@@ -202,7 +203,7 @@ int string_compare(struct vm *vm, struct string *a, struct string *b)
 static void interned_grow(struct vm *vm)
 {
 	uint32_t old = vm->interned_capacity, size = old ? old * 2 : 512;
-	struct string **table = calloc(size, sizeof(*table));
+	struct string **table = calloc(size, sizeof(struct string *));
 	if (!table)
 		vm_out_of_memory(vm);
 	for (uint32_t i = 0; i < old; i++) {
