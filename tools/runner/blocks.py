@@ -25,17 +25,19 @@ class Block:
         self.name = re.sub(r"[^A-Za-z0-9._-]", "-", pathlib.Path(self.path).name)[:SERIAL_MAX]
 
 
-def arguments(blocks):
+def arguments(blocks, machine="pc"):
     """QEMU's arguments for the disks. A flush inside is a flush of the file."""
-    line = []
+    line, ide = [], 0
     for number, block in enumerate(blocks):
         drive = f"block{number}"
         line += ["-drive", f"if=none,id={drive},format=raw,discard=unmap,file={block.path.replace(',', ',,')}"
                  + (",readonly=on" if block.read_only else "")]
+        ide += block.kind == "ide"  # the medium is the first device of the first bus; a q35's buses have one each
+        bus = f"ide.{ide}" if machine == "q35" else "ide.1" if ide < 3 else "ide.0"
         rest = f"drive={drive},serial={block.name}"
         line += {"virtio": ["-device", f"virtio-blk-pci,{rest}"],
                  "nvme": ["-device", f"nvme,{rest}"],
                  "ahci": ["-device", f"ich9-ahci,id=ahci{number}", "-device", f"ide-hd,bus=ahci{number}.0,{rest}"],
-                 "ide": ["-device", f"ide-hd,{rest}"],
+                 "ide": ["-device", f"ide-hd,bus={bus},{rest}"],
                  "usb": ["-device", f"qemu-xhci,id=xhci{number}", "-device", f"usb-storage,bus=xhci{number}.0,{rest}"]}[block.kind]
     return line

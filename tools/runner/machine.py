@@ -48,7 +48,7 @@ def arguments(args, work):
     if getattr(args, "tpm", None):
         line += ["-chardev", f"socket,id=tpm,path={os.path.join(work, 'tpm')}", "-tpmdev", "emulator,id=tpm,chardev=tpm",
                  "-device", f"{args.tpm_kind},tpmdev=tpm"]
-    return line + network.arguments(args.net, args.forward) + blocks.arguments(args.block) + args.qemu
+    return line + network.arguments(args.net, args.forward) + blocks.arguments(args.block, args.machine) + args.qemu
 
 
 def start_tpm(directory, work):
@@ -76,8 +76,8 @@ def medium(path, as_disk=False):
     """The arguments that boot an image: as a CD, or as a disk (a USB stick's image)."""
     drive = f"if=none,id=medium,format=raw,file={str(path).replace(',', ',,')}"
     if as_disk:
-        return ["-drive", drive + ",snapshot=on", "-device", "ide-hd,drive=medium,bootindex=0"]
-    return ["-drive", drive + ",readonly=on,media=cdrom", "-device", "ide-cd,drive=medium,bootindex=0"]
+        return ["-drive", drive + ",snapshot=on", "-device", "ide-hd,bus=ide.0,drive=medium,bootindex=0"]
+    return ["-drive", drive + ",readonly=on,media=cdrom", "-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0"]
 
 
 def fw_cfg(files):
