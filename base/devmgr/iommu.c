@@ -50,6 +50,9 @@ static unsigned unit_count;
 static uint64_t (*tables)[512];
 static uint64_t table_addresses[TABLES];
 static unsigned tables_used;
+static uint16_t entries_used[TABLES]; /* of a lowest table: pages that it opens */
+static uint16_t free_tables[TABLES];  /* lowest tables without any, */
+static unsigned free_count;           /* as a stack */
 static uint64_t *root;
 static handle_t fault_irq;
 static unsigned levels = 4; /* of all units' tables */
@@ -105,10 +108,18 @@ static bool tables_make(void)
 /* A zeroed table; 0: there are no more. */
 static uint64_t *table_new(uint64_t *address)
 {
-	if (tables_used == TABLES)
+	unsigned index;
+
+	if (!free_count && tables_used == TABLES)
 		return 0;
-	*address = table_addresses[tables_used];
-	return tables[tables_used++];
+	index = free_count ? free_tables[--free_count] : tables_used++;
+	*address = table_addresses[index];
+	return tables[index];
+}
+
+static unsigned table_index(const uint64_t *entry)
+{
+	return (unsigned)(((uint64_t)entry - (uint64_t)tables) / PAGE_SIZE_BYTES);
 }
 
 static uint64_t *table_at(uint64_t address)
@@ -141,8 +152,8 @@ static uint64_t *domain(struct claim *claim)
 	return claim->domain;
 }
 
-/* The lowest entry for ADDRESS; MAKE: with the tables above it. */
-static uint64_t *entry_of(struct claim *claim, uint64_t address, bool make)
+/* The lowest entry for ADDRESS, and the one above; MAKE: with the tables above it. */
+static uint64_t *entry_of(struct claim *claim, uint64_t address, bool make, uint64_t **above)
 {
 	uint64_t *table = domain(claim), below;
 
@@ -150,6 +161,7 @@ static uint64_t *entry_of(struct claim *claim, uint64_t address, bool make)
 		return 0;
 	for (unsigned shift = levels * 9 + 3; table && shift > 12; shift -= 9) {
 		uint64_t *entry = &table[address >> shift & 511];
+		*above = entry;
 		if (*entry & READ_WRITE) {
 			table = table_at(*entry & ADDRESS_BITS);
 		} else {
@@ -168,22 +180,28 @@ bool iommu_present(void)
 
 bool iommu_map(struct claim *claim, uint64_t address)
 {
-	uint64_t *entry = entry_of(claim, address, true);
+	uint64_t *above, *entry = entry_of(claim, address, true, &above);
 
 	if (!entry || (*entry & COUNT_MASK) == COUNT_MASK)
 		return false;
+	entries_used[table_index(entry)] += !(*entry & READ_WRITE);
 	set(entry, ((*entry & COUNT_MASK) + COUNT_ONE) | (address & ADDRESS_BITS) | READ_WRITE);
 	return true;
 }
 
 void iommu_unmap(struct claim *claim, uint64_t address)
 {
-	uint64_t *entry = entry_of(claim, address, false);
+	uint64_t *above, *entry = entry_of(claim, address, false, &above);
 
 	if (!entry || !(*entry & READ_WRITE))
 		return;
 	uint64_t count = (*entry & COUNT_MASK) - COUNT_ONE;
 	set(entry, count ? count | (address & ADDRESS_BITS) | READ_WRITE : 0);
+	if (count || --entries_used[table_index(entry)])
+		return;
+	/* The table is used again at the earliest after the flush that follows. */
+	set(above, 0);
+	free_tables[free_count++] = (uint16_t)table_index(entry);
 }
 
 /* ---- The units ---- */

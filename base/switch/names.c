@@ -145,6 +145,12 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 		           link->policy.mode == SWITCH_ONLY ? NO_NAME : REFUSED, 0);
 		return;
 	}
+	unsigned mine = 0;
+	for (unsigned i = 0; i < CORE_QUERIES; i++)
+		mine += core->queries[i].used && core->queries[i].link == port &&
+		        core->now - core->queries[i].asked_at < QUERY_LIVES;
+	if (mine >= CORE_QUERIES / 4) /* no link takes the others' places */
+		return;
 	struct core_query *query = query_make(core);
 	if (!query)
 		return;
