@@ -45,11 +45,11 @@ class Network:
         self.directory, self.processes, self.ports, self.gateways = directory, {}, {}, []
         subprocess.run([LEDGER, "init", "--dir", directory, "--validators", str(validators), "--standby", str(standby), "--rule", rule], check=True)
 
-    def start(self, number):
+    def start(self, number, **environment):
         self.ports.setdefault(number, free_port())
         out = open(f"{self.directory}/out-{number}", "a")
         self.processes[number] = subprocess.Popen([LEDGER, "run", "--dir", f"{self.directory}/node-{number}", "--rpc-port", str(self.ports[number]),
-                                                   "--application-option", "encrypt=1"], stdout=out, stderr=out)
+                                                   "--application-option", "encrypt=1"], stdout=out, stderr=out, env=dict(os.environ, **environment))
 
     def stop(self, number, kill=False):
         process = self.processes.pop(number)

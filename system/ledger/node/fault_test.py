@@ -120,50 +120,59 @@ def test_kills(network, rounds):
 NETEM = str(ROOT / "tools" / "netem")
 
 
+class Relay:
+    """tools/netem between the first three and the last of four: delay and loss, and a cut when asked."""
+
+    def __init__(self, directory):
+        ports = {}
+        for line in pathlib.Path(f"{directory}/node-0/network").read_text().splitlines():
+            words = line.split(" ")
+            if words[0] == "validator":
+                ports[int(words[1])] = words[3]
+        pairs = []
+        for number in range(3):
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", 0))
+                port = s.getsockname()[1]
+            pairs.append(f"tcp:127.0.0.1:{port}=tcp:127.0.0.1:{ports[3]}")
+            path = pathlib.Path(f"{directory}/node-{number}/network")
+            path.write_text(path.read_text().replace(f" 127.0.0.1 {ports[3]} ", f" 127.0.0.1 {port} "))
+        self.control = f"{directory}/netem"
+        self.process = subprocess.Popen([NETEM, "--seed", "3", "--delay", "5", "--jitter", "5", "--loss", "0.01", "--control", self.control, *pairs],
+                                        stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()
+
+    def say(self, line):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(PATIENCE)
+            s.connect(self.control)
+            s.sendall(line.encode() + b"\n")
+            return s.recv(100) == b"ok\n"
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(timeout=PATIENCE)
+
+
 def test_partition(directory):
     """The last validator is reached through the relay: delay and loss, then a cut, then healing."""
     network = Network(directory, 4, "bullshark")
-    ports = {}
-    for line in pathlib.Path(f"{directory}/node-0/network").read_text().splitlines():
-        words = line.split(" ")
-        if words[0] == "validator":
-            ports[int(words[1])] = words[3]
-    pairs = []
-    for number in range(3):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        pairs.append(f"tcp:127.0.0.1:{port}=tcp:127.0.0.1:{ports[3]}")
-        path = pathlib.Path(f"{directory}/node-{number}/network")
-        path.write_text(path.read_text().replace(f" 127.0.0.1 {ports[3]} ", f" 127.0.0.1 {port} "))
-    control = f"{directory}/netem"
-    relay = subprocess.Popen([NETEM, "--seed", "3", "--delay", "5", "--jitter", "5", "--loss", "0.01", "--control", control, *pairs],
-                             stdout=subprocess.PIPE, text=True)
+    relay = Relay(directory)
     try:
-        relay.stdout.readline()
-
-        def say(line):
-            with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(PATIENCE)
-                s.connect(control)
-                s.sendall(line.encode() + b"\n")
-                return s.recv(100) == b"ok\n"
-
         for number in range(4):
             network.start(number)
         check(network.wait("first commits", lambda: all(network.applied(n) > 0 for n in range(4))), "four over a bad link")
         check(network.moves(), "they go on with delay and loss")
-        check(say("cut") and network.moves([0, 1, 2]), "three go on without the one cut off")
+        check(relay.say("cut") and network.moves([0, 1, 2]), "three go on without the one cut off")
         network.submit(0, [payload(i) for i in range(50)])
         network.moves([0, 1, 2])
-        check(say("heal") and network.moves(), "the one cut off catches up")
+        check(relay.say("heal") and network.moves(), "the one cut off catches up")
         check(network.wait("payloads", lambda: all((network.status(n) or {}).get("payloadsOrdered", 0) == 50 for n in range(4))),
               "and has what was ordered meanwhile")
         check(network.equal_roots(), "all have the same states after the cut")
         check(network.end(), "they end when asked")
     finally:
-        relay.terminate()
-        relay.wait(timeout=PATIENCE)
+        relay.end()
 
 
 def main():

@@ -375,6 +375,7 @@ int node_run(const struct node_options *options)
 	sigaction(SIGINT, &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
+	sigaction(SIGXFSZ, &action, NULL); /* a file over the limit is a failed write like others */
 	bool good = node_open(node) && (!node->application->start ||
 	                                node->application->start(node->state, node, options->rpc_port));
 	if (good)

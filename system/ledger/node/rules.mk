@@ -4,7 +4,12 @@ LEDGER_SOURCES += $(addprefix system/ledger/node/,applications.c archive_command
 LEDGER_LDLIBS  += -lpthread
 $(call script-test,system/ledger/node/fault_test.py,build/host/bin/holon-ledger,slow)
 $(call script-test,system/ledger/node/epoch_test.py,$(addprefix build/host/bin/,holon-ledger holon-wallet holon-capsule holon-crypto),slow)
-SOAK_TESTS += system/ledger/node/fault_test.py
+$(call script-test,system/ledger/node/acknowledged_test.py,build/host/bin/holon-ledger build/host/bin/holon-wallet build/host/lib/clock_shim.so,slow)
+build/host/lib/clock_shim.so: system/ledger/node/clock_shim.c
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(HOST_CFLAGS) -D_GNU_SOURCE -fPIC -shared -o $@ $<
+SOAK_TESTS += system/ledger/node/fault_test.py system/ledger/node/acknowledged_test.py
 .PHONY: bench-ledger
 bench-ledger: build/host/bin/holon-ledger ## Measure consensus: networks of processes on this machine (LEDGER_BENCH_DIR=/dev/shm leaves the disk out)
 	@system/ledger/node/bench_rows
