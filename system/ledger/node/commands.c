@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ static const struct option options[] = {{"validators", required_argument, NULL, 
                                         {"rule", required_argument, NULL, 'r'},
                                         {"application", required_argument, NULL, 'a'},
                                         {"application-option", required_argument, NULL, 'o'},
+                                        {"child", required_argument, NULL, 'c'},
                                         {"json", no_argument, NULL, 'j'},
                                         {NULL, 0, NULL, 0}};
 
@@ -44,6 +46,20 @@ struct words {
 	enum dag_mode mode;
 	struct node_options node;
 };
+
+/* What local_start() passes: its process, and how the node is tuned. */
+static bool child(const char *text, struct node_options *node)
+{
+	unsigned classical;
+	int parent;
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (sscanf(text, "%d,%u,%u,%u,%u,%u", &parent, &node->batch_bytes, &node->batch_us, &node->round_us,
+	           &node->idle_us, &classical) != 6 ||
+	    getppid() != parent || node->batch_bytes < 1024 || node->batch_bytes > DAG_MAX_BATCH_SIZE / 2)
+		return false;
+	node->classical = classical;
+	return true;
+}
 
 static bool parse(int count, char **arguments, struct words *words)
 {
@@ -82,6 +98,10 @@ static bool parse(int count, char **arguments, struct words *words)
 			if (words->node.application_option_count == 8)
 				return false;
 			words->node.application_options[words->node.application_option_count++] = optarg;
+			break;
+		case 'c': /* of testnet and bench, which no node outlives */
+			if (!child(optarg, &words->node))
+				return false;
 			break;
 		case 'j':
 			break;

@@ -4,9 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -65,21 +65,36 @@ bool local_create(const char *directory, unsigned validators, unsigned standby, 
 	return good;
 }
 
+/* A program of its own, as `holon-ledger run`: nothing of the parent's memory goes along. */
 pid_t local_start(const char *directory, unsigned number, const struct node_options *options)
 {
-	char name[320];
+	char name[320], port[16], numbers[96];
+	char *arguments[16 +
+	                2 * sizeof(options->application_options) / sizeof(options->application_options[0])];
+	unsigned count = 0;
+	pid_t pid;
 	snprintf(name, sizeof(name), "%s/node-%u", directory, number);
+	snprintf(port, sizeof(port), "%u", options->rpc_port);
+	snprintf(numbers, sizeof(numbers), "%d,%u,%u,%u,%u,%u", (int)getpid(), options->batch_bytes,
+	         options->batch_us, options->round_us, options->idle_us, options->classical);
+	const char *const words[] = {"holon-ledger",  "run",
+	                             "--dir",         name,
+	                             "--rpc-port",    port,
+	                             "--child",       numbers,
+	                             "--application", options->application};
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		arguments[count++] = (char *)(uintptr_t)words[i];
+	for (size_t i = 0; i < options->application_option_count; i++) {
+		arguments[count++] = (char *)(uintptr_t) "--application-option";
+		arguments[count++] = (char *)(uintptr_t)options->application_options[i];
+	}
+	arguments[count] = NULL;
 	fflush(NULL);
-	pid_t parent = getpid(), pid = fork();
-	if (pid)
+	int error = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, arguments, environ);
+	if (!error)
 		return pid;
-	/* No node outlives whoever started it. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(1);
-	struct node_options mine = *options;
-	mine.directory = name;
-	_exit(node_run(&mine));
+	fprintf(stderr, "holon-ledger: cannot start a node: %s\n", strerror(error));
+	return -1;
 }
 
 bool local_status(const char *node_directory, char *out, size_t size)

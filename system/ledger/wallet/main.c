@@ -22,7 +22,10 @@ int complain(const char *why)
 
 void wallet_path(const struct wallet_options *o, char out[512])
 {
-	snprintf(out, 512, "%s/%s.wallet", o->directory, o->wallet);
+	if (o->file)
+		snprintf(out, 512, "%s", o->file);
+	else
+		snprintf(out, 512, "%s/%s.wallet", o->directory, o->wallet);
 }
 
 /* ---- making wallets ---- */
@@ -121,6 +124,9 @@ static int command_signer(const struct wallet_options *o)
 	if (o->count != 2)
 		return complain("signer SOCKET");
 	wallet_path(o, path);
+	if (strncmp(o->words[1], "fd:", 3) == 0)
+		return signer_serve_fd((int)strtol(o->words[1] + 3, NULL, 10), path, o->passphrase_file,
+		                       o->yes);
 	return signer_serve(o->words[1], path, o->passphrase_file, o->yes);
 }
 
@@ -276,6 +282,8 @@ int main(int count, char **arguments)
 				o.directory = value;
 			else if (!strcmp(word, "--wallet") && !strchr(value, '/'))
 				o.wallet = value;
+			else if (!strcmp(word, "--file"))
+				o.file = value;
 			else if (!strcmp(word, "--signer"))
 				o.signer = value;
 			else if (!strcmp(word, "--passphrase-file"))

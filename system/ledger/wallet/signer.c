@@ -13,6 +13,8 @@
 #include "crypto/blake3.h"
 #include "crypto/util.h"
 
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -400,26 +402,42 @@ static bool open_keys(struct keys *keys, const char *path, const char *passphras
 	return good;
 }
 
+/* A program of its own, as `holon-wallet signer fd:N`: nothing of ours is in its memory, and nothing of its in ours. */
 bool signer_start(struct signer *signer, const char *path, const char *passphrase_file, bool yes)
 {
 	int pair[2];
+	char name[16];
+	pid_t process;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
-	const int process = fork();
-	if (process < 0)
-		return false;
-	if (process == 0) {
-		struct keys keys;
-		close(pair[0]);
-		const bool good = open_keys(&keys, path, passphrase_file, yes);
-		if (good)
-			serve(pair[1], &keys);
-		crypto_wipe(&keys, sizeof keys);
-		_exit(good ? 0 : 1);
+	snprintf(name, sizeof name, "fd:%d", pair[1]);
+	const char *arguments[10] = {"holon-wallet", "--file", path, "signer", name};
+	unsigned count = 5;
+	if (passphrase_file) {
+		arguments[count++] = "--passphrase-file";
+		arguments[count++] = passphrase_file;
 	}
+	if (yes)
+		arguments[count++] = "--yes";
+	const bool good =
+	    fcntl(pair[1], F_SETFD, 0) == 0 && posix_spawn(&process, "/proc/self/exe", NULL, NULL,
+	                                                   (char *const *)(uintptr_t)arguments, environ) == 0;
 	close(pair[1]);
-	*signer = (struct signer){pair[0], process};
-	return true;
+	if (!good)
+		close(pair[0]);
+	else
+		*signer = (struct signer){pair[0], process};
+	return good;
+}
+
+int signer_serve_fd(int fd, const char *path, const char *passphrase_file, bool yes)
+{
+	struct keys keys;
+	const bool good = open_keys(&keys, path, passphrase_file, yes);
+	if (good)
+		serve(fd, &keys);
+	crypto_wipe(&keys, sizeof keys);
+	return good ? 0 : 1;
 }
 
 static bool socket_address(struct sockaddr_un *out, const char *socket_path)

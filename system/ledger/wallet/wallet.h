@@ -42,6 +42,8 @@ bool signer_start(struct signer *signer, const char *path, const char *passphras
 bool signer_connect(struct signer *signer, const char *socket_path);
 /* Runs it so, until it is killed. The exit status. */
 int signer_serve(const char *socket_path, const char *path, const char *passphrase_file, bool yes);
+/* The same for one client, which started it. */
+int signer_serve_fd(int fd, const char *path, const char *passphrase_file, bool yes);
 void signer_stop(struct signer *signer);
 
 /*
@@ -75,6 +77,7 @@ struct wallet_options {
 	const char *url;
 	const char *directory;
 	const char *wallet;
+	const char *file;   /* the wallet's; NULL: by directory and name */
 	const char *signer; /* the socket of one that runs by itself; NULL: a child */
 	const char *passphrase_file;
 	uint32_t index;
