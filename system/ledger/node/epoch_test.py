@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The validator set changes while transactions run, through a gateway that encrypts them; and the transparency log with its proofs:
-real processes with the EVM."""
+real processes with the EVM. In certified mode; when HOLON_SOAK is set in the other, too."""
 import json
 import os
 import pathlib
@@ -246,7 +246,7 @@ def main():
     directory = tempfile.mkdtemp(prefix="holon-ledger-epoch-")
     networks = []
     try:
-        for rule in ("bullshark", "mysticeti"):
+        for rule in ("bullshark", "mysticeti") if os.environ.get("HOLON_SOAK") else ("bullshark",):
             networks.append(test_members(f"{directory}/{rule}", rule))
             if rule == "bullshark":
                 test_log(networks[0], directory)
