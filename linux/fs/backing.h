@@ -66,6 +66,9 @@ int backing_rename(struct ram_node *source, const char *from, struct ram_node *t
 int backing_set(struct ram_node *node, const struct attributes *attributes, uint32_t mask);
 /* Makes NODE exist in the service; WITH_DATA false where its contents are about to go. */
 int backing_copy_up(struct ram_node *node, bool with_data);
+/* Extended attributes: enters those of the service, once; sets one, or (VALUE 0) removes it. */
+int backing_attributes_load(struct ram_node *node);
+int backing_attribute_keep(struct ram_node *node, const char *name, const void *value, uint64_t bytes);
 void backing_forget(struct ram_node *node);
 void backing_statistics(const struct backing *backing, struct linux_statfs *statfs);
 

@@ -30,6 +30,9 @@ struct filesystem {
 	uint64_t device; /* st_dev */
 	int64_t magic;   /* statfs f_type */
 	struct vnode *root;
+	/* Where extended attributes are kept elsewhere: enters all of VNODE, once; keeps or (VALUE 0) removes one. */
+	int (*attributes_load)(struct vnode *vnode);
+	int (*attribute_keep)(struct vnode *vnode, const char *name, const void *value, uint64_t bytes);
 	void (*statistics)(const struct filesystem *filesystem, struct linux_statfs *statfs);
 };
 
@@ -140,6 +143,8 @@ struct filesystem *filesystem_by_name(const char *type);
 
 /* xattr.c: VNODE goes, and its extended attributes. */
 void xattr_free(struct vnode *vnode);
+/* For file systems that keep them: enters NAME, which VNODE has not, with its value. */
+int xattr_enter(struct vnode *vnode, const char *name, const void *value, uint64_t bytes);
 
 /* A walk that stops before the last component. */
 struct parent_walk {

@@ -692,6 +692,16 @@ static void backed_statistics(const struct filesystem *filesystem, struct linux_
 	backing_statistics(((const struct ram_filesystem *)filesystem)->backing, statfs);
 }
 
+static int backed_attributes_load(struct vnode *vnode)
+{
+	return backing_attributes_load(ram_node(vnode));
+}
+
+static int backed_attribute_keep(struct vnode *vnode, const char *name, const void *value, uint64_t bytes)
+{
+	return backing_attribute_keep(ram_node(vnode), name, value, bytes);
+}
+
 struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool image, int *error)
 {
 	struct backing *backing = backing_create(mount, read_only, image, error);
@@ -709,6 +719,8 @@ struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool imag
 	filesystem->flags = read_only ? FILESYSTEM_READ_ONLY : 0;
 	filesystem->release = backed_release;
 	filesystem->statistics = backed_statistics;
+	filesystem->attributes_load = backed_attributes_load;
+	filesystem->attribute_keep = backed_attribute_keep;
 	*error = backing_root(backing, root);
 	if (image)
 		root->lower_directory = root->image_directory = sysimg_path(image_get(), "linux");

@@ -66,6 +66,7 @@ struct ram_node {
 	struct ram_node *parent;     /* of directories, and of what is only in the image; 0: without a name */
 	struct ram_entry *entry;     /* its name there */
 	int64_t image_directory;     /* directories: whose entries show through; -1: none */
+	bool attributes_loaded;      /* extended ones */
 	bool unlisted;               /* directories: the service's names have not been entered */
 	struct list dirty, loaded;
 };

@@ -78,6 +78,8 @@ static int name_from_user(char name[NAME_BYTES_MAX + 1], uint64_t address)
 
 /* ---- One attribute of a vnode ---- */
 
+static int load(struct vnode *vnode);
+
 /* struct vfs_cap_data, of version 2 (20 bytes) or 3 (24, with the user who is root in its name space). */
 struct file_caps {
 	uint32_t magic, permitted_low, inheritable_low, permitted_high, inheritable_high;
@@ -99,6 +101,8 @@ static bool caps_valid(const void *value, uint64_t bytes)
 
 bool file_capabilities(const struct file *file, uint64_t *permitted, uint64_t *inheritable, bool *effective)
 {
+	if (load(file->vnode))
+		return false;
 	const struct xattr *found = file->vnode->xattrs ? *find(file->vnode, "security.capability") : 0;
 	struct file_caps caps;
 	if (!found || !caps_valid(found->value, found->bytes))
@@ -116,6 +120,40 @@ static uint64_t total_bytes(const struct vnode *vnode)
 	for (const struct xattr *at = vnode->xattrs; at; at = at->next)
 		sum += at->bytes + at->name_bytes + 1u;
 	return sum;
+}
+
+int xattr_enter(struct vnode *vnode, const char *name, const void *value, uint64_t bytes)
+{
+	uint32_t length = (uint32_t)strlen(name);
+	if (!length || length > NAME_BYTES_MAX || *find(vnode, name) ||
+	    total_bytes(vnode) + bytes + length + 1 > TOTAL_BYTES_MAX)
+		return -EIO;
+	struct xattr *made = heap_allocate(sizeof(*made) + bytes + length + 1);
+	if (!made)
+		return -ENOMEM;
+	memcpy(made->value, value, bytes);
+	made->bytes = (uint32_t)bytes;
+	made->name_bytes = (uint8_t)length;
+	made->name = (char *)made->value + bytes;
+	memcpy(made->name, name, length);
+	made->next = vnode->xattrs;
+	vnode->xattrs = made;
+	return 0;
+}
+
+/* What the file system keeps elsewhere is here from now on. */
+static int load(struct vnode *vnode)
+{
+	return vnode->filesystem && vnode->filesystem->attributes_load
+	           ? vnode->filesystem->attributes_load(vnode)
+	           : 0;
+}
+
+static int keep(struct vnode *vnode, const char *name, const void *value, uint64_t bytes)
+{
+	return vnode->filesystem->attribute_keep
+	           ? vnode->filesystem->attribute_keep(vnode, name, value, bytes)
+	           : 0;
 }
 
 enum { XATTR_CREATE = 1, XATTR_REPLACE = 2 };
@@ -152,6 +190,11 @@ static int64_t set(struct vnode *vnode, const struct path *path, const char *nam
 	made->name_bytes = (uint8_t)length;
 	made->name = (char *)made->value + bytes;
 	memcpy(made->name, name, length);
+	error = keep(vnode, name, made->value, bytes);
+	if (error) {
+		heap_free(made);
+		return error;
+	}
 	/* The place may be found anew: nothing has slept since. */
 	struct xattr *old = *at;
 	made->next = old ? old->next : 0;
@@ -204,6 +247,9 @@ static int64_t remove(struct vnode *vnode, const struct path *path, const char *
 	struct xattr **at = find(vnode, name), *found = *at;
 	if (!found)
 		return -ENODATA;
+	error = keep(vnode, name, 0, 0);
+	if (error)
+		return error;
 	*at = found->next;
 	heap_free(found);
 	vnode->changed = clock_realtime_timespec();
@@ -223,6 +269,9 @@ struct call {
 static int64_t run(const struct call *call, struct vnode *vnode, const struct path *path)
 {
 	char name[NAME_BYTES_MAX + 1];
+	int loaded = load(vnode);
+	if (loaded)
+		return loaded;
 	if (call->what == LIST)
 		return list(vnode, call->value, call->bytes);
 	if (call->what == SET && (call->flags & ~3u))

@@ -58,6 +58,15 @@ echo x 2>/dev/null >/mnt/b; say 'read-only' $((! $?)) 'it was written'
 run 'two read-only sessions' 0 vault mount v /mnt2 --read-only
 umount /mnt2; umount /mnt
 
+# ---- Extended attributes, in a plain mount and on a file of the image ----
+vault mount v /mnt; : >/mnt/attributes
+run 'attributes are set' 0 /attributes set /mnt/attributes
+umount /mnt; vault mount v /mnt
+run 'attributes stay' 0 /attributes check /mnt/attributes
+rm /mnt/attributes; cp /attributes /mnt/program; umount /mnt
+child v:x 'true'; vault mount v /mnt; cp /attributes /mnt/x/root/attributes; umount /mnt
+child v:x '/attributes set /etc/passwd'; is 'attributes of a file of the image stay' "$(child v:x '/attributes check /etc/passwd && echo yes')" yes
+
 # ---- A file written through a mapping, and one that is used after its name has gone ----
 vault mount v /mnt
 cp /bin/busybox /mnt/busybox

@@ -69,7 +69,7 @@ def report(name, good, why=""):
 
 def main():
     good = True
-    lines, status = run("--add", f"{ROOT}/tests/vault/checks.sh:/checks.sh", "--", "sh", "/checks.sh", "disk")
+    lines, status = run("--add", f"{ROOT}/tests/vault/checks.sh:/checks.sh", "--add", f"{ROOT}/build/tests/vault/attributes:/attributes", "--", "sh", "/checks.sh", "disk")
     for line in lines:
         if line.startswith(("ok ", "not ok ")):
             print(line.replace("ok ", "ok vault: ", 1), flush=True)

@@ -1,0 +1,81 @@
+/* See backing.h: extended attributes, which the service gives and takes in pieces of a message. */
+#include "backing_calls.h"
+#include "name.h"
+#include "ramfs_data.h"
+
+#define PIECE_BYTES 3072u
+
+/* The attribute NAME of NODE into VNODE's list; VALUE has room for the largest. */
+static int attribute_load(struct ram_node *node, const char *name, uint8_t *value)
+{
+	struct backing *backing = ram_backing(node);
+	uint64_t total = 0;
+	uint64_t have = 0;
+	do {
+		const void *data = 0;
+		uint32_t bytes = 0;
+		int error =
+		    SERVICE(backing, xattr_get, node->upper, (uint32_t)have, name, &total, &data, &bytes);
+		if (error)
+			return error;
+		if (total > FILE_XATTR_MAX || bytes > total - have || (!bytes && have < total))
+			return -EIO;
+		memcpy(value + have, data, bytes);
+		have += bytes;
+	} while (have < total);
+	return xattr_enter(&node->vnode, name, value, total);
+}
+
+static int all_load(struct ram_node *node, char *names, uint8_t *value)
+{
+	struct backing *backing = ram_backing(node);
+	for (uint64_t cookie = 0;;) {
+		const void *data = 0;
+		uint32_t bytes = 0;
+		int error = SERVICE(backing, xattr_list, node->upper, cookie, &cookie, &data, &bytes);
+		if (error || !bytes)
+			return error;
+		memcpy(names, data, bytes);
+		if (names[bytes - 1])
+			return -EIO;
+		for (const char *name = names; name < names + bytes; name += strlen(name) + 1) {
+			/* This personality judges no access control lists, and shows none. */
+			error = strncmp(name, "system.", 7) == 0 ? 0 : attribute_load(node, name, value);
+			if (error)
+				return error;
+		}
+	}
+}
+
+int backing_attributes_load(struct ram_node *node)
+{
+	if (node->attributes_loaded || !node->upper)
+		return 0;
+	char *names = heap_allocate(MESSAGE_BYTES_MAX);
+	uint8_t *value = heap_allocate(FILE_XATTR_MAX);
+	int error = names && value ? all_load(node, names, value) : -ENOMEM;
+	heap_free(names);
+	heap_free(value);
+	if (error)
+		xattr_free(&node->vnode);
+	else
+		node->attributes_loaded = true;
+	return error;
+}
+
+int backing_attribute_keep(struct ram_node *node, const char *name, const void *value, uint64_t bytes)
+{
+	struct backing *backing = ram_backing(node);
+	int error = backing_copy_up(node, true);
+	if (error || !node->upper)
+		return error;
+	node->attributes_loaded = true; /* of a node that was only in the image: it had none */
+	if (!value)
+		return SERVICE(backing, xattr_remove, node->upper, name);
+	for (uint64_t at = 0; !error && (at < bytes || !at); at += PIECE_BYTES) {
+		uint32_t part = bytes - at < PIECE_BYTES ? (uint32_t)(bytes - at) : PIECE_BYTES;
+		error = SERVICE(backing, xattr_set, node->upper, 0u, (uint32_t)at, (uint32_t)bytes, name,
+		                (const uint8_t *)value + at, part);
+	}
+	return error;
+}
