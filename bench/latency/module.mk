@@ -6,8 +6,8 @@ define latency-bundle
 $(LATENCY_OUT)/latency-$(1).bundle: build/x86_64/$(1)/kernel.elf $(LATENCY_OUT)/latency.elf.flat tools/mkbundle
 	@tools/mkbundle $$@ kernel=$$< steward=$(LATENCY_OUT)/latency.elf.flat system=$(LATENCY_OUT)/latency.elf
 endef
-$(foreach kernel,kernel kernel-timed kernel-debug,$(eval $(call latency-bundle,$(kernel))))
-LATENCY_BUNDLES := $(patsubst %,$(LATENCY_OUT)/latency-%.bundle,kernel kernel-timed kernel-debug)
+$(foreach kernel,kernel kernel-timed kernel-debug kernel-mutant,$(eval $(call latency-bundle,$(kernel))))
+LATENCY_BUNDLES := $(patsubst %,$(LATENCY_OUT)/latency-%.bundle,kernel kernel-timed kernel-debug kernel-mutant)
 
 latency: $(LATENCY_BUNDLES) build/x86_64/boot/loader.iso ## Measure every kernel path in guest instructions, with worst cases
 	@bench/latency/run

@@ -89,16 +89,10 @@ static void entry_release(struct unit *owner, uint64_t entry)
 /* A new frame charged to OWNER, with one reference; 0: quota. */
 static physical_t frame_buy(struct unit *owner, bool zeroed)
 {
-	physical_t frame;
+	physical_t frame = unit_frame(owner, zeroed);
 
-	if (!unit_charge(owner, PAGE_SIZE_BYTES))
-		return 0;
-	frame = zeroed ? frame_allocate() : frame_allocate_dirty();
-	if (!frame) {
-		unit_uncharge(owner, PAGE_SIZE_BYTES);
-		return 0;
-	}
-	frame_hold(frame_of(frame), owner);
+	if (frame)
+		frame_hold(frame_of(frame), owner);
 	return frame;
 }
 

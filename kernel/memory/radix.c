@@ -18,21 +18,15 @@ static inline uint64_t *node_place(uint64_t node, uint64_t page, uint32_t level)
 
 static uint64_t node_create(struct unit *owner)
 {
-	physical_t frame;
+	physical_t frame = unit_frame(owner, true);
 
-	if (!unit_charge(owner, PAGE_SIZE_BYTES))
-		return 0;
-	frame = frame_allocate();
-	if (!frame)
-		unit_uncharge(owner, PAGE_SIZE_BYTES);
 	return frame ? (uint64_t)frame_map(frame) : 0;
 }
 
 static void node_free(struct unit *owner, uint64_t node)
 {
 	frame_of(frame_unmap((void *)node))->counts = 0;
-	frame_free(frame_unmap((void *)node));
-	unit_uncharge(owner, PAGE_SIZE_BYTES);
+	unit_frame_free(owner, frame_unmap((void *)node));
 }
 
 uint32_t radix_height(uint64_t pages)

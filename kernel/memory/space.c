@@ -49,20 +49,12 @@ struct space *space_create(struct unit *owner, enum space_kind kind, struct spac
 
 uint64_t space_table_allocate(struct space *space)
 {
-	uint64_t frame;
-
-	if (!unit_charge(space->object.owner, PAGE_SIZE_BYTES))
-		return 0;
-	frame = frame_allocate();
-	if (!frame)
-		unit_uncharge(space->object.owner, PAGE_SIZE_BYTES);
-	return frame;
+	return unit_frame(space->object.owner, true);
 }
 
 void space_table_free(struct space *space, uint64_t frame)
 {
-	frame_free(frame);
-	unit_uncharge(space->object.owner, PAGE_SIZE_BYTES);
+	unit_frame_free(space->object.owner, frame);
 }
 
 static uint32_t table_flags(const struct memory *memory, uint32_t map_flags, bool writable)

@@ -75,21 +75,9 @@ struct unit *slot_unit(const struct cap *cap)
 	return (struct unit *)header->badge;
 }
 
-static physical_t table_frame(struct unit *unit)
-{
-	physical_t frame;
-
-	if (!unit_charge(unit, PAGE_SIZE_BYTES))
-		return 0;
-	frame = frame_allocate();
-	if (!frame)
-		unit_uncharge(unit, PAGE_SIZE_BYTES);
-	return frame;
-}
-
 bool table_init(struct unit *unit)
 {
-	physical_t frame = table_frame(unit);
+	physical_t frame = unit_frame(unit, true);
 
 	unit->directory = frame ? frame_map(frame) : 0;
 	unit->cap_fresh = 1;
@@ -100,8 +88,7 @@ void table_deinit(struct unit *unit)
 {
 	if (!unit->directory)
 		return;
-	frame_free(frame_unmap(unit->directory));
-	unit_uncharge(unit, PAGE_SIZE_BYTES);
+	unit_frame_free(unit, frame_unmap(unit->directory));
 	unit->directory = 0;
 }
 
@@ -112,8 +99,7 @@ bool table_drop_page(struct unit *unit)
 	if (!unit->cap_pages)
 		return false;
 	place = &unit->directory[--unit->cap_pages];
-	frame_free(frame_unmap(*place));
-	unit_uncharge(unit, PAGE_SIZE_BYTES);
+	unit_frame_free(unit, frame_unmap(*place));
 	*place = 0;
 	return true;
 }
@@ -124,7 +110,7 @@ static bool table_grow(struct unit *unit)
 	physical_t frame;
 	struct cap *page;
 
-	if (unit->cap_pages == CAP_DIRECTORY || !(frame = table_frame(unit)))
+	if (unit->cap_pages == CAP_DIRECTORY || !(frame = unit_frame(unit, true)))
 		return false;
 	page = frame_map(frame);
 	page->badge = (uint64_t)unit;

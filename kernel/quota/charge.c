@@ -1,5 +1,6 @@
 /* Charges of memory: one atomic addition on one word of the unit that pays, never a walk of the tree. */
 #include <log.h>
+#include <memory.h>
 #include <unit.h>
 
 bool unit_charge(struct unit *unit, uint64_t bytes)
@@ -18,4 +19,22 @@ void unit_uncharge(struct unit *unit, uint64_t bytes)
 {
 	check_debug(unit->memory_used >= bytes);
 	__atomic_sub_fetch(&unit->memory_used, bytes, __ATOMIC_RELAXED);
+}
+
+physical_t unit_frame(struct unit *unit, bool zeroed)
+{
+	physical_t frame;
+
+	if (!unit_charge(unit, PAGE_SIZE_BYTES))
+		return 0;
+	frame = zeroed ? frame_allocate() : frame_allocate_dirty();
+	if (!frame)
+		unit_uncharge(unit, PAGE_SIZE_BYTES);
+	return frame;
+}
+
+void unit_frame_free(struct unit *unit, physical_t frame)
+{
+	frame_free(frame);
+	unit_uncharge(unit, PAGE_SIZE_BYTES);
 }

@@ -61,22 +61,16 @@ static void slab_destroy(struct slab *slab)
 
 	slab_unlink(slab);
 	unit->slab_count--;
-	frame_free(frame_unmap(slab));
-	unit_uncharge(unit, PAGE_SIZE_BYTES);
+	unit_frame_free(unit, frame_unmap(slab));
 }
 
 static struct slab *slab_create(struct unit *unit, uint32_t class)
 {
-	physical_t frame;
+	physical_t frame = unit_frame(unit, true);
 	struct slab *slab;
 
-	if (!unit_charge(unit, PAGE_SIZE_BYTES))
+	if (!frame)
 		return 0;
-	frame = frame_allocate();
-	if (!frame) {
-		unit_uncharge(unit, PAGE_SIZE_BYTES);
-		return 0;
-	}
 	slab = frame_map(frame);
 	slab->unit = unit;
 	slab->class = (uint16_t) class;

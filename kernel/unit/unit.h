@@ -81,6 +81,9 @@ void unit_root_setup(void); /* for unit_root_init alone */
 /* Charges BYTES to UNIT: true, or false with unit->lacked_memory set. One atomic add on one word. */
 bool unit_charge(struct unit *unit, uint64_t bytes);
 void unit_uncharge(struct unit *unit, uint64_t bytes);
+/* A frame that UNIT pays for, zeroed or to be overwritten whole before anyone sees it; 0: not within the quota. */
+uint64_t unit_frame(struct unit *unit, bool zeroed);
+void unit_frame_free(struct unit *unit, uint64_t frame);
 /* UNIT is ANCESTOR or below it. At most UNIT_DEPTH_MAX steps. */
 bool unit_within(const struct unit *unit, const struct unit *ancestor);
 /* A thread that is made or dies: the unit's list and count. UNIT_CREATED becomes RUNNING with the first
