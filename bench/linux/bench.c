@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 		else
 			fail("unknown option");
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	const struct row *tables[] = {call_rows, process_rows, program_rows};
+	const struct row *tables[] = {call_rows, process_rows, network_rows, program_rows};
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
 		for (const struct row *row = tables[i]; row->name; row++)
 			if (wanted(row->name, words))

@@ -14,9 +14,10 @@ struct row {
 	int repeats;           /* measurements, of which the median counts */
 };
 
-extern const struct row call_rows[], process_rows[], program_rows[]; /* ended by a row without a name */
-extern const char *self;                                             /* this program's path */
-extern long megabytes; /* input of the whole-program rows, MiB */
+extern const struct row call_rows[], process_rows[], network_rows[],
+    program_rows[];      /* ended by a row without a name */
+extern const char *self; /* this program's path */
+extern long megabytes;   /* input of the whole-program rows, MiB */
 
 /* Ends the program with a message that names what failed. */
 _Noreturn void fail(const char *what);

@@ -1,6 +1,6 @@
 # The comparison with Linux: one static program, run by both systems in the same machine. Holon's copy is also part of the
 # system image of the benchmark's bundle, because nested sub-kernels see that image only.
-BENCH_SOURCES := $(addprefix bench/linux/,bench.c calls.c processes.c programs.c)
+BENCH_SOURCES := $(addprefix bench/linux/,bench.c calls.c processes.c network.c programs.c)
 build/bench/bench: $(BENCH_SOURCES) bench/linux/bench.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

@@ -10,17 +10,22 @@ struct net_address net_ipv4(const uint8_t address[4])
 	return mapped;
 }
 
+/* As two words: this stands on the way of every packet. */
 bool address_equal(const struct net_address *a, const struct net_address *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 bool address_zero(const struct net_address *address)
 {
-	static const struct net_address zero;
+	uint32_t x[4];
 
-	return memcmp(address->bytes + 12, zero.bytes, 4) == 0 &&
-	       (net_is_ipv4(address) || memcmp(address, &zero, 16) == 0);
+	memcpy(x, address, sizeof(x));
+	return x[3] == 0 && (net_is_ipv4(address) || (x[0] | x[1] | x[2]) == 0);
 }
 
 struct net_address address_any(bool ipv4)

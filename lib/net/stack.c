@@ -54,6 +54,13 @@ uint32_t checksum_add(uint32_t sum, const void *bytes, size_t count)
 	uint64_t wide = 0;
 
 	/* In the machine's byte order: the sum does not mind (RFC 1071, 2B); it is turned at the end. */
+	for (; count >= 32; count -= 32, at += 32) {
+		uint64_t word[4];
+
+		memcpy(word, at, 32);
+		wide += (word[0] & 0xffffffff) + (word[0] >> 32) + (word[1] & 0xffffffff) + (word[1] >> 32);
+		wide += (word[2] & 0xffffffff) + (word[2] >> 32) + (word[3] & 0xffffffff) + (word[3] >> 32);
+	}
 	for (; count >= 4; count -= 4, at += 4) {
 		uint32_t word;
 
