@@ -29,3 +29,4 @@ build/host/flip/flip_test: $(call object-names,host/flip,$(FLIP_SOURCES))
 	@$(CC) -fuse-ld=lld $(FLIP_CFLAGS) -o $@ $^
 $(call script-test,boot/test/flip_test,build/host/flip/flip_test $(BUNDLE),slow)
 SOAK_TESTS += boot/test/flip_test
+$(call host-fuzz,tpm_fuzz,boot/loader/tpm_fuzz.c boot/loader/tpm.c lib/crypto/util.c lib/crypto/cpu.c lib/crypto/sha2.c lib/crypto/sha2_blocks.c,-DCRYPTO_NO_VECTOR)
