@@ -8,7 +8,8 @@
  * and its ceiling serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
  *   use CHANNEL          it may call this channel
  *   give WHAT            log | image | add | command | stream | framebuffer | wx | devices | port NAME BASE COUNT | irq
- * NAME NUMBER argument WORD        "options" stands for the boot command line's words restart always|never
+ * NAME NUMBER argument WORD        "options" stands for the boot command line's words, "trust" for a seed of
+ * randomness and the kind of image that was verified; restart always|never
  * what happens when it fails or stops
  * '#' begins a comment. Anything else is an error with its line number.
  */
@@ -54,6 +55,7 @@ struct manifest_unit {
 	struct manifest_give gives[MANIFEST_GIVES_MAX];
 	char arguments[128]; /* NUL-separated words */
 	uint32_t arguments_bytes;
+	bool trust;   /* a seed of randomness and, of a development image, "trust=development" follow */
 	bool options; /* the boot command line's words follow */
 };
 

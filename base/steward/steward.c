@@ -23,7 +23,7 @@
 #define RESTARTS_MAX      100
 #define RESTARTS_AT_ONCE  3
 #define SABOTAGE_START_NS 1000000000ull
-#define DEVELOPMENT       "trust=development" /* every unit is told */
+#define DEVELOPMENT       "trust=development"
 #define SABOTAGE_BIT      (1ull << 63)
 #define RESTART_WAIT_NS                                                                                      \
 	100000000ull /* after a failure, so that a unit failing at once does not starve the rest */
@@ -166,6 +166,17 @@ static uint64_t seed_derive(char *buffer, size_t size)
 	return seed_word(buffer, size, seed);
 }
 
+/* What a unit is told of the boot: its seed, and that a development image was started. */
+static uint64_t trust_words(char *buffer, size_t size)
+{
+	uint64_t length = seed_derive(buffer, size);
+	if (steward.boot->trust.flags & HANDOFF_TRUST_DEVELOPMENT && sizeof(DEVELOPMENT) < size - length) {
+		memcpy(buffer + length, DEVELOPMENT, sizeof(DEVELOPMENT));
+		length += sizeof(DEVELOPMENT);
+	}
+	return length;
+}
+
 /* Arguments of UNIT: its own words, the framebuffer's description where it is given that, then the boot
  * command line's where it asks for them, "raw" where the command has no terminal. */
 static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, size_t size)
@@ -176,11 +187,8 @@ static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, s
 	if (unit_is_devmgr(unit) && size - length > 32)
 		length +=
 		    (uint64_t)text_format(buffer + length, size - length, "rsdp=%lx", steward.boot->rsdp) + 1;
-	length += seed_derive(buffer + length, size - length);
-	if (steward.boot->trust.flags & HANDOFF_TRUST_DEVELOPMENT && sizeof(DEVELOPMENT) < size - length) {
-		memcpy(buffer + length, DEVELOPMENT, sizeof(DEVELOPMENT));
-		length += sizeof(DEVELOPMENT);
-	}
+	if (unit->trust)
+		length += trust_words(buffer + length, size - length);
 	if (!unit->options)
 		return length;
 	for (const char *at = steward.boot->command_line; *at;) {

@@ -45,10 +45,11 @@ def arguments(args, work):
         pathlib.Path(variables).write_bytes(store)
         line += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_SECURE if secure else OVMF_CODE}",
                  "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
+    links = network.arguments(args.net, args.forward) if getattr(args, "net", None) else []
     if getattr(args, "tpm", None):
         line += ["-chardev", f"socket,id=tpm,path={os.path.join(work, 'tpm')}", "-tpmdev", "emulator,id=tpm,chardev=tpm",
                  "-device", f"{args.tpm_kind},tpmdev=tpm"]
-    return line + network.arguments(args.net, args.forward) + blocks.arguments(args.block, args.machine) + args.qemu
+    return line + links + blocks.arguments(getattr(args, "block", []), args.machine) + args.qemu
 
 
 def start_tpm(directory, work):
