@@ -1,5 +1,6 @@
-/* Randomness of the processor (RDRAND, Intel SDM volume 1, section 7.3.17), conditioned by BLAKE3 together with
- * the time-stamp counter and everything drawn before. A processor without it makes no keys. */
+/* Randomness: the seed that this unit was given, which the loader gathered and judged, and before every use the
+ * processor's own where it has it (RDRAND, Intel SDM volume 1, section 7.3.17), the time-stamp counter, and all
+ * that was drawn before, conditioned by BLAKE3. Without seed and RDRAND no key is made. */
 #include <crypto/blake3.h>
 #include "vault.h"
 
@@ -25,19 +26,28 @@ static bool has_random(void)
 int entropy_get(void *buffer, size_t bytes)
 {
 	static uint8_t state[32];
+	static bool started, seeded;
 	uint8_t *to = buffer;
-	if (!has_random())
+	bool random = has_random();
+	if (!started) {
+		uint8_t seed[SEED_BYTES];
+		seeded = seed_read(service.info, seed);
+		blake3_keyed_hash(state, seed, "vault", 5);
+		crypto_wipe(seed, sizeof(seed));
+		started = true;
+	}
+	if (!random && !seeded)
 		return -1;
 	while (bytes) {
 		struct {
 			uint8_t state[32];
 			uint64_t words[WORDS], counter, time;
-		} input;
+		} input = {0};
 		uint8_t output[sizeof(state) + OUTPUT_MAX];
 		struct blake3 hash;
 		size_t part = bytes < OUTPUT_MAX ? bytes : OUTPUT_MAX;
 		memcpy(input.state, state, sizeof(state));
-		for (unsigned i = 0; i < WORDS; i++)
+		for (unsigned i = 0; random && i < WORDS; i++)
 			if (!draw(&input.words[i]))
 				return -1;
 		input.counter = __builtin_ia32_rdtsc();

@@ -67,7 +67,7 @@ int main(int argument_count, char **arguments)
 	uint8_t probe;
 	if (entropy_get(&probe, 1) < 0) {
 		log_print(service.log, service.page,
-		          "vault: this processor has no random numbers (RDRAND): no key can be made\n");
+		          "vault: there is no randomness (neither a seed nor RDRAND): no key can be made\n");
 		return 1;
 	}
 	int64_t timer = event_create();

@@ -57,7 +57,7 @@ struct vdisk_backend block_device_backend(struct block_device *device);
 
 /* ---- entropy.c ---- */
 
-/* 0, or negative where the processor has no random numbers: then no key is made and nothing is written. */
+/* 0, or negative where there is no randomness: then no key is made and nothing is written. */
 int entropy_get(void *buffer, size_t bytes);
 
 /* ---- Vaults ---- */
