@@ -5,3 +5,6 @@ build/bench/scaling: bench/scaling/scaling.c
 	@echo "  CC      $@"
 	@$(CC) $(CSTD) $(WARN) -O2 -static -o $@ $<
 ALL += build/bench/scaling
+bench-scaling: build/bench/scaling $(BUNDLE) build/x86_64/boot/loader.iso ## Measure how calls scale with processors, beside Linux
+	@bench/scaling/run
+.PHONY: bench-scaling
