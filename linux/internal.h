@@ -139,7 +139,8 @@ static inline struct mm *mm_reference(struct mm *mm)
 	mm->references++;
 	return mm;
 }
-void mm_release(struct mm *mm);
+/* BESIDE_OTHERS: the common lock, held alone, may be given up meanwhile. */
+void mm_release(struct mm *mm, bool beside_others);
 /* Maps; *AT may be a hint. FLAGS: enum area_flags. OBJECT's and FILE's references are taken over on success.
  */
 int mm_map(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct memory_object *object,

@@ -251,12 +251,43 @@ int64_t file_give(struct file *file, bool close_on_exec)
 
 /* ---- Calls on descriptors ---- */
 
+/* Closes FD while the common lock is shared; false, with nothing done, where that takes more than the file's own end.
+ */
+static bool close_shared(struct files *files, uint32_t fd, struct file *file)
+{
+	const struct file_ops *ops = file->ops;
+	if (files->references > 1 || !file->vnode || !ops || !ops->parallel || ops->flush || ops->release ||
+	    ops->dropped || !list_empty(&file->vnode->locks) || !list_empty(&file->epoll_items) ||
+	    inotify_watched(file))
+		return false;
+	slot_clear(files, fd);
+	if (__atomic_sub_fetch(&file->references, 1, __ATOMIC_ACQ_REL))
+		return true;
+	if (file_names_give(file)) {
+		heap_free(file);
+	} else {
+		enum common_mode before = common_alone();
+		file->references = 1;
+		file_release(file);
+		common_back(before);
+	}
+	return true;
+}
+
 SYSCALL_HANDLER(close, int fd)
 {
 	struct files *files = current_task()->files;
 	struct file *file = (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
 	if (!file)
 		return -EBADF;
+	if (common_mode() == COMMON_SHARED) {
+		if (close_shared(files, (uint32_t)fd, file))
+			return 0;
+		enum common_mode before = common_alone();
+		int64_t result = sys_close(fd); /* which another task may have closed meanwhile */
+		common_back(before);
+		return result;
+	}
 	slot_clear(files, (uint32_t)fd);
 	file_close(file);
 	return 0;

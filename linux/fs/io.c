@@ -200,7 +200,21 @@ SYSCALL_HANDLER(lseek, int fd, int64_t offset, int whence)
 	struct file *file = file_of(fd);
 	if (!file)
 		return -EBADF;
-	return file->ops->seek ? file->ops->seek(file, offset, whence) : -ESPIPE;
+	if (!file->ops->seek)
+		return -ESPIPE;
+	if (common_mode() == COMMON_ALONE)
+		return file->ops->seek(file, offset, whence);
+	int64_t result;
+	if (file->ops->parallel && whence <= SEEK_END) {
+		lock_acquire(&file->position_lock);
+		result = file->ops->seek(file, offset, whence);
+		lock_release(&file->position_lock);
+	} else {
+		enum common_mode before = common_alone();
+		result = file->ops->seek(file, offset, whence);
+		common_back(before);
+	}
+	return result;
 }
 
 /* ---- Writing back, hints ---- */

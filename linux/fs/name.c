@@ -5,12 +5,14 @@
 #include "name.h"
 #include "open.h"
 
-#define HASH_SIZE  1024u
-#define UNUSED_MAX 2048u
+#define HASH_SIZE   1024u
+#define UNUSED_MAX  2048u
+#define UNUSED_OVER 64u /* that closes while the common lock is shared may leave for later */
 
 static struct dentry *table[HASH_SIZE];
 static struct list unused = LIST_INIT(unused); /* oldest first */
 static uint32_t unused_count;
+static struct lock names_lock = LOCK_INIT(LOCK_NAMES);
 
 struct vnode *vnode_create(struct filesystem *filesystem, uint32_t mode, size_t bytes)
 {
@@ -94,20 +96,64 @@ struct dentry *dentry_reference(struct dentry *dentry)
 void dentry_release(struct dentry *dentry)
 {
 	/* Up a chain of parents that go with their last child: as long as a guest makes it. */
-	while (dentry && !--dentry->references) {
-		if (!dentry->hashed) {
-			dentry = dentry_free_one(dentry);
-			continue;
+	for (;;) {
+		while (dentry && !--dentry->references) {
+			if (!dentry->hashed) {
+				dentry = dentry_free_one(dentry);
+				continue;
+			}
+			list_append(&unused, &dentry->unused);
+			unused_count++;
+			dentry = 0;
 		}
-		list_append(&unused, &dentry->unused);
-		dentry = 0;
-		if (++unused_count > UNUSED_MAX) {
-			struct dentry *oldest = list_first(&unused, struct dentry, unused);
-			list_remove(&oldest->unused);
-			unused_count--;
-			dentry = dentry_free_one(oldest);
+		if (unused_count <= UNUSED_MAX)
+			return;
+		dentry = list_first(&unused, struct dentry, unused);
+		list_remove(&dentry->unused);
+		unused_count--;
+		dentry = dentry_free_one(dentry);
+	}
+}
+
+bool file_names_take(struct file *file, const struct path *path)
+{
+	struct vnode *vnode = path->dentry->vnode;
+	bool writes = file_writable(file), fine = true;
+	lock_acquire(&names_lock);
+	if (writes)
+		fine = vnode_write_begin(vnode);
+	if (fine) {
+		file->write_share = writes;
+		file->vnode = vnode_reference(vnode);
+		file->path = *path;
+		dentry_reference(path->dentry);
+		path->mount->references++;
+	}
+	lock_release(&names_lock);
+	return fine;
+}
+
+bool file_names_give(struct file *file)
+{
+	struct vnode *vnode = file->vnode;
+	struct dentry *dentry = file->path.dentry;
+	struct mount *mount = file->path.mount;
+	if (!vnode || !dentry || !mount)
+		return false;
+	lock_acquire(&names_lock);
+	bool plain = vnode->references > 1 && mount->references > 1 &&
+	             (dentry->references > 1 || (dentry->hashed && unused_count < UNUSED_MAX + UNUSED_OVER));
+	if (plain) {
+		vnode->write_count -= file->write_share;
+		vnode->references--;
+		mount->references--;
+		if (!--dentry->references) {
+			list_append(&unused, &dentry->unused);
+			unused_count++;
 		}
 	}
+	lock_release(&names_lock);
+	return plain;
 }
 
 static void dentry_free(struct dentry *dentry)

@@ -242,11 +242,53 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 	return fd;
 }
 
+/* The same while the common lock is shared, for what is common and simple: a regular file that is there and that
+ * nobody watches, in a table of descriptors that is the task's own. */
+static int64_t open_shared(int directory, const char *text, uint32_t flags)
+{
+	const uint32_t dropped = O_NOCTTY | O_CLOEXEC;
+	const uint32_t plain = O_ACCMODE | O_APPEND | O_NONBLOCK | O_LARGEFILE | dropped;
+	struct path path;
+	if (current_task()->files->references > 1 || flags & ~plain)
+		return -EALONE;
+	int error = path_cached(directory, text, WALK_FOLLOW, &path);
+	if (error)
+		return error;
+	struct vnode *vnode = path.dentry->vnode;
+	if (!S_ISREG(vnode->mode) || !vnode->file_ops || !vnode->file_ops->parallel ||
+	    !list_empty(&vnode->watches) || !list_empty(&path.dentry->parent->vnode->watches))
+		return -EALONE;
+	error = check_open(&path, flags);
+	if (error)
+		return error;
+	struct file *file = file_create(vnode->file_ops, flags & ~dropped, 0);
+	if (!file)
+		return -ENOMEM;
+	if (!file_names_take(file, &path)) {
+		heap_free(file);
+		return -ETXTBSY;
+	}
+	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
+	if (fd < 0) {
+		enum common_mode before = common_alone();
+		file_release(file);
+		common_back(before);
+	}
+	return fd;
+}
+
 SYSCALL_HANDLER(openat, int directory, uint64_t path, uint32_t flags, uint32_t mode)
 {
 	char text[PATH_MAX_BYTES];
-	int64_t length = path_from_user(text, path, false);
-	return length < 0 ? length : open_file(directory, text, flags, mode, 0);
+	int64_t result = path_from_user(text, path, false);
+	if (result >= 0)
+		result = common_mode() == COMMON_SHARED ? open_shared(directory, text, flags) : -EALONE;
+	if (result == -EALONE) {
+		enum common_mode before = common_alone();
+		result = open_file(directory, text, flags, mode, 0);
+		common_back(before);
+	}
+	return result;
 }
 
 SYSCALL_HANDLER(open, uint64_t path, uint32_t flags, uint32_t mode)

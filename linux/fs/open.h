@@ -46,6 +46,12 @@ static inline bool inotify_watched(const struct file *file)
 	        (file->path.dentry && !list_empty(&file->path.dentry->parent->vnode->watches)));
 }
 
+/* While the common lock is shared: FILE is opened at PATH, a regular file's; false: it may not be written now
+ * (ETXTBSY). */
+bool file_names_take(struct file *file, const struct path *path);
+/* The end of what FILE has taken, or false, with nothing done, where something would end with it. */
+bool file_names_give(struct file *file);
+
 /* Copies COUNT segments in and checks them; into FEW where they fit, else heap memory that the caller frees.
  */
 int64_t iovec_from_user(struct linux_iovec **segments, uint64_t address, uint64_t count,

@@ -20,6 +20,7 @@ enum lock_rank {
 	LOCK_COMMON,   /* shared or alone */
 	LOCK_POSITION, /* of an open file that several tasks share */
 	LOCK_OBJECT,   /* pipes, eventfds, regular files' data */
+	LOCK_NAMES,    /* references of open files to their names, while the common lock is shared */
 	LOCK_STACK,    /* the TCP/IP stack, and the queues of its sockets: net/stack.h */
 	LOCK_FUTEX,    /* a bucket; two in the order of their addresses */
 	LOCK_MM,       /* areas of an address space */

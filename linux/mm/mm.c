@@ -102,14 +102,38 @@ struct mm *mm_create(void)
 	return mm_new(memory_create(MEMORY_ANONYMOUS, HEAP_OBJECT_BYTES, 0, 0));
 }
 
-void mm_release(struct mm *mm)
+/* The pages of MM, which nobody can reach any more, go back: no lock is needed. The areas with files are left, linked
+ * by `left`. */
+static struct area *mm_empty(struct mm *mm)
+{
+	struct area *with_files = 0;
+	cap_delete(mm->space);
+	for (struct area *area; (area = area_tree_take(&mm->root)) != 0;) {
+		if (area->object)
+			memory_object_release(area->object);
+		area->object = 0;
+		if (area->file) {
+			area->left = with_files;
+			with_files = area;
+		} else {
+			heap_free(area);
+		}
+	}
+	memory_object_release(mm->heap);
+	return with_files;
+}
+
+void mm_release(struct mm *mm, bool beside_others)
 {
 	if (--mm->references)
 		return;
-	cap_delete(mm->space);
-	for (struct area *area; (area = area_tree_take(&mm->root)) != 0;)
+	enum common_mode before = beside_others ? common_give() : COMMON_NOT;
+	struct area *area = mm_empty(mm);
+	common_take(before);
+	for (struct area *next; area; area = next) {
+		next = area->left;
 		area_free(area);
-	memory_object_release(mm->heap);
+	}
 	if (mm->executable)
 		file_release(mm->executable);
 	heap_free(mm);
@@ -164,7 +188,7 @@ struct mm *mm_clone(struct mm *from)
 		file_reference(to->executable);
 	for (struct area *area = mm_find(from, 0); area; area = mm_next(from, area)) {
 		if (clone_area(to, area)) {
-			mm_release(to);
+			mm_release(to, false);
 			return 0;
 		}
 	}

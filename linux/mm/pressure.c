@@ -169,9 +169,9 @@ static bool reserve_give(void)
 bool pressure_relieve(bool may_wait)
 {
 	const struct process *self = current_task()->process;
-	/* Who shares the common lock, in the middle of a copy, cannot kill anybody: the next who fails alone
-	 * does. */
-	if (common_mode() == COMMON_SHARED) {
+	/* Who does not hold the common lock alone, in the middle of a copy, cannot kill anybody: the next who fails
+	 * alone does. */
+	if (common_mode() != COMMON_ALONE) {
 		current_task()->pressed = true;
 		return reserve_give();
 	}

@@ -29,10 +29,9 @@ static void child_start(void *argument)
 	guest_loop();
 }
 
-/* Inherits or copies what the flags say; false leaves the rest to clone_undo. */
+/* Inherits or copies what the flags say, but for the address space; false leaves the rest to clone_undo. */
 static bool share(struct task *child, const struct task *parent, uint64_t flags)
 {
-	child->mm = flags & CLONE_VM ? mm_reference(parent->mm) : mm_clone(parent->mm);
 	child->files = flags & CLONE_FILES ? files_reference(parent->files) : files_clone(parent->files);
 	if (flags & CLONE_FS) {
 		child->fs = parent->fs;
@@ -60,7 +59,7 @@ static void clone_undo(struct process *process, struct task *child, bool new_pro
 {
 	if (child) {
 		if (child->mm)
-			mm_release(child->mm);
+			mm_release(child->mm, false);
 		files_release(child->files);
 		if (child->fs)
 			fs_context_release(child->fs);
@@ -110,11 +109,10 @@ static void task_inherit(struct task *child, const struct task *parent, uint64_t
 	}
 }
 
-int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
-                      int exit_signal, uint64_t pidfd)
+/* Why a clone with these FLAGS cannot be; 0: nothing is known yet. */
+static int64_t refusal(uint64_t flags, uint64_t tls, int exit_signal)
 {
-	struct task *self = current_task();
-	struct process *process = self->process;
+	struct process *process = current_task()->process;
 	bool thread = flags & CLONE_THREAD;
 	if ((flags & CLONE_UNSUPPORTED) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
 	    (thread && !(flags & CLONE_SIGHAND)) || (thread && (flags & CLONE_PIDFD)) ||
@@ -127,15 +125,25 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 		return -ERESTARTNOINTR;
 	if (!thread && process->limits[RLIMIT_NPROC].current <= process_count() && !capable(CAP_SYS_RESOURCE))
 		return -EAGAIN;
+	return pressure_task_allowed() ? 0 : -EAGAIN;
+}
 
-	if (!pressure_task_allowed())
-		return -EAGAIN;
-
+/* *COPY: the child's address space, 0 where it could not be made; taken over, then 0. The common lock is held alone. */
+static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint64_t parent_tid,
+                          uint64_t child_tid, uint64_t tls, int exit_signal, uint64_t pidfd)
+{
+	struct task *self = current_task();
+	struct process *process = self->process;
+	bool thread = flags & CLONE_THREAD;
 	struct process *target = thread ? process : process_create();
 	struct task *child = target ? task_create(target) : 0;
 	struct thread_area *area = 0;
 	int64_t result = -ENOMEM;
-	if (!child || !share(child, self, flags))
+	if (!child)
+		goto undo;
+	child->mm = flags & CLONE_VM ? mm_reference(self->mm) : *copy;
+	*copy = 0;
+	if (!share(child, self, flags))
 		goto undo;
 	child->vector = pages_allocate((machine.vector_bytes + 4095) / 4096);
 	if (!child->vector)
@@ -193,6 +201,33 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 	return tid;
 undo:
 	clone_undo(target, child, !thread);
+	return result;
+}
+
+int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
+                      int exit_signal, uint64_t pidfd)
+{
+	struct mm *mm = current_task()->mm, *copy = 0;
+	enum common_mode before = common_mode();
+	int64_t result = refusal(flags, tls, exit_signal);
+	if (result)
+		return result;
+	/* What takes long needs no lock where the address space is this task's alone. */
+	if (!(flags & CLONE_VM) && before == COMMON_SHARED && mm->references == 1) {
+		common_give();
+		copy = mm_clone(mm);
+		common_take(COMMON_ALONE);
+	} else {
+		common_alone();
+	}
+	if (!(flags & CLONE_VM) && !copy)
+		copy = mm_clone(mm);
+	result = refusal(flags, tls, exit_signal); /* others may have come first */
+	if (!result)
+		result = clone_with(&copy, flags, stack, parent_tid, child_tid, tls, exit_signal, pidfd);
+	if (copy)
+		mm_release(copy, false);
+	common_back(before);
 	return result;
 }
 

@@ -25,7 +25,7 @@ void task_leave_mm(struct task *task)
 	task->clear_tid = 0;
 	task->mm = 0;
 	thread_use_mm(0);
-	mm_release(mm);
+	mm_release(mm, task->exiting);
 	vfork_release(task);
 }
 
