@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-RUNS = (("checks.sh", 1, 512), ("checks.sh", 4, 1024), ("subkernels.sh", 1, 512), ("subkernels.sh", 2, 512),
+RUNS = (("checks.sh", 1, 1024), ("checks.sh", 4, 1024), ("subkernels.sh", 1, 512), ("subkernels.sh", 2, 512),
         ("subkernels.sh", 4, 1024))
 RUN = [str(ROOT / "tools/holon-run")]
 
