@@ -154,11 +154,18 @@ unsigned dag_some_peer(struct dag *dag, unsigned not )
 /* Forgets the DAG and goes on from `order`, whose floor is its horizon. Our own payload is proposed anew. */
 void dag_enter_epoch(struct dag *dag, const struct dag_order *order)
 {
-	slots_clear(dag, dag->store->floor + 1, dag->store->floor + DAG_WINDOW - 1);
+	bool same_epoch = dag->order.committee.epoch == order->committee.epoch;
+	uint64_t floor = dag->store->floor, top = floor + DAG_WINDOW - 1;
+	/* Within an epoch a vote that was cast stays cast: it binds us, and others may still need it. */
+	uint64_t kept = same_epoch ? (order->gc_round > floor ? order->gc_round : floor) : top;
+	uint64_t end = order->gc_round + DAG_WINDOW - 1 < top ? order->gc_round + DAG_WINDOW - 1 : top;
+	slots_clear(dag, floor + 1, kept < top ? kept : top);
+	slots_forget(dag, kept + 1, end);
+	slots_clear(dag, (end > kept ? end : kept) + 1, top);
+	dag->vote_floor = !same_epoch ? 0 : floor > dag->vote_floor ? floor : dag->vote_floor;
 	store_destroy(dag->store);
 	commits_clear(dag);
 	checkpoints_clear(dag);
-	bool same_epoch = dag->order.committee.epoch == order->committee.epoch;
 	dag->order = *order;
 	dag->store = store_create(order->gc_round);
 	dag->delivered = order->index;

@@ -127,6 +127,8 @@ struct dag {
 	bool weak_waiters;
 	uint64_t candidate_top; /* no candidate lies above */
 
+	uint64_t
+	    vote_floor; /* what we voted for up to this round of the epoch is forgotten: we vote there no more */
 	/* votes not yet durable, or durable and not yet sent */
 	struct pending_vote *votes;
 	unsigned vote_count, vote_room;
@@ -209,6 +211,8 @@ void dag_enter_epoch(struct dag *dag, const struct dag_order *order);
 /* slots.c: headers, votes, certificates */
 struct slot *slot_get(struct dag *dag, uint64_t round, unsigned author);
 void slots_clear(struct dag *dag, uint64_t from_round, uint64_t to_round);
+/* The same, but what we voted for in them stays known, and its log records needed. */
+void slots_forget(struct dag *dag, uint64_t from_round, uint64_t to_round);
 void slots_dirty(struct dag *dag, uint64_t round);
 void slots_progress(struct dag *dag);
 struct candidate *slot_candidate(struct slot *slot, const struct dag_digest *digest);

@@ -42,24 +42,43 @@ struct slot *slot_get(struct dag *dag, uint64_t round, unsigned author)
 	return *slot;
 }
 
+static void slot_clear(struct dag *dag, uint64_t round, unsigned author)
+{
+	struct slot *slot = dag->slots[round % DAG_WINDOW][author];
+	if (!slot)
+		return;
+	while (slot->candidates) {
+		struct candidate *candidate = slot->candidates;
+		slot->candidates = candidate->next;
+		candidate_destroy(candidate);
+	}
+	slot_drop_cells(slot);
+	free(slot);
+	dag->slots[round % DAG_WINDOW][author] = NULL;
+}
+
 void slots_clear(struct dag *dag, uint64_t from_round, uint64_t to_round)
+{
+	for (uint64_t round = from_round; round <= to_round; round++)
+		for (unsigned author = 0; author < DAG_MAX_VALIDATORS; author++)
+			slot_clear(dag, round, author);
+	for (uint64_t round = from_round; round <= to_round; round++)
+		dag->round_tickets[round % DAG_WINDOW] = 0;
+}
+
+void slots_forget(struct dag *dag, uint64_t from_round, uint64_t to_round)
 {
 	for (uint64_t round = from_round; round <= to_round; round++)
 		for (unsigned author = 0; author < DAG_MAX_VALIDATORS; author++) {
 			struct slot *slot = dag->slots[round % DAG_WINDOW][author];
 			if (!slot)
 				continue;
-			while (slot->candidates) {
-				struct candidate *candidate = slot->candidates;
-				slot->candidates = candidate->next;
-				candidate_destroy(candidate);
-			}
-			slot_drop_cells(slot);
-			free(slot);
-			dag->slots[round % DAG_WINDOW][author] = NULL;
+			struct slot kept = {
+			    .voted = slot->voted, .has_voted = slot->has_voted, .proven = slot->proven};
+			slot_clear(dag, round, author);
+			if (kept.has_voted)
+				*slot_get(dag, round, author) = kept;
 		}
-	for (uint64_t round = from_round; round <= to_round; round++)
-		dag->round_tickets[round % DAG_WINDOW] = 0;
 }
 
 void slots_dirty(struct dag *dag, uint64_t round)
@@ -356,7 +375,7 @@ static bool candidate_progress(struct dag *dag, struct slot *slot, struct candid
 	                (DAG_BUG(BUG_VOTE_TWICE) && !digest_equal(&slot->voted, &candidate->ref.digest));
 	if ((links || DAG_BUG(BUG_PARENTS)) && may_vote && dag->begun &&
 	    candidate->ref.author != dag->config.self && dag_is_member(dag, dag->config.self) &&
-	    candidate->ref.round > dag->order.gc_round &&
+	    candidate->ref.round > dag->order.gc_round && candidate->ref.round > dag->vote_floor &&
 	    (batches_present(dag, &candidate->view) || DAG_BUG(BUG_BATCH_UNSEEN)))
 		vote(dag, slot, candidate);
 	if ((links || DAG_BUG(BUG_PARENTS)) && certified(dag, slot, candidate)) {
