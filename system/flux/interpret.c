@@ -273,106 +273,26 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 	}
 #define COMPARE_A A_
 #define COMPARE_B B_
-	CASE(JLT) :
-	{
-		COMPARE(<, "<", order == -1);
-		JUMP_IF(truth);
-	}
-	CASE(JLE) :
-	{
-		COMPARE(<=, "<=", order == -1 || order == 0);
-		JUMP_IF(truth);
-	}
-	CASE(JNLT) :
-	{
-		COMPARE(<, "<", order == -1);
-		JUMP_IF(!truth);
-	}
-	CASE(JNLE) :
-	{
-		COMPARE(<=, "<=", order == -1 || order == 0);
-		JUMP_IF(!truth);
-	}
-	CASE(JGT) :
-	{
-		COMPARE(>, ">", order == 1);
-		JUMP_IF(truth);
-	}
-	CASE(JGE) :
-	{
-		COMPARE(>=, ">=", order == 1 || order == 0);
-		JUMP_IF(truth);
-	}
-	CASE(JNGT) :
-	{
-		COMPARE(>, ">", order == 1);
-		JUMP_IF(!truth);
-	}
-	CASE(JNGE) :
-	{
-		COMPARE(>=, ">=", order == 1 || order == 0);
-		JUMP_IF(!truth);
-	}
-	CASE(JEQ) :
-	{
-		EQUAL(R[A_], R[B_]);
-		JUMP_IF(truth);
-	}
-	CASE(JNE) :
-	{
-		EQUAL(R[A_], R[B_]);
-		JUMP_IF(!truth);
-	}
-	CASE(JLTI) :
-	{
-		COMPARE_NUMBER(<, "<", order == -1);
-		JUMP_IF(truth);
-	}
-	CASE(JLEI) :
-	{
-		COMPARE_NUMBER(<=, "<=", order == -1 || order == 0);
-		JUMP_IF(truth);
-	}
-	CASE(JGTI) :
-	{
-		COMPARE_NUMBER(>, ">", order == 1);
-		JUMP_IF(truth);
-	}
-	CASE(JGEI) :
-	{
-		COMPARE_NUMBER(>=, ">=", order == 1 || order == 0);
-		JUMP_IF(truth);
-	}
-	CASE(JNLTI) :
-	{
-		COMPARE_NUMBER(<, "<", order == -1);
-		JUMP_IF(!truth);
-	}
-	CASE(JNLEI) :
-	{
-		COMPARE_NUMBER(<=, "<=", order == -1 || order == 0);
-		JUMP_IF(!truth);
-	}
-	CASE(JNGTI) :
-	{
-		COMPARE_NUMBER(>, ">", order == 1);
-		JUMP_IF(!truth);
-	}
-	CASE(JNGEI) :
-	{
-		COMPARE_NUMBER(>=, ">=", order == 1 || order == 0);
-		JUMP_IF(!truth);
-	}
-	CASE(JEQK) :
-	{
-		EQUAL(R[A_], K[B_]);
-		JUMP_IF(truth);
-	}
-	CASE(JNEK) :
-	{
-		EQUAL(R[A_], K[B_]);
-		JUMP_IF(!truth);
-	}
+	COMPARE_JUMP(JLT, <, "<", order == -1, truth)
+	COMPARE_JUMP(JLE, <=, "<=", order == -1 || order == 0, truth)
+	COMPARE_JUMP(JNLT, <, "<", order == -1, !truth)
+	COMPARE_JUMP(JNLE, <=, "<=", order == -1 || order == 0, !truth)
+	COMPARE_JUMP(JGT, >, ">", order == 1, truth)
+	COMPARE_JUMP(JGE, >=, ">=", order == 1 || order == 0, truth)
+	COMPARE_JUMP(JNGT, >, ">", order == 1, !truth)
+	COMPARE_JUMP(JNGE, >=, ">=", order == 1 || order == 0, !truth)
+	EQUAL_JUMP(JEQ, R[A_], R[B_], truth)
+	EQUAL_JUMP(JNE, R[A_], R[B_], !truth)
+	COMPARE_NUMBER_JUMP(JLTI, <, "<", order == -1, truth)
+	COMPARE_NUMBER_JUMP(JLEI, <=, "<=", order == -1 || order == 0, truth)
+	COMPARE_NUMBER_JUMP(JGTI, >, ">", order == 1, truth)
+	COMPARE_NUMBER_JUMP(JGEI, >=, ">=", order == 1 || order == 0, truth)
+	COMPARE_NUMBER_JUMP(JNLTI, <, "<", order == -1, !truth)
+	COMPARE_NUMBER_JUMP(JNLEI, <=, "<=", order == -1 || order == 0, !truth)
+	COMPARE_NUMBER_JUMP(JNGTI, >, ">", order == 1, !truth)
+	COMPARE_NUMBER_JUMP(JNGEI, >=, ">=", order == 1 || order == 0, !truth)
+	EQUAL_JUMP(JEQK, R[A_], K[B_], truth)
+	EQUAL_JUMP(JNEK, R[A_], K[B_], !truth)
 	CASE(JOK) : JUMP_IF(R[A_] != V_NIL && !is_type(R[A_], T_ERROR));
 	CASE(JNERR) : JUMP_IF(!is_type(R[A_], T_ERROR));
 	CASE(GETFIELD) :

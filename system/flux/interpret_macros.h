@@ -172,4 +172,24 @@
 		NEXT;                                                                                        \
 	} while (0)
 
+/* Whole instructions: a comparison and a jump. */
+#define COMPARE_JUMP(name, symbol, text, want, when)                                                         \
+	CASE(name) :                                                                                         \
+	{                                                                                                    \
+		COMPARE(symbol, text, want);                                                                 \
+		JUMP_IF(when);                                                                               \
+	}
+#define COMPARE_NUMBER_JUMP(name, symbol, text, want, when)                                                  \
+	CASE(name) :                                                                                         \
+	{                                                                                                    \
+		COMPARE_NUMBER(symbol, text, want);                                                          \
+		JUMP_IF(when);                                                                               \
+	}
+#define EQUAL_JUMP(name, A, B, when)                                                                         \
+	CASE(name) :                                                                                         \
+	{                                                                                                    \
+		EQUAL(A, B);                                                                                 \
+		JUMP_IF(when);                                                                               \
+	}
+
 #endif

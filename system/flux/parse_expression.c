@@ -365,6 +365,16 @@ static struct node *parse_list(struct parser *p)
 	return finish(p, node);
 }
 
+/* ": VALUE", after a pair's key. False: it was the last. */
+static bool parse_pair_end(struct parser *p, struct node *pair, struct node *node, struct node **last)
+{
+	if (!expect(p, TOK_COLON))
+		return false;
+	pair->b = parse_inner(p);
+	append(&node->list, last, finish(p, pair));
+	return match(p, TOK_COMMA);
+}
+
 static struct node *parse_map(struct parser *p)
 {
 	struct node *node = new_node(p, N_MAP, advance(p)->begin), *last = NULL;
@@ -381,11 +391,7 @@ static struct node *parse_map(struct parser *p)
 		} else {
 			pair->a = parse_inner(p);
 		}
-		if (!expect(p, TOK_COLON))
-			break;
-		pair->b = parse_inner(p);
-		append(&node->list, &last, finish(p, pair));
-		if (!match(p, TOK_COMMA))
+		if (!parse_pair_end(p, pair, node, &last))
 			break;
 	}
 	expect(p, TOK_RBRACE);
@@ -406,11 +412,7 @@ static struct node *parse_dist(struct parser *p)
 	while (!check(p, TOK_RBRACE) && !check(p, TOK_EOF) && !p->panic) {
 		struct node *pair = new_node(p, N_PAIR, peek(p)->begin);
 		pair->a = parse_inner(p);
-		if (!expect(p, TOK_COLON))
-			break;
-		pair->b = parse_inner(p);
-		append(&node->list, &last, finish(p, pair));
-		if (!match(p, TOK_COMMA))
+		if (!parse_pair_end(p, pair, node, &last))
 			break;
 	}
 	expect(p, TOK_RBRACE);

@@ -148,27 +148,8 @@ double scheduler_priority(const struct scheduler *s)
 	return s->depth ? s->running[s->depth - 1]->intention->priority : -1;
 }
 
-int64_t scheduler_next(struct vm *vm, bool periodic)
-{
-	struct scheduler *s = vm->scheduler;
-	int64_t next = INT64_MAX;
-	for (uint32_t i = 0; i < s->message_count; i++)
-		if (s->messages[i].due_ns > vm->clock_ns && s->messages[i].due_ns < next)
-			next = s->messages[i].due_ns;
-	for (uint32_t i = 0; s->triggers && i < vm->program->intention_count; i++) {
-		struct trigger *t = &s->triggers[i];
-		if (t->kind == TRIGGER_AFTER || (periodic && t->kind == TRIGGER_EVERY))
-			if (t->next_ns < next)
-				next = t->next_ns;
-	}
-	for (uint32_t i = 0; i < s->active_count; i++)
-		if (!s->active[i]->running && s->active[i]->next_ns < next)
-			next = s->active[i]->next_ns;
-	return next;
-}
-
-/* The same for what is not due yet. */
-static int64_t next_later(struct vm *vm)
+/* The first event after a time; messages that are due already wake nobody by themselves. */
+static int64_t next_after(struct vm *vm, int64_t after, bool periodic)
 {
 	struct scheduler *s = vm->scheduler;
 	int64_t next = INT64_MAX;
@@ -177,15 +158,25 @@ static int64_t next_later(struct vm *vm)
 			next = s->messages[i].due_ns;
 	for (uint32_t i = 0; s->triggers && i < vm->program->intention_count; i++) {
 		const struct trigger *t = &s->triggers[i];
-		if ((t->kind == TRIGGER_AFTER || t->kind == TRIGGER_EVERY) && t->next_ns > vm->clock_ns &&
-		    t->next_ns < next)
+		if ((t->kind == TRIGGER_AFTER || (periodic && t->kind == TRIGGER_EVERY)) &&
+		    t->next_ns > after && t->next_ns < next)
 			next = t->next_ns;
 	}
 	for (uint32_t i = 0; i < s->active_count; i++)
-		if (!s->active[i]->running && s->active[i]->next_ns > vm->clock_ns &&
-		    s->active[i]->next_ns < next)
+		if (!s->active[i]->running && s->active[i]->next_ns > after && s->active[i]->next_ns < next)
 			next = s->active[i]->next_ns;
 	return next;
+}
+
+int64_t scheduler_next(struct vm *vm, bool periodic)
+{
+	return next_after(vm, INT64_MIN, periodic);
+}
+
+/* The same for what is not due yet. */
+static int64_t next_later(struct vm *vm)
+{
+	return next_after(vm, vm->clock_ns, true);
 }
 
 bool scheduler_advance(struct vm *vm, int64_t until)
