@@ -137,12 +137,7 @@ bool judge_score(struct sandbox *sandbox, uint64_t seed, double *score)
 {
 	struct service services[WORKLOADS];
 	double total = 0;
-	for (unsigned i = 0; i < BATCH_MAX; i++) {
-		unsigned quarter = i % 4, half = i / 4 % 2, group = i / 8;
-		grid[i] = (struct question){quarter * 20, 1 + 3 * half, 0.5 + group};
-	}
-	i < WORKLOADS; i++)
-	{
+	for (unsigned i = 0; i < WORKLOADS; i++) {
 		struct service *s = &services[i];
 		s->random = (seed + 1) * 0x9E3779B97F4A7C15u + (i + 1) * 0xD6E8FEB86659FD93u;
 		for (unsigned k = 0; k < 4; k++)
@@ -194,8 +189,10 @@ static bool conform(struct sandbox *sandbox)
 {
 	struct question grid[BATCH_MAX];
 	double first[BATCH_MAX], second[BATCH_MAX];
-	for (unsigned i = 0; i < BATCH_MAX; i++)
-		grid[i] = (struct question){(i % 4) * 20, 1 + 3 * (i / 4 % 2), 0.5 + (double)(i / 8)};
+	for (unsigned i = 0; i < BATCH_MAX; i++) {
+		unsigned queue = i % 4 * 20, rate = 1 + 3 * (i / 4 % 2), group = i / 8;
+		grid[i] = (struct question){queue, rate, 0.5 + group};
+	}
 	if (!sandbox_ask(sandbox, grid, BATCH_MAX, first))
 		return false;
 	for (unsigned i = 0; i < BATCH_MAX / 2; i++) {
