@@ -44,7 +44,7 @@ int capability_walk(int directory, const char *path, char last[256])
 			slash++;
 		if (!slash || !*slash) {
 			if (!length)
-				strcpy(last, ".");
+				memcpy(last, ".", 2);
 			return at;
 		}
 		int next = length == 1 && *last == '.'
