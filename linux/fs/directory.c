@@ -106,6 +106,8 @@ SYSCALL_HANDLER(mknodat, int directory, uint64_t path, uint32_t mode, uint64_t d
 	uint32_t type = mode & S_IFMT;
 	if (!type)
 		mode |= type = S_IFREG;
+	if (type == S_IFDIR)
+		return -EPERM;
 	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR && type != S_IFBLK)
 		return -EINVAL;
 	if ((type == S_IFCHR || type == S_IFBLK) && !capable(CAP_MKNOD))

@@ -365,6 +365,33 @@ SYSCALL_HANDLER(dup3, int old, int new, uint32_t flags)
 	return duplicate_to(old, new, flags & O_CLOEXEC);
 }
 
+/* Who gets SIGIO: struct f_owner_ex. */
+enum { OWNER_THREAD = 0, OWNER_PROCESS = 1, OWNER_GROUP = 2 };
+
+static int64_t set_owner(struct file *file, int32_t kind, int32_t id)
+{
+	if (kind < OWNER_THREAD || kind > OWNER_GROUP)
+		return -EINVAL;
+	if (id && !(kind == OWNER_THREAD    ? task_find(id) != 0
+	            : kind == OWNER_PROCESS ? process_find(id) != 0
+	                                    : process_group_first(id) != 0))
+		return -ESRCH;
+	file->owner = kind == OWNER_GROUP ? -id : id;
+	file->owner_thread = kind == OWNER_THREAD && id;
+	return 0;
+}
+
+static int64_t owner_fcntl(struct file *file, int command, uint64_t address)
+{
+	int32_t owner[2];
+	if (command == F_GETOWN_EX) {
+		owner[0] = file->owner_thread ? OWNER_THREAD : file->owner < 0 ? OWNER_GROUP : OWNER_PROCESS;
+		owner[1] = file->owner < 0 ? -file->owner : file->owner;
+		return copy_to_user(address, owner, sizeof(owner));
+	}
+	return copy_from_user(owner, address, sizeof(owner)) ? -EFAULT : set_owner(file, owner[0], owner[1]);
+}
+
 SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 {
 	const uint32_t settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
@@ -403,10 +430,17 @@ SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 	case F_OFD_SETLKW:
 		return lock_fcntl(fd, file, command, argument);
 	case F_SETOWN:
-		file->owner = (int32_t)argument;
-		return 0;
+		return set_owner(file, (int32_t)argument < 0 ? OWNER_GROUP : OWNER_PROCESS,
+		                 (int32_t)argument < 0 ? -(int32_t)argument : (int32_t)argument);
 	case F_GETOWN:
 		return file->owner;
+	case F_SETOWN_EX:
+	case F_GETOWN_EX:
+		return owner_fcntl(file, command, argument);
+	case F_GETLEASE:
+		return F_UNLCK; /* nobody can have one */
+	case F_NOTIFY:
+		return argument & ~0x80000000ull ? -EINVAL : 0; /* none wanted */
 	case F_SETSIG:
 		if (argument > SIGNAL_COUNT)
 			return -EINVAL;

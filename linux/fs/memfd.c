@@ -53,8 +53,10 @@ static bool mapped_writable(const struct vnode *vnode)
 int64_t memfd_fcntl(struct file *file, int command, uint64_t argument)
 {
 	const uint32_t known = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
-	if (file->ops != &ramfs_file_ops || file->path.mount)
+	if (file->ops != &ramfs_file_ops)
 		return -EINVAL;
+	if (file->path.mount) /* a file with a name is sealed against seals, as on tmpfs */
+		return command == F_GET_SEALS ? F_SEAL_SEAL : -EPERM;
 	struct ram_node *node = ram_node(file->vnode);
 	if (command == F_GET_SEALS)
 		return node->data.seals;

@@ -269,13 +269,13 @@ static int mount_new(const char *type, const char *source, const struct path *wh
 		return error;
 	filesystem->references++;
 	error = 0;
-	if (!S_ISDIR(where->dentry->vnode->mode))
+	if (filesystem->configure)
+		error = filesystem->configure(filesystem, options, filesystem->references == 1);
+	if (!error && !S_ISDIR(where->dentry->vnode->mode))
 		error = -ENOTDIR;
-	else if (where->mount->root == where->dentry && where->mount->filesystem == filesystem &&
+	else if (!error && where->mount->root == where->dentry && where->mount->filesystem == filesystem &&
 	         !filesystem->release)
 		error = -EBUSY; /* it is there already */
-	if (!error && filesystem->configure)
-		error = filesystem->configure(filesystem, options, filesystem->references == 1);
 	if (!error)
 		error = mount_add(filesystem, where, source, &root);
 	if (!error) {

@@ -91,6 +91,7 @@ struct file {
 	struct list epoll_items;   /* epoll registrations of this description */
 	int32_t owner;             /* F_SETOWN: process (> 0) or group (< 0) for SIGIO, and its signal */
 	int32_t owner_signal;
+	bool owner_thread; /* it is one thread */
 };
 
 static inline bool file_readable(const struct file *file)

@@ -107,6 +107,8 @@ struct task {
 	int32_t nice, policy; /* task/schedule.c */
 	uint32_t rt_priority, io_priority;
 	bool reset_on_fork;
+	int32_t memory_policy; /* task/numa.c */
+	uint64_t memory_nodes;
 	/* restart_syscall: what an interrupted relative sleep needs */
 	int64_t (*restart)(struct task *task);
 	uint64_t restart_data[6];
@@ -140,7 +142,8 @@ struct process {
 	struct wait_queue exit_wait;   /* pidfd poll */
 	bool exiting, execing, zombie, stopped, continued, subreaper, did_exec, dumpable_off;
 	bool stop_reported;
-	int32_t exit_status; /* wait status form: code << 8 or signal, 0x80 core */
+	uint8_t machine_check; /* prctl(2): 0, or one more than PR_MCE_KILL_* */
+	int32_t exit_status;   /* wait status form: code << 8 or signal, 0x80 core */
 	int32_t stop_signal;
 	int32_t exit_signal; /* to the parent: SIGCHLD, 0 for none */
 	struct tty *tty;     /* controlling terminal (file side) */

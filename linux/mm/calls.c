@@ -216,8 +216,8 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 		return -EOPNOTSUPP;
 	if ((flags & LINUX_MAP_GROWSDOWN) && (shared || !(flags & LINUX_MAP_ANONYMOUS)))
 		return -EINVAL;
-	if ((flags & LINUX_MAP_HUGETLB) && (flags & LINUX_MAP_ANONYMOUS))
-		return -ENOMEM; /* there is no pool of huge pages */
+	if (flags & LINUX_MAP_HUGETLB) /* there is no pool of huge pages, and no file of them */
+		return flags & LINUX_MAP_ANONYMOUS ? -ENOMEM : -EINVAL;
 	if (bytes > USER_END)
 		return -ENOMEM;
 	bytes = page_up(bytes);
@@ -247,7 +247,7 @@ SYSCALL_HANDLER(munmap, uint64_t start, uint64_t bytes)
 
 SYSCALL_HANDLER(mprotect, uint64_t start, uint64_t bytes, uint64_t prot)
 {
-	if (!page_aligned(start) || (prot & ~(uint64_t)(7 | PROT_GROWSDOWN | PROT_GROWSUP)))
+	if (!page_aligned(start) || (prot & ~(uint64_t)(7 | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP)))
 		return -EINVAL;
 	if (!bytes)
 		return 0;
@@ -351,6 +351,29 @@ static int grow_area(struct mm *mm, struct area *area, uint64_t bytes)
 	return error;
 }
 
+/* mremap(2) with an old size of 0: a second mapping of what is shared at START. */
+static int64_t map_twice(struct mm *mm, uint64_t start, uint64_t bytes, uint64_t flags)
+{
+	struct area *area = mm_find(mm, start);
+	if (!area || area->start > start)
+		return -EFAULT;
+	if (!(area->flags & AREA_SHARED) || !(flags & MREMAP_MAYMOVE) || (flags & MREMAP_FIXED))
+		return -EINVAL;
+	uint64_t at = mm_place(mm, bytes, mm->mmap_top), skip = start - area->start;
+	if (!at || !may_grow(mm, bytes))
+		return -ENOMEM;
+	struct memory_object *object = memory_object_reference(area->object);
+	struct file *file = area->file ? file_reference(area->file) : 0;
+	int error =
+	    mm_map(mm, at, bytes, area->flags, object, area->offset + skip, file, area->file_offset + skip);
+	if (!error)
+		return (int64_t)at;
+	memory_object_release(object);
+	if (file)
+		file_release(file);
+	return error;
+}
+
 SYSCALL_HANDLER(mremap, uint64_t start, uint64_t old_bytes, uint64_t new_bytes, uint64_t flags,
                 uint64_t fixed)
 {
@@ -358,8 +381,10 @@ SYSCALL_HANDLER(mremap, uint64_t start, uint64_t old_bytes, uint64_t new_bytes, 
 	old_bytes = page_up(old_bytes);
 	new_bytes = page_up(new_bytes);
 	if (!page_aligned(start) || !new_bytes || (flags & ~7ull) ||
-	    ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)) || (flags & MREMAP_DONTUNMAP) || !old_bytes)
+	    ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)) || (flags & MREMAP_DONTUNMAP))
 		return -EINVAL;
+	if (!old_bytes)
+		return map_twice(mm, start, new_bytes, flags);
 	if (!valid_range(start, old_bytes) || new_bytes > USER_END || !range_mapped(mm, start, old_bytes))
 		return -EFAULT;
 	if ((flags & MREMAP_FIXED)) {
@@ -417,7 +442,6 @@ enum {
 	MADV_POPULATE_READ = 22,
 	MADV_POPULATE_WRITE = 23,
 	MADV_DONTNEED_LOCKED = 24,
-	MADV_COLLAPSE = 25,
 };
 
 static void discard(struct mm *mm, struct area *area, uint64_t start, uint64_t end)
@@ -470,9 +494,9 @@ static int64_t advise_area(struct mm *mm, struct area *area, uint64_t from, uint
 	case MADV_REMOVE:
 		if (area->flags & AREA_LOCKED)
 			return -EINVAL;
-		if (!area->object || (!file && !(area->flags & AREA_SHARED)))
+		if (!file && !(area->flags & AREA_SHARED))
 			return -EINVAL;
-		if ((area->flags & (AREA_SHARED | AREA_WRITE)) != (AREA_SHARED | AREA_WRITE))
+		if ((area->flags & (AREA_SHARED | AREA_MAY_WRITE)) != (AREA_SHARED | AREA_MAY_WRITE))
 			return -EACCES;
 		if (!file)
 			return memory_discard(area->object->handle, area->offset + (from - area->start),
@@ -520,7 +544,7 @@ static bool advice_known(int advice, uint32_t *set, uint32_t *clear)
 		return true;
 	default:
 		return (advice >= 0 && advice <= MADV_DONTNEED) ||
-		       (advice >= MADV_FREE && advice <= MADV_COLLAPSE);
+		       (advice >= MADV_FREE && advice <= MADV_DONTNEED_LOCKED);
 	}
 }
 
@@ -597,19 +621,92 @@ SYSCALL_HANDLER(msync, uint64_t start, uint64_t bytes, int flags)
 	return range_mapped(mm, start, page_up(bytes)) ? 0 : -ENOMEM;
 }
 
+/* Which of the COUNT pages of HANDLE from OFFSET on are there, a byte each: halved until a part is of one kind. A clone
+ * of the part tells. */
+static void residency(handle_t handle, uint64_t offset, uint64_t count, uint8_t *there)
+{
+	struct memory_info info = {0};
+	int64_t clone = memory_clone(handle, offset, count * PAGE_SIZE_BYTES);
+	bool known = clone >= 0 && memory_info(current_page(), (handle_t)clone, &info) >= 0;
+	if (clone >= 0)
+		cap_delete((handle_t)clone);
+	uint64_t pages = known ? info.resident_bytes / PAGE_SIZE_BYTES : count;
+	if (pages == 0 || pages >= count) {
+		memset(there, pages != 0, count);
+		return;
+	}
+	residency(handle, offset, count / 2, there);
+	residency(handle, offset + count / 2 * PAGE_SIZE_BYTES, count - count / 2, there + count / 2);
+}
+
+/* The system image's pages are always there; so is what a file keeps outside memory objects. */
+static void area_residency(const struct mm *mm, const struct area *area, uint64_t at, uint64_t count,
+                           uint8_t *there)
+{
+	const struct memory_object *object = area->object ? area->object : mm->heap;
+	uint64_t offset = area->offset + (at - area->start);
+	uint64_t end = page_up(object->bytes);
+	uint64_t inside = offset >= end ? 0 : (end - offset) / PAGE_SIZE_BYTES;
+	memset(there, 0, count);
+	inside = inside < count ? inside : count;
+	if (object->whole || (area->flags & AREA_VDSO))
+		memset(there, 1, inside);
+	else if (inside)
+		residency(object->handle, offset, inside, there);
+}
+
 SYSCALL_HANDLER(mincore, uint64_t start, uint64_t bytes, uint64_t vector)
 {
+	struct mm *mm = current_task()->mm;
+	uint8_t there[64];
 	if (!page_aligned(start))
 		return -EINVAL;
-	if (!valid_range(start, page_up(bytes)) || !range_mapped(current_task()->mm, start, page_up(bytes)))
+	if (bytes > USER_END || !valid_range(start, page_up(bytes)))
 		return -ENOMEM;
-	uint8_t ones[64];
-	memset(ones, 1, sizeof(ones));
-	for (uint64_t page = 0, count = page_up(bytes) / PAGE_SIZE_BYTES; page < count; page += 64) {
-		if (copy_to_user(vector + page, ones, count - page < 64 ? count - page : 64))
+	if (!user_range(vector, page_up(bytes) / PAGE_SIZE_BYTES))
+		return -EFAULT;
+	if (!range_mapped(mm, start, page_up(bytes)))
+		return -ENOMEM;
+	for (uint64_t at = start, end = start + page_up(bytes); at < end;) {
+		const struct area *area = mm_find(mm, at);
+		uint64_t until = area->end < end ? area->end : end;
+		uint64_t count = (until - at) / PAGE_SIZE_BYTES;
+		count = count < sizeof(there) ? count : sizeof(there);
+		area_residency(mm, area, at, count, there);
+		if (copy_to_user(vector + (at - start) / PAGE_SIZE_BYTES, there, count))
 			return -EFAULT;
+		at += count * PAGE_SIZE_BYTES;
 	}
 	return 0;
+}
+
+/* Maps the pages of [start, start + bytes), part of a shared mapping of a file, from PAGE of the file on. */
+SYSCALL_HANDLER(remap_file_pages, uint64_t start, uint64_t bytes, uint64_t protection, uint64_t page,
+                uint64_t flags)
+{
+	struct mm *mm = current_task()->mm;
+	(void)flags;
+	start &= ~(PAGE_SIZE_BYTES - 1);
+	bytes &= ~(PAGE_SIZE_BYTES - 1);
+	if (protection || !bytes || bytes > USER_END || page > INT64_MAX / PAGE_SIZE_BYTES ||
+	    !valid_range(start, bytes))
+		return -EINVAL;
+	struct area *area = mm_find(mm, start);
+	if (!area || area->start > start || !(area->flags & AREA_SHARED) || !area->file ||
+	    area->end < start + bytes)
+		return -EINVAL;
+	struct memory_object *object = memory_object_reference(area->object);
+	struct file *file = file_reference(area->file);
+	uint64_t offset = area->offset - area->file_offset + page * PAGE_SIZE_BYTES;
+	uint32_t kept = area->flags;
+	int error = mm_unmap(mm, start, bytes);
+	if (!error)
+		error = mm_map(mm, start, bytes, kept, object, offset, file, page * PAGE_SIZE_BYTES);
+	if (error) {
+		memory_object_release(object);
+		file_release(file);
+	}
+	return error;
 }
 
 static int64_t lock_range(uint64_t start, uint64_t bytes, bool lock)
@@ -707,6 +804,8 @@ static int64_t remote_copy(int pid, uint64_t local, uint64_t local_count, uint64
 	char buffer[1024];
 	if (local_count > REMOTE_IOVECS_MAX || remote_count > REMOTE_IOVECS_MAX)
 		return -EINVAL;
+	if (!local_count || !remote_count)
+		return 0;
 	if (!process || process->zombie || !process->leader || !process->leader->mm)
 		return -ESRCH;
 	if (!process_permitted(process))

@@ -280,3 +280,31 @@ SYSCALL_HANDLER(set_tid_address, uint64_t address)
 	task->clear_tid = address;
 	return task->tid;
 }
+
+/* unshare(2) of what threads and vforked processes share. There is one of each name space, so that none can be left. */
+SYSCALL_HANDLER(unshare, uint64_t flags)
+{
+	struct task *task = current_task();
+	const uint64_t known =
+	    CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+	if (flags & ~known)
+		return -EINVAL;
+	/* These three cannot be undone for one thread of several. */
+	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && task->process->thread_count > 1)
+		return -EINVAL;
+	if ((flags & CLONE_FS) && task->fs->references > 1) {
+		struct fs_context *fs = fs_context_clone(task->fs);
+		if (!fs)
+			return -ENOMEM;
+		fs_context_release(task->fs);
+		task->fs = fs;
+	}
+	if ((flags & CLONE_FILES) && task->files->references > 1) {
+		struct files *files = files_clone(task->files);
+		if (!files)
+			return -ENOMEM;
+		files_release(task->files);
+		task->files = files;
+	}
+	return 0;
+}

@@ -18,6 +18,15 @@ enum {
 	PR_GET_SECCOMP = 21,
 	PR_SET_SECCOMP = 22,
 	PR_CAPBSET_READ = 23,
+	PR_GET_TSC = 25,
+	PR_SET_TSC = 26,
+	PR_TASK_PERF_EVENTS_DISABLE = 31,
+	PR_TASK_PERF_EVENTS_ENABLE = 32,
+	PR_MCE_KILL = 33,
+	PR_MCE_KILL_GET = 34,
+	PR_GET_SPECULATION_CTRL = 52,
+	PR_SET_SPECULATION_CTRL = 53,
+	PR_SET_PTRACER = 0x59616d61,
 	PR_CAPBSET_DROP = 24,
 	PR_GET_SECUREBITS = 27,
 	PR_SET_SECUREBITS = 28,
@@ -116,6 +125,23 @@ static int64_t prctl_capabilities(struct credentials *c, int operation, uint64_t
 	}
 }
 
+enum { TSC_ENABLED = 1 };
+
+/* How to die of broken memory: kept as a number, since no sub-kernel hears of any. */
+static int64_t machine_check(struct process *process, int operation, uint64_t set, uint64_t value,
+                             uint64_t rest)
+{
+	enum { CLEAR = 0, SET = 1, DEFAULT = 2 };
+	if (operation == PR_MCE_KILL_GET)
+		return set || value || rest     ? -EINVAL
+		       : process->machine_check ? process->machine_check - 1
+		                                : DEFAULT;
+	if (rest || set > SET || (set == CLEAR ? value != 0 : value > DEFAULT))
+		return -EINVAL;
+	process->machine_check = (uint8_t)(set == CLEAR || value == DEFAULT ? 0 : value + 1);
+	return 0;
+}
+
 SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	struct task *task = current_task();
@@ -143,6 +169,21 @@ SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b, uint64_t c, uint64
 		return set_name(task, a);
 	case PR_GET_NAME:
 		return copy_to_user(a, task->name, sizeof(task->name));
+	case PR_GET_TSC:
+		return put_user_u32(a, TSC_ENABLED);
+	case PR_SET_TSC: /* it cannot be taken away */
+		return a == TSC_ENABLED ? 0 : -EINVAL;
+	case PR_TASK_PERF_EVENTS_DISABLE:
+	case PR_TASK_PERF_EVENTS_ENABLE:
+		return 0; /* there are none */
+	case PR_MCE_KILL:
+	case PR_MCE_KILL_GET:
+		return machine_check(process, operation, a, b, c | d);
+	case PR_GET_SPECULATION_CTRL:
+	case PR_SET_SPECULATION_CTRL:
+		return -ENODEV; /* what a guest may speculate on is not its own to say */
+	case PR_SET_PTRACER:
+		return 0; /* who may trace is not restricted further: /proc/sys/kernel/yama */
 	case PR_GET_SECCOMP:
 		return task->seccomp_mode;
 	case PR_SET_SECCOMP:

@@ -321,7 +321,6 @@ SYSCALL_HANDLER(sched_getaffinity, int tid, uint32_t bytes, uint64_t address)
 
 enum { IOPRIO_PROCESS = 1, IOPRIO_PGRP, IOPRIO_USER };
 enum { IOPRIO_NONE = 0, IOPRIO_REAL_TIME, IOPRIO_BEST_EFFORT, IOPRIO_IDLE };
-#define IOPRIO_LEVELS 8u
 
 struct io_priority_call {
 	uint32_t value;
@@ -331,7 +330,7 @@ struct io_priority_call {
 static void io_get_one(struct task *task, void *argument)
 {
 	struct io_priority_call *call = argument;
-	int64_t value = task->io_priority ? task->io_priority : 4; /* no class: the middle level */
+	int64_t value = task->io_priority;
 	call->result = call->result < 0 || value < call->result ? value : call->result;
 }
 
@@ -359,8 +358,7 @@ SYSCALL_HANDLER(ioprio_set, int which, int who, uint32_t value)
 {
 	struct io_priority_call call = {.value = value, .result = -ESRCH};
 	uint32_t class = value >> 13, level = value & 0x1fff;
-	if (class > IOPRIO_IDLE || (class == IOPRIO_NONE && level) ||
-	    ((class == IOPRIO_REAL_TIME || class == IOPRIO_BEST_EFFORT) && level >= IOPRIO_LEVELS))
+	if (class > IOPRIO_IDLE || (class == IOPRIO_NONE && level))
 		return -EINVAL;
 	if (class == IOPRIO_REAL_TIME && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
 		return -EPERM;

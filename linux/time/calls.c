@@ -65,6 +65,52 @@ SYSCALL_HANDLER(time, uint64_t address)
 	return seconds;
 }
 
+/* struct timex, of which a sub-kernel can only read: its clock is not disciplined from inside. */
+struct linux_timex {
+	uint32_t modes, pad1;
+	int64_t offset, frequency, maximum_error, estimated_error;
+	int32_t status, pad2;
+	int64_t constant, precision, tolerance;
+	struct linux_timeval time;
+	int64_t tick, pps_frequency, jitter;
+	int32_t shift, pad3;
+	int64_t stability, jitter_count, calibrations, errors, stability_count;
+	int32_t tai, padding[11];
+};
+_Static_assert(sizeof(struct linux_timex) == 208, "struct timex");
+
+static int64_t adjust(uint64_t address)
+{
+	enum { STA_UNSYNC = 64, TIME_ERROR = 5 };
+	struct linux_timex timex;
+	if (copy_from_user(&timex, address, sizeof(timex)))
+		return -EFAULT;
+	if (timex.modes)
+		return capable(CAP_SYS_TIME) ? -EINVAL : -EPERM;
+	struct linux_timespec now = clock_realtime_timespec();
+	timex = (struct linux_timex){.maximum_error = 16000000,
+	                             .estimated_error = 16000000,
+	                             .status = STA_UNSYNC,
+	                             .constant = 2,
+	                             .precision = 1,
+	                             .tolerance = 32768000,
+	                             .tick = 10000,
+	                             .time = {now.tv_sec, now.tv_nsec / 1000}};
+	return copy_to_user(address, &timex, sizeof(timex)) ? -EFAULT : TIME_ERROR;
+}
+
+SYSCALL_HANDLER(adjtimex, uint64_t address)
+{
+	return adjust(address);
+}
+
+SYSCALL_HANDLER(clock_adjtime, int clock, uint64_t address)
+{
+	uint64_t ns;
+	int error = clock_read(clock, &ns);
+	return error ? error : clock == CLOCK_REALTIME ? adjust(address) : -EOPNOTSUPP;
+}
+
 /* ---- Sleeping ---- */
 
 static int64_t sleep_restart(struct task *task);

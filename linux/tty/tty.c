@@ -135,6 +135,8 @@ static int64_t tty_read(struct file *file, struct io *io, int64_t *position)
 	if (!io->remaining)
 		return 0;
 	for (;;) {
+		if (tty->hung_up)
+			return 0;
 		int error = job_control(tty, SIGTTIN);
 		if (error)
 			return error;
@@ -147,8 +149,6 @@ static int64_t tty_read(struct file *file, struct io *io, int64_t *position)
 		if (available && available >= minimum)
 			break;
 		if (!canonical && !minimum && !tenths)
-			return 0;
-		if (tty->hung_up)
 			return 0;
 		if (file->flags & O_NONBLOCK)
 			return available ? line_read(tty, io) : -EAGAIN;
@@ -416,6 +416,8 @@ int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool mas
 	case TIOCGSID:
 		if (!master && process->tty != tty)
 			return -ENOTTY;
+		if (!tty->session)
+			return -ENOTTY;
 		return put_user_u32(argument, (uint32_t)tty->session);
 	case TIOCSCTTY:
 		if (process->tty == tty && process->pid == process->sid)
@@ -488,7 +490,10 @@ int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool mas
 
 static int64_t tty_file_ioctl(struct file *file, uint32_t command, uint64_t argument)
 {
-	return tty_ioctl(file->private, command, argument, false);
+	struct tty *tty = file->private;
+	if (tty->hung_up)
+		return command == TIOCSPGRP ? -ENOTTY : -EIO;
+	return tty_ioctl(tty, command, argument, false);
 }
 
 static void tty_file_release(struct file *file)
@@ -522,5 +527,15 @@ int tty_open(struct tty *tty, struct file *file, bool may_control)
 	file->private = tty;
 	if (may_control && process->pid == process->sid && !process->tty && !tty->session)
 		return become_controlling(tty);
+	return 0;
+}
+
+SYSCALL_HANDLER(vhangup, void)
+{
+	struct tty *tty = current_task()->process->tty;
+	if (!capable(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	if (tty)
+		tty_hang_up(tty);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* System V IPC: shmget(2), shmat(2), semop(2), msgget(2) and their control calls: sysvipc(7). */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -145,8 +146,64 @@ static void messages(void)
 	      msgctl(id, IPC_RMID, 0) == 0 && fails(msgsnd(id, &out, 3, 0), EINVAL) + (errno == EIDRM));
 }
 
+static volatile int told_signal, told_value;
+static void on_message(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	told_signal = signal;
+	told_value = info->si_value.sival_int;
+}
+
+static void posix_queues(void)
+{
+	struct mq_attr attr = {.mq_maxmsg = 3, .mq_msgsize = 16}, got;
+	struct sigaction action = {.sa_sigaction = on_message, .sa_flags = SA_SIGINFO};
+	struct sigevent event = {
+	    .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 77};
+	char buffer[32];
+	unsigned priority;
+	mq_unlink("/holon-test");
+	check("mq-missing", fails(mq_open("/holon-test", O_RDWR), ENOENT));
+	mqd_t queue = mq_open("/holon-test", O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, 0600, &attr);
+	check("mq-open", queue >= 0);
+	check("mq-exclusive", fails(mq_open("/holon-test", O_RDWR | O_CREAT | O_EXCL, 0600, &attr), EEXIST));
+	check("mq-attributes", mq_getattr(queue, &got) == 0 && got.mq_maxmsg == 3 && got.mq_msgsize == 16 &&
+	                           got.mq_flags == O_NONBLOCK);
+	check("mq-empty", fails(mq_receive(queue, buffer, 16, &priority), EAGAIN));
+	sigaction(SIGUSR1, &action, 0);
+	check("mq-notify", mq_notify(queue, &event) == 0 && fails(mq_notify(queue, &event), EBUSY));
+	check("mq-send", mq_send(queue, "low", 4, 1) == 0 && told_signal == SIGUSR1 && told_value == 77);
+	check("mq-fill", mq_send(queue, "high", 5, 9) == 0 && mq_send(queue, "low2", 5, 1) == 0 &&
+	                     fails(mq_send(queue, "x", 1, 0), EAGAIN));
+	check("mq-too-long", fails(mq_send(queue, buffer, 17, 0), EMSGSIZE));
+	check("mq-short-buffer", fails(mq_receive(queue, buffer, 15, 0), EMSGSIZE));
+	check("mq-by-priority",
+	      mq_receive(queue, buffer, 16, &priority) == 5 && priority == 9 && !strcmp(buffer, "high"));
+	check("mq-in-order", mq_receive(queue, buffer, 16, 0) == 4 && mq_receive(queue, buffer, 16, 0) == 5 &&
+	                         !strcmp(buffer, "low2"));
+	mqd_t patient = mq_open("/holon-test", O_RDWR);
+	struct timespec soon;
+	clock_gettime(CLOCK_REALTIME, &soon);
+	soon.tv_nsec += 20000000;
+	soon.tv_sec += soon.tv_nsec / 1000000000;
+	soon.tv_nsec %= 1000000000;
+	check("mq-timeout", fails(mq_timedreceive(patient, buffer, 16, 0, &soon), ETIMEDOUT));
+	pid_t child = fork();
+	if (!child)
+		_exit(mq_receive(patient, buffer, 16, 0) == 3 ? 0 : 1);
+	pause_ms(50);
+	mq_send(queue, "go", 3, 0);
+	int status = -1;
+	waitpid(child, &status, 0);
+	check("mq-receiver-woken", exited(status, 0));
+	check("mq-unlink", mq_unlink("/holon-test") == 0 && fails(mq_unlink("/holon-test"), ENOENT) &&
+	                       mq_send(queue, "still", 6, 0) == 0);
+	check("mq-wrong-file", fails(mq_send(1, "x", 1, 0), EBADF));
+}
+
 int main(void)
 {
+	posix_queues();
 	shared_memory();
 	semaphores();
 	messages();
