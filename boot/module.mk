@@ -111,6 +111,7 @@ build/release/holon.iso: $(call boot-parts,build/release/boot,$(KEYS)) build/rel
 .PHONY: release
 release: build/release/holon.iso ## Build build/release/holon.iso: signed, without development overrides (KEYS=DIR: by these keys)
 
+SOAK_TESTS += tools/verify-build
 .PHONY: verify-build
 verify-build: ## Build the release twice, in two folders, and compare (KEYS=DIR: by these keys)
 	@KEYS=$(if $(filter command line environment,$(origin KEYS)),$(KEYS)) CC="$(CC)" tools/verify-build
