@@ -394,6 +394,13 @@ static int64_t serve_announce(void *context, uint64_t badge, uint32_t kind, uint
 	return E_OK;
 }
 
+static int64_t serve_ready(void *context, uint64_t badge)
+{
+	(void)badge;
+	((struct claim *)context)->ready = true;
+	return E_OK;
+}
+
 static int64_t serve_keep(void *context, uint64_t badge, uint32_t index, uint64_t first, uint64_t second,
                           uint64_t third)
 {
@@ -427,5 +434,6 @@ const struct host_operations claim_operations = {.config = serve_config,
                                                  .map = serve_map,
                                                  .unmap = serve_unmap,
                                                  .announce = serve_announce,
+                                                 .ready = serve_ready,
                                                  .keep = serve_keep,
                                                  .kept = serve_kept};

@@ -131,6 +131,16 @@ static int64_t serve_open(void *context, uint64_t badge, const char *name, handl
 	return E_NOT_FOUND;
 }
 
+static int64_t serve_settled(void *context, uint64_t badge)
+{
+	(void)context;
+	(void)badge;
+	for (unsigned i = 0; i < devmgr.claim_count; i++)
+		if (devmgr.claims[i].unit && !devmgr.claims[i].ready)
+			return E_BUSY;
+	return E_OK;
+}
+
 static int64_t serve_watch(void *context, uint64_t badge, handle_t event, uint64_t bits, uint64_t power_bits)
 {
 	(void)context;
@@ -257,7 +267,7 @@ static void start_drivers(void)
 int program_main(const struct start_info *info, struct thread_page *page)
 {
 	static const struct device_operations operations = {
-	    .list = serve_list, .open = serve_open, .watch = serve_watch};
+	    .list = serve_list, .settled = serve_settled, .open = serve_open, .watch = serve_watch};
 	struct message message = {0};
 
 	devmgr.info = info;

@@ -48,6 +48,7 @@ struct claim {
 	handle_t unit;                     /* 0: does not run */
 	handle_t channel;                  /* its clients' */
 	bool started;                      /* this driver has reset the device */
+	bool ready;                        /* what is there was announced, once */
 	bool ever;                         /* some driver of this devmgr has */
 	bool level;                        /* line interrupt */
 	uint32_t restarts;

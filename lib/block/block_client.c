@@ -81,20 +81,31 @@ static int64_t queue_restore(struct block_client *client)
 	return E_OK;
 }
 
-int64_t block_client_open(struct block_client *client, handle_t channel, struct thread_page *page,
-                          uint64_t data_bytes)
+int64_t block_client_open_in(struct block_client *client, handle_t channel, struct thread_page *page,
+                             uint64_t data_bytes)
 {
-	*client = (struct block_client){.page = page, .channel = channel, .data_bytes = data_bytes};
+	client->page = page;
+	client->channel = channel;
+	client->data_bytes = data_bytes;
 	int64_t result = describe(client);
 	if (result < 0)
 		return result;
-	client->rings = window_allocate(BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES), &client->rings_memory);
-	client->data = window_allocate(data_bytes, &client->data_memory);
 	int64_t completed = event_create();
-	if (!client->rings || !client->data || completed < 0)
-		return E_QUOTA_MEMORY;
+	if (completed < 0)
+		return completed;
 	client->completed = (handle_t)completed;
 	return queue_restore(client);
+}
+
+int64_t block_client_open(struct block_client *client, handle_t channel, struct thread_page *page,
+                          uint64_t data_bytes)
+{
+	*client = (struct block_client){.channel = channel, .data_bytes = data_bytes};
+	client->rings = window_allocate(BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES), &client->rings_memory);
+	client->data = window_allocate(data_bytes, &client->data_memory);
+	if (!client->rings || !client->data)
+		return E_QUOTA_MEMORY;
+	return block_client_open_in(client, channel, page, data_bytes);
 }
 
 void block_client_close(struct block_client *client)

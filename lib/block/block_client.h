@@ -36,6 +36,10 @@ int64_t block_client_open(struct block_client *client, handle_t channel, struct 
                           uint64_t data_bytes);
 /* Ends the queue where there is one, wipes the data and lets all go, with the channel. */
 void block_client_close(struct block_client *client);
+/* The same for who brings the memory: RINGS (BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES)), DATA and their handles are
+ * set. */
+int64_t block_client_open_in(struct block_client *client, handle_t channel, struct thread_page *page,
+                             uint64_t data_bytes);
 /* Submits REQUEST, whose tag is below BLOCK_CLIENT_ENTRIES and not under way. False: it is. */
 bool block_client_submit(struct block_client *client, const struct block_request *request);
 /* Takes a completion, waiting until DEADLINE. 0, E_TIMEOUT, E_NOT_FOUND when nothing is under way, or the error

@@ -177,6 +177,8 @@ void driver_run(struct driver *driver, void *context, void (*message)(void *cont
                 void (*work)(void *context, uint64_t bits))
 {
 	struct message received = {0};
+
+	(void)(host_ready(driver->host, driver->page, clock_ns() + CALL_NS) < 0);
 	int64_t result = channel_receive(driver->service, &received, DEADLINE_NEVER);
 
 	while (result >= 0) {

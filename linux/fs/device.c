@@ -1,4 +1,4 @@
-/* Character devices by number: null, zero, full, random, kmsg; terminals are in tty/. */
+/* Character devices by number: null, zero, full, random, kmsg; terminals are in tty/, disks in block_device.c. */
 #include "../internal.h"
 #include "../tty/tty.h"
 #include "name.h"
@@ -119,7 +119,7 @@ static const struct file_ops kmsg_ops = {.read = null_read, .write = kmsg_write}
 int device_open(struct vnode *vnode, struct file *file)
 {
 	if (!S_ISCHR(vnode->mode))
-		return -ENXIO;
+		return block_device_open(vnode, file);
 	switch (vnode->device_number) {
 	case DEVICE(1, 3):
 		file->ops = &null_ops;
@@ -159,4 +159,5 @@ void devices_make(struct vnode *directory)
 		if (node)
 			vnode_release(node);
 	}
+	block_devices_make(directory);
 }

@@ -40,5 +40,8 @@ void devices_make(struct vnode *directory);
 
 /* Opens a device node's driver: sets file->ops and private (dev.c). */
 int device_open(struct vnode *vnode, struct file *file);
+/* block_device.c: disks. */
+int block_device_open(struct vnode *vnode, struct file *file);
+void block_devices_make(struct vnode *directory);
 /* Opens a named pipe (pipe.c). */
 int fifo_open(struct vnode *vnode, struct file *file);

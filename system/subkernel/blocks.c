@@ -4,7 +4,8 @@
 #include <text.h>
 #include "device.interface.h"
 
-#define CALL_NS 10000000000ull
+#define CALL_NS   10000000000ull
+#define SETTLE_NS 1000000000ull
 
 int64_t blocks_name(handle_t devices, struct thread_page *page, uint32_t index, const char **name)
 {
@@ -40,4 +41,14 @@ int64_t blocks_open(handle_t devices, struct thread_page *page, const char *name
 			return result;
 	}
 	return device_open(devices, page, wanted, device, clock_ns() + CALL_NS);
+}
+
+void blocks_settle(handle_t devices, struct thread_page *page)
+{
+	uint64_t end = clock_ns() + SETTLE_NS;
+	int64_t pause = event_create();
+	while (devices && pause > 0 && clock_ns() < end && device_settled(devices, page, end) == E_BUSY)
+		event_wait((handle_t)pause, clock_ns() + SETTLE_NS / 500, 0);
+	if (pause > 0)
+		cap_delete((handle_t)pause);
 }

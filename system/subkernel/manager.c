@@ -679,6 +679,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		LOG("subkernel: %s\n", wrong);
 		return 1;
 	}
+	blocks_settle(start_find(info, "device", 0), page);
 	if (!start_first())
 		steward_finished(start_find(info, "steward", 0), page, 125 << 8, DEADLINE_NEVER);
 	struct message message = {0};

@@ -11,3 +11,4 @@ build/x86_64/test/block.bundle: build/x86_64/test/block.img build/x86_64/kernel/
 	@tools/mkbundle $@ kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward.flat system=build/x86_64/test/block.img
 $(call script-test,tests/devices/block_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/iommu_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/dev_block_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
