@@ -67,7 +67,7 @@ def main():
             script = (f"dd if=/dev/block/source of=/dev/block/{kind} bs=50000 count=100 2>/dev/null; sync; "
                       f"dd if=/dev/block/{kind} bs=50000 count=100 2>/dev/null | md5sum")
             result, log = run(work, "i=0; while [ $i -lt 3 ]; do " + script + "; i=$((i+1)); done",
-                              ["--block", f"{source},ro", "--block", f"{disk},as={kind}", "--cmdline", f"kill-driver={driver},300"])
+                              ["--block", f"{source},ro,as={'nvme' if kind == 'virtio' else 'virtio'}", "--block", f"{disk},as={kind}", "--cmdline", f"kill-driver={driver},300"])
             good &= report(f"{kind}: copies go on while the driver is destroyed", result.stdout.count(wanted) == 3
                            and digest(disk, BYTES) == wanted and log.count("is killed") >= 1, result, log)
     sys.exit(not good)
