@@ -37,6 +37,10 @@ KEYS ?= build/keys/release
 build/keys/%/keys: | build/host/bin/holon-capsule build/host/bin/holon-crypto
 	@echo "  KEYS    $(@D)"
 	@tools/holon-sign create $(@D) --kind $*
+ifneq ($(KEYS),build/keys/release)
+$(KEYS)/keys:
+	@echo "There are no keys in $(KEYS): 'tools/holon-sign create $(KEYS)' makes them." >&2; false
+endif
 BOOT_KEYS_development := build/keys/development
 BOOT_KEYS_release := $(KEYS)
 BOOT_PLACE_development := $(BOOT_OUT)
