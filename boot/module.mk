@@ -41,12 +41,17 @@ ifneq ($(KEYS),build/keys/release)
 $(KEYS)/keys:
 	@echo "There are no keys in $(KEYS): 'tools/holon-sign create $(KEYS)' makes them." >&2; false
 endif
+# By which keys the release was made: with others all of it is made anew.
+BOOT_STAMP_release := build/release/keys-path
+$(BOOT_STAMP_release): $(call force-unless-same,$(KEYS),$(file <build/release/keys-path))
+	@mkdir -p $(@D)
+	@echo '$(KEYS)' > $@
 BOOT_KEYS_development := build/keys/development
 BOOT_KEYS_release := $(KEYS)
 BOOT_PLACE_development := $(BOOT_OUT)
 BOOT_PLACE_release := build/release/boot
 define boot-loaders
-build/gen/boot/$(1)/policy.c: $(BOOT_KEYS_$(1))/keys $(BOOT_KEYS_$(1))/list.json tools/holon-sign
+build/gen/boot/$(1)/policy.c: $(BOOT_KEYS_$(1))/keys $(BOOT_KEYS_$(1))/list.json $(BOOT_STAMP_$(1)) tools/holon-sign
 	@tools/holon-sign source $(BOOT_KEYS_$(1)) -o $$@ && touch $$@
 $(BOOT_KEYS_$(1))/list.json: $(BOOT_KEYS_$(1))/keys ;
 $(call objects,x86_64/bios,build/gen/boot/$(1)/policy.c,$(BIOS_CFLAGS) -I. -Ilib)
@@ -62,7 +67,7 @@ $(BOOT_PLACE_$(1))/bootx64.efi: $(call object-names,x86_64/uefi,$(UEFI_SOURCES) 
 	@lld-link /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /opt:ref /timestamp:1767225600 /out:$$@ $$^
 $(BOOT_KEYS_$(1))/secure-boot.crt: | $(BOOT_KEYS_$(1))/keys
 	@tools/holon-sign secure-boot $(BOOT_KEYS_$(1))
-$(BOOT_PLACE_$(1))/signed.efi: $(BOOT_PLACE_$(1))/bootx64.efi $(BOOT_KEYS_$(1))/secure-boot.crt
+$(BOOT_PLACE_$(1))/signed.efi: $(BOOT_PLACE_$(1))/bootx64.efi $(BOOT_KEYS_$(1))/secure-boot.crt $(BOOT_STAMP_$(1))
 	@tools/holon-sign secure-boot $(BOOT_KEYS_$(1)) --efi $$< -o $$@
 endef
 $(foreach kind,development release,$(eval $(call boot-loaders,$(kind))))
@@ -105,7 +110,7 @@ build/holon.iso: $(BOOT_PARTS) $(BUNDLE) tools/mkiso
 	@$(MKISO) --bundle $(BUNDLE) $@
 
 # The release: the same system, signed by release keys, with a loader that trusts these alone.
-build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle image/release-words $(KEYS)/keys
+build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle image/release-words $(KEYS)/keys $(BOOT_STAMP_release)
 	@mkdir -p $(@D)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS) cmdline=image/release-words
