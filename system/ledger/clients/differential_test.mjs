@@ -50,8 +50,8 @@ function program() {
             const to = random(3) ? "60" + byte(1 + random(9)) : "30";
             put(small() + small() + small() + small() + to + gas + ["fa", "f4"][random(2)], 1); // STATICCALL, DELEGATECALL
         }
-        const any = random(40) ? 0x5b : random(256); // now and then anything but what tells of the block, prices and balances, or creates
-        if (any !== 0x5b && !(any >= 0x40 && any <= 0x4a) && ![0x31, 0x3a, 0xf0, 0xf5].includes(any)) code += byte(any);
+        const any = random(40) ? 0x5b : random(256); // now and then anything but what tells of the block, prices and balances, creates, or swallows what follows
+        if (any !== 0x5b && !(any >= 0x40 && any <= 0x4a) && !(any >= 0x60 && any <= 0x7f) && ![0x31, 0x3a, 0xf0, 0xf5].includes(any)) code += byte(any);
     }
     while (depth < 2) put(push(), 1);
     return "0x" + code + "60005260205260605f" + (random(8) ? "f3" : "fd");
