@@ -180,7 +180,7 @@ bool iommu_present(void)
 
 bool iommu_map(struct claim *claim, uint64_t address)
 {
-	uint64_t *above, *entry = entry_of(claim, address, true, &above);
+	uint64_t *above = 0, *entry = entry_of(claim, address, true, &above);
 
 	if (!entry || (*entry & COUNT_MASK) == COUNT_MASK)
 		return false;
@@ -191,7 +191,7 @@ bool iommu_map(struct claim *claim, uint64_t address)
 
 void iommu_unmap(struct claim *claim, uint64_t address)
 {
-	uint64_t *above, *entry = entry_of(claim, address, false, &above);
+	uint64_t *above = 0, *entry = entry_of(claim, address, false, &above);
 
 	if (!entry || !(*entry & READ_WRITE))
 		return;
@@ -200,7 +200,8 @@ void iommu_unmap(struct claim *claim, uint64_t address)
 	if (count || --entries_used[table_index(entry)])
 		return;
 	/* The table is used again at the earliest after the flush that follows. */
-	set(above, 0);
+	if (above)
+		set(above, 0);
 	free_tables[free_count++] = (uint16_t)table_index(entry);
 }
 

@@ -39,7 +39,8 @@ static void seal(uint32_t at, uint32_t length, uint32_t sum_at)
 
 static void table(uint32_t at, const char *name, uint32_t length)
 {
-	memcpy(memory + at, name, 4);
+	for (unsigned i = 0; i < 4; i++)
+		memory[at + i] = (uint8_t)name[i];
 	put(at + 4, length, 4);
 	seal(at, length, 9);
 }

@@ -86,12 +86,12 @@ static struct port {
 	uint64_t header_address, table_addresses[SLOTS / 2];
 	struct block_io *ios[SLOTS];
 	uint32_t issued, depth; /* bits of commands under way; how many there may be */
-	bool alone;             /* what runs is not queued */
 	struct block_io *again[SLOTS];
 	unsigned again_first, again_count; /* to be done one by one, after an error */
 	struct block_description description;
 	uint32_t block_bytes;
 	bool queues, force;
+	bool alone; /* what runs is not queued */
 } ports[BLOCK_DEVICES];
 
 static struct ahci {
