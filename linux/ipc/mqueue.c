@@ -261,7 +261,7 @@ SYSCALL_HANDLER(mq_timedsend, int fd, uint64_t address, uint64_t bytes, uint32_t
 		return error;
 	if (bytes > queue->bytes_max)
 		return -EMSGSIZE;
-	struct posted *message = heap_allocate(sizeof(*message) + bytes), *other;
+	struct posted *message = heap_allocate(sizeof(*message) + bytes);
 	if (!message)
 		return -ENOMEM;
 	message->priority = priority;
@@ -278,7 +278,7 @@ SYSCALL_HANDLER(mq_timedsend, int fd, uint64_t address, uint64_t bytes, uint32_t
 	}
 	/* Behind all of its priority: from the end, where most belong. */
 	struct list *at = queue->messages.previous;
-	while (at != &queue->messages && (other = list_entry(at, struct posted, link))->priority < priority)
+	while (at != &queue->messages && list_entry(at, struct posted, link)->priority < priority)
 		at = at->previous;
 	list_insert_between(&message->link, at, at->next);
 	queue->bytes += bytes;

@@ -161,7 +161,7 @@ static int try(struct set *set, const struct operation *operations, uint32_t cou
 			result = -EAGAIN;
 		else if (value > VALUE_MAX)
 			result = -ERANGE;
-		if (!result && (operation->flags & SEM_UNDO)) {
+		if (!result && undo && (operation->flags & SEM_UNDO)) {
 			int32_t adjust = undo->adjust[operation->semaphore] - operation->change;
 			if (adjust < -VALUE_MAX - 1 || adjust > VALUE_MAX)
 				result = -ERANGE;
@@ -177,7 +177,7 @@ static int try(struct set *set, const struct operation *operations, uint32_t cou
 		const struct operation *operation = &operations[done];
 		set->semaphores[operation->semaphore].value =
 		    (uint16_t)(set->semaphores[operation->semaphore].value - operation->change);
-		if (operation->flags & SEM_UNDO)
+		if (undo && (operation->flags & SEM_UNDO))
 			undo->adjust[operation->semaphore] =
 			    (int16_t)(undo->adjust[operation->semaphore] + operation->change);
 	}
@@ -231,7 +231,7 @@ static int64_t semaphores_change(int32_t number, uint64_t address, uint64_t coun
 	if (!result && !set)
 		result = error;
 	bool changes = false, undoes = false;
-	for (uint64_t i = 0; i < count && !result; i++) {
+	for (uint64_t i = 0; set && i < count && !result; i++) {
 		if (operations[i].semaphore >= set->count)
 			result = -EFBIG;
 		changes |= operations[i].change != 0;
@@ -239,12 +239,12 @@ static int64_t semaphores_change(int32_t number, uint64_t address, uint64_t coun
 		if (!operations[i].change)
 			operations[i].flags &= (int16_t)~SEM_UNDO;
 	}
-	if (!result && !ipc_permitted(&set->ipc, changes ? 0200 : 0400))
+	if (set && !result && !ipc_permitted(&set->ipc, changes ? 0200 : 0400))
 		result = -EACCES;
-	struct undo *undo = !result && undoes ? undo_make(current_task()->process, set) : 0;
+	struct undo *undo = set && !result && undoes ? undo_make(current_task()->process, set) : 0;
 	if (!result && undoes && !undo)
 		result = -ENOMEM;
-	if (!result) {
+	if (set && !result) {
 		set->users++;
 		result = operate(set, operations, (uint32_t)count, undo, deadline);
 		set_put(set);
