@@ -41,7 +41,6 @@ static void put_number(struct line *line, uint64_t value, unsigned base, unsigne
 
 static void format_line(struct line *line, const char *format, va_list arguments)
 {
-	line->length = 0;
 	for (; *format; format++) {
 		unsigned width = 0, longs = 0;
 		uint64_t value;
@@ -88,45 +87,38 @@ void log_write(const char *text, size_t bytes)
 	lock_release(&log_lock);
 }
 
+/* Formats in place of a call's arguments, and writes by WRITE. */
+#define PRINT(write)                                                                                         \
+	struct line line;                                                                                    \
+	va_list arguments;                                                                                   \
+                                                                                                             \
+	line.length = 0;                                                                                     \
+	va_start(arguments, format);                                                                         \
+	format_line(&line, format, arguments);                                                               \
+	va_end(arguments);                                                                                   \
+	write(line.text, line.length)
+
 void log_print(const char *format, ...)
 {
-	struct line line;
-	va_list arguments;
-
-	va_start(arguments, format);
-	format_line(&line, format, arguments);
-	va_end(arguments);
-	log_write(line.text, line.length);
+	PRINT(log_write);
 }
 
 void log_print_panic(const char *format, ...)
 {
-	struct line line;
-	va_list arguments;
-
-	va_start(arguments, format);
-	format_line(&line, format, arguments);
-	va_end(arguments);
-	write_unlocked(line.text, line.length);
+	PRINT(write_unlocked);
 }
 
 void panic(const char *format, ...)
 {
 	static volatile bool panicking;
-	struct line line;
-	va_list arguments;
 
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
 		arch_halt();
-	va_start(arguments, format);
-	format_line(&line, format, arguments);
-	va_end(arguments);
 	arch_panic_begin();
 	log_print_panic("\npanic: ");
-	write_unlocked(line.text, line.length);
+	PRINT(write_unlocked);
 	log_print_panic("\n");
 	arch_backtrace();
-	arch_panic_end();
 	arch_halt();
 }
 

@@ -437,12 +437,10 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 		}
 		used = clone->object.owner->memory_used;
 		to = radix_find(clone, page - source_page);
-		if (!to && page != source_page + *progress)
-			status = CALL_RESTART; /* the search was one */
-		else if (!to && !(to = radix_make(clone, page - source_page)))
+		if (!to && page == source_page + *progress && !(to = radix_make(clone, page - source_page)))
 			status = E_QUOTA_MEMORY;
-		else if (clone->object.owner->memory_used > used)
-			status = CALL_RESTART; /* making nodes was a slice */
+		else if (!to || clone->object.owner->memory_used > used)
+			status = CALL_RESTART; /* the search, or making nodes, was a slice */
 		else if (module)
 			page += share_module(clone, source, page, to, count);
 		else

@@ -181,7 +181,7 @@ void flush_serve(struct cpu *cpu);
  * one lowest node, in every space. True: none is left while the lock is held, but on the
  * CPUs of FLUSH. False: that was a slice; flush_finish after the lock's release, and the same again.
  * memory->lock held. */
-#define UNMAP_PAGES 32u
+#define UNMAP_PAGES 28u
 bool memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush);
 
 /* What memory_frame leaves to be done once the locks are released: memory_settle. */

@@ -15,7 +15,7 @@
 #define AROUND_PAGES     16u
 #define PROTECT_MAPPINGS 4u
 #define POPULATE_PAGES   16u
-#define UNMAP_MAPPINGS   12u
+#define UNMAP_MAPPINGS   10u
 #define UNMAP_PATIENCE   16u /* faults */
 
 /* What the top-level tables cost. */

@@ -92,21 +92,23 @@ void thread_await_cpu(const struct thread *thread)
 		arch_pause();
 }
 
-/* Whether the CPU that THREAD comes from has switched away from it; waits a moment for that. Not without end:
- * a thread whose budget dies moves while its CPU may still wait for others in cpu_quiesce or flush_all. */
-static bool left_cpu(const struct thread *thread)
+/* Whether the CPU that THREAD comes from has switched away from it; waits a moment for that, PATIENCE in
+ * all. Not without end: a thread whose budget dies moves while its CPU may still wait for others in cpu_quiesce or flush_all. */
+static bool left_cpu(const struct thread *thread, unsigned *patience)
 {
-	for (unsigned tries = 0; tries < 64; tries++) {
-		if (!__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE))
-			return true;
+	while (__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE)) {
+		if (!*patience)
+			return false;
+		--*patience;
 		arch_pause();
 	}
-	return false;
+	return true;
 }
 
 void sched_mailbox(struct cpu *cpu)
 {
 	struct thread *thread;
+	unsigned patience = 64;
 
 	for (unsigned count = 0; count < MAILBOX_SLICE; count++) {
 		uint32_t bits;
@@ -125,7 +127,7 @@ void sched_mailbox(struct cpu *cpu)
 			continue;
 		}
 		if (bits & REQUEST_WAKE) {
-			if (!left_cpu(thread)) { /* later: that CPU may be waiting for this one to serve it */
+			if (!left_cpu(thread, &patience)) { /* later: it may be waiting for this one */
 				request(thread, bits);
 				continue;
 			}
