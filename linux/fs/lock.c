@@ -76,7 +76,7 @@ static int lock_apply(struct vnode *vnode, const struct file_lock *want)
 	{
 		if (!same_owner(lock, want) || lock->start > want->end || want->start > lock->end)
 			continue;
-		if (lock->type == want->type) {
+		if (added && lock->type == want->type) {
 			/* Of one kind and touching: they become one. */
 			added->start = lock->start < added->start ? lock->start : added->start;
 			added->end = lock->end > added->end ? lock->end : added->end;

@@ -316,8 +316,10 @@ SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_a
 		length = copy_string_from_user(source, source_address, sizeof(source));
 	if (length >= 0 && data) {
 		length = copy_string_from_user(options, data, sizeof(options));
-		if (length == -ENAMETOOLONG)
-			length = options[OPTIONS_MAX - 1] = 0; /* a page of data need not end */
+		if (length == -ENAMETOOLONG) { /* a page of data need not end */
+			options[OPTIONS_MAX - 1] = 0;
+			length = 0;
+		}
 	}
 	if (length >= 0)
 		length = path_from_user(text, target, false);

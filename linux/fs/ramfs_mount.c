@@ -52,7 +52,7 @@ static bool octal(const char *text, uint32_t *value)
 
 static bool id(const char *text, uint32_t *value)
 {
-	uint64_t wide;
+	uint64_t wide = 0;
 	bool good = number(text, 0, &wide) && wide < UINT32_MAX;
 	*value = (uint32_t)wide;
 	return good;
