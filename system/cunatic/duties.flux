@@ -1,12 +1,20 @@
 // Cunatic's duties. It holds args.files (one directory), args.process and args.clock; args.words names the duties.
 // Everything it does and why stands in the file log, one JSON object a line: time, subject, relation, object, because.
 
+const LOG_MOST = 1000000; // characters; then the log is log.old, and a new one begins
 state log_number = 0;
+state log_bytes = 0;
 state ending = false;
 
 function log_fact(subject, relation, object, because) {
     let entry = { number: log_number, time: round(args.clock.time(), 3), subject: subject, relation: relation, object: object, because: because };
-    args.files.append_to("log", json_write(entry) ++ "\n");
+    let line = json_write(entry) ++ "\n";
+    if log_bytes + len(line) > LOG_MOST {
+        args.files.move("log", "log.old");
+        log_bytes = 0;
+    }
+    args.files.append_to("log", line);
+    log_bytes = log_bytes + len(line);
     log_number = log_number + 1;
     return log_number - 1;
 }
@@ -318,6 +326,8 @@ function main() {
     let services = if "supervise" in duties || "inspect" in duties then load_services() else [];
     let old = args.files.read("commands");
     if !is_error(old) { commands_read = len(lines(old)); }
+    let log = args.files.info("log");
+    if !is_error(log) { log_bytes = log.size; }
     let before = args.clock.monotonic();
     let slow = 0;
     let slower = before + 1;
