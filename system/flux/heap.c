@@ -166,6 +166,8 @@ void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size)
 			refill(vm, class);
 		size = class_size(class);
 		o = c->free;
+		if (!o)
+			vm_out_of_memory(vm);
 		c->free = *(struct object **)(o + 1);
 		*o = (struct object){.type = (uint8_t)type, .stamp = vm->stamp};
 	} else {

@@ -82,7 +82,7 @@ void list_resize(struct vm *vm, struct list *list, uint32_t length)
 struct list *list_slice(struct vm *vm, const struct list *list, uint32_t from, uint32_t to)
 {
 	struct list *part = list_new(vm, to - from);
-	if (to > from)
+	if (to > from && part->items && list->items)
 		memcpy(part->items, list->items + from, (to - from) * sizeof(value));
 	part->length = to - from;
 	return part;
