@@ -13,7 +13,7 @@
 #include "unit.h"
 
 #define AROUND_PAGES     16u
-#define PROTECT_MAPPINGS 4u
+#define PROTECT_MAPPINGS 2u
 #define POPULATE_PAGES   16u
 #define UNMAP_MAPPINGS   10u
 #define UNMAP_PATIENCE   16u /* faults */
