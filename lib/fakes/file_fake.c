@@ -89,10 +89,11 @@ static int64_t give(struct file_fake *fake, const struct file_fake_node *node, c
 }
 
 static int64_t fake_session(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags,
-                            handle_t *session, uint64_t *root, const void **attributes, uint32_t *bytes)
+                            int64_t now_ns, handle_t *session, uint64_t *root, const void **attributes,
+                            uint32_t *bytes)
 {
 	struct file_fake *fake = context;
-	(void)badge, (void)quota, (void)changes;
+	(void)badge, (void)quota, (void)changes, (void)now_ns;
 	if (fake->failed)
 		return FILE_E_IO;
 	if ((flags & FILE_SESSION_WRITE) && fake->read_only)

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct dag_effect effect = {.kind = DAG_COMMITTED, .index = index, .batch_count = 1};
 		effect.batches = ledger_allocate(1, sizeof(*effect.batches));
 		effect.batches[0] = (struct dag_payloads){blob_hold(batch), (uint16_t)index};
-		opener_commit(opener, &effect, 1);
+		opener_commit(opener, &effect, true, index);
 		struct blob *message = blob_copy(at, size);
 		if (size > 0) {
 			message->data[0] = data[6] & 1 ? OPENER_SHARES : OPENER_WANT;
