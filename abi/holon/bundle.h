@@ -18,8 +18,8 @@
 
 struct bundle_entry {
 	char name[BUNDLE_NAME_MAX]; /* "kernel", "steward", "system", "cmdline" (default command line), ... */
-	uint64_t offset; /* from the start of the bundle; multiple of 4096 */
-	uint64_t size;   /* bytes */
+	uint64_t offset;            /* from the start of the bundle; multiple of 4096 */
+	uint64_t size;              /* bytes */
 };
 
 struct bundle_header {

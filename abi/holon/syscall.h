@@ -119,8 +119,8 @@ enum memory_kind {
 /* memory_answer */
 enum pager_answer {
 	PAGER_ALLOW = 0, /* the pages that are there may be written: they are marked DIRTY_WRITEBACK */
-	PAGER_FAILED,    /* the accesses that wait are faults with FAULT_PAGER_FAILED: what stands behind cannot be read */
-	PAGER_FULL,      /* those that wait to write are faults with FAULT_PAGER_FULL: no room */
+	PAGER_FAILED, /* the accesses that wait are faults with FAULT_PAGER_FAILED: what stands behind cannot be read */
+	PAGER_FULL, /* those that wait to write are faults with FAULT_PAGER_FULL: no room */
 };
 
 /* In a fault's error, beside the processor's bits. */

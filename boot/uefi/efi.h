@@ -164,7 +164,7 @@ struct efi_graphics_mode {
 struct efi_random {
 	efi_status (*information)(struct efi_random *self, uint64_t *size, void *list);
 	efi_status (*get)(struct efi_random *self, const struct efi_guid *algorithm, uint64_t size,
-	                          void *bytes);
+	                  void *bytes);
 };
 
 struct efi_graphics {

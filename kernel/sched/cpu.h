@@ -40,7 +40,7 @@ struct cpu {
 	struct thread *mail;             /* taken out of it, to be served next */
 	volatile uint64_t quiesced;      /* acknowledgement counter */
 	struct space *space_loaded;      /* whose translations are loaded */
-	uint64_t work; /* units done, in kernels that count them: base/work_check.c */
+	uint64_t work;                   /* units done, in kernels that count them: base/work_check.c */
 	struct arch_cpu arch;
 };
 

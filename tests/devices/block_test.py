@@ -79,10 +79,10 @@ def main():
         for name in wanted:
             good &= check(name, name, *run(work, name, []))
             driver = name.split("-")[0] if "virtio" not in name else "virtio-blk"
-            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},150 rounds=150"])
+            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},150 rounds=300"])
             good &= check(name, f"{name}, killed", status, log, said)
             killed = log.count("is killed, as the boot option says")
-            good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 2, f"log ends {log[-500:]!r}")
+            good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 1, f"log ends {log[-500:]!r}")
         for name in wanted:
             if "4k" in name:
                 continue

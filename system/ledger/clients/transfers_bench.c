@@ -124,7 +124,8 @@ int main(int argument_count, char **arguments)
 	fclose(file);
 	text[strcspn(text, "\n")] = 0;
 	const long size = hex_decode(code, sizeof code, text);
-	const struct chain_config config = {.chain_id = CHAIN_DEFAULT_ID, .gas_limit = 2000000000, .past_window = CHAIN_DEFAULT_PAST};
+	const struct chain_config config = {
+	    .chain_id = CHAIN_DEFAULT_ID, .gas_limit = 2000000000, .past_window = CHAIN_DEFAULT_PAST};
 	struct chain *chain = chain_open(directory, &config);
 	if (size <= 0 || !chain)
 		return 1;
