@@ -60,7 +60,8 @@ static void clone_undo(struct process *process, struct task *child, bool new_pro
 	if (child) {
 		if (child->mm)
 			mm_release(child->mm, false);
-		files_release(child->files);
+		if (child->files)
+			files_release(child->files);
 		if (child->fs)
 			fs_context_release(child->fs);
 		handlers_release(child->handlers);
