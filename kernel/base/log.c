@@ -119,6 +119,7 @@ void panic(const char *format, ...)
 	PRINT(write_unlocked);
 	log_print_panic("\n");
 	arch_backtrace();
+	arch_panic_end();
 	arch_halt();
 }
 

@@ -165,7 +165,7 @@ def test_panic(work):
         count, = machine.finds(secret("panic"))
         report(count > 0, "control: a secret is found before the panic")
         machine.overwrite(address, b"\x0f\x0b")
-        machine.wait_log("memory is wiped", 300)
+        machine.wait_log("memory is wiped", 60)
         counts = machine.finds(secret("panic"), b"echo panic | sha256sum")
         report(not any(counts), "after a panic a secret is nowhere", f"found {counts}")
 
