@@ -83,6 +83,7 @@ static void test_acpi(void)
 	put(0x400 + 4, 0xffffff, 4);
 	check("and one that is too long", acpi_read(&info, 0x100, view, 0) && !info.ecam);
 	check("no pointer, no tables", !acpi_read(&info, 0, view, 0) && !acpi_read(&info, 0x3fff, view, 0));
+	unsigned good = 0;
 	srand(1);
 	for (unsigned i = 0; i < 200000; i++) {
 		machine();
@@ -90,9 +91,9 @@ static void test_acpi(void)
 			memory[0x100 + (unsigned)rand() % 0x500] = (uint8_t)rand();
 		seal(0x300, 60, 9);
 		seal(0x400, 60, 9);
-		acpi_read(&info, 0x100, view, 0);
+		good += acpi_read(&info, 0x100, view, 0);
 	}
-	check("broken bytes do no harm", true);
+	check("of tables with broken bytes some are read and some refused", good > 0 && good < 200000);
 }
 
 /* Bus 0: a device with everything, a bridge to bus 1 and one to bus 0 itself; bus 1: a device. */
@@ -194,6 +195,7 @@ static void test_pci(void)
 	reads = 0;
 	pci_scan(&access, functions, PCI_FUNCTIONS_MAX);
 	check("a list of capabilities without an end ends", reads < 1000);
+	unsigned most = 0, least = PCI_FUNCTIONS_MAX;
 	srand(2);
 	for (unsigned i = 0; i < 20000; i++) {
 		bus();
@@ -202,8 +204,11 @@ static void test_pci(void)
 		count = pci_scan(&access, functions, PCI_FUNCTIONS_MAX);
 		for (unsigned j = 0; j < count; j++)
 			pci_size_bars(&access, &functions[j]);
+		most = count > most ? count : most;
+		least = count < least ? count : least;
 	}
-	check("broken configuration space does no harm", true);
+	check("of broken configuration space some functions are found, and no more than there is room for",
+	      most > least && most <= PCI_FUNCTIONS_MAX);
 }
 
 int main(void)
