@@ -200,9 +200,8 @@ int64_t sys_close(int fd);
 void load_start(void);
 void load_averages(uint32_t loads[3]);
 
-/* For the file side: what the sub-kernel was given at its start; its name; its memory in bytes. */
+/* For the file side: what the sub-kernel was given at its start; its memory in bytes. */
 const struct start_info *linux_start_info(void);
-const char *linux_host_name(void);
 /* The host's or the domain's name itself: 65 bytes, zero behind its end. */
 char *linux_host_text(bool domain);
 void linux_memory(uint64_t *total, uint64_t *used);

@@ -47,7 +47,6 @@ void arch_set_result(struct thread *thread, int64_t status, uint64_t second);
  */
 void arch_message_copy(struct thread *to, const struct thread *from);
 void arch_message_deliver(struct thread *to, int64_t status, uint64_t badge, uint64_t info);
-uint64_t arch_message_word(const struct thread *thread, unsigned index);
 void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value);
 /* Rewinds THREAD's program counter so that its system call runs again (sliced operations); no result may have
  * been set. */

@@ -48,7 +48,6 @@ void arch_set_result(struct thread *thread, int64_t status, uint64_t second);
 void arch_set_status(struct thread *thread, int64_t status);
 void arch_message_copy(struct thread *to, const struct thread *from);
 void arch_message_deliver(struct thread *to, int64_t status, uint64_t badge, uint64_t info);
-uint64_t arch_message_word(const struct thread *thread, unsigned index);
 void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value);
 void arch_syscall_restart(struct thread *thread);
 uint64_t arch_thread_pc(const struct thread *thread);

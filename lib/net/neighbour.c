@@ -292,19 +292,6 @@ void neighbour_learn(struct net_link *link, const struct net_address *hop, const
 	entry->waiting_count = 0;
 }
 
-void neighbour_confirm(struct net_link *link, const struct net_address *hop)
-{
-	struct neighbour *entry;
-
-	if (link->config.kind != NET_LINK_ETHERNET)
-		return;
-	entry = neighbour_find(link, hop);
-	if (!entry || entry->state == NEIGHBOUR_ASKED)
-		return;
-	entry->state = NEIGHBOUR_REACHABLE;
-	timer_arm(&link->net->timers, &entry->timer, link->net->now + REACHABLE_TIME);
-}
-
 void arp_input(struct net_link *link, struct packet *packet)
 {
 	const uint8_t *arp = packet->data;

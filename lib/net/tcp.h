@@ -351,8 +351,6 @@ uint32_t tcp_allowance(const struct tcp *tcp);
 /* Arms the timer that the sent queue needs: timeout, probe or reordering. */
 void tcp_rearm(struct tcp *tcp);
 void tcp_send_probe(struct tcp *tcp);
-/* Forgets all marks. */
-void tcp_recovery_reset(struct tcp *tcp);
 
 /* ---- tcp_cubic.c ---- */
 void cubic_reset(struct tcp *tcp);

@@ -21,13 +21,6 @@ void tcp_mark_lost(struct tcp *tcp, struct segment *segment)
 	net_list_append(&tcp->missing, &segment->order);
 }
 
-void tcp_recovery_reset(struct tcp *tcp)
-{
-	tcp->congestion = CONGESTION_OPEN;
-	tcp->duplicate_acks = 0;
-	tcp->undo_valid = false;
-}
-
 /* The index of the first sent segment that ends behind SEQUENCE. */
 static uint32_t segment_index(const struct tcp *tcp, uint32_t sequence)
 {

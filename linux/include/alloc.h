@@ -20,5 +20,3 @@ void pages_free(void *pointer, size_t count);
  */
 uint64_t window_take(uint64_t bytes, uint64_t alignment);
 void window_put(uint64_t address, uint64_t bytes);
-/* Bytes the heap and the pages above hold now. */
-uint64_t heap_bytes(void);

@@ -39,7 +39,6 @@ static struct list partial[CLASS_COUNT];
 static uint32_t empty_chunks[CLASS_COUNT];
 static struct ranges arena_ranges, window_ranges;
 static handle_t arena;
-static uint64_t bytes_used;
 static struct lock heap_lock = LOCK_INIT(LOCK_HEAP);
 
 int64_t heap_init(handle_t space)
@@ -65,7 +64,6 @@ static void arena_put(uint64_t start, uint64_t bytes)
 {
 	memory_discard(arena, start - ARENA_BASE, bytes);
 	ranges_put(&arena_ranges, start, bytes);
-	bytes_used -= bytes;
 }
 
 static void *arena_take(uint64_t bytes, uint64_t alignment)
@@ -73,7 +71,6 @@ static void *arena_take(uint64_t bytes, uint64_t alignment)
 	uint64_t start = ranges_take(&arena_ranges, bytes, alignment);
 	if (!start)
 		return 0;
-	bytes_used += bytes;
 	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE_BYTES) {
 		if (probe_write(at)) {
 			arena_put(start, bytes);
@@ -117,11 +114,6 @@ void window_put(uint64_t address, uint64_t bytes)
 	lock_release(&heap_lock);
 }
 
-uint64_t heap_bytes(void)
-{
-	return bytes_used;
-}
-
 static unsigned class_for(size_t bytes)
 {
 	if (bytes <= 1024)
@@ -158,7 +150,6 @@ static struct chunk *chunk_create(unsigned index)
 	uint64_t start = ranges_take(&arena_ranges, CHUNK_BYTES, CHUNK_BYTES);
 	if (!start)
 		return 0;
-	bytes_used += CHUNK_BYTES;
 	if (probe_write(start)) {
 		arena_put(start, CHUNK_BYTES);
 		return 0;

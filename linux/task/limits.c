@@ -165,11 +165,6 @@ SYSCALL_HANDLER(setdomainname, uint64_t address, int bytes)
 	return set_host_text(domain_name, address, bytes);
 }
 
-const char *linux_host_name(void)
-{
-	return host_name;
-}
-
 char *linux_host_text(bool domain)
 {
 	return domain ? domain_name : host_name;

@@ -89,11 +89,6 @@ static inline void arch_message_deliver(struct thread *to, int64_t status, uint6
 	r->x[2] = info;
 }
 
-static inline uint64_t arch_message_word(const struct thread *thread, unsigned index)
-{
-	return *arch_message_slot(arch_registers_of(thread), index);
-}
-
 static inline void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value)
 {
 	*arch_message_slot(arch_registers_of(thread), index) = value;

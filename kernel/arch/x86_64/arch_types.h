@@ -134,11 +134,6 @@ static inline uint64_t *arch_message_slot(struct arch_registers *r, unsigned ind
 	return places[index];
 }
 
-static inline uint64_t arch_message_word(const struct thread *thread, unsigned index)
-{
-	return *arch_message_slot(arch_registers_of(thread), index);
-}
-
 static inline void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value)
 {
 	*arch_message_slot(arch_registers_of(thread), index) = value;
