@@ -129,22 +129,6 @@ static void step(unsigned index)
 	}
 }
 
-/* Every CPU ends what it is in. */
-static void finish(void)
-{
-	bool inside;
-
-	do {
-		inside = false;
-		for (unsigned i = 0; i < CPUS; i++)
-			if (host_inside(i))
-				inside |= host_run(i, step);
-			else
-				host_cpu(i);
-	} while (inside);
-	host_cpu(0);
-}
-
 /* With nobody beside it, revocation of a root leaves what was mapped with the root itself. */
 static unsigned revoke_all(unsigned object)
 {
@@ -201,7 +185,8 @@ static unsigned run(unsigned steps)
 		stopped += inside;
 		if (inside && pick(6))
 			continue;
-		finish();
+		host_finish(step);
+		host_cpu(0);
 		if (!pick(8))
 			machine_check();
 		if (!pick(40)) {
@@ -217,7 +202,8 @@ static unsigned run(unsigned steps)
 			child_start();
 		}
 	}
-	finish();
+	host_finish(step);
+	host_cpu(0);
 	host_stop_every = host_preempt_every = 0;
 	host_stop_at_locks = false;
 	NEED(CALL1(&root, SYS_UNIT_DESTROY, child_unit) == E_OK);

@@ -482,21 +482,6 @@ static void unit_renew(unsigned index)
 	programs_renew();
 }
 
-/* Every CPU ends the kernel entry it is in. */
-static void finish(void)
-{
-	bool inside;
-
-	do {
-		inside = false;
-		for (unsigned i = 0; i < CPUS; i++)
-			if (host_inside(i))
-				inside |= host_run(i, step);
-			else
-				host_cpu(i); /* serves those that wait for it */
-	} while (inside);
-}
-
 static void run(unsigned steps)
 {
 	host_stop_every = 12;
@@ -515,7 +500,7 @@ static void run(unsigned steps)
 		stopped += inside;
 		if (inside && pick(8))
 			continue;
-		finish();
+		host_finish(step);
 		check_all();
 		if (!pick(50)) {
 			host_cpu((unsigned)pick(CPUS));
@@ -539,7 +524,7 @@ static void run(unsigned steps)
 			unit_renew((unsigned)pick(UNITS));
 		}
 	}
-	finish();
+	host_finish(step);
 	for (unsigned i = 0; i < UNITS; i++) {
 		host_cpu(0);
 		unit_renew(i);

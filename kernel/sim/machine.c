@@ -121,6 +121,20 @@ bool host_run(unsigned index, void (*entry)(unsigned index))
 	return fiber->inside;
 }
 
+void host_finish(void (*entry)(unsigned index))
+{
+	bool inside;
+
+	do {
+		inside = false;
+		for (unsigned i = 0; i < cpu_count; i++)
+			if (host_inside(i))
+				inside |= host_run(i, entry);
+			else
+				host_cpu(i); /* serves those that wait for it */
+	} while (inside);
+}
+
 /* A marked point: a CPU may stop here for others to act. */
 static void point(void)
 {
@@ -222,11 +236,6 @@ void arch_message_deliver(struct thread *to, int64_t status, uint64_t badge, uin
 	to->registers.status = status;
 	to->registers.badge = badge;
 	to->registers.info = info;
-}
-
-uint64_t arch_message_word(const struct thread *thread, unsigned index)
-{
-	return thread->registers.words[index];
 }
 
 void arch_message_word_set(struct thread *thread, unsigned index, uint64_t value)

@@ -24,6 +24,8 @@ void host_cpu(unsigned index);
  * it: waiting for another CPU, or one time in host_stop_every (0: never) at a marked point. */
 bool host_inside(unsigned index); /* it has stopped */
 bool host_run(unsigned index, void (*entry)(unsigned index));
+/* Every CPU ends the ENTRY it is in. */
+void host_finish(void (*entry)(unsigned index));
 extern unsigned host_stop_every;
 extern bool host_stop_at_locks; /* the taking of a lock is a marked point, too */
 /* Preemption is pending at every Nth look (0: never): cuts long calls into slices. */
