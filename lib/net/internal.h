@@ -100,6 +100,12 @@ struct packet *packet_allocate(struct net *net, size_t headroom, size_t bytes);
 struct packet *packet_gather(struct net *net, size_t headroom, const struct net_piece *pieces,
                              unsigned count);
 void packet_free(struct net *net, struct packet *packet);
+/* A packet of its own with [BYTES, + COUNT) and what is known of PACKET; 0 when memory is short. */
+struct packet *packet_copy(struct net *net, const struct packet *packet, const uint8_t *bytes, size_t count);
+/* PACKET, which waits at a socket and is in *CHARGE, goes to a program, which is told that it came from FROM: as the
+ * receive of struct socket_ops. */
+int64_t packet_receive(struct net *net, struct packet *packet, uint32_t *charge, struct net_endpoint from,
+                       void *buffer, size_t count, uint32_t flags, struct net_receipt *receipt);
 
 /* ---- Checksums (RFC 1071) ---- */
 
@@ -198,8 +204,6 @@ bool neighbour_send(struct net_link *link, const struct net_address *hop, uint16
 /* HOP has link address MAC. OVERRIDE: also when another was known. CREATE: also when nobody asked. */
 void neighbour_learn(struct net_link *link, const struct net_address *hop, const uint8_t mac[6],
                      bool override, bool create, bool reachable);
-/* An upper layer heard from beyond HOP. */
-void neighbour_confirm(struct net_link *link, const struct net_address *hop);
 void neighbour_flush(struct net_link *link);
 bool neighbours_init(struct net *net);
 void arp_input(struct net_link *link, struct packet *packet);

@@ -48,18 +48,9 @@ static void raw_enqueue(struct raw *raw, const struct packet *packet, const uint
 	struct packet *copy = NULL;
 
 	if (raw->charge + count <= raw->socket.receive_size)
-		copy = packet_allocate(net, 0, count);
+		copy = packet_copy(net, packet, bytes, count);
 	if (!copy)
 		return;
-	memcpy(copy->data, bytes, count);
-	copy->length = (uint32_t)count;
-	copy->link = packet->link;
-	copy->from = packet->from;
-	copy->to = packet->to;
-	copy->ttl = packet->ttl;
-	copy->traffic_class = packet->traffic_class;
-	copy->protocol = packet->protocol;
-	copy->broadcast = packet->broadcast;
 	raw->charge += copy->charge;
 	net_list_append(&raw->received, &copy->node);
 	socket_notify(&raw->socket, NET_READABLE);
@@ -289,31 +280,15 @@ static int64_t raw_receive(struct net_socket *socket, void *buffer, size_t count
 {
 	struct raw *raw = raw_of(socket);
 	struct packet *packet;
-	size_t part;
-	int64_t whole;
 
 	if (socket->error)
 		return -socket_take_error(socket);
 	if (net_list_empty(&raw->received))
 		return -NET_EAGAIN;
 	packet = NET_ITEM(raw->received.next, struct packet, node);
-	part = packet->length < count ? packet->length : count;
-	memcpy(buffer, packet->data, part);
-	whole = flags & NET_MSG_TRUNC ? (int64_t)packet->length : (int64_t)part;
-	if (receipt) {
-		*receipt = (struct net_receipt){.to = packet->to,
-		                                .link = packet->link->number,
-		                                .ttl = packet->ttl,
-		                                .traffic_class = packet->traffic_class};
-		receipt->from = (struct net_endpoint){packet->from, packet->protocol, packet->link->number};
-		receipt->flags = part < packet->length ? NET_MSG_TRUNC : 0;
-	}
-	if (!(flags & NET_MSG_PEEK)) {
-		net_list_remove(&packet->node);
-		raw->charge -= packet->charge;
-		packet_free(socket->net, packet);
-	}
-	return whole;
+	return packet_receive(socket->net, packet, &raw->charge,
+	                      (struct net_endpoint){packet->from, packet->protocol, packet->link->number},
+	                      buffer, count, flags, receipt);
 }
 
 static int raw_shutdown(struct net_socket *socket, int how)

@@ -46,6 +46,48 @@ void packet_free(struct net *net, struct packet *packet)
 	arena_free(&net->arena, packet);
 }
 
+struct packet *packet_copy(struct net *net, const struct packet *packet, const uint8_t *bytes, size_t count)
+{
+	struct packet *copy = packet_allocate(net, 0, count);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy->data, bytes, count);
+	copy->length = (uint32_t)count;
+	copy->link = packet->link;
+	copy->from = packet->from;
+	copy->to = packet->to;
+	copy->from_port = packet->from_port;
+	copy->to_port = packet->to_port;
+	copy->ttl = packet->ttl;
+	copy->traffic_class = packet->traffic_class;
+	copy->protocol = packet->protocol;
+	copy->broadcast = packet->broadcast;
+	return copy;
+}
+
+int64_t packet_receive(struct net *net, struct packet *packet, uint32_t *charge, struct net_endpoint from,
+                       void *buffer, size_t count, uint32_t flags, struct net_receipt *receipt)
+{
+	size_t part = packet->length < count ? packet->length : count;
+	int64_t whole = flags & NET_MSG_TRUNC ? (int64_t)packet->length : (int64_t)part;
+
+	memcpy(buffer, packet->data, part);
+	if (receipt)
+		*receipt = (struct net_receipt){.from = from,
+		                                .to = packet->to,
+		                                .link = packet->link->number,
+		                                .ttl = packet->ttl,
+		                                .traffic_class = packet->traffic_class,
+		                                .flags = part < packet->length ? NET_MSG_TRUNC : 0};
+	if (!(flags & NET_MSG_PEEK)) {
+		net_list_remove(&packet->node);
+		*charge -= packet->charge;
+		packet_free(net, packet);
+	}
+	return whole;
+}
+
 /* ---- Checksums ---- */
 
 uint32_t checksum_add(uint32_t sum, const void *bytes, size_t count)

@@ -47,23 +47,6 @@ static void udp_enqueue(struct udp *udp, struct packet *packet)
 	socket_notify(&udp->socket, NET_READABLE);
 }
 
-static struct packet *packet_copy(struct net *net, const struct packet *packet)
-{
-	struct packet *copy = packet_allocate(net, 0, packet->length);
-
-	if (!copy)
-		return NULL;
-	memcpy(copy->data, packet->data, packet->length);
-	copy->length = packet->length;
-	copy->link = packet->link;
-	copy->from = packet->from;
-	copy->to = packet->to;
-	copy->from_port = packet->from_port;
-	copy->ttl = packet->ttl;
-	copy->traffic_class = packet->traffic_class;
-	return copy;
-}
-
 /* A copy to each socket that is bound to its port and takes its address. */
 static void udp_multicast(struct net *net, struct packet *packet, uint16_t port)
 {
@@ -79,7 +62,7 @@ static void udp_multicast(struct net *net, struct packet *packet, uint16_t port)
 		if (udp_of(socket)->connected && (!address_equal(&socket->flow.remote, &packet->from) ||
 		                                  socket->flow.remote_port != packet->from_port))
 			continue;
-		copy = packet_copy(net, packet);
+		copy = packet_copy(net, packet, packet->data, packet->length);
 		if (copy)
 			udp_enqueue(udp_of(socket), copy);
 	}
@@ -261,33 +244,17 @@ static int64_t udp_receive(struct net_socket *socket, void *buffer, size_t count
 {
 	struct udp *udp = udp_of(socket);
 	struct packet *packet;
-	size_t part;
-	int64_t whole;
 
 	if (socket->error)
 		return -socket_take_error(socket);
 	if (net_list_empty(&udp->received))
 		return udp->read_closed ? 0 : -NET_EAGAIN;
 	packet = NET_ITEM(udp->received.next, struct packet, node);
-	part = packet->length < count ? packet->length : count;
-	memcpy(buffer, packet->data, part);
-	whole = flags & NET_MSG_TRUNC ? (int64_t)packet->length : (int64_t)part;
-	if (receipt) {
-		*receipt = (struct net_receipt){.to = packet->to,
-		                                .link = packet->link->number,
-		                                .ttl = packet->ttl,
-		                                .traffic_class = packet->traffic_class};
-		receipt->from =
-		    (struct net_endpoint){packet->from, packet->from_port,
-		                          address_link_local(&packet->from) ? packet->link->number : 0};
-		receipt->flags = part < packet->length ? NET_MSG_TRUNC : 0;
-	}
-	if (!(flags & NET_MSG_PEEK)) {
-		net_list_remove(&packet->node);
-		udp->charge -= packet->charge;
-		packet_free(socket->net, packet);
-	}
-	return whole;
+	return packet_receive(
+	    socket->net, packet, &udp->charge,
+	    (struct net_endpoint){packet->from, packet->from_port,
+	                          address_link_local(&packet->from) ? packet->link->number : 0},
+	    buffer, count, flags, receipt);
 }
 
 static int udp_shutdown(struct net_socket *socket, int how)
