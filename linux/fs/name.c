@@ -41,6 +41,21 @@ void vnode_release(struct vnode *vnode)
 	heap_free(vnode);
 }
 
+void vnode_set_attributes(struct vnode *vnode, const struct attributes *attributes, uint32_t mask)
+{
+	if (mask & ATTRIBUTE_MODE)
+		vnode->mode = (vnode->mode & S_IFMT) | (attributes->mode & 07777);
+	if (mask & ATTRIBUTE_UID)
+		vnode->uid = attributes->uid;
+	if (mask & ATTRIBUTE_GID)
+		vnode->gid = attributes->gid;
+	if (mask & ATTRIBUTE_ATIME)
+		vnode->accessed = attributes->accessed;
+	if (mask & ATTRIBUTE_MTIME)
+		vnode->modified = attributes->modified;
+	vnode->changed = clock_realtime_timespec();
+}
+
 /* ---- Dentries ---- */
 
 static uint32_t name_hash(const struct dentry *parent, const char *name, uint32_t length)

@@ -93,6 +93,8 @@ extern struct list mounts;
 
 struct vnode *vnode_create(struct filesystem *filesystem, uint32_t mode, size_t bytes);
 void vnode_release(struct vnode *vnode);
+/* What of mode, owner and times MASK names becomes as in ATTRIBUTES; the size is the file system's. */
+void vnode_set_attributes(struct vnode *vnode, const struct attributes *attributes, uint32_t mask);
 static inline struct vnode *vnode_reference(struct vnode *vnode)
 {
 	vnode->references++;

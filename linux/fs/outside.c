@@ -22,17 +22,7 @@ int outside_setattr(struct vnode *vnode, const struct attributes *attributes, ui
 {
 	if (mask & ATTRIBUTE_SIZE)
 		return -EINVAL;
-	if (mask & ATTRIBUTE_MODE)
-		vnode->mode = (vnode->mode & S_IFMT) | (attributes->mode & 07777);
-	if (mask & ATTRIBUTE_UID)
-		vnode->uid = attributes->uid;
-	if (mask & ATTRIBUTE_GID)
-		vnode->gid = attributes->gid;
-	if (mask & ATTRIBUTE_ATIME)
-		vnode->accessed = attributes->accessed;
-	if (mask & ATTRIBUTE_MTIME)
-		vnode->modified = attributes->modified;
-	vnode->changed = clock_realtime_timespec();
+	vnode_set_attributes(vnode, attributes, mask);
 	return 0;
 }
 

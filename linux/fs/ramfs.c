@@ -471,17 +471,7 @@ static int ramfs_setattr(struct vnode *vnode, const struct attributes *attribute
 		if (error)
 			return error;
 	}
-	if (mask & ATTRIBUTE_MODE)
-		vnode->mode = (vnode->mode & S_IFMT) | (attributes->mode & 07777);
-	if (mask & ATTRIBUTE_UID)
-		vnode->uid = attributes->uid;
-	if (mask & ATTRIBUTE_GID)
-		vnode->gid = attributes->gid;
-	if (mask & ATTRIBUTE_ATIME)
-		vnode->accessed = attributes->accessed;
-	if (mask & ATTRIBUTE_MTIME)
-		vnode->modified = attributes->modified;
-	vnode->changed = clock_realtime_timespec();
+	vnode_set_attributes(vnode, attributes, mask);
 	return 0;
 }
 
