@@ -5,6 +5,7 @@
  * found from it. Registers across a handler: RBX guest state, RBP task, R12 the call's number.
  */
 #include <holon/syscall_numbers.inc>
+#include <fault_entry.inc>
 #include "layout.inc"
 
 /* The handler at R13, with the guest's arguments and for its result. */
@@ -158,44 +159,8 @@ thread_first:
 	call *%rsi
 	ud2
 
-/* A fault of the personality: all registers as they were, the record is in the thread page. Asks fault_resolve where to
- * go on, with every register intact. */
-	/* The kernel takes two faults in a row at one place of these 128 bytes for a broken entry: nothing else may lie there. */
-	.balign 128
-	.globl fault_entry
-	.type fault_entry, @function
-fault_entry:
-	sub $8, %rsp
-	pushfq
-	push %rax
-	push %rcx
-	push %rdx
-	push %rsi
-	push %rdi
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %rbp
-	mov %rsp, %rbp
-	and $-16, %rsp
-	cld
-	call fault_resolve
-	mov %rbp, %rsp
-	mov %rax, 88(%rsp)
-	pop %rbp
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rdi
-	pop %rsi
-	pop %rdx
-	pop %rcx
-	pop %rax
-	popfq
-	ret
-	.balign 128
+/* A fault of the personality. */
+	fault_entry_at fault_entry, fault_resolve
 
 /* One fixup: an instruction at FROM that faults goes on at TO. */
 	.macro fixup from, to
