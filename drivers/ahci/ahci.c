@@ -465,18 +465,6 @@ static void find_disks(void)
 	put(ahci.registers, GHC, GHC_AHCI | GHC_INTERRUPT);
 }
 
-static void message(void *context, struct message *message)
-{
-	(void)context;
-	block_server_message(&ahci.server, message);
-}
-
-static void work(void *context, uint64_t bits)
-{
-	(void)context;
-	block_server_work(&ahci.server, bits);
-}
-
 int program_main(const struct start_info *info, struct thread_page *page)
 {
 	static const struct block_backend backend = {.start = start, .poll = poll};
@@ -489,5 +477,5 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	block_server_init(&ahci.server, &ahci.driver, &backend, 0);
 	for (unsigned i = 0; i < ahci.port_count; i++)
 		block_server_device(&ahci.server, i, &ports[i].description);
-	driver_run(&ahci.driver, 0, message, work);
+	block_server_run(&ahci.server);
 }

@@ -317,18 +317,6 @@ static bool init_channels(void)
 	return true;
 }
 
-static void message(void *context, struct message *message)
-{
-	(void)context;
-	block_server_message(&ide.server, message);
-}
-
-static void work(void *context, uint64_t bits)
-{
-	(void)context;
-	block_server_work(&ide.server, bits);
-}
-
 int program_main(const struct start_info *info, struct thread_page *page)
 {
 	static const struct block_backend backend = {.start = start, .poll = poll};
@@ -345,5 +333,5 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		if (identify(&channels[i / 2], &disks[count], &description))
 			block_server_device(&ide.server, count++, &description);
 	}
-	driver_run(&ide.driver, 0, message, work);
+	block_server_run(&ide.server);
 }

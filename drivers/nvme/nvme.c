@@ -366,18 +366,6 @@ static bool init_controller(void)
 	                                    .words = {(ENTRIES - 1) << 16 | 1, 1 << 16 | 1}});
 }
 
-static void message(void *context, struct message *message)
-{
-	(void)context;
-	block_server_message(&nvme.server, message);
-}
-
-static void work(void *context, uint64_t bits)
-{
-	(void)context;
-	block_server_work(&nvme.server, bits);
-}
-
 int program_main(const struct start_info *info, struct thread_page *page)
 {
 	static const struct block_backend backend = {.start = start, .kick = kick, .poll = poll};
@@ -390,5 +378,5 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		nvme.free_slots[nvme.free_count++] = (uint16_t)i;
 	block_server_init(&nvme.server, &nvme.driver, &backend, 0);
 	add_namespaces();
-	driver_run(&nvme.driver, 0, message, work);
+	block_server_run(&nvme.server);
 }

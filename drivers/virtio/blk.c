@@ -224,18 +224,6 @@ static bool describe(struct block_description *description)
 	return true;
 }
 
-static void message(void *context, struct message *message)
-{
-	(void)context;
-	block_server_message(&blk.server, message);
-}
-
-static void work(void *context, uint64_t bits)
-{
-	(void)context;
-	block_server_work(&blk.server, bits);
-}
-
 int program_main(const struct start_info *info, struct thread_page *page)
 {
 	static const struct block_backend backend = {.start = start, .kick = kick, .poll = poll};
@@ -258,5 +246,5 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	read_serial(description.serial);
 	block_server_init(&blk.server, &blk.driver, &backend, 0);
 	block_server_device(&blk.server, 0, &description);
-	driver_run(&blk.driver, 0, message, work);
+	block_server_run(&blk.server);
 }

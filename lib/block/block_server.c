@@ -117,6 +117,8 @@ static int64_t queue_map(struct block_server *server, struct block_queue *queue,
 	           : E_QUOTA_MEMORY;
 }
 
+static void work(void *context, uint64_t bits);
+
 static void queue_end(struct block_server *server, struct block_queue *queue);
 
 /* Ends the queues whose clients took their memory away or have died with it. True: there are others. */
@@ -197,7 +199,7 @@ static void queue_end(struct block_server *server, struct block_queue *queue)
 		if (clock_ns() > end)
 			driver_fail(server->driver, "a request never ends");
 		driver_pause(server->driver, 100);
-		block_server_work(server, 0);
+		work(server, 0);
 	}
 	driver_unmap(server->driver, queue->data_pages, queue->mappings);
 	queue_free(server, queue);
@@ -258,8 +260,11 @@ static int64_t serve_range(void *context, uint64_t badge, uint64_t first, uint64
 	return E_OK;
 }
 
-void block_server_message(struct block_server *server, struct message *message)
+/* A client's call. */
+static void serve(void *context, struct message *message)
 {
+	struct block_server *server = context;
+
 	static const struct block_operations operations = {.describe = serve_describe,
 	                                                   .open_queue = serve_open_queue,
 	                                                   .close_queue = serve_close_queue,
@@ -392,8 +397,10 @@ uint64_t block_server_address(const struct block_io *io, uint64_t offset, uint64
 	return address;
 }
 
-void block_server_work(struct block_server *server, uint64_t bits)
+/* After a signal of BITS. */
+static void work(void *context, uint64_t bits)
 {
+	struct block_server *server = context;
 	bool started = true;
 
 	if (bits & DRIVER_TIMER_BIT && sweep(server))
@@ -429,4 +436,9 @@ void block_server_work(struct block_server *server, uint64_t bits)
 	}
 	if (started)
 		event_signal(server->driver->event, DRIVER_AGAIN_BIT);
+}
+
+void block_server_run(struct block_server *server)
+{
+	driver_run(server->driver, server, serve, work);
 }

@@ -91,7 +91,5 @@ void block_server_complete(struct block_server *server, struct block_io *io, enu
  * LIMIT. */
 uint64_t block_server_address(const struct block_io *io, uint64_t offset, uint64_t limit,
                               uint64_t *contiguous);
-/* A client's call. */
-void block_server_message(struct block_server *server, struct message *message);
-/* After a signal of BITS: polls the backend, takes new requests, tells clients. */
-void block_server_work(struct block_server *server, uint64_t bits);
+/* Answers clients' calls, and after each signal polls the backend, takes new requests and tells clients: for ever. */
+_Noreturn void block_server_run(struct block_server *server);
