@@ -36,7 +36,8 @@ int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info
 void signal_fault(int signal, int code, uint64_t address);
 /* The same with whatever INFO says. */
 void signal_force(int signal, const struct linux_siginfo *info);
-/* True when an unblocked signal waits for the current task (or it must exit). */
+/* True when an unblocked signal waits for the current task (or it must exit). The task then has work before it returns to
+ * the guest, so that a call may end with -ERESTARTSYS and its kin. */
 bool signal_pending(void);
 /* True when TASK blocks or ignores SIGNAL (background reads and writes of a terminal). */
 bool signal_ignored_or_blocked(const struct task *task, int signal);

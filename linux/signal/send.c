@@ -69,8 +69,14 @@ void signal_set_blocked(uint64_t mask)
 bool signal_pending(void)
 {
 	struct task *task = current_task();
-	return (task->work & (TASK_WORK_EXIT | TASK_WORK_STOP)) ||
-	       ((task->pending.set | task->process->pending.set) & ~task->blocked);
+	if (task->work & (TASK_WORK_EXIT | TASK_WORK_STOP))
+		return true;
+	if (!((task->pending.set | task->process->pending.set) & ~task->blocked))
+		return false;
+	/* A signal of the process was announced to one thread alone, which may not have come to it yet, and which
+	 * may still take it: whoever ends a call because of it must look, too, before the guest sees the result. */
+	task_kick(task, TASK_WORK_SIGNAL);
+	return true;
 }
 
 static uint64_t handler_of(const struct task *task, int signal)

@@ -1,6 +1,7 @@
 /* Signals: handlers, masks, siginfo, queueing, alternate stacks, restarting, faults. */
 #define _GNU_SOURCE
 #include "check.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -309,8 +310,47 @@ static void test_nesting(void)
 	check("handlers-nest", count == 3 && last_value == 2);
 }
 
+static volatile sig_atomic_t waits;
+
+static void *wait_on_futex(void *unused)
+{
+	static unsigned word;
+	struct timespec patience = {.tv_nsec = 300000000};
+	while (!waits)
+		usleep(1000);
+	errno = 0;
+	long result = syscall(SYS_futex, &word, 128 /* FUTEX_WAIT | FUTEX_PRIVATE */, 0, &patience, 0, 0);
+	check("another-thread-sees-no-restart-code", result == -1 && (errno == EINTR || errno == ETIMEDOUT));
+	return unused;
+}
+
+/* A signal for the process waits until its first thread can take it. A second thread that begins to wait meanwhile may
+ * be interrupted by it, but must not see how calls are restarted. The first thread is in vfork, which no signal ends. */
+static void test_shared(void)
+{
+	pthread_t thread;
+	signal(SIGUSR1, simple);
+	count = 0;
+	if (pthread_create(&thread, 0, wait_on_futex, 0)) {
+		check("another-thread-sees-no-restart-code", 0);
+		return;
+	}
+	pid_t pid = vfork();
+	if (!pid) {
+		struct timespec child = {.tv_nsec = 100000000};
+		kill(getppid(), SIGUSR1);
+		waits = 1; /* the memory is the parent's, too */
+		nanosleep(&child, 0);
+		_exit(0);
+	}
+	pthread_join(thread, 0);
+	int status;
+	check("shared-signal-runs-once", waitpid(pid, &status, 0) == pid && count == 1);
+}
+
 int main(void)
 {
+	test_shared();
 	test_handlers();
 	test_masks();
 	test_realtime();
