@@ -153,9 +153,23 @@ bool local_end(pid_t *pids, unsigned count)
 		if (pids[i] > 0)
 			kill(pids[i], SIGTERM);
 	for (unsigned i = 0; i < count; i++) {
-		int status;
-		if (pids[i] > 0 && waitpid(pids[i], &status, 0) == pids[i])
-			good = good && WIFEXITED(status) && !WEXITSTATUS(status);
+		int status = 0;
+		pid_t pid = 0;
+		while (pids[i] > 0 && (pid = waitpid(pids[i], &status, 0)) < 0 && errno == EINTR)
+			;
+		if (pid < 0) {
+			fprintf(stderr, "holon-ledger: cannot wait for node %u, process %d: %s\n", i,
+			        (int)pids[i], strerror(errno));
+			good = false;
+		} else if (pid > 0 && WIFSIGNALED(status)) {
+			fprintf(stderr, "holon-ledger: node %u, process %d, was ended by signal %d\n", i,
+			        (int)pid, WTERMSIG(status));
+			good = false;
+		} else if (pid > 0 && WEXITSTATUS(status)) {
+			fprintf(stderr, "holon-ledger: node %u, process %d, ended with status %d\n", i,
+			        (int)pid, WEXITSTATUS(status));
+			good = false;
+		}
 		pids[i] = 0;
 	}
 	return good;
