@@ -361,8 +361,12 @@ uint64_t dag_deadline(const struct dag *dag)
 	return deadline < sync ? deadline : sync;
 }
 
+/* A state that a crash may still take with it replaces nothing: the one before is needed until then, with all that
+ * was written since. */
 uint64_t dag_oldest_ticket(const struct dag *dag)
 {
+	if (dag->settled_ticket > dag->durable)
+		return 0;
 	uint64_t oldest = batches_oldest_ticket(dag);
 	if (dag->settled_ticket < oldest)
 		oldest = dag->settled_ticket;

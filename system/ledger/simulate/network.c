@@ -518,6 +518,7 @@ static void handle(struct sim *sim, struct sim_event *event)
 		node->durable = event->number;
 		node->writing = 0;
 		dag_persisted(node->dag, node->durable);
+		log_trim(node);
 		apply_durable(sim, node);
 		break;
 	case SIM_CRASH:
