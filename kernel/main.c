@@ -13,10 +13,10 @@ void kernel_main(struct handoff *handoff)
 	struct cpu *cpu = cpu_self();
 
 	memory_init(handoff);
-	memory_init_loader(handoff);
 	sched_init(cpu);
 	objects_init();
 	unit_root_init();
+	memory_init_loader(handoff);
 	while (handoff->trust.flags & HANDOFF_TRUST_WIPE_FIRST && frame_zero_one())
 		;
 	system_init(handoff);

@@ -1,11 +1,12 @@
 # The kernel: build/x86_64/kernel/kernel.elf (with debug information), kernel.map (its symbols by address).
 KERNEL_OUT     := build/x86_64/kernel
 # The kernel's folders, from the top floor down: no folder calls one above it.
-KERNEL_FOLDERS := call guest device ipc thread unit memory sched object quota arch base
+KERNEL_FOLDERS := call guest device thread unit memory ipc arch sched object quota base
 KERNEL_INCLUDES := $(addprefix -Ikernel/,$(KERNEL_FOLDERS))
 # Two more kernels from the same sources: `debug` checks its invariants and counts its work (base/work_check.c), `timed` times it, for
 # `make latency`.
-KERNEL_CFLAGS  := -target x86_64-unknown-none-elf $(CSTD) $(WARN) -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
+# Handlers of one kind have one form, whether or not each of them uses all of its parameters.
+KERNEL_CFLAGS  := -target x86_64-unknown-none-elf $(CSTD) $(WARN) -Wno-unused-parameter -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -O2 -g -fno-strict-aliasing -fno-asynchronous-unwind-tables -fomit-frame-pointer \
 	-fstack-protector-strong -mstack-protector-guard=global -ffunction-sections \
 	-Iabi -Ibuild/abi $(KERNEL_INCLUDES) -Ikernel/arch/x86_64

@@ -82,7 +82,7 @@ bool arch_space_init(struct space *space);
  * loaded. */
 bool arch_space_deinit_slice(struct space *space);
 /* The lowest-level table that covers ADDRESS: an array of 512 entries, one a page, indexed by (address >> 12)
- * & 511. 0 where there is none, or (MAKE) where the quota lacks a page for it: space_table_allocate. MAKE:
+ * & 511. 0 where there is none, or (MAKE) where the quota lacks a page for it: unit_frame. MAKE:
  * space->lock held; else nothing need be held: tables are never freed while the space lives. Generic code
  * edits the entries itself, with the inline functions of arch_types.h (0 is an absent entry): uint64_t
  * arch_entry(uint64_t frame, uint32_t flags)   a user translation bool arch_entry_writable(uint64_t entry)
@@ -131,6 +131,3 @@ void kernel_interrupt_timer(void);
 void kernel_interrupt_ipi(void);
 void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error);
 void kernel_exception(struct thread *thread, uint64_t vector, uint64_t error);
-uint64_t
-space_table_allocate(struct space *space); /* a zeroed frame charged to the space's owner; 0: quota */
-void space_table_free(struct space *space, uint64_t frame);

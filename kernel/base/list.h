@@ -40,6 +40,13 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
+/* NODE, in a list or in none, becomes the last of LIST. */
+static inline void list_move(struct list *list, struct list *node)
+{
+	list_remove(node);
+	list_append(list, node);
+}
+
 /* Takes FIRST, the first node, out of LIST: shorter than list_remove. */
 static inline void list_take_first(struct list *list, struct list *first)
 {

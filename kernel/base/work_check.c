@@ -28,7 +28,6 @@ static uint64_t longest[WORK_PATHS];
 static uint64_t now(struct cpu *cpu)
 {
 #ifdef KERNEL_TIMED
-	(void)cpu;
 	return arch_clock_ns();
 #else
 	return cpu->work;

@@ -1,10 +1,10 @@
 /* How each type of object ends. The reaper (object/) stands below all of them: it is told here. */
 #include <space.h>
+#include <sched.h>
 #include "dispatch.h"
 
 static bool system_teardown(struct object *object)
 {
-	(void)object;
 	return true;
 }
 
@@ -19,4 +19,5 @@ void objects_init(void)
 {
 	object_teardowns = teardowns;
 	cap_unmap_first = space_unmap_first;
+	thread_finish = thread_end;
 }

@@ -10,7 +10,6 @@ int64_t sys_ioport_create(struct call *call, struct object *system, uint64_t bas
 	struct ioport *ioport;
 	int64_t error;
 
-	(void)system;
 	if (base >= PORT_COUNT || !count || count > PORT_COUNT - base)
 		return E_ARGUMENT;
 	ioport = (struct ioport *)object_create(call->self->unit, OBJECT_IOPORT, sizeof *ioport, &error);
@@ -30,7 +29,6 @@ static bool allowed(const struct ioport *ioport, uint64_t port, uint64_t width)
 
 int64_t sys_ioport_in(struct call *call, struct ioport *ioport, uint64_t port, uint64_t width)
 {
-	(void)call;
 	return allowed(ioport, port, width) ? (int64_t)arch_port_in((uint16_t)port, (unsigned)width)
 	                                    : E_ARGUMENT;
 }
@@ -38,7 +36,6 @@ int64_t sys_ioport_in(struct call *call, struct ioport *ioport, uint64_t port, u
 int64_t sys_ioport_out(struct call *call, struct ioport *ioport, uint64_t port, uint64_t width,
                        uint64_t value)
 {
-	(void)call;
 	if (!allowed(ioport, port, width))
 		return E_ARGUMENT;
 	arch_port_out((uint16_t)port, (unsigned)width, (uint32_t)value);
@@ -47,6 +44,5 @@ int64_t sys_ioport_out(struct call *call, struct ioport *ioport, uint64_t port, 
 
 bool ioport_teardown(struct object *object)
 {
-	(void)object;
 	return true;
 }

@@ -32,7 +32,6 @@ int64_t sys_irq_create(struct call *call, struct object *system, uint64_t number
 	uint32_t slot;
 	int64_t result;
 
-	(void)system;
 	if (flags & ~(uint64_t)(IRQ_LEVEL | IRQ_ACTIVE_LOW))
 		return E_ARGUMENT;
 	irq = (struct irq *)object_create(call->self->unit, OBJECT_IRQ, sizeof *irq, &result);
@@ -59,7 +58,6 @@ int64_t sys_irq_bind(struct call *call, struct irq *irq, struct event *event, ui
 	const struct cap_view *view = &call->caps[1];
 	int64_t error;
 
-	(void)event;
 	if (!bits || (view->badge && bits & ~view->badge))
 		return E_ARGUMENT;
 	/* Against another bind, and the end of it. */
@@ -76,7 +74,6 @@ int64_t sys_irq_bind(struct call *call, struct irq *irq, struct event *event, ui
 
 int64_t sys_irq_ack(struct call *call, struct irq *irq)
 {
-	(void)call;
 	if (!irq->bound)
 		return E_STATE;
 	lock_take(&slots_lock);

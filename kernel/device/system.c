@@ -29,9 +29,6 @@ int64_t sys_system_info(struct call *call)
 
 int64_t sys_system_control(struct call *call, struct object *system, uint64_t what, uint64_t argument)
 {
-	(void)call;
-	(void)system;
-	(void)argument;
 	switch (what) {
 	case SYSTEM_POWER_OFF:
 		arch_power_off();
@@ -49,7 +46,6 @@ int64_t sys_log_write(struct call *call, struct object *system, uint64_t bytes)
 	uint64_t *progress = &call->self->progress;
 	uint64_t part = bytes - *progress < LOG_SLICE ? bytes - *progress : LOG_SLICE;
 
-	(void)system;
 	if (bytes > LOG_WRITE_MAX || *progress > bytes)
 		return E_ARGUMENT;
 	log_write((const char *)call->self->page->bytes + *progress, part);
@@ -59,6 +55,5 @@ int64_t sys_log_write(struct call *call, struct object *system, uint64_t bytes)
 
 int64_t sys_clock(struct call *call)
 {
-	(void)call;
 	return (int64_t)arch_clock_ns();
 }

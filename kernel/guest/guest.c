@@ -62,25 +62,6 @@ int64_t sys_guest_enter(struct call *call)
 	return arch_guest_enter(self) ? CALL_BLOCKED : E_ARGUMENT;
 }
 
-void thread_kicked(struct thread *thread)
-{
-	uint64_t word = thread->wait;
-	enum thread_state_kind state = WAIT_STATE(word);
-
-	/* While it waits nobody may touch its registers: the end of the wait decides who may. For a thread
-	 * that is not current, sched_enqueue comes back here. */
-	if (state == THREAD_RECEIVING || state == THREAD_CALLING || state == THREAD_EVENT ||
-	    state == THREAD_PAGER) {
-		if (!thread_end_this_wait(thread, word, E_CANCELLED) || thread != cpu_self()->current)
-			return;
-		state = THREAD_READY;
-	}
-	if (!thread->in_guest || state != THREAD_READY)
-		return;
-	thread->kicked = false;
-	arch_guest_exit(thread, GUEST_EXIT_KICK, 0, 0, 0);
-}
-
 int64_t sys_guest_kick(struct call *call, struct thread *thread)
 {
 	__atomic_store_n(&thread->kicked, true, __ATOMIC_SEQ_CST);

@@ -233,23 +233,6 @@ void channel_fail_caller(struct thread *server)
 	}
 }
 
-void channel_forget_call(struct thread *caller)
-{
-	struct thread *server = caller->server, *expected = caller;
-	struct reply *reply = caller->reply;
-
-	caller->server = 0;
-	caller->reply = 0;
-	if (reply) {
-		lock_take(&reply->lock);
-		reply->caller = 0;
-		lock_release(&reply->lock);
-	} else if (server) {
-		__atomic_compare_exchange_n(&server->caller, &expected, 0, false, __ATOMIC_SEQ_CST,
-		                            __ATOMIC_SEQ_CST);
-	}
-}
-
 /* Gives the first waiting call that can be to SELF, the current thread. channel->lock held; false: there is
  * none. On true the lock is released. */
 static bool call_take(struct channel *channel, struct thread *self)

@@ -19,15 +19,13 @@ struct channel {
 /* A saved reply: names a thread in THREAD_REPLY until it is answered. Deleting it answers E_PEER. */
 struct reply {
 	struct object object;
-	struct lock lock;      /* after thread.lock */
-	struct thread *caller; /* 0 once answered or gone */
-	uint64_t caller_wait;  /* the wait of CALLER that this answers */
+	struct thread
+	    *volatile caller; /* 0 once answered or gone; who exchanges it for 0 may try to claim it */
+	uint64_t caller_wait; /* the wait of CALLER that this answers */
 };
 
 /* THREAD ends or receives elsewhere: it serves its channel no more. */
 void channel_leave(struct thread *thread);
-/* The thread is gone or was cancelled while its call is served: nobody may answer it any more. */
-void channel_forget_call(struct thread *caller);
 /* The server is gone: its caller gets E_PEER. */
 void channel_fail_caller(struct thread *server);
 /* The message calls: results go to SELF's registers; it may wait or hand the CPU over. */

@@ -13,7 +13,6 @@ struct event {
 	struct list waiters;           /* THREAD_EVENT: queue_node, first come, first served */
 	struct thread *volatile bound; /* guarded by lock; its channel_receive ends when bits arrive */
 	struct timer timer;
-	uint64_t timer_bits;
 };
 
 /* Ors BITS in and wakes one waiter, or the bound thread if it is receiving. Any context, bounded. */

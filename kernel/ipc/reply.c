@@ -31,7 +31,7 @@ int64_t sys_reply_save(struct call *call)
 	if (wait_claim(caller, self->caller_wait)) {
 		word = WAIT_NEXT(caller->wait, THREAD_REPLY);
 		caller->server = 0;
-		caller->reply = reply;
+		caller->reply = &reply->caller;
 		reply->caller_wait = word;
 		reply->caller = caller;
 		if (self->donated && self->budget_current) {
@@ -50,12 +50,8 @@ int64_t sys_reply_save(struct call *call)
 /* The caller that REPLY answers, claimed; 0: it is gone. */
 static struct thread *reply_claim(struct reply *reply)
 {
-	struct thread *caller;
+	struct thread *caller = __atomic_exchange_n(&reply->caller, 0, __ATOMIC_SEQ_CST);
 
-	lock_take(&reply->lock);
-	caller = reply->caller;
-	reply->caller = 0;
-	lock_release(&reply->lock);
 	return caller && wait_claim(caller, reply->caller_wait) ? caller : 0;
 }
 
@@ -71,7 +67,7 @@ void reply_use(struct thread *self, handle_t handle, uint64_t info)
 	if (!error && !info_valid(info))
 		error = E_ARGUMENT;
 	if (!error) {
-		caller = *(struct thread *volatile *)&reply->caller;
+		caller = reply->caller;
 		if (caller && info)
 			error = transfer_prepare(&transfer, self, caller, info);
 	}

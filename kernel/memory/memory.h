@@ -49,7 +49,7 @@ struct frame {
 /* Takes over all RAM from 1 MiB on that HANDOFF calls free (what lies below is the architecture's): places
  * the array of struct frame there. The first thing called; needs only the direct map. */
 void memory_init(const struct handoff *handoff);
-/* Adds the ranges of kind LOADER, when nothing of the handoff, its tables or its stack is in use any more. */
+/* Adds the ranges of kind LOADER to RAM and to the first unit's quota, when nothing of the loader's is in use any more. */
 void memory_init_loader(const struct handoff *handoff);
 /* One zeroed frame, or 0 (not within quota). The caller has charged for it. */
 physical_t frame_allocate(void);
@@ -71,6 +71,7 @@ static inline struct frame *frame_of(physical_t frame)
 {
 	return frame_table + (frame >> 12);
 }
+#define FRAME_CACHE_MAX 32u /* a CPU's, of either kind */
 uint64_t frame_free_bytes(void);
 uint64_t frame_total_bytes(void);
 /* Any page of [base, base + bytes) is RAM the kernel manages, or a boot module: no device. */

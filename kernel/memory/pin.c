@@ -85,8 +85,7 @@ bool pins_pass_slice(struct unit *unit, uint64_t *bytes)
 		if (pin->passed == pin->count) {
 			pin->passed = 0;
 			pin->payer = unit->parent;
-			list_remove(&pin->payer_node);
-			list_append(&unit->parent->pins, &pin->payer_node);
+			list_move(&unit->parent->pins, &pin->payer_node);
 		}
 	}
 	lock_release(&pins_lock);

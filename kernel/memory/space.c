@@ -47,16 +47,6 @@ struct space *space_create(struct unit *owner, enum space_kind kind, struct spac
 	return 0;
 }
 
-uint64_t space_table_allocate(struct space *space)
-{
-	return unit_frame(space->object.owner, true);
-}
-
-void space_table_free(struct space *space, uint64_t frame)
-{
-	unit_frame_free(space->object.owner, frame);
-}
-
 static uint32_t table_flags(const struct memory *memory, uint32_t map_flags, bool writable)
 {
 	uint32_t flags = map_flags & (MAP_READ | MAP_EXECUTE);
@@ -155,8 +145,7 @@ static void unmap_next(struct memory *memory, struct flush *flush)
 
 	if (to > pages)
 		to = pages;
-	list_remove(&mapping->memory_node);
-	list_append(&memory->mappings, &mapping->memory_node);
+	list_move(&memory->mappings, &mapping->memory_node);
 	u->left--;
 	if (from < to)
 		clear_range(mapping->space, mapping->start + (from << 12), mapping->start + (to << 12),

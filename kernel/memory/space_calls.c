@@ -51,7 +51,6 @@ int64_t sys_space_map(struct call *call, struct space *space, uint64_t address, 
 	uint16_t rights = call->caps[2].rights;
 	int64_t status;
 
-	(void)memory;
 	/* Beyond the end is allowed, for objects that grow: there it faults. But a page number must not wrap.
 	 */
 	if (flags & ~(uint64_t)(MAP_ACCESS | MAP_POPULATE | MAP_REPLACE) ||
@@ -78,7 +77,6 @@ _Static_assert(MAP_READ == RIGHT_READ && MAP_WRITE == RIGHT_WRITE && MAP_EXECUTE
 
 int64_t sys_space_unmap(struct call *call, struct space *space, uint64_t address, uint64_t bytes)
 {
-	(void)call;
 	return in_space(space, address, bytes) ? space_unmap_slice(space, address, address + bytes)
 	                                       : E_ARGUMENT;
 }

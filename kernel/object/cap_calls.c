@@ -37,26 +37,22 @@ static int64_t derive(struct call *call, unsigned index, struct unit *unit, uint
 
 int64_t sys_cap_copy(struct call *call, struct object *handle, uint64_t rights, uint64_t badge)
 {
-	(void)handle;
 	return derive(call, 0, call->self->unit, rights, badge);
 }
 
 int64_t sys_unit_grant(struct call *call, struct unit *unit, struct object *handle, uint64_t rights,
                        uint64_t badge)
 {
-	(void)handle;
 	return derive(call, 1, unit, rights, badge);
 }
 
 int64_t sys_cap_delete(struct call *call, struct object *handle)
 {
-	(void)handle;
 	return cap_delete(&call->caps[0]);
 }
 
 int64_t sys_cap_revoke(struct call *call, struct object *handle)
 {
-	(void)handle;
 	return cap_revoke_slice(&call->caps[0]) ? E_OK : CALL_RESTART;
 }
 

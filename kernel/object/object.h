@@ -82,8 +82,11 @@ struct object *object_create(struct unit *owner, enum object_type type, uint32_t
 bool object_reference(struct object *object);
 /* Drops one; the last one dooms the object. Any lock but a unit's life_lock and heap_lock may be held. */
 void object_release(struct object *object);
-/* Sets dead and queues the object on its owner's doomed list, unless it is there or further. */
+/* Sets dead and queues the object on its owner's doomed list, or, torn and unreferenced, on its graveyard; unless it is
+ * there or further. */
 void object_doom(struct object *object);
+/* Nothing refers to OBJECT any more, and it is torn. OWNER's life_lock held. */
+void object_entomb(struct unit *owner, struct object *object);
 
 /* Puts a new capability into UNIT's table; PARENT 0 makes it the object's root. Returns the handle or an
  * error: E_HANDLE when the parent was revoked since it was looked up, E_QUOTA_CAPS, E_QUOTA_MEMORY. BADGE is

@@ -3,12 +3,21 @@
 #include <memory.h>
 #include <unit.h>
 
+struct unit root_unit;
+
+bool unit_within(const struct unit *unit, const struct unit *ancestor)
+{
+	while (unit && unit != ancestor && unit->depth > ancestor->depth)
+		unit = unit->parent;
+	return unit == ancestor;
+}
+
 bool unit_charge(struct unit *unit, uint64_t bytes)
 {
 	uint64_t used = __atomic_add_fetch(&unit->memory_used, bytes, __ATOMIC_RELAXED);
 	uint64_t quota = unit->memory_quota;
 
-	if (__builtin_expect(used <= quota || (!unit->parent && !quota), 1))
+	if (__builtin_expect(used <= quota, 1))
 		return true;
 	__atomic_sub_fetch(&unit->memory_used, bytes, __ATOMIC_RELAXED);
 	unit->lacked_memory = used - quota;

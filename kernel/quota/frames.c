@@ -13,7 +13,6 @@
 #include "memory.h"
 #include "unit.h"
 
-#define CACHE_MAX    32u
 #define BATCH        16u
 #define CLEAN_TARGET 2048u /* frames the idle loop keeps clean of those never used, unless it wipes all */
 #define LOW_MEMORY   0x100000ull
@@ -44,7 +43,6 @@ static struct handoff_memory ram[HANDOFF_MEMORY_MAX]; /* all of it, for memory_i
 static uint32_t ram_count;
 struct frame *frame_table;
 static uint64_t clean_target = CLEAN_TARGET;
-static bool caches_in_use; /* the CPUs know who they are */
 
 static physical_t frame_address(const struct frame *frame)
 {
@@ -67,11 +65,6 @@ static struct frame *pop(struct frame_list *list)
 		list->count--;
 	}
 	return frame;
-}
-
-static uint32_t cache_index(void)
-{
-	return caches_in_use ? cpu_self()->index : 0;
 }
 
 static void region_add(physical_t base, physical_t end)
@@ -127,7 +120,7 @@ static void refill(struct frame_list *cache, bool clean)
 
 physical_t frame_allocate_dirty(void)
 {
-	uint32_t cpu = cache_index();
+	uint32_t cpu = cpu_self()->index;
 	struct frame *frame = pop(&caches[cpu].dirty);
 
 	if (!frame) {
@@ -143,7 +136,7 @@ physical_t frame_allocate_dirty(void)
 
 physical_t frame_allocate(void)
 {
-	uint32_t cpu = cache_index();
+	uint32_t cpu = cpu_self()->index;
 	struct frame *frame = pop(&caches[cpu].clean);
 	physical_t address;
 
@@ -163,24 +156,24 @@ physical_t frame_allocate(void)
 
 void frame_free(physical_t address)
 {
-	struct frame_list *cache = &caches[cache_index()].dirty;
+	struct frame_list *cache = &caches[cpu_self()->index].dirty;
 	struct frame *frame = frame_of(address);
 
 	check_debug(!frame->references && !frame->payer_references && !frame->pins);
 	check_debug(frame_poison(frame));
 	push(cache, frame);
-	if (cache->count < CACHE_MAX)
+	if (cache->count < FRAME_CACHE_MAX)
 		return;
 	lock_take(&pool.lock);
-	while (cache->count > CACHE_MAX - BATCH)
+	while (cache->count > FRAME_CACHE_MAX - BATCH)
 		push(&pool.dirty, pop(cache));
 	lock_release(&pool.lock);
 }
 
 void frame_free_batch(struct frame_batch *batch)
 {
-	struct frame_list *list = &caches[cache_index()].dirty;
-	bool shared = list->count + batch->count > CACHE_MAX;
+	struct frame_list *list = &caches[cpu_self()->index].dirty;
+	bool shared = list->count + batch->count > FRAME_CACHE_MAX;
 
 	if (!batch->count)
 		return;
@@ -200,8 +193,8 @@ void frame_free_batch(struct frame_batch *batch)
 bool frame_zero_one(void)
 {
 	static struct lock zeroing;
-	struct frame_list *clean = &caches[cache_index()].clean;
-	struct frame *frame = clean->count < CACHE_MAX ? pop(&caches[cache_index()].dirty) : 0;
+	struct frame_list *clean = &caches[cpu_self()->index].clean;
+	struct frame *frame = clean->count < FRAME_CACHE_MAX ? pop(&caches[cpu_self()->index].dirty) : 0;
 	bool pooled = !frame, last = false;
 
 	if (pooled) {
@@ -306,7 +299,7 @@ void memory_init_loader(const struct handoff *handoff)
 			region_add(handoff->memory[i].base,
 			           handoff->memory[i].base + handoff->memory[i].size);
 	lock_release(&pool.lock);
-	__atomic_add_fetch(&root_unit.memory_quota, (pool.total - before) << 12, __ATOMIC_RELAXED);
+	root_unit.memory_quota += (pool.total - before) << 12;
 }
 
 bool memory_is_ram(physical_t base, uint64_t bytes)
@@ -347,14 +340,4 @@ void memory_wipe(void)
 			at = resume;
 		}
 	}
-}
-
-void unit_root_init(void)
-{
-	uint64_t reserve = CPU_MAX * CACHE_MAX * 2 * PAGE_SIZE_BYTES;
-	uint64_t available = frame_free_bytes();
-
-	caches_in_use = true;
-	root_unit.memory_quota = root_unit.memory_used + (available > reserve ? available - reserve : 0);
-	unit_root_setup();
 }

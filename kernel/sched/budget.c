@@ -153,7 +153,6 @@ int64_t budget_check(const struct unit *unit, const struct budget_spec *spec)
 
 static void budget_replenish(struct timer *timer, uint64_t mark)
 {
-	(void)mark;
 	budget_unthrottle(container_of(timer, struct budget, replenish));
 }
 

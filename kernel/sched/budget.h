@@ -48,8 +48,6 @@ uint64_t refills_next(const struct refills *refills);
 
 struct budget {
 	struct object object;
-	struct object
-	    *anchor; /* what references to this budget count: itself, or the thread a fallback is part of */
 	struct cpu *cpu;
 	uint32_t priority,
 	    share; /* share: ppm of the CPU, admitted budgets; charged to the owner's share of it */

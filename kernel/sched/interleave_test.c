@@ -367,7 +367,8 @@ static void check_thread(const struct thread *thread)
 	case THREAD_REPLY:
 		NEED(!places);
 		if (thread->reply)
-			NEED(thread->reply->caller == thread && thread->reply->caller_wait == thread->wait);
+			NEED(*thread->reply == thread &&
+			     container_of(thread->reply, struct reply, caller)->caller_wait == thread->wait);
 		else
 			NEED(thread->server->caller == thread && thread->server->caller_wait == thread->wait);
 		break;

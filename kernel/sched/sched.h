@@ -18,7 +18,9 @@ void sched_dequeue(struct cpu *cpu, struct thread *thread);
 /* THREAD is the caller's alone (claimed, or taken from its queue on its CPU) and has thread->halt set: obeys
  * it. */
 void thread_halted(struct thread *thread);
-void thread_finish(struct thread *thread);
+/* THREAD is claimed, unlinked and has no budget: the end of it but for its memory. thread/ stands above, and is told by
+ * call/. */
+extern void (*thread_finish)(struct thread *thread);
 void thread_timeout(struct timer *timer, uint64_t mark);
 /* Publishes that THREAD, which this CPU has claimed, waits after all, by the number WORD. */
 void wait_resume(struct thread *thread, uint64_t word);

@@ -26,6 +26,8 @@
 
 #define MAILBOX_SLICE 12u
 
+void (*thread_finish)(struct thread *thread);
+
 /* ---- Mailbox ---- */
 
 static void mailbox_push(struct cpu *cpu, struct thread *thread)
@@ -334,13 +336,26 @@ void wait_leave(struct thread *thread)
 	lock_release(thread->queue_lock);
 }
 
+/* CALLER was cancelled or ends while its call is served: nobody may answer it any more. */
+static void call_forget(struct thread *caller)
+{
+	struct thread *expected = caller, *server = caller->server, *volatile *place = caller->reply;
+
+	if (!place && server)
+		place = &server->caller;
+	caller->server = 0;
+	caller->reply = 0;
+	if (place)
+		__atomic_compare_exchange_n(place, &expected, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 /* THREAD was claimed out of the wait STATE: takes it out of what it waited in. */
 static void wait_unlink(struct thread *thread, enum thread_state_kind state)
 {
 	if (thread->timeout.armed)
 		timer_disarm(&thread->timeout);
 	if (state == THREAD_REPLY)
-		channel_forget_call(thread);
+		call_forget(thread);
 	else if (is_wait(state))
 		wait_leave(thread);
 }
@@ -366,6 +381,24 @@ bool thread_end_wait(struct thread *thread, int64_t result)
 void thread_timeout(struct timer *timer, uint64_t mark)
 {
 	thread_end_this_wait(container_of(timer, struct thread, timeout), mark, E_TIMEOUT);
+}
+
+void thread_kicked(struct thread *thread)
+{
+	uint64_t word = thread->wait;
+	enum thread_state_kind state = WAIT_STATE(word);
+
+	/* While it waits nobody may touch its registers: the end of the wait decides who may. For a thread
+	 * that is not current, sched_enqueue comes back here. */
+	if (is_wait(state) && state != THREAD_REPLY) {
+		if (!thread_end_this_wait(thread, word, E_CANCELLED) || thread != cpu_self()->current)
+			return;
+		state = THREAD_READY;
+	}
+	if (!thread->in_guest || state != THREAD_READY)
+		return;
+	thread->kicked = false;
+	arch_guest_exit(thread, GUEST_EXIT_KICK, 0, 0, 0);
 }
 
 /* ---- Stopping ---- */

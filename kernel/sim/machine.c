@@ -335,7 +335,7 @@ bool arch_space_init(struct space *space)
 	uint64_t window;
 
 	space->native_root = frame_allocate();
-	window = space->kind == SPACE_GUEST ? 0 : space_table_allocate(space);
+	window = space->kind == SPACE_GUEST ? 0 : unit_frame(space->object.owner, true);
 	if (!space->native_root || (space->kind != SPACE_GUEST && !window)) {
 		if (space->native_root)
 			frame_free(space->native_root);
@@ -360,7 +360,7 @@ static bool free_below(struct space *space, uint64_t *table, unsigned level, uns
 		if (!*budget)
 			return false;
 		--*budget;
-		space_table_free(space, table[i] & ~0xfffull);
+		unit_frame_free(space->object.owner, table[i] & ~0xfffull);
 		table[i] = 0;
 	}
 	return true;
@@ -387,7 +387,7 @@ uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make)
 		uint64_t *entry = &table[slot_of(address, level)];
 
 		if (!*entry) {
-			uint64_t frame = make ? space_table_allocate(space) : 0;
+			uint64_t frame = make ? unit_frame(space->object.owner, true) : 0;
 
 			if (!frame)
 				return 0;

@@ -42,7 +42,6 @@ int64_t sys_memory_wanted(struct call *call, struct memory *memory)
 {
 	int64_t offset = E_NOT_FOUND;
 
-	(void)call;
 	if (memory->kind != MEMORY_PAGER)
 		return E_TYPE;
 	lock_take(&memory->lock);

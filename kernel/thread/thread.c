@@ -108,8 +108,7 @@ int64_t sys_thread_create(struct call *call, struct unit *unit, struct space *sp
 	return result;
 }
 
-/* THREAD is claimed, unlinked and has no budget: the end of it but for its memory. */
-void thread_finish(struct thread *thread)
+void thread_end(struct thread *thread)
 {
 	channel_fail_caller(thread);
 	channel_leave(thread);
@@ -238,7 +237,6 @@ int64_t sys_thread_stop(struct call *call, struct thread *thread)
 
 int64_t sys_thread_start(struct call *call, struct thread *thread)
 {
-	(void)call;
 	if (thread_state(thread) != THREAD_STOPPED || thread->unit->state > UNIT_RUNNING)
 		return E_STATE;
 	if (thread->unit->state == UNIT_CREATED) {
@@ -253,7 +251,6 @@ int64_t sys_thread_start(struct call *call, struct thread *thread)
 
 int64_t sys_thread_cancel(struct call *call, struct thread *thread)
 {
-	(void)call;
 	return thread_end_wait(thread, E_CANCELLED) ? E_OK : E_STATE;
 }
 

@@ -51,7 +51,6 @@ enum thread_halt { HALT_NONE = 0, HALT_STOP, HALT_KILL };
 struct thread {
 	struct object object;            /* first, as in every object */
 	struct arch_registers registers; /* entry code saves here */
-	struct lock lock;                /* server, reply, event_bound, memory of the pages below */
 	volatile uint64_t wait;          /* state in the low byte, number of the wait above */
 	volatile uint32_t requests;      /* enum thread_request, pending */
 	volatile uint8_t halt;           /* enum thread_halt */
@@ -93,11 +92,11 @@ struct thread {
 	struct budget *volatile lent; /* counted: of a caller that waits for this thread; see sched/serve.c */
 	uint64_t lent_for;            /* caller_wait of the request that LENT shall end */
 	struct thread
-	    *volatile caller;  /* whose call this thread serves: the implicit one-shot reply capability */
-	uint64_t caller_wait;  /* the wait of CALLER that a reply ends */
-	struct reply *reply;   /* saved reply that names this calling thread, or 0 */
-	struct thread *server; /* while in THREAD_REPLY: who serves the call; 0 when saved */
-	uint64_t badge, info;  /* of the message in flight */
+	    *volatile caller; /* whose call this thread serves: the implicit one-shot reply capability */
+	uint64_t caller_wait; /* the wait of CALLER that a reply ends */
+	struct thread *volatile *reply; /* where a saved reply names this calling thread; 0 when not saved */
+	struct thread *server;          /* while in THREAD_REPLY: who serves the call; 0 when saved */
+	uint64_t badge, info;           /* of the message in flight */
 	struct event *volatile event_bound; /* counted; who exchanges it for 0 drops the reference */
 	uint64_t wanted_page;
 	uint32_t pager_pass;              /* of memory's waking: the last one that passed this waiter */
@@ -174,5 +173,7 @@ void thread_kicked(struct thread *thread);
 struct thread *thread_new(struct unit *unit, struct space *space, struct budget *budget,
                           struct memory *page_memory, uint64_t page, const struct thread_spec *spec,
                           int64_t *error);
+/* thread_finish. */
+void thread_end(struct thread *thread);
 /* Starts it if it is stopped. */
 void thread_start(struct thread *thread);

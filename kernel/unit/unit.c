@@ -22,7 +22,6 @@
 #define DESTROY_SLICE   6u
 #define WALK_DEAD       UINT32_MAX /* unit->walk_finished once all below it is marked dead */
 
-struct unit root_unit;
 static struct lock tree_lock;
 static struct lock
     destroy_lock; /* one destruction works at a time; only ever tried, so it may be held while waiting */
@@ -44,11 +43,12 @@ static void unit_init(struct unit *unit, struct unit *parent)
 	list_init(&unit->pins);
 }
 
-void unit_root_setup(void)
+void unit_root_init(void)
 {
 	struct unit *unit = &root_unit;
 
 	unit_init(unit, 0);
+	unit->memory_quota = frame_free_bytes() - CPU_MAX * FRAME_CACHE_MAX * 2 * PAGE_SIZE_BYTES;
 	unit->object.type = OBJECT_UNIT;
 	unit->object.owner = unit;
 	unit->object.references = 1;
@@ -60,13 +60,6 @@ void unit_root_setup(void)
 	memcpy(unit->name, "steward", 8);
 	if (!table_init(unit))
 		panic("no memory for the first unit");
-}
-
-bool unit_within(const struct unit *unit, const struct unit *ancestor)
-{
-	while (unit && unit != ancestor && unit->depth > ancestor->depth)
-		unit = unit->parent;
-	return unit == ancestor;
 }
 
 /* Takes SHARE of every CPU out of what UNIT may use; false: not that much is left. unit->lock held. */
@@ -225,22 +218,27 @@ bool unit_thread_remove(struct unit *unit, struct list *unit_node)
 	return last;
 }
 
+/* The first of UNIT's threads, which becomes the last; 0: none, or (REVIEW) all that were to be told were. */
+static struct thread *thread_next(struct unit *unit, bool review)
+{
+	struct thread *thread = 0;
+
+	lock_take(&unit->lock);
+	if ((!review || unit->thread_reviews) && !list_empty(&unit->threads)) {
+		thread = container_of(unit->threads.next, struct thread, unit_node);
+		list_move(&unit->threads, &thread->unit_node);
+		unit->thread_reviews -= review;
+	}
+	lock_release(&unit->lock);
+	return thread;
+}
+
 /* Tells up to COUNT threads of UNIT, which has ended, to die. True when all were told. */
 static bool review_threads(struct unit *unit, uint32_t count)
 {
 	while (count--) {
-		struct thread *thread = 0;
+		struct thread *thread = thread_next(unit, true);
 
-		lock_take(&unit->lock);
-		if (unit->thread_reviews && !list_empty(&unit->threads)) {
-			struct list *node = unit->threads.next;
-
-			unit->thread_reviews--;
-			list_remove(node);
-			list_append(&unit->threads, node);
-			thread = container_of(node, struct thread, unit_node);
-		}
-		lock_release(&unit->lock);
 		if (!thread)
 			return true;
 		/* Its memory stays while this CPU is in the kernel. */
@@ -313,8 +311,7 @@ static bool tree_walk(struct unit *root, uint32_t walk, bool (*visit)(struct uni
 			return true;
 		unit->walk_finished = walk;
 		step++;
-		list_remove(&unit->sibling);
-		list_append(&unit->parent->children, &unit->sibling);
+		list_move(&unit->parent->children, &unit->sibling);
 		unit = unit->parent;
 	}
 	return false;
@@ -370,12 +367,8 @@ static bool visit_dead(struct unit *unit)
 static bool doom_objects(struct unit *unit)
 {
 	for (unsigned i = 0; i < DESTROY_SLICE; i++) {
-		struct object *object = 0;
+		struct object *object = object_first(unit, &unit->objects);
 
-		lock_take(&unit->life_lock);
-		if (!list_empty(&unit->objects))
-			object = container_of(unit->objects.next, struct object, owned);
-		lock_release(&unit->life_lock);
 		if (!object)
 			return true;
 		object_doom(object);
@@ -387,17 +380,8 @@ static bool doom_objects(struct unit *unit)
 static bool doom_threads(struct unit *unit)
 {
 	for (unsigned i = 0; i < DESTROY_SLICE; i++) {
-		struct thread *thread = 0;
+		struct thread *thread = thread_next(unit, false);
 
-		lock_take(&unit->lock);
-		if (!list_empty(&unit->threads)) {
-			struct list *node = unit->threads.next;
-
-			list_remove(node);
-			list_append(&unit->threads, node);
-			thread = container_of(node, struct thread, unit_node);
-		}
-		lock_release(&unit->lock);
 		if (!thread)
 			return true;
 		object_doom(&thread->object);

@@ -77,7 +77,6 @@ extern struct unit root_unit; /* owns all memory at boot; the steward's */
 /* Makes root_unit the owner of all free frames (but a reserve for per-CPU caches) and of CAPS_MAX
  * capabilities. After this whoever takes a frame charges it. */
 void unit_root_init(void);
-void unit_root_setup(void); /* for unit_root_init alone */
 /* Charges BYTES to UNIT: true, or false with unit->lacked_memory set. One atomic add on one word. */
 bool unit_charge(struct unit *unit, uint64_t bytes);
 void unit_uncharge(struct unit *unit, uint64_t bytes);
@@ -114,6 +113,8 @@ static inline bool unit_has_doomed(struct unit *unit)
  */
 void *unit_allocate(struct unit *unit, uint32_t bytes);
 void unit_free(void *pointer);
+/* The first object in LIST, one of UNIT's; 0: it is empty. */
+struct object *object_first(struct unit *unit, struct list *list);
 /* A dead unit whose objects are all torn down: hands one that is still referenced to PARENT, with its slab.
  * True when there is none left. */
 bool object_adopt_slice(struct unit *unit, struct unit *parent);

@@ -204,7 +204,7 @@ proctype Canceller()
 				WAKE(caller);
 				serving = 0
 #else
-				/* channel_forget_call: before the caller goes on; it is still this call's */
+				/* call_forget (kernel/sched/wait.c): before the caller goes on; it is still this call's */
 				atomic { if :: serving && serving_number == n -> serving = 0 :: other_serving && other_number == n -> other_serving = 0 :: else fi };
 				caller.result = 2;
 				caller.budget = 1; /* its own again; the server keeps the lent one until it receives */

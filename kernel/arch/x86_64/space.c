@@ -7,6 +7,7 @@
  */
 #include <bytes.h>
 #include <log.h>
+#include <unit.h>
 #include "x86.h"
 
 #define WINDOW_SLOT          (NATIVE_BASE >> 39)
@@ -37,14 +38,14 @@ bool arch_space_init(struct space *space)
 	if (space->kind == SPACE_GUEST)
 		space->guest_root = root_create();
 	else
-		table = space_table_allocate(space);
+		table = unit_frame(space->object.owner, true);
 	if (!space->native_root || (space->kind == SPACE_GUEST ? !space->guest_root : !table)) {
 		if (space->native_root)
 			frame_free(space->native_root);
 		if (space->guest_root)
 			frame_free(space->guest_root);
 		if (table)
-			space_table_free(space, table);
+			unit_frame_free(space->object.owner, table);
 		space->native_root = space->guest_root = 0;
 		return false;
 	}
@@ -66,52 +67,39 @@ static unsigned entry_next(const uint64_t *table, unsigned index, unsigned *work
 	return next;
 }
 
-/* Frees tables from space->torn_address on: all below it are gone. A slice looks at some 500 entries or frees
- * some 20 tables. */
+/* Goes down from the root by the first used entries behind torn_address to a table that is a lowest one or empty, and frees
+ * that, some 20 times a slice. A guest space's window is its native space's. */
 bool arch_space_deinit_slice(struct space *space)
 {
-	uint64_t *root = frame_map(space->native_root), at = space->torn_address;
+	uint64_t *root = frame_map(space->native_root);
 
+	if (space->kind == SPACE_GUEST)
+		root[WINDOW_SLOT] = 0;
 	for (unsigned work = 0; work < 500; work += 24) {
-		uint64_t slot = at >> 39;
+		uint64_t *table = root, *place = 0;
 
-		if (slot == USER_SLOTS) {
+		for (unsigned level = 4; level > 1; level--) {
+			unsigned from = SLOT(space->torn_address, level);
+			unsigned index = entry_next(table, from, &work);
+
+			if (index >= (level == 4 ? USER_SLOTS : 512))
+				break;
+			if (index != from)
+				space->torn_address = (space->torn_address & -(1ull << (12 + 9 * level))) |
+				                      (uint64_t)index << (12 + 9 * (level - 1));
+			place = &table[index];
+			table = table_of(*place);
+		}
+		if (!place) {
 			frame_free(space->native_root);
 			if (space->guest_root)
 				frame_free(space->guest_root);
 			space->native_root = space->guest_root = 0;
 			return true;
 		}
-		if (!root[slot] || (space->kind == SPACE_GUEST && slot == WINDOW_SLOT)) {
-			at = (slot + 1) << 39;
-			work -= 16;
-			continue;
-		}
-		uint64_t *upper = table_of(root[slot]);
-		uint64_t index = entry_next(upper, SLOT(at, 3), &work);
-
-		if (index == 512) {
-			space_table_free(space, root[slot] & PTE_ADDRESS);
-			at = (slot + 1) << 39;
-			continue;
-		}
-		uint64_t gigabyte = slot << 39 | index << 30;
-		uint64_t *middle = table_of(upper[index]);
-		uint64_t lower = entry_next(middle, gigabyte > at ? 0 : SLOT(at, 2), &work);
-
-		if (lower == 512) {
-			space_table_free(space, upper[index] & PTE_ADDRESS);
-			upper[index] = 0;
-			at = gigabyte + (1ull << 30);
-			if (index == 511) /* the slot ends here */
-				space_table_free(space, root[slot] & PTE_ADDRESS);
-		} else {
-			space_table_free(space, middle[lower] & PTE_ADDRESS);
-			middle[lower] = 0;
-			at = gigabyte | lower << 21;
-		}
+		unit_frame_free(space->object.owner, *place & PTE_ADDRESS);
+		*place = 0;
 	}
-	space->torn_address = at;
 	return false;
 }
 
@@ -126,7 +114,7 @@ uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make)
 		if (!entry) {
 			if (!make)
 				return 0;
-			uint64_t frame = space_table_allocate(space);
+			uint64_t frame = unit_frame(space->object.owner, true);
 
 			if (!frame)
 				return 0;

@@ -39,7 +39,6 @@
 #define MSR_EFER           0xc0000080u
 #define MSR_STAR           0xc0000081u
 #define MSR_LSTAR          0xc0000082u
-#define MSR_CSTAR          0xc0000083u
 #define MSR_FMASK          0xc0000084u
 #define MSR_FS_BASE        0xc0000100u
 #define MSR_GS_BASE        0xc0000101u
@@ -47,7 +46,6 @@
 #define EFER_SCE           (1ull << 0)
 #define EFER_NXE           (1ull << 11)
 
-#define FLAG_CARRY 0x1ull
 #define FLAG_FIXED 0x2ull
 #define FLAG_TF    0x100ull
 #define FLAG_IF    0x200ull
@@ -63,7 +61,6 @@
 #define SELECTOR_USER_CODE   0x2b
 #define SELECTOR_TSS         0x30
 
-#define VECTOR_DEBUG         1
 #define VECTOR_NMI           2
 #define VECTOR_BREAKPOINT    3
 #define VECTOR_NO_VECTOR     7 /* "device not available" */
@@ -167,7 +164,6 @@ void backtrace_from(uint64_t pc, uint64_t stack);
 #define PTE_PRESENT  (1ull << 0)
 #define PTE_WRITE    (1ull << 1)
 #define PTE_USER     (1ull << 2)
-#define PTE_WT       (1ull << 3) /* with the PAT as cpu_setup sets it: write-combining */
 #define PTE_UC       (3ull << 3)
 #define PTE_ACCESSED (1ull << 5)
 #define PTE_DIRTY    (1ull << 6)
