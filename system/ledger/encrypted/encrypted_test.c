@@ -7,7 +7,7 @@
 static uint8_t kem[DAG_MAX_VALIDATORS][MLKEM768_EK_SIZE], dk[DAG_MAX_VALIDATORS][MLKEM768_DK_SIZE];
 static struct envelope_keys keys = {5, 15, (const uint8_t (*)[MLKEM768_EK_SIZE])kem};
 static uint8_t envelope[16 << 10], copy[16 << 10], key[ENVELOPE_KEY], again[ENVELOPE_KEY], plain[600],
-    opened[70000];
+    saved[600], opened[70000];
 
 /* The key from the shares of the validators in `who`. */
 static bool combine(const struct envelope_view *view, const uint8_t *in, const uint8_t *who, unsigned count)
@@ -24,7 +24,7 @@ static void test_envelope(void)
 {
 	struct envelope_view view;
 	size_t size = envelope_size(N, sizeof(plain));
-	bool good = envelope_seal(&keys, key, plain, sizeof(plain), envelope) == CRYPTO_OK &&
+	bool good = envelope_seal(&keys, key, ENVELOPE_ONE, plain, sizeof(plain), envelope) == CRYPTO_OK &&
 	            envelope_decode(envelope, size, 5, 15, &view);
 	for (uint8_t i = 0; i < N; i++)
 		for (uint8_t j = 0; j < N; j++)
@@ -52,17 +52,60 @@ static void test_envelope(void)
 	wrong[31] ^= 1;
 	check(!envelope_open(&view, envelope, size, &keys, wrong, opened),
 	      "encrypted: another key does not open it");
+	memcpy(copy, envelope, size);
+	copy[1] = ENVELOPE_BUNDLE;
+	check(envelope_decode(copy, size, 5, 15, &view) &&
+	          !envelope_open(&view, copy, size, &keys, key, opened),
+	      "encrypted: one payload does not pass for a bundle");
 	keys.members = ~0ull;
 	uint8_t *large = ledger_allocate(1, envelope_size(64, 100));
 	uint8_t many[22];
 	for (unsigned i = 0; i < sizeof(many); i++)
 		many[i] = (uint8_t)(i * 2 + 1);
-	good = envelope_seal(&keys, key, plain, 100, large) == CRYPTO_OK &&
+	good = envelope_seal(&keys, key, ENVELOPE_ONE, plain, 100, large) == CRYPTO_OK &&
 	       envelope_decode(large, envelope_size(64, 100), 5, ~0ull, &view) &&
 	       combine(&view, large, many, 22) && !combine(&view, large, many, 21);
 	check(good, "encrypted: 64 validators, 22 shares");
 	free(large);
 	keys.members = 15;
+}
+
+static void bundle_put(uint8_t **at, const void *payload, uint32_t size)
+{
+	store_le32(*at, size);
+	memcpy(*at + 4, payload, size);
+	*at += 4 + size;
+}
+
+static void test_bundle(void)
+{
+	uint8_t bundle[400], *end = bundle;
+	const uint8_t *at = bundle;
+	uint32_t size;
+	bundle_put(&end, "a", 1);
+	bundle_put(&end, plain, 100);
+	bundle_put(&end, "bc", 2);
+	size_t total = (size_t)(end - bundle);
+	check(envelope_bundle_count(bundle, total) == 3, "bundle: its payloads are counted");
+	bool good = envelope_bundle_next(&at, end, &size) == bundle + 4 && size == 1;
+	good = good && !memcmp(envelope_bundle_next(&at, end, &size), plain, 100) && size == 100;
+	good = good && !memcmp(envelope_bundle_next(&at, end, &size), "bc", 2) && size == 2;
+	check(good && !envelope_bundle_next(&at, end, &size), "bundle: they come out in order");
+	unsigned counted = 0;
+	for (size_t cut = 0; cut < total; cut++)
+		counted += envelope_bundle_count(bundle, cut) != 0;
+	check(counted == 2, "bundle: what ends within a payload is none");
+	store_le32(bundle, 0);
+	check(!envelope_bundle_count(bundle, total), "bundle: an empty payload spoils it");
+	store_le32(bundle, UINT32_MAX);
+	check(!envelope_bundle_count(bundle, total), "bundle: so does one longer than the rest");
+	uint8_t *many = ledger_allocate(ENVELOPE_MAX_BUNDLE + 1, 5), *last = many;
+	for (unsigned i = 0; i < ENVELOPE_MAX_BUNDLE; i++)
+		bundle_put(&last, "x", 1);
+	good = envelope_bundle_count(many, (size_t)(last - many)) == ENVELOPE_MAX_BUNDLE;
+	bundle_put(&last, "x", 1);
+	check(good && !envelope_bundle_count(many, (size_t)(last - many)), "bundle: 1,024 payloads, no more");
+	free(many);
 }
 
 /* ---- four openers on a small bus ---- */
@@ -199,6 +242,26 @@ static void test_opener(void)
 	commit(1, 0, payloads, sizes, 3, 15);
 	run();
 	check(all(ready, 1) && all(valid, 2), "opener: one exchange of shares opens a commit");
+	/* A bundle whose inside is malformed comes from its own client: everyone has the key, and nobody takes anything of it. */
+	size_t bundle_size = envelope_size(N, sizeof(plain));
+	uint8_t *bundle = ledger_allocate(1, bundle_size);
+	uint8_t inside[sizeof(plain)];
+	const uint8_t *one = bundle;
+	for (unsigned broken = 0; broken < 2; broken++) {
+		memset(inside + 4, 7, sizeof(inside) - 4);
+		store_le32(inside, broken ? sizeof(inside) : sizeof(inside) - 4);
+		memcpy(saved, plain, sizeof(plain));
+		memcpy(plain, inside, sizeof(plain));
+		start();
+		bool sealed =
+		    envelope_seal(&keys, key, ENVELOPE_BUNDLE, inside, sizeof(inside), bundle) == CRYPTO_OK;
+		commit(1, 0, &one, &bundle_size, 1, 15);
+		run();
+		check(sealed && all(ready, 1) && all(valid, broken ? 0 : 1),
+		      broken ? "opener: a malformed bundle is invalid for all" : "opener: a bundle opens");
+		memcpy(plain, saved, sizeof(plain));
+	}
+	free(bundle);
 	start();
 	commit(1, 0, payloads, sizes, 3, 7);
 	run();
@@ -274,6 +337,7 @@ int main(void)
 	test_random(key, sizeof(key), "key", 0);
 	test_random(plain, sizeof(plain), "plain", 0);
 	test_envelope();
+	test_bundle();
 	test_opener();
 	return test_finish();
 }

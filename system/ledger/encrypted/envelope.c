@@ -103,7 +103,8 @@ size_t envelope_size(unsigned members, size_t plain_size)
 }
 
 enum crypto_status envelope_seal(const struct envelope_keys *keys, const uint8_t key[ENVELOPE_KEY],
-                                 const uint8_t *plain, size_t plain_size, uint8_t *out)
+                                 enum envelope_form form, const uint8_t *plain, size_t plain_size,
+                                 uint8_t *out)
 {
 	static const uint8_t nonce[12];
 	uint8_t coefficients[DAG_MAX_VALIDATORS * 32], secret[32], head_hash[32];
@@ -111,7 +112,7 @@ enum crypto_status envelope_seal(const struct envelope_keys *keys, const uint8_t
 	if (!plain_size || plain_size > ENVELOPE_MAX_PLAIN || !size)
 		return CRYPTO_BAD_LENGTH;
 	out[0] = ENVELOPE_KIND;
-	out[1] = 1;
+	out[1] = (uint8_t)form;
 	store_le64(out + 2, keys->epoch);
 	store_le64(out + 10, keys->members);
 	store_le32(out + 18, (uint32_t)plain_size);
@@ -153,8 +154,10 @@ enum crypto_status envelope_seal(const struct envelope_keys *keys, const uint8_t
 bool envelope_decode(const uint8_t *in, size_t size, uint64_t epoch, uint64_t members,
                      struct envelope_view *out)
 {
-	if (size < ENVELOPE_HEAD || in[0] != ENVELOPE_KIND || in[1] != 1)
+	if (size < ENVELOPE_HEAD || in[0] != ENVELOPE_KIND ||
+	    (in[1] != ENVELOPE_ONE && in[1] != ENVELOPE_BUNDLE))
 		return false;
+	out->form = in[1];
 	out->epoch = load_le64(in + 2);
 	out->members = load_le64(in + 10);
 	out->size = load_le32(in + 18);
@@ -165,6 +168,28 @@ bool envelope_decode(const uint8_t *in, size_t size, uint64_t epoch, uint64_t me
 		return false;
 	out->ciphertext = out->entries + (size_t)set_size(members) * ENVELOPE_ENTRY;
 	return true;
+}
+
+const uint8_t *envelope_bundle_next(const uint8_t **at, const uint8_t *end, uint32_t *size)
+{
+	if (end - *at < 5)
+		return NULL;
+	const uint8_t *payload = *at + 4;
+	*size = load_le32(*at);
+	if (!*size || *size > (size_t)(end - payload))
+		return NULL;
+	*at = payload + *size;
+	return payload;
+}
+
+unsigned envelope_bundle_count(const uint8_t *plain, size_t plain_size)
+{
+	const uint8_t *at = plain, *end = plain + plain_size;
+	uint32_t size;
+	unsigned count = 0;
+	while (envelope_bundle_next(&at, end, &size))
+		count++;
+	return at == end && count <= ENVELOPE_MAX_BUNDLE ? count : 0;
 }
 
 static const uint8_t *entry_of(const struct envelope_view *view, unsigned validator)
@@ -236,8 +261,8 @@ bool envelope_open(const struct envelope_view *view, const uint8_t *in, size_t s
 	                 view->ciphertext, view->size, view->ciphertext + view->size, plain) != CRYPTO_OK)
 		return false;
 	uint8_t *again = ledger_allocate(1, size);
-	bool same =
-	    envelope_seal(keys, key, plain, view->size, again) == CRYPTO_OK && !memcmp(again, in, size);
+	bool same = envelope_seal(keys, key, view->form, plain, view->size, again) == CRYPTO_OK &&
+	            !memcmp(again, in, size);
 	free(again);
 	return same;
 }

@@ -156,8 +156,13 @@ static void settle(struct waiting *waiting, struct sealed *sealed, uint8_t *plai
 {
 	if (sealed->settled)
 		return;
+	bool bundle = plain && sealed->view.form == ENVELOPE_BUNDLE;
+	if (bundle && !envelope_bundle_count(plain, sealed->view.size)) {
+		free(plain);
+		plain = NULL;
+	}
 	sealed->settled = true;
-	sealed->result = (struct opened){plain, plain ? sealed->view.size : 0};
+	sealed->result = (struct opened){plain, plain ? sealed->view.size : 0, bundle};
 	waiting->open--;
 }
 

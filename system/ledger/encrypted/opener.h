@@ -33,6 +33,7 @@ struct opener_config {
 struct opened {
 	uint8_t *plain;
 	uint32_t size;
+	bool bundle; /* of several payloads, by envelope_bundle_next(); at least one */
 };
 
 /* What comes out: a message to all, or to one; a payload to be submitted; or the next commit, opened. */

@@ -30,7 +30,7 @@
 #define TICK_US   1000
 
 struct bench {
-	unsigned validators, rate, size, seconds, batch_us, round_us, batch_kb;
+	unsigned validators, rate, size, seconds, batch_us, round_us, batch_kb, bundle;
 	enum dag_mode mode;
 	bool classical, encrypted;
 	const char *directory;
@@ -77,6 +77,33 @@ static void fill(uint8_t *payload, size_t size, uint64_t number, uint64_t due_us
 	}
 }
 
+/* The next payloads, `count` of them, as one envelope or open; returns the bytes. */
+static size_t put(const struct bench *bench, const struct envelope_keys *keys, uint8_t *out, uint64_t next,
+                  unsigned count, uint64_t start_us, uint64_t *word)
+{
+	static uint8_t plain[ENVELOPE_MAX_PLAIN];
+	uint8_t key[ENVELOPE_KEY];
+	size_t size = 0;
+	if (!bench->encrypted) {
+		fill(out, bench->size, next, start_us + next * 1000000 / bench->rate, word);
+		return bench->size;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (bench->bundle > 1) {
+			store_le32(plain + size, bench->size);
+			size += 4;
+		}
+		fill(plain + size, bench->size, next + i, start_us + (next + i) * 1000000 / bench->rate,
+		     word);
+		size += bench->size;
+	}
+	if (getrandom(key, sizeof(key), 0) != sizeof(key) ||
+	    envelope_seal(keys, key, bench->bundle > 1 ? ENVELOPE_BUNDLE : ENVELOPE_ONE, plain, size, out) !=
+	        CRYPTO_OK)
+		_exit(1);
+	return envelope_size(bench->validators, size);
+}
+
 static void generate(const struct bench *bench, uint64_t start_us, uint64_t end_us)
 {
 	struct lane *lanes = ledger_allocate(bench->validators, sizeof(*lanes));
@@ -101,8 +128,9 @@ static void generate(const struct bench *bench, uint64_t start_us, uint64_t end_
 	if (!network_read(first, network))
 		_exit(1);
 	struct envelope_keys keys = {0, network->members, network->kem};
-	size_t size = bench->encrypted ? envelope_size(bench->validators, bench->size) : bench->size;
-	uint8_t *plain = ledger_allocate(1, bench->size);
+	size_t most = bench->encrypted
+	                  ? envelope_size(bench->validators, (size_t)bench->bundle * (4 + bench->size))
+	                  : bench->size;
 	unsigned turn = 0;
 	for (uint64_t now = now_us(); now < end_us; now = now_us()) {
 		uint64_t due = now < start_us ? 0 : (now - start_us) * bench->rate / 1000000;
@@ -113,18 +141,15 @@ static void generate(const struct bench *bench, uint64_t start_us, uint64_t end_
 				continue;
 			uint64_t share = (due - next + bench->validators - 1) / bench->validators;
 			lane->size = 4;
-			for (; share && next < due && lane->size + 4 + size <= FRAME; share--, next++) {
-				uint8_t *payload = bench->encrypted ? plain : lane->frame + lane->size + 4;
-				fill(payload, bench->size, next, start_us + next * 1000000 / bench->rate,
-				     &word);
+			while (share && next < due && lane->size + 4 + most <= FRAME) {
+				unsigned count =
+				    due - next < bench->bundle ? (unsigned)(due - next) : bench->bundle;
+				size_t size = put(bench, &keys, lane->frame + lane->size + 4, next, count,
+				                  start_us, &word);
 				store_le32(lane->frame + lane->size, (uint32_t)size);
-				uint8_t key[ENVELOPE_KEY];
-				if (bench->encrypted &&
-				    (getrandom(key, sizeof(key), 0) != sizeof(key) ||
-				     envelope_seal(&keys, key, plain, bench->size,
-				                   lane->frame + lane->size + 4) != CRYPTO_OK))
-					_exit(1);
 				lane->size += 4 + size;
+				next += count;
+				share -= share < count ? share : count;
 			}
 			store_le32(lane->frame, (uint32_t)lane->size - 4);
 			lane_write(lane);
@@ -256,12 +281,12 @@ static bool bench_network(const struct bench *bench)
 
 static int usage(void)
 {
-	fprintf(stderr,
-	        "usage: holon-ledger bench --validators N --rate R --size BYTES --seconds S [--rule "
-	        "bullshark|mysticeti]\n"
-	        "    [--dir D] [--batch-us U] [--batch-kb K] [--round-us U] [--classical] [--encrypted]\n"
-	        "  the last line: payloads a second that are final on all validators, p50 and p99 of "
-	        "finality in ms\n");
+	fprintf(stderr, "usage: holon-ledger bench --validators N --rate R --size BYTES --seconds S [--rule "
+	                "bullshark|mysticeti]\n"
+	                "    [--dir D] [--batch-us U] [--batch-kb K] [--round-us U] [--classical] "
+	                "[--encrypted [--bundle K]]\n"
+	                "  the last line: payloads a second that are final on all validators, p50 and p99 of "
+	                "finality in ms\n");
 	return 2;
 }
 
@@ -275,19 +300,26 @@ static bool number(const char *text, unsigned long least, unsigned long most, un
 
 int command_bench(int count, char **arguments)
 {
-	static const struct option options[] = {
-	    {"validators", required_argument, NULL, 'n'}, {"rate", required_argument, NULL, 'r'},
-	    {"size", required_argument, NULL, 's'},       {"seconds", required_argument, NULL, 't'},
-	    {"rule", required_argument, NULL, 'm'},       {"dir", required_argument, NULL, 'd'},
-	    {"batch-us", required_argument, NULL, 'b'},   {"round-us", required_argument, NULL, 'u'},
-	    {"batch-kb", required_argument, NULL, 'k'},   {"classical", no_argument, NULL, 'c'},
-	    {"encrypted", no_argument, NULL, 'e'},        {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"validators", required_argument, NULL, 'n'},
+	                                        {"rate", required_argument, NULL, 'r'},
+	                                        {"size", required_argument, NULL, 's'},
+	                                        {"seconds", required_argument, NULL, 't'},
+	                                        {"rule", required_argument, NULL, 'm'},
+	                                        {"dir", required_argument, NULL, 'd'},
+	                                        {"batch-us", required_argument, NULL, 'b'},
+	                                        {"round-us", required_argument, NULL, 'u'},
+	                                        {"batch-kb", required_argument, NULL, 'k'},
+	                                        {"classical", no_argument, NULL, 'c'},
+	                                        {"encrypted", no_argument, NULL, 'e'},
+	                                        {"bundle", required_argument, NULL, 'g'},
+	                                        {NULL, 0, NULL, 0}};
 	struct node_options defaults;
 	node_options_default(&defaults);
 	struct bench bench = {.validators = 4,
 	                      .rate = 40000,
 	                      .size = 512,
 	                      .seconds = 10,
+	                      .bundle = 1,
 	                      .batch_us = defaults.batch_us,
 	                      .round_us = defaults.round_us,
 	                      .batch_kb = defaults.batch_bytes >> 10};
@@ -316,6 +348,9 @@ int command_bench(int count, char **arguments)
 		case 'k':
 			good = number(optarg, 1, 600, &bench.batch_kb);
 			break;
+		case 'g':
+			good = number(optarg, 1, ENVELOPE_MAX_BUNDLE, &bench.bundle);
+			break;
 		case 'm':
 			good = !strcmp(optarg, "bullshark") || !strcmp(optarg, "mysticeti");
 			bench.mode = optarg[0] == 'm' ? DAG_UNCERTIFIED : DAG_CERTIFIED;
@@ -335,7 +370,11 @@ int command_bench(int count, char **arguments)
 		if (!good)
 			return usage();
 	}
-	if (optind != count)
+	/* A payload that is not encrypted is a payload; a bundle must fit into an envelope, and that into a frame. */
+	if (!bench.encrypted)
+		bench.bundle = 1;
+	if (optind != count || (size_t)bench.bundle * (4 + bench.size) > ENVELOPE_MAX_PLAIN ||
+	    envelope_size(bench.validators, (size_t)bench.bundle * (4 + bench.size)) + 8 > FRAME)
 		return usage();
 	char made[] = "/tmp/holon-ledger-bench-XXXXXX", remove[128];
 	bool own = !bench.directory;

@@ -55,6 +55,26 @@ static bool reserved(uint8_t first)
 	return first >= LEDGER_RESERVED_FIRST && first <= LEDGER_RESERVED_LAST;
 }
 
+static void take(struct executor *executor, size_t *count, const uint8_t *payload, uint32_t size,
+                 unsigned author, bool encrypted)
+{
+	if (size && size <= LEDGER_MAX_PAYLOAD_SIZE && !reserved(payload[0]))
+		executor->payloads[(*count)++] =
+		    (struct ledger_payload){payload, size, (uint16_t)author, encrypted};
+}
+
+static void take_opened(struct executor *executor, size_t *count, const struct opened *opened,
+                        unsigned author)
+{
+	const uint8_t *at = opened->plain, *payload;
+	uint32_t size;
+	if (opened->plain && !opened->bundle)
+		take(executor, count, opened->plain, opened->size, author, true);
+	else if (opened->plain)
+		while ((payload = envelope_bundle_next(&at, opened->plain + opened->size, &size)))
+			take(executor, count, payload, size, author, true);
+}
+
 /* The commit's payloads for the application: envelopes opened at their places, the node's own kinds left out. */
 static size_t gather(struct executor *executor, const struct job *job)
 {
@@ -66,6 +86,9 @@ static size_t gather(struct executor *executor, const struct job *job)
 		wire_batch_again(effect->batches[i].blob->data, effect->batches[i].blob->size, &view);
 		total += view.count;
 	}
+	for (unsigned i = 0; i < job->opened_count; i++)
+		if (job->opened[i].plain && job->opened[i].bundle)
+			total += envelope_bundle_count(job->opened[i].plain, job->opened[i].size);
 	if (total > executor->payload_room) {
 		free(executor->payloads);
 		executor->payloads = ledger_allocate(2 * total, sizeof(*executor->payloads));
@@ -77,17 +100,11 @@ static size_t gather(struct executor *executor, const struct job *job)
 		const uint8_t *at = view.payloads, *payload;
 		uint32_t size;
 		while ((payload = wire_payload(&view, &at, &size))) {
-			bool encrypted = payload[0] == ENVELOPE_KIND;
-			if (encrypted) {
-				const struct opened *opened =
-				    envelopes < job->opened_count ? &job->opened[envelopes] : NULL;
-				envelopes++;
-				payload = opened ? opened->plain : NULL;
-				size = opened ? opened->size : 0;
-			}
-			if (payload && size && size <= LEDGER_MAX_PAYLOAD_SIZE && !reserved(payload[0]))
-				executor->payloads[count++] = (struct ledger_payload){
-				    payload, size, effect->batches[i].author, encrypted};
+			const unsigned author = effect->batches[i].author;
+			if (payload[0] != ENVELOPE_KIND)
+				take(executor, &count, payload, size, author, false);
+			else if (envelopes < job->opened_count)
+				take_opened(executor, &count, &job->opened[envelopes++], author);
 		}
 	}
 	return count;

@@ -132,7 +132,7 @@ enum ledger_submit_status ledger_node_submit(struct ledger_node *node, const uin
 	envelope = ledger_allocate(1, sealed_size);
 	enum ledger_submit_status status = LEDGER_SUBMIT_REFUSED;
 	if (sealed_size <= LEDGER_MAX_PAYLOAD_SIZE && getrandom(key, sizeof(key), 0) == sizeof(key) &&
-	    envelope_seal(&keys, key, payload, size, envelope) == CRYPTO_OK)
+	    envelope_seal(&keys, key, ENVELOPE_ONE, payload, size, envelope) == CRYPTO_OK)
 		status = inject(node, envelope, sealed_size);
 	crypto_wipe(key, sizeof(key));
 	free(envelope);

@@ -183,6 +183,15 @@ static void closed(void *context, uint64_t connection)
 	rpc_drop_connection(context, connection);
 }
 
+static size_t send_each(void *context, const struct txpool_item *items, size_t count)
+{
+	const struct rpc *rpc = context;
+	size_t taken = 0;
+	while (taken < count && rpc->config.send(rpc->config.context, items[taken].bytes, items[taken].size))
+		taken++;
+	return taken;
+}
+
 struct rpc *rpc_start(const struct rpc_config *config)
 {
 	struct rpc *rpc = checked_zalloc(1, sizeof *rpc);
@@ -199,7 +208,7 @@ struct rpc *rpc_start(const struct rpc_config *config)
 	    .metrics = metrics,
 	    .closed = closed,
 	};
-	rpc->pool = txpool_create(config->send, config->context);
+	rpc->pool = txpool_create(send_each, rpc);
 	if (!rpc_derive_accounts(rpc) || !(rpc->server = rpc_server_start(&server))) {
 		txpool_destroy(rpc->pool);
 		free(rpc->accounts);

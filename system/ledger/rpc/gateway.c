@@ -34,9 +34,12 @@ struct gateway {
 	struct network network;
 	struct transparency_witnesses witnesses;
 	struct txpool *pool;
-	pthread_mutex_t lock; /* what follows */
+	pthread_mutex_t lock; /* what follows; never held while a node is waited for */
 	uint64_t epoch, members;
 	time_t asked;
+	struct errand *errands, **last_errand; /* to be sent, oldest first */
+	bool sending;
+	pthread_cond_t sent;
 };
 
 /* ---- the nodes ---- */
@@ -123,7 +126,39 @@ static struct envelope_keys keys_now(struct gateway *gateway, bool renew)
 
 /* ---- transactions ---- */
 
-static bool send_sealed(struct gateway *gateway, const uint8_t *bytes, size_t size, bool renew)
+/* What one thread of a client has to send, and waits for. */
+struct errand {
+	struct errand *next;
+	const struct txpool_item *items;
+	size_t count;
+	bool done, good;
+};
+
+/* The plain text of an envelope for these; several are a bundle. */
+static uint8_t *bundle(const struct errand *first, const struct errand *end, enum envelope_form *form,
+                       size_t *size)
+{
+	*size = 0;
+	for (const struct errand *errand = first; errand != end; errand = errand->next)
+		for (size_t i = 0; i < errand->count; i++)
+			*size += 4 + errand->items[i].size;
+	uint8_t *plain = checked_alloc(*size), *at = plain;
+	for (const struct errand *errand = first; errand != end; errand = errand->next)
+		for (size_t i = 0; i < errand->count; at += 4 + errand->items[i++].size) {
+			store_le32(at, (uint32_t)errand->items[i].size);
+			memcpy(at + 4, errand->items[i].bytes, errand->items[i].size);
+		}
+	*form = ENVELOPE_BUNDLE;
+	if (first->next == end && first->count == 1) {
+		*form = ENVELOPE_ONE;
+		*size -= 4;
+		memmove(plain, plain + 4, *size);
+	}
+	return plain;
+}
+
+static bool send_sealed(struct gateway *gateway, enum envelope_form form, const uint8_t *plain, size_t size,
+                        bool renew)
 {
 	const struct envelope_keys keys = keys_now(gateway, renew);
 	const size_t sealed_size = envelope_size(set_size(keys.members), size);
@@ -132,7 +167,7 @@ static bool send_sealed(struct gateway *gateway, const uint8_t *bytes, size_t si
 	char why[200];
 	json_t *result = NULL;
 	if (getrandom(key, sizeof key, 0) == sizeof key &&
-	    envelope_seal(&keys, key, bytes, size, envelope) == CRYPTO_OK) {
+	    envelope_seal(&keys, key, form, plain, size, envelope) == CRYPTO_OK) {
 		char *text = checked_alloc(2 * sealed_size + 3);
 		result = ask(gateway, NULL, "holon_sendEnvelope",
 		             json_pack("[s]", hex_encode(text, envelope, sealed_size)), why);
@@ -145,11 +180,59 @@ static bool send_sealed(struct gateway *gateway, const uint8_t *bytes, size_t si
 	return good;
 }
 
-/* The pool's: what is next in line of its sender. */
-static bool send(void *context, const uint8_t *bytes, size_t size)
+/*
+ * Sends the errands that are waiting, as many as go into one envelope. With the lock held, which is let go of meanwhile: what comes
+ * then waits, and goes out together. So a bundle is as large as the load asks for, and nobody waits for others to come.
+ */
+static void send_waiting(struct gateway *gateway, struct errand *first)
 {
+	struct errand *end = first;
+	size_t size = 0, count = 0;
+	for (; end; end = end->next) {
+		size_t more = 0;
+		for (size_t i = 0; i < end->count; i++)
+			more += 4 + end->items[i].size;
+		if (end != first &&
+		    (size + more > TXPOOL_RUN_BYTES || count + end->count > ENVELOPE_MAX_BUNDLE))
+			break;
+		size += more;
+		count += end->count;
+	}
+	gateway->errands = end;
+	if (!end)
+		gateway->last_errand = &gateway->errands;
+	gateway->sending = true;
+	pthread_mutex_unlock(&gateway->lock);
+	enum envelope_form form;
+	uint8_t *plain = bundle(first, end, &form, &size);
 	/* The epoch may have changed a moment ago: once more, with what is known now. */
-	return send_sealed(context, bytes, size, false) || send_sealed(context, bytes, size, true);
+	const bool good =
+	    send_sealed(gateway, form, plain, size, false) || send_sealed(gateway, form, plain, size, true);
+	free(plain);
+	pthread_mutex_lock(&gateway->lock);
+	gateway->sending = false;
+	for (struct errand *errand = first; errand != end; errand = errand->next) {
+		errand->done = true;
+		errand->good = good;
+	}
+	pthread_cond_broadcast(&gateway->sent);
+}
+
+/* The pool's: what is next in line of its sender. */
+static size_t send(void *context, const struct txpool_item *items, size_t count)
+{
+	struct gateway *gateway = context;
+	struct errand errand = {.items = items, .count = count};
+	pthread_mutex_lock(&gateway->lock);
+	*gateway->last_errand = &errand;
+	gateway->last_errand = &errand.next;
+	while (!errand.done)
+		if (gateway->sending || !gateway->errands)
+			pthread_cond_wait(&gateway->sent, &gateway->lock);
+		else
+			send_waiting(gateway, gateway->errands);
+	pthread_mutex_unlock(&gateway->lock);
+	return errand.good ? count : 0;
 }
 
 struct answer {
@@ -389,6 +472,8 @@ int command_rpc(int count, char **arguments)
 	int number;
 	gateway->port = 8545;
 	pthread_mutex_init(&gateway->lock, NULL);
+	pthread_cond_init(&gateway->sent, NULL);
+	gateway->last_errand = &gateway->errands;
 	if (!parse(gateway, count, arguments)) {
 		fprintf(
 		    stderr,
@@ -406,7 +491,7 @@ int command_rpc(int count, char **arguments)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	const struct rpc_server_config config = {.port = gateway->port,
-	                                         .workers = 8,
+	                                         .workers = 32, /* most of them wait for a node */
 	                                         .origins = gateway->origins,
 	                                         .context = gateway,
 	                                         .worker_open = open_worker,

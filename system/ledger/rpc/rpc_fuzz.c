@@ -20,6 +20,13 @@ static bool take(void *context, const uint8_t *bytes, size_t size)
 	return true;
 }
 
+static size_t take_all(void *context, const struct txpool_item *items, size_t count)
+{
+	(void)context;
+	(void)items;
+	return count;
+}
+
 static void prepare(void)
 {
 	static char directory[] = "/tmp/holon-rpc-fuzz-XXXXXX";
@@ -37,7 +44,7 @@ static void prepare(void)
 	unlink(file);
 	rmdir(directory);
 	pthread_mutex_init(&rpc.lock, NULL);
-	rpc.pool = txpool_create(take, NULL);
+	rpc.pool = txpool_create(take_all, NULL);
 	if (!rpc.config.chain || !rpc_derive_accounts(&rpc) || !chain_view_open(rpc.config.chain, &view))
 		abort();
 }

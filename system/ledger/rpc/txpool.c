@@ -14,6 +14,7 @@ struct entry {
 	struct hash32 hash;
 	struct address sender;
 	uint64_t nonce;
+	bool sending; /* by some thread, right now */
 	bool sent;
 	bool included; /* in a block; kept a while, for requests that look at an older block */
 	time_t since;
@@ -23,7 +24,8 @@ struct entry {
 
 struct txpool {
 	pthread_mutex_t lock;
-	bool (*send)(void *context, const uint8_t *bytes, size_t size);
+	pthread_cond_t moved; /* something was sent, or could not be */
+	txpool_send send;
 	void *context;
 	struct entry *by_hash[BUCKETS];
 	struct entry *by_nonce[BUCKETS];
@@ -32,10 +34,11 @@ struct txpool {
 	time_t swept;
 };
 
-struct txpool *txpool_create(bool (*send)(void *context, const uint8_t *bytes, size_t size), void *context)
+struct txpool *txpool_create(txpool_send send, void *context)
 {
 	struct txpool *pool = checked_zalloc(1, sizeof *pool);
 	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->moved, NULL);
 	pool->send = send;
 	pool->context = context;
 	return pool;
@@ -48,6 +51,7 @@ void txpool_destroy(struct txpool *pool)
 			next = entry->next_by_hash;
 			free(entry);
 		}
+	pthread_cond_destroy(&pool->moved);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
@@ -105,16 +109,64 @@ static uint64_t first_unsent(const struct txpool *pool, const struct address *se
 	return from;
 }
 
-/* Sends what is next in line, and what follows it. */
-static void release(struct txpool *pool, const struct address *sender, uint64_t from)
+/* Transactions of one sender on their way out, copied: the pool may change meanwhile. */
+struct run {
+	struct txpool_item items[TXPOOL_MAX_RUN];
+	struct hash32 hashes[TXPOOL_MAX_RUN];
+	size_t count;
+	uint8_t *bytes;
+};
+
+static void collect(struct txpool *pool, const struct address *sender, uint64_t from, struct run *run)
 {
-	for (struct entry *entry; (entry = find_nonce(pool, sender, from)); from++) {
-		if (entry->sent)
-			continue;
-		if (!pool->send(pool->context, entry->bytes, entry->size))
-			return; /* busy: the next addition or block tries again */
-		entry->sent = true;
+	struct entry *entries[TXPOOL_MAX_RUN];
+	size_t total = 0;
+	run->count = 0;
+	for (struct entry *entry; run->count < TXPOOL_MAX_RUN; run->count++, from++) {
+		entry = find_nonce(pool, sender, from);
+		if (!entry || entry->sent || entry->sending ||
+		    (run->count && total + entry->size > TXPOOL_RUN_BYTES))
+			break;
+		entries[run->count] = entry;
+		total += entry->size;
 	}
+	run->bytes = checked_alloc(total);
+	uint8_t *at = run->bytes;
+	for (size_t i = 0; i < run->count; at += entries[i++]->size) {
+		memcpy(at, entries[i]->bytes, entries[i]->size);
+		run->items[i] = (struct txpool_item){at, entries[i]->size};
+		run->hashes[i] = entries[i]->hash;
+		entries[i]->sending = true;
+	}
+}
+
+/*
+ * Sends what is next in line, from the nonce `from` on, and what follows it, until a gap. The lock is let go of meanwhile; another
+ * thread that sends for this sender goes on by itself. False: it could not be taken.
+ */
+static bool release(struct txpool *pool, const struct address *sender, uint64_t from)
+{
+	struct run run;
+	size_t taken = 0;
+	do {
+		from = first_unsent(pool, sender, from);
+		collect(pool, sender, from, &run);
+		if (run.count) {
+			pthread_mutex_unlock(&pool->lock);
+			taken = pool->send(pool->context, run.items, run.count);
+			pthread_mutex_lock(&pool->lock);
+			for (size_t i = 0; i < run.count; i++) {
+				struct entry *entry = find_hash(pool, &run.hashes[i]);
+				if (entry) {
+					entry->sending = false;
+					entry->sent = entry->sent || i < taken;
+				}
+			}
+			pthread_cond_broadcast(&pool->moved);
+		}
+		free(run.bytes);
+	} while (run.count && taken == run.count);
+	return !run.count;
 }
 
 static void sweep(struct txpool *pool)
@@ -129,6 +181,30 @@ static void sweep(struct txpool *pool)
 			if (now - entry->since > (entry->included ? KEEP_INCLUDED : TXPOOL_SECONDS))
 				remove_entry(pool, entry);
 		}
+}
+
+/* Until the transaction, which is here, was handed on: by this thread, or by another one that sends for its sender. */
+static enum txpool_result hand_on(struct txpool *pool, const struct transaction *t,
+                                  const struct address *sender, uint64_t state_nonce)
+{
+	struct entry *entry;
+	while ((entry = find_hash(pool, &t->hash)) && !entry->sent) {
+		const uint64_t next = first_unsent(pool, sender, state_nonce);
+		const struct entry *first = find_nonce(pool, sender, next);
+		if (!first || next > t->nonce)
+			break; /* it lies beyond a gap, and is held */
+		if (first->sending) {
+			pthread_cond_wait(&pool->moved, &pool->lock);
+		} else if (!release(pool, sender, next)) {
+			entry = find_hash(pool, &t->hash);
+			if (!entry || entry->sent || entry->sending ||
+			    first_unsent(pool, sender, state_nonce) != t->nonce)
+				break; /* busy: the next addition or block tries again */
+			remove_entry(pool, entry);
+			return TXPOOL_FULL;
+		}
+	}
+	return TXPOOL_TAKEN;
 }
 
 static enum txpool_result add(struct txpool *pool, const struct transaction *t, const uint8_t *bytes,
@@ -168,14 +244,7 @@ static enum txpool_result add(struct txpool *pool, const struct transaction *t, 
 	*bucket = entry;
 	pool->count++;
 	pool->bytes += size;
-	if (t->nonce == next) {
-		release(pool, sender, next);
-		if (!entry->sent) {
-			remove_entry(pool, entry);
-			return TXPOOL_FULL;
-		}
-	}
-	return TXPOOL_TAKEN;
+	return hand_on(pool, t, sender, state_nonce);
 }
 
 enum txpool_result txpool_add(struct txpool *pool, const struct transaction *t, const uint8_t *bytes,
@@ -226,7 +295,8 @@ void txpool_block(struct txpool *pool, struct chain_view *view, uint64_t number)
 		if (entry) {
 			entry->sent = entry->included = true;
 			entry->since = time(NULL);
-			release(pool, &entry->sender, entry->nonce + 1);
+			const struct address sender = entry->sender;
+			(void)release(pool, &sender, entry->nonce + 1);
 		}
 		pthread_mutex_unlock(&pool->lock);
 	}

@@ -10,18 +10,31 @@
 
 #define TXPOOL_MAX       16384 /* transactions */
 #define TXPOOL_MAX_BYTES ((size_t)64 << 20)
-#define TXPOOL_MAX_HELD  64  /* a sender's, beyond a gap */
-#define TXPOOL_SECONDS   120 /* after which one that got into no block is forgotten */
+#define TXPOOL_MAX_HELD  64                 /* a sender's, beyond a gap */
+#define TXPOOL_MAX_RUN   64                 /* handed on at once … */
+#define TXPOOL_RUN_BYTES ((size_t)48 << 10) /* … and their bytes, if there are several */
+#define TXPOOL_SECONDS   120                /* after which one that got into no block is forgotten */
 
 struct txpool;
 
 enum txpool_result { TXPOOL_TAKEN, TXPOOL_REFUSED, TXPOOL_FULL };
 
-/* `send` hands a transaction on; false when it cannot be taken now. */
-struct txpool *txpool_create(bool (*send)(void *context, const uint8_t *bytes, size_t size), void *context);
+struct txpool_item {
+	const uint8_t *bytes;
+	size_t size;
+};
+
+/*
+ * Hands transactions of one sender on, in the order of their nonces: how many of them, from the first on, were taken. May take
+ * its time; it is called without the pool's lock, and for one sender by one thread at a time.
+ */
+typedef size_t (*txpool_send)(void *context, const struct txpool_item *items, size_t count);
+
+struct txpool *txpool_create(txpool_send send, void *context);
 void txpool_destroy(struct txpool *pool);
 
-/* Takes in a transaction that is good but for its nonce. `state_nonce` is the sender's in the last block. */
+/* Takes in a transaction that is good but for its nonce, and waits until it was handed on, unless it lies beyond a gap.
+ * `state_nonce` is the sender's in the last block. */
 enum txpool_result txpool_add(struct txpool *pool, const struct transaction *transaction,
                               const uint8_t *bytes, size_t size, const struct address *sender,
                               uint64_t state_nonce, const char **why);
