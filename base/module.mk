@@ -2,6 +2,10 @@
 NATIVE_BLAKE3 := lib/crypto/util.c lib/crypto/cpu.c lib/crypto/blake3.c
 $(call native-program,base/vfs,base/vfs/vfs.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
 
+# Entropy: the pool is portable.
+$(call native-program,base/entropy,base/entropy/entropy.c base/entropy/pool.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+$(call host-test,entropy-pool,base/entropy/pool_test.c base/entropy/pool.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -Ilib/holon -Ibase/entropy)
+
 # The screen's font is one file of Debian's console-setup-linux.
 CONSOLE_FONT := build/gen/base/console/font.c
 CONSOLE_SOURCES := $(filter-out %_test.c %_fuzz.c,$(wildcard base/console/*.c)) $(CONSOLE_FONT)

@@ -178,8 +178,12 @@ void futex_exit(struct task *task);
 int64_t futex_wake(uint64_t address, int count, uint32_t bitset, bool shared);
 
 /* ---- Random ---- */
-void random_init(void);
-void random_bytes(void *to, size_t bytes);
+void random_init(struct thread_page *page);
+void random_bytes(void *to, size_t bytes); /* whatever was gathered by now */
+/* True when 256 bits of entropy are in it. May call the entropy service. */
+bool random_ready(void);
+/* Waits for that: 0, -EAGAIN where it may not BLOCK, or -ERESTARTSYS. */
+int random_wait(bool block);
 
 /* ---- Timers of processes ---- */
 void process_timers_exit(struct process *process);

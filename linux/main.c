@@ -184,7 +184,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	uint64_t epoch = 0;
 	(void)start_find(info, "epoch", &epoch);
 	clock_init(&machine.info.clock, epoch * NS_PER_SECOND);
-	random_init();
+	random_init(page);
 	futex_init();
 	if (!read_command())
 		return 126 << 8;

@@ -169,6 +169,10 @@ struct handoff_trust {
 	char build[104];          /* NUL terminated: what the image says it is */
 };
 
+enum handoff_seed_flag {
+	HANDOFF_SEED_STEADY = 1, /* the clock does not vary: no jitter of this machine is worth anything */
+};
+
 enum handoff_firmware { HANDOFF_FIRMWARE_UEFI = 1, HANDOFF_FIRMWARE_BIOS = 2 };
 
 struct handoff {
@@ -191,7 +195,7 @@ struct handoff {
 	uint8_t seed
 	    [32]; /* of all randomness (boot/loader/entropy.h); the steward derives a seed for each unit */
 	uint32_t seed_bits; /* how many bits it is worth */
-	uint32_t seed_reserved;
+	uint32_t seed_flags; /* enum handoff_seed_flag */
 	struct handoff_machine machine;
 	struct handoff_memory memory[HANDOFF_MEMORY_MAX];
 	struct handoff_module modules[HANDOFF_MODULE_MAX];

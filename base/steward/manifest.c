@@ -105,6 +105,10 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 
 static const char *parse_argument(struct manifest_unit *unit, const struct line *line)
 {
+	if (word_is(line, 1, "seed")) {
+		unit->seed = true;
+		return 0;
+	}
 	if (word_is(line, 1, "trust")) {
 		unit->trust = true;
 		return 0;

@@ -8,8 +8,8 @@
  * and its ceiling serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
  *   use CHANNEL          it may call this channel
  *   give WHAT            log | image | add | command | stream | framebuffer | wx | devices | port NAME BASE COUNT | irq
- * NAME NUMBER argument WORD        "options" stands for the boot command line's words, "trust" for a seed of
- * randomness and the kind of image that was verified; restart always|never
+ * NAME NUMBER argument WORD        "options" stands for the boot command line's words, "seed" for a seed of
+ * randomness and its worth, "trust" for the kind of image that was verified; restart always|never
  * what happens when it fails or stops
  * '#' begins a comment. Anything else is an error with its line number.
  */
@@ -55,7 +55,8 @@ struct manifest_unit {
 	struct manifest_give gives[MANIFEST_GIVES_MAX];
 	char arguments[128]; /* NUL-separated words */
 	uint32_t arguments_bytes;
-	bool trust;   /* a seed of randomness and, of a development image, "trust=development" follow */
+	bool seed;    /* "seed=", never the same twice, and "seed-bits=" follow */
+	bool trust;   /* of a development image, "trust=development" follows */
 	bool options; /* the boot command line's words follow */
 };
 

@@ -156,25 +156,23 @@ static bool unit_is_devmgr(const struct manifest_unit *unit)
 	return false;
 }
 
-/* The argument "seed=" with 32 bytes in hexadecimal for the next unit: of the loader's seed, never the same twice. */
-static uint64_t seed_derive(char *buffer, size_t size)
+/* The argument "seed=" with 32 bytes in hexadecimal for the next unit, of the loader's seed, never the same twice; and what that is
+ * worth, "seed-bits=". */
+static uint64_t seed_words(char *buffer, size_t size)
 {
 	static uint64_t number;
 	uint8_t seed[BLAKE3_SIZE];
+	char bits[32];
 	number++;
 	blake3_keyed_hash(seed, steward.boot->seed, &number, sizeof(number));
-	return seed_word(buffer, size, seed);
-}
-
-/* What a unit is told of the boot: its seed, and that a development image was started. */
-static uint64_t trust_words(char *buffer, size_t size)
-{
-	uint64_t length = seed_derive(buffer, size);
-	if (steward.boot->trust.flags & HANDOFF_TRUST_DEVELOPMENT && sizeof(DEVELOPMENT) < size - length) {
-		memcpy(buffer + length, DEVELOPMENT, sizeof(DEVELOPMENT));
-		length += sizeof(DEVELOPMENT);
-	}
-	return length;
+	uint64_t length = seed_word(buffer, size, seed);
+	size_t more = (size_t)text_format(bits, sizeof(bits), "seed-bits=%u%s", steward.boot->seed_bits,
+	                                  steward.boot->seed_flags & HANDOFF_SEED_STEADY ? ",steady" : "") +
+	              1;
+	if (!length || more > size - length)
+		return 0;
+	memcpy(buffer + length, bits, more);
+	return length + more;
 }
 
 /* Arguments of UNIT: its own words, the framebuffer's description where it is given that, then the boot
@@ -187,8 +185,13 @@ static uint64_t arguments_make(const struct manifest_unit *unit, char *buffer, s
 	if (unit_is_devmgr(unit) && size - length > 32)
 		length +=
 		    (uint64_t)text_format(buffer + length, size - length, "rsdp=%lx", steward.boot->rsdp) + 1;
-	if (unit->trust)
-		length += trust_words(buffer + length, size - length);
+	if (unit->seed)
+		length += seed_words(buffer + length, size - length);
+	if (unit->trust && steward.boot->trust.flags & HANDOFF_TRUST_DEVELOPMENT &&
+	    sizeof(DEVELOPMENT) < size - length) {
+		memcpy(buffer + length, DEVELOPMENT, sizeof(DEVELOPMENT));
+		length += sizeof(DEVELOPMENT);
+	}
 	if (!unit->options)
 		return length;
 	for (const char *at = steward.boot->command_line; *at;) {

@@ -1,7 +1,7 @@
 /* See switch.h. */
 #include "switch.h"
 
-#include "crypto/blake3.h"
+#include "generator.h"
 #include "switch.interface.h"
 #include "text.h"
 
@@ -11,47 +11,19 @@
 
 struct switch_state switch_state;
 
-/* ---- Random numbers: a hash over a pool into which the processor's generator and the times of all events go ---- */
-
-static struct {
-	uint64_t words[7];
-	uint64_t counter;
-} pool;
-
-static void stir(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	pool.counter++;
-	pool.words[pool.counter % 7] =
-	    (pool.words[pool.counter % 7] << 7 | pool.words[pool.counter % 7] >> 57) ^ low ^
-	    (uint64_t)high << 32;
-}
-
-static void stir_generator(void)
-{
-	uint32_t a = 1, b, c = 0, d;
-	uint64_t value;
-	uint8_t good;
-
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	for (unsigned i = 0; i < 7 && c >> 30 & 1; i++) { /* SDM 2B, RDRAND */
-		__asm__ volatile("rdrand %0; setc %1" : "=r"(value), "=qm"(good));
-		pool.words[i] ^= good ? value : 0;
-	}
-}
-
+/* Names of questions, ports, the tables' key. It does not wait for entropy: the network would stand still. */
 static uint64_t random_number(void *context)
 {
-	uint8_t digest[BLAKE3_SIZE];
+	static struct generator generator;
+	static bool started;
 	uint64_t value;
 
 	(void)context;
-	stir();
-	blake3_hash(digest, &pool, sizeof(pool));
-	memcpy(&value, digest, sizeof(value));
-	memcpy(pool.words, digest + 8, 24); /* what was given out cannot be found from what is here */
+	if (!started)
+		generator_init(&generator, switch_state.info);
+	started = true;
+	(void)generator_ready(&generator, switch_state.page);
+	generator_draw(&generator, &value, sizeof(value));
 	return value;
 }
 
@@ -110,7 +82,6 @@ static void work(uint64_t bits)
 {
 	bool more = true;
 
-	stir();
 	for (unsigned round = 0; more && round < ROUNDS_MAX; round++) {
 		more = uplink_take();
 		for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++)
@@ -253,7 +224,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		return 1;
 	switch_state.event = (handle_t)event;
 	foreign_init(info->space, page);
-	stir_generator();
 	switch_state.core.send = send_own;
 	switch_state.core.random = random_number;
 	switch_state.core.mtu = 1500;

@@ -1,67 +1,23 @@
-/* Randomness: the seed that this unit was given, which the loader gathered and judged, and before every use the
- * processor's own where it has it (RDRAND, Intel SDM volume 1, section 7.3.17), the time-stamp counter, and all
- * that was drawn before, conditioned by BLAKE3. Without seed and RDRAND no key is made. */
-#include <crypto/blake3.h>
+/* Randomness for keys and nonces: the unit's generator, which the entropy service seeds. Waits for that, but not for ever: whoever
+ * called the vault waits too. */
+#include <generator.h>
 #include "vault.h"
 
-#define WORDS      16u
-#define TRIES      64u
-#define OUTPUT_MAX 64u
-
-static bool draw(uint64_t *value)
-{
-	unsigned char good = 0;
-	for (unsigned i = 0; i < TRIES && !good; i++)
-		__asm__ volatile("rdrand %0; setc %1" : "=r"(*value), "=qm"(good) : : "cc");
-	return good;
-}
-
-static bool has_random(void)
-{
-	uint32_t a = 1, b, c = 0, d;
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return c >> 30 & 1;
-}
+#define TRY_NS 20000000ull
+#define TRIES  500u
 
 int entropy_get(void *buffer, size_t bytes)
 {
-	static uint8_t state[32];
-	static bool started, seeded;
-	uint8_t *to = buffer;
-	bool random = has_random();
-	if (!started) {
-		uint8_t seed[SEED_BYTES];
-		seeded = seed_read(service.info, seed);
-		blake3_keyed_hash(state, seed, "vault", 5);
-		crypto_wipe(seed, sizeof(seed));
-		started = true;
+	static struct generator generator;
+	static bool started;
+	if (!started)
+		generator_init(&generator, service.info);
+	started = true;
+	for (unsigned tries = 0; !generator_ready(&generator, service.page); tries++) {
+		if (tries == TRIES)
+			return -1;
+		event_wait(service.pause, clock_ns() + TRY_NS, 0);
 	}
-	if (!random && !seeded)
-		return -1;
-	while (bytes) {
-		struct {
-			uint8_t state[32];
-			uint64_t words[WORDS], counter, time;
-		} input = {0};
-		uint8_t output[sizeof(state) + OUTPUT_MAX];
-		struct blake3 hash;
-		size_t part = bytes < OUTPUT_MAX ? bytes : OUTPUT_MAX;
-		memcpy(input.state, state, sizeof(state));
-		for (unsigned i = 0; random && i < WORDS; i++)
-			if (!draw(&input.words[i]))
-				return -1;
-		input.counter = __builtin_ia32_rdtsc();
-		input.time = clock_ns();
-		blake3_init(&hash);
-		blake3_update(&hash, &input, sizeof(input));
-		blake3_final(&hash, output, sizeof(output));
-		memcpy(state, output, sizeof(state));
-		memcpy(to, output + sizeof(state), part);
-		crypto_wipe(&input, sizeof(input));
-		crypto_wipe(output, sizeof(output));
-		crypto_wipe(&hash, sizeof(hash));
-		to += part;
-		bytes -= part;
-	}
+	generator_draw(&generator, buffer, bytes);
 	return 0;
 }

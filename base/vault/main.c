@@ -64,18 +64,19 @@ int main(int argument_count, char **arguments)
 	service.log = start_find(service.info, "log", 0);
 	service.channel = start_find(service.info, "serve", 0);
 	service.next_number = 1;
-	uint8_t probe;
-	if (entropy_get(&probe, 1) < 0) {
-		log_print(service.log, service.page,
-		          "vault: there is no randomness (neither a seed nor RDRAND): no key can be made\n");
-		return 1;
-	}
-	int64_t timer = event_create();
-	if (timer < 0 || event_bind((handle_t)timer, service.info->thread) < 0) {
+	int64_t timer = event_create(), pause = event_create();
+	if (timer < 0 || pause < 0 || event_bind((handle_t)timer, service.info->thread) < 0) {
 		log_print(service.log, service.page, "vault: cannot make its event\n");
 		return 1;
 	}
 	service.timer = (handle_t)timer;
+	service.pause = (handle_t)pause;
+	uint8_t probe;
+	if (entropy_get(&probe, 1) < 0) {
+		log_print(service.log, service.page,
+		          "vault: the entropy service has gathered too little: no key can be made\n");
+		return 1;
+	}
 	struct message message = {0};
 	int64_t result = channel_receive(service.channel, &message, DEADLINE_NEVER);
 	while (result >= 0) {

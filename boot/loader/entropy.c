@@ -53,10 +53,14 @@ void entropy_gather(struct handoff *handoff, const void *seed, uint32_t size)
 	while (count < 8 && arch_random(&words[count]))
 		count++;
 	add(&pool, "processor", words, (uint32_t)(count * sizeof(words[0])));
-	bits += 32 * count; /* half of what RDRAND promises */
-	bits += jitter(&pool);
-	for (uint32_t block = 1; bits < WANTED_BITS && block < JITTER_BLOCKS; block++)
-		bits += jitter(&pool);
+	for (uint32_t i = 0; i < count; i++) /* half of what it promises; nothing for what repeats itself */
+		bits += i && words[i] == words[i - 1] ? 0 : 32;
+	uint32_t worth = jitter(&pool);
+	for (uint32_t block = 1; bits + worth < WANTED_BITS && block < JITTER_BLOCKS; block++)
+		worth += jitter(&pool);
+	bits += worth;
+	if (!worth)
+		handoff->seed_flags |= HANDOFF_SEED_STEADY;
 	uint64_t clock = arch_wall_clock();
 	add(&pool, "clock", &clock, sizeof(clock));
 	counter = arch_counter();
@@ -66,9 +70,11 @@ void entropy_gather(struct handoff *handoff, const void *seed, uint32_t size)
 	handoff->seed_bits = bits;
 	crypto_wipe(bytes, sizeof(bytes));
 	crypto_wipe(words, sizeof(words));
-	if (size)
-		say("A seed came from outside, without a signature.");
-	if (bits < WANTED_BITS)
-		say("Randomness: %u bits are credited of %u. Keys that are made now may be guessed.", bits,
-		    (unsigned)WANTED_BITS);
+	if (size) {
+		say("A seed came from outside, without a signature: who gave it can tell every key.");
+		handoff->seed_bits += 8 * size;
+	}
+	if (handoff->seed_bits < WANTED_BITS)
+		say("Randomness: %u bits are credited of %u. Who makes keys will wait for more.",
+		    handoff->seed_bits, (unsigned)WANTED_BITS);
 }

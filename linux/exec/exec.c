@@ -408,6 +408,7 @@ static int build_stack(struct task *task, const struct program *program, const s
 	uint64_t text = execfn - strings->used;
 	uint64_t platform = (text - 7) & ~15ull;
 	uint64_t random_at = platform - 16;
+	(void)random_ready(); /* a new seed, where one is due */
 	random_bytes(random, sizeof(random));
 	mm->argument_start = text;
 	mm->argument_end = mm->environment_start = text + strings->environment_offset;

@@ -40,8 +40,10 @@ static int64_t random_read(struct file *file, struct io *io, int64_t *position)
 {
 	uint8_t bytes[256];
 	int64_t total = 0;
-	(void)file;
 	(void)position;
+	total = random_wait(!(file->flags & O_NONBLOCK) && !(io->flags & IO_NO_WAIT));
+	if (total)
+		return total;
 	while (io->remaining) {
 		uint64_t part = io->remaining < sizeof(bytes) ? io->remaining : sizeof(bytes);
 		random_bytes(bytes, part);

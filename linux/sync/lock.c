@@ -17,7 +17,7 @@ struct lock_waits lock_waits[LOCK_RANKS] = {
     [LOCK_OBJECT] = {.name = "object"},     [LOCK_NAMES] = {.name = "names"},
     [LOCK_STACK] = {.name = "stack"},       [LOCK_FUTEX] = {.name = "futex"},
     [LOCK_MM] = {.name = "address space"},  [LOCK_EPOLL] = {.name = "epoll"},
-    [LOCK_PRESSURE] = {.name = "pressure"}, [LOCK_HEAP] = {.name = "heap"},
+    [LOCK_RANDOM] = {.name = "random"},     [LOCK_PRESSURE] = {.name = "pressure"}, [LOCK_HEAP] = {.name = "heap"},
     [LOCK_LOG] = {.name = "log"},
 };
 

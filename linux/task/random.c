@@ -1,86 +1,68 @@
-/* getrandom(2): ChaCha20 (RFC 8439) as a generator that replaces its key after every use, seeded from
- * what the loader gathered (by way of steward and manager), RDRAND where the CPU has it, and the time-stamp counter.
+/* getrandom(2), and randomness for the personality itself: lib/holon/generator.h, seeded by the entropy service.
+ *
+ * What programs get waits until 256 bits are in it. What the personality draws for itself (addresses, AT_RANDOM, ports) does not wait, as on
+ * Linux: before that, it may be guessed.
  */
 #include "internal.h"
-#include <processor.h>
+#include <generator.h>
+#include "wait.h"
 
-static uint32_t key[8];
-static uint64_t counter;
+#define RETRY_NS 20000000ull
 
-static void quarter(uint32_t *s, int a, int b, int c, int d)
+enum { GRND_NONBLOCK = 1, GRND_RANDOM = 2, GRND_INSECURE = 4 };
+
+static struct lock lock = LOCK_INIT(LOCK_RANDOM);
+static struct generator generator;
+
+void random_init(struct thread_page *page)
 {
-#define ROTATE(x, n) ((x) << (n) | (x) >> (32 - (n)))
-	s[a] += s[b];
-	s[d] = ROTATE(s[d] ^ s[a], 16);
-	s[c] += s[d];
-	s[b] = ROTATE(s[b] ^ s[c], 12);
-	s[a] += s[b];
-	s[d] = ROTATE(s[d] ^ s[a], 8);
-	s[c] += s[d];
-	s[b] = ROTATE(s[b] ^ s[c], 7);
+	generator_init(&generator, linux_start_info());
+	(void)generator_ready(&generator, page);
 }
 
-static void block(uint32_t out[16])
+bool random_ready(void)
 {
-	uint32_t state[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-	memcpy(state + 4, key, sizeof(key));
-	state[12] = (uint32_t)counter;
-	state[13] = (uint32_t)(counter >> 32);
-	counter++;
-	memcpy(out, state, sizeof(state));
-	for (int round = 0; round < 10; round++) {
-		quarter(out, 0, 4, 8, 12);
-		quarter(out, 1, 5, 9, 13);
-		quarter(out, 2, 6, 10, 14);
-		quarter(out, 3, 7, 11, 15);
-		quarter(out, 0, 5, 10, 15);
-		quarter(out, 1, 6, 11, 12);
-		quarter(out, 2, 7, 8, 13);
-		quarter(out, 3, 4, 9, 14);
-	}
-	for (int i = 0; i < 16; i++)
-		out[i] += state[i];
+	struct generator_seed seed;
+	lock_acquire(&lock);
+	bool ready = generator_fresh(&generator);
+	lock_release(&lock);
+	if (ready)
+		return true;
+	int64_t result = generator_fetch(&generator, current_page(), &seed);
+	lock_acquire(&lock);
+	ready = generator_put(&generator, &seed, result);
+	lock_release(&lock);
+	return ready;
 }
 
-void random_init(void)
+int random_wait(bool block)
 {
-	uint8_t seed[SEED_BYTES];
-	(void)seed_read(linux_start_info(), seed);
-	memcpy(key, seed, sizeof(key));
-	memset(seed, 0, sizeof(seed));
-	for (int i = 0; i < 8; i++) {
-		uint64_t value = clock_monotonic();
-		value ^= processor_counter() * 0x9e3779b97f4a7c15ull;
-		if (processor_has_random())
-			value ^= processor_random();
-		key[i] ^= (uint32_t)(value ^ value >> 32);
+	while (!random_ready()) {
+		if (!block)
+			return -EAGAIN;
+		wait_prepare();
+		int result = wait_sleep_prepared(clock_monotonic() + RETRY_NS);
+		if (result && result != -ETIMEDOUT)
+			return result;
 	}
-	uint32_t out[16];
-	block(out);
-	memcpy(key, out, sizeof(key));
+	return 0;
 }
 
 void random_bytes(void *to, size_t bytes)
 {
-	uint32_t out[16], next[16];
-	uint8_t *at = to;
-	block(next);
-	while (bytes) {
-		size_t chunk = bytes < sizeof(out) ? bytes : sizeof(out);
-		block(out);
-		memcpy(at, out, chunk);
-		at += chunk;
-		bytes -= chunk;
-	}
-	memcpy(key, next, sizeof(key));
-	memset(out, 0, sizeof(out));
+	lock_acquire(&lock);
+	generator_draw(&generator, to, bytes);
+	lock_release(&lock);
 }
 
 SYSCALL_HANDLER(getrandom, uint64_t address, uint64_t bytes, uint32_t flags)
 {
 	uint8_t buffer[512];
-	if (flags & ~7u)
+	if (flags & ~7u || (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
 		return -EINVAL;
+	int64_t result = flags & GRND_INSECURE ? 0 : random_wait(!(flags & GRND_NONBLOCK));
+	if (result)
+		return result;
 	if (bytes > INT32_MAX)
 		bytes = INT32_MAX;
 	for (uint64_t done = 0; done < bytes;) {

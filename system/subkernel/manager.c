@@ -10,7 +10,6 @@
  * asker's, and it is paid by it and ends with it.
  */
 #include <holon.h>
-#include <crypto/blake3.h>
 #include <holon/blueprint.h>
 #include <sysimg/sysimg.h>
 #include "network.h"
@@ -55,7 +54,10 @@ struct subkernel {
 static struct manager {
 	const struct start_info *info;
 	struct thread_page *page;
-	handle_t log, channel, event, image_memory, vfs;
+	handle_t log, channel, event, image_memory, vfs, entropy;
+	handle_t
+	    generation_memory; /* seen by all: a page whose first word changes when one may not be who it was */
+	uint64_t *generation;
 	uint64_t image_bytes;
 	struct sysimg image;
 	struct subkernel table[SUBKERNELS_MAX];
@@ -100,27 +102,22 @@ struct connection {
 	handle_t volume;
 };
 
-/* A sub-kernel's own seed of randomness, and for uname whether this is a development image. */
+/* For uname: whether this is a development image. */
 static uint64_t arguments_make(char *buffer, size_t size)
 {
 	static const char development[] = "trust=development";
-	static uint64_t number;
-	uint8_t seed[SEED_BYTES], own[BLAKE3_SIZE];
-	(void)seed_read(manager.info, seed);
-	number++;
-	blake3_keyed_hash(own, seed, &number, sizeof(number));
-	uint64_t length = seed_word(buffer, size, own);
-	if (start_word(manager.info, development)) {
-		memcpy(buffer + length, development, sizeof(development));
-		length += sizeof(development);
-	}
-	return length;
+	if (!start_word(manager.info, development) || size < sizeof(development))
+		return 0;
+	memcpy(buffer, development, sizeof(development));
+	return sizeof(development);
 }
 
 static void fill_caps(struct spawn *spawn, const struct subkernel *child, const struct connection *connection)
 {
 	const uint32_t memory = RIGHT_READ | RIGHT_COPY | RIGHT_MOVE;
 	spawn_give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	spawn_give(spawn, "entropy", manager.entropy, RIGHT_CALL, 0, 0);
+	spawn_give(spawn, "generation", manager.generation_memory, RIGHT_READ, 0, 0);
 	if (connection->channel) {
 		spawn_give(spawn, "serve", connection->channel,
 		           RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
@@ -559,6 +556,12 @@ static int64_t serve_kill(void *context, uint64_t badge, uint64_t number)
 	return E_OK;
 }
 
+/* What runs again may have been copied meanwhile: no generator goes on where it was (lib/holon/generator.h). */
+static void generation_next(void)
+{
+	__atomic_add_fetch(manager.generation, 1, __ATOMIC_RELEASE);
+}
+
 static int64_t serve_freeze(void *context, uint64_t badge, uint64_t number, uint32_t frozen)
 {
 	struct subkernel *child = descendant(badge, number);
@@ -570,6 +573,8 @@ static int64_t serve_freeze(void *context, uint64_t badge, uint64_t number, uint
 	int64_t result = unit_freeze(child->unit, frozen);
 	if (result >= 0)
 		child->frozen = frozen;
+	if (result >= 0 && !frozen)
+		generation_next();
 	return result;
 }
 
@@ -599,6 +604,10 @@ static const char *prepare(void)
 		return "cannot make its event";
 	manager.event = (handle_t)event;
 	manager.next_number = 1;
+	manager.entropy = start_find(info, "entropy", 0);
+	manager.generation = window_allocate(PAGE_SIZE_BYTES, &manager.generation_memory);
+	if (!manager.generation)
+		return "no memory";
 	const void *bytes = window_map(manager.image_memory, 0, manager.image_bytes, MAP_READ);
 	/* The file service has verified the metadata; here only its form is checked. */
 	return bytes ? sysimg_open(&manager.image, bytes, manager.image_bytes, false)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,18 @@ static inline uint64_t processor_counter(void)
 	uint64_t count;
 	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(count));
 	return count;
+}
+
+/* A word of the processor's generator: RNDR, where ID_AA64ISAR0_EL1 bits 60 to 63, which a kernel shows to user mode, say so. False:
+ * there is none, or it has failed. */
+static inline bool processor_random(uint64_t *word)
+{
+	uint64_t features, failed;
+	__asm__("mrs %0, id_aa64isar0_el1" : "=r"(features));
+	if (!(features >> 60))
+		return false;
+	__asm__ volatile("mrs %0, s3_3_c2_c4_0\n\tcset %1, eq" : "=r"(*word), "=r"(failed)::"cc");
+	return !failed;
 }
 
 static inline uint64_t processor_stack_pointer(void)

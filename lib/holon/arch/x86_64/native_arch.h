@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,34 @@ static inline uint64_t processor_counter(void)
 	uint32_t low, high;
 	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
 	return low | (uint64_t)high << 32;
+}
+
+static inline bool processor_feature(uint32_t leaf, unsigned word, unsigned bit)
+{
+	uint32_t a = 0, b = 0, c = 0, d = 0;
+	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	if (a < leaf)
+		return false;
+	a = leaf;
+	c = 0;
+	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return (word == 1 ? b : c) >> bit & 1;
+}
+
+/* A word of the processor's generator: RDSEED, else RDRAND (Intel SDM volume 1, 7.3.17). False: there is none, or it has failed. */
+static inline bool processor_random(uint64_t *word)
+{
+	uint8_t good = 0;
+	bool seed = processor_feature(7, 1, 18);
+	if (!seed && !processor_feature(1, 2, 30))
+		return false;
+	for (unsigned i = 0; i < 64 && !good; i++) {
+		if (seed)
+			__asm__ volatile("rdseed %0; setc %1" : "=r"(*word), "=qm"(good) : : "cc");
+		else
+			__asm__ volatile("rdrand %0; setc %1" : "=r"(*word), "=qm"(good) : : "cc");
+	}
+	return good;
 }
 
 static inline uint64_t processor_stack_pointer(void)
