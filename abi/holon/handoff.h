@@ -194,7 +194,7 @@ struct handoff {
 	struct handoff_trust trust;
 	uint8_t seed
 	    [32]; /* of all randomness (boot/loader/entropy.h); the steward derives a seed for each unit */
-	uint32_t seed_bits; /* how many bits it is worth */
+	uint32_t seed_bits;  /* how many bits it is worth */
 	uint32_t seed_flags; /* enum handoff_seed_flag */
 	struct handoff_machine machine;
 	struct handoff_memory memory[HANDOFF_MEMORY_MAX];

@@ -108,8 +108,8 @@ struct service {
 	const struct start_info *info;
 	struct thread_page *page;
 	handle_t log, channel, timer, pause; /* pause: never signalled */
-	int64_t clock_offset; /* of whoever is served */
-	int64_t owner_offset; /* as the control said last */
+	int64_t clock_offset;                /* of whoever is served */
+	int64_t owner_offset;                /* as the control said last */
 	bool timer_armed;
 	struct vault vaults[VAULTS_MAX];
 	struct mount mounts[MOUNTS_MAX];
