@@ -2,7 +2,7 @@
 BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
 BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c loader.c say.c string.c tpm.c) \
-	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c machine.c paging.c serial.c tpm.c waiting.S)
+	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c tpm.c waiting.S)
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
 READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c boot/arch/x86_64/copy.c
@@ -134,7 +134,7 @@ ALL += $(BUNDLE) build/holon.iso $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso
 
 # Tests on the build machine.
 BOOT_HOST := $(addprefix boot/loader/,bundle.c elf.c handoff_check.c memory.c)
-$(call host-test,loader_test,boot/loader/loader_test.c boot/arch/x86_64/paging.c $(BOOT_HOST))
+$(call host-test,loader_test,boot/loader/loader_test.c boot/arch/x86_64/paging.c boot/arch/x86_64/kernel_tables.c $(BOOT_HOST))
 $(call host-fuzz,loader_fuzz,boot/loader/loader_fuzz.c boot/loader/acpi.c $(BOOT_HOST))
 $(call host-test,acpi,boot/loader/acpi_test.c boot/loader/acpi.c)
 # Seeds: one input for each kind of thing, its number before it.

@@ -16,11 +16,11 @@ void kernel_main(struct handoff *handoff)
 	sched_init(cpu);
 	objects_init();
 	unit_root_init();
+	arch_cpus_start(handoff);
 	memory_init_loader(handoff);
 	while (handoff->trust.flags & HANDOFF_TRUST_WIPE_FIRST && frame_zero_one())
 		;
 	system_init(handoff);
-	arch_cpus_start();
 	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20,
 	          frame_free_bytes() >> 20, cpu_count);
 	first_unit_start(handoff);

@@ -20,7 +20,7 @@ KERNEL_TIMED_WRAPS := $(addprefix --wrap=,sched_choose kernel_syscall kernel_pag
 	kernel_interrupt_ipi irq_interrupt frame_zero_one preemption_pending sys_system_control)
 KERNEL_DEBUG_WRAPS := $(KERNEL_TIMED_WRAPS) $(addprefix --wrap=,lock_wait cpu_quiesce flush_all thread_await_cpu memcpy memset)
 # What runs before GS names the CPU cannot count, nor can what counts and checks: none of it has a loop on a path of the kernel.
-KERNEL_UNCOUNTED   := $(addprefix kernel/arch/x86_64/,boot.c cpu.c paging.c smp.c) $(filter %_check.c,$(KERNEL_ALL))
+KERNEL_UNCOUNTED   := $(addprefix kernel/arch/x86_64/,boot.c cpu.c smp.c) $(filter %_check.c,$(KERNEL_ALL))
 KERNEL_COUNT       := -fsanitize-coverage=trace-pc,no-prune -fno-unroll-loops
 
 # VARIANT (empty, or with its hyphen before it), CFLAGS, OBJECTS, LINKER FLAGS. Linked twice: the first link gives the addresses that the

@@ -6,8 +6,10 @@
  *   - RDI = physical address of the struct, which begins a page;
  *   - page tables (loader memory) that map, writable and executable, all physical memory from 0 to the end of
  * RAM, and at least the first 4 GiB, twice: identically, and at HANDOFF_DIRECT_MAP; and the kernel's segments
- * at their link addresses. EFER.NXE set. The kernel replaces these tables. Boot services are over. Every
- * physical address in the struct is page aligned where it names pages. The loader checks the kernel ELF and
+ * at their link addresses. EFER.NXE set. Boot services are over.
+ * The kernel goes over to tables of its own, which the loader has made too: handoff.root. Their lower half is empty. Above,
+ * they map RAM but the kernel's image at HANDOFF_DIRECT_MAP, the image at its link addresses as its segments allow, each
+ * processor's stacks, with nothing below each, and a page of registers of each interrupt controller. Every physical address in the struct is page aligned where it names pages. The loader checks the kernel ELF and
  * the bundle before use, and at last the handoff by its own rules (boot/loader/handoff_check.c); the kernel
  * refuses, with a message, a magic, version or size it does not know.
  *
@@ -22,8 +24,17 @@
 #include <stdint.h>
 
 #define HANDOFF_MAGIC      0x464f444e484e4c48ull /* "HLNHNDOF" read as little-endian bytes */
-#define HANDOFF_VERSION    3
+#define HANDOFF_VERSION    4
 #define HANDOFF_DIRECT_MAP 0xffff800000000000ull
+
+/* In the kernel's own tables: the tops of processor CPU's stack and of its stack ALARM, 1 to 3, for what may come at any
+ * instruction; the first controller's registers, each other one's a page behind. */
+#define HANDOFF_WINDOW            0xffffffffc0000000ull
+#define HANDOFF_STACK_BYTES       16384ull
+#define HANDOFF_ALARM_BYTES       8192ull
+#define HANDOFF_STACK(cpu)        (HANDOFF_WINDOW + (cpu)*0x10000ull + 4096 + HANDOFF_STACK_BYTES)
+#define HANDOFF_ALARM(cpu, alarm) (HANDOFF_STACK(cpu) + (alarm) * (4096 + HANDOFF_ALARM_BYTES))
+#define HANDOFF_REGISTERS         (HANDOFF_WINDOW + 0x100000)
 
 #define HANDOFF_MEMORY_MAX     256
 #define HANDOFF_CPU_MAX        8
@@ -42,6 +53,7 @@ enum handoff_memory_kind {
 	HANDOFF_MEMORY_ACPI_NVS,
 	HANDOFF_MEMORY_RESERVED,
 	HANDOFF_MEMORY_MMIO,
+	HANDOFF_MEMORY_TABLES, /* the kernel's own page tables and stacks */
 };
 
 /* One range; the array is sorted by base, ranges do not overlap, base and size are multiples of 4096. */
@@ -190,6 +202,7 @@ struct handoff {
 	uint64_t kernel_base; /* physical base and size of the kernel's loaded segments, contiguous */
 	uint64_t kernel_size;
 	uint64_t kernel_virtual; /* the virtual address kernel_base is mapped at */
+	uint64_t root;           /* physical address of the kernel's own top table */
 	struct handoff_framebuffer framebuffer;
 	struct handoff_trust trust;
 	uint8_t seed

@@ -24,7 +24,6 @@ _Static_assert(sizeof(struct elf_header) == 64 && sizeof(struct elf_segment) == 
 
 enum { ELF_CLASS_64 = 2, ELF_LITTLE = 1, ELF_EXECUTABLE = 2, ELF_X86_64 = 62 };
 enum { SEGMENT_LOAD = 1, SEGMENT_INTERPRETER = 3 };
-enum { FLAG_EXECUTE = 1 };
 enum { SEGMENT_MAX = 32 };
 
 static const struct elf_segment *segments_of(const void *image)
@@ -82,7 +81,7 @@ const char *elf_check(const void *image, uint64_t size, struct elf_layout *layou
 		if (page_up(end) - first > ELF_SPAN_MAX)
 			return "it is too large";
 		if (header->entry >= segment->virtual_address && header->entry < end &&
-		    (segment->flags & FLAG_EXECUTE))
+		    (segment->flags & ELF_EXECUTE))
 			entry_found = true;
 	}
 	if (!first)
@@ -92,6 +91,21 @@ const char *elf_check(const void *image, uint64_t size, struct elf_layout *layou
 	*layout =
 	    (struct elf_layout){.virtual_base = first, .span = page_up(end) - first, .entry = header->entry};
 	return NULL;
+}
+
+uint32_t elf_access(const void *image, uint64_t address)
+{
+	const struct elf_header *header = image;
+	const struct elf_segment *segments = segments_of(image);
+	uint32_t access = 0;
+	for (uint32_t i = 0; i < header->program_count; i++) {
+		const struct elf_segment *segment = &segments[i];
+		if (segment->type == SEGMENT_LOAD && segment->memory_size &&
+		    segment->virtual_address < address + PAGE_SIZE &&
+		    address < segment->virtual_address + segment->memory_size)
+			access |= segment->flags & (ELF_EXECUTE | ELF_WRITE | ELF_READ);
+	}
+	return access;
 }
 
 void elf_place(const void *image, const struct elf_layout *layout, void *to)

@@ -15,5 +15,8 @@ struct elf_layout {
 
 /* Checks the file of size bytes (image: 8-byte aligned) and says what it occupies. NULL, or what is wrong. */
 const char *elf_check(const void *image, uint64_t size, struct elf_layout *layout);
+/* What the segments that have part of the page at ADDRESS allow, of a checked file; 0: there is none. */
+enum { ELF_EXECUTE = 1, ELF_WRITE = 2, ELF_READ = 4 };
+uint32_t elf_access(const void *image, uint64_t address);
 /* Copies the segments of a checked file to `to`, layout->span bytes, and zeroes the rest of it. */
 void elf_place(const void *image, const struct elf_layout *layout, void *to);

@@ -38,7 +38,7 @@ static const char *check_memory(const struct handoff *handoff)
 			return "a memory range wraps";
 		if (range->base < end)
 			return "memory ranges overlap or are not sorted";
-		if (range->kind < HANDOFF_MEMORY_FREE || range->kind > HANDOFF_MEMORY_MMIO)
+		if (range->kind < HANDOFF_MEMORY_FREE || range->kind > HANDOFF_MEMORY_TABLES)
 			return "a memory range is of no known kind";
 		end = range->base + range->size;
 		free_found = free_found || range->kind == HANDOFF_MEMORY_FREE;
@@ -132,6 +132,8 @@ const char *handoff_check(const struct handoff *handoff)
 	    handoff->kernel_virtual % PAGE_SIZE || handoff->kernel_size == 0 ||
 	    !lies_in(handoff, handoff->kernel_base, handoff->kernel_size, HANDOFF_MEMORY_KERNEL))
 		return "the kernel lies outside kernel memory";
+	if (handoff->root % PAGE_SIZE || !lies_in(handoff, handoff->root, PAGE_SIZE, HANDOFF_MEMORY_TABLES))
+		return "the kernel's tables lie outside their memory";
 	if (!text_ends(handoff->command_line, sizeof(handoff->command_line)))
 		return "the command line does not end";
 	return NULL;

@@ -14,6 +14,7 @@
 #include "fwcfg.h"
 #include "handoff_check.h"
 #include "machine.h"
+#include "memory.h"
 #include "paging.h"
 #include "string.h"
 #include "tpm.h"
@@ -266,13 +267,13 @@ static void choose_wipe(struct handoff *handoff)
 		trust->flags |= HANDOFF_TRUST_WIPE_FIRST;
 }
 
-/* Places the kernel and returns its entry point. */
-static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header *bundle)
+/* Places the kernel and returns its entry point. *FILE: its ELF file. */
+static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header *bundle, const void **file)
 {
 	const struct bundle_entry *entry = bundle_find(bundle, "kernel");
 	if (!entry)
 		fail("the bundle holds no kernel.");
-	const void *image = at(physical_of(bundle) + entry->offset);
+	const void *image = *file = at(physical_of(bundle) + entry->offset);
 	struct elf_layout layout;
 	const char *why = elf_check(image, entry->size, &layout);
 	if (why)
@@ -286,6 +287,20 @@ static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header 
 	handoff->kernel_size = layout.span;
 	handoff->kernel_virtual = layout.virtual_base;
 	return layout.entry;
+}
+
+/* The kernel's own tables, by the final map of memory; of SIZE bytes at BASE, what is not used goes back. */
+static void make_kernel_tables(struct handoff *handoff, const void *image, uint64_t base, uint64_t size)
+{
+	static struct memory_map map;
+	uint64_t used = paging_kernel_build(handoff, image, base, size) - base;
+	map.count = handoff->memory_count;
+	memcpy(map.ranges, handoff->memory, map.count * sizeof(map.ranges[0]));
+	memory_claim(&map, base, used, HANDOFF_MEMORY_TABLES);
+	if (map.overflow)
+		fail("the memory map has more than %u ranges.", (unsigned)HANDOFF_MEMORY_MAX);
+	handoff->memory_count = map.count;
+	memcpy(handoff->memory, map.ranges, map.count * sizeof(map.ranges[0]));
 }
 
 _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
@@ -312,13 +327,16 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	tpm_report();
 	quote();
 	gather_entropy(handoff);
-	uint64_t entry = load_kernel(handoff, bundle);
+	const void *image;
+	uint64_t entry = load_kernel(handoff, bundle, &image);
 	uint64_t stack = allocate(STACK_SIZE, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "a stack");
 
 	struct paging_plan plan = {platform_memory_end(), handoff->kernel_base, handoff->kernel_virtual,
 	                           handoff->kernel_size};
 	uint64_t tables = allocate(paging_size(&plan), PAGE_SIZE, HANDOFF_MEMORY_LOADER, "page tables");
 	tables = paging_build(&plan, tables);
+	uint64_t own_size = paging_kernel_size(plan.memory_end);
+	uint64_t own = allocate(own_size, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "the kernel's page tables");
 
 	handoff->magic = HANDOFF_MAGIC;
 	handoff->version = HANDOFF_VERSION;
@@ -332,6 +350,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	say("Starting the kernel, %m, with %u modules", handoff->kernel_size, handoff->module_count);
 	platform_finish(handoff);
 	machine_start(handoff, tables);
+	make_kernel_tables(handoff, image, own, own_size);
 	const char *why = handoff_check(handoff);
 	if (why)
 		fail("the handoff is wrong: %s. This is an error in the loader.", why);

@@ -278,16 +278,23 @@ static void test_memory_model(void)
 
 /* --- page tables --- */
 
+/* The entry that translates ADDRESS, of a page of *BYTES; 0: none. */
+static uint64_t walk(const uint64_t *table, uint64_t address, uint64_t *bytes)
+{
+	for (int shift = 39; shift >= 12; shift -= 9) {
+		uint64_t entry = table[address >> shift & 511];
+		*bytes = 1ull << shift;
+		if (!(entry & 1) || shift == 12 || entry & 0x80)
+			return entry & 1 ? entry : 0;
+		table = at(entry & 0xffffffffff000ull);
+	}
+	return 0;
+}
+
 static uint64_t translate(const uint64_t *top, uint64_t address)
 {
-	const uint64_t *third = at(top[address >> 39 & 511] & ~0xfffull);
-	if (!(top[address >> 39 & 511] & 1) || !(third[address >> 30 & 511] & 1))
-		return UINT64_MAX;
-	const uint64_t *second = at(third[address >> 30 & 511] & ~0xfffull);
-	uint64_t entry = second[address >> 21 & 511];
-	if ((entry & 0x83) != 0x83)
-		return UINT64_MAX;
-	return (entry & ~0x1fffffull) + (address & 0x1fffff);
+	uint64_t bytes, entry = walk(top, address, &bytes);
+	return entry ? (entry & 0xffffffffff000ull & -bytes) + (address & (bytes - 1)) : UINT64_MAX;
 }
 
 static void test_paging(void)
@@ -314,6 +321,78 @@ static void test_paging(void)
 	}
 }
 
+_Noreturn void fail(const char *format, ...)
+{
+	puts(format);
+	abort();
+}
+
+/* What ADDRESS gives in the kernel's own tables: writable (2), not executable (1 << 63), and so on. */
+static bool maps(const struct handoff *handoff, uint64_t address, uint64_t physical, uint64_t flags)
+{
+	uint64_t bytes, entry = walk(at(handoff->root), address, &bytes);
+	return entry && translate(at(handoff->root), address) == physical &&
+	       (entry & (1ull << 63 | 2 | 0x18)) == flags;
+}
+
+static void test_kernel_tables(void)
+{
+	const uint64_t nx = 1ull << 63, big = 3ull << 30;
+	struct handoff handoff = {.memory_count = 4, .kernel_base = 0x2003000};
+	struct handoff_memory ranges[] = {{0x1000, 0x9e000, HANDOFF_MEMORY_FREE, 0, 0},
+	                                  {0x100000, 0x1f03000, HANDOFF_MEMORY_FREE, 0, 0},
+	                                  {0x2003000, 0x10000, HANDOFF_MEMORY_KERNEL, 0, 0},
+	                                  {1ull << 32, big, HANDOFF_MEMORY_MODULE, 0, 0}};
+	struct elf_layout layout;
+	struct test_elf elf = good_elf();
+	memcpy(handoff.memory, ranges, sizeof(ranges));
+	handoff.machine.cpu_count = 2;
+	handoff.machine.controller_count = 2;
+	handoff.machine.controllers[1].base = 0xfec00010;
+	bool good = !elf_check(&elf, sizeof(elf), &layout);
+	handoff.kernel_size = layout.span;
+	handoff.kernel_virtual = layout.virtual_base;
+	for (unsigned large = 0; large < 2; large++) {
+		uint64_t size = paging_kernel_size(1ull << 33), bytes;
+		uint64_t *memory = aligned_alloc(PAGE_SIZE, size);
+		handoff.machine.features = large ? HANDOFF_X86_GIGABYTE_PAGES : 0;
+		memset(memory, 0xee, size);
+		uint64_t end = paging_kernel_build(&handoff, &elf, physical_of(memory), size);
+		good = good && end <= physical_of(memory) + size;
+		for (uint32_t i = 0; i < 4; i++) {
+			uint64_t last = ranges[i].base + ranges[i].size - 1;
+			bool image = ranges[i].kind == HANDOFF_MEMORY_KERNEL;
+			good = good && maps(&handoff, HANDOFF_DIRECT_MAP + ranges[i].base, ranges[i].base,
+			                    nx | 2) == !image;
+			good = good && maps(&handoff, HANDOFF_DIRECT_MAP + last, last, nx | 2) == !image;
+		}
+		good = good && translate(memory, HANDOFF_DIRECT_MAP + 0x9f000) == UINT64_MAX;
+		good = good && translate(memory, HANDOFF_DIRECT_MAP + (1ull << 32) + big) == UINT64_MAX;
+		walk(memory, HANDOFF_DIRECT_MAP + (1ull << 32), &bytes);
+		good = good && bytes == (large ? 1ull << 30 : 2ull << 20);
+		for (uint64_t address = 0; address < 1ull << 34; address += 1ull << 20)
+			good = good && translate(memory, address) == UINT64_MAX;
+		for (uint64_t at_page = 0; at_page < layout.span; at_page += PAGE_SIZE) {
+			uint32_t access = elf_access(&elf, layout.virtual_base + at_page);
+			uint64_t flags = (access & ELF_EXECUTE ? 0 : nx) | (access & ELF_WRITE ? 2 : 0);
+			good = good && maps(&handoff, layout.virtual_base + at_page, 0x2003000 + at_page,
+			                    flags) == (access != 0);
+		}
+		for (uint32_t cpu = 0; cpu < 3; cpu++)
+			for (uint32_t stack = 0; stack <= 3; stack++) {
+				uint64_t top = stack ? HANDOFF_ALARM(cpu, stack) : HANDOFF_STACK(cpu);
+				uint64_t below = top - (stack ? HANDOFF_ALARM_BYTES : HANDOFF_STACK_BYTES);
+				good = good && (translate(memory, top - 8) != UINT64_MAX) == (cpu < 2) &&
+				       (translate(memory, below) != UINT64_MAX) == (cpu < 2) &&
+				       translate(memory, below - 8) == UINT64_MAX;
+			}
+		good =
+		    good && maps(&handoff, HANDOFF_REGISTERS + PAGE_SIZE + 0x10, 0xfec00010, nx | 2 | 0x18);
+		free(memory);
+	}
+	report(good, "paging: the kernel's own tables", "a translation is wrong");
+}
+
 /* --- handoff --- */
 
 static struct handoff good_handoff(void)
@@ -323,11 +402,12 @@ static struct handoff good_handoff(void)
 	    .version = HANDOFF_VERSION,
 	    .size = sizeof(struct handoff),
 	    .firmware = HANDOFF_FIRMWARE_BIOS,
-	    .memory_count = 4,
+	    .memory_count = 5,
 	    .module_count = 2,
 	    .kernel_base = 0x200000,
 	    .kernel_size = 0x10000,
 	    .kernel_virtual = ELF_VIRTUAL_MIN,
+	    .root = 0x240000,
 	    .framebuffer = {0xe0000000, 1024 * 768 * 4, 1024, 768, 4096, HANDOFF_PIXEL_BGRX, 0},
 	    .machine = {.cpu_count = 2,
 	                .controller_count = 1,
@@ -337,7 +417,8 @@ static struct handoff good_handoff(void)
 	    .memory = {{0, 0x1000, HANDOFF_MEMORY_RESERVED, 0, 0},
 	               {0x1000, 0x9e000, HANDOFF_MEMORY_FREE, 0, 0},
 	               {0x200000, 0x20000, HANDOFF_MEMORY_KERNEL, 0, 0},
-	               {0x220000, 0x10000, HANDOFF_MEMORY_MODULE, 0, 0}},
+	               {0x220000, 0x10000, HANDOFF_MEMORY_MODULE, 0, 0},
+	               {0x240000, 0x10000, HANDOFF_MEMORY_TABLES, 0, 0}},
 	    .modules = {{"steward", 0x220000, 0x5001, 0}, {"system", 0x226000, 0xa000, 0}},
 	};
 }
@@ -364,8 +445,10 @@ static void test_handoff(void)
 	HANDOFF_CASE(h.memory[3].size = -0x1000, "wraps");
 	HANDOFF_CASE(h.memory[1].size = 0x200000, "overlap");
 	HANDOFF_CASE(h.memory[2].base = 0, "overlap");
+	HANDOFF_CASE(h.root = 0x220000, "tables");
+	HANDOFF_CASE(h.root = 0x240010, "tables");
 	HANDOFF_CASE(h.memory[1].kind = 0, "no known kind");
-	HANDOFF_CASE(h.memory[1].kind = 9, "no known kind");
+	HANDOFF_CASE(h.memory[1].kind = 10, "no known kind");
 	HANDOFF_CASE(h.memory[1].kind = HANDOFF_MEMORY_LOADER, "no free");
 	HANDOFF_CASE(h.module_count = HANDOFF_MODULE_MAX + 1, "too many");
 	HANDOFF_CASE(memset(h.modules[0].name, 'x', 32), "name");
@@ -402,6 +485,7 @@ int main(void)
 	test_memory();
 	test_memory_model();
 	test_paging();
+	test_kernel_tables();
 	test_handoff();
 	return failures != 0;
 }

@@ -82,7 +82,7 @@ static void check_modules(const struct handoff *handoff)
 static void check_memory(const struct handoff *handoff)
 {
 	static const char *const kinds[] = {"?",    "free", "loader",   "kernel", "module",
-	                                    "acpi", "nvs",  "reserved", "mmio"};
+	                                    "acpi", "nvs",  "reserved", "mmio",   "tables"};
 	uint64_t free = 0;
 	for (uint32_t i = 0; i < handoff->memory_count; i++) {
 		const struct handoff_memory *range = &handoff->memory[i];
@@ -131,6 +131,7 @@ static void check_machine(const struct handoff *handoff)
 	          inside(handoff, stack - (15 << 10), HANDOFF_MEMORY_LOADER),
 	      "the stack is not 16 KiB of loader memory");
 	check(inside(handoff, tables, HANDOFF_MEMORY_LOADER), "the page tables are not in loader memory");
+	check(inside(handoff, handoff->root, HANDOFF_MEMORY_TABLES), "the kernel's own tables are not there");
 	check(inside(handoff, physical_of(handoff), HANDOFF_MEMORY_MODULE) &&
 	          physical_of(handoff) % PAGE_SIZE == 0,
 	      "the handoff is not in module memory, or begins no page");

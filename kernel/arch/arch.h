@@ -22,7 +22,8 @@ struct memory;
 
 /* ---- CPUs ---- */
 struct cpu *arch_cpu_self(void);
-void arch_cpus_start(void);     /* brings up the others; each ends in kernel_secondary(cpu) */
+/* Brings up the others; each ends in kernel_secondary(cpu). Nothing of the loader's is in use afterwards. */
+void arch_cpus_start(struct handoff *handoff);
 void arch_ipi(struct cpu *cpu); /* makes it enter the kernel and serve its mailbox and shootdowns */
 void arch_pause(void);
 bool arch_interrupt_pending(void); /* for preemption points: any interrupt waiting for this CPU */

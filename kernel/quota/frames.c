@@ -245,7 +245,8 @@ uint64_t frame_total_bytes(void)
 static bool is_ram(uint32_t kind)
 {
 	return kind == HANDOFF_MEMORY_FREE || kind == HANDOFF_MEMORY_LOADER ||
-	       kind == HANDOFF_MEMORY_MODULE || kind == HANDOFF_MEMORY_KERNEL;
+	       kind == HANDOFF_MEMORY_MODULE || kind == HANDOFF_MEMORY_KERNEL ||
+	       kind == HANDOFF_MEMORY_TABLES;
 }
 
 void memory_init(const struct handoff *handoff)
@@ -324,7 +325,8 @@ void memory_wipe(void)
 	for (uint32_t i = 0; i < ram_count; i++) {
 		physical_t at = ram[i].base, end = at + ram[i].size;
 
-		while (ram[i].kind != HANDOFF_MEMORY_KERNEL && at < end) {
+		while (ram[i].kind != HANDOFF_MEMORY_KERNEL && ram[i].kind != HANDOFF_MEMORY_TABLES &&
+		       at < end) {
 			physical_t stop = end, resume = end;
 
 			/* What was never handed out lies behind the regions' beginnings. */

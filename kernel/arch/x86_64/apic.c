@@ -129,11 +129,14 @@ void apic_init(void)
 	for (uint32_t i = 0; i < machine.controller_count; i++) {
 		const struct handoff_controller *controller = &machine.controllers[i];
 
-		if (controller->kind == HANDOFF_CONTROLLER_LOCAL_APIC && !x2apic)
-			local = paging_map_device(controller->base, PAGE_SIZE_BYTES);
+		volatile uint32_t *registers = (volatile uint32_t *)(HANDOFF_REGISTERS + i * PAGE_SIZE_BYTES +
+		                                                     controller->base % PAGE_SIZE_BYTES);
+
+		if (controller->kind == HANDOFF_CONTROLLER_LOCAL_APIC)
+			local = registers;
 		if (controller->kind != HANDOFF_CONTROLLER_IO_APIC)
 			continue;
-		ioapics[ioapic_count].registers = paging_map_device(controller->base, 0x20);
+		ioapics[ioapic_count].registers = registers;
 		ioapics[ioapic_count].base = controller->first;
 		ioapics[ioapic_count].count = (ioapic_read(ioapic_count, 1) >> 16 & 0xff) + 1;
 		for (uint32_t pin = 0; pin < ioapics[ioapic_count].count; pin++)

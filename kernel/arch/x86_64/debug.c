@@ -57,9 +57,9 @@ void backtrace_from(uint64_t pc, uint64_t stack)
 	uint64_t end = (stack | 4095) + 1;
 	unsigned lines = 0;
 
-	if (stack < KERNEL_WINDOW && stack < (uint64_t)kernel_start)
+	if (stack < HANDOFF_WINDOW && stack < (uint64_t)kernel_start)
 		return;
-	if (cpu && stack < cpu->kernel_stack && stack >= cpu->kernel_stack - CPU_STACK_BYTES)
+	if (cpu && stack < cpu->kernel_stack && stack >= cpu->kernel_stack - HANDOFF_STACK_BYTES)
 		end = cpu->kernel_stack;
 	log_print_panic("on the stack of CPU %u:\n", cpu ? cpu->index : 0);
 	if (in_text(pc))

@@ -43,7 +43,9 @@
 kernel_entry:
 	cli
 	cld
-	lea	boot_stack_end(%rip), %rsp
+	mov	HANDOFF_ROOT(%rdi), %rax
+	mov	%rax, %cr3
+	mov	$BOOT_STACK, %rsp
 	xor	%ebp, %ebp
 	call	boot_main
 	ud2
@@ -56,13 +58,6 @@ secondary_entry:
 	mov	CPU_STACK(%rdi), %rsp
 	xor	%ebp, %ebp
 	call	cpu_secondary_entry
-	ud2
-
-	.global stack_switch
-stack_switch:
-	mov	%rdi, %rsp
-	xor	%ebp, %ebp
-	call	*%rsi
 	ud2
 
 /* ---- System calls ---- */
@@ -299,10 +294,5 @@ interrupt_stubs:
 	PARANOID interrupt_stub_nmi, 2, 0
 	PARANOID interrupt_stub_double_fault, 8, 1
 	PARANOID interrupt_stub_machine_check, 18, 0
-
-	.bss
-	.balign 16
-	.space	16384
-boot_stack_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -15,6 +15,8 @@
 #define TABLE_FLAGS          (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define SLOT(address, level) ((address) >> (12 + 9 * ((level)-1)) & 511)
 
+uint64_t kernel_root;
+
 static uint64_t *table_of(uint64_t entry)
 {
 	return frame_map(entry & PTE_ADDRESS);

@@ -72,9 +72,6 @@
 #define VECTOR_TIMER         0xe1
 #define VECTOR_SPURIOUS      0xff
 
-#define CPU_STACK_BYTES 16384u
-#define IST_STACK_BYTES 8192u
-
 static inline uint64_t msr_read(uint32_t msr)
 {
 	uint32_t low, high;
@@ -160,7 +157,7 @@ void vector_trap(struct thread *thread);
 /* Names every word from STACK up, of the kernel stack it is on, that looks like a return address. */
 void backtrace_from(uint64_t pc, uint64_t stack);
 
-/* ---- paging.c ---- */
+/* ---- Page tables ---- */
 #define PTE_PRESENT  (1ull << 0)
 #define PTE_WRITE    (1ull << 1)
 #define PTE_USER     (1ull << 2)
@@ -172,21 +169,9 @@ void backtrace_from(uint64_t pc, uint64_t stack);
 #define PTE_NX       (1ull << 63)
 #define PTE_ADDRESS  0x000ffffffffff000ull
 
-#define KERNEL_WINDOW 0xffffffffc0000000ull /* stacks and device registers */
-
-extern uint64_t kernel_root; /* physical: upper half only; idle CPUs and new spaces start from it */
-/* Builds the kernel's own tables from HANDOFF and switches to them. Takes the frames it needs out of the
- * handoff's free ranges. */
-void paging_init(struct handoff *handoff);
-/* Maps BYTES at PHYSICAL uncached in the kernel window, for good; during boot only. */
-void *paging_map_device(uint64_t physical, uint64_t bytes);
-/* No frames are taken out of the handoff any more. */
-void paging_done(void);
-/* Top of the kernel stack, or of interrupt stack IST (1..3), of CPU INDEX: mapped with a guard page below
- * each. */
-uint64_t paging_stack(unsigned index, unsigned ist);
-/* Maps the stacks of CPU INDEX; during boot, before the handoff goes to the generic part. */
-void paging_stacks_map(unsigned index);
+/* ---- space.c ---- */
+extern uint64_t
+    kernel_root; /* physical: the loader's; upper half only; idle CPUs and new spaces start from it */
 /* Loads the tables at ROOT if they are not loaded. */
 void paging_load(struct cpu *cpu, uint64_t root);
 
@@ -207,8 +192,6 @@ uint64_t clock_tsc_at(uint64_t nanoseconds);
 void clock_delay(uint64_t nanoseconds);
 
 /* ---- smp.c ---- */
-/* Calls the CPUs that wait in the loader's memory to the kernel's, where they wait for arch_cpus_start. */
-void smp_gather(struct handoff *handoff);
 _Noreturn void cpu_secondary_entry(struct cpu *cpu);
 
 /* ---- entry.S ---- */
@@ -216,5 +199,3 @@ extern const uint8_t interrupt_stubs[]; /* 256 of INTERRUPT_STUB_BYTES */
 extern const uint8_t interrupt_stub_nmi[], interrupt_stub_double_fault[], interrupt_stub_machine_check[];
 void syscall_entry(void);
 void secondary_entry(void);
-/* Calls FUNCTION, which never returns, on STACK. */
-_Noreturn void stack_switch(uint64_t stack, void (*function)(void));
