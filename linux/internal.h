@@ -96,6 +96,11 @@ void task_become_leader(struct task *task);
 int32_t pidfd_process_id(int fd, bool *nonblock);
 /* May the current task read and change what PROCESS does: ptrace(2), "Ptrace access mode checking"? */
 bool process_may_trace(const struct process *process);
+/* May it attach, by /proc/sys/kernel/yama/ptrace_scope and PR_SET_PTRACER? */
+bool process_may_attach(const struct process *process);
+/* Keeps the number ID from being used anew, and no more. */
+void number_hold(int32_t id);
+void number_drop(int32_t id);
 int64_t pidfd_install(struct process *process);
 extern struct process *init_process;
 /* True when some member of session SID has the group PGID. */
@@ -103,6 +108,8 @@ bool group_in_session(int32_t pgid, int32_t sid);
 /* A user address of a task's robust list, clear_tid: done when it leaves its mm. */
 void task_leave_mm(struct task *task);
 void process_notify_parent(struct process *process, int code, int status);
+/* PROCESS is a zombie whose tracer has done with it: its parent hears of its end. */
+void process_tell_parent(struct process *process);
 /* Kills the other threads of the current process and waits until they have gone. 0, or -EAGAIN when another
  * thread was faster (the caller must die). */
 int process_single_thread(void);

@@ -7,6 +7,7 @@
 #include "exec/exec.h"
 #include "mm/area.h"
 #include "proc/proc.h"
+#include "trace/trace.h"
 #include <processor.h>
 
 #define SCRIPT_DEPTH 5
@@ -463,7 +464,10 @@ static bool credentials_exec(struct task *task, const struct file *file)
 	struct credentials *c = &task->credentials;
 	const struct vnode *vnode = file->vnode;
 	uint32_t uid = c->uid, gid = c->gid, euid = c->euid, egid = c->egid;
-	if (!task->no_new_privileges && file_grants_privileges(file)) {
+	/* Who traces a program may do what it may: it gets no more than its tracer could have. */
+	const struct trace *trace = task_traced(task);
+	bool none_new = task->no_new_privileges || (trace && !trace->privileged);
+	if (!none_new && file_grants_privileges(file)) {
 		if (vnode->mode & S_ISUID)
 			c->euid = vnode->uid;
 		if ((vnode->mode & (S_ISGID | 010)) == (S_ISGID | 010))
@@ -473,7 +477,7 @@ static bool credentials_exec(struct task *task, const struct file *file)
 	bool root = !(c->securebits & SECBIT_NOROOT);
 	uint64_t permitted = 0, inheritable = 0;
 	bool effective = false, caps = false;
-	if (!task->no_new_privileges && file_grants_privileges(file))
+	if (!none_new && file_grants_privileges(file))
 		caps = file_capabilities(file, &permitted, &inheritable, &effective);
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
@@ -624,6 +628,7 @@ static int load_checked(struct task *task, struct program *program, struct progr
 	if (error)
 		return error;
 	/* Point of no return. */
+	int32_t old_tid = task->tid;
 	task_become_leader(task);
 	error = become(task, program, interpreter, strings, path);
 	if (error) {
@@ -633,6 +638,8 @@ static int load_checked(struct task *task, struct program *program, struct progr
 		task->process->exit_status = SIGKILL;
 		task_kick(task, TASK_WORK_EXIT);
 	}
+	if (!error)
+		trace_exec(old_tid);
 	return error;
 }
 

@@ -79,6 +79,7 @@ struct area {
 
 struct mm {
 	uint32_t references;
+	uint64_t number;  /* no other has had it */
 	struct lock lock; /* LOCK_MM: guards all of it but references, space and heap */
 	handle_t space;
 	struct memory_object *heap; /* private anonymous memory, offset = address */
@@ -109,6 +110,8 @@ bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int 
 /* VNODE's bytes are in another object than before, or it was SHRUNK: mappings follow. What a process has written
  * into private pages behind the end goes. The common lock is held alone. */
 void mm_file_changed(struct vnode *vnode, bool shrunk);
-/* Reads or writes another process's memory (ptrace-like calls, /proc/N/mem, cmdline, environ); bytes moved.
- */
-int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, bool write);
+/* Reads or writes another process's memory (ptrace-like calls, /proc/N/mem, cmdline, environ): bytes moved, fewer where the
+ * memory ends, or -EFAULT. MM_FORCE: whatever its protection, private pages of files included, but never what others
+ * share without leave. The common lock is held alone. */
+enum mm_access_flags { MM_READ = 0, MM_WRITE = 1, MM_FORCE = 2 };
+int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, uint32_t flags);

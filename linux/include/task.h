@@ -22,6 +22,7 @@ struct fs_context;
 struct tty;
 struct seccomp_filter;
 struct undo;
+struct trace;
 
 #define TASK_AREA_BYTES 65536ull
 #define TASK_HELD_MAX   8u /* more files than any call names by descriptor, those in lists apart */
@@ -60,9 +61,11 @@ enum task_work {
 	TASK_WORK_EXIT = 2,   /* the process is going: leave */
 	TASK_WORK_STOP = 4,   /* job control stop */
 	TASK_WORK_RSEQ = 8,
+	TASK_WORK_TRAP = 16, /* a stop of its tracer's is due */
+	TASK_WORK_CALL = 32, /* its tracer hears of the end of the call */
 };
 
-enum task_trap { TASK_TRAP_SECCOMP = 1 };
+enum task_trap { TASK_TRAP_SECCOMP = 1, TASK_TRAP_TRACE = 2 };
 
 struct task {
 	/* hot: used on every crossing */
@@ -90,6 +93,8 @@ struct task {
 
 	struct credentials credentials;
 	struct seccomp_filter *filter; /* a reference: task/seccomp.c */
+	struct trace *trace;           /* trace/trace.h */
+	struct list tracees;           /* records of those that it traces */
 	struct list thread_link;       /* in process->threads */
 	char name[16];
 	uint64_t clear_tid; /* user address: CLONE_CHILD_CLEARTID */
@@ -142,6 +147,9 @@ struct process {
 	struct wait_queue exit_wait;   /* pidfd poll */
 	bool exiting, execing, zombie, stopped, continued, subreaper, did_exec, dumpable_off;
 	bool stop_reported;
+	struct trace *trace;   /* of the leader, while somebody traces it */
+	int32_t parent_thread; /* the thread of its parent that made it */
+	int32_t tracer_chosen; /* prctl(2), PR_SET_PTRACER: a process, 0: none, -1: any */
 	uint8_t machine_check; /* prctl(2): 0, or one more than PR_MCE_KILL_* */
 	int32_t exit_status;   /* wait status form: code << 8 or signal, 0x80 core */
 	int32_t stop_signal;

@@ -808,7 +808,7 @@ static int64_t remote_copy(int pid, uint64_t local, uint64_t local_count, uint64
 		return 0;
 	if (!process || process->zombie || !process->leader || !process->leader->mm)
 		return -ESRCH;
-	if (!process_permitted(process))
+	if (!process_may_trace(process))
 		return -EPERM;
 	if (copy_from_user(here, local, local_count * sizeof(here[0])) ||
 	    copy_from_user(there, remote, remote_count * sizeof(there[0])))
@@ -824,7 +824,8 @@ static int64_t remote_copy(int pid, uint64_t local, uint64_t local_count, uint64
 			struct mm *mm = process->leader->mm;
 			int64_t moved = write ? io_take(&io, buffer, chunk) : 0;
 			if (moved >= 0)
-				moved = mm_access(mm, there[i].base + done, buffer, chunk, write);
+				moved = mm_access(mm, there[i].base + done, buffer, chunk,
+				                  write ? MM_WRITE : MM_READ);
 			if (moved > 0 && !write)
 				moved = io_put(&io, buffer, (uint64_t)moved);
 			if (moved <= 0)

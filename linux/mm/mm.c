@@ -89,6 +89,7 @@ static struct mm *mm_new(int64_t heap_handle)
 		return 0;
 	}
 	mm->references = 1;
+	mm->number = __atomic_fetch_add(&identities, 1, __ATOMIC_RELAXED);
 	lock_init(&mm->lock, LOCK_MM);
 	mm->space = (handle_t)space;
 	mm->heap = heap;
@@ -177,6 +178,7 @@ struct mm *mm_clone(struct mm *from)
 	struct mm fresh = *to;
 	*to = *from;
 	to->references = 1;
+	to->number = fresh.number;
 	lock_init(&to->lock, LOCK_MM);
 	to->space = fresh.space;
 	to->heap = fresh.heap;
@@ -426,13 +428,28 @@ int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2])
 	return 0;
 }
 
-int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, bool write)
+static bool may_access(struct mm *mm, struct area *area, uint32_t flags)
 {
+	bool write = flags & MM_WRITE;
+	if (!(flags & MM_FORCE) && !(area->flags & (write ? AREA_WRITE : AREA_READ | AREA_EXECUTE)))
+		return false;
+	if (!write)
+		return true;
+	if (area->flags & AREA_VDSO)
+		return false;
+	if ((area->flags & AREA_SHARED) && area->file && !(area->flags & AREA_MAY_WRITE))
+		return false;
+	return !(area->flags & AREA_PRIVATE_FILE) || !area_make_private(mm, area);
+}
+
+int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, uint32_t flags)
+{
+	bool write = flags & MM_WRITE;
 	uint64_t done = 0;
 	while (done < bytes) {
 		uint64_t at = address + done;
 		struct area *area = mm_find(mm, at);
-		if (!area || area->start > at || (write && (area->flags & (AREA_PRIVATE_FILE | AREA_VDSO))))
+		if (!area || area->start > at || !may_access(mm, area, flags))
 			break;
 		struct memory_object *object = area->object ? area->object : mm->heap;
 		uint64_t offset = area->offset + (at - area->start);

@@ -41,6 +41,8 @@ struct proc_entry {
 	int64_t (*write)(const struct proc_subject *subject, const char *bytes, uint32_t count);
 	int64_t (*readlink)(const struct proc_subject *subject, char *text, uint32_t size);
 	int (*follow)(const struct proc_subject *subject, struct path *to);
+	/* Instead of `text` and `write`: sets FILE's operations. */
+	int (*open)(const struct proc_subject *subject, struct file *file);
 	/* What poll(2) says, beyond that it can be read. */
 	uint32_t (*poll)(struct proc_text *text, struct poll_table *table);
 	void *data; /* of `text` and `write` */
@@ -66,12 +68,14 @@ void proc_fixed(struct proc_text *text, const struct proc_subject *subject);
 struct sysctl {
 	int64_t value, low, high;
 };
-extern struct sysctl sysctl_pipe_max, sysctl_randomize;
+extern struct sysctl sysctl_pipe_max, sysctl_randomize, sysctl_trace_scope;
 extern const struct proc_entry sysctl_entries[];
 
 extern const struct proc_entry proc_root[], proc_process[], proc_net[];
 extern const struct proc_entry sys_root[], sys_root_alone[]; /* with a link to the network, and without */
 
+/* /proc/PID/mem. */
+int proc_memory_open(const struct proc_subject *subject, struct file *file);
 /* The process of an open directory /proc/PID; 0: it is none, or the process has gone. */
 struct process *proc_file_process(const struct file *file);
 struct filesystem *proc_filesystem(void);

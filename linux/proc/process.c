@@ -5,6 +5,7 @@
 #include "../include/vnode.h"
 #include "../tty/tty.h"
 #include "../task/seccomp.h"
+#include "../trace/trace.h"
 #include "proc.h"
 
 #define TICK_NS 10000000ul /* USER_HZ 100 */
@@ -19,6 +20,8 @@ static char state_letter(const struct proc_subject *subject)
 	const struct task *task = subject->task;
 	if (subject->process->zombie || !task)
 		return 'Z';
+	if (task_traced(task) && task->trace->stopped)
+		return 't';
 	if (subject->process->stopped)
 		return 'T';
 	return task->sleeping ? 'S' : 'R';
@@ -30,7 +33,7 @@ static void append_memory(struct proc_text *text, struct mm *mm, uint64_t start,
 	char part[256];
 	while (mm && start < end) {
 		uint64_t count = end - start < sizeof(part) ? end - start : sizeof(part);
-		int64_t got = mm_access(mm, start, part, count, false);
+		int64_t got = mm_access(mm, start, part, count, MM_FORCE);
 		if (got <= 0)
 			return;
 		proc_append(text, part, (uint32_t)got);
@@ -142,15 +145,17 @@ static void text_status(struct proc_text *text, const struct proc_subject *subje
 	const char *word = letter == 'R'   ? "running"
 	                   : letter == 'S' ? "sleeping"
 	                   : letter == 'T' ? "stopped"
+	                   : letter == 't' ? "tracing stop"
 	                                   : "zombie";
 	if (!task)
 		return;
 	const struct credentials *c = &task->credentials;
 	proc_print(text,
 	           "Name:\t%s\nUmask:\t%04o\nState:\t%c "
-	           "(%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+	           "(%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
 	           task->name, task->fs ? task->fs->umask : 0, letter, word, process->pid, task->tid,
-	           process->parent ? process->parent->pid : 0);
+	           process->parent ? process->parent->pid : 0,
+	           task_traced(task) ? task->trace->tracer->process->pid : 0);
 	proc_print(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid,
 	           c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid,
 	           task->files ? task->files->capacity : 0);
@@ -630,6 +635,7 @@ static const struct proc_entry map_files_entries[] = {{0}};
 	    PROC_DIRECTORY("net", proc_net), PROC_FIXED("cpuset", "/\n"), PROC_FIXED("uid_map", ID_MAP),     \
 	    PROC_FIXED("gid_map", ID_MAP), PROC_FIXED("projid_map", ID_MAP),                                 \
 	    PROC_FIXED("setgroups", "allow\n"),                                                              \
+	    {.name = "mem", .mode = S_IFREG | 0600, .open = proc_memory_open},                               \
 	    {.name = "clear_refs", .mode = S_IFREG | 0200, .write = write_nothing},                          \
 	    {.name = "comm", .mode = S_IFREG | 0644, .text = text_comm, .write = write_comm},                \
 	{                                                                                                    \

@@ -208,6 +208,8 @@ static int proc_open(struct vnode *vnode, struct file *file)
 	struct proc_subject subject;
 	if (!subject_of(node, &subject))
 		return -ENOENT;
+	if (node->entry->open)
+		return node->entry->open(&subject, file);
 	if (file_writable(file) && !node->entry->write)
 		return -EACCES;
 	if (S_ISREG(vnode->mode) && node->entry->text) {
@@ -230,7 +232,8 @@ static int proc_setattr(struct vnode *vnode, const struct attributes *attributes
 	(void)attributes;
 	/* O_TRUNC on a file that can be written changes nothing. */
 	bool truncates = (mask & ATTRIBUTE_SIZE) && !(mask & ~(uint32_t)(ATTRIBUTE_SIZE | ATTRIBUTE_MTIME));
-	return truncates && proc_node(vnode)->entry->write ? 0 : -EPERM;
+	const struct proc_entry *entry = proc_node(vnode)->entry;
+	return truncates && (entry->write || entry->open) ? 0 : -EPERM;
 }
 
 static const struct vnode_ops proc_ops = {

@@ -10,6 +10,7 @@
 
 struct sysctl sysctl_pipe_max = {1048576, 4096, 1ll << 31};
 struct sysctl sysctl_randomize = {2, 0, 2};
+struct sysctl sysctl_trace_scope = {0, 0, 3};
 
 static void text_number(struct proc_text *text, const struct proc_subject *subject)
 {
@@ -160,7 +161,7 @@ static const struct proc_entry keys_entries[] = {
     COUNT("maxkeys", 200),          COUNT("maxbytes", 20000),
     COUNT("root_maxkeys", 1000000), COUNT("root_maxbytes", 25000000),
     COUNT("gc_delay", 300),         {0}};
-static const struct proc_entry yama_entries[] = {NUMBER("ptrace_scope", 0, 0, 3), {0}};
+static const struct proc_entry yama_entries[] = {FOLLOWED("ptrace_scope", sysctl_trace_scope), {0}};
 static const struct proc_entry pty_entries[] = {COUNT("max", 4096), COUNT("reserve", 1024), {0}};
 static const struct proc_entry kernel_entries[] = {PROC_FIXED("ngroups_max", "65536\n"),
                                                    PROC_FIXED("cap_last_cap", "40\n"),

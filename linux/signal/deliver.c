@@ -5,6 +5,7 @@
  * software-reserved words that tell its size.
  */
 #include "internal.h"
+#include "trace/trace.h"
 
 #define FP_XSTATE_MAGIC1 0x46505853u
 #define FP_XSTATE_MAGIC2 0x46505845u
@@ -219,8 +220,9 @@ static void stop_wait(struct task *task)
 {
 	struct process *process = task->process;
 	__atomic_fetch_and(&task->work, ~(uint32_t)TASK_WORK_STOP, __ATOMIC_SEQ_CST);
-	while (process->stopped && !(task->work & TASK_WORK_EXIT))
-		(void)wait_sleep_killable(DEADLINE_NEVER);
+	while (process->stopped && !(task->work & TASK_WORK_EXIT) && !trace_group_stop())
+		if (process->stopped)
+			(void)wait_sleep_killable(DEADLINE_NEVER);
 }
 
 static void stop_process(struct task *task, int signal)
@@ -237,7 +239,8 @@ static void stop_process(struct task *task, int signal)
 	struct task *other;
 	list_for_each(other, &process->threads, thread_link) if (other != task)
 	    task_kick(other, TASK_WORK_STOP);
-	process_notify_parent(process, CLD_STOPPED, signal);
+	if (!trace_by_parent(process))
+		process_notify_parent(process, CLD_STOPPED, signal);
 	stop_wait(task);
 }
 
@@ -245,8 +248,9 @@ void signal_deliver_call(int64_t number)
 {
 	struct task *task = current_task();
 	struct linux_siginfo info;
-	if (number == 15) /* rt_sigreturn: rax is the guest's own */
-		number = -1;
+	/* rt_sigreturn: rax is the guest's own. A tracer may change the number at each stop. */
+	task->syscall_number = number == 15 ? -1 : number;
+	trace_flags_lift(task);
 	for (;;) {
 		if (task->work & TASK_WORK_EXIT)
 			task_exit(task->process->exit_status);
@@ -254,9 +258,19 @@ void signal_deliver_call(int64_t number)
 			stop_wait(task);
 			continue;
 		}
+		if (task->work & TASK_WORK_TRAP) {
+			trace_trap();
+			continue;
+		}
 		int signal = signal_take(~task->blocked, &info);
 		if (!signal)
 			break;
+		if (task_traced(task) && signal != SIGKILL) {
+			signal = trace_signal(signal, &info);
+			if (!signal)
+				continue;
+		}
+		bool stepping = task_traced(task) && task->trace->step;
 		struct linux_sigaction *action = &task->handlers->actions[signal - 1];
 		if (action->handler == SIG_IGN)
 			continue;
@@ -270,16 +284,19 @@ void signal_deliver_call(int64_t number)
 			}
 			process_exit(signal); /* no core file is written, and the status says so */
 		}
-		call_restart(task, number, true, action->flags & SA_RESTART);
-		number = -1;
+		call_restart(task, task->syscall_number, true, action->flags & SA_RESTART);
+		task->syscall_number = -1;
 		handler_run(task, signal, &info);
+		if (stepping) /* the step ends at the handler's first instruction */
+			trace_stop_step();
 	}
-	call_restart(task, number, false, false);
+	call_restart(task, task->syscall_number, false, false);
 	if (task->restore_blocked) {
 		task->restore_blocked = false;
 		task->blocked = task->saved_blocked;
 	}
 	signal_recalculate(task);
+	trace_flags_apply();
 }
 
 void signal_deliver(void)
@@ -318,6 +335,7 @@ SYSCALL_HANDLER(rt_sigreturn, void)
 	state->rsp = c->rsp;
 	state->rip = c->rip;
 	state->rflags = c->eflags;
+	trace_flags_settle(task);
 	task->altstack_base = context.stack.flags & SS_DISABLE ? 0 : context.stack.sp;
 	task->altstack_bytes = context.stack.flags & SS_DISABLE ? 0 : context.stack.bytes;
 	task->altstack_flags = (uint32_t)context.stack.flags & SS_AUTODISARM;

@@ -4,6 +4,7 @@
  * set; only the task itself clears that, so that an interrupted sleep always finds its reason.
  */
 #include "internal.h"
+#include "trace/trace.h"
 
 #define STOP_SET    (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 #define IGNORED_SET (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
@@ -69,7 +70,7 @@ void signal_set_blocked(uint64_t mask)
 bool signal_pending(void)
 {
 	struct task *task = current_task();
-	if (task->work & (TASK_WORK_EXIT | TASK_WORK_STOP))
+	if (task->work & (TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP))
 		return true;
 	if (!((task->pending.set | task->process->pending.set) & ~task->blocked))
 		return false;
@@ -98,12 +99,13 @@ bool signal_ignored_or_blocked(const struct task *task, int signal)
 /* SIGKILL, or a signal that ends the process: every thread leaves. */
 static void process_kill(struct process *process, int status)
 {
-	if (process->exiting)
-		return;
-	process->exiting = true;
-	process->exit_status = status;
-	process->stopped = false;
 	struct task *task;
+	if (!process->exiting) {
+		process->exiting = true;
+		process->exit_status = status;
+		process->stopped = false;
+	}
+	/* One that is ending already may be stopped by its tracer. */
 	list_for_each(task, &process->threads, thread_link) task_kick(task, TASK_WORK_EXIT);
 }
 
@@ -112,6 +114,7 @@ static void process_continue(struct process *process)
 	struct task *task;
 	list_for_each(task, &process->threads, thread_link) signal_queue_flush(&task->pending, STOP_SET);
 	signal_queue_flush(&process->pending, STOP_SET);
+	trace_continued(process);
 	if (!process->stopped)
 		return;
 	process->stopped = false;
@@ -162,7 +165,8 @@ static int send(struct process *process, struct task *task, int signal, const st
 		    signal_queue_flush(&each->pending, SIGNAL_BIT(SIGCONT));
 		signal_queue_flush(&process->pending, SIGNAL_BIT(SIGCONT));
 	}
-	if (!(any->blocked & SIGNAL_BIT(signal))) {
+	/* A tracer hears of signals that are ignored. */
+	if (!(any->blocked & SIGNAL_BIT(signal)) && !task_traced(any)) {
 		if (is_ignored(any, signal) || (unkillable && handler_of(any, signal) == SIG_DFL))
 			return 0;
 	}

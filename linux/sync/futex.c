@@ -443,7 +443,7 @@ static void pi_exit(const struct task *task)
 				struct waiter *first = next_owner(bucket, found->key, &more);
 				uint32_t word = (uint32_t)first->task->tid | FUTEX_OWNER_DIED |
 				                (more ? FUTEX_WAITERS : 0);
-				if (mm_access(first->task->mm, first->address, &word, 4, true) != 4)
+				if (mm_access(first->task->mm, first->address, &word, 4, MM_WRITE) != 4)
 					linux_log("linux: the word of a PI lock of thread %u is gone\n", tid);
 				waiter_wake(first);
 			}

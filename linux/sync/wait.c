@@ -43,7 +43,7 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 int wait_sleep_prepared(uint64_t deadline)
 {
 	struct task *task = current_task();
-	uint32_t interrupts = TASK_WORK_SIGNAL | TASK_WORK_EXIT | TASK_WORK_STOP;
+	uint32_t interrupts = TASK_WORK_SIGNAL | TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP;
 	if (!task->process)
 		return sleep_until(task, deadline, 0);
 	if (signal_pending()) {

@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 #include "task/seccomp.h"
+#include "trace/trace.h"
 
 #define CLONE_UNSUPPORTED                                                                                    \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |        \
@@ -77,6 +78,7 @@ static void process_inherit(struct process *child, struct process *parent, struc
 	struct process *real_parent = flags & CLONE_PARENT && parent->parent ? parent->parent : parent;
 	child->exit_signal = flags & CLONE_PARENT ? parent->exit_signal : exit_signal;
 	child->parent = real_parent;
+	child->parent_thread = flags & CLONE_PARENT ? parent->parent_thread : parent_task->tid;
 	list_append(&real_parent->children, &child->sibling);
 	process_enter_group(child, parent->pgid);
 	process_enter_session(child, parent->sid);
@@ -147,7 +149,9 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	if (!share(child, self, flags))
 		goto undo;
 	child->vector = pages_allocate((machine.vector_bytes + 4095) / 4096);
-	if (!child->vector)
+	bool follow;
+	unsigned event = trace_clone(flags, exit_signal, &follow);
+	if (!child->vector || (follow && !trace_create(child)))
 		goto undo;
 	int64_t pidfd_number = -1;
 	if (flags & CLONE_PIDFD) {
@@ -191,14 +195,20 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 		child->vfork_parent = self;
 		self->vfork_child = child;
 	}
+	if (follow)
+		trace_inherit(child, self);
 	signal_recalculate(child);
 	thread_run(area, child, child_start, child);
+	if (event)
+		(void)trace_event(event, (uint64_t)tid);
 	while (self->vfork_child) {
 		if (wait_sleep_killable(DEADLINE_NEVER) == -EINTR && self->vfork_child) {
 			self->vfork_child->vfork_parent = 0;
 			self->vfork_child = 0;
 		}
 	}
+	if (flags & CLONE_VFORK)
+		(void)trace_event(PTRACE_EVENT_VFORK_DONE, (uint64_t)tid);
 	return tid;
 undo:
 	clone_undo(target, child, !thread);

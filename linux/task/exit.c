@@ -2,6 +2,7 @@
 #include "../fs/backing.h"
 #include "internal.h"
 #include "ipc/ipc.h"
+#include "trace/trace.h"
 
 /* Lets the parent that waits for TASK's exec or exit go on (vfork). */
 static void vfork_release(struct task *task)
@@ -82,6 +83,8 @@ static void check_orphaned(int32_t pgid)
 
 static void reap(struct process *process)
 {
+	if (process->trace)
+		trace_reaped(process);
 	process_unlink(process);
 }
 
@@ -100,8 +103,8 @@ static void children_leave(struct process *process)
 			(void)signal_send_process(child, child->parent_death_signal, 0);
 		if (child->pgid != process->pgid && child->sid == process->sid)
 			check_orphaned(child->pgid);
-		if (!child->zombie)
-			continue;
+		if (!child->zombie || (child->trace && !trace_by_parent(child)))
+			continue; /* or its tracer has not done with it */
 		if (ignores_children(reaper))
 			reap(child);
 		else
@@ -136,8 +139,21 @@ static void process_ended(struct process *process, int32_t status)
 	wake_all(&process->exit_wait, POLLIN);
 	int signal = status & 0x7f;
 	int code = !signal ? CLD_EXITED : status & 0x80 ? CLD_DUMPED : CLD_KILLED;
-	bool silent = process->exit_signal == SIGCHLD && ignores_children(parent);
-	process_notify_parent(process, code, signal ? signal : status >> 8 & 0xff);
+	int number = signal ? signal : status >> 8 & 0xff;
+	if (trace_process_ended(process, code, number))
+		return;
+	bool silent = !process->trace && process->exit_signal == SIGCHLD && ignores_children(parent);
+	process_notify_parent(process, code, number);
+	if (silent)
+		reap(process);
+}
+
+void process_tell_parent(struct process *process)
+{
+	int status = process->exit_status, signal = status & 0x7f;
+	bool silent = process->exit_signal == SIGCHLD && ignores_children(process->parent);
+	process_notify_parent(process, signal ? CLD_KILLED : CLD_EXITED,
+	                      signal ? signal : status >> 8 & 0xff);
 	if (silent)
 		reap(process);
 }
@@ -146,6 +162,7 @@ void task_exit(int32_t status)
 {
 	struct task *task = current_task();
 	struct process *process = task->process;
+	(void)trace_event(PTRACE_EVENT_EXIT, (uint64_t)status);
 	task->exiting = true;
 	task_leave_mm(task);
 	files_release(task->files);
@@ -159,6 +176,7 @@ void task_exit(int32_t status)
 	bool last = process->thread_count == 1;
 	if (process->exiting)
 		status = process->exit_status;
+	trace_task_gone(task, process->single_waiter ? 0 : status);
 	if (last)
 		process_ended(process, status);
 	else if (process->single_waiter)
@@ -241,20 +259,91 @@ static void take_zombie(struct process *self, struct process *child, struct wait
 	reap(child);
 }
 
+/* The end of TRACE's task or process, for its tracer. */
+static void take_tracee(struct process *self, struct trace *trace, struct wait_want *want)
+{
+	struct process *process = trace->process;
+	if (!trace->gone && process->parent == self) {
+		take_zombie(self, process, want);
+		return;
+	}
+	want->status = trace->gone ? trace->exit_status : process->exit_status;
+	want->code = !(want->status & 0x7f) ? CLD_EXITED : want->status & 0x80 ? CLD_DUMPED : CLD_KILLED;
+	if (!trace->gone)
+		usage_of_process(process, &want->usage);
+	if (!(want->options & WNOWAIT))
+		trace_end(trace);
+}
+
+static bool tracee_ready(struct process *self, struct trace *trace, struct wait_want *want)
+{
+	struct process *process = trace->process;
+	bool leader = trace->tid == process->pid, keep = want->options & WNOWAIT;
+	want->pid = trace->tid;
+	want->uid = process->uid;
+	if (trace->gone || (leader && process->zombie)) {
+		if (!(want->options & WEXITED))
+			return false;
+		take_tracee(self, trace, want);
+		return true;
+	}
+	if (trace->stopped && !trace->reported && !trace->listening) {
+		trace->reported = !keep;
+		want->code = trace->has_info ? CLD_TRAPPED : CLD_STOPPED;
+		want->status = (int32_t)(trace->code << 8 | 0x7f);
+		usage_of_process(process, &want->usage);
+		return true;
+	}
+	if (leader && process->continued && process->parent == self && (want->options & WCONTINUED)) {
+		process->continued = keep;
+		want->code = CLD_CONTINUED;
+		want->status = 0xffff;
+		usage_of_process(process, &want->usage);
+		return true;
+	}
+	return false;
+}
+
+/* Those that threads of SELF trace, whatever their exit signals are. *ANY: there are some. */
+static bool tracees_scan(struct process *self, struct wait_want *want, bool *any)
+{
+	const struct task *task;
+	struct trace *trace, *next;
+	list_for_each(task, &self->threads, thread_link)
+	{
+		if ((want->options & LINUX_WNOTHREAD) && task != current_task())
+			continue;
+		list_for_each_safe(trace, next, &task->tracees, link)
+		{
+			if ((want->kind == P_PID && trace->tid != want->id) ||
+			    (want->kind == P_PGID && trace->process->pgid != want->id))
+				continue;
+			*any = true;
+			if (tracee_ready(self, trace, want))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* 1: a child was found, results in WANT; 0: none yet; -ECHILD. */
 static int wait_scan(struct process *self, struct wait_want *want)
 {
 	bool any = false;
 	struct process *child, *next;
+	if (tracees_scan(self, want, &any))
+		return 1;
 	list_for_each_safe(child, next, &self->children, sibling)
 	{
+		if (child->trace && trace_by_parent(child))
+			continue; /* found among the tracees */
 		if (!wait_eligible(child, want))
 			continue;
 		any = true;
 		want->pid = child->pid;
 		want->uid = child->uid;
 		if (child->zombie) {
-			if (!(want->options & WEXITED))
+			if (!(want->options & WEXITED) || child->trace)
 				continue;
 			take_zombie(self, child, want);
 			return 1;
@@ -347,6 +436,7 @@ SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t option
 		info.uid = want.uid;
 		info.status = want.code == CLD_EXITED      ? want.status >> 8 & 0xff
 		              : want.code == CLD_STOPPED   ? want.status >> 8
+		              : want.code == CLD_TRAPPED   ? want.status >> 8
 		              : want.code == CLD_CONTINUED ? SIGCONT
 		                                           : want.status & 0x7f;
 	}

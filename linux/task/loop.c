@@ -5,6 +5,7 @@
 #include <holon/guest_calls.h>
 #include "internal.h"
 #include "native/native.h"
+#include "trace/trace.h"
 #include "layout.inc"
 
 _Static_assert(AREA_BYTES == TASK_AREA_BYTES && AREA_STATE == TASK_AREA_BYTES - 4096 &&
@@ -36,7 +37,10 @@ void guest_work(int64_t number)
 	struct task *task = current_task();
 	personality_lock();
 	files_let_go(task);
-	if (task->work)
+	bool work = task->work;
+	if (task->work & TASK_WORK_CALL)
+		trace_call_exit(number);
+	if (work) /* an interrupted call has to be begun again, whatever a tracer has cleared */
 		signal_deliver_call(number);
 	personality_unlock();
 }
@@ -88,6 +92,11 @@ static void guest_fault(struct task *task)
 		code = FPE_INTDIV;
 		break;
 	case 1:
+		personality_lock();
+		bool quiet = trace_stepped();
+		personality_unlock();
+		if (quiet)
+			return;
 		signal = SIGTRAP;
 		code = TRAP_TRACE;
 		break;

@@ -183,7 +183,10 @@ SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b, uint64_t c, uint64
 	case PR_SET_SPECULATION_CTRL:
 		return -ENODEV; /* what a guest may speculate on is not its own to say */
 	case PR_SET_PTRACER:
-		return 0; /* who may trace is not restricted further: /proc/sys/kernel/yama */
+		if (a && a != UINT64_MAX && !process_find((int32_t)a))
+			return -EINVAL;
+		process->tracer_chosen = (int32_t)a;
+		return 0;
 	case PR_GET_SECCOMP:
 		return task->seccomp_mode;
 	case PR_SET_SECCOMP:

@@ -5,7 +5,9 @@
  * uses it.
  */
 #include "internal.h"
+#include "proc/proc.h"
 #include "task/seccomp.h"
+#include "trace/trace.h"
 
 #define PID_MAX 32768
 #define BUCKETS 512u
@@ -16,7 +18,8 @@ struct number {
 	int32_t id;
 	struct task *task;
 	struct process *process;
-	struct list members;      /* processes of the group with this id */
+	struct list members; /* processes of the group with this id */
+	uint32_t holders;
 	uint32_t session_members; /* processes of the session with this id */
 };
 
@@ -36,7 +39,8 @@ static struct number *number_find(int32_t id)
 
 static void number_settle(struct number *number)
 {
-	if (number->task || number->process || number->session_members || !list_empty(&number->members))
+	if (number->task || number->process || number->session_members || number->holders ||
+	    !list_empty(&number->members))
 		return;
 	struct number **at = &buckets[(uint32_t)number->id % BUCKETS];
 	while (*at != number)
@@ -63,6 +67,18 @@ static struct number *number_allocate(void)
 		return number;
 	}
 	return 0;
+}
+
+void number_hold(int32_t id)
+{
+	number_find(id)->holders++;
+}
+
+void number_drop(int32_t id)
+{
+	struct number *number = number_find(id);
+	number->holders--;
+	number_settle(number);
 }
 
 struct task *task_find(int32_t tid)
@@ -233,6 +249,8 @@ struct task *task_create(struct process *process)
 	task->start_ns = clock_monotonic();
 	signal_queue_init(&task->pending);
 	list_init(&task->futex_link);
+	list_init(&task->tracees);
+	task->syscall_number = -1;
 	tasks++;
 	if (!process->thread_count)
 		process->leader = task;
@@ -248,6 +266,7 @@ void task_destroy(struct task *task)
 	struct process *process = task->process;
 	signal_queue_flush(&task->pending, ~0ull);
 	seccomp_exit(task);
+	trace_discard(task);
 	struct number *number = number_find(task->tid);
 	if (number && number->task == task) {
 		number->task = 0;
@@ -275,6 +294,7 @@ void task_become_leader(struct task *task)
 		new->task = task;
 		task->tid = task->process->pid;
 	}
+	trace_become_leader(task);
 	task->process->leader = task;
 }
 
@@ -299,6 +319,26 @@ bool process_may_trace(const struct process *process)
 	return own->uid == other->euid && own->uid == other->suid && own->uid == other->uid &&
 	       own->gid == other->egid && own->gid == other->sgid && own->gid == other->gid &&
 	       !(other->cap_permitted & ~own->cap_permitted);
+}
+
+enum { SCOPE_ALL, SCOPE_RELATED, SCOPE_ADMIN, SCOPE_NONE };
+
+bool process_may_attach(const struct process *process)
+{
+	const struct process *self = current_task()->process, *ancestor = process;
+	if (sysctl_trace_scope.value == SCOPE_ALL)
+		return true;
+	if (sysctl_trace_scope.value == SCOPE_NONE)
+		return false;
+	if (capable(CAP_SYS_PTRACE))
+		return true;
+	if (sysctl_trace_scope.value == SCOPE_ADMIN)
+		return false;
+	if (process->tracer_chosen == -1 || process->tracer_chosen == self->pid)
+		return true;
+	while (ancestor && ancestor != self)
+		ancestor = ancestor->parent;
+	return ancestor == self;
 }
 
 /* ---- Groups and sessions: setpgid(2), setsid(2) ---- */

@@ -4,6 +4,7 @@
 #include "internal.h"
 #include "task/bpf.h"
 #include "task/seccomp.h"
+#include "trace/trace.h"
 
 #define PATH_MAX_LENGTH 32768u /* instructions of a chain, four more counted for each filter */
 #define ARCHITECTURE    0xc000003eu
@@ -98,9 +99,11 @@ static void send_trap(struct task *task, int64_t number, uint32_t data)
 	signal_force(SIGSYS, &info);
 }
 
-/* True: the call runs. Otherwise its result is set, or the task is about to go. The common lock is held alone. */
-static bool allow(struct task *task, int64_t number)
+/* True: the call runs, its number as the tracer left it. Otherwise its result is set, or the task is about to go. JUDGED: the
+ * tracer has had its say. The common lock is held alone. */
+static bool allow(struct task *task, int64_t *wanted, bool judged)
 {
+	int64_t number = *wanted;
 	if (task->seccomp_mode == MODE_STRICT) {
 		enum { READ = 0, WRITE = 1, RT_SIGRETURN = 15, EXIT = 60 };
 		if (number == READ || number == WRITE || number == RT_SIGRETURN || number == EXIT)
@@ -119,9 +122,11 @@ static bool allow(struct task *task, int64_t number)
 	case RET_ERRNO:
 		task->state->rax = (uint64_t) - (int64_t)(data < 4095 ? data : 4095);
 		return false;
-	case RET_TRACE: /* nobody traces */
-		task->state->rax = (uint64_t)-ENOSYS;
-		return false;
+	case RET_TRACE:
+		if (judged)
+			return true;
+		task->state->rax = (uint64_t)-ENOSYS; /* nobody traces, or the tracer wants it left out */
+		return trace_seccomp(wanted, data) && *wanted >= 0 && allow(task, wanted, true);
 	case RET_TRAP:
 		task->state->rax = (uint64_t)number;
 		send_trap(task, number, data);
@@ -139,7 +144,13 @@ int64_t guest_trapped(int64_t number)
 {
 	struct task *task = current_task();
 	personality_lock();
-	bool runs = allow(task, number);
+	bool runs = true;
+	if (task->traps & TASK_TRAP_TRACE) {
+		number = trace_call_entry(number);
+		runs = number >= 0;
+	}
+	if (runs && task->traps & TASK_TRAP_SECCOMP)
+		runs = allow(task, &number, false);
 	personality_unlock();
 	return runs ? number : -1;
 }
