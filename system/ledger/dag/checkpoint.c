@@ -227,6 +227,11 @@ static void log_state(struct dag *dag, const uint8_t *state, size_t size)
 	}
 	dag->settled_ticket = dag_log(dag, RECORD_STATE, record);
 	blob_release(record);
+	/* Records of votes in the rounds up to the floor may be gone from the log; that there were any may not. */
+	if (dag->vote_floor > dag->settled_gc) {
+		struct dag_ref floor = {.round = dag->vote_floor, .author = VOTED_NOBODY};
+		(void)dag_log_voted(dag, &floor);
+	}
 }
 
 static void keep_boundary(struct dag *dag, uint64_t epoch, struct blob *message)

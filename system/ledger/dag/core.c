@@ -113,6 +113,16 @@ uint64_t dag_log(struct dag *dag, enum dag_record record, struct blob *blob)
 	return dag->ticket;
 }
 
+uint64_t dag_log_voted(struct dag *dag, const struct dag_ref *ref)
+{
+	struct blob *record = blob_create(WIRE_REF_ENTRY + 8);
+	wire_put_ref(record->data, ref);
+	store_le64(record->data + WIRE_REF_ENTRY, dag->order.committee.epoch);
+	uint64_t ticket = dag_log(dag, RECORD_VOTED, record);
+	blob_release(record);
+	return ticket;
+}
+
 void dag_log_round(struct dag *dag, uint64_t round, uint64_t ticket)
 {
 	uint64_t *first = &dag->round_tickets[round % DAG_WINDOW];
@@ -229,6 +239,8 @@ void dag_replay(struct dag *dag, enum dag_record record, const uint8_t *data, si
 			wire_ref(data, &ref);
 			if (ref.author < DAG_MAX_VALIDATORS)
 				replay_voted(dag, &ref);
+			else if (ref.author == VOTED_NOBODY && ref.round > dag->vote_floor)
+				dag->vote_floor = ref.round;
 		}
 		break;
 	case RECORD_ORDERED:

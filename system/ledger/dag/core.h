@@ -17,6 +17,9 @@ struct vote_box {
 	bool logged;
 };
 
+/* Author of a RECORD_VOTED that tells the floor of votes. */
+#define VOTED_NOBODY UINT16_MAX
+
 struct vote_cell {
 	struct vote_box *box;
 	struct dag_digest digest;
@@ -127,8 +130,9 @@ struct dag {
 	bool weak_waiters;
 	uint64_t candidate_top; /* no candidate lies above */
 
-	uint64_t
-	    vote_floor; /* what we voted for up to this round of the epoch is forgotten: we vote there no more */
+	/* What we voted for up to this round of the epoch is forgotten: we vote there no more. In the log, too, as long as
+	 * the state there begins below it. */
+	uint64_t vote_floor;
 	/* votes not yet durable, or durable and not yet sent */
 	struct pending_vote *votes;
 	unsigned vote_count, vote_room;
@@ -207,6 +211,9 @@ bool dag_verify(struct dag *dag, unsigned validator, enum dag_message purpose,
 /* A peer other than `not`, by turns. */
 unsigned dag_some_peer(struct dag *dag, unsigned not );
 void dag_enter_epoch(struct dag *dag, const struct dag_order *order);
+
+/* Logs a reference and the current epoch. */
+uint64_t dag_log_voted(struct dag *dag, const struct dag_ref *ref);
 
 /* slots.c: headers, votes, certificates */
 struct slot *slot_get(struct dag *dag, uint64_t round, unsigned author);

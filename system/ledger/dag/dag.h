@@ -59,11 +59,11 @@ enum dag_record {
 	RECORD_BATCH = 1, /* a batch */
 	RECORD_HEADER,    /* a header of another's, about to be voted for or in the DAG */
 	RECORD_PROPOSED,  /* our own header */
-	RECORD_VOTED,     /* a reference: our vote */
-	RECORD_VOTES,     /* votes of anyone that certify something */
-	RECORD_STATE,     /* an order state, root 32: everything before it is settled */
-	RECORD_ORDERED,   /* digest of a batch of ours that is ordered */
-	RECORD_BOUNDARY,  /* a DAG_STATE message that certifies an epoch's start */
+	RECORD_VOTED, /* a reference and an epoch 8: our vote. Of nobody: up to this round we vote no more */
+	RECORD_VOTES, /* votes of anyone that certify something */
+	RECORD_STATE, /* an order state, root 32: everything before it is settled */
+	RECORD_ORDERED,  /* digest of a batch of ours that is ordered */
+	RECORD_BOUNDARY, /* a DAG_STATE message that certifies an epoch's start */
 };
 
 /* A batch of a commit. */

@@ -215,11 +215,7 @@ static void vote(struct dag *dag, struct slot *slot, struct candidate *candidate
 	candidate_log(dag, candidate);
 	slot->has_voted = true;
 	slot->voted = candidate->ref.digest;
-	struct blob *record = blob_create(WIRE_REF_ENTRY + 8);
-	wire_put_ref(record->data, &candidate->ref);
-	store_le64(record->data + WIRE_REF_ENTRY, dag->order.committee.epoch);
-	uint64_t ticket = dag_log(dag, RECORD_VOTED, record);
-	blob_release(record);
+	uint64_t ticket = dag_log_voted(dag, &candidate->ref);
 	dag_log_round(dag, candidate->ref.round, ticket);
 	if (dag->vote_count == dag->vote_room) {
 		unsigned room = dag->vote_room ? 2 * dag->vote_room : 64;
