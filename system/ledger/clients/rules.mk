@@ -1,5 +1,6 @@
 # Tests with npm's clients, and the benchmark against anvil.
 $(call script-test,system/ledger/clients/clients_test,build/host/bin/holon-ledger)
+$(call script-test,system/ledger/clients/hardhat_test,build/host/bin/holon-ledger,slow)
 $(call script-test,system/ledger/clients/gateway_test,build/host/bin/holon-ledger,slow)
 $(call script-test,system/ledger/clients/differential_test,build/host/bin/holon-ledger,slow)
 SOAK_TESTS += system/ledger/clients/differential_test

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -380,6 +381,10 @@ int command_bench(int count, char **arguments)
 	bool own = !bench.directory;
 	if (own && !(bench.directory = mkdtemp(made))) {
 		perror("holon-ledger: cannot make a folder in /tmp");
+		return 1;
+	}
+	if (mkdir(bench.directory, 0700) && errno != EEXIST) {
+		fprintf(stderr, "holon-ledger: cannot make %s: %s\n", bench.directory, strerror(errno));
 		return 1;
 	}
 	printf("disk %lu MB/s\n", disk_rate(bench.directory));
