@@ -199,6 +199,9 @@ void dag_enter_epoch(struct dag *dag, const struct dag_order *order)
 		dag->trust_epoch = order->committee.epoch;
 		dag->trust_members = order->committee.members;
 	}
+	/* Whoever learns of an epoch's end from others may have ordered beyond it. */
+	if (!same_epoch)
+		batches_reopen(dag, order->index);
 	batches_forget_proposals(dag);
 }
 
