@@ -180,7 +180,7 @@ void trace_flags_lift(struct task *task)
 	if (!task->trace || !task->trace->flags_forced)
 		return;
 	task->trace->flags_forced = false;
-	task->state->rflags &= ~(uint64_t)RFLAGS_TRAP;
+	task->state->rflags &= ~(uint64_t)FLAGS_STEP;
 }
 
 /* Where the registers look as a system call leaves them, the substrate returns by SYSRET, after which the trap comes
@@ -188,8 +188,8 @@ void trace_flags_lift(struct task *task)
 void trace_flags_settle(struct task *task)
 {
 	struct guest_state *state = task->state;
-	if ((state->rflags & RFLAGS_TRAP) && state->r11 == state->rflags)
-		state->r11 &= ~(uint64_t)RFLAGS_TRAP;
+	if ((state->rflags & FLAGS_STEP) && state->r11 == state->rflags)
+		state->r11 &= ~(uint64_t)FLAGS_STEP;
 }
 
 void trace_flags_apply(void)
@@ -200,8 +200,8 @@ void trace_flags_apply(void)
 		trace_flags_settle(task);
 		return;
 	}
-	if (!(task->state->rflags & RFLAGS_TRAP)) {
-		task->state->rflags |= RFLAGS_TRAP;
+	if (!(task->state->rflags & FLAGS_STEP)) {
+		task->state->rflags |= FLAGS_STEP;
 		trace->flags_forced = true;
 	}
 	trace_flags_settle(task);

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#define FLAGS_STEP 0x200000u /* PSTATE.SS: an exception after each instruction */
+
 /* AT_HWCAP: floating point and Advanced SIMD, which every AArch64 processor that Linux runs on has. */
 static inline uint64_t processor_hwcap(void)
 {

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#define RFLAGS_TRAP 0x100u /* a debug exception after each instruction */
+#define FLAGS_STEP 0x100u /* a debug exception after each instruction */
 
 /* AT_HWCAP: CPUID's first word of features. */
 static inline uint64_t processor_hwcap(void)
