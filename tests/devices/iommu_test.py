@@ -29,7 +29,7 @@ def report(name, right, log):
 def main():
     edu, good = ["--qemu=-device", "--qemu=edu,dma_mask=0xffffffffffffffff"], True
     with tempfile.TemporaryDirectory(prefix="iommu-test-") as work:
-        _, log = run(work, edu, "disks=0 wait=4000")
+        _, log = run(work, edu, "disks=0 wait=9000")
         good &= report("without one the system says so", "no IOMMU: devices can reach all memory" in log, log)
         good &= report("without one the rogue succeeds", "is OVERWRITTEN" in log and "is READ" in log
                        and "ok rogue: memory that is mapped is reached" in log, log)

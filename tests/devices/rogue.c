@@ -7,13 +7,14 @@
 #include "host.interface.h"
 
 enum reg { ID = 0x00, SOURCE = 0x80, TARGET = 0x88, BYTES = 0x90, COMMAND = 0x98 };
-#define BUFFER      0x40000ull /* the device's own memory, as it names it */
-#define TO_MEMORY   2u
-#define RUN         1u
-#define WAIT_NS     2000000000ull
-#define CALL_NS     10000000000ull
-#define KERNEL      0x100000ull
-#define KERNEL_ENDS 0x400000ull
+#define BUFFER    0x40000ull /* the device's own memory, as it names it */
+#define TO_MEMORY 2u
+#define RUN       1u
+#define WAIT_NS   2000000000ull
+#define CALL_NS   10000000000ull
+/* The loader puts the kernel at a multiple of LARGE_PAGE behind the bundle. */
+#define LARGE_PAGE  0x200000ull
+#define KERNEL_ENDS 0x4000000ull
 
 static struct driver driver;
 static volatile uint8_t *registers;
@@ -84,8 +85,8 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (stage == 1) {
 		bool read = false;
 		next(2);
-		for (uint64_t at = KERNEL; at < KERNEL_ENDS && !read; at += 65536) {
-			transfer(addresses[0], false);
+		transfer(addresses[0], false);
+		for (uint64_t at = LARGE_PAGE; at < KERNEL_ENDS && !read; at += LARGE_PAGE) {
 			transfer(at, false);
 			transfer(addresses[1], true);
 			read = !all(own + DRIVER_PAGE, 0xa5) && !all(own + DRIVER_PAGE, 0);
