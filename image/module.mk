@@ -6,12 +6,13 @@ NATIVE_PARTS := entropy=build/x86_64/base/entropy vfs=build/x86_64/base/vfs cons
 	linux=build/x86_64/linux/linux vault=build/x86_64/base/vault devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
 
 $(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
-		build/guest/subkernel build/guest/vault tools/mksysimg/mksysimg build/host/bin/blake3-blocks
+		build/guest/subkernel build/guest/vault build/guest/flux tools/mksysimg/mksysimg build/host/bin/blake3-blocks
 	@mkdir -p $(@D)
 	@echo "  IMAGE   $@"
 	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
-		--tree build/root/$(HOLON_ROOT):linux --file build/guest/subkernel:linux/usr/bin/subkernel --file build/guest/vault:linux/usr/bin/vault
+		--tree build/root/$(HOLON_ROOT):linux --file build/guest/subkernel:linux/usr/bin/subkernel --file build/guest/vault:linux/usr/bin/vault \
+		--file build/guest/flux:linux/usr/bin/flux --symlink flux:linux/usr/bin/cunatic
 SYSTEM += $(SYSTEM_IMAGE)
 
 # Licences and versions of what is in the image, for the release's medium, and the sources to match.

@@ -264,17 +264,20 @@ function inspect_metrics() {
 
 state found = {};
 state disputed = {};
+state may_read = nil; // what the children hold: opened once, not at each look
+state may_read_metrics = nil;
 
 function inspect(services) {
     let names = map(services, fn(s) => s.name);
     let words = { names: names, now: args.clock.time() };
-    let may = args.files.read_only();
+    if may_read == nil { may_read = args.files.read_only(); }
+    if may_read_metrics == nil && args.files.exists("metrics") { may_read_metrics = may_read.under("metrics"); }
     let results = [
-        spawn(inspect_status, { files: may, budget: 100000, within: 1s }),
-        spawn(inspect_log, { files: may, words: words, budget: 2000000, within: 1s })
+        spawn(inspect_status, { files: may_read, budget: 100000, within: 1s }),
+        spawn(inspect_log, { files: may_read, words: words, budget: 2000000, within: 1s })
     ];
-    let folder = args.files.under("metrics");
-    if !is_error(folder) { push(results, spawn(inspect_metrics, { files: folder.read_only(), words: words, budget: 2000000, within: 1s })); }
+    if is_error(may_read_metrics) { may_read_metrics = nil; }
+    if may_read_metrics != nil { push(results, spawn(inspect_metrics, { files: may_read_metrics, words: words, budget: 2000000, within: 1s })); }
     for r in results { if r.outcome != "done" { log_fact(r.name, "ended with", r.outcome, nil); } }
     let merged = merge_findings(results);
     for f in merged.facts {

@@ -51,4 +51,7 @@ enum stage gate_try_hack(struct gate *gate, unsigned which, const char **name);
 /* agent.c: the agent's side, in its own confined process. */
 _Noreturn void agent_main(int socket, uint64_t seed);
 
+/* The program `cunatic`: its exit status. */
+int cunatic_main(int argc, char **argv);
+
 #endif

@@ -387,7 +387,7 @@ static int tell(const struct arguments *a)
 	return fclose(f) == 0 ? 0 : 2;
 }
 
-int main(int argc, char **argv)
+int cunatic_main(int argc, char **argv)
 {
 	struct arguments a;
 	const char *command = argc > 1 ? argv[1] : "";

@@ -10,6 +10,9 @@ struct command {
 	const char *help;
 };
 
+/* The program `flux`: its exit status. */
+int flux_main(int argc, char **argv);
+
 int command_run(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_check(int argc, char **argv);

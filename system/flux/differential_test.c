@@ -1,7 +1,8 @@
 /*
  * Random programs, each run by the machine, by the machine with a collection at every allocation, and by the plain
  * evaluator: output, outcome and error message must be the same. Some are also traced and replayed, and formatted and run
- * again. In soak: a million programs. `differential_test SEED` shows one.
+ * again. In soak: a million programs. `differential_test SEED` shows one; `FROM COUNT REPLAYED` runs those, `traces
+ * DIRECTORY COUNT` writes traces of programs with events.
  */
 #include "generate.h"
 #include "options.h"
@@ -97,45 +98,81 @@ static bool one(uint64_t seed, bool events, unsigned *compiled)
 	return ok;
 }
 
-/* Recorded and replayed: status 0 from the replay, and the same output. */
-static bool replays(uint64_t seed, const char *path)
+/* Runs the program with this seed and writes its trace; *output, freed by the caller, is NULL if it does not compile. */
+static bool record(uint64_t seed, const char *path, char **output, size_t *length)
 {
 	struct text text = {0};
 	struct run_options options = {.seed = seed, .fuel = 400000, .trace_path = path};
-	char *first = NULL, *second = NULL;
-	size_t first_length, second_length;
 	generate_program(&text, seed, true);
 	struct source *source = source_new("random", text.bytes, text.length);
-	FILE *out = open_memstream(&first, &first_length);
+	FILE *out = open_memstream(output, length);
 	struct vm *vm = source && out ? run_prepare(source, &options, out) : NULL;
-	bool ok = true;
+	bool ok = out != NULL;
 	if (vm) {
 		ok = trace_begin(vm, &options);
 		int status = run_program(vm);
 		ok = trace_end(vm, status) && ok;
 		run_finish(vm);
-		fflush(out);
+	}
+	if (out)
+		fclose(out);
+	if (!vm) {
+		free(*output);
+		*output = NULL;
+	}
+	free(text.bytes);
+	return ok;
+}
+
+/* Recorded and replayed: status 0 from the replay, and the same output. */
+static bool replays(uint64_t seed, const char *path)
+{
+	char *first = NULL, *second = NULL;
+	size_t first_length, second_length;
+	bool ok = record(seed, path, &first, &first_length);
+	if (first) {
 		FILE *again = open_memstream(&second, &second_length);
 		ok = ok && again && trace_replay(path, again) == 0;
 		fclose(again);
 		ok = ok && first_length == second_length && !memcmp(first, second, first_length);
 	}
-	fclose(out);
 	free(first);
 	free(second);
 	if (!ok)
 		printf("not ok replay %llu - the trace gives another run\n", (unsigned long long)seed);
-	free(text.bytes);
 	return ok;
+}
+
+/* So many traces, for replays on another system. */
+static int write_traces(const char *directory, unsigned long count)
+{
+	for (unsigned long made = 0, seed = 1; made < count; seed++) {
+		char path[1024], *output = NULL;
+		size_t length;
+		snprintf(path, sizeof(path), "%s/%lu", directory, seed);
+		if (!record(seed, path, &output, &length)) {
+			printf("not ok traces - cannot write %s\n", path);
+			return 1;
+		}
+		made += output != NULL;
+		free(output);
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	bool soak = getenv("HOLON_SOAK") != NULL;
-	unsigned long count = soak ? 1000000 : 1500, replayed = soak ? 1000 : 60, failed = 0;
+	unsigned long from = 0, count = soak ? 1000000 : 1500, replayed = soak ? 1000 : 60, failed = 0;
 	unsigned compiled = 0;
 	char path[] = "/tmp/flux-trace-XXXXXX";
-	if (argc > 1) {
+	if (argc == 4 && !strcmp(argv[1], "traces")) {
+		return write_traces(argv[2], strtoul(argv[3], NULL, 10));
+	} else if (argc == 4) {
+		from = strtoul(argv[1], NULL, 10);
+		count = strtoul(argv[2], NULL, 10);
+		replayed = strtoul(argv[3], NULL, 10);
+	} else if (argc > 1) {
 		struct text text = {0};
 		generate_program(&text, strtoull(argv[1], NULL, 10), argc > 2 && *argv[2] == '1');
 		fputs(text.bytes, stdout);
@@ -146,8 +183,8 @@ int main(int argc, char **argv)
 	if (!getenv("FLUX_SHOW") && !freopen("/dev/null", "w", stderr))
 		return 1;
 	for (unsigned long i = 0; i < count; i++) {
-		failed += !one(i, i % 3 == 0, &compiled);
-		if (soak && (i + 1) % 50000 == 0) {
+		failed += !one(from + i, (from + i) % 3 == 0, &compiled);
+		if (count > 1500 && (i + 1) % 50000 == 0) {
 			printf("%lu programs, %lu differ\n", i + 1, failed);
 			fflush(stdout);
 		}
@@ -165,7 +202,7 @@ int main(int argc, char **argv)
 	close(fd);
 	unsigned long wrong = 0;
 	for (unsigned long i = 0; i < replayed; i++)
-		wrong += !replays(i * 7 + 1, path);
+		wrong += !replays((from + i) * 7 + 1, path);
 	unlink(path);
 	if (!wrong)
 		printf("ok replay: %lu programs with events and timelines repeat exactly\n", replayed);

@@ -27,7 +27,9 @@
 
 struct block {
 	struct block *next;
-	uint32_t cell_size, cells;
+	uint32_t cell_size;
+	uint32_t cells,
+	    most; /* cells that exist: a block is cut into them as they are needed; how many fit */
 	uint8_t size_class;
 };
 

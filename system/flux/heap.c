@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-#define SWEEPS_MAX 4            /* blocks that an allocation sweeps before it takes a new one */
+#define SWEEPS_MAX 4 /* blocks that an allocation sweeps before it takes a new one */
+#define PAGE_BYTES 4096u
 #define JUNK_SIZE  (256u << 10) /* memory from this size on goes back piece by piece */
 #define JUNK_MOST  (256u << 20) /* so much may wait to go back */
 
@@ -116,23 +117,41 @@ uint32_t block_sweep(struct vm *vm, struct block *b, struct object **list)
 
 static struct block *block_new(struct vm *vm, unsigned class)
 {
-	struct block *b = aligned_alloc(BLOCK_SIZE, BLOCK_SIZE);
+	struct block *b = malloc(BLOCK_SIZE);
 	if (!b)
 		vm_out_of_memory(vm);
-	memset(b, 0, sizeof(*b));
-	b->cell_size = class_size(class);
-	b->size_class = (uint8_t) class;
-	b->cells = (BLOCK_SIZE - (uint32_t)sizeof(*b)) / b->cell_size;
-	char *cell = (char *)b + sizeof(*b);
-	for (uint32_t i = 0; i < b->cells; i++, cell += b->cell_size)
-		((struct object *)cell)->type = T_FREE;
+	*b = (struct block){.cell_size = class_size(class), .size_class = (uint8_t) class};
+	b->most = (BLOCK_SIZE - (uint32_t)sizeof(*b)) / b->cell_size;
 	return b;
 }
 
-/* Gets the class some free cells: sweeps at most a few blocks, else takes a new one. */
+/* Cuts more cells from the block, as many as it has and at least a page: a small program touches little memory. */
+static struct object *block_cut(struct block *b)
+{
+	uint32_t more = PAGE_BYTES / b->cell_size;
+	more = b->cells > more ? b->cells : more;
+	more = more < b->most - b->cells ? more : b->most - b->cells;
+	char *cell = (char *)b + sizeof(*b) + (size_t)(b->cells + more) * b->cell_size;
+	struct object *free = NULL;
+	for (uint32_t i = 0; i < more; i++) {
+		cell -= b->cell_size;
+		struct object *o = (struct object *)cell;
+		o->type = T_FREE;
+		*(struct object **)(o + 1) = free;
+		free = o;
+	}
+	b->cells += more;
+	return free;
+}
+
+/* Gets the class some free cells: cuts them from its block, sweeps at most a few blocks, else takes a new one. */
 static void refill(struct vm *vm, unsigned class)
 {
 	struct size_class *c = &vm->heap.classes[class];
+	if (c->current && c->current->cells < c->current->most) {
+		c->free = block_cut(c->current);
+		return;
+	}
 	if (c->current) {
 		c->current->next = c->used;
 		c->used = c->current;
@@ -141,15 +160,17 @@ static void refill(struct vm *vm, unsigned class)
 	for (int tries = 0; c->sweep && tries < SWEEPS_MAX; tries++) {
 		struct block *b = c->sweep;
 		c->sweep = b->next;
-		if (block_sweep(vm, b, &c->free) * 8 >= b->cells) {
+		if (block_sweep(vm, b, &c->free) * 8 >= b->cells || b->cells < b->most) {
 			c->current = b;
+			if (!c->free)
+				c->free = block_cut(b);
 			return;
 		}
 		c->free = NULL;
 		block_append(&c->full, &c->full_last, b);
 	}
 	c->current = block_new(vm, class);
-	block_sweep(vm, c->current, &c->free);
+	c->free = block_cut(c->current);
 }
 
 /* ---- allocation ---- */

@@ -129,7 +129,7 @@ bool parse_run_options(int argc, char **argv, struct run_options *options, const
 	return *file != NULL;
 }
 
-int main(int argc, char **argv)
+int flux_main(int argc, char **argv)
 {
 	static char buffer[1 << 16];
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));

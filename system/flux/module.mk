@@ -1,12 +1,12 @@
 # Flux: the language's compiler, machine and tools.
 include system/flux/sources.mk
-FLUX_TOOLS := $(addprefix system/flux/,main.c command_run.c command_fmt.c command_repl.c command_doc.c command_lsp.c debug.c)
-$(call host-program,flux,$(FLUX_CORE) $(FLUX_TOOLS),$(FLUX_CFLAGS),$(FLUX_LDLIBS))
+# In one file: it starts with a quarter of the instructions that binding shared libraries takes, and runs on Holon as it is.
+$(call host-program,flux,$(FLUX_CORE) $(FLUX_TOOLS) system/flux/entry.c,$(FLUX_CFLAGS),-static-pie $(FLUX_LDLIBS))
 $(call script-test,system/flux/conformance/run,build/host/bin/flux)
 $(call script-test,system/flux/examples/measured_test,build/host/bin/flux)
 $(call script-test,system/flux/pauses_test,build/host/bin/flux,slow)
 $(call script-test,system/flux/tools_test,build/host/bin/flux,slow)
-$(call script-test,system/flux/holon_test,build/host/bin/flux build/guest/flux build/guest/cunatic $(BUNDLE),slow)
+$(call script-test,system/flux/holon_test,build/host/bin/flux $(BUNDLE),slow)
 # Tests run with sanitizers; recursion of the tree walker needs more stack than they leave.
 FLUX_TEST_CFLAGS := -D_GNU_SOURCE -fno-strict-aliasing
 $(call host-test,flux_differential_test,$(FLUX_CORE) $(addprefix system/flux/,generate.c differential_test.c command_fmt.c),$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
@@ -23,9 +23,3 @@ bench-flux: build/host/bin/flux ## Time Flux against Lua 5.4 and Python 3
 .PHONY: measure-flux
 measure-flux: build/host/bin/flux ## Print what planner, mosaic and bandit gain
 	@system/flux/examples/measured_test table
-
-# The same program as one file, for the system image.
-build/guest/flux: build/host/bin/flux
-	@mkdir -p $(@D)
-	@echo "  LD      $@"
-	@$(CC) -fuse-ld=lld -static -s -Wl,--gc-sections -o $@ $(call host-object-names,bin,$(FLUX_CFLAGS),$(FLUX_CORE) $(FLUX_TOOLS)) $(FLUX_LDLIBS)

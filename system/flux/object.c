@@ -362,7 +362,7 @@ struct flux_error *error_new(struct vm *vm, const char *kind, struct string *mes
 struct handle *handle_new(struct vm *vm, unsigned kind)
 {
 	struct handle *handle = heap_allocate(vm, T_HANDLE, sizeof(*handle));
-	vm->heap.external += HANDLE_COST;
+	heap_note(vm, HANDLE_COST);
 	handle->object.kind = (uint8_t)kind;
 	handle->descriptor = -1;
 	handle->rights = 0;
@@ -420,6 +420,7 @@ void object_free_parts(struct vm *vm, struct object *object)
 		break;
 	case T_HANDLE:
 		handle_close((struct handle *)object);
+		freed = HANDLE_COST;
 		break;
 	case T_MOSAIC:
 		mosaic_free_parts(vm, object);

@@ -78,11 +78,10 @@ static void print_list(struct text *out, const struct node *list, unsigned inden
 static unsigned tightness(const struct node *n)
 {
 	switch (n->kind) {
-	case N_OTHERWISE:
-		return 1;
-	case N_IF_EXPR:
-		return 1;
+	case N_IF_EXPR: /* what stands behind it would be taken for a part of its last operand */
 	case N_LAMBDA:
+		return 0;
+	case N_OTHERWISE:
 		return 1;
 	case N_OR:
 		return 2;

@@ -5,3 +5,5 @@ FLUX_CORE := $(addprefix system/flux/,source.c lexer.c parser.c parse_declaratio
 	scheduler.c intention.c natives_intention.c paradox.c events.c capability.c files.c process.c net.c subkernels.c trace.c run.c walk.c walk_expression.c transfer.c agents.c)
 FLUX_CFLAGS := -D_GNU_SOURCE -O3 -fno-strict-aliasing
 FLUX_LDLIBS := -lpcre2-8 -lm
+# The tools: the commands of flux.
+FLUX_TOOLS := $(addprefix system/flux/,main.c command_run.c command_fmt.c command_repl.c command_doc.c command_lsp.c debug.c)

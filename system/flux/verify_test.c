@@ -3,6 +3,7 @@
  * read out of bounds is a failure too.
  */
 #include "options.h"
+#include "runtime.h"
 
 #include <stdlib.h>
 
@@ -72,12 +73,25 @@ static bool compiles(const char *text, size_t length, const char *message)
 	return ok;
 }
 
+static void names(void)
+{
+	bool ok = true;
+	for (unsigned i = 0; i < native_count; i++) {
+		bool found = native_find(natives[i].name, strlen(natives[i].name)) == (int)i;
+		if (!found)
+			printf("the built-in '%s' stands twice in the table\n", natives[i].name);
+		ok = ok && found;
+	}
+	check(ok && native_count > 150, "each built-in has a name of its own");
+}
+
 int main(void)
 {
 	static const char twice[] = "intention a { execute: { print(1); } execute: { print(2); } }";
 	static const char zero[] = "function main() { print(1); } # a\0b\n";
 	shared_cache();
 	method_of_collapse();
+	names();
 	check(!compiles(twice, sizeof(twice) - 1, "given twice"), "a clause given twice is an error");
 	check(!compiles(zero, sizeof(zero) - 1, "zero byte"), "a zero byte in a comment is an error");
 	return failed ? 1 : 0;
