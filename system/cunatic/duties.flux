@@ -1,4 +1,5 @@
-// Cunatic's duties. It holds args.files (one directory), args.process and args.clock; args.words names the duties.
+// Cunatic's duties. It holds args.files (one directory), args.proc (/proc, to read), args.process and args.clock; args.words
+// names the duties.
 // Everything it does and why stands in the file log, one JSON object a line: time, subject, relation, object, because.
 
 const LOG_MOST = 1000000; // characters; then the log is log.old, and a new one begins
@@ -96,17 +97,41 @@ function write_status(services, now) {
     args.files.write("status.json", json_write({ services: rows }, 2) ++ "\n");
 }
 
-// ---- metrics: an exponential mean and deviation a metric; a value far outside is an anomaly ----
-struct Metric { name: string, read: int = 0, mean: float = 0, variance: float = 0, seen: int = 0 }
+// ---- metrics: an exponential mean and deviation a metric; a value far outside both begins an anomaly ----
+const ANOMALY_LONGEST = 30; // values in a row; then they are what is usual
+
+struct Metric {
+    name: string,
+    floor: float = 0, // a smaller distance from the mean is never strange
+    read: int = 0,
+    value: float = 0,
+    mean: float = 0,
+    variance: float = 0,
+    seen: int = 0,
+    strange: int = 0,
+    noted = nil
+}
 state metrics = {};
+
+function metric(name, floor) {
+    if !has(metrics, name) { metrics[name] = Metric { name: name, floor: floor }; }
+    return metrics[name];
+}
 
 function watch_metric(m, x) {
     let deviation = sqrt(m.variance);
-    if m.seen >= 10 && abs(x - m.mean) > 4 * max(deviation, abs(m.mean) * 0.01 + 0.000001) {
-        log_fact(m.name, "anomaly", format("{} where {:.3} +- {:.3} was usual", x, m.mean, deviation), nil);
-        m.seen = m.seen + 1;
-        return;
+    m.value = x;
+    if m.seen >= 10 && abs(x - m.mean) > max(4 * max(deviation, abs(m.mean) * 0.01 + 0.000001), m.floor) {
+        if m.strange == 0 { m.noted = log_fact(m.name, "anomaly", format("{} where {:.3} +- {:.3} was usual", x, m.mean, deviation), nil); }
+        m.strange = m.strange + 1;
+        if m.strange < ANOMALY_LONGEST { return; }
+        log_fact(m.name, "usual is now", x, m.noted);
+        m.seen = 0;
+        m.variance = 0;
+    } else if m.strange > 0 {
+        log_fact(m.name, "usual again", x, m.noted);
     }
+    m.strange = 0;
     let share = if m.seen < 20 then 1 / (m.seen + 1) else 0.05;
     let gap = x - m.mean;
     m.mean = m.mean + share * gap;
@@ -120,8 +145,7 @@ function watch_metrics() {
     for name in names {
         let text = args.files.read("metrics/" ++ name);
         if is_error(text) { continue; }
-        if !has(metrics, name) { metrics[name] = Metric { name: name }; }
-        let m = metrics[name];
+        let m = metric(name, 0);
         let rows = lines(text);
         if len(rows) < m.read { m.read = 0; }
         for row in rows[m.read:] {
@@ -130,6 +154,68 @@ function watch_metrics() {
         }
         m.read = len(rows);
     }
+}
+
+// ---- what /proc says of the machine and of each service ----
+state cpu_before = nil;
+state ticks_before = {};
+
+function numbers(text) {
+    return map(split(trim(text)), fn(word) => to_float(word) otherwise 0);
+}
+
+function field_of(text, name) {
+    let row = find_by(lines(text), fn(r) => starts_with(r, name ++ ":"));
+    return if row == nil then nil else numbers(row)[1];
+}
+
+function watch_machine() {
+    let load = args.proc.read("loadavg");
+    if !is_error(load) {
+        watch_metric(metric("machine.load", 0.5), numbers(load)[0]);
+        watch_metric(metric("machine.tasks", 8), to_float(last(split(split(trim(load))[3], "/"))));
+    }
+    let memory = args.proc.read("meminfo");
+    if !is_error(memory) {
+        let total = field_of(memory, "MemTotal");
+        let free = field_of(memory, "MemAvailable");
+        if total != nil && free != nil && total > 0 { watch_metric(metric("machine.memory", 0.05), 1 - free / total); }
+    }
+    let stat = args.proc.read("stat");
+    if !is_error(stat) {
+        let ticks = numbers(lines(stat)[0])[1:9];
+        let now = { all: sum(ticks), idle: ticks[3] + ticks[4] };
+        if cpu_before != nil && now.all > cpu_before.all {
+            watch_metric(metric("machine.cpu", 0.25), 1 - (now.idle - cpu_before.idle) / (now.all - cpu_before.all));
+        }
+        cpu_before = now;
+    }
+}
+
+// The memory (KiB) and the share of a processor that a service's first process takes.
+function watch_service(s, passed) {
+    if s.process == nil { return; }
+    let pid = s.process.pid();
+    let stat = args.proc.read(pid ++ "/stat");
+    if is_error(stat) { return; }
+    let fields = split(trim(last(split(stat, ")")))); // from the third on: names may hold spaces
+    if len(fields) < 22 { return; }
+    watch_metric(metric(s.name ++ ".memory", 2048), (to_float(fields[21]) otherwise 0) * 4);
+    let ticks = (to_float(fields[11]) otherwise 0) + (to_float(fields[12]) otherwise 0);
+    let before = get(ticks_before, s.name);
+    if before != nil && before.pid == pid && passed > 0 {
+        watch_metric(metric(s.name ++ ".cpu", 0.25), max(0, (ticks - before.ticks) / 100 / passed));
+    }
+    ticks_before[s.name] = { pid: pid, ticks: ticks };
+}
+
+function write_metrics() {
+    let rows = [];
+    for name, m in metrics {
+        push(rows, { name: name, value: round(m.value, 4), usual: round(m.mean, 4), deviation: round(sqrt(m.variance), 4),
+            seen: m.seen, strange: m.strange > 0 });
+    }
+    args.files.write("metrics.json", json_write({ metrics: rows }, 2) ++ "\n");
 }
 
 // ---- tuning: a bandit a setting; its reward is the last number of rewards/NAME, from 0 to 1 ----
@@ -235,7 +321,7 @@ function inspect_status() {
 }
 
 function inspect_log() {
-    let text = args.files.read("log");
+    let text = args.files.read("log", -32768); // a minute fits
     if is_error(text) { return; }
     let ends = {};
     for name in args.words.names { ends[name] = 0; }
@@ -333,6 +419,8 @@ function main() {
     if !is_error(log) { log_bytes = log.size; }
     let before = args.clock.monotonic();
     let slow = 0;
+    let looked = before;
+    let next_look = before;
     let slower = before + 1;
     log_fact("cunatic", "begins", join(duties, ", "), nil);
     while !ending {
@@ -346,6 +434,13 @@ function main() {
             if "metrics" in duties { watch_metrics(); }
             if "tune" in duties { tune(); }
             if "tidy" in duties { tidy(); }
+        }
+        if now >= next_look && "metrics" in duties {
+            next_look = now + 1;
+            watch_machine();
+            for s in services { watch_service(s, now - looked); }
+            looked = now;
+            write_metrics();
         }
         if now >= slower && "inspect" in duties {
             slower = now + 5;

@@ -39,7 +39,8 @@ static const char help[] =
     "version back?\n"
     "       cunatic versions --dir D                             check the signed log of versions and show "
     "it\n"
-    "       cunatic ask --dir D WORDS...                         why NAME, what if NAME, status, log\n"
+    "       cunatic ask --dir D WORDS...                         why NAME, what if NAME, status, metrics, "
+    "log\n"
     "       cunatic tell --dir D WORDS...                        hold NAME, start NAME, restart NAME, undo\n"
     "       cunatic stop --dir D | log --dir D\n";
 
@@ -337,7 +338,8 @@ static int run_text(const char *name, const char *text, const char *end, struct 
 
 static int run_duties(const struct arguments *a)
 {
-	struct run_options options = {.live = true, .allow_clock = true, .allow_process = true};
+	struct run_options options = {
+	    .live = true, .allow_clock = true, .allow_process = true, .proc_directory = "/proc"};
 	char path[1100];
 	static const char *const folders[] = {"files/documents", "files/pictures", "files/sources"};
 	if (!need_directory(a))

@@ -88,7 +88,8 @@ static bool read_all(int fd, struct text *text)
 	return n == 0;
 }
 
-static value files_read(struct vm *vm, struct handle *h, const char *path)
+/* From an offset; a negative one counts from the end. Does not begin in the middle of a character. */
+static value files_read(struct vm *vm, struct handle *h, const char *path, int64_t from)
 {
 	value v;
 	struct text text = {0};
@@ -96,6 +97,8 @@ static value files_read(struct vm *vm, struct handle *h, const char *path)
 		return v;
 	int fd = open_under(h->descriptor, path, O_RDONLY | O_NONBLOCK);
 	text_put(&text, "=", 1);
+	if (fd >= 0 && from && lseek(fd, (off_t)from, from < 0 ? SEEK_END : SEEK_SET) < 0)
+		lseek(fd, 0, SEEK_SET); /* there is less than that before the end */
 	if (fd < 0 || !read_all(fd, &text)) {
 		int error = errno;
 		if (fd >= 0)
@@ -104,6 +107,11 @@ static value files_read(struct vm *vm, struct handle *h, const char *path)
 		return answer_refuse(vm, "file", "cannot read %.200s: %s", path, strerror(error));
 	}
 	close(fd);
+	size_t skip = 0;
+	while (from && skip < 3 && 1 + skip < text.length && (text.bytes[1 + skip] & 0xC0) == 0x80)
+		skip++;
+	memmove(text.bytes + 1, text.bytes + 1 + skip, text.length - 1 - skip);
+	text.length -= skip;
 	return answer_give(vm, "file", &text);
 }
 
@@ -412,8 +420,11 @@ value files_method(struct vm *vm, struct handle *h, const char *name, value *arg
 	}
 	if (!strcmp(name, "list") && count <= 1)
 		return files_list(vm, h, path);
-	if (!strcmp(name, "read") && count == 1)
-		return files_read(vm, h, path);
+	int64_t from = 0;
+	if (!strcmp(name, "read") && count == 2 && !to_whole(args[1], &from))
+		return vm_raise(vm, "type", "where to read from is a whole number of bytes");
+	if (!strcmp(name, "read") && (count == 1 || count == 2))
+		return files_read(vm, h, path, from);
 	if (!strcmp(name, "info") && count == 1)
 		return files_info(vm, h, path);
 	if (!strcmp(name, "exists") && count == 1)

@@ -6,7 +6,8 @@ $(call script-test,system/flux/conformance/run,build/host/bin/flux)
 $(call script-test,system/flux/examples/measured_test,build/host/bin/flux)
 $(call script-test,system/flux/pauses_test,build/host/bin/flux,slow)
 $(call script-test,system/flux/tools_test,build/host/bin/flux,slow)
-$(call script-test,system/flux/holon_test,build/host/bin/flux $(BUNDLE),slow)
+$(call script-test,system/flux/holon_test,build/host/bin/flux build/host/test/flux_differential_test $(SYSTEM),slow)
+$(call script-test,system/flux/reference_test,build/host/bin/flux)
 # Tests run with sanitizers; recursion of the tree walker needs more stack than they leave.
 FLUX_TEST_CFLAGS := -D_GNU_SOURCE -fno-strict-aliasing
 $(call host-test,flux_differential_test,$(FLUX_CORE) $(addprefix system/flux/,generate.c differential_test.c command_fmt.c),$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))

@@ -16,6 +16,7 @@ struct run_options {
 	const char *words[MAX_WORDS]; /* arguments of the program */
 	unsigned word_count;
 	const char *read_directory, *write_directory; /* capabilities */
+	const char *proc_directory; /* may be read as args.proc: for programs that embed the machine */
 	bool allow_clock, allow_process, allow_net, allow_subkernels;
 };
 

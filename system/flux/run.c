@@ -108,6 +108,8 @@ static void hand_over(struct vm *vm, const struct run_options *options)
 		                              : options->write_directory ? options->write_directory
 		                                                         : options->read_directory,
 		                              options->write_directory != NULL));
+	if (options->proc_directory)
+		map_set_text(vm, map, "proc", capability_files(vm, options->proc_directory, false));
 	if (options->allow_clock)
 		map_set_text(vm, map, "clock", capability_simple(vm, "clock"));
 	if (options->allow_process)
