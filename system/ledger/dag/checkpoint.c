@@ -274,7 +274,7 @@ void state_want(struct dag *dag, unsigned peer)
 	dag->asked_us = dag->now_us;
 	struct blob *blob = blob_create(17);
 	blob->data[0] = DAG_STATE_WANT;
-	store_le64(blob->data + 1, dag->order.index > dag->applied ? dag->applied : dag->order.index);
+	store_le64(blob->data + 1, dag->delivered > dag->applied ? dag->applied : dag->delivered);
 	store_le64(blob->data + 9, dag->trust_epoch);
 	dag_send(dag, peer, blob);
 }
@@ -325,6 +325,23 @@ static bool state_signed(struct dag *dag, const struct state_view *view, uint64_
 	return set_size(good) >= quorum;
 }
 
+/* Goes on from a state that is certified and that the application has. */
+static void state_take(struct dag *dag, const struct dag_order *order, struct blob *message)
+{
+	dag_enter_epoch(dag, order);
+	blob_release(dag->stable);
+	dag->stable = blob_hold(message);
+	dag->stable_index = order->index;
+	log_state(dag, message->data + 5, load_le32(message->data + 1) + (size_t)DAG_ROOT_SIZE);
+}
+
+/*
+ * Which states are of use: those above what the application holds, with a snapshot; and the very one that it
+ * holds, when our log lags behind it. A snapshot's state is durable before the log says so, and a crash may
+ * fall between the two: then the log's DAG need not lead to where the application is, and only this state
+ * does. One below it is never taken: the certificates of what was told to the application are not ours to
+ * forget. But whoever lacks an epoch's start learns from it who votes next.
+ */
 void receive_state(struct dag *dag, unsigned peer, struct blob *blob, bool trusted)
 {
 	struct state_view view;
@@ -354,8 +371,10 @@ void receive_state(struct dag *dag, unsigned peer, struct blob *blob, bool trust
 	bool again = known && load_le32(known->data + 1) == view.order_size &&
 	             known->size > 5 + view.order_size + DAG_ROOT_SIZE &&
 	             !memcmp(known->data + 5, view.order, view.order_size + DAG_ROOT_SIZE);
+	bool lagging = order.index == dag->applied && dag->delivered < order.index;
+	bool useful = order.index > dag->applied || lagging;
 	if (dag->restoring || (epoch != dag->trust_epoch && !again) ||
-	    (order.index <= dag->applied && !ours) || order.index <= dag->stable_index ||
+	    (!useful && !ours && !(boundary && !known)) || order.index <= dag->stable_index ||
 	    (boundary && order.committee.epoch == 0))
 		return;
 	if (!again && !state_signed(dag, &view, epoch, order.index)) {
@@ -380,6 +399,10 @@ void receive_state(struct dag *dag, unsigned peer, struct blob *blob, bool trust
 		dag->trust_members = order.committee.members;
 		keep_boundary(dag, order.committee.epoch, blob);
 	}
+	if (lagging)
+		state_take(dag, &order, blob);
+	if (lagging || !useful)
+		return;
 	dag->restoring = order.index;
 	dag->restore_until_us = dag->now_us + 40 * dag->config.sync_us;
 	dag->restore_order = ledger_allocate(1, sizeof(order));
@@ -401,12 +424,8 @@ void dag_restored(struct dag *dag, uint64_t index, bool good)
 	dag->restore_message = NULL;
 	dag->asked_us = 0;
 	if (good) {
-		dag_enter_epoch(dag, order);
+		state_take(dag, order, message);
 		dag->applied = index;
-		blob_release(dag->stable);
-		dag->stable = blob_hold(message);
-		dag->stable_index = index;
-		log_state(dag, message->data + 5, load_le32(message->data + 1) + (size_t)DAG_ROOT_SIZE);
 	} else if (order->committee.epoch == dag->order.committee.epoch) {
 		dag->commit_us = dag->now_us;
 	}

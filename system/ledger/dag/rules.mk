@@ -3,4 +3,4 @@ LEDGER_DAG_SOURCES := $(addprefix system/ledger/dag/,batches.c blob.c checkpoint
 			rule_bullshark.c rule_mysticeti.c slots.c store.c sync.c wire.c)
 LEDGER_SOURCES += $(LEDGER_DAG_SOURCES)
 LEDGER_FUZZERS += ledger_wire:system/ledger/dag/wire_fuzz.c ledger_core:system/ledger/dag/core_fuzz.c
-LEDGER_TESTS   += ledger_rules_test:system/ledger/dag/rules_test.c
+LEDGER_TESTS   += ledger_rules_test:system/ledger/dag/rules_test.c ledger_restart_test:system/ledger/dag/restart_test.c

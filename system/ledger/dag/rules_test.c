@@ -225,79 +225,8 @@ static void test_history(void)
 	check(turns == 1, "order: every member leads by turns at first");
 }
 
-/* ---- what a log that is read again says of votes ---- */
-
-static void sign(void *context, enum dag_message purpose, const struct dag_digest *digest, uint8_t *signature)
-{
-	(void)context;
-	(void)purpose;
-	(void)digest;
-	memset(signature, 0x5a, SIGNATURE);
-}
-
-static bool verify(void *context, unsigned validator, enum dag_message purpose,
-                   const struct dag_digest *digest, const uint8_t *signature)
-{
-	(void)context;
-	(void)validator;
-	(void)purpose;
-	(void)digest;
-	return signature[0] == 0x5a;
-}
-
-/* Whether a validator whose log holds this record votes for a header of round 1 by author 1. */
-static bool votes_after(const uint8_t *record, size_t size)
-{
-	struct dag_config config = {.self = 0,
-	                            .members = 15,
-	                            .validators = 15,
-	                            .signer = {NULL, SIGNATURE, sign, verify},
-	                            .leader_timeout_us = 1000,
-	                            .round_us = 100,
-	                            .idle_us = 1000,
-	                            .sync_us = 1000,
-	                            .checkpoint_commits = 2,
-	                            .seed = 7};
-	struct dag *dag = dag_create(&config);
-	if (size)
-		dag_replay(dag, RECORD_VOTED, record, size, 1);
-	dag_begin(dag, 1000, 1, 0);
-	struct blob *header = blob_create(WIRE_HEADER_HEAD + SIGNATURE);
-	memset(header->data, 0x5a, header->size);
-	memset(header->data, 0, WIRE_HEADER_HEAD);
-	header->data[0] = DAG_HEADER;
-	store_le16(header->data + 2, 1);
-	store_le64(header->data + 12, 1);
-	dag_receive(dag, 1, header);
-	blob_release(header);
-	dag_flush(dag);
-	bool voted = false;
-	for (struct dag_effect *effect; (effect = dag_next_effect(dag));) {
-		struct dag_effect mine = *effect;
-		voted = voted || (mine.kind == DAG_PERSIST && mine.record == RECORD_VOTED);
-		dag_effect_release(&mine);
-	}
-	dag_destroy(dag);
-	return voted;
-}
-
-static void test_votes_again(void)
-{
-	uint8_t record[WIRE_REF_ENTRY + 8] = {0};
-	struct dag_ref ref = {.round = 1, .author = 1};
-	check(votes_after(record, 0), "log: a header of a round without a vote gets one");
-	wire_put_ref(record, &ref);
-	check(!votes_after(record, sizeof(record)), "log: a vote that it holds is not cast again");
-	ref = (struct dag_ref){.round = 5, .author = UINT16_MAX};
-	wire_put_ref(record, &ref);
-	check(!votes_after(record, sizeof(record)), "log: nor any up to the floor that it holds");
-	store_le64(record + WIRE_REF_ENTRY, 3);
-	check(votes_after(record, sizeof(record)), "log: the floor of another epoch binds nobody");
-}
-
 int main(void)
 {
-	test_votes_again();
 	test_quorums();
 	test_bullshark();
 	test_mysticeti();

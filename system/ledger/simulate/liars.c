@@ -186,10 +186,11 @@ void liar_hear(struct sim *sim, struct sim_node *node, unsigned from, const stru
 		forge_state(sim, node, from, blob);
 }
 
-bool liar_snapshot(struct sim *sim, struct sim_node *node, uint64_t index, uint8_t root[DAG_ROOT_SIZE])
+bool liar_snapshot(struct sim *sim, struct sim_node *node, uint64_t index, struct sim_state *state)
 {
 	if (!(node->lies & LIE_CATCHUP))
-		return monitor_root(sim, index, root);
-	memset(root, FORGED, DAG_ROOT_SIZE);
+		return monitor_state(sim, index, state);
+	*state = (struct sim_state){.index = index};
+	memset(state->root, FORGED, DAG_ROOT_SIZE);
 	return true;
 }

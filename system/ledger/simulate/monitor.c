@@ -28,9 +28,9 @@ struct slot_record {
 };
 
 struct commit_record {
-	bool known, rooted;
+	bool known, reached;
 	struct dag_digest digest;
-	uint8_t root[DAG_ROOT_SIZE];
+	struct sim_state state;
 	uint64_t epoch, time_ms;
 };
 
@@ -42,19 +42,13 @@ struct batch_record {
 	uint64_t round, commit; /* where it was ordered */
 };
 
-struct epoch_record {
-	uint64_t start, members;
-};
-
-#define BUCKETS    4096
-#define MAX_EPOCHS 256
+#define BUCKETS 4096
 
 struct monitor {
 	struct slot_record *slots[BUCKETS];
 	struct batch_record *batches[BUCKETS];
 	struct commit_record *commits;
 	uint64_t commit_room, top;
-	struct epoch_record epochs[MAX_EPOCHS]; /* known ones have members */
 	unsigned open;
 };
 
@@ -332,14 +326,6 @@ static void check_payload(struct sim *sim, const struct dag_effect *effect)
 	}
 }
 
-static struct epoch_record *epoch_of(struct sim *sim, uint64_t epoch)
-{
-	struct epoch_record *record = &sim->monitor->epochs[epoch % MAX_EPOCHS];
-	if (!record->members)
-		*record = (struct epoch_record){0, epoch ? sim_next_members(sim, epoch, 0) : sim->members};
-	return record;
-}
-
 void monitor_commit(struct sim *sim, struct sim_node *node, const struct dag_effect *effect)
 {
 	const struct dag_commit *commit = effect->commit;
@@ -357,9 +343,7 @@ void monitor_commit(struct sim *sim, struct sim_node *node, const struct dag_eff
 	record->epoch = commit->epoch;
 	record->time_ms = commit->time_ms;
 	struct commit_record *before = effect->index ? commit_of(sim->monitor, effect->index - 1) : NULL;
-	struct epoch_record *epoch = epoch_of(sim, commit->epoch);
-	if (before && before->known && before->epoch != commit->epoch)
-		epoch->start = effect->index - 1;
+	uint64_t members = commit->epoch ? sim_next_members(sim, commit->epoch, 0) : sim->members;
 	if (before && before->known && record->time_ms < before->time_ms)
 		sim_violation(sim, "commit %lu is earlier than the one before", effect->index);
 	if (commit->time_ms > 1700000000000ull + sim->now / 1000)
@@ -367,46 +351,40 @@ void monitor_commit(struct sim *sim, struct sim_node *node, const struct dag_eff
 	if (effect->index > sim->monitor->top)
 		sim->monitor->top = effect->index;
 	for (unsigned i = 0; i < commit->count; i++)
-		check_header(sim, commit, commit->headers[i], epoch->members);
+		check_header(sim, commit, commit->headers[i], members);
 	check_payload(sim, effect);
 }
 
-bool monitor_root(struct sim *sim, uint64_t index, uint8_t root[DAG_ROOT_SIZE])
+bool monitor_state(struct sim *sim, uint64_t index, struct sim_state *state)
 {
 	struct commit_record *record = index <= sim->monitor->top ? commit_of(sim->monitor, index) : NULL;
-	if (!record || !record->rooted)
+	if (!record || !record->reached)
 		return false;
-	memcpy(root, record->root, DAG_ROOT_SIZE);
+	*state = record->state;
 	return true;
 }
 
-void monitor_set_root(struct sim *sim, struct sim_node *node, uint64_t index)
+void monitor_applied(struct sim *sim, const struct sim_node *node)
 {
-	uint8_t root[DAG_ROOT_SIZE];
+	struct sim_state state;
+	const struct sim_state *own = &node->applied;
 	if (!node->honest)
 		return;
-	if (index > sim->monitor->top) {
+	if (own->index > sim->monitor->top) {
 		sim_violation(sim, "node %u took a state of commit %lu, which nobody has", node->number,
-		              index);
+		              own->index);
 		return;
 	}
-	if (monitor_root(sim, index, root)) {
-		if (memcmp(root, node->root, DAG_ROOT_SIZE) != 0)
-			sim_violation(sim, "node %u has another state after commit %lu", node->number, index);
+	if (monitor_state(sim, own->index, &state)) {
+		if (memcmp(state.root, own->root, DAG_ROOT_SIZE) != 0 ||
+		    state.ended_index != own->ended_index || state.ended_epoch != own->ended_epoch)
+			sim_violation(sim, "node %u has another state after commit %lu", node->number,
+			              own->index);
 		return;
 	}
-	struct commit_record *record = commit_of(sim->monitor, index);
-	record->rooted = true;
-	memcpy(record->root, node->root, DAG_ROOT_SIZE);
-}
-
-void monitor_epoch(struct sim *sim, struct sim_node *node, uint64_t *epoch_start, uint64_t *epoch)
-{
-	struct epoch_record *record = epoch_of(sim, *epoch);
-	(void)node;
-	/* The first commit of a later epoch may not be known yet: then its start is the last commit there is.
-	 */
-	*epoch_start = *epoch && !record->start ? sim->monitor->top : record->start;
+	struct commit_record *record = commit_of(sim->monitor, own->index);
+	record->reached = true;
+	record->state = *own;
 }
 
 unsigned monitor_open(const struct sim *sim)

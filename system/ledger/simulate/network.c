@@ -233,29 +233,31 @@ uint64_t sim_next_members(const struct sim *sim, uint64_t epoch, uint64_t member
 
 static void apply(struct sim *sim, struct sim_node *node, struct dag_effect *effect)
 {
-	uint64_t index = effect->index;
-	if (node->finished_epoch > effect->commit->epoch)
+	uint64_t index = effect->index, epoch = effect->commit->epoch;
+	struct sim_state *state = &node->applied;
+	if (state->ended_index && epoch <= state->ended_epoch && index > state->ended_index)
 		return; /* ordered beyond the epoch's end */
 	monitor_commit(sim, node, effect);
-	if (index > node->applied) {
+	if (index > state->index) {
 		struct blake3 hash;
-		if (index != node->applied + 1)
+		if (index != state->index + 1)
 			sim_violation(sim, "node %u applied commit %lu after %lu", node->number, index,
-			              node->applied);
+			              state->index);
 		blake3_init(&hash);
-		blake3_update(&hash, node->root, DAG_ROOT_SIZE);
+		blake3_update(&hash, state->root, DAG_ROOT_SIZE);
 		blake3_update(&hash, &effect->commit->digest, DAG_DIGEST_SIZE);
-		blake3_final(&hash, node->root, DAG_ROOT_SIZE);
-		node->applied = index;
-		monitor_set_root(sim, node, index);
+		blake3_final(&hash, state->root, DAG_ROOT_SIZE);
+		state->index = index;
+		if (sim->epoch_commits && index - state->ended_index >= sim->epoch_commits) {
+			state->ended_index = index;
+			state->ended_epoch = epoch;
+		}
+		monitor_applied(sim, node);
 	}
-	if (sim->epoch_commits && index - node->epoch_start >= sim->epoch_commits) {
-		node->epoch_start = index;
-		node->finished_epoch = effect->commit->epoch + 1;
-		dag_end_epoch(node->dag, effect->commit, sim_next_members(sim, effect->commit->epoch + 1, 0));
-	}
-	if (index == node->applied)
-		dag_applied(node->dag, index, node->root);
+	if (index && index == state->ended_index)
+		dag_end_epoch(node->dag, effect->commit, sim_next_members(sim, epoch + 1, 0));
+	if (index == state->index)
+		dag_applied(node->dag, index, state->root);
 }
 
 static void waiting_push(struct sim_node *node, const struct dag_effect *effect)
@@ -325,7 +327,6 @@ static void carry_out(struct sim *sim, struct sim_node *node)
 			break;
 		case DAG_STABLE:
 			node->applied_durable = node->applied;
-			memcpy(node->root_durable, node->root, DAG_ROOT_SIZE);
 			dag_settled(node->dag, mine.index);
 			log_trim(node);
 			break;
@@ -379,7 +380,6 @@ static void node_start(struct sim *sim, struct sim_node *node)
 	node->incarnation++;
 	node->tick_at = node->writing = 0;
 	node->applied = node->applied_durable;
-	memcpy(node->root, node->root_durable, DAG_ROOT_SIZE);
 	for (unsigned i = node->log_count; i-- > 0;)
 		if (node->log[i].kind == RECORD_STATE) {
 			dag_replay(node->dag, RECORD_STATE, node->log[i].blob->data, node->log[i].blob->size,
@@ -389,11 +389,7 @@ static void node_start(struct sim *sim, struct sim_node *node)
 	for (unsigned i = 0; i < node->log_count; i++)
 		dag_replay(node->dag, node->log[i].kind, node->log[i].blob->data, node->log[i].blob->size,
 		           node->log[i].ticket);
-	dag_begin(node->dag, node_clock(sim, node), node_unix(sim, node), node->applied);
-	struct dag_figures figures;
-	dag_get_figures(node->dag, &figures);
-	node->finished_epoch = figures.epoch;
-	monitor_epoch(sim, node, &node->epoch_start, &figures.epoch);
+	dag_begin(node->dag, node_clock(sim, node), node_unix(sim, node), node->applied.index);
 	carry_out(sim, node);
 	schedule_tick(sim, node);
 }
@@ -423,10 +419,8 @@ static void node_crash(struct sim *sim, struct sim_node *node)
 		blob_release(node->log[--node->log_count].blob);
 	node->durable = node->log_count ? node->log[node->log_count - 1].ticket : 0;
 	/* The application, too, may have written more than it promised, but whole commits. */
-	if (sim_chance(sim, 512)) {
+	if (sim_chance(sim, 512))
 		node->applied_durable = node->applied;
-		memcpy(node->root_durable, node->root, DAG_ROOT_SIZE);
-	}
 	node_stop(sim, node);
 	monitor_crash(sim, node);
 }
@@ -465,33 +459,25 @@ static void partition(struct sim *sim)
 
 static void snapshot(struct sim *sim, struct sim_node *node, const struct sim_event *event)
 {
-	uint8_t root[DAG_ROOT_SIZE];
+	struct sim_state state;
 	struct sim_node *peer = &sim->nodes[event->from];
 	bool good =
-	    peer->up && (sim->side[event->from] >> node->number & 1) && peer->applied >= event->number;
-	good = good && (peer->honest ? monitor_root(sim, event->number, root)
-	                             : liar_snapshot(sim, peer, event->number, root));
+	    peer->up && (sim->side[event->from] >> node->number & 1) && peer->applied.index >= event->number;
+	good = good && (peer->honest ? monitor_state(sim, event->number, &state)
+	                             : liar_snapshot(sim, peer, event->number, &state));
 	/* The snapshot's own root must be the one the state names. */
-	good = good && !memcmp(root, event->blob->data, DAG_ROOT_SIZE);
+	good = good && !memcmp(state.root, event->blob->data, DAG_ROOT_SIZE);
 	if (good) {
-		node->applied = node->applied_durable = event->number;
-		memcpy(node->root, root, DAG_ROOT_SIZE);
-		memcpy(node->root_durable, root, DAG_ROOT_SIZE);
+		node->applied = node->applied_durable = state;
 		while (node->waiting_count) {
 			dag_effect_release(&node->waiting[node->waiting_first]);
 			node->waiting_first = (node->waiting_first + 1) % node->waiting_room;
 			node->waiting_count--;
 		}
-		monitor_set_root(sim, node, event->number);
+		monitor_applied(sim, node);
 		monitor_restored(sim, node);
 	}
 	dag_restored(node->dag, event->number, good);
-	if (good) {
-		struct dag_figures figures;
-		dag_get_figures(node->dag, &figures);
-		node->finished_epoch = figures.epoch;
-		monitor_epoch(sim, node, &node->epoch_start, &figures.epoch);
-	}
 }
 
 static void handle(struct sim *sim, struct sim_event *event)
@@ -629,8 +615,8 @@ static bool settled(const struct sim *sim, uint64_t healed_top)
 		return false;
 	for (unsigned i = 0; i < sim->count; i++)
 		if (sim->nodes[i].honest &&
-		    (!sim->nodes[i].up || sim->nodes[i].applied + 25 + SIM_INTERVAL < top ||
-		     sim->nodes[i].applied < healed_top))
+		    (!sim->nodes[i].up || sim->nodes[i].applied.index + 25 + SIM_INTERVAL < top ||
+		     sim->nodes[i].applied.index < healed_top))
 			return false;
 	return true;
 }
@@ -690,7 +676,7 @@ enum sim_verdict sim_run(const struct sim_config *config, uint64_t seed, char wh
 			        "applied %lu stable %lu "
 			        "waiting %lu refused %lu%s\n",
 			        i, node->honest ? "honest" : "liar", node->lies, node->up, figures.epoch,
-			        figures.round, figures.leader_round, figures.committed, node->applied,
+			        figures.round, figures.leader_round, figures.committed, node->applied.index,
 			        figures.stable, figures.batches_waiting, figures.refused,
 			        figures.restoring ? " restoring" : "");
 		}

@@ -34,6 +34,12 @@ struct sim_record {
 	struct blob *blob;
 };
 
+/* The application after commit `index`: a chain of hashes over commits, and the last epoch that ended (index 0: none). */
+struct sim_state {
+	uint64_t index, ended_index, ended_epoch;
+	uint8_t root[DAG_ROOT_SIZE];
+};
+
 struct sim_node {
 	struct dag *dag;
 	unsigned number;
@@ -46,12 +52,9 @@ struct sim_node {
 	unsigned log_count, log_room;
 	uint64_t durable, writing;
 
-	/* the application: a chain of hashes over commits */
-	uint64_t applied, applied_durable, epoch_start;
-	uint8_t root[DAG_ROOT_SIZE], root_durable[DAG_ROOT_SIZE];
-	struct dag_effect *waiting; /* commits whose certificates are not durable yet */
+	struct sim_state applied, applied_durable; /* the application's */
+	struct dag_effect *waiting;                /* commits whose certificates are not durable yet */
 	unsigned waiting_first, waiting_count, waiting_room;
-	uint64_t finished_epoch; /* the epoch whose end it has seen */
 
 	/* clock: virtual time times rate plus offset */
 	int64_t offset_us;
@@ -136,7 +139,7 @@ uint64_t sim_next_members(const struct sim *sim, uint64_t epoch, uint64_t member
 void liar_send(struct sim *sim, struct sim_node *node, unsigned to, struct blob *blob);
 /* What it does when a message reaches it, besides what its core does. */
 void liar_hear(struct sim *sim, struct sim_node *node, unsigned from, const struct blob *blob);
-bool liar_snapshot(struct sim *sim, struct sim_node *node, uint64_t index, uint8_t root[DAG_ROOT_SIZE]);
+bool liar_snapshot(struct sim *sim, struct sim_node *node, uint64_t index, struct sim_state *state);
 
 /* monitor.c: what every run is checked for. */
 struct monitor *monitor_create(void);
@@ -150,12 +153,12 @@ void monitor_commit(struct sim *sim, struct sim_node *node, const struct dag_eff
 /* Its open payload may come out twice: it cannot know what was ordered in the commits it skipped. */
 void monitor_restored(struct sim *sim, const struct sim_node *node);
 void monitor_crash(struct sim *sim, const struct sim_node *node);
-/* The root every validator must have after commit `index`; false if nobody got there. */
-bool monitor_root(struct sim *sim, uint64_t index, uint8_t root[DAG_ROOT_SIZE]);
-void monitor_set_root(struct sim *sim, struct sim_node *node, uint64_t index);
+/* The state every validator must have after commit `index`; false if nobody got there. */
+bool monitor_state(struct sim *sim, uint64_t index, struct sim_state *state);
+/* The node has its state by applying a commit, or by a snapshot. */
+void monitor_applied(struct sim *sim, const struct sim_node *node);
 /* Submissions of honest nodes that nobody has seen final. */
 unsigned monitor_open(const struct sim *sim);
 uint64_t monitor_top(const struct sim *sim);
-void monitor_epoch(struct sim *sim, struct sim_node *node, uint64_t *epoch_start, uint64_t *epoch);
 
 #endif
