@@ -215,7 +215,7 @@ void dag_enter_epoch(struct dag *dag, const struct dag_order *order);
 /* Logs a reference and the current epoch. */
 uint64_t dag_log_voted(struct dag *dag, const struct dag_ref *ref);
 
-/* slots.c: headers, votes, certificates */
+/* slots.c: headers */
 struct slot *slot_get(struct dag *dag, uint64_t round, unsigned author);
 void slots_clear(struct dag *dag, uint64_t from_round, uint64_t to_round);
 /* The same, but what we voted for in them stays known, and its log records needed. */
@@ -225,9 +225,18 @@ void slots_progress(struct dag *dag);
 struct candidate *slot_candidate(struct slot *slot, const struct dag_digest *digest);
 /* `trusted`: from our own log. */
 void receive_header(struct dag *dag, unsigned peer, struct blob *blob, bool trusted);
+/* Rules of a header that need no other message. */
+bool header_fits(const struct dag *dag, const struct header_view *view, bool trusted);
+void replay_voted(struct dag *dag, const struct dag_ref *ref);
+
+/* votes.c: votes, certificates */
+void vote_box_release(struct vote_box *box);
+/* The voter's vote for the candidate, if there is one that is not known to be bad. */
+struct vote_box *slot_vote(const struct slot *slot, const struct candidate *candidate, unsigned voter);
+/* A quorum for the candidate? Unchecked signatures are checked, only as many as are needed. */
+bool slot_certified(struct dag *dag, struct slot *slot, const struct candidate *candidate);
 void receive_votes(struct dag *dag, unsigned peer, struct blob *blob, bool trusted);
 void receive_certificate(struct dag *dag, unsigned peer, struct blob *blob);
-void replay_voted(struct dag *dag, const struct dag_ref *ref);
 void votes_flush(struct dag *dag);
 /* A votes message of ours for these, signed. */
 struct blob *votes_message(struct dag *dag, const struct dag_ref *refs, unsigned count);

@@ -342,7 +342,7 @@ void monitor_commit(struct sim *sim, struct sim_node *node, const struct dag_eff
 	record->digest = commit->digest;
 	record->epoch = commit->epoch;
 	record->time_ms = commit->time_ms;
-	struct commit_record *before = effect->index ? commit_of(sim->monitor, effect->index - 1) : NULL;
+	struct commit_record *before = effect->index ? record - 1 : NULL;
 	uint64_t members = commit->epoch ? sim_next_members(sim, commit->epoch, 0) : sim->members;
 	if (before && before->known && record->time_ms < before->time_ms)
 		sim_violation(sim, "commit %lu is earlier than the one before", effect->index);

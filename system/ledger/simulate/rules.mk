@@ -1,5 +1,5 @@
 # The simulator, and the program that proves it able to find mistakes: the same sources with seeded bugs.
-LEDGER_SIMULATE_SOURCES := $(addprefix system/ledger/simulate/,network.c monitor.c liars.c)
+LEDGER_SIMULATE_SOURCES := $(addprefix system/ledger/simulate/,liars.c monitor.c network.c run.c validator.c)
 LEDGER_SOURCES += $(LEDGER_SIMULATE_SOURCES) system/ledger/simulate/command.c
 $(call host-program,ledger-controls,system/ledger/simulate/controls.c $(LEDGER_SIMULATE_SOURCES) $(LEDGER_DAG_SOURCES),-Isystem -D_GNU_SOURCE -DDAG_SEEDED_BUGS,$(CRYPTO_LIB) $(CRYPTO_LDLIBS))
 build/host/bin/ledger-controls: $(CRYPTO_LIB)

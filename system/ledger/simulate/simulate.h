@@ -122,17 +122,40 @@ enum sim_verdict {
 };
 enum sim_verdict sim_run(const struct sim_config *config, uint64_t seed, char why[256], uint64_t *events);
 
-/* random.c-like helpers of the run's one generator */
+#define SECOND 1000000ull /* in virtual microseconds */
+
+/* network.c: the run's one generator, events, and what lies between validators. */
 uint64_t sim_random(struct sim *sim);
 uint64_t sim_below(struct sim *sim, uint64_t limit);
 bool sim_chance(struct sim *sim, unsigned in_1024);
 
 void sim_schedule(struct sim *sim, struct sim_event event);
+bool sim_next_event(struct sim *sim, struct sim_event *out);
+/* Whether the time of troubles lasts. */
+bool sim_troubled(const struct sim *sim);
+/* Cuts the network anew, or makes it whole. */
+void sim_partition(struct sim *sim);
 void sim_violation(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Sends over the simulated network, to everyone if so addressed; the blob is borrowed. */
 void sim_transmit(struct sim *sim, unsigned from, unsigned to, struct blob *blob);
 void sim_sign(struct sim *sim, unsigned validator, enum dag_message purpose, const struct dag_digest *digest,
               uint8_t *signature);
+
+/* validator.c */
+uint64_t sim_node_clock(const struct sim *sim, const struct sim_node *node);
+uint64_t sim_node_unix(const struct sim *sim, const struct sim_node *node);
+void sim_node_start(struct sim *sim, struct sim_node *node);
+void sim_node_stop(struct sim_node *node);
+void sim_node_crash(struct sim *sim, struct sim_node *node);
+/* The log is durable up to `ticket`. */
+void sim_node_written(struct sim *sim, struct sim_node *node, uint64_t ticket);
+/* What the core wants done. */
+void sim_node_carry_out(struct sim *sim, struct sim_node *node);
+void sim_node_schedule_tick(struct sim *sim, struct sim_node *node);
+void sim_node_submit(struct sim *sim, struct sim_node *node);
+/* The answer to a request for a snapshot. */
+void sim_node_snapshot(struct sim *sim, struct sim_node *node, const struct sim_event *event);
+/* Who votes in the epoch after. */
 uint64_t sim_next_members(const struct sim *sim, uint64_t epoch, uint64_t members);
 
 /* liars.c: what a lying validator sends in place of `blob`. */
