@@ -7,15 +7,16 @@
 #include "internal.h"
 #include <holon/command.h>
 #include "fs/open.h"
+#include "exec/command.h"
 #include "mm/area.h"
+#include "native/native.h"
 #include "net/link.h"
 
 #define LINK_WAIT_NS (5 * NS_PER_SECOND) /* until the first program starts without an address */
 
 static const struct start_info *start;
-static const char *const *first_argv, *const *first_envp;
+static struct first_command first;
 static const char *first_path; /* where it is not the first word */
-static bool no_input;
 
 const struct start_info *linux_start_info(void)
 {
@@ -28,81 +29,15 @@ static bool read_command(void)
 {
 	uint64_t bytes = 0;
 	handle_t memory = start_find(start, "command", &bytes);
-	if (memory && bytes) {
-		uint64_t address = window_take(page_up(bytes), PAGE_SIZE_BYTES);
-		if (!address || space_map(machine.space, address, memory, 0, page_up(bytes), MAP_READ) < 0)
-			return false;
-		struct command_header *header = (struct command_header *)address;
-		uint64_t count = bytes >= sizeof(*header) ? (uint64_t)header->argc + header->envc : 0;
-		if (count > COMMAND_ARGUMENT_MAX + COMMAND_ENVIRONMENT_MAX)
-			return false;
-		const char **words = heap_allocate((count + 2) * sizeof(*words));
-		const char *wrong =
-		    words ? command_parse(header, bytes, words) : "there is no memory for the command";
-		if (wrong) {
-			linux_log("linux: %s\n", wrong);
-			return false;
-		}
-		memmove(words + header->argc + 1, words + header->argc, header->envc * sizeof(*words));
-		words[header->argc] = 0;
-		first_argv = words;
-		first_envp = words + header->argc + 1;
-		no_input = header->flags & COMMAND_NO_INPUT;
-		return true;
-	}
+	if (memory && bytes)
+		return command_read(memory, bytes, &first);
 	static const char *argv[] = {"-sh", 0};
 	static const char *envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	                             "HOME=/root", "TERM=linux", 0};
-	first_argv = argv;
-	first_envp = envp;
+	first.argv = argv;
+	first.envp = envp;
 	first_path = "/bin/sh";
 	return true;
-}
-
-static const char *environment(const char *name)
-{
-	size_t length = strlen(name);
-	for (const char *const *word = first_envp; *word; word++)
-		if (strncmp(*word, name, length) == 0 && (*word)[length] == '=')
-			return *word + length + 1;
-	return 0;
-}
-
-/* Opens the first program, looked up in PATH where its name has no slash. */
-static int find_program(const char *name, char *path, size_t size, struct file **file)
-{
-	const char *folders = environment("PATH");
-	int error = -ENOENT;
-	text_copy(path, size, name);
-	if (strchr(name, '/')) {
-		*file = file_open_exec(AT_FDCWD, path, 0, &error);
-		return *file ? 0 : error;
-	}
-	while (folders && *folders) {
-		const char *end = strchr(folders, ':');
-		size_t length = end ? (size_t)(end - folders) : strlen(folders);
-		if (length && length + strlen(name) + 2 <= size) {
-			text_copy(path, length + 1, folders);
-			path[length] = '/';
-			text_copy(path + length + 1, size - length - 1, name);
-			int one;
-			*file = file_open_exec(AT_FDCWD, path, 0, &one);
-			if (*file)
-				return 0;
-			if (one != -ENOENT)
-				error = one;
-		}
-		folders = end ? end + 1 : 0;
-	}
-	return error;
-}
-
-/* Standard input is empty: /dev/null in its place. */
-static void close_input(void)
-{
-	(void)sys_close(0);
-	if (open_file(AT_FDCWD, "/dev/null", O_RDONLY, 0, 0) != 0)
-		linux_log("linux: no /dev/null for the first process\n");
 }
 
 static void first_program(void *argument)
@@ -116,21 +51,22 @@ static void first_program(void *argument)
 		linux_log("linux: no files for the first process: error %d\n", -error);
 		unit_exit(126 << 8);
 	}
-	if (no_input)
-		close_input();
+	if (first.no_input)
+		files_no_input();
 	link_wait_configured(clock_monotonic() + LINK_WAIT_NS);
-	error = find_program(first_path ? first_path : first_argv[0], path, sizeof(path), &file);
+	error = command_find(&first, first_path ? first_path : first.argv[0], path, sizeof(path), &file);
 	if (!error)
-		error = exec_load(task, file, path, 0, 0, first_argv, first_envp);
+		error = exec_load(task, file, path, 0, 0, first.argv, first.envp);
 	if (error) {
-		linux_log("linux: cannot run %s: error %d\n", first_argv[0], -error);
+		linux_log("linux: cannot run %s: error %d\n", first.argv[0], -error);
+		command_refused(&first, error);
 		unit_exit((error == -ENOENT ? 127 : 126) << 8);
 	}
 	personality_unlock();
 	guest_loop();
 }
 
-static void credentials_first(struct credentials *credentials)
+void credentials_first(struct credentials *credentials)
 {
 	uint64_t all = (1ull << (CAP_LAST + 1)) - 1;
 	credentials->cap_effective = credentials->cap_permitted = credentials->cap_bounding = all;
@@ -171,6 +107,7 @@ static void start_linux(void *argument)
 	timers_start();
 	load_start();
 	link_start();
+	enter_start();
 	personality_unlock();
 	first_program(task);
 }

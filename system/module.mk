@@ -1,11 +1,12 @@
 # System programs. The sub-kernel manager is a native unit.
-$(call native-program,system/subkernel,system/subkernel/manager.c system/subkernel/blocks.c system/subkernel/network.c system/subkernel/realtime.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+$(call native-program,system/subkernel,system/subkernel/manager.c system/subkernel/entered.c system/subkernel/blocks.c system/subkernel/network.c system/subkernel/realtime.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
 # The subkernel command is an ordinary Linux program, linked statically.
 GUEST_CFLAGS := $(CSTD) $(WARN) -O2 -Iabi
-build/guest/subkernel: system/subkernel/subkernel.c system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/switch.h abi/holon/link.h abi/holon/guest_calls.h
+SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c tree.c)
+build/guest/subkernel: $(SUBKERNEL_COMMAND) $(addprefix system/subkernel/,command.h log.h tree.h libholon.h) abi/holon/blueprint.h abi/holon/switch.h abi/holon/link.h abi/holon/guest_calls.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
+	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(SUBKERNEL_COMMAND)
 ALL += build/guest/subkernel
 build/guest/vault: system/vault/vault.c system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/guest_calls.h abi/holon/vault.h
 	@mkdir -p $(@D)
@@ -25,3 +26,7 @@ build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
 	@mkdir -p $(@D)
 	@$(LD) -r --whole-archive $< -o $@
 	@llvm-objcopy --keep-global-symbol=argon2id_ctx $@
+
+# Archives of trees, which come from sub-kernels that may mean harm.
+$(call host-test,subkernel-tree,system/subkernel/tree_test.c system/subkernel/tree.c,-D_GNU_SOURCE)
+$(call host-fuzz,subkernel-tree,system/subkernel/tree_fuzz.c system/subkernel/tree.c,-D_GNU_SOURCE)

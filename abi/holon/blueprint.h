@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "switch.h"
 
-#define BLUEPRINT_VERSION 2
+#define BLUEPRINT_VERSION 3
 
 enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
@@ -27,13 +27,21 @@ struct blueprint {
 	 * sub-kernel without a link none can be had. */
 	struct switch_policy net;
 	uint64_t root_volume; /* of offer(): its root lies on that mount, over the image; 0: on memory */
+	uint64_t archive;     /* of offer(): an archive (tar) that is unpacked in its root first; 0: none */
+	char image[32];       /* its root is images/NAME of the system image; "": the first sub-kernel's */
 };
+
+/* What offer() keeps for the next child. */
+enum blueprint_offer { OFFER_VOLUME = 1, OFFER_ARCHIVE };
 
 enum subkernel_state { SUBKERNEL_RUNNING = 0, SUBKERNEL_FROZEN, SUBKERNEL_ENDED };
 
 /* Signalled to the event of a sub-kernel's creator, beside the bits of its stream (enum stream_bits), when
  * the sub-kernel has ended: the creator may ask for its status now. */
 #define SUBKERNEL_EVENT_ENDED (1ull << 63)
+
+/* What a personality is asked to do by its "control" event and task(). */
+enum subkernel_task { SUBKERNEL_TASK_ENTER = 1, SUBKERNEL_TASK_KILL };
 
 struct subkernel_info {
 	uint64_t number, parent;

@@ -34,6 +34,21 @@ enum holon_call {
 	HOLON_VAULT,
 	/* (index, char name[32]): the name of the indexth block device. ENOENT past the end */
 	HOLON_BLOCK_LIST,
+	/* (number, char *const argv[], char *const envp[], flags HOLON_SUBKERNEL_*, uint64_t *number) → a descriptor
+	 * as of HOLON_SUBKERNEL_CREATE, of a further program in the descendant NUMBER. Closing it kills the program.
+	 * ESRCH: no descendant has this number; ENOMEM: too many programs were started so */
+	HOLON_SUBKERNEL_ENTER,
+	/* (number, uint32_t *position, void *buffer, size) → bytes: what the descendant NUMBER wrote to its terminal
+	 * from POSITION on, as far as its stream still has it (the last 32 KiB); POSITION moves behind them. A
+	 * POSITION that it has no more begins with the oldest byte. ESRCH */
+	HOLON_SUBKERNEL_OUTPUT,
+	/* (descriptor of a regular file) → the archive of the next child's blueprint, a positive number. The file
+	 * holds a tar archive of files, directories and links, which goes into the child's memory. EFBIG: more than
+	 * HOLON_ARCHIVE_MAX bytes */
+	HOLON_SUBKERNEL_OFFER,
+	/* (descriptor of create) → 1 once for each Ctrl-Z that nobody in the child could follow, which POLLPRI tells:
+	 * who holds the terminal may freeze the child; else 0 */
+	HOLON_SUBKERNEL_SUSPENDED,
 };
 
 enum holon_vault_operation {
@@ -62,7 +77,8 @@ struct holon_vault {
 	uint8_t result[128];
 };
 
-#define HOLON_CALLS_VERSION 1
+#define HOLON_CALLS_VERSION 2
+#define HOLON_ARCHIVE_MAX   (1ull << 30)
 
 enum holon_subkernel_flags {
 	HOLON_SUBKERNEL_TERMINAL =

@@ -19,6 +19,7 @@ enum stream_bits {
 	STREAM_WRITABLE = 2,
 	STREAM_RESIZED = 4, /* columns and rows changed */
 	STREAM_CLOSED = 8,
+	STREAM_SUSPENDED = 16, /* the header says so */
 };
 
 struct stream_ring {
@@ -35,10 +36,13 @@ struct stream_header {
 	uint32_t ring_bytes;
 	volatile uint32_t columns, rows; /* window size, written by side 0; 0 = unknown */
 	volatile uint32_t flags;         /* STREAM_FLAG_* written by side 0 before side 1 starts */
-	uint32_t reserved[11];
+	volatile uint32_t suspended;     /* side 1 asks to be stopped (Ctrl-Z); side 0 takes it back */
+	uint32_t reserved[10];
 	struct stream_ring ring[2];
 	/* ring r's bytes are at 4096 + r * ring_bytes */
 };
 
 /* Side 0 is no terminal but a pipe: the personality must not echo, edit or translate bytes. */
 #define STREAM_FLAG_RAW 1u
+/* Side 0 can stop all of side 1, and have it go on. */
+#define STREAM_FLAG_JOBS 2u

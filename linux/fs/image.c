@@ -2,9 +2,7 @@
  * service. */
 #include <holon.h>
 #include <sysimg/sysimg.h>
-#include "../include/alloc.h"
-#include "../include/mm.h"
-#include "../include/task.h"
+#include "../internal.h"
 #include "ramfs_data.h"
 #include "vfs.interface.h"
 
@@ -28,6 +26,15 @@ bool image_init(const struct start_info *info)
 const struct sysimg *image_get(void)
 {
 	return &image;
+}
+
+int64_t image_root(void)
+{
+	const char *name = start_word(linux_start_info(), "image=");
+	char path[48] = "linux";
+	if (name)
+		text_format(path, sizeof(path), "images/%s", name);
+	return sysimg_path(&image, path);
 }
 
 struct memory_object *image_object(void)

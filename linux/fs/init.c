@@ -11,6 +11,7 @@
 #include "tar.h"
 
 static struct filesystem *device_filesystem;
+static struct path first_root;
 
 struct filesystem *filesystem_by_name(const char *type)
 {
@@ -107,24 +108,33 @@ static int make_directories(const struct path *root)
 }
 
 /* Descriptors 0, 1 and 2: the console by its name, so that ttyname(3) finds it; or the plain stream. */
-static int standard_files(void)
+int files_standard(struct console *console)
 {
+	char name[32];
 	int64_t first;
-	if (console_is_raw()) {
+	if (console_is_raw(console)) {
 		struct file *file = file_create(0, O_RDWR, 0);
 		if (!file)
 			return -ENOMEM;
-		first = console_open(file);
+		first = console_open(console, file);
 		if (first == 0)
 			first = file_install(file, 0, false);
 		if (first < 0)
 			file_release(file);
 	} else {
-		first = open_file(AT_FDCWD, "/dev/console", O_RDWR, 0, 0);
+		console_name(console, name, sizeof(name));
+		first = open_file(AT_FDCWD, name, O_RDWR, 0, 0);
 	}
 	for (int fd = 1; fd < 3 && first >= 0; fd++)
 		first = file_install(file_reference(file_of(0)), fd, false);
 	return first < 0 ? (int)first : 0;
+}
+
+void files_no_input(void)
+{
+	(void)sys_close(0);
+	if (open_file(AT_FDCWD, "/dev/null", O_RDONLY, 0, 0) != 0)
+		linux_log("linux: no /dev/null for standard input\n");
 }
 
 /* Name servers come from DHCP, unless the image or an added file says otherwise. */
@@ -141,6 +151,18 @@ static void make_resolver(const struct path *root)
 	if (found)
 		vnode_release(found);
 	path_release(&etc);
+}
+
+int files_init_entered(struct task *task)
+{
+	task->fs = fs_context_create();
+	task->files = files_create();
+	if (!task->fs || !task->files)
+		return -ENOMEM;
+	task->fs->root = task->fs->working = first_root;
+	path_reference(&first_root);
+	path_reference(&first_root);
+	return 0;
 }
 
 int files_init_first(struct task *task)
@@ -165,6 +187,8 @@ int files_init_first(struct task *task)
 	root.mount->read_only = filesystem->flags & FILESYSTEM_READ_ONLY;
 	task->fs->root = root;
 	task->fs->working = root;
+	path_reference(&root);
+	first_root = root;
 	path_reference(&root);
 	error = make_directories(&root);
 	if (!error)
@@ -192,5 +216,5 @@ int files_init_first(struct task *task)
 		linux_log("linux: there is no console stream\n");
 		return -ENXIO;
 	}
-	return error ? error : standard_files();
+	return error ? error : files_standard(console_first());
 }

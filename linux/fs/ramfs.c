@@ -713,7 +713,7 @@ struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool imag
 	filesystem->attribute_keep = backed_attribute_keep;
 	*error = backing_root(backing, root);
 	if (image)
-		root->lower_directory = root->image_directory = sysimg_path(image_get(), "linux");
+		root->lower_directory = root->image_directory = image_root();
 	if (*error) {
 		backed_release(filesystem);
 		return 0;
@@ -735,7 +735,7 @@ struct filesystem *ramfs_create_root(handle_t volume, int *error)
 	struct filesystem *filesystem = ramfs_create("rootfs", 0755);
 	*error = filesystem ? 0 : -ENOMEM;
 	if (filesystem)
-		ram_node(filesystem->root)->lower_directory = sysimg_path(image_get(), "linux");
+		ram_node(filesystem->root)->lower_directory = image_root();
 	return filesystem;
 }
 

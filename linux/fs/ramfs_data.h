@@ -117,6 +117,8 @@ void ram_data_free(struct ram_node *node);
 /* The mapped system image (image.c). */
 struct sysimg;
 const struct sysimg *image_get(void);
+/* The node that the root lies on: of the blueprint's image; -1: there is none. */
+int64_t image_root(void);
 struct memory_object *image_object(void);
 int image_verify(uint32_t node);
 /* Maps and checks the image that START gives; false: there is none. */

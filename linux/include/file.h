@@ -175,3 +175,9 @@ int64_t file_read_kernel(struct file *file, void *to, size_t bytes, uint64_t off
 void file_path(const struct file *file, char *text, uint32_t size);
 /* Descriptors 0, 1 and 2 and the controlling terminal of the first process; root and working directory. */
 int files_init_first(struct task *task);
+/* The same for a program that is started from outside later: the root is the first process's. */
+int files_init_entered(struct task *task);
+/* Descriptors 0, 1 and 2 of the current task, on CONSOLE; and standard input empty. */
+struct console;
+int files_standard(struct console *console);
+void files_no_input(void);

@@ -32,6 +32,9 @@ int signal_send_process(struct process *process, int signal, const struct linux_
 int signal_send_task(struct task *task, int signal, const struct linux_siginfo *info);
 /* To every member of process group PGID (tty: SIGINT, SIGTSTP, SIGHUP...). Number of processes reached. */
 int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info);
+/* A terminal's key. From OUTSIDE of the sub-kernel it ends the first process too, which is safe only from signals of its
+ * own processes. */
+void signal_send_keys(int32_t pgid, int signal, bool outside);
 /* A synchronous fault of the current task: cannot be blocked or ignored. */
 void signal_fault(int signal, int code, uint64_t address);
 /* The same with whatever INFO says. */

@@ -153,8 +153,9 @@ struct process {
 	uint8_t machine_check; /* prctl(2): 0, or one more than PR_MCE_KILL_* */
 	int32_t exit_status;   /* wait status form: code << 8 or signal, 0x80 core */
 	int32_t stop_signal;
-	int32_t exit_signal; /* to the parent: SIGCHLD, 0 for none */
-	struct tty *tty;     /* controlling terminal (file side) */
+	int32_t exit_signal;     /* to the parent: SIGCHLD, 0 for none */
+	struct tty *tty;         /* controlling terminal (file side) */
+	struct entered *entered; /* of one that was started from outside: native/enter.c */
 	struct linux_rlimit limits[16];
 	struct linux_rusage children_usage;
 	uint64_t cpu_ns, voluntary_switches, minor_faults; /* of threads that have gone */

@@ -147,5 +147,7 @@ static inline void poll_wait(struct poll_table *table, struct wait_queue *queue)
  * signals the worker's event (or DEADLINE passes) and returns the event's bits. Give worker_event's handle to
  * whoever shall signal it. */
 struct task *worker_create(const char *name, void (*function)(void *argument), void *argument);
+/* The current worker is done; its thread goes back to the pool. Lock held alone; dropped here. */
+_Noreturn void worker_end(void);
 uint64_t worker_wait(uint64_t deadline);
 uint64_t worker_event(struct task *worker);

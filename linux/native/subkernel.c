@@ -12,6 +12,7 @@
 #include <holon/guest_calls.h>
 #include "../internal.h"
 #include "../include/file.h"
+#include "../mm/area.h"
 #include "../tty/termios.h"
 #include "native.h"
 #include "subkernel.interface.h"
@@ -191,6 +192,8 @@ static uint32_t child_poll(struct file *file, struct poll_table *table)
 		events |= POLLIN | POLLHUP;
 	if (stream_room(&child->stream))
 		events |= POLLOUT | POLLWRNORM;
+	if (child->stream.header->suspended)
+		events |= POLLPRI;
 	return events;
 }
 
@@ -318,7 +321,7 @@ static int64_t make_command(uint64_t argv, uint64_t envp, uint32_t flags, handle
 	return envc < 0 ? envc : 0;
 }
 
-static int64_t make_stream(struct child *child, bool raw)
+static int64_t make_stream(struct child *child, bool raw, bool jobs)
 {
 	int64_t memory = memory_create(MEMORY_ANONYMOUS, STREAM_BYTES, 0, 0);
 	int64_t event = event_create();
@@ -329,14 +332,15 @@ static int64_t make_stream(struct child *child, bool raw)
 	    space_map(machine.space, window, child->memory, 0, STREAM_BYTES, MAP_READ | MAP_WRITE) < 0)
 		return -ENOMEM;
 	stream_init(&child->stream, (void *)window, 0, child->event, true);
-	child->stream.header->flags = raw ? STREAM_FLAG_RAW : 0;
+	child->stream.header->flags = raw ? STREAM_FLAG_RAW : jobs ? STREAM_FLAG_JOBS : 0;
 	wait_queue_init(&child->wait);
 	return 0;
 }
 
-/* The manager keeps what it is given: copies go over, the originals stay here. */
-static int64_t call_create(struct child *child, const struct blueprint *blueprint, handle_t command,
-                           uint64_t command_bytes)
+/* The manager keeps what it is given: copies go over, the originals stay here. A program in the descendant INSIDE, or
+ * with 0 a new sub-kernel of BLUEPRINT. */
+static int64_t call_create(struct child *child, const struct blueprint *blueprint, uint64_t inside,
+                           handle_t command, uint64_t command_bytes)
 {
 	int64_t memory = cap_copy(child->memory, RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0);
 	int64_t event =
@@ -346,9 +350,12 @@ static int64_t call_create(struct child *child, const struct blueprint *blueprin
 	if (result >= 0) {
 		struct thread_page *page = current_page();
 		personality_unlock();
-		result = subkernel_create(manager(), page, blueprint, sizeof(*blueprint), (handle_t)memory,
-		                          (handle_t)event, (handle_t)peer, command, command_bytes,
-		                          &child->number, DEADLINE_NEVER);
+		result = inside ? subkernel_enter(manager(), page, inside, (handle_t)memory, (handle_t)event,
+		                                  (handle_t)peer, command, command_bytes, &child->number,
+		                                  DEADLINE_NEVER)
+		                : subkernel_create(manager(), page, blueprint, sizeof(*blueprint),
+		                                   (handle_t)memory, (handle_t)event, (handle_t)peer, command,
+		                                   command_bytes, &child->number, DEADLINE_NEVER);
 		personality_lock();
 	}
 	/* What was moved is gone already; what was not goes now. */
@@ -362,15 +369,16 @@ static int64_t call_create(struct child *child, const struct blueprint *blueprin
 	return result;
 }
 
-static int64_t create(uint64_t blueprint_address, uint64_t argv, uint64_t envp, uint64_t flags,
-                      uint64_t number_address)
+/* Of a new sub-kernel, or of a program INSIDE one. */
+static int64_t create(uint64_t blueprint_address, uint64_t inside, uint64_t argv, uint64_t envp,
+                      uint64_t flags, uint64_t number_address)
 {
 	struct blueprint blueprint;
 	handle_t command;
 	uint64_t command_bytes;
 	if (flags & ~(uint64_t)(HOLON_SUBKERNEL_TERMINAL | HOLON_SUBKERNEL_CLOEXEC))
 		return -EINVAL;
-	if (copy_from_user(&blueprint, blueprint_address, sizeof(blueprint)))
+	if (inside ? !argv : copy_from_user(&blueprint, blueprint_address, sizeof(blueprint)) != 0)
 		return -EFAULT;
 	int64_t error = prepare();
 	if (error)
@@ -379,11 +387,11 @@ static int64_t create(uint64_t blueprint_address, uint64_t argv, uint64_t envp, 
 	if (!child)
 		return -ENOMEM;
 	list_init(&child->link);
-	error = make_stream(child, !(flags & HOLON_SUBKERNEL_TERMINAL));
+	error = make_stream(child, !(flags & HOLON_SUBKERNEL_TERMINAL), !inside);
 	if (!error)
 		error = make_command(argv, envp, (uint32_t)flags, &command, &command_bytes);
 	if (!error)
-		error = linux_error(call_create(child, &blueprint, command, command_bytes));
+		error = linux_error(call_create(child, &blueprint, inside, command, command_bytes));
 	if (error < 0) {
 		child_free(child);
 		return error;
@@ -468,6 +476,128 @@ static int64_t end_input(uint64_t fd)
 	return 0;
 }
 
+static int64_t take_suspended(uint64_t fd)
+{
+	struct file *file = child_file(fd);
+	if (!file)
+		return -EBADF;
+	struct stream_header *header = ((struct child *)file->private)->stream.header;
+	bool suspended = header->suspended != 0;
+	header->suspended = 0;
+	return suspended;
+}
+
+/* Copies what the ring of HEADER still has from *POSITION on to the user's BUFFER. Nothing in it is trusted: it is the
+ * other side's memory. */
+static int64_t ring_output(const struct stream_header *header, uint32_t *position, uint64_t buffer,
+                           uint64_t size)
+{
+	const uint8_t *bytes = (const uint8_t *)header + 4096 + STREAM_RING_BYTES;
+	uint32_t head = header->ring[1].head;
+	if (head - *position > STREAM_RING_BYTES)
+		*position = head < STREAM_RING_BYTES ? 0 : head - STREAM_RING_BYTES;
+	uint32_t left = head - *position;
+	if (left > size)
+		left = (uint32_t)size;
+	int64_t total = 0;
+	while (left) {
+		uint32_t at = *position % STREAM_RING_BYTES;
+		uint32_t part = left < STREAM_RING_BYTES - at ? left : STREAM_RING_BYTES - at;
+		if (copy_to_user(buffer + (uint64_t)total, bytes + at, part))
+			return -EFAULT;
+		*position += part;
+		total += part;
+		left -= part;
+	}
+	return total;
+}
+
+/* MEMORY is another's, who may cut it at any time: a clone of it cannot be cut. */
+static int64_t clone_output(handle_t memory, uint32_t *position, uint64_t buffer, uint64_t size)
+{
+	int64_t clone = memory_clone(memory, 0, STREAM_BYTES);
+	cap_delete(memory);
+	if (clone < 0)
+		return -ENOMEM;
+	uint64_t window = window_take(STREAM_BYTES, 4096);
+	int64_t result = -ENOMEM;
+	if (window && space_map(machine.space, window, (handle_t)clone, 0, STREAM_BYTES, MAP_READ) >= 0) {
+		result = ring_output((const struct stream_header *)window, position, buffer, size);
+		space_unmap(machine.space, window, STREAM_BYTES);
+	}
+	if (window)
+		window_put(window, STREAM_BYTES);
+	cap_delete((handle_t)clone);
+	return result;
+}
+
+static int64_t output(uint64_t number, uint64_t position_address, uint64_t buffer, uint64_t size)
+{
+	uint32_t position;
+	handle_t memory = 0;
+	if (get_user_u32(&position, position_address))
+		return -EFAULT;
+	personality_unlock();
+	int64_t result = subkernel_output(manager(), current_page(), number, &memory, DEADLINE_NEVER);
+	personality_lock();
+	if (result < 0)
+		return linux_error(result);
+	result = clone_output(memory, &position, buffer, size);
+	if (result >= 0 && put_user_u32(position_address, position))
+		return -EFAULT;
+	return result;
+}
+
+/* The bytes of FILE as a memory object. */
+static int64_t archive_of(struct file *file, uint64_t bytes, handle_t *memory)
+{
+	int64_t object = memory_create(MEMORY_ANONYMOUS, page_up(bytes), 0, 0);
+	if (object < 0)
+		return -ENOMEM;
+	uint64_t window = window_take(page_up(bytes), PAGE_SIZE_BYTES);
+	int64_t result = -ENOMEM;
+	if (window && space_map(machine.space, window, (handle_t)object, 0, page_up(bytes),
+	                        MAP_READ | MAP_WRITE) >= 0) {
+		result = 0;
+		for (uint64_t page = window; !result && page < window + bytes; page += PAGE_SIZE_BYTES)
+			result = probe_write(page) ? -ENOMEM : 0;
+		if (!result)
+			result = file_read_kernel(file, (void *)window, bytes, 0);
+		if (result >= 0)
+			result = (uint64_t)result == bytes ? 0 : -EIO;
+		space_unmap(machine.space, window, page_up(bytes));
+	}
+	if (window)
+		window_put(window, page_up(bytes));
+	if (result < 0)
+		cap_delete((handle_t)object);
+	else
+		*memory = (handle_t)object;
+	return result;
+}
+
+static int64_t offer_archive(uint64_t fd)
+{
+	struct file *file = file_of((int)fd);
+	handle_t memory;
+	uint64_t token = 0;
+	if (!file || !file->vnode || !S_ISREG(file->vnode->mode) || !file_readable(file))
+		return -EBADF;
+	uint64_t bytes = file->vnode->size;
+	if (!bytes || bytes > HOLON_ARCHIVE_MAX)
+		return bytes ? -EFBIG : -EINVAL;
+	int64_t result = archive_of(file, bytes, &memory);
+	if (result < 0)
+		return result;
+	personality_unlock();
+	result =
+	    subkernel_offer(manager(), current_page(), OFFER_ARCHIVE, memory, bytes, &token, DEADLINE_NEVER);
+	personality_lock();
+	if (result < 0)
+		cap_delete(memory);
+	return result < 0 ? linux_error(result) : (int64_t)token;
+}
+
 int64_t holon_call(uint64_t number, const struct guest_state *state)
 {
 	if (number == HOLON_VERSION)
@@ -478,7 +608,16 @@ int64_t holon_call(uint64_t number, const struct guest_state *state)
 		return -EPERM;
 	switch (number) {
 	case HOLON_SUBKERNEL_CREATE:
-		return create(state->rdi, state->rsi, state->rdx, state->r10, state->r8);
+		return create(state->rdi, 0, state->rsi, state->rdx, state->r10, state->r8);
+	case HOLON_SUBKERNEL_ENTER:
+		return state->rdi ? create(0, state->rdi, state->rsi, state->rdx, state->r10, state->r8)
+		                  : -ESRCH;
+	case HOLON_SUBKERNEL_SUSPENDED:
+		return take_suspended(state->rdi);
+	case HOLON_SUBKERNEL_OUTPUT:
+		return output(state->rdi, state->rsi, state->rdx, state->r10);
+	case HOLON_SUBKERNEL_OFFER:
+		return offer_archive(state->rdi);
 	case HOLON_SUBKERNEL_LIST:
 		return list(state->rdi, state->rsi);
 	case HOLON_SUBKERNEL_KILL:

@@ -158,7 +158,8 @@ static int64_t offer(struct holon_vault *request)
 	int64_t result = vault_mount_of(request->name, request->path, request->flags, &mount);
 	if (result < 0)
 		return result;
-	result = subkernel_offer(manager, current_page(), mount, &request->index, DEADLINE_NEVER);
+	result =
+	    subkernel_offer(manager, current_page(), OFFER_VOLUME, mount, 0, &request->index, DEADLINE_NEVER);
 	if (result < 0)
 		cap_delete(mount);
 	return linux_error_of_service(result);

@@ -225,6 +225,21 @@ int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info
 	return count;
 }
 
+void signal_send_keys(int32_t pgid, int signal, bool outside)
+{
+	struct process *process = process_group_first(pgid);
+	while (process) {
+		struct process *next = process_group_next(process);
+		if (outside && process == init_process && process->thread_count && signal != SIGTSTP &&
+		    handler_of(process->leader, signal) == SIG_DFL &&
+		    !(process->leader->blocked & SIGNAL_BIT(signal)))
+			process_kill(process, signal);
+		else
+			send(process, 0, signal, 0);
+		process = next;
+	}
+}
+
 void signal_fault(int signal, int code, uint64_t address)
 {
 	struct linux_siginfo info = {.si_signo = signal, .si_code = code, .address = address};

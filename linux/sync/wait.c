@@ -175,6 +175,12 @@ struct task *worker_create(const char *name, void (*function)(void *argument), v
 	return task;
 }
 
+void worker_end(void)
+{
+	heap_free(current_task());
+	thread_idle();
+}
+
 uint64_t worker_wait(uint64_t deadline)
 {
 	uint64_t bits = 0;

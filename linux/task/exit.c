@@ -2,6 +2,7 @@
 #include "../fs/backing.h"
 #include "internal.h"
 #include "ipc/ipc.h"
+#include "native/native.h"
 #include "trace/trace.h"
 
 /* Lets the parent that waits for TASK's exec or exit go on (vfork). */
@@ -140,9 +141,12 @@ static void process_ended(struct process *process, int32_t status)
 	int signal = status & 0x7f;
 	int code = !signal ? CLD_EXITED : status & 0x80 ? CLD_DUMPED : CLD_KILLED;
 	int number = signal ? signal : status >> 8 & 0xff;
+	bool silent =
+	    !parent || (!process->trace && process->exit_signal == SIGCHLD && ignores_children(parent));
+	if (process->entered)
+		entered_ended(process, status);
 	if (trace_process_ended(process, code, number))
 		return;
-	bool silent = !process->trace && process->exit_signal == SIGCHLD && ignores_children(parent);
 	process_notify_parent(process, code, number);
 	if (silent)
 		reap(process);
@@ -151,7 +155,8 @@ static void process_ended(struct process *process, int32_t status)
 void process_tell_parent(struct process *process)
 {
 	int status = process->exit_status, signal = status & 0x7f;
-	bool silent = process->exit_signal == SIGCHLD && ignores_children(process->parent);
+	bool silent =
+	    !process->parent || (process->exit_signal == SIGCHLD && ignores_children(process->parent));
 	process_notify_parent(process, signal ? CLD_KILLED : CLD_EXITED,
 	                      signal ? signal : status >> 8 & 0xff);
 	if (silent)

@@ -202,8 +202,10 @@ static bool signal_key(struct tty *tty, uint8_t c)
 		tty->tail = tty->canonical = tty->head;
 		tty->canonical_column = tty->column;
 	}
+	if (signal == SIGTSTP && tty->driver->suspend && tty->driver->suspend(tty))
+		return true;
 	if (tty->foreground)
-		signal_send_group(tty->foreground, signal, 0);
+		signal_send_keys(tty->foreground, signal, tty->driver->outside);
 	return true;
 }
 

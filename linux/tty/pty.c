@@ -331,6 +331,42 @@ int pty_open_master(struct file *file)
 	return 0;
 }
 
+int pty_show(struct tty *tty)
+{
+	uint32_t number = 0;
+	char name[12];
+	while (number < PTY_MAX && ptys[number])
+		number++;
+	struct pty *pty = number < PTY_MAX ? heap_allocate(sizeof(*pty)) : 0;
+	if (!pty)
+		return number < PTY_MAX ? -ENOMEM : -ENOSPC;
+	text_format(name, sizeof(name), "%u", number);
+	pty->node = ramfs_make(pty_filesystem()->root, name, S_IFCHR | 0620, 136u << 8 | number);
+	if (!pty->node) {
+		heap_free(pty);
+		return -ENOMEM;
+	}
+	pty->number = number;
+	pty->master_open = true;
+	pty->tty = tty;
+	wait_queue_init(&pty->master_wait);
+	tty->device_number = 136u << 8 | number;
+	ptys[number] = pty;
+	return 0;
+}
+
+void pty_hide(struct tty *tty)
+{
+	char name[12];
+	struct pty *pty = ptys[tty->device_number & 0xff];
+	int length = text_format(name, sizeof(name), "%u", pty->number);
+	struct vnode *root = pty_filesystem()->root;
+	root->ops->unlink(root, name, (uint32_t)length, pty->node);
+	vnode_release(pty->node);
+	ptys[pty->number] = 0;
+	heap_free(pty);
+}
+
 struct tty *pty_slave(uint32_t number)
 {
 	struct pty *pty = number < PTY_MAX ? ptys[number] : 0;

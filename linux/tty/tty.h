@@ -7,6 +7,7 @@
 #pragma once
 
 #include <holon/start.h>
+#include <holon/types.h>
 #include "../include/file.h"
 
 struct vnode;
@@ -30,6 +31,9 @@ struct tty_driver {
 	/* Something that a master in packet mode is told of: PACKET_* (termios.h). */
 	void (*packet)(struct tty *tty, uint8_t status);
 	void (*gone)(struct tty *tty); /* the last reference is dropped; frees what it holds */
+	/* Ctrl-Z: true where the other side stops the whole; 0: there is no such thing. */
+	bool (*suspend)(struct tty *tty);
+	bool outside; /* its keys come from outside of the sub-kernel: they reach its first process, too */
 };
 
 struct tty {
@@ -85,10 +89,25 @@ int pty_open_master(struct file *file);
 struct tty *pty_slave(uint32_t number);
 struct filesystem *pty_filesystem(void);
 
-/* The console stream. RAW: a pipe, not a terminal. console_open gives its file. */
+/* TTY, whose driver is another's, is /dev/pts/N too, until pty_hide. 0 or an error. */
+int pty_show(struct tty *tty);
+void pty_hide(struct tty *tty);
+
+/* Streams to the outside: the first process's console, and that of each program that a parent sub-kernel starts in
+ * this one. RAW: a pipe, not a terminal. */
+struct console;
 bool console_init(const struct start_info *info);
-bool console_is_raw(void);
-int console_open(struct file *file);
+struct console *console_first(void);
+/* The stream in MEMORY, side 1; EVENT is what to wait on, PEER tells the other side. All go over in any case. With
+ * SHOWN its terminal is one of /dev/pts. 0: memory lacks. */
+struct console *console_create(handle_t memory, handle_t event, handle_t peer, bool shown);
+bool console_is_raw(const struct console *console);
+/* The name of its terminal, for ttyname(3). */
+void console_name(const struct console *console, char *name, size_t size);
+/* FILE becomes an open file of CONSOLE, whose terminal may become the caller's. */
+int console_open(struct console *console, struct file *file);
+/* The program on it has ended: no more goes out or comes in, and it goes with its last open file. */
+void console_end(struct console *console);
 
 /* process side: the session leader exits (its terminal is given up), a new session begins (none yet). */
 void tty_session_leader_exit(struct process *process);

@@ -41,6 +41,23 @@ static inline int holon_block_list(unsigned index, char name[32])
 {
 	return (int)syscall(HOLON_BLOCK_LIST, index, name);
 }
+static inline int holon_subkernel_enter(uint64_t number, char *const argv[], char *const envp[],
+                                        unsigned flags, uint64_t *entered)
+{
+	return (int)syscall(HOLON_SUBKERNEL_ENTER, number, argv, envp, flags, entered);
+}
+static inline ssize_t holon_subkernel_output(uint64_t number, uint32_t *position, void *buffer, size_t size)
+{
+	return syscall(HOLON_SUBKERNEL_OUTPUT, number, position, buffer, size);
+}
+static inline long holon_subkernel_offer(int file)
+{
+	return syscall(HOLON_SUBKERNEL_OFFER, file);
+}
+static inline int holon_subkernel_suspended(int terminal)
+{
+	return (int)syscall(HOLON_SUBKERNEL_SUSPENDED, terminal);
+}
 static inline int holon_subkernel_end_input(int terminal)
 {
 	return (int)syscall(HOLON_SUBKERNEL_END_INPUT, terminal);

@@ -12,6 +12,7 @@
 #include <holon.h>
 #include <holon/blueprint.h>
 #include <sysimg/sysimg.h>
+#include "entered.h"
 #include "network.h"
 #include "blocks.h"
 #include "realtime.h"
@@ -41,14 +42,19 @@ struct subkernel {
 	handle_t unit;
 	handle_t peer;    /* the creator's event, told when this one ends; 0 for the first */
 	handle_t channel; /* of a service */
-	handle_t offered; /* a volume for its next child, and the number that names it */
-	uint64_t token;
+	handle_t control; /* told when there is a task for it (task()) */
+	handle_t stream;  /* its terminal's memory, as its creator gave it */
+	struct offer {
+		handle_t object;
+		uint64_t bytes, token;
+	} offers[2]; /* for its next child: enum blueprint_offer - 1 */
 	uint32_t depth, flags, cpu_mask, priority;
 	bool frozen, ended;
 	uint64_t status;
 	char name[32];
 	struct network_link link;
 	char profile[16];
+	char image[32];
 };
 
 static struct manager {
@@ -102,14 +108,18 @@ struct connection {
 	handle_t volume;
 };
 
-/* For uname: whether this is a development image. */
-static uint64_t arguments_make(char *buffer, size_t size)
+/* For uname whether this is a development image, and IMAGE. */
+static uint64_t arguments_make(char *buffer, size_t size, const char *image)
 {
 	static const char development[] = "trust=development";
-	if (!start_word(manager.info, development) || size < sizeof(development))
-		return 0;
-	memcpy(buffer, development, sizeof(development));
-	return sizeof(development);
+	uint64_t length = 0;
+	if (start_word(manager.info, development) && size >= sizeof(development)) {
+		memcpy(buffer, development, sizeof(development));
+		length = sizeof(development);
+	}
+	if (image[0])
+		length += (uint64_t)text_format(buffer + length, size - length, "image=%s", image) + 1;
+	return length;
 }
 
 static void fill_caps(struct spawn *spawn, const struct subkernel *child, const struct connection *connection)
@@ -130,6 +140,8 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 	spawn_give(spawn, "stream", connection->memory, memory | RIGHT_WRITE, 0, STREAM_BYTES);
 	spawn_give(spawn, "stream-event", connection->event, RIGHT_WAIT | RIGHT_SIGNAL | RIGHT_MANAGE, 0, 0);
 	spawn_give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL, 0, 0);
+	spawn_give(spawn, "control", manager.channel, RIGHT_CALL, child->number, 0);
+	spawn_give(spawn, "control-event", child->control, RIGHT_WAIT | RIGHT_SIGNAL, 0, 0);
 	if (child->flags & BLUEPRINT_NESTING)
 		spawn_give(spawn, "manager", manager.channel, RIGHT_CALL, child->number, 0);
 	spawn_give(spawn, "link", child->link.channel, RIGHT_CALL, 0, 0);
@@ -187,6 +199,19 @@ static const char *profile_program(const char profile[16], bool service)
 	return strncmp(profile, known, 16) == 0 ? service ? "native/vault" : "native/linux" : 0;
 }
 
+/* Whether the system image holds the root NAME, a field of a blueprint; "" is the first sub-kernel's. */
+static bool image_known(const char name[32])
+{
+	char path[48];
+	if (!name[0])
+		return true;
+	for (unsigned i = 0; i < 32 && name[i]; i++)
+		if (i == 31 || name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+			return false;
+	text_format(path, sizeof(path), "images/%s", name);
+	return sysimg_path(&manager.image, path) >= 0;
+}
+
 static int64_t program_verify(const char *program, uint32_t node)
 {
 	int64_t result = E_PEER;
@@ -225,7 +250,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
                                const struct connection *connection)
 {
 	static struct spawn spawn;
-	static char arguments[128];
+	static char arguments[192];
 	struct subkernel *child = 0;
 	for (unsigned i = 0; i < SUBKERNELS_MAX && !child; i++)
 		if (!manager.table[i].number)
@@ -234,7 +259,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	int64_t node = program ? sysimg_path(&manager.image, program) : -1;
 	if (!child || (parent && parent->depth + 1 >= DEPTH_MAX))
 		return E_QUOTA_CAPS;
-	if (node < 0)
+	if (node < 0 || !image_known(blueprint->image))
 		return E_NOT_FOUND;
 	int64_t result = program_verify(program, (uint32_t)node);
 	if (result < 0)
@@ -255,6 +280,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	name_copy(child->name, blueprint->name);
 	memcpy(child->profile, blueprint->profile, sizeof(child->profile));
 	child->profile[sizeof(child->profile) - 1] = 0;
+	memcpy(child->image, blueprint->image, sizeof(child->image));
 
 	memset(&spawn, 0, sizeof(spawn));
 	handle_t parent_unit = parent ? parent->unit : manager.info->unit;
@@ -262,6 +288,11 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	result = child->cpu_mask ? choose_quota(&spawn.unit, blueprint, parent_unit, parent) : E_ARGUMENT;
 	if (result >= 0)
 		result = make_link(child, &blueprint->net);
+	int64_t control = result < 0 ? result : event_create();
+	if (control >= 0)
+		child->control = (handle_t)control;
+	else
+		result = control;
 	if (result >= 0) {
 		const char *why;
 		memcpy(spawn.unit.name, child->name, sizeof(spawn.unit.name));
@@ -280,13 +311,15 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 		spawn.slice_ns = SLICE_NS;
 		fill_caps(&spawn, child, connection);
 		spawn.arguments = arguments;
-		spawn.arguments_bytes = arguments_make(arguments, sizeof(arguments));
+		spawn.arguments_bytes = arguments_make(arguments, sizeof(arguments), child->image);
 		result = spawn_unit(manager.page, &spawn, manager.info->cpu_count, &why);
 		if (result < 0)
 			LOG("subkernel: cannot start %s: %s: %s\n", child->name, why, error_text(result));
 	}
 	if (result < 0) {
 		network_destroy(&child->link);
+		if (child->control)
+			cap_delete(child->control);
 		child->number = 0;
 		return result;
 	}
@@ -303,8 +336,14 @@ static void forget(struct subkernel *subkernel)
 	network_destroy(&subkernel->link);
 	if (subkernel->channel)
 		cap_delete(subkernel->channel);
-	if (subkernel->offered)
-		cap_delete(subkernel->offered);
+	if (subkernel->control)
+		cap_delete(subkernel->control);
+	if (subkernel->stream)
+		cap_delete(subkernel->stream);
+	for (unsigned i = 0; i < 2; i++)
+		if (subkernel->offers[i].object)
+			cap_delete(subkernel->offers[i].object);
+	entered_forget(subkernel->number);
 	*subkernel = (struct subkernel){0};
 }
 
@@ -318,6 +357,7 @@ static void subkernel_end(struct subkernel *subkernel, uint64_t status)
 		subkernel->unit = 0;
 	}
 	network_destroy(&subkernel->link); /* with those nested in it */
+	entered_end(subkernel->number);
 	/* Whoever calls a service that has ended shall not wait for another. */
 	if (subkernel->channel) {
 		cap_revoke(subkernel->channel);
@@ -328,6 +368,7 @@ static void subkernel_end(struct subkernel *subkernel, uint64_t status)
 		struct subkernel *other = &manager.table[i];
 		if (other->number && other != subkernel && descends(other, subkernel)) {
 			other->ended = true;
+			entered_end(other->number);
 			other->parent = subkernel; /* so that descends() never meets a forgotten entry */
 		}
 	}
@@ -375,6 +416,13 @@ static int64_t blueprint_take(struct blueprint *blueprint, const void *data, uin
 	           : E_OK;
 }
 
+static void offer_drop(struct offer *offer)
+{
+	if (offer->object)
+		cap_delete(offer->object);
+	*offer = (struct offer){0};
+}
+
 static int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t memory,
                             handle_t event, handle_t peer, handle_t command, uint64_t command_bytes,
                             uint64_t *number)
@@ -385,7 +433,10 @@ static int64_t serve_create(void *context, uint64_t badge, const void *data, uin
 	if (!parent || parent->ended || !(parent->flags & BLUEPRINT_NESTING))
 		return E_RIGHTS;
 	int64_t result = blueprint_take(&blueprint, data, bytes, false);
-	if (result >= 0 && blueprint.root_volume && blueprint.root_volume != parent->token)
+	struct offer *volume = &parent->offers[OFFER_VOLUME - 1],
+	             *archive = &parent->offers[OFFER_ARCHIVE - 1];
+	if (result >= 0 && ((blueprint.root_volume && blueprint.root_volume != volume->token) ||
+	                    (blueprint.archive && blueprint.archive != archive->token)))
 		result = E_ARGUMENT;
 	if (result < 0)
 		return result;
@@ -394,17 +445,18 @@ static int64_t serve_create(void *context, uint64_t badge, const void *data, uin
 	                                .peer = peer,
 	                                .command = command,
 	                                .command_bytes = command_bytes,
-	                                .volume = blueprint.root_volume ? parent->offered : 0};
+	                                .volume = blueprint.root_volume ? volume->object : 0,
+	                                .add = blueprint.archive ? archive->object : 0,
+	                                .add_bytes = archive->bytes};
 	result = subkernel_start(parent, &blueprint, &connection);
 	if (result < 0)
 		return result; /* the capabilities that came are deleted by the caller of this function */
-	if (connection.volume) {
-		cap_delete(parent->offered);
-		parent->offered = 0;
-		parent->token = 0;
-	}
+	if (connection.volume)
+		offer_drop(volume);
+	if (connection.add)
+		offer_drop(archive);
 	find((uint64_t)result)->peer = peer;
-	cap_delete(memory);
+	find((uint64_t)result)->stream = memory;
 	cap_delete(event);
 	cap_delete(command);
 	*number = (uint64_t)result;
@@ -417,7 +469,7 @@ static int64_t serve_service(void *context, uint64_t badge, const void *data, ui
 	struct subkernel *parent = find(badge);
 	struct blueprint blueprint;
 	(void)context;
-	if (!parent || parent->ended)
+	if (!parent || parent->ended || !(parent->flags & BLUEPRINT_NESTING))
 		return E_RIGHTS;
 	int64_t result = blueprint_take(&blueprint, data, bytes, true);
 	int64_t channel = result < 0 ? result : channel_create(CHANNEL_DONATING);
@@ -445,16 +497,78 @@ static int64_t serve_service(void *context, uint64_t badge, const void *data, ui
 	return E_OK;
 }
 
-static int64_t serve_offer(void *context, uint64_t badge, handle_t volume, uint64_t *token)
+static int64_t serve_offer(void *context, uint64_t badge, uint32_t what, handle_t object, uint64_t bytes,
+                           uint64_t *token)
 {
 	struct subkernel *caller = find(badge);
 	(void)context;
 	if (!caller || caller->ended || !(caller->flags & BLUEPRINT_NESTING))
 		return E_RIGHTS;
-	if (caller->offered)
-		cap_delete(caller->offered);
-	caller->offered = volume;
-	*token = caller->token = ++manager.next_token;
+	if (what != OFFER_VOLUME && what != OFFER_ARCHIVE)
+		return E_ARGUMENT;
+	struct offer *offer = &caller->offers[what - 1];
+	offer_drop(offer);
+	*offer = (struct offer){.object = object, .bytes = bytes, .token = ++manager.next_token};
+	*token = offer->token;
+	return E_OK;
+}
+
+/* ---- Programs in descendants (entered.c) ---- */
+
+static int64_t serve_enter(void *context, uint64_t badge, uint64_t number, handle_t memory, handle_t event,
+                           handle_t peer, handle_t command, uint64_t command_bytes, uint64_t *entered)
+{
+	const struct subkernel *child = descendant(badge, number);
+	struct entered_program program = {.owner = badge,
+	                                  .subkernel = number,
+	                                  .memory = memory,
+	                                  .event = event,
+	                                  .peer = peer,
+	                                  .command = command,
+	                                  .command_bytes = command_bytes};
+	(void)context;
+	if (!child || child->channel)
+		return E_NOT_FOUND;
+	if (child->ended)
+		return E_STATE;
+	program.number = manager.next_number;
+	int64_t result = entered_add(&program);
+	if (result < 0)
+		return result;
+	*entered = manager.next_number++;
+	event_signal(child->control, 1);
+	return E_OK;
+}
+
+static int64_t serve_task(void *context, uint64_t badge, uint32_t *task, uint64_t *number)
+{
+	(void)context;
+	return entered_task(badge, task, number);
+}
+
+static int64_t serve_take(void *context, uint64_t badge, uint64_t number, uint64_t *command_bytes,
+                          handle_t *memory, handle_t *event, handle_t *peer, handle_t *command)
+{
+	(void)context;
+	return entered_take(badge, number, command_bytes, memory, event, peer, command);
+}
+
+static int64_t serve_left(void *context, uint64_t badge, uint64_t number, uint64_t status)
+{
+	(void)context;
+	return entered_left(badge, number, status);
+}
+
+static int64_t serve_output(void *context, uint64_t badge, uint64_t number, handle_t *memory)
+{
+	const struct subkernel *child = descendant(badge, number);
+	(void)context;
+	if (!child || !child->stream)
+		return E_NOT_FOUND;
+	int64_t copy = cap_copy(child->stream, RIGHT_READ | RIGHT_COPY | RIGHT_MOVE, 0);
+	if (copy < 0)
+		return copy;
+	*memory = (handle_t)copy;
 	return E_OK;
 }
 
@@ -549,8 +663,12 @@ static int64_t serve_kill(void *context, uint64_t badge, uint64_t number)
 {
 	struct subkernel *child = descendant(badge, number);
 	(void)context;
-	if (!child)
-		return E_NOT_FOUND;
+	if (!child) {
+		const struct subkernel *in = find(entered_kill(badge, number));
+		if (in)
+			event_signal(in->control, 1);
+		return in ? E_OK : E_NOT_FOUND;
+	}
 	if (!child->ended)
 		subkernel_end(child, 9);
 	return E_OK;
@@ -583,7 +701,7 @@ static int64_t serve_status(void *context, uint64_t badge, uint64_t number, uint
 	struct subkernel *child = descendant(badge, number);
 	(void)context;
 	if (!child)
-		return E_NOT_FOUND;
+		return entered_status(badge, number, status);
 	if (!child->ended)
 		return E_STATE;
 	*status = child->status;
@@ -673,6 +791,11 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .create = serve_create,
 	    .service = serve_service,
 	    .offer = serve_offer,
+	    .enter = serve_enter,
+	    .task = serve_task,
+	    .take = serve_take,
+	    .left = serve_left,
+	    .output = serve_output,
 	    .block_name = serve_block_name,
 	    .block_open = serve_block_open,
 	    .list = serve_list,

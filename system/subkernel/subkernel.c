@@ -1,27 +1,26 @@
-/* The subkernel command: makes child sub-kernels of the one it runs in, lists and controls them.
- *
- * `run` is the child's terminal: it carries bytes between its own standard streams and the child until the
- * child ends, and exits with its status.
+/* The subkernel command: makes child sub-kernels of the one it runs in, lists and controls them, and reaches into them.
  */
-#include <getopt.h>
-#include <poll.h>
-#include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/wait.h>
-#include <termios.h>
-#include <holon/vault.h>
+#include "command.h"
 #include "libholon.h"
+#include "tree.h"
 
-static const char usage[] =
+const char usage[] =
     "usage: subkernel run [OPTION]... [-- COMMAND [ARGUMENT]...]\n"
+    "       subkernel exec [--env NAME=VALUE]... CHILD COMMAND [ARGUMENT]...\n"
+    "       subkernel logs [-f] CHILD\n"
+    "       subkernel cp PATH CHILD:PATH | cp CHILD:PATH PATH\n"
     "       subkernel ls\n"
     "       subkernel kill NUMBER | freeze NUMBER | thaw NUMBER\n"
     "\n"
     "run starts COMMAND (a shell) in a new sub-kernel below this one and waits for it:\n"
     "  -n, --name NAME      its name in ls\n"
+    "      --image NAME     its root is that image of the system, not the first sub-kernel's\n"
+    "      --add HERE:THERE a copy of the file or directory HERE is in it at THERE; repeatable\n"
+    "  -e, --env NAME=VALUE adds to COMMAND's environment; repeatable\n"
     "  -m, --memory SIZE    its memory quota, with K, M or G (half of what is left)\n"
     "  -c, --caps COUNT     its capability quota (three quarters of what is left)\n"
     "  -p, --priority N     its priority, at most this one's\n"
@@ -35,17 +34,16 @@ static const char usage[] =
     "                       changes is kept there (see vault)\n"
     "      --vault-read-only NAME[:PATH]  the same, and it may change nothing there\n"
     "      --detach         print its number and leave it running for this shell's lifetime\n"
-    "ls shows this sub-kernel and all below it; the others act on one of those below.\n";
+    "exec runs COMMAND in a child that is there, with its own terminal or streams, and exits with its "
+    "status.\n"
+    "logs shows what a child wrote last, 32 KiB at most; with -f also what it goes on to write. A child that "
+    "was\n"
+    "started with --detach keeps its log when it has ended, by its number.\n"
+    "cp copies files and directories into a child or out of it; into PATH, where that is a directory.\n"
+    "ls shows this sub-kernel and all below it; the others act on one of those below. CHILD is a number or a "
+    "name.\n";
 
-static volatile sig_atomic_t resized;
-
-static void on_resize(int signal)
-{
-	(void)signal;
-	resized = 1;
-}
-
-static int fail(const char *what)
+int fail(const char *what)
 {
 	const char *why = errno == ENOSYS   ? "this is not Holon"
 	                  : errno == EPERM  ? "this sub-kernel may not do that"
@@ -58,7 +56,7 @@ static int fail(const char *what)
 }
 
 /* A number with K, M or G; exits with a message where TEXT is none. */
-static uint64_t number(const char *text, const char *what)
+uint64_t number(const char *text, const char *what)
 {
 	char *end;
 	errno = 0;
@@ -71,253 +69,35 @@ static uint64_t number(const char *text, const char *what)
 	return value << shift;
 }
 
-static void send_size(int terminal)
+uint64_t find_subkernel(const char *text)
 {
-	struct winsize size;
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
-		ioctl(terminal, TIOCSWINSZ, &size);
-}
-
-static int write_all(int fd, const char *bytes, ssize_t count)
-{
-	while (count > 0) {
-		ssize_t done = write(fd, bytes, (size_t)count);
-		if (done < 0 && errno != EINTR)
-			return -1;
-		if (done > 0) {
-			bytes += done;
-			count -= done;
+	struct subkernel_info info;
+	uint64_t by_name = 0;
+	unsigned named = 0;
+	char *end;
+	uint64_t wanted = strtoull(text, &end, 10);
+	if (end == text || *end || text[0] == '-')
+		wanted = 0;
+	for (unsigned index = 0; holon_subkernel_list(index, &info) == 0; index++) {
+		if (!index)
+			continue; /* this one itself */
+		if (wanted && info.number == wanted)
+			return wanted;
+		if (strncmp(info.name, text, sizeof(info.name)) == 0) {
+			by_name = info.number;
+			named++;
 		}
 	}
+	if (named == 1)
+		return by_name;
+	if (named)
+		fprintf(stderr,
+		        "subkernel: %u sub-kernels are called '%s': say which by its number (subkernel ls)\n",
+		        named, text);
+	else
+		fprintf(stderr, "subkernel: there is no sub-kernel '%s' below this one (subkernel ls)\n",
+		        text);
 	return 0;
-}
-
-/* Carries bytes until the child has ended and all its output is here. */
-static int relay(int terminal)
-{
-	char buffer[4096];
-	struct pollfd polls[2] = {{.fd = terminal, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
-	for (;;) {
-		if (resized) {
-			resized = 0;
-			send_size(terminal);
-		}
-		if (poll(polls, 2, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return fail("poll");
-		}
-		if (polls[0].revents) {
-			ssize_t got = read(terminal, buffer, sizeof(buffer));
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got <= 0)
-				return 0;
-			if (write_all(STDOUT_FILENO, buffer, got))
-				return 0;
-		}
-		if (polls[1].revents) {
-			ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got <= 0) {
-				holon_subkernel_end_input(terminal);
-				polls[1].fd = -1;
-			} else if (write_all(terminal, buffer, got)) {
-				polls[1].fd = -1;
-			}
-		}
-	}
-}
-
-static int exit_code(int status)
-{
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-/* One HOST:PORT of --net only:, ended by END. */
-static int parse_allowed(const char *text, const char *end, struct switch_allowed *allowed)
-{
-	memset(allowed, 0, sizeof(*allowed));
-	if (strncmp(text, "tcp:", 4) == 0 || strncmp(text, "udp:", 4) == 0) {
-		allowed->protocol = text[0] == 't' ? 6 : 17;
-		text += 4;
-	}
-	const char *colon = memchr(text, ':', (size_t)(end - text));
-	if (!colon || colon == text || (size_t)(colon - text) >= sizeof(allowed->host))
-		return -1;
-	char *rest;
-	unsigned long port = strtoul(colon + 1, &rest, 10);
-	if (rest == colon + 1 || rest != end || !port || port > 65535)
-		return -1;
-	memcpy(allowed->host, text, (size_t)(colon - text));
-	allowed->port = (uint16_t)port;
-	return 0;
-}
-
-/* The argument of --net. */
-static int parse_net(const char *text, struct switch_policy *policy)
-{
-	static const char *const modes[] = {"none", "nat", "bridge"};
-	memset(policy, 0, sizeof(*policy));
-	for (uint32_t mode = SWITCH_NONE; mode <= SWITCH_BRIDGE; mode++) {
-		policy->mode = mode;
-		if (strcmp(text, modes[mode]) == 0)
-			return 0;
-	}
-	policy->mode = SWITCH_ONLY;
-	if (strncmp(text, "only:", 5) != 0)
-		return -1;
-	for (text += 5;; text++) {
-		const char *end = text + strcspn(text, ",");
-		if (policy->allowed_count == SWITCH_ALLOWED_MAX ||
-		    parse_allowed(text, end, &policy->allowed[policy->allowed_count++]))
-			return -1;
-		text = end;
-		if (!*text)
-			return 0;
-	}
-}
-
-/* The child's root lies on what TEXT, NAME[:PATH], names. */
-static int offer_root(struct blueprint *blueprint, const char *text, int read_only)
-{
-	struct holon_vault request = {.flags = read_only ? VAULT_READ_ONLY : VAULT_MAKE};
-	size_t name = strcspn(text, ":");
-	const char *path = text[name] ? text + name + 1 : "";
-	if (name >= sizeof(request.name) || strlen(path) >= sizeof(request.path)) {
-		fprintf(stderr, "subkernel: '%s' is too long for NAME[:PATH]\n", text);
-		return 1;
-	}
-	memcpy(request.name, text, name);
-	memcpy(request.path, path, strlen(path));
-	if (holon_vault(HOLON_VAULT_OFFER, &request) < 0) {
-		if (errno != ENOENT)
-			return fail(text);
-		fprintf(stderr, "subkernel: %s: no such vault is open, or no such directory in it\n", text);
-		return 1;
-	}
-	blueprint->root_volume = request.index;
-	return 0;
-}
-
-static int run(int count, char **arguments)
-{
-	enum { NO_NESTING = 256, NO_WX, DETACH, NET, VAULT, VAULT_READ_ONLY_ROOT };
-	static const struct option options[] = {
-	    {"name", required_argument, 0, 'n'},
-	    {"memory", required_argument, 0, 'm'},
-	    {"caps", required_argument, 0, 'c'},
-	    {"priority", required_argument, 0, 'p'},
-	    {"cpus", required_argument, 0, 'u'},
-	    {"no-nesting", no_argument, 0, NO_NESTING},
-	    {"no-wx", no_argument, 0, NO_WX},
-	    {"detach", no_argument, 0, DETACH},
-	    {"net", required_argument, 0, NET},
-	    {"vault", required_argument, 0, VAULT},
-	    {"vault-read-only", required_argument, 0, VAULT_READ_ONLY_ROOT},
-	    {0}};
-	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
-	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
-	                              .name = "child",
-	                              .profile = "linux"};
-	int detach = 0;
-	int option;
-	while ((option = getopt_long(count, arguments, "+n:m:c:p:u:", options, 0)) >= 0) {
-		switch (option) {
-		case 'n':
-			if (strlen(optarg) >= sizeof(blueprint.name)) {
-				fprintf(stderr, "subkernel: the name is longer than %zu characters\n",
-				        sizeof(blueprint.name) - 1);
-				return 2;
-			}
-			memset(blueprint.name, 0, sizeof(blueprint.name));
-			memcpy(blueprint.name, optarg, strlen(optarg));
-			break;
-		case 'm':
-			blueprint.memory_bytes = number(optarg, "memory");
-			break;
-		case 'c':
-			blueprint.caps = number(optarg, "caps");
-			break;
-		case 'p':
-			blueprint.priority = (uint32_t)number(optarg, "priority");
-			break;
-		case 'u':
-			blueprint.cpu_mask = (uint32_t)number(optarg, "cpus");
-			break;
-		case NO_NESTING:
-			blueprint.flags &= ~(uint32_t)BLUEPRINT_NESTING;
-			break;
-		case NO_WX:
-			blueprint.flags &= ~(uint32_t)BLUEPRINT_WX;
-			break;
-		case NET:
-			if (parse_net(optarg, &blueprint.net)) {
-				fprintf(
-				    stderr,
-				    "subkernel: --net wants none, nat, bridge or only:HOST:PORT, not %s\n",
-				    optarg);
-				return 2;
-			}
-			break;
-		case DETACH:
-			detach = 1;
-			break;
-		case VAULT:
-		case VAULT_READ_ONLY_ROOT:
-			if (offer_root(&blueprint, optarg, option == VAULT_READ_ONLY_ROOT))
-				return 1;
-			break;
-		default:
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
-	char **command = optind < count ? arguments + optind : 0;
-	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !detach;
-	uint64_t child;
-	int terminal = holon_subkernel_create(
-	    &blueprint, command, command ? environ : 0,
-	    (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | (detach ? 0 : HOLON_SUBKERNEL_CLOEXEC), &child);
-	if (terminal < 0)
-		return fail("run");
-	if (detach) {
-		/* The terminal's descriptor holds the child: a process of its own keeps it, and drains what
-		 * is written. */
-		printf("%llu\n", (unsigned long long)child);
-		fflush(stdout);
-		pid_t pid = fork();
-		if (pid)
-			return pid < 0 ? fail("fork") : 0;
-		char buffer[4096];
-		setsid();
-		close(STDIN_FILENO);
-		close(STDOUT_FILENO);
-		close(STDERR_FILENO);
-		holon_subkernel_end_input(terminal);
-		while (read(terminal, buffer, sizeof(buffer)) > 0)
-			;
-		_exit(0);
-	}
-	struct termios saved;
-	if (is_terminal) {
-		struct sigaction action = {.sa_handler = on_resize};
-		struct termios raw;
-		tcgetattr(STDIN_FILENO, &saved);
-		raw = saved;
-		cfmakeraw(&raw);
-		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-		sigaction(SIGWINCH, &action, 0);
-		send_size(terminal);
-	}
-	int result = relay(terminal);
-	if (is_terminal)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
-	if (result)
-		return result;
-	int status = holon_subkernel_wait(terminal);
-	return status < 0 ? fail("wait") : exit_code(status);
 }
 
 static void print_size(uint64_t bytes)
@@ -362,8 +142,15 @@ static int list(void)
 int main(int count, char **arguments)
 {
 	const char *what = count > 1 ? arguments[1] : "";
-	if (strcmp(what, "run") == 0)
-		return run(count - 1, arguments + 1);
+	static const struct {
+		const char *name;
+		int (*run)(int count, char **arguments);
+	} commands[] = {{"run", command_run}, {"exec", command_exec},   {"logs", command_logs},
+	                {"cp", command_copy}, {"--pack", command_pack}, {"--unpack", command_unpack}};
+	tree_who = "subkernel";
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(what, commands[i].name) == 0)
+			return commands[i].run(count - 1, arguments + 1);
 	if (strcmp(what, "ls") == 0 && count == 2)
 		return list();
 	if (strcmp(what, "--help") == 0) {

@@ -1,0 +1,32 @@
+/* What the parts of the subkernel command share. */
+#pragma once
+
+#include <stdint.h>
+
+/* Says why WHAT failed, by errno, and gives the status to exit with. */
+int fail(const char *what);
+/* A number with K, M or G; exits with a message where TEXT is none. */
+uint64_t number(const char *text, const char *what);
+/* The descendant that TEXT names, by its number or by a name that only one has; 0 after a message. */
+uint64_t find_subkernel(const char *text);
+
+/* command_session.c: the terminal of a child, or of a program in one. */
+
+/* Carries bytes between the standard streams and TERMINAL, whose other side is a terminal where IS_TERMINAL, until its
+ * program has ended and all its output is here. Ctrl-Z freezes CHILD where nobody in it follows the key (0: it does not).
+ * The status to exit with: the program's. */
+int session(int terminal, int is_terminal, uint64_t child);
+/* Writes all of BYTES; -1 with errno. */
+int write_all(int file, const char *bytes, long count);
+/* The status to exit with for a wait status. */
+int exit_code(int status);
+
+/* Each takes the command's own words, the command first, and gives the status to exit with. */
+int command_run(int count, char **arguments);
+int command_exec(int count, char **arguments);
+int command_logs(int count, char **arguments);
+int command_copy(int count, char **arguments);
+/* What `cp` starts in the child. */
+int command_pack(int count, char **arguments);
+int command_unpack(int count, char **arguments);
+extern const char usage[];

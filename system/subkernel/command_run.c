@@ -1,0 +1,320 @@
+/* `subkernel run`: a child sub-kernel from its options; `subkernel exec`: a further program in one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <holon/vault.h>
+#include "command.h"
+#include "libholon.h"
+#include "log.h"
+#include "tree.h"
+
+/* One HOST:PORT of --net only:, ended by END. */
+static int parse_allowed(const char *text, const char *end, struct switch_allowed *allowed)
+{
+	memset(allowed, 0, sizeof(*allowed));
+	if (strncmp(text, "tcp:", 4) == 0 || strncmp(text, "udp:", 4) == 0) {
+		allowed->protocol = text[0] == 't' ? 6 : 17;
+		text += 4;
+	}
+	const char *colon = memchr(text, ':', (size_t)(end - text));
+	if (!colon || colon == text || (size_t)(colon - text) >= sizeof(allowed->host))
+		return -1;
+	char *rest;
+	unsigned long port = strtoul(colon + 1, &rest, 10);
+	if (rest == colon + 1 || rest != end || !port || port > 65535)
+		return -1;
+	memcpy(allowed->host, text, (size_t)(colon - text));
+	allowed->port = (uint16_t)port;
+	return 0;
+}
+
+/* The argument of --net. */
+static int parse_net(const char *text, struct switch_policy *policy)
+{
+	static const char *const modes[] = {"none", "nat", "bridge"};
+	memset(policy, 0, sizeof(*policy));
+	for (uint32_t mode = SWITCH_NONE; mode <= SWITCH_BRIDGE; mode++) {
+		policy->mode = mode;
+		if (strcmp(text, modes[mode]) == 0)
+			return 0;
+	}
+	policy->mode = SWITCH_ONLY;
+	if (strncmp(text, "only:", 5) != 0)
+		return -1;
+	for (text += 5;; text++) {
+		const char *end = text + strcspn(text, ",");
+		if (policy->allowed_count == SWITCH_ALLOWED_MAX ||
+		    parse_allowed(text, end, &policy->allowed[policy->allowed_count++]))
+			return -1;
+		text = end;
+		if (!*text)
+			return 0;
+	}
+}
+
+/* The child's root lies on what TEXT, NAME[:PATH], names. */
+static int offer_root(struct blueprint *blueprint, const char *text, int read_only)
+{
+	struct holon_vault request = {.flags = read_only ? VAULT_READ_ONLY : VAULT_MAKE};
+	size_t name = strcspn(text, ":");
+	const char *path = text[name] ? text + name + 1 : "";
+	if (name >= sizeof(request.name) || strlen(path) >= sizeof(request.path)) {
+		fprintf(stderr, "subkernel: '%s' is too long for NAME[:PATH]\n", text);
+		return 1;
+	}
+	memcpy(request.name, text, name);
+	memcpy(request.path, path, strlen(path));
+	if (holon_vault(HOLON_VAULT_OFFER, &request) < 0) {
+		if (errno != ENOENT)
+			return fail(text);
+		fprintf(stderr, "subkernel: %s: no such vault is open, or no such directory in it\n", text);
+		return 1;
+	}
+	blueprint->root_volume = request.index;
+	return 0;
+}
+
+/* NAME of a blueprint's field from TEXT; 0 after a message. */
+static int take_name(char name[32], const char *text, const char *what)
+{
+	if (strlen(text) >= 32) {
+		fprintf(stderr, "subkernel: %s is longer than 31 characters\n", what);
+		return 0;
+	}
+	memset(name, 0, 32);
+	memcpy(name, text, strlen(text));
+	return 1;
+}
+
+/* NAME=VALUE for the program's environment; 0 after a message. */
+static int take_variable(char *text)
+{
+	if (text[0] != '=' && strchr(text, '=') && putenv(text) == 0)
+		return 1;
+	fprintf(stderr, "subkernel: --env wants NAME=VALUE, not '%s'\n", text);
+	return 0;
+}
+
+/* --add HERE:THERE: HERE goes into the archive, which is made at the first. */
+static int add_to_archive(int *archive, char *text)
+{
+	char *colon = strrchr(text, ':');
+	struct stat status;
+	if (!colon || colon == text || colon[1] != '/' || !colon[2]) {
+		fprintf(stderr, "subkernel: --add wants HERE:THERE with an absolute THERE, not '%s'\n", text);
+		return 1;
+	}
+	*colon = 0;
+	if (lstat(text, &status)) {
+		fprintf(stderr, "subkernel: --add: %s: %s\n", text, strerror(errno));
+		return 1;
+	}
+	if (*archive < 0)
+		*archive = memfd_create("subkernel-add", MFD_CLOEXEC);
+	if (*archive < 0)
+		return fail("--add");
+	return tree_pack(*archive, text, colon + 2, false) ? 1 : 0;
+}
+
+/* The archive goes to the next child. */
+static int offer_archive(struct blueprint *blueprint, int archive)
+{
+	static const char end[1024];
+	if (archive < 0)
+		return 0;
+	if (write_all(archive, end, sizeof(end)))
+		return fail("--add");
+	long token = holon_subkernel_offer(archive);
+	close(archive);
+	if (token < 0)
+		return fail("--add");
+	blueprint->archive = (uint64_t)token;
+	return 0;
+}
+
+/* Takes what a detached child writes, so that it goes on; the last of it stays readable for `logs` when the child has
+ * ended, in a file each, of the LOGS_KEPT newest children. */
+static void keep_log(int terminal, uint64_t child)
+{
+	static char ring[LOG_BYTES];
+	char path[64];
+	uint64_t total = 0;
+	ssize_t got;
+	while ((got = read(terminal, ring + total % LOG_BYTES, LOG_BYTES - total % LOG_BYTES)) > 0 ||
+	       (got < 0 && errno == EINTR))
+		total += got > 0 ? (uint64_t)got : 0;
+	mkdir(LOG_DIRECTORY, 0700);
+	snprintf(path, sizeof(path), LOG_DIRECTORY "/%llu", (unsigned long long)(child % LOGS_KEPT));
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (file < 0)
+		return;
+	size_t at = total % LOG_BYTES;
+	dprintf(file, "%llu\n", (unsigned long long)child);
+	if (total > LOG_BYTES && write_all(file, ring + at, (long)(LOG_BYTES - at)))
+		return;
+	(void)write_all(file, ring, (long)(total > LOG_BYTES ? at : total));
+}
+
+int command_run(int count, char **arguments)
+{
+	enum { NO_NESTING = 256, NO_WX, DETACH, NET, VAULT, VAULT_READ_ONLY_ROOT, IMAGE, ADD };
+	static const struct option options[] = {
+	    {"name", required_argument, 0, 'n'},
+	    {"memory", required_argument, 0, 'm'},
+	    {"caps", required_argument, 0, 'c'},
+	    {"priority", required_argument, 0, 'p'},
+	    {"cpus", required_argument, 0, 'u'},
+	    {"no-nesting", no_argument, 0, NO_NESTING},
+	    {"no-wx", no_argument, 0, NO_WX},
+	    {"detach", no_argument, 0, DETACH},
+	    {"net", required_argument, 0, NET},
+	    {"vault", required_argument, 0, VAULT},
+	    {"image", required_argument, 0, IMAGE},
+	    {"add", required_argument, 0, ADD},
+	    {"env", required_argument, 0, 'e'},
+	    {"vault-read-only", required_argument, 0, VAULT_READ_ONLY_ROOT},
+	    {0}};
+	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
+	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
+	                              .name = "child",
+	                              .profile = "linux"};
+	int detach = 0;
+	int option;
+	int archive = -1;
+	while ((option = getopt_long(count, arguments, "+n:m:c:p:u:e:", options, 0)) >= 0) {
+		switch (option) {
+		case 'n':
+			if (!take_name(blueprint.name, optarg, "the name"))
+				return 2;
+			break;
+		case IMAGE:
+			if (!take_name(blueprint.image, optarg, "the image's name"))
+				return 2;
+			break;
+		case 'e':
+			if (!take_variable(optarg))
+				return 2;
+			break;
+		case ADD:
+			if (add_to_archive(&archive, optarg))
+				return 1;
+			break;
+		case 'm':
+			blueprint.memory_bytes = number(optarg, "memory");
+			break;
+		case 'c':
+			blueprint.caps = number(optarg, "caps");
+			break;
+		case 'p':
+			blueprint.priority = (uint32_t)number(optarg, "priority");
+			break;
+		case 'u':
+			blueprint.cpu_mask = (uint32_t)number(optarg, "cpus");
+			break;
+		case NO_NESTING:
+			blueprint.flags &= ~(uint32_t)BLUEPRINT_NESTING;
+			break;
+		case NO_WX:
+			blueprint.flags &= ~(uint32_t)BLUEPRINT_WX;
+			break;
+		case NET:
+			if (parse_net(optarg, &blueprint.net)) {
+				fprintf(
+				    stderr,
+				    "subkernel: --net wants none, nat, bridge or only:HOST:PORT, not %s\n",
+				    optarg);
+				return 2;
+			}
+			break;
+		case DETACH:
+			detach = 1;
+			break;
+		case VAULT:
+		case VAULT_READ_ONLY_ROOT:
+			if (offer_root(&blueprint, optarg, option == VAULT_READ_ONLY_ROOT))
+				return 1;
+			break;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	char **command = optind < count ? arguments + optind : 0;
+	if (offer_archive(&blueprint, archive))
+		return 1;
+	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !detach;
+	uint64_t child;
+	int terminal = holon_subkernel_create(
+	    &blueprint, command, command ? environ : 0,
+	    (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | (detach ? 0 : HOLON_SUBKERNEL_CLOEXEC), &child);
+	if (terminal < 0 && errno == ESRCH) {
+		fprintf(
+		    stderr,
+		    "subkernel: run: there is no image '%.31s' in this system (holon-run --image adds one)\n",
+		    blueprint.image);
+		return 1;
+	}
+	if (terminal < 0)
+		return fail("run");
+	if (detach) {
+		/* The terminal's descriptor holds the child: a process of its own keeps it, and drains what
+		 * is written. */
+		printf("%llu\n", (unsigned long long)child);
+		fflush(stdout);
+		pid_t pid = fork();
+		if (pid)
+			return pid < 0 ? fail("fork") : 0;
+		setsid();
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		holon_subkernel_end_input(terminal);
+		keep_log(terminal, child);
+		_exit(0);
+	}
+	return session(terminal, is_terminal, child);
+}
+
+int command_exec(int count, char **arguments)
+{
+	static const struct option options[] = {{"env", required_argument, 0, 'e'}, {0}};
+	char *environment[64] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	                         "HOME=/root"};
+	unsigned variables = 2;
+	char terminal_type[64];
+	int option;
+	if (getenv("TERM")) {
+		snprintf(terminal_type, sizeof(terminal_type), "TERM=%s", getenv("TERM"));
+		environment[variables++] = terminal_type;
+	}
+	while ((option = getopt_long(count, arguments, "+e:", options, 0)) >= 0) {
+		if (option != 'e' || variables + 1 >= sizeof(environment) / sizeof(*environment)) {
+			fputs(usage, stderr);
+			return 2;
+		}
+		if (!take_variable(optarg))
+			return 2;
+		environment[variables++] = optarg;
+	}
+	if (optind < count - 1 && strcmp(arguments[optind + 1], "--") == 0) {
+		arguments[optind + 1] = arguments[optind];
+		optind++;
+	}
+	if (count - optind < 2) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	uint64_t child = find_subkernel(arguments[optind]);
+	if (!child)
+		return 1;
+	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	int terminal =
+	    holon_subkernel_enter(child, arguments + optind + 1, environment,
+	                          (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | HOLON_SUBKERNEL_CLOEXEC, 0);
+	return terminal < 0 ? fail("exec") : session(terminal, is_terminal, 0);
+}
