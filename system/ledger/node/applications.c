@@ -148,9 +148,10 @@ static bool bytes_restore(void *application, const char *file, const struct ledg
 	            !memcmp(state.root, expected->root, LEDGER_ROOT_SIZE);
 	if (in)
 		fclose(in);
+	good = good && state_write(bytes->file, &state);
 	if (good)
 		bytes->state = state;
-	return good && state_write(bytes->file, &state);
+	return good;
 }
 
 static const struct ledger_application bytes_application = {

@@ -12,9 +12,7 @@ struct job_list {
 };
 
 struct executor {
-	const struct ledger_application *application;
-	void *state;
-	struct ordered *ordered;
+	struct snapshot_holder holder;
 	int wake_fd;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -119,92 +117,34 @@ static bool stopping(struct executor *executor, bool failing)
 	return stop;
 }
 
-static bool file_sink(void *context, const uint8_t *data, size_t size)
+/* What is half installed when the disk fails must become whole: it is tried again, and at the next start. */
+static void perform_restore(struct executor *executor, struct job *job)
 {
-	return fwrite(data, 1, size, context) == size;
-}
-
-/*
- * A snapshot's file: the application's, then what the node keeps itself: the log's entries, the core, and a trailer of fixed size from
- * which the rest is found: digests (core 32, log size 8, log bytes 8, log root 32), application's root 32, core's size 4, magic 8.
- */
-#define TRAILER 124
-static const char trailer_magic[8] = {'H', 'S', 'n', 'a', 'p', 'e', 'n', '1'};
-
-static bool trailer_write(struct executor *executor, const struct job *job, FILE *out)
-{
-	uint8_t trailer[TRAILER];
-	memcpy(trailer, job->digests.core, 32);
-	store_le64(trailer + 32, job->digests.log_size);
-	store_le64(trailer + 40, job->digests.log_bytes);
-	memcpy(trailer + 48, job->digests.log_root, 32);
-	memcpy(trailer + 80, job->root, LEDGER_ROOT_SIZE);
-	store_le32(trailer + 112, job->core->size);
-	memcpy(trailer + 116, trailer_magic, 8);
-	return transparency_log_copy(ordered_log(executor->ordered), job->digests.log_bytes, out) &&
-	       fwrite(job->core->data, 1, job->core->size, out) == job->core->size &&
-	       fwrite(trailer, 1, TRAILER, out) == TRAILER;
-}
-
-static void snapshot(struct executor *executor, const struct job *job)
-{
-	FILE *out = fopen(job->file, "w");
-	bool good = out && executor->application->snapshot(executor->state, file_sink, out) &&
-	            trailer_write(executor, job, out);
-	if (out && fclose(out))
-		good = false;
-	if (!good)
-		unlink(job->file);
-}
-
-/* What the node keeps, from a snapshot that may be anything; and the application's root, which together with it must give the
- * root that was signed. NULL: it does not. */
-static struct ordered_fresh *trailer_read(struct executor *executor, const struct job *job, FILE *in,
-                                          uint8_t *application_root)
-{
-	uint8_t trailer[TRAILER], root[LEDGER_ROOT_SIZE], core[8192];
-	struct ordered_digests digests;
-	struct ordered_fresh *fresh = NULL;
-	if (fseek(in, 0, SEEK_END) || ftell(in) < TRAILER || fseek(in, -TRAILER, SEEK_END) ||
-	    fread(trailer, 1, TRAILER, in) != TRAILER || memcmp(trailer + 116, trailer_magic, 8) != 0)
-		return NULL;
-	uint64_t whole = (uint64_t)ftell(in) - TRAILER;
-	memcpy(digests.core, trailer, 32);
-	digests.log_size = load_le64(trailer + 32);
-	digests.log_bytes = load_le64(trailer + 40);
-	memcpy(digests.log_root, trailer + 48, 32);
-	memcpy(application_root, trailer + 80, LEDGER_ROOT_SIZE);
-	uint32_t core_size = load_le32(trailer + 112);
-	ordered_state_root(&digests, application_root, root);
-	if (memcmp(root, job->root, sizeof(root)) != 0 || core_size > sizeof(core) || core_size > whole ||
-	    digests.log_bytes > whole - core_size)
-		return NULL;
-	if (!fseek(in, (long)(whole - core_size), SEEK_SET) && fread(core, 1, core_size, in) == core_size &&
-	    !fseek(in, (long)(whole - core_size - digests.log_bytes), SEEK_SET))
-		fresh = ordered_prepare(executor->ordered, core, core_size, in, &digests);
-	return fresh;
-}
-
-static bool restore(struct executor *executor, const struct job *job)
-{
-	struct ledger_applied expected = {.index = job->index};
-	FILE *in = fopen(job->file, "r");
-	struct ordered_fresh *fresh = in ? trailer_read(executor, job, in, expected.root) : NULL;
-	if (in)
-		fclose(in);
-	if (!fresh)
-		return false;
-	bool good = executor->application->restore(executor->state, job->file, &expected);
-	return ordered_adopt(executor->ordered, fresh, good ? job->index : 0) && good;
+	char kept[SNAPSHOT_NAME];
+	enum snapshot_result result = SNAPSHOT_BAD;
+	bool kept_whole = snapshot_keep(job->file, job->index, job->root, kept), torn = false;
+	while (kept_whole) {
+		result = snapshot_install(&executor->holder, kept, job->index, job->root);
+		torn = torn || result == SNAPSHOT_TORN;
+		if (!torn || result == SNAPSHOT_DONE)
+			break;
+		if (stopping(executor, true)) {
+			job->good = false;
+			return;
+		}
+		sleep(1);
+	}
+	(void)stopping(executor, false);
+	job->good = result == SNAPSHOT_DONE;
+	unlink(kept);
 }
 
 static void perform(struct executor *executor, struct job *job)
 {
-	const struct ledger_application *application = executor->application;
+	const struct ledger_application *application = executor->holder.application;
 	job->good = true;
 	if (job->kind == JOB_RESTORE) {
-		job->good = restore(executor, job);
-		unlink(job->file);
+		perform_restore(executor, job);
 		return;
 	}
 	struct dag_commit *commit = job->effect.commit;
@@ -221,8 +161,8 @@ static void perform(struct executor *executor, struct job *job)
 		what.payloads = executor->payloads;
 	}
 	/* A machine that fails (disk full) is waited for: nothing may be skipped. */
-	while (!(job->kind == JOB_APPLY ? application->apply(executor->state, &what, &applied)
-	                                : application->flush(executor->state))) {
+	while (!(job->kind == JOB_APPLY ? application->apply(executor->holder.state, &what, &applied)
+	                                : application->flush(executor->holder.state))) {
 		if (stopping(executor, true)) {
 			job->good = false;
 			return;
@@ -231,8 +171,11 @@ static void perform(struct executor *executor, struct job *job)
 	}
 	(void)stopping(executor, false);
 	memcpy(job->root, applied.root, LEDGER_ROOT_SIZE);
-	if (job->kind == JOB_APPLY && job->snapshot)
-		snapshot(executor, job);
+	if (job->kind == JOB_APPLY && job->snapshot) {
+		struct snapshot_parts parts = {.core = job->core, .digests = job->digests};
+		memcpy(parts.application_root, job->root, LEDGER_ROOT_SIZE);
+		(void)snapshot_write(&executor->holder, job->file, &parts);
+	}
 }
 
 static void *work(void *context)
@@ -256,13 +199,10 @@ static void *work(void *context)
 	return NULL;
 }
 
-struct executor *executor_create(const struct ledger_application *application, void *state,
-                                 struct ordered *ordered, int wake_fd)
+struct executor *executor_create(const struct snapshot_holder *holder, int wake_fd)
 {
 	struct executor *executor = ledger_allocate(1, sizeof(*executor));
-	executor->application = application;
-	executor->state = state;
-	executor->ordered = ordered;
+	executor->holder = *holder;
 	executor->wake_fd = wake_fd;
 	pthread_mutex_init(&executor->lock, NULL);
 	pthread_cond_init(&executor->more, NULL);

@@ -7,7 +7,7 @@
 
 #include "ledger/encrypted/opener.h"
 #include "ledger/node/application.h"
-#include "ledger/ordered/ordered.h"
+#include "ledger/node/snapshot_file.h"
 
 enum job_kind {
 	JOB_APPLY,   /* `effect` is a DAG_COMMITTED */
@@ -32,8 +32,7 @@ struct job {
 
 struct executor;
 
-struct executor *executor_create(const struct ledger_application *application, void *state,
-                                 struct ordered *ordered, int wake_fd);
+struct executor *executor_create(const struct snapshot_holder *holder, int wake_fd);
 void executor_push(struct executor *executor, const struct job *job);
 /* The next result. False: none. The caller releases effect, opened and core of an APPLY. */
 bool executor_result(struct executor *executor, struct job *result);

@@ -217,8 +217,8 @@ static bool node_open(struct ledger_node *node)
 	node->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	node->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	struct epoll_event wake = {.events = EPOLLIN, .data.ptr = &node->wake_fd};
-	if (!node->state || !node->application->applied(node->state, &node->applied) || node->epoll_fd < 0 ||
-	    node->wake_fd < 0 || epoll_ctl(node->epoll_fd, EPOLL_CTL_ADD, node->wake_fd, &wake))
+	if (!node->state || node->epoll_fd < 0 || node->wake_fd < 0 ||
+	    epoll_ctl(node->epoll_fd, EPOLL_CTL_ADD, node->wake_fd, &wake))
 		return false;
 	snprintf(name, sizeof(name), "%s/log", directory);
 	struct transport_config config = {.self = node->self,
@@ -236,13 +236,15 @@ static bool node_open(struct ledger_node *node)
 	node->ordered = ordered_open(directory, network_known(&node->network));
 	if (!node->ordered)
 		return false;
+	struct snapshot_holder holder = {node->application, node->state, node->ordered};
+	if (!snapshot_recover(&holder, directory) || !node->application->applied(node->state, &node->applied))
+		return false;
 	struct ordered_digests digests;
 	ordered_digests(node->ordered, node->applied.index, &digests);
 	ordered_state_root(&digests, node->applied.root, node->applied.root);
 	return (node->log = log_open(name, node->wake_fd)) && node_recover(node) &&
-	       (node->executor =
-	            executor_create(node->application, node->state, node->ordered, node->wake_fd)) &&
-	       opener_open(node) && (node->transport = transport_create(&config)) &&
+	       (node->executor = executor_create(&holder, node->wake_fd)) && opener_open(node) &&
+	       (node->transport = transport_create(&config)) &&
 	       (node->submit_fd = local_listen(node, "submit", &node->submit_fd)) >= 0 &&
 	       (node->control_fd = local_listen(node, "control", &node->control_fd)) >= 0;
 }
