@@ -5,7 +5,9 @@
 #include "crypto/hybrid_internal.h"
 #include "crypto/hybrid_kem.h"
 #include "crypto/hybrid_sign.h"
+#include "crypto/keyfile.h"
 #include "crypto/sealed_box.h"
+#include "crypto/shared_box.h"
 #include "crypto/test_support.h"
 
 static void test_xwing_vectors(void)
@@ -308,6 +310,94 @@ static void test_sealed_box_states(void)
 	check(good, "sealed box: nothing follows the last chunk, and the key is gone with it");
 }
 
+static uint8_t shared_header[SHARED_BOX_HEADER_MAX], changed[SHARED_BOX_HEADER_MAX];
+
+/* Opens a header as each kind of opener; whether a body's first chunk then comes out as it was. */
+static enum crypto_status open_shared(const struct hybrid_kem_key *key, const char *passphrase,
+                                      const char *context, const uint8_t *header, size_t size)
+{
+	static uint8_t sealed[100 + SEALED_BOX_TAG_SIZE];
+	struct sealed_box opening;
+	uint8_t result[100];
+	enum crypto_status status =
+	    key ? shared_box_open_key(&opening, key, context, strlen(context), header, size)
+	        : shared_box_open_passphrase(&opening, passphrase, strlen(passphrase), context,
+	                                     strlen(context), header, size);
+	if (status)
+		return opening.open ? CRYPTO_INTERNAL : status;
+	struct sealed_box sealing = opening;
+	if (sealed_box_seal_chunk(&sealing, plain, 100, true, sealed) ||
+	    sealed_box_open_chunk(&opening, sealed, sizeof sealed, true, result) ||
+	    memcmp(result, plain, 100) != 0)
+		return CRYPTO_INTERNAL;
+	return CRYPTO_OK;
+}
+
+static void test_shared_box_keys(void)
+{
+	static uint8_t random[SHARED_BOX_SECRET_SIZE + 3 * SEALED_BOX_RANDOM_SIZE];
+	static struct hybrid_kem_key third;
+	const uint8_t *keys[] = {recipient.pk, third.pk, recipient.pk};
+	uint8_t seed[32] = {13};
+	struct sealed_box sealing;
+	size_t size = 0, wrong = 0;
+	test_random(random, sizeof random, "shared box", 0);
+	check(hybrid_kem_keygen(&third, seed) == CRYPTO_OK &&
+	          shared_box_seal_keys(&sealing, keys, 2, "c", 1, random, shared_header, &size) ==
+	              CRYPTO_OK &&
+	          size == SHARED_BOX_FIXED_SIZE + 2 * SHARED_BOX_KEY_SIZE + SEALED_BOX_COMMIT_SIZE &&
+	          shared_box_header_size(shared_header) == size,
+	      "shared box: a header for two");
+	check(open_shared(&recipient, NULL, "c", shared_header, size) == CRYPTO_OK &&
+	          open_shared(&third, NULL, "c", shared_header, size) == CRYPTO_OK,
+	      "shared box: each of them opens it");
+	check(open_shared(&stranger, NULL, "c", shared_header, size) == CRYPTO_BAD_KEY &&
+	          open_shared(&recipient, NULL, "d", shared_header, size) == CRYPTO_BAD_KEY &&
+	          open_shared(NULL, "phrase", "c", shared_header, size) == CRYPTO_BAD_ENCODING,
+	      "shared box: nobody else, with no other context, and no passphrase");
+	for (size_t at = 0; at < size; at++) {
+		memcpy(changed, shared_header, size);
+		changed[at] ^= (uint8_t)(1u << at % 8);
+		wrong += open_shared(&third, NULL, "c", changed, size) == CRYPTO_OK;
+		wrong += at % 37 == 0 && open_shared(&third, NULL, "c", shared_header, at) == CRYPTO_OK;
+	}
+	check(!wrong, "shared box: a header changed or cut off anywhere is refused");
+	check(shared_box_seal_keys(&sealing, keys, 0, "c", 1, random, shared_header, &size) ==
+	              CRYPTO_BAD_ARGUMENT &&
+	          size == 0 && !sealing.open && shared_header[0] == 0 &&
+	          shared_box_seal_keys(&sealing, keys, SHARED_BOX_OPENERS_MAX + 1, "c", 1, random,
+	                               shared_header, &size) == CRYPTO_BAD_ARGUMENT,
+	      "shared box: none and too many are refused");
+}
+
+static void test_shared_box_passphrase(void)
+{
+	static uint8_t random[SHARED_BOX_SECRET_SIZE + SHARED_BOX_SALT_SIZE];
+	struct argon2id_cost cost = {64, 1, 1}, vast = {KEYFILE_MAX_MEMORY_KIB + 1, 1, 1};
+	struct sealed_box sealing;
+	size_t size = 0, wrong = 0;
+	check(shared_box_seal_passphrase(&sealing, &cost, "phrase", 6, "c", 1, random, shared_header,
+	                                 &size) == CRYPTO_OK &&
+	          open_shared(NULL, "phrase", "c", shared_header, size) == CRYPTO_OK,
+	      "shared box: a passphrase opens it");
+	check(open_shared(NULL, "phrasf", "c", shared_header, size) == CRYPTO_BAD_PASSPHRASE &&
+	          open_shared(NULL, "phrase", "", shared_header, size) == CRYPTO_BAD_PASSPHRASE &&
+	          open_shared(&recipient, NULL, "c", shared_header, size) == CRYPTO_BAD_ENCODING,
+	      "shared box: no other one, with no other context, and no key");
+	for (size_t at = SHARED_BOX_FIXED_SIZE + 12; at < size; at++) {
+		memcpy(changed, shared_header, size);
+		changed[at] ^= (uint8_t)(1u << at % 8);
+		wrong += open_shared(NULL, "phrase", "c", changed, size) != CRYPTO_BAD_PASSPHRASE;
+	}
+	check(!wrong, "shared box: what follows its cost cannot be changed");
+	memcpy(changed, shared_header, size);
+	store_le32(changed + SHARED_BOX_FIXED_SIZE, vast.memory_kib);
+	check(open_shared(NULL, "phrase", "c", changed, size) == CRYPTO_BAD_ARGUMENT &&
+	          shared_box_seal_passphrase(&sealing, &vast, "phrase", 6, "c", 1, random, shared_header,
+	                                     &size) == CRYPTO_BAD_ARGUMENT,
+	      "shared box: a cost beyond the bounds is refused");
+}
+
 int main(void)
 {
 	uint8_t seed[32] = {11}, other_seed[32] = {12};
@@ -321,5 +411,7 @@ int main(void)
 	test_sealed_box_sizes();
 	test_sealed_box_refusals();
 	test_sealed_box_states();
+	test_shared_box_keys();
+	test_shared_box_passphrase();
 	return test_finish();
 }

@@ -6,6 +6,7 @@
 #include "crypto/hybrid_sign.h"
 #include "crypto/keyfile.h"
 #include "crypto/sealed_box.h"
+#include "crypto/shared_box.h"
 #include "crypto/slhdsa.h"
 
 #include <stdlib.h>
@@ -147,6 +148,44 @@ static void fuzz_damaged_box(const uint8_t *data, size_t size)
 	free(out);
 }
 
+/* Headers of boxes for several: whatever they are, none opens that was not made for the key. */
+static void fuzz_shared_box(const uint8_t *data, size_t size)
+{
+	static const uint8_t begin[9] = {'H', 'o', 'l', 'o', 'n', 'B', 'o', 'x', 2};
+	struct sealed_box opening;
+	uint8_t *header = malloc(size + 1);
+	if (!header)
+		return;
+	memcpy(header, data, size);
+	memcpy(header, begin, size < sizeof begin ? size : sizeof begin);
+	promise(shared_box_open_key(&opening, recipient(), "fuzz", 4, header, size) != CRYPTO_OK);
+	promise_zero(&opening, sizeof opening);
+	/* The fuzzer's time is not for Argon2id. */
+	if (size < 23 || (load_le32(header + 11) <= 64 && load_le32(header + 15) <= 2)) {
+		promise(shared_box_open_passphrase(&opening, "fuzz", 4, "fuzz", 4, header, size) !=
+		        CRYPTO_OK);
+		promise_zero(&opening, sizeof opening);
+	}
+	free(header);
+}
+
+/* A sound header, changed as the input says. */
+static void fuzz_damaged_shared_box(const uint8_t *data, size_t size)
+{
+	static const uint8_t random[SHARED_BOX_SECRET_SIZE + 2 * SEALED_BOX_RANDOM_SIZE] = {3};
+	static uint8_t header[SHARED_BOX_HEADER_MAX], copy[SHARED_BOX_HEADER_MAX];
+	const uint8_t *keys[] = {recipient()->pk, recipient()->pk};
+	struct sealed_box box;
+	size_t length;
+	promise(shared_box_seal_keys(&box, keys, 1 + size % 2, "fuzz", 4, random, header, &length) ==
+	        CRYPTO_OK);
+	memcpy(copy, header, length);
+	for (size_t i = 0; i + 2 < size; i += 3)
+		copy[load_le16(data + i) % length] = data[i + 2];
+	bool same = !memcmp(copy, header, length);
+	promise((shared_box_open_key(&box, recipient(), "fuzz", 4, copy, length) == CRYPTO_OK) == same);
+}
+
 static void fuzz_ed25519(const uint8_t *data, size_t size)
 {
 	if (size < 96)
@@ -229,8 +268,17 @@ static void fuzz_secret(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const targets[])(const uint8_t *, size_t) = {
-	    fuzz_keyfile, fuzz_forged_keyfile, fuzz_signature_file, fuzz_sealed_box, fuzz_damaged_box,
-	    fuzz_ed25519, fuzz_near_ed25519,   fuzz_verify,         fuzz_secret,
+	    fuzz_keyfile,
+	    fuzz_forged_keyfile,
+	    fuzz_signature_file,
+	    fuzz_sealed_box,
+	    fuzz_damaged_box,
+	    fuzz_shared_box,
+	    fuzz_damaged_shared_box,
+	    fuzz_ed25519,
+	    fuzz_near_ed25519,
+	    fuzz_verify,
+	    fuzz_secret,
 	};
 	if (size)
 		targets[data[0] % (sizeof targets / sizeof *targets)](data + 1, size - 1);

@@ -71,12 +71,16 @@ static __attribute__((noinline)) void wipe_dead_stack(void)
 	crypto_wipe(dead, sizeof dead);
 }
 
-/* The key that encrypts the key. */
-static enum crypto_status derive(uint8_t out[AEAD_KEY_SIZE], const struct key_protection *protection,
-                                 const void *passphrase, size_t passphrase_size)
+enum crypto_status passphrase_key(uint8_t out[AEAD_KEY_SIZE], const struct argon2id_cost *cost,
+                                  const uint8_t salt[KEYFILE_SALT_SIZE], const void *passphrase,
+                                  size_t passphrase_size)
 {
-	return argon2id(out, AEAD_KEY_SIZE, &protection->cost, passphrase, passphrase_size, protection->salt,
-	                KEYFILE_SALT_SIZE, NULL, 0, NULL, 0);
+	if (!cost_allowed(cost))
+		return CRYPTO_BAD_ARGUMENT;
+	enum crypto_status status = argon2id(out, AEAD_KEY_SIZE, cost, passphrase, passphrase_size, salt,
+	                                     KEYFILE_SALT_SIZE, NULL, 0, NULL, 0);
+	wipe_dead_stack();
+	return status;
 }
 
 enum crypto_status keyfile_encode_protected(const struct key *key, const struct key_protection *protection,
@@ -88,7 +92,8 @@ enum crypto_status keyfile_encode_protected(const struct key *key, const struct 
 		return give_up(out, size, CRYPTO_BAD_ARGUMENT);
 	enum crypto_status status = key_check_secret(key->info, key->bytes);
 	if (status == CRYPTO_OK)
-		status = derive(wrapping, protection, passphrase, passphrase_size);
+		status = passphrase_key(wrapping, &protection->cost, protection->salt, passphrase,
+		                        passphrase_size);
 	if (status)
 		return give_up(out, size, status);
 	write_header(out, key_magic, KEY_PROTECTED, key->info);
@@ -180,7 +185,7 @@ enum crypto_status keyfile_unlock(struct key *key, const uint8_t *in, size_t siz
 	if (status == CRYPTO_OK && key->kind != KEY_PROTECTED)
 		status = CRYPTO_BAD_ARGUMENT;
 	if (status == CRYPTO_OK)
-		status = derive(wrapping, &found, passphrase, passphrase_size);
+		status = passphrase_key(wrapping, &found.cost, found.salt, passphrase, passphrase_size);
 	if (status == CRYPTO_OK) {
 		size_t length = key->info->secret_size;
 		status = aead_decrypt(AEAD_XCHACHA20_POLY1305, wrapping, found.nonce, KEYFILE_NONCE_SIZE, in,

@@ -84,6 +84,13 @@ enum crypto_status keyfile_unlock(struct key *key, const uint8_t *in, size_t siz
                                   size_t passphrase_size,
                                   struct key_protection *protection) CRYPTO_MUST_CHECK;
 
+/*
+ * The key that a passphrase stands for. CRYPTO_BAD_ARGUMENT: a cost out of the bounds above; CRYPTO_NO_MEMORY.
+ */
+enum crypto_status passphrase_key(uint8_t out[AEAD_KEY_SIZE], const struct argon2id_cost *cost,
+                                  const uint8_t salt[KEYFILE_SALT_SIZE], const void *passphrase,
+                                  size_t passphrase_size) CRYPTO_MUST_CHECK;
+
 #define SIGFILE_HEADER_SIZE (12 + KEY_ID_SIZE)
 #define SIGFILE_PURE        (-1)
 

@@ -506,6 +506,101 @@ def test_keys_in_use():
     check("--version", good("--version").startswith(b"holon-crypto 1"))
 
 
+@group("keys as text")
+def test_text():
+    good("keygen", "hybrid-kem", "--text", "-o", "text.key", "-p", "text.pub")
+    text = pathlib.Path("text.pub").read_text()
+    lines = text.splitlines()
+    check("keygen --text: base64 between two lines", lines[0] == "-----BEGIN HOLON PUBLIC KEY-----" and
+          lines[-1] == "-----END HOLON PUBLIC KEY-----" and all(len(line) <= 64 for line in lines[1:-1]) and text.isascii())
+    secret = pathlib.Path("text.key").read_text()
+    check("a secret key as text says so", secret.startswith("-----BEGIN HOLON SECRET KEY-----") and
+          stat.S_IMODE(os.stat("text.key").st_mode) == 0o600)
+    good("public", "-k", "text.key", "-o", "text.binary")
+    check("public --text: the same key", good("public", "-k", "text.key", "--text").decode() == text and
+          b"HolonKey" == pathlib.Path("text.binary").read_bytes()[:8])
+    box = good("seal", "-k", "text.pub", data=b"by text")
+    check("both forms of a key work", good("open", "-k", "text.key", data=box) == b"by text" and
+          good("inspect", "text.pub").split(b":", 1)[1] == good("inspect", "text.binary").split(b":", 1)[1])
+    pathlib.Path("mail").write_text("Hello,\n\n" + text.replace("\n", "  \r\n") + "\nyours, B.\n")
+    check("a key is found in a mail", good("open", "-k", "text.key", data=good("seal", "-k", "mail", data=b"x")) == b"x")
+    good("keygen", "ed25519", "--text", "-o", "text.locked", "--passphrase-file", "passphrase", "--memory", 8)
+    check("a protected key as text", "PROTECTED SECRET KEY" in pathlib.Path("text.locked").read_text())
+    good("public", "-k", "text.locked", "--passphrase-file", "passphrase", "-o", "text.locked.pub")
+    taken = 0
+    for number in range(120):
+        broken = list(text)
+        place = random.randrange(1, len(text) - 1)
+        broken[place:place + random.choice((0, 1, 1))] = [random.choice("Aa0+/=-x\0")]
+        if "".join(broken) == text:
+            continue
+        pathlib.Path("broken").write_text("".join(broken))
+        result = run("seal", "-k", "broken", "-o", "broken.box", "-f", "message")
+        if result.returncode == 99:
+            taken += 1000
+        # Spaces do not count; what is written around the key neither.
+        taken += result.returncode == 0 and "".join("".join(broken).split()) != "".join(text.split())
+    check("a damaged text is refused", taken == 0, f"{taken} taken")
+    for number in range(0, len(text) - 1, 97):
+        pathlib.Path("broken").write_text(text[:number])
+        taken += run("seal", "-k", "broken", "-o", "broken.box", "-f", "message").returncode != 1
+    check("so is one that is cut off", taken == 0, f"{taken} taken")
+    pathlib.Path("broken").write_text(text.replace("PUBLIC", "SECRET"))
+    refused("or says that it is another kind", "seal", "-k", "broken", "-o", "x", "message", says=["broken", "text"])
+
+
+@group("boxes for several, and for a passphrase")
+def test_shared_boxes():
+    for name in "abc":
+        good("keygen", "hybrid-kem", "-o", f"{name}.key", "-p", f"{name}.pub")
+    content = random.randbytes(200_001)
+    pathlib.Path("content").write_bytes(content)
+    good("seal", "-k", "a.pub", "-k", "b.pub", "-c", "for us", "-o", "shared.box", "content")
+    box = pathlib.Path("shared.box").read_bytes()
+    check("seal for two: each opens it", all(good("open", "-k", f"{name}.key", "-c", "for us", data=box) == content
+                                             for name in "ab"))
+    refused("nobody else does", "open", "-k", "c.key", "-c", "for us", "-o", "x", "shared.box", says=["c.key", "another key"])
+    refused("nor with another context", "open", "-k", "a.key", "-o", "x", "shared.box", says=["context"])
+    refused("a box for keys wants one", "open", "-o", "x", "shared.box", status=2, says=["-k"])
+    refused("sign takes one key", "sign", "-k", "a.key", "-k", "b.key", "message", status=2, says=["one key"])
+    refused("33 keys are too many", "seal", *["-k", "a.pub"] * 33, "-o", "x", "message", status=2, says=["32"])
+    good("seal", *["-k", "c.pub"] * 31, "-k", "a.pub", "-o", "many.box", "content")
+    check("32 are not, and the last one opens", good("open", "-k", "a.key", "many.box") == content)
+    header = 11 + 2 * 1168 + 32
+    taken = 0
+    for place in list(range(0, header, 83)) + [9, 10, header - 1, header, len(box) - 1]:
+        broken = bytearray(box)
+        broken[place] ^= 1 << random.randrange(8)
+        result = run("open", "-k", "b.key", "-c", "for us", data=bytes(broken))
+        taken += result.returncode != 1
+    check("a bit changed anywhere is found", taken == 0, f"{taken} taken")
+    swapped = bytearray(box[:11] + box[11 + 1168:11 + 2 * 1168] + box[11:11 + 1168] + box[11 + 2 * 1168:])
+    refused("openers that changed places, too", "open", "-k", "a.key", "-c", "for us", data=bytes(swapped), says=["damaged"])
+    one = bytearray(box[:11 + 1168] + box[11 + 2 * 1168:])
+    one[10] = 1
+    refused("and one that was taken out", "open", "-k", "a.key", "-c", "for us", data=bytes(one), says=["damaged"])
+    for size in (0, 5, 11, 12, header - 1, header, header + 10):
+        taken += run("open", "-k", "a.key", "-c", "for us", data=box[:size]).returncode != 1
+    check("a box cut off anywhere is refused", taken == 0)
+
+    good("seal", "--passphrase-file", "passphrase", "--memory", 8, "-o", "phrase.box", "content")
+    check("seal with a passphrase", good("open", "--passphrase-file", "passphrase", "phrase.box") == content)
+    refused("another one does not open it", "open", "--passphrase-file", "wrong", "-o", "x", "phrase.box", says=["passphrase"])
+    refused("and leaves nothing" if not os.path.exists("x") else "but leaves something", "open", "-k", "a.key", "-o", "x",
+            "phrase.box", status=2, says=["leave out -k"])
+    refused("keys and a passphrase do not mix", "seal", "-k", "a.pub", "--passphrase-file", "passphrase", "-o", "x", "content",
+            status=2, says=["not for both"])
+    refused("a cost needs a passphrase", "seal", "-k", "a.pub", "--memory", 8, "-o", "x", "content", status=2, says=["--memory"])
+    box = pathlib.Path("phrase.box").read_bytes()
+    greedy = box[:11] + (1 << 21).to_bytes(4, "little") + box[15:]
+    refused("a box may not ask for any cost", "open", "--passphrase-file", "passphrase", data=greedy, says=["cost"])
+    for place in list(range(11 + 12, 11 + 12 + 16 + 48 + 32, 7)):
+        broken = bytearray(box)
+        broken[place] ^= 16
+        taken += run("open", "--passphrase-file", "passphrase", data=bytes(broken)).returncode != 1
+    check("a changed bit is found there, too", taken == 0)
+
+
 @group("self-test")
 def test_selftest():
     global TOOL
@@ -524,7 +619,7 @@ def main():
         os.chdir(directory)
         make_keys()
         for test in [test_keys, test_passphrases, test_interrupted_prompts, test_signatures, test_kems, test_boxes, test_hashes, test_mutations,
-                     test_signals, test_outputs, test_descriptors, test_keys_in_use, test_progress, test_large, test_selftest]:
+                     test_signals, test_outputs, test_descriptors, test_keys_in_use, test_text, test_shared_boxes, test_progress, test_large, test_selftest]:
             test()
         leftovers = [name for name in os.listdir(".") if name.startswith(".holon-crypto")]
         check("no temporary files are left", not leftovers, str(leftovers))

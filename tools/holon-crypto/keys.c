@@ -40,10 +40,30 @@ static void check_use(const struct key *key, const char *path, enum key_use use)
 		fail("%s: a key of %s, which cannot %s", input_name(path), key->info->name, uses[use]);
 }
 
+/* A pasted text may stand among other lines: this much of them. */
+#define TEXT_ROOM (1 << 16)
+
+size_t read_key_file(const char *path, uint8_t file[KEYFILE_MAX_SIZE])
+{
+	static char text[TEXT_ROOM];
+	size_t length = read_small(path, text, sizeof text, "a key file"), size = length;
+	if (!text_decode(text, length, file, KEYFILE_MAX_SIZE, &size)) {
+		if (length > KEYFILE_MAX_SIZE)
+			fail("%s: not a key file: longer than the %d bytes one can have", input_name(path),
+			     KEYFILE_MAX_SIZE);
+		memcpy(file, text, length);
+	} else if (!size) {
+		crypto_wipe(text, sizeof text);
+		fail("%s: a key as text that is damaged or not whole", input_name(path));
+	}
+	crypto_wipe(text, sizeof text);
+	return size;
+}
+
 void load_public(struct key *key, const char *path, enum key_use use)
 {
 	uint8_t file[KEYFILE_MAX_SIZE];
-	size_t size = read_small(path, file, sizeof file, "a key file");
+	size_t size = read_key_file(path, file);
 	enum crypto_status status = keyfile_decode(key, file, size);
 	crypto_wipe(file, sizeof file);
 	if (status)
@@ -59,7 +79,7 @@ void load_public(struct key *key, const char *path, enum key_use use)
 static void load_any_secret(struct key *key, const char *path, const struct options *options)
 {
 	uint8_t file[KEYFILE_MAX_SIZE];
-	size_t size = read_small(path, file, sizeof file, "a key file");
+	size_t size = read_key_file(path, file);
 	enum crypto_status status = keyfile_decode(key, file, size);
 	if (status == CRYPTO_OK && key->kind == KEY_PUBLIC)
 		fail("%s: a public key, where the secret one is needed", input_name(path));
@@ -95,6 +115,18 @@ void id_of_key(const struct key *key, uint8_t id[KEY_ID_SIZE])
 	crypto_wipe(&public, sizeof public);
 }
 
+struct argon2id_cost cost_of(const struct options *options)
+{
+	struct argon2id_cost cost = argon2id_default_cost;
+	if (options->memory_mib)
+		cost.memory_kib = options->memory_mib << 10;
+	if (options->passes)
+		cost.passes = options->passes;
+	if ((uint64_t)cost.memory_kib * cost.passes > KEYFILE_MAX_WORK_KIB)
+		fail_usage("--memory times --passes may be at most %u MiB", KEYFILE_MAX_WORK_KIB >> 10);
+	return cost;
+}
+
 static void encode_secret(const struct key *key, const struct options *options, uint8_t *file, size_t *size)
 {
 	if (!options->passphrase && !options->passphrase_file) {
@@ -103,13 +135,7 @@ static void encode_secret(const struct key *key, const struct options *options, 
 		must(keyfile_encode(key, file, size), "the key file");
 		return;
 	}
-	struct key_protection protection = {.cost = argon2id_default_cost};
-	if (options->memory_mib)
-		protection.cost.memory_kib = options->memory_mib << 10;
-	if (options->passes)
-		protection.cost.passes = options->passes;
-	if ((uint64_t)protection.cost.memory_kib * protection.cost.passes > KEYFILE_MAX_WORK_KIB)
-		fail_usage("--memory times --passes may be at most %u MiB", KEYFILE_MAX_WORK_KIB >> 10);
+	struct key_protection protection = {.cost = cost_of(options)};
 	char passphrase[MAX_PASSPHRASE];
 	size_t length = read_passphrase(options, options->out, true, passphrase);
 	random_bytes(protection.salt, sizeof protection.salt);
@@ -118,6 +144,17 @@ static void encode_secret(const struct key *key, const struct options *options, 
 	    keyfile_encode_protected(key, &protection, passphrase, length, file, size);
 	crypto_wipe(passphrase, sizeof passphrase);
 	must(status, "the protected key file");
+}
+
+/* Writes a key file, as text where that is wanted. */
+static void write_key(struct output *output, const uint8_t *file, size_t size, bool text)
+{
+	static char line[TEXT_MAX];
+	if (text)
+		output_write(output, line, text_encode(file, size, line));
+	else
+		output_write(output, file, size);
+	crypto_wipe(line, sizeof line);
 }
 
 void run_keygen(const struct options *options)
@@ -140,12 +177,12 @@ void run_keygen(const struct options *options)
 	key_normalize_secret(info, secret.bytes);
 	public_of(&secret, &public);
 	encode_secret(&secret, options, file, &size);
-	output_write(&secret_output, file, size);
+	write_key(&secret_output, file, size, options->text);
 	crypto_wipe(file, sizeof file);
 	crypto_wipe(&secret, sizeof secret);
 	if (options->public_out) {
 		must(keyfile_encode(&public, file, &size), "the public key file");
-		output_write(&public_output, file, size);
+		write_key(&public_output, file, size, options->text);
 	}
 	/* The secret key first: a public key whose secret one is lost would only lead people to use it. */
 	output_commit(&secret_output);
@@ -162,7 +199,11 @@ void run_public(const struct options *options)
 	public_of(&secret, &public);
 	crypto_wipe(&secret, sizeof secret);
 	must(keyfile_encode(&public, file, &size), "the public key file");
-	write_file(options->out, file, size, false, options->force);
+	struct output output;
+	/* Text may go to a terminal. */
+	output_open(&output, options->text && !options->out ? "-" : options->out, false, options->force);
+	write_key(&output, file, size, options->text);
+	output_commit(&output);
 }
 
 static bool inspect_signature(const char *path, const uint8_t *data, size_t size)
@@ -191,6 +232,13 @@ void run_inspect(const struct options *options)
 		size_t size = read_small(path, data, sizeof data, "a key file or signature file");
 		if (inspect_signature(path, data, size))
 			continue;
+		static uint8_t binary[KEYFILE_MAX_SIZE];
+		size_t decoded;
+		if (text_decode((const char *)data, size, binary, sizeof binary, &decoded)) {
+			memcpy(data, binary, decoded);
+			size = decoded;
+			crypto_wipe(binary, sizeof binary);
+		}
 		enum crypto_status status = keyfile_decode(&key, data, size);
 		if (status == CRYPTO_BAD_ENCODING)
 			fail("%s: neither a Holon key file nor a signature file, or damaged",

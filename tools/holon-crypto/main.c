@@ -19,7 +19,8 @@ enum {
 	OPT_PASSES,
 	OPT_LENGTH,
 	OPT_DETERMINISTIC,
-	OPT_RAW
+	OPT_RAW,
+	OPT_TEXT
 };
 
 static const struct option long_options[] = {
@@ -41,16 +42,17 @@ static const struct option long_options[] = {
     {"length", required_argument, NULL, OPT_LENGTH},
     {"deterministic", no_argument, NULL, OPT_DETERMINISTIC},
     {"raw", no_argument, NULL, OPT_RAW},
+    {"text", no_argument, NULL, OPT_TEXT},
     {NULL, 0, NULL, 0},
 };
 
 static const struct command commands[] = {
     {"keygen",
      "ALGORITHM -o SECRET [-p PUBLIC] [--passphrase | --passphrase-file FILE] [--memory MIB] [--passes N] "
-     "[-f]",
-     "make a key pair", run_keygen, 1, 1, "o p passphrase passphrase-file memory passes force"},
-    {"public", "-k SECRET [-o PUBLIC] [--passphrase-file FILE] [-f]", "write the public key of a secret key",
-     run_public, 0, 0, "k o passphrase-file force"},
+     "[--text] [-f]",
+     "make a key pair", run_keygen, 1, 1, "o p passphrase passphrase-file memory passes text force"},
+    {"public", "-k SECRET [-o PUBLIC] [--text] [--passphrase-file FILE] [-f]",
+     "write the public key of a secret key", run_public, 0, 0, "k o text passphrase-file force"},
     {"inspect", "FILE...", "say what key files and signature files are", run_inspect, 1, 1000, ""},
     {"sign", "-k SECRET [-o SIGNATURE] [-c CONTEXT] [--prehash HASH] [--deterministic] [--raw] [FILE]",
      "sign a file", run_sign, 0, 1, "k o c prehash deterministic raw passphrase-file force quiet"},
@@ -62,10 +64,13 @@ static const struct command commands[] = {
      1, "k shared passphrase-file force"},
     {"agree", "-k SECRET --peer PUBLIC --shared SECRET", "X25519 between two keys", run_agree, 0, 0,
      "k peer shared passphrase-file force"},
-    {"seal", "-k PUBLIC [-o BOX] [-c CONTEXT] [FILE]", "encrypt for the holder of a hybrid-kem key", run_seal,
-     0, 1, "k o c force quiet"},
-    {"open", "-k SECRET [-o FILE] [-c CONTEXT] [BOX]", "decrypt what was sealed", run_open, 0, 1,
-     "k o c passphrase-file force quiet"},
+    {"seal",
+     "-k PUBLIC [-k PUBLIC]... | --passphrase | --passphrase-file FILE [--memory MIB] [--passes N] [-o BOX] "
+     "[-c CONTEXT] [FILE]",
+     "encrypt for the holders of hybrid-kem keys, or for who knows a passphrase", run_seal, 0, 1,
+     "k o c passphrase passphrase-file memory passes force quiet"},
+    {"open", "[-k SECRET] [-o FILE] [-c CONTEXT] [--passphrase-file FILE] [BOX]", "decrypt what was sealed",
+     run_open, 0, 1, "k o c passphrase-file force quiet"},
     {"hash", "FUNCTION [--length BYTES] [FILE...]", "hash files", run_hash, 1, 100000, "length quiet"},
     {"speed", "[WORD]", "measure the algorithms whose name contains WORD", run_speed, 0, 1, ""},
     {"selftest", "", "check every algorithm on this machine", run_selftest, 0, 0, ""},
@@ -145,9 +150,10 @@ static void print_help(void)
 	    "      --deterministic     no fresh randomness in a signature\n"
 	    "      --raw               the signature's bytes alone, without the header that names key and "
 	    "algorithm\n"
-	    "      --passphrase        ask on the terminal for a passphrase to protect the new key\n"
+	    "      --text              keys as text, to paste; every command reads both forms\n"
+	    "      --passphrase        ask on the terminal for a passphrase to protect the new key or box\n"
 	    "      --passphrase-file F read the passphrase from the first line of F (to make or to use a "
-	    "key)\n"
+	    "key or box)\n"
 	    "      --memory MIB, --passes N   cost of guessing that passphrase (64 MiB, 3 passes)\n"
 	    "      --length BYTES      hash: output length, for shake128, shake256 and blake3\n"
 	    "  -f, --force             replace existing output files\n"
@@ -211,7 +217,12 @@ static void parse_options(const struct command *command, int argc, char **argv, 
 			                                                : argv[optind - 1]);
 		switch (option) {
 		case 'k':
-			options->key = optarg;
+			if (options->key_count == SHARED_BOX_OPENERS_MAX)
+				fail_usage("at most %d keys can open a box", SHARED_BOX_OPENERS_MAX);
+			if (options->key_count && command->run != run_seal)
+				fail_usage("%s takes one key", command->name);
+			options->keys[options->key_count++] = optarg;
+			options->key = options->keys[0];
 			break;
 		case 'o':
 			options->out = optarg;
@@ -261,6 +272,9 @@ static void parse_options(const struct command *command, int argc, char **argv, 
 		case OPT_RAW:
 			options->raw = true;
 			break;
+		case OPT_TEXT:
+			options->text = true;
+			break;
 		}
 	}
 	options->arguments = argv + optind;
@@ -285,7 +299,7 @@ int main(int argc, char **argv)
 		fail_usage("a command is missing");
 	}
 	if (!strcmp(argv[1], "--version")) {
-		printf("holon-crypto 1 (formats: key file 1, signature file 1, sealed box 1)\n");
+		printf("holon-crypto 1 (formats: key file 1, signature file 1, sealed box 1 and 2)\n");
 		return 0;
 	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++)

@@ -12,10 +12,13 @@
 #include <stdio.h>
 
 #include "crypto/keyfile.h"
+#include "crypto/shared_box.h"
 
 /* The command line, after its options were read. */
 struct options {
-	const char *key;             /* -k */
+	const char *key;                          /* -k, the first */
+	const char *keys[SHARED_BOX_OPENERS_MAX]; /* seal: all of them */
+	size_t key_count;
 	const char *out;             /* -o */
 	const char *public_out;      /* -p */
 	const char *signature;       /* -s */
@@ -28,7 +31,7 @@ struct options {
 	uint32_t passes;             /* --passes, 0 if not given */
 	uint64_t length;             /* --length, 0 if not given */
 	bool passphrase;             /* --passphrase: ask on the terminal */
-	bool deterministic, raw, force, quiet;
+	bool deterministic, raw, force, quiet, text;
 	char **arguments; /* what is not an option */
 	int count;
 };
@@ -124,9 +127,21 @@ void random_bytes(void *out, size_t size);
  */
 void load_public(struct key *key, const char *path, enum key_use use);
 void load_secret(struct key *key, const char *path, enum key_use use, const struct options *options);
+/* Reads a key file in either form into FILE; its size. */
+size_t read_key_file(const char *path, uint8_t file[KEYFILE_MAX_SIZE]);
+/* The cost of a new passphrase, by the options. */
+struct argon2id_cost cost_of(const struct options *options);
 /* The id of a key, secret or public. */
 void id_of_key(const struct key *key, uint8_t id[KEY_ID_SIZE]);
 void print_hex(FILE *out, const uint8_t *bytes, size_t size);
+
+/* ---- keys as text (text.c) ---- */
+
+#define TEXT_MAX (KEYFILE_MAX_SIZE / 3 * 4 + KEYFILE_MAX_SIZE / 48 + 200)
+/* Writes a key file as text; its length. */
+size_t text_encode(const uint8_t *file, size_t size, char out[TEXT_MAX]);
+/* Whether TEXT holds the beginning of a key in this form; then OUT has the file it stands for, *SIZE 0 if it is damaged. */
+bool text_decode(const char *text, size_t length, uint8_t *out, size_t room, size_t *size);
 
 /* ---- passphrases (passphrase.c) ---- */
 
