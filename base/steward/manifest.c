@@ -48,6 +48,8 @@ static bool word_number(const struct line *line, unsigned index, uint64_t limit,
 		                                        : 99;
 		unsigned shift = c == 'K' ? 10 : c == 'M' ? 20 : c == 'G' ? 30 : 0;
 		if (shift && i && i + 1 == length) {
+			if (*value > UINT64_MAX >> shift)
+				return false;
 			*value <<= shift;
 			break;
 		}

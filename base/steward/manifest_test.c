@@ -74,6 +74,7 @@ int main(int count, char **arguments)
 	      refused("unit a\nprogram x\nwhat 1\n", 3) && refused("unit a\ngive soul\n", 2));
 	check("bad numbers", refused("unit a\nmemory 4X\n", 2) && refused("unit a\nmemory K\n", 2) &&
 	                         refused("unit a\nmemory 99999999999999999999\n", 2) &&
+	                         refused("unit a\nmemory 17179869185G\n", 2) && /* 1G beyond 2 to the 64th */
 	                         refused("unit a\nstack 65M\n", 2) && refused("unit a\nstack rest\n", 2) &&
 	                         refused("unit a\npriority 0\n", 2) && refused("unit a\npriority 128\n", 2));
 	check("bad ports",
