@@ -5,7 +5,7 @@
 #include <test.h>
 #include "sched.h"
 
-#define THREADS_MAX 32u
+#define THREADS_MAX 64u
 
 static struct actor root;
 static handle_t unit, space, pages, pages_used;
@@ -295,6 +295,32 @@ static void test_chain(void)
 	stop(donor);
 }
 
+/* A round may end with what it had taken, while more has come whose interrupt was merged with the one it serves. */
+static void test_mailbox_rounds(void)
+{
+	struct cpu *cpu = cpu_self();
+	struct thread *threads[17];
+	unsigned lost = 0;
+
+	for (unsigned i = 0; i < 17; i++)
+		threads[i] = role_make(1).thread;
+	for (unsigned taken = 1; taken < 17; taken++) {
+		for (unsigned i = 0; i < taken; i++)
+			thread_nudge(threads[i]);
+		cpu->mail = __atomic_exchange_n(&cpu->mailbox, 0, __ATOMIC_SEQ_CST);
+		thread_nudge(threads[taken]);
+		cpu->arch.ipi = false;
+		for (unsigned round = 0; round < 3; round++) {
+			sched_mailbox(cpu);
+			if (!cpu->arch.ipi)
+				break;
+			cpu->arch.ipi = false;
+		}
+		lost += cpu->mail || cpu->mailbox;
+	}
+	TEST_EQUAL("no request is left without an interrupt to come", lost, 0);
+}
+
 int main(void)
 {
 	host_boot(16, 1);
@@ -311,5 +337,6 @@ int main(void)
 	test_waiting_callers();
 	test_order();
 	test_chain();
+	test_mailbox_rounds();
 	return test_failures != 0;
 }

@@ -16,7 +16,7 @@
  *
  * Work for another CPU: requests are or-ed into thread->requests; who finds 0 there pushes the thread on the
  * mailbox of thread->cpu. The receiver takes all requests at once and forwards what is no longer its own. So
- * a thread is in at most one mailbox, and none needs memory. (Modelled in tests/spin/mailbox.pml.)
+ * a thread is in at most one mailbox, and none needs memory. (Modelled in tests/spin/mailbox.pml and mailbox_rounds.pml.)
  */
 #include <calls.h>
 #include <channel.h>
@@ -138,7 +138,9 @@ void sched_mailbox(struct cpu *cpu)
 		if (bits & REQUEST_LOOK)
 			thread_look(cpu, thread);
 	}
-	if (cpu->mail) /* the rest at the next interrupt */
+	/* The rest at the next interrupt. What was pushed meanwhile came with one of its own, which may have been merged
+	 * with the one that is being served. */
+	if (cpu->mail || cpu->mailbox)
 		arch_ipi(cpu);
 	if (cpu->evict) {
 		budget_evict_here(cpu, cpu->evict);

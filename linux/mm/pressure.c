@@ -127,6 +127,7 @@ static int weight(struct process *process, uint64_t now)
 static void choose(void)
 {
 	uint64_t now = clock_monotonic();
+	dying_since = now; /* also where all are dying already: they are waited for once more */
 	for (uint32_t count = 0; count <= waiting / WAITING_VICTIM; count++) {
 		struct process *chosen = 0;
 		int heaviest = 1;
@@ -144,7 +145,6 @@ static void choose(void)
 			          chosen->pid);
 		chosen->dying = true;
 		dying++;
-		dying_since = now;
 		(void)signal_send_process(chosen, SIGKILL, 0);
 	}
 }
