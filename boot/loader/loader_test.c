@@ -151,15 +151,15 @@ static void test_elf(void)
 	           !memcmp(memory + 0x2000, good.contents + 24, 10),
 	       "elf: segments placed, the rest zero", "wrong bytes");
 	free(memory);
+	unsigned taken = 0;
 	for (uint64_t size = 0; size < offsetof(struct test_elf, contents) + 34; size++) {
 		/* Exactly as much memory as the file has, so that the sanitizer sees reads beyond it. */
 		void *cut = malloc(size + !size);
 		memcpy(cut, &good, size);
-		if (!elf_check(cut, size, &layout))
-			refused(NULL, "", "elf refused: cut short");
+		taken += !elf_check(cut, size, &layout);
 		free(cut);
 	}
-	report(true, "elf refused: cut short anywhere", NULL);
+	report(!taken, "elf refused: cut short anywhere", "one was taken");
 	ELF_CASE(e.ident[0] = 0, "not a 64-bit");
 	ELF_CASE(e.ident[4] = 1, "not a 64-bit");
 	ELF_CASE(e.ident[5] = 2, "not a 64-bit");
@@ -240,6 +240,7 @@ static void test_memory_model(void)
 {
 	enum { PAGES = 200, ROUNDS = 2000 };
 	static const uint8_t kinds[] = {HANDOFF_MEMORY_FREE, HANDOFF_MEMORY_ACPI, HANDOFF_MEMORY_RESERVED};
+	int differ = 0;
 	srand(1);
 	for (int round = 0; round < ROUNDS; round++) {
 		struct memory_map map = {0};
@@ -268,12 +269,9 @@ static void test_memory_model(void)
 			end = range->base + range->size;
 			memset(got + range->base / PAGE_SIZE, (int)range->kind, range->size / PAGE_SIZE);
 		}
-		if (!good || memcmp(got, model, PAGES) != 0) {
-			report(false, "memory: random reports and claims", "differs from the model");
-			return;
-		}
+		differ += !good || memcmp(got, model, PAGES) != 0;
 	}
-	report(true, "memory: random reports and claims", NULL);
+	report(!differ, "memory: random reports and claims", "some differ from the model");
 }
 
 /* --- page tables --- */

@@ -96,7 +96,7 @@ uint64_t *arch_space_leaf(struct space *space, uint64_t address, bool make);
 uint64_t arch_space_next(struct space *space, uint64_t address, uint64_t end);
 /* Loads SPACE (a guest space: GUEST chooses between its two roots) on this CPU; 0, or a space whose object is
  * dead: the kernel's own tables. Sets this CPU's bit in active_cpus of the space (and of its native space)
- * before, and clears it in those of the space that was loaded after. */
+ * before, with a full fence between, and clears it in those of the space that was loaded after. */
 void arch_space_load(struct space *space, bool guest);
 void arch_tlb_flush_page(uint64_t address);
 void arch_tlb_flush_all(void);

@@ -346,7 +346,7 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 	__atomic_exchange_n(&self->wait, word, __ATOMIC_SEQ_CST);
 	lock_release(&channel->lock);
 	/* Bits that came before the exchange found no receiver to wake; later ones do. */
-	if (event && event->bits && wait_claim(self, word)) {
+	if (event && __atomic_load_n(&event->bits, __ATOMIC_SEQ_CST) && wait_claim(self, word)) {
 		lock_take(&channel->lock);
 		list_remove(&self->queue_node);
 		timer_disarm(&self->timeout);

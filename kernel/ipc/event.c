@@ -1,8 +1,8 @@
 /* Events. event->lock guards the waiters and the binding; the bits are one atomic word.
  *
  * A signal ors its bits in first and then looks for somebody to wake; a waiter publishes its wait first and
- * then looks at the bits again. Both sides have a full fence between, so no signal is lost: one of them sees
- * the other.
+ * then looks at the bits again. On both sides the locked operation and the look after it are sequentially
+ * consistent, so no signal is lost: one of them sees the other (tests/memory-order).
  */
 #include <calls.h>
 #include "channel.h"
@@ -35,7 +35,7 @@ void event_signal(struct event *event, uint64_t bits)
 	uint64_t word = 0;
 
 	__atomic_fetch_or(&event->bits, bits, __ATOMIC_SEQ_CST);
-	if (list_empty(&event->waiters) && !event->bound)
+	if (__atomic_load_n(&event->waiters.next, __ATOMIC_SEQ_CST) == &event->waiters && !event->bound)
 		return;
 	lock_take(&event->lock);
 	for (struct list *node = event->waiters.next; node != &event->waiters && !woken; node = node->next) {
@@ -48,7 +48,7 @@ void event_signal(struct event *event, uint64_t bits)
 		list_remove(&woken->queue_node);
 	thread = event->bound;
 	if (!woken && thread) {
-		word = thread->wait;
+		word = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);
 		if (WAIT_STATE(word) == THREAD_RECEIVING && wait_claim(thread, word))
 			woken = thread;
 	}
@@ -130,7 +130,8 @@ int64_t sys_event_wait(struct call *call, struct event *event, uint64_t deadline
 	wait_begin(self, THREAD_EVENT, deadline);
 	lock_release(&event->lock);
 	word = self->wait;
-	if (event->bits && WAIT_STATE(word) == THREAD_EVENT && wait_claim(self, word)) {
+	if (__atomic_load_n(&event->bits, __ATOMIC_SEQ_CST) && WAIT_STATE(word) == THREAD_EVENT &&
+	    wait_claim(self, word)) {
 		wait_leave(self);
 		timer_disarm(&self->timeout);
 		event_deliver(event, self, false);

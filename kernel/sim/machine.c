@@ -517,26 +517,30 @@ bool user_execute(struct space *space, uint64_t address, enum space_fault *fault
 
 /* ---- Devices, log, ends ---- */
 
+struct host_line host_lines[HOST_LINES];
+
 int64_t arch_irq_attach(uint64_t number, uint32_t flags, unsigned slot, uint64_t *msi)
 {
-	(void)flags;
+	if (number >= 64 && number != IRQ_MSI)
+		return E_ARGUMENT;
 	*msi = (uint64_t)slot << 32;
-	return number < 64 || number == IRQ_MSI ? E_OK : E_ARGUMENT;
+	host_lines[slot] = (struct host_line){.attached = true, .number = number, .flags = flags};
+	return E_OK;
 }
 
 void arch_irq_detach(unsigned slot)
 {
-	(void)slot;
+	host_lines[slot].attached = false;
 }
 
 void arch_irq_mask(unsigned slot)
 {
-	(void)slot;
+	host_lines[slot].open = false;
 }
 
 void arch_irq_unmask(unsigned slot)
 {
-	(void)slot;
+	host_lines[slot].open = true;
 }
 
 uint32_t arch_port_in(uint16_t port, unsigned width)
@@ -544,11 +548,11 @@ uint32_t arch_port_in(uint16_t port, unsigned width)
 	return port * width;
 }
 
+struct host_write host_written;
+
 void arch_port_out(uint16_t port, unsigned width, uint32_t value)
 {
-	(void)port;
-	(void)width;
-	(void)value;
+	host_written = (struct host_write){port, width, value, host_written.count + 1};
 }
 
 void arch_system_info(struct system_info *info)

@@ -59,6 +59,19 @@ int64_t call(struct actor *actor, enum syscall_number number, uint64_t a, uint64
 /* One run of a system call without restarting: CALL_RESTART is passed on. */
 int64_t call_once(struct actor *actor, enum syscall_number number, const uint64_t args[6]);
 
+/* Interrupt lines, by slot: OPEN is not masked. And the last write to a port. */
+#define HOST_LINES 128u
+extern struct host_line {
+	bool attached, open;
+	uint64_t number;
+	uint32_t flags;
+} host_lines[HOST_LINES];
+extern struct host_write {
+	uint16_t port;
+	unsigned width;
+	uint32_t value, count;
+} host_written;
+
 /* What a handle names, past all checks of death. 0: nothing. */
 struct object *object_at(struct unit *unit, handle_t handle);
 

@@ -1,0 +1,1 @@
+$(call script-test,tests/memory-order/explore,)

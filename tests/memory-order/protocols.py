@@ -1,0 +1,129 @@
+"""The kernel's protocols without locks: see explore.
+
+An access: (file, function, text, kind, place, value, register). The text stands in that function; where it is no atomic
+operation, KIND says what it is. FILE None: the hardware's, with the order in place of the text. A value is what a store
+puts there, or what a read-modify-write does: ("or", bits), ("add", n), ("set", value), ("cas", expected, value). What a
+load or a read-modify-write finds goes to the register. "bad" is what must not be, told from registers and final memory.
+A mutation: model, text, what stands there instead.
+"""
+EVENT, WAIT, FLUSH = "kernel/ipc/event.c", "kernel/sched/wait.c", "kernel/memory/flush.c"
+CHANNEL, SPACE, ARCH_SPACE = "kernel/ipc/channel.c", "kernel/memory/space.c", "kernel/arch/x86_64/space.c"
+
+OR_BITS = "__atomic_fetch_or(&event->bits, bits, __ATOMIC_SEQ_CST)"
+SIGNAL = (EVENT, "event_signal", OR_BITS, "rmw", "bits", ("or", 1), None)
+NOBODY = "__atomic_load_n(&event->waiters.next, __ATOMIC_SEQ_CST)"
+WAITING = "word = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);"
+BITS_AGAIN = "__atomic_load_n(&event->bits, __ATOMIC_SEQ_CST)"
+PUBLISH = "__atomic_exchange_n(&thread->wait, word, __ATOMIC_SEQ_CST)"
+RECEIVE = "__atomic_exchange_n(&self->wait, word, __ATOMIC_SEQ_CST)"
+BIND = "__atomic_exchange_n(&thread->event_bound, event, __ATOMIC_SEQ_CST)"
+DEAD_AGAIN = "thread_state(thread) == THREAD_DEAD"
+ENTRY = "__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0, __ATOMIC_SEQ_CST)"
+LOADED = "__atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST)"
+LOADING = "__atomic_fetch_or(&space->active_cpus, bit, __ATOMIC_SEQ_CST)"
+ASK = "__atomic_fetch_or(&thread->requests, bits, __ATOMIC_SEQ_CST)"
+ASKED = "bits = __atomic_exchange_n(&thread->requests, 0, __ATOMIC_SEQ_CST);"
+QUIESCED = "__atomic_fetch_add(&cpu->quiesced, 1, __ATOMIC_SEQ_CST)"
+QUIESCE = "__atomic_store_n(&cpus[index]->quiesce, true, __ATOMIC_SEQ_CST)"
+BEFORE = "before[index] = __atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST)"
+AFTER = "while (__atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST) == before[index])"
+
+
+def relaxed(text):
+    return text.replace("SEQ_CST", "RELAXED")
+
+
+PROTOCOLS = [
+    {
+        "name": "a signal finds the waiter, or the waiter the bits",
+        "start": {"bits": 0, "waiters": 0, "wait": 0},
+        "threads": [
+            [SIGNAL, (EVENT, "event_signal", NOBODY, "load", "waiters", None, "found")],
+            [(EVENT, "sys_event_wait", "list_append(&event->waiters, &self->queue_node);", "store", "waiters", 1, None),
+             (WAIT, "wait_begin", PUBLISH, "rmw", "wait", ("set", 1), None),
+             (EVENT, "sys_event_wait", BITS_AGAIN, "load", "bits", None, "again")],
+        ],
+        "bad": lambda s: not s["found"] and not s["again"],
+        "mutations": [("tso", OR_BITS, "event->bits |= bits"), ("tso", PUBLISH, "thread->wait = word"),
+                      ("weak", NOBODY, "event->waiters.next"), ("weak", BITS_AGAIN, "event->bits"),
+                      ("weak", NOBODY, NOBODY.replace("SEQ_CST", "ACQUIRE"))],
+    },
+    {
+        "name": "a signal finds the receiver, or the receiver the bits",
+        "start": {"bits": 0, "lock": 0, "wait": 0},
+        "threads": [
+            [SIGNAL, (EVENT, "event_signal", "lock_take(&event->lock);", "rmw", "lock", ("add", 1), None),
+             (EVENT, "event_signal", WAITING, "load", "wait", None, "found")],
+            [(CHANNEL, "receive", RECEIVE, "rmw", "wait", ("set", 1), None),
+             (CHANNEL, "receive", BITS_AGAIN, "load", "bits", None, "again")],
+        ],
+        "bad": lambda s: not s["found"] and not s["again"],
+        "mutations": [("tso", RECEIVE, "self->wait = word"), ("weak", WAITING, "word = thread->wait;"),
+                      ("weak", BITS_AGAIN, "event->bits"), ("weak", OR_BITS, relaxed(OR_BITS))],
+    },
+    {
+        "name": "a binding finds the dead thread, or that thread's end the binding",
+        "start": {"wait": 0, "bound": 0},
+        "threads": [
+            [(EVENT, "event_rebind", BIND, "rmw", "bound", ("set", 1), None),
+             (EVENT, "sys_event_bind", DEAD_AGAIN, "load", "wait", None, "dead")],
+            [("kernel/thread/thread.c", "thread_end",
+              "__atomic_exchange_n(&thread->wait, WAIT_NEXT(thread->wait, THREAD_DEAD), __ATOMIC_SEQ_CST)", "rmw", "wait",
+              ("set", 1), None),
+             (EVENT, "event_rebind", BIND, "rmw", "bound", ("set", 0), "undone")],
+        ],
+        "bad": lambda s: not s["dead"] and not s["undone"],
+        "mutations": [("weak", BIND, relaxed(BIND))],
+    },
+    {
+        "name": "who changes an entry finds the processor, or that the change",
+        "start": {"entry": 1, "active": 0, "cr3": 0},
+        "threads": [
+            [(SPACE, "clear_range", ENTRY, "store", "entry", 0, None),
+             (SPACE, "clear_range", LOADED, "load", "active", None, "found")],
+            [(ARCH_SPACE, "arch_space_load", LOADING, "rmw", "active", ("or", 1), None),
+             (None, None, "SEQ_CST", "fence", "cr3", None, None),  # the load of the tables: arch.h asks for a full fence
+             (None, None, "RELAXED", "load", "entry", None, "walked")],  # the processor's own walk
+        ],
+        "bad": lambda s: not s["found"] and s["walked"],
+        "mutations": [("tso", ENTRY, "*entry = 0"), ("weak", LOADED, "space->active_cpus"),
+                      ("weak", ENTRY, ENTRY.replace("SEQ_CST", "RELEASE"))],
+    },
+    {
+        "name": "who takes a request sees what it is about",
+        "start": {"kicked": 0, "requests": 0},
+        "threads": [
+            [("kernel/guest/guest.c", "sys_guest_kick", "__atomic_store_n(&thread->kicked, true, __ATOMIC_SEQ_CST)",
+              "store", "kicked", 1, None),
+             (WAIT, "request", ASK, "rmw", "requests", ("or", 1), None)],
+            [(WAIT, "sched_mailbox", ASKED, "rmw", "requests", ("set", 0), "asked"),
+             (WAIT, "thread_look", "thread->kicked", "load", "kicked", None, "seen")],
+        ],
+        "bad": lambda s: s["asked"] and not s["seen"],
+        "mutations": [("weak", ASKED, relaxed(ASKED)), ("weak", ASK, relaxed(ASK))],
+    },
+    {
+        "name": "a processor that answers has left what it was in",
+        "start": {"object": 1, "quiesced": 0},
+        "threads": [
+            [(None, None, "RELAXED", "load", "object", None, "used"),
+             (WAIT, "cpu_serve", QUIESCED, "rmw", "quiesced", ("add", 1), None)],
+            [(WAIT, "cpu_quiesce", AFTER, "load", "quiesced", None, "answered"),
+             (None, None, "RELAXED", "store", "object", 0, None)],
+        ],
+        "bad": lambda s: s["answered"] and not s["used"],
+        "mutations": [("weak", QUIESCED, relaxed(QUIESCED)), ("weak", AFTER, relaxed(AFTER))],
+    },
+    {
+        "name": "a question that an answer to another one wipes out is answered by it",
+        "start": {"quiesce": 1, "quiesced": 0},
+        "threads": [
+            [(WAIT, "cpu_serve", "cpu->quiesce = false;", "store", "quiesce", 0, None),
+             (WAIT, "cpu_serve", QUIESCED, "rmw", "quiesced", ("add", 1), None)],
+            [(WAIT, "cpu_quiesce", BEFORE, "load", "quiesced", None, "before"),
+             (WAIT, "cpu_quiesce", QUIESCE, "store", "quiesce", 2, None)],
+        ],
+        "bad": lambda s: s["quiesce"] == 0 and s["before"] == s["quiesced"],
+        "mutations": [("weak", QUIESCED, relaxed(QUIESCED))],
+    },
+]
