@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TRAILER 124
 static const char trailer_magic[8] = {'H', 'S', 'n', 'a', 'p', 'e', 'n', '1'};
 
 static bool file_sink(void *context, const uint8_t *data, size_t size)
@@ -19,9 +18,9 @@ static bool file_sink(void *context, const uint8_t *data, size_t size)
 	return fwrite(data, 1, size, context) == size;
 }
 
-static bool trailer_write(struct ordered *ordered, const struct snapshot_parts *parts, FILE *out)
+bool snapshot_write_trailer(struct snapshot_holder *holder, const struct snapshot_parts *parts, FILE *out)
 {
-	uint8_t trailer[TRAILER];
+	uint8_t trailer[SNAPSHOT_TRAILER];
 	memcpy(trailer, parts->digests.core, 32);
 	store_le64(trailer + 32, parts->digests.log_size);
 	store_le64(trailer + 40, parts->digests.log_bytes);
@@ -29,16 +28,16 @@ static bool trailer_write(struct ordered *ordered, const struct snapshot_parts *
 	memcpy(trailer + 80, parts->application_root, LEDGER_ROOT_SIZE);
 	store_le32(trailer + 112, parts->core->size);
 	memcpy(trailer + 116, trailer_magic, 8);
-	return transparency_log_copy(ordered_log(ordered), parts->digests.log_bytes, out) &&
+	return transparency_log_copy(ordered_log(holder->ordered), parts->digests.log_bytes, out) &&
 	       fwrite(parts->core->data, 1, parts->core->size, out) == parts->core->size &&
-	       fwrite(trailer, 1, TRAILER, out) == TRAILER;
+	       fwrite(trailer, 1, SNAPSHOT_TRAILER, out) == SNAPSHOT_TRAILER;
 }
 
 bool snapshot_write(struct snapshot_holder *holder, const char *file, const struct snapshot_parts *parts)
 {
 	FILE *out = fopen(file, "w");
 	bool good = out && holder->application->snapshot(holder->state, file_sink, out) &&
-	            trailer_write(holder->ordered, parts, out);
+	            snapshot_write_trailer(holder, parts, out);
 	if (out && fclose(out))
 		good = false;
 	if (!good)
@@ -46,22 +45,29 @@ bool snapshot_write(struct snapshot_holder *holder, const char *file, const stru
 	return good;
 }
 
+void snapshot_trailer_digests(const uint8_t trailer[SNAPSHOT_TRAILER], struct ordered_digests *digests)
+{
+	memcpy(digests->core, trailer, 32);
+	digests->log_size = load_le64(trailer + 32);
+	digests->log_bytes = load_le64(trailer + 40);
+	memcpy(digests->log_root, trailer + 48, 32);
+}
+
 /* What the node keeps, from a snapshot that may be anything; and the application's root, which together with it must give the
  * root that was signed. NULL: it does not. */
 static struct ordered_fresh *trailer_read(struct ordered *ordered, FILE *in,
                                           const uint8_t root[LEDGER_ROOT_SIZE], uint8_t *application_root)
 {
-	uint8_t trailer[TRAILER], computed[LEDGER_ROOT_SIZE], core[8192];
+	uint8_t trailer[SNAPSHOT_TRAILER], computed[LEDGER_ROOT_SIZE], core[8192];
 	struct ordered_digests digests;
 	struct ordered_fresh *fresh = NULL;
-	if (fseek(in, 0, SEEK_END) || ftell(in) < TRAILER || fseek(in, -TRAILER, SEEK_END) ||
-	    fread(trailer, 1, TRAILER, in) != TRAILER || memcmp(trailer + 116, trailer_magic, 8) != 0)
+	if (fseek(in, 0, SEEK_END) || ftell(in) < SNAPSHOT_TRAILER ||
+	    fseek(in, -SNAPSHOT_TRAILER, SEEK_END) ||
+	    fread(trailer, 1, SNAPSHOT_TRAILER, in) != SNAPSHOT_TRAILER ||
+	    memcmp(trailer + 116, trailer_magic, 8) != 0)
 		return NULL;
-	uint64_t whole = (uint64_t)ftell(in) - TRAILER;
-	memcpy(digests.core, trailer, 32);
-	digests.log_size = load_le64(trailer + 32);
-	digests.log_bytes = load_le64(trailer + 40);
-	memcpy(digests.log_root, trailer + 48, 32);
+	uint64_t whole = (uint64_t)ftell(in) - SNAPSHOT_TRAILER;
+	snapshot_trailer_digests(trailer, &digests);
 	memcpy(application_root, trailer + 80, LEDGER_ROOT_SIZE);
 	uint32_t core_size = load_le32(trailer + 112);
 	ordered_state_root(&digests, application_root, computed);

@@ -26,6 +26,11 @@ struct snapshot_parts {
 	const struct blob *core;
 };
 
+/* The end of the file: what it is made of is said in snapshot_file.c. */
+#define SNAPSHOT_TRAILER 124
+bool snapshot_write_trailer(struct snapshot_holder *holder, const struct snapshot_parts *parts, FILE *out);
+void snapshot_trailer_digests(const uint8_t trailer[SNAPSHOT_TRAILER], struct ordered_digests *digests);
+
 /* Writes the state after the last applied commit, of which `parts` tells; no file is left when it fails. */
 bool snapshot_write(struct snapshot_holder *holder, const char *file, const struct snapshot_parts *parts);
 
