@@ -29,6 +29,10 @@ struct cache {
 	struct buffer **table;
 	struct buffer *newest, *oldest, *dirty;
 	uint8_t *run; /* where neighbours are put together to be written at once */
+	/* Blocks of this kind are written `copies` times, so many blocks apart; 0: of no kind. */
+	uint8_t copied_kind;
+	uint32_t copies;
+	uint64_t copies_apart;
 };
 
 #define CACHE_RUN_BYTES (128u << 10)
