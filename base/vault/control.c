@@ -6,6 +6,16 @@
 #define FILE_CACHE  (8u << 20)
 #define SIZE_MIN    (1u << 20)
 
+static struct vdisk_backend backend_of(struct block_device *device)
+{
+	return (struct vdisk_backend){.context = device,
+	                              .read = block_device_read,
+	                              .write = block_device_write,
+	                              .flush = block_device_flush,
+	                              .discard = block_device_discard,
+	                              .limit = device->bytes & ~(uint64_t)(VDISK_BLOCK - 1)};
+}
+
 static int64_t vault_error(int status)
 {
 	switch (status) {
@@ -110,7 +120,7 @@ static void keys_wipe(struct keys *keys)
 /* Whether the device's first blocks are all zero. */
 static int64_t device_is_empty(struct block_device *device)
 {
-	const struct vdisk_backend backend = block_device_backend(device);
+	const struct vdisk_backend backend = backend_of(device);
 	uint8_t *first = malloc(PROBE_BYTES);
 	if (!first)
 		return VAULT_E_NO_MEMORY;
@@ -135,7 +145,7 @@ static struct vdisk_config config_of(const struct vdisk_backend *leg, bool read_
 
 static int64_t make(struct block_device *device, uint64_t size, uint32_t cost_kib, const struct keys *keys)
 {
-	const struct vdisk_backend leg = block_device_backend(device);
+	const struct vdisk_backend leg = backend_of(device);
 	const struct vdisk_config config = config_of(&leg, false, 0);
 	const struct vdisk_create create = {.blocks = size / VDISK_BLOCK,
 	                                    .factors = {keys->factor},
@@ -169,7 +179,7 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 	handle_t own = result < 0 ? 0 : device_channel;
 	if (own) {
 		int64_t copy = cap_copy(own, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
-		result = copy < 0 ? copy : block_device_open(&device, (handle_t)copy);
+		result = copy < 0 ? copy : block_device_open(&device, (handle_t)copy, service.page);
 	}
 	if (result >= 0) {
 		if (!(flags & VAULT_ERASE))
@@ -201,7 +211,7 @@ static int64_t vault_end(struct vault *vault)
 static int64_t vault_start(struct vault *vault, const char *snapshot,
                            const struct vdisk_credentials *credentials)
 {
-	const struct vdisk_backend leg = block_device_backend(&vault->device);
+	const struct vdisk_backend leg = backend_of(&vault->device);
 	const struct vdisk_config config = config_of(&leg, vault->read_only, snapshot);
 	int status = vdisk_open(&vault->disk, &config, credentials);
 	if (status < 0) {
@@ -241,7 +251,7 @@ static int64_t control_open(void *context, uint64_t badge, handle_t device_chann
 	memcpy(own_snapshot, snapshot, strlen(snapshot) + 1);
 	int64_t copy =
 	    result < 0 ? result : cap_copy(device_channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
-	result = copy < 0 ? copy : block_device_open(&vault->device, (handle_t)copy);
+	result = copy < 0 ? copy : block_device_open(&vault->device, (handle_t)copy, service.page);
 	if (result >= 0) {
 		vault->read_only = flags & VAULT_READ_ONLY || *own_snapshot || vault->device.read_only;
 		result = vault_start(vault, *own_snapshot ? own_snapshot : 0, &keys.credentials);

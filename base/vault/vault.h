@@ -5,7 +5,6 @@
  *   session.c        sessions of abi/file.interface: who may name which object
  *   files.c          names and attributes of abi/file.interface
  *   contents.c       its contents, sizes and extended attributes
- *   block_device.c   a block device (abi/block.interface) as the backend of a vdisk
  *   entropy.c        randomness of the processor
  *   host_library.c   what Debian's cryptographic libraries ask of a C library, on newlib
  *
@@ -21,7 +20,7 @@
 #include <holon/block.h>
 #include <holon/file.h>
 #include <holon/vault.h>
-#include "block/block_client.h"
+#include "block/block_device.h"
 #include "file.interface.h"
 #include "holonfs/holonfs.h"
 #include "holonfs/store_vdisk.h"
@@ -39,21 +38,6 @@ enum badge_kind { BADGE_CONTROL = 1, BADGE_MOUNT = 2, BADGE_SESSION = 3 };
 #define BADGE(kind, number, index) ((uint64_t)(kind) << 60 | (uint64_t)(number) << 16 | (index))
 #define BADGE_KIND(badge)          ((badge) >> 60)
 #define BADGE_INDEX(badge)         ((badge)&0xffff)
-
-/* ---- block_device.c ---- */
-
-struct block_device {
-	struct block_client client;
-	uint64_t bytes;
-	uint32_t transfer_bytes;
-	bool read_only, has_discard, failed;
-};
-
-/* Makes a queue on the device behind CHANNEL, which goes over in any case. 0 or a negative error of
- * abi/holon. */
-int64_t block_device_open(struct block_device *device, handle_t channel);
-void block_device_close(struct block_device *device);
-struct vdisk_backend block_device_backend(struct block_device *device);
 
 /* ---- entropy.c ---- */
 

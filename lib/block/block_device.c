@@ -1,25 +1,21 @@
-/* A block device as the backend of a vdisk: a queue of its own, whose data area everything is copied through,
- * so that the device never touches other memory of this service.
- *
- * A driver that dies is started again by devmgr, and lib/block/block_client.h goes on. A device that is gone,
- * or answers nothing for GIVE_UP_NS, stays failed: what may have been lost with its driver is not known any
- * more.
- */
-#include "vault.h"
+/* See block_device.h. */
+#include "block_device.h"
+
+#include <string.h>
 
 #define DATA_BYTES (1u << 20)
 #define ASK_NS     1000000000ull  /* without a completion: is the queue still there? */
 #define GIVE_UP_NS 60000000000ull /* without a completion at all */
 
-int64_t block_device_open(struct block_device *device, handle_t channel)
+int64_t block_device_open(struct block_device *device, handle_t channel, struct thread_page *page)
 {
 	*device = (struct block_device){0};
-	int64_t result = block_client_open(&device->client, channel, native_page(), DATA_BYTES);
+	int64_t result = block_client_open(&device->client, channel, page, DATA_BYTES);
 	const struct block_description *description = &device->client.description;
 	if (result >= 0 &&
-	    (description->sector_bytes < 512 || description->sector_bytes > VDISK_BLOCK ||
+	    (description->sector_bytes < 512 || description->sector_bytes > BLOCK_DEVICE_UNIT ||
 	     (description->sector_bytes & (description->sector_bytes - 1)) ||
-	     description->transfer_bytes < VDISK_BLOCK || description->data_alignment > VDISK_BLOCK ||
+	     description->transfer_bytes < BLOCK_DEVICE_UNIT || description->data_alignment > BLOCK_DEVICE_UNIT ||
 	     description->sectors > (UINT64_C(1) << 62) / description->sector_bytes))
 		result = E_SUPPORT;
 	if (result < 0) {
@@ -29,7 +25,7 @@ int64_t block_device_open(struct block_device *device, handle_t channel)
 	}
 	device->transfer_bytes =
 	    description->transfer_bytes < DATA_BYTES ? description->transfer_bytes & ~4095u : DATA_BYTES;
-	device->bytes = description->sectors * description->sector_bytes & ~(uint64_t)(VDISK_BLOCK - 1);
+	device->bytes = description->sectors * description->sector_bytes;
 	device->read_only = description->flags & BLOCK_IS_READ_ONLY;
 	device->has_discard = description->flags & BLOCK_HAS_DISCARD;
 	return E_OK;
@@ -45,9 +41,9 @@ void block_device_close(struct block_device *device)
 static int64_t check(struct block_device *device)
 {
 	static uint8_t kept[MESSAGE_BYTES_MAX];
-	memcpy(kept, native_page()->bytes, sizeof(kept));
+	memcpy(kept, device->client.page->bytes, sizeof(kept));
 	int64_t result = block_client_check(&device->client);
-	memcpy(native_page()->bytes, kept, sizeof(kept));
+	memcpy(device->client.page->bytes, kept, sizeof(kept));
 	return result;
 }
 
@@ -65,7 +61,8 @@ static bool complete(struct block_device *device)
 				continue;
 			good = false;
 			device->failed |=
-			    completion.status != BLOCK_NO_SPACE && completion.status != BLOCK_UNSUPPORTED;
+			    completion.status != BLOCK_NO_SPACE && completion.status != BLOCK_UNSUPPORTED &&
+			    !(device->reading && device->bad_sectors_alone && completion.status == BLOCK_MEDIUM);
 			continue;
 		}
 		if (event_wait(device->client.completed, clock_ns() + ASK_NS, &bits) != E_TIMEOUT)
@@ -94,6 +91,7 @@ static bool submit(struct block_device *device, uint64_t tag, enum block_operati
 static bool move(struct block_device *device, enum block_operation operation, uint64_t offset, uint64_t bytes)
 {
 	uint32_t count = 0;
+	device->reading = operation == BLOCK_READ;
 	for (uint64_t at = 0; at < bytes; count++) {
 		uint64_t part = bytes - at < device->transfer_bytes ? bytes - at : device->transfer_bytes;
 		if (count == BLOCK_CLIENT_ENTRIES) {
@@ -108,7 +106,7 @@ static bool move(struct block_device *device, enum block_operation operation, ui
 	return complete(device);
 }
 
-static int device_read(void *context, uint64_t offset, void *buffer, size_t bytes)
+int block_device_read(void *context, uint64_t offset, void *buffer, size_t bytes)
 {
 	struct block_device *device = context;
 	uint8_t *to = buffer;
@@ -128,7 +126,7 @@ static int device_read(void *context, uint64_t offset, void *buffer, size_t byte
 	return device->failed ? -1 : 0;
 }
 
-static int device_write(void *context, uint64_t offset, const void *buffer, size_t bytes)
+int block_device_write(void *context, uint64_t offset, const void *buffer, size_t bytes)
 {
 	struct block_device *device = context;
 	const uint8_t *from = buffer;
@@ -146,14 +144,14 @@ static int device_write(void *context, uint64_t offset, const void *buffer, size
 	return device->failed ? -1 : 0;
 }
 
-static int device_flush(void *context)
+int block_device_flush(void *context)
 {
 	struct block_device *device = context;
 	return !device->failed && submit(device, 0, BLOCK_FLUSH, 0, 0, 0) && complete(device) ? 0 : -1;
 }
 
 /* Room that nobody needs: a device that cannot say so keeps it. */
-static int device_discard(void *context, uint64_t offset, uint64_t bytes)
+int block_device_discard(void *context, uint64_t offset, uint64_t bytes)
 {
 	struct block_device *device = context;
 	const uint64_t most = (uint64_t)(1u << 30);
@@ -166,14 +164,4 @@ static int device_discard(void *context, uint64_t offset, uint64_t bytes)
 		bytes -= part;
 	}
 	return device->failed ? -1 : 0;
-}
-
-struct vdisk_backend block_device_backend(struct block_device *device)
-{
-	return (struct vdisk_backend){.context = device,
-	                              .read = device_read,
-	                              .write = device_write,
-	                              .flush = device_flush,
-	                              .discard = device_discard,
-	                              .limit = device->bytes};
 }
