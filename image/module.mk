@@ -3,7 +3,7 @@
 HOLON_ROOT ?= minimal
 SYSTEM_IMAGE := build/x86_64/system.img
 NATIVE_PARTS := entropy=build/x86_64/base/entropy vfs=build/x86_64/base/vfs console=build/x86_64/base/console subkernel=build/x86_64/system/subkernel \
-	linux=build/x86_64/linux/linux vault=build/x86_64/base/vault devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
+	linux=build/x86_64/linux/linux vault=build/x86_64/base/vault files=build/x86_64/base/files devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
 
 $(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
 		build/guest/subkernel build/guest/vault build/guest/flux tools/mksysimg/mksysimg build/host/bin/blake3-blocks

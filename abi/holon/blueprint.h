@@ -22,7 +22,7 @@ struct blueprint {
 	uint32_t cpu_mask; /* CPUs it may use; 0: the parent's. None of the parent's: refused */
 	uint32_t priority; /* best effort, 1..127; 0: the parent's */
 	char name[32];     /* printable ASCII; what is not is shown as '?' */
-	char profile[16];  /* "linux"; of a service "vault"; another is refused */
+	char profile[16];  /* "linux"; of a service "vault" or "files"; another is refused */
 	/* Its link: SWITCH_NONE is none at all. What leaves passes its ancestors' policies too; below a
 	 * sub-kernel without a link none can be had. */
 	struct switch_policy net;

@@ -34,7 +34,8 @@ int64_t contents_transfer(void *context, uint64_t badge, uint64_t bytes, handle_
 }
 
 /* The beginning of read and write: the ranges that they name. */
-static int64_t move_begin(uint64_t badge, uint64_t node, bool writes, uint64_t offset, uint64_t bytes, uint64_t at, struct session **session)
+static int64_t move_begin(uint64_t badge, uint64_t node, bool writes, uint64_t offset, uint64_t bytes,
+                          uint64_t at, struct session **session)
 {
 	int64_t result = call_begin(badge, node, writes, session);
 	if (result < 0)
@@ -44,7 +45,8 @@ static int64_t move_begin(uint64_t badge, uint64_t node, bool writes, uint64_t o
 	return offset > FILE_SIZE_MAX || bytes > FILE_SIZE_MAX - offset ? FILE_E_TOO_BIG : E_OK;
 }
 
-int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t at, uint64_t *done)
+int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                      uint64_t at, uint64_t *done)
 {
 	struct session *session;
 	(void)context;
@@ -53,7 +55,8 @@ int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t off
 		return result;
 	for (*done = 0; *done < bytes;) {
 		size_t part = bytes - *done < PART_BYTES ? (size_t)(bytes - *done) : PART_BYTES;
-		int64_t got = service.fs->operations->read(service.fs, node, offset + *done, part_buffer, part);
+		int64_t got =
+		    service.fs->operations->read(service.fs, node, offset + *done, part_buffer, part);
 		if (got < 0)
 			return got;
 		memcpy(session->buffer + at + *done, part_buffer, (size_t)got);
@@ -64,7 +67,8 @@ int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t off
 	return E_OK;
 }
 
-int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t at, uint64_t *done)
+int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                       uint64_t at, uint64_t *done)
 {
 	struct session *session;
 	(void)context;
@@ -74,7 +78,8 @@ int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t of
 	for (*done = 0; *done < bytes && result >= 0;) {
 		size_t part = bytes - *done < PART_BYTES ? (size_t)(bytes - *done) : PART_BYTES;
 		memcpy(part_buffer, session->buffer + at + *done, part);
-		int64_t got = service.fs->operations->write(service.fs, node, offset + *done, part_buffer, part);
+		int64_t got =
+		    service.fs->operations->write(service.fs, node, offset + *done, part_buffer, part);
 		result = call_end(got < 0 ? got : E_OK);
 		if (got < 0)
 			break;
@@ -89,13 +94,15 @@ int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t of
 }
 
 /* This service has no memory objects with a pager. */
-int64_t contents_open(void *context, uint64_t badge, uint64_t node, uint32_t flags, handle_t *memory, uint64_t *size)
+int64_t contents_open(void *context, uint64_t badge, uint64_t node, uint32_t flags, handle_t *memory,
+                      uint64_t *size)
 {
 	(void)context, (void)badge, (void)node, (void)flags, (void)memory, (void)size;
 	return FILE_E_SUPPORT;
 }
 
-int64_t contents_written(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t *size)
+int64_t contents_written(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                         uint64_t *size)
 {
 	(void)context, (void)badge, (void)node, (void)offset, (void)bytes, (void)size;
 	return FILE_E_SUPPORT;
@@ -113,7 +120,8 @@ static int64_t room(uint64_t *bytes)
 	return E_OK;
 }
 
-int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t *granted)
+int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                         uint64_t *granted)
 {
 	struct session *session;
 	uint64_t left = 0;
@@ -164,7 +172,8 @@ int64_t contents_resize(void *context, uint64_t badge, uint64_t node, uint64_t s
 	return call_end(service.fs->operations->resize(service.fs, node, size));
 }
 
-int64_t contents_allocate(void *context, uint64_t badge, uint64_t node, uint32_t mode, uint64_t offset, uint64_t bytes)
+int64_t contents_allocate(void *context, uint64_t badge, uint64_t node, uint32_t mode, uint64_t offset,
+                          uint64_t bytes)
 {
 	struct session *session;
 	(void)context;
@@ -188,7 +197,8 @@ static int64_t seek_whole(uint64_t node, uint64_t offset, bool hole)
 	return offset >= now.size ? E_NOT_FOUND : (int64_t)(hole ? now.size : offset);
 }
 
-int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t what, uint64_t offset, uint64_t *found)
+int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t what, uint64_t offset,
+                      uint64_t *found)
 {
 	struct session *session;
 	(void)context;
@@ -198,24 +208,27 @@ int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t wha
 	if (!node || (what != FILE_SEEK_DATA && what != FILE_SEEK_HOLE) || offset > FILE_SIZE_MAX)
 		return E_ARGUMENT;
 	bool hole = what == FILE_SEEK_HOLE;
-	int64_t at = service.fs->operations->seek ? service.fs->operations->seek(service.fs, node, offset, hole)
-	                                          : seek_whole(node, offset, hole);
+	int64_t at = service.fs->operations->seek
+	                 ? service.fs->operations->seek(service.fs, node, offset, hole)
+	                 : seek_whole(node, offset, hole);
 	if (at < 0)
 		return at;
 	*found = (uint64_t)at;
 	return E_OK;
 }
 
-int64_t contents_share(void *context, uint64_t badge, uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint64_t bytes,
-                       uint64_t *done)
+int64_t contents_share(void *context, uint64_t badge, uint64_t from, uint64_t from_offset, uint64_t to,
+                       uint64_t to_offset, uint64_t bytes, uint64_t *done)
 {
-	(void)context, (void)badge, (void)from, (void)from_offset, (void)to, (void)to_offset, (void)bytes, (void)done;
+	(void)context, (void)badge, (void)from, (void)from_offset, (void)to, (void)to_offset, (void)bytes,
+	    (void)done;
 	return FILE_E_SUPPORT;
 }
 
 /* ---- Extended attributes ---- */
 
-static int64_t xattr_begin(uint64_t badge, uint64_t node, const char *name, bool writes, struct session **session)
+static int64_t xattr_begin(uint64_t badge, uint64_t node, const char *name, bool writes,
+                           struct session **session)
 {
 	int64_t result = call_begin(badge, node, writes, session);
 	if (result < 0)
@@ -223,7 +236,9 @@ static int64_t xattr_begin(uint64_t badge, uint64_t node, const char *name, bool
 	size_t length = name ? strnlen(name, FILE_NAME_MAX + 1) : 1;
 	if (!node || !length)
 		return E_ARGUMENT;
-	return length > FILE_NAME_MAX ? FILE_E_NAME_TOO_LONG : service.fs->operations->xattr_get ? E_OK : FILE_E_SUPPORT;
+	return length > FILE_NAME_MAX              ? FILE_E_NAME_TOO_LONG
+	       : service.fs->operations->xattr_get ? E_OK
+	                                           : FILE_E_SUPPORT;
 }
 
 /* A piece of the SIZE bytes at VALUE. */
@@ -236,8 +251,8 @@ static void piece(const uint8_t *value, uint64_t size, uint64_t offset, const vo
 	*bytes = (uint32_t)(size - offset < most ? size - offset : most);
 }
 
-int64_t contents_xattr_get(void *context, uint64_t badge, uint64_t node, uint32_t offset, const char *name, uint64_t *total,
-                           const void **value, uint32_t *bytes)
+int64_t contents_xattr_get(void *context, uint64_t badge, uint64_t node, uint32_t offset, const char *name,
+                           uint64_t *total, const void **value, uint32_t *bytes)
 {
 	struct session *session;
 	(void)context;
@@ -252,15 +267,16 @@ int64_t contents_xattr_get(void *context, uint64_t badge, uint64_t node, uint32_
 	return E_OK;
 }
 
-int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_t flags, uint32_t offset, uint32_t total, const char *name,
-                           const void *value, uint32_t bytes)
+int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_t flags, uint32_t offset,
+                           uint32_t total, const char *name, const void *value, uint32_t bytes)
 {
 	struct session *session;
 	(void)context;
 	int64_t result = xattr_begin(badge, node, name, true, &session);
 	if (result < 0)
 		return result;
-	if (total > FILE_XATTR_MAX || offset > total || bytes > total - offset || flags & ~(uint32_t)(FILE_XATTR_CREATE | FILE_XATTR_REPLACE))
+	if (total > FILE_XATTR_MAX || offset > total || bytes > total - offset ||
+	    flags & ~(uint32_t)(FILE_XATTR_CREATE | FILE_XATTR_REPLACE))
 		return E_ARGUMENT;
 	if (!offset) {
 		free(session->pending.value);
@@ -272,22 +288,24 @@ int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_
 		session->pending.total = total;
 		session->pending.have = 0;
 		memcpy(session->pending.name, name, strlen(name) + 1);
-	} else if (!session->pending.value || session->pending.node != node || session->pending.total != total ||
-	           session->pending.have != offset || strcmp(session->pending.name, name) != 0) {
+	} else if (!session->pending.value || session->pending.node != node ||
+	           session->pending.total != total || session->pending.have != offset ||
+	           strcmp(session->pending.name, name) != 0) {
 		return E_ARGUMENT;
 	}
 	memcpy(session->pending.value + offset, value, bytes);
 	session->pending.have = offset + bytes;
 	if (session->pending.have < total)
 		return E_OK;
-	int status = service.fs->operations->xattr_set(service.fs, node, name, session->pending.value, total, session->pending.flags);
+	int status = service.fs->operations->xattr_set(service.fs, node, name, session->pending.value, total,
+	                                               session->pending.flags);
 	free(session->pending.value);
 	session->pending.value = 0;
 	return call_end(status);
 }
 
-int64_t contents_xattr_list(void *context, uint64_t badge, uint64_t node, uint64_t cookie, uint64_t *next, const void **names,
-                            uint32_t *bytes)
+int64_t contents_xattr_list(void *context, uint64_t badge, uint64_t node, uint64_t cookie, uint64_t *next,
+                            const void **names, uint32_t *bytes)
 {
 	struct session *session;
 	(void)context;

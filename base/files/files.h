@@ -37,7 +37,7 @@ struct node_use {
 };
 
 struct session {
-	uint64_t badge; /* 0: free */
+	uint64_t badge;          /* 0: free */
 	handle_t quota, changes; /* changes tells whether the client lives */
 	bool write, shared;
 	int64_t clock_offset; /* wall clock less clock_ns() */
@@ -78,8 +78,9 @@ void service_touch(void);
 
 /* ---- session.c ---- */
 
-int64_t session_open(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags, int64_t now_ns, handle_t *session,
-                     uint64_t *root, const void **attributes, uint32_t *bytes);
+int64_t session_open(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags,
+                     int64_t now_ns, handle_t *session, uint64_t *root, const void **attributes,
+                     uint32_t *bytes);
 /* The session behind BADGE, else 0. */
 struct session *session_of(uint64_t badge);
 void session_end(struct session *session);
@@ -99,23 +100,30 @@ int64_t call_end(int64_t result);
 
 /* The calls of contents.c. */
 int64_t contents_transfer(void *context, uint64_t badge, uint64_t bytes, handle_t *memory);
-int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t at, uint64_t *done);
-int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t at, uint64_t *done);
-int64_t contents_open(void *context, uint64_t badge, uint64_t node, uint32_t flags, handle_t *memory, uint64_t *size);
-int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t *granted);
-int64_t contents_written(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes, uint64_t *size);
+int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                      uint64_t at, uint64_t *done);
+int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                       uint64_t at, uint64_t *done);
+int64_t contents_open(void *context, uint64_t badge, uint64_t node, uint32_t flags, handle_t *memory,
+                      uint64_t *size);
+int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                         uint64_t *granted);
+int64_t contents_written(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
+                         uint64_t *size);
 int64_t contents_append(void *context, uint64_t badge, uint64_t node, uint64_t bytes, uint64_t *offset);
 int64_t contents_resize(void *context, uint64_t badge, uint64_t node, uint64_t size);
-int64_t contents_allocate(void *context, uint64_t badge, uint64_t node, uint32_t mode, uint64_t offset, uint64_t bytes);
-int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t what, uint64_t offset, uint64_t *found);
-int64_t contents_share(void *context, uint64_t badge, uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint64_t bytes,
-                       uint64_t *done);
-int64_t contents_xattr_get(void *context, uint64_t badge, uint64_t node, uint32_t offset, const char *name, uint64_t *total,
-                           const void **value, uint32_t *bytes);
-int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_t flags, uint32_t offset, uint32_t total, const char *name,
-                           const void *value, uint32_t bytes);
-int64_t contents_xattr_list(void *context, uint64_t badge, uint64_t node, uint64_t cookie, uint64_t *next, const void **names,
-                            uint32_t *bytes);
+int64_t contents_allocate(void *context, uint64_t badge, uint64_t node, uint32_t mode, uint64_t offset,
+                          uint64_t bytes);
+int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t what, uint64_t offset,
+                      uint64_t *found);
+int64_t contents_share(void *context, uint64_t badge, uint64_t from, uint64_t from_offset, uint64_t to,
+                       uint64_t to_offset, uint64_t bytes, uint64_t *done);
+int64_t contents_xattr_get(void *context, uint64_t badge, uint64_t node, uint32_t offset, const char *name,
+                           uint64_t *total, const void **value, uint32_t *bytes);
+int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_t flags, uint32_t offset,
+                           uint32_t total, const char *name, const void *value, uint32_t bytes);
+int64_t contents_xattr_list(void *context, uint64_t badge, uint64_t node, uint64_t cookie, uint64_t *next,
+                            const void **names, uint32_t *bytes);
 int64_t contents_xattr_remove(void *context, uint64_t badge, uint64_t node, const char *name);
 int64_t contents_sync(void *context, uint64_t badge, uint64_t node, uint32_t flags);
 int64_t contents_statistics(void *context, uint64_t badge, const void **statistics, uint32_t *bytes);

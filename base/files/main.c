@@ -34,12 +34,14 @@ static void tick(void)
 		return;
 	service.changed = false;
 	if (service.fs->operations->sync(service.fs, 0, false) < 0)
-		log_print(service.log, service.page, "files: what was written last could not be made durable\n");
+		log_print(service.log, service.page,
+		          "files: what was written last could not be made durable\n");
 }
 
 /* ---- The control ---- */
 
-static int64_t files_mount_do(handle_t channel, uint32_t flags, uint32_t uid, uint32_t gid, uint32_t masks, bool ext4)
+static int64_t files_mount_do(handle_t channel, uint32_t flags, uint32_t uid, uint32_t gid, uint32_t masks,
+                              bool ext4)
 {
 	struct block_device *device = &service.device;
 	int64_t result = block_device_open(device, channel, service.page);
@@ -68,8 +70,8 @@ static int64_t files_mount_do(handle_t channel, uint32_t flags, uint32_t uid, ui
 	return result;
 }
 
-static int64_t control_mount(void *context, uint64_t badge, handle_t device, uint32_t flags, int64_t wall_ns, uint32_t uid, uint32_t gid,
-                             uint32_t masks, const char *type, handle_t *mount)
+static int64_t control_mount(void *context, uint64_t badge, handle_t device, uint32_t flags, int64_t wall_ns,
+                             uint32_t uid, uint32_t gid, uint32_t masks, const char *type, handle_t *mount)
 {
 	(void)context, (void)badge;
 	bool ext4 = strcmp(type, "ext4") == 0;
@@ -94,7 +96,8 @@ static int64_t control_problem(void *context, uint64_t badge, const char **text)
 	return E_OK;
 }
 
-static const struct files_operations control_operations = {.mount = control_mount, .problem = control_problem};
+static const struct files_operations control_operations = {.mount = control_mount,
+                                                           .problem = control_problem};
 
 /* ---- The loop ---- */
 
@@ -122,7 +125,8 @@ static int finish(void)
 	int result = service.fs->operations->unmount(service.fs);
 	block_device_close(&service.device);
 	if (result < 0)
-		log_print(service.log, service.page, "files: what was written last could not be made durable\n");
+		log_print(service.log, service.page,
+		          "files: what was written last could not be made durable\n");
 	return result < 0;
 }
 

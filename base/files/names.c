@@ -17,7 +17,8 @@ static int64_t name_check(const char *name)
 }
 
 /* A name is read only here: the thread's page is used by the device's calls, whose bytes stay (lib/block/block_device.h). */
-static int64_t name_begin(uint64_t badge, uint64_t directory, const char *name, bool writes, struct session **session)
+static int64_t name_begin(uint64_t badge, uint64_t directory, const char *name, bool writes,
+                          struct session **session)
 {
 	int64_t result = call_begin(badge, directory, writes, session);
 	if (result >= 0 && !directory)
@@ -34,8 +35,8 @@ static int64_t give(const struct file_attributes *found, const void **attributes
 }
 
 /* A node that the session gets a use of. */
-static int64_t give_used(struct session *session, const struct file_attributes *found, uint64_t *node, const void **attributes,
-                         uint32_t *bytes)
+static int64_t give_used(struct session *session, const struct file_attributes *found, uint64_t *node,
+                         const void **attributes, uint32_t *bytes)
 {
 	int64_t result = session_use(session, found->node);
 	if (result < 0)
@@ -44,8 +45,8 @@ static int64_t give_used(struct session *session, const struct file_attributes *
 	return give(found, attributes, bytes);
 }
 
-static int64_t files_lookup(void *context, uint64_t badge, uint64_t directory, const char *name, uint64_t *node, const void **attributes,
-                            uint32_t *bytes)
+static int64_t files_lookup(void *context, uint64_t badge, uint64_t directory, const char *name,
+                            uint64_t *node, const void **attributes, uint32_t *bytes)
 {
 	struct session *session;
 	struct file_attributes found;
@@ -68,7 +69,8 @@ static int64_t files_forget(void *context, uint64_t badge, uint64_t node, uint64
 	return result;
 }
 
-static int64_t files_attributes(void *context, uint64_t badge, uint64_t node, const void **attributes, uint32_t *bytes)
+static int64_t files_attributes(void *context, uint64_t badge, uint64_t node, const void **attributes,
+                                uint32_t *bytes)
 {
 	struct session *session;
 	struct file_attributes found;
@@ -79,8 +81,9 @@ static int64_t files_attributes(void *context, uint64_t badge, uint64_t node, co
 	return result < 0 ? result : give(&found, attributes, bytes);
 }
 
-static int64_t files_set_attributes(void *context, uint64_t badge, uint64_t node, uint32_t valid, const void *wanted_data,
-                                    uint32_t wanted_bytes, const void **attributes, uint32_t *bytes)
+static int64_t files_set_attributes(void *context, uint64_t badge, uint64_t node, uint32_t valid,
+                                    const void *wanted_data, uint32_t wanted_bytes, const void **attributes,
+                                    uint32_t *bytes)
 {
 	struct session *session;
 	struct file_attributes wanted, now;
@@ -97,13 +100,15 @@ static int64_t files_set_attributes(void *context, uint64_t badge, uint64_t node
 		wanted.accessed_ns = service.fs->options.now_ns();
 	if (valid & FILE_SET_MODIFIED_NOW)
 		wanted.modified_ns = service.fs->options.now_ns();
-	valid |= (valid & FILE_SET_ACCESSED_NOW ? FILE_SET_ACCESSED : 0) | (valid & FILE_SET_MODIFIED_NOW ? FILE_SET_MODIFIED : 0);
+	valid |= (valid & FILE_SET_ACCESSED_NOW ? FILE_SET_ACCESSED : 0) |
+	         (valid & FILE_SET_MODIFIED_NOW ? FILE_SET_MODIFIED : 0);
 	result = call_end(service.fs->operations->set(service.fs, node, valid, &wanted, &now));
 	return result < 0 ? result : give(&now, attributes, bytes);
 }
 
-static int64_t files_create(void *context, uint64_t badge, uint64_t directory, uint32_t mode, uint64_t owner, uint64_t device,
-                            const char *name, uint64_t *node, const void **attributes, uint32_t *bytes)
+static int64_t files_create(void *context, uint64_t badge, uint64_t directory, uint32_t mode, uint64_t owner,
+                            uint64_t device, const char *name, uint64_t *node, const void **attributes,
+                            uint32_t *bytes)
 {
 	struct session *session;
 	struct file_attributes made;
@@ -122,13 +127,14 @@ static int64_t files_create(void *context, uint64_t badge, uint64_t directory, u
 	default:
 		return E_ARGUMENT;
 	}
-	result = call_end(service.fs->operations->create(service.fs, directory, name, mode, (uint32_t)owner, (uint32_t)(owner >> 32), device,
-	                                                 0, &made));
+	result = call_end(service.fs->operations->create(service.fs, directory, name, mode, (uint32_t)owner,
+	                                                 (uint32_t)(owner >> 32), device, 0, &made));
 	return result < 0 ? result : give_used(session, &made, node, attributes, bytes);
 }
 
-static int64_t files_link_symbolic(void *context, uint64_t badge, uint64_t directory, uint64_t owner, const char *name, const char *target,
-                                   uint64_t *node, const void **attributes, uint32_t *bytes)
+static int64_t files_link_symbolic(void *context, uint64_t badge, uint64_t directory, uint64_t owner,
+                                   const char *name, const char *target, uint64_t *node,
+                                   const void **attributes, uint32_t *bytes)
 {
 	struct session *session;
 	struct file_attributes made;
@@ -138,30 +144,36 @@ static int64_t files_link_symbolic(void *context, uint64_t badge, uint64_t direc
 		return result;
 	if (!*target || strnlen(target, FILE_SYMLINK_MAX + 1) > FILE_SYMLINK_MAX)
 		return E_ARGUMENT;
-	result = call_end(service.fs->operations->create(service.fs, directory, name, 0120777, (uint32_t)owner, (uint32_t)(owner >> 32), 0,
-	                                                 target, &made));
+	result =
+	    call_end(service.fs->operations->create(service.fs, directory, name, 0120777, (uint32_t)owner,
+	                                            (uint32_t)(owner >> 32), 0, target, &made));
 	return result < 0 ? result : give_used(session, &made, node, attributes, bytes);
 }
 
-static int64_t files_read_link(void *context, uint64_t badge, uint64_t node, uint32_t offset, const void **target, uint32_t *bytes)
+static int64_t files_read_link(void *context, uint64_t badge, uint64_t node, uint32_t offset,
+                               const void **target, uint32_t *bytes)
 {
 	static char text[FILE_SYMLINK_MAX];
 	struct session *session;
 	(void)context;
 	int64_t length = call_begin(badge, node, false, &session);
 	if (length >= 0)
-		length = !node ? FILE_E_STALE : !service.fs->operations->read_link ? E_ARGUMENT : service.fs->operations->read_link(service.fs, node, text);
+		length = !node ? FILE_E_STALE
+		         : !service.fs->operations->read_link
+		             ? E_ARGUMENT
+		             : service.fs->operations->read_link(service.fs, node, text);
 	if (length < 0)
 		return length;
 	if (offset > length)
 		offset = (uint32_t)length;
 	*target = text + offset;
-	*bytes = length - offset < MESSAGE_BYTES_MAX - 16 ? (uint32_t)length - offset : MESSAGE_BYTES_MAX - 16;
+	*bytes =
+	    length - offset < MESSAGE_BYTES_MAX - 16 ? (uint32_t)length - offset : MESSAGE_BYTES_MAX - 16;
 	return E_OK;
 }
 
-static int64_t files_link(void *context, uint64_t badge, uint64_t node, uint64_t directory, uint32_t flags, const char *name,
-                          const void **attributes, uint32_t *bytes)
+static int64_t files_link(void *context, uint64_t badge, uint64_t node, uint64_t directory, uint32_t flags,
+                          const char *name, const void **attributes, uint32_t *bytes)
 {
 	struct session *session;
 	struct file_attributes now;
@@ -183,7 +195,8 @@ static int64_t files_link(void *context, uint64_t badge, uint64_t node, uint64_t
 	return result < 0 ? result : give(&now, attributes, bytes);
 }
 
-static int64_t files_unlink(void *context, uint64_t badge, uint64_t directory, uint32_t flags, const char *name)
+static int64_t files_unlink(void *context, uint64_t badge, uint64_t directory, uint32_t flags,
+                            const char *name)
 {
 	struct session *session;
 	(void)context;
@@ -195,8 +208,8 @@ static int64_t files_unlink(void *context, uint64_t badge, uint64_t directory, u
 	return call_end(service.fs->operations->unlink(service.fs, directory, name, flags));
 }
 
-static int64_t files_rename(void *context, uint64_t badge, uint64_t from_directory, uint64_t to_directory, uint32_t flags, const char *from,
-                            const char *to)
+static int64_t files_rename(void *context, uint64_t badge, uint64_t from_directory, uint64_t to_directory,
+                            uint32_t flags, const char *from, const char *to)
 {
 	struct session *session;
 	(void)context;
@@ -210,11 +223,12 @@ static int64_t files_rename(void *context, uint64_t badge, uint64_t from_directo
 	if (flags & ~(uint32_t)(FILE_RENAME_EXCLUSIVE | FILE_RENAME_EXCHANGE | FILE_RENAME_WHITEOUT) ||
 	    (flags & FILE_RENAME_EXCHANGE && flags & (FILE_RENAME_EXCLUSIVE | FILE_RENAME_WHITEOUT)))
 		return E_ARGUMENT;
-	return call_end(service.fs->operations->rename(service.fs, from_directory, from, to_directory, to, flags));
+	return call_end(
+	    service.fs->operations->rename(service.fs, from_directory, from, to_directory, to, flags));
 }
 
-static int64_t files_list(void *context, uint64_t badge, uint64_t directory, uint64_t cookie, uint64_t *next, uint64_t *parent,
-                          const void **entries, uint32_t *bytes)
+static int64_t files_list(void *context, uint64_t badge, uint64_t directory, uint64_t cookie, uint64_t *next,
+                          uint64_t *parent, const void **entries, uint32_t *bytes)
 {
 	static struct filesystem_entry found;
 	struct session *session;
@@ -223,7 +237,8 @@ static int64_t files_list(void *context, uint64_t badge, uint64_t directory, uin
 	int64_t result = call_begin(badge, directory, false, &session);
 	*parent = directory;
 	if (result >= 0)
-		result = directory ? service.fs->operations->parent(service.fs, directory, parent) : FILE_E_STALE;
+		result =
+		    directory ? service.fs->operations->parent(service.fs, directory, parent) : FILE_E_STALE;
 	if (result < 0)
 		return result;
 	*next = cookie;
@@ -269,23 +284,26 @@ static int64_t files_end(void *context, uint64_t badge)
 	return E_OK;
 }
 
-static int64_t no_session(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags, int64_t now_ns,
-                          handle_t *session, uint64_t *root, const void **attributes, uint32_t *bytes)
+static int64_t no_session(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags,
+                          int64_t now_ns, handle_t *session, uint64_t *root, const void **attributes,
+                          uint32_t *bytes)
 {
 	(void)context, (void)badge, (void)quota, (void)changes, (void)flags, (void)now_ns;
 	(void)session, (void)root, (void)attributes, (void)bytes;
 	return E_CALL;
 }
 
-#define SESSION_CALLS                                                                                                                     \
-	.end = files_end, .lookup = files_lookup, .forget = files_forget, .attributes = files_attributes,                                 \
-	.set_attributes = files_set_attributes, .create = files_create, .link_symbolic = files_link_symbolic,                             \
-	.read_link = files_read_link, .link = files_link, .unlink = files_unlink, .rename = files_rename, .list = files_list,             \
-	.open = contents_open, .reserve = contents_reserve, .written = contents_written, .append = contents_append,                       \
-	.resize = contents_resize, .allocate = contents_allocate, .seek = contents_seek, .share = contents_share,                         \
-	.xattr_get = contents_xattr_get, .xattr_set = contents_xattr_set, .xattr_list = contents_xattr_list,                              \
-	.xattr_remove = contents_xattr_remove, .sync = contents_sync, .statistics = contents_statistics, .changes = files_changes,        \
-	.transfer = contents_transfer, .read = contents_read, .write = contents_write
+#define SESSION_CALLS                                                                                        \
+	.end = files_end, .lookup = files_lookup, .forget = files_forget, .attributes = files_attributes,    \
+	.set_attributes = files_set_attributes, .create = files_create,                                      \
+	.link_symbolic = files_link_symbolic, .read_link = files_read_link, .link = files_link,              \
+	.unlink = files_unlink, .rename = files_rename, .list = files_list, .open = contents_open,           \
+	.reserve = contents_reserve, .written = contents_written, .append = contents_append,                 \
+	.resize = contents_resize, .allocate = contents_allocate, .seek = contents_seek,                     \
+	.share = contents_share, .xattr_get = contents_xattr_get, .xattr_set = contents_xattr_set,           \
+	.xattr_list = contents_xattr_list, .xattr_remove = contents_xattr_remove, .sync = contents_sync,     \
+	.statistics = contents_statistics, .changes = files_changes, .transfer = contents_transfer,          \
+	.read = contents_read, .write = contents_write
 
 /* On a mount all but session() find no session of their badge: FILE_E_IO. */
 const struct file_operations session_operations = {.session = no_session, SESSION_CALLS};

@@ -13,7 +13,8 @@ int64_t channel_give(uint64_t badge, handle_t *given)
 struct session *session_of(uint64_t badge)
 {
 	uint64_t index = BADGE_INDEX(badge);
-	if (BADGE_KIND(badge) != BADGE_SESSION || index >= SESSIONS_MAX || service.sessions[index].badge != badge)
+	if (BADGE_KIND(badge) != BADGE_SESSION || index >= SESSIONS_MAX ||
+	    service.sessions[index].badge != badge)
 		return 0;
 	return &service.sessions[index];
 }
@@ -50,7 +51,8 @@ static bool uses_grow(struct session *session)
 
 int64_t session_use(struct session *session, uint64_t node)
 {
-	if (session->use_count >= NODES_MAX || (session->use_count * 2 >= session->use_slots && !uses_grow(session)))
+	if (session->use_count >= NODES_MAX ||
+	    (session->use_count * 2 >= session->use_slots && !uses_grow(session)))
 		return FILESYSTEM_E_NO_MEMORY;
 	struct node_use *use = use_find(session->uses, session->use_slots, node);
 	if (!use->node) {
@@ -128,14 +130,16 @@ static bool is_excluded(uint32_t flags)
 {
 	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
 		const struct session *other = &service.sessions[i];
-		if (other->badge && (flags & FILE_SESSION_WRITE || other->write) && !(other->shared && flags & FILE_SESSION_SHARED))
+		if (other->badge && (flags & FILE_SESSION_WRITE || other->write) &&
+		    !(other->shared && flags & FILE_SESSION_SHARED))
 			return true;
 	}
 	return false;
 }
 
-int64_t session_open(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags, int64_t now_ns, handle_t *given,
-                     uint64_t *root, const void **attributes, uint32_t *bytes)
+int64_t session_open(void *context, uint64_t badge, handle_t quota, handle_t changes, uint32_t flags,
+                     int64_t now_ns, handle_t *given, uint64_t *root, const void **attributes,
+                     uint32_t *bytes)
 {
 	static struct file_attributes reply;
 	struct session *session = 0;
@@ -152,13 +156,15 @@ int64_t session_open(void *context, uint64_t badge, handle_t quota, handle_t cha
 	for (unsigned i = 0; i < SESSIONS_MAX && !session; i++)
 		if (!service.sessions[i].badge)
 			session = &service.sessions[i];
-	int64_t result = session ? service.fs->operations->get(service.fs, service.fs->root, &reply) : FILE_E_BUSY;
+	int64_t result =
+	    session ? service.fs->operations->get(service.fs, service.fs->root, &reply) : FILE_E_BUSY;
 	if (result < 0)
 		return result;
-	*session = (struct session){.badge = BADGE(BADGE_SESSION, service.next_number++, (uint64_t)(session - service.sessions)),
-	                            .write = flags & FILE_SESSION_WRITE,
-	                            .shared = flags & FILE_SESSION_SHARED,
-	                            .clock_offset = now_ns - (int64_t)clock_ns()};
+	*session = (struct session){
+	    .badge = BADGE(BADGE_SESSION, service.next_number++, (uint64_t)(session - service.sessions)),
+	    .write = flags & FILE_SESSION_WRITE,
+	    .shared = flags & FILE_SESSION_SHARED,
+	    .clock_offset = now_ns - (int64_t)clock_ns()};
 	result = session_use(session, service.fs->root);
 	if (result >= 0)
 		result = channel_give(session->badge, given);

@@ -15,7 +15,8 @@ int64_t block_device_open(struct block_device *device, handle_t channel, struct 
 	if (result >= 0 &&
 	    (description->sector_bytes < 512 || description->sector_bytes > BLOCK_DEVICE_UNIT ||
 	     (description->sector_bytes & (description->sector_bytes - 1)) ||
-	     description->transfer_bytes < BLOCK_DEVICE_UNIT || description->data_alignment > BLOCK_DEVICE_UNIT ||
+	     description->transfer_bytes < BLOCK_DEVICE_UNIT ||
+	     description->data_alignment > BLOCK_DEVICE_UNIT ||
 	     description->sectors > (UINT64_C(1) << 62) / description->sector_bytes))
 		result = E_SUPPORT;
 	if (result < 0) {
@@ -60,9 +61,10 @@ static bool complete(struct block_device *device)
 			if (completion.status == BLOCK_DONE)
 				continue;
 			good = false;
-			device->failed |=
-			    completion.status != BLOCK_NO_SPACE && completion.status != BLOCK_UNSUPPORTED &&
-			    !(device->reading && device->bad_sectors_alone && completion.status == BLOCK_MEDIUM);
+			device->failed |= completion.status != BLOCK_NO_SPACE &&
+			                  completion.status != BLOCK_UNSUPPORTED &&
+			                  !(device->reading && device->bad_sectors_alone &&
+			                    completion.status == BLOCK_MEDIUM);
 			continue;
 		}
 		if (event_wait(device->client.completed, clock_ns() + ASK_NS, &bits) != E_TIMEOUT)

@@ -45,7 +45,8 @@ static uint64_t without_freed(const struct ext4 *fs, uint64_t first, uint64_t co
 }
 
 /* A run of free blocks of GROUP from bit FROM on; count 0: none. */
-static struct range find_run(const struct ext4 *fs, const struct group *group, const uint8_t *bitmap, uint32_t from, uint32_t wanted)
+static struct range find_run(const struct ext4 *fs, const struct group *group, const uint8_t *bitmap,
+                             uint32_t from, uint32_t wanted)
 {
 	uint32_t end = group_blocks(fs, group->number);
 	uint64_t start = group_first(fs, group->number);
@@ -77,7 +78,8 @@ static int take(struct ext4 *fs, struct group *group, struct buffer *bitmap, con
 	uint32_t left = group_count(fs, group, GD_FREE_BLOCKS, GD_FREE_BLOCKS_HI);
 	uint64_t start = group_first(fs, group->number);
 	if (left < run->count || fs->free_blocks < run->count)
-		return filesystem_damaged(&fs->fs, "ext4: group %u has more free blocks than it says", (unsigned)group->number);
+		return filesystem_damaged(&fs->fs, "ext4: group %u has more free blocks than it says",
+		                          (unsigned)group->number);
 	for (uint64_t bit = run->first - start; bit < run->first - start + run->count; bit++)
 		bitmap->data[bit / 8] |= (uint8_t)(1u << bit % 8);
 	group_set_count(fs, group, GD_FREE_BLOCKS, GD_FREE_BLOCKS_HI, left - (uint32_t)run->count);
@@ -135,8 +137,11 @@ static int free_in_group(struct ext4 *fs, uint32_t number, uint32_t first, uint3
 	result = bitmap_get(fs, &group, false, &bitmap);
 	if (result >= 0) {
 		uint32_t left = group_count(fs, &group, GD_FREE_BLOCKS, GD_FREE_BLOCKS_HI);
-		if (next_bit(bitmap->data, first, first + count, false) < first + count || count > fs->blocks_per_group - left) {
-			result = filesystem_damaged(&fs->fs, "ext4: blocks that are free already are freed in group %u", (unsigned)number);
+		if (next_bit(bitmap->data, first, first + count, false) < first + count ||
+		    count > fs->blocks_per_group - left) {
+			result = filesystem_damaged(
+			    &fs->fs, "ext4: blocks that are free already are freed in group %u",
+			    (unsigned)number);
 		} else {
 			for (uint32_t bit = first; bit < first + count; bit++)
 				bitmap->data[bit / 8] &= (uint8_t) ~(1u << bit % 8);
@@ -160,7 +165,8 @@ static bool is_table(struct ext4 *fs, uint64_t first, uint32_t count)
 	struct group group;
 	if (group_get(fs, number, &group) < 0)
 		return true;
-	uint64_t starts[3] = {group_block(fs, &group, GD_BLOCK_BITMAP), group_block(fs, &group, GD_INODE_BITMAP),
+	uint64_t starts[3] = {group_block(fs, &group, GD_BLOCK_BITMAP),
+	                      group_block(fs, &group, GD_INODE_BITMAP),
 	                      group_block(fs, &group, GD_INODE_TABLE)};
 	group_put(&group);
 	for (unsigned i = 0; i < 3; i++)
@@ -172,7 +178,8 @@ static bool is_table(struct ext4 *fs, uint64_t first, uint32_t count)
 int blocks_free(struct ext4 *fs, uint64_t first, uint32_t count, bool metadata)
 {
 	if (!blocks_valid(fs, first, count) || is_table(fs, first, count))
-		return filesystem_damaged(&fs->fs, "ext4: block %llu cannot be a file's", (unsigned long long)first);
+		return filesystem_damaged(&fs->fs, "ext4: block %llu cannot be a file's",
+		                          (unsigned long long)first);
 	if (fs->freed_count == FREED_MAX) /* a step frees few ranges, and transaction_room commits before */
 		return FILE_E_IO;
 	fs->freed[fs->freed_count++] = (struct range){first, count};
@@ -215,11 +222,13 @@ static int take_inode(struct ext4 *fs, struct group *group, bool is_directory, u
 			group_set_count(fs, group, GD_DIRECTORIES, GD_DIRECTORIES_HI,
 			                group_count(fs, group, GD_DIRECTORIES, GD_DIRECTORIES_HI) + 1);
 		if (fs->checksums || fs->group_checksums) {
-			uint32_t used = fs->inodes_per_group - group_count(fs, group, GD_UNUSED, GD_UNUSED_HI);
+			uint32_t used =
+			    fs->inodes_per_group - group_count(fs, group, GD_UNUSED, GD_UNUSED_HI);
 			if (get16(group->raw + GD_FLAGS) & GROUP_INODE_UNINIT)
 				used = 0;
 			if (bit >= used)
-				group_set_count(fs, group, GD_UNUSED, GD_UNUSED_HI, fs->inodes_per_group - bit - 1);
+				group_set_count(fs, group, GD_UNUSED, GD_UNUSED_HI,
+				                fs->inodes_per_group - bit - 1);
 		}
 		bitmap_changed(fs, group, true, bitmap);
 		group_changed(fs, group);
@@ -242,12 +251,14 @@ int inode_allocate(struct ext4 *fs, uint32_t directory, bool is_directory, uint3
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; i < fs->groups; i++) {
 			struct group group;
-			uint32_t at = is_directory && directory == EXT4_ROOT ? fs->last_group + 1 + i : first + i;
+			uint32_t at =
+			    is_directory && directory == EXT4_ROOT ? fs->last_group + 1 + i : first + i;
 			int result = group_get(fs, at % fs->groups, &group);
 			if (result < 0)
 				return result;
-			if (pass || !is_directory || (group_count(fs, &group, GD_FREE_INODES, GD_FREE_INODES_HI) >= average &&
-			                              group_count(fs, &group, GD_FREE_BLOCKS, GD_FREE_BLOCKS_HI) > 64))
+			if (pass || !is_directory ||
+			    (group_count(fs, &group, GD_FREE_INODES, GD_FREE_INODES_HI) >= average &&
+			     group_count(fs, &group, GD_FREE_BLOCKS, GD_FREE_BLOCKS_HI) > 64))
 				result = take_inode(fs, &group, is_directory, number);
 			group_put(&group);
 			if (result < 0)
@@ -275,12 +286,14 @@ int inode_free(struct ext4 *fs, uint32_t number, bool is_directory)
 		uint32_t left = group_count(fs, &group, GD_FREE_INODES, GD_FREE_INODES_HI);
 		uint32_t directories = group_count(fs, &group, GD_DIRECTORIES, GD_DIRECTORIES_HI);
 		if (!(bitmap->data[bit / 8] >> bit % 8 & 1) || left >= fs->inodes_per_group) {
-			result = filesystem_damaged(&fs->fs, "ext4: inode %u is free already", (unsigned)number);
+			result =
+			    filesystem_damaged(&fs->fs, "ext4: inode %u is free already", (unsigned)number);
 		} else {
 			bitmap->data[bit / 8] &= (uint8_t) ~(1u << bit % 8);
 			group_set_count(fs, &group, GD_FREE_INODES, GD_FREE_INODES_HI, left + 1);
 			if (is_directory)
-				group_set_count(fs, &group, GD_DIRECTORIES, GD_DIRECTORIES_HI, directories - (directories != 0));
+				group_set_count(fs, &group, GD_DIRECTORIES, GD_DIRECTORIES_HI,
+				                directories - (directories != 0));
 			bitmap_changed(fs, &group, true, bitmap);
 			group_changed(fs, &group);
 			fs->free_inodes++;

@@ -37,7 +37,8 @@ static int read_bytes(struct ext4 *fs, uint64_t physical, uint32_t skip, uint8_t
 		size_t part = bytes;
 		if (skip || bytes < fs->block_bytes) {
 			part = fs->block_bytes - skip < bytes ? fs->block_bytes - skip : bytes;
-			result = filesystem_read(&fs->fs, physical * fs->block_bytes, fs->scratch, fs->block_bytes);
+			result = filesystem_read(&fs->fs, physical * fs->block_bytes, fs->scratch,
+			                         fs->block_bytes);
 			if (result >= 0)
 				memcpy(to, fs->scratch + skip, part);
 			physical++;
@@ -92,7 +93,8 @@ int64_t ext4_read(struct filesystem *base, uint64_t node, uint64_t offset, void 
 /* ---- Writing ---- */
 
 /* Bytes to [AT, + BYTES) of the file, where EXTENT has its blocks; those that are NEW hold nothing yet. */
-static int write_bytes(struct ext4 *fs, const struct extent *extent, uint64_t at, const uint8_t *from, size_t bytes, bool new)
+static int write_bytes(struct ext4 *fs, const struct extent *extent, uint64_t at, const uint8_t *from,
+                       size_t bytes, bool new)
 {
 	uint64_t physical = extent->physical + (at / fs->block_bytes - extent->logical);
 	uint32_t skip = (uint32_t)(at % fs->block_bytes);
@@ -104,10 +106,12 @@ static int write_bytes(struct ext4 *fs, const struct extent *extent, uint64_t at
 			if (new)
 				memset(fs->scratch, 0, fs->block_bytes);
 			else
-				result = filesystem_read(&fs->fs, physical * fs->block_bytes, fs->scratch, fs->block_bytes);
+				result = filesystem_read(&fs->fs, physical * fs->block_bytes, fs->scratch,
+				                         fs->block_bytes);
 			memcpy(fs->scratch + skip, from, part);
 			if (result >= 0)
-				result = filesystem_write(&fs->fs, physical * fs->block_bytes, fs->scratch, fs->block_bytes);
+				result = filesystem_write(&fs->fs, physical * fs->block_bytes, fs->scratch,
+				                          fs->block_bytes);
 			physical++;
 			skip = 0;
 		} else {
@@ -123,11 +127,13 @@ static int write_bytes(struct ext4 *fs, const struct extent *extent, uint64_t at
 }
 
 /* New blocks for LOGICAL on, at most COUNT. */
-static int extend(struct ext4 *fs, struct inode *inode, uint32_t logical, uint32_t count, bool unwritten, struct extent *made)
+static int extend(struct ext4 *fs, struct inode *inode, uint32_t logical, uint32_t count, bool unwritten,
+                  struct extent *made)
 {
 	struct range got;
 	uint32_t limit = unwritten ? UNWRITTEN_BLOCKS : RUN_BLOCKS;
-	int result = blocks_allocate(fs, extent_goal(fs, inode, logical), count < limit ? count : limit, &got);
+	int result =
+	    blocks_allocate(fs, extent_goal(fs, inode, logical), count < limit ? count : limit, &got);
 	if (result < 0)
 		return result;
 	*made = (struct extent){logical, (uint32_t)got.count, got.first, unwritten};
@@ -144,7 +150,8 @@ static int extend(struct ext4 *fs, struct inode *inode, uint32_t logical, uint32
 }
 
 /* One step: from AT on, as far as one extent reaches. How many bytes. */
-static int64_t write_step(struct ext4 *fs, struct inode *inode, uint64_t at, const uint8_t *from, size_t bytes)
+static int64_t write_step(struct ext4 *fs, struct inode *inode, uint64_t at, const uint8_t *from,
+                          size_t bytes)
 {
 	struct extent extent;
 	uint32_t logical = (uint32_t)(at / fs->block_bytes);
@@ -256,7 +263,8 @@ static int remove_blocks(struct ext4 *fs, struct inode *inode, uint64_t first, u
 int data_truncate(struct ext4 *fs, struct inode *inode, uint64_t size)
 {
 	uint32_t type = inode_mode(inode) & MODE_TYPE;
-	if (type != MODE_FILE && type != MODE_DIRECTORY && (type != MODE_SYMLINK || !(get32(inode->raw + IN_FLAGS) & INODE_EXTENTS)))
+	if (type != MODE_FILE && type != MODE_DIRECTORY &&
+	    (type != MODE_SYMLINK || !(get32(inode->raw + IN_FLAGS) & INODE_EXTENTS)))
 		return E_OK; /* it has no blocks */
 	int result = transaction_room(fs);
 	if (result < 0)
@@ -337,7 +345,8 @@ static int reserve_blocks(struct ext4 *fs, struct inode *inode, uint64_t first, 
 			continue;
 		}
 		uint64_t until = extent.count && extent.logical < end ? extent.logical : end;
-		uint32_t count = until - first < UNWRITTEN_BLOCKS ? (uint32_t)(until - first) : UNWRITTEN_BLOCKS;
+		uint32_t count =
+		    until - first < UNWRITTEN_BLOCKS ? (uint32_t)(until - first) : UNWRITTEN_BLOCKS;
 		result = extend(fs, inode, (uint32_t)first, count, true, &extent);
 		if (result == FILE_E_NO_SPACE && fs->freed_count) {
 			result = transaction_commit(fs);
@@ -404,7 +413,8 @@ int ext4_allocate(struct filesystem *base, uint64_t node, uint32_t mode, uint64_
 	if (result >= 0 && kind != FILE_ALLOCATE_RESERVE)
 		result = punch(fs, &inode, offset, end);
 	if (result >= 0 && kind != FILE_ALLOCATE_PUNCH)
-		result = reserve_blocks(fs, &inode, offset / fs->block_bytes, (end + fs->block_bytes - 1) / fs->block_bytes);
+		result = reserve_blocks(fs, &inode, offset / fs->block_bytes,
+		                        (end + fs->block_bytes - 1) / fs->block_bytes);
 	if (result >= 0)
 		result = transaction_room(fs);
 	if (result >= 0) {
@@ -429,7 +439,8 @@ int64_t ext4_seek(struct filesystem *base, uint64_t node, uint64_t offset, bool 
 	while (at < size) {
 		struct extent extent = {0};
 		uint64_t logical = at / fs->block_bytes;
-		int found = logical > LOGICAL_MAX ? E_OK : extent_find(fs, &inode, (uint32_t)logical, &extent);
+		int found =
+		    logical > LOGICAL_MAX ? E_OK : extent_find(fs, &inode, (uint32_t)logical, &extent);
 		if (found < 0) {
 			result = found;
 			break;
@@ -441,7 +452,9 @@ int64_t ext4_seek(struct filesystem *base, uint64_t node, uint64_t offset, bool 
 			break;
 		}
 		/* On to where it changes. */
-		at = here || (extent.count && extent.logical <= logical) ? ((uint64_t)extent.logical + extent.count) * fs->block_bytes : start;
+		at = here || (extent.count && extent.logical <= logical)
+		         ? ((uint64_t)extent.logical + extent.count) * fs->block_bytes
+		         : start;
 	}
 	if (result == E_NOT_FOUND && hole && offset < size)
 		result = (int64_t)size;

@@ -20,7 +20,8 @@ static uint8_t entry_type(const struct ext4 *fs, const uint8_t *entry)
 	return fs->incompat & INCOMPAT_FILETYPE ? entry[7] : 0;
 }
 
-static const uint32_t types[8] = {0, MODE_FILE, MODE_DIRECTORY, MODE_CHARACTER, MODE_BLOCK, MODE_FIFO, MODE_SOCKET, MODE_SYMLINK};
+static const uint32_t types[8] = {0,          MODE_FILE, MODE_DIRECTORY, MODE_CHARACTER,
+                                  MODE_BLOCK, MODE_FIFO, MODE_SOCKET,    MODE_SYMLINK};
 
 uint32_t mode_of_type(uint8_t type)
 {
@@ -54,9 +55,11 @@ static uint32_t entry_bytes(const struct ext4 *fs, const uint8_t *block, uint32_
 }
 
 /* Whether a block of an indexed directory is part of the index: an entry without a file fills it all. */
-static bool is_index(const struct ext4 *fs, const struct inode *directory, uint32_t logical, const uint8_t *block)
+static bool is_index(const struct ext4 *fs, const struct inode *directory, uint32_t logical,
+                     const uint8_t *block)
 {
-	return get32(directory->raw + IN_FLAGS) & INODE_INDEX && (!logical || (!get32(block) && get16(block + 4) == fs->block_bytes));
+	return get32(directory->raw + IN_FLAGS) & INODE_INDEX &&
+	       (!logical || (!get32(block) && get16(block + 4) == fs->block_bytes));
 }
 
 static uint32_t leaf_checksum(const struct ext4 *fs, const struct inode *directory, const uint8_t *block)
@@ -66,8 +69,8 @@ static uint32_t leaf_checksum(const struct ext4 *fs, const struct inode *directo
 
 /* That of an index: its entries as far as they are used, and the tail with a checksum of zero. 0 where it makes no
  * sense. */
-static bool index_checksum(const struct ext4 *fs, const struct inode *directory, uint32_t logical, const uint8_t *block, uint32_t *crc,
-                           uint32_t *at)
+static bool index_checksum(const struct ext4 *fs, const struct inode *directory, uint32_t logical,
+                           const uint8_t *block, uint32_t *crc, uint32_t *at)
 {
 	const uint8_t zero[4] = {0};
 	uint32_t start = logical ? 8 : 32;
@@ -81,7 +84,8 @@ static bool index_checksum(const struct ext4 *fs, const struct inode *directory,
 	return true;
 }
 
-static bool checksum_is_right(const struct ext4 *fs, const struct inode *directory, uint32_t logical, const uint8_t *block)
+static bool checksum_is_right(const struct ext4 *fs, const struct inode *directory, uint32_t logical,
+                              const uint8_t *block)
 {
 	uint32_t crc, at;
 	if (!fs->checksums)
@@ -112,7 +116,8 @@ void index_changed(struct ext4 *fs, const struct inode *directory, uint32_t logi
 	transaction_add(fs, block);
 }
 
-int directory_block(struct ext4 *fs, const struct inode *directory, uint32_t logical, bool leaf, struct buffer **block)
+int directory_block(struct ext4 *fs, const struct inode *directory, uint32_t logical, bool leaf,
+                    struct buffer **block)
 {
 	struct extent extent;
 	*block = 0;
@@ -126,7 +131,8 @@ int directory_block(struct ext4 *fs, const struct inode *directory, uint32_t log
 	if (!(*block)->checked && !checksum_is_right(fs, directory, logical, (*block)->data)) {
 		buffer_release(*block);
 		*block = 0;
-		return filesystem_damaged(&fs->fs, "ext4: block %u of directory %u fails its checksum", (unsigned)logical, (unsigned)directory->number);
+		return filesystem_damaged(&fs->fs, "ext4: block %u of directory %u fails its checksum",
+		                          (unsigned)logical, (unsigned)directory->number);
 	}
 	(*block)->checked = true;
 	if (leaf && is_index(fs, directory, logical, (*block)->data)) {
@@ -170,10 +176,12 @@ int directory_append(struct ext4 *fs, struct inode *directory, uint32_t *logical
 
 static int damaged(struct ext4 *fs, const struct buffer *block)
 {
-	return filesystem_damaged(&fs->fs, "ext4: the directory block %llu makes no sense", (unsigned long long)block->block);
+	return filesystem_damaged(&fs->fs, "ext4: the directory block %llu makes no sense",
+	                          (unsigned long long)block->block);
 }
 
-int directory_find_in(struct ext4 *fs, struct buffer *block, const char *name, size_t length, struct place *place)
+int directory_find_in(struct ext4 *fs, struct buffer *block, const char *name, size_t length,
+                      struct place *place)
 {
 	uint32_t previous = 0;
 	for (uint32_t offset = 0; offset < directory_room(fs);) {
@@ -181,7 +189,8 @@ int directory_find_in(struct ext4 *fs, struct buffer *block, const char *name, s
 		uint32_t bytes = entry_bytes(fs, block->data, offset);
 		if (!bytes)
 			return damaged(fs, block);
-		if (get32(entry) && entry_length(fs, entry) == length && memcmp(entry + 8, name, length) == 0) {
+		if (get32(entry) && entry_length(fs, entry) == length &&
+		    memcmp(entry + 8, name, length) == 0) {
 			place->offset = offset;
 			place->previous = previous;
 			place->inode = get32(entry);
@@ -224,8 +233,8 @@ int directory_find(struct ext4 *fs, const struct inode *directory, const char *n
 
 /* ---- Changing ---- */
 
-int directory_enter(struct ext4 *fs, const struct inode *directory, struct buffer *block, const char *name, size_t length,
-                    uint32_t inode, uint8_t type)
+int directory_enter(struct ext4 *fs, const struct inode *directory, struct buffer *block, const char *name,
+                    size_t length, uint32_t inode, uint8_t type)
 {
 	uint32_t wanted = needed(length);
 	for (uint32_t offset = 0; offset < directory_room(fs);) {
@@ -305,7 +314,8 @@ void directory_remove(struct ext4 *fs, const struct inode *directory, struct pla
 	directory_changed(fs, directory, place->buffer);
 }
 
-void directory_replace(struct ext4 *fs, const struct inode *directory, struct place *place, uint32_t inode, uint32_t mode)
+void directory_replace(struct ext4 *fs, const struct inode *directory, struct place *place, uint32_t inode,
+                       uint32_t mode)
 {
 	uint8_t *entry = place->buffer->data + place->offset;
 	put32(entry, inode);
@@ -346,7 +356,8 @@ static bool name_is_possible(const uint8_t *name, uint32_t length)
 }
 
 /* The first entry at or behind byte COOKIE: where an entry was removed, that place may now be within another. */
-int directory_list(struct ext4 *fs, const struct inode *directory, uint64_t cookie, struct filesystem_entry *found)
+int directory_list(struct ext4 *fs, const struct inode *directory, uint64_t cookie,
+                   struct filesystem_entry *found)
 {
 	uint32_t end = blocks_of(fs, directory);
 	for (uint64_t logical = cookie / fs->block_bytes; logical < end; logical++) {
@@ -364,7 +375,8 @@ int directory_list(struct ext4 *fs, const struct inode *directory, uint64_t cook
 				break;
 			}
 			uint32_t length = entry_length(fs, entry);
-			if (get32(entry) && logical * fs->block_bytes + offset >= cookie && !is_dots(fs, entry)) {
+			if (get32(entry) && logical * fs->block_bytes + offset >= cookie &&
+			    !is_dots(fs, entry)) {
 				if (!name_is_possible(entry + 8, length)) {
 					result = damaged(fs, block);
 					break;

@@ -4,9 +4,9 @@
  * checked at each visit: a hostile disk may have it as something else too. */
 #include "internal.h"
 
-#define NODE_MAGIC  0xf30au
-#define ROOT_BYTES  60u
-#define MAP_STEPS   65536u /* missing parts of an old map that one call passes over */
+#define NODE_MAGIC 0xf30au
+#define ROOT_BYTES 60u
+#define MAP_STEPS  65536u /* missing parts of an old map that one call passes over */
 
 struct level {
 	struct buffer *buffer; /* 0: in the inode */
@@ -37,7 +37,8 @@ static uint8_t *entry(uint8_t *node, unsigned at)
 static struct extent extent_of(const uint8_t *raw)
 {
 	uint32_t count = get16(raw + 4);
-	struct extent extent = {.logical = get32(raw), .physical = get32(raw + 8) | (uint64_t)get16(raw + 6) << 32};
+	struct extent extent = {.logical = get32(raw),
+	                        .physical = get32(raw + 8) | (uint64_t)get16(raw + 6) << 32};
 	extent.unwritten = count > EXTENT_BLOCKS;
 	extent.count = extent.unwritten ? count - EXTENT_BLOCKS : count;
 	return extent;
@@ -93,8 +94,9 @@ static void path_put(struct path *path)
 
 static bool node_is_right(const uint8_t *node, uint32_t bytes, unsigned depth)
 {
-	return get16(node) == NODE_MAGIC && get16(node + 6) == depth && most(node) && most(node) <= (bytes - 12) / 12 &&
-	       entries(node) <= most(node) && (depth == 0 || entries(node));
+	return get16(node) == NODE_MAGIC && get16(node + 6) == depth && most(node) &&
+	       most(node) <= (bytes - 12) / 12 && entries(node) <= most(node) &&
+	       (depth == 0 || entries(node));
 }
 
 /* The last entry that does not begin behind LOGICAL; -1: all do. */
@@ -118,7 +120,8 @@ static int path_find(struct ext4 *fs, const struct inode *inode, uint32_t logica
 	unsigned depth = get16(node + 6);
 	*path = (struct path){.levels = {{.node = node}}};
 	if (depth > TREE_DEPTH_MAX || !node_is_right(node, ROOT_BYTES, depth))
-		return filesystem_damaged(&fs->fs, "ext4: the extents of inode %u make no sense", (unsigned)inode->number);
+		return filesystem_damaged(&fs->fs, "ext4: the extents of inode %u make no sense",
+		                          (unsigned)inode->number);
 	for (unsigned i = 0; i < depth; i++) {
 		struct level *level = &path->levels[i];
 		struct level *below = &path->levels[i + 1];
@@ -126,18 +129,23 @@ static int path_find(struct ext4 *fs, const struct inode *inode, uint32_t logica
 		if (level->at < 0)
 			level->at = 0;
 		uint64_t block = child_of(entry(level->node, (unsigned)level->at));
-		int result = blocks_valid(fs, block, 1) ? cache_get(&fs->cache, block, false, &below->buffer)
-		                                        : filesystem_damaged(&fs->fs, "ext4: a node of extents of inode %u lies out of the disk",
-		                                                             (unsigned)inode->number);
+		int result = blocks_valid(fs, block, 1)
+		                 ? cache_get(&fs->cache, block, false, &below->buffer)
+		                 : filesystem_damaged(
+		                       &fs->fs, "ext4: a node of extents of inode %u lies out of the disk",
+		                       (unsigned)inode->number);
 		if (result >= 0) {
 			path->depth = i + 1;
 			below->node = below->buffer->data;
 			bool right = node_is_right(below->node, fs->block_bytes, depth - i - 1);
 			if (right && !below->buffer->checked && fs->checksums)
 				right = 12 + 12 * (size_t)most(below->node) + 4 <= fs->block_bytes &&
-				        get32(below->node + 12 + 12 * (size_t)most(below->node)) == node_checksum(inode, below->node);
+				        get32(below->node + 12 + 12 * (size_t)most(below->node)) ==
+				            node_checksum(inode, below->node);
 			if (!right)
-				result = filesystem_damaged(&fs->fs, "ext4: a node of extents of inode %u makes no sense or fails its checksum",
+				result = filesystem_damaged(&fs->fs,
+				                            "ext4: a node of extents of inode %u makes no "
+				                            "sense or fails its checksum",
 				                            (unsigned)inode->number);
 			else
 				below->buffer->checked = true;
@@ -181,7 +189,8 @@ static void path_fix(struct ext4 *fs, struct inode *inode, struct path *path)
 /* ---- Finding ---- */
 
 /* Block LOGICAL by the map of ext2; *RUN is for how many blocks the answer holds (0: a missing part of that size). */
-static int map_block(struct ext4 *fs, const struct inode *inode, uint64_t logical, uint64_t *physical, uint64_t *run)
+static int map_block(struct ext4 *fs, const struct inode *inode, uint64_t logical, uint64_t *physical,
+                     uint64_t *run)
 {
 	const uint64_t per = fs->block_bytes / 4;
 	const uint8_t *slot = inode->raw + IN_BLOCK;
@@ -208,7 +217,9 @@ static int map_block(struct ext4 *fs, const struct inode *inode, uint64_t logica
 	while (levels-- && *physical) {
 		buffer_release(block);
 		if (!blocks_valid(fs, *physical, 1))
-			return filesystem_damaged(&fs->fs, "ext4: the block map of inode %u leads out of the disk", (unsigned)inode->number);
+			return filesystem_damaged(&fs->fs,
+			                          "ext4: the block map of inode %u leads out of the disk",
+			                          (unsigned)inode->number);
 		int result = cache_get(&fs->cache, *physical, false, &block);
 		if (result < 0)
 			return result;
@@ -220,7 +231,9 @@ static int map_block(struct ext4 *fs, const struct inode *inode, uint64_t logica
 	if (*physical && !blocks_valid(fs, *physical, 1))
 		*physical = 0, *run = 0;
 	buffer_release(block);
-	return *run ? E_OK : filesystem_damaged(&fs->fs, "ext4: the block map of inode %u leads out of the disk", (unsigned)inode->number);
+	return *run ? E_OK
+	            : filesystem_damaged(&fs->fs, "ext4: the block map of inode %u leads out of the disk",
+	                                 (unsigned)inode->number);
 }
 
 static int map_find(struct ext4 *fs, const struct inode *inode, uint32_t logical, struct extent *found)
@@ -232,7 +245,8 @@ static int map_find(struct ext4 *fs, const struct inode *inode, uint32_t logical
 		int result = steps < MAP_STEPS ? map_block(fs, inode, at, &physical, &run) : FILE_E_IO;
 		if (result < 0)
 			return result;
-		if (found->count && (!physical || physical != found->physical + found->count || found->count == EXTENT_BLOCKS))
+		if (found->count && (!physical || physical != found->physical + found->count ||
+		                     found->count == EXTENT_BLOCKS))
 			return E_OK;
 		if (physical) {
 			if (!found->count)
@@ -262,17 +276,22 @@ int extent_find(struct ext4 *fs, const struct inode *inode, uint32_t logical, st
 		struct extent extent = {0};
 		if (leaf->at >= 0)
 			extent = extent_of(entry(leaf->node, (unsigned)leaf->at));
-		if ((leaf->at < 0 || extent.logical + (uint64_t)extent.count <= logical) && (unsigned)(leaf->at + 1) < entries(leaf->node))
+		if ((leaf->at < 0 || extent.logical + (uint64_t)extent.count <= logical) &&
+		    (unsigned)(leaf->at + 1) < entries(leaf->node))
 			extent = extent_of(entry(leaf->node, (unsigned)(leaf->at + 1)));
 		for (unsigned i = path.depth; i-- > 0 && next == UINT64_MAX;)
 			if ((unsigned)path.levels[i].at + 1 < entries(path.levels[i].node))
 				next = get32(entry(path.levels[i].node, (unsigned)path.levels[i].at + 1));
 		path_put(&path);
 		if (extent.count && extent.logical + (uint64_t)extent.count > logical) {
-			if (!blocks_valid(fs, extent.physical, extent.count) || extent.logical + (uint64_t)extent.count > UINT32_MAX)
-				return filesystem_damaged(&fs->fs, "ext4: an extent of inode %u lies out of the disk", (unsigned)inode->number);
+			if (!blocks_valid(fs, extent.physical, extent.count) ||
+			    extent.logical + (uint64_t)extent.count > UINT32_MAX)
+				return filesystem_damaged(&fs->fs,
+				                          "ext4: an extent of inode %u lies out of the disk",
+				                          (unsigned)inode->number);
 			uint32_t skip = extent.logical < logical ? logical - extent.logical : 0;
-			*found = (struct extent){extent.logical + skip, extent.count - skip, extent.physical + skip, extent.unwritten};
+			*found = (struct extent){extent.logical + skip, extent.count - skip,
+			                         extent.physical + skip, extent.unwritten};
 			return E_OK;
 		}
 		if (next == UINT64_MAX || next <= wanted)
@@ -300,7 +319,9 @@ uint64_t extent_goal(struct ext4 *fs, const struct inode *inode, uint32_t logica
 	if (!blocks_valid(fs, goal, 1)) {
 		uint32_t number = (inode->number - 1) / fs->inodes_per_group;
 		uint64_t first = group_first(fs, number);
-		goal = fs->next_block >= first && fs->next_block < first + fs->blocks_per_group ? fs->next_block : first + 1;
+		goal = fs->next_block >= first && fs->next_block < first + fs->blocks_per_group
+		           ? fs->next_block
+		           : first + 1;
 	}
 	return goal;
 }
@@ -319,7 +340,8 @@ static void remove_at(uint8_t *node, unsigned at)
 	put16(node + 2, (uint16_t)(entries(node) - 1));
 }
 
-static int node_create(struct ext4 *fs, struct inode *inode, uint64_t goal, unsigned depth, struct level *made)
+static int node_create(struct ext4 *fs, struct inode *inode, uint64_t goal, unsigned depth,
+                       struct level *made)
 {
 	struct range got;
 	int result = blocks_allocate(fs, goal, 1, &got);
@@ -376,7 +398,8 @@ static int split(struct ext4 *fs, struct inode *inode, struct path *path, unsign
 	put16(made.node + 2, (uint16_t)(count - kept));
 	put16(level->node + 2, (uint16_t)kept);
 	insert_at(above->node, (unsigned)above->at + 1);
-	index_store(entry(above->node, (unsigned)above->at + 1), get32(entry(made.node, 0)), made.buffer->block);
+	index_store(entry(above->node, (unsigned)above->at + 1), get32(entry(made.node, 0)),
+	            made.buffer->block);
 	level_changed(fs, inode, &made);
 	level_changed(fs, inode, level);
 	level_changed(fs, inode, above);
@@ -385,7 +408,8 @@ static int split(struct ext4 *fs, struct inode *inode, struct path *path, unsign
 }
 
 /* The path for LOGICAL with room for NEED entries in its leaf. */
-static int path_make_room(struct ext4 *fs, struct inode *inode, uint32_t logical, unsigned need, struct path *path)
+static int path_make_room(struct ext4 *fs, struct inode *inode, uint32_t logical, unsigned need,
+                          struct path *path)
 {
 	for (unsigned tries = 0; tries < 3 * TREE_DEPTH_MAX; tries++) {
 		int result = path_find(fs, inode, logical, path);
@@ -402,7 +426,8 @@ static int path_make_room(struct ext4 *fs, struct inode *inode, uint32_t logical
 		if (result < 0)
 			return result;
 	}
-	return filesystem_damaged(&fs->fs, "ext4: there is no room in the extents of inode %u", (unsigned)inode->number);
+	return filesystem_damaged(&fs->fs, "ext4: there is no room in the extents of inode %u",
+	                          (unsigned)inode->number);
 }
 
 /* ---- Changing ---- */
@@ -410,8 +435,10 @@ static int path_make_room(struct ext4 *fs, struct inode *inode, uint32_t logical
 static bool joins(const struct extent *left, const struct extent *right)
 {
 	uint32_t limit = left->unwritten ? UNWRITTEN_BLOCKS : EXTENT_BLOCKS;
-	return left->unwritten == right->unwritten && left->logical + (uint64_t)left->count == right->logical &&
-	       left->physical + left->count == right->physical && left->count <= limit && right->count <= limit - left->count;
+	return left->unwritten == right->unwritten &&
+	       left->logical + (uint64_t)left->count == right->logical &&
+	       left->physical + left->count == right->physical && left->count <= limit &&
+	       right->count <= limit - left->count;
 }
 
 /* Joins the entry AT with its neighbours in the leaf. */
@@ -519,7 +546,8 @@ int extent_remove(struct ext4 *fs, struct inode *inode, uint32_t first, uint64_t
 	struct extent found;
 	struct path path;
 	if (!(get32(inode->raw + IN_FLAGS) & INODE_EXTENTS)) {
-		filesystem_report(&fs->fs, "ext4: inode %u has no extents and cannot be changed", (unsigned)inode->number);
+		filesystem_report(&fs->fs, "ext4: inode %u has no extents and cannot be changed",
+		                  (unsigned)inode->number);
 		return FILE_E_SUPPORT;
 	}
 	int result = extent_find(fs, inode, first, &found);
@@ -541,7 +569,8 @@ int extent_remove(struct ext4 *fs, struct inode *inode, uint32_t first, uint64_t
 	}
 	if (leaf->at < 0) {
 		path_put(&path);
-		return filesystem_damaged(&fs->fs, "ext4: the extents of inode %u are out of order", (unsigned)inode->number);
+		return filesystem_damaged(&fs->fs, "ext4: the extents of inode %u are out of order",
+		                          (unsigned)inode->number);
 	}
 	unsigned at = (unsigned)leaf->at;
 	uint32_t until = end < last ? (uint32_t)end : last;
@@ -576,11 +605,14 @@ int extent_convert(struct ext4 *fs, struct inode *inode, const struct extent *wr
 	if (result < 0)
 		return result;
 	struct level *leaf = &path.levels[path.depth];
-	struct extent whole = leaf->at < 0 ? (struct extent){0} : extent_of(entry(leaf->node, (unsigned)leaf->at));
+	struct extent whole =
+	    leaf->at < 0 ? (struct extent){0} : extent_of(entry(leaf->node, (unsigned)leaf->at));
 	uint64_t end = whole.logical + (uint64_t)whole.count;
-	if (!whole.unwritten || written->logical < whole.logical || written->logical + (uint64_t)written->count > end) {
+	if (!whole.unwritten || written->logical < whole.logical ||
+	    written->logical + (uint64_t)written->count > end) {
 		path_put(&path);
-		return filesystem_damaged(&fs->fs, "ext4: the extents of inode %u are out of order", (unsigned)inode->number);
+		return filesystem_damaged(&fs->fs, "ext4: the extents of inode %u are out of order",
+		                          (unsigned)inode->number);
 	}
 	unsigned at = (unsigned)leaf->at;
 	struct extent left = whole, right = whole, middle = *written;

@@ -24,7 +24,8 @@ bool group_has_super(const struct ext4 *fs, uint32_t number)
 	if (number == 0)
 		return true;
 	if (fs->compat & COMPAT_SPARSE_SUPER2)
-		return number == get32(fs->super + SB_BACKUP_GROUPS) || number == get32(fs->super + SB_BACKUP_GROUPS + 4);
+		return number == get32(fs->super + SB_BACKUP_GROUPS) ||
+		       number == get32(fs->super + SB_BACKUP_GROUPS + 4);
 	if (number == 1 || !(fs->ro_compat & RO_SPARSE_SUPER))
 		return true;
 	return number & 1 && (is_power_of(number, 3) || is_power_of(number, 5) || is_power_of(number, 7));
@@ -37,7 +38,8 @@ static uint32_t descriptors_per_block(const struct ext4 *fs)
 
 static bool in_meta_group(const struct ext4 *fs, uint32_t number)
 {
-	return fs->incompat & INCOMPAT_META_BG && number / descriptors_per_block(fs) >= get32(fs->super + SB_FIRST_META_BG);
+	return fs->incompat & INCOMPAT_META_BG &&
+	       number / descriptors_per_block(fs) >= get32(fs->super + SB_FIRST_META_BG);
 }
 
 static uint32_t checksum(const struct ext4 *fs, const struct group *group)
@@ -74,7 +76,8 @@ int group_get(struct ext4 *fs, uint32_t number, struct group *group)
 	const char *wrong = 0;
 	if ((fs->checksums || fs->group_checksums) && get16(group->raw + GD_CHECKSUM) != checksum(fs, group))
 		wrong = "fails its checksum";
-	else if (!blocks_valid(fs, group_block(fs, group, GD_BLOCK_BITMAP), 1) || !blocks_valid(fs, group_block(fs, group, GD_INODE_BITMAP), 1) ||
+	else if (!blocks_valid(fs, group_block(fs, group, GD_BLOCK_BITMAP), 1) ||
+	         !blocks_valid(fs, group_block(fs, group, GD_INODE_BITMAP), 1) ||
 	         !blocks_valid(fs, group_block(fs, group, GD_INODE_TABLE), table_blocks))
 		wrong = "points out of the disk";
 	if (!wrong)
@@ -104,10 +107,12 @@ uint64_t group_block(const struct ext4 *fs, const struct group *group, unsigned 
 
 uint32_t group_count(const struct ext4 *fs, const struct group *group, unsigned field, unsigned high)
 {
-	return get16(group->raw + field) | (fs->desc_bytes >= 64 ? (uint32_t)get16(group->raw + high) << 16 : 0);
+	return get16(group->raw + field) |
+	       (fs->desc_bytes >= 64 ? (uint32_t)get16(group->raw + high) << 16 : 0);
 }
 
-void group_set_count(const struct ext4 *fs, struct group *group, unsigned field, unsigned high, uint32_t count)
+void group_set_count(const struct ext4 *fs, struct group *group, unsigned field, unsigned high,
+                     uint32_t count)
 {
 	put16(group->raw + field, (uint16_t)count);
 	if (fs->desc_bytes >= 64)
@@ -126,7 +131,8 @@ int groups_count(struct ext4 *fs)
 		uint32_t inodes = group_count(fs, &group, GD_FREE_INODES, GD_FREE_INODES_HI);
 		group_put(&group);
 		if (blocks > fs->blocks_per_group || inodes > fs->inodes_per_group)
-			return filesystem_damaged(&fs->fs, "ext4: group %u says that more is free than it has", (unsigned)number);
+			return filesystem_damaged(
+			    &fs->fs, "ext4: group %u says that more is free than it has", (unsigned)number);
 		fs->free_blocks += blocks;
 		fs->free_inodes += inodes;
 	}
@@ -148,7 +154,8 @@ static void set_bits(uint8_t *bitmap, uint32_t first, uint32_t end)
 }
 
 /* Marks [FIRST, + COUNT) of the disk's blocks, as far as they are GROUP's. */
-static void mark(const struct ext4 *fs, const struct group *group, uint8_t *bitmap, uint64_t first, uint64_t count)
+static void mark(const struct ext4 *fs, const struct group *group, uint8_t *bitmap, uint64_t first,
+                 uint64_t count)
 {
 	uint64_t start = group_first(fs, group->number);
 	uint64_t end = start + group_blocks(fs, group->number);
@@ -165,7 +172,8 @@ static void fresh_blocks(const struct ext4 *fs, const struct group *group, uint8
 	uint64_t taken = group_has_super(fs, group->number);
 	uint32_t per_block = descriptors_per_block(fs);
 	if (in_meta_group(fs, group->number)) {
-		uint32_t place = group->number % per_block; /* descriptors are in the first, second and last */
+		uint32_t place =
+		    group->number % per_block; /* descriptors are in the first, second and last */
 		taken += place == 0 || place == 1 || place == per_block - 1;
 	} else if (taken) {
 		uint64_t all = ((uint64_t)fs->groups + per_block - 1) / per_block;
@@ -182,7 +190,8 @@ static void fresh_blocks(const struct ext4 *fs, const struct group *group, uint8
 
 static uint32_t bitmap_checksum(const struct ext4 *fs, const struct buffer *bitmap, bool inodes)
 {
-	uint32_t crc = crc32c(fs->seed, bitmap->data, (inodes ? fs->inodes_per_group : fs->blocks_per_group) / 8);
+	uint32_t crc =
+	    crc32c(fs->seed, bitmap->data, (inodes ? fs->inodes_per_group : fs->blocks_per_group) / 8);
 	return fs->desc_bytes >= 64 ? crc : crc & 0xffff;
 }
 
@@ -211,7 +220,8 @@ int bitmap_get(struct ext4 *fs, struct group *group, bool inodes, struct buffer 
 		                         : group_count(fs, group, GD_BLOCK_CSUM, GD_BLOCK_CSUM_HI);
 		if (bitmap_checksum(fs, *bitmap, inodes) != wanted) {
 			buffer_release(*bitmap);
-			return filesystem_damaged(&fs->fs, "ext4: a bitmap of group %u fails its checksum", (unsigned)group->number);
+			return filesystem_damaged(&fs->fs, "ext4: a bitmap of group %u fails its checksum",
+			                          (unsigned)group->number);
 		}
 	}
 	(*bitmap)->checked = true;
@@ -222,7 +232,8 @@ void bitmap_changed(struct ext4 *fs, struct group *group, bool inodes, struct bu
 {
 	uint16_t flags = get16(group->raw + GD_FLAGS);
 	if (fs->checksums || fs->group_checksums)
-		put16(group->raw + GD_FLAGS, flags & (uint16_t) ~(inodes ? GROUP_INODE_UNINIT : GROUP_BLOCK_UNINIT));
+		put16(group->raw + GD_FLAGS,
+		      flags & (uint16_t) ~(inodes ? GROUP_INODE_UNINIT : GROUP_BLOCK_UNINIT));
 	if (fs->checksums) {
 		uint32_t crc = bitmap_checksum(fs, bitmap, inodes);
 		if (inodes)

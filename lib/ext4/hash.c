@@ -92,7 +92,8 @@ static void half_md4(uint32_t state[4], const uint32_t in[8])
 			uint32_t mixed = round == 0   ? d ^ (b & (c ^ d))
 			                 : round == 1 ? (b & c) + ((b ^ c) & d)
 			                              : b ^ c ^ d;
-			*a = rotate(*a + mixed + in[order[round][i]] + constants[round], shifts[round][i % 4]);
+			*a =
+			    rotate(*a + mixed + in[order[round][i]] + constants[round], shifts[round][i % 4]);
 		}
 	}
 	for (unsigned i = 0; i < 4; i++)

@@ -6,11 +6,11 @@
 
 #include <stdlib.h>
 
-#define LEVELS_MAX  4u
-#define ROOT_START  32u
-#define NODE_START  8u
-#define BLOCK_MASK  0x0fffffffu
-#define SPLITS_MAX  8u
+#define LEVELS_MAX 4u
+#define ROOT_START 32u
+#define NODE_START 8u
+#define BLOCK_MASK 0x0fffffffu
+#define SPLITS_MAX 8u
 
 struct frame {
 	struct buffer *buffer;
@@ -59,7 +59,8 @@ static void index_put(struct index *index)
 
 static int damaged(struct ext4 *fs, const struct inode *directory)
 {
-	return filesystem_damaged(&fs->fs, "ext4: the index of directory %u makes no sense", (unsigned)directory->number);
+	return filesystem_damaged(&fs->fs, "ext4: the index of directory %u makes no sense",
+	                          (unsigned)directory->number);
 }
 
 static int frame_get(struct ext4 *fs, const struct inode *directory, uint32_t logical, struct index *index)
@@ -73,8 +74,10 @@ static int frame_get(struct ext4 *fs, const struct inode *directory, uint32_t lo
 	frame->logical = logical;
 	frame->entries = frame->buffer->data + start;
 	frame->at = 0;
-	return limit_of(frame) == expected_limit(fs, start) && count_of(frame) && count_of(frame) <= limit_of(frame) ? E_OK
-	                                                                                                              : damaged(fs, directory);
+	return limit_of(frame) == expected_limit(fs, start) && count_of(frame) &&
+	               count_of(frame) <= limit_of(frame)
+	           ? E_OK
+	           : damaged(fs, directory);
 }
 
 static unsigned hash_version(const struct ext4 *fs, const uint8_t *root)
@@ -84,7 +87,8 @@ static unsigned hash_version(const struct ext4 *fs, const uint8_t *root)
 }
 
 /* Goes down to the last level of the index for the hash of NAME. To be put, also after an error. */
-static int index_find(struct ext4 *fs, const struct inode *directory, const char *name, size_t length, struct index *index)
+static int index_find(struct ext4 *fs, const struct inode *directory, const char *name, size_t length,
+                      struct index *index)
 {
 	*index = (struct index){0};
 	int result = frame_get(fs, directory, 0, index);
@@ -138,7 +142,8 @@ static int index_next(struct ext4 *fs, const struct inode *directory, struct ind
 	return 1;
 }
 
-int htree_find(struct ext4 *fs, const struct inode *directory, const char *name, size_t length, struct place *place)
+int htree_find(struct ext4 *fs, const struct inode *directory, const char *name, size_t length,
+               struct place *place)
 {
 	struct index index;
 	struct buffer *block;
@@ -148,7 +153,8 @@ int htree_find(struct ext4 *fs, const struct inode *directory, const char *name,
 		if (result < 0)
 			return result;
 		const uint8_t *entry = block->data + (length == 2 ? 12 : 0);
-		*place = (struct place){.buffer = block, .offset = length == 2 ? 12 : 0, .inode = get32(entry), .type = 2};
+		*place = (struct place){
+		    .buffer = block, .offset = length == 2 ? 12 : 0, .inode = get32(entry), .type = 2};
 		return E_OK;
 	}
 	int result = index_find(fs, directory, name, length, &index);
@@ -182,7 +188,8 @@ int htree_find(struct ext4 *fs, const struct inode *directory, const char *name,
 /* ---- Changing ---- */
 
 /* Enters (HASH, BLOCK) behind where FRAME is. */
-static void frame_insert(struct ext4 *fs, const struct inode *directory, struct frame *frame, uint32_t hash, uint32_t block)
+static void frame_insert(struct ext4 *fs, const struct inode *directory, struct frame *frame, uint32_t hash,
+                         uint32_t block)
 {
 	uint8_t *to = frame->entries + 8 * (size_t)(frame->at + 1);
 	unsigned count = count_of(frame);
@@ -193,7 +200,8 @@ static void frame_insert(struct ext4 *fs, const struct inode *directory, struct 
 	index_changed(fs, directory, frame->logical, frame->buffer);
 }
 
-static int node_create(struct ext4 *fs, struct inode *directory, const uint8_t *entries, unsigned count, uint32_t *logical)
+static int node_create(struct ext4 *fs, struct inode *directory, const uint8_t *entries, unsigned count,
+                       uint32_t *logical)
 {
 	struct buffer *block;
 	int result = directory_append(fs, directory, logical, &block);
@@ -223,7 +231,8 @@ static int index_make_room(struct ext4 *fs, struct inode *directory, struct inde
 	if (full > 0) { /* the frame above has room */
 		unsigned kept = count / 2;
 		uint32_t hash = hash_at(frame, kept);
-		int result = node_create(fs, directory, frame->entries + 8 * (size_t)kept, count - kept, &logical);
+		int result =
+		    node_create(fs, directory, frame->entries + 8 * (size_t)kept, count - kept, &logical);
 		if (result < 0)
 			return result;
 		put16(frame->entries + 2, (uint16_t)kept);
@@ -297,7 +306,8 @@ static int leaf_split(struct ext4 *fs, struct inode *directory, struct index *in
 			each->offset = (uint16_t)offset;
 			each->bytes = (uint16_t)((8 + length + 3) & ~3u);
 			total += each->bytes;
-			if (!name_hash(fs->super + SB_HASH_SEED, version, (const char *)entry + 8, length, &each->hash))
+			if (!name_hash(fs->super + SB_HASH_SEED, version, (const char *)entry + 8, length,
+			               &each->hash))
 				result = damaged(fs, directory);
 		}
 		offset += bytes;
@@ -309,7 +319,8 @@ static int leaf_split(struct ext4 *fs, struct inode *directory, struct index *in
 	if (result >= 0) {
 		unsigned kept = 0;
 		records_sort(list, count, sizeof(*list), by_hash);
-		for (uint32_t half = 0; kept < count - 1 && (!kept || half + list[kept].bytes <= total / 2); kept++)
+		for (uint32_t half = 0; kept < count - 1 && (!kept || half + list[kept].bytes <= total / 2);
+		     kept++)
 			half += list[kept].bytes;
 		uint32_t hash = list[kept].hash;
 		bool continued = hash == list[kept - 1].hash;
@@ -326,7 +337,8 @@ static int leaf_split(struct ext4 *fs, struct inode *directory, struct index *in
 	return result;
 }
 
-int htree_add(struct ext4 *fs, struct inode *directory, const char *name, size_t length, uint32_t inode, uint8_t type)
+int htree_add(struct ext4 *fs, struct inode *directory, const char *name, size_t length, uint32_t inode,
+              uint8_t type)
 {
 	for (unsigned tries = 0; tries < SPLITS_MAX; tries++) {
 		struct index index;

@@ -38,7 +38,8 @@ int inode_load(struct ext4 *fs, uint64_t number, bool fresh, struct inode *inode
 {
 	struct group group;
 	if (!number || number > fs->inodes)
-		return filesystem_damaged(&fs->fs, "ext4: something names inode %llu, which cannot be", (unsigned long long)number);
+		return filesystem_damaged(&fs->fs, "ext4: something names inode %llu, which cannot be",
+		                          (unsigned long long)number);
 	uint32_t index = (uint32_t)(number - 1) % fs->inodes_per_group;
 	uint32_t per_block = fs->block_bytes / fs->inode_bytes;
 	int result = group_get(fs, (uint32_t)(number - 1) / fs->inodes_per_group, &group);
@@ -57,12 +58,14 @@ int inode_load(struct ext4 *fs, uint64_t number, bool fresh, struct inode *inode
 		put32(inode->raw + IN_GENERATION, generation);
 		if (fs->inode_bytes > 128) {
 			uint16_t extra = get16(fs->super + SB_WANT_EXTRA);
-			put16(inode->raw + IN_EXTRA, extra < 4 || extra > fs->inode_bytes - 128 || extra % 4 ? 28 : extra);
+			put16(inode->raw + IN_EXTRA,
+			      extra < 4 || extra > fs->inode_bytes - 128 || extra % 4 ? 28 : extra);
 		}
 	}
 	seed_make(fs, inode);
 	const char *wrong = 0;
-	if (fs->inode_bytes > 128 && (get16(inode->raw + IN_EXTRA) > fs->inode_bytes - 128u || get16(inode->raw + IN_EXTRA) % 4))
+	if (fs->inode_bytes > 128 &&
+	    (get16(inode->raw + IN_EXTRA) > fs->inode_bytes - 128u || get16(inode->raw + IN_EXTRA) % 4))
 		wrong = "has an impossible size";
 	if (!fresh && fs->checksums) {
 		uint32_t crc = get16(inode->raw + IN_CHECKSUM);
@@ -83,7 +86,10 @@ int inode_load(struct ext4 *fs, uint64_t number, bool fresh, struct inode *inode
 int inode_get(struct ext4 *fs, uint64_t number, struct inode *inode)
 {
 	if (number != EXT4_ROOT && number < fs->first_inode)
-		return number ? filesystem_damaged(&fs->fs, "ext4: a name leads to inode %u, which is reserved", (unsigned)number) : FILE_E_STALE;
+		return number
+		           ? filesystem_damaged(&fs->fs, "ext4: a name leads to inode %u, which is reserved",
+		                                (unsigned)number)
+		           : FILE_E_STALE;
 	int result = inode_load(fs, number, false, inode);
 	if (result < 0)
 		return result;
@@ -91,7 +97,9 @@ int inode_get(struct ext4 *fs, uint64_t number, struct inode *inode)
 	if (!inode_mode(inode) || (!get16(inode->raw + IN_LINKS) && !use_count(fs, inode->number)))
 		result = FILE_E_STALE;
 	else if (flags & (INODE_INLINE | INODE_EA))
-		result = filesystem_damaged(&fs->fs, "ext4: inode %u is of a kind that the superblock does not know", (unsigned)number);
+		result = filesystem_damaged(&fs->fs,
+		                            "ext4: inode %u is of a kind that the superblock does not know",
+		                            (unsigned)number);
 	if (result < 0)
 		inode_put(inode);
 	return result;
@@ -189,8 +197,9 @@ void inode_set_time(struct ext4 *fs, struct inode *inode, unsigned field, unsign
 		put32(inode->raw + field, (uint32_t)seconds);
 	/* Two bits of epoch above the 32 signed ones, thirty of nanoseconds. */
 	if (wide)
-		put32(inode->raw + extra, (uint32_t)((seconds - (int32_t)seconds) >> 32 & 3) |
-		                              (uint32_t)(ns - (ns / 1000000000 - (ns % 1000000000 < 0)) * 1000000000) << 2);
+		put32(inode->raw + extra,
+		      (uint32_t)((seconds - (int32_t)seconds) >> 32 & 3) |
+		          (uint32_t)(ns - (ns / 1000000000 - (ns % 1000000000 < 0)) * 1000000000) << 2);
 }
 
 static int64_t time_of(const struct ext4 *fs, const struct inode *inode, unsigned field, unsigned extra)
@@ -238,7 +247,8 @@ void inode_attributes(struct ext4 *fs, const struct inode *inode, struct file_at
 	    .links = get16(inode->raw + IN_LINKS),
 	    .uid = get16(inode->raw + IN_UID) | (uint32_t)get16(inode->raw + IN_UID_HI) << 16,
 	    .gid = get16(inode->raw + IN_GID) | (uint32_t)get16(inode->raw + IN_GID_HI) << 16,
-	    .flags = (flags & INODE_IMMUTABLE ? FILE_FLAG_IMMUTABLE : 0) | (flags & INODE_APPEND ? FILE_FLAG_APPEND : 0),
+	    .flags = (flags & INODE_IMMUTABLE ? FILE_FLAG_IMMUTABLE : 0) |
+	             (flags & INODE_APPEND ? FILE_FLAG_APPEND : 0),
 	    .generation = get32(inode->raw + IN_GENERATION)};
 	if (inode_has_extra(fs, inode, IN_CRTIME_EXTRA + 4))
 		to->created_ns = time_of(fs, inode, IN_CRTIME, IN_CRTIME_EXTRA);
@@ -388,8 +398,9 @@ static int orphan_finish(struct ext4 *fs, uint32_t number, bool listed)
 	struct inode inode;
 	int result = transaction_room(fs);
 	if (result >= 0)
-		result = number < fs->first_inode ? filesystem_damaged(&fs->fs, "ext4: inode %u is no orphan", (unsigned)number)
-		                                  : inode_load(fs, number, false, &inode);
+		result = number < fs->first_inode
+		             ? filesystem_damaged(&fs->fs, "ext4: inode %u is no orphan", (unsigned)number)
+		             : inode_load(fs, number, false, &inode);
 	if (result < 0)
 		return result;
 	uint32_t type = inode_mode(&inode) & MODE_TYPE;
@@ -434,7 +445,8 @@ static int orphan_file_finish(struct ext4 *fs, uint32_t *count)
 		uint8_t number[8];
 		put64(number, extent.physical);
 		if (get32(block->data + end) != ORPHAN_BLOCK_MAGIC ||
-		    (fs->checksums && get32(block->data + end + 4) != crc32c(crc32c(file.seed, number, 8), block->data, end)))
+		    (fs->checksums &&
+		     get32(block->data + end + 4) != crc32c(crc32c(file.seed, number, 8), block->data, end)))
 			result = filesystem_damaged(&fs->fs, "ext4: the file of orphans makes no sense");
 		for (uint32_t at = 0; at < end && result >= 0; at += 4) {
 			uint32_t orphan = get32(block->data + at);
@@ -446,7 +458,8 @@ static int orphan_file_finish(struct ext4 *fs, uint32_t *count)
 				break;
 			put32(block->data + at, 0);
 			if (fs->checksums)
-				put32(block->data + end + 4, crc32c(crc32c(file.seed, number, 8), block->data, end));
+				put32(block->data + end + 4,
+				      crc32c(crc32c(file.seed, number, 8), block->data, end));
 			transaction_add(fs, block);
 		}
 		buffer_release(block);
@@ -469,7 +482,8 @@ int orphans_finish(struct ext4 *fs)
 			return filesystem_damaged(&fs->fs, "ext4: the list of orphans has no end");
 		result = orphan_finish(fs, number, true);
 		if (result >= 0 && get32(fs->super + SB_LAST_ORPHAN) == number)
-			return filesystem_damaged(&fs->fs, "ext4: orphan %u stands behind itself", (unsigned)number);
+			return filesystem_damaged(&fs->fs, "ext4: orphan %u stands behind itself",
+			                          (unsigned)number);
 	}
 	if (result < 0)
 		return result;
@@ -479,6 +493,7 @@ int orphans_finish(struct ext4 *fs)
 		super_checksum(fs);
 		transaction_add(fs, fs->super_buffer);
 	}
-	filesystem_report(&fs->fs, "ext4: %u files that were being removed or cut are finished", (unsigned)count);
+	filesystem_report(&fs->fs, "ext4: %u files that were being removed or cut are finished",
+	                  (unsigned)count);
 	return transaction_commit(fs);
 }

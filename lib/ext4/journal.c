@@ -15,10 +15,32 @@
 #define JMAGIC            0xc03b3998u
 
 enum { J_DESCRIPTOR = 1, J_COMMIT = 2, J_SUPER1 = 3, J_SUPER2 = 4, J_REVOKE = 5 };
-enum { J_MAGIC = 0, J_TYPE = 4, J_SEQUENCE = 8, JS_BLOCK = 0xc, JS_LENGTH = 0x10, JS_FIRST = 0x14, JS_SEQUENCE = 0x18, JS_START = 0x1c,
-       JS_ERROR = 0x20, JS_COMPAT = 0x24, JS_INCOMPAT = 0x28, JS_UUID = 0x30, JS_CHECKSUM_TYPE = 0x50, JS_FAST = 0x54,
-       JS_CHECKSUM = 0xfc };
-enum { JC_CHECKSUM = 1, JI_REVOKE = 1, JI_64BIT = 2, JI_ASYNC = 4, JI_CSUM2 = 8, JI_CSUM3 = 0x10, JI_FAST = 0x20 };
+enum {
+	J_MAGIC = 0,
+	J_TYPE = 4,
+	J_SEQUENCE = 8,
+	JS_BLOCK = 0xc,
+	JS_LENGTH = 0x10,
+	JS_FIRST = 0x14,
+	JS_SEQUENCE = 0x18,
+	JS_START = 0x1c,
+	JS_ERROR = 0x20,
+	JS_COMPAT = 0x24,
+	JS_INCOMPAT = 0x28,
+	JS_UUID = 0x30,
+	JS_CHECKSUM_TYPE = 0x50,
+	JS_FAST = 0x54,
+	JS_CHECKSUM = 0xfc
+};
+enum {
+	JC_CHECKSUM = 1,
+	JI_REVOKE = 1,
+	JI_64BIT = 2,
+	JI_ASYNC = 4,
+	JI_CSUM2 = 8,
+	JI_CSUM3 = 0x10,
+	JI_FAST = 0x20
+};
 enum { TAG_ESCAPE = 1, TAG_SAME_UUID = 2, TAG_LAST = 8 };
 
 /* A block that the journal holds, or (index 0) one that was revoked. */
@@ -92,10 +114,12 @@ static int super_check(struct ext4 *fs)
 	const uint8_t *super = journal->super;
 	const char *wrong = 0;
 	uint32_t length = get32_big(super + JS_LENGTH);
-	if (get32_big(super + J_MAGIC) != JMAGIC || get32_big(super + J_TYPE) != J_SUPER2 || get32_big(super + JS_BLOCK) != fs->block_bytes)
+	if (get32_big(super + J_MAGIC) != JMAGIC || get32_big(super + J_TYPE) != J_SUPER2 ||
+	    get32_big(super + JS_BLOCK) != fs->block_bytes)
 		wrong = "the journal's superblock makes no sense";
 	journal->incompat = get32_big(super + JS_INCOMPAT);
-	if (!wrong && journal->incompat & ~(uint32_t)(JI_REVOKE | JI_64BIT | JI_ASYNC | JI_CSUM2 | JI_CSUM3 | JI_FAST))
+	if (!wrong &&
+	    journal->incompat & ~(uint32_t)(JI_REVOKE | JI_64BIT | JI_ASYNC | JI_CSUM2 | JI_CSUM3 | JI_FAST))
 		wrong = "the journal has features that are not supported";
 	journal->checksum_v3 = journal->incompat & JI_CSUM3;
 	journal->checksum_v2 = !journal->checksum_v3 && journal->incompat & JI_CSUM2;
@@ -103,7 +127,9 @@ static int super_check(struct ext4 *fs)
 	journal->wide = journal->incompat & JI_64BIT;
 	if (journal->checksum_v3 || journal->checksum_v2) {
 		struct journal plain = {.seed = ~0u};
-		if (!wrong && (super[JS_CHECKSUM_TYPE] != 4 || get32_big(super + JS_CHECKSUM) != journal_checksum(&plain, super, 1024, JS_CHECKSUM)))
+		if (!wrong &&
+		    (super[JS_CHECKSUM_TYPE] != 4 ||
+		     get32_big(super + JS_CHECKSUM) != journal_checksum(&plain, super, 1024, JS_CHECKSUM)))
 			wrong = "the journal's superblock fails its checksum";
 		journal->seed = crc32c(~0u, super + JS_UUID, 16);
 	}
@@ -112,8 +138,8 @@ static int super_check(struct ext4 *fs)
 		length = length > (fast ? fast : 256) ? length - (fast ? fast : 256) : 0;
 	journal->first = get32_big(super + JS_FIRST);
 	journal->sequence = get32_big(super + JS_SEQUENCE);
-	if (!wrong && (!journal->first || length > JOURNAL_MAX || length < JOURNAL_MIN || journal->first > length - JOURNAL_MIN / 2 ||
-	               get32_big(super + JS_START) >= length))
+	if (!wrong && (!journal->first || length > JOURNAL_MAX || length < JOURNAL_MIN ||
+	               journal->first > length - JOURNAL_MIN / 2 || get32_big(super + JS_START) >= length))
 		wrong = "the journal's size makes no sense";
 	if (wrong)
 		return filesystem_damaged(&fs->fs, "ext4: %s", wrong);
@@ -134,7 +160,8 @@ static int read_block(struct replay *replay, uint32_t index, uint8_t *to)
 	return filesystem_read(&replay->fs->fs, block * fs->block_bytes, to, fs->block_bytes);
 }
 
-static int record_add(struct record **records, size_t *count, size_t *room, size_t most, const struct record *record)
+static int record_add(struct record **records, size_t *count, size_t *room, size_t most,
+                      const struct record *record)
 {
 	if (*count == *room) {
 		size_t wanted = *room ? *room * 2 : 256;
@@ -156,7 +183,8 @@ static bool has_tail(const struct journal *journal)
 static bool tail_is_right(const struct ext4 *fs, const uint8_t *block)
 {
 	uint32_t at = fs->block_bytes - 4;
-	return !has_tail(&fs->journal) || get32_big(block + at) == journal_checksum(&fs->journal, block, fs->block_bytes, at);
+	return !has_tail(&fs->journal) ||
+	       get32_big(block + at) == journal_checksum(&fs->journal, block, fs->block_bytes, at);
 }
 
 static uint32_t next_index(const struct journal *journal, uint32_t index)
@@ -184,18 +212,24 @@ static int descriptor(struct replay *replay, uint32_t sequence, uint32_t *index,
 		    .block = block, .sequence = sequence, .index = *index, .escaped = flags & TAG_ESCAPE};
 		if (note) {
 			if (block >= replay->fs->blocks)
-				return filesystem_damaged(&replay->fs->fs, "ext4: the journal names a block beyond the end");
+				return filesystem_damaged(&replay->fs->fs,
+				                          "ext4: the journal names a block beyond the end");
 			if (has_tail(journal)) {
 				uint8_t number[4];
 				int result = read_block(replay, *index, replay->data);
 				put32_big(number, sequence);
-				uint32_t crc = crc32c(crc32c(journal->seed, number, 4), replay->data, replay->fs->block_bytes);
+				uint32_t crc = crc32c(crc32c(journal->seed, number, 4), replay->data,
+				                      replay->fs->block_bytes);
 				if (result < 0)
 					return result;
-				if (journal->checksum_v3 ? crc != get32_big(tag + 12) : (uint16_t)crc != get16_big(tag + 4))
-					return filesystem_damaged(&replay->fs->fs, "ext4: a block in the journal fails its checksum");
+				if (journal->checksum_v3 ? crc != get32_big(tag + 12)
+				                         : (uint16_t)crc != get16_big(tag + 4))
+					return filesystem_damaged(
+					    &replay->fs->fs,
+					    "ext4: a block in the journal fails its checksum");
 			}
-			int result = record_add(&replay->blocks, &replay->block_count, &replay->block_room, JOURNAL_MAX, &record);
+			int result = record_add(&replay->blocks, &replay->block_count, &replay->block_room,
+			                        JOURNAL_MAX, &record);
 			if (result < 0)
 				return result;
 		}
@@ -218,7 +252,8 @@ static int revocations(struct replay *replay, uint32_t sequence)
 		if (journal->wide)
 			block = block << 32 | get32_big(replay->block + at + 4);
 		struct record record = {.block = block, .sequence = sequence};
-		int result = record_add(&replay->revoked, &replay->revoked_count, &replay->revoked_room, REVOKED_MAX, &record);
+		int result = record_add(&replay->revoked, &replay->revoked_count, &replay->revoked_room,
+		                        REVOKED_MAX, &record);
 		if (result < 0)
 			return result;
 	}
@@ -238,7 +273,8 @@ static int walk(struct replay *replay, bool note, uint32_t end, uint32_t *behind
 		if (result < 0)
 			return result;
 		uint32_t type = get32_big(replay->block + J_TYPE);
-		if (get32_big(replay->block + J_MAGIC) != JMAGIC || get32_big(replay->block + J_SEQUENCE) != sequence)
+		if (get32_big(replay->block + J_MAGIC) != JMAGIC ||
+		    get32_big(replay->block + J_SEQUENCE) != sequence)
 			break;
 		if (type == J_DESCRIPTOR) {
 			if (!tail_is_right(replay->fs, replay->block))
@@ -254,7 +290,9 @@ static int walk(struct replay *replay, bool note, uint32_t end, uint32_t *behind
 			if (result < 0)
 				return result;
 		} else if (type == J_COMMIT) {
-			if (has_tail(journal) && get32_big(replay->block + 16) != journal_checksum(journal, replay->block, replay->fs->block_bytes, 16))
+			if (has_tail(journal) &&
+			    get32_big(replay->block + 16) !=
+			        journal_checksum(journal, replay->block, replay->fs->block_bytes, 16))
 				break;
 			*behind = ++sequence;
 		} else {
@@ -300,7 +338,8 @@ static int write_all(struct replay *replay)
 			return result;
 		if (record->escaped)
 			put32_big(replay->data, JMAGIC);
-		result = filesystem_write(&fs->fs, record->block * fs->block_bytes, replay->data, fs->block_bytes);
+		result =
+		    filesystem_write(&fs->fs, record->block * fs->block_bytes, replay->data, fs->block_bytes);
 		if (result < 0)
 			return result;
 	}
@@ -319,7 +358,8 @@ static int replay_journal(struct ext4 *fs)
 	if (result >= 0)
 		result = write_all(&replay);
 	if (result >= 0) {
-		filesystem_report(&fs->fs, "ext4: it was not unmounted: %u transactions of the journal replayed",
+		filesystem_report(&fs->fs,
+		                  "ext4: it was not unmounted: %u transactions of the journal replayed",
 		                  (unsigned)(behind - fs->journal.sequence));
 		result = journal_write_super(fs, 0, behind + 1);
 	}
@@ -361,7 +401,8 @@ static int load(struct ext4 *fs, struct inode *inode)
 	if (result >= 0 && (!first.count || first.logical))
 		result = filesystem_damaged(&fs->fs, "ext4: the journal is empty");
 	if (result >= 0)
-		result = filesystem_read(&fs->fs, first.physical * fs->block_bytes, fs->scratch, fs->block_bytes);
+		result =
+		    filesystem_read(&fs->fs, first.physical * fs->block_bytes, fs->scratch, fs->block_bytes);
 	if (result < 0)
 		return result;
 	memcpy(journal->super, fs->scratch, sizeof(journal->super));
@@ -394,7 +435,8 @@ int journal_open(struct ext4 *fs)
 		return result;
 	fs->journal.present = true;
 	if (fs->journal.incompat & JI_FAST && recover) {
-		filesystem_report(&fs->fs, "ext4: its journal has fast commits to be replayed, which is not supported: e2fsck does it");
+		filesystem_report(&fs->fs, "ext4: its journal has fast commits to be replayed, which is not "
+		                           "supported: e2fsck does it");
 		return FILESYSTEM_E_FORMAT;
 	}
 	if (fs->journal.clean)
@@ -404,7 +446,8 @@ int journal_open(struct ext4 *fs)
 		return FILE_E_READ_ONLY;
 	}
 	if (fs->journal.checksum_v1 && fs->journal.incompat & JI_ASYNC) {
-		filesystem_report(&fs->fs, "ext4: its journal was committed asynchronously, which is not supported: e2fsck replays it");
+		filesystem_report(&fs->fs, "ext4: its journal was committed asynchronously, which is not "
+		                           "supported: e2fsck replays it");
 		return FILESYSTEM_E_FORMAT;
 	}
 	return replay_journal(fs);

@@ -16,7 +16,8 @@ static int directory_get(struct ext4 *fs, uint64_t node, struct inode *inode)
 }
 
 /* Looks NAME up, and loads what it leads to. */
-static int find(struct ext4 *fs, const struct inode *directory, const char *name, struct place *place, struct inode *inode)
+static int find(struct ext4 *fs, const struct inode *directory, const char *name, struct place *place,
+                struct inode *inode)
 {
 	int result = directory_find(fs, directory, name, place);
 	if (result < 0)
@@ -26,13 +27,15 @@ static int find(struct ext4 *fs, const struct inode *directory, const char *name
 		buffer_release(place->buffer);
 		place->buffer = 0;
 		if (result == FILE_E_STALE)
-			result = filesystem_damaged(&fs->fs, "ext4: a name in directory %u leads to inode %u, which is not in use",
-			                            (unsigned)directory->number, (unsigned)place->inode);
+			result = filesystem_damaged(
+			    &fs->fs, "ext4: a name in directory %u leads to inode %u, which is not in use",
+			    (unsigned)directory->number, (unsigned)place->inode);
 	}
 	return result;
 }
 
-static int ext4_lookup(struct filesystem *base, uint64_t node, const char *name, struct file_attributes *found)
+static int ext4_lookup(struct filesystem *base, uint64_t node, const char *name,
+                       struct file_attributes *found)
 {
 	struct ext4 *fs = ext4_of(base);
 	struct inode directory, inode;
@@ -70,8 +73,8 @@ static void set_owner(struct inode *inode, uint32_t uid, uint32_t gid)
 	put16(inode->raw + IN_GID_HI, (uint16_t)(gid >> 16));
 }
 
-static int ext4_set(struct filesystem *base, uint64_t node, uint32_t valid, const struct file_attributes *wanted,
-                    struct file_attributes *now)
+static int ext4_set(struct filesystem *base, uint64_t node, uint32_t valid,
+                    const struct file_attributes *wanted, struct file_attributes *now)
 {
 	struct ext4 *fs = ext4_of(base);
 	struct inode inode;
@@ -86,7 +89,8 @@ static int ext4_set(struct filesystem *base, uint64_t node, uint32_t valid, cons
 	if (valid & FILE_SET_MODE)
 		put16(inode.raw + IN_MODE, (uint16_t)((now->mode & MODE_TYPE) | (wanted->mode & 07777)));
 	if (valid & (FILE_SET_UID | FILE_SET_GID))
-		set_owner(&inode, valid & FILE_SET_UID ? wanted->uid : now->uid, valid & FILE_SET_GID ? wanted->gid : now->gid);
+		set_owner(&inode, valid & FILE_SET_UID ? wanted->uid : now->uid,
+		          valid & FILE_SET_GID ? wanted->gid : now->gid);
 	if (valid & FILE_SET_ACCESSED)
 		inode_set_time(fs, &inode, IN_ATIME, IN_ATIME_EXTRA, wanted->accessed_ns);
 	if (valid & FILE_SET_MODIFIED)
@@ -187,8 +191,8 @@ static int fill(struct ext4 *fs, struct inode *inode, uint32_t parent, uint64_t 
 	return filesystem_write(&fs->fs, got.first * fs->block_bytes, fs->scratch, fs->block_bytes);
 }
 
-static int make(struct ext4 *fs, struct inode *directory, const char *name, const struct file_attributes *wanted,
-                const char *target, struct file_attributes *made)
+static int make(struct ext4 *fs, struct inode *directory, const char *name,
+                const struct file_attributes *wanted, const char *target, struct file_attributes *made)
 {
 	struct inode inode;
 	uint32_t number;
@@ -236,11 +240,12 @@ static int make(struct ext4 *fs, struct inode *directory, const char *name, cons
 			(result) = (attempt);                                                                \
 	} while (0)
 
-static int ext4_create(struct filesystem *base, uint64_t node, const char *name, uint32_t mode, uint32_t uid, uint32_t gid,
-                       uint64_t device, const char *target, struct file_attributes *made)
+static int ext4_create(struct filesystem *base, uint64_t node, const char *name, uint32_t mode, uint32_t uid,
+                       uint32_t gid, uint64_t device, const char *target, struct file_attributes *made)
 {
 	struct ext4 *fs = ext4_of(base);
-	const struct file_attributes wanted = {.mode = mode & 0177777, .uid = uid, .gid = gid, .device = device};
+	const struct file_attributes wanted = {
+	    .mode = mode & 0177777, .uid = uid, .gid = gid, .device = device};
 	struct inode directory;
 	struct place place;
 	if ((mode & MODE_TYPE) == MODE_SYMLINK && (!target || strlen(target) >= fs->block_bytes))
@@ -277,13 +282,16 @@ static int ext4_read_link(struct filesystem *base, uint64_t node, char target[FI
 		memcpy(target, inode.raw + IN_BLOCK, (size_t)size);
 		result = (int)size;
 	} else if (size >= fs->block_bytes || size > FILE_SYMLINK_MAX) {
-		result = filesystem_damaged(&fs->fs, "ext4: the symbolic link %u is too long", (unsigned)node);
+		result =
+		    filesystem_damaged(&fs->fs, "ext4: the symbolic link %u is too long", (unsigned)node);
 	} else {
 		result = extent_find(fs, &inode, 0, &extent);
 		if (result >= 0 && (!extent.count || extent.logical || extent.unwritten))
-			result = filesystem_damaged(&fs->fs, "ext4: the symbolic link %u has no target", (unsigned)node);
+			result = filesystem_damaged(&fs->fs, "ext4: the symbolic link %u has no target",
+			                            (unsigned)node);
 		if (result >= 0)
-			result = filesystem_read(&fs->fs, extent.physical * fs->block_bytes, fs->scratch, fs->block_bytes);
+			result = filesystem_read(&fs->fs, extent.physical * fs->block_bytes, fs->scratch,
+			                         fs->block_bytes);
 		if (result >= 0) {
 			memcpy(target, fs->scratch, (size_t)size);
 			result = (int)size;
@@ -309,7 +317,8 @@ static int link_add(struct ext4 *fs, struct inode *inode, struct inode *director
 	return E_OK;
 }
 
-static int ext4_link(struct filesystem *base, uint64_t node, uint64_t directory_node, const char *name, struct file_attributes *now)
+static int ext4_link(struct filesystem *base, uint64_t node, uint64_t directory_node, const char *name,
+                     struct file_attributes *now)
 {
 	struct ext4 *fs = ext4_of(base);
 	struct inode inode, directory;
@@ -322,7 +331,8 @@ static int ext4_link(struct filesystem *base, uint64_t node, uint64_t directory_
 		inode_put(&directory);
 		return result;
 	}
-	if ((inode_mode(&inode) & MODE_TYPE) == MODE_DIRECTORY || get32(inode.raw + IN_FLAGS) & (INODE_IMMUTABLE | INODE_APPEND))
+	if ((inode_mode(&inode) & MODE_TYPE) == MODE_DIRECTORY ||
+	    get32(inode.raw + IN_FLAGS) & (INODE_IMMUTABLE | INODE_APPEND))
 		result = E_RIGHTS;
 	else if (get16(inode.raw + IN_LINKS) >= LINKS_MAX)
 		result = FILE_E_LINKS;
@@ -404,7 +414,8 @@ static int parent_of(struct ext4 *fs, const struct inode *directory, uint32_t *p
 	struct place place;
 	int result = directory_find(fs, directory, "..", &place);
 	if (result == FILE_E_NOT_FOUND)
-		result = filesystem_damaged(&fs->fs, "ext4: directory %u has no parent", (unsigned)directory->number);
+		result = filesystem_damaged(&fs->fs, "ext4: directory %u has no parent",
+		                            (unsigned)directory->number);
 	if (result < 0)
 		return result;
 	*parent = place.inode;
@@ -521,9 +532,11 @@ static int move(struct ext4 *fs, struct rename *rename)
 	if (directory && crosses)
 		result = subdirectory_added(fs, rename->to);
 	if (result >= 0 && rename->over.buffer)
-		directory_replace(fs, rename->to, &rename->target, rename->inode.number, inode_mode(&rename->inode));
+		directory_replace(fs, rename->to, &rename->target, rename->inode.number,
+		                  inode_mode(&rename->inode));
 	else if (result >= 0)
-		result = directory_add(fs, rename->to, rename->to_name, rename->inode.number, inode_mode(&rename->inode));
+		result = directory_add(fs, rename->to, rename->to_name, rename->inode.number,
+		                       inode_mode(&rename->inode));
 	if (result < 0) {
 		if (directory && crosses)
 			subdirectory_removed(fs, rename->to);
@@ -533,7 +546,8 @@ static int move(struct ext4 *fs, struct rename *rename)
 	buffer_release(rename->source.buffer);
 	result = directory_find(fs, rename->from, rename->from_name, &rename->source);
 	if (result < 0)
-		return result == FILE_E_NOT_FOUND ? filesystem_damaged(&fs->fs, "ext4: a name got lost") : result;
+		return result == FILE_E_NOT_FOUND ? filesystem_damaged(&fs->fs, "ext4: a name got lost")
+		                                  : result;
 	directory_remove(fs, rename->from, &rename->source);
 	if (directory && crosses) {
 		subdirectory_removed(fs, rename->from);
@@ -581,8 +595,8 @@ static int rename_in(struct ext4 *fs, struct rename *rename, uint32_t flags)
 	return result;
 }
 
-static int ext4_rename(struct filesystem *base, uint64_t from_node, const char *from_name, uint64_t to_node, const char *to_name,
-                       uint32_t flags)
+static int ext4_rename(struct filesystem *base, uint64_t from_node, const char *from_name, uint64_t to_node,
+                       const char *to_name, uint32_t flags)
 {
 	struct ext4 *fs = ext4_of(base);
 	struct inode from, to;

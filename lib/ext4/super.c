@@ -6,20 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MAGIC          0xef53
-#define STATE_CLEAN    1u
-#define KNOWN_INCOMPAT (INCOMPAT_FILETYPE | INCOMPAT_RECOVER | INCOMPAT_META_BG | INCOMPAT_EXTENTS | INCOMPAT_64BIT | INCOMPAT_FLEX_BG | \
-	INCOMPAT_CSUM_SEED | INCOMPAT_LARGEDIR)
-#define KNOWN_RO       (RO_SPARSE_SUPER | RO_LARGE_FILE | RO_HUGE_FILE | RO_GDT_CSUM | RO_DIR_NLINK | RO_EXTRA_ISIZE | RO_METADATA_CSUM | \
-	RO_ORPHAN_PRESENT)
+#define MAGIC       0xef53
+#define STATE_CLEAN 1u
+#define KNOWN_INCOMPAT                                                                                       \
+	(INCOMPAT_FILETYPE | INCOMPAT_RECOVER | INCOMPAT_META_BG | INCOMPAT_EXTENTS | INCOMPAT_64BIT |       \
+	 INCOMPAT_FLEX_BG | INCOMPAT_CSUM_SEED | INCOMPAT_LARGEDIR)
+#define KNOWN_RO                                                                                             \
+	(RO_SPARSE_SUPER | RO_LARGE_FILE | RO_HUGE_FILE | RO_GDT_CSUM | RO_DIR_NLINK | RO_EXTRA_ISIZE |      \
+	 RO_METADATA_CSUM | RO_ORPHAN_PRESENT)
 
 /* Features by their bit, for messages. */
-static const char *const incompat_names[32] = {"compression", "filetype", "needs_recovery", "journal_dev", "meta_bg", 0,
-    "extents", "64bit", "mmp", "flex_bg", "ea_inode", 0, "dirdata", "metadata_csum_seed", "large_dir", "inline_data",
-    "encrypt", "casefold"};
-static const char *const ro_names[32] = {"sparse_super", "large_file", "btree_dir", "huge_file", "uninit_bg", "dir_nlink",
-    "extra_isize", "has_snapshot", "quota", "bigalloc", "metadata_csum", "replica", "read-only", "project", "shared_blocks",
-    "verity", "orphan_present"};
+static const char *const incompat_names[32] = {
+    "compression", "filetype",    "needs_recovery", "journal_dev", "meta_bg", 0,         "extents",
+    "64bit",       "mmp",         "flex_bg",        "ea_inode",    0,         "dirdata", "metadata_csum_seed",
+    "large_dir",   "inline_data", "encrypt",        "casefold"};
+static const char *const ro_names[32] = {
+    "sparse_super", "large_file",   "btree_dir",     "huge_file", "uninit_bg",     "dir_nlink",
+    "extra_isize",  "has_snapshot", "quota",         "bigalloc",  "metadata_csum", "replica",
+    "read-only",    "project",      "shared_blocks", "verity",    "orphan_present"};
 
 static void name_features(char *text, size_t room, uint32_t bits, const char *const names[32])
 {
@@ -57,7 +61,8 @@ static int geometry(struct ext4 *fs, const uint8_t *super)
 	if (fs->incompat & INCOMPAT_64BIT) {
 		fs->blocks |= (uint64_t)get32(super + SB_BLOCKS_HI) << 32;
 		fs->desc_bytes = get16(super + SB_DESC_SIZE);
-		if (fs->desc_bytes < 64 || fs->desc_bytes > fs->block_bytes || fs->desc_bytes & (fs->desc_bytes - 1))
+		if (fs->desc_bytes < 64 || fs->desc_bytes > fs->block_bytes ||
+		    fs->desc_bytes & (fs->desc_bytes - 1))
 			return refuse(fs, "its group descriptors have an impossible size");
 	}
 	fs->first_block = get32(super + SB_FIRST_BLOCK);
@@ -67,11 +72,14 @@ static int geometry(struct ext4 *fs, const uint8_t *super)
 	bool old = get32(super + SB_REVISION) == 0;
 	fs->inode_bytes = old ? 128 : get16(super + SB_INODE_SIZE);
 	fs->first_inode = old ? 11 : get32(super + SB_FIRST_INODE);
-	if (fs->inode_bytes < 128 || fs->inode_bytes > fs->block_bytes || fs->inode_bytes & (fs->inode_bytes - 1) ||
-	    fs->first_block != (fs->block_bytes == 1024) || get32(super + SB_LOG_CLUSTER) != log || !fs->blocks_per_group ||
+	if (fs->inode_bytes < 128 || fs->inode_bytes > fs->block_bytes ||
+	    fs->inode_bytes & (fs->inode_bytes - 1) || fs->first_block != (fs->block_bytes == 1024) ||
+	    get32(super + SB_LOG_CLUSTER) != log || !fs->blocks_per_group ||
 	    fs->blocks_per_group > fs->block_bytes * 8 || fs->blocks_per_group % 8 || !fs->inodes_per_group ||
-	    fs->inodes_per_group > fs->block_bytes * 8 || fs->inodes_per_group % (fs->block_bytes / fs->inode_bytes) ||
-	    fs->inodes_per_group % 8 || fs->first_inode < 11 || fs->first_inode > fs->inodes_per_group || fs->blocks <= fs->first_block + 8)
+	    fs->inodes_per_group > fs->block_bytes * 8 ||
+	    fs->inodes_per_group % (fs->block_bytes / fs->inode_bytes) || fs->inodes_per_group % 8 ||
+	    fs->first_inode < 11 || fs->first_inode > fs->inodes_per_group ||
+	    fs->blocks <= fs->first_block + 8)
 		return refuse(fs, "its superblock makes no sense");
 	if (fs->blocks > fs->fs.disk.bytes / fs->block_bytes)
 		return refuse(fs, "it is larger than the disk");
@@ -98,7 +106,8 @@ static int features(struct ext4 *fs, const uint8_t *super)
 	unknown = fs->ro_compat & ~(uint32_t)KNOWN_RO;
 	if (unknown && !fs->fs.read_only) {
 		name_features(text, sizeof(text), unknown, ro_names);
-		filesystem_report(&fs->fs, "ext4: mounted read-only, for features that cannot be written:%s", text);
+		filesystem_report(&fs->fs, "ext4: mounted read-only, for features that cannot be written:%s",
+		                  text);
 		fs->fs.read_only = true;
 	}
 	if (!(fs->incompat & INCOMPAT_EXTENTS) && !fs->fs.read_only) {
@@ -107,9 +116,11 @@ static int features(struct ext4 *fs, const uint8_t *super)
 	}
 	fs->checksums = fs->ro_compat & RO_METADATA_CSUM;
 	fs->group_checksums = !fs->checksums && fs->ro_compat & RO_GDT_CSUM;
-	if (fs->checksums && (super[SB_CHECKSUM_TYPE] != 1 || get32(super + SB_CHECKSUM) != crc32c(~0u, super, SB_CHECKSUM)))
+	if (fs->checksums &&
+	    (super[SB_CHECKSUM_TYPE] != 1 || get32(super + SB_CHECKSUM) != crc32c(~0u, super, SB_CHECKSUM)))
 		return refuse(fs, "its superblock fails its checksum");
-	fs->seed = fs->incompat & INCOMPAT_CSUM_SEED ? get32(super + SB_CHECKSUM_SEED) : crc32c(~0u, super + SB_UUID, 16);
+	fs->seed = fs->incompat & INCOMPAT_CSUM_SEED ? get32(super + SB_CHECKSUM_SEED)
+	                                             : crc32c(~0u, super + SB_UUID, 16);
 	return E_OK;
 }
 
@@ -138,7 +149,8 @@ static int start(struct ext4 *fs)
 	uint8_t *super = malloc(4096);
 	int result = super ? E_OK : FILESYSTEM_E_NO_MEMORY;
 	if (result >= 0)
-		result = fs->fs.disk.bytes < 8192 ? FILESYSTEM_E_FORMAT : filesystem_read(&fs->fs, 0, super, 4096);
+		result =
+		    fs->fs.disk.bytes < 8192 ? FILESYSTEM_E_FORMAT : filesystem_read(&fs->fs, 0, super, 4096);
 	if (result >= 0 && get16(super + 1024 + SB_MAGIC) != MAGIC) {
 		filesystem_report(&fs->fs, "ext4: there is none on this disk");
 		result = FILESYSTEM_E_FORMAT;
@@ -190,7 +202,8 @@ int ext4_mount(struct filesystem **out, const struct disk *disk, const struct fi
 	fs->fs.root = EXT4_ROOT;
 	fs->fs.read_only = disk->read_only || options->read_only;
 	int result = start(fs);
-	if (result >= 0 && !fs->fs.read_only && !(get16(fs->super + SB_STATE) & STATE_CLEAN) && !fs->journal.present)
+	if (result >= 0 && !fs->fs.read_only && !(get16(fs->super + SB_STATE) & STATE_CLEAN) &&
+	    !fs->journal.present)
 		filesystem_report(&fs->fs, "ext4: it was not unmounted and has no journal: check it (fsck)");
 	if (result >= 0 && !fs->fs.read_only)
 		result = orphans_finish(fs);
@@ -240,7 +253,8 @@ int ext4_unmount(struct filesystem *base)
 			result = journal_write_super(fs, 0, fs->journal.sequence);
 		if (result >= 0 && !fs->fs.read_only) {
 			put32(fs->super + SB_INCOMPAT, fs->incompat & ~(uint32_t)INCOMPAT_RECOVER);
-			put16(fs->super + SB_STATE, get16(fs->super + SB_STATE) | (fs->journal.present ? 0 : STATE_CLEAN));
+			put16(fs->super + SB_STATE,
+			      get16(fs->super + SB_STATE) | (fs->journal.present ? 0 : STATE_CLEAN));
 			put32(fs->super + SB_WTIME, (uint32_t)(fs->fs.options.now_ns() / 1000000000));
 			super_checksum(fs);
 			buffer_dirty(&fs->cache, fs->super_buffer);

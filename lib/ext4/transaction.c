@@ -31,8 +31,9 @@ int transaction_room(struct ext4 *fs)
 		result = journal_write_super(fs, fs->journal.head, fs->journal.sequence);
 		fs->journal.clean = result < 0;
 	}
-	if (result >= 0 && (fs->held + STEP_BLOCKS > transaction_max(fs) || fs->freed_count + 16 > FREED_MAX ||
-	                    fs->revoked_count + STEP_BLOCKS > REVOKED_MAX))
+	if (result >= 0 &&
+	    (fs->held + STEP_BLOCKS > transaction_max(fs) || fs->freed_count + 16 > FREED_MAX ||
+	     fs->revoked_count + STEP_BLOCKS > REVOKED_MAX))
 		result = transaction_commit(fs);
 	if (result >= 0 && cache_pressed(&fs->cache))
 		result = transaction_checkpoint(fs);
@@ -79,7 +80,8 @@ static void writer_flush(struct writer *writer)
 {
 	struct ext4 *fs = writer->fs;
 	if (writer->count && writer->result >= 0)
-		writer->result = filesystem_write(&fs->fs, writer->first * fs->block_bytes, fs->cache.run, writer->count * fs->block_bytes);
+		writer->result = filesystem_write(&fs->fs, writer->first * fs->block_bytes, fs->cache.run,
+		                                  writer->count * fs->block_bytes);
 	writer->count = 0;
 }
 
@@ -89,11 +91,13 @@ static uint8_t *writer_next(struct writer *writer)
 	struct ext4 *fs = writer->fs;
 	struct journal *journal = &fs->journal;
 	uint64_t block = journal_block(journal, journal->head);
-	if (writer->count && (block != writer->first + writer->count || writer->count == CACHE_RUN_BYTES / fs->block_bytes))
+	if (writer->count &&
+	    (block != writer->first + writer->count || writer->count == CACHE_RUN_BYTES / fs->block_bytes))
 		writer_flush(writer);
 	if (!writer->count)
 		writer->first = block;
-	journal->head = journal->head + 1 < journal->first + journal->length ? journal->head + 1 : journal->first;
+	journal->head =
+	    journal->head + 1 < journal->first + journal->length ? journal->head + 1 : journal->first;
 	journal->used++;
 	return fs->cache.run + writer->count++ * fs->block_bytes;
 }
@@ -133,7 +137,8 @@ static size_t write_blocks(struct writer *writer, struct buffer **list, size_t c
 		const uint8_t *data = list[i]->data;
 		uint8_t first[4], number[4];
 		bool escaped = get32_big(data) == JMAGIC;
-		uint32_t flags = (escaped ? TAG_ESCAPE : 0) | (i ? TAG_SAME_UUID : 0) | (i + 1 == fits ? TAG_LAST : 0);
+		uint32_t flags =
+		    (escaped ? TAG_ESCAPE : 0) | (i ? TAG_SAME_UUID : 0) | (i + 1 == fits ? TAG_LAST : 0);
 		uint8_t *tag = descriptor + at;
 		put32(first, escaped ? 0 : get32(data));
 		put32_big(number, journal->sequence);
@@ -266,7 +271,8 @@ int transaction_commit(struct ext4 *fs)
 	fs->changed = false;
 	fs->freed_count = 0;
 	fs->revoked_count = 0;
-	return fs->journal.present && fs->journal.used > fs->journal.length / 2 ? transaction_checkpoint(fs) : E_OK;
+	return fs->journal.present && fs->journal.used > fs->journal.length / 2 ? transaction_checkpoint(fs)
+	                                                                        : E_OK;
 }
 
 int transaction_checkpoint(struct ext4 *fs)

@@ -4,10 +4,10 @@
 
 #include <stdlib.h>
 
-#define XATTR_MAGIC   0xea020000u
-#define BLOCK_HEADER  32u
-#define ENTRY_BYTES   16u
-#define ATTRIBUTES    512u
+#define XATTR_MAGIC  0xea020000u
+#define BLOCK_HEADER 32u
+#define ENTRY_BYTES  16u
+#define ATTRIBUTES   512u
 enum { XB_REFERENCES = 4, XB_BLOCKS = 8, XB_HASH = 0xc, XB_CHECKSUM = 0x10 };
 enum { INDEX_ACL_ACCESS = 2, INDEX_ACL_DEFAULT = 3 };
 
@@ -15,8 +15,12 @@ static const struct {
 	uint8_t index;
 	bool whole; /* nothing comes behind it */
 	const char *prefix;
-} prefixes[] = {{1, false, "user."},     {2, true, "system.posix_acl_access"}, {3, true, "system.posix_acl_default"},
-                {4, false, "trusted."},  {6, false, "security."},              {7, false, "system."}};
+} prefixes[] = {{1, false, "user."},
+                {2, true, "system.posix_acl_access"},
+                {3, true, "system.posix_acl_default"},
+                {4, false, "trusted."},
+                {6, false, "security."},
+                {7, false, "system."}};
 #define PREFIXES (sizeof(prefixes) / sizeof(*prefixes))
 
 struct attribute {
@@ -52,18 +56,21 @@ static uint32_t inside_start(const struct ext4 *fs, const struct inode *inode)
 }
 
 /* The entries in DATA from FIRST on, whose values lie from BASE on, within BYTES. */
-static int parse(struct ext4 *fs, const struct inode *inode, struct attributes *all, const uint8_t *data, uint32_t first, uint32_t base,
-                 uint32_t bytes)
+static int parse(struct ext4 *fs, const struct inode *inode, struct attributes *all, const uint8_t *data,
+                 uint32_t first, uint32_t base, uint32_t bytes)
 {
 	for (uint32_t at = first; at + 4 <= bytes && get32(data + at);) {
 		const uint8_t *entry = data + at;
-		struct attribute attribute = {.name_bytes = entry[0], .index = entry[1], .name = entry + ENTRY_BYTES};
+		struct attribute attribute = {
+		    .name_bytes = entry[0], .index = entry[1], .name = entry + ENTRY_BYTES};
 		if (at + ENTRY_BYTES + attribute.name_bytes > bytes || all->count == ATTRIBUTES)
 			break;
 		uint32_t offset = get16(entry + 2);
 		attribute.value_bytes = get32(entry + 8);
-		if (get32(entry + 4) || attribute.value_bytes > bytes || offset > bytes - base || attribute.value_bytes > bytes - base - offset)
-			return filesystem_damaged(&fs->fs, "ext4: the attributes of inode %u make no sense", (unsigned)inode->number);
+		if (get32(entry + 4) || attribute.value_bytes > bytes || offset > bytes - base ||
+		    attribute.value_bytes > bytes - base - offset)
+			return filesystem_damaged(&fs->fs, "ext4: the attributes of inode %u make no sense",
+			                          (unsigned)inode->number);
 		attribute.value = data + base + offset;
 		all->list[all->count++] = attribute;
 		at += entry_bytes(&attribute);
@@ -87,20 +94,24 @@ static int block_get(struct ext4 *fs, const struct inode *inode, struct buffer *
 	*block = 0;
 	if (!number)
 		return E_OK;
-	int result = blocks_valid(fs, number, 1) ? cache_get(&fs->cache, number, false, block)
-	                                         : filesystem_damaged(&fs->fs, "ext4: the attributes of inode %u lie out of the disk",
-	                                                              (unsigned)inode->number);
+	int result = blocks_valid(fs, number, 1)
+	                 ? cache_get(&fs->cache, number, false, block)
+	                 : filesystem_damaged(&fs->fs, "ext4: the attributes of inode %u lie out of the disk",
+	                                      (unsigned)inode->number);
 	if (result < 0)
 		return result;
 	const uint8_t *data = (*block)->data;
 	if (get32(data) == XATTR_MAGIC && get32(data + XB_BLOCKS) == 1 &&
-	    ((*block)->checked || !fs->checksums || get32(data + XB_CHECKSUM) == block_checksum(fs, *block))) {
+	    ((*block)->checked || !fs->checksums ||
+	     get32(data + XB_CHECKSUM) == block_checksum(fs, *block))) {
 		(*block)->checked = true;
 		return E_OK;
 	}
 	buffer_release(*block);
 	*block = 0;
-	return filesystem_damaged(&fs->fs, "ext4: the attributes of inode %u make no sense, or fail their checksum", (unsigned)inode->number);
+	return filesystem_damaged(&fs->fs,
+	                          "ext4: the attributes of inode %u make no sense, or fail their checksum",
+	                          (unsigned)inode->number);
 }
 
 static void attributes_free(struct attributes *all)
@@ -158,7 +169,8 @@ static struct attribute *attribute_find(struct attributes *all, uint8_t index, c
 {
 	size_t length = strlen(name);
 	for (unsigned i = 0; i < all->count; i++)
-		if (all->list[i].index == index && all->list[i].name_bytes == length && memcmp(all->list[i].name, name, length) == 0)
+		if (all->list[i].index == index && all->list[i].name_bytes == length &&
+		    memcmp(all->list[i].name, name, length) == 0)
 			return &all->list[i];
 	return 0;
 }
@@ -395,7 +407,8 @@ int64_t ext4_xattr_get(struct filesystem *base, uint64_t node, const char *name,
 	return result;
 }
 
-static int change(struct ext4 *fs, uint64_t node, const char *name, const uint8_t *value, size_t bytes, uint32_t flags)
+static int change(struct ext4 *fs, uint64_t node, const char *name, const uint8_t *value, size_t bytes,
+                  uint32_t flags)
 {
 	struct attributes *all = 0;
 	struct inode inode;
@@ -435,11 +448,12 @@ static int change(struct ext4 *fs, uint64_t node, const char *name, const uint8_
 		else if (!value)
 			*found = all->list[--all->count];
 		else
-			*(found ? found : &all->list[all->count++]) = (struct attribute){.index = index,
-			                                                                .name_bytes = (uint8_t)strlen(rest),
-			                                                                .value_bytes = (uint32_t)bytes,
-			                                                                .name = (const uint8_t *)rest,
-			                                                                .value = value};
+			*(found ? found : &all->list[all->count++]) =
+			    (struct attribute){.index = index,
+			                       .name_bytes = (uint8_t)strlen(rest),
+			                       .value_bytes = (uint32_t)bytes,
+			                       .name = (const uint8_t *)rest,
+			                       .value = value};
 	}
 	if (result >= 0)
 		result = store(fs, &inode, all);
@@ -449,7 +463,8 @@ static int change(struct ext4 *fs, uint64_t node, const char *name, const uint8_
 	return result;
 }
 
-int ext4_xattr_set(struct filesystem *base, uint64_t node, const char *name, const void *value, size_t bytes, uint32_t flags)
+int ext4_xattr_set(struct filesystem *base, uint64_t node, const char *name, const void *value, size_t bytes,
+                   uint32_t flags)
 {
 	return change(ext4_of(base), node, name, value, bytes, flags);
 }
@@ -473,7 +488,8 @@ int64_t ext4_xattr_list(struct filesystem *base, uint64_t node, char *names, siz
 		const struct attribute *each = &all->list[i];
 		for (unsigned k = 0; k < PREFIXES; k++) {
 			size_t length = strlen(prefixes[k].prefix);
-			if (prefixes[k].index != each->index || memchr(each->name, 0, each->name_bytes) || length + each->name_bytes > FILE_NAME_MAX)
+			if (prefixes[k].index != each->index || memchr(each->name, 0, each->name_bytes) ||
+			    length + each->name_bytes > FILE_NAME_MAX)
 				continue;
 			if (at + length + each->name_bytes + 1 <= room) {
 				memcpy(names + at, prefixes[k].prefix, length);

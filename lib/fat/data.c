@@ -37,7 +37,8 @@ static int bytes_move(struct fat *fs, uint64_t offset, uint8_t *data, size_t byt
 			result = part_move(fs, offset, data, part, write);
 		} else {
 			part = bytes / fs->sector_bytes * fs->sector_bytes;
-			result = write ? filesystem_write(&fs->fs, offset, data, part) : filesystem_read(&fs->fs, offset, data, part);
+			result = write ? filesystem_write(&fs->fs, offset, data, part)
+			               : filesystem_read(&fs->fs, offset, data, part);
 		}
 		offset += part;
 		data += part;
@@ -47,9 +48,11 @@ static int bytes_move(struct fat *fs, uint64_t offset, uint8_t *data, size_t byt
 }
 
 /* Where byte AT of NODE is on the disk, and for how many bytes, at most LIMIT, the clusters are neighbours. */
-static int extent_of(struct fat *fs, struct node *node, uint64_t at, uint64_t limit, uint64_t *offset, uint64_t *bytes)
+static int extent_of(struct fat *fs, struct node *node, uint64_t at, uint64_t limit, uint64_t *offset,
+                     uint64_t *bytes)
 {
-	uint32_t index = (uint32_t)(at / fs->cluster_bytes), skip = (uint32_t)(at % fs->cluster_bytes), cluster;
+	uint32_t index = (uint32_t)(at / fs->cluster_bytes), skip = (uint32_t)(at % fs->cluster_bytes),
+	         cluster;
 	int result = node_cluster(fs, node, index, &cluster, 0, 0);
 	if (result < 0)
 		return result;
@@ -94,7 +97,9 @@ int64_t fat_read(struct filesystem *base, uint64_t number, uint64_t offset, void
 	int result = file_get(fs, number, &node);
 	if (result < 0)
 		return result;
-	size_t wanted = offset >= node->size ? 0 : node->size - offset < bytes ? (size_t)(node->size - offset) : bytes;
+	size_t wanted = offset >= node->size          ? 0
+	                : node->size - offset < bytes ? (size_t)(node->size - offset)
+	                                              : bytes;
 	result = range_move(fs, node, offset, buffer, wanted, false);
 	return result < 0 ? result : (int64_t)wanted;
 }
@@ -102,7 +107,8 @@ int64_t fat_read(struct filesystem *base, uint64_t number, uint64_t offset, void
 /* NODE's chain has room for SIZE bytes, or for as many as there is room for: FILE_E_NO_SPACE. */
 static int chain_extend(struct fat *fs, struct node *node, uint64_t size)
 {
-	uint32_t wanted = (uint32_t)((size + fs->cluster_bytes - 1) / fs->cluster_bytes), cluster, last, count;
+	uint32_t wanted = (uint32_t)((size + fs->cluster_bytes - 1) / fs->cluster_bytes), cluster, last,
+	         count;
 	int result = E_OK;
 	if (!wanted)
 		return E_OK;
@@ -179,14 +185,16 @@ int64_t fat_write(struct filesystem *base, uint64_t number, uint64_t offset, con
 			end = room < end ? room : end;
 			result = E_OK;
 		} else if (size < (uint64_t)SIZE_MAX_FAT && node->start) {
-			(void)(node_store(fs, node) < 0); /* what was taken stays the file's, and is found by a cut */
+			(void)(node_store(fs, node) <
+			       0); /* what was taken stays the file's, and is found by a cut */
 		}
 	}
 	if (result >= 0 && offset > size)
 		result = zero_fill(fs, node, size, offset);
 	/* The buffer is only read where it is written to the disk. */
 	if (result >= 0)
-		result = range_move(fs, node, offset, (uint8_t *)(uintptr_t)buffer, (size_t)(end - offset), true);
+		result =
+		    range_move(fs, node, offset, (uint8_t *)(uintptr_t)buffer, (size_t)(end - offset), true);
 	fs->data_written = true;
 	if (result < 0)
 		return result;
@@ -201,7 +209,8 @@ int64_t fat_write(struct filesystem *base, uint64_t number, uint64_t offset, con
 /* Cuts NODE's chain to SIZE: the rest is freed when nothing on the disk says that the file has it. */
 static int chain_cut(struct fat *fs, struct node *node, uint64_t size)
 {
-	uint32_t kept = (uint32_t)((size + fs->cluster_bytes - 1) / fs->cluster_bytes), last = 0, first = node->start;
+	uint32_t kept = (uint32_t)((size + fs->cluster_bytes - 1) / fs->cluster_bytes), last = 0,
+	         first = node->start;
 	if (kept) {
 		int result = node_cluster(fs, node, kept - 1, &last, 0, 0);
 		if (result >= 0 && last)
@@ -209,7 +218,8 @@ static int chain_cut(struct fat *fs, struct node *node, uint64_t size)
 		if (result < 0)
 			return result;
 		if (!last)
-			return filesystem_damaged(&fs->fs, "fat: a file is longer than its chain of clusters");
+			return filesystem_damaged(&fs->fs,
+			                          "fat: a file is longer than its chain of clusters");
 		node->cut |= first != 0;
 	} else {
 		node->start = 0;
@@ -237,7 +247,8 @@ int fat_resize(struct filesystem *base, uint64_t number, uint64_t size)
 			result = zero_fill(fs, node, old, size);
 		if (result < 0) { /* nothing has changed but that the chain may be longer */
 			uint64_t room = chain_room(fs, node);
-			if (room > old + fs->cluster_bytes && !fs->fs.read_only && chain_cut(fs, node, old) < 0)
+			if (room > old + fs->cluster_bytes && !fs->fs.read_only &&
+			    chain_cut(fs, node, old) < 0)
 				return FILE_E_IO;
 			(void)(node_store(fs, node) < 0);
 			return result;

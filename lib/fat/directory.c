@@ -38,7 +38,8 @@ static int slot_position(struct fat *fs, struct node *directory, uint32_t slot, 
 }
 
 /* The bytes of slot SLOT; POSITION 0: the end. */
-static int slot_read(struct fat *fs, struct node *directory, uint32_t slot, uint8_t bytes[SLOT_BYTES], uint64_t *position)
+static int slot_read(struct fat *fs, struct node *directory, uint32_t slot, uint8_t bytes[SLOT_BYTES],
+                     uint64_t *position)
 {
 	struct buffer *sector;
 	uint8_t *at;
@@ -149,7 +150,8 @@ static int cluster_clear(struct fat *fs, uint32_t cluster)
 	memset(fs->scratch, 0, fs->sector_bytes);
 	for (uint32_t i = 0; i < fs->cluster_sectors && result >= 0; i++) {
 		cache_drop(&fs->cache, first + i);
-		result = filesystem_write(&fs->fs, (first + i) * fs->sector_bytes, fs->scratch, fs->sector_bytes);
+		result =
+		    filesystem_write(&fs->fs, (first + i) * fs->sector_bytes, fs->scratch, fs->sector_bytes);
 	}
 	fs->new_directories = true;
 	return result;
@@ -197,7 +199,8 @@ static int slots_find(struct fat *fs, struct node *directory, uint32_t count, ui
 	return FILE_E_NO_SPACE;
 }
 
-static int slot_write(struct fat *fs, struct node *directory, uint32_t slot, const uint8_t bytes[SLOT_BYTES], uint64_t *position)
+static int slot_write(struct fat *fs, struct node *directory, uint32_t slot, const uint8_t bytes[SLOT_BYTES],
+                      uint64_t *position)
 {
 	struct buffer *sector;
 	uint8_t *at;
@@ -215,7 +218,8 @@ static int slot_write(struct fat *fs, struct node *directory, uint32_t slot, con
 }
 
 /* A short name that no entry of DIRECTORY has. */
-static int short_choose(struct fat *fs, struct node *directory, const struct name *name, uint8_t short_name[11])
+static int short_choose(struct fat *fs, struct node *directory, const struct name *name,
+                        uint8_t short_name[11])
 {
 	static struct found found;
 	uint8_t base[11];
@@ -243,7 +247,8 @@ static int short_choose(struct fat *fs, struct node *directory, const struct nam
 	return FILE_E_NO_SPACE;
 }
 
-int fat_directory_add(struct fat *fs, struct node *directory, const struct name *name, uint8_t entry[SLOT_BYTES], struct found *made)
+int fat_directory_add(struct fat *fs, struct node *directory, const struct name *name,
+                      uint8_t entry[SLOT_BYTES], struct found *made)
 {
 	uint8_t bits = 0;
 	uint32_t parts = 0, first;
@@ -264,7 +269,9 @@ int fat_directory_add(struct fat *fs, struct node *directory, const struct name 
 		bytes[13] = short_checksum(entry);
 		for (uint32_t k = 0; k < 13; k++) {
 			uint32_t at = (number - 1) * 13 + k;
-			put16(bytes + places[k], at < name->count ? name->units[at] : at == name->count ? 0 : 0xffff);
+			put16(bytes + places[k], at < name->count    ? name->units[at]
+			                         : at == name->count ? 0
+			                                             : 0xffff);
 		}
 		result = slot_write(fs, directory, first + i, bytes, &made->position);
 	}
@@ -295,7 +302,11 @@ int fat_directory_remove(struct fat *fs, struct node *directory, uint32_t first_
 static void dots(struct fat *fs, uint8_t *entry, unsigned count, uint32_t start)
 {
 	int64_t now = fs->fs.options.now_ns();
-	struct node node = {.attributes = ATTRIBUTE_DIRECTORY, .start = start, .created_ns = now, .modified_ns = now, .accessed_ns = now};
+	struct node node = {.attributes = ATTRIBUTE_DIRECTORY,
+	                    .start = start,
+	                    .created_ns = now,
+	                    .modified_ns = now,
+	                    .accessed_ns = now};
 	memset(entry, ' ', 11);
 	memset(entry, '.', count);
 	entry_fill(fs, entry, &node);
@@ -315,7 +326,8 @@ int fat_directory_make(struct fat *fs, struct node *parent, uint32_t cluster)
 	memset(fs->scratch, 0, fs->sector_bytes);
 	dots(fs, fs->scratch, 1, cluster);
 	dots(fs, fs->scratch + SLOT_BYTES, 2, start_for_dots(parent));
-	return filesystem_write(&fs->fs, cluster_sector(fs, cluster) * fs->sector_bytes, fs->scratch, fs->sector_bytes);
+	return filesystem_write(&fs->fs, cluster_sector(fs, cluster) * fs->sector_bytes, fs->scratch,
+	                        fs->sector_bytes);
 }
 
 int fat_directory_set_parent(struct fat *fs, struct node *directory, const struct node *parent)

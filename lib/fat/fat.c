@@ -19,13 +19,14 @@ static int refuse(struct fat *fs, const char *why)
 /* What the boot sector says; all sums fit 64 bits, and what is kept 32. */
 static int geometry(struct fat *fs, const uint8_t *boot)
 {
-	uint32_t sector = get16(boot + 11), per_cluster = boot[13], reserved = get16(boot + 14), tables = boot[16];
+	uint32_t sector = get16(boot + 11), per_cluster = boot[13], reserved = get16(boot + 14),
+	         tables = boot[16];
 	uint32_t root_entries = get16(boot + 17);
 	uint64_t total = get16(boot + 19) ? get16(boot + 19) : get32(boot + 32);
 	uint64_t table = get16(boot + 22) ? get16(boot + 22) : get32(boot + 36);
 	bool wide = !get16(boot + 22);
-	if (get16(boot + 510) != 0xaa55 || sector < 512 || sector > 4096 || sector & (sector - 1) || !per_cluster ||
-	    per_cluster & (per_cluster - 1) || !reserved || !tables || tables > 4 || !table)
+	if (get16(boot + 510) != 0xaa55 || sector < 512 || sector > 4096 || sector & (sector - 1) ||
+	    !per_cluster || per_cluster & (per_cluster - 1) || !reserved || !tables || tables > 4 || !table)
 		return refuse(fs, "there is no FAT file system on this disk");
 	if (sector < fs->fs.disk.sector_bytes)
 		return refuse(fs, "its sectors are smaller than the disk's");
@@ -35,14 +36,15 @@ static int geometry(struct fat *fs, const uint8_t *boot)
 	fs->root_sectors = (uint32_t)(((uint64_t)root_entries * SLOT_BYTES + sector - 1) / sector);
 	uint64_t root = reserved + tables * table;
 	uint64_t data = root + fs->root_sectors;
-	if (fs->cluster_bytes > 256u << 10 || data >= total || total > fs->fs.disk.bytes / sector || data > UINT32_MAX)
+	if (fs->cluster_bytes > 256u << 10 || data >= total || total > fs->fs.disk.bytes / sector ||
+	    data > UINT32_MAX)
 		return refuse(fs, "its boot sector makes no sense, or it is larger than the disk");
 	uint64_t clusters = (total - data) / per_cluster;
 	fs->bits = clusters < 4085 ? 12 : clusters < 65525 ? 16 : 32;
 	if (wide)
 		fs->bits = 32; /* whatever the count: the boot sector has FAT32's form */
-	if ((fs->bits == 32) != wide || (wide && (root_entries || get16(boot + 42))) || (!wide && !root_entries) || clusters > 0x0ffffff5 ||
-	    !clusters)
+	if ((fs->bits == 32) != wide || (wide && (root_entries || get16(boot + 42))) ||
+	    (!wide && !root_entries) || clusters > 0x0ffffff5 || !clusters)
 		return refuse(fs, "its boot sector contradicts itself");
 	if ((clusters + 2) * fs->bits > table * sector * 8)
 		return refuse(fs, "its table is too small");
@@ -75,7 +77,8 @@ static int info_load(struct fat *fs)
 	fs->next_free = 2;
 	if (!fs->info_sector)
 		return E_OK;
-	int result = filesystem_read(&fs->fs, (uint64_t)fs->info_sector * fs->sector_bytes, fs->scratch, fs->sector_bytes);
+	int result = filesystem_read(&fs->fs, (uint64_t)fs->info_sector * fs->sector_bytes, fs->scratch,
+	                             fs->sector_bytes);
 	if (result < 0)
 		return result;
 	if (get32(fs->scratch) != 0x41615252 || get32(fs->scratch + 484) != 0x61417272) {
@@ -103,7 +106,8 @@ static int start(struct fat *fs)
 	uint8_t *boot = malloc(4096);
 	int result = boot ? E_OK : FILESYSTEM_E_NO_MEMORY;
 	if (result >= 0)
-		result = fs->fs.disk.bytes < 4096 ? FILESYSTEM_E_FORMAT : filesystem_read(&fs->fs, 0, boot, 4096);
+		result =
+		    fs->fs.disk.bytes < 4096 ? FILESYSTEM_E_FORMAT : filesystem_read(&fs->fs, 0, boot, 4096);
 	if (result >= 0)
 		result = geometry(fs, boot);
 	bool dirty = result >= 0 && boot[fs->bits == 32 ? 65 : 37] & MARK_IN_USE;
@@ -125,7 +129,9 @@ static int start(struct fat *fs)
 		return result;
 	fs->root->start = root;
 	if (dirty && !fs->fs.read_only)
-		filesystem_report(&fs->fs, "fat: it was not unmounted; what was being written last may be incomplete (fsck)");
+		filesystem_report(
+		    &fs->fs,
+		    "fat: it was not unmounted; what was being written last may be incomplete (fsck)");
 	result = info_load(fs);
 	return result < 0 || fs->bits == 32 ? result : table_count_free(fs);
 }
@@ -247,7 +253,9 @@ static int fat_unmount(struct filesystem *base)
 static int fat_relieve(struct filesystem *base)
 {
 	struct fat *fs = fat_of(base);
-	return !fs->fs.read_only && (cache_pressed(&fs->cache) || fs->freed_count > 4096) ? fat_sync(base, 0, false) : E_OK;
+	return !fs->fs.read_only && (cache_pressed(&fs->cache) || fs->freed_count > 4096)
+	           ? fat_sync(base, 0, false)
+	           : E_OK;
 }
 
 static int fat_statistics(struct filesystem *base, struct file_statistics *statistics)
@@ -268,11 +276,13 @@ static int fat_statistics(struct filesystem *base, struct file_statistics *stati
 
 int fat_lookup(struct filesystem *fs, uint64_t directory, const char *name, struct file_attributes *found);
 int fat_get(struct filesystem *fs, uint64_t number, struct file_attributes *found);
-int fat_set(struct filesystem *fs, uint64_t number, uint32_t valid, const struct file_attributes *wanted, struct file_attributes *now);
-int fat_create(struct filesystem *fs, uint64_t directory, const char *name, uint32_t mode, uint32_t uid, uint32_t gid, uint64_t device,
-               const char *target, struct file_attributes *made);
+int fat_set(struct filesystem *fs, uint64_t number, uint32_t valid, const struct file_attributes *wanted,
+            struct file_attributes *now);
+int fat_create(struct filesystem *fs, uint64_t directory, const char *name, uint32_t mode, uint32_t uid,
+               uint32_t gid, uint64_t device, const char *target, struct file_attributes *made);
 int fat_unlink(struct filesystem *fs, uint64_t directory, const char *name, bool is_directory);
-int fat_rename(struct filesystem *fs, uint64_t from_directory, const char *from, uint64_t to_directory, const char *to, uint32_t flags);
+int fat_rename(struct filesystem *fs, uint64_t from_directory, const char *from, uint64_t to_directory,
+               const char *to, uint32_t flags);
 int fat_list(struct filesystem *fs, uint64_t directory, uint64_t cookie, struct filesystem_entry *entry);
 int fat_parent(struct filesystem *fs, uint64_t directory, uint64_t *parent);
 

@@ -30,11 +30,27 @@
 #define SIZE_MAX_FAT    UINT32_MAX
 
 enum { KIND_TABLE = 1, KIND_DIRECTORY = 2, KIND_OTHER = 3 };
-enum { ATTRIBUTE_READ_ONLY = 1, ATTRIBUTE_HIDDEN = 2, ATTRIBUTE_SYSTEM = 4, ATTRIBUTE_VOLUME = 8, ATTRIBUTE_DIRECTORY = 16,
-       ATTRIBUTE_ARCHIVE = 32, ATTRIBUTE_LONG = 15 };
+enum {
+	ATTRIBUTE_READ_ONLY = 1,
+	ATTRIBUTE_HIDDEN = 2,
+	ATTRIBUTE_SYSTEM = 4,
+	ATTRIBUTE_VOLUME = 8,
+	ATTRIBUTE_DIRECTORY = 16,
+	ATTRIBUTE_ARCHIVE = 32,
+	ATTRIBUTE_LONG = 15
+};
 /* Offsets in an entry. */
-enum { EN_ATTRIBUTES = 11, EN_CASE = 12, EN_CREATED_TENTH = 13, EN_CREATED = 14, EN_ACCESSED = 18, EN_START_HI = 20, EN_MODIFIED = 22,
-       EN_START = 26, EN_SIZE = 28 };
+enum {
+	EN_ATTRIBUTES = 11,
+	EN_CASE = 12,
+	EN_CREATED_TENTH = 13,
+	EN_CREATED = 14,
+	EN_ACCESSED = 18,
+	EN_START_HI = 20,
+	EN_MODIFIED = 22,
+	EN_START = 26,
+	EN_SIZE = 28
+};
 enum { CASE_BASE = 8, CASE_EXTENSION = 16 };
 
 struct node {
@@ -62,7 +78,8 @@ struct fat {
 	struct filesystem fs; /* first */
 	struct cache cache;   /* of sectors */
 	unsigned bits;        /* 12, 16 or 32 */
-	uint32_t sector_bytes, cluster_bytes, cluster_sectors, table_start, table_sectors, root_start, root_sectors, data_start;
+	uint32_t sector_bytes, cluster_bytes, cluster_sectors, table_start, table_sectors, root_start,
+	    root_sectors, data_start;
 	uint32_t clusters; /* the last one is clusters + 1 */
 	uint32_t info_sector, free_count, next_free;
 	bool free_known, full, changed, new_directories, data_written, writing;
@@ -111,8 +128,8 @@ void nodes_destroy(struct fat *fs);
 int node_get(struct fat *fs, uint64_t number, struct node **node);
 struct node *node_at(struct fat *fs, uint64_t position);
 /* A node of the entry at POSITION in PARENT, known already or made from ENTRY. */
-int node_of_entry(struct fat *fs, struct node *parent, uint64_t position, uint32_t first_slot, uint32_t slots, const uint8_t *entry,
-                  struct node **node);
+int node_of_entry(struct fat *fs, struct node *parent, uint64_t position, uint32_t first_slot, uint32_t slots,
+                  const uint8_t *entry, struct node **node);
 /* It is at POSITION from now on (0: nowhere). */
 void node_move(struct fat *fs, struct node *node, uint64_t position);
 void node_reference(struct fat *fs, struct node *node);
@@ -126,7 +143,8 @@ void entry_fill(struct fat *fs, uint8_t *entry, const struct node *node);
 /* The chain of NODE is another. */
 void node_forget_chain(struct node *node);
 /* Cluster INDEX of NODE's chain; 0: it has not so many. *LAST (0: not wanted) is then its last, and *COUNT how many. */
-int node_cluster(struct fat *fs, struct node *node, uint32_t index, uint32_t *cluster, uint32_t *last, uint32_t *count);
+int node_cluster(struct fat *fs, struct node *node, uint32_t index, uint32_t *cluster, uint32_t *last,
+                 uint32_t *count);
 int fat_use(struct filesystem *fs, uint64_t number);
 void fat_forget(struct filesystem *fs, uint64_t number);
 
@@ -162,7 +180,8 @@ struct found {
 int fat_directory_next(struct fat *fs, struct node *directory, uint32_t slot, struct found *found);
 int fat_directory_find(struct fat *fs, struct node *directory, const struct name *name, struct found *found);
 /* Enters NAME; ENTRY has everything but the name. */
-int fat_directory_add(struct fat *fs, struct node *directory, const struct name *name, uint8_t entry[SLOT_BYTES], struct found *made);
+int fat_directory_add(struct fat *fs, struct node *directory, const struct name *name,
+                      uint8_t entry[SLOT_BYTES], struct found *made);
 int fat_directory_remove(struct fat *fs, struct node *directory, uint32_t first_slot, uint32_t slots);
 int fat_directory_is_empty(struct fat *fs, struct node *directory);
 /* The entries "." and ".." of a new directory, in its first cluster, on the disk. */

@@ -3,11 +3,13 @@
 
 int fat_lookup(struct filesystem *fs, uint64_t directory, const char *name, struct file_attributes *found);
 int fat_get(struct filesystem *fs, uint64_t number, struct file_attributes *found);
-int fat_set(struct filesystem *fs, uint64_t number, uint32_t valid, const struct file_attributes *wanted, struct file_attributes *now);
-int fat_create(struct filesystem *fs, uint64_t directory, const char *name, uint32_t mode, uint32_t uid, uint32_t gid, uint64_t device,
-               const char *target, struct file_attributes *made);
+int fat_set(struct filesystem *fs, uint64_t number, uint32_t valid, const struct file_attributes *wanted,
+            struct file_attributes *now);
+int fat_create(struct filesystem *fs, uint64_t directory, const char *name, uint32_t mode, uint32_t uid,
+               uint32_t gid, uint64_t device, const char *target, struct file_attributes *made);
 int fat_unlink(struct filesystem *fs, uint64_t directory, const char *name, bool is_directory);
-int fat_rename(struct filesystem *fs, uint64_t from_directory, const char *from, uint64_t to_directory, const char *to, uint32_t flags);
+int fat_rename(struct filesystem *fs, uint64_t from_directory, const char *from, uint64_t to_directory,
+               const char *to, uint32_t flags);
 int fat_list(struct filesystem *fs, uint64_t directory, uint64_t cookie, struct filesystem_entry *entry);
 int fat_parent(struct filesystem *fs, uint64_t directory, uint64_t *parent);
 
@@ -33,7 +35,8 @@ static int node_find(struct fat *fs, struct node *directory, const char *name, s
 		result = FILE_E_NOT_FOUND;
 	if (result < 0)
 		return result;
-	return node_of_entry(fs, directory, scratch_found.position, scratch_found.first_slot, scratch_found.slots, scratch_found.entry, node);
+	return node_of_entry(fs, directory, scratch_found.position, scratch_found.first_slot,
+	                     scratch_found.slots, scratch_found.entry, node);
 }
 
 int fat_lookup(struct filesystem *base, uint64_t number, const char *name, struct file_attributes *found)
@@ -58,7 +61,8 @@ int fat_get(struct filesystem *base, uint64_t number, struct file_attributes *fo
 	return result;
 }
 
-int fat_set(struct filesystem *base, uint64_t number, uint32_t valid, const struct file_attributes *wanted, struct file_attributes *now)
+int fat_set(struct filesystem *base, uint64_t number, uint32_t valid, const struct file_attributes *wanted,
+            struct file_attributes *now)
 {
 	struct fat *fs = fat_of(base);
 	struct node *node;
@@ -67,7 +71,8 @@ int fat_set(struct filesystem *base, uint64_t number, uint32_t valid, const stru
 		result = fat_begin(fs);
 	if (result < 0)
 		return result;
-	if ((valid & FILE_SET_UID && wanted->uid != fs->fs.options.uid) || (valid & FILE_SET_GID && wanted->gid != fs->fs.options.gid))
+	if ((valid & FILE_SET_UID && wanted->uid != fs->fs.options.uid) ||
+	    (valid & FILE_SET_GID && wanted->gid != fs->fs.options.gid))
 		return E_RIGHTS;
 	if (valid & FILE_SET_FLAGS && wanted->flags)
 		return FILE_E_SUPPORT;
@@ -77,7 +82,8 @@ int fat_set(struct filesystem *base, uint64_t number, uint32_t valid, const stru
 		return result;
 	/* Of a mode there is one bit: whether a file may be written. */
 	if (valid & FILE_SET_MODE && !(node->attributes & ATTRIBUTE_DIRECTORY))
-		node->attributes = (uint8_t)(wanted->mode & 0222 ? node->attributes & ~ATTRIBUTE_READ_ONLY : node->attributes | ATTRIBUTE_READ_ONLY);
+		node->attributes = (uint8_t)(wanted->mode & 0222 ? node->attributes & ~ATTRIBUTE_READ_ONLY
+		                                                 : node->attributes | ATTRIBUTE_READ_ONLY);
 	if (valid & FILE_SET_ACCESSED)
 		node->accessed_ns = wanted->accessed_ns;
 	if (valid & FILE_SET_MODIFIED)
@@ -87,11 +93,15 @@ int fat_set(struct filesystem *base, uint64_t number, uint32_t valid, const stru
 	return result;
 }
 
-static int create(struct fat *fs, struct node *directory, const struct name *name, bool is_directory, struct node **made)
+static int create(struct fat *fs, struct node *directory, const struct name *name, bool is_directory,
+                  struct node **made)
 {
 	uint8_t entry[SLOT_BYTES] = {0};
 	int64_t now = fs->fs.options.now_ns();
-	struct node node = {.attributes = is_directory ? ATTRIBUTE_DIRECTORY : ATTRIBUTE_ARCHIVE, .created_ns = now, .modified_ns = now, .accessed_ns = now};
+	struct node node = {.attributes = is_directory ? ATTRIBUTE_DIRECTORY : ATTRIBUTE_ARCHIVE,
+	                    .created_ns = now,
+	                    .modified_ns = now,
+	                    .accessed_ns = now};
 	int result = E_OK;
 	if (is_directory) {
 		result = cluster_allocate(fs, 0, &node.start);
@@ -108,11 +118,12 @@ static int create(struct fat *fs, struct node *directory, const struct name *nam
 	result = node_store(fs, directory);
 	if (result < 0)
 		return result;
-	return node_of_entry(fs, directory, scratch_found.position, scratch_found.first_slot, scratch_found.slots, scratch_found.entry, made);
+	return node_of_entry(fs, directory, scratch_found.position, scratch_found.first_slot,
+	                     scratch_found.slots, scratch_found.entry, made);
 }
 
-int fat_create(struct filesystem *base, uint64_t number, const char *text, uint32_t mode, uint32_t uid, uint32_t gid, uint64_t device,
-               const char *target, struct file_attributes *made)
+int fat_create(struct filesystem *base, uint64_t number, const char *text, uint32_t mode, uint32_t uid,
+               uint32_t gid, uint64_t device, const char *target, struct file_attributes *made)
 {
 	struct fat *fs = fat_of(base);
 	struct node *directory, *node = 0;
@@ -196,7 +207,8 @@ static bool is_above(const struct node *what, const struct node *node)
 }
 
 /* NODE stands in TO now, at MADE. */
-static void reparent(struct fat *fs, struct node *node, struct node *to, uint64_t position, uint32_t first_slot, uint32_t slots)
+static void reparent(struct fat *fs, struct node *node, struct node *to, uint64_t position,
+                     uint32_t first_slot, uint32_t slots)
 {
 	struct node *before = node->parent;
 	node_move(fs, node, position);
@@ -210,7 +222,8 @@ static void reparent(struct fat *fs, struct node *node, struct node *to, uint64_
 }
 
 /* The new name is durable before the old one goes: a crash between leaves both. */
-static int move(struct fat *fs, struct node *from, struct node *to, const struct name *name, struct node *node, struct node *over)
+static int move(struct fat *fs, struct node *from, struct node *to, const struct name *name,
+                struct node *node, struct node *over)
 {
 	uint32_t old_first = node->first_slot, old_slots = node->slots;
 	uint64_t old_position = node->position;
@@ -230,7 +243,8 @@ static int move(struct fat *fs, struct node *from, struct node *to, const struct
 		reparent(fs, node, to, scratch_found.position, scratch_found.first_slot, scratch_found.slots);
 	}
 	uint32_t per_sector = fs->sector_bytes / SLOT_BYTES;
-	bool one_sector = old_position / per_sector == node->position / per_sector && old_slots == 1 && node->slots == 1;
+	bool one_sector =
+	    old_position / per_sector == node->position / per_sector && old_slots == 1 && node->slots == 1;
 	if (result >= 0 && !one_sector) {
 		result = fat_sync(&fs->fs, 0, false);
 		fs->changed = true;
@@ -242,7 +256,8 @@ static int move(struct fat *fs, struct node *from, struct node *to, const struct
 	return result;
 }
 
-static int rename_in(struct fat *fs, struct node *from, const char *from_text, struct node *to, const char *to_text, uint32_t flags)
+static int rename_in(struct fat *fs, struct node *from, const char *from_text, struct node *to,
+                     const char *to_text, uint32_t flags)
 {
 	struct node *node, *over = 0;
 	struct name name;
@@ -276,7 +291,8 @@ static int rename_in(struct fat *fs, struct node *from, const char *from_text, s
 	return result;
 }
 
-int fat_rename(struct filesystem *base, uint64_t from_number, const char *from_text, uint64_t to_number, const char *to_text, uint32_t flags)
+int fat_rename(struct filesystem *base, uint64_t from_number, const char *from_text, uint64_t to_number,
+               const char *to_text, uint32_t flags)
 {
 	struct fat *fs = fat_of(base);
 	struct node *from, *to;

@@ -156,7 +156,8 @@ void node_release(struct fat *fs, struct node *node)
 static void tables_grow(struct fat *fs)
 {
 	uint32_t slots = fs->node_slots * 4;
-	struct node **numbers = calloc(slots, sizeof(*numbers)), **positions = calloc(slots, sizeof(*positions));
+	struct node **numbers = calloc(slots, sizeof(*numbers)),
+	            **positions = calloc(slots, sizeof(*positions));
 	if (!numbers || !positions) { /* it goes on, slower */
 		free(numbers);
 		free(positions);
@@ -198,7 +199,11 @@ static int64_t days_of(int64_t year, uint32_t month, uint32_t day)
 static int64_t time_of(uint16_t date, uint16_t time, uint8_t hundredths)
 {
 	uint32_t month = date >> 5 & 15, day = date & 31;
-	int64_t days = days_of(1980 + (date >> 9), month < 1 ? 1 : month > 12 ? 12 : month, day < 1 ? 1 : day);
+	int64_t days = days_of(1980 + (date >> 9),
+	                       month < 1    ? 1
+	                       : month > 12 ? 12
+	                                    : month,
+	                       day < 1 ? 1 : day);
 	int64_t seconds = days * 86400 + (time >> 11) * 3600 + (time >> 5 & 63) * 60 + (time & 31) * 2;
 	return seconds * 1000000000 + hundredths * INT64_C(10000000);
 }
@@ -214,7 +219,8 @@ static void time_store(int64_t ns, uint8_t *date_at, uint8_t *time_at, uint8_t *
 	uint32_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
 	uint32_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	uint32_t shifted = (5 * of_year + 2) / 153;
-	uint32_t day = of_year - (153 * shifted + 2) / 5 + 1, month = shifted < 10 ? shifted + 3 : shifted - 9;
+	uint32_t day = of_year - (153 * shifted + 2) / 5 + 1,
+	         month = shifted < 10 ? shifted + 3 : shifted - 9;
 	uint32_t year = (uint32_t)(year_of_era + era * 400) + (month <= 2);
 	uint32_t rest = (uint32_t)(seconds % 86400);
 	put16(date_at, (uint16_t)((year - 1980) << 9 | month << 5 | day));
@@ -224,8 +230,8 @@ static void time_store(int64_t ns, uint8_t *date_at, uint8_t *time_at, uint8_t *
 		*hundredths = (uint8_t)(rest % 2 * 100 + (uint32_t)(ns / 10000000 % 100));
 }
 
-int node_of_entry(struct fat *fs, struct node *parent, uint64_t position, uint32_t first_slot, uint32_t slots, const uint8_t *entry,
-                  struct node **out)
+int node_of_entry(struct fat *fs, struct node *parent, uint64_t position, uint32_t first_slot, uint32_t slots,
+                  const uint8_t *entry, struct node **out)
 {
 	struct node *node = node_at(fs, position);
 	*out = node;
@@ -242,7 +248,8 @@ int node_of_entry(struct fat *fs, struct node *parent, uint64_t position, uint32
 	node->start = start_of_entry(fs, entry);
 	node->attributes = entry[EN_ATTRIBUTES];
 	node->size = node->attributes & ATTRIBUTE_DIRECTORY ? 0 : get32(entry + EN_SIZE);
-	node->created_ns = time_of(get16(entry + EN_CREATED + 2), get16(entry + EN_CREATED), entry[EN_CREATED_TENTH]);
+	node->created_ns =
+	    time_of(get16(entry + EN_CREATED + 2), get16(entry + EN_CREATED), entry[EN_CREATED_TENTH]);
 	node->modified_ns = time_of(get16(entry + EN_MODIFIED + 2), get16(entry + EN_MODIFIED), 0);
 	node->accessed_ns = time_of(get16(entry + EN_ACCESSED), 0, 0);
 	node->parent = parent;
@@ -293,19 +300,22 @@ void node_attributes(const struct fat *fs, const struct node *node, struct file_
 	uint32_t mode = 0777 & ~(directory ? fs->fs.options.directory_mask : fs->fs.options.file_mask);
 	if (!directory && node->attributes & ATTRIBUTE_READ_ONLY)
 		mode &= ~0222u;
-	*to = (struct file_attributes){.node = node->number,
-	                               .size = directory ? fs->cluster_bytes : node->size,
-	                               .bytes_used = directory ? fs->cluster_bytes
-	                                                       : (uint64_t)(node->size + (uint64_t)fs->cluster_bytes - 1) /
-	                                                             fs->cluster_bytes * fs->cluster_bytes,
-	                               .accessed_ns = node->accessed_ns,
-	                               .modified_ns = node->modified_ns,
-	                               .changed_ns = node->modified_ns,
-	                               .created_ns = node->created_ns,
-	                               .mode = (directory ? 0040000 : 0100000) | mode,
-	                               .links = node->removed ? 0 : directory ? 2 : 1,
-	                               .uid = fs->fs.options.uid,
-	                               .gid = fs->fs.options.gid};
+	*to = (struct file_attributes){
+	    .node = node->number,
+	    .size = directory ? fs->cluster_bytes : node->size,
+	    .bytes_used = directory ? fs->cluster_bytes
+	                            : (uint64_t)(node->size + (uint64_t)fs->cluster_bytes - 1) /
+	                                  fs->cluster_bytes * fs->cluster_bytes,
+	    .accessed_ns = node->accessed_ns,
+	    .modified_ns = node->modified_ns,
+	    .changed_ns = node->modified_ns,
+	    .created_ns = node->created_ns,
+	    .mode = (directory ? 0040000 : 0100000) | mode,
+	    .links = node->removed ? 0
+	             : directory   ? 2
+	                           : 1,
+	    .uid = fs->fs.options.uid,
+	    .gid = fs->fs.options.gid};
 }
 
 /* ---- Chains ---- */
@@ -315,7 +325,8 @@ void node_forget_chain(struct node *node)
 	node->mark_count = 0;
 }
 
-int node_cluster(struct fat *fs, struct node *node, uint32_t index, uint32_t *cluster, uint32_t *last, uint32_t *count)
+int node_cluster(struct fat *fs, struct node *node, uint32_t index, uint32_t *cluster, uint32_t *last,
+                 uint32_t *count)
 {
 	uint32_t at = node->start, i = 0;
 	*cluster = 0;
@@ -324,7 +335,8 @@ int node_cluster(struct fat *fs, struct node *node, uint32_t index, uint32_t *cl
 	if (!at)
 		return E_OK;
 	if (!cluster_valid(fs, at))
-		return filesystem_damaged(&fs->fs, "fat: a file begins at cluster %u, which cannot be", (unsigned)at);
+		return filesystem_damaged(&fs->fs, "fat: a file begins at cluster %u, which cannot be",
+		                          (unsigned)at);
 	if (!node->mark_count) {
 		node->mark_step = 16;
 		node->marks[node->mark_count++] = at;

@@ -81,7 +81,9 @@ int table_next(struct fat *fs, uint32_t cluster, uint32_t *next)
 	if (*next >= last)
 		*next = 0;
 	else if (!cluster_valid(fs, *next))
-		return filesystem_damaged(&fs->fs, "fat: the chain of cluster %u leads to %u, which cannot be", (unsigned)cluster, (unsigned)*next);
+		return filesystem_damaged(&fs->fs,
+		                          "fat: the chain of cluster %u leads to %u, which cannot be",
+		                          (unsigned)cluster, (unsigned)*next);
 	return E_OK;
 }
 
@@ -190,11 +192,13 @@ int table_count_free(struct fat *fs)
 	for (uint64_t at = 0; at < bytes && result >= 0; at += COUNT_BYTES) {
 		uint64_t rest = (uint64_t)fs->table_sectors * fs->sector_bytes - at;
 		size_t size = rest < COUNT_BYTES ? (size_t)rest : COUNT_BYTES;
-		result = filesystem_read(&fs->fs, (uint64_t)fs->table_start * fs->sector_bytes + at, part, size);
+		result =
+		    filesystem_read(&fs->fs, (uint64_t)fs->table_start * fs->sector_bytes + at, part, size);
 		for (size_t i = 0; i < size && result >= 0; i += fs->bits / 8) {
 			uint64_t cluster = (at + i) * 8 / fs->bits;
 			if (cluster >= 2 && cluster < (uint64_t)fs->clusters + 2)
-				free_count += fs->bits == 16 ? !get16(part + i) : !(get32(part + i) & 0x0fffffff);
+				free_count +=
+				    fs->bits == 16 ? !get16(part + i) : !(get32(part + i) & 0x0fffffff);
 		}
 	}
 	free(part);

@@ -228,7 +228,8 @@ int cache_write(struct cache *cache, int kind)
 	records_sort(list, count, sizeof(struct buffer *), by_block);
 	for (size_t at = 0; at < count && result >= 0;) {
 		size_t run = 0;
-		uint32_t copies = cache->copied_kind && list[at]->kind == cache->copied_kind ? cache->copies : 1;
+		uint32_t copies =
+		    cache->copied_kind && list[at]->kind == cache->copied_kind ? cache->copies : 1;
 		while (at + run < count && run < most && list[at + run]->block == list[at]->block + run &&
 		       list[at + run]->kind == list[at]->kind) {
 			memcpy(cache->run + run * cache->block_bytes, list[at + run]->data,
@@ -236,9 +237,9 @@ int cache_write(struct cache *cache, int kind)
 			run++;
 		}
 		for (uint32_t copy = 0; copy < copies && result >= 0; copy++)
-			result = filesystem_write(cache->fs,
-			                          (list[at]->block + copy * cache->copies_apart) * cache->block_bytes,
-			                          cache->run, run * cache->block_bytes);
+			result = filesystem_write(
+			    cache->fs, (list[at]->block + copy * cache->copies_apart) * cache->block_bytes,
+			    cache->run, run * cache->block_bytes);
 		for (size_t i = 0; i < run && result >= 0; i++)
 			dirty_unlink(cache, list[at + i]);
 		at += run;

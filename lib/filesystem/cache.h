@@ -18,7 +18,7 @@ struct buffer {
 	bool checked; /* the file system has verified its checksum */
 	uint8_t kind; /* the file system's own */
 	struct buffer *next_hash;
-	struct buffer *newer, *older;        /* by use */
+	struct buffer *newer, *older; /* by use */
 	struct buffer *next_dirty, *previous_dirty;
 };
 

@@ -35,14 +35,16 @@ int filesystem_damaged(struct filesystem *fs, const char *format, ...)
 int filesystem_read(struct filesystem *fs, uint64_t offset, void *buffer, size_t bytes)
 {
 	if (offset > fs->disk.bytes || bytes > fs->disk.bytes - offset)
-		return filesystem_damaged(fs, "something lies at %llu, beyond the disk's end", (unsigned long long)offset);
+		return filesystem_damaged(fs, "something lies at %llu, beyond the disk's end",
+		                          (unsigned long long)offset);
 	return fs->disk.read(fs->disk.context, offset, buffer, bytes) < 0 ? FILE_E_IO : E_OK;
 }
 
 static int lost(struct filesystem *fs)
 {
 	if (!fs->failed)
-		filesystem_report(fs, "the disk failed: what was not synced is lost, and nothing more is written");
+		filesystem_report(
+		    fs, "the disk failed: what was not synced is lost, and nothing more is written");
 	fs->failed = fs->read_only = true;
 	return FILE_E_IO;
 }
@@ -52,7 +54,8 @@ int filesystem_write(struct filesystem *fs, uint64_t offset, const void *buffer,
 	if (fs->failed)
 		return FILE_E_IO;
 	if (offset > fs->disk.bytes || bytes > fs->disk.bytes - offset)
-		return filesystem_damaged(fs, "something lies at %llu, beyond the disk's end", (unsigned long long)offset);
+		return filesystem_damaged(fs, "something lies at %llu, beyond the disk's end",
+		                          (unsigned long long)offset);
 	return fs->disk.write(fs->disk.context, offset, buffer, bytes) < 0 ? lost(fs) : E_OK;
 }
 

@@ -17,8 +17,9 @@
 #include <holon/types.h>
 
 #define FILESYSTEM_E_NO_MEMORY (-212) /* ENOMEM */
-#define FILESYSTEM_E_FORMAT    (-222) /* EINVAL: no such file system on this disk, or one that is not understood */
-#define FILESYSTEM_E_DAMAGED   (-317) /* EUCLEAN: what is there makes no sense; check it on another system */
+#define FILESYSTEM_E_FORMAT                                                                                  \
+	(-222) /* EINVAL: no such file system on this disk, or one that is not understood */
+#define FILESYSTEM_E_DAMAGED (-317) /* EUCLEAN: what is there makes no sense; check it on another system */
 
 /* A disk. Offsets and sizes are bytes, multiples of SECTOR_BYTES. Results: 0, or negative when the disk failed.
  * A write is durable after the next flush; until then any part of it, by sectors, may be. */
@@ -67,14 +68,16 @@ struct filesystem_operations {
 	int (*use)(struct filesystem *fs, uint64_t node);
 	void (*forget)(struct filesystem *fs, uint64_t node);
 	int (*statistics)(struct filesystem *fs, struct file_statistics *statistics);
-	int (*lookup)(struct filesystem *fs, uint64_t directory, const char *name, struct file_attributes *found);
+	int (*lookup)(struct filesystem *fs, uint64_t directory, const char *name,
+	              struct file_attributes *found);
 	int (*get)(struct filesystem *fs, uint64_t node, struct file_attributes *found);
 	/* VALID is of enum file_set, without the two _NOW. */
 	int (*set)(struct filesystem *fs, uint64_t node, uint32_t valid, const struct file_attributes *wanted,
 	           struct file_attributes *now);
 	/* TARGET is that of a symbolic link, else 0. */
-	int (*create)(struct filesystem *fs, uint64_t directory, const char *name, uint32_t mode, uint32_t uid,
-	              uint32_t gid, uint64_t device, const char *target, struct file_attributes *made);
+	int (*create)(struct filesystem *fs, uint64_t directory, const char *name, uint32_t mode,
+	              uint32_t uid, uint32_t gid, uint64_t device, const char *target,
+	              struct file_attributes *made);
 	/* The length of the target, which is not NUL-ended. */
 	int (*read_link)(struct filesystem *fs, uint64_t node, char target[FILE_SYMLINK_MAX]);
 	int (*link)(struct filesystem *fs, uint64_t node, uint64_t directory, const char *name,
@@ -83,17 +86,20 @@ struct filesystem_operations {
 	int (*rename)(struct filesystem *fs, uint64_t from_directory, const char *from, uint64_t to_directory,
 	              const char *to, uint32_t flags);
 	/* The entry behind COOKIE (0: the first). 1: found, 0: the end. */
-	int (*list)(struct filesystem *fs, uint64_t directory, uint64_t cookie, struct filesystem_entry *entry);
+	int (*list)(struct filesystem *fs, uint64_t directory, uint64_t cookie,
+	            struct filesystem_entry *entry);
 	int (*parent)(struct filesystem *fs, uint64_t directory, uint64_t *parent);
 	/* Bytes moved; fewer only at the end of the file, or of room. */
 	int64_t (*read)(struct filesystem *fs, uint64_t node, uint64_t offset, void *buffer, size_t bytes);
-	int64_t (*write)(struct filesystem *fs, uint64_t node, uint64_t offset, const void *buffer, size_t bytes);
+	int64_t (*write)(struct filesystem *fs, uint64_t node, uint64_t offset, const void *buffer,
+	                 size_t bytes);
 	int (*resize)(struct filesystem *fs, uint64_t node, uint64_t size);
 	int (*allocate)(struct filesystem *fs, uint64_t node, uint32_t mode, uint64_t offset, uint64_t bytes);
 	int64_t (*seek)(struct filesystem *fs, uint64_t node, uint64_t offset, bool hole);
-	int64_t (*xattr_get)(struct filesystem *fs, uint64_t node, const char *name, void *value, size_t room);
-	int (*xattr_set)(struct filesystem *fs, uint64_t node, const char *name, const void *value, size_t bytes,
-	                 uint32_t flags);
+	int64_t (*xattr_get)(struct filesystem *fs, uint64_t node, const char *name, void *value,
+	                     size_t room);
+	int (*xattr_set)(struct filesystem *fs, uint64_t node, const char *name, const void *value,
+	                 size_t bytes, uint32_t flags);
 	/* Names, each ended by NUL: how many bytes. */
 	int64_t (*xattr_list)(struct filesystem *fs, uint64_t node, char *names, size_t room);
 	int (*xattr_remove)(struct filesystem *fs, uint64_t node, const char *name);

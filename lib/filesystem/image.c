@@ -67,7 +67,8 @@ static int image_flush(void *context)
 	return 0;
 }
 
-bool image_open(struct image *image, const char *path, bool read_only, uint32_t sector_bytes, struct disk *disk)
+bool image_open(struct image *image, const char *path, bool read_only, uint32_t sector_bytes,
+                struct disk *disk)
 {
 	struct stat status;
 	*image = (struct image){.file = open(path, read_only ? O_RDONLY : O_RDWR)};

@@ -21,7 +21,8 @@ struct image {
 };
 
 /* The disk of the file PATH. False: it cannot be opened. */
-bool image_open(struct image *image, const char *path, bool read_only, uint32_t sector_bytes, struct disk *disk);
+bool image_open(struct image *image, const char *path, bool read_only, uint32_t sector_bytes,
+                struct disk *disk);
 void image_memory(struct image *image, uint8_t *memory, uint64_t bytes, struct disk *disk);
 void image_close(struct image *image);
 /* The wall clock of a test: rises with each call. */

@@ -137,15 +137,19 @@ static int stat_print(const char *path)
 	struct file_attributes found;
 	int result = find(path, &found);
 	if (result >= 0)
-		printf("%o %u %u %u %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIx64 "\n", found.mode, found.links, found.uid, found.gid, found.size,
-		       found.bytes_used, found.modified_ns, found.device);
+		printf("%o %u %u %u %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIx64 "\n", found.mode,
+		       found.links, found.uid, found.gid, found.size, found.bytes_used, found.modified_ns,
+		       found.device);
 	return result;
 }
 
 static int set(const char *path, uint32_t valid, uint64_t first, uint64_t second)
 {
-	struct file_attributes found, wanted = {.mode = (uint32_t)first, .uid = (uint32_t)first, .gid = (uint32_t)second,
-	                                        .modified_ns = (int64_t)first, .accessed_ns = (int64_t)first};
+	struct file_attributes found, wanted = {.mode = (uint32_t)first,
+	                                        .uid = (uint32_t)first,
+	                                        .gid = (uint32_t)second,
+	                                        .modified_ns = (int64_t)first,
+	                                        .accessed_ns = (int64_t)first};
 	int result = find(path, &found);
 	return result < 0 ? result : calls->set(fs, found.node, valid, &wanted, &found);
 }
@@ -182,7 +186,8 @@ static int command(char **words, unsigned count)
 	const char *first = words[1] ? words[1] : "", *second = words[2] ? words[2] : "";
 	const char *name = words[0];
 	struct file_attributes found;
-	uint64_t numbers[2] = {count > 2 ? strtoull(second, 0, 0) : 0, count > 3 ? strtoull(words[3], 0, 0) : 0};
+	uint64_t numbers[2] = {count > 2 ? strtoull(second, 0, 0) : 0,
+	                       count > 3 ? strtoull(words[3], 0, 0) : 0};
 	if (strcmp(name, "ls") == 0)
 		return list(first);
 	if (strcmp(name, "put") == 0)
@@ -227,8 +232,8 @@ static int command(char **words, unsigned count)
 		return attribute(first, second, 0);
 	if (strcmp(name, "attrs") == 0)
 		return attributes(first);
-	if (strcmp(name, "truncate") == 0 || strcmp(name, "allocate") == 0 || strcmp(name, "seek") == 0 || strcmp(name, "use") == 0 ||
-	    strcmp(name, "forget") == 0) {
+	if (strcmp(name, "truncate") == 0 || strcmp(name, "allocate") == 0 || strcmp(name, "seek") == 0 ||
+	    strcmp(name, "use") == 0 || strcmp(name, "forget") == 0) {
 		int64_t result = find(first, &found);
 		if (result < 0)
 			return (int)result;
@@ -237,7 +242,8 @@ static int command(char **words, unsigned count)
 		if (*name == 'u')
 			return calls->use(fs, found.node);
 		if (*name == 'a')
-			return calls->allocate(fs, found.node, (uint32_t)strtoul(words[4], 0, 0), numbers[0], numbers[1]);
+			return calls->allocate(fs, found.node, (uint32_t)strtoul(words[4], 0, 0), numbers[0],
+			                       numbers[1]);
 		if (*name == 's')
 			printf("%" PRId64 "\n", calls->seek(fs, found.node, numbers[0], numbers[1]));
 		return 0;
@@ -259,8 +265,12 @@ static int command(char **words, unsigned count)
 
 int main(int argc, char **argv)
 {
-	struct filesystem_options options = {
-	    .now_ns = image_now, .report = image_report, .report_context = stderr, .cache_bytes = 1u << 20, .file_mask = 0022, .directory_mask = 0022};
+	struct filesystem_options options = {.now_ns = image_now,
+	                                     .report = image_report,
+	                                     .report_context = stderr,
+	                                     .cache_bytes = 1u << 20,
+	                                     .file_mask = 0022,
+	                                     .directory_mask = 0022};
 	struct image image;
 	struct disk disk;
 	char line[16384];
@@ -275,7 +285,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: filesystem-shell [-r] [-s SECTOR] fat|ext4 FILE\n");
 		return 2;
 	}
-	int result = strcmp(argv[optind], "ext4") == 0 ? ext4_mount(&fs, &disk, &options) : fat_mount(&fs, &disk, &options);
+	int result = strcmp(argv[optind], "ext4") == 0 ? ext4_mount(&fs, &disk, &options)
+	                                               : fat_mount(&fs, &disk, &options);
 	printf(result < 0 ? "error %d\n" : "ok\n", result);
 	fflush(stdout);
 	if (result < 0)

@@ -10,7 +10,8 @@
 #define ENTRY_BYTES   128u
 #define READ_ONLY_BIT 60u
 
-static const uint8_t basic_data[16] = {0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44, 0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7};
+static const uint8_t basic_data[16] = {0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44,
+                                       0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7};
 
 /* CRC-32 as in IEEE 802.3, bit by bit: tables are short. */
 static uint32_t crc32(uint32_t crc, const uint8_t *data, uint32_t bytes)
@@ -23,8 +24,8 @@ static uint32_t crc32(uint32_t crc, const uint8_t *data, uint32_t bytes)
 	return crc;
 }
 
-static bool add(const struct partition_disk *disk, struct partition *list, unsigned *count, uint64_t first, uint64_t sectors,
-                uint32_t number)
+static bool add(const struct partition_disk *disk, struct partition *list, unsigned *count, uint64_t first,
+                uint64_t sectors, uint32_t number)
 {
 	if (*count == PARTITIONS_MAX || !sectors || first >= disk->sectors || sectors > disk->sectors - first)
 		return false;
@@ -40,10 +41,12 @@ struct header {
 	uint32_t entries, entry_bytes, checksum;
 };
 
-static bool header_read(const struct partition_disk *disk, uint64_t sector, uint8_t *buffer, struct header *header)
+static bool header_read(const struct partition_disk *disk, uint64_t sector, uint8_t *buffer,
+                        struct header *header)
 {
 	uint32_t bytes, checksum;
-	if (sector >= disk->sectors || !disk->read(disk->context, sector, buffer) || memcmp(buffer, "EFI PART", 8) != 0)
+	if (sector >= disk->sectors || !disk->read(disk->context, sector, buffer) ||
+	    memcmp(buffer, "EFI PART", 8) != 0)
 		return false;
 	bytes = get32(buffer + 12);
 	checksum = get32(buffer + 16);
@@ -59,40 +62,46 @@ static bool header_read(const struct partition_disk *disk, uint64_t sector, uint
 	                          .entry_bytes = get32(buffer + 84),
 	                          .checksum = get32(buffer + 88)};
 	return header->entry_bytes >= ENTRY_BYTES && header->entry_bytes <= disk->sector_bytes &&
-	       !(header->entry_bytes & (header->entry_bytes - 1)) && header->entries && header->entries <= PARTITION_ENTRIES_MAX &&
-	       header->first_usable <= header->last_usable && header->last_usable < disk->sectors && header->table < disk->sectors;
+	       !(header->entry_bytes & (header->entry_bytes - 1)) && header->entries &&
+	       header->entries <= PARTITION_ENTRIES_MAX && header->first_usable <= header->last_usable &&
+	       header->last_usable < disk->sectors && header->table < disk->sectors;
 }
 
-static bool table_read(const struct partition_disk *disk, const struct header *header, uint8_t *buffer, struct partition *list,
-                       unsigned *count)
+static bool table_read(const struct partition_disk *disk, const struct header *header, uint8_t *buffer,
+                       struct partition *list, unsigned *count)
 {
 	const uint32_t per_sector = disk->sector_bytes / header->entry_bytes;
 	uint32_t crc = ~0u;
 	*count = 0;
 	for (uint32_t i = 0; i < header->entries; i++) {
 		uint64_t sector = header->table + i / per_sector;
-		if (i % per_sector == 0 && (sector >= disk->sectors || !disk->read(disk->context, sector, buffer)))
+		if (i % per_sector == 0 &&
+		    (sector >= disk->sectors || !disk->read(disk->context, sector, buffer)))
 			return false;
 		const uint8_t *entry = buffer + (size_t)(i % per_sector) * header->entry_bytes;
 		static const uint8_t unused[16];
 		uint64_t first = get64(entry + 32), last = get64(entry + 40);
 		crc = crc32(crc, entry, header->entry_bytes);
-		if (memcmp(entry, unused, 16) == 0 || first < header->first_usable || last > header->last_usable || first > last ||
+		if (memcmp(entry, unused, 16) == 0 || first < header->first_usable ||
+		    last > header->last_usable || first > last ||
 		    !add(disk, list, count, first, last - first + 1, i + 1))
 			continue;
 		struct partition *made = &list[*count - 1];
 		memcpy(made->type, entry, 16);
-		made->read_only = memcmp(entry, basic_data, 16) == 0 && get64(entry + 48) >> READ_ONLY_BIT & 1;
+		made->read_only =
+		    memcmp(entry, basic_data, 16) == 0 && get64(entry + 48) >> READ_ONLY_BIT & 1;
 	}
 	return (crc ^ ~0u) == header->checksum;
 }
 
-static bool gpt_scan(const struct partition_disk *disk, uint8_t *buffer, struct partition *list, unsigned *count)
+static bool gpt_scan(const struct partition_disk *disk, uint8_t *buffer, struct partition *list,
+                     unsigned *count)
 {
 	const uint64_t places[2] = {1, disk->sectors - 1};
 	for (unsigned i = 0; i < 2; i++) {
 		struct header header;
-		if (header_read(disk, places[i], buffer, &header) && table_read(disk, &header, buffer, list, count))
+		if (header_read(disk, places[i], buffer, &header) &&
+		    table_read(disk, &header, buffer, list, count))
 			return true;
 	}
 	*count = 0;
@@ -122,7 +131,8 @@ static bool is_table(const uint8_t *sector)
 }
 
 /* Each link of the chain has one partition, and says where the next is, counted from the chain's beginning. */
-static void extended_scan(const struct partition_disk *disk, uint64_t start, uint8_t *buffer, struct partition *list, unsigned *count)
+static void extended_scan(const struct partition_disk *disk, uint64_t start, uint8_t *buffer,
+                          struct partition *list, unsigned *count)
 {
 	uint64_t at = start;
 	uint32_t number = 5;
@@ -130,7 +140,8 @@ static void extended_scan(const struct partition_disk *disk, uint64_t start, uin
 		if (at >= disk->sectors || !disk->read(disk->context, at, buffer) || !is_table(buffer))
 			return;
 		const uint8_t *entry = buffer + MBR_ENTRIES, *next = entry + 16;
-		if (entry[4] && !is_extended(entry[4]) && add(disk, list, count, at + get32(entry + 8), get32(entry + 12), number)) {
+		if (entry[4] && !is_extended(entry[4]) &&
+		    add(disk, list, count, at + get32(entry + 8), get32(entry + 12), number)) {
 			list[*count - 1].type[0] = entry[4];
 			number++;
 		}
@@ -140,12 +151,13 @@ static void extended_scan(const struct partition_disk *disk, uint64_t start, uin
 	}
 }
 
-enum partition_scheme partition_scan(const struct partition_disk *disk, uint8_t *buffer, struct partition *list, unsigned *count)
+enum partition_scheme partition_scan(const struct partition_disk *disk, uint8_t *buffer,
+                                     struct partition *list, unsigned *count)
 {
 	uint8_t entries[64];
 	*count = 0;
-	if (disk->sector_bytes < 512 || disk->sector_bytes > PARTITION_SECTOR_MAX || disk->sectors < 4 || !disk->read(disk->context, 0, buffer) ||
-	    !is_table(buffer))
+	if (disk->sector_bytes < 512 || disk->sector_bytes > PARTITION_SECTOR_MAX || disk->sectors < 4 ||
+	    !disk->read(disk->context, 0, buffer) || !is_table(buffer))
 		return PARTITION_NONE;
 	memcpy(entries, buffer + MBR_ENTRIES, sizeof(entries));
 	for (unsigned i = 0; i < 4; i++)

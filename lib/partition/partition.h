@@ -33,4 +33,5 @@ enum partition_scheme { PARTITION_NONE = 0, PARTITION_MBR, PARTITION_GPT };
 
 /* Fills LIST, which has room for PARTITIONS_MAX, in order of numbers; *COUNT says how many. BUFFER has
  * PARTITION_SECTOR_MAX bytes. A disk without a table, or with one that makes no sense, has none. */
-enum partition_scheme partition_scan(const struct partition_disk *disk, uint8_t *buffer, struct partition *list, unsigned *count);
+enum partition_scheme partition_scan(const struct partition_disk *disk, uint8_t *buffer,
+                                     struct partition *list, unsigned *count);

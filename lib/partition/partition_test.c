@@ -30,7 +30,8 @@ static enum partition_scheme scan(void)
 
 static void check(const char *name, bool good)
 {
-	printf(good ? "ok partition: %s\n" : "not ok partition: %s - %u partitions, %u reads\n", name, count, reads);
+	printf(good ? "ok partition: %s\n" : "not ok partition: %s - %u partitions, %u reads\n", name, count,
+	       reads);
 	failures += !good;
 }
 
@@ -59,27 +60,33 @@ int main(void)
 	check("an empty disk has none", scan() == PARTITION_NONE && !count);
 	bool made = sfdisk("label: gpt\\nsize=10MiB, type=L\\nsize=5MiB, type=uefi\\n");
 	check("sfdisk makes a GPT", made);
-	check("a GPT is read", scan() == PARTITION_GPT && count == 2 && list[0].first == 2048 && list[0].count == 20480 && list[0].number == 1 &&
-	                           list[1].first == 22528 && list[1].count == 10240);
+	check("a GPT is read", scan() == PARTITION_GPT && count == 2 && list[0].first == 2048 &&
+	                           list[0].count == 20480 && list[0].number == 1 && list[1].first == 22528 &&
+	                           list[1].count == 10240);
 	image[512 + 40] ^= 1;
 	check("the second copy stands in for a header that is broken", scan() == PARTITION_GPT && count == 2);
 	image[512 + 40] ^= 1;
 	image[1024 + 33] ^= 1;
-	check("the second copy stands in for a table that is broken", scan() == PARTITION_GPT && count == 2 && list[0].first == 2048);
+	check("the second copy stands in for a table that is broken",
+	      scan() == PARTITION_GPT && count == 2 && list[0].first == 2048);
 	image[(SECTORS - 1) * 512 + 16] ^= 1;
 	check("without a whole copy there are none", scan() == PARTITION_NONE && !count);
-	made = sfdisk("label: dos\\nsize=4MiB, type=83\\nsize=20MiB, type=5\\nsize=3MiB, type=c\\nsize=2MiB, type=83\\nsize=1MiB, type=83\\nsize=1MiB, type=83\\n");
+	made = sfdisk("label: dos\\nsize=4MiB, type=83\\nsize=20MiB, type=5\\nsize=3MiB, type=c\\nsize=2MiB, "
+	              "type=83\\nsize=1MiB, type=83\\nsize=1MiB, type=83\\n");
 	check("sfdisk makes an MBR", made);
 	check("an MBR with logical partitions is read",
-	      scan() == PARTITION_MBR && count == 5 && list[0].number == 1 && list[1].number == 3 && list[2].number == 4 && list[3].number == 5 &&
-	          list[4].number == 6 && list[0].first == 2048 && list[0].count == 8192 && list[1].type[0] == 0xc && list[4].count == 2048);
+	      scan() == PARTITION_MBR && count == 5 && list[0].number == 1 && list[1].number == 3 &&
+	          list[2].number == 4 && list[3].number == 5 && list[4].number == 6 &&
+	          list[0].first == 2048 && list[0].count == 8192 && list[1].type[0] == 0xc &&
+	          list[4].count == 2048);
 	uint32_t start;
 	memcpy(&start, image + 446 + 16 + 8, 4);
 	memset(image + (size_t)start * 512 + 446 + 16 + 8, 0, 4); /* the next of the chain is its beginning */
 	image[(size_t)start * 512 + 446 + 16 + 4] = 5;
 	image[(size_t)start * 512 + 446 + 16 + 8] = 1;
 	memcpy(image + (size_t)(start + 1) * 512, image + (size_t)start * 512, 512);
-	check("a chain without end ends", scan() == PARTITION_MBR && count <= PARTITIONS_MAX && reads <= PARTITIONS_MAX + 1);
+	check("a chain without end ends",
+	      scan() == PARTITION_MBR && count <= PARTITIONS_MAX && reads <= PARTITIONS_MAX + 1);
 	memset(image, 0, sizeof(image));
 	memset(image + 62, 0x90, 448);
 	image[510] = 0x55;

@@ -304,6 +304,7 @@ void backing_statistics(const struct backing *backing, struct linux_statfs *stat
 	    bytes != sizeof(found))
 		return;
 	memcpy(&found, data, sizeof(found));
+	statfs->f_bsize = statfs->f_frsize = (int64_t)found.block_bytes;
 	statfs->f_blocks = (int64_t)found.blocks;
 	statfs->f_bfree = statfs->f_bavail = (int64_t)found.blocks_free;
 	statfs->f_files = (int64_t)found.nodes;
@@ -456,6 +457,8 @@ void backing_destroy(struct backing *backing)
 		cap_delete(backing->buffer_memory);
 	if (backing->changes)
 		cap_delete(backing->changes);
+	if (backing->service.number)
+		service_finish(&backing->service);
 	list_remove(&backing->link);
 	heap_free(backing->table);
 	heap_free(backing);

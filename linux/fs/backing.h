@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "../native/native.h"
 #include "ramfs.h"
 
 struct attributes;
@@ -25,6 +26,7 @@ struct backing {
 	handle_t session, changes;
 	uint64_t root, work; /* work is 0 where there is no union */
 	bool read_only;
+	struct started_service service; /* that the mount has for itself, or none */
 	handle_t buffer_memory;
 	uint8_t *buffer;
 	uint64_t credit;         /* bytes that the service has promised room for */

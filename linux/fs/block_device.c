@@ -1,4 +1,6 @@
-/* Disks as files: /dev/block/NAME for every block device that the manager lets this sub-kernel have.
+/* Disks as files: /dev/block/NAME for every block device that the manager lets this sub-kernel have, and NAMEp1, NAMEp2 and so on for
+ * its partitions (lib/partition), which are ranges of it. Partitions are looked for at the beginning, and again when a program asks for
+ * it (BLKRRPART), as those that make them do.
  *
  * Nothing is cached: a read or write is the device's, in whole sectors, and what covers a sector in part is read
  * first. A disk does one call at a time; the common lock is given up while the device works. Requests go on when the
@@ -9,10 +11,12 @@
 #include <block.interface.h>
 #include <subkernel.interface.h>
 #include "block/block_client.h"
+#include "partition/partition.h"
 #include "name.h"
 #include "ramfs.h"
 
-#define DISKS      16u
+#define DISKS      64u /* with their partitions */
+#define SCAN_NS    (5 * NS_PER_SECOND)
 #define MAJOR      259u /* Linux': blkext */
 #define DATA_BYTES (128u << 10)
 #define DO_NS      (60 * NS_PER_SECOND)
@@ -20,6 +24,7 @@
 /* include/uapi/linux/fs.h, by number */
 enum ioctl_number {
 	BLKROGET = 0x125e,
+	BLKRRPART = 0x125f,
 	BLKGETSIZE = 0x1260,
 	BLKFLSBUF = 0x1261,
 	BLKSSZGET = 0x1268,
@@ -34,8 +39,13 @@ enum ioctl_number {
 	BLKGETSIZE64 = (int)0x80081272,
 };
 
+static struct vnode *folder; /* /dev/block */
+
 static struct disk {
-	char name[32]; /* empty: none */
+	char name[40];         /* empty: none */
+	struct disk *whole;    /* of a partition: the disk that it is on */
+	uint64_t first, count; /* its sectors */
+	bool read_only;
 	bool open, busy;
 	struct wait_queue free;
 	struct block_client client;
@@ -122,6 +132,39 @@ static bool disk_memory(struct disk *disk)
 	return true;
 }
 
+/* A capability to DISK: a disk, or a range of one. */
+static int64_t disk_device(const struct disk *disk, handle_t *device)
+{
+	const struct disk *whole = disk->whole ? disk->whole : disk;
+	handle_t all = 0;
+	int64_t result =
+	    subkernel_block_open(manager(), current_page(), whole->name, &all, clock_ns() + DO_NS);
+	if (result < 0 || !disk->whole) {
+		*device = all;
+		return result;
+	}
+	result = block_range(all, current_page(), disk->first, disk->count,
+	                     disk->read_only ? BLOCK_RANGE_READ_ONLY : 0, device, clock_ns() + DO_NS);
+	cap_delete(all);
+	return result;
+}
+
+int block_device_give_node(const struct vnode *vnode, handle_t *device)
+{
+	uint64_t minor = vnode->device_number & 0xff;
+	if (vnode->device_number >> 8 != MAJOR || minor >= DISKS || !disks[minor].name[0])
+		return -ENXIO;
+	return disk_device(&disks[minor], device) < 0 ? -ENXIO : 0;
+}
+
+int block_device_give(const char *name, handle_t *device)
+{
+	for (unsigned i = 0; i < DISKS; i++)
+		if (disks[i].name[0] && strcmp(disks[i].name, name) == 0)
+			return disk_device(&disks[i], device) < 0 ? -ENODEV : 0;
+	return manager() ? -ENODEV : -EPERM;
+}
+
 static int disk_open(struct disk *disk)
 {
 	handle_t device = 0;
@@ -134,8 +177,7 @@ static int disk_open(struct disk *disk)
 	                                             page_up(BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES)),
 	                                     .rings_memory = disk->memory[0],
 	                                     .data_memory = disk->memory[1]};
-	int64_t result =
-	    subkernel_block_open(manager(), current_page(), disk->name, &device, clock_ns() + DO_NS);
+	int64_t result = disk_device(disk, &device);
 	if (result >= 0)
 		result = block_client_open_in(&disk->client, device, current_page(), DATA_BYTES);
 	disk->open = result >= 0;
@@ -288,6 +330,112 @@ static int64_t clear_range(struct file *file, uint64_t argument, enum block_oper
 	return error;
 }
 
+/* ---- Partitions ---- */
+
+struct scan {
+	struct disk *disk;
+	uint64_t deadline;
+};
+
+static bool scan_read(void *context, uint64_t sector, void *buffer)
+{
+	const struct scan *scan = context;
+	struct disk *disk = scan->disk;
+	const struct block_request wanted = {.sector = sector, .sectors = 1, .operation = BLOCK_READ};
+	disk->client.page = current_page();
+	if (block_client_do(&disk->client, wanted, scan->deadline) != BLOCK_DONE)
+		return false;
+	memcpy(buffer, disk->client.data, disk->client.description.sector_bytes);
+	return true;
+}
+
+static void partition_make(struct disk *whole, const struct partition *partition)
+{
+	struct disk *disk = 0;
+	for (unsigned i = 0; i < DISKS && !disk; i++)
+		if (!disks[i].name[0])
+			disk = &disks[i];
+	if (!disk)
+		return;
+	wait_queue_init(&disk->free);
+	text_format(disk->name, sizeof(disk->name), "%sp%u", whole->name, partition->number);
+	disk->whole = whole;
+	disk->first = partition->first;
+	disk->count = partition->count;
+	disk->read_only = partition->read_only;
+	struct vnode *node =
+	    ramfs_make(folder, disk->name, S_IFBLK | 0660, (uint64_t)MAJOR << 8 | (uint64_t)(disk - disks));
+	if (node)
+		vnode_release(node);
+}
+
+/* The name of DISK goes from /dev/block, where it is still there. */
+static void name_remove(const struct disk *disk)
+{
+	char text[64];
+	struct path path;
+	text_format(text, sizeof(text), "/dev/block/%s", disk->name);
+	if (path_walk(AT_FDCWD, text, 0, &path))
+		return;
+	struct vnode *vnode = path.dentry->vnode;
+	if (S_ISBLK(vnode->mode) &&
+	    vnode->device_number == ((uint64_t)MAJOR << 8 | (uint64_t)(disk - disks)) &&
+	    folder->ops->unlink(folder, disk->name, (uint32_t)strlen(disk->name), vnode) == 0)
+		dentry_drop(path.dentry);
+	path_release(&path);
+}
+
+/* What is on DISK now: partitions that are not in use and have gone, or are others, go; new ones come. */
+static int partitions_scan(struct disk *disk)
+{
+	static struct partition found[PARTITIONS_MAX];
+	static uint8_t buffer[PARTITION_SECTOR_MAX];
+	unsigned count = 0;
+	struct scan scan = {.disk = disk, .deadline = clock_ns() + SCAN_NS};
+	const struct partition_disk table = {.context = &scan,
+	                                     .sectors = disk->client.description.sectors,
+	                                     .sector_bytes = disk->client.description.sector_bytes,
+	                                     .read = scan_read};
+	(void)partition_scan(&table, buffer, found, &count);
+	for (unsigned i = 0; i < DISKS; i++) {
+		struct disk *old = &disks[i];
+		bool same = false;
+		if (old->whole != disk)
+			continue;
+		for (unsigned k = 0; k < count; k++) {
+			char name[sizeof(old->name)];
+			text_format(name, sizeof(name), "%sp%u", disk->name, found[k].number);
+			if (strcmp(name, old->name) != 0 || found[k].first != old->first ||
+			    found[k].count != old->count)
+				continue;
+			same = true;
+			found[k].count = 0; /* it is there */
+		}
+		if (same)
+			continue;
+		if (old->open || old->busy)
+			return -EBUSY;
+		name_remove(old);
+		*old = (struct disk){.window = old->window, .memory = {old->memory[0], old->memory[1]}};
+	}
+	for (unsigned k = 0; k < count; k++)
+		if (found[k].count)
+			partition_make(disk, &found[k]);
+	return 0;
+}
+
+static int64_t partitions_again(struct disk *disk)
+{
+	if (disk->whole)
+		return -EINVAL;
+	int error = disk_take(disk);
+	if (error)
+		return error;
+	error = partitions_scan(disk);
+	disk_give(disk);
+	return error;
+}
+
 static int64_t block_ioctl(struct file *file, uint32_t command, uint64_t argument)
 {
 	const struct block_description *device = &((struct disk *)file->private)->client.description;
@@ -309,6 +457,8 @@ static int64_t block_ioctl(struct file *file, uint32_t command, uint64_t argumen
 		return put_user_u32(argument, 0);
 	case BLKROGET:
 		return put_user_u32(argument, (device->flags & BLOCK_IS_READ_ONLY) != 0);
+	case BLKRRPART:
+		return capable(CAP_SYS_ADMIN) ? partitions_again(file->private) : -EACCES;
 	case BLKFLSBUF:
 		return block_sync(file, false);
 	case BLKDISCARD:
@@ -349,20 +499,22 @@ int block_device_open(struct vnode *vnode, struct file *file)
 
 void block_devices_make(struct vnode *directory)
 {
-	struct vnode *folder = 0;
 	const char *found;
-	for (uint32_t i = 0; i < DISKS && manager(); i++) {
-		if (subkernel_block_name(manager(), current_page(), i, &found, clock_ns() + DO_NS) < 0)
+	uint32_t count = 0;
+	for (; count < DISKS && manager(); count++) {
+		if (subkernel_block_name(manager(), current_page(), count, &found, clock_ns() + DO_NS) < 0)
 			break;
-		wait_queue_init(&disks[i].free);
-		text_copy(disks[i].name, sizeof(disks[i].name), found);
+		wait_queue_init(&disks[count].free);
+		text_copy(disks[count].name, sizeof(disks[count].name), found);
 		if (!folder)
 			folder = ramfs_make(directory, "block", S_IFDIR | 0755, 0);
-		struct vnode *node =
-		    folder ? ramfs_make(folder, disks[i].name, S_IFBLK | 0660, (uint64_t)MAJOR << 8 | i) : 0;
+		struct vnode *node = folder ? ramfs_make(folder, disks[count].name, S_IFBLK | 0660,
+		                                         (uint64_t)MAJOR << 8 | count)
+		                            : 0;
 		if (node)
 			vnode_release(node);
 	}
-	if (folder)
-		vnode_release(folder);
+	for (uint32_t i = 0; i < count && folder; i++)
+		if (disk_open(&disks[i]) == 0)
+			(void)partitions_scan(&disks[i]);
 }

@@ -257,13 +257,31 @@ static struct filesystem *vault_filesystem(const char *source, const char *optio
 	return *error ? 0 : ramfs_create_backed(mount, read_only, *options, error);
 }
 
+/* The file system of TYPE on the block device that SOURCE names. */
+static struct filesystem *device_filesystem(const char *type, const char *source, const char *options,
+                                            bool read_only, int *error)
+{
+	struct path device;
+	*error = path_walk(AT_FDCWD, source, WALK_FOLLOW, &device);
+	if (*error)
+		return 0;
+	struct filesystem *made = 0;
+	*error = -ENOTBLK;
+	if (S_ISBLK(device.dentry->vnode->mode))
+		made = ramfs_create_on_device(device.dentry->vnode, type, options, read_only, error);
+	path_release(&device);
+	return made;
+}
+
 static int mount_new(const char *type, const char *source, const struct path *where, uint64_t flags,
                      char *options)
 {
 	int error = -ENODEV;
-	struct filesystem *filesystem = strcmp(type, "vault") == 0
-	                                    ? vault_filesystem(source, options, flags & MS_RDONLY, &error)
-	                                    : filesystem_by_name(type);
+	int64_t magic;
+	struct filesystem *filesystem =
+	    strcmp(type, "vault") == 0 ? vault_filesystem(source, options, flags & MS_RDONLY, &error)
+	    : files_type(type, &magic) ? device_filesystem(type, source, options, flags & MS_RDONLY, &error)
+	                               : filesystem_by_name(type);
 	struct path root;
 	if (!filesystem)
 		return error;

@@ -721,6 +721,30 @@ struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool imag
 	return filesystem;
 }
 
+struct filesystem *ramfs_create_on_device(struct vnode *vnode, const char *type, const char *options,
+                                          bool read_only, int *error)
+{
+	struct started_service service = {0};
+	handle_t device = 0;
+	handle_t mount = 0;
+	int64_t magic = 0;
+	const char *name = files_type(type, &magic);
+	*error = block_device_give_node(vnode, &device);
+	if (!*error)
+		*error = files_mount_device(device, type, options, read_only, &service, &mount);
+	if (*error)
+		return 0;
+	struct filesystem *filesystem = ramfs_create_backed(mount, read_only, false, error);
+	if (!filesystem) {
+		service_kill(&service);
+		return 0;
+	}
+	((struct ram_filesystem *)filesystem)->backing->service = service;
+	filesystem->name = name;
+	filesystem->magic = magic;
+	return filesystem;
+}
+
 struct filesystem *ramfs_create_root(handle_t volume, int *error)
 {
 	if (volume) {

@@ -24,6 +24,10 @@ struct filesystem *ramfs_create_root(handle_t volume, int *error);
 /* The directory that MOUNT stands for, which goes over; with IMAGE, over the image's directory "linux". */
 struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool image, int *error);
 
+/* The file system of that TYPE on the block device DEVICE, a node (mount(2)). */
+struct filesystem *ramfs_create_on_device(struct vnode *device, const char *type, const char *options,
+                                          bool read_only, int *error);
+
 /* A regular file without a name (memfd, O_TMPFILE); 0: out of memory. */
 struct vnode *ramfs_file(struct filesystem *filesystem, uint32_t mode);
 /* Makes NAME in directory VNODE from inside the personality (mode with type; device for nodes). A reference,
@@ -43,5 +47,8 @@ int device_open(struct vnode *vnode, struct file *file);
 /* block_device.c: disks. */
 int block_device_open(struct vnode *vnode, struct file *file);
 void block_devices_make(struct vnode *directory);
+/* A capability to the disk or partition NAME, or that is the node VNODE, to be given away. 0 or an error. */
+int block_device_give(const char *name, handle_t *device);
+int block_device_give_node(const struct vnode *vnode, handle_t *device);
 /* Opens a named pipe (pipe.c). */
 int fifo_open(struct vnode *vnode, struct file *file);

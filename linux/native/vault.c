@@ -8,6 +8,7 @@
 #include <holon/file.h>
 #include <holon/vault.h>
 #include "../fs/backing.h"
+#include "../fs/ramfs.h"
 #include "../internal.h"
 #include "native.h"
 #include "subkernel.interface.h"
@@ -16,7 +17,7 @@
 #define SERVICE_MEMORY (96ull << 20) /* a passphrase takes 64 MiB for a moment */
 #define SERVICE_CAPS   512u
 
-static handle_t control, ended;
+static struct started_service vaults;
 
 /* The errors that come from services are Linux' own. */
 int linux_error_of_service(int64_t error)
@@ -45,50 +46,25 @@ int linux_error_of_service(int64_t error)
 static handle_t service(bool may_start, int *error)
 {
 	handle_t manager = start_find(linux_start_info(), "manager", 0);
-	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
-	                              .memory_bytes = SERVICE_MEMORY,
-	                              .caps = SERVICE_CAPS,
-	                              .name = "vault",
-	                              .profile = "vault"};
 	uint64_t bits;
-	uint64_t number;
-	handle_t channel;
-	if (control && event_wait(ended, DEADLINE_POLL, &bits) >= 0) {
-		cap_delete(control); /* it has failed: what was open is closed */
-		cap_delete(ended);
-		control = ended = 0;
+	if (vaults.control && event_wait(vaults.ended, DEADLINE_POLL, &bits) >= 0) {
+		cap_delete(vaults.control); /* it has failed: what was open is closed */
+		cap_delete(vaults.ended);
+		vaults = (struct started_service){0};
 	}
 	*error = manager ? -ENOENT : -EPERM;
-	if (control || !may_start || !manager)
-		return control;
-	int64_t event = event_create();
-	int64_t peer =
-	    event < 0 ? event : cap_copy((handle_t)event, RIGHT_SIGNAL | RIGHT_COPY | RIGHT_MOVE, 0);
-	int64_t result = peer < 0 ? peer
-	                          : subkernel_service(manager, current_page(), &blueprint, sizeof(blueprint),
-	                                              (handle_t)peer, &number, &channel, DEADLINE_NEVER);
-	if (result < 0) {
-		if (peer >= 0)
-			cap_delete((handle_t)peer);
-		if (event >= 0)
-			cap_delete((handle_t)event);
-		*error = linux_error_of_service(result);
-		return 0;
-	}
-	ended = (handle_t)event;
-	return control = channel;
+	if (!vaults.control && may_start && manager)
+		*error = service_start("vault", SERVICE_MEMORY, SERVICE_CAPS, &vaults);
+	return vaults.control;
 }
 
-/* The block device NAME, to be given away; 0 with *ERROR. */
+/* The block device or partition NAME, to be given away; 0 with *ERROR. */
 static handle_t device_of(const char *name, int *error)
 {
-	handle_t manager = start_find(linux_start_info(), "manager", 0);
 	handle_t device = 0;
 	if (strncmp(name, "/dev/block/", 11) == 0)
 		name += 11;
-	int64_t result =
-	    manager ? subkernel_block_open(manager, current_page(), name, &device, DEADLINE_NEVER) : E_RIGHTS;
-	*error = result == E_NOT_FOUND ? -ENODEV : linux_error_of_service(result);
+	*error = block_device_give(name, &device);
 	return *error ? 0 : device;
 }
 

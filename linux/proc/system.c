@@ -94,7 +94,7 @@ static void text_filesystems(struct proc_text *text, const struct proc_subject *
 {
 	(void)subject;
 	proc_print(text,
-	           "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n");
+	           "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n\text4\n\text3\n\text2\n\tvfat\n");
 }
 
 static void text_cmdline(struct proc_text *text, const struct proc_subject *subject)

@@ -195,8 +195,16 @@ static int64_t choose_quota(struct unit_spec *spec, const struct blueprint *blue
 /* The program of a profile, in the system image; 0: there is no such profile. */
 static const char *profile_program(const char profile[16], bool service)
 {
-	const char *known = service ? "vault" : "linux";
-	return strncmp(profile, known, 16) == 0 ? service ? "native/vault" : "native/linux" : 0;
+	static const struct {
+		const char *profile, *program;
+		bool service;
+	} known[] = {{"linux", "native/linux", false},
+	             {"vault", "native/vault", true},
+	             {"files", "native/files", true}};
+	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (known[i].service == service && strncmp(profile, known[i].profile, 16) == 0)
+			return known[i].program;
+	return 0;
 }
 
 /* Whether the system image holds the root NAME, a field of a blueprint; "" is the first sub-kernel's. */
