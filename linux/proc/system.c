@@ -93,8 +93,8 @@ static void text_lock_stat(struct proc_text *text, const struct proc_subject *su
 static void text_filesystems(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
-	proc_print(text,
-	           "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n\text4\n\text3\n\text2\n\tvfat\n");
+	proc_print(text, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevp"
+	                 "ts\n\text4\n\text3\n\text2\n\tvfat\n");
 }
 
 static void text_cmdline(struct proc_text *text, const struct proc_subject *subject)
