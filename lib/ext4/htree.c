@@ -352,7 +352,7 @@ int htree_add(struct ext4 *fs, struct inode *directory, const char *name, size_t
 		}
 		if (result >= 0)
 			result = directory_enter(fs, directory, block, name, length, inode, type);
-		bool full = result == FILE_E_NO_SPACE;
+		bool full = block && result == FILE_E_NO_SPACE;
 		if (full) {
 			result = index_make_room(fs, directory, &index);
 			if (result == 0)

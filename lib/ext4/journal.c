@@ -60,7 +60,7 @@ struct replay {
 
 uint64_t journal_block(const struct journal *journal, uint32_t index)
 {
-	for (size_t i = 0; i < journal->map_count; i++) {
+	for (size_t i = 0; journal->map && i < journal->map_count; i++) {
 		if (index < journal->map[i].count)
 			return journal->map[i].first + index;
 		index -= (uint32_t)journal->map[i].count;

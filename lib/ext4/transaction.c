@@ -253,7 +253,7 @@ int transaction_commit(struct ext4 *fs)
 	} else if (!fs->held && !fs->revoked_count) {
 		result = filesystem_flush(&fs->fs);
 	} else {
-		struct buffer **list = malloc((fs->held + 1) * sizeof(*list));
+		struct buffer **list = malloc((fs->held + 1) * sizeof(void *));
 		if (!list)
 			return FILESYSTEM_E_NO_MEMORY;
 		size_t count = cache_held(&fs->cache, list, fs->held + 1);

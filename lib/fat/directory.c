@@ -102,12 +102,12 @@ int fat_directory_next(struct fat *fs, struct node *directory, uint32_t slot, st
 			return result;
 		if (!found->position || !found->entry[0])
 			return 0;
-		if (found->entry[0] == 0xe5) {
-			parts.count = 0;
-		} else if ((found->entry[EN_ATTRIBUTES] & 0x3f) == ATTRIBUTE_LONG) {
+		bool is_long_part = (found->entry[EN_ATTRIBUTES] & 0x3f) == ATTRIBUTE_LONG;
+		if (found->entry[0] != 0xe5 && is_long_part) {
 			part_add(&parts, found->entry, slot);
-		} else if (found->entry[EN_ATTRIBUTES] & ATTRIBUTE_VOLUME || found->entry[0] == '.') {
-			parts.count = 0; /* the volume's label; "." and ".." */
+		} else if (found->entry[0] == 0xe5 || found->entry[0] == '.' ||
+		           found->entry[EN_ATTRIBUTES] & ATTRIBUTE_VOLUME) {
+			parts.count = 0; /* free; "." and ".."; the volume's label */
 		} else {
 			bool is_long = parts_take(&parts, found->entry, &found->name);
 			name_of_short(found->entry, &found->short_name);
@@ -287,7 +287,7 @@ int fat_directory_remove(struct fat *fs, struct node *directory, uint32_t first_
 {
 	/* The short one first: without it the others mean nothing. */
 	for (uint32_t i = slots; i-- > 0;) {
-		uint8_t bytes[SLOT_BYTES];
+		uint8_t bytes[SLOT_BYTES] = {0};
 		uint64_t position;
 		int result = slot_read(fs, directory, first_slot + i, bytes, &position);
 		bytes[0] = 0xe5;

@@ -87,7 +87,7 @@ void name_to_text(const struct name *name, char text[FILE_NAME_MAX + 1])
 	}
 	text[at] = 0;
 	if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0 || !*text)
-		strcpy(text, "_");
+		memcpy(text, "_", 2);
 }
 
 static uint16_t fold(uint16_t unit)

@@ -271,7 +271,7 @@ static int rename_in(struct fat *fs, struct node *from, const char *from_text, s
 	if (result < 0)
 		over = 0;
 	result = result == FILE_E_NOT_FOUND ? E_OK : result;
-	if (over == node) /* only the case of its letters changes, if anything */
+	if (over && over == node) /* only the case of its letters changes, if anything */
 		over = 0;
 	if (over)
 		node_reference(fs, over);

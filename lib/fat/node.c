@@ -12,8 +12,8 @@ int nodes_init(struct fat *fs)
 {
 	fs->node_slots = NODE_SLOTS;
 	fs->next_number = FIRST_FRESH;
-	fs->by_number = calloc(NODE_SLOTS, sizeof(*fs->by_number));
-	fs->by_position = calloc(NODE_SLOTS, sizeof(*fs->by_position));
+	fs->by_number = calloc(NODE_SLOTS, sizeof(void *));
+	fs->by_position = calloc(NODE_SLOTS, sizeof(void *));
 	fs->root = calloc(1, sizeof(*fs->root));
 	if (!fs->by_number || !fs->by_position || !fs->root)
 		return FILESYSTEM_E_NO_MEMORY;
@@ -126,17 +126,17 @@ static struct node *node_retire(struct fat *fs, struct node *node)
 		destroy(fs, node);
 		return parent;
 	}
+	struct node *oldest = fs->idle_count >= IDLE_MAX ? fs->oldest : 0;
+	parent = oldest ? oldest->parent : 0;
+	if (oldest) {
+		idle_unlink(fs, oldest);
+		destroy(fs, oldest);
+	}
 	node->newer = 0;
 	node->older = fs->newest;
 	*(fs->newest ? &fs->newest->newer : &fs->oldest) = node;
 	fs->newest = node;
 	fs->idle_count++;
-	if (fs->idle_count <= IDLE_MAX)
-		return 0;
-	struct node *oldest = fs->oldest;
-	parent = oldest->parent;
-	idle_unlink(fs, oldest);
-	destroy(fs, oldest);
 	return parent;
 }
 
@@ -156,8 +156,7 @@ void node_release(struct fat *fs, struct node *node)
 static void tables_grow(struct fat *fs)
 {
 	uint32_t slots = fs->node_slots * 4;
-	struct node **numbers = calloc(slots, sizeof(*numbers)),
-	            **positions = calloc(slots, sizeof(*positions));
+	struct node **numbers = calloc(slots, sizeof(void *)), **positions = calloc(slots, sizeof(void *));
 	if (!numbers || !positions) { /* it goes on, slower */
 		free(numbers);
 		free(positions);

@@ -12,7 +12,7 @@ int cache_init(struct cache *cache, struct filesystem *fs, uint32_t block_bytes,
 	cache->limit = bytes / block_bytes < LIMIT_MIN ? LIMIT_MIN : (uint32_t)(bytes / block_bytes);
 	for (cache->slots = 64; cache->slots < cache->limit;)
 		cache->slots *= 2;
-	cache->table = calloc(cache->slots, sizeof(*cache->table));
+	cache->table = calloc(cache->slots, sizeof(void *));
 	cache->run = malloc(CACHE_RUN_BYTES);
 	return cache->table && cache->run ? E_OK : FILESYSTEM_E_NO_MEMORY;
 }
@@ -216,7 +216,7 @@ size_t cache_held(struct cache *cache, struct buffer **list, size_t room)
 
 int cache_write(struct cache *cache, int kind)
 {
-	struct buffer **list = malloc(cache->dirty_count * sizeof(*list) + 1);
+	struct buffer **list = malloc(cache->dirty_count * sizeof(void *) + 1);
 	const size_t most = CACHE_RUN_BYTES / cache->block_bytes;
 	size_t count = 0;
 	int result = E_OK;

@@ -20,7 +20,7 @@ void filesystem_report(const struct filesystem *fs, const char *format, ...)
 	va_end(arguments);
 }
 
-int filesystem_damaged(struct filesystem *fs, const char *format, ...)
+void filesystem_damage(struct filesystem *fs, const char *format, ...)
 {
 	va_list arguments;
 	if (!fs->read_only)
@@ -29,7 +29,6 @@ int filesystem_damaged(struct filesystem *fs, const char *format, ...)
 	report(fs, format, arguments);
 	va_end(arguments);
 	fs->read_only = true;
-	return FILE_E_IO;
 }
 
 int filesystem_read(struct filesystem *fs, uint64_t offset, void *buffer, size_t bytes)

@@ -122,8 +122,9 @@ int ext4_mount(struct filesystem **fs, const struct disk *disk, const struct fil
 /* Reports by FS's options, as printf. */
 __attribute__((format(printf, 2, 3))) void filesystem_report(const struct filesystem *fs, const char *format,
                                                              ...);
-/* Damage: reports it, makes FS read-only, gives FILE_E_IO. */
-__attribute__((format(printf, 2, 3))) int filesystem_damaged(struct filesystem *fs, const char *format, ...);
+/* Damage: reports it, and makes FS read-only. The macro gives FILE_E_IO, so that readers and checkers see that it does. */
+__attribute__((format(printf, 2, 3))) void filesystem_damage(struct filesystem *fs, const char *format, ...);
+#define filesystem_damaged(fs, ...) (filesystem_damage(fs, __VA_ARGS__), FILE_E_IO)
 /* The disk's own calls, with FS's `failed` kept: FILE_E_IO when they fail. */
 int filesystem_read(struct filesystem *fs, uint64_t offset, void *buffer, size_t bytes);
 int filesystem_write(struct filesystem *fs, uint64_t offset, const void *buffer, size_t bytes);

@@ -242,7 +242,8 @@ static int command(char **words, unsigned count)
 		if (*name == 'u')
 			return calls->use(fs, found.node);
 		if (*name == 'a')
-			return calls->allocate(fs, found.node, (uint32_t)strtoul(words[4], 0, 0), numbers[0],
+			return calls->allocate(fs, found.node,
+			                       words[4] ? (uint32_t)strtoul(words[4], 0, 0) : 0, numbers[0],
 			                       numbers[1]);
 		if (*name == 's')
 			printf("%" PRId64 "\n", calls->seek(fs, found.node, numbers[0], numbers[1]));

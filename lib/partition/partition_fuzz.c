@@ -42,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[0] & 1) {
 		uint32_t entries, bytes;
 		uint64_t table;
-		memcpy(image + 512, "EFI PART", 8);
+		static const uint8_t signature[8] = {'E', 'F', 'I', ' ', 'P', 'A', 'R', 'T'};
+		memcpy(image + 512, signature, sizeof(signature));
 		image[510] = 0x55;
 		image[511] = 0xaa;
 		memcpy(&table, image + 512 + 72, 8);
