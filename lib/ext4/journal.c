@@ -88,9 +88,10 @@ static int map_load(struct ext4 *fs, struct inode *inode, uint32_t length)
 {
 	struct journal *journal = &fs->journal;
 	uint32_t at = 0;
-	journal->map = malloc(MAP_MAX * sizeof(*journal->map));
-	if (!journal->map)
+	struct range *map = malloc(MAP_MAX * sizeof(*map));
+	if (!map)
 		return FILESYSTEM_E_NO_MEMORY;
+	journal->map = map;
 	while (at < length) {
 		struct extent extent;
 		int result = extent_find(fs, inode, at, &extent);
@@ -98,11 +99,11 @@ static int map_load(struct ext4 *fs, struct inode *inode, uint32_t length)
 			return result;
 		if (!extent.count || extent.logical != at || journal->map_count == MAP_MAX)
 			return filesystem_damaged(&fs->fs, "ext4: the journal has holes, or too many pieces");
-		struct range *last = journal->map_count ? &journal->map[journal->map_count - 1] : 0;
+		struct range *last = journal->map_count ? &map[journal->map_count - 1] : 0;
 		if (last && last->first + last->count == extent.physical)
 			last->count += extent.count;
 		else
-			journal->map[journal->map_count++] = (struct range){extent.physical, extent.count};
+			map[journal->map_count++] = (struct range){extent.physical, extent.count};
 		at += extent.count;
 	}
 	return E_OK;

@@ -220,10 +220,18 @@ static int chain_cut(struct fat *fs, struct node *node, uint64_t size)
 		if (!last)
 			return filesystem_damaged(&fs->fs,
 			                          "fat: a file is longer than its chain of clusters");
-		node->cut |= first != 0;
+		if (last == node->cut)
+			return E_OK; /* it ends there already, at the next sync */
+		if (first && !node->listed) {
+			node->listed = true;
+			node->next_cut = fs->cut_nodes;
+			fs->cut_nodes = node;
+			node_reference(fs, node);
+		}
+		node->cut = first ? last : node->cut;
 	} else {
 		node->start = 0;
-		node->cut = false;
+		node->cut = 0;
 	}
 	node_forget_chain(node);
 	return chain_free_later(fs, last, first);

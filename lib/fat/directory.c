@@ -20,7 +20,7 @@ int slot_at(struct fat *fs, uint64_t position, struct buffer **sector, uint8_t *
 }
 
 /* Where slot SLOT of DIRECTORY is; 0: it has not so many. */
-static int slot_position(struct fat *fs, struct node *directory, uint32_t slot, uint64_t *position)
+int slot_position(struct fat *fs, struct node *directory, uint32_t slot, uint64_t *position)
 {
 	uint32_t per_cluster = fs->cluster_bytes / SLOT_BYTES, cluster;
 	*position = 0;
@@ -251,7 +251,7 @@ int fat_directory_add(struct fat *fs, struct node *directory, const struct name 
                       uint8_t entry[SLOT_BYTES], struct found *made)
 {
 	uint8_t bits = 0;
-	uint32_t parts = 0, first;
+	uint32_t parts = 0, first = 0;
 	if (!name_fits_short(name, entry, &bits)) {
 		int result = short_choose(fs, directory, name, entry);
 		if (result < 0)
@@ -259,7 +259,7 @@ int fat_directory_add(struct fat *fs, struct node *directory, const struct name 
 		bits = 0;
 		parts = (name->count + 12) / 13;
 	}
-	entry[EN_CASE] = bits;
+	entry[EN_CASE] = (uint8_t)(bits | (entry[EN_CASE] & RENAME_BITS));
 	int result = slots_find(fs, directory, parts + 1, &first);
 	for (uint32_t i = 0; i < parts && result >= 0; i++) {
 		uint8_t bytes[SLOT_BYTES] = {0};

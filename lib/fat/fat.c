@@ -128,12 +128,14 @@ static int start(struct fat *fs)
 	if (result < 0)
 		return result;
 	fs->root->start = root;
-	if (dirty && !fs->fs.read_only)
-		filesystem_report(
-		    &fs->fs,
-		    "fat: it was not unmounted; what was being written last may be incomplete (fsck)");
 	result = info_load(fs);
-	return result < 0 || fs->bits == 32 ? result : table_count_free(fs);
+	if (result >= 0 && fs->bits != 32)
+		result = table_count_free(fs);
+	if (result < 0 || !dirty || fs->fs.read_only)
+		return result;
+	filesystem_report(&fs->fs, "fat: it was not unmounted; fsck finds clusters that nobody has");
+	fs->was_in_use = true;
+	return fat_recover(fs);
 }
 
 int fat_mount(struct filesystem **out, const struct disk *disk, const struct filesystem_options *options)
@@ -231,7 +233,8 @@ int fat_sync(struct filesystem *base, uint64_t node, bool data_only)
 		result = info_store(fs);
 	if (result < 0)
 		return result;
-	fs->changed = fs->new_directories = fs->data_written = false;
+	fs->changed = fs->freed_count != 0;
+	fs->new_directories = fs->data_written = false;
 	return E_OK;
 }
 
@@ -239,11 +242,14 @@ static int fat_unmount(struct filesystem *base)
 {
 	struct fat *fs = fat_of(base);
 	int result = E_OK;
-	if (fs->writing) {
+	if (fs->writing || (fs->changed && !fs->fs.read_only)) {
 		result = fat_sync(base, 0, false);
+		if (result >= 0) /* what the first let go of */
+			result = fat_sync(base, 0, false);
 		if (result >= 0)
 			result = filesystem_flush(base);
-		if (result >= 0)
+		if (result >= 0 &&
+		    !fs->was_in_use) /* only fsck takes away a mark that was there, as on other systems */
 			result = mark_in_use(fs, false);
 	}
 	destroy(fs);

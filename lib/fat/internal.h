@@ -9,11 +9,12 @@
  *   name.c        names: UTF-8, UTF-16, code page 437, short names
  *   data.c        contents
  *   names.c       the calls on names
+ *   recover.c     what a crash in the midst of a rename leaves
  *
  * There is no journal, so the order of writes is what keeps a disk whole (fat_sync): contents and table first, entries
  * after them, and what was freed is free on the disk, and given out again, only when no entry leads to it any more. A
  * crash leaves clusters that nobody has, a chain that is longer than its file, or (in the midst of a rename) a file with
- * both names: nothing that was synced is lost, and any fsck puts it in order.
+ * both names, of which the next mount removes the old one: nothing that was synced is lost.
  */
 #pragma once
 
@@ -52,6 +53,8 @@ enum {
 	EN_SIZE = 28
 };
 enum { CASE_BASE = 8, CASE_EXTENSION = 16 };
+/* Of the same byte, bits that nobody else uses: how often it was renamed, modulo 4 (recover.c). */
+enum { RENAME_BITS = 0xc0, RENAME_ONE = 0x40 };
 
 struct node {
 	uint64_t number, position; /* its entry's byte on the disk / 32; 0: the root, or removed */
@@ -59,14 +62,17 @@ struct node {
 	uint32_t slots;            /* of its entry, long ones and the short */
 	uint32_t first_slot;       /* of its directory */
 	uint32_t start, size;
-	uint8_t attributes;
-	bool removed, cut; /* cut: the chain on the disk goes on behind the size until the next sync */
+	uint8_t attributes, renames;
+	bool removed, listed; /* listed: among fat.cut_nodes, which hold a reference */
+	uint32_t
+	    cut; /* 0, or its last cluster: on the disk the chain goes on behind it until the next sync */
 	uint32_t references;
 	int64_t created_ns, modified_ns, accessed_ns;
 	/* Known places of the chain: cluster number i * mark_step is marks[i]. */
 	uint32_t marks[MARKS], mark_count, mark_step;
 	struct node *next_number, *next_position;
 	struct node *newer, *older; /* when idle */
+	struct node *next_cut;
 };
 
 /* A chain that is to be freed at the next sync, and (0: none) the cluster that becomes the last before it. */
@@ -83,12 +89,14 @@ struct fat {
 	uint32_t clusters; /* the last one is clusters + 1 */
 	uint32_t info_sector, free_count, next_free;
 	bool free_known, full, changed, new_directories, data_written, writing;
+	bool was_in_use; /* at the mount */
 	uint8_t identity[4];
 	struct freed *freed;
 	size_t freed_count, freed_room;
 	struct node *root, **by_number, **by_position;
 	uint32_t node_slots, node_count, idle_count;
 	struct node *newest, *oldest;
+	struct node *cut_nodes;
 	uint64_t next_number;
 	uint8_t *scratch; /* a sector */
 };
@@ -104,6 +112,11 @@ int fat_sync(struct filesystem *fs, uint64_t node, bool data_only);
 /* The beginning of every change. */
 int fat_begin(struct fat *fs);
 uint64_t cluster_sector(const struct fat *fs, uint32_t cluster);
+
+/* ---- recover.c ---- */
+
+/* The disk was not unmounted: names that files had before a rename go. */
+int fat_recover(struct fat *fs);
 
 /* ---- table.c ---- */
 
@@ -186,6 +199,8 @@ int fat_directory_remove(struct fat *fs, struct node *directory, uint32_t first_
 int fat_directory_is_empty(struct fat *fs, struct node *directory);
 /* The entries "." and ".." of a new directory, in its first cluster, on the disk. */
 int fat_directory_make(struct fat *fs, struct node *parent, uint32_t cluster);
+/* Where slot SLOT of DIRECTORY is; 0: it has not so many. */
+int slot_position(struct fat *fs, struct node *directory, uint32_t slot, uint64_t *position);
 /* The raw slot at POSITION, in a sector to be released. */
 int slot_at(struct fat *fs, uint64_t position, struct buffer **sector, uint8_t **slot);
 int fat_directory_set_parent(struct fat *fs, struct node *directory, const struct node *parent);

@@ -221,16 +221,31 @@ static void reparent(struct fat *fs, struct node *node, struct node *to, uint64_
 	}
 }
 
-/* The new name is durable before the old one goes: a crash between leaves both. */
+/* Whether the SLOTS slots from FIRST_SLOT on of DIRECTORY, and POSITION, are in one sector. */
+static bool in_one_sector(struct fat *fs, struct node *directory, uint32_t first_slot, uint32_t slots,
+                          uint64_t position)
+{
+	const uint32_t per_sector = fs->sector_bytes / SLOT_BYTES;
+	uint64_t first;
+	uint64_t last;
+	return slot_position(fs, directory, first_slot, &first) >= 0 &&
+	       slot_position(fs, directory, first_slot + slots - 1, &last) >= 0 &&
+	       first / per_sector == position / per_sector && last / per_sector == position / per_sector;
+}
+
+/* Where all entries that change are in one sector, that is one write. Else the new name is durable before the old
+ * one goes, and that at once: a crash just between leaves both. */
 static int move(struct fat *fs, struct node *from, struct node *to, const struct name *name,
                 struct node *node, struct node *over)
 {
-	uint32_t old_first = node->first_slot, old_slots = node->slots;
-	uint64_t old_position = node->position;
+	uint32_t old_first = node->first_slot;
+	uint32_t old_slots = node->slots;
 	int result;
+	node->renames = (node->renames + 1) & 3;
 	if (over) {
 		uint64_t position = over->position;
-		uint32_t first = over->first_slot, slots = over->slots;
+		uint32_t first = over->first_slot;
+		uint32_t slots = over->slots;
 		name_lost(fs, over);
 		reparent(fs, node, to, position, first, slots);
 		result = node_store(fs, node);
@@ -242,10 +257,9 @@ static int move(struct fat *fs, struct node *from, struct node *to, const struct
 			return result;
 		reparent(fs, node, to, scratch_found.position, scratch_found.first_slot, scratch_found.slots);
 	}
-	uint32_t per_sector = fs->sector_bytes / SLOT_BYTES;
-	bool one_sector =
-	    old_position / per_sector == node->position / per_sector && old_slots == 1 && node->slots == 1;
-	if (result >= 0 && !one_sector) {
+	bool one_write = in_one_sector(fs, from, old_first, old_slots, node->position) &&
+	                 (over || in_one_sector(fs, to, node->first_slot, node->slots, node->position));
+	if (result >= 0 && !one_write) {
 		result = fat_sync(&fs->fs, 0, false);
 		fs->changed = true;
 	}
@@ -253,7 +267,7 @@ static int move(struct fat *fs, struct node *from, struct node *to, const struct
 		result = fat_directory_remove(fs, from, old_first, old_slots);
 	if (result >= 0 && from != to && node->attributes & ATTRIBUTE_DIRECTORY)
 		result = fat_directory_set_parent(fs, node, to);
-	return result;
+	return result >= 0 && !one_write ? fat_sync(&fs->fs, 0, false) : result;
 }
 
 static int rename_in(struct fat *fs, struct node *from, const char *from_text, struct node *to,

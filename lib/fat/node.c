@@ -246,6 +246,7 @@ int node_of_entry(struct fat *fs, struct node *parent, uint64_t position, uint32
 	node->slots = slots;
 	node->start = start_of_entry(fs, entry);
 	node->attributes = entry[EN_ATTRIBUTES];
+	node->renames = (entry[EN_CASE] & RENAME_BITS) / RENAME_ONE;
 	node->size = node->attributes & ATTRIBUTE_DIRECTORY ? 0 : get32(entry + EN_SIZE);
 	node->created_ns =
 	    time_of(get16(entry + EN_CREATED + 2), get16(entry + EN_CREATED), entry[EN_CREATED_TENTH]);
@@ -268,6 +269,8 @@ int node_of_entry(struct fat *fs, struct node *parent, uint64_t position, uint32
 void entry_fill(struct fat *fs, uint8_t *entry, const struct node *node)
 {
 	entry[EN_ATTRIBUTES] = node->attributes;
+	entry[EN_CASE] =
+	    (uint8_t)((entry[EN_CASE] & ~RENAME_BITS) | (node->renames * RENAME_ONE & RENAME_BITS));
 	time_store(node->created_ns, entry + EN_CREATED + 2, entry + EN_CREATED, entry + EN_CREATED_TENTH);
 	time_store(node->accessed_ns, entry + EN_ACCESSED, 0, 0);
 	time_store(node->modified_ns, entry + EN_MODIFIED + 2, entry + EN_MODIFIED, 0);

@@ -167,9 +167,13 @@ int chains_free(struct fat *fs)
 	}
 	fs->freed_count = 0;
 	fs->full = false;
-	for (uint32_t i = 0; i < fs->node_slots; i++)
-		for (struct node *node = fs->by_number[i]; node; node = node->next_number)
-			node->cut = false;
+	while (fs->cut_nodes) {
+		struct node *node = fs->cut_nodes;
+		fs->cut_nodes = node->next_cut;
+		node->cut = 0;
+		node->listed = false;
+		node_release(fs, node); /* which may note a chain for the next sync */
+	}
 	return E_OK;
 }
 

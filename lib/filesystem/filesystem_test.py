@@ -342,6 +342,21 @@ def many(name, kind, image, count):
     report(f"{name}: {count} names in a directory", not wrong, f"{wrong} {errors}")
 
 
+def cut(name, kind, image, work):
+    """A file that is cut again before the first cut is durable; and many files in use between the two."""
+    shell = Shell(kind, image)
+    (work / "source").write_bytes(bytes(range(256)) * 400)
+    wrong = None
+    for words in [("mkdir", "/in"), ("create", "/cut"), ("put", "/cut", work / "source", 0), ("sync",), ("truncate", "/cut", 2498), ("truncate", "/cut", 1478),
+                  *[("create", f"/in/between-{number}") for number in range(300)], ("put", "/cut", work / "source", 1478), ("sync",),
+                  ("truncate", "/cut", 5000), ("rm", "/cut"), ("sync",)]:
+        error, lines = shell(*words)
+        wrong = wrong or (error and f"{words}: error {error} {lines}")
+    status, errors = shell.end()
+    wrong = wrong or status or fsck(kind, image)
+    report(f"{name}: a file that is cut twice", not wrong, f"{wrong} {errors}")
+
+
 def host_tree(work, chance):
     tree = work / "made"
     shutil.rmtree(tree, ignore_errors=True)
@@ -387,6 +402,7 @@ def ext4(work, chance, steps):
             reads(f"ext4, {name}", "ext4", image, contents, work)
         if writable:
             change(f"ext4, {name}", "ext4", image, work, chance, steps)
+            cut(f"ext4, {name}", "ext4", image, work)
             if name in ("default", "1k blocks, small groups", "4k blocks", "tea", "legacy", "unsigned hashes", "no checksums", "large_dir"):
                 many(f"ext4, {name}", "ext4", image, 1500 if "1k" in name or name == "default" else 700)
         else:
@@ -421,6 +437,7 @@ def fat(work, chance, steps):
         change(name, "fat", image, work, chance, steps)
         if kilobytes > 5000:
             many(name, "fat", image, 400)
+            cut(name, "fat", image, work)
 
 
 def main():
