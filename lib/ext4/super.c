@@ -116,11 +116,49 @@ static int features(struct ext4 *fs, const uint8_t *super)
 	}
 	fs->checksums = fs->ro_compat & RO_METADATA_CSUM;
 	fs->group_checksums = !fs->checksums && fs->ro_compat & RO_GDT_CSUM;
-	if (fs->checksums &&
-	    (super[SB_CHECKSUM_TYPE] != 1 || get32(super + SB_CHECKSUM) != crc32c(~0u, super, SB_CHECKSUM)))
-		return refuse(fs, "its superblock fails its checksum");
+	if (fs->checksums && super[SB_CHECKSUM_TYPE] != 1)
+		return refuse(fs, "its superblock names a checksum that is not known");
 	fs->seed = fs->incompat & INCOMPAT_CSUM_SEED ? get32(super + SB_CHECKSUM_SEED)
 	                                             : crc32c(~0u, super + SB_UUID, 16);
+	return E_OK;
+}
+
+/* Fields that say what the file system is; the others say how it is. */
+static const struct {
+	uint16_t at, bytes;
+} lasting[] = {{SB_INODES, 8},        {SB_FIRST_BLOCK, 24},  {SB_MAGIC, 2},         {SB_REVISION, 4},
+               {SB_FIRST_INODE, 6},   {SB_UUID, 16},         {SB_RESERVED_GDT, 2},  {SB_JOURNAL_INODE, 4},
+               {SB_HASH_SEED, 17},    {SB_DESC_SIZE, 2},     {SB_FIRST_META_BG, 4}, {SB_BLOCKS_HI, 4},
+               {SB_CHECKSUM_TYPE, 1}, {SB_BACKUP_GROUPS, 8}, {SB_CHECKSUM_SEED, 4}, {SB_ORPHAN_FILE, 4}};
+
+static bool super_is_right(const uint8_t *super)
+{
+	return get32(super + SB_CHECKSUM) == crc32c(~0u, super, SB_CHECKSUM);
+}
+
+/* The superblock lies in two sectors, of which a power cut may have written one. What is used of it before the journal
+ * is replayed are lasting fields: they are believed where a copy in another group has the same. What has no copy (one
+ * group alone) is believed as far as descriptors, inodes and the journal, whose checksums depend on it, are right. */
+static int super_check(struct ext4 *fs, const uint8_t *super)
+{
+	if (!fs->checksums || super_is_right(super))
+		return E_OK;
+	uint32_t group = fs->compat & COMPAT_SPARSE_SUPER2 ? get32(super + SB_BACKUP_GROUPS) : 1;
+	if (group && group < fs->groups) {
+		uint8_t *copy = malloc(fs->block_bytes);
+		int result = copy ? filesystem_read(&fs->fs, group_first(fs, group) * fs->block_bytes, copy,
+		                                    fs->block_bytes)
+		                  : FILESYSTEM_E_NO_MEMORY;
+		bool same = result >= 0 && super_is_right(copy);
+		for (unsigned i = 0; i < sizeof(lasting) / sizeof(*lasting) && same; i++)
+			same = memcmp(super + lasting[i].at, copy + lasting[i].at, lasting[i].bytes) == 0;
+		free(copy);
+		if (result >= 0 && !same)
+			return refuse(fs, "its superblock fails its checksum, and is not what its copy is");
+		if (result < 0)
+			return result;
+	}
+	filesystem_report(&fs->fs, "ext4: its superblock was half written when the power went");
 	return E_OK;
 }
 
@@ -159,6 +197,8 @@ static int start(struct ext4 *fs)
 		result = features(fs, super + 1024);
 	if (result >= 0)
 		result = geometry(fs, super + 1024);
+	if (result >= 0)
+		result = super_check(fs, super + 1024);
 	free(super);
 	if (result >= 0)
 		result = cache_init(&fs->cache, &fs->fs, fs->block_bytes, fs->fs.options.cache_bytes);
