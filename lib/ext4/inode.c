@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#define NS_SECONDS_MAX     INT64_C(9223372035) /* in 2262 nanoseconds no longer fit */
 #define ORPHAN_BLOCK_MAGIC 0x0b10ca04u
 
 static uint32_t inode_checksum(const struct ext4 *fs, const struct inode *inode)
@@ -209,6 +210,8 @@ static int64_t time_of(const struct ext4 *fs, const struct inode *inode, unsigne
 		return seconds * 1000000000;
 	uint32_t more = get32(inode->raw + extra);
 	seconds += (int64_t)(more & 3) << 32;
+	if (seconds > NS_SECONDS_MAX)
+		seconds = NS_SECONDS_MAX;
 	return seconds * 1000000000 + (more >> 2) % 1000000000;
 }
 

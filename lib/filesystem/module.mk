@@ -9,3 +9,5 @@ $(call script-test,lib/filesystem/filesystem_test.py,build/host/test/filesystem-
 FILES_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/files/*.c))) lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILESYSTEM_SOURCES)
 $(call native-newlib-program,base/files,$(FILES_SOURCES))
 $(call host-test,filesystem-crash,lib/filesystem/crash_test.c $(FILESYSTEM_IMAGE) $(FILESYSTEM_SOURCES))
+$(call host-fuzz,ext4,lib/filesystem/filesystem_fuzz.c $(FILESYSTEM_IMAGE) $(FILESYSTEM_SOURCES),-DEXT4)
+$(call host-fuzz,fat,lib/filesystem/filesystem_fuzz.c $(FILESYSTEM_IMAGE) $(FILESYSTEM_SOURCES),-DFAT)
