@@ -391,7 +391,11 @@ int journal_write_super(struct ext4 *fs, uint32_t start, uint32_t sequence)
 		return result;
 	memcpy(fs->scratch, super, 1024);
 	result = filesystem_write(&fs->fs, block * fs->block_bytes, fs->scratch, fs->block_bytes);
-	return result < 0 ? result : filesystem_flush(&fs->fs);
+	if (result >= 0)
+		result = filesystem_flush(&fs->fs);
+	if (result >= 0)
+		journal->clean = !start;
+	return result;
 }
 
 static int load(struct ext4 *fs, struct inode *inode)

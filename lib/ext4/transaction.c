@@ -26,11 +26,9 @@ int transaction_room(struct ext4 *fs)
 	if (fs->fs.read_only)
 		return fs->fs.failed ? FILE_E_IO : FILE_E_READ_ONLY;
 	int result = super_begin_writing(fs);
-	if (result >= 0 && fs->journal.present && fs->journal.clean) {
-		/* A log that begins at the head, and is empty: what comes there first is replayed. */
+	/* A log that begins at the head, and is empty: what comes there first is replayed. */
+	if (result >= 0 && fs->journal.present && fs->journal.clean)
 		result = journal_write_super(fs, fs->journal.head, fs->journal.sequence);
-		fs->journal.clean = result < 0;
-	}
 	if (result >= 0 &&
 	    (fs->held + STEP_BLOCKS > transaction_max(fs) || fs->freed_count + 16 > FREED_MAX ||
 	     fs->revoked_count + STEP_BLOCKS > REVOKED_MAX))

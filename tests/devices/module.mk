@@ -12,3 +12,5 @@ build/x86_64/test/block.bundle: build/x86_64/test/block.img build/x86_64/kernel/
 $(call script-test,tests/devices/block_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/iommu_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/dev_block_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/filesystems_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+SOAK_TESTS += tests/devices/filesystems_soak
