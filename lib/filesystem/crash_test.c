@@ -246,7 +246,8 @@ static bool survives_again(bool ext4, struct filesystem *fs, const uint8_t *memo
 	struct disk disk;
 	static uint8_t *copy;
 	uint32_t changed[5];
-	copy = realloc(copy, bytes);
+	free(copy);
+	copy = malloc(bytes);
 	int64_t result = copy ? fs->operations->sync(fs, 0, false) : FILESYSTEM_E_NO_MEMORY;
 	for (uint32_t i = 0; i < 5 && result >= 0; i++) {
 		changed[i] = chance(FILES);
@@ -297,7 +298,8 @@ static bool survives(bool ext4, const struct image *image, const uint8_t *base, 
 		first++;
 	for (last = first; last < state_count && (!last || state_at[last - 1] <= count);)
 		last++;
-	memory = realloc(memory, image->bytes);
+	free(memory);
+	memory = malloc(image->bytes);
 	if (!memory || !before)
 		return before == 0;
 	memcpy(memory, base, image->bytes);
