@@ -8,6 +8,12 @@ build/guest/subkernel: $(SUBKERNEL_COMMAND) $(addprefix system/subkernel/,comman
 	@echo "  CC      $@"
 	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(SUBKERNEL_COMMAND)
 ALL += build/guest/subkernel
+# What holon-run --volume starts in the command's place.
+build/guest/volumes: system/subkernel/volumes.c system/subkernel/tree.c system/subkernel/tree.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(filter %.c,$^)
+SYSTEM += build/guest/volumes
 build/guest/vault: system/vault/vault.c system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/guest_calls.h abi/holon/vault.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

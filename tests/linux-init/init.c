@@ -345,7 +345,6 @@ static void set_network(void)
 	set_up(socket_file, "lo");
 	if (!strstr(options, "holon-net="))
 		return;
-	load_modules();
 	memcpy(request.ifr_name, "eth0", 5);
 	if (strstr(options, "holon-net=user")) {
 		set_address(socket_file, &request, SIOCSIFADDR, "10.0.2.15");
@@ -382,6 +381,7 @@ int main(void)
 	if (serial < 0 || control < 0)
 		power_off();
 	set_size_from_options();
+	load_modules();
 	set_network();
 
 	uint32_t flags;

@@ -58,9 +58,9 @@ class Cpio:
     def __init__(self, out):
         self.out, self.inode, self.known = out, 1, set()
 
-    def entry(self, name, mode, size=0, mtime=0):
-        raw = name.encode() + b"\0"
-        fields = [self.inode, mode, 0, 0, 1, mtime, size, 0, 0, 0, 0, len(raw), 0]
+    def entry(self, name, mode, size=0, mtime=0, owner=(0, 0), device=(0, 0)):
+        raw = os.fsencode(name) + b"\0"
+        fields = [self.inode, mode, *owner, 1, mtime, size, 0, 0, *device, len(raw), 0]
         self.inode += 1
         head = b"070701" + b"".join(b"%08X" % (field & 0xFFFFFFFF) for field in fields) + raw
         self.out.write(head + bytes(-len(head) % 4))
@@ -101,6 +101,21 @@ class Cpio:
                 target = os.readlink(host).encode()
                 self.entry(guest, mode, len(target), mtime)
                 self.data(target)
+
+    def tar(self, path):
+        """The members of an archive, with their owners. A file's further names are copies."""
+        kinds = {tarfile.DIRTYPE: stat.S_IFDIR, tarfile.SYMTYPE: stat.S_IFLNK, tarfile.FIFOTYPE: stat.S_IFIFO, tarfile.CHRTYPE: stat.S_IFCHR,
+                 tarfile.BLKTYPE: stat.S_IFBLK}
+        with tarfile.open(path, "r:") as members:
+            for member in members:
+                name, owner = os.path.normpath(member.name), (member.uid, member.gid)
+                content = members.extractfile(member).read() if member.isreg() or member.islnk() else \
+                    os.fsencode(member.linkname) if member.issym() else b""
+                if name != ".":
+                    self.entry(name, kinds.get(member.type, stat.S_IFREG) | member.mode, len(content), int(member.mtime), owner,
+                               (member.devmajor, member.devminor) if member.ischr() or member.isblk() else (0, 0))
+                    self.data(content)
+                    self.known.add(name)
 
     def end(self):
         self.entry("TRAILER!!!", 0)

@@ -3,7 +3,7 @@ import pathlib
 import shutil
 import subprocess
 
-from . import archive, machine
+from . import archive, machine, packages
 
 FILES = machine.ROOT / "build" / "linux"
 KERNEL = FILES / "vmlinuz"
@@ -20,6 +20,7 @@ CARD_MODULES = {
     "e1000": ["drivers/net/ethernet/intel/e1000/e1000.ko"],
     "e1000e": ["drivers/pps/pps_core.ko", "drivers/ptp/ptp.ko", "drivers/net/ethernet/intel/e1000e/e1000e.ko"],
     "rtl8139": ["drivers/net/mii.ko", "drivers/net/ethernet/realtek/8139cp.ko"]}
+DISK_MODULES = [f"drivers/{name}" for name in VIRTIO] + ["drivers/block/virtio_blk.ko"]
 
 
 class Unavailable(Exception):
@@ -56,19 +57,26 @@ def module_file(name):
 
 def boot_arguments(args, work, module, options):
     group = args.root or DEFAULT_ROOT
-    for path in (KERNEL, INIT, root_archive(group)):
+    for path in (KERNEL, INIT):
         ensure(path)
+    base = packages.linux_archive(args.profile, args.packages) if args.profile or args.packages else None
+    if base is None:
+        base = root_archive(group)
+        ensure(base)
     initramfs = pathlib.Path(work, "initramfs")
     with open(initramfs, "wb") as out:
-        with open(root_archive(group), "rb") as base:
-            shutil.copyfileobj(base, out, 1 << 20)
+        with open(base, "rb") as root:
+            shutil.copyfileobj(root, out, 1 << 20)
         more = archive.Cpio(out)
         more.tree([(str(INIT), "/init")])
         if module:
             more.bytes_file(".holon-command", module)
+        modules = CARD_MODULES[args.net.card] if args.net.kind != "none" else []
+        if args.volumes:
+            modules = list(dict.fromkeys(DISK_MODULES + modules))
+        for number, name in enumerate(modules):
+            more.bytes_file(f".holon-module-{number}", module_file(name).read_bytes())
         if args.net.kind != "none":
-            for number, name in enumerate(CARD_MODULES[args.net.card]):
-                more.bytes_file(f".holon-module-{number}", module_file(name).read_bytes())
             options = options + ["holon-net=" + args.net.kind]
         more.tree(args.additions, machine.ROOT / "build" / "root" / group)
         more.end()
