@@ -56,11 +56,11 @@ same "exec: without nesting there is nobody to ask" 1 "$(status subkernel run -m
 # logs
 same "logs show the output" begun "$(subkernel logs box)"
 m=$(subkernel run --detach -n loud -m 32M -- sh -c 'yes; sleep 1000')
-sleep 2
+wait_until 'test "$(subkernel logs loud | wc -c)" -ge 30000'
 check "logs: a child that floods its log costs its parent nothing" test "$(subkernel logs loud | wc -c)" -le 32768
 same "logs: only whole text" y "$(subkernel logs loud | tail -n +2 | head -n -1 | sort -u)"
 subkernel kill "$m"
-same "logs -f goes on until the end" "1 2 3" "$(m=$(subkernel run --detach -m 32M -- sh -c 'for i in 1 2 3; do echo $i; sleep 1; done'); echo $(subkernel logs -f "$m"))"
+same "logs -f goes on until the end" "1 2 3" "$(m=$(subkernel run --detach -m 32M -- sh -c 'for i in 1 2 3; do echo $i; sleep 1; done; sleep 5'); echo $(subkernel logs -f "$m"))"
 m=$(subkernel run --detach -m 32M -- echo last words)
 wait_until "! subkernel ls | grep -q '^ *$m '"
 wait_until "subkernel logs $m" > /dev/null 2>&1
