@@ -126,17 +126,18 @@ bool __wrap_preemption_pending(void)
 	return pending;
 }
 
-/* Waits for other CPUs (none in a timed kernel, which is for one alone): how long is theirs to say, so what is counted meanwhile is taken back. */
+/* Waits for other CPUs (none in a timed kernel, which is for one alone): how long is theirs to say, so what is counted meanwhile
+ * is taken back, once where one wait is inside of another: flush_all takes a lock. */
 #define WAIT(function, parameters, arguments)                                                                \
 	void __real_##function parameters;                                                                   \
 	void __wrap_##function parameters;                                                                   \
 	void __wrap_##function parameters                                                                    \
 	{                                                                                                    \
 		struct cpu *cpu = cpu_self();                                                                \
-		uint64_t before = now(cpu);                                                                  \
+		uint64_t before = now(cpu), begin = state[cpu->index].begin;                                 \
                                                                                                              \
 		__real_##function arguments;                                                                 \
-		state[cpu->index].begin += now(cpu) - before;                                                \
+		state[cpu->index].begin = begin + (now(cpu) - before);                                       \
 	}
 WAIT(lock_wait, (struct lock * lock, uint16_t ticket), (lock, ticket))
 WAIT(cpu_quiesce, (void), ())
