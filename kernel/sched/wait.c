@@ -320,7 +320,7 @@ void wait_resume(struct thread *thread, uint64_t word)
 {
 	__atomic_exchange_n(&thread->wait, word, __ATOMIC_SEQ_CST);
 	/* A halt that came while it was claimed found nobody to tell. */
-	if (thread->halt)
+	if (__atomic_load_n(&thread->halt, __ATOMIC_SEQ_CST))
 		thread_halt(thread, thread->halt);
 }
 

@@ -16,6 +16,8 @@ WAITING = "word = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);"
 BITS_AGAIN = "__atomic_load_n(&event->bits, __ATOMIC_SEQ_CST)"
 PUBLISH = "__atomic_exchange_n(&thread->wait, word, __ATOMIC_SEQ_CST)"
 RECEIVE = "__atomic_exchange_n(&self->wait, word, __ATOMIC_SEQ_CST)"
+HALT = "__atomic_compare_exchange_n(&thread->halt, &before, halt, false, __ATOMIC_SEQ_CST"
+HALT_AGAIN = "if (__atomic_load_n(&thread->halt, __ATOMIC_SEQ_CST))"
 BIND = "__atomic_exchange_n(&thread->event_bound, event, __ATOMIC_SEQ_CST)"
 DEAD_AGAIN = "thread_state(thread) == THREAD_DEAD"
 ENTRY = "__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0, __ATOMIC_SEQ_CST)"
@@ -60,6 +62,20 @@ PROTOCOLS = [
         "bad": lambda s: not s["found"] and not s["again"],
         "mutations": [("tso", RECEIVE, "self->wait = word"), ("weak", WAITING, "word = thread->wait;"),
                       ("weak", BITS_AGAIN, "event->bits"), ("weak", OR_BITS, relaxed(OR_BITS))],
+    },
+    {
+        "name": "a halt finds the wait that goes on, or that the halt",
+        "start": {"wait": 0, "halt": 0},
+        "threads": [
+            [(WAIT, "wait_resume", PUBLISH, "rmw", "wait", ("set", 1), None),
+             (WAIT, "wait_resume", HALT_AGAIN, "load", "halt", None, "halted")],
+            [(WAIT, "thread_halt", HALT, "rmw", "halt", ("cas", 0, 1), None),
+             (WAIT, "thread_halt", "word = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);", "load", "wait", None,
+              "waits")],
+        ],
+        "bad": lambda s: not s["halted"] and not s["waits"],
+        "mutations": [("tso", PUBLISH, "thread->wait = word"), ("weak", HALT_AGAIN, "if (thread->halt)"),
+                      ("weak", HALT, relaxed(HALT))],
     },
     {
         "name": "a binding finds the dead thread, or that thread's end the binding",
