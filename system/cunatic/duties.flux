@@ -3,6 +3,8 @@
 // Everything it does and why stands in the file log, one JSON object a line: time, subject, relation, object, because.
 
 const LOG_MOST = 1000000; // characters; then the log is log.old, and a new one begins
+const ROWS_MOST = 65536; // bytes of new rows that one look at a file takes; older ones are passed over
+const METRIC_FILES_MOST = 1000;
 state log_number = 0;
 state log_bytes = 0;
 state ending = false;
@@ -24,6 +26,25 @@ function read_json(path) {
     let text = args.files.read(path);
     if is_error(text) { return text; }
     return json_parse(text);
+}
+
+// Seconds of the run's clock, which is the real one unless the run is simulated.
+function seconds() { return now() / 1s; }
+
+// The whole rows of a file that are beyond the byte `from`, and where the next look begins; nil if there are none. A file
+// that became shorter began anew. The time of a look does not grow with the file.
+function new_rows(path, from) {
+    let info = args.files.info(path);
+    if is_error(info) || info.kind != "file" || info.size == from { return nil; }
+    let begin = if info.size < from then 0 else from;
+    let skipped = info.size - begin > ROWS_MOST;
+    if skipped { begin = info.size - ROWS_MOST; }
+    let text = args.files.read(path, begin);
+    if is_error(text) { return nil; }
+    let rows = split(text, "\n");
+    let rest = pop(rows);
+    if skipped && len(rows) > 0 { remove_at(rows, 0); }
+    return { rows: rows, next: begin + byte_length(text) - byte_length(rest) };
 }
 
 // ---- services ----
@@ -48,10 +69,12 @@ function command_of(s) {
     return ["subkernel", "run", "-n", s.name, "-m", get(s, "memory", "32M"), "--"] ++ inside;
 }
 
+state services = [];
+
 function load_services() {
     let config = read_json("services.json");
     if is_error(config) { return []; }
-    return map(get(config, "services", []), fn(s) => Service { name: s.name, command: command_of(s), since: args.clock.monotonic() });
+    return map(get(config, "services", []), fn(s) => Service { name: s.name, command: command_of(s), since: seconds() });
 }
 
 function begin_service(s, now) {
@@ -86,7 +109,7 @@ function look_after(s, now, passed) {
     if !s.held && now >= s.next { begin_service(s, now); }
 }
 
-function write_status(services, now) {
+function write_status(now) {
     let rows = map(services, fn(s) => {
         name: s.name,
         alive: s.process != nil,
@@ -112,6 +135,7 @@ struct Metric {
     noted = nil
 }
 state metrics = {};
+state metric_files = {}; // those that stand in files
 
 function metric(name, floor) {
     if !has(metrics, name) { metrics[name] = Metric { name: name, floor: floor }; }
@@ -142,17 +166,30 @@ function watch_metric(m, x) {
 function watch_metrics() {
     let names = args.files.list("metrics");
     if is_error(names) { return; }
+    names = names[:METRIC_FILES_MOST];
     for name in names {
-        let text = args.files.read("metrics/" ++ name);
-        if is_error(text) { continue; }
-        let m = metric(name, 0);
-        let rows = lines(text);
-        if len(rows) < m.read { m.read = 0; }
-        for row in rows[m.read:] {
+        let m = get(metric_files, name);
+        let more = new_rows("metrics/" ++ name, if m == nil then 0 else m.read);
+        if more == nil { continue; }
+        if m == nil {
+            m = metric(name, 0);
+            metric_files[name] = m;
+        }
+        for row in more.rows {
             let x = to_float(trim(row));
             if !is_error(x) { watch_metric(m, x); }
         }
-        m.read = len(rows);
+        m.read = more.next;
+    }
+    if len(metric_files) > len(names) { forget_metrics(names); }
+}
+
+// Files that are gone are forgotten with what was usual for them.
+function forget_metrics(names) {
+    let there = from_entries(map(names, fn(name) => [name, true]));
+    for name in filter(keys(metric_files), fn(name) => !has(there, name)) {
+        remove(metric_files, name);
+        remove(metrics, name);
     }
 }
 
@@ -219,7 +256,7 @@ function write_metrics() {
 }
 
 // ---- tuning: a bandit a setting; its reward is the last number of rewards/NAME, from 0 to 1 ----
-struct Setting { name: string, values: list, arms, usual, chosen, read: int = 0, sum: float = 0, count: int = 0, usual_sum: float = 0, usual_count: int = 0 }
+struct Setting { name: string, values: list, arms, usual, chosen, read: int = 0, usual_sum: float = 0, usual_count: int = 0 }
 state settings = nil;
 
 function load_settings() {
@@ -239,12 +276,10 @@ function tune() {
     if settings == nil { settings = load_settings(); }
     for s in settings {
         if s.chosen == nil { apply_setting(s, s.arms.choose(), "the first look"); }
-        let text = args.files.read("rewards/" ++ s.name);
-        if is_error(text) { continue; }
-        let rows = lines(text);
-        if len(rows) <= s.read { continue; }
-        let reward = to_float(trim(rows[len(rows) - 1]));
-        s.read = len(rows);
+        let more = new_rows("rewards/" ++ s.name, s.read);
+        if more == nil || len(more.rows) == 0 { continue; }
+        let reward = to_float(trim(last(more.rows)));
+        s.read = more.next;
         if is_error(reward) || reward < 0 || reward > 1 { continue; }
         s.arms.reward(s.chosen, reward);
         if s.chosen == s.usual { s.usual_sum = s.usual_sum + reward; s.usual_count = s.usual_count + 1; }
@@ -336,9 +371,11 @@ function inspect_log() {
 
 function inspect_metrics() {
     for name in args.words.names {
-        let text = args.files.read(name);
+        let text = args.files.read(name, -8192);
         if is_error(text) { continue; }
-        let values = filter(map(lines(text), fn(row) => to_float(trim(row))), fn(x) => !is_error(x));
+        let rows = lines(text);
+        if byte_length(text) > 8000 { remove_at(rows, 0); } // it may be the end of one
+        let values = filter(map(rows, fn(row) => to_float(trim(row))), fn(x) => !is_error(x));
         if len(values) < 10 { continue; }
         let usual = values[:len(values) - 1];
         let mean = sum(usual) / len(usual);
@@ -353,7 +390,7 @@ state disputed = {};
 state may_read = nil; // what the children hold: opened once, not at each look
 state may_read_metrics = nil;
 
-function inspect(services) {
+function inspect() {
     let names = map(services, fn(s) => s.name);
     let words = { names: names, now: args.clock.time() };
     if may_read == nil { may_read = args.files.read_only(); }
@@ -383,13 +420,13 @@ function inspect(services) {
 }
 
 // ---- what a person tells ----
-state commands_read = 0;
+state commands_read = 0; // bytes
 
-function obey(services, now) {
-    let text = args.files.read("commands");
-    if is_error(text) { return; }
-    let rows = lines(text);
-    for row in rows[commands_read:] {
+function obey() {
+    let more = new_rows("commands", commands_read);
+    if more == nil { return; }
+    commands_read = more.next;
+    for row in more.rows {
         let words = split(trim(row));
         if len(words) == 0 { continue; }
         match words {
@@ -406,31 +443,30 @@ function obey(services, now) {
             _ => { log_fact("cunatic", "not understood", row, nil); }
         }
     }
-    commands_read = len(rows);
 }
 
 function main() {
     let duties = args.words;
     if len(duties) == 0 { duties = ["supervise", "inspect", "metrics", "tune", "tidy"]; }
-    let services = if "supervise" in duties || "inspect" in duties then load_services() else [];
-    let old = args.files.read("commands");
-    if !is_error(old) { commands_read = len(lines(old)); }
+    services = if "supervise" in duties || "inspect" in duties then load_services() else [];
+    let old = args.files.info("commands");
+    if !is_error(old) { commands_read = old.size; }
     let log = args.files.info("log");
     if !is_error(log) { log_bytes = log.size; }
-    let before = args.clock.monotonic();
+    let before = seconds();
     let slow = 0;
     let looked = before;
     let next_look = before;
     let slower = before + 1;
     log_fact("cunatic", "begins", join(duties, ", "), nil);
     while !ending {
-        let now = args.clock.monotonic();
+        let now = seconds();
         if "supervise" in duties { for s in services { look_after(s, now, now - before); } }
         before = now;
         if now >= slow {
             slow = now + 0.2;
-            obey(services, now);
-            if "supervise" in duties { write_status(services, now); }
+            obey();
+            if "supervise" in duties { write_status(now); }
             if "metrics" in duties { watch_metrics(); }
             if "tune" in duties { tune(); }
             if "tidy" in duties { tidy(); }
@@ -444,7 +480,7 @@ function main() {
         }
         if now >= slower && "inspect" in duties {
             slower = now + 5;
-            inspect(services);
+            inspect();
         }
         sleep(10ms);
     }

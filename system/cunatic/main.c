@@ -4,9 +4,11 @@
 #include "../flux/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -28,11 +30,13 @@ struct arguments {
 	uint64_t rounds, seed, failures;
 	const char *words[MAX_WORDS];
 	unsigned word_count;
+	bool simulate;
 };
 
 static const char help[] =
     "usage: cunatic run --dir D [--duty NAME] [--for DURATION]   supervise, metrics, tune, tidy; see "
     "docs/cunatic.md\n"
+    "           with --simulate, time passes as fast as it is computed; in the end: the memory it held\n"
     "       cunatic evolve --rounds N --seed S [--dir D]         improve the policy through the gate\n"
     "       cunatic hacks [--seed S]                             try the planted reward hacks\n"
     "       cunatic watchdog [--failures N] [--seed S]           force failures; how soon is the last good "
@@ -54,6 +58,10 @@ static bool parse(int argc, char **argv, struct arguments *a)
 			if (a->word_count == MAX_WORDS)
 				return false;
 			a->words[a->word_count++] = option;
+			continue;
+		}
+		if (!strcmp(option, "--simulate")) {
+			a->simulate = true;
 			continue;
 		}
 		if (++i == argc) {
@@ -317,6 +325,19 @@ static void on_signal(int number)
 		running->interrupted = true;
 }
 
+/* What a simulated run holds in its end, after a full collection. */
+static void print_memory(struct vm *vm)
+{
+	struct rusage usage = {0};
+	unsigned descriptors = 0;
+	uint64_t cycles = vm->heap.major_collections;
+	for (int fd = 0; fd < 1024; fd++)
+		descriptors += fcntl(fd, F_GETFD) >= 0;
+	getrusage(RUSAGE_SELF, &usage);
+	printf("memory: %zu bytes in use, %u descriptors, %ld KiB at most, %llu cycles\n", gc_full(vm),
+	       descriptors, usage.ru_maxrss, (unsigned long long)cycles);
+}
+
 static int run_text(const char *name, const char *text, const char *end, struct run_options *options)
 {
 	struct source *source = source_new(name, text, (size_t)(end - text));
@@ -327,6 +348,8 @@ static int run_text(const char *name, const char *text, const char *end, struct 
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	bool ok = program_start(vm) && scheduler_run(vm);
+	if (!options->live && options->limit_ns)
+		print_memory(vm);
 	fflush(stdout);
 	if (!ok && !vm->interrupted)
 		report_error(vm, stderr);
@@ -339,13 +362,17 @@ static int run_text(const char *name, const char *text, const char *end, struct 
 static int run_duties(const struct arguments *a)
 {
 	struct run_options options = {
-	    .live = true, .allow_clock = true, .allow_process = true, .proc_directory = "/proc"};
+	    .live = !a->simulate, .allow_clock = true, .allow_process = true, .proc_directory = "/proc"};
 	char path[1100];
 	static const char *const folders[] = {"files/documents", "files/pictures", "files/sources"};
 	if (!need_directory(a))
 		return 2;
 	if (a->limit && !duration_parse(a->limit, strlen(a->limit), &options.limit_ns)) {
 		fprintf(stderr, "error: --for %s is no duration\n", a->limit);
+		return 2;
+	}
+	if (a->simulate && !options.limit_ns) {
+		fputs("error: how long is --simulate to last? --for DURATION\n", stderr);
 		return 2;
 	}
 	options.write_directory = a->directory;

@@ -505,3 +505,20 @@ void gc_collect(struct vm *vm)
 		class ++;
 	heap->pauses[class]++;
 }
+
+size_t gc_full(struct vm *vm)
+{
+	struct heap *heap = &vm->heap;
+	/* A cycle that is under way keeps what died since it began: two more begin and end after it. */
+	for (uint64_t end = heap->major_collections + 3; heap->major_collections < end || heap->sweeping;) {
+		if (!minor(vm, PTRDIFF_MAX))
+			continue;
+		if (!heap->marking && !heap->sweeping)
+			begin_major(vm);
+		else
+			major(vm, true, PTRDIFF_MAX);
+	}
+	junk_release(heap, SIZE_MAX);
+	plan_next(heap);
+	return heap->live;
+}

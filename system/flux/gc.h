@@ -113,6 +113,8 @@ void *must_realloc(void *old, size_t size);
 
 /* The same, never raising: for what must not be broken off in the middle. */
 void heap_note(struct vm *vm, ptrdiff_t bytes);
+/* Frees all that is not reached, at once and whatever it takes; returns the bytes in use. Between runs alone. */
+size_t gc_full(struct vm *vm);
 void gc_collect(struct vm *vm); /* what is due: a step of a minor collection, of marking, or of sweeping */
 void gc_write_slow(struct vm *vm, struct object *object, struct object *item);
 void gc_slot_slow(struct vm *vm, struct object *object, struct object *item, uint32_t length);
