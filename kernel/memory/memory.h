@@ -66,6 +66,7 @@ void frame_free_batch(struct frame_batch *batch);
 bool frame_poison(struct frame *frame);
 bool frame_poison_batch(struct frame_batch *batch);
 bool frame_unpoison(struct frame *frame, bool clean);
+bool frame_is_free(physical_t frame);
 extern struct frame *frame_table; /* frames.c: by frame number */
 static inline struct frame *frame_of(physical_t frame)
 {

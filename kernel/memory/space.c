@@ -133,6 +133,15 @@ static void clear_range(struct space *space, uint64_t start, uint64_t end, bool 
 		flush->cpus |= __atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST);
 }
 
+/* No page of MEMORY is free for others before FLUSH, of translations of it, is done. */
+static void flush_count(struct memory *memory, struct flush *flush)
+{
+	if (flush->memory || !(flush->cpus & ~(1u << cpu_self()->index)))
+		return;
+	flush->memory = memory;
+	memory->unmapping.flushing++;
+}
+
 /* Passes the first mapping of MEMORY's list. */
 static void unmap_next(struct memory *memory, struct flush *flush)
 {
@@ -183,10 +192,7 @@ static bool unmap_slice(struct memory *memory, struct flush *flush)
 			unmap_next(memory, flush);
 	/* The slices of others are done when they are flushed. */
 	done = !u->left && u->flushing == counted;
-	if (!counted && (flush->cpus & ~(1u << cpu_self()->index))) {
-		flush->memory = memory;
-		u->flushing++;
-	}
+	flush_count(memory, flush);
 	return done;
 }
 
@@ -446,6 +452,7 @@ static void mapping_shorten(struct mapping *mapping, uint64_t end, struct leftov
 
 	lock_take(&memory->lock);
 	clear_range(mapping->space, mapping->start, all ? mapping->end : end, false, &left->flush);
+	flush_count(memory, &left->flush);
 	if (all) {
 		mapping_detach(mapping);
 	} else {
@@ -464,6 +471,7 @@ static uint64_t mapping_trim(struct mapping *mapping, uint64_t address, struct l
 
 	lock_take(&mapping->memory->lock);
 	clear_range(mapping->space, address, end, false, &left->flush);
+	flush_count(mapping->memory, &left->flush);
 	mapping->end = address;
 	lock_release(&mapping->memory->lock);
 	return end;
@@ -498,6 +506,8 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 			*reached = end;
 			return E_OK;
 		}
+		if (left->flush.memory && left->flush.memory != mapping->memory)
+			break; /* a flush is counted at one object */
 		if (mapping->start < address) {
 			if (mapping->end <= end &&
 			    mapping->end - address <= SPACE_SLICE_PAGES * PAGE_SIZE_BYTES) {
@@ -649,6 +659,7 @@ static void protect_tables(struct mapping *mapping, uint32_t before, uint64_t st
 		return;
 	lock_take(&mapping->memory->lock);
 	clear_range(mapping->space, start, end, changed == MAP_WRITE, flush);
+	flush_count(mapping->memory, flush);
 	lock_release(&mapping->memory->lock);
 }
 

@@ -37,3 +37,8 @@ bool frame_unpoison(struct frame *frame, bool clean)
 	frame->own_pins = 0;
 	return true;
 }
+
+bool frame_is_free(physical_t frame)
+{
+	return frame_of(frame)->own_pins == FREED;
+}

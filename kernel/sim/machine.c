@@ -13,6 +13,7 @@
 #include <sanitizer/common_interface_defs.h>
 #include <holon/handoff.h>
 #include "dispatch.h"
+#include "log.h"
 #include "machine.h"
 #include "ram.h"
 #include "system.h"
@@ -467,6 +468,9 @@ static bool user_access(struct space *space, uint64_t address, bool write, bool 
 		uint64_t *leaf, wanted;
 
 		if (tlb->page == page && tlb->space == space && (tlb->entry & need) == need) {
+			if (frame_is_free(tlb->entry & ~0xfffull))
+				panic("CPU %u reaches %lx, which is free, by an old translation of %lx",
+				      acting->index, tlb->entry, page);
 			*word = (uint64_t *)((char *)frame_map(tlb->entry & ~0xfffull) + (address & 0xff8));
 			return true;
 		}
