@@ -234,7 +234,7 @@ def main():
     soak = "soak" in sys.argv[1:]
     seed = int(os.environ.get("HOLON_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"# seed {seed}: HOLON_SEED={seed} repeats it")
-    parts = [(power_cuts, kind, 300 if soak else 10, random.Random(seed)) for kind in ("ext4", "vfat")]
+    parts = [(power_cuts, kind, 300 if soak else 5, random.Random(seed)) for kind in ("ext4", "vfat")]
     if not soak:
         parts += [(both_ways, "gpt", GPT, []), (both_ways, "mbr", MBR, ["--machine", "q35", "--cpus", "2"]), (refusals,)]
     with tempfile.TemporaryDirectory(prefix="filesystems-test-") as name, concurrent.futures.ThreadPoolExecutor(2) as pool:

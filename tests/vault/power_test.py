@@ -72,7 +72,7 @@ def report(name, good, why=""):
 
 
 def main():
-    rounds = 300 if "soak" in sys.argv[1:] else 10
+    rounds = 300 if "soak" in sys.argv[1:] else 6
     seed = int(os.environ.get("HOLON_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"# seed {seed}: HOLON_SEED={seed} repeats it")
     chance = random.Random(seed)
