@@ -6,7 +6,7 @@ tree() { (cd "$1" && find . -exec stat -c '%n %f %s %Y' {} + | sed '/ 41/s/ [0-9
 odd="a name  with spaces
 and a line"
 long=$(printf 'n%.0s' $(seq 200))
-mkdir -p /work/d/$long/$long && cd /work || exit 1
+mkdir -p /made/d/$long/$long && cd /made || exit 1
 echo hello > "$odd"
 head -c 300000 /dev/urandom > d/big
 printf 'x' > "d/$long/$long/deep"
@@ -15,14 +15,14 @@ chmod 4751 d/big && chmod 1700 d/empty && touch -d @86400 d/big
 
 # --add and --env
 rm d/pipe
-same "--add keeps files, modes and names" "$(tree /work/d | sed 's/ [0-9]*$//')" "$(subkernel run -m 64M --add /work/d:/opt/d --add /tests:/t -- sh -c \
+same "--add keeps files, modes and names" "$(tree /made/d | sed 's/ [0-9]*$//')" "$(subkernel run -m 64M --add /made/d:/opt/d --add /tests:/t -- sh -c \
 	"$(sed -n '/^tree()/p' "$0"); tree /opt/d" | sed 's/ [0-9]*$//')"
 mkfifo d/pipe
 same "--env adds to the environment" "one two" "$(subkernel run -m 32M --env A=one -e 'B=two' -- sh -c 'echo $A $B')"
 for bad in nothing A= =; do
 	[ "$bad" = A= ] || same "--env $bad is refused" 2 "$(status subkernel run --env "$bad" -- true)"
 done
-for bad in /work /work: /work:relative :/x /none:/x; do
+for bad in /made /made: /made:relative :/x /none:/x; do
 	check "--add $bad is refused" sh -c "! subkernel run -m 32M --add '$bad' -- true"
 done
 same "an image that is not there" 1 "$(status subkernel run --image nosuch -- true)"

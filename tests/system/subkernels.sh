@@ -80,11 +80,18 @@ one() { # a child that ends, is killed or is frozen and killed, early or late
 }
 fifty() { for i in $(seq 50); do (one "$i" 2>&1 || echo "round $i failed") & done; wait; }
 same "fifty at once, run, frozen and killed, three times" "" "$(fifty; fifty; fifty)"
+said=
 sleep 1
-before=$(used) # with what the personality keeps for as many tasks as there ever were at once
-same "and fifty again" "" "$(fifty)"
+# The personality keeps something for as many tasks as there ever were at once, which a later round may raise; a child that
+# is not given back shows in every round.
+for round in 1 2 3 4 5 6; do
+	before=$(used)
+	said=$said$(fifty)
+	sleep 1
+	after=$(used)
+	[ "$(kib "$after")" -le $(($(kib "$before") + 600)) ] && break
+done
+same "and fifty again" "" "$said"
 same "none is left" 1 "$(subkernel ls | awk 'NR > 1' | wc -l)"
-sleep 1
-after=$(used)
 check "every page came back: $after of $before" test "$(kib "$after")" -le $(($(kib "$before") + 600))
 echo "ok system: the end was reached"
