@@ -8,21 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void waiting_push(struct ledger_node *node, const struct dag_effect *effect)
-{
-	if (node->waiting_count == node->waiting_room) {
-		unsigned room = node->waiting_room ? 2 * node->waiting_room : 16;
-		struct dag_effect *waiting = ledger_allocate(room, sizeof(*waiting));
-		for (unsigned i = 0; i < node->waiting_count; i++)
-			waiting[i] = node->waiting[(node->waiting_first + i) % node->waiting_room];
-		free(node->waiting);
-		node->waiting = waiting;
-		node->waiting_first = 0;
-		node->waiting_room = room;
-	}
-	node->waiting[(node->waiting_first + node->waiting_count++) % node->waiting_room] = *effect;
-}
-
 /* ---- what a checkpoint's root is made of ---- */
 
 static bool is_checkpoint(const struct ledger_node *node, uint64_t index)
@@ -114,18 +99,9 @@ void epoch_follow(struct ledger_node *node)
 	opener_epoch(node->opener, node->epoch, node->members);
 }
 
-static void waiting_pop(struct ledger_node *node)
-{
-	node->waiting_first = (node->waiting_first + 1) % node->waiting_room;
-	node->waiting_count--;
-}
-
 void commits_drop(struct ledger_node *node)
 {
-	while (node->waiting_count) {
-		dag_effect_release(&node->waiting[node->waiting_first]);
-		waiting_pop(node);
-	}
+	effect_queue_drop(&node->waiting);
 }
 
 /* Whether the commit has payloads of the node's own kinds: most have none, and one look at each payload is enough to know. */
@@ -171,14 +147,14 @@ static bool commit_forward(struct ledger_node *node, struct dag_effect *effect)
  * next epoch orders their payload again. */
 void commits_forward(struct ledger_node *node, uint64_t durable)
 {
-	while (node->waiting_count && node->waiting[node->waiting_first].ticket <= durable &&
-	       !node->restoring) {
-		struct dag_effect effect = node->waiting[node->waiting_first];
+	const struct dag_effect *first;
+	while ((first = effect_queue_first(&node->waiting)) && first->ticket <= durable && !node->restoring) {
+		struct dag_effect effect = *first;
 		if (ordered_drops(node->ordered, effect.commit))
 			dag_effect_release(&effect);
 		else if (!commit_forward(node, &effect))
 			break;
-		waiting_pop(node);
+		effect_queue_take(&node->waiting);
 	}
 	opener_tick(node->opener, node->now_us);
 	outputs_take(node);
@@ -289,7 +265,7 @@ void carry_out(struct ledger_node *node)
 			log_append(node->log, mine.record, mine.blob, mine.ticket);
 			continue; /* the reference went along */
 		case DAG_COMMITTED:
-			waiting_push(node, &mine);
+			effect_queue_push(&node->waiting, &mine);
 			continue;
 		case DAG_PROVEN:
 			evidence_record(node, &mine);

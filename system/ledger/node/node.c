@@ -355,7 +355,7 @@ static void node_close(struct ledger_node *node)
 		blob_release(node->boundaries[i]);
 	ordered_close(node->ordered);
 	free(node->boundaries);
-	free(node->waiting);
+	effect_queue_free(&node->waiting);
 	free(node->injected);
 	crypto_wipe(&node->key, sizeof(node->key));
 	crypto_wipe(&node->secrets, sizeof(node->secrets));

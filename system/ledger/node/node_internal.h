@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "ledger/dag/effect_queue.h"
 #include "ledger/node/executor.h"
 #include "ledger/node/log.h"
 #include "ledger/node/node.h"
@@ -75,8 +76,7 @@ struct ledger_node {
 	uint64_t epoch, members;
 
 	/* commits */
-	struct dag_effect *waiting;
-	unsigned waiting_first, waiting_count, waiting_room;
+	struct effect_queue waiting;
 	struct ledger_applied applied; /* the last one; the root is that of the whole state */
 	uint64_t payloads_ordered, proven;
 	struct ordered *ordered;

@@ -209,7 +209,7 @@ enum sim_verdict sim_run(const struct sim_config *config, uint64_t seed, char wh
 		for (unsigned j = 0; j < node->log_count; j++)
 			blob_release(node->log[j].blob);
 		free(node->log);
-		free(node->waiting);
+		effect_queue_free(&node->waiting);
 	}
 	for (unsigned i = 0; i < sim->heap_count; i++)
 		blob_release(sim->heap[i].blob);

@@ -11,6 +11,7 @@
 #define LEDGER_SIMULATE_SIMULATE_H
 
 #include "ledger/dag/dag.h"
+#include "ledger/dag/effect_queue.h"
 
 #define SIM_SIGNATURE 16
 #define SIM_INTERVAL  10 /* commits between checkpoints */
@@ -53,8 +54,7 @@ struct sim_node {
 	uint64_t durable, writing;
 
 	struct sim_state applied, applied_durable; /* the application's */
-	struct dag_effect *waiting;                /* commits whose certificates are not durable yet */
-	unsigned waiting_first, waiting_count, waiting_room;
+	struct effect_queue waiting;
 
 	/* clock: virtual time times rate plus offset */
 	int64_t offset_us;

@@ -116,27 +116,11 @@ static void apply(struct sim *sim, struct sim_node *node, struct dag_effect *eff
 		dag_applied(node->dag, index, state->root);
 }
 
-static void waiting_push(struct sim_node *node, const struct dag_effect *effect)
-{
-	if (node->waiting_count == node->waiting_room) {
-		unsigned room = node->waiting_room ? 2 * node->waiting_room : 16;
-		struct dag_effect *waiting = ledger_allocate(room, sizeof(*waiting));
-		for (unsigned i = 0; i < node->waiting_count; i++)
-			waiting[i] = node->waiting[(node->waiting_first + i) % node->waiting_room];
-		free(node->waiting);
-		node->waiting = waiting;
-		node->waiting_first = 0;
-		node->waiting_room = room;
-	}
-	node->waiting[(node->waiting_first + node->waiting_count++) % node->waiting_room] = *effect;
-}
-
 static void apply_durable(struct sim *sim, struct sim_node *node)
 {
-	while (node->waiting_count && node->waiting[node->waiting_first].ticket <= node->durable) {
-		struct dag_effect effect = node->waiting[node->waiting_first];
-		node->waiting_first = (node->waiting_first + 1) % node->waiting_room;
-		node->waiting_count--;
+	const struct dag_effect *first;
+	while ((first = effect_queue_first(&node->waiting)) && first->ticket <= node->durable) {
+		struct dag_effect effect = effect_queue_take(&node->waiting);
 		apply(sim, node, &effect);
 		dag_effect_release(&effect);
 	}
@@ -172,7 +156,7 @@ void sim_node_carry_out(struct sim *sim, struct sim_node *node)
 			log_append(node, &mine);
 			break;
 		case DAG_COMMITTED:
-			waiting_push(node, &mine);
+			effect_queue_push(&node->waiting, &mine);
 			mine = (struct dag_effect){.kind = DAG_SEND};
 			break;
 		case DAG_LOAD:
@@ -263,11 +247,7 @@ void sim_node_stop(struct sim_node *node)
 {
 	node->up = false;
 	node->incarnation++;
-	while (node->waiting_count) {
-		dag_effect_release(&node->waiting[node->waiting_first]);
-		node->waiting_first = (node->waiting_first + 1) % node->waiting_room;
-		node->waiting_count--;
-	}
+	effect_queue_drop(&node->waiting);
 	dag_destroy(node->dag);
 	node->dag = NULL;
 }
@@ -317,11 +297,7 @@ void sim_node_snapshot(struct sim *sim, struct sim_node *node, const struct sim_
 	good = good && !memcmp(state.root, event->blob->data, DAG_ROOT_SIZE);
 	if (good) {
 		node->applied = node->applied_durable = state;
-		while (node->waiting_count) {
-			dag_effect_release(&node->waiting[node->waiting_first]);
-			node->waiting_first = (node->waiting_first + 1) % node->waiting_room;
-			node->waiting_count--;
-		}
+		effect_queue_drop(&node->waiting);
 		monitor_applied(sim, node);
 		monitor_restored(sim, node);
 	}
