@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 """Disks with partitions, ext4 and FAT in a sub-kernel: what is written inside is whole and the same for the host's tools; what those wrote is read inside;
 what cannot be mounted says why; a service that dies takes no other with it; and machines that are killed while they write lose nothing that was synced
-(10 of each, or 300 with the argument "soak"). HOLON_SEED repeats a run's choices. Two machines at a time."""
+(5 of each, or 300 with the argument "soak"). HOLON_SEED repeats a run's choices. Two machines at a time."""
 import concurrent.futures
 import hashlib
 import os
 import pathlib
 import random
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from runner import killed  # noqa: E402
+
 SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))
 MIB = 1 << 20
 GPT = "label: gpt\nstart=2048, size=98304, type=L\nsize=81920, type=uefi\n"
@@ -141,51 +142,10 @@ umount /mnt; mount -t ext4 /dev/block/other /mnt && cat /mnt/a && umount /mnt; u
 
 # ---- Power cuts ----
 
-def descendants(pid):
-    found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            for child in task.read_text().split():
-                found += [int(child)] + descendants(int(child))
-        except OSError:
-            pass
-    return found
-
-
-class Run:
-    """One boot, whose output is read line by line until it is killed."""
-
-    def __init__(self, work, kind, last):
-        script = f"mount -t {kind} /dev/block/disk /mnt || exit 1; LAST={last}; . /power.sh"
-        command = [ROOT / "tools/holon-run", "--timeout", "1200", "--block", work / "disk", "--add", f"{ROOT}/tests/devices/power.sh:/power.sh",
-                   "--log", work / "log", "--", "sh", "-c", script]
-        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True, errors="replace")
-        self.last, self.checked, self.synced, self.bad, self.lines = last, threading.Event(), threading.Event(), [], []
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            line = line.strip()
-            self.lines = self.lines[-20:] + [line]
-            if line.startswith("bad:"):
-                self.bad.append(line)
-            elif line.startswith("checked "):
-                self.checked.set()
-            elif re.fullmatch(r"synced \d+", line):
-                self.last = int(line.split()[1])
-                self.synced.set()
-
-    def kill(self):
-        for pid in descendants(self.process.pid):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
+def boot(work, kind, last):
+    script = f"mount -t {kind} /dev/block/disk /mnt || exit 1; LAST={last}; . /power.sh"
+    return killed.Killed([ROOT / "tools/holon-run", "--timeout", "1200", "--block", work / "disk", "--add", f"{ROOT}/tests/devices/power.sh:/power.sh",
+                          "--log", work / "log", "--", "sh", "-c", script], last)
 
 
 def host_finds(work, kind, last):
@@ -213,17 +173,17 @@ def power_cuts(work, kind, rounds, chance):
     host(*(["mkfs.ext4", "-q", "-F"] if kind == "ext4" else ["mkfs.fat", "-F", "32", "-s", "1"]), disk)
     last = 0
     for number in range(1, rounds + 1):
-        boot = Run(work, kind, last)
-        began = boot.checked.wait(240 * SCALE)
+        machine = boot(work, kind, last)
+        began = machine.checked.wait(240 * SCALE)
         if began and number % 2: # else it may be in the midst of the first file
-            boot.synced.wait(120 * SCALE)
+            machine.synced.wait(120 * SCALE)
         if began:
             time.sleep(chance.uniform(0, 2) * SCALE)
-        boot.kill()
-        why = f"{boot.bad[:5]} {boot.lines[-6:]} {(work / 'log').read_text(errors='replace')[-400:]!r}"
-        if not report(f"{kind}, power cut {number}: all that was synced is there ({last} files; then up to {boot.last})", began and not boot.bad, why):
+        machine.kill()
+        why = f"{machine.bad[:5]} {machine.lines[-6:]} {(work / 'log').read_text(errors='replace')[-400:]!r}"
+        if not report(f"{kind}, power cut {number}: all that was synced is there ({last} files; then up to {machine.last})", began and not machine.bad, why):
             return
-        last = boot.last
+        last = machine.last
         wrong = host_finds(work, kind, last)
         if not report(f"{kind}, power cut {number}: the host finds it whole, with the last file", not wrong, wrong):
             return

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""A machine that is killed at random while a sub-kernel writes into a vault: after each of 10 kills (300 with the argument "soak") everything synced is
+"""A machine that is killed at random while a sub-kernel writes into a vault: after each of 6 kills (300 with the argument "soak") everything synced is
 there, renames are whole, and the container is good. The seed is printed; HOLON_SEED repeats it."""
 import os
 import pathlib
 import random
-import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from runner import killed  # noqa: E402
+
 VDISK = ROOT / "build/host/bin/holon-vdisk"
 HOLONFS = ROOT / "build/host/bin/holonfs"
 SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))
@@ -21,49 +21,9 @@ COMMAND = """vault open disk v --key-file /key || exit 1
 subkernel run -m 256M --vault v -- sh -c "LAST={last}; $(cat /power.sh)" """
 
 
-def descendants(pid):
-    found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            for child in task.read_text().split():
-                found += [int(child)] + descendants(int(child))
-        except OSError:
-            pass
-    return found
-
-
-class Run:
-    """One boot, whose output is read line by line until it is killed."""
-
-    def __init__(self, work, last):
-        command = [str(ROOT / "tools/holon-run"), "--timeout", "1200", "--block", str(work / "disk"), "--add", f"{work}/key:/key",
-                   "--add", f"{ROOT}/tests/vault/power.sh:/power.sh", "--log", str(work / "log"), "--", "sh", "-c", COMMAND.format(last=last)]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True, errors="replace")
-        self.last, self.checked, self.bad, self.lines = last, threading.Event(), [], []
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            line = line.strip()
-            self.lines = self.lines[-20:] + [line]
-            if line.startswith("bad:"):
-                self.bad.append(line)
-            elif line.startswith("checked "):
-                self.checked.set()
-            elif re.fullmatch(r"synced \d+", line):
-                self.last = int(line.split()[1])
-
-    def kill(self):
-        for pid in descendants(self.process.pid):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
+def boot(work, last):
+    return killed.Killed([ROOT / "tools/holon-run", "--timeout", "1200", "--block", work / "disk", "--add", f"{work}/key:/key",
+                          "--add", f"{ROOT}/tests/vault/power.sh:/power.sh", "--log", work / "log", "--", "sh", "-c", COMMAND.format(last=last)], last)
 
 
 def report(name, good, why=""):
@@ -89,7 +49,7 @@ def main():
             file.truncate(512 << 20)
         last = 0
         for number in range(1, rounds + 1):
-            run = Run(work, last)
+            run = boot(work, last)
             began = run.checked.wait(BOOT_LIMIT)
             if began:
                 time.sleep(chance.uniform(0, 6) * SCALE)
