@@ -51,7 +51,14 @@ static int write_super(struct vdisk *disk, unsigned slot)
 	uint8_t plain[sizeof(sealed.body)] = {0};
 	memcpy(body.state, disk->state, sizeof(body.state));
 	memcpy(body.previous_state, disk->previous_state, sizeof(body.state));
-	memcpy(body.volume_key, disk->volume_key, sizeof(body.volume_key));
+	memcpy(body.volume_key, disk->volume_keys[disk->key_number], sizeof(body.volume_key));
+	body.key_flags = (disk->key_number ? SUPER_KEY_BIT : 0) | (disk->rekeying ? SUPER_REKEYING : 0) |
+	                 (disk->rekeyed ? SUPER_REKEYED : 0);
+	body.rekey_next = disk->rekey_next;
+	body.rekey_page = disk->rekey_page;
+	if (disk->rekeying)
+		memcpy(body.old_volume_key, disk->volume_keys[!disk->key_number],
+		       sizeof(body.old_volume_key));
 	memcpy(body.log_key, disk->log_key, sizeof(body.log_key));
 	tree_store(&disk->counts, &body.counts);
 	tree_store(&disk->catalogue, &body.catalogue);
@@ -66,13 +73,14 @@ static int write_super(struct vdisk *disk, unsigned slot)
 	return legs_write(disk, SUPER_FIRST + slot, &sealed, 1);
 }
 
-static bool open_super(struct vdisk *disk, const struct super_sealed *sealed, struct super_disk *super)
+static bool open_super_under(struct vdisk *disk, const uint8_t *key, const struct super_sealed *sealed,
+                             struct super_disk *super)
 {
 	uint8_t plain[sizeof(sealed->body)];
 	struct super_aad data = super_associated(disk);
 	bool good = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
 	                plain, NULL, sealed->body, sizeof(plain), sealed->tag, (const uint8_t *)&data,
-	                sizeof(data), sealed->nonce, disk->super_key) == 0;
+	                sizeof(data), sealed->nonce, key) == 0;
 	if (!good && SEEDED(BUG_TAG_NOT_CHECKED)) {
 		memcpy(plain, sealed->body, sizeof(plain));
 		good = true;
@@ -80,6 +88,12 @@ static bool open_super(struct vdisk *disk, const struct super_sealed *sealed, st
 	memcpy(super, plain, sizeof(*super));
 	sodium_memzero(plain, sizeof(plain));
 	return good;
+}
+
+static bool open_super(struct vdisk *disk, const struct super_sealed *sealed, struct super_disk *super)
+{
+	return open_super_under(disk, disk->super_key, sealed, super) ||
+	       (disk->has_old_master && open_super_under(disk, disk->old_super_key, sealed, super));
 }
 
 /* The open volume's record gets a new place in the catalogue; what it says is written later. */
@@ -288,6 +302,16 @@ static void read_leg(struct vdisk *disk, unsigned leg, struct candidate *best)
 		}
 }
 
+/* Whether a leg with the superblock OTHER was written apart from what has NEWEST. */
+static bool has_diverged(const struct super_disk *other, const struct super_disk *newest)
+{
+	if (other->generation == newest->generation)
+		return memcmp(other->state, newest->state, sizeof(other->state)) != 0;
+	return other->generation > newest->generation ||
+	       (other->legs_present != newest->legs_present &&
+	        (other->legs_present & newest->legs_present) != newest->legs_present);
+}
+
 /* The newest superblock of all legs. Two legs that each went on without the other have no common newest
  * state. */
 static int read_super(struct vdisk *disk, struct super_disk *newest)
@@ -303,13 +327,7 @@ static int read_super(struct vdisk *disk, struct super_disk *newest)
 		return VDISK_DAMAGED;
 	*newest = legs[best].super;
 	for (unsigned i = 0; i < disk->leg_count; i++) {
-		const struct super_disk *other = &legs[i].super;
-		if (!legs[i].found || (int)i == best)
-			continue;
-		if (other->generation == newest->generation
-		        ? memcmp(other->state, newest->state, sizeof(other->state)) != 0
-		        : other->legs_present != newest->legs_present &&
-		              (other->legs_present & newest->legs_present) != newest->legs_present)
+		if (legs[i].found && (int)i != best && has_diverged(&legs[i].super, newest))
 			return VDISK_DIVERGED;
 	}
 	return VDISK_OK;
@@ -325,7 +343,14 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	disk->generation = super.generation;
 	memcpy(disk->state, super.state, sizeof(super.state));
 	memcpy(disk->previous_state, super.previous_state, sizeof(super.state));
-	memcpy(disk->volume_key, super.volume_key, sizeof(super.volume_key));
+	disk->key_number = super.key_flags & SUPER_KEY_BIT ? 1 : 0;
+	disk->rekeying = super.key_flags & SUPER_REKEYING;
+	disk->rekeyed = super.key_flags & SUPER_REKEYED;
+	disk->rekey_next = super.rekey_next;
+	disk->rekey_page = super.rekey_page;
+	memcpy(disk->volume_keys[disk->key_number], super.volume_key, sizeof(super.volume_key));
+	memcpy(disk->volume_keys[!disk->key_number], disk->rekeying ? super.old_volume_key : super.volume_key,
+	       sizeof(super.volume_key));
 	memcpy(disk->log_key, super.log_key, sizeof(super.log_key));
 	disk->log_first = disk->log_next = disk->log_blocks[0] = super.log_first;
 	disk->log_count = 1;
@@ -333,6 +358,7 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	disk->used = super.used;
 	disk->next_volume = super.next_volume;
 	sodium_memzero(&super.volume_key, sizeof(super.volume_key));
+	sodium_memzero(&super.old_volume_key, sizeof(super.old_volume_key));
 	sodium_memzero(&super.log_key, sizeof(super.log_key));
 	if (super.end < FIRST_FREE_BLOCK || super.end > PLACE_MASK || super.used > super.end)
 		return VDISK_DAMAGED;
@@ -356,6 +382,37 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	TRY(receive_undo(disk));
 	if (disk->volume.flags & VOLUME_READ_ONLY)
 		disk->read_only = true;
+	return VDISK_OK;
+}
+
+int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend)
+{
+	struct candidate found = {.found = false};
+	struct super_disk now = {.legs_present = present_legs(disk)};
+	uint64_t limit = backend->limit / VDISK_BLOCK;
+	if (disk->leg_count == VDISK_LEGS_MAX)
+		return VDISK_LIMIT;
+	TRY(begin_change(disk));
+	TRY(header_welcomes(disk, backend));
+	/* A state that no leg but those that are there can have. */
+	disk->must_checkpoint = true;
+	TRY(checkpoint(disk));
+	if (limit && limit < disk->end)
+		return VDISK_NO_SPACE;
+	now.generation = disk->generation;
+	memcpy(now.state, disk->state, sizeof(now.state));
+	disk->legs[disk->leg_count++] = (struct leg){.backend = *backend};
+	read_leg(disk, disk->leg_count - 1, &found);
+	if (found.found) {
+		bool is_a_leg = memcmp(found.super.state, now.state, sizeof(now.state)) == 0;
+		if (is_a_leg || has_diverged(&found.super, &now)) {
+			disk->leg_count--;
+			return is_a_leg ? VDISK_BUSY : VDISK_DIVERGED;
+		}
+	}
+	if (limit && (!disk->limit || limit < disk->limit))
+		disk->limit = limit;
+	disk->must_checkpoint = true; /* the superblocks name the legs */
 	return VDISK_OK;
 }
 

@@ -62,7 +62,7 @@ static struct associated associate(const struct vdisk *disk, enum block_kind kin
 
 static void block_key(const struct vdisk *disk, const struct entry *entry, uint8_t key[VDISK_KEY_SIZE])
 {
-	crypto_core_hchacha20(key, entry->secret, disk->volume_key, NULL);
+	crypto_core_hchacha20(key, entry->secret, disk->volume_keys[entry->place & KEY_BIT ? 1 : 0], NULL);
 }
 
 static void block_nonce(const struct entry *entry, uint8_t nonce[12])
@@ -112,6 +112,7 @@ void cipher_seal(struct vdisk *disk, struct entry *entry, enum block_kind kind, 
 	uint8_t nonce[12];
 	struct associated data = associate(disk, kind, key);
 	cipher_secret(disk, entry->secret);
+	entry->place = (entry->place & PLACE_MASK) | (disk->key_number ? KEY_BIT : 0);
 	block_key(disk, entry, block);
 	block_nonce(entry, nonce);
 	seal(disk, block, nonce, &data, in, VDISK_BLOCK, out, entry->tag);

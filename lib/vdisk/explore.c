@@ -197,10 +197,26 @@ static bool snapshot_work(struct workload *work)
 	memcpy(model[work->commit + 1], work->now, sizeof(work->now));
 	log_op(&work_log, OP_BEGIN)->commit = ++work->commit;
 	int status = exists ? vdisk_volume_delete(work->disk, "s") : vdisk_snapshot(work->disk, "s");
-	if (status == VDISK_NO_SPACE)
+	if (status == VDISK_NO_SPACE || status == VDISK_BUSY)
 		return true;
 	log_op(&work_log, OP_END)->commit = work->commit;
 	return status == VDISK_OK;
+}
+
+/* A step commits what is there by itself; a few of them, with writes between, give everything new keys. */
+static bool rekey_work(struct workload *work)
+{
+	static const struct vdisk_credentials none;
+	static const enum vdisk_factor factors[2] = {VDISK_FACTOR_OPEN};
+	memcpy(model[work->commit + 1], work->now, sizeof(work->now));
+	log_op(&work_log, OP_BEGIN)->commit = ++work->commit;
+	int status = vdisk_is_rekeying(work->disk)
+	                 ? vdisk_rekey_step(work->disk, 1 + draw(BLOCKS))
+	                 : vdisk_rekey_begin(work->disk, factors, &none, NULL, "", NULL);
+	if (status == VDISK_NO_SPACE || status == VDISK_BUSY)
+		return true;
+	log_op(&work_log, OP_END)->commit = work->commit;
+	return status >= 0;
 }
 
 static bool reopen_work(struct workload *work)
@@ -229,11 +245,12 @@ static bool run_workload(uint64_t seed)
 	for (unsigned epoch = 0; good && epoch < EPOCHS; epoch++) {
 		for (uint32_t i = draw(6) + 1; good && i > 0; i--)
 			good = draw(5) ? write_work(&work) : discard_work(&work);
-		uint32_t what = draw(20);
+		uint32_t what = draw(24);
 		if (good)
 			good = what == 0   ? snapshot_work(&work)
 			       : what == 1 ? reopen_work(&work)
-			                   : sync_work(&work, what < 3);
+			       : what < 6  ? rekey_work(&work)
+			                   : sync_work(&work, what < 7);
 	}
 	vdisk_abandon(work.disk);
 	return good;
@@ -483,7 +500,9 @@ static const char *const bug_names[] = {"none",
                                         "committed blocks are used again",
                                         "a record without its end is applied",
                                         "the log goes on after opening",
-                                        "discards are not logged"};
+                                        "discards are not logged",
+                                        "rekeying forgets the old master key early",
+                                        "rekeying forgets the old volume key early"};
 
 static int run_controls(uint64_t seed)
 {

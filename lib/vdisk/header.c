@@ -7,8 +7,10 @@
 #include "crypto/util.h"
 #include "internal.h"
 
-#define HEADER_VERSION 1u
-#define SLOTS_MAX      8u
+#define HEADER_VERSION    1u
+#define REKEYING_VERSION  2u /* while there is a record of FACTOR_OLD_MASTER behind the slots */
+#define FACTOR_OLD_MASTER 0xffu
+#define SLOTS_MAX         8u
 
 const char vdisk_magic[8] = "HolonVD\0";
 
@@ -95,7 +97,7 @@ static int judge(const struct header_disk *header)
 	uint8_t digest[BLAKE3_SIZE];
 	if (memcmp(header->magic, vdisk_magic, sizeof(vdisk_magic)) != 0)
 		return VDISK_FORMAT;
-	if (header->version != HEADER_VERSION)
+	if (header->version != HEADER_VERSION && header->version != REKEYING_VERSION)
 		return VDISK_VERSION;
 	hash_header(header, NULL, digest);
 	if (memcmp(digest, header->checksum, sizeof(digest)) != 0)
@@ -140,10 +142,14 @@ int header_write(struct vdisk *disk)
 	return VDISK_OK;
 }
 
+static void derive_super_key(uint8_t key[VDISK_KEY_SIZE], const uint8_t master[VDISK_KEY_SIZE])
+{
+	blake3_derive_key(key, VDISK_KEY_SIZE, "Holon vdisk superblock", 22, master, VDISK_KEY_SIZE);
+}
+
 static void derive_keys(struct vdisk *disk)
 {
-	blake3_derive_key(disk->super_key, VDISK_KEY_SIZE, "Holon vdisk superblock", 22, disk->master,
-	                  VDISK_KEY_SIZE);
+	derive_super_key(disk->super_key, disk->master);
 }
 
 static int add_slot(struct vdisk *disk, const enum vdisk_factor factors[2],
@@ -202,8 +208,9 @@ int header_create(struct vdisk *disk, const struct vdisk_create *create,
 	header->cipher = (uint8_t)disk->cipher;
 	if (disk->random(header->id, sizeof(header->id)) < 0 ||
 	    disk->random(disk->master, sizeof(disk->master)) < 0 ||
-	    disk->random(disk->volume_key, sizeof(disk->volume_key)) < 0)
+	    disk->random(disk->volume_keys[0], VDISK_KEY_SIZE) < 0)
 		return VDISK_IO;
+	memcpy(disk->volume_keys[1], disk->volume_keys[0], VDISK_KEY_SIZE);
 	memcpy(disk->id, header->id, sizeof(disk->id));
 	derive_keys(disk);
 	return add_slot(disk, create->factors, credentials, &create->cost, create->label, NULL);
@@ -271,6 +278,120 @@ static int read_newest(struct vdisk *disk, struct header_disk *newest)
 	return status;
 }
 
+int header_welcomes(const struct vdisk *disk, const struct vdisk_backend *backend)
+{
+	struct header_disk *copy = malloc(sizeof(*copy));
+	if (!copy)
+		return VDISK_NO_MEMORY;
+	int status = read_copies(backend, copy);
+	if (status == VDISK_OK)
+		status = memcmp(copy->id, disk->id, sizeof(copy->id)) == 0 ? VDISK_OK : VDISK_DIVERGED;
+	else if (status == VDISK_FORMAT)
+		status = backend->read(backend->context, 0, copy, HEADER_BYTES) < 0 ? VDISK_IO
+		         : sodium_is_zero((const uint8_t *)copy, HEADER_BYTES)      ? VDISK_OK
+		                                                                    : VDISK_FORMAT;
+	free(copy);
+	return status;
+}
+
+/* ---- Rekeying ---- */
+
+static void old_master_key(const struct vdisk *disk, uint8_t key[VDISK_KEY_SIZE])
+{
+	blake3_derive_key(key, VDISK_KEY_SIZE, "Holon vdisk old master key", 26, disk->master,
+	                  VDISK_KEY_SIZE);
+}
+
+/* Opens the record behind the slots, at AT, whose key the superblocks may still need. */
+static bool open_old_master(struct vdisk *disk, const struct header_disk *header, size_t at)
+{
+	struct slot_disk record;
+	uint8_t key[VDISK_KEY_SIZE];
+	uint8_t old[VDISK_KEY_SIZE];
+	if (at + sizeof(record) != header->slot_bytes)
+		return false;
+	memcpy(&record, header->slots + at, sizeof(record));
+	old_master_key(disk, key);
+	bool good = record.factors[0] == FACTOR_OLD_MASTER &&
+	            crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+	                old, NULL, record.wrapped, VDISK_KEY_SIZE, record.wrapped + VDISK_KEY_SIZE,
+	                header->id, VDISK_ID_SIZE, record.nonce, key) == 0;
+	if (good)
+		derive_super_key(disk->old_super_key, old);
+	disk->has_old_master = good;
+	crypto_wipe(key, sizeof(key));
+	crypto_wipe(old, sizeof(old));
+	return good;
+}
+
+static int seal_old_master(struct vdisk *disk, const uint8_t old[VDISK_KEY_SIZE])
+{
+	struct header_disk *header = (struct header_disk *)(void *)disk->header;
+	struct slot_disk record = {.bytes = sizeof(record), .factors = {FACTOR_OLD_MASTER}};
+	uint8_t key[VDISK_KEY_SIZE];
+	if (header->slot_bytes + sizeof(record) > sizeof(header->slots))
+		return VDISK_LIMIT;
+	if (disk->random(record.nonce, sizeof(record.nonce)) < 0)
+		return VDISK_IO;
+	old_master_key(disk, key);
+	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(record.wrapped, record.wrapped + VDISK_KEY_SIZE,
+	                                                    NULL, old, VDISK_KEY_SIZE, header->id,
+	                                                    VDISK_ID_SIZE, NULL, record.nonce, key);
+	crypto_wipe(key, sizeof(key));
+	memcpy(header->slots + header->slot_bytes, &record, sizeof(record));
+	header->slot_bytes += sizeof(record);
+	header->version = REKEYING_VERSION;
+	return VDISK_OK;
+}
+
+int header_rekey(struct vdisk *disk, const enum vdisk_factor factors[2],
+                 const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
+                 const char *label, char *words)
+{
+	struct header_disk *header = (struct header_disk *)(void *)disk->header;
+	struct header_disk *before = malloc(sizeof(*before));
+	uint8_t old[VDISK_KEY_SIZE];
+	if (!before)
+		return VDISK_NO_MEMORY;
+	*before = *header;
+	memcpy(old, disk->master, sizeof(old));
+	int status = disk->random(disk->master, sizeof(disk->master)) < 0 ? VDISK_IO : VDISK_OK;
+	memset(header->slots, 0, sizeof(header->slots));
+	header->slot_bytes = 0;
+	if (status == VDISK_OK)
+		status = add_slot(disk, factors, credentials, cost, label, words);
+	if (status == VDISK_OK && !SEEDED(BUG_REKEY_FORGETS_MASTER))
+		status = seal_old_master(disk, old);
+	if (status < 0) { /* nothing was written: all is as it was */
+		*header = *before;
+		memcpy(disk->master, old, sizeof(old));
+	} else {
+		memcpy(disk->old_super_key, disk->super_key, sizeof(disk->super_key));
+		disk->has_old_master = true;
+		derive_keys(disk);
+		status = mark_broken(disk, header_write(disk));
+	}
+	crypto_wipe(old, sizeof(old));
+	free(before);
+	return status;
+}
+
+int header_rekeyed(struct vdisk *disk)
+{
+	struct header_disk *header = (struct header_disk *)(void *)disk->header;
+	struct slot_disk slot;
+	size_t at = 0;
+	while (slot_at(header, at, &slot))
+		at += slot.bytes;
+	memset(header->slots + at, 0, sizeof(header->slots) - at);
+	header->slot_bytes = (uint32_t)at;
+	header->version = HEADER_VERSION;
+	TRY(header_write(disk));
+	disk->has_old_master = false;
+	crypto_wipe(disk->old_super_key, sizeof(disk->old_super_key));
+	return VDISK_OK;
+}
+
 int header_open(struct vdisk *disk, const struct vdisk_credentials *credentials)
 {
 	struct header_disk *header = calloc(1, sizeof(*header));
@@ -291,7 +412,13 @@ int header_open(struct vdisk *disk, const struct vdisk_credentials *credentials)
 		return VDISK_KEY;
 	derive_keys(disk);
 	hash_header(header, disk->master, mac);
-	return crypto_equal(mac, header->mac, sizeof(mac)) ? VDISK_OK : VDISK_DAMAGED;
+	if (!crypto_equal(mac, header->mac, sizeof(mac)))
+		return VDISK_DAMAGED;
+	size_t end = 0;
+	while (slot_at(header, end, &slot))
+		end += slot.bytes;
+	return header->version == HEADER_VERSION || open_old_master(disk, header, end) ? VDISK_OK
+	                                                                               : VDISK_DAMAGED;
 }
 
 /* ---- Slots, for people ---- */
@@ -326,6 +453,8 @@ int vdisk_slot_add(struct vdisk *disk, const enum vdisk_factor factors[2],
 		return VDISK_LIMIT;
 	if (disk->read_only)
 		return VDISK_READ_ONLY;
+	if (vdisk_is_rekeying(disk))
+		return VDISK_BUSY;
 	TRY(add_slot(disk, factors, credentials, cost, label, words));
 	return header_write(disk);
 }
@@ -336,6 +465,8 @@ int vdisk_slot_remove(struct vdisk *disk, uint32_t number)
 	struct slot_disk slot;
 	if (disk->read_only)
 		return VDISK_READ_ONLY;
+	if (vdisk_is_rekeying(disk))
+		return VDISK_BUSY;
 	for (size_t at = 0; slot_at(header, at, &slot); at += slot.bytes) {
 		if (slot.number != number)
 			continue;

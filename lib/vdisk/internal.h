@@ -13,6 +13,7 @@
  *   checkpoint.c  superblocks, full commits, opening
  *   volume.c      catalogue of volumes: snapshots, clones, rollback, deletion
  *   vdisk.c       read, write, discard
+ *   rekey.c       new keys for everything
  *   stream.c      send and receive;  check.c  check and scrub
  *
  * Structures on disk are little-endian, which the supported processors are.
@@ -32,6 +33,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structures on disk ar
 #define SUPER_FIRST      (2 * HEADER_BLOCKS) /* two slots of a block each */
 #define FIRST_FREE_BLOCK (SUPER_FIRST + 2)
 #define PLACE_MASK       ((UINT64_C(1) << 48) - 1)
+#define KEY_BIT          (UINT64_C(1) << 48) /* of an entry's place: which volume key it is sealed under */
 #define SECRET_SIZE      16u
 #define TAG_SIZE         16u
 #define NODE_ENTRIES     85u
@@ -110,8 +112,17 @@ struct super_disk {
 	uint64_t active_volume; /* whose changes the log has */
 	struct tree_disk counts, catalogue;
 	uint32_t leg_count, legs_present; /* bit N: leg N was written by this commit */
-	uint8_t reserved[3000];
+	uint32_t key_flags;               /* SUPER_* */
+	uint32_t reserved0;
+	uint64_t rekey_next,
+	    rekey_page; /* rekey.c: the first block, and page of counts, not sealed anew yet */
+	uint8_t old_volume_key[VDISK_KEY_SIZE];
+	uint8_t reserved[2944];
 };
+
+#define SUPER_KEY_BIT  1u /* KEY_BIT of what is sealed under volume_key */
+#define SUPER_REKEYING 2u /* some is sealed under old_volume_key */
+#define SUPER_REKEYED  4u /* and now nothing is any more */
 
 /* A superblock as it lies on disk. */
 struct super_sealed {
@@ -175,8 +186,14 @@ struct vdisk {
 	uint8_t id[VDISK_ID_SIZE];
 	enum vdisk_cipher cipher;
 	uint8_t master[VDISK_KEY_SIZE], super_key[VDISK_KEY_SIZE];
+	bool has_old_master; /* while rekeying: superblocks may be sealed under old_super_key */
+	uint8_t old_super_key[VDISK_KEY_SIZE];
+	/* rekey.c */
+	bool rekeying, rekeyed; /* as SUPER_* */
+	uint64_t rekey_next, rekey_page;
 	/* cipher.c: one-time keys */
-	uint8_t volume_key[VDISK_KEY_SIZE];
+	uint8_t volume_keys[2][VDISK_KEY_SIZE]; /* by KEY_BIT; both are one when not rekeying */
+	unsigned key_number;                    /* of what is sealed now */
 	uint8_t pool_key[VDISK_KEY_SIZE];
 	uint8_t pool[1024];
 	size_t pool_left;
@@ -238,6 +255,8 @@ enum vdisk_bug {
 	BUG_PARTIAL_RECORD, /* a record without its end is applied */
 	BUG_LOG_KEY_KEPT,   /* the log goes on after opening under the same key: old records come back */
 	BUG_DISCARD_NOT_LOGGED,
+	BUG_REKEY_FORGETS_MASTER, /* the header goes to the new master key before the superblocks do */
+	BUG_REKEY_FORGETS_BLOCKS, /* the old volume key is forgotten while blocks need it */
 	BUG_COUNT,
 };
 #ifdef VDISK_SEEDED_BUGS
@@ -268,7 +287,7 @@ int cipher_init(struct vdisk *disk, enum vdisk_cipher wanted);
 int cipher_reseed(struct vdisk *disk); /* a fresh secret generator */
 void cipher_secret(struct vdisk *disk, uint8_t secret[SECRET_SIZE]);
 /* Seals VDISK_BLOCK bytes to OUT under a fresh secret, which goes to ENTRY with the tag. ENTRY->place is set
- * before. */
+ * before, and gets KEY_BIT or not. */
 void cipher_seal(struct vdisk *disk, struct entry *entry, enum block_kind kind, uint64_t key, const void *in,
                  void *out);
 bool cipher_open(struct vdisk *disk, const struct entry *entry, enum block_kind kind, uint64_t key,
@@ -282,6 +301,13 @@ int header_create(struct vdisk *disk, const struct vdisk_create *create,
                   const struct vdisk_credentials *credentials);
 int header_open(struct vdisk *disk, const struct vdisk_credentials *credentials);
 int header_write(struct vdisk *disk);
+/* A new master key with one slot, for FACTORS; the old one is kept sealed under it until header_rekeyed(). */
+int header_rekey(struct vdisk *disk, const enum vdisk_factor factors[2],
+                 const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
+                 const char *label, char *words);
+int header_rekeyed(struct vdisk *disk);
+/* Whether what is on a backend may become a leg: nothing, or this container. */
+int header_welcomes(const struct vdisk *disk, const struct vdisk_backend *backend);
 extern const char vdisk_magic[8];
 
 /* ---- factor.c ---- */
@@ -336,6 +362,7 @@ int space_hold(struct vdisk *disk,
                uint64_t place); /* replay: not to be allocated before the next checkpoint */
 /* VDISK_NO_SPACE unless BLOCKS more can be written and committed. */
 int space_reserve(struct vdisk *disk, uint64_t blocks);
+int space_touch(struct vdisk *disk, uint64_t page); /* writes a page of counts again */
 int space_place_pages(struct vdisk *disk);
 int space_write_pages(struct vdisk *disk);
 void space_flushed(struct vdisk *disk);
@@ -366,6 +393,8 @@ int volume_next(struct vdisk *disk, uint64_t after, struct volume_disk *record);
 int volume_find(struct vdisk *disk, const char *name, struct volume_disk *record);
 /* Puts a record into the catalogue, sealed and written. */
 int volume_put(struct vdisk *disk, const struct volume_disk *record);
+/* VDISK_BUSY where there is any other volume; what was left of deleted ones goes. */
+int volume_is_alone(struct vdisk *disk);
 int volume_check_name(struct vdisk *disk, const char *name);
 /* Removes what MAP has from FIRST to LAST, at least MOST entries if there are so many; *REMOVED counts. */
 int remove_range(struct vdisk *disk, struct tree *map, uint64_t first, uint64_t last, uint64_t most,

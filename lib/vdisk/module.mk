@@ -1,5 +1,5 @@
 # vdisk: the library, optimised for host programs and with sanitizers and seeded bugs for tests.
-VDISK_SOURCES := $(addprefix lib/vdisk/,cipher.c legs.c factor.c header.c node.c tree.c space.c log.c checkpoint.c volume.c vdisk.c stream.c check.c)
+VDISK_SOURCES := $(addprefix lib/vdisk/,cipher.c legs.c factor.c header.c node.c tree.c space.c log.c checkpoint.c volume.c vdisk.c rekey.c stream.c check.c)
 VDISK_HOST_SOURCES := $(VDISK_SOURCES) lib/vdisk/file_backend.c
 
 # NAME, SOURCES[, LDLIBS[, CFLAGS]]: a test with sanitizers over the library.

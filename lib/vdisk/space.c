@@ -261,6 +261,12 @@ int space_reserve(struct vdisk *disk, uint64_t blocks)
 	return disk->limit - disk->used < disk->pinned + need ? VDISK_NO_SPACE : VDISK_OK;
 }
 
+int space_touch(struct vdisk *disk, uint64_t page)
+{
+	struct page *touched;
+	return page_change(disk, page * COUNTS_PER_PAGE, &touched);
+}
+
 int space_place_pages(struct vdisk *disk)
 {
 	while (disk->unplaced) { /* placing one may dirty others, each at most once */

@@ -134,13 +134,14 @@ static int write_part(struct vdisk *disk, uint64_t block, size_t count, const ui
 		else
 			disk->volume.mapped++;
 		epoch_note(disk, entry.key);
-		if (i && entry.place != run_place + (i - run_start)) {
+		uint64_t place = entry.place & PLACE_MASK;
+		if (i && place != run_place + (i - run_start)) {
 			TRY(legs_write(disk, run_place, disk->stage + run_start * VDISK_BLOCK,
 			               i - run_start));
 			run_start = i;
 		}
 		if (i == run_start)
-			run_place = entry.place;
+			run_place = place;
 	}
 	return legs_write(disk, run_place, disk->stage + run_start * VDISK_BLOCK, count - run_start);
 }

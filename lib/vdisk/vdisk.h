@@ -146,6 +146,11 @@ int vdisk_create(struct vdisk **disk, const struct vdisk_config *config, const s
 int vdisk_open(struct vdisk **disk, const struct vdisk_config *config,
                const struct vdisk_credentials *credentials);
 
+/* One more leg while it is open. It is empty, or was a leg of this container and is behind; vdisk_scrub() fills it.
+ * VDISK_FORMAT: something else is on it; VDISK_DIVERGED: it belongs to another container, or was written without
+ * the others; VDISK_BUSY: it is a leg already; VDISK_NO_SPACE: it is too small. The backend must last as long as the handle. */
+int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend);
+
 /* Commits, wipes keys, frees. The status is the commit's. */
 int vdisk_close(struct vdisk *disk);
 
@@ -263,6 +268,20 @@ int vdisk_slot_add(struct vdisk *disk, const enum vdisk_factor factors[2],
                    const char *label, char *words);
 /* Removes a slot. The last one stays: VDISK_BUSY. */
 int vdisk_slot_remove(struct vdisk *disk, uint32_t number);
+
+/* ---- Rekeying: docs/vdisk.md, "New keys" ---- */
+
+/* Begins to give the container new keys: a master key with one slot, as vdisk_slot_add() makes it (all others are
+ * gone when this returns), and a key for every block. VDISK_BUSY while there are snapshots or clones, which cannot
+ * be made either until it is over, or while one is under way. */
+int vdisk_rekey_begin(struct vdisk *disk, const enum vdisk_factor factors[2],
+                      const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
+                      const char *label, char *words);
+/* Seals up to MOST blocks anew and commits. 1: there is more to do, 0: it is over, and nothing on the device opens
+ * with the old keys. A step that fails, or is cut off by a crash, loses nothing, and the next goes on. */
+int vdisk_rekey_step(struct vdisk *disk, unsigned most);
+bool vdisk_is_rekeying(const struct vdisk *disk);
+void vdisk_rekey_progress(const struct vdisk *disk, uint64_t *done, uint64_t *total);
 
 /* Whether a backend starts with a container's header: VDISK_OK, VDISK_FORMAT, VDISK_VERSION, VDISK_IO. Lists
  * slots without a key. */

@@ -1,5 +1,6 @@
 /* Unit tests of vdisk: random work against a model, volumes, mirrors that heal, tampering, full devices,
  * slots, streams, size and irreversibility. */
+#include <sodium.h>
 #include <stdio.h>
 #include "internal.h"
 #include "file_backend.h"
@@ -640,6 +641,165 @@ static void test_slots(void)
 	check("two do", vdisk_open(&disk, &config, &file) == VDISK_DAMAGED);
 }
 
+/* ---- A leg that comes while the container is open ---- */
+
+static void test_leg_add(void)
+{
+	static const uint8_t junk[VDISK_BLOCK] = {1};
+	struct vdisk_report report = {0};
+	struct vdisk_info info;
+	struct vdisk *disk;
+	int status;
+	new_devices(3, DEVICE, false);
+	config.leg_count = 1;
+	memset(model, 0, sizeof(model));
+	disk = make(BLOCKS);
+	bool good = disk != NULL;
+	for (unsigned i = 0; good && i < 100; i++)
+		good = write_some(disk);
+	legs[2].write(legs[2].context, 0, junk, sizeof(junk));
+	check("a leg that holds something else is refused",
+	      good && vdisk_leg_add(disk, &legs[2]) == VDISK_FORMAT);
+	check("and one that is a leg already", vdisk_leg_add(disk, &legs[0]) == VDISK_BUSY);
+	struct vdisk_backend small = legs[1];
+	small.limit = 8 * VDISK_BLOCK;
+	check("and one that is too small", vdisk_leg_add(disk, &small) == VDISK_NO_SPACE);
+	check("an empty one comes", vdisk_leg_add(disk, &legs[1]) == VDISK_OK && write_some(disk) &&
+	                                vdisk_scrub(disk, &report) == VDISK_OK && report.healed &&
+	                                !report.damaged && matches(disk, model));
+	vdisk_get_info(disk, &info);
+	check("and is counted", info.legs == 2 && !info.legs_failed && is_sound(disk));
+	for (unsigned i = 0; good && i < 20; i++)
+		good = write_some(disk);
+	good = good && vdisk_close(disk) == VDISK_OK;
+	/* Each opens alone; what is written to one without the other tells. */
+	struct vdisk_backend first = legs[0];
+	legs[0] = legs[1];
+	disk = reopen(&status);
+	check("it has everything", good && disk && matches(disk, model) && is_sound(disk));
+	legs[1] = first;
+	check("the other comes back when it is behind",
+	      write_some(disk) && vdisk_flush(disk) == VDISK_OK && vdisk_leg_add(disk, &legs[1]) == VDISK_OK);
+	report = (struct vdisk_report){0};
+	check("and is filled",
+	      vdisk_scrub(disk, &report) == VDISK_OK && !report.damaged && vdisk_close(disk) == VDISK_OK);
+	disk = reopen(&status);
+	good = disk && write_some(disk) && vdisk_close(disk) == VDISK_OK;
+	first = legs[0];
+	legs[0] = legs[1]; /* which has not seen that, and is written apart, more often */
+	disk = reopen(&status);
+	for (unsigned i = 0; i < 5; i++)
+		good = good && disk && write_some(disk) && vdisk_commit(disk) == VDISK_OK;
+	vdisk_close(disk);
+	legs[1] = legs[0];
+	legs[0] = first;
+	disk = reopen(&status);
+	check("one that was written without the others is refused",
+	      good && disk && vdisk_leg_add(disk, &legs[1]) == VDISK_DIVERGED);
+	vdisk_abandon(disk);
+}
+
+/* ---- New keys ---- */
+
+static bool steps(struct vdisk *disk, unsigned most, unsigned blocks)
+{
+	int status = 1;
+	for (unsigned i = 0; i < most && status > 0; i++)
+		status = vdisk_rekey_step(disk, blocks);
+	return status >= 0;
+}
+
+/* Whether a superblock of the device opens under a master key. */
+static bool super_opens(const uint8_t master[VDISK_KEY_SIZE], const struct vdisk *disk)
+{
+	uint8_t key[VDISK_KEY_SIZE];
+	blake3_derive_key(key, sizeof(key), "Holon vdisk superblock", 22, master, VDISK_KEY_SIZE);
+	bool opens = false;
+	for (unsigned slot = 0; slot < 2; slot++) {
+		struct super_sealed sealed;
+		uint8_t plain[sizeof(sealed.body)];
+		struct {
+			uint8_t id[VDISK_ID_SIZE];
+			uint64_t kind;
+		} data = {.kind = KIND_SUPER};
+		memcpy(data.id, disk->id, sizeof(data.id));
+		memcpy(&sealed, devices[0].bytes + (SUPER_FIRST + slot) * VDISK_BLOCK, sizeof(sealed));
+		opens = opens || crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+		                     plain, NULL, sealed.body, sizeof(plain), sealed.tag,
+		                     (const uint8_t *)&data, sizeof(data), sealed.nonce, key) == 0;
+	}
+	return opens;
+}
+
+static void test_rekey(void)
+{
+	static const uint8_t secrets[2][64] = {{1, 2, 3}, {4, 5, 6}};
+	struct vdisk_credentials old = {.key_file = secrets[0], .key_file_bytes = 64};
+	struct vdisk_credentials new = {.key_file = secrets[1], .key_file_bytes = 64};
+	static const enum vdisk_factor factors[2] = {VDISK_FACTOR_SECRET_FILE};
+	struct vdisk_create create = {.blocks = BLOCKS, .factors = {VDISK_FACTOR_SECRET_FILE}};
+	uint8_t master[VDISK_KEY_SIZE];
+	uint8_t volume_key[VDISK_KEY_SIZE];
+	struct vdisk_volume volume;
+	struct vdisk *disk;
+	new_devices(1, DEVICE, false);
+	memset(model, 0, sizeof(model));
+	bool good = vdisk_create(&disk, &config, &create, &old) == VDISK_OK;
+	for (unsigned i = 0; good && i < 200; i++)
+		good = write_some(disk) && (draw(10) || vdisk_flush(disk) == VDISK_OK);
+	memcpy(master, disk->master, sizeof(master));
+	memcpy(volume_key, disk->volume_keys[disk->key_number], sizeof(volume_key));
+	check("rekeying is refused while there is a snapshot",
+	      good && vdisk_snapshot(disk, "s") == VDISK_OK &&
+	          vdisk_rekey_begin(disk, factors, &new, NULL, "new", NULL) == VDISK_BUSY &&
+	          vdisk_volume_delete(disk, "s") == VDISK_OK);
+	check("and without what the new slot needs, changing nothing",
+	      vdisk_rekey_begin(disk, factors, &(struct vdisk_credentials){0}, NULL, "", NULL) < 0 &&
+	          !vdisk_is_rekeying(disk) && memcmp(master, disk->master, sizeof(master)) == 0 &&
+	          vdisk_close(disk) == VDISK_OK && vdisk_open(&disk, &config, &old) == VDISK_OK);
+	check("it begins", vdisk_rekey_begin(disk, factors, &new, NULL, "new", NULL) == VDISK_OK &&
+	                       vdisk_is_rekeying(disk) && matches(disk, model) && is_sound(disk));
+	vdisk_abandon(disk);
+	check("from then on the new key alone opens", vdisk_open(&disk, &config, &old) == VDISK_KEY &&
+	                                                  vdisk_open(&disk, &config, &new) == VDISK_OK &&
+	                                                  vdisk_is_rekeying(disk) && matches(disk, model));
+	check("with snapshots and slots refused meanwhile",
+	      vdisk_snapshot(disk, "s") == VDISK_BUSY &&
+	          vdisk_slot_add(disk, factors, &old, NULL, "", NULL) == VDISK_BUSY &&
+	          vdisk_volume_find(disk, "s", &volume) == VDISK_NOT_FOUND);
+	/* Steps, writes and crashes in turn. */
+	for (unsigned i = 0; good && vdisk_is_rekeying(disk) && i < 2000; i++) {
+		good = steps(disk, draw(3), 1 + draw(20)) && write_some(disk);
+		if (good && draw(5) == 0)
+			good = discard_some(disk);
+		if (good && draw(3) == 0) {
+			good = vdisk_flush(disk) == VDISK_OK;
+			vdisk_abandon(disk);
+			disk = NULL;
+			good = good && vdisk_open(&disk, &config, &new) == VDISK_OK && matches(disk, model);
+		}
+	}
+	check("it comes to its end over crashes and writes",
+	      good && !vdisk_is_rekeying(disk) && matches(disk, model) && is_sound(disk));
+	check("with other keys", memcmp(master, disk->master, sizeof(master)) != 0 &&
+	                             memcmp(volume_key, disk->volume_keys[0], sizeof(volume_key)) != 0 &&
+	                             memcmp(disk->volume_keys[0], disk->volume_keys[1], VDISK_KEY_SIZE) == 0);
+	check("the old master key opens no superblock, and the new one does",
+	      vdisk_commit(disk) == VDISK_OK && !super_opens(master, disk) &&
+	          super_opens(disk->master, disk));
+	/* What is left must not need the old key at all. */
+	vdisk_close(disk);
+	check("a second time, in one go",
+	      vdisk_open(&disk, &config, &new) == VDISK_OK &&
+	          vdisk_rekey_begin(disk, factors, &old, NULL, "", NULL) == VDISK_OK &&
+	          steps(disk, 100, 4096) && !vdisk_is_rekeying(disk) && matches(disk, model) &&
+	          is_sound(disk) && vdisk_close(disk) == VDISK_OK &&
+	          vdisk_open(&disk, &config, &new) == VDISK_KEY &&
+	          vdisk_open(&disk, &config, &old) == VDISK_OK && matches(disk, model) &&
+	          vdisk_snapshot(disk, "s") == VDISK_OK);
+	vdisk_abandon(disk);
+}
+
 int main(void)
 {
 	test_random(VDISK_CIPHER_AES_256_GCM, "AES-256-GCM");
@@ -653,6 +813,8 @@ int main(void)
 	test_irreversibility();
 	test_streams();
 	test_slots();
+	test_leg_add();
+	test_rekey();
 	new_devices(0, 0, false);
 	return failures != 0;
 }

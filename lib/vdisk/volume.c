@@ -73,7 +73,7 @@ int volume_put(struct vdisk *disk, const struct volume_disk *record)
 	memcpy(plain, record, sizeof(*record));
 	TRY(space_allocate(disk, &entry.place));
 	cipher_seal(disk, &entry, KIND_VOLUME, entry.key, plain, sealed);
-	TRY(legs_write(disk, entry.place, sealed, 1));
+	TRY(legs_write(disk, entry.place & PLACE_MASK, sealed, 1));
 	TRY(tree_set(disk, &disk->catalogue, &entry, &old));
 	disk->changed = true;
 	return old.place ? space_drop(disk, old.place & PLACE_MASK) : VDISK_OK;
@@ -128,6 +128,8 @@ int vdisk_volume_find(struct vdisk *disk, const char *name, struct vdisk_volume 
 static int begin(struct vdisk *disk)
 {
 	TRY(begin_change(disk));
+	if (vdisk_is_rekeying(disk)) /* shared blocks could not be sealed anew */
+		return VDISK_BUSY;
 	TRY(checkpoint(disk));
 	return space_reserve(disk, 16);
 }
@@ -241,6 +243,18 @@ static int delete_leftovers(struct vdisk *disk)
 	     number = record.number)
 		if (record.flags & VOLUME_DELETING)
 			TRY(mark_broken(disk, delete_record(disk, &record)));
+	return status == VDISK_NOT_FOUND ? VDISK_OK : status;
+}
+
+int volume_is_alone(struct vdisk *disk)
+{
+	struct volume_disk record;
+	int status;
+	TRY(delete_leftovers(disk));
+	for (uint64_t number = 0; (status = volume_next(disk, number, &record)) == VDISK_OK;
+	     number = record.number)
+		if (record.number != disk->volume.number)
+			return VDISK_BUSY;
 	return status == VDISK_NOT_FOUND ? VDISK_OK : status;
 }
 

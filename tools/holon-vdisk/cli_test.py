@@ -197,6 +197,34 @@ def mirrors_and_streams(work, key):
           and run("delete", first, "one", "--key-file", key).returncode == 3)
 
 
+def rekey(work):
+    """New keys for everything, over a SIGKILL in the midst of it."""
+    old, new, disk = work / "old-key", work / "new-key", work / "rekeyed"
+    old.write_bytes(os.urandom(32))
+    new.write_bytes(os.urandom(32))
+    raw = work / "contents"
+    raw.write_bytes(os.urandom(40 << 20))
+    good("import", disk, raw, "--key-file", old)
+    good("snapshot", disk, "s", "--key-file", old)
+    begin = ("rekey", disk, "--key-file", old, "--new-key-file", new)
+    check("rekey is refused over a snapshot, and asks", run(*begin, "--yes").returncode == 3
+          and good("delete", disk, "s", "--key-file", old, "--yes") and run(*begin).returncode == 3)
+    before = disk.stat().st_mtime_ns
+    process = subprocess.Popen([TOOL, *map(str, begin), "--yes"], stderr=subprocess.DEVNULL)
+    wait_for(lambda: disk.stat().st_mtime_ns != before or process.poll() is not None)
+    process.kill()
+    process.wait()
+    began = run("check", disk, "--key-file", new).returncode == 0
+    key = new if began else old
+    check("what was cut off is whole", good("check", disk, "--data", "--key-file", key))
+    again = ("rekey", disk, "--key-file", key) + (() if began else ("--new-key-file", new))
+    back = work / "contents-back"
+    check("and goes on", good(*again, "--yes") and good("check", disk, "--data", "--key-file", new)
+          and good("export", disk, back, "--key-file", new) and back.read_bytes() == raw.read_bytes())
+    check("the old key opens nothing", run("check", disk, "--key-file", old).returncode == 3
+          and good("snapshot", disk, "s", "--key-file", new))
+
+
 def main():
     work = pathlib.Path(tempfile.mkdtemp(prefix="holon-vdisk-"))
     try:
@@ -206,6 +234,7 @@ def main():
         nbd(work, key)
         fuse(work, key)
         mirrors_and_streams(work, key)
+        rekey(work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     sys.exit(1 if failures else 0)

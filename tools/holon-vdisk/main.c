@@ -21,6 +21,10 @@ static const char usage[] =
     "  scrub FILE KEY [--mirror F]...    read everything on every leg and repair one from another\n"
     "  mirror FILE NEWFILE KEY           make NEWFILE a further leg (give those that exist with --mirror)\n"
     "  key list FILE | key add FILE KEY NEWKEY | key remove FILE KEY --slot N\n"
+    "  rekey FILE KEY NEWKEY             new keys for everything, which NEWKEY alone opens; cut off, it goes "
+    "on "
+    "when\n"
+    "                                    it is asked again (with NEWKEY as KEY)\n"
     "  snapshot FILE NAME KEY            keep the volume as it is now; snapshot FILE: list\n"
     "  clone FILE FROM NAME KEY          a writable copy of a volume\n"
     "  rollback FILE NAME KEY            make the volume what a snapshot is\n"
@@ -258,7 +262,7 @@ static const char *hex(const uint8_t *bytes, size_t size)
 	return text;
 }
 
-static void print_slots(const struct vdisk_slot_info *slots, unsigned count, bool json)
+void print_slots(const struct vdisk_slot_info *slots, unsigned count, bool json)
 {
 	for (unsigned i = 0; i < count; i++) {
 		const char *second = factor_name(slots[i].factors[1]);
@@ -475,90 +479,6 @@ static int run_mirror(const struct options *options)
 	return report.damaged ? EXIT_DAMAGED : EXIT_GOOD;
 }
 
-/* ---- keys ---- */
-
-static int key_add(struct container *container, const struct options *options)
-{
-	struct vdisk_credentials new = {0};
-	enum vdisk_factor factors[2] = {VDISK_FACTOR_NONE, VDISK_FACTOR_NONE};
-	unsigned count = 0;
-	char words[VDISK_RECOVERY_WORDS_SIZE] = "";
-	char *passphrase = NULL;
-	uint8_t *key_file = NULL;
-	if (options->new_key_file) {
-		new.key_file = key_file = read_file(options->new_key_file, 65536, &new.key_file_bytes);
-		factors[count++] = vdisk_key_file_factor(new.key_file, new.key_file_bytes);
-		if (!factors[0])
-			fail(EXIT_WRONG, "%s: neither a hybrid-kem key nor a secret of at least 32 bytes",
-			     options->new_key_file);
-	}
-	if (options->new_passphrase_fd >= 0) {
-		new.passphrase = passphrase = read_fd_line(options->new_passphrase_fd);
-		new.passphrase_bytes = strlen(passphrase);
-		if (factors[0] != VDISK_FACTOR_KEY_FILE && count < 2)
-			factors[count++] = VDISK_FACTOR_PASSPHRASE;
-	}
-	if (options->new_recovery && count < 2)
-		factors[count++] = VDISK_FACTOR_RECOVERY;
-	if (options->new_machine && count < 2) {
-		new.machine = container->credentials.machine;
-		factors[count++] = VDISK_FACTOR_MACHINE;
-	}
-	if (!count)
-		fail(EXIT_WRONG,
-		     "say what the new slot opens with: --new-key-file, --new-passphrase-fd, --new-recovery");
-	must(vdisk_slot_add(container->disk, factors, &new, NULL, options->label, words), "adding a slot to",
-	     options->arguments[1]);
-	if (*words)
-		printf("%s\n", words);
-	explicit_bzero(words, sizeof(words));
-	free(passphrase);
-	free(key_file);
-	return EXIT_GOOD;
-}
-
-static int run_key(const struct options *options)
-{
-	struct options rest = *options;
-	struct container container;
-	const char *what = options->arguments[0];
-	if (options->argument_count != 2)
-		fail(EXIT_WRONG, "key list FILE, key add FILE or key remove FILE");
-	rest.arguments[0] = options->arguments[1];
-	if (!strcmp(what, "list")) {
-		struct vdisk_slot_info slots[8];
-		uint8_t id[VDISK_ID_SIZE];
-		unsigned count;
-		container_files(&container, &rest, ACCESS_READ);
-		must(vdisk_probe(&container.legs[0], slots, 8, &count, id), "reading", rest.arguments[0]);
-		if (options->json)
-			putchar('[');
-		print_slots(slots, count, options->json);
-		if (options->json)
-			printf("]\n");
-		container_close(&container);
-		return EXIT_GOOD;
-	}
-	if (!strcmp(what, "add")) {
-		container_open(&container, &rest, ACCESS_WRITE, false);
-		key_add(&container, options);
-	} else if (!strcmp(what, "remove")) {
-		char question[100];
-		if (options->slot < 0)
-			fail(EXIT_WRONG, "--slot is missing");
-		snprintf(question, sizeof(question), "Slot %ld will open this container no more.",
-		         options->slot);
-		container_open(&container, &rest, ACCESS_WRITE, false);
-		confirm(options, question);
-		must(vdisk_slot_remove(container.disk, (uint32_t)options->slot), "removing a slot of",
-		     rest.arguments[0]);
-	} else {
-		fail(EXIT_WRONG, "there is no 'key %s': list, add or remove", what);
-	}
-	container_close(&container);
-	return EXIT_GOOD;
-}
-
 /* ---- volumes ---- */
 
 static int run_snapshot(const struct options *options)
@@ -672,7 +592,7 @@ static const struct command {
     {"key", run_key, 2, 2},           {"snapshot", run_snapshot, 1, 2}, {"clone", run_clone, 3, 3},
     {"rollback", run_rollback, 2, 2}, {"delete", run_delete, 2, 2},     {"send", run_send, 2, 2},
     {"receive", run_receive, 1, 1},   {"resize", run_resize, 1, 1},     {"import", run_import, 2, 2},
-    {"export", run_export, 2, 2},
+    {"export", run_export, 2, 2},     {"rekey", run_rekey, 1, 1},
 };
 
 int main(int argc, char **argv)

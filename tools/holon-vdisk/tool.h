@@ -66,6 +66,9 @@ int bytes_read(struct vdisk *disk, uint64_t offset, size_t size, void *buffer);
 int bytes_write(struct vdisk *disk, uint64_t offset, size_t size, const void *buffer);
 int bytes_zero(struct vdisk *disk, uint64_t offset, uint64_t size);
 
+void print_slots(const struct vdisk_slot_info *slots, unsigned count, bool json);
+int run_key(const struct options *options);
+int run_rekey(const struct options *options);
 void serve_nbd(struct container *container, const struct options *options);
 void serve_fuse(struct container *container, const struct options *options);
 int run_import(const struct options *options);
