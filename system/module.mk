@@ -24,9 +24,9 @@ ALL += build/guest/vault
 # libraries below it, on newlib. base/vault/host_library.c is what those libraries ask for beyond newlib.
 VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
 	$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)
-VAULT_LIBRARIES := /usr/lib/x86_64-linux-gnu/libsodium.a /usr/lib/x86_64-linux-gnu/libbearssl.a build/x86_64/base/argon2.o
+VAULT_LIBRARIES := /usr/lib/x86_64-linux-gnu/libsodium.a /usr/lib/x86_64-linux-gnu/libbearssl.a build/x86_64/base/argon2.o $(HOLONFS_ARCHIVES)
 $(call native-newlib-program,base/vault,$(VAULT_SOURCES),-DCRYPTO_NO_VECTOR -DEUCLEAN=2117 -DEMEDIUMTYPE=2124 -idirafter /usr/include,$(VAULT_LIBRARIES))
-build/x86_64/base/vault: build/x86_64/base/argon2.o
+build/x86_64/base/vault: build/x86_64/base/argon2.o $(HOLONFS_ARCHIVES)
 # libsodium has an Argon2 of its own, whose functions have the same names.
 build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
 	@mkdir -p $(@D)

@@ -156,7 +156,7 @@ static int64_t make(struct block_device *device, uint64_t size, uint32_t cost_ki
 	if (status < 0)
 		return vault_error(status);
 	struct store store = store_vdisk(disk);
-	int formatted = holonfs_format(&store, "vault", 0, 0, entropy_get, service_now_ns);
+	int formatted = holonfs_format(&store, "vault", 0, 0, 0, entropy_get, service_now_ns);
 	status = vdisk_close(disk);
 	return formatted < 0 ? file_error(formatted) : vault_error(status);
 }

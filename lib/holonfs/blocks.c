@@ -105,6 +105,7 @@ static int free_blocks(struct holonfs *fs, uint64_t block, uint64_t count)
 		buffer->bytes[at / 8] &= (uint8_t) ~(1u << at % 8);
 	}
 	cache_dirty(fs, buffer);
+	pack_forget(fs, block, count);
 	fs->super.used -= count;
 	fs->super_dirty = true;
 	return fs->store.discard(fs->store.context, block, count);

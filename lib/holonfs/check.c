@@ -14,12 +14,18 @@ struct seen_inode {
 	uint32_t names, subdirectories;
 };
 
+struct seen_quota {
+	uint64_t directory, blocks, inodes;
+};
+
 struct check {
 	struct holonfs *fs;
 	struct holonfs_report *report;
 	uint8_t *used;             /* a bit a block */
 	struct seen_inode *inodes; /* by number, as the tree has them */
 	size_t count, room;
+	struct seen_quota *quotas; /* by directory */
+	size_t quota_count, quota_room;
 	uint64_t blocks, shared;
 };
 
@@ -171,9 +177,53 @@ static void judge_entries(struct check *check, const struct item *item)
 	}
 }
 
+static void judge_extent(struct check *check, const struct item *item)
+{
+	static uint8_t unpacked[PACK_BLOCKS * HOLONFS_BLOCK];
+	struct holonfs *fs = check->fs;
+	struct extent extent;
+	unsigned long long inode = item->key.inode;
+	unsigned long long at = key_offset(item->key);
+	int status = extent_load(fs, item, &extent);
+	check->report->extents++;
+	if (status < 0) {
+		finding(check, true,
+		        status == -EPROTONOSUPPORT
+		            ? "inode %llu has at block %llu contents of a kind that is not known here"
+		            : "inode %llu has at block %llu an extent that makes no sense",
+		        inode, at);
+		return;
+	}
+	mark(check, extent.disk.block, extent_stored(&extent), item->key.inode);
+	if (!(extent.disk.flags & EXTENT_LZ4))
+		return;
+	check->report->packed_blocks += extent.disk.count;
+	check->report->stored_blocks += extent_stored(&extent);
+	if (!(fs->super.features & FEATURE_LZ4))
+		finding(check, true, "inode %llu is compressed, which the superblock does not say", inode);
+	if (check->report->unpack && pack_open(fs, &extent, unpacked) < 0)
+		finding(check, true, "inode %llu cannot be unpacked from block %llu on", inode, at);
+}
+
+static int collect_quota(struct check *check, const struct item *item)
+{
+	if (check->quota_count == check->quota_room) {
+		size_t room = check->quota_room * 2 + 64;
+		struct seen_quota *more = realloc(check->quotas, room * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		check->quotas = more;
+		check->quota_room = room;
+	}
+	check->quotas[check->quota_count++] = (struct seen_quota){.directory = key_offset(item->key)};
+	if (item->size != sizeof(struct quota_disk))
+		finding(check, true, "the quota of directory %llu has a wrong size",
+		        (unsigned long long)key_offset(item->key));
+	return 0;
+}
+
 static int judge_item(struct check *check, const struct item *item)
 {
-	struct extent_disk extent;
 	unsigned type = (unsigned)(item->key.rest >> 56);
 	if (item->key.inode && type != ITEM_INODE && !find_inode(check, item->key.inode)) {
 		finding(check, true, "an item of kind %u belongs to inode %llu, which is not there", type,
@@ -185,26 +235,72 @@ static int judge_item(struct check *check, const struct item *item)
 		judge_entries(check, item);
 		break;
 	case ITEM_EXTENT:
-		check->report->extents++;
-		if (item->size == sizeof(extent))
-			memcpy(&extent, item->data, sizeof(extent));
-		if (item->size != sizeof(extent) || !blocks_are_data(check->fs, extent.block, extent.count))
-			finding(check, true, "inode %llu has an extent that makes no sense",
-			        (unsigned long long)item->key.inode);
-		else
-			mark(check, extent.block, extent.count, item->key.inode);
+		judge_extent(check, item);
 		break;
 	case ITEM_SHARED:
 		check->shared++;
+		break;
+	case ITEM_QUOTA:
+		return collect_quota(check, item);
+	case ITEM_ADOPT:
+		if (!(check->fs->super.features & FEATURE_ADOPTING))
+			finding(check, false, "a quota goes on counting, which the superblock does not say");
 		break;
 	case ITEM_INODE:
 	case ITEM_XATTR:
 	case ITEM_INLINE:
 	case ITEM_ORPHAN:
-	case ITEM_QUOTA:
 		break;
 	default:
 		finding(check, true, "an item of unknown kind %u", type);
+	}
+	return 0;
+}
+
+static void count_quota(struct check *check, const struct inode_disk *inode)
+{
+	size_t low = 0;
+	size_t high = check->quota_count;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (check->quotas[middle].directory < inode->quota)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	/* A file without a name may outlive the directory that limited it. */
+	if (low == check->quota_count || check->quotas[low].directory != inode->quota)
+		return;
+	check->quotas[low].blocks += inode->blocks;
+	check->quotas[low].inodes++;
+}
+
+static int judge_quotas(struct check *check, bool repair)
+{
+	for (size_t i = 0; i < check->quota_count; i++) {
+		const struct seen_quota *seen = &check->quotas[i];
+		struct key key = make_key(0, ITEM_QUOTA, seen->directory);
+		struct quota_disk quota;
+		struct item item;
+		int found = item_find(check->fs, key, &item);
+		if (found <= 0 || item.size != sizeof(quota))
+			return found < 0 ? found : -EUCLEAN;
+		memcpy(&quota, item.data, sizeof(quota));
+		if (quota.blocks == seen->blocks && quota.inodes == seen->inodes)
+			continue;
+		finding(
+		    check, false,
+		    "the quota of directory %llu counts %llu blocks and %llu inodes, and there are %llu and "
+		    "%llu",
+		    (unsigned long long)seen->directory, (unsigned long long)quota.blocks,
+		    (unsigned long long)quota.inodes, (unsigned long long)seen->blocks,
+		    (unsigned long long)seen->inodes);
+		if (!repair)
+			continue;
+		quota.blocks = seen->blocks;
+		quota.inodes = seen->inodes;
+		TRY(item_put(check->fs, key, &quota, sizeof(quota)));
+		check->report->repaired++;
 	}
 	return 0;
 }
@@ -217,6 +313,8 @@ static int judge_links(struct check *check, bool repair)
 		struct item item;
 		if (inode_read(check->fs, seen->number, &inode) < 0)
 			continue; /* said above */
+		if (inode.quota)
+			count_quota(check, &inode);
 		bool directory = (inode.mode & 0170000) == 0040000;
 		check->report->inodes++;
 		check->report->directories += directory;
@@ -296,6 +394,7 @@ static int run(struct check *check, bool repair)
 	if (check->report->damaged)
 		return 0;
 	TRY(judge_links(check, repair));
+	TRY(judge_quotas(check, repair));
 	return judge_space(check, repair);
 }
 
@@ -311,6 +410,7 @@ int holonfs_check(struct holonfs *fs, bool repair, struct holonfs_report *report
 	int status = run(&check, repair);
 	free(check.used);
 	free(check.inodes);
+	free(check.quotas);
 	if (status == 0 && report->repaired)
 		status = holonfs_sync(fs);
 	return status;

@@ -3,7 +3,7 @@
  * may leave are built from the log (prefixes, all but one write, subsets, torn sectors), mounted and judged.
  *
  * Oracle: a digest over every name, attribute and byte must be the one that some sync from the newest that had returned to the newest that had begun
- * had recorded, and the check finds nothing.
+ * had recorded, and the check finds nothing. A quota that was counting then counts on, to an end that is exact.
  */
 #include <stdio.h>
 #include "crypto/blake3.h"
@@ -93,7 +93,8 @@ static int device_flush(void *context)
 	return 0;
 }
 
-static bool start(uint8_t *bytes, bool create)
+/* COMPRESS: of a new file system's root. */
+static bool start(uint8_t *bytes, bool create, bool compress)
 {
 	static const struct vdisk_credentials none;
 	static struct vdisk_backend leg;
@@ -111,7 +112,8 @@ static bool start(uint8_t *bytes, bool create)
 	if ((create ? vdisk_create(&disk, &config, &wanted, &none) : vdisk_open(&disk, &config, &none)) < 0)
 		return false;
 	struct store store = store_vdisk(disk);
-	if (create && holonfs_format(&store, "crash", 0, 0, host_random, tick) < 0)
+	if (create && holonfs_format(&store, "crash", compress ? HOLONFS_FLAG_COMPRESS : 0, 0, 0, host_random,
+	                             tick) < 0)
 		return false;
 	return holonfs_mount(&fs, &store, tick, 0) == 0;
 }
@@ -133,7 +135,10 @@ static bool add_directory(struct blake3 *hash, uint64_t directory, unsigned dept
 		uint8_t data[HOLONFS_BLOCK];
 		int64_t got = 0;
 		cookie = entry.cookie;
-		if (holonfs_get(fs, entry.inode, &attributes) < 0)
+		uint64_t limits[2];
+		uint64_t used[2];
+		if (holonfs_get(fs, entry.inode, &attributes) < 0 ||
+		    holonfs_get_quota(fs, entry.inode, limits, used) < 0)
 			return false;
 		blake3_update(hash, entry.name, strlen(entry.name) + 1);
 		/* One by one, since the structure has padding. */
@@ -143,7 +148,11 @@ static bool add_directory(struct blake3 *hash, uint64_t directory, unsigned dept
 		                     attributes.mode,
 		                     attributes.links,
 		                     (uint64_t)attributes.modified_ns,
-		                     (uint64_t)attributes.changed_ns};
+		                     (uint64_t)attributes.changed_ns,
+		                     limits[0],
+		                     limits[1],
+		                     used[0],
+		                     used[1]};
 		blake3_update(hash, values, sizeof(values));
 		if ((attributes.mode & 0170000) == 0040000 && depth < 8 &&
 		    !add_directory(hash, entry.inode, depth + 1))
@@ -171,7 +180,7 @@ static bool digest(uint8_t out[BLAKE3_SIZE])
 
 static void work_step(uint64_t *directories, unsigned *count)
 {
-	static uint8_t data[20000];
+	static uint8_t data[40000]; /* compresses well, and is more than one compressed extent */
 	struct holonfs_attributes made;
 	char name[8];
 	char other[8];
@@ -181,7 +190,7 @@ static void work_step(uint64_t *directories, unsigned *count)
 	snprintf(other, sizeof(other), "n%u", draw(NAMES));
 	for (size_t i = 0; i < sizeof(data); i += 64)
 		data[i] = (uint8_t)draw(256);
-	uint32_t what = draw(10);
+	uint32_t what = draw(12);
 	/* What cannot be done (names taken, no space) is part of the workload. */
 	if (what < 3) {
 		(void)(holonfs_create(fs, directory, name, 0100644, 0, 0, 0, 0, &made) < 0);
@@ -197,6 +206,10 @@ static void work_step(uint64_t *directories, unsigned *count)
 	} else if (what == 8 && *count < 4) {
 		if (holonfs_create(fs, HOLONFS_ROOT, name, 0040755, 0, 0, 0, 0, &made) == 0)
 			directories[(*count)++] = made.inode;
+	} else if (what == 10) {
+		(void)(holonfs_set_quota(fs, directory, draw(60), draw(30)) < 0);
+	} else if (what == 11) {
+		(void)(holonfs_continue(fs) < 0);
 	} else if (holonfs_lookup(fs, directory, name, &made) == 0 && (made.mode & 0170000) == 0100000) {
 		(void)(holonfs_truncate(fs, made.inode, draw(20000)) < 0);
 	}
@@ -211,7 +224,7 @@ static bool run_workload(uint64_t seed)
 		free(ops[i].data);
 	op_count = 0;
 	memset(image, 0, sizeof(image));
-	if (!start(image, true) || !digest(digests[0]))
+	if (!start(image, true, seed % 2) || !digest(digests[0]))
 		return false;
 	memcpy(at_epoch, image, sizeof(at_epoch));
 	device.logs = true;
@@ -243,16 +256,52 @@ static void build(size_t first, size_t end, unsigned shape)
 	}
 }
 
+/* Whether everything below a directory is charged to its QUOTA, or to one of its own. Files may have names in two. */
+static bool is_charged(uint64_t directory, uint64_t quota, unsigned depth)
+{
+	struct holonfs_entry entry;
+	struct inode_disk inode;
+	uint64_t cookie = 0;
+	while (holonfs_list(fs, directory, cookie, &entry) > 0) {
+		cookie = entry.cookie;
+		if (inode_read(fs, entry.inode, &inode) < 0)
+			return false;
+		bool is_directory = (inode.mode & 0170000) == 0040000;
+		if (quota && inode.quota != quota && !(is_directory && inode.quota == entry.inode))
+			return false;
+		if (is_directory && depth < 8 && !is_charged(entry.inode, inode.quota, depth + 1))
+			return false;
+	}
+	return true;
+}
+
+static bool is_sound(void)
+{
+	struct holonfs_report report = {.unpack = true};
+	return holonfs_check(fs, false, &report) == 0 && !report.damaged && !report.different;
+}
+
+/* A quota that was still counting goes on and comes to its end. */
+static bool counts_on(void)
+{
+	struct inode_disk root;
+	int status;
+	if (!fs->adopting)
+		return true;
+	while ((status = holonfs_continue(fs)) > 0)
+		;
+	return status == -ENOSPC || (status == 0 && inode_read(fs, HOLONFS_ROOT, &root) == 0 &&
+	                             is_charged(HOLONFS_ROOT, root.quota, 0) && is_sound());
+}
+
 static bool judge(unsigned acknowledged, unsigned started)
 {
 	uint8_t got[BLAKE3_SIZE];
-	struct holonfs_report report = {0};
 	bool right = false;
-	if (start(state, false) && digest(got)) {
+	if (start(state, false, false) && digest(got)) {
 		for (unsigned sync = acknowledged; sync <= started; sync++)
 			right = right || memcmp(got, digests[sync], sizeof(got)) == 0;
-		right =
-		    right && holonfs_check(fs, false, &report) == 0 && !report.damaged && !report.different;
+		right = right && is_sound() && counts_on();
 	}
 	stop();
 	return right;

@@ -1,7 +1,7 @@
 /*
- * Contents. Up to 1,024 bytes lie in the tree; else extents map blocks of the file to blocks of the store.
- * Blocks that one file alone has are written in place (the store's commit makes that atomic); shared ones are
- * copied on write.
+ * Contents. Up to 1,024 bytes lie in the tree; else extents (extents.c) map blocks of the file to blocks of the
+ * store. Blocks that one file alone has are written in place (the store's commit makes that atomic); shared and
+ * compressed ones are copied on write.
  */
 #include "internal.h"
 
@@ -9,210 +9,6 @@
 #define TYPE_DIR  0040000u
 #define TYPE_FILE 0100000u
 #define B         HOLONFS_BLOCK
-
-struct map {
-	uint64_t block, count; /* block 0: a hole */
-	bool unwritten;
-};
-
-static int map_at(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t most, struct map *map)
-{
-	struct extent_disk extent;
-	struct item item;
-	*map = (struct map){.count = most};
-	int found = item_previous(fs, make_key(number, ITEM_EXTENT, at), &item);
-	if (found < 0)
-		return found;
-	if (found && key_is(item.key, number, ITEM_EXTENT)) {
-		uint64_t first = key_offset(item.key);
-		if (item.size != sizeof(extent))
-			return -EUCLEAN;
-		memcpy(&extent, item.data, sizeof(extent));
-		if (!extent.count || !blocks_are_data(fs, extent.block, extent.count))
-			return -EUCLEAN;
-		if (at < first + extent.count) {
-			uint64_t rest = first + extent.count - at;
-			*map = (struct map){extent.block + (at - first), rest < most ? rest : most,
-			                    extent.flags & EXTENT_UNWRITTEN};
-			return 0;
-		}
-	}
-	found = item_next(fs, make_key(number, ITEM_EXTENT, at), &item);
-	if (found > 0 && key_is(item.key, number, ITEM_EXTENT) && key_offset(item.key) - at < most)
-		map->count = key_offset(item.key) - at;
-	/* A tree out of order could say that nothing follows here: no caller would get any further. */
-	return found < 0 ? found : map->count ? 0 : -EUCLEAN;
-}
-
-static int put_extent(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t block, uint64_t count,
-                      uint32_t flags)
-{
-	struct extent_disk extent = {block, (uint32_t)count, flags};
-	struct extent_disk before;
-	struct item item;
-	if (!count)
-		return 0;
-	int found = at ? item_previous(fs, make_key(number, ITEM_EXTENT, at - 1), &item) : 0;
-	if (found < 0)
-		return found;
-	if (found && key_is(item.key, number, ITEM_EXTENT) && item.size == sizeof(before)) {
-		memcpy(&before, item.data, sizeof(before));
-		if (key_offset(item.key) + before.count == at && before.block + before.count == block &&
-		    before.flags == flags && blocks_are_data(fs, before.block, before.count + count)) {
-			before.count += (uint32_t)count;
-			return item_put(fs, item.key, &before, sizeof(before));
-		}
-	}
-	return item_put(fs, make_key(number, ITEM_EXTENT, at), &extent, sizeof(extent));
-}
-
-/* Takes [AT, + COUNT) out of the map, cutting extents at its ends. RELEASE: the blocks are given up. *REMOVED
- * counts them. */
-static int detach(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t count, bool release,
-                  uint64_t *removed)
-{
-	uint64_t end = count > OFFSET_MASK - at ? OFFSET_MASK : at + count;
-	*removed = 0;
-	for (;;) {
-		struct item item;
-		struct extent_disk extent;
-		int found = item_previous(fs, make_key(number, ITEM_EXTENT, end - 1), &item);
-		if (found < 0)
-			return found;
-		if (!found || !key_is(item.key, number, ITEM_EXTENT))
-			return 0;
-		uint64_t first = key_offset(item.key);
-		if (item.size != sizeof(extent))
-			return -EUCLEAN;
-		memcpy(&extent, item.data, sizeof(extent));
-		uint64_t last = first + extent.count;
-		if (last <= at)
-			return 0;
-		if (!blocks_are_data(fs, extent.block, extent.count))
-			return -EUCLEAN;
-		uint64_t cut_first = first > at ? first : at;
-		uint64_t cut_last = last < end ? last : end;
-		TRY(item_remove(fs, item.key));
-		if (cut_last < last) {
-			struct extent_disk right = {extent.block + (cut_last - first),
-			                            (uint32_t)(last - cut_last), extent.flags};
-			TRY(item_put(fs, make_key(number, ITEM_EXTENT, cut_last), &right, sizeof(right)));
-		}
-		if (first < cut_first) {
-			struct extent_disk left = {extent.block, (uint32_t)(cut_first - first), extent.flags};
-			TRY(item_put(fs, item.key, &left, sizeof(left)));
-		}
-		if (release)
-			TRY(blocks_release(fs, extent.block + (cut_first - first), cut_last - cut_first));
-		*removed += cut_last - cut_first;
-		if (cut_first == at)
-			return 0;
-		end = cut_first;
-	}
-}
-
-static int uncharge(struct holonfs *fs, struct inode_disk *inode, uint64_t blocks)
-{
-	inode->blocks -= blocks < inode->blocks ? blocks : inode->blocks;
-	return quota_charge(fs, inode, -(int64_t)blocks, 0);
-}
-
-static int remove_blocks(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at,
-                         uint64_t count)
-{
-	uint64_t removed;
-	TRY(detach(fs, number, at, count, true, &removed));
-	return uncharge(fs, inode, removed);
-}
-
-/* Where the block behind the file's block before AT is: a good place to go on. */
-static int find_goal(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t *goal)
-{
-	struct map map;
-	*goal = fs->cursor;
-	if (!at)
-		return 0;
-	TRY(map_at(fs, number, at - 1, 1, &map));
-	if (map.block)
-		*goal = map.block + 1;
-	return 0;
-}
-
-/* Room for up to *COUNT blocks at AT, in one piece, charged to the file. */
-static int obtain(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at, uint64_t *block,
-                  uint64_t *count)
-{
-	uint64_t goal;
-	uint64_t wanted = *count;
-	TRY(blocks_check(fs, 0));
-	TRY(find_goal(fs, number, at, &goal));
-	TRY(blocks_allocate(fs, goal, wanted, block, count));
-	int status = quota_charge(fs, inode, (int64_t)*count, 0);
-	if (status < 0) {
-		TRY(blocks_release(fs, *block, *count));
-		return status;
-	}
-	fs->cursor = *block + *count;
-	inode->blocks += *count;
-	return 0;
-}
-
-static int store_write(struct holonfs *fs, uint64_t block, uint64_t count, const void *data)
-{
-	int status = fs->store.write(fs->store.context, block, count, data);
-	if (status < 0)
-		fs->failed = status;
-	return status;
-}
-
-/* Writes whole blocks. */
-static int write_blocks(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at,
-                        uint64_t count, const uint8_t *data)
-{
-	while (count) {
-		struct map map;
-		uint64_t removed;
-		bool shared = false;
-		TRY(map_at(fs, number, at, count, &map));
-		uint64_t part = map.count;
-		if (map.block)
-			TRY(blocks_are_shared(fs, map.block, part, &shared, &part));
-		if (!map.block || shared) {
-			uint64_t block;
-			TRY(obtain(fs, number, inode, at, &block, &part));
-			TRY(store_write(fs, block, part, data));
-			if (shared)
-				TRY(remove_blocks(fs, number, inode, at, part));
-			TRY(put_extent(fs, number, at, block, part, 0));
-		} else {
-			TRY(store_write(fs, map.block, part, data));
-			if (map.unwritten) {
-				TRY(detach(fs, number, at, part, false, &removed));
-				TRY(put_extent(fs, number, at, map.block, part, 0));
-			}
-		}
-		at += part;
-		count -= part;
-		data += part * B;
-	}
-	return 0;
-}
-
-static int read_blocks(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t count, uint8_t *data)
-{
-	while (count) {
-		struct map map;
-		TRY(map_at(fs, number, at, count, &map));
-		if (map.block && !map.unwritten)
-			TRY(fs->store.read(fs->store.context, map.block, map.count, data));
-		else
-			memset(data, 0, map.count * B);
-		at += map.count;
-		count -= map.count;
-		data += map.count * B;
-	}
-	return 0;
-}
 
 /* Writes SIZE bytes at OFFSET of a file whose contents are in blocks; DATA NULL: zeroes, and holes stay
  * holes. */
@@ -227,7 +23,7 @@ static int write_range(struct holonfs *fs, uint64_t number, struct inode_disk *i
 		if (!skip && rest >= B && data) {
 			size_t part = rest / B * B;
 			part = part > 64 * B ? 64 * B : part;
-			TRY(write_blocks(fs, number, inode, at, part / B, data + *done));
+			TRY(extents_write(fs, number, inode, at, part / B, data + *done));
 			*done += part;
 			continue;
 		}
@@ -235,12 +31,12 @@ static int write_range(struct holonfs *fs, uint64_t number, struct inode_disk *i
 		struct map map;
 		TRY(map_at(fs, number, at, 1, &map));
 		if (data || (map.block && !map.unwritten)) {
-			TRY(read_blocks(fs, number, at, 1, block));
+			TRY(extents_read(fs, number, at, 1, block));
 			if (data)
 				memcpy(block + skip, data + *done, part);
 			else
 				memset(block + skip, 0, part);
-			TRY(write_blocks(fs, number, inode, at, 1, block));
+			TRY(extents_write(fs, number, inode, at, 1, block));
 		}
 		*done += part;
 	}
@@ -308,15 +104,24 @@ int64_t holonfs_read(struct holonfs *fs, uint64_t number, uint64_t offset, void 
 		size_t part = size - done;
 		if (!skip && part >= B) {
 			part = part / B * B;
-			TRY(read_blocks(fs, number, at, part / B, out + done));
+			TRY(extents_read(fs, number, at, part / B, out + done));
 		} else {
 			part = B - skip < part ? B - skip : part;
-			TRY(read_blocks(fs, number, at, 1, bytes));
+			TRY(extents_read(fs, number, at, 1, bytes));
 			memcpy(out + done, bytes + skip, part);
 		}
 		done += part;
 	}
 	return (int64_t)size;
+}
+
+/* What was appended to a file in small pieces is compressed once it fills as many blocks as go together. */
+static int pack_appended(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t offset,
+                         uint64_t end)
+{
+	uint64_t most = (uint64_t)PACK_BLOCKS * B;
+	uint64_t first = offset / most * most;
+	return offset > first && end >= first + most ? extents_pack(fs, number, inode, first / B) : 0;
 }
 
 /* Bytes between the old end and OFFSET in the old last block are zero already: cutting a file zeroes them. */
@@ -342,6 +147,9 @@ int64_t holonfs_write(struct holonfs *fs, uint64_t number, uint64_t offset, cons
 	} else {
 		TRY(leave_inline(fs, number, &inode));
 		status = write_range(fs, number, &inode, offset, buffer, size, &done);
+		/* The bytes are written either way: what cannot be compressed now stays as it is. */
+		if ((inode.flags & HOLONFS_FLAG_COMPRESS) && offset >= inode.size && status == 0)
+			status = pack_appended(fs, number, &inode, offset, offset + done);
 	}
 	if (done && offset + done > inode.size)
 		inode.size = offset + done;
@@ -370,10 +178,10 @@ int data_cut(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint
 	}
 	if (type != TYPE_FILE)
 		return 0;
-	TRY(remove_blocks(fs, number, inode, (size + B - 1) / B, OFFSET_MASK));
+	/* First what may fail for want of room: a block that is shared or compressed is copied. */
 	if (size % B && size < inode->size)
 		TRY(write_range(fs, number, inode, size, NULL, B - size % B, &done));
-	return 0;
+	return extents_remove(fs, number, inode, (size + B - 1) / B, OFFSET_MASK);
 }
 
 int holonfs_truncate(struct holonfs *fs, uint64_t number, uint64_t size)
@@ -412,70 +220,8 @@ static int punch(struct holonfs *fs, uint64_t number, struct inode_disk *inode, 
 		return write_range(fs, number, inode, offset, NULL, (size_t)(end - offset), &done);
 	TRY(write_range(fs, number, inode, offset, NULL, (size_t)(first * B - offset), &done));
 	if (last > first)
-		TRY(remove_blocks(fs, number, inode, first, last - first));
+		TRY(extents_remove(fs, number, inode, first, last - first));
 	return write_range(fs, number, inode, last * B, NULL, (size_t)(end - last * B), &done);
-}
-
-static int reserve(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at, uint64_t end)
-{
-	if (blocks_free_count(fs) < OPERATION_BLOCKS)
-		return -ENOSPC;
-	while (at < end) {
-		struct map map;
-		TRY(map_at(fs, number, at, end - at, &map));
-		if (!map.block) {
-			TRY(obtain(fs, number, inode, at, &map.block, &map.count));
-			TRY(put_extent(fs, number, at, map.block, map.count, EXTENT_UNWRITTEN));
-		}
-		at += map.count;
-	}
-	return 0;
-}
-
-/* Moves the extents at or behind FROM by DISTANCE blocks, up from the last on, down from the first on. */
-static int shift(struct holonfs *fs, uint64_t number, uint64_t from, int64_t distance)
-{
-	uint64_t limit = UINT64_MAX;
-	uint64_t at = from;
-	for (;;) {
-		struct item item;
-		struct extent_disk extent;
-		int found = distance < 0 ? item_next(fs, make_key(number, ITEM_EXTENT, at), &item)
-		                         : item_previous(fs,
-		                                         make_key(number, ITEM_EXTENT,
-		                                                  limit == UINT64_MAX ? OFFSET_MASK : limit),
-		                                         &item);
-		if (found < 0)
-			return found;
-		if (!found || !key_is(item.key, number, ITEM_EXTENT) || key_offset(item.key) < from)
-			return 0;
-		uint64_t first = key_offset(item.key);
-		if (item.size != sizeof(extent))
-			return -EUCLEAN;
-		memcpy(&extent, item.data, sizeof(extent));
-		TRY(item_remove(fs, item.key));
-		TRY(item_put(fs, make_key(number, ITEM_EXTENT, first + (uint64_t)distance), &extent,
-		             sizeof(extent)));
-		at = first + extent.count;
-		if (distance > 0) {
-			if (!first)
-				return 0;
-			limit = first - 1;
-		}
-	}
-}
-
-/* Cuts the extent that covers block AT in two there. */
-static int split_extent(struct holonfs *fs, uint64_t number, uint64_t at)
-{
-	struct map map;
-	uint64_t removed;
-	TRY(map_at(fs, number, at, UINT32_MAX, &map));
-	if (!map.block)
-		return 0;
-	struct extent_disk right = {map.block, (uint32_t)map.count, map.unwritten ? EXTENT_UNWRITTEN : 0};
-	TRY(detach(fs, number, at, map.count, false, &removed));
-	return item_put(fs, make_key(number, ITEM_EXTENT, at), &right, sizeof(right));
 }
 
 static int move_range(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint32_t mode,
@@ -486,8 +232,8 @@ static int move_range(struct holonfs *fs, uint64_t number, struct inode_disk *in
 	if (mode == HOLONFS_ALLOCATE_COLLAPSE) {
 		if (offset + size >= inode->size)
 			return -EINVAL;
-		TRY(remove_blocks(fs, number, inode, offset / B, size / B));
-		TRY(shift(fs, number, (offset + size) / B, -(int64_t)(size / B)));
+		TRY(extents_remove(fs, number, inode, offset / B, size / B));
+		TRY(extents_shift(fs, number, (offset + size) / B, -(int64_t)(size / B)));
 		inode->size -= size;
 		return 0;
 	}
@@ -495,8 +241,8 @@ static int move_range(struct holonfs *fs, uint64_t number, struct inode_disk *in
 		return -EINVAL;
 	if (inode->size > HOLONFS_SIZE_MAX - size)
 		return -EFBIG;
-	TRY(split_extent(fs, number, offset / B));
-	TRY(shift(fs, number, offset / B, (int64_t)(size / B)));
+	TRY(extents_split(fs, number, offset / B));
+	TRY(extents_shift(fs, number, offset / B, (int64_t)(size / B)));
 	inode->size += size;
 	return 0;
 }
@@ -519,7 +265,7 @@ int holonfs_allocate(struct holonfs *fs, uint64_t number, uint32_t mode, uint64_
 	uint64_t end = offset + size;
 	switch (kind) {
 	case 0:
-		status = reserve(fs, number, &inode, offset / B, (end + B - 1) / B);
+		status = extents_reserve(fs, number, &inode, offset / B, (end + B - 1) / B);
 		break;
 	case HOLONFS_ALLOCATE_PUNCH:
 		status = punch(fs, number, &inode, offset, end);
@@ -527,7 +273,7 @@ int holonfs_allocate(struct holonfs *fs, uint64_t number, uint32_t mode, uint64_
 	case HOLONFS_ALLOCATE_ZERO:
 		status = punch(fs, number, &inode, offset, end);
 		if (status == 0)
-			status = reserve(fs, number, &inode, offset / B, (end + B - 1) / B);
+			status = extents_reserve(fs, number, &inode, offset / B, (end + B - 1) / B);
 		break;
 	case HOLONFS_ALLOCATE_COLLAPSE:
 	case HOLONFS_ALLOCATE_INSERT:
@@ -566,24 +312,6 @@ int64_t holonfs_seek(struct holonfs *fs, uint64_t number, uint64_t offset, bool 
 
 /* ---- Sharing ---- */
 
-static int share_part(struct holonfs *fs, uint64_t from, uint64_t from_at, uint64_t to,
-                      struct inode_disk *inode, uint64_t to_at, uint64_t *count)
-{
-	struct map map;
-	TRY(map_at(fs, from, from_at, *count, &map));
-	*count = map.count;
-	if (map.block) {
-		TRY(blocks_check(fs, 0));
-		TRY(quota_charge(fs, inode, (int64_t)map.count, 0));
-		TRY(blocks_share(fs, map.block, map.count));
-	}
-	TRY(remove_blocks(fs, to, inode, to_at, map.count));
-	if (!map.block)
-		return 0;
-	inode->blocks += map.count;
-	return put_extent(fs, to, to_at, map.block, map.count, map.unwritten ? EXTENT_UNWRITTEN : 0);
-}
-
 int64_t holonfs_share(struct holonfs *fs, uint64_t from, uint64_t from_offset, uint64_t to,
                       uint64_t to_offset, uint64_t size)
 {
@@ -613,7 +341,7 @@ int64_t holonfs_share(struct holonfs *fs, uint64_t from, uint64_t from_offset, u
 	while (done < blocks && status == 0) {
 		uint64_t part = blocks - done;
 		status =
-		    share_part(fs, from, from_offset / B + done, to, &target, to_offset / B + done, &part);
+		    extents_share(fs, from, from_offset / B + done, to, &target, to_offset / B + done, &part);
 		if (status == 0)
 			done += part;
 	}

@@ -3,7 +3,6 @@
 #include "internal.h"
 
 static const char magic[8] = "HolonFS\0";
-#define VERSION 1u
 _Static_assert(sizeof(struct super_disk) <= HOLONFS_BLOCK, "the superblock fits a block");
 
 static int write_super(const struct store *store, const struct super_disk *super)
@@ -40,19 +39,25 @@ void holonfs_abandon(struct holonfs *fs)
 		}
 	if (fs->buffers)
 		cache_free(fs);
+	pack_free(fs);
 	free(fs->scratch);
 	free(fs);
 }
 
-static int format(struct holonfs *fs, const char *label, uint32_t uid, uint32_t gid, holonfs_random random)
+static int format(struct holonfs *fs, const char *label, uint32_t flags, uint32_t uid, uint32_t gid,
+                  holonfs_random random)
 {
 	struct super_disk *super = &fs->super;
 	struct buffer *root;
-	struct inode_disk inode = {
-	    .mode = 0040755, .links = 2, .parent = HOLONFS_ROOT, .uid = uid, .gid = gid};
+	struct inode_disk inode = {.mode = 0040755,
+	                           .links = 2,
+	                           .parent = HOLONFS_ROOT,
+	                           .uid = uid,
+	                           .gid = gid,
+	                           .flags = flags & INODE_FLAGS};
 	uint64_t count;
 	memcpy(super->magic, magic, sizeof(magic));
-	super->version = VERSION;
+	super->version = 1;
 	super->blocks = fs->store.blocks;
 	super->next_inode = HOLONFS_ROOT + 1;
 	super->inodes = 1;
@@ -73,7 +78,7 @@ static int format(struct holonfs *fs, const char *label, uint32_t uid, uint32_t 
 	return holonfs_sync(fs);
 }
 
-int holonfs_format(const struct store *store, const char *label, uint32_t uid, uint32_t gid,
+int holonfs_format(const struct store *store, const char *label, uint32_t flags, uint32_t uid, uint32_t gid,
                    holonfs_random random, holonfs_clock clock)
 {
 	struct holonfs *fs = calloc(1, sizeof(*fs));
@@ -83,9 +88,17 @@ int holonfs_format(const struct store *store, const char *label, uint32_t uid, u
 	if (status == 0)
 		status = fs->store.discard(fs->store.context, 0, fs->store.blocks);
 	if (status == 0)
-		status = format(fs, label, uid, gid, random);
+		status = format(fs, label, flags, uid, gid, random);
 	holonfs_abandon(fs);
 	return status;
+}
+
+void features_change(struct holonfs *fs, uint64_t set, uint64_t clear)
+{
+	uint64_t features = (fs->super.features | set) & ~clear;
+	fs->super_dirty = fs->super_dirty || features != fs->super.features;
+	fs->super.features = features;
+	fs->super.version = features ? 2 : 1;
 }
 
 static int read_super(struct holonfs *fs)
@@ -96,7 +109,7 @@ static int read_super(struct holonfs *fs)
 	memcpy(super, block, sizeof(*super));
 	if (memcmp(super->magic, magic, sizeof(magic)) != 0)
 		return -EMEDIUMTYPE;
-	if (super->version != VERSION)
+	if (super->version != 1 && (super->version != 2 || super->features & ~(uint64_t)FEATURES_KNOWN))
 		return -EPROTONOSUPPORT;
 	if (super->blocks > fs->store.blocks || super->blocks < 128 || !super->height ||
 	    super->height > TREE_HEIGHT_MAX || !blocks_are_data(fs, super->root, 1) ||
@@ -133,6 +146,8 @@ int holonfs_mount(struct holonfs **result, const struct store *store, holonfs_cl
 	int status = set_up(fs, store, clock, cache_bytes);
 	if (status == 0)
 		status = read_super(fs);
+	if (status == 0)
+		fs->adopting = fs->super.features & FEATURE_ADOPTING;
 	if (status == 0 && !store->read_only)
 		status = delete_orphans(fs);
 	if (status < 0)
@@ -167,6 +182,11 @@ int holonfs_relieve(struct holonfs *fs)
 	if (!fs->store.read_only && (fs->dirty_count > fs->buffer_limit / 2 ||
 	                             (fs->store.is_pressed && fs->store.is_pressed(fs->store.context))))
 		TRY(holonfs_sync(fs));
+	if (fs->adopting && !fs->store.read_only) {
+		int status = holonfs_continue(fs);
+		/* No room: later. Damage: what is left is not counted, and the check says why. */
+		fs->adopting = fs->adopting && (status >= 0 || status == -ENOSPC);
+	}
 	return cache_trim(fs);
 }
 

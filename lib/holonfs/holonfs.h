@@ -24,6 +24,9 @@
 #define HOLONFS_SIZE_MAX    (UINT64_C(16) << 40)
 #define HOLONFS_ROOT        1u
 
+/* In the attributes' flags; other flags are kept and mean nothing here. New files inherit it of their directory. */
+#define HOLONFS_FLAG_COMPRESS 4u /* what is written from now on is compressed where that helps */
+
 /* Blocks of HOLONFS_BLOCK bytes. Results: 0 or a negative errno. Blocks never written or discarded read as
  * zeroes. */
 struct store {
@@ -67,8 +70,8 @@ struct holonfs_statistics {
 typedef int (*holonfs_random)(void *buffer, size_t bytes);
 typedef int64_t (*holonfs_clock)(void);
 
-/* An empty file system on the store, whose root directory belongs to UID and GID. */
-int holonfs_format(const struct store *store, const char *label, uint32_t uid, uint32_t gid,
+/* An empty file system on the store, whose root directory has FLAGS and belongs to UID and GID. */
+int holonfs_format(const struct store *store, const char *label, uint32_t flags, uint32_t uid, uint32_t gid,
                    holonfs_random random, holonfs_clock clock);
 /* Mounts: reads one block, and deletes files that were open without a name when power went. The store is
  * copied. */
@@ -78,7 +81,8 @@ int holonfs_unmount(struct holonfs *fs);
 /* Frees without a sync. */
 void holonfs_abandon(struct holonfs *fs);
 int holonfs_sync(struct holonfs *fs);
-/* To be called between operations: writes back when much has piled up. */
+/* To be called between operations: writes back when much has piled up, and goes on with what holonfs_continue()
+ * does. */
 int holonfs_relieve(struct holonfs *fs);
 /* Grows to the store's new number of blocks. */
 int holonfs_grow(struct holonfs *fs, uint64_t blocks);
@@ -150,20 +154,27 @@ int holonfs_xattr_set(struct holonfs *fs, uint64_t inode, const char *name, cons
 int64_t holonfs_xattr_list(struct holonfs *fs, uint64_t inode, char *names, size_t room);
 int holonfs_xattr_remove(struct holonfs *fs, uint64_t inode, const char *name);
 
-/* A limit for a directory and all that is made below it from now on (the directory must be empty; 0: none).
- */
+/* A limit for a directory and all below it (0: none). What is there already is taken in step by step, by
+ * holonfs_continue() or, a step each time, by holonfs_relieve(), also after a crash; it may exceed the limit, and
+ * then nothing more can be added. -EBUSY below another quota. */
 int holonfs_set_quota(struct holonfs *fs, uint64_t directory, uint64_t blocks, uint64_t inodes);
+/* One step of such work. 1: there is more, 0: there is none. */
+int holonfs_continue(struct holonfs *fs);
+/* Of the quota that INODE is charged to. 1, or 0 where there is none. */
 int holonfs_get_quota(struct holonfs *fs, uint64_t inode, uint64_t limits[2], uint64_t used[2]);
 
 struct holonfs_report {
 	uint64_t inodes, directories, extents, nodes;
+	uint64_t packed_blocks,
+	    stored_blocks;  /* of compressed contents: as files have them, as they are stored */
+	bool unpack;        /* asked for: unpack compressed contents */
 	uint64_t damaged;   /* what cannot be read or makes no sense */
 	uint64_t different; /* counts that are wrong: links, free room, orphans */
 	uint64_t repaired;
 	void *context;
 	void (*finding)(void *context, const char *text);
 };
-/* Checks everything but contents. REPAIR sets counts right and never removes anything that can be reached. */
+/* Checks everything but contents (report->unpack: that compressed ones unpack, too). REPAIR sets counts right and never removes anything that can be reached. */
 int holonfs_check(struct holonfs *fs, bool repair, struct holonfs_report *report);
 
 #endif

@@ -68,7 +68,7 @@ static void make_base(void)
 	struct holonfs_attributes made;
 	struct holonfs *fs;
 	char name[40];
-	if (holonfs_format(&store, "fuzz", 0, 0, fixed_random, fixed_clock) < 0 ||
+	if (holonfs_format(&store, "fuzz", HOLONFS_FLAG_COMPRESS, 0, 0, fixed_random, fixed_clock) < 0 ||
 	    holonfs_mount(&fs, &store, fixed_clock, 0) < 0)
 		abort();
 	for (unsigned i = 0; i < 60; i++) {
@@ -80,6 +80,14 @@ static void make_base(void)
 		if (holonfs_xattr_set(fs, made.inode, "user.a", data, i * 10, 0) < 0)
 			abort();
 	}
+	/* A quota that has yet to count most of it. */
+	if (holonfs_set_quota(fs, HOLONFS_ROOT, 1000, 1000) < 0 || holonfs_continue(fs) <= 0)
+		abort();
+	/* Two runs that are compressed, one of them in two pieces. */
+	if (holonfs_create(fs, HOLONFS_ROOT, "packed", 0100644, 0, 0, 0, 0, &made) < 0 ||
+	    holonfs_write(fs, made.inode, 0, data, sizeof(data)) < 0 ||
+	    holonfs_write(fs, made.inode, 5000, "middle", 6) < 0)
+		abort();
 	if (holonfs_symlink(fs, HOLONFS_ROOT, "link", "target", 0, 0, &made) < 0 || holonfs_unmount(fs) < 0)
 		abort();
 	memcpy(base, image, sizeof(base));
@@ -114,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool made;
-	struct holonfs_report report = {0};
+	struct holonfs_report report = {.unpack = true};
 	struct holonfs *fs;
 	if (!made)
 		make_base();
@@ -135,6 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (holonfs_mount(&fs, &store, fixed_clock, 0) < 0)
 		return 0;
 	(void)(holonfs_check(fs, false, &report) < 0);
+	for (unsigned i = 0; i < 20 && holonfs_continue(fs) > 0; i++)
+		;
 	walk(fs);
 	(void)(holonfs_check(fs, true, &report) < 0);
 	(void)(holonfs_unmount(fs) < 0);

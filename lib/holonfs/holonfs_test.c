@@ -48,7 +48,7 @@ static bool open_all(bool create, uint64_t blocks)
 	if (status < 0)
 		return false;
 	struct store store = store_vdisk(disk);
-	if (create && holonfs_format(&store, "test", 0, 0, host_random, tick) < 0)
+	if (create && holonfs_format(&store, "test", 0, 0, 0, host_random, tick) < 0)
 		return false;
 	return holonfs_mount(&fs, &store, tick, 1u << 20) == 0;
 }
@@ -84,7 +84,7 @@ static void print_finding(void *context, const char *text)
 
 static bool is_sound(void)
 {
-	struct holonfs_report report = {.finding = print_finding};
+	struct holonfs_report report = {.finding = print_finding, .unpack = true};
 	int status = holonfs_check(fs, false, &report);
 	return status == 0 && !report.damaged && !report.different;
 }
@@ -236,8 +236,9 @@ static bool write_some(uint64_t inode, unsigned which)
 	uint32_t size = 1 + (draw(4) ? draw(5000) : draw(sizeof(data) - 1));
 	uint32_t offset = draw(2) ? draw(FILE_BYTES - size)
 	                          : (uint32_t)(sizes[which] < FILE_BYTES - size ? sizes[which] : 0);
+	bool compressible = draw(2);
 	for (uint32_t i = 0; i < size; i++)
-		data[i] = (uint8_t)draw(256);
+		data[i] = compressible && i % 64 ? (uint8_t)(i / 64) : (uint8_t)draw(256);
 	memcpy(wanted[which] + offset, data, size);
 	if (offset + size > sizes[which])
 		sizes[which] = offset + size;
@@ -309,12 +310,19 @@ static bool share_some(const uint64_t *inodes)
 	return holonfs_share(fs, inodes[from], from_offset, inodes[!from], to_offset, size) == size;
 }
 
-static void test_contents(unsigned rounds)
+static bool compress(uint64_t inode)
+{
+	struct holonfs_attributes set = {.flags = HOLONFS_FLAG_COMPRESS};
+	return holonfs_set(fs, inode, HOLONFS_SET_FLAGS, &set, &set) == 0;
+}
+
+static void test_contents(unsigned rounds, bool compressed)
 {
 	uint64_t inodes[2];
 	bool good = make(1u << 18);
 	inodes[0] = create(HOLONFS_ROOT, "one", 0100644);
 	inodes[1] = create(HOLONFS_ROOT, "two", 0100644);
+	good = good && (!compressed || (compress(inodes[0]) && compress(inodes[1])));
 	memset(wanted, 0, sizeof(wanted));
 	sizes[0] = sizes[1] = saved_sizes[0] = saved_sizes[1] = 0;
 	good = good && holonfs_sync(fs) == 0;
@@ -346,7 +354,8 @@ static void test_contents(unsigned rounds)
 		if (!good)
 			printf("# round %u kind %u\n", round, what);
 	}
-	check("random contents equal the model, with holes, sharing and crashes",
+	check(compressed ? "compressed random contents equal the model, with holes, sharing and crashes"
+	                 : "random contents equal the model, with holes, sharing and crashes",
 	      good && same_contents(inodes) && is_sound());
 	check("holes are found",
 	      holonfs_truncate(fs, inodes[0], 0) == 0 && holonfs_truncate(fs, inodes[0], 1u << 20) == 0 &&
@@ -357,6 +366,148 @@ static void test_contents(unsigned rounds)
 	check("files of 16 TB", holonfs_write(fs, inodes[0], HOLONFS_SIZE_MAX - 3, "end", 3) == 3 &&
 	                            holonfs_write(fs, inodes[0], HOLONFS_SIZE_MAX - 2, "end", 3) == -EFBIG &&
 	                            is_sound());
+	end();
+}
+
+/* ---- Compression ---- */
+
+#define PACKED_BYTES (1u << 20)
+
+static struct holonfs_report packed_report(void)
+{
+	struct holonfs_report report = {.finding = print_finding, .unpack = true};
+	if (holonfs_check(fs, false, &report) < 0)
+		report.damaged++;
+	return report;
+}
+
+/* Lines that have something in common, as a log has. */
+static void fill_text(uint8_t *text, size_t size)
+{
+	for (size_t at = 0; at < size; at += 64) {
+		char line[65];
+		snprintf(line, sizeof(line), "%08u something happened to object %08x, which is well %9u\n",
+		         (unsigned)(at / 64), draw(1u << 30), draw(1000));
+		memcpy(text + at, line, 64);
+	}
+}
+
+static bool reads_as(uint64_t inode, const uint8_t *data, size_t size)
+{
+	static uint8_t got[PACKED_BYTES];
+	return holonfs_read(fs, inode, 0, got, size) == (int64_t)size && memcmp(got, data, size) == 0;
+}
+
+static void test_compression(void)
+{
+	static uint8_t text[PACKED_BYTES];
+	static uint8_t noise[PACKED_BYTES];
+	struct holonfs_statistics before;
+	struct holonfs_statistics after;
+	struct holonfs_attributes attributes;
+	fill_text(text, sizeof(text));
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (uint8_t)draw(256);
+	make(1u << 18);
+	check("a file system without compressed contents is of version 1", fs->super.version == 1);
+	uint64_t d = create(HOLONFS_ROOT, "d", 0040755);
+	bool good = compress(d);
+	uint64_t f = create(d, "text", 0100644);
+	holonfs_get_statistics(fs, &before);
+	good = good && holonfs_write(fs, f, 0, text, sizeof(text)) == sizeof(text);
+	holonfs_get_statistics(fs, &after);
+	struct holonfs_report report = packed_report();
+	check("text takes less room, in a directory that compresses",
+	      good && reads_as(f, text, sizeof(text)) &&
+	          before.blocks_free - after.blocks_free < PACKED_BYTES / HOLONFS_BLOCK * 3 / 4 &&
+	          report.packed_blocks == PACKED_BYTES / HOLONFS_BLOCK &&
+	          report.stored_blocks < report.packed_blocks * 3 / 4 && !report.damaged &&
+	          !report.different);
+	check("st_blocks is of the contents",
+	      holonfs_get(fs, f, &attributes) == 0 && attributes.blocks == PACKED_BYTES / HOLONFS_BLOCK);
+	check("and it is of version 2 now", fs->super.version == 2 && fs->super.features == FEATURE_LZ4);
+	f = create(d, "noise", 0100644);
+	good = holonfs_write(fs, f, 0, noise, sizeof(noise)) == sizeof(noise);
+	report = packed_report();
+	check("what does not compress is stored as it is",
+	      good && reads_as(f, noise, sizeof(noise)) &&
+	          report.packed_blocks == PACKED_BYTES / HOLONFS_BLOCK);
+	f = create(d, "pieces", 0100644);
+	for (size_t at = 0; good && at < sizeof(text);) {
+		size_t part = 1 + draw(9000);
+		part = part < sizeof(text) - at ? part : sizeof(text) - at;
+		good = holonfs_write(fs, f, at, text + at, part) == (int64_t)part;
+		at += part;
+	}
+	report = packed_report();
+	check("what is appended in pieces is compressed when it fills a run",
+	      good && reads_as(f, text, sizeof(text)) &&
+	          report.packed_blocks == 2 * (PACKED_BYTES / HOLONFS_BLOCK));
+	/* Every block of the file is written again, one here and one there, then cut from both ends. */
+	for (unsigned i = 0; good && i < PACKED_BYTES / HOLONFS_BLOCK; i++) {
+		unsigned block = i * 37 % (PACKED_BYTES / HOLONFS_BLOCK);
+		memcpy(text + block * HOLONFS_BLOCK, noise + block * HOLONFS_BLOCK, HOLONFS_BLOCK);
+		good = holonfs_write(fs, f, block * HOLONFS_BLOCK, noise + block * HOLONFS_BLOCK,
+		                     HOLONFS_BLOCK) == HOLONFS_BLOCK;
+		if (i % 50 == 0)
+			good = good && reads_as(f, text, sizeof(text)) && is_sound();
+	}
+	report = packed_report();
+	check("blocks that are written again leave their run, which goes with the last",
+	      good && reads_as(f, text, sizeof(text)) && is_sound() &&
+	          report.packed_blocks == PACKED_BYTES / HOLONFS_BLOCK);
+	check("all of it is there after a crash",
+	      holonfs_sync(fs) == 0 && crash() && reads_as(f, text, sizeof(text)) && is_sound());
+	holonfs_get_statistics(fs, &before);
+	check("and gives its room back",
+	      holonfs_unlink(fs, d, "pieces") == 0 && holonfs_unlink(fs, d, "noise") == 0 &&
+	          holonfs_unlink(fs, d, "text") == 0 && is_sound() && packed_report().packed_blocks == 0);
+	end();
+}
+
+/* What is on the disk says: the method, the lengths. Each is bounded before anything is unpacked. */
+static void test_hostile_compression(void)
+{
+	static uint8_t text[PACK_BLOCKS * HOLONFS_BLOCK];
+	static const uint8_t rubbish[HOLONFS_BLOCK] = {0xff, 0xff, 0xff, 0xff};
+	static uint8_t got[sizeof(text)];
+	struct extent extent = {.total = 0};
+	struct item item;
+	fill_text(text, sizeof(text));
+	make(1u << 18);
+	compress(HOLONFS_ROOT);
+	uint64_t f = create(HOLONFS_ROOT, "f", 0100644);
+	bool good = holonfs_write(fs, f, 0, text, sizeof(text)) == sizeof(text) &&
+	            item_find(fs, make_key(f, ITEM_EXTENT, 0), &item) == 1 &&
+	            extent_load(fs, &item, &extent) == 0 && extent.total == PACK_BLOCKS;
+	struct extent unknown = extent;
+	unknown.disk.flags = 8;
+	good = good && item_put(fs, make_key(f, ITEM_EXTENT, 0), &unknown, sizeof(unknown)) == 0;
+	check("contents of an unknown kind are refused as such",
+	      good && holonfs_read(fs, f, 0, got, sizeof(got)) == -EPROTONOSUPPORT &&
+	          packed_report().damaged == 1);
+	struct extent wrong[] = {extent, extent, extent, extent, extent, extent};
+	wrong[0].total = PACK_BLOCKS + 1;
+	wrong[1].first = 1;
+	wrong[2].bytes = PACK_BLOCKS * HOLONFS_BLOCK;
+	wrong[3].bytes = 0;
+	wrong[4].disk.flags |= EXTENT_UNWRITTEN;
+	wrong[5].disk.block = fs->super.blocks - 1;
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		good = good && item_put(fs, make_key(f, ITEM_EXTENT, 0), &wrong[i], sizeof(extent)) == 0 &&
+		       holonfs_read(fs, f, 0, got, sizeof(got)) == -EUCLEAN;
+	check("lengths that cannot be are damage", good);
+	good = item_put(fs, make_key(f, ITEM_EXTENT, 0), &extent, sizeof(extent)) == 0 &&
+	       holonfs_read(fs, f, 0, got, sizeof(got)) == sizeof(got) &&
+	       fs->store.write(fs->store.context, extent.disk.block, 1, rubbish) == 0;
+	check("what does not unpack is damage, and the check finds it",
+	      good && holonfs_read(fs, f, 0, got, sizeof(got)) == -EUCLEAN && packed_report().damaged == 1);
+	fs->super.features = 1u << 20;
+	fs->super_dirty = true;
+	struct store store = store_vdisk(disk);
+	struct holonfs *other;
+	check("a feature that is not known is not mounted",
+	      holonfs_sync(fs) == 0 && holonfs_mount(&other, &store, tick, 0) == -EPROTONOSUPPORT);
 	end();
 }
 
@@ -445,6 +596,95 @@ static void test_full(void)
 	      holonfs_truncate(fs, f, 0) == 0 && holonfs_write(fs, f, 0, data, 40960) == 40960);
 	check("and keeps directories in",
 	      holonfs_rename(fs, d, "e", HOLONFS_ROOT, "out", 0) == -EXDEV && is_sound());
+	end();
+}
+
+/* A tree of FILES files, DEEP directories one in the other, with names from outside. */
+static bool plant(uint64_t top, unsigned files, unsigned deep)
+{
+	static const uint8_t block[HOLONFS_BLOCK] = {1};
+	char name[16];
+	uint64_t directory = top;
+	for (unsigned level = 0; level < deep; level++) {
+		for (unsigned i = 0; i < files / deep; i++) {
+			snprintf(name, sizeof(name), "f%u", i);
+			uint64_t f = create(directory, name, 0100644);
+			if (!f || holonfs_write(fs, f, 0, block, sizeof(block)) != sizeof(block))
+				return false;
+		}
+		directory = level + 1 < deep ? create(directory, "d", 0040755) : directory;
+		if (!directory)
+			return false;
+	}
+	return true;
+}
+
+static bool count_on(void)
+{
+	int status;
+	while ((status = holonfs_continue(fs)) > 0)
+		if (holonfs_relieve(fs) < 0)
+			return false;
+	return status == 0;
+}
+
+static void test_late_quota(void)
+{
+	static const uint8_t block[HOLONFS_BLOCK] = {1};
+	uint64_t limits[2];
+	uint64_t used[2];
+	struct holonfs_attributes attributes;
+	make(1u << 18);
+	uint64_t d = create(HOLONFS_ROOT, "d", 0040755);
+	bool good = plant(d, 300, 10) && holonfs_sync(fs) == 0;
+	check("a quota on a directory that is not empty is there at once",
+	      good && holonfs_set_quota(fs, d, 305, 1000) == 0 &&
+	          holonfs_get_quota(fs, d, limits, used) == 1 && used[1] == 1 && fs->super.version == 2 &&
+	          is_sound());
+	for (unsigned i = 0; i < 5; i++)
+		good = good && holonfs_continue(fs) == 1;
+	check("counts step by step", good && holonfs_get_quota(fs, d, limits, used) == 1 && used[1] > 10 &&
+	                                 used[1] < 300 && is_sound());
+	/* The last directory is not charged yet; the first one is. */
+	uint64_t last = d;
+	while (holonfs_lookup(fs, last, "d", &attributes) == 0)
+		last = attributes.inode;
+	check("keeps names where they are meanwhile",
+	      holonfs_rename(fs, last, "f0", d, "moved", 0) == -EXDEV &&
+	          holonfs_rename(fs, d, "f29", HOLONFS_ROOT, "out", 0) == -EXDEV);
+	uint64_t f = create(HOLONFS_ROOT, "outside", 0100644);
+	check("takes in what is renamed in its directories, in front of where it counts",
+	      f && holonfs_rename(fs, HOLONFS_ROOT, "outside", last, "in", 0) == 0 &&
+	          holonfs_rename(fs, d, "d", d, "e", 0) == 0 && is_sound());
+	good = holonfs_sync(fs) == 0;
+	for (unsigned i = 0; i < 20; i++)
+		good = good && holonfs_continue(fs) == 1;
+	good = good && crash() && is_sound();
+	check("goes on after a crash, and is exact in the end",
+	      good && count_on() && holonfs_get_quota(fs, d, limits, used) == 1 && used[0] == 300 &&
+	          used[1] == 1 + 9 + 300 + 1 && fs->super.version == 1 && is_sound());
+	f = create(last, "more", 0100644);
+	check("and limits", holonfs_write(fs, f, 0, block, sizeof(block)) == sizeof(block) &&
+	                        holonfs_write(fs, f, 8192, block, sizeof(block)) == sizeof(block) &&
+	                        holonfs_write(fs, f, 16384, block, sizeof(block)) == sizeof(block) &&
+	                        holonfs_write(fs, f, 24576, block, sizeof(block)) == sizeof(block) &&
+	                        holonfs_write(fs, f, 32768, block, sizeof(block)) == sizeof(block) &&
+	                        holonfs_write(fs, f, 40960, block, sizeof(block)) == -EDQUOT);
+	check("more than the limit allows can be there, and nothing is added",
+	      holonfs_set_quota(fs, d, 5, 0) == 0 &&
+	          holonfs_write(fs, f, 1u << 20, block, sizeof(block)) == -EDQUOT &&
+	          holonfs_unlink(fs, last, "more") == 0 && is_sound());
+	uint64_t outer = create(HOLONFS_ROOT, "outer", 0040755);
+	good = plant(outer, 20, 2) && holonfs_lookup(fs, outer, "d", &attributes) == 0 &&
+	       holonfs_set_quota(fs, attributes.inode, 100, 100) == 0 && count_on() &&
+	       holonfs_set_quota(fs, outer, 100, 100) == 0 && count_on();
+	check("a quota below keeps what it has",
+	      good && holonfs_get_quota(fs, outer, limits, used) == 1 && used[1] == 11 && used[0] == 10 &&
+	          holonfs_get_quota(fs, attributes.inode, limits, used) == 1 && used[1] == 11 && is_sound());
+	check("a directory may go while it is counted",
+	      (d = create(HOLONFS_ROOT, "gone", 0040755)) && (f = create(d, "f", 0100644)) &&
+	          holonfs_set_quota(fs, d, 1, 1) == 0 && holonfs_unlink(fs, d, "f") == 0 &&
+	          holonfs_rmdir(fs, HOLONFS_ROOT, "gone") == 0 && is_sound() && count_on() && is_sound());
 	end();
 }
 
@@ -654,9 +894,13 @@ int main(void)
 	test_names();
 	test_open_unlinked();
 	test_large_directory(soak ? 1000000 : 20000);
-	test_contents(soak ? 100000 : 2000);
+	test_contents(soak ? 100000 : 2000, false);
+	test_contents(soak ? 100000 : 2000, true);
+	test_compression();
+	test_hostile_compression();
 	test_xattrs();
 	test_full();
+	test_late_quota();
 	test_tree(soak ? 500000 : 10000);
 	test_repair();
 	free(device.bytes);

@@ -1,4 +1,4 @@
-/* Inodes, their use by callers, and quotas. */
+/* Inodes, and their use by callers. */
 #include "internal.h"
 
 int inode_begin_with(struct holonfs *fs, uint64_t blocks)
@@ -156,73 +156,4 @@ int inode_delete_if_unused(struct holonfs *fs, uint64_t number)
 	if (status < 0)
 		return status;
 	return inode.links || inode_in_use(fs, number) ? 0 : inode_delete(fs, number);
-}
-
-/* ---- Quotas ---- */
-
-static int quota_read(struct holonfs *fs, uint64_t directory, struct quota_disk *quota)
-{
-	struct item item;
-	int found = item_find(fs, make_key(0, ITEM_QUOTA, directory), &item);
-	if (found > 0 && item.size != sizeof(*quota))
-		return -EUCLEAN;
-	if (found > 0)
-		memcpy(quota, item.data, sizeof(*quota));
-	return found;
-}
-
-int quota_charge(struct holonfs *fs, const struct inode_disk *inode, int64_t blocks, int64_t inodes)
-{
-	struct quota_disk quota;
-	if (!inode->quota || (!blocks && !inodes))
-		return 0;
-	int found = quota_read(fs, inode->quota, &quota);
-	if (found <= 0)
-		return found;
-	if ((blocks > 0 && quota.block_limit && quota.blocks + (uint64_t)blocks > quota.block_limit) ||
-	    (inodes > 0 && quota.inode_limit && quota.inodes + (uint64_t)inodes > quota.inode_limit))
-		return -EDQUOT;
-	quota.blocks += (uint64_t)blocks;
-	quota.inodes += (uint64_t)inodes;
-	return item_put(fs, make_key(0, ITEM_QUOTA, inode->quota), &quota, sizeof(quota));
-}
-
-int holonfs_set_quota(struct holonfs *fs, uint64_t directory, uint64_t blocks, uint64_t inodes)
-{
-	struct inode_disk inode;
-	struct quota_disk quota = {0};
-	TRY(inode_begin(fs, true));
-	TRY(inode_read(fs, directory, &inode));
-	if ((inode.mode & 0170000) != 0040000)
-		return -ENOTDIR;
-	if (inode.quota != directory) {
-		int empty = directory_is_empty(fs, directory);
-		if (empty <= 0)
-			return empty < 0 ? empty : -ENOTEMPTY;
-		if (inode.quota)
-			return -EBUSY; /* quotas do not nest */
-		inode.quota = directory;
-		TRY(inode_write(fs, directory, &inode));
-		quota.inodes = 1;
-	} else {
-		TRY(quota_read(fs, directory, &quota));
-	}
-	quota.block_limit = blocks;
-	quota.inode_limit = inodes;
-	return item_put(fs, make_key(0, ITEM_QUOTA, directory), &quota, sizeof(quota));
-}
-
-int holonfs_get_quota(struct holonfs *fs, uint64_t number, uint64_t limits[2], uint64_t used[2])
-{
-	struct inode_disk inode;
-	struct quota_disk quota = {0};
-	TRY(inode_begin(fs, false));
-	TRY(inode_read(fs, number, &inode));
-	if (inode.quota)
-		TRY(quota_read(fs, inode.quota, &quota));
-	limits[0] = quota.block_limit;
-	limits[1] = quota.inode_limit;
-	used[0] = quota.blocks;
-	used[1] = quota.inodes;
-	return inode.quota != 0;
 }

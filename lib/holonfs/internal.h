@@ -1,8 +1,8 @@
 /*
  * What the parts of holonfs share. Everything but contents and free-room bitmaps is an item in one B+-tree:
  * cache.c keeps its nodes and the bitmaps in memory, items.c is the tree, blocks.c the bitmaps and shared
- * blocks, inode.c inodes and quotas, directory.c names, names.c the operations on them, data.c contents,
- * xattr.c attributes, fs.c mounting and syncing, check.c the check.
+ * blocks, inode.c inodes, quota.c quotas, directory.c names, names.c the operations on them, data.c contents,
+ * extents.c where they lie, pack.c compression, xattr.c attributes, fs.c mounting and syncing, check.c the check.
  */
 #ifndef HOLONFS_INTERNAL_H
 #define HOLONFS_INTERNAL_H
@@ -29,6 +29,7 @@ enum item_type {
 	ITEM_SHARED = 6, /* inode 0; offset: block of the store */
 	ITEM_ORPHAN = 7, /* inode 0; offset: inode without a name */
 	ITEM_QUOTA = 8,  /* inode 0; offset: the directory's inode */
+	ITEM_ADOPT = 9,  /* inode 0; offset: a directory whose entries a new quota has to take in */
 };
 #define OFFSET_MASK ((UINT64_C(1) << 56) - 1)
 
@@ -42,8 +43,12 @@ struct super_disk {
 	uint8_t id[16], name_key[32];
 	char label[32];
 	uint64_t blocks, used, root, next_inode, inodes, shared;
-	uint64_t reserved[400];
+	uint64_t features; /* FEATURE_*: 0 in version 1, not 0 in version 2 */
+	uint64_t reserved[399];
 };
+#define FEATURE_LZ4      1u /* some contents are compressed */
+#define FEATURE_ADOPTING 2u /* a quota has still to take in what was there before it */
+#define FEATURES_KNOWN   (FEATURE_LZ4 | FEATURE_ADOPTING)
 
 struct inode_disk {
 	uint64_t size, blocks;
@@ -59,6 +64,19 @@ struct extent_disk {
 	uint32_t count, flags;
 };
 #define EXTENT_UNWRITTEN 1u
+#define EXTENT_LZ4       2u /* compressed: the item is a whole struct extent */
+
+#define PACK_BLOCKS 16u /* blocks of a file that are compressed together, at most */
+#define PACK_MIN    4u  /* and at least */
+
+struct extent {
+	struct extent_disk disk; /* count: blocks of the file that it shows */
+	/* Compressed ones alone: the bytes stored from disk.block on, the blocks that they unpack to, and which of
+	 * those is shown first. */
+	uint32_t bytes;
+	uint16_t total, first;
+};
+_Static_assert(sizeof(struct extent) == 24, "a compressed extent's item has no padding");
 
 struct shared_disk {
 	uint32_t count, more; /* blocks; references beyond the first */
@@ -116,6 +134,8 @@ struct holonfs {
 	struct use *uses[USE_BUCKETS];
 	uint64_t cursor, node_cursor; /* where to look for room */
 	uint8_t *scratch;             /* a block */
+	struct packer *packer;        /* pack.c */
+	bool adopting;                /* quota.c */
 };
 
 #define TRY(expression)                                                                                      \
@@ -198,8 +218,13 @@ void inode_attributes(uint64_t number, const struct inode_disk *inode, struct ho
 int inode_delete_if_unused(struct holonfs *fs, uint64_t number);
 int inode_delete(struct holonfs *fs, uint64_t number);
 bool inode_in_use(const struct holonfs *fs, uint64_t number);
+
+/* ---- quota.c ---- */
+#define ADOPT_STEP 8u /* entries that one step takes in */
 /* Charges (or gives back) blocks and inodes to the quota of INODE. */
 int quota_charge(struct holonfs *fs, const struct inode_disk *inode, int64_t blocks, int64_t inodes);
+/* The quota of DIRECTORY (0: none) takes INODE in, unless one has it; the caller writes INODE. */
+int quota_adopt(struct holonfs *fs, uint64_t directory, uint64_t number, struct inode_disk *inode);
 
 /* ---- directory.c ---- */
 int entry_find(struct holonfs *fs, uint64_t directory, const char *name, uint64_t *inode);
@@ -215,6 +240,52 @@ int xattr_remove_all(struct holonfs *fs, uint64_t inode);
 int xattr_inherit(struct holonfs *fs, uint64_t directory, uint64_t made, uint32_t umask, uint32_t *mode);
 /* After chmod: the access ACL follows the mode. */
 int xattr_follow_mode(struct holonfs *fs, uint64_t inode, uint32_t mode);
+
+/* ---- fs.c ---- */
+/* Features come into use or are given up: what does not know them does not mount this any more. */
+void features_change(struct holonfs *fs, uint64_t set, uint64_t clear);
+
+/* ---- extents.c ---- */
+struct map {
+	uint64_t block, count; /* block 0: a hole */
+	bool unwritten, packed;
+	struct extent extent; /* what is mapped, as an extent of its own */
+};
+/* An extent from its item, judged. -EUCLEAN, or -EPROTONOSUPPORT for a kind that is not known. */
+int extent_load(const struct holonfs *fs, const struct item *item, struct extent *extent);
+uint64_t extent_stored(const struct extent *extent); /* blocks of the store */
+/* Puts an extent into a hole, joined with the one before where it goes on there. */
+int extent_put(struct holonfs *fs, uint64_t number, uint64_t at, const struct extent *extent);
+/* What is at block AT of the file, and for how many blocks (at most MOST) that goes on. */
+int map_at(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t most, struct map *map);
+int extents_read(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t count, uint8_t *data);
+/* Writes whole blocks, compressed where the file wants that and it helps. */
+int extents_write(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at, uint64_t count,
+                  const uint8_t *data);
+/* Compresses the PACK_BLOCKS blocks from AT on, if all of them were written. */
+int extents_pack(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at);
+int extents_remove(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at,
+                   uint64_t count);
+/* Reserves holes from AT to END. */
+int extents_reserve(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t at, uint64_t end);
+/* Moves the extents at or behind FROM by DISTANCE blocks, up from the last on, down from the first on. */
+int extents_shift(struct holonfs *fs, uint64_t number, uint64_t from, int64_t distance);
+/* Cuts the extent that covers block AT in two there. */
+int extents_split(struct holonfs *fs, uint64_t number, uint64_t at);
+/* TO at TO_AT shares what FROM has at FROM_AT, for *COUNT blocks or as many as are in one piece. */
+int extents_share(struct holonfs *fs, uint64_t from, uint64_t from_at, uint64_t to, struct inode_disk *inode,
+                  uint64_t to_at, uint64_t *count);
+
+/* ---- pack.c ---- */
+/* Compresses BLOCKS blocks of DATA: *BYTES at *STORED, zeroes behind up to a whole block; 0: not worth it. */
+int pack_seal(struct holonfs *fs, const uint8_t *data, uint64_t blocks, const uint8_t **stored,
+              uint32_t *bytes);
+/* The blocks that a compressed extent shows. */
+int pack_open(struct holonfs *fs, const struct extent *extent, uint8_t *data);
+/* Room for PACK_BLOCKS blocks, the caller's until its operation ends. */
+int pack_cluster(struct holonfs *fs, uint8_t **data);
+void pack_forget(struct holonfs *fs, uint64_t block, uint64_t count); /* the blocks are free now */
+void pack_free(struct holonfs *fs);
 
 /* ---- data.c ---- */
 int data_cut(struct holonfs *fs, uint64_t number, struct inode_disk *inode, uint64_t size);

@@ -62,7 +62,7 @@ static int make_inode(struct holonfs *fs, uint64_t parent, const struct inode_di
 	                             .uid = uid,
 	                             .gid = inherits ? directory->gid : gid,
 	                             .links = directory_made ? 2 : 1,
-	                             .flags = directory->flags & 4u}; /* compression is inherited */
+	                             .flags = directory->flags & HOLONFS_FLAG_COMPRESS};
 	TRY(quota_charge(fs, directory, 0, 1));
 	*number = fs->super.next_inode++;
 	fs->super.inodes++;
@@ -274,16 +274,16 @@ static int read_side(struct holonfs *fs, struct side *side)
 	return 0;
 }
 
-/* A directory moves between FROM and TO: not below itself; a quota's subtree is not left but by single files.
- */
-static int check_move(struct holonfs *fs, const struct side *from, const struct side *to, uint64_t to_quota)
+/* A name moves between FROM and TO: no directory below itself, and nothing from one quota to another. */
+static int check_move(struct holonfs *fs, const struct side *from, const struct side *to, uint64_t from_quota,
+                      uint64_t to_quota)
 {
 	if (from->is_directory && from->directory != to->directory) {
 		int above = is_above(fs, from->child, to->directory);
 		if (above != 0)
 			return above < 0 ? above : -EINVAL;
 	}
-	return from->inode.quota != to_quota && from->inode.quota != from->child ? -EXDEV : 0;
+	return from_quota != to_quota ? -EXDEV : 0;
 }
 
 static int settle(struct holonfs *fs, struct side *side, uint64_t parent)
@@ -354,11 +354,13 @@ int holonfs_rename(struct holonfs *fs, uint64_t from_directory, const char *from
 	TRY(inode_read(fs, from_directory, &parent));
 	from_quota = parent.quota;
 	TRY(inode_read(fs, to_directory, &parent));
-	TRY(check_move(fs, &from, &to, parent.quota));
+	TRY(check_move(fs, &from, &to, from_quota, parent.quota));
 	if (to.exists && to.child == from.child)
 		return 0;
 	if (flags & HOLONFS_RENAME_EXCHANGE) {
-		TRY(check_move(fs, &to, &from, from_quota));
+		TRY(check_move(fs, &to, &from, parent.quota, from_quota));
+		TRY(quota_adopt(fs, parent.quota, from.child, &from.inode));
+		TRY(quota_adopt(fs, parent.quota, to.child, &to.inode));
 		return exchange(fs, &from, &to);
 	}
 	if (to.exists && from.is_directory != to.is_directory)
@@ -371,5 +373,6 @@ int holonfs_rename(struct holonfs *fs, uint64_t from_directory, const char *from
 	if (from.is_directory && !to.exists && from_directory != to_directory &&
 	    parent.links >= HOLONFS_LINKS_MAX)
 		return -EMLINK;
+	TRY(quota_adopt(fs, parent.quota, from.child, &from.inode));
 	return replace(fs, &from, &to, flags);
 }

@@ -474,7 +474,9 @@ static void do_statfs(fuse_req_t request, fuse_ino_t inode)
 	fuse_reply_statfs(request, &result);
 }
 
-#define QUOTA_ATTRIBUTE "user.holonfs.quota" /* "BYTES INODES" on a directory */
+#define QUOTA_ATTRIBUTE      "user.holonfs.quota"      /* "BYTES INODES" on a directory */
+#define QUOTA_USED_ATTRIBUTE "user.holonfs.quota.used" /* likewise; read only */
+#define QUOTA_STEPS          4096u                     /* of a large directory, before others are served */
 
 static int set_quota(uint64_t inode, const char *value, size_t size)
 {
@@ -487,7 +489,11 @@ static int set_quota(uint64_t inode, const char *value, size_t size)
 	text[size] = 0;
 	if (sscanf(text, "%llu %llu", &bytes, &inodes) < 1)
 		return -EINVAL;
-	return holonfs_set_quota(fs, inode, (bytes + HOLONFS_BLOCK - 1) / HOLONFS_BLOCK, inodes);
+	int status = holonfs_set_quota(fs, inode, (bytes + HOLONFS_BLOCK - 1) / HOLONFS_BLOCK, inodes);
+	/* What is left is counted between later requests. */
+	for (unsigned i = 0; i < QUOTA_STEPS && status == 0 && holonfs_continue(fs) > 0; i++)
+		status = holonfs_relieve(fs);
+	return status;
 }
 
 /* Attributes of the root that stand for requests: only the mount's owner or root may make them. */
@@ -512,6 +518,8 @@ static int set_attribute(const struct fuse_ctx *who, uint64_t inode, const char 
 {
 	if (!strcmp(name, QUOTA_ATTRIBUTE))
 		return set_quota(inode, value, size);
+	if (!strcmp(name, QUOTA_USED_ATTRIBUTE))
+		return -EPERM;
 	if (inode == HOLONFS_ROOT && (!strcmp(name, CONTROL_SIZE) || !strcmp(name, CONTROL_SNAPSHOT)))
 		return set_control(who, name, value, size);
 	return holonfs_xattr_set(fs, inode, name, value, size, flags);
@@ -542,11 +550,13 @@ static void do_getxattr(fuse_req_t request, fuse_ino_t inode, const char *name, 
 	int64_t got;
 	uint64_t limits[2];
 	uint64_t used[2];
-	if (!strcmp(name, QUOTA_ATTRIBUTE)) {
+	bool asks_used = !strcmp(name, QUOTA_USED_ATTRIBUTE);
+	if (asks_used || !strcmp(name, QUOTA_ATTRIBUTE)) {
+		const uint64_t *pair = asks_used ? used : limits;
 		int found = holonfs_get_quota(fs, inode, limits, used);
-		got = found > 0   ? snprintf(value, sizeof(value), "%llu %llu",
-		                             (unsigned long long)limits[0] * HOLONFS_BLOCK,
-		                             (unsigned long long)limits[1])
+		got = found > 0
+		          ? snprintf(value, sizeof(value), "%llu %llu",
+		                     (unsigned long long)pair[0] * HOLONFS_BLOCK, (unsigned long long)pair[1])
 		      : found < 0 ? found
 		                  : -ENODATA;
 		if (size && got > (int64_t)size)
@@ -620,6 +630,44 @@ static void do_copy_file_range(fuse_req_t request, fuse_ino_t from, off_t from_o
 		fuse_reply_write(request, (size_t)done);
 }
 
+/* chattr and lsattr: of the flags, compression alone is theirs to change. Linux asks for the attributes of another
+ * kind (those of xfs) before it sets any: there are none. */
+static void do_ioctl(fuse_req_t request, fuse_ino_t inode, unsigned command, void *argument,
+                     struct fuse_file_info *info, unsigned ioctl_flags, const void *in, size_t in_size,
+                     size_t out_size)
+{
+	struct holonfs_attributes attributes = {0};
+	uint32_t flags = 0;
+	(void)argument, (void)info, (void)ioctl_flags;
+	bool sets = command == (unsigned)FS_IOC_SETFLAGS;
+	if (command == (unsigned)FS_IOC_FSGETXATTR && out_size >= sizeof(struct fsxattr)) {
+		static const struct fsxattr none;
+		fuse_reply_ioctl(request, 0, &none, sizeof(none));
+		return;
+	}
+	if ((!sets && command != (unsigned)FS_IOC_GETFLAGS) || (sets ? in_size : out_size) < sizeof(flags)) {
+		fuse_reply_err(request, ENOTTY);
+		return;
+	}
+	enter();
+	int status = holonfs_get(fs, inode, &attributes);
+	uint32_t kept = attributes.flags & ~HOLONFS_FLAG_COMPRESS;
+	if (sets && status == 0) {
+		memcpy(&flags, in, sizeof(flags));
+		if (flags & ~(uint32_t)FS_COMPR_FL)
+			status = -EOPNOTSUPP;
+		attributes.flags = kept | (flags & FS_COMPR_FL ? HOLONFS_FLAG_COMPRESS : 0);
+		if (status == 0)
+			status = holonfs_set(fs, inode, HOLONFS_SET_FLAGS, &attributes, &attributes);
+	}
+	leave();
+	flags = attributes.flags & HOLONFS_FLAG_COMPRESS ? FS_COMPR_FL : 0;
+	if (status < 0)
+		fuse_reply_err(request, -status);
+	else
+		fuse_reply_ioctl(request, 0, sets ? NULL : &flags, sets ? 0 : sizeof(flags));
+}
+
 static const struct fuse_lowlevel_ops operations = {
     .init = do_init,
     .lookup = do_lookup,
@@ -652,6 +700,7 @@ static const struct fuse_lowlevel_ops operations = {
     .fallocate = do_fallocate,
     .lseek = do_lseek,
     .copy_file_range = do_copy_file_range,
+    .ioctl = do_ioctl,
 };
 
 static void *sync_now_and_then(void *argument)
@@ -663,6 +712,8 @@ static void *sync_now_and_then(void *argument)
 		enter();
 		if (!ending && !read_only_mount)
 			(void)(holonfs_sync(fs) < 0); /* a failure shows in every later request */
+		for (unsigned i = 0; i < QUOTA_STEPS && !read_only_mount && holonfs_continue(fs) > 0; i++)
+			;
 		pthread_mutex_unlock(&lock);
 	}
 	return NULL;

@@ -214,6 +214,58 @@ def quota(top):
         assert fails_with(errno.EDQUOT, fill) or (directory / "f").stat().st_blocks * 512 <= 1_000_000
 
 
+def late_quota(top):
+    """A quota on a directory that is full already counts what is there, and limits from then on."""
+    directory = top / "filled"
+    for number in range(50):
+        inner = directory / str(number % 5)
+        inner.mkdir(parents=True, exist_ok=True)
+        (inner / f"f{number}").write_bytes(bytes(8192))
+    os.setxattr(directory, "user.holonfs.quota", b"500000 1000")
+    assert os.getxattr(directory, "user.holonfs.quota.used") == f"{50 * 8192} {50 + 5 + 1}".encode()
+    assert os.getxattr(directory / "0", "user.holonfs.quota") == b"503808 1000"
+    assert fails_with(errno.EPERM, os.setxattr, directory, "user.holonfs.quota.used", b"1 1")
+    assert fails_with(errno.EDQUOT, (directory / "0/more").write_bytes, bytes(200_000))
+    assert fails_with(errno.EXDEV, os.rename, directory / "0/f0", top / "out")
+
+
+def flags(path, new=None):
+    """What lsattr shows and chattr sets."""
+    get, put = 0x80086601, 0x40086602
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        value = bytearray(8 if new is None else new.to_bytes(8, "little"))
+        fcntl.ioctl(handle, get if new is None else put, value)
+        return int.from_bytes(value[:4], "little")
+    finally:
+        os.close(handle)
+
+
+def compression(top):
+    """What is written to a directory with chattr +c takes less room, and is what it was."""
+    directory = top / "packed"
+    directory.mkdir()
+    flags(directory, 4)
+    assert flags(directory) == 4
+    assert fails_with(errno.EOPNOTSUPP, flags, directory, 0x10)
+    os.sync()
+    free = os.statvfs(top).f_bfree
+    text = b"".join(b"line %d of a file that compresses well, as most text does\n" % number for number in range(100_000))
+    (directory / "text").write_bytes(text)
+    with open(directory / "text", "r+b") as handle:
+        os.fsync(handle.fileno())
+    assert flags(directory / "text") == 4 and (directory / "text").read_bytes() == text
+    taken = (free - os.statvfs(top).f_bfree) * 4096
+    assert taken < len(text) / 2, f"{taken} of {len(text)} bytes"
+    with open(directory / "text", "r+b") as handle, mmap.mmap(handle.fileno(), len(text)) as view:
+        for at in range(1000, len(text), 70_001):
+            view[at:at + 3] = b"new"
+            text = text[:at] + b"new" + text[at + 3:]
+    assert (directory / "text").read_bytes() == text
+    flags(directory / "text", 0)
+    assert flags(directory / "text") == 0
+
+
 def permissions(work, file):
     if os.getuid():
         print("# not root: other users are not tried")
@@ -372,10 +424,13 @@ def main():
         wait_for(lambda: run("check", file).returncode == 0)
         mount = Mount(file, work / "m")
         for name, function in (("names", names), ("contents", contents), ("holes", holes), ("sharing", sharing),
-                               ("attributes and locks", attributes), ("a large directory", large_directory), ("quota", quota)):
+                               ("attributes and locks", attributes), ("a large directory", large_directory), ("quota", quota),
+                               ("a quota on what is there", late_quota), ("compression", compression)):
             attempt(name, lambda function=function: function(work / "m"))
         attempt("a C program is built", lambda: built_program(work, work / "m"))
         check("unmounting", mount.unmount() == 0 and sound(file, "--data"))
+        report = json.loads(run("check", file, "--json", "--data").stdout)
+        check("the check tells what is compressed", 0 < report["compressed_to"] < report["compressed"] / 2, str(report))
         mount = Mount(file, work / "m", "-o", "ro")
         check("read-only", fails_with(errno.EROFS, (work / "m/new").touch) and (work / "m/contents").exists())
         mount.unmount()

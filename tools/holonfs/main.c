@@ -18,8 +18,11 @@
 
 static const char usage[] =
     "holonfs: a file system that is copied on write, checksummed and consistent after every crash.\n\n"
-    "  mkfs FILE [--size S] [--label L] [KEY]        make one: on a new file, a device, or (with KEY) in a "
-    "vdisk that exists\n"
+    "  mkfs FILE [--size S] [--label L] [--compress] [KEY]\n"
+    "                                                make one: on a new file, a device, or (with KEY) in a "
+    "vdisk that exists;\n"
+    "                                                --compress: all files, else those of directories with "
+    "chattr +c\n"
     "  mount FILE DIR [-f] [-o OPTIONS] [KEY]        mount it by FUSE; -f: stay in the foreground\n"
     "      OPTIONS by commas: ro, allow_other, default_permissions (always on), dev, suid, snapshot=NAME,\n"
     "      writeback (the kernel gathers small writes; a full file system is then noticed late, at fsync)\n"
@@ -267,7 +270,8 @@ static int run_mkfs(const struct options *options)
 			fail_vdisk(status, options);
 	}
 	struct store store = store_vdisk(opened.disk);
-	status = holonfs_format(&store, options->label, getuid(), getgid(), host_random, host_now_ns);
+	status = holonfs_format(&store, options->label, options->compress ? HOLONFS_FLAG_COMPRESS : 0,
+	                        getuid(), getgid(), host_random, host_now_ns);
 	if (status < 0)
 		fail_errno(status, options);
 	close_disk(&opened, options);
@@ -370,7 +374,8 @@ static int run_check(const struct options *options)
 {
 	struct opened opened;
 	struct vdisk_report below = {.context = (void *)(uintptr_t)options, .finding = store_finding};
-	struct holonfs_report report = {.context = (void *)(uintptr_t)options, .finding = fs_finding};
+	struct holonfs_report report = {
+	    .context = (void *)(uintptr_t)options, .finding = fs_finding, .unpack = options->data};
 	struct holonfs *fs = NULL;
 	open_file(&opened, options, options->repair, false);
 	struct vdisk_config config = {.legs = &opened.leg,
@@ -407,12 +412,15 @@ static int run_check(const struct options *options)
 	unsigned long long all_repaired = report.repaired + below.repaired;
 	const char *verdict = damaged ? "damaged" : different ? "different" : "good";
 	if (options->json)
-		printf("], \"inodes\": %llu, \"directories\": %llu, \"extents\": %llu, \"blocks_read\": "
-		       "%llu, \"damaged\": %llu, "
+		printf("], \"inodes\": %llu, \"directories\": %llu, \"extents\": %llu, \"compressed\": "
+		       "%llu, \"compressed_to\": %llu, \"blocks_read\": %llu, \"damaged\": %llu, "
 		       "\"different\": %llu, \"repaired\": %llu, \"status\": \"%s\"}\n",
 		       (unsigned long long)report.inodes, (unsigned long long)report.directories,
-		       (unsigned long long)report.extents, (unsigned long long)below.data_blocks, all_damaged,
-		       all_different, all_repaired, verdict);
+		       (unsigned long long)report.extents,
+		       (unsigned long long)report.packed_blocks * HOLONFS_BLOCK,
+		       (unsigned long long)report.stored_blocks * HOLONFS_BLOCK,
+		       (unsigned long long)below.data_blocks, all_damaged, all_different, all_repaired,
+		       verdict);
 	else
 		printf("%llu inodes, %llu of them directories: %s\n", (unsigned long long)report.inodes,
 		       (unsigned long long)report.directories, verdict);
@@ -545,6 +553,7 @@ enum {
 	OPT_YES,
 	OPT_REPAIR,
 	OPT_DATA,
+	OPT_COMPRESS,
 	OPT_HELP
 };
 
@@ -557,6 +566,7 @@ static const struct option long_options[] = {
     {"yes", no_argument, NULL, OPT_YES},
     {"repair", no_argument, NULL, OPT_REPAIR},
     {"data", no_argument, NULL, OPT_DATA},
+    {"compress", no_argument, NULL, OPT_COMPRESS},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -619,6 +629,9 @@ static void parse(struct options *options, int argc, char **argv)
 			break;
 		case OPT_DATA:
 			options->data = true;
+			break;
+		case OPT_COMPRESS:
+			options->compress = true;
 			break;
 		case OPT_HELP:
 			fputs(usage, stdout);

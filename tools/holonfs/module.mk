@@ -1,11 +1,11 @@
 # holonfs: the host tool of lib/holonfs, with its FUSE mount.
-$(call vdisk-program,holonfs,tools/holonfs/main.c tools/holonfs/fuse.c $(HOLONFS_SOURCES),-lfuse3 -lpthread)
+$(call vdisk-program,holonfs,tools/holonfs/main.c tools/holonfs/fuse.c $(HOLONFS_SOURCES),-lfuse3 -lpthread $(HOLONFS_LDLIBS))
 tools: build/host/bin/holonfs
-$(call vdisk-test,holonfs-test,lib/holonfs/holonfs_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES))
+$(call vdisk-test,holonfs-test,lib/holonfs/holonfs_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES),$(HOLONFS_LDLIBS))
 SOAK_TESTS += build/host/test/holonfs-test
-$(call vdisk-test,holonfs-crash-test,lib/holonfs/crash_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES))
+$(call vdisk-test,holonfs-crash-test,lib/holonfs/crash_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES),$(HOLONFS_LDLIBS))
 SOAK_TESTS += build/host/test/holonfs-crash-test
-$(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),,build/host/lib/libholon-crypto-sanitized.a)
+$(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS))
 build/host/fuzz/holonfs: build/host/lib/libholon-crypto-sanitized.a
 $(call script-test,tools/holonfs/fuse_test.py,build/host/bin/holonfs build/host/bin/holon-vdisk)
 SOAK_TESTS += tools/holonfs/fuse_test.py

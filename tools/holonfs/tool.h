@@ -18,7 +18,7 @@ struct options {
 	const char *size, *label, *key_file, *volume;
 	int passphrase_fd;
 	char fuse_options[1024]; /* for FUSE, by commas */
-	bool foreground, json, yes, repair, data, read_only, writeback;
+	bool foreground, json, yes, repair, data, read_only, writeback, compress;
 };
 
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
