@@ -61,7 +61,12 @@ enum holon_vault_operation {
 	HOLON_VAULT_BACK,       /* name, snapshot */
 	HOLON_VAULT_FORGET,     /* name, snapshot */
 	HOLON_VAULT_SCRUB,      /* name → result: struct vault_report */
-	HOLON_VAULT_OFFER, /* name, path, flags → index: the root_volume of the next child's blueprint */
+	HOLON_VAULT_OFFER,    /* name, path, flags → index: the root_volume of the next child's blueprint */
+	HOLON_VAULT_SLOTS,    /* name, index → result: struct vault_slot */
+	HOLON_VAULT_SLOT_ADD, /* name, path: its label, flags, cost_kib, credentials → result: words */
+	HOLON_VAULT_SLOT_REMOVE, /* name, index: the slot's number */
+	HOLON_VAULT_GROW,        /* name, size */
+	HOLON_VAULT_MIRROR,      /* name, device, flags → result: struct vault_report */
 };
 
 struct holon_vault {

@@ -12,9 +12,11 @@
 
 enum vault_flag {
 	VAULT_READ_ONLY = 1,
-	VAULT_ERASE = 2, /* create: what the device holds is lost */
-	VAULT_FORCE = 4, /* close: also while it is in use */
-	VAULT_MAKE = 8,  /* grant: make the directories of the path */
+	VAULT_ERASE = 2,     /* create: what the device holds is lost */
+	VAULT_FORCE = 4,     /* close: also while it is in use */
+	VAULT_MAKE = 8,      /* grant: make the directories of the path */
+	VAULT_WORDS = 16,    /* slot_add: draw recovery words */
+	VAULT_COMPRESS = 32, /* create: compress all files */
 };
 
 /* Errors beside enum holon_error's and enum file_error's, of the same form: -(200 + Linux' errno). */
@@ -23,6 +25,7 @@ enum vault_error {
 	VAULT_E_BUSY = -216,      /* EBUSY: somebody has a session, or the device is open already */
 	VAULT_E_EXISTS = -217,    /* EEXIST: the name is taken */
 	VAULT_E_NOT_EMPTY = -239, /* ENOTEMPTY: the device holds something */
+	VAULT_E_DIVERGED = -276,  /* ENOTUNIQ: a leg that was written without the others */
 	VAULT_E_VERSION = -293,   /* EPROTONOSUPPORT: made by a version that this one does not know */
 	VAULT_E_DAMAGED = -317,   /* EUCLEAN: something fails its authentication */
 	VAULT_E_FORMAT = -324,    /* EMEDIUMTYPE: no vault on this device */
@@ -46,7 +49,23 @@ struct vault_info {
 	uint32_t flags;  /* VAULT_READ_ONLY */
 	uint32_t sessions;
 	uint32_t failed; /* 1: the device failed; nothing can be read or written any more */
-	uint32_t reserved;
+	uint16_t legs, legs_failed;
+};
+
+/* A key slot. */
+struct vault_slot {
+	uint32_t number;
+	uint32_t factors[2]; /* enum vault_factor; the second is 0 in an ordinary slot */
+	char label[32];
+};
+
+enum vault_factor {
+	VAULT_FACTOR_OPEN = 1, /* none needed */
+	VAULT_FACTOR_PASSPHRASE = 2,
+	VAULT_FACTOR_WORDS = 3,
+	VAULT_FACTOR_KEY_FILE = 4,
+	VAULT_FACTOR_SECRET_FILE = 5,
+	VAULT_FACTOR_MACHINE = 6,
 };
 
 struct vault_snapshot {
@@ -62,4 +81,5 @@ struct vault_report {
 };
 
 _Static_assert(sizeof(struct vault_info) == 104, "vault_info is fixed");
+_Static_assert(sizeof(struct vault_slot) == 44, "vault_slot is fixed");
 _Static_assert(sizeof(struct vault_snapshot) == 88, "vault_snapshot is fixed");

@@ -120,9 +120,10 @@ static uint64_t room(const struct vault *vault)
 	struct vdisk_info disk;
 	holonfs_get_statistics(vault->fs, &statistics);
 	vdisk_get_info(vault->disk, &disk);
-	uint64_t kept = vault->device.bytes / MARGIN;
+	uint64_t device = vault_device_bytes(vault);
+	uint64_t kept = device / MARGIN;
 	uint64_t used = disk.used_blocks * VDISK_BLOCK + kept;
-	uint64_t left = vault->device.bytes > used ? vault->device.bytes - used : 0;
+	uint64_t left = device > used ? device - used : 0;
 	uint64_t virtual_left = statistics.blocks_free * HOLONFS_BLOCK;
 	return left < virtual_left ? left : virtual_left;
 }
@@ -142,7 +143,7 @@ int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t 
 		return E_ARGUMENT;
 	if (offset > FILE_SIZE_MAX - FILE_RESERVE_MAX)
 		return FILE_E_TOO_BIG;
-	if (holonfs_get_quota(fs, node, limits, used) == 0 && limits[0]) {
+	if (holonfs_get_quota(fs, node, limits, used) > 0 && limits[0]) {
 		uint64_t left = limits[0] > used[0] ? (limits[0] - used[0]) * HOLONFS_BLOCK : 0;
 		if (!left)
 			return FILE_E_QUOTA;
@@ -384,7 +385,7 @@ int64_t contents_statistics(void *context, uint64_t badge, const void **statisti
 	                               .name_max = FILE_NAME_MAX,
 	                               .flags = session->write ? 0 : FILE_STATISTICS_READ_ONLY};
 	memcpy(out.identity, now.id, sizeof(out.identity));
-	if (holonfs_get_quota(fs, session->root, limits, used) == 0) {
+	if (holonfs_get_quota(fs, session->root, limits, used) > 0) {
 		uint64_t left = limits[0] > used[0] ? limits[0] - used[0] : 0;
 		if (limits[0]) {
 			out.blocks = limits[0];

@@ -1,12 +1,10 @@
 /* The control of the vault service: abi/vault.interface. */
 #include "vault.h"
 
-#define PROBE_BYTES 65536u
-#define DISK_CACHE  (4u << 20)
-#define FILE_CACHE  (8u << 20)
-#define SIZE_MIN    (1u << 20)
+#define DISK_CACHE (4u << 20)
+#define SIZE_MIN   (1u << 20)
 
-static struct vdisk_backend backend_of(struct block_device *device)
+struct vdisk_backend backend_of(struct block_device *device)
 {
 	return (struct vdisk_backend){.context = device,
 	                              .read = block_device_read,
@@ -16,7 +14,7 @@ static struct vdisk_backend backend_of(struct block_device *device)
 	                              .limit = device->bytes & ~(uint64_t)(VDISK_BLOCK - 1)};
 }
 
-static int64_t vault_error(int status)
+int64_t vault_error(int status)
 {
 	switch (status) {
 	case VDISK_OK:
@@ -47,12 +45,30 @@ static int64_t vault_error(int status)
 		return VAULT_E_BUSY;
 	case VDISK_LIMIT:
 		return FILE_E_LINKS;
+	case VDISK_DIVERGED:
+		return VAULT_E_DIVERGED;
 	default:
 		return FILE_E_IO;
 	}
 }
 
-static struct vault *vault_find(const char *name)
+uint64_t vault_device_bytes(const struct vault *vault)
+{
+	uint64_t bytes = vault->legs[0].bytes;
+	for (unsigned i = 1; i < vault->leg_count; i++)
+		bytes = vault->legs[i].bytes < bytes ? vault->legs[i].bytes : bytes;
+	return bytes;
+}
+
+bool vault_has_failed(const struct vault *vault)
+{
+	bool failed = true;
+	for (unsigned i = 0; i < vault->leg_count; i++)
+		failed = failed && vault->legs[i].failed;
+	return failed;
+}
+
+struct vault *vault_find(const char *name)
 {
 	for (unsigned i = 0; i < VAULTS_MAX; i++)
 		if (service.vaults[i].name[0] && strcmp(service.vaults[i].name, name) == 0)
@@ -61,7 +77,7 @@ static struct vault *vault_find(const char *name)
 }
 
 /* A name of 1 to MOST printable characters without '/' and ':'. */
-static bool name_is_good(const char *name, size_t most)
+bool name_is_good(const char *name, size_t most)
 {
 	size_t length = strnlen(name, most + 1);
 	if (!length || length > most)
@@ -70,51 +86,6 @@ static bool name_is_good(const char *name, size_t most)
 		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/' || name[i] == ':')
 			return false;
 	return true;
-}
-
-/* What a person gave, copied out of the thread page: every call of the device uses that. */
-struct keys {
-	uint8_t bytes[VAULT_CREDENTIALS_MAX + 2];
-	struct vdisk_credentials credentials;
-	enum vdisk_factor factor;
-};
-
-static int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes)
-{
-	struct vault_credentials head;
-	memset(keys, 0, sizeof(*keys));
-	if (bytes < sizeof(head) || bytes > VAULT_CREDENTIALS_MAX)
-		return E_ARGUMENT;
-	memcpy(&head, data, sizeof(head));
-	uint64_t sum = (uint64_t)head.passphrase_bytes + head.words_bytes + head.key_file_bytes;
-	if (head.reserved || sum != bytes - sizeof(head))
-		return E_ARGUMENT;
-	const uint8_t *from = (const uint8_t *)data + sizeof(head);
-	uint8_t *to = keys->bytes;
-	if (head.passphrase_bytes) {
-		keys->credentials.passphrase = memcpy(to, from, head.passphrase_bytes);
-		keys->credentials.passphrase_bytes = head.passphrase_bytes;
-		keys->factor = VDISK_FACTOR_PASSPHRASE;
-		to += head.passphrase_bytes + 1;
-		from += head.passphrase_bytes;
-	}
-	if (head.words_bytes) {
-		keys->credentials.recovery_words = memcpy(to, from, head.words_bytes);
-		to += head.words_bytes + 1; /* which is NUL */
-		from += head.words_bytes;
-	}
-	if (head.key_file_bytes) {
-		keys->credentials.key_file = memcpy(to, from, head.key_file_bytes);
-		keys->credentials.key_file_bytes = head.key_file_bytes;
-		if (!keys->factor)
-			keys->factor = vdisk_key_file_factor(keys->credentials.key_file, head.key_file_bytes);
-	}
-	return E_OK;
-}
-
-static void keys_wipe(struct keys *keys)
-{
-	explicit_bzero(keys, sizeof(*keys));
 }
 
 /* Whether the device's first blocks are all zero. */
@@ -143,7 +114,8 @@ static struct vdisk_config config_of(const struct vdisk_backend *leg, bool read_
 	                             .volume = volume};
 }
 
-static int64_t make(struct block_device *device, uint64_t size, uint32_t cost_kib, const struct keys *keys)
+static int64_t make(struct block_device *device, uint64_t size, uint32_t flags, uint32_t cost_kib,
+                    const struct keys *keys)
 {
 	const struct vdisk_backend leg = backend_of(device);
 	const struct vdisk_config config = config_of(&leg, false, 0);
@@ -156,7 +128,8 @@ static int64_t make(struct block_device *device, uint64_t size, uint32_t cost_ki
 	if (status < 0)
 		return vault_error(status);
 	struct store store = store_vdisk(disk);
-	int formatted = holonfs_format(&store, "vault", 0, 0, 0, entropy_get, service_now_ns);
+	int formatted = holonfs_format(&store, "vault", flags & VAULT_COMPRESS ? HOLONFS_FLAG_COMPRESS : 0, 0,
+	                               0, entropy_get, service_now_ns);
 	status = vdisk_close(disk);
 	return formatted < 0 ? file_error(formatted) : vault_error(status);
 }
@@ -171,7 +144,8 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 	service.owner_offset = service.clock_offset = now_ns - (int64_t)clock_ns();
 	if (!size)
 		size = VAULT_SIZE_DEFAULT;
-	if (flags & ~(uint32_t)VAULT_ERASE || size < SIZE_MIN || size / VDISK_BLOCK > VDISK_BLOCKS_MAX)
+	if (flags & ~(uint32_t)(VAULT_ERASE | VAULT_COMPRESS) || size < SIZE_MIN ||
+	    size / VDISK_BLOCK > VDISK_BLOCKS_MAX)
 		return E_ARGUMENT;
 	int64_t result = keys_take(&keys, credentials, bytes);
 	if (result >= 0 && !keys.factor)
@@ -185,7 +159,8 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 		if (!(flags & VAULT_ERASE))
 			result = device_is_empty(&device);
 		if (result >= 0)
-			result = device.read_only ? FILE_E_READ_ONLY : make(&device, size, cost_kib, &keys);
+			result =
+			    device.read_only ? FILE_E_READ_ONLY : make(&device, size, flags, cost_kib, &keys);
 		block_device_close(&device);
 	}
 	keys_wipe(&keys);
@@ -195,11 +170,12 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 }
 
 /* Lets VAULT, of which nobody has a session, go. The status is that of the last sync. */
-static int64_t vault_end(struct vault *vault)
+int64_t vault_end(struct vault *vault)
 {
 	int synced = vault->fs ? holonfs_unmount(vault->fs) : 0;
 	int closed = vault->disk ? vdisk_close(vault->disk) : VDISK_OK;
-	block_device_close(&vault->device);
+	for (unsigned i = 0; i < vault->leg_count; i++)
+		block_device_close(&vault->legs[i]);
 	for (unsigned i = 0; i < MOUNTS_MAX; i++)
 		if (service.mounts[i].vault == vault)
 			service.mounts[i] = (struct mount){0};
@@ -211,7 +187,7 @@ static int64_t vault_end(struct vault *vault)
 static int64_t vault_start(struct vault *vault, const char *snapshot,
                            const struct vdisk_credentials *credentials)
 {
-	const struct vdisk_backend leg = backend_of(&vault->device);
+	const struct vdisk_backend leg = backend_of(&vault->legs[0]);
 	const struct vdisk_config config = config_of(&leg, vault->read_only, snapshot);
 	int status = vdisk_open(&vault->disk, &config, credentials);
 	if (status < 0) {
@@ -251,9 +227,10 @@ static int64_t control_open(void *context, uint64_t badge, handle_t device_chann
 	memcpy(own_snapshot, snapshot, strlen(snapshot) + 1);
 	int64_t copy =
 	    result < 0 ? result : cap_copy(device_channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
-	result = copy < 0 ? copy : block_device_open(&vault->device, (handle_t)copy, service.page);
+	result = copy < 0 ? copy : block_device_open(&vault->legs[0], (handle_t)copy, service.page);
 	if (result >= 0) {
-		vault->read_only = flags & VAULT_READ_ONLY || *own_snapshot || vault->device.read_only;
+		vault->leg_count = 1;
+		vault->read_only = flags & VAULT_READ_ONLY || *own_snapshot || vault->legs[0].read_only;
 		result = vault_start(vault, *own_snapshot ? own_snapshot : 0, &keys.credentials);
 		if (result < 0)
 			(void)vault_end(vault);
@@ -296,12 +273,14 @@ static int64_t control_list(void *context, uint64_t badge, uint32_t index, const
 		memcpy(reply.identity, disk.id, sizeof(reply.identity));
 		reply.size = statistics.blocks * HOLONFS_BLOCK;
 		reply.used = (statistics.blocks - statistics.blocks_free) * HOLONFS_BLOCK;
-		reply.device_bytes = vault->device.bytes;
+		reply.device_bytes = vault_device_bytes(vault);
 		reply.device_used = disk.used_blocks * VDISK_BLOCK;
 		reply.healed = disk.healed;
 		reply.flags = vault->read_only ? VAULT_READ_ONLY : 0;
 		reply.sessions = vault->sessions;
-		reply.failed = vault->device.failed;
+		reply.failed = vault_has_failed(vault);
+		reply.legs = (uint16_t)disk.legs;
+		reply.legs_failed = (uint16_t)disk.legs_failed;
 		*info = &reply;
 		*bytes = sizeof(reply);
 		return E_OK;
@@ -376,130 +355,20 @@ static int64_t control_grant(void *context, uint64_t badge, uint32_t flags, cons
 	return result;
 }
 
-/* The beginning of calls on snapshots. */
-static int64_t snapshot_begin(const char *name, const char *snapshot, struct vault **vault)
-{
-	*vault = vault_find(name);
-	if (!*vault)
-		return FILE_E_NOT_FOUND;
-	if (snapshot && !name_is_good(snapshot, VAULT_SNAPSHOT_MAX))
-		return E_ARGUMENT;
-	return snapshot && (*vault)->read_only ? FILE_E_READ_ONLY : E_OK;
-}
-
-static int64_t control_snapshot(void *context, uint64_t badge, const char *name, const char *snapshot)
-{
-	struct vault *vault;
-	(void)context, (void)badge;
-	int64_t result = snapshot_begin(name, snapshot, &vault);
-	if (result < 0)
-		return result;
-	int synced = holonfs_sync(vault->fs);
-	return synced < 0 ? file_error(synced) : vault_error(vdisk_snapshot(vault->disk, snapshot));
-}
-
-static int64_t control_snapshots(void *context, uint64_t badge, uint64_t after, const char *name,
-                                 const void **info, uint32_t *bytes)
-{
-	static struct vault_snapshot reply;
-	struct vdisk_volume volume = {.number = after};
-	struct vault *vault;
-	(void)context, (void)badge;
-	int64_t result = snapshot_begin(name, 0, &vault);
-	do {
-		int status = result < 0 ? VDISK_OK : vdisk_volume_next(vault->disk, volume.number, &volume);
-		if (status == VDISK_NOT_FOUND)
-			return E_NOT_FOUND;
-		if (result >= 0)
-			result = vault_error(status);
-		if (result < 0)
-			return result;
-	} while (!volume.read_only || volume.deleting);
-	memset(&reply, 0, sizeof(reply));
-	reply.number = volume.number;
-	reply.created_ns = volume.created_ns;
-	reply.bytes = volume.mapped * VDISK_BLOCK;
-	memcpy(reply.name, volume.name, sizeof(reply.name) - 1);
-	*info = &reply;
-	*bytes = sizeof(reply);
-	return E_OK;
-}
-
-static int64_t control_back(void *context, uint64_t badge, const char *name, const char *snapshot)
-{
-	struct vault *vault;
-	(void)context, (void)badge;
-	int64_t result = snapshot_begin(name, snapshot, &vault);
-	if (result < 0)
-		return result;
-	sessions_clean(vault, false);
-	if (vault->sessions)
-		return VAULT_E_BUSY;
-	/* The directories that mounts stand for may be others afterwards. */
-	for (unsigned i = 0; i < MOUNTS_MAX; i++)
-		if (service.mounts[i].vault == vault)
-			service.mounts[i] = (struct mount){0};
-	int status = holonfs_unmount(vault->fs);
-	result = status < 0 ? file_error(status) : vault_error(vdisk_rollback(vault->disk, snapshot));
-	struct store store = store_vdisk(vault->disk);
-	status = holonfs_mount(&vault->fs, &store, service_now_ns, FILE_CACHE);
-	vault->changed = false;
-	if (status < 0) {
-		vault->fs = 0;
-		(void)vault_end(vault);
-		return file_error(status);
-	}
-	return result;
-}
-
-static int64_t control_forget(void *context, uint64_t badge, const char *name, const char *snapshot)
-{
-	struct vault *vault;
-	struct vdisk_volume volume;
-	(void)context, (void)badge;
-	int64_t result = snapshot_begin(name, snapshot, &vault);
-	if (result >= 0)
-		result = vault_error(vdisk_volume_find(vault->disk, snapshot, &volume));
-	if (result >= 0 && !volume.read_only)
-		result = E_ARGUMENT;
-	return result < 0 ? result : vault_error(vdisk_volume_delete(vault->disk, snapshot));
-}
-
-static void finding(void *context, const char *text)
-{
-	const struct vault *vault = context;
-	log_print(service.log, service.page, "vault: %s: %s\n", vault->name, text);
-}
-
-static int64_t control_scrub(void *context, uint64_t badge, const char *name, const void **report,
-                             uint32_t *bytes)
-{
-	static struct vault_report reply;
-	struct vault *vault = vault_find(name);
-	(void)context, (void)badge;
-	if (!vault)
-		return FILE_E_NOT_FOUND;
-	struct vdisk_report found = {.context = vault, .finding = finding};
-	int status = vault->read_only ? vdisk_check(vault->disk, true, false, &found)
-	                              : vdisk_scrub(vault->disk, &found);
-	if (status < 0 && status != VDISK_DAMAGED)
-		return vault_error(status);
-	reply = (struct vault_report){
-	    .blocks = found.nodes + found.data_blocks, .damaged = found.damaged, .healed = found.healed};
-	*report = &reply;
-	*bytes = sizeof(reply);
-	return E_OK;
-}
-
 const struct vault_operations control_operations = {
     .create = control_create,
     .open = control_open,
     .close = control_close,
     .list = control_list,
     .grant = control_grant,
-    .snapshot = control_snapshot,
-    .snapshots = control_snapshots,
-    .back = control_back,
-    .forget = control_forget,
-    .scrub = control_scrub,
+    .snapshot = care_snapshot,
+    .snapshots = care_snapshots,
+    .back = care_back,
+    .forget = care_forget,
+    .scrub = care_scrub,
+    .slots = keys_slots,
+    .slot_add = keys_slot_add,
+    .slot_remove = keys_slot_remove,
+    .grow = care_grow,
+    .mirror = care_mirror,
 };

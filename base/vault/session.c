@@ -210,7 +210,7 @@ int64_t session_open(void *context, uint64_t badge, handle_t quota, handle_t cha
 int64_t call_begin(uint64_t badge, uint64_t node, bool writes, struct session **session, struct holonfs **fs)
 {
 	*session = session_of(badge);
-	if (!*session || (*session)->vault->device.failed)
+	if (!*session || vault_has_failed((*session)->vault))
 		return FILE_E_IO;
 	if (node && !session_knows(*session, node))
 		return FILE_E_STALE;

@@ -2,6 +2,8 @@
  *
  *   main.c           the loop: whose call it is, timed commits
  *   control.c        abi/vault.interface: making, opening, closing vaults; mounts
+ *   keys.c           credentials, key slots
+ *   care.c           snapshots, scrubs, growth, mirrors
  *   session.c        sessions of abi/file.interface: who may name which object
  *   files.c          names and attributes of abi/file.interface
  *   contents.c       its contents, sizes and extended attributes
@@ -32,6 +34,8 @@
 #define MOUNTS_MAX   256u
 #define SESSIONS_MAX 64u
 #define NODES_MAX    (1u << 18) /* objects that a session may have in use */
+#define FILE_CACHE   (8u << 20)
+#define PROBE_BYTES  65536u /* of a device: what makes it a vault is there */
 
 /* A badge is its kind, a number that no two of a kind share, and the place in its table. */
 enum badge_kind { BADGE_CONTROL = 1, BADGE_MOUNT = 2, BADGE_SESSION = 3 };
@@ -48,7 +52,8 @@ int entropy_get(void *buffer, size_t bytes);
 
 struct vault {
 	char name[VAULT_NAME_MAX + 1]; /* "": free */
-	struct block_device device;
+	struct block_device legs[VDISK_LEGS_MAX];
+	unsigned leg_count;
 	struct vdisk *disk;
 	struct holonfs *fs;
 	bool read_only;
@@ -105,6 +110,43 @@ extern struct service service;
 extern const struct vault_operations control_operations;
 extern const struct file_operations mount_operations;
 extern const struct file_operations session_operations;
+
+/* ---- The control: control.c, keys.c, care.c ---- */
+
+struct vdisk_backend backend_of(struct block_device *device);
+int64_t vault_error(int status); /* of enum vdisk_status */
+struct vault *vault_find(const char *name);
+uint64_t vault_device_bytes(const struct vault *vault); /* of its smallest leg */
+bool vault_has_failed(const struct vault *vault);
+/* A name of 1 to MOST printable characters without '/' and ':'. */
+bool name_is_good(const char *name, size_t most);
+/* Lets VAULT, of which nobody has a session, go. The status is that of the last sync. */
+int64_t vault_end(struct vault *vault);
+
+/* What a person gave, copied out of the thread page: every call of the device uses that. */
+struct keys {
+	uint8_t bytes[VAULT_CREDENTIALS_MAX + 2];
+	struct vdisk_credentials credentials;
+	enum vdisk_factor factor;
+};
+int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes);
+void keys_wipe(struct keys *keys);
+
+int64_t keys_slots(void *context, uint64_t badge, uint32_t index, const char *name, const void **info,
+                   uint32_t *bytes);
+int64_t keys_slot_add(void *context, uint64_t badge, uint32_t flags, uint32_t cost_kib, const char *name,
+                      const char *label, const void *credentials, uint32_t credentials_bytes,
+                      const void **words, uint32_t *bytes);
+int64_t keys_slot_remove(void *context, uint64_t badge, uint32_t number, const char *name);
+int64_t care_snapshot(void *context, uint64_t badge, const char *name, const char *snapshot);
+int64_t care_snapshots(void *context, uint64_t badge, uint64_t after, const char *name, const void **info,
+                       uint32_t *bytes);
+int64_t care_back(void *context, uint64_t badge, const char *name, const char *snapshot);
+int64_t care_forget(void *context, uint64_t badge, const char *name, const char *snapshot);
+int64_t care_scrub(void *context, uint64_t badge, const char *name, const void **report, uint32_t *bytes);
+int64_t care_grow(void *context, uint64_t badge, uint64_t size, const char *name);
+int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint32_t flags, const char *name,
+                    const void **report, uint32_t *bytes);
 
 /* The wall clock of whoever is served. */
 int64_t service_now_ns(void);

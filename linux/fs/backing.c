@@ -9,10 +9,7 @@ static struct list backings = LIST_INIT(backings);
 
 static int attributes_take(struct file_attributes *to, const void *data, uint32_t bytes)
 {
-	if (bytes != sizeof(*to))
-		return -EIO;
-	memcpy(to, data, sizeof(*to));
-	return 0;
+	return reply_attributes(to, data, bytes) ? 0 : -EIO;
 }
 
 int backing_lookup(struct backing *backing, uint64_t directory, const char *name,
@@ -152,14 +149,12 @@ static int is_whiteout(struct ram_node *directory, const char *name, bool *white
 	return SERVICE(backing, forget, found.node, 1);
 }
 
-/* One of the service's names: FROM points at its struct file_entry. */
+/* One of the service's names. */
 static int enter(struct ram_node *directory, const struct file_entry *entry, const char *name)
 {
 	bool hidden = false;
 	if (directory->upper == ram_backing(directory)->work)
 		return 0;
-	if (!entry->name_bytes || entry->name_bytes > FILE_NAME_MAX || memchr(name, '/', entry->name_bytes))
-		return -EIO;
 	struct ram_entry *made = ram_entry_add(directory, name, entry->name_bytes, 0, -1);
 	if (!made)
 		return -ENOMEM;
@@ -191,18 +186,9 @@ int backing_list(struct ram_node *directory)
 			break;
 		memcpy(copy, data, bytes); /* the page is used by other calls */
 		while (!error && at < bytes) {
-			if (bytes - at < sizeof(entry)) {
-				error = -EIO;
-				break;
-			}
-			memcpy(&entry, copy + at, sizeof(entry));
-			if (entry.entry_bytes > bytes - at ||
-			    entry.entry_bytes < sizeof(entry) + entry.name_bytes) {
-				error = -EIO;
-				break;
-			}
-			error = enter(directory, &entry, (const char *)copy + at + sizeof(entry));
-			at += entry.entry_bytes;
+			char name[FILE_NAME_MAX + 1];
+			error = reply_entry(copy, bytes, &at, &entry, name) ? enter(directory, &entry, name)
+			                                                    : -EIO;
 		}
 	}
 	heap_free(copy);
@@ -337,19 +323,15 @@ static int work_clean(struct backing *backing)
 		uint64_t parent;
 		const void *data = 0;
 		uint32_t bytes = 0;
+		uint32_t at = 0;
 		struct file_entry entry;
 		struct file_attributes found;
 		char name[FILE_NAME_MAX + 1];
 		int error = SERVICE(backing, list, backing->work, 0ull, &next, &parent, &data, &bytes);
 		if (error || !bytes)
 			return error;
-		if (bytes < sizeof(entry))
+		if (!reply_entry(data, bytes, &at, &entry, name))
 			return -EIO;
-		memcpy(&entry, data, sizeof(entry));
-		if (entry.name_bytes > FILE_NAME_MAX || entry.name_bytes > bytes - sizeof(entry))
-			return -EIO;
-		memcpy(name, (const uint8_t *)data + sizeof(entry), entry.name_bytes);
-		name[entry.name_bytes] = 0;
 		bool is_directory = S_ISDIR(entry.mode);
 		if (is_directory) {
 			error = backing_lookup(backing, backing->work, name, &found);
@@ -472,6 +454,8 @@ int backing_root(struct backing *backing, struct ram_node *node)
 	int error = SERVICE(backing, attributes, backing->root, &data, &bytes);
 	if (!error)
 		error = attributes_take(&found, data, bytes);
+	if (!error && !S_ISDIR(found.mode))
+		error = -ENOTDIR;
 	if (error)
 		return error;
 	node->vnode.mode = found.mode;

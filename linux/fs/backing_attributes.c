@@ -18,7 +18,7 @@ static int attribute_load(struct ram_node *node, const char *name, uint8_t *valu
 		    SERVICE(backing, xattr_get, node->upper, (uint32_t)have, name, &total, &data, &bytes);
 		if (error)
 			return error;
-		if (total > FILE_XATTR_MAX || bytes > total - have || (!bytes && have < total))
+		if (!reply_piece(total, FILE_XATTR_MAX, have, bytes))
 			return -EIO;
 		memcpy(value + have, data, bytes);
 		have += bytes;
@@ -38,7 +38,8 @@ static int all_load(struct ram_node *node, char *names, uint8_t *value)
 		memcpy(names, data, bytes);
 		if (names[bytes - 1])
 			return -EIO;
-		for (const char *name = names; name < names + bytes; name += strlen(name) + 1) {
+		const char *name = 0;
+		while ((name = reply_name(names, bytes, name)) != 0) {
 			/* This personality judges no access control lists, and shows none. */
 			error = strncmp(name, "system.", 7) == 0 ? 0 : attribute_load(node, name, value);
 			if (error)

@@ -8,6 +8,7 @@
 #define file_create file_service_create
 #include "file.interface.h"
 #undef file_create
+#include "service_reply.h"
 
 /* CALL in the session of BACKING, with an error of Linux. */
 #define SERVICE(backing, call, ...)                                                                          \

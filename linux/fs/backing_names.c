@@ -81,19 +81,14 @@ int backing_empty(struct backing *backing, uint64_t upper)
 		uint64_t parent;
 		const void *data = 0;
 		uint32_t bytes = 0;
+		uint32_t at = 0;
 		struct file_entry entry;
 		char name[FILE_NAME_MAX + 1];
 		int error = SERVICE(backing, list, upper, 0ull, &next, &parent, &data, &bytes);
 		if (error || !bytes)
 			return error;
-		if (bytes < sizeof(entry))
+		if (!reply_entry(data, bytes, &at, &entry, name) || S_ISDIR(entry.mode))
 			return -EIO;
-		memcpy(&entry, data, sizeof(entry));
-		if (entry.name_bytes > FILE_NAME_MAX || entry.name_bytes > bytes - sizeof(entry) ||
-		    S_ISDIR(entry.mode))
-			return -EIO;
-		memcpy(name, (const uint8_t *)data + sizeof(entry), entry.name_bytes);
-		name[entry.name_bytes] = 0;
 		error = backing_remove(backing, upper, name, false);
 		if (error)
 			return error;

@@ -83,15 +83,30 @@ static int64_t block_list(uint64_t index, uint64_t address)
 	return copy_to_user(address, name, sizeof(name));
 }
 
+/* What opens a vault is kept here for a call alone: the common lock is held. */
+static uint8_t credentials[VAULT_CREDENTIALS_MAX];
+
+static int64_t credentials_take(const struct holon_vault *request)
+{
+	if (request->credentials_bytes > sizeof(credentials))
+		return -EINVAL;
+	return copy_from_user(credentials, request->credentials, request->credentials_bytes) ? -EFAULT : 0;
+}
+
+static void credentials_wipe(void)
+{
+	memset(credentials, 0, sizeof(credentials));
+	__asm__ volatile("" : : "r"(credentials) : "memory");
+	memset(current_page()->bytes, 0, sizeof(credentials));
+}
+
 /* Create and open: what moves to the service comes back by nobody, so it is deleted where the call failed. */
 static int64_t start_vault(uint64_t operation, const struct holon_vault *request)
 {
-	static uint8_t credentials[VAULT_CREDENTIALS_MAX];
 	int error;
-	if (request->credentials_bytes > sizeof(credentials))
-		return -EINVAL;
-	if (copy_from_user(credentials, request->credentials, request->credentials_bytes))
-		return -EFAULT;
+	int64_t taken = credentials_take(request);
+	if (taken < 0)
+		return taken;
 	handle_t device = device_of(request->device, &error);
 	handle_t channel = device ? service(true, &error) : 0;
 	int64_t result = channel ? 0 : error;
@@ -111,9 +126,7 @@ static int64_t start_vault(uint64_t operation, const struct holon_vault *request
 			cap_delete(device);
 		result = linux_error_of_service(result);
 	}
-	memset(credentials, 0, sizeof(credentials));
-	__asm__ volatile("" : : "r"(credentials) : "memory");
-	memset(current_page()->bytes, 0, sizeof(credentials));
+	credentials_wipe();
 	return result;
 }
 
@@ -151,6 +164,36 @@ static int64_t give_result(struct holon_vault *request, int64_t result, const vo
 	return 0;
 }
 
+static int64_t slot_add(handle_t channel, struct holon_vault *request)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	int64_t result = credentials_take(request);
+	if (result < 0)
+		return result;
+	result = vault_slot_add(channel, current_page(), request->flags, request->cost_kib, request->name,
+	                        request->path, credentials, (uint32_t)request->credentials_bytes, &data,
+	                        &bytes, DEADLINE_NEVER);
+	result = give_result(request, result, data, bytes);
+	credentials_wipe(); /* of the page, too, where the words came */
+	return result;
+}
+
+static int64_t mirror(handle_t channel, struct holon_vault *request)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	int error;
+	handle_t device = device_of(request->device, &error);
+	if (!device)
+		return error;
+	int64_t result = vault_mirror(channel, current_page(), device, request->flags, request->name, &data,
+	                              &bytes, DEADLINE_NEVER);
+	if (result < 0)
+		cap_delete(device);
+	return give_result(request, result, data, bytes);
+}
+
 static int64_t ask(uint64_t operation, struct holon_vault *request)
 {
 	struct thread_page *page = current_page();
@@ -184,6 +227,20 @@ static int64_t ask(uint64_t operation, struct holon_vault *request)
 	case HOLON_VAULT_SCRUB:
 		result = vault_scrub(channel, page, request->name, &data, &bytes, DEADLINE_NEVER);
 		return give_result(request, result, data, bytes);
+	case HOLON_VAULT_SLOTS:
+		result = vault_slots(channel, page, (uint32_t)request->index, request->name, &data, &bytes,
+		                     DEADLINE_NEVER);
+		return give_result(request, result, data, bytes);
+	case HOLON_VAULT_SLOT_ADD:
+		return slot_add(channel, request);
+	case HOLON_VAULT_SLOT_REMOVE:
+		return linux_error_of_service(vault_slot_remove(channel, page, (uint32_t)request->index,
+		                                                request->name, DEADLINE_NEVER));
+	case HOLON_VAULT_GROW:
+		return linux_error_of_service(
+		    vault_grow(channel, page, request->size, request->name, DEADLINE_NEVER));
+	case HOLON_VAULT_MIRROR:
+		return mirror(channel, request);
 	default:
 		return -EINVAL;
 	}

@@ -15,7 +15,8 @@
 #include <holon/vault.h>
 
 static const char usage[] =
-    "usage: vault create DEVICE [KEY] [--size S] [--erase --yes]   make an empty vault (200G, thin)\n"
+    "usage: vault create DEVICE [KEY] [--size S] [--compress] [--erase --yes]\n"
+    "                                             make an empty vault (200G, thin)\n"
     "       vault open DEVICE [NAME] [KEY] [--read-only] [--snapshot S]\n"
     "       vault close NAME [--force]            sync, wipe the keys, let the device go\n"
     "       vault ls                              block devices, and the vaults that are open\n"
@@ -30,6 +31,16 @@ static const char usage[] =
     "       vault back NAME SNAPSHOT [--yes]      make it what a snapshot is\n"
     "       vault forget NAME SNAPSHOT [--yes]    delete a snapshot\n"
     "       vault scrub NAME                      read and authenticate every block\n"
+    "       vault key NAME                        list what opens it\n"
+    "       vault key add NAME KEY|--words [--label L]     one more key; --words: draw recovery words and "
+    "print "
+    "them\n"
+    "       vault key change NAME --slot N KEY    add a key, then remove that slot\n"
+    "       vault key remove NAME --slot N [--yes]\n"
+    "       vault grow NAME --size S              more virtual space, also while it is in use\n"
+    "       vault mirror NAME DEVICE [--erase --yes]\n"
+    "                                             copy it to one more device and keep both alike until it is "
+    "closed\n"
     "\n"
     "DEVICE is a name that `vault ls` lists, or /dev/block/NAME. KEY: --key-file K, --passphrase-fd N, or\n"
     "--words-fd N (recovery words); on a terminal a passphrase is asked for otherwise. NAME is the device's "
@@ -39,9 +50,10 @@ static const char usage[] =
 enum { GOOD = 0, REPAIRED = 1, DAMAGED = 2, WRONG = 3 };
 
 struct options {
-	const char *key_file, *size, *snapshot;
+	const char *key_file, *size, *snapshot, *label;
 	int passphrase_fd, words_fd;
-	bool read_only, force, erase, yes;
+	long slot;
+	bool read_only, force, erase, yes, words, compress;
 	char **arguments;
 	int count;
 	char **command; /* behind "--" */
@@ -87,6 +99,12 @@ _Noreturn static void fail_errno(const char *what)
 		fail(WRONG, "%s: this sub-kernel may not do that", what);
 	case ENOMEM:
 		fail(WRONG, "%s: this sub-kernel has too little memory left (96 MiB for the service)", what);
+	case ENOTUNIQ:
+		fail(WRONG,
+		     "%s: another vault, or it was written without the others. What is on it would be lost: "
+		     "say "
+		     "--erase --yes to do it",
+		     what);
 	case EROFS:
 		fail(WRONG, "%s: it is read-only", what);
 	case EUCLEAN:
@@ -225,6 +243,8 @@ static int run_create(const struct options *options)
 		confirm(options, "Everything on the device will be lost.");
 		request.flags = VAULT_ERASE;
 	}
+	if (options->compress)
+		request.flags |= VAULT_COMPRESS;
 	take_credentials(&request, options, true);
 	int result = holon_vault(HOLON_VAULT_CREATE, &request);
 	explicit_bzero(credentials, sizeof(credentials));
@@ -297,12 +317,13 @@ static int run_ls(const struct options *options)
 		fail_errno("ls");
 	while (holon_vault(HOLON_VAULT_LIST, &request) == 0) {
 		memcpy(&info, request.result, sizeof(info));
-		printf(
-		    "vault   %s: %.1f MiB used of %.1f GiB, on the device %.1f of %.1f MiB, %u in use%s%s\n",
-		    info.name, (double)info.used / (1 << 20), (double)info.size / (1 << 30),
-		    (double)info.device_used / (1 << 20), (double)info.device_bytes / (1 << 20),
-		    info.sessions, info.flags & VAULT_READ_ONLY ? ", read-only" : "",
-		    info.failed ? ", FAILED: the device is gone" : "");
+		printf("vault   %s: %.1f MiB used of %.1f GiB, on the device %.1f of %.1f MiB, %u in "
+		       "use%s%s%s%s\n",
+		       info.name, (double)info.used / (1 << 20), (double)info.size / (1 << 30),
+		       (double)info.device_used / (1 << 20), (double)info.device_bytes / (1 << 20),
+		       info.sessions, info.flags & VAULT_READ_ONLY ? ", read-only" : "",
+		       info.failed ? ", FAILED: the device is gone" : "", info.legs > 1 ? ", mirrored" : "",
+		       info.legs_failed && !info.failed ? ", A LEG HAS FAILED" : "");
 		request.index++;
 	}
 	return GOOD;
@@ -335,33 +356,164 @@ static int run_grant(const struct options *options)
 	fail(WRONG, "subkernel: %s", strerror(errno));
 }
 
-static int run_scrub(const struct options *options)
+static int print_report(const struct holon_vault *request)
 {
-	struct holon_vault request = {0};
 	struct vault_report report;
-	arguments_are(options, 1, 1);
-	put(request.name, sizeof(request.name), options->arguments[0], "name");
-	if (holon_vault(HOLON_VAULT_SCRUB, &request) < 0)
-		fail_errno(options->arguments[0]);
-	memcpy(&report, request.result, sizeof(report));
+	memcpy(&report, request->result, sizeof(report));
 	printf("%llu blocks are good, %llu were repaired, %llu are damaged\n",
 	       (unsigned long long)report.blocks, (unsigned long long)report.healed,
 	       (unsigned long long)report.damaged);
 	return report.damaged ? DAMAGED : report.healed ? REPAIRED : GOOD;
 }
 
-static int number_of(const char *text)
+static int run_scrub(const struct options *options)
+{
+	struct holon_vault request = {0};
+	arguments_are(options, 1, 1);
+	put(request.name, sizeof(request.name), options->arguments[0], "name");
+	if (holon_vault(HOLON_VAULT_SCRUB, &request) < 0)
+		fail_errno(options->arguments[0]);
+	return print_report(&request);
+}
+
+/* All blocks of the new leg count as repaired. */
+static int run_mirror(const struct options *options)
+{
+	struct holon_vault request = {0};
+	arguments_are(options, 2, 2);
+	put(request.name, sizeof(request.name), options->arguments[0], "name");
+	put(request.device, sizeof(request.device), options->arguments[1], "device");
+	if (options->erase) {
+		confirm(options, "Everything on the device will be lost.");
+		request.flags = VAULT_ERASE;
+	}
+	if (holon_vault(HOLON_VAULT_MIRROR, &request) < 0)
+		fail_errno(options->arguments[1]);
+	return print_report(&request) == DAMAGED ? DAMAGED : GOOD;
+}
+
+static int run_grow(const struct options *options)
+{
+	struct holon_vault request = {0};
+	arguments_are(options, 1, 1);
+	if (!options->size)
+		fail(WRONG, "--size is missing");
+	put(request.name, sizeof(request.name), options->arguments[0], "name");
+	request.size = parse_size(options->size);
+	if (holon_vault(HOLON_VAULT_GROW, &request) < 0) {
+		if (errno == EINVAL)
+			fail(WRONG, "%s: a vault grows, to at most 64T, and does not shrink",
+			     options->arguments[0]);
+		fail_errno(options->arguments[0]);
+	}
+	return GOOD;
+}
+
+/* ---- Key slots ---- */
+
+static int list_slots(struct holon_vault *request)
+{
+	static const char *const factors[] = {"",         "none needed", "passphrase", "recovery words",
+	                                      "key file", "secret file", "machine"};
+	struct vault_slot slot;
+	for (request->index = 0; holon_vault(HOLON_VAULT_SLOTS, request) == 0; request->index++) {
+		memcpy(&slot, request->result, sizeof(slot));
+		printf("slot %u: %s%s%s%s%s\n", slot.number,
+		       slot.factors[0] < 7 ? factors[slot.factors[0]] : "?", slot.factors[1] ? " and " : "",
+		       slot.factors[1] < 7 ? factors[slot.factors[1]] : "?", slot.label[0] ? ", " : "",
+		       slot.label);
+	}
+	if (errno != ENOENT || !request->index)
+		fail_errno(request->name);
+	return GOOD;
+}
+
+static void add_slot(struct holon_vault *request, const struct options *options)
+{
+	struct vault_credentials none = {0};
+	if (options->label)
+		put(request->path, sizeof(((struct vault_slot *)0)->label), options->label, "label");
+	if (options->words) {
+		memcpy(credentials, &none, sizeof(none));
+		request->credentials = (uint64_t)(uintptr_t)credentials;
+		request->credentials_bytes = sizeof(none);
+		request->flags = VAULT_WORDS;
+	} else {
+		take_credentials(request, options, true);
+	}
+	int result = holon_vault(HOLON_VAULT_SLOT_ADD, request);
+	explicit_bzero(credentials, sizeof(credentials));
+	if (result < 0)
+		fail_errno(request->name);
+	if (options->words)
+		printf("%.*s\n", (int)sizeof(request->result), (const char *)request->result);
+	explicit_bzero(request->result, sizeof(request->result));
+}
+
+static void remove_slot(struct holon_vault *request, const struct options *options)
+{
+	request->index = (uint64_t)options->slot;
+	if (holon_vault(HOLON_VAULT_SLOT_REMOVE, request) == 0)
+		return;
+	if (errno == EBUSY)
+		fail(WRONG, "%s: slot %ld is all that opens it: add another first", request->name,
+		     options->slot);
+	if (errno == ENOENT)
+		fail(WRONG, "%s: not open, or it has no slot %ld ('vault key NAME' lists them)",
+		     request->name, options->slot);
+	fail_errno(request->name);
+}
+
+static int run_key(const struct options *options)
+{
+	struct holon_vault request = {0};
+	arguments_are(options, 1, 2);
+	const char *what = options->count == 2 ? options->arguments[0] : "list";
+	put(request.name, sizeof(request.name), options->arguments[options->count - 1], "name");
+	bool removes = strcmp(what, "remove") == 0;
+	bool changes = strcmp(what, "change") == 0;
+	if (strcmp(what, "list") == 0)
+		return list_slots(&request);
+	if ((removes || changes) && options->slot < 0)
+		fail(WRONG, "--slot is missing");
+	if (removes)
+		confirm(options, "That key will open the vault no more.");
+	if (!removes && !changes && strcmp(what, "add") != 0)
+		arguments_are(options, 3, 3); /* says what there is */
+	if (!removes)
+		add_slot(&request, options);
+	if (removes || changes)
+		remove_slot(&request, options);
+	return GOOD;
+}
+
+static int number_of(const char *text, const char *what)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
 	if (end == text || *end || value < 0 || value > 1 << 20)
-		fail(WRONG, "'%s' is not a file descriptor", text);
+		fail(WRONG, "'%s' is not the number of a %s", text, what);
 	return (int)value;
 }
 
 static void parse(struct options *options, int count, char **words)
 {
-	enum { KEY_FILE = 256, PASSPHRASE_FD, WORDS_FD, SIZE, SNAPSHOT, READ_ONLY, FORCE, ERASE, YES, HELP };
+	enum {
+		KEY_FILE = 256,
+		PASSPHRASE_FD,
+		WORDS_FD,
+		SIZE,
+		SNAPSHOT,
+		READ_ONLY,
+		FORCE,
+		ERASE,
+		YES,
+		HELP,
+		LABEL,
+		SLOT,
+		WORDS,
+		COMPRESS
+	};
 	static const struct option known[] = {{"key-file", required_argument, 0, KEY_FILE},
 	                                      {"passphrase-fd", required_argument, 0, PASSPHRASE_FD},
 	                                      {"words-fd", required_argument, 0, WORDS_FD},
@@ -372,9 +524,13 @@ static void parse(struct options *options, int count, char **words)
 	                                      {"erase", no_argument, 0, ERASE},
 	                                      {"yes", no_argument, 0, YES},
 	                                      {"help", no_argument, 0, HELP},
+	                                      {"label", required_argument, 0, LABEL},
+	                                      {"slot", required_argument, 0, SLOT},
+	                                      {"words", no_argument, 0, WORDS},
+	                                      {"compress", no_argument, 0, COMPRESS},
 	                                      {0}};
 	int option;
-	*options = (struct options){.passphrase_fd = -1, .words_fd = -1};
+	*options = (struct options){.passphrase_fd = -1, .words_fd = -1, .slot = -1};
 	for (int i = 0; i < count; i++)
 		if (strcmp(words[i], "--") == 0) {
 			options->command = words[i + 1] ? words + i + 1 : 0;
@@ -387,10 +543,10 @@ static void parse(struct options *options, int count, char **words)
 			options->key_file = optarg;
 			break;
 		case PASSPHRASE_FD:
-			options->passphrase_fd = number_of(optarg);
+			options->passphrase_fd = number_of(optarg, "file descriptor");
 			break;
 		case WORDS_FD:
-			options->words_fd = number_of(optarg);
+			options->words_fd = number_of(optarg, "file descriptor");
 			break;
 		case SIZE:
 			options->size = optarg;
@@ -409,6 +565,18 @@ static void parse(struct options *options, int count, char **words)
 			break;
 		case YES:
 			options->yes = true;
+			break;
+		case LABEL:
+			options->label = optarg;
+			break;
+		case SLOT:
+			options->slot = number_of(optarg, "slot");
+			break;
+		case WORDS:
+			options->words = true;
+			break;
+		case COMPRESS:
+			options->compress = true;
 			break;
 		case HELP:
 			fputs(usage, stdout);
@@ -446,6 +614,12 @@ int main(int count, char **words)
 		return run_snapshot(&options);
 	if (strcmp(command, "scrub") == 0)
 		return run_scrub(&options);
+	if (strcmp(command, "key") == 0)
+		return run_key(&options);
+	if (strcmp(command, "grow") == 0)
+		return run_grow(&options);
+	if (strcmp(command, "mirror") == 0)
+		return run_mirror(&options);
 	if (strcmp(command, "back") == 0 || strcmp(command, "forget") == 0) {
 		bool back = command[0] == 'b';
 		confirm(&options, back ? "What was changed since the snapshot will be lost."

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Vaults inside Holon, checked by programs in a sub-kernel: $1 is a block device of 64 MiB that is empty.
-DEVICE=$1
+# Vaults inside Holon, checked by programs in a sub-kernel: $1 is a block device of 64 MiB that is empty, $2 another.
+DEVICE=$1 SECOND=$2
 say() { if [ "$2" = 0 ]; then echo "ok $1"; else echo "not ok $1 - $3"; fi; }
 is() { [ "$2" = "$3" ]; say "$1" $? "it is '$2' and not '$3'"; }
 run() { # NAME STATUS COMMAND...
@@ -103,6 +103,34 @@ vault close v; vault open $DEVICE v --key-file /key --snapshot before; vault mou
 is 'a snapshot opens read-only' "$(cat /mnt/r/root/etc/hostname; vault mount v /mnt2 2>&1 | grep -c read-only)" "$(printf 'changed\n1')"
 umount /mnt; vault close v; vault open $DEVICE v --key-file /key
 run 'forget' 0 vault forget v before --yes
+
+# ---- Keys, growth, mirrors ----
+is 'slots' "$(vault key v)" 'slot 1: secret file, vault'
+run 'a second key' 0 vault key add v --key-file /other --label second
+vault key add v --words >/words; is 'recovery words are drawn' "$(tr -cd - </words | wc -c)" 8
+is 'slots are listed' "$(vault key v | sed 's/: .*//')" "$(printf 'slot 1\nslot 2\nslot 3')"
+run 'removing asks' 3 vault key remove v --slot 1
+run 'the first key goes' 0 vault key remove v --slot 1 --yes
+run 'there is no such slot' 3 vault key remove v --slot 9 --yes
+run 'a key is needed' 3 vault key add v
+vault close v
+run 'it opens no more' 3 vault open $DEVICE v --key-file /key
+vault open $DEVICE v --words-fd 5 5</words; say 'recovery words open' $?; vault close v
+run 'the second key opens' 0 vault open $DEVICE v --key-file /other
+run 'it is changed back' 0 vault key change v --slot 2 --key-file /key
+is 'growth' "$(vault mount v /mnt; vault grow v --size 300G; df -k /mnt | awk 'NR > 1 { print ($2 > 310000000 ? "grown" : $2) }'; umount /mnt)" grown
+run 'a vault does not shrink' 3 vault grow v --size 1G
+run 'a mirror on itself' 3 vault mirror v $DEVICE
+vault create $SECOND --key-file /other; run 'a mirror over another vault' 3 vault mirror v $SECOND
+run 'a mirror' 0 vault mirror v $SECOND --erase --yes
+vault mount v /mnt; echo mirrored >/mnt/mirrored; sync
+vault ls | grep -q 'mirrored'; say 'a mirror is listed' $?
+umount /mnt; run 'scrub of a mirror' 0 vault scrub v; vault close v
+run 'the mirror opens alone' 0 vault open $SECOND m --key-file /key --read-only
+vault mount m /mnt --read-only; is 'and has everything' "$(cat /mnt/mirrored /mnt/a)" "$(printf 'mirrored\none\nmore')"; umount /mnt; vault close m
+run 'the first opens again' 0 vault open $DEVICE v --key-file /key
+run 'and takes its mirror back' 0 vault mirror v $SECOND
+vault close v; run 'open without it' 0 vault open $DEVICE v --key-file /key
 
 # ---- A full device ----
 vault mount v /mnt

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Vaults inside Holon: checks.sh in a sub-kernel, on a virtio disk of 64 MiB; then the Linux regression programs of files on a root over a vault; then a
+"""Vaults inside Holon: checks.sh in a sub-kernel, on two virtio disks of 64 MiB; then the Linux regression programs of files on a root over a vault; then a
 package that is installed in one boot and used in the next, with its driver killed every 300 ms meanwhile."""
 import pathlib
 import subprocess
@@ -14,8 +14,8 @@ subkernel run --vault v -- sh -c 'for test in file exec memory process; do echo 
 echo 'the end'"""
 
 
-def new_disk(work, size=64 << 20):
-    disk = pathlib.Path(work, "disk")
+def new_disk(work, size=64 << 20, name="disk"):
+    disk = pathlib.Path(work, name)
     with open(disk, "wb") as file:
         file.truncate(size)
     return disk
@@ -29,7 +29,7 @@ def boot(disk, *arguments):
 
 def run(*arguments):
     with tempfile.TemporaryDirectory(prefix="vault-test-") as work:
-        return boot(new_disk(work), *arguments)
+        return boot(new_disk(work), "--block", str(new_disk(work, name="second")), *arguments)
 
 
 def make_package(work):
@@ -69,7 +69,7 @@ def report(name, good, why=""):
 
 def main():
     good = True
-    lines, status = run("--add", f"{ROOT}/tests/vault/checks.sh:/checks.sh", "--add", f"{ROOT}/build/tests/vault/attributes:/attributes", "--", "sh", "/checks.sh", "disk")
+    lines, status = run("--add", f"{ROOT}/tests/vault/checks.sh:/checks.sh", "--add", f"{ROOT}/build/tests/vault/attributes:/attributes", "--", "sh", "/checks.sh", "disk", "second")
     for line in lines:
         if line.startswith(("ok ", "not ok ")):
             print(line.replace("ok ", "ok vault: ", 1), flush=True)

@@ -1,0 +1,183 @@
+/* What is done to a vault as a whole: snapshots, scrubs, growth, mirrors (abi/vault.interface). */
+#include "vault.h"
+
+/* The beginning of calls on snapshots. */
+static int64_t snapshot_begin(const char *name, const char *snapshot, struct vault **vault)
+{
+	*vault = vault_find(name);
+	if (!*vault)
+		return FILE_E_NOT_FOUND;
+	if (snapshot && !name_is_good(snapshot, VAULT_SNAPSHOT_MAX))
+		return E_ARGUMENT;
+	return snapshot && (*vault)->read_only ? FILE_E_READ_ONLY : E_OK;
+}
+
+int64_t care_snapshot(void *context, uint64_t badge, const char *name, const char *snapshot)
+{
+	struct vault *vault;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, snapshot, &vault);
+	if (result < 0)
+		return result;
+	int synced = holonfs_sync(vault->fs);
+	return synced < 0 ? file_error(synced) : vault_error(vdisk_snapshot(vault->disk, snapshot));
+}
+
+int64_t care_snapshots(void *context, uint64_t badge, uint64_t after, const char *name, const void **info,
+                       uint32_t *bytes)
+{
+	static struct vault_snapshot reply;
+	struct vdisk_volume volume = {.number = after};
+	struct vault *vault;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, 0, &vault);
+	do {
+		int status = result < 0 ? VDISK_OK : vdisk_volume_next(vault->disk, volume.number, &volume);
+		if (status == VDISK_NOT_FOUND)
+			return E_NOT_FOUND;
+		if (result >= 0)
+			result = vault_error(status);
+		if (result < 0)
+			return result;
+	} while (!volume.read_only || volume.deleting);
+	memset(&reply, 0, sizeof(reply));
+	reply.number = volume.number;
+	reply.created_ns = volume.created_ns;
+	reply.bytes = volume.mapped * VDISK_BLOCK;
+	memcpy(reply.name, volume.name, sizeof(reply.name) - 1);
+	*info = &reply;
+	*bytes = sizeof(reply);
+	return E_OK;
+}
+
+int64_t care_back(void *context, uint64_t badge, const char *name, const char *snapshot)
+{
+	struct vault *vault;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, snapshot, &vault);
+	if (result < 0)
+		return result;
+	sessions_clean(vault, false);
+	if (vault->sessions)
+		return VAULT_E_BUSY;
+	/* The directories that mounts stand for may be others afterwards. */
+	for (unsigned i = 0; i < MOUNTS_MAX; i++)
+		if (service.mounts[i].vault == vault)
+			service.mounts[i] = (struct mount){0};
+	int status = holonfs_unmount(vault->fs);
+	result = status < 0 ? file_error(status) : vault_error(vdisk_rollback(vault->disk, snapshot));
+	struct store store = store_vdisk(vault->disk);
+	status = holonfs_mount(&vault->fs, &store, service_now_ns, FILE_CACHE);
+	vault->changed = false;
+	if (status < 0) {
+		vault->fs = 0;
+		(void)vault_end(vault);
+		return file_error(status);
+	}
+	return result;
+}
+
+int64_t care_forget(void *context, uint64_t badge, const char *name, const char *snapshot)
+{
+	struct vault *vault;
+	struct vdisk_volume volume;
+	(void)context, (void)badge;
+	int64_t result = snapshot_begin(name, snapshot, &vault);
+	if (result >= 0)
+		result = vault_error(vdisk_volume_find(vault->disk, snapshot, &volume));
+	if (result >= 0 && !volume.read_only)
+		result = E_ARGUMENT;
+	return result < 0 ? result : vault_error(vdisk_volume_delete(vault->disk, snapshot));
+}
+
+static void finding(void *context, const char *text)
+{
+	const struct vault *vault = context;
+	log_print(service.log, service.page, "vault: %s: %s\n", vault->name, text);
+}
+
+int64_t care_scrub(void *context, uint64_t badge, const char *name, const void **report, uint32_t *bytes)
+{
+	static struct vault_report reply;
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	struct vdisk_report found = {.context = vault, .finding = finding};
+	int status = vault->read_only ? vdisk_check(vault->disk, true, false, &found)
+	                              : vdisk_scrub(vault->disk, &found);
+	if (status < 0 && status != VDISK_DAMAGED)
+		return vault_error(status);
+	reply = (struct vault_report){
+	    .blocks = found.nodes + found.data_blocks, .damaged = found.damaged, .healed = found.healed};
+	*report = &reply;
+	*bytes = sizeof(reply);
+	return E_OK;
+}
+
+int64_t care_grow(void *context, uint64_t badge, uint64_t size, const char *name)
+{
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	if (vault->read_only)
+		return FILE_E_READ_ONLY;
+	uint64_t blocks = size / VDISK_BLOCK;
+	if (blocks < vdisk_blocks(vault->disk) || blocks > VDISK_BLOCKS_MAX)
+		return E_ARGUMENT;
+	int status = holonfs_sync(vault->fs);
+	int64_t result = status < 0 ? file_error(status) : vault_error(vdisk_resize(vault->disk, blocks));
+	return result < 0 ? result : file_error(holonfs_grow(vault->fs, blocks));
+}
+
+/* Makes a device look empty. */
+static int erase(const struct vdisk_backend *backend)
+{
+	uint8_t *zeroes = calloc(1, PROBE_BYTES);
+	int status = zeroes ? VDISK_OK : VDISK_NO_MEMORY;
+	if (zeroes && (backend->write(backend->context, 0, zeroes, PROBE_BYTES) < 0 ||
+	               backend->flush(backend->context) < 0))
+		status = VDISK_IO;
+	free(zeroes);
+	return status;
+}
+
+int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint32_t flags, const char *name,
+                    const void **report, uint32_t *bytes)
+{
+	struct vault *vault = vault_find(name);
+	char own_name[VAULT_NAME_MAX + 1];
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	if (flags & ~(uint32_t)VAULT_ERASE)
+		return E_ARGUMENT;
+	if (vault->read_only)
+		return FILE_E_READ_ONLY;
+	if (vault->leg_count == VDISK_LEGS_MAX)
+		return FILE_E_LINKS;
+	memcpy(own_name, vault->name, sizeof(own_name)); /* the page is used by the device's calls */
+	struct block_device *leg = &vault->legs[vault->leg_count];
+	int64_t result = cap_copy(device_channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
+	if (result >= 0)
+		result = block_device_open(leg, (handle_t)result, service.page);
+	if (result < 0)
+		return result;
+	const struct vdisk_backend backend = backend_of(leg);
+	int status = leg->read_only ? VDISK_READ_ONLY : vdisk_leg_add(vault->disk, &backend);
+	if ((status == VDISK_FORMAT || status == VDISK_DIVERGED) && flags & VAULT_ERASE) {
+		status = erase(&backend);
+		if (status == VDISK_OK)
+			status = vdisk_leg_add(vault->disk, &backend);
+	}
+	if (status < 0) {
+		block_device_close(leg);
+		return status == VDISK_FORMAT ? VAULT_E_NOT_EMPTY : vault_error(status);
+	}
+	vault->leg_count++;
+	result = care_scrub(0, 0, own_name, report, bytes);
+	if (result >= 0)
+		cap_delete(device_channel);
+	return result;
+}

@@ -1,0 +1,110 @@
+/* What opens a vault: the credentials that people give, and the calls of abi/vault.interface on key slots. */
+#include "vault.h"
+
+_Static_assert((int)VAULT_FACTOR_OPEN == VDISK_FACTOR_OPEN &&
+                   (int)VAULT_FACTOR_PASSPHRASE == VDISK_FACTOR_PASSPHRASE &&
+                   (int)VAULT_FACTOR_WORDS == VDISK_FACTOR_RECOVERY &&
+                   (int)VAULT_FACTOR_KEY_FILE == VDISK_FACTOR_KEY_FILE &&
+                   (int)VAULT_FACTOR_SECRET_FILE == VDISK_FACTOR_SECRET_FILE &&
+                   (int)VAULT_FACTOR_MACHINE == VDISK_FACTOR_MACHINE,
+               "factors are the library's");
+
+int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes)
+{
+	struct vault_credentials head;
+	memset(keys, 0, sizeof(*keys));
+	if (bytes < sizeof(head) || bytes > VAULT_CREDENTIALS_MAX)
+		return E_ARGUMENT;
+	memcpy(&head, data, sizeof(head));
+	uint64_t sum = (uint64_t)head.passphrase_bytes + head.words_bytes + head.key_file_bytes;
+	if (head.reserved || sum != bytes - sizeof(head))
+		return E_ARGUMENT;
+	const uint8_t *from = (const uint8_t *)data + sizeof(head);
+	uint8_t *to = keys->bytes;
+	if (head.passphrase_bytes) {
+		keys->credentials.passphrase = memcpy(to, from, head.passphrase_bytes);
+		keys->credentials.passphrase_bytes = head.passphrase_bytes;
+		keys->factor = VDISK_FACTOR_PASSPHRASE;
+		to += head.passphrase_bytes + 1;
+		from += head.passphrase_bytes;
+	}
+	if (head.words_bytes) {
+		keys->credentials.recovery_words = memcpy(to, from, head.words_bytes);
+		to += head.words_bytes + 1; /* which is NUL */
+		from += head.words_bytes;
+	}
+	if (head.key_file_bytes) {
+		keys->credentials.key_file = memcpy(to, from, head.key_file_bytes);
+		keys->credentials.key_file_bytes = head.key_file_bytes;
+		if (!keys->factor)
+			keys->factor = vdisk_key_file_factor(keys->credentials.key_file, head.key_file_bytes);
+	}
+	return E_OK;
+}
+
+void keys_wipe(struct keys *keys)
+{
+	explicit_bzero(keys, sizeof(*keys));
+}
+
+int64_t keys_slots(void *context, uint64_t badge, uint32_t index, const char *name, const void **info,
+                   uint32_t *bytes)
+{
+	static struct vault_slot reply;
+	struct vdisk_slot_info slots[8];
+	unsigned count = 0;
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	int64_t result =
+	    vault_error(vdisk_slot_list(vault->disk, slots, sizeof(slots) / sizeof(slots[0]), &count));
+	if (result < 0)
+		return result;
+	if (index >= count)
+		return E_NOT_FOUND;
+	reply = (struct vault_slot){.number = slots[index].number,
+	                            .factors = {slots[index].factors[0], slots[index].factors[1]}};
+	memcpy(reply.label, slots[index].label, sizeof(reply.label));
+	*info = &reply;
+	*bytes = sizeof(reply);
+	return E_OK;
+}
+
+int64_t keys_slot_add(void *context, uint64_t badge, uint32_t flags, uint32_t cost_kib, const char *name,
+                      const char *label, const void *credentials, uint32_t credentials_bytes,
+                      const void **words, uint32_t *bytes)
+{
+	static struct keys keys;
+	static char drawn[VDISK_RECOVERY_WORDS_SIZE];
+	char own_label[sizeof(((struct vault_slot *)0)->label)] = "";
+	struct vault *vault = vault_find(name);
+	bool draws = flags & VAULT_WORDS;
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	if (flags & ~(uint32_t)VAULT_WORDS || strnlen(label, sizeof(own_label)) == sizeof(own_label))
+		return E_ARGUMENT;
+	memcpy(own_label, label, strlen(label) + 1); /* the page is used by the device's calls */
+	int64_t result = keys_take(&keys, credentials, credentials_bytes);
+	if (result >= 0 && draws == (keys.factor != VDISK_FACTOR_NONE))
+		result = draws ? E_ARGUMENT : VAULT_E_KEY;
+	memset(drawn, 0, sizeof(drawn));
+	if (result >= 0) {
+		const enum vdisk_factor factors[2] = {draws ? VDISK_FACTOR_RECOVERY : keys.factor};
+		const struct vdisk_cost cost = {.memory_kib = cost_kib, .passes = cost_kib ? 4 : 0};
+		result = vault_error(
+		    vdisk_slot_add(vault->disk, factors, &keys.credentials, &cost, own_label, drawn));
+	}
+	keys_wipe(&keys);
+	*words = drawn;
+	*bytes = draws && result >= 0 ? (uint32_t)strlen(drawn) + 1 : 0;
+	return result;
+}
+
+int64_t keys_slot_remove(void *context, uint64_t badge, uint32_t number, const char *name)
+{
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	return vault ? vault_error(vdisk_slot_remove(vault->disk, number)) : FILE_E_NOT_FOUND;
+}
