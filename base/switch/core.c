@@ -107,8 +107,8 @@ static void end_one(struct core *core, unsigned index)
 		if (core->forwards[i].link == link->number)
 			core->forwards[i].used = false;
 	for (unsigned i = 0; i < CORE_PEERS; i++)
-		if (core->peers[i].a == link->number || core->peers[i].b == link->number)
-			core->peers[i].a = core->peers[i].b = 0;
+		if (core->peers[i].client == link->number || core->peers[i].server == link->number)
+			core->peers[i].client = core->peers[i].server = 0;
 	names_forget(core, index);
 	*link = (struct core_link){0};
 }
@@ -171,27 +171,61 @@ int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint1
 	return E_OK;
 }
 
-int64_t core_connect(struct core *core, uint64_t number, uint64_t other)
+int64_t core_connect(struct core *core, uint64_t number, uint64_t other, uint16_t port, const char *service)
 {
-	unsigned place = 0;
+	unsigned place = CORE_PEERS;
 
 	if (core_link_find(core, number) < 0 || core_link_find(core, other) < 0)
 		return E_NOT_FOUND;
-	while (place < CORE_PEERS && core->peers[place].a)
-		place++;
-	if (number == other || place == CORE_PEERS)
-		return number == other ? E_ARGUMENT : E_BUSY;
-	core->peers[place].a = number;
-	core->peers[place].b = other;
+	if (number == other || !port || !service[0])
+		return E_ARGUMENT;
+	for (unsigned i = 0; i < CORE_PEERS; i++) {
+		if (core->peers[i].client == number && core->peers[i].server == other &&
+		    core->peers[i].port == port)
+			return E_OK;
+		if (!core->peers[i].client && place == CORE_PEERS)
+			place = i;
+	}
+	if (place == CORE_PEERS)
+		return E_BUSY;
+	if (!text_copy(core->peers[place].service, sizeof(core->peers[place].service), service))
+		return E_ARGUMENT;
+	core->peers[place].client = number;
+	core->peers[place].server = other;
+	core->peers[place].port = port;
 	return E_OK;
 }
 
-static bool connected(const struct core *core, uint64_t a, uint64_t b)
+uint32_t core_service(const struct core *core, const struct core_link *link, const char *service)
 {
-	for (unsigned i = 0; i < CORE_PEERS; i++)
-		if ((core->peers[i].a == a && core->peers[i].b == b) ||
-		    (core->peers[i].a == b && core->peers[i].b == a))
+	for (unsigned i = 0; i < CORE_PEERS; i++) {
+		int server;
+
+		if (core->peers[i].client != link->number || strcmp(core->peers[i].service, service) != 0)
+			continue;
+		server = core_link_find(core, core->peers[i].server);
+		if (server >= 0)
+			return core_link_address(&core->links[server]);
+	}
+	return 0;
+}
+
+/* Whether PACKET may go from one link to another: a segment to a port that the sender may connect to, or one back from
+ * it that opens nothing. No state is kept: a server can send a client segments of no connection, which its stack
+ * refuses. */
+static bool may_pass(const struct core *core, uint64_t from, uint64_t to, const struct packet *packet)
+{
+	if (packet->protocol != IP_TCP)
+		return false;
+	bool opens = (packet->inner[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	for (unsigned i = 0; i < CORE_PEERS; i++) {
+		if (core->peers[i].client == from && core->peers[i].server == to &&
+		    core->peers[i].port == packet->to)
 			return true;
+		if (core->peers[i].client == to && core->peers[i].server == from &&
+		    core->peers[i].port == packet->from && !opens)
+			return true;
+	}
 	return false;
 }
 
@@ -277,14 +311,14 @@ static int to_outside(struct core *core, unsigned port, uint8_t *head, struct pa
 	return CORE_OUTSIDE;
 }
 
-/* To another link that this one is connected with: nothing is translated. */
+/* To another link, if one of the two is connected with the other: nothing is translated. */
 static int to_link(struct core *core, unsigned port, uint8_t *head, struct packet *packet)
 {
 	uint32_t offset = packet->destination - INSIDE_BASE;
 	int other = core_link_find(core, offset / 4);
 
 	if (other < 0 || offset % 4 != 2 ||
-	    !connected(core, core->links[port].number, core->links[other].number))
+	    !may_pass(core, core->links[port].number, core->links[other].number, packet))
 		return CORE_NOWHERE;
 	if (!packet_hop(packet)) {
 		inside_unreachable(core, port, packet, ICMP_TIME_EXCEEDED, 0);

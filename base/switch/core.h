@@ -4,7 +4,8 @@
  * Each link is a network of four addresses in 100.64.0.0/10 (RFC 6598): NUMBER * 4 + 1 is the switch there, + 2
  * the sub-kernel. What it sends is translated to the one address that the switch has outside (NAT), if the
  * policies of the link and of all its parents allow it. From outside nothing comes in but answers and what a
- * forward was made for. Anything that is not understood is dropped: IPv6, fragments, other protocols.
+ * forward was made for. Between links nothing passes but TCP connections to a port that core_connect names.
+ * Anything that is not understood is dropped: IPv6, fragments, other protocols.
  *
  * core_frame judges the beginning of a frame, which lies in the switch's own memory, changes it there and says
  * where it goes; the rest is copied as it is. What the switch answers itself goes out through core->send.
@@ -25,7 +26,7 @@
 #define CORE_NOWHERE   (-1)
 #define CORE_FORWARDS  64u
 #define CORE_QUERIES   256u
-#define CORE_PEERS     64u /* pairs of links that may talk */
+#define CORE_PEERS     64u /* links that may connect to another's port */
 #define CORE_STATIONS  64u /* outside, whose MAC address is known */
 #define CORE_ADDRESSES 8u  /* of one name of a policy */
 #define CORE_NUMBERS   (1u << 20)
@@ -65,7 +66,9 @@ struct core {
 	uint32_t now; /* seconds */
 	struct core_link links[SWITCH_LINKS_MAX];
 	struct {
-		uint64_t a, b;
+		uint64_t client, server; /* numbers; 0: free */
+		uint16_t port;
+		char service[24];
 	} peers[CORE_PEERS];
 	struct {
 		bool used;
@@ -117,7 +120,9 @@ int64_t core_link_end(struct core *core, uint64_t number);
 int core_link_find(const struct core *core, uint64_t number); /* index, or -1 */
 uint32_t core_link_address(const struct core_link *link);
 int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint16_t outer, uint16_t inner);
-int64_t core_connect(struct core *core, uint64_t number, uint64_t other);
+int64_t core_connect(struct core *core, uint64_t number, uint64_t other, uint16_t port, const char *service);
+/* The address of the SERVICE that LINK is connected with; 0: it is with none of that name. */
+uint32_t core_service(const struct core *core, const struct core_link *link, const char *service);
 
 /* ---- Between the parts of the core ---- */
 

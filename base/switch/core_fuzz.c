@@ -66,7 +66,7 @@ static void begin(void)
 	memcpy(policy.allowed[0].host, "a.b", 4);
 	core_link_make(&core, 3, 0, "c", &policy);
 	core_forward(&core, 1, IP_TCP, 80, 8080);
-	core_connect(&core, 1, 3);
+	core_connect(&core, 1, 3, 80, "service");
 	core.bound = true;
 	core.address = 0x0a00020f;
 	core.mask = 0xffffff00;

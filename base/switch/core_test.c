@@ -264,6 +264,18 @@ static void test_errors(unsigned link)
 	                                 sums_right(own.frame));
 }
 
+/* Whether a segment from link FROM, port FROM_PORT, reaches port TO_PORT of link TO. */
+static bool passes(unsigned from, uint16_t from_port, unsigned to, uint16_t to_port, uint8_t flags)
+{
+	uint8_t frame[2000];
+	uint32_t bytes = from_inside(frame, from, IP_TCP, from_port, core_link_address(&core.links[to]),
+	                             to_port, flags, 0);
+
+	int where = give(from, frame, bytes);
+	return where == (int)to && sums_right(frame) &&
+	       get32(frame + 26) == core_link_address(&core.links[from]);
+}
+
 static void test_refused(unsigned link, unsigned other)
 {
 	uint8_t frame[2000];
@@ -274,15 +286,7 @@ static void test_refused(unsigned link, unsigned other)
 	put16(frame + 24, sum_end(sum_add(0, frame + 14, 20)));
 	check("another's address as the sender's", give(link, frame, bytes) == CORE_NOWHERE);
 	bytes = from_inside(frame, link, IP_UDP, 1, core_link_address(&core.links[other]), 2, 0, 10);
-	check("another link, unless they are connected", give(link, frame, bytes) == CORE_NOWHERE);
-	core_connect(&core, core.links[link].number, core.links[other].number);
-	uint8_t hello[100];
-	uint32_t hello_bytes = from_inside(hello, other, IP_UDP, 1, FAR, 2, 0, 10);
-	give(other, hello, hello_bytes);
-	bytes = from_inside(frame, link, IP_UDP, 1, core_link_address(&core.links[other]), 2, 0, 10);
-	check("then it is reached untranslated",
-	      give(link, frame, bytes) == (int)other && sums_right(frame) &&
-	          get32(frame + 26) == core_link_address(&core.links[link]));
+	check("another link", give(link, frame, bytes) == CORE_NOWHERE);
 	bytes = from_inside(frame, link, IP_UDP, 1, FAR, 2, 0, 10);
 	put16(frame + 20, 0x2000);
 	check("fragments", give(link, frame, bytes) == CORE_NOWHERE);
@@ -333,6 +337,59 @@ static void name_answer(uint32_t address)
 	udp_make(frame + ETHERNET_BYTES, SERVER, 53, OWN, port, bytes);
 	own.count = 0;
 	give(CORE_OUTSIDE, frame, 42 + bytes);
+}
+
+/* One link may connect to a port of another. */
+static void test_connected(void)
+{
+	const unsigned client = (unsigned)link_new(SWITCH_ONLY, 0, 0, 0),
+	               server = (unsigned)link_new(SWITCH_ONLY, 0, 0, 0);
+	const uint64_t a = core.links[client].number, b = core.links[server].number;
+	uint8_t frame[2000];
+
+	check("links that are not connected", !passes(client, 5000, server, 8545, TCP_SYN));
+	check("a service needs a port, a name and two links",
+	      core_connect(&core, a, b, 0, "ledger") == E_ARGUMENT &&
+	          core_connect(&core, a, b, 8545, "") == E_ARGUMENT &&
+	          core_connect(&core, a, a, 8545, "ledger") == E_ARGUMENT &&
+	          core_connect(&core, a, b, 8545, "a name that is longer than a name may be") == E_ARGUMENT &&
+	          core_connect(&core, a, CORE_NUMBERS - 1, 8545, "ledger") == E_NOT_FOUND);
+	check("a link is connected with a service", core_connect(&core, a, b, 8545, "ledger") == E_OK &&
+	                                                core_connect(&core, a, b, 8545, "ledger") == E_OK);
+	check("which it reaches untranslated at that port",
+	      passes(client, 5000, server, 8545, TCP_SYN) && passes(client, 5000, server, 8545, TCP_ACK));
+	check("and at no other",
+	      !passes(client, 5000, server, 8546, TCP_SYN) && !passes(client, 8545, server, 22, TCP_ACK));
+	check("the service answers", passes(server, 8545, client, 5000, TCP_SYN | TCP_ACK) &&
+	                                 passes(server, 8545, client, 5000, TCP_ACK) &&
+	                                 passes(server, 8545, client, 5000, TCP_RST));
+	check("and opens nothing", !passes(server, 8545, client, 22, TCP_SYN) &&
+	                               !passes(server, 8545, client, 22, TCP_SYN | TCP_FIN) &&
+	                               !passes(server, 6000, client, 22, TCP_SYN) &&
+	                               !passes(server, 6000, client, 5000, TCP_ACK));
+	uint32_t bytes =
+	    from_inside(frame, client, IP_UDP, 1, core_link_address(&core.links[server]), 8545, 0, 10);
+	check("nor datagrams", give(client, frame, bytes) == CORE_NOWHERE);
+	check("its name is known to who is connected alone",
+	      core_service(&core, &core.links[client], "ledger") == core_link_address(&core.links[server]) &&
+	          !core_service(&core, &core.links[client], "ledge") &&
+	          !core_service(&core, &core.links[server], "ledger"));
+	question(client, "ledger");
+	check("and answered to it",
+	      own.count == 1 && own.port == client && get16(own.frame + 48) == 1 &&
+	          get32(own.frame + own.bytes - 4) == core_link_address(&core.links[server]));
+	question(server, "ledger");
+	check("not to others", own.count == 1 && own.port == server && (own.frame[45] & 15) == 3);
+	unsigned taken = 0;
+	for (unsigned port = 1; port <= CORE_PEERS; port++)
+		taken += core_connect(&core, a, b, (uint16_t)port, "other") == E_OK;
+	check("connections have a limit", taken == CORE_PEERS - 1);
+	core_link_end(&core, b);
+	check("they end with a link", !core_service(&core, &core.links[client], "ledger"));
+	core_link_make(&core, b, 0, "again", &(struct switch_policy){.mode = SWITCH_ONLY});
+	check("and do not come back with it", !passes(client, 5000, server, 8545, TCP_ACK));
+	core_link_end(&core, a);
+	core_link_end(&core, b);
 }
 
 static void test_policies(unsigned nat)
@@ -443,6 +500,7 @@ int main(void)
 	test_nat((unsigned)first);
 	test_errors((unsigned)first);
 	test_refused((unsigned)first, (unsigned)second);
+	test_connected();
 	test_policies((unsigned)second);
 	test_limits((unsigned)first);
 	return failures != 0;

@@ -1,6 +1,7 @@
 /* Names: questions of sub-kernels that may ask, passed on to the name servers outside; and the addresses of the
  * names that policies list, asked for by the switch itself. A link with such a policy gets answers for exactly
- * those names, from what the switch knows: no question of its own leaves. */
+ * those names, from what the switch knows: no question of its own leaves. The names of services that a link is
+ * connected with are answered first. */
 #include "core.h"
 #include "text.h"
 
@@ -130,6 +131,12 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 	if (bytes > DNS_BYTES_MAX || bytes < DNS_HEADER || message[2] >> 7 ||
 	    !dns_question(message, bytes, &question))
 		return;
+	const struct core_name service = {.addresses = {core_service(core, link, question.name)}, .count = 1};
+	if (service.addresses[0]) {
+		answer_own(core, port, packet, &question, 0,
+		           question.type == DNS_A && question.class == CLASS_IN ? &service : 0);
+		return;
+	}
 	if (!may_ask(core, link)) {
 		for (unsigned i = 0; i < link->policy.allowed_count && link->policy.mode == SWITCH_ONLY;
 		     i++) {

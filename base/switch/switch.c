@@ -170,11 +170,13 @@ static int64_t serve_forward(void *context, uint64_t badge, uint64_t number, uin
 	return core_forward(&switch_state.core, number, (uint8_t)protocol, (uint16_t)outer, (uint16_t)inner);
 }
 
-static int64_t serve_connect(void *context, uint64_t badge, uint64_t number, uint64_t other)
+static int64_t serve_connect(void *context, uint64_t badge, uint64_t number, uint64_t other, uint32_t port,
+                             const char *service)
 {
 	(void)context;
 	(void)badge;
-	return core_connect(&switch_state.core, number, other);
+	return port > UINT16_MAX ? E_ARGUMENT
+	                         : core_connect(&switch_state.core, number, other, (uint16_t)port, service);
 }
 
 static int64_t serve_list(void *context, uint64_t badge, uint32_t index, const void **data, uint32_t *bytes)
