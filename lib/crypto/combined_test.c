@@ -4,6 +4,7 @@
  */
 #include "crypto/hybrid_internal.h"
 #include "crypto/hybrid_kem.h"
+#include "crypto/hybrid_prepared.h"
 #include "crypto/hybrid_sign.h"
 #include "crypto/keyfile.h"
 #include "crypto/sealed_box.h"
@@ -145,6 +146,56 @@ static void test_hybrid_sign(void)
 	check(hybrid_sign(&alice, text, 1, long_context, 256, NULL, forged) == CRYPTO_BAD_ARGUMENT &&
 	          hybrid_sign(&alice, text, 1, long_context, 255, NULL, forged) == CRYPTO_OK,
 	      "hybrid signature: contexts up to 255 bytes");
+}
+
+/* With prepared keys: the same signatures, and the same verdicts. */
+static void test_hybrid_prepared(void)
+{
+	static struct hybrid_prepared a, b;
+	static uint8_t plain[HYBRID_SIGN_SIGNATURE_SIZE];
+	static const char long_context[256];
+	uint8_t rnd[32] = {7};
+	bool same = true, accepted = true, refused = true;
+	hybrid_prepare(&a, alice.pk);
+	hybrid_prepare(&b, bob.pk);
+	for (unsigned i = 0; i < 40; i++) {
+		uint8_t message[40] = {(uint8_t)i};
+		size_t size = i % sizeof message, context_size = i % 4;
+		rnd[1] = (uint8_t)i;
+		bool good = hybrid_sign(&alice, message, size, "ctx", context_size, i % 2 ? rnd : NULL,
+		                        plain) == CRYPTO_OK &&
+		            hybrid_sign_prepared(&a, &alice, message, size, "ctx", context_size,
+		                                 i % 2 ? rnd : NULL, forged) == CRYPTO_OK;
+		same = same && good && !memcmp(plain, forged, sizeof plain);
+		accepted = accepted && hybrid_verify_prepared(&a, message, size, "ctx", context_size, plain,
+		                                              sizeof plain) == CRYPTO_OK;
+		for (unsigned k = 0; k < 8; k++) {
+			size_t byte = (k * 1009u + i * 401u + (k ? 0 : i)) % sizeof forged;
+			memcpy(forged, plain, sizeof forged);
+			forged[byte] ^= (uint8_t)(1u << k);
+			enum crypto_status verdict =
+			    hybrid_verify(alice.pk, sizeof alice.pk, message, size, "ctx", context_size,
+			                  forged, sizeof forged);
+			refused = refused && verdict != CRYPTO_OK &&
+			          hybrid_verify_prepared(&a, message, size, "ctx", context_size, forged,
+			                                 sizeof forged) == verdict;
+		}
+		refused = refused &&
+		          hybrid_verify_prepared(&b, message, size, "ctx", context_size, plain,
+		                                 sizeof plain) == CRYPTO_BAD_SIGNATURE &&
+		          hybrid_verify_prepared(&a, message, size + 1, "ctx", context_size, plain,
+		                                 sizeof plain) == CRYPTO_BAD_SIGNATURE;
+	}
+	check(same, "prepared keys: the same signatures");
+	check(accepted, "prepared keys: they verify");
+	check(refused, "prepared keys: what is refused otherwise is refused");
+	check(hybrid_sign_prepared(&a, &bob, text, 1, NULL, 0, NULL, forged) == CRYPTO_BAD_KEY &&
+	          hybrid_sign_prepared(&a, &alice, text, 1, long_context, 256, NULL, forged) ==
+	              CRYPTO_BAD_ARGUMENT &&
+	          hybrid_verify_prepared(&a, text, 1, long_context, 256, plain, sizeof plain) ==
+	              CRYPTO_BAD_ARGUMENT &&
+	          hybrid_verify_prepared(&a, text, 1, NULL, 0, plain, sizeof plain - 1) == CRYPTO_BAD_LENGTH,
+	      "prepared keys: another's secret key, a context and a signature of a wrong length");
 }
 
 /* Halves must not be worth anything outside their pair, and a pair must not be assembled from two. */
@@ -404,6 +455,7 @@ int main(void)
 	test_xwing_vectors();
 	test_xwing_refusals();
 	test_hybrid_sign();
+	test_hybrid_prepared();
 	test_hybrid_separation();
 	test_random(plain, sizeof plain, "box plain", 0);
 	if (hybrid_kem_keygen(&recipient, seed) || hybrid_kem_keygen(&stranger, other_seed))

@@ -13,6 +13,9 @@
 #define HYBRID_MLDSA_LABEL      "Holon hybrid v1 ML-DSA-65"
 #define HYBRID_MLDSA_LABEL_SIZE (sizeof(HYBRID_MLDSA_LABEL) - 1)
 
+/* Begins T: the label and the public key. */
+void hybrid_hash_start(struct sha3 *hash, const uint8_t pk[HYBRID_SIGN_PK_SIZE]);
+
 /* Ends the message: writes the Ed25519 label and T, and wipes the object. T alone begins at the label's size.
  */
 void hybrid_message_finish(struct hybrid_message *message, uint8_t input[HYBRID_ED25519_INPUT_SIZE]);

@@ -4,6 +4,13 @@
 /* Hashed with the zero at its end. A change to anything the digest covers needs a new label. */
 static const char message_label[] = "Holon hybrid signature v1: Ed25519, ML-DSA-65, SHA3-512";
 
+void hybrid_hash_start(struct sha3 *hash, const uint8_t pk[HYBRID_SIGN_PK_SIZE])
+{
+	sha3_512_init(hash);
+	sha3_update(hash, message_label, sizeof message_label);
+	sha3_update(hash, pk, HYBRID_SIGN_PK_SIZE);
+}
+
 enum crypto_status hybrid_message_start(struct hybrid_message *message, const uint8_t *pk, size_t pk_size,
                                         const void *context, size_t context_size)
 {
@@ -18,9 +25,7 @@ enum crypto_status hybrid_message_start(struct hybrid_message *message, const ui
 	}
 	uint8_t length = (uint8_t)context_size;
 	memcpy(message->pk, pk, HYBRID_SIGN_PK_SIZE);
-	sha3_512_init(&message->hash);
-	sha3_update(&message->hash, message_label, sizeof message_label);
-	sha3_update(&message->hash, message->pk, HYBRID_SIGN_PK_SIZE);
+	hybrid_hash_start(&message->hash, message->pk);
 	sha3_update(&message->hash, &length, 1);
 	sha3_update(&message->hash, context, context_size);
 	return CRYPTO_OK;

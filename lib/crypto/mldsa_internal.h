@@ -69,6 +69,20 @@ void mldsa_row_product(const struct mldsa_parameters *par, const struct mldsa_op
                        struct mldsa_matrix *matrix, const uint8_t rho[32], unsigned row,
                        const struct mldsa_poly *vector, struct mldsa_poly *sum);
 
+/* A key's matrix, packed row by row, and t1 2^d, transformed: computed before (mldsa_prepared.h). */
+struct mldsa_rows {
+	const uint8_t *matrix;
+	const struct mldsa_poly *t1_hat;
+};
+/* Verifies by ROWS, or where that is NULL by the public key PK, whose rows are computed as they are needed. */
+enum crypto_status mldsa_verify_rows(const struct mldsa_parameters *par, const uint8_t *pk,
+                                     const struct mldsa_rows *rows, const uint8_t mu[MLDSA_MU_SIZE],
+                                     const uint8_t *signature) CRYPTO_MUST_CHECK;
+/* Signs with the whole MATRIX, packed row by row. */
+enum crypto_status mldsa_sign_matrix(const struct mldsa_parameters *par, const uint8_t *sk,
+                                     const uint8_t mu[MLDSA_MU_SIZE], const uint8_t *rnd,
+                                     const uint8_t *matrix, uint8_t *signature) CRYPTO_MUST_CHECK;
+
 /* SampleInBall (algorithm 29). */
 void mldsa_challenge(const struct mldsa_parameters *par, struct mldsa_poly *c, const uint8_t *seed);
 

@@ -24,7 +24,7 @@ struct attempt {
 	uint8_t high[MLDSA_MAX_HIGH];                 /* a row of w1Encode(w1) */
 	uint8_t hints[MLDSA_MAX_K][MLDSA_HINT_BYTES]; /* at first: where w1 is not 0 */
 	uint8_t seed[64];                             /* rho'' */
-	uint8_t *matrix;                              /* packed, row by row */
+	const uint8_t *matrix;                        /* packed, row by row */
 	struct shake shake;
 };
 
@@ -163,11 +163,10 @@ static bool secret_in_range(const struct mldsa_parameters *par, const struct mld
 	return !bad;
 }
 
-/* Algorithm 7 after its checks on lengths; `matrix` is room for the matrix. */
-__attribute__((noinline)) static enum crypto_status sign(const struct mldsa_parameters *par,
-                                                         const uint8_t *sk, const uint8_t mu[MLDSA_MU_SIZE],
-                                                         const uint8_t *rnd, uint8_t *matrix,
-                                                         uint8_t *signature)
+/* Algorithm 7 after its checks on lengths and the matrix. */
+__attribute__((noinline)) enum crypto_status
+mldsa_sign_matrix(const struct mldsa_parameters *par, const uint8_t *sk, const uint8_t mu[MLDSA_MU_SIZE],
+                  const uint8_t *rnd, const uint8_t *matrix, uint8_t *signature)
 {
 	static const uint8_t no_rnd[MLDSA_RND_SIZE];
 	const struct mldsa_ops *ops = mldsa_choose_ops();
@@ -178,11 +177,6 @@ __attribute__((noinline)) static enum crypto_status sign(const struct mldsa_para
 		crypto_wipe(&a.t, sizeof a.t);
 		return CRYPTO_BAD_KEY;
 	}
-	/* rho and tr are parts or hashes of the public key. */
-	crypto_declassify(key.rho, 32);
-	for (unsigned first = 0; first < (unsigned)par->k * par->l; first += 4)
-		mldsa_sample_entries(par, ops, matrix + (size_t)MLDSA_PACKED_BYTES * first, key.rho, first,
-		                     &a.sampler);
 	shake256_init(&a.shake);
 	shake_absorb(&a.shake, key.k_seed, 32);
 	shake_absorb(&a.shake, rnd ? rnd : no_rnd, MLDSA_RND_SIZE);
@@ -195,6 +189,20 @@ __attribute__((noinline)) static enum crypto_status sign(const struct mldsa_para
 	return CRYPTO_OK;
 }
 
+/* The matrix, into `matrix`; apart, so that the sampler is off the stack when signing begins. */
+__attribute__((noinline)) static void sample_matrix(const struct mldsa_parameters *par, const uint8_t *sk,
+                                                    uint8_t *matrix)
+{
+	const struct mldsa_ops *ops = mldsa_choose_ops();
+	struct mldsa_sampler sampler;
+	/* rho is a part of the public key. */
+	const uint8_t *rho = mldsa_secret_layout(par, sk).rho;
+	crypto_declassify(rho, 32);
+	for (unsigned first = 0; first < (unsigned)par->k * par->l; first += 4)
+		mldsa_sample_entries(par, ops, matrix + (size_t)MLDSA_PACKED_BYTES * first, rho, first,
+		                     &sampler);
+}
+
 /* Apart from each other, so that only the largest set pays for its matrix. The last four entries sampled may
  * reach beyond it. */
 __attribute__((noinline)) static enum crypto_status sign_up_to_65(const struct mldsa_parameters *par,
@@ -203,7 +211,8 @@ __attribute__((noinline)) static enum crypto_status sign_up_to_65(const struct m
                                                                   const uint8_t *rnd, uint8_t *signature)
 {
 	uint8_t matrix[MATRIX_SIZE(8, 4)];
-	return sign(par, sk, mu, rnd, matrix, signature);
+	sample_matrix(par, sk, matrix);
+	return mldsa_sign_matrix(par, sk, mu, rnd, matrix, signature);
 }
 
 __attribute__((noinline)) static enum crypto_status sign_87(const struct mldsa_parameters *par,
@@ -212,7 +221,8 @@ __attribute__((noinline)) static enum crypto_status sign_87(const struct mldsa_p
                                                             const uint8_t *rnd, uint8_t *signature)
 {
 	uint8_t matrix[MATRIX_SIZE(8, 7)];
-	return sign(par, sk, mu, rnd, matrix, signature);
+	sample_matrix(par, sk, matrix);
+	return mldsa_sign_matrix(par, sk, mu, rnd, matrix, signature);
 }
 
 enum crypto_status mldsa_sign_mu(enum mldsa_set set, const uint8_t *sk, size_t sk_size,

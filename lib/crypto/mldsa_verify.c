@@ -29,15 +29,10 @@ static bool unpack_hint(const struct mldsa_parameters *par, uint8_t hints[][MLDS
 	return true;
 }
 
-enum crypto_status mldsa_verify_mu(enum mldsa_set set, const uint8_t *pk, size_t pk_size,
-                                   const uint8_t mu[MLDSA_MU_SIZE], const uint8_t *signature,
-                                   size_t signature_size)
+enum crypto_status mldsa_verify_rows(const struct mldsa_parameters *par, const uint8_t *pk,
+                                     const struct mldsa_rows *rows, const uint8_t mu[MLDSA_MU_SIZE],
+                                     const uint8_t *signature)
 {
-	const struct mldsa_parameters *par = mldsa_find(set);
-	if (!par)
-		return CRYPTO_BAD_ARGUMENT;
-	if (pk_size != par->pk_size || signature_size != par->signature_size)
-		return CRYPTO_BAD_LENGTH;
 	const struct mldsa_ops *ops = mldsa_choose_ops();
 	struct mldsa_poly z_hat[MLDSA_MAX_L], c_hat, sum, t;
 	struct mldsa_matrix matrix;
@@ -62,10 +57,17 @@ enum crypto_status mldsa_verify_mu(enum mldsa_set set, const uint8_t *pk, size_t
 	shake_absorb(&shake, mu, MLDSA_MU_SIZE);
 	for (unsigned row = 0; row < par->k; row++) {
 		/* w'approx = NTT^-1(A_hat z_hat - c_hat NTT(t1 2^d)) */
-		mldsa_row_product(par, ops, &matrix, pk, row, z_hat, &sum);
-		ops->unpack_t1(&t, pk + 32 + MLDSA_T1_BYTES * row);
-		ops->ntt(&t);
-		ops->multiply(&t, &t, &c_hat, NULL);
+		if (rows) {
+			memset(&sum, 0, sizeof sum);
+			ops->multiply_add(&sum, rows->matrix + (size_t)MLDSA_PACKED_BYTES * par->l * row,
+			                  z_hat, par->l);
+			ops->multiply(&t, &rows->t1_hat[row], &c_hat, NULL);
+		} else {
+			mldsa_row_product(par, ops, &matrix, pk, row, z_hat, &sum);
+			ops->unpack_t1(&t, pk + 32 + MLDSA_T1_BYTES * row);
+			ops->ntt(&t);
+			ops->multiply(&t, &t, &c_hat, NULL);
+		}
 		ops->subtract(&sum, &sum, &t);
 		ops->inverse_ntt(&sum);
 		ops->use_hint(high, &sum, hints[row], par->gamma2);
@@ -74,6 +76,18 @@ enum crypto_status mldsa_verify_mu(enum mldsa_set set, const uint8_t *pk, size_t
 	shake_finalize(&shake);
 	shake_squeeze(&shake, challenge, par->challenge_size);
 	return memcmp(challenge, signature, par->challenge_size) == 0 ? CRYPTO_OK : CRYPTO_BAD_SIGNATURE;
+}
+
+enum crypto_status mldsa_verify_mu(enum mldsa_set set, const uint8_t *pk, size_t pk_size,
+                                   const uint8_t mu[MLDSA_MU_SIZE], const uint8_t *signature,
+                                   size_t signature_size)
+{
+	const struct mldsa_parameters *par = mldsa_find(set);
+	if (!par)
+		return CRYPTO_BAD_ARGUMENT;
+	if (pk_size != par->pk_size || signature_size != par->signature_size)
+		return CRYPTO_BAD_LENGTH;
+	return mldsa_verify_rows(par, pk, NULL, mu, signature);
 }
 
 /* Finishes mu and verifies. */

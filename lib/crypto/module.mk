@@ -28,7 +28,7 @@ CRYPTO_LOADER_SOURCES := $(addprefix lib/crypto/,util.c sha2.c sha2_blocks.c sha
 
 # ---- ML-KEM and ML-DSA ----
 CRYPTO_SOURCES        += $(addprefix lib/crypto/,mlkem.c mlkem_expand.c mlkem_poly.c mldsa_common.c mldsa_message.c \
-                           mldsa_verify.c mldsa_sign.c mldsa_keygen.c mldsa_poly.c)
+                           mldsa_verify.c mldsa_sign.c mldsa_keygen.c mldsa_prepared.c mldsa_poly.c)
 CRYPTO_AVX2_SOURCES   += $(addprefix lib/crypto/,mlkem_avx2.c mldsa_avx2.c)
 CRYPTO_LOADER_SOURCES += $(addprefix lib/crypto/,mldsa_common.c mldsa_message.c mldsa_verify.c mldsa_poly.c \
                            shake_x4.c)
@@ -36,7 +36,7 @@ CRYPTO_LOADER_SOURCES += $(addprefix lib/crypto/,mldsa_common.c mldsa_message.c 
 # ---- classical algorithms, combined forms, key files ----
 # CRYPTO_WRAPPER_SOURCES need Debian's libraries at link time (CRYPTO_LDLIBS); they are part of the host's archives.
 # The loader has ed25519_verify.c in place of ed25519.c; a program links one of the two.
-CRYPTO_SOURCES         += $(addprefix lib/crypto/,hybrid_sign.c hybrid_verify.c hybrid_kem.c sealed_box.c shared_box.c \
+CRYPTO_SOURCES         += $(addprefix lib/crypto/,hybrid_sign.c hybrid_verify.c hybrid_prepared.c hybrid_kem.c sealed_box.c shared_box.c \
                             key_table.c keys.c keyfile.c)
 CRYPTO_WRAPPER_SOURCES := $(addprefix lib/crypto/,ed25519.c x25519.c aead.c argon2id.c)
 CRYPTO_LOADER_SOURCES  += $(addprefix lib/crypto/,hybrid_verify.c ed25519_verify.c key_table.c)

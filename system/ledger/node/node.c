@@ -42,8 +42,9 @@ static void node_sign(void *context, enum dag_message purpose, const struct dag_
 	}
 	/* Without fresh randomness signing is deterministic, which is safe, too. */
 	bool fresh = getrandom(rnd, sizeof(rnd), 0) == sizeof(rnd);
-	if (hybrid_sign(&node->key, digest, DAG_DIGEST_SIZE, purposes[purpose], strlen(purposes[purpose]),
-	                fresh ? rnd : NULL, signature) != CRYPTO_OK)
+	if (hybrid_sign_prepared(node->prepared[node->self], &node->key, digest, DAG_DIGEST_SIZE,
+	                         purposes[purpose], strlen(purposes[purpose]), fresh ? rnd : NULL,
+	                         signature) != CRYPTO_OK)
 		abort();
 }
 
@@ -56,8 +57,9 @@ static bool node_verify(void *context, unsigned validator, enum dag_message purp
 		return false;
 	if (node->options.classical)
 		return ed25519_verify(key, digest, DAG_DIGEST_SIZE, signature) == CRYPTO_OK;
-	return hybrid_verify(key, HYBRID_SIGN_PK_SIZE, digest, DAG_DIGEST_SIZE, purposes[purpose],
-	                     strlen(purposes[purpose]), signature, HYBRID_SIGN_SIGNATURE_SIZE) == CRYPTO_OK;
+	return hybrid_verify_prepared(node->prepared[validator], digest, DAG_DIGEST_SIZE, purposes[purpose],
+	                              strlen(purposes[purpose]), signature,
+	                              HYBRID_SIGN_SIGNATURE_SIZE) == CRYPTO_OK;
 }
 
 /* ---- messages ---- */
@@ -191,6 +193,16 @@ static bool node_open(struct ledger_node *node)
 		if (node->network.peers[i].known &&
 		    !memcmp(node->network.peers[i].key, node->key.pk, HYBRID_SIGN_PK_SIZE))
 			node->self = i;
+	/* The same few keys check every message: what follows from a key alone is computed once. */
+	for (unsigned i = 0; i < DAG_MAX_VALIDATORS; i++)
+		if (node->network.peers[i].known) {
+			/* Its vectors are aligned. */
+			node->prepared[i] =
+			    aligned_alloc(64, (sizeof(struct hybrid_prepared) + 63) / 64 * 64);
+			if (!node->prepared[i])
+				return false;
+			hybrid_prepare(node->prepared[i], node->network.peers[i].key);
+		}
 	if (node->self == DAG_MAX_VALIDATORS) {
 		fprintf(stderr, "holon-ledger: the key in %s is not one of the network's\n", directory);
 		return false;
@@ -357,6 +369,8 @@ static void node_close(struct ledger_node *node)
 	free(node->boundaries);
 	effect_queue_free(&node->waiting);
 	free(node->injected);
+	for (unsigned i = 0; i < DAG_MAX_VALIDATORS; i++)
+		free(node->prepared[i]);
 	crypto_wipe(&node->key, sizeof(node->key));
 	crypto_wipe(&node->secrets, sizeof(node->secrets));
 }

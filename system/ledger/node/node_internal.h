@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "crypto/hybrid_prepared.h"
 #include "ledger/dag/effect_queue.h"
 #include "ledger/node/executor.h"
 #include "ledger/node/log.h"
@@ -44,6 +45,7 @@ struct ledger_node {
 	struct network network;
 	struct node_secrets secrets;
 	struct hybrid_sign_key key;
+	struct hybrid_prepared *prepared[DAG_MAX_VALIDATORS]; /* the keys of those that are known */
 	unsigned self;
 	size_t signature_size;
 	struct dag *dag;
