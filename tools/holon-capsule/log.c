@@ -85,24 +85,35 @@ enum log_answer {
 	LOG_WRONG,       /* what it sent proves nothing: *ERROR */
 };
 
+/* The answer to METHOD with PARAMETERS; NULL when nothing answers. */
+static char *call(const char *node, const char *method, const char *parameters)
+{
+	char host[256], body[300];
+	int fd = connect_to(node, host);
+	char *answer;
+
+	if (fd < 0)
+		return NULL;
+	snprintf(body, sizeof(body), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":[%s]}",
+	         method, parameters);
+	answer = exchange(fd, host, body);
+	close(fd);
+	return answer;
+}
+
 static enum log_answer log_ask(const char *node, const struct transparency_witnesses *witnesses,
                                const uint8_t *entry, size_t count, struct transparency_figures *figures,
                                enum trust_error *error, char text[200])
 {
 	static const char result[] = "\"result\":\"0x", message[] = "\"message\":\"";
 	uint8_t leaf[TRANSPARENCY_HASH_BYTES];
-	char host[256], body[200], hash[2 * sizeof(leaf) + 1], *answer, *at;
-	int fd = connect_to(node, host);
+	char hash[2 * sizeof(leaf) + 5] = "\"0x", *answer, *at;
 
-	if (fd < 0)
-		return LOG_UNREACHABLE;
 	transparency_leaf(leaf, entry, count);
 	for (size_t index = 0; index < sizeof(leaf); index++)
-		snprintf(hash + 2 * index, 3, "%02x", leaf[index]);
-	snprintf(body, sizeof(body),
-	         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"holon_logProof\",\"params\":[\"0x%s\"]}", hash);
-	answer = exchange(fd, host, body);
-	close(fd);
+		snprintf(hash + 3 + 2 * index, 3, "%02x", leaf[index]);
+	hash[sizeof(hash) - 2] = '"';
+	answer = call(node, "holon_logProof", hash);
 	if (!answer)
 		return LOG_UNREACHABLE;
 	at = strstr(answer, result);
@@ -151,6 +162,30 @@ void log_check(const char *what, const uint8_t *entry, size_t count)
 {
 	if (given.node)
 		(void)check(what, entry, count);
+}
+
+struct bytes log_revocations(uint64_t *before)
+{
+	static const char entry[] = "\"entry\":\"0x", index[] = "\"index\":\"0x";
+	struct bytes list = {NULL, 0};
+	char parameters[64], *answer, *at, *place;
+
+	snprintf(parameters, sizeof(parameters), "\"revocations\",\"0x%" PRIx64 "\"", *before);
+	answer = call(given.node, "holon_logNewest", parameters);
+	at = answer ? strstr(answer, entry) : NULL;
+	place = answer ? strstr(answer, index) : NULL;
+	if (at && place) {
+		uint64_t found = strtoull(place + sizeof(index) - 1, NULL, 16);
+
+		at += sizeof(entry) - 1;
+		list.count = hex_decode(at);
+		list.at = found < *before ? malloc(list.count + 1) : NULL;
+		if (list.at)
+			memcpy(list.at, at, list.count);
+		*before = found;
+	}
+	free(answer);
+	return list;
 }
 
 void run_logged(void)

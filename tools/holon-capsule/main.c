@@ -579,6 +579,38 @@ static void run_inspect(void)
 	free(file.at);
 }
 
+enum { LISTS_MAX = 64 };
+
+/* With --node: of the newest revocations in the transparency log, those of the latest epoch that a certifier of LIST signed take
+ * the place of those that were given, if these are older. Their bytes stay in *BYTES. */
+static bool newer_revocations(struct revocations *revocations, struct bytes *bytes, bool *newer, bool known,
+                              const struct key_list *list, uint64_t now)
+{
+	uint64_t before = UINT64_MAX;
+
+	/* Who may publish can put a list there that nobody whom the root trusts has signed: it is passed over. */
+	for (unsigned index = 0; given.node && index < LISTS_MAX; index++) {
+		struct bytes found = log_revocations(&before);
+		struct revocations other;
+
+		if (!found.at)
+			break;
+		if (trust_revocations(&other, list, found.at, found.count, now, 0, NULL) ||
+		    (known && other.epoch <= revocations->epoch)) {
+			free(found.at);
+			continue;
+		}
+		free(bytes->at);
+		*bytes = found;
+		*revocations = other;
+		known = *newer = true;
+	}
+	if (*newer)
+		printf("%-13s the revocations are those of epoch %" PRIu64 " in the log\n", "log",
+		       revocations->epoch);
+	return known;
+}
+
 static void run_verify(void)
 {
 	struct bytes file = file_read(need(given.file, "the capsule's file")),
@@ -605,8 +637,10 @@ static void run_verify(void)
 			fail(EXIT_BAD, "the revocations %s are refused: %s", given.revocations,
 			     trust_error_text(error));
 	}
-	error = trust_capsule(&capsule, file.at, file.count, &list, given.revocations ? &revocations : NULL,
-	                      now, &detail, &wrong);
+	bool newer = false;
+	bool revocable = newer_revocations(&revocations, &revoked, &newer, given.revocations, &list, now);
+	error = trust_capsule(&capsule, file.at, file.count, &list, revocable ? &revocations : NULL, now,
+	                      &detail, &wrong);
 	if (error == TRUST_FORM)
 		fail(EXIT_BAD, "%s is refused: it is malformed: %s", given.file, record_error_text(detail));
 	if (error == TRUST_CEILING || error == TRUST_NAME)
@@ -618,11 +652,12 @@ static void run_verify(void)
 	/* The certificate and its signature stand together in the file. */
 	log_check("the certificate", capsule.certificate_bytes,
 	          capsule.certificate_count + HYBRID_SIGN_SIGNATURE_SIZE);
-	if (given.revocations)
+	/* One that was found in the log a moment ago may be younger than the last signed state. */
+	if (given.revocations && !newer)
 		log_check("the list of revocations", revoked.at, revoked.count);
 	printf(
 	    "verified      the root, the key list, the signer's certificate, the capsule and its payload%s\n",
-	    given.revocations ? "" : "; no revocations were given");
+	    revocable ? "" : "; no revocations were given");
 	free(file.at);
 	free(keys.at);
 	free(revoked.at);

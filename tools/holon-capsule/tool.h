@@ -45,6 +45,9 @@ size_t record_done(struct record_writer *writer, enum record_kind kind, const st
 /* log.c: with --node, that the ENTRY, which is called WHAT, is in the transparency log; a node that is not reached is said, and no
  * fault. And the command that asks for any signed record. */
 void log_check(const char *what, const uint8_t *entry, size_t count);
+/* The newest list of revocations in the log below index *BEFORE, which becomes its index; BYTES of NULL: there is none, or nothing
+ * answers. What the node says is not believed: whoever signed it is. */
+struct bytes log_revocations(uint64_t *before);
 void run_logged(void);
 
 /* boot.c: signs a boot manifest, or checks a bundle. */

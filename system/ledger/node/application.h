@@ -150,6 +150,9 @@ uint8_t *ledger_node_log_proof(struct ledger_node *node, const uint8_t leaf[LEDG
 /* An entry, from malloc(); NULL when there is none. */
 uint8_t *ledger_node_log_entry(struct ledger_node *node, uint64_t index, size_t *size);
 uint64_t ledger_node_log_size(struct ledger_node *node);
+/* The newest entry of a kind (enum record_kind) below index `before`, and its index. NULL: there is none. */
+uint8_t *ledger_node_log_newest(struct ledger_node *node, uint8_t kind, uint64_t before, uint64_t *index,
+                                size_t *size);
 
 /* A copy of the node's figures. */
 struct ledger_node_status {

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The validator set changes while transactions run, through a gateway that encrypts them; and the transparency log with its proofs:
 real processes with the EVM. In certified mode; when HOLON_SOAK is set in the other, too."""
+import hashlib
+import http.server
 import json
 import os
 import pathlib
@@ -9,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -197,6 +200,46 @@ def test_members(directory, rule):
         raise
 
 
+def leaf_of(name):
+    return "0x" + hashlib.sha256(b"\0" + pathlib.Path(name).read_bytes()).hexdigest()
+
+
+def rpc_result(network, number, *call):
+    return bytes.fromhex(network.rpc(number, *call)["result"][2:])
+
+
+def flip(data, place):
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1:]
+
+
+class Liar:
+    """A node that answers with what it was told."""
+
+    def __init__(self, answers):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                told = answers.get(asked["method"])
+                body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": told and "0x" + told.hex()}, separators=(",", ":")).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 def test_log(network, directory):
     os.chdir(directory)
     run = lambda *words: subprocess.run(words, capture_output=True, text=True)
@@ -206,18 +249,22 @@ def test_log(network, directory):
     for words in (["keys", "-k", "root.key", "--epoch", "1", "--key", "ca.pub:both:2020-01-01:2040-01-01", "-o", "keys"],
                   ["certify", "-k", "ca.key", "--subject", "signer.pub", "--name", "A", "--space", "org.example", "--from", "2020-01-01", "--until", "2040-01-01", "-o", "cert"],
                   ["certify", "-k", "ca.key", "--subject", "signer.pub", "--name", "B", "--space", "org.other", "--from", "2020-01-01", "--until", "2040-01-01", "-o", "cert2"],
+                  ["certify", "-k", "ca.key", "--subject", "signer.pub", "--name", "C", "--space", "org.third", "--from", "2020-01-01", "--until", "2040-01-01", "-o", "cert3"],
                   ["boot", "-k", "ca.key", "--build", "holon 1.0", "--rollback", "1", "--time", "2026-01-01", "--part", "kernel=image", "-o", "release"],
                   ["revoke", "-k", "ca.key", "--epoch", "2", "--certificate", "cert2", "-o", "revocations"],
+                  ["revoke", "-k", "ca.key", "--epoch", "1", "--certificate", "cert", "-o", "older"],
+                  ["revoke", "-k", "signer.key", "--epoch", "9", "--certificate", "cert", "-o", "forged"],
                   ["build", "--name", "org.example.a", "--version", "1", "--payload", "image", "-k", "signer.key", "--certificate", "cert", "-o", "capsule"],
-                  ["build", "--name", "org.other.b", "--version", "1", "--payload", "image", "-k", "signer.key", "--certificate", "cert2", "-o", "capsule2"]):
+                  ["build", "--name", "org.other.b", "--version", "1", "--payload", "image", "-k", "signer.key", "--certificate", "cert2", "-o", "capsule2"],
+                  ["build", "--name", "org.third.c", "--version", "1", "--payload", "image", "-k", "signer.key", "--certificate", "cert3", "-o", "capsule3"]):
         subprocess.run([CAPSULE, *words], check=True)
-    for files, number in ((["keys", "cert"], 0), (["release"], 4), (["revocations"], 2)):
+    for files, number in ((["keys", "cert"], 0), (["release", "cert2"], 4), (["revocations", "older", "forged", "revocations"], 2)):
         subprocess.run([LEDGER, "publish", "--dir", f"{network.directory}/node-{number}", *files], check=True, capture_output=True)
     check(run(LEDGER, "publish", "--dir", f"{network.directory}/node-0", "image").returncode == 1, "only signed records are published")
-    check(wait(lambda: all(network.rpc(n, "holon_logSize").get("result") == "0x4" for n in network.processes)), "each node has the entries",
+    check(wait(lambda: all(network.rpc(n, "holon_logSize").get("result") == "0x8" for n in network.processes)), "each node has the entries",
           str([network.rpc(n, "holon_logSize") for n in network.processes]))
-    entries = [{network.rpc(n, "holon_logEntry", i).get("result") for n in network.processes} for i in range(4)]
-    check(all(len(same) == 1 for same in entries) and len(set().union(*entries)) == 4, "the same, in the same order")
+    entries = [{network.rpc(n, "holon_logEntry", i).get("result") for n in network.processes} for i in range(8)]
+    check(all(len(same) == 1 for same in entries) and len(set().union(*entries)) == 7, "the same, in the same order")
     base = ["--root", "root.pub", "--keys", "keys", "--validators", f"{network.directory}/node-0/network", "--node"]
     node = lambda n: f"http://127.0.0.1:{network.ports[n]}"
     good = wait(lambda: run(CAPSULE, "verify", "capsule", "--revocations", "revocations", *base, node(3)).returncode == 0)
@@ -227,7 +274,7 @@ def test_log(network, directory):
     logged = ["--validators", f"{network.directory}/node-0/network", "--node"]
     check(wait(lambda: run(CAPSULE, "logged", "release", *logged, node(1)).returncode == 0), "so is a release's boot manifest, by the node that was away",
           run(CAPSULE, "logged", "release", *logged, node(1)).stderr)
-    result = run(CAPSULE, "verify", "capsule2", *base, node(0))
+    result = run(CAPSULE, "verify", "capsule3", *base, node(0))
     check(result.returncode == 1 and "not proven" in result.stderr, "a certificate that was not published is refused", result.stderr)
     result = run(CAPSULE, "verify", "capsule", *base, f"http://127.0.0.1:{free_port()}")
     check(result.returncode == 0 and "not asked" in result.stdout, "a node that is not reached is said", result.stderr)
@@ -235,10 +282,27 @@ def test_log(network, directory):
     subprocess.run([LEDGER, "init", "--dir", f"{directory}/others", "--validators", "4", "--standby", "1"], check=True)
     result = run(CAPSULE, "verify", "capsule", "--root", "root.pub", "--keys", "keys", "--validators", f"{directory}/others/node-0/network", "--node", node(0))
     check(result.returncode == 1 and "proof" in result.stderr, "validators with other keys prove nothing", result.stderr)
+    # what is on the way between is trusted with nothing, either
+    good = rpc_result(network, 0, "holon_logProof", leaf_of("cert"))
+    for place in (20, 14 + 17 + 5, len(good) // 4, len(good) // 2 - 40):
+        with Liar({"holon_logProof": flip(good, place)}) as liar:
+            result = run(CAPSULE, "logged", "cert", "--validators", f"{network.directory}/node-0/network", "--node", liar)
+            check(result.returncode == 1 and "proof" in result.stderr, f"a proof with byte {place} changed is refused", result.stdout + result.stderr)
+    with Liar({"holon_logProof": good}) as liar:
+        check(run(CAPSULE, "logged", "cert", "--validators", f"{network.directory}/node-0/network", "--node", liar).returncode == 0, "and unchanged it is not")
+        result = run(CAPSULE, "logged", "cert2", "--validators", f"{network.directory}/node-0/network", "--node", liar)
+        check(result.returncode == 1 and "proof" in result.stderr, "the proof of another certificate is refused", result.stderr)
+    # a signer who was revoked: the log says so, though nobody handed the list over
+    result = run(CAPSULE, "verify", "capsule2", *base, node(0))
+    check(result.returncode == 1 and "revoked" in result.stderr, "but its signer is revoked in the log, and the capsule refused", result.stdout + result.stderr)
+    result = run(CAPSULE, "verify", "capsule", *base, node(0))
+    check(result.returncode == 0 and "epoch 2 in the log" in result.stdout, "the latest epoch counts, not what came last, and no list of another's signature", result.stdout + result.stderr)
+    check(network.rpc(0, "holon_logNewest", "gossip").get("error", {}).get("code") == -32602 and network.rpc(0, "holon_logNewest", "release", "0x0")["result"] is None,
+          "a node knows kinds of entries")
     # the log survives
     network.stop(0, kill=True)
     network.start(0)
-    check(wait(lambda: network.rpc(0, "holon_logSize").get("result") == "0x4"), "a killed node has its log again")
+    check(wait(lambda: network.rpc(0, "holon_logSize").get("result") == "0x8"), "a killed node has its log again")
     check(wait(lambda: run(CAPSULE, "verify", "capsule", *base, node(0)).returncode == 0), "and proves it after its next checkpoint")
 
 

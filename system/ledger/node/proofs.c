@@ -137,3 +137,11 @@ uint64_t ledger_node_log_size(struct ledger_node *node)
 {
 	return transparency_log_size(ordered_log(node->ordered));
 }
+
+uint8_t *ledger_node_log_newest(struct ledger_node *node, uint8_t kind, uint64_t before, uint64_t *index,
+                                size_t *size)
+{
+	struct transparency_log *log = ordered_log(node->ordered);
+	return transparency_log_newest(log, kind, before, index) ? transparency_log_entry(log, *index, size)
+	                                                         : NULL;
+}

@@ -11,7 +11,8 @@
 #include "ledger/dag/blob.h"
 #include "trust/transparency.h"
 
-#define LEVELS 40
+#define LEVELS         40
+#define RECORD_KIND_AT 8 /* lib/trust/record.h; kinds are small numbers */
 
 struct level {
 	uint8_t (*hashes)[LOG_HASH];
@@ -25,6 +26,7 @@ struct transparency_log {
 	uint64_t bytes;
 	struct level levels[LEVELS]; /* [k]: of the full subtrees of 2^k leaves */
 	uint64_t *offsets;           /* of the entries */
+	uint8_t *kinds;              /* and their records' kinds; as many */
 	uint64_t offset_room;
 	uint64_t *table; /* leaf hash -> index + 1, open addressing */
 	uint64_t table_size;
@@ -35,17 +37,18 @@ static uint64_t slot_of(const struct transparency_log *log, const uint8_t leaf[L
 	return load_le64(leaf) & (log->table_size - 1);
 }
 
-static void table_put(struct transparency_log *log, uint64_t index)
+/* False: an equal entry is in already. The first of equal ones stands for all. */
+static bool table_put(struct transparency_log *log, uint64_t index)
 {
 	const uint8_t *leaf = log->levels[0].hashes[index];
 	uint64_t slot = slot_of(log, leaf);
 	while (log->table[slot]) {
-		/* The first of equal entries stands for all. */
 		if (!memcmp(log->levels[0].hashes[log->table[slot] - 1], leaf, LOG_HASH))
-			return;
+			return false;
 		slot = (slot + 1) & (log->table_size - 1);
 	}
 	log->table[slot] = index + 1;
+	return true;
 }
 
 static void level_push(struct level *level, const uint8_t hash[LOG_HASH])
@@ -77,10 +80,15 @@ static void add_leaf(struct transparency_log *log, const uint8_t *entry, size_t 
 	if (index == log->offset_room) {
 		uint64_t room = log->offset_room ? 2 * log->offset_room : 16;
 		uint64_t *offsets = ledger_allocate(room, sizeof(*offsets));
-		if (index)
+		uint8_t *kinds = ledger_allocate(room, 1);
+		if (index) {
 			memcpy(offsets, log->offsets, index * sizeof(*offsets));
+			memcpy(kinds, log->kinds, index);
+		}
 		free(log->offsets);
+		free(log->kinds);
 		log->offsets = offsets;
+		log->kinds = kinds;
 		log->offset_room = room;
 	}
 	log->offsets[index] = offset;
@@ -89,9 +97,10 @@ static void add_leaf(struct transparency_log *log, const uint8_t *entry, size_t 
 		log->table_size = log->table_size ? 2 * log->table_size : 64;
 		log->table = ledger_allocate(log->table_size, sizeof(*log->table));
 		for (uint64_t i = 0; i < index; i++)
-			table_put(log, i);
+			(void)table_put(log, i);
 	}
-	table_put(log, index);
+	/* What is published once more is not the newest of its kind again. */
+	log->kinds[index] = table_put(log, index) && size > RECORD_KIND_AT ? entry[RECORD_KIND_AT] : 0;
 }
 
 static void forget(struct transparency_log *log)
@@ -101,8 +110,10 @@ static void forget(struct transparency_log *log)
 		log->levels[k] = (struct level){0};
 	}
 	free(log->offsets);
+	free(log->kinds);
 	free(log->table);
 	log->offsets = log->table = NULL;
+	log->kinds = NULL;
 	log->offset_room = log->table_size = log->bytes = 0;
 }
 
@@ -231,6 +242,18 @@ bool transparency_log_find(struct transparency_log *log, const uint8_t leaf[LOG_
 	return found && *index < size;
 }
 
+bool transparency_log_newest(struct transparency_log *log, uint8_t kind, uint64_t before, uint64_t *index)
+{
+	pthread_mutex_lock(&log->lock);
+	if (before > log->levels[0].count)
+		before = log->levels[0].count;
+	const uint8_t *found = before ? memrchr(log->kinds, kind, before) : NULL;
+	if (found)
+		*index = (uint64_t)(found - log->kinds);
+	pthread_mutex_unlock(&log->lock);
+	return found != NULL;
+}
+
 unsigned transparency_log_path(struct transparency_log *log, uint64_t index, uint64_t size,
                                uint8_t path[LOG_PATH][LOG_HASH])
 {
@@ -308,12 +331,14 @@ bool transparency_log_become(struct transparency_log *log, struct transparency_l
 		log->bytes = other->bytes;
 		memcpy(log->levels, other->levels, sizeof(log->levels));
 		log->offsets = other->offsets;
+		log->kinds = other->kinds;
 		log->offset_room = other->offset_room;
 		log->table = other->table;
 		log->table_size = other->table_size;
 		other->fd = mine.fd;
 		memcpy(other->levels, mine.levels, sizeof(other->levels));
 		other->offsets = mine.offsets;
+		other->kinds = mine.kinds;
 		other->table = mine.table;
 	}
 	pthread_mutex_unlock(&log->lock);

@@ -31,6 +31,8 @@ void transparency_log_root(struct transparency_log *log, uint64_t size, uint8_t 
 /* Where the entry with this leaf hash is, among the first `size`; false when it is not. */
 bool transparency_log_find(struct transparency_log *log, const uint8_t leaf[LOG_HASH], uint64_t size,
                            uint64_t *index);
+/* The newest entry of a kind (enum record_kind) below `before`; false when there is none. */
+bool transparency_log_newest(struct transparency_log *log, uint8_t kind, uint64_t before, uint64_t *index);
 /* RFC 9162, section 2.1.3.1: the path of leaf `index` in the tree of the first `size`. Its length. */
 unsigned transparency_log_path(struct transparency_log *log, uint64_t index, uint64_t size,
                                uint8_t path[LOG_PATH][LOG_HASH]);

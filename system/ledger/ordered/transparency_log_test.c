@@ -92,12 +92,25 @@ int main(void)
 		old = old && !memcmp(root, wanted, LOG_HASH) && paths_lead(log, size);
 	}
 	check(old, "of older sizes, too");
+	/* Entry i is i % 16 + 1 bytes of i: the kind of those with a ninth byte is i. */
+	uint64_t index = 0;
+	check(transparency_log_newest(log, 45, UINT64_MAX, &index) && index == 45 &&
+	          transparency_log_newest(log, 45, 46, &index) &&
+	          !transparency_log_newest(log, 45, 45, &index) &&
+	          !transparency_log_newest(log, 48, UINT64_MAX, &index),
+	      "finds the newest of a kind");
+	check(transparency_log_append(log, entry, entry_of(45, entry)) &&
+	          transparency_log_newest(log, 45, UINT64_MAX, &index) && index == 45,
+	      "which the same entry once more does not change");
 	check(transparency_log_cut(log, bytes[50]) && transparency_log_size(log) == 50 && paths_lead(log, 50),
 	      "is cut");
 	transparency_log_close(log);
 	log = transparency_log_open(file, bytes[33]);
 	check(log && transparency_log_size(log) == 33 && paths_lead(log, 33),
 	      "opens at what was known to be durable");
+	check(log && transparency_log_newest(log, 30, UINT64_MAX, &index) && index == 30 &&
+	          !transparency_log_newest(log, 45, UINT64_MAX, &index),
+	      "and knows the kinds again");
 	size_t size;
 	uint8_t *found = transparency_log_entry(log, 20, &size);
 	check(found && size == entry_of(20, entry) && !memcmp(found, entry, size), "gives an entry");

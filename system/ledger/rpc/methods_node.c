@@ -1,6 +1,7 @@
 /* Methods on the node and the network: ids, versions, prices (all 0: there is no token). */
 #include "ledger/node/application.h"
 #include "rpc/rpc_internal.h"
+#include "trust/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,36 @@ static json_t *log_entry(struct rpc_call *call)
 	return entry ? data_and_free(entry, size) : json_null();
 }
 
+/* The newest entry of a kind, or the newest before an index: how a verifier finds the revocations of now. */
+static json_t *log_newest(struct rpc_call *call)
+{
+	static const struct {
+		const char *name;
+		enum record_kind kind;
+	} kinds[] = {{"keys", RECORD_KEY_LIST},
+	             {"certificate", RECORD_CERTIFICATE},
+	             {"revocations", RECORD_REVOCATIONS},
+	             {"release", RECORD_BOOT}};
+	const char *name = json_string_value(rpc_param(call, 0));
+	uint64_t before = UINT64_MAX, index;
+	size_t size, i = 0;
+	if (!has_log(call) || (rpc_param(call, 1) && !rpc_param_quantity(call, 1, &before)))
+		return NULL;
+	while (i < sizeof kinds / sizeof kinds[0] && (!name || strcmp(kinds[i].name, name) != 0))
+		i++;
+	if (i == sizeof kinds / sizeof kinds[0])
+		return rpc_fail(call, RPC_INVALID_PARAMS,
+		                "parameter 0 must be keys, certificate, revocations or release");
+	uint8_t *entry =
+	    ledger_node_log_newest(call->rpc->config.node, (uint8_t)kinds[i].kind, before, &index, &size);
+	if (!entry)
+		return json_null();
+	json_t *result = json_object();
+	json_object_set_new(result, "index", rpc_quantity(index));
+	json_object_set_new(result, "entry", data_and_free(entry, size));
+	return result;
+}
+
 static json_t *log_size(struct rpc_call *call)
 {
 	return has_log(call) ? rpc_quantity(ledger_node_log_size(call->rpc->config.node)) : NULL;
@@ -236,6 +267,7 @@ const struct rpc_method_entry rpc_node_methods[] = {{"web3_clientVersion", clien
                                                     {"holon_logProof", log_proof},
                                                     {"holon_logEntry", log_entry},
                                                     {"holon_logSize", log_size},
+                                                    {"holon_logNewest", log_newest},
                                                     {"holon_epochs", epochs},
                                                     {"holon_sendEnvelope", send_envelope},
                                                     {NULL, NULL}};
