@@ -20,6 +20,7 @@ struct application {
 	struct rpc *rpc;
 	const char *origins[9];
 	char *origin_texts[8];
+	char *address; /* NULL: 127.0.0.1 */
 	size_t origin_count;
 };
 
@@ -49,6 +50,11 @@ static bool take_option(struct application *app, struct chain_config *config, co
 		app->origins[app->origin_count] = app->origin_texts[app->origin_count];
 		return app->origins[app->origin_count++] != NULL;
 	}
+	if (!strncmp(option, "address=", 8) && option[8]) {
+		free(app->address);
+		app->address = strdup(option + 8);
+		return app->address != NULL;
+	}
 	return false;
 }
 
@@ -68,6 +74,7 @@ static void app_close(void *application)
 		chain_close(app->chain);
 	for (size_t i = 0; i < app->origin_count; i++)
 		free(app->origin_texts[i]);
+	free(app->address);
 	pthread_mutex_destroy(&app->lock);
 	free(app);
 }
@@ -87,7 +94,8 @@ static void *app_open(const char *directory, const char *const *options, size_t 
 			        "holon-ledger: '%s' is no option of the application evm; it has chain_id, "
 			        "gas_limit, "
 			        "quota_gas, quota_window (numbers above 0), past (blocks whose states are "
-			        "kept), encrypt=0|1 and origin\n",
+			        "kept), encrypt=0|1, origin and address (where JSON-RPC is served; 127.0.0.1 "
+			        "without it)\n",
 			        options[i]);
 			app_close(app);
 			return NULL;
@@ -213,6 +221,7 @@ static bool app_start(void *application, struct ledger_node *node, unsigned rpc_
 		return true;
 	const struct rpc_config config = {
 	    .chain = app->chain,
+	    .address = app->address,
 	    .port = rpc_port,
 	    .workers = 2,
 	    .origins = app->origins,

@@ -1,5 +1,5 @@
 /* One request or a batch: finds the method, runs it, writes result or error (JSON-RPC 2.0). */
-#include "rpc/rpc_internal.h"
+#include "rpc/subscriptions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,7 +180,8 @@ static void close_worker(void *worker)
 
 static void closed(void *context, uint64_t connection)
 {
-	rpc_drop_connection(context, connection);
+	struct rpc *rpc = context;
+	subscriptions_drop(&rpc->subscriptions, connection);
 }
 
 static size_t send_each(void *context, const struct txpool_item *items, size_t count)
@@ -197,7 +198,9 @@ struct rpc *rpc_start(const struct rpc_config *config)
 	struct rpc *rpc = checked_zalloc(1, sizeof *rpc);
 	rpc->config = *config;
 	pthread_mutex_init(&rpc->lock, NULL);
+	subscriptions_init(&rpc->subscriptions);
 	const struct rpc_server_config server = {
+	    .address = config->address,
 	    .port = config->port,
 	    .workers = config->workers,
 	    .origins = config->origins,
@@ -221,7 +224,8 @@ struct rpc *rpc_start(const struct rpc_config *config)
 void rpc_stop(struct rpc *rpc)
 {
 	rpc_server_stop(rpc->server);
-	rpc_subscriptions_free(rpc);
+	subscriptions_deinit(&rpc->subscriptions);
+	rpc_filters_free(rpc);
 	txpool_destroy(rpc->pool);
 	pthread_mutex_destroy(&rpc->lock);
 	free(rpc->accounts);

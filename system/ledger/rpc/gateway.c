@@ -11,7 +11,7 @@
 #include "ledger/encrypted/envelope.h"
 #include "ledger/node/node.h"
 #include "rpc/client.h"
-#include "rpc/rpc_internal.h"
+#include "rpc/gateway_feed.h"
 #include "trust/transparency.h"
 
 #include <getopt.h>
@@ -34,6 +34,7 @@ struct gateway {
 	struct network network;
 	struct transparency_witnesses witnesses;
 	struct txpool *pool;
+	struct gateway_feed *feed;
 	pthread_mutex_t lock; /* what follows; never held while a node is waited for */
 	uint64_t epoch, members;
 	time_t asked;
@@ -284,6 +285,7 @@ static void send_raw(struct gateway *gateway, const json_t *params, struct arena
 		switch (txpool_add(gateway->pool, &t, bytes, (size_t)size, &sender, nonce, &why)) {
 		case TXPOOL_TAKEN:
 			answer->result = rpc_hash(&t.hash);
+			gateway_feed_pending(gateway->feed, &t.hash);
 			return;
 		case TXPOOL_REFUSED:
 			refuse(answer, RPC_FAILED, why);
@@ -329,11 +331,35 @@ static void find_pending(struct gateway *gateway, const json_t *params, struct a
 	answer->result = rpc_transaction_json(&t, &sender, NULL, 0);
 }
 
+/* ---- subscriptions ---- */
+static json_t *ask_first(void *context, const char *method, json_t *params)
+{
+	char why[200];
+	return ask(context, NULL, method, params, why);
+}
+
+static void closed(void *context, uint64_t connection)
+{
+	const struct gateway *gateway = context;
+	gateway_feed_drop(gateway->feed, connection);
+}
+
+static void subscription(const struct gateway *gateway, bool begin, json_t *params, uint64_t connection,
+                         struct answer *answer)
+{
+	struct rpc_call call = {
+	    .connection = connection, .params = json_is_array(params) ? params : NULL, .code = RPC_INTERNAL};
+	answer->result = begin ? gateway_feed_subscribe(gateway->feed, &call)
+	                       : gateway_feed_unsubscribe(gateway->feed, &call);
+	if (!answer->result)
+		refuse(answer, call.code, call.why);
+}
+
 /* ---- requests ---- */
 
 /* What is not forwarded as it is. False: it is. */
-static bool own_method(struct gateway *gateway, const char *method, const json_t *params, struct arena *arena,
-                       struct answer *answer)
+static bool own_method(struct gateway *gateway, const char *method, json_t *params, uint64_t connection,
+                       struct arena *arena, struct answer *answer)
 {
 	if (!strcmp(method, "eth_sendRawTransaction")) {
 		send_raw(gateway, params, arena, answer);
@@ -351,20 +377,21 @@ static bool own_method(struct gateway *gateway, const char *method, const json_t
 	           !strcmp(method, "personal_sign")) {
 		refuse(answer, RPC_FAILED, "unknown account: the gateway has no keys");
 	} else if (!strcmp(method, "eth_subscribe") || !strcmp(method, "eth_unsubscribe")) {
-		refuse(answer, RPC_NO_METHOD, "the gateway has no subscriptions: poll, or use filters");
+		subscription(gateway, method[4] == 's', params, connection, answer);
 	} else {
 		return false;
 	}
 	return true;
 }
 
-static json_t *answer_one(struct gateway *gateway, json_t *request, struct arena *arena)
+static json_t *answer_one(struct gateway *gateway, json_t *request, uint64_t connection, struct arena *arena)
 {
 	const char *method = json_string_value(json_object_get(request, "method"));
 	json_t *id = json_object_get(request, "id");
 	struct answer answer = {.code = RPC_INVALID_REQUEST, .why = "invalid request"};
 	json_error_t error;
-	if (method && !own_method(gateway, method, json_object_get(request, "params"), arena, &answer)) {
+	if (method &&
+	    !own_method(gateway, method, json_object_get(request, "params"), connection, arena, &answer)) {
 		const char *why = "out of memory";
 		char *text = json_dumps(request, JSON_COMPACT);
 		char *content = text ? forward(gateway, text, &why) : NULL;
@@ -390,7 +417,6 @@ static char *answer_text(void *context, void *worker, const char *text, size_t s
 	struct gateway *gateway = context;
 	struct arena *arena = worker;
 	json_error_t error;
-	(void)connection;
 	arena_reset(arena);
 	json_t *request = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	json_t *answer = NULL;
@@ -398,12 +424,12 @@ static char *answer_text(void *context, void *worker, const char *text, size_t s
 	    json_array_size(request) <= RPC_MAX_BATCH) {
 		answer = json_array();
 		for (size_t i = 0; i < json_array_size(request); i++) {
-			json_t *one = answer_one(gateway, json_array_get(request, i), arena);
+			json_t *one = answer_one(gateway, json_array_get(request, i), connection, arena);
 			if (one)
 				json_array_append_new(answer, one);
 		}
 	} else if (json_is_object(request)) {
-		answer = answer_one(gateway, request, arena);
+		answer = answer_one(gateway, request, connection, arena);
 	} else {
 		answer = json_pack("{s:s, s:n, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", "error", "code",
 		                   request ? (int)RPC_INVALID_REQUEST : (int)RPC_PARSE_ERROR, "message",
@@ -496,15 +522,23 @@ int command_rpc(int count, char **arguments)
 	                                         .context = gateway,
 	                                         .worker_open = open_worker,
 	                                         .worker_close = close_worker,
-	                                         .answer = answer_text};
+	                                         .answer = answer_text,
+	                                         .closed = closed};
 	gateway->pool = txpool_create(send, gateway);
-	struct rpc_server *server = read_network(gateway) ? rpc_server_start(&config) : NULL;
+	gateway->feed = gateway_feed_start(ask_first, gateway);
+	struct rpc_server *server = gateway->feed && read_network(gateway) ? rpc_server_start(&config) : NULL;
 	if (server) {
+		gateway_feed_serve(gateway->feed, server);
 		printf("JSON-RPC on http://127.0.0.1:%u; transactions are encrypted here\n", gateway->port);
 		fflush(stdout);
 		sigwait(&signals, &number);
-		rpc_server_stop(server);
 	}
+	if (gateway->feed)
+		gateway_feed_quiet(gateway->feed);
+	if (server)
+		rpc_server_stop(server);
+	if (gateway->feed)
+		gateway_feed_destroy(gateway->feed);
 	txpool_destroy(gateway->pool);
 	free(gateway);
 	return server ? 0 : 1;

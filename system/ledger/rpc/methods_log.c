@@ -1,27 +1,15 @@
 /* Logs: eth_getLogs, filters that are polled, subscriptions that are pushed. */
-#include "rpc/rpc_internal.h"
+#include "rpc/subscriptions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
 
-#define MAX_FILTERS       1024
-#define MAX_SUBSCRIPTIONS 4096
-#define FILTER_SECONDS    300
-#define MAX_PENDING       4096 /* hashes kept for a filter of transactions on their way */
-#define MAX_CRITERIA      1024 /* addresses, and hashes a topic */
-
-enum feed { FEED_BLOCKS, FEED_LOGS, FEED_PENDING };
-
-struct subscription {
-	struct subscription *next;
-	uint64_t id;
-	uint64_t connection;
-	enum feed feed;
-	bool full;
-	struct log_filter logs;
-};
+#define MAX_FILTERS    1024
+#define FILTER_SECONDS 300
+#define MAX_PENDING    4096 /* hashes kept for a filter of transactions on their way */
+#define MAX_CRITERIA   1024 /* addresses, and hashes a topic */
 
 struct filter {
 	struct filter *next;
@@ -88,7 +76,7 @@ bool log_filter_parse(struct rpc_call *call, const json_t *object, struct log_fi
 	return false;
 }
 
-static bool matches(const struct log_filter *filter, const struct log *log)
+bool log_filter_matches(const struct log_filter *filter, const struct log *log)
 {
 	bool found = filter->address_count == 0;
 	for (size_t i = 0; !found && i < filter->address_count; i++)
@@ -107,7 +95,7 @@ static bool matches(const struct log_filter *filter, const struct log *log)
 	return true;
 }
 
-static bool may_match(const struct log_filter *filter, const uint8_t bloom[BLOOM_SIZE])
+bool log_filter_may_match(const struct log_filter *filter, const uint8_t bloom[BLOOM_SIZE])
 {
 	bool found = filter->address_count == 0;
 	for (size_t i = 0; !found && i < filter->address_count; i++)
@@ -123,7 +111,7 @@ static bool may_match(const struct log_filter *filter, const uint8_t bloom[BLOOM
 bool log_filter_block(const struct log_filter *filter, struct chain_view *view,
                       const struct block_header *block, json_t *out)
 {
-	if (!may_match(filter, block->bloom))
+	if (!log_filter_may_match(filter, block->bloom))
 		return true;
 	for (uint32_t i = 0; i < block->transaction_count; i++) {
 		struct receipt receipt;
@@ -132,7 +120,7 @@ bool log_filter_block(const struct log_filter *filter, struct chain_view *view,
 		if (!chain_view_receipt(view, block->number, i, &receipt))
 			continue;
 		for (size_t k = 0; k < receipt.log_count; k++) {
-			if (!matches(filter, &receipt.logs[k]))
+			if (!log_filter_matches(filter, &receipt.logs[k]))
 				continue;
 			if (json_array_size(out) >= RPC_MAX_LOGS)
 				return false;
@@ -222,7 +210,7 @@ static json_t *get_logs(struct rpc_call *call)
 }
 
 /* ---- filters ---- */
-static uint64_t draw_id(void)
+uint64_t rpc_draw_id(void)
 {
 	uint64_t id = 0;
 	while (id == 0)
@@ -260,7 +248,7 @@ static bool remove_filters(struct rpc *rpc, uint64_t id)
 static json_t *add_filter(struct rpc_call *call, struct filter *filter)
 {
 	struct rpc *rpc = call->rpc;
-	filter->id = draw_id();
+	filter->id = rpc_draw_id();
 	filter->next_block = call->view->head.number + 1;
 	filter->used = time(NULL);
 	pthread_mutex_lock(&rpc->lock);
@@ -379,114 +367,37 @@ static json_t *uninstall_filter(struct rpc_call *call)
 	return json_boolean(removed);
 }
 
-/* ---- subscriptions ---- */
-static json_t *subscribe(struct rpc_call *call)
+void rpc_filters_free(struct rpc *rpc)
 {
-	struct rpc *rpc = call->rpc;
-	const char *kind = json_string_value(rpc_param(call, 0));
-	if (!call->connection)
-		return rpc_fail(call, RPC_NO_METHOD,
-		                "notifications not supported: subscribe over a WebSocket");
-	struct subscription *s = checked_zalloc(1, sizeof *s);
-	bool known = true;
-	if (kind && !strcmp(kind, "newHeads"))
-		s->feed = FEED_BLOCKS;
-	else if (kind && !strcmp(kind, "logs"))
-		s->feed = FEED_LOGS;
-	else if (kind && !strcmp(kind, "newPendingTransactions"))
-		s->feed = FEED_PENDING;
-	else
-		known = false;
-	if (!known || (s->feed == FEED_LOGS && !log_filter_parse(call, rpc_param(call, 1), &s->logs))) {
-		free(s);
-		return known ? NULL : rpc_fail(call, RPC_INVALID_PARAMS, "no such subscription");
-	}
-	s->id = draw_id();
-	s->connection = call->connection;
-	pthread_mutex_lock(&rpc->lock);
-	const bool room = rpc->subscription_count < MAX_SUBSCRIPTIONS;
-	if (room) {
-		s->next = rpc->subscriptions;
-		rpc->subscriptions = s;
-		rpc->subscription_count++;
-	}
-	pthread_mutex_unlock(&rpc->lock);
-	if (room)
-		return rpc_quantity(s->id);
-	log_filter_free(&s->logs);
-	free(s);
-	return rpc_fail(call, RPC_LIMIT, "too many subscriptions");
-}
-
-/* Takes out the connection's subscription with this id, or all (id 0). */
-static bool remove_subscriptions(struct rpc *rpc, uint64_t connection, uint64_t id)
-{
-	bool removed = false;
-	pthread_mutex_lock(&rpc->lock);
-	for (struct subscription **at = &rpc->subscriptions; *at;) {
-		struct subscription *s = *at;
-		if (s->connection == connection && (!id || s->id == id)) {
-			*at = s->next;
-			log_filter_free(&s->logs);
-			free(s);
-			rpc->subscription_count--;
-			removed = true;
-		} else {
-			at = &s->next;
-		}
-	}
-	pthread_mutex_unlock(&rpc->lock);
-	return removed;
-}
-
-static json_t *unsubscribe(struct rpc_call *call)
-{
-	uint64_t id;
-	if (!rpc_param_quantity(call, 0, &id))
-		return NULL;
-	return json_boolean(id && call->connection && remove_subscriptions(call->rpc, call->connection, id));
-}
-
-void rpc_drop_connection(struct rpc *rpc, uint64_t connection)
-{
-	(void)remove_subscriptions(rpc, connection, 0);
-}
-
-void rpc_subscriptions_free(struct rpc *rpc)
-{
-	while (rpc->subscriptions)
-		(void)remove_subscriptions(rpc, rpc->subscriptions->connection, 0);
 	for (struct filter *filter = rpc->filters, *next; filter; filter = next) {
 		next = filter->next;
 		filter_free(filter);
 	}
 }
 
-static void push(struct rpc *rpc, const struct subscription *s, json_t *result)
+/* ---- subscriptions ---- */
+static json_t *subscribe(struct rpc_call *call)
 {
-	char id[19];
-	json_t *message =
-	    json_pack("{s:s, s:s, s:{s:s, s:o}}", "jsonrpc", "2.0", "method", "eth_subscription", "params",
-	              "subscription", hex_from_u64(id, s->id), "result", result);
-	char *text = json_dumps(message, JSON_COMPACT);
-	json_decref(message);
-	if (text)
-		rpc_server_push(rpc->server, s->connection, text);
-	free(text);
+	return subscriptions_add(&call->rpc->subscriptions, call);
+}
+
+static json_t *unsubscribe(struct rpc_call *call)
+{
+	return subscriptions_remove(&call->rpc->subscriptions, call);
 }
 
 static void push_block(struct rpc *rpc, struct chain_view *view, const struct block_header *block)
 {
-	for (const struct subscription *s = rpc->subscriptions; s; s = s->next) {
+	for (const struct subscription *s = rpc->subscriptions.first; s; s = s->next) {
 		if (s->feed == FEED_BLOCKS)
-			push(rpc, s, rpc_header_json(block));
+			subscription_push(s, rpc->server, rpc_header_json(block));
 		if (s->feed != FEED_LOGS)
 			continue;
 		json_t *logs = json_array();
 		(void)log_filter_block(&s->logs, view, block, logs);
 		size_t i;
 		json_t *log;
-		json_array_foreach(logs, i, log) push(rpc, s, json_incref(log));
+		json_array_foreach(logs, i, log) subscription_push(s, rpc->server, json_incref(log));
 		json_decref(logs);
 	}
 }
@@ -499,13 +410,13 @@ static void push_blocks(void *context, void *worker, uint64_t first, uint64_t la
 		return;
 	for (uint64_t number = first; number <= last; number++)
 		txpool_block(rpc->pool, view, number);
-	pthread_mutex_lock(&rpc->lock);
-	for (uint64_t number = first; number <= last && rpc->subscriptions; number++) {
+	pthread_mutex_lock(&rpc->subscriptions.lock);
+	for (uint64_t number = first; number <= last && rpc->subscriptions.first; number++) {
 		struct block_header block;
 		if (chain_view_block(view, number, &block))
 			push_block(rpc, view, &block);
 	}
-	pthread_mutex_unlock(&rpc->lock);
+	pthread_mutex_unlock(&rpc->subscriptions.lock);
 }
 
 void rpc_notify_blocks(struct rpc *rpc, uint64_t first, uint64_t last)
@@ -515,10 +426,8 @@ void rpc_notify_blocks(struct rpc *rpc, uint64_t first, uint64_t last)
 
 void rpc_notify_pending(struct rpc *rpc, const struct hash32 *hash)
 {
+	subscriptions_push_pending(&rpc->subscriptions, rpc->server, hash);
 	pthread_mutex_lock(&rpc->lock);
-	for (const struct subscription *s = rpc->subscriptions; s; s = s->next)
-		if (s->feed == FEED_PENDING)
-			push(rpc, s, rpc_hash(hash));
 	for (struct filter *filter = rpc->filters; filter; filter = filter->next)
 		if (filter->feed == FEED_PENDING && filter->pending_count < MAX_PENDING)
 			filter->pending[filter->pending_count++] = *hash;

@@ -20,6 +20,7 @@ struct ledger_node;
 
 struct rpc_config {
 	struct chain *chain;
+	const char *address; /* as of struct rpc_server_config */
 	unsigned port;
 	unsigned workers;
 	const char *const *origins;

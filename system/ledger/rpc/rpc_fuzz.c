@@ -1,8 +1,9 @@
 /*
  * Fuzzes JSON-RPC: the input is a request's text, answered over a chain of one block with a contract in it. Each answer
- * must be JSON again. And the machine itself: an input that begins with 0xfe is bytecode, run with little gas.
+ * must be JSON again. And the machine itself: an input that begins with 0xfe is bytecode, run with little gas. One that begins
+ * with 0xfd is a log as a node might send it to a gateway.
  */
-#include "rpc/rpc_internal.h"
+#include "rpc/gateway_feed.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ static void prepare(void)
 	unlink(file);
 	rmdir(directory);
 	pthread_mutex_init(&rpc.lock, NULL);
+	subscriptions_init(&rpc.subscriptions);
 	rpc.pool = txpool_create(take_all, NULL);
 	if (!rpc.config.chain || !rpc_derive_accounts(&rpc) || !chain_view_open(rpc.config.chain, &view))
 		abort();
@@ -70,12 +72,28 @@ static void run_code(const uint8_t *code, size_t size)
 	state_clear(&view.state);
 }
 
+static void read_log(const uint8_t *text, size_t size)
+{
+	static const struct log_filter everything;
+	struct log log;
+	json_error_t error;
+	json_t *object = json_loadb((const char *)text, size, JSON_DECODE_ANY, &error);
+	if (object && gateway_feed_log(object, &log) &&
+	    (log.topic_count > 4 || !log_filter_matches(&everything, &log)))
+		abort();
+	json_decref(object);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!rpc.pool)
 		prepare();
 	if (size && data[0] == 0xfe) {
 		run_code(data + 1, size - 1);
+		return 0;
+	}
+	if (size && data[0] == 0xfd) {
+		read_log(data + 1, size - 1);
 		return 0;
 	}
 	char *text = malloc(size + 1);

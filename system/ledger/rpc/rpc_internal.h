@@ -21,14 +21,20 @@ enum rpc_error_code {
 	RPC_REVERTED = 3,
 };
 
+/* Of WebSocket connections (rpc/subscriptions.h). */
+struct subscriptions {
+	pthread_mutex_t lock;
+	struct subscription *first;
+	size_t count, criteria;
+};
+
 struct rpc {
 	struct rpc_config config;
 	struct rpc_server *server;
 	struct txpool *pool;
 	struct address *accounts; /* of config.keys */
-	pthread_mutex_t lock;     /* subscriptions and filters */
-	struct subscription *subscriptions;
-	size_t subscription_count;
+	struct subscriptions subscriptions;
+	pthread_mutex_t lock; /* filters and envelopes */
 	struct filter *filters;
 	size_t filter_count;
 	time_t envelope_second; /* under the lock: envelopes taken in this second */
@@ -109,13 +115,16 @@ struct log_filter {
 /* From the object's "address" and "topics"; false after rpc_fail(). Freed by log_filter_free(). */
 bool log_filter_parse(struct rpc_call *call, const json_t *object, struct log_filter *out);
 void log_filter_free(struct log_filter *filter);
+/* Whether one log matches; whether a block with this bloom filter may have one that does. */
+bool log_filter_matches(const struct log_filter *filter, const struct log *log);
+bool log_filter_may_match(const struct log_filter *filter, const uint8_t bloom[BLOOM_SIZE]);
 /* Appends the logs of a block that match; false when RPC_MAX_LOGS is reached. */
 bool log_filter_block(const struct log_filter *filter, struct chain_view *view,
                       const struct block_header *block, json_t *out);
 
-/* Subscriptions and filters of a connection that ended. */
-void rpc_drop_connection(struct rpc *rpc, uint64_t connection);
-void rpc_subscriptions_free(struct rpc *rpc);
+void rpc_filters_free(struct rpc *rpc);
+/* A number that nobody guesses, not 0. */
+uint64_t rpc_draw_id(void);
 
 /* A transaction was taken in: feeds subscriptions and filters. */
 void rpc_notify_pending(struct rpc *rpc, const struct hash32 *hash);

@@ -1,6 +1,6 @@
 # JSON-RPC.
 LEDGER_SOURCES += $(addprefix system/ledger/rpc/,server.c dispatch.c values.c txpool.c methods_state.c methods_block.c methods_call.c \
-  methods_log.c methods_send.c methods_node.c dev.c application.c client.c gateway.c)
+  methods_log.c methods_send.c methods_node.c dev.c application.c client.c gateway.c gateway_feed.c subscriptions.c)
 LEDGER_LDLIBS  += -lwebsockets
 LEDGER_FUZZERS += ledger_rpc:system/ledger/rpc/rpc_fuzz.c
 build/host/fuzz/ledger_rpc: build/host/fuzz/ledger_rpc.seeds/call

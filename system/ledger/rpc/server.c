@@ -51,7 +51,7 @@ struct job {
 struct outgoing {
 	struct outgoing *next;
 	uint64_t connection;
-	bool answer;
+	bool drop;               /* the connection is to end */
 	struct message *message; /* NULL: no content */
 };
 
@@ -66,12 +66,15 @@ struct rpc_server {
 	struct connection *connections;
 	unsigned connection_count;
 	uint64_t next_id;
+	size_t unsent; /* of all connections: */
+	size_t asked;  /* bytes of requests that are not whole yet */
 	/* shared */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct job *first_job;
 	struct job **last_job;
 	size_t job_count;
+	size_t job_bytes;
 	struct outgoing *first_out;
 	struct outgoing **last_out;
 	unsigned worker_count;
@@ -107,8 +110,9 @@ static struct connection *connection_create(struct rpc_server *server, struct lw
 	return connection;
 }
 
-static void drop_messages(struct connection *connection)
+static void drop_messages(struct rpc_server *server, struct connection *connection)
 {
+	server->unsent -= connection->unsent;
 	while (connection->first) {
 		struct message *message = connection->first;
 		connection->first = message->next;
@@ -132,7 +136,8 @@ static void connection_close(struct rpc_server *server, struct session *session)
 	server->connection_count--;
 	if (connection->is_websocket && server->config.closed)
 		server->config.closed(server->config.context, connection->id);
-	drop_messages(connection);
+	drop_messages(server, connection);
+	server->asked -= connection->request_size;
 	free(connection->request);
 	free(connection);
 }
@@ -145,10 +150,11 @@ static struct connection *connection_find(const struct rpc_server *server, uint6
 	return connection;
 }
 
-static bool append(struct connection *connection, const void *bytes, size_t size)
+static bool append(struct rpc_server *server, struct connection *connection, const void *bytes, size_t size)
 {
-	if (size > RPC_MAX_REQUEST - connection->request_size)
+	if (size > RPC_MAX_REQUEST - connection->request_size || size > RPC_MAX_ASKED_ALL - server->asked)
 		return false;
+	server->asked += size;
 	if (connection->request_room - connection->request_size < size + 1) {
 		connection->request_room = (connection->request_size + size + 1) * 2;
 		connection->request = checked_realloc(connection->request, connection->request_room);
@@ -160,8 +166,9 @@ static bool append(struct connection *connection, const void *bytes, size_t size
 	return true;
 }
 
-static void queue_message(struct connection *connection, struct message *message)
+static void queue_message(struct rpc_server *server, struct connection *connection, struct message *message)
 {
+	server->unsent += message->size;
 	*connection->last = message;
 	connection->last = &message->next;
 	connection->unsent += message->size;
@@ -172,8 +179,10 @@ static void queue_message(struct connection *connection, struct message *message
 static bool push_job(struct rpc_server *server, struct job *job)
 {
 	pthread_mutex_lock(&server->lock);
-	const bool room = server->job_count < RPC_MAX_QUEUE;
+	const bool room =
+	    server->job_count < RPC_MAX_QUEUE && job->size <= RPC_MAX_QUEUED - server->job_bytes;
 	if (room) {
+		server->job_bytes += job->size;
 		job->next = NULL;
 		*server->last_job = job;
 		server->last_job = &job->next;
@@ -184,10 +193,10 @@ static bool push_job(struct rpc_server *server, struct job *job)
 	return room;
 }
 
-static void send_out(struct rpc_server *server, uint64_t connection, bool answer, struct message *message)
+static void send_out(struct rpc_server *server, uint64_t connection, bool drop, struct message *message)
 {
 	struct outgoing *out = checked_alloc(sizeof *out);
-	*out = (struct outgoing){NULL, connection, answer, message};
+	*out = (struct outgoing){NULL, connection, drop, message};
 	pthread_mutex_lock(&server->lock);
 	*server->last_out = out;
 	server->last_out = &out->next;
@@ -198,6 +207,11 @@ static void send_out(struct rpc_server *server, uint64_t connection, bool answer
 void rpc_server_push(struct rpc_server *server, uint64_t connection, const char *text)
 {
 	send_out(server, connection, false, message_create(text));
+}
+
+void rpc_server_drop(struct rpc_server *server, uint64_t connection)
+{
+	send_out(server, connection, true, NULL);
 }
 
 bool rpc_server_run(struct rpc_server *server,
@@ -227,8 +241,8 @@ static void do_job(struct rpc_server *server, void *worker, struct job *job)
 		                      job->is_websocket ? job->connection : 0);
 		break;
 	}
-	if (text || !job->is_websocket)
-		send_out(server, job->connection, true, text ? message_create(text) : NULL);
+	/* Also without an answer: so it is seen that a connection ended that has just subscribed to something. */
+	send_out(server, job->connection, false, text ? message_create(text) : NULL);
 	free(text);
 }
 
@@ -247,6 +261,7 @@ static void *work(void *argument)
 		if (!server->first_job)
 			server->last_job = &server->first_job;
 		server->job_count--;
+		server->job_bytes -= job->size;
 		const bool stopping = server->stopping;
 		pthread_mutex_unlock(&server->lock);
 		if (!stopping)
@@ -327,6 +342,7 @@ static int begin_http(struct rpc_server *server, struct session *session, struct
 		session->connection = connection_create(server, wsi, false);
 	struct connection *connection = session->connection;
 	connection->wsi = wsi;
+	server->asked -= connection->request_size;
 	connection->request_size = 0;
 	connection->overrun = false;
 	connection->status = HTTP_STATUS_OK;
@@ -366,6 +382,7 @@ static bool push_request(struct rpc_server *server, struct connection *connectio
 	                    .is_websocket = connection->is_websocket,
 	                    .text = connection->request,
 	                    .size = connection->request_size};
+	server->asked -= connection->request_size;
 	connection->request = NULL;
 	connection->request_size = connection->request_room = 0;
 	if (push_job(server, job))
@@ -388,7 +405,7 @@ static int end_http_body(struct rpc_server *server, struct connection *connectio
 	return 0;
 }
 
-static int write_http(struct connection *connection)
+static int write_http(struct rpc_server *server, struct connection *connection)
 {
 	struct message *message = connection->first;
 	if (!message)
@@ -397,6 +414,7 @@ static int write_http(struct connection *connection)
 	if (!connection->first)
 		connection->last = &connection->first;
 	connection->unsent -= message->size;
+	server->unsent -= message->size;
 	connection->busy = false;
 	int status =
 	    write_headers(connection, (unsigned)connection->status, connection->content_type, message->size);
@@ -410,7 +428,7 @@ static int write_http(struct connection *connection)
 }
 
 /* ---- WebSocket ---- */
-static int write_websocket(struct connection *connection)
+static int write_websocket(struct rpc_server *server, struct connection *connection)
 {
 	struct message *message = connection->first;
 	if (connection->overrun)
@@ -421,6 +439,7 @@ static int write_websocket(struct connection *connection)
 	if (!connection->first)
 		connection->last = &connection->first;
 	connection->unsent -= message->size;
+	server->unsent -= message->size;
 	const int written =
 	    lws_write(connection->wsi, message->bytes + LWS_PRE, message->size, LWS_WRITE_TEXT);
 	const bool whole = written >= (int)message->size;
@@ -433,7 +452,7 @@ static int write_websocket(struct connection *connection)
 static int receive_websocket(struct rpc_server *server, struct connection *connection, struct lws *wsi,
                              const void *in, size_t size)
 {
-	if (!append(connection, in, size))
+	if (!append(server, connection, in, size))
 		return -1;
 	if (!lws_is_final_fragment(wsi) || lws_remaining_packet_payload(wsi))
 		return 0;
@@ -452,18 +471,22 @@ static void take_outgoing(struct rpc_server *server)
 		next = out->next;
 		struct connection *connection = connection_find(server, out->connection);
 		struct message *message = out->message;
-		if (connection && !message) {
+		if (connection && !message && !connection->is_websocket) {
 			connection->status = 204;
 			message = message_create("");
 		}
 		if (!connection) {
 			free(message);
-		} else if (connection->unsent + message->size > RPC_MAX_UNSENT && connection->first) {
+			if (server->config.closed)
+				server->config.closed(server->config.context, out->connection);
+		} else if (out->drop || (message && connection->first &&
+		                         (connection->unsent + message->size > RPC_MAX_UNSENT ||
+		                          server->unsent + message->size > RPC_MAX_UNSENT_ALL))) {
 			free(message);
 			connection->overrun = true;
 			lws_callback_on_writable(connection->wsi);
-		} else {
-			queue_message(connection, message);
+		} else if (message) {
+			queue_message(server, connection, message);
 		}
 		free(out);
 	}
@@ -481,13 +504,13 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_HTTP:
 		return begin_http(server, session, wsi, in);
 	case LWS_CALLBACK_HTTP_BODY:
-		if (connection && !append(connection, in, size))
+		if (connection && !append(server, connection, in, size))
 			connection->overrun = true;
 		return 0;
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
 		return connection ? end_http_body(server, connection, wsi) : -1;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return connection ? write_http(connection) : -1;
+		return connection ? write_http(server, connection) : -1;
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return check_origin(server, wsi, origin, sizeof origin) ? 0 : -1;
 	case LWS_CALLBACK_ESTABLISHED:
@@ -497,7 +520,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_RECEIVE:
 		return connection ? receive_websocket(server, connection, wsi, in, size) : -1;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return connection ? write_websocket(connection) : -1;
+		return connection ? write_websocket(server, connection) : -1;
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
