@@ -1,5 +1,5 @@
 # System programs. The sub-kernel manager is a native unit.
-$(call native-program,system/subkernel,system/subkernel/manager.c system/subkernel/entered.c system/subkernel/blocks.c system/subkernel/network.c system/subkernel/realtime.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+$(call native-program,system/subkernel,system/subkernel/manager.c system/subkernel/entered.c system/subkernel/blocks.c system/subkernel/network.c system/subkernel/realtime.c system/subkernel/resident.c base/steward/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -Ibase/steward)
 # The subkernel command is an ordinary Linux program, linked statically.
 GUEST_CFLAGS := $(CSTD) $(WARN) -O2 -Iabi
 SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c tree.c)

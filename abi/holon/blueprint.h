@@ -11,6 +11,7 @@ enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
 	BLUEPRINT_WX = 2,      /* its programs may map memory writable and executable */
 	BLUEPRINT_BLOCKS = 4,  /* may use the machine's block devices */
+	BLUEPRINT_LEDGER = 8,  /* may reach the ledger; refused where the parent may not */
 };
 
 /* 0 in a quota: half of the memory, three quarters of the capabilities the parent has left. */

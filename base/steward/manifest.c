@@ -2,7 +2,7 @@
 #include "manifest.h"
 #include <text.h>
 
-#define WORDS_MAX 5
+#define WORDS_MAX 24
 
 struct line {
 	const char *words[WORDS_MAX];
@@ -136,10 +136,73 @@ static const char *parse_channel(struct manifest_unit *unit, const struct line *
 	return word_copy(give->name, sizeof(give->name), line, 1) ? 0 : "name too long";
 }
 
+static const char *parse_command(struct manifest_resident *resident, const struct line *line)
+{
+	if (line->count < 2 || resident->command_words)
+		return "one command, and its words";
+	for (unsigned i = 1; i < line->count; i++) {
+		if (!word_copy(resident->command + resident->command_bytes,
+		               sizeof(resident->command) - resident->command_bytes, line, i))
+			return "command too long";
+		resident->command_bytes += (uint32_t)line->lengths[i] + 1;
+		resident->command_words++;
+	}
+	return 0;
+}
+
+static const char *parse_resident(struct manifest_resident *resident, const struct line *line)
+{
+	uint64_t value;
+	if (word_is(line, 0, "command"))
+		return parse_command(resident, line);
+	if (line->count != 2)
+		return "expected one word and its value";
+	if (word_is(line, 0, "when"))
+		return word_copy(resident->when, sizeof(resident->when), line, 1) ? 0 : "word too long";
+	if (word_is(line, 0, "image"))
+		return word_copy(resident->image, sizeof(resident->image), line, 1) ? 0 : "name too long";
+	if (word_is(line, 0, "memory"))
+		return word_number(line, 1, MANIFEST_REST - 1, &resident->memory) ? 0 : "bad size";
+	if (word_is(line, 0, "caps"))
+		return word_number(line, 1, MANIFEST_REST - 1, &resident->caps) ? 0 : "bad count";
+	if (word_is(line, 0, "serve")) {
+		if (!word_number(line, 1, 65535, &value) || !value)
+			return "bad port";
+		resident->port = (uint16_t)value;
+		return 0;
+	}
+	if (word_is(line, 0, "net")) {
+		resident->nat = word_is(line, 1, "nat");
+		return resident->nat || word_is(line, 1, "none") ? 0 : "net none or nat";
+	}
+	if (word_is(line, 0, "give")) {
+		resident->add = true;
+		return word_is(line, 1, "add") ? 0 : "nothing of this name can be given to a sub-kernel";
+	}
+	if (word_is(line, 0, "restart")) {
+		resident->restart = word_is(line, 1, "always");
+		return resident->restart || word_is(line, 1, "never") ? 0 : "restart always or never";
+	}
+	return "unknown word";
+}
+
 static const char *parse_line(struct manifest *manifest, const struct line *line)
 {
 	uint64_t value;
+	if (word_is(line, 0, "subkernel")) {
+		if (manifest->resident_count == MANIFEST_RESIDENTS_MAX)
+			return "too many sub-kernels";
+		struct manifest_resident *resident = &manifest->residents[manifest->resident_count++];
+		*resident = (struct manifest_resident){.memory = 64 << 20};
+		manifest->in_resident = true;
+		return line->count == 2 && word_copy(resident->name, sizeof(resident->name), line, 1)
+		           ? 0
+		           : "bad name of a sub-kernel";
+	}
+	if (manifest->in_resident && !word_is(line, 0, "unit"))
+		return parse_resident(&manifest->residents[manifest->resident_count - 1], line);
 	if (word_is(line, 0, "unit")) {
+		manifest->in_resident = false;
 		if (manifest->unit_count == MANIFEST_UNITS_MAX)
 			return "too many units";
 		struct manifest_unit *unit = &manifest->units[manifest->unit_count++];
@@ -185,7 +248,8 @@ static const char *parse_line(struct manifest *manifest, const struct line *line
 
 const char *manifest_parse(struct manifest *manifest, const char *text, size_t size, unsigned *number)
 {
-	manifest->unit_count = 0;
+	manifest->unit_count = manifest->resident_count = 0;
+	manifest->in_resident = false;
 	*number = 0;
 	size_t at = 0;
 	while (at < size) {
@@ -221,5 +285,8 @@ const char *manifest_parse(struct manifest *manifest, const char *text, size_t s
 	for (unsigned i = 0; i < manifest->unit_count; i++)
 		if (!manifest->units[i].program[0])
 			return "a unit without a program";
+	for (unsigned i = 0; i < manifest->resident_count; i++)
+		if (!manifest->residents[i].command_words)
+			return "a sub-kernel without a command";
 	return manifest->unit_count ? 0 : "no units";
 }

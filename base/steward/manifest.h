@@ -11,6 +11,16 @@
  * NAME NUMBER argument WORD        "options" stands for the boot command line's words, "seed" for a seed of
  * randomness and its worth, "trust" for the kind of image that was verified; restart always|never
  * what happens when it fails or stops
+ *
+ *   subkernel NAME       begins a resident: a sub-kernel below the first, which the sub-kernel manager starts and the steward
+ *                        only reads over (system/subkernel/resident.h)
+ *   when WORD            only if that is a word of the boot command line
+ *   command WORD...      its first program and its arguments, found in PATH
+ *   memory SIZE  caps COUNT  restart always|never      as above
+ *   image NAME           its root is images/NAME of the system image; without this line the first sub-kernel's
+ *   net none|nat         its link to the outside (none)
+ *   serve PORT           its TCP port that sub-kernels reach which hold its capability
+ *   give add             the files that came with the boot are in its root, too
  * '#' begins a comment. Anything else is an error with its line number.
  */
 #pragma once
@@ -19,9 +29,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MANIFEST_UNITS_MAX 16
-#define MANIFEST_GIVES_MAX 16
-#define MANIFEST_REST      UINT64_MAX
+#define MANIFEST_UNITS_MAX     16
+#define MANIFEST_GIVES_MAX     16
+#define MANIFEST_RESIDENTS_MAX 4
+#define MANIFEST_REST          UINT64_MAX
 
 enum manifest_give_kind {
 	GIVE_SERVE,
@@ -60,9 +71,22 @@ struct manifest_unit {
 	bool options; /* the boot command line's words follow */
 };
 
+struct manifest_resident {
+	char name[24];
+	char when[24]; /* "": always */
+	char image[32];
+	char command[256]; /* NUL-separated words */
+	uint32_t command_bytes, command_words;
+	uint64_t memory, caps; /* caps 0: the manager chooses */
+	uint16_t port;         /* 0: it serves nobody */
+	bool nat, add, restart;
+};
+
 struct manifest {
-	unsigned unit_count;
+	unsigned unit_count, resident_count;
 	struct manifest_unit units[MANIFEST_UNITS_MAX];
+	struct manifest_resident residents[MANIFEST_RESIDENTS_MAX];
+	bool in_resident; /* while it is read: what a line belongs to */
 };
 
 /* Parses TEXT. Returns 0, or what is wrong, with *LINE (from 1). */

@@ -25,5 +25,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    unit->gives[j].base + unit->gives[j].count > 0x10000)
 				abort();
 	}
+	if (manifest.resident_count > MANIFEST_RESIDENTS_MAX)
+		abort();
+	for (unsigned i = 0; i < manifest.resident_count; i++) {
+		const struct manifest_resident *resident = &manifest.residents[i];
+		uint32_t words = 0;
+		if (resident->command_bytes > sizeof(resident->command) || !resident->command_bytes ||
+		    resident->command[resident->command_bytes - 1] ||
+		    strnlen(resident->name, sizeof(resident->name)) == sizeof(resident->name) ||
+		    strnlen(resident->image, sizeof(resident->image)) == sizeof(resident->image) ||
+		    strnlen(resident->when, sizeof(resident->when)) == sizeof(resident->when))
+			abort();
+		for (uint32_t at = 0; at < resident->command_bytes; at++)
+			words += !resident->command[at];
+		if (words != resident->command_words)
+			abort();
+	}
 	return 0;
 }

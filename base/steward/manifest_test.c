@@ -48,6 +48,46 @@ static void test_own(const char *path)
 	check("the system's own", size && !wrong && manifest.unit_count >= 3);
 }
 
+/* Sub-kernels that the manager starts. */
+static void test_residents(void)
+{
+	unsigned line;
+	const char *wrong =
+	    parse("unit a\nprogram x\nsubkernel ledger\n when ledger\n command run it --now 5\n memory 8M\n"
+	          " caps 300\n image debian\n net nat\n serve 8545\n give add\n restart always\n"
+	          "unit b\nprogram y\nsubkernel plain\ncommand sh\nnet none\nrestart never\n",
+	          &line);
+	const struct manifest_resident *ledger = &manifest.residents[0], *plain = &manifest.residents[1];
+	check("a sub-kernel", !wrong && manifest.unit_count == 2 && manifest.resident_count == 2 &&
+	                          strcmp(ledger->name, "ledger") == 0 &&
+	                          strcmp(ledger->when, "ledger") == 0 && ledger->memory == 8 << 20 &&
+	                          ledger->caps == 300 && strcmp(ledger->image, "debian") == 0 &&
+	                          ledger->nat && ledger->port == 8545 && ledger->add && ledger->restart);
+	check("its command", !wrong && ledger->command_words == 4 && ledger->command_bytes == 15 &&
+	                         memcmp(ledger->command, "run\0it\0--now\0005", 15) == 0);
+	check("what it is without more lines", !wrong && !plain->when[0] && !plain->image[0] && !plain->nat &&
+	                                           !plain->port && !plain->add && !plain->restart &&
+	                                           plain->memory);
+	check("a sub-kernel without a command", parse("unit a\nprogram x\nsubkernel b\n", &line));
+	check("a sub-kernel's wrong lines",
+	      refused("subkernel a\nprogram x\n", 2) && refused("subkernel a\nserve x\n", 2) &&
+	          refused("subkernel a\nserve 0\n", 2) && refused("subkernel a\nserve 65536\n", 2) &&
+	          refused("subkernel a\nnet bridge\n", 2) && refused("subkernel a\ngive log\n", 2) &&
+	          refused("subkernel a\nmemory rest\n", 2) && refused("subkernel a\ncommand\n", 2) &&
+	          refused("subkernel a\ncommand b\ncommand c\n", 3) && refused("subkernel\n", 1));
+	check("no sub-kernels alone", parse("subkernel a\ncommand b\n", &line));
+	char text[4096];
+	int length = snprintf(text, sizeof(text), "unit a\nprogram x\n");
+	for (unsigned i = 0; i <= MANIFEST_RESIDENTS_MAX; i++)
+		length += snprintf(text + length, sizeof(text) - (size_t)length, "subkernel a\ncommand x\n");
+	check("too many sub-kernels", refused(text, 3 + 2 * MANIFEST_RESIDENTS_MAX));
+	snprintf(text, sizeof(text), "subkernel a\ncommand %0300d\n", 0);
+	check("a command too long", refused(text, 2));
+	snprintf(text, sizeof(text),
+	         "subkernel a\ncommand 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6\n");
+	check("a command of too many words", refused(text, 2));
+}
+
 int main(int count, char **arguments)
 {
 	unsigned line;
@@ -67,6 +107,7 @@ int main(int count, char **arguments)
 	                              a->gives[2].base == 0x3f8 && a->gives[2].count == 8 &&
 	                              a->gives[3].kind == GIVE_IRQ && a->gives[4].kind == GIVE_FRAMEBUFFER);
 	check("defaults and rest", manifest.units[1].memory == MANIFEST_REST && !manifest.units[1].restart);
+	test_residents();
 	check("nothing is refused", parse("", &line) && parse("# only\n", &line));
 	check("a line before the first unit", refused("\nmemory 4M\n", 2));
 	check("a unit without a program", parse("unit a\nmemory 4M\n", &line));

@@ -162,7 +162,7 @@ static void keep_log(int terminal, uint64_t child)
 
 int command_run(int count, char **arguments)
 {
-	enum { NO_NESTING = 256, NO_WX, DETACH, NET, VAULT, VAULT_READ_ONLY_ROOT, IMAGE, ADD };
+	enum { NO_NESTING = 256, NO_WX, DETACH, NET, VAULT, VAULT_READ_ONLY_ROOT, IMAGE, ADD, LEDGER };
 	static const struct option options[] = {
 	    {"name", required_argument, 0, 'n'},
 	    {"memory", required_argument, 0, 'm'},
@@ -171,6 +171,7 @@ int command_run(int count, char **arguments)
 	    {"cpus", required_argument, 0, 'u'},
 	    {"no-nesting", no_argument, 0, NO_NESTING},
 	    {"no-wx", no_argument, 0, NO_WX},
+	    {"ledger", no_argument, 0, LEDGER},
 	    {"detach", no_argument, 0, DETACH},
 	    {"net", required_argument, 0, NET},
 	    {"vault", required_argument, 0, VAULT},
@@ -221,6 +222,9 @@ int command_run(int count, char **arguments)
 			break;
 		case NO_WX:
 			blueprint.flags &= ~(uint32_t)BLUEPRINT_WX;
+			break;
+		case LEDGER:
+			blueprint.flags |= BLUEPRINT_LEDGER;
 			break;
 		case NET:
 			if (parse_net(optarg, &blueprint.net)) {

@@ -8,6 +8,9 @@
  *
  * A service that a sub-kernel asks for is started like a child, with its own program: its unit is inside the
  * asker's, and it is paid by it and ends with it.
+ *
+ * The manifest's own sub-kernels (resident.h) are children of the first that this service creates. The one called "ledger" is
+ * reached by those alone that hold the ledger's capability: the switch connects their links with its port.
  */
 #include <holon.h>
 #include <holon/blueprint.h>
@@ -15,6 +18,7 @@
 #include "entered.h"
 #include "network.h"
 #include "blocks.h"
+#include "resident.h"
 #include "realtime.h"
 #include "steward.interface.h"
 #include "subkernel.interface.h"
@@ -68,6 +72,7 @@ static struct manager {
 	struct sysimg image;
 	struct subkernel table[SUBKERNELS_MAX];
 	uint64_t next_number, next_token;
+	uint64_t tick_at;          /* when links and residents are looked after next */
 	uint64_t realtime_at_boot; /* seconds since 1970 */
 } manager;
 
@@ -106,6 +111,7 @@ struct connection {
 	handle_t add;
 	uint64_t add_bytes;
 	handle_t volume;
+	bool serves; /* others reach a port of it */
 };
 
 /* For uname whether this is a development image, and IMAGE. */
@@ -239,18 +245,58 @@ static void name_copy(char name[32], const char from[32])
 		name[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
 }
 
-/* CHILD's link, as its blueprint asks. The first sub-kernel starts without one where there is none to be had. */
-static int64_t make_link(struct subkernel *child, const struct switch_policy *policy)
+/* CHILD's link, as its blueprint asks. The first sub-kernel starts without one where there is none to be had. One without a
+ * network that serves others, or may reach the ledger, has a link from which nothing goes outside. */
+static int64_t make_link(struct subkernel *child, const struct switch_policy *asked, bool serves)
 {
 	struct subkernel *parent = child->parent;
-	if (policy->mode == SWITCH_NONE || (!parent && !network_present()))
+	struct switch_policy policy = *asked;
+	if (policy.mode == SWITCH_NONE && (serves || child->flags & BLUEPRINT_LEDGER))
+		policy = (struct switch_policy){.mode = SWITCH_ONLY};
+	if (policy.mode == SWITCH_NONE || (!parent && !network_present()))
 		return E_OK;
-	int64_t result = network_create(&child->link, parent ? &parent->link : 0, child->name, policy);
+	int64_t result = network_create(&child->link, parent ? &parent->link : 0, child->name, &policy);
 	if (result < 0)
 		LOG("subkernel: no link for %s: %s\n", child->name, error_text(result));
 	else if (!parent)
 		network_forward(&child->link);
 	return parent ? result : E_OK;
+}
+
+/* ---- The ledger's capability ---- */
+
+/* The resident that serves under NAME and runs, and its sub-kernel; 0: there is none. */
+static struct subkernel *serving(const char *name, uint16_t *port)
+{
+	const struct resident *resident;
+	for (unsigned i = 0; (resident = resident_at(i)); i++) {
+		struct subkernel *subkernel = find(resident->number);
+		if (!subkernel || subkernel->ended || !resident->entry->port ||
+		    strcmp(resident->entry->name, name) != 0)
+			continue;
+		*port = resident->entry->port;
+		return subkernel;
+	}
+	return 0;
+}
+
+/* Connects CLIENT with the ledger, where it may reach it, and it is there. */
+static void connect_ledger(const struct subkernel *client)
+{
+	uint16_t port;
+	const struct subkernel *ledger = client->flags & BLUEPRINT_LEDGER ? serving("ledger", &port) : 0;
+	if (!ledger || ledger == client || client->ended)
+		return;
+	int64_t result = network_connect(&client->link, &ledger->link, port, "ledger");
+	if (result < 0)
+		LOG("subkernel: %s is not connected with the ledger: %s\n", client->name, error_text(result));
+}
+
+static void connect_all(void)
+{
+	for (unsigned i = 0; i < SUBKERNELS_MAX; i++)
+		if (manager.table[i].number)
+			connect_ledger(&manager.table[i]);
 }
 
 /* Starts a sub-kernel below PARENT (0: the first). Returns its number. */
@@ -295,7 +341,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 	const struct sysimg_node *file = &manager.image.nodes[node];
 	result = child->cpu_mask ? choose_quota(&spawn.unit, blueprint, parent_unit, parent) : E_ARGUMENT;
 	if (result >= 0)
-		result = make_link(child, &blueprint->net);
+		result = make_link(child, &blueprint->net, connection->serves);
 	int64_t control = result < 0 ? result : event_create();
 	if (control >= 0)
 		child->control = (handle_t)control;
@@ -332,6 +378,7 @@ static int64_t subkernel_start(struct subkernel *parent, const struct blueprint 
 		return result;
 	}
 	child->unit = (handle_t)result;
+	connect_ledger(child);
 	return (int64_t)child->number;
 }
 
@@ -446,6 +493,8 @@ static int64_t serve_create(void *context, uint64_t badge, const void *data, uin
 	if (result >= 0 && ((blueprint.root_volume && blueprint.root_volume != volume->token) ||
 	                    (blueprint.archive && blueprint.archive != archive->token)))
 		result = E_ARGUMENT;
+	if (result >= 0 && blueprint.flags & BLUEPRINT_LEDGER && !(parent->flags & BLUEPRINT_LEDGER))
+		result = E_RIGHTS; /* asked for by name, and so not left out in silence */
 	if (result < 0)
 		return result;
 	struct connection connection = {.memory = memory,
@@ -677,6 +726,9 @@ static int64_t serve_kill(void *context, uint64_t badge, uint64_t number)
 			event_signal(in->control, 1);
 		return in ? E_OK : E_NOT_FOUND;
 	}
+	struct resident *resident;
+	for (unsigned i = 0; (resident = resident_at(i)); i++)
+		resident->over |= resident->number == number;
 	if (!child->ended)
 		subkernel_end(child, 9);
 	return E_OK;
@@ -735,15 +787,21 @@ static const char *prepare(void)
 	if (!manager.generation)
 		return "no memory";
 	const void *bytes = window_map(manager.image_memory, 0, manager.image_bytes, MAP_READ);
+	if (!bytes)
+		return "cannot map the system image";
 	/* The file service has verified the metadata; here only its form is checked. */
-	return bytes ? sysimg_open(&manager.image, bytes, manager.image_bytes, false)
-	             : "cannot map the system image";
+	const char *wrong = sysimg_open(&manager.image, bytes, manager.image_bytes, false);
+	int64_t node = wrong ? -1 : sysimg_path(&manager.image, "etc/manifest");
+	if (node >= 0 && program_verify("etc/manifest", (uint32_t)node) < 0)
+		return "the manifest is not what was signed";
+	return wrong ? wrong : residents_read(&manager.image, info);
 }
 
 static bool start_first(void)
 {
 	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
-	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS,
+	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS |
+	                                       BLUEPRINT_LEDGER,
 	                              .name = "holon",
 	                              .profile = "linux",
 	                              .net = {.mode = SWITCH_NAT}};
@@ -758,7 +816,70 @@ static bool start_first(void)
 	return subkernel_start(0, &blueprint, &connection) >= 0;
 }
 
-/* Once a second, while there are links: a switch that was restarted is told of them again, parents first. */
+/* ---- Residents ---- */
+
+static void resident_start(struct resident *resident)
+{
+	const struct manifest_resident *entry = resident->entry;
+	struct subkernel *first = &manager.table[0];
+	struct blueprint blueprint = {.version = BLUEPRINT_VERSION,
+	                              .profile = "linux",
+	                              .memory_bytes = entry->memory,
+	                              .caps = entry->caps,
+	                              .net = {.mode = entry->nat ? SWITCH_NAT : SWITCH_NONE}};
+	text_copy(blueprint.name, sizeof(blueprint.name), entry->name);
+	text_copy(blueprint.image, sizeof(blueprint.image), entry->image);
+	resident->starts++;
+	if (!resident_prepare(resident)) {
+		LOG("subkernel: no memory to start %s\n", entry->name);
+		return;
+	}
+	struct connection connection = {.memory = resident->memory,
+	                                .event = resident->event,
+	                                .peer = resident->peer,
+	                                .command = resident->command,
+	                                .command_bytes = resident->command_bytes,
+	                                .serves = entry->port != 0};
+	if (entry->add)
+		connection.add = start_find(manager.info, "add", &connection.add_bytes);
+	int64_t stream = cap_copy(resident->memory, RIGHT_READ | RIGHT_COPY | RIGHT_MOVE, 0);
+	int64_t number = stream < 0 ? stream : subkernel_start(first, &blueprint, &connection);
+	if (number < 0) {
+		LOG("subkernel: cannot start %s: %s\n", entry->name, error_text(number));
+		if (stream >= 0)
+			cap_delete((handle_t)stream);
+		return;
+	}
+	find((uint64_t)number)->stream = (handle_t)stream;
+	resident->number = (uint64_t)number;
+	if (entry->port)
+		connect_all();
+}
+
+/* Starts those that do not run and shall, and takes what they write. */
+static void residents_look(void)
+{
+	struct resident *resident;
+	for (unsigned i = 0; (resident = resident_at(i)); i++) {
+		struct subkernel *subkernel = find(resident->number);
+		resident_drain(resident);
+		if (subkernel && !subkernel->ended)
+			continue;
+		if (subkernel) {
+			LOG("subkernel: %s ended with status %lu\n", resident->entry->name,
+			    subkernel->status);
+			const uint64_t code = subkernel->status >> 8;
+			resident->over |= code == 126 || code == 127; /* there is no such program */
+			forget(subkernel);
+		}
+		resident->number = 0;
+		resident->over |= resident->starts && !resident->entry->restart;
+		if (!resident->over && resident->starts < RESIDENT_STARTS_MAX && manager.table[0].number)
+			resident_start(resident);
+	}
+}
+
+/* A switch that was restarted is told of links again, parents first. */
 static void refresh_links(void)
 {
 	bool first_again = false;
@@ -776,19 +897,23 @@ static void refresh_links(void)
 		if (!first_again)
 			return;
 	}
+	connect_all();
 }
 
-/* The next message; in between the links are looked after. */
+/* The next message; in between, once a second, links and residents are looked after. */
 static int64_t next_message(struct message *message, bool reply)
 {
 	int64_t result;
 	do {
-		uint64_t deadline = network_present() ? clock_ns() + REFRESH_NS : DEADLINE_NEVER;
+		uint64_t deadline = network_present() || resident_at(0) ? manager.tick_at : DEADLINE_NEVER;
 		result = reply ? channel_reply_receive(manager.channel, message, deadline)
 		               : channel_receive(manager.channel, message, deadline);
 		reply = false;
-		if (result == E_TIMEOUT)
+		if (result == E_TIMEOUT) {
 			refresh_links();
+			residents_look();
+			manager.tick_at = clock_ns() + REFRESH_NS;
+		}
 	} while (result == E_TIMEOUT);
 	return result;
 }
@@ -822,6 +947,8 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	blocks_settle(start_find(info, "device", 0), page);
 	if (!start_first())
 		steward_finished(start_find(info, "steward", 0), page, 125 << 8, DEADLINE_NEVER);
+	residents_look();
+	manager.tick_at = clock_ns() + REFRESH_NS;
 	struct message message = {0};
 	int64_t result = next_message(&message, false);
 	while (result >= 0) {

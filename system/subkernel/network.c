@@ -103,3 +103,12 @@ bool network_counters(const struct network_link *link, struct link_counters *cou
 	memcpy(counters, data, sizeof(*counters));
 	return true;
 }
+
+int64_t network_connect(const struct network_link *client, const struct network_link *server, uint16_t port,
+                        const char *service)
+{
+	if (!client->number || !server->number)
+		return E_RIGHTS;
+	return switch_connect(network.channel, network.page, client->number, server->number, port, service,
+	                      deadline());
+}

@@ -26,3 +26,6 @@ void network_forward(const struct network_link *link);
 bool network_refresh(const struct network_link *link, const char *name);
 /* What went over LINK; false: unknown. */
 bool network_counters(const struct network_link *link, struct link_counters *counters);
+/* Lets CLIENT open connections to PORT of SERVER, under the name SERVICE. */
+int64_t network_connect(const struct network_link *client, const struct network_link *server, uint16_t port,
+                        const char *service);

@@ -28,6 +28,7 @@ const char usage[] =
     "      --net MODE       its network: none (without this option), nat, bridge, or "
     "only:HOST:PORT[,HOST:PORT]...\n"
     "                       with [tcp:|udp:] before a HOST: what may leave, resolved by the switch\n"
+    "      --ledger         it may reach the system's ledger, at http://ledger:8545, also without a network\n"
     "      --no-nesting     it may have no children of its own\n"
     "      --no-wx          its programs may map no memory both writable and executable\n"
     "      --vault NAME[:PATH]  its root is the image with that directory of an open vault over it: what it\n"
@@ -133,8 +134,8 @@ static int list(void)
 		print_size(info.net_sent_bytes);
 		putchar(' ');
 		print_size(info.net_arrived_bytes);
-		printf("  %s%s\n", info.flags & BLUEPRINT_NESTING ? "nest " : "",
-		       info.flags & BLUEPRINT_WX ? "wx" : "");
+		printf("  %s%s%s\n", info.flags & BLUEPRINT_NESTING ? "nest " : "",
+		       info.flags & BLUEPRINT_LEDGER ? "ledger " : "", info.flags & BLUEPRINT_WX ? "wx" : "");
 	}
 	return index ? 0 : fail("ls");
 }
