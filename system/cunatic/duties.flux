@@ -252,7 +252,9 @@ function write_metrics() {
         push(rows, { name: name, value: round(m.value, 4), usual: round(m.mean, 4), deviation: round(sqrt(m.variance), 4),
             seen: m.seen, strange: m.strange > 0 });
     }
-    args.files.write("metrics.json", json_write({ metrics: rows }, 2) ++ "\n");
+    let own = gc_stats();
+    let held = { live: own.live_bytes, used: own.malloc_used_bytes, unused: own.malloc_free_bytes, cycles: own.major_collections };
+    args.files.write("metrics.json", json_write({ metrics: rows, agent: held }, 2) ++ "\n");
 }
 
 // ---- tuning: a bandit a setting; its reward is the last number of rewards/NAME, from 0 to 1 ----

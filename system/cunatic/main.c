@@ -5,10 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -328,14 +328,24 @@ static void on_signal(int number)
 /* What a simulated run holds in its end, after a full collection. */
 static void print_memory(struct vm *vm)
 {
-	struct rusage usage = {0};
 	unsigned descriptors = 0;
 	uint64_t cycles = vm->heap.major_collections;
 	for (int fd = 0; fd < 1024; fd++)
 		descriptors += fcntl(fd, F_GETFD) >= 0;
-	getrusage(RUSAGE_SELF, &usage);
-	printf("memory: %zu bytes in use, %u descriptors, %ld KiB at most, %llu cycles\n", gc_full(vm),
-	       descriptors, usage.ru_maxrss, (unsigned long long)cycles);
+	/* The most that it held, without what it was before it became this program. */
+	FILE *status = fopen("/proc/self/status", "r");
+	long most = 0;
+	for (char line[128]; status && fgets(line, sizeof(line), status);)
+		if (sscanf(line, "VmHWM: %ld", &most) == 1)
+			break;
+	if (status)
+		fclose(status);
+	size_t live = gc_full(vm);
+	struct mallinfo2 info = mallinfo2();
+	printf("memory: %zu bytes in use, %u descriptors, %ld KiB at most, %llu cycles, %zu bytes of malloc "
+	       "used, %zu unused\n",
+	       live, descriptors, most, (unsigned long long)cycles, info.uordblks + info.hblkhd,
+	       info.fordblks);
 }
 
 static int run_text(const char *name, const char *text, const char *end, struct run_options *options)

@@ -17,6 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __x86_64__
+#define CALLS_OF AUDIT_ARCH_X86_64
+#else
+#define CALLS_OF AUDIT_ARCH_AARCH64
+#endif
 #define ANSWER_TIME_MS 2000
 #define STEPS          20000 /* calls and loop turns for one answer */
 
@@ -25,6 +30,10 @@ void confine(size_t memory)
 #define ALLOW(number)                                                                                        \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 	struct sock_filter filter[] = {
+	    /* Another calling convention would give the numbers another meaning. */
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CALLS_OF, 1, 0),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	    ALLOW(__NR_read),
 	    ALLOW(__NR_write),
