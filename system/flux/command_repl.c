@@ -207,6 +207,11 @@ int command_repl(int argc, char **argv)
 			printf("%s", s.declarations.length ? s.declarations.bytes : "");
 			continue;
 		}
+		if (!line.length && buffer[0] == ':') {
+			fprintf(stderr, "error: there is no command %s; there are :source and :quit\n",
+			        buffer);
+			continue;
+		}
 		if (line.length)
 			text_put(&line, "\n", 1);
 		text_put(&line, buffer, length);

@@ -3,7 +3,7 @@
  * declared. A variable that an inner function captures and somebody assigns to lives in a cell; its register
  * holds the cell.
  */
-#include "compile_internal.h"
+#include "compile.h"
 
 #include <stdlib.h>
 

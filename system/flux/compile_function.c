@@ -1,5 +1,5 @@
 /* Compiles functions, clauses and whole programs, and frees them. */
-#include "compile_internal.h"
+#include "compile.h"
 
 #include <stdlib.h>
 

@@ -402,7 +402,7 @@ static void end_sweep(struct heap *heap)
 {
 	heap->sweeping = false;
 	move_full_to_sweep(heap); /* so that their free cells are used */
-	heap->major_at = heap->live * 2 > (8u << 20) ? heap->live * 2 : 8u << 20;
+	heap->major_at = heap->live * 2 > MAJOR_LEAST ? heap->live * 2 : MAJOR_LEAST;
 	if (heap->major_at > heap->limit / 4 * 3)
 		heap->major_at = heap->limit / 4 * 3;
 }

@@ -20,6 +20,7 @@
 #define MAX_CELL     1024
 #define BLOCK_SIZE   65536u
 #define YOUNG_BYTES  (768u << 10) /* allocated between two minor collections */
+#define MAJOR_LEAST  (2u << 20)   /* a heap of less is not looked through as a whole */
 #define STEP_BYTES   (128u << 10) /* allocated between two steps of what is not done */
 #define MINOR_WORK   45000        /* references looked at in one step of a minor collection */
 #define SLICE_WORK   16000        /* and in one of marking the old generation */

@@ -29,7 +29,7 @@ void heap_init(struct heap *heap, size_t limit)
 	heap->young_limit = heap->step_at = YOUNG_BYTES;
 	heap->limit = limit;
 	heap->colour = 1;
-	heap->major_at = 8u << 20;
+	heap->major_at = MAJOR_LEAST;
 }
 
 void *must_realloc(void *old, size_t size)

@@ -7,72 +7,6 @@
 #include "interpret_macros.h"
 #include "runtime.h"
 
-#include <math.h>
-
-/* Puts a callable's frame on top; its arguments are at `base`. False: raised. Natives are called at once:
- * *done. */
-static bool enter_callee(struct vm *vm, value callee, uint32_t base, unsigned count, bool *done)
-{
-	struct task *task = vm->task;
-	*done = false;
-	if (is_type(callee, T_FUNCTION)) {
-		struct function *f = (struct function *)as_object(callee);
-		struct proto *p = f->proto;
-		if (unlikely(count != p->params)) {
-			if (count > p->params || count < p->required) {
-				vm_raise(vm, "call", "%s takes %u argument%s, got %u", p->name, p->params,
-				         p->params == 1 ? "" : "s", count);
-				return false;
-			}
-		}
-		if (!vm_push_frame(vm, p, f, base))
-			return false;
-		for (unsigned i = count; i < p->params; i++)
-			task->stack[base + i] = V_NIL;
-		return true;
-	}
-	*done = true;
-	if (is_type(callee, T_NATIVE)) {
-		struct native_entry *n = &natives[((struct native *)as_object(callee))->index];
-		if (count < (unsigned)n->least || (n->most >= 0 && count > (unsigned)n->most)) {
-			vm_raise(vm, "call", "%s takes %d argument%s, got %u", n->name, n->least,
-			         n->least == 1 ? "" : "s", count);
-			return false;
-		}
-		value v = n->code(vm, task->stack + base, count);
-		if (v == V_RAISE)
-			return false;
-		vm->task->stack[base] = v;
-		return true;
-	}
-	if (is_type(callee, T_SHAPE)) {
-		struct shape *shape = (struct shape *)as_object(callee);
-		if (count > shape->count) {
-			vm_raise(vm, "call", "struct %s has %u fields, got %u values",
-			         string_bytes(vm, shape->name), shape->count, count);
-			return false;
-		}
-		struct instance *instance = instance_new(vm, shape);
-		for (unsigned i = 0; i < count; i++) {
-			value v = task->stack[base + i];
-			if (!op_check_type(vm, v, shape->types[i], shape->structs[i])) {
-				vm_raise(vm, "type", "field '%s' of %s cannot hold %s",
-				         string_bytes(vm, shape->fields[i]), string_bytes(vm, shape->name),
-				         value_type_name(v));
-				return false;
-			}
-			instance->fields[i] = v;
-		}
-		task->stack[base] = from_object(instance);
-		return true;
-	}
-	if (is_string(callee))
-		vm_raise(vm, "call", "unknown function '%s'", string_bytes(vm, as_string(callee)));
-	else
-		vm_raise(vm, "call", "%s cannot be called", value_type_name(callee));
-	return false;
-}
-
 static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_frame, bool raised)
 {
 	static const void *const labels[OPCODE_COUNT] = {
@@ -228,30 +162,10 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 	}
 #define COMPARE_A B_
 #define COMPARE_B C_
-	CASE(LT) :
-	{
-		COMPARE(<, "<", order == -1);
-		R[A_] = from_bool(truth);
-		NEXT;
-	}
-	CASE(LE) :
-	{
-		COMPARE(<=, "<=", order == -1 || order == 0);
-		R[A_] = from_bool(truth);
-		NEXT;
-	}
-	CASE(GT) :
-	{
-		COMPARE(>, ">", order == 1);
-		R[A_] = from_bool(truth);
-		NEXT;
-	}
-	CASE(GE) :
-	{
-		COMPARE(>=, ">=", order == 1 || order == 0);
-		R[A_] = from_bool(truth);
-		NEXT;
-	}
+	COMPARE_SET(LT, <, "<", order == -1)
+	COMPARE_SET(LE, <=, "<=", order == -1 || order == 0)
+	COMPARE_SET(GT, >, ">", order == 1)
+	COMPARE_SET(GE, >=, ">=", order == 1 || order == 0)
 #undef COMPARE_A
 #undef COMPARE_B
 	CASE(BOOL) : R[A_] = from_bool(value_truthy(R[B_]));
@@ -422,7 +336,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 		value callee = R[A_];
 		for (unsigned n = 0; n < B_; n++)
 			R[A_ + n] = R[A_ + n + 1];
-		if (unlikely(!enter_callee(vm, callee, f->base + A_, B_, &done)))
+		if (unlikely(!op_enter(vm, callee, f->base + A_, B_, &done)))
 			goto raise;
 		if (done) {
 			RELOAD();
@@ -457,7 +371,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 			bool done;
 			for (unsigned n = 0; n < B_; n++)
 				R[A_ + n] = R[A_ + n + 1];
-			if (!enter_callee(vm, callee, f->base + A_, B_, &done))
+			if (!op_enter(vm, callee, f->base + A_, B_, &done))
 				goto raise;
 			if (!done)
 				goto entered;
@@ -465,40 +379,11 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 			GC_CHECK();
 			NEXT;
 		}
-		/* Strings and lists: the method is a built-in function of that name, remembered for next
-		 * time. */
-		if (is_type(o, T_LIST) || is_type(o, T_STRING)) {
-			struct string *name = as_string(K[C_]);
-			int n = native_find(string_bytes(vm, name), name->length);
-			if (n >= 0 && B_ + 1 >= natives[n].least &&
-			    (natives[n].most < 0 || B_ + 1 <= natives[n].most)) {
-				cache->shape = UINT32_MAX;
-				cache->slot = (uint32_t)n | (uint32_t)as_object(o)->type << 16;
-			}
-		}
+		op_remember_method(vm, cache, o, as_string(K[C_]), B_);
 		SLOW(op_method(vm, o, as_string(K[C_]), R + A_, B_));
 	}
-	CASE(RET) :
-	{
-		value v = R[A_];
-
-		R[0] = v;
-		if (unlikely(--task->frame_count == stop_frame)) {
-			return v;
-		}
-		LOAD();
-		NEXT;
-	}
-	CASE(RETNIL) :
-	{
-		value v = V_NIL;
-		R[0] = v;
-		if (unlikely(--task->frame_count == stop_frame)) {
-			return v;
-		}
-		LOAD();
-		NEXT;
-	}
+	CASE(RET) : RETURN(R[A_]);
+	CASE(RETNIL) : RETURN(V_NIL);
 	CASE(LIST) :
 	{
 		SAVE();
@@ -510,22 +395,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 		GC_CHECK();
 		NEXT;
 	}
-	CASE(MAP) :
-	{
-		SAVE();
-		struct map *map = map_new(vm, C_);
-		for (unsigned n = 0; n < C_; n++) {
-			value key = R[B_ + 2 * n];
-			if (!map_key_ok(key)) {
-				vm_raise(vm, "type", "%s cannot be a key of a map", value_type_name(key));
-				goto raise;
-			}
-			map_set(vm, map, key, R[B_ + 2 * n + 1]);
-		}
-		R[A_] = from_object(map);
-		GC_CHECK();
-		NEXT;
-	}
+	CASE(MAP) : SLOW(op_make_map(vm, R + B_, C_));
 	CASE(DIST) :
 	{
 		SAVE();
@@ -551,19 +421,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 		GC_CHECK();
 		NEXT;
 	}
-	CASE(CLOSURE) :
-	{
-		SAVE();
-		struct proto *p = f->proto->inner[B_];
-		struct function *closure = function_new(vm, p, p->capture_count);
-		for (uint32_t n = 0; n < p->capture_count; n++)
-			closure->captured[n] = p->captures[n].local
-			                           ? R[p->captures[n].index]
-			                           : f->function->captured[p->captures[n].index];
-		R[A_] = from_object(closure);
-		GC_CHECK();
-		NEXT;
-	}
+	CASE(CLOSURE) : SLOW(op_make_closure(vm, f->proto->inner[B_], f->function, R));
 	CASE(ITER) : SLOW(op_iterate(vm, R[B_], C_));
 	CASE(NEXT) :
 	{
@@ -602,16 +460,9 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 	{
 		value from = R[A_], to = R[A_ + 1];
 		if (unlikely(!both_int(from, to))) {
-			double a, b;
 			SAVE();
-			if (!to_double(from, &a) || !to_double(to, &b) || !(fabs(a) < 1e14) ||
-			    !(fabs(b) < 1e14)) {
-				vm_raise(vm, "type", "a range needs two numbers, not %s and %s",
-				         value_type_name(from), value_type_name(to));
+			if (!op_range(vm, &from, &to))
 				goto raise;
-			}
-			from = from_small_int((int64_t)a);
-			to = from_small_int((int64_t)b);
 		}
 		int64_t end = as_small_int(to) + (B_ != 0);
 		if (as_small_int(from) >= end) {
@@ -714,16 +565,17 @@ raise:
 value vm_interpret(struct vm *vm, uint32_t stop_frame)
 {
 	jmp_buf *outer = vm->memory_jump, jump;
-	unsigned nested = vm->nested;
+	unsigned nested = vm->nested, unbroken = vm->unbroken, merging = vm->merging;
 	value v;
-	/* A native that runs out of memory lands here; the loop reads everything again from the frames. */
+	/* A native that gives up (vm_out_of_memory) lands here; the loop reads everything again from the frames. */
 	vm->memory_jump = &jump;
 	if (!setjmp(jump)) {
 		v = run_loop(vm, stop_frame, false);
 	} else {
 		vm->nested = nested;
+		vm->unbroken = unbroken;
+		vm->merging = merging;
 		vm->memory_jump = &jump;
-		vm->error = vm->memory_error;
 		v = run_loop(vm, stop_frame, true);
 	}
 	vm->memory_jump = outer;

@@ -171,8 +171,24 @@
 			pc += JUMP_;                                                                         \
 		NEXT;                                                                                        \
 	} while (0)
+#define RETURN(what)                                                                                         \
+	do {                                                                                                 \
+		value v = (what);                                                                            \
+		R[0] = v;                                                                                    \
+		if (unlikely(--task->frame_count == stop_frame))                                             \
+			return v;                                                                            \
+		LOAD();                                                                                      \
+		NEXT;                                                                                        \
+	} while (0)
 
-/* Whole instructions: a comparison and a jump. */
+/* Whole instructions: a comparison whose result is kept, or that jumps. */
+#define COMPARE_SET(name, symbol, text, want)                                                                \
+	CASE(name) :                                                                                         \
+	{                                                                                                    \
+		COMPARE(symbol, text, want);                                                                 \
+		R[A_] = from_bool(truth);                                                                    \
+		NEXT;                                                                                        \
+	}
 #define COMPARE_JUMP(name, symbol, text, want, when)                                                         \
 	CASE(name) :                                                                                         \
 	{                                                                                                    \

@@ -147,7 +147,8 @@ static value read_number(struct reader *r)
 		return problem(r, "a number with a leading zero");
 	while (r->at < r->end && *r->at >= '0' && *r->at <= '9') {
 		fits = fits && !__builtin_mul_overflow(n, 10, &n) &&
-		       !__builtin_add_overflow(n, *r->at - '0', &n);
+		       !(negative ? __builtin_sub_overflow(n, *r->at - '0', &n)
+		                  : __builtin_add_overflow(n, *r->at - '0', &n));
 		r->at++;
 	}
 	if (r->at < r->end && *r->at == '.') {
@@ -169,7 +170,7 @@ static value read_number(struct reader *r)
 			r->at++;
 	}
 	if (!fraction && fits)
-		return from_int64(r->vm, negative ? -n : n);
+		return from_int64(r->vm, n);
 	char digits[64];
 	size_t length = (size_t)(r->at - from);
 	if (length < sizeof(digits)) {
@@ -354,6 +355,8 @@ static bool write_value(struct vm *vm, struct text *out, value v, int indent, un
 		vm_raise(vm, "json", "nested too deeply for JSON");
 		return false;
 	}
+	if (out->over)
+		return true; /* whoever began the text sees that it is too long */
 	if (to_int64(v, &i)) {
 		char *end = buffer + sizeof(buffer), *at = end;
 		uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
@@ -438,14 +441,14 @@ bool json_put(struct vm *vm, struct text *out, value v)
 
 NATIVE(json_write)
 {
-	struct text text = {0};
+	struct text text = text_begin(vm);
 	int64_t indent = 0;
 	if (count > 1 && (!to_whole(args[1], &indent) || indent < 0 || indent > 16))
 		return vm_raise(vm, "type", "the indentation is a number from 0 to 16");
-	bool ok = write_value(vm, &text, args[0], (int)indent, 0);
-	value v = ok ? from_object(string_new(vm, text.bytes, text.length)) : V_RAISE;
+	if (write_value(vm, &text, args[0], (int)indent, 0))
+		return text_end(vm, &text);
 	free(text.bytes);
-	return v;
+	return V_RAISE;
 }
 
 const struct native_entry json_natives[] = {

@@ -21,6 +21,7 @@
 #define PART_BYTES  (4u << 20) /* read or written at once */
 #define FLUSH_BYTES 65536      /* written when so much waits */
 #define LINE_BYTES  (1u << 20)
+#define VALUE_BYTES (LINE_BYTES / 4 - 1024) /* of JSON: the four of a fact fit a line */
 #define VALUE_DEPTH 50
 
 struct keeper {
@@ -33,20 +34,34 @@ struct keeper {
 };
 
 /* ---- values ---- */
-static bool accepts(struct vm *vm, value v, unsigned depth)
+/* Takes what a string's JSON is long from `left`. */
+static bool fits(struct vm *vm, struct string *s, int64_t *left)
 {
+	const char *bytes = string_bytes(vm, s);
+	*left -= 4 + (int64_t)s->length;
+	for (uint32_t i = 0; i < s->length && *left >= 0; i++)
+		*left -= (unsigned char)bytes[i] < ' ' ? 5 : bytes[i] == '"' || bytes[i] == '\\';
+	return *left >= 0;
+}
+
+static bool accepts(struct vm *vm, value v, unsigned depth, int64_t *left)
+{
+	*left -= 28; /* a number and what separates it */
+	if (*left < 0 || depth > VALUE_DEPTH)
+		return false;
 	if (!is_object(v))
 		return !is_double(v) || isfinite(as_double(v));
 	switch (as_object(v)->type) {
 	case T_STRING:
-		return as_string(v)->length < LINE_BYTES / 8;
+		return fits(vm, as_string(v), left);
 	case T_BIG_INT:
 		return true;
 	case T_DURATION:
+		*left -= 40;
 		return depth == 0;
 	case T_LIST:
 		for (uint32_t i = 0; i < as_list(v)->length; i++)
-			if (depth > VALUE_DEPTH || !accepts(vm, as_list(v)->items[i], depth + 1))
+			if (!accepts(vm, as_list(v)->items[i], depth + 1, left))
 				return false;
 		return true;
 	case T_MAP:
@@ -54,9 +69,9 @@ static bool accepts(struct vm *vm, value v, unsigned depth)
 			value key = as_map(v)->entries[i].key;
 			if (key == V_EMPTY)
 				continue;
-			if (depth > VALUE_DEPTH || !is_string(key) ||
-			    string_bytes(vm, as_string(key))[0] == '@' ||
-			    !accepts(vm, as_map(v)->entries[i].item, depth + 1))
+			if (!is_string(key) || string_bytes(vm, as_string(key))[0] == '@' ||
+			    !fits(vm, as_string(key), left) ||
+			    !accepts(vm, as_map(v)->entries[i].item, depth + 1, left))
 				return false;
 		}
 		return true;
@@ -67,7 +82,8 @@ static bool accepts(struct vm *vm, value v, unsigned depth)
 
 bool keeper_accepts(struct vm *vm, value v)
 {
-	return accepts(vm, v, 0);
+	int64_t left = VALUE_BYTES;
+	return accepts(vm, v, 0, &left);
 }
 
 static void put_value(struct vm *vm, struct text *text, value v)

@@ -1,6 +1,7 @@
 /* The command `flux`: its subcommands and their options. */
 #include "commands.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -58,6 +59,17 @@ static void usage(FILE *out)
 	      out);
 }
 
+/* A whole number without sign, from `least` to `most`. */
+static bool parse_number_option(const char *text, uint64_t least, uint64_t most, uint64_t *number)
+{
+	char *end;
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return !*end && !errno && *number >= least && *number <= most;
+}
+
 bool parse_run_options(int argc, char **argv, struct run_options *options, const char **file)
 {
 	*file = NULL;
@@ -67,8 +79,14 @@ bool parse_run_options(int argc, char **argv, struct run_options *options, const
 		static const char *const with_value[] = {"--seed", "--input",  "--fuel", "--trace",
 		                                         "--for",  "--memory", "--read", "--write"};
 		if (!strcmp(a, "--")) {
-			for (i++; i < argc && options->word_count < MAX_WORDS; i++)
+			for (i++; i < argc; i++) {
+				if (options->word_count == MAX_WORDS) {
+					fprintf(stderr, "error: a program takes at most %d words\n",
+					        MAX_WORDS);
+					return false;
+				}
 				options->words[options->word_count++] = argv[i];
+			}
 			break;
 		}
 		for (size_t k = 0; k < sizeof(with_value) / sizeof(with_value[0]); k++)
@@ -79,14 +97,19 @@ bool parse_run_options(int argc, char **argv, struct run_options *options, const
 				}
 				value = argv[++i];
 			}
-		char *end = "";
+		bool good = !value || *value;
+		uint64_t number = 0;
 		if (!strcmp(a, "--seed"))
-			options->seed = strtoull(value, &end, 10);
-		else if (!strcmp(a, "--fuel"))
-			options->fuel = strtoll(value, &end, 10);
-		else if (!strcmp(a, "--memory"))
-			options->memory = strtoull(value, &end, 10) << 20;
-		else if (!strcmp(a, "--input"))
+			good =
+			    parse_number_option(value + (*value == '-'), 0, UINT64_MAX,
+			                        &options->seed); /* as in Python, the sign does not matter */
+		else if (!strcmp(a, "--fuel")) {
+			good = parse_number_option(value, 1, INT64_MAX, &number);
+			options->fuel = (int64_t)number;
+		} else if (!strcmp(a, "--memory")) {
+			good = parse_number_option(value, 1, 16383, &number);
+			options->memory = number << 20;
+		} else if (!strcmp(a, "--input"))
 			options->input_path = value;
 		else if (!strcmp(a, "--trace"))
 			options->trace_path = value;
@@ -95,7 +118,8 @@ bool parse_run_options(int argc, char **argv, struct run_options *options, const
 		else if (!strcmp(a, "--write"))
 			options->write_directory = value;
 		else if (!strcmp(a, "--for"))
-			end = duration_parse(value, strlen(value), &options->limit_ns) ? "" : "x";
+			good =
+			    duration_parse(value, strlen(value), &options->limit_ns) && options->limit_ns > 0;
 		else if (!strcmp(a, "--live"))
 			options->live = true;
 		else if (!strcmp(a, "--clock"))
@@ -119,7 +143,7 @@ bool parse_run_options(int argc, char **argv, struct run_options *options, const
 			fprintf(stderr, "error: one program at a time; words for it come after --\n");
 			return false;
 		}
-		if (*end || (value && !*value)) {
+		if (!good) {
 			fprintf(stderr, "error: %s cannot be '%s'\n", a, value);
 			return false;
 		}

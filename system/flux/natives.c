@@ -6,13 +6,13 @@
 #define NATIVES_MAX 512
 
 extern const struct native_entry core_natives[], list_natives[], text_natives[], math_natives[],
-    json_natives[], dist_natives[], timeline_natives[], intention_natives[], mosaic_natives[], time_natives[],
-    regex_natives[], capability_natives[], paradox_natives[], agents_natives[], sort_natives[];
+    json_natives[], dist_natives[], timeline_natives[], intention_natives[], time_natives[], regex_natives[],
+    capability_natives[], paradox_natives[], agents_natives[], sort_natives[];
 
 static const struct native_entry *const groups[] = {
-    core_natives,  list_natives,       text_natives,      math_natives,   json_natives,
-    dist_natives,  timeline_natives,   intention_natives, mosaic_natives, time_natives,
-    regex_natives, capability_natives, paradox_natives,   agents_natives, sort_natives};
+    core_natives,       list_natives,     text_natives,      math_natives, json_natives,
+    dist_natives,       timeline_natives, intention_natives, time_natives, regex_natives,
+    capability_natives, paradox_natives,  agents_natives,    sort_natives};
 
 struct native_entry natives[NATIVES_MAX];
 unsigned native_count;

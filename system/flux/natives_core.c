@@ -2,7 +2,9 @@
  */
 #include "runtime.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -86,6 +88,7 @@ NATIVE(core_to_int)
 		if (end != text && *end == '.') {
 			d = strtod(text, &end);
 			n = fabs(d) < 9.2e18 ? (long long)d : 0;
+			errno = fabs(d) < 9.2e18 ? 0 : ERANGE;
 		}
 		while (*end == ' ' || *end == '\t' || *end == '\n')
 			end++;
@@ -131,9 +134,15 @@ NATIVE(core_parse_duration)
 	if (!count || !is_string(args[0]))
 		return from_object(duration_new(vm, 0, NULL));
 	struct string *s = as_string(args[0]);
-	if (!duration_parse(string_bytes(vm, s), s->length, &ns))
+	const char *text = string_bytes(vm, s);
+	size_t length = s->length;
+	if (!duration_parse(text, length, &ns))
 		return from_object(duration_new(vm, 0, NULL));
-	return from_object(duration_new(vm, ns, s));
+	for (; length && isspace((unsigned char)*text); text++)
+		length--;
+	while (length && isspace((unsigned char)text[length - 1]))
+		length--;
+	return from_object(duration_new(vm, ns, string_new(vm, text, length)));
 }
 
 NATIVE(core_duration)
@@ -149,8 +158,7 @@ NATIVE(core_error)
 	struct flux_error *e = error_new(vm, "error", as_string(args[0]));
 	if (count > 1) {
 		ARG_STRING(1);
-		struct string *kind = as_string(args[1]);
-		e->kind = string_intern(vm, string_bytes(vm, kind), kind->length);
+		e->kind = as_string(args[1]);
 	}
 	if (count > 2)
 		e->data = args[2];
@@ -286,7 +294,10 @@ NATIVE(core_stats)
 {
 	(void)args, (void)count;
 	struct map *map = map_new(vm, 8);
+	struct mallinfo2 info = mallinfo2();
 	map_set_text(vm, map, "live_bytes", from_int64(vm, (int64_t)vm->heap.live));
+	map_set_text(vm, map, "malloc_used_bytes", from_int64(vm, (int64_t)(info.uordblks + info.hblkhd)));
+	map_set_text(vm, map, "malloc_free_bytes", from_int64(vm, (int64_t)info.fordblks));
 	map_set_text(vm, map, "minor_collections", from_int64(vm, (int64_t)vm->heap.minor_collections));
 	map_set_text(vm, map, "major_collections", from_int64(vm, (int64_t)vm->heap.major_collections));
 	map_set_text(vm, map, "longest_cpu_us", from_int64(vm, (int64_t)(vm->heap.longest_cpu_ns / 1000)));
@@ -337,9 +348,9 @@ NATIVE(core_has_key)
 {
 	(void)count;
 	if (is_type(args[0], T_STRUCT) && is_string(args[1])) {
-		struct string *s = as_string(args[1]);
-		return from_bool(shape_field(((struct instance *)as_object(args[0]))->shape,
-		                             string_intern(vm, string_bytes(vm, s), s->length)) >= 0);
+		struct string *name = string_interned(vm, as_string(args[1]));
+		return from_bool(name &&
+		                 shape_field(((struct instance *)as_object(args[0]))->shape, name) >= 0);
 	}
 	return from_bool(is_type(args[0], T_MAP) && map_key_ok(args[1]) &&
 	                 map_get(vm, as_map(args[0]), args[1]) != V_EMPTY);

@@ -94,6 +94,7 @@ NATIVE(list_clear)
 {
 	(void)count;
 	if (is_type(args[0], T_MAP)) {
+		FROZEN(0);
 		map_clear(vm, as_map(args[0]));
 	} else {
 		ARG_LIST(0);
@@ -293,17 +294,16 @@ NATIVE(list_sum)
 {
 	ARG_LIST(0);
 	value total = from_small_int(0);
-	for (uint32_t i = 0; i < as_list(args[0])->length; i++) {
+	uint32_t root = vm->root_count;
+	vm_root_push(vm, total);
+	for (uint32_t i = 0; i < as_list(args[0])->length && total != V_RAISE; i++) {
 		value item = as_list(args[0])->items[i];
-		if (count > 1) {
+		if (count > 1)
 			item = vm_call(vm, args[1], &item, 1);
-			if (item == V_RAISE)
-				return V_RAISE;
-		}
-		total = op_arith(vm, OP_ADD, total, item);
-		if (total == V_RAISE)
-			return V_RAISE;
+		total = item == V_RAISE ? V_RAISE : op_arith(vm, OP_ADD, total, item);
+		vm->roots[root] = total;
 	}
+	vm_root_pop(vm, 1);
 	return total;
 }
 

@@ -44,20 +44,14 @@ NATIVE(text_split)
 static value join_parts(struct vm *vm, const struct list *list, const char *separator,
                         size_t separator_length)
 {
-	struct text text = {0};
-	for (uint32_t i = 0; i < list->length; i++) {
+	struct text text = text_begin(vm);
+	for (uint32_t i = 0; i < list->length && !text.over; i++) {
 		struct string *s = value_to_string(vm, list->items[i]);
 		if (i)
 			text_put(&text, separator, separator_length);
 		text_put(&text, string_bytes(vm, s), s->length);
-		if (text.length > STRING_MAX) {
-			free(text.bytes);
-			return vm_raise(vm, "memory", "a string of over %u bytes", STRING_MAX);
-		}
 	}
-	struct string *s = string_new(vm, text.bytes ? text.bytes : "", text.length);
-	free(text.bytes);
-	return from_object(s);
+	return text_end(vm, &text);
 }
 
 NATIVE(text_join)
@@ -145,7 +139,7 @@ static value recase(struct vm *vm, value *args, bool upper)
 	ARG_STRING(0);
 	size_t length = LENGTH(0);
 	const unsigned char *bytes = (const unsigned char *)BYTES(0);
-	struct text text = {0};
+	struct text text = text_begin(vm);
 	for (size_t i = 0; i < length;) {
 		char out[2];
 		if (bytes[i] >= 0xC0 && bytes[i] < 0xE0 && i + 1 < length) {
@@ -160,9 +154,7 @@ static value recase(struct vm *vm, value *args, bool upper)
 			i++;
 		}
 	}
-	struct string *s = string_new(vm, text.bytes ? text.bytes : "", text.length);
-	free(text.bytes);
-	return from_object(s);
+	return text_end(vm, &text);
 }
 
 NATIVE(text_upper)
@@ -200,23 +192,17 @@ NATIVE(text_replace)
 	ARG_STRING(0);
 	ARG_STRING(1);
 	ARG_STRING(2);
-	struct text text = {0};
+	struct text text = text_begin(vm);
 	const char *at = BYTES(0), *end = at + LENGTH(0), *from = BYTES(1), *to = BYTES(2), *hit;
 	if (!LENGTH(1))
 		return args[0];
-	while ((hit = memmem(at, (size_t)(end - at), from, LENGTH(1)))) {
+	while (!text.over && (hit = memmem(at, (size_t)(end - at), from, LENGTH(1)))) {
 		text_put(&text, at, (size_t)(hit - at));
 		text_put(&text, to, LENGTH(2));
 		at = hit + LENGTH(1);
-		if (text.length > STRING_MAX) {
-			free(text.bytes);
-			return vm_raise(vm, "memory", "a string of over %u bytes", STRING_MAX);
-		}
 	}
 	text_put(&text, at, (size_t)(end - at));
-	struct string *s = string_new(vm, text.bytes, text.length);
-	free(text.bytes);
-	return from_object(s);
+	return text_end(vm, &text);
 }
 
 NATIVE(text_repeat)
@@ -226,6 +212,8 @@ NATIVE(text_repeat)
 	ARG_INT(1, n);
 	if (n < 0 || (LENGTH(0) && (uint64_t)n > STRING_MAX / LENGTH(0)))
 		return vm_raise(vm, "memory", "a string of over %u bytes", STRING_MAX);
+	if (!LENGTH(0))
+		return args[0];
 	struct string *s = string_reserve(vm, LENGTH(0) * (size_t)n);
 	char *to = s->object.kind == STRING_INLINE ? STRING_INLINE_BYTES(s) : s->heap_bytes;
 	const char *bytes = BYTES(0);
@@ -245,21 +233,19 @@ static value pad(struct vm *vm, value *args, unsigned count, bool left)
 		fill = BYTES(2);
 		fill_length = LENGTH(2);
 	}
-	int64_t missing = width - utf8_count(bytes, s->length);
-	if (missing <= 0 || !fill_length)
+	int64_t there = utf8_count(bytes, s->length), missing = width > there ? width - there : 0;
+	if (!missing || !fill_length)
 		return from_object(s);
 	if (missing > 1000000)
 		return vm_raise(vm, "memory", "a padding of over a million characters");
-	struct text text = {0};
+	struct text text = text_begin(vm);
 	if (!left)
 		text_put(&text, bytes, s->length);
-	for (int64_t i = 0; i < missing; i++)
+	for (int64_t i = 0; i < missing && !text.over; i++)
 		text_put(&text, fill, fill_length);
 	if (left)
 		text_put(&text, bytes, s->length);
-	struct string *out = string_new(vm, text.bytes, text.length);
-	free(text.bytes);
-	return from_object(out);
+	return text_end(vm, &text);
 }
 
 NATIVE(text_pad_left)
@@ -345,7 +331,7 @@ NATIVE(text_bytes)
 NATIVE(text_format)
 {
 	ARG_STRING(0);
-	struct text text = {0};
+	struct text text = text_begin(vm);
 	const char *at = BYTES(0), *end = at + LENGTH(0);
 	unsigned next = 1;
 	while (at < end) {
@@ -409,9 +395,7 @@ NATIVE(text_format)
 				text_put(&text, " ", 1);
 		at = spec + 1;
 	}
-	struct string *s = string_new(vm, text.bytes ? text.bytes : "", text.length);
-	free(text.bytes);
-	return from_object(s);
+	return text_end(vm, &text);
 }
 
 const struct native_entry text_natives[] = {

@@ -7,6 +7,7 @@
 #include "object.h"
 #include "runtime.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define HANDLE_COST 32768 /* bytes that a handle counts for, so that descriptors nobody has are closed soon */
@@ -97,7 +98,8 @@ bool map_key_ok(value key)
 	return type == T_STRING || type == T_BIG_INT || type == T_DURATION;
 }
 
-/* Keys that compare equal have equal forms: a float that is a whole number is looked up as the integer. */
+/* Keys that compare equal have one hash, and one form where it is short: a float that is a whole number is looked up as the
+ * integer. */
 static value canonical(value key)
 {
 	if (is_double(key)) {
@@ -112,6 +114,11 @@ uint32_t value_hash(struct vm *vm, value v)
 {
 	if (is_string(v))
 		return string_hash(vm, as_string(v));
+	if (is_double(v)) {
+		v = canonical(v);
+		if (is_double(v) && fabs(as_double(v)) < 9.2e18)
+			v = (uint64_t)(int64_t)as_double(v); /* one beyond 48 bits may equal a big integer */
+	}
 	if (is_type(v, T_BIG_INT))
 		v = (uint64_t)((struct big_int *)as_object(v))->number;
 	else if (is_type(v, T_DURATION))
@@ -138,10 +145,10 @@ static inline bool key_equal(struct vm *vm, value a, value b)
 {
 	if (a == b)
 		return true;
-	if (!is_object(a) || !is_object(b))
-		return false;
 	if (is_string(a) && is_string(b))
 		return string_equal(vm, as_string(a), as_string(b));
+	if (!is_object(a) && !is_object(b))
+		return false;
 	return value_equal(vm, a, b);
 }
 

@@ -141,7 +141,9 @@ struct iterator {
 struct string *string_new(struct vm *vm, const char *bytes, size_t length);
 struct string *string_reserve(struct vm *vm, size_t length); /* bytes to be filled in by the caller at once */
 struct string *string_of(struct vm *vm, const char *text);
-struct string *string_intern(struct vm *vm, const char *bytes, size_t length);
+struct string *string_intern(struct vm *vm, const char *bytes,
+                             size_t length);                     /* stays for ever: names of programs */
+struct string *string_interned(struct vm *vm, struct string *s); /* the interned one, or NULL */
 struct string *string_format(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct string *string_concat(struct vm *vm, struct string *a, struct string *b);
 const char *string_flatten(struct vm *vm, struct string *s);
@@ -165,6 +167,11 @@ static inline struct string *as_string(value v)
 {
 	return (struct string *)as_object(v);
 }
+
+/* A text that grows and becomes a string: no longer than a string, or what is left of the memory limit. text_end() gives the
+ * string, or raises; it frees the text. A loop whose length the program chooses ends when it is `over`. */
+struct text text_begin(const struct vm *vm);
+value text_end(struct vm *vm, struct text *text);
 
 /* Lists. */
 struct list *list_new(struct vm *vm, uint32_t capacity);

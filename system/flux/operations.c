@@ -3,7 +3,7 @@
  * durations, strings, indexing, fields, slices, iteration, methods and type checks. The interpreter and the
  * tree walker share it.
  */
-#include "operations.h"
+#include "runtime.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -368,8 +368,8 @@ value op_get_index(struct vm *vm, value object, value at)
 		return string_at(vm, as_string(object), n);
 	}
 	if (is_type(object, T_STRUCT) && is_string(at)) {
-		struct string *name = as_string(at);
-		return op_get_field(vm, object, string_intern(vm, string_bytes(vm, name), name->length));
+		struct string *name = string_interned(vm, as_string(at)); /* no field has one that is not */
+		return op_get_field(vm, object, name ? name : as_string(at));
 	}
 	return vm_raise(vm, "index", "%s cannot be indexed", value_type_name(object));
 }
@@ -404,8 +404,8 @@ bool op_set_index(struct vm *vm, value object, value at, value v)
 		return true;
 	}
 	if (is_type(object, T_STRUCT) && is_string(at)) {
-		struct string *name = as_string(at);
-		return op_set_field(vm, object, string_intern(vm, string_bytes(vm, name), name->length), v);
+		struct string *name = string_interned(vm, as_string(at));
+		return op_set_field(vm, object, name ? name : as_string(at), v);
 	}
 	vm_raise(vm, "index", "elements of %s cannot be set", value_type_name(object));
 	return false;

@@ -1,5 +1,5 @@
 /* Slow paths of instructions that read and write fields, iterate, call methods and check types. */
-#include "operations.h"
+#include "runtime.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -184,7 +184,11 @@ value op_method(struct vm *vm, value receiver, struct string *name, value *args,
 	}
 	int n = native_find(text, name->length);
 	if (n < 0 || natives[n].flags & NATIVE_HIDDEN)
-		return vm_raise(vm, "field", "no method '%s' on %s", text, value_type_name(receiver));
+		return vm_raise(vm, "field", "no method '%s' on %s%s", text, value_type_name(receiver),
+		                receiver == V_NIL
+		                    ? " (a capability is nil in a run that was not given it: see "
+		                      "flux help)"
+		                    : "");
 	if (count + 1 < (unsigned)natives[n].least ||
 	    (natives[n].most >= 0 && count + 1 > (unsigned)natives[n].most))
 		return vm_raise(vm, "call", "%s cannot be called with %u arguments", text, count);

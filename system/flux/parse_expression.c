@@ -2,12 +2,10 @@
  * Expressions: operator precedence climbing over unary and postfix forms. From loose to tight:
  *   otherwise   try   ||   &&   == !=   < > <= >= in   | ^ & << >>   .. ..=   ++   + -   * / % ~/   - ! ~   **
  * . ( ) [ ] ?
+ * Literals are parse_literal.c's.
  */
-#include "parser.h"
-#include "object.h"
+#include "parser_internal.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum precedence {
@@ -111,8 +109,7 @@ struct node *parse_condition(struct parser *p)
 	return node;
 }
 
-/* Inside brackets a struct may stand again. */
-static struct node *parse_inner(struct parser *p)
+struct node *parse_inner(struct parser *p)
 {
 	bool saved = p->no_struct;
 	p->no_struct = false;
@@ -262,163 +259,6 @@ static struct node *parse_postfix(struct parser *p)
 	return node;
 }
 
-static int64_t parse_integer(struct parser *p, const struct token *t, bool *is_float, double *number)
-{
-	const char *text = p->source->text + t->begin;
-	uint64_t value = 0;
-	uint32_t length = t->end - t->begin, i = 0;
-	unsigned base = 10;
-	*is_float = false;
-	if (length > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'b')) {
-		base = text[1] == 'x' ? 16 : 2;
-		i = 2;
-	}
-	for (; i < length; i++) {
-		unsigned digit =
-		    text[i] <= '9' ? (unsigned)(text[i] - '0') : (unsigned)(text[i] | 32) - 'a' + 10;
-		if (text[i] == '_')
-			continue;
-		uint64_t next;
-		if (__builtin_mul_overflow(value, base, &next) ||
-		    __builtin_add_overflow(next, digit, &next) || (base == 10 && next > INT64_MAX)) {
-			if (base != 10) {
-				parse_error(p, t, "an integer has 64 bits", "this number does not fit");
-				return 0;
-			}
-			/* A whole number beyond 64 bits is a float, as results of that size are. */
-			*is_float = true;
-			*number = strtod(text, NULL);
-			return 0;
-		}
-		value = next;
-	}
-	return (int64_t)value;
-}
-
-static struct node *parse_string(struct parser *p)
-{
-	struct token *t = advance(p);
-	struct node *node = new_node(p, N_STRING, t->begin);
-	const char *text = p->source->text + t->begin + 1;
-	uint32_t length = t->end - t->begin;
-	length = length >= 2 ? length - 2 : 0;
-	char *bytes = arena_allocate(&p->source->arena, length + 1u);
-	for (uint32_t i = 0; i < length; i++) {
-		char c = text[i];
-		if (c == '\\' && i + 1 < length) {
-			c = text[++i];
-			if (c == 'u' && i + 1 < length && text[i + 1] == '{') {
-				uint32_t code = 0, digits = 0;
-				for (i += 2; i < length && text[i] != '}' && digits < 7; i++, digits++) {
-					char d = text[i] | 32;
-					code =
-					    code * 16 + (uint32_t)(d >= 'a' ? d - 'a' + 10 : text[i] - '0');
-				}
-				char *to = bytes + node->length;
-				if (!digits || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
-					parse_error(
-					    p, t, "\\u{...} takes the number of a character, in hexadecimal",
-					    "no such character");
-				} else if (code < 0x80) {
-					to[0] = (char)code;
-					node->length += 1;
-				} else if (code < 0x800) {
-					to[0] = (char)(0xC0 | code >> 6);
-					to[1] = (char)(0x80 | (code & 63));
-					node->length += 2;
-				} else if (code < 0x10000) {
-					to[0] = (char)(0xE0 | code >> 12);
-					to[1] = (char)(0x80 | (code >> 6 & 63));
-					to[2] = (char)(0x80 | (code & 63));
-					node->length += 3;
-				} else {
-					to[0] = (char)(0xF0 | code >> 18);
-					to[1] = (char)(0x80 | (code >> 12 & 63));
-					to[2] = (char)(0x80 | (code >> 6 & 63));
-					to[3] = (char)(0x80 | (code & 63));
-					node->length += 4;
-				}
-				continue;
-			}
-			c = c == 'n'   ? '\n'
-			    : c == 't' ? '\t'
-			    : c == 'r' ? '\r'
-			    : c == '0' ? 0
-			    : c == 'e' ? 27
-			               : c;
-		}
-		bytes[node->length++] = c;
-	}
-	node->text = bytes;
-	return finish(p, node);
-}
-
-static struct node *parse_list(struct parser *p)
-{
-	struct node *node = new_node(p, N_LIST, advance(p)->begin), *last = NULL;
-	while (!check(p, TOK_RBRACKET) && !check(p, TOK_EOF) && !p->panic) {
-		append(&node->list, &last, parse_inner(p));
-		if (!match(p, TOK_COMMA))
-			break;
-	}
-	expect(p, TOK_RBRACKET);
-	return finish(p, node);
-}
-
-/* ": VALUE", after a pair's key. False: it was the last. */
-static bool parse_pair_end(struct parser *p, struct node *pair, struct node *node, struct node **last)
-{
-	if (!expect(p, TOK_COLON))
-		return false;
-	pair->b = parse_inner(p);
-	append(&node->list, last, finish(p, pair));
-	return match(p, TOK_COMMA);
-}
-
-static struct node *parse_map(struct parser *p)
-{
-	struct node *node = new_node(p, N_MAP, advance(p)->begin), *last = NULL;
-	while (!check(p, TOK_RBRACE) && !check(p, TOK_EOF) && !p->panic) {
-		struct node *pair = new_node(p, N_PAIR, peek(p)->begin);
-		struct token *t = peek(p);
-		if ((t->type == TOK_IDENT || (t->type >= TOK_INTENTION && t->type <= TOK_THEN)) &&
-		    peek_at(p, 1)->type == TOK_COLON) {
-			struct node *key = new_node(p, N_STRING, t->begin);
-			advance(p);
-			key->text = source_intern(p->source, p->source->text + t->begin, t->end - t->begin);
-			key->length = t->end - t->begin;
-			pair->a = finish(p, key);
-		} else {
-			pair->a = parse_inner(p);
-		}
-		if (!parse_pair_end(p, pair, node, &last))
-			break;
-	}
-	expect(p, TOK_RBRACE);
-	return finish(p, node);
-}
-
-static struct node *parse_dist(struct parser *p)
-{
-	struct node *node = new_node(p, N_DIST, advance(p)->begin), *last = NULL;
-	if (!expect(p, TOK_LBRACE))
-		return node;
-	if (check(p, TOK_RBRACE)) {
-		parse_error(p, peek(p), "write at least one value:weight pair", "empty dist literal");
-		p->panic = false;
-		advance(p);
-		return finish(p, node);
-	}
-	while (!check(p, TOK_RBRACE) && !check(p, TOK_EOF) && !p->panic) {
-		struct node *pair = new_node(p, N_PAIR, peek(p)->begin);
-		pair->a = parse_inner(p);
-		if (!parse_pair_end(p, pair, node, &last))
-			break;
-	}
-	expect(p, TOK_RBRACE);
-	return finish(p, node);
-}
-
 static struct node *parse_listen(struct parser *p)
 {
 	struct node *node = new_node(p, N_LISTEN, advance(p)->begin);
@@ -471,6 +311,16 @@ static struct node *parse_collapse(struct parser *p)
 	return finish(p, node);
 }
 
+/* '{' and a word that begins a statement, and is no key of a map. */
+static bool begins_block(struct parser *p)
+{
+	enum token_type word = peek_at(p, 1)->type;
+	return check(p, TOK_LBRACE) && peek_at(p, 2)->type != TOK_COLON &&
+	       (word == TOK_LET || word == TOK_VAR || word == TOK_IF || word == TOK_FOR ||
+	        word == TOK_WHILE || word == TOK_RETURN || word == TOK_FAIL || word == TOK_TRY ||
+	        word == TOK_SEND || word == TOK_LAUNCH);
+}
+
 static struct node *parse_lambda(struct parser *p)
 {
 	struct token *t = advance(p);
@@ -485,7 +335,8 @@ static struct node *parse_lambda(struct parser *p)
 	node->list = parse_parameters(p, TOK_RPAREN);
 	if (match(p, TOK_ARROW))
 		node->type = parse_type(p);
-	if (match(p, TOK_FAT_ARROW)) {
+	/* After => comes a value; a block is taken where no map can be meant. */
+	if (match(p, TOK_FAT_ARROW) && !begins_block(p)) {
 		node->b = parse_expression(p);
 	} else {
 		bool saved = p->no_struct;
@@ -556,40 +407,10 @@ static struct node *parse_primary(struct parser *p)
 	struct token *t = peek(p);
 	struct node *node;
 	switch (t->type) {
-	case TOK_INT: {
-		bool is_float;
-		double number = 0;
-		int64_t integer = parse_integer(p, t, &is_float, &number);
-		advance(p);
-		node = new_node(p, is_float ? N_FLOAT : N_INT, t->begin);
-		if (is_float)
-			node->number = number;
-		else
-			node->integer = integer;
-		return finish(p, node);
-	}
-	case TOK_FLOAT: {
-		char digits[128];
-		uint32_t length = 0;
-		for (uint32_t i = t->begin; i < t->end && length < sizeof(digits) - 1; i++)
-			if (p->source->text[i] != '_')
-				digits[length++] = p->source->text[i];
-		digits[length] = 0;
-		advance(p);
-		node = new_node(p, N_FLOAT, t->begin);
-		node->number = strtod(digits, NULL);
-		return finish(p, node);
-	}
-	case TOK_DURATION: {
-		advance(p);
-		node = new_node(p, N_DURATION, t->begin);
-		node->text = source_intern(p->source, p->source->text + t->begin, t->end - t->begin);
-		node->length = t->end - t->begin;
-		if (!duration_parse(node->text, node->length, &node->integer))
-			parse_error(p, t, "a duration fits 64 bits of nanoseconds: up to 292 years",
-			            "this duration is too long");
-		return finish(p, node);
-	}
+	case TOK_INT:
+	case TOK_FLOAT:
+	case TOK_DURATION:
+		return parse_number(p);
 	case TOK_STRING:
 		return parse_string(p);
 	case TOK_TRUE:

@@ -1,4 +1,4 @@
-/* Shared by the files of parse_declaration.c, parser.c. */
+/* What the parser's own files tell each other. */
 #ifndef FLUX_PARSER_INTERNAL_H
 #define FLUX_PARSER_INTERNAL_H
 
@@ -6,5 +6,13 @@
 
 void parse_recover(struct parser *p);
 bool parse_begins_declaration(struct parser *p);
+struct node *
+parse_inner(struct parser *p); /* an expression inside brackets, where a struct may stand again */
+/* Literals: the token at hand begins one. */
+struct node *parse_number(struct parser *p);
+struct node *parse_string(struct parser *p);
+struct node *parse_list(struct parser *p);
+struct node *parse_map(struct parser *p);
+struct node *parse_dist(struct parser *p);
 
 #endif

@@ -54,7 +54,7 @@ static pcre2_code *compile(struct vm *vm, struct string *pattern)
 	return code;
 }
 
-/* 1: a match from byte `from` on; 0: none; -1: raised. */
+/* 1: a match from byte `from` on; 0: none; -1: raised. Whoever looks for all begins at 0: there the text is checked, once. */
 static int find(struct vm *vm, pcre2_code *code, struct string *text, size_t from, pcre2_match_data *data)
 {
 	static pcre2_match_context *context;
@@ -66,7 +66,8 @@ static int find(struct vm *vm, pcre2_code *code, struct string *text, size_t fro
 		pcre2_set_depth_limit(context, 10000);
 		pcre2_set_heap_limit(context, 20000);
 	}
-	int n = pcre2_match(code, (PCRE2_SPTR)string_bytes(vm, text), text->length, from, 0, data, context);
+	int n = pcre2_match(code, (PCRE2_SPTR)string_bytes(vm, text), text->length, from,
+	                    from ? PCRE2_NO_UTF_CHECK : 0, data, context);
 	if (n == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (n < 0) {
@@ -157,12 +158,12 @@ NATIVE(regex_replace)
 	(void)count;
 	ARG_STRING(2);
 	BEGIN();
-	struct text out = {0};
+	struct text out = text_begin(vm);
 	const char *bytes = string_bytes(vm, text), *with = string_bytes(vm, as_string(args[2]));
 	uint32_t with_length = as_string(args[2])->length;
 	size_t done = 0, at = 0;
 	int n = 0;
-	while (at <= text->length && (n = find(vm, code, text, at, data)) > 0 && out.length < STRING_MAX) {
+	while (at <= text->length && (n = find(vm, code, text, at, data)) > 0 && !out.over) {
 		PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data);
 		uint32_t have = pcre2_get_ovector_count(data);
 		if (ends[0] < done || ends[1] < ends[0])
@@ -187,9 +188,10 @@ NATIVE(regex_replace)
 	if (n >= 0)
 		text_put(&out, bytes + done, text->length - done);
 	pcre2_match_data_free(data);
-	value v = n < 0 ? V_RAISE : from_object(string_new(vm, out.bytes, out.length));
+	if (n >= 0)
+		return text_end(vm, &out);
 	free(out.bytes);
-	return v;
+	return V_RAISE;
 }
 
 NATIVE(regex_split)

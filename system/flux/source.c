@@ -282,6 +282,10 @@ void source_print(const struct source *source, FILE *out, bool warnings, bool co
 
 void text_put(struct text *text, const char *bytes, size_t length)
 {
+	if (text->over || (text->most && length > text->most - text->length)) {
+		text->over = true;
+		return;
+	}
 	if (text->length + length + 1 > text->capacity) {
 		size_t capacity = text->capacity ? text->capacity * 2 : 1024;
 		while (capacity < text->length + length + 1)

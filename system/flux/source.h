@@ -314,6 +314,8 @@ bool source_parse(struct source *source); /* sets source->program; false after e
 struct text {
 	char *bytes;
 	size_t length, capacity;
+	size_t most; /* bytes; 0: as many as there is memory for */
+	bool over;   /* more were put than `most`: from there on nothing is */
 };
 void text_put(struct text *text, const char *bytes, size_t length);
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

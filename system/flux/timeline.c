@@ -305,6 +305,7 @@ NATIVE(timeline_current)
 
 NATIVE(timeline_create)
 {
+	NOT_WHILE_MERGING;
 	struct timelines *ts = vm->timelines;
 	char name[48];
 	if (ts->alive >= TIMELINES_MAX)
@@ -336,6 +337,7 @@ NATIVE(timeline_create)
 
 NATIVE(timeline_set)
 {
+	NOT_WHILE_MERGING;
 	(void)count;
 	struct timeline *t = find_timeline(vm, args[0]);
 	if (t && t != vm->timeline)
@@ -345,6 +347,7 @@ NATIVE(timeline_set)
 
 NATIVE(timeline_merge)
 {
+	NOT_WHILE_MERGING;
 	struct timeline *source = find_timeline(vm, args[0]), *target = find_timeline(vm, args[1]);
 	struct timeline *here = vm->timeline;
 	struct merge m = {.vm = vm, .decide = V_NIL};
@@ -393,6 +396,7 @@ NATIVE(timeline_merge)
 
 NATIVE(timeline_discard)
 {
+	NOT_WHILE_MERGING;
 	(void)count;
 	struct timeline *t = find_timeline(vm, args[0]);
 	if (!t || t == vm->timelines->primary)
@@ -407,6 +411,7 @@ NATIVE(timeline_discard)
 /* A branch goes back to how it began; what it was going to send is forgotten. */
 NATIVE(timeline_reset)
 {
+	NOT_WHILE_MERGING;
 	(void)count;
 	struct timeline *t = find_timeline(vm, args[0]);
 	if (!t || t == vm->timelines->primary || t->leaf->children)

@@ -63,6 +63,10 @@ struct merge {
 	bool dry, conflict, raised;
 };
 
+#define NOT_WHILE_MERGING                                                                                    \
+	if (vm->merging)                                                                                     \
+	return vm_raise(vm, "timeline", "the rule of a merge cannot change the timelines")
+
 void *timeline_must_allocate(void *old, size_t size);
 struct segment *timeline_common_ancestor(struct segment *a, struct segment *b);
 void timeline_object_items(struct object *o, value **items, uint32_t *length);

@@ -362,7 +362,7 @@ static bool read_header(struct trace *t, struct run_options *options, const char
 			options->allow_net = grants & 16;
 			options->allow_subkernels = grants & 32;
 			options->input_path = grants & 64 ? "-" : NULL;
-			options->memory = memory < (16ull << 30) && memory > (1u << 20) ? memory : 1u << 30;
+			options->memory = memory < (16ull << 30) && memory >= (1u << 20) ? memory : 1u << 30;
 			have_options = true;
 		} else if (kind == 'I') {
 			*input = bytes;

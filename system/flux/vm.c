@@ -247,12 +247,25 @@ bool vm_poll(struct vm *vm)
 	return !vm->scheduler || scheduler_poll(vm);
 }
 
-void vm_out_of_memory(struct vm *vm)
+static _Noreturn void abandon(struct vm *vm)
 {
 	if (vm->memory_jump)
 		longjmp(*vm->memory_jump, 1);
-	fputs("error: the memory limit is reached\n", stderr);
+	fprintf(stderr, "error: %s\n",
+	        string_bytes(vm, ((struct flux_error *)as_object(vm->error))->message));
 	exit(1);
+}
+
+void vm_out_of_memory(struct vm *vm)
+{
+	vm->error = vm->memory_error;
+	abandon(vm);
+}
+
+void vm_too_large(struct vm *vm, const char *what)
+{
+	vm_raise(vm, "limit", "%s", what);
+	abandon(vm);
 }
 
 /* ---- errors ---- */

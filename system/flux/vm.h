@@ -85,6 +85,7 @@ struct vm {
 	volatile bool interrupted;
 	unsigned nested;
 	unsigned unbroken; /* above 0: no intention interrupts */
+	unsigned merging;  /* above 0: a rule of a merge runs, and the timelines stay as they are */
 	jmp_buf *memory_jump;
 	uint32_t next_shape;
 	/* determinism */
@@ -143,7 +144,9 @@ bool vm_push_frame(struct vm *vm, struct proto *proto, struct function *function
 /* Called when the countdown ran out. False: something was raised. */
 bool vm_poll(struct vm *vm);
 void vm_reset_countdown(struct vm *vm);
+/* Leave the native that runs, for an error that programs can catch. What it had from malloc() stays behind. */
 _Noreturn void vm_out_of_memory(struct vm *vm);
+_Noreturn void vm_too_large(struct vm *vm, const char *what);
 
 /* ---- errors ---- */
 /* Raises an error; returns V_RAISE, for natives to return in turn. */
@@ -172,6 +175,16 @@ bool op_send(struct vm *vm, value kind, value content, value duration);
 bool op_type_error(struct vm *vm, value v, unsigned kind, struct shape *shape,
                    value name); /* raises; false */
 bool op_check_type(struct vm *vm, value v, unsigned kind, struct shape *shape);
+/* ---- those that the interpreter alone has ---- */
+struct cache;
+/* Puts a callable's frame on top; its arguments are at `base`. False: raised. Built-ins and structs are called at once: *done. */
+bool op_enter(struct vm *vm, value callee, uint32_t base, unsigned count, bool *done);
+/* A list's or string's method is a built-in of that name: the cache has it from now on. */
+void op_remember_method(struct vm *vm, struct cache *cache, value receiver, struct string *name,
+                        unsigned count);
+value op_make_closure(struct vm *vm, struct proto *p, const struct function *outer, const value *registers);
+value op_make_map(struct vm *vm, const value *pairs, unsigned count);
+bool op_range(struct vm *vm, value *from, value *to); /* makes both small integers; false: raised */
 
 /* ---- natives ---- */
 struct native_entry {
