@@ -181,7 +181,7 @@ int backing_fill(struct ram_node *node, uint64_t start, uint64_t end)
 static int fill_edges(struct ram_node *node, uint64_t start, uint64_t end)
 {
 	uint64_t size = node->vnode.size;
-	int error = start % PAGE && start < size ? backing_fill(node, start, start + 1) : 0;
+	int error = start % PAGE && start / PAGE * PAGE < size ? backing_fill(node, start, start + 1) : 0;
 	if (!error && end % PAGE && end < size)
 		error = backing_fill(node, end - 1, end);
 	return error;

@@ -51,6 +51,9 @@ mv /mnt/d /mnt/d2; rm /mnt/hard; echo more >>/mnt/a; : >/mnt/big; rm -r /mnt/man
 umount /mnt; vault mount v /mnt
 is 'moved, removed, appended, cut' "$(cat /mnt/d2/e/b /mnt/a; stat -c '%h %s' /mnt/a /mnt/big; ls /mnt)" \
 	"$(printf 'two\none\nmore\n1 9\n1 0\na\nbig\nblock\nd2\nfifo\nnode\nsoft\nsparse')"
+echo once >/mnt/unread; umount /mnt; vault mount v /mnt; echo twice >>/mnt/unread; umount /mnt; vault mount v /mnt
+is 'appended to what was not read' "$(cat /mnt/unread)" "$(printf 'once\ntwice')"
+rm /mnt/unread
 umount /mnt
 run 'a subtree' 0 vault mount v:d2/e /mnt --read-only
 is 'a subtree shows its own' "$(ls /mnt; cat /mnt/b)" "$(printf 'b\ntwo')"
