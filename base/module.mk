@@ -18,7 +18,10 @@ $(CONSOLE_FONT): build/gen/base/console/font.psf.gz base/console/make-font
 	@base/console/make-font $< $@
 $(call native-program,base/console,$(CONSOLE_SOURCES),-Ibase/console)
 
-$(call native-program,base/steward,$(filter-out %_test.c %_fuzz.c,$(wildcard base/steward/*.c)) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+# The machine's steward, and that of a native tree.
+STEWARD_COMMON := base/steward/supervise.c lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3)
+$(call native-program,base/steward,base/steward/steward.c base/steward/pins.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+$(call native-program,base/tree,base/steward/tree.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 # The switch: what decides is portable, and tested on the host.
 SWITCH_CORE := $(addprefix base/switch/,core.c outside.c inside.c names.c flows.c dns.c dhcp.c packet.c)
 $(call native-program,base/switch,$(SWITCH_CORE) $(addprefix base/switch/,switch.c port.c uplink.c) lib/link/link_ring.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
@@ -33,8 +36,8 @@ $(call host-test,console-terminal,base/console/terminal_test.c $(CONSOLE_PORTABL
 $(call host-fuzz,console-terminal,base/console/terminal_fuzz.c $(CONSOLE_PORTABLE),-Ilib/holon -Ibase/console)
 # Services that are killed while the system runs.
 $(call script-test,base/steward/supervision_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso)
-$(call host-test,manifest,base/steward/manifest_test.c base/steward/manifest.c,-Ilib/holon)
-$(call host-fuzz,manifest,base/steward/manifest_fuzz.c base/steward/manifest.c,-Ilib/holon)
+$(call host-test,manifest,lib/manifest/manifest_test.c lib/manifest/manifest.c,-Ilib/holon)
+$(call host-fuzz,manifest,lib/manifest/manifest_fuzz.c lib/manifest/manifest.c,-Ilib/holon)
 $(call script-test,base/switch/switch_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call host-test,switch-core,base/switch/core_test.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)

@@ -3,16 +3,20 @@
 HOLON_ROOT ?= minimal
 SYSTEM_IMAGE := build/x86_64/system.img
 NATIVE_PARTS := entropy=build/x86_64/base/entropy vfs=build/x86_64/base/vfs console=build/x86_64/base/console subkernel=build/x86_64/system/subkernel \
+	tree=build/x86_64/base/tree holdings=build/x86_64/system/holdings \
 	linux=build/x86_64/linux/linux vault=build/x86_64/base/vault files=build/x86_64/base/files devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
+# What `subkernel run --profile NAME` starts (docs/subkernels.md).
+BLUEPRINTS := $(sort $(notdir $(wildcard image/blueprints/*)))
 # Holon's own programs for Linux roots, and further names of theirs.
 GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/flux=build/guest/flux
 GUEST_LINKS := usr/bin/cunatic=flux
 
-$(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
+$(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(addprefix image/blueprints/,$(BLUEPRINTS)) $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
 		$(foreach part,$(GUEST_PARTS),$(lastword $(subst =, ,$(part)))) tools/mksysimg/mksysimg build/host/bin/blake3-blocks
 	@mkdir -p $(@D)
 	@echo "  IMAGE   $@"
 	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
+		$(foreach part,$(BLUEPRINTS),--file image/blueprints/$(part):etc/blueprints/$(part)) \
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
 		--tree build/root/$(HOLON_ROOT):linux \
 		$(foreach part,$(GUEST_PARTS),--file $(lastword $(subst =, ,$(part))):linux/$(firstword $(subst =, ,$(part)))) \
@@ -22,7 +26,7 @@ SYSTEM += $(SYSTEM_IMAGE)
 # For images with other roots (tools/runner/packages.py): what is in every one of them, as PLACE=FILE.
 build/x86_64/image-parts: image/module.mk $(BUNDLE)
 	@mkdir -p $(@D)
-	@echo $(foreach part,$(NATIVE_PARTS),native/$(part)) $(foreach part,$(GUEST_PARTS),guest/$(part)) $(foreach part,$(GUEST_LINKS),link/$(part)) $(foreach part,$(filter-out system=%,$(BUNDLE_PARTS)),boot/$(part)) > $@
+	@echo $(foreach part,$(NATIVE_PARTS),native/$(part)) $(foreach part,$(BLUEPRINTS),etc/blueprints/$(part)=image/blueprints/$(part)) $(foreach part,$(GUEST_PARTS),guest/$(part)) $(foreach part,$(GUEST_LINKS),link/$(part)) $(foreach part,$(filter-out system=%,$(BUNDLE_PARTS)),boot/$(part)) > $@
 SYSTEM += build/x86_64/image-parts
 
 # Licences and versions of what is in the image, for the release's medium, and the sources to match.

@@ -1,5 +1,7 @@
 # System programs. The sub-kernel manager is a native unit.
-$(call native-program,system/subkernel,system/subkernel/manager.c system/subkernel/entered.c system/subkernel/blocks.c system/subkernel/network.c system/subkernel/realtime.c system/subkernel/resident.c base/steward/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -Ibase/steward)
+$(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c start.c profile.c offers.c resident.c residents.c list.c entered.c blocks.c screen.c network.c realtime.c) lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+# What a native tree holds, shown from inside.
+$(call native-program,system/holdings,system/subkernel/holdings.c)
 # The subkernel command is an ordinary Linux program, linked statically.
 GUEST_CFLAGS := $(CSTD) $(WARN) -O2 -Iabi
 SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c tree.c)

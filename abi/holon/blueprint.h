@@ -5,13 +5,23 @@
 #include <stdint.h>
 #include "switch.h"
 
-#define BLUEPRINT_VERSION 3
+#define BLUEPRINT_VERSION 4
 
 enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
 	BLUEPRINT_WX = 2,      /* its programs may map memory writable and executable */
 	BLUEPRINT_BLOCKS = 4,  /* may use the machine's block devices */
 	BLUEPRINT_LEDGER = 8,  /* may reach the ledger; refused where the parent may not */
+	BLUEPRINT_SCREEN = 16, /* may have the machine's screen */
+};
+
+#define BLUEPRINT_VOLUMES_MAX 8
+
+struct blueprint_volume {
+	uint64_t token;     /* of offer() */
+	uint32_t read_only; /* 1, or 0 */
+	uint32_t reserved;
+	char path[96]; /* where, absolute; directories on the way are made */
 };
 
 /* 0 in a quota: half of the memory, three quarters of the capabilities the parent has left. */
@@ -23,17 +33,30 @@ struct blueprint {
 	uint32_t cpu_mask; /* CPUs it may use; 0: the parent's. None of the parent's: refused */
 	uint32_t priority; /* best effort, 1..127; 0: the parent's */
 	char name[32];     /* printable ASCII; what is not is shown as '?' */
-	char profile[16];  /* "linux"; of a service "vault" or "files"; another is refused */
+	char profile
+	    [16]; /* "linux", or NAME of etc/blueprints/NAME in the system image: a tree of native units; of a service
+	                      "vault" or "files". Another is refused */
 	/* Its link: SWITCH_NONE is none at all. What leaves passes its ancestors' policies too; below a
 	 * sub-kernel without a link none can be had. */
 	struct switch_policy net;
 	uint64_t root_volume; /* of offer(): its root lies on that mount, over the image; 0: on memory */
-	uint64_t archive;     /* of offer(): an archive (tar) that is unpacked in its root first; 0: none */
-	char image[32];       /* its root is images/NAME of the system image; "": the first sub-kernel's */
+	uint64_t
+	    archive; /* of offer(): an archive (tar) that is unpacked in its root first, or a native tree's program; 0: none */
+	char image[32]; /* its root is images/NAME of the system image; "": the first sub-kernel's */
+	uint32_t
+	    cpu_share; /* percent of the parent's time slice, 1..100, beside others of its priority; 0: all of it */
+	uint32_t
+	    cpu_reserve; /* percent of each CPU for admitted budgets of it and below it: carved from the parent's */
+	/* In place of the admitted budget of the profile's main unit, which must have one; 0: as it says. */
+	uint64_t budget_ns, budget_period_ns;
+	uint32_t volume_count, reserved;
+	struct blueprint_volume volumes[BLUEPRINT_VOLUMES_MAX]; /* of linux: what it mounts at its start */
 };
 
+#define BLUEPRINT_BUDGET_PERIOD_MAX 60000000000ull /* ns */
+
 /* What offer() keeps for the next child. */
-enum blueprint_offer { OFFER_VOLUME = 1, OFFER_ARCHIVE };
+enum blueprint_offer { OFFER_VOLUME = 1, OFFER_ARCHIVE, OFFER_SHARE };
 
 enum subkernel_state { SUBKERNEL_RUNNING = 0, SUBKERNEL_FROZEN, SUBKERNEL_ENDED };
 

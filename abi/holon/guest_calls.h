@@ -14,7 +14,8 @@ enum holon_call {
 	 * HOLON_SUBKERNEL_*, uint64_t *number) → a descriptor: the child's terminal. Reading it gives what
 	 * the child writes and ends when the child does; writing is the child's input; TIOCSWINSZ sets its
 	 * window's size; shutting down its input is HOLON_SUBKERNEL_END_INPUT. EPERM where this sub-kernel
-	 * may have no children, ENOMEM when a quota does not suffice. */
+	 * may have no children, ENOMEM when a quota does not suffice, EDQUOT when an admitted budget or a share of a
+	 * CPU does not fit into what this one may hand on, EOPNOTSUPP: there is no such profile. */
 	HOLON_SUBKERNEL_CREATE,
 	/* (index, struct subkernel_info *): the indexth of this sub-kernel's subtree, itself first. ENOENT
 	   past the end */
@@ -36,15 +37,16 @@ enum holon_call {
 	HOLON_BLOCK_LIST,
 	/* (number, char *const argv[], char *const envp[], flags HOLON_SUBKERNEL_*, uint64_t *number) → a descriptor
 	 * as of HOLON_SUBKERNEL_CREATE, of a further program in the descendant NUMBER. Closing it kills the program.
-	 * ESRCH: no descendant has this number; ENOMEM: too many programs were started so */
+	 * ESRCH: no descendant has this number; EOPNOTSUPP: it is a native tree; ENOMEM: too many programs were
+	 * started so */
 	HOLON_SUBKERNEL_ENTER,
 	/* (number, uint32_t *position, void *buffer, size) → bytes: what the descendant NUMBER wrote to its terminal
 	 * from POSITION on, as far as its stream still has it (the last 32 KiB); POSITION moves behind them. A
 	 * POSITION that it has no more begins with the oldest byte. ESRCH */
 	HOLON_SUBKERNEL_OUTPUT,
 	/* (descriptor of a regular file) → the archive of the next child's blueprint, a positive number. The file
-	 * holds a tar archive of files, directories and links, which goes into the child's memory. EFBIG: more than
-	 * HOLON_ARCHIVE_MAX bytes */
+	 * holds a tar archive of files, directories and links, or the ELF file of a native tree's program, which goes into
+	 * the child's memory. EFBIG: more than HOLON_ARCHIVE_MAX bytes */
 	HOLON_SUBKERNEL_OFFER,
 	/* (descriptor of create) → 1 once for each Ctrl-Z that nobody in the child could follow, which POLLPRI tells:
 	 * who holds the terminal may freeze the child; else 0 */

@@ -140,6 +140,16 @@ static int64_t serve_drain(void *context, uint64_t badge)
 	return E_OK;
 }
 
+static int64_t serve_screen(void *context, uint64_t badge, uint32_t lent)
+{
+	struct console *console = context;
+	(void)badge;
+	if (!display_lend(&console->display, lent))
+		return E_NOT_FOUND;
+	display_update(&console->display);
+	return E_OK;
+}
+
 static void handle_event(struct console *console, uint64_t bits)
 {
 	if (bits & BIT_COM2) {
@@ -184,7 +194,7 @@ static void screen_start(struct console *console, const struct start_info *info,
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	static const struct console_operations operations = {.drain = serve_drain};
+	static const struct console_operations operations = {.drain = serve_drain, .screen = serve_screen};
 	static struct console console;
 	handle_t channel = start_find(info, "console", 0);
 	handle_t event = start_find(info, "stream-event", 0);

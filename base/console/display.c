@@ -40,8 +40,20 @@ void display_resize(struct display *display, uint32_t columns, uint32_t rows)
 	const struct screen *screen = &display->screen;
 	terminal_resize(&display->terminal, columns && columns < screen->columns ? columns : screen->columns,
 	                rows && rows < screen->rows ? rows : screen->rows);
-	screen_clear(&display->screen);
+	if (!display->lent)
+		screen_clear(&display->screen);
 	display->dirty = true;
+}
+
+bool display_lend(struct display *display, bool lent)
+{
+	if (!display->present)
+		return false;
+	display->lent = lent;
+	if (!lent)
+		screen_clear(&display->screen);
+	display->dirty = true;
+	return true;
 }
 
 void display_write(struct display *display, const uint8_t *bytes, uint32_t count)
@@ -54,6 +66,8 @@ void display_write(struct display *display, const uint8_t *bytes, uint32_t count
 
 void display_update(struct display *display)
 {
+	if (display->lent)
+		return;
 	if (display->dirty)
 		screen_draw(&display->screen, &display->terminal);
 	display->dirty = false;

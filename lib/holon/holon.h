@@ -163,6 +163,7 @@ struct spawn {
 	uint32_t priority; /* best effort or fixed; a budget is made on each CPU of cpu_mask */
 	uint32_t cpu_mask;
 	uint64_t slice_ns;
+	uint64_t period_ns;    /* of admitted budgets, which may use slice_ns in each; 0: best effort */
 	const char *arguments; /* as start_info.arguments */
 	uint64_t arguments_bytes;
 	unsigned cap_count;

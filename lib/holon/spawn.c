@@ -93,8 +93,11 @@ static int64_t make_budgets(struct thread_page *page, const struct loading *load
 	for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
 		if (!(spawn->cpu_mask >> cpu & 1) || *cap >= START_CAPS_MAX)
 			continue;
-		struct budget_spec spec = {
-		    .cpu = cpu, .priority = spawn->priority, .quota_ns = spawn->slice_ns, .refills_max = 2};
+		struct budget_spec spec = {.cpu = cpu,
+		                           .priority = spawn->priority,
+		                           .quota_ns = spawn->slice_ns,
+		                           .period_ns = spawn->period_ns,
+		                           .refills_max = 2};
 		int64_t budget = budget_create(page, loading->unit, &spec);
 		if (budget < 0)
 			return budget;

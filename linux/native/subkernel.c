@@ -38,8 +38,9 @@ static int64_t linux_error(int64_t error)
 	switch (error) {
 	case E_QUOTA_MEMORY:
 	case E_QUOTA_CAPS:
-	case E_QUOTA_CPU:
 		return -ENOMEM;
+	case E_QUOTA_CPU:
+		return -EDQUOT;
 	case E_RIGHTS:
 	case E_HANDLE:
 		return -EPERM;
@@ -48,8 +49,9 @@ static int64_t linux_error(int64_t error)
 	case E_STATE:
 		return -EAGAIN;
 	case E_ARGUMENT:
-	case E_SUPPORT:
 		return -EINVAL;
+	case E_SUPPORT:
+		return -EOPNOTSUPP;
 	default:
 		return error < 0 ? -EIO : error;
 	}

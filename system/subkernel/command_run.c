@@ -137,6 +137,87 @@ static int offer_archive(struct blueprint *blueprint, int archive)
 	return 0;
 }
 
+/* TIME with us, ms or s in nanoseconds, ended by END; 0: it is none. */
+static uint64_t parse_time(const char *text, char end)
+{
+	char *unit;
+	unsigned long long value = strtoull(text, &unit, 10);
+	uint64_t scale = strncmp(unit, "us", 2) == 0 ? 1000 : strncmp(unit, "ms", 2) == 0 ? 1000000 : 0;
+	unit += scale ? 2 : 0;
+	if (!scale && *unit == 's') {
+		scale = 1000000000;
+		unit++;
+	}
+	return text[0] >= '0' && text[0] <= '9' && *unit == end && scale &&
+	               value <= BLUEPRINT_BUDGET_PERIOD_MAX / scale
+	           ? value * scale
+	           : 0;
+}
+
+/* --budget TIME/PERIOD; 0 after a message. */
+static int take_budget(struct blueprint *blueprint, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	blueprint->budget_ns = slash ? parse_time(text, '/') : 0;
+	blueprint->budget_period_ns = slash ? parse_time(slash + 1, 0) : 0;
+	if (blueprint->budget_ns && blueprint->budget_ns <= blueprint->budget_period_ns)
+		return 1;
+	fprintf(stderr, "subkernel: --budget wants TIME/PERIOD such as 2ms/10ms, not '%s'\n", text);
+	return 0;
+}
+
+/* A percentage from 1 to 100; 0 after a message. */
+static uint32_t take_percent(const char *text, const char *option)
+{
+	uint64_t value = number(text, option);
+	if (value >= 1 && value <= 100)
+		return (uint32_t)value;
+	fprintf(stderr, "subkernel: %s wants 1 to 100 percent, not '%s'\n", option, text);
+	return 0;
+}
+
+/* A native program that is a file of the caller's goes to the child as its bytes. */
+static int offer_program(struct blueprint *blueprint, const char *path)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	long token = file < 0 ? -1 : holon_subkernel_offer(file);
+	if (file >= 0)
+		close(file);
+	if (token < 0)
+		return fail(path);
+	blueprint->archive = (uint64_t)token;
+	return 0;
+}
+
+/* Why no child was started, by errno; the status to exit with. */
+static int refused(const struct blueprint *blueprint)
+{
+	switch (errno) {
+	case ESRCH:
+		fprintf(
+		    stderr,
+		    "subkernel: run: there is no image '%.31s' in this system (holon-run --image adds one)\n",
+		    blueprint->image);
+		return 1;
+	case EOPNOTSUPP:
+		fprintf(stderr, "subkernel: run: there is no profile '%.15s' in this system\n",
+		        blueprint->profile);
+		return 1;
+	case EDQUOT:
+		fprintf(stderr, "subkernel: run: the budget cannot be admitted: this sub-kernel may not "
+		                "promise that much of a "
+		                "processor, beside what it has promised already\n");
+		return 1;
+	case EAGAIN:
+		fprintf(stderr,
+		        "subkernel: run: what profile '%.15s' needs is not there, or another has it\n",
+		        blueprint->profile);
+		return 1;
+	default:
+		return fail("run");
+	}
+}
+
 /* Takes what a detached child writes, so that it goes on; the last of it stays readable for `logs` when the child has
  * ended, in a file each, of the LOGS_KEPT newest children. */
 static void keep_log(int terminal, uint64_t child)
@@ -162,7 +243,21 @@ static void keep_log(int terminal, uint64_t child)
 
 int command_run(int count, char **arguments)
 {
-	enum { NO_NESTING = 256, NO_WX, DETACH, NET, VAULT, VAULT_READ_ONLY_ROOT, IMAGE, ADD, LEDGER };
+	enum {
+		NO_NESTING = 256,
+		NO_WX,
+		DETACH,
+		NET,
+		VAULT,
+		VAULT_READ_ONLY_ROOT,
+		IMAGE,
+		ADD,
+		LEDGER,
+		PROFILE,
+		BUDGET,
+		SHARE,
+		RESERVE
+	};
 	static const struct option options[] = {
 	    {"name", required_argument, 0, 'n'},
 	    {"memory", required_argument, 0, 'm'},
@@ -177,6 +272,10 @@ int command_run(int count, char **arguments)
 	    {"vault", required_argument, 0, VAULT},
 	    {"image", required_argument, 0, IMAGE},
 	    {"add", required_argument, 0, ADD},
+	    {"profile", required_argument, 0, PROFILE},
+	    {"budget", required_argument, 0, BUDGET},
+	    {"cpu-share", required_argument, 0, SHARE},
+	    {"cpu-reserve", required_argument, 0, RESERVE},
 	    {"env", required_argument, 0, 'e'},
 	    {"vault-read-only", required_argument, 0, VAULT_READ_ONLY_ROOT},
 	    {0}};
@@ -195,6 +294,27 @@ int command_run(int count, char **arguments)
 			break;
 		case IMAGE:
 			if (!take_name(blueprint.image, optarg, "the image's name"))
+				return 2;
+			break;
+		case PROFILE:
+			if (strlen(optarg) >= sizeof(blueprint.profile)) {
+				fprintf(stderr, "subkernel: there is no profile '%s' in this system\n",
+				        optarg);
+				return 2;
+			}
+			memset(blueprint.profile, 0, sizeof(blueprint.profile));
+			memcpy(blueprint.profile, optarg, strlen(optarg));
+			break;
+		case BUDGET:
+			if (!take_budget(&blueprint, optarg))
+				return 2;
+			break;
+		case SHARE:
+			if (!(blueprint.cpu_share = take_percent(optarg, "--cpu-share")))
+				return 2;
+			break;
+		case RESERVE:
+			if (!(blueprint.cpu_reserve = take_percent(optarg, "--cpu-reserve")))
 				return 2;
 			break;
 		case 'e':
@@ -249,22 +369,23 @@ int command_run(int count, char **arguments)
 		}
 	}
 	char **command = optind < count ? arguments + optind : 0;
-	if (offer_archive(&blueprint, archive))
+	int native = strncmp(blueprint.profile, "linux", sizeof(blueprint.profile)) != 0;
+	if (native && archive >= 0) {
+		fprintf(stderr, "subkernel: --add: profile '%s' has no files\n",
+		        blueprint.profile);
+		return 2;
+	}
+	if (native && command && strchr(command[0], '/') ? offer_program(&blueprint, command[0])
+	                                                 : offer_archive(&blueprint, archive))
 		return 1;
-	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !detach;
+	/* A native tree has no line discipline: the caller's terminal keeps its own, with Ctrl-C for this command. */
+	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !detach && !native;
 	uint64_t child;
 	int terminal = holon_subkernel_create(
 	    &blueprint, command, command ? environ : 0,
 	    (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | (detach ? 0 : HOLON_SUBKERNEL_CLOEXEC), &child);
-	if (terminal < 0 && errno == ESRCH) {
-		fprintf(
-		    stderr,
-		    "subkernel: run: there is no image '%.31s' in this system (holon-run --image adds one)\n",
-		    blueprint.image);
-		return 1;
-	}
 	if (terminal < 0)
-		return fail("run");
+		return refused(&blueprint);
 	if (detach) {
 		/* The terminal's descriptor holds the child: a process of its own keeps it, and drains what
 		 * is written. */

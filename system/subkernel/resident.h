@@ -1,4 +1,4 @@
-/* Residents: the sub-kernels that the manifest names (base/steward/manifest.h). A system program that is a Linux program, such
+/* Residents: the sub-kernels that the manifest names (lib/manifest/manifest.h). A system program that is a Linux program, such
  * as the ledger, so runs from the machine's start on, in an operating environment of its own below the first sub-kernel.
  *
  * Here is what the manager keeps of each: its command, its output's stream, when it is to be started again. The stream
@@ -12,7 +12,7 @@
 
 #include <holon.h>
 #include <sysimg/sysimg.h>
-#include "manifest.h"
+#include "manifest/manifest.h"
 
 #define RESIDENT_STARTS_MAX 100u
 

@@ -18,6 +18,14 @@ const char usage[] =
     "\n"
     "run starts COMMAND (a shell) in a new sub-kernel below this one and waits for it:\n"
     "  -n, --name NAME      its name in ls\n"
+    "      --profile NAME   linux, or a tree of native units: native, realtime, network, storage, graphics, "
+    "enclave. "
+    "COMMAND is then\n"
+    "                       a native program of the system image or, with a / in it, a file (without one: "
+    "holdings,\n"
+    "                       which shows what it holds)\n"
+    "      --budget T/P     profile realtime: its program has T in each period P, such as 2ms/10ms, admitted "
+    "or refused\n"
     "      --image NAME     its root is that image of the system, not the first sub-kernel's\n"
     "      --add HERE:THERE a copy of the file or directory HERE is in it at THERE; repeatable\n"
     "  -e, --env NAME=VALUE adds to COMMAND's environment; repeatable\n"
@@ -25,6 +33,8 @@ const char usage[] =
     "  -c, --caps COUNT     its capability quota (three quarters of what is left)\n"
     "  -p, --priority N     its priority, at most this one's\n"
     "  -u, --cpus MASK      the CPUs it may use, as a number\n"
+    "      --cpu-share PERCENT  beside others of its priority, so much of the turn that this one gets (100)\n"
+    "      --cpu-reserve PERCENT  of each CPU, which its own children may have as admitted budgets (0)\n"
     "      --net MODE       its network: none (without this option), nat, bridge, or "
     "only:HOST:PORT[,HOST:PORT]...\n"
     "                       with [tcp:|udp:] before a HOST: what may leave, resolved by the switch\n"
@@ -46,12 +56,13 @@ const char usage[] =
 
 int fail(const char *what)
 {
-	const char *why = errno == ENOSYS   ? "this is not Holon"
-	                  : errno == EPERM  ? "this sub-kernel may not do that"
-	                  : errno == ENOMEM ? "a quota does not suffice"
-	                  : errno == ESRCH  ? "no sub-kernel of this number below this one"
-	                  : errno == EAGAIN ? "it is in that state already, or has ended"
-	                                    : strerror(errno);
+	const char *why = errno == ENOSYS       ? "this is not Holon"
+	                  : errno == EPERM      ? "this sub-kernel may not do that"
+	                  : errno == ENOMEM     ? "a quota does not suffice"
+	                  : errno == ESRCH      ? "no sub-kernel of this number below this one"
+	                  : errno == EOPNOTSUPP ? "it runs native programs alone"
+	                  : errno == EAGAIN     ? "it is in that state already, or has ended"
+	                                        : strerror(errno);
 	fprintf(stderr, "subkernel: %s: %s\n", what, why);
 	return 1;
 }

@@ -250,7 +250,7 @@ def root_directory(profile, packages):
 # ---- Bundles ----
 
 def parts_of_build():
-    """What every image has beside its roots' own files, as image/module.mk says: {native/NAME, boot/NAME or guest/PATH in a root: file}, and {path: target}
+    """What every image has beside its roots' own files, as image/module.mk says: {native/NAME, etc/PATH, boot/NAME or guest/PATH in a root: file}, and {path: target}
     of the links in a root."""
     listed = ROOT / "build" / "x86_64" / "image-parts"
     if not listed.exists():
@@ -297,7 +297,7 @@ def bundle(profile_name, packages, images):
     say("making the image, once")
     line = [str(ROOT / "tools/mksysimg/mksysimg"), "--digest", str(ROOT / "build/host/bin/blake3-blocks"), "-o", str(directory / "system.img"),
             "--file", f"{ROOT}/image/manifest:etc/manifest"]
-    line += [word for path, file in parts.items() if path.startswith("native/") for word in ("--file", f"{ROOT / file}:{path}")]
+    line += [word for path, file in parts.items() if path.startswith(("native/", "etc/")) for word in ("--file", f"{ROOT / file}:{path}")]
     trees = {"linux": first, f"images/{profile.name}": first, **{f"images/{each.name}": roots.get(each.name) for each in others}}
     for place, source in trees.items():
         line += ["--tar", f"{source}/root.tar:{place}"] if source else ["--tree", f"{ROOT}/build/root/minimal:{place}"]

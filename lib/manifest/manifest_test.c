@@ -34,7 +34,7 @@ static bool refused(const char *text, unsigned at)
 	return parse(text, &line) && line == at;
 }
 
-static void test_own(const char *path)
+static void test_own(const char *name, const char *path)
 {
 	static char text[16384];
 	FILE *file = fopen(path, "r");
@@ -45,7 +45,7 @@ static void test_own(const char *path)
 		fclose(file);
 	if (wrong)
 		printf("# line %u: %s\n", line, wrong);
-	check("the system's own", size && !wrong && manifest.unit_count >= 3);
+	check(name, size && !wrong && manifest.unit_count);
 }
 
 /* Sub-kernels that the manager starts. */
@@ -91,7 +91,14 @@ static void test_residents(void)
 int main(int count, char **arguments)
 {
 	unsigned line;
-	test_own(count > 1 ? arguments[1] : "image/manifest");
+	test_own("the system's own", count > 1 ? arguments[1] : "image/manifest");
+	static const char *const blueprints[] = {"native",  "realtime", "network",
+	                                         "storage", "graphics", "enclave"};
+	for (unsigned i = 0; i < sizeof(blueprints) / sizeof(*blueprints); i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "image/blueprints/%s", blueprints[i]);
+		test_own(blueprints[i], path);
+	}
 	const char *wrong = parse(
 	    "# comment\n\nunit a # more\n\tprogram x/y\n memory 4M\n caps 0x20\n stack 64K\n priority 7\n"
 	    " serve s\n use t\n give port p 0x3f8 8\n give irq i 4\n give wx\n give framebuffer\n"
@@ -117,7 +124,32 @@ int main(int count, char **arguments)
 	                         refused("unit a\nmemory 99999999999999999999\n", 2) &&
 	                         refused("unit a\nmemory 17179869185G\n", 2) && /* 1G beyond 2 to the 64th */
 	                         refused("unit a\nstack 65M\n", 2) && refused("unit a\nstack rest\n", 2) &&
-	                         refused("unit a\npriority 0\n", 2) && refused("unit a\npriority 128\n", 2));
+	                         refused("unit a\npriority 0\n", 2) && refused("unit a\npriority 200\n", 2));
+	wrong = parse("unit a\nprogram *\npriority 160\nbudget 1500us 10ms\nsealed\ngive link\ngive blocks\n"
+	              "unit b\nprogram x\npriority 9\nceiling 199\ncpu-share 60\n",
+	              &line);
+	check("an admitted budget", !wrong && a->budget_ns == 1500000 && a->budget_period_ns == 10000000 &&
+	                                manifest_budget_share(a) == 150000 && a->ceiling == 160 &&
+	                                a->sealed && manifest_gives(a, GIVE_LINK) &&
+	                                manifest_gives(a, GIVE_BLOCKS) && !manifest_gives(a, GIVE_LOG));
+	check("what is handed on",
+	      !wrong && manifest.units[1].priority == 9 && manifest.units[1].ceiling == 199 &&
+	          manifest.units[1].cpu_share == 600000 && !manifest_budget_share(&manifest.units[1]));
+	static const char *const bad_times[] = {"1ms",   "1 10ms",  "1ms 10",          "0ms 1ms",  "2ms 1ms",
+	                                        "1m 1h", "1ms 61s", "9999999999us 1s", "-1ms 1ms", "ms ms"};
+	for (unsigned i = 0; i < sizeof(bad_times) / sizeof(*bad_times); i++) {
+		char text[80];
+		snprintf(text, sizeof(text), "unit a\nbudget %s\n", bad_times[i]);
+		check("bad budgets", refused(text, 2));
+	}
+	check("a budget and its priority go together",
+	      parse("unit a\nprogram x\npriority 128\n", &line) &&
+	          parse("unit a\nprogram x\npriority 127\nbudget 1ms 10ms\n", &line) &&
+	          !parse("unit a\nprogram x\npriority 128\nbudget 1ms 10ms\n", &line));
+	check("no more than a CPU",
+	      refused("unit a\ncpu-share 101\n", 2) &&
+	          parse("unit a\nprogram x\npriority 128\nbudget 1ms 2ms\ncpu-share 51\n", &line));
+	check("no ceiling below the priority", parse("unit a\nprogram x\npriority 9\nceiling 8\n", &line));
 	check("bad ports",
 	      refused("unit a\ngive port p 0x10000 1\n", 2) && refused("unit a\ngive port p 0xffff 2\n", 2) &&
 	          refused("unit a\ngive port p 1 0\n", 2) && refused("unit a\ngive irq i 1024\n", 2));

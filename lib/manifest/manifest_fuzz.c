@@ -18,7 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (unit->give_count > MANIFEST_GIVES_MAX ||
 		    unit->arguments_bytes > sizeof(unit->arguments) ||
 		    strnlen(unit->name, sizeof(unit->name)) == sizeof(unit->name) || !unit->priority ||
-		    unit->priority > 127)
+		    unit->priority > (unit->budget_ns ? MANIFEST_PRIORITY_MAX : MANIFEST_BEST_EFFORT_MAX) ||
+		    unit->ceiling < unit->priority || unit->ceiling > MANIFEST_PRIORITY_MAX ||
+		    unit->budget_ns > unit->budget_period_ns ||
+		    unit->cpu_share + manifest_budget_share(unit) > 1000000)
 			abort();
 		for (unsigned j = 0; j < unit->give_count; j++)
 			if (unit->gives[j].kind == GIVE_PORT &&

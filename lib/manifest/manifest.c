@@ -60,6 +60,40 @@ static bool word_number(const struct line *line, unsigned index, uint64_t limit,
 	return length && *value <= limit;
 }
 
+/* A time with us, ms or s, up to a minute. */
+static bool word_time(const struct line *line, unsigned index, uint64_t *ns)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ns;
+	} units[] = {{"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
+	const char *text = line->words[index];
+	size_t digits = 0;
+	*ns = 0;
+	for (; digits < line->lengths[index] && text[digits] >= '0' && text[digits] <= '9'; digits++) {
+		if (digits == 9)
+			return false;
+		*ns = *ns * 10 + (uint64_t)(text[digits] - '0');
+	}
+	for (unsigned i = 0; digits && i < sizeof(units) / sizeof(*units); i++) {
+		size_t length = strlen(units[i].unit);
+		if (line->lengths[index] - digits == length &&
+		    memcmp(text + digits, units[i].unit, length) == 0) {
+			*ns *= units[i].ns;
+			return *ns && *ns <= 60000000000ull;
+		}
+	}
+	return false;
+}
+
+static const char *parse_budget(struct manifest_unit *unit, const struct line *line)
+{
+	if (line->count != 3 || !word_time(line, 1, &unit->budget_ns) ||
+	    !word_time(line, 2, &unit->budget_period_ns) || unit->budget_ns > unit->budget_period_ns)
+		return "a budget is a time and a period, such as 2ms 10ms";
+	return 0;
+}
+
 static const char *parse_give(struct manifest_unit *unit, const struct line *line)
 {
 	static const struct {
@@ -67,7 +101,7 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 		enum manifest_give_kind kind;
 	} plain[] = {{"log", GIVE_LOG},         {"image", GIVE_IMAGE},   {"add", GIVE_ADD},
 	             {"command", GIVE_COMMAND}, {"stream", GIVE_STREAM}, {"framebuffer", GIVE_FRAMEBUFFER},
-	             {"devices", GIVE_DEVICES}};
+	             {"devices", GIVE_DEVICES}, {"link", GIVE_LINK},     {"blocks", GIVE_BLOCKS}};
 	if (line->count < 2)
 		return "give what?";
 	if (word_is(line, 1, "wx")) {
@@ -217,6 +251,12 @@ static const char *parse_line(struct manifest *manifest, const struct line *line
 	struct manifest_unit *unit = &manifest->units[manifest->unit_count - 1];
 	if (word_is(line, 0, "give"))
 		return parse_give(unit, line);
+	if (word_is(line, 0, "budget"))
+		return parse_budget(unit, line);
+	if (line->count == 1 && word_is(line, 0, "sealed")) {
+		unit->sealed = true;
+		return 0;
+	}
 	if (line->count != 2)
 		return "expected one word and its value";
 	if (word_is(line, 0, "program"))
@@ -228,9 +268,21 @@ static const char *parse_line(struct manifest *manifest, const struct line *line
 	if (word_is(line, 0, "stack"))
 		return word_number(line, 1, 64 << 20, &unit->stack) ? 0 : "bad size";
 	if (word_is(line, 0, "priority")) {
-		if (!word_number(line, 1, 127, &value) || !value)
+		if (!word_number(line, 1, MANIFEST_PRIORITY_MAX, &value) || !value)
 			return "bad priority";
 		unit->priority = (uint32_t)value;
+		return 0;
+	}
+	if (word_is(line, 0, "ceiling")) {
+		if (!word_number(line, 1, MANIFEST_PRIORITY_MAX, &value) || !value)
+			return "bad ceiling";
+		unit->ceiling = (uint32_t)value;
+		return 0;
+	}
+	if (word_is(line, 0, "cpu-share")) {
+		if (!word_number(line, 1, 100, &value))
+			return "a share is up to 100 percent";
+		unit->cpu_share = (uint32_t)value * 10000;
 		return 0;
 	}
 	if (word_is(line, 0, "serve"))
@@ -244,6 +296,35 @@ static const char *parse_line(struct manifest *manifest, const struct line *line
 		return unit->restart || word_is(line, 1, "never") ? 0 : "restart always or never";
 	}
 	return "unknown word";
+}
+
+uint32_t manifest_budget_share(const struct manifest_unit *unit)
+{
+	return unit->budget_ns ? (uint32_t)((unit->budget_ns * 1000000 + unit->budget_period_ns - 1) /
+	                                    unit->budget_period_ns)
+	                       : 0;
+}
+
+bool manifest_gives(const struct manifest_unit *unit, enum manifest_give_kind kind)
+{
+	for (unsigned i = 0; i < unit->give_count; i++)
+		if (unit->gives[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* What no line alone can say of UNIT. */
+static const char *unit_finish(struct manifest_unit *unit)
+{
+	if (!unit->program[0])
+		return "a unit without a program";
+	if ((unit->priority > MANIFEST_BEST_EFFORT_MAX) != (unit->budget_ns != 0))
+		return "priorities above 127 are those of units with a budget";
+	if (!unit->ceiling)
+		unit->ceiling = unit->priority;
+	if (unit->ceiling < unit->priority)
+		return "a ceiling below the priority";
+	return unit->cpu_share + manifest_budget_share(unit) > 1000000 ? "more than the whole of a CPU" : 0;
 }
 
 const char *manifest_parse(struct manifest *manifest, const char *text, size_t size, unsigned *number)
@@ -282,9 +363,11 @@ const char *manifest_parse(struct manifest *manifest, const char *text, size_t s
 		if (wrong)
 			return wrong;
 	}
-	for (unsigned i = 0; i < manifest->unit_count; i++)
-		if (!manifest->units[i].program[0])
-			return "a unit without a program";
+	for (unsigned i = 0; i < manifest->unit_count; i++) {
+		const char *wrong = unit_finish(&manifest->units[i]);
+		if (wrong)
+			return wrong;
+	}
 	for (unsigned i = 0; i < manifest->resident_count; i++)
 		if (!manifest->residents[i].command_words)
 			return "a sub-kernel without a command";

@@ -1,0 +1,92 @@
+/* What the parts of the sub-kernel manager share.
+ *
+ *   manager.c   the table, ends, what descendants are asked for, the loop
+ *   start.c     a sub-kernel or a service from a blueprint: its unit, quotas and capabilities
+ *   profile.c   what a profile stands for: a program, and what a native tree's blueprint asks for
+ *   offers.c    what a sub-kernel gives to its next child
+ *   list.c      descriptions
+ *   residents.c the manifest's own sub-kernels, and who reaches the ledger
+ *   entered.c, network.c, blocks.c, screen.c, realtime.c   programs in descendants, links, devices, the wall clock
+ */
+#pragma once
+
+#include <holon.h>
+#include <holon/blueprint.h>
+#include <sysimg/sysimg.h>
+#include "network.h"
+#include "offers.h"
+
+#define SUBKERNELS_MAX  256
+#define DEPTH_MAX       64
+#define EVENT_SLOTS     56u
+#define SUBKERNEL_SLICE 4000000ull /* ns, of the first's round robin */
+
+struct subkernel {
+	uint64_t number; /* 0: free slot */
+	struct subkernel *parent;
+	handle_t unit;
+	handle_t peer;    /* the creator's event, told when this one ends; 0 for the first */
+	handle_t channel; /* of a service */
+	handle_t control; /* told when there is a task for it (task()) */
+	handle_t stream;  /* its terminal's memory, as its creator gave it */
+	struct offers offers;
+	uint32_t depth, flags, cpu_mask, priority;
+	uint32_t
+	    ceiling; /* the highest priority of what it makes; of admitted budgets, where it has a share */
+	uint32_t cpu_share; /* parts per million of each CPU that those may use */
+	uint64_t slice_ns;
+	bool frozen, ended, native, sealed;
+	uint64_t status;
+	char name[32];
+	struct network_link link;
+	char profile[16];
+	char image[32];
+};
+
+struct manager {
+	const struct start_info *info;
+	struct thread_page *page;
+	handle_t log, channel, event, image_memory, vfs, entropy;
+	handle_t
+	    generation_memory; /* seen by all: a page whose first word changes when one may not be who it was */
+	uint64_t *generation;
+	uint64_t image_bytes;
+	struct sysimg image;
+	struct subkernel table[SUBKERNELS_MAX];
+	uint64_t next_number;
+	uint32_t ceiling, cpu_share; /* its own unit's */
+	uint64_t tick_at;            /* when links and residents are looked after next */
+	uint64_t realtime_at_boot;   /* seconds since 1970 */
+};
+extern struct manager manager;
+
+#define LOG(...) log_print(manager.log, manager.page, __VA_ARGS__)
+
+struct subkernel *subkernel_find(uint64_t number);
+/* The descendant NUMBER of the caller's, not the caller itself. */
+struct subkernel *subkernel_descendant(uint64_t badge, uint64_t number);
+/* Ends SUBKERNEL with its subtree: the kernel takes all the units at once; then the descendants' entries go.
+ * Its own entry stays until its creator has asked for the status. */
+void subkernel_end(struct subkernel *subkernel, uint64_t status);
+void subkernel_forget(struct subkernel *subkernel);
+
+/* ---- start.c ---- */
+
+bool start_first(void);
+int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t memory,
+                     handle_t event, handle_t peer, handle_t command, uint64_t command_bytes,
+                     uint64_t *number);
+int64_t serve_service(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t peer,
+                      uint64_t *number, handle_t *given);
+
+/* ---- list.c ---- */
+
+int64_t serve_list(void *context, uint64_t badge, uint32_t index, const void **data, uint32_t *bytes);
+
+/* ---- residents.c ---- */
+
+/* Starts those that do not run and shall, and takes what they write. */
+void residents_look(void);
+/* Connects CLIENT with the ledger, where it may reach it, and it is there; and all that may. */
+void connect_ledger(const struct subkernel *client);
+void connect_all(void);
