@@ -4,11 +4,13 @@ $(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c s
 $(call native-program,system/holdings,system/subkernel/holdings.c)
 # The subkernel command is an ordinary Linux program, linked statically.
 GUEST_CFLAGS := $(CSTD) $(WARN) -O2 -Iabi
-SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c tree.c)
-build/guest/subkernel: $(SUBKERNEL_COMMAND) $(addprefix system/subkernel/,command.h log.h tree.h libholon.h) abi/holon/blueprint.h abi/holon/switch.h abi/holon/link.h abi/holon/guest_calls.h
+# What serves abi/file.interface in a Linux process: messages as native services take them, and no kernel.
+SHARE_CFLAGS := -DHOLON_FAKE_KERNEL -Ilib/holon -Ibuild/abi
+SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c command_volume.c share.c tree.c)
+build/guest/subkernel: $(SUBKERNEL_COMMAND) $(addprefix system/subkernel/,command.h log.h tree.h share.h libholon.h) abi/holon/blueprint.h abi/holon/switch.h abi/holon/link.h abi/holon/guest_calls.h abi/holon/portal.h build/abi/file.interface.h build/abi/holon/calls.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(SUBKERNEL_COMMAND)
+	@$(CC) $(GUEST_CFLAGS) $(SHARE_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(SUBKERNEL_COMMAND)
 ALL += build/guest/subkernel
 # What holon-run --volume starts in the command's place.
 build/guest/volumes: system/subkernel/volumes.c system/subkernel/tree.c system/subkernel/tree.h
@@ -43,3 +45,8 @@ build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
 # Archives of trees, which come from sub-kernels that may mean harm.
 $(call host-test,subkernel-tree,system/subkernel/tree_test.c system/subkernel/tree.c,-D_GNU_SOURCE)
 $(call host-fuzz,subkernel-tree,system/subkernel/tree_fuzz.c system/subkernel/tree.c,-D_GNU_SOURCE)
+# What serves volumes, on a directory of the host.
+$(call host-test,subkernel-share,system/subkernel/share_test.c system/subkernel/share.c,-D_GNU_SOURCE $(SHARE_CFLAGS))
+$(call host-fuzz,subkernel-share,system/subkernel/share_fuzz.c system/subkernel/share.c,-D_GNU_SOURCE $(SHARE_CFLAGS))
+$(call host-object-names,test,-D_GNU_SOURCE $(SHARE_CFLAGS),system/subkernel/share_test.c system/subkernel/share.c): | $(INTERFACES)
+$(call host-object-names,fuzz,-D_GNU_SOURCE $(SHARE_CFLAGS),system/subkernel/share_fuzz.c system/subkernel/share.c): | $(INTERFACES)

@@ -51,6 +51,18 @@ enum holon_call {
 	/* (descriptor of create) → 1 once for each Ctrl-Z that nobody in the child could follow, which POLLPRI tells:
 	 * who holds the terminal may freeze the child; else 0 */
 	HOLON_SUBKERNEL_SUSPENDED,
+	/* () → a descriptor of a portal, close-on-exec: a channel of this sub-kernel whose calls this program answers. When
+	 * the last descriptor is closed, whoever calls gets an error. EAGAIN: there are too many; ENOMEM */
+	HOLON_PORTAL_CREATE,
+	/* (portal) → a token by which the next child's blueprint names it as a volume: a mount of abi/file.interface */
+	HOLON_PORTAL_OFFER,
+	/* (portal, struct portal_message *): waits for the next request. EINVAL while one is not answered */
+	HOLON_PORTAL_NEXT,
+	/* (portal, const struct portal_message *): the answer to the request that was given last. EINVAL: there is none */
+	HOLON_PORTAL_ANSWER,
+	/* (portal, at, address, bytes, 1 into | 0 out of): bytes of the buffer that the caller of the portal sees. EINVAL:
+	 * it is not that long */
+	HOLON_PORTAL_COPY,
 };
 
 enum holon_vault_operation {

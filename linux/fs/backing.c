@@ -30,7 +30,7 @@ static uint64_t device_from_service(uint64_t device)
 	return (minor & 0xff) | (major & 0xfff) << 8 | (minor & ~0xffull) << 12 | (major & ~0xfffull) << 32;
 }
 
-static struct linux_timespec from_ns(int64_t ns)
+struct linux_timespec backing_time(int64_t ns)
 {
 	int64_t seconds = ns / 1000000000 - (ns % 1000000000 < 0);
 	return (struct linux_timespec){seconds, ns - seconds * 1000000000};
@@ -155,6 +155,8 @@ static int enter(struct ram_node *directory, const struct file_entry *entry, con
 	bool hidden = false;
 	if (directory->upper == ram_backing(directory)->work)
 		return 0;
+	if (ram_backing(directory)->shared && backing_seen(directory, name, entry->name_bytes, entry->node))
+		return 0;
 	struct ram_entry *made = ram_entry_add(directory, name, entry->name_bytes, 0, -1);
 	if (!made)
 		return -ENOMEM;
@@ -235,9 +237,9 @@ static int attributes_set(struct ram_node *node, const struct file_attributes *f
 	vnode->uid = found->uid;
 	vnode->gid = found->gid;
 	vnode->links = found->links;
-	vnode->accessed = from_ns(found->accessed_ns);
-	vnode->modified = from_ns(found->modified_ns);
-	vnode->changed = from_ns(found->changed_ns);
+	vnode->accessed = backing_time(found->accessed_ns);
+	vnode->modified = backing_time(found->modified_ns);
+	vnode->changed = backing_time(found->changed_ns);
 	vnode->device_number = device_from_service(found->device);
 	int error = backing_take_upper(node, found->node);
 	if (error || S_ISDIR(vnode->mode)) {
@@ -363,7 +365,8 @@ static int session_begin(struct backing *backing, handle_t mount, bool image)
 	if (result >= 0)
 		result = file_session(
 		    mount, page, (handle_t)quota, (handle_t)told,
-		    FILE_SESSION_READ | (backing->read_only ? 0 : (uint32_t)FILE_SESSION_WRITE),
+		    FILE_SESSION_READ | (backing->read_only ? 0 : (uint32_t)FILE_SESSION_WRITE) |
+		        (backing->shared ? (uint32_t)FILE_SESSION_SHARED : 0),
 		    (int64_t)clock_realtime(), &backing->session, &root, &data, &bytes, DEADLINE_NEVER);
 	if (result < 0) {
 		backing->session = 0;
@@ -392,7 +395,7 @@ static int session_begin(struct backing *backing, handle_t mount, bool image)
 	return error;
 }
 
-struct backing *backing_create(handle_t mount, bool read_only, bool image, int *error)
+static struct backing *create(handle_t mount, bool read_only, bool image, bool shared, int *error)
 {
 	struct backing *backing = heap_allocate(sizeof(*backing));
 	*error = -ENOMEM;
@@ -401,6 +404,7 @@ struct backing *backing_create(handle_t mount, bool read_only, bool image, int *
 		list_init(&backing->dirty);
 		list_init(&backing->loaded);
 		backing->read_only = read_only;
+		backing->shared = shared;
 		uint64_t total;
 		uint64_t used;
 		linux_memory(&total, &used);
@@ -417,6 +421,16 @@ struct backing *backing_create(handle_t mount, bool read_only, bool image, int *
 		(void)backing_worker_start(); /* without it there is fsync */
 	}
 	return backing;
+}
+
+struct backing *backing_create(handle_t mount, bool read_only, bool image, int *error)
+{
+	return create(mount, read_only, image, false, error);
+}
+
+struct backing *backing_create_shared(handle_t mount, bool read_only, int *error)
+{
+	return create(mount, read_only, false, true, error);
 }
 
 void backing_end(struct backing *backing)

@@ -26,6 +26,7 @@ struct backing {
 	handle_t session, changes;
 	uint64_t root, work; /* work is 0 where there is no union */
 	bool read_only;
+	bool shared; /* others change it meanwhile: names and attributes are asked for anew each time */
 	struct started_service service; /* that the mount has for itself, or none */
 	handle_t buffer_memory;
 	uint8_t *buffer;
@@ -43,6 +44,8 @@ struct backing *backing_next(struct backing *after);
 
 /* A session on MOUNT, which goes over in any case; with IMAGE, a union over it. *ERROR where it is 0. */
 struct backing *backing_create(handle_t mount, bool read_only, bool image, int *error);
+/* The same for a mount that others change meanwhile. */
+struct backing *backing_create_shared(handle_t mount, bool read_only, int *error);
 /* Ends the session: from here on nothing is asked of the service. */
 void backing_end(struct backing *backing);
 /* Frees it, with the session. The nodes are gone. */
@@ -57,6 +60,11 @@ void backing_listed(struct ram_node *directory);
 /* The node of ENTRY, which is in the service. */
 struct ram_node *backing_node(struct ram_node *directory, struct ram_entry *entry, int *error);
 uint64_t backing_inode(struct ram_node *directory, const struct ram_entry *entry);
+
+/* Of a shared one (backing_shared.c): NAME, or all names, of DIRECTORY become what the service has now. Contents follow where
+ * nothing here has changed them and nobody maps them. */
+int backing_refresh(struct ram_node *directory, const char *name, uint32_t length);
+int backing_refresh_all(struct ram_node *directory);
 
 /* Each makes in the service what ramfs is about to do, or has done and undoes where this fails. NAME ends in
  * NUL. */
@@ -81,6 +89,8 @@ int backing_data_init(struct ram_node *node);
 /* True when reading, or writing, [START, END) needs nothing of the service. */
 bool backing_readable(const struct ram_node *node, uint64_t start, uint64_t end);
 bool backing_writable(const struct ram_node *node, uint64_t start, uint64_t end);
+/* NODE has SIZE bytes of other contents in the service: what is here is dropped, where it may be. */
+int backing_data_again(struct ram_node *node, uint64_t size);
 /* Fetches what is missing of [START, END). */
 int backing_fill(struct ram_node *node, uint64_t start, uint64_t end);
 /* Before and after bytes [START, END) of NODE are written: room, and the rest of its first and last page. */

@@ -21,6 +21,9 @@ struct ram_node;
 
 int backing_lookup(struct backing *backing, uint64_t directory, const char *name,
                    struct file_attributes *found);
+struct linux_timespec backing_time(int64_t ns);
+/* backing_shared.c: whether NAME of DIRECTORY is entered already, as NODE; one that is another goes. */
+bool backing_seen(struct ram_node *directory, const char *name, uint32_t length, uint64_t node);
 /* NODE is UPPER in the service: the use that came with it is NODE's. */
 int backing_take_upper(struct ram_node *node, uint64_t upper);
 /* The image's node that NAME shows in DIRECTORY where nothing of the service hides it; -1: none. */

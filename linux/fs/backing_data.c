@@ -97,6 +97,19 @@ static void unloaded(struct ram_node *node)
 	list_remove(&node->loaded);
 }
 
+int backing_data_again(struct ram_node *node, uint64_t size)
+{
+	if (!list_empty(&node->dirty) || (node->vnode.object && node->vnode.object->references > 1))
+		return 0;
+	ram_data_drop(node);
+	unloaded(node);
+	node->vnode.size = size;
+	int error = pages_for(node, size);
+	if (!error)
+		all_absent(node);
+	return error;
+}
+
 void backing_data_gone(struct ram_node *node)
 {
 	unloaded(node);

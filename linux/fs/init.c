@@ -1,5 +1,6 @@
 /* The file side's beginning: file systems, devices, the files that were added to the image, and the first
  * process's descriptors. */
+#include <holon/blueprint.h>
 #include "../internal.h"
 #include "../net/link.h"
 #include "../proc/proc.h"
@@ -165,6 +166,61 @@ int files_init_entered(struct task *task)
 	return 0;
 }
 
+/* The words "shareN=rw:PATH" (or ro): the capability of that name is mounted there. */
+static int mount_share(const struct start_info *info, const char *name, const char *word)
+{
+	char path[128];
+	struct path where, root;
+	int error = -EINVAL;
+	bool read_only = word[0] == 'r' && word[1] == 'o';
+	handle_t mount = start_find(info, name, 0);
+	if (!mount || !text_copy(path, sizeof(path), word + 3))
+		return error;
+	for (char *slash = path + 1;; slash++) {
+		char end = *slash;
+		struct vnode *made = 0;
+		if (end && end != '/')
+			continue;
+		*slash = 0;
+		error = slash[-1] != '/' ? name_make(path, S_IFDIR | 0755, &made) : 0;
+		if (made)
+			vnode_release(made);
+		if (error && error != -EEXIST)
+			return error;
+		if (!end)
+			break;
+		*slash = end;
+	}
+	error = path_walk(AT_FDCWD, path, WALK_FOLLOW | WALK_DIRECTORY, &where);
+	if (error)
+		return error;
+	struct filesystem *filesystem = ramfs_create_shared(mount, read_only, &error);
+	if (filesystem)
+		error = mount_add(filesystem, &where, "portal", &root);
+	if (!error) {
+		root.mount->read_only = read_only;
+		path_release(&root);
+	}
+	path_release(&where);
+	return error;
+}
+
+static int mount_shares(const struct start_info *info)
+{
+	for (unsigned i = 0; i < BLUEPRINT_VOLUMES_MAX; i++) {
+		char name[24], prefix[24];
+		text_format(name, sizeof(name), "share%u", i);
+		text_format(prefix, sizeof(prefix), "%s=", name);
+		const char *word = start_word(info, prefix);
+		int error = word ? mount_share(info, name, word) : 0;
+		if (error) {
+			linux_log("linux: the volume %s cannot be mounted: error %d\n", word, -error);
+			return error;
+		}
+	}
+	return 0;
+}
+
 int files_init_first(struct task *task)
 {
 	const struct start_info *info = linux_start_info();
@@ -210,6 +266,8 @@ int files_init_first(struct task *task)
 		space_unmap(machine.space, (uint64_t)window, (bytes + 4095) & ~4095ull);
 		window_put((uint64_t)window, (bytes + 4095) & ~4095ull);
 	}
+	if (!error)
+		error = mount_shares(info);
 	if (!error)
 		make_resolver(&root);
 	if (!error && !console_init(info)) {

@@ -276,7 +276,8 @@ void dentry_move(struct dentry *dentry, struct dentry *directory, const char *na
 	dentry->parent = dentry_reference(directory);
 	if (old != dentry)
 		dentry_release(old);
-	hash_insert(dentry);
+	if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED) || dentry->mounts)
+		hash_insert(dentry);
 }
 
 void dentry_purge(const struct filesystem *filesystem)

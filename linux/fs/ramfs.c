@@ -42,7 +42,7 @@ static uint32_t hash_name(const char *name, uint32_t length)
 	return hash;
 }
 
-static struct ram_entry *entry_find(struct ram_node *directory, const char *name, uint32_t length)
+struct ram_entry *ram_entry_find(struct ram_node *directory, const char *name, uint32_t length)
 {
 	if (!directory->bucket_count)
 		return 0;
@@ -132,7 +132,7 @@ static int image_enter(struct ram_node *directory)
 	for (uint64_t i = 0;
 	     (node = sysimg_entry(image, (uint32_t)directory->lower_directory, i, &name, &length)) >= 0;
 	     i++) {
-		if (directory->upper && entry_find(directory, name, (uint32_t)length))
+		if (directory->upper && ram_entry_find(directory, name, (uint32_t)length))
 			continue; /* the service's hides it */
 		if (!ram_entry_add(directory, name, (uint32_t)length, 0, node))
 			return -ENOMEM;
@@ -145,7 +145,7 @@ static int lower_enter(struct ram_node *directory)
 {
 	struct ram_entry *entry;
 	struct ram_entry *next;
-	if (directory->lower_directory < 0 && !directory->unlisted)
+	if (ram_shared(directory) || (directory->lower_directory < 0 && !directory->unlisted))
 		return 0;
 	int error = directory->unlisted ? backing_list(directory) : 0;
 	if (!error && directory->lower_directory >= 0)
@@ -220,10 +220,10 @@ static void touch(struct ram_node *node)
 static struct vnode *ramfs_lookup(struct vnode *vnode, const char *name, uint32_t length, int *error)
 {
 	struct ram_node *directory = ram_node(vnode);
-	*error = lower_enter(directory);
+	*error = ram_shared(directory) ? backing_refresh(directory, name, length) : lower_enter(directory);
 	if (*error)
 		return 0;
-	struct ram_entry *entry = entry_find(directory, name, length);
+	struct ram_entry *entry = ram_entry_find(directory, name, length);
 	if (!entry) {
 		*error = -ENOENT;
 		return 0;
@@ -239,7 +239,7 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 	*error = lower_enter(directory);
 	if (*error)
 		return 0;
-	if (entry_find(directory, name, length)) {
+	if (ram_entry_find(directory, name, length)) {
 		*error = -EEXIST;
 		return 0;
 	}
@@ -304,7 +304,7 @@ static int ramfs_link(struct vnode *vnode, const char *name, uint32_t length, st
 	int error = lower_enter(directory);
 	if (error)
 		return error;
-	if (entry_find(directory, name, length))
+	if (ram_entry_find(directory, name, length))
 		return -EEXIST;
 	if (ram_backing(directory)) {
 		char text[NAME_MAX_BYTES + 1];
@@ -328,12 +328,11 @@ static int ramfs_link(struct vnode *vnode, const char *name, uint32_t length, st
 
 static int directory_empty(struct ram_node *node)
 {
-	int error = lower_enter(node);
+	int error = ram_shared(node) ? backing_refresh_all(node) : lower_enter(node);
 	return error ? error : node->entry_count ? -ENOTEMPTY : 0;
 }
 
-/* Takes ENTRY's node out of DIRECTORY: one link less. */
-static void detach(struct ram_node *directory, struct ram_entry *entry)
+void ram_entry_detach(struct ram_node *directory, struct ram_entry *entry)
 {
 	struct ram_node *node = entry->node;
 	ram_entry_remove(directory, entry);
@@ -353,7 +352,7 @@ static void detach(struct ram_node *directory, struct ram_entry *entry)
 static int ramfs_unlink(struct vnode *vnode, const char *name, uint32_t length, struct vnode *target)
 {
 	struct ram_node *directory = ram_node(vnode);
-	struct ram_entry *entry = entry_find(directory, name, length);
+	struct ram_entry *entry = ram_entry_find(directory, name, length);
 	if (!entry || &entry->node->vnode != target)
 		return -ENOENT;
 	int error = S_ISDIR(target->mode) ? directory_empty(ram_node(target)) : 0;
@@ -361,7 +360,7 @@ static int ramfs_unlink(struct vnode *vnode, const char *name, uint32_t length, 
 		error = backing_unlink(directory, entry->name, entry->node);
 	if (error)
 		return error;
-	detach(directory, entry);
+	ram_entry_detach(directory, entry);
 	return 0;
 }
 
@@ -375,8 +374,8 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 	int error = lower_enter(target);
 	if (error)
 		return error;
-	struct ram_entry *old = entry_find(source, from_name, from_length);
-	struct ram_entry *over = entry_find(target, to_name, to_length);
+	struct ram_entry *old = ram_entry_find(source, from_name, from_length);
+	struct ram_entry *over = ram_entry_find(target, to_name, to_length);
 	char to_text[NAME_MAX_BYTES + 1];
 	text_copy(to_text, to_length + 1, to_name);
 	if (!old || !entry_node(source, old, &error))
@@ -533,7 +532,8 @@ static int64_t ramfs_getdents(struct file *file, struct dirent_sink *sink)
 {
 	struct ram_node *node = ram_node(file->vnode);
 	struct linux_timespec now;
-	int64_t error = lower_enter(node);
+	int64_t error =
+	    ram_shared(node) && file->position < 1 ? backing_refresh_all(node) : lower_enter(node);
 	if (error)
 		return error;
 	if (node->vnode.links == 0)
@@ -692,9 +692,8 @@ static int backed_attribute_keep(struct vnode *vnode, const char *name, const vo
 	return backing_attribute_keep(ram_node(vnode), name, value, bytes);
 }
 
-struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool image, int *error)
+static struct filesystem *create_on(struct backing *backing, bool read_only, bool image, int *error)
 {
-	struct backing *backing = backing_create(mount, read_only, image, error);
 	struct filesystem *filesystem = backing ? ramfs_create("vault", 0755) : 0;
 	if (!filesystem) {
 		if (backing) {
@@ -718,6 +717,25 @@ struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool imag
 		backed_release(filesystem);
 		return 0;
 	}
+	return filesystem;
+}
+
+struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool image, int *error)
+{
+	return create_on(backing_create(mount, read_only, image, error), read_only, image, error);
+}
+
+struct filesystem *ramfs_create_shared(handle_t mount, bool read_only, int *error)
+{
+	struct filesystem *filesystem =
+	    create_on(backing_create_shared(mount, read_only, error), read_only, false, error);
+	if (!filesystem)
+		return 0;
+	filesystem->name = "portal";
+	filesystem->flags |= FILESYSTEM_UNCACHED;
+	filesystem->attributes = false;
+	filesystem->attributes_load = 0;
+	filesystem->attribute_keep = 0;
 	return filesystem;
 }
 

@@ -24,6 +24,8 @@ struct filesystem *ramfs_create_root(handle_t volume, int *error);
 /* The directory that MOUNT stands for, which goes over; with IMAGE, over the image's directory "linux". */
 struct filesystem *ramfs_create_backed(handle_t mount, bool read_only, bool image, int *error);
 
+/* The directory that MOUNT stands for, which goes over, and which others change meanwhile. */
+struct filesystem *ramfs_create_shared(handle_t mount, bool read_only, int *error);
 /* The file system of that TYPE on the block device DEVICE, a node (mount(2)). */
 struct filesystem *ramfs_create_on_device(struct vnode *device, const char *type, const char *options,
                                           bool read_only, int *error);

@@ -80,11 +80,20 @@ static inline struct backing *ram_backing(const struct ram_node *node)
 {
 	return ((struct ram_filesystem *)node->vnode.filesystem)->backing;
 }
+/* Others change it meanwhile. */
+static inline bool ram_shared(const struct ram_node *node)
+{
+	const struct backing *backing = ram_backing(node);
+	return backing && backing->shared;
+}
 /* Of ramfs.c, for the backing. */
 struct ram_node *ram_node_create(struct filesystem *filesystem, uint32_t mode);
 struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, uint32_t length,
                                 struct ram_node *node, int64_t lower);
 void ram_entry_remove(struct ram_node *directory, struct ram_entry *entry);
+struct ram_entry *ram_entry_find(struct ram_node *directory, const char *name, uint32_t length);
+/* ENTRY's node loses this name: one link less. */
+void ram_entry_detach(struct ram_node *directory, struct ram_entry *entry);
 
 /* Makes the bytes [0, size) readable at the returned address (may be 0 when size is 0). 0 with *ERROR = -EIO
  * when the image's digest does not match. */

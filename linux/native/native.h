@@ -14,6 +14,8 @@ int64_t holon_call(uint64_t number, const struct guest_state *state);
 struct process;
 void enter_start(void);
 void entered_ended(struct process *process, int32_t status);
+/* HOLON_PORTAL_*: portal.c. */
+int64_t portal_call(uint64_t number, const struct guest_state *state);
 /* HOLON_VAULT and HOLON_BLOCK_LIST. */
 int64_t holon_vault_call(uint64_t number, uint64_t first, uint64_t second);
 /* A service that the manager started for this sub-kernel, out of its memory. */

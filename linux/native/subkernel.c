@@ -608,6 +608,8 @@ int64_t holon_call(uint64_t number, const struct guest_state *state)
 		return holon_vault_call(number, state->rdi, state->rsi);
 	if (!manager())
 		return -EPERM;
+	if (number >= HOLON_PORTAL_CREATE && number <= HOLON_PORTAL_COPY)
+		return portal_call(number, state);
 	switch (number) {
 	case HOLON_SUBKERNEL_CREATE:
 		return create(state->rdi, 0, state->rsi, state->rdx, state->r10, state->r8);

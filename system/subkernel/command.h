@@ -21,6 +21,15 @@ int write_all(int file, const char *bytes, long count);
 /* The status to exit with for a wait status. */
 int exit_code(int status);
 
+/* command_volume.c: directories that a child shares. */
+struct blueprint;
+/* DIRECTORY:PATH[:ro] becomes the next volume of BLUEPRINT; -1 after a message. */
+int volume_take(struct blueprint *blueprint, const char *text);
+/* Makes all of them ready for the next child; a status to exit with, after a message, or 0. */
+int volumes_offer(struct blueprint *blueprint);
+/* Starts the processes that serve them, which end with this one; TERMINAL is the child's. The same results. */
+int volumes_serve(int terminal);
+
 /* Each takes the command's own words, the command first, and gives the status to exit with. */
 int command_run(int count, char **arguments);
 int command_exec(int count, char **arguments);

@@ -256,7 +256,8 @@ int command_run(int count, char **arguments)
 		PROFILE,
 		BUDGET,
 		SHARE,
-		RESERVE
+		RESERVE,
+		VOLUME
 	};
 	static const struct option options[] = {
 	    {"name", required_argument, 0, 'n'},
@@ -272,6 +273,7 @@ int command_run(int count, char **arguments)
 	    {"vault", required_argument, 0, VAULT},
 	    {"image", required_argument, 0, IMAGE},
 	    {"add", required_argument, 0, ADD},
+	    {"volume", required_argument, 0, VOLUME},
 	    {"profile", required_argument, 0, PROFILE},
 	    {"budget", required_argument, 0, BUDGET},
 	    {"cpu-share", required_argument, 0, SHARE},
@@ -304,6 +306,10 @@ int command_run(int count, char **arguments)
 			}
 			memset(blueprint.profile, 0, sizeof(blueprint.profile));
 			memcpy(blueprint.profile, optarg, strlen(optarg));
+			break;
+		case VOLUME:
+			if (volume_take(&blueprint, optarg))
+				return 2;
 			break;
 		case BUDGET:
 			if (!take_budget(&blueprint, optarg))
@@ -370,13 +376,15 @@ int command_run(int count, char **arguments)
 	}
 	char **command = optind < count ? arguments + optind : 0;
 	int native = strncmp(blueprint.profile, "linux", sizeof(blueprint.profile)) != 0;
-	if (native && archive >= 0) {
-		fprintf(stderr, "subkernel: --add: profile '%s' has no files\n",
+	if (native && (archive >= 0 || blueprint.volume_count)) {
+		fprintf(stderr, "subkernel: --add and --volume: profile '%s' has no files\n",
 		        blueprint.profile);
 		return 2;
 	}
 	if (native && command && strchr(command[0], '/') ? offer_program(&blueprint, command[0])
 	                                                 : offer_archive(&blueprint, archive))
+		return 1;
+	if (volumes_offer(&blueprint))
 		return 1;
 	/* A native tree has no line discipline: the caller's terminal keeps its own, with Ctrl-C for this command. */
 	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !detach && !native;
@@ -395,6 +403,8 @@ int command_run(int count, char **arguments)
 		if (pid)
 			return pid < 0 ? fail("fork") : 0;
 		setsid();
+		if (volumes_serve(terminal))
+			_exit(1);
 		close(STDIN_FILENO);
 		close(STDOUT_FILENO);
 		close(STDERR_FILENO);
@@ -402,7 +412,7 @@ int command_run(int count, char **arguments)
 		keep_log(terminal, child);
 		_exit(0);
 	}
-	return session(terminal, is_terminal, child);
+	return volumes_serve(terminal) ? 1 : session(terminal, is_terminal, child);
 }
 
 int command_exec(int count, char **arguments)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <holon/blueprint.h>
 #include <holon/guest_calls.h>
+#include <holon/portal.h>
 #include <unistd.h>
 
 static inline long holon_version(void)
@@ -57,6 +58,26 @@ static inline long holon_subkernel_offer(int file)
 static inline int holon_subkernel_suspended(int terminal)
 {
 	return (int)syscall(HOLON_SUBKERNEL_SUSPENDED, terminal);
+}
+static inline int holon_portal_create(void)
+{
+	return (int)syscall(HOLON_PORTAL_CREATE);
+}
+static inline long holon_portal_offer(int portal)
+{
+	return syscall(HOLON_PORTAL_OFFER, portal);
+}
+static inline int holon_portal_next(int portal, struct portal_message *message)
+{
+	return (int)syscall(HOLON_PORTAL_NEXT, portal, message);
+}
+static inline int holon_portal_answer(int portal, const struct portal_message *message)
+{
+	return (int)syscall(HOLON_PORTAL_ANSWER, portal, message);
+}
+static inline int holon_portal_copy(int portal, uint64_t at, void *bytes, uint64_t count, int into)
+{
+	return (int)syscall(HOLON_PORTAL_COPY, portal, at, bytes, count, into);
 }
 static inline int holon_subkernel_end_input(int terminal)
 {

@@ -28,6 +28,8 @@ const char usage[] =
     "or refused\n"
     "      --image NAME     its root is that image of the system, not the first sub-kernel's\n"
     "      --add HERE:THERE a copy of the file or directory HERE is in it at THERE; repeatable\n"
+    "      --volume DIR:PATH[:ro]  the directory DIR is in it at PATH, shared: what one side closed, the "
+    "other opens; repeatable\n"
     "  -e, --env NAME=VALUE adds to COMMAND's environment; repeatable\n"
     "  -m, --memory SIZE    its memory quota, with K, M or G (half of what is left)\n"
     "  -c, --caps COUNT     its capability quota (three quarters of what is left)\n"

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""System tests: boots the machine and runs checks.sh, subkernels.sh and reach.sh inside, with one CPU and with more."""
+"""System tests: boots the machine and runs checks.sh, subkernels.sh, reach.sh and volumes.sh inside, with one CPU and with more."""
 import pathlib
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RUNS = (("checks.sh", 1, 1024), ("checks.sh", 4, 1024), ("subkernels.sh", 1, 512), ("subkernels.sh", 2, 512),
-        ("subkernels.sh", 4, 1024), ("reach.sh", 1, 1024), ("reach.sh", 4, 1024))
+        ("subkernels.sh", 4, 1024), ("reach.sh", 1, 1024), ("reach.sh", 4, 1024), ("volumes.sh", 2, 1024))
 RUN = [str(ROOT / "tools/holon-run")]
 
 
