@@ -8,6 +8,7 @@ enum device_kind {
 	DEVICE_BLOCK = 1,  /* abi/block.interface */
 	DEVICE_LINK = 2,   /* abi/link.interface */
 	DEVICE_RANDOM = 3, /* abi/random.interface */
+	DEVICE_INPUT = 4,  /* abi/input.interface */
 };
 
 struct device_info {

@@ -1,7 +1,7 @@
 /* The console service: carries bytes between the machine's terminal and the stream of the first sub-kernel.
  *
- * The terminal is COM1 and, where the machine has them, the screen and the keyboard: output goes to both,
- * input comes from both. One thread, one event for everything: interrupts, the stream, requests on its
+ * The terminal is COM1 and, where the machine has them, the screen and keyboards: output goes to both,
+ * input comes from all. One thread, one event for everything: interrupts, the stream, requests on its
  * channel. COM2 brings holon-run's control lines (the kernel's log goes out there). The stream's objects
  * belong to the steward, so that a restarted console goes on where the one before ended.
  */
@@ -10,12 +10,16 @@
 #include "control.h"
 #include "display.h"
 #include "i8042.h"
+#include "inputs.h"
 #include "keyboard.h"
 #include "uart.h"
 
 #define BIT_COM1      (1ull << 32)
 #define BIT_COM2      (1ull << 33)
 #define BIT_KEYBOARD  (1ull << 34)
+#define BIT_INPUT     (1ull << 35)
+#define BIT_DEVICES   (1ull << 36)
+#define BIT_TIMER     (1ull << 37)
 #define CHUNK         256
 #define REDRAW_CHUNKS 64 /* of output at most between two redraws */
 
@@ -27,6 +31,7 @@ struct console {
 	struct display display;
 	struct keyboard keyboard;
 	struct i8042 i8042;
+	struct inputs inputs; /* other keyboards */
 	handle_t keyboard_irq;
 	bool typed_here; /* the last input came from the keyboard, so the screen answers terminal queries */
 	uint8_t output[CHUNK]; /* taken from the stream, not yet sent */
@@ -44,16 +49,22 @@ static void type(struct console *console, const uint8_t *bytes, uint32_t count)
 		(void)stream_write(&console->stream, bytes, count);
 }
 
+static void take_code(void *context, uint8_t code)
+{
+	struct console *console = context;
+	uint8_t bytes[KEYBOARD_BYTES_MAX];
+	uint32_t count =
+	    keyboard_take(&console->keyboard, code, console->display.terminal.cursor_keys, bytes);
+
+	console->typed_here = console->typed_here || count;
+	type(console, bytes, count);
+}
+
 static void pump_keyboard(struct console *console)
 {
 	int code;
-	while ((code = i8042_read(&console->i8042)) >= 0) {
-		uint8_t bytes[KEYBOARD_BYTES_MAX];
-		uint32_t count = keyboard_take(&console->keyboard, (uint8_t)code,
-		                               console->display.terminal.cursor_keys, bytes);
-		console->typed_here = console->typed_here || count;
-		type(console, bytes, count);
-	}
+	while ((code = i8042_read(&console->i8042)) >= 0)
+		take_code(console, (uint8_t)code);
 }
 
 static void show(struct console *console, const uint8_t *bytes, uint32_t count)
@@ -160,6 +171,7 @@ static void handle_event(struct console *console, uint64_t bits)
 		pump_keyboard(console);
 		irq_ack(console->keyboard_irq);
 	}
+	inputs_work(&console->inputs, bits);
 	do {
 		pump_output(console);
 		pump_input(console);
@@ -171,7 +183,8 @@ static void handle_event(struct console *console, uint64_t bits)
 
 /* The screen, and the keyboard where there is a screen to see what is typed. Both are for terminals: a
  * command on pipes gets its input from them alone. */
-static void screen_start(struct console *console, const struct start_info *info, handle_t event)
+static void screen_start(struct console *console, const struct start_info *info, struct thread_page *page,
+                         handle_t event)
 {
 	struct stream_header *header = console->stream.header;
 	bool raw = header->flags & STREAM_FLAG_RAW;
@@ -190,6 +203,16 @@ static void screen_start(struct console *console, const struct start_info *info,
 	if (irq_bind(console->keyboard_irq, event, BIT_KEYBOARD) >= 0)
 		i8042_init(&console->i8042, start_find(info, "keyboard-data", 0),
 		           start_find(info, "keyboard-command", 0));
+	console->inputs = (struct inputs){.devices = start_find(info, "device", 0),
+	                                  .event = event,
+	                                  .input_bit = BIT_INPUT,
+	                                  .devices_bit = BIT_DEVICES,
+	                                  .timer_bit = BIT_TIMER,
+	                                  .page = page,
+	                                  .take = take_code,
+	                                  .context = console};
+	if (console->inputs.devices)
+		inputs_start(&console->inputs);
 }
 
 int program_main(const struct start_info *info, struct thread_page *page)
@@ -224,7 +247,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (irq_bind(console.terminal_irq, event, BIT_COM1) < 0 ||
 	    irq_bind(console.log_irq, event, BIT_COM2) < 0)
 		log_print(log, page, "console: no interrupts of the serial lines\n");
-	screen_start(&console, info, event);
+	screen_start(&console, info, page, event);
 	log_print(log, page, "holon-run: ready\n"); /* abi/holon/command.h */
 
 	struct message message = {0};

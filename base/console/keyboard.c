@@ -157,3 +157,43 @@ uint32_t keyboard_take(struct keyboard *keyboard, uint8_t code, bool cursor_keys
 		return send_function(bytes, key - KEY_F11 + 10);
 	return key < sizeof(plain) - 1 ? send_character(keyboard, key, bytes) : 0;
 }
+
+/* By usage, from 0x04 on; GREY: those that begin with 0xe0. */
+#define GREY 0x80
+static const uint8_t codes_of[] = {
+    0x1e,        0x30,        0x2e,        0x20,        0x12,        0x21,        0x22,
+    0x23,        0x17,        0x24,        0x25,        0x26,        0x32, /* a to m */
+    0x31,        0x18,        0x19,        0x10,        0x13,        0x1f,        0x14,
+    0x16,        0x2f,        0x11,        0x2d,        0x15,        0x2c, /* n to z */
+    0x02,        0x03,        0x04,        0x05,        0x06,        0x07,        0x08,
+    0x09,        0x0a,        0x0b,                           /* 1 to 9, 0 */
+    0x1c,        0x01,        0x0e,        0x0f,        0x39, /* enter, escape, rubout, tab, space */
+    0x0c,        0x0d,        0x1a,        0x1b,        0x2b,        0x2b,        0x27,
+    0x28,        0x29,        0x33,        0x34,        0x35,        0x3a, /* - to /, caps lock */
+    0x3b,        0x3c,        0x3d,        0x3e,        0x3f,        0x40,        0x41,
+    0x42,        0x43,        0x44,        0x57,        0x58, /* F1 to F12 */
+    0,           0x46,        0,                              /* print, scroll lock, pause */
+    GREY | 0x52, GREY | 0x47, GREY | 0x49, GREY | 0x53, GREY | 0x4f, GREY | 0x51, /* insert to page down */
+    GREY | 0x4d, GREY | 0x4b, GREY | 0x50, GREY | 0x48,                           /* right, left, down, up */
+    0x45,        GREY | 0x35, 0x37,        0x4a,        0x4e,        GREY | 0x1c, /* keypad: num lock to enter, */
+    0x4f,        0x50,        0x51,        0x4b,        0x4c,        0x4d,        0x47,
+    0x48,        0x49,        0x52,        0x53, /* 1 to 9, 0, point */
+};
+_Static_assert(sizeof(codes_of) == 0x64 - 0x04, "one code a key");
+static const uint8_t codes_of_modifiers[] = {0x1d,        0x2a, 0x38,        GREY | 0x5b,
+                                             GREY | 0x1d, 0x36, GREY | 0x38, GREY | 0x5c};
+
+uint32_t keyboard_codes(uint16_t usage, bool pressed, uint8_t codes[KEYBOARD_CODES_MAX])
+{
+	uint8_t code = usage >= 0x04 && usage < 0x64   ? codes_of[usage - 0x04]
+	               : usage >= 0xe0 && usage < 0xe8 ? codes_of_modifiers[usage - 0xe0]
+	                                               : 0;
+	uint32_t count = 0;
+
+	if (!code)
+		return 0;
+	if (code & GREY)
+		codes[count++] = EXTENDED;
+	codes[count++] = (uint8_t)((code & ~GREY) | (pressed ? 0 : RELEASE));
+	return count;
+}

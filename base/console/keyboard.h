@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define KEYBOARD_BYTES_MAX 8
+#define KEYBOARD_CODES_MAX 2
 
 struct keyboard {
 	bool shift[2], control[2], alt[2]; /* left, right */
@@ -20,3 +21,6 @@ void keyboard_init(struct keyboard *keyboard);
  * terminal's application mode. */
 uint32_t keyboard_take(struct keyboard *keyboard, uint8_t code, bool cursor_keys,
                        uint8_t bytes[KEYBOARD_BYTES_MAX]);
+/* The scan codes of a key with that number in the HID Usage Tables 1.4, 10 (keyboard page); how many, 0 for keys that terminals do
+ * not have. */
+uint32_t keyboard_codes(uint16_t usage, bool pressed, uint8_t codes[KEYBOARD_CODES_MAX]);

@@ -4,13 +4,11 @@
 What is on the screen is read back from the picture with the screen's own font. With a file name as its argument, it also
 leaves the last picture there (PNG).
 """
-import json
 import os
 import pathlib
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,50 +16,11 @@ import time
 
 SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from runner.monitor import Monitor  # noqa: E402
+
 FONT = ROOT / "build/gen/base/console/font.c"
 WIDTH, HEIGHT = 8, 16
-KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash", ".": "dot", "=": "equal", ";": "semicolon", "'": "apostrophe"}
-SHIFTED = {"|": "backslash", "$": "4", "(": "9", ")": "0", "+": "equal", "*": "8", '"': "apostrophe", "&": "7", ">": "dot"}
-
-
-class Monitor:
-    """QEMU's machine protocol."""
-
-    def __init__(self, path, limit):
-        self.connection = socket.socket(socket.AF_UNIX)
-        while True:
-            try:
-                self.connection.connect(path)
-                break
-            except OSError:
-                if time.monotonic() > limit:
-                    raise
-                time.sleep(0.1)
-        self.connection.settimeout(30 * SCALE)
-        self.stream = self.connection.makefile("rw")
-        self.stream.readline()
-        self.command("qmp_capabilities")
-
-    def command(self, name, **arguments):
-        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.stream.flush()
-        while True:
-            reply = json.loads(self.stream.readline())
-            if "event" not in reply:
-                return reply
-
-    def press(self, *keys):
-        self.command("send-key", keys=[{"type": "qcode", "data": key} for key in keys])
-        time.sleep(0.13)
-
-    def type(self, text):
-        for character in text:
-            if character.isupper():
-                self.press("shift", character.lower())
-            elif character in SHIFTED:
-                self.press("shift", SHIFTED[character])
-            else:
-                self.press(KEYS.get(character, character))
 
 
 def glyphs():

@@ -253,6 +253,35 @@ static void test_keyboard(void)
 		bounded = bounded &&
 		          keyboard_take(&keyboard, (uint8_t)(i * 40503 >> 7), i & 1, bytes) <= sizeof(bytes);
 	check("keyboard: any codes", bounded);
+	/* USB's numbers of the same keys. */
+	static const struct {
+		uint16_t usage;
+		const char *sends;
+	} usb[] = {{0x04, "a"},        {0x1d, "z"},       {0x1e, "1"},      {0x27, "0"},
+	           {0x28, "\r"},       {0x29, "\033"},    {0x2a, "\177"},   {0x2b, "\t"},
+	           {0x2c, " "},        {0x31, "\\"},      {0x38, "/"},      {0x3a, "\033OP"},
+	           {0x45, "\033[24~"}, {0x4c, "\033[3~"}, {0x4f, "\033[C"}, {0x52, "\033[A"},
+	           {0x54, "/"},        {0x58, "\r"},      {0x59, "1"},      {0x63, "."},
+	           {0x46, ""},         {0x64, ""},        {0xe1, ""},       {0xffff, ""}};
+	bool right = true;
+	for (unsigned i = 0; i < sizeof(usb) / sizeof(*usb); i++) {
+		uint8_t codes[KEYBOARD_CODES_MAX];
+		char sent[2 * KEYBOARD_BYTES_MAX] = "";
+		uint32_t count = 0;
+
+		keyboard_init(&keyboard);
+		for (unsigned pressed = 2; pressed-- > 0;) {
+			uint32_t code_count = keyboard_codes(usb[i].usage, pressed, codes);
+			for (uint32_t k = 0; k < code_count; k++)
+				count += keyboard_take(&keyboard, codes[k], false, (uint8_t *)sent + count);
+		}
+		right = right && count == strlen(usb[i].sends) && memcmp(sent, usb[i].sends, count) == 0;
+	}
+	check("keyboard: USB's keys are the same", right);
+	uint8_t codes[KEYBOARD_CODES_MAX];
+	check("keyboard: USB's modifiers are pressed and let go",
+	      keyboard_codes(0xe1, true, codes) == 1 && codes[0] == 0x2a &&
+	          keyboard_codes(0xe4, false, codes) == 2 && codes[0] == 0xe0 && codes[1] == 0x9d);
 }
 
 static void test_control(void)

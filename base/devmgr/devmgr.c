@@ -42,6 +42,7 @@ static const char *kind_word(uint32_t kind)
 	return kind == DEVICE_BLOCK    ? "block"
 	       : kind == DEVICE_LINK   ? "link"
 	       : kind == DEVICE_RANDOM ? "random"
+	       : kind == DEVICE_INPUT  ? "input"
 	                               : "device";
 }
 

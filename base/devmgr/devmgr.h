@@ -23,7 +23,7 @@
 
 #define CLAIMS_MAX   48u
 #define NUMBERS_MAX  32u /* of one device: disks of a controller */
-#define KEPT_MAX     64u
+#define KEPT_MAX     72u
 #define VECTORS_MAX  4u
 #define CHANGES_BIT  (1ull << 62) /* of devmgr's own event: a restart is due */
 #define FAULT_BIT    (1ull << 60) /* the IOMMU has stopped something */

@@ -265,6 +265,10 @@ static void serve(void *context, struct message *message)
 {
 	struct block_server *server = context;
 
+	if (server->backend->serve && (message->badge & 0xff) > BLOCK_DEVICES) {
+		server->backend->serve(server->context, message);
+		return;
+	}
 	static const struct block_operations operations = {.describe = serve_describe,
 	                                                   .open_queue = serve_open_queue,
 	                                                   .close_queue = serve_close_queue,

@@ -41,6 +41,8 @@ struct block_backend {
 	void (*kick)(void *context);
 	/* Takes what the device has completed: block_server_complete for each. */
 	void (*poll)(void *context);
+	/* Answers calls to what else the device is: numbers from BLOCK_DEVICES on. May be 0. */
+	void (*serve)(void *context, struct message *message);
 };
 
 struct block_queue {

@@ -1,11 +1,14 @@
 /* Runs on the machine instead of the sub-kernels' manager: finds block devices and exercises each through its
- * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "bad=SECTOR" that QEMU fails. Says "ok ..." or "not ok ..." in the log, then ends the machine.
+ * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "bad=SECTOR" that QEMU fails, "together=1" for load on
+ * two disks at a time, "pulled=1" for one that is pulled out and plugged in again, "input=1" for
+ * keyboards and pointers (input_check.h). Says "ok ..." or "not ok ..." in the log, then ends the machine.
  */
 #include <text.h>
 #include "block/block_client.h"
 #include "block.interface.h"
 #include "device.interface.h"
 #include "holon/device.h"
+#include "input_check.h"
 #include "steward.interface.h"
 
 #define DATA_BYTES (1u << 20)
@@ -221,7 +224,79 @@ static void test_bad(const char *name, uint32_t bad)
 	      right && failed == 1 && done == 7);
 }
 
-static void test_device(const struct device_info *info, uint32_t rounds, uint32_t bad)
+/* Eight writes on each of two disks at a time, then all is read back. */
+static void test_together(const struct device_info *first, const struct device_info *second)
+{
+	static struct block_client clients[2];
+	const struct device_info *infos[2] = {first, second};
+	struct block_completion completion;
+	handle_t channel;
+	bool right = true;
+
+	for (unsigned i = 0; i < 2; i++)
+		right = right &&
+		        device_open(devices, own_page, infos[i]->name, &channel, clock_ns() + WAIT_NS) >= 0 &&
+		        block_client_open(&clients[i], channel, own_page, DATA_BYTES) >= 0;
+	for (uint32_t round = 0; round < ROUNDS && right; round++) {
+		for (uint32_t part = 0; part < 16; part++) {
+			struct block_client *to = &clients[part % 2];
+			uint32_t bytes = to->description.sector_bytes;
+			uint64_t sector = 6000 + round * 64 + part / 2 * 8, offset = part / 2 * 8ull * bytes;
+			for (uint32_t i = 0; i < 8; i++)
+				fill(to->data + offset + i * bytes, sector + i, bytes, 10 + part % 2);
+			right = right &&
+			        block_client_submit(to, &(struct block_request){.tag = part / 2,
+			                                                        .sector = sector,
+			                                                        .sectors = 8,
+			                                                        .data_offset = offset,
+			                                                        .operation = BLOCK_WRITE});
+		}
+		for (unsigned i = 0; i < 2; i++)
+			while (right && clients[i].under_way)
+				right =
+				    block_client_wait(&clients[i], &completion, clock_ns() + WAIT_NS) >= 0 &&
+				    completion.status == BLOCK_DONE;
+	}
+	check("devices", "two disks are written at a time", right);
+	for (uint32_t part = 0; part < 2 * ROUNDS * 8 && right; part++) {
+		struct block_client *from = &clients[part % 2];
+		uint64_t sector = 6000 + part / 2 * 8;
+		right =
+		    block_client_do(
+		        from, (struct block_request){.sector = sector, .sectors = 8, .operation = BLOCK_READ},
+		        clock_ns() + WAIT_NS) == BLOCK_DONE;
+		for (uint32_t i = 0; i < 8; i++)
+			right = right && filled(from->data + (uint64_t)i * from->description.sector_bytes,
+			                        sector + i, from->description.sector_bytes, 10 + part % 2);
+	}
+	check("devices", "and each holds its own", right);
+	for (unsigned i = 0; i < 2; i++)
+		block_client_close(&clients[i]);
+}
+
+/* The host pulls the disk out, and plugs it in again, when the log says so. */
+static void test_pulled(const char *name)
+{
+	uint64_t end = clock_ns() + WAIT_NS, bits;
+	enum block_status status = BLOCK_DONE;
+
+	log_print(log_handle, own_page, "%s: to be pulled out\n", name);
+	while (status == BLOCK_DONE && clock_ns() < end)
+		status = once(BLOCK_WRITE, 200, 8, 0, 0);
+	check(name, "when it is pulled out, requests end and say that it is gone",
+	      status == BLOCK_GONE && once(BLOCK_READ, 7, 1, 0, 0) == BLOCK_GONE &&
+	          once(BLOCK_FLUSH, 0, 0, 0, 0) == BLOCK_GONE);
+	log_print(log_handle, own_page, "%s: to be plugged in again\n", name);
+	end = clock_ns() + WAIT_NS;
+	while (status != BLOCK_DONE && clock_ns() < end) {
+		status = once(BLOCK_READ, 7, 1, 0, 0);
+		event_wait(client.completed, clock_ns() + 20000000, &bits);
+	}
+	check(name, "plugged in again, it is the same disk under the same capability",
+	      status == BLOCK_DONE && filled(client.data, 7, client.description.sector_bytes, 1));
+}
+
+static void test_device(const struct device_info *info, uint32_t rounds, uint32_t bad, bool pulled)
 {
 	handle_t channel;
 	const char *name = info->serial[0] ? info->serial : info->name;
@@ -243,6 +318,8 @@ static void test_device(const struct device_info *info, uint32_t rounds, uint32_
 	test_refusals(name);
 	if (bad)
 		test_bad(name, bad);
+	if (pulled)
+		test_pulled(name);
 	if (rounds == ROUNDS) /* not where drivers are killed */
 		test_hostile(name);
 	test_load(name, rounds);
@@ -286,8 +363,12 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		}
 	}
 	check("devices", "all disks are there", found == wanted);
+	if (argument(info, "input", 0))
+		check("input", "all was told", input_check(devices, log_handle, page));
 	for (uint32_t i = 0; i < found; i++)
-		test_device(&list[i], rounds, argument(info, "bad", 0));
+		test_device(&list[i], rounds, argument(info, "bad", 0), argument(info, "pulled", 0));
+	if (found == 2 && argument(info, "together", 0))
+		test_together(&list[0], &list[1]);
 	event_wait((handle_t)pause, clock_ns() + argument(info, "wait", 0) * 1000000ull, &bits);
 	log_print(log_handle, page, "devices: the end\n");
 	steward_finished(steward, page, (uint64_t)(failures != 0) << 8, DEADLINE_NEVER);

@@ -14,8 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUNDLE = ROOT / "build/x86_64/test/block.bundle"
 SIZE = 64 << 20
 # What QEMU says of a device that its driver used wrongly.
-ERRORS = ["virtio_set_status*error*", "pci_nvme_err*", "ahci_*err*", "ide_*error*"]
-GUEST_ERRORS = ("bogus descriptor", "Invalid", "invalid", "pci_nvme_err", "guest error", "Guest index", "Looped descriptor")
+ERRORS = ["virtio_set_status*error*", "pci_nvme_err*", "ahci_*err*", "ide_*error*", "usb_xhci_unimplemented", "usb_xhci_enforced_limit",
+          "usb_xhci_xfer_error", "usb_msd_fatal_error"]
+GUEST_ERRORS = ("usb_xhci_", "usb_msd_", "usb-msd", "bogus descriptor", "Invalid", "invalid", "pci_nvme_err", "guest error", "Guest index", "Looped descriptor")
 OF_DEATH = ("pci_nvme_err_addr", "pci_nvme_err_cfs")
 # Name: the machine, processors, and the device with {drive} for its drive.
 DISKS = {
@@ -28,7 +29,14 @@ DISKS = {
     "nvme-4k": (["--machine", "pc"], 1, "nvme,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
     "virtio-4k": (["--machine", "q35"], 2,
                   "virtio-blk-pci,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
+    "usb": (["--machine", "q35"], 4, "qemu-xhci,id=xhci -device usb-storage,bus=xhci.0,drive={drive},serial={name}"),
+    "usb-hubs": (["--machine", "pc"], 1, "nec-usb-xhci,id=xhci -device usb-hub,bus=xhci.0,port=2 -device usb-hub,bus=xhci.0,port=2.3 "
+                 "-device usb-storage,bus=xhci.0,port=2.3.1,drive={drive},serial={name}"),
 }
+# Of those whose name does not begin with their driver's.
+DRIVERS = {"virtio": "virtio-blk", "usb": "xhci"}
+# How often the driver is destroyed, in ms, where it takes longer until it has found its disk again.
+KILLS = {"usb": 800, "usb-hubs": 3000}
 
 
 BAD = 90000
@@ -78,8 +86,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="block-test-") as work:
         for name in wanted:
             good &= check(name, name, *run(work, name, []))
-            driver = name.split("-")[0] if "virtio" not in name else "virtio-blk"
-            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},150 rounds=300"])
+            driver = DRIVERS.get(name.split("-")[0], name.split("-")[0])
+            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},{KILLS.get(name, 150)} rounds=300"])
             good &= check(name, f"{name}, killed", status, log, said)
             killed = log.count("is killed, as the boot option says")
             good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 1, f"log ends {log[-500:]!r}")

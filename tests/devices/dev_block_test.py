@@ -11,7 +11,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SIZE = 64 << 20
 BYTES = 5_000_000
-KINDS = {"virtio": "virtio-blk", "nvme": "nvme", "ahci": "ahci", "ide": "ide"}
+KINDS = {"virtio": "virtio-blk", "nvme": "nvme", "ahci": "ahci", "ide": "ide", "usb": "xhci"}
 
 
 def run(work, script, options):
@@ -69,7 +69,7 @@ def main():
             # On a fast machine three rounds end before the driver dies.
             result, log = run(work, "i=0; begin=$(date +%s); while [ $i -lt 3 ] || [ $(($(date +%s) - begin)) -lt 4 ]; do " + script
                               + "; i=$((i+1)); done; echo rounds $i",
-                              ["--block", f"{source},ro,as={'nvme' if kind == 'virtio' else 'virtio'}", "--block", f"{disk},as={kind}", "--cmdline", f"kill-driver={driver},300"])
+                              ["--block", f"{source},ro,as={'nvme' if kind == 'virtio' else 'virtio'}", "--block", f"{disk},as={kind}", "--cmdline", f"kill-driver={driver},{900 if kind == 'usb' else 300}"])
             good &= report(f"{kind}: copies go on while the driver is destroyed", f"rounds {result.stdout.count(wanted)}\n" in result.stdout
                            and digest(disk, BYTES) == wanted and log.count("is killed") >= 1, result, log)
     sys.exit(not good)

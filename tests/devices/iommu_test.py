@@ -10,7 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUNDLE = ROOT / "build/x86_64/test/block.bundle"
 IOMMU = ["--qemu=-device", "--qemu=intel-iommu"]
 DISKS = {"nvme": "nvme,drive=d0,serial=nvme", "ahci": "ide-hd,bus=ide.1,drive=d0,serial=ahci",
-         "virtio": "virtio-blk-pci,drive=d0,serial=virtio,iommu_platform=on,disable-legacy=on"}
+         "virtio": "virtio-blk-pci,drive=d0,serial=virtio,iommu_platform=on,disable-legacy=on",
+         "xhci": "qemu-xhci,id=xhci --qemu=-device --qemu=usb-storage,bus=xhci.0,drive=d0,serial=usb"}
 
 
 def run(work, options, words):
@@ -42,7 +43,7 @@ def main():
             out.truncate(64 << 20)
         for name, device in DISKS.items():
             status, log = run(work, IOMMU + ["--qemu=-drive", f"--qemu=if=none,id=d0,format=raw,file={work}/disk",
-                                             "--qemu=-device", f"--qemu={device}"], f"kill-driver={name},300 rounds=60")
+                                             "--qemu=-device", *f"--qemu={device}".split()], f"kill-driver={name},{900 if name == 'xhci' else 300} rounds={200 if name == 'xhci' else 60}")
             good &= report(f"{name} works behind one, also when its driver dies",
                            status == 0 and "not ok" not in log and "the IOMMU stopped" not in log and "no IOMMU" not in log, log)
     sys.exit(not good)

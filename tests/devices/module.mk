@@ -1,5 +1,5 @@
 # Devices on the machine: systems of devmgr, drivers and one program that exercises them.
-$(call native-program,test/block_check,tests/devices/block_check.c lib/block/block_client.c lib/block/block_ring.c,-Ilib/block)
+$(call native-program,test/block_check,tests/devices/block_check.c tests/devices/input_check.c lib/block/block_client.c lib/block/block_ring.c,-Ilib/block)
 $(call native-program,test/rogue,tests/devices/rogue.c $(DRIVER_LIBRARY),)
 DEVICE_PARTS := build/x86_64/test/rogue $(foreach driver,$(DRIVERS),build/x86_64/drivers/$(driver))
 build/x86_64/test/block.img: build/x86_64/test/block_check build/x86_64/base/devmgr $(DEVICE_PARTS) tests/devices/block.manifest \
@@ -11,6 +11,8 @@ build/x86_64/test/block.bundle: build/x86_64/test/block.img build/x86_64/kernel/
 	@tools/mkbundle $@ kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/steward.flat system=build/x86_64/test/block.img
 $(call script-test,tests/devices/block_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/iommu_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/usb_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/input_test.py,build/x86_64/test/block.bundle build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/dev_block_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/filesystems_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 SOAK_TESTS += tests/devices/filesystems_soak

@@ -1,0 +1,29 @@
+/* Keyboards that drivers tell of (abi/input.interface): all that devmgr lists, found again when a driver starts anew. What their keys
+ * are is said in the scan codes of keyboard.h, so that every keyboard is the same to the console; a key that is held repeats.
+ * Pointers have no use here.
+ */
+#pragma once
+
+#include <holon.h>
+#include <holon/input.h>
+
+#define INPUTS_MAX 8u
+
+struct inputs {
+	handle_t devices, event; /* devmgr; the console's event, which gets: */
+	uint64_t input_bit, devices_bit, timer_bit;
+	struct thread_page *page;
+	struct {
+		handle_t channel; /* 0: free */
+		char name[32];
+	} list[INPUTS_MAX];
+	uint16_t held; /* the key that repeats; 0: none */
+	uint64_t repeat_at, look_at;
+	void (*take)(void *context, uint8_t code); /* a scan code */
+	void *context;
+};
+
+/* What was prepared in INPUTS (devices, event, bits, page, take) begins. */
+void inputs_start(struct inputs *inputs);
+/* After a signal of BITS. */
+void inputs_work(struct inputs *inputs, uint64_t bits);

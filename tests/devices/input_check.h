@@ -1,0 +1,8 @@
+/* Keyboards and pointers on the machine, for input_test.py: what they tell goes to the log. */
+#pragma once
+
+#include <holon.h>
+
+/* Waits for an input device of devmgr's at DEVICES, then writes "input: KIND CODE VALUE" for each event, until the escape key was let go, or for
+ * a while. False: there was no device, or no end. */
+bool input_check(handle_t devices, handle_t log, struct thread_page *page);

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Keyboards, a mouse and a tablet on an xHCI controller, one of them behind a hub: what QEMU's monitor does with them is what their driver tells
+(input_check.c). Then the console: a command typed on a USB keyboard is run, also on one that was plugged in later, and after the death of the driver."""
+import os
+import pathlib
+import pty
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests/devices")]
+from runner.monitor import Monitor  # noqa: E402
+from usb_test import Machine  # noqa: E402
+
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
+ERRORS = ("usb_xhci_unimplemented", "usb_xhci_enforced_limit", "usb_xhci_xfer_error")
+
+
+def report(name, right, log):
+    print(f"ok input: {name}" if right else f"not ok input: {name} - ends {log[-1500:]!r}", flush=True)
+    return bool(right)
+
+
+def told(work):
+    """What the driver tells of each kind of device."""
+    machine = Machine(work, (), ("usb-hub,bus=xhci.0,port=1", "usb-kbd,bus=xhci.0,port=1.2", "usb-mouse,bus=xhci.0,port=2", "usb-tablet,bus=xhci.0,port=3"),
+                      [], "disks=0 input=1")
+    monitor, good = machine.monitor, True
+
+    def send(kind, **data):
+        monitor.command("input-send-event", events=[{"type": kind, "data": data}])
+
+    def sees(name, act, *wanted):
+        """ACT, again and again until the log tells all of WANTED: QEMU takes an event for a device only once it is polled."""
+        end = time.monotonic() + 60 * SCALE
+        while not all(f"input: {line}\n" in machine.log() for line in wanted) and time.monotonic() < end:
+            act()
+            time.sleep(0.3)
+        return report(name, all(f"input: {line}\n" in machine.log() for line in wanted), machine.log())
+
+    good &= report("the devices are there", machine.wait_for("input: ready"), machine.log())
+    good &= sees("a key", lambda: monitor.press("a"), "key 4 1", "key 4 0")
+    good &= sees("a key with a modifier", lambda: monitor.press("shift", "z"), "key 225 1", "key 29 1", "key 29 0", "key 225 0")
+    good &= sees("a tablet's place", lambda: (send("abs", axis="x", value=16384), send("abs", axis="y", value=32767)), "place 0 32768", "place 1 65535")
+    good &= sees("a button", lambda: (send("btn", button="left", down=True), time.sleep(0.2), send("btn", button="left", down=False)),
+                 "button 1 1", "button 1 0")
+    good &= sees("a mouse's way", lambda: (send("rel", axis="x", value=5), time.sleep(0.2), send("rel", axis="y", value=-7)), "move 0 5", "move 1 -7")
+    good &= sees("the wheel", lambda: (send("btn", button="wheel-up", down=True), send("btn", button="wheel-up", down=False)), "move 2 1")
+    monitor.press("esc")
+    status = machine.end()
+    return report("all was told", status == 0 and "not ok" not in machine.log(), machine.log()) and good
+
+
+class Terminal:
+    """The whole system with a screen and a USB keyboard; what it writes to its terminal."""
+
+    def __init__(self, work, words):
+        path = pathlib.Path(work, "monitor")
+        path.unlink(missing_ok=True)
+        self.trace = pathlib.Path(work, "trace")
+        own, terminal = pty.openpty()
+        qemu = ["-device", "VGA", "-device", "qemu-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0,id=keys", "-qmp", f"unix:{path},server=on,wait=off"]
+        for event in ERRORS:
+            qemu += ["-trace", f"enable={event},file={self.trace}"]
+        self.process = subprocess.Popen([str(ROOT / "tools/holon-run"), "--timeout", "300", "--log", str(pathlib.Path(work, "log")), "--cmdline", words,
+                                         *(f"--qemu={word}" for word in qemu)], stdin=terminal, stdout=terminal, stderr=subprocess.STDOUT,
+                                        env=dict(os.environ, TERM="linux"), start_new_session=True)
+        os.close(terminal)
+        self.own, self.text = own, ""
+        threading.Thread(target=self.read, daemon=True).start()
+        self.log_path = pathlib.Path(work, "log")
+        self.monitor = Monitor(str(path), time.monotonic() + 60 * SCALE)
+
+    def read(self):
+        try:
+            while data := os.read(self.own, 4096):
+                self.text += data.decode(errors="replace")
+        except OSError:
+            pass
+
+    def shows(self, pattern, after=0, seconds=60):
+        end = time.monotonic() + seconds * SCALE
+        while not re.search(pattern, self.text[after:]) and time.monotonic() < end and self.process.poll() is None:
+            time.sleep(0.1)
+        return bool(re.search(pattern, self.text[after:]))
+
+    def runs(self, number):
+        """A command typed on the keyboard is run; typed again where a key was pressed when nobody listened."""
+        for _ in range(8):
+            after = len(self.text)
+            self.monitor.press("ctrl", "u")
+            self.monitor.type(f"echo Is-$(({number}+1))\n")
+            if self.shows(rf"Is-{number + 1}\D", after, 4):
+                return True
+        return False
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        os.close(self.own)
+
+
+def typed(work):
+    terminal, good = Terminal(work, ""), True
+    try:
+        good &= report("console: a prompt", terminal.shows("/ # ", seconds=120), terminal.text)
+        good &= report("console: a command typed on a USB keyboard is run", terminal.runs(41), terminal.text)
+        after = len(terminal.text)
+        terminal.monitor.command("send-key", keys=[{"type": "qcode", "data": "x"}], **{"hold-time": 2500})
+        good &= report("console: a key that is held repeats", terminal.shows("xxxxx", after), terminal.text[after:])
+        time.sleep(2.6)
+        terminal.monitor.command("device_del", id="keys")
+        time.sleep(1)
+        terminal.monitor.command("device_add", driver="usb-kbd", bus="xhci.0", id="more")
+        time.sleep(1)
+        good &= report("console: so is one typed on a keyboard that was plugged in later", terminal.runs(51), terminal.text)
+        errors = terminal.trace.read_text(errors="replace") if terminal.trace.exists() else ""
+        good &= report("console: QEMU saw no error", not any(error in errors for error in ERRORS), errors)
+    finally:
+        terminal.end()
+    terminal = Terminal(work, "kill-driver=xhci,15000")
+    try:
+        good &= report("console: a prompt again", terminal.shows("/ # ", seconds=120), terminal.text)
+        good &= report("console: a command is run before the driver dies", terminal.runs(61), terminal.text)
+        killed = terminal.log_path.read_text(errors="replace").count("is killed")
+        end = time.monotonic() + 60 * SCALE
+        while terminal.log_path.read_text(errors="replace").count("is killed") == killed and time.monotonic() < end:
+            time.sleep(0.2)
+        good &= report("console: and after", terminal.runs(71), terminal.text)
+    finally:
+        terminal.end()
+    return good
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="input-test-") as work:
+        good = told(work)
+        good &= typed(work)
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()

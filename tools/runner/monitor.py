@@ -1,0 +1,49 @@
+"""QEMU's monitor for tests: commands of its machine protocol, and keys."""
+import json
+import os
+import socket
+import time
+
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
+KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash", ".": "dot", "=": "equal", ";": "semicolon", "'": "apostrophe"}
+SHIFTED = {"|": "backslash", "$": "4", "(": "9", ")": "0", "+": "equal", "*": "8", '"': "apostrophe", "&": "7", ">": "dot"}
+
+
+class Monitor:
+    """QEMU's machine protocol."""
+
+    def __init__(self, path, limit):
+        self.connection = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self.connection.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(0.1)
+        self.connection.settimeout(30 * SCALE)
+        self.stream = self.connection.makefile("rw")
+        self.stream.readline()
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        while True:
+            reply = json.loads(self.stream.readline())
+            if "event" not in reply:
+                return reply
+
+    def press(self, *keys):
+        self.command("send-key", keys=[{"type": "qcode", "data": key} for key in keys])
+        time.sleep(0.13)
+
+    def type(self, text):
+        for character in text:
+            if character.isupper():
+                self.press("shift", character.lower())
+            elif character in SHIFTED:
+                self.press("shift", SHIFTED[character])
+            else:
+                self.press(KEYS.get(character, character))
