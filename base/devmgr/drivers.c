@@ -32,6 +32,13 @@ static const struct driver_entry drivers[] = {
      .memory = 3 << 20,
      .caps = 192,
      .vectors = 1},
+    {.program = "native/rtl8139",
+     .vendor = 0x10ec,
+     .device_first = 0x8139,
+     .device_last = 0x8139,
+     .memory = 3 << 20,
+     .caps = 192,
+     .vectors = 1},
     /* QEMU's teaching device: only test images have a driver, which abuses it (tests/devices/rogue.c). */
     {.program = "native/edu",
      .vendor = 0x1234,

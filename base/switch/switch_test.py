@@ -91,7 +91,7 @@ def main():
         outcome = run(work, f"wget -q -O /tmp/b http://10.0.2.2:{server.port}/blob && echo wrong; echo end", ["--net", "none"])
         good &= report("without a card there is an error, not a hang", outcome[1].endswith("end\n") and "wrong" not in outcome[1],
                        outcome)
-        for card, machine in (("e1000", "pc"), ("e1000e", "q35")):
+        for card, machine in (("e1000", "pc"), ("e1000e", "q35"), ("rtl8139", "pc")):
             outcome = run(work, transfers(server, 2), ["--net", f"user,card={card}", "--machine", machine])
             good &= report(f"transfers arrive intact through an {card}", outcome[1].count(server.digest) == 2, outcome)
         for cpus, machine, what in ((1, "pc", "kill-driver=virtio-net,900"), (2, "q35", "kill=devmgr,1200")):
