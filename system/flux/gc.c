@@ -105,10 +105,29 @@ static void mark_values(struct vm *vm, struct grey grey, const value *items, siz
 		gc_mark(vm, items[i]);
 }
 
+/* About how many bytes an object takes. */
+static size_t object_bytes(const struct object *o)
+{
+	switch (o->type) {
+	case T_STRING:
+		return 32 + (o->kind == STRING_ROPE ? 0 : ((const struct string *)o)->length);
+	case T_LIST:
+		return 48 + ((const struct list *)o)->capacity * sizeof(value);
+	case T_MAP:
+		return 64 + ((const struct map *)o)->capacity * (sizeof(struct map_entry) + 16);
+	case T_MOSAIC:
+		return mosaic_item_count(o) * 192;
+	default:
+		return 64;
+	}
+}
+
 static void mark_children(struct vm *vm, struct grey grey, bool minor)
 {
 	struct object *o = grey.object;
 	vm->heap.work -= OBJECT_WORK;
+	if (!minor && !grey.from)
+		vm->heap.reached += object_bytes(o);
 	switch (o->type) {
 	case T_LIST:
 		mark_values(vm, grey, ((struct list *)o)->items, ((struct list *)o)->length, minor);
@@ -384,6 +403,7 @@ static void begin_major(struct vm *vm)
 	heap->marking = true;
 	heap->finish_tries = 0;
 	heap->cycle_work = 0;
+	heap->reached = 0;
 	heap->interned_at = 0;
 	vm_mark_roots(vm);
 }
@@ -402,7 +422,8 @@ static void end_sweep(struct heap *heap)
 {
 	heap->sweeping = false;
 	move_full_to_sweep(heap); /* so that their free cells are used */
-	heap->major_at = heap->live * 2 > MAJOR_LEAST ? heap->live * 2 : MAJOR_LEAST;
+	/* What became old during the cycle may be dead: were it counted as alive, each cycle would come later than the last. */
+	heap->major_at = heap->live + (heap->reached > MAJOR_LEAST ? heap->reached : MAJOR_LEAST);
 	if (heap->major_at > heap->limit / 4 * 3)
 		heap->major_at = heap->limit / 4 * 3;
 }

@@ -77,6 +77,7 @@ struct heap {
 	uint32_t interned_at; /* interned strings before this one are marked */
 	size_t cycle_live;    /* bytes in use when the cycle began */
 	uint64_t cycle_work;
+	size_t reached;  /* about how many bytes the cycle has marked that were old when it began */
 	size_t major_at; /* start a major cycle at this many live bytes */
 	struct size_class classes[SIZE_CLASSES];
 	struct object **large;
