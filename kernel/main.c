@@ -17,7 +17,7 @@ void kernel_main(struct handoff *handoff)
 	objects_init();
 	unit_root_init();
 	arch_cpus_start(handoff);
-	memory_init_loader(handoff);
+	memory_init_loader();
 	while (handoff->trust.flags & HANDOFF_TRUST_WIPE_FIRST && frame_zero_one())
 		;
 	system_init(handoff);

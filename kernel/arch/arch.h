@@ -18,7 +18,6 @@ struct handoff;
 struct clock_params;
 struct thread_state;
 struct system_info;
-struct memory;
 
 /* ---- CPUs ---- */
 struct cpu *arch_cpu_self(void);
@@ -62,7 +61,7 @@ bool arch_thread_set_base(struct thread *thread, bool gs, uint64_t base); /* fal
  * space. */
 void arch_switch(struct cpu *cpu, struct thread *previous, struct thread *next);
 uint32_t arch_vector_bytes(void);
-void arch_vector_init(struct arch_vector_state *vector);
+void arch_vector_init(struct arch_vector_state *vector); /* zeroed */
 
 /* ---- Guests ---- */
 /* Validates THREAD's guest state and arranges for arch_leave to enter the guest; false: state is harmful. */
@@ -102,12 +101,13 @@ void arch_tlb_flush_page(uint64_t address);
 void arch_tlb_flush_all(void);
 
 /* ---- Interrupts and ports ---- */
-/* Routes a global interrupt to this CPU's vector VECTOR or allocates an MSI; see irq/. Masked until
- * arch_irq_unmask. */
-int64_t arch_irq_attach(uint64_t number, uint32_t flags, unsigned slot, uint64_t *msi);
-void arch_irq_detach(unsigned slot);
-void arch_irq_mask(unsigned slot);
-void arch_irq_unmask(unsigned slot);
+/* Routes a global interrupt (E_EXISTS: that is another's) or a message, *MSI, to this CPU as
+ * kernel_interrupt_irq(SLOT), and fills in IRQ, zeroed before, by which the others find it. Masked until
+ * arch_irq_unmask. One lock of the caller's is held for all four. */
+int64_t arch_irq_attach(struct arch_irq *irq, unsigned slot, uint64_t number, uint32_t flags, uint64_t *msi);
+void arch_irq_detach(const struct arch_irq *irq); /* masks it */
+void arch_irq_mask(const struct arch_irq *irq); /* where that loses none: level-triggered ones */
+void arch_irq_unmask(const struct arch_irq *irq);
 uint32_t arch_port_in(uint16_t port, unsigned width);
 void arch_port_out(uint16_t port, unsigned width, uint32_t value);
 

@@ -102,7 +102,7 @@ ENTRY(WORK_EXCEPTION, kernel_exception, (struct thread * thread, uint64_t vector
       (thread, vector, error))
 ENTRY(WORK_TIMER_INTERRUPT, kernel_interrupt_timer, (void), ())
 ENTRY(WORK_OTHER_CPU, kernel_interrupt_ipi, (void), ())
-ENTRY(WORK_DEVICE_INTERRUPT, irq_interrupt, (unsigned slot), (slot))
+ENTRY(WORK_DEVICE_INTERRUPT, kernel_interrupt_irq, (unsigned slot), (slot))
 
 bool __real_frame_zero_one(void);
 bool __wrap_frame_zero_one(void);

@@ -167,6 +167,5 @@ void first_unit_start(struct handoff *handoff)
 	handoff->thread = give(&thread->object, RIGHT_ALL);
 	map(space, THREAD_PAGE_ADDRESS, page, MAP_READ | MAP_WRITE);
 	object_release(&space->object);
-	root_unit.state = UNIT_RUNNING;
 	thread_start(thread);
 }

@@ -40,10 +40,7 @@ int64_t call_run(struct call *call, uint64_t number)
 	if (result == CALL_RESTART || result == CALL_LEAVE)
 		return CALL_RESTART;
 	self->progress = 0;
-	if (self->building) {
-		object_release(self->building);
-		self->building = 0;
-	}
+	thread_build(self, 0);
 	return result;
 }
 

@@ -41,8 +41,3 @@ int64_t sys_ioport_out(struct call *call, struct ioport *ioport, uint64_t port, 
 	arch_port_out((uint16_t)port, (unsigned)width, (uint32_t)value);
 	return E_OK;
 }
-
-bool ioport_teardown(struct object *object)
-{
-	return true;
-}

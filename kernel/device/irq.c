@@ -5,7 +5,7 @@
 #include "sched.h"
 
 static struct irq *slots[IRQ_SLOTS];
-static struct lock slots_lock;
+static struct lock slots_lock; /* and the interrupt controllers' registers */
 
 void kernel_interrupt_irq(unsigned slot)
 {
@@ -13,10 +13,10 @@ void kernel_interrupt_irq(unsigned slot)
 	struct event *event = 0;
 	uint64_t bits = 0;
 
-	arch_irq_mask(slot);
 	lock_take(&slots_lock);
 	irq = slots[slot];
 	if (irq) {
+		arch_irq_mask(&irq->source);
 		irq->pending = true;
 		event = (struct event *)cap_target(&irq->event);
 		bits = irq->bits;
@@ -41,7 +41,9 @@ int64_t sys_irq_create(struct call *call, struct object *system, uint64_t number
 	lock_take(&slots_lock);
 	for (slot = 0; slot < IRQ_SLOTS && slots[slot]; slot++)
 		;
-	result = slot == IRQ_SLOTS ? E_BUSY : arch_irq_attach(number, (uint32_t)flags, slot, &call->second);
+	result = slot == IRQ_SLOTS
+	             ? E_BUSY
+	             : arch_irq_attach(&irq->source, slot, number, (uint32_t)flags, &call->second);
 	if (!result) {
 		slots[slot] = irq;
 		irq->slot = slot;
@@ -66,7 +68,7 @@ int64_t sys_irq_bind(struct call *call, struct irq *irq, struct event *event, ui
 	if (!error) {
 		irq->bits = bits;
 		irq->bound = true;
-		arch_irq_unmask(irq->slot);
+		arch_irq_unmask(&irq->source);
 	}
 	lock_release(&slots_lock);
 	return error;
@@ -79,7 +81,7 @@ int64_t sys_irq_ack(struct call *call, struct irq *irq)
 	lock_take(&slots_lock);
 	if (irq->pending && irq->slot < IRQ_SLOTS) {
 		irq->pending = false;
-		arch_irq_unmask(irq->slot);
+		arch_irq_unmask(&irq->source);
 	}
 	lock_release(&slots_lock);
 	return E_OK;
@@ -91,8 +93,7 @@ bool irq_teardown(struct object *object)
 
 	lock_take(&slots_lock);
 	if (irq->slot < IRQ_SLOTS) {
-		arch_irq_mask(irq->slot);
-		arch_irq_detach(irq->slot);
+		arch_irq_detach(&irq->source);
 		slots[irq->slot] = 0;
 		irq->slot = IRQ_SLOTS;
 	}

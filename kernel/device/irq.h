@@ -1,6 +1,7 @@
 /* Interrupts as events, and I/O ports. */
 #pragma once
 
+#include "arch.h"
 #include "object.h"
 
 #define IRQ_SLOTS 128u
@@ -8,7 +9,8 @@
 struct irq {
 	struct object object;
 	uint32_t slot;
-	bool pending, bound; /* pending: masked since it fired, until SYS_IRQ_ACK */
+	bool pending, bound;    /* pending: masked since it fired, until SYS_IRQ_ACK */
+	struct arch_irq source; /* the architecture's: where it comes from */
 	struct cap event;    /* internal */
 	uint64_t bits;
 };

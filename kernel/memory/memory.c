@@ -256,11 +256,6 @@ bool memory_pin_pass(physical_t address, struct unit *from, struct unit *to)
 	return passed;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Takes the entries of [PAGE, END), all in one lowest node, which exists; returns how many there were. */
 static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end, uint64_t *entries)
 {

@@ -50,7 +50,7 @@ struct frame {
  * the array of struct frame there. The first thing called; needs only the direct map. */
 void memory_init(const struct handoff *handoff);
 /* Adds the ranges of kind LOADER to RAM and to the first unit's quota, when nothing of the loader's is in use any more. */
-void memory_init_loader(const struct handoff *handoff);
+void memory_init_loader(void);
 /* One zeroed frame, or 0 (not within quota). The caller has charged for it. */
 physical_t frame_allocate(void);
 physical_t
@@ -246,6 +246,10 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 bool memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager_answer answer,
                  uint64_t *pass);
 
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 /* Page numbers of the byte range of a call; false: unaligned, empty or beyond what an object may have. */
 bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count);
 

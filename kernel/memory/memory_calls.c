@@ -10,11 +10,6 @@
 #define SUPPLY_SLICE    2u
 #define PHYSICAL_END    (1ull << 52)
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count)
 {
 	*first = offset / PAGE_SIZE_BYTES;
@@ -84,21 +79,17 @@ static struct memory *clone_building(struct thread *self, struct unit *unit, str
 {
 	struct memory *clone = (struct memory *)self->building;
 
-	if (self->building) {
-		if (self->building->type == OBJECT_MEMORY && clone->source == &source->object &&
-		    clone->source_page == first && clone->pages == count && clone->object.owner == unit)
-			return clone;
-		object_release(self->building);
-		self->building = 0;
-		self->progress = 0;
-	}
+	if (clone && clone->object.type == OBJECT_MEMORY && clone->source == &source->object &&
+	    clone->source_page == first && clone->pages == count && clone->object.owner == unit)
+		return clone;
 	clone = memory_create(unit, MEMORY_ANONYMOUS, count, error);
 	if (!clone)
 		return 0;
 	clone->source_page = first;
 	if (object_reference(&source->object))
 		clone->source = &source->object;
-	self->building = &clone->object;
+	thread_build(self, &clone->object);
+	self->progress = 0;
 	*error = CALL_RESTART; /* a slice of its own */
 	return 0;
 }

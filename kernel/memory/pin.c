@@ -18,12 +18,8 @@ static struct pin *pin_building(struct thread *self, struct unit *owner, struct 
 	struct pin *pin = (struct pin *)self->building;
 	struct unit *payer = memory->object.owner;
 
-	if (self->building) {
-		if (pin->object.type == OBJECT_PIN && pin->memory == &memory->object && pin->first == first)
-			return pin;
-		object_release(self->building);
-		self->building = 0;
-	}
+	if (pin && pin->object.type == OBJECT_PIN && pin->memory == &memory->object && pin->first == first)
+		return pin;
 	if (payer->object.dead) {
 		*error = E_HANDLE;
 		return 0;
@@ -38,7 +34,7 @@ static struct pin *pin_building(struct thread *self, struct unit *owner, struct 
 	lock_release(&pins_lock);
 	if (object_reference(&memory->object))
 		pin->memory = &memory->object;
-	self->building = &pin->object;
+	thread_build(self, &pin->object);
 	return pin;
 }
 

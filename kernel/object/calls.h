@@ -58,9 +58,4 @@ extern object_teardown *const
 void objects_init(void);
 object_teardown unit_teardown, memory_teardown, pin_teardown, space_teardown;
 object_teardown channel_teardown, reply_teardown, event_teardown, thread_teardown, budget_teardown,
-    irq_teardown, ioport_teardown;
-
-/* Execution side: THREAD's unit ended, died, was frozen or thawed (unit->state > UNIT_RUNNING or
- * unit->object.dead: the thread dies; unit->frozen: it does not run until told again). Bounded, waits for
- * nobody: other CPUs are told by mailbox. */
-void thread_review(struct thread *thread);
+    irq_teardown;

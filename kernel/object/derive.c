@@ -127,24 +127,13 @@ handle_t cap_insert_reserved(struct unit *unit, struct object *object, uint16_t 
 int64_t cap_insert(struct unit *unit, struct object *object, uint16_t rights, uint64_t badge,
                    const struct cap_view *parent)
 {
-	int64_t status = slots_reserve(unit, 1);
+	int64_t status = cap_reserve(unit, 1);
 	handle_t handle;
 
 	if (status < 0)
 		return status;
 	handle = cap_insert_reserved(unit, object, rights, badge, parent);
 	return handle ? (int64_t)handle : E_HANDLE;
-}
-
-int64_t cap_reserve(struct unit *unit, uint32_t count)
-{
-	return slots_reserve(unit, count);
-}
-
-void cap_unreserve(struct unit *unit, uint32_t count)
-{
-	if (count)
-		slots_unreserve(unit, count);
 }
 
 /* At most CAP_SLICE children. cap_lock held. */

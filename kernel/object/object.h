@@ -93,8 +93,8 @@ void object_entomb(struct unit *owner, struct object *object);
  * set where the parent has none, else the parent's stays. RIGHTS are cut to the parent's. */
 int64_t cap_insert(struct unit *unit, struct object *object, uint16_t rights, uint64_t badge,
                    const struct cap_view *parent);
-/* Reserve-then-commit for paths that must not fail after their point of no return: takes N free slots of
- * UNIT. */
+/* Reserve-then-commit for paths that must not fail after their point of no return: takes COUNT from UNIT's
+ * quota and promises as many slots. E_OK, E_QUOTA_CAPS, E_QUOTA_MEMORY, E_HANDLE (UNIT is dead). */
 int64_t cap_reserve(struct unit *unit, uint32_t count);
 void cap_unreserve(struct unit *unit, uint32_t count);
 /* As cap_insert, out of the reserve. 0 when the parent was revoked meanwhile or UNIT died (its slot is

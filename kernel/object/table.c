@@ -10,7 +10,7 @@
 #include "table.h"
 #include "unit.h"
 
-static inline struct cap *slot_of(struct unit *unit, uint32_t index)
+struct cap *slot_at(struct unit *unit, uint32_t index)
 {
 	struct cap *page;
 
@@ -22,7 +22,7 @@ static inline struct cap *slot_of(struct unit *unit, uint32_t index)
 
 static int64_t view_of(struct unit *unit, handle_t handle, struct cap_view *view, uint16_t *flags)
 {
-	struct cap *cap = slot_of(unit, HANDLE_INDEX(handle));
+	struct cap *cap = slot_at(unit, HANDLE_INDEX(handle));
 
 	if (!cap || __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != HANDLE_GENERATION(handle))
 		return E_HANDLE;
@@ -61,11 +61,6 @@ int64_t cap_lookup_dead(struct unit *unit, handle_t handle, enum object_type typ
 	uint16_t flags;
 
 	return view_of(unit, handle, view, &flags) < 0 ? E_HANDLE : view_check(view, type, rights);
-}
-
-struct cap *slot_at(struct unit *unit, uint32_t index)
-{
-	return slot_of(unit, index);
 }
 
 struct unit *slot_unit(const struct cap *cap)
@@ -119,16 +114,12 @@ static bool table_grow(struct unit *unit)
 	return true;
 }
 
-int64_t slots_reserve(struct unit *unit, uint32_t count)
+int64_t cap_reserve(struct unit *unit, uint32_t count)
 {
-	uint32_t used = __atomic_add_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
 	int64_t status = E_OK;
 
-	if (used > unit->caps_quota) {
-		__atomic_sub_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
-		unit->lacked_caps = used - unit->caps_quota;
+	if (!unit_charge_caps(unit, count))
 		return E_QUOTA_CAPS;
-	}
 	lock_take(&unit->slot_lock);
 	if (unit->object.dead)
 		status = E_HANDLE;
@@ -139,16 +130,16 @@ int64_t slots_reserve(struct unit *unit, uint32_t count)
 		unit->cap_reserved += count;
 	lock_release(&unit->slot_lock);
 	if (status < 0)
-		__atomic_sub_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+		unit_uncharge_caps(unit, count);
 	return status;
 }
 
-void slots_unreserve(struct unit *unit, uint32_t count)
+void cap_unreserve(struct unit *unit, uint32_t count)
 {
 	lock_take(&unit->slot_lock);
 	unit->cap_reserved -= count;
 	lock_release(&unit->slot_lock);
-	__atomic_sub_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+	unit_uncharge_caps(unit, count);
 }
 
 struct cap *slot_take(struct unit *unit)
@@ -159,13 +150,13 @@ struct cap *slot_take(struct unit *unit)
 	lock_take(&unit->slot_lock);
 	index = unit->cap_free;
 	if (index) {
-		cap = slot_of(unit, index);
+		cap = slot_at(unit, index);
 		unit->cap_free = cap->next_free;
 	} else {
 		index = unit->cap_fresh++;
 		if (unit->cap_fresh % CAP_PAGE_SLOTS == 0)
 			unit->cap_fresh++;
-		cap = slot_of(unit, index);
+		cap = slot_at(unit, index);
 		cap->index = index;
 		cap->generation = 1;
 	}
@@ -188,5 +179,5 @@ void slot_give_back(struct cap *cap)
 	unit->cap_free = cap->index;
 	unit->cap_free_count++;
 	lock_release(&unit->slot_lock);
-	__atomic_sub_fetch(&unit->caps_used, 1, __ATOMIC_RELAXED);
+	unit_uncharge_caps(unit, 1);
 }

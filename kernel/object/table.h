@@ -9,9 +9,5 @@ void table_deinit(struct unit *unit);
 bool table_drop_page(struct unit *unit);
 struct cap *slot_at(struct unit *unit, uint32_t index); /* 0: no such page */
 struct unit *slot_unit(const struct cap *cap);
-/* Takes COUNT from the quota and promises as many slots. E_OK, E_QUOTA_CAPS, E_QUOTA_MEMORY, E_HANDLE (unit
- * is dead). */
-int64_t slots_reserve(struct unit *unit, uint32_t count);
-void slots_unreserve(struct unit *unit, uint32_t count);
-struct cap *slot_take(struct unit *unit); /* one that was promised */
+struct cap *slot_take(struct unit *unit); /* one that cap_reserve has promised */
 void slot_give_back(struct cap *cap);     /* unlinked; with its quota */

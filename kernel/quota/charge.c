@@ -30,6 +30,35 @@ void unit_uncharge(struct unit *unit, uint64_t bytes)
 	__atomic_sub_fetch(&unit->memory_used, bytes, __ATOMIC_RELAXED);
 }
 
+bool unit_charge_caps(struct unit *unit, uint32_t count)
+{
+	uint32_t used = __atomic_add_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+
+	if (used <= unit->caps_quota)
+		return true;
+	unit_uncharge_caps(unit, count);
+	unit->lacked_caps = used - unit->caps_quota;
+	return false;
+}
+
+void unit_uncharge_caps(struct unit *unit, uint32_t count)
+{
+	__atomic_sub_fetch(&unit->caps_used, count, __ATOMIC_RELAXED);
+}
+
+bool unit_charge_share(struct unit *unit, uint32_t first, uint32_t end, int64_t change)
+{
+	bool fits = true;
+
+	lock_take(&unit->lock);
+	for (uint32_t cpu = first; cpu < end; cpu++)
+		fits = fits && unit->cpu_share_used[cpu] + change <= unit->cpu_share;
+	for (uint32_t cpu = first; cpu < end && fits; cpu++)
+		unit->cpu_share_used[cpu] += (uint32_t)change;
+	lock_release(&unit->lock);
+	return fits;
+}
+
 physical_t unit_frame(struct unit *unit, bool zeroed)
 {
 	physical_t frame;

@@ -22,16 +22,18 @@ struct frame_list {
 	uint64_t count;
 };
 
+/* A range of RAM: what lies from NEXT on was never handed out. */
 struct region {
-	physical_t next, end;
+	physical_t base, next, end;
+	uint32_t kind; /* enum handoff_memory_kind */
 };
 
 static struct {
 	struct lock lock;
 	struct frame_list clean, dirty;
 	struct region regions[HANDOFF_MEMORY_MAX];
-	uint32_t region_count;
-	uint64_t region_frames; /* in regions */
+	uint32_t region_count, fresh_count; /* fresh: only before this one frames are left */
+	uint64_t region_frames;             /* never handed out */
 	uint64_t total;         /* frames, ever */
 } pool;
 
@@ -39,8 +41,6 @@ static struct {
 	struct frame_list clean, dirty;
 } caches[CPU_MAX];
 
-static struct handoff_memory ram[HANDOFF_MEMORY_MAX]; /* all of it, for memory_is_ram */
-static uint32_t ram_count;
 struct frame *frame_table;
 static uint64_t clean_target = CLEAN_TARGET;
 
@@ -67,30 +67,28 @@ static struct frame *pop(struct frame_list *list)
 	return frame;
 }
 
-static void region_add(physical_t base, physical_t end)
+/* What lies from BASE on in REGION, above the first mebibyte, may be handed out. Pool lock held, or alone. */
+static void region_open(struct region *region, physical_t base)
 {
 	if (base < LOW_MEMORY)
 		base = LOW_MEMORY;
-	if (base >= end)
+	if (base >= region->end)
 		return;
-	check(pool.region_count < HANDOFF_MEMORY_MAX);
-	pool.regions[pool.region_count++] = (struct region){base, end};
-	pool.region_frames += (end - base) >> 12;
-	pool.total += (end - base) >> 12;
+	region->next = base;
+	pool.fresh_count = pool.region_count;
+	pool.region_frames += (region->end - base) >> 12;
+	pool.total += (region->end - base) >> 12;
 }
 
 /* The next frame of a region, or 0. Pool lock held. */
 static struct frame *region_take(void)
 {
-	while (pool.region_count) {
-		struct region *region = &pool.regions[pool.region_count - 1];
-		struct frame *frame;
+	for (; pool.fresh_count; pool.fresh_count--) {
+		struct region *region = &pool.regions[pool.fresh_count - 1];
+		struct frame *frame = frame_of(region->next);
 
-		if (region->next == region->end) {
-			pool.region_count--;
+		if (region->next == region->end)
 			continue;
-		}
-		frame = frame_of(region->next);
 		region->next += PAGE_SIZE_BYTES;
 		pool.region_frames--;
 		*frame = (struct frame){0};
@@ -251,95 +249,78 @@ static bool is_ram(uint32_t kind)
 
 void memory_init(const struct handoff *handoff)
 {
-	physical_t limit = 0, place = 0;
-	uint64_t bytes, largest = 0;
+	struct region none = {0}, *place = &none;
+	physical_t limit = 0;
+	uint64_t bytes;
 
 	if (handoff->trust.flags & (HANDOFF_TRUST_WIPE | HANDOFF_TRUST_WIPE_FIRST))
 		clean_target = ~0ull;
 
 	for (uint32_t i = 0; i < handoff->memory_count; i++) {
 		const struct handoff_memory *range = &handoff->memory[i];
+		struct region *region = &pool.regions[pool.region_count];
+		physical_t end = range->base + range->size;
 
-		if (is_ram(range->kind)) {
-			ram[ram_count++] = *range;
-			if (range->base + range->size > limit)
-				limit = range->base + range->size;
-		}
+		if (!is_ram(range->kind))
+			continue;
+		*region = (struct region){range->base, end, end, range->kind};
+		pool.region_count++;
+		limit = end > limit ? end : limit;
 		if (range->kind == HANDOFF_MEMORY_FREE && range->base >= LOW_MEMORY &&
-		    range->size > largest) {
-			place = range->base;
-			largest = range->size;
-		}
+		    range->size > place->end - place->base)
+			place = region;
 	}
 	bytes = ((limit >> 12) * sizeof(struct frame) + 4095) & ~4095ull;
-	if (largest < bytes)
+	if (place->end - place->base < bytes)
 		panic("no room for the table of frames: %lu bytes needed, largest free range %lu", bytes,
-		      largest);
-	frame_table = frame_map(place);
-	for (uint32_t i = 0; i < handoff->memory_count; i++) {
-		const struct handoff_memory *range = &handoff->memory[i];
-
-		if (range->kind == HANDOFF_MEMORY_FREE)
-			region_add(range->base == place ? place + bytes : range->base,
-			           range->base + range->size);
+		      place->end - place->base);
+	frame_table = frame_map(place->base);
+	for (struct region *region = pool.regions; region < pool.regions + pool.region_count; region++) {
+		if (region->kind == HANDOFF_MEMORY_FREE)
+			region_open(region, region == place ? region->base + bytes : region->base);
 		/* A module's frames are shared copy-on-write by clones; the kernel's own reference keeps
 		 * them. */
-		if (range->kind == HANDOFF_MEMORY_MODULE)
-			for (uint64_t offset = 0; offset < range->size; offset += PAGE_SIZE_BYTES)
-				*frame_of(range->base + offset) = (struct frame){.references = 1};
+		if (region->kind == HANDOFF_MEMORY_MODULE)
+			for (physical_t page = region->base; page < region->end; page += PAGE_SIZE_BYTES)
+				*frame_of(page) = (struct frame){.references = 1};
 	}
 }
 
-void memory_init_loader(const struct handoff *handoff)
+void memory_init_loader(void)
 {
 	uint64_t before = pool.total;
 
 	lock_take(&pool.lock);
-	for (uint32_t i = 0; i < handoff->memory_count; i++)
-		if (handoff->memory[i].kind == HANDOFF_MEMORY_LOADER)
-			region_add(handoff->memory[i].base,
-			           handoff->memory[i].base + handoff->memory[i].size);
+	for (uint32_t i = 0; i < pool.region_count; i++)
+		if (pool.regions[i].kind == HANDOFF_MEMORY_LOADER)
+			region_open(&pool.regions[i], pool.regions[i].base);
 	lock_release(&pool.lock);
 	root_unit.memory_quota += (pool.total - before) << 12;
 }
 
 bool memory_is_ram(physical_t base, uint64_t bytes)
 {
-	for (uint32_t i = 0; i < ram_count; i++)
-		if (base < ram[i].base + ram[i].size && base + bytes > ram[i].base)
+	for (uint32_t i = 0; i < pool.region_count; i++)
+		if (base < pool.regions[i].end && base + bytes > pool.regions[i].base)
 			return true;
 	return false;
 }
 
 bool memory_is_module(physical_t base, uint64_t bytes)
 {
-	for (uint32_t i = 0; i < ram_count; i++)
-		if (ram[i].kind == HANDOFF_MEMORY_MODULE && base >= ram[i].base &&
-		    base + bytes <= ram[i].base + ram[i].size)
+	for (uint32_t i = 0; i < pool.region_count; i++)
+		if (pool.regions[i].kind == HANDOFF_MEMORY_MODULE && base >= pool.regions[i].base &&
+		    base + bytes <= pool.regions[i].end)
 			return true;
 	return false;
 }
 
 void memory_wipe(void)
 {
-	for (uint32_t i = 0; i < ram_count; i++) {
-		physical_t at = ram[i].base, end = at + ram[i].size;
+	for (uint32_t i = 0; i < pool.region_count; i++) {
+		const struct region *region = &pool.regions[i];
 
-		while (ram[i].kind != HANDOFF_MEMORY_KERNEL && ram[i].kind != HANDOFF_MEMORY_TABLES &&
-		       at < end) {
-			physical_t stop = end, resume = end;
-
-			/* What was never handed out lies behind the regions' beginnings. */
-			for (uint32_t j = 0; j < pool.region_count; j++) {
-				const struct region *region = &pool.regions[j];
-
-				if (region->next < region->end && region->next >= at && region->next < stop) {
-					stop = region->next;
-					resume = region->end;
-				}
-			}
-			memset(frame_map(at), 0, stop - at);
-			at = resume;
-		}
+		if (region->kind != HANDOFF_MEMORY_KERNEL && region->kind != HANDOFF_MEMORY_TABLES)
+			memset(frame_map(region->base), 0, region->next - region->base);
 	}
 }

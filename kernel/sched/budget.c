@@ -177,19 +177,11 @@ void budget_setup(struct budget *budget, struct cpu *cpu, const struct budget_sp
 	budget_configure(budget, spec, now);
 }
 
-/* Changes what BUDGET takes of its owner's share from OLD to NEW ppm; false: more than the unit has on this
- * CPU. The parent carved its children's ceilings out of its own, so that no CPU can be overloaded by any sum
- * of them. */
+/* Changes what a budget on CPU takes of UNIT's share of it; false: more than the unit has. The parent carved
+ * its children's ceilings out of its own, so that no CPU can be overloaded by any sum of them. */
 static bool share_change(struct unit *unit, uint32_t cpu, uint32_t old, uint32_t new)
 {
-	bool fits;
-
-	lock_take(&unit->lock);
-	fits = (uint64_t)unit->cpu_share_used[cpu] - old + new <= unit->cpu_share;
-	if (fits)
-		unit->cpu_share_used[cpu] += new - old;
-	lock_release(&unit->lock);
-	return fits;
+	return unit_charge_share(unit, cpu, cpu + 1, (int64_t) new - old);
 }
 
 bool budget_teardown(struct object *object)

@@ -35,6 +35,10 @@ struct host_tlb {
 	struct space *space;
 };
 
+struct arch_irq {
+	unsigned slot; /* of host_lines */
+};
+
 struct arch_cpu {
 	struct host_tlb tlb[HOST_TLB_SIZE];
 	bool loaded_guest;

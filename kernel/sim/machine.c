@@ -523,28 +523,29 @@ bool user_execute(struct space *space, uint64_t address, enum space_fault *fault
 
 struct host_line host_lines[HOST_LINES];
 
-int64_t arch_irq_attach(uint64_t number, uint32_t flags, unsigned slot, uint64_t *msi)
+int64_t arch_irq_attach(struct arch_irq *irq, unsigned slot, uint64_t number, uint32_t flags, uint64_t *msi)
 {
 	if (number >= 64 && number != IRQ_MSI)
 		return E_ARGUMENT;
+	irq->slot = slot;
 	*msi = (uint64_t)slot << 32;
 	host_lines[slot] = (struct host_line){.attached = true, .number = number, .flags = flags};
 	return E_OK;
 }
 
-void arch_irq_detach(unsigned slot)
+void arch_irq_detach(const struct arch_irq *irq)
 {
-	host_lines[slot].attached = false;
+	host_lines[irq->slot].attached = host_lines[irq->slot].open = false;
 }
 
-void arch_irq_mask(unsigned slot)
+void arch_irq_mask(const struct arch_irq *irq)
 {
-	host_lines[slot].open = false;
+	host_lines[irq->slot].open = false;
 }
 
-void arch_irq_unmask(unsigned slot)
+void arch_irq_unmask(const struct arch_irq *irq)
 {
-	host_lines[slot].open = true;
+	host_lines[irq->slot].open = true;
 }
 
 uint32_t arch_port_in(uint16_t port, unsigned width)
@@ -641,7 +642,7 @@ void host_boot(unsigned megabytes, unsigned count)
 	for (unsigned i = 0; i < count; i++)
 		sched_init(cpus[i]);
 	unit_root_init();
-	memory_init_loader(&handoff);
+	memory_init_loader();
 }
 
 /* ---- Actors ---- */
@@ -657,8 +658,7 @@ void actor_init(struct actor *actor, struct unit *unit)
 
 void actor_deinit(struct actor *actor)
 {
-	if (actor->thread->building)
-		object_release(actor->thread->building);
+	thread_build(actor->thread, 0);
 	free(actor->thread);
 	free(actor->page);
 }

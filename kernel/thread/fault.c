@@ -49,7 +49,7 @@ void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error)
 	struct memory *memory;
 	uint64_t page;
 
-	if (!thread->in_guest && address >= NATIVE_BASE && address < NATIVE_END)
+	if (!thread->in_guest && native_address(address))
 		space = thread->space;
 	if (space && address < USER_END && !space->object.dead) {
 		switch (space_resolve(space, address, error & FAULT_WRITE, error & FAULT_EXECUTE, &memory,

@@ -14,11 +14,6 @@
 
 #define STOP_LOOKS 10000u /* of thread_stop at a thread on another CPU */
 
-static bool native_address(uint64_t address)
-{
-	return address >= NATIVE_BASE && address < NATIVE_END;
-}
-
 /* Looks up the budget HANDLE, which a thread of UNIT shall run on. */
 static int64_t budget_for(struct call *call, handle_t handle, const struct unit *unit, struct budget **budget)
 {
@@ -133,8 +128,7 @@ bool thread_teardown(struct object *object)
 	if (thread->fallback.cpu && !budget_evict(&thread->fallback))
 		return false;
 	event_unbind(thread); /* one that was bound while the thread ended */
-	if (thread->building)
-		object_release(thread->building);
+	thread_build(thread, 0);
 	if (thread->page)
 		memory_unpin(frame_unmap(thread->page), thread->unit);
 	if (thread->guest)
@@ -147,7 +141,6 @@ bool thread_teardown(struct object *object)
 		object_release(&thread->guest_space->object);
 	if (thread->budget)
 		object_release(&thread->budget->object);
-	thread->building = 0;
 	thread->page = 0;
 	thread->guest = 0;
 	thread->vector = 0;
@@ -239,12 +232,6 @@ int64_t sys_thread_start(struct call *call, struct thread *thread)
 {
 	if (thread_state(thread) != THREAD_STOPPED || thread->unit->state > UNIT_RUNNING)
 		return E_STATE;
-	if (thread->unit->state == UNIT_CREATED) {
-		lock_take(&thread->unit->lock);
-		if (thread->unit->state == UNIT_CREATED)
-			thread->unit->state = UNIT_RUNNING;
-		lock_release(&thread->unit->lock);
-	}
 	thread_start(thread);
 	return E_OK;
 }

@@ -112,6 +112,14 @@ struct thread {
 	char name[16];
 };
 
+/* OBJECT, or 0, is what THREAD's sliced call makes now; what it had begun ends. */
+static inline void thread_build(struct thread *thread, struct object *object)
+{
+	if (thread->building)
+		object_release(thread->building);
+	thread->building = object;
+}
+
 /* The system call NUMBER begins or goes on. Between two slices user mode may put another call in the place of
  * the sliced one: what that call left is none of this one's. */
 static inline void thread_resumes_call(struct thread *thread, uint64_t number)
@@ -120,9 +128,13 @@ static inline void thread_resumes_call(struct thread *thread, uint64_t number)
 		return;
 	thread->sliced_call = (uint32_t)number;
 	thread->progress = 0;
-	if (thread->building)
-		object_release(thread->building);
-	thread->building = 0;
+	thread_build(thread, 0);
+}
+
+/* In the personality's half of the address space. */
+static inline bool native_address(uint64_t address)
+{
+	return address >= NATIVE_BASE && address < NATIVE_END;
 }
 
 static inline enum thread_state_kind thread_state(const struct thread *thread)

@@ -62,62 +62,29 @@ void unit_root_init(void)
 		panic("no memory for the first unit");
 }
 
-/* Takes SHARE of every CPU out of what UNIT may use; false: not that much is left. unit->lock held. */
-static bool share_carve(struct unit *unit, uint32_t share)
-{
-	for (unsigned i = 0; i < CPU_MAX; i++)
-		if (unit->cpu_share_used[i] + (uint64_t)share > unit->cpu_share)
-			return false;
-	for (unsigned i = 0; i < CPU_MAX; i++)
-		unit->cpu_share_used[i] += share;
-	return true;
-}
-
-static void share_return(struct unit *unit, uint32_t share)
-{
-	lock_take(&unit->lock);
-	for (unsigned i = 0; i < CPU_MAX; i++)
-		unit->cpu_share_used[i] -= share;
-	lock_release(&unit->lock);
-}
-
-static bool caps_carve(struct unit *unit, uint32_t caps)
-{
-	uint64_t used = (uint64_t)__atomic_add_fetch(&unit->caps_used, caps, __ATOMIC_RELAXED);
-
-	if (used <= unit->caps_quota)
-		return true;
-	__atomic_sub_fetch(&unit->caps_used, caps, __ATOMIC_RELAXED);
-	unit->lacked_caps = used - unit->caps_quota;
-	return false;
-}
-
 /* Gives PARENT back what was carved out for a unit with these quotas. */
 static void carve_return(struct unit *parent, uint64_t memory, uint32_t caps, uint32_t share)
 {
 	unit_uncharge(parent, memory);
-	__atomic_sub_fetch(&parent->caps_used, caps, __ATOMIC_RELAXED);
-	share_return(parent, share);
+	unit_uncharge_caps(parent, caps);
+	unit_charge_share(parent, 0, CPU_MAX, -(int64_t)share);
 }
 
-static int64_t carve(struct unit *parent, const struct unit_spec *spec)
+/* Takes these quotas out of PARENT's: all of them, or none. */
+static int64_t carve(struct unit *parent, uint64_t memory, uint32_t caps, uint32_t share)
 {
-	bool enough;
+	int64_t status = E_QUOTA_CAPS;
 
-	if (!unit_charge(parent, spec->memory_bytes))
+	if (!unit_charge(parent, memory))
 		return E_QUOTA_MEMORY;
-	if (!caps_carve(parent, (uint32_t)spec->caps)) {
-		unit_uncharge(parent, spec->memory_bytes);
-		return E_QUOTA_CAPS;
+	if (unit_charge_caps(parent, caps)) {
+		if (unit_charge_share(parent, 0, CPU_MAX, share))
+			return E_OK;
+		unit_uncharge_caps(parent, caps);
+		status = E_QUOTA_CPU;
 	}
-	lock_take(&parent->lock);
-	enough = share_carve(parent, spec->cpu_share);
-	lock_release(&parent->lock);
-	if (enough)
-		return E_OK;
-	unit_uncharge(parent, spec->memory_bytes);
-	__atomic_sub_fetch(&parent->caps_used, (uint32_t)spec->caps, __ATOMIC_RELAXED);
-	return E_QUOTA_CPU;
+	unit_uncharge(parent, memory);
+	return status;
 }
 
 struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, const struct cap_view *event,
@@ -125,7 +92,7 @@ struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, cons
 {
 	struct unit *unit;
 
-	*error = carve(parent, spec);
+	*error = carve(parent, spec->memory_bytes, (uint32_t)spec->caps, spec->cpu_share);
 	if (*error < 0)
 		return 0;
 	unit = (struct unit *)object_create(parent, OBJECT_UNIT, sizeof(*unit), error);
@@ -160,31 +127,26 @@ struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, cons
 	return 0;
 }
 
-bool unit_extend(struct unit *unit, struct unit *parent, uint64_t bytes, uint32_t caps, int64_t *error)
+int64_t unit_extend(struct unit *unit, uint64_t bytes, uint32_t caps)
 {
-	if (!unit_charge(parent, bytes)) {
-		*error = E_QUOTA_MEMORY;
-		return false;
-	}
-	if (!caps_carve(parent, caps)) {
-		unit_uncharge(parent, bytes);
-		*error = E_QUOTA_CAPS;
-		return false;
-	}
+	struct unit *parent = unit->parent;
+	int64_t status = carve(parent, bytes, caps, 0);
+
+	if (status < 0)
+		return status;
 	lock_take(&tree_lock);
 	if (unit->object.dead) {
-		lock_release(&tree_lock);
-		carve_return(parent, bytes, caps, 0);
-		*error = E_HANDLE;
-		return false;
+		status = E_HANDLE;
+	} else {
+		__atomic_add_fetch(&unit->memory_quota, bytes, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&unit->caps_quota, caps, __ATOMIC_RELAXED);
+		parent->memory_children += bytes;
+		parent->caps_children += caps;
 	}
-	/* Point of no return. */
-	__atomic_add_fetch(&unit->memory_quota, bytes, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&unit->caps_quota, caps, __ATOMIC_RELAXED);
-	parent->memory_children += bytes;
-	parent->caps_children += caps;
 	lock_release(&tree_lock);
-	return true;
+	if (status < 0)
+		carve_return(parent, bytes, caps, 0);
+	return status;
 }
 
 /* ---- Threads ---- */

@@ -80,13 +80,19 @@ void unit_root_init(void);
 /* Charges BYTES to UNIT: true, or false with unit->lacked_memory set. One atomic add on one word. */
 bool unit_charge(struct unit *unit, uint64_t bytes);
 void unit_uncharge(struct unit *unit, uint64_t bytes);
+/* The same for COUNT capabilities, and unit->lacked_caps. */
+bool unit_charge_caps(struct unit *unit, uint32_t count);
+void unit_uncharge_caps(struct unit *unit, uint32_t count);
+/* Changes by CHANGE ppm what is taken of UNIT's share of each CPU from FIRST on, before END; false, and nothing
+ * is changed, where one has not as much left. Takes unit->lock. */
+bool unit_charge_share(struct unit *unit, uint32_t first, uint32_t end, int64_t change);
 /* A frame that UNIT pays for, zeroed or to be overwritten whole before anyone sees it; 0: not within the quota. */
 uint64_t unit_frame(struct unit *unit, bool zeroed);
 void unit_frame_free(struct unit *unit, uint64_t frame);
 /* UNIT is ANCESTOR or below it. At most UNIT_DEPTH_MAX steps. */
 bool unit_within(const struct unit *unit, const struct unit *ancestor);
-/* A thread that is made or dies: the unit's list and count. UNIT_CREATED becomes RUNNING with the first
- * start. False when the unit is dead or has ended. */
+/* A thread that is made or dies: the unit's list and count. UNIT_CREATED becomes RUNNING with the first.
+ * False when the unit is dead or has ended. */
 bool unit_thread_add(struct unit *unit, struct list *unit_node);
 bool unit_thread_remove(struct unit *unit, struct list *unit_node); /* true: no other is left */
 /* Ends UNIT: STATE UNIT_STOPPED or UNIT_FAILED; no thread of it reaches user mode again (a few are killed
@@ -124,5 +130,5 @@ bool unit_freeze_slice(struct unit *unit, bool freeze, uint64_t *progress);
 /* Makes a child of PARENT as SPEC says; EVENT: 0 or the notification. The caller holds its one reference. */
 struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, const struct cap_view *event,
                          int64_t *error);
-/* Moves quota from PARENT to its child UNIT: whole or not at all. */
-bool unit_extend(struct unit *unit, struct unit *parent, uint64_t bytes, uint32_t caps, int64_t *error);
+/* Moves quota from UNIT's parent to it: whole or, with an error, not at all. */
+int64_t unit_extend(struct unit *unit, uint64_t bytes, uint32_t caps);

@@ -102,14 +102,11 @@ int64_t sys_unit_cap(struct call *call, struct unit *unit, uint64_t index)
 
 int64_t sys_unit_extend(struct call *call, struct unit *unit, uint64_t bytes, uint64_t caps)
 {
-	int64_t status = E_OK;
-
 	if (bytes % PAGE_SIZE_BYTES || bytes > QUOTA_MAX || caps > CAPS_MAX)
 		return E_ARGUMENT;
 	if (unit->parent != call->self->unit || unit->caps_quota + caps > CAPS_MAX)
 		return E_STATE;
-	unit_extend(unit, unit->parent, bytes, (uint32_t)caps, &status);
-	return status;
+	return unit_extend(unit, bytes, (uint32_t)caps);
 }
 
 int64_t sys_unit_freeze(struct call *call, struct unit *unit, uint64_t freeze)

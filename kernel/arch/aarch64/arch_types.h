@@ -28,6 +28,10 @@ struct arch_vector_state {
 	uint8_t bytes[528];
 };
 
+struct arch_irq {
+	uint64_t number;
+};
+
 struct arch_cpu {
 	uint64_t translation_root; /* loaded TTBR0_EL1 */
 	uint64_t timer_deadline;   /* ns, as last programmed */

@@ -43,14 +43,6 @@ static struct {
 } ioapics[HANDOFF_CONTROLLER_MAX];
 static uint32_t ioapic_count;
 
-enum slot_kind { SLOT_FREE = 0, SLOT_LINE, SLOT_MESSAGE };
-static struct {
-	uint8_t kind;
-	bool level;
-	uint8_t ioapic, pin;
-	uint32_t low; /* redirection entry without the mask */
-} slots[IRQ_SLOTS];
-static struct lock slots_lock;
 static uint32_t irr_registers =
     1; /* how many registers of IRR from VECTOR_IRQ on may have bits of slots in use */
 
@@ -105,16 +97,17 @@ void apic_init_secondary(void)
 
 /* ---- I/O APICs ---- */
 
-static uint32_t ioapic_read(uint32_t index, uint32_t reg)
+/* Registers 0x10 + 2 * PIN and the next: the redirection entry of PIN. One without a vector is free. */
+static uint32_t ioapic_read(volatile uint32_t *ioapic, uint32_t reg)
 {
-	ioapics[index].registers[0] = reg;
-	return ioapics[index].registers[4];
+	ioapic[0] = reg;
+	return ioapic[4];
 }
 
-static void ioapic_write(uint32_t index, uint32_t reg, uint32_t value)
+static void ioapic_write(volatile uint32_t *ioapic, uint32_t reg, uint32_t value)
 {
-	ioapics[index].registers[0] = reg;
-	ioapics[index].registers[4] = value;
+	ioapic[0] = reg;
+	ioapic[4] = value;
 }
 
 void apic_init(void)
@@ -138,9 +131,9 @@ void apic_init(void)
 			continue;
 		ioapics[ioapic_count].registers = registers;
 		ioapics[ioapic_count].base = controller->first;
-		ioapics[ioapic_count].count = (ioapic_read(ioapic_count, 1) >> 16 & 0xff) + 1;
+		ioapics[ioapic_count].count = (ioapic_read(registers, 1) >> 16 & 0xff) + 1;
 		for (uint32_t pin = 0; pin < ioapics[ioapic_count].count; pin++)
-			ioapic_write(ioapic_count, 0x10 + 2 * pin, REDIRECTION_MASKED);
+			ioapic_write(registers, 0x10 + 2 * pin, REDIRECTION_MASKED);
 		ioapic_count++;
 	}
 	timer_ratio = clock_ratio(machine.timer_hz);
@@ -149,7 +142,7 @@ void apic_init(void)
 
 /* ---- Interrupts of devices ---- */
 
-static int64_t attach_line(uint64_t number, uint32_t flags, unsigned slot)
+static int64_t attach_line(struct arch_irq *irq, unsigned slot, uint64_t number, uint32_t flags)
 {
 	bool level = flags & IRQ_LEVEL, low = flags & IRQ_ACTIVE_LOW;
 
@@ -163,82 +156,57 @@ static int64_t attach_line(uint64_t number, uint32_t flags, unsigned slot)
 		number = line->global;
 	}
 	for (uint32_t i = 0; i < ioapic_count; i++) {
-		uint64_t pin = number - ioapics[i].base;
+		volatile uint32_t *ioapic = ioapics[i].registers;
+		uint32_t pin = (uint32_t)number - ioapics[i].base;
 
-		if (number < ioapics[i].base || pin >= ioapics[i].count)
+		if (number < ioapics[i].base || number - ioapics[i].base >= ioapics[i].count)
 			continue;
-		for (unsigned other = 0; other < IRQ_SLOTS; other++)
-			if (slots[other].kind == SLOT_LINE && slots[other].ioapic == i &&
-			    slots[other].pin == pin)
-				return E_EXISTS;
-		slots[slot].kind = SLOT_LINE;
-		slots[slot].level = level;
-		slots[slot].ioapic = (uint8_t)i;
-		slots[slot].pin = (uint8_t)pin;
-		slots[slot].low =
-		    (VECTOR_IRQ + slot) | (level ? REDIRECTION_LEVEL : 0) | (low ? REDIRECTION_LOW : 0);
-		ioapic_write(i, 0x10 + 2 * (uint32_t)pin, slots[slot].low | REDIRECTION_MASKED);
-		ioapic_write(i, 0x11 + 2 * (uint32_t)pin, cpu_self()->arch.apic_id << 24);
+		if (ioapic_read(ioapic, 0x10 + 2 * pin) & 0xff)
+			return E_EXISTS;
+		*irq = (struct arch_irq){ioapic, pin,
+		                         (VECTOR_IRQ + slot) | (level ? REDIRECTION_LEVEL : 0) |
+		                             (low ? REDIRECTION_LOW : 0)};
+		ioapic_write(ioapic, 0x10 + 2 * pin, irq->low | REDIRECTION_MASKED);
+		ioapic_write(ioapic, 0x11 + 2 * pin, cpu_self()->arch.apic_id << 24);
 		return E_OK;
 	}
 	return E_NOT_FOUND;
 }
 
-int64_t arch_irq_attach(uint64_t number, uint32_t flags, unsigned slot, uint64_t *msi)
+int64_t arch_irq_attach(struct arch_irq *irq, unsigned slot, uint64_t number, uint32_t flags, uint64_t *msi)
 {
 	int64_t result = E_OK;
 
-	if (slot >= IRQ_SLOTS)
-		return E_ARGUMENT;
-	lock_take(&slots_lock);
-	if (slots[slot].kind != SLOT_FREE) {
-		result = E_BUSY;
-	} else if (number == IRQ_MSI) {
-		slots[slot].kind = SLOT_MESSAGE;
+	if (number != IRQ_MSI)
+		result = attach_line(irq, slot, number, flags);
+	else
 		*msi = (uint64_t)(VECTOR_IRQ + slot) << 32 | 0xfee00000u |
 		       (cpu_self()->arch.apic_id & 0xff) << 12;
-	} else {
-		result = attach_line(number, flags, slot);
-	}
 	if (result == E_OK && slot / 32 + 1 > irr_registers)
 		irr_registers = slot / 32 + 1;
-	lock_release(&slots_lock);
 	return result;
 }
 
-void arch_irq_detach(unsigned slot)
+static void line_set(const struct arch_irq *irq, uint32_t low)
 {
-	lock_take(&slots_lock);
-	if (slots[slot].kind == SLOT_LINE)
-		ioapic_write(slots[slot].ioapic, 0x10 + 2u * slots[slot].pin, REDIRECTION_MASKED);
-	slots[slot].kind = SLOT_FREE;
-	lock_release(&slots_lock);
+	if (irq->ioapic)
+		ioapic_write(irq->ioapic, 0x10 + 2 * irq->pin, low);
 }
 
-static void line_set(unsigned slot, uint32_t mask)
+void arch_irq_detach(const struct arch_irq *irq)
 {
-	lock_take(&slots_lock);
-	if (slots[slot].kind == SLOT_LINE)
-		ioapic_write(slots[slot].ioapic, 0x10 + 2u * slots[slot].pin, slots[slot].low | mask);
-	lock_release(&slots_lock);
+	line_set(irq, REDIRECTION_MASKED);
 }
 
-void arch_irq_mask(unsigned slot)
+void arch_irq_mask(const struct arch_irq *irq)
 {
-	if (slots[slot].level)
-		line_set(slot, REDIRECTION_MASKED);
+	if (irq->low & REDIRECTION_LEVEL)
+		line_set(irq, irq->low | REDIRECTION_MASKED);
 }
 
-void arch_irq_unmask(unsigned slot)
+void arch_irq_unmask(const struct arch_irq *irq)
 {
-	line_set(slot, 0);
-}
-
-void irq_interrupt(unsigned slot)
-{
-	arch_irq_mask(slot);
-	apic_end_of_interrupt();
-	kernel_interrupt_irq(slot);
+	line_set(irq, irq->low);
 }
 
 bool arch_interrupt_pending(void)

@@ -50,6 +50,12 @@ struct arch_tss {
 	uint16_t reserved3, io_map;
 } __attribute__((packed));
 
+/* A line of an I/O APIC; none for a message. */
+struct arch_irq {
+	volatile uint32_t *ioapic;
+	uint32_t pin, low; /* low: its redirection entry's, unmasked */
+};
+
 struct arch_cpu {
 	struct arch_tss tss;
 	uint64_t gdt[8] __attribute__((aligned(16)));

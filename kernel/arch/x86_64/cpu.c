@@ -150,7 +150,6 @@ uint32_t arch_vector_bytes(void)
 
 void arch_vector_init(struct arch_vector_state *vector)
 {
-	memset(vector, 0, machine.vector_bytes);
 	*(uint16_t *)(vector->bytes) = 0x37f;       /* x87 control word: all exceptions masked */
 	*(uint32_t *)(vector->bytes + 24) = 0x1f80; /* MXCSR likewise */
 }

@@ -11,11 +11,6 @@ static bool address_harmless(uint64_t address)
 	return address < USER_END;
 }
 
-static bool native_address(uint64_t address)
-{
-	return address >= NATIVE_BASE && address < NATIVE_END;
-}
-
 void arch_thread_init(struct thread *thread, uint64_t entry, uint64_t stack, const uint64_t argument[3])
 {
 	check((uintptr_t)thread % 16 == 0);

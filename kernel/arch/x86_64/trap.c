@@ -22,7 +22,8 @@ static bool trap_external(uint64_t vector)
 		apic_end_of_interrupt();
 		kernel_interrupt_ipi();
 	} else if (vector >= VECTOR_IRQ && vector < VECTOR_IRQ + IRQ_SLOTS) {
-		irq_interrupt((unsigned)vector - VECTOR_IRQ);
+		kernel_interrupt_irq((unsigned)vector - VECTOR_IRQ); /* masks, where that is needed, first */
+		apic_end_of_interrupt();
 	} else {
 		return vector >= 32; /* spurious: no end of interrupt */
 	}

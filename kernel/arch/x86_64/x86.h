@@ -182,7 +182,6 @@ void apic_end_of_interrupt(void);
 /* Halts the other CPUs, for good, wherever they are: by an NMI, whose handler calls apic_obey_stop. */
 void apic_stop_others(void);
 void apic_obey_stop(void);
-void irq_interrupt(unsigned slot);
 
 /* ---- clock.c ---- */
 void clock_init(void);
