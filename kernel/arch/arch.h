@@ -76,7 +76,8 @@ void arch_guest_exit(struct thread *thread, uint64_t reason, uint64_t vector, ui
 /* Flags are MAP_READ|WRITE|EXECUTE (abi) plus these. */
 #define ARCH_MAP_DEVICE        0x100
 #define ARCH_MAP_WRITE_COMBINE 0x200
-/* Top-level tables, charged by the caller; a GUEST space shares space->native's window in its native_root. */
+/* Top-level tables: unit_frame; a GUEST space shares space->native's window in its native_root. False: quota;
+ * arch_space_deinit_slice frees what there is. */
 bool arch_space_init(struct space *space);
 /* Frees the tables, at most one upper-level table scanned a call; true when all are gone. No CPU has them
  * loaded. */

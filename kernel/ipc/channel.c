@@ -25,31 +25,6 @@
 #include "slow.h"
 #include "sched.h"
 
-/* The first receiver that can be claimed, out of the queue. channel->lock held. */
-static inline struct thread *receiver_claim(struct channel *channel)
-{
-	for (struct list *node = channel->receivers.next; node != &channel->receivers; node = node->next) {
-		struct thread *server = container_of(node, struct thread, queue_node);
-		uint64_t word = server->wait;
-
-		if (WAIT_STATE(word) == THREAD_RECEIVING && wait_claim(server, word)) {
-			list_remove(node);
-			return server;
-		}
-	}
-	return 0;
-}
-
-/* Hands the CPU straight to NEXT, which runs on the budget being charged. */
-static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread *next)
-{
-	next->cpu = cpu;
-	next->on_cpu = 1;
-	cpu->current = next;
-	arch_switch(cpu, self, next);
-	__atomic_store_n(&self->on_cpu, 0, __ATOMIC_RELEASE);
-}
-
 /* Puts SELF among the callers of CHANNEL, behind those of its priority. channel->lock held. */
 static void caller_insert(struct channel *channel, struct thread *self, uint32_t priority)
 {
@@ -135,11 +110,11 @@ void channel_call_slow(struct thread *self)
 	error = cap_lookup(self->unit, arch_argument(self, 0), OBJECT_CHANNEL, RIGHT_CALL, &cap);
 	if (error)
 		return fail(self, error);
-	if (info && !info_valid(info))
+	if (!info_valid(info))
 		return fail(self, E_ARGUMENT);
 	channel = channel_of(&cap);
 	lock_take(&channel->lock);
-	server = receiver_claim(channel);
+	server = wait_claim_first(&channel->receivers, THREAD_RECEIVING);
 	if (!server) {
 		if (channel->object.dead) {
 			error = E_HANDLE;
@@ -165,21 +140,16 @@ void channel_call_slow(struct thread *self)
 	lock_release(&channel->lock);
 	if (server->timeout.armed)
 		timer_disarm(&server->timeout);
-	if (info) {
-		error = transfer_prepare(&transfer, self, server, info);
-		if (error) {
-			/* The receiver has noticed nothing yet: it asks again. */
-			arch_syscall_restart(server);
-			sched_wake(server);
-			return fail(self, error);
-		}
+	error = transfer_prepare(&transfer, self, server, info);
+	if (error) {
+		/* The receiver has noticed nothing yet: it asks again. */
+		arch_syscall_restart(server);
+		sched_wake(server);
+		return fail(self, error);
 	}
 	thread_await_cpu(server); /* it may just have begun to wait on another CPU */
 	/* Point of no return. */
-	arch_message_copy(server, self);
-	if (info)
-		transfer_commit(&transfer, self, server, info);
-	arch_message_deliver(server, E_OK, cap.badge, info);
+	message_send(&transfer, self, server, cap.badge, info);
 	word = WAIT_NEXT(self->wait, THREAD_REPLY);
 	server->caller_wait = word;
 	server->caller = self;
@@ -204,35 +174,6 @@ void channel_call_slow(struct thread *self)
 	sched_wake(server);
 }
 
-/* Takes the answer of SELF to its caller out of the way: returns the caller, claimed and with the budget it
- * lent, or 0 when nobody waits for an answer any more. */
-static inline struct thread *caller_claim(struct thread *self)
-{
-	struct thread *caller = self->caller;
-
-	if (!caller)
-		return 0;
-	self->caller = 0;
-	if (!wait_claim(caller, self->caller_wait))
-		return 0;
-	if (self->donated) {
-		caller->budget_current = self->budget_current;
-		self->budget_current = 0;
-		self->donated = false;
-	}
-	return caller;
-}
-
-void channel_fail_caller(struct thread *server)
-{
-	struct thread *caller = caller_claim(server);
-
-	if (caller) {
-		arch_set_result(caller, E_PEER, 0);
-		sched_wake(caller);
-	}
-}
-
 /* Gives the first waiting call that can be to SELF, the current thread. channel->lock held; false: there is
  * none. On true the lock is released. */
 static bool call_take(struct channel *channel, struct thread *self)
@@ -248,7 +189,7 @@ static bool call_take(struct channel *channel, struct thread *self)
 			continue; /* who ends its wait finds it out of the queue */
 		lock_release(&channel->lock);
 		timer_disarm(&caller->timeout);
-		error = caller->info ? transfer_prepare(&transfer, caller, self, caller->info) : E_OK;
+		error = transfer_prepare(&transfer, caller, self, caller->info);
 		if (error) {
 			arch_set_result(caller, error, 0);
 			sched_wake(caller);
@@ -256,10 +197,7 @@ static bool call_take(struct channel *channel, struct thread *self)
 			continue;
 		}
 		/* Point of no return. */
-		arch_message_copy(self, caller);
-		if (caller->info)
-			transfer_commit(&transfer, caller, self, caller->info);
-		arch_message_deliver(self, E_OK, caller->badge, caller->info);
+		message_send(&transfer, caller, self, caller->badge, caller->info);
 		word = WAIT_NEXT(caller->wait, THREAD_REPLY);
 		self->caller = caller;
 		self->caller_wait = word;
@@ -366,38 +304,6 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 		sched_wake(answered);
 }
 
-/* Decodes and delivers SELF's answer to CALLER, which waits in the wait WORD. *ANSWERED: the caller, claimed,
- * with its budget; 0 when nobody waits for it any more. */
-static inline int64_t answer(struct thread *self, struct thread *caller, uint64_t info,
-                             struct thread **answered)
-{
-	struct transfer transfer;
-	struct thread *claimed;
-
-	*answered = 0;
-	if (info) {
-		int64_t error = info_valid(info) ? E_OK : E_ARGUMENT;
-
-		if (!error && caller)
-			error = transfer_prepare(&transfer, self, caller, info);
-		if (error)
-			return error;
-	}
-	/* Point of no return. */
-	claimed = caller_claim(self);
-	if (!claimed) {
-		if (info && caller)
-			transfer_cancel(&transfer, caller);
-		return E_OK;
-	}
-	arch_message_copy(claimed, self);
-	if (info)
-		transfer_commit(&transfer, self, claimed, info);
-	arch_message_deliver(claimed, E_OK, 0, info);
-	*answered = claimed;
-	return E_OK;
-}
-
 void channel_reply_receive_slow(struct thread *self)
 {
 	struct cap_view cap;
@@ -405,7 +311,7 @@ void channel_reply_receive_slow(struct thread *self)
 	int64_t error = cap_lookup(self->unit, arch_argument(self, 0), OBJECT_CHANNEL, RIGHT_RECEIVE, &cap);
 
 	if (!error)
-		error = answer(self, self->caller, arch_argument(self, 1), &answered);
+		error = answer(self, 0, arch_argument(self, 1), &answered);
 	if (error)
 		return fail(self, error);
 	self->donated = false;
@@ -435,7 +341,7 @@ void channel_reply(struct thread *self)
 		reply_use(self, handle, arch_argument(self, 1));
 		return;
 	}
-	error = self->caller ? answer(self, self->caller, arch_argument(self, 1), &answered) : E_STATE;
+	error = self->caller ? answer(self, 0, arch_argument(self, 1), &answered) : E_STATE;
 	fail(self, !error && !answered ? E_PEER : error);
 	if (error)
 		return;
@@ -467,27 +373,25 @@ bool channel_teardown(struct object *object)
 	struct channel *channel = (struct channel *)object;
 
 	for (unsigned count = 0; count < 3; count++) {
-		struct thread *thread = 0;
+		struct thread *caller = 0, *server = 0;
 		uint64_t word = 0;
 
-		lock_take(&channel->lock);
-		if (!list_empty(&channel->receivers))
-			thread = container_of(channel->receivers.next, struct thread, queue_node);
-		else if (channel->callers)
-			thread = container_of(channel->callers, struct thread, call_node);
-		if (thread) {
-			word = thread->wait;
-		} else if (!list_empty(&channel->servers)) {
-			thread = container_of(channel->servers.next, struct thread, serves_node);
-			list_remove(&thread->serves_node);
-			thread->serves = 0;
-			lock_release(&channel->lock);
+		if (wait_end_first(&channel->lock, &channel->receivers, E_HANDLE))
 			continue;
+		lock_take(&channel->lock);
+		if (channel->callers) {
+			caller = container_of(channel->callers, struct thread, call_node);
+			word = caller->wait;
+		} else if (!list_empty(&channel->servers)) {
+			server = container_of(channel->servers.next, struct thread, serves_node);
+			list_remove(&server->serves_node);
+			server->serves = 0;
 		}
 		lock_release(&channel->lock);
-		if (!thread)
+		if (caller)
+			thread_end_this_wait(caller, word, E_PEER);
+		else if (!server)
 			return true;
-		thread_end_this_wait(thread, word, WAIT_STATE(word) == THREAD_CALLING ? E_PEER : E_HANDLE);
 	}
 	return false;
 }

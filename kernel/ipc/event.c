@@ -31,34 +31,28 @@ static void event_deliver(struct event *event, struct thread *thread, bool bound
 
 void event_signal(struct event *event, uint64_t bits)
 {
-	struct thread *thread, *woken = 0;
-	uint64_t word = 0;
+	struct thread *woken, *bound;
+	bool received = false;
 
 	__atomic_fetch_or(&event->bits, bits, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&event->waiters.next, __ATOMIC_SEQ_CST) == &event->waiters && !event->bound)
 		return;
 	lock_take(&event->lock);
-	for (struct list *node = event->waiters.next; node != &event->waiters && !woken; node = node->next) {
-		thread = container_of(node, struct thread, queue_node);
-		word = thread->wait;
-		if (WAIT_STATE(word) == THREAD_EVENT && wait_claim(thread, word))
-			woken = thread;
-	}
-	if (woken)
-		list_remove(&woken->queue_node);
-	thread = event->bound;
-	if (!woken && thread) {
-		word = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);
-		if (WAIT_STATE(word) == THREAD_RECEIVING && wait_claim(thread, word))
-			woken = thread;
+	woken = wait_claim_first(&event->waiters, THREAD_EVENT);
+	bound = event->bound;
+	if (!woken && bound) {
+		uint64_t word = __atomic_load_n(&bound->wait, __ATOMIC_SEQ_CST);
+
+		received = WAIT_STATE(word) == THREAD_RECEIVING && wait_claim(bound, word);
+		woken = received ? bound : 0;
 	}
 	lock_release(&event->lock);
 	if (!woken)
 		return;
-	if (WAIT_STATE(word) == THREAD_RECEIVING)
+	if (received)
 		wait_leave(woken);
 	timer_disarm(&woken->timeout);
-	event_deliver(event, woken, WAIT_STATE(word) == THREAD_RECEIVING);
+	event_deliver(event, woken, received);
 	sched_wake(woken);
 }
 
@@ -188,39 +182,20 @@ int64_t sys_event_timer(struct call *call, struct event *event, uint64_t deadlin
 
 bool event_teardown(struct object *object)
 {
-	struct event *event = (struct event *)object;
+	struct event *event = (struct event *)object, *expected = event;
 	struct thread *bound;
-	bool done;
 
-	/* sys_event_timer looks at dead under the lock. */
+	/* sys_event_timer and sys_event_bind look at dead under the lock. */
 	lock_take(&event->lock);
 	timer_disarm(&event->timer);
-	lock_release(&event->lock);
-	for (unsigned count = 0; count < 3; count++) {
-		struct thread *thread = 0;
-		uint64_t word = 0;
-
-		lock_take(&event->lock);
-		if (!list_empty(&event->waiters)) {
-			thread = container_of(event->waiters.next, struct thread, queue_node);
-			word = thread->wait;
-		}
-		lock_release(&event->lock);
-		if (!thread)
-			break;
-		thread_end_this_wait(thread, word, E_HANDLE);
-	}
-	lock_take(&event->lock);
 	bound = event->bound;
 	event->bound = 0;
-	done = list_empty(&event->waiters);
 	lock_release(&event->lock);
-	if (bound) {
-		struct event *expected = event;
-
-		if (__atomic_compare_exchange_n(&bound->event_bound, &expected, 0, false, __ATOMIC_SEQ_CST,
-		                                __ATOMIC_SEQ_CST))
-			object_release(object);
-	}
-	return done;
+	if (bound && __atomic_compare_exchange_n(&bound->event_bound, &expected, 0, false, __ATOMIC_SEQ_CST,
+	                                         __ATOMIC_SEQ_CST))
+		object_release(object);
+	for (unsigned count = 0; count < 3; count++)
+		if (!wait_end_first(&event->lock, &event->waiters, E_HANDLE))
+			return true;
+	return false;
 }

@@ -6,7 +6,6 @@
  * Written to be short in instructions: one lock without contention, one compare-and-swap, no call but the
  * switch. The arithmetic on wait words relies on the current thread being in THREAD_READY.
  */
-#include <arch_fast.h>
 #include "channel.h"
 #include "event.h"
 #include "slow.h"
@@ -44,15 +43,6 @@ _Static_assert(offsetof(struct object, dead) == offsetof(struct object, type) + 
 /* The first word of a thread's wait in STATE after THREAD_READY, and back. */
 #define WAIT_BEGIN(word, state) ((word) + 0x100 + (state)-THREAD_READY)
 #define WAIT_END(word, state)   ((word) - (state) + THREAD_READY)
-
-static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread *next)
-{
-	next->on_cpu = 1;
-	next->cpu = cpu;
-	cpu->current = next;
-	arch_switch_fast(cpu, self, next);
-	__atomic_store_n(&self->on_cpu, 0, __ATOMIC_RELEASE);
-}
 
 void channel_call(struct thread *self)
 {

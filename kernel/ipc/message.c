@@ -40,7 +40,7 @@ void transfer_cancel(struct transfer *transfer, struct thread *to)
 		cap_unreserve(to->unit, transfer->count);
 }
 
-void transfer_commit(struct transfer *transfer, struct thread *from, struct thread *to, uint64_t info)
+static void transfer_commit(struct transfer *transfer, struct thread *from, struct thread *to, uint64_t info)
 {
 	for (uint32_t index = 0; index < transfer->count; index++) {
 		const struct cap_view *cap = &transfer->caps[index];
@@ -56,4 +56,13 @@ void transfer_commit(struct transfer *transfer, struct thread *from, struct thre
 		to->page->caps[index] = 0;
 	if (INFO_BYTES(info))
 		memcpy(to->page->bytes, from->page->bytes, INFO_BYTES(info));
+}
+
+void message_send(struct transfer *transfer, struct thread *from, struct thread *to, uint64_t badge,
+                  uint64_t info)
+{
+	arch_message_copy(to, from);
+	if (info)
+		transfer_commit(transfer, from, to, info);
+	arch_message_deliver(to, E_OK, badge, info);
 }

@@ -19,5 +19,7 @@ static inline bool info_valid(uint64_t info)
  * undoes it all. */
 int64_t transfer_prepare(struct transfer *transfer, struct thread *from, struct thread *to, uint64_t info);
 void transfer_cancel(struct transfer *transfer, struct thread *to);
-/* Cannot fail; the caller owns both threads. A capability revoked since arrives as 0. */
-void transfer_commit(struct transfer *transfer, struct thread *from, struct thread *to, uint64_t info);
+/* The message of FROM as the result of TO's call, with what was prepared. Cannot fail; the caller owns both
+ * threads. A capability revoked since arrives as 0. */
+void message_send(struct transfer *transfer, struct thread *from, struct thread *to, uint64_t badge,
+                  uint64_t info);

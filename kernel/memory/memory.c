@@ -76,11 +76,13 @@ static inline uint64_t entry_drop(uint64_t entry, struct frame_batch *batch)
 	return bytes;
 }
 
-static void entry_release(struct unit *owner, uint64_t entry)
+static void release_entries(struct unit *owner, const uint64_t *entries, uint64_t count)
 {
 	struct frame_batch batch = {0, 0, 0};
-	uint64_t bytes = entry_drop(entry, &batch);
+	uint64_t bytes = 0;
 
+	for (uint64_t i = 0; i < count; i++)
+		bytes += entry_drop(entries[i], &batch);
 	frame_free_batch(&batch);
 	if (bytes)
 		unit_uncharge(owner, bytes);
@@ -143,7 +145,7 @@ void memory_settle(struct unsettled *unsettled)
 {
 	flush_finish(&unsettled->flush);
 	if (unsettled->entry)
-		entry_release(unsettled->owner, unsettled->entry);
+		release_entries(unsettled->owner, &unsettled->entry, 1);
 }
 
 int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
@@ -272,18 +274,6 @@ static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end,
 	if (!radix_count(memory, place - 1, -(int64_t)taken))
 		radix_drop_leaf(memory, page - 1);
 	return taken;
-}
-
-static void release_entries(struct unit *owner, const uint64_t *entries, uint64_t count)
-{
-	struct frame_batch batch = {0, 0, 0};
-	uint64_t bytes = 0;
-
-	for (uint64_t i = 0; i < count; i++)
-		bytes += entry_drop(entries[i], &batch);
-	frame_free_batch(&batch);
-	if (bytes)
-		unit_uncharge(owner, bytes);
 }
 
 uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)

@@ -142,8 +142,7 @@ int64_t sys_memory_resize(struct call *call, struct memory *memory, uint64_t byt
 	int64_t status = E_OK;
 	bool done;
 
-	if (bytes % PAGE_SIZE_BYTES || pages > MEMORY_PAGES_MAX ||
-	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
+	if (bytes % PAGE_SIZE_BYTES || pages > MEMORY_PAGES_MAX || !memory_has_frames(memory))
 		return E_ARGUMENT;
 	lock_take(&memory->lock);
 	if (memory->object.dead)
@@ -212,7 +211,7 @@ int64_t sys_memory_dirty(struct call *call, struct memory *memory, uint64_t offs
 	bool done = true;
 
 	if (!page_range(offset, bytes, &first, &count) || count > DIRTY_PAGES_MAX ||
-	    (memory->kind != MEMORY_ANONYMOUS && memory->kind != MEMORY_PAGER))
+	    !memory_has_frames(memory))
 		return E_ARGUMENT;
 	if (!self->progress) {
 		memset(self->page->bytes, 0, (count + 7) / 8);

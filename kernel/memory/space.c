@@ -14,15 +14,8 @@
 
 #define AROUND_PAGES     16u
 #define PROTECT_MAPPINGS 2u
-#define POPULATE_PAGES   16u
 #define UNMAP_MAPPINGS   10u
 #define UNMAP_PATIENCE   16u /* faults */
-
-/* What the top-level tables cost. */
-static uint64_t root_bytes(const struct space *space)
-{
-	return space->kind == SPACE_GUEST ? 2 * PAGE_SIZE_BYTES : PAGE_SIZE_BYTES;
-}
 
 struct space *space_create(struct unit *owner, enum space_kind kind, struct space *native, int64_t *error)
 {
@@ -37,12 +30,9 @@ struct space *space_create(struct unit *owner, enum space_kind kind, struct spac
 		return 0;
 	}
 	space->native = native;
+	if (arch_space_init(space))
+		return space;
 	*error = E_QUOTA_MEMORY;
-	if (unit_charge(owner, root_bytes(space))) {
-		if (arch_space_init(space))
-			return space;
-		unit_uncharge(owner, root_bytes(space));
-	}
 	object_release(&space->object);
 	return 0;
 }
@@ -319,45 +309,34 @@ out:
 
 uint64_t space_populate(struct space *space, uint64_t address, uint64_t end)
 {
-	uint64_t table_end = (address | (512 * PAGE_SIZE_BYTES - 1)) + 1, done = address;
+	uint64_t count = least((end - address) >> 12, AROUND_PAGES - (address >> 12) % AROUND_PAGES);
+	uint64_t page, stop, first;
 	struct mapping *mapping;
-	uint64_t *leaf;
+	struct memory *memory;
+	bool there = false;
 
-	if (end > table_end)
-		end = table_end;
-	if (end - address > POPULATE_PAGES * PAGE_SIZE_BYTES)
-		end = address + POPULATE_PAGES * PAGE_SIZE_BYTES;
 	lock_take(&space->lock);
 	mapping = space->object.dead ? 0 : mapping_find(space, address);
-	if (mapping && mapping->flags && (leaf = arch_space_leaf(space, address, true))) {
-		struct memory *memory = mapping->memory;
-
+	if (mapping) {
+		memory = mapping->memory;
+		page = mapping->page + ((address - mapping->start) >> 12);
+		count = least(least(count, (mapping->end - address) >> 12), 512 - page % 512);
 		lock_take(&memory->lock);
-		for (; done < end && done < mapping->end && !memory->object.dead; done += PAGE_SIZE_BYTES) {
-			uint64_t page = mapping->page + ((done - mapping->start) >> 12), *place = 0;
-			physical_t frame = memory->device_base + page * PAGE_SIZE_BYTES;
-			bool writable = true;
-
-			if (page >= memory->pages || leaf[leaf_index(done)])
-				continue;
-			if (memory_has_frames(memory)) {
-				place = radix_find(memory, page);
-				if (!place || !*place)
-					continue;
-				frame = ENTRY_FRAME(*place);
-				if (memory->unmapping.active)
-					continue;
-				writable =
-				    mapping->flags & MAP_WRITE && memory_entry_writable(memory, place, false);
-				*place |= ENTRY_MAPPED;
-			}
-			leaf[leaf_index(done)] =
-			    arch_entry(frame, table_flags(memory, mapping->flags, writable));
+		if (!memory_has_frames(memory))
+			count = 1;
+		stop = least(page + count, memory->pages);
+		if (page < stop && !memory->object.dead) {
+			first = memory_has_frames(memory) ? radix_used(memory, page, stop) : page;
+			there = first < stop;
+			address += (first - page) << 12;
 		}
 		lock_release(&memory->lock);
 	}
 	lock_release(&space->lock);
-	return done > address ? done - address : end - address;
+	/* A fault's work, which brings what is there around it. */
+	if (there)
+		(void)space_resolve(space, address, false, false, &memory, &page);
+	return count << 12;
 }
 
 /* ---- Mappings ---- */
@@ -696,11 +675,7 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 			break;
 		}
 		mapping = mapping_find(space, at);
-		changed = mapping && mapping->flags != flags;
-		if (!mapping || flags & ~(uint32_t)mapping->cap.rights) {
-			status = mapping ? E_RIGHTS : E_NOT_FOUND;
-			break;
-		}
+		changed = mapping->flags != flags;
 		stop = mapping->end < end ? mapping->end : end;
 		if (mapping->flags == flags) {
 			at = stop;
@@ -779,11 +754,8 @@ bool space_teardown(struct object *object)
 		flush.count = FLUSH_PAGES + 1;
 		flush_finish(&flush);
 	}
-	if (space->native_root) {
-		if (!arch_space_deinit_slice(space))
-			return false;
-		unit_uncharge(object->owner, root_bytes(space));
-	}
+	if (space->native_root && !arch_space_deinit_slice(space))
+		return false;
 	if (space->native)
 		object_release(&space->native->object);
 	space->native = 0;

@@ -66,8 +66,7 @@ void space_unmap_first(const struct cap_view *view);
  * lock held. */
 int64_t space_map_slice(struct space *space, uint64_t address, const struct cap_view *view, uint64_t page,
                         uint64_t pages, uint32_t flags, uint64_t *progress);
-/* Enters what is resident from ADDRESS on, up to the end of a lowest-level table at most; returns the bytes
- * done. */
+/* Enters what is resident of the few pages from ADDRESS on; returns the bytes done. */
 uint64_t space_populate(struct space *space, uint64_t address, uint64_t end);
 int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end);
 int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end, uint32_t flags,

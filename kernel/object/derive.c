@@ -146,16 +146,6 @@ static bool few_children(const struct cap *cap)
 	return count <= CAP_SLICE;
 }
 
-bool cap_movable(const struct cap_view *view)
-{
-	bool movable;
-
-	lock_take(&view->object->cap_lock);
-	movable = still(view) && few_children(view->cap);
-	lock_release(&view->object->cap_lock);
-	return movable;
-}
-
 handle_t cap_move_reserved(struct unit *unit, const struct cap_view *view)
 {
 	struct object *object = view->object;

@@ -102,10 +102,8 @@ void cap_unreserve(struct unit *unit, uint32_t count);
 handle_t cap_insert_reserved(struct unit *unit, struct object *object, uint16_t rights, uint64_t badge,
                              const struct cap_view *parent);
 /* Moves the capability VIEW (of another unit or the same) into UNIT's reserve, keeping its place in the
- * derivation tree; rights as they are. 0 as above, or when it has more than CAP_SLICE children: check with
- * cap_movable. */
+ * derivation tree; rights as they are. 0 as above, or when it has more than CAP_SLICE children. */
 #define CAP_SLICE 20u
-bool cap_movable(const struct cap_view *view);
 handle_t cap_move_reserved(struct unit *unit, const struct cap_view *view);
 /* Deletes one capability; its children become its parent's. E_OK, CALL_RESTART while there are many children
  * (it can no longer be used, but be found by cap_lookup_dead), E_HANDLE when it is gone already. */

@@ -15,6 +15,9 @@ struct space;
 
 #define RUN_WORDS (PRIORITY_COUNT / 64)
 
+/* What other CPUs ask of one and wait for: see flush.c. */
+enum cpu_asked { ASKED_FLUSH, ASKED_QUIESCE, ASKED_KINDS };
+
 struct cpu {
 	struct thread *current; /* 0 = idle. First: entry code finds it at gs:0 */
 	uint64_t scratch;
@@ -24,7 +27,6 @@ struct cpu {
 	volatile uint32_t online;
 	bool reschedule;       /* sched_choose must run before this kernel entry ends */
 	bool blocked;          /* the current thread has begun to wait, stopped or left for another CPU */
-	volatile bool quiesce; /* somebody waits for this CPU to leave its kernel path */
 	struct budget *budget; /* what is being charged: current's; 0 when idle */
 	uint64_t charged_to;   /* ns: the running budget is charged up to here */
 	uint64_t slice_end;    /* ns: when the running budget ends; DEADLINE_NEVER while nobody competes */
@@ -38,9 +40,11 @@ struct cpu {
 	struct timer *timers;            /* heap */
 	struct thread *volatile mailbox; /* threads with requests: lock-free stack */
 	struct thread *mail;             /* taken out of it, to be served next */
-	volatile uint64_t quiesced;      /* acknowledgement counter */
-	struct space *space_loaded;      /* whose translations are loaded */
-	uint64_t work;                   /* units done, in kernels that count them: base/work_check.c */
+	struct {
+		volatile uint64_t wanted, done;
+	} asked[ASKED_KINDS];       /* how often; how far that was answered */
+	struct space *space_loaded; /* whose translations are loaded */
+	uint64_t work;              /* units done, in kernels that count them: base/work_check.c */
 	struct arch_cpu arch;
 };
 

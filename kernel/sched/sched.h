@@ -12,6 +12,7 @@ static inline bool thread_held_back(const struct thread *thread)
 
 void cpu_charge(struct cpu *cpu, uint64_t now);
 void cpu_program(struct cpu *cpu);
+void quiesce_serve(struct cpu *cpu);
 /* THREAD, ready and in no queue, joins this CPU's: its budget's, or the parked, or it is halted. */
 void sched_enqueue(struct cpu *cpu, struct thread *thread);
 void sched_dequeue(struct cpu *cpu, struct thread *thread);

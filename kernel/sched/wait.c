@@ -155,37 +155,12 @@ void cpu_serve(struct cpu *cpu)
 	if (cpu->current && thread_held_back(cpu->current)) /* its unit has ended: unit_end */
 		cpu->reschedule = true;
 	flush_serve(cpu);
-	if (cpu->quiesce) {
-		cpu->quiesce = false;
-		__atomic_fetch_add(&cpu->quiesced, 1, __ATOMIC_SEQ_CST);
-	}
+	quiesce_serve(cpu);
 }
 
 void kernel_interrupt_ipi(void)
 {
 	cpu_serve(cpu_self());
-}
-
-void cpu_quiesce(void)
-{
-	struct cpu *self = cpu_self();
-	uint64_t before[CPU_MAX] = {0};
-
-	for (uint32_t index = 0; index < cpu_count; index++) {
-		before[index] = __atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST);
-		if (cpus[index] == self)
-			continue;
-		__atomic_store_n(&cpus[index]->quiesce, true, __ATOMIC_SEQ_CST);
-		arch_ipi(cpus[index]);
-	}
-	for (uint32_t index = 0; index < cpu_count; index++) {
-		if (cpus[index] == self)
-			continue;
-		while (__atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST) == before[index]) {
-			cpu_serve(self);
-			arch_pause();
-		}
-	}
 }
 
 /* ---- Budgets of threads ---- */
@@ -360,6 +335,34 @@ static void wait_unlink(struct thread *thread, enum thread_state_kind state)
 		call_forget(thread);
 	else if (is_wait(state))
 		wait_leave(thread);
+}
+
+struct thread *wait_claim_first(struct list *queue, enum thread_state_kind state)
+{
+	for (struct list *node = queue->next; node != queue; node = node->next) {
+		struct thread *thread = container_of(node, struct thread, queue_node);
+		uint64_t word = thread->wait;
+
+		if (WAIT_STATE(word) == state && wait_claim(thread, word)) {
+			list_remove(node);
+			return thread;
+		}
+	}
+	return 0;
+}
+
+bool wait_end_first(struct lock *lock, struct list *queue, int64_t result)
+{
+	struct thread *thread;
+	uint64_t word;
+
+	lock_take(lock);
+	thread = list_empty(queue) ? 0 : container_of(queue->next, struct thread, queue_node);
+	word = thread ? thread->wait : 0;
+	lock_release(lock);
+	if (thread)
+		thread_end_this_wait(thread, word, result);
+	return thread;
 }
 
 bool thread_end_this_wait(struct thread *thread, uint64_t word, int64_t result)

@@ -333,22 +333,21 @@ static unsigned slot_of(uint64_t address, unsigned level)
 
 bool arch_space_init(struct space *space)
 {
+	struct unit *owner = space->object.owner;
 	uint64_t window;
 
-	space->native_root = frame_allocate();
-	window = space->kind == SPACE_GUEST ? 0 : unit_frame(space->object.owner, true);
-	if (!space->native_root || (space->kind != SPACE_GUEST && !window)) {
-		if (space->native_root)
-			frame_free(space->native_root);
-		space->native_root = 0;
+	space->native_root = unit_frame(owner, true);
+	if (!space->native_root)
 		return false;
-	}
 	if (space->kind == SPACE_GUEST) {
-		space->guest_root = frame_allocate();
-		window = table_of(space->native->native_root)[WINDOW_SLOT] & ~0xfffull;
+		table_of(space->native_root)[WINDOW_SLOT] = table_of(space->native->native_root)[WINDOW_SLOT];
+		space->guest_root = unit_frame(owner, true);
+		return space->guest_root;
 	}
-	table_of(space->native_root)[WINDOW_SLOT] = window | 1;
-	return true;
+	window = unit_frame(owner, true);
+	if (window)
+		table_of(space->native_root)[WINDOW_SLOT] = window | 1;
+	return window;
 }
 
 static bool free_below(struct space *space, uint64_t *table, unsigned level, unsigned *budget)
@@ -373,9 +372,9 @@ bool arch_space_deinit_slice(struct space *space)
 
 	if (!free_below(space, table_of(space->native_root), 4, &budget))
 		return false;
-	frame_free(space->native_root);
+	unit_frame_free(space->object.owner, space->native_root);
 	if (space->guest_root)
-		frame_free(space->guest_root);
+		unit_frame_free(space->object.owner, space->guest_root);
 	space->native_root = space->guest_root = 0;
 	return true;
 }

@@ -160,6 +160,11 @@ void thread_await_cpu(const struct thread *thread);
 void wait_begin(struct thread *thread, enum thread_state_kind state, uint64_t deadline);
 /* Takes THREAD, whose wait the caller has claimed, out of the queue it waited in. */
 void wait_leave(struct thread *thread);
+/* The first thread in QUEUE whose wait in STATE the caller could claim, out of the queue; 0: none. The queue's
+ * lock is held. */
+struct thread *wait_claim_first(struct list *queue, enum thread_state_kind state);
+/* Ends the wait of the first thread in QUEUE, which LOCK guards, with RESULT; false: there is none. */
+bool wait_end_first(struct lock *lock, struct list *queue, int64_t result);
 /* Ends THREAD's wait, whatever it is, with RESULT and wakes it. False if it was not waiting (any more). */
 bool thread_end_wait(struct thread *thread, int64_t result);
 /* As above for the wait WORD alone. */

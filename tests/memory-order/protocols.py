@@ -6,13 +6,15 @@ puts there, or what a read-modify-write does: ("or", bits), ("add", n), ("set", 
 load or a read-modify-write finds goes to the register. "bad" is what must not be, told from registers and final memory.
 A mutation: model, text, what stands there instead.
 """
-EVENT, WAIT, FLUSH = "kernel/ipc/event.c", "kernel/sched/wait.c", "kernel/memory/flush.c"
+import re
+
+EVENT, WAIT, FLUSH = "kernel/ipc/event.c", "kernel/sched/wait.c", "kernel/sched/flush.c"
 CHANNEL, SPACE, ARCH_SPACE = "kernel/ipc/channel.c", "kernel/memory/space.c", "kernel/arch/x86_64/space.c"
 
 OR_BITS = "__atomic_fetch_or(&event->bits, bits, __ATOMIC_SEQ_CST)"
 SIGNAL = (EVENT, "event_signal", OR_BITS, "rmw", "bits", ("or", 1), None)
 NOBODY = "__atomic_load_n(&event->waiters.next, __ATOMIC_SEQ_CST)"
-WAITING = "word = __atomic_load_n(&thread->wait, __ATOMIC_SEQ_CST);"
+WAITING = "word = __atomic_load_n(&bound->wait, __ATOMIC_SEQ_CST);"
 BITS_AGAIN = "__atomic_load_n(&event->bits, __ATOMIC_SEQ_CST)"
 PUBLISH = "__atomic_exchange_n(&thread->wait, word, __ATOMIC_SEQ_CST)"
 RECEIVE = "__atomic_exchange_n(&self->wait, word, __ATOMIC_SEQ_CST)"
@@ -25,14 +27,16 @@ LOADED = "__atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST)"
 LOADING = "__atomic_fetch_or(&space->active_cpus, bit, __ATOMIC_SEQ_CST)"
 ASK = "__atomic_fetch_or(&thread->requests, bits, __ATOMIC_SEQ_CST)"
 ASKED = "bits = __atomic_exchange_n(&thread->requests, 0, __ATOMIC_SEQ_CST);"
-QUIESCED = "__atomic_fetch_add(&cpu->quiesced, 1, __ATOMIC_SEQ_CST)"
-QUIESCE = "__atomic_store_n(&cpus[index]->quiesce, true, __ATOMIC_SEQ_CST)"
-BEFORE = "before[index] = __atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST)"
-AFTER = "while (__atomic_load_n(&cpus[index]->quiesced, __ATOMIC_SEQ_CST) == before[index])"
+QUESTION = "__atomic_add_fetch(&cpus[i]->asked[what].wanted, 1, __ATOMIC_SEQ_CST)"
+ANSWERED = "__atomic_load_n(&cpus[i]->asked[what].done, __ATOMIC_SEQ_CST) < tickets[i]"
+QUIESCE_ASKED = "__atomic_load_n(&cpu->asked[ASKED_QUIESCE].wanted, __ATOMIC_SEQ_CST)"
+QUIESCED = "__atomic_store_n(&cpu->asked[ASKED_QUIESCE].done, wanted, __ATOMIC_SEQ_CST)"
+FLUSH_ASKED = "__atomic_load_n(&cpu->asked[ASKED_FLUSH].wanted, __ATOMIC_ACQUIRE)"
+FLUSHED = "__atomic_store_n(&cpu->asked[ASKED_FLUSH].done, wanted, __ATOMIC_RELEASE)"
 
 
 def relaxed(text):
-    return text.replace("SEQ_CST", "RELAXED")
+    return re.sub("SEQ_CST|ACQUIRE|RELEASE", "RELAXED", text)
 
 
 PROTOCOLS = [
@@ -60,7 +64,7 @@ PROTOCOLS = [
              (CHANNEL, "receive", BITS_AGAIN, "load", "bits", None, "again")],
         ],
         "bad": lambda s: not s["found"] and not s["again"],
-        "mutations": [("tso", RECEIVE, "self->wait = word"), ("weak", WAITING, "word = thread->wait;"),
+        "mutations": [("tso", RECEIVE, "self->wait = word"), ("weak", WAITING, "word = bound->wait;"),
                       ("weak", BITS_AGAIN, "event->bits"), ("weak", OR_BITS, relaxed(OR_BITS))],
     },
     {
@@ -120,26 +124,50 @@ PROTOCOLS = [
     },
     {
         "name": "a processor that answers has left what it was in",
-        "start": {"object": 1, "quiesced": 0},
+        "start": {"object": 1, "done": 0},
         "threads": [
             [(None, None, "RELAXED", "load", "object", None, "used"),
-             (WAIT, "cpu_serve", QUIESCED, "rmw", "quiesced", ("add", 1), None)],
-            [(WAIT, "cpu_quiesce", AFTER, "load", "quiesced", None, "answered"),
+             (FLUSH, "quiesce_serve", QUIESCED, "store", "done", 1, None)],
+            [(FLUSH, "await", ANSWERED, "load", "done", None, "answered"),
              (None, None, "RELAXED", "store", "object", 0, None)],
         ],
         "bad": lambda s: s["answered"] and not s["used"],
-        "mutations": [("weak", QUIESCED, relaxed(QUIESCED)), ("weak", AFTER, relaxed(AFTER))],
+        "mutations": [("weak", QUIESCED, relaxed(QUIESCED)), ("weak", ANSWERED, relaxed(ANSWERED))],
     },
     {
-        "name": "a question that an answer to another one wipes out is answered by it",
-        "start": {"quiesce": 1, "quiesced": 0},
+        "name": "a processor that answers finds nothing that was gone when it was asked",
+        "start": {"object": 1, "wanted": 0},
         "threads": [
-            [(WAIT, "cpu_serve", "cpu->quiesce = false;", "store", "quiesce", 0, None),
-             (WAIT, "cpu_serve", QUIESCED, "rmw", "quiesced", ("add", 1), None)],
-            [(WAIT, "cpu_quiesce", BEFORE, "load", "quiesced", None, "before"),
-             (WAIT, "cpu_quiesce", QUIESCE, "store", "quiesce", 2, None)],
+            [(None, None, "RELAXED", "store", "object", 0, None),
+             (FLUSH, "ask", QUESTION, "rmw", "wanted", ("add", 1), None)],
+            [(FLUSH, "quiesce_serve", QUIESCE_ASKED, "load", "wanted", None, "asked"),
+             (None, None, "RELAXED", "load", "object", None, "found")],
         ],
-        "bad": lambda s: s["quiesce"] == 0 and s["before"] == s["quiesced"],
-        "mutations": [("weak", QUIESCED, relaxed(QUIESCED))],
+        "bad": lambda s: s["asked"] and s["found"],
+        "mutations": [("weak", QUESTION, relaxed(QUESTION)), ("weak", QUIESCE_ASKED, relaxed(QUIESCE_ASKED))],
+    },
+    {
+        "name": "a processor that was asked to forget walks the changed tables",
+        "start": {"entry": 1, "wanted": 0},
+        "threads": [
+            [(SPACE, "clear_range", ENTRY, "store", "entry", 0, None),
+             (FLUSH, "ask", QUESTION, "rmw", "wanted", ("add", 1), None)],
+            [(FLUSH, "flush_serve", FLUSH_ASKED, "load", "wanted", None, "asked"),
+             (None, None, "RELAXED", "load", "entry", None, "walked")],  # behind the flush
+        ],
+        "bad": lambda s: s["asked"] and s["walked"],
+        "mutations": [("weak", FLUSH_ASKED, relaxed(FLUSH_ASKED))],
+    },
+    {
+        "name": "a frame is freed after its last use by a processor that has flushed",
+        "start": {"frame": 1, "done": 0},
+        "threads": [
+            [(None, None, "RELAXED", "load", "frame", None, "used"),
+             (FLUSH, "flush_serve", FLUSHED, "store", "done", 1, None)],
+            [(FLUSH, "await", ANSWERED, "load", "done", None, "answered"),
+             (None, None, "RELAXED", "store", "frame", 0, None)],
+        ],
+        "bad": lambda s: s["answered"] and not s["used"],
+        "mutations": [("weak", FLUSHED, relaxed(FLUSHED)), ("weak", ANSWERED, relaxed(ANSWERED))],
     },
 ]

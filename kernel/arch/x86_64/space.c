@@ -22,9 +22,9 @@ static uint64_t *table_of(uint64_t entry)
 	return frame_map(entry & PTE_ADDRESS);
 }
 
-static uint64_t root_create(void)
+static uint64_t root_create(struct unit *owner)
 {
-	uint64_t root = frame_allocate();
+	uint64_t root = unit_frame(owner, true);
 
 	if (root)
 		memcpy((uint64_t *)frame_map(root) + USER_SLOTS,
@@ -34,30 +34,22 @@ static uint64_t root_create(void)
 
 bool arch_space_init(struct space *space)
 {
-	uint64_t table = 0;
+	struct unit *owner = space->object.owner;
+	uint64_t *window, table;
 
-	space->native_root = root_create();
-	if (space->kind == SPACE_GUEST)
-		space->guest_root = root_create();
-	else
-		table = unit_frame(space->object.owner, true);
-	if (!space->native_root || (space->kind == SPACE_GUEST ? !space->guest_root : !table)) {
-		if (space->native_root)
-			frame_free(space->native_root);
-		if (space->guest_root)
-			frame_free(space->guest_root);
-		if (table)
-			unit_frame_free(space->object.owner, table);
-		space->native_root = space->guest_root = 0;
+	space->native_root = root_create(owner);
+	if (!space->native_root)
 		return false;
-	}
-	uint64_t *window = (uint64_t *)frame_map(space->native_root) + WINDOW_SLOT;
-
-	if (space->kind == SPACE_GUEST)
+	window = (uint64_t *)frame_map(space->native_root) + WINDOW_SLOT;
+	if (space->kind == SPACE_GUEST) {
 		*window = ((uint64_t *)frame_map(space->native->native_root))[WINDOW_SLOT];
-	else
+		space->guest_root = root_create(owner);
+		return space->guest_root;
+	}
+	table = unit_frame(owner, true);
+	if (table)
 		*window = table | TABLE_FLAGS;
-	return true;
+	return table;
 }
 
 /* The first used entry from INDEX on, or 512; how many were looked at is added to *WORK. */
@@ -93,9 +85,9 @@ bool arch_space_deinit_slice(struct space *space)
 			table = table_of(*place);
 		}
 		if (!place) {
-			frame_free(space->native_root);
+			unit_frame_free(space->object.owner, space->native_root);
 			if (space->guest_root)
-				frame_free(space->guest_root);
+				unit_frame_free(space->object.owner, space->guest_root);
 			space->native_root = space->guest_root = 0;
 			return true;
 		}
