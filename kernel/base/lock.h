@@ -44,8 +44,3 @@ static inline void lock_release(struct lock *lock)
 {
 	__atomic_store_n(&lock->owner, (uint16_t)(lock->owner + 1), __ATOMIC_RELEASE);
 }
-
-static inline bool lock_held(const struct lock *lock)
-{
-	return lock->next != lock->owner;
-}

@@ -11,7 +11,7 @@ struct irq {
 	uint32_t slot;
 	bool pending, bound;    /* pending: masked since it fired, until SYS_IRQ_ACK */
 	struct arch_irq source; /* the architecture's: where it comes from */
-	struct cap event;    /* internal */
+	struct cap event;       /* internal */
 	uint64_t bits;
 };
 

@@ -15,7 +15,6 @@
 #include "thread.h"
 #include "unit.h"
 
-#define TEAR_PAGES  40u
 #define WAKE_SLICE  4u
 #define WAKE_PASSES 0xfffffu
 #define SKIP_PAGES  256u /* without an entry, that a slice passes over before it starts */
@@ -276,35 +275,48 @@ static uint64_t take_entries(struct memory *memory, uint64_t page, uint64_t end,
 	return taken;
 }
 
-uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)
+/* The first page of [PAGE, END) that may have an entry, and *STOP: as far as the search, or one lowest node,
+ * reaches. memory->lock held. */
+static uint64_t next_used(struct memory *memory, uint64_t page, uint64_t end, uint64_t *stop)
+{
+	*stop = end;
+	page = memory->resident ? radix_next(memory, page, end) : end;
+	if (page == end)
+		return end;
+	*stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
+	return radix_used(memory, page, *stop);
+}
+
+/* memory_discard_slice, of an object that is dead or (DEAD false) is not. */
+static uint64_t discard_slice(struct memory *memory, uint64_t first, uint64_t end, bool dead)
 {
 	struct flush flush;
 	uint64_t entries[UNMAP_PAGES];
-	uint64_t count = 0, page, stop;
+	uint64_t count = 0, stop;
 
 	flush_init(&flush);
 	lock_take(&memory->lock);
-	if (!memory_has_frames(memory) || memory->object.dead) {
+	if (!memory_has_frames(memory) || memory->object.dead != dead) {
 		lock_release(&memory->lock);
 		return end;
 	}
-	page = memory->resident ? radix_next(memory, first, end) : end;
-	if (page < end) {
-		stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
-		first = radix_used(memory, page, stop);
-		page = least(stop, first + UNMAP_PAGES);
-		if (first < page && !memory_unmap(memory, first, page, false, &flush)) {
-			lock_release(&memory->lock);
-			flush_finish(&flush);
-			return first;
-		}
-		if (first < page)
-			count = take_entries(memory, first, page, entries);
+	first = next_used(memory, first, end, &stop);
+	if (first < stop) {
+		stop = least(stop, first + UNMAP_PAGES);
+		if (memory_unmap(memory, first, stop, false, &flush))
+			count = take_entries(memory, first, stop, entries);
+		else
+			stop = first;
 	}
 	lock_release(&memory->lock);
 	flush_finish(&flush);
 	release_entries(memory->object.owner, entries, count);
-	return page;
+	return stop;
+}
+
+uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)
+{
+	return discard_slice(memory, first, end, false);
 }
 
 static void lock_pair(struct memory *a, struct memory *b)
@@ -403,13 +415,9 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 	if (end > source->pages)
 		end = source->pages > source_page ? source->pages : source_page;
 	page = source_page + *progress;
-	if (!module)
-		page = source->resident ? radix_next(source, page, end) : end;
 	stop = end;
-	if (!module && page < end) {
-		stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
-		page = radix_used(source, page, stop);
-	}
+	if (!module)
+		page = next_used(source, page, end, &stop);
 	if (page < stop) {
 		/* As far as one lowest node of each reaches, and less than a slice: making a node takes its
 		 * part. */
@@ -482,38 +490,29 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 	for (; status == E_OK && done < count; done++) {
 		uint64_t *from = radix_find(source, source_page + done);
 		uint64_t *to = radix_make(memory, page + done);
-		uint64_t entry;
+		bool there = from && *from;
+		uint64_t entry = 0;
 
 		if (to && *to)
 			continue; /* supplied before, perhaps written since: stays */
-		if (!to) {
-			status = E_QUOTA_MEMORY;
-		} else if (!from || !*from) {
-			entry = frame_buy(memory->object.owner, true);
-			if (entry)
-				*to = entry;
-			else
-				status = E_QUOTA_MEMORY;
-		} else if (frame_of(ENTRY_FRAME(*from))->pins) {
+		if (there && frame_of(ENTRY_FRAME(*from))->pins)
 			status = E_STATE;
-		} else {
-			if (!memory_unmap(source, source_page + done, source_page + done + 1, false,
-			                  &flush)) {
-				status = E_BUSY;
-				break;
-			}
-			entry = entry_move(memory, source, *from);
-			if (entry) {
-				*to = entry;
-				*from = 0;
-				radix_count(source, from, -1);
-				source->resident--;
-			} else {
-				status = E_QUOTA_MEMORY;
-			}
-		}
-		if (status < 0)
+		else if (there &&
+		         !memory_unmap(source, source_page + done, source_page + done + 1, false, &flush))
+			status = E_BUSY;
+		else if (to)
+			entry =
+			    there ? entry_move(memory, source, *from) : frame_buy(memory->object.owner, true);
+		if (!entry) {
+			status = status ? status : E_QUOTA_MEMORY;
 			break;
+		}
+		if (there) {
+			*from = 0;
+			radix_count(source, from, -1);
+			source->resident--;
+		}
+		*to = entry;
 		radix_count(memory, to, 1);
 		memory->resident++;
 		++*moved;
@@ -590,34 +589,6 @@ bool memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager
 	return done;
 }
 
-/* The pages of a dead object, whose mappings went with its capabilities. */
-static bool tear_pages(struct memory *memory)
-{
-	struct frame_batch batch = {0, 0, 0};
-	uint64_t end = 1ull << (9 * memory->height), page, stop, left, bytes = 0, *place;
-
-	if (memory->resident) {
-		page = radix_next(memory, memory->torn_page, end);
-		stop = least(least(end, (page | 511) + 1), page + SKIP_PAGES);
-		page = radix_used(memory, page, stop);
-		stop = least(stop, page + TEAR_PAGES);
-		left = memory->resident;
-		for (place = radix_find(memory, page); page < stop && left; page++, place++) {
-			if (!*place)
-				continue;
-			bytes += entry_drop(*place, &batch);
-			*place = 0;
-			left--;
-		}
-		memory->resident = left;
-		memory->torn_page = page;
-		frame_free_batch(&batch);
-		if (bytes)
-			unit_uncharge(memory->object.owner, bytes);
-	}
-	return !memory->resident && radix_free_slice(memory);
-}
-
 bool memory_teardown(struct object *object)
 {
 	struct memory *memory = container_of(object, struct memory, object);
@@ -630,10 +601,9 @@ bool memory_teardown(struct object *object)
 	}
 	if (memory->wanting.next != memory->wanting.previous)
 		return memory_wake(memory, 0, UINT64_MAX, PAGER_ALLOW, &pass) && false;
-	/* Whoever found it alive has left its lock by now. */
-	lock_take(&memory->lock);
-	lock_release(&memory->lock);
-	if (memory_has_frames(memory) && !tear_pages(memory))
+	/* Its mappings went with its capabilities; whoever found it alive has left its lock once this has it. */
+	memory->torn_page = discard_slice(memory, memory->torn_page, 1ull << (9 * memory->height), true);
+	if (memory->resident || !radix_free_slice(memory))
 		return false;
 	if (memory->label)
 		unit_free(memory->label);

@@ -289,36 +289,31 @@ int64_t sys_memory_info(struct call *call, struct memory *memory)
 	return E_OK;
 }
 
-static void label_terminate(struct label *label)
-{
-	label->owner[sizeof(label->owner) - 1] = 0;
-	label->kind[sizeof(label->kind) - 1] = 0;
-	label->name[sizeof(label->name) - 1] = 0;
-}
-
 int64_t sys_memory_label(struct call *call, struct memory *memory)
 {
-	struct label label, *fresh;
-	int64_t status = E_OK;
+	struct label label, *spare;
+	bool dead;
 
 	call_input(call, &label, sizeof(label));
-	label_terminate(&label);
 	if (label.zone > ZONE_PERSISTENT || label.reserved)
 		return E_ARGUMENT;
-	fresh = unit_allocate(memory->object.owner, sizeof(label));
-	if (!fresh)
+	label.owner[sizeof(label.owner) - 1] = 0;
+	label.kind[sizeof(label.kind) - 1] = 0;
+	label.name[sizeof(label.name) - 1] = 0;
+	spare = unit_allocate(memory->object.owner, sizeof(label));
+	if (!spare)
 		return E_QUOTA_MEMORY;
+	*spare = label;
 	lock_take(&memory->lock);
-	if (memory->object.dead) {
-		status = E_HANDLE;
-	} else if (!memory->label) {
-		memory->label = fresh;
-		fresh = 0;
+	dead = memory->object.dead;
+	if (!dead) {
+		struct label *old = memory->label;
+
+		memory->label = spare;
+		spare = old;
 	}
-	if (status == E_OK)
-		*memory->label = label;
 	lock_release(&memory->lock);
-	if (fresh)
-		unit_free(fresh);
-	return status;
+	if (spare)
+		unit_free(spare);
+	return dead ? E_HANDLE : E_OK;
 }

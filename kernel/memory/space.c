@@ -200,6 +200,8 @@ bool memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only
 {
 	struct unmapping *u = &memory->unmapping;
 
+	if (!u->active && !u->flushing && list_empty(&memory->mappings))
+		return true;
 	if (!u->active && entries_have(memory, first, end, unmap_flags(only_write), false))
 		*u = (struct unmapping){first, end, true, only_write, memory->mapping_count, u->flushing, 0};
 	if (!unmap_slice(memory, flush))
@@ -562,22 +564,21 @@ static int64_t insert_locked(struct space *space, struct mapping *before, struct
 {
 	struct mapping *mapping = fresh ? fresh : before;
 	struct memory *memory = mapping->memory;
-	int64_t status = E_OK;
+	bool dead;
 
 	lock_take(&memory->lock);
-	if (memory->object.dead) {
-		status = E_HANDLE;
-	} else {
+	dead = memory->object.dead;
+	if (!dead)
 		mapping->end = end;
-		if (fresh)
-			mapping_attach(fresh, 0);
-	}
+	if (!dead && fresh)
+		mapping_attach(fresh, 0);
 	lock_release(&memory->lock);
-	if (status == E_OK && fresh)
+	if (dead)
+		return E_HANDLE;
+	if (fresh)
 		mapping_insert(space, fresh);
-	if (status == E_OK)
-		mapping_merge(space, mapping, left);
-	return status;
+	mapping_merge(space, mapping, left);
+	return E_OK;
 }
 
 int64_t space_map_slice(struct space *space, uint64_t address, const struct cap_view *view, uint64_t page,

@@ -34,7 +34,7 @@ static struct {
 	struct region regions[HANDOFF_MEMORY_MAX];
 	uint32_t region_count, fresh_count; /* fresh: only before this one frames are left */
 	uint64_t region_frames;             /* never handed out */
-	uint64_t total;         /* frames, ever */
+	uint64_t total;                     /* frames, ever */
 } pool;
 
 static struct {

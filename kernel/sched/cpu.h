@@ -60,8 +60,6 @@ void sched_init(struct cpu *cpu);
  * the timer. Called once at the end of every kernel entry when cpu->reschedule is set; the entry code then
  * leaves to cpu->current. Bounded: looks at a fixed number of candidates, then idles and comes back. */
 void sched_choose(struct cpu *cpu);
-void sched_timer(struct cpu *cpu);   /* timer interrupt */
-void sched_mailbox(struct cpu *cpu); /* serves requests of other CPUs */
 /* True when work should be cut here: an interrupt is pending or the scheduler wants to run. */
 bool preemption_pending(void);
 /* Waits until every other CPU has left whatever kernel path it was on; serves this CPU's mailbox meanwhile.

@@ -276,7 +276,7 @@ static void step(unsigned index)
 	if (!pick(3))
 		host_advance(pick(100000));
 	if (cpu->programmed <= host_time_ns())
-		sched_timer(cpu);
+		kernel_interrupt_timer();
 	if (cpu->reschedule)
 		sched_choose(cpu);
 	for (unsigned i = 0; cpu->current && i < THREADS; i++)

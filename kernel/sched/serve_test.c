@@ -29,7 +29,7 @@ static void settle(void)
 
 	cpu_serve(cpu);
 	if (cpu->programmed <= host_time_ns())
-		sched_timer(cpu);
+		kernel_interrupt_timer();
 	while (cpu->reschedule)
 		sched_choose(cpu);
 }
@@ -311,7 +311,7 @@ static void test_mailbox_rounds(void)
 		thread_nudge(threads[taken]);
 		cpu->arch.ipi = false;
 		for (unsigned round = 0; round < 3; round++) {
-			sched_mailbox(cpu);
+			cpu_serve(cpu);
 			if (!cpu->arch.ipi)
 				break;
 			cpu->arch.ipi = false;

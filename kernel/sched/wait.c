@@ -107,7 +107,8 @@ static bool left_cpu(const struct thread *thread, unsigned *patience)
 	return true;
 }
 
-void sched_mailbox(struct cpu *cpu)
+/* Serves requests of other CPUs. */
+static void sched_mailbox(struct cpu *cpu)
 {
 	struct thread *thread;
 	unsigned patience = 64;
@@ -476,37 +477,30 @@ void thread_review(struct thread *thread)
 
 /* ---- Interrupts ---- */
 
-void sched_timer(struct cpu *cpu)
+void kernel_interrupt_timer(void)
 {
+	struct cpu *cpu = cpu_self();
 	uint64_t now = arch_clock_ns();
 
 	cpu->programmed = DEADLINE_NEVER;
+	lock_take(&cpu->timer_lock);
 	for (unsigned count = 0; count < MAILBOX_SLICE; count++) {
-		struct timer *timer;
+		struct timer *timer = cpu->timers;
 		uint64_t mark;
 
-		lock_take(&cpu->timer_lock);
-		timer = cpu->timers;
-		if (!timer || timer->deadline > now) {
-			lock_release(&cpu->timer_lock);
+		if (!timer || timer->deadline > now)
 			break;
-		}
 		heap_remove(&cpu->timers, timer);
 		mark = timer->mark;
 		timer->armed = false;
 		lock_release(&cpu->timer_lock);
 		timer->expire(timer, mark);
+		lock_take(&cpu->timer_lock);
 	}
 	if (cpu->slice_end <= now)
 		cpu->reschedule = true;
 	/* Nothing is programmed now, so the first timer must be the first: another CPU may be disarming it.
 	 */
-	lock_take(&cpu->timer_lock);
 	cpu_program(cpu);
 	lock_release(&cpu->timer_lock);
-}
-
-void kernel_interrupt_timer(void)
-{
-	sched_timer(cpu_self());
 }

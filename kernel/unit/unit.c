@@ -325,28 +325,17 @@ static bool visit_dead(struct unit *unit)
 	return review_threads(unit, WALK_STEPS);
 }
 
-/* Dooms up to a slice of what is in LIST of objects; true when none is left. */
-static bool doom_objects(struct unit *unit)
+/* Dooms up to a slice of UNIT's objects, of its THREADS, which must be gone before what they use; true when none
+ * is left. */
+static bool doom_slice(struct unit *unit, bool threads)
 {
 	for (unsigned i = 0; i < DESTROY_SLICE; i++) {
-		struct object *object = object_first(unit, &unit->objects);
+		struct object *object =
+		    threads ? (struct object *)thread_next(unit, false) : object_first(unit, &unit->objects);
 
 		if (!object)
 			return true;
 		object_doom(object);
-	}
-	return false;
-}
-
-/* Dooms threads, which must be gone before what they use. True when the unit has none. */
-static bool doom_threads(struct unit *unit)
-{
-	for (unsigned i = 0; i < DESTROY_SLICE; i++) {
-		struct thread *thread = thread_next(unit, false);
-
-		if (!thread)
-			return true;
-		object_doom(&thread->object);
 	}
 	return false;
 }
@@ -378,13 +367,13 @@ static bool reclaim(struct unit *unit)
 	struct unit *parent = unit->parent;
 	uint64_t passed;
 
-	if (!doom_threads(unit)) {
+	if (!doom_slice(unit, true)) {
 		unit_reap(unit);
 		return false;
 	}
 	if (!empty_table(unit))
 		return false;
-	if (!doom_objects(unit) || !list_empty(&unit->doomed) || unit->grave_count) {
+	if (!doom_slice(unit, false) || !list_empty(&unit->doomed) || unit->grave_count) {
 		unit_reap(unit);
 		return false;
 	}

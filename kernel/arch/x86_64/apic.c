@@ -19,7 +19,6 @@
 #define APIC_LVT_LINT1 0x360
 #define APIC_LVT_ERROR 0x370
 #define APIC_INITIAL   0x380
-#define APIC_CURRENT   0x390
 #define APIC_DIVIDE    0x3e0
 
 #define LVT_MASKED       (1u << 16)

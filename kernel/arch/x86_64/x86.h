@@ -161,12 +161,7 @@ void backtrace_from(uint64_t pc, uint64_t stack);
 #define PTE_PRESENT  (1ull << 0)
 #define PTE_WRITE    (1ull << 1)
 #define PTE_USER     (1ull << 2)
-#define PTE_UC       (3ull << 3)
 #define PTE_ACCESSED (1ull << 5)
-#define PTE_DIRTY    (1ull << 6)
-#define PTE_LARGE    (1ull << 7)
-#define PTE_GLOBAL   (1ull << 8)
-#define PTE_NX       (1ull << 63)
 #define PTE_ADDRESS  0x000ffffffffff000ull
 
 /* ---- space.c ---- */
