@@ -20,7 +20,6 @@ void kernel_main(struct handoff *handoff)
 	memory_init_loader();
 	while (handoff->trust.flags & HANDOFF_TRUST_WIPE_FIRST && frame_zero_one())
 		;
-	system_init(handoff);
 	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20,
 	          frame_free_bytes() >> 20, cpu_count);
 	first_unit_start(handoff);

@@ -5,6 +5,7 @@
  * exit status is the first process's wait status.
  */
 #include "internal.h"
+#include <processor.h>
 #include <holon/command.h>
 #include "fs/open.h"
 #include "exec/command.h"
@@ -80,8 +81,8 @@ static int64_t machine_init(const struct start_info *info, struct thread_page *p
 	int64_t result = system_info(page, &machine.info);
 	if (result < 0)
 		return result;
-	machine.xsave_mask = machine.info.xsave_features;
-	machine.vector_bytes = machine.xsave_mask ? machine.info.xsave_bytes : 512;
+	machine.vector_bytes = machine.info.vector_bytes;
+	machine.xsave_mask = processor_vector_states(machine.vector_bytes);
 	for (uint32_t cpu = 0; cpu < CPU_MAX; cpu++) {
 		char name[24];
 		text_format(name, sizeof(name), "budget%u", cpu);

@@ -238,13 +238,8 @@ struct system_info {
 	uint64_t memory_bytes; /* RAM in all */
 	uint64_t memory_free;  /* unused frames, bytes, whoever's quota they belong to */
 	uint32_t cpu_count;
-	uint32_t iommu;          /* 1 where DMA is confined */
-	uint64_t xsave_features; /* XCR0 */
-	uint32_t xsave_bytes;
-	uint32_t reserved;
+	uint32_t vector_bytes; /* of a thread's vector state; x86: 512 where it is FXSAVE's, else XSAVE's */
 	struct clock_params clock;
-	uint64_t loader_tsc;
-	char machine[64];
 };
 
 enum system_control {

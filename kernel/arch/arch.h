@@ -17,7 +17,6 @@ struct guest_state;
 struct handoff;
 struct clock_params;
 struct thread_state;
-struct system_info;
 
 /* ---- CPUs ---- */
 struct cpu *arch_cpu_self(void);
@@ -113,8 +112,6 @@ uint32_t arch_port_in(uint16_t port, unsigned width);
 void arch_port_out(uint16_t port, unsigned width, uint32_t value);
 
 /* ---- The machine ---- */
-/* Fills in what the processor is: name, vector state, whether DMA is confined. */
-void arch_system_info(struct system_info *info);
 void arch_log_char(char c);
 _Noreturn void arch_power_off(void);
 _Noreturn void arch_reboot(void);

@@ -7,21 +7,13 @@
 #include <unit.h>
 #include "system.h"
 
-static uint64_t loader_tsc;
-
-void system_init(const struct handoff *handoff)
-{
-	loader_tsc = handoff->loader_tsc;
-}
-
 int64_t sys_system_info(struct call *call)
 {
 	struct system_info info = {.memory_bytes = frame_total_bytes(),
 	                           .memory_free = frame_free_bytes(),
 	                           .cpu_count = cpu_count,
-	                           .loader_tsc = loader_tsc};
+	                           .vector_bytes = arch_vector_bytes()};
 
-	arch_system_info(&info);
 	arch_clock_params(&info.clock);
 	memcpy(call->self->page->bytes, &info, sizeof info);
 	return E_OK;

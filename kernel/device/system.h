@@ -7,7 +7,6 @@
 #define LOG_WRITE_MAX 1024u
 #define LOG_SLICE     80u /* a line, which no other CPU's breaks into */
 
-void system_init(const struct handoff *handoff);
 /* Builds the first unit from the "steward" module, with all capabilities there are, and starts its thread. A
  * module that is not a sound program stops the boot with the reason. On the first CPU, when all others are
  * online. */

@@ -559,11 +559,6 @@ void arch_port_out(uint16_t port, unsigned width, uint32_t value)
 	host_written = (struct host_write){port, width, value, host_written.count + 1};
 }
 
-void arch_system_info(struct system_info *info)
-{
-	strcpy(info->machine, "host");
-}
-
 void arch_log_char(char c)
 {
 	fputc(c, stderr);

@@ -21,12 +21,6 @@ static void *vector_initial;
 
 static void thread_loop(struct thread_area *area);
 
-static void vector_setup(void)
-{
-	machine.xsave_mask = machine.info.xsave_features;
-	machine.vector_bytes = machine.xsave_mask ? machine.info.xsave_bytes : 512;
-}
-
 /* Runs once on a fresh native thread. */
 static void thread_start_first(struct thread_area *area)
 {
@@ -241,8 +235,6 @@ void vector_init_area(void *area)
 void vector_reset(void)
 {
 	if (!vector_initial) {
-		if (!machine.vector_bytes)
-			vector_setup();
 		void *area = pages_allocate((machine.vector_bytes + 4095) / 4096);
 		if (!area)
 			return;

@@ -28,23 +28,6 @@ struct idt_gate {
 
 static struct idt_gate idt[256] __attribute__((aligned(16)));
 
-void arch_system_info(struct system_info *info)
-{
-	uint32_t name[12] = {0};
-
-	if (cpuid(0x80000000u, 0).a >= 0x80000004u) {
-		for (uint32_t leaf = 0; leaf < 3; leaf++) {
-			struct cpuid part = cpuid(0x80000002u + leaf, 0);
-
-			memcpy(&name[4 * leaf], &part, sizeof part);
-		}
-	}
-	info->xsave_features = has(HANDOFF_X86_XSAVE) ? machine.vector_mask : 0;
-	info->xsave_bytes = machine.vector_bytes;
-	info->iommu = 0;
-	memcpy(info->machine, name, sizeof name); /* CPUID ends it with a NUL */
-}
-
 /* ---- Setting up ---- */
 
 static void gate_set(unsigned vector, const void *entry, unsigned ist, unsigned ring)

@@ -11,6 +11,13 @@ static inline uint64_t processor_hwcap(void)
 	return 3;
 }
 
+/* There is one form of vector state alone. */
+static inline uint64_t processor_vector_states(uint32_t bytes)
+{
+	(void)bytes;
+	return 0;
+}
+
 /* Between two looks at a word that another processor is about to change. */
 static inline void processor_pause(void)
 {

@@ -13,6 +13,15 @@ static inline uint64_t processor_hwcap(void)
 	return d;
 }
 
+/* The states that XSAVE keeps, of which a thread's take BYTES: XCR0, as the kernel has set it; 0: it uses FXSAVE. */
+static inline uint64_t processor_vector_states(uint32_t bytes)
+{
+	uint32_t low = 0, high = 0;
+	if (bytes > 512)
+		__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (uint64_t)high << 32 | low;
+}
+
 /* Between two looks at a word that another processor is about to change. */
 static inline void processor_pause(void)
 {
