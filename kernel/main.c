@@ -23,8 +23,7 @@ void kernel_main(struct handoff *handoff)
 	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20,
 	          frame_free_bytes() >> 20, cpu_count);
 	first_unit_start(handoff);
-	sched_choose(cpu);
-	arch_leave(cpu);
+	kernel_secondary(cpu);
 }
 
 void kernel_secondary(struct cpu *cpu)

@@ -21,11 +21,6 @@
 #define FIRST_PRIORITY 100
 #define FIRST_SLICE_NS 4000000ull
 
-static uint64_t pages_of(uint64_t bytes)
-{
-	return (bytes + PAGE_SIZE_BYTES - 1) / PAGE_SIZE_BYTES;
-}
-
 static void need(bool fine, const char *what, int64_t error)
 {
 	if (!fine)
@@ -42,8 +37,9 @@ static handle_t give(struct object *object, uint16_t rights)
 
 static struct memory *memory_new(uint32_t kind, uint64_t bytes, physical_t base)
 {
+	uint64_t pages = (bytes + PAGE_SIZE_BYTES - 1) / PAGE_SIZE_BYTES;
 	int64_t error;
-	struct memory *memory = memory_create(&root_unit, kind, pages_of(bytes), &error);
+	struct memory *memory = memory_create(&root_unit, kind, pages, &error);
 
 	need(memory, "memory object", error);
 	memory->device_base = base;

@@ -86,16 +86,6 @@ void channel_leave(struct thread *thread)
 	lock_release(&channel->lock);
 }
 
-static inline struct channel *channel_of(const struct cap_view *view)
-{
-	return (struct channel *)view->object;
-}
-
-static inline void fail(struct thread *self, int64_t error)
-{
-	arch_set_status(self, error);
-}
-
 void channel_call_slow(struct thread *self)
 {
 	struct cpu *cpu = cpu_self();
@@ -109,10 +99,10 @@ void channel_call_slow(struct thread *self)
 
 	error = cap_lookup(self->unit, arch_argument(self, 0), OBJECT_CHANNEL, RIGHT_CALL, &cap);
 	if (error)
-		return fail(self, error);
+		return arch_set_status(self, error);
 	if (!info_valid(info))
-		return fail(self, E_ARGUMENT);
-	channel = channel_of(&cap);
+		return arch_set_status(self, E_ARGUMENT);
+	channel = (struct channel *)cap.object;
 	lock_take(&channel->lock);
 	server = wait_claim_first(&channel->receivers, THREAD_RECEIVING);
 	if (!server) {
@@ -132,7 +122,7 @@ void channel_call_slow(struct thread *self)
 		}
 		lock_release(&channel->lock);
 		if (error)
-			fail(self, error);
+			arch_set_status(self, error);
 		else
 			callers_lend(channel, budget);
 		return;
@@ -145,7 +135,7 @@ void channel_call_slow(struct thread *self)
 		/* The receiver has noticed nothing yet: it asks again. */
 		arch_syscall_restart(server);
 		sched_wake(server);
-		return fail(self, error);
+		return arch_set_status(self, error);
 	}
 	thread_await_cpu(server); /* it may just have begun to wait on another CPU */
 	/* Point of no return. */
@@ -219,18 +209,6 @@ static bool call_take(struct channel *channel, struct thread *self)
 	return false;
 }
 
-/* The bits of SELF's bound EVENT as the result of its receive; false: there are none. */
-static bool event_take(struct event *event, struct thread *self)
-{
-	uint64_t bits = event->bits ? __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST) : 0;
-
-	if (!bits)
-		return false;
-	arch_message_deliver(self, E_OK, 0, INFO_EVENT);
-	arch_message_word_set(self, 0, bits);
-	return true;
-}
-
 /* The slow way out of a receive that does not wait: SELF goes on with what is in its registers. */
 static void receive_end(struct channel *channel, struct thread *self, struct thread *answered)
 {
@@ -263,15 +241,15 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 		return;
 	}
 	if (channel->object.dead) {
-		fail(self, E_HANDLE);
+		arch_set_status(self, E_HANDLE);
 		return receive_end(channel, self, answered);
 	}
-	if (event && event_take(event, self))
+	if (event && event_take(event, self, true))
 		return receive_end(channel, self, answered);
 	word = WAIT_NEXT(self->wait, THREAD_RECEIVING);
 	if (deadline != DEADLINE_NEVER) {
 		if (deadline <= arch_clock_ns()) {
-			fail(self, E_TIMEOUT);
+			arch_set_status(self, E_TIMEOUT);
 			return receive_end(channel, self, answered);
 		}
 		timer_arm(&self->timeout, deadline, word);
@@ -288,7 +266,7 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 		lock_take(&channel->lock);
 		list_remove(&self->queue_node);
 		timer_disarm(&self->timeout);
-		if (!event_take(event, self))
+		if (!event_take(event, self, true))
 			arch_syscall_restart(self);
 		return receive_end(channel, self, answered);
 	}
@@ -313,9 +291,9 @@ void channel_reply_receive_slow(struct thread *self)
 	if (!error)
 		error = answer(self, 0, arch_argument(self, 1), &answered);
 	if (error)
-		return fail(self, error);
+		return arch_set_status(self, error);
 	self->donated = false;
-	receive(channel_of(&cap), self, arch_argument(self, 2), answered);
+	receive((struct channel *)cap.object, self, arch_argument(self, 2), answered);
 }
 
 void channel_receive(struct thread *self)
@@ -324,11 +302,11 @@ void channel_receive(struct thread *self)
 	int64_t error = cap_lookup(self->unit, arch_argument(self, 0), OBJECT_CHANNEL, RIGHT_RECEIVE, &cap);
 
 	if (error)
-		return fail(self, error);
+		return arch_set_status(self, error);
 	if (self->caller) /* an unanswered call is answered by this */
 		channel_fail_caller(self);
 	self->donated = false;
-	receive(channel_of(&cap), self, arch_argument(self, 2), 0);
+	receive((struct channel *)cap.object, self, arch_argument(self, 2), 0);
 }
 
 void channel_reply(struct thread *self)
@@ -342,7 +320,7 @@ void channel_reply(struct thread *self)
 		return;
 	}
 	error = self->caller ? answer(self, 0, arch_argument(self, 1), &answered) : E_STATE;
-	fail(self, !error && !answered ? E_PEER : error);
+	arch_set_status(self, !error && !answered ? E_PEER : error);
 	if (error)
 		return;
 	if (answered)

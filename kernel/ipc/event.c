@@ -14,19 +14,24 @@ static void event_timer_expired(struct timer *timer, uint64_t bits)
 	event_signal(container_of(timer, struct event, timer), bits);
 }
 
+bool event_take(struct event *event, struct thread *thread, bool bound)
+{
+	uint64_t bits = event->bits ? __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST) : 0;
+
+	if (bits && bound) {
+		arch_message_deliver(thread, E_OK, 0, INFO_EVENT);
+		arch_message_word_set(thread, 0, bits);
+	} else if (bits) {
+		arch_set_result(thread, E_OK, bits);
+	}
+	return bits;
+}
+
 /* Takes all bits for THREAD, whose wait was claimed, or lets it ask again when somebody else has had them. */
 static void event_deliver(struct event *event, struct thread *thread, bool bound)
 {
-	uint64_t bits = __atomic_exchange_n(&event->bits, 0, __ATOMIC_SEQ_CST);
-
-	if (!bits) {
+	if (!event_take(event, thread, bound))
 		arch_syscall_restart(thread);
-	} else if (bound) {
-		arch_message_deliver(thread, E_OK, 0, INFO_EVENT);
-		arch_message_word_set(thread, 0, bits);
-	} else {
-		arch_set_result(thread, E_OK, bits);
-	}
 }
 
 void event_signal(struct event *event, uint64_t bits)

@@ -17,4 +17,6 @@ struct event {
 
 /* Ors BITS in and wakes one waiter, or the bound thread if it is receiving. Any context, bounded. */
 void event_signal(struct event *event, uint64_t bits);
+/* EVENT's bits as the result of THREAD's wait for it, or (BOUND) of its receive; false: there are none. */
+bool event_take(struct event *event, struct thread *thread, bool bound);
 void event_unbind(struct thread *thread);

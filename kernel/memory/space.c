@@ -403,14 +403,17 @@ struct leftovers {
 	uint32_t count;
 };
 
-static void leftovers_init(struct leftovers *left)
+/* A slice on SPACE begins, with its lock taken. */
+static void slice_begin(struct space *space, struct leftovers *left)
 {
 	flush_init(&left->flush);
 	left->count = 0;
+	lock_take(&space->lock);
 }
 
-static void leftovers_finish(struct leftovers *left)
+static void slice_finish(struct space *space, struct leftovers *left)
 {
+	lock_release(&space->lock);
 	flush_finish(&left->flush);
 	for (uint32_t i = 0; i < left->count; i++)
 		object_release(&left->released[i]->object);
@@ -514,19 +517,23 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 	return CALL_RESTART;
 }
 
-int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end)
+/* space_unmap_slice, of a space that is dead or (DEAD false) is not. */
+static int64_t unmap_range(struct space *space, uint64_t address, uint64_t end, bool dead)
 {
 	struct leftovers left;
 	uint64_t reached;
 	int64_t status = E_HANDLE;
 
-	leftovers_init(&left);
-	lock_take(&space->lock);
-	if (!space->object.dead)
+	slice_begin(space, &left);
+	if (space->object.dead == dead)
 		status = unmap_locked(space, address, end, 3 * MAPPING_PAGES, &left, &reached);
-	lock_release(&space->lock);
-	leftovers_finish(&left);
+	slice_finish(space, &left);
 	return status;
+}
+
+int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end)
+{
+	return unmap_range(space, address, end, false);
 }
 
 /* MAPPING and the one after it become one where they fit. space->lock held. */
@@ -590,10 +597,9 @@ int64_t space_map_slice(struct space *space, uint64_t address, const struct cap_
 	struct leftovers left;
 	int64_t status = E_OK, inserted;
 
-	leftovers_init(&left);
 	flags &= MAP_READ | MAP_WRITE | MAP_EXECUTE;
 	page += *progress >> 12;
-	lock_take(&space->lock);
+	slice_begin(space, &left);
 	next = mapping_after(space, start - 1); /* that ends at START or later */
 	before = next && next->start < start ? next : 0;
 	if (before && before->end <= start)
@@ -623,8 +629,7 @@ int64_t space_map_slice(struct space *space, uint64_t address, const struct cap_
 		cap_detach(&fresh->cap);
 		unit_free(fresh);
 	}
-	lock_release(&space->lock);
-	leftovers_finish(&left);
+	slice_finish(space, &left);
 	return status;
 }
 
@@ -653,8 +658,7 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 	unsigned count = 0;
 	bool changed = false;
 
-	leftovers_init(&left);
-	lock_take(&space->lock);
+	slice_begin(space, &left);
 	if (space->object.dead)
 		status = E_HANDLE;
 	/* Decode: as far as a slice goes, all is there and allows it. */
@@ -698,8 +702,7 @@ int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end,
 			mapping_merge(space, before, &left);
 		at = stop;
 	}
-	lock_release(&space->lock);
-	leftovers_finish(&left);
+	slice_finish(space, &left);
 	*progress = at - address;
 	return status;
 }
@@ -718,25 +721,10 @@ void space_unmap_first(const struct cap_view *view)
 		return;
 	/* The space is not freed while this CPU is in the kernel; whether the mapping is still there, and still
 	 * to be removed, is looked up again. */
-	leftovers_init(&left);
-	lock_take(&space->lock);
+	slice_begin(space, &left);
 	if (cap_first_mapping(view, &again) == cap && again == place)
 		mapping_shorten(mapping, slice_end(space, mapping->start, mapping->end), &left);
-	lock_release(&space->lock);
-	leftovers_finish(&left);
-}
-
-/* Mappings of a dead space, a slice. */
-static void space_forget_mappings(struct space *space)
-{
-	struct leftovers left;
-	uint64_t reached;
-
-	leftovers_init(&left);
-	lock_take(&space->lock);
-	(void)unmap_locked(space, 0, USER_END, 3 * MAPPING_PAGES, &left, &reached);
-	lock_release(&space->lock);
-	leftovers_finish(&left);
+	slice_finish(space, &left);
 }
 
 bool space_teardown(struct object *object)
@@ -745,7 +733,7 @@ bool space_teardown(struct object *object)
 	struct flush flush;
 
 	if (space->root) {
-		space_forget_mappings(space);
+		(void)unmap_range(space, 0, USER_END, true);
 		return false;
 	}
 	if (space->active_cpus) {

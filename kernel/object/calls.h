@@ -40,10 +40,6 @@ struct call {
 int64_t call_result_object(struct call *call, struct object *object, uint16_t rights);
 /* Copies BYTES out of the caller's thread page, before anything of them is checked. */
 void call_input(const struct call *call, void *to, uint32_t bytes);
-/* The same as the dispatcher does with an argument, for a handle in a structure: *OBJECT, or an error. */
-int64_t call_lookup(struct call *call, handle_t handle, enum object_type type, uint16_t rights,
-                    struct cap_view *view);
-
 /* Teardown of one object, by type. Called by unit_reap with object->dead set and every capability to it gone,
  * until it returns true. Each call does a bounded part (under 2,000 instructions). True: the object is in no
  * queue and no list and holds no reference to another; its struct is freed by the caller once nothing

@@ -17,12 +17,6 @@ void call_input(const struct call *call, void *to, uint32_t bytes)
 	memcpy(to, call->self->page->bytes, bytes);
 }
 
-int64_t call_lookup(struct call *call, handle_t handle, enum object_type type, uint16_t rights,
-                    struct cap_view *view)
-{
-	return cap_lookup(call->self->unit, handle, type, rights, view);
-}
-
 /* A capability of UNIT derived from what argument INDEX names, as RIGHTS and BADGE ask. */
 static int64_t derive(struct call *call, unsigned index, struct unit *unit, uint64_t rights, uint64_t badge)
 {

@@ -61,7 +61,7 @@ static void run_remove(struct cpu *cpu, struct budget *budget)
 		cpu->run_bitmap[budget->priority / 64] &= ~(1ull << budget->priority % 64);
 }
 
-static struct budget *run_highest(struct cpu *cpu)
+struct budget *sched_highest(struct cpu *cpu)
 {
 	for (int word = RUN_WORDS - 1; word >= 0; word--) {
 		uint64_t bits = cpu->run_bitmap[word];
@@ -82,11 +82,6 @@ static void throttle(struct budget *budget)
 {
 	budget->throttled = true;
 	timer_arm(&budget->replenish, serving(budget) ? 0 : refills_next(&budget->refills), 0);
-}
-
-bool sched_is_highest(struct cpu *cpu, const struct budget *budget)
-{
-	return run_highest(cpu) == budget;
 }
 
 /* BUDGET has work and is not queued: queues it, or, used up, arms its replenishment. */
@@ -238,7 +233,6 @@ void sched_enqueue(struct cpu *cpu, struct thread *thread)
 	better = serve_better(cpu, thread);
 	if (better) {
 		serve_on(thread, better);
-		sched_wake(thread);
 		return;
 	}
 	ready_insert(cpu, thread, thread->donated);
@@ -300,7 +294,7 @@ void budget_evict_here(struct cpu *cpu, struct budget *budget)
 static struct thread *choose(struct cpu *cpu, bool *more)
 {
 	for (unsigned count = 0; count < CANDIDATES_MAX; count++) {
-		struct budget *budget = run_highest(cpu);
+		struct budget *budget = sched_highest(cpu);
 		struct thread *thread;
 
 		if (!budget)
@@ -351,10 +345,8 @@ void sched_choose(struct cpu *cpu)
 		budget_drop(previous);
 		sched_wake(previous); /* on another budget, perhaps of another CPU */
 	}
-	if (previous && !cpu->blocked && (better = serve_better(cpu, previous))) {
+	if (previous && !cpu->blocked && (better = serve_better(cpu, previous)))
 		serve_on(previous, better);
-		sched_wake(previous);
-	}
 	if (previous && !cpu->blocked) {
 		if (thread_held_back(previous))
 			hold_back(cpu, previous);

@@ -27,7 +27,8 @@ void thread_timeout(struct timer *timer, uint64_t mark);
 void wait_resume(struct thread *thread, uint64_t word);
 
 /* What a server runs on: see serve.c. All for threads that are ready or current, on their CPU. */
-/* THREAD goes on with BUDGET instead of the one that its caller lent, which goes back to the caller. */
+/* THREAD goes on with BUDGET instead of the one that its caller lent, which goes back to the caller;
+ * sched_wake. */
 void serve_on(struct thread *thread, struct budget *budget);
 /* The budget that THREAD should go on with instead of its current one, now that it would wait for a CPU; or
  * 0. */
@@ -37,8 +38,8 @@ bool serve_rescue(struct budget *budget);
 /* A caller that waits for THREAD lends it BUDGET, for the request it works on. Any CPU; no lock held. */
 void serve_lend(struct thread *thread, struct budget *budget);
 void serve_forget(struct thread *thread);
-/* BUDGET would run next on CPU. */
-bool sched_is_highest(struct cpu *cpu, const struct budget *budget);
+/* The budget that would run next on CPU; 0: none. */
+struct budget *sched_highest(struct cpu *cpu);
 
 /* thread->budget_current and its count of users. */
 void budget_take(struct thread *thread, struct budget *budget);

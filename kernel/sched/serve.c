@@ -39,6 +39,7 @@ void serve_on(struct thread *thread, struct budget *budget)
 	thread->donated = false;
 	budget_drop(thread);
 	budget_take(thread, budget);
+	sched_wake(thread);
 }
 
 static bool usable(const struct budget *budget)
@@ -55,7 +56,7 @@ struct budget *serve_better(struct cpu *cpu, struct thread *thread)
 		return lent;
 	if (!thread->donated || !usable(own) || own == now)
 		return 0;
-	if (now->throttled || (own->priority > now->priority && !sched_is_highest(cpu, now)))
+	if (now->throttled || (own->priority > now->priority && sched_highest(cpu) != now))
 		return own;
 	return 0;
 }
@@ -76,7 +77,6 @@ bool serve_rescue(struct budget *budget)
 		list_remove(node);
 		thread->queued = false;
 		serve_on(thread, thread->budget);
-		sched_wake(thread);
 	}
 	return count == RESCUE_SLICE;
 }

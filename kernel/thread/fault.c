@@ -46,24 +46,19 @@ void kernel_page_fault(struct thread *thread, uint64_t address, uint64_t error)
 	struct fault_record fault = {
 	    .pc = arch_thread_pc(thread), .address = address, .vector = ARCH_PAGE_FAULT, .error = error};
 	struct space *space = thread->guest_space;
+	enum space_fault result;
 	struct memory *memory;
 	uint64_t page;
 
 	if (!thread->in_guest && native_address(address))
 		space = thread->space;
 	if (space && address < USER_END && !space->object.dead) {
-		switch (space_resolve(space, address, error & FAULT_WRITE, error & FAULT_EXECUTE, &memory,
-		                      &page)) {
-		case SPACE_FAULT_RESOLVED:
-			return;
-		case SPACE_FAULT_PAGER:
+		result =
+		    space_resolve(space, address, error & FAULT_WRITE, error & FAULT_EXECUTE, &memory, &page);
+		if (result == SPACE_FAULT_PAGER)
 			fault.error |= thread_wait_pager(thread, memory, page, error & FAULT_WRITE);
-			if (fault.error == error)
-				return;
-			break;
-		default:
-			break;
-		}
+		if (result == SPACE_FAULT_RESOLVED || (result == SPACE_FAULT_PAGER && fault.error == error))
+			return;
 	}
 	thread_fault(thread, &fault);
 }

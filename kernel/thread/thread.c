@@ -18,7 +18,7 @@
 static int64_t budget_for(struct call *call, handle_t handle, const struct unit *unit, struct budget **budget)
 {
 	struct cap_view cap;
-	int64_t error = call_lookup(call, handle, OBJECT_BUDGET, RIGHT_MANAGE, &cap);
+	int64_t error = cap_lookup(call->self->unit, handle, OBJECT_BUDGET, RIGHT_MANAGE, &cap);
 
 	*budget = (struct budget *)cap.object;
 	return error ? error : unit_within(unit, cap.object->owner) ? E_OK : E_ARGUMENT;

@@ -28,7 +28,7 @@ int64_t sys_unit_create(struct call *call, struct unit *parent)
 	if (spec.flags & UNIT_WX && !(parent->flags & UNIT_WX))
 		return E_WX;
 	if (spec.event) {
-		status = call_lookup(call, spec.event, OBJECT_EVENT, RIGHT_SIGNAL, &event);
+		status = cap_lookup(call->self->unit, spec.event, OBJECT_EVENT, RIGHT_SIGNAL, &event);
 		if (status < 0)
 			return status;
 		if (event.badge)

@@ -31,8 +31,7 @@ static void machine_end(void)
 /* The others have stopped, and what there was to say is said. */
 void arch_panic_end(void)
 {
-	paging_load(cpu_self(), kernel_root);
-	memory_wipe();
+	machine_end();
 	log_print_panic("memory is wiped\n");
 }
 
