@@ -1,8 +1,8 @@
 /* The heap of a unit: its kernel objects, in slabs of one frame each, charged frame by frame.
  *
  * A slab belongs to one unit and one size class. Places are zeroed when they are handed out. At most one
- * empty slab a class is kept; a unit whose objects are all gone can so be brought back to zero frames
- * (heap_trim).
+ * empty slab a class is kept, the last of its list; a unit whose objects are all gone can so be brought back
+ * to zero frames (heap_trim).
  */
 #include "bytes.h"
 #include "heap.h"
@@ -31,35 +31,19 @@ static struct slab *slab_of(void *pointer)
 	return (struct slab *)((uintptr_t)pointer & ~4095ull);
 }
 
-/* An empty slab is always the first of its list, so there is at most one. */
-static void slab_link(struct slab *slab)
+/* The empty slab of LIST, or 0. */
+static struct slab *slab_empty(const struct list *list)
 {
-	struct slab *first = slab->unit->slabs[slab->class];
-	struct slab *after = slab->used && first && !first->used ? first : 0;
-	struct slab **link = after ? &after->next : &slab->unit->slabs[slab->class];
+	struct slab *last = container_of(list->previous, struct slab, node);
 
-	slab->previous = after;
-	slab->next = *link;
-	if (*link)
-		(*link)->previous = slab;
-	*link = slab;
-}
-
-static void slab_unlink(struct slab *slab)
-{
-	if (slab->previous)
-		slab->previous->next = slab->next;
-	else
-		slab->unit->slabs[slab->class] = slab->next;
-	if (slab->next)
-		slab->next->previous = slab->previous;
+	return list_empty(list) || last->used ? 0 : last;
 }
 
 static void slab_destroy(struct slab *slab)
 {
 	struct unit *unit = slab->unit;
 
-	slab_unlink(slab);
+	list_remove(&slab->node);
 	unit->slab_count--;
 	unit_frame_free(unit, frame_unmap(slab));
 }
@@ -75,7 +59,7 @@ static struct slab *slab_create(struct unit *unit, uint32_t class)
 	slab->unit = unit;
 	slab->class = (uint16_t) class;
 	slab->places = (uint16_t)(SLAB_BYTES / class_bytes[class]);
-	slab_link(slab);
+	list_append(&unit->slabs[class], &slab->node);
 	unit->slab_count++;
 	return slab;
 }
@@ -84,8 +68,8 @@ void heap_trim(struct unit *unit)
 {
 	lock_take(&unit->heap_lock);
 	for (unsigned class = 0; class < HEAP_CLASSES; class ++)
-		if (unit->slabs[class] && !unit->slabs[class]->used)
-			slab_destroy(unit->slabs[class]);
+		if (slab_empty(&unit->slabs[class]))
+			slab_destroy(slab_empty(&unit->slabs[class]));
 	lock_release(&unit->heap_lock);
 }
 
@@ -96,8 +80,8 @@ void *unit_allocate(struct unit *unit, uint32_t bytes)
 	void *place;
 
 	lock_take(&unit->heap_lock);
-	slab = unit->slabs[class];
-	if (!slab)
+	slab = container_of(unit->slabs[class].next, struct slab, node);
+	if (list_empty(&unit->slabs[class]))
 		slab = slab_create(unit, class);
 	if (!slab) {
 		lock_release(&unit->heap_lock);
@@ -112,14 +96,15 @@ void *unit_allocate(struct unit *unit, uint32_t bytes)
 	}
 	/* Full slabs are in no list; the freeing of a place brings them back. */
 	if (++slab->used == slab->places)
-		slab_unlink(slab);
+		list_remove(&slab->node);
 	lock_release(&unit->heap_lock);
 	return place;
 }
 
 void unit_free(void *pointer)
 {
-	struct slab *slab = slab_of(pointer);
+	struct slab *slab = slab_of(pointer), *empty;
+	struct list *slabs;
 	struct unit *unit;
 
 	for (;;) { /* a dead unit's slab may just be handed to its parent */
@@ -131,18 +116,14 @@ void unit_free(void *pointer)
 	}
 	*(void **)pointer = slab->free;
 	slab->free = pointer;
-	if (slab->used == slab->places)
-		slab_link(slab);
-	if (!--slab->used) {
-		struct slab *first = unit->slabs[slab->class];
-
-		if (first != slab && !first->used) {
-			slab_destroy(slab);
-		} else {
-			slab_unlink(slab);
-			slab_link(slab);
-		}
-	}
+	slabs = &unit->slabs[slab->class];
+	empty = slab_empty(slabs);
+	if (slab->used-- == slab->places)
+		list_prepend(slabs, &slab->node);
+	if (!slab->used && empty)
+		slab_destroy(slab);
+	else if (!slab->used)
+		list_move(slabs, &slab->node);
 	lock_release(&unit->heap_lock);
 }
 
@@ -154,15 +135,14 @@ bool heap_adopt(struct unit *to, void *pointer)
 	if (from == to)
 		return false;
 	lock_take(&from->heap_lock);
-	if (slab->used != slab->places)
-		slab_unlink(slab);
+	list_remove(&slab->node);
 	from->slab_count--;
 	lock_release(&from->heap_lock);
 	lock_take(&to->heap_lock);
 	slab->unit = to;
 	to->slab_count++;
 	if (slab->used != slab->places)
-		slab_link(slab);
+		list_prepend(&to->slabs[slab->class], &slab->node);
 	lock_release(&to->heap_lock);
 	return true;
 }

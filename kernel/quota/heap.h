@@ -3,13 +3,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "list.h"
 
 struct unit;
 
 /* Header of a slab's frame; places follow. */
 struct slab {
 	struct unit *unit;
-	struct slab *next, *previous;        /* unit->slabs[class], while a place is free */
+	struct list node;                    /* in unit->slabs[class], while a place is free */
 	void *free;                          /* places given back, linked through their first word */
 	uint16_t class, places, used, fresh; /* fresh: places ever used */
 	uint64_t reserved[3];

@@ -41,6 +41,8 @@ static void unit_init(struct unit *unit, struct unit *parent)
 	list_init(&unit->graveyard);
 	list_init(&unit->threads);
 	list_init(&unit->pins);
+	for (unsigned class = 0; class < HEAP_CLASSES; class ++)
+		list_init(&unit->slabs[class]);
 }
 
 void unit_root_init(void)

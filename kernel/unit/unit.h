@@ -21,8 +21,6 @@
 /* Why a unit's threads do not run: it or a unit above it is frozen; it has ended and some are yet to die. */
 enum unit_hold { UNIT_FROZEN = 1, UNIT_HELD = 2 };
 
-struct slab;
-
 struct unit {
 	struct object object; /* owner: the parent */
 	struct lock lock;     /* threads, lifecycle, cpu shares */
@@ -51,14 +49,14 @@ struct unit {
 	volatile uint32_t caps_quota;
 	uint32_t caps_children;
 	uint64_t lacked_memory, lacked_caps;
-	struct cap **directory;           /* one page of pointers to pages of slots */
-	uint32_t cap_free;                /* first slot's index that was given back; 0 none */
-	uint32_t cap_pages;               /* pages that exist */
-	uint32_t cap_fresh;               /* the next slot that was never used, as an index */
-	uint32_t cap_free_count;          /* slots free, of which */
-	uint32_t cap_reserved;            /* are promised */
-	struct slab *slabs[HEAP_CLASSES]; /* with free places, by size class */
-	uint32_t slab_count;              /* all slabs, frames charged to it for its heap */
+	struct cap **directory;          /* one page of pointers to pages of slots */
+	uint32_t cap_free;               /* first slot's index that was given back; 0 none */
+	uint32_t cap_pages;              /* pages that exist */
+	uint32_t cap_fresh;              /* the next slot that was never used, as an index */
+	uint32_t cap_free_count;         /* slots free, of which */
+	uint32_t cap_reserved;           /* are promised */
+	struct list slabs[HEAP_CLASSES]; /* with free places, by size class */
+	uint32_t slab_count;             /* all slabs, frames charged to it for its heap */
 	uint32_t priority_max, cpu_share, flags;
 	uint32_t cpu_share_used[CPU_MAX];     /* by admitted budgets and children; guarded by lock */
 	volatile uint32_t frozen;             /* enum unit_hold: while not 0, its threads do not run */
