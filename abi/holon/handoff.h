@@ -13,7 +13,8 @@
  * the bundle before use, and at last the handoff by its own rules (boot/loader/handoff_check.c); the kernel
  * refuses, with a message, a magic, version or size it does not know.
  *
- * The other processors wait, on the loader's tables, for their handoff_cpu.entry to become nonzero; loader
+ * Interrupt controllers let nothing through but between processors (x86: all lines of the 8259s and the I/O APICs are
+ * masked). The other processors wait, on the loader's tables, for their handoff_cpu.entry to become nonzero; loader
  * memory may be used for other things once they have left it.
  *
  * The kernel fills in the handles, where it made the first unit capabilities, and maps the struct read-only
@@ -24,7 +25,7 @@
 #include <stdint.h>
 
 #define HANDOFF_MAGIC      0x464f444e484e4c48ull /* "HLNHNDOF" read as little-endian bytes */
-#define HANDOFF_VERSION    4
+#define HANDOFF_VERSION    5
 #define HANDOFF_DIRECT_MAP 0xffff800000000000ull
 
 /* In the kernel's own tables: the tops of processor CPU's stack and of its stack ALARM, 1 to 3, for what may come at any
@@ -66,8 +67,8 @@ struct handoff_memory {
 };
 
 /* A file the loader placed in memory. Names known to the system: "steward" (the first unit:
- * abi/holon/first.h), "system" (sysimg), "command" (text: what holon-run asks to run), "add" (tar: files
- * added by holon-run). */
+ * abi/holon/first.h), which comes first, "system" (sysimg), "command" (text: what holon-run asks to run),
+ * "add" (tar: files added by holon-run). */
 struct handoff_module {
 	char name[32];   /* NUL terminated */
 	uint64_t base;   /* physical, page aligned; the rest of the last page is zero */
@@ -104,8 +105,8 @@ struct handoff_cpu {
 
 enum handoff_controller_kind {
 	HANDOFF_CONTROLLER_LOCAL_APIC =
-	    1, /* first: the one there is; base: its registers where it is memory-mapped */
-	HANDOFF_CONTROLLER_IO_APIC, /* first: its first global interrupt */
+	    1, /* x86: the first in the list; base: its registers where it is memory-mapped */
+	HANDOFF_CONTROLLER_IO_APIC, /* first: its first global interrupt, count: how many it has */
 	HANDOFF_CONTROLLER_GIC_DISTRIBUTOR,
 	HANDOFF_CONTROLLER_GIC_REDISTRIBUTOR,
 	HANDOFF_CONTROLLER_GIC_CPU, /* of a GICv2 */
@@ -115,6 +116,7 @@ struct handoff_controller {
 	uint64_t base; /* physical address of its registers */
 	uint32_t kind; /* enum handoff_controller_kind */
 	uint32_t first;
+	uint32_t count, reserved;
 };
 
 /* Where the old interrupt with this index (ISA on a PC) arrives, and how. */
@@ -159,7 +161,11 @@ struct handoff_machine {
 	uint32_t log;          /* enum handoff_log_kind: where the log goes; set up, 115,200 baud */
 	uint64_t log_base;     /* its port number or physical address */
 	uint64_t clock_hz;     /* rate of the processors' common counter (x86: time-stamp counter) */
-	uint64_t timer_hz;     /* x86: rate of the local APIC's timer, its divider at 16 */
+	uint64_t clock_start;  /* what it was when the loader began: time 0 */
+	/* In 32.32 fixed point: nanoseconds a count, counts a nanosecond, and (x86) those of the local APIC's
+	 * timer, its divider at 16. */
+	uint64_t clock_period, clock_ratio, timer_ratio;
+	uint32_t clock_multiplier, clock_shift; /* the period is the multiplier >> the shift, at most 32 */
 	struct handoff_register power_off[2], reset; /* ACPI: the value of SLP_TYP is in bits 10 to 12 */
 	struct handoff_cpu cpus[HANDOFF_CPU_MAX];
 	struct handoff_controller controllers[HANDOFF_CONTROLLER_MAX];
@@ -198,7 +204,6 @@ struct handoff {
 	uint64_t base;                        /* physical address of this struct */
 	uint64_t unit, space, thread, system; /* kernel: the first unit's own handles, and OBJECT_SYSTEM's */
 	uint64_t rsdp;                        /* physical address of the ACPI RSDP; 0 where none was found */
-	uint64_t loader_tsc;                  /* time-stamp counter when the loader began */
 	uint64_t kernel_base; /* physical base and size of the kernel's loaded segments, contiguous */
 	uint64_t kernel_size;
 	uint64_t kernel_virtual; /* the virtual address kernel_base is mapped at */

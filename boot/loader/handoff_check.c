@@ -107,7 +107,9 @@ static const char *check_machine(const struct handoff_machine *machine)
 		if (machine->controllers[i].kind < HANDOFF_CONTROLLER_LOCAL_APIC ||
 		    machine->controllers[i].kind > HANDOFF_CONTROLLER_GIC_CPU)
 			return "an interrupt controller is of no known kind";
-	if (machine->clock_hz < 1000000 || machine->clock_hz > 1ull << 36 || machine->timer_hz > 1ull << 36)
+	if (machine->clock_hz < 1000000 || machine->clock_hz > 1ull << 36 || machine->timer_ratio >> 39 ||
+	    !machine->clock_period || !machine->clock_ratio || !machine->clock_multiplier ||
+	    machine->clock_shift > 32)
 		return "the clock's rate makes no sense";
 	if (machine->log > HANDOFF_LOG_PL011)
 		return "the log port is of no known kind";

@@ -53,6 +53,10 @@ static void add_module(struct handoff *handoff, const char *name, uint64_t base,
 		if (handoff->module_count == HANDOFF_MODULE_MAX)
 			fail("there are more than %u modules.", (unsigned)HANDOFF_MODULE_MAX);
 		module = &handoff->modules[handoff->module_count++];
+		if (!strcmp(name, "steward")) { /* comes first */
+			*module = handoff->modules[0];
+			module = &handoff->modules[0];
+		}
 	}
 	size_t length = strlen(name);
 	if (length == 0 || length >= sizeof(module->name))
@@ -344,7 +348,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	handoff->firmware = firmware;
 	handoff->base = physical_of(handoff);
 	handoff->rsdp = platform_rsdp();
-	handoff->loader_tsc = loader_tsc;
+	handoff->machine.clock_start = loader_tsc;
 	platform_framebuffer(&handoff->framebuffer);
 	machine_describe(handoff);
 	say("Starting the kernel, %m, with %u modules", handoff->kernel_size, handoff->module_count);

@@ -410,6 +410,10 @@ static struct handoff good_handoff(void)
 	    .machine = {.cpu_count = 2,
 	                .controller_count = 1,
 	                .clock_hz = 1000000000,
+	                .clock_period = 1ull << 32 >> 1,
+	                .clock_ratio = 1ull << 32,
+	                .clock_multiplier = 1u << 31,
+	                .clock_shift = 32,
 	                .cpus = {{.id = 4}, {.id = 2}},
 	                .controllers = {{.kind = HANDOFF_CONTROLLER_IO_APIC}}},
 	    .memory = {{0, 0x1000, HANDOFF_MEMORY_RESERVED, 0, 0},
@@ -471,7 +475,11 @@ static void test_handoff(void)
 	HANDOFF_CASE(h.machine.controller_count = HANDOFF_CONTROLLER_MAX + 1, "too many interrupt");
 	HANDOFF_CASE(h.machine.controllers[0].kind = 0, "interrupt controller");
 	HANDOFF_CASE(h.machine.clock_hz = 0, "clock's rate");
-	HANDOFF_CASE(h.machine.timer_hz = UINT64_MAX, "clock's rate");
+	HANDOFF_CASE(h.machine.timer_ratio = UINT64_MAX, "clock's rate");
+	HANDOFF_CASE(h.machine.clock_ratio = 0, "clock's rate");
+	HANDOFF_CASE(h.machine.clock_period = 0, "clock's rate");
+	HANDOFF_CASE(h.machine.clock_multiplier = 0, "clock's rate");
+	HANDOFF_CASE(h.machine.clock_shift = 33, "clock's rate");
 	HANDOFF_CASE(h.machine.log = 9, "log port");
 	HANDOFF_CASE(memset(h.command_line, 'x', HANDOFF_COMMAND_MAX), "does not end");
 }

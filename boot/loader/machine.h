@@ -9,7 +9,7 @@
  * start processors it allocates. Fails with words where the processor lacks what Holon needs. handoff->rsdp
  * and the command line are set. */
 void machine_describe(struct handoff *handoff);
-/* Measures the rates, then starts the other processors on these page tables and leaves them waiting; those
+/* Measures the rates, masks the interrupt controllers' lines, then starts the other processors on these page tables and leaves them waiting; those
  * that do not answer within a second are left out. To be called once the firmware's services are over: it
- * uses the interrupt controller. */
+ * uses the interrupt controllers. */
 void machine_start(struct handoff *handoff, uint64_t page_tables);

@@ -136,7 +136,7 @@ static void check_machine(const struct handoff *handoff)
 	          physical_of(handoff) % PAGE_SIZE == 0,
 	      "the handoff is not in module memory, or begins no page");
 	check(!(cpuid(0x80000001, 0).edx & 1u << 20) || (efer_low & 0x800), "NX is not switched on");
-	check(handoff->loader_tsc && handoff->loader_tsc < read_tsc(),
+	check(handoff->machine.clock_start && handoff->machine.clock_start < read_tsc(),
 	      "the loader's time stamp makes no sense");
 
 	uint64_t offset = physical_of(&initialised) - handoff->kernel_virtual + handoff->kernel_base;
@@ -189,7 +189,27 @@ static void check_processors(struct handoff *handoff)
 			__asm__ volatile("pause");
 		check(arrivals == i, "a processor does not come when it is called");
 	}
+	check(machine->controllers[0].kind == HANDOFF_CONTROLLER_LOCAL_APIC,
+	      "the local APIC is not the first controller");
 	check(machine->controller_count >= 2, "there is no I/O APIC");
+	check(in8(0x21) == 0xff && in8(0xa1) == 0xff, "the 8259s are not masked");
+	for (uint32_t i = 1; i < machine->controller_count; i++) {
+		volatile uint32_t *registers = at(machine->controllers[i].base);
+		check(machine->controllers[i].count >= 16, "an I/O APIC has too few lines");
+		for (uint32_t pin = 0; pin < machine->controllers[i].count; pin++) {
+			registers[0] = 0x10 + 2 * pin;
+			check(registers[4] == 1 << 16, "a line of an I/O APIC is not masked");
+		}
+	}
+	/* By a millionth more or less. */
+	uint64_t second = (uint64_t)((unsigned __int128)machine->clock_hz * machine->clock_period >> 32);
+	uint64_t rate = (uint64_t)((unsigned __int128)machine->clock_ratio * 1000000000 >> 32);
+	check(second > 999999000 && second < 1000001000, "the clock's period does not follow from its rate");
+	check(machine->clock_period == (uint64_t)machine->clock_multiplier << (32 - machine->clock_shift),
+	      "the clock's multiplier is not its period");
+	check(rate > machine->clock_hz - machine->clock_hz / 1000000 &&
+	          rate < machine->clock_hz + machine->clock_hz / 1000000,
+	      "the clock's ratio does not follow from its rate");
 	check(machine->power_off[0].space == HANDOFF_SPACE_PORT, "there is no way to switch off");
 	check(!machine->log || machine->log_base == COM1 || machine->log_base == COM2,
 	      "the log port is neither COM1 nor COM2");

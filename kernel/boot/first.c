@@ -109,17 +109,8 @@ static void give_machine(struct handoff *handoff)
 	}
 }
 
-static const struct handoff_module *module_find(const struct handoff *handoff, const char *name)
-{
-	for (uint32_t index = 0; index < handoff->module_count; index++)
-		if (!strncmp(handoff->modules[index].name, name, sizeof handoff->modules[index].name))
-			return &handoff->modules[index];
-	return 0;
-}
-
 void first_unit_start(struct handoff *handoff)
 {
-	const struct handoff_module *module = module_find(handoff, "steward");
 	struct thread_spec spec = {.stack = STACK_TOP,
 	                           .argument = {HANDOFF_ADDRESS},
 	                           .page_address = THREAD_PAGE_ADDRESS,
@@ -131,10 +122,9 @@ void first_unit_start(struct handoff *handoff)
 	struct budget *first = 0;
 	int64_t error;
 
-	need(module, "module \"steward\"", E_NOT_FOUND);
 	space = space_create(&root_unit, SPACE_NATIVE, 0, &error);
 	need(space, "space", error);
-	spec.entry = program_map(space, module);
+	spec.entry = program_map(space, &handoff->modules[0]);
 	map(space, STACK_TOP - STACK_BYTES, memory_new(MEMORY_ANONYMOUS, STACK_BYTES, 0),
 	    MAP_READ | MAP_WRITE);
 	map(space, HANDOFF_ADDRESS, memory_new(MEMORY_PHYSICAL, sizeof *handoff, handoff->base), MAP_READ);

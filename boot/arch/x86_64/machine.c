@@ -1,8 +1,8 @@
 /* The machine as the kernel is told of it: what CPUID and the ACPI tables say, and what is measured, the
- * rates of the time-stamp counter and of the local APIC's timer.
+ * rates of the time-stamp counter and of the local APIC's timer; its interrupt controllers, silenced.
  *
  * Sources: Intel SDM volume 2A (CPUID) and 3A, chapters 11 (APIC) and 13 (XSAVE); ACPI 6.5, section 4.8.3.3
- * (timer); 82C54 data sheet.
+ * (timer); 82C54, 8259A and 82093AA data sheets.
  */
 #include "../../loader/acpi.h"
 #include "../../loader/loader.h"
@@ -205,6 +205,28 @@ static uint64_t wait_pit(uint64_t *ticks)
 	return MEASURE_NS;
 }
 
+/* HERTZ as counts a nanosecond, 32.32 fixed point. */
+static uint64_t ratio(uint64_t hertz)
+{
+	return divide(hertz << 27, SECOND_NS) << 5;
+}
+
+/* CLOCK_HZ as nanoseconds a count, of 32 bits at most. */
+static void set_period(struct handoff_machine *machine)
+{
+	uint64_t rate = machine->clock_hz, second = (uint64_t)SECOND_NS << 32, period;
+	for (; rate >> 32; rate >>= 1)
+		second >>= 1;
+	period = divide(second, (uint32_t)rate);
+	machine->clock_shift = 32;
+	for (; period >> 32; period >>= 1)
+		machine->clock_shift--;
+	machine->clock_multiplier = (uint32_t)period;
+	for (uint32_t shift = machine->clock_shift; shift < 32; shift++)
+		period <<= 1;
+	machine->clock_period = period;
+}
+
 static void measure(struct handoff_machine *machine)
 {
 	uint64_t ns = 0, ticks = 0, timer = 0;
@@ -216,11 +238,39 @@ static void measure(struct handoff_machine *machine)
 	if (!ns || !ticks || ns >> 32 || ticks >> 34)
 		fail("neither the ACPI timer nor the 8254 runs: the processor's clock cannot be measured.");
 	machine->clock_hz = divide(ticks * SECOND_NS, (uint32_t)ns);
-	machine->timer_hz = divide(timer * SECOND_NS, (uint32_t)ns);
+	machine->clock_ratio = ratio(machine->clock_hz);
+	machine->timer_ratio = ratio(divide(timer * SECOND_NS, (uint32_t)ns));
+	set_period(machine);
+}
+
+/* ---- Interrupt controllers ---- */
+
+/* Masks all lines. The 8259s' vectors go out of the way of exceptions: they may still send a spurious one. */
+static void silence(struct handoff_machine *machine)
+{
+	static const uint8_t words[][2] = {{0x11, 0x11}, {0xf0, 0xf8}, {4, 2}, {1, 1}, {0xff, 0xff}};
+	enum { VERSION = 1, REDIRECTIONS = 0x10, MASKED = 1 << 16 };
+	for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		out8(i ? 0x21 : 0x20, words[i][0]);
+		out8(i ? 0xa1 : 0xa0, words[i][1]);
+	}
+	for (uint32_t i = 0; i < machine->controller_count; i++) {
+		struct handoff_controller *controller = &machine->controllers[i];
+		if (controller->kind != HANDOFF_CONTROLLER_IO_APIC)
+			continue;
+		volatile uint32_t *registers = at(controller->base);
+		registers[0] = VERSION;
+		controller->count = (registers[4] >> 16 & 0xff) + 1;
+		for (uint32_t pin = 0; pin < controller->count; pin++) {
+			registers[0] = REDIRECTIONS + 2 * pin;
+			registers[4] = MASKED;
+		}
+	}
 }
 
 void machine_start(struct handoff *handoff, uint64_t page_tables)
 {
+	silence(&handoff->machine);
 	measure(&handoff->machine);
 	if (handoff->machine.cpu_count > 1)
 		cpus_start(&handoff->machine, page_tables);

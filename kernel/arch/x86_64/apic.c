@@ -1,5 +1,5 @@
 /* Interrupt controllers: each CPU's local APIC (x2APIC where there is one, else memory-mapped), the I/O
- * APICs, message interrupts; the old 8259 pair is masked for good. SDM 3A, chapter 11; 82093AA data sheet.
+ * APICs, message interrupts; the old 8259 pair stays masked. SDM 3A, chapter 11; 82093AA data sheet.
  *
  * A delivery slot is one vector. An edge-triggered source stays unmasked: masking it would lose edges. A
  * level-triggered one is masked when it fires, until the driver acknowledges.
@@ -34,13 +34,6 @@
 
 static bool x2apic;
 static volatile uint32_t *local;
-static uint64_t timer_ratio; /* timer ticks a nanosecond, 32.32 fixed point */
-
-static struct {
-	volatile uint32_t *registers;
-	uint32_t base, count;
-} ioapics[HANDOFF_CONTROLLER_MAX];
-static uint32_t ioapic_count;
 
 static uint32_t irr_registers =
     1; /* how many registers of IRR from VECTOR_IRQ on may have bits of slots in use */
@@ -94,6 +87,19 @@ void apic_init_secondary(void)
 	apic_write(APIC_LVT_TIMER, (has(HANDOFF_X86_TSC_DEADLINE) ? LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
 }
 
+static volatile uint32_t *registers_of(uint32_t controller)
+{
+	return (volatile uint32_t *)(HANDOFF_REGISTERS + controller * PAGE_SIZE_BYTES +
+	                             machine.controllers[controller].base % PAGE_SIZE_BYTES);
+}
+
+void apic_init(void)
+{
+	x2apic = has(HANDOFF_X86_X2APIC);
+	local = registers_of(0);
+	apic_init_secondary();
+}
+
 /* ---- I/O APICs ---- */
 
 /* Registers 0x10 + 2 * PIN and the next: the redirection entry of PIN. One without a vector is free. */
@@ -107,36 +113,6 @@ static void ioapic_write(volatile uint32_t *ioapic, uint32_t reg, uint32_t value
 {
 	ioapic[0] = reg;
 	ioapic[4] = value;
-}
-
-void apic_init(void)
-{
-	x2apic = has(HANDOFF_X86_X2APIC);
-	/* The 8259s: vectors out of the way of exceptions, all lines masked. */
-	out8(0x20, 0x11), out8(0xa0, 0x11);
-	out8(0x21, 0xf0), out8(0xa1, 0xf8);
-	out8(0x21, 4), out8(0xa1, 2);
-	out8(0x21, 1), out8(0xa1, 1);
-	out8(0x21, 0xff), out8(0xa1, 0xff);
-	for (uint32_t i = 0; i < machine.controller_count; i++) {
-		const struct handoff_controller *controller = &machine.controllers[i];
-
-		volatile uint32_t *registers = (volatile uint32_t *)(HANDOFF_REGISTERS + i * PAGE_SIZE_BYTES +
-		                                                     controller->base % PAGE_SIZE_BYTES);
-
-		if (controller->kind == HANDOFF_CONTROLLER_LOCAL_APIC)
-			local = registers;
-		if (controller->kind != HANDOFF_CONTROLLER_IO_APIC)
-			continue;
-		ioapics[ioapic_count].registers = registers;
-		ioapics[ioapic_count].base = controller->first;
-		ioapics[ioapic_count].count = (ioapic_read(registers, 1) >> 16 & 0xff) + 1;
-		for (uint32_t pin = 0; pin < ioapics[ioapic_count].count; pin++)
-			ioapic_write(registers, 0x10 + 2 * pin, REDIRECTION_MASKED);
-		ioapic_count++;
-	}
-	timer_ratio = clock_ratio(machine.timer_hz);
-	apic_init_secondary();
 }
 
 /* ---- Interrupts of devices ---- */
@@ -154,11 +130,13 @@ static int64_t attach_line(struct arch_irq *irq, unsigned slot, uint64_t number,
 		level = line->level;
 		number = line->global;
 	}
-	for (uint32_t i = 0; i < ioapic_count; i++) {
-		volatile uint32_t *ioapic = ioapics[i].registers;
-		uint32_t pin = (uint32_t)number - ioapics[i].base;
+	for (uint32_t i = 0; i < machine.controller_count; i++) {
+		const struct handoff_controller *controller = &machine.controllers[i];
+		volatile uint32_t *ioapic = registers_of(i);
+		uint32_t pin = (uint32_t)number - controller->first;
 
-		if (number < ioapics[i].base || number - ioapics[i].base >= ioapics[i].count)
+		if (controller->kind != HANDOFF_CONTROLLER_IO_APIC || number < controller->first ||
+		    number - controller->first >= controller->count)
 			continue;
 		if (ioapic_read(ioapic, 0x10 + 2 * pin) & 0xff)
 			return E_EXISTS;
@@ -261,7 +239,7 @@ void arch_timer_set(uint64_t deadline_ns)
 	if (deadline_ns != UINT64_MAX) {
 		uint64_t now = arch_clock_ns();
 		uint64_t delta = deadline_ns > now ? deadline_ns - now : 0;
-		unsigned __int128 product = (unsigned __int128)delta * timer_ratio >> 32;
+		unsigned __int128 product = (unsigned __int128)delta * machine.timer_ratio >> 32;
 
 		ticks = product >= UINT32_MAX ? UINT32_MAX : (uint64_t)product + 1;
 	}

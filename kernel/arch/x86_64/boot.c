@@ -32,7 +32,6 @@ void boot_main(uint64_t handoff_physical)
 	cpu_count = 1;
 	cpu_setup(cpu);
 	apic_init();
-	clock_init();
 	cpu->online = 1;
 	kernel_main(handoff);
 }

@@ -179,9 +179,7 @@ void apic_stop_others(void);
 void apic_obey_stop(void);
 
 /* ---- clock.c ---- */
-void clock_init(void);
 /* HERTZ, up to 2^36, as counts a nanosecond in 32.32 fixed point. */
-uint64_t clock_ratio(uint64_t hertz);
 uint64_t clock_tsc_at(uint64_t nanoseconds);
 void clock_delay(uint64_t nanoseconds);
 
