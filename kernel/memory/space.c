@@ -14,8 +14,6 @@
 
 #define AROUND_PAGES     16u
 #define PROTECT_MAPPINGS 2u
-#define UNMAP_MAPPINGS   10u
-#define UNMAP_PATIENCE   16u /* faults */
 
 struct space *space_create(struct unit *owner, enum space_kind kind, struct space *native, int64_t *error)
 {
@@ -48,11 +46,6 @@ static uint32_t table_flags(const struct memory *memory, uint32_t map_flags, boo
 	if (memory->kind == MEMORY_DEVICE_WC)
 		flags |= ARCH_MAP_WRITE_COMBINE;
 	return flags;
-}
-
-static inline unsigned leaf_index(uint64_t address)
-{
-	return address >> 12 & 511;
 }
 
 /* Enters the resident pages of PLACE's lowest radix node that lie around ADDRESS. Locks as in space_resolve.
@@ -92,147 +85,6 @@ static void enter_around(struct mapping *mapping, uint64_t address, uint64_t *le
 	}
 }
 
-/* Removes or narrows the translations of [start, end) of SPACE; the lock of the memory object shown there is
- * held. */
-static void clear_range(struct space *space, uint64_t start, uint64_t end, bool only_write,
-                        struct flush *flush)
-{
-	while (start < end) {
-		uint64_t *entry = arch_space_leaf(space, start, false);
-		uint64_t stop = (start | (512 * PAGE_SIZE_BYTES - 1)) + 1;
-
-		if (!entry) {
-			start = arch_space_next(space, start, end);
-			continue;
-		}
-		entry += leaf_index(start);
-		if (stop > end)
-			stop = end;
-		for (; start < stop; start += PAGE_SIZE_BYTES, entry++) {
-			if (!*entry || (only_write && !arch_entry_writable(*entry)))
-				continue;
-			__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0,
-			                 __ATOMIC_SEQ_CST);
-			if (flush->count < FLUSH_PAGES)
-				flush->pages[flush->count] = start;
-			flush->count++;
-		}
-	}
-	/* Read after the entries were changed: see flush.c. */
-	if (flush->count)
-		flush->cpus |= __atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST);
-}
-
-/* No page of MEMORY is free for others before FLUSH, of translations of it, is done. */
-static void flush_count(struct memory *memory, struct flush *flush)
-{
-	if (flush->memory || !(flush->cpus & ~(1u << cpu_self()->index)))
-		return;
-	flush->memory = memory;
-	memory->unmapping.flushing++;
-}
-
-/* Passes the first mapping of MEMORY's list. */
-static void unmap_next(struct memory *memory, struct flush *flush)
-{
-	struct unmapping *u = &memory->unmapping;
-	struct mapping *mapping = container_of(memory->mappings.next, struct mapping, memory_node);
-	uint64_t first = u->first, end = u->end;
-	uint64_t pages = (mapping->end - mapping->start) >> 12;
-	uint64_t from = first > mapping->page ? first - mapping->page : 0;
-	uint64_t to = end > mapping->page ? end - mapping->page : 0;
-
-	if (to > pages)
-		to = pages;
-	list_move(&memory->mappings, &mapping->memory_node);
-	u->left--;
-	if (from < to)
-		clear_range(mapping->space, mapping->start + (from << 12), mapping->start + (to << 12),
-		            u->only_write, flush);
-}
-
-/* Whether an entry of [first, end) has FLAGS, which it loses where CLEAR. */
-static bool entries_have(struct memory *memory, uint64_t first, uint64_t end, uint64_t flags, bool clear)
-{
-	uint64_t *entry = radix_find(memory, first), found = 0;
-
-	for (; entry && first < end; first++, entry++) {
-		found |= *entry;
-		if (clear)
-			*entry &= ~flags;
-	}
-	return found & flags;
-}
-
-static uint64_t unmap_flags(bool only_write)
-{
-	return only_write ? ENTRY_WRITABLE : ENTRY_WRITABLE | ENTRY_MAPPED;
-}
-
-/* Goes on with MEMORY's unmapping; true when it is done but for what FLUSH says. */
-static bool unmap_slice(struct memory *memory, struct flush *flush)
-{
-	struct unmapping *u = &memory->unmapping;
-	bool counted = flush->memory == memory, done;
-
-	for (unsigned i = 0; i < UNMAP_MAPPINGS && u->left && flush->count < SPACE_SLICE_PAGES; i++)
-		if (list_empty(&memory->mappings))
-			u->left = 0;
-		else
-			unmap_next(memory, flush);
-	/* The slices of others are done when they are flushed. */
-	done = !u->left && u->flushing == counted;
-	flush_count(memory, flush);
-	return done;
-}
-
-/* What is unmapped may be shown again. */
-static void unmap_end(struct memory *memory)
-{
-	struct unmapping *u = &memory->unmapping;
-
-	if (u->active)
-		entries_have(memory, u->first, u->end, unmap_flags(u->only_write), true);
-	u->active = false;
-}
-
-bool memory_unmap(struct memory *memory, uint64_t first, uint64_t end, bool only_write, struct flush *flush)
-{
-	struct unmapping *u = &memory->unmapping;
-
-	if (!u->active && !u->flushing && list_empty(&memory->mappings))
-		return true;
-	if (!u->active && entries_have(memory, first, end, unmap_flags(only_write), false))
-		*u = (struct unmapping){first, end, true, only_write, memory->mapping_count, u->flushing, 0};
-	if (!unmap_slice(memory, flush))
-		return false;
-	unmap_end(memory);
-	return !entries_have(memory, first, end, unmap_flags(only_write), false);
-}
-
-/* A fault on MEMORY goes on with an unmapping first: its own page may be one of those. What is done it leaves
- * to who began it for some time, so that faults that come without end do not undo all that one does. */
-static void unmap_help(struct memory *memory, struct flush *flush)
-{
-	if (unmap_slice(memory, flush) && memory->unmapping.waited++ == UNMAP_PATIENCE)
-		unmap_end(memory);
-}
-
-/* A write to PAGE of MEMORY, which others share, began an unmapping that ended without it, so that its own
- * page is not shown any more. A read now, as processors and emulators make it before the write of the same
- * instruction, would show it again, and the write would begin the unmapping again, for ever: the read gets
- * the page that the write wants. */
-static bool write_follows(struct memory *memory, uint64_t page)
-{
-	struct unmapping *u = &memory->unmapping;
-
-	if (memory->kind != MEMORY_ANONYMOUS || u->active || u->only_write || u->waited <= UNMAP_PATIENCE ||
-	    u->first != page)
-		return false;
-	u->waited = 0;
-	return true;
-}
-
 enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
                                struct memory **memory, uint64_t *page)
 {
@@ -260,11 +112,11 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 	*memory = object;
 	*page = mapping->page + ((address - mapping->start) >> 12);
 	if (object->unmapping.active && memory_has_frames(object)) {
-		unmap_help(object, &unsettled.flush);
+		memory_unmap_help(object, &unsettled.flush);
 		result = SPACE_FAULT_RESOLVED;
 		goto out;
 	}
-	if (!write && (mapping->flags & MAP_WRITE) && write_follows(object, *page))
+	if (!write && (mapping->flags & MAP_WRITE) && memory_write_follows(object, *page))
 		write = true;
 	resident = object->resident;
 	used = object->object.owner->memory_used;
@@ -435,7 +287,7 @@ static void mapping_shorten(struct mapping *mapping, uint64_t end, struct leftov
 	bool all = end >= mapping->end;
 
 	lock_take(&memory->lock);
-	clear_range(mapping->space, mapping->start, all ? mapping->end : end, false, &left->flush);
+	space_clear(mapping->space, mapping->start, all ? mapping->end : end, false, &left->flush);
 	flush_count(memory, &left->flush);
 	if (all) {
 		mapping_detach(mapping);
@@ -454,7 +306,7 @@ static uint64_t mapping_trim(struct mapping *mapping, uint64_t address, struct l
 	uint64_t end = mapping->end;
 
 	lock_take(&mapping->memory->lock);
-	clear_range(mapping->space, address, end, false, &left->flush);
+	space_clear(mapping->space, address, end, false, &left->flush);
 	flush_count(mapping->memory, &left->flush);
 	mapping->end = address;
 	lock_release(&mapping->memory->lock);
@@ -643,7 +495,7 @@ static void protect_tables(struct mapping *mapping, uint32_t before, uint64_t st
 	if (changed == 0 || (changed == MAP_WRITE && mapping->flags & MAP_WRITE))
 		return;
 	lock_take(&mapping->memory->lock);
-	clear_range(mapping->space, start, end, changed == MAP_WRITE, flush);
+	space_clear(mapping->space, start, end, changed == MAP_WRITE, flush);
 	flush_count(mapping->memory, flush);
 	lock_release(&mapping->memory->lock);
 }

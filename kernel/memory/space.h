@@ -72,6 +72,22 @@ int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end);
 int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end, uint32_t flags,
                             uint64_t *progress);
 
+/* Taking translations back (unmap.c, as memory_unmap), with the lock of the memory object that is shown there
+ * held. */
+/* Removes, or (ONLY_WRITE) narrows, the translations of [START, END) of SPACE. */
+void space_clear(struct space *space, uint64_t start, uint64_t end, bool only_write, struct flush *flush);
+/* No page of MEMORY is free for others before FLUSH, of translations of it, is done. */
+void flush_count(struct memory *memory, struct flush *flush);
+/* A fault on MEMORY goes on with an unmapping first: its own page may be one of those. What is done it leaves
+ * to who began it for some time, so that faults that come without end do not undo all that one does. */
+void memory_unmap_help(struct memory *memory, struct flush *flush);
+/* Whether a read of PAGE of MEMORY shall get what a write wants. */
+bool memory_write_follows(struct memory *memory, uint64_t page);
+static inline unsigned leaf_index(uint64_t address)
+{
+	return address >> 12 & 511;
+}
+
 /* The tree of mappings (mapping.c); space->lock held. */
 struct mapping *mapping_find(struct space *space, uint64_t address); /* that holds ADDRESS, or 0 */
 struct mapping *mapping_after(struct space *space,
