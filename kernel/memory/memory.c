@@ -423,11 +423,6 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 		 * part. */
 		count = least(least(end - page, UNMAP_PAGES / 2 + 1),
 		              least(512 - page % 512, 512 - (page - source_page) % 512));
-		if (!module && !memory_unmap(source, page, page + count, true, &flush)) {
-			unlock_pair(clone, source);
-			flush_finish(&flush);
-			return CALL_RESTART;
-		}
 		used = clone->object.owner->memory_used;
 		to = radix_find(clone, page - source_page);
 		if (!to && page == source_page + *progress && !(to = radix_make(clone, page - source_page)))
@@ -436,6 +431,8 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 			status = CALL_RESTART; /* the search, or making nodes, was a slice */
 		else if (module)
 			page += share_module(clone, source, page, to, count);
+		else if (!memory_unmap(source, page, page + count, true, &flush))
+			status = CALL_RESTART;
 		else
 			page += share_entries(clone, radix_find(source, page), to, count,
 			                      source->object.owner == clone->object.owner, &status);

@@ -84,6 +84,7 @@ int64_t sys_thread_create(struct call *call, struct unit *unit, struct space *sp
 	struct thread_spec spec;
 	struct budget *budget = 0;
 	struct thread *thread;
+	physical_t frame;
 	int64_t result;
 
 	call_input(call, &spec, sizeof spec);
@@ -94,6 +95,15 @@ int64_t sys_thread_create(struct call *call, struct unit *unit, struct space *sp
 	    offset % PAGE_SIZE_BYTES || !native_address(spec.entry) || !native_address(spec.stack) ||
 	    spec.page_address >= USER_END)
 		return E_ARGUMENT;
+	/* Making the page, or copying it, is a slice of its own. */
+	if (!call->self->progress) {
+		result = memory_pin(memory, offset / PAGE_SIZE_BYTES, unit, &frame);
+		if (result)
+			return result;
+		memory_unpin(frame, unit);
+		call->self->progress = 1;
+		return CALL_RESTART;
+	}
 	thread = thread_new(unit, space, budget, memory, offset / PAGE_SIZE_BYTES, &spec, &result);
 	if (!thread)
 		return result;
