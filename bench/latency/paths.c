@@ -118,7 +118,8 @@ static void measure_switches(void)
 
 static void measure_small(void)
 {
-	struct result null = {0}, lookup = {0}, map = {0}, map_large = {0}, unmap = {0}, zero = {0};
+	struct result null = {0}, lookup = {0}, map = {0}, map_large = {0}, unmap = {0}, zero = {0},
+	              end = {0};
 	handle_t memory = must(memory_create(MEMORY_ANONYMOUS, 4 << 20, 0, 0), "memory");
 	uint64_t address = NATIVE_BASE + (1ull << 36);
 
@@ -161,7 +162,11 @@ static void measure_small(void)
 	}
 	result_print("demand-zero fault", &zero);
 	(void)space_unmap(boot->space, address, 4 << 20);
+	uint64_t from = ticks();
+
 	cap_delete(memory);
+	result_add(&end, ticks() - from);
+	result_print("end a memory object of 1,024 pages", &end);
 }
 
 /* ---- Guests ---- */
