@@ -3,7 +3,6 @@
  *
  * Runs once, before any user code; a lack of memory or a bad program ends the boot with the reason.
  */
-#include <bytes.h>
 #include <holon/first.h>
 #include <log.h>
 #include <memory.h>

@@ -5,13 +5,13 @@
 int64_t transfer_prepare(struct transfer *transfer, struct thread *from, struct thread *to, uint64_t info)
 {
 	uint32_t count = INFO_CAPS(info);
+	int64_t error;
 
 	transfer->count = 0;
 	for (uint32_t index = 0; index < count; index++) {
 		handle_t handle = ((volatile handle_t *)from->page->caps)[index];
 		uint64_t mode = ((volatile uint64_t *)from->page->cap_modes)[index];
 		uint16_t rights = RIGHT_MOVE;
-		int64_t error;
 
 		if ((mode & 0xffff) == CAP_TRANSFER_COPY)
 			rights |= RIGHT_COPY;
@@ -24,14 +24,10 @@ int64_t transfer_prepare(struct transfer *transfer, struct thread *from, struct 
 			return error;
 		transfer->modes[index] = mode;
 	}
-	if (count) {
-		int64_t error = cap_reserve(to->unit, count);
-
-		if (error)
-			return error;
-	}
-	transfer->count = count;
-	return E_OK;
+	error = count ? cap_reserve(to->unit, count) : E_OK;
+	if (!error)
+		transfer->count = count;
+	return error;
 }
 
 void transfer_cancel(struct transfer *transfer, struct thread *to)

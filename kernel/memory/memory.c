@@ -9,12 +9,12 @@
  */
 #include "bytes.h"
 #include "calls.h"
-#include "log.h"
 #include "memory.h"
 #include "space.h"
 #include "thread.h"
 #include "unit.h"
 
+#define TEAR_PAGES  40u
 #define WAKE_SLICE  4u
 #define WAKE_PASSES 0xfffffu
 #define SKIP_PAGES  256u /* without an entry, that a slice passes over before it starts */
@@ -287,8 +287,7 @@ static uint64_t next_used(struct memory *memory, uint64_t page, uint64_t end, ui
 	return radix_used(memory, page, *stop);
 }
 
-/* memory_discard_slice, of an object that is dead or (DEAD false) is not. */
-static uint64_t discard_slice(struct memory *memory, uint64_t first, uint64_t end, bool dead)
+uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)
 {
 	struct flush flush;
 	uint64_t entries[UNMAP_PAGES];
@@ -296,7 +295,7 @@ static uint64_t discard_slice(struct memory *memory, uint64_t first, uint64_t en
 
 	flush_init(&flush);
 	lock_take(&memory->lock);
-	if (!memory_has_frames(memory) || memory->object.dead != dead) {
+	if (!memory_has_frames(memory) || memory->object.dead) {
 		lock_release(&memory->lock);
 		return end;
 	}
@@ -312,11 +311,6 @@ static uint64_t discard_slice(struct memory *memory, uint64_t first, uint64_t en
 	flush_finish(&flush);
 	release_entries(memory->object.owner, entries, count);
 	return stop;
-}
-
-uint64_t memory_discard_slice(struct memory *memory, uint64_t first, uint64_t end)
-{
-	return discard_slice(memory, first, end, false);
 }
 
 static void lock_pair(struct memory *a, struct memory *b)
@@ -586,6 +580,37 @@ bool memory_wake(struct memory *memory, uint64_t first, uint64_t end, enum pager
 	return done;
 }
 
+/* The pages of a dead object. Its mappings went with its capabilities, some perhaps not yet with what CPUs hold of
+ * them; whoever found it alive has left its lock once this has it. */
+static bool tear_pages(struct memory *memory)
+{
+	struct frame_batch batch = {0, 0, 0};
+	uint64_t bytes = 0, left, page, stop, *place;
+	bool flushing;
+
+	lock_take(&memory->lock);
+	flushing = memory->unmapping.flushing;
+	lock_release(&memory->lock);
+	if (flushing)
+		return false;
+	page = next_used(memory, memory->torn_page, 1ull << (9 * memory->height), &stop);
+	stop = least(stop, page + TEAR_PAGES);
+	left = memory->resident;
+	for (place = radix_find(memory, page); page < stop && left; page++, place++) {
+		if (!*place)
+			continue;
+		bytes += entry_drop(*place, &batch);
+		*place = 0;
+		left--;
+	}
+	memory->resident = left;
+	memory->torn_page = page;
+	frame_free_batch(&batch);
+	if (bytes)
+		unit_uncharge(memory->object.owner, bytes);
+	return !left && radix_free_slice(memory);
+}
+
 bool memory_teardown(struct object *object)
 {
 	struct memory *memory = container_of(object, struct memory, object);
@@ -598,9 +623,7 @@ bool memory_teardown(struct object *object)
 	}
 	if (memory->wanting.next != memory->wanting.previous)
 		return memory_wake(memory, 0, UINT64_MAX, PAGER_ALLOW, &pass) && false;
-	/* Its mappings went with its capabilities; whoever found it alive has left its lock once this has it. */
-	memory->torn_page = discard_slice(memory, memory->torn_page, 1ull << (9 * memory->height), true);
-	if (memory->resident || !radix_free_slice(memory))
+	if (memory_has_frames(memory) && !tear_pages(memory))
 		return false;
 	if (memory->label)
 		unit_free(memory->label);

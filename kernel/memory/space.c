@@ -6,8 +6,6 @@
  * guests' only if the space's owner has UNIT_WX.
  */
 #include "calls.h"
-#include "cpu.h"
-#include "log.h"
 #include "memory.h"
 #include "space.h"
 #include "unit.h"
@@ -83,6 +81,34 @@ static void enter_around(struct mapping *mapping, uint64_t address, uint64_t *le
 		*place |= ENTRY_MAPPED;
 		*leaf = arch_entry(ENTRY_FRAME(*place), writable ? flags | MAP_WRITE : flags);
 	}
+}
+
+void space_clear(struct space *space, uint64_t start, uint64_t end, bool only_write, struct flush *flush)
+{
+	while (start < end) {
+		uint64_t *entry = arch_space_leaf(space, start, false);
+		uint64_t stop = (start | (512 * PAGE_SIZE_BYTES - 1)) + 1;
+
+		if (!entry) {
+			start = arch_space_next(space, start, end);
+			continue;
+		}
+		entry += leaf_index(start);
+		if (stop > end)
+			stop = end;
+		for (; start < stop; start += PAGE_SIZE_BYTES, entry++) {
+			if (!*entry || (only_write && !arch_entry_writable(*entry)))
+				continue;
+			__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0,
+			                 __ATOMIC_SEQ_CST);
+			if (flush->count < FLUSH_PAGES)
+				flush->pages[flush->count] = start;
+			flush->count++;
+		}
+	}
+	/* Read after the entries were changed: see flush.c. */
+	if (flush->count)
+		flush->cpus |= __atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST);
 }
 
 enum space_fault space_resolve(struct space *space, uint64_t address, bool write, bool execute,
@@ -256,14 +282,14 @@ struct leftovers {
 };
 
 /* A slice on SPACE begins, with its lock taken. */
-static void slice_begin(struct space *space, struct leftovers *left)
+static inline void slice_begin(struct space *space, struct leftovers *left)
 {
 	flush_init(&left->flush);
 	left->count = 0;
 	lock_take(&space->lock);
 }
 
-static void slice_finish(struct space *space, struct leftovers *left)
+static inline void slice_finish(struct space *space, struct leftovers *left)
 {
 	lock_release(&space->lock);
 	flush_finish(&left->flush);
@@ -370,7 +396,7 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 }
 
 /* space_unmap_slice, of a space that is dead or (DEAD false) is not. */
-static int64_t unmap_range(struct space *space, uint64_t address, uint64_t end, bool dead)
+static inline int64_t unmap_range(struct space *space, uint64_t address, uint64_t end, bool dead)
 {
 	struct leftovers left;
 	uint64_t reached;

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "cpu.h"
 #include "memory.h"
 
 /* A mapping: one region of one space onto one memory object. In the space's tree by address. It is an internal
@@ -72,12 +73,17 @@ int64_t space_unmap_slice(struct space *space, uint64_t address, uint64_t end);
 int64_t space_protect_slice(struct space *space, uint64_t address, uint64_t end, uint32_t flags,
                             uint64_t *progress);
 
-/* Taking translations back (unmap.c, as memory_unmap), with the lock of the memory object that is shown there
- * held. */
-/* Removes, or (ONLY_WRITE) narrows, the translations of [START, END) of SPACE. */
+/* Removes, or (ONLY_WRITE) narrows, the translations of [START, END) of SPACE. Here and below the lock of the memory
+ * object that is shown there is held. */
 void space_clear(struct space *space, uint64_t start, uint64_t end, bool only_write, struct flush *flush);
 /* No page of MEMORY is free for others before FLUSH, of translations of it, is done. */
-void flush_count(struct memory *memory, struct flush *flush);
+static inline void flush_count(struct memory *memory, struct flush *flush)
+{
+	if (flush->memory || !(flush->cpus & ~(1u << cpu_self()->index)))
+		return;
+	flush->memory = memory;
+	memory->unmapping.flushing++;
+}
 /* A fault on MEMORY goes on with an unmapping first: its own page may be one of those. What is done it leaves
  * to who began it for some time, so that faults that come without end do not undo all that one does. */
 void memory_unmap_help(struct memory *memory, struct flush *flush);

@@ -1,50 +1,13 @@
-/* Taking translations back: those of a part of a space, and those of a memory object's pages in every space.
+/* Taking back the translations of a memory object's pages in every space.
  *
- * An object's unmapping goes through its mappings a slice at a time and is kept in the object (struct unmapping),
- * so that whoever needs the pages goes on with it. Which CPUs may hold what was taken back is noted under the
+ * An unmapping goes through the object's mappings a slice at a time and is kept in the object (struct unmapping), so
+ * that whoever needs the pages goes on with it. Which CPUs may hold what was taken back is noted under the
  * object's lock and flushed after its release: see sched/flush.c. Until then the object counts the flush.
  */
-#include "cpu.h"
 #include "space.h"
 
 #define UNMAP_MAPPINGS 10u
 #define UNMAP_PATIENCE 16u /* faults */
-
-void space_clear(struct space *space, uint64_t start, uint64_t end, bool only_write, struct flush *flush)
-{
-	while (start < end) {
-		uint64_t *entry = arch_space_leaf(space, start, false);
-		uint64_t stop = (start | (512 * PAGE_SIZE_BYTES - 1)) + 1;
-
-		if (!entry) {
-			start = arch_space_next(space, start, end);
-			continue;
-		}
-		entry += leaf_index(start);
-		if (stop > end)
-			stop = end;
-		for (; start < stop; start += PAGE_SIZE_BYTES, entry++) {
-			if (!*entry || (only_write && !arch_entry_writable(*entry)))
-				continue;
-			__atomic_store_n(entry, only_write ? arch_entry_read_only(*entry) : 0,
-			                 __ATOMIC_SEQ_CST);
-			if (flush->count < FLUSH_PAGES)
-				flush->pages[flush->count] = start;
-			flush->count++;
-		}
-	}
-	/* Read after the entries were changed: see flush.c. */
-	if (flush->count)
-		flush->cpus |= __atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST);
-}
-
-void flush_count(struct memory *memory, struct flush *flush)
-{
-	if (flush->memory || !(flush->cpus & ~(1u << cpu_self()->index)))
-		return;
-	flush->memory = memory;
-	memory->unmapping.flushing++;
-}
 
 /* Passes the first mapping of MEMORY's list. */
 static void unmap_next(struct memory *memory, struct flush *flush)

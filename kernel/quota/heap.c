@@ -103,7 +103,7 @@ void *unit_allocate(struct unit *unit, uint32_t bytes)
 
 void unit_free(void *pointer)
 {
-	struct slab *slab = slab_of(pointer), *empty;
+	struct slab *slab = slab_of(pointer);
 	struct list *slabs;
 	struct unit *unit;
 
@@ -117,13 +117,15 @@ void unit_free(void *pointer)
 	*(void **)pointer = slab->free;
 	slab->free = pointer;
 	slabs = &unit->slabs[slab->class];
-	empty = slab_empty(slabs);
 	if (slab->used-- == slab->places)
 		list_prepend(slabs, &slab->node);
-	if (!slab->used && empty)
-		slab_destroy(slab);
-	else if (!slab->used)
-		list_move(slabs, &slab->node);
+	if (!slab->used) {
+		list_remove(&slab->node);
+		if (slab_empty(slabs))
+			slab_destroy(slab);
+		else
+			list_append(slabs, &slab->node);
+	}
 	lock_release(&unit->heap_lock);
 }
 

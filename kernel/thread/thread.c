@@ -24,11 +24,6 @@ static int64_t budget_for(struct call *call, handle_t handle, const struct unit 
 	return error ? error : unit_within(unit, cap.object->owner) ? E_OK : E_ARGUMENT;
 }
 
-static void thread_name(struct thread *thread, const char *name)
-{
-	memcpy(thread->name, name, sizeof thread->name - 1);
-}
-
 struct thread *thread_new(struct unit *unit, struct space *space, struct budget *budget,
                           struct memory *page_memory, uint64_t page, const struct thread_spec *spec,
                           int64_t *error)
@@ -74,7 +69,7 @@ struct thread *thread_new(struct unit *unit, struct space *space, struct budget 
 	}
 	arch_vector_init(thread->vector);
 	arch_thread_init(thread, spec->entry, spec->stack, argument);
-	thread_name(thread, spec->name);
+	memcpy(thread->name, spec->name, sizeof thread->name - 1);
 	return thread;
 }
 

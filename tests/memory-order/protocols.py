@@ -9,7 +9,7 @@ A mutation: model, text, what stands there instead.
 import re
 
 EVENT, WAIT, FLUSH = "kernel/ipc/event.c", "kernel/sched/wait.c", "kernel/sched/flush.c"
-CHANNEL, UNMAP, ARCH_SPACE = "kernel/ipc/channel.c", "kernel/memory/unmap.c", "kernel/arch/x86_64/space.c"
+CHANNEL, SPACE, ARCH_SPACE = "kernel/ipc/channel.c", "kernel/memory/space.c", "kernel/arch/x86_64/space.c"
 
 OR_BITS = "__atomic_fetch_or(&event->bits, bits, __ATOMIC_SEQ_CST)"
 SIGNAL = (EVENT, "event_signal", OR_BITS, "rmw", "bits", ("or", 1), None)
@@ -99,8 +99,8 @@ PROTOCOLS = [
         "name": "who changes an entry finds the processor, or that the change",
         "start": {"entry": 1, "active": 0, "cr3": 0},
         "threads": [
-            [(UNMAP, "space_clear", ENTRY, "store", "entry", 0, None),
-             (UNMAP, "space_clear", LOADED, "load", "active", None, "found")],
+            [(SPACE, "space_clear", ENTRY, "store", "entry", 0, None),
+             (SPACE, "space_clear", LOADED, "load", "active", None, "found")],
             [(ARCH_SPACE, "arch_space_load", LOADING, "rmw", "active", ("or", 1), None),
              (None, None, "SEQ_CST", "fence", "cr3", None, None),  # the load of the tables: arch.h asks for a full fence
              (None, None, "RELAXED", "load", "entry", None, "walked")],  # the processor's own walk
@@ -150,7 +150,7 @@ PROTOCOLS = [
         "name": "a processor that was asked to forget walks the changed tables",
         "start": {"entry": 1, "wanted": 0},
         "threads": [
-            [(UNMAP, "space_clear", ENTRY, "store", "entry", 0, None),
+            [(SPACE, "space_clear", ENTRY, "store", "entry", 0, None),
              (FLUSH, "ask", QUESTION, "rmw", "wanted", ("add", 1), None)],
             [(FLUSH, "flush_serve", FLUSH_ASKED, "load", "wanted", None, "asked"),
              (None, None, "RELAXED", "load", "entry", None, "walked")],  # behind the flush

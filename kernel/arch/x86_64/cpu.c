@@ -3,8 +3,6 @@
  *
  * The features that the loader found on the first CPU hold for all.
  */
-#include <bytes.h>
-#include <log.h>
 #include "x86.h"
 
 _Static_assert(__builtin_offsetof(struct cpu, self) == CPU_SELF_OFFSET,
