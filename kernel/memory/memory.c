@@ -14,7 +14,7 @@
 #include "thread.h"
 #include "unit.h"
 
-#define TEAR_PAGES  40u
+#define TEAR_PAGES  43u
 #define WAKE_SLICE  4u
 #define WAKE_PASSES 0xfffffu
 #define SKIP_PAGES  256u /* without an entry, that a slice passes over before it starts */
@@ -608,7 +608,7 @@ static bool tear_pages(struct memory *memory)
 	frame_free_batch(&batch);
 	if (bytes)
 		unit_uncharge(memory->object.owner, bytes);
-	return !left && radix_free_slice(memory);
+	return !memory->resident && radix_free_slice(memory);
 }
 
 bool memory_teardown(struct object *object)
