@@ -106,7 +106,7 @@ void arch_tlb_flush_all(void);
  * arch_irq_unmask. One lock of the caller's is held for all four. */
 int64_t arch_irq_attach(struct arch_irq *irq, unsigned slot, uint64_t number, uint32_t flags, uint64_t *msi);
 void arch_irq_detach(const struct arch_irq *irq); /* masks it */
-void arch_irq_mask(const struct arch_irq *irq); /* where that loses none: level-triggered ones */
+void arch_irq_mask(const struct arch_irq *irq);   /* where that loses none: level-triggered ones */
 void arch_irq_unmask(const struct arch_irq *irq);
 uint32_t arch_port_in(uint16_t port, unsigned width);
 void arch_port_out(uint16_t port, unsigned width, uint32_t value);
