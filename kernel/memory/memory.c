@@ -421,12 +421,11 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 		to = radix_find(clone, page - source_page);
 		if (!to && page == source_page + *progress && !(to = radix_make(clone, page - source_page)))
 			status = E_QUOTA_MEMORY;
-		else if (!to || clone->object.owner->memory_used > used)
-			status = CALL_RESTART; /* the search, or making nodes, was a slice */
+		else if (!to || clone->object.owner->memory_used > used ||
+		         (!module && !memory_unmap(source, page, page + count, true, &flush)))
+			status = CALL_RESTART; /* the search, making nodes, or unmapping was a slice */
 		else if (module)
 			page += share_module(clone, source, page, to, count);
-		else if (!memory_unmap(source, page, page + count, true, &flush))
-			status = CALL_RESTART;
 		else
 			page += share_entries(clone, radix_find(source, page), to, count,
 			                      source->object.owner == clone->object.owner, &status);
