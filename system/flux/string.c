@@ -278,7 +278,5 @@ value text_end(struct vm *vm, struct text *text)
 {
 	struct string *s = text->over ? NULL : string_new(vm, text->bytes ? text->bytes : "", text->length);
 	free(text->bytes);
-	if (!s)
-		vm_out_of_memory(vm);
-	return from_object(s);
+	return s ? from_object(s) : vm_raise(vm, "memory", "the memory limit is reached");
 }
