@@ -2,11 +2,12 @@
 BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
 BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c loader.c say.c string.c tpm.c) \
-	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c tpm.c waiting.S)
+	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c tpm.c waiting.S) \
+	$(addprefix boot/menu/,decoy.c decoy_screen.c memory_test.c menu.c terminal.c)
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
 READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c boot/arch/x86_64/copy.c
-BIOS_SOURCES := boot/bios/loader.S boot/bios/bios.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
+BIOS_SOURCES := boot/bios/loader.S boot/bios/bios.c boot/bios/input.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
 BIOS_CFLAGS := $(CSTD) $(WARN) --target=i686-unknown-none-elf -march=i686 -mno-sse -mno-mmx -Oz -ffreestanding \
 	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi -Ilib
 $(call objects,x86_64/bios,$(READER_SOURCES) $(BIOS_SOURCES),$(BIOS_CFLAGS))
@@ -26,7 +27,7 @@ $(BOOT_OUT)/sector-%.bin: build/x86_64/sector-%/boot/bios/sector.S.o
 	@$(LD) -m elf_i386 --oformat=binary -Ttext=0x7c00 -e _start -o $@ $<
 
 # The UEFI loader.
-UEFI_SOURCES := boot/arch/x86_64/uefi_entry.S boot/arch/x86_64/firmware.c boot/uefi/uefi.c boot/loader/memory.c $(BOOT_LOADER)
+UEFI_SOURCES := boot/arch/x86_64/uefi_entry.S boot/arch/x86_64/firmware.c boot/uefi/uefi.c boot/uefi/volumes.c boot/loader/memory.c $(BOOT_LOADER)
 UEFI_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-windows -O2 -ffreestanding -fshort-wchar -mno-red-zone \
 	-mno-stack-arg-probe -mno-sse -mno-mmx -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi -Ilib
 $(call objects,x86_64/uefi,$(UEFI_SOURCES),$(UEFI_CFLAGS))
@@ -105,15 +106,28 @@ BUNDLE_PARTS := kernel=build/x86_64/kernel/kernel.elf steward=build/x86_64/base/
 $(BUNDLE): $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(BUNDLE_PARTS)
-build/holon.iso: $(BOOT_PARTS) $(BUNDLE) tools/mkiso
+# With DECOY=1, or DECOY=FILE, a medium's loader shows the menu of that configuration, which is a signed part like the others.
+DECOY ?=
+DECOY_FILE := $(if $(DECOY),$(if $(filter 1,$(DECOY)),image/decoy,$(DECOY)))
+DECOY_PART := $(if $(DECOY_FILE),decoy=$(DECOY_FILE))
+DECOY_STAMP := build/x86_64/decoy-path
+$(DECOY_STAMP): $(call force-unless-same,$(DECOY_FILE),$(file <build/x86_64/decoy-path))
+	@mkdir -p $(@D)
+	@echo '$(DECOY_FILE)' > $@
+build/x86_64/decoy.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle image/decoy
+	@echo "  BUNDLE  $@"
+	@tools/mkbundle $@ $(BUNDLE_PARTS) decoy=image/decoy
+build/x86_64/iso.bundle: $(BUNDLE) $(DECOY_STAMP) $(DECOY_FILE)
+	@$(if $(DECOY_FILE),tools/mkbundle $@ $(BUNDLE_PARTS) $(DECOY_PART),cp $(BUNDLE) $@)
+build/holon.iso: $(BOOT_PARTS) build/x86_64/iso.bundle tools/mkiso
 	@echo "  ISO     $@"
-	@$(MKISO) --bundle $(BUNDLE) $@
+	@$(MKISO) --bundle build/x86_64/iso.bundle $@
 
 # The release: the same system, signed by release keys, with a loader that trusts these alone.
-build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle image/release-words $(KEYS)/keys $(BOOT_STAMP_release)
+build/release/holon.bundle: $(foreach part,$(BUNDLE_PARTS),$(lastword $(subst =, ,$(part)))) tools/mkbundle image/release-words $(KEYS)/keys $(BOOT_STAMP_release) $(DECOY_STAMP) $(DECOY_FILE)
 	@mkdir -p $(@D)
 	@echo "  BUNDLE  $@"
-	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS) cmdline=image/release-words
+	@tools/mkbundle --keys $(KEYS) $@ $(BUNDLE_PARTS) cmdline=image/release-words $(DECOY_PART)
 build/release/holon.iso: $(call boot-parts,build/release/boot,$(KEYS)) build/release/holon.bundle build/licences/packages tools/mkiso
 	@echo "  ISO     $@"
 	@$(call mkiso,build/release/boot,$(KEYS)) --licences build/licences --bundle build/release/holon.bundle $@
@@ -125,7 +139,7 @@ SOAK_TESTS += tools/verify-build
 verify-build: ## Build the release twice, in two folders, and compare (KEYS=DIR: by these keys)
 	@KEYS=$(if $(filter command line environment,$(origin KEYS)),$(KEYS)) CC="$(CC)" tools/verify-build
 
-iso: build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI
+iso: build/holon.iso ## Build build/holon.iso: boots from CD or USB stick, under BIOS and UEFI (DECOY=1: behind a decoy menu)
 debug: $(BUNDLE) $(BOOT_OUT)/loader.iso ## Boot stopped at power-on, with gdb on the kernel
 	@tools/debug
 
@@ -136,6 +150,16 @@ ALL += $(BUNDLE) build/holon.iso $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso
 BOOT_HOST := $(addprefix boot/loader/,bundle.c elf.c handoff_check.c memory.c)
 $(call host-test,loader_test,boot/loader/loader_test.c boot/arch/x86_64/paging.c boot/arch/x86_64/kernel_tables.c $(BOOT_HOST))
 $(call host-fuzz,loader_fuzz,boot/loader/loader_fuzz.c boot/loader/acpi.c $(BOOT_HOST))
+$(call host-test,decoy_test,boot/menu/decoy_test.c boot/menu/decoy.c boot/menu/memory_test.c)
+$(call host-fuzz,menu_fuzz,$(addprefix boot/menu/,menu_fuzz.c decoy.c decoy_screen.c memory_test.c menu.c terminal.c) boot/loader/say.c \
+	boot/loader/bundle.c lib/sysimg/sysimg.c,,build/host/lib/libholon-crypto-sanitized.a)
+build/host/fuzz/menu_fuzz: build/host/lib/libholon-crypto-sanitized.a
+build/host/fuzz/menu_fuzz.seeds: image/decoy
+	@mkdir -p $@
+	@(printf '\000'; cat image/decoy; printf '\000c ls\nmenu\n\033e\030') > $@/decoy
+	@(printf '\003no image\000'; printf '\033[B\033[B\n') > $@/own
+	@touch $@
+ALL += build/host/fuzz/menu_fuzz.seeds
 $(call host-test,acpi,boot/loader/acpi_test.c boot/loader/acpi.c)
 # Seeds: one input for each kind of thing, its number before it.
 build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kernel.elf
@@ -146,6 +170,8 @@ build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kern
 ALL += build/host/fuzz/loader_fuzz.seeds
 $(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso,alone)
 SOAK_TESTS += boot/test/boot_test.py
+$(call script-test,boot/test/menu_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.bundle build/host/bin/holon-crypto,slow)
+SOAK_TESTS += boot/test/menu_test.py
 $(call script-test,boot/test/trust_test.py,$(BUNDLE) $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)
 SOAK_TESTS += boot/test/trust_test.py
 $(call script-test,boot/test/secure_boot_test.py,$(BOOT_PARTS) $(BOOT_OUT)/test.bundle build/release/holon.iso,slow)

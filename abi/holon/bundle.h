@@ -15,6 +15,7 @@
 #define BUNDLE_NAME_MAX  32
 #define BUNDLE_KEYS      "keys"
 #define BUNDLE_MANIFEST  "manifest"
+#define BUNDLE_DECOY     "decoy" /* boot/menu/decoy.h; its presence alone keeps the loader silent */
 
 struct bundle_entry {
 	char name[BUNDLE_NAME_MAX]; /* "kernel", "steward", "system", "cmdline" (default command line), ... */

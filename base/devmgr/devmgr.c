@@ -246,12 +246,22 @@ static const char *prepare(const struct start_info *info)
 	return 0;
 }
 
+/* By the boot menu's words: "safe", no device has a driver; "airgap", no network card has. */
+static bool may_drive(const struct pci_function *function)
+{
+	enum { CLASS_NETWORK = 2 };
+
+	return !start_has(devmgr.info, "safe") &&
+	       !(function->class >> 16 == CLASS_NETWORK && start_has(devmgr.info, "airgap"));
+}
+
 static void start_drivers(void)
 {
 	for (unsigned i = 0; i < devmgr.claim_count; i++) {
 		struct claim *claim = &devmgr.claims[i];
 
-		if (claim->function.header != 0 || !(claim->driver = driver_find(&claim->function)))
+		if (claim->function.header != 0 || !may_drive(&claim->function) ||
+		    !(claim->driver = driver_find(&claim->function)))
 			continue;
 		int64_t channel = channel_create(CHANNEL_DONATING);
 		if (channel < 0) {

@@ -148,6 +148,16 @@ void bios_call(uint8_t vector, struct bios_registers *registers)
 	services->call(vector, registers);
 }
 
+void bios_chain(uint8_t drive)
+{
+	services->chain(drive);
+}
+
+uint8_t bios_drive(void)
+{
+	return services->drive;
+}
+
 uint64_t platform_bundle_size(void)
 {
 	return services->bundle_size;

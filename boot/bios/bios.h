@@ -34,6 +34,9 @@ struct bios_services {
 	void (*call)(uint8_t vector, struct bios_registers *registers);
 	/* Reads size bytes of the medium from position, a multiple of the sector size. */
 	bool (*read)(uint64_t position, void *to, uint64_t size);
+	/* Runs the boot sector at BUFFER in real mode, as the BIOS does, for that drive. */
+	void (*chain)(uint8_t drive);
+	uint8_t drive; /* the medium's */
 };
 
 /* Screen (screen.c): text mode through the BIOS until screen_init finds a VBE mode with a linear framebuffer,
@@ -41,3 +44,5 @@ struct bios_services {
 void screen_init(void);
 void screen_framebuffer(struct handoff_framebuffer *framebuffer);
 void bios_call(uint8_t vector, struct bios_registers *registers);
+void bios_chain(uint8_t drive);
+uint8_t bios_drive(void);

@@ -161,6 +161,36 @@ vector:	.byte	0
 	popl	%ebp
 	ret
 
+/* void bios_chain(uint8_t drive): the sector at BUFFER goes to 7C00h, where our stack was, and runs there as the BIOS would start it. */
+	.globl	bios_chain
+bios_chain:
+	movb	4(%esp), %dl
+	cld
+	movl	$0x20000, %esi
+	movl	$0x7c00, %edi
+	movl	$128, %ecx
+	rep movsl
+	ljmpl	$0x18, $1f
+	.code16
+1:	movw	$0x20, %ax
+	movw	%ax, %ds
+	movw	%ax, %es
+	movw	%ax, %ss
+	movl	%cr0, %eax
+	andb	$0xfe, %al
+	movl	%eax, %cr0
+	ljmp	$0, $2f
+2:	xorw	%ax, %ax
+	movw	%ax, %ds
+	movw	%ax, %es
+	movw	%ax, %ss
+	movw	%ax, %fs
+	movw	%ax, %gs
+	movw	$0x7c00, %sp
+	sti
+	ljmp	$0, $0x7c00
+	.code32
+
 	.data
 	.balign 8
 gdt:	.quad	0				/* stays in use until the kernel has its own */

@@ -63,8 +63,9 @@ void reader_main(void)
 	    !disk_read(medium_parts[LOADER], at(LOADER_BASE), size) ||
 	    *(const volatile uint32_t *)at(LOADER_BASE + 4) != mark)
 		stop("this medium cannot be read. Write the whole ISO image to it again");
-	services = (struct bios_services){start_tsc, medium_parts[BUNDLE], medium_parts[BUNDLE + 1],
-	                                  bios_call, disk_read};
+	services = (struct bios_services){
+	    start_tsc, medium_parts[BUNDLE], medium_parts[BUNDLE + 1], bios_call, disk_read, bios_chain,
+	    boot_drive};
 	void (*enter)(const struct bios_services *) = (void (*)(const struct bios_services *))at(LOADER_BASE);
 	enter(&services);
 }

@@ -35,6 +35,7 @@ _Static_assert(sizeof(struct vbe_info) == 512 && sizeof(struct vbe_mode) == 256,
 static struct handoff_framebuffer screen;
 static const uint8_t *font;
 static uint32_t column, row;
+static bool inverse;
 
 static bool vbe_call(uint32_t function, uint32_t bx, uint32_t cx, uint32_t di)
 {
@@ -133,7 +134,7 @@ static void draw(char c)
 	for (uint32_t y = 0; y < FONT_HEIGHT; y++) {
 		uint32_t *line = at(corner + (uint64_t)y * screen.stride);
 		for (uint32_t x = 0; x < FONT_WIDTH; x++)
-			line[x] = font[(uint8_t)c * FONT_HEIGHT + y] & 0x80 >> x ? 0xc8c8c8 : 0;
+			line[x] = !(font[(uint8_t)c * FONT_HEIGHT + y] & 0x80 >> x) == inverse ? 0xc8c8c8 : 0;
 	}
 	column++;
 }
@@ -146,6 +147,39 @@ void platform_put(char c)
 	}
 	if (c == '\n')
 		platform_put('\r');
-	struct bios_registers registers = {.eax = 0x0e00u | (uint8_t)c, .ebx = 7};
+	struct bios_registers registers = {.eax = 0x0900u | (uint8_t)c, .ebx = 0x70, .ecx = 1};
+	if (inverse) /* the character's attribute, which the teletype function then keeps */
+		bios_call(0x10, &registers);
+	registers = (struct bios_registers){.eax = 0x0e00u | (uint8_t)c, .ebx = 7};
 	bios_call(0x10, &registers);
+}
+
+void platform_size(uint32_t *columns, uint32_t *rows)
+{
+	*columns = screen.format ? screen.width / FONT_WIDTH : 80;
+	*rows = screen.format ? screen.height / FONT_HEIGHT : 25;
+}
+
+void platform_clear(void)
+{
+	struct bios_registers registers = {.eax = 3};
+	column = row = 0;
+	if (screen.format)
+		memset(at(screen.base), 0, (size_t)screen.stride * screen.height);
+	else
+		bios_call(0x10, &registers);
+}
+
+void platform_move(uint32_t to_column, uint32_t to_row)
+{
+	struct bios_registers registers = {.eax = 0x0200, .edx = to_row << 8 | to_column};
+	column = to_column;
+	row = to_row;
+	if (!screen.format)
+		bios_call(0x10, &registers);
+}
+
+void platform_inverse(bool value)
+{
+	inverse = value;
 }

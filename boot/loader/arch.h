@@ -20,8 +20,11 @@ void arch_halt(void);
 const char *arch_firmware_check(void);
 /* Page-table entries may forbid execution from now on. */
 void arch_no_execute_on(void);
-/* One character to the console's serial port. */
+/* One character to the console's serial port; the next one from there, or 0. */
 void arch_console_put(char c);
+uint8_t arch_console_get(void);
+/* Restarts the machine, if it can. */
+void arch_restart(void);
 /* QEMU's fw_cfg device: whether it is there and has DMA; starts the request at that physical address, big-endian fields. */
 bool arch_fwcfg_present(void);
 void arch_fwcfg_start(uint64_t request);

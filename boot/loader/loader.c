@@ -19,6 +19,7 @@
 #include "string.h"
 #include "tpm.h"
 #include "verify.h"
+#include "../menu/menu.h"
 
 enum { STACK_SIZE = 64 << 10 };
 
@@ -156,6 +157,18 @@ static const struct bundle_header *load_bundle(struct handoff *handoff)
 	return header;
 }
 
+/* Whether the medium has a decoy, by its first page, before anything is verified: all that depends on it is what the screen shows. */
+static bool hides(void)
+{
+	static struct bundle_header first __attribute__((aligned(4096)));
+	const struct fwcfg_file *file = fwcfg_find("bundle");
+	uint64_t available = file ? file->size : platform_bundle_size();
+	if (available < sizeof(first) || !(file ? fwcfg_read(file, 0, &first, sizeof(first))
+	                                        : platform_read_bundle(0, &first, sizeof(first))))
+		return false;
+	return !bundle_check(&first, available) && bundle_find(&first, BUNDLE_DECOY);
+}
+
 static void copy_command_line(struct handoff *handoff, const void *text, uint64_t size)
 {
 	if (size >= sizeof(handoff->command_line))
@@ -203,7 +216,8 @@ static void load_bundle_entries(struct handoff *handoff, const struct bundle_hea
 		const struct bundle_entry *entry = &bundle->entries[i];
 		uint64_t start = base + entry->offset;
 		if (!strcmp(entry->name, "kernel") || !strcmp(entry->name, "cmdline") ||
-		    !strcmp(entry->name, BUNDLE_KEYS) || !strcmp(entry->name, BUNDLE_MANIFEST)) {
+		    !strcmp(entry->name, BUNDLE_DECOY) || !strcmp(entry->name, BUNDLE_KEYS) ||
+		    !strcmp(entry->name, BUNDLE_MANIFEST)) {
 			platform_claim(start, page_up(entry->size), HANDOFF_MEMORY_LOADER);
 			if (!strcmp(entry->name, "cmdline") && !handoff->command_line[0])
 				copy_command_line(handoff, at(start), entry->size);
@@ -307,6 +321,14 @@ static void make_kernel_tables(struct handoff *handoff, const void *image, uint6
 	memcpy(handoff->memory, map.ranges, map.count * sizeof(map.ranges[0]));
 }
 
+/* The boot menu's "safe": one processor, and of its features those that every machine of the kind has. */
+static void make_safe(struct handoff_machine *machine)
+{
+	machine->cpu_count = 1;
+	machine->features &= ~(uint64_t)(HANDOFF_X86_X2APIC | HANDOFF_X86_TSC_DEADLINE |
+	                                 HANDOFF_X86_XSAVEOPT | HANDOFF_X86_GIGABYTE_PAGES);
+}
+
 _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 {
 	serial_init();
@@ -315,7 +337,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	    at(allocate(sizeof(*handoff), PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the handoff"));
 	memset(handoff, 0, page_up(sizeof(*handoff)));
 	const char *line = hosted ? fwcfg_command_line() : NULL;
-	say_quiet(line && has_option(line, "quiet"));
+	say_quiet((line && has_option(line, "quiet")) || hides());
 	say("Holon loader (%s)",
 	    firmware == HANDOFF_FIRMWARE_UEFI ? "UEFI" : "BIOS: nothing vouches for this loader");
 
@@ -325,6 +347,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	if (line && handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)
 		copy_command_line(handoff, line, strlen(line));
 	load_bundle_entries(handoff, bundle);
+	menu_run(handoff, bundle);
 	choose_wipe(handoff);
 	tpm_measure(TPM_PCR_INPUT, "cmdline", handoff->command_line, strlen(handoff->command_line));
 	load_fwcfg_modules(handoff);
@@ -351,6 +374,8 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	handoff->machine.clock_start = loader_tsc;
 	platform_framebuffer(&handoff->framebuffer);
 	machine_describe(handoff);
+	if (has_option(handoff->command_line, "safe"))
+		make_safe(&handoff->machine);
 	say("Starting the kernel, %m, with %u modules", handoff->kernel_size, handoff->module_count);
 	platform_finish(handoff);
 	machine_start(handoff, tables);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,8 @@ void say(const char *format, ...);
 /* Prints why Holon cannot start and what to do, then stops the machine (or returns to the firmware). */
 _Noreturn void fail(const char *format, ...);
 void say_quiet(bool quiet);
+/* The formatter of say() and fail(), by itself. */
+void say_format(void (*put)(char), const char *format, va_list arguments);
 /* Text for the screen alone. */
 void say_progress(const char *text);
 
@@ -57,6 +60,19 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc);
 /* One character to the screen. */
 void platform_put(char c);
 _Noreturn void platform_stop(void);
+/* The menus' screen (boot/menu/terminal.h): its size in characters, where the next one goes, and whether it is shown inverse. */
+void platform_size(uint32_t *columns, uint32_t *rows);
+void platform_clear(void);
+void platform_move(uint32_t column, uint32_t row);
+void platform_inverse(bool inverse);
+/* The next key (enum key of boot/menu/terminal.h) or 0; and whether the firmware's screen and keys are the serial line's already. */
+uint32_t platform_key(void);
+bool platform_has_serial(void);
+/* Starts the DISKth disk other than this one (BIOS), or the program at PATH on another volume (UEFI). Returns when that cannot be. */
+void platform_boot_other(uint32_t disk, const char *path);
+/* What vouches for this loader, in words. */
+const char *platform_vouched(void);
+_Noreturn void platform_restart(void);
 /* Up to COUNT bytes of the firmware's random generator; how many it gave. */
 uint32_t platform_random(void *bytes, uint32_t count);
 /* Calls FUNCTION on a stack of 64 KiB; it may call no platform function. */

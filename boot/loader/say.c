@@ -1,7 +1,5 @@
 /* Messages: to the screen through the platform, and to a serial port as the machine's log.
  */
-#include <stdarg.h>
-
 #include "loader.h"
 
 static bool quiet;
@@ -25,13 +23,13 @@ static void put(char c)
 	line_length = 0;
 }
 
-static void put_text(const char *text)
+static void put_text(void (*to)(char), const char *text)
 {
 	while (*text)
-		put(*text++);
+		to(*text++);
 }
 
-static void put_number(uint32_t value, uint32_t base)
+static void put_number(void (*to)(char), uint32_t value, uint32_t base)
 {
 	char digits[12];
 	int count = 0;
@@ -40,35 +38,35 @@ static void put_number(uint32_t value, uint32_t base)
 		value /= base;
 	} while (value);
 	while (count)
-		put(digits[--count]);
+		to(digits[--count]);
 }
 
-static void put_format(const char *format, va_list arguments)
+void say_format(void (*to)(char), const char *format, va_list arguments)
 {
 	for (; *format; format++) {
 		if (*format != '%' || !format[1]) {
-			put(*format);
+			to(*format);
 			continue;
 		}
 		switch (*++format) {
 		case 's':
-			put_text(va_arg(arguments, const char *));
+			put_text(to, va_arg(arguments, const char *));
 			break;
 		case 'u':
-			put_number(va_arg(arguments, uint32_t), 10);
+			put_number(to, va_arg(arguments, uint32_t), 10);
 			break;
 		case 'x':
-			put_number(va_arg(arguments, uint32_t), 16);
+			put_number(to, va_arg(arguments, uint32_t), 16);
 			break;
 		case 'm': {
 			uint64_t bytes = va_arg(arguments, uint64_t);
 			bool large = bytes >= 10ull << 20;
-			put_number((uint32_t)(bytes >> (large ? 20 : 10)), 10);
-			put_text(large ? " MiB" : " KiB");
+			put_number(to, (uint32_t)(bytes >> (large ? 20 : 10)), 10);
+			put_text(to, large ? " MiB" : " KiB");
 			break;
 		}
 		default:
-			put(*format);
+			to(*format);
 		}
 	}
 }
@@ -90,7 +88,7 @@ void say(const char *format, ...)
 		return;
 	va_list arguments;
 	va_start(arguments, format);
-	put_format(format, arguments);
+	say_format(put, format, arguments);
 	va_end(arguments);
 	put('\n');
 }
@@ -99,8 +97,8 @@ _Noreturn void fail(const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	put_text("\nHolon cannot start: ");
-	put_format(format, arguments);
+	put_text(put, "\nHolon cannot start: ");
+	say_format(put, format, arguments);
 	put('\n');
 	va_end(arguments);
 	platform_stop();

@@ -97,6 +97,11 @@ static bool call(bool sessions, const uint8_t **parameters, size_t *count)
 	                        count ? count : &unused_count);
 }
 
+bool tpm_present(void)
+{
+	return present;
+}
+
 bool tpm_init(void)
 {
 	if (!tpm_device_init())

@@ -21,6 +21,7 @@ enum { TPM_BUFFER_SIZE = 1024, TPM_DIGEST_SIZE = 32, TPM_NONCE_MAX = 32 };
 
 /* Looks for a TPM that answers. */
 bool tpm_init(void);
+bool tpm_present(void);
 /* Extends the PCR by the SHA-256 of DATA and writes the event, WHAT and digest, to the log. */
 void tpm_measure(unsigned pcr, const char *what, const void *data, size_t size);
 /* The floor; 0 where none was ever set. */

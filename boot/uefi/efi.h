@@ -31,8 +31,17 @@ struct efi_table_header {
 struct efi_text_output {
 	void *reset;
 	efi_status (*output_string)(struct efi_text_output *self, const efi_char *text);
-	void *test_string, *query_mode, *set_mode, *set_attribute;
+	void *test_string;
+	efi_status (*query_mode)(struct efi_text_output *self, uint64_t mode, uint64_t *columns,
+	                         uint64_t *rows);
+	void *set_mode;
+	efi_status (*set_attribute)(struct efi_text_output *self, uint64_t attribute);
 	efi_status (*clear_screen)(struct efi_text_output *self);
+	efi_status (*set_cursor)(struct efi_text_output *self, uint64_t column, uint64_t row);
+	void *enable_cursor;
+	struct {
+		int32_t max, mode;
+	} * mode;
 };
 
 /* 12.3 */
@@ -84,12 +93,17 @@ struct efi_boot_services {
 	void *install, *reinstall, *uninstall;
 	efi_status (*handle_protocol)(efi_handle handle, const struct efi_guid *protocol, void **interface);
 	void *reserved, *register_notify, *locate_handle, *locate_device_path, *install_table;
-	void *load_image, *start_image, *exit, *unload_image;
+	efi_status (*load_image)(uint8_t by_policy, efi_handle parent, const void *path, const void *source,
+	                         uint64_t size, efi_handle *image);
+	efi_status (*start_image)(efi_handle image, uint64_t *exit_size, efi_char **exit_data);
+	void *exit, *unload_image;
 	efi_status (*exit_boot_services)(efi_handle image, uint64_t map_key);
 	void *next_monotonic_count;
 	efi_status (*stall)(uint64_t microseconds);
 	efi_status (*set_watchdog)(uint64_t seconds, uint64_t code, uint64_t size, efi_char *data);
-	void *connect, *disconnect, *open, *close, *open_information, *protocols_per_handle, *locate_buffer;
+	void *connect, *disconnect, *open, *close, *open_information, *protocols_per_handle;
+	efi_status (*locate_buffer)(uint32_t how, const struct efi_guid *protocol, void *key, uint64_t *count,
+	                            efi_handle **handles);
 	efi_status (*locate_protocol)(const struct efi_guid *protocol, void *registration, void **interface);
 };
 
@@ -97,6 +111,23 @@ struct efi_boot_services {
 struct efi_configuration {
 	struct efi_guid guid;
 	void *table;
+};
+
+enum { EFI_BY_PROTOCOL = 2 };
+
+/* 8.2 */
+struct efi_runtime_services {
+	struct efi_table_header header;
+	void *time_functions[4], *memory_functions[2];
+	efi_status (*get_variable)(const efi_char *name, const struct efi_guid *vendor, uint32_t *attributes,
+	                           uint64_t *size, void *data);
+};
+
+/* 10.2, 10.3.4.4 */
+enum { EFI_PATH_MEDIA = 4, EFI_PATH_FILE = 4, EFI_PATH_END = 0x7f, EFI_PATH_WHOLE = 0xff };
+struct efi_path_node {
+	uint8_t type, subtype;
+	uint8_t length[2]; /* of the node, little-endian */
 };
 
 /* 4.3 */
@@ -110,7 +141,7 @@ struct efi_system_table {
 	struct efi_text_output *output;
 	efi_handle error_handle;
 	struct efi_text_output *error;
-	void *runtime;
+	struct efi_runtime_services *runtime;
 	struct efi_boot_services *boot;
 	uint64_t configuration_count;
 	struct efi_configuration *configuration;
@@ -184,6 +215,20 @@ struct efi_graphics {
 		0x964e5b22, 0x6459, 0x11d2,                                                                  \
 		{                                                                                            \
 			0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b                                       \
+		}                                                                                            \
+	}
+#define EFI_DEVICE_PATH_GUID /* 10.2 */                                                                      \
+	{                                                                                                    \
+		0x09576e91, 0x6d3f, 0x11d2,                                                                  \
+		{                                                                                            \
+			0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b                                       \
+		}                                                                                            \
+	}
+#define EFI_GLOBAL_GUID /* 3.3 */                                                                            \
+	{                                                                                                    \
+		0x8be4df61, 0x93ca, 0x11d2,                                                                  \
+		{                                                                                            \
+			0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c                                       \
 		}                                                                                            \
 	}
 #define EFI_RANDOM_GUID /* 37.5 */                                                                           \

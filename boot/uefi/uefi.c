@@ -10,6 +10,8 @@
 #include "../loader/loader.h"
 #include "../loader/memory.h"
 #include "../loader/string.h"
+#include "../menu/terminal.h"
+#include "volumes.h"
 
 enum { CLAIM_MAX = 64, MAP_SPARE = 8, READ_CHUNK = 4 << 20, LINE_MAX = 160 };
 
@@ -33,13 +35,38 @@ static bool same_guid(const struct efi_guid *a, const struct efi_guid *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
+/* The menus' characters are those of code page 437. */
+static efi_char uefi_character(uint8_t c)
+{
+	switch (c) {
+	case GLYPH_UP:
+		return 0x2191;
+	case GLYPH_DOWN:
+		return 0x2193;
+	case GLYPH_VERTICAL:
+		return 0x2502;
+	case GLYPH_HORIZONTAL:
+		return 0x2500;
+	case GLYPH_TOP_LEFT:
+		return 0x250c;
+	case GLYPH_TOP_RIGHT:
+		return 0x2510;
+	case GLYPH_BOTTOM_LEFT:
+		return 0x2514;
+	case GLYPH_BOTTOM_RIGHT:
+		return 0x2518;
+	default:
+		return c;
+	}
+}
+
 void platform_put(char c)
 {
 	if (services_over || !firmware->output)
 		return;
 	if (c == '\n')
 		platform_put('\r');
-	efi_char text[2] = {(uint8_t)c, 0};
+	efi_char text[2] = {uefi_character((uint8_t)c), 0};
 	firmware->output->output_string(firmware->output, text);
 }
 
@@ -52,6 +79,65 @@ _Noreturn void platform_stop(void)
 		else
 			arch_halt();
 	}
+}
+
+void platform_size(uint32_t *columns, uint32_t *rows)
+{
+	struct efi_text_output *output = firmware->output;
+	uint64_t wide = TERMINAL_COLUMNS, high = TERMINAL_ROWS;
+	if (output && output->query_mode(output, (uint64_t)output->mode->mode, &wide, &high))
+		wide = TERMINAL_COLUMNS, high = TERMINAL_ROWS;
+	*columns = (uint32_t)wide;
+	*rows = (uint32_t)high;
+}
+
+void platform_clear(void)
+{
+	if (firmware->output)
+		firmware->output->clear_screen(firmware->output);
+}
+
+void platform_move(uint32_t column, uint32_t row)
+{
+	if (firmware->output)
+		firmware->output->set_cursor(firmware->output, column, row);
+}
+
+/* 12.4: light grey on black, or the other way round. */
+void platform_inverse(bool inverse)
+{
+	enum { NORMAL = 0x07, INVERSE = 0x70 };
+	static bool now;
+	if (firmware->output && inverse != now)
+		firmware->output->set_attribute(firmware->output, inverse ? INVERSE : NORMAL);
+	now = inverse;
+}
+
+/* 12.3, table 12-4: scan codes. */
+uint32_t platform_key(void)
+{
+	static const uint16_t keys[0x18] = {
+	    [1] = KEY_UP,     [2] = KEY_DOWN,   [3] = KEY_RIGHT,    [4] = KEY_LEFT,
+	    [5] = KEY_HOME,   [6] = KEY_END,    [8] = KEY_DELETE,   [0x0c] = KEY_F2,
+	    [0x14] = KEY_F10, [0x16] = KEY_F12, [0x17] = KEY_ESCAPE};
+	struct efi_key key;
+	if (!firmware->input || firmware->input->read_key(firmware->input, &key))
+		return KEY_NONE;
+	if (key.character)
+		return key.character <= '~' ? key.character : KEY_NONE;
+	return key.scan_code < sizeof(keys) / sizeof(*keys) ? keys[key.scan_code] : KEY_NONE;
+}
+
+/* The firmware's console is wherever its setup says, the serial line among it. */
+bool platform_has_serial(void)
+{
+	return true;
+}
+
+_Noreturn void platform_restart(void)
+{
+	arch_restart();
+	platform_stop();
 }
 
 /* UEFI 2.10, section 37.5. */
@@ -285,5 +371,6 @@ efi_status efi_main(efi_handle image, struct efi_system_table *system)
 	const char *why = arch_firmware_check();
 	if (why)
 		fail("%s", why);
+	volumes_init(firmware, own_image);
 	loader_run(HANDOFF_FIRMWARE_UEFI, counter);
 }

@@ -13,6 +13,14 @@ const char *start_word(const struct start_info *info, const char *prefix)
 	return 0;
 }
 
+bool start_has(const struct start_info *info, const char *word)
+{
+	for (const char *each = info->arguments; *each; each += strlen(each) + 1)
+		if (strcmp(each, word) == 0)
+			return true;
+	return false;
+}
+
 uint64_t seed_word(char *buffer, size_t size, const uint8_t seed[SEED_BYTES])
 {
 	size_t length = sizeof(seed_prefix) - 1;

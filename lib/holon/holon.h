@@ -90,6 +90,8 @@ handle_t start_find(const struct start_info *info, const char *name, uint64_t *v
 uint64_t seed_word(char *buffer, size_t size, const uint8_t seed[SEED_BYTES]);
 /* The seed that the unit was given; false, and zeros, where it has none. */
 bool seed_read(const struct start_info *info, uint8_t seed[SEED_BYTES]);
+/* Whether WORD is one of the arguments. */
+bool start_has(const struct start_info *info, const char *word);
 /* What follows PREFIX in the first argument that begins with it, or 0. */
 const char *start_word(const struct start_info *info, const char *prefix);
 

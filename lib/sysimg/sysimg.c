@@ -18,7 +18,8 @@ static uint64_t blocks(uint64_t bytes)
 /* [OFFSET, OFFSET + COUNT * EACH) lies in [0, LIMIT), without overflow. */
 static bool inside(uint64_t offset, uint64_t count, uint64_t each, uint64_t limit)
 {
-	return offset <= limit && count <= (limit - offset) / each;
+	uint64_t bytes;
+	return offset <= limit && !__builtin_mul_overflow(count, each, &bytes) && bytes <= limit - offset;
 }
 
 static const char *check_header(const struct sysimg_header *header, uint64_t size)

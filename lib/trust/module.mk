@@ -10,7 +10,7 @@ $(call host-fuzz,transparency,lib/trust/transparency_fuzz.c $(TRANSPARENCY_SOURC
 build/host/fuzz/transparency: build/host/lib/libholon-crypto-sanitized.a
 
 # Verification as the loaders have it: the one source for a host and for both firmwares. Speed before size.
-LOADER_TRUST_SOURCES := boot/loader/verify.c $(TRUST_SOURCES) $(CRYPTO_LOADER_SOURCES)
+LOADER_TRUST_SOURCES := boot/loader/verify.c lib/sysimg/sysimg.c $(TRUST_SOURCES) $(CRYPTO_LOADER_SOURCES)
 LOADER_TRUST_CFLAGS := -DCRYPTO_NO_VECTOR -ffunction-sections -fdata-sections
 define loader-trust
 $(call crypto-objects,x86_64/$(1)-trust,$(LOADER_TRUST_SOURCES),$(2) $(LOADER_TRUST_CFLAGS))
@@ -21,7 +21,7 @@ endef
 $(eval $(call loader-trust,bios,$(BIOS_CFLAGS:-Oz=-O2)))
 $(eval $(call loader-trust,uefi,$(UEFI_CFLAGS)))
 # The same sources under sanitizers, before flipped bits.
-FLIP_SOURCES := boot/loader/flip_test.c boot/loader/bundle.c lib/sysimg/sysimg.c lib/crypto/cpu.c $(LOADER_TRUST_SOURCES)
+FLIP_SOURCES := boot/loader/flip_test.c boot/loader/bundle.c lib/crypto/cpu.c $(LOADER_TRUST_SOURCES)
 FLIP_CFLAGS := $(SANITIZE_CFLAGS) -O2 -DCRYPTO_NO_VECTOR
 $(call crypto-objects,host/flip,$(FLIP_SOURCES),$(FLIP_CFLAGS))
 build/host/flip/flip_test: $(call object-names,host/flip,$(FLIP_SOURCES))

@@ -445,6 +445,8 @@ bool start_first(void)
 	    .net = {.mode = SWITCH_NAT},
 	    /* all of what the manifest gives for admitted budgets is its to hand on */
 	    .cpu_reserve = manager.cpu_share / 10000};
+	if (start_has(manager.info, "hardened"))
+		blueprint.flags &= ~(uint32_t)BLUEPRINT_WX;
 	struct connection connection = {.memory = start_find(manager.info, "stream", 0),
 	                                /* the manager is given the console's view of the stream */
 	                                .event = start_find(manager.info, "stream-peer", 0),

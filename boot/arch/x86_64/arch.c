@@ -103,6 +103,20 @@ void arch_console_put(char c)
 	out8(COM1, (uint8_t)c);
 }
 
+uint8_t arch_console_get(void)
+{
+	enum { STATUS_DATA = 1, NOTHING = 0xff };
+	uint8_t status = in8(COM1 + LINE_STATUS);
+	return status == NOTHING || !(status & STATUS_DATA) ? 0 : in8(COM1);
+}
+
+void arch_restart(void)
+{
+	enum { RESET_CONTROL = 0xcf9, FULL_RESET = 6, KEYBOARD_COMMAND = 0x64, PULSE_RESET = 0xfe };
+	out8(RESET_CONTROL, FULL_RESET); /* of chip sets since the PIIX */
+	out8(KEYBOARD_COMMAND, PULSE_RESET);
+}
+
 bool arch_fwcfg_present(void)
 {
 	char signature[4];
