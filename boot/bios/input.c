@@ -70,9 +70,25 @@ const char *platform_vouched(void)
 	return "nothing vouches for it: a BIOS checks no loader";
 }
 
+static _Noreturn void halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
 _Noreturn void platform_restart(void)
 {
 	arch_restart();
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	halt();
+}
+
+/* Advanced Power Management 1.2, 4.6.2, 4.6.18, 4.6.8: connect in real mode, say the version, all devices off. */
+_Noreturn void platform_off(void)
+{
+	struct bios_registers connect = {.eax = 0x5301}, version = {.eax = 0x530e, .ecx = 0x0102},
+	                      off = {.eax = 0x5307, .ebx = 1, .ecx = 3};
+	bios_call(0x15, &connect);
+	bios_call(0x15, &version);
+	bios_call(0x15, &off);
+	halt();
 }

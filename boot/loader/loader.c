@@ -321,14 +321,6 @@ static void make_kernel_tables(struct handoff *handoff, const void *image, uint6
 	memcpy(handoff->memory, map.ranges, map.count * sizeof(map.ranges[0]));
 }
 
-/* The boot menu's "safe": one processor, and of its features those that every machine of the kind has. */
-static void make_safe(struct handoff_machine *machine)
-{
-	machine->cpu_count = 1;
-	machine->features &= ~(uint64_t)(HANDOFF_X86_X2APIC | HANDOFF_X86_TSC_DEADLINE |
-	                                 HANDOFF_X86_XSAVEOPT | HANDOFF_X86_GIGABYTE_PAGES);
-}
-
 _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 {
 	serial_init();
@@ -374,8 +366,6 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	handoff->machine.clock_start = loader_tsc;
 	platform_framebuffer(&handoff->framebuffer);
 	machine_describe(handoff);
-	if (has_option(handoff->command_line, "safe"))
-		make_safe(&handoff->machine);
 	say("Starting the kernel, %m, with %u modules", handoff->kernel_size, handoff->module_count);
 	platform_finish(handoff);
 	machine_start(handoff, tables);

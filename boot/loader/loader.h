@@ -68,11 +68,14 @@ void platform_inverse(bool inverse);
 /* The next key (enum key of boot/menu/terminal.h) or 0; and whether the firmware's screen and keys are the serial line's already. */
 uint32_t platform_key(void);
 bool platform_has_serial(void);
-/* Starts the DISKth disk other than this one (BIOS), or the program at PATH on another volume (UEFI). Returns when that cannot be. */
+/* Starts the DISKth disk other than this one (BIOS), or the program at PATH on another volume (UEFI). Returns when nothing was started;
+ * when a program ends that was, the machine restarts: what it left in memory was not verified. */
 void platform_boot_other(uint32_t disk, const char *path);
 /* What vouches for this loader, in words. */
 const char *platform_vouched(void);
 _Noreturn void platform_restart(void);
+/* Switches the machine off; where that fails it stands still. */
+_Noreturn void platform_off(void);
 /* Up to COUNT bytes of the firmware's random generator; how many it gave. */
 uint32_t platform_random(void *bytes, uint32_t count);
 /* Calls FUNCTION on a stack of 64 KiB; it may call no platform function. */

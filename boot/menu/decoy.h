@@ -22,7 +22,7 @@ enum {
 	DECOY_BYTES_MAX = 16384,
 	DECOY_ENTRIES_MAX = 24,
 	DECOY_COMMANDS_MAX = 16,
-	DECOY_FAILS_MAX = 4,
+	DECOY_FAILS_MAX = 8,
 	DECOY_TEXT_MAX = 159, /* of a line's text, without its NUL */
 	DECOY_LINES_MAX = 256,
 };

@@ -14,11 +14,12 @@ enum {
 	SHOWN = FRAME_ROWS - 2,
 	HELP_ROW = FRAME_TOP + FRAME_ROWS + 1
 };
-enum { EDIT_LINES = FRAME_ROWS - 2, EDIT_COLUMNS = FRAME_COLUMNS - 3, PROMPT_MAX = 70, MESSAGE_SECONDS = 10 };
+enum { EDIT_LINES = 24, EDIT_COLUMNS = FRAME_COLUMNS - 3, PROMPT_MAX = 70, MESSAGE_SECONDS = 10 };
 
 static struct {
 	char lines[EDIT_LINES][EDIT_COLUMNS + 1];
 	uint32_t count, line, column;
+	uint32_t first; /* that is shown */
 } edit;
 
 static void put_text(struct decoy_text text)
@@ -126,8 +127,10 @@ static bool command(const struct decoy *decoy, char *line)
 		return true;
 	if (!strcmp(line, "normal") || !strcmp(line, "exit"))
 		return false;
-	if (!strcmp(line, "reboot") || !strcmp(line, "halt"))
+	if (!strcmp(line, "reboot"))
 		platform_restart();
+	if (!strcmp(line, "halt"))
+		platform_off();
 	if (!strcmp(line, "clear")) {
 		terminal_clear();
 	} else if (!strcmp(line, "help")) {
@@ -173,36 +176,42 @@ static void console(const struct decoy *decoy)
 
 /* ---- Editing ---- */
 
+/* A command begins a line; one that is too long goes on in the next, behind a backslash. */
 static void edit_fill(const struct decoy_entry *entry)
 {
 	memset(&edit, 0, sizeof(edit));
 	for (uint32_t i = 0; i < entry->command_count && edit.count < EDIT_LINES; i++) {
 		const struct decoy_text *text = &entry->commands[i];
 		char *to = edit.lines[edit.count++];
-		for (uint32_t j = 0, column = 0; j < text->length && column < EDIT_COLUMNS; j++) {
-			if (text->at[j] != '\t')
-				to[column++] = text->at[j];
-			for (uint32_t k = 0; text->at[j] == '\t' && k < 8 && column < EDIT_COLUMNS; k++)
-				to[column++] = ' ';
-		}
+		for (uint32_t j = 0, column = 0; j < text->length; j++)
+			for (uint32_t k = 0; k < (text->at[j] == '\t' ? TAB : 1); k++) {
+				if (column + 1 == EDIT_COLUMNS && edit.count == EDIT_LINES)
+					return;
+				if (column + 1 == EDIT_COLUMNS) {
+					to[column] = '\\';
+					to = edit.lines[edit.count++];
+					column = 0;
+				}
+				to[column++] = text->at[j] == '\t' ? ' ' : text->at[j];
+			}
 	}
 	if (!edit.count)
 		edit.count = 1;
 }
 
-static void edit_place(void)
+/* Draws the line that the cursor is in or, if ALL may have changed or another part is to be seen, every one. */
+static void edit_show(bool all)
 {
-	terminal_move(2 + edit.column, FRAME_TOP + 1 + edit.line);
-}
-
-/* Draws COUNT lines from FIRST on. */
-static void edit_show(uint32_t first, uint32_t count)
-{
-	for (uint32_t i = first; i < first + count; i++) {
-		terminal_move(2, FRAME_TOP + 1 + i);
+	uint32_t first = edit.line < edit.first            ? edit.line
+	                 : edit.line >= edit.first + SHOWN ? edit.line - SHOWN + 1
+	                                                   : edit.first;
+	all |= first != edit.first;
+	edit.first = first;
+	for (uint32_t i = all ? first : edit.line; i < (all ? first + SHOWN : edit.line + 1); i++) {
+		terminal_move(2, FRAME_TOP + 1 + i - first);
 		terminal_field(i < edit.count ? edit.lines[i] : "", EDIT_COLUMNS);
 	}
-	edit_place();
+	terminal_move(2 + edit.column, FRAME_TOP + 1 + edit.line - first);
 }
 
 static void edit_split(void)
@@ -227,7 +236,7 @@ static void edit_join(void)
 	if (length + more > EDIT_COLUMNS)
 		return;
 	memcpy(above + length, line, more + 1);
-	memmove(line, edit.lines[edit.line + 1], (edit.count - edit.line - 1) * sizeof(edit.lines[0]));
+	memmove(line, line + sizeof(edit.lines[0]), (edit.count - edit.line - 1) * sizeof(edit.lines[0]));
 	edit.count--;
 	edit.line--;
 	edit.column = (uint32_t)length;
@@ -276,7 +285,7 @@ static void edit_frame(const struct decoy *decoy)
 	              "      completions. Press Ctrl-x or F10 to boot, Ctrl-c or F2 for a\n"
 	              "      command-line or ESC to discard edits and return to the GRUB\n"
 	              "      menu.");
-	edit_show(0, EDIT_LINES);
+	edit_show(true);
 }
 
 static void editor(const struct decoy *decoy, const struct decoy_entry *entry)
@@ -299,10 +308,7 @@ static void editor(const struct decoy *decoy, const struct decoy_entry *entry)
 		}
 		uint32_t lines = edit.count;
 		edit_key(key);
-		if (edit.count == lines)
-			edit_show(edit.line, 1);
-		else
-			edit_show(0, EDIT_LINES);
+		edit_show(edit.count != lines);
 	}
 }
 

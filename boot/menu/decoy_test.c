@@ -91,32 +91,33 @@ static void test_refusals(void)
 	refused("a character of eight bits", "title \xc3\xa4\n", 1, "ASCII");
 }
 
-static void repeat(char *to, const char *first, const char *line, unsigned count)
+/* FIRST, then LINE as often as COUNT says, into a text of SIZE bytes. */
+static void repeat(char *to, size_t size, const char *first, const char *line, unsigned count)
 {
-	strcpy(to, first);
-	for (unsigned i = 0; i < count; i++)
-		strcat(to, line);
+	size_t length = (size_t)snprintf(to, size, "%s", first);
+	for (unsigned i = 0; i < count && length < size; i++)
+		length += (size_t)snprintf(to + length, size - length, "%s", line);
 }
 
 static void test_limits(void)
 {
 	static char text[DECOY_BYTES_MAX + 2];
 	uint32_t line;
-	repeat(text, "", "entry x\n", DECOY_ENTRIES_MAX);
+	repeat(text, sizeof(text), "", "entry x\n", DECOY_ENTRIES_MAX);
 	report(!parse(text, &line), "as many entries as there may be");
-	repeat(text, "", "entry x\n", DECOY_ENTRIES_MAX + 1);
+	repeat(text, sizeof(text), "", "entry x\n", DECOY_ENTRIES_MAX + 1);
 	refused("one entry more", text, DECOY_ENTRIES_MAX + 1, "too many entries");
-	repeat(text, "entry x\n", "command y\n", DECOY_COMMANDS_MAX + 1);
+	repeat(text, sizeof(text), "entry x\n", "command y\n", DECOY_COMMANDS_MAX + 1);
 	refused("one command more", text, DECOY_COMMANDS_MAX + 2, "too many commands");
-	repeat(text, "entry x\n", "fails y\n", DECOY_FAILS_MAX + 1);
+	repeat(text, sizeof(text), "entry x\n", "fails y\n", DECOY_FAILS_MAX + 1);
 	refused("one line of failure more", text, DECOY_FAILS_MAX + 2, "too many lines");
-	repeat(text, "entry x\n", "\n", DECOY_LINES_MAX - 1);
+	repeat(text, sizeof(text), "entry x\n", "\n", DECOY_LINES_MAX - 1);
 	report(!parse(text, &line), "as many lines as there may be");
-	repeat(text, "entry x\n", "\n", DECOY_LINES_MAX);
+	repeat(text, sizeof(text), "entry x\n", "\n", DECOY_LINES_MAX);
 	refused("one line more", text, DECOY_LINES_MAX + 1, "too many lines");
-	repeat(text, "entry ", "y", DECOY_TEXT_MAX);
+	repeat(text, sizeof(text), "entry ", "y", DECOY_TEXT_MAX);
 	report(!parse(text, &line), "as long a text as there may be");
-	repeat(text, "entry ", "y", DECOY_TEXT_MAX + 1);
+	repeat(text, sizeof(text), "entry ", "y", DECOY_TEXT_MAX + 1);
 	refused("one character more", text, 1, "too long");
 	memset(text, '#', DECOY_BYTES_MAX + 1);
 	refused("one byte more", text, 0, "too long");

@@ -14,7 +14,7 @@
 
 enum { WAIT_SECONDS = 3, FIRST_ROW = 6, PIECES_MAX = 40 };
 
-#define PIECE_LARGE (64ull << 20)
+#define PIECE_LARGE (128ull << 20)
 #define PIECE_SMALL (1ull << 20)
 
 enum { TYPE_MASK = 0170000, TYPE_FILE = 0100000 }; /* of a node of the system image */
@@ -93,14 +93,18 @@ static void details(const struct handoff *handoff, const struct bundle_header *b
 
 /* ---- Verify ---- */
 
-static uint32_t verify_files(const struct sysimg *image)
+/* How many of the files are wrong; *FILES: how many there are. */
+static uint32_t verify_files(const struct sysimg *image, uint32_t *files)
 {
 	uint32_t wrong = 0, step = image->header->node_count / 40 + 1;
+	*files = 0;
 	for (uint32_t node = 0; node < image->header->node_count; node++) {
 		if (!(node % step))
 			terminal_put('.');
-		if ((image->nodes[node].mode & TYPE_MASK) == TYPE_FILE)
-			wrong += !sysimg_verify(image, node);
+		if ((image->nodes[node].mode & TYPE_MASK) != TYPE_FILE)
+			continue;
+		++*files;
+		wrong += !sysimg_verify(image, node);
 	}
 	return wrong;
 }
@@ -113,15 +117,14 @@ static void verify(const struct bundle_header *bundle)
 	terminal_text("   ");
 	const char *why =
 	    entry ? sysimg_open(&image, entry_at(bundle, entry), entry->size, true) : "there is none";
-	uint32_t wrong = why ? 0 : verify_files(&image);
+	uint32_t files = 0, wrong = why ? 0 : verify_files(&image, &files);
 	if (why)
 		terminal_print("\n\n   The system image is damaged: %s.\n", why);
 	else if (wrong)
 		terminal_print("\n\n   %u files are damaged. Write the medium anew, or use another.\n",
 		               wrong);
 	else
-		terminal_print("\n\n   All %u files and the kernel are as they were signed.\n",
-		               image.header->node_count);
+		terminal_print("\n\n   All %u files and the kernel are as they were signed.\n", files);
 	back();
 }
 
@@ -218,21 +221,26 @@ static unsigned choose(const struct handoff *handoff, uint32_t *wait)
 			chosen--;
 		else if (key == KEY_DOWN && chosen + 1 < CHOICES)
 			chosen++;
+		if (chosen == before)
+			continue;
 		line(before, chosen);
 		line(chosen, chosen);
 	}
 }
 
-static void words_append(struct handoff *handoff, const char *words)
+/* Before the others: where a unit's room for words ends, it is the last ones that are left out. */
+static void words_add(struct handoff *handoff, const char *words)
 {
-	size_t length = strlen(handoff->command_line), more = strlen(words);
+	char *line = handoff->command_line;
+	size_t length = strlen(line), more = strlen(words);
 	if (!more)
 		return;
-	if (length + 1 + more >= sizeof(handoff->command_line))
+	if (more + 1 + length >= sizeof(handoff->command_line))
 		fail("the command line has no room for the words '%s'.", words);
+	memmove(line + more + 1, line, length + 1);
+	memcpy(line, words, more + 1);
 	if (length)
-		handoff->command_line[length++] = ' ';
-	memcpy(handoff->command_line + length, words, more + 1);
+		line[more] = ' ';
 }
 
 void menu_holon(struct handoff *handoff, const struct bundle_header *bundle, uint32_t wait)
@@ -243,7 +251,7 @@ void menu_holon(struct handoff *handoff, const struct bundle_header *bundle, uin
 		if (choices[chosen].words) {
 			terminal_clear();
 			say("Chosen: %s", choices[chosen].name);
-			words_append(handoff, choices[chosen].words);
+			words_add(handoff, choices[chosen].words);
 			return;
 		}
 		if (chosen == VERIFY)
@@ -257,11 +265,33 @@ void menu_holon(struct handoff *handoff, const struct bundle_header *bundle, uin
 	}
 }
 
+/* Whether the menu is shown, and for how many seconds (0: until a key). Words of the command line: "menu", "menu=SECONDS". */
+static bool wanted(const struct handoff *handoff, uint32_t *wait)
+{
+	enum { SECONDS_MAX = 9999 };
+	static const char option[] = "menu=";
+	const char *line = handoff->command_line;
+	*wait = WAIT_SECONDS;
+	while (*line && strncmp(line, option, sizeof(option) - 1) != 0) {
+		while (*line && *line != ' ')
+			line++;
+		while (*line == ' ')
+			line++;
+	}
+	if (!*line)
+		return !(handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT) ||
+		       has_option(handoff->command_line, "menu");
+	*wait = 0;
+	for (line += sizeof(option) - 1; *line >= '0' && *line <= '9' && *wait < SECONDS_MAX / 10; line++)
+		*wait = *wait * 10 + (uint32_t)(*line - '0');
+	return true;
+}
+
 void menu_run(struct handoff *handoff, const struct bundle_header *bundle)
 {
 	static struct decoy decoy;
 	const struct bundle_entry *entry = bundle_find(bundle, BUNDLE_DECOY);
-	uint32_t wrong;
+	uint32_t wrong, wait;
 	if (entry) {
 		const char *why = decoy_parse(&decoy, entry_at(bundle, entry), entry->size, &wrong);
 		if (why)
@@ -270,8 +300,7 @@ void menu_run(struct handoff *handoff, const struct bundle_header *bundle)
 		menu_decoy(&decoy);
 		say_quiet(false);
 		menu_holon(handoff, bundle, 0);
-	} else if (!(handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT) ||
-	           has_option(handoff->command_line, "menu")) {
-		menu_holon(handoff, bundle, WAIT_SECONDS);
+	} else if (wanted(handoff, &wait)) {
+		menu_holon(handoff, bundle, wait);
 	}
 }

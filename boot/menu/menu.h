@@ -8,7 +8,7 @@
 #include <holon/bundle.h>
 #include <holon/handoff.h>
 
-/* Shows the menu that belongs to this medium and returns when Holon is to start, with the choice's words appended to the command line. */
+/* Shows the menu that belongs to this medium and returns when Holon is to start, with the choice's words at the command line's beginning. */
 void menu_run(struct handoff *handoff, const struct bundle_header *bundle);
 
 /* Holon's own menu: WAIT seconds, then standard; 0: it waits for a key. */

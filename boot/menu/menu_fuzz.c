@@ -113,6 +113,11 @@ _Noreturn void platform_restart(void)
 	longjmp(over, 1);
 }
 
+_Noreturn void platform_off(void)
+{
+	longjmp(over, 1);
+}
+
 void platform_boot_other(uint32_t disk, const char *path)
 {
 	if (disk > 7 || strlen(path) > DECOY_TEXT_MAX)

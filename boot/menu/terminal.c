@@ -10,8 +10,8 @@
 #define SECOND_MAX                                                                                           \
 	(1ull << 35) /* ticks: where the machine's clock stands still, a second is at most this long */
 
-/* How long a sequence's next byte may take, in looks: tens of milliseconds, where a byte takes a tenth of one. */
-enum { TAB = 8, SERIAL_POLLS = 20000, FIRMWARE_POLLS = 2000 };
+/* How long a sequence's next byte may take, in looks: some tenths of a second, where a byte takes a tenth of a millisecond. */
+enum { SERIAL_POLLS = 100000, FIRMWARE_POLLS = 2000 };
 
 static struct {
 	uint8_t characters[TERMINAL_ROWS][TERMINAL_COLUMNS];

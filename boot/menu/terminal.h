@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TERMINAL_COLUMNS = 80, TERMINAL_ROWS = 24 };
+enum { TERMINAL_COLUMNS = 80, TERMINAL_ROWS = 24, TAB = 8 };
 
 /* Other keys are their characters: '\n', '\b', '\t', KEY_ESCAPE, 1 to 26 with Ctrl, ' ' to '~'. */
 enum key {

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -106,19 +107,26 @@ class Console:
         self.messages = open(os.path.join(work, "qemu-messages"), "w+b")
         line = machine.arguments(options, work) + ["-qmp", f"unix:{self.monitor_path},server=on,wait=off"] + boot
         self.machine = machine.Machine(line, self.messages)
-        self.terminal, self.log, self.monitor, self.ended = Terminal(), "", None, False
+        self.terminal, self.log, self.shown, self.monitor, self.ended = Terminal(), "", "", None, False
         self.selector = selectors.DefaultSelector()
-        self.selector.register(self.machine.com1, selectors.EVENT_READ, self.terminal.feed)
+        self.selector.register(self.machine.com1, selectors.EVENT_READ, self.received)
         self.selector.register(self.machine.com2, selectors.EVENT_READ, self.logged)
 
     def __enter__(self):
+        """SIGTERM ends the test as an exception does, so that QEMU does not outlive it."""
+        self.handler = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         return self
 
     def __exit__(self, *_):
         if self.monitor:
             self.monitor.close()
         self.machine.stop()
+        signal.signal(signal.SIGTERM, self.handler)
         self.messages.close()
+
+    def received(self, data):
+        self.shown += data.decode(errors="replace")
+        self.terminal.feed(data)
 
     def logged(self, data):
         self.log += data.decode(errors="replace")
@@ -175,6 +183,19 @@ class Console:
     def key(self, name):
         self.send(b"\x1b@" if name == "f12" and self.uefi else KEYS[name])  # UEFI's terminals: UEFI 2.10, appendix B
 
+    def press_until(self, name, chosen):
+        """Types a key again and again, until that line is highlighted: of what follows garbage, the first keys may be its end."""
+        for _ in range(100):
+            before = self.terminal.highlighted()
+            self.key(name)
+            for _ in range(10):
+                if self.terminal.highlighted().lstrip("*").startswith(chosen):
+                    return
+                if self.terminal.highlighted() not in (before, ""):
+                    break
+                self.pump(0.05 * SCALE)
+        raise RuntimeError(f"{chosen!r} is not highlighted: {self.terminal.shows()!r}")
+
     def command(self, name, **arguments):
         if not self.monitor:
             end = time.monotonic() + 60 * SCALE
@@ -199,9 +220,12 @@ class Console:
         self.command("send-key", keys=[{"type": "qcode", "data": code}])
 
     def picture(self):
-        """(width, height, bytes of three a pixel)"""
+        """(width, height, bytes of three a pixel). The machine stands still meanwhile: QEMU may lose a pixel for ever that a processor
+        writes just when the picture is taken."""
         path = os.path.join(self.work, "picture")
+        self.command("stop")
         self.command("screendump", filename=path)
+        self.command("cont")
         data = pathlib.Path(path).read_bytes()
         header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
         return int(header[1]), int(header[2]), data[header.end():]

@@ -101,7 +101,9 @@ struct efi_boot_services {
 	void *next_monotonic_count;
 	efi_status (*stall)(uint64_t microseconds);
 	efi_status (*set_watchdog)(uint64_t seconds, uint64_t code, uint64_t size, efi_char *data);
-	void *connect, *disconnect, *open, *close, *open_information, *protocols_per_handle;
+	efi_status (*connect)(efi_handle controller, efi_handle *drivers, const void *path,
+	                      uint8_t recursive);
+	void *disconnect, *open, *close, *open_information, *protocols_per_handle;
 	efi_status (*locate_buffer)(uint32_t how, const struct efi_guid *protocol, void *key, uint64_t *count,
 	                            efi_handle **handles);
 	efi_status (*locate_protocol)(const struct efi_guid *protocol, void *registration, void **interface);
@@ -113,7 +115,8 @@ struct efi_configuration {
 	void *table;
 };
 
-enum { EFI_BY_PROTOCOL = 2 };
+enum { EFI_ALL_HANDLES = 0, EFI_BY_PROTOCOL = 2 };
+enum { EFI_RESET_COLD = 0, EFI_RESET_SHUTDOWN = 2 };
 
 /* 8.2 */
 struct efi_runtime_services {
@@ -121,6 +124,8 @@ struct efi_runtime_services {
 	void *time_functions[4], *memory_functions[2];
 	efi_status (*get_variable)(const efi_char *name, const struct efi_guid *vendor, uint32_t *attributes,
 	                           uint64_t *size, void *data);
+	void *next_variable, *set_variable, *next_monotonic_count;
+	void (*reset_system)(uint32_t kind, efi_status status, uint64_t size, void *data);
 };
 
 /* 10.2, 10.3.4.4 */

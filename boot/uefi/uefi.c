@@ -136,7 +136,14 @@ bool platform_has_serial(void)
 
 _Noreturn void platform_restart(void)
 {
+	firmware->runtime->reset_system(EFI_RESET_COLD, 0, 0, NULL);
 	arch_restart();
+	platform_stop();
+}
+
+_Noreturn void platform_off(void)
+{
+	firmware->runtime->reset_system(EFI_RESET_SHUTDOWN, 0, 0, NULL);
 	platform_stop();
 }
 

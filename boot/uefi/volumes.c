@@ -37,7 +37,7 @@ static void node_put(uint8_t *at, uint8_t type, uint8_t subtype, uint32_t bytes)
 	memcpy(at, &node, sizeof(node));
 }
 
-/* Starts FILE on the volume with that device path; returns when it cannot, or has ended. */
+/* Starts FILE on the volume with that device path; returns when it cannot. */
 static void start(const uint8_t *volume, const char *file)
 {
 	static uint8_t path[PATH_BYTES_MAX];
@@ -53,8 +53,21 @@ static void start(const uint8_t *volume, const char *file)
 		memcpy(path + length + NODE_BYTES + 2 * i, &c, sizeof(c));
 	}
 	node_put(path + length + bytes, EFI_PATH_END, EFI_PATH_WHOLE, NODE_BYTES);
-	if (!firmware->boot->load_image(0, own_image, path, NULL, 0, &image))
-		firmware->boot->start_image(image, NULL, NULL);
+	if (firmware->boot->load_image(0, own_image, path, NULL, 0, &image))
+		return;
+	firmware->boot->start_image(image, NULL, NULL);
+	platform_restart();
+}
+
+/* A firmware in a hurry has drivers for what it boots from alone. */
+static void connect_all(void)
+{
+	efi_handle *handles;
+	uint64_t count;
+	if (firmware->boot->locate_buffer(EFI_ALL_HANDLES, NULL, NULL, &count, &handles))
+		return;
+	for (uint64_t i = 0; i < count; i++)
+		firmware->boot->connect(handles[i], NULL, NULL, true);
 }
 
 void platform_boot_other(uint32_t disk, const char *file)
@@ -65,7 +78,10 @@ void platform_boot_other(uint32_t disk, const char *file)
 	efi_handle *volumes;
 	uint64_t count;
 	(void)disk;
-	if (!*file || firmware->boot->handle_protocol(own_image, &loaded_image, (void **)&own) ||
+	if (!*file)
+		return;
+	connect_all();
+	if (firmware->boot->handle_protocol(own_image, &loaded_image, (void **)&own) ||
 	    firmware->boot->locate_buffer(EFI_BY_PROTOCOL, &file_system, NULL, &count, &volumes))
 		return;
 	for (uint64_t i = 0; i < count; i++) {

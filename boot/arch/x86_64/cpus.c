@@ -41,7 +41,7 @@ uint64_t apic_base(void)
 	return read_msr(MSR_APIC_BASE) & 0xffffff000ull;
 }
 
-static bool x2apic(void)
+bool apic_extended(void)
 {
 	return read_msr(MSR_APIC_BASE) & APIC_BASE_X2APIC;
 }
@@ -53,12 +53,12 @@ static volatile uint32_t *apic_register(uint32_t number)
 
 static uint32_t apic_read(uint32_t number)
 {
-	return x2apic() ? (uint32_t)read_msr(MSR_X2APIC + (number >> 4)) : *apic_register(number);
+	return apic_extended() ? (uint32_t)read_msr(MSR_X2APIC + (number >> 4)) : *apic_register(number);
 }
 
 static void apic_write(uint32_t number, uint32_t value)
 {
-	if (x2apic())
+	if (apic_extended())
 		write_msr(MSR_X2APIC + (number >> 4), value);
 	else
 		*apic_register(number) = value;
@@ -67,7 +67,7 @@ static void apic_write(uint32_t number, uint32_t value)
 uint32_t apic_id(void)
 {
 	uint32_t id = apic_read(APIC_ID);
-	return x2apic() ? id : id >> 24;
+	return apic_extended() ? id : id >> 24;
 }
 
 void apic_timer_begin(void)
@@ -89,7 +89,7 @@ uint32_t apic_timer_end(void)
 
 static void command(uint32_t id, uint32_t value)
 {
-	if (x2apic()) {
+	if (apic_extended()) {
 		write_msr(MSR_X2APIC + (APIC_COMMAND >> 4), (uint64_t)id << 32 | value);
 		return;
 	}
@@ -111,7 +111,7 @@ static bool wait(const struct handoff_machine *machine, uint32_t microseconds)
 static bool start(const struct handoff_machine *machine, uint32_t id)
 {
 	const uint32_t startup = COMMAND_STARTUP | COMMAND_ASSERT | (uint32_t)(physical_of(page) / PAGE_SIZE);
-	if (id > XAPIC_ID_MAX && !x2apic())
+	if (id > XAPIC_ID_MAX && !apic_extended())
 		return false;
 	page->arrived = 0;
 	command(id, COMMAND_INIT | COMMAND_ASSERT);

@@ -2,8 +2,11 @@
  * mode the firmware left it in. */
 #pragma once
 
+#include <stdbool.h>
+
 #include <holon/handoff.h>
 
+bool apic_extended(void); /* whether it is in x2APIC mode */
 uint64_t apic_base(void); /* physical address of its registers */
 uint32_t apic_id(void);
 /* The timer's counts, its divider at 16, between the two calls; it stands still afterwards. */

@@ -89,6 +89,16 @@ static void describe_processor(struct handoff_machine *machine)
 	describe_vector(machine);
 }
 
+/* The word "safe": without what only newer machines have, or what is there for speed. A firmware that left the APIC in its x2APIC mode
+ * keeps it: there is no way back from it but a reset. */
+static void describe_safe(struct handoff_machine *machine)
+{
+	machine->features &=
+	    ~(uint64_t)(HANDOFF_X86_TSC_DEADLINE | HANDOFF_X86_XSAVEOPT | HANDOFF_X86_GIGABYTE_PAGES);
+	if (!apic_extended())
+		machine->features &= ~(uint64_t)HANDOFF_X86_X2APIC;
+}
+
 /* ---- The tables ---- */
 
 /* The tables are where the loader can read them: it runs identity mapped. */
@@ -138,14 +148,17 @@ static void describe_tables(struct handoff *handoff)
 void machine_describe(struct handoff *handoff)
 {
 	struct handoff_machine *machine = &handoff->machine;
+	bool safe = has_option(handoff->command_line, "safe");
 	describe_processor(machine);
+	if (safe)
+		describe_safe(machine);
 	describe_tables(handoff);
 	machine->log_base = serial_choose(handoff->command_line);
 	machine->log = machine->log_base ? HANDOFF_LOG_16550_PORT : HANDOFF_LOG_NONE;
 	/* This processor, then the others in the table's order. */
 	uint32_t self = apic_id();
 	machine->cpus[machine->cpu_count++].id = self;
-	for (uint32_t i = 0; i < acpi.cpu_count && machine->cpu_count < HANDOFF_CPU_MAX; i++)
+	for (uint32_t i = 0; !safe && i < acpi.cpu_count && machine->cpu_count < HANDOFF_CPU_MAX; i++)
 		if (acpi.apic_ids[i] != self)
 			machine->cpus[machine->cpu_count++].id = acpi.apic_ids[i];
 	if (machine->cpu_count > 1)
