@@ -115,6 +115,8 @@ static size_t object_bytes(const struct object *o)
 		return 48 + ((const struct list *)o)->capacity * sizeof(value);
 	case T_MAP:
 		return 64 + ((const struct map *)o)->capacity * (sizeof(struct map_entry) + 16);
+	case T_STRUCT:
+		return 32 + ((const struct instance *)o)->shape->count * sizeof(value);
 	case T_MOSAIC:
 		return mosaic_item_count(o) * 192;
 	default:
@@ -287,20 +289,11 @@ static void retire_blocks(struct heap *heap)
 {
 	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		struct size_class *c = &heap->classes[class];
-		if (c->current) {
-			c->current->next = c->used;
-			c->used = c->current;
-			c->current = NULL;
-			c->free = NULL;
-		}
-		while (c->used) {
-			struct block *b = c->used;
-			c->used = b->next;
-			if (!c->sweep)
-				c->sweep_last = b;
-			b->next = c->sweep;
-			c->sweep = b;
-		}
+		if (c->current)
+			block_push(&c->used, c->current);
+		c->current = NULL;
+		c->free = NULL;
+		blocks_join(&c->sweep, &c->used);
 	}
 }
 
@@ -351,19 +344,6 @@ static bool minor(struct vm *vm, ptrdiff_t work)
 }
 
 /* ---- major cycles ---- */
-static void move_full_to_sweep(struct heap *heap)
-{
-	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
-		struct size_class *c = &heap->classes[class];
-		if (!c->full)
-			continue;
-		c->full_last->next = c->sweep;
-		if (!c->sweep)
-			c->sweep_last = c->full_last;
-		c->sweep = c->full;
-		c->full = NULL;
-	}
-}
 
 /* Sweeps up to `count` waiting blocks, or as many large objects as cost the same. True when done. */
 static bool sweep_slice(struct vm *vm, size_t count)
@@ -382,15 +362,10 @@ static bool sweep_slice(struct vm *vm, size_t count)
 	}
 	for (unsigned class = 1; class < SIZE_CLASSES; class ++) {
 		struct size_class *c = &heap->classes[class];
-		while (c->sweep) {
+		for (uint32_t cells; c->sweep.first; heap->work -= cells / CELL_WORK) {
 			if (!count--)
 				return false;
-			struct block *b = c->sweep;
-			struct object *list;
-			c->sweep = b->next;
-			block_sweep(vm, b, &list);
-			heap->work -= b->cells / CELL_WORK;
-			block_append(&c->full, &c->full_last, b);
+			cells = block_settle(vm, c);
 		}
 	}
 	return true;
@@ -414,16 +389,24 @@ static void end_major(struct vm *vm)
 	heap->marking = false;
 	heap->sweeping = true;
 	heap->large_sweep = heap->large_young;
-	move_full_to_sweep(heap);
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
+		struct size_class *c = &heap->classes[class];
+		/* Those with room first: they are what is allocated from meanwhile. */
+		blocks_join(&c->full, &c->sweep);
+		blocks_join(&c->full, &c->roomy);
+		blocks_join(&c->sweep, &c->full);
+	}
 	heap->major_collections++;
 }
 
 static void end_sweep(struct heap *heap)
 {
+	size_t least = heap->live + MAJOR_LEAST / 4;
 	heap->sweeping = false;
-	move_full_to_sweep(heap); /* so that their free cells are used */
 	/* What became old during the cycle may be dead: were it counted as alive, each cycle would come later than the last. */
-	heap->major_at = heap->live + (heap->reached > MAJOR_LEAST ? heap->reached : MAJOR_LEAST);
+	heap->major_at = heap->reached + (heap->reached > MAJOR_LEAST ? heap->reached : MAJOR_LEAST);
+	if (heap->major_at < least)
+		heap->major_at = least;
 	if (heap->major_at > heap->limit / 4 * 3)
 		heap->major_at = heap->limit / 4 * 3;
 }
@@ -472,7 +455,7 @@ static void plan_next(struct heap *heap)
 		growth = heap->cycle_live + growth - used;
 	if (growth < room)
 		room = growth;
-	size_t steps = heap->live / BLOCK_SIZE / SWEEP_BLOCKS + 1;
+	size_t steps = heap->blocks / SWEEP_BLOCKS + 1;
 	if (heap->marking && heap->cycle_live / 2 > heap->cycle_work)
 		steps += (heap->cycle_live / 2 - heap->cycle_work) / SLICE_WORK;
 	size_t each = room / steps;

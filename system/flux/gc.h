@@ -36,13 +36,17 @@ struct block {
 
 #define PAUSE_CLASSES 12
 
+struct block_list {
+	struct block *first, *last;
+};
+
 struct size_class {
-	struct object *free;   /* cells ready for use */
-	struct block *current; /* the block that `free` is in */
-	struct block *used;    /* blocks allocated from since the last minor collection */
-	struct block *sweep;   /* blocks that may hold dead cells */
-	struct block *full;    /* all others */
-	struct block *sweep_last, *full_last;
+	struct object *free;     /* cells ready for use */
+	struct block *current;   /* the block that `free` is in */
+	struct block_list used;  /* blocks allocated from since the last minor collection */
+	struct block_list sweep; /* blocks that may hold dead cells */
+	struct block_list roomy; /* swept, with free cells worth taking */
+	struct block_list full;  /* swept, without */
 };
 
 struct grey {
@@ -66,10 +70,11 @@ struct heap {
 	unsigned minor_steps;
 	size_t survivors; /* objects that a minor collection reached */
 	size_t live;      /* bytes in use, estimated */
-	size_t limit;     /* memory limit in bytes */
-	bool wanted;      /* a collection is due at the next poll */
-	bool stress;      /* collect at every allocation */
-	bool marking;     /* a major cycle is running */
+	size_t blocks;
+	size_t limit; /* memory limit in bytes */
+	bool wanted;  /* a collection is due at the next poll */
+	bool stress;  /* collect at every allocation */
+	bool marking; /* a major cycle is running */
 	bool sweeping;
 	uint8_t colour; /* what a marked object gets */
 	bool hurry;     /* a step at each poll, too */
@@ -105,9 +110,12 @@ void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size);
 /* Memory of a list, map or string beside its object counts too: call with the change. Raises through
  * vm_out_of_memory. */
 void heap_account(struct vm *vm, ptrdiff_t bytes);
-/* heap.c, for gc.c: frees dead cells and links all free ones; returns their number. */
-uint32_t block_sweep(struct vm *vm, struct block *b, struct object **list);
-void block_append(struct block **first, struct block **last, struct block *b);
+/* heap.c, for gc.c: frees the dead cells of the first block that waits for it, and puts the block where it belongs now, or
+ * gives it back to the system; returns how many cells it has, 0 when no block waits. */
+uint32_t block_settle(struct vm *vm, struct size_class *c);
+/* Puts all blocks of FROM before those of TO. */
+void blocks_join(struct block_list *to, struct block_list *from);
+void block_push(struct block_list *list, struct block *b);
 /* Frees memory of an object, large memory piece by piece: at most so many bytes a call of junk_release(). */
 void heap_free(struct vm *vm, void *bytes, size_t size);
 void junk_release(struct heap *heap, size_t most);

@@ -78,17 +78,35 @@ void heap_free(struct vm *vm, void *bytes, size_t size)
 }
 
 /* ---- blocks ---- */
-void block_append(struct block **first, struct block **last, struct block *b)
+void block_push(struct block_list *list, struct block *b)
 {
-	b->next = NULL;
-	if (*first)
-		(*last)->next = b;
-	else
-		*first = b;
-	*last = b;
+	b->next = list->first;
+	if (!list->first)
+		list->last = b;
+	list->first = b;
 }
 
-uint32_t block_sweep(struct vm *vm, struct block *b, struct object **list)
+static struct block *block_pop(struct block_list *list)
+{
+	struct block *b = list->first;
+	if (b)
+		list->first = b->next;
+	return b;
+}
+
+void blocks_join(struct block_list *to, struct block_list *from)
+{
+	if (!from->first)
+		return;
+	from->last->next = to->first;
+	if (!to->first)
+		to->last = from->last;
+	to->first = from->first;
+	from->first = NULL;
+}
+
+/* Frees dead cells and links all free ones; returns their number. */
+static uint32_t block_sweep(struct vm *vm, struct block *b, struct object **list)
 {
 	struct heap *heap = &vm->heap;
 	struct object *free = NULL;
@@ -115,11 +133,34 @@ uint32_t block_sweep(struct vm *vm, struct block *b, struct object **list)
 	return count;
 }
 
+/* Whether it pays to allocate from a block with so many free cells. */
+static bool has_room(const struct block *b, uint32_t free)
+{
+	return free * 8 >= b->cells || b->cells < b->most;
+}
+
+uint32_t block_settle(struct vm *vm, struct size_class *c)
+{
+	struct block *b = block_pop(&c->sweep);
+	struct object *list;
+	if (!b)
+		return 0;
+	uint32_t cells = b->cells, free_cells = block_sweep(vm, b, &list);
+	if (free_cells == cells && c->roomy.first) {
+		vm->heap.blocks--;
+		free(b);
+	} else {
+		block_push(has_room(b, free_cells) ? &c->roomy : &c->full, b);
+	}
+	return cells;
+}
+
 static struct block *block_new(struct vm *vm, unsigned class)
 {
 	struct block *b = malloc(BLOCK_SIZE);
 	if (!b)
 		vm_out_of_memory(vm);
+	vm->heap.blocks++;
 	*b = (struct block){.cell_size = class_size(class), .size_class = (uint8_t) class};
 	b->most = (BLOCK_SIZE - (uint32_t)sizeof(*b)) / b->cell_size;
 	return b;
@@ -144,7 +185,26 @@ static struct object *block_cut(struct block *b)
 	return free;
 }
 
-/* Gets the class some free cells: cuts them from its block, sweeps at most a few blocks, else takes a new one. */
+/* Makes the first block of LIST the one that its class allocates from; false: there is none, or it has no room and is
+ * put with the full ones. */
+static bool take_first(struct vm *vm, struct size_class *c, struct block_list *list)
+{
+	struct block *b = block_pop(list);
+	if (!b)
+		return false;
+	if (!has_room(b, block_sweep(vm, b, &c->free))) {
+		c->free = NULL;
+		block_push(&c->full, b);
+		return false;
+	}
+	c->current = b;
+	if (!c->free)
+		c->free = block_cut(b);
+	return true;
+}
+
+/* Gets the class some free cells: cuts them from its block, sweeps at most a few of the blocks that were in use lately, takes
+ * one that is known to have room, else a new one. */
 static void refill(struct vm *vm, unsigned class)
 {
 	struct size_class *c = &vm->heap.classes[class];
@@ -152,23 +212,14 @@ static void refill(struct vm *vm, unsigned class)
 		c->free = block_cut(c->current);
 		return;
 	}
-	if (c->current) {
-		c->current->next = c->used;
-		c->used = c->current;
-		c->current = NULL;
-	}
-	for (int tries = 0; c->sweep && tries < SWEEPS_MAX; tries++) {
-		struct block *b = c->sweep;
-		c->sweep = b->next;
-		if (block_sweep(vm, b, &c->free) * 8 >= b->cells || b->cells < b->most) {
-			c->current = b;
-			if (!c->free)
-				c->free = block_cut(b);
+	if (c->current)
+		block_push(&c->used, c->current);
+	c->current = NULL;
+	for (int tries = 0; c->sweep.first && tries < SWEEPS_MAX; tries++)
+		if (take_first(vm, c, &c->sweep))
 			return;
-		}
-		c->free = NULL;
-		block_append(&c->full, &c->full_last, b);
-	}
+	if (take_first(vm, c, &c->roomy))
+		return;
 	c->current = block_new(vm, class);
 	c->free = block_cut(c->current);
 }
@@ -256,9 +307,10 @@ void heap_deinit(struct vm *vm)
 		if (c->current)
 			c->current->next = NULL;
 		free_blocks(vm, c->current);
-		free_blocks(vm, c->used);
-		free_blocks(vm, c->sweep);
-		free_blocks(vm, c->full);
+		free_blocks(vm, c->used.first);
+		free_blocks(vm, c->sweep.first);
+		free_blocks(vm, c->roomy.first);
+		free_blocks(vm, c->full.first);
 	}
 	for (size_t i = 0; i < heap->large_count; i++) {
 		object_free_parts(vm, heap->large[i]);
