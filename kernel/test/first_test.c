@@ -52,7 +52,7 @@ static int64_t thread_run(void (*entry)(uint64_t, uint64_t, struct thread_page *
 
 static void test_basics(void)
 {
-	struct system_info info;
+	struct system_info info = {0};
 	uint64_t first = clock_ns(), second = clock_ns();
 
 	report(boot->magic == HANDOFF_MAGIC, "the first unit gets the handoff", (int64_t)boot->magic);

@@ -197,7 +197,7 @@ static int mount_share(const struct start_info *info, const char *name, const ch
 	struct filesystem *filesystem = ramfs_create_shared(mount, read_only, &error);
 	if (filesystem)
 		error = mount_add(filesystem, &where, "portal", &root);
-	if (!error) {
+	if (filesystem && !error) {
 		root.mount->read_only = read_only;
 		path_release(&root);
 	}

@@ -288,12 +288,11 @@ static void close_timeline(struct vm *vm, struct timeline *t)
 	}
 	uint32_t keep = 0;
 	for (uint32_t i = 0; i < ts->count; i++) {
-		if (ts->all[i] == t)
-			free(t);
-		else
+		if (ts->all[i] != t)
 			ts->all[keep++] = ts->all[i];
 	}
 	ts->count = keep;
+	free(t);
 }
 
 /* ---- built-in functions ---- */

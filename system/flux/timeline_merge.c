@@ -115,10 +115,10 @@ static void merge_values(struct merge *m, struct object *o, const struct values_
                          const struct values_copy *source)
 {
 	struct vm *vm = m->vm;
-	value *items;
+	struct list *list = o->type == T_LIST ? (struct list *)o : NULL;
+	value *items = NULL;
 	uint32_t length;
-	if (o->type == T_LIST) {
-		struct list *list = (struct list *)o;
+	if (list) {
 		if (list->length != base->length || source->length != base->length) {
 			merge_lists(m, list, base, source);
 			return;
@@ -130,13 +130,13 @@ static void merge_values(struct merge *m, struct object *o, const struct values_
 	if (!m->dry)
 		vm_touch(vm, o);
 	for (uint32_t i = 0; i < length && i < base->length && i < source->length; i++) {
-		if (o->type == T_LIST)
-			items = ((struct list *)o)->items;
+		if (list)
+			items = list->items;
 		value v = settle(m, base->items[i], source->items[i], items[i]);
 		if (m->dry || m->raised)
 			continue;
-		if (o->type == T_LIST)
-			items = ((struct list *)o)->items;
+		if (list)
+			items = list->items;
 		items[i] = v;
 		gc_bulk(vm, o);
 	}

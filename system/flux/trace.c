@@ -264,11 +264,10 @@ bool trace_end(struct vm *vm, int status)
 	char line[200];
 	if (!t)
 		return true;
+	uint64_t fuel = vm->fuel_used + (uint64_t)(vm->countdown_start - vm->countdown);
 	int n =
 	    snprintf(line, sizeof(line), "%llu %016llx %d %llu %lld", (unsigned long long)t->output_length,
-	             (unsigned long long)t->hash, status,
-	             (unsigned long long)(vm->fuel_used + (uint64_t)(vm->countdown_start - vm->countdown)),
-	             (long long)vm->clock_ns);
+	             (unsigned long long)t->hash, status, (unsigned long long)fuel, (long long)vm->clock_ns);
 	if (t->file) {
 		put_record(t, 'E', line, (size_t)n, NULL, 0);
 		bool ok = fflush(t->file) == 0;

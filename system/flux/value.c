@@ -111,7 +111,7 @@ static void put(struct writer *w, const char *bytes, size_t length)
 {
 	if (!length)
 		return;
-	if (w->length + length > w->capacity) {
+	if (!w->bytes || w->length + length > w->capacity) {
 		size_t capacity = w->capacity ? w->capacity * 2 : 256;
 		while (capacity < w->length + length)
 			capacity *= 2;

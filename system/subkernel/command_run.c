@@ -87,7 +87,7 @@ static int take_name(char name[32], const char *text, const char *what)
 		return 0;
 	}
 	memset(name, 0, 32);
-	memcpy(name, text, strlen(text));
+	snprintf(name, 32, "%s", text);
 	return 1;
 }
 

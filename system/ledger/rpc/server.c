@@ -502,7 +502,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
 		return server->connection_count >= RPC_MAX_CONNECTIONS;
 	case LWS_CALLBACK_HTTP:
-		return begin_http(server, session, wsi, in);
+		return session ? begin_http(server, session, wsi, in) : -1;
 	case LWS_CALLBACK_HTTP_BODY:
 		if (connection && !append(server, connection, in, size))
 			connection->overrun = true;
@@ -514,6 +514,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return check_origin(server, wsi, origin, sizeof origin) ? 0 : -1;
 	case LWS_CALLBACK_ESTABLISHED:
+		if (!session)
+			return -1;
 		connection_close(server, session);
 		session->connection = connection_create(server, wsi, true);
 		return 0;
