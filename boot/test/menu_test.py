@@ -370,7 +370,7 @@ def effects():
         threading.Thread(target=serve, args=(server, answer), daemon=True).start()
         disk.truncate(1 << 20)
         devices = ["--net", "user", "--block", disk.name, "--cpus", "2"]
-        command = f"ls /dev/block 2>/dev/null | wc -l; grep -c ^processor /proc/cpuinfo; timeout 60 wget -qO- http://10.0.2.2:{server.getsockname()[1]}/ 2>/dev/null"
+        command = f"ls /dev/block 2>/dev/null | wc -l; grep -c ^processor /proc/cpuinfo; timeout 10 wget -qO- http://10.0.2.2:{server.getsockname()[1]}/ 2>/dev/null"
         for words, wanted, name in (("", ["1", "2", "reached"], "control: disk, processors, network"),
                                     ("safe", ["0", "1"], "safe: no driver, one processor"),
                                     ("airgap", ["1", "2"], "airgap: no network; the disk has its driver, and the processors are there")):
