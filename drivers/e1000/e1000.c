@@ -93,6 +93,7 @@ static struct e1000 {
 	uint32_t receive_head, receive_tail, receive_count;
 	uint32_t transmit_head, transmit_tail, transmit_count;
 	uint16_t entries[ENTRIES]; /* at a frame's last descriptor: how many entries of the client's it was */
+	struct link_frame frame;
 } card;
 
 static uint32_t get(uint32_t at)
@@ -158,55 +159,35 @@ static void take_sent(void)
 	link_server_done(&card.port.server, done, &card.port.signal);
 }
 
-/* Descriptors are put where the card does not look yet; the frame counts once all of it is known to be sound. */
+/* Where the newest frame that is under way has the number of its entries; 0: none is. */
+static uint16_t *newest(void)
+{
+	return card.transmit_count ? &card.entries[(card.transmit_tail + ENTRIES - 1) % ENTRIES] : 0;
+}
+
+/* Descriptors are put where the card does not look yet. */
 static bool send_frame(void)
 {
-	struct link_entry entry;
-	uint32_t at = card.transmit_tail, used = 0, entries = 0, bytes = 0;
-	bool sound = true;
+	const struct link_frame *frame = &card.frame;
 
-	if (ENTRIES - 1 - card.transmit_count < LINK_PIECES_MAX)
+	if (ENTRIES - 1 - card.transmit_count < LINK_PIECES_MAX || !link_port_take(&card.port, &card.frame))
 		return false;
-	do {
-		if (!link_server_take(&card.port.server, &entry)) {
-			sound = false;
-			break;
-		}
-		entries++;
-		bytes += entry.bytes;
-		sound = sound && entry.bytes &&
-		        entry.offset % LINK_BUFFER_BYTES + entry.bytes <= LINK_BUFFER_BYTES &&
-		        !(entry.flags & ~LINK_MORE) && !entry.segment_bytes && used < LINK_PIECES_MAX;
-		if (sound) {
-			volatile struct transmit_descriptor *descriptor = &card.transmit[at];
-			descriptor->address = link_port_address(&card.port, entry.offset);
-			descriptor->bytes = entry.bytes;
-			descriptor->command = entry.flags & LINK_MORE ? SEND_COMMAND & ~1u : SEND_COMMAND;
-			descriptor->sum_offset = descriptor->sum_start = 0;
-			descriptor->status = 0;
-			card.entries[at] = 0;
-			at = (at + 1) % ENTRIES;
-			used++;
-		}
-	} while (entry.flags & LINK_MORE && entries < LINK_ENTRIES_MAX);
-	if (!entries)
-		return false;
-	if (sound && bytes >= LINK_FRAME_MIN && bytes <= card.port.description.mtu + LINK_FRAME_MIN + 4u) {
-		card.entries[(at + ENTRIES - 1) % ENTRIES] = (uint16_t)entries;
-		card.transmit_tail = at;
-		card.transmit_count += used;
-		card.port.counters.sent_frames++;
-		card.port.counters.sent_bytes += bytes;
-	} else {
-		card.port.counters.refused++;
-		/* It waits for those before it, so that entries are given back in their order. */
-		if (card.transmit_count) {
-			uint32_t last = (card.transmit_tail + ENTRIES - 1) % ENTRIES;
-			card.entries[last] = (uint16_t)(card.entries[last] + entries);
-		} else {
-			link_server_done(&card.port.server, entries, &card.port.signal);
-		}
+	if (!frame->count) {
+		link_port_refuse(&card.port, frame->entries, newest());
+		return true;
 	}
+	for (uint32_t i = 0; i < frame->count; i++) {
+		volatile struct transmit_descriptor *descriptor = &card.transmit[card.transmit_tail];
+		bool last = i == frame->count - 1;
+		descriptor->address = link_port_address(&card.port, frame->pieces[i].offset);
+		descriptor->bytes = frame->pieces[i].bytes;
+		descriptor->command = last ? SEND_COMMAND : SEND_COMMAND & ~1u;
+		descriptor->sum_offset = descriptor->sum_start = 0;
+		descriptor->status = 0;
+		card.entries[card.transmit_tail] = last ? (uint16_t)frame->count : 0;
+		card.transmit_tail = (card.transmit_tail + 1) % ENTRIES;
+	}
+	card.transmit_count += frame->count;
 	return true;
 }
 

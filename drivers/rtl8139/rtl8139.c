@@ -65,8 +65,7 @@ static struct rtl8139 {
 	uint32_t receive_head, receive_tail, receive_count;
 	uint32_t transmit_head, transmit_tail, transmit_count;
 	uint16_t entries[ENTRIES]; /* at a frame's last descriptor: how many entries of the client's it was */
-	struct link_entry pieces[LINK_PIECES_MAX]; /* of the frame that waits for room */
-	uint32_t piece_count;
+	struct link_frame frame;   /* that waits for room, while it has pieces */
 } card;
 
 static uint32_t get(uint32_t at, unsigned bytes)
@@ -156,10 +155,10 @@ static void take_sent(void)
 /* Gives the frame that waits to the card, its first piece last: it sees the whole frame or nothing. */
 static void frame_give(void)
 {
-	uint32_t count = card.piece_count;
+	uint32_t count = card.frame.count;
 
 	for (uint32_t i = count; i-- > 0;) {
-		const struct link_entry *piece = &card.pieces[i];
+		const struct link_entry *piece = &card.frame.pieces[i];
 		uint32_t at = (card.transmit_tail + i) % ENTRIES;
 
 		card.transmit[at].address = link_port_address(&card.port, piece->offset);
@@ -170,54 +169,24 @@ static void frame_give(void)
 	}
 	card.transmit_tail = (card.transmit_tail + count) % ENTRIES;
 	card.transmit_count += count;
-	card.piece_count = 0;
+	card.frame.count = 0;
 }
 
-/* Takes the next frame. False: there is none. One that is not sound has no pieces, and is given back behind those before it. */
-static bool frame_take(void)
+/* Where the newest frame that is under way has the number of its entries; 0: none is. */
+static uint16_t *newest(void)
 {
-	struct link_entry entry;
-	uint32_t entries = 0, bytes = 0;
-	bool sound = true;
-
-	do {
-		if (!link_server_take(&card.port.server, &entry)) {
-			sound = false;
-			break;
-		}
-		bytes += entry.bytes;
-		sound = sound && entry.bytes &&
-		        entry.offset % LINK_BUFFER_BYTES + entry.bytes <= LINK_BUFFER_BYTES &&
-		        !(entry.flags & ~LINK_MORE) && !entry.segment_bytes && entries < LINK_PIECES_MAX;
-		if (sound)
-			card.pieces[entries] = entry;
-		entries++;
-	} while (entry.flags & LINK_MORE && entries < LINK_ENTRIES_MAX);
-	if (!entries)
-		return false;
-	if (sound && bytes >= LINK_FRAME_MIN && bytes <= card.port.description.mtu + LINK_FRAME_MIN + 4u) {
-		card.piece_count = entries;
-		card.port.counters.sent_frames++;
-		card.port.counters.sent_bytes += bytes;
-		return true;
-	}
-	card.port.counters.refused++;
-	if (card.transmit_count) {
-		uint32_t last = (card.transmit_tail + ENTRIES - 1) % ENTRIES;
-		card.entries[last] = (uint16_t)(card.entries[last] + entries);
-	} else {
-		link_server_done(&card.port.server, entries, &card.port.signal);
-	}
-	return true;
+	return card.transmit_count ? &card.entries[(card.transmit_tail + ENTRIES - 1) % ENTRIES] : 0;
 }
 
 static void send_frames(void)
 {
-	while (card.piece_count || frame_take()) {
-		if (ENTRIES - card.transmit_count < card.piece_count)
+	while (card.frame.count || link_port_take(&card.port, &card.frame)) {
+		if (ENTRIES - card.transmit_count < card.frame.count)
 			return;
-		if (card.piece_count)
+		if (card.frame.count)
 			frame_give();
+		else
+			link_port_refuse(&card.port, card.frame.entries, newest());
 	}
 }
 
@@ -242,7 +211,7 @@ static void card_init(void)
 	memset(card.receive, 0, DRIVER_PAGE);
 	memset(card.transmit, 0, DRIVER_PAGE);
 	card.receive_head = card.receive_tail = card.receive_count = 0;
-	card.transmit_head = card.transmit_tail = card.transmit_count = card.piece_count = 0;
+	card.transmit_head = card.transmit_tail = card.transmit_count = card.frame.count = 0;
 	put(CPCR, 2, CPCR_MODE);
 	put64(RDSAR, card.addresses[0]);
 	put64(TNPDS, card.addresses[1]);

@@ -29,6 +29,7 @@ static struct net {
 		bool done;
 	} sent[VIRTQUEUE_SIZE_MAX];
 	uint32_t sent_first, sent_count;
+	struct link_frame frame;
 } net;
 
 static void fill(void)
@@ -84,41 +85,21 @@ static void take_sent(void)
 static bool send_frame(void)
 {
 	struct virtio_piece pieces[PIECES_MAX];
-	struct link_entry entry;
-	unsigned count = 1;
-	uint32_t entries = 0, bytes = 0;
-	bool sound = true;
 
-	if (net.transmit.free_count < PIECES_MAX || net.sent_count == VIRTQUEUE_SIZE_MAX)
-		return false;
-	pieces[0] = (struct virtio_piece){net.header, HEADER_BYTES};
-	do {
-		if (!link_server_take(&net.port.server, &entry)) {
-			sound = false;
-			break;
-		}
-		entries++;
-		/* A piece lies inside one buffer, which is contiguous. */
-		sound = sound && entry.bytes &&
-		        entry.offset % LINK_BUFFER_BYTES + entry.bytes <= LINK_BUFFER_BYTES &&
-		        !(entry.flags & ~LINK_MORE) && !entry.segment_bytes && count < PIECES_MAX;
-		if (sound)
-			pieces[count++] =
-			    (struct virtio_piece){link_port_address(&net.port, entry.offset), entry.bytes};
-		bytes += entry.bytes;
-	} while (entry.flags & LINK_MORE && entries < LINK_ENTRIES_MAX);
-	if (!entries)
+	if (net.transmit.free_count < PIECES_MAX || net.sent_count == VIRTQUEUE_SIZE_MAX ||
+	    !link_port_take(&net.port, &net.frame))
 		return false;
 	struct sent *sent = &net.sent[(net.sent_first + net.sent_count++) % VIRTQUEUE_SIZE_MAX];
-	*sent = (struct sent){.entries = (uint16_t)entries, .done = true};
-	if (sound && bytes >= LINK_FRAME_MIN && bytes <= net.port.description.mtu + LINK_FRAME_MIN + 4u) {
-		sent->done = false;
-		virtqueue_add(&net.transmit, pieces, count, 0, sent);
-		net.port.counters.sent_frames++;
-		net.port.counters.sent_bytes += bytes;
-	} else {
-		net.port.counters.refused++;
+	*sent = (struct sent){.entries = (uint16_t)net.frame.entries, .done = !net.frame.count};
+	if (sent->done)
+		return true;
+	pieces[0] = (struct virtio_piece){net.header, HEADER_BYTES};
+	for (uint32_t i = 0; i < net.frame.count; i++) {
+		const struct link_entry *piece = &net.frame.pieces[i];
+		pieces[i + 1] =
+		    (struct virtio_piece){link_port_address(&net.port, piece->offset), piece->bytes};
 	}
+	virtqueue_add(&net.transmit, pieces, net.frame.count + 1, 0, sent);
 	return true;
 }
 

@@ -144,6 +144,47 @@ void link_port_set_up(struct link_port *port, bool up)
 		link_server_state(&port->server, up ? LINK_STATE_UP : 0, &port->signal);
 }
 
+bool link_port_take(struct link_port *port, struct link_frame *frame)
+{
+	struct link_entry entry;
+	uint32_t bytes = 0;
+	bool sound = true;
+
+	frame->entries = frame->count = 0;
+	do {
+		if (!link_server_take(&port->server, &entry)) {
+			sound = false;
+			break;
+		}
+		bytes += entry.bytes;
+		sound = sound && entry.bytes &&
+		        entry.offset % LINK_BUFFER_BYTES + entry.bytes <= LINK_BUFFER_BYTES &&
+		        !(entry.flags & ~LINK_MORE) && !entry.segment_bytes &&
+		        frame->entries < LINK_PIECES_MAX;
+		if (sound)
+			frame->pieces[frame->entries] = entry;
+		frame->entries++;
+	} while (entry.flags & LINK_MORE && frame->entries < LINK_ENTRIES_MAX);
+	if (!frame->entries)
+		return false;
+	if (sound && bytes >= LINK_FRAME_MIN && bytes <= port->description.mtu + LINK_FRAME_MIN + 4u) {
+		frame->count = frame->entries;
+		port->counters.sent_frames++;
+		port->counters.sent_bytes += bytes;
+	} else {
+		port->counters.refused++;
+	}
+	return true;
+}
+
+void link_port_refuse(struct link_port *port, uint32_t entries, uint16_t *newest)
+{
+	if (newest)
+		*newest = (uint16_t)(*newest + entries);
+	else
+		link_server_done(&port->server, entries, &port->signal);
+}
+
 void link_port_finish(struct link_port *port, uint64_t bits)
 {
 	if (port->signal && port->opened)

@@ -47,5 +47,16 @@ static inline uint64_t link_port_address(const struct link_port *port, uint32_t 
 {
 	return port->addresses[offset / DRIVER_PAGE] + offset % DRIVER_PAGE;
 }
+/* A frame that the client sends. */
+struct link_frame {
+	uint32_t entries; /* taken: link_server_done gives back as many, in the frames' order */
+	uint32_t count;   /* of its pieces; 0: it is refused */
+	struct link_entry pieces[LINK_PIECES_MAX];
+};
+/* Takes the client's next frame and counts it. False: there is none. Pieces that are not refused lie inside one buffer each. */
+bool link_port_take(struct link_port *port, struct link_frame *frame);
+/* Gives the ENTRIES of a refused frame back: with those of the newest frame under way, whose number *NEWEST is (0: there is
+ * none), so that all go back in their order. */
+void link_port_refuse(struct link_port *port, uint32_t entries, uint16_t *newest);
 /* After a batch: tells the client, if it is to be told. And looks, at DRIVER_TIMER_BIT, whether it lives. */
 void link_port_finish(struct link_port *port, uint64_t bits);
