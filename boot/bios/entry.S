@@ -83,6 +83,26 @@ start32:
 1:	hlt
 	jmp	1b
 
+/* From 32-bit code to real mode, with data segments at 0; changes AX, and disturbs nothing else. */
+	.macro	REAL_MODE
+	ljmpl	$0x18, $1f
+	.code16
+1:	movw	$0x20, %ax			/* 16-bit limits before leaving protected mode */
+	movw	%ax, %ds
+	movw	%ax, %es
+	movw	%ax, %ss
+	movl	%cr0, %eax
+	andb	$0xfe, %al
+	movl	%eax, %cr0
+	ljmp	$0, $2f
+2:	xorw	%ax, %ax
+	movw	%ax, %ds
+	movw	%ax, %es
+	movw	%ax, %ss
+	movw	%ax, %fs
+	movw	%ax, %gs
+	.endm
+
 /* void bios_call(uint8_t vector, struct bios_registers *registers): one BIOS software interrupt in real mode. */
 	.text
 	.globl	bios_call
@@ -98,21 +118,7 @@ bios_call:
 	movl	$8, %ecx
 	rep movsl
 	movl	%esp, saved_stack
-	ljmpl	$0x18, $1f
-	.code16
-1:	movw	$0x20, %ax			/* 16-bit limits before leaving protected mode */
-	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
-	movl	%cr0, %eax
-	andb	$0xfe, %al
-	movl	%eax, %cr0
-	ljmp	$0, $2f
-2:	xorw	%ax, %ax
-	movw	%ax, %ds
-	movw	%ax, %ss
-	movw	%ax, %fs
-	movw	%ax, %gs
+	REAL_MODE
 	movl	registers + 0, %eax
 	movl	registers + 4, %ebx
 	movl	registers + 8, %ecx
@@ -170,22 +176,7 @@ bios_chain:
 	movl	$0x7c00, %edi
 	movl	$128, %ecx
 	rep movsl
-	ljmpl	$0x18, $1f
-	.code16
-1:	movw	$0x20, %ax
-	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
-	movl	%cr0, %eax
-	andb	$0xfe, %al
-	movl	%eax, %cr0
-	ljmp	$0, $2f
-2:	xorw	%ax, %ax
-	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
-	movw	%ax, %fs
-	movw	%ax, %gs
+	REAL_MODE
 	movw	$0x7c00, %sp
 	sti
 	ljmp	$0, $0x7c00

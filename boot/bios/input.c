@@ -55,13 +55,13 @@ void platform_boot_other(uint32_t disk, const char *path)
 {
 	struct bios_registers text = {.eax = 3};
 	(void)path;
-	for (uint8_t drive = FIRST_DISK; drive < FIRST_DISK + DISKS_MAX; drive++) {
+	for (unsigned drive = FIRST_DISK; drive < FIRST_DISK + DISKS_MAX; drive++) {
 		if (drive == bios_drive() || disk--)
 			continue;
-		if (!boot_sector_read(drive))
+		if (!boot_sector_read((uint8_t)drive))
 			return;
 		bios_call(0x10, &text);
-		bios_chain(drive);
+		bios_chain((uint8_t)drive);
 	}
 }
 
