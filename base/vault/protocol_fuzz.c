@@ -3,18 +3,18 @@
  * capabilities out. After each input the sessions end, nothing that was reserved or used is left, and the file system
  * is sound. */
 #include <stdio.h>
+#include "fuzz_input.h"
 #include "vault.h"
 
-#define BLOCKS    2048u
+#define BLOCKS 2048u
+#include "holonfs/fuzz_image.h"
+
 #define CALLS_MAX 400u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct service service;
 
-static uint8_t base[BLOCKS][HOLONFS_BLOCK], image[BLOCKS][HOLONFS_BLOCK];
-static const uint8_t *input;
-static size_t left;
 static struct thread_page *page;
 static unsigned windows;
 
@@ -83,46 +83,6 @@ int vdisk_commit(struct vdisk *disk)
 
 /* ---- A file system in memory ---- */
 
-static int read_image(void *context, uint64_t block, uint64_t count, void *buffer)
-{
-	(void)context;
-	memcpy(buffer, image[block], count * HOLONFS_BLOCK);
-	return 0;
-}
-
-static int write_image(void *context, uint64_t block, uint64_t count, const void *buffer)
-{
-	(void)context;
-	memcpy(image[block], buffer, count * HOLONFS_BLOCK);
-	return 0;
-}
-
-static int discard_image(void *context, uint64_t block, uint64_t count)
-{
-	(void)context;
-	memset(image[block], 0, count * HOLONFS_BLOCK);
-	return 0;
-}
-
-static int flush_image(void *context)
-{
-	(void)context;
-	return 0;
-}
-
-static int fixed_random(void *buffer, size_t bytes)
-{
-	memset(buffer, 7, bytes);
-	return 0;
-}
-
-static const struct store store = {.blocks = BLOCKS,
-                                   .read = read_image,
-                                   .write = write_image,
-                                   .discard = discard_image,
-                                   .flush = flush_image,
-                                   .commit = flush_image};
-
 static void make_base(void)
 {
 	static uint8_t data[5 * HOLONFS_BLOCK] = {1};
@@ -142,16 +102,6 @@ static void make_base(void)
 }
 
 /* ---- Clients ---- */
-
-static void take(void *to, size_t bytes)
-{
-	size_t part = bytes < left ? bytes : left;
-	memset(to, 0, bytes);
-	if (part)
-		memcpy(to, input, part);
-	input += part;
-	left -= part;
-}
 
 /* A word of a message: small numbers, which are nodes and offsets that are there, more often than others. */
 static uint64_t take_word(void)

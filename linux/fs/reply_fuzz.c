@@ -2,6 +2,7 @@
  * generated stubs and then through service_reply.h, as linux/fs/backing*.c uses both. Every byte that is accepted is
  * read, so that a length that was not checked shows. */
 #include <stdlib.h>
+#include "fuzz_input.h"
 #include "holon.h"
 #include "file.interface.h"
 #include "service_reply.h"
@@ -10,20 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const uint8_t *input;
-static size_t left;
 static struct thread_page *page;
 static uint64_t sum; /* of what was accepted */
-
-static void take(void *to, size_t bytes)
-{
-	size_t part = bytes < left ? bytes : left;
-	memset(to, 0, bytes);
-	if (part)
-		memcpy(to, input, part);
-	input += part;
-	left -= part;
-}
 
 int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
                  uint64_t *second)

@@ -9,29 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "share.h"
+#include "share_buffer.h"
 
 #define NODES 64u
 
 static char top[] = "/dev/shm/share-fuzz-XXXXXX";
-static uint8_t buffer[1 << 20];
-
-static bool put(void *context, uint64_t at, const void *bytes, uint64_t count)
-{
-	(void)context;
-	if (count > sizeof(buffer) || at > sizeof(buffer) - count)
-		return false;
-	memcpy(buffer + at, bytes, count);
-	return true;
-}
-
-static bool get(void *context, uint64_t at, void *bytes, uint64_t count)
-{
-	(void)context;
-	if (count > sizeof(buffer) || at > sizeof(buffer) - count)
-		return false;
-	memcpy(bytes, buffer + at, count);
-	return true;
-}
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
 {

@@ -1,9 +1,9 @@
 /* Tests of what serves a volume: the calls of abi/file.interface by its own stubs, on a directory of the host; nothing outside of
  * it is reached, and a read-only one is not changed. */
 #include "share.h"
+#include "share_buffer.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <holon/file.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 
 static struct share share;
 static struct thread_page page;
-static uint8_t buffer[FILE_TRANSFER_MAX];
 static char top[] = "/tmp/share-test-XXXXXX";
 static int failures, directory;
 
@@ -30,24 +29,6 @@ static void check(const char *name, bool right)
 {
 	printf(right ? "ok share: %s\n" : "not ok share: %s - see the check of this name\n", name);
 	failures += !right;
-}
-
-static bool put(void *context, uint64_t at, const void *bytes, uint64_t count)
-{
-	(void)context;
-	if (count > sizeof(buffer) || at > sizeof(buffer) - count)
-		return false;
-	memcpy(buffer + at, bytes, count);
-	return true;
-}
-
-static bool get(void *context, uint64_t at, void *bytes, uint64_t count)
-{
-	(void)context;
-	if (count > sizeof(buffer) || at > sizeof(buffer) - count)
-		return false;
-	memcpy(bytes, buffer + at, count);
-	return true;
 }
 
 static int64_t session(uint32_t flags, uint64_t *root)
