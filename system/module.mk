@@ -6,7 +6,7 @@ $(call native-program,system/holdings,system/subkernel/holdings.c)
 GUEST_CFLAGS := $(CSTD) $(WARN) -O2 -Iabi
 # What serves abi/file.interface in a Linux process: messages as native services take them, and no kernel.
 SHARE_CFLAGS := -DHOLON_FAKE_KERNEL -Ilib/holon -Ibuild/abi
-SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c command_volume.c share.c tree.c)
+SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c command_volume.c share.c share_nodes.c tree.c)
 build/guest/subkernel: $(SUBKERNEL_COMMAND) $(addprefix system/subkernel/,command.h log.h tree.h share.h libholon.h) abi/holon/blueprint.h abi/holon/switch.h abi/holon/link.h abi/holon/guest_calls.h abi/holon/portal.h build/abi/file.interface.h build/abi/holon/calls.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -46,7 +46,8 @@ build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
 $(call host-test,subkernel-tree,system/subkernel/tree_test.c system/subkernel/tree.c,-D_GNU_SOURCE)
 $(call host-fuzz,subkernel-tree,system/subkernel/tree_fuzz.c system/subkernel/tree.c,-D_GNU_SOURCE)
 # What serves volumes, on a directory of the host.
-$(call host-test,subkernel-share,system/subkernel/share_test.c system/subkernel/share.c,-D_GNU_SOURCE $(SHARE_CFLAGS))
-$(call host-fuzz,subkernel-share,system/subkernel/share_fuzz.c system/subkernel/share.c,-D_GNU_SOURCE $(SHARE_CFLAGS))
-$(call host-object-names,test,-D_GNU_SOURCE $(SHARE_CFLAGS),system/subkernel/share_test.c system/subkernel/share.c): | $(INTERFACES)
-$(call host-object-names,fuzz,-D_GNU_SOURCE $(SHARE_CFLAGS),system/subkernel/share_fuzz.c system/subkernel/share.c): | $(INTERFACES)
+SHARE_SOURCES := system/subkernel/share.c system/subkernel/share_nodes.c
+$(call host-test,subkernel-share,system/subkernel/share_test.c $(SHARE_SOURCES),-D_GNU_SOURCE $(SHARE_CFLAGS))
+$(call host-fuzz,subkernel-share,system/subkernel/share_fuzz.c $(SHARE_SOURCES),-D_GNU_SOURCE $(SHARE_CFLAGS))
+$(call host-object-names,test,-D_GNU_SOURCE $(SHARE_CFLAGS),system/subkernel/share_test.c $(SHARE_SOURCES)): | $(INTERFACES)
+$(call host-object-names,fuzz,-D_GNU_SOURCE $(SHARE_CFLAGS),system/subkernel/share_fuzz.c $(SHARE_SOURCES)): | $(INTERFACES)

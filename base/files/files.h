@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <file_name.h>
 #include <holon.h>
 #include <stdlib.h>
 #include <string.h>

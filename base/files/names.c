@@ -6,16 +6,6 @@
 
 static uint8_t reply[MESSAGE_BYTES_MAX]; /* what a call gives back in bytes */
 
-static int64_t name_check(const char *name)
-{
-	size_t bytes = strnlen(name, FILE_NAME_MAX + 1);
-	if (bytes > FILE_NAME_MAX)
-		return FILE_E_NAME_TOO_LONG;
-	if (!bytes || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/'))
-		return E_ARGUMENT;
-	return E_OK;
-}
-
 /* A name is read only here: the thread's page is used by the device's calls, whose bytes stay (lib/block/block_device.h). */
 static int64_t name_begin(uint64_t badge, uint64_t directory, const char *name, bool writes,
                           struct session **session)
@@ -23,7 +13,7 @@ static int64_t name_begin(uint64_t badge, uint64_t directory, const char *name, 
 	int64_t result = call_begin(badge, directory, writes, session);
 	if (result >= 0 && !directory)
 		result = FILE_E_STALE;
-	return result < 0 ? result : name_check(name);
+	return result < 0 ? result : file_name_check(name);
 }
 
 static int64_t give(const struct file_attributes *found, const void **attributes, uint32_t *bytes)
@@ -215,7 +205,7 @@ static int64_t files_rename(void *context, uint64_t badge, uint64_t from_directo
 	(void)context;
 	int64_t result = name_begin(badge, from_directory, from, true, &session);
 	if (result >= 0)
-		result = name_check(to);
+		result = file_name_check(to);
 	if (result >= 0 && !session_knows(session, to_directory))
 		result = FILE_E_STALE;
 	if (result < 0)

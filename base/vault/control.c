@@ -304,7 +304,7 @@ static int64_t path_find(struct vault *vault, const char *path, bool make_missin
 		memcpy(name, path, length);
 		name[length] = 0;
 		path += length;
-		int64_t result = name_check(name);
+		int64_t result = file_name_check(name);
 		if (result < 0)
 			return result;
 		int status = holonfs_lookup(vault->fs, *inode, name, &found);

@@ -62,16 +62,6 @@ int64_t file_error(int64_t status)
 	}
 }
 
-int64_t name_check(const char *name)
-{
-	size_t bytes = strnlen(name, FILE_NAME_MAX + 1);
-	if (bytes > FILE_NAME_MAX)
-		return FILE_E_NAME_TOO_LONG;
-	if (!bytes || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/'))
-		return E_ARGUMENT;
-	return E_OK;
-}
-
 void attributes_convert(const struct holonfs_attributes *from, struct file_attributes *to)
 {
 	*to = (struct file_attributes){.node = from->inode,
@@ -114,7 +104,7 @@ static int64_t name_begin(uint64_t badge, uint64_t directory, const char *name, 
                           struct session **session, struct holonfs **fs)
 {
 	int64_t result = call_begin(badge, directory, writes, session, fs);
-	return result < 0 ? result : name_check(name);
+	return result < 0 ? result : file_name_check(name);
 }
 
 static int64_t files_lookup(void *context, uint64_t badge, uint64_t directory, const char *name,
@@ -307,7 +297,7 @@ static int64_t files_rename(void *context, uint64_t badge, uint64_t from_directo
 	(void)context;
 	int64_t result = name_begin(badge, from_directory, from, true, &session, &fs);
 	if (result >= 0)
-		result = name_check(to);
+		result = file_name_check(to);
 	if (result >= 0 && !session_knows(session, to_directory))
 		result = FILE_E_STALE;
 	if (result < 0)

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <errno.h>
+#include <file_name.h>
 #include <holon.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,6 @@ int64_t call_begin(uint64_t badge, uint64_t node, bool writes, struct session **
 /* The end of one that wrote: RESULT, with the commit that it needs under way. */
 int64_t call_end(struct session *session, int64_t result);
 void attributes_convert(const struct holonfs_attributes *from, struct file_attributes *to);
-int64_t name_check(const char *name);
 
 /* The calls of contents.c. */
 int64_t contents_transfer(void *context, uint64_t badge, uint64_t bytes, handle_t *memory);

@@ -3,9 +3,10 @@
  * A node is an inode: its number, and an O_PATH descriptor that keeps it. Names are looked up one at a time below a node,
  * never followed and never "..", so that nothing outside of the directory is reached; what lies on another file system
  * below it is refused. Set-user-ID bits, devices and sockets are not made for a child. */
-#include "share.h"
+#include "share_nodes.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <file_name.h>
 #include <holon/file.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@
 #include <unistd.h>
 
 #define MODE_KEPT   01777u
-#define SLOTS_FIRST 64u
 #define CHUNK_BYTES 65536u
 #define LIST_BYTES  3072u /* of entries in one answer */
 #define SET_KNOWN   511u
@@ -28,94 +28,6 @@ int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 {
 	(void)number, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f, (void)second;
 	return E_CALL;
-}
-
-static int64_t failed(void)
-{
-	return errno > 0 && errno <= 133 ? -200 - errno : FILE_E_IO;
-}
-
-/* ---- Nodes ---- */
-
-static struct share_node *slot_of(struct share_node *nodes, uint32_t slots, uint64_t number)
-{
-	uint32_t at = (uint32_t)(number * 0x9e3779b97f4a7c15ull >> 32) & (slots - 1);
-	while (nodes[at].number && nodes[at].number != number)
-		at = (at + 1) & (slots - 1);
-	return &nodes[at];
-}
-
-static struct share_node *node_find(const struct share *share, uint64_t number)
-{
-	struct share_node *node = number ? slot_of(share->nodes, share->slots, number) : 0;
-	return node && node->number ? node : 0;
-}
-
-static bool nodes_grow(struct share *share)
-{
-	uint32_t slots = share->slots ? share->slots * 2 : SLOTS_FIRST;
-	struct share_node *nodes = calloc(slots, sizeof(*nodes));
-	if (!nodes)
-		return false;
-	for (uint32_t i = 0; i < share->slots; i++)
-		if (share->nodes[i].number)
-			*slot_of(nodes, slots, share->nodes[i].number) = share->nodes[i];
-	free(share->nodes);
-	share->nodes = nodes;
-	share->slots = slots;
-	return true;
-}
-
-/* A use of the inode that FILE (O_PATH, which goes over) names; its attributes in *STATUS. */
-static int64_t node_use(struct share *share, int file, struct stat *status)
-{
-	if (fstatat(file, "", status, AT_EMPTY_PATH)) {
-		int64_t result = failed();
-		close(file);
-		return result;
-	}
-	struct share_node *node = 0;
-	int64_t result = status->st_dev == share->device && status->st_ino ? E_OK : FILE_E_OTHER_DEVICE;
-	if (result >= 0 && (node = node_find(share, status->st_ino))) {
-		node->count++;
-		close(file);
-		return E_OK;
-	}
-	if (result >= 0 &&
-	    (share->used >= share->most || (share->used * 2 >= share->slots && !nodes_grow(share))))
-		result = -200 - ENFILE;
-	if (result < 0) {
-		close(file);
-		return result;
-	}
-	*slot_of(share->nodes, share->slots, status->st_ino) =
-	    (struct share_node){.number = status->st_ino, .count = 1, .file = file};
-	share->used++;
-	return E_OK;
-}
-
-static void open_forget(struct share *share, uint64_t number)
-{
-	for (unsigned i = 0; i < SHARE_OPEN_MAX; i++)
-		if (share->open[i].number == number) {
-			close(share->open[i].file);
-			share->open[i].number = 0;
-		}
-}
-
-/* Takes NODE out; what collided with it moves up. */
-static void node_remove(struct share *share, struct share_node *node)
-{
-	uint32_t mask = share->slots - 1, at = (uint32_t)(node - share->nodes);
-	open_forget(share, node->number);
-	close(node->file);
-	*node = (struct share_node){0};
-	share->used--;
-	for (at = (at + 1) & mask; share->nodes[at].number; at = (at + 1) & mask) {
-		struct share_node moved = share->nodes[at];
-		share->nodes[at] = (struct share_node){0};
-		*slot_of(share->nodes, share->slots, moved.number) = moved;
-	}
 }
 
 /* ---- Attributes ---- */
@@ -169,32 +81,24 @@ static struct node_path path_of(const struct share_node *node)
 static int64_t give_node(const struct share_node *node, const void **attributes, uint32_t *bytes)
 {
 	struct stat status;
-	return fstatat(node->file, "", &status, AT_EMPTY_PATH) ? failed() : give(&status, attributes, bytes);
+	return fstatat(node->file, "", &status, AT_EMPTY_PATH) ? share_failed()
+	                                                       : give(&status, attributes, bytes);
 }
 
 /* ---- The beginning of calls ---- */
 
 static int64_t begin(struct share *share, uint64_t number, bool writes, struct share_node **node)
 {
-	if (!share->session || !(*node = node_find(share, number)))
+	if (!share->session || !(*node = share_node_find(share, number)))
 		return FILE_E_STALE;
 	return writes && share->read_only ? FILE_E_READ_ONLY : E_OK;
-}
-
-static int64_t name_check(const char *name)
-{
-	size_t bytes = strnlen(name, FILE_NAME_MAX + 1);
-	if (bytes > FILE_NAME_MAX)
-		return FILE_E_NAME_TOO_LONG;
-	return !bytes || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') ? E_ARGUMENT
-	                                                                                        : E_OK;
 }
 
 static int64_t begin_name(struct share *share, uint64_t directory, const char *name, bool writes,
                           struct share_node **node)
 {
 	int64_t result = begin(share, directory, writes, node);
-	return result < 0 ? result : name_check(name);
+	return result < 0 ? result : file_name_check(name);
 }
 
 /* A use of NAME in DIRECTORY, with its attributes. */
@@ -204,8 +108,8 @@ static int64_t use_name(struct share *share, int directory, const char *name, ui
 	struct stat status;
 	int file = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (file < 0)
-		return failed();
-	int64_t result = node_use(share, file, &status);
+		return share_failed();
+	int64_t result = share_node_use(share, file, &status);
 	if (result < 0)
 		return result;
 	*number = status.st_ino;
@@ -220,7 +124,7 @@ static int64_t contents(struct share *share, const struct share_node *node, bool
 		if (share->open[i].number == node->number && (share->open[i].write || !write))
 			return share->open[i].file;
 	if (fstatat(node->file, "", &status, AT_EMPTY_PATH))
-		return failed();
+		return share_failed();
 	if (!S_ISREG(status.st_mode))
 		return S_ISDIR(status.st_mode) ? FILE_E_IS_DIRECTORY : E_ARGUMENT;
 	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -228,7 +132,7 @@ static int64_t contents(struct share *share, const struct share_node *node, bool
 	if (file < 0 && write && errno == EACCES)
 		file = open(path_of(node).text, flags | O_WRONLY);
 	if (file < 0)
-		return failed();
+		return share_failed();
 	unsigned at = share->open_next++ % SHARE_OPEN_MAX;
 	if (share->open[at].number)
 		close(share->open[at].file);
@@ -245,7 +149,7 @@ static int64_t share_session(void *context, uint64_t badge, handle_t quota, hand
                              uint32_t *bytes)
 {
 	struct share *share = context;
-	struct share_node *node = node_find(share, share->root);
+	struct share_node *node = share_node_find(share, share->root);
 	(void)badge, (void)quota, (void)changes, (void)now_ns;
 	if (share->session || !node)
 		return FILE_E_BUSY;
@@ -267,7 +171,7 @@ static int64_t share_call_end(void *context, uint64_t badge)
 	for (uint32_t i = 0; i < share->slots;) {
 		struct share_node *node = &share->nodes[i];
 		if (node->number && node->number != share->root)
-			node_remove(share, node); /* another may have moved to this place */
+			share_node_remove(share, node); /* another may have moved to this place */
 		else
 			i++;
 	}
@@ -296,7 +200,7 @@ static int64_t share_forget(void *context, uint64_t badge, uint64_t number, uint
 	if (count < node->count)
 		node->count -= count;
 	else
-		node_remove(share, node);
+		share_node_remove(share, node);
 	return E_OK;
 }
 
@@ -339,23 +243,23 @@ static int64_t share_set_attributes(void *context, uint64_t badge, uint64_t numb
 		return E_ARGUMENT;
 	memcpy(&wanted, data, sizeof(wanted));
 	if (fstatat(node->file, "", &status, AT_EMPTY_PATH))
-		return failed();
+		return share_failed();
 	bool link = S_ISLNK(status.st_mode); /* whose path would be followed */
 	if (valid & (FILE_SET_UID | FILE_SET_GID) &&
 	    fchownat(node->file, "", valid & FILE_SET_UID ? wanted.uid : (uid_t)-1,
 	             valid & FILE_SET_GID ? wanted.gid : (gid_t)-1, AT_EMPTY_PATH))
-		return failed();
+		return share_failed();
 	if (!link && valid & FILE_SET_MODE && chmod(path_of(node).text, wanted.mode & MODE_KEPT))
-		return failed();
+		return share_failed();
 	if (valid & FILE_SET_SIZE && (wanted.size > FILE_SIZE_MAX || !S_ISREG(status.st_mode) ||
 	                              truncate(path_of(node).text, (off_t)wanted.size)))
 		return wanted.size > FILE_SIZE_MAX ? FILE_E_TOO_BIG
-		       : S_ISREG(status.st_mode)   ? failed()
+		       : S_ISREG(status.st_mode)   ? share_failed()
 		                                   : E_ARGUMENT;
 	const uint32_t times =
 	    FILE_SET_ACCESSED | FILE_SET_MODIFIED | FILE_SET_ACCESSED_NOW | FILE_SET_MODIFIED_NOW;
 	if (!link && valid & times && set_times(node, valid, &wanted))
-		return failed();
+		return share_failed();
 	return give_node(node, attributes, bytes);
 }
 
@@ -384,7 +288,7 @@ static int64_t share_create(void *context, uint64_t badge, uint64_t directory, u
 	else if (S_ISREG(mode))
 		made = openat(node->file, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, kept);
 	if (made < 0)
-		return failed();
+		return share_failed();
 	if (S_ISREG(mode))
 		close(made);
 	own(node->file, name, owner);
@@ -401,7 +305,7 @@ static int64_t share_link_symbolic(void *context, uint64_t badge, uint64_t direc
 	if (result < 0)
 		return result;
 	if (symlinkat(target, node->file, name))
-		return failed();
+		return share_failed();
 	own(node->file, name, owner);
 	return use_name(context, node->file, name, number, attributes, bytes);
 }
@@ -417,7 +321,7 @@ static int64_t share_read_link(void *context, uint64_t badge, uint64_t number, u
 		return result;
 	ssize_t length = readlinkat(node->file, "", text, sizeof(text));
 	if (length < 0)
-		return failed();
+		return share_failed();
 	uint32_t left = offset < (uint64_t)length ? (uint32_t)length - offset : 0;
 	*target = left ? text + offset : text;
 	*bytes = left < LIST_BYTES ? left : LIST_BYTES;
@@ -435,7 +339,7 @@ static int64_t share_link(void *context, uint64_t badge, uint64_t number, uint64
 	if (result < 0)
 		return result;
 	if (linkat(AT_FDCWD, path_of(node).text, into->file, name, AT_SYMLINK_FOLLOW))
-		return failed();
+		return share_failed();
 	return give_node(node, attributes, bytes);
 }
 
@@ -447,7 +351,8 @@ static int64_t share_unlink(void *context, uint64_t badge, uint64_t directory, u
 	int64_t result = begin_name(context, directory, name, true, &node);
 	if (result < 0)
 		return result;
-	return unlinkat(node->file, name, flags & FILE_UNLINK_DIRECTORY ? AT_REMOVEDIR : 0) ? failed() : E_OK;
+	return unlinkat(node->file, name, flags & FILE_UNLINK_DIRECTORY ? AT_REMOVEDIR : 0) ? share_failed()
+	                                                                                    : E_OK;
 }
 
 static int64_t share_rename(void *context, uint64_t badge, uint64_t from_directory, uint64_t to_directory,
@@ -462,7 +367,7 @@ static int64_t share_rename(void *context, uint64_t badge, uint64_t from_directo
 		result = FILE_E_SUPPORT;
 	if (result < 0)
 		return result;
-	return renameat2(source->file, from, target->file, to, flags) ? failed() : E_OK;
+	return renameat2(source->file, from, target->file, to, flags) ? share_failed() : E_OK;
 }
 
 /* What getdents64(2) gives. */
@@ -490,7 +395,7 @@ static int64_t share_list(void *context, uint64_t badge, uint64_t directory, uin
 	*next = cookie;
 	int file = openat(node->file, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (file < 0)
-		return failed();
+		return share_failed();
 	long length = -1;
 	if (lseek(file, (off_t)cookie, SEEK_SET) < 0)
 		errno = EINVAL;
@@ -517,7 +422,7 @@ static int64_t share_list(void *context, uint64_t badge, uint64_t directory, uin
 				memcpy(reply + *bytes + sizeof(one), entry->name, name);
 				*bytes += one.entry_bytes;
 			}
-	result = *bytes || length >= 0 ? E_OK : failed();
+	result = *bytes || length >= 0 ? E_OK : share_failed();
 	close(file);
 	return result;
 }
@@ -542,7 +447,7 @@ static int64_t share_resize(void *context, uint64_t badge, uint64_t number, uint
 	if (result >= 0 && size > FILE_SIZE_MAX)
 		result = FILE_E_TOO_BIG;
 	int64_t file = result < 0 ? result : contents(context, node, true);
-	return file < 0 ? file : ftruncate((int)file, (off_t)size) ? failed() : E_OK;
+	return file < 0 ? file : ftruncate((int)file, (off_t)size) ? share_failed() : E_OK;
 }
 
 static int64_t share_allocate(void *context, uint64_t badge, uint64_t number, uint32_t mode, uint64_t offset,
@@ -558,7 +463,7 @@ static int64_t share_allocate(void *context, uint64_t badge, uint64_t number, ui
 		result = FILE_E_TOO_BIG;
 	int64_t file = result < 0 ? result : contents(context, node, true);
 	return file < 0                                                       ? file
-	       : fallocate((int)file, (int)mode, (off_t)offset, (off_t)bytes) ? failed()
+	       : fallocate((int)file, (int)mode, (off_t)offset, (off_t)bytes) ? share_failed()
 	                                                                      : E_OK;
 }
 
@@ -575,7 +480,7 @@ static int64_t share_seek(void *context, uint64_t badge, uint64_t number, uint32
 	if (file < 0)
 		return file;
 	*found = (uint64_t)at;
-	return at >= 0 ? E_OK : errno == ENXIO ? E_NOT_FOUND : failed();
+	return at >= 0 ? E_OK : errno == ENXIO ? E_NOT_FOUND : share_failed();
 }
 
 static int64_t share_sync(void *context, uint64_t badge, uint64_t number, uint32_t flags)
@@ -591,11 +496,11 @@ static int64_t share_sync(void *context, uint64_t badge, uint64_t number, uint32
 	if (number && file < 0)
 		return file == FILE_E_IS_DIRECTORY || file == E_ARGUMENT ? E_OK : file;
 	if (file < 0)
-		return failed();
+		return share_failed();
 	int done = !number                  ? syncfs((int)file)
 	           : flags & FILE_SYNC_DATA ? fdatasync((int)file)
 	                                    : fsync((int)file);
-	result = done ? failed() : E_OK;
+	result = done ? share_failed() : E_OK;
 	if (!number)
 		close((int)file);
 	return result;
@@ -610,7 +515,7 @@ static int64_t share_statistics(void *context, uint64_t badge, const void **stat
 	(void)badge;
 	int64_t result = begin(share, share->root, false, &node);
 	if (result >= 0 && statvfs(path_of(node).text, &found))
-		result = failed();
+		result = share_failed();
 	if (result < 0)
 		return result;
 	reply = (struct file_statistics){.block_bytes = found.f_frsize,
@@ -654,7 +559,7 @@ static int64_t move(struct share *share, uint64_t number, uint64_t offset, uint6
 		if (moved < 0 && errno == EINTR)
 			continue;
 		if (moved < 0 && !*done)
-			return failed();
+			return share_failed();
 		if (moved <= 0)
 			break;
 		if (!write && !share->buffer_put(share->context, at + *done, chunk, (size_t)moved))
@@ -708,7 +613,7 @@ int share_begin(struct share *share, int directory, bool read_only, uint32_t mos
 	int root = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int error = errno;
 	close(directory);
-	if (root < 0 || fstatat(root, "", &status, AT_EMPTY_PATH) || !nodes_grow(share)) {
+	if (root < 0 || fstatat(root, "", &status, AT_EMPTY_PATH) || !share_nodes_grow(share)) {
 		error = root < 0 ? error : errno;
 		if (root >= 0)
 			close(root);
@@ -719,15 +624,15 @@ int share_begin(struct share *share, int directory, bool read_only, uint32_t mos
 	share->most = most;
 	share->device = status.st_dev;
 	share->root = status.st_ino;
-	return node_use(share, root, &status) < 0 ? -1 : 0;
+	return share_node_use(share, root, &status) < 0 ? -1 : 0;
 }
 
 void share_end(struct share *share)
 {
 	(void)share_call_end(share, 0);
-	struct share_node *root = node_find(share, share->root);
+	struct share_node *root = share_node_find(share, share->root);
 	if (root)
-		node_remove(share, root);
+		share_node_remove(share, root);
 	free(share->nodes);
 	share->nodes = 0;
 	share->slots = 0;
