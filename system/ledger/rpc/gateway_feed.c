@@ -43,15 +43,17 @@ static json_t *block_call(struct gateway_feed *feed, const char *method, uint64_
 static void push_head(struct gateway_feed *feed, const json_t *block)
 {
 	json_t *head = json_copy((json_t *)(uintptr_t)block);
+	char *text = NULL;
 	static const char *const more[] = {"transactions", "uncles", "withdrawals"};
 	for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
 		json_object_del(head, more[i]);
 	pthread_mutex_lock(&feed->subscriptions.lock);
 	for (const struct subscription *s = feed->subscriptions.first; s; s = s->next)
 		if (s->feed == FEED_BLOCKS)
-			subscription_push(s, feed->server, json_incref(head));
+			subscription_push(s, feed->server, head, &text);
 	pthread_mutex_unlock(&feed->subscriptions.lock);
 	json_decref(head);
+	free(text);
 }
 
 bool gateway_feed_log(const json_t *object, struct log *out)
@@ -72,16 +74,18 @@ bool gateway_feed_log(const json_t *object, struct log *out)
 	return true;
 }
 
-static void push_log(struct gateway_feed *feed, json_t *object)
+static void push_log(struct gateway_feed *feed, const json_t *object)
 {
 	struct log log;
+	char *text = NULL;
 	if (!gateway_feed_log(object, &log))
 		return;
 	pthread_mutex_lock(&feed->subscriptions.lock);
 	for (const struct subscription *s = feed->subscriptions.first; s; s = s->next)
 		if (s->feed == FEED_LOGS && log_filter_matches(&s->logs, &log))
-			subscription_push(s, feed->server, json_incref(object));
+			subscription_push(s, feed->server, object, &text);
 	pthread_mutex_unlock(&feed->subscriptions.lock);
+	free(text);
 }
 
 /* Whether somebody waits for logs that the block may have; with `drop`, those are ended. */

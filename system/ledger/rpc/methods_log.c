@@ -388,18 +388,27 @@ static json_t *unsubscribe(struct rpc_call *call)
 
 static void push_block(struct rpc *rpc, struct chain_view *view, const struct block_header *block)
 {
+	json_t *head = rpc_header_json(block);
+	char *head_text = NULL;
 	for (const struct subscription *s = rpc->subscriptions.first; s; s = s->next) {
 		if (s->feed == FEED_BLOCKS)
-			subscription_push(s, rpc->server, rpc_header_json(block));
+			subscription_push(s, rpc->server, head, &head_text);
 		if (s->feed != FEED_LOGS)
 			continue;
 		json_t *logs = json_array();
 		(void)log_filter_block(&s->logs, view, block, logs);
 		size_t i;
 		json_t *log;
-		json_array_foreach(logs, i, log) subscription_push(s, rpc->server, json_incref(log));
+		json_array_foreach(logs, i, log)
+		{
+			char *text = NULL;
+			subscription_push(s, rpc->server, log, &text);
+			free(text);
+		}
 		json_decref(logs);
 	}
+	json_decref(head);
+	free(head_text);
 }
 
 static void push_blocks(void *context, void *worker, uint64_t first, uint64_t last)

@@ -111,25 +111,37 @@ json_t *subscriptions_remove(struct subscriptions *subscriptions, struct rpc_cal
 	return json_boolean(id && call->connection && take_out(subscriptions, call->connection, id));
 }
 
-void subscription_push(const struct subscription *subscription, struct rpc_server *server, json_t *result)
+void subscription_push(const struct subscription *subscription, struct rpc_server *server,
+                       const json_t *result, char **text)
 {
+	static const char form[] = "{\"jsonrpc\":\"2.0\",\"method\":\"eth_subscription\",\"params\":"
+	                           "{\"subscription\":\"%s\",\"result\":%s}}";
 	char id[19];
-	json_t *message =
-	    json_pack("{s:s, s:s, s:{s:s, s:o}}", "jsonrpc", "2.0", "method", "eth_subscription", "params",
-	              "subscription", hex_from_u64(id, subscription->id), "result", result);
-	char *text = json_dumps(message, JSON_COMPACT);
-	json_decref(message);
-	if (text)
-		rpc_server_push(server, subscription->connection, text);
-	free(text);
+	if (!*text)
+		*text = json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (!*text)
+		return;
+	const size_t size = sizeof form + sizeof id + strlen(*text);
+	char *message = checked_zalloc(1, size);
+	snprintf(message, size, form, hex_from_u64(id, subscription->id), *text);
+	rpc_server_push(server, subscription->connection, message);
+	free(message);
 }
 
 void subscriptions_push_pending(struct subscriptions *subscriptions, struct rpc_server *server,
                                 const struct hash32 *hash)
 {
+	json_t *result = NULL; /* made when somebody waits for it */
+	char *text = NULL;
 	pthread_mutex_lock(&subscriptions->lock);
-	for (const struct subscription *s = subscriptions->first; s; s = s->next)
-		if (s->feed == FEED_PENDING)
-			subscription_push(s, server, rpc_hash(hash));
+	for (const struct subscription *s = subscriptions->first; s; s = s->next) {
+		if (s->feed != FEED_PENDING)
+			continue;
+		if (!result)
+			result = rpc_hash(hash);
+		subscription_push(s, server, result, &text);
+	}
 	pthread_mutex_unlock(&subscriptions->lock);
+	json_decref(result);
+	free(text);
 }

@@ -30,8 +30,10 @@ json_t *subscriptions_remove(struct subscriptions *subscriptions, struct rpc_cal
 /* All of a connection that ended. */
 void subscriptions_drop(struct subscriptions *subscriptions, uint64_t connection);
 
-/* Sends `result`, which is taken over. With the lock held. */
-void subscription_push(const struct subscription *subscription, struct rpc_server *server, json_t *result);
+/* Sends `result`. `text`, NULL at first and the caller's to free, keeps its text for the next subscription. With the lock
+ * held. */
+void subscription_push(const struct subscription *subscription, struct rpc_server *server,
+                       const json_t *result, char **text);
 /* To all that wait for transactions on their way. */
 void subscriptions_push_pending(struct subscriptions *subscriptions, struct rpc_server *server,
                                 const struct hash32 *hash);
