@@ -10,15 +10,14 @@
 #include <sysimg/sysimg.h>
 #include <text.h>
 #include "supervise.h"
-#include "vfs.interface.h"
+#include "sysimg/verify.h"
 
-#define RESERVE_MEMORY  (256ull << 10)
-#define RESERVE_CAPS    32u
-#define VERIFY_ATTEMPTS 8 /* each failure in a row is one death of the file service */
-#define FAILED          (125 << 8)
-#define NO_PROGRAM      (127 << 8)
-#define SIGNAL_FAULT    11
-#define FIRST_PROGRAM   "holdings" /* where no command is given */
+#define RESERVE_MEMORY (256ull << 10)
+#define RESERVE_CAPS   32u
+#define FAILED         (125 << 8)
+#define NO_PROGRAM     (127 << 8)
+#define SIGNAL_FAULT   11
+#define FIRST_PROGRAM  "holdings" /* where no command is given */
 
 static struct tree {
 	const struct start_info *info;
@@ -49,19 +48,13 @@ static void say(const char *format, const char *what)
 	window_unmap(memory, STREAM_BYTES);
 }
 
-static int64_t verify(uint32_t node)
-{
-	int64_t result = E_PEER;
-	for (unsigned i = 0; i < VERIFY_ATTEMPTS && result == E_PEER; i++)
-		result = vfs_verify(tree.vfs, tree.page, node, DEADLINE_NEVER);
-	return result;
-}
-
 /* The verified file PATH of the system image; 0: there is none. */
 static const struct sysimg_node *file_find(const char *path)
 {
 	int64_t node = sysimg_path(&tree.image, path);
-	return node >= 0 && verify((uint32_t)node) >= 0 ? &tree.image.nodes[node] : 0;
+	return node >= 0 && vfs_verify_node(tree.vfs, tree.page, (uint32_t)node) >= 0
+	           ? &tree.image.nodes[node]
+	           : 0;
 }
 
 static bool program_find(const struct manifest_unit *unit, struct spawn *spawn, const char **why,

@@ -2,17 +2,12 @@
 #include "profile.h"
 #include <text.h>
 #include "manifest/manifest.h"
-#include "vfs.interface.h"
-
-/* Each failure in a row is one death of the file service, which the steward starts again. */
-#define VERIFY_ATTEMPTS 8
+#include "sysimg/verify.h"
 
 int64_t profile_file(const char *path, const struct sysimg_node **file)
 {
 	int64_t node = sysimg_path(&manager.image, path);
-	int64_t result = node < 0 ? E_NOT_FOUND : E_PEER;
-	for (unsigned i = 0; i < VERIFY_ATTEMPTS && result == E_PEER; i++)
-		result = vfs_verify(manager.vfs, manager.page, (uint32_t)node, DEADLINE_NEVER);
+	int64_t result = node < 0 ? E_NOT_FOUND : vfs_verify_node(manager.vfs, manager.page, (uint32_t)node);
 	if (result >= 0)
 		*file = &manager.image.nodes[node];
 	else if (result != E_NOT_FOUND)
