@@ -58,7 +58,11 @@ too_old:
 	movw	$0x2f8, %dx			/* the log port, as in loader/say.c */
 	outb	%al, %dx
 	jmp	1b
-2:	movw	$0xf4, %dx			/* QEMU's isa-debug-exit, where it is there */
+2:	movw	$0x2fd, %dx			/* until all is sent */
+4:	inb	%dx, %al
+	testb	$0x40, %al
+	jz	4b
+	movw	$0xf4, %dx			/* QEMU's isa-debug-exit, where it is there */
 	movl	$0x7d, %eax
 	outl	%eax, %dx
 3:	hlt

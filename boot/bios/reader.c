@@ -19,6 +19,8 @@ static _Noreturn void stop(const char *why)
 	for (uint32_t i = 0; i < 3; i++)
 		for (const char *c = parts[i] ? parts[i] : why; *c; c++)
 			put(*c);
+	for (uint32_t i = 0; i < 100000 && !(in8(0x2f8 + 5) & 0x40); i++)
+		; /* until all is sent */
 	if (cpuid(1, 0).ecx & 1u << 31)
 		out32(0xf4, 0x7d); /* QEMU's isa-debug-exit, where it is there */
 	for (;;)

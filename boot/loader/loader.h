@@ -45,6 +45,8 @@ void say_progress(const char *text);
 /* Finds the log port: COM2 where there is one, else COM1, which otherwise belongs to the console. */
 void serial_init(void);
 void serial_put(char c);
+/* Waits, no longer than a moment, until all that was put has left the log port: a machine that ends loses what still waits there. */
+void serial_drain(void);
 /* The port (set up) or address that the system's log goes to by the command line: COM1, or COM2 with "log=com2"; 0 with
  * "log=none", or where there is no such port. */
 uint64_t serial_choose(const char *command_line);

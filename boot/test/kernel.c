@@ -13,7 +13,8 @@
 #include "../loader/loader.h"
 #include "../loader/string.h"
 
-enum { COM1 = 0x3f8, COM2 = 0x2f8, LINE_STATUS = 5, STATUS_DATA = 1, STATUS_EMPTY = 0x20, DEBUG_EXIT = 0xf4 };
+enum { COM1 = 0x3f8, COM2 = 0x2f8, LINE_STATUS = 5, DEBUG_EXIT = 0xf4 };
+enum { STATUS_DATA = 1, STATUS_EMPTY = 0x20, STATUS_ALL_EMPTY = 0x40 };
 
 void test_main(struct handoff *handoff);
 
@@ -27,6 +28,14 @@ static void put_raw(uint16_t port, char c)
 	while (!(in8(port + LINE_STATUS) & STATUS_EMPTY))
 		;
 	out8(port, (uint8_t)c);
+}
+
+/* Ends the machine once all that was written has left the ports: what still waits in one is lost with it. */
+static void end_machine(uint32_t code)
+{
+	while (!(in8(COM1 + LINE_STATUS) & in8(COM2 + LINE_STATUS) & STATUS_ALL_EMPTY))
+		;
+	out32(DEBUG_EXIT, code);
 }
 
 static void put_text(const char *text)
@@ -260,7 +269,7 @@ static uint32_t run_command(const struct handoff_module *module)
 		for (;;)
 			__asm__ volatile("hlt");
 	} else if (!strcmp(words[0], "die")) {
-		out32(DEBUG_EXIT, 1);
+		end_machine(1);
 	}
 	return 0;
 }
@@ -289,5 +298,5 @@ void test_main(struct handoff *handoff)
 	                  (char)('0' + status % 10), 0};
 	put_text(status >= 100 ? digits : status >= 10 ? digits + 1 : digits + 2);
 	put_text("\n");
-	out32(DEBUG_EXIT, 0);
+	end_machine(0);
 }

@@ -81,6 +81,7 @@ void arch_interrupts_off(void)
 
 void arch_end_machine(void)
 {
+	serial_drain();
 	if (hypervisor())
 		out32(DEBUG_EXIT, DEBUG_EXIT_FAILED);
 }

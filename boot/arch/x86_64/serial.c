@@ -8,7 +8,7 @@
 
 enum { COM1 = 0x3f8, COM2 = 0x2f8 };
 enum { DATA, INTERRUPTS, FIFO, LINE, MODEM, LINE_STATUS, MODEM_STATUS, SCRATCH };
-enum { LINE_8N1 = 3, LINE_DIVISOR = 0x80, MODEM_READY = 3, STATUS_EMPTY = 0x20 };
+enum { LINE_8N1 = 3, LINE_DIVISOR = 0x80, MODEM_READY = 3, STATUS_EMPTY = 0x20, STATUS_ALL_EMPTY = 0x40 };
 
 static uint16_t log_port;
 
@@ -49,12 +49,23 @@ uint64_t serial_choose(const char *command_line)
 	return port;
 }
 
+/* A port that never empties must not hold up the boot. */
+static void wait_for(uint8_t status)
+{
+	for (int i = 0; i < 100000 && !(in8(log_port + LINE_STATUS) & status); i++)
+		;
+}
+
 void serial_put(char c)
 {
 	if (!log_port)
 		return;
-	/* A port that never empties must not hold up the boot. */
-	for (int i = 0; i < 100000 && !(in8(log_port + LINE_STATUS) & STATUS_EMPTY); i++)
-		;
+	wait_for(STATUS_EMPTY);
 	out8(log_port + DATA, (uint8_t)c);
+}
+
+void serial_drain(void)
+{
+	if (log_port)
+		wait_for(STATUS_ALL_EMPTY);
 }
