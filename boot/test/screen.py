@@ -133,10 +133,7 @@ class Console:
 
     def pump(self, seconds):
         for key, _ in self.selector.select(seconds):
-            try:
-                data = key.fileobj.recv(65536)
-            except ConnectionResetError:
-                data = b""
+            data = key.fileobj.recv(65536)
             if data:
                 key.data(data)
             else:

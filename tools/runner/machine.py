@@ -1,8 +1,8 @@
 """The QEMU machine that holon-run, the tests and the benchmarks boot, the same for Holon and for Linux."""
 import os
 import pathlib
-import socket
 import subprocess
+import tempfile
 import time
 
 from .variables import enrol
@@ -89,21 +89,52 @@ def fw_cfg(files):
     return line
 
 
+class Port:
+    """A serial port's two named pipes, DIRECTORY/NAME.in and .out; neither end waits. A pipe keeps 64 KiB of single bytes, a socket a few
+    hundred: a reader that another program holds up must not cost the guest, whose drivers wait only so long for a port, its words."""
+
+    def __init__(self, directory, name):
+        self.path = os.path.join(directory, name)
+        os.mkfifo(self.path + ".in", 0o600)
+        os.mkfifo(self.path + ".out", 0o600)
+        self.output = os.open(self.path + ".in", os.O_RDWR | os.O_NONBLOCK)
+        self.input = os.open(self.path + ".out", os.O_RDONLY | os.O_NONBLOCK)
+        self.writer = os.open(self.path + ".out", os.O_WRONLY)  # QEMU inherits it: the pipe ends with QEMU, however early
+
+    def started(self):
+        os.close(self.writer)
+
+    def fileno(self):
+        """Of the end that is read; `output` is the other one's."""
+        return self.input
+
+    def recv(self, count):
+        """b"" at the end. Errors: BlockingIOError when nothing is there."""
+        return os.read(self.input, count)
+
+    def send(self, data):
+        """How many bytes of data were taken. Errors: BlockingIOError when none is."""
+        return os.write(self.output, data)
+
+    def close(self):
+        os.close(self.input)
+        os.close(self.output)
+
+
 class Machine:
-    """A running QEMU with COM1 and COM2 as sockets."""
+    """A running QEMU with COM1 and COM2 as pipes."""
 
     def __init__(self, line, messages):
-        self.com1, first = socket.socketpair()
-        self.com2, second = socket.socketpair()
-        for number, end in ((1, first), (2, second)):
-            line = line + ["-chardev", f"socket,id=com{number},fd={end.fileno()}", "-serial", f"chardev:com{number}"]
+        self.directory = tempfile.TemporaryDirectory(prefix="holon-ports-")
+        self.com1, self.com2 = Port(self.directory.name, "com1"), Port(self.directory.name, "com2")
+        for port in (self.com1, self.com2):
+            name = os.path.basename(port.path)
+            line = line + ["-chardev", f"pipe,id={name},path={port.path.replace(',', ',,')}", "-serial", f"chardev:{name}"]
         self.line = line
         self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
-                                        pass_fds=(first.fileno(), second.fileno()), start_new_session=True)
-        first.close()
-        second.close()
-        self.com1.setblocking(False)
-        self.com2.setblocking(False)
+                                        pass_fds=(self.com1.writer, self.com2.writer), start_new_session=True)
+        self.com1.started()
+        self.com2.started()
 
     def stop(self):
         if self.process.poll() is None:
@@ -111,3 +142,4 @@ class Machine:
         self.process.wait()
         self.com1.close()
         self.com2.close()
+        self.directory.cleanup()

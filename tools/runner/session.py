@@ -94,13 +94,13 @@ class Session:
                 self.input_event(read)
         elif reading and not want_input:
             self.selector.unregister(0)
-        may_send = self.ready or self.script
-        wanted = {self.machine.com1: read | (write if may_send and self.pending else 0),
-                  self.machine.com2: read | (write if self.ready and self.commands else 0)}
-        for port, events in wanted.items():
-            key = self.selector.get_map().get(port)
-            if key and key.events != events:
-                self.selector.modify(port, events, key.data)
+        for port, send, waiting in ((self.machine.com1, self.com1_send, (self.ready or self.script) and self.pending),
+                                    (self.machine.com2, self.com2_send, self.ready and self.commands)):
+            writing = port.output in self.selector.get_map()
+            if waiting and not writing:
+                self.selector.register(port.output, write, send)
+            elif writing and not waiting:
+                self.selector.unregister(port.output)
 
     def input_event(self, _events):
         data = os.read(0, 16384)
@@ -140,23 +140,20 @@ class Session:
             return port.recv(65536)
         except BlockingIOError:
             return None
-        except ConnectionResetError:
-            return b""
 
     @staticmethod
     def transmit(port, data):
         try:
             return port.send(data)
-        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+        except BlockingIOError:
             return 0
 
-    def com1_event(self, events):
-        if events & selectors.EVENT_WRITE:
-            count = self.transmit(self.machine.com1, self.pending)
-            self.sent += count
-            del self.pending[:count]
-        if not events & selectors.EVENT_READ:
-            return True
+    def com1_send(self, _events):
+        count = self.transmit(self.machine.com1, self.pending)
+        self.sent += count
+        del self.pending[:count]
+
+    def com1_event(self, _events):
         data = self.receive(self.machine.com1)
         if data is None:
             return True
@@ -185,11 +182,10 @@ class Session:
                 self.status, self.why = 128 + signal.SIGPIPE, "nobody reads the output any more"
                 return
 
-    def com2_event(self, events):
-        if events & selectors.EVENT_WRITE:
-            del self.commands[:self.transmit(self.machine.com2, self.commands)]
-        if not events & selectors.EVENT_READ:
-            return True
+    def com2_send(self, _events):
+        del self.commands[:self.transmit(self.machine.com2, self.commands)]
+
+    def com2_event(self, _events):
         data = self.receive(self.machine.com2)
         if data is None:
             return True
