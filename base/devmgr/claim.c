@@ -142,7 +142,6 @@ static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VE
 	unsigned count = claim->driver->vectors;
 	uint64_t message;
 
-	claim->level = false;
 	if (is_old_ide(function))
 		return give_irq(spawn, 0, irq_create(devmgr.system, 14, 0, &message), false, &made[0]) &&
 		       give_irq(spawn, 1, irq_create(devmgr.system, 15, 0, &message), false, &made[1]);
@@ -171,7 +170,8 @@ static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VE
 	}
 	if (!function->pin || function->line == 0xff)
 		return true; /* it has none: a driver may do without */
-	claim->level = true;
+	if (line_shared(claim))
+		return line_join(claim);
 	if (!give_irq(spawn, 0,
 	              irq_create(devmgr.system, function->line, IRQ_LEVEL | IRQ_ACTIVE_LOW, &message), true,
 	              &made[0]))
@@ -183,14 +183,15 @@ static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VE
 static bool give_all(struct spawn *spawn, struct claim *claim, handle_t *made)
 {
 	uint64_t badge = BADGE_DRIVER + (uint64_t)(claim - devmgr.claims);
-	bool good = spawn_give(spawn, "log", devmgr.log, RIGHT_LOG, 0, 0) &&
-	            spawn_give(spawn, "driver", devmgr.devices, RIGHT_CALL, badge, 0) &&
+	bool good = give_irqs(spawn, claim, made + PCI_BARS) &&
+	            spawn_give(spawn, "log", devmgr.log, RIGHT_LOG, 0, 0) &&
+	            spawn_give(spawn, "driver", devmgr.devices, RIGHT_CALL, badge, claim->shares) &&
 	            spawn_give(spawn, "service", claim->channel,
 	                       RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
 
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		good = good && give_bar(spawn, claim, i, &made[i]);
-	return good && give_irqs(spawn, claim, made + PCI_BARS);
+	return good;
 }
 
 static int64_t spawn_driver(struct claim *claim, const char **why)
@@ -254,6 +255,7 @@ static void restart(struct claim *claim)
 	unit_destroy(claim->unit);
 	cap_delete(claim->unit);
 	claim->unit = 0;
+	line_leave(claim);
 	mappings_age(claim);
 	if (claim->restarts++ == RESTARTS_MAX) {
 		LOG("devmgr: %s is not started again\n", name_of(claim));
@@ -329,7 +331,7 @@ void claims_due(void)
 			next = claim->restart_at;
 		}
 	}
-	event_timer(devmgr.event, next, CHANGES_BIT);
+	event_timer(devmgr.event, lines_due(now, next), CHANGES_BIT);
 }
 
 /* ---- What a driver asks ---- */
@@ -378,6 +380,18 @@ static int64_t serve_unmap(void *context, uint64_t badge, uint64_t number)
 {
 	(void)badge;
 	return mapping_end(context, number);
+}
+
+static int64_t serve_line(void *context, uint64_t badge, handle_t event, uint64_t bits)
+{
+	(void)badge;
+	return line_listen(context, event, bits);
+}
+
+static int64_t serve_line_answered(void *context, uint64_t badge)
+{
+	(void)badge;
+	return line_answered(context);
 }
 
 static int64_t serve_announce(void *context, uint64_t badge, uint32_t kind, uint32_t number,
@@ -433,6 +447,8 @@ const struct host_operations claim_operations = {.config = serve_config,
                                                  .start = serve_start,
                                                  .map = serve_map,
                                                  .unmap = serve_unmap,
+                                                 .line = serve_line,
+                                                 .line_answered = serve_line_answered,
                                                  .announce = serve_announce,
                                                  .ready = serve_ready,
                                                  .keep = serve_keep,

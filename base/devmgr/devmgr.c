@@ -27,14 +27,15 @@ void devmgr_changed(void)
 			event_signal(watchers[i].event, watchers[i].bits);
 }
 
-static void power_tell(void)
+bool power_tell(void)
 {
 	if (!power_pressed())
-		return;
+		return false;
 	LOG("devmgr: the power button was pressed\n");
 	for (unsigned i = 0; i < WATCHERS_MAX; i++)
 		if (watchers[i].event && watchers[i].power_bits)
 			event_signal(watchers[i].event, watchers[i].power_bits);
+	return true;
 }
 
 static const char *kind_word(uint32_t kind)
@@ -260,8 +261,13 @@ static void start_drivers(void)
 	for (unsigned i = 0; i < devmgr.claim_count; i++) {
 		struct claim *claim = &devmgr.claims[i];
 
-		if (claim->function.header != 0 || !may_drive(&claim->function) ||
-		    !(claim->driver = driver_find(&claim->function)))
+		if (claim->function.header == 0 && may_drive(&claim->function))
+			claim->driver = driver_find(&claim->function);
+	}
+	for (unsigned i = 0; i < devmgr.claim_count; i++) {
+		struct claim *claim = &devmgr.claims[i];
+
+		if (!claim->driver)
 			continue;
 		int64_t channel = channel_create(CHANNEL_DONATING);
 		if (channel < 0) {
@@ -314,8 +320,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 				claim_stop(faulting);
 		if (bits & CHANGES_BIT)
 			claims_due();
-		if (bits & POWER_BIT)
-			power_tell();
+		lines_interrupted(bits);
 		result = channel_receive(devmgr.devices, &message, DEADLINE_NEVER);
 	}
 	LOG("devmgr: %s\n", error_text(result));

@@ -2,6 +2,7 @@
  *
  *   devmgr.c     start, the loop, what clients ask (abi/device.interface)
  *   claim.c      a device and its driver: what the driver is given, its end, its restart (abi/host.interface)
+ *   lines.c      interrupt lines that several devices share
  *   mapping.c    what devices may reach by DMA
  *   iommu.c      the IOMMU
  *   config.c     PCI configuration space
@@ -27,7 +28,8 @@
 #define VECTORS_MAX  4u
 #define CHANGES_BIT  (1ull << 62) /* of devmgr's own event: a restart is due */
 #define FAULT_BIT    (1ull << 60) /* the IOMMU has stopped something */
-#define POWER_BIT    (1ull << 61)
+#define LINE_BIT     (1ull << 48) /* and the LINES_MAX - 1 above: interrupts */
+#define LINES_MAX    12u
 #define BADGE_DRIVER 0x10000u /* and above: drivers; below: clients */
 
 /* A driver and the devices it is for. */
@@ -50,7 +52,9 @@ struct claim {
 	bool started;                      /* this driver has reset the device */
 	bool ready;                        /* what is there was announced, once */
 	bool ever;                         /* some driver of this devmgr has */
-	bool level;                        /* line interrupt */
+	bool shares;                       /* its interrupt line, */
+	handle_t line_event;               /* which its driver is told of by this event: 0: not yet */
+	uint64_t line_bits;
 	uint32_t restarts;
 	uint64_t restart_at;     /* ns; 0: not waiting for one */
 	volatile uint32_t *msix; /* the table */
@@ -109,9 +113,27 @@ int64_t mapping_end(struct claim *claim, uint64_t number);
 void mappings_age(struct claim *claim);
 void mappings_end_old(struct claim *claim);
 
+/* lines.c */
+/* Whether the line of CLAIM's device has other users, which have drivers. */
+bool line_shared(const struct claim *claim);
+/* Line NUMBER is devmgr's from now on. False: it cannot be had. */
+bool line_take(uint8_t number);
+/* CLAIM's device is one of its line's; it interrupts from line_listen on. False: it cannot be. */
+bool line_join(struct claim *claim);
+void line_leave(struct claim *claim);
+/* Its driver is told of interrupts by BITS of EVENT, one after the other: */
+int64_t line_listen(struct claim *claim, handle_t event, uint64_t bits);
+int64_t line_answered(struct claim *claim);
+/* After a signal of BITS. */
+void lines_interrupted(uint64_t bits);
+/* What is due by time; NEXT, or when there is more, if that is sooner. */
+uint64_t lines_due(uint64_t now, uint64_t next);
+
 /* devmgr.c: devices have come or gone. */
 void devmgr_changed(void);
+/* Clients hear of the power button. False: it was not pressed. */
+bool power_tell(void);
 
 /* power.c */
 void power_init(void);
-bool power_pressed(void); /* looks, and takes the interrupt back */
+bool power_pressed(void); /* since it was asked last; takes the interrupt back */

@@ -6,7 +6,7 @@
 #define PORTS_EVENT   16u
 #define WAIT_US_MOST  300000u
 
-static handle_t event_a, control, interrupt;
+static handle_t event_a, control;
 
 static uint32_t status_read(void)
 {
@@ -36,18 +36,15 @@ static bool acpi_mode(void)
 void power_init(void)
 {
 	const struct acpi_info *acpi = &devmgr.acpi;
-	uint64_t none;
 
 	if (!acpi->power_button)
 		return;
 	int64_t events = ioport_create(devmgr.system, acpi->pm1a_event, PORTS_EVENT / 4u);
 	int64_t controls = ioport_create(devmgr.system, acpi->pm1a_control, 2);
-	int64_t irq = irq_create(devmgr.system, acpi->sci, IRQ_LEVEL | IRQ_ACTIVE_LOW, &none);
 	event_a = events < 0 ? 0 : (handle_t)events;
 	control = controls < 0 ? 0 : (handle_t)controls;
-	interrupt = irq < 0 ? 0 : (handle_t)irq;
-	if (!event_a || !control || !interrupt || !acpi_mode() ||
-	    irq_bind(interrupt, devmgr.event, POWER_BIT) < 0) {
+	if (!event_a || !control || !acpi_mode() || acpi->sci > UINT8_MAX || !line_take((uint8_t)acpi->sci)) {
+		event_a = 0;
 		LOG("devmgr: no power button\n");
 		return;
 	}
@@ -57,9 +54,9 @@ void power_init(void)
 
 bool power_pressed(void)
 {
-	uint32_t status = status_read();
+	uint32_t status = event_a ? status_read() : 0;
 
-	ioport_out(event_a, devmgr.acpi.pm1a_event, 2, status);
-	irq_ack(interrupt);
+	if (status)
+		ioport_out(event_a, devmgr.acpi.pm1a_event, 2, status);
 	return status & STATUS_BUTTON;
 }

@@ -34,6 +34,29 @@ static bool bar_find(struct driver *driver, unsigned index)
 	return bar->at;
 }
 
+/* Interrupts of a line that is devmgr's come as signals of its own. */
+static bool line_listen(struct driver *driver)
+{
+	int64_t copy = cap_copy(driver->event, RIGHT_SIGNAL | RIGHT_COPY | RIGHT_MOVE, 1);
+
+	if (copy < 0)
+		return false;
+	driver->irq_count = 1;
+	driver->irq_level = true;
+	if (host_line(driver->host, driver->page, (handle_t)copy, 1, clock_ns() + CALL_NS) >= 0)
+		return true;
+	cap_delete((handle_t)copy);
+	return false;
+}
+
+static void irq_answer(struct driver *driver, unsigned index)
+{
+	if (!driver->irq_shared)
+		irq_ack(driver->irqs[index]);
+	else if (host_line_answered(driver->host, driver->page, clock_ns() + CALL_NS) < 0)
+		driver_fail(driver, "devmgr does not tell of interrupts");
+}
+
 bool driver_init(struct driver *driver, const struct start_info *info, struct thread_page *page)
 {
 	uint64_t value = 0;
@@ -41,7 +64,8 @@ bool driver_init(struct driver *driver, const struct start_info *info, struct th
 
 	*driver = (struct driver){.info = info, .page = page};
 	driver->log = start_find(info, "log", 0);
-	driver->host = start_find(info, "driver", 0);
+	driver->host = start_find(info, "driver", &value);
+	driver->irq_shared = value;
 	driver->service = start_find(info, "service", 0);
 	int64_t event = event_create();
 	int64_t pause = event_create();
@@ -62,6 +86,8 @@ bool driver_init(struct driver *driver, const struct start_info *info, struct th
 		driver->irq_level = value;
 		good = irq_bind(irq, driver->event, 1ull << i) >= 0;
 	}
+	if (good && driver->irq_shared)
+		good = line_listen(driver);
 	if (!good)
 		DRIVER_LOG(driver, "driver: devmgr gave too little to start with\n");
 	return good;
@@ -190,7 +216,7 @@ void driver_run(struct driver *driver, void *context, void (*message)(void *cont
 		work(context, received.words[0]);
 		for (unsigned i = 0; i < driver->irq_count && driver->irq_level; i++)
 			if (received.words[0] >> i & 1)
-				irq_ack(driver->irqs[i]);
+				irq_answer(driver, i);
 		result = channel_receive(driver->service, &received, DEADLINE_NEVER);
 	}
 	driver_fail(driver, error_text(result));

@@ -35,7 +35,8 @@ struct driver {
 	struct driver_bar bars[DRIVER_BARS];
 	handle_t irqs[DRIVER_IRQS];
 	unsigned irq_count;
-	bool irq_level; /* they are level-triggered: to be acknowledged */
+	bool irq_level;  /* they are level-triggered: to be acknowledged */
+	bool irq_shared; /* irqs[0] is a line with other devices on it, of which devmgr tells */
 	uint64_t client_bits;
 };
 

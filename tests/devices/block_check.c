@@ -159,6 +159,7 @@ static void test_load(const char *name, uint32_t rounds)
 	uint64_t started = 0, done = 0;
 	bool right = true;
 
+	memset(salts, 0, sizeof(salts));
 	for (uint32_t round = 0; round < rounds && right; round++) {
 		/* An area of eight sectors is under way once at a time: each slot has its own. */
 		while (right && (started < 64ull * (round + 1) || client.under_way)) {
