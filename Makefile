@@ -34,7 +34,7 @@ run: $(SYSTEM) ## Build and boot Holon to a shell (serial console, or a window w
 	@tools/run
 
 test: all ## Run all tests (T=word runs those whose name contains the word)
-	@tools/run-tests $(if $(T),--filter '$(T)') --alone '$(TESTS_alone)' --slow '$(TESTS_slow)' $(TESTS)
+	@tools/run-tests $(if $(T),--filter '$(T)') --slow '$(TESTS_slow)' $(TESTS)
 
 soak: all $(SOAK) ## Long tests: fuzzing, random system calls, repeated boots
 	@tools/run-tests --soak $(if $(T),--filter '$(T)') $(SOAK_TESTS)

@@ -173,7 +173,7 @@ build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kern
 	@(printf '\001'; cat $(BOOT_OUT)/test-kernel.elf) > $@/elf
 	@touch $@
 ALL += build/host/fuzz/loader_fuzz.seeds
-$(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso,alone)
+$(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso,slow)
 SOAK_TESTS += boot/test/boot_test.py
 ALL += $(BOOT_OUT)/test.bundle build/host/bin/holon-crypto
 SOAK_TESTS += boot/test/menu_test.py

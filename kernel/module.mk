@@ -68,5 +68,5 @@ $(KERNEL_OUT)/test/kernel-test.bundle: $(KERNEL_OUT)/kernel.elf $(KERNEL_OUT)/te
 	@$(call kernel-bundle,$(KERNEL_OUT))
 $(KERNEL_OUT)/test/kernel-test-debug.bundle: $(KERNEL_OUT)-debug/kernel.elf $(KERNEL_OUT)/test/first.elf.flat tools/mkbundle
 	@$(call kernel-bundle,$(KERNEL_OUT)-debug)
-$(call script-test,kernel/test/boot_test,$(addprefix $(KERNEL_OUT)/test/,kernel-test.bundle kernel-test-debug.bundle),alone)
+$(call script-test,kernel/test/boot_test,$(addprefix $(KERNEL_OUT)/test/,kernel-test.bundle kernel-test-debug.bundle),slow)
 SOAK_TESTS += kernel/test/boot_test

@@ -3,8 +3,8 @@
 #   $(call host-program,NAME,SOURCES[,CFLAGS[,LDLIBS]])    build/host/bin/NAME, optimised, for the build machine
 #   $(call host-test,NAME,SOURCES[,CFLAGS[,LDLIBS]])       build/host/test/NAME with ASan and UBSan; run by `make test`
 #   $(call host-fuzz,NAME,SOURCES[,CFLAGS[,LDLIBS]])       build/host/fuzz/NAME with libFuzzer; run by tools/fuzz
-#   $(call script-test,PATH,PREREQUISITES[,MARKS])         a script that is a test program; run by `make test`. Marks: `alone`
-#                                                          (needs the whole machine), `slow` (over 20 s; begins early)
+#   $(call script-test,PATH,PREREQUISITES[,MARKS])         a script that is a test program; run by `make test`. Mark: `slow`
+#                                                          (over 20 s; begins early)
 #   $(call objects,CONFIG,SOURCES,CFLAGS)                  rules for build/CONFIG/SOURCE.o; see $(call object-names,...)
 #   $(call object-names,CONFIG,SOURCES)                    the names of those objects
 #   $(call host-object-names,KIND,CFLAGS,SOURCES)          the same for a host program's (KIND bin, test or fuzz)
@@ -26,7 +26,6 @@ SYSTEM     :=
 TESTS      :=
 SOAK       :=
 SOAK_TESTS :=
-TESTS_alone :=
 TESTS_slow :=
 DOCS       :=
 # Headers to be made before whatever may include them: abi/module.mk, which is read first, names them.

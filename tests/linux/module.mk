@@ -4,9 +4,9 @@ build/tests/linux/%: tests/linux/%.c tests/linux/check.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	@$(CC) $(CSTD) $(WARN) -Wno-unused-result -O1 -static -o $@ $< -lpthread
-$(call script-test,tests/linux/run,$(LINUX_TESTS) $(SYSTEM),alone slow)
+$(call script-test,tests/linux/run,$(LINUX_TESTS) $(SYSTEM),slow)
 
-$(call script-test,tests/linux/exhaustion,build/tests/linux/exhaust $(SYSTEM),alone)
+$(call script-test,tests/linux/exhaustion,build/tests/linux/exhaust $(SYSTEM),slow)
 
 # The debug build of the personality in a bundle of its own, and attacks on it: a minute, ten in `make soak`.
 DEBUG_BUNDLE := build/x86_64/debug.bundle
