@@ -39,6 +39,7 @@ $(call script-test,base/steward/supervision_test.py,build/x86_64/holon.bundle bu
 $(call host-test,manifest,lib/manifest/manifest_test.c lib/manifest/manifest.c,-Ilib/holon)
 $(call host-fuzz,manifest,lib/manifest/manifest_fuzz.c lib/manifest/manifest.c,-Ilib/holon)
 $(call script-test,base/switch/switch_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+SOAK_TESTS += base/switch/switch_test.py
 $(call host-test,switch-core,base/switch/core_test.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,devmgr-tables,base/devmgr/tables_test.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)

@@ -1,6 +1,6 @@
 /* Runs on the machine instead of the sub-kernels' manager: finds block devices and exercises each through its
- * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "bad=SECTOR" that QEMU fails, "together=1" for load on
- * two disks at a time, "pulled=1" for one that is pulled out and plugged in again, "input=1" for
+ * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "load=MS" for how long at least, "bad=SECTOR" that QEMU
+ * fails, "together=1" for load on two disks at a time, "pulled=1" for one that is pulled out and plugged in again, "input=1" for
  * keyboards and pointers (input_check.h). Says "ok ..." or "not ok ..." in the log, then ends the machine.
  */
 #include <text.h>
@@ -149,9 +149,10 @@ static void test_hostile(const char *name)
 	      once(BLOCK_READ, 7, 1, 0, 0) == BLOCK_DONE && client.reopened == before);
 }
 
-/* Random writes at depth 32, each area read back after; ROUNDS of them. */
-static void test_load(const char *name, uint32_t rounds)
+/* Random writes at depth 32 for ROUNDS rounds and MILLISECONDS at least; each area is read back after. */
+static void test_load(const char *name, uint32_t rounds, uint32_t milliseconds)
 {
+	const uint64_t end = clock_ns() + milliseconds * 1000000ull;
 	static uint32_t salts[AREA / 8];
 	const uint32_t bytes = client.description.sector_bytes, depth = 32;
 	uint32_t slots = DATA_BYTES / (8 * bytes) < depth ? DATA_BYTES / (8 * bytes) : depth;
@@ -160,7 +161,7 @@ static void test_load(const char *name, uint32_t rounds)
 	bool right = true;
 
 	memset(salts, 0, sizeof(salts));
-	for (uint32_t round = 0; round < rounds && right; round++) {
+	for (uint32_t round = 0; (round < rounds || clock_ns() < end) && right; round++) {
 		/* An area of eight sectors is under way once at a time: each slot has its own. */
 		while (right && (started < 64ull * (round + 1) || client.under_way)) {
 			for (uint32_t slot = 0; slot < slots && started < 64ull * (round + 1); slot++) {
@@ -297,7 +298,8 @@ static void test_pulled(const char *name)
 	      status == BLOCK_DONE && filled(client.data, 7, client.description.sector_bytes, 1));
 }
 
-static void test_device(const struct device_info *info, uint32_t rounds, uint32_t bad, bool pulled)
+static void test_device(const struct device_info *info, uint32_t rounds, uint32_t milliseconds, uint32_t bad,
+                        bool pulled)
 {
 	handle_t channel;
 	const char *name = info->serial[0] ? info->serial : info->name;
@@ -323,7 +325,7 @@ static void test_device(const struct device_info *info, uint32_t rounds, uint32_
 		test_pulled(name);
 	if (rounds == ROUNDS) /* not where drivers are killed */
 		test_hostile(name);
-	test_load(name, rounds);
+	test_load(name, rounds, milliseconds);
 }
 
 /* The number after WORD= among the arguments, or ELSE. */
@@ -367,7 +369,8 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (argument(info, "input", 0))
 		check("input", "all was told", input_check(devices, log_handle, page));
 	for (uint32_t i = 0; i < found; i++)
-		test_device(&list[i], rounds, argument(info, "bad", 0), argument(info, "pulled", 0));
+		test_device(&list[i], rounds, argument(info, "load", 0), argument(info, "bad", 0),
+		            argument(info, "pulled", 0));
 	if (found == 2 && argument(info, "together", 0))
 		test_together(&list[0], &list[1]);
 	event_wait((handle_t)pause, clock_ns() + argument(info, "wait", 0) * 1000000ull, &bits);

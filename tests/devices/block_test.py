@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Boots systems of devmgr, a disk's driver and a program that exercises the disk (block_check.c), on several machines, with
-QEMU's trace of what it calls a guest's error; then the same while the driver is destroyed again and again under load.
+QEMU's trace of what it calls a guest's error; then the same while the driver is destroyed again and again under load, for some
+seconds, or for minutes when HOLON_SOAK is set.
 
     block_test.py [NAME...]     only the disks whose name contains a NAME
 """
@@ -12,6 +13,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUNDLE = ROOT / "build/x86_64/test/block.bundle"
+SOAK = bool(os.environ.get("HOLON_SOAK"))
 SIZE = 64 << 20
 # What QEMU says of a device that its driver used wrongly.
 ERRORS = ["virtio_set_status*error*", "pci_nvme_err*", "ahci_*err*", "ide_*error*", "usb_xhci_unimplemented", "usb_xhci_enforced_limit",
@@ -52,7 +54,7 @@ def run(work, name, options, drive=None, settings=""):
     qemu = ["-drive", f"if=none,id=d0,format=raw,discard=unmap,{drive or 'file='}{disk}", "-device", *(device.format(drive="d0", name=name) + settings).split()]
     for event in ERRORS:
         qemu += ["-trace", f"enable={event},file={trace}"]
-    command = [str(ROOT / "tools/holon-run"), "--timeout", "180", "--log", str(log), "--bundle", str(BUNDLE), *machine,
+    command = [str(ROOT / "tools/holon-run"), "--timeout", "600" if SOAK else "180", "--log", str(log), "--bundle", str(BUNDLE), *machine,
                "--cpus", str(cpus), *options, *(f"--qemu={word}" for word in qemu), "--", "true"]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     said = result.stderr + (trace.read_text(errors="replace") if trace.exists() else "")
@@ -87,7 +89,9 @@ def main():
         for name in wanted:
             good &= check(name, name, *run(work, name, []))
             driver = DRIVERS.get(name.split("-")[0], name.split("-")[0])
-            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},{KILLS.get(name, 150)} rounds=300"])
+            period = KILLS.get(name, 150)
+            load = max(4000, 3 * period) * (20 if SOAK else 1)
+            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},{period} rounds=30 load={load}"])
             good &= check(name, f"{name}, killed", status, log, said)
             killed = log.count("is killed, as the boot option says")
             good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 1, f"log ends {log[-500:]!r}")
