@@ -44,6 +44,6 @@ chmod 700 /root /root/.ssh
 [ -e /host_key.pub ] && cp /host_key.pub /root/.ssh/authorized_keys
 dropbearkey -t ed25519 -f host.key > /dev/null 2>&1
 dropbear -F -r host.key -p 22 > dropbear.log 2>&1 &
-for i in $(seq 1 100); do ss -Htln 'sport = :80' | grep -q . && ss -Htln 'sport = :22' | grep -q . && break; sleep 0.2; done
+for i in $(seq 1 1000); do ss -Htln 'sport = :80' | grep -q . && ss -Htln 'sport = :22' | grep -q . && break; sleep 0.2; done
 echo "listening"
 for i in $(seq 1 600); do grep -qs /over access.log && break; sleep 0.2; done

@@ -6,7 +6,6 @@ import http.server
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,9 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from runner import ports  # noqa: E402
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
 NUMBERS = "".join(f"{n}\n" for n in range(1, 100001)).encode()
 failures = 0
 
@@ -68,32 +70,27 @@ def make_repository(folder):
                                          f"SHA256: {hashlib.sha256(data).hexdigest()}\n\n")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def from_host(name, web, shell, key):
     """What the host asks once the guest listens."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{web}/numbers", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{web}/numbers", timeout=60 * SCALE) as answer:
             check(f"{name}/forwarded-nginx", answer.read() == NUMBERS, "other bytes arrived")
     except OSError as error:
         check(f"{name}/forwarded-nginx", False, error)
     if key:
         run = subprocess.run(["ssh", "-p", str(shell), "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o",
                               "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "root@127.0.0.1", "cksum"],
-                             input=NUMBERS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+                             input=NUMBERS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * SCALE)
         check(f"{name}/forwarded-ssh", run.stdout.decode().strip() == cksum(NUMBERS), run.stderr.decode(errors="replace"))
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{web}/over", timeout=60).read()
+        urllib.request.urlopen(f"http://127.0.0.1:{web}/over", timeout=60 * SCALE).read()
     except OSError as error:
         check(f"{name}/over", False, error)
 
 
 def run_guest(name, options, port, key):
-    web, shell = free_port(), free_port()
+    web = ports.free(2)
+    shell = web + 1
     line = [str(ROOT / "tools/holon-run"), *options, "--mem", "1024", "--net", "user", "--forward", f"{web}:80", "--forward",
             f"{shell}:22", "--timeout", "240", "--add", f"{ROOT}/tests/linux/outside.sh:/outside.sh"]
     if key:

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,9 +15,11 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools"))
+from runner import ports  # noqa: E402
 BIN = ROOT / "build" / "host" / "bin"
 LEDGER, CAPSULE, CRYPTO = (str(BIN / name) for name in ("holon-ledger", "holon-capsule", "holon-crypto"))
-PATIENCE = 180
+PATIENCE = 180 * float(os.environ.get("HOLON_TIME_SCALE", "1"))  # seconds; see tools/run-tests
 failures = 0
 
 
@@ -26,12 +27,6 @@ def check(good, name, why=""):
     global failures
     failures += not good
     print(f"ok ledger epochs: {name}" if good else f"not ok ledger epochs: {name} - {why}", flush=True)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait(predicate, seconds=PATIENCE):
@@ -49,7 +44,7 @@ class Network:
         subprocess.run([LEDGER, "init", "--dir", directory, "--validators", str(validators), "--standby", str(standby), "--rule", rule], check=True)
 
     def start(self, number, **environment):
-        self.ports.setdefault(number, free_port())
+        self.ports.setdefault(number, ports.free())
         out = open(f"{self.directory}/out-{number}", "a")
         self.processes[number] = subprocess.Popen([LEDGER, "run", "--dir", f"{self.directory}/node-{number}", "--rpc-port", str(self.ports[number]),
                                                    "--application-option", "encrypt=1"], stdout=out, stderr=out, env=dict(os.environ, **environment))
@@ -65,7 +60,7 @@ class Network:
 
     def gateway(self, number, nodes):
         """A gateway as number `number` of the ports, over these nodes."""
-        self.ports[number] = free_port()
+        self.ports[number] = ports.free()
         words = [word for node in nodes for word in ("--node", f"http://127.0.0.1:{self.ports[node]}")]
         self.gateways.append(subprocess.Popen([LEDGER, "rpc", "--network", f"{self.directory}/node-0", *words, "--rpc-port", str(self.ports[number])],
                                               stdout=subprocess.DEVNULL))
@@ -276,7 +271,7 @@ def test_log(network, directory):
           run(CAPSULE, "logged", "release", *logged, node(1)).stderr)
     result = run(CAPSULE, "verify", "capsule3", *base, node(0))
     check(result.returncode == 1 and "not proven" in result.stderr, "a certificate that was not published is refused", result.stderr)
-    result = run(CAPSULE, "verify", "capsule", *base, f"http://127.0.0.1:{free_port()}")
+    result = run(CAPSULE, "verify", "capsule", *base, f"http://127.0.0.1:{ports.free()}")
     check(result.returncode == 0 and "not asked" in result.stdout, "a node that is not reached is said", result.stderr)
     # other validators' keys: the signatures count for nothing
     subprocess.run([LEDGER, "init", "--dir", f"{directory}/others", "--validators", "4", "--standby", "1"], check=True)

@@ -17,8 +17,10 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools"))
+from runner import ports  # noqa: E402
 LEDGER = str(ROOT / "build" / "host" / "bin" / "holon-ledger")
-PATIENCE = 120
+PATIENCE = 120 * float(os.environ.get("HOLON_TIME_SCALE", "1"))  # seconds; see tools/run-tests
 failures = 0
 
 
@@ -131,9 +133,7 @@ class Relay:
                 ports[int(words[1])] = words[3]
         pairs = []
         for number in range(3):
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                port = s.getsockname()[1]
+            port = ports.free()
             pairs.append(f"tcp:127.0.0.1:{port}=tcp:127.0.0.1:{ports[3]}")
             path = pathlib.Path(f"{directory}/node-{number}/network")
             path.write_text(path.read_text().replace(f" 127.0.0.1 {ports[3]} ", f" 127.0.0.1 {port} "))

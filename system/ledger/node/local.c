@@ -7,33 +7,43 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Free ports: sockets that are bound all at once, so that they differ, and then closed. */
+/* Where ports are looked for: below those that the kernel gives to connections, of which one, also another validator's try to reach a
+ * dead one, could else take a validator's port before it binds it. */
+#define PORT_FIRST 10000
+#define PORT_COUNT 20000
+
+static bool is_free(unsigned port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_port = htons((uint16_t)port),
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool good = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* Free ports that differ, from a random place on: two networks that are made at once rarely try the same. */
 static bool free_ports(uint16_t *ports, unsigned count)
 {
-	int fds[DAG_MAX_VALIDATORS];
-	unsigned made = 0;
-	for (; made < count; made++) {
-		struct sockaddr_in address = {.sin_family = AF_INET,
-		                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-		socklen_t size = sizeof(address);
-		fds[made] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fds[made] < 0)
-			break;
-		if (bind(fds[made], (struct sockaddr *)&address, size) ||
-		    getsockname(fds[made], (struct sockaddr *)&address, &size)) {
-			close(fds[made]);
-			break;
-		}
-		ports[made] = ntohs(address.sin_port);
+	unsigned place = 0, made = 0;
+
+	if (getrandom(&place, sizeof(place), 0) != sizeof(place))
+		return false;
+	for (unsigned tried = 0; tried < PORT_COUNT && made < count; tried++) {
+		unsigned port = PORT_FIRST + (place % PORT_COUNT + tried) % PORT_COUNT;
+		if (is_free(port))
+			ports[made++] = (uint16_t)port;
 	}
-	for (unsigned i = 0; i < made; i++)
-		close(fds[i]);
 	return made == count;
 }
 
