@@ -45,7 +45,7 @@ deep='if [ $N = 0 ]; then exit 7; fi; N=$((N-1)); export N F; subkernel run -- s
 same "eight sub-kernels deep" 7 "$(N=8; F=$deep; export N F; status sh -c "$F")"
 
 number=$(subkernel run --detach -n busy -m 32M -- sh -c 'while :; do :; done')
-sleep 1
+wait_until "test \"\$(field $number 3)\" = running"
 check "a detached child runs" test "$(field "$number" 3)" = running
 subkernel freeze "$number"
 first=$(field "$number" 7)
@@ -53,18 +53,15 @@ sleep 1
 same "a frozen child uses no CPU" "$first" "$(field "$number" 7)"
 same "it says that it is frozen" frozen "$(field "$number" 3)"
 subkernel thaw "$number"
-sleep 1
+wait_until "test \"\$(field $number 7)\" != $first"
 check "a thawed child goes on" test "$(field "$number" 7)" != "$first"
 check "a child is killed" subkernel kill "$number"
 same "it is gone" "" "$(field "$number" 3)"
 number=$(subkernel run --detach -n top -m 64M -- subkernel run -n below -m 16M -- sleep 1000)
-sleep 1
+wait_until 'subkernel ls | grep -q below'
 check "a grandchild is listed" sh -c 'subkernel ls | grep -q below'
 check "killing a parent" subkernel kill "$number"
 check "takes its whole tree" sh -c '! subkernel ls | grep -q below'
 same "another number is refused" 1 "$(status subkernel kill 99999)"
-sleep 1
-# What is measured with, and threads kept for reuse, take some pages; a child that was not given back would be 900K and more.
-after=$(used)
-check "every page came back: $after of $before" test "$(echo "$after" | tr -d K)" -le $(($(echo "$before" | tr -d K) + 600))
+came_back "every page came back" "$before"
 echo "ok system: the end was reached"

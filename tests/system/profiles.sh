@@ -53,9 +53,7 @@ check "native: and thawed" subkernel thaw "$n"
 check "native: and killed" subkernel kill "$n"
 before=$(used)
 for i in 1 2 3 4 5 6 7 8; do run --profile native holdings exit 0; run --profile native holdings fail; n=$(subkernel run --detach -m 8M --profile native holdings wait); subkernel kill "$n"; done
-sleep 1
-after=$(used)
-check "native: every page came back: $after of $before" test "$(kib "$after")" -le $(($(kib "$before") + 600))
+came_back "native: every page came back" "$before"
 
 # network, storage, enclave
 same "network: holds a link besides" "$(with link)" "$(names network)"

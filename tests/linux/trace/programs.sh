@@ -17,7 +17,7 @@ expect() {
 	done
 	echo "ok $name"
 }
-debug() { timeout 60 gdb -nx -batch -q "$@" 2>&1; }
+debug() { timeout "${LIMIT:-60}" gdb -nx -batch -q "$@" 2>&1; }
 
 expect gdb-breakpoint "$(debug -ex 'break inner' -ex run -ex backtrace -ex 'print value' -ex finish -ex continue --args /subject)" \
 	'Breakpoint 1, inner \(value=21\)' '^#0 .*inner \(value=21\)' '^#1 .*outer \(value=20\)' '^#2 .*main' '^\$1 = 21' \
@@ -38,7 +38,7 @@ expect gdb-catch-call "$(debug -ex 'catch syscall 1' -ex run -ex continue -ex co
 	'call to syscall .?1' 'returned from syscall .?1' 'exited normally'
 expect gdb-crash "$(debug -ex run -ex backtrace -ex 'print $_siginfo.si_addr' -ex 'print $_siginfo._sifields._sigfault.si_addr' --args /subject crash)" \
 	'SIGSEGV, Segmentation fault' '#0 .* main' '0x8'
-sleep 30 &
+sleep 1000 &
 sleeper=$!
 expect gdb-attach "$(debug -p $sleeper -ex 'info inferiors' -ex detach)" "process $sleeper" 'Detaching|detached'
 kill -0 $sleeper && echo 'ok gdb-detached' || { echo 'not ok gdb-detached - the process is gone'; failures=$((failures + 1)); }
@@ -51,9 +51,13 @@ expect strace-count "$(strace -f -c bash -c 'for i in 1 2 3; do cat /etc/hostnam
 expect strace-error "$(strace -e trace=openat cat /nowhere 2>&1)" 'ENOENT \(No such file or directory\)' 'exited with 1'
 expect strace-signal "$(strace bash -c 'kill -TERM $$' 2>&1)" 'SIGTERM' 'killed by SIGTERM'
 expect strace-filter "$(strace -f --seccomp-bpf -e trace=openat cat /etc/hostname 2>&1)" 'openat\(AT_FDCWD, "/etc/hostname"' 'exited with 0'
-sleep 30 &
+sleep 1000 &
 sleeper=$!
-timeout -s INT 2 strace -p $sleeper > attached 2>&1
+strace -p $sleeper > attached 2>&1 &
+tracer=$!
+for i in $(seq 600); do grep -q nanosleep attached && break; sleep 0.1; done
+kill $tracer
+wait $tracer
 expect strace-attach "$(cat attached)" 'attached' 'nanosleep|restart_syscall' 'detached'
 kill $sleeper
 
