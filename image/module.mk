@@ -8,7 +8,7 @@ NATIVE_PARTS := entropy=build/x86_64/base/entropy vfs=build/x86_64/base/vfs cons
 # What `subkernel run --profile NAME` starts (docs/subkernels.md).
 BLUEPRINTS := $(sort $(notdir $(wildcard image/blueprints/*)))
 # Holon's own programs for Linux roots, and further names of theirs.
-GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/flux=build/guest/flux
+GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/capsule=build/guest/capsule usr/bin/flux=build/guest/flux
 GUEST_LINKS := usr/bin/cunatic=flux
 
 $(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(addprefix image/blueprints/,$(BLUEPRINTS)) $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \

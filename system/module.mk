@@ -1,13 +1,16 @@
 # System programs. The sub-kernel manager is a native unit.
-$(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c start.c profile.c offers.c resident.c residents.c list.c entered.c blocks.c screen.c network.c realtime.c) lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+$(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c lifetime.c start.c profile.c offers.c resident.c residents.c list.c entered.c blocks.c screen.c network.c realtime.c) lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 # What a native tree holds, shown from inside.
 $(call native-program,system/holdings,system/subkernel/holdings.c)
 # The subkernel command is an ordinary Linux program, linked statically.
 GUEST_CFLAGS := $(CSTD) $(WARN) -O2 -Iabi
 # What serves abi/file.interface in a Linux process: messages as native services take them, and no kernel.
-SHARE_CFLAGS := -DHOLON_FAKE_KERNEL -Ilib/holon -Ibuild/abi
-SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_run.c command_session.c command_copy.c command_volume.c share.c share_nodes.c tree.c)
-build/guest/subkernel: $(SUBKERNEL_COMMAND) $(addprefix system/subkernel/,command.h log.h tree.h share.h libholon.h) abi/holon/blueprint.h abi/holon/switch.h abi/holon/link.h abi/holon/guest_calls.h abi/holon/portal.h build/abi/file.interface.h build/abi/holon/calls.h
+SHARE_CFLAGS := -DHOLON_FAKE_KERNEL -Ilib/holon -Ibuild/abi -Ilib
+# Without their main programs: what `subkernel` and `capsule` share.
+RUN_SOURCES := $(addprefix system/subkernel/,command.c command_run.c command_session.c command_volume.c share.c share_nodes.c tree.c) lib/trust/endpoint.c
+RUN_HEADERS := $(addprefix system/subkernel/,command.h log.h tree.h share.h libholon.h) lib/trust/endpoint.h $(addprefix abi/holon/,blueprint.h switch.h link.h guest_calls.h portal.h) build/abi/file.interface.h build/abi/holon/calls.h
+SUBKERNEL_COMMAND := $(addprefix system/subkernel/,subkernel.c command_copy.c) $(RUN_SOURCES)
+build/guest/subkernel: $(SUBKERNEL_COMMAND) $(RUN_HEADERS)
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(GUEST_CFLAGS) $(SHARE_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(SUBKERNEL_COMMAND)
@@ -23,6 +26,17 @@ build/guest/vault: system/vault/vault.c system/subkernel/libholon.h abi/holon/bl
 	@echo "  CC      $@"
 	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
 ALL += build/guest/vault
+
+# The capsule command: lib/trust's checks and what runs sub-kernels, in one static program.
+CAPSULE_SOURCES := $(wildcard system/capsule/*.c) $(RUN_SOURCES) lib/trust/plan.c lib/trust/show.c $(TRUST_SOURCES) $(CRYPTO_LOADER_SOURCES) lib/crypto/cpu.c
+CAPSULE_CFLAGS := $(GUEST_CFLAGS) $(SHARE_CFLAGS) -D_GNU_SOURCE -DCRYPTO_NO_VECTOR -ffunction-sections -fdata-sections
+$(call crypto-objects,guest/capsule.d,$(CAPSULE_SOURCES),$(CAPSULE_CFLAGS))
+$(call object-names,guest/capsule.d,$(CAPSULE_SOURCES)): | $(INTERFACES)
+build/guest/capsule: $(call object-names,guest/capsule.d,$(CAPSULE_SOURCES))
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) -fuse-ld=lld -static -s -Wl,--gc-sections -o $@ $^
+ALL += build/guest/capsule
 
 # base/vault is built here, behind the lists of lib/: vdisk and holonfs unchanged, the cryptographic library, and Debian's static
 # libraries below it, on newlib. base/vault/host_library.c is what those libraries ask for beyond newlib.

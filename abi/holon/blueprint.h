@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "switch.h"
 
-#define BLUEPRINT_VERSION 4
+#define BLUEPRINT_VERSION 5
 
 enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
@@ -51,6 +51,9 @@ struct blueprint {
 	uint64_t budget_ns, budget_period_ns;
 	uint32_t volume_count, reserved;
 	struct blueprint_volume volumes[BLUEPRINT_VOLUMES_MAX]; /* of linux: what it mounts at its start */
+	/* Seconds since 1970 by the machine's clock, which no sub-kernel sets: then the manager ends it, with all below it.
+	 * 0: never. A time that is over is refused. */
+	uint64_t expires;
 };
 
 #define BLUEPRINT_BUDGET_PERIOD_MAX 60000000000ull /* ns */

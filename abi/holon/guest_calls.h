@@ -63,6 +63,15 @@ enum holon_call {
 	/* (portal, at, address, bytes, 1 into | 0 out of): bytes of the buffer that the caller of the portal sees. EINVAL:
 	 * it is not that long */
 	HOLON_PORTAL_COPY,
+	/* (enum holon_signed, void *buffer, size, uint64_t *time) → bytes of what the loader verified before anything ran,
+	 * and the time in seconds since 1970 by the machine's clock, which no guest sets; 0 where there is none. EFBIG: it is
+	 * longer than the buffer; ENOENT: the system started without */
+	HOLON_SIGNED,
+};
+
+enum holon_signed {
+	HOLON_SIGNED_MANIFEST = 1, /* a record and its signature: lib/trust/boot.h */
+	HOLON_SIGNED_KEYS,         /* the key list under the root's signature: lib/trust/trust.h */
 };
 
 enum holon_vault_operation {
@@ -96,7 +105,7 @@ struct holon_vault {
 	uint8_t result[128];
 };
 
-#define HOLON_CALLS_VERSION 2
+#define HOLON_CALLS_VERSION 3
 #define HOLON_ARCHIVE_MAX   (1ull << 30)
 
 enum holon_subkernel_flags {

@@ -7,6 +7,7 @@
  */
 #include <holon/handoff.h>
 #include <holon.h>
+#include <holon/bundle.h>
 #include <holon/command.h>
 #include <crypto/blake3.h>
 #include <sysimg/sysimg.h>
@@ -73,6 +74,15 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 		handle = module_find(give->kind == GIVE_ADD ? "add" : "command", &bytes);
 		return !handle || spawn_give(spawn, give->kind == GIVE_ADD ? "add" : "command", handle,
 		                             memory, 0, bytes);
+	case GIVE_SIGNATURES: /* to be read alone */
+		for (unsigned i = 0; i < 2; i++) {
+			const char *name = i ? BUNDLE_KEYS : BUNDLE_MANIFEST;
+			handle = module_find(name, &bytes);
+			if (handle &&
+			    !spawn_give(spawn, name, handle, RIGHT_READ | RIGHT_COPY | RIGHT_MOVE, 0, bytes))
+				return false;
+		}
+		return true;
 	case GIVE_STREAM:
 		/* Both sides are given whole: the console is side 0, the manager passes side 1 on. */
 		return spawn_give(spawn, "stream", steward.stream,

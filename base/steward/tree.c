@@ -119,6 +119,7 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 	case GIVE_PORT:
 	case GIVE_IRQ:
 	case GIVE_DEVICES:
+	case GIVE_SIGNATURES:
 		break; /* the machine's steward alone has them */
 	}
 	return false;

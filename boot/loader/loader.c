@@ -216,8 +216,7 @@ static void load_bundle_entries(struct handoff *handoff, const struct bundle_hea
 		const struct bundle_entry *entry = &bundle->entries[i];
 		uint64_t start = base + entry->offset;
 		if (!strcmp(entry->name, "kernel") || !strcmp(entry->name, "cmdline") ||
-		    !strcmp(entry->name, BUNDLE_DECOY) || !strcmp(entry->name, BUNDLE_KEYS) ||
-		    !strcmp(entry->name, BUNDLE_MANIFEST)) {
+		    !strcmp(entry->name, BUNDLE_DECOY)) {
 			platform_claim(start, page_up(entry->size), HANDOFF_MEMORY_LOADER);
 			if (!strcmp(entry->name, "cmdline") && !handoff->command_line[0])
 				copy_command_line(handoff, at(start), entry->size);
@@ -246,6 +245,10 @@ static void load_fwcfg_modules(struct handoff *handoff)
 			continue;
 		if (!strncmp(name, prefix, sizeof(prefix) - 1))
 			name += sizeof(prefix) - 1;
+		if (!strcmp(name, BUNDLE_KEYS) || !strcmp(name, BUNDLE_MANIFEST)) {
+			say("Ignored: fw_cfg's opt/holon/%s. What was verified stays.", file->name);
+			continue;
+		}
 		uint64_t base = load_file(file, HANDOFF_MEMORY_MODULE);
 		tpm_measure(TPM_PCR_INPUT, name, at(base), file->size);
 		add_module(handoff, name, base, file->size);

@@ -99,9 +99,11 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 	static const struct {
 		const char *word;
 		enum manifest_give_kind kind;
-	} plain[] = {{"log", GIVE_LOG},         {"image", GIVE_IMAGE},   {"add", GIVE_ADD},
-	             {"command", GIVE_COMMAND}, {"stream", GIVE_STREAM}, {"framebuffer", GIVE_FRAMEBUFFER},
-	             {"devices", GIVE_DEVICES}, {"link", GIVE_LINK},     {"blocks", GIVE_BLOCKS}};
+	} plain[] = {{"log", GIVE_LOG},         {"image", GIVE_IMAGE},
+	             {"add", GIVE_ADD},         {"command", GIVE_COMMAND},
+	             {"stream", GIVE_STREAM},   {"framebuffer", GIVE_FRAMEBUFFER},
+	             {"devices", GIVE_DEVICES}, {"link", GIVE_LINK},
+	             {"blocks", GIVE_BLOCKS},   {"signatures", GIVE_SIGNATURES}};
 	if (line->count < 2)
 		return "give what?";
 	if (word_is(line, 1, "wx")) {

@@ -57,10 +57,11 @@ enum manifest_give_kind {
 	                     there is none */
 	GIVE_PORT,
 	GIVE_IRQ,
-	GIVE_DEVICES, /* all of them: interrupts, ports, device memory, pins; with it, the argument
+	GIVE_DEVICES,    /* all of them: interrupts, ports, device memory, pins; with it, the argument
 	                "rsdp=ADDRESS". For devmgr */
-	GIVE_LINK,    /* the tree's link to the switch */
-	GIVE_BLOCKS,  /* the machine's block devices, by the manager */
+	GIVE_SIGNATURES, /* the boot's signed manifest and key list: "manifest" and "keys" */
+	GIVE_LINK,       /* the tree's link to the switch */
+	GIVE_BLOCKS,     /* the machine's block devices, by the manager */
 };
 
 struct manifest_give {

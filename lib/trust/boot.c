@@ -79,6 +79,30 @@ enum trust_error trust_boot_part(const struct boot_manifest *manifest, const cha
 	return TRUST_NAME;
 }
 
+enum trust_error trust_capsule_keys(struct key_list *list, const uint8_t **root, const uint8_t *manifest,
+                                    size_t manifest_count, const uint8_t *keys, size_t keys_count,
+                                    enum record_error *detail)
+{
+	struct field fields[BOOT_FIELDS], item;
+	size_t record = record_size(manifest, manifest_count);
+	enum record_error fault = RECORD_SHORT;
+
+	if (record)
+		fault = record_read(manifest, record, RECORD_BOOT, boot_rules, BOOT_FIELDS, fields);
+	if (detail)
+		*detail = fault;
+	if (fault)
+		return TRUST_FORM;
+	for (uint32_t at = 0; record_next(&fields[BOOT_CAPSULE_ROOTS], &at, &item);) {
+		enum trust_error error = trust_key_list(list, keys, keys_count, item.bytes, 0, detail);
+
+		*root = item.bytes;
+		if (error != TRUST_SIGNATURE)
+			return error;
+	}
+	return TRUST_ISSUER;
+}
+
 unsigned trust_boot_parts(const struct boot_manifest *manifest)
 {
 	return manifest->fields[BOOT_PARTS].count / (BOOT_PART_BYTES + 2);

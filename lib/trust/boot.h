@@ -57,4 +57,10 @@ enum trust_error trust_boot(struct boot_manifest *manifest, const struct key_lis
  * manifest does not name it. */
 enum trust_error trust_boot_part(const struct boot_manifest *manifest, const char *name, const uint8_t *bytes,
                                  uint64_t count);
+/* Reads the signed key list [KEYS, + KEYS_COUNT) under one of the roots that the boot manifest [MANIFEST, + MANIFEST_COUNT) names
+ * for capsules; *ROOT is that root, in the manifest. The manifest is one that the loader has verified; here only its form is checked. TRUST_ISSUER:
+ * no root of the manifest signed the list. */
+enum trust_error trust_capsule_keys(struct key_list *list, const uint8_t **root, const uint8_t *manifest,
+                                    size_t manifest_count, const uint8_t *keys, size_t keys_count,
+                                    enum record_error *detail);
 unsigned trust_boot_parts(const struct boot_manifest *manifest); /* how many it names */

@@ -30,3 +30,8 @@ build/host/flip/flip_test: $(call object-names,host/flip,$(FLIP_SOURCES))
 $(call script-test,boot/test/flip_test,build/host/flip/flip_test $(BUNDLE),slow)
 SOAK_TESTS += boot/test/flip_test
 $(call host-fuzz,tpm_fuzz,boot/loader/tpm_fuzz.c boot/loader/tpm.c lib/crypto/util.c lib/crypto/cpu.c lib/crypto/sha2.c lib/crypto/sha2_blocks.c,-DCRYPTO_NO_VECTOR)
+# What a capsule runs with.
+PLAN_SOURCES := lib/trust/plan.c lib/trust/endpoint.c lib/trust/record.c
+$(call host-test,trust-plan,lib/trust/plan_test.c $(PLAN_SOURCES))
+$(call host-fuzz,trust-plan,lib/trust/plan_fuzz.c $(PLAN_SOURCES) lib/trust/trust.c lib/trust/boot.c,,build/host/lib/libholon-crypto-sanitized.a $(CRYPTO_LDLIBS))
+build/host/fuzz/trust-plan: build/host/lib/libholon-crypto-sanitized.a

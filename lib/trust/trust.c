@@ -299,3 +299,20 @@ enum trust_error trust_capsule(struct capsule *capsule, const uint8_t *bytes, si
 	return memcmp(hash, capsule->manifest[CAPSULE_PAYLOAD_HASH].bytes, sizeof(hash)) == 0 ? TRUST_OK
 	                                                                                      : TRUST_PAYLOAD;
 }
+
+uint64_t trust_capsule_until(const struct capsule *capsule, const struct key_list *list)
+{
+	const struct key_algorithm_info *info = key_algorithm_find(KEY_HYBRID_SIGN);
+	uint64_t until = record_number(&capsule->certificate[CERT_UNTIL]);
+	struct field item;
+
+	for (uint32_t at = 0; record_next(&list->fields[KEYS_KEYS], &at, &item);) {
+		uint8_t own[TRUST_ID_BYTES];
+
+		key_id(info, item.bytes + 17, own);
+		if (memcmp(own, capsule->certificate[CERT_ISSUER].bytes, sizeof(own)) == 0 &&
+		    item.bytes[0] & ROLE_CERTIFIER && number_at(item.bytes + 9) < until)
+			until = number_at(item.bytes + 9);
+	}
+	return until;
+}

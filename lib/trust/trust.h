@@ -131,6 +131,9 @@ enum trust_error trust_capsule_read(struct capsule *capsule, const uint8_t *byte
 enum trust_error trust_capsule(struct capsule *capsule, const uint8_t *bytes, size_t count,
                                const struct key_list *list, const struct revocations *revocations,
                                uint64_t now, enum record_error *detail, struct field *wrong);
+/* When what vouches for the verified CAPSULE ends, in seconds since 1970: its certificate's time, or that of the key in LIST that
+ * signed it, whichever comes first. */
+uint64_t trust_capsule_until(const struct capsule *capsule, const struct key_list *list);
 /* Whether NAME is in the name space SPACE, and whether it is a good name at all: parts of a-z, 0-9 and '-', divided by
  * dots, each beginning with a letter. */
 bool trust_name_within(const struct field *name, const struct field *space);

@@ -600,6 +600,43 @@ static int64_t offer_archive(uint64_t fd)
 	return result < 0 ? linux_error(result) : (int64_t)token;
 }
 
+/* BYTES of MEMORY, a module of the boot, to the user's BUFFER of SIZE bytes. */
+static int64_t copy_module(handle_t memory, uint64_t bytes, uint64_t buffer, uint64_t size)
+{
+	if (bytes > size)
+		return -EFBIG;
+	uint64_t window = window_take(page_up(bytes), PAGE_SIZE_BYTES);
+	int64_t result = -ENOMEM;
+	if (window && space_map(machine.space, window, memory, 0, page_up(bytes), MAP_READ) >= 0) {
+		result = copy_to_user(buffer, (const void *)window, bytes) ? -EFAULT : (int64_t)bytes;
+		space_unmap(machine.space, window, page_up(bytes));
+	}
+	if (window)
+		window_put(window, page_up(bytes));
+	return result;
+}
+
+static int64_t signed_by_boot(uint64_t what, uint64_t buffer, uint64_t size, uint64_t time_address)
+{
+	uint64_t time, bytes[2];
+	handle_t memory[2];
+	if (what != HOLON_SIGNED_MANIFEST && what != HOLON_SIGNED_KEYS)
+		return -EINVAL;
+	personality_unlock();
+	int64_t result = subkernel_signatures(manager(), current_page(), &time, &bytes[0], &bytes[1],
+	                                      &memory[0], &memory[1], DEADLINE_NEVER);
+	personality_lock();
+	if (result < 0)
+		return result == E_NOT_FOUND ? -ENOENT : linux_error(result);
+	unsigned index = what == HOLON_SIGNED_KEYS;
+	result = copy_module(memory[index], bytes[index], buffer, size);
+	cap_delete(memory[0]);
+	cap_delete(memory[1]);
+	if (result >= 0 && time_address && put_user_u64(time_address, time))
+		return -EFAULT;
+	return result;
+}
+
 int64_t holon_call(uint64_t number, const struct guest_state *state)
 {
 	if (number == HOLON_VERSION)
@@ -630,6 +667,8 @@ int64_t holon_call(uint64_t number, const struct guest_state *state)
 		return freeze(state->rdi, (uint32_t)state->rsi);
 	case HOLON_SUBKERNEL_WAIT:
 		return wait_ended(state->rdi);
+	case HOLON_SIGNED:
+		return signed_by_boot(state->rdi, state->rsi, state->rdx, state->r10);
 	case HOLON_SUBKERNEL_END_INPUT:
 		return end_input(state->rdi);
 	default:

@@ -1,6 +1,8 @@
 /* What the parts of the subkernel command share. */
 #pragma once
 
+#include <holon/blueprint.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Says why WHAT failed, by errno, and gives the status to exit with. */
@@ -22,13 +24,24 @@ int write_all(int file, const char *bytes, long count);
 int exit_code(int status);
 
 /* command_volume.c: directories that a child shares. */
-struct blueprint;
 /* DIRECTORY:PATH[:ro] becomes the next volume of BLUEPRINT; -1 after a message. */
 int volume_take(struct blueprint *blueprint, const char *text);
 /* Makes all of them ready for the next child; a status to exit with, after a message, or 0. */
 int volumes_offer(struct blueprint *blueprint);
 /* Starts the processes that serve them, which end with this one; TERMINAL is the child's. The same results. */
 int volumes_serve(int terminal);
+
+/* command_run.c: a child with its session. */
+struct run {
+	struct blueprint blueprint; /* volumes: volume_take() has seen to them */
+	int archive;                /* a tar archive for its root, which is closed; -1: none */
+	char **command;             /* 0: a shell */
+	bool detach;                /* its number is written, and nothing waits for it */
+	bool keep_log;              /* a detached one's last output is kept when it has ended */
+};
+/* Starts the child with this program's environment, and waits for it unless it is detached: the status to exit with, after a
+ * message where it was not started. */
+int run_child(struct run *run);
 
 /* Each takes the command's own words, the command first, and gives the status to exit with. */
 int command_run(int count, char **arguments);

@@ -8,30 +8,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <holon/vault.h>
+#include <trust/endpoint.h>
 #include "command.h"
 #include "libholon.h"
 #include "log.h"
 #include "tree.h"
-
-/* One HOST:PORT of --net only:, ended by END. */
-static int parse_allowed(const char *text, const char *end, struct switch_allowed *allowed)
-{
-	memset(allowed, 0, sizeof(*allowed));
-	if (strncmp(text, "tcp:", 4) == 0 || strncmp(text, "udp:", 4) == 0) {
-		allowed->protocol = text[0] == 't' ? 6 : 17;
-		text += 4;
-	}
-	const char *colon = memchr(text, ':', (size_t)(end - text));
-	if (!colon || colon == text || (size_t)(colon - text) >= sizeof(allowed->host))
-		return -1;
-	char *rest;
-	unsigned long port = strtoul(colon + 1, &rest, 10);
-	if (rest == colon + 1 || rest != end || !port || port > 65535)
-		return -1;
-	memcpy(allowed->host, text, (size_t)(colon - text));
-	allowed->port = (uint16_t)port;
-	return 0;
-}
 
 /* The argument of --net. */
 static int parse_net(const char *text, struct switch_policy *policy)
@@ -49,7 +30,7 @@ static int parse_net(const char *text, struct switch_policy *policy)
 	for (text += 5;; text++) {
 		const char *end = text + strcspn(text, ",");
 		if (policy->allowed_count == SWITCH_ALLOWED_MAX ||
-		    parse_allowed(text, end, &policy->allowed[policy->allowed_count++]))
+		    !endpoint_parse(&policy->allowed[policy->allowed_count++], text, (size_t)(end - text)))
 			return -1;
 		text = end;
 		if (!*text)
@@ -124,11 +105,8 @@ static int add_to_archive(int *archive, char *text)
 /* The archive goes to the next child. */
 static int offer_archive(struct blueprint *blueprint, int archive)
 {
-	static const char end[1024];
 	if (archive < 0)
 		return 0;
-	if (write_all(archive, end, sizeof(end)))
-		return fail("--add");
 	long token = holon_subkernel_offer(archive);
 	close(archive);
 	if (token < 0)
@@ -218,9 +196,9 @@ static int refused(const struct blueprint *blueprint)
 	}
 }
 
-/* Takes what a detached child writes, so that it goes on; the last of it stays readable for `logs` when the child has
+/* Takes what a detached child writes, so that it goes on; with KEEP, the last of it stays readable for `logs` when the child has
  * ended, in a file each, of the LOGS_KEPT newest children. */
-static void keep_log(int terminal, uint64_t child)
+static void drain(int terminal, uint64_t child, bool keep)
 {
 	static char ring[LOG_BYTES];
 	char path[64];
@@ -229,6 +207,8 @@ static void keep_log(int terminal, uint64_t child)
 	while ((got = read(terminal, ring + total % LOG_BYTES, LOG_BYTES - total % LOG_BYTES)) > 0 ||
 	       (got < 0 && errno == EINTR))
 		total += got > 0 ? (uint64_t)got : 0;
+	if (!keep)
+		return;
 	mkdir(LOG_DIRECTORY, 0700);
 	snprintf(path, sizeof(path), LOG_DIRECTORY "/%llu", (unsigned long long)(child % LOGS_KEPT));
 	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -239,6 +219,96 @@ static void keep_log(int terminal, uint64_t child)
 	if (total > LOG_BYTES && write_all(file, ring + at, (long)(LOG_BYTES - at)))
 		return;
 	(void)write_all(file, ring, (long)(total > LOG_BYTES ? at : total));
+}
+
+/* The archive's end, where there is one. */
+static int end_archive(int archive)
+{
+	static const char end[1024];
+	return archive >= 0 && write_all(archive, end, sizeof(end));
+}
+
+int run_child(struct run *run)
+{
+	int native = strncmp(run->blueprint.profile, "linux", sizeof(run->blueprint.profile)) != 0;
+	if (native && (run->archive >= 0 || run->blueprint.volume_count)) {
+		fprintf(stderr, "subkernel: --add and --volume: profile '%s' has no files\n",
+		        run->blueprint.profile);
+		return 2;
+	}
+	if (native && run->command && strchr(run->command[0], '/')
+	        ? offer_program(&run->blueprint, run->command[0])
+	        : offer_archive(&run->blueprint, run->archive))
+		return 1;
+	if (volumes_offer(&run->blueprint))
+		return 1;
+	/* A native tree has no line discipline: the caller's terminal keeps its own, with Ctrl-C for this command. */
+	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !run->detach && !native;
+	uint64_t child;
+	int terminal = holon_subkernel_create(&run->blueprint, run->command, run->command ? environ : 0,
+	                                      (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) |
+	                                          (run->detach ? 0 : HOLON_SUBKERNEL_CLOEXEC),
+	                                      &child);
+	if (terminal < 0)
+		return refused(&run->blueprint);
+	if (run->detach) {
+		/* The terminal's descriptor holds the child: a process of its own keeps it, and drains what
+		 * is written. */
+		printf("%llu\n", (unsigned long long)child);
+		fflush(stdout);
+		pid_t pid = fork();
+		if (pid)
+			return pid < 0 ? fail("fork") : 0;
+		setsid();
+		if (volumes_serve(terminal))
+			_exit(1);
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		holon_subkernel_end_input(terminal);
+		drain(terminal, child, run->keep_log);
+		_exit(0);
+	}
+	return volumes_serve(terminal) ? 1 : session(terminal, is_terminal, child);
+}
+
+int command_exec(int count, char **arguments)
+{
+	static const struct option options[] = {{"env", required_argument, 0, 'e'}, {0}};
+	char *environment[64] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	                         "HOME=/root"};
+	unsigned variables = 2;
+	char terminal_type[64];
+	int option;
+	if (getenv("TERM")) {
+		snprintf(terminal_type, sizeof(terminal_type), "TERM=%s", getenv("TERM"));
+		environment[variables++] = terminal_type;
+	}
+	while ((option = getopt_long(count, arguments, "+e:", options, 0)) >= 0) {
+		if (option != 'e' || variables + 1 >= sizeof(environment) / sizeof(*environment)) {
+			fputs(usage, stderr);
+			return 2;
+		}
+		if (!take_variable(optarg))
+			return 2;
+		environment[variables++] = optarg;
+	}
+	if (optind < count - 1 && strcmp(arguments[optind + 1], "--") == 0) {
+		arguments[optind + 1] = arguments[optind];
+		optind++;
+	}
+	if (count - optind < 2) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	uint64_t child = find_subkernel(arguments[optind]);
+	if (!child)
+		return 1;
+	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	int terminal =
+	    holon_subkernel_enter(child, arguments + optind + 1, environment,
+	                          (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | HOLON_SUBKERNEL_CLOEXEC, 0);
+	return terminal < 0 ? fail("exec") : session(terminal, is_terminal, 0);
 }
 
 int command_run(int count, char **arguments)
@@ -257,7 +327,8 @@ int command_run(int count, char **arguments)
 		BUDGET,
 		SHARE,
 		RESERVE,
-		VOLUME
+		VOLUME,
+		UNTIL
 	};
 	static const struct option options[] = {
 	    {"name", required_argument, 0, 'n'},
@@ -278,6 +349,7 @@ int command_run(int count, char **arguments)
 	    {"budget", required_argument, 0, BUDGET},
 	    {"cpu-share", required_argument, 0, SHARE},
 	    {"cpu-reserve", required_argument, 0, RESERVE},
+	    {"until", required_argument, 0, UNTIL},
 	    {"env", required_argument, 0, 'e'},
 	    {"vault-read-only", required_argument, 0, VAULT_READ_ONLY_ROOT},
 	    {0}};
@@ -322,6 +394,9 @@ int command_run(int count, char **arguments)
 		case RESERVE:
 			if (!(blueprint.cpu_reserve = take_percent(optarg, "--cpu-reserve")))
 				return 2;
+			break;
+		case UNTIL:
+			blueprint.expires = number(optarg, "until");
 			break;
 		case 'e':
 			if (!take_variable(optarg))
@@ -374,82 +449,10 @@ int command_run(int count, char **arguments)
 			return 2;
 		}
 	}
-	char **command = optind < count ? arguments + optind : 0;
-	int native = strncmp(blueprint.profile, "linux", sizeof(blueprint.profile)) != 0;
-	if (native && (archive >= 0 || blueprint.volume_count)) {
-		fprintf(stderr, "subkernel: --add and --volume: profile '%s' has no files\n",
-		        blueprint.profile);
-		return 2;
-	}
-	if (native && command && strchr(command[0], '/') ? offer_program(&blueprint, command[0])
-	                                                 : offer_archive(&blueprint, archive))
-		return 1;
-	if (volumes_offer(&blueprint))
-		return 1;
-	/* A native tree has no line discipline: the caller's terminal keeps its own, with Ctrl-C for this command. */
-	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !detach && !native;
-	uint64_t child;
-	int terminal = holon_subkernel_create(
-	    &blueprint, command, command ? environ : 0,
-	    (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | (detach ? 0 : HOLON_SUBKERNEL_CLOEXEC), &child);
-	if (terminal < 0)
-		return refused(&blueprint);
-	if (detach) {
-		/* The terminal's descriptor holds the child: a process of its own keeps it, and drains what
-		 * is written. */
-		printf("%llu\n", (unsigned long long)child);
-		fflush(stdout);
-		pid_t pid = fork();
-		if (pid)
-			return pid < 0 ? fail("fork") : 0;
-		setsid();
-		if (volumes_serve(terminal))
-			_exit(1);
-		close(STDIN_FILENO);
-		close(STDOUT_FILENO);
-		close(STDERR_FILENO);
-		holon_subkernel_end_input(terminal);
-		keep_log(terminal, child);
-		_exit(0);
-	}
-	return volumes_serve(terminal) ? 1 : session(terminal, is_terminal, child);
-}
-
-int command_exec(int count, char **arguments)
-{
-	static const struct option options[] = {{"env", required_argument, 0, 'e'}, {0}};
-	char *environment[64] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	                         "HOME=/root"};
-	unsigned variables = 2;
-	char terminal_type[64];
-	int option;
-	if (getenv("TERM")) {
-		snprintf(terminal_type, sizeof(terminal_type), "TERM=%s", getenv("TERM"));
-		environment[variables++] = terminal_type;
-	}
-	while ((option = getopt_long(count, arguments, "+e:", options, 0)) >= 0) {
-		if (option != 'e' || variables + 1 >= sizeof(environment) / sizeof(*environment)) {
-			fputs(usage, stderr);
-			return 2;
-		}
-		if (!take_variable(optarg))
-			return 2;
-		environment[variables++] = optarg;
-	}
-	if (optind < count - 1 && strcmp(arguments[optind + 1], "--") == 0) {
-		arguments[optind + 1] = arguments[optind];
-		optind++;
-	}
-	if (count - optind < 2) {
-		fputs(usage, stderr);
-		return 2;
-	}
-	uint64_t child = find_subkernel(arguments[optind]);
-	if (!child)
-		return 1;
-	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	int terminal =
-	    holon_subkernel_enter(child, arguments + optind + 1, environment,
-	                          (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) | HOLON_SUBKERNEL_CLOEXEC, 0);
-	return terminal < 0 ? fail("exec") : session(terminal, is_terminal, 0);
+	struct run run = {.blueprint = blueprint,
+	                  .archive = archive,
+	                  .command = optind < count ? arguments + optind : 0,
+	                  .detach = detach,
+	                  .keep_log = true};
+	return end_archive(archive) ? fail("--add") : run_child(&run);
 }

@@ -79,6 +79,10 @@ static inline int holon_portal_copy(int portal, uint64_t at, void *bytes, uint64
 {
 	return (int)syscall(HOLON_PORTAL_COPY, portal, at, bytes, count, into);
 }
+static inline long holon_signed(enum holon_signed what, void *buffer, size_t size, uint64_t *time)
+{
+	return syscall(HOLON_SIGNED, what, buffer, size, time);
+}
 static inline int holon_subkernel_end_input(int terminal)
 {
 	return (int)syscall(HOLON_SUBKERNEL_END_INPUT, terminal);

@@ -272,6 +272,33 @@ static int64_t serve_status(void *context, uint64_t badge, uint64_t number, uint
 	return E_OK;
 }
 
+static int64_t serve_signatures(void *context, uint64_t badge, uint64_t *time, uint64_t *manifest_bytes,
+                                uint64_t *keys_bytes, handle_t *manifest, handle_t *keys)
+{
+	int64_t copies[2];
+	(void)context;
+	(void)badge;
+	for (unsigned i = 0; i < 2; i++) {
+		if (!manager.signatures[i])
+			return E_NOT_FOUND;
+	}
+	copies[0] = cap_copy(manager.signatures[0], RIGHT_READ | RIGHT_COPY | RIGHT_MOVE, 0);
+	copies[1] = cap_copy(manager.signatures[1], RIGHT_READ | RIGHT_COPY | RIGHT_MOVE, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		if (copies[i] >= 0)
+			continue;
+		if (copies[!i] >= 0)
+			cap_delete((handle_t)copies[!i]);
+		return copies[i];
+	}
+	*time = lifetime_now();
+	*manifest_bytes = manager.signatures_bytes[0];
+	*keys_bytes = manager.signatures_bytes[1];
+	*manifest = (handle_t)copies[0];
+	*keys = (handle_t)copies[1];
+	return E_OK;
+}
+
 static const char *prepare(void)
 {
 	struct unit_info own;
@@ -279,6 +306,9 @@ static const char *prepare(void)
 	manager.channel = start_find(info, "subkernel", 0);
 	manager.vfs = start_find(info, "vfs", 0);
 	manager.realtime_at_boot = realtime_at_boot(start_find(info, "rtc", 0));
+	manager.expires_at = DEADLINE_NEVER;
+	manager.signatures[0] = start_find(info, "manifest", &manager.signatures_bytes[0]);
+	manager.signatures[1] = start_find(info, "keys", &manager.signatures_bytes[1]);
 	manager.image_memory = start_find(info, "image", &manager.image_bytes);
 	network_init(info, manager.page, manager.log);
 	int64_t event = event_create();
@@ -333,10 +363,14 @@ static int64_t next_message(struct message *message, bool reply)
 	int64_t result;
 	do {
 		uint64_t deadline = network_present() || resident_at(0) ? manager.tick_at : DEADLINE_NEVER;
+		if (manager.expires_at < deadline)
+			deadline = manager.expires_at;
 		result = reply ? channel_reply_receive(manager.channel, message, deadline)
 		               : channel_receive(manager.channel, message, deadline);
 		reply = false;
-		if (result == E_TIMEOUT) {
+		/* With every message too: who calls without a pause lives no longer for it. */
+		lifetime_look();
+		if (result == E_TIMEOUT && clock_ns() >= manager.tick_at) {
 			refresh_links();
 			residents_look();
 			manager.tick_at = clock_ns() + REFRESH_NS;
@@ -360,6 +394,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .block_open = serve_block_open,
 	    .list = serve_list,
 	    .kill = serve_kill,
+	    .signatures = serve_signatures,
 	    .freeze = serve_freeze,
 	    .status = serve_status,
 	};

@@ -6,6 +6,7 @@
  *   offers.c    what a sub-kernel gives to its next child
  *   list.c      descriptions
  *   residents.c the manifest's own sub-kernels, and who reaches the ledger
+ *   lifetime.c  sub-kernels whose time is limited, and the machine's clock
  *   entered.c, network.c, blocks.c, screen.c, realtime.c   programs in descendants, links, devices, the wall clock
  */
 #pragma once
@@ -35,6 +36,7 @@ struct subkernel {
 	    ceiling; /* the highest priority of what it makes; of admitted budgets, where it has a share */
 	uint32_t cpu_share; /* parts per million of each CPU that those may use */
 	uint64_t slice_ns;
+	uint64_t expires_ns; /* of the kernel's clock; 0: never */
 	bool frozen, ended, native, sealed;
 	uint64_t status;
 	char name[32];
@@ -48,6 +50,9 @@ struct manager {
 	struct thread_page *page;
 	handle_t log, channel, event, image_memory, vfs, entropy;
 	handle_t
+	    signatures[2]; /* the boot's signed manifest and its key list; 0: the system started without */
+	uint64_t signatures_bytes[2];
+	handle_t
 	    generation_memory; /* seen by all: a page whose first word changes when one may not be who it was */
 	uint64_t *generation;
 	uint64_t image_bytes;
@@ -55,6 +60,7 @@ struct manager {
 	struct subkernel table[SUBKERNELS_MAX];
 	uint64_t next_number;
 	uint32_t ceiling, cpu_share; /* its own unit's */
+	uint64_t expires_at;         /* when the next of all ends; NEVER */
 	uint64_t tick_at;            /* when links and residents are looked after next */
 	uint64_t realtime_at_boot;   /* seconds since 1970 */
 };
@@ -78,6 +84,15 @@ int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t b
                      uint64_t *number);
 int64_t serve_service(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t peer,
                       uint64_t *number, handle_t *given);
+
+/* ---- lifetime.c ---- */
+
+/* The time by the machine's clock in seconds since 1970; 0: it has none. */
+uint64_t lifetime_now(void);
+/* SUBKERNEL ends at EXPIRES, in those seconds; 0: never. E_ARGUMENT: that is over, or there is no clock. */
+int64_t lifetime_begin(struct subkernel *subkernel, uint64_t expires);
+/* Ends those whose time is over; costs next to nothing while none is due. */
+void lifetime_look(void);
 
 /* ---- list.c ---- */
 

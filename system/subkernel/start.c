@@ -314,6 +314,8 @@ int64_t subkernel_start(struct subkernel *parent, const struct blueprint *bluepr
 		result = choose_cpu(child, blueprint, &profile);
 	if (result >= 0)
 		result = make_link(child, &profile, &blueprint->net, connection->serves);
+	if (result >= 0)
+		result = lifetime_begin(child, blueprint->expires);
 	if (result >= 0 && profile.screen)
 		result = screen_lend(child->number, &connection->screen.object, &connection->screen.bytes,
 		                     &connection->screen_word);

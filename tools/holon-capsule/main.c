@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "tool.h"
+#include <trust/show.h>
 
 struct given given;
 
@@ -504,67 +505,7 @@ static void run_sign(void)
 	free(draft.at);
 }
 
-/* ---- Showing ---- */
-
-static void show_list(const char *what, const struct field *list)
-{
-	struct field item;
-
-	if (!list->bytes)
-		return;
-	printf("%-13s", what);
-	for (uint32_t at = 0; record_next(list, &at, &item);)
-		printf(" %.*s", (int)item.count, (const char *)item.bytes);
-	putchar('\n');
-}
-
-static void show_time(const char *what, uint64_t seconds)
-{
-	time_t when = (time_t)(seconds > 253402300799 ? 253402300799 : seconds);
-	char text[32];
-	struct tm parts;
-
-	gmtime_r(&when, &parts);
-	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
-	printf("%-13s %s UTC\n", what, text);
-}
-
-static void show_hex(const char *what, const uint8_t *bytes, size_t count)
-{
-	printf("%-13s ", what);
-	for (size_t index = 0; index < count; index++)
-		printf("%02x", bytes[index]);
-	putchar('\n');
-}
-
-static void show_text(const char *what, const struct field *field)
-{
-	if (field->bytes)
-		printf("%-13s %.*s\n", what, (int)field->count, (const char *)field->bytes);
-}
-
-static void show_capsule(const struct capsule *capsule)
-{
-	const struct field *manifest = capsule->manifest, *certificate = capsule->certificate;
-
-	show_text("capsule", &manifest[CAPSULE_NAME]);
-	show_text("version", &manifest[CAPSULE_VERSION]);
-	printf("%-13s %" PRIu64 " bytes\n", "payload", capsule->payload_count);
-	show_hex("hash", manifest[CAPSULE_PAYLOAD_HASH].bytes, TRUST_HASH_BYTES);
-	show_list("requires", &manifest[CAPSULE_REQUIRED]);
-	show_list("may use", &manifest[CAPSULE_OPTIONAL]);
-	show_list("endpoints", &manifest[CAPSULE_ENDPOINTS]);
-	printf("%-13s %" PRIu64 " bytes, %" PRIu64 " capabilities, %" PRIu64 "/1000 of a processor\n",
-	       "quotas", record_number(&manifest[CAPSULE_MEMORY]),
-	       record_number(&manifest[CAPSULE_CAPABILITIES]), record_number(&manifest[CAPSULE_CPU]));
-	show_text("command", &manifest[CAPSULE_COMMAND]);
-	show_text("signer", &certificate[CERT_NAME]);
-	show_hex("certificate", capsule->certificate_id, TRUST_HASH_BYTES);
-	show_list("name spaces", &certificate[CERT_SPACES]);
-	show_list("ceiling", &certificate[CERT_CEILING]);
-	show_time("from", record_number(&certificate[CERT_FROM]));
-	show_time("until", record_number(&certificate[CERT_UNTIL]));
-}
+/* ---- Checking ---- */
 
 static void run_inspect(void)
 {
@@ -574,7 +515,7 @@ static void run_inspect(void)
 
 	if (trust_capsule_read(&capsule, file.at, file.count, &detail))
 		fail(EXIT_BAD, "%s is no capsule: %s", given.file, record_error_text(detail));
-	show_capsule(&capsule);
+	trust_capsule_show(&capsule);
 	puts("nothing of this was verified: holon-capsule verify does that");
 	free(file.at);
 }
@@ -641,14 +582,13 @@ static void run_verify(void)
 	bool revocable = newer_revocations(&revocations, &revoked, &newer, given.revocations, &list, now);
 	error = trust_capsule(&capsule, file.at, file.count, &list, revocable ? &revocations : NULL, now,
 	                      &detail, &wrong);
-	if (error == TRUST_FORM)
-		fail(EXIT_BAD, "%s is refused: it is malformed: %s", given.file, record_error_text(detail));
-	if (error == TRUST_CEILING || error == TRUST_NAME)
-		fail(EXIT_BAD, "%s is refused: %s: %.*s", given.file, trust_error_text(error),
-		     (int)wrong.count, (const char *)wrong.bytes);
-	if (error)
-		fail(EXIT_BAD, "%s is refused: %s", given.file, trust_error_text(error));
-	show_capsule(&capsule);
+	if (error) {
+		char why[TRUST_REFUSAL_MAX];
+
+		trust_refusal(why, sizeof(why), error, detail, &wrong);
+		fail(EXIT_BAD, "%s is refused: %s", given.file, why);
+	}
+	trust_capsule_show(&capsule);
 	/* The certificate and its signature stand together in the file. */
 	log_check("the certificate", capsule.certificate_bytes,
 	          capsule.certificate_count + HYBRID_SIGN_SIGNATURE_SIZE);

@@ -1,0 +1,99 @@
+/* What the parts of the capsule command share.
+ *
+ *   capsule.c   the commands: what a person says, and what is done
+ *   anchors.c   whom this system trusts with capsules, and what is revoked
+ *   store.c     where installed capsules are kept
+ *   run.c       a capsule in a sub-kernel of its own, and which of them run
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <trust/boot.h>
+#include <trust/plan.h>
+
+/* Statuses to exit with; `run` gives the program's otherwise. */
+enum {
+	CAPSULE_GOOD = 0,
+	CAPSULE_REFUSED = 1,
+	CAPSULE_IMPOSSIBLE = 2,
+	CAPSULE_USAGE = 3,
+	CAPSULE_NOT_RUN = 126
+};
+enum { CAPSULE_FILE_MAX = 1 << 30, CAPSULE_LIST_FILE_MAX = RECORD_BYTES_MAX + TRUST_ROOT_SIGNATURE_BYTES };
+
+struct bytes {
+	uint8_t *at; /* 0: there is none */
+	size_t count;
+};
+
+/* Says why and ends with STATUS; what was mounted is let go. */
+_Noreturn void stop(int status, const char *format, ...) __attribute__((format(printf, 1 + 1, 3)));
+
+/* ---- store.c ---- */
+
+/* A directory with NAME.capsule and NAME.grant of each installed capsule, and the lists of keys and revocations in use. */
+struct store {
+	char path[64];
+	char vault[32]; /* "": the session's, in memory */
+};
+
+enum { STORES_MAX = 2 };
+struct stores {
+	struct store at[STORES_MAX]; /* the session's first */
+	unsigned count;
+};
+
+/* Opens the session's store and, unless SESSION_ALONE, that of the open vault WANTED, or (0) of the first that can be written to. */
+void stores_open(struct stores *stores, const char *wanted, bool session_alone);
+/* Lets the vault go. */
+void stores_close(void);
+/* The bytes of the file PATH, at most LIMIT; none where there is no such file. Ends with a message on any other failure. */
+struct bytes file_read(const char *path, size_t limit);
+/* The same of NAME with SUFFIX in STORE. */
+struct bytes store_read(const struct store *store, const char *name, const char *suffix, size_t limit);
+/* Whole or not at all; durable where the store is. Ends with a message on failure. */
+void store_write(const struct store *store, const char *name, const char *suffix, const void *bytes,
+                 size_t count);
+/* True: it was there. */
+bool store_remove(const struct store *store, const char *name, const char *suffix);
+/* Calls EACH with the names of all files of STORE that end with SUFFIX, in order, and CONTEXT. */
+void store_each(const struct store *store, const char *suffix,
+                void (*each)(const struct store *store, const char *name, void *context), void *context);
+
+/* ---- anchors.c ---- */
+
+struct anchor {
+	const uint8_t *root; /* in the boot's manifest; 0: nothing more */
+	struct key_list list;
+	struct bytes list_bytes;
+	struct revocations revocations;
+	struct bytes revocations_bytes; /* none: nothing is revoked */
+};
+
+struct anchors {
+	uint64_t now; /* seconds since 1970 by the machine's clock */
+	struct bytes manifest;
+	struct anchor at[BOOT_ROOTS_MAX];
+};
+
+/* Takes what the loader verified, and the newer lists that STORES have. Ends with a message where there is nothing to trust, or a kept
+ * list is damaged. */
+void anchors_open(struct anchors *anchors, const struct stores *stores);
+/* Checks CAPSULE, the file BYTES, in the order of docs/capsules.md: 0, or why it is refused. *UNTIL: when it ends. */
+const char *anchors_check(const struct anchors *anchors, struct capsule *capsule, struct bytes bytes,
+                          uint64_t *until);
+/* Takes a newer list of keys or of revocations and keeps it in all STORES: 0, or why it is refused. */
+const char *anchors_take_keys(struct anchors *anchors, const struct stores *stores, struct bytes bytes);
+const char *anchors_take_revocations(struct anchors *anchors, const struct stores *stores,
+                                     struct bytes bytes);
+
+/* ---- run.c ---- */
+
+/* Starts CAPSULE by PLAN, with MORE arguments and DIRECTORY[:ro] for its files (0: none), until UNTIL: the status to exit with. */
+int capsule_run(const struct capsule *capsule, struct plan *plan, uint64_t until, const char *directory,
+                bool detach, char **more);
+/* The number of a running sub-kernel of the capsule NAME below this one, 0: there is none. */
+uint64_t capsule_running(const char *name);
+/* Ends all of them, and waits until they are gone; how many. */
+unsigned capsule_end(const char *name);

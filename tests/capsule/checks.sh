@@ -1,0 +1,143 @@
+#!/bin/sh
+# Runs inside a Linux sub-kernel on Holon, with the capsules that capsule_test.py has made in /c: what is installed and run, what is
+# given, and what is refused, each with the control that the same thing without its fault is taken.
+. /tests/library.sh
+N=org.example.hello
+clock=$(date +%s) started=$(cut -d. -f1 /proc/uptime)
+refused() { # NAME, words of the reason, STATUS, then arguments of capsule
+	name=$1 words=$2 wanted=$3
+	shift 3
+	capsule "$@" </dev/null >/tmp/said 2>&1
+	got=$?
+	if [ $got = "$wanted" ] && grep -qF "$words" /tmp/said; then
+		echo "ok system: $name is refused"
+	else
+		echo "not ok system: $name is refused - status $got: $(tail -n 2 /tmp/said | tr '\n' ' ')"
+	fi
+}
+number() { subkernel ls | awk -v n="@$1" '$2 == n { print $1 }'; }
+
+# ---- Time. One of the certificates ends soon: the first that is good still. It floods the manager with calls meanwhile.
+check "control: a certificate without a near end" capsule install /c/good --grant none
+for span in 20 40 80 160 320 640; do
+	if capsule install /c/brief-$span --grant all >/dev/null 2>&1; then break; fi
+done
+check "control: a certificate whose time is not over yet" capsule inspect org.example.brief
+capsule run --detach $N -- sleep 100000 >/dev/null
+capsule run org.example.brief -- sh -c 'while :; do subkernel ls >/dev/null; done' >/tmp/brief 2>&1
+same "a running capsule is ended when its certificate is" 137 $?
+same "which is said" "capsule: org.example.brief was ended: its signer's certificate is valid no longer" "$(tail -n 1 /tmp/brief)"
+refused "running it again" "the signer's certificate is not valid at this time" 126 run org.example.brief
+same "the other goes on" "@$N" "$(subkernel ls | awk '$2 ~ /^@/ { print $2 }')"
+check "and is removed" capsule remove $N
+check "so is the one whose time is over" capsule remove org.example.brief
+
+# ---- What is refused, and its control.
+check "control: a good capsule is installed" capsule install /c/good --grant none
+same "it is kept for the session" session "$(capsule ls | awk -v n=$N '$1 == n { print $6 }')"
+refused "a damaged payload" "the payload is not the one that was signed" 1 install /c/payload --grant none
+refused "a damaged manifest" "the signer's signature over it is not good" 1 install /c/manifest --grant none
+refused "a damaged certificate" "the signature over it is not good" 1 install /c/certificate --grant none
+refused "a capsule cut short" "it is malformed" 1 install /c/short --grant none
+refused "an empty file" "it is malformed" 1 install /c/empty --grant none
+refused "a certificate whose time is over" "the signer's certificate is not valid at this time" 1 install /c/expired --grant none
+refused "a certificate whose time is yet to come" "the signer's certificate is not valid at this time" 1 install /c/early --grant none
+refused "a certificate of somebody else's making" "nobody whom the root trusts" 1 install /c/foreign --grant none
+refused "a name outside of the signer's spaces" "outside its signer's name spaces: org.other.hello" 1 install /c/name --grant none
+refused "a capability above the signer's ceiling" "its signer may not give: ledger" 1 install /c/ceiling --grant all
+refused "a capability that is unknown here" "this system does not know: telepathy" 1 install /c/unknown --grant all
+refused "an endpoint that is none" "HOST:PORT" 1 install /c/endpoint --grant all
+refused "a quota out of bounds" "a quota of its manifest is out of bounds" 1 install /c/quota --grant none
+refused "a payload of no kind" "neither a program nor an archive" 1 install /c/kind --grant none
+refused "an older version" "version 1.1 is older than the installed 1.10" 1 install /c/older --grant none
+refused "a file that is not there" "there is no such file" 2 install /c/nothing --grant none
+refused "an installation with nobody to ask" "nobody to ask" 3 install /c/good
+refused "a grant of what is not asked for" "the grant names what it does not ask for: wx" 3 install /c/good --grant wx
+refused "an installation without what is required" "not granted: files" 1 install /c/needs --grant network
+refused "a list of keys under another root" "nobody whom the root trusts" 1 keys /c/foreign-keys
+refused "running what is not installed" "no capsule 'org.example.none'" 126 run org.example.none
+refused "removing it" "no capsule 'org.example.none'" 1 remove org.example.none
+refused "a name that leads elsewhere" "is no capsule's name" 1 remove ../../etc/passwd
+refused "no command" "usage" 3
+refused "an unknown one" "usage" 3 walk
+same "no other was installed" 1 "$(capsule ls | awk 'NR > 1' | wc -l)"
+date -s '2020-06-01 12:00:00' >/dev/null
+refused "a certificate whose time is over, under a clock that was set back," "not valid at this time" 1 install /c/expired --grant none
+refused "being inspected, too, that certificate" "not valid at this time" 1 inspect /c/expired
+
+# ---- What it is given.
+same "it runs, with its arguments and its status" "hello a b 7" "$(capsule run $N -- a b; echo $?)"
+same "without a grant there are no files" 1 "$(capsule run $N -- ls /files >/dev/null 2>&1; echo $?)"
+refused "--files for what was granted none" "was granted no files" 126 run $N --files /tmp
+same "nor the caller's environment" "" "$(SECRET=s capsule run $N -- env | grep SECRET)"
+same "nor sub-kernels of its own" 1 "$(capsule run $N -- subkernel ls >/dev/null 2>&1; echo $?)"
+capsule run --detach $N -- sleep 1000 >/tmp/number
+n=$(number $N)
+same "detached, its number is told" "$(cat /tmp/number)" "$n"
+same "its memory is the manifest's" 32.0M "$(field "$n" 5)"
+same "its capabilities are the manifest's" 2048 "$(field "$n" 6 | sed 's/.*\///')"
+same "it has no network" none "$(field "$n" 8)"
+same "ls says that it runs" "runs as $n" "$(capsule ls | awk -v n=$N '$1 == n { print $3, $4, $5 }')"
+same "memory beyond its quota is not to be had" 0 "$(capsule run $N -- sh -c 'head -c 100000000 /dev/zero >/big && echo had' 2>/dev/null | grep -c had)"
+check "a running one is removed" capsule remove $N
+same "it is gone" "" "$(number $N)"
+same "and nothing is left" "" "$(ls -A /run/capsule)"
+
+mkdir -p /tmp/shared && echo content >/tmp/shared/file
+check "with a grant of all that it asks for" capsule install /c/good --grant all
+same "the directory is there" content "$(capsule run $N --files /tmp/shared -- cat /files/file)"
+same "what it writes is there afterwards" back "$(capsule run $N --files /tmp/shared -- sh -c 'echo back >/files/new'; cat /tmp/shared/new)"
+same "unless it is to read alone" back "$(capsule run $N --files /tmp/shared:ro -- sh -c '(echo again >/files/new) 2>/dev/null'; cat /tmp/shared/new)"
+same "sub-kernels of its own, inside its own" 0 "$(capsule run $N -- subkernel run -m 8M -- true >/dev/null 2>&1; echo $?)"
+capsule run --detach $N -- sleep 1000 >/dev/null
+same "the network, by the endpoints of its manifest alone" only "$(field "$(number $N)" 8)"
+capsule run --detach $N --grant nesting -- sleep 1000 >/dev/null
+same "a narrower grant at the run" "only none" "$(subkernel ls | awk -v n="@$N" '$2 == n { print $8 }' | sort -r | tr '\n' ' ' | sed 's/ $//')"
+check "an installation with a smaller grant" capsule install /c/good --grant nesting
+capsule run --detach $N --grant all -- sleep 1000 >/dev/null
+same "is not widened at the run" "only none none" "$(subkernel ls | awk -v n="@$N" '$2 == n { print $8 }' | sort -r | tr '\n' ' ' | sed 's/ $//')"
+check "all of them end with it" capsule remove $N
+same "every one" 1 "$(subkernel ls | awk 'NR > 1' | wc -l)"
+check "control: what is required and granted" capsule install /c/needs --grant files
+refused "running it without a directory" "say --files DIR" 126 run org.example.needs
+same "with one it runs" content "$(capsule run org.example.needs --files /tmp/shared -- cat /files/file)"
+rm /run/capsule/org.example.needs.grant
+refused "running it without its grant" "not granted: files" 126 run org.example.needs --files /tmp/shared
+check "a capsule of files" capsule install /c/tree --grant none
+same "runs its program" "a tree of files" "$(capsule run org.example.tree)"
+
+# ---- What is kept is checked again.
+cp /c/good /run/capsule/org.example.tree.capsule
+refused "another capsule in its place" "its file holds $N" 126 run org.example.tree
+cp /c/payload /run/capsule/org.example.tree.capsule
+refused "a damaged one in its place" "the payload is not the one that was signed" 126 run org.example.tree
+check "it is removed all the same" capsule remove org.example.tree
+
+# ---- Revocation.
+check "control: a signer who will be revoked" capsule install /c/victim --grant none
+check "and one who will not" capsule install /c/good --grant none
+capsule run --detach org.example.victim -- sleep 1000 >/dev/null
+capsule run --detach $N -- sleep 1000 >/dev/null
+refused "a list of revocations by nobody" "nobody whom the root trusts" 1 revoke /c/foreign-revocations
+same "both run" 2 "$(subkernel ls | grep -c '@org.example')"
+same "a list of revocations ends the one that it names" "ended         org.example.victim: the signer's certificate was revoked" "$(capsule revoke /c/revocations-2 | tail -n 1)"
+same "and no other" "@$N" "$(subkernel ls | awk '$2 ~ /^@/ { print $2 }')"
+refused "running the revoked one" "certificate was revoked" 126 run org.example.victim
+refused "installing it" "certificate was revoked" 1 install /c/victim --grant none
+refused "an older list of revocations" "older than one that was seen before" 1 revoke /c/revocations-1
+check "the same list again is no fault" capsule revoke /c/revocations-2
+same "a list that withdraws an epoch ends all of it" "ended         $N: certificates of that age were withdrawn" "$(capsule revoke /c/revocations-3 | tail -n 1)"
+refused "running what was withdrawn" "certificates of that age were withdrawn" 126 run $N
+echo broken >"$(ls /run/capsule/*.revocations)"
+refused "anything under a damaged list" "is not to be trusted" 126 run $N
+rm /run/capsule/*.revocations
+
+# ---- A time without a capsule.
+same "a time that is over is refused" 1 "$(status subkernel run -m 16M --until 1 -- true)"
+for span in 3 30 300; do
+	subkernel run -m 16M --until $((clock - started + $(cut -d. -f1 /proc/uptime) + span)) -- sleep 100000 >/dev/null 2>&1
+	got=$?
+	if [ $got != 1 ]; then break; fi
+done
+same "any sub-kernel can have a time, and ends with it" 137 $got
+echo "the end"
