@@ -157,12 +157,27 @@ def check_person(work):
     report("a person is asked for each capability, and is obeyed", done.returncode == 0, output[-800:] + done.stderr[-500:])
 
 
+def check_deb(work):
+    """One command from a Debian package to a running capsule."""
+    tree, package = pathlib.Path(work, "deb"), pathlib.Path(work, "small.deb")
+    for name, mode, text in (("DEBIAN/control", 0o644, "Package: small\nVersion: 2.0\nArchitecture: all\nMaintainer: a test <test@localhost>\nDescription: is small\n"),
+                             ("usr/bin/small", 0o755, '#!/bin/sh\necho "$(cat /usr/share/small/text) $*"\nexit 3\n'), ("usr/share/small/text", 0o644, "says\n")):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+        (tree / name).chmod(mode)
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", str(tree), str(package)], check=True, capture_output=True)
+    done = subprocess.run([ROOT / "tools/capsule-deb", package, "--run", "--boot=--timeout=900", "--", "so much"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, errors="replace")
+    report("from a .deb to a running capsule in one command", done.returncode == 3 and "says so much" in done.stdout, done.stdout + done.stderr[-600:])
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="capsule-test-") as work:
         make(work)
         check_inside(work)
         check_vault(work)
         check_person(work)
+        check_deb(work)
     sys.exit(not good)
 
 
