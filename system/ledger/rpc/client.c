@@ -3,11 +3,15 @@
 
 #include "num/arena.h"
 
+#include <errno.h>
 #include <netdb.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_ANSWER ((size_t)64 << 20)
@@ -18,7 +22,38 @@ static json_t *fail(const char *url, const char *why)
 	return NULL;
 }
 
-static int connect_to(const char *host, const char *port)
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until the socket can be read or written; false when it is too late. */
+static bool wait_for(int fd, short what, int64_t deadline)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = what};
+	for (int64_t left; (left = deadline - now_ms()) > 0;) {
+		const int ready = poll(&poll_fd, 1, (int)left);
+		if (ready > 0)
+			return true;
+		if (ready < 0 && errno != EINTR)
+			return false;
+	}
+	return false;
+}
+
+static bool connected(int fd, const struct addrinfo *at, int64_t deadline)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+	if (connect(fd, at->ai_addr, at->ai_addrlen) == 0)
+		return true;
+	return errno == EINPROGRESS && wait_for(fd, POLLOUT, deadline) &&
+	       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && !error;
+}
+
+static int connect_to(const char *host, const char *port, int64_t deadline)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
@@ -26,8 +61,8 @@ static int connect_to(const char *host, const char *port)
 	if (getaddrinfo(host, port, &hints, &list) != 0)
 		return -1;
 	for (const struct addrinfo *at = list; at && fd < 0; at = at->ai_next) {
-		fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) != 0) {
+		fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd >= 0 && !connected(fd, at, deadline)) {
 			close(fd);
 			fd = -1;
 		}
@@ -36,36 +71,39 @@ static int connect_to(const char *host, const char *port)
 	return fd;
 }
 
-/* Sends and reads until the other side closes. */
-static char *exchange(int fd, const char *request, size_t size, size_t *answer_size)
+/* Sends and reads until the other side closes; NULL when it is too late, or too much. */
+static char *exchange(int fd, const char *request, size_t size, int64_t deadline)
 {
 	size_t room = 65536;
+	size_t length = 0;
 	char *answer = checked_alloc(room);
-	*answer_size = 0;
-	while (size) {
-		const ssize_t put = write(fd, request, size);
+	ssize_t got = 1;
+	while (size && wait_for(fd, POLLOUT, deadline)) {
+		const ssize_t put = send(fd, request, size, MSG_NOSIGNAL);
 		if (put <= 0)
 			break;
 		request += put;
 		size -= (size_t)put;
 	}
-	for (ssize_t got; (got = read(fd, answer + *answer_size, room - *answer_size - 1)) > 0;) {
-		*answer_size += (size_t)got;
-		if (*answer_size > MAX_ANSWER)
-			break;
-		if (room - *answer_size < 4096)
+	while (got > 0 && length <= MAX_ANSWER && wait_for(fd, POLLIN, deadline)) {
+		got = recv(fd, answer + length, room - length - 1, 0);
+		length += got > 0 ? (size_t)got : 0;
+		if (room - length < 4096)
 			answer = checked_realloc(answer, room *= 2);
 	}
-	answer[*answer_size] = 0;
-	return answer;
+	answer[length] = 0;
+	if (got <= 0)
+		return answer;
+	free(answer);
+	return NULL;
 }
 
-char *client_exchange(const char *url, const char *body, const char **why)
+char *client_exchange(const char *url, const char *body, unsigned seconds, const char **why)
 {
 	char host[256];
 	char port[8] = "80";
 	char *request;
-	size_t size;
+	const int64_t deadline = now_ms() + (int64_t)seconds * 1000;
 	if (sscanf(url, "http://%255[^:/]:%7[0-9]", host, port) < 1) {
 		*why = "only http://HOST:PORT is known";
 		return NULL;
@@ -75,16 +113,20 @@ char *client_exchange(const char *url, const char *body, const char **why)
 	    "POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
 	    "Connection: close\r\n\r\n%s",
 	    host, strlen(body), body);
-	const int fd = length < 0 ? -1 : connect_to(host, port);
+	const int fd = length < 0 ? -1 : connect_to(host, port, deadline);
 	*why = length < 0 ? "out of memory" : "nothing answers there";
 	if (fd < 0) {
 		if (length >= 0)
 			free(request);
 		return NULL;
 	}
-	char *answer = exchange(fd, request, (size_t)length, &size);
+	char *answer = exchange(fd, request, (size_t)length, deadline);
 	free(request);
 	close(fd);
+	if (!answer) {
+		*why = "no answer in time";
+		return NULL;
+	}
 	char *content = strstr(answer, "\r\n\r\n");
 	if (content) {
 		memmove(answer, content + 4, strlen(content + 4) + 1);
@@ -102,7 +144,7 @@ json_t *client_call(const char *url, const char *method, json_t *params)
 	    json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
 	char *text = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
-	char *answer = text ? client_exchange(url, text, &why) : NULL;
+	char *answer = text ? client_exchange(url, text, CLIENT_SECONDS, &why) : NULL;
 	if (!answer) {
 		why = text ? why : "out of memory";
 		free(text);

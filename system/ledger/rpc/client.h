@@ -5,8 +5,11 @@
 
 #include <jansson.h>
 
-/* Posts the text and gives the answer's content, from malloc(). NULL, and why. */
-char *client_exchange(const char *url, const char *body, const char **why);
+/* For what may execute a contract. */
+#define CLIENT_SECONDS 60
+
+/* Posts the text and gives the answer's content, from malloc(), all within so many seconds. NULL, and why. */
+char *client_exchange(const char *url, const char *body, unsigned seconds, const char **why);
 /* The result of a call; takes `params`. NULL after printing why. */
 json_t *client_call(const char *url, const char *method, json_t *params);
 

@@ -211,7 +211,7 @@ struct rpc *rpc_start(const struct rpc_config *config)
 	    .metrics = metrics,
 	    .closed = closed,
 	};
-	rpc->pool = txpool_create(send_each, rpc);
+	rpc->pool = txpool_create(send_each, rpc, TXPOOL_SECONDS);
 	if (!rpc_derive_accounts(rpc) || !(rpc->server = rpc_server_start(&server))) {
 		txpool_destroy(rpc->pool);
 		free(rpc->accounts);

@@ -5,13 +5,15 @@
  *
  * Whom to encrypt for is not believed: the file `network` says who the validators of epoch 0 are, and each later set was signed by a
  * quorum of the one before. Of several nodes the one that knows the latest epoch is believed.
+ *
+ * What is taken is kept until it is final (gateway_keep.h), also when the node that it went to dies or keeps it back.
  */
 #include "ledger/command.h"
 
 #include "ledger/encrypted/envelope.h"
 #include "ledger/node/node.h"
-#include "rpc/client.h"
 #include "rpc/gateway_feed.h"
+#include "rpc/gateway_keep.h"
 #include "trust/transparency.h"
 
 #include <getopt.h>
@@ -21,19 +23,18 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define MAX_NODES     8
 #define MAX_ORIGINS   8
 #define EPOCH_SECONDS 5 /* how old our knowledge of the epoch may be */
 
 struct gateway {
-	const char *nodes[MAX_NODES];
-	unsigned node_count;
+	struct gateway_nodes nodes;
 	const char *origins[MAX_ORIGINS + 1];
 	unsigned origin_count, port;
 	const char *directory;
 	struct network network;
 	struct transparency_witnesses witnesses;
 	struct txpool *pool;
+	struct gateway_keep *keep;
 	struct gateway_feed *feed;
 	pthread_mutex_t lock; /* what follows; never held while a node is waited for */
 	uint64_t epoch, members;
@@ -43,48 +44,13 @@ struct gateway {
 	pthread_cond_t sent;
 };
 
-/* ---- the nodes ---- */
-
-/* The first node that answers, from the first on. NULL, and why. */
-static char *forward(const struct gateway *gateway, const char *text, const char **why)
-{
-	char *answer = NULL;
-	for (unsigned i = 0; i < gateway->node_count && !answer; i++)
-		answer = client_exchange(gateway->nodes[i], text, why);
-	return answer;
-}
-
-/* The result of a call to one node, or to the first that answers (node NULL). NULL: an error, whose message is in `why`. */
-static json_t *ask(const struct gateway *gateway, const char *node, const char *method, json_t *params,
-                   char why[200])
-{
-	const char *reason = "out of memory";
-	json_error_t error;
-	json_t *body =
-	    json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
-	char *text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	char *answer = !text  ? NULL
-	               : node ? client_exchange(node, text, &reason)
-	                      : forward(gateway, text, &reason);
-	free(text);
-	json_t *parsed = answer ? json_loads(answer, 0, &error) : NULL;
-	free(answer);
-	json_t *result = json_incref(json_object_get(parsed, "result"));
-	if (!result) {
-		const char *message =
-		    json_string_value(json_object_get(json_object_get(parsed, "error"), "message"));
-		snprintf(why, 200, "%s", message ? message : reason);
-	}
-	json_decref(parsed);
-	return result;
-}
+/* ---- whom to encrypt for ---- */
 
 /* Follows what a node says of the epochs, as far as it is signed. */
-static void follow(struct gateway *gateway, const char *node)
+static void follow(struct gateway *gateway, unsigned node)
 {
 	char why[200];
-	json_t *chain = ask(gateway, node, "holon_epochs", json_array(), why);
+	json_t *chain = gateway_nodes_ask(&gateway->nodes, (int)node, "holon_epochs", json_array(), why);
 	const char *text = json_string_value(chain);
 	const size_t room = text ? strlen(text) / 2 : 0;
 	uint8_t *bytes = checked_alloc(room + 1);
@@ -117,8 +83,8 @@ static struct envelope_keys keys_now(struct gateway *gateway, bool renew)
 	if (old)
 		gateway->asked = now;
 	pthread_mutex_unlock(&gateway->lock);
-	for (unsigned i = 0; old && i < gateway->node_count; i++)
-		follow(gateway, gateway->nodes[i]);
+	for (unsigned i = 0; old && i < gateway->nodes.count; i++)
+		follow(gateway, i);
 	pthread_mutex_lock(&gateway->lock);
 	const struct envelope_keys keys = {gateway->epoch, gateway->members, gateway->network.kem};
 	pthread_mutex_unlock(&gateway->lock);
@@ -165,19 +131,15 @@ static bool send_sealed(struct gateway *gateway, enum envelope_form form, const 
 	const size_t sealed_size = envelope_size(set_size(keys.members), size);
 	uint8_t key[ENVELOPE_KEY];
 	uint8_t *envelope = checked_alloc(sealed_size);
-	char why[200];
-	json_t *result = NULL;
+	bool good = false;
 	if (getrandom(key, sizeof key, 0) == sizeof key &&
 	    envelope_seal(&keys, key, form, plain, size, envelope) == CRYPTO_OK) {
 		char *text = checked_alloc(2 * sealed_size + 3);
-		result = ask(gateway, NULL, "holon_sendEnvelope",
-		             json_pack("[s]", hex_encode(text, envelope, sealed_size)), why);
+		good = gateway_nodes_envelope(&gateway->nodes, hex_encode(text, envelope, sealed_size));
 		free(text);
 	}
-	const bool good = json_is_true(result);
 	crypto_wipe(key, sizeof key);
 	free(envelope);
-	json_decref(result);
 	return good;
 }
 
@@ -248,16 +210,42 @@ static void refuse(struct answer *answer, enum rpc_error_code code, const char *
 	snprintf(answer->why, sizeof answer->why, "%s", why);
 }
 
-static bool state_nonce(struct gateway *gateway, const struct address *sender, struct answer *answer,
+/* The sender's nonce as the first node says that answers; false and an error where none does. */
+static bool first_nonce(struct gateway *gateway, const struct address *sender, struct answer *answer,
                         uint64_t *nonce)
 {
 	char text[43];
-	json_t *result = ask(gateway, NULL, "eth_getTransactionCount",
-	                     json_pack("[s, s]", hex_encode(text, sender->bytes, 20), "latest"), answer->why);
+	json_t *result = gateway_nodes_ask(&gateway->nodes, -1, "eth_getTransactionCount",
+	                                   json_pack("[s, s]", hex_encode(text, sender->bytes, 20), "latest"),
+	                                   answer->why);
 	const bool good = json_is_string(result) && hex_to_u64(nonce, json_string_value(result));
 	json_decref(result);
 	answer->code = RPC_FAILED;
 	return good;
+}
+
+/* As most nodes say. */
+static bool most_nonce(struct gateway *gateway, const struct address *sender, struct answer *answer,
+                       uint64_t *nonce)
+{
+	bool known;
+	if (gateway->nodes.count == 1)
+		return first_nonce(gateway, sender, answer, nonce);
+	gateway_nodes_nonces(&gateway->nodes, sender, 1, nonce, &known);
+	if (!known)
+		refuse(answer, RPC_FAILED, "no node answers");
+	return known;
+}
+
+/* One node's word is enough to send what is next in line by it; not to refuse it, nor to hold it. */
+static bool send_nonce(struct gateway *gateway, const struct address *sender, uint64_t wanted,
+                       struct answer *answer, uint64_t *nonce)
+{
+	if (!first_nonce(gateway, sender, answer, nonce))
+		return false;
+	if (wanted >= *nonce && wanted <= txpool_next_nonce(gateway->pool, sender, *nonce))
+		return true;
+	return gateway->nodes.count == 1 || most_nonce(gateway, sender, answer, nonce);
 }
 
 static void send_raw(struct gateway *gateway, const json_t *params, struct arena *arena,
@@ -277,7 +265,7 @@ static void send_raw(struct gateway *gateway, const json_t *params, struct arena
 		refuse(answer, RPC_FAILED, "transaction too large: at most 64 KiB are encrypted");
 	} else if (!transaction_sender(&t, &sender)) {
 		refuse(answer, RPC_FAILED, "invalid sender: the signature is not valid");
-	} else if (state_nonce(gateway, &sender, answer, &nonce)) {
+	} else if (send_nonce(gateway, &sender, t.nonce, answer, &nonce)) {
 		if (t.nonce < nonce) {
 			refuse(answer, RPC_FAILED, "nonce too low");
 			return;
@@ -291,7 +279,8 @@ static void send_raw(struct gateway *gateway, const json_t *params, struct arena
 			refuse(answer, RPC_FAILED, why);
 			return;
 		case TXPOOL_FULL:
-			refuse(answer, RPC_LIMIT, "no node takes the transaction now: try again later");
+			refuse(answer, RPC_LIMIT,
+			       "no node takes the transaction now, or too many wait here: try again later");
 			return;
 		}
 	}
@@ -305,7 +294,7 @@ static void pending_count(struct gateway *gateway, const json_t *params, struct 
 	const char *text = json_string_value(json_array_get(params, 0));
 	if (!text || hex_decode(sender.bytes, 20, text) != 20)
 		refuse(answer, RPC_INVALID_PARAMS, "parameter 0 must be an address");
-	else if (state_nonce(gateway, &sender, answer, &nonce))
+	else if (most_nonce(gateway, &sender, answer, &nonce))
 		answer->result = rpc_quantity(txpool_next_nonce(gateway->pool, &sender, nonce));
 }
 
@@ -319,8 +308,8 @@ static void find_pending(struct gateway *gateway, const json_t *params, struct a
 	size_t size;
 	const char *why;
 	const char *text = json_string_value(json_array_get(params, 0));
-	answer->result =
-	    ask(gateway, NULL, "eth_getTransactionByHash", json_pack("[s]", text ? text : ""), answer->why);
+	answer->result = gateway_nodes_ask(&gateway->nodes, -1, "eth_getTransactionByHash",
+	                                   json_pack("[s]", text ? text : ""), answer->why);
 	answer->code = RPC_FAILED;
 	if (!json_is_null(answer->result) || !text || hex_decode(hash.bytes, 32, text) != 32)
 		return;
@@ -334,8 +323,9 @@ static void find_pending(struct gateway *gateway, const json_t *params, struct a
 /* ---- subscriptions ---- */
 static json_t *ask_first(void *context, const char *method, json_t *params)
 {
+	struct gateway *gateway = context;
 	char why[200];
-	return ask(context, NULL, method, params, why);
+	return gateway_nodes_ask(&gateway->nodes, -1, method, params, why);
 }
 
 static void closed(void *context, uint64_t connection)
@@ -394,7 +384,7 @@ static json_t *answer_one(struct gateway *gateway, json_t *request, uint64_t con
 	    !own_method(gateway, method, json_object_get(request, "params"), connection, arena, &answer)) {
 		const char *why = "out of memory";
 		char *text = json_dumps(request, JSON_COMPACT);
-		char *content = text ? forward(gateway, text, &why) : NULL;
+		char *content = text ? gateway_nodes_forward(&gateway->nodes, text, &why) : NULL;
 		json_t *parsed = content ? json_loads(content, 0, &error) : NULL;
 		free(text);
 		free(content);
@@ -467,15 +457,15 @@ static bool parse(struct gateway *gateway, int count, char **arguments)
 	for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;)
 		if (option == 'n')
 			gateway->directory = optarg;
-		else if (option == 'u' && gateway->node_count < MAX_NODES)
-			gateway->nodes[gateway->node_count++] = optarg;
+		else if (option == 'u' && gateway->nodes.count < GATEWAY_MAX_NODES)
+			gateway->nodes.urls[gateway->nodes.count++] = optarg;
 		else if (option == 'p' && rpc_parse_number(optarg, &number) && number && number < 65536)
 			gateway->port = (unsigned)number;
 		else if (option == 'o' && gateway->origin_count < MAX_ORIGINS)
 			gateway->origins[gateway->origin_count++] = optarg;
 		else
 			return false;
-	return gateway->directory && gateway->node_count && optind == count;
+	return gateway->directory && gateway->nodes.count && optind == count;
 }
 
 /* The same file gives the keys to encrypt for and those that sign. */
@@ -498,6 +488,7 @@ int command_rpc(int count, char **arguments)
 	int number;
 	gateway->port = 8545;
 	pthread_mutex_init(&gateway->lock, NULL);
+	pthread_mutex_init(&gateway->nodes.lock, NULL);
 	pthread_cond_init(&gateway->sent, NULL);
 	gateway->last_errand = &gateway->errands;
 	if (!parse(gateway, count, arguments)) {
@@ -524,9 +515,10 @@ int command_rpc(int count, char **arguments)
 	                                         .worker_close = close_worker,
 	                                         .answer = answer_text,
 	                                         .closed = closed};
-	gateway->pool = txpool_create(send, gateway);
+	gateway->pool = txpool_create(send, gateway, GATEWAY_KEEP_SECONDS);
 	gateway->feed = gateway_feed_start(ask_first, gateway);
-	struct rpc_server *server = gateway->feed && read_network(gateway) ? rpc_server_start(&config) : NULL;
+	gateway->keep = read_network(gateway) ? gateway_keep_start(&gateway->nodes, gateway->pool) : NULL;
+	struct rpc_server *server = gateway->feed && gateway->keep ? rpc_server_start(&config) : NULL;
 	if (server) {
 		gateway_feed_serve(gateway->feed, server);
 		printf("JSON-RPC on http://127.0.0.1:%u; transactions are encrypted here\n", gateway->port);
@@ -537,6 +529,8 @@ int command_rpc(int count, char **arguments)
 		gateway_feed_quiet(gateway->feed);
 	if (server)
 		rpc_server_stop(server);
+	if (gateway->keep)
+		gateway_keep_stop(gateway->keep);
 	if (gateway->feed)
 		gateway_feed_destroy(gateway->feed);
 	txpool_destroy(gateway->pool);

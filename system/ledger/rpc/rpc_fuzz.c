@@ -46,7 +46,7 @@ static void prepare(void)
 	rmdir(directory);
 	pthread_mutex_init(&rpc.lock, NULL);
 	subscriptions_init(&rpc.subscriptions);
-	rpc.pool = txpool_create(take_all, NULL);
+	rpc.pool = txpool_create(take_all, NULL, TXPOOL_SECONDS);
 	if (!rpc.config.chain || !rpc_derive_accounts(&rpc) || !chain_view_open(rpc.config.chain, &view))
 		abort();
 }

@@ -1,4 +1,4 @@
-/* The pool: transactions by hash and by (sender, nonce), in two hash tables of lists. */
+/* The pool: transactions by hash and by (sender, nonce), and senders, in three hash tables of lists. */
 #include "rpc/txpool.h"
 
 #include <pthread.h>
@@ -8,16 +8,29 @@
 #define BUCKETS       16384
 #define KEEP_INCLUDED 10 /* seconds */
 
+/* A sender of entries. What is from `base` to below `next` was sent, or is in a block. */
+struct sender {
+	struct sender *following;
+	struct address address;
+	struct entry *first; /* of its entries, in no order */
+	size_t entries;
+	size_t waiting; /* entries that are in no block */
+	uint64_t base, next;
+};
+
 struct entry {
 	struct entry *next_by_hash;
 	struct entry *next_by_nonce;
 	struct hash32 hash;
-	struct address sender;
+	struct sender *account;
+	struct entry *next_of_account, **link_of_account;
 	uint64_t nonce;
 	bool sending; /* by some thread, right now */
 	bool sent;
-	bool included; /* in a block; kept a while, for requests that look at an older block */
-	time_t since;
+	bool included;   /* in a block; kept a while, for requests that look at an older block */
+	bool gap, young; /* counted as such */
+	unsigned times;  /* it was sent */
+	time_t since, sent_at;
 	size_t size;
 	uint8_t bytes[];
 };
@@ -29,18 +42,22 @@ struct txpool {
 	void *context;
 	struct entry *by_hash[BUCKETS];
 	struct entry *by_nonce[BUCKETS];
-	size_t count;
-	size_t bytes;
-	time_t swept;
+	struct sender *accounts[BUCKETS];
+	struct share {
+		size_t count, bytes;
+	} all, gaps, young; /* `gaps`: never sent and beyond one; `young`: their sender's nonce was 0 */
+	unsigned seconds;
+	time_t swept, evicted;
 };
 
-struct txpool *txpool_create(txpool_send send, void *context)
+struct txpool *txpool_create(txpool_send send, void *context, unsigned seconds)
 {
 	struct txpool *pool = checked_zalloc(1, sizeof *pool);
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->moved, NULL);
 	pool->send = send;
 	pool->context = context;
+	pool->seconds = seconds;
 	return pool;
 }
 
@@ -50,6 +67,11 @@ void txpool_destroy(struct txpool *pool)
 		for (struct entry *entry = pool->by_hash[i], *next; entry; entry = next) {
 			next = entry->next_by_hash;
 			free(entry);
+		}
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct sender *account = pool->accounts[i], *next; account; account = next) {
+			next = account->following;
+			free(account);
 		}
 	pthread_cond_destroy(&pool->moved);
 	pthread_mutex_destroy(&pool->lock);
@@ -69,10 +91,18 @@ static size_t nonce_bucket(const struct address *sender, uint64_t nonce)
 	return table_hash(words, 4) % BUCKETS;
 }
 
+static struct sender *find_account(const struct txpool *pool, const struct address *sender)
+{
+	struct sender *account = pool->accounts[nonce_bucket(sender, 0)];
+	while (account && !address_equal(&account->address, sender))
+		account = account->following;
+	return account;
+}
+
 static struct entry *find_nonce(const struct txpool *pool, const struct address *sender, uint64_t nonce)
 {
 	struct entry *entry = pool->by_nonce[nonce_bucket(sender, nonce)];
-	while (entry && (entry->nonce != nonce || !address_equal(&entry->sender, sender)))
+	while (entry && (entry->nonce != nonce || !address_equal(&entry->account->address, sender)))
 		entry = entry->next_by_nonce;
 	return entry;
 }
@@ -85,28 +115,93 @@ static struct entry *find_hash(const struct txpool *pool, const struct hash32 *h
 	return entry;
 }
 
+/* ---- what is counted ---- */
+static void share_add(struct share *share, bool *counted, size_t size)
+{
+	if (*counted)
+		return;
+	*counted = true;
+	share->count++;
+	share->bytes += size;
+}
+
+static void share_remove(struct share *share, bool *counted, size_t size)
+{
+	if (!*counted)
+		return;
+	*counted = false;
+	share->count--;
+	share->bytes -= size;
+}
+
+static bool share_full(const struct share *share, size_t size, size_t most)
+{
+	return share->count >= most || share->bytes + size > TXPOOL_MAX_BYTES / TXPOOL_MAX * most;
+}
+
+static void mark_included(struct entry *entry)
+{
+	if (!entry->included)
+		entry->account->waiting--;
+	entry->included = true;
+	entry->since = time(NULL);
+}
+
+static void mark_sent(struct txpool *pool, struct entry *entry)
+{
+	share_remove(&pool->gaps, &entry->gap, entry->size);
+	entry->sent = true;
+}
+
+static void remove_account(struct txpool *pool, struct sender *account)
+{
+	struct sender **at = &pool->accounts[nonce_bucket(&account->address, 0)];
+	while (*at != account)
+		at = &(*at)->following;
+	*at = account->following;
+	free(account);
+}
+
 static void remove_entry(struct txpool *pool, struct entry *entry)
 {
+	struct sender *account = entry->account;
 	struct entry **at = &pool->by_hash[hash_bucket(&entry->hash)];
 	while (*at != entry)
 		at = &(*at)->next_by_hash;
 	*at = entry->next_by_hash;
-	at = &pool->by_nonce[nonce_bucket(&entry->sender, entry->nonce)];
+	at = &pool->by_nonce[nonce_bucket(&account->address, entry->nonce)];
 	while (*at != entry)
 		at = &(*at)->next_by_nonce;
 	*at = entry->next_by_nonce;
-	pool->count--;
-	pool->bytes -= entry->size;
+	share_remove(&pool->gaps, &entry->gap, entry->size);
+	share_remove(&pool->young, &entry->young, entry->size);
+	pool->all.count--;
+	pool->all.bytes -= entry->size;
+	if (!entry->included) {
+		account->waiting--;
+		if (entry->nonce >= account->base && entry->nonce < account->next)
+			account->next = entry->nonce;
+	}
+	*entry->link_of_account = entry->next_of_account;
+	if (entry->next_of_account)
+		entry->next_of_account->link_of_account = entry->link_of_account;
 	free(entry);
+	if (!--account->entries)
+		remove_account(pool, account);
 }
 
 /* The first nonce from `from` that no sent transaction has. */
 static uint64_t first_unsent(const struct txpool *pool, const struct address *sender, uint64_t from)
 {
 	const struct entry *entry;
-	while ((entry = find_nonce(pool, sender, from)) && entry->sent)
-		from++;
-	return from;
+	struct sender *account = find_account(pool, sender);
+	if (!account)
+		return from;
+	if (from < account->base || from > account->next)
+		account->base = account->next = from;
+	while ((entry = find_nonce(pool, sender, account->next)) && entry->sent)
+		account->next++;
+	return account->next;
 }
 
 /* Transactions of one sender on their way out, copied: the pool may change meanwhile. */
@@ -157,10 +252,14 @@ static bool release(struct txpool *pool, const struct address *sender, uint64_t 
 			pthread_mutex_lock(&pool->lock);
 			for (size_t i = 0; i < run.count; i++) {
 				struct entry *entry = find_hash(pool, &run.hashes[i]);
-				if (entry) {
-					entry->sending = false;
-					entry->sent = entry->sent || i < taken;
-				}
+				if (!entry)
+					continue;
+				entry->sending = false;
+				if (i >= taken)
+					continue;
+				mark_sent(pool, entry);
+				entry->times++;
+				entry->sent_at = time(NULL);
 			}
 			pthread_cond_broadcast(&pool->moved);
 		}
@@ -178,7 +277,30 @@ static void sweep(struct txpool *pool)
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct entry *entry = pool->by_hash[i], *next; entry; entry = next) {
 			next = entry->next_by_hash;
-			if (now - entry->since > (entry->included ? KEEP_INCLUDED : TXPOOL_SECONDS))
+			const time_t most = entry->included ? KEEP_INCLUDED
+			                    : entry->times  ? (time_t)pool->seconds
+			                                    : TXPOOL_SECONDS;
+			if (now - entry->since > most && !entry->sending)
+				remove_entry(pool, entry);
+		}
+}
+
+static bool in_vain(const struct entry *entry)
+{
+	return entry->times >= TXPOOL_IN_VAIN && !entry->included && !entry->sending;
+}
+
+/* Lets go of all that was handed on in vain, at most once a second. */
+static void make_room(struct txpool *pool)
+{
+	const time_t now = time(NULL);
+	if (now == pool->evicted)
+		return;
+	pool->evicted = now;
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct entry *entry = pool->by_hash[i], *next; entry; entry = next) {
+			next = entry->next_by_hash;
+			if (in_vain(entry))
 				remove_entry(pool, entry);
 		}
 }
@@ -207,21 +329,39 @@ static enum txpool_result hand_on(struct txpool *pool, const struct transaction 
 	return TXPOOL_TAKEN;
 }
 
+/* Whether there is room for it in each share that it counts in. */
+static bool has_room(struct txpool *pool, const struct address *sender, bool gap, bool young, size_t size)
+{
+	for (unsigned tries = 0; tries < 2; tries++) {
+		const struct sender *account = find_account(pool, sender);
+		if (!share_full(&pool->all, size, TXPOOL_MAX) &&
+		    !(gap && share_full(&pool->gaps, size, TXPOOL_GAPS)) &&
+		    !(young && share_full(&pool->young, size, TXPOOL_NEW)) &&
+		    !(account && account->waiting >= TXPOOL_ACCOUNT))
+			return true;
+		make_room(pool);
+	}
+	return false;
+}
+
+/* NULL, and why not: what is there under the same nonce stays, unless it was never handed on, or in vain. */
+static const char *replace(struct txpool *pool, struct entry *same)
+{
+	if (same->included)
+		return "nonce too low";
+	if (same->sending || (same->sent && !in_vain(same)))
+		return "replacement transaction underpriced: one with this nonce is on its way, and there "
+		       "are no prices";
+	remove_entry(pool, same);
+	return NULL;
+}
+
 static enum txpool_result add(struct txpool *pool, const struct transaction *t, const uint8_t *bytes,
                               size_t size, const struct address *sender, uint64_t state_nonce,
                               const char **why)
 {
-	const struct entry *same = find_nonce(pool, sender, t->nonce);
 	if (find_hash(pool, &t->hash)) {
 		*why = "already known";
-		return TXPOOL_REFUSED;
-	}
-	if (same) {
-		*why =
-		    same->included
-		        ? "nonce too low"
-		        : "replacement transaction underpriced: one with this nonce is on its way, and there "
-		          "are no prices";
 		return TXPOOL_REFUSED;
 	}
 	const uint64_t next = first_unsent(pool, sender, state_nonce);
@@ -230,11 +370,25 @@ static enum txpool_result add(struct txpool *pool, const struct transaction *t, 
 		return TXPOOL_REFUSED;
 	}
 	sweep(pool);
-	if (pool->count >= TXPOOL_MAX || pool->bytes + size > TXPOOL_MAX_BYTES)
+	const bool gap = t->nonce > next;
+	const bool young = !state_nonce;
+	if (!has_room(pool, sender, gap, young, size))
 		return TXPOOL_FULL;
+	struct entry *same = find_nonce(pool, sender, t->nonce);
+	if (same && (*why = replace(pool, same)))
+		return TXPOOL_REFUSED;
+	/* All of that may have removed entries, and with its last one the account. */
+	struct sender *account = find_account(pool, sender);
+	if (!account) {
+		struct sender **list = &pool->accounts[nonce_bucket(sender, 0)];
+		account = checked_alloc(sizeof *account);
+		*account = (struct sender){
+		    .following = *list, .address = *sender, .base = state_nonce, .next = state_nonce};
+		*list = account;
+	}
 	struct entry *entry = checked_alloc(sizeof *entry + size);
 	*entry = (struct entry){
-	    .hash = t->hash, .sender = *sender, .nonce = t->nonce, .since = time(NULL), .size = size};
+	    .hash = t->hash, .account = account, .nonce = t->nonce, .since = time(NULL), .size = size};
 	memcpy(entry->bytes, bytes, size);
 	struct entry **bucket = &pool->by_hash[hash_bucket(&t->hash)];
 	entry->next_by_hash = *bucket;
@@ -242,8 +396,19 @@ static enum txpool_result add(struct txpool *pool, const struct transaction *t, 
 	bucket = &pool->by_nonce[nonce_bucket(sender, t->nonce)];
 	entry->next_by_nonce = *bucket;
 	*bucket = entry;
-	pool->count++;
-	pool->bytes += size;
+	entry->next_of_account = account->first;
+	entry->link_of_account = &account->first;
+	if (account->first)
+		account->first->link_of_account = &entry->next_of_account;
+	account->first = entry;
+	account->entries++;
+	account->waiting++;
+	pool->all.count++;
+	pool->all.bytes += size;
+	if (gap)
+		share_add(&pool->gaps, &entry->gap, size);
+	if (young)
+		share_add(&pool->young, &entry->young, size);
 	return hand_on(pool, t, sender, state_nonce);
 }
 
@@ -263,6 +428,70 @@ uint64_t txpool_next_nonce(struct txpool *pool, const struct address *sender, ui
 	const uint64_t next = first_unsent(pool, sender, state_nonce);
 	pthread_mutex_unlock(&pool->lock);
 	return next;
+}
+
+/* Whether the one that is next at the final block was sent so long ago that it is to be sent again. */
+static bool overdue(const struct entry *entry)
+{
+	const unsigned doubled = entry->times > TXPOOL_SLOWEST ? TXPOOL_SLOWEST : entry->times - 1;
+	return time(NULL) - entry->sent_at >= (time_t)TXPOOL_PATIENCE << doubled;
+}
+
+bool txpool_settle(struct txpool *pool, const struct address *sender, uint64_t nonce)
+{
+	struct entry *entry;
+	bool late = false;
+	pthread_mutex_lock(&pool->lock);
+	sweep(pool);
+	struct sender *account = find_account(pool, sender);
+	size_t left = account ? account->entries : 0;
+	struct entry *next = left ? account->first : NULL;
+	while ((entry = next)) {
+		next = entry->next_of_account;
+		if (entry->nonce >= nonce || entry->sending)
+			continue;
+		mark_included(entry);
+		remove_entry(pool, entry);
+		left--; /* with the last one the account is gone */
+	}
+	account = left ? account : NULL;
+	if (account && (entry = find_nonce(pool, sender, nonce)) && entry->sent && !entry->sending &&
+	    overdue(entry)) {
+		late = true;
+		for (uint64_t at = nonce; (entry = find_nonce(pool, sender, at)) && entry->sent; at++)
+			entry->sent = false;
+		if (account->base <= nonce && account->next > nonce)
+			account->next = nonce;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return late;
+}
+
+void txpool_resume(struct txpool *pool, const struct address *sender, uint64_t nonce)
+{
+	pthread_mutex_lock(&pool->lock);
+	(void)release(pool, sender, nonce);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+size_t txpool_senders(struct txpool *pool, struct address *out, size_t room, size_t *cursor)
+{
+	size_t count = 0;
+	pthread_mutex_lock(&pool->lock);
+	/* A bucket is taken whole, or by the next call; one that alone has more than there is room for is cut. */
+	for (; *cursor < BUCKETS; ++*cursor) {
+		const size_t before = count;
+		const struct sender *account = pool->accounts[*cursor];
+		for (; account && count < room; account = account->following)
+			out[count++] = account->address;
+		if (account && before) {
+			count = before;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&pool->lock);
+	*cursor = *cursor < BUCKETS ? *cursor : 0;
+	return count;
 }
 
 const uint8_t *txpool_find(struct txpool *pool, const struct hash32 *hash, struct arena *arena, size_t *size)
@@ -293,9 +522,9 @@ void txpool_block(struct txpool *pool, struct chain_view *view, uint64_t number)
 		pthread_mutex_lock(&pool->lock);
 		struct entry *entry = find_hash(pool, &hash);
 		if (entry) {
-			entry->sent = entry->included = true;
-			entry->since = time(NULL);
-			const struct address sender = entry->sender;
+			mark_sent(pool, entry);
+			mark_included(entry);
+			const struct address sender = entry->account->address;
 			(void)release(pool, &sender, entry->nonce + 1);
 		}
 		pthread_mutex_unlock(&pool->lock);
@@ -308,7 +537,7 @@ void txpool_block(struct txpool *pool, struct chain_view *view, uint64_t number)
 size_t txpool_count(struct txpool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	const size_t count = pool->count;
+	const size_t count = pool->all.count;
 	pthread_mutex_unlock(&pool->lock);
 	return count;
 }

@@ -1,0 +1,190 @@
+/* Asking the nodes behind a gateway. */
+#include "rpc/gateway_nodes.h"
+
+#include "num/arena.h"
+#include "num/hex.h"
+#include "rpc/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static time_t seconds_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static bool avoided(struct gateway_nodes *nodes, unsigned node)
+{
+	pthread_mutex_lock(&nodes->lock);
+	const bool yes = nodes->avoided[node] > seconds_now();
+	pthread_mutex_unlock(&nodes->lock);
+	return yes;
+}
+
+static char *exchange(struct gateway_nodes *nodes, unsigned node, const char *text, unsigned seconds,
+                      const char **why)
+{
+	char *answer = client_exchange(nodes->urls[node], text, seconds, why);
+	pthread_mutex_lock(&nodes->lock);
+	nodes->avoided[node] = answer ? 0 : seconds_now() + GATEWAY_AVOID_SECONDS;
+	pthread_mutex_unlock(&nodes->lock);
+	return answer;
+}
+
+/* The nodes in the order in which they are to be asked, from `first` on, the avoided ones last: how many are not. */
+static unsigned in_order(struct gateway_nodes *nodes, unsigned first, unsigned order[GATEWAY_MAX_NODES])
+{
+	unsigned good = 0;
+	unsigned bad = nodes->count;
+	for (unsigned i = 0; i < nodes->count; i++) {
+		const unsigned node = (first + i) % nodes->count;
+		if (avoided(nodes, node))
+			order[--bad] = node;
+		else
+			order[good++] = node;
+	}
+	return good;
+}
+
+static char *forward(struct gateway_nodes *nodes, const char *text, unsigned seconds, const char **why)
+{
+	unsigned order[GATEWAY_MAX_NODES];
+	char *answer = NULL;
+	(void)in_order(nodes, 0, order);
+	for (unsigned i = 0; i < nodes->count && !answer; i++)
+		answer = exchange(nodes, order[i], text, seconds, why);
+	return answer;
+}
+
+char *gateway_nodes_forward(struct gateway_nodes *nodes, const char *text, const char **why)
+{
+	return forward(nodes, text, CLIENT_SECONDS, why);
+}
+
+static json_t *request(json_int_t id, const char *method, json_t *params)
+{
+	return json_pack("{s:s, s:I, s:s, s:o}", "jsonrpc", "2.0", "id", id, "method", method, "params",
+	                 params);
+}
+
+json_t *gateway_nodes_ask(struct gateway_nodes *nodes, int node, const char *method, json_t *params,
+                          char why[200])
+{
+	const char *reason = "out of memory";
+	json_error_t error;
+	json_t *body = request(1, method, params);
+	char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	char *answer = !text      ? NULL
+	               : node < 0 ? forward(nodes, text, GATEWAY_NODE_SECONDS, &reason)
+	                          : exchange(nodes, (unsigned)node, text, GATEWAY_NODE_SECONDS, &reason);
+	free(text);
+	json_t *parsed = answer ? json_loads(answer, 0, &error) : NULL;
+	free(answer);
+	json_t *result = json_incref(json_object_get(parsed, "result"));
+	if (!result) {
+		const char *message =
+		    json_string_value(json_object_get(json_object_get(parsed, "error"), "message"));
+		snprintf(why, 200, "%s", message ? message : reason);
+	}
+	json_decref(parsed);
+	return result;
+}
+
+/* ---- nonces ---- */
+
+/* What the nodes say of one account: how many, and their values in ascending order. */
+struct said {
+	unsigned count;
+	uint64_t values[GATEWAY_MAX_NODES];
+};
+
+static void say(struct said *said, uint64_t value)
+{
+	unsigned at = said->count++;
+	for (; at && said->values[at - 1] > value; at--)
+		said->values[at] = said->values[at - 1];
+	said->values[at] = value;
+}
+
+/* Takes what one node answered to the questions 0 to count-1; of several answers to one the first. */
+static void take_nonces(const json_t *answer, struct said *said, size_t count)
+{
+	bool *seen = checked_zalloc(count, sizeof *seen);
+	const json_t *one;
+	size_t i;
+	json_array_foreach(answer, i, one)
+	{
+		const json_t *id = json_object_get(one, "id");
+		const json_int_t which = json_is_integer(id) ? json_integer_value(id) : -1;
+		const char *text = json_string_value(json_object_get(one, "result"));
+		uint64_t value;
+		if (which < 0 || (uint64_t)which >= count || seen[which] || !text ||
+		    !hex_to_u64(&value, text))
+			continue;
+		seen[which] = true;
+		say(&said[which], value);
+	}
+	free(seen);
+}
+
+void gateway_nodes_nonces(struct gateway_nodes *nodes, const struct address *senders, size_t count,
+                          uint64_t *nonces, bool *known)
+{
+	struct said *said = checked_zalloc(count, sizeof *said);
+	json_t *body = json_array();
+	for (size_t i = 0; i < count; i++) {
+		char text[43];
+		json_array_append_new(
+		    body, request((json_int_t)i, "eth_getTransactionCount",
+		                  json_pack("[s, s]", hex_encode(text, senders[i].bytes, 20), "latest")));
+	}
+	char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	unsigned order[GATEWAY_MAX_NODES];
+	const unsigned good = in_order(nodes, 0, order);
+	for (unsigned i = 0; text && i < (good ? good : nodes->count); i++) {
+		const char *why;
+		json_error_t error;
+		char *content = exchange(nodes, order[i], text, GATEWAY_NODE_SECONDS, &why);
+		json_t *answer = content ? json_loads(content, 0, &error) : NULL;
+		free(content);
+		take_nonces(answer, said, count);
+		json_decref(answer);
+	}
+	free(text);
+	for (size_t i = 0; i < count; i++) {
+		known[i] = said[i].count > 0;
+		nonces[i] = known[i] ? said[i].values[(said[i].count - 1) / 2] : 0;
+	}
+	free(said);
+}
+
+/* ---- envelopes ---- */
+bool gateway_nodes_envelope(struct gateway_nodes *nodes, const char *text)
+{
+	unsigned order[GATEWAY_MAX_NODES];
+	bool good = false;
+	pthread_mutex_lock(&nodes->lock);
+	const unsigned first = nodes->first;
+	pthread_mutex_unlock(&nodes->lock);
+	(void)in_order(nodes, first, order);
+	for (unsigned i = 0; i < nodes->count && !good; i++) {
+		char why[200];
+		json_t *result = gateway_nodes_ask(nodes, (int)order[i], "holon_sendEnvelope",
+		                                   json_pack("[s]", text), why);
+		good = json_is_true(result);
+		json_decref(result);
+	}
+	return good;
+}
+
+void gateway_nodes_turn(struct gateway_nodes *nodes)
+{
+	pthread_mutex_lock(&nodes->lock);
+	nodes->first = (nodes->first + 1) % nodes->count;
+	pthread_mutex_unlock(&nodes->lock);
+}

@@ -1,0 +1,43 @@
+/*
+ * The nodes that a gateway asks: which of them answer, and what most of them say. One that did not answer in time is asked last
+ * for a while. None is believed alone where there are several: an account's nonce is the one that at least half of those that
+ * answer have reached, so that of three one may lie, and of two the lower counts.
+ */
+#ifndef LEDGER_RPC_GATEWAY_NODES_H
+#define LEDGER_RPC_GATEWAY_NODES_H
+
+#include "num/types.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <time.h>
+
+#define GATEWAY_MAX_NODES     8
+#define GATEWAY_NODE_SECONDS  10   /* for an answer that needs no execution */
+#define GATEWAY_AVOID_SECONDS 10   /* how long one that did not answer is asked last */
+#define GATEWAY_MAX_ASKED     1000 /* accounts in one question */
+
+struct gateway_nodes {
+	const char *urls[GATEWAY_MAX_NODES];
+	unsigned count;
+	pthread_mutex_t lock;              /* what follows; never held while a node is waited for */
+	time_t avoided[GATEWAY_MAX_NODES]; /* until then */
+	unsigned first;                    /* envelopes go to this one first */
+};
+
+/* The answer of the first node that gives one. NULL, and why. From malloc(). */
+char *gateway_nodes_forward(struct gateway_nodes *nodes, const char *text, const char **why);
+/* The result of a call to one node, or (`node` negative) to the first that answers; takes `params`. NULL: an error, whose message
+ * is in `why`. */
+json_t *gateway_nodes_ask(struct gateway_nodes *nodes, int node, const char *method, json_t *params,
+                          char why[200]);
+/* The nonces of at most GATEWAY_MAX_ASKED accounts, as most nodes say; `known` where one said anything. */
+void gateway_nodes_nonces(struct gateway_nodes *nodes, const struct address *senders, size_t count,
+                          uint64_t *nonces, bool *known);
+/* Hands an envelope, in hexadecimal, to the first node that takes it. */
+bool gateway_nodes_envelope(struct gateway_nodes *nodes, const char *text);
+/* Envelopes go to the next node first from now on: what the one so far took came into no block. */
+void gateway_nodes_turn(struct gateway_nodes *nodes);
+
+#endif
