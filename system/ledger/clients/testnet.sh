@@ -1,7 +1,8 @@
 # For tests with npm's clients (sourced, from the repository's root): four validators, and npm's packages.
 
-# begin NAME: sets packages, dir (removed in the end), pids (ended in the end), limit (seconds a program may take) and port, the first of six that are free: four nodes
-# answer at the first four, and two gateways may at the others. Ends the test NAME as passed where npm's packages cannot be had.
+# begin NAME: sets packages, dir (removed in the end), pids (ended in the end), limit (seconds that a program may take) and port, the
+# first of six that are free: four nodes answer at the first four, and two gateways may at the others. Ends the test NAME as passed
+# where npm's packages cannot be had.
 begin() {
 	packages=$(tools/npm-packages clients ethers@6 viem@2 web3@4 @openzeppelin/contracts@5 solc@0.8 @foundry-rs/anvil@1) || {
 		echo "ok $1 # skipped: npm's packages cannot be had"
