@@ -40,16 +40,16 @@ ALL += build/guest/capsule
 
 # base/vault is built here, behind the lists of lib/: vdisk and holonfs unchanged, the cryptographic library, and Debian's static
 # libraries below it, on newlib. base/vault/host_library.c is what those libraries ask for beyond newlib.
-VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
+VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILE_SERVICE_SOURCES) $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
 	$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)
 VAULT_LIBRARIES := /usr/lib/x86_64-linux-gnu/libsodium.a /usr/lib/x86_64-linux-gnu/libbearssl.a build/x86_64/base/argon2.o $(HOLONFS_ARCHIVES)
 $(call native-newlib-program,base/vault,$(VAULT_SOURCES),-DCRYPTO_NO_VECTOR -DEUCLEAN=2117 -DEMEDIUMTYPE=2124 -idirafter /usr/include,$(VAULT_LIBRARIES))
 build/x86_64/base/vault: build/x86_64/base/argon2.o
 # Its side of abi/file.interface, by clients that say anything.
-$(call host-fuzz,vault-protocol,base/vault/protocol_fuzz.c $(addprefix base/vault/,session.c files.c contents.c) $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),\
+$(call host-fuzz,vault-protocol,base/vault/protocol_fuzz.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES) $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),\
 	-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS))
 build/host/fuzz/vault-protocol: build/host/lib/libholon-crypto-sanitized.a
-$(call host-object-names,fuzz,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,base/vault/protocol_fuzz.c $(addprefix base/vault/,session.c files.c contents.c)): | $(INTERFACES)
+$(call host-object-names,fuzz,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,base/vault/protocol_fuzz.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES)): | $(INTERFACES)
 # libsodium has an Argon2 of its own, whose functions have the same names.
 build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
 	@mkdir -p $(@D)

@@ -57,8 +57,8 @@ int64_t care_back(void *context, uint64_t badge, const char *name, const char *s
 	int64_t result = snapshot_begin(name, snapshot, &vault);
 	if (result < 0)
 		return result;
-	sessions_clean(vault, false);
-	if (vault->sessions)
+	sessions_clean(&vault->served, false);
+	if (vault->served.sessions)
 		return VAULT_E_BUSY;
 	/* The directories that mounts stand for may be others afterwards. */
 	for (unsigned i = 0; i < MOUNTS_MAX; i++)
@@ -68,7 +68,7 @@ int64_t care_back(void *context, uint64_t badge, const char *name, const char *s
 	result = status < 0 ? file_error(status) : vault_error(vdisk_rollback(vault->disk, snapshot));
 	struct store store = store_vdisk(vault->disk);
 	status = holonfs_mount(&vault->fs, &store, service_now_ns, FILE_CACHE);
-	vault->changed = false;
+	vault->served.changed = false;
 	if (status < 0) {
 		vault->fs = 0;
 		(void)vault_end(vault);

@@ -1,4 +1,5 @@
 /* The control of the vault service: abi/vault.interface. */
+#include <file_name.h>
 #include "vault.h"
 
 #define DISK_CACHE (4u << 20)
@@ -197,9 +198,12 @@ static int64_t vault_start(struct vault *vault, const char *snapshot,
 	vault->read_only = vdisk_is_read_only(vault->disk);
 	struct store store = store_vdisk(vault->disk);
 	int mounted = holonfs_mount(&vault->fs, &store, service_now_ns, FILE_CACHE);
-	if (mounted < 0)
+	if (mounted < 0) {
 		vault->fs = 0;
-	return mounted < 0 ? file_error(mounted) : E_OK;
+		return file_error(mounted);
+	}
+	vault_serve_begin(vault);
+	return E_OK;
 }
 
 static int64_t control_open(void *context, uint64_t badge, handle_t device_channel, uint32_t flags,
@@ -251,8 +255,8 @@ static int64_t control_close(void *context, uint64_t badge, uint32_t flags, cons
 		return FILE_E_NOT_FOUND;
 	if (flags & ~(uint32_t)VAULT_FORCE)
 		return E_ARGUMENT;
-	sessions_clean(vault, flags & VAULT_FORCE);
-	return vault->sessions ? VAULT_E_BUSY : vault_end(vault);
+	sessions_clean(&vault->served, flags & VAULT_FORCE);
+	return vault->served.sessions ? VAULT_E_BUSY : vault_end(vault);
 }
 
 static int64_t control_list(void *context, uint64_t badge, uint32_t index, const void **info, uint32_t *bytes)
@@ -265,7 +269,7 @@ static int64_t control_list(void *context, uint64_t badge, uint32_t index, const
 		struct vdisk_info disk;
 		if (!vault->name[0] || index--)
 			continue;
-		sessions_clean(vault, false);
+		sessions_clean(&vault->served, false);
 		holonfs_get_statistics(vault->fs, &statistics);
 		vdisk_get_info(vault->disk, &disk);
 		memset(&reply, 0, sizeof(reply));
@@ -277,7 +281,7 @@ static int64_t control_list(void *context, uint64_t badge, uint32_t index, const
 		reply.device_used = disk.used_blocks * VDISK_BLOCK;
 		reply.healed = disk.healed;
 		reply.flags = vault->read_only ? VAULT_READ_ONLY : 0;
-		reply.sessions = vault->sessions;
+		reply.sessions = vault->served.sessions;
 		reply.failed = vault_has_failed(vault);
 		reply.legs = (uint16_t)disk.legs;
 		reply.legs_failed = (uint16_t)disk.legs_failed;
@@ -310,7 +314,7 @@ static int64_t path_find(struct vault *vault, const char *path, bool make_missin
 		int status = holonfs_lookup(vault->fs, *inode, name, &found);
 		if (status == -ENOENT && make_missing && !vault->read_only) {
 			status = holonfs_create(vault->fs, *inode, name, 0040755, 0, 0, 0, 0, &found);
-			vault_touch(vault);
+			service_touch(&vault->served);
 		}
 		if (status < 0)
 			return file_error(status);
@@ -347,7 +351,7 @@ static int64_t control_grant(void *context, uint64_t badge, uint32_t flags, cons
 	*place = (struct mount){
 	    .vault = vault,
 	    .inode = inode,
-	    .badge = BADGE(BADGE_MOUNT, service.next_number++, (uint64_t)(place - service.mounts)),
+	    .badge = BADGE(BADGE_MOUNT, file_service.next_number++, (uint64_t)(place - service.mounts)),
 	    .read_only = read_only};
 	result = channel_give(place->badge, given);
 	if (result < 0)

@@ -10,9 +10,9 @@ int64_t service_now_ns(void)
 	return (int64_t)clock_ns() + service.clock_offset;
 }
 
-void vault_touch(struct vault *vault)
+void service_touch(struct served *served)
 {
-	vault->changed = true;
+	served->changed = true;
 	if (!service.timer_armed && event_timer(service.timer, clock_ns() + COMMIT_NS, 1) >= 0)
 		service.timer_armed = true;
 }
@@ -22,15 +22,20 @@ void vault_sync_all(void)
 	service.timer_armed = false;
 	for (unsigned i = 0; i < VAULTS_MAX; i++) {
 		struct vault *vault = &service.vaults[i];
-		if (!vault->name[0] || !vault->changed)
+		if (!vault->name[0] || !vault->served.changed)
 			continue;
-		vault->changed = false;
+		vault->served.changed = false;
 		int status = holonfs_sync(vault->fs);
 		if (status < 0)
 			log_print(service.log, service.page,
 			          "vault: %s: what was written last could not be made durable: %s\n",
 			          vault->name, strerror(-status));
 	}
+}
+
+static bool has_failed(const struct served *served)
+{
+	return vault_has_failed((const void *)((const char *)served - offsetof(struct vault, served)));
 }
 
 static void serve(struct message *message)
@@ -63,7 +68,9 @@ int main(int argument_count, char **arguments)
 	service.page = native_page();
 	service.log = start_find(service.info, "log", 0);
 	service.channel = start_find(service.info, "serve", 0);
-	service.next_number = 1;
+	file_service.channel = service.channel;
+	file_service.touch = service_touch;
+	file_service.has_failed = has_failed;
 	int64_t timer = event_create(), pause = event_create();
 	if (timer < 0 || pause < 0 || event_bind((handle_t)timer, service.info->thread) < 0) {
 		log_print(service.log, service.page, "vault: cannot make its event\n");

@@ -48,18 +48,14 @@ int64_t service_now_ns(void)
 	return 1000;
 }
 
-void vault_touch(struct vault *vault)
+void service_touch(struct served *served)
 {
-	vault->changed = true;
+	served->changed = true;
 }
 
-void vault_sync_all(void)
+static bool has_failed(const struct served *served)
 {
-}
-
-bool vault_has_failed(const struct vault *vault)
-{
-	(void)vault;
+	(void)served;
 	return false;
 }
 
@@ -128,7 +124,7 @@ static void call(void)
 	message.words[0] = (uint64_t)FILE_VERSION << 32 | head[0] % 34u;
 	for (unsigned i = 1; i < MESSAGE_WORDS; i++)
 		message.words[i] = take_word();
-	const struct session *session = &service.sessions[head[1] % 3u];
+	const struct session *session = &file_service.sessions[head[1] % 3u];
 	message.badge = head[1] < 250 ? session->badge : take_word();
 	uint32_t bytes = (uint32_t)head[2] * 16 % (MESSAGE_BYTES_MAX + 1);
 	take(page->bytes, bytes);
@@ -155,8 +151,8 @@ static void open_session(uint32_t flags)
 static void check_end(struct vault *vault)
 {
 	struct holonfs_report report = {.unpack = true};
-	sessions_clean(vault, true);
-	if (vault->sessions || vault->reserved || windows)
+	sessions_clean(&vault->served, true);
+	if (vault->served.sessions || vault->served.reserved || windows)
 		abort();
 	if (holonfs_check(vault->fs, false, &report) < 0 || report.damaged || report.different)
 		abort();
@@ -174,12 +170,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	left = size;
 	page = calloc(1, sizeof(*page)); /* of its own, so that what is behind it is seen */
 	service.page = page;
-	service.next_number = 1;
+	file_service.next_number = 1;
+	file_service.touch = service_touch;
+	file_service.has_failed = has_failed;
 	service.mounts[0] =
 	    (struct mount){.vault = vault, .inode = HOLONFS_ROOT, .badge = BADGE(BADGE_MOUNT, 1, 0)};
 	*vault = (struct vault){.name = "v", .leg_count = 1};
 	if (holonfs_mount(&vault->fs, &store, service_now_ns, 0) < 0)
 		abort();
+	vault_serve_begin(vault);
 	open_session(FILE_SESSION_READ | FILE_SESSION_WRITE | FILE_SESSION_SHARED);
 	open_session(FILE_SESSION_READ | FILE_SESSION_WRITE | FILE_SESSION_SHARED);
 	for (unsigned i = 0; i < CALLS_MAX && left; i++)

@@ -648,9 +648,10 @@ static int ext4_relieve(struct filesystem *base)
 	return cache_pressed(&fs->cache) && !fs->fs.read_only ? transaction_checkpoint(fs) : E_OK;
 }
 
-static int ext4_statistics(struct filesystem *base, struct file_statistics *statistics)
+static int ext4_statistics(struct filesystem *base, uint64_t node, struct file_statistics *statistics)
 {
 	const struct ext4 *fs = ext4_of(base);
+	(void)node; /* there are no quotas */
 	*statistics = (struct file_statistics){.block_bytes = fs->block_bytes,
 	                                       .blocks = fs->blocks,
 	                                       .blocks_free = fs->free_blocks,

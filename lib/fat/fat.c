@@ -264,10 +264,11 @@ static int fat_relieve(struct filesystem *base)
 	           : E_OK;
 }
 
-static int fat_statistics(struct filesystem *base, struct file_statistics *statistics)
+static int fat_statistics(struct filesystem *base, uint64_t node, struct file_statistics *statistics)
 {
 	struct fat *fs = fat_of(base);
 	int result = fs->free_known ? E_OK : table_count_free(fs);
+	(void)node; /* there are no quotas */
 	if (result < 0)
 		return result;
 	*statistics = (struct file_statistics){.block_bytes = fs->cluster_bytes,

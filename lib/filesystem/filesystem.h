@@ -67,7 +67,10 @@ struct filesystem_operations {
 	int (*relieve)(struct filesystem *fs);
 	int (*use)(struct filesystem *fs, uint64_t node);
 	void (*forget)(struct filesystem *fs, uint64_t node);
-	int (*statistics)(struct filesystem *fs, struct file_statistics *statistics);
+	/* Of all, or of what is left to the directory NODE, if that has a quota. */
+	int (*statistics)(struct filesystem *fs, uint64_t node, struct file_statistics *statistics);
+	/* Bytes that can still be written to NODE; FILE_E_QUOTA when its quota is used up. 0: as statistics says. */
+	int (*room)(struct filesystem *fs, uint64_t node, uint64_t *bytes);
 	int (*lookup)(struct filesystem *fs, uint64_t directory, const char *name,
 	              struct file_attributes *found);
 	int (*get)(struct filesystem *fs, uint64_t node, struct file_attributes *found);
@@ -96,6 +99,9 @@ struct filesystem_operations {
 	int (*resize)(struct filesystem *fs, uint64_t node, uint64_t size);
 	int (*allocate)(struct filesystem *fs, uint64_t node, uint32_t mode, uint64_t offset, uint64_t bytes);
 	int64_t (*seek)(struct filesystem *fs, uint64_t node, uint64_t offset, bool hole);
+	/* Blocks that two files have in common, by copy on write: how many bytes. */
+	int64_t (*share)(struct filesystem *fs, uint64_t from, uint64_t from_offset, uint64_t to,
+	                 uint64_t to_offset, uint64_t bytes);
 	int64_t (*xattr_get)(struct filesystem *fs, uint64_t node, const char *name, void *value,
 	                     size_t room);
 	int (*xattr_set)(struct filesystem *fs, uint64_t node, const char *name, const void *value,

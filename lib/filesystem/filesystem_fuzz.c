@@ -190,7 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	image_memory(&image, memory, sizes[which], &disk);
 	if (MOUNT(&fs, &disk, &options) >= 0) {
-		(void)(fs->operations->statistics(fs, &statistics) < 0);
+		(void)(fs->operations->statistics(fs, fs->root, &statistics) < 0);
 		walk(fs, fs->root, 0);
 		(void)(fs->operations->sync(fs, 0, false) < 0);
 		(void)(fs->operations->unmount(fs) < 0);

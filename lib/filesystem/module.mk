@@ -5,8 +5,11 @@ FILESYSTEM_IMAGE := lib/filesystem/image.c
 $(call host-build,test,filesystem-shell,lib/filesystem/shell.c $(FILESYSTEM_IMAGE) $(FILESYSTEM_SOURCES),$(SANITIZE_CFLAGS))
 $(call script-test,lib/filesystem/filesystem_test.py,build/host/test/filesystem-shell,slow)
 
+# What serves files of any of them (lib/file_service).
+FILE_SERVICE_SOURCES := $(addprefix lib/file_service/,session.c names.c contents.c)
+
 # The service of one disk, base/files, on newlib. It is built here, behind the list above.
-FILES_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/files/*.c))) lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILESYSTEM_SOURCES)
+FILES_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/files/*.c))) lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILE_SERVICE_SOURCES) $(FILESYSTEM_SOURCES)
 $(call native-newlib-program,base/files,$(FILES_SOURCES))
 $(call host-test,filesystem-crash,lib/filesystem/crash_test.c $(FILESYSTEM_IMAGE) $(FILESYSTEM_SOURCES))
 $(call host-fuzz,ext4,lib/filesystem/filesystem_fuzz.c $(FILESYSTEM_IMAGE) $(FILESYSTEM_SOURCES),-DEXT4)

@@ -257,7 +257,7 @@ static int command(char **words, unsigned count)
 	}
 	if (strcmp(name, "free") == 0) {
 		struct file_statistics now;
-		int result = calls->statistics(fs, &now);
+		int result = calls->statistics(fs, fs->root, &now);
 		printf("%" PRIu64 " %" PRIu64 "\n", now.blocks_free, now.nodes_free);
 		return result;
 	}

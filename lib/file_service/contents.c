@@ -2,7 +2,7 @@
  *
  * Clients keep pages of their own; contents move through the session's buffer, which is this service's memory.
  */
-#include "files.h"
+#include "file_service.h"
 
 #define PART_BYTES (256u << 10)
 #define MARGIN     64u /* blocks that a promise of room leaves for maps and directories */
@@ -12,8 +12,9 @@ static uint8_t part_buffer[PART_BYTES];
 int64_t contents_transfer(void *context, uint64_t badge, uint64_t bytes, handle_t *memory)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = call_begin(badge, 0, false, &session);
+	int64_t result = call_begin(badge, 0, false, &session, &fs);
 	if (result < 0)
 		return result;
 	if (!bytes || bytes > FILE_TRANSFER_MAX || bytes % PAGE_SIZE_BYTES)
@@ -35,9 +36,9 @@ int64_t contents_transfer(void *context, uint64_t badge, uint64_t bytes, handle_
 
 /* The beginning of read and write: the ranges that they name. */
 static int64_t move_begin(uint64_t badge, uint64_t node, bool writes, uint64_t offset, uint64_t bytes,
-                          uint64_t at, struct session **session)
+                          uint64_t at, struct session **session, struct filesystem **fs)
 {
-	int64_t result = call_begin(badge, node, writes, session);
+	int64_t result = call_begin(badge, node, writes, session, fs);
 	if (result < 0)
 		return result;
 	if (!node || at > (*session)->buffer_bytes || bytes > (*session)->buffer_bytes - at)
@@ -49,14 +50,14 @@ int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t off
                       uint64_t at, uint64_t *done)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = move_begin(badge, node, false, offset, bytes, at, &session);
+	int64_t result = move_begin(badge, node, false, offset, bytes, at, &session, &fs);
 	if (result < 0)
 		return result;
 	for (*done = 0; *done < bytes;) {
 		size_t part = bytes - *done < PART_BYTES ? (size_t)(bytes - *done) : PART_BYTES;
-		int64_t got =
-		    service.fs->operations->read(service.fs, node, offset + *done, part_buffer, part);
+		int64_t got = fs->operations->read(fs, node, offset + *done, part_buffer, part);
 		if (got < 0)
 			return got;
 		memcpy(session->buffer + at + *done, part_buffer, (size_t)got);
@@ -71,16 +72,16 @@ int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t of
                        uint64_t at, uint64_t *done)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = move_begin(badge, node, true, offset, bytes, at, &session);
+	int64_t result = move_begin(badge, node, true, offset, bytes, at, &session, &fs);
 	if (result < 0)
 		return result;
 	for (*done = 0; *done < bytes && result >= 0;) {
 		size_t part = bytes - *done < PART_BYTES ? (size_t)(bytes - *done) : PART_BYTES;
 		memcpy(part_buffer, session->buffer + at + *done, part);
-		int64_t got =
-		    service.fs->operations->write(service.fs, node, offset + *done, part_buffer, part);
-		result = call_end(got < 0 ? got : E_OK);
+		int64_t got = fs->operations->write(fs, node, offset + *done, part_buffer, part);
+		result = call_end(session, got < 0 ? got : E_OK);
 		if (got < 0)
 			break;
 		*done += (uint64_t)got;
@@ -89,7 +90,7 @@ int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t of
 	}
 	uint64_t spent = *done < session->reserved ? *done : session->reserved;
 	session->reserved -= spent;
-	service.reserved -= spent;
+	session->served->reserved -= spent;
 	return *done ? E_OK : result;
 }
 
@@ -108,15 +109,24 @@ int64_t contents_written(void *context, uint64_t badge, uint64_t node, uint64_t 
 	return FILE_E_SUPPORT;
 }
 
-static int64_t room(uint64_t *bytes)
+static int64_t room(const struct session *session, uint64_t node, uint64_t *bytes)
 {
+	struct served *served = session->served;
+	struct filesystem *fs = served->fs;
 	struct file_statistics now;
-	int64_t result = service.fs->operations->statistics(service.fs, &now);
+	int64_t result;
+	if (fs->operations->room) {
+		result = fs->operations->room(fs, node, bytes);
+	} else {
+		result = fs->operations->statistics(fs, node, &now);
+		*bytes = result >= 0 && now.blocks_free > MARGIN
+		             ? (now.blocks_free - MARGIN) * now.block_bytes
+		             : 0;
+	}
 	if (result < 0)
 		return result;
-	*bytes = now.blocks_free > MARGIN ? (now.blocks_free - MARGIN) * now.block_bytes : 0;
 	/* Near the end what was promised counts block by block, whatever is written where. */
-	*bytes = *bytes > service.reserved ? *bytes - service.reserved : 0;
+	*bytes = *bytes > served->reserved ? *bytes - served->reserved : 0;
 	return E_OK;
 }
 
@@ -124,74 +134,78 @@ int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t 
                          uint64_t *granted)
 {
 	struct session *session;
+	struct filesystem *fs;
 	uint64_t left = 0;
 	(void)context;
-	int64_t result = call_begin(badge, node, true, &session);
+	int64_t result = call_begin(badge, node, true, &session, &fs);
 	if (result < 0)
 		return result;
 	if (!node || !bytes || bytes > FILE_RESERVE_MAX)
 		return E_ARGUMENT;
 	if (offset > FILE_SIZE_MAX - FILE_RESERVE_MAX)
 		return FILE_E_TOO_BIG;
-	result = room(&left);
+	result = room(session, node, &left);
 	if (result < 0)
 		return result;
 	if (!left)
 		return FILE_E_NO_SPACE;
 	*granted = bytes < left ? bytes : left;
 	session->reserved += *granted;
-	service.reserved += *granted;
+	session->served->reserved += *granted;
 	return E_OK;
 }
 
 int64_t contents_append(void *context, uint64_t badge, uint64_t node, uint64_t bytes, uint64_t *offset)
 {
 	struct session *session;
+	struct filesystem *fs;
 	struct file_attributes now;
 	(void)context;
-	int64_t result = call_begin(badge, node, true, &session);
+	int64_t result = call_begin(badge, node, true, &session, &fs);
 	if (result >= 0)
-		result = node ? service.fs->operations->get(service.fs, node, &now) : E_ARGUMENT;
+		result = node ? fs->operations->get(fs, node, &now) : E_ARGUMENT;
 	if (result < 0)
 		return result;
 	if (bytes > FILE_SIZE_MAX - now.size)
 		return FILE_E_TOO_BIG;
 	*offset = now.size;
-	return call_end(service.fs->operations->resize(service.fs, node, now.size + bytes));
+	return call_end(session, fs->operations->resize(fs, node, now.size + bytes));
 }
 
 int64_t contents_resize(void *context, uint64_t badge, uint64_t node, uint64_t size)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = call_begin(badge, node, true, &session);
+	int64_t result = call_begin(badge, node, true, &session, &fs);
 	if (result < 0 || !node)
 		return result < 0 ? result : E_ARGUMENT;
 	if (size > FILE_SIZE_MAX)
 		return FILE_E_TOO_BIG;
-	return call_end(service.fs->operations->resize(service.fs, node, size));
+	return call_end(session, fs->operations->resize(fs, node, size));
 }
 
 int64_t contents_allocate(void *context, uint64_t badge, uint64_t node, uint32_t mode, uint64_t offset,
                           uint64_t bytes)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = call_begin(badge, node, true, &session);
+	int64_t result = call_begin(badge, node, true, &session, &fs);
 	if (result < 0 || !node)
 		return result < 0 ? result : E_ARGUMENT;
 	if (offset > FILE_SIZE_MAX || bytes > FILE_SIZE_MAX - offset)
 		return FILE_E_TOO_BIG;
-	if (!service.fs->operations->allocate)
+	if (!fs->operations->allocate)
 		return FILE_E_SUPPORT;
-	return call_end(service.fs->operations->allocate(service.fs, node, mode, offset, bytes));
+	return call_end(session, fs->operations->allocate(fs, node, mode, offset, bytes));
 }
 
 /* Without holes all is data up to the end. */
-static int64_t seek_whole(uint64_t node, uint64_t offset, bool hole)
+static int64_t seek_whole(struct filesystem *fs, uint64_t node, uint64_t offset, bool hole)
 {
 	struct file_attributes now;
-	int64_t result = service.fs->operations->get(service.fs, node, &now);
+	int64_t result = fs->operations->get(fs, node, &now);
 	if (result < 0)
 		return result;
 	return offset >= now.size ? E_NOT_FOUND : (int64_t)(hole ? now.size : offset);
@@ -201,16 +215,16 @@ int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t wha
                       uint64_t *found)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = call_begin(badge, node, false, &session);
+	int64_t result = call_begin(badge, node, false, &session, &fs);
 	if (result < 0)
 		return result;
 	if (!node || (what != FILE_SEEK_DATA && what != FILE_SEEK_HOLE) || offset > FILE_SIZE_MAX)
 		return E_ARGUMENT;
 	bool hole = what == FILE_SEEK_HOLE;
-	int64_t at = service.fs->operations->seek
-	                 ? service.fs->operations->seek(service.fs, node, offset, hole)
-	                 : seek_whole(node, offset, hole);
+	int64_t at = fs->operations->seek ? fs->operations->seek(fs, node, offset, hole)
+	                                  : seek_whole(fs, node, offset, hole);
 	if (at < 0)
 		return at;
 	*found = (uint64_t)at;
@@ -220,25 +234,37 @@ int64_t contents_seek(void *context, uint64_t badge, uint64_t node, uint32_t wha
 int64_t contents_share(void *context, uint64_t badge, uint64_t from, uint64_t from_offset, uint64_t to,
                        uint64_t to_offset, uint64_t bytes, uint64_t *done)
 {
-	(void)context, (void)badge, (void)from, (void)from_offset, (void)to, (void)to_offset, (void)bytes,
-	    (void)done;
-	return FILE_E_SUPPORT;
+	struct session *session;
+	struct filesystem *fs;
+	(void)context;
+	int64_t result = call_begin(badge, to, true, &session, &fs);
+	if (result >= 0 && (!from || !to || !session_knows(session, from)))
+		result = FILE_E_STALE;
+	if (result < 0)
+		return result;
+	if (!fs->operations->share)
+		return FILE_E_SUPPORT;
+	if (from_offset > FILE_SIZE_MAX || to_offset > FILE_SIZE_MAX || bytes > FILE_SIZE_MAX)
+		return FILE_E_TOO_BIG;
+	int64_t shared = fs->operations->share(fs, from, from_offset, to, to_offset, bytes);
+	*done = shared < 0 ? 0 : (uint64_t)shared;
+	return call_end(session, shared < 0 ? shared : E_OK);
 }
 
 /* ---- Extended attributes ---- */
 
 static int64_t xattr_begin(uint64_t badge, uint64_t node, const char *name, bool writes,
-                           struct session **session)
+                           struct session **session, struct filesystem **fs)
 {
-	int64_t result = call_begin(badge, node, writes, session);
+	int64_t result = call_begin(badge, node, writes, session, fs);
 	if (result < 0)
 		return result;
 	size_t length = name ? strnlen(name, FILE_NAME_MAX + 1) : 1;
 	if (!node || !length)
 		return E_ARGUMENT;
-	return length > FILE_NAME_MAX              ? FILE_E_NAME_TOO_LONG
-	       : service.fs->operations->xattr_get ? E_OK
-	                                           : FILE_E_SUPPORT;
+	return length > FILE_NAME_MAX         ? FILE_E_NAME_TOO_LONG
+	       : (*fs)->operations->xattr_get ? E_OK
+	                                      : FILE_E_SUPPORT;
 }
 
 /* A piece of the SIZE bytes at VALUE. */
@@ -255,11 +281,12 @@ int64_t contents_xattr_get(void *context, uint64_t badge, uint64_t node, uint32_
                            uint64_t *total, const void **value, uint32_t *bytes)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = xattr_begin(badge, node, name, false, &session);
+	int64_t result = xattr_begin(badge, node, name, false, &session, &fs);
 	if (result < 0)
 		return result;
-	int64_t size = service.fs->operations->xattr_get(service.fs, node, name, part_buffer, FILE_XATTR_MAX);
+	int64_t size = fs->operations->xattr_get(fs, node, name, part_buffer, FILE_XATTR_MAX);
 	if (size < 0)
 		return size;
 	*total = (uint64_t)size;
@@ -271,8 +298,9 @@ int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_
                            uint32_t total, const char *name, const void *value, uint32_t bytes)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = xattr_begin(badge, node, name, true, &session);
+	int64_t result = xattr_begin(badge, node, name, true, &session, &fs);
 	if (result < 0)
 		return result;
 	if (total > FILE_XATTR_MAX || offset > total || bytes > total - offset ||
@@ -297,25 +325,26 @@ int64_t contents_xattr_set(void *context, uint64_t badge, uint64_t node, uint32_
 	session->pending.have = offset + bytes;
 	if (session->pending.have < total)
 		return E_OK;
-	int status = service.fs->operations->xattr_set(service.fs, node, name, session->pending.value, total,
-	                                               session->pending.flags);
+	int status =
+	    fs->operations->xattr_set(fs, node, name, session->pending.value, total, session->pending.flags);
 	free(session->pending.value);
 	session->pending.value = 0;
-	return call_end(status);
+	return call_end(session, status);
 }
 
 int64_t contents_xattr_list(void *context, uint64_t badge, uint64_t node, uint64_t cookie, uint64_t *next,
                             const void **names, uint32_t *bytes)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
 	*next = cookie;
 	*bytes = 0;
 	*names = part_buffer;
-	int64_t result = xattr_begin(badge, node, 0, false, &session);
+	int64_t result = xattr_begin(badge, node, 0, false, &session, &fs);
 	if (result < 0)
 		return result == FILE_E_SUPPORT ? E_OK : result; /* none */
-	int64_t size = service.fs->operations->xattr_list(service.fs, node, (char *)part_buffer, PART_BYTES);
+	int64_t size = fs->operations->xattr_list(fs, node, (char *)part_buffer, PART_BYTES);
 	if (size < 0)
 		return size;
 	piece(part_buffer, (uint64_t)size, cookie, names, bytes);
@@ -330,9 +359,10 @@ int64_t contents_xattr_list(void *context, uint64_t badge, uint64_t node, uint64
 int64_t contents_xattr_remove(void *context, uint64_t badge, uint64_t node, const char *name)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = xattr_begin(badge, node, name, true, &session);
-	return result < 0 ? result : call_end(service.fs->operations->xattr_remove(service.fs, node, name));
+	int64_t result = xattr_begin(badge, node, name, true, &session, &fs);
+	return result < 0 ? result : call_end(session, fs->operations->xattr_remove(fs, node, name));
 }
 
 /* ---- The whole mount ---- */
@@ -340,15 +370,16 @@ int64_t contents_xattr_remove(void *context, uint64_t badge, uint64_t node, cons
 int64_t contents_sync(void *context, uint64_t badge, uint64_t node, uint32_t flags)
 {
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = call_begin(badge, node, false, &session);
+	int64_t result = call_begin(badge, node, false, &session, &fs);
 	if (result < 0)
 		return result;
 	if (flags & ~(uint32_t)FILE_SYNC_DATA)
 		return E_ARGUMENT;
-	result = service.fs->operations->sync(service.fs, node, flags & FILE_SYNC_DATA);
+	result = fs->operations->sync(fs, node, flags & FILE_SYNC_DATA);
 	if (result >= 0)
-		service.changed = false;
+		session->served->changed = false;
 	return result;
 }
 
@@ -356,12 +387,15 @@ int64_t contents_statistics(void *context, uint64_t badge, const void **statisti
 {
 	static struct file_statistics out;
 	struct session *session;
+	struct filesystem *fs;
 	(void)context;
-	int64_t result = call_begin(badge, 0, false, &session);
+	int64_t result = call_begin(badge, 0, false, &session, &fs);
 	if (result >= 0)
-		result = service.fs->operations->statistics(service.fs, &out);
+		result = fs->operations->statistics(fs, session->root, &out);
 	if (result < 0)
 		return result;
+	if (!session->write)
+		out.flags |= FILE_STATISTICS_READ_ONLY;
 	*statistics = &out;
 	*bytes = sizeof(out);
 	return E_OK;
