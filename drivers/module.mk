@@ -2,7 +2,7 @@
 DRIVER_LIBRARY := lib/driver/driver.c
 BLOCK_SERVER   := $(DRIVER_LIBRARY) lib/block/block_server.c lib/block/block_ring.c
 LINK_PORT      := $(DRIVER_LIBRARY) lib/link/link_port.c lib/link/link_ring.c
-DRIVERS        := virtio-blk virtio-net virtio-rng nvme ahci ide xhci e1000 rtl8139
+DRIVERS        := virtio-blk virtio-net virtio-rng nvme ahci ide xhci uhci e1000 rtl8139
 DRIVER_CFLAGS  := -Ilib/block -Ilib/link
 
 $(call native-program,drivers/virtio-net,drivers/virtio/net.c drivers/virtio/virtio.c $(LINK_PORT),$(DRIVER_CFLAGS))
@@ -13,4 +13,7 @@ $(call native-program,drivers/ahci,drivers/ahci/ahci.c $(BLOCK_SERVER),$(DRIVER_
 $(call native-program,drivers/e1000,drivers/e1000/e1000.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/rtl8139,drivers/rtl8139/rtl8139.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/ide,drivers/ide/ide.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))
-$(call native-program,drivers/xhci,$(addprefix drivers/xhci/,controller.c transfer.c bus.c storage.c hid.c) $(addprefix lib/usb/,descriptors.c scsi.c hid.c) $(BLOCK_SERVER),$(DRIVER_CFLAGS))
+# A USB host controller, and all that hangs on it.
+USB            := $(addprefix drivers/usb/,main.c transfer.c bus.c storage.c hid.c) $(addprefix lib/usb/,descriptors.c scsi.c hid.c) $(BLOCK_SERVER)
+$(call native-program,drivers/xhci,$(addprefix drivers/xhci/,controller.c port.c slot.c) $(USB),$(DRIVER_CFLAGS))
+$(call native-program,drivers/uhci,$(addprefix drivers/uhci/,controller.c schedule.c) $(USB),$(DRIVER_CFLAGS))

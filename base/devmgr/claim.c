@@ -229,6 +229,18 @@ static int64_t spawn_driver(struct claim *claim, const char **why)
 	return result;
 }
 
+/* The firmware, which may have used a UHCI controller for keyboards, lets it go: no system management interrupts, and its interrupts
+ * reach the line (UHCI Design Guide 1.1, 5.2.1). */
+static void take_over(const struct pci_function *function)
+{
+	enum { CLASS_UHCI = 0x0c0300, LEGACY = 0xc0, LEGACY_STATUS = 0x8f00, LEGACY_LINE = 0x2000 };
+
+	if (function->class != CLASS_UHCI)
+		return;
+	devmgr.access.write(devmgr.access.context, function->address, LEGACY, LEGACY_STATUS);
+	devmgr.access.write(devmgr.access.context, function->address, LEGACY, LEGACY_LINE);
+}
+
 void claim_start(struct claim *claim)
 {
 	const char *why;
@@ -239,6 +251,7 @@ void claim_start(struct claim *claim)
 			decode |= claim->function.bars[i].ports ? PCI_IO : PCI_MEMORY;
 	pci_command(&devmgr.access, &claim->function, decode, PCI_MASTER);
 	claim->started = false;
+	take_over(&claim->function);
 	int64_t unit = spawn_driver(claim, &why);
 	if (unit > 0) {
 		claim->unit = (handle_t)unit;

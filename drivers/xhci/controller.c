@@ -37,21 +37,11 @@ enum runtime_register { IMAN = 0x20, IMOD = 0x24, ERSTSZ = 0x28, ERSTBA = 0x30, 
 #define SCRATCH_MAX       256u
 #define TRIES_MS          2000u
 #define COMMAND_NS        5000000000ull
-#define REST_US           100000u
-#define MISSING_NS        1000000000ull
-#define ROUNDS_MAX        (PORTS_MAX + 4 * SLOTS_MAX) /* more than it takes to find all that is plugged in */
 
 struct xhci xhci;
-
-uint32_t register_get(volatile uint8_t *at, uint32_t offset)
-{
-	return *(volatile uint32_t *)(at + offset);
-}
-
-void register_put(volatile uint8_t *at, uint32_t offset, uint32_t value)
-{
-	*(volatile uint32_t *)(at + offset) = value;
-}
+const char hc_name[] = "xhci";
+const uint32_t hc_transfer_pages = 64;
+const bool hc_in_order = true;
 
 static void put64(volatile uint8_t *at, uint32_t offset, uint64_t value)
 {
@@ -64,7 +54,7 @@ static bool wait_for(volatile uint8_t *at, uint32_t offset, uint32_t mask, uint3
 	for (unsigned tries = 0; tries < TRIES_MS; tries++) {
 		if ((register_get(at, offset) & mask) == value)
 			return true;
-		driver_pause(&xhci.driver, 1000);
+		driver_pause(&usb.driver, 1000);
 	}
 	return false;
 }
@@ -121,43 +111,13 @@ void controller_ring(uint8_t slot, uint32_t place)
 
 /* ---- Events ---- */
 
-static void transfer_event(const struct trb *event)
-{
-	uint32_t slot = event->control >> 24, place = event->control >> 16 & 31;
-
-	if (!slot || slot > SLOTS_MAX || !xhci.devices[slot].used)
-		return;
-	struct device *device = &xhci.devices[slot];
-	for (unsigned i = 0; i < ENDPOINTS; i++) {
-		struct endpoint *endpoint = &device->endpoints[i];
-		uint8_t code = (uint8_t)(event->status >> 24);
-
-		if (!place || endpoint->place != place || !endpoint->waited || endpoint->done)
-			continue;
-		if (event->parameter - endpoint->ring.address >= RING_TRBS * sizeof(struct trb) ||
-		    (code >= CODE_STOPPED && code < CODE_STOPPED + 3))
-			continue; /* not of this ring; or it was stopped by this driver */
-		/* What goes well ends with the last TRB; what fails may name any of them. */
-		if ((code == CODE_SUCCESS || code == CODE_SHORT) && event->parameter != endpoint->waited) {
-			if (code == CODE_SHORT)
-				endpoint->cut = event->status & 0xffffff;
-			if (code != CODE_SHORT || event->parameter < endpoint->first ||
-			    event->parameter > endpoint->waited)
-				continue;
-		} else if (code == CODE_SHORT)
-			endpoint->left = event->status & 0xffffff;
-		endpoint->code = code;
-		endpoint->done = true;
-	}
-}
-
 static void event_take(const struct trb *event)
 {
 	uint32_t port;
 
 	switch (event->control >> 10 & 63) {
 	case TRB_TRANSFER_EVENT:
-		transfer_event(event);
+		slot_event(event);
 		break;
 	case TRB_COMMAND_EVENT:
 		if (!xhci.command_waited || event->parameter != xhci.command_waited)
@@ -170,20 +130,20 @@ static void event_take(const struct trb *event)
 	case TRB_PORT_EVENT:
 		port = event->parameter >> 24 & 0xff;
 		if (port && port <= xhci.port_count)
-			xhci.ports_changed |= 1u << (port - 1);
+			usb.ports_changed |= 1u << (port - 1);
 		break;
 	default:
 		break;
 	}
 }
 
-void controller_events(void)
+void hc_events(void)
 {
 	uint32_t status = register_get(xhci.operational, USBSTS);
 	bool any = false;
 
 	if (status == UINT32_MAX || status & STATUS_FAILED)
-		driver_fail(&xhci.driver, "the controller has failed or is gone");
+		driver_fail(&usb.driver, "the controller has failed or is gone");
 	register_put(xhci.operational, USBSTS, STATUS_EVENT);
 	register_put(xhci.runtime, IMAN, PENDING | ENABLED);
 	/* A ring full at most: what the controller adds meanwhile signals again. */
@@ -212,12 +172,12 @@ uint8_t controller_command(uint64_t parameter, uint32_t control)
 	xhci.command_done = false;
 	xhci.command_waited = ring_put(&xhci.commands, parameter, 0, control);
 	controller_ring(0, 0);
-	controller_events();
+	hc_events();
 	while (!xhci.command_done) {
 		if (clock_ns() > end)
-			driver_fail(&xhci.driver, "the controller does not answer a command");
-		driver_pause(&xhci.driver, 50);
-		controller_events();
+			driver_fail(&usb.driver, "the controller does not answer a command");
+		driver_pause(&usb.driver, 50);
+		hc_events();
 	}
 	return xhci.command_code;
 }
@@ -236,7 +196,7 @@ static void take_over(uint64_t bytes, uint32_t parameters)
 			for (unsigned tries = 0;
 			     tries < 1000 && register_get(xhci.capability, (uint32_t)at) & LEGACY_BIOS;
 			     tries++)
-				driver_pause(&xhci.driver, 1000);
+				driver_pause(&usb.driver, 1000);
 			register_put(xhci.capability, (uint32_t)at + 4,
 			             0xe0000000u); /* no system management interrupts */
 			return;
@@ -249,7 +209,7 @@ static void take_over(uint64_t bytes, uint32_t parameters)
 
 static bool find_registers(void)
 {
-	const struct driver_bar *bar = &xhci.driver.bars[0];
+	const struct driver_bar *bar = &usb.driver.bars[0];
 
 	if (!driver_bar_holds(bar, 0, 0x20))
 		return false;
@@ -260,14 +220,14 @@ static bool find_registers(void)
 	         doorbells = register_get(xhci.capability, DBOFF) & ~3u;
 	xhci.slot_count = parameters & 0xff;
 	xhci.port_count = parameters >> 24;
-	if (xhci.slot_count > SLOTS_MAX)
-		xhci.slot_count = SLOTS_MAX;
+	if (xhci.slot_count > DEVICES_MAX)
+		xhci.slot_count = DEVICES_MAX;
 	if (xhci.port_count > PORTS_MAX)
 		xhci.port_count = PORTS_MAX;
 	xhci.context_bytes = register_get(xhci.capability, HCCPARAMS1) & 4 ? 64 : 32;
 	if (!xhci.slot_count || !xhci.port_count ||
 	    !driver_bar_holds(bar, operational, 0x400 + xhci.port_count * 0x10ull) ||
-	    !driver_bar_holds(bar, runtime, 0x40) || !driver_bar_holds(bar, doorbells, (SLOTS_MAX + 1) * 4))
+	    !driver_bar_holds(bar, runtime, 0x40) || !driver_bar_holds(bar, doorbells, (DEVICES_MAX + 1) * 4))
 		return false;
 	xhci.operational = driver_register(bar, operational);
 	xhci.runtime = driver_register(bar, runtime);
@@ -279,15 +239,15 @@ static bool reset(void)
 {
 	uint32_t parameters = register_get(xhci.capability, HCCPARAMS1);
 
-	take_over(xhci.driver.bars[0].bytes, parameters);
+	take_over(usb.driver.bars[0].bytes, parameters);
 	register_put(xhci.operational, USBCMD, 0);
 	if (!wait_for(xhci.operational, USBSTS, STATUS_HALTED, STATUS_HALTED))
 		return false;
 	register_put(xhci.operational, USBCMD, COMMAND_RESET);
-	driver_pause(&xhci.driver, 1000);
+	driver_pause(&usb.driver, 1000);
 	return wait_for(xhci.operational, USBCMD, COMMAND_RESET, 0) &&
 	       wait_for(xhci.operational, USBSTS, STATUS_NOT_READY, 0) &&
-	       register_get(xhci.operational, PAGESIZE) & 1 && driver_started(&xhci.driver);
+	       register_get(xhci.operational, PAGESIZE) & 1 && driver_started(&usb.driver);
 }
 
 /* Pages that the controller wants for itself (4.20): the first entry of the list of contexts leads to them. */
@@ -298,7 +258,7 @@ static bool give_scratch(uint64_t *list, uint64_t list_address)
 
 	if (!count)
 		return true;
-	if (count > SCRATCH_MAX || !driver_pages(&xhci.driver, count, list))
+	if (count > SCRATCH_MAX || !driver_pages(&usb.driver, count, list))
 		return false;
 	xhci.contexts[0] = list_address;
 	return true;
@@ -307,7 +267,7 @@ static bool give_scratch(uint64_t *list, uint64_t list_address)
 static bool give_memory(void)
 {
 	uint64_t addresses[6];
-	uint8_t *pages = driver_pages(&xhci.driver, 6, addresses);
+	uint8_t *pages = driver_pages(&usb.driver, 6, addresses);
 
 	if (!pages)
 		return false;
@@ -334,61 +294,14 @@ static bool give_memory(void)
 	return true;
 }
 
-void controller_init(void)
+void hc_start(void)
 {
 	if (!find_registers() || !reset() || !give_memory())
-		driver_fail(&xhci.driver, "the controller is not usable");
+		driver_fail(&usb.driver, "the controller is not usable");
 	register_put(xhci.runtime, IMOD, MODERATION);
 	register_put(xhci.runtime, IMAN, PENDING | ENABLED);
 	register_put(xhci.operational, USBCMD, COMMAND_RUN | COMMAND_INTERRUPT);
 	if (!wait_for(xhci.operational, USBSTS, STATUS_HALTED, 0))
-		driver_fail(&xhci.driver, "the controller does not run");
-	xhci.ports_changed = UINT32_MAX >> (32 - xhci.port_count);
-}
-
-static void poll(void *context)
-{
-	controller_events();
-	storage_poll(context);
-	hid_poll();
-	/* One thing at a time: clients do not wait for all that is plugged in. */
-	if (bus_poll())
-		event_signal(xhci.driver.event, DRIVER_AGAIN_BIT);
-}
-
-/* What is plugged in is there before the first client asks, and disks that there were before this driver, if they still are. Whatever a
- * device does, the others are served in the end. */
-static void find_all(void)
-{
-	uint64_t end = clock_ns() + MISSING_NS;
-	unsigned rounds = 0;
-
-	/* Devices on a USB 3 port are there some time after its reset; USB 2 wants 100 ms of rest (USB2, 7.1.7.3). */
-	driver_pause(&xhci.driver, REST_US);
-	controller_events();
-	xhci.rested = true;
-	do {
-		while (rounds < ROUNDS_MAX && bus_poll())
-			rounds++;
-		if (!storage_missing())
-			break;
-		driver_pause(&xhci.driver, 10000);
-		controller_events();
-	} while (clock_ns() < end);
-	xhci.rested = false;
-	event_signal(xhci.driver.event, DRIVER_AGAIN_BIT);
-}
-
-int program_main(const struct start_info *info, struct thread_page *page)
-{
-	static const struct block_backend backend = {
-	    .start = storage_start, .poll = poll, .serve = hid_serve};
-
-	if (!driver_init(&xhci.driver, info, page))
-		return 1;
-	controller_init();
-	block_server_init(&xhci.server, &xhci.driver, &backend, 0);
-	storage_init();
-	find_all();
-	block_server_run(&xhci.server);
+		driver_fail(&usb.driver, "the controller does not run");
+	usb.ports_changed = UINT32_MAX >> (32 - xhci.port_count);
 }

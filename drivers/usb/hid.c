@@ -1,7 +1,7 @@
 /* Keyboards, mice and tablets (Device Class Definition for Human Interface Devices 1.11, "HID"): one report after the other is asked for,
  * read by lib/usb, and what it tells is kept for the one client that watches (abi/input.interface). All devices of the controller are one
- * source. See xhci.h. */
-#include "xhci.h"
+ * source. See usb.h. */
+#include "usb.h"
 
 #include "host.interface.h"
 #include "input.interface.h"
@@ -95,7 +95,7 @@ void hid_serve(void *context, struct message *message)
 {
 	static const struct input_operations operations = {.watch = serve_watch, .read = serve_read};
 
-	input_serve(&operations, context, message, xhci.driver.page);
+	input_serve(&operations, context, message, usb.driver.page);
 }
 
 /* ---- Devices ---- */
@@ -105,9 +105,7 @@ static void ask(struct device *device)
 {
 	struct endpoint *endpoint = &device->endpoints[ENDPOINT_IN];
 
-	endpoint_wait(device, endpoint,
-	              ring_put(&endpoint->ring, device->buffer_address + REPORT_AT, endpoint->packet_bytes,
-	                       TRB_TYPE(TRB_NORMAL) | TRB_INTERRUPT));
+	endpoint_ask(device, endpoint, REPORT_AT, endpoint->is.packet_bytes);
 }
 
 bool hid_attach(struct device *device, const struct usb_configuration *configuration,
@@ -131,7 +129,7 @@ bool hid_attach(struct device *device, const struct usb_configuration *configura
 		control_request(device, TO_CLASS, SET_PROTOCOL, REPORTS, interface->number, 0);
 	if (device->gone)
 		return false;
-	if (!queue.announced && host_announce(xhci.driver.host, xhci.driver.page, DEVICE_INPUT, INPUT_NUMBER,
+	if (!queue.announced && host_announce(usb.driver.host, usb.driver.page, DEVICE_INPUT, INPUT_NUMBER,
 	                                      "", clock_ns() + CALL_NS) < 0)
 		return false;
 	queue.announced = true;
@@ -159,11 +157,10 @@ void hid_poll(void)
 
 		if (!device || device->gone || !endpoint->waited || !endpoint->done)
 			continue;
-		if (endpoint->code == CODE_SUCCESS || endpoint->code == CODE_SHORT) {
+		endpoint_taken(endpoint);
+		if (endpoint->result == TRANSFER_DONE) {
 			hids[i].errors = 0;
-			if (endpoint->left <= endpoint->packet_bytes)
-				hid_report(&hids[i].hid, device->buffer + REPORT_AT,
-				           endpoint->packet_bytes - endpoint->left, keep, 0);
+			hid_report(&hids[i].hid, device->buffer + REPORT_AT, endpoint->moved, keep, 0);
 		} else if (++hids[i].errors > ERRORS_MAX || !endpoint_restart(device, endpoint)) {
 			device->gone = true;
 			continue;

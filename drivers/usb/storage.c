@@ -1,11 +1,11 @@
 /* Disks of USB mass storage (Bulk-Only Transport 1.0, "BOT"): a command, its data, its status, one after the other, one command at a
- * time; the first logical unit. The status is asked for only when the data was moved: a device may refuse to be asked earlier, or
- * forget it (QEMU's does either). What a device refuses (a stall) is ended by its status; what goes wrong is done again after a reset (BOT,
+ * time; the first logical unit. The status is asked for only when the data was moved, and data only after the command, where the
+ * controller does not see to that: a device may refuse to be asked earlier, or forget it (QEMU's does either). What a device refuses (a stall) is ended by its status; what goes wrong is done again after a reset (BOT,
  * 5.3.4), then fails, and a disk that fails too often is let go.
  *
  * A disk's number outlives the driver and a while without the disk: clients' capabilities name it. So which disk it is is kept
- * by devmgr, as a digest of where it is plugged in and of what it says of itself. See xhci.h. */
-#include "xhci.h"
+ * by devmgr, as a digest of where it is plugged in and of what it says of itself. See usb.h. */
+#include "usb.h"
 
 #include "host.interface.h"
 #include "usb/scsi.h"
@@ -31,12 +31,13 @@
 #define STATUS_AT  2112u
 #define ANSWER_AT  3072u
 
-enum stage { STAGE_DATA, STAGE_STATUS, STAGE_STATUS_AGAIN };
+enum stage { STAGE_COMMAND, STAGE_DATA, STAGE_STATUS, STAGE_STATUS_AGAIN };
 
 static struct storage {
 	struct device *device;                /* 0: it is not there */
 	uint64_t identity;                    /* 0: no disk has this number */
 	struct block_io *io, *waiting, *last; /* under way; and then */
+	const struct block_io *data;          /* of the command; 0: an answer */
 	uint64_t end;                         /* of what is under way */
 	uint32_t tag, wanted, moved;
 	uint32_t most;    /* that can have been moved, as the controller saw it */
@@ -61,35 +62,39 @@ static void status_ask(struct storage *disk)
 	struct endpoint *from = bulk(disk, ENDPOINT_IN);
 
 	memset(device->buffer + STATUS_AT, 0, BOT_STATUS_BYTES);
-	endpoint_wait(device, from,
-	              ring_put(&from->ring, device->buffer_address + STATUS_AT, BOT_STATUS_BYTES,
-	                       TRB_TYPE(TRB_NORMAL) | TRB_INTERRUPT));
+	endpoint_ask(device, from, STATUS_AT, BOT_STATUS_BYTES);
 }
 
-/* Puts BYTES of IO's data, or (0) of an answer, on DATA's ring, and has the device move them. */
-static void data_put(struct storage *disk, struct endpoint *data, uint32_t bytes, const struct block_io *io)
+static void data_move(struct storage *disk)
 {
-	uint64_t first = 0, last = 0, part, packets = (bytes + data->packet_bytes - 1) / data->packet_bytes;
+	struct endpoint *data = bulk(disk, disk->in ? ENDPOINT_IN : ENDPOINT_OUT);
+	const struct block_io *io = disk->data;
+	const uint32_t bytes = disk->wanted;
+	struct usb_piece pieces[PIECES_MAX];
+	unsigned count = 0;
+	uint64_t part;
 
-	ring_reserve(&data->ring, TRANSFER_PAGES + 1);
-	for (uint64_t at = 0; at < bytes; at += part) {
-		uint64_t address = disk->device->buffer_address + ANSWER_AT;
-
-		/* A page at most: none crosses 64 KiB (xHCI, 3.2.7). */
-		part = bytes;
-		if (io) {
-			address = block_server_address(io, at, 1, &part);
-			part = DRIVER_PAGE - address % DRIVER_PAGE;
-			part = part < bytes - at ? part : bytes - at;
-		}
-		/* 4.11.2.4: packets that are left behind this one. */
-		uint64_t left = at + part < bytes ? packets - (at + part) / data->packet_bytes : 0;
-		last = ring_put(
-		    &data->ring, address, (uint32_t)part | (uint32_t)(left < 31 ? left : 31) << 17,
-		    TRB_TYPE(TRB_NORMAL) | TRB_SHORT | (at + part < bytes ? TRB_CHAIN : TRB_INTERRUPT));
-		first = first ? first : last;
+	if (!io) {
+		endpoint_ask(disk->device, data, ANSWER_AT, bytes);
+		return;
 	}
-	endpoint_wait_from(disk->device, data, first, last);
+	for (uint64_t at = 0; at < bytes && count < PIECES_MAX; at += part) {
+		uint64_t address = block_server_address(io, at, 1, &part);
+
+		part = DRIVER_PAGE - address % DRIVER_PAGE;
+		part = part < bytes - at ? part : bytes - at;
+		pieces[count++] = (struct usb_piece){address, (uint32_t)part};
+	}
+	hc_transfer(disk->device, data, pieces, count);
+}
+
+static void command_sent(struct storage *disk)
+{
+	disk->stage = disk->wanted ? STAGE_DATA : STAGE_STATUS;
+	if (disk->wanted)
+		data_move(disk);
+	else
+		status_ask(disk);
 }
 
 /* Puts COMMAND on its way, with BYTES of IO's data, or (0) of an answer. */
@@ -97,27 +102,24 @@ static void issue(struct storage *disk, const struct scsi_command *command, uint
                   const struct block_io *io)
 {
 	struct device *device = disk->device;
-	struct endpoint *to = bulk(disk, ENDPOINT_OUT), *from = bulk(disk, ENDPOINT_IN);
+	struct endpoint *to = bulk(disk, ENDPOINT_OUT);
 
 	bot_command(device->buffer + COMMAND_AT, ++disk->tag, bytes, in, command);
 	disk->wanted = disk->most = bytes;
 	disk->moved = 0;
 	disk->in = in;
-	disk->stage = bytes ? STAGE_DATA : STAGE_STATUS;
-	/* Of the command only an error is told. */
-	endpoint_wait(device, to,
-	              ring_put(&to->ring, device->buffer_address + COMMAND_AT, BOT_COMMAND_BYTES,
-	                       TRB_TYPE(TRB_NORMAL)));
-	if (bytes)
-		data_put(disk, in ? from : to, bytes, io);
-	else
-		status_ask(disk);
+	disk->data = io;
+	disk->stage = STAGE_COMMAND;
+	to->quiet = hc_in_order;
+	endpoint_ask(device, to, COMMAND_AT, BOT_COMMAND_BYTES);
+	if (hc_in_order)
+		command_sent(disk);
 }
 
 /* ENDPOINT was refused something: it runs again, and the status says what was done (BOT, 6.7.2, 6.7.3 and figure 2). */
 static bool ask_again(struct storage *disk, struct endpoint *endpoint, enum stage stage)
 {
-	if (endpoint->code != CODE_STALL || !endpoint_restart(disk->device, endpoint))
+	if (endpoint->result != TRANSFER_STALLED || !endpoint_restart(disk->device, endpoint))
 		return false;
 	disk->stage = stage;
 	status_ask(disk);
@@ -126,7 +128,7 @@ static bool ask_again(struct storage *disk, struct endpoint *endpoint, enum stag
 
 static bool good(const struct endpoint *endpoint)
 {
-	return endpoint->code == CODE_SUCCESS || endpoint->code == CODE_SHORT;
+	return endpoint->result == TRANSFER_DONE;
 }
 
 /* Takes what is under way further; whether it has ended, and how. */
@@ -136,13 +138,16 @@ static bool ended(struct storage *disk, enum bot_status *status)
 	                *data = disk->in ? from : to;
 
 	*status = BOT_BROKEN;
+	if (disk->stage == STAGE_COMMAND && to->done && good(to)) {
+		endpoint_taken(to);
+		command_sent(disk);
+		return false;
+	}
 	if (disk->stage == STAGE_DATA && data->done) {
 		if (!good(data))
 			return !ask_again(disk, data, STAGE_STATUS);
-		uint32_t left = data->cut ? data->cut : data->left; /* at least */
-		disk->most = left < disk->wanted ? disk->wanted - left : 0;
-		data->waited = 0;
-		data->done = false;
+		disk->most = data->moved;
+		endpoint_taken(data);
 		disk->stage = STAGE_STATUS;
 		status_ask(disk);
 		return false;
@@ -151,12 +156,12 @@ static bool ended(struct storage *disk, enum bot_status *status)
 		return clock_ns() > disk->end;
 	if (disk->stage == STAGE_STATUS && from->done && !good(from))
 		return !ask_again(disk, from, STAGE_STATUS_AGAIN);
-	if (from->done && good(from) && from->left <= BOT_STATUS_BYTES)
-		*status = bot_status_parse(disk->device->buffer + STATUS_AT, BOT_STATUS_BYTES - from->left,
-		                           disk->tag, disk->wanted, &disk->moved);
+	if (from->done && good(from))
+		*status = bot_status_parse(disk->device->buffer + STATUS_AT, from->moved, disk->tag,
+		                           disk->wanted, &disk->moved);
 	disk->moved = disk->moved < disk->most ? disk->moved : disk->most;
-	to->waited = from->waited = 0;
-	to->done = from->done = false;
+	endpoint_taken(to);
+	endpoint_taken(from);
 	return true;
 }
 
@@ -182,10 +187,10 @@ static enum bot_status command_do(struct storage *disk, const struct scsi_comman
 	disk->end = device_deadline(disk->device, DO_NS);
 	memset(disk->device->buffer + ANSWER_AT, 0, bytes);
 	issue(disk, command, bytes, bytes != 0, 0);
-	controller_events();
+	hc_events();
 	while (!ended(disk, &status)) {
-		driver_pause(&xhci.driver, 50);
-		controller_events();
+		driver_pause(&usb.driver, 50);
+		hc_events();
 	}
 	if (status == BOT_BROKEN)
 		recover(disk);
@@ -244,11 +249,11 @@ bool storage_start(void *context, struct block_io *io)
 
 	(void)context;
 	if (!disk->device || disk->device->gone) {
-		block_server_complete(&xhci.server, io, BLOCK_GONE);
+		block_server_complete(&usb.server, io, BLOCK_GONE);
 		return true;
 	}
 	if (io->operation > BLOCK_FLUSH) {
-		block_server_complete(&xhci.server, io, BLOCK_UNSUPPORTED);
+		block_server_complete(&usb.server, io, BLOCK_UNSUPPORTED);
 		return true;
 	}
 	/* One disk that is slow does not hold up the requests to others. */
@@ -270,7 +275,7 @@ static void request_end(struct storage *disk, enum block_status status)
 	struct block_io *io = disk->io;
 
 	disk->io = 0;
-	block_server_complete(&xhci.server, io, status);
+	block_server_complete(&usb.server, io, status);
 }
 
 /* After a fault, or too little data. */
@@ -334,7 +339,7 @@ static bool ready(struct storage *disk)
 		if (sense.key == SENSE_NOT_READY && sense.code == NO_MEDIUM)
 			return false;
 		if (sense.key != SENSE_ATTENTION)
-			driver_pause(&xhci.driver, READY_US);
+			driver_pause(&usb.driver, READY_US);
 	}
 	return false;
 }
@@ -361,7 +366,7 @@ static bool describe(struct storage *disk, const char *serial)
 	int32_t bytes;
 
 	*is = (struct block_description){
-	    .transfer_bytes = TRANSFER_PAGES * DRIVER_PAGE, .data_alignment = 512, .queue_depth = 1};
+	    .transfer_bytes = hc_transfer_pages * DRIVER_PAGE, .data_alignment = 512, .queue_depth = 1};
 	text_copy(is->serial, sizeof(is->serial), serial);
 	bytes = answer(disk, scsi_simple(SCSI_INQUIRY, 36), 36);
 	if (bytes < 0 || !scsi_inquiry_parse(said, (size_t)bytes, &removable, is->model, sizeof(is->model)) ||
@@ -403,7 +408,7 @@ static uint64_t identity_of(const struct device *device, const struct block_desc
 
 void storage_init(void)
 {
-	struct driver *driver = &xhci.driver;
+	struct driver *driver = &usb.driver;
 	uint64_t second, third;
 
 	for (uint32_t i = 0; i < BLOCK_DEVICES; i++)
@@ -426,15 +431,15 @@ bool storage_attach(struct device *device, const struct usb_interface *interface
 		for (number = 0; number < BLOCK_DEVICES && disks[number].identity;)
 			number++;
 	if (number == BLOCK_DEVICES || disks[number].device ||
-	    host_keep(xhci.driver.host, xhci.driver.page, KEPT_FIRST + number, fresh.identity, 0, 0,
+	    host_keep(usb.driver.host, usb.driver.page, KEPT_FIRST + number, fresh.identity, 0, 0,
 	              clock_ns() + CALL_NS) < 0) {
-		DRIVER_LOG(&xhci.driver, "xhci: there is no number left for disk %s\n",
+		DRIVER_LOG(&usb.driver, "%s: there is no number left for disk %s\n", hc_name,
 		           fresh.description.serial);
 		return false;
 	}
 	disks[number] = fresh;
 	device->storage = &disks[number];
-	block_server_device(&xhci.server, number, &disks[number].description);
+	block_server_device(&usb.server, number, &disks[number].description);
 	return true;
 }
 
@@ -454,7 +459,8 @@ void storage_detach(struct device *device)
 	if (!disk)
 		return;
 	device->storage = 0;
-	device->endpoints[ENDPOINT_IN].waited = device->endpoints[ENDPOINT_OUT].waited = 0;
+	endpoint_taken(&device->endpoints[ENDPOINT_IN]);
+	endpoint_taken(&device->endpoints[ENDPOINT_OUT]);
 	disk->device = 0;
 	while (disk->io || disk->waiting) {
 		if (!disk->io) {
