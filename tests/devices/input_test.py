@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keyboards, a mouse and a tablet on an xHCI controller, one of them behind a hub: what QEMU's monitor does with them is what their driver tells
+"""Keyboards, a mouse and a tablet on an xHCI controller, one of them behind a hub, and all on UHCI behind one: what QEMU's monitor does with them is what their driver tells
 (input_check.c). Then the console: a command typed on a USB keyboard is run, also on one that was plugged in later, and after the death of the driver."""
 import os
 import pathlib
@@ -26,10 +26,9 @@ def report(name, right, log):
     return bool(right)
 
 
-def told(work):
+def told(work, what, controller, devices):
     """What the driver tells of each kind of device."""
-    machine = Machine(work, (), ("usb-hub,bus=xhci.0,port=1", "usb-kbd,bus=xhci.0,port=1.2", "usb-mouse,bus=xhci.0,port=2", "usb-tablet,bus=xhci.0,port=3"),
-                      [], "disks=0 input=1")
+    machine = Machine(work, (), devices, [], "disks=0 input=1", controller)
     monitor, good = machine.monitor, True
 
     def send(kind, **data):
@@ -41,9 +40,9 @@ def told(work):
         while not all(f"input: {line}\n" in machine.log() for line in wanted) and time.monotonic() < end:
             act()
             time.sleep(0.3)
-        return report(name, all(f"input: {line}\n" in machine.log() for line in wanted), machine.log())
+        return report(f"{what}: {name}", all(f"input: {line}\n" in machine.log() for line in wanted), machine.log())
 
-    good &= report("the devices are there", machine.wait_for("input: ready"), machine.log())
+    good &= report(f"{what}: the devices are there", machine.wait_for("input: ready"), machine.log())
     good &= sees("a key", lambda: monitor.press("a"), "key 4 1", "key 4 0")
     good &= sees("a key with a modifier", lambda: monitor.press("shift", "z"), "key 225 1", "key 29 1", "key 29 0", "key 225 0")
     good &= sees("a tablet's place", lambda: (send("abs", axis="x", value=16384), send("abs", axis="y", value=32767)), "place 0 32768", "place 1 65535")
@@ -53,7 +52,7 @@ def told(work):
     good &= sees("the wheel", lambda: (send("btn", button="wheel-up", down=True), send("btn", button="wheel-up", down=False)), "move 2 1")
     monitor.press("esc")
     status = machine.end()
-    return report("all was told", status == 0 and "not ok" not in machine.log(), machine.log()) and good
+    return report(f"{what}: all was told", status == 0 and "not ok" not in machine.log(), machine.log()) and good
 
 
 class Terminal:
@@ -142,7 +141,10 @@ def typed(work):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="input-test-") as work:
-        good = told(work)
+        good = told(work, "xhci", "qemu-xhci,id=xhci", ("usb-hub,bus=xhci.0,port=1", "usb-kbd,bus=xhci.0,port=1.2", "usb-mouse,bus=xhci.0,port=2",
+                                                        "usb-tablet,bus=xhci.0,port=3"))
+        good &= told(work, "uhci", "piix3-usb-uhci,id=uhci", ("usb-hub,bus=uhci.0,port=1", "usb-kbd,bus=uhci.0,port=1.1", "usb-mouse,bus=uhci.0,port=1.2",
+                                                              "usb-tablet,bus=uhci.0,port=2"))
         good &= typed(work)
     sys.exit(not good)
 

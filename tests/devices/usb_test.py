@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Disks on an xHCI controller: two at a time, one of them behind a hub; and one that is pulled out while it is written, and plugged in again. All with and
-without an IOMMU. What one disk does, and the death of the driver, is block_test.py's."""
+"""Disks on an xHCI controller: two at a time, one of them behind a hub; and one that is pulled out while it is written, and plugged in again, which is also done
+on UHCI. With and without an IOMMU. What one disk does, and the death of the driver, is block_test.py's."""
 import os
 import pathlib
 import subprocess
@@ -19,11 +19,11 @@ BUNDLE = ROOT / "build/x86_64/test/block.bundle"
 class Machine:
     """holon-run of the test's system with DEVICES (of QEMU) and a drive for each of DISKS, and QEMU's monitor."""
 
-    def __init__(self, work, disks, devices, options, words):
+    def __init__(self, work, disks, devices, options, words, controller="qemu-xhci,id=xhci"):
         self.log_path, path = pathlib.Path(work, "log"), pathlib.Path(work, "monitor")
         for old in (self.log_path, path):
             old.unlink(missing_ok=True)
-        qemu = ["-qmp", f"unix:{path},server=on,wait=off", "-device", "qemu-xhci,id=xhci"]
+        qemu = ["-qmp", f"unix:{path},server=on,wait=off", "-device", controller]
         for disk in disks:
             with open(pathlib.Path(work, disk), "wb") as out:
                 out.truncate(64 << 20)
@@ -62,6 +62,19 @@ def passed(what, status, log):
     return report(f"{what}: ends well", status == 0 and "devices: the end" in log and "the IOMMU stopped" not in log, log) and good
 
 
+def pulled(work, what, options, bus, controller):
+    stick = {"driver": "usb-storage", "bus": f"{bus}.0", "port": "2", "drive": "one", "serial": "stick", "id": "stick"}
+    # Shared: QEMU lets the old one's file go only a while after it was pulled out.
+    machine = Machine(work, ("one",), (",".join(f"{name}={value}" for name, value in stick.items()) + ",share-rw=on",), options, "pulled=1", controller)
+    if machine.wait_for("stick: to be pulled out"):
+        time.sleep(0.3)
+        machine.monitor.command("device_del", id="stick")
+    if machine.wait_for("stick: to be plugged in again"):
+        machine.monitor.command("device_add", **stick, **{"share-rw": True})
+    good = passed(f"pulled out, {what}", machine.end(), machine.log())
+    return report(f"pulled out, {what}: that was tried", "plugged in again, it is the same disk" in machine.log(), machine.log()) and good
+
+
 def main():
     good = True
     with tempfile.TemporaryDirectory(prefix="usb-test-") as work:
@@ -69,16 +82,8 @@ def main():
             machine = Machine(work, ("one", "two"), ("usb-hub,bus=xhci.0,port=1", "usb-storage,bus=xhci.0,port=1.4,drive=one,serial=behind",
                                                      "usb-storage,bus=xhci.0,port=3,drive=two,serial=beside"), options, "disks=2 together=1")
             good &= passed(f"two, {what}", machine.end(), machine.log())
-            stick = {"driver": "usb-storage", "bus": "xhci.0", "port": "2", "drive": "one", "serial": "stick", "id": "stick"}
-            # Shared: QEMU lets the old one's file go only a while after it was pulled out.
-            machine = Machine(work, ("one",), (",".join(f"{name}={value}" for name, value in stick.items()) + ",share-rw=on",), options, "pulled=1")
-            if machine.wait_for("stick: to be pulled out"):
-                time.sleep(0.3)
-                machine.monitor.command("device_del", id="stick")
-            if machine.wait_for("stick: to be plugged in again"):
-                machine.monitor.command("device_add", **stick, **{"share-rw": True})
-            good &= passed(f"pulled out, {what}", machine.end(), machine.log())
-            good &= report(f"pulled out, {what}: that was tried", "plugged in again, it is the same disk" in machine.log(), machine.log())
+            good &= pulled(work, what, options, "xhci", "qemu-xhci,id=xhci")
+        good &= pulled(work, "UHCI with an IOMMU", ["--qemu=-device", "--qemu=intel-iommu"], "uhci", "ich9-usb-uhci1,id=uhci")
     sys.exit(not good)
 
 
