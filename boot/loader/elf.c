@@ -6,121 +6,193 @@
 #include "loader.h"
 #include "string.h"
 
+enum { ELF_CLASS_64 = 2, ELF_LITTLE = 1, ELF_EXECUTABLE = 2, ELF_X86_64 = 62 };
+enum { SEGMENT_LOAD = 1, SEGMENT_INTERPRETER = 3 };
+enum { HEADER_BYTES = 64, SEGMENT_BYTES = 56, SEGMENT_MAX = 32 };
+
+/* What counts of the file's header, and of a program header. */
 struct elf_header {
-	uint8_t ident[16];
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, program_offset, section_offset;
-	uint32_t flags;
-	uint16_t header_size, program_size, program_count, section_size, section_count, section_names;
+	uint64_t entry, program_offset;
+	uint32_t program_count;
 };
 
 struct elf_segment {
 	uint32_t type, flags;
-	uint64_t offset, virtual_address, physical_address, file_size, memory_size, align;
+	uint64_t offset, address, file_size, memory_size;
 };
 
-_Static_assert(sizeof(struct elf_header) == 64 && sizeof(struct elf_segment) == 56, "ELF-64 layout");
+/*@ predicate segment_good(struct elf_segment *segment, integer size) =
+      segment->offset + segment->file_size <= size && segment->file_size <= segment->memory_size &&
+      ELF_VIRTUAL_MIN <= segment->address && segment->memory_size <= ELF_SPAN_MAX - 4096 &&
+      segment->address <= 0x10000000000000000 - ELF_SPAN_MAX - 4096;
+*/
 
-enum { ELF_CLASS_64 = 2, ELF_LITTLE = 1, ELF_EXECUTABLE = 2, ELF_X86_64 = 62 };
-enum { SEGMENT_LOAD = 1, SEGMENT_INTERPRETER = 3 };
-enum { SEGMENT_MAX = 32 };
-
-static const struct elf_segment *segments_of(const void *image)
+/*@ requires count <= 8 && \valid_read(bytes + (0 .. count - 1));
+    assigns \nothing;
+    ensures count == 2 ==> \result <= 0xffff;
+    ensures count == 4 ==> \result <= 0xffffffff;
+*/
+static uint64_t read(const uint8_t *bytes, unsigned count)
 {
-	const struct elf_header *header = image;
-	return (const void *)((const uint8_t *)image + header->program_offset);
+	uint64_t value = 0;
+	/*@ loop invariant count <= \at(count, Pre);
+	    loop invariant count == \at(count, Pre) ==> value == 0;
+	    loop invariant count == \at(count, Pre) - 1 ==> value <= 0xff;
+	    loop invariant count == \at(count, Pre) - 2 ==> value <= 0xffff;
+	    loop invariant count == \at(count, Pre) - 3 ==> value <= 0xffffff;
+	    loop invariant count == \at(count, Pre) - 4 ==> value <= 0xffffffff;
+	    loop assigns count, value;
+	    loop variant count;
+	*/
+	while (count--)
+		value = value * 256 + bytes[count];
+	return value;
 }
 
-static const char *header_check(const struct elf_header *header, uint64_t size)
+/*@ requires \valid_read(image + (0 .. HEADER_BYTES - 1)) && \valid(header);
+    requires \separated(header, image + (0 .. HEADER_BYTES - 1));
+    assigns *header;
+*/
+static void header_read(struct elf_header *header, const uint8_t *image)
+{
+	header->entry = read(image + 24, 8);
+	header->program_offset = read(image + 32, 8);
+	header->program_count = (uint32_t)read(image + 56, 2);
+}
+
+/*@ requires \valid_read(at + (0 .. SEGMENT_BYTES - 1)) && \valid(segment);
+    requires \separated(segment, at + (0 .. SEGMENT_BYTES - 1));
+    assigns *segment;
+*/
+static void segment_read(struct elf_segment *segment, const uint8_t *at)
+{
+	segment->type = (uint32_t)read(at, 4);
+	segment->flags = (uint32_t)read(at + 4, 4);
+	segment->offset = read(at + 8, 8);
+	segment->address = read(at + 16, 8);
+	segment->file_size = read(at + 32, 8);
+	segment->memory_size = read(at + 40, 8);
+}
+
+/*@ requires \valid_read(image + (0 .. size - 1)) && \valid(header);
+    requires \separated(header, image + (0 .. size - 1));
+    assigns *header;
+    ensures \result == \null ==> size >= HEADER_BYTES && 0 < header->program_count <= SEGMENT_MAX &&
+      header->program_offset + header->program_count * SEGMENT_BYTES <= size;
+*/
+static const char *header_check(struct elf_header *header, const uint8_t *image, uint64_t size)
 {
 	static const uint8_t ident[6] = {0x7f, 'E', 'L', 'F', ELF_CLASS_64, ELF_LITTLE};
-	if (size < sizeof(*header))
+	if (size < HEADER_BYTES)
 		return "the file is shorter than an ELF header";
-	if (memcmp(header->ident, ident, sizeof(ident)) != 0)
+	if (memcmp(image, ident, sizeof(ident)) != 0)
 		return "it is not a 64-bit little-endian ELF file";
-	if (header->type != ELF_EXECUTABLE || header->machine != ELF_X86_64)
+	if (read(image + 16, 2) != ELF_EXECUTABLE || read(image + 18, 2) != ELF_X86_64)
 		return "it is not an executable for this processor";
-	if (header->program_size != sizeof(struct elf_segment) || header->program_count == 0 ||
+	header_read(header, image);
+	if (read(image + 54, 2) != SEGMENT_BYTES || header->program_count == 0 ||
 	    header->program_count > SEGMENT_MAX)
 		return "its program headers have a wrong size or number";
 	if (header->program_offset % 8 || header->program_offset > size ||
-	    size - header->program_offset < header->program_count * sizeof(struct elf_segment))
+	    size - header->program_offset < header->program_count * SEGMENT_BYTES)
 		return "its program headers lie outside the file";
+	return NULL;
+}
+
+/*@ requires \valid_read(segment);
+    requires end <= UINT64_MAX - 0xfff;
+    assigns \nothing;
+    ensures \result == \null ==> segment_good(segment, size) && end <= segment->address;
+*/
+static const char *segment_check(const struct elf_segment *segment, uint64_t size, uint64_t end)
+{
+	if (segment->offset > size || segment->file_size > size - segment->offset)
+		return "a segment lies outside the file";
+	if (segment->file_size > segment->memory_size)
+		return "a segment is larger in the file than in memory";
+	if (segment->address < ELF_VIRTUAL_MIN || segment->memory_size > ELF_SPAN_MAX - PAGE_SIZE ||
+	    segment->address > 0 - ELF_SPAN_MAX - PAGE_SIZE)
+		return "a segment lies outside the kernel's addresses";
+	if (segment->address < end)
+		return "its segments overlap or are not in ascending order";
 	return NULL;
 }
 
 const char *elf_check(const void *image, uint64_t size, struct elf_layout *layout)
 {
-	const struct elf_header *header = image;
-	const char *why = header_check(header, size);
+	const uint8_t *bytes = image;
+	struct elf_header header;
+	const char *why = header_check(&header, bytes, size);
 	if (why)
 		return why;
-	const struct elf_segment *segments = segments_of(image);
 	uint64_t first = 0, end = 0;
 	bool entry_found = false;
-	for (uint32_t i = 0; i < header->program_count; i++) {
-		const struct elf_segment *segment = &segments[i];
-		if (segment->type == SEGMENT_INTERPRETER)
+	/*@ loop invariant i <= header.program_count;
+	    loop invariant first == 0 && end == 0 && !entry_found ||
+	      first % 4096 == 0 && ELF_VIRTUAL_MIN <= first < end <= UINT64_MAX - 4095 && end - first <= ELF_SPAN_MAX;
+	    loop invariant entry_found ==> first <= header.entry < end;
+	    loop assigns i, why, first, end, entry_found;
+	    loop variant header.program_count - i;
+	*/
+	for (uint32_t i = 0; i < header.program_count; i++) {
+		struct elf_segment segment;
+		segment_read(&segment, bytes + header.program_offset + i * SEGMENT_BYTES);
+		if (segment.type == SEGMENT_INTERPRETER)
 			return "it wants a dynamic loader";
-		if (segment->type != SEGMENT_LOAD || segment->memory_size == 0)
+		if (segment.type != SEGMENT_LOAD || segment.memory_size == 0)
 			continue;
-		if (segment->offset > size || segment->file_size > size - segment->offset)
-			return "a segment lies outside the file";
-		if (segment->file_size > segment->memory_size)
-			return "a segment is larger in the file than in memory";
-		if (segment->virtual_address < ELF_VIRTUAL_MIN ||
-		    segment->memory_size > ELF_SPAN_MAX - PAGE_SIZE ||
-		    segment->virtual_address > 0 - ELF_SPAN_MAX - PAGE_SIZE)
-			return "a segment lies outside the kernel's addresses";
-		if (segment->virtual_address < end)
-			return "its segments overlap or are not in ascending order";
+		why = segment_check(&segment, size, end);
+		if (why)
+			return why;
 		if (!first)
-			first = segment->virtual_address & ~(PAGE_SIZE - 1);
-		end = segment->virtual_address + segment->memory_size;
+			first = segment.address / PAGE_SIZE * PAGE_SIZE;
+		end = segment.address + segment.memory_size;
 		if (page_up(end) - first > ELF_SPAN_MAX)
 			return "it is too large";
-		if (header->entry >= segment->virtual_address && header->entry < end &&
-		    (segment->flags & ELF_EXECUTE))
+		if (header.entry >= segment.address && header.entry < end && (segment.flags & ELF_EXECUTE))
 			entry_found = true;
 	}
 	if (!first)
 		return "it has nothing to load";
 	if (!entry_found)
 		return "its entry point is not in an executable segment";
-	*layout =
-	    (struct elf_layout){.virtual_base = first, .span = page_up(end) - first, .entry = header->entry};
+	layout->virtual_base = first;
+	layout->span = page_up(end) - first;
+	layout->entry = header.entry;
 	return NULL;
 }
 
 uint32_t elf_access(const void *image, uint64_t address)
 {
-	const struct elf_header *header = image;
-	const struct elf_segment *segments = segments_of(image);
+	const uint8_t *bytes = image;
+	struct elf_header header;
 	uint32_t access = 0;
-	for (uint32_t i = 0; i < header->program_count; i++) {
-		const struct elf_segment *segment = &segments[i];
-		if (segment->type == SEGMENT_LOAD && segment->memory_size &&
-		    segment->virtual_address < address + PAGE_SIZE &&
-		    address < segment->virtual_address + segment->memory_size)
-			access |= segment->flags & (ELF_EXECUTE | ELF_WRITE | ELF_READ);
+	header_read(&header, bytes);
+	for (uint32_t i = 0; i < header.program_count; i++) {
+		struct elf_segment segment;
+		segment_read(&segment, bytes + header.program_offset + i * SEGMENT_BYTES);
+		if (segment.type == SEGMENT_LOAD && segment.memory_size &&
+		    segment.address < address + PAGE_SIZE && address < segment.address + segment.memory_size)
+			access |= segment.flags & (ELF_EXECUTE | ELF_WRITE | ELF_READ);
 	}
 	return access;
 }
 
 void elf_place(const void *image, const struct elf_layout *layout, void *to)
 {
-	const struct elf_header *header = image;
-	const struct elf_segment *segments = segments_of(image);
+	const uint8_t *bytes = image;
+	struct elf_header header;
 	uint64_t done = 0; /* bytes of `to` that are final */
-	for (uint32_t i = 0; i < header->program_count; i++) {
-		const struct elf_segment *segment = &segments[i];
-		if (segment->type != SEGMENT_LOAD || segment->memory_size == 0)
+	header_read(&header, bytes);
+	for (uint32_t i = 0; i < header.program_count; i++) {
+		struct elf_segment segment;
+		segment_read(&segment, bytes + header.program_offset + i * SEGMENT_BYTES);
+		if (segment.type != SEGMENT_LOAD || segment.memory_size == 0)
 			continue;
-		uint64_t start = segment->virtual_address - layout->virtual_base;
+		uint64_t start = segment.address - layout->virtual_base;
 		memset((uint8_t *)to + done, 0, start - done);
-		memcpy((uint8_t *)to + start, (const uint8_t *)image + segment->offset, segment->file_size);
-		done = start + segment->file_size;
+		memcpy((uint8_t *)to + start, bytes + segment.offset, segment.file_size);
+		done = start + segment.file_size;
 	}
 	memset((uint8_t *)to + done, 0, layout->span - done);
 }

@@ -13,6 +13,13 @@ struct elf_layout {
 	uint64_t entry;        /* virtual */
 };
 
+/*@ requires \valid_read((uint8_t *)image + (0 .. size - 1)) && \valid(layout);
+    requires \separated(layout, (uint8_t *)image + (0 .. size - 1));
+    assigns *layout;
+    ensures \result == \null ==> layout->virtual_base % 4096 == 0 && ELF_VIRTUAL_MIN <= layout->virtual_base &&
+      0 < layout->span <= ELF_SPAN_MAX && layout->span % 4096 == 0 &&
+      layout->virtual_base <= layout->entry < layout->virtual_base + layout->span;
+*/
 /* Checks the file of size bytes (image: 8-byte aligned) and says what it occupies. NULL, or what is wrong. */
 const char *elf_check(const void *image, uint64_t size, struct elf_layout *layout);
 /* What the segments that have part of the page at ADDRESS allow, of a checked file; 0: there is none. */

@@ -15,9 +15,12 @@
 
 #define PAGE_SIZE 4096ull
 
+/*@ assigns \nothing;
+    ensures value <= 0xfffffffffffff000 ==> \result >= value && \result - value < 4096 && \result % 4096 == 0;
+*/
 static inline uint64_t page_up(uint64_t value)
 {
-	return (value + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	return (value + (PAGE_SIZE - 1)) / PAGE_SIZE * PAGE_SIZE;
 }
 
 /* The memory at a physical address; the loader runs identity mapped. */

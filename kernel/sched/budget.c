@@ -8,6 +8,10 @@
 #include "thread.h"
 #include "unit.h"
 
+/*@ requires \valid(refills) && refills->head < REFILLS_MAX && index <= REFILLS_MAX;
+    assigns \nothing;
+    ensures \result == &refills->ring[place(refills->head, index)];
+*/
 static struct refill *refill_at(struct refills *refills, uint32_t index)
 {
 	return &refills->ring[(refills->head + index) % REFILLS_MAX];
@@ -36,6 +40,13 @@ static void refill_append(struct refills *refills, uint64_t time, uint64_t amoun
 	*refill_at(refills, refills->count++) = (struct refill){.time = time, .amount = amount};
 }
 
+/*@ requires refills_good(refills) && 1 < refills->count;
+    assigns refills->head, refills->count;
+    ensures refills_good(refills) && refills->count == \old(refills->count) - 1;
+    ensures \result == \old(refills->ring[refills->head]);
+    ensures 0 < \result.amount <= \old(whole(refills, refills->count));
+    ensures whole(refills, refills->count) == \old(whole(refills, refills->count)) - \result.amount;
+*/
 static struct refill refill_pop(struct refills *refills)
 {
 	struct refill head = *refill_at(refills, 0);

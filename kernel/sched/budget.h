@@ -37,13 +37,40 @@ struct refills {
 	uint64_t period;
 };
 
+/*@ logic integer place(integer head, integer i) = head + i < REFILLS_MAX ? head + i : head + i - REFILLS_MAX;
+    logic integer amount(struct refills *r, integer i) = r->ring[place(r->head, i)].amount;
+    logic integer part(struct refills *r, integer count, integer i) = i < count ? amount(r, i) : 0;
+    logic integer whole(struct refills *r, integer count) =
+      part(r, count, 0) + part(r, count, 1) + part(r, count, 2) + part(r, count, 3) +
+      part(r, count, 4) + part(r, count, 5) + part(r, count, 6) + part(r, count, 7);
+    predicate filled(struct refills *r, integer i) = i < r->count ==> amount(r, i) > 0;
+    predicate all_filled(struct refills *r) =
+      filled(r, 0) && filled(r, 1) && filled(r, 2) && filled(r, 3) && filled(r, 4) && filled(r, 5) &&
+      filled(r, 6) && filled(r, 7);
+    predicate refills_good(struct refills *r) =
+      \valid(r) && r->head < REFILLS_MAX && 1 <= r->count <= r->max && 2 <= r->max <= REFILLS_MAX &&
+      all_filled(r) && whole(r, r->count) <= BUDGET_PERIOD_MAX_NS;
+*/
+
+/*@ requires \valid(refills) && 2 <= max <= REFILLS_MAX && 0 < quota <= BUDGET_PERIOD_MAX_NS;
+    assigns *refills;
+    ensures refills_good(refills);
+    ensures whole(refills, refills->count) == quota;
+*/
 void refills_init(struct refills *refills, uint64_t quota, uint64_t period, uint32_t max, uint64_t now);
 /* Consumes USED ns ending at NOW. The sum of all amounts never changes. */
 void refills_charge(struct refills *refills, uint64_t used);
 /* The budget was idle until NOW: what has become available is one refill beginning now. */
 void refills_activate(struct refills *refills, uint64_t now);
 /* ns that may be consumed at NOW; 0: wait until refills_next(). */
+/*@ requires \valid_read(refills) && refills->head < REFILLS_MAX;
+    assigns \nothing;
+    ensures \result == 0 || \result == refills->ring[refills->head].amount;
+*/
 uint64_t refills_available(const struct refills *refills, uint64_t now);
+/*@ requires \valid_read(refills) && refills->head < REFILLS_MAX;
+    assigns \nothing;
+*/
 uint64_t refills_next(const struct refills *refills);
 
 struct budget {
@@ -70,6 +97,14 @@ struct budget {
 void budget_configure(struct budget *budget, const struct budget_spec *spec, uint64_t now);
 void budget_setup(struct budget *budget, struct cpu *cpu, const struct budget_spec *spec, uint64_t now);
 /* The CPU's share BUDGET takes, parts per million, rounded up. 0: best effort. */
+/*@ requires \valid_read(spec);
+    requires spec->priority > PRIORITY_BEST_EFFORT_MAX ==>
+      0 < spec->quota_ns <= spec->period_ns <= BUDGET_PERIOD_MAX_NS;
+    assigns \nothing;
+    ensures spec->priority <= PRIORITY_BEST_EFFORT_MAX ==> \result == 0;
+    ensures spec->priority > PRIORITY_BEST_EFFORT_MAX ==>
+      \result * spec->period_ns >= spec->quota_ns * 1000000 && \result <= 1000000;
+*/
 uint32_t budget_share(const struct budget_spec *spec);
 /* E_OK, or E_ARGUMENT or E_QUOTA_CPU when SPEC is not one that UNIT may have. */
 int64_t budget_check(const struct unit *unit, const struct budget_spec *spec);

@@ -31,6 +31,10 @@ int memcmp(const void *a, const void *b, size_t size)
 {
 	const uint8_t *left = a;
 	const uint8_t *right = b;
+	/*@ loop invariant i <= size;
+	    loop assigns i;
+	    loop variant size - i;
+	*/
 	for (size_t i = 0; i < size; i++)
 		if (left[i] != right[i])
 			return left[i] - right[i];
@@ -40,6 +44,10 @@ int memcmp(const void *a, const void *b, size_t size)
 void *memchr(const void *text, int value, size_t size)
 {
 	const uint8_t *byte = text;
+	/*@ loop invariant i <= size;
+	    loop assigns i;
+	    loop variant size - i;
+	*/
 	for (size_t i = 0; i < size; i++)
 		if (byte[i] == (uint8_t)value)
 			return (void *)(uintptr_t)(byte + i);
@@ -49,6 +57,10 @@ void *memchr(const void *text, int value, size_t size)
 size_t strlen(const char *text)
 {
 	size_t length = 0;
+	/*@ loop invariant \forall integer i; 0 <= i < length ==> text[i] != 0;
+	    loop invariant \valid_read(text + (0 .. length)) && length < 0x7fffffffffffffff;
+	    loop assigns length;
+	*/
 	while (text[length])
 		length++;
 	return length;
@@ -57,6 +69,11 @@ size_t strlen(const char *text)
 size_t strnlen(const char *text, size_t size)
 {
 	size_t length = 0;
+	/*@ loop invariant \forall integer i; 0 <= i < length ==> text[i] != 0;
+	    loop invariant length <= size && (length == 0 || \valid_read(text + (0 .. length - 1)));
+	    loop assigns length;
+	    loop variant size - length;
+	*/
 	while (length < size && text[length])
 		length++;
 	return length;
@@ -64,6 +81,9 @@ size_t strnlen(const char *text, size_t size)
 
 int strcmp(const char *a, const char *b)
 {
+	/*@ loop invariant is_text(a) && is_text(b);
+	    loop assigns a, b;
+	*/
 	while (*a && *a == *b)
 		a++, b++;
 	return (uint8_t)*a - (uint8_t)*b;
@@ -79,6 +99,9 @@ int strncmp(const char *a, const char *b, size_t size)
 
 char *strchr(const char *text, int value)
 {
+	/*@ loop invariant is_text(text);
+	    loop assigns text;
+	*/
 	for (;; text++) {
 		if (*text == (char)value)
 			return (char *)(uintptr_t)text;
@@ -90,6 +113,9 @@ char *strchr(const char *text, int value)
 char *strrchr(const char *text, int value)
 {
 	const char *found = 0;
+	/*@ loop invariant is_text(text);
+	    loop assigns text, found;
+	*/
 	for (;; text++) {
 		if (*text == (char)value)
 			found = text;

@@ -17,4 +17,9 @@ int strncmp(const char *a, const char *b, size_t size);
 char *strchr(const char *text, int value);
 char *strrchr(const char *text, int value);
 /* Copies at most SIZE-1 bytes and always terminates; false when TEXT was cut. */
+/*@ requires 0 < size && \valid(to + (0 .. size - 1)) && is_text(text);
+    requires \forall integer i; \separated(to + (0 .. size - 1), text + i);
+    assigns to[0 .. size - 1];
+    ensures \exists integer n; 0 <= n < size && to[n] == 0;
+*/
 bool text_copy(char *to, size_t size, const char *text);

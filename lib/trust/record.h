@@ -57,6 +57,13 @@ enum record_error {
 	RECORD_VALUE,     /* a value out of its form or bounds */
 	RECORD_TOO_LARGE, /* writing: it does not fit */
 };
+
+/*@ predicate fields_good(uint8_t *bytes, integer count, struct record_rule *rules, struct field *fields, integer rule) =
+      \forall integer i; 0 <= i < rule ==>
+        fields[i].bytes == \null ||
+        (\valid_read(fields[i].bytes + (0 .. fields[i].count - 1)) &&
+         (rules[i].form == FORM_NUMBER ==> fields[i].count == 8));
+*/
 const char *record_error_text(enum record_error error);
 
 /* Reads the record of KIND at BYTES, which must be exactly COUNT bytes long, by the COUNT_RULES rules RULES.
@@ -76,6 +83,11 @@ struct record_writer {
 	size_t list; /* where the value of the list under way begins */
 	enum record_error error;
 };
+/*@ predicate writer_good(struct record_writer *writer) =
+      \valid(writer) && \valid(writer->bytes + (0 .. writer->room - 1)) &&
+      \separated(writer, writer->bytes + (0 .. writer->room - 1)) &&
+      writer->count <= writer->room && writer->count <= RECORD_BYTES_MAX;
+*/
 void record_begin(struct record_writer *writer, uint8_t *bytes, size_t room, enum record_kind kind);
 void record_put(struct record_writer *writer, uint16_t tag, const void *value, uint32_t count);
 void record_put_number(struct record_writer *writer, uint16_t tag, uint64_t value);

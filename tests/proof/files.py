@@ -1,0 +1,75 @@
+"""What is proved, and the mutants that must break a proof: see prove.
+
+FILES: a source, the folders of its headers, and the functions that are proved; WITHOUT names those that are not, each with
+why. Together they are all of the file's. CAST marks files in which bytes are seen as uint8_t and as char: the contracts of
+memcpy and memset name both kinds of memory (model.h).
+"""
+CAST = "Typed+Cast"
+KERNEL = [f"kernel/{folder}" for folder in
+          ("call", "guest", "device", "ipc", "thread", "unit", "memory", "sched", "object", "quota", "arch", "base", "sim")]
+OPEN = "nothing is stated of it in the code: its goals were open"
+LIFE = "the objects and locks of the kernel have no contracts yet"
+
+FILES = {
+    "boot/loader/bundle.c": {
+        "include": ["boot/loader"],
+        "functions": ["entry_check", "entry_empty", "bundle_check", "bundle_find"]},
+    "boot/loader/handoff_check.c": {
+        "include": ["boot/loader"],
+        "functions": ["text_ends", "lies_in", "check_memory", "check_modules", "check_framebuffer", "check_machine",
+                      "handoff_check"]},
+    "boot/loader/elf.c": {
+        "include": ["boot/loader"], "model": CAST,
+        "functions": ["read", "header_read", "segment_read", "header_check", "segment_check", "elf_check"],
+        "without": {name: "of a file that elf_check has passed; its test and fuzzer cover it" for name in ("elf_access", "elf_place")}},
+    "lib/holon/text.c": {
+        "include": ["lib/holon", "lib/holon/arch/x86_64"], "model": CAST,
+        "functions": ["memcmp", "memchr", "strlen", "strnlen", "strcmp", "strchr", "strrchr", "text_copy"],
+        "without": {"memcpy": "the processor's instruction", "memset": "the processor's instruction",
+                    "memmove": "compares addresses of different objects", "strncmp": OPEN}},
+    "lib/trust/record.c": {
+        "include": ["lib/trust"], "model": CAST,
+        "functions": ["load", "store", "record_error_text", "record_number", "record_next", "is_text", "compare",
+                      "list_good", "value_good", "record_size", "record_read", "take", "record_begin", "record_put",
+                      "record_put_number", "record_list_begin", "record_list_add", "record_list_end", "record_end"]},
+    "kernel/sched/budget.c": {
+        "include": KERNEL,
+        "functions": ["refill_at", "refills_init", "refill_pop", "refills_available", "refills_next", "budget_share"],
+        "without": dict({name: OPEN for name in ("refill_append", "refills_charge", "refills_activate")},
+                        **{name: LIFE for name in
+                           ("budget_check", "budget_replenish", "budget_configure", "budget_setup", "share_change",
+                            "budget_teardown", "budget_create", "sys_budget_create", "sys_budget_configure",
+                            "sys_budget_info")})},
+}
+
+# FILE, function whose proof must break, text (its first place counts), what stands there instead.
+BUNDLE, HANDOFF, ELF = "boot/loader/bundle.c", "boot/loader/handoff_check.c", "boot/loader/elf.c"
+TEXT, RECORD, BUDGET = "lib/holon/text.c", "lib/trust/record.c", "kernel/sched/budget.c"
+MUTANTS = [
+    (BUNDLE, "entry_check", "length < sizeof(entry->name) && entry", "length <= sizeof(entry->name) && entry"),
+    (BUNDLE, "entry_check", "if (entry->offset % PAGE_SIZE)", "if (entry->offset % 2048)"),
+    (BUNDLE, "bundle_check", "header->size > available", "header->size > available + 1"),
+    (BUNDLE, "bundle_check", "header->entry_count > BUNDLE_ENTRY_MAX", "header->entry_count > BUNDLE_ENTRY_MAX + 1"),
+    (BUNDLE, "bundle_check", "used = page_up(entry->offset + entry->size)", "used = page_up(entry->offset)"),
+    (BUNDLE, "bundle_check", "entry->offset > header->size || ", ""),
+    (BUNDLE, "bundle_find", "return &header->entries[i]", "return &header->entries[i + 1]"),
+    (HANDOFF, "text_ends", "i < size; i++", "i <= size; i++"),
+    (HANDOFF, "lies_in", "base >= range->base && ", ""),
+    (HANDOFF, "check_memory", "range->base < end", "range->base + 1 < end"),
+    (HANDOFF, "check_memory", "range->size > UINT64_MAX - range->base", "range->size > UINT64_MAX - 1"),
+    (HANDOFF, "check_modules", "handoff->module_count > HANDOFF_MODULE_MAX", "handoff->module_count > 99"),
+    (HANDOFF, "check_machine", "machine->cpu_count > HANDOFF_CPU_MAX", "machine->cpu_count > HANDOFF_CPU_MAX + 1"),
+    (ELF, "header_check", "size < HEADER_BYTES", "size < HEADER_BYTES - 1"),
+    (ELF, "header_check", "header->program_offset > size ||", "header->program_offset > size + 1 ||"),
+    (ELF, "segment_check", "segment->file_size > size - segment->offset", "segment->file_size > size"),
+    (ELF, "elf_check", "end = segment.address + segment.memory_size;", "end = segment.address - segment.memory_size;"),
+    (ELF, "elf_check", "page_up(end) - first > ELF_SPAN_MAX", "page_up(end) - first > 2 * ELF_SPAN_MAX"),
+    (TEXT, "strnlen", "length < size && text[length]", "text[length]"),
+    (TEXT, "text_copy", "length = size - 1", "length = size"),
+    (RECORD, "record_next", "count > list->count - *at - 2", "count > list->count - *at"),
+    (RECORD, "record_read", "length > count - at", "length > count"),
+    (RECORD, "list_good", "item.count > field->count - at", "item.count > field->count"),
+    (RECORD, "take", "count > writer->room - writer->count", "count > writer->room"),
+    (BUDGET, "refill_pop", "(refills->head + 1) % REFILLS_MAX", "refills->head + 1"),
+    (BUDGET, "budget_share", "+ spec->period_ns - 1)", ")"),
+]
