@@ -15,6 +15,10 @@ void *memmove(void *to, const void *from, size_t size)
 int memcmp(const void *a, const void *b, size_t size)
 {
 	const unsigned char *x = a, *y = b;
+	/*@ loop invariant i <= size;
+	    loop assigns i;
+	    loop variant size - i;
+	*/
 	for (size_t i = 0; i < size; i++)
 		if (x[i] != y[i])
 			return x[i] - y[i];
@@ -24,6 +28,10 @@ int memcmp(const void *a, const void *b, size_t size)
 size_t strlen(const char *text)
 {
 	size_t length = 0;
+	/*@ loop invariant \forall integer i; 0 <= i < length ==> text[i] != 0;
+	    loop invariant \valid_read(text + (0 .. length)) && length < 0x7fffffffffffffff;
+	    loop assigns length;
+	*/
 	while (text[length])
 		length++;
 	return length;
@@ -31,6 +39,11 @@ size_t strlen(const char *text)
 
 int strncmp(const char *a, const char *b, size_t size)
 {
+	/*@ loop invariant i <= size;
+	    loop invariant is_text(a + i) && is_text(b + i);
+	    loop assigns i;
+	    loop variant size - i;
+	*/
 	for (size_t i = 0; i < size; i++)
 		if (a[i] != b[i] || !a[i])
 			return (unsigned char)a[i] - (unsigned char)b[i];

@@ -91,6 +91,11 @@ int strcmp(const char *a, const char *b)
 
 int strncmp(const char *a, const char *b, size_t size)
 {
+	/*@ loop invariant i <= size;
+	    loop invariant is_text(a + i) && is_text(b + i);
+	    loop assigns i;
+	    loop variant size - i;
+	*/
 	for (size_t i = 0; i < size; i++)
 		if (a[i] != b[i] || !a[i])
 			return (uint8_t)a[i] - (uint8_t)b[i];

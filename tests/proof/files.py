@@ -1,4 +1,4 @@
-"""What is proved, and the mutants that must break a proof: see prove.
+"""What is proved, the mutants that must break a proof, and changes that must not: see prove.
 
 FILES: a source, the folders of its headers, and the functions that are proved; WITHOUT names those that are not, each with
 why. Together they are all of the file's. CAST marks files in which bytes are seen as uint8_t and as char: the contracts of
@@ -22,11 +22,15 @@ FILES = {
         "include": ["boot/loader"], "model": CAST,
         "functions": ["read", "header_read", "segment_read", "header_check", "segment_check", "elf_check"],
         "without": {name: "of a file that elf_check has passed; its test and fuzzer cover it" for name in ("elf_access", "elf_place")}},
+    "boot/loader/string.c": {
+        "include": ["boot/loader"], "model": CAST,
+        "functions": ["memcmp", "strlen", "strncmp", "strcmp"],
+        "without": {"memmove": "compares addresses of different objects"}},
     "lib/holon/text.c": {
         "include": ["lib/holon", "lib/holon/arch/x86_64"], "model": CAST,
-        "functions": ["memcmp", "memchr", "strlen", "strnlen", "strcmp", "strchr", "strrchr", "text_copy"],
+        "functions": ["memcmp", "memchr", "strlen", "strnlen", "strcmp", "strncmp", "strchr", "strrchr", "text_copy"],
         "without": {"memcpy": "the processor's instruction", "memset": "the processor's instruction",
-                    "memmove": "compares addresses of different objects", "strncmp": OPEN}},
+                    "memmove": "compares addresses of different objects"}},
     "lib/trust/record.c": {
         "include": ["lib/trust"], "model": CAST,
         "functions": ["load", "store", "record_error_text", "record_number", "record_next", "is_text", "compare",
@@ -44,7 +48,7 @@ FILES = {
 
 # FILE, function whose proof must break, text (its first place counts), what stands there instead.
 BUNDLE, HANDOFF, ELF = "boot/loader/bundle.c", "boot/loader/handoff_check.c", "boot/loader/elf.c"
-TEXT, RECORD, BUDGET = "lib/holon/text.c", "lib/trust/record.c", "kernel/sched/budget.c"
+STRING, TEXT, RECORD, BUDGET = "boot/loader/string.c", "lib/holon/text.c", "lib/trust/record.c", "kernel/sched/budget.c"
 MUTANTS = [
     (BUNDLE, "entry_check", "length < sizeof(entry->name) && entry", "length <= sizeof(entry->name) && entry"),
     (BUNDLE, "entry_check", "if (entry->offset % PAGE_SIZE)", "if (entry->offset % 2048)"),
@@ -64,6 +68,9 @@ MUTANTS = [
     (ELF, "segment_check", "segment->file_size > size - segment->offset", "segment->file_size > size"),
     (ELF, "elf_check", "end = segment.address + segment.memory_size;", "end = segment.address - segment.memory_size;"),
     (ELF, "elf_check", "page_up(end) - first > ELF_SPAN_MAX", "page_up(end) - first > 2 * ELF_SPAN_MAX"),
+    (STRING, "memcmp", "i < size; i++", "i <= size; i++"),
+    (STRING, "strncmp", " || !a[i]", ""),
+    (TEXT, "strcmp", "*a && *a == *b", "*a == *b"),
     (TEXT, "strnlen", "length < size && text[length]", "text[length]"),
     (TEXT, "text_copy", "length = size - 1", "length = size"),
     (RECORD, "record_next", "count > list->count - *at - 2", "count > list->count - *at"),
@@ -72,4 +79,12 @@ MUTANTS = [
     (RECORD, "take", "count > writer->room - writer->count", "count > writer->room"),
     (BUDGET, "refill_pop", "(refills->head + 1) % REFILLS_MAX", "refills->head + 1"),
     (BUDGET, "budget_share", "+ spec->period_ns - 1)", ")"),
+]
+
+# The same for changes that change nothing: the proof must stand.
+HARMLESS = [
+    (BUNDLE, "bundle_check", "available < sizeof(*header)", "sizeof(*header) > available"),
+    (HANDOFF, "check_memory", "range->base < end", "end > range->base"),
+    (ELF, "header_check", "size < HEADER_BYTES", "size <= HEADER_BYTES - 1"),
+    (BUDGET, "refill_pop", "(refills->head + 1) % REFILLS_MAX", "(1 + refills->head) % REFILLS_MAX"),
 ]

@@ -9,11 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*@ predicate is_text{L}(char *text) =
-      \exists integer n; 0 <= n < 0x7fffffffffffffff && \valid_read(text + (0 .. n)) && text[n] == 0;
+/*@ predicate ends_at{L}(char *text, integer n) =
+      0 <= n < 0x7fffffffffffffff && \valid_read(text + (0 .. n)) && text[n] == 0;
+    predicate is_text{L}(char *text) = \exists integer n; ends_at(text, n);
     lemma text_ends{L}: \forall char *text, integer n;
       0 <= n < 0x7fffffffffffffff && \valid_read(text + (0 .. n)) && text[n] == 0 ==> is_text(text);
+    lemma ends_on{L}: \forall char *text, integer n; 0 < n && ends_at(text, n) ==> ends_at(text + 1, n - 1);
     lemma text_goes_on{L}: \forall char *text; is_text(text) && text[0] != 0 ==> is_text(text + 1);
+    lemma text_goes_on_at{L}: \forall char *text, integer i; is_text(text + i) && text[i] != 0 ==> is_text(text + (i + 1));
 */
 
 /*@ requires \valid((char *)to + (0 .. size - 1)) && \valid_read((char *)from + (0 .. size - 1));
@@ -74,9 +77,9 @@ char *strchr(const char *text, int value);
 char *strrchr(const char *text, int value);
 
 /* Atomic operations of one thread of control. */
-#define __atomic_load_n(place, order) (*(place))
-#define __atomic_store_n(place, value, order) ((void)(*(place) = (value)))
+#define __atomic_load_n(place, order)           (*(place))
+#define __atomic_store_n(place, value, order)   ((void)(*(place) = (value)))
 #define __atomic_add_fetch(place, value, order) (*(place) += (value))
 #define __atomic_sub_fetch(place, value, order) (*(place) -= (value))
 #define __atomic_fetch_add(place, value, order) ((*(place) += (value)) - (value))
-#define __builtin_expect(value, likely) (value)
+#define __builtin_expect(value, likely)         (value)
