@@ -200,6 +200,68 @@ enum plan_error plan_grant(struct plan *plan, const char *grant, struct field *w
 	return PLAN_OK;
 }
 
+/* ---- Grants as they are kept ---- */
+
+static bool number_read(uint64_t *value, const char *text)
+{
+	if (!*text)
+		return false;
+	for (*value = 0; *text; text++) {
+		uint64_t digit = (uint64_t)(*text - '0');
+
+		if (*text < '0' || *text > '9' || *value > (UINT64_MAX - digit) / 10)
+			return false;
+		*value = *value * 10 + digit;
+	}
+	return true;
+}
+
+bool plan_grant_read(char list[PLAN_GRANT_MAX], uint64_t *until, const uint8_t *bytes, size_t count)
+{
+	char *end;
+
+	*until = UINT64_MAX;
+	if (count >= PLAN_GRANT_MAX || memchr(bytes, 0, count))
+		return false;
+	memcpy(list, bytes, count);
+	list[count] = 0;
+	end = strchr(list, '\n');
+	if (!end)
+		return true;
+	*end = 0;
+	return number_read(until, end + 1);
+}
+
+size_t plan_grant_write(char text[PLAN_GRANT_MAX], uint32_t granted, uint64_t until)
+{
+	size_t length = 0;
+	char digits[20];
+	unsigned digit = 0;
+
+	for (unsigned index = 0; index < CAPABILITIES; index++) {
+		if (!(granted & capabilities[index].bit))
+			continue;
+		if (length)
+			text[length++] = ',';
+		memcpy(text + length, capabilities[index].name, strlen(capabilities[index].name));
+		length += strlen(capabilities[index].name);
+	}
+	if (!length) {
+		memcpy(text, "none", 4);
+		length = 4;
+	}
+	if (until != UINT64_MAX) {
+		text[length++] = '\n';
+		do
+			digits[digit++] = (char)('0' + until % 10);
+		while (until /= 10);
+		while (digit)
+			text[length++] = digits[--digit];
+	}
+	text[length] = 0;
+	return length;
+}
+
 /* ---- Versions ---- */
 
 static bool is_digit(const struct field *text, uint32_t at)

@@ -28,6 +28,7 @@ enum plan_payload {
 enum {
 	PLAN_WORDS_MAX = 64,
 	PLAN_COMMAND_MAX = 1024, /* as the manifest's */
+	PLAN_GRANT_MAX = 256,
 	PLAN_MEMORY_MIN = 4 << 20,
 	PLAN_HANDLES_MIN = 128,
 	PLAN_HANDLES_MAX = 1 << 20,
@@ -67,6 +68,12 @@ const char *capability_sentence(uint32_t bit);
 enum plan_error plan_make(struct plan *plan, const struct capsule *capsule, struct field *wrong);
 /* Grants what GRANT names: words divided by commas, "all", or "none" or "" for nothing. PLAN_DENIED: what is required is missing. */
 enum plan_error plan_grant(struct plan *plan, const char *grant, struct field *wrong);
+
+/* A grant as it is kept: the list, and on a line of its own the time when it ends. COUNT bytes at BYTES; false: they are no such
+ * thing. *UNTIL: UINT64_MAX where it has no end. */
+bool plan_grant_read(char list[PLAN_GRANT_MAX], uint64_t *until, const uint8_t *bytes, size_t count);
+/* Writes it into TEXT; the bytes. */
+size_t plan_grant_write(char text[PLAN_GRANT_MAX], uint32_t granted, uint64_t until);
 
 /* Whether version A is older (-1), the same (0) or newer (1) than B: runs of digits count as numbers of any length, and whatever
  * divides them as text; a longer version is newer. */

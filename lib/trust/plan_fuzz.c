@@ -24,6 +24,24 @@ static void check_plan(const struct plan *plan)
 			abort();
 }
 
+/* What is written is read again, and what is read, whatever it is, names no more than there is. */
+static void kept(const struct plan *plan, const uint8_t *bytes, size_t count)
+{
+	char text[PLAN_GRANT_MAX], list[PLAN_GRANT_MAX];
+	uint64_t until, again;
+	struct plan copy = *plan;
+	struct field wrong;
+
+	if (!plan_grant_read(list, &until, bytes, count))
+		return;
+	count = plan_grant_write(text, plan->granted, until);
+	if (!plan_grant_read(list, &again, (const uint8_t *)text, count) || again != until)
+		abort();
+	(void)plan_grant(&copy, list, &wrong);
+	if (copy.granted != plan->granted)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct capsule capsule;
@@ -60,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (plan.granted & ~(plan.required | plan.optional))
 		abort();
+	kept(&plan, (const uint8_t *)grant, words);
 	if (!error && plan.required & ~plan.granted)
 		abort();
 	if (plan_version_compare(&capsule.manifest[CAPSULE_VERSION], &capsule.manifest[CAPSULE_VERSION]) ||

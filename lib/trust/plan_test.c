@@ -233,8 +233,41 @@ static void test_versions(void)
 	check(compare("1.02", "1.2") == 0 && compare("007", "7") == 0, "leading zeros count nothing");
 }
 
+static bool kept(const char *text, const char *list, uint64_t until)
+{
+	char found[PLAN_GRANT_MAX];
+	uint64_t time;
+	bool good = plan_grant_read(found, &time, (const uint8_t *)text, strlen(text));
+
+	return list ? good && strcmp(found, list) == 0 && time == until : !good;
+}
+
+static void test_kept(void)
+{
+	static const char *const bad[] = {
+	    "files\n", "files\nx", "files\n1x", "files\n-1", "files\n18446744073709551616", "files\n1\n", 0};
+	char text[PLAN_GRANT_MAX];
+	bool good = true;
+
+	check(kept("files,network", "files,network", UINT64_MAX) && kept("", "", UINT64_MAX) &&
+	          kept("none\n1800000000", "none", 1800000000) &&
+	          kept("a\n18446744073709551615", "a", UINT64_MAX),
+	      "a kept grant, with and without an end");
+	for (unsigned index = 0; bad[index]; index++)
+		good &= kept(bad[index], 0, 0);
+	check(good, "what is no grant");
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	check(kept(text, text, UINT64_MAX), "one of just the length that there may be");
+	check(plan_grant_write(text, CAPABILITY_WX | CAPABILITY_FILES, 7) == 10 &&
+	          strcmp(text, "files,wx\n7") == 0 && plan_grant_write(text, 0, UINT64_MAX) == 4 &&
+	          strcmp(text, "none") == 0 && plan_grant_write(text, ~0u, UINT64_MAX - 1) < PLAN_GRANT_MAX,
+	      "how one is written");
+}
+
 int main(void)
 {
+	test_kept();
 	test_grants();
 	test_quotas();
 	test_payloads();

@@ -1,4 +1,5 @@
 /* The chain of trust: what it accepts, every order of what it refuses, and flips of every class of byte. */
+#include "boot.h"
 #include "trust.h"
 #include <crypto/sha3.h>
 #include <stdio.h>
@@ -348,6 +349,77 @@ static void test_records(void)
 	      "a record that does not fit is told", "it is written");
 }
 
+/* A boot manifest with ROOTS for capsules; its signature is the loader's business. */
+static size_t boot_make(uint8_t *bytes, size_t room, const uint8_t *const *roots)
+{
+	static const uint8_t unused[TRUST_ID_BYTES], part_item[BOOT_PART_BYTES] = {'x'};
+	struct record_writer writer;
+	enum record_error error;
+
+	record_begin(&writer, bytes, room, RECORD_BOOT);
+	record_put(&writer, BOOT_BUILD + 1, "a test", 6);
+	record_put_number(&writer, BOOT_FLAGS + 1, 0);
+	record_put_number(&writer, BOOT_ROLLBACK + 1, 1);
+	record_put_number(&writer, BOOT_TIME + 1, NOW);
+	record_put(&writer, BOOT_SIGNER + 1, unused, sizeof(unused));
+	record_list_begin(&writer, BOOT_PARTS + 1);
+	record_list_add(&writer, part_item, sizeof(part_item));
+	record_list_end(&writer);
+	if (*roots) {
+		record_list_begin(&writer, BOOT_CAPSULE_ROOTS + 1);
+		for (; *roots; roots++)
+			record_list_add(&writer, *roots, TRUST_ROOT_BYTES);
+		record_list_end(&writer);
+	}
+	return record_end(&writer, &error);
+}
+
+static enum trust_error keys_by(const uint8_t *const *roots, const uint8_t **root, size_t cut)
+{
+	static uint8_t manifest[4096];
+	size_t size = boot_make(manifest, sizeof(manifest), roots);
+	struct key_list list;
+
+	return trust_capsule_keys(&list, root, manifest, size - cut, list_file, list_size, NULL);
+}
+
+static void test_capsule_roots(void)
+{
+	static const uint8_t other[TRUST_ROOT_BYTES], last[TRUST_ROOT_BYTES] = {255, 255};
+	struct recipe recipe = good_recipe;
+	struct key_list list;
+	struct capsule capsule;
+	const uint8_t *root = NULL;
+
+	list_make(&recipe);
+	check(keys_by((const uint8_t *const[]){other, root_pk, last, NULL}, &root, 0) == TRUST_OK && root &&
+	          memcmp(root, root_pk, TRUST_ROOT_BYTES) == 0,
+	      "a key list under one of the manifest's roots", "it is refused, or the root is another");
+	check(keys_by((const uint8_t *const[]){other, last, NULL}, &root, 0) == TRUST_ISSUER,
+	      "one under none of them", "it is taken");
+	check(keys_by((const uint8_t *const[]){NULL}, &root, 0) == TRUST_ISSUER, "a manifest without roots",
+	      "it is taken");
+	check(keys_by((const uint8_t *const[]){root_pk, NULL}, &root, 1) == TRUST_FORM,
+	      "a manifest that is cut", "it is taken");
+	list_file[list_record - 1] ^= 1;
+	check(keys_by((const uint8_t *const[]){root_pk, NULL}, &root, 0) == TRUST_ISSUER,
+	      "a changed key list", "it is taken");
+
+	recipe.cert_until = UNTIL + 500;
+	list_make(&recipe);
+	capsule_make(&recipe);
+	check(trust_key_list(&list, list_file, list_size, root_pk, 0, NULL) == TRUST_OK &&
+	          trust_capsule(&capsule, capsule_file, capsule_size, &list, NULL, NOW, NULL, NULL) ==
+	              TRUST_OK &&
+	          trust_capsule_until(&capsule, &list) == UNTIL,
+	      "a capsule ends with the certifier's key", "it ends at another time");
+	recipe.cert_until = UNTIL - 500;
+	capsule_make(&recipe);
+	check(trust_capsule(&capsule, capsule_file, capsule_size, &list, NULL, NOW, NULL, NULL) == TRUST_OK &&
+	          trust_capsule_until(&capsule, &list) == UNTIL - 500,
+	      "or with its certificate", "it ends at another time");
+}
+
 int main(void)
 {
 	uint8_t seed[SLHDSA_MAX_SEED_SIZE];
@@ -361,6 +433,7 @@ int main(void)
 	key_id(key_algorithm_find(KEY_HYBRID_SIGN), certifier.pk, certifier_id);
 	test_records();
 	test_recipes();
+	test_capsule_roots();
 	test_revocations();
 	test_flips();
 	return failures != 0;

@@ -18,8 +18,8 @@
 
 /* What the sources shared with `subkernel` say on a wrong option of theirs, of which none is used here. */
 const char usage[] =
-    "usage: capsule install FILE [--grant LIST] [--vault NAME | --session]\n"
-    "       capsule run NAME [--grant LIST] [--files DIR[:ro]] [--detach] [-- ARGUMENT...]\n"
+    "usage: capsule install FILE [--grant LIST] [--for TIME] [--vault NAME | --session]\n"
+    "       capsule run NAME [--grant LIST] [--for TIME] [--files DIR[:ro]] [--detach] [-- ARGUMENT...]\n"
     "       capsule inspect FILE|NAME\n"
     "       capsule ls\n"
     "       capsule remove NAME                   ends what runs of it, and deletes it\n"
@@ -30,7 +30,8 @@ const char usage[] =
     "script:\n"
     "capabilities divided by commas, 'all' that it asks for, or 'none'. It is kept in the vault that is "
     "open, else\n"
-    "until this sub-kernel ends. run gives what was granted; with --grant, only what is named there too. "
+    "until this sub-kernel ends. --for limits the grant: a number with s, m, h or d; then a running one is "
+    "ended. run gives what was granted; with --grant, only what is named there too. "
     "Every option\n"
     "but --vault and --session is its own command's; those say where all of them look.\n"
     "Exit status: 0 good, 1 refused, 2 it cannot be done, 3 usage; of run the program's, 126 where none was "
@@ -38,6 +39,7 @@ const char usage[] =
 
 struct options {
 	const char *grant, *vault, *files;
+	uint64_t limit; /* seconds that the grant is good for; 0: as long as its signer's certificate */
 	bool session, detach;
 	const char *argument; /* the file or name */
 	char **more;          /* behind it */
@@ -147,7 +149,7 @@ static bool answer_is_yes(void)
 }
 
 /* What the person says to each capability that is asked for, as a list for plan_grant(). */
-static void ask(char list[256], const struct plan *plan)
+static void ask(char list[PLAN_GRANT_MAX], const struct plan *plan)
 {
 	size_t length = 0;
 
@@ -158,8 +160,8 @@ static void ask(char list[256], const struct plan *plan)
 		fprintf(stderr, "Grant %s (%s%s)? [y/N] ", capability_name(bit), capability_sentence(bit),
 		        plan->required & bit ? "; it does not run without" : "");
 		if (answer_is_yes())
-			length += (size_t)snprintf(list + length, 256 - length, "%s%s", length ? "," : "",
-			                           capability_name(bit));
+			length += (size_t)snprintf(list + length, PLAN_GRANT_MAX - length, "%s%s",
+			                           length ? "," : "", capability_name(bit));
 	}
 	if (plan->required | plan->optional)
 		return;
@@ -186,26 +188,16 @@ static const char *place_of(const struct store *store)
 	return text;
 }
 
-/* The granted capabilities as words. */
-static void granted_words(char list[256], uint32_t granted)
-{
-	size_t length = 0;
-
-	snprintf(list, 256, "none");
-	for (uint32_t bit = 1; bit; bit <<= 1)
-		if (granted & bit)
-			length += (size_t)snprintf(list + length, 256 - length, "%s%s", length ? "," : "",
-			                           capability_name(bit));
-}
-
 static int run_install(const struct options *options, const struct stores *stores, struct anchors *anchors)
 {
 	static struct checked fresh;
 	struct bytes bytes = file_read(options->argument, CAPSULE_FILE_MAX);
 	const struct store *store = &stores->at[stores->count - 1];
-	char list[256];
+	char list[PLAN_GRANT_MAX];
 	struct field wrong;
 	enum plan_error error;
+	uint64_t until = options->limit ? anchors->now + options->limit : UINT64_MAX;
+	size_t length;
 
 	if (!bytes.at)
 		stop(CAPSULE_IMPOSSIBLE, "%s: there is no such file", options->argument);
@@ -221,31 +213,41 @@ static int run_install(const struct options *options, const struct stores *store
 	error = plan_grant(&fresh.plan, options->grant ? options->grant : list, &wrong);
 	if (error)
 		stop_plan(fresh.name, error, &wrong);
-	granted_words(list, fresh.plan.granted);
+	stores_lock(true);
+	refuse_older(stores, &fresh); /* it may have changed meanwhile */
+	length = plan_grant_write(list, fresh.plan.granted, until);
 	/* The grant first: without a capsule it is nothing, while a capsule with an older grant would be too much. */
-	store_write(store, fresh.name, ".grant", list, strlen(list));
+	store_write(store, fresh.name, ".grant", list, length);
 	store_write(store, fresh.name, ".capsule", bytes.at, bytes.count);
 	for (unsigned index = 0; index < stores->count; index++)
 		if (&stores->at[index] != store && store_remove(&stores->at[index], fresh.name, ".capsule"))
 			store_remove(&stores->at[index], fresh.name, ".grant");
 	printf("installed     %s\n", place_of(store));
-	printf("granted       %s\n", list);
+	printf("granted       %.*s", (int)strcspn(list, "\n"), list);
+	printf(options->limit ? ", for %" PRIu64 " s\n" : "\n", options->limit);
 	return CAPSULE_GOOD;
 }
 
 /* ---- run, inspect, ls, remove ---- */
 
 /* Grants what was granted at the installation and, where the person names a list, is named there too. */
-static void grant(struct checked *checked, const struct store *store, const char *narrower)
+static void grant(struct checked *checked, const struct store *store, const char *narrower, uint64_t now)
 {
-	struct bytes kept = store_read(store, checked->name, ".grant", 255);
-	char list[256] = "";
+	struct bytes kept = store_read(store, checked->name, ".grant", PLAN_GRANT_MAX - 1);
+	char list[PLAN_GRANT_MAX] = "";
 	struct field wrong;
 	enum plan_error error;
+	uint64_t until = UINT64_MAX;
 	uint32_t most;
 
-	if (kept.at)
-		memcpy(list, kept.at, kept.count);
+	if (kept.at && !plan_grant_read(list, &until, kept.at, kept.count))
+		stop(CAPSULE_REFUSED, "%s is refused: the kept grant is damaged ('capsule install' again)",
+		     checked->name);
+	if (until <= now)
+		stop(CAPSULE_REFUSED, "%s is refused: what was granted is over ('capsule install' again)",
+		     checked->name);
+	if (until < checked->until)
+		checked->until = until;
 	error = plan_grant(&checked->plan, list, &wrong);
 	most = checked->plan.granted;
 	if (!error && narrower) {
@@ -272,14 +274,16 @@ static int run_run(const struct options *options, const struct stores *stores, s
 	/* The grant is this name's: another capsule in its file's place gets nothing by it. */
 	if (strcmp(checked.name, options->argument) != 0)
 		stop(CAPSULE_REFUSED, "%s is refused: its file holds %s", options->argument, checked.name);
-	grant(&checked, store, options->grant);
+	grant(&checked, store, options->grant, anchors->now);
+	if (options->limit && anchors->now + options->limit < checked.until)
+		checked.until = anchors->now + options->limit;
 	if (options->files && !(checked.plan.granted & CAPABILITY_FILES))
 		stop(CAPSULE_REFUSED, "%s was granted no files: --files gives it none", checked.name);
 	if (!options->files && checked.plan.required & CAPABILITY_FILES)
 		stop(CAPSULE_REFUSED, "%s does not run without a directory for its files: say --files DIR",
 		     checked.name);
-	return capsule_run(&checked.capsule, &checked.plan, checked.until, options->files, options->detach,
-	                   options->more);
+	return capsule_run(&checked.bytes, &checked.capsule, &checked.plan, checked.until, options->files,
+	                   options->detach, options->more);
 }
 
 static int run_inspect(const struct options *options, const struct stores *stores, struct anchors *anchors)
@@ -304,7 +308,7 @@ static int run_inspect(const struct options *options, const struct stores *store
 static void list_one(const struct store *store, const char *name, void *context)
 {
 	struct bytes bytes = store_read(store, name, ".capsule", CAPSULE_FILE_MAX);
-	struct bytes kept = store_read(store, name, ".grant", 255);
+	struct bytes kept = store_read(store, name, ".grant", PLAN_GRANT_MAX - 1);
 	struct capsule capsule;
 	char version[65] = "?", until[32] = "?", state[32] = "-";
 	uint64_t number = capsule_running(name);
@@ -417,22 +421,45 @@ static int run_keys(const struct options *options, const struct stores *stores, 
 _Noreturn static void stop_usage(void)
 {
 	fputs(usage, stderr);
-	exit(CAPSULE_USAGE);
+	exit(running ? (int)CAPSULE_NOT_RUN : (int)CAPSULE_USAGE);
+}
+
+/* A number with s, m, h or d, in seconds: up to a thousand years. */
+static uint64_t take_time(const char *text)
+{
+	static const struct {
+		char unit;
+		uint32_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char *end;
+	unsigned long long value = strtoull(text, &end, 10);
+
+	for (unsigned index = 0; index < sizeof(units) / sizeof(*units); index++)
+		if (*text >= '0' && *text <= '9' && *end == units[index].unit && !end[1] && value &&
+		    value <= 365000ull * 86400 / units[index].seconds)
+			return value * units[index].seconds;
+	stop(CAPSULE_USAGE, "--for wants a number with s, m, h or d, such as 30m, not '%s'", text);
 }
 
 static void take_options(struct options *options, int count, char **arguments)
 {
-	enum { GRANT = 256, VAULT, SESSION, FILES, DETACH };
-	static const struct option known[] = {
-	    {"grant", required_argument, 0, GRANT}, {"vault", required_argument, 0, VAULT},
-	    {"session", no_argument, 0, SESSION},   {"files", required_argument, 0, FILES},
-	    {"detach", no_argument, 0, DETACH},     {0}};
+	enum { GRANT = 256, FOR, VAULT, SESSION, FILES, DETACH };
+	static const struct option known[] = {{"grant", required_argument, 0, GRANT},
+	                                      {"for", required_argument, 0, FOR},
+	                                      {"vault", required_argument, 0, VAULT},
+	                                      {"session", no_argument, 0, SESSION},
+	                                      {"files", required_argument, 0, FILES},
+	                                      {"detach", no_argument, 0, DETACH},
+	                                      {0}};
 	int option;
 
 	while ((option = getopt_long(count, arguments, "", known, 0)) >= 0) {
 		switch (option) {
 		case GRANT:
 			options->grant = optarg;
+			break;
+		case FOR:
+			options->limit = take_time(optarg);
 			break;
 		case VAULT:
 			options->vault = optarg;
@@ -461,12 +488,15 @@ int main(int count, char **arguments)
 		const char *name;
 		int (*run)(const struct options *options, const struct stores *stores,
 		           struct anchors *anchors);
-		bool argument, more, trusts;
+		bool argument, more, trusts, alone;
 	} commands[] = {
-	    {"install", run_install, true, false, true}, {"run", run_run, true, true, true},
-	    {"inspect", run_inspect, true, false, true}, {"ls", run_ls, false, false, false},
-	    {"remove", run_remove, true, false, false},  {"revoke", run_revoke, true, false, true},
-	    {"keys", run_keys, true, false, true},
+	    {"install", run_install, true, false, true, true},
+	    {"run", run_run, true, true, true, false},
+	    {"inspect", run_inspect, true, false, true, false},
+	    {"ls", run_ls, false, false, false, false},
+	    {"remove", run_remove, true, false, false, true},
+	    {"revoke", run_revoke, true, false, true, true},
+	    {"keys", run_keys, true, false, true, true},
 	};
 	static struct anchors anchors;
 	struct options options = {0};
@@ -480,12 +510,14 @@ int main(int count, char **arguments)
 	for (unsigned index = 0; count > 1 && index < sizeof(commands) / sizeof(*commands); index++) {
 		if (strcmp(arguments[1], commands[index].name) != 0)
 			continue;
+		running = commands[index].run == run_run;
 		take_options(&options, count - 1, arguments + 1);
 		if (!options.argument != !commands[index].argument ||
 		    (*options.more && !commands[index].more) || (options.vault && options.session))
 			stop_usage();
-		running = commands[index].run == run_run;
 		stores_open(&stores, options.vault, options.session);
+		if (commands[index].run != run_install) /* which may wait for a person first */
+			stores_lock(commands[index].alone);
 		if (commands[index].trusts)
 			anchors_open(&anchors, &stores);
 		return commands[index].run(&options, &stores, &anchors);

@@ -46,6 +46,10 @@ struct stores {
 
 /* Opens the session's store and, unless SESSION_ALONE, that of the open vault WANTED, or (0) of the first that can be written to. */
 void stores_open(struct stores *stores, const char *wanted, bool session_alone);
+/* Until the command ends or unlocks: others wait that take lists or remove capsules, or, ALONE, all that also start some. So
+ * nothing starts by a list that is being replaced. */
+void stores_lock(bool alone);
+void stores_unlock(void);
 /* Lets the vault go. */
 void stores_close(void);
 /* The bytes of the file PATH, at most LIMIT; none where there is no such file. Ends with a message on any other failure. */
@@ -90,9 +94,10 @@ const char *anchors_take_revocations(struct anchors *anchors, const struct store
 
 /* ---- run.c ---- */
 
-/* Starts CAPSULE by PLAN, with MORE arguments and DIRECTORY[:ro] for its files (0: none), until UNTIL: the status to exit with. */
-int capsule_run(const struct capsule *capsule, struct plan *plan, uint64_t until, const char *directory,
-                bool detach, char **more);
+/* Starts CAPSULE, which lies in FILE, by PLAN, with MORE arguments and DIRECTORY[:ro] for its files (0: none), until UNTIL: the status to
+ * exit with. FILE is freed, and what stores_lock() holds is let go, as soon as the child is there. */
+int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *plan, uint64_t until,
+                const char *directory, bool detach, char **more);
 /* The number of a running sub-kernel of the capsule NAME below this one, 0: there is none. */
 uint64_t capsule_running(const char *name);
 /* Ends all of them, and waits until they are gone; how many. */

@@ -93,8 +93,16 @@ static void clear_environment(void)
 	environ = few;
 }
 
-int capsule_run(const struct capsule *capsule, struct plan *plan, uint64_t until, const char *directory,
-                bool detach, char **more)
+static bool child_started;
+
+static void on_start(void)
+{
+	child_started = true;
+	stores_unlock();
+}
+
+int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *plan, uint64_t until,
+                const char *directory, bool detach, char **more)
 {
 	const struct field *name = &capsule->manifest[CAPSULE_NAME];
 	char text[TRUST_NAME_MAX + 1], volume[4200], *words[2 * PLAN_WORDS_MAX + 1];
@@ -107,6 +115,7 @@ int capsule_run(const struct capsule *capsule, struct plan *plan, uint64_t until
 	                                .cpu_mask = processors_of(plan),
 	                                .expires = until},
 	                  .command = words,
+	                  .started = on_start,
 	                  .detach = detach};
 
 	snprintf(text, sizeof(text), "%.*s", (int)name->count, (const char *)name->bytes);
@@ -139,13 +148,20 @@ int capsule_run(const struct capsule *capsule, struct plan *plan, uint64_t until
 	run.archive = make_archive(capsule, plan);
 	if (run.archive < 0)
 		stop(CAPSULE_IMPOSSIBLE, "its payload cannot be made ready: %s", strerror(errno));
+	free(file->at); /* CAPSULE is nothing from here on */
+	*file = (struct bytes){0};
 	stores_close();
 	clear_environment();
 
 	int status = run_child(&run);
 
+	if (!child_started)
+		return CAPSULE_NOT_RUN;
 	if (!detach && status == 128 + 9 && machine_time() >= until)
-		fprintf(stderr, "capsule: %s was ended: its signer's certificate is valid no longer\n", text);
+		fprintf(stderr,
+		        "capsule: %s was ended: its signer's certificate, or what was granted, is valid no "
+		        "longer\n",
+		        text);
 	return status;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,27 @@ void stores_close(void)
 	umount2(mounted, MNT_DETACH);
 	rmdir(mounted);
 	mounted[0] = 0;
+}
+
+static int lock = -1;
+
+void stores_lock(bool alone)
+{
+	lock = open(SESSION, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (lock >= 0 && flock(lock, alone ? LOCK_EX : LOCK_SH))
+		if (errno != EINTR) {
+			close(lock);
+			lock = -1;
+		}
+	if (lock < 0)
+		stop(CAPSULE_IMPOSSIBLE, "%s: %s", SESSION, strerror(errno));
+}
+
+void stores_unlock(void)
+{
+	if (lock >= 0)
+		close(lock);
+	lock = -1;
 }
 
 /* Mounts the directory for capsules of the vault NAME; false with errno. */

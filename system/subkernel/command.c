@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "libholon.h"
+#include "tree.h"
 
 int fail(const char *what)
 {
@@ -15,7 +16,7 @@ int fail(const char *what)
 	                  : errno == EOPNOTSUPP ? "it runs native programs alone"
 	                  : errno == EAGAIN     ? "it is in that state already, or has ended"
 	                                        : strerror(errno);
-	fprintf(stderr, "subkernel: %s: %s\n", what, why);
+	fprintf(stderr, "%s: %s: %s\n", tree_who, what, why);
 	return 1;
 }
 

@@ -37,6 +37,7 @@ struct run {
 	int archive;                /* a tar archive for its root, which is closed; -1: none */
 	char **command;             /* 0: a shell */
 	bool detach;                /* its number is written, and nothing waits for it */
+	void (*started)(void);      /* called once the child is there; 0: nothing is */
 	bool keep_log;              /* a detached one's last output is kept when it has ended */
 };
 /* Starts the child with this program's environment, and waits for it unless it is detached: the status to exit with, after a

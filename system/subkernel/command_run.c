@@ -172,24 +172,24 @@ static int refused(const struct blueprint *blueprint)
 {
 	switch (errno) {
 	case ESRCH:
-		fprintf(
-		    stderr,
-		    "subkernel: run: there is no image '%.31s' in this system (holon-run --image adds one)\n",
-		    blueprint->image);
+		fprintf(stderr,
+		        "%s: run: there is no image '%.31s' in this system (holon-run --image adds one)\n",
+		        tree_who, blueprint->image);
 		return 1;
 	case EOPNOTSUPP:
-		fprintf(stderr, "subkernel: run: there is no profile '%.15s' in this system\n",
+		fprintf(stderr, "%s: run: there is no profile '%.15s' in this system\n", tree_who,
 		        blueprint->profile);
 		return 1;
 	case EDQUOT:
-		fprintf(stderr, "subkernel: run: the budget cannot be admitted: this sub-kernel may not "
-		                "promise that much of a "
-		                "processor, beside what it has promised already\n");
+		fprintf(
+		    stderr,
+		    "%s: run: the budget cannot be admitted: this sub-kernel may not promise that much of a "
+		    "processor, beside what it has promised already\n",
+		    tree_who);
 		return 1;
 	case EAGAIN:
-		fprintf(stderr,
-		        "subkernel: run: what profile '%.15s' needs is not there, or another has it\n",
-		        blueprint->profile);
+		fprintf(stderr, "%s: run: what profile '%.15s' needs is not there, or another has it\n",
+		        tree_who, blueprint->profile);
 		return 1;
 	default:
 		return fail("run");
@@ -251,6 +251,8 @@ int run_child(struct run *run)
 	                                      &child);
 	if (terminal < 0)
 		return refused(&run->blueprint);
+	if (run->started)
+		run->started();
 	if (run->detach) {
 		/* The terminal's descriptor holds the child: a process of its own keeps it, and drains what
 		 * is written. */

@@ -9,7 +9,7 @@ refused() { # NAME, words of the reason, STATUS, then arguments of capsule
 	shift 3
 	capsule "$@" </dev/null >/tmp/said 2>&1
 	got=$?
-	if [ $got = "$wanted" ] && grep -qF "$words" /tmp/said; then
+	if [ $got = "$wanted" ] && grep -qF -e "$words" /tmp/said; then
 		echo "ok system: $name is refused"
 	else
 		echo "not ok system: $name is refused - status $got: $(tail -n 2 /tmp/said | tr '\n' ' ')"
@@ -26,11 +26,28 @@ check "control: a certificate whose time is not over yet" capsule inspect org.ex
 capsule run --detach $N -- sleep 100000 >/dev/null
 capsule run org.example.brief -- sh -c 'while :; do subkernel ls >/dev/null; done' >/tmp/brief 2>&1
 same "a running capsule is ended when its certificate is" 137 $?
-same "which is said" "capsule: org.example.brief was ended: its signer's certificate is valid no longer" "$(tail -n 1 /tmp/brief)"
+same "which is said" "capsule: org.example.brief was ended: its signer's certificate, or what was granted, is valid no longer" "$(tail -n 1 /tmp/brief)"
 refused "running it again" "the signer's certificate is not valid at this time" 126 run org.example.brief
 same "the other goes on" "@$N" "$(subkernel ls | awk '$2 ~ /^@/ { print $2 }')"
 check "and is removed" capsule remove $N
 check "so is the one whose time is over" capsule remove org.example.brief
+check "a grant with an end of its own" capsule install /c/good --grant none --for 1s
+sleep 2
+refused "running it afterwards" "what was granted is over" 126 run $N
+check "the same for a day" capsule install /c/good --grant none --for 1d
+same "runs" "hello" "$(capsule run $N)"
+for span in 3 30 300; do
+	capsule run $N --for ${span}s -- sleep 100000 >/tmp/limited 2>&1
+	got=$?
+	if [ $got != 126 ]; then break; fi
+done
+same "a run with an end of its own is ended" 137 $got
+same "which is said, too" 1 "$(grep -c 'valid no longer' /tmp/limited)"
+refused "a time that is none" "--for wants a number" 126 run $N --for soon
+echo 'none and more' >/run/capsule/$N.grant
+refused "a kept grant that is damaged" "the kept grant is damaged" 126 run $N
+check "it can be removed" capsule remove $N
+
 
 # ---- What is refused, and its control.
 check "control: a good capsule is installed" capsule install /c/good --grant none

@@ -80,6 +80,8 @@ def manifest():
                 needed[unit].add(words[2])
             elif words[1] == "stream":
                 needed[unit] |= {"stream", "stream-event", "stream-peer"}
+            elif words[1] == "signatures":
+                needed[unit] |= {"manifest", "keys"}
             elif words[1] in ("add", "command", "framebuffer"):
                 allowed[unit].add(words[1])
             elif words[1] != "wx":
