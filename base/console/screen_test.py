@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
@@ -52,11 +53,33 @@ def read_picture(path, font):
 
 
 class Screen:
-    def __init__(self, monitor, work):
+    """What the machine shows: pictures of its screen, and on TERMINAL, which is read all the time, the same as bytes."""
+
+    def __init__(self, monitor, work, terminal):
         self.monitor, self.picture, self.font = monitor, pathlib.Path(work, "screen.ppm"), glyphs()
+        self.terminal, self.shown = terminal, 0
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        try:
+            while data := os.read(self.terminal, 4096):
+                self.shown += len(data)
+        except OSError:
+            pass
+
+    def type(self, text):
+        """Each key once the one before has changed what is shown."""
+        def taken():
+            end = time.monotonic() + 5 * SCALE
+            while self.shown == before[0] and time.monotonic() < end:
+                time.sleep(0.02)
+            before[0] = self.shown
+
+        before = [self.shown]
+        self.monitor.type(text, taken)
 
     def lines(self):
-        self.monitor.command("screendump", filename=str(self.picture))
+        self.monitor.picture(self.picture)
         return read_picture(self.picture, self.font)
 
     def wait(self, wanted, limit):
@@ -89,27 +112,27 @@ def check(screen, output):
                 r"^(\d\d) (\d\d\d?)$", "\n".join(lines), re.M)),
             ("scrolling", "seq 1 200\n", lambda lines: "200" in lines and "1" not in lines),
             ("clear", "clear; echo done\n", lambda lines: lines[0] == "done")):
-        screen.monitor.type(text)
+        screen.type(text)
         good &= report("screen: " + name, screen.wait(wanted, 30), screen.lines())
-    screen.monitor.type("vi /tmp/x\n")
+    screen.type("vi /tmp/x\n")
     good &= report("screen: vi", screen.wait(lambda lines: sum(line == "~" for line in lines) > 10, 30), screen.lines())
-    screen.monitor.type("ihello vi")
+    screen.type("ihello vi")
     screen.monitor.press("esc")
     screen.monitor.press("left")
-    screen.monitor.type("x")
+    screen.type("x")
     good &= report("screen: editing in vi", screen.wait(has("hello i"), 30), screen.lines())
     screen.monitor.press("shift", "semicolon")
-    screen.monitor.type("q")
+    screen.type("q")
     screen.monitor.press("shift", "1")
-    screen.monitor.type("\n")
-    screen.monitor.type("clear\n")
+    screen.type("\n")
+    screen.type("clear\n")
     if output:
         for text in ("uname -a\n", "ls --color=always /\n", "subkernel ls\n", "subkernel run\n", "subkernel run\n",
                      "subkernel ls\n", "exit\n", "subkernel ls\n", "seq 1 1000 | sha256sum\n",
                      "exit\n", "subkernel ls\n", "free; ps\n"):
-            screen.monitor.type(text)
+            screen.type(text)
             time.sleep(2)
-        screen.monitor.command("screendump", filename=os.path.abspath(output), format="png")
+        screen.monitor.picture(os.path.abspath(output), format="png")
     return good
 
 
@@ -124,15 +147,14 @@ def main():
         process = subprocess.Popen(command, cwd=ROOT, stdin=terminal, stdout=terminal, stderr=subprocess.STDOUT,
                                    env=environment, start_new_session=True)
         os.close(terminal)
-        os.set_blocking(own, False)
         try:
-            screen = Screen(Monitor(path, time.monotonic() + 30 * SCALE), work)
+            screen = Screen(Monitor(path, time.monotonic() + 60 * SCALE), work, own)
             good = check(screen, sys.argv[1] if len(sys.argv) > 1 else None)
             screen.monitor.command("quit")
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(20)
+                process.wait(20 * SCALE)
             except subprocess.TimeoutExpired:
                 process.kill()
     sys.exit(not good)

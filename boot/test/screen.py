@@ -196,10 +196,15 @@ class Console:
     def command(self, name, **arguments):
         if not self.monitor:
             end = time.monotonic() + 60 * SCALE
-            while not os.path.exists(self.monitor_path) and time.monotonic() < end:
-                self.pump(0.05)
             self.monitor = socket.socket(socket.AF_UNIX)
-            self.monitor.connect(self.monitor_path)
+            while True:  # there is a moment between the socket's name and its listening
+                try:
+                    self.monitor.connect(self.monitor_path)
+                    break
+                except OSError:
+                    if self.ended or time.monotonic() > end:
+                        raise
+                    self.pump(0.05)
             self.answers = self.monitor.makefile("rb")
             self.answers.readline()
             self.command("qmp_capabilities")

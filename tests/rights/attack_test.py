@@ -49,6 +49,7 @@ def attacked(kind, count, options, command):
             process.terminate()
             process.communicate()
             signal.signal(signal.SIGTERM, previous)
+        text = log.read_text(errors="replace") if log.exists() else ""
     units = collections.defaultdict(lambda: [{}, 0, []])
     for name, said in LINE.findall(text):
         held, tried = HOLDS.match(said), re.match(r"tried (\d+), ", said)

@@ -62,7 +62,8 @@ def start_tpm(directory, work):
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except FileNotFoundError:
         raise FileNotFoundError("--tpm needs Debian's package swtpm: run 'make setup' first") from None
-    for _ in range(500):
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
         if os.path.exists(path):
             return process
         if process.poll() is not None:

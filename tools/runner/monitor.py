@@ -39,7 +39,15 @@ class Monitor:
         self.command("send-key", keys=[{"type": "qcode", "data": key} for key in keys])
         time.sleep(0.13)
 
-    def type(self, text):
+    def picture(self, path, **more):
+        """The screen's picture in the file PATH. The machine stands still meanwhile: QEMU may lose a pixel for ever that a processor writes
+        just when the picture is taken."""
+        self.command("stop")
+        self.command("screendump", filename=str(path), **more)
+        self.command("cont")
+
+    def type(self, text, taken=lambda: None):
+        """TAKEN waits, after each key, until the machine has seen it: QEMU's keyboards keep only some that nobody takes."""
         for character in text:
             if character.isupper():
                 self.press("shift", character.lower())
@@ -47,3 +55,4 @@ class Monitor:
                 self.press("shift", SHIFTED[character])
             else:
                 self.press(KEYS.get(character, character))
+            taken()
