@@ -14,6 +14,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
 TOOL = str(ROOT / "build/host/bin/holon-vdisk")
 failures = 0
 
@@ -25,7 +26,7 @@ def check(name, right, why="see the check of this name"):
 
 
 def run(*words, stdin=b"", status=None):
-    result = subprocess.run([TOOL, *map(str, words)], input=stdin, capture_output=True, timeout=300)
+    result = subprocess.run([TOOL, *map(str, words)], input=stdin, capture_output=True, timeout=300 * SCALE)
     if status is not None and result.returncode != status:
         print(f"# {words}: status {result.returncode}, {result.stderr.decode(errors='replace').strip()}")
     return result
@@ -36,7 +37,8 @@ def good(*words, **options):
 
 
 def wait_for(condition):
-    for _ in range(600):
+    end = time.monotonic() + 60 * SCALE
+    while time.monotonic() < end:
         if condition():
             return True
         time.sleep(0.1)
@@ -129,7 +131,7 @@ def nbd(work, key):
 
     def qemu_io(*commands):
         words = [word for command in commands for word in ("-c", command)]
-        run_ = subprocess.run(["qemu-io", "-f", "raw", *words, uri], capture_output=True, text=True, timeout=300)
+        run_ = subprocess.run(["qemu-io", "-f", "raw", *words, uri], capture_output=True, text=True, timeout=300 * SCALE)
         return run_.returncode == 0 and "failed" not in run_.stdout + run_.stderr
 
     server = serve()
@@ -144,7 +146,7 @@ def nbd(work, key):
     server = serve()
     check("what was flushed is there after kill -9", qemu_io("read -P 5 8M 64k", "read -P 7 4M 1M"))
     server.send_signal(signal.SIGTERM)
-    check("SIGTERM ends it in order", server.wait(timeout=60) == 0 and good("check", disk, "--key-file", key, "--data"))
+    check("SIGTERM ends it in order", server.wait(timeout=60 * SCALE) == 0 and good("check", disk, "--key-file", key, "--data"))
 
 
 def fuse(work, key):
@@ -171,7 +173,7 @@ def fuse(work, key):
         handle.seek(12345)
         check("FUSE: the volume is a plain file", handle.read(300000) == content and file.stat().st_size == 64 << 20)
     process.send_signal(signal.SIGTERM)
-    check("and ends in order", process.wait(timeout=60) == 0 and good("check", disk, "--key-file", key, "--data"))
+    check("and ends in order", process.wait(timeout=60 * SCALE) == 0 and good("check", disk, "--key-file", key, "--data"))
 
 
 def mirrors_and_streams(work, key):

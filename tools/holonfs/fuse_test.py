@@ -20,6 +20,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
 TOOL = str(ROOT / "build/host/bin/holonfs")
 VDISK = str(ROOT / "build/host/bin/holon-vdisk")
 SOAK = bool(os.environ.get("HOLON_SOAK"))
@@ -43,7 +44,7 @@ def attempt(name, function):
 
 
 def run(*words, **options):
-    return subprocess.run([TOOL, *map(str, words)], capture_output=True, timeout=300, **options)
+    return subprocess.run([TOOL, *map(str, words)], capture_output=True, timeout=300 * SCALE, **options)
 
 
 def fails_with(number, function, *arguments, **options):
@@ -55,7 +56,8 @@ def fails_with(number, function, *arguments, **options):
 
 
 def wait_for(condition):
-    for _ in range(900):
+    end = time.monotonic() + 60 * SCALE
+    while time.monotonic() < end:
         if condition():
             return True
         time.sleep(0.05)
@@ -77,7 +79,7 @@ class Mount:
 
     def unmount(self):
         subprocess.run(["fusermount3", "-u", self.directory], check=True)
-        return self.process.wait(timeout=120)
+        return self.process.wait(timeout=120 * SCALE)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -483,7 +485,7 @@ def layered(work):
     (work / "m/f").write_bytes(b"f" * 100000)
     check("works", mount.unmount() == 0 and sound(below))
     server.send_signal(signal.SIGTERM)
-    check("and ends", server.wait(timeout=60) == 0)
+    check("and ends", server.wait(timeout=60 * SCALE) == 0)
 
 
 if __name__ == "__main__":
