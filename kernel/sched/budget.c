@@ -58,9 +58,9 @@ static struct refill refill_pop(struct refills *refills)
 
 void refills_charge(struct refills *refills, uint64_t used)
 {
-	uint64_t quota = 0;
+	uint64_t quota = refill_at(refills, 0)->amount; /* there is always one */
 
-	for (uint32_t i = 0; i < refills->count; i++)
+	for (uint32_t i = 1; i < refills->count; i++)
 		quota += refill_at(refills, i)->amount;
 	/* Overruns (an interrupt came late) eat into refills whose time has not come: they are all delayed, by a
 	 * period for each time that the whole quota is used. */
