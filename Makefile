@@ -2,8 +2,9 @@
 # it builds through the macros of tools/build.mk; everything made goes under build/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+# One job more than processors: some wait for the network.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
-MAKEFLAGS += -j$(shell nproc)
+MAKEFLAGS += -j$(shell echo $$(($$(nproc) + 1)))
 endif
 .SUFFIXES:
 .DELETE_ON_ERROR:

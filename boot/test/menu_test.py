@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
-from screen import ROOT, Console, differs, machine  # noqa: E402
+from screen import ROOT, SCALE, Console, differs, machine  # noqa: E402
 
 OUT = ROOT / "build" / "x86_64"
 TEST_BUNDLE, SYSTEM_BUNDLE = OUT / "boot" / "test.bundle", OUT / "holon.bundle"
@@ -347,7 +348,8 @@ def on_screen(work, uefi, size, keyboard):
 def settled(console, size, cell):
     """What differs between picture and terminal; the serial line comes a little later than the screen."""
     why = "never looked"
-    for _ in range(20):
+    end = time.monotonic() + 20 * SCALE
+    while time.monotonic() < end:
         for _ in range(5):
             console.pump(0.1)
         picture = console.picture()

@@ -20,7 +20,7 @@ node=http://ledger:8545
 capsule() { command=$1; shift; holon-capsule $command "$@" --validators /srv/ledger/network --node $node 2>&1; echo "status $?"; }
 verify() { capsule verify "$@" --root root.pub --keys keys | tr '\n' ' '; }
 ask='wget -q -O - --header "Content-Type: application/json" --post-data "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"holon_logSize\",\"params\":[]}"'
-reach() { for _ in $(seq 240); do eval "$ask $node" 2>/dev/null && return; sleep 0.5; done; echo nothing; }
+reach() { for _ in $(seq 1000); do eval "$ask $node" 2>/dev/null && return; sleep 0.5; done; echo nothing; }
 row() { subkernel ls | awk '$2 == "ledger"'; }
 echo "asked: $(reach)"
 echo "row: $(row)"
@@ -42,18 +42,18 @@ echo "not held, by address: $(subkernel run -m 48M --net nat -- sh -c "timeout 3
 echo "without a network: $(subkernel run -m 48M -- sh -c "$ask $node 2>/dev/null || echo refused")"
 echo "not handed on: $({ subkernel run -m 96M --net nat -- subkernel run -m 40M --ledger -- true 2>&1; echo "status $?"; } | tr '\n' ' ')"
 echo "published: $(subkernel exec ledger holon-ledger publish --dir /srv/ledger /root/files/keys /root/files/cert /root/files/cert2 /root/files/release 2>&1 | tr '\n' ' ')"
-for _ in $(seq 240); do capsule logged cert2 | grep -q 'status 0' && break; sleep 0.5; done
+for _ in $(seq 1000); do capsule logged cert2 | grep -q 'status 0' && break; sleep 0.5; done
 echo "good: $(verify capsule)"
 echo "release: $(capsule logged release | tr '\n' ' ')"
 echo "signer not revoked yet: $(verify capsule2)"
 echo "not published: $(verify capsule3)"
 echo "others: $({ holon-capsule verify capsule --root root.pub --keys keys --validators others --node $node 2>&1; echo "status $?"; } | tr '\n' ' ')"
 subkernel exec ledger holon-ledger publish --dir /srv/ledger /root/files/revocations >/dev/null
-for _ in $(seq 100); do verify capsule2 | grep -q 'status 1' && break; sleep 0.2; done
+for _ in $(seq 1000); do verify capsule2 | grep -q 'status 1' && break; sleep 0.2; done
 echo "revoked: $(verify capsule2)"
 echo "still good: $(verify capsule)"
 subkernel exec ledger killall holon-ledger
-for _ in $(seq 100); do [ "$(row | awk '{ print $1 }')" != "$ledger" ] && break; sleep 0.2; done
+for _ in $(seq 1000); do [ "$(row | awk '{ print $1 }')" != "$ledger" ] && break; sleep 0.2; done
 echo "again: $(reach)"
 echo "logs: $(subkernel logs ledger | tr '\n' ' ')"
 subkernel kill "$(row | awk '{ print $1 }')"
