@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 from runner import ports  # noqa: E402
 BIN = ROOT / "build" / "host" / "bin"
 LEDGER, CAPSULE, CRYPTO = (str(BIN / name) for name in ("holon-ledger", "holon-capsule", "holon-crypto"))
-PATIENCE = 180 * float(os.environ.get("HOLON_TIME_SCALE", "1"))  # seconds; see tools/run-tests
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
+PATIENCE = 180 * SCALE
 failures = 0
 
 
@@ -70,7 +71,7 @@ class Network:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[number]}", body, {"content-type": "application/json"})
         try:
-            return json.load(urllib.request.urlopen(request, timeout=30))
+            return json.load(urllib.request.urlopen(request, timeout=30 * SCALE))
         except OSError as error:
             return {"error": {"message": str(error)}}
 

@@ -126,17 +126,17 @@ class Relay:
     """tools/netem between the first three and the last of four: delay and loss, and a cut when asked."""
 
     def __init__(self, directory):
-        ports = {}
+        places = {}
         for line in pathlib.Path(f"{directory}/node-0/network").read_text().splitlines():
             words = line.split(" ")
             if words[0] == "validator":
-                ports[int(words[1])] = words[3]
+                places[int(words[1])] = words[3]
         pairs = []
         for number in range(3):
             port = ports.free()
-            pairs.append(f"tcp:127.0.0.1:{port}=tcp:127.0.0.1:{ports[3]}")
+            pairs.append(f"tcp:127.0.0.1:{port}=tcp:127.0.0.1:{places[3]}")
             path = pathlib.Path(f"{directory}/node-{number}/network")
-            path.write_text(path.read_text().replace(f" 127.0.0.1 {ports[3]} ", f" 127.0.0.1 {port} "))
+            path.write_text(path.read_text().replace(f" 127.0.0.1 {places[3]} ", f" 127.0.0.1 {port} "))
         self.control = f"{directory}/netem"
         self.process = subprocess.Popen([NETEM, "--seed", "3", "--delay", "5", "--jitter", "5", "--loss", "0.01", "--control", self.control, *pairs],
                                         stdout=subprocess.PIPE, text=True)
