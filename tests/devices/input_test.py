@@ -63,16 +63,16 @@ def told(work, what, controller, devices):
 class Terminal:
     """The whole system with a screen and a USB keyboard; what it writes to its terminal."""
 
-    def __init__(self, work, words):
+    def __init__(self, work, words, options=(), keyboard=("-device", "qemu-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0,id=keys")):
         path = pathlib.Path(work, "monitor")
         path.unlink(missing_ok=True)
         self.trace = pathlib.Path(work, "trace")
         own, terminal = pty.openpty()
-        qemu = ["-device", "VGA", "-device", "qemu-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0,id=keys", "-qmp", f"unix:{path},server=on,wait=off"]
+        qemu = ["-device", "VGA", *keyboard, "-qmp", f"unix:{path},server=on,wait=off"]
         for event in ERRORS:
             qemu += ["-trace", f"enable={event},file={self.trace}"]
         self.process = subprocess.Popen([str(ROOT / "tools/holon-run"), "--timeout", "300", "--log", str(pathlib.Path(work, "log")), "--cmdline", words,
-                                         *(f"--qemu={word}" for word in qemu)], stdin=terminal, stdout=terminal, stderr=subprocess.STDOUT,
+                                         *options, *(f"--qemu={word}" for word in qemu)], stdin=terminal, stdout=terminal, stderr=subprocess.STDOUT,
                                         env=dict(os.environ, TERM="linux"), start_new_session=True)
         os.close(terminal)
         self.own, self.text = own, ""

@@ -74,9 +74,11 @@ def start_tpm(directory, work):
         raise OSError(f"swtpm does not start with {directory}: {log.read().strip()[-300:]}")
 
 
-def medium(path, as_disk=False):
-    """The arguments that boot an image: as a CD, or as a disk (a USB stick's image)."""
+def medium(path, as_disk=None):
+    """The arguments that boot an image: as a CD, as a disk (ide), or as a stick on an EHCI controller (usb)."""
     drive = f"if=none,id=medium,format=raw,file={str(path).replace(',', ',,')}"
+    if as_disk == "usb":
+        return ["-drive", drive + ",snapshot=on", "-device", "usb-ehci,id=stick", "-device", "usb-storage,bus=stick.0,port=1,drive=medium,bootindex=0"]
     if as_disk:
         return ["-drive", drive + ",snapshot=on", "-device", "ide-hd,bus=ide.0,drive=medium,bootindex=0"]
     return ["-drive", drive + ",readonly=on,media=cdrom", "-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0"]
