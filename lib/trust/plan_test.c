@@ -43,11 +43,17 @@ static void text_set(enum capsule_field field, const char *text)
 	capsule.manifest[field] = (struct field){(const uint8_t *)text, (uint32_t)strlen(text)};
 }
 
+static void payload_put(size_t at, const char *text)
+{
+	for (; *text; text++)
+		payload[at++] = (uint8_t)*text;
+}
+
 static void reset(void)
 {
 	memset(&capsule, 0, sizeof(capsule));
 	memset(payload, 0, sizeof(payload));
-	memcpy(payload, "\177ELF", 4);
+	payload_put(0, "\177ELF");
 	capsule.payload = payload;
 	capsule.payload_count = sizeof(payload);
 	number_set(0, CAPSULE_MEMORY, 64 << 20);
@@ -146,12 +152,12 @@ static void test_payloads(void)
 	check(make(&plan) == PLAN_COMMAND, "a place that is a directory");
 	text_set(CAPSULE_COMMAND, "/a/../b");
 	check(make(&plan) == PLAN_COMMAND, "a place that goes back");
-	memcpy(payload, "#!/bin/sh\n", 10);
+	payload_put(0, "#!/bin/sh\n");
 	text_set(CAPSULE_COMMAND, "/bin/x");
 	check(make(&plan) == PLAN_OK && plan.payload == PAYLOAD_PROGRAM, "a script is a program");
-	memcpy(payload, "data", 4);
+	payload_put(0, "data");
 	check(make(&plan) == PLAN_PAYLOAD, "a payload of no kind");
-	memcpy(payload + 257, "ustar", 5);
+	payload_put(257, "ustar");
 	text_set(CAPSULE_COMMAND, "editor");
 	check(make(&plan) == PLAN_OK && plan.payload == PAYLOAD_TREE, "an archive");
 	capsule.payload_count = 1025;
@@ -159,7 +165,7 @@ static void test_payloads(void)
 	capsule.payload_count = 0;
 	check(make(&plan) == PLAN_PAYLOAD, "no payload");
 	reset();
-	memcpy(payload + 257, "ustar", 5);
+	payload_put(257, "ustar");
 	memset(payload, 'x', 4);
 	check(make(&plan) == PLAN_COMMAND, "an archive without a command");
 	{

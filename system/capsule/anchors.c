@@ -13,10 +13,10 @@
 #define KEYS        ".keys"
 #define REVOCATIONS ".revocations"
 
-static struct bytes signed_by_boot(enum holon_signed what, uint64_t *now)
+static struct bytes signed_by_boot(enum holon_signed what, uint8_t buffer[CAPSULE_LIST_FILE_MAX],
+                                   uint64_t *now)
 {
-	struct bytes bytes = {malloc(CAPSULE_LIST_FILE_MAX), 0};
-	long got = bytes.at ? holon_signed(what, bytes.at, CAPSULE_LIST_FILE_MAX, now) : -1;
+	long got = holon_signed(what, buffer, CAPSULE_LIST_FILE_MAX, now);
 
 	if (got < 0)
 		stop(CAPSULE_IMPOSSIBLE, "%s",
@@ -24,8 +24,7 @@ static struct bytes signed_by_boot(enum holon_signed what, uint64_t *now)
 		     : errno == EPERM  ? "this sub-kernel may have no sub-kernels, and capsules run in some"
 		     : errno == ENOENT ? "this system started without signatures: there is nobody to trust"
 		                       : strerror(errno));
-	bytes.count = (size_t)got;
-	return bytes;
+	return (struct bytes){buffer, (size_t)got};
 }
 
 /* A root's name in files. */
@@ -143,14 +142,15 @@ static void look_at(const struct store *store, const char *name, void *context)
 
 void anchors_open(struct anchors *anchors, const struct stores *stores)
 {
+	static uint8_t buffers[2][CAPSULE_LIST_FILE_MAX];
 	struct looking looking = {anchors, false};
 	enum record_error detail = RECORD_OK;
 	struct anchor *taken;
 
 	*anchors = (struct anchors){0};
-	anchors->manifest = signed_by_boot(HOLON_SIGNED_MANIFEST, 0);
+	anchors->manifest = signed_by_boot(HOLON_SIGNED_MANIFEST, buffers[0], 0);
 
-	struct bytes keys = signed_by_boot(HOLON_SIGNED_KEYS, &anchors->now);
+	struct bytes keys = signed_by_boot(HOLON_SIGNED_KEYS, buffers[1], &anchors->now);
 	enum trust_error error = take_keys(anchors, keys, &detail, &taken);
 
 	/* The root that signed the boot need not be one for capsules. */
