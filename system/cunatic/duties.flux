@@ -78,7 +78,9 @@ function load_services() {
 }
 
 function begin_service(s, now) {
+    let before = args.clock.monotonic();
     let p = args.process.start(s.command);
+    s.up = max(0, s.up - (args.clock.monotonic() - before)); // the next look counts it
     if is_error(p) {
         s.failed = log_fact(s.name, "does not start", p.message, nil);
         s.next = now + s.wait;
@@ -484,7 +486,7 @@ function main() {
             slower = now + 5;
             inspect();
         }
-        sleep(10ms);
+        args.process.wait(10ms); // no longer than until a service ends
     }
     for s in services { if s.process != nil { s.process.stop(); } }
 }

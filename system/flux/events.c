@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -23,8 +25,9 @@
 #define LATE_NS     1000000   /* the clock of a live run is at most so much behind */
 #define INPUT_END                                                                                            \
 	"end of input" /* the source of an event that is not delivered: a replay stops waiting, too */
-#define LINE_LIMIT 65536
-#define METRIC_MAX 65536 /* bytes at the end of a metric's file that are read */
+#define PROCESS_ENDED "process:ended" /* what wait() of processes listens to */
+#define LINE_LIMIT    65536
+#define METRIC_MAX    65536 /* bytes at the end of a metric's file that are read */
 
 enum watch_kind { WATCH_FILE, WATCH_METRIC, WATCH_SUBKERNEL };
 
@@ -53,11 +56,36 @@ struct events {
 	int64_t start_ns, looked_ns; /* real time at logical time 0; of the last look while at work */
 	bool expected;               /* something is watched */
 	bool input;
+	unsigned waits_for_processes, ended_seen;
 	char *line;
 	size_t line_length;
 	struct text found; /* source, zero, text, zero, again and again: what one look found */
 	unsigned found_count;
 };
+
+/* ---- processes that end: a signal counts them and wakes who waits, by a pipe; a child's machine has the same ---- */
+static atomic_uint processes_ended;
+static int process_pipe[2] = {-1, -1};
+
+static void process_ended(int number)
+{
+	(void)number;
+	int error = errno;
+	atomic_fetch_add(&processes_ended, 1);
+	if (write(process_pipe[1], "", 1) < 0)
+		errno = error; /* it is full: who waits is woken */
+	errno = error;
+}
+
+bool events_watch_processes(void)
+{
+	struct sigaction action = {.sa_handler = process_ended, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
+	if (process_pipe[0] >= 0)
+		return true;
+	if (pipe2(process_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+		return false;
+	return sigaction(SIGCHLD, &action, NULL) == 0;
+}
 
 static int64_t real_ns(void)
 {
@@ -312,9 +340,22 @@ static void read_lines(struct vm *vm)
 	}
 }
 
+static void look_at_processes(struct events *e)
+{
+	char bytes[64];
+	while (process_pipe[0] >= 0 && read(process_pipe[0], bytes, sizeof(bytes)) > 0)
+		;
+	unsigned ended = atomic_load(&processes_ended);
+	if (!e->waits_for_processes || ended == e->ended_seen)
+		return;
+	e->ended_seen = ended;
+	found(e, PROCESS_ENDED, "");
+}
+
 static bool look(struct vm *vm, int64_t now)
 {
 	struct events *e = vm->events;
+	look_at_processes(e);
 	read_inotify(e);
 	for (unsigned i = 0; i < e->count; i++)
 		look_at_watch(e, &e->all[i], now);
@@ -367,8 +408,10 @@ void events_wait(struct vm *vm, int64_t until)
 		struct timespec t = {(wake - now) / 1000000000, (wake - now) % 1000000000};
 		if (wake <= now)
 			t = (struct timespec){0, 0};
-		struct pollfd p[2] = {{e->inotify, POLLIN, 0}, {e->input ? 0 : -1, POLLIN, 0}};
-		ppoll(p, 2, &t, NULL);
+		struct pollfd p[3] = {{e->inotify, POLLIN, 0},
+		                      {e->input ? 0 : -1, POLLIN, 0},
+		                      {e->waits_for_processes ? process_pipe[0] : -1, POLLIN, 0}};
+		ppoll(p, 3, &t, NULL);
 	}
 	vm->clock_ns = until;
 }
@@ -400,6 +443,22 @@ void events_clock_moved(struct vm *vm)
 void events_read_input(struct vm *vm)
 {
 	events_of(vm)->input = true;
+}
+
+bool events_wait_process(struct vm *vm, int64_t until, bool *ended)
+{
+	value item = V_EMPTY;
+	if (!vm->live) { /* no time passes while processes run */
+		*ended = false;
+		return scheduler_advance(vm, until);
+	}
+	struct events *e = events_of(vm);
+	struct string *source = string_of(vm, PROCESS_ENDED);
+	e->waits_for_processes++;
+	bool ok = scheduler_waiting_until(vm, source, until, &item);
+	e->waits_for_processes--;
+	*ended = item != V_EMPTY;
+	return ok;
 }
 
 /* A replay waits where the run did, and watches nothing. */

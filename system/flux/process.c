@@ -140,7 +140,7 @@ static value process_start(struct vm *vm, struct list *words)
 	}
 	argv[words->length] = NULL;
 	int report[2];
-	if (pipe2(report, O_CLOEXEC) != 0)
+	if ((vm->live && !events_watch_processes()) || pipe2(report, O_CLOEXEC) != 0)
 		return answer_refuse(vm, "start", "cannot make a pipe: %s", strerror(errno));
 	if (vm->out)
 		fflush(vm->out);
@@ -208,10 +208,28 @@ value child_method(struct vm *vm, struct handle *h, const char *name, unsigned c
 	return from_bool(alive);
 }
 
+/* Whether some process ended, at the latest after a duration. */
+static value process_wait(struct vm *vm, value duration)
+{
+	int64_t ns =
+	    is_type(duration, T_DURATION) ? ((struct duration *)as_object(duration))->nanoseconds : -1;
+	int64_t until;
+	bool ended;
+	if (ns < 0)
+		return vm_raise(vm, "type", "wait() of processes needs a duration");
+	if (__builtin_add_overflow(vm->clock_ns, ns, &until))
+		until = INT64_MAX;
+	return events_wait_process(vm, until, &ended) ? from_bool(ended) : V_RAISE;
+}
+
 value process_method(struct vm *vm, const char *name, value *args, unsigned count)
 {
-	if ((strcmp(name, "run") != 0 && strcmp(name, "start") != 0) || count < 1 || count > 2)
-		return vm_raise(vm, "field", "process has run(words, {input, timeout}) and start(words)");
+	if ((strcmp(name, "run") != 0 && strcmp(name, "start") != 0 && strcmp(name, "wait") != 0) ||
+	    count < 1 || count > 2)
+		return vm_raise(vm, "field",
+		                "process has run(words, {input, timeout}), start(words) and wait(duration)");
+	if (*name == 'w')
+		return process_wait(vm, args[0]);
 	ARG_TYPE(0, T_LIST, "a list of words");
 	if (timeline_is_branch(vm))
 		return vm_raise(vm, "timeline",

@@ -48,6 +48,10 @@ void events_read_input(struct vm *vm);
 void events_watch_file(struct vm *vm, int directory, const char *path, const char *channel);
 void events_watch_metric(struct vm *vm, int directory, const char *path, const char *channel,
                          int64_t period_ns);
+/* From now on ends of processes are counted. False: errno. */
+bool events_watch_processes(void);
+/* Waits until some process ended, at the latest until that time. False: raised. */
+bool events_wait_process(struct vm *vm, int64_t until, bool *ended);
 void events_watch_subkernel(struct vm *vm, const char *name, const char *channel, int64_t period_ns);
 /* The program changed a file, which is an event too. */
 void events_file_changed(struct vm *vm, const char *path, const char *what);

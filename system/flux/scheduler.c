@@ -87,17 +87,26 @@ bool scheduler_listens(const struct vm *vm, const char *source)
 	return false;
 }
 
+/* The number of a message from this source that is due, or -1. */
+static int64_t find_message(struct vm *vm, struct string *source)
+{
+	const struct scheduler *s = vm->scheduler;
+	const char *name = string_bytes(vm, source);
+	for (uint32_t i = 0; i < s->message_count; i++)
+		if (s->messages[i].due_ns <= vm->clock_ns && !strcmp(s->messages[i].source, name))
+			return i;
+	return -1;
+}
+
 bool scheduler_take(struct vm *vm, struct string *source, value *item)
 {
 	struct scheduler *s = scheduler_of(vm);
-	const char *name = string_bytes(vm, source);
-	for (uint32_t i = 0; i < s->message_count; i++)
-		if (s->messages[i].due_ns <= vm->clock_ns && !strcmp(s->messages[i].source, name)) {
-			*item = s->messages[i].item;
-			remove_message(s, i);
-			return true;
-		}
-	return false;
+	int64_t i = find_message(vm, source);
+	if (i < 0)
+		return false;
+	*item = s->messages[i].item;
+	remove_message(s, (uint32_t)i);
+	return true;
 }
 
 /* Lines for the user; "@source text" for another source; "@source +2s text" for later. */
@@ -179,7 +188,8 @@ static int64_t next_later(struct vm *vm)
 	return next_after(vm, vm->clock_ns, true);
 }
 
-bool scheduler_advance(struct vm *vm, int64_t until)
+/* Waits until that time, or, if there is a source, until a message came from it. */
+static bool advance(struct vm *vm, int64_t until, struct string *source)
 {
 	struct scheduler *s = scheduler_of(vm);
 	if (s->limit_ns && until > s->limit_ns && (vm->generation || !vm->program->intention_count)) {
@@ -200,8 +210,15 @@ bool scheduler_advance(struct vm *vm, int64_t until)
 		events_wait(vm, next < until ? next : until);
 		if (!scheduler_activate_due(vm) || !scheduler_run_ready(vm, scheduler_priority(s)))
 			return false;
+		if (source && find_message(vm, source) >= 0)
+			break;
 	}
 	return true;
+}
+
+bool scheduler_advance(struct vm *vm, int64_t until)
+{
+	return advance(vm, until, NULL);
 }
 
 bool scheduler_waiting_until(struct vm *vm, struct string *source, int64_t deadline, value *item)
@@ -218,7 +235,7 @@ bool scheduler_waiting_until(struct vm *vm, struct string *source, int64_t deadl
 		next = next_later(vm);
 		if (next > deadline)
 			next = deadline;
-		if (!scheduler_advance(vm, next)) {
+		if (!advance(vm, next, source)) {
 			vm_root_pop(vm, 1);
 			return false;
 		}
