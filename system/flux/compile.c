@@ -258,7 +258,7 @@ static void compile_if(struct compiler *c, const struct node *n)
 		int no = jump_if(c, n->a, false);
 		compile_block(c, n->b);
 		if (n->c)
-			end = join(c, end, emit_jump(c, OP_JMP, 0, 0));
+			end = join(c, emit_jump(c, OP_JMP, 0, 0), end);
 		patch_here(c, no);
 		n = n->c;
 	}

@@ -263,13 +263,13 @@ static int compile_pattern(struct compiler *c, const struct node *p, unsigned re
 		int at = emit(c, OP_LOADI, base + 1, 0, 0, 0);
 		c->proto->code[at].jump = (int32_t)count;
 		call_native(c, "__is_list", base, 2);
-		fail = join(c, fail, emit_jump(c, OP_JF, base, 0));
+		fail = join(c, emit_jump(c, OP_JF, base, 0), fail);
 		unsigned i = 0;
 		for (const struct node *e = p->list; e; e = e->next, i++) {
 			at = emit(c, OP_LOADI, base + 1, 0, 0, 0);
 			c->proto->code[at].jump = (int32_t)i;
 			emit(c, OP_GETIDX, base, reg, base + 1, 0);
-			fail = join(c, fail, compile_pattern(c, e, base));
+			fail = join(c, compile_pattern(c, e, base), fail);
 		}
 		c->next = saved;
 		return fail;
@@ -280,15 +280,15 @@ static int compile_pattern(struct compiler *c, const struct node *p, unsigned re
 			emit(c, OP_MOVE, base, reg, 0, 0);
 			expression_to(c, pair->a, base + 1);
 			call_native(c, "__has_key", base, 2);
-			fail = join(c, fail, emit_jump(c, OP_JF, base, 0));
+			fail = join(c, emit_jump(c, OP_JF, base, 0), fail);
 			expression_to(c, pair->a, base + 1);
 			emit(c, OP_GETIDX, base, reg, base + 1, 0);
-			fail = join(c, fail, compile_pattern(c, pair->b, base));
+			fail = join(c, compile_pattern(c, pair->b, base), fail);
 		}
 		if (!p->list) {
 			emit(c, OP_MOVE, base, reg, 0, 0);
 			call_native(c, "is_map", base, 1);
-			fail = join(c, fail, emit_jump(c, OP_JF, base, 0));
+			fail = join(c, emit_jump(c, OP_JF, base, 0), fail);
 		}
 		c->next = saved;
 		return fail;
@@ -298,11 +298,11 @@ static int compile_pattern(struct compiler *c, const struct node *p, unsigned re
 		emit(c, OP_MOVE, base, reg, 0, 0);
 		emit(c, OP_GETG, base + 1, (unsigned)p->a->integer, 0, 0);
 		call_native(c, "__is_struct", base, 2);
-		fail = join(c, fail, emit_jump(c, OP_JF, base, 0));
+		fail = join(c, emit_jump(c, OP_JF, base, 0), fail);
 		for (const struct node *pair = p->list; pair; pair = pair->next) {
 			emit(c, OP_GETFIELD, base, reg, text_constant(c, pair->text, strlen(pair->text)),
 			     new_cache(c));
-			fail = join(c, fail, compile_pattern(c, pair->a, base));
+			fail = join(c, compile_pattern(c, pair->a, base), fail);
 		}
 		c->next = saved;
 		return fail;
@@ -355,7 +355,7 @@ void compile_match(struct compiler *c, const struct node *n, unsigned target, bo
 		for (const struct node *p = arm->list; p; p = p->next) {
 			fail = compile_pattern(c, p, subject);
 			if (p->next) {
-				hit = join(c, hit, emit_jump(c, OP_JMP, 0, 0));
+				hit = join(c, emit_jump(c, OP_JMP, 0, 0), hit);
 				patch_here(c, fail);
 			}
 		}
@@ -371,7 +371,7 @@ void compile_match(struct compiler *c, const struct node *n, unsigned target, bo
 		} else {
 			expression_fresh(c, arm->b);
 		}
-		end = join(c, end, emit_jump(c, OP_JMP, 0, 0));
+		end = join(c, emit_jump(c, OP_JMP, 0, 0), end);
 		patch_here(c, fail);
 		c->next = arm_saved;
 	}
