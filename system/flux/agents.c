@@ -160,6 +160,23 @@ static value outcome_of(struct vm *vm, struct vm *child, bool ok)
 	return from_object(string_of(vm, what));
 }
 
+/* Runs a child's function. False: it failed; memory that runs out where nothing in it catches that ends it, not its parent. */
+static bool run_child(struct vm *child, const char *function)
+{
+	jmp_buf jump;
+	child->memory_jump = &jump;
+	if (setjmp(jump)) {
+		child->memory_jump = NULL;
+		child->stopping = true;
+		return false;
+	}
+	bool ok = program_start(child);
+	struct proto *main = find_function(child->program, function);
+	ok = ok && main && vm_call_proto(child, main, NULL, 0) != V_RAISE;
+	child->memory_jump = NULL;
+	return ok;
+}
+
 NATIVE(agents_spawn)
 {
 	struct child c = {.name = "child",
@@ -212,9 +229,7 @@ NATIVE(agents_spawn)
 	}
 	struct trace *trace = vm->trace;
 	child->trace = trace;
-	bool ok = program_start(child);
-	struct proto *main = find_function(child->program, c.function);
-	ok = ok && main && vm_call_proto(child, main, NULL, 0) != V_RAISE;
+	bool ok = run_child(child, c.function);
 	uint64_t steps = vm_steps(child);
 	child->trace = NULL;
 	fflush(out);

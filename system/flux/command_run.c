@@ -155,10 +155,7 @@ static void run_tests_of(const char *path, struct totals *totals)
 		if (!out)
 			abort();
 		vm->out = out;
-		bool ok = program_start(vm) && scheduler_run(vm);
-		if (ok)
-			timelines_finish(vm);
-		else if (is_type(vm->error, T_ERROR))
+		if (!run_to_end(vm) && is_type(vm->error, T_ERROR))
 			fprintf(out, "runtime error: %s\n",
 			        string_bytes(vm, ((struct flux_error *)as_object(vm->error))->message));
 		fclose(out);

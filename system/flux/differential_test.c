@@ -1,8 +1,8 @@
 /*
  * Random programs, each run by the machine, by the machine with a collection at every allocation, and by the plain
  * evaluator: output, outcome and error message must be the same. Some are also traced and replayed, and formatted and run
- * again. In soak: a million programs. `differential_test SEED` shows one; `FROM COUNT REPLAYED` runs those, `traces
- * DIRECTORY COUNT` writes traces of programs with events.
+ * again. In soak: a million programs, and a hundred thousand with sanitizers. `differential_test SEED` shows one; `FROM
+ * COUNT REPLAYED` runs those, `traces DIRECTORY COUNT` writes traces of programs with events.
  */
 #include "generate.h"
 #include "options.h"
@@ -18,6 +18,29 @@ struct outcome {
 	char error[600];
 };
 
+#if __has_feature(address_sanitizer)
+#define SOAK_PROGRAMS 100000
+#else
+#define SOAK_PROGRAMS 1000000
+#endif
+#define OUTPUT_MAX (8u << 20) /* bytes that a program may print; one that prints more is stopped */
+
+/* Where a program prints to. */
+struct output {
+	struct vm *vm;
+	struct text text;
+};
+
+static ssize_t take(void *cookie, const char *bytes, size_t size)
+{
+	struct output *o = cookie;
+	if (o->text.length < OUTPUT_MAX)
+		text_put(&o->text, bytes, size);
+	else if (o->vm)
+		o->vm->interrupted = true;
+	return (ssize_t)size;
+}
+
 enum way { WAY_VM, WAY_STRESS, WAY_WALK };
 
 static void run(const char *text, size_t length, enum way way, struct outcome *o)
@@ -26,24 +49,29 @@ static void run(const char *text, size_t length, enum way way, struct outcome *o
 	options.stress = way == WAY_STRESS;
 	options.walk = way == WAY_WALK;
 	memset(o, 0, sizeof(*o));
-	FILE *out = open_memstream(&o->output, &o->length);
+	struct output output = {0};
+	FILE *out = fopencookie(&output, "w", (cookie_io_functions_t){.write = take});
 	struct source *source = source_new("random", text, length);
 	if (!out || !source)
 		abort();
 	struct vm *vm = run_prepare(source, &options, out);
 	if (vm) {
+		output.vm = vm;
 		o->compiled = true;
-		o->ok = program_start(vm) && scheduler_run(vm);
-		if (o->ok)
-			timelines_finish(vm);
-		else if (is_type(vm->error, T_ERROR))
+		o->ok = run_to_end(vm);
+		if (!o->ok && is_type(vm->error, T_ERROR))
 			snprintf(o->error, sizeof(o->error), "%s",
 			         string_bytes(vm, ((struct flux_error *)as_object(vm->error))->message));
 		if (vm->stopping) /* limits are counted in each way by itself */
 			snprintf(o->error, sizeof(o->error), "limit");
+		fflush(out);
+		output.vm = NULL;
 		run_finish(vm);
 	}
 	fclose(out);
+	text_put(&output.text, "", 1);
+	o->output = output.text.bytes;
+	o->length = output.text.length;
 }
 
 static bool same(const struct outcome *a, const struct outcome *b)
@@ -163,7 +191,7 @@ static int write_traces(const char *directory, unsigned long count)
 int main(int argc, char **argv)
 {
 	bool soak = getenv("HOLON_SOAK") != NULL;
-	unsigned long from = 0, count = soak ? 1000000 : 1500, replayed = soak ? 1000 : 60, failed = 0;
+	unsigned long from = 0, count = soak ? SOAK_PROGRAMS : 1500, replayed = soak ? 1000 : 60, failed = 0;
 	unsigned compiled = 0;
 	char path[] = "/tmp/flux-trace-XXXXXX";
 	if (argc == 4 && !strcmp(argv[1], "traces")) {

@@ -25,6 +25,8 @@ struct vm *run_prepare(struct source *source, const struct run_options *options,
 /* The machine goes on with a program that begins with all declarations of the one it has, in their order: what has values
  * keeps them. False: it has errors, which were printed. Owns the source. program_start() comes next. */
 bool run_continue(struct vm *vm, struct source *source);
+/* Runs a prepared program. False: it failed, or memory ran out; vm->error says why. */
+bool run_to_end(struct vm *vm);
 int run_program(struct vm *vm); /* the exit status: 0, or 1 after an error, which is printed */
 void run_finish(struct vm *vm);
 bool trace_begin(struct vm *vm, const struct run_options *options);

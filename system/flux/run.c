@@ -165,11 +165,26 @@ bool run_continue(struct vm *vm, struct source *source)
 	return true;
 }
 
-int run_program(struct vm *vm)
+bool run_to_end(struct vm *vm)
 {
+	jmp_buf jump;
+	vm->memory_jump =
+	    &jump; /* for what nothing further in catches: the plain evaluator, and work between calls */
+	if (setjmp(jump)) {
+		vm->memory_jump = NULL;
+		vm->stopping = true;
+		return false;
+	}
 	bool ok = program_start(vm) && scheduler_run(vm);
 	if (ok)
 		timelines_finish(vm);
+	vm->memory_jump = NULL;
+	return ok;
+}
+
+int run_program(struct vm *vm)
+{
+	bool ok = run_to_end(vm);
 	fflush(vm->out);
 	if (!ok)
 		report_error(vm, stderr);

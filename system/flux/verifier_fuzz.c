@@ -81,8 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	for (size_t i = 2; i + 4 <= size && i < CHANGES_MAX * 4 + 2; i += 4)
 		change(vm->program, data + i);
-	if (!program_verify(vm->program) && program_start(vm) && scheduler_run(vm))
-		timelines_finish(vm);
+	if (!program_verify(vm->program))
+		run_to_end(vm);
 	run_finish(vm);
 	return 0;
 }

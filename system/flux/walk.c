@@ -43,6 +43,27 @@ bool walk_check_note(struct run *r, const struct type_note *type, value v, const
 	return false;
 }
 
+/* ---- memory ---- */
+void *walk_hold(struct walker *w, size_t size)
+{
+	struct held *h = calloc(1, sizeof(*h) + size);
+	if (!h)
+		abort();
+	h->next = w->held.next;
+	h->previous = &w->held;
+	h->next->previous = h;
+	w->held.next = h;
+	return h + 1;
+}
+
+void walk_release(void *memory)
+{
+	struct held *h = (struct held *)memory - 1;
+	h->next->previous = h->previous;
+	h->previous->next = h->next;
+	free(h);
+}
+
 /* ---- functions ---- */
 value walk_call_node(struct vm *vm, const struct node *n, struct cell **captured, const value *args,
                      unsigned count)
@@ -55,9 +76,7 @@ value walk_call_node(struct vm *vm, const struct node *n, struct cell **captured
 		return V_RAISE;
 	const struct scope_info *scope = n->scope ? n->scope : &nothing;
 	struct environment env = {.scope = scope, .captured = captured};
-	env.slots = calloc(scope->slots + 1u, sizeof(*env.slots));
-	if (!env.slots)
-		abort();
+	env.slots = walk_hold(w, (scope->slots + 1u) * sizeof(*env.slots));
 	struct run run = {.vm = vm, .env = &env, .owner = n, .result = V_NIL}, *r = &run;
 	value v = V_NIL;
 	w->depth++;
@@ -84,7 +103,7 @@ value walk_call_node(struct vm *vm, const struct node *n, struct cell **captured
 		}
 	}
 	w->depth--;
-	free(env.slots);
+	walk_release(env.slots);
 	return v;
 }
 
@@ -99,13 +118,11 @@ value walker_call(struct vm *vm, struct function *f, const value *args, unsigned
 	if (count < p->required || count > p->params)
 		return vm_raise(vm, "call", "%s takes %u argument%s, got %u", p->name, p->params,
 		                p->params == 1 ? "" : "s", count);
-	struct cell **captured = calloc(f->count + 1u, sizeof(*captured));
-	if (!captured)
-		abort();
+	struct cell **captured = walk_hold(vm->walker, (f->count + 1u) * sizeof(struct cell *));
 	for (uint32_t i = 0; i < f->count; i++)
 		captured[i] = (struct cell *)as_object(f->captured[i]);
 	value v = walk_call_node(vm, p->node, captured, args, count);
-	free(captured);
+	walk_release(captured);
 	return v;
 }
 
@@ -444,6 +461,7 @@ void walker_attach(struct vm *vm)
 	vm->walker = calloc(1, sizeof(*vm->walker));
 	if (!vm->walker)
 		abort();
+	vm->walker->held.next = vm->walker->held.previous = &vm->walker->held;
 }
 
 void walker_detach(struct vm *vm)
@@ -452,6 +470,8 @@ void walker_detach(struct vm *vm)
 	for (uint32_t i = 0; i < w->made_count; i++)
 		free(w->made[i]);
 	free(w->made);
+	while (w->held.next != &w->held)
+		walk_release(w->held.next + 1);
 	free(w);
 	vm->walker = NULL;
 }

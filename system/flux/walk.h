@@ -14,8 +14,13 @@ struct environment {
 
 #define ARGS_MAX 250
 
+struct held { /* the head of a piece of memory that the evaluator has in use */
+	struct held *next, *previous;
+};
+
 struct walker {
 	unsigned depth;
+	struct held held;    /* a ring: what is in it when memory runs out is freed with the walker */
 	struct proto **made; /* of function values */
 	uint32_t made_count;
 };
@@ -34,6 +39,9 @@ struct run {
 	if (variable == V_RAISE)                                                                             \
 	return V_RAISE
 
+/* Zeroed memory that is freed with the walker, at the latest. */
+void *walk_hold(struct walker *w, size_t size);
+void walk_release(void *memory);
 struct cell *walk_cell_of(struct run *r, const struct variable *v);
 void walk_declare(struct run *r, const struct variable *v, value item);
 bool walk_check_note(struct run *r, const struct type_note *type, value v, const char *name);

@@ -256,34 +256,34 @@ static value evaluate_pairs(struct run *r, const struct node *n)
 	struct vm *vm = r->vm;
 	struct map *map = map_new(vm, 0);
 	struct dist *dist_total = NULL;
-	value *pairs = NULL;
 	unsigned count = 0;
+	for (const struct node *p = n->list; p; p = p->next)
+		count++;
+	value *pairs = walk_hold(vm->walker, (2 * (size_t)count + 1) * sizeof(value));
+	count = 0;
 	for (const struct node *p = n->list; p; p = p->next) {
 		value k = walk_evaluate(r, p->a), v = k == V_RAISE ? V_RAISE : walk_evaluate(r, p->b);
 		if (v == V_RAISE) {
-			free(pairs);
+			walk_release(pairs);
 			return V_RAISE;
 		}
-		pairs = realloc(pairs, (count + 1) * 2 * sizeof(value));
-		if (!pairs)
-			abort();
 		pairs[2 * count] = k;
 		pairs[2 * count++ + 1] = v;
 	}
 	if (n->kind == N_DIST) {
 		dist_total = dist_make(vm, pairs, count);
-		free(pairs);
+		walk_release(pairs);
 		return dist_total ? from_object(dist_total) : V_RAISE;
 	}
 	for (unsigned i = 0; i < count; i++) {
 		if (!map_key_ok(pairs[2 * i])) {
 			vm_raise(vm, "type", "%s cannot be a key of a map", value_type_name(pairs[2 * i]));
-			free(pairs);
+			walk_release(pairs);
 			return V_RAISE;
 		}
 		map_set(vm, map, pairs[2 * i], pairs[2 * i + 1]);
 	}
-	free(pairs);
+	walk_release(pairs);
 	return from_object(map);
 }
 
