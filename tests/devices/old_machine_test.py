@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A machine of 2008: an old processor, 512 MiB, an IDE disk, an e1000, a keyboard of USB 1. It boots from a stick; a command typed on its keyboard is run, also after the
-death of the driver of the keyboard's controller; it sees its disk, and its network answers."""
+death of the driver of the keyboard's controller; it sees its disk, its network answers,
+and devmgr its power button."""
 import pathlib
 import sys
 import tempfile
@@ -35,6 +36,12 @@ def main():
             while terminal.log_path.read_text(errors="replace").count("is killed") == killed and time.monotonic() < end:
                 time.sleep(0.2)
             good &= report("and after the death of the driver", terminal.runs(71), terminal.text)
+            terminal.monitor.command("system_powerdown")
+            pressed, end = "devmgr: the power button was pressed", time.monotonic() + 60 * SCALE
+            while pressed not in terminal.log_path.read_text(errors="replace") and time.monotonic() < end:
+                time.sleep(0.2)
+            log = terminal.log_path.read_text(errors="replace")
+            good &= report("the power button is seen", pressed in log, log)
         finally:
             terminal.end()
     sys.exit(not good)
