@@ -11,16 +11,21 @@ BLUEPRINTS := $(sort $(notdir $(wildcard image/blueprints/*)))
 GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/capsule=build/guest/capsule usr/bin/flux=build/guest/flux
 GUEST_LINKS := usr/bin/cunatic=flux
 
-$(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(addprefix image/blueprints/,$(BLUEPRINTS)) $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
-		$(foreach part,$(GUEST_PARTS),$(lastword $(subst =, ,$(part)))) tools/mksysimg/mksysimg build/host/bin/blake3-blocks
-	@mkdir -p $(@D)
-	@echo "  IMAGE   $@"
-	@tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $@ --file image/manifest:etc/manifest \
+# IMAGE, MORE: makes the image, with more of mksysimg's words.
+define system-image
+tools/mksysimg/mksysimg --digest build/host/bin/blake3-blocks -o $(1) --file image/manifest:etc/manifest \
 		$(foreach part,$(BLUEPRINTS),--file image/blueprints/$(part):etc/blueprints/$(part)) \
 		$(foreach part,$(NATIVE_PARTS),--file $(lastword $(subst =, ,$(part))):native/$(firstword $(subst =, ,$(part)))) \
 		--tree build/root/$(HOLON_ROOT):linux \
 		$(foreach part,$(GUEST_PARTS),--file $(lastword $(subst =, ,$(part))):linux/$(firstword $(subst =, ,$(part)))) \
-		$(foreach part,$(GUEST_LINKS),--symlink $(lastword $(subst =, ,$(part))):linux/$(firstword $(subst =, ,$(part))))
+		$(foreach part,$(GUEST_LINKS),--symlink $(lastword $(subst =, ,$(part))):linux/$(firstword $(subst =, ,$(part)))) $(2)
+endef
+
+$(SYSTEM_IMAGE): build/root/$(HOLON_ROOT).stamp image/manifest $(addprefix image/blueprints/,$(BLUEPRINTS)) $(foreach part,$(NATIVE_PARTS),$(lastword $(subst =, ,$(part)))) \
+		$(foreach part,$(GUEST_PARTS),$(lastword $(subst =, ,$(part)))) tools/mksysimg/mksysimg build/host/bin/blake3-blocks
+	@mkdir -p $(@D)
+	@echo "  IMAGE   $@"
+	@$(call system-image,$@)
 SYSTEM += $(SYSTEM_IMAGE)
 
 # For images with other roots (tools/runner/packages.py): what is in every one of them, as PLACE=FILE.
@@ -35,3 +40,16 @@ build/licences/packages: build/root/$(HOLON_ROOT).stamp build/gen/base/console/f
 .PHONY: sources
 sources: build/licences/packages ## Download the Debian source packages of what is in the image (build/sources)
 	@tools/sources fetch build/licences build/sources
+
+# The same image with the ledger in it: node, gateway and wallet for every sub-kernel's root, and a node that the manifest starts.
+LEDGER_IMAGE_PROGRAMS := $(addprefix build/host/bin/,holon-ledger holon-wallet)
+build/x86_64/ledger.tree/.made: $(LEDGER_IMAGE_PROGRAMS) tools/host-tree
+	@tools/host-tree $(@D) $(LEDGER_IMAGE_PROGRAMS)
+	@touch $@
+build/x86_64/ledger.bundle: $(SYSTEM_IMAGE) build/x86_64/ledger.tree/.made $(BUNDLE) tools/mkbundle image/module.mk
+	@echo "  BUNDLE  $@"
+	@$(call system-image,$(@:bundle=img),--tree build/x86_64/ledger.tree:linux)
+	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$(@:bundle=img)
+.PHONY: run-ledger
+run-ledger: $(SYSTEM) build/x86_64/ledger.bundle ## Boot Holon with the ledger in its image, and a node of it (docs/ledger-operators.md)
+	@tools/run --bundle build/x86_64/ledger.bundle --mem 1500 --cmdline ledger

@@ -13,9 +13,13 @@ enum blueprint_flags {
 	BLUEPRINT_BLOCKS = 4,  /* may use the machine's block devices */
 	BLUEPRINT_LEDGER = 8,  /* may reach the ledger; refused where the parent may not */
 	BLUEPRINT_SCREEN = 16, /* may have the machine's screen */
+	/* It is the ledger: who may reach that reaches its port BLUEPRINT_LEDGER_PORT. Only below the first sub-kernel (E_RIGHTS), and
+	 * one at a time (E_STATE). */
+	BLUEPRINT_LEDGER_NODE = 32,
 };
 
 #define BLUEPRINT_VOLUMES_MAX 8
+#define BLUEPRINT_LEDGER_PORT 8545
 
 struct blueprint_volume {
 	uint64_t token;     /* of offer() */

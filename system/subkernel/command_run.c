@@ -188,8 +188,14 @@ static int refused(const struct blueprint *blueprint)
 		    tree_who);
 		return 1;
 	case EAGAIN:
-		fprintf(stderr, "%s: run: what profile '%.15s' needs is not there, or another has it\n",
-		        tree_who, blueprint->profile);
+		if (blueprint->flags & BLUEPRINT_LEDGER_NODE)
+			fprintf(stderr,
+			        "%s: run: a node of the ledger runs already: end it first (subkernel kill)\n",
+			        tree_who);
+		else
+			fprintf(stderr,
+			        "%s: run: what profile '%.15s' needs is not there, or another has it\n",
+			        tree_who, blueprint->profile);
 		return 1;
 	default:
 		return fail("run");
@@ -325,6 +331,7 @@ int command_run(int count, char **arguments)
 		IMAGE,
 		ADD,
 		LEDGER,
+		LEDGER_NODE,
 		PROFILE,
 		BUDGET,
 		SHARE,
@@ -341,6 +348,7 @@ int command_run(int count, char **arguments)
 	    {"no-nesting", no_argument, 0, NO_NESTING},
 	    {"no-wx", no_argument, 0, NO_WX},
 	    {"ledger", no_argument, 0, LEDGER},
+	    {"ledger-node", no_argument, 0, LEDGER_NODE},
 	    {"detach", no_argument, 0, DETACH},
 	    {"net", required_argument, 0, NET},
 	    {"vault", required_argument, 0, VAULT},
@@ -425,6 +433,9 @@ int command_run(int count, char **arguments)
 			break;
 		case NO_WX:
 			blueprint.flags &= ~(uint32_t)BLUEPRINT_WX;
+			break;
+		case LEDGER_NODE:
+			blueprint.flags |= BLUEPRINT_LEDGER_NODE;
 			break;
 		case LEDGER:
 			blueprint.flags |= BLUEPRINT_LEDGER;

@@ -104,4 +104,6 @@ int64_t serve_list(void *context, uint64_t badge, uint32_t index, const void **d
 void residents_look(void);
 /* Connects CLIENT with the ledger, where it may reach it, and it is there; and all that may. */
 void connect_ledger(const struct subkernel *client);
+/* Whether a node of the ledger runs. */
+bool ledger_present(void);
 void connect_all(void);

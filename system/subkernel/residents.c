@@ -1,5 +1,6 @@
 /* The manifest's own sub-kernels (resident.h), which the manager starts and starts again, and the ledger's capability: who holds
- * it is connected with the port of the one that is called "ledger". */
+ * it is connected with the port of the one that is called "ledger", or of the one that the first sub-kernel started as the
+ * ledger's node. */
 #include <text.h>
 #include "resident.h"
 #include "start.h"
@@ -19,10 +20,30 @@ static struct subkernel *serving(const char *name, uint16_t *port)
 	return 0;
 }
 
+/* The ledger's node, and its port; 0: there is none. */
+static struct subkernel *ledger_node(uint16_t *port)
+{
+	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
+		struct subkernel *subkernel = &manager.table[i];
+		if (!subkernel->number || subkernel->ended || !(subkernel->flags & BLUEPRINT_LEDGER_NODE) ||
+		    !subkernel->parent)
+			continue;
+		*port = BLUEPRINT_LEDGER_PORT;
+		return subkernel;
+	}
+	return serving("ledger", port);
+}
+
+bool ledger_present(void)
+{
+	uint16_t port;
+	return ledger_node(&port) != 0;
+}
+
 void connect_ledger(const struct subkernel *client)
 {
 	uint16_t port;
-	const struct subkernel *ledger = client->flags & BLUEPRINT_LEDGER ? serving("ledger", &port) : 0;
+	const struct subkernel *ledger = client->flags & BLUEPRINT_LEDGER ? ledger_node(&port) : 0;
 	if (!ledger || ledger == client || client->ended)
 		return;
 	int64_t result = network_connect(&client->link, &ledger->link, port, "ledger");

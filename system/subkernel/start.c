@@ -279,6 +279,8 @@ static int64_t choose_flags(struct subkernel *child, const struct blueprint *blu
 {
 	uint32_t most = child->parent ? child->parent->flags : ~0u;
 	child->flags = service ? 0 : blueprint->flags & most;
+	if (child->parent && child->parent->parent)
+		child->flags &= ~(uint32_t)BLUEPRINT_LEDGER_NODE;
 	if (!profile->native)
 		return E_OK;
 	child->flags = (profile->blocks ? (uint32_t)BLUEPRINT_BLOCKS : 0) |
@@ -313,7 +315,8 @@ int64_t subkernel_start(struct subkernel *parent, const struct blueprint *bluepr
 	if (result >= 0)
 		result = choose_cpu(child, blueprint, &profile);
 	if (result >= 0)
-		result = make_link(child, &profile, &blueprint->net, connection->serves);
+		result = make_link(child, &profile, &blueprint->net,
+		                   connection->serves || child->flags & BLUEPRINT_LEDGER_NODE);
 	if (result >= 0)
 		result = lifetime_begin(child, blueprint->expires);
 	if (result >= 0 && profile.screen)
@@ -331,7 +334,10 @@ int64_t subkernel_start(struct subkernel *parent, const struct blueprint *bluepr
 		return result;
 	}
 	child->unit = (handle_t)result;
-	connect_ledger(child);
+	if (child->parent && child->flags & BLUEPRINT_LEDGER_NODE)
+		connect_all();
+	else
+		connect_ledger(child);
 	return (int64_t)child->number;
 }
 
@@ -386,6 +392,8 @@ int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t b
 		result = E_ARGUMENT;
 	if (result >= 0 && blueprint.flags & BLUEPRINT_LEDGER && !(parent->flags & BLUEPRINT_LEDGER))
 		result = E_RIGHTS; /* asked for by name, and so not left out in silence */
+	if (result >= 0 && blueprint.flags & BLUEPRINT_LEDGER_NODE)
+		result = parent->parent ? E_RIGHTS : ledger_present() ? E_STATE : E_OK;
 	if (result >= 0)
 		result = subkernel_start(parent, &blueprint, &connection);
 	if (result < 0)
@@ -440,8 +448,8 @@ bool start_first(void)
 {
 	struct blueprint blueprint = {
 	    .version = BLUEPRINT_VERSION,
-	    .flags =
-	        BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS | BLUEPRINT_LEDGER | BLUEPRINT_SCREEN,
+	    .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS | BLUEPRINT_LEDGER |
+	             BLUEPRINT_SCREEN | BLUEPRINT_LEDGER_NODE,
 	    .name = "holon",
 	    .profile = "linux",
 	    .net = {.mode = SWITCH_NAT},

@@ -41,6 +41,8 @@ const char usage[] =
     "only:HOST:PORT[,HOST:PORT]...\n"
     "                       with [tcp:|udp:] before a HOST: what may leave, resolved by the switch\n"
     "      --ledger         it may reach the system's ledger, at http://ledger:8545, also without a network\n"
+    "      --ledger-node    it is the ledger, for all that may reach that: its port 8545; for the first "
+    "sub-kernel's owner\n"
     "      --no-nesting     it may have no children of its own\n"
     "      --no-wx          its programs may map no memory both writable and executable\n"
     "      --vault NAME[:PATH]  its root is the image with that directory of an open vault over it: what it\n"

@@ -36,6 +36,7 @@ static const struct option options[] = {{"validators", required_argument, NULL, 
                                         {"rule", required_argument, NULL, 'r'},
                                         {"application", required_argument, NULL, 'a'},
                                         {"application-option", required_argument, NULL, 'o'},
+                                        {"create", no_argument, NULL, 'C'},
                                         {"child", required_argument, NULL, 'c'},
                                         {"json", no_argument, NULL, 'j'},
                                         {NULL, 0, NULL, 0}};
@@ -44,6 +45,7 @@ struct words {
 	unsigned validators, standby, rpc_port;
 	const char *directory;
 	enum dag_mode mode;
+	bool create;
 	struct node_options node;
 };
 
@@ -103,6 +105,9 @@ static bool parse(int count, char **arguments, struct words *words)
 			if (!child(optarg, &words->node))
 				return false;
 			break;
+		case 'C':
+			words->create = true;
+			break;
 		case 'j':
 			break;
 		default:
@@ -151,8 +156,11 @@ int command_run(int count, char **arguments)
 {
 	struct words words;
 	if (!parse(count, arguments, &words))
-		return usage(
-		    "run --dir D [--rpc-port P] [--application NAME] [--application-option KEY=VALUE]…");
+		return usage("run --dir D [--create] [--rpc-port P] [--application NAME] "
+		             "[--application-option KEY=VALUE]…\n"
+		             "  --create: where D holds no network, one of this node alone is made");
+	if (words.create && !local_create_alone(words.directory, words.mode))
+		return 1;
 	return node_run(&words.node);
 }
 

@@ -75,6 +75,28 @@ bool local_create(const char *directory, unsigned validators, unsigned standby, 
 	return good;
 }
 
+bool local_create_alone(const char *directory, enum dag_mode mode)
+{
+	struct stat status;
+	char name[320];
+	uint16_t port;
+	snprintf(name, sizeof(name), "%s/network", directory);
+	if (!stat(name, &status))
+		return true;
+	struct network *network = ledger_allocate(1, sizeof(*network));
+	network->mode = mode;
+	network->members = set_of(0);
+	network->peers[0].known = true;
+	snprintf(network->peers[0].address, sizeof(network->peers[0].address), "127.0.0.1");
+	bool good = free_ports(&port, 1);
+	if (good) {
+		network->peers[0].port = port;
+		good = secrets_create(directory, network, 0) && network_write(directory, network);
+	}
+	free(network);
+	return good;
+}
+
 /* A program of its own, as `holon-ledger run`: nothing of the parent's memory goes along. */
 pid_t local_start(const char *directory, unsigned number, const struct node_options *options)
 {

@@ -9,6 +9,8 @@
 /* Folders DIRECTORY/node-0, … with keys and one network on free ports of 127.0.0.1: validators, then `standby` nodes without a vote.
  * False with a message. */
 bool local_create(const char *directory, unsigned validators, unsigned standby, enum dag_mode mode);
+/* DIRECTORY itself: the node of a network of one, as above. Nothing, where it holds a network already. */
+bool local_create_alone(const char *directory, enum dag_mode mode);
 /* Starts node `number` in a process of its own; its pid, or -1. */
 pid_t local_start(const char *directory, unsigned number, const struct node_options *options);
 /* The node's status as JSON text, or false while it does not answer. */

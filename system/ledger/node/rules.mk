@@ -13,6 +13,7 @@ build/host/lib/clock_shim.so: system/ledger/node/clock_shim.c
 	@$(CC) $(HOST_CFLAGS) -D_GNU_SOURCE -fPIC -shared -o $@ $<
 SOAK_TESTS += system/ledger/node/fault_test.py system/ledger/node/acknowledged_test.py system/ledger/node/epoch_test.py
 $(call script-test,system/ledger/node/resident_test.py,$(addprefix build/host/bin/,holon-ledger holon-capsule holon-crypto) $(BUNDLE),slow)
+$(call script-test,system/ledger/node/image_test.py,build/x86_64/ledger.bundle $(BOOT_OUT)/loader.iso,slow)
 $(call script-test,system/ledger/node/inside_test,build/host/bin/holon-ledger build/host/bin/holon-wallet $(BUNDLE),slow)
 .PHONY: bench-ledger
 bench-ledger: build/host/bin/holon-ledger ## Measure consensus: networks of processes on this machine (LEDGER_BENCH_DIR=/dev/shm leaves the disk out)
