@@ -7,6 +7,7 @@
 #include "list.h"
 
 #define NS_PER_SECOND 1000000000ull
+#define TICK_NS       10000000ull /* of times(2) and /proc: USER_HZ is 100 */
 
 uint64_t clock_monotonic(void);
 /* Monotonic plus the offset that clock_settime or the machine's clock gave. */

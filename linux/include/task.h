@@ -38,6 +38,7 @@ struct thread_area {
 	handle_t memory;      /* the area lies in it, at memory_offset */
 	uint64_t memory_offset;
 	bool prepared; /* all of its stack is there */
+	bool ready;    /* its task is counted among those that want to run: time/account.h */
 	uint32_t cpu;
 	struct common_slot *common_slot; /* where it is counted while it shares the common lock */
 	uint32_t common_mode;            /* enum common_mode */
@@ -45,6 +46,23 @@ struct thread_area {
 	uint8_t lock_ranks[LOCKS_HELD_MAX];
 	void (*start)(void *argument);
 	void *argument;
+};
+
+/* CPU time, ns. */
+struct cpu_times {
+	uint64_t user_ns, system_ns;
+};
+
+/* A task's CPU time (time/account.c). Counters are the processor's. */
+struct account {
+	uint64_t used;  /* ns; while it is not ready */
+	uint64_t base;  /* while it is: used ns less the CPU's share time */
+	uint64_t woke;  /* the counter when it became ready */
+	uint64_t awake; /* the counter's advance while it was ready, up to its last sleep */
+	uint64_t system_flushed;
+	struct cpu_times told;
+	uint32_t cpu;
+	bool gone;
 };
 
 struct credentials {
@@ -77,6 +95,8 @@ struct task {
 	bool sleeping, woken; /* see wait.h */
 	uint8_t traps;        /* enum task_trap: somebody looks at each system call first */
 	uint8_t seccomp_mode;
+	uint64_t entered; /* the processor's counter when it last came into the personality or woke in it */
+	uint64_t system_counter; /* the counter's advance in the personality, up to then */
 	struct thread_area *area;
 	struct mm *mm; /* 0 for workers */
 	struct files *files;
@@ -125,7 +145,8 @@ struct task {
 	uint64_t fault_address; /* of the last page fault, and how often in a row */
 	uint32_t fault_count;
 	bool pressed; /* a copy lacked a page while the common lock was shared */
-	uint64_t start_ns, slept_ns, sleep_start_ns, minor_faults, major_faults, voluntary_switches;
+	struct account account;
+	uint64_t start_ns, minor_faults, major_faults, voluntary_switches;
 };
 
 /* A session's or group's id is the pid of its leader; members are found through the process table. */
@@ -158,16 +179,17 @@ struct process {
 	struct entered *entered; /* of one that was started from outside: native/enter.c */
 	struct linux_rlimit limits[16];
 	struct linux_rusage children_usage;
-	uint64_t cpu_ns, voluntary_switches, minor_faults; /* of threads that have gone */
-	struct task *single_waiter;                        /* in exec, waiting for the other threads to go */
-	uint32_t uid;                                      /* real uid, kept for waitid */
+	struct cpu_times gone;                     /* of threads that have gone */
+	uint64_t voluntary_switches, minor_faults; /* likewise */
+	struct task *single_waiter;                /* in exec, waiting for the other threads to go */
+	uint32_t uid;                              /* real uid, kept for waitid */
 	int32_t parent_death_signal;
 	uint64_t start_ns;
 	struct timer real_timer; /* ITIMER_REAL */
 	uint64_t real_interval;
 	struct timer cpu_timer; /* the next look at CPU time: timers.c */
 	struct cpu_interval {
-		uint64_t end, interval; /* of process_cpu_ns; end 0 = off */
+		uint64_t end, interval; /* of user time, of process_cpu_ns; end 0 = off */
 	} cpu_intervals[2];             /* ITIMER_VIRTUAL, ITIMER_PROF */
 	uint64_t cpu_warned, cpu_seen, cpu_wait;
 	struct list posix_timers;

@@ -150,4 +150,6 @@ struct task *worker_create(const char *name, void (*function)(void *argument), v
 /* The current worker is done; its thread goes back to the pool. Lock held alone; dropped here. */
 _Noreturn void worker_end(void);
 uint64_t worker_wait(uint64_t deadline);
+/* The same with another event that is the worker's own. */
+uint64_t worker_wait_for(handle_t event, uint64_t deadline);
 uint64_t worker_event(struct task *worker);

@@ -182,9 +182,7 @@ static void entered_worker(void *argument)
 			else if (task == SUBKERNEL_TASK_KILL)
 				end(number);
 		}
-		personality_unlock();
-		(void)event_wait(control_event, DEADLINE_NEVER, 0);
-		personality_lock();
+		worker_wait_for(control_event, DEADLINE_NEVER);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <holon/guest_calls.h>
 #include <holon/portal.h>
 #include "../internal.h"
+#include "../time/account.h"
 #include "../include/file.h"
 #include "../mm/area.h"
 #include "native.h"
@@ -102,7 +103,6 @@ static int64_t buffer_make(struct portal *portal, uint64_t bytes, handle_t *give
 /* The guest's answer to MESSAGE, whose bytes are in PAGE; false: it is gone. The common lock is not held. */
 static bool ask_guest(struct portal *portal, struct message *message, struct thread_page *page)
 {
-	uint64_t bits;
 	personality_lock();
 	memcpy(portal->message.words, message->words, sizeof(message->words));
 	portal->message.info = message->info;
@@ -110,11 +110,8 @@ static bool ask_guest(struct portal *portal, struct message *message, struct thr
 	memcpy(portal->message.bytes, page->bytes, sizeof(portal->message.bytes));
 	portal->state = PORTAL_ASKED;
 	wake_all(&portal->wait, 0);
-	while (portal->state != PORTAL_DONE && !portal->ended) {
-		personality_unlock();
-		(void)event_wait(portal->event, DEADLINE_NEVER, &bits);
-		personality_lock();
-	}
+	while (portal->state != PORTAL_DONE && !portal->ended)
+		worker_wait_for(portal->event, DEADLINE_NEVER);
 	bool answered = portal->state == PORTAL_DONE;
 	portal->state = PORTAL_IDLE;
 	if (answered) {
@@ -177,7 +174,9 @@ static void portal_worker(void *argument)
 	personality_unlock();
 	int64_t result = event_bind(portal->event, 0);
 	while (result >= 0 && !__atomic_load_n(&portal->ended, __ATOMIC_ACQUIRE)) {
+		account_asleep(current_task());
 		result = channel_receive(portal->channel, &message, DEADLINE_NEVER);
+		account_ready(current_task());
 		if (result < 0 || message.info & INFO_EVENT)
 			continue;
 		portal_answer(portal, &message);
@@ -185,12 +184,8 @@ static void portal_worker(void *argument)
 	}
 	(void)event_bind(0, 0);
 	personality_lock();
-	while (!portal->ended) { /* where nothing could be received: the file still has it */
-		uint64_t bits;
-		personality_unlock();
-		(void)event_wait(portal->event, DEADLINE_NEVER, &bits);
-		personality_lock();
-	}
+	while (!portal->ended) /* where nothing could be received: the file still has it */
+		worker_wait_for(portal->event, DEADLINE_NEVER);
 	portal_free(portal);
 	worker_end();
 }

@@ -105,10 +105,7 @@ static void wake_children(void *argument)
 		if (bits & SUBKERNEL_EVENT_ENDED)
 			find_ended();
 		list_for_each(child, &children, link) wake_all(&child->wait, 0);
-		bits = 0;
-		personality_unlock();
-		(void)event_wait(shared_event, DEADLINE_NEVER, &bits);
-		personality_lock();
+		bits = worker_wait_for(shared_event, DEADLINE_NEVER);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* See machine.h; and the load averages, which are sampled every five seconds. proc(5). */
 #include "../internal.h"
 #include "../include/vnode.h"
+#include "../time/account.h"
 #include "machine.h"
 
 static void memory_pages(uint64_t *total, uint64_t *free)
@@ -77,6 +78,7 @@ void text_zoneinfo(struct proc_text *text, const struct proc_subject *subject)
 #define LOAD_INTERVAL_NS (5 * NS_PER_SECOND)
 
 static uint32_t averages[3];
+static uint32_t stalled[3]; /* in parts of LOAD_ONE: for how much of the last 10, 60, 300 s somebody waited */
 static struct timer load_timer;
 
 static void load_sample(struct timer *timer)
@@ -86,7 +88,18 @@ static void load_sample(struct timer *timer)
 	uint32_t running = thread_running_count() * LOAD_ONE;
 	for (unsigned i = 0; i < 3; i++)
 		averages[i] = (averages[i] * keeps[i] + running * (LOAD_ONE - keeps[i])) / LOAD_ONE;
-	timer_set(timer, clock_monotonic() + LOAD_INTERVAL_NS);
+	/* exp(-5 s / 10, 60, 300 s) */
+	static const uint32_t stall_keeps[3] = {1242, 1884, 2014};
+	static uint64_t seen_ns, seen_stalled_ns;
+	uint64_t now = clock_monotonic(), total = cpu_stalled_ns();
+	uint64_t part = (total - seen_stalled_ns) * LOAD_ONE / (now - seen_ns + 1);
+	for (unsigned i = 0; i < 3; i++)
+		stalled[i] = (stalled[i] * stall_keeps[i] +
+		              (uint32_t)(part < LOAD_ONE ? part : LOAD_ONE) * (LOAD_ONE - stall_keeps[i])) /
+		             LOAD_ONE;
+	seen_ns = now;
+	seen_stalled_ns = total;
+	timer_set(timer, now + LOAD_INTERVAL_NS);
 }
 
 void load_start(void)
@@ -100,12 +113,27 @@ void load_averages(uint32_t loads[3])
 	memcpy(loads, averages, sizeof(averages));
 }
 
-/* Nothing is paged out, and waiting for a processor is not measured yet: what is known to be never is 0. */
+/* The whole machine is never without a thread that runs while others wait for a processor: "full" is 0. */
+static void text_cpu_pressure(struct proc_text *text, const struct proc_subject *subject)
+{
+	static const char *const spans[3] = {"avg10", "avg60", "avg300"};
+	(void)subject;
+	proc_print(text, "some");
+	for (unsigned i = 0; i < 3; i++)
+		proc_print(text, " %s=%u.%02u", spans[i], stalled[i] * 100 / LOAD_ONE,
+		           stalled[i] * 10000 / LOAD_ONE % 100);
+	proc_print(text, " total=%lu\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+	           cpu_stalled_ns() / 1000);
+}
+
+/* Nothing is paged out: nobody waits for memory, and waiting for a disk is not measured. */
 static const char some_full[] = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
                                 "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
 
-const struct proc_entry pressure_entries[] = {
-    PROC_FIXED("io", (void *)some_full), PROC_FIXED("memory", (void *)some_full), {0}};
+const struct proc_entry pressure_entries[] = {PROC_TEXT("cpu", text_cpu_pressure),
+                                              PROC_FIXED("io", (void *)some_full),
+                                              PROC_FIXED("memory", (void *)some_full),
+                                              {0}};
 
 const struct proc_entry sysvipc_entries[] = {PROC_TEXT("msg", text_sysvipc_msg),
                                              PROC_TEXT("sem", text_sysvipc_sem),

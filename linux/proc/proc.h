@@ -28,7 +28,8 @@ void proc_append(struct proc_text *text, const void *bytes, uint32_t count);
 struct proc_subject {
 	struct process *process;
 	struct task *task;
-	int fd; /* or the number of a processor */
+	bool of_process; /* not of one thread, though `task` is the leader */
+	int fd;          /* or the number of a processor */
 	const struct proc_entry *entry;
 };
 

@@ -7,8 +7,7 @@
 #include "../task/seccomp.h"
 #include "../trace/trace.h"
 #include "proc.h"
-
-#define TICK_NS 10000000ul /* USER_HZ 100 */
+#include "../time/account.h"
 
 static struct mm *subject_mm(const struct proc_subject *subject)
 {
@@ -103,14 +102,19 @@ static void text_stat(struct proc_text *text, const struct proc_subject *subject
 	const struct process *process = subject->process;
 	const struct mm *mm = subject_mm(subject);
 	const struct task *task = subject->task;
-	uint64_t total = process_cpu_ns(process) / TICK_NS;
-	uint64_t children = (uint64_t)process->children_usage.ru_utime.tv_sec * 100;
+	/* A thread's own under task/, else the process's. */
+	struct cpu_times times =
+	    !task || subject->of_process ? process_times(process) : task_times((struct task *)task);
+	const struct linux_rusage *children = &process->children_usage;
 	const struct tty *tty = process->tty;
 	proc_print(text, "%d (%s) %c %d %d %d %lu %d 0 ", task ? task->tid : process->pid,
 	           task ? task->name : "", state_letter(subject), process->parent ? process->parent->pid : 0,
 	           process->pgid, process->sid, tty ? tty->device_number : 0, tty ? tty->foreground : -1);
-	proc_print(text, "%lu 0 %lu 0 %lu 0 %lu 0 %d %d %u 0 %lu ", task ? task->minor_faults : 0,
-	           task ? task->major_faults : 0, total, children,
+	proc_print(text, "%lu 0 %lu 0 %lu %lu %lu %lu %d %d %u 0 %llu ", task ? task->minor_faults : 0,
+	           task ? task->major_faults : 0, (uint64_t)(times.user_ns / TICK_NS),
+	           (uint64_t)(times.system_ns / TICK_NS),
+	           (uint64_t)(timeval_ns(&children->ru_utime) / TICK_NS),
+	           (uint64_t)(timeval_ns(&children->ru_stime) / TICK_NS),
 	           task && task->rt_priority ? -1 - (int)task->rt_priority : 20 + (task ? task->nice : 0),
 	           task ? task->nice : 0, process->thread_count, process->start_ns / TICK_NS);
 	proc_print(text, "%lu %lu %lu %lu %lu %lu 0 0 ", mm ? mm->total_pages * 4096 : 0, resident_pages(mm),
@@ -351,7 +355,8 @@ static void text_schedule(struct proc_text *text, const struct proc_subject *sub
 
 static void text_schedstat(struct proc_text *text, const struct proc_subject *subject)
 {
-	proc_print(text, "%lu 0 %lu\n", subject->task ? task_cpu_ns(subject->task) : 0,
+	proc_print(text, "%lu %lu %lu\n", subject->task ? task_cpu_ns(subject->task) : 0,
+	           subject->task ? task_wait_ns(subject->task) : 0,
 	           subject->task ? subject->task->voluntary_switches : 0);
 }
 

@@ -77,6 +77,7 @@ static bool subject_of(const struct proc_node *node, struct proc_subject *subjec
 	subject->task = node->tid ? task_find(node->tid) : 0;
 	if (!subject->process || (subject->task && subject->task->process != subject->process))
 		return false;
+	subject->of_process = !subject->task;
 	if (!subject->task)
 		subject->task = subject->process->leader;
 	return true;

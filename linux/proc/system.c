@@ -5,6 +5,7 @@
 #include "network.h"
 #include "machine.h"
 #include "proc.h"
+#include "../time/account.h"
 
 static void own_unit(struct unit_info *info)
 {
@@ -63,18 +64,31 @@ static void text_version(struct proc_text *text, const struct proc_subject *subj
 	proc_print(text, "Linux version 6.1.0-holon (holon) #1 SMP\n");
 }
 
+/* NAME's user and system time, and what is left of TOTAL as idle. */
+static void cpu_line(struct proc_text *text, const char *name, struct cpu_times times, uint64_t total)
+{
+	uint64_t busy = times.user_ns + times.system_ns;
+	proc_print(text, "%s %lu 0 %lu %lu 0 0 0 0 0 0\n", name, (uint64_t)(times.user_ns / TICK_NS),
+	           (uint64_t)(times.system_ns / TICK_NS),
+	           (uint64_t)((total > busy ? total - busy : 0) / TICK_NS));
+}
+
 static void text_stat(struct proc_text *text, const struct proc_subject *subject)
 {
 	struct unit_info info;
 	(void)subject;
 	own_unit(&info);
-	uint64_t busy = info.cpu_time / 10000000;
-	uint64_t total = clock_monotonic() / 10000000 * machine.cpu_count;
-	uint64_t idle = total > busy ? total - busy : 0;
-	proc_print(text, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", busy, idle);
-	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++)
-		proc_print(text, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", cpu, busy / machine.cpu_count,
-		           idle / machine.cpu_count);
+	struct cpu_times times[CPU_MAX], all = {0};
+	cpu_times_of_machine(times, info.cpu_time);
+	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++) {
+		all.user_ns += times[cpu].user_ns;
+		all.system_ns += times[cpu].system_ns;
+	}
+	cpu_line(text, "cpu ", all, clock_monotonic() * machine.cpu_count);
+	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++) {
+		char name[8] = {'c', 'p', 'u', (char)('0' + cpu)};
+		cpu_line(text, name, times[cpu], clock_monotonic());
+	}
 	proc_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
 	           (uint64_t)((clock_realtime() - clock_monotonic()) / NS_PER_SECOND), process_count(),
 	           thread_running_count());

@@ -7,6 +7,7 @@
  */
 #include <processor.h>
 #include "internal.h"
+#include "time/account.h"
 
 #define PLACES     64u
 #define SPINS      200u /* tries before sleeping: about what a holder needs */
@@ -41,7 +42,13 @@ static struct place {
 static uint64_t wait_bits(handle_t event)
 {
 	uint64_t bits = 0;
+	struct thread_area *area = current_area();
+	bool counted = area->ready; /* not where it is on its way to the pool, without a task */
+	if (counted)
+		account_asleep(area->task);
 	(void)event_wait(event, DEADLINE_NEVER, &bits);
+	if (counted)
+		account_ready(area->task);
 	return bits & ~LOCK_BIT;
 }
 

@@ -4,6 +4,7 @@
  * wakes it, SLEEPING tells whether that needs the event.
  */
 #include "internal.h"
+#include "time/account.h"
 
 #define EVENT_WAKE 1ull
 
@@ -24,16 +25,16 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 {
 	struct thread_area *area = task->area;
 	int64_t result = E_OK;
-	task->sleep_start_ns = clock_monotonic();
+	account_asleep(task);
 	enum common_mode mode = common_give();
 	while (!__atomic_load_n(&task->woken, __ATOMIC_SEQ_CST) && !(task->work & interrupts)) {
 		result = event_wait(area->event, deadline, 0);
 		if (result == E_TIMEOUT)
 			break;
 	}
+	account_ready(task);
 	common_take(mode);
 	wait_unprepare();
-	task->slept_ns += clock_monotonic() - task->sleep_start_ns;
 	task->voluntary_switches++;
 	if (task->woken)
 		return 0;
@@ -177,16 +178,23 @@ struct task *worker_create(const char *name, void (*function)(void *argument), v
 
 void worker_end(void)
 {
+	account_asleep(current_task());
 	heap_free(current_task());
 	thread_idle();
 }
 
 uint64_t worker_wait(uint64_t deadline)
 {
+	return worker_wait_for(current_area()->event, deadline);
+}
+
+uint64_t worker_wait_for(handle_t event, uint64_t deadline)
+{
 	uint64_t bits = 0;
-	handle_t event = current_area()->event;
 	personality_unlock();
+	account_asleep(current_task());
 	(void)event_wait(event, deadline, &bits);
+	account_ready(current_task());
 	personality_lock();
 	return bits;
 }

@@ -3,6 +3,7 @@
 #include "internal.h"
 #include "ipc/ipc.h"
 #include "native/native.h"
+#include "time/account.h"
 #include "trace/trace.h"
 
 /* Lets the parent that waits for TASK's exec or exit go on (vfork). */
@@ -42,7 +43,9 @@ void process_notify_parent(struct process *process, int code, int status)
 	struct linux_siginfo info = {.si_signo = signal, .si_code = code, .pid = process->pid};
 	info.uid = process->thread_count && leader ? leader->credentials.uid : 0;
 	info.status = status;
-	info.user_ticks = (int64_t)(process_cpu_ns(process) / 10000000);
+	struct cpu_times times = process_times(process);
+	info.user_ticks = (int64_t)(times.user_ns / TICK_NS);
+	info.system_ticks = (int64_t)(times.system_ns / TICK_NS);
 	bool wanted = signal != 0 && parent->thread_count;
 	if (!exited && wanted)
 		wanted = !(parent->leader->handlers->actions[SIGCHLD - 1].flags & SA_NOCLDSTOP);
@@ -174,7 +177,7 @@ void task_exit(int32_t status)
 	task->files = 0;
 	fs_context_release(task->fs);
 	task->fs = 0;
-	process->cpu_ns += task_cpu_ns(task);
+	account_gone(task);
 	process->voluntary_switches += task->voluntary_switches;
 	process->minor_faults += task->minor_faults;
 	struct signal_handlers *handlers = task->handlers;

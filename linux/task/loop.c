@@ -17,7 +17,9 @@ _Static_assert(offsetof(struct thread_area, common_slot) == AREA_SLOT &&
                    offsetof(struct thread_area, common_mode) == AREA_MODE && COMMON_SHARED == MODE_SHARED &&
                    COMMON_ALONE == MODE_ALONE && sizeof(struct common_slot) == SLOT_BYTES,
                "layout.inc");
-_Static_assert(offsetof(struct task, traps) == TASK_TRAPS, "layout.inc");
+_Static_assert(offsetof(struct task, traps) == TASK_TRAPS && offsetof(struct task, entered) == TASK_ENTERED &&
+                   offsetof(struct task, system_counter) == TASK_SYSTEM,
+               "layout.inc");
 /* guest.S looks at both words at once. */
 _Static_assert(offsetof(struct task, held_count) == TASK_WORK + 4 && TASK_WORK % 8 == 0, "layout.inc");
 _Static_assert(offsetof(struct guest_state, rax) == STATE_RAX &&

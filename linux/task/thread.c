@@ -8,6 +8,7 @@
  */
 #include "internal.h"
 #include "layout.inc"
+#include "time/account.h"
 
 #define BATCH       8u
 #define IDLE_STACKS 16u /* idle threads that keep their stacks, so that a fork costs no page work */
@@ -162,6 +163,7 @@ void thread_run(struct thread_area *area, struct task *task, void (*function)(vo
 	task->area = area;
 	task->state = area_state(area);
 	area->argument = argument;
+	account_ready(task);
 	__atomic_store_n(&area->start, function, __ATOMIC_RELEASE);
 	event_signal(area->event, 1);
 }
@@ -203,6 +205,8 @@ int thread_set_affinity(struct task *task, uint64_t mask)
 	load[area->cpu]--;
 	load[cpu]++;
 	area->cpu = cpu;
+	if (task == current_task())
+		account_moved();
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* The time system calls: clock_gettime(2), nanosleep(2), times(2), getrusage(2). Timers: timers.c. */
 #include "internal.h"
+#include "time/account.h"
 
 SYSCALL_HANDLER(clock_gettime, int clock, uint64_t address)
 {
@@ -175,18 +176,22 @@ SYSCALL_HANDLER(times, uint64_t address)
 {
 	struct process *process = current_task()->process;
 	const struct linux_rusage *children = &process->children_usage;
-	struct linux_tms tms = {.utime = (int64_t)(process_cpu_ns(process) / 10000000),
-	                        .cutime =
-	                            children->ru_utime.tv_sec * 100 + children->ru_utime.tv_usec / 10000};
+	struct cpu_times times = process_times(process);
+	struct linux_tms tms = {.utime = (int64_t)(times.user_ns / TICK_NS),
+	                        .stime = (int64_t)(times.system_ns / TICK_NS),
+	                        .cutime = (int64_t)(timeval_ns(&children->ru_utime) / TICK_NS),
+	                        .cstime = (int64_t)(timeval_ns(&children->ru_stime) / TICK_NS)};
 	if (address && copy_to_user(address, &tms, sizeof(tms)))
 		return -EFAULT;
-	return (int64_t)(clock_monotonic() / 10000000);
+	return (int64_t)(clock_monotonic() / TICK_NS);
 }
 
 void usage_of_process(struct process *process, struct linux_rusage *usage)
 {
 	memset(usage, 0, sizeof(*usage));
-	usage->ru_utime = timeval_of(process_cpu_ns(process));
+	struct cpu_times times = process_times(process);
+	usage->ru_utime = timeval_of(times.user_ns);
+	usage->ru_stime = timeval_of(times.system_ns);
 	usage->ru_minflt = (int64_t)process->minor_faults;
 	usage->ru_nvcsw = (int64_t)process->voluntary_switches;
 	struct task *task;
@@ -197,14 +202,20 @@ void usage_of_process(struct process *process, struct linux_rusage *usage)
 	}
 }
 
+static void timeval_add(struct linux_timeval *sum, const struct linux_timeval *more)
+{
+	sum->tv_sec += more->tv_sec;
+	sum->tv_usec += more->tv_usec;
+	if (sum->tv_usec >= 1000000) {
+		sum->tv_usec -= 1000000;
+		sum->tv_sec++;
+	}
+}
+
 void usage_add(struct linux_rusage *sum, const struct linux_rusage *more)
 {
-	sum->ru_utime.tv_sec += more->ru_utime.tv_sec;
-	sum->ru_utime.tv_usec += more->ru_utime.tv_usec;
-	if (sum->ru_utime.tv_usec >= 1000000) {
-		sum->ru_utime.tv_usec -= 1000000;
-		sum->ru_utime.tv_sec++;
-	}
+	timeval_add(&sum->ru_utime, &more->ru_utime);
+	timeval_add(&sum->ru_stime, &more->ru_stime);
 	sum->ru_minflt += more->ru_minflt;
 	sum->ru_nvcsw += more->ru_nvcsw;
 	if (more->ru_maxrss > sum->ru_maxrss)
@@ -223,7 +234,9 @@ SYSCALL_HANDLER(getrusage, int who, uint64_t address)
 		usage = task->process->children_usage;
 		break;
 	case 1:
-		usage.ru_utime = timeval_of(task_cpu_ns(task));
+		usage.ru_utime = timeval_of(task_times(task).user_ns);
+		usage.ru_stime = timeval_of(task_times(task).system_ns);
+		usage.ru_minflt = (int64_t)task->minor_faults;
 		usage.ru_nvcsw = (int64_t)task->voluntary_switches;
 		break;
 	default:

@@ -1,5 +1,6 @@
 /* Clocks from the processor's counter, and the timer tree with its worker. */
 #include "internal.h"
+#include "time/account.h"
 
 static struct clock_params params;
 static uint64_t realtime_offset;
@@ -46,37 +47,26 @@ struct linux_timespec clock_realtime_timespec(void)
 	return timespec_of(clock_realtime());
 }
 
-uint64_t task_cpu_ns(const struct task *task)
-{
-	uint64_t elapsed = (task->sleeping ? task->sleep_start_ns : clock_monotonic()) - task->start_ns;
-	return elapsed > task->slept_ns ? elapsed - task->slept_ns : 0;
-}
-
-uint64_t process_cpu_ns(const struct process *process)
-{
-	uint64_t sum = process->cpu_ns;
-	struct task *task;
-	list_for_each(task, &process->threads, thread_link) sum += task_cpu_ns(task);
-	return sum;
-}
-
 /* Negative clock ids name the CPU clock of a process or thread: ~id << 3 | kind. */
+enum { CPU_CLOCK_USER = 1, CPU_CLOCK_NONE = 3 };
+
 static int cpu_clock_read(int32_t clock, uint64_t *ns)
 {
 	int32_t id = ~(clock >> 3);
-	if ((clock & 3) == 3)
+	if ((clock & 3) == CPU_CLOCK_NONE)
 		return -EINVAL;
+	bool user = (clock & 3) == CPU_CLOCK_USER;
 	if (clock & 4) {
 		struct task *task = id ? task_find(id) : current_task();
 		if (!task)
 			return -EINVAL;
-		*ns = task_cpu_ns(task);
+		*ns = user ? task_times(task).user_ns : task_cpu_ns(task);
 		return 0;
 	}
 	struct process *process = id ? process_find(id) : current_task()->process;
 	if (!process)
 		return -EINVAL;
-	*ns = process_cpu_ns(process);
+	*ns = user ? process_times(process).user_ns : process_cpu_ns(process);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  * sleeps.
  */
 #include "internal.h"
+#include "time/account.h"
 
 #define LOOK_MIN_NS       1000000u
 #define LOOK_MAX_NS       200000000u
@@ -68,10 +69,17 @@ void process_cpu_watch(struct process *process)
 		cpu_look(&process->cpu_timer);
 }
 
-static struct linux_itimerval cpu_timer_get(const struct process *process, const struct cpu_interval *timer)
+/* What the interval timer WHICH counts: ITIMER_VIRTUAL user time alone, ITIMER_PROF all. */
+static uint64_t interval_now(const struct process *process, int which)
 {
+	return which == 1 ? process_times(process).user_ns : process_cpu_ns(process);
+}
+
+static struct linux_itimerval cpu_timer_get(const struct process *process, int which)
+{
+	const struct cpu_interval *timer = &process->cpu_intervals[which - 1];
 	struct linux_itimerval value = {0};
-	uint64_t now = process_cpu_ns(process);
+	uint64_t now = interval_now(process, which);
 	if (timer->end) {
 		value.value = timeval_of(timer->end > now + 1000 ? timer->end - now : 1000);
 		value.interval = timeval_of(timer->interval);
@@ -84,8 +92,7 @@ SYSCALL_HANDLER(getitimer, int which, uint64_t address)
 	const struct process *process = current_task()->process;
 	if (which < 0 || which > 2)
 		return -EINVAL;
-	struct linux_itimerval value =
-	    which ? cpu_timer_get(process, &process->cpu_intervals[which - 1]) : real_timer_get(process);
+	struct linux_itimerval value = which ? cpu_timer_get(process, which) : real_timer_get(process);
 	return copy_to_user(address, &value, sizeof(value));
 }
 
@@ -106,8 +113,8 @@ SYSCALL_HANDLER(setitimer, int which, uint64_t new_address, uint64_t old_address
 		real_timer_set(process, ns, interval);
 	} else {
 		struct cpu_interval *timer = &process->cpu_intervals[which - 1];
-		old = cpu_timer_get(process, timer);
-		timer->end = ns ? process_cpu_ns(process) + ns : 0;
+		old = cpu_timer_get(process, which);
+		timer->end = ns ? interval_now(process, which) + ns : 0;
 		timer->interval = interval;
 		process_cpu_watch(process);
 	}
@@ -228,8 +235,11 @@ static void cpu_look(struct timer *base)
 	uint64_t used = process_cpu_ns(process);
 	uint64_t left = cpu_limit_look(process, used), each;
 	static const int signals[2] = {SIGVTALRM, SIGPROF};
-	for (unsigned i = 0; i < 2; i++) {
-		each = cpu_interval_look(process, &process->cpu_intervals[i], used, signals[i]);
+	for (int i = 0; i < 2; i++) {
+		if (!process->cpu_intervals[i].end)
+			continue;
+		each = cpu_interval_look(process, &process->cpu_intervals[i], interval_now(process, i + 1),
+		                         signals[i]);
 		left = each < left ? each : left;
 	}
 	list_for_each(timer, &process->posix_timers, link)

@@ -207,9 +207,7 @@ static void console_worker(void *argument)
 			pump_input(console->tty);
 			wake_all(&console->tty->write_wait, POLLOUT | POLLWRNORM);
 		}
-		personality_unlock();
-		(void)event_wait(console->event, DEADLINE_NEVER, 0);
-		personality_lock();
+		worker_wait_for(console->event, DEADLINE_NEVER);
 	}
 	console_release(console);
 	worker_end();

@@ -1,6 +1,8 @@
 /* Clocks, sleeping, interval timers, POSIX timers, limits, random numbers, ids. */
 #define _GNU_SOURCE
 #include "check.h"
+#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -178,6 +180,157 @@ static void test_cpu_timers(void)
 	check("limit-address-space", exited(status, 0));
 }
 
+/* ---- User and system time ---- */
+
+static double seconds_of(struct timeval time)
+{
+	return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+static double cpu_seconds(clockid_t clock)
+{
+	struct timespec time = {0};
+	clock_gettime(clock, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Uses the processor until 0.4 s of CPU time are over: in system calls that do much, or in none. */
+static void work(int in_calls)
+{
+	static char buffer[1 << 16];
+	int zero = open("/dev/zero", O_RDONLY);
+	double end = cpu_seconds(CLOCK_THREAD_CPUTIME_ID) + 0.4;
+	while (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) < end)
+		for (int i = 0; i < (in_calls ? 16 : 100000); i++) {
+			if (in_calls)
+				read(zero, buffer, sizeof(buffer));
+			else
+				__asm__ volatile("");
+		}
+	close(zero);
+}
+
+static int times_of_stat(const char *path, unsigned long times[4])
+{
+	char text[1024] = {0};
+	int file = open(path, O_RDONLY);
+	ssize_t bytes = read(file, text, sizeof(text) - 1);
+	close(file);
+	const char *rest = bytes > 0 ? strrchr(text, ')') : 0;
+	return rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu",
+	                      &times[0], &times[1], &times[2], &times[3]) == 4;
+}
+
+static void *work_in_thread(void *unused)
+{
+	work(0);
+	return unused;
+}
+
+static void test_cpu_times(void)
+{
+	struct rusage before, usage, child;
+	unsigned long stat[4];
+	for (int in_calls = 0; in_calls < 2; in_calls++) {
+		getrusage(RUSAGE_SELF, &before);
+		work(in_calls);
+		getrusage(RUSAGE_SELF, &usage);
+		double user = seconds_of(usage.ru_utime) - seconds_of(before.ru_utime);
+		double system = seconds_of(usage.ru_stime) - seconds_of(before.ru_stime);
+		check(in_calls ? "calls-are-system-time" : "loops-are-user-time",
+		      in_calls ? system > user : user > 2 * system);
+		check(in_calls ? "calls-time-is-all-there" : "loops-time-is-all-there", user + system > 0.35);
+	}
+	double both = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime),
+	       clock = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID);
+	check("user-and-system-are-the-clock's", both <= clock + 0.02 && both > clock - 0.1);
+	struct tms tms;
+	times(&tms);
+	check("times-as-getrusage", tms.tms_utime + tms.tms_stime >= (long)(both * 100) - 2 &&
+	                                tms.tms_stime > 10 && tms.tms_utime > 10);
+	check("stat-as-getrusage", times_of_stat("/proc/self/stat", stat) &&
+	                               stat[0] + stat[1] >= (unsigned long)(both * 100) - 2 && stat[1] > 10 &&
+	                               stat[0] > 10);
+
+	pthread_t thread;
+	getrusage(RUSAGE_THREAD, &before);
+	pthread_create(&thread, 0, work_in_thread, 0);
+	pthread_join(thread, 0);
+	getrusage(RUSAGE_THREAD, &usage);
+	check("thread-usage-is-its-own", seconds_of(usage.ru_utime) - seconds_of(before.ru_utime) < 0.2);
+	struct rusage all;
+	getrusage(RUSAGE_SELF, &all);
+	check("ended-thread-stays-in-process", seconds_of(all.ru_utime) - seconds_of(usage.ru_utime) > 0.3);
+
+	/* Four at once where one processor is allowed: each is told what it used, not how long it took. */
+	pid_t children[4];
+	struct timespec start, end;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	getrusage(RUSAGE_CHILDREN, &before);
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	fflush(stdout);
+	for (int i = 0; i < 4; i++) {
+		children[i] = fork();
+		if (!children[i]) {
+			sched_setaffinity(0, sizeof(set), &set);
+			work(i & 1);
+			_exit(0);
+		}
+	}
+	double sum = 0;
+	for (int i = 0; i < 4; i++) {
+		wait4(children[i], 0, 0, &child);
+		sum += seconds_of(child.ru_utime) + seconds_of(child.ru_stime);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	double real = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+	check("children-together-not-above-real-time", sum > 1.4 && sum <= real * 1.05 + 0.1);
+	getrusage(RUSAGE_CHILDREN, &usage);
+	double told = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime) - seconds_of(before.ru_utime) -
+	              seconds_of(before.ru_stime);
+	check("usage-of-children",
+	      told > sum - 0.01 && told < sum + 0.01 && seconds_of(usage.ru_stime) > 0.2);
+	check("stat-of-children",
+	      times_of_stat("/proc/self/stat", stat) && stat[2] + stat[3] + 2 >= (unsigned long)(told * 100));
+
+	/* The interval timer of user time counts no calls. */
+	struct itimerval timer = {{0, 0}, {1000, 0}}, left;
+	setitimer(ITIMER_VIRTUAL, &timer, 0);
+	setitimer(ITIMER_PROF, &timer, 0);
+	work(1);
+	getitimer(ITIMER_VIRTUAL, &left);
+	double virtual = 1000 - seconds_of(left.it_value);
+	getitimer(ITIMER_PROF, &left);
+	double profiled = 1000 - seconds_of(left.it_value);
+	timer.it_value.tv_sec = 0;
+	setitimer(ITIMER_VIRTUAL, &timer, 0);
+	setitimer(ITIMER_PROF, &timer, 0);
+	check("itimer-virtual-counts-user-time", profiled > 0.35 && virtual < profiled - 0.15);
+
+	/* A clock of another process; it does not go on when that is stopped. */
+	pid_t other = fork();
+	if (!other)
+		for (;;)
+			;
+	clockid_t id;
+	check("getcpuclockid", clock_getcpuclockid(other, &id) == 0);
+	while (cpu_seconds(id) < 0.1)
+		pause_ms(5);
+	kill(other, SIGSTOP);
+	int status;
+	waitpid(other, &status, WUNTRACED);
+	pause_ms(20);
+	double stopped = cpu_seconds(id);
+	pause_ms(50);
+	check("stopped-uses-nothing", cpu_seconds(id) == stopped && stopped >= 0.1);
+	kill(other, SIGKILL);
+	waitpid(other, 0, 0);
+	struct timespec gone;
+	check("clock-of-gone-process", clock_gettime(id, &gone) == -1 && errno == EINVAL);
+}
+
 static void test_limits(void)
 {
 	struct rlimit limit;
@@ -239,6 +392,7 @@ int main(void)
 	test_clocks();
 	test_timers();
 	test_cpu_timers();
+	test_cpu_times();
 	test_limits();
 	test_random();
 	test_ids();

@@ -31,13 +31,23 @@ guest_loop:
 	cmpq $0, TASK_WORK(%rbp) /* and the files held for the call */
 	jne work
 enter:
+	rdtsc /* how long the task was in the personality: time/account.c */
+	shl $32, %rdx
+	or %rdx, %rax
+	sub TASK_ENTERED(%rbp), %rax
+	add %rax, TASK_SYSTEM(%rbp)
 	mov $SYS_GUEST_ENTER, %eax
 	syscall
 	mov %rsp, %rbx
 	and $-AREA_BYTES, %rbx
 	mov AREA_TASK(%rbx), %rbp
 	add $AREA_STATE, %rbx
-	test %rax, %rax
+	mov %rax, %rcx
+	rdtsc
+	shl $32, %rdx
+	or %rdx, %rax
+	mov %rax, TASK_ENTERED(%rbp)
+	test %rcx, %rcx
 	jnz other
 	mov STATE_RAX(%rbx), %r12
 	cmpb $0, TASK_TRAPS(%rbp)
@@ -137,7 +147,7 @@ unknown:
 	mov %rax, STATE_RAX(%rbx)
 	jmp done
 other:
-	mov %rax, %rdi
+	mov %rcx, %rdi
 	call guest_other_exit
 	mov $-1, %r12
 	jmp done
