@@ -195,46 +195,57 @@ static int may_remove(const struct vnode *directory, const struct vnode *victim)
 	return 0;
 }
 
-SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
+/* Removes what PARENT names, and lets PARENT go. */
+static int remove_name(struct parent_walk *parent, bool remove_directory)
 {
-	struct parent_walk parent;
-	bool remove_directory = flags & AT_REMOVEDIR;
-	if (flags & ~(uint32_t)AT_REMOVEDIR)
-		return -EINVAL;
-	int error = parent_for_change(directory, path, &parent);
-	if (error)
-		return error;
-	struct vnode *vnode = parent.directory.dentry->vnode;
+	int error = 0;
+	struct vnode *vnode = parent->directory.dentry->vnode;
 	struct dentry *victim = 0;
-	if (is_dot(&parent))
+	if (is_dot(parent))
 		error = !remove_directory ? -EISDIR
-		        : !parent.length  ? -EBUSY
-		        : parent.name[1]  ? -ENOTEMPTY
+		        : !parent->length ? -EBUSY
+		        : parent->name[1] ? -ENOTEMPTY
 		                          : -EINVAL;
 	else
-		victim = dentry_lookup(parent.directory.dentry, parent.name, parent.length, &error);
+		victim = dentry_lookup(parent->directory.dentry, parent->name, parent->length, &error);
 	if (victim) {
 		bool is_directory = S_ISDIR(victim->vnode->mode);
 		if (remove_directory && !is_directory)
 			error = -ENOTDIR;
-		else if (!remove_directory && (is_directory || parent.trailing_slash))
+		else if (!remove_directory && (is_directory || parent->trailing_slash))
 			error = is_directory ? -EISDIR : -ENOTDIR;
 		else if (victim->mounts)
 			error = -EBUSY;
 		else if (!vnode->ops->unlink)
 			error = -EPERM;
 		else if ((error = may_remove(vnode, victim->vnode)) == 0)
-			error = vnode->ops->unlink(vnode, parent.name, parent.length, victim->vnode);
+			error = vnode->ops->unlink(vnode, parent->name, parent->length, victim->vnode);
 		if (!error) {
 			dentry_drop(victim);
 			if (!is_directory)
 				inotify_vnode(victim->vnode, IN_ATTRIB); /* its link count */
-			inotify_name(vnode, IN_DELETE, parent.name, is_directory, 0);
+			inotify_name(vnode, IN_DELETE, parent->name, is_directory, 0);
 		}
 		dentry_release(victim);
 	}
-	path_release(&parent.directory);
+	path_release(&parent->directory);
 	return error;
+}
+
+SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
+{
+	struct parent_walk parent;
+	if (flags & ~(uint32_t)AT_REMOVEDIR)
+		return -EINVAL;
+	int error = parent_for_change(directory, path, &parent);
+	return error ? error : remove_name(&parent, flags & AT_REMOVEDIR);
+}
+
+int path_unlink(const char *text)
+{
+	struct parent_walk parent;
+	int error = parent_by_text(AT_FDCWD, text, &parent);
+	return error ? error : remove_name(&parent, false);
 }
 
 SYSCALL_HANDLER(unlink, uint64_t path)

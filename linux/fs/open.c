@@ -242,6 +242,21 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 	return fd;
 }
 
+struct file *file_open_core(const char *text, int *error)
+{
+	const uint32_t flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_LARGEFILE;
+	struct path path;
+	bool created;
+	(void)path_unlink(
+	    text); /* nobody's file is written into; where it could not go, no new one can be made */
+	*error = find_or_create(AT_FDCWD, text, flags, 0600 & ~current_task()->fs->umask, &path, &created);
+	if (*error)
+		return 0;
+	struct file *file = open_path(&path, flags, error);
+	path_release(&path);
+	return file;
+}
+
 /* The same while the common lock is shared, for what is common and simple: a regular file that is there and that
  * nobody watches, in a table of descriptors that is the task's own. */
 static int64_t open_shared(int directory, const char *text, uint32_t flags)

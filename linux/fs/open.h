@@ -6,6 +6,10 @@
 
 /* A descriptor, or an error. WALK_FLAGS: those of openat2 (enum walk_flags). */
 int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags);
+/* Removes a name that leads to no directory, as unlink(2). */
+int path_unlink(const char *text);
+/* A core file for the current task, a new one in place of what had the name. 0 with *ERROR. */
+struct file *file_open_core(const char *text, int *error);
 /* Makes the file that the dangling symbolic link TEXT names. */
 int path_create_through_link(int directory, const char *text, uint32_t mode, struct path *path,
                              bool *created);

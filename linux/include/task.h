@@ -23,6 +23,7 @@ struct tty;
 struct seccomp_filter;
 struct undo;
 struct trace;
+struct core_dump;
 
 #define TASK_AREA_BYTES 65536ull
 #define TASK_HELD_MAX   8u /* more files than any call names by descriptor, those in lists apart */
@@ -53,6 +54,12 @@ struct cpu_times {
 	uint64_t user_ns, system_ns;
 };
 
+/* What was told of it, and at which counters. */
+struct cpu_told {
+	struct cpu_times times;
+	uint64_t system, awake;
+};
+
 /* A task's CPU time (time/account.c). Counters are the processor's. */
 struct account {
 	uint64_t used;  /* ns; while it is not ready */
@@ -60,7 +67,7 @@ struct account {
 	uint64_t woke;  /* the counter when it became ready */
 	uint64_t awake; /* the counter's advance while it was ready, up to its last sleep */
 	uint64_t system_flushed;
-	struct cpu_times told;
+	struct cpu_told told;
 	uint32_t cpu;
 	bool gone;
 };
@@ -126,6 +133,8 @@ struct task {
 	void *vector;              /* pages with the vector state to start with, or 0 */
 	int32_t exit_status;       /* of the thread: wait status form */
 	bool exiting, no_new_privileges;
+	bool core_waits;   /* for the end of its process's core file: core/core.h */
+	void *core_vector; /* pages with its vector state meanwhile, or 0 */
 	bool io_flusher;
 	uint64_t timer_slack_ns, timer_slack_default_ns;
 	uint64_t affinity;
@@ -167,12 +176,13 @@ struct process {
 	struct wait_queue signal_wait; /* signalfd */
 	struct wait_queue exit_wait;   /* pidfd poll */
 	bool exiting, execing, zombie, stopped, continued, subreaper, did_exec, dumpable_off;
-	bool stop_reported;
-	struct trace *trace;   /* of the leader, while somebody traces it */
-	int32_t parent_thread; /* the thread of its parent that made it */
-	int32_t tracer_chosen; /* prctl(2), PR_SET_PTRACER: a process, 0: none, -1: any */
-	uint8_t machine_check; /* prctl(2): 0, or one more than PR_MCE_KILL_* */
-	int32_t exit_status;   /* wait status form: code << 8 or signal, 0x80 core */
+	bool stop_reported, killed; /* by SIGKILL */
+	struct core_dump *core;     /* its core file is being written */
+	struct trace *trace;        /* of the leader, while somebody traces it */
+	int32_t parent_thread;      /* the thread of its parent that made it */
+	int32_t tracer_chosen;      /* prctl(2), PR_SET_PTRACER: a process, 0: none, -1: any */
+	uint8_t machine_check;      /* prctl(2): 0, or one more than PR_MCE_KILL_* */
+	int32_t exit_status;        /* wait status form: code << 8 or signal, 0x80 core */
 	int32_t stop_signal;
 	int32_t exit_signal;     /* to the parent: SIGCHLD, 0 for none */
 	struct tty *tty;         /* controlling terminal (file side) */

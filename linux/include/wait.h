@@ -59,6 +59,8 @@ int wait_sleep(uint64_t deadline) __attribute__((warn_unused_result));
 /* As wait_sleep, but only a fatal kill ends it (-EINTR): for short waits that Linux does not let signals end.
  */
 int wait_sleep_killable(uint64_t deadline) __attribute__((warn_unused_result));
+/* Sleeps until woken, whatever comes: for threads of a process that has ended already. */
+void wait_sleep_always(void);
 /* Sleeps until a signal is pending or somebody wakes the task. */
 static inline int wait_sleep_signal(void)
 {

@@ -69,7 +69,7 @@ void proc_fixed(struct proc_text *text, const struct proc_subject *subject);
 struct sysctl {
 	int64_t value, low, high;
 };
-extern struct sysctl sysctl_pipe_max, sysctl_randomize, sysctl_trace_scope;
+extern struct sysctl sysctl_pipe_max, sysctl_randomize, sysctl_trace_scope, sysctl_core_uses_pid;
 extern const struct proc_entry sysctl_entries[];
 
 extern const struct proc_entry proc_root[], proc_process[], proc_net[];

@@ -3,10 +3,12 @@
  * Most numbers are kept for those who read them back; those with a name of their own (proc.h) are followed.
  */
 #include "../internal.h"
+#include "../core/core.h"
 #include "../fs/name.h"
 #include "proc.h"
 
 #define TEXT_BYTES 128u
+_Static_assert(sizeof(sysctl_core_pattern) == TEXT_BYTES, "write_words");
 
 struct sysctl sysctl_pipe_max = {1048576, 4096, 1ll << 31};
 struct sysctl sysctl_randomize = {2, 0, 2};
@@ -179,8 +181,12 @@ static const struct proc_entry kernel_entries[] = {PROC_FIXED("ngroups_max", "65
                                                    COUNT("sched_rr_timeslice_ms", 100),
                                                    SWITCH("sched_autogroup_enabled", 0),
                                                    SWITCH("sched_child_runs_first", 0),
-                                                   WORDS("core_pattern", "core"),
-                                                   SWITCH("core_uses_pid", 0),
+                                                   {.name = "core_pattern",
+                                                    .mode = S_IFREG | 0644,
+                                                    .text = text_words,
+                                                    .write = write_words,
+                                                    .data = sysctl_core_pattern},
+                                                   FOLLOWED("core_uses_pid", sysctl_core_uses_pid),
                                                    COUNT("core_pipe_limit", 0),
                                                    NUMBER("shmmax", 0x7fffffff00000000, 0, INT64_MAX),
                                                    NUMBER("shmall", 0x7fffffff00000, 0, INT64_MAX),

@@ -5,6 +5,7 @@
  * software-reserved words that tell its size.
  */
 #include "internal.h"
+#include "core/core.h"
 #include "trace/trace.h"
 
 #define FP_XSTATE_MAGIC1 0x46505853u
@@ -176,7 +177,8 @@ static void handler_run(struct task *task, int signal, const struct linux_siginf
 	task->restore_blocked = false;
 	if (frame_push(task, signal, info, &action, mask)) {
 		task->handlers->actions[SIGSEGV - 1].handler = SIG_DFL;
-		process_exit(SIGSEGV);
+		struct linux_siginfo fault = {.si_signo = SIGSEGV, .si_code = SI_KERNEL};
+		process_exit_signal(SIGSEGV, &fault);
 	}
 	if (action.flags & SA_RESETHAND)
 		slot->handler = SIG_DFL;
@@ -252,8 +254,10 @@ void signal_deliver_call(int64_t number)
 	task->syscall_number = number == 15 ? -1 : number;
 	trace_flags_lift(task);
 	for (;;) {
-		if (task->work & TASK_WORK_EXIT)
+		if (task->work & TASK_WORK_EXIT) {
+			core_wait(task);
 			task_exit(task->process->exit_status);
+		}
 		if (task->work & TASK_WORK_STOP) {
 			stop_wait(task);
 			continue;
@@ -282,7 +286,7 @@ void signal_deliver_call(int64_t number)
 				stop_process(task, signal);
 				continue;
 			}
-			process_exit(signal); /* no core file is written, and the status says so */
+			process_exit_signal(signal, &info);
 		}
 		call_restart(task, task->syscall_number, true, action->flags & SA_RESTART);
 		task->syscall_number = -1;

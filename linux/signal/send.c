@@ -4,6 +4,7 @@
  * set; only the task itself clears that, so that an interrupted sleep always finds its reason.
  */
 #include "internal.h"
+#include "core/core.h"
 #include "trace/trace.h"
 
 #define STOP_SET    (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
@@ -100,6 +101,7 @@ bool signal_ignored_or_blocked(const struct task *task, int signal)
 static void process_kill(struct process *process, int status)
 {
 	struct task *task;
+	process->killed = true;
 	if (!process->exiting) {
 		process->exiting = true;
 		process->exit_status = status;
@@ -107,6 +109,8 @@ static void process_kill(struct process *process, int status)
 	}
 	/* One that is ending already may be stopped by its tracer. */
 	list_for_each(task, &process->threads, thread_link) task_kick(task, TASK_WORK_EXIT);
+	if (process->core)
+		(void)task_wake(process->core->task);
 }
 
 static void process_continue(struct process *process)

@@ -78,6 +78,12 @@ int wait_sleep_killable(uint64_t deadline)
 	return result;
 }
 
+void wait_sleep_always(void)
+{
+	wait_prepare();
+	(void)sleep_until(current_task(), DEADLINE_NEVER, 0);
+}
+
 bool task_wake(struct task *task)
 {
 	if (__atomic_exchange_n(&task->woken, true, __ATOMIC_SEQ_CST))

@@ -1,5 +1,6 @@
 /* How threads and processes end, and how parents learn of it: exit(2), exit_group(2), wait4(2), waitid(2). */
 #include "../fs/backing.h"
+#include "core/core.h"
 #include "internal.h"
 #include "ipc/ipc.h"
 #include "native/native.h"
@@ -120,7 +121,7 @@ static void children_leave(struct process *process)
 static _Noreturn void system_end(int32_t status)
 {
 	(void)backing_sync_all(0);
-	unit_exit(status & 0xffff);
+	unit_exit(status & 0xff7f); /* who waits for it knows of no core files */
 }
 
 /* The last thread of PROCESS has gone. STATUS in wait form. */
@@ -189,6 +190,8 @@ void task_exit(int32_t status)
 		process_ended(process, status);
 	else if (process->single_waiter)
 		task_wake(process->single_waiter);
+	else if (process->core) /* which waits for the threads */
+		task_wake(process->core->task);
 	task_destroy(task);
 	handlers_release(handlers);
 	thread_idle();

@@ -29,8 +29,11 @@ static void ids_changed(struct task *task, const struct credentials *old)
 {
 	struct credentials *c = &task->credentials;
 	task->process->uid = c->uid;
-	if (c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid || c->fsgid != old->fsgid)
+	if (c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid ||
+	    c->fsgid != old->fsgid) {
 		task->process->parent_death_signal = 0;
+		task->process->dumpable_off = true; /* until exec: PR_SET_DUMPABLE(2const) */
+	}
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
 	bool was_root = !old->uid || !old->euid || !old->suid;

@@ -1,6 +1,7 @@
 /* seccomp(2): filters that judge a task's system calls before they run. A task's filters are a chain that can only grow;
  * forks share it. The dispatcher asks only for tasks that have some (task->traps).
  */
+#include "core/core.h"
 #include "internal.h"
 #include "task/bpf.h"
 #include "task/seccomp.h"
@@ -88,15 +89,26 @@ static uint32_t judge(const struct task *task, int64_t number)
 }
 
 /* SIGSYS for a call that was not let through: sigaction(2), si_code SYS_SECCOMP. */
-static void send_trap(struct task *task, int64_t number, uint32_t data)
+static struct linux_siginfo trap_of(const struct task *task, int64_t number, uint32_t data)
 {
-	struct linux_siginfo info = {.si_signo = SIGSYS,
-	                             .si_code = SYS_SECCOMP,
-	                             .si_errno = (int32_t)data,
-	                             .call_address = task->state->rip,
-	                             .syscall = (int32_t)number,
-	                             .architecture = ARCHITECTURE};
+	return (struct linux_siginfo){.si_signo = SIGSYS,
+	                              .si_code = SYS_SECCOMP,
+	                              .si_errno = (int32_t)data,
+	                              .call_address = task->state->rip,
+	                              .syscall = (int32_t)number,
+	                              .architecture = ARCHITECTURE};
+}
+
+static void send_trap(const struct task *task, int64_t number, uint32_t data)
+{
+	struct linux_siginfo info = trap_of(task, number, data);
 	signal_force(SIGSYS, &info);
+}
+
+static _Noreturn void exit_filtered(const struct task *task, int64_t number, uint32_t data)
+{
+	struct linux_siginfo info = trap_of(task, number, data);
+	process_exit_signal(SIGSYS, &info);
 }
 
 /* True: the call runs, its number as the tracer left it. Otherwise its result is set, or the task is about to go. JUDGED: the
@@ -134,9 +146,9 @@ static bool allow(struct task *task, int64_t *wanted, bool judged)
 	case RET_KILL_THREAD:
 		if (task->process->thread_count > 1)
 			task_exit(SIGSYS);
-		process_exit(SIGSYS);
+		exit_filtered(task, number, data);
 	default: /* RET_KILL_PROCESS, and what is not known */
-		process_exit(SIGSYS);
+		exit_filtered(task, number, data);
 	}
 }
 

@@ -113,18 +113,17 @@ static uint64_t portion(uint64_t value, uint64_t part, uint64_t whole)
 	return (value >> 20) * fraction + ((value & 0xfffff) * fraction >> 20);
 }
 
-/* Divides TOTAL as SYSTEM of AWAKE says; neither part of *TIMES, what was told before, ever shrinks. */
-static void divide(struct cpu_times *times, uint64_t total, uint64_t system, uint64_t awake)
+/* TOTAL has been used by now, at the counters SYSTEM and AWAKE: what is new of it since TOLD is divided as they say. */
+static void divide(struct cpu_told *told, uint64_t total, uint64_t system, uint64_t awake)
 {
-	if (total <= times->user_ns + times->system_ns)
+	uint64_t before = told->times.user_ns + told->times.system_ns;
+	if (total <= before)
 		return;
-	uint64_t part = portion(total, system, awake);
-	if (part < times->system_ns)
-		part = times->system_ns;
-	if (total - part < times->user_ns)
-		part = total - times->user_ns;
-	times->system_ns = part;
-	times->user_ns = total - part;
+	uint64_t part = portion(total - before, system - told->system, awake - told->awake);
+	told->times.system_ns += part;
+	told->times.user_ns += total - before - part;
+	told->system = system;
+	told->awake = awake;
 }
 
 struct cpu_times task_times(struct task *task)
@@ -136,7 +135,7 @@ struct cpu_times task_times(struct task *task)
 	if (task == current_task()) /* which is in a call; of others in one, that call is not known yet */
 		system += now - task->entered;
 	divide(&account->told, task_cpu_ns(task), system, awake);
-	return account->told;
+	return account->told.times;
 }
 
 struct cpu_times process_times(const struct process *process)
@@ -174,7 +173,7 @@ void account_gone(struct task *task)
 
 void cpu_times_of_machine(struct cpu_times times[CPU_MAX], uint64_t used)
 {
-	static struct cpu_times told[CPU_MAX];
+	static struct cpu_told told[CPU_MAX];
 	uint64_t awake[CPU_MAX], system[CPU_MAX], busy = 0, now = processor_counter();
 	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++) {
 		(void)share_time(&shares[cpu]);
@@ -194,7 +193,7 @@ void cpu_times_of_machine(struct cpu_times times[CPU_MAX], uint64_t used)
 	}
 	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++) {
 		divide(&told[cpu], portion(used, shares[cpu].busy, busy), system[cpu], awake[cpu]);
-		times[cpu] = told[cpu];
+		times[cpu] = told[cpu].times;
 	}
 }
 

@@ -1,0 +1,49 @@
+/* Core files: what is left of a process that a signal has ended. core(5), elf(5). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "linux_abi.h"
+
+struct file;
+struct process;
+struct task;
+
+/* The other threads' registers are complete only in the guest's state of threads that have come out of their calls: those
+ * wait for the end of the dump in core_wait. */
+struct core_dump {
+	struct task *task; /* who writes it */
+	int signal;
+	const struct linux_siginfo *info;
+};
+
+/* SIGNAL ends the current process: writes a core file where it may and does (core(5)), and exits. The common lock is held
+ * alone. */
+_Noreturn void process_exit_signal(int signal, const struct linux_siginfo *info);
+/* A thread of a process that ends: returns when its core file, if there is one in the making, is written. */
+void core_wait(struct task *task);
+
+/* ---- Parts ---- */
+
+#define CORE_NAME_BYTES 512u
+extern char sysctl_core_pattern[128];
+/* The file's name as sysctl_core_pattern wants it. False: it wants none, or a pipe, or it is too long. */
+bool core_name(const struct task *task, int signal, char name[CORE_NAME_BYTES]);
+
+/* Writes of at most LIMIT bytes in all, in order; what lies between is a hole. */
+struct core_output {
+	struct file *file;
+	struct process *process; /* whose end by SIGKILL ends the writing */
+	uint64_t at, limit, held;
+	char *buffer; /* CORE_BUFFER_BYTES */
+	bool failed;
+};
+#define CORE_BUFFER_BYTES 65536u
+void core_put(struct core_output *out, const void *from, uint64_t bytes);
+void core_skip(struct core_output *out, uint64_t bytes);
+/* What is held is written, and the file is as long as what was put and skipped. */
+void core_finish(struct core_output *out);
+
+/* The notes of DUMP's process; with OUT 0 only counts them. How many bytes. NAMES: the note of mapped files, or 0. */
+uint64_t core_notes(struct core_output *out, const struct core_dump *dump, const void *names,
+                    uint64_t names_bytes);
