@@ -219,7 +219,8 @@ static struct names names_of(struct mm *mm)
 		names_append(&names, entry, sizeof(entry));
 		header[0]++;
 	}
-	for (const struct area *area = mm_find(mm, 0); area && !names.failed; area = mm_next(mm, area)) {
+	for (const struct area *area = mm_find(mm, 0); area && path && !names.failed;
+	     area = mm_next(mm, area)) {
 		if (!area->file)
 			continue;
 		file_path(area->file, path, PATH_MAX_BYTES);

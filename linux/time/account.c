@@ -174,7 +174,7 @@ void account_gone(struct task *task)
 void cpu_times_of_machine(struct cpu_times times[CPU_MAX], uint64_t used)
 {
 	static struct cpu_told told[CPU_MAX];
-	uint64_t awake[CPU_MAX], system[CPU_MAX], busy = 0, now = processor_counter();
+	uint64_t awake[CPU_MAX] = {0}, system[CPU_MAX] = {0}, busy = 0, now = processor_counter();
 	for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++) {
 		(void)share_time(&shares[cpu]);
 		awake[cpu] = shares[cpu].awake;
