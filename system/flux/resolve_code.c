@@ -376,11 +376,9 @@ void resolve_block(struct resolver *r, struct node *block)
 	resolve_push_block(r, &scope);
 	bool dead = false;
 	for (struct node *s = block->list; s; s = s->next) {
-		if (dead && s->kind != N_BLOCK) {
+		if (dead && s->kind != N_BLOCK)
 			source_warn(r->source, s->begin, s->end, "the statement before it always leaves",
 			            "this is never reached");
-			dead = false;
-		}
 		resolve_statement(r, s);
 		dead =
 		    s->kind == N_RETURN || s->kind == N_BREAK || s->kind == N_CONTINUE || s->kind == N_FAIL;

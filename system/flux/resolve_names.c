@@ -329,7 +329,7 @@ unsigned resolve_required_params(const struct node *params)
 static void check_known_call(struct resolver *r, struct node *call, const char *name, enum meaning meaning,
                              const struct node *declaration, int64_t index)
 {
-	if (meaning == NAME_FUNCTION) {
+	if (meaning == NAME_FUNCTION && declaration) {
 		resolve_order_arguments(r, call, declaration->list);
 		resolve_check_count(r, call, name, resolve_required_params(declaration->list),
 		                    (int)resolve_count_list(declaration->list));

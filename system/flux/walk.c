@@ -76,7 +76,7 @@ value walk_call_node(struct vm *vm, const struct node *n, struct cell **captured
 		return V_RAISE;
 	const struct scope_info *scope = n->scope ? n->scope : &nothing;
 	struct environment env = {.scope = scope, .captured = captured};
-	env.slots = walk_hold(w, (scope->slots + 1u) * sizeof(*env.slots));
+	env.slots = walk_hold(w, (scope->slots + 1u) * sizeof(void *));
 	struct run run = {.vm = vm, .env = &env, .owner = n, .result = V_NIL}, *r = &run;
 	value v = V_NIL;
 	w->depth++;
@@ -118,7 +118,7 @@ value walker_call(struct vm *vm, struct function *f, const value *args, unsigned
 	if (count < p->required || count > p->params)
 		return vm_raise(vm, "call", "%s takes %u argument%s, got %u", p->name, p->params,
 		                p->params == 1 ? "" : "s", count);
-	struct cell **captured = walk_hold(vm->walker, (f->count + 1u) * sizeof(struct cell *));
+	struct cell **captured = walk_hold(vm->walker, (f->count + 1u) * sizeof(void *));
 	for (uint32_t i = 0; i < f->count; i++)
 		captured[i] = (struct cell *)as_object(f->captured[i]);
 	value v = walk_call_node(vm, p->node, captured, args, count);
@@ -130,7 +130,7 @@ value walk_make_function(struct run *r, const struct node *n)
 {
 	struct walker *w = r->vm->walker;
 	struct proto *p = calloc(1, sizeof(*p));
-	w->made = realloc(w->made, (w->made_count + 1) * sizeof(*w->made));
+	w->made = realloc(w->made, (w->made_count + 1) * sizeof(void *));
 	if (!p || !w->made)
 		abort();
 	w->made[w->made_count++] = p;
@@ -470,8 +470,10 @@ void walker_detach(struct vm *vm)
 	for (uint32_t i = 0; i < w->made_count; i++)
 		free(w->made[i]);
 	free(w->made);
-	while (w->held.next != &w->held)
-		walk_release(w->held.next + 1);
+	for (struct held *h = w->held.next, *next; h != &w->held; h = next) {
+		next = h->next;
+		free(h);
+	}
 	free(w);
 	vm->walker = NULL;
 }
