@@ -43,7 +43,8 @@ SECOND = COMMON + r"""
 vault open disk v --key-file /key
 number=$(node)
 echo "again: $(reach)"
-echo "count: $(count ADDRESS)"
+for _ in $(seq $TRIES); do count=$(count ADDRESS); [ "$count" = 0x1 ] && break; sleep 0.5; done
+echo "count: $count"
 subkernel kill "$number"
 for _ in $(seq 50); do vault close v && break; sleep 0.2; done; echo "closed: $?"
 """
