@@ -195,15 +195,14 @@ const char *anchors_check(const struct anchors *anchors, struct capsule *capsule
 	return refusal(first, first_detail, &first_wrong);
 }
 
-static const char *keep(const struct anchor *anchor, const struct stores *stores, const char *suffix,
-                        struct bytes bytes)
+static void keep(const struct anchor *anchor, const struct stores *stores, const char *suffix,
+                 struct bytes bytes)
 {
 	char name[17];
 
 	root_name(name, anchor->root);
 	for (unsigned index = 0; index < stores->count; index++)
 		store_write(&stores->at[index], name, suffix, bytes.at, bytes.count);
-	return 0;
 }
 
 const char *anchors_take_keys(struct anchors *anchors, const struct stores *stores, struct bytes bytes)
@@ -212,7 +211,10 @@ const char *anchors_take_keys(struct anchors *anchors, const struct stores *stor
 	struct anchor *taken;
 	enum trust_error error = take_keys(anchors, bytes, &detail, &taken);
 
-	return error ? refusal(error, detail, &(struct field){0}) : keep(taken, stores, KEYS, bytes);
+	if (error)
+		return refusal(error, detail, &(struct field){0});
+	keep(taken, stores, KEYS, bytes);
+	return 0;
 }
 
 const char *anchors_take_revocations(struct anchors *anchors, const struct stores *stores, struct bytes bytes)
@@ -221,5 +223,8 @@ const char *anchors_take_revocations(struct anchors *anchors, const struct store
 	struct anchor *taken;
 	enum trust_error error = take_revocations(anchors, bytes, &detail, &taken);
 
-	return error ? refusal(error, detail, &(struct field){0}) : keep(taken, stores, REVOCATIONS, bytes);
+	if (error)
+		return refusal(error, detail, &(struct field){0});
+	keep(taken, stores, REVOCATIONS, bytes);
+	return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "../subkernel/command.h"
 #include "../subkernel/libholon.h"
 
 #define SESSION   "/run/capsule"
@@ -165,23 +166,13 @@ void store_write(const struct store *store, const char *name, const char *suffix
 {
 	char path[256], beside[256];
 	int file;
-	size_t done = 0;
 
 	path_of(path, store, name, suffix);
 	path_of(beside, store, "new-XXXXXX", "");
 	file = mkstemp(beside);
 	if (file < 0)
 		stop(CAPSULE_IMPOSSIBLE, "%s: %s", path, strerror(errno));
-	while (done < count) {
-		ssize_t put = write(file, (const char *)bytes + done, count - done);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			break;
-		done += (size_t)put;
-	}
-	if (done < count || fsync(file) || close(file) || rename(beside, path)) {
+	if (write_all(file, bytes, (long)count) || fsync(file) || close(file) || rename(beside, path)) {
 		int error = errno;
 
 		unlink(beside);
