@@ -261,52 +261,19 @@ void inode_attributes(struct ext4 *fs, const struct inode *inode, struct file_at
 
 /* ---- Who uses what ---- */
 
-static struct use *use_slot(struct use *uses, uint32_t slots, uint32_t inode)
+uint64_t use_count(const struct ext4 *fs, uint32_t inode)
 {
-	uint32_t at = inode * 2654435761u >> 7 & (slots - 1);
-	while (uses[at].inode && uses[at].inode != inode)
-		at = (at + 1) & (slots - 1);
-	return &uses[at];
-}
-
-uint32_t use_count(const struct ext4 *fs, uint32_t inode)
-{
-	return fs->use_slots ? use_slot(fs->uses, fs->use_slots, inode)->count : 0;
+	const struct node_use *use = uses_find(&fs->uses, inode);
+	return use ? use->count : 0;
 }
 
 int ext4_use(struct filesystem *base, uint64_t node)
 {
-	struct ext4 *fs = ext4_of(base);
-	if (fs->use_count * 2 >= fs->use_slots) {
-		uint32_t slots = fs->use_slots ? fs->use_slots * 2 : 64;
-		struct use *grown = calloc(slots, sizeof(*grown));
-		if (!grown)
-			return FILESYSTEM_E_NO_MEMORY;
-		for (uint32_t i = 0; i < fs->use_slots; i++)
-			if (fs->uses[i].inode)
-				*use_slot(grown, slots, fs->uses[i].inode) = fs->uses[i];
-		free(fs->uses);
-		fs->uses = grown;
-		fs->use_slots = slots;
-	}
-	struct use *use = use_slot(fs->uses, fs->use_slots, (uint32_t)node);
-	fs->use_count += !use->inode;
-	use->inode = (uint32_t)node;
+	struct node_use *use = uses_take(&ext4_of(base)->uses, node);
+	if (!use)
+		return FILESYSTEM_E_NO_MEMORY;
 	use->count++;
 	return E_OK;
-}
-
-static void use_remove(struct ext4 *fs, struct use *use)
-{
-	uint32_t mask = fs->use_slots - 1;
-	uint32_t hole = (uint32_t)(use - fs->uses);
-	fs->uses[hole] = (struct use){0};
-	fs->use_count--;
-	for (uint32_t at = (hole + 1) & mask; fs->uses[at].inode; at = (at + 1) & mask) {
-		struct use moved = fs->uses[at];
-		fs->uses[at] = (struct use){0};
-		*use_slot(fs->uses, fs->use_slots, moved.inode) = moved;
-	}
 }
 
 /* ---- Orphans ---- */
@@ -382,11 +349,11 @@ int inode_drop(struct ext4 *fs, struct inode *inode)
 void ext4_forget(struct filesystem *base, uint64_t node)
 {
 	struct ext4 *fs = ext4_of(base);
-	struct use *use = fs->use_slots ? use_slot(fs->uses, fs->use_slots, (uint32_t)node) : 0;
+	struct node_use *use = uses_find(&fs->uses, node);
 	struct inode inode;
-	if (!use || !use->count || --use->count)
+	if (!use || --use->count)
 		return;
-	use_remove(fs, use);
+	uses_remove(&fs->uses, use);
 	if (fs->fs.read_only || inode_load(fs, node, false, &inode) < 0)
 		return;
 	/* What fails here is an orphan still, and goes at the next mount. */

@@ -23,6 +23,7 @@
 
 #include "filesystem/bytes.h"
 #include "filesystem/cache.h"
+#include "filesystem/uses.h"
 
 #define EXT4_ROOT        2u
 #define EXT4_BLOCK_MAX   4096u
@@ -199,10 +200,6 @@ struct journal {
 	uint8_t super[1024];
 };
 
-struct use {
-	uint32_t inode, count;
-};
-
 struct ext4 {
 	struct filesystem fs; /* first */
 	struct cache cache;
@@ -223,8 +220,7 @@ struct ext4 {
 	size_t freed_count;
 	uint64_t *revoked; /* of metadata blocks freed in it */
 	size_t revoked_count, revoked_room;
-	struct use *uses; /* open addressing, by inode */
-	uint32_t use_slots, use_count;
+	struct node_uses uses;
 	uint32_t last_group;   /* where the last inode of a directory went */
 	uint64_t next_block;   /* where the next allocation without a better place begins */
 	uint64_t pending_free; /* blocks of orphans found at mount that could not be given back */
@@ -335,7 +331,7 @@ int orphan_add(struct ext4 *fs, struct inode *inode);
 int orphan_remove(struct ext4 *fs, struct inode *inode);
 /* What the last user left half done. */
 int orphans_finish(struct ext4 *fs);
-uint32_t use_count(const struct ext4 *fs, uint32_t inode);
+uint64_t use_count(const struct ext4 *fs, uint32_t inode);
 int ext4_use(struct filesystem *fs, uint64_t node);
 void ext4_forget(struct filesystem *fs, uint64_t node);
 

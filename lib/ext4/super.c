@@ -167,7 +167,7 @@ static void destroy(struct ext4 *fs)
 	buffer_release(fs->super_buffer);
 	journal_close(fs);
 	cache_destroy(&fs->cache);
-	free(fs->uses);
+	free(fs->uses.list);
 	free(fs->revoked);
 	free(fs->scratch);
 	free(fs);

@@ -18,6 +18,7 @@
 #include <holon/file.h>
 #include "file.interface.h"
 #include "filesystem/filesystem.h"
+#include "filesystem/uses.h"
 
 #define SESSIONS_MAX 64u
 #define NODES_MAX    (1u << 18) /* objects that a session may have in use */
@@ -36,11 +37,6 @@ struct served {
 	uint32_t sessions;
 };
 
-struct node_use {
-	uint64_t node; /* 0: free */
-	uint64_t count;
-};
-
 struct session {
 	struct served *served; /* 0: free */
 	uint64_t badge, root;
@@ -51,8 +47,7 @@ struct session {
 	handle_t buffer_memory;
 	uint8_t *buffer;
 	uint64_t buffer_bytes;
-	struct node_use *uses; /* open addressing, use_slots of them, a power of two */
-	uint32_t use_slots, use_count;
+	struct node_uses uses;
 	struct { /* an attribute that comes in pieces */
 		uint64_t node;
 		uint32_t flags, total, have;

@@ -23,77 +23,38 @@ struct session *session_of(uint64_t badge)
 
 /* ---- Objects in use ---- */
 
-static struct node_use *use_find(struct node_use *uses, uint32_t slots, uint64_t node)
-{
-	uint32_t at = (uint32_t)(node * 0x9e3779b97f4a7c15ull >> 32) & (slots - 1);
-	while (uses[at].node && uses[at].node != node)
-		at = (at + 1) & (slots - 1);
-	return &uses[at];
-}
-
 bool session_knows(const struct session *session, uint64_t node)
 {
-	return node && session->use_slots && use_find(session->uses, session->use_slots, node)->node;
-}
-
-static bool uses_grow(struct session *session)
-{
-	uint32_t slots = session->use_slots ? session->use_slots * 2 : 64;
-	struct node_use *uses = calloc(slots, sizeof(*uses));
-	if (!uses)
-		return false;
-	for (uint32_t i = 0; i < session->use_slots; i++)
-		if (session->uses[i].node)
-			*use_find(uses, slots, session->uses[i].node) = session->uses[i];
-	free(session->uses);
-	session->uses = uses;
-	session->use_slots = slots;
-	return true;
+	return node && uses_find(&session->uses, node);
 }
 
 int64_t session_use(struct session *session, uint64_t node)
 {
-	if (session->use_count >= NODES_MAX ||
-	    (session->use_count * 2 >= session->use_slots && !uses_grow(session)))
+	struct filesystem *fs = session->served->fs;
+	struct node_use *use = session->uses.count < NODES_MAX ? uses_take(&session->uses, node) : 0;
+	if (!use)
 		return FILESYSTEM_E_NO_MEMORY;
-	struct node_use *use = use_find(session->uses, session->use_slots, node);
-	if (!use->node) {
-		int status = session->served->fs->operations->use(session->served->fs, node);
-		if (status < 0)
-			return status;
-		use->node = node;
-		session->use_count++;
+	int status = use->count ? E_OK : fs->operations->use(fs, node);
+	if (status < 0) {
+		uses_remove(&session->uses, use);
+		return status;
 	}
 	use->count++;
 	return E_OK;
 }
 
-/* Takes USE out; what collided with it moves up. */
-static void use_remove(struct session *session, struct node_use *use)
-{
-	uint32_t mask = session->use_slots - 1;
-	uint32_t hole = (uint32_t)(use - session->uses);
-	session->uses[hole] = (struct node_use){0};
-	session->use_count--;
-	for (uint32_t at = (hole + 1) & mask; session->uses[at].node; at = (at + 1) & mask) {
-		struct node_use moved = session->uses[at];
-		session->uses[at] = (struct node_use){0};
-		*use_find(session->uses, session->use_slots, moved.node) = moved;
-	}
-}
-
 int64_t session_forget(struct session *session, uint64_t node, uint64_t count)
 {
-	if (!session_knows(session, node))
+	struct node_use *use = node ? uses_find(&session->uses, node) : 0;
+	if (!use)
 		return FILE_E_STALE;
 	if (node == session->root)
 		return E_OK;
-	struct node_use *use = use_find(session->uses, session->use_slots, node);
 	if (count < use->count) {
 		use->count -= count;
 		return E_OK;
 	}
-	use_remove(session, use);
+	uses_remove(&session->uses, use);
 	session->served->fs->operations->forget(session->served->fs, node);
 	return E_OK;
 }
@@ -103,10 +64,10 @@ int64_t session_forget(struct session *session, uint64_t node, uint64_t count)
 void session_end(struct session *session)
 {
 	struct served *served = session->served;
-	for (uint32_t i = 0; i < session->use_slots; i++)
-		if (session->uses[i].node)
-			served->fs->operations->forget(served->fs, session->uses[i].node);
-	free(session->uses);
+	for (uint32_t i = 0; i < session->uses.slots; i++)
+		if (session->uses.list[i].node)
+			served->fs->operations->forget(served->fs, session->uses.list[i].node);
+	free(session->uses.list);
 	free(session->pending.value);
 	if (session->buffer) {
 		memset(session->buffer, 0, session->buffer_bytes);
