@@ -102,21 +102,11 @@ static struct ahci {
 	uint32_t capabilities;
 } ahci;
 
-static uint32_t get(volatile uint8_t *at, uint32_t offset)
-{
-	return *(volatile uint32_t *)(at + offset);
-}
-
-static void put(volatile uint8_t *at, uint32_t offset, uint32_t value)
-{
-	*(volatile uint32_t *)(at + offset) = value;
-}
-
 /* Waits until the bits MASK at OFFSET are VALUE. */
 static bool wait_for(volatile uint8_t *at, uint32_t offset, uint32_t mask, uint32_t value)
 {
 	for (unsigned tries = 0; tries < TRIES_MS; tries++) {
-		if ((get(at, offset) & mask) == value)
+		if ((register_get(at, offset) & mask) == value)
 			return true;
 		driver_pause(&ahci.driver, 1000);
 	}
@@ -161,8 +151,8 @@ static void issue(struct port *port, unsigned slot, unsigned ranges, bool write,
 	port->alone = !queued;
 	__atomic_thread_fence(__ATOMIC_RELEASE); /* the command before it is issued */
 	if (queued)
-		put(port->at, SACT, 1u << slot);
-	put(port->at, CI, 1u << slot);
+		register_put(port->at, SACT, 1u << slot);
+	register_put(port->at, CI, 1u << slot);
 }
 
 static unsigned data_ranges(const struct port *port, const struct block_io *io, struct range *ranges)
@@ -246,30 +236,30 @@ static bool start(void *context, struct block_io *io)
 
 static bool port_stop(struct port *port)
 {
-	put(port->at, CMD, get(port->at, CMD) & ~CMD_START);
+	register_put(port->at, CMD, register_get(port->at, CMD) & ~CMD_START);
 	if (!wait_for(port->at, CMD, CMD_RUNS, 0))
 		return false;
-	put(port->at, CMD, get(port->at, CMD) & ~CMD_RECEIVE);
+	register_put(port->at, CMD, register_get(port->at, CMD) & ~CMD_RECEIVE);
 	return wait_for(port->at, CMD, CMD_RECEIVES, 0);
 }
 
 static bool port_run(struct port *port)
 {
-	put(port->at, SERR, UINT32_MAX);
-	put(port->at, PIS, UINT32_MAX);
-	put(port->at, CMD, get(port->at, CMD) | CMD_RECEIVE);
+	register_put(port->at, SERR, UINT32_MAX);
+	register_put(port->at, PIS, UINT32_MAX);
+	register_put(port->at, CMD, register_get(port->at, CMD) | CMD_RECEIVE);
 	if (!wait_for(port->at, TFD, TFD_BUSY, 0))
 		return false;
-	put(port->at, CMD, get(port->at, CMD) | CMD_START);
+	register_put(port->at, CMD, register_get(port->at, CMD) | CMD_START);
 	return true;
 }
 
 /* A disk that does not come out of an error by itself is reset (AHCI, 10.4.2). */
 static bool port_reset(struct port *port)
 {
-	put(port->at, SCTL, 0x301);
+	register_put(port->at, SCTL, 0x301);
 	driver_pause(&ahci.driver, 2000);
-	put(port->at, SCTL, 0x300);
+	register_put(port->at, SCTL, 0x300);
 	return wait_for(port->at, SSTS, 15, 3);
 }
 
@@ -287,7 +277,8 @@ static void port_error(struct port *port)
 	bool one = port->alone;
 	uint32_t issued = port->issued;
 
-	if (!port_stop(port) || ((get(port->at, TFD) & TFD_BUSY) && !port_reset(port)) || !port_run(port))
+	if (!port_stop(port) || ((register_get(port->at, TFD) & TFD_BUSY) && !port_reset(port)) ||
+	    !port_run(port))
 		driver_fail(&ahci.driver, "a port does not come back after an error");
 	port->issued = 0;
 	if (!one)
@@ -307,9 +298,9 @@ static void port_error(struct port *port)
 
 static void port_poll(struct port *port)
 {
-	uint32_t status = get(port->at, PIS);
+	uint32_t status = register_get(port->at, PIS);
 
-	put(port->at, PIS, status);
+	register_put(port->at, PIS, status);
 	if (status == UINT32_MAX)
 		driver_fail(&ahci.driver, "the controller is gone");
 	/* Not by the task file, which a queued command that ends well after the failed one overwrites. */
@@ -317,7 +308,7 @@ static void port_poll(struct port *port)
 		port_error(port);
 		return;
 	}
-	uint32_t done = port->issued & ~(get(port->at, CI) | get(port->at, SACT));
+	uint32_t done = port->issued & ~(register_get(port->at, CI) | register_get(port->at, SACT));
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		struct block_io *io = port->ios[slot];
 		if (!(done >> slot & 1))
@@ -333,10 +324,10 @@ static void port_poll(struct port *port)
 static void poll(void *context)
 {
 	(void)context;
-	uint32_t status = get(ahci.registers, IS);
+	uint32_t status = register_get(ahci.registers, IS);
 	for (unsigned i = 0; i < ahci.port_count; i++)
 		port_poll(&ports[i]);
-	put(ahci.registers, IS, status);
+	register_put(ahci.registers, IS, status);
 }
 
 /* ---- Start ---- */
@@ -368,9 +359,9 @@ static bool identify(struct port *port)
 	make_fis(table->fis, IDENTIFY_DEVICE, 0, 0, 0);
 	table->ranges[0] = (struct range){.address = address, .bytes = 511};
 	issue(port, 0, 1, false, false);
-	bool good = wait_for(port->at, CI, 1, 0) && !(get(port->at, TFD) & TFD_ERROR);
+	bool good = wait_for(port->at, CI, 1, 0) && !(register_get(port->at, TFD) & TFD_ERROR);
 	port->issued = 0;
-	put(port->at, PIS, UINT32_MAX);
+	register_put(port->at, PIS, UINT32_MAX);
 	if (!good || !(words[83] >> 10 & 1)) /* 48-bit addresses */
 		return false;
 	memcpy(&sectors, &words[100], 6);
@@ -416,15 +407,16 @@ static bool port_init(struct port *port)
 	port->headers = (struct header *)lists;
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		port->headers[slot].table = port->table_addresses[slot / 2] + slot % 2 * TABLE_BYTES;
-	put(port->at, CLB, (uint32_t)addresses[0]);
-	put(port->at, CLBU, (uint32_t)(addresses[0] >> 32));
-	put(port->at, FB, (uint32_t)addresses[0] + 1024);
-	put(port->at, FBU, (uint32_t)(addresses[0] >> 32));
+	register_put(port->at, CLB, (uint32_t)addresses[0]);
+	register_put(port->at, CLBU, (uint32_t)(addresses[0] >> 32));
+	register_put(port->at, FB, (uint32_t)addresses[0] + 1024);
+	register_put(port->at, FBU, (uint32_t)(addresses[0] >> 32));
 	port->depth = 1;
 	/* From here on FISes have a place to go; the signature comes with the first (10.1.1). */
-	put(port->at, SERR, UINT32_MAX);
-	put(port->at, CMD, get(port->at, CMD) | CMD_RECEIVE | CMD_SPIN_UP | CMD_POWER);
-	if (!wait_for(port->at, TFD, TFD_BUSY, 0) || get(port->at, SIG) != SIG_DISK || !port_run(port))
+	register_put(port->at, SERR, UINT32_MAX);
+	register_put(port->at, CMD, register_get(port->at, CMD) | CMD_RECEIVE | CMD_SPIN_UP | CMD_POWER);
+	if (!wait_for(port->at, TFD, TFD_BUSY, 0) || register_get(port->at, SIG) != SIG_DISK ||
+	    !port_run(port))
 		return false;
 	return identify(port);
 }
@@ -432,18 +424,18 @@ static bool port_init(struct port *port)
 static bool init_controller(void)
 {
 	ahci.registers = driver_register(&ahci.driver.bars[5], 0);
-	put(ahci.registers, GHC, GHC_AHCI);
-	put(ahci.registers, GHC, GHC_AHCI | GHC_RESET);
+	register_put(ahci.registers, GHC, GHC_AHCI);
+	register_put(ahci.registers, GHC, GHC_AHCI | GHC_RESET);
 	if (!wait_for(ahci.registers, GHC, GHC_RESET, 0))
 		return false;
-	put(ahci.registers, GHC, GHC_AHCI);
-	ahci.capabilities = get(ahci.registers, CAP);
+	register_put(ahci.registers, GHC, GHC_AHCI);
+	ahci.capabilities = register_get(ahci.registers, CAP);
 	return driver_started(&ahci.driver);
 }
 
 static void find_disks(void)
 {
-	uint32_t implemented = get(ahci.registers, PI);
+	uint32_t implemented = register_get(ahci.registers, PI);
 
 	for (unsigned i = 0; i < 32 && ahci.port_count < BLOCK_DEVICES; i++) {
 		struct port *port = &ports[ahci.port_count];
@@ -452,17 +444,17 @@ static void find_disks(void)
 		    !driver_bar_holds(&ahci.driver.bars[5], PORTS + i * PORT_BYTES, PORT_BYTES))
 			continue;
 		*port = (struct port){.at = ahci.registers + PORTS + i * PORT_BYTES};
-		put(port->at, CMD, get(port->at, CMD) | CMD_SPIN_UP | CMD_POWER);
-		for (unsigned tries = 0; tries < 20 && (get(port->at, SSTS) & 15) != 3; tries++)
+		register_put(port->at, CMD, register_get(port->at, CMD) | CMD_SPIN_UP | CMD_POWER);
+		for (unsigned tries = 0; tries < 20 && (register_get(port->at, SSTS) & 15) != 3; tries++)
 			driver_pause(&ahci.driver, 1000);
-		if ((get(port->at, SSTS) & 15) != 3 || !port_init(port))
+		if ((register_get(port->at, SSTS) & 15) != 3 || !port_init(port))
 			continue;
-		put(port->at, PIS, UINT32_MAX);
-		put(port->at, PIE, PIE_WANTED);
+		register_put(port->at, PIS, UINT32_MAX);
+		register_put(port->at, PIE, PIE_WANTED);
 		ahci.port_count++;
 	}
-	put(ahci.registers, IS, UINT32_MAX);
-	put(ahci.registers, GHC, GHC_AHCI | GHC_INTERRUPT);
+	register_put(ahci.registers, IS, UINT32_MAX);
+	register_put(ahci.registers, GHC, GHC_AHCI | GHC_INTERRUPT);
 }
 
 int program_main(const struct start_info *info, struct thread_page *page)

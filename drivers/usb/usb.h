@@ -113,19 +113,6 @@ bool hc_port(uint32_t port, bool *changed);
 /* Resets what is there. False: it is not there, or does not work. */
 bool hc_port_reset(uint32_t port, uint8_t *speed);
 
-/* ---- main.c ---- */
-
-/* A register of the controller. */
-static inline uint32_t register_get(const volatile uint8_t *at, uint32_t offset)
-{
-	return *(const volatile uint32_t *)(at + offset);
-}
-
-static inline void register_put(volatile uint8_t *at, uint32_t offset, uint32_t value)
-{
-	*(volatile uint32_t *)(at + offset) = value;
-}
-
 /* ---- transfer.c ---- */
 
 /* A request to endpoint 0 with BYTES of data in DEVICE's buffer (USB2, 9.3). How many were moved, or -1. */

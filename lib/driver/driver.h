@@ -50,6 +50,18 @@ static inline volatile void *driver_register(const struct driver_bar *bar, uint6
 {
 	return bar->at + (offset - bar->skip);
 }
+
+/* A register of 32 bits, OFFSET bytes behind AT. */
+static inline uint32_t register_get(const volatile uint8_t *at, uint32_t offset)
+{
+	return *(const volatile uint32_t *)(at + offset);
+}
+
+static inline void register_put(volatile uint8_t *at, uint32_t offset, uint32_t value)
+{
+	*(volatile uint32_t *)(at + offset) = value;
+}
+
 uint32_t driver_config(struct driver *driver, uint32_t offset); /* all ones where that fails */
 
 /* The device has been reset: it becomes a bus master (abi/host.interface). False: not so. */
