@@ -4,7 +4,7 @@ import pathlib
 import random
 import socket
 
-FIRST, LAST = 10000, 32000
+FIRST, LAST = 10081, 32000  # web clients refuse 10080 (the Fetch standard, section 2.9, "port blocking")
 RANGE = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
