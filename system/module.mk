@@ -1,5 +1,5 @@
 # System programs. The sub-kernel manager is a native unit.
-$(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c lifetime.c start.c profile.c offers.c resident.c residents.c list.c entered.c blocks.c screen.c network.c realtime.c) lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+$(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c lifetime.c shutdown.c start.c profile.c offers.c resident.c residents.c list.c entered.c blocks.c screen.c network.c realtime.c) lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 # What a native tree holds, shown from inside.
 $(call native-program,system/holdings,system/subkernel/holdings.c)
 # The subkernel command is an ordinary Linux program, linked statically.
@@ -26,6 +26,11 @@ build/guest/vault: system/vault/vault.c system/subkernel/libholon.h abi/holon/bl
 	@echo "  CC      $@"
 	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
 ALL += build/guest/vault
+build/guest/poweroff: system/power/power.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
+ALL += build/guest/poweroff
 
 # The capsule command: lib/trust's checks and what runs sub-kernels, in one static program.
 CAPSULE_SOURCES := $(wildcard system/capsule/*.c) $(RUN_SOURCES) lib/trust/plan.c lib/trust/show.c $(TRUST_SOURCES) $(CRYPTO_LOADER_SOURCES) lib/crypto/cpu.c

@@ -16,6 +16,7 @@ enum blueprint_flags {
 	/* It is the ledger: who may reach that reaches its port BLUEPRINT_LEDGER_PORT. Only below the first sub-kernel (E_RIGHTS), and
 	 * one at a time (E_STATE). */
 	BLUEPRINT_LEDGER_NODE = 32,
+	BLUEPRINT_POWER = 64, /* may switch the machine off, and have it begin anew */
 };
 
 #define BLUEPRINT_VOLUMES_MAX 8
@@ -72,7 +73,14 @@ enum subkernel_state { SUBKERNEL_RUNNING = 0, SUBKERNEL_FROZEN, SUBKERNEL_ENDED 
 #define SUBKERNEL_EVENT_ENDED (1ull << 63)
 
 /* What a personality is asked to do by its "control" event and task(). */
-enum subkernel_task { SUBKERNEL_TASK_ENTER = 1, SUBKERNEL_TASK_KILL };
+enum subkernel_task {
+	SUBKERNEL_TASK_ENTER = 1,
+	SUBKERNEL_TASK_KILL,
+	SUBKERNEL_TASK_END, /* the sub-kernel itself: its programs are asked to end, its files are written, it ends */
+};
+
+/* power() of abi/subkernel.interface. */
+enum subkernel_power { SUBKERNEL_POWER_OFF = 0, SUBKERNEL_REBOOT };
 
 struct subkernel_info {
 	uint64_t number, parent;

@@ -259,7 +259,7 @@ static void sabotage(void)
 		sabotage_next(0);
 }
 
-static int64_t serve_finished(void *context, uint64_t badge, uint64_t status)
+static int64_t serve_finished(void *context, uint64_t badge, uint64_t status, uint32_t reboot)
 {
 	(void)context;
 	(void)badge;
@@ -269,7 +269,7 @@ static int64_t serve_finished(void *context, uint64_t badge, uint64_t status)
 	if (drained < 0)
 		LOG("steward: the console did not drain: %s\n", error_text(drained));
 	LOG("holon-run: exit %u\n", code);
-	return system_control(steward.boot->system, SYSTEM_POWER_OFF, 0);
+	return system_control(steward.boot->system, reboot ? SYSTEM_REBOOT : SYSTEM_POWER_OFF, 0);
 }
 
 static bool devmgr_calls(uint64_t badge)

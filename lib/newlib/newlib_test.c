@@ -83,6 +83,6 @@ int main(int argument_count, char **arguments)
 	check("threads share malloc, and each has its errno and its vector registers", right);
 	printf("newlib: the end\n");
 	(void)steward_finished(start_find(native_start, "steward", 0), native_page(), failures ? 1 << 8 : 0,
-	                       DEADLINE_NEVER);
+	                       0, DEADLINE_NEVER);
 	return failures != 0;
 }

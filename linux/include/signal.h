@@ -32,6 +32,8 @@ int signal_send_process(struct process *process, int signal, const struct linux_
 int signal_send_task(struct task *task, int signal, const struct linux_siginfo *info);
 /* To every member of process group PGID (tty: SIGINT, SIGTSTP, SIGHUP...). Number of processes reached. */
 int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info);
+/* PROCESS ends as by SIGNAL, whatever it would do with that; so does the first. */
+void signal_end_process(struct process *process, int signal);
 /* A terminal's key. From OUTSIDE of the sub-kernel it ends the first process too, which is safe only from signals of its
  * own processes. */
 void signal_send_keys(int32_t pgid, int signal, bool outside);

@@ -181,6 +181,8 @@ static void entered_worker(void *argument)
 				enter(number);
 			else if (task == SUBKERNEL_TASK_KILL)
 				end(number);
+			else if (task == SUBKERNEL_TASK_END)
+				shutdown_begin();
 		}
 		worker_wait_for(control_event, DEADLINE_NEVER);
 	}

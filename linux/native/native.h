@@ -13,6 +13,8 @@ int64_t holon_call(uint64_t number, const struct guest_state *state);
  * ended with wait STATUS. */
 struct process;
 void enter_start(void);
+/* shutdown.c: the sub-kernel is to end. Its programs are asked to, then killed; what is not written yet is written. */
+void shutdown_begin(void);
 void entered_ended(struct process *process, int32_t status);
 /* HOLON_PORTAL_*: portal.c. */
 int64_t portal_call(uint64_t number, const struct guest_state *state);

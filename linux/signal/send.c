@@ -229,6 +229,12 @@ int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info
 	return count;
 }
 
+void signal_end_process(struct process *process, int signal)
+{
+	if (!process->zombie && process->thread_count)
+		process_kill(process, signal);
+}
+
 void signal_send_keys(int32_t pgid, int signal, bool outside)
 {
 	struct process *process = process_group_first(pgid);

@@ -28,12 +28,9 @@ int64_t lifetime_begin(struct subkernel *subkernel, uint64_t expires)
 
 void lifetime_look(void)
 {
-	static struct thread_page kept;
 	uint64_t now = clock_ns();
 	if (now < manager.expires_at)
 		return;
-	/* A message that came is in the page, and ending a sub-kernel calls others. */
-	kept = *manager.page;
 	manager.expires_at = DEADLINE_NEVER;
 	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
 		struct subkernel *subkernel = &manager.table[i];
@@ -46,5 +43,4 @@ void lifetime_look(void)
 			manager.expires_at = subkernel->expires_ns;
 		}
 	}
-	*manager.page = kept;
 }

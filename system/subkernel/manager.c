@@ -19,7 +19,6 @@
 #include "realtime.h"
 #include "resident.h"
 #include "screen.h"
-#include "steward.interface.h"
 #include "subkernel.interface.h"
 
 #define REFRESH_NS 1000000000ull
@@ -118,11 +117,8 @@ static void check_ended(uint64_t bits)
 			    info.fault.vector, info.fault.pc, info.fault.address);
 		bool first = !subkernel->parent;
 		subkernel_end(subkernel, status);
-		if (first) {
-			int64_t result = steward_finished(start_find(manager.info, "steward", 0),
-			                                  manager.page, status, DEADLINE_NEVER);
-			LOG("subkernel: the steward did not switch off: %s\n", error_text(result));
-		}
+		if (first)
+			shutdown_finish(status);
 	}
 }
 
@@ -167,7 +163,14 @@ static int64_t serve_enter(void *context, uint64_t badge, uint64_t number, handl
 
 static int64_t serve_task(void *context, uint64_t badge, uint32_t *task, uint64_t *number)
 {
+	struct subkernel *caller = subkernel_find(badge);
 	(void)context;
+	if (caller && caller->to_end) {
+		caller->to_end = false;
+		*task = SUBKERNEL_TASK_END;
+		*number = 0;
+		return E_OK;
+	}
 	return entered_task(badge, task, number);
 }
 
@@ -357,6 +360,19 @@ static void refresh_links(void)
 	connect_all();
 }
 
+/* What is due by time. A message that came is in the page, and ending a sub-kernel calls others. */
+static void look_due(void)
+{
+	static struct thread_page kept;
+	uint64_t now = clock_ns();
+	if (now < manager.expires_at && now < shutdown_due())
+		return;
+	kept = *manager.page;
+	lifetime_look();
+	shutdown_look();
+	*manager.page = kept;
+}
+
 /* The next message; in between, once a second, links and residents are looked after. */
 static int64_t next_message(struct message *message, bool reply)
 {
@@ -365,14 +381,18 @@ static int64_t next_message(struct message *message, bool reply)
 		uint64_t deadline = network_present() || resident_at(0) ? manager.tick_at : DEADLINE_NEVER;
 		if (manager.expires_at < deadline)
 			deadline = manager.expires_at;
+		if (shutdown_due() < deadline)
+			deadline = shutdown_due();
 		result = reply ? channel_reply_receive(manager.channel, message, deadline)
 		               : channel_receive(manager.channel, message, deadline);
 		reply = false;
 		/* With every message too: who calls without a pause lives no longer for it. */
-		lifetime_look();
+		look_due();
 		if (result == E_TIMEOUT && clock_ns() >= manager.tick_at) {
 			refresh_links();
-			residents_look();
+			shutdown_watch();
+			if (!shutdown_begun())
+				residents_look();
 			manager.tick_at = clock_ns() + REFRESH_NS;
 		}
 	} while (result == E_TIMEOUT);
@@ -395,6 +415,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .list = serve_list,
 	    .kill = serve_kill,
 	    .signatures = serve_signatures,
+	    .power = serve_power,
 	    .freeze = serve_freeze,
 	    .status = serve_status,
 	};
@@ -408,13 +429,16 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	}
 	blocks_settle(start_find(info, "device", 0), page);
 	if (!start_first())
-		steward_finished(start_find(info, "steward", 0), page, 125 << 8, DEADLINE_NEVER);
+		shutdown_finish(125 << 8);
+	shutdown_watch();
 	residents_look();
 	manager.tick_at = clock_ns() + REFRESH_NS;
 	struct message message = {0};
 	int64_t result = next_message(&message, false);
 	while (result >= 0) {
 		if (message.info & INFO_EVENT) {
+			if (message.words[0] & SHUTDOWN_BUTTON)
+				shutdown_begin(SUBKERNEL_POWER_OFF);
 			check_ended(message.words[0]);
 			result = next_message(&message, false);
 			continue;

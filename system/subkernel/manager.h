@@ -6,6 +6,7 @@
  *   offers.c    what a sub-kernel gives to its next child
  *   list.c      descriptions
  *   residents.c the manifest's own sub-kernels, and who reaches the ledger
+ *   shutdown.c  the end of all sub-kernels, by the power button or by a program
  *   lifetime.c  sub-kernels whose time is limited, and the machine's clock
  *   entered.c, network.c, blocks.c, screen.c, realtime.c   programs in descendants, links, devices, the wall clock
  */
@@ -38,6 +39,7 @@ struct subkernel {
 	uint64_t slice_ns;
 	uint64_t expires_ns; /* of the kernel's clock; 0: never */
 	bool frozen, ended, native, sealed;
+	bool to_end; /* it is to be told so by its next task */
 	uint64_t status;
 	char name[32];
 	struct network_link link;
@@ -93,6 +95,23 @@ uint64_t lifetime_now(void);
 int64_t lifetime_begin(struct subkernel *subkernel, uint64_t expires);
 /* Ends those whose time is over; costs next to nothing while none is due. */
 void lifetime_look(void);
+
+/* ---- shutdown.c ---- */
+
+/* Hears of the power button from now on, also from a devmgr that started anew. */
+void shutdown_watch(void);
+/* The bits of manager.event that the button is told by. */
+#define SHUTDOWN_BUTTON (1ull << 57)
+/* All sub-kernels are asked to end, the deepest first; then the machine is switched off, or begins anew (WHAT: enum
+ * subkernel_power). What is asked for once it has begun changes nothing. */
+void shutdown_begin(uint32_t what);
+bool shutdown_begun(void);
+/* When shutdown_look is due, ns; NEVER: not begun. */
+uint64_t shutdown_due(void);
+void shutdown_look(void);
+/* The first sub-kernel has ended with STATUS: the end of the machine. */
+void shutdown_finish(uint64_t status);
+int64_t serve_power(void *context, uint64_t badge, uint32_t what);
 
 /* ---- list.c ---- */
 

@@ -370,7 +370,7 @@ static bool take_offers(struct subkernel *parent, const struct blueprint *bluepr
 /* Whether CALLER may have children. */
 static bool may_nest(const struct subkernel *caller)
 {
-	return caller && !caller->ended && caller->flags & BLUEPRINT_NESTING;
+	return caller && !caller->ended && caller->flags & BLUEPRINT_NESTING && !shutdown_begun();
 }
 
 int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t bytes, handle_t memory,
@@ -449,7 +449,7 @@ bool start_first(void)
 	struct blueprint blueprint = {
 	    .version = BLUEPRINT_VERSION,
 	    .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS | BLUEPRINT_LEDGER |
-	             BLUEPRINT_SCREEN | BLUEPRINT_LEDGER_NODE,
+	             BLUEPRINT_SCREEN | BLUEPRINT_LEDGER_NODE | BLUEPRINT_POWER,
 	    .name = "holon",
 	    .profile = "linux",
 	    .net = {.mode = SWITCH_NAT},

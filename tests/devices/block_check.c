@@ -375,6 +375,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		test_together(&list[0], &list[1]);
 	event_wait((handle_t)pause, clock_ns() + argument(info, "wait", 0) * 1000000ull, &bits);
 	log_print(log_handle, page, "devices: the end\n");
-	steward_finished(steward, page, (uint64_t)(failures != 0) << 8, DEADLINE_NEVER);
+	steward_finished(steward, page, (uint64_t)(failures != 0) << 8, 0, DEADLINE_NEVER);
 	return 0;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A machine of 2008: an old processor, 512 MiB, an IDE disk, an e1000, a keyboard of USB 1. It boots from a stick; a command typed on its keyboard is run, also after the
 death of the driver of the keyboard's controller; it sees its disk, its network answers,
-and devmgr its power button."""
+and its power button switches it off."""
 import pathlib
 import sys
 import tempfile
@@ -42,6 +42,7 @@ def main():
                 time.sleep(0.2)
             log = terminal.log_path.read_text(errors="replace")
             good &= report("the power button is seen", pressed in log, log)
+            good &= report("and switches it off", terminal.monitor.event("SHUTDOWN").get("data", {}).get("reason") == "guest-shutdown", log)
         finally:
             terminal.end()
     sys.exit(not good)

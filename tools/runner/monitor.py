@@ -35,6 +35,15 @@ class Monitor:
             if "event" not in reply:
                 return reply
 
+    def event(self, name):
+        """The next event NAME; {} where the connection ends without it, or time is over."""
+        self.connection.settimeout(None)
+        for line in self.stream:
+            found = json.loads(line)
+            if found.get("event") == name:
+                return found
+        return {}
+
     def press(self, *keys):
         self.command("send-key", keys=[{"type": "qcode", "data": key} for key in keys])
         time.sleep(0.13)
