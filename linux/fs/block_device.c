@@ -244,7 +244,7 @@ static int64_t block_read(struct file *file, struct io *io, int64_t *position)
 static int64_t block_write(struct file *file, struct io *io, int64_t *position)
 {
 	struct disk *disk = file->private;
-	bool force = file->flags & O_DSYNC;
+	bool force = (file->flags & O_DSYNC) || (io->flags & (IO_DATA_SYNC | IO_SYNC));
 	int64_t total = 0;
 	int error = misaligned(file, disk, io, *position) ? -EINVAL : disk_take(disk);
 	if (error)

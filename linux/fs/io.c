@@ -32,6 +32,20 @@ int64_t do_write(struct file *file, struct io *io, int64_t *position)
 	return done;
 }
 
+int64_t write_through(struct file *file, uint32_t flags, int64_t done)
+{
+	bool all = (file->flags & O_SYNC) == O_SYNC || (flags & IO_SYNC);
+	bool any = all || (file->flags & O_DSYNC) || (flags & IO_DATA_SYNC);
+	if (done <= 0 || !any || !file->vnode || !S_ISREG(file->vnode->mode) || !file->ops->sync)
+		return done;
+	bool shared = common_mode() == COMMON_SHARED;
+	enum common_mode before = shared ? common_alone() : COMMON_ALONE;
+	int64_t error = file->ops->sync(file, !all);
+	if (shared)
+		common_back(before);
+	return error ? error : done;
+}
+
 /* The same while the common lock is shared. What has no locks of its own, or tells watchers, is done alone;
  * so is what lacked a page in the middle, since somebody may have to be killed for it. */
 static int64_t transfer_shared(struct file *file, struct io *io, bool write, int64_t *position)
@@ -65,9 +79,12 @@ static int64_t transfer(int fd, struct io *io, bool write, int64_t *position)
 	if (position && !file->ops->seekable)
 		return -ESPIPE;
 	int64_t *at = position ? position : &file->position;
+	int64_t done;
 	if (common_mode() == COMMON_ALONE)
-		return write ? do_write(file, io, at) : do_read(file, io, at);
-	return transfer_shared(file, io, write, at);
+		done = write ? do_write(file, io, at) : do_read(file, io, at);
+	else
+		done = transfer_shared(file, io, write, at);
+	return write ? write_through(file, io->flags, done) : done;
 }
 
 static int64_t transfer_one(int fd, uint64_t buffer, uint64_t bytes, bool write, int64_t *position)
@@ -166,8 +183,7 @@ SYSCALL_HANDLER(pwritev, int fd, uint64_t vector, uint64_t count, int64_t positi
 	return position < 0 ? -EINVAL : transfer_vector(fd, vector, count, true, &position, 0);
 }
 
-/* preadv2(2). In memory nothing is written back, so that what wants that soon has it. No file here can promise
- * not to wait, as on tmpfs: RWF_NOWAIT is refused. */
+/* preadv2(2). No file here can promise not to wait, as on tmpfs: RWF_NOWAIT is refused. */
 enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 16 };
 
 static int64_t transfer_vector2(int fd, uint64_t vector, uint64_t count, bool write, int64_t position,
@@ -177,8 +193,9 @@ static int64_t transfer_vector2(int fd, uint64_t vector, uint64_t count, bool wr
 		return -EINVAL;
 	if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
 		return file_of(fd) ? -EOPNOTSUPP : -EBADF;
-	return transfer_vector(fd, vector, count, write, position == -1 ? 0 : &position,
-	                       flags & RWF_APPEND ? IO_APPEND : 0);
+	uint32_t wanted = (flags & RWF_APPEND ? IO_APPEND : 0u) | (flags & RWF_DSYNC ? IO_DATA_SYNC : 0u) |
+	                  (flags & RWF_SYNC ? IO_SYNC : 0u);
+	return transfer_vector(fd, vector, count, write, position == -1 ? 0 : &position, wanted);
 }
 
 SYSCALL_HANDLER(preadv2, int fd, uint64_t vector, uint64_t count, int64_t position, uint64_t high,

@@ -106,7 +106,7 @@ static int64_t copy(struct side *from, struct side *to, uint64_t bytes)
 			break;
 	}
 	pages_free(buffer, COPY_BUFFER / PAGE_SIZE_BYTES);
-	return total;
+	return write_through(to->file, 0, total);
 }
 
 static int side_open(struct side *side, int fd, uint64_t user)

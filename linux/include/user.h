@@ -42,8 +42,10 @@ int user_compare_exchange_u32(uint64_t address, uint32_t expected, uint32_t desi
     __attribute__((warn_unused_result));
 
 enum io_flags {
-	IO_APPEND = 1,  /* at the file's end, whatever the position */
-	IO_NO_WAIT = 2, /* -EAGAIN instead of a sleep */
+	IO_APPEND = 1,    /* at the file's end, whatever the position */
+	IO_NO_WAIT = 2,   /* -EAGAIN instead of a sleep */
+	IO_DATA_SYNC = 4, /* as of O_DSYNC */
+	IO_SYNC = 8,      /* as of O_SYNC */
 };
 
 /* An iterator over the memory of a read or write: user segments, or one kernel buffer (exec, sendfile, core

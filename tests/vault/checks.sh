@@ -72,6 +72,15 @@ rm /mnt/attributes; cp /attributes /mnt/program; umount /mnt
 child v:x 'true'; vault mount v /mnt; cp /attributes /mnt/x/root/attributes; umount /mnt
 child v:x '/attributes set /etc/passwd'; is 'attributes of a file of the image stay' "$(child v:x '/attributes check /etc/passwd && echo yes')" yes
 
+# ---- A program that is killed with its sub-kernel after writes that were to be durable ----
+vault mount v /mnt; cp /durable /mnt/x/root/durable; umount /mnt
+killed=$(subkernel run --detach -n durable -m 128M --vault v:x -- /durable /)
+i=0; while [ $i -lt 600 ] && ! subkernel logs durable | grep -q written; do i=$((i+1)); sleep 0.1; done
+subkernel kill "$killed"
+vault mount v /mnt
+is 'O_DSYNC, O_SYNC, RWF_DSYNC and a copy into such a file outlast the sub-kernel' "$(cd /mnt/x/root; cat dsync sync rwf copied)" "$(printf 'dsync\nsync\nrwf\ncopied')"
+umount /mnt
+
 # ---- A file written through a mapping, and one that is used after its name has gone ----
 vault mount v /mnt
 cp /bin/busybox /mnt/busybox
