@@ -1,10 +1,11 @@
 """Free TCP and UDP ports of this machine, for servers that a test starts a moment later. They lie below those that the kernel gives to
-connections, so that no program's connection takes one in between; and at random, so that two tests rarely try the same."""
+connections, so that no program's connection takes one in between; above those that `holon-ledger` takes for validators, and above 10080,
+which browsers and Node's fetch refuse; and at random, so that two tests rarely try the same."""
 import pathlib
 import random
 import socket
 
-FIRST, LAST = 10081, 32000  # web clients refuse 10080 (the Fetch standard, section 2.9, "port blocking")
+FIRST, LAST = 20000, 32000
 RANGE = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 

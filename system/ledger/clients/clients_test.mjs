@@ -1,7 +1,7 @@
 // Flows of ethers, viem and web3 with OpenZeppelin's contracts, against holon-ledger and, when its address is given,
 // against npm's anvil: code, storage, logs, results and revert data must be equal.
 //   clients_test.mjs PACKAGES OUR-URL [ANVIL-URL]
-import { compile, require, rpc } from "./compile.mjs";
+import { compile, require, rpc, scale } from "./compile.mjs";
 
 const urls = process.argv.slice(3);
 const ethers = require("ethers");
@@ -106,7 +106,7 @@ async function overWebSocket(url) {
     await provider.on("block", (n) => blocks.push(n));
     await token.on("Transfer", (from, to, value) => events.push(value));
     for (const v of [1n, 2n, 3n]) await (await token.transfer(wallet.address, v)).wait();
-    for (let i = 0; i < 100 && (events.length < 3 || blocks.length < 3); i++) await new Promise((r) => setTimeout(r, 100));
+    for (let i = 0; i < 300 * scale && (events.length < 3 || blocks.length < 3); i++) await new Promise((r) => setTimeout(r, 100));
     await provider.destroy();
     return { events, blocks: blocks.length >= 3 };
 }
@@ -128,9 +128,11 @@ async function withViem(url) {
     const seenBlocks = [];
     const socket = viem.createPublicClient({ chain, transport: viem.webSocket(url.replace("http", "ws")) });
     const stop = socket.watchBlockNumber({ onBlockNumber: (n) => seenBlocks.push(n) });
-    await new Promise((r) => setTimeout(r, 300));
-    await reader.waitForTransactionReceipt({ hash: await writer.writeContract({ address, abi, functionName: "burn", args: [1n] }) });
-    for (let i = 0; i < 50 && !seenBlocks.length; i++) await new Promise((r) => setTimeout(r, 100));
+    // Nobody says when the subscription stands: blocks are made until one is seen.
+    for (let i = 0; i < 100 * scale && !seenBlocks.length; i++) {
+        await reader.waitForTransactionReceipt({ hash: await writer.writeContract({ address, abi, functionName: "burn", args: [1n] }) });
+        for (let j = 0; j < 10 && !seenBlocks.length; j++) await new Promise((r) => setTimeout(r, 100));
+    }
     stop();
     (await socket.transport.getRpcClient()).close();
     return { reads, refused, logs: logs.map((l) => l.args.value), watched: seenBlocks.length > 0 };

@@ -5,6 +5,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
+// By how much limits are stretched: see tools/run-tests.
+export const scale = Number(process.env.HOLON_TIME_SCALE ?? 1);
+
 export const packages = process.argv[2]; // the folder tools/npm-packages printed
 export const require = createRequire(join(packages, "node_modules/"));
 
@@ -36,7 +39,8 @@ export function compile(files) {
 export async function rpc(url, method, params) {
     const answer = await fetch(url, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        // A connection each: one that is kept may end just when it is used again.
+        headers: { "content-type": "application/json", connection: "close" },
         body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
     });
     const body = await answer.json();

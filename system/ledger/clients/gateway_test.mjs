@@ -1,6 +1,6 @@
 // Twelve transactions each of sixteen accounts, all at once and out of order, through a gateway; read at another validator.
 //   gateway_test.mjs PACKAGES GATEWAY-URL NODE-URL
-import { require, rpc } from "./compile.mjs";
+import { require, rpc, scale } from "./compile.mjs";
 
 const ethers = require("ethers");
 const [gateway, node] = process.argv.slice(3);
@@ -21,7 +21,7 @@ const answers = await Promise.all(signed.map(({ raw }) => rpc(gateway, "eth_send
 check("every transaction is taken", signed.every(({ raw }, i) => answers[i] === ethers.keccak256(raw)), answers.find((a, i) => a !== ethers.keccak256(signed[i].raw)));
 
 const receipts = new Map();
-for (let tries = 0; tries < 600 && receipts.size < signed.length; tries++) {
+for (let tries = 0; tries < 1200 * scale && receipts.size < signed.length; tries++) {
     for (const hash of answers)
         if (!receipts.has(hash)) {
             const receipt = await rpc(node, "eth_getTransactionReceipt", [hash]);

@@ -3,7 +3,7 @@
 //   keep_test.mjs PACKAGES GATEWAY-COMMAND… (a command without --node and --rpc-port) -- NODE-URL-1 NODE-URL-2 NODE-URL-3 PID-OF-NODE-1 PORT
 import http from "node:http";
 import { spawn } from "node:child_process";
-import { require, rpc } from "./compile.mjs";
+import { require, rpc, scale } from "./compile.mjs";
 
 const ethers = require("ethers");
 const words = process.argv.slice(3);
@@ -43,7 +43,7 @@ async function make(name, accounts, each) {
 
 // As far as they come within so many seconds, on a machine that has time.
 async function receiptsOf(node, lists, seconds) {
-    seconds *= Number(process.env.HOLON_TIME_SCALE ?? 1);
+    seconds *= scale;
     const receipts = new Map();
     const all = lists.flatMap((l) => l.hashes);
     for (let tries = 0; tries < seconds * 4 && receipts.size < all.length; tries++) {
@@ -146,7 +146,7 @@ await Promise.all(lists.map(async ({ raws }) => {
     for (const raw of raws) {
         // As a client does that is told to try again later.
         let answer;
-        for (let tries = 0; tries < 100; tries++) {
+        for (let tries = 0; tries < 600 * scale; tries++) {
             answer = await rpc(g.url, "eth_sendRawTransaction", [raw]).then((h) => h, (e) => `${e.message}`);
             if (answer.startsWith("0x") || answer === "already known") break;
             await wait(100);

@@ -3,7 +3,7 @@
 //   subscriptions_test.mjs PACKAGES GATEWAY-URL NODE-URL PID-OF-THE-FIRST-NODE
 import net from "node:net";
 import crypto from "node:crypto";
-import { require, rpc } from "./compile.mjs";
+import { require, rpc, scale } from "./compile.mjs";
 
 const ethers = require("ethers");
 const viem = require("viem");
@@ -20,7 +20,7 @@ function check(name, good, why = "") {
 }
 
 async function until(predicate, tries = 600) {
-    for (let i = 0; i < tries && !predicate(); i++) await wait(100);
+    for (let i = 0; i < tries * scale && !predicate(); i++) await wait(100);
     return predicate();
 }
 
@@ -151,7 +151,7 @@ for (let round = 0; round < 3; round++) {
     for (const c of crowd) c.socket.terminate();
 }
 let again;
-for (let i = 0; i < 100 && !again; i++) {
+for (let i = 0; i < 600 * scale && !again; i++) {
     again = await heads.subscribe("newHeads");
     if (!again) await wait(100);
 }

@@ -209,6 +209,9 @@ void dag_end_epoch(struct dag *dag, const struct dag_commit *commit, uint64_t me
 	if (dag->ending_index || commit->epoch != dag->order.committee.epoch || !members)
 		return;
 	dag->ending_index = commit->index;
+	/* What was ordered beyond it is not executed. */
+	if (dag->recovered != UINT64_MAX && dag->recovered > commit->index)
+		dag->recovered = commit->index;
 	dag->next_epoch = ledger_allocate(1, sizeof(*dag->next_epoch));
 	order_start(dag->next_epoch, dag->config.mode, commit->epoch + 1, members, commit->index,
 	            commit->time_ms, &commit->digest);
@@ -277,6 +280,11 @@ void state_want(struct dag *dag, unsigned peer)
 	store_le64(blob->data + 1, dag->delivered > dag->applied ? dag->applied : dag->delivered);
 	store_le64(blob->data + 9, dag->trust_epoch);
 	dag_send(dag, peer, blob);
+}
+
+void dag_want_state(struct dag *dag)
+{
+	state_want(dag, dag_some_peer(dag, dag->config.self));
 }
 
 void receive_state_want(struct dag *dag, unsigned peer, struct blob *blob)

@@ -39,6 +39,8 @@ void commits_advance(struct dag *dag)
 			store_raise_floor(dag->store, floor);
 		}
 	}
+	if (dag->begun && dag->recovered == UINT64_MAX && !dag->restoring && dag->outgoing < MAX_OUTGOING)
+		dag->recovered = dag->ending_index ? dag->ending_index : dag->order.index;
 }
 
 static bool complete(struct dag *dag, const struct dag_commit *commit, unsigned *count)

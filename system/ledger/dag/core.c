@@ -22,6 +22,7 @@ struct dag *dag_create(const struct dag_config *config)
 	dag->store = store_create(0);
 	dag->order = order;
 	dag->trust_members = config->members;
+	dag->recovered = UINT64_MAX;
 	return dag;
 }
 
@@ -401,6 +402,7 @@ void dag_get_figures(const struct dag *dag, struct dag_figures *out)
 	                                                                           : dag->store->top,
 	                            .committed = dag->order.index,
 	                            .applied = dag->applied,
+	                            .recovered = dag->recovered,
 	                            .gc_round = dag->order.gc_round,
 	                            .leader_round = dag->order.leader_round,
 	                            .stable = dag->stable_index,

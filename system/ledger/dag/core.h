@@ -117,6 +117,7 @@ struct dag {
 	uint64_t now_us, unix_ms;
 	bool begun;
 	uint64_t replay_index; /* the commit that the log begins after */
+	uint64_t recovered;    /* the commit that it leads to; UINT64_MAX until that is known */
 
 	/* rounds */
 	uint64_t proposed_round;  /* of our last header */

@@ -87,6 +87,7 @@ struct dag_effect {
 /* What a person or a test wants to see. */
 struct dag_figures {
 	uint64_t epoch, round, committed, applied, gc_round, stable, leader_round;
+	uint64_t recovered; /* the last commit that the log led to at the start; UINT64_MAX: not known yet */
 	uint64_t batches_waiting; /* our own, not yet ordered */
 	uint64_t batch_bytes;     /* held in memory */
 	uint64_t verified, signed_count, equivocations, refused;
@@ -123,6 +124,8 @@ void dag_applied(struct dag *dag, uint64_t index, const uint8_t root[32]);
  * The driver drops commits of this epoch beyond it, and so does the core.
  */
 void dag_end_epoch(struct dag *dag, const struct dag_commit *commit, uint64_t members);
+/* The application cannot execute what is ordered: asks somebody for a certified state beyond it. At most every `sync_us`. */
+void dag_want_state(struct dag *dag);
 void dag_restored(struct dag *dag, uint64_t index, bool good);
 /* The application's state of the stable commit `index` (DAG_STABLE) is durable: the log may begin there. */
 void dag_settled(struct dag *dag, uint64_t index);

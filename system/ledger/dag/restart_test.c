@@ -178,8 +178,36 @@ static void test_lagging_log(void)
 	dag_destroy(dag);
 }
 
+/* What the log led to is known after the first turn, and not before; who cannot execute it asks for a state. */
+static void test_recovered(void)
+{
+	struct dag_figures figures;
+	struct dag *dag = create();
+	struct blob *state = state_of(0, 40, 20);
+	dag_replay(dag, RECORD_STATE, state->data + 5, load_le32(state->data + 1) + (size_t)DAG_ROOT_SIZE, 1);
+	dag_begin(dag, 1000, 1, 38);
+	dag_get_figures(dag, &figures);
+	bool unknown = figures.recovered == UINT64_MAX;
+	dag_flush(dag);
+	dag_get_figures(dag, &figures);
+	check(unknown && figures.recovered == 40 && figures.applied == 38,
+	      "restart: what the log leads to is known");
+	bool asked = false;
+	dag_want_state(dag);
+	for (struct dag_effect *effect; (effect = dag_next_effect(dag));) {
+		struct dag_effect mine = *effect;
+		asked = asked || (mine.kind == DAG_SEND && mine.blob->data[0] == DAG_STATE_WANT &&
+		                  load_le64(mine.blob->data + 1) == 38);
+		dag_effect_release(&mine);
+	}
+	check(asked, "restart: a state beyond what was executed is asked for");
+	blob_release(state);
+	dag_destroy(dag);
+}
+
 int main(void)
 {
+	test_recovered();
 	test_votes_again();
 	test_lagging_log();
 	return test_finish();

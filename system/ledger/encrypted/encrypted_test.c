@@ -117,6 +117,7 @@ static struct blob *submitted[64];
 static unsigned submitted_author[64], submitted_count;
 static uint64_t now = 1000, cut; /* validators whose shares get lost */
 static bool lie;                 /* validator 0 sends wrong shares */
+static uint64_t executed;        /* validators that start again, and had executed what comes now */
 
 static void run(void)
 {
@@ -173,7 +174,7 @@ static void start(void)
 	for (unsigned i = 0; i < submitted_count; i++)
 		blob_release(submitted[i]);
 	submitted_count = 0;
-	cut = 0;
+	cut = executed = 0;
 	lie = false;
 }
 
@@ -201,7 +202,12 @@ static void commit(uint64_t index, unsigned author, const uint8_t *const *payloa
 		struct dag_effect effect = {.kind = DAG_COMMITTED, .index = index, .batch_count = 1};
 		effect.batches = ledger_allocate(1, sizeof(*effect.batches));
 		effect.batches[0] = (struct dag_payloads){blob_hold(batch), (uint16_t)author};
-		opener_commit(openers[i], &effect, true, now);
+		if (executed >> i & 1) {
+			opener_executed(openers[i], &effect);
+			dag_effect_release(&effect);
+		} else {
+			opener_commit(openers[i], &effect, true, now);
+		}
 	}
 	blob_release(batch);
 }
@@ -282,6 +288,22 @@ static void test_opener(void)
 	cut = 0;
 	tick(200);
 	check(none && all(ready, 1) && all(valid, 1), "opener: lost shares are asked for again");
+	/* All start again at once, and one had not executed what the others had. */
+	start();
+	executed = 7;
+	commit(1, 0, payloads, sizes, 3, 15);
+	run();
+	none = all(ready, 0) && !opener_stuck(openers[3], now);
+	tick(200);
+	check(none && ready[3] == 1 && valid[3] == 2 && !ready[0],
+	      "opener: those who executed a commit before they started again still give their shares of it");
+	start();
+	commit(1, 0, payloads, sizes, 3, 8);
+	tick(200);
+	none = !opener_stuck(openers[3], now) && !opener_stuck(openers[0], now);
+	tick(OPENER_STUCK * 100);
+	check(none && opener_stuck(openers[3], now) && !opener_stuck(openers[0], now),
+	      "opener: one whose commit nobody helps to open says that it is stuck");
 	/* A malformed one is settled at once, and a later commit waits for its turn. */
 	start();
 	memcpy(copy, envelope, size);

@@ -286,7 +286,8 @@ static void scan(struct opener *opener, struct waiting *waiting, bool count_only
 	waiting->count = count;
 }
 
-static void shares_send(struct opener *opener, struct waiting *waiting)
+/* Our shares of the commit's envelopes, in a message that is kept for who asks later. */
+static struct blob *shares_make(struct opener *opener, struct waiting *waiting)
 {
 	unsigned count = 0;
 	struct blob *blob = blob_create(13 + (size_t)waiting->count * 36);
@@ -309,8 +310,23 @@ static void shares_send(struct opener *opener, struct waiting *waiting)
 	struct blob **place = &opener->remembered[waiting->effect.index % OPENER_REMEMBERED];
 	blob_release(*place);
 	*place = blob;
-	output(opener,
-	       &(struct opener_output){.kind = OPENER_SEND, .peer = DAG_EVERYONE, .blob = blob_hold(blob)});
+	return blob;
+}
+
+void opener_executed(struct opener *opener, const struct dag_effect *effect)
+{
+	struct waiting waiting = {.effect = *effect};
+	opener->newest = effect->index;
+	if (!(opener->config.keys.members >> opener->config.self & 1))
+		return;
+	scan(opener, &waiting, true);
+	if (!waiting.count)
+		return;
+	waiting.sealed = ledger_allocate(waiting.count, sizeof(*waiting.sealed));
+	scan(opener, &waiting, false);
+	(void)shares_make(opener, &waiting);
+	crypto_wipe(waiting.sealed, waiting.count * sizeof(*waiting.sealed));
+	free(waiting.sealed);
 }
 
 void opener_commit(struct opener *opener, const struct dag_effect *effect, bool special, uint64_t now_us)
@@ -329,7 +345,10 @@ void opener_commit(struct opener *opener, const struct dag_effect *effect, bool 
 			if (!waiting->sealed[i].well_formed)
 				settle(waiting, &waiting->sealed[i], NULL);
 		if (opener->config.keys.members >> opener->config.self & 1)
-			shares_send(opener, waiting);
+			output(opener,
+			       &(struct opener_output){.kind = OPENER_SEND,
+			                               .peer = DAG_EVERYONE,
+			                               .blob = blob_hold(shares_make(opener, waiting))});
 		for (unsigned i = 0; i < waiting->count; i++)
 			if (waiting->sealed[i].own_good)
 				share_add(opener, waiting, &waiting->sealed[i], opener->config.self,
@@ -378,6 +397,12 @@ void opener_receive(struct opener *opener, unsigned peer, const struct blob *blo
 		    (struct early){blob_hold((struct blob *)blob), (uint16_t)peer};
 		opener->early_of[peer]++;
 	}
+}
+
+bool opener_stuck(const struct opener *opener, uint64_t now_us)
+{
+	return opener->first && opener->first->open &&
+	       now_us - opener->first->since_us >= OPENER_STUCK * opener->config.patience_us;
 }
 
 void opener_tick(struct opener *opener, uint64_t now_us)

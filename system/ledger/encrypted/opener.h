@@ -18,6 +18,7 @@
 #define OPENER_SHARES     0x82 /* node message: kind, index 8, count 4, entries: ordinal 4, share 32 */
 #define OPENER_WANT       0x83 /* node message: kind, index 8 */
 #define OPENER_REMEMBERED 4096 /* commits whose shares are kept for those who come late */
+#define OPENER_STUCK      10   /* patiences without a verdict after which a certified state is better */
 #define OPENER_MAX_EARLY  256  /* share messages of one peer for commits that are not here yet */
 
 struct opener;
@@ -57,6 +58,10 @@ void opener_destroy(struct opener *opener);
 void opener_epoch(struct opener *opener, uint64_t epoch, uint64_t members);
 /* The next commit of the sequence; the effect passes. `special`: whether it has payloads of the node's own kinds. */
 void opener_commit(struct opener *opener, const struct dag_effect *effect, bool special, uint64_t now_us);
+/* The same of a commit that was executed before the start: nobody waits for it here, but our shares are there for who does. */
+void opener_executed(struct opener *opener, const struct dag_effect *effect);
+/* Whether the next commit has waited so long that the others, too, may have its shares no more. */
+bool opener_stuck(const struct opener *opener, uint64_t now_us);
 void opener_receive(struct opener *opener, unsigned peer, const struct blob *blob);
 void opener_tick(struct opener *opener, uint64_t now_us);
 /* Drops all commits that wait: the state was replaced. */

@@ -161,6 +161,7 @@ struct ledger_node_status {
 	unsigned validators, quorum, peers;        /* peers: connected now */
 	bool syncing;                              /* behind the others' certified checkpoint */
 	bool validator;                            /* has a vote in this epoch */
+	bool starting; /* has not executed yet all that it had ordered before it ended */
 };
 void ledger_node_get_status(struct ledger_node *node, struct ledger_node_status *status);
 

@@ -137,6 +137,8 @@ static bool commit_forward(struct ledger_node *node, struct dag_effect *effect)
 		opener_commit(node->opener, effect, special, node->now_us);
 		return true;
 	}
+	if (special)
+		opener_executed(node->opener, effect);
 	if (effect->index == node->applied.index)
 		dag_applied(node->dag, effect->index, node->applied.root);
 	dag_effect_release(effect);
@@ -157,6 +159,8 @@ void commits_forward(struct ledger_node *node, uint64_t durable)
 		effect_queue_take(&node->waiting);
 	}
 	opener_tick(node->opener, node->now_us);
+	if (opener_stuck(node->opener, node->now_us))
+		dag_want_state(node->dag);
 	outputs_take(node);
 }
 

@@ -2,6 +2,7 @@
 """The validator set changes while transactions run, through a gateway that encrypts them; and the transparency log with its proofs:
 real processes with the EVM. In certified mode; when HOLON_SOAK is set in the other, too."""
 import hashlib
+import http.client
 import http.server
 import json
 import os
@@ -72,7 +73,7 @@ class Network:
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[number]}", body, {"content-type": "application/json"})
         try:
             return json.load(urllib.request.urlopen(request, timeout=30 * SCALE))
-        except OSError as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # it may end in the midst of an answer
             return {"error": {"message": str(error)}}
 
     def vote(self, numbers, members):

@@ -43,8 +43,7 @@ SECOND = COMMON + r"""
 vault open disk v --key-file /key
 number=$(node)
 echo "again: $(reach)"
-for _ in $(seq $TRIES); do count=$(count ADDRESS); [ "$count" = 0x1 ] && break; sleep 0.5; done
-echo "count: $count"
+echo "count: $(count ADDRESS)"
 subkernel kill "$number"
 for _ in $(seq 50); do vault close v && break; sleep 0.2; done; echo "closed: $?"
 """

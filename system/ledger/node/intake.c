@@ -280,7 +280,8 @@ void status_update(struct ledger_node *node, struct dag_figures *figures)
 	                                           .quorum = figures->quorum,
 	                                           .peers = transport_connected(node->transport),
 	                                           .syncing = figures->restoring,
-	                                           .validator = figures->member};
+	                                           .validator = figures->member,
+	                                           .starting = figures->applied < figures->recovered};
 	pthread_mutex_unlock(&node->lock);
 }
 
@@ -305,7 +306,8 @@ void control_answer(struct ledger_node *node)
 	    "{\"validator\":%u,\"member\":%s,\"rule\":\"%s\",\"epoch\":%lu,\"round\":%lu,\"leaderRound\":%lu,"
 	    "\"committed\":%lu,\"applied\":%lu,\"root\":\"0x%s\",\"stable\":%lu,\"validators\":%u,\"quorum\":"
 	    "%u,\"peers\":%u,"
-	    "\"syncing\":%s,\"diverged\":%s,\"payloadsOrdered\":%lu,\"batchesWaiting\":%lu,\"batchBytes\":%"
+	    "\"syncing\":%s,\"starting\":%s,\"diverged\":%s,\"payloadsOrdered\":%lu,\"batchesWaiting\":%lu,"
+	    "\"batchBytes\":%"
 	    "lu,"
 	    "\"executorWaiting\":%u,\"applicationFailing\":%s,\"equivocations\":%lu,\"refused\":%lu,"
 	    "\"signed\":%lu,"
@@ -314,10 +316,11 @@ void control_answer(struct ledger_node *node)
 	    node->self, figures.member ? "true" : "false", dag_rule_of(node->network.mode)->name,
 	    figures.epoch, figures.round, figures.leader_round, figures.committed, node->applied.index, root,
 	    figures.stable, figures.members, figures.quorum, transport_connected(node->transport),
-	    figures.restoring ? "true" : "false", figures.diverged ? "true" : "false", node->payloads_ordered,
-	    figures.batches_waiting, figures.batch_bytes, waiting,
-	    failing || node->ordered_failing ? "true" : "false", figures.equivocations, figures.refused,
-	    figures.signed_count, node->members, transparency_log_size(ordered_log(node->ordered)),
-	    figures.verified, bytes, syncs, seconds, error ? strerror(error) : "");
+	    figures.restoring ? "true" : "false", node->status.starting ? "true" : "false",
+	    figures.diverged ? "true" : "false", node->payloads_ordered, figures.batches_waiting,
+	    figures.batch_bytes, waiting, failing || node->ordered_failing ? "true" : "false",
+	    figures.equivocations, figures.refused, figures.signed_count, node->members,
+	    transparency_log_size(ordered_log(node->ordered)), figures.verified, bytes, syncs, seconds,
+	    error ? strerror(error) : "");
 	close(fd);
 }

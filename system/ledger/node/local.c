@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 /* Where ports are looked for: below those that the kernel gives to connections, of which one, also another validator's try to reach a
- * dead one, could else take a validator's port before it binds it. */
+ * dead one, could else take a validator's port before it binds it; and below those that tools/runner/ports.py gives to tests, as for
+ * JSON-RPC of these same validators. */
 #define PORT_FIRST 10000
-#define PORT_COUNT 20000
+#define PORT_COUNT 10000
 
 static bool is_free(unsigned port)
 {

@@ -241,6 +241,7 @@ static bool node_open(struct ledger_node *node)
 	memcpy(config.peers, node->network.peers, sizeof(config.peers));
 	uint64_t sequence;
 	node->injected = ledger_allocate(4, CLIENT_BYTES);
+	node->status.starting = true;
 	pthread_mutex_init(&node->lock, NULL);
 	if (getrandom(&sequence, sizeof(sequence), 0) != sizeof(sequence))
 		return false;
@@ -296,6 +297,8 @@ static void node_turn(struct ledger_node *node)
 	dag_tick(node->dag, node->now_us, clock_us(CLOCK_REALTIME) / 1000);
 	dag_persisted(node->dag, durable);
 	results_take(node);
+	if (node->status.starting)
+		status_update(node, &(struct dag_figures){0});
 	commits_forward(node, durable);
 	injected_take(node);
 	clients_resume(node);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The ledger as a part of the system: started from the manifest in a sub-kernel of its own, reached by those that hold its
 capability and by nobody else, and asked by holon-capsule for proofs, inside one boot of Holon."""
+import os
 import pathlib
 import re
 import shutil
@@ -11,6 +12,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN = ROOT / "build" / "host" / "bin"
 LEDGER, CAPSULE, CRYPTO = (str(BIN / name) for name in ("holon-ledger", "holon-capsule", "holon-crypto"))
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # see tools/run-tests
 failures = 0
 
 # Lines "NAME: VALUE" of what was seen; checked below. (`wget -T` of Debian's busybox-static crashes, on Linux too.)
@@ -119,7 +121,7 @@ def main():
                work / "lib": "/lib/x86_64-linux-gnu", work / "lib64": "/lib64"}
         words = [word for path, place in add.items() for word in ("--add", f"{path}:{place}")]
         log = work / "log"
-        run = subprocess.run([str(ROOT / "tools/holon-run"), "--cpus", "2", "--mem", "1500", "--timeout", "800", "--cmdline", "ledger", "--log", str(log),
+        run = subprocess.run([str(ROOT / "tools/holon-run"), "--cpus", "2", "--mem", "1500", "--timeout", str(800 * SCALE), "--cmdline", "ledger", "--log", str(log),
                               *words, "--", "sh", "/root/files/go"], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
         seen = dict(line.split(": ", 1) for line in run.stdout.splitlines() if ": " in line)
         said = lambda name: seen.get(name, "") + (f" ({run.stdout[-300:]} {run.stderr[-300:]} {log.read_text(errors='replace')[-600:]})" if name not in seen else "")

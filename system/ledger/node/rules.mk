@@ -6,6 +6,7 @@ LEDGER_FUZZERS += ledger_snapshot:system/ledger/node/snapshot_fuzz.c
 LEDGER_TESTS   += ledger_snapshot_file_test:system/ledger/node/snapshot_file_test.c
 $(call script-test,system/ledger/node/fault_test.py,build/host/bin/holon-ledger,slow)
 $(call script-test,system/ledger/node/epoch_test.py,$(addprefix build/host/bin/,holon-ledger holon-wallet holon-capsule holon-crypto),slow)
+$(call script-test,system/ledger/node/start_test.py,build/host/bin/holon-ledger build/host/bin/holon-wallet,slow)
 $(call script-test,system/ledger/node/acknowledged_test.py,build/host/bin/holon-ledger build/host/bin/holon-wallet build/host/lib/clock_shim.so,slow)
 build/host/lib/clock_shim.so: system/ledger/node/clock_shim.c
 	@mkdir -p $(@D)

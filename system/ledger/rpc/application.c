@@ -194,6 +194,14 @@ static bool send_transaction(void *context, const uint8_t *bytes, size_t size)
 	return ledger_node_submit(app->node, bytes, size, app->encrypt) == LEDGER_SUBMITTED;
 }
 
+static bool starting(void *context)
+{
+	const struct application *app = context;
+	struct ledger_node_status status;
+	ledger_node_get_status(app->node, &status);
+	return status.starting;
+}
+
 static char *metrics(void *context)
 {
 	const struct application *app = context;
@@ -227,6 +235,7 @@ static bool app_start(void *application, struct ledger_node *node, unsigned rpc_
 	    .origins = app->origins,
 	    .context = app,
 	    .send = send_transaction,
+	    .starting = starting,
 	    .node = app->node,
 	    .metrics = metrics,
 	};

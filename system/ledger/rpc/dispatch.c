@@ -4,16 +4,61 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static rpc_method *find_method(const char *name)
+static rpc_method *find_in(const struct rpc_method_entry *table, const char *name)
+{
+	while (table->name && strcmp(table->name, name) != 0)
+		table++;
+	return table->run;
+}
+
+static rpc_method *find_method(const char *name, bool *any_time)
 {
 	static const struct rpc_method_entry *const tables[] = {rpc_state_methods, rpc_block_methods,
 	                                                        rpc_call_methods,  rpc_log_methods,
 	                                                        rpc_send_methods,  rpc_node_methods};
-	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
-		for (const struct rpc_method_entry *entry = tables[t]; entry->name; entry++)
-			if (!strcmp(entry->name, name))
-				return entry->run;
-	return NULL;
+	rpc_method *found = find_in(rpc_any_time_methods, name);
+	*any_time = found != NULL;
+	for (size_t t = 0; t < sizeof tables / sizeof tables[0] && !found; t++)
+		found = find_in(tables[t], name);
+	return found;
+}
+
+static time_t seconds_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Waits while the node is starting; false when that lasts too long. The view is of the state afterwards. */
+static bool wait_started(struct rpc *rpc, struct chain_view *view)
+{
+	if (!rpc->config.starting || __atomic_load_n(&rpc->started, __ATOMIC_ACQUIRE))
+		return true;
+	while (rpc->config.starting(rpc->config.context)) {
+		if (seconds_now() >= rpc->start_until || __atomic_load_n(&rpc->stopping, __ATOMIC_RELAXED))
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	__atomic_store_n(&rpc->started, true, __ATOMIC_RELEASE);
+	return chain_view_renew(view);
+}
+
+static json_t *run(struct rpc_call *call, const char *name)
+{
+	bool any_time;
+	rpc_method *method = find_method(name, &any_time);
+	if (!method)
+		return rpc_fail(call, RPC_NO_METHOD, "the method %.64s does not exist/is not available",
+		                name);
+	if (!any_time && !wait_started(call->rpc, call->view))
+		return rpc_fail(
+		    call, RPC_UNAVAILABLE,
+		    "the node is starting and has not executed yet what was ordered before it ended: "
+		    "try again later, or ask another node");
+	/* The request before, of the same batch, may have looked at an older state. */
+	(void)chain_view_at(call->view, call->view->head.number);
+	return method(call);
 }
 
 static json_t *error_answer(json_t *id, enum rpc_error_code code, const char *why, json_t *data)
@@ -43,12 +88,7 @@ static json_t *answer_one(struct rpc *rpc, struct chain_view *view, json_t *requ
 	                        .params = json_is_array(params) ? params : NULL,
 	                        .code = RPC_INTERNAL,
 	                        .why = "internal error"};
-	/* The request before, of the same batch, may have looked at an older state. */
-	(void)chain_view_at(view, view->head.number);
-	rpc_method *method = find_method(name);
-	json_t *result =
-	    method ? method(&call)
-	           : rpc_fail(&call, RPC_NO_METHOD, "the method %.64s does not exist/is not available", name);
+	json_t *result = run(&call, name);
 	json_t *answer = NULL;
 	if (!result)
 		__atomic_fetch_add(&rpc->failures, 1, __ATOMIC_RELAXED);
@@ -197,6 +237,7 @@ struct rpc *rpc_start(const struct rpc_config *config)
 {
 	struct rpc *rpc = checked_zalloc(1, sizeof *rpc);
 	rpc->config = *config;
+	rpc->start_until = seconds_now() + RPC_START_SECONDS;
 	pthread_mutex_init(&rpc->lock, NULL);
 	subscriptions_init(&rpc->subscriptions);
 	const struct rpc_server_config server = {
@@ -223,6 +264,7 @@ struct rpc *rpc_start(const struct rpc_config *config)
 
 void rpc_stop(struct rpc *rpc)
 {
+	__atomic_store_n(&rpc->stopping, true, __ATOMIC_RELAXED);
 	rpc_server_stop(rpc->server);
 	subscriptions_deinit(&rpc->subscriptions);
 	rpc_filters_free(rpc);

@@ -379,17 +379,15 @@ static json_t *answer_one(struct gateway *gateway, json_t *request, uint64_t con
 	const char *method = json_string_value(json_object_get(request, "method"));
 	json_t *id = json_object_get(request, "id");
 	struct answer answer = {.code = RPC_INVALID_REQUEST, .why = "invalid request"};
-	json_error_t error;
 	if (method &&
 	    !own_method(gateway, method, json_object_get(request, "params"), connection, arena, &answer)) {
 		const char *why = "out of memory";
 		char *text = json_dumps(request, JSON_COMPACT);
-		char *content = text ? gateway_nodes_forward(&gateway->nodes, text, &why) : NULL;
-		json_t *parsed = content ? json_loads(content, 0, &error) : NULL;
+		json_t *parsed = text ? gateway_nodes_forward(&gateway->nodes, text, &why) : NULL;
 		free(text);
-		free(content);
-		if (parsed || (content && !id))
+		if (json_is_object(parsed))
 			return parsed;
+		json_decref(parsed);
 		refuse(&answer, RPC_INTERNAL, "no node answers");
 	}
 	if (!id) {

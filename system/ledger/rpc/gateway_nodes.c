@@ -4,6 +4,7 @@
 #include "num/arena.h"
 #include "num/hex.h"
 #include "rpc/client.h"
+#include "rpc/rpc_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +25,29 @@ static bool avoided(struct gateway_nodes *nodes, unsigned node)
 	return yes;
 }
 
-static char *exchange(struct gateway_nodes *nodes, unsigned node, const char *text, unsigned seconds,
-                      const char **why)
+/* Whether the node says that it is starting: what it knows is old. Another may be asked. */
+static bool is_starting(const json_t *answer)
 {
-	char *answer = client_exchange(nodes->urls[node], text, seconds, why);
+	const json_t *one = json_is_array(answer) ? json_array_get(answer, 0) : answer;
+	const json_t *code = json_object_get(json_object_get(one, "error"), "code");
+	return json_is_integer(code) && json_integer_value(code) == RPC_UNAVAILABLE;
+}
+
+/* One node's answer: null where it has nothing to say, as to a notification. NULL, and why: none that is of use. */
+static json_t *exchange(struct gateway_nodes *nodes, unsigned node, const char *text, unsigned seconds,
+                        const char **why)
+{
+	json_error_t error;
+	char *content = client_exchange(nodes->urls[node], text, seconds, why);
+	json_t *answer = !content ? NULL : *content ? json_loads(content, 0, &error) : json_null();
+	if (content && !answer)
+		*why = "the answer is not JSON-RPC";
+	free(content);
+	if (is_starting(answer)) {
+		json_decref(answer);
+		answer = NULL;
+		*why = "the node is starting: try again later";
+	}
 	pthread_mutex_lock(&nodes->lock);
 	nodes->avoided[node] = answer ? 0 : seconds_now() + GATEWAY_AVOID_SECONDS;
 	pthread_mutex_unlock(&nodes->lock);
@@ -49,17 +69,17 @@ static unsigned in_order(struct gateway_nodes *nodes, unsigned first, unsigned o
 	return good;
 }
 
-static char *forward(struct gateway_nodes *nodes, const char *text, unsigned seconds, const char **why)
+static json_t *forward(struct gateway_nodes *nodes, const char *text, unsigned seconds, const char **why)
 {
 	unsigned order[GATEWAY_MAX_NODES];
-	char *answer = NULL;
+	json_t *answer = NULL;
 	(void)in_order(nodes, 0, order);
 	for (unsigned i = 0; i < nodes->count && !answer; i++)
 		answer = exchange(nodes, order[i], text, seconds, why);
 	return answer;
 }
 
-char *gateway_nodes_forward(struct gateway_nodes *nodes, const char *text, const char **why)
+json_t *gateway_nodes_forward(struct gateway_nodes *nodes, const char *text, const char **why)
 {
 	return forward(nodes, text, CLIENT_SECONDS, why);
 }
@@ -74,16 +94,13 @@ json_t *gateway_nodes_ask(struct gateway_nodes *nodes, int node, const char *met
                           char why[200])
 {
 	const char *reason = "out of memory";
-	json_error_t error;
 	json_t *body = request(1, method, params);
 	char *text = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
-	char *answer = !text      ? NULL
-	               : node < 0 ? forward(nodes, text, GATEWAY_NODE_SECONDS, &reason)
-	                          : exchange(nodes, (unsigned)node, text, GATEWAY_NODE_SECONDS, &reason);
+	json_t *parsed = !text      ? NULL
+	                 : node < 0 ? forward(nodes, text, GATEWAY_NODE_SECONDS, &reason)
+	                            : exchange(nodes, (unsigned)node, text, GATEWAY_NODE_SECONDS, &reason);
 	free(text);
-	json_t *parsed = answer ? json_loads(answer, 0, &error) : NULL;
-	free(answer);
 	json_t *result = json_incref(json_object_get(parsed, "result"));
 	if (!result) {
 		const char *message =
@@ -148,10 +165,7 @@ void gateway_nodes_nonces(struct gateway_nodes *nodes, const struct address *sen
 	const unsigned good = in_order(nodes, 0, order);
 	for (unsigned i = 0; text && i < (good ? good : nodes->count); i++) {
 		const char *why;
-		json_error_t error;
-		char *content = exchange(nodes, order[i], text, GATEWAY_NODE_SECONDS, &why);
-		json_t *answer = content ? json_loads(content, 0, &error) : NULL;
-		free(content);
+		json_t *answer = exchange(nodes, order[i], text, GATEWAY_NODE_SECONDS, &why);
 		take_nonces(answer, said, count);
 		json_decref(answer);
 	}

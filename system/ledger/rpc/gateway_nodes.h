@@ -26,8 +26,9 @@ struct gateway_nodes {
 	unsigned first;                    /* envelopes go to this one first */
 };
 
-/* The answer of the first node that gives one. NULL, and why. From malloc(). */
-char *gateway_nodes_forward(struct gateway_nodes *nodes, const char *text, const char **why);
+/* The answer of the first node that gives one: one that is starting gives none. null where there is nothing to say, as to a
+ * notification. NULL, and why. */
+json_t *gateway_nodes_forward(struct gateway_nodes *nodes, const char *text, const char **why);
 /* The result of a call to one node, or (`node` negative) to the first that answers; takes `params`. NULL: an error, whose message
  * is in `why`. */
 json_t *gateway_nodes_ask(struct gateway_nodes *nodes, int node, const char *method, json_t *params,

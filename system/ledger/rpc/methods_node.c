@@ -249,25 +249,28 @@ static json_t *send_envelope(struct rpc_call *call)
 	return rpc_fail(call, RPC_LIMIT, "the node takes none now: try again later");
 }
 
-const struct rpc_method_entry rpc_node_methods[] = {{"web3_clientVersion", client_version},
-                                                    {"web3_sha3", sha3},
-                                                    {"net_version", net_version},
-                                                    {"net_listening", yes},
-                                                    {"net_peerCount", zero},
-                                                    {"eth_chainId", chain_id},
-                                                    {"eth_syncing", no},
-                                                    {"eth_mining", no},
-                                                    {"eth_hashrate", zero},
-                                                    {"eth_coinbase", coinbase},
-                                                    {"eth_gasPrice", zero},
-                                                    {"eth_maxPriorityFeePerGas", zero},
-                                                    {"eth_blobBaseFee", zero},
+const struct rpc_method_entry rpc_node_methods[] = {{"eth_syncing", no},
                                                     {"eth_feeHistory", fee_history},
                                                     {"holon_quota", quota},
                                                     {"holon_logProof", log_proof},
                                                     {"holon_logEntry", log_entry},
                                                     {"holon_logSize", log_size},
                                                     {"holon_logNewest", log_newest},
-                                                    {"holon_epochs", epochs},
-                                                    {"holon_sendEnvelope", send_envelope},
                                                     {NULL, NULL}};
+
+/* These do not look at the state. */
+const struct rpc_method_entry rpc_any_time_methods[] = {{"web3_clientVersion", client_version},
+                                                        {"web3_sha3", sha3},
+                                                        {"net_version", net_version},
+                                                        {"net_listening", yes},
+                                                        {"net_peerCount", zero},
+                                                        {"eth_chainId", chain_id},
+                                                        {"eth_mining", no},
+                                                        {"eth_hashrate", zero},
+                                                        {"eth_coinbase", coinbase},
+                                                        {"eth_gasPrice", zero},
+                                                        {"eth_maxPriorityFeePerGas", zero},
+                                                        {"eth_blobBaseFee", zero},
+                                                        {"holon_epochs", epochs},
+                                                        {"holon_sendEnvelope", send_envelope},
+                                                        {NULL, NULL}};

@@ -13,6 +13,7 @@ struct ledger_node;
 #define RPC_CALL_GAS        UINT64_C(1000000000) /* most a call or estimate may use */
 #define RPC_MAX_TRANSACTION ((size_t)128 << 10)  /* bytes: what consensus carries */
 #define RPC_MAX_BATCH       1000
+#define RPC_START_SECONDS   5
 #define RPC_MAX_ENVELOPES   2000 /* a second, from gateways */
 #define RPC_MAX_LOGS        10000
 #define RPC_MAX_LOG_BLOCKS  100000
@@ -28,6 +29,11 @@ struct rpc_config {
 	/* Hands a good transaction on to be ordered; false when it cannot be taken now. Any worker calls it.
 	 */
 	bool (*send)(void *context, const uint8_t *bytes, size_t size);
+	/*
+	 * Whether the state is still older than what was answered before the node ended: requests about it wait for RPC_START_SECONDS
+	 * after the start, and are refused then. NULL: never. Any worker calls it.
+	 */
+	bool (*starting)(void *context);
 	/* Waits until what was sent so far is in a block; NULL: nobody waits. */
 	void (*settle)(void *context);
 	/* Keys of accounts that the node signs for (development alone); `key_count` of 32 bytes. */

@@ -17,6 +17,7 @@ enum rpc_error_code {
 	RPC_INTERNAL = -32603,
 	RPC_FAILED = -32000,
 	RPC_NOT_FOUND = -32001,
+	RPC_UNAVAILABLE = -32002, /* now: the node is starting */
 	RPC_LIMIT = -32005,
 	RPC_REVERTED = 3,
 };
@@ -41,6 +42,8 @@ struct rpc {
 	unsigned envelopes;
 	uint64_t requests; /* atomic, for the metrics */
 	uint64_t failures;
+	bool started, stopping; /* atomic */
+	time_t start_until;     /* of the monotonic clock: how long requests wait for `started` */
 };
 
 /* One request under way. */
@@ -69,6 +72,7 @@ extern const struct rpc_method_entry rpc_call_methods[];
 extern const struct rpc_method_entry rpc_log_methods[];
 extern const struct rpc_method_entry rpc_send_methods[];
 extern const struct rpc_method_entry rpc_node_methods[];
+extern const struct rpc_method_entry rpc_any_time_methods[]; /* answered while the node is starting, too */
 
 /* Sets the error and returns NULL. */
 json_t *rpc_fail(struct rpc_call *call, enum rpc_error_code code, const char *format, ...)
