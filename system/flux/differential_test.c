@@ -74,11 +74,35 @@ static void run(const char *text, size_t length, enum way way, struct outcome *o
 	o->length = output.text.length;
 }
 
+/*
+ * Runs that are stopped are counted, not passed over. What runs out of steps must have printed the beginning of what the
+ * other way prints; what runs out of memory or nests too deep does so elsewhere in each way, and may catch it.
+ */
+static struct {
+	unsigned long steps, room;
+} stopped;
+
+static bool is_stopped(const struct outcome *o)
+{
+	return !strcmp(o->error, "limit");
+}
+
+static bool lacks_room(const struct outcome *o)
+{
+	return strstr(o->error, "memory") || strstr(o->error, "deep");
+}
+
 static bool same(const struct outcome *a, const struct outcome *b)
 {
-	if (!strcmp(a->error, "limit") || !strcmp(b->error, "limit") || strstr(a->error, "memory") ||
-	    strstr(b->error, "memory") || strstr(a->error, "deep") || strstr(b->error, "deep"))
-		return true;
+	size_t least = (a->length < b->length ? a->length : b->length) - 1; /* each ends with a zero byte */
+	if (lacks_room(a) || lacks_room(b)) {
+		stopped.room++;
+		return a->compiled == b->compiled;
+	}
+	if (is_stopped(a) || is_stopped(b)) {
+		stopped.steps++;
+		return a->compiled == b->compiled && !memcmp(a->output, b->output, least);
+	}
 	return a->compiled == b->compiled && a->ok == b->ok && a->length == b->length &&
 	       !memcmp(a->output, b->output, a->length) && !strcmp(a->error, b->error);
 }
@@ -220,7 +244,10 @@ int main(int argc, char **argv)
 	if (failed)
 		printf("not ok differential - %lu of %lu differ\n", failed, count);
 	else
-		printf("ok differential: %lu programs, %u compiled\n", count, compiled);
+		printf("ok differential: %lu programs, %u compiled; of their comparisons %lu with a run "
+		       "stopped by its "
+		       "limit of steps, %lu by memory or depth\n",
+		       count, compiled, stopped.steps, stopped.room);
 	if (compiled < count / 2)
 		printf("not ok differential size - only %u programs compile\n", compiled);
 	failed += compiled < count / 2;

@@ -24,7 +24,9 @@
 #define CELL_WORK      16   /* so many cells swept count as one reference */
 #define LARGE_WORK     32   /* so many large objects swept count as one block */
 #define RELEASE_BYTES  (2u << 20) /* memory that goes back in one step */
-#define STRESS_WORK    64         /* in the test mode, every other step */
+#define VALUES_AHEAD   8
+#define OBJECTS_AHEAD  16
+#define STRESS_WORK    64 /* in the test mode, every other step */
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -95,14 +97,33 @@ static size_t piece_end(struct vm *vm, struct grey grey, size_t count, bool mino
 	return end;
 }
 
+/* What is marked is seldom in the caches: several objects are on their way at once. */
+static void prefetch(value v)
+{
+	if (is_object(v))
+		__builtin_prefetch(as_object(v), 1);
+}
+
+static void mark_range(struct vm *vm, const value *items, size_t count)
+{
+	size_t i = 0;
+	for (; i < count && i < VALUES_AHEAD; i++)
+		prefetch(items[i]);
+	for (i = 0; i + VALUES_AHEAD < count; i++) {
+		prefetch(items[i + VALUES_AHEAD]);
+		gc_mark(vm, items[i]);
+	}
+	for (; i < count; i++)
+		gc_mark(vm, items[i]);
+}
+
 static void mark_values(struct vm *vm, struct grey grey, const value *items, size_t count, bool minor)
 {
 	size_t end = piece_end(vm, grey, count, minor);
 	if (end <= grey.from) /* it shrank */
 		return;
 	vm->heap.work -= (ptrdiff_t)(end - grey.from);
-	for (size_t i = grey.from; i < end; i++)
-		gc_mark(vm, items[i]);
+	mark_range(vm, items + grey.from, end - grey.from);
 }
 
 /* About how many bytes an object takes. */
@@ -142,8 +163,7 @@ static void mark_children(struct vm *vm, struct grey grey, bool minor)
 		struct instance *instance = (struct instance *)o;
 		gc_mark_object(vm, instance->shape);
 		vm->heap.work -= instance->shape->count;
-		for (uint32_t i = 0; i < instance->shape->count; i++)
-			gc_mark(vm, instance->fields[i]);
+		mark_range(vm, instance->fields, instance->shape->count);
 		break;
 	}
 	case T_STRING:
@@ -182,6 +202,63 @@ static void take_piece(struct vm *vm, bool minor)
 		piece.object->flags &= (uint8_t)~OBJECT_PIECES;
 }
 
+/* Where the values of an object are that holds them apart. */
+static const void *object_values(const struct object *o)
+{
+	return o->type == T_LIST  ? (const void *)((const struct list *)o)->items
+	       : o->type == T_MAP ? (const void *)((const struct map *)o)->entries
+	                          : (const void *)(o + 2);
+}
+
+/*
+ * Looks at what is pushed, last in, first out, but for a few objects between: when an object enters that row it is fetched,
+ * in the middle of it its values are, and when it leaves they are looked at.
+ */
+static void drain(struct vm *vm, bool minor)
+{
+	struct heap *heap = &vm->heap;
+	struct grey row[OBJECTS_AHEAD];
+	unsigned first = 0, count = 0;
+	while (heap->work >= 0) {
+		struct grey **all = minor ? &heap->minors : &heap->greys;
+		size_t *left = minor ? &heap->minor_count : &heap->grey_count;
+		for (; count < OBJECTS_AHEAD && *left; count++) {
+			struct grey next = (*all)[--*left];
+			__builtin_prefetch(next.object);
+			row[(first + count) % OBJECTS_AHEAD] = next;
+		}
+		if (!count)
+			return;
+		__builtin_prefetch(object_values(row[(first + count / 2) % OBJECTS_AHEAD].object));
+		mark_children(vm, row[first], minor);
+		first = (first + 1) % OBJECTS_AHEAD;
+		count--;
+	}
+	while (count--) {
+		struct grey back = row[(first + count) % OBJECTS_AHEAD];
+		if (minor)
+			push(&heap->minors, &heap->minor_count, &heap->minor_capacity, back);
+		else
+			push(&heap->greys, &heap->grey_count, &heap->grey_capacity, back);
+	}
+}
+
+static bool drain_remembered(struct vm *vm)
+{
+	struct heap *heap = &vm->heap;
+	while (heap->remembered_count && heap->work >= 0) {
+		size_t last = --heap->remembered_count;
+		struct object *o = heap->remembered[last];
+		if (last >= OBJECTS_AHEAD) {
+			__builtin_prefetch(heap->remembered[last - OBJECTS_AHEAD], 1);
+			__builtin_prefetch(object_values(heap->remembered[last - OBJECTS_AHEAD / 2]));
+		}
+		o->flags &= (uint8_t)~OBJECT_REMEMBERED;
+		mark_children(vm, (struct grey){o, 0}, true);
+	}
+	return !heap->remembered_count;
+}
+
 static bool drain_minor(struct vm *vm)
 {
 	struct heap *heap = &vm->heap;
@@ -189,7 +266,7 @@ static bool drain_minor(struct vm *vm)
 		if (heap->work < 0)
 			return false;
 		if (heap->minor_count)
-			mark_children(vm, heap->minors[--heap->minor_count], true);
+			drain(vm, true);
 		else
 			take_piece(vm, true);
 	}
@@ -203,7 +280,7 @@ static bool drain_major(struct vm *vm, ptrdiff_t work)
 	bool done = false;
 	while (!done && heap->work >= 0) {
 		if (heap->grey_count)
-			mark_children(vm, heap->greys[--heap->grey_count], false);
+			drain(vm, false);
 		else if (heap->piece_count)
 			take_piece(vm, false);
 		else
@@ -310,15 +387,10 @@ static bool minor(struct vm *vm, ptrdiff_t work)
 	unsigned more = heap->minor_steps++ / 64;
 	heap->work = more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
 	vm_mark_roots(vm);
-	for (size_t i = 0; i < heap->remembered_count; i++) {
-		struct object *o = heap->remembered[i];
-		o->flags &= (uint8_t)~OBJECT_REMEMBERED;
-		mark_children(vm, (struct grey){o, 0}, true);
-	}
-	heap->remembered_count = 0;
-	if (!drain_minor(vm))
+	if (!drain_remembered(vm) || !drain_minor(vm))
 		return false;
 	heap->minor_open = false;
+	heap_use_large_pages(heap);
 	retire_blocks(heap);
 	/* Young large objects that were not reached are freed at once. */
 	size_t keep = heap->large_young;

@@ -22,7 +22,7 @@
 #define YOUNG_BYTES  (768u << 10) /* allocated between two minor collections */
 #define MAJOR_LEAST  (2u << 20)   /* a heap of less is not looked through as a whole */
 #define STEP_BYTES   (128u << 10) /* allocated between two steps of what is not done */
-#define MINOR_WORK   45000        /* references looked at in one step of a minor collection */
+#define MINOR_WORK   36000        /* references looked at in one step of a minor collection */
 #define SLICE_WORK   16000        /* and in one of marking the old generation */
 #define LARGE_ARRAY  512          /* values; arrays beyond are looked at in pieces of this */
 
@@ -72,6 +72,8 @@ struct heap {
 	size_t live;      /* bytes in use, estimated */
 	size_t blocks;
 	size_t limit; /* memory limit in bytes */
+	bool large_pages;   /* malloc takes its memory in large steps */
+	uintptr_t paged_to; /* its memory has been asked to be of large pages up to here */
 	bool wanted;  /* a collection is due at the next poll */
 	bool stress;  /* collect at every allocation */
 	bool marking; /* a major cycle is running */
@@ -120,6 +122,7 @@ void block_push(struct block_list *list, struct block *b);
 void heap_free(struct vm *vm, void *bytes, size_t size);
 void junk_release(struct heap *heap, size_t most);
 void *must_realloc(void *old, size_t size);
+void heap_use_large_pages(struct heap *heap); /* to be called now and then */
 
 /* The same, never raising: for what must not be broken off in the middle. */
 void heap_note(struct vm *vm, ptrdiff_t bytes);

@@ -5,12 +5,18 @@
 #include "gc.h"
 #include "vm.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define SWEEPS_MAX 4 /* blocks that an allocation sweeps before it takes a new one */
 #define PAGE_BYTES 4096u
 #define JUNK_SIZE  (256u << 10) /* memory from this size on goes back piece by piece */
 #define JUNK_MOST  (256u << 20) /* so much may wait to go back */
+#define LARGE_PAGE (2u << 20)
+#define LARGE_FROM (16u << 20) /* a heap of more asks for large pages */
+#define LARGE_STEP (16u << 20) /* what malloc takes from the system at once, then */
 
 static uint32_t class_size(unsigned c)
 {
@@ -28,6 +34,7 @@ void heap_init(struct heap *heap, size_t limit)
 	memset(heap, 0, sizeof(*heap));
 	heap->young_limit = heap->step_at = YOUNG_BYTES;
 	heap->limit = limit;
+	heap->paged_to = ((uintptr_t)sbrk(0) + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);
 	heap->colour = 1;
 	heap->major_at = MAJOR_LEAST;
 }
@@ -40,6 +47,27 @@ void *must_realloc(void *old, size_t size)
 		abort();
 	}
 	return p;
+}
+
+/*
+ * Objects of a large heap are met at random: with pages of 4 KiB nearly each costs a walk through the page tables, which takes
+ * longer than the memory itself, several times so on a virtual machine. So what malloc takes from the system is
+ * asked to be of large pages. This is advice: where there are none, all goes on as before.
+ */
+void heap_use_large_pages(struct heap *heap)
+{
+	if (heap->live < LARGE_FROM)
+		return;
+	if (!heap->large_pages) {
+		mallopt(M_TOP_PAD, LARGE_STEP);
+		mallopt(M_TRIM_THRESHOLD, 4 * LARGE_STEP);
+		mallopt(M_MMAP_THRESHOLD, JUNK_SIZE);
+		heap->large_pages = true;
+	}
+	uintptr_t end = (uintptr_t)sbrk(0) & ~(uintptr_t)(LARGE_PAGE - 1);
+	if (end > heap->paged_to)
+		madvise((void *)heap->paged_to, end - heap->paged_to, MADV_HUGEPAGE);
+	heap->paged_to = end;
 }
 
 /* ---- memory that goes back ---- */

@@ -267,6 +267,7 @@ bool value_equal(struct vm *vm, value a, value b);
 uint32_t value_hash(struct vm *vm, value v);
 const char *value_type_name(value v);
 struct string *value_to_string(struct vm *vm, value v); /* as print shows it */
+struct string *value_to_sent(struct vm *vm, value v);   /* as send shows it, and Flux 1.2 did */
 struct string *value_inspect(struct vm *vm, value v);   /* with quotes, floats in full */
 void duration_format(int64_t nanoseconds, char *buffer, size_t size);
 bool duration_parse(const char *text, size_t length, int64_t *nanoseconds);

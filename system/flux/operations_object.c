@@ -259,7 +259,7 @@ bool op_type_error(struct vm *vm, value v, unsigned kind, struct shape *shape, v
 
 bool op_send(struct vm *vm, value kind, value content, value duration)
 {
-	struct string *k = value_to_string(vm, kind), *c = value_to_string(vm, content);
+	struct string *k = value_to_sent(vm, kind), *c = value_to_sent(vm, content);
 	vm_output(vm, "[", 1);
 	vm_output(vm, string_bytes(vm, k), k->length);
 	vm_output(vm, "] ", 2);

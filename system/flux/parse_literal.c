@@ -6,6 +6,17 @@
 #include <string.h>
 
 /* ---- numbers ---- */
+static double parse_float(struct parser *p, const struct token *t)
+{
+	char *digits = arena_allocate(&p->source->arena, t->end - t->begin + 1u);
+	uint32_t length = 0;
+	for (uint32_t i = t->begin; i < t->end; i++)
+		if (p->source->text[i] != '_')
+			digits[length++] = p->source->text[i];
+	digits[length] = 0;
+	return strtod(digits, NULL);
+}
+
 static int64_t parse_integer(struct parser *p, const struct token *t, bool *is_float, double *number)
 {
 	const char *text = p->source->text + t->begin;
@@ -31,7 +42,7 @@ static int64_t parse_integer(struct parser *p, const struct token *t, bool *is_f
 			}
 			/* A whole number beyond 64 bits is a float, as results of that size are. */
 			*is_float = true;
-			*number = strtod(text, NULL);
+			*number = parse_float(p, t);
 			return 0;
 		}
 		value = next;
@@ -53,14 +64,8 @@ struct node *parse_number(struct parser *p)
 		else
 			node->integer = integer;
 	} else if (t->type == TOK_FLOAT) {
-		char digits[128];
-		uint32_t length = 0;
-		for (uint32_t i = t->begin; i < t->end && length < sizeof(digits) - 1; i++)
-			if (p->source->text[i] != '_')
-				digits[length++] = p->source->text[i];
-		digits[length] = 0;
 		node = new_node(p, N_FLOAT, t->begin);
-		node->number = strtod(digits, NULL);
+		node->number = parse_float(p, t);
 	} else {
 		node = new_node(p, N_DURATION, t->begin);
 		node->text = source_intern(p->source, p->source->text + t->begin, t->end - t->begin);

@@ -38,6 +38,17 @@ size_t number_format_exact(double d, char *buffer, size_t size)
 	return (size_t)length;
 }
 
+/* As Python's repr(): an exponent stands from 1e16 on, where %g begins at its number of digits. */
+static size_t number_format_classic(double d, char *buffer, size_t size)
+{
+	size_t length = number_format_exact(d, buffer, size);
+	if (fabs(d) >= 1e15 && fabs(d) < 1e16)
+		length = (size_t)snprintf(buffer, size, "%.1f", d);
+	else if (fabs(d) >= 1e16 && fabs(d) < 1e17 && !strchr(buffer, 'e'))
+		length = (size_t)snprintf(buffer, size, "%.16e", d);
+	return length;
+}
+
 void duration_format(int64_t ns, char *buffer, size_t size)
 {
 	if (ns % 1000000000 == 0)
@@ -105,6 +116,8 @@ struct writer {
 	char *bytes;
 	size_t length, capacity;
 	unsigned depth;
+	bool
+	    classic; /* as Flux 1.2 sends a value: all numbers are floats, and what a list holds stands as in Python */
 };
 
 static void put(struct writer *w, const char *bytes, size_t length)
@@ -156,11 +169,41 @@ static void put_quoted(struct writer *w, struct string *s)
 	put(w, "\"", 1);
 }
 
+/* As Python's repr(): in single quotes, unless only those stand in it. */
+static void put_quoted_classic(struct writer *w, struct string *s)
+{
+	const char *bytes = string_bytes(w->vm, s);
+	bool twice = memchr(bytes, '\'', s->length) && !memchr(bytes, '"', s->length);
+	char quote = twice ? '"' : '\'', escape[8];
+	put(w, &quote, 1);
+	for (size_t i = 0; i < s->length; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+		if (c == quote || c == '\\')
+			put(w, escape, (size_t)snprintf(escape, sizeof(escape), "\\%c", c));
+		else if (c == '\n' || c == '\t' || c == '\r')
+			put_text(w, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
+		else if (c < 32 || c == 127)
+			put(w, escape, (size_t)snprintf(escape, sizeof(escape), "\\x%02x", c));
+		else
+			put(w, bytes + i, 1);
+	}
+	put(w, &quote, 1);
+}
+
 /* quote: strings in quotes; exact: floats with all their digits. */
 static void put_value(struct writer *w, value v, bool quote, bool exact)
 {
 	char buffer[400];
 	int64_t i;
+	double d;
+	if (w->classic && to_double(v, &d) && !is_bool(v)) {
+		put(w, buffer, number_format_classic(d, buffer, sizeof(buffer)));
+		return;
+	}
+	if (w->classic && is_bool(v)) {
+		put_text(w, v == V_TRUE ? "True" : "False");
+		return;
+	}
 	if (is_double(v)) {
 		put(w, buffer,
 		    exact ? number_format_exact(as_double(v), buffer, sizeof(buffer))
@@ -183,7 +226,9 @@ static void put_value(struct writer *w, value v, bool quote, bool exact)
 	w->depth++;
 	switch (o->type) {
 	case T_STRING:
-		if (quote)
+		if (quote && w->classic)
+			put_quoted_classic(w, (struct string *)o);
+		else if (quote)
 			put_quoted(w, (struct string *)o);
 		else
 			put(w, string_bytes(w->vm, (struct string *)o), ((struct string *)o)->length);
@@ -242,15 +287,18 @@ static void put_value(struct writer *w, value v, bool quote, bool exact)
 	}
 	case T_DIST: {
 		struct dist *dist = (struct dist *)o;
-		put_text(w, "dist{");
+		put_text(w, w->classic ? "Dist[" : "dist{");
 		for (uint32_t k = 0; k < dist->count; k++) {
+			double weight = dist->entries[k].weight;
 			if (k)
 				put(w, ", ", 2);
-			put_value(w, dist->entries[k].item, quote, exact);
+			put_value(w, dist->entries[k].item, quote || w->classic, exact);
+			put(w, ":", 1);
 			put(w, buffer,
-			    (size_t)snprintf(buffer, sizeof(buffer), ":%g", dist->entries[k].weight));
+			    w->classic ? number_format_classic(weight, buffer, sizeof(buffer))
+			               : (size_t)snprintf(buffer, sizeof(buffer), "%g", weight));
 		}
-		put(w, "}", 1);
+		put_text(w, w->classic ? "]" : "}");
 		break;
 	}
 	case T_ERROR: {
@@ -280,9 +328,9 @@ static void put_value(struct writer *w, value v, bool quote, bool exact)
 	w->depth--;
 }
 
-static struct string *to_text(struct vm *vm, value v, bool quote, bool exact)
+static struct string *to_text(struct vm *vm, value v, bool quote, bool exact, bool classic)
 {
-	struct writer w = {.vm = vm};
+	struct writer w = {.vm = vm, .classic = classic};
 	put_value(&w, v, quote, exact);
 	struct string *s = string_new(vm, w.bytes ? w.bytes : "", w.length);
 	free(w.bytes);
@@ -305,12 +353,17 @@ struct string *value_to_string(struct vm *vm, value v)
 			*--at = '-';
 		return string_new(vm, at, (size_t)(buffer + sizeof(buffer) - at));
 	}
-	return to_text(vm, v, false, false);
+	return to_text(vm, v, false, false, false);
 }
 
 struct string *value_inspect(struct vm *vm, value v)
 {
-	return to_text(vm, v, true, true);
+	return to_text(vm, v, true, true, false);
+}
+
+struct string *value_to_sent(struct vm *vm, value v)
+{
+	return is_string(v) ? as_string(v) : to_text(vm, v, false, false, true);
 }
 
 /* ---- equality and truth ---- */
