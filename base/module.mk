@@ -16,7 +16,7 @@ build/gen/base/console/font.psf.gz: tools/debs
 $(CONSOLE_FONT): build/gen/base/console/font.psf.gz base/console/make-font
 	@echo "  FONT    $@"
 	@base/console/make-font $< $@
-$(call native-program,base/console,$(CONSOLE_SOURCES),-Ibase/console)
+$(call native-program,base/console,$(CONSOLE_SOURCES) lib/input/input_queue.c,-Ibase/console)
 
 # The machine's steward, and that of a native tree.
 STEWARD_COMMON := base/steward/supervise.c lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3)
@@ -31,7 +31,7 @@ $(call native-program,base/devmgr,$(filter-out %_test.c %_fuzz.c,$(wildcard base
 
 # The screen, the keyboard and their terminal, on the machine.
 $(call script-test,base/console/screen_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
-CONSOLE_PORTABLE := $(addprefix base/console/,terminal.c control_sequence.c grid.c screen.c keyboard.c control.c) $(CONSOLE_FONT)
+CONSOLE_PORTABLE := $(addprefix base/console/,terminal.c control_sequence.c grid.c screen.c keyboard.c control.c mouse.c) $(CONSOLE_FONT)
 $(call host-test,console-terminal,base/console/terminal_test.c $(CONSOLE_PORTABLE),-Ilib/holon -Ibase/console)
 $(call host-fuzz,console-terminal,base/console/terminal_fuzz.c $(CONSOLE_PORTABLE),-Ilib/holon -Ibase/console)
 # Services that are killed while the system runs.

@@ -14,6 +14,6 @@ $(call native-program,drivers/e1000,drivers/e1000/e1000.c $(LINK_PORT),$(DRIVER_
 $(call native-program,drivers/rtl8139,drivers/rtl8139/rtl8139.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/ide,drivers/ide/ide.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))
 # A USB host controller, and all that hangs on it.
-USB            := $(addprefix drivers/usb/,main.c transfer.c bus.c storage.c hid.c) $(addprefix lib/usb/,descriptors.c scsi.c hid.c) $(BLOCK_SERVER)
+USB            := $(addprefix drivers/usb/,main.c transfer.c bus.c storage.c hid.c) $(addprefix lib/usb/,descriptors.c scsi.c hid.c) lib/input/input_queue.c $(BLOCK_SERVER)
 $(call native-program,drivers/xhci,$(addprefix drivers/xhci/,controller.c port.c slot.c) $(USB),$(DRIVER_CFLAGS))
 $(call native-program,drivers/uhci,$(addprefix drivers/uhci/,controller.c schedule.c) $(USB),$(DRIVER_CFLAGS))

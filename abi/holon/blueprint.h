@@ -16,7 +16,8 @@ enum blueprint_flags {
 	/* It is the ledger: who may reach that reaches its port BLUEPRINT_LEDGER_PORT. Only below the first sub-kernel (E_RIGHTS), and
 	 * one at a time (E_STATE). */
 	BLUEPRINT_LEDGER_NODE = 32,
-	BLUEPRINT_POWER = 64, /* may switch the machine off, and have it begin anew */
+	BLUEPRINT_POWER = 64,  /* may switch the machine off, and have it begin anew */
+	BLUEPRINT_INPUT = 128, /* may read the machine's keyboards and pointers */
 };
 
 #define BLUEPRINT_VOLUMES_MAX 8

@@ -12,6 +12,7 @@
 #include "i8042.h"
 #include "inputs.h"
 #include "keyboard.h"
+#include "source.h"
 #include "uart.h"
 
 #define BIT_COM1      (1ull << 32)
@@ -20,6 +21,7 @@
 #define BIT_INPUT     (1ull << 35)
 #define BIT_DEVICES   (1ull << 36)
 #define BIT_TIMER     (1ull << 37)
+#define BIT_MOUSE     (1ull << 38)
 #define CHUNK         256
 #define REDRAW_CHUNKS 64 /* of output at most between two redraws */
 
@@ -32,8 +34,10 @@ struct console {
 	struct keyboard keyboard;
 	struct i8042 i8042;
 	struct inputs inputs; /* other keyboards */
-	handle_t keyboard_irq;
-	bool typed_here; /* the last input came from the keyboard, so the screen answers terminal queries */
+	struct source source; /* all that is pressed and moved, for a program */
+	handle_t channel, keyboard_irq, mouse_irq;
+	bool screen_types; /* what is typed beside the screen is the terminal's */
+	bool typed_here;   /* the last input came from the keyboard, so the screen answers terminal queries */
 	uint8_t output[CHUNK]; /* taken from the stream, not yet sent */
 	uint32_t output_at, output_end;
 	uint8_t input[CHUNK]; /* received, not yet in the stream */
@@ -45,7 +49,7 @@ struct console {
 /* What the keyboard or the screen says; it is lost where the program does not read. */
 static void type(struct console *console, const uint8_t *bytes, uint32_t count)
 {
-	if (count && !console->ended)
+	if (count && !console->ended && console->screen_types)
 		(void)stream_write(&console->stream, bytes, count);
 }
 
@@ -62,9 +66,22 @@ static void take_code(void *context, uint8_t code)
 
 static void pump_keyboard(struct console *console)
 {
-	int code;
-	while ((code = i8042_read(&console->i8042)) >= 0)
-		take_code(console, (uint8_t)code);
+	int byte;
+	bool mouse;
+	while ((byte = i8042_read(&console->i8042, &mouse)) >= 0) {
+		if (mouse) {
+			source_mouse_byte(&console->source, (uint8_t)byte, console->i8042.packet_bytes);
+			continue;
+		}
+		source_scan_code(&console->source, (uint8_t)byte);
+		take_code(console, (uint8_t)byte);
+	}
+}
+
+static void tell_event(void *context, const struct input_event *event)
+{
+	struct console *console = context;
+	source_event(&console->source, event);
 }
 
 static void show(struct console *console, const uint8_t *bytes, uint32_t count)
@@ -161,17 +178,28 @@ static int64_t serve_screen(void *context, uint64_t badge, uint32_t lent)
 	return E_OK;
 }
 
+static int64_t serve_input(void *context, uint64_t badge, handle_t *source)
+{
+	struct console *console = context;
+	(void)badge;
+	return console->display.present ? source_give(console->channel, source) : E_NOT_FOUND;
+}
+
 static void handle_event(struct console *console, uint64_t bits)
 {
 	if (bits & BIT_COM2) {
 		pump_control(console);
 		irq_ack(console->log_irq);
 	}
-	if (bits & BIT_KEYBOARD) {
+	if (bits & (BIT_KEYBOARD | BIT_MOUSE)) {
 		pump_keyboard(console);
-		irq_ack(console->keyboard_irq);
+		if (bits & BIT_KEYBOARD)
+			irq_ack(console->keyboard_irq);
+		if (bits & BIT_MOUSE)
+			irq_ack(console->mouse_irq);
 	}
 	inputs_work(&console->inputs, bits);
+	input_queue_tell(&console->source.queue);
 	do {
 		pump_output(console);
 		pump_input(console);
@@ -181,7 +209,7 @@ static void handle_event(struct console *console, uint64_t bits)
 	display_update(&console->display);
 }
 
-/* The screen, and the keyboard where there is a screen to see what is typed. Both are for terminals: a
+/* The screen, and where there is one to see what they do, keyboards and pointers. What is typed is for terminals: a
  * command on pipes gets its input from them alone. */
 static void screen_start(struct console *console, const struct start_info *info, struct thread_page *page,
                          handle_t event)
@@ -192,14 +220,16 @@ static void screen_start(struct console *console, const struct start_info *info,
 	if (!console->display.present)
 		return;
 	display_resize(&console->display, console->control.columns, console->control.rows);
-	if (raw)
-		return;
-	if (!console->control.columns) {
+	console->screen_types = !raw;
+	if (!raw && !console->control.columns) {
 		header->columns = console->display.terminal.columns;
 		header->rows = console->display.terminal.rows;
 	}
 	keyboard_init(&console->keyboard);
 	console->keyboard_irq = start_find(info, "keyboard-irq", 0);
+	console->mouse_irq = start_find(info, "mouse-irq", 0);
+	(void)(irq_bind(console->mouse_irq, event, BIT_MOUSE) <
+	       0); /* then the keyboard's tells of its bytes */
 	if (irq_bind(console->keyboard_irq, event, BIT_KEYBOARD) >= 0)
 		i8042_init(&console->i8042, start_find(info, "keyboard-data", 0),
 		           start_find(info, "keyboard-command", 0));
@@ -210,6 +240,7 @@ static void screen_start(struct console *console, const struct start_info *info,
 	                                  .timer_bit = BIT_TIMER,
 	                                  .page = page,
 	                                  .take = take_code,
+	                                  .tell = tell_event,
 	                                  .context = console};
 	if (console->inputs.devices)
 		inputs_start(&console->inputs);
@@ -217,9 +248,10 @@ static void screen_start(struct console *console, const struct start_info *info,
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	static const struct console_operations operations = {.drain = serve_drain, .screen = serve_screen};
+	static const struct console_operations operations = {
+	    .drain = serve_drain, .input = serve_input, .screen = serve_screen};
 	static struct console console;
-	handle_t channel = start_find(info, "console", 0);
+	handle_t channel = console.channel = start_find(info, "console", 0);
 	handle_t event = start_find(info, "stream-event", 0);
 	handle_t log = start_find(info, "log", 0);
 	uint64_t bytes;
@@ -260,7 +292,10 @@ int program_main(const struct start_info *info, struct thread_page *page)
 			result = channel_receive(channel, &message, DEADLINE_NEVER);
 			continue;
 		}
-		console_serve(&operations, &console, &message, page);
+		if (message.badge == SOURCE_BADGE)
+			source_serve(&console.source, &message, page);
+		else
+			console_serve(&operations, &console, &message, page);
 		result = channel_reply_receive(channel, &message, DEADLINE_NEVER);
 	}
 	log_print(log, page, "console: %s\n", error_text(result));

@@ -32,6 +32,7 @@ static void key(struct inputs *inputs, uint16_t usage, bool pressed)
 
 static void event_take(struct inputs *inputs, const struct input_event *event)
 {
+	inputs->tell(inputs->context, event);
 	switch (event->type) {
 	case INPUT_LOST:
 		inputs->held = 0;

@@ -1,6 +1,6 @@
 /* Keyboards that drivers tell of (abi/input.interface): all that devmgr lists, found again when a driver starts anew. What their keys
  * are is said in the scan codes of keyboard.h, so that every keyboard is the same to the console; a key that is held repeats.
- * Pointers have no use here.
+ * Whatever else they tell goes on as it came.
  */
 #pragma once
 
@@ -19,7 +19,8 @@ struct inputs {
 	} list[INPUTS_MAX];
 	uint16_t held; /* the key that repeats; 0: none */
 	uint64_t repeat_at, look_at;
-	void (*take)(void *context, uint8_t code); /* a scan code */
+	void (*take)(void *context, uint8_t code);                    /* a scan code */
+	void (*tell)(void *context, const struct input_event *event); /* all that comes */
 	void *context;
 };
 

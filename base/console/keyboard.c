@@ -197,3 +197,15 @@ uint32_t keyboard_codes(uint16_t usage, bool pressed, uint8_t codes[KEYBOARD_COD
 	codes[count++] = (uint8_t)((code & ~GREY) | (pressed ? 0 : RELEASE));
 	return count;
 }
+
+uint16_t keyboard_usage(uint8_t code, bool extended)
+{
+	uint8_t wanted = (uint8_t)((code & ~RELEASE) | (extended ? GREY : 0));
+	for (uint16_t i = 0; i < sizeof(codes_of) && wanted; i++)
+		if (codes_of[i] == wanted)
+			return (uint16_t)(0x04 + i);
+	for (uint16_t i = 0; i < sizeof(codes_of_modifiers) && wanted; i++)
+		if (codes_of_modifiers[i] == wanted)
+			return (uint16_t)(0xe0 + i);
+	return 0;
+}

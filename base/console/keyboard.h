@@ -24,3 +24,5 @@ uint32_t keyboard_take(struct keyboard *keyboard, uint8_t code, bool cursor_keys
 /* The scan codes of a key with that number in the HID Usage Tables 1.4, 10 (keyboard page); how many, 0 for keys that terminals do
  * not have. */
 uint32_t keyboard_codes(uint16_t usage, bool pressed, uint8_t codes[KEYBOARD_CODES_MAX]);
+/* The other way: the key with the scan code CODE, EXTENDED: behind 0xe0; 0: it has no number. */
+uint16_t keyboard_usage(uint8_t code, bool extended);

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "font.h"
 #include "keyboard.h"
+#include "mouse.h"
 #include "screen.h"
 
 static struct terminal terminal;
@@ -233,6 +234,52 @@ static bool keys(const char *codes, size_t count, const char *wanted)
 }
 #define KEYS(codes, wanted) keys(codes, sizeof(codes) - 1, wanted)
 
+static void test_usages(void)
+{
+	bool all = true;
+	for (uint16_t usage = 0; usage < 0x100; usage++) {
+		uint8_t codes[KEYBOARD_CODES_MAX];
+		uint32_t count = keyboard_codes(usage, false, codes);
+		/* 0x32 is the same key as 0x31 */
+		all = all && (!count || keyboard_usage(codes[count - 1], count > 1) == usage ||
+		              (usage == 0x32 && keyboard_usage(codes[0], false) == 0x31));
+	}
+	check("keyboard: numbers of keys both ways",
+	      all && !keyboard_usage(0, false) && !keyboard_usage(0x7f, true));
+}
+
+/* The events of BYTES, as "type code value;". */
+static const char *mouse_says(const char *bytes, unsigned count, unsigned packet)
+{
+	static char text[200];
+	static const char *const types[] = {"lost", "key", "button", "move", "place"};
+	struct mouse mouse = {0};
+	struct input_event events[MOUSE_EVENTS_MAX];
+	text[0] = 0;
+	for (unsigned i = 0; i < count; i++) {
+		unsigned some = mouse_take(&mouse, (uint8_t)bytes[i], packet, events);
+		for (unsigned k = 0; k < some; k++)
+			sprintf(text + strlen(text), "%s %u %d;", types[events[k].type], events[k].code,
+			        events[k].value);
+	}
+	return text;
+}
+
+static void test_mouse(void)
+{
+	check("mouse: ways, upwards negative",
+	      !strcmp(mouse_says("\x08\x05\x07", 3, 3), "move 0 5;move 1 -7;"));
+	check("mouse: ways of nine bits",
+	      !strcmp(mouse_says("\x38\x00\x01", 3, 3), "move 0 -256;move 1 255;"));
+	check("mouse: buttons change",
+	      !strcmp(mouse_says("\x09\0\0\x0e\0\0", 6, 3), "button 1 1;button 1 0;button 2 1;button 3 1;"));
+	check("mouse: the wheel",
+	      !strcmp(mouse_says("\x08\0\0\xff\x08\0\0\x02", 8, 4), "move 2 1;move 2 -2;"));
+	check("mouse: a way that was too far", !strcmp(mouse_says("\x49\x05\x07", 3, 3), "button 1 1;"));
+	check("mouse: what begins no packet is left out",
+	      !strcmp(mouse_says("\x07\x00\x08\x05\x00", 5, 3), "move 0 5;"));
+}
+
 static void test_keyboard(void)
 {
 	check("keyboard: letters", KEYS("\x23\xa3\x17\x97", "hi"));
@@ -317,6 +364,8 @@ int main(void)
 	test_modes();
 	test_resize();
 	test_screen();
+	test_usages();
+	test_mouse();
 	test_keyboard();
 	test_control();
 	return failures != 0;

@@ -4,12 +4,12 @@
 #include "usb.h"
 
 #include "host.interface.h"
+#include "input/input_queue.h"
 #include "input.interface.h"
 #include "usb/hid.h"
 
 #define CALL_NS        10000000000ull
 #define HIDS_MAX       16u
-#define EVENTS_MAX     256u /* kept; a power of two */
 #define ERRORS_MAX     16u  /* of a device, one after the other */
 #define REPORT_AT      2048u
 #define FROM_INTERFACE 0x81u
@@ -26,69 +26,29 @@ static struct {
 	unsigned errors;
 } hids[HIDS_MAX];
 
-static struct {
-	struct input_event events[EVENTS_MAX];
-	uint32_t put, taken;
-	bool lost, announced;
-	handle_t watcher; /* 0: nobody */
-	uint64_t bits;
-	bool told; /* since it read all */
-} queue = {.lost = true};
+static struct input_queue queue;
+static bool announced;
 
 /* ---- The client ---- */
 
 static void keep(void *context, const struct input_event *event)
 {
 	(void)context;
-	if (queue.put - queue.taken == EVENTS_MAX) { /* nobody reads */
-		queue.taken = queue.put;
-		queue.lost = true;
-	}
-	queue.events[queue.put++ % EVENTS_MAX] = *event;
-}
-
-static void tell_watcher(void)
-{
-	if (!queue.watcher || queue.told || (queue.put == queue.taken && !queue.lost))
-		return;
-	queue.told = true;
-	if (event_signal(queue.watcher, queue.bits) >= 0)
-		return;
-	cap_delete(queue.watcher); /* it is gone */
-	queue.watcher = 0;
+	input_queue_put(&queue, event);
 }
 
 static int64_t serve_watch(void *context, uint64_t badge, handle_t event, uint64_t bits)
 {
 	(void)context;
 	(void)badge;
-	if (!bits)
-		return E_ARGUMENT;
-	if (queue.watcher)
-		cap_delete(queue.watcher);
-	queue.watcher = event;
-	queue.bits = bits;
-	queue.told = false;
-	tell_watcher();
-	return E_OK;
+	return input_queue_watch(&queue, event, bits);
 }
 
 static int64_t serve_read(void *context, uint64_t badge, const void **events, uint32_t *bytes)
 {
-	static struct input_event answer[INPUT_AT_ONCE];
-	unsigned count = 0;
-
 	(void)context;
 	(void)badge;
-	if (queue.lost)
-		answer[count++] = (struct input_event){.type = INPUT_LOST};
-	queue.lost = false;
-	while (count < INPUT_AT_ONCE && queue.taken != queue.put)
-		answer[count++] = queue.events[queue.taken++ % EVENTS_MAX];
-	queue.told = queue.taken != queue.put;
-	*events = answer;
-	*bytes = count * sizeof(*answer);
-	return E_OK;
+	return input_queue_read(&queue, events, bytes);
 }
 
 void hid_serve(void *context, struct message *message)
@@ -129,10 +89,10 @@ bool hid_attach(struct device *device, const struct usb_configuration *configura
 		control_request(device, TO_CLASS, SET_PROTOCOL, REPORTS, interface->number, 0);
 	if (device->gone)
 		return false;
-	if (!queue.announced && host_announce(usb.driver.host, usb.driver.page, DEVICE_INPUT, INPUT_NUMBER,
+	if (!announced && host_announce(usb.driver.host, usb.driver.page, DEVICE_INPUT, INPUT_NUMBER,
 	                                      "", clock_ns() + CALL_NS) < 0)
 		return false;
-	queue.announced = true;
+	announced = true;
 	hids[place].device = device;
 	hids[place].errors = 0;
 	ask(device);
@@ -146,7 +106,7 @@ void hid_detach(struct device *device)
 			hid_release(&hids[i].hid, keep, 0);
 			hids[i].device = 0;
 		}
-	tell_watcher();
+	input_queue_tell(&queue);
 }
 
 void hid_poll(void)
@@ -167,5 +127,5 @@ void hid_poll(void)
 		}
 		ask(device);
 	}
-	tell_watcher();
+	input_queue_tell(&queue);
 }

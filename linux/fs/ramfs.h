@@ -49,6 +49,10 @@ int device_open(struct vnode *vnode, struct file *file);
 /* block_device.c: disks. */
 int block_device_open(struct vnode *vnode, struct file *file);
 void block_devices_make(struct vnode *directory);
+/* The same of keyboards and pointers: input_device.c. */
+#define INPUT_MAJOR 13u
+int input_device_open(struct vnode *vnode, struct file *file);
+void input_devices_make(struct vnode *directory);
 /* A capability to the disk or partition NAME, or that is the node VNODE, to be given away. 0 or an error. */
 int block_device_give(const char *name, handle_t *device);
 int block_device_give_node(const struct vnode *vnode, handle_t *device);

@@ -19,9 +19,11 @@
 #include "realtime.h"
 #include "resident.h"
 #include "screen.h"
+#include "console.interface.h"
 #include "subkernel.interface.h"
 
 #define REFRESH_NS 1000000000ull
+#define CONSOLE_NS 3000000000ull
 
 struct manager manager;
 
@@ -222,6 +224,16 @@ static int64_t serve_block_open(void *context, uint64_t badge, const char *name,
 	           : E_RIGHTS;
 }
 
+static int64_t serve_input(void *context, uint64_t badge, handle_t *source)
+{
+	const struct subkernel *caller = subkernel_find(badge);
+	(void)context;
+	return caller && caller->flags & BLUEPRINT_INPUT
+	           ? console_input(start_find(manager.info, "console", 0), manager.page, source,
+	                           clock_ns() + CONSOLE_NS)
+	           : E_RIGHTS;
+}
+
 static int64_t serve_kill(void *context, uint64_t badge, uint64_t number)
 {
 	struct subkernel *child = subkernel_descendant(badge, number);
@@ -416,6 +428,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .kill = serve_kill,
 	    .signatures = serve_signatures,
 	    .power = serve_power,
+	    .input = serve_input,
 	    .freeze = serve_freeze,
 	    .status = serve_status,
 	};
