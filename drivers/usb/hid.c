@@ -10,7 +10,7 @@
 
 #define CALL_NS        10000000000ull
 #define HIDS_MAX       16u
-#define ERRORS_MAX     16u  /* of a device, one after the other */
+#define ERRORS_MAX     16u /* of a device, one after the other */
 #define REPORT_AT      2048u
 #define FROM_INTERFACE 0x81u
 #define TO_CLASS       0x21u /* of an interface */
@@ -89,8 +89,8 @@ bool hid_attach(struct device *device, const struct usb_configuration *configura
 		control_request(device, TO_CLASS, SET_PROTOCOL, REPORTS, interface->number, 0);
 	if (device->gone)
 		return false;
-	if (!announced && host_announce(usb.driver.host, usb.driver.page, DEVICE_INPUT, INPUT_NUMBER,
-	                                      "", clock_ns() + CALL_NS) < 0)
+	if (!announced && host_announce(usb.driver.host, usb.driver.page, DEVICE_INPUT, INPUT_NUMBER, "",
+	                                clock_ns() + CALL_NS) < 0)
 		return false;
 	announced = true;
 	hids[place].device = device;
