@@ -186,6 +186,7 @@ void dag_enter_epoch(struct dag *dag, const struct dag_order *order)
 	if (!same_epoch) {
 		dag->proposed_round = 0;
 		dag->vote_count = 0;
+		dag->votes_us = 0;
 		blob_release(dag->own_waiting);
 		dag->own_waiting = NULL;
 	}
@@ -290,9 +291,9 @@ void dag_tick(struct dag *dag, uint64_t now_us, uint64_t unix_ms)
 	dag->unix_ms = unix_ms;
 	if (now_us < dag->now_us) {
 		uint64_t back = dag->now_us - now_us;
-		uint64_t *times[] = {&dag->proposed_us, &dag->quorum_us,   &dag->status_us,
-		                     &dag->progress_us, &dag->commit_us,   &dag->restore_until_us,
-		                     &dag->asked_us,    &dag->heartbeat_us};
+		uint64_t *times[] = {&dag->proposed_us, &dag->quorum_us,    &dag->status_us,
+		                     &dag->progress_us, &dag->commit_us,    &dag->restore_until_us,
+		                     &dag->asked_us,    &dag->heartbeat_us, &dag->votes_us};
 		for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 			*times[i] = *times[i] > back ? *times[i] - back : 0;
 		memset(dag->answered_us, 0, sizeof(dag->answered_us));
@@ -373,7 +374,9 @@ void dag_flush(struct dag *dag)
 
 uint64_t dag_deadline(const struct dag *dag)
 {
-	uint64_t deadline = propose_deadline(dag), sync = dag->now_us + dag->config.sync_us / 2;
+	uint64_t deadline = propose_deadline(dag), votes = votes_deadline(dag),
+	         sync = dag->now_us + dag->config.sync_us / 2;
+	deadline = votes < deadline ? votes : deadline;
 	return deadline < sync ? deadline : sync;
 }
 

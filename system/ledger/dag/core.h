@@ -137,6 +137,7 @@ struct dag {
 	/* votes not yet durable, or durable and not yet sent */
 	struct pending_vote *votes;
 	unsigned vote_count, vote_room;
+	uint64_t votes_us; /* when the first of them became durable; 0: none is */
 
 	/* batches */
 	struct batch **table;
@@ -239,6 +240,8 @@ bool slot_certified(struct dag *dag, struct slot *slot, const struct candidate *
 void receive_votes(struct dag *dag, unsigned peer, struct blob *blob, bool trusted);
 void receive_certificate(struct dag *dag, unsigned peer, struct blob *blob);
 void votes_flush(struct dag *dag);
+/* When votes that wait must leave. */
+uint64_t votes_deadline(const struct dag *dag);
 /* A votes message of ours for these, signed. */
 struct blob *votes_message(struct dag *dag, const struct dag_ref *refs, unsigned count);
 struct blob *certificate_message(const struct dag_vertex *vertex);

@@ -36,6 +36,7 @@ struct dag_config {
 	struct dag_signer signer;
 	uint64_t leader_timeout_us; /* how long a round waits for its leader once it has a quorum */
 	uint64_t round_us;          /* shortest time between our headers */
+	uint64_t vote_us;           /* longest wait of a vote for others that go under the same signature */
 	uint64_t idle_us;           /* longest, when there is nothing to order */
 	uint64_t sync_us;           /* between status messages while nothing advances; retries of requests */
 	unsigned checkpoint_commits;

@@ -6,6 +6,7 @@
 #include "ledger/dag/dag.h"
 
 #define SIGNATURE 16
+#define VOTE_US   60
 
 static void sign(void *context, enum dag_message purpose, const struct dag_digest *digest, uint8_t *signature)
 {
@@ -33,11 +34,25 @@ static struct dag *create(void)
 	                            .signer = {NULL, SIGNATURE, sign, verify},
 	                            .leader_timeout_us = 1000,
 	                            .round_us = 100,
+	                            .vote_us = VOTE_US,
 	                            .idle_us = 1000,
 	                            .sync_us = 1000,
 	                            .checkpoint_commits = 2,
 	                            .seed = 7};
 	return dag_create(&config);
+}
+
+/* A header of round 1 by the author. */
+static void offer_header(struct dag *dag, unsigned author)
+{
+	struct blob *header = blob_create(WIRE_HEADER_HEAD + SIGNATURE);
+	memset(header->data, 0x5a, header->size);
+	memset(header->data, 0, WIRE_HEADER_HEAD);
+	header->data[0] = DAG_HEADER;
+	store_le16(header->data + 2, (uint16_t)author);
+	store_le64(header->data + 12, 1);
+	dag_receive(dag, author, header);
+	blob_release(header);
 }
 
 /* Whether a validator whose log holds this record votes for a header of round 1 by author 1. */
@@ -47,14 +62,7 @@ static bool votes_after(const uint8_t *record, size_t size)
 	if (size)
 		dag_replay(dag, RECORD_VOTED, record, size, 1);
 	dag_begin(dag, 1000, 1, 0);
-	struct blob *header = blob_create(WIRE_HEADER_HEAD + SIGNATURE);
-	memset(header->data, 0x5a, header->size);
-	memset(header->data, 0, WIRE_HEADER_HEAD);
-	header->data[0] = DAG_HEADER;
-	store_le16(header->data + 2, 1);
-	store_le64(header->data + 12, 1);
-	dag_receive(dag, 1, header);
-	blob_release(header);
+	offer_header(dag, 1);
 	dag_flush(dag);
 	bool voted = false;
 	for (struct dag_effect *effect; (effect = dag_next_effect(dag));) {
@@ -178,6 +186,51 @@ static void test_lagging_log(void)
 	dag_destroy(dag);
 }
 
+/* How many votes leave at that moment; all is durable. `messages` counts what they leave in. */
+static unsigned votes_at(struct dag *dag, uint64_t now_us, unsigned *messages)
+{
+	unsigned votes = 0;
+	*messages = 0;
+	dag_tick(dag, now_us, 1);
+	dag_flush(dag);
+	dag_persisted(dag, UINT64_MAX / 2);
+	dag_flush(dag);
+	for (struct dag_effect *effect; (effect = dag_next_effect(dag));) {
+		struct dag_effect mine = *effect;
+		if (mine.kind == DAG_SEND && mine.blob->data[0] == DAG_VOTES) {
+			votes += load_le16(mine.blob->data + 11);
+			++*messages;
+		}
+		dag_effect_release(&mine);
+	}
+	return votes;
+}
+
+static void test_votes_together(void)
+{
+	unsigned messages;
+	struct dag *dag = create();
+	dag_begin(dag, 1000, 1, 0);
+	offer_header(dag, 1);
+	unsigned early = votes_at(dag, 1010, &messages);
+	bool timed = dag_deadline(dag) <= 1010 + VOTE_US;
+	offer_header(dag, 2);
+	early += votes_at(dag, 1020, &messages);
+	offer_header(dag, 3);
+	check(!early && timed && votes_at(dag, 1030, &messages) == 3 && messages == 1,
+	      "votes: those of a round leave together, under one signature");
+	dag_destroy(dag);
+	dag = create();
+	dag_begin(dag, 1000, 1, 0);
+	offer_header(dag, 1);
+	early = votes_at(dag, 1010, &messages);
+	offer_header(dag, 3);
+	early += votes_at(dag, 1009 + VOTE_US, &messages);
+	check(!early && votes_at(dag, 1010 + VOTE_US, &messages) == 2 && messages == 1,
+	      "votes: they wait no longer than they may for the rest");
+	dag_destroy(dag);
+}
+
 /* What the log led to is known after the first turn, and not before; who cannot execute it asks for a state. */
 static void test_recovered(void)
 {
@@ -208,6 +261,7 @@ static void test_recovered(void)
 int main(void)
 {
 	test_recovered();
+	test_votes_together();
 	test_votes_again();
 	test_lagging_log();
 	return test_finish();

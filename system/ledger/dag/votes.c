@@ -225,11 +225,42 @@ struct blob *votes_message(struct dag *dag, const struct dag_ref *refs, unsigned
 	return blob;
 }
 
-/* Sends the votes that are durable, all under one signature as far as they fit. */
+/* Whether nothing more can join the votes that wait: all members' headers of their newest round have their vote, and all are durable. */
+static bool votes_whole(const struct dag *dag)
+{
+	const struct pending_vote *newest = &dag->votes[0];
+	for (unsigned i = 0; i < dag->vote_count; i++) {
+		if (dag->votes[i].ticket > dag->durable)
+			return false;
+		newest = dag->votes[i].ref.round > newest->ref.round ? &dag->votes[i] : newest;
+	}
+	for (uint64_t left = dag->order.committee.members & ~set_of(dag->config.self); left;
+	     left &= left - 1) {
+		const struct slot *slot = dag->slots[newest->ref.round % DAG_WINDOW][__builtin_ctzll(left)];
+		if (!slot || !slot->has_voted)
+			return false;
+	}
+	return true;
+}
+
+uint64_t votes_deadline(const struct dag *dag)
+{
+	return dag->votes_us ? dag->votes_us + dag->config.vote_us : UINT64_MAX;
+}
+
+/*
+ * Sends the votes that are durable, all under one signature as far as they fit. Headers of a round come within a short time: a signature
+ * for each would cost more than that time, so votes wait for each other, but no longer than `vote_us`.
+ */
 void votes_flush(struct dag *dag)
 {
 	struct dag_ref refs[DAG_MAX_VOTES];
 	unsigned sent = 0;
+	if (!dag->votes_us && dag->vote_count && dag->votes[0].ticket <= dag->durable)
+		dag->votes_us = dag->now_us;
+	if (dag->votes_us && dag->now_us < votes_deadline(dag) && !votes_whole(dag))
+		return;
+	dag->votes_us = 0;
 	while (sent < dag->vote_count) {
 		unsigned count = 0;
 		for (; sent < dag->vote_count && count < DAG_MAX_VOTES &&

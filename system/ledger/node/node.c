@@ -138,6 +138,7 @@ static bool node_recover(struct ledger_node *node)
 	                            .signer = {node, node->signature_size, node_sign, node_verify},
 	                            .leader_timeout_us = 1000000,
 	                            .round_us = node->options.round_us,
+	                            .vote_us = node->options.round_us / 3,
 	                            .idle_us = node->options.idle_us,
 	                            .sync_us = 400000,
 	                            .checkpoint_commits = CHECKPOINT,
@@ -207,12 +208,15 @@ static bool node_open(struct ledger_node *node)
 		fprintf(stderr, "holon-ledger: the key in %s is not one of the network's\n", directory);
 		return false;
 	}
-	/* The more there are, the more messages a batch and a round make, and the longer they may take. */
+	/*
+	 * The more there are, the more messages a batch and a round make, and the longer they may take. Rounds cost signatures, whatever
+	 * they carry: their length is what keeps these a small part of the work under load (docs/ledger-bench.md).
+	 */
 	unsigned size = set_size(node->network.members);
 	if (!node->options.batch_us)
 		node->options.batch_us = size <= 4 ? 4000 : 2000 * size;
 	if (!node->options.round_us)
-		node->options.round_us = size <= 4 ? 2000 : 2000 * size;
+		node->options.round_us = 2000 * size;
 	node->signature_size = node->options.classical ? ED25519_SIGNATURE_SIZE : HYBRID_SIGN_SIGNATURE_SIZE;
 	node->application = ledger_application_find(node->options.application);
 	if (!node->application) {

@@ -220,6 +220,7 @@ void sim_node_start(struct sim *sim, struct sim_node *node)
 	    .signer = {&identities[node->number], SIM_SIGNATURE, signer_sign, signer_verify},
 	    .leader_timeout_us = 60000,
 	    .round_us = 3000,
+	    .vote_us = sim->seed % 2 ? 0 : 600,
 	    .idle_us = 40000,
 	    .sync_us = 60000,
 	    .checkpoint_commits = SIM_INTERVAL,
