@@ -1,15 +1,15 @@
 # The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
 BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
-BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c loader.c say.c string.c tpm.c) \
+BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c installed.c loader.c say.c string.c tpm.c) \
 	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c tpm.c waiting.S) \
-	$(addprefix boot/menu/,decoy.c decoy_screen.c memory_test.c menu.c terminal.c)
+	$(addprefix boot/menu/,decoy.c decoy_screen.c memory_test.c menu.c terminal.c) lib/partition/partition.c lib/slots/slots.c
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
 READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c boot/arch/x86_64/copy.c
 BIOS_SOURCES := boot/bios/loader.S boot/bios/bios.c boot/bios/input.c boot/bios/screen.c boot/loader/memory.c $(BOOT_LOADER)
 BIOS_CFLAGS := $(CSTD) $(WARN) --target=i686-unknown-none-elf -march=i686 -mno-sse -mno-mmx -Oz -ffreestanding \
-	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi -Ilib
+	-fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -mregparm=0 -Iabi -Ilib -Iboot/loader
 $(call objects,x86_64/bios,$(READER_SOURCES) $(BIOS_SOURCES),$(BIOS_CFLAGS))
 
 $(BOOT_OUT)/stage.elf: $(call object-names,x86_64/bios,$(READER_SOURCES)) boot/bios/stage.ld
@@ -27,9 +27,9 @@ $(BOOT_OUT)/sector-%.bin: build/x86_64/sector-%/boot/bios/sector.S.o
 	@$(LD) -m elf_i386 --oformat=binary -Ttext=0x7c00 -e _start -o $@ $<
 
 # The UEFI loader.
-UEFI_SOURCES := boot/arch/x86_64/uefi_entry.S boot/arch/x86_64/firmware.c boot/uefi/uefi.c boot/uefi/volumes.c boot/loader/memory.c $(BOOT_LOADER)
+UEFI_SOURCES := boot/arch/x86_64/uefi_entry.S boot/arch/x86_64/firmware.c boot/uefi/disk.c boot/uefi/uefi.c boot/uefi/volumes.c boot/loader/memory.c $(BOOT_LOADER)
 UEFI_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-windows -O2 -ffreestanding -fshort-wchar -mno-red-zone \
-	-mno-stack-arg-probe -mno-sse -mno-mmx -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi -Ilib
+	-mno-stack-arg-probe -mno-sse -mno-mmx -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi -Ilib -Iboot/loader
 $(call objects,x86_64/uefi,$(UEFI_SOURCES),$(UEFI_CFLAGS))
 
 # Keys and the loaders that trust them. Development keys are made at the first build; a release's are named by KEYS=DIR, or made

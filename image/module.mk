@@ -8,7 +8,7 @@ NATIVE_PARTS := entropy=build/x86_64/base/entropy vfs=build/x86_64/base/vfs cons
 # What `subkernel run --profile NAME` starts (docs/subkernels.md).
 BLUEPRINTS := $(sort $(notdir $(wildcard image/blueprints/*)))
 # Holon's own programs for Linux roots, and further names of theirs.
-GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/capsule=build/guest/capsule usr/bin/flux=build/guest/flux usr/local/sbin/poweroff=build/guest/poweroff
+GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/capsule=build/guest/capsule usr/bin/holon-install=build/guest/holon-install usr/bin/flux=build/guest/flux usr/local/sbin/poweroff=build/guest/poweroff
 GUEST_LINKS := usr/bin/cunatic=flux usr/local/sbin/reboot=poweroff
 
 # IMAGE, MORE: makes the image, with more of mksysimg's words.

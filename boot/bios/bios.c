@@ -168,6 +168,48 @@ bool platform_read_bundle(uint64_t offset, void *to, uint64_t size)
 	return services->read(services->bundle_offset + offset, to, size);
 }
 
+/* ---- The disk ---- */
+
+enum { SECTOR = 512, DRIVE_PARAMETERS = 0x48, EXTENDED_WRITE = 0x43 };
+
+/* BIOS EDD-3, int 13h function 48h: the beginning of what it knows of a drive. */
+uint64_t platform_disk_sectors(void)
+{
+	struct __attribute__((packed)) {
+		uint16_t bytes, flags;
+		uint32_t cylinders, heads, sectors;
+		uint64_t count;
+		uint16_t sector_bytes;
+	} *drive = at(LOW_START); /* real mode must reach it */
+	*drive = (__typeof__(*drive)){.bytes = sizeof(*drive)};
+	struct bios_registers registers = {
+	    .eax = DRIVE_PARAMETERS << 8, .edx = services->drive, .esi = LOW_START};
+	bios_call(0x13, &registers);
+	return registers.flags & BIOS_CARRY || drive->sector_bytes != SECTOR ? 0 : drive->count;
+}
+
+bool platform_disk_read(uint64_t position, void *to, uint64_t size)
+{
+	return services->read(position, to, size);
+}
+
+/* Function 43h, without verification; what a BIOS has written is on the disk. */
+bool platform_disk_write(uint64_t position, const void *from, uint64_t size)
+{
+	if (size > BUFFER_SIZE / 2)
+		return false;
+	struct disk_packet *packet = at(LOW_START);
+	*packet = (struct disk_packet){.size = sizeof(*packet),
+	                               .sectors = (uint16_t)(size / SECTOR),
+	                               .segment = BUFFER_SEGMENT,
+	                               .first = position / SECTOR};
+	memcpy(at(BUFFER), from, size);
+	struct bios_registers registers = {
+	    .eax = EXTENDED_WRITE << 8, .edx = services->drive, .esi = LOW_START};
+	bios_call(0x13, &registers);
+	return !(registers.flags & BIOS_CARRY);
+}
+
 void bios_main(const struct bios_services *given)
 {
 	services = given;

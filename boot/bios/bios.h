@@ -27,6 +27,14 @@ enum {
 	LOADER_MAX = 256 << 10,
 };
 
+/* The packet of int 13h's extended functions (BIOS EDD-3, 42h and 43h). */
+struct disk_packet {
+	uint8_t size, reserved;
+	uint16_t sectors;
+	uint16_t offset, segment;
+	uint64_t first;
+};
+
 /* What the reader gives the loader. It stays where it is until the kernel runs. */
 struct bios_services {
 	uint64_t start_tsc;

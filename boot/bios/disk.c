@@ -7,13 +7,6 @@
 
 enum { CHUNK = 62 << 10, ATTEMPTS = 3, CD_SHIFT = 11 };
 
-struct disk_packet {
-	uint8_t size, reserved;
-	uint16_t sectors;
-	uint16_t offset, segment;
-	uint64_t first;
-};
-
 static bool read_sectors(uint64_t first, uint32_t count)
 {
 	struct disk_packet *packet = at(LOW_START); /* real mode must reach it */

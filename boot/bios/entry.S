@@ -10,8 +10,9 @@ _start:
 	.balign 4
 	.ascii	"HLNB"				/* checked by the boot sector */
 	.globl	medium_parts
-medium_parts:	.quad 0, 0			/* the bundle's offset and size, then the loader's: bytes; filled in by */
-	.quad	0, 0				/* tools/mkiso at offset 8 */
+medium_parts:	.quad 0, 0			/* at offset 8, filled in by tools/mkiso: offset and size, in bytes, of the bundle, */
+	.quad	0, 0				/* of the loader, */
+	.quad	0, 0, 0, 0, 0, 0		/* and, for the installer, of BOOTX64.EFI, certificate and README */
 
 start16:
 	movb	%dl, boot_drive

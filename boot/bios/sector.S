@@ -43,15 +43,15 @@ _start:
 	movb	$SECTOR_SHIFT, %cl
 	ljmp	$0, $0x8000
 
-	.balign 4
+drive:	.byte	0
+text:	.asciz	"\r\nHolon cannot start: this medium cannot be read.\r\n"
+
+	.org	424
 packet:
 	.byte	16, 0
 	.word	(30 * 1024) >> SECTOR_SHIFT
 	.word	0x8000, 0
-	.quad	2048 >> SECTOR_SHIFT
-drive:	.byte	0
-text:	.asciz	"\r\nHolon cannot start: this medium cannot be read.\r\n"
-
-	.org	440				/* disk signature and partition table follow */
+	.quad	2048 >> SECTOR_SHIFT		/* at 432: of an installed disk, where the installer put the stage */
+						/* at 440 disk signature and partition table follow */
 	.org	510
 	.word	0xaa55

@@ -13,6 +13,7 @@
 #include "entropy.h"
 #include "fwcfg.h"
 #include "handoff_check.h"
+#include "installed.h"
 #include "machine.h"
 #include "memory.h"
 #include "paging.h"
@@ -67,17 +68,41 @@ static void add_module(struct handoff *handoff, const char *name, uint64_t base,
 	module->size = size;
 }
 
-/* Reads the medium's bundle in pieces, with a dot on the screen for each: old drives take their time. */
-static void read_medium(uint64_t to, uint64_t size)
+/* What gives the bundle's bytes: a medium's file, or a slot of an installed disk. */
+struct source {
+	uint64_t size; /* the most that it can hold */
+	bool (*read)(uint64_t offset, void *to, uint64_t size);
+};
+
+/* The bundle in memory, its pages accounted as modules, or NULL and *WHY. With a dot on the screen for each piece: old drives
+ * take their time. */
+static const struct bundle_header *bundle_read(const struct source *source, const char **why)
 {
 	enum { PIECE = 2 << 20 };
-	for (uint64_t done = 0; done < size; done += PIECE) {
-		uint64_t part = size - done < PIECE ? size - done : PIECE;
-		if (!platform_read_bundle(done, at(to + done), part))
-			fail("the medium cannot be read to its end. Write the ISO image again.");
+	static struct bundle_header first __attribute__((aligned(4096)));
+	*why = "it cannot be read";
+	if (source->size < sizeof(first) || !source->read(0, &first, sizeof(first)))
+		return NULL;
+	*why = bundle_check(&first, source->size);
+	if (*why)
+		return NULL;
+	uint64_t base = allocate(first.size, PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the system");
+	say("Reading the system, %m", first.size);
+	for (uint64_t done = 0; done < first.size; done += PIECE) {
+		uint64_t part = first.size - done < PIECE ? first.size - done : PIECE;
+		if (!source->read(done, at(base + done), part)) {
+			*why = "it cannot be read to its end";
+			platform_claim(base, first.size, HANDOFF_MEMORY_LOADER);
+			return NULL;
+		}
 		say_progress(".");
 	}
 	say_progress("\n");
+	/* What there is memory for, whatever the medium says the second time. */
+	*why = bundle_check(at(base), first.size);
+	if (*why)
+		platform_claim(base, first.size, HANDOFF_MEMORY_LOADER);
+	return *why ? NULL : at(base);
 }
 
 struct verification {
@@ -92,24 +117,31 @@ static const char *verify(void *argument)
 	return bundle_verify(work->bundle, work->available, &loader_policy, &work->verified);
 }
 
-/* Stops here unless all of the bundle was signed by who the compiled-in root trusts. */
-static void verify_bundle(struct handoff *handoff, const struct bundle_header *bundle, uint64_t available)
+/* Whether all of the bundle was signed by who the compiled-in root trusts: NULL, or why it was not. */
+static const char *verify_bundle(struct verification *work, const struct bundle_header *bundle,
+                                 uint64_t available)
 {
-	static struct verification work;
-	struct verified *verified = &work.verified;
 	uint64_t begin = arch_counter();
-	work.bundle = bundle;
-	work.available = available;
-	const char *why = platform_on_stack(verify, &work);
-	if (why)
-		fail("this system is not to be trusted: %s%s%s. Start it from an image that you got from its "
-		     "makers, written anew.",
-		     verified->part, verified->part[0] ? ": " : "", why);
-	if (verified->rollback < tpm_floor(verified->development))
-		fail("this system is older than one that was started on this machine before (the TPM "
-		     "remembers). "
-		     "Start a newer image, or clear the TPM in the firmware's setup if you mean it.");
-	tpm_floor_raise(verified->development, verified->rollback);
+	work->bundle = bundle;
+	work->available = available;
+	const char *why = platform_on_stack(verify, work);
+	if (!why)
+		say("Verified %s, %u million cycles", work->verified.build,
+		    (uint32_t)((arch_counter() - begin) >> 6) / 15625);
+	return why;
+}
+
+static bool too_old(const struct verified *verified)
+{
+	return verified->rollback < tpm_floor(verified->development);
+}
+
+/* Decides for the verified bundle. The floor rises to it only where it has shown that it WORKS. */
+static void accept_bundle(struct handoff *handoff, const struct verification *work, bool works)
+{
+	const struct verified *verified = &work->verified;
+	const struct bundle_header *bundle = work->bundle;
+	tpm_floor_raise(verified->development, works ? verified->rollback : 0);
 	const struct bundle_entry *manifest = bundle_find(bundle, BUNDLE_MANIFEST);
 	const uint8_t *record = at(physical_of(bundle) + manifest->offset);
 	tpm_measure(TPM_PCR_MANIFEST, "manifest", record, record_size(record, (size_t)manifest->size));
@@ -119,52 +151,87 @@ static void verify_bundle(struct handoff *handoff, const struct bundle_header *b
 	trust->epoch = verified->epoch;
 	memcpy(trust->signer, verified->signer, sizeof(trust->signer));
 	memcpy(trust->build, verified->build, sizeof(verified->build));
-	say("Verified %s, %u million cycles", verified->build,
-	    (uint32_t)((arch_counter() - begin) >> 6) / 15625);
 	if (verified->development)
 		say("DEVELOPMENT IMAGE: whoever has this machine may change what it runs.");
 }
 
-/* The bundle's address. Its pages are accounted as modules until it is known which are not. */
-static const struct bundle_header *load_bundle(struct handoff *handoff)
+static struct verification verification;
+
+/* Tries one slot after the other: what is wrong with one is no reason to stop as long as there is the other. */
+static const struct bundle_header *load_installed(struct handoff *handoff)
 {
-	const struct fwcfg_file *file = fwcfg_find("bundle");
-	const struct bundle_header *header;
-	uint64_t available;
-	if (file) {
-		available = file->size;
-		header = at(load_file(file, HANDOFF_MEMORY_MODULE));
-	} else {
-		static struct bundle_header first __attribute__((aligned(4096)));
-		available = platform_bundle_size();
-		if (available < PAGE_SIZE)
-			fail("this medium holds no system. Write the whole ISO image to it again.");
-		if (!platform_read_bundle(0, &first, sizeof(first)))
-			fail("the medium cannot be read.");
-		const char *why = bundle_check(&first, available);
-		if (why)
-			fail("the system on this medium is damaged: %s. Write the ISO image again.", why);
-		header = at(allocate(first.size, PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the system"));
-		say("Reading the system, %m", first.size);
-		read_medium(physical_of(header), first.size);
-		available =
-		    first.size; /* what there is memory for, whatever the medium says the second time */
+	while (installed_next()) {
+		const struct source slot = {installed_size(), installed_read};
+		struct verified *verified = &verification.verified;
+		const char *why;
+		memset(verified, 0, sizeof(*verified));
+		const struct bundle_header *bundle = bundle_read(&slot, &why);
+		if (bundle)
+			why = verify_bundle(&verification, bundle, bundle->size);
+		if (!why && too_old(verified))
+			why = "it is older than one that was started on this machine before";
+		if (!why) {
+			say("Slot %s", installed_name());
+			accept_bundle(handoff, &verification, !installed_on_trial());
+			return bundle;
+		}
+		say("Slot %s is passed over: %s%s%s.", installed_name(), verified->part,
+		    verified->part[0] ? ": " : "", why);
+		if (bundle)
+			platform_claim(physical_of(bundle), bundle->size, HANDOFF_MEMORY_LOADER);
 	}
-	const char *why = bundle_check(header, available);
-	if (why)
-		fail("the bundle is damaged: %s. Build or write it again.", why);
-	verify_bundle(handoff, header, available);
-	return header;
+	fail("neither slot of this disk holds a system that is whole and to be trusted. Start Holon from its "
+	     "medium and "
+	     "install it again.");
 }
 
-/* Whether the medium has a decoy, by its first page, before anything is verified: all that depends on it is what the screen shows. */
-static bool hides(void)
+/* The bundle of fw_cfg or of the medium. */
+static const struct bundle_header *load_only(struct handoff *handoff, const struct fwcfg_file *file)
+{
+	const struct bundle_header *bundle;
+	const char *why;
+	if (file) {
+		bundle = at(load_file(file, HANDOFF_MEMORY_MODULE));
+		why = bundle_check(bundle, file->size);
+		if (why)
+			fail("the bundle is damaged: %s. Build or write it again.", why);
+	} else {
+		const struct source medium = {platform_bundle_size(), platform_read_bundle};
+		if (medium.size < PAGE_SIZE)
+			fail("this medium holds no system. Write the whole ISO image to it again.");
+		bundle = bundle_read(&medium, &why);
+		if (why)
+			fail("the system on this medium is damaged: %s. Write the ISO image again.", why);
+	}
+	const struct verified *verified = &verification.verified;
+	why = verify_bundle(&verification, bundle, file ? file->size : bundle->size);
+	if (why)
+		fail("this system is not to be trusted: %s%s%s. Start it from an image that you got from its "
+		     "makers, written anew.",
+		     verified->part, verified->part[0] ? ": " : "", why);
+	if (too_old(verified))
+		fail("this system is older than one that was started on this machine before (the TPM "
+		     "remembers). "
+		     "Start a newer image, or clear the TPM in the firmware's setup if you mean it.");
+	accept_bundle(handoff, &verification, true);
+	return bundle;
+}
+
+/* Where the bundle comes from. Its pages are accounted as modules until it is known which are not. */
+static const struct bundle_header *load_bundle(struct handoff *handoff, bool installed)
+{
+	return installed ? load_installed(handoff) : load_only(handoff, fwcfg_find("bundle"));
+}
+
+/* Whether the bundle has a decoy, by its first page, before anything is verified: all that depends on it is what the screen shows. */
+static bool hides(bool installed)
 {
 	static struct bundle_header first __attribute__((aligned(4096)));
 	const struct fwcfg_file *file = fwcfg_find("bundle");
-	uint64_t available = file ? file->size : platform_bundle_size();
-	if (available < sizeof(first) || !(file ? fwcfg_read(file, 0, &first, sizeof(first))
-	                                        : platform_read_bundle(0, &first, sizeof(first))))
+	uint64_t available = file ? file->size : installed ? installed_size() : platform_bundle_size();
+	if (available < sizeof(first) || !(file        ? fwcfg_read(file, 0, &first, sizeof(first))
+	                                   : installed ? installed_read(0, &first, sizeof(first))
+	                                               : platform_read_bundle(0, &first, sizeof(first))))
 		return false;
 	return !bundle_check(&first, available) && bundle_find(&first, BUNDLE_DECOY);
 }
@@ -332,17 +399,20 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	    at(allocate(sizeof(*handoff), PAGE_SIZE, HANDOFF_MEMORY_MODULE, "the handoff"));
 	memset(handoff, 0, page_up(sizeof(*handoff)));
 	const char *line = hosted ? fwcfg_command_line() : NULL;
-	say_quiet((line && has_option(line, "quiet")) || hides());
+	bool installed = !fwcfg_find("bundle") && !platform_bundle_size() && installed_open();
+	say_quiet((line && has_option(line, "quiet")) || hides(installed));
 	say("Holon loader (%s)",
 	    firmware == HANDOFF_FIRMWARE_UEFI ? "UEFI" : "BIOS: nothing vouches for this loader");
 
 	if (tpm_init())
 		tpm_measure(TPM_PCR_POLICY, "policy", &loader_policy, sizeof(loader_policy));
-	const struct bundle_header *bundle = load_bundle(handoff);
+	const struct bundle_header *bundle = load_bundle(handoff, installed);
 	if (line && handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT)
 		copy_command_line(handoff, line, strlen(line));
 	load_bundle_entries(handoff, bundle);
 	menu_run(handoff, bundle);
+	if (installed && installed_on_trial())
+		words_add(handoff, "trial"); /* image/manifest: what shows that the system works */
 	choose_wipe(handoff);
 	tpm_measure(TPM_PCR_INPUT, "cmdline", handoff->command_line, strlen(handoff->command_line));
 	load_fwcfg_modules(handoff);

@@ -94,6 +94,11 @@ void platform_claim(uint64_t base, uint64_t size, enum handoff_memory_kind kind)
 bool platform_read_bundle(uint64_t offset, void *to, uint64_t size);
 /* Size of the medium's bundle in bytes as far as the medium says; 0 if there is none. */
 uint64_t platform_bundle_size(void);
+/* The disk that the loader was started from: how many sectors of 512 bytes it has, 0 where there is none of such. Positions are in bytes,
+ * multiples of 512; so are the sizes of writes, which are on the disk when they return true. */
+uint64_t platform_disk_sectors(void);
+bool platform_disk_read(uint64_t position, void *to, uint64_t size);
+bool platform_disk_write(uint64_t position, const void *from, uint64_t size);
 /* A page below 640 KiB, accounted as the loader's; 0 where none is free. */
 uint64_t platform_low_page(void);
 uint64_t platform_memory_end(void); /* first byte after the last RAM */

@@ -228,8 +228,7 @@ static unsigned choose(const struct handoff *handoff, uint32_t *wait)
 	}
 }
 
-/* Before the others: where a unit's room for words ends, it is the last ones that are left out. */
-static void words_add(struct handoff *handoff, const char *words)
+void words_add(struct handoff *handoff, const char *words)
 {
 	char *line = handoff->command_line;
 	size_t length = strlen(line), more = strlen(words);

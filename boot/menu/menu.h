@@ -17,3 +17,5 @@ void menu_holon(struct handoff *handoff, const struct bundle_header *bundle, uin
 struct decoy;
 /* The decoy; returns when F12 asks for Holon's menu. */
 void menu_decoy(struct decoy *decoy);
+/* Puts WORDS before the others of the command line: where a unit's room for words ends, it is the last ones that are left out. */
+void words_add(struct handoff *handoff, const char *words);

@@ -92,7 +92,10 @@ struct efi_boot_services {
 	void *event_functions[6];
 	void *install, *reinstall, *uninstall;
 	efi_status (*handle_protocol)(efi_handle handle, const struct efi_guid *protocol, void **interface);
-	void *reserved, *register_notify, *locate_handle, *locate_device_path, *install_table;
+	void *reserved, *register_notify, *locate_handle;
+	efi_status (*locate_device_path)(const struct efi_guid *protocol, const uint8_t **path,
+	                                 efi_handle *handle);
+	void *install_table;
 	efi_status (*load_image)(uint8_t by_policy, efi_handle parent, const void *path, const void *source,
 	                         uint64_t size, efi_handle *image);
 	efi_status (*start_image)(efi_handle image, uint64_t *exit_size, efi_char **exit_data);
@@ -128,8 +131,14 @@ struct efi_runtime_services {
 	void (*reset_system)(uint32_t kind, efi_status status, uint64_t size, void *data);
 };
 
-/* 10.2, 10.3.4.4 */
-enum { EFI_PATH_MEDIA = 4, EFI_PATH_FILE = 4, EFI_PATH_END = 0x7f, EFI_PATH_WHOLE = 0xff };
+/* 10.2, 10.3.5.1, 10.3.5.4 */
+enum {
+	EFI_PATH_MEDIA = 4,
+	EFI_PATH_PARTITION = 1,
+	EFI_PATH_FILE = 4,
+	EFI_PATH_END = 0x7f,
+	EFI_PATH_WHOLE = 0xff
+};
 struct efi_path_node {
 	uint8_t type, subtype;
 	uint8_t length[2]; /* of the node, little-endian */
@@ -182,6 +191,25 @@ struct efi_file_system {
 	efi_status (*open_volume)(struct efi_file_system *self, struct efi_file **root);
 };
 
+/* 13.9 */
+struct efi_block_media {
+	uint32_t id;
+	uint8_t removable, present, partition, read_only, write_caching;
+	uint32_t block_bytes, alignment;
+	uint64_t last_block;
+};
+
+struct efi_block {
+	uint64_t revision;
+	const struct efi_block_media *media;
+	void *reset;
+	efi_status (*read)(struct efi_block *self, uint32_t media, uint64_t block, uint64_t size,
+	                   void *buffer);
+	efi_status (*write)(struct efi_block *self, uint32_t media, uint64_t block, uint64_t size,
+	                    const void *buffer);
+	efi_status (*flush)(struct efi_block *self);
+};
+
 /* 12.9 */
 enum efi_pixel_format { EFI_PIXEL_RGBX, EFI_PIXEL_BGRX, EFI_PIXEL_MASK, EFI_PIXEL_BLT_ONLY };
 
@@ -213,6 +241,13 @@ struct efi_graphics {
 		0x5b1b31a1, 0x9562, 0x11d2,                                                                  \
 		{                                                                                            \
 			0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b                                       \
+		}                                                                                            \
+	}
+#define EFI_BLOCK_GUID                                                                                       \
+	{                                                                                                    \
+		0x964e5b21, 0x6459, 0x11d2,                                                                  \
+		{                                                                                            \
+			0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b                                       \
 		}                                                                                            \
 	}
 #define EFI_FILE_SYSTEM_GUID                                                                                 \

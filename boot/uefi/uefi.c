@@ -5,6 +5,7 @@
  * over the firmware's final memory map, whose key must be fresh when boot services end (UEFI 2.10,
  * section 7.4.6).
  */
+#include "disk.h"
 #include "efi.h"
 #include "../loader/arch.h"
 #include "../loader/loader.h"
@@ -379,5 +380,6 @@ efi_status efi_main(efi_handle image, struct efi_system_table *system)
 	if (why)
 		fail("%s", why);
 	volumes_init(firmware, own_image);
+	disk_init(firmware, own_image);
 	loader_run(HANDOFF_FIRMWARE_UEFI, counter);
 }

@@ -5,7 +5,7 @@
 #include "../loader/loader.h"
 #include "../loader/string.h"
 
-enum { PATH_BYTES_MAX = 1024, NODE_BYTES = sizeof(struct efi_path_node) };
+enum { NODE_BYTES = sizeof(struct efi_path_node) };
 
 static struct efi_system_table *firmware;
 static efi_handle own_image;
@@ -16,8 +16,7 @@ void volumes_init(struct efi_system_table *system, efi_handle image)
 	own_image = image;
 }
 
-/* The bytes of the path before its end node; 0 where it is longer than there is room for. */
-static uint32_t path_length(const uint8_t *path)
+uint32_t path_length(const uint8_t *path)
 {
 	uint32_t length = 0;
 	for (;;) {
@@ -37,6 +36,11 @@ static void node_put(uint8_t *at, uint8_t type, uint8_t subtype, uint32_t bytes)
 	memcpy(at, &node, sizeof(node));
 }
 
+void path_end(uint8_t *at)
+{
+	node_put(at, EFI_PATH_END, EFI_PATH_WHOLE, NODE_BYTES);
+}
+
 /* Starts FILE on the volume with that device path; returns when it cannot. */
 static void start(const uint8_t *volume, const char *file)
 {
@@ -52,7 +56,7 @@ static void start(const uint8_t *volume, const char *file)
 		efi_char c = (uint8_t)file[i];
 		memcpy(path + length + NODE_BYTES + 2 * i, &c, sizeof(c));
 	}
-	node_put(path + length + bytes, EFI_PATH_END, EFI_PATH_WHOLE, NODE_BYTES);
+	path_end(path + length + bytes);
 	if (firmware->boot->load_image(0, own_image, path, NULL, 0, &image))
 		return;
 	firmware->boot->start_image(image, NULL, NULL);

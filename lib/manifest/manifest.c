@@ -212,8 +212,11 @@ static const char *parse_resident(struct manifest_resident *resident, const stru
 		return resident->nat || word_is(line, 1, "none") ? 0 : "net none or nat";
 	}
 	if (word_is(line, 0, "give")) {
-		resident->add = true;
-		return word_is(line, 1, "add") ? 0 : "nothing of this name can be given to a sub-kernel";
+		resident->add |= word_is(line, 1, "add");
+		resident->blocks |= word_is(line, 1, "blocks");
+		return word_is(line, 1, "add") || word_is(line, 1, "blocks")
+		           ? 0
+		           : "nothing of this name can be given to a sub-kernel";
 	}
 	if (word_is(line, 0, "restart")) {
 		resident->restart = word_is(line, 1, "always");

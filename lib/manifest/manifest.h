@@ -28,6 +28,7 @@
  *   net none|nat         its link to the outside (none)
  *   serve PORT           its TCP port that sub-kernels reach which hold its capability
  *   give add             the files that came with the boot are in its root, too
+ *   give blocks          it may use the machine's block devices, and have sub-kernels
  *
  * '#' begins a comment. Anything else is an error with its line number.
  */
@@ -95,7 +96,7 @@ struct manifest_resident {
 	uint32_t command_bytes, command_words;
 	uint64_t memory, caps; /* caps 0: the manager chooses */
 	uint16_t port;         /* 0: it serves nobody */
-	bool nat, add, restart;
+	bool nat, add, blocks, restart;
 };
 
 struct manifest {

@@ -14,7 +14,7 @@ static const uint8_t basic_data[16] = {0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33,
                                        0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7};
 
 /* CRC-32 as in IEEE 802.3, bit by bit: tables are short. */
-static uint32_t crc32(uint32_t crc, const uint8_t *data, uint32_t bytes)
+uint32_t partition_crc32(uint32_t crc, const uint8_t *data, uint32_t bytes)
 {
 	while (bytes--) {
 		crc ^= *data++;
@@ -36,13 +36,8 @@ static bool add(const struct partition_disk *disk, struct partition *list, unsig
 
 /* ---- GPT ---- */
 
-struct header {
-	uint64_t first_usable, last_usable, table;
-	uint32_t entries, entry_bytes, checksum;
-};
-
-static bool header_read(const struct partition_disk *disk, uint64_t sector, uint8_t *buffer,
-                        struct header *header)
+bool partition_gpt_header(const struct partition_disk *disk, uint64_t sector, uint8_t *buffer,
+                          struct partition_gpt_header *header)
 {
 	uint32_t bytes, checksum;
 	if (sector >= disk->sectors || !disk->read(disk->context, sector, buffer) ||
@@ -53,22 +48,22 @@ static bool header_read(const struct partition_disk *disk, uint64_t sector, uint
 	if (bytes < HEADER_BYTES || bytes > disk->sector_bytes)
 		return false;
 	memset(buffer + 16, 0, 4);
-	if ((crc32(~0u, buffer, bytes) ^ ~0u) != checksum || get64(buffer + 24) != sector)
+	if ((partition_crc32(~0u, buffer, bytes) ^ ~0u) != checksum || get64(buffer + 24) != sector)
 		return false;
-	*header = (struct header){.first_usable = get64(buffer + 40),
-	                          .last_usable = get64(buffer + 48),
-	                          .table = get64(buffer + 72),
-	                          .entries = get32(buffer + 80),
-	                          .entry_bytes = get32(buffer + 84),
-	                          .checksum = get32(buffer + 88)};
+	*header = (struct partition_gpt_header){.first_usable = get64(buffer + 40),
+	                                        .last_usable = get64(buffer + 48),
+	                                        .table = get64(buffer + 72),
+	                                        .entries = get32(buffer + 80),
+	                                        .entry_bytes = get32(buffer + 84),
+	                                        .checksum = get32(buffer + 88)};
 	return header->entry_bytes >= ENTRY_BYTES && header->entry_bytes <= disk->sector_bytes &&
 	       !(header->entry_bytes & (header->entry_bytes - 1)) && header->entries &&
 	       header->entries <= PARTITION_ENTRIES_MAX && header->first_usable <= header->last_usable &&
 	       header->last_usable < disk->sectors && header->table < disk->sectors;
 }
 
-static bool table_read(const struct partition_disk *disk, const struct header *header, uint8_t *buffer,
-                       struct partition *list, unsigned *count)
+static bool table_read(const struct partition_disk *disk, const struct partition_gpt_header *header,
+                       uint8_t *buffer, struct partition *list, unsigned *count)
 {
 	const uint32_t per_sector = disk->sector_bytes / header->entry_bytes;
 	uint32_t crc = ~0u;
@@ -81,7 +76,7 @@ static bool table_read(const struct partition_disk *disk, const struct header *h
 		const uint8_t *entry = buffer + (size_t)(i % per_sector) * header->entry_bytes;
 		static const uint8_t unused[16];
 		uint64_t first = get64(entry + 32), last = get64(entry + 40);
-		crc = crc32(crc, entry, header->entry_bytes);
+		crc = partition_crc32(crc, entry, header->entry_bytes);
 		if (memcmp(entry, unused, 16) == 0 || first < header->first_usable ||
 		    last > header->last_usable || first > last ||
 		    !add(disk, list, count, first, last - first + 1, i + 1))
@@ -99,8 +94,8 @@ static bool gpt_scan(const struct partition_disk *disk, uint8_t *buffer, struct 
 {
 	const uint64_t places[2] = {1, disk->sectors - 1};
 	for (unsigned i = 0; i < 2; i++) {
-		struct header header;
-		if (header_read(disk, places[i], buffer, &header) &&
+		struct partition_gpt_header header;
+		if (partition_gpt_header(disk, places[i], buffer, &header) &&
 		    table_read(disk, &header, buffer, list, count))
 			return true;
 	}

@@ -31,6 +31,17 @@ struct partition {
 
 enum partition_scheme { PARTITION_NONE = 0, PARTITION_MBR, PARTITION_GPT };
 
+/* What a GPT's header says, all of it within the disk. */
+struct partition_gpt_header {
+	uint64_t first_usable, last_usable, table;
+	uint32_t entries, entry_bytes, checksum;
+};
+/* Reads the GPT's header in SECTOR, which stays in BUFFER without its checksum. False: there is none, or it is wrong. */
+bool partition_gpt_header(const struct partition_disk *disk, uint64_t sector, uint8_t *buffer,
+                          struct partition_gpt_header *header);
+/* GPT's checksum, of pieces: begins with ~0, and ~ of what the last piece gives is it. */
+uint32_t partition_crc32(uint32_t crc, const uint8_t *data, uint32_t bytes);
+
 /* Fills LIST, which has room for PARTITIONS_MAX, in order of numbers; *COUNT says how many. BUFFER has
  * PARTITION_SECTOR_MAX bytes. A disk without a table, or with one that makes no sense, has none. */
 enum partition_scheme partition_scan(const struct partition_disk *disk, uint8_t *buffer,

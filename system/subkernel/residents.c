@@ -66,6 +66,7 @@ static void resident_start(struct resident *resident)
 	                              .profile = "linux",
 	                              .memory_bytes = entry->memory,
 	                              .caps = entry->caps,
+	                              .flags = entry->blocks ? BLUEPRINT_BLOCKS | BLUEPRINT_NESTING : 0,
 	                              .net = {.mode = entry->nat ? SWITCH_NAT : SWITCH_NONE}};
 	text_copy(blueprint.name, sizeof(blueprint.name), entry->name);
 	text_copy(blueprint.image, sizeof(blueprint.image), entry->image);
