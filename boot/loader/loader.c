@@ -171,7 +171,7 @@ static const struct bundle_header *load_installed(struct handoff *handoff)
 		if (!why && too_old(verified))
 			why = "it is older than one that was started on this machine before";
 		if (!why) {
-			say("Slot %s", installed_name());
+			say("Starting slot %s", installed_name());
 			accept_bundle(handoff, &verification, !installed_on_trial());
 			return bundle;
 		}

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "../subkernel/libholon.h"
 
@@ -77,6 +79,11 @@ void device_close(struct device *device)
 	if (device->file >= 0)
 		close(device->file);
 	device->file = -1;
+}
+
+void device_scan(const struct device *device)
+{
+	(void)ioctl(device->file, BLKRRPART); /* else the next start finds them */
 }
 
 unsigned device_names(char names[DISKS_MAX][DISK_NAME_MAX])

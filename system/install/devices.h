@@ -14,6 +14,8 @@ struct device {
 /* Opens NAME, of /dev/block or a path. False: errno says why. */
 bool device_open(struct device *device, const char *name, bool write);
 void device_close(struct device *device);
+/* Has its partitions looked for anew. */
+void device_scan(const struct device *device);
 /* The names of the whole disks; how many. */
 unsigned device_names(char names[DISKS_MAX][DISK_NAME_MAX]);
 

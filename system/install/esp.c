@@ -91,6 +91,8 @@ static void file_make(struct volume *volume, const struct esp_file *file)
 static void boot_sector_make(const struct volume *volume, uint64_t first)
 {
 	static const uint8_t jump[11] = {0xeb, 0x58, 0x90, 'H', 'O', 'L', 'O', 'N', ' ', ' ', ' '};
+	static const uint8_t label[19] = {'H', 'O', 'L', 'O', 'N', ' ', 'E', 'F', 'I', ' ',
+	                                  ' ', 'F', 'A', 'T', '3', '2', ' ', ' ', ' '};
 	uint8_t *sector = volume->bytes, *information = volume->bytes + SECTOR;
 	memcpy(sector, jump, sizeof(jump));
 	put16(sector + 11, SECTOR);
@@ -109,7 +111,7 @@ static void boot_sector_make(const struct volume *volume, uint64_t first)
 	sector[64] = 0x80;
 	sector[66] = 0x29;
 	put32(sector + 67, 0x486f6c6f);
-	memcpy(sector + 71, "HOLON EFI  FAT32   ", 19);
+	memcpy(sector + 71, label, sizeof(label));
 	put16(sector + 510, 0xaa55);
 	put32(information, 0x41615252);
 	put32(information + 484, 0x61417272);

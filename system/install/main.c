@@ -237,6 +237,7 @@ static int do_install(const struct said *said)
 	const char *why = install_write(&device.disk, &medium, &said->wishes, &made);
 	if (why)
 		stop(IMPOSSIBLE, "%s: %s", name, why);
+	device_scan(&device);
 	device_close(&device);
 	printf("Holon is on %s, two slots of %llu MiB. Remove the medium and start the machine again.\n",
 	       name, (unsigned long long)(made.slot_bytes >> 20));
