@@ -259,7 +259,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	handle_t memory = start_find(info, "stream", &bytes);
 	void *window = bytes >= STREAM_BYTES ? window_map(memory, 0, STREAM_BYTES, MAP_READ | MAP_WRITE) : 0;
 	if (!window || event_bind(event, info->thread) < 0) {
-		log_print(log, page, "console: no stream to serve\n");
+		log_print(log, page, "no stream to serve\n");
 		return 1;
 	}
 	stream_init(&console.stream, window, 0, start_find(info, "stream-peer", 0), true);
@@ -278,7 +278,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	}
 	if (irq_bind(console.terminal_irq, event, BIT_COM1) < 0 ||
 	    irq_bind(console.log_irq, event, BIT_COM2) < 0)
-		log_print(log, page, "console: no interrupts of the serial lines\n");
+		log_print(log, page, "no interrupts of the serial lines\n");
 	screen_start(&console, info, page, event);
 	log_print(log, page, "holon-run: ready\n"); /* abi/holon/command.h */
 
@@ -298,6 +298,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 			console_serve(&operations, &console, &message, page);
 		result = channel_reply_receive(channel, &message, DEADLINE_NEVER);
 	}
-	log_print(log, page, "console: %s\n", error_text(result));
+	log_print(log, page, "%s\n", error_text(result));
 	return 1;
 }

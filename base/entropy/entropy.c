@@ -44,7 +44,7 @@ static struct service {
 static void credited(const char *source, uint32_t before)
 {
 	if (before < POOL_WANTED_BITS && service.pool.bits == POOL_WANTED_BITS)
-		LOG("entropy: %u bits are credited, the last of them to %s\n", POOL_WANTED_BITS, source);
+		LOG("%u bits are credited, the last of them to %s\n", POOL_WANTED_BITS, source);
 }
 
 static void add(const char *source, const void *data, size_t bytes, uint32_t bits)
@@ -126,7 +126,7 @@ static void add_devices(void)
 			add("an entropy device", mixed, sizeof(mixed), 4 * sizeof(mixed));
 			crypto_wipe(mixed, sizeof(mixed));
 			if (!service.device_known)
-				LOG("entropy: %s is mixed in\n", info.name);
+				LOG("%s is mixed in\n", info.name);
 			service.device_known = true;
 		} else if (result == E_BUSY) {
 			service.devices_at = clock_ns() + DEVICE_BUSY_NS;
@@ -210,7 +210,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	service.devices = start_find(info, "device", 0);
 	int64_t event = event_create();
 	if (event < 0 || event_bind((handle_t)event, info->thread) < 0) {
-		LOG("entropy: cannot make its event\n");
+		LOG("cannot make its event\n");
 		return 1;
 	}
 	service.event = (handle_t)event;
@@ -221,7 +221,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	add_start();
 	add_processor();
 	if (service.pool.bits < POOL_WANTED_BITS) {
-		LOG("entropy: %u bits are credited of %u; who makes keys waits for more\n", service.pool.bits,
+		LOG("%u bits are credited of %u; who makes keys waits for more\n", service.pool.bits,
 		    POOL_WANTED_BITS);
 		service.devices_at = 0;
 		jitter_start();
@@ -238,6 +238,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		entropy_serve(&operations, 0, &message, page);
 		result = channel_reply_receive(service.channel, &message, DEADLINE_NEVER);
 	}
-	LOG("entropy: %s\n", error_text(result));
+	LOG("%s\n", error_text(result));
 	return 1;
 }

@@ -65,8 +65,8 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 		return spawn_give(spawn, give->name, supervise_channel(give->name),
 		                  RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, badge, 0);
 	case GIVE_LOG:
-		return spawn_give(spawn, "log", steward.boot->system, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0,
-		                  0);
+		return spawn_give(spawn, "log", steward.boot->system, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE,
+		                  log_mark(give->name), 0);
 	case GIVE_IMAGE:
 		return spawn_give(spawn, "image", steward.image_memory, memory, 0, steward.image_bytes);
 	case GIVE_ADD:

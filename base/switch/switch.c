@@ -244,6 +244,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 			switch_serve(&operations, 0, &message, page);
 		result = channel_reply_receive(switch_state.channel, &message, DEADLINE_NEVER);
 	}
-	LOG("switch: %s\n", error_text(result));
+	LOG("%s\n", error_text(result));
 	return 1;
 }

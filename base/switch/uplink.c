@@ -155,7 +155,7 @@ void uplink_tick(void)
 	if (uplink.open) {
 		int64_t result = link_check(uplink.channel, switch_state.page, uplink.number, deadline());
 		if (result < 0 && result != E_TIMEOUT) {
-			LOG("switch: the card's driver was restarted or has gone\n");
+			LOG("the card's driver was restarted or has gone\n");
 			card_lost();
 		}
 	}

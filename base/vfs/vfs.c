@@ -49,7 +49,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	const char *wrong =
 	    bytes ? sysimg_open(&vfs.image, bytes, vfs.bytes, true) : "cannot map the system image";
 	if (wrong) {
-		log_print(log, page, "vfs: %s\n", wrong);
+		log_print(log, page, "%s\n", wrong);
 		return 1;
 	}
 	vfs.verified = window_allocate(vfs.image.header->node_count / 8 + 1, 0);
@@ -61,6 +61,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		vfs_serve(&operations, &vfs, &message, page);
 		result = channel_reply_receive(channel, &message, DEADLINE_NEVER);
 	}
-	log_print(log, page, "vfs: %s\n", error_text(result));
+	log_print(log, page, "%s\n", error_text(result));
 	return 1;
 }

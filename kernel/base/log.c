@@ -1,8 +1,4 @@
-/* The kernel log: formatting, and lines out of the architecture's log port.
- *
- * A line is formatted into a buffer on the stack and written under one lock, so that lines of several CPUs do
- * not mix. A panic does not take the lock: the CPU that holds it may be the one that is stuck.
- */
+/* The kernel log: formatting, and lines out of the architecture's log port. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,22 +6,19 @@
 #include <lock.h>
 #include <log.h>
 
-#define LINE_MAX 256
-
 static struct lock log_lock;
+static uint64_t log_mark; /* of the last line */
+static bool log_within;   /* that line has no end yet */
 
-struct line {
-	char text[LINE_MAX];
-	size_t length;
-};
-
-static void put(struct line *line, char c)
+static void put(char c)
 {
-	if (line->length < LINE_MAX)
-		line->text[line->length++] = c;
+	log_within = c != '\n';
+	if (!log_within)
+		arch_log_char('\r');
+	arch_log_char(c);
 }
 
-static void put_number(struct line *line, uint64_t value, unsigned base, unsigned width)
+static void put_number(uint64_t value, unsigned base, unsigned width)
 {
 	char digits[20];
 	unsigned count = 0;
@@ -34,19 +27,25 @@ static void put_number(struct line *line, uint64_t value, unsigned base, unsigne
 		digits[count++] = "0123456789abcdef"[value % base];
 	while (value /= base);
 	for (; width > count; width--)
-		put(line, '0');
+		put('0');
 	while (count)
-		put(line, digits[--count]);
+		put(digits[--count]);
 }
 
-static void format_line(struct line *line, const char *format, va_list arguments)
+static void put_text(const char *text)
+{
+	while (*text)
+		put(*text++);
+}
+
+static void put_format(const char *format, va_list arguments)
 {
 	for (; *format; format++) {
 		unsigned width = 0, longs = 0;
 		uint64_t value;
 
 		if (*format != '%') {
-			put(line, *format);
+			put(*format);
 			continue;
 		}
 		while (*++format >= '0' && *format <= '9')
@@ -54,70 +53,66 @@ static void format_line(struct line *line, const char *format, va_list arguments
 		for (; *format == 'l' || *format == 'z'; format++)
 			longs++;
 		if (*format == 's') {
-			for (const char *text = va_arg(arguments, const char *); *text; text++)
-				put(line, *text);
+			put_text(va_arg(arguments, const char *));
 			continue;
 		}
 		value = longs ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
 		if (*format == 'c') {
-			put(line, (char)value);
+			put((char)value);
 			continue;
 		}
 		if (*format == 'd' && (longs ? (int64_t)value : (int)value) < 0) {
-			put(line, '-');
+			put('-');
 			value = longs ? -value : -(unsigned)value;
 		}
-		put_number(line, value, *format == 'x' ? 16 : 10, width);
+		put_number(value, *format == 'x' ? 16 : 10, width);
 	}
 }
 
-static void write_unlocked(const char *text, size_t bytes)
+size_t log_write(uint64_t mark, const char *text, size_t bytes)
 {
-	while (bytes--) {
-		if (*text == '\n')
-			arch_log_char('\r');
-		arch_log_char(*text++);
-	}
-}
+	size_t done = 0;
 
-void log_write(const char *text, size_t bytes)
-{
 	lock_take(&log_lock);
-	write_unlocked(text, bytes);
-	lock_release(&log_lock);
-}
+	if (log_within && mark != log_mark)
+		put('\n');
+	log_mark = mark;
+	if (mark && !log_within) {
+		for (uint64_t rest = mark; rest; rest >>= 8)
+			put((char)rest);
+		put_text(": ");
+	}
+	while (done < bytes && (!done || log_within)) {
+		char c = text[done++]; /* once: programs may change it meanwhile */
 
-/* Formats in place of a call's arguments, and writes by WRITE. */
-#define PRINT(write)                                                                                         \
-	struct line line;                                                                                    \
-	va_list arguments;                                                                                   \
-                                                                                                             \
-	line.length = 0;                                                                                     \
-	va_start(arguments, format);                                                                         \
-	format_line(&line, format, arguments);                                                               \
-	va_end(arguments);                                                                                   \
-	write(line.text, line.length)
+		put(mark && (unsigned char)c < ' ' && c != '\n' ? '?' : c);
+	}
+	lock_release(&log_lock);
+	return done;
+}
 
 void log_print(const char *format, ...)
 {
-	PRINT(log_write);
-}
+	va_list arguments;
 
-void log_print_panic(const char *format, ...)
-{
-	PRINT(write_unlocked);
+	va_start(arguments, format);
+	put_format(format, arguments);
+	va_end(arguments);
 }
 
 void panic(const char *format, ...)
 {
 	static volatile bool panicking;
+	va_list arguments;
 
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
 		arch_halt();
 	arch_panic_begin();
-	log_print_panic("\npanic: ");
-	PRINT(write_unlocked);
-	log_print_panic("\n");
+	log_print("\npanic: ");
+	va_start(arguments, format);
+	put_format(format, arguments);
+	va_end(arguments);
+	log_print("\n");
 	arch_backtrace();
 	arch_panic_end();
 	arch_halt();

@@ -1,20 +1,17 @@
-/* The kernel's log and its last words.
- *
- * Lines go to the serial port that the command line names, through arch_log_char; one CPU writes a line at a
- * time.
- */
+/* The kernel's log and its last words. Lines go to the serial port that the command line names, through arch_log_char. */
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Formats as printf does, 256 characters at most; knows %c %s %d %u %x with l, ll and z, numbers with a width that is
- * filled with zeros (%016lx). */
+/* Writes TEXT, at most BYTES characters, up to the end of its line, which no other CPU's breaks into, and returns how many those were. A
+ * line begins with MARK, up to eight letters (the first in the lowest byte), and a colon, if that is not 0; control characters are then
+ * question marks. An unfinished line with another mark is ended first. */
+size_t log_write(uint64_t mark, const char *text, size_t bytes);
+
+/* Formats as printf does: knows %c %s %d %u %x with l, ll and z, numbers with a width that is filled with zeros (%016lx). Takes no
+ * lock: while one CPU runs alone, and for the last words, when the CPU that holds the lock may be the one that is stuck. */
 void log_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Writes BYTES of TEXT as they are. */
-void log_write(const char *text, size_t bytes);
-
-/* As log_print, without the lock: for the last words only. */
-void log_print_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Stops all CPUs with a message, the registers known and a backtrace. For broken invariants of the kernel
  * alone: nothing a user program does may lead here. */

@@ -35,13 +35,12 @@ int64_t sys_system_control(struct call *call, struct object *system, uint64_t wh
 
 int64_t sys_log_write(struct call *call, struct object *system, uint64_t bytes)
 {
-	uint64_t *progress = &call->self->progress;
-	uint64_t part = bytes - *progress < LOG_SLICE ? bytes - *progress : LOG_SLICE;
+	uint64_t *progress = &call->self->progress, left = bytes - *progress;
 
 	if (bytes > LOG_WRITE_MAX || *progress > bytes)
 		return E_ARGUMENT;
-	log_write((const char *)call->self->page->bytes + *progress, part);
-	*progress += part;
+	*progress += log_write(call->caps[0].badge, (const char *)call->self->page->bytes + *progress,
+	                       left < LOG_SLICE ? left : LOG_SLICE);
 	return *progress < bytes ? CALL_RESTART : E_OK;
 }
 

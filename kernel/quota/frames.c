@@ -190,6 +190,7 @@ void frame_free_batch(struct frame_batch *batch)
 /* For the pool one CPU at a time: idle CPUs must not make others wait for the lock, nor for each other. */
 bool frame_zero_one(void)
 {
+	static const char wiped[] = "memory: all that was never handed out is wiped\n";
 	static struct lock zeroing;
 	struct frame_list *clean = &caches[cpu_self()->index].clean;
 	struct frame *frame = clean->count < FRAME_CACHE_MAX ? pop(&caches[cpu_self()->index].dirty) : 0;
@@ -222,7 +223,7 @@ bool frame_zero_one(void)
 	}
 	lock_release(&zeroing);
 	if (last)
-		log_print("memory: all that was never handed out is wiped\n");
+		log_write(0, wiped, sizeof wiped - 1);
 	return frame != 0;
 }
 

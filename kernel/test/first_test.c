@@ -70,6 +70,11 @@ static void test_basics(void)
 	       "system_info", result);
 	log_print(boot->system, page, "machine: %u processors, %lu MiB free\n", info.cpu_count,
 	          (unsigned long)(info.memory_free >> 20));
+	/* Whoever writes behind a mark makes no line that looks like another's: boot_test looks for both. */
+	result = cap_copy(boot->system, RIGHT_LOG | RIGHT_COPY, log_mark("attacker"));
+	log_print((handle_t)result, page, "first\nnot ok forged\033[m\ttext");
+	result = cap_copy((handle_t)result, RIGHT_LOG, log_mark("another"));
+	report(result == E_ARGUMENT, "a mark of the log stays", result);
 }
 
 static void test_labels(void)

@@ -147,6 +147,14 @@ void log_print(handle_t system, struct thread_page *page, const char *format, ..
 	syscall6(SYS_LOG_WRITE, system, length, 0, 0, 0, 0, 0);
 }
 
+uint64_t log_mark(const char *name)
+{
+	uint64_t mark = 0;
+	for (unsigned i = 0; i < sizeof(mark) && name[i]; i++)
+		mark |= (uint64_t)(uint8_t)name[i] << 8 * i;
+	return mark;
+}
+
 const char *error_text(int64_t error)
 {
 	static const char *const texts[] = {

@@ -99,6 +99,9 @@ const char *start_word(const struct start_info *info, const char *prefix);
  * ll, width, 0. */
 void log_print(handle_t system, struct thread_page *page, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The badge for such a capability whose lines shall begin with the first eight letters of NAME, and a colon; none where NAME is empty. Set
+ * once, it stays. */
+uint64_t log_mark(const char *name);
 int text_format(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int text_format_list(char *buffer, size_t size, const char *format, __builtin_va_list arguments);
 

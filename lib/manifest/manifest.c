@@ -99,11 +99,15 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 	static const struct {
 		const char *word;
 		enum manifest_give_kind kind;
-	} plain[] = {{"log", GIVE_LOG},         {"image", GIVE_IMAGE},
-	             {"add", GIVE_ADD},         {"command", GIVE_COMMAND},
-	             {"stream", GIVE_STREAM},   {"framebuffer", GIVE_FRAMEBUFFER},
-	             {"devices", GIVE_DEVICES}, {"link", GIVE_LINK},
-	             {"blocks", GIVE_BLOCKS},   {"signatures", GIVE_SIGNATURES}};
+	} plain[] = {{"image", GIVE_IMAGE},
+	             {"add", GIVE_ADD},
+	             {"command", GIVE_COMMAND},
+	             {"stream", GIVE_STREAM},
+	             {"framebuffer", GIVE_FRAMEBUFFER},
+	             {"devices", GIVE_DEVICES},
+	             {"link", GIVE_LINK},
+	             {"blocks", GIVE_BLOCKS},
+	             {"signatures", GIVE_SIGNATURES}};
 	if (line->count < 2)
 		return "give what?";
 	if (word_is(line, 1, "wx")) {
@@ -120,6 +124,11 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 			give->kind = plain[i].kind;
 			return 0;
 		}
+	}
+	if (line->count == 2 && (word_is(line, 1, "log") || word_is(line, 1, "log-source"))) {
+		give->kind = GIVE_LOG;
+		memcpy(give->name, unit->name, word_is(line, 1, "log") ? sizeof(give->name) - 1 : 0);
+		return 0;
 	}
 	if (line->count == 5 && word_is(line, 1, "port")) {
 		give->kind = GIVE_PORT;

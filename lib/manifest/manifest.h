@@ -49,7 +49,7 @@
 enum manifest_give_kind {
 	GIVE_SERVE,
 	GIVE_USE,
-	GIVE_LOG,
+	GIVE_LOG, /* name: the unit's, which its lines begin with; none for "log-source" */
 	GIVE_IMAGE,
 	GIVE_ADD,
 	GIVE_COMMAND,

@@ -63,10 +63,18 @@ static void fill_memory(struct spawn *spawn, const struct connection *connection
 		spawn_give(spawn, "add", connection->add.object, memory, 0, connection->add.bytes);
 }
 
+/* What lines of the kernel's log begin with, whoever in the sub-kernel writes them. */
+static uint64_t mark_of(const struct subkernel *child)
+{
+	char mark[16];
+	text_format(mark, sizeof(mark), "sub-%lu", child->number);
+	return log_mark(mark);
+}
+
 /* A personality, which needs much; or a service with its channel. */
 static void fill_caps(struct spawn *spawn, const struct subkernel *child, const struct connection *connection)
 {
-	spawn_give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	spawn_give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, mark_of(child), 0);
 	spawn_give(spawn, "entropy", manager.entropy, RIGHT_CALL, 0, 0);
 	spawn_give(spawn, "generation", manager.generation_memory, RIGHT_READ, 0, 0);
 	if (connection->channel) {
@@ -78,7 +86,7 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 	spawn_give(spawn, "stream-event", connection->event, RIGHT_WAIT | RIGHT_SIGNAL | RIGHT_MANAGE, 0, 0);
 	spawn_give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL, 0, 0);
 	/* Only its value counts: the wall clock's seconds at the kernel's start. */
-	spawn_give(spawn, "epoch", manager.log, RIGHT_LOG, 0, manager.realtime_at_boot);
+	spawn_give(spawn, "epoch", manager.log, RIGHT_LOG, mark_of(child), manager.realtime_at_boot);
 	spawn_give(spawn, "image", manager.image_memory, RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY | RIGHT_MOVE,
 	           0, manager.image_bytes);
 	spawn_give(spawn, "vfs", manager.vfs, RIGHT_CALL, 0, 0);
@@ -106,7 +114,7 @@ static void fill_tree(struct spawn *spawn, const struct subkernel *child, const 
 	fill_memory(spawn, connection);
 	spawn_give(spawn, "stream-event", connection->event, event, 0, 0);
 	spawn_give(spawn, "stream-peer", connection->peer, RIGHT_SIGNAL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
-	spawn_give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+	spawn_give(spawn, "log", manager.log, RIGHT_LOG | RIGHT_COPY | RIGHT_MOVE, mark_of(child), 0);
 	spawn_give(spawn, "entropy", manager.entropy, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
 	spawn_give(spawn, "image", manager.image_memory, RIGHT_READ | RIGHT_EXECUTE | RIGHT_COPY | RIGHT_MOVE,
 	           0, manager.image_bytes);

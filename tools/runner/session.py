@@ -14,6 +14,7 @@ import tty
 
 from . import script
 
+READY_LINE = re.compile(rb"^(?:console: )?holon-run: ready\s*$")
 EXIT_LINE = re.compile(rb"^holon-run: exit (\d{1,3})\s*$")
 CONSOLE_MARK = b"\x1b]holon-run;start\x07"  # the UEFI loader's: what firmware wrote to COM1 ends here
 LOG_KEPT = 256 << 10
@@ -203,7 +204,7 @@ class Session:
         found = EXIT_LINE.match(line)
         if found and self.status is None:
             self.status = min(int(found.group(1)), 255)
-        elif line.rstrip() == b"holon-run: ready":
+        elif READY_LINE.match(line):
             self.ready = True
         elif line.startswith(b"Holon cannot start: "):
             self.why = line.decode(errors="replace").strip()

@@ -31,10 +31,10 @@ static void print_place(uint64_t address)
 			high = middle;
 	}
 	if (ksyms_count)
-		log_print_panic("  %016lx %s+0x%x\n", address, ksyms_names + ksyms[low].name,
-		                offset - ksyms[low].offset);
+		log_print("  %016lx %s+0x%x\n", address, ksyms_names + ksyms[low].name,
+		          offset - ksyms[low].offset);
 	else
-		log_print_panic("  %016lx\n", address);
+		log_print("  %016lx\n", address);
 }
 
 static bool in_text(uint64_t address)
@@ -61,7 +61,7 @@ void backtrace_from(uint64_t pc, uint64_t stack)
 		return;
 	if (cpu && stack < cpu->kernel_stack && stack >= cpu->kernel_stack - HANDOFF_STACK_BYTES)
 		end = cpu->kernel_stack;
-	log_print_panic("on the stack of CPU %u:\n", cpu ? cpu->index : 0);
+	log_print("on the stack of CPU %u:\n", cpu ? cpu->index : 0);
 	if (in_text(pc))
 		print_place(pc);
 	for (uint64_t at = stack & ~7ull; at < end && lines < 24; at += 8) {

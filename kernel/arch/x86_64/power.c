@@ -32,7 +32,7 @@ static void machine_end(void)
 void arch_panic_end(void)
 {
 	machine_end();
-	log_print_panic("memory is wiped\n");
+	log_print("memory is wiped\n");
 }
 
 void arch_power_off(void)
@@ -43,7 +43,7 @@ void arch_power_off(void)
 	clock_delay(100000000);
 	out16(0x604, SLEEP_ENABLE);
 	out16(0xb004, SLEEP_ENABLE);
-	log_print_panic("The machine can be switched off now.\n");
+	log_print("The machine can be switched off now.\n");
 	arch_halt();
 }
 

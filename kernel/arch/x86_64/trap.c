@@ -51,13 +51,13 @@ static _Noreturn void trap_fatal(const struct arch_registers *r)
 	if (r->vector * 4 < sizeof exception_names)
 		memcpy(name, exception_names + r->vector * 4, 3);
 	arch_panic_begin();
-	log_print_panic("\n%s in the kernel: error %lx address %lx cr3 %lx\n", name, r->error, cr2_read(),
-	                cr3_read());
-	log_print_panic("rip %016lx rsp %016lx flags %lx cs %lx\n", r->rip, r->rsp, r->rflags, r->cs);
-	log_print_panic("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
-	log_print_panic("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
-	log_print_panic("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
-	log_print_panic("r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
+	log_print("\n%s in the kernel: error %lx address %lx cr3 %lx\n", name, r->error, cr2_read(),
+	          cr3_read());
+	log_print("rip %016lx rsp %016lx flags %lx cs %lx\n", r->rip, r->rsp, r->rflags, r->cs);
+	log_print("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
+	log_print("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
+	log_print("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
+	log_print("r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
 	backtrace_from(r->rip, r->rsp);
 	panic("%s", name);
 }
@@ -75,7 +75,7 @@ void trap_paranoid(struct arch_registers *frame)
 {
 	if (frame->vector == VECTOR_NMI) {
 		apic_obey_stop();
-		log_print_panic("NMI ignored\n");
+		log_print("NMI ignored\n");
 		return;
 	}
 	trap_fatal(frame);
