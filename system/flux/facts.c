@@ -10,6 +10,7 @@
 
 struct fact_page {
 	uint32_t shares; /* copies that use it */
+	uint32_t seen;   /* the cycle of the collector that looked at it; 0: none since it was changed */
 	struct fact facts[PAGE_FACTS];
 };
 
@@ -47,10 +48,12 @@ uint32_t facts_page_end(uint32_t place)
 	return place - place % PAGE_FACTS + PAGE_FACTS;
 }
 
-bool facts_share_page(const struct facts *a, const struct facts *b, uint32_t place)
+bool facts_page_seen(const struct facts *f, uint32_t place, uint32_t cycle)
 {
-	uint32_t page = place / PAGE_FACTS;
-	return page < b->page_count && a->pages[page] == b->pages[page];
+	struct fact_page *page = f->pages[place / PAGE_FACTS];
+	bool seen = page->seen == cycle;
+	page->seen = cycle;
+	return seen;
 }
 
 struct fact *facts_change(struct vm *vm, struct facts *f, uint32_t place)
@@ -64,6 +67,7 @@ struct fact *facts_change(struct vm *vm, struct facts *f, uint32_t place)
 		(*page)->shares--;
 		*page = own;
 	}
+	(*page)->seen = 0;
 	return &(*page)->facts[place % PAGE_FACTS];
 }
 
@@ -392,6 +396,7 @@ uint32_t facts_add(struct vm *vm, struct facts *f, value subject, value relation
 			}
 			struct fact_page *page = must_allocate(NULL, sizeof(*page));
 			page->shares = 1;
+			page->seen = 0;
 			f->pages[f->page_count++] = page;
 		}
 		place = f->count++;

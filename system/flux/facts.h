@@ -47,9 +47,10 @@ struct facts *facts_new(void);
 struct facts *facts_copy(const struct facts *f);
 void facts_free(struct vm *vm, struct facts *f);
 const struct fact *facts_at(const struct facts *f, uint32_t place);
-/* Pages: where the one of a place ends, and whether two stores have the same one there. */
+/* Pages, which copies share: where the one of a place ends, and whether a cycle of the collector (not 0) has seen it as it
+ * is; from then on it has. */
 uint32_t facts_page_end(uint32_t place);
-bool facts_share_page(const struct facts *a, const struct facts *b, uint32_t place);
+bool facts_page_seen(const struct facts *f, uint32_t place, uint32_t cycle);
 /* To be changed: a page that a copy shares becomes this one's own. Other pointers to its facts are to be got again. */
 struct fact *facts_change(struct vm *vm, struct facts *f, uint32_t place);
 /* A fact that holds from now on; its place. Forgets another where the limit is reached. */

@@ -11,6 +11,7 @@
  */
 #include "gc.h"
 #include "program.h"
+#include "runtime.h"
 #include "vm.h"
 
 #include <stdlib.h>
@@ -104,7 +105,7 @@ static void prefetch(value v)
 		__builtin_prefetch(as_object(v), 1);
 }
 
-static void mark_range(struct vm *vm, const value *items, size_t count)
+void gc_mark_values(struct vm *vm, const value *items, size_t count)
 {
 	size_t i = 0;
 	for (; i < count && i < VALUES_AHEAD; i++)
@@ -123,7 +124,7 @@ static void mark_values(struct vm *vm, struct grey grey, const value *items, siz
 	if (end <= grey.from) /* it shrank */
 		return;
 	vm->heap.work -= (ptrdiff_t)(end - grey.from);
-	mark_range(vm, items + grey.from, end - grey.from);
+	gc_mark_values(vm, items + grey.from, end - grey.from);
 }
 
 /* About how many bytes an object takes. */
@@ -163,7 +164,7 @@ static void mark_children(struct vm *vm, struct grey grey, bool minor)
 		struct instance *instance = (struct instance *)o;
 		gc_mark_object(vm, instance->shape);
 		vm->heap.work -= instance->shape->count;
-		mark_range(vm, instance->fields, instance->shape->count);
+		gc_mark_values(vm, instance->fields, instance->shape->count);
 		break;
 	}
 	case T_STRING:
@@ -387,7 +388,7 @@ static bool minor(struct vm *vm, ptrdiff_t work)
 	unsigned more = heap->minor_steps++ / 64;
 	heap->work = more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
 	vm_mark_roots(vm);
-	if (!drain_remembered(vm) || !drain_minor(vm))
+	if (!drain_remembered(vm) || !timelines_mark(vm) || !drain_minor(vm))
 		return false;
 	heap->minor_open = false;
 	heap_use_large_pages(heap);
@@ -447,6 +448,7 @@ static void begin_major(struct vm *vm)
 {
 	struct heap *heap = &vm->heap;
 	heap->colour = heap->colour == 1 ? 2 : 1;
+	heap->cycle = heap->cycle == UINT32_MAX ? 1 : heap->cycle + 1;
 	heap->marking = true;
 	heap->finish_tries = 0;
 	heap->cycle_work = 0;

@@ -71,14 +71,15 @@ struct heap {
 	size_t survivors; /* objects that a minor collection reached */
 	size_t live;      /* bytes in use, estimated */
 	size_t blocks;
-	size_t limit; /* memory limit in bytes */
+	size_t limit;       /* memory limit in bytes */
 	bool large_pages;   /* malloc takes its memory in large steps */
 	uintptr_t paged_to; /* its memory has been asked to be of large pages up to here */
-	bool wanted;  /* a collection is due at the next poll */
-	bool stress;  /* collect at every allocation */
-	bool marking; /* a major cycle is running */
+	bool wanted;        /* a collection is due at the next poll */
+	bool stress;        /* collect at every allocation */
+	bool marking;       /* a major cycle is running */
 	bool sweeping;
 	uint8_t colour; /* what a marked object gets */
+	uint32_t cycle; /* the number of the major cycle, from 1 on */
 	bool hurry;     /* a step at each poll, too */
 	unsigned finish_tries;
 	uint32_t interned_at; /* interned strings before this one are marked */
@@ -144,6 +145,7 @@ void mosaic_mark_items(struct vm *vm, const struct object *object, uint32_t from
 /* For the marking functions of other files (roots). */
 void gc_mark(struct vm *vm, value v);
 void gc_mark_object(struct vm *vm, void *object);
+void gc_mark_values(struct vm *vm, const value *items, size_t count);
 
 /* Barriers: after storing `v` into an object. */
 static inline void gc_write(struct vm *vm, struct object *object, value v)

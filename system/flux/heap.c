@@ -36,6 +36,7 @@ void heap_init(struct heap *heap, size_t limit)
 	heap->limit = limit;
 	heap->paged_to = ((uintptr_t)sbrk(0) + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);
 	heap->colour = 1;
+	heap->cycle = 1;
 	heap->major_at = MAJOR_LEAST;
 }
 

@@ -125,14 +125,16 @@ void mosaic_free_copy(struct vm *vm, void *saved)
 	facts_free(vm, saved);
 }
 
-/* Pages that the mosaic has, too, are looked at there. */
-void mosaic_mark_copy(struct vm *vm, const struct object *object, void *saved)
+uint32_t mosaic_mark_copy(struct vm *vm, const void *saved, uint32_t from)
 {
-	const struct facts *f = saved, *now = ((const struct mosaic *)object)->facts;
-	for (uint32_t i = 0; i < f->count; i = facts_page_end(i))
-		if (!facts_share_page(f, now, i))
-			for (uint32_t k = i; k < facts_page_end(i) && k < f->count; k++)
-				mark_fact(vm, facts_at(f, k));
+	const struct facts *f = saved;
+	uint32_t end = from < f->count ? facts_page_end(from) : from;
+	if (end > from && !facts_page_seen(f, from, vm->heap.cycle)) {
+		vm->heap.work -= 4 * (ptrdiff_t)(end - from);
+		for (uint32_t i = from; i < end && i < f->count; i++)
+			mark_fact(vm, facts_at(f, i));
+	}
+	return end < f->count ? end : 0;
 }
 
 /* What the source learnt since the branch is added; what it forgot stays here. */

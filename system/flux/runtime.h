@@ -59,7 +59,8 @@ void events_file_changed(struct vm *vm, const char *path, const char *what);
 /* ---- timeline.c ---- */
 void timelines_init(struct vm *vm);
 void timelines_free(struct vm *vm);
-void timelines_mark(struct vm *vm);
+/* Marks what timelines keep, as far as the step goes; true when all of it is marked in this cycle, and none is young. */
+bool timelines_mark(struct vm *vm);
 void timelines_finish(struct vm *vm); /* the run ends: what the current timeline did, happened */
 bool timeline_is_branch(const struct vm *vm);
 const char *timeline_name(const struct vm *vm);
@@ -120,7 +121,8 @@ void cursor_mark_parts(struct vm *vm, struct object *object);
 void *mosaic_copy(struct object *object);
 void mosaic_swap(struct object *object, void *saved);
 void mosaic_free_copy(struct vm *vm, void *saved);
-void mosaic_mark_copy(struct vm *vm, const struct object *object, void *saved);
+/* The facts of a copy, from a page's first place on: where to go on, 0 when all are marked. */
+uint32_t mosaic_mark_copy(struct vm *vm, const void *saved, uint32_t from);
 /* Writes what lasting mosaics learnt; everything anew, or what is not written yet. */
 void mosaic_flush(struct vm *vm, bool everything);
 void mosaic_merge(struct vm *vm, struct object *object, void *base, void *source);

@@ -13,12 +13,92 @@
 
 #include <stdlib.h>
 
+#define ENTRY_WORK    12 /* what an entry of a log costs the collector, in references to young objects */
+#define ENTRIES_AHEAD 8
+
 void *timeline_must_allocate(void *old, size_t size)
 {
 	void *p = realloc(old, size ? size : 1);
 	if (!p)
 		abort();
 	return p;
+}
+
+/* ---- what the collector has seen of them ---- */
+/*
+ * A log holds values that only entries added to it and switches of timelines change. So each entry is marked once in a cycle, in
+ * steps; from then on none of its values is young. Segments with something left stand first in the row of all.
+ */
+static void row_remove(struct timelines *ts, struct segment *s)
+{
+	*(s->before ? &s->before->after : &ts->first) = s->after;
+	*(s->after ? &s->after->before : &ts->last) = s->before;
+}
+
+static void row_put_first(struct timelines *ts, struct segment *s)
+{
+	s->before = NULL;
+	s->after = ts->first;
+	*(ts->first ? &ts->first->before : &ts->last) = s;
+	ts->first = s;
+}
+
+static void row_put_last(struct timelines *ts, struct segment *s)
+{
+	s->after = NULL;
+	s->before = ts->last;
+	*(ts->last ? &ts->last->after : &ts->first) = s;
+	ts->last = s;
+}
+
+/* Its log has changed: all of it, or by an entry at its end. */
+static void segment_changed(struct timelines *ts, struct segment *s, bool all)
+{
+	if (all)
+		s->seen = s->seen_from = 0;
+	if (ts->first != s) {
+		row_remove(ts, s);
+		row_put_first(ts, s);
+	}
+}
+
+static bool segment_mark(struct vm *vm, struct segment *s)
+{
+	struct heap *heap = &vm->heap;
+	if (s->cycle != heap->cycle) {
+		s->cycle = heap->cycle;
+		s->seen = s->seen_from = 0;
+	}
+	while (s->seen < s->count) {
+		if (heap->work < 0)
+			return false;
+		const struct saved *entry = &s->log[s->seen];
+		if (s->seen + ENTRIES_AHEAD < s->count) {
+			__builtin_prefetch(entry[ENTRIES_AHEAD].object, 1);
+			__builtin_prefetch(entry[ENTRIES_AHEAD].contents);
+		}
+		heap->work -= ENTRY_WORK;
+		gc_mark_object(vm, entry->object);
+		s->seen_from = timeline_mark_contents(vm, entry, s->seen_from);
+		s->seen += s->seen_from == 0;
+	}
+	return true;
+}
+
+bool timelines_mark(struct vm *vm)
+{
+	struct timelines *ts = vm->timelines;
+	while (ts && ts->alive > 1) {
+		struct segment *s = ts->first;
+		if (s->cycle == vm->heap.cycle && s->seen == s->count)
+			return true;
+		vm->heap.work--;
+		if (!segment_mark(vm, s))
+			return false;
+		row_remove(ts, s);
+		row_put_last(ts, s);
+	}
+	return true;
 }
 
 /* ---- segments ---- */
@@ -29,6 +109,7 @@ static struct segment *segment_new(struct vm *vm, struct segment *parent)
 		abort();
 	s->parent = parent;
 	s->stamp = vm->timelines->next_stamp++;
+	row_put_first(vm->timelines, s);
 	if (parent) {
 		parent->children++;
 		s->depth = parent->depth + 1;
@@ -42,7 +123,9 @@ static void segment_clear(struct vm *vm, struct segment *s)
 		timeline_free_contents(vm, &s->log[i]);
 	free(s->log);
 	s->log = NULL;
-	s->count = s->capacity = 0;
+	s->count = s->capacity = s->seen = s->seen_from = 0;
+	row_remove(vm->timelines, s);
+	row_put_last(vm->timelines, s);
 }
 
 /* Frees a leaf and its ancestors that nobody else needs. */
@@ -51,6 +134,7 @@ static void segment_drop(struct vm *vm, struct segment *s)
 	while (s && !s->children) {
 		struct segment *parent = s->parent;
 		segment_clear(vm, s);
+		row_remove(vm->timelines, s);
 		free(s);
 		if (parent)
 			parent->children--;
@@ -68,6 +152,7 @@ void timeline_save(struct vm *vm, struct object *object)
 			s->log = timeline_must_allocate(s->log, s->capacity * sizeof(*s->log));
 		}
 		s->log[s->count++] = (struct saved){object, object->stamp, contents};
+		segment_changed(vm->timelines, s, false);
 	}
 	object->stamp = vm->stamp;
 }
@@ -76,6 +161,7 @@ static void swap_segment(struct vm *vm, struct segment *s)
 {
 	for (uint32_t i = 0; i < s->count; i++)
 		timeline_swap_contents(vm, &s->log[i]);
+	segment_changed(vm->timelines, s, true);
 }
 
 struct segment *timeline_common_ancestor(struct segment *a, struct segment *b)
@@ -165,25 +251,6 @@ void timelines_free(struct vm *vm)
 	free(ts->all);
 	free(ts);
 	vm->timelines = NULL;
-}
-
-void timelines_mark(struct vm *vm)
-{
-	struct timelines *ts = vm->timelines;
-	if (!ts || ts->alive < 2)
-		return;
-	ts->serial++; /* shared ancestors are looked at once */
-	for (uint32_t i = 0; i < ts->count; i++) {
-		if (ts->all[i]->closed)
-			continue;
-		for (struct segment *s = ts->all[i]->leaf; s && s->seen != ts->serial; s = s->parent) {
-			s->seen = ts->serial;
-			for (uint32_t k = 0; k < s->count; k++) {
-				gc_mark_object(vm, s->log[k].object);
-				timeline_mark_contents(vm, &s->log[k]);
-			}
-		}
-	}
 }
 
 static struct timeline *find_timeline(struct vm *vm, value name)

@@ -17,7 +17,9 @@ struct segment {
 	uint32_t children, stamp, depth;
 	struct saved *log;
 	uint32_t count, capacity;
-	uint64_t seen;
+	/* For the collector: the entries before this one are marked in that cycle, and of the next one the values before `from`. */
+	uint32_t seen, seen_from, cycle;
+	struct segment *before, *after; /* all segments in a row: those with something left to mark first */
 };
 
 struct effect {
@@ -39,7 +41,7 @@ struct timelines {
 	struct timeline **all;
 	uint32_t count, capacity, alive;
 	uint32_t next_stamp, next_number;
-	uint64_t serial;
+	struct segment *first, *last;
 	struct timeline *primary;
 };
 
@@ -73,7 +75,8 @@ void timeline_object_items(struct object *o, value **items, uint32_t *length);
 void *timeline_save_contents(struct vm *vm, struct object *o);
 void timeline_free_contents(struct vm *vm, struct saved *s);
 void timeline_swap_contents(struct vm *vm, struct saved *s);
-void timeline_mark_contents(struct vm *vm, const struct saved *s);
+/* Marks some values, from this one on: where to go on, 0 when all are marked. */
+uint32_t timeline_mark_contents(struct vm *vm, const struct saved *s, uint32_t from);
 void timeline_merge_path(struct merge *m, struct timeline *source, struct timeline *target);
 
 #endif

@@ -146,26 +146,28 @@ void timeline_swap_contents(struct vm *vm, struct saved *s)
 	gc_bulk(vm, o);
 }
 
-void timeline_mark_contents(struct vm *vm, const struct saved *s)
+static uint32_t mark_some(struct vm *vm, const value *items, uint32_t count, uint32_t from)
+{
+	uint32_t end = count - from > LARGE_ARRAY ? from + LARGE_ARRAY : count;
+	vm->heap.work -= end - from;
+	gc_mark_values(vm, items + from, end - from);
+	return end < count ? end : 0;
+}
+
+uint32_t timeline_mark_contents(struct vm *vm, const struct saved *s, uint32_t from)
 {
 	switch (s->object->type) {
 	case T_MAP: {
 		const struct map *map = &((const struct map_copy *)s->contents)->map;
-		for (uint32_t i = 0; i < map->used; i++) {
-			gc_mark(vm, map->entries[i].key);
-			gc_mark(vm, map->entries[i].item);
-		}
-		break;
+		return mark_some(vm, (const value *)map->entries, 2 * map->used, from);
 	}
 	case T_MOSAIC:
-		mosaic_mark_copy(vm, s->object, s->contents);
-		break;
+		return mosaic_mark_copy(vm, s->contents, from);
 	case T_BANDIT:
-		break; /* its arms are the same in all versions */
+		return 0; /* its arms are the same in all versions */
 	default: {
 		const struct values_copy *copy = s->contents;
-		for (uint32_t i = 0; i < copy->length; i++)
-			gc_mark(vm, copy->items[i]);
+		return mark_some(vm, copy->items, copy->length, from);
 	}
 	}
 }

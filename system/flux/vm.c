@@ -382,7 +382,6 @@ void vm_mark_roots(struct vm *vm)
 	for (const struct program *p = vm->program; p; p = p->before)
 		program_mark(vm, p);
 	scheduler_mark(vm);
-	timelines_mark(vm);
 }
 
 /* ---- random numbers ---- */
