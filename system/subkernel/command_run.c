@@ -7,12 +7,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <holon/vault.h>
 #include <trust/endpoint.h>
 #include "command.h"
 #include "libholon.h"
 #include "log.h"
 #include "tree.h"
+
+#define RESTARTS_MAX         100u /* of one child */
+#define RESTART_FAILURES_MAX 60u  /* tries to start it, one a second */
 
 /* The argument of --net. */
 static int parse_net(const char *text, struct switch_policy *policy)
@@ -227,6 +232,41 @@ static void drain(int terminal, uint64_t child, bool keep)
 	(void)write_all(file, ring, (long)(total > LOG_BYTES ? at : total));
 }
 
+/* Whether a detached child that ended with the wait status STATUS is to run again: it was not killed, and its program was there. */
+static bool starts_again(int status)
+{
+	int code = exit_code(status);
+	return status >= 0 && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) && code != 126 &&
+	       code != 127;
+}
+
+/* Keeps a detached child, and where it is to be restarted, those that come after it. The vault of one that ended is let go a
+ * moment later, and so its start is tried for a while. */
+static void keep(struct run *run, int terminal, uint64_t child)
+{
+	unsigned starts = 1;
+	while (terminal >= 0) {
+		holon_subkernel_end_input(terminal);
+		drain(terminal, child, run->keep_log);
+		int status = run->restart ? holon_subkernel_wait(terminal) : -1;
+		close(terminal);
+		terminal = -1;
+		if (!starts_again(status) || starts++ == RESTARTS_MAX)
+			return;
+		bool offered =
+		    !run->vault; /* what was offered stays so until a child has taken it, or another offer its place */
+		for (unsigned failures = 0; terminal < 0 && failures < RESTART_FAILURES_MAX; failures++) {
+			sleep(1);
+			offered = offered || !offer_root(&run->blueprint, run->vault, run->vault_read_only);
+			if (!offered)
+				continue;
+			terminal = holon_subkernel_create(&run->blueprint, run->command,
+			                                  run->command ? environ : 0, 0, &child);
+			offered = !run->vault || errno != EINVAL;
+		}
+	}
+}
+
 /* The archive's end, where there is one. */
 static int end_archive(int archive)
 {
@@ -251,6 +291,8 @@ int run_child(struct run *run)
 	/* A native tree has no line discipline: the caller's terminal keeps its own, with Ctrl-C for this command. */
 	int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !run->detach && !native;
 	uint64_t child;
+	if (run->vault && offer_root(&run->blueprint, run->vault, run->vault_read_only))
+		return 1;
 	int terminal = holon_subkernel_create(&run->blueprint, run->command, run->command ? environ : 0,
 	                                      (is_terminal ? HOLON_SUBKERNEL_TERMINAL : 0) |
 	                                          (run->detach ? 0 : HOLON_SUBKERNEL_CLOEXEC),
@@ -270,11 +312,11 @@ int run_child(struct run *run)
 		setsid();
 		if (volumes_serve(terminal))
 			_exit(1);
-		close(STDIN_FILENO);
-		close(STDOUT_FILENO);
-		close(STDERR_FILENO);
-		holon_subkernel_end_input(terminal);
-		drain(terminal, child, run->keep_log);
+		int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+		for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++)
+			if (nothing < 0 || dup2(nothing, file) < 0)
+				close(file);
+		keep(run, terminal, child);
 		_exit(0);
 	}
 	return volumes_serve(terminal) ? 1 : session(terminal, is_terminal, child);
@@ -325,6 +367,7 @@ int command_run(int count, char **arguments)
 		NO_NESTING = 256,
 		NO_WX,
 		DETACH,
+		RESTART,
 		NET,
 		VAULT,
 		VAULT_READ_ONLY_ROOT,
@@ -350,6 +393,7 @@ int command_run(int count, char **arguments)
 	    {"ledger", no_argument, 0, LEDGER},
 	    {"ledger-node", no_argument, 0, LEDGER_NODE},
 	    {"detach", no_argument, 0, DETACH},
+	    {"restart", no_argument, 0, RESTART},
 	    {"net", required_argument, 0, NET},
 	    {"vault", required_argument, 0, VAULT},
 	    {"image", required_argument, 0, IMAGE},
@@ -367,7 +411,7 @@ int command_run(int count, char **arguments)
 	                              .flags = BLUEPRINT_NESTING | BLUEPRINT_WX,
 	                              .name = "child",
 	                              .profile = "linux"};
-	int detach = 0;
+	struct run run = {.keep_log = true};
 	int option;
 	int archive = -1;
 	while ((option = getopt_long(count, arguments, "+n:m:c:p:u:e:", options, 0)) >= 0) {
@@ -450,22 +494,28 @@ int command_run(int count, char **arguments)
 			}
 			break;
 		case DETACH:
-			detach = 1;
+			run.detach = true;
+			break;
+		case RESTART:
+			run.restart = true;
 			break;
 		case VAULT:
 		case VAULT_READ_ONLY_ROOT:
-			if (offer_root(&blueprint, optarg, option == VAULT_READ_ONLY_ROOT))
-				return 1;
+			run.vault = optarg;
+			run.vault_read_only = option == VAULT_READ_ONLY_ROOT;
 			break;
 		default:
 			fputs(usage, stderr);
 			return 2;
 		}
 	}
-	struct run run = {.blueprint = blueprint,
-	                  .archive = archive,
-	                  .command = optind < count ? arguments + optind : 0,
-	                  .detach = detach,
-	                  .keep_log = true};
+	if (run.restart && (!run.detach || archive >= 0 || blueprint.volume_count)) {
+		fputs("subkernel: --restart is for children that are detached, without --add and --volume\n",
+		      stderr);
+		return 2;
+	}
+	run.blueprint = blueprint;
+	run.archive = archive;
+	run.command = optind < count ? arguments + optind : 0;
 	return end_archive(archive) ? fail("--add") : run_child(&run);
 }

@@ -51,6 +51,8 @@ const char usage[] =
     "      --until TIME     at this time (seconds since 1970, by the machine's clock) it is ended, whatever "
     "it does\n"
     "      --detach         print its number and leave it running for this shell's lifetime\n"
+    "      --restart        with --detach: one that ends by itself is started again, as a new one of that "
+    "name\n"
     "exec runs COMMAND in a child that is there, with its own terminal or streams, and exits with its "
     "status.\n"
     "logs shows what a child wrote last, 32 KiB at most; with -f also what it goes on to write. A child that "

@@ -16,7 +16,7 @@ ask='wget -q -O - --header "Content-Type: application/json" --post-data "{\"json
 call() { eval "$(echo "$ask" | sed "s/METHOD/$1/;s/PARAMS/$2/")" 2>/dev/null; }
 reach() { for _ in $(seq $TRIES); do call web3_clientVersion | grep -q result && echo yes && return; sleep 0.5; done; echo no; }
 count() { call eth_getTransactionCount "\\\\\"$1\\\\\",\\\\\"latest\\\\\"" | sed 's/.*"result":"\(0x[0-9a-f]*\)".*/\1/'; }
-node() { subkernel run --detach -n ledger -m 384M --ledger-node --net nat --vault v:ledger -- holon-ledger run --create --dir /srv/ledger --rpc-port 8545 --application-option address=0.0.0.0; }
+node() { subkernel run --detach --restart -n ledger -m 384M --ledger-node --net nat --vault v:ledger -- holon-ledger run --create --dir /srv/ledger --rpc-port 8545 --application-option address=0.0.0.0; }
 """
 FIRST = COMMON + r"""
 echo "manifest: $(reach)"
@@ -36,7 +36,12 @@ wallet --url http://ledger:8545 deploy /code >/deployed
 echo "deployed: $(grep -c contract /deployed) $(cat /shown | tr '\n' ' ')"
 echo "address: $address"
 echo "count: $(count $address)"
-subkernel kill "$number"
+subkernel exec ledger killall holon-ledger
+for _ in $(seq $TRIES); do again=$(subkernel ls | awk '$2 == "ledger" { print $1 }'); [ -n "$again" ] && [ "$again" != "$number" ] && break; sleep 0.5; done
+echo "restarted: $(reach)"
+echo "count then: $(count $address)"
+subkernel kill "$again"; sleep 3
+echo "rows: $(subkernel ls | awk '$2 == "ledger"' | wc -l)"
 for _ in $(seq 50); do vault close v && break; sleep 0.2; done; echo "closed: $?"
 """
 SECOND = COMMON + r"""
@@ -44,7 +49,7 @@ vault open disk v --key-file /key
 number=$(node)
 echo "again: $(reach)"
 echo "count: $(count ADDRESS)"
-subkernel kill "$number"
+subkernel kill ledger
 for _ in $(seq 50); do vault close v && break; sleep 0.2; done; echo "closed: $?"
 """
 
@@ -79,6 +84,8 @@ def main():
         check(seen.get("vault") == "yes", "one whose root lies in a vault takes its place", said)
         check(seen.get("child") == "1", "for all that hold the ledger's capability", said)
         check(seen.get("count") == "0x1", "a contract is deployed there by the image's wallet", said)
+        check(seen.get("restarted") == "yes" and seen.get("count then") == "0x1", "its node is started again when it ends, and has what was there", said)
+        check(seen.get("rows") == "0", "one that is killed is not", said)
         check(seen.get("closed") == "0", "the vault closes", said)
         address = seen.get("address", "")
         seen, said = boot(work, "second", SECOND.replace("ADDRESS", address), [])
