@@ -105,6 +105,10 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 		object = irq_create(steward.boot->system, give->base, 0, 0);
 		*made = object < 0 ? 0 : (handle_t)object;
 		return spawn_give(spawn, give->name, *made, RIGHT_ALL, 0, give->base);
+	case GIVE_REGISTERS:
+		object = memory_create(MEMORY_DEVICE, give->count, give->base, steward.boot->system);
+		*made = object < 0 ? 0 : (handle_t)object;
+		return spawn_give(spawn, give->name, *made, RIGHT_READ | RIGHT_WRITE, 0, give->base);
 	case GIVE_SERVE:
 	case GIVE_LINK:
 	case GIVE_BLOCKS:

@@ -118,6 +118,7 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 	case GIVE_ADD:
 	case GIVE_PORT:
 	case GIVE_IRQ:
+	case GIVE_REGISTERS:
 	case GIVE_DEVICES:
 	case GIVE_SIGNATURES:
 		break; /* the machine's steward alone has them */

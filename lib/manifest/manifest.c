@@ -140,6 +140,16 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 		give->count = (uint32_t)count;
 		return 0;
 	}
+	if (line->count == 5 && word_is(line, 1, "registers")) {
+		give->kind = GIVE_REGISTERS;
+		if (!word_copy(give->name, sizeof(give->name), line, 2) ||
+		    !word_number(line, 3, UINT32_MAX, &base) ||
+		    !word_number(line, 4, UINT32_MAX - base, &count) || !count || (base | count) % 4096)
+			return "bad range of registers";
+		give->base = (uint32_t)base;
+		give->count = (uint32_t)count;
+		return 0;
+	}
 	if (line->count == 4 && word_is(line, 1, "irq")) {
 		give->kind = GIVE_IRQ;
 		if (!word_copy(give->name, sizeof(give->name), line, 2) || !word_number(line, 3, 1023, &base))

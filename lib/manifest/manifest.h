@@ -12,7 +12,8 @@
  *   cpu-share PERCENT    of each CPU that admitted budgets of its own making and below it may use
  *   serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
  *   use CHANNEL          it may call this channel
- *   give WHAT            log | image | add | command | stream | framebuffer | wx | devices | port NAME BASE COUNT | irq NAME NUMBER;
+ *   give WHAT            log | image | add | command | stream | framebuffer | wx | devices | port NAME BASE COUNT | irq NAME NUMBER |
+ *                        registers NAME ADDRESS BYTES (device memory);
  *                        in a blueprint alone: link | blocks
  *   argument WORD        "options" stands for the boot command line's words, "seed" for a seed of randomness and its
  *                        worth, "trust" for the kind of image that was verified
@@ -58,6 +59,7 @@ enum manifest_give_kind {
 	                     there is none */
 	GIVE_PORT,
 	GIVE_IRQ,
+	GIVE_REGISTERS,  /* device memory at BASE, COUNT bytes, whole pages; the value is BASE */
 	GIVE_DEVICES,    /* all of them: interrupts, ports, device memory, pins; with it, the argument
 	                "rsdp=ADDRESS". For devmgr */
 	GIVE_SIGNATURES, /* the boot's signed manifest and key list: "manifest" and "keys" */
@@ -68,7 +70,7 @@ enum manifest_give_kind {
 struct manifest_give {
 	enum manifest_give_kind kind;
 	char name[24];
-	uint32_t base, count; /* ports; base: the irq's number */
+	uint32_t base, count; /* ports, device memory; base: the irq's number */
 };
 
 struct manifest_unit {

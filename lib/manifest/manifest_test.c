@@ -153,6 +153,14 @@ int main(int count, char **arguments)
 	check("bad ports",
 	      refused("unit a\ngive port p 0x10000 1\n", 2) && refused("unit a\ngive port p 0xffff 2\n", 2) &&
 	          refused("unit a\ngive port p 1 0\n", 2) && refused("unit a\ngive irq i 1024\n", 2));
+	wrong = parse("unit a\nprogram x\ngive registers r 0xfed40000 4K\n", &line);
+	check("registers", !wrong && a->gives[0].kind == GIVE_REGISTERS && a->gives[0].base == 0xfed40000 &&
+	                       a->gives[0].count == 4096);
+	check("bad registers", refused("unit a\ngive registers r 0xfed40800 4K\n", 2) &&
+	                           refused("unit a\ngive registers r 0xfed40000 100\n", 2) &&
+	                           refused("unit a\ngive registers r 0xfed40000 0\n", 2) &&
+	                           refused("unit a\ngive registers r 0xfffff000 8K\n", 2) &&
+	                           refused("unit a\ngive registers r 0x100000000 4K\n", 2));
 	check("too many words", refused("unit a\ngive port p 1 1 1\n", 2));
 	char text[4096];
 	int length = snprintf(text, sizeof(text), "unit a\nprogram x\n");

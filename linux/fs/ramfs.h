@@ -50,6 +50,9 @@ int device_open(struct vnode *vnode, struct file *file);
 int block_device_open(struct vnode *vnode, struct file *file);
 void block_devices_make(struct vnode *directory);
 /* The same of keyboards and pointers: input_device.c. */
+/* And of a TPM. */
+int tpm_device_open(struct vnode *vnode, struct file *file);
+void tpm_device_make(struct vnode *directory);
 #define INPUT_MAJOR 13u
 int input_device_open(struct vnode *vnode, struct file *file);
 void input_devices_make(struct vnode *directory);

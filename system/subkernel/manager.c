@@ -21,9 +21,10 @@
 #include "screen.h"
 #include "console.interface.h"
 #include "subkernel.interface.h"
+#include "tpm.interface.h"
 
 #define REFRESH_NS 1000000000ull
-#define CONSOLE_NS 3000000000ull
+#define SERVICE_NS 3000000000ull /* the console, and the TPM's driver, answer at once */
 
 struct manager manager;
 
@@ -230,8 +231,24 @@ static int64_t serve_input(void *context, uint64_t badge, handle_t *source)
 	(void)context;
 	return caller && caller->flags & BLUEPRINT_INPUT
 	           ? console_input(start_find(manager.info, "console", 0), manager.page, source,
-	                           clock_ns() + CONSOLE_NS)
+	                           clock_ns() + SERVICE_NS)
 	           : E_RIGHTS;
+}
+
+static int64_t serve_tpm(void *context, uint64_t badge, handle_t *service)
+{
+	const struct subkernel *caller = subkernel_find(badge);
+	handle_t tpm = start_find(manager.info, "tpm", 0);
+	(void)context;
+	if (!caller || !(caller->flags & BLUEPRINT_TPM))
+		return E_RIGHTS;
+	int64_t copy = tpm ? tpm_present(tpm, manager.page, clock_ns() + SERVICE_NS) : E_NOT_FOUND;
+	if (copy >= 0)
+		copy = cap_copy(tpm, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
+	if (copy < 0)
+		return copy;
+	*service = (handle_t)copy;
+	return E_OK;
 }
 
 static int64_t serve_kill(void *context, uint64_t badge, uint64_t number)
@@ -429,6 +446,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .signatures = serve_signatures,
 	    .power = serve_power,
 	    .input = serve_input,
+	    .tpm = serve_tpm,
 	    .freeze = serve_freeze,
 	    .status = serve_status,
 	};

@@ -28,3 +28,8 @@ build/tests/devices/evdev_check: tests/devices/evdev_check.c
 	@echo "  CC      $@"
 	@$(CC) $(CSTD) $(WARN) -D_GNU_SOURCE -O1 -static -o $@ $<
 $(call script-test,tests/devices/evdev_test.py,build/tests/devices/evdev_check build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+build/tests/devices/tpm_check: tests/devices/tpm_check.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CSTD) $(WARN) -D_GNU_SOURCE -O1 -static -o $@ $<
+$(call script-test,tests/devices/tpm_test.py,build/tests/devices/tpm_check build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
