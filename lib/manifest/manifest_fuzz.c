@@ -23,12 +23,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    unit->budget_ns > unit->budget_period_ns ||
 		    unit->cpu_share + manifest_budget_share(unit) > 1000000)
 			abort();
-		for (unsigned j = 0; j < unit->give_count; j++)
-			if (unit->gives[j].kind == GIVE_REGISTERS &&
-			    (uint64_t)unit->gives[j].base + unit->gives[j].count > 1ull << 32)
+		for (unsigned j = 0; j < unit->give_count; j++) {
+			const struct manifest_give *give = &unit->gives[j];
+			if (give->kind == GIVE_REGISTERS && (uint64_t)give->base + give->count > 1ull << 32)
 				abort();
-		if (unit->gives[j].kind == GIVE_PORT && unit->gives[j].base + unit->gives[j].count > 0x10000)
-			abort();
+			if (give->kind == GIVE_PORT && give->base + give->count > 0x10000)
+				abort();
+		}
 	}
 	if (manifest.resident_count > MANIFEST_RESIDENTS_MAX)
 		abort();
