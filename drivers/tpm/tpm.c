@@ -60,7 +60,7 @@ static int64_t serve_command(void *context, uint64_t badge, const void *command,
 	size_t size = tpm_port_call(&tpm.port, asked, command_bytes, said, sizeof(said));
 	if (!size) {
 		tpm.present = tpm_port_init(&tpm.port);
-		log_print(tpm.log, tpm.page, "tpm: a command was not answered; the device %s\n",
+		log_print(tpm.log, tpm.page, "a command was not answered; the device %s\n",
 		          tpm.present ? "is there still" : "is given up");
 		return E_TIMEOUT;
 	}
@@ -90,7 +90,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (memory)
 		tpm.registers = window_map(memory, 0, TPM_PORT_REGISTERS, MAP_READ | MAP_WRITE);
 	if (pause < 0 || !tpm.registers) {
-		log_print(tpm.log, page, "tpm: it has no registers\n");
+		log_print(tpm.log, page, "it has no registers\n");
 		return 1;
 	}
 	tpm.pause = (handle_t)pause;
@@ -101,6 +101,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		tpm_serve(&operations, 0, &message, page);
 		result = channel_reply_receive(channel, &message, DEADLINE_NEVER);
 	}
-	log_print(tpm.log, page, "tpm: %s\n", error_text(result));
+	log_print(tpm.log, page, "%s\n", error_text(result));
 	return 1;
 }

@@ -159,8 +159,8 @@ static void axis(struct device *device, uint16_t type, uint16_t code, int32_t va
 static void let_go(void)
 {
 	for (struct device *device = devices; device < devices + DEVICES; device++)
-		for (uint16_t code = 0; code < KEY_COUNT; code++)
-			key(device, code, false);
+		for (unsigned code = 0; code < KEY_COUNT; code++)
+			key(device, (uint16_t)code, false);
 }
 
 static void take(const struct input_event *at)
