@@ -85,7 +85,8 @@ void vector_init_area(void *area);
 void vector_reset(void);
 
 /* ---- Tasks and processes (task/process.c) ---- */
-struct process *process_create(void);
+/* In PIDS; 0: no memory, or its first process has ended. */
+struct process *process_create(struct pid_namespace *pids);
 struct task *task_create(struct process *process);
 void task_destroy(struct task *task); /* not yet visible, or already gone */
 void process_enter_group(struct process *process, int32_t pgid);

@@ -53,10 +53,10 @@ static uint64_t status_note(struct core_output *out, const struct core_dump *dum
 	struct core_status status = {.current = (int16_t)dump->signal,
 	                             .pending = task->pending.set,
 	                             .blocked = task->blocked,
-	                             .pid = task->tid,
-	                             .parent = process->parent ? process->parent->pid : 0,
-	                             .group = process->pgid,
-	                             .session = process->sid,
+	                             .pid = task->number,
+	                             .parent = process->parent ? pid_seen(process->parent->pid) : 0,
+	                             .group = pid_seen(process->pgid),
+	                             .session = pid_seen(process->sid),
 	                             .user = timeval_of(times.user_ns),
 	                             .system = timeval_of(times.system_ns),
 	                             .children_user = process->children_usage.ru_utime,
@@ -80,10 +80,10 @@ static uint64_t process_note(struct core_output *out, const struct task *task)
 	                            .nice = (int8_t)task->nice,
 	                            .uid = task->credentials.uid,
 	                            .gid = task->credentials.gid,
-	                            .pid = process->pid,
-	                            .parent = process->parent ? process->parent->pid : 0,
-	                            .group = process->pgid,
-	                            .session = process->sid};
+	                            .pid = process->number,
+	                            .parent = process->parent ? pid_seen(process->parent->pid) : 0,
+	                            .group = pid_seen(process->pgid),
+	                            .session = pid_seen(process->sid)};
 	memcpy(text.name, task->name, sizeof(text.name) - 1);
 	uint64_t bytes = mm->argument_end - mm->argument_start;
 	if (bytes >= sizeof(text.arguments))

@@ -366,13 +366,13 @@ static unsigned auxv_fill(struct mm *mm, const struct task *task, const struct p
 	    AT_ENTRY,
 	    program->header.entry + program->bias,
 	    AT_UID,
-	    c->uid,
+	    uid_seen(c->uid),
 	    AT_EUID,
-	    c->euid,
+	    uid_seen(c->euid),
 	    AT_GID,
-	    c->gid,
+	    gid_seen(c->gid),
 	    AT_EGID,
-	    c->egid,
+	    gid_seen(c->egid),
 	    AT_SECURE,
 	    secure,
 	    AT_RANDOM,
@@ -468,9 +468,13 @@ static bool credentials_exec(struct task *task, const struct file *file)
 	const struct trace *trace = task_traced(task);
 	bool none_new = task->no_new_privileges || (trace && !trace->privileged);
 	if (!none_new && file_grants_privileges(file)) {
-		if (vnode->mode & S_ISUID)
+		/* Whoever has no id here cannot be become. */
+		bool known = c->user == &user_namespace_first ||
+		             (id_up(c->user, &c->user->uids, vnode->uid) != ID_NONE &&
+		              id_up(c->user, &c->user->gids, vnode->gid) != ID_NONE);
+		if (known && (vnode->mode & S_ISUID))
 			c->euid = vnode->uid;
-		if ((vnode->mode & (S_ISGID | 010)) == (S_ISGID | 010))
+		if (known && (vnode->mode & (S_ISGID | 010)) == (S_ISGID | 010))
 			c->egid = vnode->gid;
 	}
 	bool changes = c->euid != uid || c->egid != gid;
@@ -484,18 +488,19 @@ static bool credentials_exec(struct task *task, const struct file *file)
 	if (changes || caps)
 		c->cap_ambient = 0;
 	/* A file that becomes root's for another user brings its own capabilities alone. */
-	if (root && (c->euid == 0 || c->uid == 0) && !(caps && c->uid && c->euid == 0)) {
+	uint32_t zero = uid_named(0); /* ID_NONE where nobody is */
+	if (root && (c->euid == zero || c->uid == zero) && !(caps && c->uid != zero && c->euid == zero)) {
 		permitted = inheritable = CAP_ALL;
-		effective = c->euid == 0 || effective;
+		effective = c->euid == zero || effective;
 	}
 	uint64_t before = c->cap_permitted;
 	c->cap_permitted =
 	    (c->cap_inheritable & inheritable) | (c->cap_bounding & permitted) | c->cap_ambient;
 	c->cap_effective = effective ? c->cap_permitted : c->cap_ambient;
-	if (c->uid && (c->cap_permitted & ~before & ~c->cap_ambient))
+	if (c->uid != zero && (c->cap_permitted & ~before & ~c->cap_ambient))
 		changes = true;
 	c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
-	bool secure = changes || (c->uid && effective);
+	bool secure = changes || (c->uid != zero && effective);
 	if (secure)
 		task->process->parent_death_signal = 0;
 	task->process->dumpable_off = c->euid != euid || c->egid != egid;
@@ -628,7 +633,8 @@ static int load_checked(struct task *task, struct program *program, struct progr
 	if (error)
 		return error;
 	/* Point of no return. */
-	int32_t old_tid = task->tid;
+	const struct trace *traced = task_traced(task);
+	int32_t old_tid = traced ? pid_seen_by(traced->tracer->process, task->tid) : 0;
 	task_become_leader(task);
 	error = become(task, program, interpreter, strings, path);
 	if (error) {

@@ -190,7 +190,7 @@ static int may_remove(const struct vnode *directory, const struct vnode *victim)
 {
 	uint32_t uid = current_task()->credentials.fsuid;
 	if ((directory->mode & S_ISVTX) && uid != directory->uid && uid != victim->uid &&
-	    !capable(CAP_FOWNER))
+	    !capable_over(victim, CAP_FOWNER))
 		return -EPERM;
 	return 0;
 }
@@ -214,13 +214,14 @@ static int remove_name(struct parent_walk *parent, bool remove_directory)
 			error = -ENOTDIR;
 		else if (!remove_directory && (is_directory || parent->trailing_slash))
 			error = is_directory ? -EISDIR : -ENOTDIR;
-		else if (victim->mounts)
+		else if (victim->mounts && mount_on_own(victim))
 			error = -EBUSY;
 		else if (!vnode->ops->unlink)
 			error = -EPERM;
 		else if ((error = may_remove(vnode, victim->vnode)) == 0)
 			error = vnode->ops->unlink(vnode, parent->name, parent->length, victim->vnode);
 		if (!error) {
+			mount_let_name_go(victim);
 			dentry_drop(victim);
 			if (!is_directory)
 				inotify_vnode(victim->vnode, IN_ATTRIB); /* its link count */
@@ -303,7 +304,7 @@ static int rename_between(struct parent_walk *from, struct parent_walk *to, uint
 		error = -EINVAL;
 	if (!error && over && dentry_inside(from->directory.dentry, over))
 		error = flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	if (!error && (moved->mounts || (over && over->mounts)))
+	if (!error && (mount_on_own(moved) || (over && mount_on_own(over))))
 		error = -EBUSY;
 	if (!error)
 		error = may_remove(source, moved->vnode);
@@ -313,6 +314,8 @@ static int rename_between(struct parent_walk *from, struct parent_walk *to, uint
 		error = source->ops->rename(source, from->name, from->length, target, to->name, to->length,
 		                            flags);
 	if (!error && !(over && over->vnode == moved->vnode)) {
+		if (over && !(flags & RENAME_EXCHANGE))
+			mount_let_name_go(over);
 		if (flags & RENAME_EXCHANGE) {
 			dentry_drop(over); /* both are found again by lookup */
 			dentry_drop(moved);
@@ -461,7 +464,7 @@ SYSCALL_HANDLER(getdents, int fd, uint64_t address, uint32_t bytes)
 static int64_t change_to(struct path *path, struct path *which)
 {
 	int error = access_check(path->dentry->vnode, 1);
-	if (!error && which == &current_task()->fs->root && !capable(CAP_SYS_CHROOT))
+	if (!error && which == &current_task()->fs->root && !capable_own(CAP_SYS_CHROOT))
 		error = -EPERM;
 	if (error) {
 		path_release(path);

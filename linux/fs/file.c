@@ -376,6 +376,7 @@ static int64_t set_owner(struct file *file, int32_t kind, int32_t id)
 	            : kind == OWNER_PROCESS ? process_find(id) != 0
 	                                    : process_group_first(id) != 0))
 		return -ESRCH;
+	id = pid_named(id);
 	file->owner = kind == OWNER_GROUP ? -id : id;
 	file->owner_thread = kind == OWNER_THREAD && id;
 	return 0;
@@ -386,7 +387,7 @@ static int64_t owner_fcntl(struct file *file, int command, uint64_t address)
 	int32_t owner[2];
 	if (command == F_GETOWN_EX) {
 		owner[0] = file->owner_thread ? OWNER_THREAD : file->owner < 0 ? OWNER_GROUP : OWNER_PROCESS;
-		owner[1] = file->owner < 0 ? -file->owner : file->owner;
+		owner[1] = pid_seen(file->owner < 0 ? -file->owner : file->owner);
 		return copy_to_user(address, owner, sizeof(owner));
 	}
 	return copy_from_user(owner, address, sizeof(owner)) ? -EFAULT : set_owner(file, owner[0], owner[1]);

@@ -2,6 +2,7 @@
  * process's descriptors. */
 #include <holon/blueprint.h>
 #include "../internal.h"
+#include "../native/native.h"
 #include "../net/link.h"
 #include "../proc/proc.h"
 #include "../tty/tty.h"
@@ -21,12 +22,22 @@ struct filesystem *filesystem_by_name(const char *type)
 	if (strcmp(type, "devtmpfs") == 0)
 		return device_filesystem;
 	if (strcmp(type, "proc") == 0)
-		return proc_filesystem();
+		return proc_filesystem(pid_namespace_current());
 	if (strcmp(type, "sysfs") == 0)
 		return sys_filesystem();
 	if (strcmp(type, "devpts") == 0)
 		return pty_filesystem();
 	return 0;
+}
+
+bool filesystem_known(const char *type)
+{
+	static const char *const types[] = {"tmpfs", "ramfs", "devtmpfs", "proc", "sysfs", "devpts", "vault"};
+	int64_t magic;
+	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return files_type(type, &magic);
 }
 
 /* The directory NAME below WHERE, made when it is missing; a referenced path in *RESULT. */
@@ -250,7 +261,7 @@ int files_init_first(struct task *task)
 	if (!error)
 		error = make_devices(&root);
 	if (!error)
-		error = mount_at(&root, "proc", proc_filesystem(), 0);
+		error = mount_at(&root, "proc", proc_filesystem(&pid_namespace_first), 0);
 	if (!error)
 		error = mount_at(&root, "sys", sys_filesystem(), 0);
 	uint64_t bytes;

@@ -207,7 +207,7 @@ int64_t lock_fcntl(int fd, struct file *file, int command, uint64_t argument)
 			user.l_start = (int64_t)conflict->start;
 			user.l_len =
 			    conflict->end == TO_THE_END ? 0 : (int64_t)(conflict->end - conflict->start);
-			user.l_pid = conflict->pid;
+			user.l_pid = conflict->pid < 0 ? conflict->pid : pid_seen(conflict->pid);
 		}
 		return copy_to_user(argument, &user, sizeof(user));
 	}

@@ -1,17 +1,14 @@
-/* Mounts: mount(2), umount(2). A mount shows a file system, from one of its directories on, at a place in the tree of
- * another; the same place seen through two mounts is two places, so that mounts are found by both (mount_on).
+/* Mounts and their trees. A mount shows a file system, from one of its directories on, at a place in the tree of another;
+ * the same place seen through two mounts is two places, so that mounts are found by both (mount_on), and a copy of a tree
+ * is another tree: each mount namespace has one. The system calls are in mount_calls.c.
  */
-#include <holon/vault.h>
 #include "../internal.h"
-#include "../native/native.h"
+#include "../proc/proc.h"
 #include "name.h"
 #include "open.h"
-#include "ramfs.h"
 
-#define BUCKETS     64u
-#define OPTIONS_MAX 4096u
+#define BUCKETS 1024u
 
-struct list mounts = LIST_INIT(mounts);
 uint64_t mounts_generation;
 struct wait_queue mounts_wait = WAIT_QUEUE_INIT(mounts_wait);
 
@@ -48,11 +45,20 @@ void cross_mounts(struct path *path)
 	}
 }
 
-static void changed(void)
+void mounts_changed(void)
 {
 	mounts_generation++;
 	wake_all(&mounts_wait, 0);
 }
+
+bool dentry_below(const struct dentry *dentry, const struct dentry *root)
+{
+	while (dentry != root && dentry->parent != dentry)
+		dentry = dentry->parent;
+	return dentry == root;
+}
+
+/* ---- Life ---- */
 
 void mount_release(struct mount *mount)
 {
@@ -68,8 +74,7 @@ void mount_release(struct mount *mount)
 	heap_free(mount);
 }
 
-/* A mount of FILESYSTEM from ROOT on, which is in no tree yet. */
-static struct mount *mount_create(struct filesystem *filesystem, struct dentry *root, const char *source)
+struct mount *mount_create(struct filesystem *filesystem, struct dentry *root, const char *source)
 {
 	struct mount *mount = heap_allocate(sizeof(*mount));
 	if (mount && (mount->source = heap_string(source)) == 0) {
@@ -83,37 +88,190 @@ static struct mount *mount_create(struct filesystem *filesystem, struct dentry *
 	mount->filesystem = filesystem;
 	filesystem->references++;
 	mount->root = dentry_reference(root);
-	list_init(&mount->link);
-	list_init(&mount->covering);
+	struct list *lists[] = {&mount->link,  &mount->covering, &mount->children, &mount->sibling,
+	                        &mount->peers, &mount->slaves,   &mount->slave};
+	for (unsigned i = 0; i < sizeof(lists) / sizeof(struct list *); i++)
+		list_init(lists[i]);
 	return mount;
 }
 
-static void cover(struct mount *mount, const struct path *where)
+struct mount *mount_copy(const struct mount *from, struct dentry *root)
+{
+	struct mount *copy = mount_create(from->filesystem, root, from->source);
+	if (!copy)
+		return 0;
+	copy->read_only = from->read_only;
+	copy->flags = from->flags;
+	copy->flags_kept = from->flags_kept;
+	copy->unbindable = from->unbindable;
+	return copy;
+}
+
+/* ---- Trees ---- */
+
+void mount_place(struct mount *mount, const struct path *where)
 {
 	mount->covered = *where;
 	path_reference(where);
 	where->dentry->mounts++;
 	dentry_keep(where->dentry);
 	list_append(bucket_of(where), &mount->covering);
+	list_append(&where->mount->children, &mount->sibling);
 }
 
-static void uncover(struct mount *mount)
+void mount_displace(struct mount *mount)
 {
 	struct dentry *dentry = mount->covered.dentry;
 	if (!dentry)
 		return;
 	list_remove(&mount->covering);
+	list_remove(&mount->sibling);
 	if (!--dentry->mounts && (dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
 		dentry_drop(dentry);
 	path_release(&mount->covered);
 }
 
-static void attach(struct mount *mount, const struct path *where)
+void mount_enter(struct mount *mount, struct mount_namespace *namespace)
 {
-	list_append(&mounts, &mount->link);
-	if (where)
-		cover(mount, where);
-	changed();
+	mount->namespace = namespace;
+	namespace->count++;
+	list_append(&namespace->mounts, &mount->link);
+}
+
+void mount_leave(struct mount *mount)
+{
+	if (!mount->namespace)
+		return;
+	mount->namespace->count--;
+	mount->namespace = 0;
+	list_remove(&mount->link);
+}
+
+struct mount *mount_next(struct mount *at, const struct mount *top)
+{
+	if (!list_empty(&at->children))
+		return list_first(&at->children, struct mount, sibling);
+	while (at != top) {
+		struct mount *parent = at->covered.mount;
+		if (at->sibling.next != &parent->children)
+			return list_entry(at->sibling.next, struct mount, sibling);
+		at = parent;
+	}
+	return 0;
+}
+
+static uint32_t tree_count(struct mount *top)
+{
+	uint32_t count = 0;
+	for (struct mount *at = top; at; at = mount_next(at, top))
+		count++;
+	return count;
+}
+
+/* Takes MOUNT, which has no children, out of everything; it goes with its last user. */
+static void detach(struct mount *mount)
+{
+	mount_unshare(mount);
+	mount_leave(mount);
+	mount_displace(mount);
+	mount_release(mount);
+}
+
+static struct mount *last_leaf(struct mount *top)
+{
+	struct mount *at = top;
+	while (!list_empty(&at->children))
+		at = list_entry(at->children.previous, struct mount, sibling);
+	return at;
+}
+
+void mount_drop_tree(struct mount *top)
+{
+	for (struct mount *leaf; (leaf = last_leaf(top)) != top;)
+		detach(leaf);
+	detach(top);
+}
+
+void mount_detach_tree(struct mount *top)
+{
+	/* Its places elsewhere go from the leaves up, since those with children stay. */
+	for (struct mount *leaf; (leaf = last_leaf(top)) != top;) {
+		mount_detach_shared(leaf);
+		detach(leaf);
+	}
+	mount_detach_shared(top);
+	detach(top);
+	mounts_changed();
+}
+
+void mount_detach_shared(struct mount *top)
+{
+	struct mount *parent = top->covered.mount;
+	if (!parent || !parent->namespace)
+		return;
+	for (struct mount *at = parent; (at = mount_propagation_next(at, parent)) != 0;) {
+		struct mount *there = mount_on(&(struct path){at, top->covered.dentry});
+		if (there && there != top && list_empty(&there->children) && !there->locked)
+			detach(there);
+	}
+}
+
+/* One would hold the other, which holds it. */
+static bool stands_for_mounts(const struct mount *mount)
+{
+	const struct namespace *namespace = namespace_of_vnode(mount->root->vnode);
+	return namespace && namespace->kind == NAMESPACE_MOUNT;
+}
+
+struct mount *mount_copy_tree(struct mount *top, struct dentry *root, bool bind, int *error)
+{
+	struct mount *made = 0;
+	*error = -ENOMEM;
+	for (struct mount *at = top; at; at = mount_next(at, top)) {
+		struct mount *parent = at == top ? 0 : at->covered.mount->copy;
+		at->copy = 0;
+		/* What is below a place that is not copied is not, either. */
+		if (at != top && (!parent || (bind ? at->unbindable : stands_for_mounts(at)) ||
+		                  (at->covered.mount == top && !dentry_below(at->covered.dentry, root))))
+			continue;
+		at->copy = mount_copy(at, at == top ? root : at->root);
+		if (!at->copy) {
+			mount_copy_end(top);
+			if (made)
+				mount_drop_tree(made);
+			return 0;
+		}
+		mount_share_as(at->copy, at);
+		if (at == top)
+			made = at->copy;
+		else
+			mount_place(at->copy, &(struct path){parent, at->covered.dentry});
+		at->copy->locked = at != top && at->locked;
+	}
+	return made;
+}
+
+void mount_copy_end(struct mount *top)
+{
+	for (struct mount *at = top; at; at = mount_next(at, top))
+		at->copy = 0;
+}
+
+int mount_attach_tree(struct mount *top, const struct path *where)
+{
+	struct mount_namespace *namespace = where->mount->namespace;
+	if (!namespace)
+		return -EINVAL;
+	if (namespace->count + tree_count(top) > (uint32_t)sysctl_mount_max.value)
+		return -ENOSPC;
+	int error = where->mount->group ? mount_propagate(top, where) : 0;
+	if (error)
+		return error;
+	mount_place(top, where);
+	for (struct mount *at = top; at; at = mount_next(at, top))
+		mount_enter(at, namespace);
+	mounts_changed();
+	return 0;
 }
 
 int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root)
@@ -127,294 +285,44 @@ int mount_add(struct filesystem *filesystem, const struct path *where, const cha
 	dentry_release(dentry);
 	if (!mount)
 		return -ENOMEM;
-	attach(mount, where);
-	if (root) {
+	struct mount_namespace *namespace = mount_namespace_current();
+	int error = 0;
+	if (where) {
+		error = mount_attach_tree(mount, where);
+	} else {
+		namespace->top = mount;
+		mount_enter(mount, namespace);
+		mounts_changed();
+	}
+	if (error) {
+		mount_drop_tree(mount);
+	} else if (root) {
 		*root = (struct path){mount, mount->root};
 		path_reference(root);
 	}
-	return 0;
+	return error;
 }
 
-/* Takes MOUNT out of the tree; it goes with its last user. */
-static void detach(struct mount *mount)
+bool mount_on_own(const struct dentry *dentry)
 {
-	list_remove(&mount->link);
-	uncover(mount);
-	changed();
-	mount_release(mount);
-}
-
-/* ---- mount(2) ---- */
-
-static void set_flags(struct mount *mount, uint64_t flags)
-{
-	mount->read_only = flags & MS_RDONLY;
-	mount->flags = (uint32_t)flags & MS_KEPT;
-}
-
-static bool inside(const struct path *path, const struct mount *mount)
-{
-	for (const struct mount *at = path->mount; at; at = at->covered.mount)
-		if (at == mount)
-			return true;
+	const struct mount_namespace *own = mount_namespace_current();
+	struct mount *mount;
+	if (dentry->mounts)
+		list_for_each(mount, &own->mounts, link) if (mount->covered.dentry == dentry) return true;
 	return false;
 }
 
-static bool dentry_below(const struct dentry *dentry, const struct dentry *root)
+void mount_let_name_go(struct dentry *dentry)
 {
-	while (dentry != root && dentry->parent != dentry)
-		dentry = dentry->parent;
-	return dentry == root;
-}
-
-/* MS_BIND: what FROM names, on WHERE too; MS_REC: with what is mounted below it. */
-static int bind(const struct path *from, const struct path *where, bool recursive)
-{
-	if (S_ISDIR(from->dentry->vnode->mode) != S_ISDIR(where->dentry->vnode->mode))
-		return -ENOTDIR;
-	struct mount *top = mount_create(from->mount->filesystem, from->dentry, from->mount->source);
-	if (!top)
-		return -ENOMEM;
-	top->read_only = from->mount->read_only;
-	top->flags = from->mount->flags;
-	struct list *last = mounts.previous;
-	attach(top, where);
-	if (!recursive)
-		return 0;
-	/* Mounts below come after what they are on in the list; each copy hangs on its parent's copy. */
-	for (struct list *at = mounts.next;; at = at->next) {
-		struct mount *each = list_entry(at, struct mount, link);
-		if (each->covered.mount && each != top) {
-			struct mount *parent = 0;
-			if (each->covered.mount == from->mount &&
-			    dentry_below(each->covered.dentry, from->dentry))
-				parent = top;
-			else
-				parent = each->covered.mount->copy;
-			struct mount *copy =
-			    parent ? mount_create(each->filesystem, each->root, each->source) : 0;
-			if (copy) {
-				copy->read_only = each->read_only;
-				copy->flags = each->flags;
-				attach(copy, &(struct path){parent, each->covered.dentry});
+	for (uint32_t i = 0; i < BUCKETS && dentry->mounts; i++) {
+		struct list *at = covering[i].next;
+		while (at && at != &covering[i]) {
+			struct mount *mount = list_entry(at, struct mount, covering);
+			at = at->next;
+			if (mount->covered.dentry == dentry) {
+				mount_drop_tree(mount);
+				at = covering[i].next; /* others may have gone with it */
 			}
-			each->copy = copy;
-		}
-		if (at == last)
-			break;
-	}
-	struct mount *each;
-	list_for_each(each, &mounts, link) each->copy = 0;
-	return 0;
-}
-
-static int move(struct path *from, const struct path *where)
-{
-	struct mount *mount = from->mount;
-	if (from->dentry != mount->root || !mount->covered.dentry)
-		return -EINVAL;
-	if (S_ISDIR(from->dentry->vnode->mode) != S_ISDIR(where->dentry->vnode->mode))
-		return -ENOTDIR;
-	if (inside(where, mount))
-		return -ELOOP;
-	uncover(mount);
-	/* Behind whatever it is on now, in the order of the list. */
-	list_remove(&mount->link);
-	attach(mount, where);
-	return 0;
-}
-
-static int remount(const struct path *where, uint64_t flags, char *options)
-{
-	struct mount *mount = where->mount;
-	if (where->dentry != mount->root)
-		return -EINVAL;
-	if (!(flags & MS_BIND) && mount->filesystem->configure) {
-		int error = mount->filesystem->configure(mount->filesystem, options, false);
-		if (error)
-			return error;
-	}
-	set_flags(mount, flags);
-	changed();
-	return 0;
-}
-
-/* What SOURCE names: "VAULT[:PATH]", an open vault and a directory in it; over the image where OPTIONS say
- * "image". */
-static struct filesystem *vault_filesystem(const char *source, const char *options, bool read_only,
-                                           int *error)
-{
-	char name[VAULT_NAME_MAX + 1];
-	const char *path = strchr(source, ':');
-	handle_t mount = 0;
-	size_t length = path ? (size_t)(path - source) : strlen(source);
-	*error = -EINVAL;
-	if (length >= sizeof(name) || (*options && strcmp(options, "image") != 0))
-		return 0;
-	memcpy(name, source, length);
-	name[length] = 0;
-	*error = vault_mount_of(name, path ? path + 1 : "", read_only ? VAULT_READ_ONLY : VAULT_MAKE, &mount);
-	return *error ? 0 : ramfs_create_backed(mount, read_only, *options, error);
-}
-
-/* The file system of TYPE on the block device that SOURCE names. */
-static struct filesystem *device_filesystem(const char *type, const char *source, const char *options,
-                                            bool read_only, int *error)
-{
-	struct path device;
-	*error = path_walk(AT_FDCWD, source, WALK_FOLLOW, &device);
-	if (*error)
-		return 0;
-	struct filesystem *made = 0;
-	*error = -ENOTBLK;
-	if (S_ISBLK(device.dentry->vnode->mode))
-		made = ramfs_create_on_device(device.dentry->vnode, type, options, read_only, error);
-	path_release(&device);
-	return made;
-}
-
-static int mount_new(const char *type, const char *source, const struct path *where, uint64_t flags,
-                     char *options)
-{
-	int error = -ENODEV;
-	int64_t magic;
-	struct filesystem *filesystem =
-	    strcmp(type, "vault") == 0 ? vault_filesystem(source, options, flags & MS_RDONLY, &error)
-	    : files_type(type, &magic) ? device_filesystem(type, source, options, flags & MS_RDONLY, &error)
-	                               : filesystem_by_name(type);
-	struct path root;
-	if (!filesystem)
-		return error;
-	filesystem->references++;
-	error = 0;
-	if (filesystem->configure)
-		error = filesystem->configure(filesystem, options, filesystem->references == 1);
-	if (!error && !S_ISDIR(where->dentry->vnode->mode))
-		error = -ENOTDIR;
-	else if (!error && where->mount->root == where->dentry && where->mount->filesystem == filesystem &&
-	         !filesystem->release)
-		error = -EBUSY; /* it is there already */
-	if (!error)
-		error = mount_add(filesystem, where, source, &root);
-	if (!error) {
-		set_flags(root.mount, flags);
-		path_release(&root);
-	}
-	if (!--filesystem->references && filesystem->release)
-		filesystem->release(filesystem);
-	return error;
-}
-
-static int mount_with_source(const char *source, const struct path *where, uint64_t flags)
-{
-	struct path from;
-	if (!source[0])
-		return flags & MS_BIND ? -ENOENT : -EINVAL;
-	int error = path_walk(AT_FDCWD, source, WALK_FOLLOW, &from);
-	if (error)
-		return error;
-	error = flags & MS_BIND ? bind(&from, where, flags & MS_REC) : move(&from, where);
-	path_release(&from);
-	return error;
-}
-
-SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_address, uint64_t flags,
-                uint64_t data)
-{
-	char text[PATH_MAX_BYTES], source[PATH_MAX_BYTES] = "", options[OPTIONS_MAX] = "";
-	char type[32] = "";
-	struct path where;
-	const uint64_t propagation = MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE;
-	if ((flags & 0xffff0000ull) == 0xc0ed0000ull)
-		flags &= 0xffff; /* of old, a magic number stood there */
-	int64_t length = type_address ? copy_string_from_user(type, type_address, sizeof(type)) : 0;
-	if (length == -ENAMETOOLONG)
-		length = -ENODEV;
-	if (length >= 0 && source_address)
-		length = copy_string_from_user(source, source_address, sizeof(source));
-	if (length >= 0 && data) {
-		length = copy_string_from_user(options, data, sizeof(options));
-		if (length == -ENAMETOOLONG) { /* a page of data need not end */
-			options[OPTIONS_MAX - 1] = 0;
-			length = 0;
 		}
 	}
-	if (length >= 0)
-		length = path_from_user(text, target, false);
-	if (length < 0)
-		return length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &where);
-	if (error)
-		return error;
-	if (!capable(CAP_SYS_ADMIN))
-		error = -EPERM;
-	else if (flags & MS_REMOUNT)
-		error = remount(&where, flags, options);
-	else if (flags & (MS_BIND | MS_MOVE))
-		error = mount_with_source(source, &where, flags);
-	else if (flags & propagation)
-		error = where.dentry == where.mount->root ? 0 : -EINVAL; /* one name space: nothing spreads */
-	else if (!type_address)
-		error = -EINVAL;
-	else
-		error = mount_new(type, source[0] ? source : "none", &where, flags, options);
-	path_release(&where);
-	return error;
-}
-
-/* ---- umount(2) ---- */
-
-enum { MNT_FORCE = 1, MNT_DETACH = 2, MNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8 };
-
-/* Everything in the tree below and including TOP. */
-static void detach_tree(struct mount *top)
-{
-	/* From the end: mounts below others come later. */
-	for (struct list *at = mounts.previous; at != &mounts;) {
-		struct mount *mount = list_entry(at, struct mount, link);
-		at = at->previous;
-		if (mount != top && inside(&mount->covered, top))
-			detach(mount);
-	}
-	detach(top);
-}
-
-static int unmount(const struct path *root, uint32_t flags)
-{
-	struct mount *mount = root->mount;
-	if (root->dentry != mount->root || list_empty(&mount->link))
-		return -EINVAL;
-	if (!mount->covered.dentry)
-		return -EBUSY;
-	if (flags & MNT_DETACH) {
-		detach_tree(mount);
-		return 0;
-	}
-	if (mount->references > 2) /* the mount itself and the caller's path */
-		return -EBUSY;
-	if ((flags & MNT_EXPIRE) && !mount->expires) {
-		mount->expires = true;
-		return -EAGAIN;
-	}
-	detach(mount);
-	return 0;
-}
-
-SYSCALL_HANDLER(umount2, uint64_t target, uint32_t flags)
-{
-	char text[PATH_MAX_BYTES];
-	struct path root;
-	if ((flags & ~15u) || ((flags & MNT_EXPIRE) && (flags & (MNT_FORCE | MNT_DETACH))))
-		return -EINVAL;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	int64_t length = path_from_user(text, target, false);
-	if (length < 0)
-		return length;
-	int error = path_walk(AT_FDCWD, text, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &root);
-	if (error)
-		return error;
-	error = unmount(&root, flags);
-	path_release(&root);
-	return error;
 }

@@ -619,22 +619,30 @@ int64_t path_from_user(char *buffer, uint64_t address, bool empty)
 	return length == 0 && !empty ? -ENOENT : length;
 }
 
-char *path_text(const struct path *path, char *buffer, uint32_t size)
+static char *path_text_from(const struct path *path, const struct path *root, bool *reached, char *buffer,
+                            uint32_t size)
 {
 	static const char deleted[] = " (deleted)";
-	const struct path *root = &current_task()->fs->root;
 	const struct dentry *dentry = path->dentry;
 	const struct mount *mount = path->mount;
 	char *at = buffer + size - 1;
 	*at = 0;
+	*reached = false;
+	if (mount && !mount->covered.dentry && (mount->filesystem->flags & FILESYSTEM_BARE)) {
+		at -= dentry->length;
+		memcpy(at, dentry->name, dentry->length);
+		return at;
+	}
 	if (!dentry->hashed && !(mount && dentry == mount->root) &&
 	    !(mount && mount->filesystem->flags & FILESYSTEM_UNCACHED)) {
 		at -= sizeof(deleted) - 1;
 		memcpy(at, deleted, sizeof(deleted) - 1);
 	}
 	for (;;) {
-		if (mount == root->mount && dentry == root->dentry)
+		if (mount == root->mount && dentry == root->dentry) {
+			*reached = true;
 			break;
+		}
 		if (mount && dentry == mount->root) {
 			if (!mount->covered.dentry)
 				break;
@@ -656,6 +664,19 @@ char *path_text(const struct path *path, char *buffer, uint32_t size)
 	return at;
 }
 
+char *path_text(const struct path *path, char *buffer, uint32_t size)
+{
+	bool reached;
+	return path_text_from(path, &current_task()->fs->root, &reached, buffer, size);
+}
+
+char *path_text_below(const struct path *path, const struct path *root, char *buffer, uint32_t size)
+{
+	bool reached;
+	char *text = path_text_from(path, root, &reached, buffer, size);
+	return reached ? text : 0;
+}
+
 /* ---- Permission ---- */
 
 static bool in_groups(const struct credentials *credentials, uint32_t gid)
@@ -674,7 +695,7 @@ bool in_group(uint32_t gid)
 
 bool owns(const struct vnode *vnode)
 {
-	return current_task()->credentials.fsuid == vnode->uid || capable(CAP_FOWNER);
+	return current_task()->credentials.fsuid == vnode->uid || capable_over(vnode, CAP_FOWNER);
 }
 
 uint32_t privilege_bits_lost(const struct vnode *vnode)
@@ -682,8 +703,16 @@ uint32_t privilege_bits_lost(const struct vnode *vnode)
 	if (S_ISDIR(vnode->mode) || !(vnode->mode & (S_ISUID | S_ISGID)))
 		return 0;
 	/* Without execution for the group the bit means something else, and goes only with the right to it. */
-	bool group = (vnode->mode & 010) || !(in_group(vnode->gid) || capable(CAP_FSETID));
+	bool group = (vnode->mode & 010) || !(in_group(vnode->gid) || capable_over(vnode, CAP_FSETID));
 	return vnode->mode & (S_ISUID | (group ? S_ISGID : 0u));
+}
+
+/* Capabilities of a user namespace are over what belongs to it. */
+static bool ids_mapped(const struct vnode *vnode)
+{
+	const struct user_namespace *user = user_namespace_current();
+	return user == &user_namespace_first || (id_up(user, &user->uids, vnode->uid) != ID_NONE &&
+	                                         id_up(user, &user->gids, vnode->gid) != ID_NONE);
 }
 
 /* capabilities(7): CAP_DAC_READ_SEARCH reads files and searches directories; CAP_DAC_OVERRIDE does all but run
@@ -698,6 +727,8 @@ static int access_as(const struct vnode *vnode, uint32_t want, uint32_t uid, uin
 		bits = vnode->mode >> 3 & 7;
 	if (!(want & ~bits))
 		return 0;
+	if (capabilities && !ids_mapped(vnode))
+		return -EACCES;
 	bool reads = S_ISDIR(vnode->mode) ? !(want & 2) : want == 4;
 	if (reads && (capabilities >> CAP_DAC_READ_SEARCH & 1))
 		return 0;
@@ -717,7 +748,7 @@ int access_check_real(const struct vnode *vnode, uint32_t want)
 	const struct credentials *credentials = &current_task()->credentials;
 	uint64_t capabilities = credentials->cap_effective;
 	if (!(credentials->securebits & SECBIT_NO_SETUID_FIXUP))
-		capabilities = credentials->uid ? 0 : credentials->cap_permitted;
+		capabilities = uid_seen(credentials->uid) ? 0 : credentials->cap_permitted;
 	return access_as(vnode, want, credentials->uid, credentials->gid, capabilities);
 }
 

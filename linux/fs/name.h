@@ -6,13 +6,15 @@
  */
 #pragma once
 
+#include "../include/namespace.h"
 #include "../include/vnode.h"
 
 #define NAME_MAX_BYTES 255u
 #define PATH_MAX_BYTES 4096u
 #define SYMLINKS_MAX   40u
 
-enum filesystem_flags { FILESYSTEM_UNCACHED = 1, FILESYSTEM_READ_ONLY = 2 };
+/* BARE: what is no directory's has a name that stands for itself. */
+enum filesystem_flags { FILESYSTEM_UNCACHED = 1, FILESYSTEM_READ_ONLY = 2, FILESYSTEM_BARE = 4 };
 
 struct filesystem {
 	const char *name; /* "ramfs", "proc", ... as in /proc/mounts */
@@ -24,6 +26,8 @@ struct filesystem {
 	int (*configure)(struct filesystem *filesystem, char *options, bool new);
 	/* The same as in /proc/mounts, each with a comma before it. */
 	void (*options)(const struct filesystem *filesystem, struct proc_text *text);
+	struct user_namespace *of_user; /* in which it was made; compared only. 0: the first */
+	void *private;
 	bool attributes; /* it keeps extended attributes, in its vnodes */
 	/* Limits, 0: none; guarded by the common lock, held alone. */
 	uint64_t bytes_max, bytes_used, nodes_max, nodes_used;
@@ -50,20 +54,40 @@ struct dentry {
 	char small[32];
 };
 
+/* Trees of mounts: a mount in a tree is a child of the one that it covers a place of. Those of a namespace are one tree
+ * whose top covers nothing. What is mounted below one that is shared comes below its peers, too, and below those that are
+ * their slaves: mount_namespaces(7), mount_share.c. */
 struct mount {
 	uint32_t references;
 	uint64_t id;
-	struct filesystem *filesystem; /* a reference */
-	struct dentry *root;           /* a reference */
-	struct path covered;           /* where it is mounted; references; empty for the first */
-	struct list link;              /* all mounts, in order; by itself once it is taken away */
-	struct list covering;          /* in the hash of mount_on */
+	struct filesystem *filesystem;     /* a reference */
+	struct dentry *root;               /* a reference */
+	struct path covered;               /* where it is mounted; references; empty for the first */
+	struct mount_namespace *namespace; /* 0: in none; held by none */
+	struct list link;                  /* the namespace's mounts, in order; else by itself */
+	struct list covering;              /* in the hash of mount_on */
+	struct list children, sibling;
+	struct list peers;         /* a ring, with itself */
+	uint64_t group;            /* of the peers; 0: not shared */
+	struct mount *master;      /* a mount of the group that it is a slave of */
+	struct list slaves, slave; /* those that are this one's; in the master's list */
+	bool unbindable;
 	bool read_only;
-	bool expires;       /* umount2 with MNT_EXPIRE has been here */
-	uint32_t flags;     /* MS_* of it, but MS_RDONLY */
-	char *source;       /* heap memory */
-	struct mount *copy; /* while a tree is copied */
+	bool expires;   /* umount2 with MNT_EXPIRE has been here */
+	bool locked;    /* it came with others that hide things from its user namespace: it stays with them */
+	uint32_t flags; /* MS_* of it, but MS_RDONLY */
+	uint32_t flags_kept; /* those, with MS_RDONLY, that its user namespace must not take away */
+	char *source;        /* heap memory */
+	struct mount *copy;  /* while a tree is copied */
 };
+
+struct mount_namespace {
+	struct namespace common;
+	struct list mounts; /* in order of their coming */
+	struct mount *top;  /* a reference */
+	uint32_t count;
+};
+extern struct mount_namespace mount_namespace_first;
 
 /* mount(2) */
 enum mount_flags {
@@ -77,19 +101,19 @@ enum mount_flags {
 	MS_BIND = 4096,
 	MS_MOVE = 8192,
 	MS_REC = 16384,
+	MS_SILENT = 1 << 15,
 	MS_UNBINDABLE = 1 << 17,
 	MS_PRIVATE = 1 << 18,
 	MS_SLAVE = 1 << 19,
 	MS_SHARED = 1 << 20,
 	MS_RELATIME = 1 << 21,
 	MS_STRICTATIME = 1 << 24,
+	MS_PROPAGATION = MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE,
 	MS_KEPT = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME,
 };
 
 /* FILE is read: should its time of last access become *NOW (relatime, mount(8))? */
 bool access_time_due(const struct file *file, struct linux_timespec *now);
-
-extern struct list mounts;
 
 struct vnode *vnode_create(struct filesystem *filesystem, uint32_t mode, size_t bytes);
 void vnode_release(struct vnode *vnode);
@@ -105,6 +129,57 @@ static inline struct vnode *vnode_reference(struct vnode *vnode)
 
 /* Mounts FILESYSTEM on WHERE (0: as the first root); the new root with references into *ROOT where that is not 0. */
 int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root);
+/* A mount of FILESYSTEM from ROOT on, which is in no tree yet; 0: no memory. */
+struct mount *mount_create(struct filesystem *filesystem, struct dentry *root, const char *source);
+/* Another mount of the same as FROM, from ROOT on; not its children, nor its peers. */
+struct mount *mount_copy(const struct mount *from, struct dentry *root);
+/* A copy of TOP from ROOT on with all that is mounted below, but for what cannot be bound (BIND); 0 with *ERROR. Where
+ * each mount of TOP's has gone its `copy` says, until mount_copy_end. */
+struct mount *mount_copy_tree(struct mount *top, struct dentry *root, bool bind, int *error);
+void mount_copy_end(struct mount *top);
+/* The next of TOP's tree behind AT, parents first; 0 at the end. */
+struct mount *mount_next(struct mount *at, const struct mount *top);
+/* Lets go a tree that is in no namespace. */
+void mount_drop_tree(struct mount *top);
+/* Puts the tree TOP, which is in no namespace, on WHERE, or on its peers, too: -ENOSPC, -ENOMEM, with TOP the caller's
+ * still. */
+int mount_attach_tree(struct mount *top, const struct path *where);
+/* Takes the tree TOP out of its place. */
+void mount_detach_tree(struct mount *top);
+/* The same for the places where it came to by propagation. */
+void mount_detach_shared(struct mount *top);
+/* MOUNT, in no place, goes on WHERE, or there becomes the top of a namespace (0); and away from it. */
+void mount_place(struct mount *mount, const struct path *where);
+void mount_displace(struct mount *mount);
+/* MOUNT is the namespace's from here on; and no more. */
+void mount_enter(struct mount *mount, struct mount_namespace *namespace);
+void mount_leave(struct mount *mount);
+/* Is something mounted on DENTRY in the current task's namespace? */
+bool mount_on_own(const struct dentry *dentry);
+/* DENTRY's name goes, and with it what is mounted there, in other namespaces. */
+void mount_let_name_go(struct dentry *dentry);
+/* Is the current task's root another than its namespace's? */
+bool mount_is_chrooted(void);
+/* Are DENTRY and ROOT one, or is it below? */
+bool dentry_below(const struct dentry *dentry, const struct dentry *root);
+void mounts_changed(void);
+struct mount_namespace *mount_namespace_current(void);
+/* May the current task change its namespace's mounts? */
+bool mount_permitted(void);
+
+/* mount_share.c: MOUNT becomes what MS_SHARED and its like (TYPE) say. */
+void mount_set_propagation(struct mount *mount, uint64_t type);
+/* COPY, new, becomes a peer of FROM's where that is shared, and a slave of whom it is one. */
+void mount_share_as(struct mount *copy, struct mount *from);
+/* MOUNT goes: its slaves become its peers', or its master's. */
+void mount_unshare(struct mount *mount);
+/* TOP's tree comes into a namespace of another user's: it stays together, and its flags. */
+void mount_lock_tree(struct mount *top);
+/* Copies of TOP for all places that WHERE's mount propagates to, put there; *ERROR, with nothing done. */
+int mount_propagate(struct mount *top, const struct path *where);
+/* The next mount that a change of FROM's is told to, behind AT (FROM at first); 0 at the end. */
+struct mount *mount_propagation_next(struct mount *at, struct mount *from);
+
 /* What is mounted on PATH, or 0. */
 struct mount *mount_on(const struct path *path);
 /* Down through whatever is mounted on PATH. */
@@ -139,9 +214,13 @@ void dentry_release(struct dentry *dentry);
  * the start inside BUFFER (it is built from the end). */
 char *path_text(const struct path *path, char *buffer, uint32_t size);
 
+/* The same from ROOT on; 0: there is no way there. */
+char *path_text_below(const struct path *path, const struct path *root, char *buffer, uint32_t size);
+
 /* A file system of TYPE to mount: "tmpfs" a new one, "proc", "sysfs", "devpts" the one there is; 0: unknown.
  * (init.c) */
 struct filesystem *filesystem_by_name(const char *type);
+bool filesystem_known(const char *type);
 
 /* xattr.c: VNODE goes, and its extended attributes. */
 void xattr_free(struct vnode *vnode);

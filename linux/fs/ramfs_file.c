@@ -75,7 +75,7 @@ static int64_t write_in(struct ram_node *node, const struct file *file, struct i
 		end = from + allowed;
 	}
 	bool limited = node->vnode.filesystem->bytes_max;
-	uint32_t lost = capable(CAP_FSETID) ? 0 : privilege_bits_lost(&node->vnode);
+	uint32_t lost = capable_over(&node->vnode, CAP_FSETID) ? 0 : privilege_bits_lost(&node->vnode);
 	if (!alone && (limited || lost || !ram_data_writable(node, end) ||
 	               (ram_backing(node) && !backing_writable(node, at, end))))
 		return -EALONE;

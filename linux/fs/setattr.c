@@ -9,7 +9,7 @@
 static bool may_chown(const struct vnode *vnode, const struct attributes *attributes, uint32_t mask)
 {
 	bool owner = current_task()->credentials.fsuid == vnode->uid;
-	if (capable(CAP_CHOWN))
+	if (capable_over(vnode, CAP_CHOWN))
 		return true;
 	if ((mask & ATTRIBUTE_UID) && !(owner && attributes->uid == vnode->uid))
 		return false;
@@ -36,7 +36,7 @@ static int set_attributes(struct vnode *vnode, const struct path *path, const st
 			return error;
 	}
 	/* Only a member of the file's group, or who may, keeps the set-group-ID bit. */
-	if ((mask & ATTRIBUTE_MODE) && !in_group(vnode->gid) && !capable(CAP_FSETID))
+	if ((mask & ATTRIBUTE_MODE) && !in_group(vnode->gid) && !capable_over(vnode, CAP_FSETID))
 		wanted.mode &= ~(uint32_t)S_ISGID;
 	if (!(mask & (ATTRIBUTE_MODE | ATTRIBUTE_ATIME | ATTRIBUTE_MTIME)) && privilege_bits_lost(vnode)) {
 		wanted.mode = vnode->mode & ~privilege_bits_lost(vnode);
@@ -99,9 +99,18 @@ static uint32_t owner_mask(uint32_t uid, uint32_t gid)
 	return (uid == UINT32_MAX ? 0u : ATTRIBUTE_UID) | (gid == UINT32_MAX ? 0u : ATTRIBUTE_GID);
 }
 
+/* To what the guest's ids stand for; false: for nothing. */
+static bool owners_named(uint32_t *uid, uint32_t *gid)
+{
+	return (*uid == UINT32_MAX || (*uid = uid_named(*uid)) != ID_NONE) &&
+	       (*gid == UINT32_MAX || (*gid = gid_named(*gid)) != ID_NONE);
+}
+
 SYSCALL_HANDLER(fchownat, int directory, uint64_t path, uint32_t uid, uint32_t gid, uint32_t flags)
 {
 	if (flags & ~(uint32_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (!owners_named(&uid, &gid))
 		return -EINVAL;
 	return set_at(directory, path, flags, &(struct attributes){.uid = uid, .gid = gid},
 	              owner_mask(uid, gid), false);
@@ -119,6 +128,8 @@ SYSCALL_HANDLER(lchown, uint64_t path, uint32_t uid, uint32_t gid)
 
 SYSCALL_HANDLER(fchown, int fd, uint32_t uid, uint32_t gid)
 {
+	if (!owners_named(&uid, &gid))
+		return -EINVAL;
 	return set_file(fd, &(struct attributes){.uid = uid, .gid = gid}, owner_mask(uid, gid), false);
 }
 

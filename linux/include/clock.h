@@ -15,6 +15,9 @@ uint64_t clock_realtime(void);
 struct linux_timespec clock_realtime_timespec(void);
 void clock_set_realtime(uint64_t ns);
 /* Linux clock id to its time; -EINVAL. CPU-time clocks included. */
+/* A clock that a guest named, to be kept: by what number a CPU clock's task is known here; and its time. */
+int32_t clock_keep(int32_t clock);
+int clock_read_kept(int32_t clock, uint64_t *ns);
 int clock_read(int32_t clock, uint64_t *ns);
 /* A time on CLOCK (realtime, monotonic, boottime) as monotonic deadline. */
 int clock_deadline(int32_t clock, uint64_t ns, uint64_t *deadline);

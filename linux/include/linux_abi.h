@@ -528,6 +528,7 @@ enum {
 #define CLONE_VFORK          0x00004000ull
 #define CLONE_PARENT         0x00008000ull
 #define CLONE_THREAD         0x00010000ull
+#define CLONE_NEWTIME        0x00000080ull /* of unshare and setns alone */
 #define CLONE_NEWNS          0x00020000ull
 #define CLONE_SYSVSEM        0x00040000ull
 #define CLONE_SETTLS         0x00080000ull

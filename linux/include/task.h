@@ -12,6 +12,7 @@
 #include <native_arch.h>
 #include "linux_abi.h"
 #include "list.h"
+#include "namespace.h"
 #include "signal.h"
 #include "clock.h"
 #include "wait.h"
@@ -77,6 +78,7 @@ struct credentials {
 	uint32_t gid, egid, sgid, fsgid;
 	uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
 	uint32_t securebits;
+	struct user_namespace *user; /* a reference; the ids are those of the first one */
 	uint32_t group_count;
 	uint32_t groups[32];
 };
@@ -98,9 +100,9 @@ struct task {
 	struct process *process;
 	volatile uint32_t work; /* enum task_work */
 	uint32_t held_count;    /* files of `held`: see file_of */
-	int32_t tid;
-	bool sleeping, woken; /* see wait.h */
-	uint8_t traps;        /* enum task_trap: somebody looks at each system call first */
+	int32_t tid;            /* in the first PID namespace */
+	bool sleeping, woken;   /* see wait.h */
+	uint8_t traps;          /* enum task_trap: somebody looks at each system call first */
 	uint8_t seccomp_mode;
 	uint64_t entered; /* the processor's counter when it last came into the personality or woke in it */
 	uint64_t system_counter; /* the counter's advance in the personality, up to then */
@@ -119,6 +121,8 @@ struct task {
 	uint32_t altstack_flags;
 
 	struct credentials credentials;
+	int32_t number;                /* tid, in its own PID namespace */
+	struct namespaces *namespaces; /* a reference; 0 of workers, and once it is going */
 	struct seccomp_filter *filter; /* a reference: task/seccomp.c */
 	struct trace *trace;           /* trace/trace.h */
 	struct list tracees;           /* records of those that it traces */
@@ -160,7 +164,8 @@ struct task {
 
 /* A session's or group's id is the pid of its leader; members are found through the process table. */
 struct process {
-	int32_t pid;
+	int32_t pid, number;        /* in the first PID namespace; in its own */
+	struct pid_namespace *pids; /* its own: held by its number */
 	uint32_t
 	    references; /* one while it is in the table, one a thread, others by holders (pidfds, /proc) */
 	int32_t pgid, sid;
@@ -177,6 +182,7 @@ struct process {
 	struct wait_queue exit_wait;   /* pidfd poll */
 	bool exiting, execing, zombie, stopped, continued, subreaper, did_exec, dumpable_off;
 	bool stop_reported, killed; /* by SIGKILL */
+	bool unkillable;            /* the first of a PID namespace but the first one: process_shielded */
 	struct core_dump *core;     /* its core file is being written */
 	struct trace *trace;        /* of the leader, while somebody traces it */
 	int32_t parent_thread;      /* the thread of its parent that made it */
@@ -226,15 +232,21 @@ static inline struct thread_page *current_page(void)
 	return (struct thread_page *)((char *)current_area() + TASK_AREA_BYTES - 2 * 4096);
 }
 
-/* By number, in the one namespace; 0 when there is none. No reference: valid until the caller sleeps. */
+/* By number, as the current task's PID namespace has it; 0 when there is none. No reference: valid until the caller
+ * sleeps. */
 struct task *task_find(int32_t tid);
 struct process *process_find(int32_t pid);
+/* The same by the number of the first PID namespace, which is what the personality keeps. */
+struct task *task_by_id(int32_t id);
+struct process *process_by_id(int32_t id);
 struct process *process_reference(struct process *process);
 void process_release(struct process *process);
 /* All processes in order of creation (zombies too): PREVIOUS 0 = the first. For /proc. */
 struct process *process_next(struct process *previous);
-/* First process of group PGID, and the next after PROCESS; 0 at the end. */
+/* First process of group PGID, and the next after PROCESS; 0 at the end. The second is by the number of the first PID
+ * namespace. */
 struct process *process_group_first(int32_t pgid);
+struct process *group_first(int32_t pgid);
 struct process *process_group_next(struct process *process);
 /* True when PGID has members but none whose parent is in another group of the same session (POSIX: orphaned).
  */
@@ -248,10 +260,12 @@ _Noreturn void process_exit(int32_t status);
 /* CPU time used so far, ns. */
 uint64_t process_cpu_ns(const struct process *process);
 
-/* CAP_* of the current task's effective set. */
+/* CAP_* of the current task's effective set, in the first user namespace: over the sub-kernel as a whole. Over less:
+ * namespace.h. */
 static inline bool capable(unsigned capability)
 {
-	return current_task()->credentials.cap_effective >> capability & 1;
+	const struct credentials *credentials = &current_task()->credentials;
+	return credentials->user == &user_namespace_first && (credentials->cap_effective >> capability & 1);
 }
 
 /* The controlling terminal's part of a session leader's end: hang-up (file side). */

@@ -3,6 +3,52 @@
 
 #define PLACES 32768
 
+struct ipc_namespace ipc_namespace_first = {
+    .common = {.kind = NAMESPACE_IPC, .references = 1, .inode = 4026531839, .owner = &user_namespace_first},
+    .message_queues = LIST_INIT(ipc_namespace_first.message_queues)};
+
+struct ipc_namespace *ipc_current(void)
+{
+	const struct namespaces *own = current_task()->namespaces;
+	return own ? container_of(own->of[NAMESPACE_IPC], struct ipc_namespace, common)
+	           : &ipc_namespace_first;
+}
+
+bool ipc_capable(unsigned capability)
+{
+	return capable_in(ipc_current()->common.owner, capability);
+}
+
+struct namespace *ipc_namespace_copy(struct namespace *from, struct user_namespace *owner, int *error)
+{
+	struct ipc_namespace *made = heap_allocate(sizeof(*made));
+	(void)from;
+	*error = made ? namespace_init(&made->common, NAMESPACE_IPC, owner) : -ENOMEM;
+	if (*error) {
+		heap_free(made);
+		return 0;
+	}
+	list_init(&made->message_queues);
+	return &made->common;
+}
+
+void ipc_namespace_free(struct namespace *namespace)
+{
+	static void (*const remove[IPC_TABLES])(struct ipc_object *) = {segment_remove, set_remove,
+	                                                                queue_remove};
+	struct ipc_namespace *gone = container_of(namespace, struct ipc_namespace, common);
+	for (unsigned kind = 0; kind < IPC_TABLES; kind++) {
+		struct ipc_table *table = &gone->tables[kind];
+		for (uint32_t i = 0; i < table->highest; i++)
+			if (table->slots[i])
+				remove[kind](table->slots[i]);
+		heap_free(table->slots);
+	}
+	message_queues_end(gone);
+	namespace_deinit(namespace);
+	heap_free(gone);
+}
+
 struct ipc_object *ipc_at(const struct ipc_table *table, int32_t place)
 {
 	return table->slots && place >= 0 && (uint32_t)place < IPC_OBJECTS_MAX ? table->slots[place] : 0;
@@ -41,6 +87,7 @@ int64_t ipc_enter(struct ipc_table *table, struct ipc_object *object, int32_t ke
 		table->sequence = (uint16_t)((table->sequence + 1) & 0x7fff);
 	else
 		table->highest = place + 1;
+	object->table = table;
 	object->key = key;
 	object->sequence = table->sequence;
 	object->number = (int32_t)(table->sequence * PLACES + place);
@@ -52,8 +99,9 @@ int64_t ipc_enter(struct ipc_table *table, struct ipc_object *object, int32_t ke
 	return object->number;
 }
 
-void ipc_remove(struct ipc_table *table, struct ipc_object *object)
+void ipc_remove(struct ipc_object *object)
 {
+	struct ipc_table *table = object->table;
 	table->slots[object->number % PLACES] = 0;
 	table->used--;
 }
@@ -75,22 +123,22 @@ bool ipc_permitted(const struct ipc_object *object, uint32_t want)
 		granted >>= 6;
 	else if (in_group_of(credentials, object->gid) || in_group_of(credentials, object->creator_gid))
 		granted >>= 3;
-	return !(want & ~granted & 7) || capable(CAP_IPC_OWNER);
+	return !(want & ~granted & 7) || ipc_capable(CAP_IPC_OWNER);
 }
 
 bool ipc_owned(const struct ipc_object *object)
 {
 	uint32_t euid = current_task()->credentials.euid;
-	return euid == object->uid || euid == object->creator_uid || capable(CAP_SYS_ADMIN);
+	return euid == object->uid || euid == object->creator_uid || ipc_capable(CAP_SYS_ADMIN);
 }
 
 void ipc_describe(const struct ipc_object *object, struct ipc_permissions *to)
 {
 	*to = (struct ipc_permissions){.key = object->key,
-	                               .uid = object->uid,
-	                               .gid = object->gid,
-	                               .creator_uid = object->creator_uid,
-	                               .creator_gid = object->creator_gid,
+	                               .uid = uid_seen(object->uid),
+	                               .gid = gid_seen(object->gid),
+	                               .creator_uid = uid_seen(object->creator_uid),
+	                               .creator_gid = gid_seen(object->creator_gid),
 	                               .mode = object->mode,
 	                               .sequence = object->sequence};
 }
@@ -99,10 +147,11 @@ int ipc_set(struct ipc_object *object, const struct ipc_permissions *from)
 {
 	if (!ipc_owned(object))
 		return -EPERM;
-	if (from->uid == UINT32_MAX || from->gid == UINT32_MAX)
+	uint32_t uid = uid_named(from->uid), gid = gid_named(from->gid);
+	if (uid == ID_NONE || gid == ID_NONE)
 		return -EINVAL;
-	object->uid = from->uid;
-	object->gid = from->gid;
+	object->uid = uid;
+	object->gid = gid;
 	object->mode = (object->mode & ~0777u) | (from->mode & 0777);
 	return 0;
 }

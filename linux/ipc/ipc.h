@@ -22,7 +22,9 @@ enum {
 /* semctl(2) and its like: a flag of old that glibc sets. */
 #define IPC_64 0x100
 
+struct ipc_table;
 struct ipc_object {
+	struct ipc_table *table; /* that it is in */
 	int32_t key, number;
 	uint32_t uid, gid, creator_uid, creator_gid;
 	uint32_t mode; /* permissions, and flags of the kind */
@@ -34,6 +36,25 @@ struct ipc_table {
 	uint32_t used, highest;    /* objects; places ever used */
 	uint16_t sequence;
 };
+
+/* ipc_namespaces(7) */
+enum { IPC_SEGMENTS, IPC_SETS, IPC_QUEUES, IPC_TABLES };
+struct ipc_namespace {
+	struct namespace common;
+	struct ipc_table tables[IPC_TABLES];
+	struct list message_queues; /* of POSIX, by name */
+	uint32_t message_queue_count;
+};
+extern struct ipc_namespace ipc_namespace_first;
+/* The current task's. */
+struct ipc_namespace *ipc_current(void);
+/* Has it CAPABILITY over that? */
+bool ipc_capable(unsigned capability);
+/* Removes all of each kind, for the end of a namespace. */
+void segment_remove(struct ipc_object *object);
+void set_remove(struct ipc_object *object);
+void queue_remove(struct ipc_object *object);
+void message_queues_end(struct ipc_namespace *namespace);
 
 /* struct ipc64_perm */
 struct ipc_permissions {
@@ -52,7 +73,7 @@ struct ipc_object *ipc_at(const struct ipc_table *table, int32_t place);
 struct ipc_object *ipc_by_key(const struct ipc_table *table, int32_t key);
 /* Enters OBJECT, made by the current task with FLAGS; its number, or an error with OBJECT the caller's still. */
 int64_t ipc_enter(struct ipc_table *table, struct ipc_object *object, int32_t key, uint32_t flags);
-void ipc_remove(struct ipc_table *table, struct ipc_object *object);
+void ipc_remove(struct ipc_object *object);
 /* May the current task do WANT (0400 read, 0200 change, or both)? */
 bool ipc_permitted(const struct ipc_object *object, uint32_t want);
 /* May it change or remove the object itself? */

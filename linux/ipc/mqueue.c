@@ -22,8 +22,10 @@ struct posted {
 };
 
 struct mqueue {
-	struct list link; /* in `named`, or by itself */
+	struct list link;              /* in its namespace's, or by itself */
+	struct ipc_namespace *counted; /* there; 0: that has ended */
 	char *name;
+	struct list all;
 	uint32_t users; /* open files; the name */
 	uint32_t uid, gid, mode;
 	uint64_t count, count_max, bytes_max, bytes;
@@ -35,12 +37,11 @@ struct mqueue {
 	uint64_t value;
 };
 
-static struct list named = LIST_INIT(named);
-static uint32_t queue_count;
-
 struct linux_mq_attr {
 	int64_t flags, count_max, bytes_max, count, reserved[4];
 };
+
+static struct list all_queues = LIST_INIT(all_queues);
 
 static void mqueue_put(struct mqueue *queue)
 {
@@ -51,7 +52,9 @@ static void mqueue_put(struct mqueue *queue)
 		list_remove(&message->link);
 		heap_free(message);
 	}
-	queue_count--;
+	if (queue->counted)
+		queue->counted->message_queue_count--;
+	list_remove(&queue->all);
 	heap_free(queue->name);
 	heap_free(queue);
 }
@@ -71,7 +74,7 @@ static int64_t mqueue_read(struct file *file, struct io *io, int64_t *position)
 	const struct mqueue *queue = file->private;
 	char text[96];
 	int length = text_format(text, sizeof(text), "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n",
-	                         queue->bytes, 0, queue->signal, queue->notified);
+	                         queue->bytes, 0, queue->signal, pid_seen(queue->notified));
 	if (*position >= length)
 		return 0;
 	int64_t done = io_put(io, text + *position, (size_t)(length - *position));
@@ -105,10 +108,25 @@ static const struct file_ops mqueue_ops = {.read = mqueue_read,
                                            .describe = mqueue_describe,
                                            .seekable = true};
 
+void message_queues_end(struct ipc_namespace *namespace)
+{
+	struct mqueue *queue, *next;
+	list_for_each_safe(queue, next, &all_queues, all)
+	{
+		if (queue->counted != namespace)
+			continue;
+		queue->counted = 0;
+		if (list_empty(&queue->link))
+			continue;
+		list_remove(&queue->link);
+		mqueue_put(queue);
+	}
+}
+
 static struct mqueue *find(const char *name)
 {
 	struct mqueue *queue;
-	list_for_each(queue, &named, link)
+	list_for_each(queue, &ipc_current()->message_queues, link)
 	{
 		if (strcmp(queue->name, name) == 0)
 			return queue;
@@ -153,7 +171,7 @@ static struct mqueue *create(const char *name, uint32_t mode, uint64_t attribute
 	if (bytes > current_task()->process->limits[RLIMIT_MSGQUEUE].current)
 		return 0;
 	*error = -ENOSPC;
-	if (queue_count >= QUEUES_MAX && !free_choice)
+	if (ipc_current()->message_queue_count >= QUEUES_MAX && !free_choice)
 		return 0;
 	*error = -ENOMEM;
 	struct mqueue *queue = heap_allocate(sizeof(*queue));
@@ -170,8 +188,10 @@ static struct mqueue *create(const char *name, uint32_t mode, uint64_t attribute
 	list_init(&queue->messages);
 	wait_queue_init(&queue->read_wait);
 	wait_queue_init(&queue->write_wait);
-	list_append(&named, &queue->link);
-	queue_count++;
+	queue->counted = ipc_current();
+	queue->counted->message_queue_count++;
+	list_append(&queue->counted->message_queues, &queue->link);
+	list_append(&all_queues, &queue->all);
 	*error = 0;
 	return queue;
 }
@@ -234,13 +254,13 @@ static int deadline_of(uint64_t address, uint64_t *deadline)
 /* The first message in an empty queue that nobody waits for. */
 static void notify(struct mqueue *queue)
 {
-	struct process *process = queue->notified ? process_find(queue->notified) : 0;
+	struct process *process = queue->notified ? process_by_id(queue->notified) : 0;
 	queue->notified = 0;
 	if (!process || !queue->signal)
 		return;
 	struct linux_siginfo info = {.si_signo = queue->signal,
 	                             .si_code = SI_MESGQ,
-	                             .pid = current_task()->process->pid,
+	                             .pid = pid_seen_by(process, current_task()->process->pid),
 	                             .uid = current_task()->credentials.uid,
 	                             .value = queue->value};
 	(void)signal_send_process(process, queue->signal, &info);
@@ -348,7 +368,7 @@ SYSCALL_HANDLER(mq_notify, int fd, uint64_t address)
 		queue->notified = queue->notified == self ? 0 : queue->notified;
 		return 0;
 	}
-	if (queue->notified && process_find(queue->notified))
+	if (queue->notified && process_by_id(queue->notified))
 		return -EBUSY;
 	queue->notified = self;
 	queue->signal = event.kind == SIGEV_SIGNAL ? event.signal : 0;

@@ -25,7 +25,10 @@ struct queue {
 	struct wait_queue wait;
 };
 
-static struct ipc_table queues;
+static struct ipc_table *queues(void)
+{
+	return &ipc_current()->tables[IPC_QUEUES];
+}
 
 static void queue_put(struct queue *queue)
 {
@@ -39,9 +42,18 @@ static void queue_put(struct queue *queue)
 	heap_free(queue);
 }
 
+void queue_remove(struct ipc_object *object)
+{
+	struct queue *queue = (struct queue *)object;
+	ipc_remove(object);
+	queue->removed = true;
+	wake_all(&queue->wait, 0);
+	queue_put(queue);
+}
+
 SYSCALL_HANDLER(msgget, int32_t key, uint32_t flags)
 {
-	const struct ipc_object *old = key == IPC_PRIVATE ? 0 : ipc_by_key(&queues, key);
+	const struct ipc_object *old = key == IPC_PRIVATE ? 0 : ipc_by_key(queues(), key);
 	if (old)
 		return ipc_get_old(old, flags);
 	if (key != IPC_PRIVATE && !(flags & IPC_CREAT))
@@ -54,7 +66,7 @@ SYSCALL_HANDLER(msgget, int32_t key, uint32_t flags)
 	queue->bytes_max = QUEUE_BYTES_MAX;
 	queue->users = 1;
 	queue->changed = clock_realtime_timespec().tv_sec;
-	int64_t number = ipc_enter(&queues, &queue->ipc, key, flags);
+	int64_t number = ipc_enter(queues(), &queue->ipc, key, flags);
 	if (number < 0)
 		heap_free(queue);
 	return number;
@@ -93,7 +105,7 @@ SYSCALL_HANDLER(msgsnd, int32_t number, uint64_t address, uint64_t bytes, uint32
 		heap_free(message);
 		return -EFAULT;
 	}
-	struct queue *queue = (struct queue *)ipc_find(&queues, number, &error);
+	struct queue *queue = (struct queue *)ipc_find(queues(), number, &error);
 	for (;;) {
 		if (queue && !ipc_permitted(&queue->ipc, 0200))
 			error = -EACCES;
@@ -146,7 +158,7 @@ SYSCALL_HANDLER(msgrcv, int32_t number, uint64_t address, uint64_t bytes, int64_
 		return -EINVAL;
 	if (type == INT64_MIN)
 		type = -INT64_MAX;
-	struct queue *queue = (struct queue *)ipc_find(&queues, number, &error);
+	struct queue *queue = (struct queue *)ipc_find(queues(), number, &error);
 	if (!queue)
 		return error;
 	for (;;) {
@@ -195,8 +207,8 @@ static int64_t describe(const struct queue *queue, uint64_t address)
 	                         .bytes = queue->bytes,
 	                         .count = queue->count,
 	                         .bytes_max = queue->bytes_max,
-	                         .last_sender = queue->last_sender,
-	                         .last_receiver = queue->last_receiver};
+	                         .last_sender = pid_seen(queue->last_sender),
+	                         .last_receiver = pid_seen(queue->last_receiver)};
 	ipc_describe(&queue->ipc, &out.permissions);
 	return copy_to_user(address, &out, sizeof(out));
 }
@@ -206,16 +218,16 @@ static int64_t limits(uint64_t address, bool usage)
 	/* struct msginfo: msgpool msgmap msgmax msgmnb msgmni msgssz msgtql, and a 16-bit msgseg */
 	int32_t out[8] = {512000, 16384, MESSAGE_MAX, QUEUE_BYTES_MAX, IPC_OBJECTS_MAX, 16, 16384, 0xffff};
 	if (usage) {
-		out[0] = (int32_t)queues.used;
+		out[0] = (int32_t)queues()->used;
 		out[1] = out[6] = 0;
-		for (uint32_t i = 0; i < queues.highest; i++) {
-			const struct queue *queue = (const struct queue *)queues.slots[i];
+		for (uint32_t i = 0; i < queues()->highest; i++) {
+			const struct queue *queue = (const struct queue *)queues()->slots[i];
 			out[1] += queue ? (int32_t)queue->count : 0;
 			out[6] += queue ? (int32_t)queue->bytes : 0;
 		}
 	}
 	return copy_to_user(address, out, sizeof(out)) ? -EFAULT
-	       : queues.highest                        ? (int64_t)queues.highest - 1
+	       : queues()->highest                     ? (int64_t)queues()->highest - 1
 	                                               : 0;
 }
 
@@ -225,15 +237,12 @@ static int64_t set_owner(struct queue *queue, int command, uint64_t address)
 	if (command == IPC_RMID) {
 		if (!ipc_owned(&queue->ipc))
 			return -EPERM;
-		ipc_remove(&queues, &queue->ipc);
-		queue->removed = true;
-		wake_all(&queue->wait, 0);
-		queue_put(queue);
+		queue_remove(&queue->ipc);
 		return 0;
 	}
 	if (copy_from_user(&in, address, sizeof(in)))
 		return -EFAULT;
-	if (in.bytes_max > QUEUE_BYTES_MAX && !capable(CAP_SYS_RESOURCE))
+	if (in.bytes_max > QUEUE_BYTES_MAX && !ipc_capable(CAP_SYS_RESOURCE))
 		return -EPERM;
 	int error = ipc_set(&queue->ipc, &in.permissions);
 	if (error)
@@ -254,7 +263,7 @@ SYSCALL_HANDLER(msgctl, int32_t number, int command, uint64_t address)
 		return limits(address, command == MSG_INFO);
 	bool by_place = command == MSG_STAT || command == MSG_STAT_ANY;
 	struct queue *queue =
-	    (struct queue *)(by_place ? ipc_at(&queues, number) : ipc_find(&queues, number, &error));
+	    (struct queue *)(by_place ? ipc_at(queues(), number) : ipc_find(queues(), number, &error));
 	if (!queue)
 		return by_place ? -EINVAL : error;
 	if (command == IPC_RMID || command == IPC_SET)
@@ -273,8 +282,8 @@ void text_sysvipc_msg(struct proc_text *text, const struct proc_subject *subject
 	proc_print(text, "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  "
 	                 "cgid      stime  "
 	                 "    rtime      ctime\n");
-	for (uint32_t i = 0; i < queues.highest; i++) {
-		const struct queue *queue = (const struct queue *)queues.slots[i];
+	for (uint32_t i = 0; i < queues()->highest; i++) {
+		const struct queue *queue = (const struct queue *)queues()->slots[i];
 		if (!queue)
 			continue;
 		const struct ipc_object *ipc = &queue->ipc;

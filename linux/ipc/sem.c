@@ -39,6 +39,7 @@ struct set {
 /* What the end of a process adds to a set again. */
 struct undo {
 	struct undo *next;
+	const struct ipc_table *table; /* it is compared only */
 	int32_t number;
 	uint32_t count;
 	int16_t adjust[];
@@ -49,11 +50,14 @@ struct operation {
 	int16_t change, flags;
 };
 
-static struct ipc_table sets;
+static struct ipc_table *sets(void)
+{
+	return &ipc_current()->tables[IPC_SETS];
+}
 
 static struct set *set_of(int32_t number, int *error)
 {
-	return (struct set *)ipc_find(&sets, number, error);
+	return (struct set *)ipc_find(sets(), number, error);
 }
 
 static void set_put(struct set *set)
@@ -62,9 +66,18 @@ static void set_put(struct set *set)
 		heap_free(set);
 }
 
+void set_remove(struct ipc_object *object)
+{
+	struct set *set = (struct set *)object;
+	ipc_remove(object);
+	set->removed = true;
+	wake_all(&set->wait, 0);
+	set_put(set);
+}
+
 SYSCALL_HANDLER(semget, int32_t key, int32_t count, uint32_t flags)
 {
-	struct set *old = key == IPC_PRIVATE ? 0 : (struct set *)ipc_by_key(&sets, key);
+	struct set *old = key == IPC_PRIVATE ? 0 : (struct set *)ipc_by_key(sets(), key);
 	if (count < 0 || (uint32_t)count > SETS_BYTES_MAX)
 		return -EINVAL;
 	if (old) {
@@ -82,7 +95,7 @@ SYSCALL_HANDLER(semget, int32_t key, int32_t count, uint32_t flags)
 	set->users = 1;
 	set->changed = clock_realtime_timespec().tv_sec;
 	wait_queue_init(&set->wait);
-	int64_t number = ipc_enter(&sets, &set->ipc, key, flags);
+	int64_t number = ipc_enter(sets(), &set->ipc, key, flags);
 	if (number < 0)
 		heap_free(set);
 	return number;
@@ -93,7 +106,7 @@ SYSCALL_HANDLER(semget, int32_t key, int32_t count, uint32_t flags)
 static struct undo *undo_of(struct process *process, const struct set *set)
 {
 	struct undo *undo = process->semaphore_undo;
-	while (undo && undo->number != set->ipc.number)
+	while (undo && (undo->number != set->ipc.number || undo->table != set->ipc.table))
 		undo = undo->next;
 	return undo;
 }
@@ -107,6 +120,7 @@ static struct undo *undo_make(struct process *process, const struct set *set)
 	if (!undo)
 		return 0;
 	undo->number = set->ipc.number;
+	undo->table = set->ipc.table;
 	undo->count = set->count;
 	undo->next = process->semaphore_undo;
 	process->semaphore_undo = undo;
@@ -128,7 +142,7 @@ void semaphores_exit(struct process *process)
 {
 	for (struct undo *undo; (undo = process->semaphore_undo) != 0;) {
 		int error;
-		struct set *set = set_of(undo->number, &error);
+		struct set *set = undo->table == sets() ? set_of(undo->number, &error) : 0;
 		process->semaphore_undo = undo->next;
 		for (uint32_t i = 0; set && i < undo->count; i++) {
 			int32_t value = set->semaphores[i].value + undo->adjust[i];
@@ -288,16 +302,16 @@ static int64_t describe(const struct set *set, uint64_t address)
 static int64_t limits(uint64_t address, bool usage)
 {
 	uint32_t total = 0;
-	for (uint32_t i = 0; i < sets.highest; i++)
-		total += sets.slots[i] ? ((const struct set *)sets.slots[i])->count : 0;
+	for (uint32_t i = 0; i < sets()->highest; i++)
+		total += sets()->slots[i] ? ((const struct set *)sets()->slots[i])->count : 0;
 	/* struct seminfo: semmap semmni semmns semmnu semmsl semopm semume semusz semvmx semaem */
 	const int32_t out[10] = {1024000000,     IPC_OBJECTS_MAX,
 	                         1024000000,     1024000000,
 	                         SETS_BYTES_MAX, OPERATIONS_MAX,
-	                         OPERATIONS_MAX, usage ? (int32_t)sets.used : 20,
+	                         OPERATIONS_MAX, usage ? (int32_t)sets()->used : 20,
 	                         VALUE_MAX,      usage ? (int32_t)total : VALUE_MAX};
 	return copy_to_user(address, out, sizeof(out)) ? -EFAULT
-	       : sets.highest                          ? (int64_t)sets.highest - 1
+	       : sets()->highest                       ? (int64_t)sets()->highest - 1
 	                                               : 0;
 }
 
@@ -339,7 +353,7 @@ static int64_t one_value(struct set *set, uint32_t at, int command, uint64_t arg
 	struct semaphore *semaphore = &set->semaphores[at];
 	switch (command) {
 	case GETPID:
-		return semaphore->pid;
+		return pid_seen(semaphore->pid);
 	case GETVAL:
 		return semaphore->value;
 	case GETNCNT:
@@ -364,10 +378,7 @@ static int64_t set_owner(struct set *set, int command, uint64_t address)
 	if (command == IPC_RMID) {
 		if (!ipc_owned(&set->ipc))
 			return -EPERM;
-		ipc_remove(&sets, &set->ipc);
-		set->removed = true;
-		wake_all(&set->wait, 0);
-		set_put(set);
+		set_remove(&set->ipc);
 		return 0;
 	}
 	if (copy_from_user(&in, address, sizeof(in)))
@@ -386,7 +397,7 @@ SYSCALL_HANDLER(semctl, int32_t number, int32_t at, int command, uint64_t argume
 	if (command == IPC_INFO || command == SEM_INFO)
 		return limits(argument, command == SEM_INFO);
 	bool by_place = command == SEM_STAT || command == SEM_STAT_ANY;
-	struct set *set = by_place ? (struct set *)ipc_at(&sets, number) : set_of(number, &error);
+	struct set *set = by_place ? (struct set *)ipc_at(sets(), number) : set_of(number, &error);
 	if (!set)
 		return by_place ? -EINVAL : error;
 	if (command == IPC_RMID || command == IPC_SET)
@@ -421,8 +432,8 @@ void text_sysvipc_sem(struct proc_text *text, const struct proc_subject *subject
 	(void)subject;
 	proc_print(text,
 	           "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
-	for (uint32_t i = 0; i < sets.highest; i++) {
-		const struct set *set = (const struct set *)sets.slots[i];
+	for (uint32_t i = 0; i < sets()->highest; i++) {
+		const struct set *set = (const struct set *)sets()->slots[i];
 		if (set)
 			proc_print(text, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", set->ipc.key,
 			           set->ipc.number, set->ipc.mode, set->count, set->ipc.uid, set->ipc.gid,

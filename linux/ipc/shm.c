@@ -33,7 +33,10 @@ struct segment {
 	uint32_t users; /* files, and the table */
 };
 
-static struct ipc_table segments;
+static struct ipc_table *segments(void)
+{
+	return &ipc_current()->tables[IPC_SEGMENTS];
+}
 
 static void segment_put(struct segment *segment)
 {
@@ -66,9 +69,10 @@ static void segment_describe(struct file *file, char *text, uint32_t size)
 static const struct file_ops segment_ops = {
     .mmap = segment_mmap, .release = segment_file_release, .describe = segment_describe};
 
-static void segment_remove(struct segment *segment)
+void segment_remove(struct ipc_object *object)
 {
-	ipc_remove(&segments, &segment->ipc);
+	struct segment *segment = (struct segment *)object;
+	ipc_remove(&segment->ipc);
 	for (unsigned i = 0; i < 2; i++)
 		if (segment->files[i])
 			file_release(segment->files[i]);
@@ -108,7 +112,7 @@ static int64_t segment_create(int32_t key, uint64_t bytes, uint32_t flags)
 	segment->users = 1;
 	segment->object = memory_object_create(page_up(bytes));
 	segment->vnode = segment->object ? vnode_outside(0600, 0) : 0;
-	int64_t number = segment->vnode ? ipc_enter(&segments, &segment->ipc, key, flags) : -ENOMEM;
+	int64_t number = segment->vnode ? ipc_enter(segments(), &segment->ipc, key, flags) : -ENOMEM;
 	if (number < 0) {
 		if (segment->vnode)
 			vnode_release(segment->vnode);
@@ -125,7 +129,7 @@ static int64_t segment_create(int32_t key, uint64_t bytes, uint32_t flags)
 
 SYSCALL_HANDLER(shmget, int32_t key, uint64_t bytes, uint32_t flags)
 {
-	struct segment *old = key == IPC_PRIVATE ? 0 : (struct segment *)ipc_by_key(&segments, key);
+	struct segment *old = key == IPC_PRIVATE ? 0 : (struct segment *)ipc_by_key(segments(), key);
 	if (old) {
 		int64_t number = ipc_get_old(&old->ipc, flags);
 		return number >= 0 && bytes > old->bytes ? -EINVAL : number;
@@ -139,7 +143,7 @@ SYSCALL_HANDLER(shmat, int32_t number, uint64_t address, uint32_t flags)
 {
 	struct mm *mm = current_task()->mm;
 	int error;
-	struct segment *segment = (struct segment *)ipc_find(&segments, number, &error);
+	struct segment *segment = (struct segment *)ipc_find(segments(), number, &error);
 	bool writable = !(flags & SHM_RDONLY);
 	if (address & (PAGE_SIZE_BYTES - 1)) {
 		if (!(flags & SHM_RND))
@@ -210,8 +214,8 @@ static int64_t describe(const struct segment *segment, uint64_t address)
 	                         .attached = segment->attached,
 	                         .detached = segment->detached,
 	                         .changed = segment->changed,
-	                         .creator = segment->creator,
-	                         .last = segment->last,
+	                         .creator = pid_seen(segment->creator),
+	                         .last = pid_seen(segment->last),
 	                         .attachments = segment->vnode->maps};
 	ipc_describe(&segment->ipc, &out.permissions);
 	return copy_to_user(address, &out, sizeof(out));
@@ -222,7 +226,7 @@ static int64_t limits(uint64_t address)
 	const uint64_t out[9] = {SEGMENT_MAX, 1, IPC_OBJECTS_MAX, IPC_OBJECTS_MAX,
 	                         SEGMENT_MAX / PAGE_SIZE_BYTES};
 	return copy_to_user(address, out, sizeof(out)) ? -EFAULT
-	       : segments.highest                      ? (int64_t)segments.highest - 1
+	       : segments()->highest                   ? (int64_t)segments()->highest - 1
 	                                               : 0;
 }
 
@@ -231,14 +235,14 @@ static int64_t usage(uint64_t address)
 	struct {
 		int32_t used, pad;
 		uint64_t total, resident, swapped, swap_tries, swap_successes;
-	} out = {.used = (int32_t)segments.used};
-	for (uint32_t i = 0; i < segments.highest; i++) {
-		const struct segment *segment = (const struct segment *)segments.slots[i];
+	} out = {.used = (int32_t)segments()->used};
+	for (uint32_t i = 0; i < segments()->highest; i++) {
+		const struct segment *segment = (const struct segment *)segments()->slots[i];
 		out.total += segment ? page_up(segment->bytes) / PAGE_SIZE_BYTES : 0;
 	}
 	out.resident = out.total;
 	return copy_to_user(address, &out, sizeof(out)) ? -EFAULT
-	       : segments.highest                       ? (int64_t)segments.highest - 1
+	       : segments()->highest                    ? (int64_t)segments()->highest - 1
 	                                                : 0;
 }
 
@@ -256,7 +260,7 @@ static int64_t control(struct segment *segment, int command, uint64_t address)
 	case IPC_RMID:
 		if (!ipc_owned(&segment->ipc))
 			return -EPERM;
-		segment_remove(segment);
+		segment_remove(&segment->ipc);
 		return 0;
 	case SHM_LOCK:
 	case SHM_UNLOCK:
@@ -284,7 +288,7 @@ SYSCALL_HANDLER(shmctl, int32_t number, int command, uint64_t address)
 		return usage(address);
 	bool by_place = command == SHM_STAT || command == SHM_STAT_ANY;
 	struct segment *segment =
-	    (struct segment *)(by_place ? ipc_at(&segments, number) : ipc_find(&segments, number, &error));
+	    (struct segment *)(by_place ? ipc_at(segments(), number) : ipc_find(segments(), number, &error));
 	if (!segment)
 		return by_place ? -EINVAL : error;
 	if (!by_place && command != IPC_STAT)
@@ -301,8 +305,8 @@ void text_sysvipc_shm(struct proc_text *text, const struct proc_subject *subject
 	proc_print(text, "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  "
 	                 "cuid  cgid      "
 	                 "atime      dtime      ctime                   rss                  swap\n");
-	for (uint32_t i = 0; i < segments.highest; i++) {
-		const struct segment *segment = (const struct segment *)segments.slots[i];
+	for (uint32_t i = 0; i < segments()->highest; i++) {
+		const struct segment *segment = (const struct segment *)segments()->slots[i];
 		if (!segment)
 			continue;
 		const struct ipc_object *ipc = &segment->ipc;

@@ -145,7 +145,7 @@ static void choose(void)
 			          chosen->pid);
 		chosen->dying = true;
 		dying++;
-		(void)signal_send_process(chosen, SIGKILL, 0);
+		signal_kill(chosen);
 	}
 }
 

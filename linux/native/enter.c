@@ -62,7 +62,7 @@ static void entered_first(void *argument)
 /* Starts what was taken; false: nothing was started, and ENTERED is to be freed. */
 static bool entered_start(struct entered *entered)
 {
-	struct process *process = process_create();
+	struct process *process = process_create(&pid_namespace_first);
 	struct task *task = process ? task_create(process) : 0;
 	if (!task) {
 		if (process)
@@ -83,6 +83,7 @@ static bool entered_start(struct entered *entered)
 	process_enter_group(process, process->pid);
 	process_enter_session(process, process->pid);
 	credentials_first(&task->credentials);
+	task->namespaces = namespaces_reference(&namespaces_first);
 	text_copy(task->name, sizeof(task->name), "entered");
 	process->entered = entered;
 	entered->process = process;

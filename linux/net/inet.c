@@ -21,20 +21,23 @@ static void inet_notify(void *context, struct net_socket *socket, uint32_t event
 	wake_all(&inet->wait, wake_events(events));
 }
 
-/* SOCKET goes over, whatever happens. FLAGS: SOCK_CLOEXEC, SOCK_NONBLOCK. */
-static int64_t inet_install(struct net_socket *socket, int family, int type, uint32_t flags)
+/* SOCKET, of NET, goes over, whatever happens. FLAGS: SOCK_CLOEXEC, SOCK_NONBLOCK. */
+static int64_t inet_install(struct net_namespace *net, struct net_socket *socket, int family, int type,
+                            uint32_t flags)
 {
 	static uint64_t number = 1ull << 20;
 	struct inet_socket *inet = heap_allocate(sizeof(*inet));
 	struct file *file = inet ? file_create(&inet_ops, O_RDWR | (flags & O_NONBLOCK), inet) : 0;
 	if (!file) {
 		heap_free(inet);
-		stack_begin();
+		stack_begin(net);
 		net_close(socket);
 		stack_end();
 		return -ENOMEM;
 	}
 	inet->socket = socket;
+	inet->net = net;
+	(void)namespace_reference(&net->common);
 	inet->family = (uint16_t)family;
 	inet->type = (uint8_t)type;
 	inet->number = ++number;
@@ -52,26 +55,27 @@ int64_t inet_socket_create(int family, int type, int protocol)
 	int kind = type & SOCK_TYPE_MASK, error = 0;
 	if (protocol < 0 || (family != AF_PACKET && protocol > 255))
 		return -EINVAL;
-	if ((kind == SOCK_RAW || family == AF_PACKET) && !capable(CAP_NET_RAW))
+	struct net_namespace *net = net_current();
+	if ((kind == SOCK_RAW || family == AF_PACKET) && !net_capable(net, CAP_NET_RAW))
 		return -EPERM;
-	struct net *net = stack_get();
-	if (!net)
+	if (!stack_start(net))
 		return -ENOMEM;
 	if (family == AF_PACKET) /* given in network order */
 		protocol = (protocol & 255) << 8 | (protocol >> 8 & 255);
-	stack_begin();
-	struct net_socket *socket = net_socket_create(net, family, kind, protocol, &error);
+	stack_begin(net);
+	struct net_socket *socket = net_socket_create(stack_get(), family, kind, protocol, &error);
 	stack_end();
-	return socket ? inet_install(socket, family, kind, (uint32_t)type) : error;
+	return socket ? inet_install(net, socket, family, kind, (uint32_t)type) : error;
 }
 
 static void inet_release(struct file *file)
 {
 	struct inet_socket *inet = file->private;
-	stack_begin();
+	stack_begin(inet->net);
 	net_socket_set_notify(inet->socket, 0, 0);
 	net_close(inet->socket);
 	stack_end();
+	namespace_release(&inet->net->common);
 	heap_free(inet);
 }
 
@@ -104,7 +108,7 @@ static int64_t inet_ioctl(struct file *file, uint32_t command, uint64_t argument
 	enum { FIONREAD = 0x541b, SIOCOUTQ = 0x5411, SIOCATMARK = 0x8905, SIOCOUTQNSD = 0x894b };
 	const struct inet_socket *inet = file->private;
 	uint32_t value;
-	stack_begin();
+	stack_begin(inet->net);
 	bool listens = inet->type == SOCK_STREAM && inet_tcp_state(inet) == 10;
 	uint32_t readable = net_readable_bytes(inet->socket);
 	uint32_t unsent = net_unsent_bytes(inet->socket, command == SIOCOUTQ);
@@ -125,7 +129,7 @@ static int64_t inet_ioctl(struct file *file, uint32_t command, uint64_t argument
 		value = 0;
 		break;
 	default:
-		return interface_ioctl(command, argument);
+		return interface_ioctl(inet->net, command, argument);
 	}
 	return put_user_u32(argument, value);
 }
@@ -157,9 +161,9 @@ static int64_t inet_bind(struct file *file, struct socket_address *address)
 	if (error)
 		return error;
 	if (inet->family != AF_PACKET && inet->type != SOCK_RAW && local.port &&
-	    local.port < PORT_PRIVILEGED && !capable(CAP_NET_BIND_SERVICE))
+	    local.port < PORT_PRIVILEGED && !net_capable(inet->net, CAP_NET_BIND_SERVICE))
 		return -EACCES;
-	stack_begin();
+	stack_begin(inet->net);
 	error = net_bind(inet->socket, &local);
 	stack_end();
 	return error;
@@ -170,7 +174,7 @@ static int64_t inet_listen(struct file *file, int backlog)
 	struct inet_socket *inet = file->private;
 	if (inet->type != SOCK_STREAM || inet->family == AF_PACKET)
 		return -EOPNOTSUPP;
-	stack_begin();
+	stack_begin(inet->net);
 	int64_t error = net_listen(inet->socket, backlog);
 	stack_end();
 	return error;
@@ -194,7 +198,7 @@ static int64_t connect_stream(struct inet_socket *inet, bool wait, const struct 
 	stack_run();
 	int result = wait_event_locked(&inet->wait, &stack_lock, net_poll(inet->socket),
 	                               socket_deadline(inet->send_timeout));
-	stack_again();
+	stack_again(inet->net);
 	if (result == -ETIMEDOUT)
 		return -EINPROGRESS;
 	if (result)
@@ -226,7 +230,7 @@ static int64_t inet_connect(struct file *file, const struct socket_address *addr
 		if (error)
 			return error;
 	}
-	stack_begin();
+	stack_begin(inet->net);
 	error = inet->type == SOCK_STREAM ? connect_stream(inet, socket_waits(file, 0), &remote)
 	                                  : net_connect(inet->socket, &remote);
 	stack_end();
@@ -242,11 +246,11 @@ static int64_t inet_accept(struct file *file, uint32_t flags, struct socket_addr
 	int error, result = 0;
 	if (inet->type != SOCK_STREAM)
 		return -EOPNOTSUPP;
-	stack_begin();
+	stack_begin(inet->net);
 	while (!(socket = net_accept(inet->socket, &error)) && error == -EAGAIN && socket_waits(file, 0)) {
 		stack_run();
 		result = wait_event_locked(&inet->wait, &stack_lock, net_poll(inet->socket), deadline);
-		stack_again();
+		stack_again(inet->net);
 		if (result)
 			break;
 	}
@@ -256,14 +260,14 @@ static int64_t inet_accept(struct file *file, uint32_t flags, struct socket_addr
 	if (!socket)
 		return result ? socket_wait_error(result, inet->receive_timeout) : error;
 	inet_endpoint_tell(inet, &peer, address);
-	return inet_install(socket, inet->family, inet->type, flags);
+	return inet_install(inet->net, socket, inet->family, inet->type, flags);
 }
 
 static int64_t inet_name(struct file *file, bool peer, struct socket_address *address)
 {
 	struct inet_socket *inet = file->private;
 	struct net_endpoint endpoint;
-	stack_begin();
+	stack_begin(inet->net);
 	int64_t error;
 	uint8_t state = inet->type == SOCK_STREAM ? inet_tcp_state(inet) : 0;
 	if (peer && (state == TCP_STATE_CLOSED || state == TCP_STATE_SYN_SENT))
@@ -280,7 +284,7 @@ static int64_t inet_name(struct file *file, bool peer, struct socket_address *ad
 static int64_t inet_shutdown(struct file *file, uint32_t what)
 {
 	struct inet_socket *inet = file->private;
-	stack_begin();
+	stack_begin(inet->net);
 	int64_t error = net_shutdown(inet->socket, (int)what - 1);
 	stack_end();
 	return error;

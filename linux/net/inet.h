@@ -7,7 +7,8 @@
 
 struct inet_socket {
 	struct net_socket *socket;
-	struct wait_queue wait; /* guarded by stack_lock */
+	struct net_namespace *net; /* a reference */
+	struct wait_queue wait;    /* guarded by stack_lock */
 	uint64_t number;
 	uint64_t receive_timeout, send_timeout; /* ns; UINT64_MAX: none */
 	uint32_t receive_low;                   /* SO_RCVLOWAT */

@@ -6,7 +6,7 @@
 	({                                                                                                   \
 		stack_run();                                                                                 \
 		int stack_result_ = wait_event_locked(&(socket)->wait, &stack_lock, condition, deadline);    \
-		stack_again();                                                                               \
+		stack_again(socket->net);                                                                    \
 		stack_result_;                                                                               \
 	})
 #define SHORT_NS 5000000ull /* between attempts while the arena has no room */
@@ -185,7 +185,7 @@ int64_t inet_send(struct file *file, struct socket_message *message, uint32_t fl
 		result = -EOPNOTSUPP;
 	if (result)
 		return result;
-	stack_begin();
+	stack_begin(socket->net);
 	if (socket->type == SOCK_STREAM)
 		result = stream_send(socket, socket_waits(file, flags), &message->io, flags, named ? &to : 0);
 	else
@@ -203,7 +203,7 @@ int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t
 		return -EINVAL; /* there is no urgent data */
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
-	stack_begin();
+	stack_begin(socket->net);
 	if (socket->type == SOCK_STREAM)
 		result = stream_receive(socket, socket_waits(file, flags), &message->io, flags);
 	else

@@ -66,7 +66,7 @@ int64_t inet_set_option(struct file *file, int level, int option, uint64_t addre
 		bytes = sizeof(value); /* no option is longer; Linux reads no more than it knows either */
 	if (bytes && copy_from_user(value, address, (size_t)bytes))
 		return -EFAULT;
-	stack_begin();
+	stack_begin(inet->net);
 	error = net_set_option(inet->socket, level, option, value, (size_t)bytes);
 	stack_end();
 	return error;
@@ -123,7 +123,7 @@ int64_t inet_get_option(struct file *file, int level, int option, uint64_t addre
 	int64_t error = level == SOL_SOCKET ? own_get(inet, option, value.words, &bytes) : -ENOPROTOOPT;
 	if (error == -ENOPROTOOPT) {
 		bytes = *room < sizeof(value) ? *room : sizeof(value);
-		stack_begin();
+		stack_begin(inet->net);
 		error = net_get_option(inet->socket, level, option, value.bytes, &bytes);
 		stack_end();
 	}

@@ -206,7 +206,7 @@ static int64_t run(uint32_t command, struct request *request)
 	net_link_info(stack_get(), (uint32_t)index, &info);
 	struct net_link *link = net_link_numbered(stack_get(), info.number);
 	if (command == SIOCSIFFLAGS) {
-		net_link_set_up(link, request->flags & 1);
+		stack_set_up(link, request->flags & 1);
 		return 0;
 	}
 	if (command == SIOCSIFADDR || command == SIOCSIFNETMASK)
@@ -214,29 +214,29 @@ static int64_t run(uint32_t command, struct request *request)
 	return tell(command, (uint32_t)index, &info, request);
 }
 
-int64_t interface_ioctl(uint32_t command, uint64_t argument)
+int64_t interface_ioctl(struct net_namespace *net, uint32_t command, uint64_t argument)
 {
 	struct request request;
 	bool sets = command == SIOCSIFFLAGS || command == SIOCSIFADDR || command == SIOCSIFNETMASK;
 	if ((command & 0xff00) != 0x8900)
 		return -ENOTTY;
-	if (!stack_get())
+	if (!stack_start(net))
 		return -ENOMEM;
 	if (command == SIOCADDRT || command == SIOCADDRT + 1)
 		return -EOPNOTSUPP; /* by rtnetlink only */
 	if (command == SIOCGIFCONF) {
-		stack_begin();
+		stack_begin(net);
 		int64_t result = list_addresses(argument);
 		stack_end();
 		return result;
 	}
 	if (command < SIOCGIFNAME || command > SIOCGIFMAP)
 		return -ENOTTY;
-	if (sets && !capable(CAP_NET_ADMIN))
+	if (sets && !net_capable(net, CAP_NET_ADMIN))
 		return -EPERM;
 	if (copy_from_user(&request, argument, sizeof(request)))
 		return -EFAULT;
-	stack_begin();
+	stack_begin(net);
 	int64_t error = run(command, &request);
 	stack_end();
 	return error ? error : copy_to_user(argument, &request, sizeof(request));

@@ -7,4 +7,4 @@
 /* IFF_* of a link. */
 uint32_t interface_flags(const struct net_link_info *info);
 /* SIOCGIF... and SIOCSIF...: -ENOTTY for others. */
-int64_t interface_ioctl(uint32_t command, uint64_t argument);
+int64_t interface_ioctl(struct net_namespace *net, uint32_t command, uint64_t argument);

@@ -242,7 +242,7 @@ static int64_t open_link(void)
 	common_take(mode);
 	if (result < 0 || bytes != sizeof(said))
 		return result < 0 ? result : E_ARGUMENT;
-	stack_begin();
+	stack_begin(&net_namespace_first);
 	bool made = link.net || make_link(&said);
 	/* The ring's positions begin at zero again; frames the stack holds stay its own until it releases
 	 * them. */
@@ -272,7 +272,7 @@ static int64_t open_link(void)
 			cap_delete((handle_t)arrived);
 		return result;
 	}
-	stack_begin();
+	stack_begin(&net_namespace_first);
 	link.sent = sent;
 	link.free_count = 0;
 	link.under_way_count = link.under_way_first = 0;
@@ -310,7 +310,7 @@ static void link_work(void *argument)
 		result = link_check(link.channel, current_page(), link.number, clock_monotonic() + CALL_NS);
 		common_take(mode);
 		if (result < 0 && result != E_TIMEOUT) {
-			stack_begin();
+			stack_begin(&net_namespace_first);
 			net_link_set_up(link.net, false);
 			forget_rings();
 			stack_end();
@@ -327,7 +327,7 @@ void link_start(void)
 {
 	link.channel = start_find(linux_start_info(), "link", 0);
 	wait_queue_init(&link.configured);
-	if (link.channel && (!stack_get() || !worker_create("link", link_work, 0)))
+	if (link.channel && (!stack_start(&net_namespace_first) || !worker_create("link", link_work, 0)))
 		linux_log("linux: there is no memory for the network\n");
 }
 

@@ -23,6 +23,7 @@ struct sockaddr_netlink {
 };
 
 struct netlink_socket {
+	struct net_namespace *net; /* a reference */
 	struct list datagrams;
 	uint32_t count;
 	struct wait_queue wait;
@@ -104,7 +105,8 @@ int64_t netlink_socket_create(int type, int protocol)
 		return -ESOCKTNOSUPPORT;
 	if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG)
 		return -EPROTONOSUPPORT;
-	if (!stack_get())
+	struct net_namespace *net = net_current();
+	if (!stack_start(net))
 		return -ENOMEM;
 	struct netlink_socket *socket = heap_allocate(sizeof(*socket));
 	struct file *file =
@@ -113,6 +115,8 @@ int64_t netlink_socket_create(int type, int protocol)
 		heap_free(socket);
 		return -ENOMEM;
 	}
+	socket->net = net;
+	(void)namespace_reference(&net->common);
 	list_init(&socket->datagrams);
 	wait_queue_init(&socket->wait);
 	socket->type = (uint8_t)kind;
@@ -135,6 +139,7 @@ static void netlink_release(struct file *file)
 {
 	struct netlink_socket *socket = file->private;
 	datagrams_free(&socket->datagrams);
+	namespace_release(&socket->net->common);
 	heap_free(socket);
 }
 
@@ -149,7 +154,7 @@ static void bind_any(struct netlink_socket *socket)
 {
 	static uint32_t next = 0xfffff000u;
 	static int32_t last_process;
-	int32_t process = current_task()->process->pid;
+	int32_t process = current_task()->process->number;
 	socket->port = process != last_process ? (uint32_t)process : --next;
 	last_process = process;
 }
@@ -222,11 +227,12 @@ static void answer_request(struct netlink_socket *socket, const uint8_t *request
 {
 	struct netlink_header header;
 	memcpy(&header, request, sizeof(header));
-	struct netlink_answer answer = {.sequence = header.sequence, .port = socket->port};
+	struct netlink_answer answer = {
+	    .net = socket->net, .sequence = header.sequence, .port = socket->port};
 	list_init(&answer.datagrams);
 	if (!(header.flags & NLM_F_REQUEST) || header.type < TYPE_FIRST)
 		return; /* acknowledgements, and what is nothing */
-	stack_begin();
+	stack_begin(socket->net);
 	int64_t (*answerer)(struct netlink_answer *, const struct netlink_header *, const uint8_t *,
 	                    uint32_t) = socket->protocol == NETLINK_ROUTE ? route_netlink : sock_diag;
 	int64_t result =

@@ -11,7 +11,8 @@ struct netlink_header {
 
 /* Datagrams being made: each holds whole messages, as many as fit. */
 struct netlink_answer {
-	struct list datagrams; /* struct netlink_datagram */
+	struct net_namespace *net; /* whose state it is about */
+	struct list datagrams;     /* struct netlink_datagram */
 	uint32_t sequence, port;
 	uint16_t flags; /* of each message */
 	bool failed;    /* memory ran short */

@@ -213,7 +213,7 @@ static int64_t set_link(const uint8_t *at, uint32_t bytes)
 		return index == -1 ? -EOPNOTSUPP : -ENODEV; /* none is made here */
 	net_link_info(stack_get(), (uint32_t)index, &info);
 	if ((body.change & 1) || (body.flags & 1))
-		net_link_set_up(net_link_numbered(stack_get(), info.number), body.flags & 1);
+		stack_set_up(net_link_numbered(stack_get(), info.number), body.flags & 1);
 	return 0;
 }
 
@@ -445,7 +445,7 @@ int64_t route_netlink(struct netlink_answer *answer, const struct netlink_header
 	bool get = message->type % 4 == 2;
 	bool dump = get && (message->flags & NLM_F_DUMP);
 	uint32_t number = 0;
-	if (!get && !capable(CAP_NET_ADMIN))
+	if (!get && !net_capable(answer->net, CAP_NET_ADMIN))
 		return -EPERM;
 	answer->flags = dump ? NLM_F_MULTI : 0;
 	if (message->type == RTM_GETADDR && bytes >= sizeof(struct address_body))

@@ -4,14 +4,31 @@
 
 #define ARENA_MOST   (1ull << 30)
 #define ARENA_LEAST  (256ull << 10)
+#define ARENA_OTHERS (64ull << 20) /* the most of those without a link */
 #define LOOPBACK_MTU 65535u
 
 struct lock stack_lock = LOCK_INIT(LOCK_STACK);
 uint8_t *stack_bounce;
-static struct net *stack;
-static struct net_link *loopback;
+static struct list started = LIST_INIT(started); /* those with a stack */
+static struct net_namespace *active;             /* of the section that stack_begin began */
 static struct task *worker;
 static uint64_t wake_at = UINT64_MAX; /* when the worker looks next */
+
+struct net_namespace net_namespace_first = {
+    .common = {.kind = NAMESPACE_NET, .references = 1, .inode = 4026531840, .owner = &user_namespace_first},
+    .link = LIST_INIT(net_namespace_first.link)};
+
+struct net_namespace *net_of_task(const struct task *task)
+{
+	const struct namespaces *own = task->namespaces;
+	return own ? container_of(own->of[NAMESPACE_NET], struct net_namespace, common)
+	           : &net_namespace_first;
+}
+
+struct net_namespace *net_current(void)
+{
+	return net_of_task(current_task());
+}
 
 static void stack_random(void *context, void *bytes, size_t count)
 {
@@ -40,9 +57,16 @@ static void stack_work(void *argument)
 	(void)argument;
 	for (;;) {
 		lock_acquire(&stack_lock);
-		stack_again();
-		link_run();
-		wake_at = net_advance(stack, 0);
+		struct net_namespace *net;
+		wake_at = UINT64_MAX;
+		list_for_each(net, &started, link)
+		{
+			(void)net_advance(net->stack, clock_monotonic());
+			if (net == &net_namespace_first)
+				link_run();
+			uint64_t next = net_advance(net->stack, 0);
+			wake_at = next < wake_at ? next : wake_at;
+		}
 		link_flush();
 		uint64_t deadline = wake_at;
 		lock_release(&stack_lock);
@@ -50,15 +74,25 @@ static void stack_work(void *argument)
 	}
 }
 
-static bool add_loopback(void)
+static bool add_loopback(struct net_namespace *net)
+{
+	const struct net_link_config config = {
+	    .name = "lo", .kind = NET_LINK_LOOPBACK, .mtu = LOOPBACK_MTU, .segment_max = LOOPBACK_MTU};
+	net->loopback = net_link_add(net->stack, &config);
+	if (net->loopback)
+		stack_set_up(net->loopback, net == &net_namespace_first);
+	return net->loopback;
+}
+
+void stack_set_up(struct net_link *link, bool up)
 {
 	static const uint8_t four[4] = {127, 0, 0, 1};
 	const struct net_address ipv4 = net_ipv4(four), ipv6 = {{[15] = 1}};
-	const struct net_link_config config = {
-	    .name = "lo", .kind = NET_LINK_LOOPBACK, .mtu = LOOPBACK_MTU, .segment_max = LOOPBACK_MTU};
-	loopback = net_link_add(stack, &config);
-	return loopback && net_address_add(loopback, &ipv4, 8) == 0 &&
-	       net_address_add(loopback, &ipv6, 128) == 0;
+	net_link_set_up(link, up);
+	if (!up || net_link_number(link) != 1)
+		return;
+	(void)net_address_add(link, &ipv4, 8); /* or it has them */
+	(void)net_address_add(link, &ipv6, 128);
 }
 
 /* The arena's addresses, without memory yet; 0 when there are none. */
@@ -77,40 +111,87 @@ static void *arena_reserve(uint64_t bytes, handle_t *memory)
 	return 0;
 }
 
-static bool stack_start(void)
+/* The worker and the buffer that all stacks use. */
+static bool common_start(void)
 {
-	uint64_t total, used;
-	handle_t memory;
+	if (!stack_bounce)
+		stack_bounce = pages_allocate(STACK_BOUNCE_BYTES / PAGE_SIZE_BYTES);
+	if (stack_bounce && !worker)
+		worker = worker_create("net", stack_work, 0);
+	return worker;
+}
+
+static void arena_free(struct net_namespace *net)
+{
+	space_unmap(machine.space, (uint64_t)net->arena, net->arena_bytes);
+	window_put((uint64_t)net->arena, net->arena_bytes);
+	cap_delete(net->arena_memory);
+	net->arena = 0;
+}
+
+bool stack_start(struct net_namespace *net)
+{
+	uint64_t total, used, most = net == &net_namespace_first ? ARENA_MOST : ARENA_OTHERS;
+	if (net->stack)
+		return true;
 	linux_memory(&total, &used);
 	uint64_t bytes = total / 8 & ~(PAGE_SIZE_BYTES - 1);
-	bytes = bytes > ARENA_MOST ? ARENA_MOST : bytes < ARENA_LEAST ? ARENA_LEAST : bytes;
+	bytes = bytes > most ? most : bytes < ARENA_LEAST ? ARENA_LEAST : bytes;
 	struct net_config config = {.arena_bytes = bytes,
 	                            .grow = stack_grow,
 	                            .copy = stack_copy,
 	                            .random = stack_random,
 	                            .profile = NET_PROFILE_LINUX,
 	                            .now_ns = clock_monotonic()};
-	config.arena = arena_reserve(bytes, &memory);
+	if (!common_start())
+		return false;
+	net->arena_bytes = bytes;
+	net->arena = config.arena = arena_reserve(bytes, &net->arena_memory);
 	if (!config.arena)
 		return false;
-	stack_bounce = pages_allocate(STACK_BOUNCE_BYTES / PAGE_SIZE_BYTES);
-	stack = stack_bounce ? net_create(&config) : 0;
-	worker = stack && add_loopback() ? worker_create("net", stack_work, 0) : 0;
-	if (worker)
-		return true;
-	stack = 0;
-	loopback = 0;
-	pages_free(stack_bounce, stack_bounce ? STACK_BOUNCE_BYTES / PAGE_SIZE_BYTES : 0);
-	stack_bounce = 0;
-	space_unmap(machine.space, (uint64_t)config.arena, bytes);
-	window_put((uint64_t)config.arena, bytes);
-	cap_delete(memory);
-	return false;
+	lock_acquire(&stack_lock);
+	net->stack = net_create(&config);
+	bool made = net->stack && add_loopback(net);
+	if (made)
+		list_append(&started, &net->link);
+	else
+		net->stack = 0;
+	lock_release(&stack_lock);
+	if (!made)
+		arena_free(net);
+	return made;
+}
+
+struct namespace *net_namespace_copy(struct namespace *from, struct user_namespace *owner, int *error)
+{
+	struct net_namespace *made = heap_allocate(sizeof(*made));
+	(void)from;
+	*error = made ? namespace_init(&made->common, NAMESPACE_NET, owner) : -ENOMEM;
+	if (*error) {
+		heap_free(made);
+		return 0;
+	}
+	list_init(&made->link);
+	return &made->common;
+}
+
+/* Its sockets have gone before it; what they left behind goes with the arena. */
+void net_namespace_free(struct namespace *namespace)
+{
+	struct net_namespace *gone = container_of(namespace, struct net_namespace, common);
+	if (gone->stack) {
+		lock_acquire(&stack_lock);
+		list_remove(&gone->link);
+		lock_release(&stack_lock);
+		arena_free(gone);
+	}
+	namespace_deinit(namespace);
+	heap_free(gone);
 }
 
 struct net *stack_get(void)
 {
-	return stack || stack_start() ? stack : 0;
+	return active->stack;
 }
 
 uint64_t stack_event(void)
@@ -120,24 +201,25 @@ uint64_t stack_event(void)
 
 struct net_link *stack_loopback(void)
 {
-	return loopback;
+	return active->loopback;
 }
 
-void stack_again(void)
+void stack_again(struct net_namespace *net)
 {
-	(void)net_advance(stack, clock_monotonic());
+	active = net;
+	(void)net_advance(net->stack, clock_monotonic());
 }
 
-void stack_begin(void)
+void stack_begin(struct net_namespace *net)
 {
 	lock_acquire(&stack_lock);
-	stack_again();
+	stack_again(net);
 }
 
 void stack_run(void)
 {
 	/* At the time of stack_begin: packets on the loopback are due at once. */
-	uint64_t next = net_advance(stack, 0);
+	uint64_t next = net_advance(active->stack, 0);
 	link_flush();
 	if (next >= wake_at)
 		return;

@@ -13,6 +13,12 @@ struct unix_credentials unix_current(void)
 	return (struct unix_credentials){task->process->pid, task->credentials.euid, task->credentials.egid};
 }
 
+struct unix_credentials unix_seen(const struct unix_credentials *credentials)
+{
+	return (struct unix_credentials){pid_seen(credentials->pid), uid_seen(credentials->uid),
+	                                 gid_seen(credentials->gid)};
+}
+
 struct unix_socket *unix_create(int type)
 {
 	static uint64_t number = 100;
@@ -22,6 +28,7 @@ struct unix_socket *unix_create(int type)
 	socket->references = 1;
 	socket->type = type;
 	socket->number = ++number;
+	socket->net = net_current()->common.inode;
 	socket->ring.capacity = UNIX_BUFFER_BYTES;
 	socket->send_buffer = socket->receive_buffer = UNIX_BUFFER_BYTES;
 	socket->receive_timeout = socket->send_timeout = UINT64_MAX;
@@ -132,7 +139,7 @@ static int64_t unix_ioctl(struct file *file, uint32_t command, uint64_t argument
 		return put_user_u32(argument, socket->peer ? (uint32_t)(ring_held(&socket->peer->ring) +
 		                                                        socket->peer->packet_bytes)
 		                                           : 0);
-	return interface_ioctl(command, argument);
+	return interface_ioctl(net_current(), command, argument);
 }
 
 const struct file_ops unix_ops = {
@@ -173,10 +180,11 @@ static struct list *abstract_bucket(const struct unix_address *address)
 
 static struct unix_socket *abstract_find(const struct unix_address *address, int type)
 {
+	const uint64_t net = net_current()->common.inode;
 	struct unix_socket *socket;
 	list_for_each(socket, abstract_bucket(address), abstract_link)
 	{
-		if (socket->type == type && socket->address.length == address->length &&
+		if (socket->type == type && socket->net == net && socket->address.length == address->length &&
 		    memcmp(socket->address.path, address->path, address->length - 2) == 0)
 			return socket;
 	}

@@ -53,6 +53,7 @@ struct unix_socket {
 	uint32_t shutdown;
 	int error; /* SO_ERROR, positive */
 	uint64_t number;
+	uint64_t net;             /* inode of its network namespace: abstract names are of one */
 	struct unix_socket *peer; /* a reference */
 	struct list followers;    /* sockets whose peer this is */
 	struct list follower_link;
@@ -101,6 +102,8 @@ struct unix_socket *unix_find(const struct unix_address *address, int type, int 
 int64_t unix_bind(struct unix_socket *socket, struct unix_address *address);
 void unix_set_peer(struct unix_socket *socket, struct unix_socket *peer);
 struct unix_credentials unix_current(void);
+/* CREDENTIALS as the current task sees them. */
+struct unix_credentials unix_seen(const struct unix_credentials *credentials);
 
 /* ---- unix_data.c: sending and receiving ---- */
 struct unix_receipt {

@@ -101,7 +101,8 @@ int64_t unix_get_option(struct file *file, int level, int option, uint64_t addre
 	case SO_PEERCRED:
 		bytes = sizeof(socket->peer_credentials);
 		if (socket->connected && socket->peer_credentials.pid) {
-			memcpy(value, &socket->peer_credentials, bytes);
+			const struct unix_credentials seen = unix_seen(&socket->peer_credentials);
+			memcpy(value, &seen, bytes);
 		} else {
 			value[1] = value[2] = UINT32_MAX;
 		}

@@ -231,13 +231,19 @@ static int64_t read_credentials(struct unix_control *control, const uint8_t *dat
 	if (bytes != sizeof(wanted))
 		return -EINVAL;
 	memcpy(&wanted, data, sizeof(wanted));
+	wanted.uid = uid_named(wanted.uid);
+	wanted.gid = gid_named(wanted.gid);
+	if (wanted.uid == ID_NONE || wanted.gid == ID_NONE)
+		return -EINVAL;
 	bool uid_fits = wanted.uid == own->uid || wanted.uid == own->euid || wanted.uid == own->suid;
 	bool gid_fits = wanted.gid == own->gid || wanted.gid == own->egid || wanted.gid == own->sgid;
-	if ((wanted.pid != current_task()->process->pid && !capable(CAP_SYS_ADMIN)) ||
-	    (!uid_fits && !capable(CAP_SETUID)) || (!gid_fits && !capable(CAP_SETGID)))
+	if ((wanted.pid != current_task()->process->number &&
+	     !capable_in(pid_namespace_current()->common.owner, CAP_SYS_ADMIN)) ||
+	    (!uid_fits && !capable_own(CAP_SETUID)) || (!gid_fits && !capable_own(CAP_SETGID)))
 		return -EPERM;
 	if (!process_find(wanted.pid))
 		return -ESRCH;
+	wanted.pid = pid_named(wanted.pid);
 	control->credentials = wanted;
 	return 0;
 }
@@ -321,7 +327,7 @@ int64_t unix_control_write(struct unix_socket *socket, struct unix_receipt *rece
                            uint64_t bytes, uint32_t flags)
 {
 	struct control_out out = {.address = address, .room = address ? bytes : 0};
-	const struct unix_credentials *credentials = &receipt->control.credentials;
+	const struct unix_credentials seen = unix_seen(&receipt->control.credentials), *credentials = &seen;
 	int64_t error = 0;
 	if (socket->pass_credentials && receipt->has_control) {
 		if (out.room < HEADER_BYTES + sizeof(*credentials)) {

@@ -23,8 +23,16 @@ static uint64_t socket_number(const struct net_socket_info *info)
 	return socket ? socket->number : 0;
 }
 
-static void text_sockets(struct proc_text *text, uint8_t type, uint8_t protocol, bool ipv6)
+/* Whose network SUBJECT's process sees. */
+static struct net_namespace *net_of(const struct proc_subject *subject)
 {
+	return subject->task ? net_of_task(subject->task) : net_current();
+}
+
+static void text_sockets(struct proc_text *text, const struct proc_subject *subject, uint8_t type,
+                         uint8_t protocol, bool ipv6)
+{
+	struct net_namespace *net = net_of(subject);
 	struct net_cursor cursor = {0};
 	struct net_socket_info info;
 	unsigned number = 0;
@@ -36,9 +44,9 @@ static void text_sockets(struct proc_text *text, uint8_t type, uint8_t protocol,
 	else
 		proc_print(text, "   sl  local_address                         rem_address   st tx_queue "
 		                 "rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n");
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	while (net_socket_info_next(stack_get(), &cursor, &info)) {
 		char local[40], remote[40];
 		if (info.type != type || (info.family == AF_INET6) != ipv6 ||
@@ -57,56 +65,49 @@ static void text_sockets(struct proc_text *text, uint8_t type, uint8_t protocol,
 
 void text_net_tcp(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	text_sockets(text, SOCK_STREAM, 6, false);
+	text_sockets(text, subject, SOCK_STREAM, 6, false);
 }
 
 void text_net_tcp6(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	text_sockets(text, SOCK_STREAM, 6, true);
+	text_sockets(text, subject, SOCK_STREAM, 6, true);
 }
 
 void text_net_udp(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	text_sockets(text, SOCK_DGRAM, 17, false);
+	text_sockets(text, subject, SOCK_DGRAM, 17, false);
 }
 
 void text_net_udp6(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	text_sockets(text, SOCK_DGRAM, 17, true);
+	text_sockets(text, subject, SOCK_DGRAM, 17, true);
 }
 
 void text_net_raw(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	text_sockets(text, SOCK_RAW, 0, false);
+	text_sockets(text, subject, SOCK_RAW, 0, false);
 }
 
 void text_net_raw6(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	text_sockets(text, SOCK_RAW, 0, true);
+	text_sockets(text, subject, SOCK_RAW, 0, true);
 }
 
 void text_net_icmp(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	text_sockets(text, SOCK_DGRAM, 1, false);
+	text_sockets(text, subject, SOCK_DGRAM, 1, false);
 }
 
 void text_net_dev(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_namespace *net = net_of(subject);
 	struct net_link_info info;
-	(void)subject;
 	proc_print(text, "Inter-|   Receive                                                |  Transmit\n"
 	                 " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets "
 	                 "errs drop fifo colls carrier compressed\n");
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	for (uint32_t i = 0; net_link_info(stack_get(), i, &info); i++)
 		proc_print(
 		    text,
@@ -127,14 +128,14 @@ static const char *name_of(uint32_t number, struct net_link_info *info)
 
 void text_net_route(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_namespace *net = net_of(subject);
 	struct net_route_info info;
 	struct net_link_info link;
-	(void)subject;
 	proc_print(text,
 	           "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	for (uint32_t i = 0; net_route_info(stack_get(), i, &info); i++) {
 		uint32_t to, gateway, mask = 0;
 		const char *name = name_of(info.link, &link);
@@ -158,13 +159,13 @@ static void print_bytes(struct proc_text *text, const struct net_address *addres
 
 void text_net_ipv6_route(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_namespace *net = net_of(subject);
 	static const struct net_address none;
 	struct net_route_info info;
 	struct net_link_info link;
-	(void)subject;
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	for (uint32_t i = 0; net_route_info(stack_get(), i, &info); i++) {
 		if (net_is_ipv4(&info.prefix))
 			continue;
@@ -181,12 +182,12 @@ void text_net_ipv6_route(struct proc_text *text, const struct proc_subject *subj
 
 void text_net_if_inet6(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_namespace *net = net_of(subject);
 	struct net_link_info link;
 	struct net_address_info info;
-	(void)subject;
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	for (uint32_t i = 0; net_link_info(stack_get(), i, &link); i++) {
 		for (uint32_t at = 0; net_address_info(stack_get(), i, at, &info); at++) {
 			bool local = info.address.bytes[0] == 0xfe && (info.address.bytes[1] & 0xc0) == 0x80;
@@ -205,13 +206,13 @@ void text_net_if_inet6(struct proc_text *text, const struct proc_subject *subjec
 
 void text_net_arp(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_namespace *net = net_of(subject);
 	struct net_neighbour_info info;
 	struct net_link_info link;
-	(void)subject;
 	proc_print(text, "IP address       HW type     Flags       HW address            Mask     Device\n");
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	for (uint32_t i = 0; net_neighbour_info(stack_get(), i, &info); i++) {
 		const uint8_t *a = info.address.bytes + 12, *m = info.mac;
 		char address[20];
@@ -228,14 +229,14 @@ void text_net_arp(struct proc_text *text, const struct proc_subject *subject)
 
 void text_net_snmp(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_namespace *net = net_of(subject);
 	struct net_statistics s;
 	struct net_cursor cursor = {0};
 	struct net_socket_info info;
 	unsigned established = 0;
-	(void)subject;
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	net_statistics(stack_get(), &s);
 	while (net_socket_info_next(stack_get(), &cursor, &info))
 		established += info.type == SOCK_STREAM && (info.state == 1 || info.state == 8);
@@ -260,14 +261,14 @@ void text_net_snmp(struct proc_text *text, const struct proc_subject *subject)
 
 void text_net_sockstat(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_namespace *net = net_of(subject);
 	struct net_statistics s;
 	struct net_cursor cursor = {0};
 	struct net_socket_info info;
 	unsigned tcp = 0, waiting = 0, udp = 0, raw = 0;
-	(void)subject;
-	if (!stack_get())
+	if (!stack_start(net))
 		return;
-	stack_begin();
+	stack_begin(net);
 	net_statistics(stack_get(), &s);
 	while (net_socket_info_next(stack_get(), &cursor, &info)) {
 		tcp += info.type == SOCK_STREAM && info.state != 6;
@@ -301,10 +302,11 @@ void text_net_pnp(struct proc_text *text, const struct proc_subject *subject)
 
 static bool link_of(unsigned index, struct net_link_info *info)
 {
-	if (!stack_get())
+	struct net_namespace *net = net_current();
+	if (!stack_start(net))
 		return false;
 	lock_acquire(&stack_lock);
-	bool found = net_link_info(stack_get(), index, info);
+	bool found = net_link_info(net->stack, index, info);
 	lock_release(&stack_lock);
 	return found;
 }

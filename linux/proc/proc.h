@@ -26,6 +26,7 @@ void proc_append(struct proc_text *text, const void *bytes, uint32_t count);
 
 /* Whom an entry is about: process and thread are 0 outside /proc/PID; fd is of fd/ and fdinfo/. */
 struct proc_subject {
+	const struct pid_namespace *pids; /* whose numbers are shown */
 	struct process *process;
 	struct task *task;
 	bool of_process; /* not of one thread, though `task` is the leader */
@@ -69,7 +70,8 @@ void proc_fixed(struct proc_text *text, const struct proc_subject *subject);
 struct sysctl {
 	int64_t value, low, high;
 };
-extern struct sysctl sysctl_pipe_max, sysctl_randomize, sysctl_trace_scope, sysctl_core_uses_pid;
+extern struct sysctl sysctl_pipe_max, sysctl_randomize, sysctl_trace_scope, sysctl_core_uses_pid,
+    sysctl_user_namespaces, sysctl_mount_max;
 extern const struct proc_entry sysctl_entries[];
 
 extern const struct proc_entry proc_root[], proc_process[], proc_net[];
@@ -79,7 +81,15 @@ extern const struct proc_entry sys_root[], sys_root_alone[]; /* with a link to t
 int proc_memory_open(const struct proc_subject *subject, struct file *file);
 /* The process of an open directory /proc/PID; 0: it is none, or the process has gone. */
 struct process *proc_file_process(const struct file *file);
-struct filesystem *proc_filesystem(void);
+struct filesystem *
+proc_filesystem(struct pid_namespace *pids); /* that shows PIDS: a new one, but of the first */
 struct filesystem *sys_filesystem(void);
-/* Lines of /proc/mounts (INFO: of mountinfo). */
-void proc_mounts(struct proc_text *text, bool info);
+/* Lines of /proc/PID/mounts (INFO: of mountinfo). */
+void proc_mounts(struct proc_text *text, const struct proc_subject *subject, bool info);
+/* "TITLE:" and the numbers that ID has in PIDS and those inside, down to its own. */
+void proc_numbers(struct proc_text *text, const char *title, const struct pid_namespace *pids, int32_t id);
+
+/* ../namespace/map.c */
+int namespace_map_open(const struct proc_subject *subject, struct file *file); /* entry->data: of groups */
+void namespace_text_setgroups(struct proc_text *text, const struct proc_subject *subject);
+int64_t namespace_write_setgroups(const struct proc_subject *subject, const char *bytes, uint32_t count);

@@ -9,6 +9,12 @@
 #include "proc.h"
 #include "../time/account.h"
 
+/* The number ID as SUBJECT's file system shows it. */
+static int32_t shown(const struct proc_subject *subject, int32_t id)
+{
+	return pid_in(subject->pids, id);
+}
+
 static struct mm *subject_mm(const struct proc_subject *subject)
 {
 	return subject->task ? subject->task->mm : 0;
@@ -107,9 +113,11 @@ static void text_stat(struct proc_text *text, const struct proc_subject *subject
 	    !task || subject->of_process ? process_times(process) : task_times((struct task *)task);
 	const struct linux_rusage *children = &process->children_usage;
 	const struct tty *tty = process->tty;
-	proc_print(text, "%d (%s) %c %d %d %d %lu %d 0 ", task ? task->tid : process->pid,
-	           task ? task->name : "", state_letter(subject), process->parent ? process->parent->pid : 0,
-	           process->pgid, process->sid, tty ? tty->device_number : 0, tty ? tty->foreground : -1);
+	proc_print(text, "%d (%s) %c %d %d %d %lu %d 0 ", shown(subject, task ? task->tid : process->pid),
+	           task ? task->name : "", state_letter(subject),
+	           process->parent ? shown(subject, process->parent->pid) : 0, shown(subject, process->pgid),
+	           shown(subject, process->sid), tty ? tty->device_number : 0,
+	           tty ? shown(subject, tty->foreground) : -1);
 	proc_print(text, "%lu 0 %lu 0 %lu %lu %lu %lu %d %d %u 0 %llu ", task ? task->minor_faults : 0,
 	           task ? task->major_faults : 0, (uint64_t)(times.user_ns / TICK_NS),
 	           (uint64_t)(times.system_ns / TICK_NS),
@@ -157,16 +165,20 @@ static void text_status(struct proc_text *text, const struct proc_subject *subje
 	proc_print(text,
 	           "Name:\t%s\nUmask:\t%04o\nState:\t%c "
 	           "(%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
-	           task->name, task->fs ? task->fs->umask : 0, letter, word, process->pid, task->tid,
-	           process->parent ? process->parent->pid : 0,
-	           task_traced(task) ? task->trace->tracer->process->pid : 0);
-	proc_print(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid,
-	           c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid,
+	           task->name, task->fs ? task->fs->umask : 0, letter, word, shown(subject, process->pid),
+	           shown(subject, task->tid), process->parent ? shown(subject, process->parent->pid) : 0,
+	           task_traced(task) ? shown(subject, task->trace->tracer->process->pid) : 0);
+	proc_print(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t",
+	           uid_seen(c->uid), uid_seen(c->euid), uid_seen(c->suid), uid_seen(c->fsuid),
+	           gid_seen(c->gid), gid_seen(c->egid), gid_seen(c->sgid), gid_seen(c->fsgid),
 	           task->files ? task->files->capacity : 0);
 	for (uint32_t i = 0; i < c->group_count; i++)
-		proc_print(text, "%u ", c->groups[i]);
-	proc_print(text, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", process->pid, task->tid,
-	           process->pgid, process->sid);
+		proc_print(text, "%u ", gid_seen(c->groups[i]));
+	proc_print(text, "\n");
+	proc_numbers(text, "NStgid", subject->pids, process->pid);
+	proc_numbers(text, "NSpid", subject->pids, task->tid);
+	proc_numbers(text, "NSpgid", subject->pids, process->pgid);
+	proc_numbers(text, "NSsid", subject->pids, process->sid);
 	if (mm) {
 		uint64_t resident = resident_pages(mm) * 4;
 		proc_print(text, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t       0 kB\n",
@@ -275,14 +287,12 @@ static void text_limits(struct proc_text *text, const struct proc_subject *subje
 
 static void text_mounts(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	proc_mounts(text, false);
+	proc_mounts(text, subject, false);
 }
 
 static void text_mountinfo(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	proc_mounts(text, true);
+	proc_mounts(text, subject, true);
 }
 
 /* proc_pid_mounts(5): an exceptional condition when the table has changed since the last look. */
@@ -346,7 +356,7 @@ static void text_schedule(struct proc_text *text, const struct proc_subject *sub
 		return;
 	uint64_t ns = task_cpu_ns(task);
 	proc_print(text, "%s (%d, #threads: %u)\n---------------------------------------------------------\n",
-	           task->name, task->tid, subject->process->thread_count);
+	           task->name, shown(subject, task->tid), subject->process->thread_count);
 	proc_print(text, "se.sum_exec_runtime                          : %lu.%06lu\nnr_switches   : %lu\n",
 	           ns / 1000000, ns % 1000000, task->voluntary_switches);
 	proc_print(text, "nr_voluntary_switches : %lu\nnr_involuntary_switches : 0\npolicy : %d\nprio : %d\n",
@@ -396,7 +406,8 @@ static void text_personality(struct proc_text *text, const struct proc_subject *
 static void text_children(struct proc_text *text, const struct proc_subject *subject)
 {
 	const struct process *child;
-	list_for_each(child, &subject->process->children, sibling) proc_print(text, "%d ", child->pid);
+	list_for_each(child, &subject->process->children, sibling)
+	    proc_print(text, "%d ", shown(subject, child->pid));
 }
 
 static void text_rollup(struct proc_text *text, const struct proc_subject *subject)
@@ -559,19 +570,36 @@ static void text_fdinfo(struct proc_text *text, const struct proc_subject *subje
 		file->ops->info(file, text);
 }
 
-static int64_t read_namespace(const struct proc_subject *subject, char *text, uint32_t size)
+static struct namespace *subject_namespace(const struct proc_subject *subject, int *error)
 {
-	char name[32];
-	uint32_t length = (uint32_t)text_format(name, sizeof(name), "%s", (const char *)subject->entry->data);
-	memcpy(text, name, length < size ? length : size);
-	return length < size ? length : size;
+	const char *name = subject->entry->name;
+	struct namespace *found = 0;
+	*error = -EACCES;
+	if (!process_may_trace(subject->process))
+		return 0;
+	*error = -ENOENT;
+	for (unsigned kind = 0; kind < NAMESPACE_KINDS; kind++)
+		if (strncmp(name, namespace_name(kind), strlen(namespace_name(kind))) == 0)
+			found = namespace_of(subject->task, kind, strchr(name, '_'));
+	return found;
 }
 
-static int follow_none(const struct proc_subject *subject, struct path *to)
+static int64_t read_namespace(const struct proc_subject *subject, char *text, uint32_t size)
 {
-	(void)subject;
-	(void)to;
-	return -EACCES;
+	char name[40];
+	int error;
+	const struct namespace *namespace = subject_namespace(subject, &error);
+	if (!namespace)
+		return error;
+	text_format(name, sizeof(name), "%s:[%lu]", namespace_name(namespace->kind), namespace->inode);
+	return link_put(text, size, name);
+}
+
+static int follow_namespace(const struct proc_subject *subject, struct path *to)
+{
+	int error;
+	struct namespace *namespace = subject_namespace(subject, &error);
+	return namespace ? namespace_path(namespace, to) : error;
 }
 
 #define DIRECTORY(title, entries)                                                                            \
@@ -593,21 +621,17 @@ static int follow_none(const struct proc_subject *subject, struct path *to)
 
 static const struct proc_entry fd_entries[] = {LINK("#fd", read_fd, follow_fd), {0}};
 static const struct proc_entry fdinfo_entries[] = {TEXT("#fd", text_fdinfo), {0}};
-#define NAMESPACE(title, kind, number)                                                                       \
-	{                                                                                                    \
-		.name = title, .mode = S_IFLNK | 0777, .readlink = read_namespace, .follow = follow_none,    \
-		.data = kind ":[" #number "]"                                                                \
-	}
-static const struct proc_entry namespace_entries[] = {NAMESPACE("cgroup", "cgroup", 4026531835),
-                                                      NAMESPACE("ipc", "ipc", 4026531839),
-                                                      NAMESPACE("mnt", "mnt", 4026531841),
-                                                      NAMESPACE("net", "net", 4026531840),
-                                                      NAMESPACE("pid", "pid", 4026531836),
-                                                      NAMESPACE("pid_for_children", "pid", 4026531836),
-                                                      NAMESPACE("time", "time", 4026531834),
-                                                      NAMESPACE("time_for_children", "time", 4026531834),
-                                                      NAMESPACE("user", "user", 4026531837),
-                                                      NAMESPACE("uts", "uts", 4026531838),
+#define NAMESPACE(title) LINK(title, read_namespace, follow_namespace)
+static const struct proc_entry namespace_entries[] = {NAMESPACE("cgroup"),
+                                                      NAMESPACE("ipc"),
+                                                      NAMESPACE("mnt"),
+                                                      NAMESPACE("net"),
+                                                      NAMESPACE("pid"),
+                                                      NAMESPACE("pid_for_children"),
+                                                      NAMESPACE("time"),
+                                                      NAMESPACE("time_for_children"),
+                                                      NAMESPACE("user"),
+                                                      NAMESPACE("uts"),
                                                       {0}};
 #define WRITABLE(title, words, function)                                                                     \
 	{                                                                                                    \
@@ -621,7 +645,10 @@ static const struct proc_entry attr_entries[] = {WRITABLE("current", "unconfined
                                                  PROC_FIXED("prev", "unconfined\n"),
                                                  {0}};
 static const struct proc_entry map_files_entries[] = {{0}};
-#define ID_MAP "         0          0 4294967295\n"
+#define ID_MAP(title, groups)                                                                                \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0644, .open = namespace_map_open, .data = groups            \
+	}
 
 #define COMMON_ENTRIES                                                                                       \
 	DIRECTORY("fd", fd_entries), DIRECTORY("fdinfo", fdinfo_entries),                                    \
@@ -637,9 +664,12 @@ static const struct proc_entry map_files_entries[] = {{0}};
 	    TEXT("schedstat", text_schedstat), TEXT("syscall", text_syscall), PROC_FIXED("stack", ""),       \
 	    TEXT("personality", text_personality), TEXT("smaps_rollup", text_rollup),                        \
 	    PROC_FIXED("pagemap", ""), PROC_FIXED("numa_maps", ""), PROC_DIRECTORY("attr", attr_entries),    \
-	    PROC_DIRECTORY("net", proc_net), PROC_FIXED("cpuset", "/\n"), PROC_FIXED("uid_map", ID_MAP),     \
-	    PROC_FIXED("gid_map", ID_MAP), PROC_FIXED("projid_map", ID_MAP),                                 \
-	    PROC_FIXED("setgroups", "allow\n"),                                                              \
+	    PROC_DIRECTORY("net", proc_net), PROC_FIXED("cpuset", "/\n"), ID_MAP("uid_map", 0),              \
+	    ID_MAP("gid_map", ""), PROC_FIXED("projid_map", "         0          0 4294967295\n"),           \
+	    {.name = "setgroups",                                                                            \
+	     .mode = S_IFREG | 0644,                                                                         \
+	     .text = namespace_text_setgroups,                                                               \
+	     .write = namespace_write_setgroups},                                                            \
 	    {.name = "mem", .mode = S_IFREG | 0600, .open = proc_memory_open},                               \
 	    {.name = "clear_refs", .mode = S_IFREG | 0200, .write = write_nothing},                          \
 	    {.name = "comm", .mode = S_IFREG | 0644, .text = text_comm, .write = write_comm},                \

@@ -15,7 +15,7 @@ struct proc_node {
 	int32_t pid, tid, fd;           /* 0, 0, -1 where they do not apply */
 };
 
-static const struct vnode_ops proc_ops;
+static const struct vnode_ops proc_ops, proc_text_link_ops;
 static const struct file_ops proc_file_ops, proc_polled_ops, proc_directory_ops;
 
 void proc_append(struct proc_text *text, const void *bytes, uint32_t count)
@@ -67,14 +67,21 @@ static struct proc_node *proc_node(struct vnode *vnode)
 	return (struct proc_node *)vnode;
 }
 
+/* Whose numbers FILESYSTEM shows. */
+static const struct pid_namespace *pids_of(const struct filesystem *filesystem)
+{
+	return filesystem->private ? filesystem->private : &pid_namespace_first;
+}
+
 /* False when the process or thread has gone. */
 static bool subject_of(const struct proc_node *node, struct proc_subject *subject)
 {
-	*subject = (struct proc_subject){.fd = node->fd, .entry = node->entry};
+	*subject = (struct proc_subject){
+	    .fd = node->fd, .entry = node->entry, .pids = pids_of(node->vnode.filesystem)};
 	if (!node->pid)
 		return true;
-	subject->process = process_find(node->pid);
-	subject->task = node->tid ? task_find(node->tid) : 0;
+	subject->process = process_by_id(node->pid);
+	subject->task = node->tid ? task_by_id(node->tid) : 0;
 	if (!subject->process || (subject->task && subject->task->process != subject->process))
 		return false;
 	subject->of_process = !subject->task;
@@ -95,12 +102,13 @@ static struct vnode *node_make(struct filesystem *filesystem, const struct proc_
 	node->pid = pid;
 	node->tid = tid;
 	node->fd = fd;
-	node->vnode.ops = &proc_ops;
+	/* A link without an own way to follow leads where its text says, from its directory on. */
+	node->vnode.ops = S_ISLNK(entry->mode) && !entry->follow ? &proc_text_link_ops : &proc_ops;
 	node->vnode.file_ops = S_ISDIR(entry->mode) ? &proc_directory_ops : &proc_file_ops;
 	/* Stable numbers: the same thing has the same inode at each lookup. */
 	node->vnode.inode = ((uintptr_t)entry >> 3 & 0xffffff) | (uint64_t)(uint32_t)(tid ? tid : pid) << 24 |
 	                    (uint64_t)(uint32_t)(fd + 1) << 56;
-	struct process *process = pid ? process_find(pid) : 0;
+	struct process *process = pid ? process_by_id(pid) : 0;
 	if (process && process->leader) {
 		node->vnode.uid = process->leader->credentials.euid;
 		node->vnode.gid = process->leader->credentials.egid;
@@ -138,15 +146,15 @@ static struct vnode *number_lookup(struct proc_node *directory, const struct pro
 		           ? node_make(filesystem, pattern, 0, 0, number, error)
 		           : 0;
 	if (strcmp(pattern->name, "#pid") == 0) {
-		struct process *process = process_find(number);
-		return process ? node_make(filesystem, pattern, number, 0, -1, error) : 0;
+		struct process *process = process_by_id(pid_named_in(pids_of(filesystem), number));
+		return process ? node_make(filesystem, pattern, process->pid, 0, -1, error) : 0;
 	}
 	if (!subject_of(directory, &subject))
 		return 0;
 	if (strcmp(pattern->name, "#tid") == 0) {
-		struct task *task = task_find(number);
+		struct task *task = task_by_id(pid_named_in(subject.pids, number));
 		return task && task->process == subject.process
-		           ? node_make(filesystem, pattern, directory->pid, number, -1, error)
+		           ? node_make(filesystem, pattern, directory->pid, task->tid, -1, error)
 		           : 0;
 	}
 	struct files *files = subject.task ? subject.task->files : 0;
@@ -184,23 +192,11 @@ static int64_t proc_readlink(struct vnode *vnode, char *text, uint32_t size)
 	return node->entry->readlink ? node->entry->readlink(&subject, text, size) : -EINVAL;
 }
 
-/* Links without an own way to follow are followed by their text, relative to their directory. */
 static int proc_follow(struct vnode *vnode, struct path *to)
 {
 	struct proc_node *node = proc_node(vnode);
 	struct proc_subject subject;
-	char text[64];
-	if (!subject_of(node, &subject))
-		return -ENOENT;
-	if (node->entry->follow)
-		return node->entry->follow(&subject, to);
-	int64_t length = node->entry->readlink(&subject, text, sizeof(text) - 8);
-	if (length < 0)
-		return (int)length;
-	text[length] = 0;
-	char path[80];
-	text_format(path, sizeof(path), "/proc/%s", text);
-	return path_walk(AT_FDCWD, path, WALK_FOLLOW, to);
+	return subject_of(node, &subject) ? node->entry->follow(&subject, to) : -ENOENT;
 }
 
 static int proc_open(struct vnode *vnode, struct file *file)
@@ -241,6 +237,12 @@ static const struct vnode_ops proc_ops = {
     .lookup = proc_lookup,
     .readlink = proc_readlink,
     .follow = proc_follow,
+    .setattr = proc_setattr,
+    .open = proc_open,
+};
+
+static const struct vnode_ops proc_text_link_ops = {
+    .readlink = proc_readlink,
     .setattr = proc_setattr,
     .open = proc_open,
 };
@@ -330,15 +332,16 @@ static int64_t pattern_number(const struct proc_entry *pattern, const struct pro
 {
 	if (strcmp(pattern->name, "#pid") == 0) {
 		struct process *process = process_next(0);
-		while (process && index--)
-			process = process_next(process);
-		return process ? process->pid : -1;
+		for (; process; process = process_next(process))
+			if (pid_in(subject->pids, process->pid) && !index--)
+				return pid_in(subject->pids, process->pid);
+		return -1;
 	}
 	if (strcmp(pattern->name, "#tid") == 0) {
 		struct task *task;
 		if (subject->process)
 			list_for_each(task, &subject->process->threads,
-			              thread_link) if (!index--) return task->tid;
+			              thread_link) if (!index--) return pid_in(subject->pids, task->tid);
 		return -1;
 	}
 	if (strcmp(pattern->name, "#cpu") == 0)
@@ -407,7 +410,7 @@ struct process *proc_file_process(const struct file *file)
 	if (!file->vnode || file->vnode->ops != &proc_ops)
 		return 0;
 	const struct proc_node *node = proc_node(file->vnode);
-	return node->entry->children == proc_process && !node->tid ? process_find(node->pid) : 0;
+	return node->entry->children == proc_process && !node->tid ? process_by_id(node->pid) : 0;
 }
 
 static struct filesystem *make_filesystem(const char *name, int64_t magic, uint64_t device,
@@ -425,11 +428,29 @@ static struct filesystem *make_filesystem(const char *name, int64_t magic, uint6
 	return filesystem->root ? filesystem : 0;
 }
 
-struct filesystem *proc_filesystem(void)
+static void proc_gone(struct filesystem *filesystem)
 {
-	static struct filesystem *filesystem;
+	struct pid_namespace *pids = filesystem->private;
+	vnode_release(filesystem->root);
+	heap_free(filesystem);
+	namespace_release(&pids->common);
+}
+
+struct filesystem *proc_filesystem(struct pid_namespace *pids)
+{
+	static struct filesystem *first;
+	static uint64_t device = 256;
+	if (!pids->level) {
+		if (!first)
+			first = make_filesystem("proc", 0x9fa0, 4, proc_root);
+		return first;
+	}
+	struct filesystem *filesystem = make_filesystem("proc", 0x9fa0, ++device, proc_root);
 	if (!filesystem)
-		filesystem = make_filesystem("proc", 0x9fa0, 4, proc_root);
+		return 0;
+	filesystem->private = pids;
+	filesystem->release = proc_gone;
+	(void)namespace_reference(&pids->common);
 	return filesystem;
 }
 

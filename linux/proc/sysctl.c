@@ -13,6 +13,8 @@ _Static_assert(sizeof(sysctl_core_pattern) == TEXT_BYTES, "write_words");
 struct sysctl sysctl_pipe_max = {1048576, 4096, 1ll << 31};
 struct sysctl sysctl_randomize = {2, 0, 2};
 struct sysctl sysctl_trace_scope = {0, 0, 3};
+struct sysctl sysctl_user_namespaces = {1, 0, 1};
+struct sysctl sysctl_mount_max = {8192, 1, 100000};
 
 static void text_number(struct proc_text *text, const struct proc_subject *subject)
 {
@@ -82,6 +84,27 @@ static int64_t write_hostname(const struct proc_subject *subject, const char *by
 	memset(name, 0, 65);
 	memcpy(name, bytes, length);
 	return count;
+}
+
+static void text_user_limit(struct proc_text *text, const struct proc_subject *subject)
+{
+	const int64_t *kind = subject->entry->data;
+	proc_print(text, "%ld\n", user_namespace_current()->most[*kind]);
+}
+
+/* Whoever is root in a user namespace sets what its users may have; whoever made it keeps to limits of its own. */
+static int64_t write_user_limit(const struct proc_subject *subject, const char *bytes, uint32_t count)
+{
+	const int64_t *kind = subject->entry->data;
+	struct sysctl number = {0, 0, INT32_MAX};
+	struct proc_entry entry = {.data = &number};
+	struct proc_subject as = {.entry = &entry};
+	if (!capable_own(CAP_SYS_RESOURCE))
+		return -EPERM;
+	int64_t result = write_number(&as, bytes, count);
+	if (result >= 0)
+		user_namespace_current()->most[*kind] = number.value;
+	return result;
 }
 
 static void text_file_nr(struct proc_text *text, const struct proc_subject *subject)
@@ -165,64 +188,65 @@ static const struct proc_entry keys_entries[] = {
     COUNT("gc_delay", 300),         {0}};
 static const struct proc_entry yama_entries[] = {FOLLOWED("ptrace_scope", sysctl_trace_scope), {0}};
 static const struct proc_entry pty_entries[] = {COUNT("max", 4096), COUNT("reserve", 1024), {0}};
-static const struct proc_entry kernel_entries[] = {PROC_FIXED("ngroups_max", "65536\n"),
-                                                   PROC_FIXED("cap_last_cap", "40\n"),
-                                                   PROC_TEXT("threads-max", text_threads_max),
-                                                   PROC_FIXED("ostype", "Linux\n"),
-                                                   PROC_FIXED("osrelease", "6.1.0-holon\n"),
-                                                   PROC_FIXED("version", "#1 SMP Holon\n"),
-                                                   HOST("hostname", 0),
-                                                   HOST("domainname", (void *)1),
-                                                   FOLLOWED("randomize_va_space", sysctl_randomize),
-                                                   NUMBER("pid_max", 32768, 301, 4194304),
-                                                   NUMBER("tainted", 0, 0, INT64_MAX),
-                                                   NUMBER("sched_rt_runtime_us", 950000, -1, 1000000),
-                                                   COUNT("sched_rt_period_us", 1000000),
-                                                   COUNT("sched_rr_timeslice_ms", 100),
-                                                   SWITCH("sched_autogroup_enabled", 0),
-                                                   SWITCH("sched_child_runs_first", 0),
-                                                   {.name = "core_pattern",
-                                                    .mode = S_IFREG | 0644,
-                                                    .text = text_words,
-                                                    .write = write_words,
-                                                    .data = sysctl_core_pattern},
-                                                   FOLLOWED("core_uses_pid", sysctl_core_uses_pid),
-                                                   COUNT("core_pipe_limit", 0),
-                                                   NUMBER("shmmax", 0x7fffffff00000000, 0, INT64_MAX),
-                                                   NUMBER("shmall", 0x7fffffff00000, 0, INT64_MAX),
-                                                   NUMBER("shmmni", 4096, 0, 32768),
-                                                   SWITCH("shm_rmid_forced", 0),
-                                                   COUNT("msgmax", 8192),
-                                                   COUNT("msgmnb", 16384),
-                                                   NUMBER("msgmni", 32000, 0, 32768),
-                                                   WORDS("sem", "32000\t1024000000\t500\t32000"),
-                                                   COUNT("sysrq", 16),
-                                                   COUNT("panic", 0),
-                                                   SWITCH("panic_on_oops", 0),
-                                                   SWITCH("panic_on_warn", 0),
-                                                   WORDS("printk", "4\t4\t1\t7"),
-                                                   COUNT("printk_ratelimit", 5),
-                                                   COUNT("printk_ratelimit_burst", 10),
-                                                   SWITCH("dmesg_restrict", 0),
-                                                   NUMBER("kptr_restrict", 0, 0, 2),
-                                                   NUMBER("perf_event_paranoid", 3, -1, 4),
-                                                   NUMBER("unprivileged_bpf_disabled", 2, 0, 2),
-                                                   SWITCH("unprivileged_userns_clone", 1),
-                                                   WORDS("modprobe", "/sbin/modprobe"),
-                                                   SWITCH("modules_disabled", 0),
-                                                   SWITCH("watchdog", 0),
-                                                   SWITCH("nmi_watchdog", 0),
-                                                   COUNT("hung_task_timeout_secs", 120),
-                                                   SWITCH("numa_balancing", 0),
-                                                   NUMBER("overflowuid", 65534, 0, 65535),
-                                                   NUMBER("overflowgid", 65534, 0, 65535),
-                                                   COUNT("ctrl-alt-del", 0),
-                                                   COUNT("acct", 4),
-                                                   PROC_DIRECTORY("random", random_entries),
-                                                   PROC_DIRECTORY("keys", keys_entries),
-                                                   PROC_DIRECTORY("yama", yama_entries),
-                                                   PROC_DIRECTORY("pty", pty_entries),
-                                                   {0}};
+static const struct proc_entry kernel_entries[] = {
+    PROC_FIXED("ngroups_max", "65536\n"),
+    PROC_FIXED("cap_last_cap", "40\n"),
+    PROC_TEXT("threads-max", text_threads_max),
+    PROC_FIXED("ostype", "Linux\n"),
+    PROC_FIXED("osrelease", "6.1.0-holon\n"),
+    PROC_FIXED("version", "#1 SMP Holon\n"),
+    HOST("hostname", 0),
+    HOST("domainname", (void *)1),
+    FOLLOWED("randomize_va_space", sysctl_randomize),
+    NUMBER("pid_max", 32768, 301, 4194304),
+    NUMBER("tainted", 0, 0, INT64_MAX),
+    NUMBER("sched_rt_runtime_us", 950000, -1, 1000000),
+    COUNT("sched_rt_period_us", 1000000),
+    COUNT("sched_rr_timeslice_ms", 100),
+    SWITCH("sched_autogroup_enabled", 0),
+    SWITCH("sched_child_runs_first", 0),
+    {.name = "core_pattern",
+     .mode = S_IFREG | 0644,
+     .text = text_words,
+     .write = write_words,
+     .data = sysctl_core_pattern},
+    FOLLOWED("core_uses_pid", sysctl_core_uses_pid),
+    COUNT("core_pipe_limit", 0),
+    NUMBER("shmmax", 0x7fffffff00000000, 0, INT64_MAX),
+    NUMBER("shmall", 0x7fffffff00000, 0, INT64_MAX),
+    NUMBER("shmmni", 4096, 0, 32768),
+    SWITCH("shm_rmid_forced", 0),
+    COUNT("msgmax", 8192),
+    COUNT("msgmnb", 16384),
+    NUMBER("msgmni", 32000, 0, 32768),
+    WORDS("sem", "32000\t1024000000\t500\t32000"),
+    COUNT("sysrq", 16),
+    COUNT("panic", 0),
+    SWITCH("panic_on_oops", 0),
+    SWITCH("panic_on_warn", 0),
+    WORDS("printk", "4\t4\t1\t7"),
+    COUNT("printk_ratelimit", 5),
+    COUNT("printk_ratelimit_burst", 10),
+    SWITCH("dmesg_restrict", 0),
+    NUMBER("kptr_restrict", 0, 0, 2),
+    NUMBER("perf_event_paranoid", 3, -1, 4),
+    NUMBER("unprivileged_bpf_disabled", 2, 0, 2),
+    FOLLOWED("unprivileged_userns_clone", sysctl_user_namespaces),
+    WORDS("modprobe", "/sbin/modprobe"),
+    SWITCH("modules_disabled", 0),
+    SWITCH("watchdog", 0),
+    SWITCH("nmi_watchdog", 0),
+    COUNT("hung_task_timeout_secs", 120),
+    SWITCH("numa_balancing", 0),
+    NUMBER("overflowuid", 65534, 0, 65535),
+    NUMBER("overflowgid", 65534, 0, 65535),
+    COUNT("ctrl-alt-del", 0),
+    COUNT("acct", 4),
+    PROC_DIRECTORY("random", random_entries),
+    PROC_DIRECTORY("keys", keys_entries),
+    PROC_DIRECTORY("yama", yama_entries),
+    PROC_DIRECTORY("pty", pty_entries),
+    {0}};
 static const struct proc_entry vm_entries[] = {
     NUMBER("overcommit_memory", 1, 0, 2),
     COUNT("overcommit_ratio", 50),
@@ -277,7 +301,7 @@ static const struct proc_entry fs_entries[] = {NUMBER("file-max", INT64_MAX, 0, 
                                                SWITCH("protected_symlinks", 0),
                                                NUMBER("protected_fifos", 0, 0, 2),
                                                NUMBER("protected_regular", 0, 0, 2),
-                                               COUNT("mount-max", 100000),
+                                               FOLLOWED("mount-max", sysctl_mount_max),
                                                PROC_FIXED("aio-nr", "0\n"),
                                                COUNT("aio-max-nr", 65536),
                                                PROC_DIRECTORY("inotify", inotify_entries),
@@ -309,7 +333,21 @@ static const struct proc_entry net_entries[] = {PROC_DIRECTORY("core", core_entr
                                                 PROC_DIRECTORY("ipv6", ipv6_entries),
                                                 PROC_DIRECTORY("unix", unix_entries),
                                                 {0}};
-static const struct proc_entry user_entries[] = {COUNT("max_user_namespaces", 0),
+#define USER_LIMIT(title, which)                                                                             \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | 0644, .text = text_user_limit, .write = write_user_limit,   \
+		.data = &(int64_t)                                                                           \
+		{                                                                                            \
+			which                                                                                \
+		}                                                                                            \
+	}
+static const struct proc_entry user_entries[] = {USER_LIMIT("max_cgroup_namespaces", NAMESPACE_CGROUP),
+                                                 USER_LIMIT("max_ipc_namespaces", NAMESPACE_IPC),
+                                                 USER_LIMIT("max_mnt_namespaces", NAMESPACE_MOUNT),
+                                                 USER_LIMIT("max_net_namespaces", NAMESPACE_NET),
+                                                 USER_LIMIT("max_pid_namespaces", NAMESPACE_PID),
+                                                 USER_LIMIT("max_user_namespaces", NAMESPACE_USER),
+                                                 USER_LIMIT("max_uts_namespaces", NAMESPACE_UTS),
                                                  COUNT("max_inotify_instances", 128),
                                                  COUNT("max_inotify_watches", 65536),
                                                  {0}};

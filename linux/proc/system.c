@@ -55,7 +55,7 @@ static void text_loadavg(struct proc_text *text, const struct proc_subject *subj
 	load_averages(loads);
 	for (unsigned i = 0; i < 3; i++)
 		proc_print(text, "%u.%02u ", loads[i] / LOAD_ONE, loads[i] % LOAD_ONE * 100 / LOAD_ONE);
-	proc_print(text, "%u/%u %d\n", thread_running_count(), task_count(), current_task()->tid);
+	proc_print(text, "%u/%u %d\n", thread_running_count(), task_count(), current_task()->number);
 }
 
 static void text_version(struct proc_text *text, const struct proc_subject *subject)
@@ -174,6 +174,8 @@ static const char *mount_root(const struct mount *mount, char *buffer, uint32_t 
 {
 	char *at = buffer + size - 1;
 	*at = 0;
+	if ((mount->filesystem->flags & FILESYSTEM_BARE) && mount->root->parent == mount->root)
+		return mount->root->name;
 	for (const struct dentry *dentry = mount->root;
 	     dentry->parent != dentry && at - buffer > dentry->length + 1; dentry = dentry->parent) {
 		at -= dentry->length;
@@ -183,14 +185,31 @@ static const char *mount_root(const struct mount *mount, char *buffer, uint32_t 
 	return *at ? at : "/";
 }
 
-void proc_mounts(struct proc_text *text, bool info)
+/* mount_namespaces(7), "/proc/pid/mountinfo". */
+static void mount_propagation(struct proc_text *text, const struct mount *mount)
+{
+	if (mount->group)
+		proc_print(text, " shared:%lu", mount->group);
+	if (mount->master)
+		proc_print(text, " master:%lu", mount->master->group);
+	if (mount->unbindable)
+		proc_print(text, " unbindable");
+}
+
+void proc_mounts(struct proc_text *text, const struct proc_subject *subject, bool info)
 {
 	struct mount *mount;
 	char buffer[PATH_MAX_BYTES], root[PATH_MAX_BYTES];
-	list_for_each(mount, &mounts, link)
+	const struct namespace *of = namespace_of(subject->task, NAMESPACE_MOUNT, false);
+	if (!of || !subject->task->fs)
+		return;
+	const struct mount_namespace *namespace = container_of(of, struct mount_namespace, common);
+	list_for_each(mount, &namespace->mounts, link)
 	{
 		struct path path = {mount, mount->root};
-		const char *where = path_text(&path, buffer, sizeof(buffer));
+		const char *where = path_text_below(&path, &subject->task->fs->root, buffer, sizeof(buffer));
+		if (!where)
+			continue;
 		const struct filesystem *filesystem = mount->filesystem;
 		if (info)
 			proc_print(text, "%lu %lu 0:%lu ", mount->id,
@@ -201,6 +220,7 @@ void proc_mounts(struct proc_text *text, bool info)
 		proc_print(text, " ");
 		if (info) {
 			mount_options(text, mount);
+			mount_propagation(text, mount);
 			proc_print(text, " - %s ", filesystem->name);
 			proc_append_escaped(text, mount->source);
 			proc_print(text, " ");
@@ -217,14 +237,16 @@ void proc_mounts(struct proc_text *text, bool info)
 
 static int64_t read_self(const struct proc_subject *subject, char *text, uint32_t size)
 {
-	(void)subject;
-	return text_format(text, size, "%d", current_task()->process->pid);
+	int32_t number = pid_in(subject->pids, current_task()->process->pid);
+	return number ? text_format(text, size, "%d", number) : -ENOENT;
 }
 
 static int64_t read_thread_self(const struct proc_subject *subject, char *text, uint32_t size)
 {
-	(void)subject;
-	return text_format(text, size, "%d/task/%d", current_task()->process->pid, current_task()->tid);
+	int32_t number = pid_in(subject->pids, current_task()->process->pid);
+	return number
+	           ? text_format(text, size, "%d/task/%d", number, pid_in(subject->pids, current_task()->tid))
+	           : -ENOENT;
 }
 
 static int64_t read_net(const struct proc_subject *subject, char *text, uint32_t size)

@@ -222,72 +222,78 @@ static bool may_signal(const struct process *process, int signal)
 	return process_permitted(process);
 }
 
-static struct linux_siginfo user_info(int signal, int code)
+/* What PROCESS is told of the current task, in numbers that it knows. */
+static struct linux_siginfo user_info(const struct process *process, int signal, int code)
 {
-	struct task *task = current_task();
+	const struct task *task = current_task();
+	uint32_t uid = task->credentials.uid;
 	return (struct linux_siginfo){
-	    .si_signo = signal, .si_code = code, .pid = task->process->pid, .uid = task->credentials.uid};
+	    .si_signo = signal,
+	    .si_code = code,
+	    .pid = pid_seen_by(process, task->process->pid),
+	    .uid = process->leader ? uid_seen_in(process->leader->credentials.user, uid) : uid};
 }
 
+/* INFO 0: the current task's. */
 static int64_t send_checked(struct process *process, int signal, const struct linux_siginfo *info)
 {
+	struct linux_siginfo own = user_info(process, signal, SI_USER);
 	if (!may_signal(process, signal))
 		return -EPERM;
-	return signal ? signal_send_process(process, signal, info) : 0;
+	return signal ? signal_send_process(process, signal, info ? info : &own) : 0;
 }
 
 SYSCALL_HANDLER(kill, int pid, int signal)
 {
 	if (signal < 0 || signal > SIGNAL_COUNT)
 		return -EINVAL;
-	struct linux_siginfo info = user_info(signal, SI_USER);
 	if (pid > 0) {
 		struct process *process = process_find(pid);
-		return process ? send_checked(process, signal, &info) : -ESRCH;
+		return process ? send_checked(process, signal, 0) : -ESRCH;
 	}
 	struct process *self = current_task()->process, *process, *next;
 	int64_t result = -ESRCH;
 	if (pid == -1) {
 		for (process = process_next(0); process; process = next) {
 			next = process_next(process);
-			if (process->pid == 1 || process == self)
+			if (pid_seen(process->pid) <= 1 || process == self) /* 0: it is outside */
 				continue;
-			int64_t one = send_checked(process, signal, &info);
+			int64_t one = send_checked(process, signal, 0);
 			result = result == 0 ? 0 : one;
 		}
 		return result;
 	}
-	int32_t pgid = pid == 0 ? self->pgid : -pid;
-	for (process = process_group_first(pgid); process; process = next) {
+	int32_t pgid = pid == 0 ? self->pgid : pid == INT32_MIN ? INT32_MAX : pid_named(-pid);
+	for (process = group_first(pgid); process; process = next) {
 		next = process_group_next(process);
-		int64_t one = send_checked(process, signal, &info);
+		int64_t one = send_checked(process, signal, 0);
 		result = result == 0 ? 0 : one;
 	}
 	return result;
 }
 
+/* INFO 0: the current task's. */
 static int64_t send_thread(int tgid, int tid, int signal, const struct linux_siginfo *info)
 {
 	if (tid <= 0 || signal < 0 || signal > SIGNAL_COUNT)
 		return -EINVAL;
 	struct task *task = task_find(tid);
-	if (!task || (tgid > 0 && task->process->pid != tgid))
+	if (!task || (tgid > 0 && task->process->pid != pid_named(tgid)))
 		return -ESRCH;
 	if (!may_signal(task->process, signal))
 		return -EPERM;
-	return signal ? signal_send_task(task, signal, info) : 0;
+	struct linux_siginfo own = user_info(task->process, signal, SI_TKILL);
+	return signal ? signal_send_task(task, signal, info ? info : &own) : 0;
 }
 
 SYSCALL_HANDLER(tgkill, int tgid, int tid, int signal)
 {
-	struct linux_siginfo info = user_info(signal, SI_TKILL);
-	return tgid <= 0 ? -EINVAL : send_thread(tgid, tid, signal, &info);
+	return tgid <= 0 ? -EINVAL : send_thread(tgid, tid, signal, 0);
 }
 
 SYSCALL_HANDLER(tkill, int tid, int signal)
 {
-	struct linux_siginfo info = user_info(signal, SI_TKILL);
-	return send_thread(0, tid, signal, &info);
+	return send_thread(0, tid, signal, 0);
 }
 
 static int64_t get_info(struct linux_siginfo *info, int signal, uint64_t address, int target)
@@ -296,7 +302,7 @@ static int64_t get_info(struct linux_siginfo *info, int signal, uint64_t address
 		return -EFAULT;
 	info->si_signo = signal;
 	/* Only a process itself may pretend that the kernel sent a signal. */
-	if ((info->si_code >= 0 || info->si_code == SI_TKILL) && current_task()->process->pid != target)
+	if ((info->si_code >= 0 || info->si_code == SI_TKILL) && current_task()->process->number != target)
 		return -EPERM;
 	return 0;
 }

@@ -286,6 +286,8 @@ void signal_deliver_call(int64_t number)
 				stop_process(task, signal);
 				continue;
 			}
+			if (task->process->unkillable) /* it was blocked when it came */
+				continue;
 			process_exit_signal(signal, &info);
 		}
 		call_restart(task, task->syscall_number, true, action->flags & SA_RESTART);

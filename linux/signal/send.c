@@ -155,9 +155,9 @@ static int send(struct process *process, struct task *task, int signal, const st
 	struct task *any = task ? task : process->leader;
 	if (list_empty(&any->thread_link))
 		any = list_first(&process->threads, struct task, thread_link);
-	bool unkillable = process == init_process;
+	bool shielded = process_shielded(process);
 	if (signal == SIGKILL) {
-		if (!unkillable)
+		if (!shielded)
 			process_kill(process, SIGKILL);
 		return 0;
 	}
@@ -171,7 +171,8 @@ static int send(struct process *process, struct task *task, int signal, const st
 	}
 	/* A tracer hears of signals that are ignored. */
 	if (!(any->blocked & SIGNAL_BIT(signal)) && !task_traced(any)) {
-		if (is_ignored(any, signal) || (unkillable && handler_of(any, signal) == SIG_DFL))
+		bool first = shielded || (process->unkillable && signal != SIGSTOP);
+		if (is_ignored(any, signal) || (first && handler_of(any, signal) == SIG_DFL))
 			return 0;
 	}
 	int result = queue_signal(task ? &task->pending : &process->pending, signal, info);
@@ -206,6 +207,12 @@ void task_wake_for_signal(struct task *task, int signal)
 		task_wake(task);
 }
 
+void signal_kill(struct process *process)
+{
+	if (!process->zombie && process->thread_count)
+		process_kill(process, SIGKILL);
+}
+
 int signal_send_process(struct process *process, int signal, const struct linux_siginfo *info)
 {
 	return send(process, 0, signal, info);
@@ -219,7 +226,7 @@ int signal_send_task(struct task *task, int signal, const struct linux_siginfo *
 int signal_send_group(int32_t pgid, int signal, const struct linux_siginfo *info)
 {
 	int count = 0;
-	struct process *process = process_group_first(pgid);
+	struct process *process = group_first(pgid);
 	while (process) {
 		struct process *next = process_group_next(process);
 		send(process, 0, signal, info);
@@ -237,7 +244,7 @@ void signal_end_process(struct process *process, int signal)
 
 void signal_send_keys(int32_t pgid, int signal, bool outside)
 {
-	struct process *process = process_group_first(pgid);
+	struct process *process = group_first(pgid);
 	while (process) {
 		struct process *next = process_group_next(process);
 		if (outside && process == init_process && process->thread_count && signal != SIGTSTP &&
@@ -268,6 +275,8 @@ void signal_force(int signal, const struct linux_siginfo *info)
 	if (task->process == init_process && action->handler == SIG_DFL)
 		linux_log("linux: the first process (%s) got signal %d at %lx, address %lx\n", task->name,
 		          signal, task->state->rip, info->address);
+	if (action->handler == SIG_DFL)
+		task->process->unkillable = false;
 	signal_queue_flush(&task->pending, SIGNAL_BIT(signal));
 	(void)queue_signal(&task->pending, signal, info);
 	task_kick(task, TASK_WORK_SIGNAL);

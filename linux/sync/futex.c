@@ -37,7 +37,7 @@ struct waiter {
 	struct bucket *bucket; /* where it is; changed by requeue, under both locks */
 	bool woken;
 	bool pi;
-	uint32_t owner;   /* pi: thread id of who has the lock */
+	int32_t owner;    /* pi: thread id of who has the lock, of the first PID namespace */
 	uint64_t address; /* pi: of the word, in the waiter's memory */
 };
 
@@ -323,7 +323,7 @@ static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool share
 {
 	struct task *task = current_task();
 	struct waiter waiter = {.task = task, .bitset = ~0u, .pi = true, .address = address};
-	uint32_t tid = (uint32_t)task->tid, value, seen;
+	uint32_t tid = (uint32_t)task->number, value, seen;
 	int error = get_key(address, shared, waiter.key);
 	if (error)
 		return error;
@@ -355,7 +355,7 @@ static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool share
 		break;
 	}
 	if (!error && !taken) {
-		waiter.owner = value & FUTEX_TID_MASK;
+		waiter.owner = pid_named((int32_t)(value & FUTEX_TID_MASK));
 		__atomic_fetch_add(&pi_waiting, 1, __ATOMIC_SEQ_CST);
 		enqueue(&waiter, bucket);
 	}
@@ -380,7 +380,7 @@ static struct waiter *next_owner(struct bucket *bucket, const uint64_t key[2], b
 			first = waiter;
 		else
 			*more = true;
-		waiter->owner = (uint32_t)first->task->tid;
+		waiter->owner = first->task->tid;
 	}
 	return first;
 }
@@ -399,13 +399,13 @@ static int64_t unlock_pi(uint64_t address, bool shared)
 			error = -EFAULT;
 			break;
 		}
-		if ((value & FUTEX_TID_MASK) != (uint32_t)current_task()->tid) {
+		if ((value & FUTEX_TID_MASK) != (uint32_t)current_task()->number) {
 			error = -EPERM;
 			break;
 		}
 		bool more;
 		struct waiter *first = next_owner(bucket, key, &more);
-		uint32_t new = first ? (uint32_t)first->task->tid | (more ? FUTEX_WAITERS : 0) : 0;
+		uint32_t new = first ? (uint32_t)first->task->number | (more ? FUTEX_WAITERS : 0) : 0;
 		if (user_compare_exchange_u32(address, value, new, &seen)) {
 			error = -EFAULT;
 			break;
@@ -424,7 +424,7 @@ static int64_t unlock_pi(uint64_t address, bool shared)
  * else changes a waiter; the word is the waiter's, whose memory may be another process's. */
 static void pi_exit(const struct task *task)
 {
-	uint32_t tid = (uint32_t)task->tid;
+	int32_t tid = task->tid;
 	for (unsigned i = 0; i < BUCKETS && __atomic_load_n(&pi_waiting, __ATOMIC_SEQ_CST); i++) {
 		struct bucket *bucket = &buckets[i];
 		struct waiter *waiter, *found;
@@ -441,10 +441,10 @@ static void pi_exit(const struct task *task)
 			if (found) {
 				bool more;
 				struct waiter *first = next_owner(bucket, found->key, &more);
-				uint32_t word = (uint32_t)first->task->tid | FUTEX_OWNER_DIED |
+				uint32_t word = (uint32_t)first->task->number | FUTEX_OWNER_DIED |
 				                (more ? FUTEX_WAITERS : 0);
 				if (mm_access(first->task->mm, first->address, &word, 4, MM_WRITE) != 4)
-					linux_log("linux: the word of a PI lock of thread %u is gone\n", tid);
+					linux_log("linux: the word of a PI lock of thread %d is gone\n", tid);
 				waiter_wake(first);
 			}
 			lock_release(&bucket->lock);
@@ -539,7 +539,7 @@ static void robust_release(const struct task *task, uint64_t address, bool pendi
 		(void)futex_wake(address, 1, ~0u, true);
 		return;
 	}
-	while ((value & FUTEX_TID_MASK) == (uint32_t)task->tid) {
+	while ((value & FUTEX_TID_MASK) == (uint32_t)task->number) {
 		if (user_compare_exchange_u32(address, value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
 		                              &seen))
 			return;

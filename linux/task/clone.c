@@ -7,10 +7,6 @@
 #include "task/seccomp.h"
 #include "trace/trace.h"
 
-#define CLONE_UNSUPPORTED                                                                                    \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |        \
-	 CLONE_NEWNET | CLONE_INTO_CGROUP)
-
 static void child_start(void *argument)
 {
 	struct task *task = argument;
@@ -24,29 +20,68 @@ static void child_start(void *argument)
 	}
 	if (task->set_child_tid) {
 		personality_lock();
-		(void)put_user_u32(task->set_child_tid, (uint32_t)task->tid);
+		(void)put_user_u32(task->set_child_tid, (uint32_t)task->number);
 		personality_unlock();
 	}
 	guest_loop();
+}
+
+/* Where a child is and who, made before the child is. */
+struct surroundings {
+	struct fs_context *fs;
+	struct namespaces *namespaces;
+	struct credentials credentials; /* with a reference to their user namespace */
+};
+
+static void surroundings_release(struct surroundings *around)
+{
+	if (around->fs)
+		fs_context_release(around->fs);
+	if (around->namespaces)
+		namespaces_release(around->namespaces);
+	namespace_release(&around->credentials.user->common);
+}
+
+static int surroundings_make(struct surroundings *around, const struct task *parent, uint64_t flags)
+{
+	*around = (struct surroundings){.credentials = parent->credentials};
+	(void)namespace_reference(&around->credentials.user->common);
+	if (flags & CLONE_FS) {
+		around->fs = parent->fs;
+		around->fs->references++;
+	} else {
+		around->fs = fs_context_clone(parent->fs);
+	}
+	int error = around->fs ? 0 : -ENOMEM;
+	if (!error && !(flags & CLONE_NAMESPACES))
+		around->namespaces = namespaces_reference(parent->namespaces);
+	else if (!error)
+		error = namespaces_clone(parent->namespaces, flags, &around->credentials, around->fs,
+		                         &around->namespaces);
+	if (error)
+		surroundings_release(around);
+	return error;
+}
+
+static void surroundings_give(struct surroundings *around, struct task *child)
+{
+	namespace_release(&child->credentials.user->common);
+	child->credentials = around->credentials;
+	child->namespaces = around->namespaces;
+	child->fs = around->fs;
 }
 
 /* Inherits or copies what the flags say, but for the address space; false leaves the rest to clone_undo. */
 static bool share(struct task *child, const struct task *parent, uint64_t flags)
 {
 	child->files = flags & CLONE_FILES ? files_reference(parent->files) : files_clone(parent->files);
-	if (flags & CLONE_FS) {
-		child->fs = parent->fs;
-		child->fs->references++;
-	} else {
-		child->fs = fs_context_clone(parent->fs);
-	}
 	if (flags & CLONE_SIGHAND) {
 		child->handlers = parent->handlers;
 		child->handlers->references++;
 	} else {
 		child->handlers = handlers_clone(parent->handlers);
 	}
-	if (!child->mm || !child->files || !child->fs || !child->handlers)
+	if (!child->mm || !child->files || !child->handlers)
 		return false;
 	if (flags & CLONE_CLEAR_SIGHAND) {
 		for (unsigned i = 0; i < SIGNAL_COUNT; i++)
@@ -93,7 +128,6 @@ static void process_inherit(struct process *child, struct process *parent, struc
 static void task_inherit(struct task *child, const struct task *parent, uint64_t flags)
 {
 	child->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
-	child->credentials = parent->credentials;
 	child->no_new_privileges = parent->no_new_privileges;
 	child->timer_slack_ns = child->timer_slack_default_ns = parent->timer_slack_ns;
 	child->affinity = parent->affinity;
@@ -112,16 +146,33 @@ static void task_inherit(struct task *child, const struct task *parent, uint64_t
 	}
 }
 
+static struct pid_namespace *children_pids(void)
+{
+	return container_of(current_task()->namespaces->of[NAMESPACE_PID], struct pid_namespace, common);
+}
+
 /* Why a clone with these FLAGS cannot be; 0: nothing is known yet. */
 static int64_t refusal(uint64_t flags, uint64_t tls, int exit_signal)
 {
 	struct process *process = current_task()->process;
 	bool thread = flags & CLONE_THREAD;
-	if ((flags & CLONE_UNSUPPORTED) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
+	if ((flags & CLONE_INTO_CGROUP) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
 	    (thread && !(flags & CLONE_SIGHAND)) || (thread && (flags & CLONE_PIDFD)) ||
 	    ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND)) || exit_signal < 0 ||
 	    exit_signal > SIGNAL_COUNT)
 		return -EINVAL;
+	/* Threads share where they are, and who made them a user namespace's is alone in it. */
+	const uint64_t alone = thread ? CLONE_NEWUSER | CLONE_NEWPID : 0;
+	if ((flags & alone) || ((flags & CLONE_FS) && (flags & (CLONE_NEWNS | CLONE_NEWUSER))) ||
+	    ((flags & CLONE_NEWIPC) && (flags & CLONE_SYSVSEM)))
+		return -EINVAL;
+	const struct pid_namespace *for_children = children_pids();
+	if (for_children != process->pids && (flags & (CLONE_THREAD | CLONE_NEWPID)))
+		return -EINVAL;
+	if ((flags & CLONE_PARENT) && process->unkillable)
+		return -EINVAL;
+	if (!thread && for_children->ended)
+		return -ENOMEM;
 	if ((flags & CLONE_SETTLS) && !user_range(tls, 1))
 		return -EPERM;
 	if (process->exiting || process->single_waiter)
@@ -138,12 +189,21 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	struct task *self = current_task();
 	struct process *process = self->process;
 	bool thread = flags & CLONE_THREAD;
-	struct process *target = thread ? process : process_create();
+	struct surroundings around;
+	int64_t result = surroundings_make(&around, self, flags);
+	if (result)
+		return result;
+	struct pid_namespace *pids =
+	    container_of(around.namespaces->of[NAMESPACE_PID], struct pid_namespace, common);
+	struct process *target = thread ? process : process_create(pids);
 	struct task *child = target ? task_create(target) : 0;
 	struct thread_area *area = 0;
-	int64_t result = -ENOMEM;
-	if (!child)
+	result = -ENOMEM;
+	if (!child) {
+		surroundings_release(&around);
 		goto undo;
+	}
+	surroundings_give(&around, child);
 	child->mm = flags & CLONE_VM ? mm_reference(self->mm) : *copy;
 	*copy = 0;
 	if (!share(child, self, flags))
@@ -189,8 +249,9 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	if (flags & CLONE_CHILD_SETTID)
 		child->set_child_tid = child_tid;
 	if (flags & CLONE_PARENT_SETTID)
-		(void)put_user_u32(parent_tid, (uint32_t)child->tid);
-	int32_t tid = child->tid;
+		(void)put_user_u32(parent_tid, (uint32_t)pid_seen(child->tid));
+	int32_t tid = pid_seen(child->tid);
+	int32_t told = task_traced(self) ? pid_seen_by(self->trace->tracer->process, child->tid) : tid;
 	if (flags & CLONE_VFORK) {
 		child->vfork_parent = self;
 		self->vfork_child = child;
@@ -200,7 +261,7 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	signal_recalculate(child);
 	thread_run(area, child, child_start, child);
 	if (event)
-		(void)trace_event(event, (uint64_t)tid);
+		(void)trace_event(event, (uint64_t)told);
 	while (self->vfork_child) {
 		if (wait_sleep_killable(DEADLINE_NEVER) == -EINTR && self->vfork_child) {
 			self->vfork_child->vfork_parent = 0;
@@ -208,7 +269,7 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 		}
 	}
 	if (flags & CLONE_VFORK)
-		(void)trace_event(PTRACE_EVENT_VFORK_DONE, (uint64_t)tid);
+		(void)trace_event(PTRACE_EVENT_VFORK_DONE, (uint64_t)told);
 	return tid;
 undo:
 	clone_undo(target, child, !thread);
@@ -289,33 +350,5 @@ SYSCALL_HANDLER(set_tid_address, uint64_t address)
 {
 	struct task *task = current_task();
 	task->clear_tid = address;
-	return task->tid;
-}
-
-/* unshare(2) of what threads and vforked processes share. There is one of each name space, so that none can be left. */
-SYSCALL_HANDLER(unshare, uint64_t flags)
-{
-	struct task *task = current_task();
-	const uint64_t known =
-	    CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
-	if (flags & ~known)
-		return -EINVAL;
-	/* These three cannot be undone for one thread of several. */
-	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && task->process->thread_count > 1)
-		return -EINVAL;
-	if ((flags & CLONE_FS) && task->fs->references > 1) {
-		struct fs_context *fs = fs_context_clone(task->fs);
-		if (!fs)
-			return -ENOMEM;
-		fs_context_release(task->fs);
-		task->fs = fs;
-	}
-	if ((flags & CLONE_FILES) && task->files->references > 1) {
-		struct files *files = files_clone(task->files);
-		if (!files)
-			return -ENOMEM;
-		files_release(task->files);
-		task->files = files;
-	}
-	return 0;
+	return task->number;
 }

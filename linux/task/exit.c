@@ -41,8 +41,11 @@ void process_notify_parent(struct process *process, int code, int status)
 	bool exited = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
 	int signal = exited ? process->exit_signal : SIGCHLD;
 	const struct task *leader = process->leader;
-	struct linux_siginfo info = {.si_signo = signal, .si_code = code, .pid = process->pid};
+	struct linux_siginfo info = {
+	    .si_signo = signal, .si_code = code, .pid = pid_seen_by(parent, process->pid)};
 	info.uid = process->thread_count && leader ? leader->credentials.uid : 0;
+	if (parent->leader)
+		info.uid = uid_seen_in(parent->leader->credentials.user, info.uid);
 	info.status = status;
 	struct cpu_times times = process_times(process);
 	info.user_ticks = (int64_t)(times.user_ns / TICK_NS);
@@ -60,16 +63,19 @@ static bool ignores_children(const struct process *parent)
 {
 	if (!parent || !parent->leader || !parent->thread_count)
 		return false;
+	if (parent->unkillable && parent->pids->ended) /* it waits for all of them at once */
+		return true;
 	const struct linux_sigaction *action = &parent->leader->handlers->actions[SIGCHLD - 1];
 	return action->handler == SIG_IGN || (action->flags & SA_NOCLDWAIT);
 }
 
 static struct process *reaper_of(struct process *process)
 {
-	for (struct process *p = process->parent; p; p = p->parent)
-		if (p->subreaper && !p->exiting && p->thread_count)
+	struct process *init = process->pids->init;
+	for (struct process *p = process->parent; p && p != init; p = p->parent)
+		if (p->subreaper && !p->exiting && p->thread_count && p->pids == process->pids)
 			return p;
-	return init_process;
+	return init && init != process ? init : init_process;
 }
 
 /* A group that lost its last tie to its session and has stopped members: POSIX wants them told. */
@@ -78,7 +84,7 @@ static void check_orphaned(int32_t pgid)
 	if (!process_group_orphaned(pgid))
 		return;
 	bool stopped = false;
-	for (struct process *p = process_group_first(pgid); p; p = process_group_next(p))
+	for (struct process *p = group_first(pgid); p; p = process_group_next(p))
 		stopped |= p->stopped;
 	if (stopped) {
 		signal_send_group(pgid, SIGHUP, 0);
@@ -134,7 +140,6 @@ static void process_ended(struct process *process, int32_t status)
 		system_end(status);
 	pressure_process_ended(process);
 	process_timers_exit(process);
-	semaphores_exit(process);
 	children_leave(process);
 	if (process->sid == process->pid)
 		tty_session_leader_exit(process);
@@ -176,13 +181,20 @@ void task_exit(int32_t status)
 	task_leave_mm(task);
 	files_release(task->files);
 	task->files = 0;
+	bool last = process->thread_count == 1;
+	if (last) {
+		semaphores_exit(process);
+		if (process->unkillable)
+			pid_namespace_end(process);
+	}
 	fs_context_release(task->fs);
 	task->fs = 0;
+	namespaces_release(task->namespaces);
+	task->namespaces = 0;
 	account_gone(task);
 	process->voluntary_switches += task->voluntary_switches;
 	process->minor_faults += task->minor_faults;
 	struct signal_handlers *handlers = task->handlers;
-	bool last = process->thread_count == 1;
 	if (process->exiting)
 		status = process->exit_status;
 	trace_task_gone(task, process->single_waiter ? 0 : status);
@@ -242,7 +254,7 @@ struct wait_want {
 	int32_t id;
 	uint32_t options;
 	/* results */
-	int32_t pid, status, code;
+	int32_t number, status, code; /* number: as the caller sees it */
 	uint32_t uid;
 	struct linux_rusage usage;
 };
@@ -290,8 +302,8 @@ static bool tracee_ready(struct process *self, struct trace *trace, struct wait_
 {
 	struct process *process = trace->process;
 	bool leader = trace->tid == process->pid, keep = want->options & WNOWAIT;
-	want->pid = trace->tid;
-	want->uid = process->uid;
+	want->number = pid_seen(trace->tid);
+	want->uid = uid_seen(process->uid);
 	if (trace->gone || (leader && process->zombie)) {
 		if (!(want->options & WEXITED))
 			return false;
@@ -351,8 +363,8 @@ static int wait_scan(struct process *self, struct wait_want *want)
 		if (!wait_eligible(child, want))
 			continue;
 		any = true;
-		want->pid = child->pid;
-		want->uid = child->uid;
+		want->number = pid_seen(child->pid);
+		want->uid = uid_seen(child->uid);
 		if (child->zombie) {
 			if (!(want->options & WEXITED) || child->trace)
 				continue;
@@ -397,10 +409,10 @@ SYSCALL_HANDLER(wait4, int pid, uint64_t status_address, uint32_t options, uint6
 	struct wait_want want = {.options = options | WEXITED};
 	if (pid > 0) {
 		want.kind = P_PID;
-		want.id = pid;
+		want.id = pid_named(pid);
 	} else if (pid < -1) {
 		want.kind = P_PGID;
-		want.id = -pid;
+		want.id = pid_named(-pid);
 	} else if (pid == 0) {
 		want.kind = P_PGID;
 		want.id = current_task()->process->pgid;
@@ -411,7 +423,7 @@ SYSCALL_HANDLER(wait4, int pid, uint64_t status_address, uint32_t options, uint6
 	if ((status_address && put_user_u32(status_address, (uint32_t)want.status)) ||
 	    (usage_address && copy_to_user(usage_address, &want.usage, sizeof(want.usage))))
 		return -EFAULT;
-	return want.pid;
+	return want.number;
 }
 
 SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t options, uint64_t usage_address)
@@ -426,6 +438,8 @@ SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t option
 		if (id < 0)
 			return id;
 		kind = P_PID;
+	} else if (kind != P_ALL && id > 0) {
+		id = pid_named(id);
 	}
 	if (kind < P_ALL || kind > P_PGID || (kind == P_PID && id <= 0) || (kind == P_PGID && id < 0))
 		return -EINVAL;
@@ -443,7 +457,7 @@ SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t option
 	if (result) {
 		info.si_signo = SIGCHLD;
 		info.si_code = want.code;
-		info.pid = want.pid;
+		info.pid = want.number;
 		info.uid = want.uid;
 		info.status = want.code == CLD_EXITED      ? want.status >> 8 & 0xff
 		              : want.code == CLD_STOPPED   ? want.status >> 8

@@ -5,22 +5,22 @@
 
 SYSCALL_HANDLER(getuid, void)
 {
-	return current_task()->credentials.uid;
+	return uid_seen(current_task()->credentials.uid);
 }
 
 SYSCALL_HANDLER(geteuid, void)
 {
-	return current_task()->credentials.euid;
+	return uid_seen(current_task()->credentials.euid);
 }
 
 SYSCALL_HANDLER(getgid, void)
 {
-	return current_task()->credentials.gid;
+	return gid_seen(current_task()->credentials.gid);
 }
 
 SYSCALL_HANDLER(getegid, void)
 {
-	return current_task()->credentials.egid;
+	return gid_seen(current_task()->credentials.egid);
 }
 
 /* What becomes of the capabilities when the ids, which were OLD, change (capabilities(7), "Effect of user ID
@@ -36,26 +36,38 @@ static void ids_changed(struct task *task, const struct credentials *old)
 	}
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
-	bool was_root = !old->uid || !old->euid || !old->suid;
-	if (was_root && c->uid && c->euid && c->suid) {
+	uint32_t root = uid_named(0); /* ID_NONE where nobody is */
+	bool was_root = old->uid == root || old->euid == root || old->suid == root;
+	if (was_root && c->uid != root && c->euid != root && c->suid != root) {
 		if (!(c->securebits & SECBIT_KEEP_CAPS))
 			c->cap_permitted = c->cap_effective = 0;
 		c->cap_ambient = 0;
 	}
-	if (!old->euid && c->euid)
+	if (old->euid == root && c->euid != root)
 		c->cap_effective = 0;
-	if (old->euid && !c->euid)
+	if (old->euid != root && c->euid == root)
 		c->cap_effective = c->cap_permitted;
+}
+
+/* A guest's id, or "keep it": false: it stands for nobody. */
+static bool take_uid(uint32_t *id)
+{
+	return *id == ID_KEEP || (*id = uid_named(*id)) != ID_NONE;
+}
+
+static bool take_gid(uint32_t *id)
+{
+	return *id == ID_KEEP || (*id = gid_named(*id)) != ID_NONE;
 }
 
 static bool uid_allowed(const struct credentials *c, uint32_t id)
 {
-	return id == ID_KEEP || id == c->uid || id == c->euid || id == c->suid || capable(CAP_SETUID);
+	return id == ID_KEEP || id == c->uid || id == c->euid || id == c->suid || capable_own(CAP_SETUID);
 }
 
 static bool gid_allowed(const struct credentials *c, uint32_t id)
 {
-	return id == ID_KEEP || id == c->gid || id == c->egid || id == c->sgid || capable(CAP_SETGID);
+	return id == ID_KEEP || id == c->gid || id == c->egid || id == c->sgid || capable_own(CAP_SETGID);
 }
 
 static int64_t set_uids(uint32_t real, uint32_t effective, uint32_t saved)
@@ -93,9 +105,9 @@ static int64_t set_gids(uint32_t real, uint32_t effective, uint32_t saved)
 SYSCALL_HANDLER(setuid, uint32_t id)
 {
 	const struct credentials *c = &current_task()->credentials;
-	if (id == ID_KEEP)
+	if (id == ID_KEEP || !take_uid(&id))
 		return -EINVAL;
-	if (capable(CAP_SETUID))
+	if (capable_own(CAP_SETUID))
 		return set_uids(id, id, id);
 	return id == c->uid || id == c->suid ? set_uids(ID_KEEP, id, ID_KEEP) : -EPERM;
 }
@@ -103,9 +115,9 @@ SYSCALL_HANDLER(setuid, uint32_t id)
 SYSCALL_HANDLER(setgid, uint32_t id)
 {
 	const struct credentials *c = &current_task()->credentials;
-	if (id == ID_KEEP)
+	if (id == ID_KEEP || !take_gid(&id))
 		return -EINVAL;
-	if (capable(CAP_SETGID))
+	if (capable_own(CAP_SETGID))
 		return set_gids(id, id, id);
 	return id == c->gid || id == c->sgid ? set_gids(ID_KEEP, id, ID_KEEP) : -EPERM;
 }
@@ -113,8 +125,10 @@ SYSCALL_HANDLER(setgid, uint32_t id)
 SYSCALL_HANDLER(setreuid, uint32_t real, uint32_t effective)
 {
 	const struct credentials *c = &current_task()->credentials;
+	if (!take_uid(&real) || !take_uid(&effective))
+		return -EINVAL;
 	/* The real id cannot become the saved one. */
-	if (!(real == ID_KEEP || real == c->uid || real == c->euid || capable(CAP_SETUID)) ||
+	if (!(real == ID_KEEP || real == c->uid || real == c->euid || capable_own(CAP_SETUID)) ||
 	    !uid_allowed(c, effective))
 		return -EPERM;
 	bool save = real != ID_KEEP || (effective != ID_KEEP && effective != c->uid);
@@ -124,7 +138,9 @@ SYSCALL_HANDLER(setreuid, uint32_t real, uint32_t effective)
 SYSCALL_HANDLER(setregid, uint32_t real, uint32_t effective)
 {
 	const struct credentials *c = &current_task()->credentials;
-	if (!(real == ID_KEEP || real == c->gid || real == c->egid || capable(CAP_SETGID)) ||
+	if (!take_gid(&real) || !take_gid(&effective))
+		return -EINVAL;
+	if (!(real == ID_KEEP || real == c->gid || real == c->egid || capable_own(CAP_SETGID)) ||
 	    !gid_allowed(c, effective))
 		return -EPERM;
 	bool save = real != ID_KEEP || (effective != ID_KEEP && effective != c->gid);
@@ -134,6 +150,8 @@ SYSCALL_HANDLER(setregid, uint32_t real, uint32_t effective)
 SYSCALL_HANDLER(setresuid, uint32_t real, uint32_t effective, uint32_t saved)
 {
 	const struct credentials *c = &current_task()->credentials;
+	if (!take_uid(&real) || !take_uid(&effective) || !take_uid(&saved))
+		return -EINVAL;
 	if (!uid_allowed(c, real) || !uid_allowed(c, effective) || !uid_allowed(c, saved))
 		return -EPERM;
 	return set_uids(real, effective, saved);
@@ -142,6 +160,8 @@ SYSCALL_HANDLER(setresuid, uint32_t real, uint32_t effective, uint32_t saved)
 SYSCALL_HANDLER(setresgid, uint32_t real, uint32_t effective, uint32_t saved)
 {
 	const struct credentials *c = &current_task()->credentials;
+	if (!take_gid(&real) || !take_gid(&effective) || !take_gid(&saved))
+		return -EINVAL;
 	if (!gid_allowed(c, real) || !gid_allowed(c, effective) || !gid_allowed(c, saved))
 		return -EPERM;
 	return set_gids(real, effective, saved);
@@ -150,7 +170,8 @@ SYSCALL_HANDLER(setresgid, uint32_t real, uint32_t effective, uint32_t saved)
 SYSCALL_HANDLER(getresuid, uint64_t real, uint64_t effective, uint64_t saved)
 {
 	const struct credentials *c = &current_task()->credentials;
-	return put_user_u32(real, c->uid) || put_user_u32(effective, c->euid) || put_user_u32(saved, c->suid)
+	return put_user_u32(real, uid_seen(c->uid)) || put_user_u32(effective, uid_seen(c->euid)) ||
+	               put_user_u32(saved, uid_seen(c->suid))
 	           ? -EFAULT
 	           : 0;
 }
@@ -158,7 +179,8 @@ SYSCALL_HANDLER(getresuid, uint64_t real, uint64_t effective, uint64_t saved)
 SYSCALL_HANDLER(getresgid, uint64_t real, uint64_t effective, uint64_t saved)
 {
 	const struct credentials *c = &current_task()->credentials;
-	return put_user_u32(real, c->gid) || put_user_u32(effective, c->egid) || put_user_u32(saved, c->sgid)
+	return put_user_u32(real, gid_seen(c->gid)) || put_user_u32(effective, gid_seen(c->egid)) ||
+	               put_user_u32(saved, gid_seen(c->sgid))
 	           ? -EFAULT
 	           : 0;
 }
@@ -168,26 +190,26 @@ SYSCALL_HANDLER(setfsuid, uint32_t id)
 	struct task *task = current_task();
 	struct credentials *c = &task->credentials;
 	const struct credentials old = *c;
-	if (id == ID_KEEP || id == old.fsuid || !uid_allowed(c, id))
-		return old.fsuid;
+	if (id == ID_KEEP || !take_uid(&id) || id == old.fsuid || !uid_allowed(c, id))
+		return uid_seen(old.fsuid);
 	c->fsuid = id;
 	if (!(c->securebits & SECBIT_NO_SETUID_FIXUP)) {
-		if (!old.fsuid)
+		if (old.fsuid == uid_named(0))
 			c->cap_effective &= ~CAP_FS_SET;
-		else if (!id)
+		else if (id == uid_named(0))
 			c->cap_effective |= CAP_FS_SET & c->cap_permitted;
 	}
 	ids_changed(task, &old);
-	return old.fsuid;
+	return uid_seen(old.fsuid);
 }
 
 SYSCALL_HANDLER(setfsgid, uint32_t id)
 {
 	struct credentials *c = &current_task()->credentials;
 	uint32_t old = c->fsgid;
-	if (id != ID_KEEP && (gid_allowed(c, id) || id == old))
+	if (id != ID_KEEP && take_gid(&id) && (gid_allowed(c, id) || id == old))
 		c->fsgid = id;
-	return old;
+	return gid_seen(old);
 }
 
 SYSCALL_HANDLER(getgroups, int count, uint64_t address)
@@ -195,8 +217,9 @@ SYSCALL_HANDLER(getgroups, int count, uint64_t address)
 	const struct credentials *c = &current_task()->credentials;
 	if (count < 0 || (count && (uint32_t)count < c->group_count))
 		return -EINVAL;
-	if (count && copy_to_user(address, c->groups, c->group_count * sizeof(c->groups[0])))
-		return -EFAULT;
+	for (uint32_t i = 0; count && i < c->group_count; i++)
+		if (put_user_u32(address + 4ull * i, gid_seen(c->groups[i])))
+			return -EFAULT;
 	return c->group_count;
 }
 
@@ -204,12 +227,15 @@ SYSCALL_HANDLER(setgroups, uint64_t count, uint64_t address)
 {
 	struct credentials *c = &current_task()->credentials;
 	uint32_t groups[sizeof(c->groups) / sizeof(c->groups[0])];
-	if (!capable(CAP_SETGID))
+	if (!capable_own(CAP_SETGID) || !setgroups_allowed())
 		return -EPERM;
 	if (count > sizeof(groups) / sizeof(groups[0]))
 		return -EINVAL;
 	if (copy_from_user(groups, address, count * sizeof(groups[0])))
 		return -EFAULT;
+	for (uint64_t i = 0; i < count; i++)
+		if ((groups[i] = gid_named(groups[i])) == ID_NONE)
+			return -EINVAL;
 	memcpy(c->groups, groups, count * sizeof(groups[0]));
 	c->group_count = (uint32_t)count;
 	return 0;
@@ -271,7 +297,7 @@ SYSCALL_HANDLER(capset, uint64_t header, uint64_t data)
 	int error = cap_header(header, &words, &pid);
 	if (error)
 		return error;
-	if (pid && pid != task->tid)
+	if (pid && pid != task->number)
 		return -EPERM;
 	if (copy_from_user(in, data, words * sizeof(in[0])))
 		return -EFAULT;
@@ -282,7 +308,7 @@ SYSCALL_HANDLER(capset, uint64_t header, uint64_t data)
 	effective &= CAP_ALL;
 	permitted &= CAP_ALL;
 	inheritable &= CAP_ALL;
-	uint64_t inherit = capable(CAP_SETPCAP) ? CAP_ALL : c->cap_inheritable | c->cap_permitted;
+	uint64_t inherit = capable_own(CAP_SETPCAP) ? CAP_ALL : c->cap_inheritable | c->cap_permitted;
 	if ((permitted & ~c->cap_permitted) || (effective & ~permitted) || (inheritable & ~inherit) ||
 	    (inheritable & ~(c->cap_inheritable | c->cap_bounding)))
 		return -EPERM;

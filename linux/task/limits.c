@@ -129,45 +129,15 @@ SYSCALL_HANDLER(membarrier, int command, uint32_t flags)
 
 /* ---- The machine ---- */
 
-static char host_name[65] = "holon", domain_name[65] = "(none)";
-
 SYSCALL_HANDLER(uname, uint64_t address)
 {
 	struct linux_utsname name = {
 	    .sysname = "Linux", .release = "6.1.0-holon", .version = "#1 SMP Holon", .machine = "x86_64"};
 	if (start_word(linux_start_info(), "trust=development"))
 		text_copy(name.version, sizeof(name.version), "#1 SMP Holon development");
-	memcpy(name.nodename, host_name, sizeof(host_name));
-	memcpy(name.domainname, domain_name, sizeof(domain_name));
+	memcpy(name.nodename, linux_host_text(false), sizeof(name.nodename));
+	memcpy(name.domainname, linux_host_text(true), sizeof(name.domainname));
 	return copy_to_user(address, &name, sizeof(name));
-}
-
-static int64_t set_host_text(char text[65], uint64_t address, int bytes)
-{
-	char copy[65] = {0};
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (bytes < 0 || bytes > 64)
-		return -EINVAL;
-	if (copy_from_user(copy, address, (size_t)bytes))
-		return -EFAULT;
-	memcpy(text, copy, sizeof(copy));
-	return 0;
-}
-
-SYSCALL_HANDLER(sethostname, uint64_t address, int bytes)
-{
-	return set_host_text(host_name, address, bytes);
-}
-
-SYSCALL_HANDLER(setdomainname, uint64_t address, int bytes)
-{
-	return set_host_text(domain_name, address, bytes);
-}
-
-char *linux_host_text(bool domain)
-{
-	return domain ? domain_name : host_name;
 }
 
 void linux_memory(uint64_t *total, uint64_t *used)

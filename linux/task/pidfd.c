@@ -24,8 +24,12 @@ static void pidfd_describe(struct file *file, char *text, uint32_t size)
 static void pidfd_info(struct file *file, struct proc_text *text)
 {
 	const struct process *process = file->private;
-	int32_t pid = process_find(process->pid) == process ? process->pid : -1;
-	proc_print(text, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+	bool there = process_by_id(process->pid) == process;
+	proc_print(text, "Pid:\t%d\n", there ? pid_seen(process->pid) : -1);
+	if (there)
+		proc_numbers(text, "NSpid", pid_namespace_current(), process->pid);
+	else
+		proc_print(text, "NSpid:\t-1\n");
 }
 
 static const struct file_ops pidfd_ops = {
@@ -90,8 +94,16 @@ SYSCALL_HANDLER(pidfd_send_signal, int fd, int signal, uint64_t info_address, ui
 	}
 	if (signal < 0 || signal > SIGNAL_COUNT)
 		return -EINVAL;
-	if (process_find(process->pid) != process)
+	if (process_by_id(process->pid) != process)
 		return -ESRCH;
+	/* Only downwards, where it has a number. */
+	if (!pid_seen(process->pid))
+		return -EINVAL;
+	if (!info_address) {
+		info.pid = pid_seen_by(process, info.pid);
+		if (process->leader)
+			info.uid = uid_seen_in(process->leader->credentials.user, info.uid);
+	}
 	if (!process_permitted(process))
 		return -EPERM;
 	return signal ? signal_send_process(process, signal, &info) : 0;
@@ -105,7 +117,7 @@ SYSCALL_HANDLER(pidfd_getfd, int fd, int target, uint32_t flags)
 		return -EINVAL;
 	if (!process)
 		return -EBADF;
-	if (process->zombie || process_find(process->pid) != process || !process->leader)
+	if (process->zombie || process_by_id(process->pid) != process || !process->leader)
 		return -ESRCH;
 	if (!process_may_trace(process))
 		return -EPERM;

@@ -88,7 +88,7 @@ static int64_t set_secure_bits(struct credentials *c, uint64_t wanted)
 {
 	uint32_t locked = (c->securebits & SECBIT_LOCKS) >> 1;
 	if ((locked & (c->securebits ^ wanted)) || (c->securebits & SECBIT_LOCKS & ~wanted) ||
-	    (wanted & ~(uint64_t)(SECBITS | SECBIT_LOCKS)) || !capable(CAP_SETPCAP))
+	    (wanted & ~(uint64_t)(SECBITS | SECBIT_LOCKS)) || !capable_own(CAP_SETPCAP))
 		return -EPERM;
 	c->securebits = (uint32_t)wanted;
 	return 0;
@@ -110,7 +110,7 @@ static int64_t prctl_capabilities(struct credentials *c, int operation, uint64_t
 	case PR_CAPBSET_READ:
 		return a > CAP_LAST ? -EINVAL : (int64_t)(c->cap_bounding >> a & 1);
 	case PR_CAPBSET_DROP:
-		if (!capable(CAP_SETPCAP))
+		if (!capable_own(CAP_SETPCAP))
 			return -EPERM;
 		if (a > CAP_LAST)
 			return -EINVAL;
@@ -185,7 +185,7 @@ SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b, uint64_t c, uint64
 	case PR_SET_PTRACER:
 		if (a && a != UINT64_MAX && !process_find((int32_t)a))
 			return -EINVAL;
-		process->tracer_chosen = (int32_t)a;
+		process->tracer_chosen = a == UINT64_MAX ? -1 : pid_named((int32_t)a);
 		return 0;
 	case PR_GET_SECCOMP:
 		return task->seccomp_mode;

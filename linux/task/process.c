@@ -6,22 +6,11 @@
  */
 #include "internal.h"
 #include "proc/proc.h"
+#include "task/number.h"
 #include "task/seccomp.h"
 #include "trace/trace.h"
 
-#define PID_MAX 32768
 #define BUCKETS 512u
-
-/* What a number is used for; freed when it is used for nothing. */
-struct number {
-	struct number *next; /* in its bucket */
-	int32_t id;
-	struct task *task;
-	struct process *process;
-	struct list members; /* processes of the group with this id */
-	uint32_t holders;
-	uint32_t session_members; /* processes of the session with this id */
-};
 
 struct process *init_process;
 static struct number *buckets[BUCKETS];
@@ -29,7 +18,7 @@ static struct list all_processes = LIST_INIT(all_processes);
 static int32_t pid_last;
 static uint32_t processes, tasks;
 
-static struct number *number_find(int32_t id)
+struct number *number_find(int32_t id)
 {
 	struct number *number = id > 0 ? buckets[(uint32_t)id % BUCKETS] : 0;
 	while (number && number->id != id)
@@ -46,20 +35,23 @@ static void number_settle(struct number *number)
 	while (*at != number)
 		at = &(*at)->next;
 	*at = number->next;
+	number_leave(number);
 	heap_free(number);
 }
 
-/* A number that nothing uses; it is given back by number_settle. 0: none left, or no memory. */
-static struct number *number_allocate(void)
+/* A number in PIDS that nothing uses; it is given back by number_settle. 0: none left, or no memory. */
+static struct number *number_allocate(struct pid_namespace *pids)
 {
 	for (int32_t tries = 0; tries < PID_MAX; tries++) {
 		if (++pid_last >= PID_MAX)
-			pid_last = init_process ? 300 : 1;
+			pid_last = PID_RESERVED;
 		if (number_find(pid_last))
 			continue;
 		struct number *number = heap_allocate(sizeof(*number));
-		if (!number)
+		if (!number || !number_enter(number, pids)) {
+			heap_free(number);
 			return 0;
+		}
 		number->id = pid_last;
 		number->next = buckets[(uint32_t)pid_last % BUCKETS];
 		buckets[(uint32_t)pid_last % BUCKETS] = number;
@@ -81,16 +73,26 @@ void number_drop(int32_t id)
 	number_settle(number);
 }
 
+struct task *task_by_id(int32_t id)
+{
+	struct number *number = number_find(id);
+	return number ? number->task : 0;
+}
+
+struct process *process_by_id(int32_t id)
+{
+	struct number *number = number_find(id);
+	return number ? number->process : 0;
+}
+
 struct task *task_find(int32_t tid)
 {
-	struct number *number = number_find(tid);
-	return number ? number->task : 0;
+	return task_by_id(pid_named(tid));
 }
 
 struct process *process_find(int32_t pid)
 {
-	struct number *number = number_find(pid);
-	return number ? number->process : 0;
+	return process_by_id(pid_named(pid));
 }
 
 uint32_t process_count(void)
@@ -125,6 +127,11 @@ struct process *process_next(struct process *previous)
 }
 
 struct process *process_group_first(int32_t pgid)
+{
+	return group_first(pid_named(pgid));
+}
+
+struct process *group_first(int32_t pgid)
 {
 	struct number *number = number_find(pgid);
 	if (!number || list_empty(&number->members))
@@ -173,13 +180,13 @@ void process_enter_session(struct process *process, int32_t sid)
 
 bool group_in_session(int32_t pgid, int32_t sid)
 {
-	struct process *first = process_group_first(pgid);
+	struct process *first = group_first(pgid);
 	return first && first->sid == sid;
 }
 
 bool process_group_orphaned(int32_t pgid)
 {
-	for (struct process *p = process_group_first(pgid); p; p = process_group_next(p)) {
+	for (struct process *p = group_first(pgid); p; p = process_group_next(p)) {
 		if (p->zombie || !p->parent)
 			continue;
 		if (p->parent->pgid != pgid && p->parent->sid == p->sid)
@@ -188,16 +195,18 @@ bool process_group_orphaned(int32_t pgid)
 	return true;
 }
 
-struct process *process_create(void)
+struct process *process_create(struct pid_namespace *pids)
 {
-	struct process *process = heap_allocate(sizeof(*process));
-	struct number *number = process ? number_allocate() : 0;
+	struct process *process = pids->ended ? 0 : heap_allocate(sizeof(*process));
+	struct number *number = process ? number_allocate(pids) : 0;
 	if (!number) {
 		heap_free(process);
 		return 0;
 	}
 	number->process = process;
 	process->pid = number->id;
+	process->pids = pids;
+	process->number = pid_in(pids, number->id);
 	process->references = 1;
 	list_init(&process->children);
 	list_init(&process->sibling);
@@ -211,6 +220,7 @@ struct process *process_create(void)
 	process->start_ns = clock_monotonic();
 	list_append(&all_processes, &process->all_link);
 	processes++;
+	pid_namespace_arrive(process);
 	return process;
 }
 
@@ -223,6 +233,7 @@ void process_unlink(struct process *process)
 	signal_queue_flush(&process->pending, ~0ull);
 	leave_group(process);
 	process_enter_session(process, 0);
+	pid_namespace_depart(process);
 	number->process = 0;
 	number_settle(number);
 	process->parent = 0;
@@ -235,7 +246,7 @@ struct task *task_create(struct process *process)
 {
 	struct task *task = heap_allocate(sizeof(*task));
 	struct number *number = !task                   ? 0
-	                        : process->thread_count ? number_allocate()
+	                        : process->thread_count ? number_allocate(process->pids)
 	                                                : number_find(process->pid);
 	if (!number) {
 		heap_free(task);
@@ -243,7 +254,10 @@ struct task *task_create(struct process *process)
 	}
 	number->task = task;
 	task->tid = number->id;
+	task->number = pid_in(process->pids, number->id);
 	task->process = process;
+	task->credentials.user = &user_namespace_first;
+	(void)namespace_reference(&user_namespace_first.common);
 	task->affinity = (1ull << machine.cpu_count) - 1;
 	task->timer_slack_ns = task->timer_slack_default_ns = 50000;
 	task->start_ns = clock_monotonic();
@@ -278,6 +292,9 @@ void task_destroy(struct task *task)
 		process->leader =
 		    process->thread_count ? list_first(&process->threads, struct task, thread_link) : 0;
 	tasks--;
+	if (task->namespaces)
+		namespaces_release(task->namespaces);
+	namespace_release(&task->credentials.user->common);
 	if (task->vector)
 		pages_free(task->vector, (machine.vector_bytes + 4095) / 4096);
 	heap_free(task);
@@ -293,6 +310,7 @@ void task_become_leader(struct task *task)
 		number_settle(old);
 		new->task = task;
 		task->tid = task->process->pid;
+		task->number = task->process->number;
 	}
 	trace_become_leader(task);
 	task->process->leader = task;
@@ -301,9 +319,11 @@ void task_become_leader(struct task *task)
 bool process_permitted(const struct process *process)
 {
 	const struct credentials *own = &current_task()->credentials;
-	if (!process->leader || process == current_task()->process || capable(CAP_KILL))
+	if (!process->leader || process == current_task()->process)
 		return true;
 	const struct credentials *other = &process->leader->credentials;
+	if (capable_in(other->user, CAP_KILL))
+		return true;
 	return own->euid == other->uid || own->euid == other->suid || own->uid == other->uid ||
 	       own->uid == other->suid;
 }
@@ -311,13 +331,16 @@ bool process_permitted(const struct process *process)
 bool process_may_trace(const struct process *process)
 {
 	const struct credentials *own = &current_task()->credentials;
-	if (process == current_task()->process || capable(CAP_SYS_PTRACE))
+	if (process == current_task()->process)
 		return true;
-	if (!process->leader || process->dumpable_off)
-		return false;
+	if (!process->leader)
+		return capable(CAP_SYS_PTRACE);
 	const struct credentials *other = &process->leader->credentials;
-	return own->uid == other->euid && own->uid == other->suid && own->uid == other->uid &&
-	       own->gid == other->egid && own->gid == other->sgid && own->gid == other->gid &&
+	if (capable_in(other->user, CAP_SYS_PTRACE))
+		return true;
+	return !process->dumpable_off && own->uid == other->euid && own->uid == other->suid &&
+	       own->uid == other->uid && own->gid == other->egid && own->gid == other->sgid &&
+	       own->gid == other->gid && own->user == other->user &&
 	       !(other->cap_permitted & ~own->cap_permitted);
 }
 
@@ -330,7 +353,8 @@ bool process_may_attach(const struct process *process)
 		return true;
 	if (sysctl_trace_scope.value == SCOPE_NONE)
 		return false;
-	if (capable(CAP_SYS_PTRACE))
+	if (process->leader ? capable_in(process->leader->credentials.user, CAP_SYS_PTRACE)
+	                    : capable(CAP_SYS_PTRACE))
 		return true;
 	if (sysctl_trace_scope.value == SCOPE_ADMIN)
 		return false;
@@ -345,18 +369,24 @@ bool process_may_attach(const struct process *process)
 
 SYSCALL_HANDLER(getpid, void)
 {
-	return current_task()->process->pid;
+	return current_task()->process->number;
 }
 
 SYSCALL_HANDLER(gettid, void)
 {
-	return current_task()->tid;
+	return current_task()->number;
 }
 
 SYSCALL_HANDLER(getppid, void)
 {
-	const struct process *parent = current_task()->process->parent;
-	return parent ? parent->pid : 0;
+	const struct process *process = current_task()->process, *parent;
+	if (!process->pids->level)
+		return (parent = process->parent) != 0 ? parent->pid : 0;
+	personality_lock(); /* other numbers are looked up */
+	parent = process->parent;
+	int64_t number = parent ? pid_seen(parent->pid) : 0;
+	personality_unlock();
+	return number;
 }
 
 static struct process *process_or_self(int pid)
@@ -367,18 +397,18 @@ static struct process *process_or_self(int pid)
 SYSCALL_HANDLER(getpgid, int pid)
 {
 	struct process *process = process_or_self(pid);
-	return process ? process->pgid : -ESRCH;
+	return process ? pid_seen(process->pgid) : -ESRCH;
 }
 
 SYSCALL_HANDLER(getpgrp, void)
 {
-	return current_task()->process->pgid;
+	return pid_seen(current_task()->process->pgid);
 }
 
 SYSCALL_HANDLER(getsid, int pid)
 {
 	struct process *process = process_or_self(pid);
-	return process ? process->sid : -ESRCH;
+	return process ? pid_seen(process->sid) : -ESRCH;
 }
 
 SYSCALL_HANDLER(setpgid, int pid, int pgid)
@@ -388,8 +418,7 @@ SYSCALL_HANDLER(setpgid, int pid, int pgid)
 		return -EINVAL;
 	if (!process || process->zombie || (process != self && process->parent != self))
 		return -ESRCH;
-	if (pgid == 0)
-		pgid = process->pid;
+	pgid = pgid ? pid_named(pgid) : process->pid;
 	if (process != self && process->did_exec)
 		return -EACCES;
 	if (process->sid != self->sid || process->sid == process->pid)
@@ -404,12 +433,12 @@ SYSCALL_HANDLER(setpgid, int pid, int pgid)
 SYSCALL_HANDLER(setsid, void)
 {
 	struct process *process = current_task()->process;
-	if (process_group_first(process->pid))
+	if (group_first(process->pid))
 		return -EPERM;
 	process_enter_group(process, process->pid);
 	process_enter_session(process, process->pid);
 	process->tty = 0;
-	return process->sid;
+	return process->number;
 }
 
 /* ---- Comparing what two processes have: kcmp(2) ---- */

@@ -55,8 +55,8 @@ static void each_of(int which, int who, void (*each)(struct task *task, void *ar
 			each(task, argument);
 		return;
 	}
-	uint32_t uid = who ? (uint32_t)who : self->credentials.uid;
-	int32_t group = who ? who : self->process->pgid;
+	uint32_t uid = who ? uid_named((uint32_t)who) : self->credentials.uid;
+	int32_t group = who ? pid_named(who) : self->process->pgid;
 	for (struct process *process = process_next(0); process; process = process_next(process)) {
 		if (which == PRIO_PGRP && process->pgid != group)
 			continue;

@@ -239,14 +239,14 @@ static int64_t set_filter(uint32_t flags, uint64_t address)
 		return -EINVAL;
 	if (task->seccomp_mode == MODE_STRICT)
 		return -EINVAL;
-	if (!task->no_new_privileges && !capable(CAP_SYS_ADMIN))
+	if (!task->no_new_privileges && !capable_own(CAP_SYS_ADMIN))
 		return -EACCES;
 	struct seccomp_filter *filter = filter_read(task, address, &error);
 	if (!filter)
 		return error;
 	if ((flags & FLAG_TSYNC) && (other = odd_thread(task)) != 0) {
 		heap_free(filter);
-		return flags & FLAG_TSYNC_ESRCH ? -ESRCH : other->tid;
+		return flags & FLAG_TSYNC_ESRCH ? -ESRCH : pid_seen(other->tid);
 	}
 	filter->log = flags & FLAG_LOG;
 	filter->previous = task->filter;

@@ -50,20 +50,21 @@ struct linux_timespec clock_realtime_timespec(void)
 /* Negative clock ids name the CPU clock of a process or thread: ~id << 3 | kind. */
 enum { CPU_CLOCK_USER = 1, CPU_CLOCK_NONE = 3 };
 
-static int cpu_clock_read(int32_t clock, uint64_t *ns)
+/* KEPT: it names a task by its number of the first PID namespace. */
+static int cpu_clock_read(int32_t clock, uint64_t *ns, bool kept)
 {
 	int32_t id = ~(clock >> 3);
 	if ((clock & 3) == CPU_CLOCK_NONE)
 		return -EINVAL;
 	bool user = (clock & 3) == CPU_CLOCK_USER;
 	if (clock & 4) {
-		struct task *task = id ? task_find(id) : current_task();
+		struct task *task = !id ? current_task() : kept ? task_by_id(id) : task_find(id);
 		if (!task)
 			return -EINVAL;
 		*ns = user ? task_times(task).user_ns : task_cpu_ns(task);
 		return 0;
 	}
-	struct process *process = id ? process_find(id) : current_task()->process;
+	struct process *process = !id ? current_task()->process : kept ? process_by_id(id) : process_find(id);
 	if (!process)
 		return -EINVAL;
 	*ns = user ? process_times(process).user_ns : process_cpu_ns(process);
@@ -93,8 +94,19 @@ int clock_read(int32_t clock, uint64_t *ns)
 		*ns = task_cpu_ns(current_task());
 		return 0;
 	default:
-		return clock < 0 ? cpu_clock_read(clock, ns) : -EINVAL;
+		return clock < 0 ? cpu_clock_read(clock, ns, false) : -EINVAL;
 	}
+}
+
+int32_t clock_keep(int32_t clock)
+{
+	int32_t id = ~(clock >> 3);
+	return clock < 0 && id > 0 ? (int32_t)(~(uint32_t)pid_named(id) << 3 | ((uint32_t)clock & 7)) : clock;
+}
+
+int clock_read_kept(int32_t clock, uint64_t *ns)
+{
+	return clock < 0 ? cpu_clock_read(clock, ns, true) : clock_read(clock, ns);
 }
 
 int clock_deadline(int32_t clock, uint64_t ns, uint64_t *deadline)

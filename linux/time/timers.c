@@ -164,7 +164,7 @@ static void posix_timer_notify(struct posix_timer *timer)
 	                             .timer_id = timer->id,
 	                             .overrun = (int32_t)timer->overrun,
 	                             .timer_value = timer->value};
-	struct task *task = timer->notify == SIGEV_THREAD_ID ? task_find(timer->thread) : 0;
+	struct task *task = timer->notify == SIGEV_THREAD_ID ? task_by_id(timer->thread) : 0;
 	if (task && task->process == timer->process)
 		(void)signal_send_task(task, timer->signal, &info);
 	else
@@ -195,7 +195,7 @@ static uint64_t cpu_interval_look(struct process *process, struct cpu_interval *
 static uint64_t posix_timer_look(struct posix_timer *timer)
 {
 	uint64_t now;
-	if (!timer->end || clock_read(timer->clock, &now))
+	if (!timer->end || clock_read_kept(timer->clock, &now))
 		return UINT64_MAX;
 	if (now >= timer->end) {
 		timer->end = next_end(timer->end, timer->interval, now, &timer->overrun);
@@ -274,9 +274,9 @@ SYSCALL_HANDLER(timer_create, int clock, uint64_t event_address, uint64_t id_add
 	/* The worker will read the clock: "one's own" is not good enough. */
 	bool own = clock < 0 && clock >> 3 == -1;
 	if (clock == CLOCK_PROCESS_CPUTIME_ID || (own && !(clock & 4)))
-		clock = (int)(~(uint32_t)process->pid << 3 | CPU_CLOCK_PROCESS);
+		clock = (int)(~(uint32_t)process->number << 3 | CPU_CLOCK_PROCESS);
 	else if (clock == CLOCK_THREAD_CPUTIME_ID || own)
-		clock = (int)(~(uint32_t)current_task()->tid << 3 | CPU_CLOCK_THREAD);
+		clock = (int)(~(uint32_t)current_task()->number << 3 | CPU_CLOCK_THREAD);
 	if (clock < 0 ? clock_read(clock, &ignored) : clock_deadline(clock, 1, &ignored))
 		return -EINVAL;
 	if ((event.notify & ~SIGEV_THREAD_ID) > SIGEV_NONE ||
@@ -287,10 +287,10 @@ SYSCALL_HANDLER(timer_create, int clock, uint64_t event_address, uint64_t id_add
 		return -EAGAIN;
 	timer->id = process->next_timer++;
 	timer->process = process;
-	timer->clock = clock;
+	timer->clock = clock_keep(clock);
 	timer->notify = event.notify;
 	timer->signal = event.signal;
-	timer->thread = event.thread;
+	timer->thread = pid_named(event.thread);
 	timer->value = event_address ? event.value : (uint64_t)timer->id;
 	timer->timer.expire = posix_timer_expire;
 	if (put_user_u32(id_address, (uint32_t)timer->id)) {
@@ -305,7 +305,7 @@ static struct linux_itimerspec posix_timer_get(const struct posix_timer *timer)
 {
 	struct linux_itimerspec spec = {.interval = timespec_of(timer->interval)};
 	uint64_t now = clock_monotonic(), end = timer->timer.armed ? timer->timer.deadline : timer->end;
-	if (timer->clock < 0 && clock_read(timer->clock, &now))
+	if (timer->clock < 0 && clock_read_kept(timer->clock, &now))
 		end = 0; /* whose clock it was has gone */
 	if (end)
 		spec.value = timespec_of(end > now ? end - now : 1);
@@ -330,7 +330,7 @@ SYSCALL_HANDLER(timer_settime, int id, int flags, uint64_t new_address, uint64_t
 	if (timer->clock < 0) {
 		uint64_t now = 0;
 		if (!(flags & TIMER_ABSTIME))
-			(void)clock_read(timer->clock, &now);
+			(void)clock_read_kept(timer->clock, &now);
 		timer->end = value ? now + value : 0;
 		process_cpu_watch(timer->process);
 	} else if (value) {

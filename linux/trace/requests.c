@@ -56,13 +56,14 @@ static int64_t trace_me(void)
 	const struct process *parent = self->process->parent;
 	if (task_traced(self) || !parent)
 		return -EPERM;
-	struct task *tracer = task_find(self->process->parent_thread);
+	struct task *tracer = task_by_id(self->process->parent_thread);
 	if (!tracer || tracer->process != parent)
 		tracer = parent->leader;
 	if (!tracer || tracer->exiting)
 		return 0; /* nobody is left to trace */
 	const struct credentials *own = &self->credentials, *other = &tracer->credentials;
-	if ((own->cap_permitted & ~other->cap_permitted) && !(other->cap_effective >> CAP_SYS_PTRACE & 1))
+	if ((own->user != other->user || (own->cap_permitted & ~other->cap_permitted)) &&
+	    !credentials_capable(other, own->user, CAP_SYS_PTRACE))
 		return -EPERM;
 	if (!self->trace && !trace_create(self))
 		return -ENOMEM;

@@ -53,7 +53,7 @@ void trace_begin(struct task *task, struct task *tracer, uint32_t options, bool 
 	trace->tracer = tracer;
 	trace->options = options;
 	trace->seized = seized;
-	trace->privileged = tracer->credentials.cap_effective >> CAP_SYS_PTRACE & 1;
+	trace->privileged = credentials_capable(&tracer->credentials, task->credentials.user, CAP_SYS_PTRACE);
 	trace->trap = trace->notify = trace->calls = trace->emulate = trace->step = false;
 	trace->reported = trace->listening = trace->entered = false;
 	list_append(&tracer->tracees, &trace->link);
@@ -64,8 +64,9 @@ void trace_begin(struct task *task, struct task *tracer, uint32_t options, bool 
 
 static struct linux_siginfo stop_info(int code, int status, const struct trace *trace)
 {
-	struct linux_siginfo info = {.si_signo = SIGCHLD, .si_code = code, .pid = trace->tid};
-	info.uid = trace->process->uid;
+	struct linux_siginfo info = {.si_signo = SIGCHLD, .si_code = code};
+	info.pid = pid_seen_by(trace->tracer->process, trace->tid);
+	info.uid = uid_seen_in(trace->tracer->credentials.user, trace->process->uid);
 	info.status = status;
 	return info;
 }
@@ -243,8 +244,8 @@ static void stop_with(uint32_t code, uint64_t message)
 {
 	const struct task *task = current_task();
 	struct linux_siginfo info = {.si_signo = (int32_t)(code & 0x7f), .si_code = (int32_t)code};
-	info.pid = task->tid;
-	info.uid = task->credentials.uid;
+	info.pid = pid_seen_by(task->trace->tracer->process, task->tid);
+	info.uid = uid_seen_in(task->trace->tracer->credentials.user, task->credentials.uid);
 	trace_stop(code, &info, message);
 }
 
@@ -267,8 +268,8 @@ int trace_signal(int signal, struct linux_siginfo *info)
 	struct task *task = current_task();
 	struct trace *trace = task->trace;
 	const struct task *tracer = trace->tracer;
-	int32_t tracer_pid = tracer->process->pid;
-	uint32_t tracer_uid = tracer->credentials.uid;
+	int32_t tracer_pid = pid_seen(tracer->process->pid);
+	uint32_t tracer_uid = uid_seen(tracer->credentials.uid);
 	trace_stop((uint32_t)signal, info, 0);
 	int chosen = trace->signal;
 	if (!chosen || (task->work & TASK_WORK_EXIT))
@@ -421,8 +422,8 @@ void trace_exec(int32_t old_tid)
 	memset(trace->debug, 0, sizeof(trace->debug));
 	if (!trace_event(PTRACE_EVENT_EXEC, (uint64_t)old_tid) && !trace->seized) {
 		struct linux_siginfo info = {
-		    .si_signo = SIGTRAP, .si_code = SI_USER, .pid = task->process->pid};
-		info.uid = task->credentials.uid;
+		    .si_signo = SIGTRAP, .si_code = SI_USER, .pid = task->process->number};
+		info.uid = uid_seen(task->credentials.uid);
 		(void)signal_send_task(task, SIGTRAP, &info);
 	}
 }

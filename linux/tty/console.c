@@ -84,7 +84,7 @@ static bool console_suspend(struct tty *tty)
 	if (!(header->flags & STREAM_FLAG_JOBS) || !tty->foreground ||
 	    !process_group_orphaned(tty->foreground))
 		return false;
-	for (struct process *p = process_group_first(tty->foreground); p; p = process_group_next(p))
+	for (struct process *p = group_first(tty->foreground); p; p = process_group_next(p))
 		stops |= p->leader && p->thread_count &&
 		         p->leader->handlers->actions[SIGTSTP - 1].handler == SIG_DFL;
 	if (!stops)

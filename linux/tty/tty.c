@@ -57,7 +57,7 @@ void tty_hang_up(struct tty *tty)
 	wake_all(&tty->read_wait, 0);
 	wake_all(&tty->write_wait, 0);
 	if (tty->session) {
-		struct process *leader = process_find(tty->session);
+		struct process *leader = process_by_id(tty->session);
 		if (leader) {
 			signal_send_process(leader, SIGHUP, 0);
 			signal_send_process(leader, SIGCONT, 0);
@@ -373,9 +373,10 @@ static int64_t set_foreground(struct tty *tty, uint64_t argument)
 	int error = job_control(tty, SIGTTOU);
 	if (error)
 		return error;
-	if (!group_in_session((int32_t)group, process->sid))
-		return process_group_first((int32_t)group) ? -EPERM : -ESRCH;
-	tty->foreground = (int32_t)group;
+	int32_t id = pid_named((int32_t)group);
+	if (!group_in_session(id, process->sid))
+		return group_first(id) ? -EPERM : -ESRCH;
+	tty->foreground = id;
 	return 0;
 }
 
@@ -410,7 +411,7 @@ int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool mas
 	case TIOCGPGRP:
 		if (!master && process->tty != tty)
 			return -ENOTTY;
-		return put_user_u32(argument, (uint32_t)tty->foreground);
+		return put_user_u32(argument, (uint32_t)pid_seen(tty->foreground));
 	case TIOCSPGRP:
 		return set_foreground(tty, argument);
 	case TIOCGSID:
@@ -418,7 +419,7 @@ int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool mas
 			return -ENOTTY;
 		if (!tty->session)
 			return -ENOTTY;
-		return put_user_u32(argument, (uint32_t)tty->session);
+		return put_user_u32(argument, (uint32_t)pid_seen(tty->session));
 	case TIOCSCTTY:
 		if (process->tty == tty && process->pid == process->sid)
 			return 0;

@@ -56,6 +56,8 @@ build/tests/linux/trace/subject: tests/linux/trace/subject.c
 	@echo "  CC      $<"
 	@$(CC) $(CSTD) $(WARN) -g -O0 -fno-pie -no-pie -o $@ $< -lpthread
 $(call script-test,tests/linux/debuggers,$(TRACE_BUNDLE) build/tests/linux/trace/leak build/tests/linux/trace/subject,slow)
+# Sandboxes of Debian's, on both systems.
+$(call script-test,tests/linux/sandboxes,$(TRACE_BUNDLE) $(addprefix build/linux/,init vmlinuz trace.cpio),slow)
 # Hostile tracers and tracees, on the debug build of the personality.
 build/tests/linux/trace/hostile: tests/linux/trace/hostile.c
 	@mkdir -p $(@D)
