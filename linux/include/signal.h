@@ -28,8 +28,6 @@ struct signal_handlers {
 
 /* Sends to a process (any thread may take it) or to one thread. INFO may be 0 (kernel-made: SI_KERNEL). No
  * permission check. 0, or -EAGAIN when a real-time signal cannot be queued. */
-/* SIGKILL, from the personality itself: nothing shields PROCESS. */
-void signal_kill(struct process *process);
 int signal_send_process(struct process *process, int signal, const struct linux_siginfo *info);
 int signal_send_task(struct task *task, int signal, const struct linux_siginfo *info);
 /* To every member of process group PGID (tty: SIGINT, SIGTSTP, SIGHUP...). Number of processes reached. */

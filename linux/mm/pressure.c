@@ -145,7 +145,7 @@ static void choose(void)
 			          chosen->pid);
 		chosen->dying = true;
 		dying++;
-		signal_kill(chosen);
+		signal_end_process(chosen, SIGKILL);
 	}
 }
 

@@ -93,7 +93,8 @@ static int64_t power(uint32_t what)
 SYSCALL_HANDLER(reboot, uint32_t magic, uint32_t magic2, uint32_t command)
 {
 	bool again = command == REBOOT_RESTART || command == REBOOT_RESTART2;
-	if (!capable(CAP_SYS_BOOT))
+	const struct pid_namespace *pids = pid_namespace_current();
+	if (!capable_in(pids->common.owner, CAP_SYS_BOOT))
 		return -EPERM;
 	if (magic != REBOOT_MAGIC || (magic2 != REBOOT_MAGIC2 && magic2 != REBOOT_MAGIC2A &&
 	                              magic2 != REBOOT_MAGIC2B && magic2 != REBOOT_MAGIC2C))
@@ -102,8 +103,12 @@ SYSCALL_HANDLER(reboot, uint32_t magic, uint32_t magic2, uint32_t command)
 		return 0; /* no keys end the machine */
 	if (!again && command != REBOOT_HALT && command != REBOOT_OFF)
 		return -EINVAL;
-	/* As in a PID namespace of Linux: its first process ends as by these signals. */
-	if (power(again ? SUBKERNEL_REBOOT : SUBKERNEL_POWER_OFF) < 0)
+	/* As in a PID namespace of Linux: its first process ends as by these signals. In one inside this is all. */
+	if (pids->level && !pids->init)
+		return -EPERM; /* it has ended */
+	if (pids->level)
+		signal_end_process(pids->init, again ? SIGHUP : SIGINT);
+	else if (power(again ? SUBKERNEL_REBOOT : SUBKERNEL_POWER_OFF) < 0)
 		kill_all(again ? SIGHUP : SIGINT);
 	while (!signal_pending())
 		if (wait_sleep_signal())

@@ -207,12 +207,6 @@ void task_wake_for_signal(struct task *task, int signal)
 		task_wake(task);
 }
 
-void signal_kill(struct process *process)
-{
-	if (!process->zombie && process->thread_count)
-		process_kill(process, SIGKILL);
-}
-
 int signal_send_process(struct process *process, int signal, const struct linux_siginfo *info)
 {
 	return send(process, 0, signal, info);
