@@ -21,10 +21,10 @@ build/guest/volumes: system/subkernel/volumes.c system/subkernel/tree.c system/s
 	@echo "  CC      $@"
 	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(filter %.c,$^)
 SYSTEM += build/guest/volumes
-build/guest/vault: system/vault/vault.c system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/guest_calls.h abi/holon/vault.h
+build/guest/vault: system/vault/vault.c system/vault/care.c system/vault/command.h system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/guest_calls.h abi/holon/vault.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
+	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $(filter %.c,$^)
 ALL += build/guest/vault
 build/guest/poweroff: system/power/power.c
 	@mkdir -p $(@D)

@@ -83,13 +83,16 @@ enum holon_vault_operation {
 	HOLON_VAULT_SNAPSHOTS,  /* name, index: after which number → result: struct vault_snapshot */
 	HOLON_VAULT_BACK,       /* name, snapshot */
 	HOLON_VAULT_FORGET,     /* name, snapshot */
-	HOLON_VAULT_SCRUB,      /* name → result: struct vault_report */
+	HOLON_VAULT_SCRUB,      /* name, flags → result: struct vault_report */
 	HOLON_VAULT_OFFER,    /* name, path, flags → index: the root_volume of the next child's blueprint */
 	HOLON_VAULT_SLOTS,    /* name, index → result: struct vault_slot */
 	HOLON_VAULT_SLOT_ADD, /* name, path: its label, flags, cost_kib, credentials → result: words */
 	HOLON_VAULT_SLOT_REMOVE, /* name, index: the slot's number */
 	HOLON_VAULT_GROW,        /* name, size */
 	HOLON_VAULT_MIRROR,      /* name, device, flags → result: struct vault_report */
+	HOLON_VAULT_REKEY,       /* name, path: the new slot's label, flags, cost_kib, credentials → result: words */
+	HOLON_VAULT_REKEY_STEP,  /* name → result: struct vault_report */
+	HOLON_VAULT_QUOTA,       /* name, path, flags, size: bytes, index: nodes → result: struct vault_quota */
 };
 
 struct holon_vault {

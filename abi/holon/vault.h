@@ -12,11 +12,16 @@
 
 enum vault_flag {
 	VAULT_READ_ONLY = 1,
-	VAULT_ERASE = 2,     /* create: what the device holds is lost */
-	VAULT_FORCE = 4,     /* close: also while it is in use */
-	VAULT_MAKE = 8,      /* grant: make the directories of the path */
-	VAULT_WORDS = 16,    /* slot_add: draw recovery words */
-	VAULT_COMPRESS = 32, /* create: compress all files */
+	VAULT_ERASE = 2,      /* create: what the device holds is lost */
+	VAULT_FORCE = 4,      /* close: also while it is in use */
+	VAULT_MAKE = 8,       /* grant: make the directories of the path */
+	VAULT_WORDS = 16,     /* slot_add: draw recovery words */
+	VAULT_COMPRESS = 32,  /* create: compress all files */
+	VAULT_CONTINUE = 64,  /* scrub: what is under way */
+	VAULT_SET = 128,      /* quota: set it */
+	VAULT_FOUND = 256,    /* mirror: only what was a leg before */
+	VAULT_REKEYING = 512, /* vault_info: new keys are under way */
+	VAULT_BEHIND = 1024, /* vault_info: a leg lacks what a scrub would copy to it */
 };
 
 /* Errors beside enum holon_error's and enum file_error's, of the same form: -(200 + Linux' errno). */
@@ -46,7 +51,7 @@ struct vault_info {
 	uint64_t size, used; /* of the virtual space, in bytes */
 	uint64_t device_bytes, device_used;
 	uint64_t healed; /* blocks repaired since it was opened */
-	uint32_t flags;  /* VAULT_READ_ONLY */
+	uint32_t flags;  /* VAULT_READ_ONLY, VAULT_REKEYING, VAULT_BEHIND */
 	uint32_t sessions;
 	uint32_t failed; /* 1: the device failed; nothing can be read or written any more */
 	uint16_t legs, legs_failed;
@@ -78,8 +83,18 @@ struct vault_snapshot {
 struct vault_report {
 	uint64_t blocks; /* read and authentic */
 	uint64_t damaged, healed;
+	uint64_t total; /* about so many blocks there are */
+	uint32_t more;  /* 1: there is more to do */
+	uint32_t reserved;
+};
+
+struct vault_quota {
+	uint64_t bytes, nodes; /* limits; 0: none */
+	uint64_t bytes_used, nodes_used;
 };
 
 _Static_assert(sizeof(struct vault_info) == 104, "vault_info is fixed");
 _Static_assert(sizeof(struct vault_slot) == 44, "vault_slot is fixed");
+_Static_assert(sizeof(struct vault_report) == 40, "vault_report is fixed");
+_Static_assert(sizeof(struct vault_quota) == 32, "vault_quota is fixed");
 _Static_assert(sizeof(struct vault_snapshot) == 88, "vault_snapshot is fixed");

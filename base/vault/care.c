@@ -1,6 +1,8 @@
 /* What is done to a vault as a whole: snapshots, scrubs, growth, mirrors (abi/vault.interface). */
 #include "vault.h"
 
+#define STEP_BLOCKS 512u /* of a scrub, and of new keys, between the requests of others */
+
 /* The beginning of calls on snapshots. */
 static int64_t snapshot_begin(const char *name, const char *snapshot, struct vault **vault)
 {
@@ -96,20 +98,58 @@ static void finding(void *context, const char *text)
 	log_print(service.log, service.page, "vault: %s: %s\n", vault->name, text);
 }
 
-int64_t care_scrub(void *context, uint64_t badge, const char *name, const void **report, uint32_t *bytes)
+/* Some blocks more of the scrub that is under way. */
+static int64_t scrub_step(struct vault *vault, const void **report, uint32_t *bytes)
+{
+	struct vdisk_report found = {.context = vault, .finding = finding};
+	struct vdisk_info disk;
+	int status = vdisk_scrub_step(vault->disk, STEP_BLOCKS, &found);
+	if (status < 0)
+		return vault_error(status);
+	vdisk_get_info(vault->disk, &disk);
+	vault->scrub.blocks += found.nodes + found.data_blocks;
+	vault->scrub.damaged += found.damaged;
+	vault->scrub.healed += found.healed;
+	vault->scrub.total = disk.used_blocks;
+	vault->scrub.more = status == 1;
+	*report = &vault->scrub;
+	*bytes = sizeof(vault->scrub);
+	return E_OK;
+}
+
+static int64_t scrub_begin(struct vault *vault)
+{
+	vault->scrub = (struct vault_report){0};
+	return vault_error(vdisk_scrub_begin(vault->disk));
+}
+
+int64_t care_scrub(void *context, uint64_t badge, uint32_t flags, const char *name, const void **report,
+                   uint32_t *bytes)
+{
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	if (flags & ~(uint32_t)VAULT_CONTINUE)
+		return E_ARGUMENT;
+	int64_t result = flags & VAULT_CONTINUE ? E_OK : scrub_begin(vault);
+	return result < 0 ? result : scrub_step(vault, report, bytes);
+}
+
+int64_t care_rekey_step(void *context, uint64_t badge, const char *name, const void **report, uint32_t *bytes)
 {
 	static struct vault_report reply;
 	struct vault *vault = vault_find(name);
 	(void)context, (void)badge;
 	if (!vault)
 		return FILE_E_NOT_FOUND;
-	struct vdisk_report found = {.context = vault, .finding = finding};
-	int status = vault->read_only ? vdisk_check(vault->disk, true, false, &found)
-	                              : vdisk_scrub(vault->disk, &found);
-	if (status < 0 && status != VDISK_DAMAGED)
+	if (vault->read_only)
+		return FILE_E_READ_ONLY;
+	int status = vdisk_rekey_step(vault->disk, STEP_BLOCKS);
+	if (status < 0)
 		return vault_error(status);
-	reply = (struct vault_report){
-	    .blocks = found.nodes + found.data_blocks, .damaged = found.damaged, .healed = found.healed};
+	reply = (struct vault_report){.more = status == 1};
+	vdisk_rekey_progress(vault->disk, &reply.blocks, &reply.total);
 	*report = &reply;
 	*bytes = sizeof(reply);
 	return E_OK;
@@ -143,21 +183,31 @@ static int erase(const struct vdisk_backend *backend)
 	return status;
 }
 
+/* VDISK_FORMAT where the device has no header of this vault's. */
+static int was_leg(const struct vault *vault, const struct vdisk_backend *backend)
+{
+	struct vdisk_slot_info slots[8];
+	struct vdisk_info disk;
+	unsigned count;
+	uint8_t id[VDISK_ID_SIZE];
+	int status = vdisk_probe(backend, slots, sizeof(slots) / sizeof(slots[0]), &count, id);
+	vdisk_get_info(vault->disk, &disk);
+	return status == VDISK_OK && memcmp(id, disk.id, sizeof(id)) != 0 ? VDISK_FORMAT : status;
+}
+
 int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint32_t flags, const char *name,
                     const void **report, uint32_t *bytes)
 {
 	struct vault *vault = vault_find(name);
-	char own_name[VAULT_NAME_MAX + 1];
 	(void)context, (void)badge;
 	if (!vault)
 		return FILE_E_NOT_FOUND;
-	if (flags & ~(uint32_t)VAULT_ERASE)
+	if (flags & ~(uint32_t)(VAULT_ERASE | VAULT_FOUND) || (flags & VAULT_ERASE && flags & VAULT_FOUND))
 		return E_ARGUMENT;
 	if (vault->read_only)
 		return FILE_E_READ_ONLY;
 	if (vault->leg_count == VDISK_LEGS_MAX)
 		return FILE_E_LINKS;
-	memcpy(own_name, vault->name, sizeof(own_name)); /* the page is used by the device's calls */
 	struct block_device *leg = &vault->legs[vault->leg_count];
 	int64_t result = cap_copy(device_channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
 	if (result >= 0)
@@ -165,7 +215,11 @@ int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint
 	if (result < 0)
 		return result;
 	const struct vdisk_backend backend = backend_of(leg);
-	int status = leg->read_only ? VDISK_READ_ONLY : vdisk_leg_add(vault->disk, &backend);
+	int status = leg->read_only ? VDISK_READ_ONLY : VDISK_OK;
+	if (status == VDISK_OK && flags & VAULT_FOUND)
+		status = was_leg(vault, &backend);
+	if (status == VDISK_OK)
+		status = vdisk_leg_add(vault->disk, &backend);
 	if ((status == VDISK_FORMAT || status == VDISK_DIVERGED) && flags & VAULT_ERASE) {
 		status = erase(&backend);
 		if (status == VDISK_OK)
@@ -173,10 +227,20 @@ int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint
 	}
 	if (status < 0) {
 		block_device_close(leg);
-		return status == VDISK_FORMAT ? VAULT_E_NOT_EMPTY : vault_error(status);
+		return status == VDISK_FORMAT && !(flags & VAULT_FOUND) ? VAULT_E_NOT_EMPTY
+		                                                        : vault_error(status);
 	}
 	vault->leg_count++;
-	result = care_scrub(0, 0, own_name, report, bytes);
+	struct vdisk_info disk;
+	vdisk_get_info(vault->disk, &disk);
+	vault->scrub = (struct vault_report){0};
+	*report = &vault->scrub;
+	*bytes = sizeof(vault->scrub);
+	if (disk.legs_behind) {
+		result = scrub_begin(vault);
+		if (result >= 0)
+			result = scrub_step(vault, report, bytes);
+	}
 	if (result >= 0)
 		cap_delete(device_channel);
 	return result;

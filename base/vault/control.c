@@ -280,7 +280,9 @@ static int64_t control_list(void *context, uint64_t badge, uint32_t index, const
 		reply.device_bytes = vault_device_bytes(vault);
 		reply.device_used = disk.used_blocks * VDISK_BLOCK;
 		reply.healed = disk.healed;
-		reply.flags = vault->read_only ? VAULT_READ_ONLY : 0;
+		reply.flags = (vault->read_only ? VAULT_READ_ONLY : 0) |
+		              (vdisk_is_rekeying(vault->disk) ? VAULT_REKEYING : 0) |
+		              (disk.legs_behind ? VAULT_BEHIND : 0);
 		reply.sessions = vault->served.sessions;
 		reply.failed = vault_has_failed(vault);
 		reply.legs = (uint16_t)disk.legs;
@@ -359,6 +361,43 @@ static int64_t control_grant(void *context, uint64_t badge, uint32_t flags, cons
 	return result;
 }
 
+static int64_t control_quota(void *context, uint64_t badge, uint32_t flags, uint64_t limit_bytes,
+                             uint64_t limit_nodes, const char *name, const char *path, const void **reply,
+                             uint32_t *bytes)
+{
+	static struct vault_quota quota;
+	struct vault *vault = vault_find(name);
+	uint64_t inode;
+	uint64_t limits[2];
+	uint64_t used[2];
+	(void)context, (void)badge;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	if (flags & ~(uint32_t)VAULT_SET)
+		return E_ARGUMENT;
+	int64_t result = path_find(vault, path, false, &inode);
+	if (result >= 0 && flags & VAULT_SET) {
+		if (vault->read_only)
+			return FILE_E_READ_ONLY;
+		uint64_t blocks = limit_bytes / HOLONFS_BLOCK + (limit_bytes % HOLONFS_BLOCK != 0);
+		int status = holonfs_set_quota(vault->fs, inode, blocks, limit_nodes);
+		result = status == -EBUSY ? VAULT_E_BUSY : file_error(status);
+		service_touch(&vault->served);
+	}
+	if (result < 0)
+		return result;
+	int status = holonfs_get_quota(vault->fs, inode, limits, used);
+	if (status < 0)
+		return file_error(status);
+	quota = (struct vault_quota){.bytes = limits[0] * HOLONFS_BLOCK,
+	                             .nodes = limits[1],
+	                             .bytes_used = used[0] * HOLONFS_BLOCK,
+	                             .nodes_used = used[1]};
+	*reply = &quota;
+	*bytes = sizeof(quota);
+	return E_OK;
+}
+
 const struct vault_operations control_operations = {
     .create = control_create,
     .open = control_open,
@@ -375,4 +414,7 @@ const struct vault_operations control_operations = {
     .slot_remove = keys_slot_remove,
     .grow = care_grow,
     .mirror = care_mirror,
+    .rekey = keys_rekey,
+    .rekey_step = care_rekey_step,
+    .quota = control_quota,
 };

@@ -71,16 +71,20 @@ int64_t keys_slots(void *context, uint64_t badge, uint32_t index, const char *na
 	return E_OK;
 }
 
-int64_t keys_slot_add(void *context, uint64_t badge, uint32_t flags, uint32_t cost_kib, const char *name,
-                      const char *label, const void *credentials, uint32_t credentials_bytes,
-                      const void **words, uint32_t *bytes)
+/* What slot_add() and rekey() have in common: a slot by what a person gave or by words that are drawn, for ADD. */
+typedef int (*slot_adder)(struct vdisk *disk, const enum vdisk_factor factors[2],
+                          const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
+                          const char *label, char *words);
+
+static int64_t slot_make(slot_adder add, uint32_t flags, uint32_t cost_kib, const char *name,
+                         const char *label, const void *credentials, uint32_t credentials_bytes,
+                         const void **words, uint32_t *bytes)
 {
 	static struct keys keys;
 	static char drawn[VDISK_RECOVERY_WORDS_SIZE];
 	char own_label[sizeof(((struct vault_slot *)0)->label)] = "";
 	struct vault *vault = vault_find(name);
 	bool draws = flags & VAULT_WORDS;
-	(void)context, (void)badge;
 	if (!vault)
 		return FILE_E_NOT_FOUND;
 	if (flags & ~(uint32_t)VAULT_WORDS || strnlen(label, sizeof(own_label)) == sizeof(own_label))
@@ -93,13 +97,35 @@ int64_t keys_slot_add(void *context, uint64_t badge, uint32_t flags, uint32_t co
 	if (result >= 0) {
 		const enum vdisk_factor factors[2] = {draws ? VDISK_FACTOR_RECOVERY : keys.factor};
 		const struct vdisk_cost cost = {.memory_kib = cost_kib, .passes = cost_kib ? 4 : 0};
-		result = vault_error(
-		    vdisk_slot_add(vault->disk, factors, &keys.credentials, &cost, own_label, drawn));
+		result = vault_error(add(vault->disk, factors, &keys.credentials, &cost, own_label, drawn));
 	}
 	keys_wipe(&keys);
 	*words = drawn;
 	*bytes = draws && result >= 0 ? (uint32_t)strlen(drawn) + 1 : 0;
 	return result;
+}
+
+int64_t keys_slot_add(void *context, uint64_t badge, uint32_t flags, uint32_t cost_kib, const char *name,
+                      const char *label, const void *credentials, uint32_t credentials_bytes,
+                      const void **words, uint32_t *bytes)
+{
+	(void)context, (void)badge;
+	return slot_make(vdisk_slot_add, flags, cost_kib, name, label, credentials, credentials_bytes, words,
+	                 bytes);
+}
+
+int64_t keys_rekey(void *context, uint64_t badge, uint32_t flags, uint32_t cost_kib, const char *name,
+                   const char *label, const void *credentials, uint32_t credentials_bytes, const void **words,
+                   uint32_t *bytes)
+{
+	struct vault *vault = vault_find(name);
+	(void)context, (void)badge;
+	/* What is written up to now goes with it. */
+	int status = vault && !vault->read_only ? holonfs_sync(vault->fs) : 0;
+	if (status < 0)
+		return file_error(status);
+	return slot_make(vdisk_rekey_begin, flags, cost_kib, name, label, credentials, credentials_bytes,
+	                 words, bytes);
 }
 
 int64_t keys_slot_remove(void *context, uint64_t badge, uint32_t number, const char *name)

@@ -3,7 +3,7 @@
  *   main.c           the loop: whose call it is, timed commits
  *   control.c        abi/vault.interface: making, opening, closing vaults; mounts
  *   keys.c           credentials, key slots
- *   care.c           snapshots, scrubs, growth, mirrors
+ *   care.c           snapshots, scrubs, growth, mirrors, steps of new keys
  *   filesystem.c     its file system and its mounts, for lib/file_service, which serves sessions
  *   entropy.c        randomness of the processor
  *   host_library.c   what Debian's cryptographic libraries ask of a C library, on newlib
@@ -47,6 +47,7 @@ struct vault {
 	struct vdisk *disk;
 	struct holonfs *fs;
 	bool read_only;
+	struct vault_report scrub;    /* since it was begun */
 	struct filesystem filesystem; /* fs, for lib/file_service */
 	struct served served;         /* that */
 };
@@ -98,13 +99,19 @@ int64_t keys_slots(void *context, uint64_t badge, uint32_t index, const char *na
 int64_t keys_slot_add(void *context, uint64_t badge, uint32_t flags, uint32_t cost_kib, const char *name,
                       const char *label, const void *credentials, uint32_t credentials_bytes,
                       const void **words, uint32_t *bytes);
+int64_t keys_rekey(void *context, uint64_t badge, uint32_t flags, uint32_t cost_kib, const char *name,
+                   const char *label, const void *credentials, uint32_t credentials_bytes, const void **words,
+                   uint32_t *bytes);
 int64_t keys_slot_remove(void *context, uint64_t badge, uint32_t number, const char *name);
 int64_t care_snapshot(void *context, uint64_t badge, const char *name, const char *snapshot);
 int64_t care_snapshots(void *context, uint64_t badge, uint64_t after, const char *name, const void **info,
                        uint32_t *bytes);
 int64_t care_back(void *context, uint64_t badge, const char *name, const char *snapshot);
 int64_t care_forget(void *context, uint64_t badge, const char *name, const char *snapshot);
-int64_t care_scrub(void *context, uint64_t badge, const char *name, const void **report, uint32_t *bytes);
+int64_t care_scrub(void *context, uint64_t badge, uint32_t flags, const char *name, const void **report,
+                   uint32_t *bytes);
+int64_t care_rekey_step(void *context, uint64_t badge, const char *name, const void **report,
+                        uint32_t *bytes);
 int64_t care_grow(void *context, uint64_t badge, uint64_t size, const char *name);
 int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint32_t flags, const char *name,
                     const void **report, uint32_t *bytes);

@@ -7,5 +7,5 @@
 #define MARK_NUMBER 0xffu
 
 /* NUMBER: a constant, 0 to 255. */
-#define MARK(number) \
+#define MARK(number)                                                                                         \
 	__asm__ volatile(".byte 0x0f, 0x1f, 0x80\n\t.long %c0" : : "i"(MARK_MAGIC | (number)) : "memory")

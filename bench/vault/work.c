@@ -125,7 +125,8 @@ static void transact(void)
 	int directory = open_file(".", O_RDONLY | O_DIRECTORY);
 	for (unsigned i = 0; i < TRANSACTIONS; i++) {
 		int journal = open_file("journal", O_RDWR | O_CREAT | O_EXCL);
-		check(pwrite(journal, piece, BLOCK + 512, 0) == BLOCK + 512 && fdatasync(journal) == 0, "journal");
+		check(pwrite(journal, piece, BLOCK + 512, 0) == BLOCK + 512 && fdatasync(journal) == 0,
+		      "journal");
 		check(fsync(directory) == 0, "its directory");
 		off_t at = (off_t)(next_random() % (FILE_BYTES / BLOCK) * BLOCK);
 		check(pwrite(data, piece, BLOCK, at) == BLOCK && fdatasync(data) == 0, "scattered");
@@ -149,7 +150,8 @@ static void read_scattered(const char *name, unsigned count)
 {
 	int fd = open_file(name, O_RDONLY);
 	for (unsigned i = 0; i < count; i++)
-		check(pread(fd, piece, BLOCK, (off_t)(next_random() % (FILE_BYTES / BLOCK) * BLOCK)) == BLOCK, name);
+		check(pread(fd, piece, BLOCK, (off_t)(next_random() % (FILE_BYTES / BLOCK) * BLOCK)) == BLOCK,
+		      name);
 	close(fd);
 }
 
@@ -164,7 +166,8 @@ static void look_at_small(void)
 		DIR *directory = opendir(name);
 		check(directory != NULL, name);
 		while ((entry = readdir(directory)))
-			found += fstatat(dirfd(directory), entry->d_name, &status, 0) == 0 && S_ISREG(status.st_mode);
+			found += fstatat(dirfd(directory), entry->d_name, &status, 0) == 0 &&
+			         S_ISREG(status.st_mode);
 		closedir(directory);
 	}
 	check(found == FILES, "small: not every file is there");
@@ -191,12 +194,12 @@ static void remove_small(void)
 	sync();
 }
 
-#define COUNTED(operations, name, work) \
-	do { \
-		row(operations, name); \
-		MARK(1); \
-		work; \
-		MARK(2); \
+#define COUNTED(operations, name, work)                                                                      \
+	do {                                                                                                 \
+		row(operations, name);                                                                       \
+		MARK(1);                                                                                     \
+		work;                                                                                        \
+		MARK(2);                                                                                     \
 	} while (0)
 
 static void run_command(unsigned operations, const char *name, char **command)
@@ -222,7 +225,8 @@ int main(int count, char **words)
 		run_command((unsigned)strtoul(words[3], NULL, 10), words[2], words + 4);
 	} else if (strcmp(what, "write") == 0) {
 		check(chdir(words[2]) == 0, words[2]);
-		COUNTED(FILE_BYTES / BLOCK, "write 16 MiB in order by 64 KiB, fsync: 4 KiB", write_in_order("ordered"));
+		COUNTED(FILE_BYTES / BLOCK, "write 16 MiB in order by 64 KiB, fsync: 4 KiB",
+		        write_in_order("ordered"));
 		write_in_order("scattered");
 		COUNTED(RANDOM_WRITES, "write scattered 4 KiB, fdatasync every 32",
 		        write_scattered("scattered", RANDOM_WRITES, BETWEEN_SYNCS));
@@ -234,7 +238,8 @@ int main(int count, char **words)
 		check(chdir(words[2]) == 0, words[2]);
 		COUNTED(FILE_BYTES / BLOCK, "read 16 MiB in order, cold: 4 KiB", read_in_order("ordered"));
 		COUNTED(FILE_BYTES / BLOCK, "read it again: 4 KiB", read_in_order("ordered"));
-		COUNTED(RANDOM_WRITES, "read scattered 4 KiB, cold", read_scattered("scattered", RANDOM_WRITES));
+		COUNTED(RANDOM_WRITES, "read scattered 4 KiB, cold",
+		        read_scattered("scattered", RANDOM_WRITES));
 		COUNTED(FILES, "list and stat a file, of 2,000, cold", look_at_small());
 		COUNTED(FILES, "read a file of 1 KiB, of 2,000, cold", read_small());
 		COUNTED(FILES, "remove a file, of 2,000, sync", remove_small());

@@ -130,6 +130,16 @@ static int64_t room(const struct session *session, uint64_t node, uint64_t *byte
 	return E_OK;
 }
 
+/* Whether there is no room for anybody; else it is a quota that leaves none. */
+static bool is_full(const struct session *session)
+{
+	const struct served *served = session->served;
+	struct file_statistics now;
+	int status = served->fs->operations->statistics(served->fs, served->fs->root, &now);
+	return status < 0 || !served->fs->operations->room ||
+	       now.blocks_free * now.block_bytes <= served->reserved;
+}
+
 int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
                          uint64_t *granted)
 {
@@ -148,7 +158,7 @@ int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t 
 	if (result < 0)
 		return result;
 	if (!left)
-		return FILE_E_NO_SPACE;
+		return is_full(session) ? FILE_E_NO_SPACE : FILE_E_QUOTA;
 	*granted = bytes < left ? bytes : left;
 	session->reserved += *granted;
 	session->served->reserved += *granted;

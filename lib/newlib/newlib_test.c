@@ -50,6 +50,27 @@ static void work(void *argument)
 	sums[number] = sum;
 }
 
+/* Every length up to some hundred, at every offset from 16 bytes: what was to be copied, and nothing beside it. */
+static int copies_are_right(void)
+{
+	static unsigned char from[512];
+	static unsigned char to[512];
+	for (unsigned i = 0; i < sizeof(from); i++)
+		from[i] = (unsigned char)(i * 7 + 1);
+	for (size_t bytes = 0; bytes < 300; bytes++)
+		for (unsigned at = 0; at < 16; at++) {
+			memset(to, 0, sizeof(to));
+			if (memcpy(to + 16 + at, from + 15 - at, bytes) != to + 16 + at)
+				return 0;
+			for (unsigned i = 0; i < sizeof(to); i++) {
+				int inside = i >= 16 + at && i < 16 + at + bytes;
+				if (to[i] != (inside ? from[15 - at + i - 16 - at] : 0))
+					return 0;
+			}
+		}
+	return 1;
+}
+
 int main(int argument_count, char **arguments)
 {
 	char text[64];
@@ -57,6 +78,7 @@ int main(int argument_count, char **arguments)
 	check("printf with floating point", strcmp(text, "3.142   -42 text 123456789abc") == 0);
 	check("strtod and math",
 	      fabs(pow(strtod("2.5", 0), 3) - 15.625) < 1e-12 && fabs(sin(1.0) - 0.8414709848) < 1e-9);
+	check("memcpy of every length", copies_are_right());
 	char *large = malloc(1 << 20);
 	check("malloc of a MiB", large && memset(large, 7, 1 << 20));
 	free(large);

@@ -15,25 +15,23 @@ struct check {
 	char where[VDISK_NAME_MAX + 32];
 };
 
-static void finding(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void finding(struct check *check, const char *format, ...)
+void report_finding(struct vdisk_report *report, const char *format, ...)
 {
 	char text[256];
 	va_list arguments;
-	if (!check->report->finding)
+	if (!report->finding)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	check->report->finding(check->report->context, text);
+	report->finding(report->context, text);
 }
 
 static bool count_reference(struct check *check, uint64_t place)
 {
 	if (place < FIRST_FREE_BLOCK || place >= check->disk->end) {
-		finding(check, "%s: a reference to block %llu, where nothing can be", check->where,
-		        (unsigned long long)place);
+		report_finding(check->report, "%s: a reference to block %llu, where nothing can be",
+		               check->where, (unsigned long long)place);
 		check->report->damaged++;
 		return false;
 	}
@@ -42,11 +40,9 @@ static bool count_reference(struct check *check, uint64_t place)
 	return check->counts[place] == 1;
 }
 
-/* Opens a block on every leg; repairs those where it is damaged from one where it is good. */
-static int open_everywhere(struct check *check, const struct entry *entry, enum block_kind kind, uint64_t key,
-                           void *out)
+int open_everywhere(struct vdisk *disk, struct vdisk_report *report, const char *where,
+                    const struct entry *entry, enum block_kind kind, uint64_t key, void *out)
 {
-	struct vdisk *disk = check->disk;
 	uint8_t sealed[VDISK_BLOCK];
 	uint8_t good[VDISK_BLOCK];
 	uint64_t place = entry->place & PLACE_MASK;
@@ -69,15 +65,15 @@ static int open_everywhere(struct check *check, const struct entry *entry, enum 
 		const struct vdisk_backend *backend = &disk->legs[i].backend;
 		if (!(bad >> i & 1))
 			continue;
-		finding(check, "%s: block %llu was damaged on leg %u%s", check->where,
-		        (unsigned long long)place, i + 1, disk->read_only ? "" : " and is repaired");
+		report_finding(report, "%s: block %llu was damaged on leg %u%s", where,
+		               (unsigned long long)place, i + 1, disk->read_only ? "" : " and is repaired");
 		if (disk->read_only)
 			continue;
 		if (backend->write(backend->context, place * VDISK_BLOCK, good, VDISK_BLOCK) < 0) {
-			disk->legs[i].failed = true;
-			return VDISK_IO;
+			disk->legs[i].failed = true; /* and the block is good elsewhere */
+			continue;
 		}
-		check->report->healed++;
+		report->healed++;
 		disk->healed++;
 	}
 	return cipher_open(disk, entry, kind, key, good, out) ? VDISK_OK : VDISK_DAMAGED;
@@ -86,8 +82,9 @@ static int open_everywhere(struct check *check, const struct entry *entry, enum 
 static int check_block(struct check *check, const struct entry *entry, enum block_kind kind, uint64_t key,
                        void *out)
 {
-	int status = check->all_legs ? open_everywhere(check, entry, kind, key, out)
-	                             : legs_open(check->disk, entry, kind, key, out);
+	int status = check->all_legs
+	                 ? open_everywhere(check->disk, check->report, check->where, entry, kind, key, out)
+	                 : legs_open(check->disk, entry, kind, key, out);
 	if (check->report->progress && ((check->report->nodes + check->report->data_blocks) & 1023) == 0)
 		check->report->progress(check->report->context,
 		                        check->report->nodes + check->report->data_blocks, check->disk->used);
@@ -104,8 +101,9 @@ static void check_leaf_block(struct check *check, const struct tree *tree, const
 	 */
 	if (check_block(check, entry, tree->data_kind, entry->key, block) < 0) {
 		check->report->damaged++;
-		finding(check, "%s: block %llu (at %llu) is lost: no leg has it undamaged", check->where,
-		        (unsigned long long)entry->key, (unsigned long long)(entry->place & PLACE_MASK));
+		report_finding(check->report, "%s: block %llu (at %llu) is lost: no leg has it undamaged",
+		               check->where, (unsigned long long)entry->key,
+		               (unsigned long long)(entry->place & PLACE_MASK));
 	} else {
 		check->report->data_blocks++;
 	}
@@ -127,9 +125,10 @@ static void check_node(struct check *check, const struct tree *tree, const struc
 		status = node_get(check->disk, tree, entry, level, &node);
 	if (status < 0 || !node) {
 		check->report->damaged++;
-		finding(check, "%s: the map node at %llu is lost, and with it blocks %llu to %llu",
-		        check->where, (unsigned long long)(entry->place & PLACE_MASK),
-		        (unsigned long long)first, (unsigned long long)last);
+		report_finding(check->report,
+		               "%s: the map node at %llu is lost, and with it blocks %llu to %llu",
+		               check->where, (unsigned long long)(entry->place & PLACE_MASK),
+		               (unsigned long long)first, (unsigned long long)last);
 		free(copy);
 		return;
 	}
@@ -139,9 +138,10 @@ static void check_node(struct check *check, const struct tree *tree, const struc
 		uint64_t key = copy->entries[i].key;
 		if (key > last || (i && key < first)) {
 			check->report->damaged++;
-			finding(check, "%s: the map node at %llu has key %llu outside %llu to %llu",
-			        check->where, (unsigned long long)(entry->place & PLACE_MASK),
-			        (unsigned long long)key, (unsigned long long)first, (unsigned long long)last);
+			report_finding(
+			    check->report, "%s: the map node at %llu has key %llu outside %llu to %llu",
+			    check->where, (unsigned long long)(entry->place & PLACE_MASK),
+			    (unsigned long long)key, (unsigned long long)first, (unsigned long long)last);
 		} else if (!level) {
 			check_leaf_block(check, tree, &copy->entries[i]);
 		} else {
@@ -186,11 +186,11 @@ static int compare(struct check *check, bool repair)
 		}
 	}
 	if (check->report->leaked)
-		finding(check, "%llu blocks are counted as used and are not%s",
-		        (unsigned long long)check->report->leaked, repair ? ": given back" : "");
+		report_finding(check->report, "%llu blocks are counted as used and are not%s",
+		               (unsigned long long)check->report->leaked, repair ? ": given back" : "");
 	if (check->report->missing)
-		finding(check, "%llu blocks are used more often than counted%s",
-		        (unsigned long long)check->report->missing, repair ? ": counted" : "");
+		report_finding(check->report, "%llu blocks are used more often than counted%s",
+		               (unsigned long long)check->report->missing, repair ? ": counted" : "");
 	return VDISK_OK;
 }
 
@@ -206,15 +206,15 @@ static int walk_volumes(struct check *check)
 		snprintf(where, sizeof(where), "volume '%s'", record.name);
 		if (tree_load(&map, &record.map) < 0) {
 			check->report->damaged++;
-			finding(check, "%s: its record makes no sense", where);
+			report_finding(check->report, "%s: its record makes no sense", where);
 			continue;
 		}
 		check_tree(check, &map, where);
 	}
 	if (status != VDISK_NOT_FOUND) {
 		check->report->damaged++;
-		finding(check, "the catalogue of volumes cannot be read to its end: %s",
-		        vdisk_status_text(status));
+		report_finding(check->report, "the catalogue of volumes cannot be read to its end: %s",
+		               vdisk_status_text(status));
 	}
 	return VDISK_OK;
 }
@@ -257,12 +257,10 @@ int vdisk_check(struct vdisk *disk, bool data, bool repair, struct vdisk_report 
 
 int vdisk_scrub(struct vdisk *disk, struct vdisk_report *report)
 {
-	if (!disk->read_only) {
-		/* Every leg gets header and superblocks anew: one may be new, or was away. */
-		TRY(begin_change(disk));
-		disk->must_checkpoint = true;
-		TRY(checkpoint(disk));
-		TRY(mark_broken(disk, header_write(disk)));
-	}
-	return run(disk, true, true, false, report);
+	if (!disk->read_only)
+		TRY(legs_begin(disk));
+	TRY(run(disk, true, true, false, report));
+	for (unsigned i = 0; i < disk->leg_count; i++)
+		disk->legs[i].behind = false;
+	return VDISK_OK;
 }

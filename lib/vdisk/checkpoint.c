@@ -224,6 +224,7 @@ void vdisk_abandon(struct vdisk *disk)
 {
 	if (!disk)
 		return;
+	vdisk_scrub_end(disk);
 	node_free_all(disk);
 	space_free_all(disk);
 	free(disk->log_blocks);
@@ -385,6 +386,19 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	return VDISK_OK;
 }
 
+/* Whether a device that is no leg yet has all that this container has: it was closed together with the legs, and nothing was written since. */
+static bool has_everything(struct vdisk *disk, const struct vdisk_backend *backend)
+{
+	struct candidate found = {.found = false};
+	if (!disk->must_checkpoint || disk->changed || disk->epoch_changed || disk->replayed)
+		return false; /* opening asks for a checkpoint before the first write */
+	disk->legs[disk->leg_count++] = (struct leg){.backend = *backend};
+	read_leg(disk, disk->leg_count - 1, &found);
+	disk->leg_count--;
+	return found.found && found.super.generation == disk->generation &&
+	       memcmp(found.super.state, disk->state, sizeof(found.super.state)) == 0;
+}
+
 int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend)
 {
 	struct candidate found = {.found = false};
@@ -392,6 +406,7 @@ int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend)
 	uint64_t limit = backend->limit / VDISK_BLOCK;
 	if (disk->leg_count == VDISK_LEGS_MAX)
 		return VDISK_LIMIT;
+	bool behind = !has_everything(disk, backend);
 	TRY(begin_change(disk));
 	TRY(header_welcomes(disk, backend));
 	/* A state that no leg but those that are there can have. */
@@ -410,6 +425,7 @@ int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend)
 			return is_a_leg ? VDISK_BUSY : VDISK_DIVERGED;
 		}
 	}
+	disk->legs[disk->leg_count - 1].behind = behind;
 	if (limit && (!disk->limit || limit < disk->limit))
 		disk->limit = limit;
 	disk->must_checkpoint = true; /* the superblocks name the legs */
@@ -431,4 +447,12 @@ int vdisk_open(struct vdisk **result, const struct vdisk_config *config,
 	else
 		*result = disk;
 	return status;
+}
+
+int legs_begin(struct vdisk *disk)
+{
+	TRY(begin_change(disk));
+	disk->must_checkpoint = true;
+	TRY(checkpoint(disk));
+	return mark_broken(disk, header_write(disk));
 }

@@ -161,6 +161,7 @@ struct page {
 struct leg {
 	struct vdisk_backend backend;
 	bool failed;
+	bool behind; /* it came while the container was open, and a scrub has not filled it yet */
 };
 
 #define EPOCH_KEYS_MAX   4096u /* more in one epoch: a checkpoint instead of a log record */
@@ -198,6 +199,7 @@ struct vdisk {
 	uint8_t pool[1024];
 	size_t pool_left;
 	bool has_aes;
+	bool has_gcm; /* gcm.h, which is faster */
 
 	/* checkpoint.c */
 	uint64_t generation;
@@ -234,6 +236,8 @@ struct vdisk {
 	size_t epoch_range_count;
 	bool epoch_overflow; /* too much for a record */
 	bool epoch_changed;  /* something is not durable yet */
+
+	struct vdisk_scrub *scrub; /* scrub.c, under way */
 
 	uint8_t *stage; /* STAGE_BLOCKS blocks of ciphertext */
 	uint64_t healed, written, flushes;
@@ -290,6 +294,8 @@ void cipher_secret(struct vdisk *disk, uint8_t secret[SECRET_SIZE]);
  * before, and gets KEY_BIT or not. */
 void cipher_seal(struct vdisk *disk, struct entry *entry, enum block_kind kind, uint64_t key, const void *in,
                  void *out);
+void cipher_hchacha20(uint8_t out[VDISK_KEY_SIZE], const uint8_t in[SECRET_SIZE],
+                      const uint8_t key[VDISK_KEY_SIZE]);
 bool cipher_open(struct vdisk *disk, const struct entry *entry, enum block_kind kind, uint64_t key,
                  const void *in, void *out);
 /* Log blocks: KEY is used once with each SEQUENCE. Layout: tag, then VDISK_BLOCK - TAG_SIZE bytes. */
@@ -323,6 +329,8 @@ int factor_open(enum vdisk_factor factor, const struct vdisk_credentials *creden
                 uint8_t key[VDISK_KEY_SIZE]);
 
 /* ---- node.c ---- */
+/* Whether what ENTRY names is a node that was changed and is not on the device yet. */
+bool node_is_dirty(struct vdisk *disk, const struct entry *entry);
 int node_get(struct vdisk *disk, const struct tree *tree, const struct entry *entry, unsigned level,
              struct node **node);
 int node_create(struct vdisk *disk, unsigned level, struct node **node);
@@ -380,6 +388,8 @@ void epoch_note_range(struct vdisk *disk, uint64_t first, uint64_t count);
 
 /* ---- checkpoint.c ---- */
 int checkpoint(struct vdisk *disk);
+/* Every leg gets header and superblocks anew: one may be new, or was away. */
+int legs_begin(struct vdisk *disk);
 /* Before anything is changed: writable, and a log that may be continued. */
 int begin_change(struct vdisk *disk);
 int mark_broken(struct vdisk *disk, int status);
@@ -407,5 +417,15 @@ int receive_undo(struct vdisk *disk);
 
 /* ---- vdisk.c ---- */
 int read_entry(struct vdisk *disk, const struct entry *entry, void *out);
+
+/* ---- check.c, scrub.c ---- */
+
+void report_finding(struct vdisk_report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Opens a block on every leg; repairs those where it is damaged from one where it is good. WHERE: for findings. */
+int open_everywhere(struct vdisk *disk, struct vdisk_report *report, const char *where,
+                    const struct entry *entry, enum block_kind kind, uint64_t key, void *out);
+/* The block at PLACE is another one from now on. */
+void scrub_forget(struct vdisk *disk, uint64_t place);
 
 #endif

@@ -124,6 +124,12 @@ int node_get(struct vdisk *disk, const struct tree *tree, const struct entry *en
 	return VDISK_OK;
 }
 
+bool node_is_dirty(struct vdisk *disk, const struct entry *entry)
+{
+	const struct node *node = lookup(disk, entry->place & PLACE_MASK);
+	return node && node->dirty;
+}
+
 int node_create(struct vdisk *disk, unsigned level, struct node **node)
 {
 	uint64_t place;

@@ -154,6 +154,7 @@ int space_allocate(struct vdisk *disk, uint64_t *place)
 		*place = disk->end++;
 		disk->extend_left -= disk->extend_left != 0;
 	}
+	scrub_forget(disk, *place);
 	return take(disk, *place);
 }
 

@@ -268,5 +268,5 @@ void vdisk_get_info(const struct vdisk *disk, struct vdisk_info *info)
 	};
 	memcpy(info->id, disk->id, sizeof(info->id));
 	for (unsigned i = 0; i < disk->leg_count; i++)
-		info->legs_failed += disk->legs[i].failed;
+		info->legs_failed += disk->legs[i].failed, info->legs_behind += disk->legs[i].behind;
 }

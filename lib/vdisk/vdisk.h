@@ -146,7 +146,8 @@ int vdisk_create(struct vdisk **disk, const struct vdisk_config *config, const s
 int vdisk_open(struct vdisk **disk, const struct vdisk_config *config,
                const struct vdisk_credentials *credentials);
 
-/* One more leg while it is open. It is empty, or was a leg of this container and is behind; vdisk_scrub() fills it.
+/* One more leg while it is open. It is empty, or was a leg of this container and is behind; vdisk_scrub() fills it. One that has what
+ * the others have, since nothing was written since all were closed together, is not behind (legs_behind of struct vdisk_info).
  * VDISK_FORMAT: something else is on it; VDISK_DIVERGED: it belongs to another container, or was written without
  * the others; VDISK_BUSY: it is a leg already; VDISK_NO_SPACE: it is too small. The backend must last as long as the handle. */
 int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend);
@@ -195,7 +196,8 @@ struct vdisk_info {
 	uint64_t cache_bytes; /* now in use for nodes and counts */
 	enum vdisk_cipher cipher;
 	unsigned legs, legs_failed;
-	unsigned replayed; /* log records that opening found */
+	unsigned legs_behind; /* that vdisk_leg_add() brought and that were not filled yet */
+	unsigned replayed;    /* log records that opening found */
 };
 
 void vdisk_get_info(const struct vdisk *disk, struct vdisk_info *info);
@@ -257,6 +259,13 @@ struct vdisk_report {
 int vdisk_check(struct vdisk *disk, bool data, bool repair, struct vdisk_report *report);
 /* Reads every block on every leg, and repairs what is damaged on one from another. */
 int vdisk_scrub(struct vdisk *disk, struct vdisk_report *report);
+
+/* The same in steps, between which the container may be used and changed: what is written meanwhile is good on every leg
+ * already. Counts are not compared. Beginning anew ends the one that is under way; vdisk_close() does, too. */
+int vdisk_scrub_begin(struct vdisk *disk);
+/* Reads about MOST blocks. 1: there is more to do, 0: that was all. Damage is in the REPORT alone, which is added to. */
+int vdisk_scrub_step(struct vdisk *disk, unsigned most, struct vdisk_report *report);
+void vdisk_scrub_end(struct vdisk *disk);
 
 /* ---- Slots ---- */
 

@@ -643,6 +643,20 @@ static void test_slots(void)
 
 /* ---- A leg that comes while the container is open ---- */
 
+/* The steps of a scrub, with BETWEEN writes after each. False: a step failed, or there was no end. */
+static bool scrub_in_steps(struct vdisk *disk, unsigned most, unsigned between, struct vdisk_report *report)
+{
+	int more = 1;
+	bool good = vdisk_scrub_begin(disk) == VDISK_OK;
+	for (unsigned step = 0; good && more > 0 && step < 100000; step++) {
+		more = vdisk_scrub_step(disk, most, report);
+		for (unsigned i = 0; good && more > 0 && i < between && step < 200; i++)
+			good = write_some(disk) && (draw(4) || vdisk_flush(disk) == VDISK_OK) &&
+			       (draw(16) || vdisk_commit(disk) == VDISK_OK);
+	}
+	return good && more == 0;
+}
+
 static void test_leg_add(void)
 {
 	static const uint8_t junk[VDISK_BLOCK] = {1};
@@ -683,6 +697,21 @@ static void test_leg_add(void)
 	report = (struct vdisk_report){0};
 	check("and is filled",
 	      vdisk_scrub(disk, &report) == VDISK_OK && !report.damaged && vdisk_close(disk) == VDISK_OK);
+	/* Closed together, both have everything; what is written to one alone is missed. */
+	disk = reopen(&status);
+	good = disk && vdisk_leg_add(disk, &legs[1]) == VDISK_OK;
+	vdisk_get_info(disk, &info);
+	check("one that was closed with it is not behind", good && !info.legs_behind && write_some(disk) &&
+	                                                       is_sound(disk) &&
+	                                                       vdisk_close(disk) == VDISK_OK);
+	disk = reopen(&status);
+	good = disk && write_some(disk) && vdisk_leg_add(disk, &legs[1]) == VDISK_OK;
+	vdisk_get_info(disk, &info);
+	report = (struct vdisk_report){0};
+	check("one that missed something is",
+	      good && info.legs_behind == 1 && scrub_in_steps(disk, 5, 1, &report) && !report.damaged);
+	vdisk_get_info(disk, &info);
+	check("until a scrub was through", !info.legs_behind && vdisk_close(disk) == VDISK_OK);
 	disk = reopen(&status);
 	good = disk && write_some(disk) && vdisk_close(disk) == VDISK_OK;
 	first = legs[0];
@@ -800,8 +829,79 @@ static void test_rekey(void)
 	vdisk_abandon(disk);
 }
 
+/* Damages every block of a leg but its header and superblocks. */
+static void damage_leg(struct memory_device *device)
+{
+	for (uint64_t at = HEADER_BYTES + 2 * VDISK_BLOCK; at < device->used; at += VDISK_BLOCK)
+		device->bytes[at + draw(VDISK_BLOCK)] ^= (uint8_t)(1 + draw(255));
+}
+
+static void test_scrub_steps(void)
+{
+	struct vdisk_report whole = {0};
+	struct vdisk_report steps = {0};
+	bool good = true;
+	new_devices(2, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	memset(model, 0, sizeof(model));
+	for (unsigned i = 0; disk && i < 300; i++) {
+		good = good && write_some(disk);
+		if (i == 100 || i == 200)
+			good = good && vdisk_snapshot(disk, i == 100 ? "one" : "two") == VDISK_OK;
+	}
+	good = good && vdisk_scrub(disk, &whole) == VDISK_OK && !whole.damaged;
+	good = good && scrub_in_steps(disk, 7, 0, &steps) && !steps.damaged;
+	check("a scrub in steps reads what a scrub reads",
+	      good && steps.data_blocks == whole.data_blocks && steps.nodes == whole.nodes);
+	for (unsigned round = 0; round < 20; round++) {
+		unsigned leg = round & 1;
+		good = good && vdisk_commit(disk) == VDISK_OK;
+		damage_leg(&devices[leg]);
+		steps = (struct vdisk_report){0};
+		good = good && scrub_in_steps(disk, 1 + draw(200), draw(4), &steps) && !steps.damaged &&
+		       steps.healed;
+		/* What was not repaired shows now that the other leg has nothing. */
+		good = good && vdisk_commit(disk) == VDISK_OK;
+		damage_leg(&devices[!leg]);
+		whole = (struct vdisk_report){0};
+		good =
+		    good && vdisk_scrub(disk, &whole) == VDISK_OK && !whole.damaged && matches(disk, model);
+	}
+	check("a leg is repaired in steps, whatever is written between them", good && is_sound(disk));
+	good = vdisk_commit(disk) == VDISK_OK;
+	damage_leg(&devices[0]);
+	damage_leg(&devices[1]);
+	steps = (struct vdisk_report){0};
+	check("what no leg has is reported, and the scrub comes to its end",
+	      good && vdisk_scrub_begin(disk) == VDISK_OK);
+	int more = 1;
+	for (unsigned i = 0; more > 0 && i < 100000; i++)
+		more = vdisk_scrub_step(disk, 3, &steps);
+	check("and says what is lost", more == 0 && steps.damaged);
+	vdisk_abandon(disk);
+}
+
+static void test_derivation(void)
+{
+	bool same = true;
+	for (unsigned i = 0; i < 1000; i++) {
+		uint8_t key[VDISK_KEY_SIZE];
+		uint8_t secret[SECRET_SIZE];
+		uint8_t ours[VDISK_KEY_SIZE];
+		uint8_t theirs[VDISK_KEY_SIZE];
+		randombytes_buf(key, sizeof(key));
+		randombytes_buf(secret, sizeof(secret));
+		cipher_hchacha20(ours, secret, key);
+		crypto_core_hchacha20(theirs, secret, key, NULL);
+		same = same && memcmp(ours, theirs, sizeof(ours)) == 0;
+	}
+	check("a block's key is libsodium's HChaCha20", same);
+}
+
 int main(void)
 {
+	test_derivation();
+	test_scrub_steps();
 	test_random(VDISK_CIPHER_AES_256_GCM, "AES-256-GCM");
 	test_random(VDISK_CIPHER_XCHACHA20_POLY1305, "XChaCha20-Poly1305");
 	test_volumes();

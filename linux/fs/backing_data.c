@@ -10,7 +10,8 @@
 
 #define PAGE           4096ull
 #define PAGES(bytes)   (((bytes) + PAGE - 1) / PAGE)
-#define READ_AHEAD     64u    /* pages */
+#define AHEAD_FIRST    8u     /* pages */
+#define AHEAD_MAX      64u    /* pages */
 #define TRACKED_PAGES  28672u /* that one call of the kernel tells */
 #define WRITE_BACK_NS  (5 * NS_PER_SECOND)
 #define TRANSFER_PAGES (FILE_TRANSFER_MAX / PAGE)
@@ -158,6 +159,16 @@ static int fetch(struct ram_node *node, uint64_t first, uint64_t count)
 	return 0;
 }
 
+/* How many pages are fetched beyond what is asked for from PAGE on: more and more while a file is read in order, none where reads jump. */
+static uint64_t read_ahead(struct ram_node *node, uint64_t page)
+{
+	uint32_t ahead = node->data.ahead * 2 < AHEAD_FIRST ? AHEAD_FIRST : node->data.ahead * 2;
+	if (page != node->data.fetched)
+		ahead = 0;
+	node->data.ahead = ahead < AHEAD_MAX ? ahead : AHEAD_MAX;
+	return node->data.ahead;
+}
+
 int backing_fill(struct ram_node *node, uint64_t start, uint64_t end)
 {
 	struct backing *backing = ram_backing(node);
@@ -172,8 +183,9 @@ int backing_fill(struct ram_node *node, uint64_t start, uint64_t end)
 		if (listed)
 			list_append(&backing->loaded, &node->loaded);
 	}
+	uint64_t wanted = page < last ? last + read_ahead(node, page) : last;
 	while (page < last) {
-		uint64_t until = page + READ_AHEAD > last ? page + READ_AHEAD : last;
+		uint64_t until = wanted;
 		if (until > page + TRANSFER_PAGES)
 			until = page + TRANSFER_PAGES;
 		if (until > size_pages)
@@ -184,6 +196,7 @@ int backing_fill(struct ram_node *node, uint64_t start, uint64_t end)
 		int error = fetch(node, page, run - page);
 		if (error)
 			return error;
+		node->data.fetched = run;
 		page = next(node, ABSENT, run, last);
 	}
 	return 0;

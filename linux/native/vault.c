@@ -164,16 +164,23 @@ static int64_t give_result(struct holon_vault *request, int64_t result, const vo
 	return 0;
 }
 
-static int64_t slot_add(handle_t channel, struct holon_vault *request)
+/* A slot more, or new keys with one slot. */
+static int64_t slot_add(handle_t channel, bool rekeys, struct holon_vault *request)
 {
 	const void *data = 0;
 	uint32_t bytes = 0;
 	int64_t result = credentials_take(request);
 	if (result < 0)
 		return result;
-	result = vault_slot_add(channel, current_page(), request->flags, request->cost_kib, request->name,
-	                        request->path, credentials, (uint32_t)request->credentials_bytes, &data,
-	                        &bytes, DEADLINE_NEVER);
+	uint32_t given = (uint32_t)request->credentials_bytes;
+	if (rekeys)
+		result =
+		    vault_rekey(channel, current_page(), request->flags, request->cost_kib, request->name,
+		                request->path, credentials, given, &data, &bytes, DEADLINE_NEVER);
+	else
+		result =
+		    vault_slot_add(channel, current_page(), request->flags, request->cost_kib, request->name,
+		                   request->path, credentials, given, &data, &bytes, DEADLINE_NEVER);
 	result = give_result(request, result, data, bytes);
 	credentials_wipe(); /* of the page, too, where the words came */
 	return result;
@@ -225,14 +232,24 @@ static int64_t ask(uint64_t operation, struct holon_vault *request)
 		return linux_error_of_service(
 		    vault_forget(channel, page, request->name, request->snapshot, DEADLINE_NEVER));
 	case HOLON_VAULT_SCRUB:
-		result = vault_scrub(channel, page, request->name, &data, &bytes, DEADLINE_NEVER);
+		result =
+		    vault_scrub(channel, page, request->flags, request->name, &data, &bytes, DEADLINE_NEVER);
 		return give_result(request, result, data, bytes);
 	case HOLON_VAULT_SLOTS:
 		result = vault_slots(channel, page, (uint32_t)request->index, request->name, &data, &bytes,
 		                     DEADLINE_NEVER);
 		return give_result(request, result, data, bytes);
 	case HOLON_VAULT_SLOT_ADD:
-		return slot_add(channel, request);
+		return slot_add(channel, false, request);
+	case HOLON_VAULT_REKEY:
+		return slot_add(channel, true, request);
+	case HOLON_VAULT_REKEY_STEP:
+		result = vault_rekey_step(channel, page, request->name, &data, &bytes, DEADLINE_NEVER);
+		return give_result(request, result, data, bytes);
+	case HOLON_VAULT_QUOTA:
+		result = vault_quota(channel, page, request->flags, request->size, request->index,
+		                     request->name, request->path, &data, &bytes, DEADLINE_NEVER);
+		return give_result(request, result, data, bytes);
 	case HOLON_VAULT_SLOT_REMOVE:
 		return linux_error_of_service(vault_slot_remove(channel, page, (uint32_t)request->index,
 		                                                request->name, DEADLINE_NEVER));

@@ -1,23 +1,19 @@
 /* The vault command: makes vaults on block devices, opens and closes them, hands out what is in them. It runs
  * in a sub-kernel that was given block devices; the work is done by the vault service (docs/vault.md). */
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <termios.h>
-#include <time.h>
-#include "../subkernel/libholon.h"
-#include <holon/vault.h>
+#include "command.h"
 
 static const char usage[] =
     "usage: vault create DEVICE [KEY] [--size S] [--compress] [--erase --yes]\n"
     "                                             make an empty vault (200G, thin)\n"
-    "       vault open DEVICE [NAME] [KEY] [--read-only] [--snapshot S]\n"
+    "       vault open DEVICE [NAME] [KEY] [--read-only] [--snapshot S] [--alone]\n"
+    "                                             with the other legs of its mirror that there are, unless "
+    "--alone\n"
     "       vault close NAME [--force]            sync, wipe the keys, let the device go\n"
     "       vault ls                              block devices, and the vaults that are open\n"
     "       vault mount NAME[:PATH] DIR [--read-only]\n"
@@ -38,28 +34,22 @@ static const char usage[] =
     "       vault key change NAME --slot N KEY    add a key, then remove that slot\n"
     "       vault key remove NAME --slot N [--yes]\n"
     "       vault grow NAME --size S              more virtual space, also while it is in use\n"
+    "       vault rekey NAME KEY|--words [--label L] [--yes], or NAME --continue\n"
+    "                                             new keys for all that is in it: the old ones open nothing "
+    "more\n"
+    "       vault quota NAME[:PATH] [--size S] [--files N]     what is below that directory may take; 0: no "
+    "limit.\n"
+    "                                             Without limits: say what it takes\n"
     "       vault mirror NAME DEVICE [--erase --yes]\n"
-    "                                             copy it to one more device and keep both alike until it is "
-    "closed\n"
+    "                                             copy it to one more device and keep both "
+    "alike\n"
     "\n"
     "DEVICE is a name that `vault ls` lists, or /dev/block/NAME. KEY: --key-file K, --passphrase-fd N, or\n"
     "--words-fd N (recovery words); on a terminal a passphrase is asked for otherwise. NAME is the device's "
     "unless\n"
     "given. Exit status: 0 good, 1 repaired, 2 damaged or the device failed, 3 usage or it cannot be done.\n";
 
-enum { GOOD = 0, REPAIRED = 1, DAMAGED = 2, WRONG = 3 };
-
-struct options {
-	const char *key_file, *size, *snapshot, *label;
-	int passphrase_fd, words_fd;
-	long slot;
-	bool read_only, force, erase, yes, words, compress;
-	char **arguments;
-	int count;
-	char **command; /* behind "--" */
-};
-
-_Noreturn static void fail(int status, const char *format, ...)
+_Noreturn void fail(int status, const char *format, ...)
 {
 	va_list list;
 	fputs("vault: ", stderr);
@@ -71,7 +61,7 @@ _Noreturn static void fail(int status, const char *format, ...)
 }
 
 /* What errno means for what was done to WHAT. */
-_Noreturn static void fail_errno(const char *what)
+_Noreturn void fail_errno(const char *what)
 {
 	switch (errno) {
 	case ENOSYS:
@@ -116,14 +106,14 @@ _Noreturn static void fail_errno(const char *what)
 	}
 }
 
-static void put(char *to, size_t size, const char *text, const char *what)
+void put(char *to, size_t size, const char *text, const char *what)
 {
 	if (strlen(text) >= size)
 		fail(WRONG, "%s: '%s' is too long", what, text);
 	strcpy(to, text);
 }
 
-static uint64_t parse_size(const char *text)
+uint64_t parse_size(const char *text)
 {
 	static const char units[] = "KMGT";
 	char *end;
@@ -162,9 +152,9 @@ static size_t ask(const char *prompt, char *to, size_t room)
 	return length;
 }
 
-static uint8_t credentials[VAULT_CREDENTIALS_MAX];
+uint8_t credentials[VAULT_CREDENTIALS_MAX];
 
-static void take_credentials(struct holon_vault *request, const struct options *options, bool twice)
+void take_credentials(struct holon_vault *request, const struct options *options, bool twice)
 {
 	struct vault_credentials head = {0};
 	char *at = (char *)credentials + sizeof(head);
@@ -208,7 +198,7 @@ static void take_credentials(struct holon_vault *request, const struct options *
 
 /* ---- Commands ---- */
 
-static void arguments_are(const struct options *options, int least, int most)
+void arguments_are(const struct options *options, int least, int most)
 {
 	if (options->count < least || options->count > most) {
 		fputs(usage, stderr);
@@ -216,7 +206,7 @@ static void arguments_are(const struct options *options, int least, int most)
 	}
 }
 
-static void confirm(const struct options *options, const char *what)
+void confirm(const struct options *options, const char *what)
 {
 	char line[16] = "";
 	if (options->yes)
@@ -268,11 +258,13 @@ static int run_open(const struct options *options)
 	explicit_bzero(credentials, sizeof(credentials));
 	if (result < 0)
 		fail_errno(options->arguments[0]);
+	if (!options->alone && !options->read_only && !options->snapshot)
+		find_legs(&request, short_name(options->arguments[0]));
 	return GOOD;
 }
 
 /* The commands that take a name, or a name and a snapshot, and give nothing. */
-static int run_simple(const struct options *options, enum holon_vault_operation operation, bool snapshot)
+int run_simple(const struct options *options, enum holon_vault_operation operation, bool snapshot)
 {
 	struct holon_vault request = {.flags = options->force ? VAULT_FORCE : 0};
 	arguments_are(options, 1 + snapshot, 1 + snapshot);
@@ -280,27 +272,6 @@ static int run_simple(const struct options *options, enum holon_vault_operation 
 	if (snapshot)
 		put(request.snapshot, sizeof(request.snapshot), options->arguments[1], "snapshot");
 	if (holon_vault(operation, &request) < 0)
-		fail_errno(options->arguments[0]);
-	return GOOD;
-}
-
-static int run_snapshot(const struct options *options)
-{
-	struct holon_vault request = {0};
-	struct vault_snapshot found;
-	arguments_are(options, 1, 2);
-	if (options->count == 2)
-		return run_simple(options, HOLON_VAULT_SNAPSHOT, true);
-	put(request.name, sizeof(request.name), options->arguments[0], "name");
-	while (holon_vault(HOLON_VAULT_SNAPSHOTS, &request) == 0) {
-		char text[32];
-		memcpy(&found, request.result, sizeof(found));
-		time_t when = (time_t)(found.created_ns / 1000000000);
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", gmtime(&when));
-		printf("%s  %8.1f MiB  %s\n", text, (double)found.bytes / (1 << 20), found.name);
-		request.index = found.number;
-	}
-	if (errno != ENOENT)
 		fail_errno(options->arguments[0]);
 	return GOOD;
 }
@@ -318,11 +289,14 @@ static int run_ls(const struct options *options)
 	while (holon_vault(HOLON_VAULT_LIST, &request) == 0) {
 		memcpy(&info, request.result, sizeof(info));
 		printf("vault   %s: %.1f MiB used of %.1f GiB, on the device %.1f of %.1f MiB, %u in "
-		       "use%s%s%s%s\n",
+		       "use%s%s%s%s%s%s\n",
 		       info.name, (double)info.used / (1 << 20), (double)info.size / (1 << 30),
 		       (double)info.device_used / (1 << 20), (double)info.device_bytes / (1 << 20),
 		       info.sessions, info.flags & VAULT_READ_ONLY ? ", read-only" : "",
-		       info.failed ? ", FAILED: the device is gone" : "", info.legs > 1 ? ", mirrored" : "",
+		       info.failed ? ", FAILED: the device is gone" : "",
+		       info.flags & VAULT_REKEYING ? ", NEW KEYS ARE UNDER WAY: vault rekey --continue" : "",
+		       info.flags & VAULT_BEHIND ? ", A LEG IS BEHIND: vault scrub" : "",
+		       info.legs > 1 ? ", mirrored" : "",
 		       info.legs_failed && !info.failed ? ", A LEG HAS FAILED" : "");
 		request.index++;
 	}
@@ -356,137 +330,6 @@ static int run_grant(const struct options *options)
 	fail(WRONG, "subkernel: %s", strerror(errno));
 }
 
-static int print_report(const struct holon_vault *request)
-{
-	struct vault_report report;
-	memcpy(&report, request->result, sizeof(report));
-	printf("%llu blocks are good, %llu were repaired, %llu are damaged\n",
-	       (unsigned long long)report.blocks, (unsigned long long)report.healed,
-	       (unsigned long long)report.damaged);
-	return report.damaged ? DAMAGED : report.healed ? REPAIRED : GOOD;
-}
-
-static int run_scrub(const struct options *options)
-{
-	struct holon_vault request = {0};
-	arguments_are(options, 1, 1);
-	put(request.name, sizeof(request.name), options->arguments[0], "name");
-	if (holon_vault(HOLON_VAULT_SCRUB, &request) < 0)
-		fail_errno(options->arguments[0]);
-	return print_report(&request);
-}
-
-/* All blocks of the new leg count as repaired. */
-static int run_mirror(const struct options *options)
-{
-	struct holon_vault request = {0};
-	arguments_are(options, 2, 2);
-	put(request.name, sizeof(request.name), options->arguments[0], "name");
-	put(request.device, sizeof(request.device), options->arguments[1], "device");
-	if (options->erase) {
-		confirm(options, "Everything on the device will be lost.");
-		request.flags = VAULT_ERASE;
-	}
-	if (holon_vault(HOLON_VAULT_MIRROR, &request) < 0)
-		fail_errno(options->arguments[1]);
-	return print_report(&request) == DAMAGED ? DAMAGED : GOOD;
-}
-
-static int run_grow(const struct options *options)
-{
-	struct holon_vault request = {0};
-	arguments_are(options, 1, 1);
-	if (!options->size)
-		fail(WRONG, "--size is missing");
-	put(request.name, sizeof(request.name), options->arguments[0], "name");
-	request.size = parse_size(options->size);
-	if (holon_vault(HOLON_VAULT_GROW, &request) < 0) {
-		if (errno == EINVAL)
-			fail(WRONG, "%s: a vault grows, to at most 64T, and does not shrink",
-			     options->arguments[0]);
-		fail_errno(options->arguments[0]);
-	}
-	return GOOD;
-}
-
-/* ---- Key slots ---- */
-
-static int list_slots(struct holon_vault *request)
-{
-	static const char *const factors[] = {"",         "none needed", "passphrase", "recovery words",
-	                                      "key file", "secret file", "machine"};
-	struct vault_slot slot;
-	for (request->index = 0; holon_vault(HOLON_VAULT_SLOTS, request) == 0; request->index++) {
-		memcpy(&slot, request->result, sizeof(slot));
-		printf("slot %u: %s%s%s%s%s\n", slot.number,
-		       slot.factors[0] < 7 ? factors[slot.factors[0]] : "?", slot.factors[1] ? " and " : "",
-		       slot.factors[1] < 7 ? factors[slot.factors[1]] : "?", slot.label[0] ? ", " : "",
-		       slot.label);
-	}
-	if (errno != ENOENT || !request->index)
-		fail_errno(request->name);
-	return GOOD;
-}
-
-static void add_slot(struct holon_vault *request, const struct options *options)
-{
-	struct vault_credentials none = {0};
-	if (options->label)
-		put(request->path, sizeof(((struct vault_slot *)0)->label), options->label, "label");
-	if (options->words) {
-		memcpy(credentials, &none, sizeof(none));
-		request->credentials = (uint64_t)(uintptr_t)credentials;
-		request->credentials_bytes = sizeof(none);
-		request->flags = VAULT_WORDS;
-	} else {
-		take_credentials(request, options, true);
-	}
-	int result = holon_vault(HOLON_VAULT_SLOT_ADD, request);
-	explicit_bzero(credentials, sizeof(credentials));
-	if (result < 0)
-		fail_errno(request->name);
-	if (options->words)
-		printf("%.*s\n", (int)sizeof(request->result), (const char *)request->result);
-	explicit_bzero(request->result, sizeof(request->result));
-}
-
-static void remove_slot(struct holon_vault *request, const struct options *options)
-{
-	request->index = (uint64_t)options->slot;
-	if (holon_vault(HOLON_VAULT_SLOT_REMOVE, request) == 0)
-		return;
-	if (errno == EBUSY)
-		fail(WRONG, "%s: slot %ld is all that opens it: add another first", request->name,
-		     options->slot);
-	if (errno == ENOENT)
-		fail(WRONG, "%s: not open, or it has no slot %ld ('vault key NAME' lists them)",
-		     request->name, options->slot);
-	fail_errno(request->name);
-}
-
-static int run_key(const struct options *options)
-{
-	struct holon_vault request = {0};
-	arguments_are(options, 1, 2);
-	const char *what = options->count == 2 ? options->arguments[0] : "list";
-	put(request.name, sizeof(request.name), options->arguments[options->count - 1], "name");
-	bool removes = strcmp(what, "remove") == 0;
-	bool changes = strcmp(what, "change") == 0;
-	if (strcmp(what, "list") == 0)
-		return list_slots(&request);
-	if ((removes || changes) && options->slot < 0)
-		fail(WRONG, "--slot is missing");
-	if (removes)
-		confirm(options, "That key will open the vault no more.");
-	if (!removes && !changes && strcmp(what, "add") != 0)
-		arguments_are(options, 3, 3); /* says what there is */
-	if (!removes)
-		add_slot(&request, options);
-	if (removes || changes)
-		remove_slot(&request, options);
-	return GOOD;
-}
-
 static int number_of(const char *text, const char *what)
 {
 	char *end;
@@ -512,7 +355,10 @@ static void parse(struct options *options, int count, char **words)
 		LABEL,
 		SLOT,
 		WORDS,
-		COMPRESS
+		COMPRESS,
+		ALONE,
+		CONTINUE,
+		NODES
 	};
 	static const struct option known[] = {{"key-file", required_argument, 0, KEY_FILE},
 	                                      {"passphrase-fd", required_argument, 0, PASSPHRASE_FD},
@@ -528,6 +374,9 @@ static void parse(struct options *options, int count, char **words)
 	                                      {"slot", required_argument, 0, SLOT},
 	                                      {"words", no_argument, 0, WORDS},
 	                                      {"compress", no_argument, 0, COMPRESS},
+	                                      {"alone", no_argument, 0, ALONE},
+	                                      {"continue", no_argument, 0, CONTINUE},
+	                                      {"files", required_argument, 0, NODES},
 	                                      {0}};
 	int option;
 	*options = (struct options){.passphrase_fd = -1, .words_fd = -1, .slot = -1};
@@ -578,6 +427,15 @@ static void parse(struct options *options, int count, char **words)
 		case COMPRESS:
 			options->compress = true;
 			break;
+		case ALONE:
+			options->alone = true;
+			break;
+		case CONTINUE:
+			options->goes_on = true;
+			break;
+		case NODES:
+			options->nodes = optarg;
+			break;
 		case HELP:
 			fputs(usage, stdout);
 			exit(GOOD);
@@ -620,6 +478,10 @@ int main(int count, char **words)
 		return run_grow(&options);
 	if (strcmp(command, "mirror") == 0)
 		return run_mirror(&options);
+	if (strcmp(command, "rekey") == 0)
+		return run_rekey(&options);
+	if (strcmp(command, "quota") == 0)
+		return run_quota(&options);
 	if (strcmp(command, "back") == 0 || strcmp(command, "forget") == 0) {
 		bool back = command[0] == 'b';
 		confirm(&options, back ? "What was changed since the snapshot will be lost."

@@ -142,9 +142,43 @@ vault ls | grep -q 'mirrored'; say 'a mirror is listed' $?
 umount /mnt; run 'scrub of a mirror' 0 vault scrub v; vault close v
 run 'the mirror opens alone' 0 vault open $SECOND m --key-file /key --read-only
 vault mount m /mnt --read-only; is 'and has everything' "$(cat /mnt/mirrored /mnt/a)" "$(printf 'mirrored\none\nmore')"; umount /mnt; vault close m
-run 'the first opens again' 0 vault open $DEVICE v --key-file /key
-run 'and takes its mirror back' 0 vault mirror v $SECOND
-vault close v; run 'open without it' 0 vault open $DEVICE v --key-file /key
+is 'the first opens again, and finds its mirror' "$(vault open $DEVICE v --key-file /key 2>&1)" "vault: $SECOND: is a leg of it, too"
+is 'which is not behind' "$(vault ls | grep -c 'mirrored$')" 1
+run 'a leg is taken once' 3 vault mirror v $SECOND
+vault close v; run 'open without it' 0 vault open $DEVICE v --key-file /key --alone
+vault mount v /mnt; echo alone >/mnt/alone; dd if=/dev/urandom of=/mnt/some bs=64k count=40 2>/dev/null; umount /mnt; vault close v
+run 'open with one that is behind' 0 vault open $DEVICE v --key-file /key
+is 'and is filled' "$(vault ls | grep -c 'mirrored$')" 1
+vault close v; vault open $SECOND m --key-file /key --alone; vault mount m /mnt
+is 'with what it had missed' "$(cat /mnt/alone; wc -c </mnt/some)" "$(printf 'alone\n2621440')"; rm /mnt/some; umount /mnt; vault close m
+run 'and opens without it' 0 vault open $DEVICE v --key-file /key --alone
+dd if=/dev/zero of=/dev/block/$SECOND bs=64k count=1 2>/dev/null
+
+# ---- Quotas ----
+vault mount v /mnt; mkdir -p /mnt/q/below; for n in 1 2 3; do echo $n >/mnt/q/below/$n; done; umount /mnt
+is 'a quota' "$(vault quota v:q --size 2M --files 10)" '0 of 2097152 bytes, 1 of 10 files (0: no limit)'
+vault mount v:q /mnt
+dd if=/dev/zero of=/mnt/large bs=64k count=64 2>/tmp/err; grep -q 'quota' /tmp/err; say 'is an error of write' $? "$(cat /tmp/err)"
+sync; n=0; while [ $n -lt 12 ]; do touch /mnt/file$n 2>/dev/null; n=$((n+1)); done
+[ "$(ls /mnt | wc -l)" -lt 9 ]; say 'and of creation' $? "$(ls /mnt)"
+run 'no quota below one' 3 vault quota v:q/below --size 1M
+is 'df tells it' "$(df -k /mnt | awk 'NR > 1 { print $2 }')" 2048
+setfattr -n user.holonfs.quota -v '0 0' /mnt 2>/dev/null; rm /mnt/large /mnt/file*; umount /mnt
+is 'what was there is counted' "$(vault quota v:q | sed 's/.* bytes, //')" '5 of 10 files (0: no limit)'
+is 'it is lifted' "$(vault quota v:q --size 0 --files 0 | sed 's/.* bytes, //')" '5 of 0 files (0: no limit)'
+
+# ---- New keys ----
+vault mount v /mnt; dd if=/dev/urandom of=/mnt/rekeyed bs=64k count=100 2>/dev/null; sum=$(md5sum </mnt/rekeyed)
+run 'new keys ask' 3 vault rekey v --key-file /other
+vault snapshot v kept; run 'and not with a snapshot' 3 vault rekey v --key-file /other --yes
+vault forget v kept --yes; run 'new keys' 0 vault rekey v --key-file /other --yes
+is 'while it is mounted' "$(md5sum </mnt/rekeyed)" "$sum"; umount /mnt; vault close v
+run 'the old key opens no more' 3 vault open $DEVICE v --key-file /key
+run 'the new one does' 0 vault open $DEVICE v --key-file /other
+vault mount v /mnt; is 'and everything is there' "$(md5sum </mnt/rekeyed)" "$sum"; rm /mnt/rekeyed; umount /mnt
+run 'nothing is to be continued' 0 vault rekey v --continue
+run 'and back' 0 vault rekey v --key-file /key --yes
+run 'scrub after new keys' 0 vault scrub v
 
 # ---- A full device ----
 vault mount v /mnt
