@@ -90,9 +90,9 @@ enum holon_vault_operation {
 	HOLON_VAULT_SLOT_REMOVE, /* name, index: the slot's number */
 	HOLON_VAULT_GROW,        /* name, size */
 	HOLON_VAULT_MIRROR,      /* name, device, flags → result: struct vault_report */
-	HOLON_VAULT_REKEY,       /* name, path: the new slot's label, flags, cost_kib, credentials → result: words */
-	HOLON_VAULT_REKEY_STEP,  /* name → result: struct vault_report */
-	HOLON_VAULT_QUOTA,       /* name, path, flags, size: bytes, index: nodes → result: struct vault_quota */
+	HOLON_VAULT_REKEY, /* name, path: the new slot's label, flags, cost_kib, credentials → result: words */
+	HOLON_VAULT_REKEY_STEP, /* name → result: struct vault_report */
+	HOLON_VAULT_QUOTA, /* name, path, flags, size: bytes, index: nodes → result: struct vault_quota */
 };
 
 struct holon_vault {

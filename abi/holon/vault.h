@@ -21,7 +21,7 @@ enum vault_flag {
 	VAULT_SET = 128,      /* quota: set it */
 	VAULT_FOUND = 256,    /* mirror: only what was a leg before */
 	VAULT_REKEYING = 512, /* vault_info: new keys are under way */
-	VAULT_BEHIND = 1024, /* vault_info: a leg lacks what a scrub would copy to it */
+	VAULT_BEHIND = 1024,  /* vault_info: a leg lacks what a scrub would copy to it */
 };
 
 /* Errors beside enum holon_error's and enum file_error's, of the same form: -(200 + Linux' errno). */
