@@ -19,7 +19,7 @@ enum vault_flag {
 	VAULT_COMPRESS = 32,  /* create: compress all files */
 	VAULT_CONTINUE = 64,  /* scrub: what is under way */
 	VAULT_SET = 128,      /* quota: set it */
-	VAULT_FOUND = 256,    /* mirror: only what was a leg before */
+	VAULT_FOUND = 256,    /* mirror: only what is a leg, and not behind */
 	VAULT_REKEYING = 512, /* vault_info: new keys are under way */
 	VAULT_BEHIND = 1024,  /* vault_info: a leg lacks what a scrub would copy to it */
 };

@@ -183,8 +183,9 @@ static int erase(const struct vdisk_backend *backend)
 	return status;
 }
 
-/* VDISK_FORMAT where the device has no header of this vault's. */
-static int was_leg(const struct vault *vault, const struct vdisk_backend *backend)
+/* VDISK_FORMAT where the device has no header of this vault's, VDISK_DIVERGED where it has not all that the vault has: it is behind, or
+ * was written apart, and which of these a person should judge. */
+static int is_alike(struct vault *vault, const struct vdisk_backend *backend)
 {
 	struct vdisk_slot_info slots[8];
 	struct vdisk_info disk;
@@ -192,7 +193,11 @@ static int was_leg(const struct vault *vault, const struct vdisk_backend *backen
 	uint8_t id[VDISK_ID_SIZE];
 	int status = vdisk_probe(backend, slots, sizeof(slots) / sizeof(slots[0]), &count, id);
 	vdisk_get_info(vault->disk, &disk);
-	return status == VDISK_OK && memcmp(id, disk.id, sizeof(id)) != 0 ? VDISK_FORMAT : status;
+	if (status == VDISK_OK && memcmp(id, disk.id, sizeof(id)) != 0)
+		status = VDISK_FORMAT;
+	if (status == VDISK_OK && !vdisk_leg_is_alike(vault->disk, backend))
+		status = VDISK_DIVERGED;
+	return status;
 }
 
 int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint32_t flags, const char *name,
@@ -217,7 +222,7 @@ int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint
 	const struct vdisk_backend backend = backend_of(leg);
 	int status = leg->read_only ? VDISK_READ_ONLY : VDISK_OK;
 	if (status == VDISK_OK && flags & VAULT_FOUND)
-		status = was_leg(vault, &backend);
+		status = is_alike(vault, &backend);
 	if (status == VDISK_OK)
 		status = vdisk_leg_add(vault->disk, &backend);
 	if ((status == VDISK_FORMAT || status == VDISK_DIVERGED) && flags & VAULT_ERASE) {

@@ -386,10 +386,11 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	return VDISK_OK;
 }
 
-/* Whether a device that is no leg yet has all that this container has: it was closed together with the legs, and nothing was written since. */
-static bool has_everything(struct vdisk *disk, const struct vdisk_backend *backend)
+bool vdisk_leg_is_alike(struct vdisk *disk, const struct vdisk_backend *backend)
 {
 	struct candidate found = {.found = false};
+	if (disk->leg_count == VDISK_LEGS_MAX)
+		return false;
 	if (!disk->must_checkpoint || disk->changed || disk->epoch_changed || disk->replayed)
 		return false; /* opening asks for a checkpoint before the first write */
 	disk->legs[disk->leg_count++] = (struct leg){.backend = *backend};
@@ -406,7 +407,7 @@ int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend)
 	uint64_t limit = backend->limit / VDISK_BLOCK;
 	if (disk->leg_count == VDISK_LEGS_MAX)
 		return VDISK_LIMIT;
-	bool behind = !has_everything(disk, backend);
+	bool behind = !vdisk_leg_is_alike(disk, backend);
 	TRY(begin_change(disk));
 	TRY(header_welcomes(disk, backend));
 	/* A state that no leg but those that are there can have. */

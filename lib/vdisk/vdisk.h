@@ -151,6 +151,8 @@ int vdisk_open(struct vdisk **disk, const struct vdisk_config *config,
  * VDISK_FORMAT: something else is on it; VDISK_DIVERGED: it belongs to another container, or was written without
  * the others; VDISK_BUSY: it is a leg already; VDISK_NO_SPACE: it is too small. The backend must last as long as the handle. */
 int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend);
+/* Whether a device that is no leg yet has all that the container has: it was closed together with the legs, and nothing was written since. */
+bool vdisk_leg_is_alike(struct vdisk *disk, const struct vdisk_backend *backend);
 
 /* Commits, wipes keys, frees. The status is the commit's. */
 int vdisk_close(struct vdisk *disk);

@@ -99,12 +99,12 @@ void find_legs(const struct holon_vault *opened, const char *device)
 		if (holon_vault(HOLON_VAULT_MIRROR, &request) < 0) {
 			if (errno == ENOTUNIQ)
 				fprintf(stderr,
-				        "vault: %s: was a leg of it, and was written without it: left out\n",
+				        "vault: %s: was a leg of it and lacks something, or was written "
+				        "apart: 'vault mirror' fills it\n",
 				        name);
 			continue; /* something else is on it, or it is in use */
 		}
 		fprintf(stderr, "vault: %s: is a leg of it, too\n", name);
-		go_on(&request, HOLON_VAULT_SCRUB, VAULT_CONTINUE);
 	}
 }
 
