@@ -94,6 +94,8 @@ function begin_service(s, now) {
     if s.failed != nil { s.restarts = s.restarts + 1; }
 }
 
+state status_changed = false; // status.json names a process that is no more
+
 // One look at a service: counts its time, starts it again after a pause that doubles while it keeps failing.
 function look_after(s, now, passed) {
     if s.process != nil && s.process.alive() {
@@ -108,10 +110,14 @@ function look_after(s, now, passed) {
         s.next = now + (if quick then s.wait else 0);
         s.wait = if quick then min(s.wait * 2, 5) else 0.02;
     }
-    if !s.held && now >= s.next { begin_service(s, now); }
+    if !s.held && now >= s.next {
+        begin_service(s, now);
+        status_changed = true;
+    }
 }
 
 function write_status(now) {
+    status_changed = false;
     let rows = map(services, fn(s) => {
         name: s.name,
         alive: s.process != nil,
@@ -465,7 +471,10 @@ function main() {
     log_fact("cunatic", "begins", join(duties, ", "), nil);
     while !ending {
         let now = seconds();
-        if "supervise" in duties { for s in services { look_after(s, now, now - before); } }
+        if "supervise" in duties {
+            for s in services { look_after(s, now, now - before); }
+            if status_changed { write_status(now); }
+        }
         before = now;
         if now >= slow {
             slow = now + 0.2;
