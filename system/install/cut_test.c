@@ -334,7 +334,7 @@ static void test_turns(void)
 	good = !do_back() && start() == 0 && start() == 0;
 	check(good, "slots: a step back starts the old system", "it does not");
 	keep();
-	struct installation installation;
+	struct installation installation = {0};
 	unsigned wrong = 0;
 	good = !do_update() && installation_read(&installation, &disk);
 	for (unsigned i = 0; good && i < 20; i++) {
