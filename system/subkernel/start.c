@@ -457,7 +457,8 @@ bool start_first(void)
 	struct blueprint blueprint = {
 	    .version = BLUEPRINT_VERSION,
 	    .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS | BLUEPRINT_LEDGER |
-	             BLUEPRINT_SCREEN | BLUEPRINT_LEDGER_NODE | BLUEPRINT_POWER | BLUEPRINT_INPUT | BLUEPRINT_TPM,
+	             BLUEPRINT_SCREEN | BLUEPRINT_LEDGER_NODE | BLUEPRINT_POWER | BLUEPRINT_INPUT |
+	             BLUEPRINT_TPM,
 	    .name = "holon",
 	    .profile = "linux",
 	    .net = {.mode = SWITCH_NAT},
