@@ -34,6 +34,24 @@ static uint32_t present_legs(const struct vdisk *disk)
 	return present;
 }
 
+/* Before a commit: a new era, where a leg has no part in it that had one in the last. */
+static int era_settle(struct vdisk *disk)
+{
+	struct era *era = &disk->era;
+	for (unsigned i = 0; i < disk->leg_count; i++) {
+		disk->era_ends |= disk->legs[i].in_era && disk->legs[i].failed;
+		disk->legs[i].in_era = !disk->legs[i].failed;
+	}
+	if (!disk->era_ends)
+		return VDISK_OK;
+	memmove(era->past[1], era->past[0], sizeof(era->past) - sizeof(era->past[0]));
+	memcpy(era->past[0], era->name, sizeof(era->name));
+	if (disk->random(era->name, sizeof(era->name)) < 0)
+		return VDISK_IO;
+	disk->era_ends = false;
+	return VDISK_OK;
+}
+
 static int write_super(struct vdisk *disk, unsigned slot)
 {
 	struct super_disk body = {
@@ -51,6 +69,7 @@ static int write_super(struct vdisk *disk, unsigned slot)
 	uint8_t plain[sizeof(sealed.body)] = {0};
 	memcpy(body.state, disk->state, sizeof(body.state));
 	memcpy(body.previous_state, disk->previous_state, sizeof(body.state));
+	body.era = disk->era;
 	memcpy(body.volume_key, disk->volume_keys[disk->key_number], sizeof(body.volume_key));
 	body.key_flags = (disk->key_number ? SUPER_KEY_BIT : 0) | (disk->rekeying ? SUPER_REKEYING : 0) |
 	                 (disk->rekeyed ? SUPER_REKEYED : 0);
@@ -127,6 +146,7 @@ static int write_all(struct vdisk *disk)
 	TRY(place_volume(disk, &volume_place));
 	TRY(space_place_pages(disk));
 	/* Point of no return for places: nothing is allocated or dropped below. */
+	TRY(era_settle(disk));
 	disk->generation++;
 	memcpy(disk->previous_state, disk->state, sizeof(disk->state));
 	if (disk->random(disk->state, sizeof(disk->state)) < 0)
@@ -303,13 +323,22 @@ static void read_leg(struct vdisk *disk, unsigned leg, struct candidate *best)
 		}
 }
 
+static bool knows(const struct era *era, const uint8_t name[VDISK_ID_SIZE])
+{
+	for (unsigned i = 0; i < ERAS_MAX; i++)
+		if (memcmp(era->past[i], name, VDISK_ID_SIZE) == 0)
+			return true;
+	return memcmp(era->name, name, VDISK_ID_SIZE) == 0;
+}
+
 /* Whether a leg with the superblock OTHER was written apart from what has NEWEST. */
 static bool has_diverged(const struct super_disk *other, const struct super_disk *newest)
 {
 	if (other->generation == newest->generation)
 		return memcmp(other->state, newest->state, sizeof(other->state)) != 0;
-	return other->generation > newest->generation ||
-	       (other->legs_present != newest->legs_present &&
+	return other->generation > newest->generation || !knows(&newest->era, other->era.name) ||
+	       (sodium_is_zero(newest->era.name, VDISK_ID_SIZE) && /* as long as there are no eras */
+	        other->legs_present != newest->legs_present &&
 	        (other->legs_present & newest->legs_present) != newest->legs_present);
 }
 
@@ -331,6 +360,13 @@ static int read_super(struct vdisk *disk, struct super_disk *newest)
 		if (legs[i].found && (int)i != best && has_diverged(&legs[i].super, newest))
 			return VDISK_DIVERGED;
 	}
+	unsigned have = 0;
+	for (unsigned i = 0; i < disk->leg_count; i++) {
+		disk->legs[i].in_era =
+		    legs[i].found && memcmp(legs[i].super.state, newest->state, sizeof(newest->state)) == 0;
+		have += disk->legs[i].in_era;
+	}
+	disk->era_ends = have < (unsigned)__builtin_popcount(newest->legs_present);
 	return VDISK_OK;
 }
 
@@ -342,6 +378,7 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	TRY(header_open(disk, credentials));
 	TRY(read_super(disk, &super));
 	disk->generation = super.generation;
+	disk->era = super.era;
 	memcpy(disk->state, super.state, sizeof(super.state));
 	memcpy(disk->previous_state, super.previous_state, sizeof(super.state));
 	disk->key_number = super.key_flags & SUPER_KEY_BIT ? 1 : 0;
@@ -416,6 +453,7 @@ int vdisk_leg_add(struct vdisk *disk, const struct vdisk_backend *backend)
 	if (limit && limit < disk->end)
 		return VDISK_NO_SPACE;
 	now.generation = disk->generation;
+	now.era = disk->era;
 	memcpy(now.state, disk->state, sizeof(now.state));
 	disk->legs[disk->leg_count++] = (struct leg){.backend = *backend};
 	read_leg(disk, disk->leg_count - 1, &found);

@@ -99,6 +99,14 @@ struct volume_disk {
 #define RECEIVE_BASE     "(before receiving)"
 _Static_assert(sizeof(struct volume_disk) <= VDISK_BLOCK, "a volume's record fits a block");
 
+/* Who was written together. A new era, with a random name, begins with the first commit that a leg of the one before has no part in; legs
+ * that were written apart have eras that do not know one another, whatever their generations. Zero is the name before there were any. */
+#define ERAS_MAX 128u
+struct era {
+	uint8_t name[VDISK_ID_SIZE];
+	uint8_t past[ERAS_MAX][VDISK_ID_SIZE]; /* the last ones, newest first; further ones are zero */
+};
+
 struct super_disk {
 	uint64_t generation;
 	uint8_t state[VDISK_ID_SIZE],
@@ -117,7 +125,8 @@ struct super_disk {
 	uint64_t rekey_next,
 	    rekey_page; /* rekey.c: the first block, and page of counts, not sealed anew yet */
 	uint8_t old_volume_key[VDISK_KEY_SIZE];
-	uint8_t reserved[2944];
+	struct era era; /* of the legs that this commit was written to */
+	uint8_t reserved[880];
 };
 
 #define SUPER_KEY_BIT  1u /* KEY_BIT of what is sealed under volume_key */
@@ -161,6 +170,7 @@ struct page {
 struct leg {
 	struct vdisk_backend backend;
 	bool failed;
+	bool in_era; /* it has the last commit */
 	bool behind; /* it came while the container was open, and a scrub has not filled it yet */
 };
 
@@ -202,6 +212,8 @@ struct vdisk {
 	bool has_gcm; /* gcm.h, which is faster */
 
 	/* checkpoint.c */
+	struct era era;
+	bool era_ends; /* a leg that had a part in it has none in the next commit */
 	uint64_t generation;
 	uint8_t state[VDISK_ID_SIZE], previous_state[VDISK_ID_SIZE];
 	uint64_t next_volume;

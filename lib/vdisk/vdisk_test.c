@@ -881,6 +881,55 @@ static void test_scrub_steps(void)
 	vdisk_abandon(disk);
 }
 
+static bool write_alone(struct vdisk_backend *leg, unsigned commits)
+{
+	config.legs = leg;
+	config.leg_count = 1;
+	struct vdisk *disk = reopen(NULL);
+	bool good = disk != NULL;
+	for (unsigned i = 0; good && i < commits; i++)
+		good = write_some(disk) && vdisk_commit(disk) == VDISK_OK;
+	good = vdisk_close(disk) == VDISK_OK && good;
+	config.legs = legs;
+	return good;
+}
+
+/* Legs of which each was written without the other are refused, whichever was written more often and in whatever order; one that was only away is
+ * taken. */
+static void test_apart(void)
+{
+	bool refused = true;
+	bool taken = true;
+	int status;
+	for (unsigned round = 0; round < 40; round++) {
+		unsigned first = 1 + draw(5);
+		unsigned second = 1 + draw(5);
+		new_devices(3, DEVICE, false);
+		config.leg_count = 2 + (round & 1);
+		struct vdisk *disk = make(BLOCKS);
+		memset(model, 0, sizeof(model));
+		bool good = disk && write_some(disk) && vdisk_close(disk) == VDISK_OK;
+		good = good && write_alone(&legs[0], first);
+		config.leg_count = 2;
+		if (round % 4 < 2) { /* the second comes back first, and is filled */
+			disk = reopen(&status);
+			good = good && disk && write_some(disk) && vdisk_close(disk) == VDISK_OK;
+			taken = taken && good;
+			good = good && write_alone(&legs[0], 1 + draw(3));
+		}
+		good = good && write_alone(&legs[1], second);
+		config.leg_count = 2;
+		disk = reopen(&status);
+		refused = refused && good && !disk && status == VDISK_DIVERGED;
+		config.leg_count = 1;
+		disk = reopen(&status);
+		refused = refused && disk && vdisk_leg_add(disk, &legs[1]) == VDISK_DIVERGED;
+		vdisk_abandon(disk);
+	}
+	check("legs that were written apart are refused, however often", refused);
+	check("one that was away is not", taken);
+}
+
 static void test_derivation(void)
 {
 	bool same = true;
@@ -902,6 +951,7 @@ int main(void)
 {
 	test_derivation();
 	test_scrub_steps();
+	test_apart();
 	test_random(VDISK_CIPHER_AES_256_GCM, "AES-256-GCM");
 	test_random(VDISK_CIPHER_XCHACHA20_POLY1305, "XChaCha20-Poly1305");
 	test_volumes();

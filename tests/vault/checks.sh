@@ -152,7 +152,8 @@ run 'who fills it' 0 vault mirror v $SECOND
 is 'then it is not behind' "$(vault ls | grep -c 'mirrored$')" 1
 vault close v; vault open $SECOND m --key-file /key --alone; vault mount m /mnt
 is 'with what it had missed' "$(cat /mnt/alone; wc -c </mnt/some)" "$(printf 'alone\n2621440')"; rm /mnt/some; umount /mnt; vault close m
-run 'and opens without it' 0 vault open $DEVICE v --key-file /key --alone
+vault open $DEVICE v --key-file /key --alone; vault mount v /mnt; rm /mnt/some; umount /mnt
+run 'one that was written apart is refused' 3 vault mirror v $SECOND
 dd if=/dev/zero of=/dev/block/$SECOND bs=64k count=1 2>/dev/null
 
 # ---- Quotas ----
