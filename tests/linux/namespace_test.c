@@ -462,7 +462,8 @@ static void first_process(void)
 	child = fork();
 	if (child == 0) {
 		if (fork() == 0) {
-			pause_ms(50);
+			for (int i = 0; i < 2000 && getppid() != 1; i++)
+				pause_ms(10);
 			_exit(getppid() == 1 ? 3 : 4);
 		}
 		_exit(0);
