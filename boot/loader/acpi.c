@@ -11,24 +11,46 @@ struct table {
 	uint32_t length;
 };
 
+/*@ predicate table_good(struct table *table) =
+      \valid_read(table) && HEADER_BYTES <= table->length <= ACPI_TABLE_MAX && \valid_read(table->bytes + (0 .. table->length - 1));
+*/
+
+/*@ requires \valid_read(bytes + (0 .. count - 1));
+    assigns \nothing;
+*/
 static uint64_t read(const uint8_t *bytes, unsigned count)
 {
 	uint64_t value = 0;
 
+	/*@ loop invariant count <= \at(count, Pre);
+	    loop assigns count, value;
+	    loop variant count;
+	*/
 	while (count--)
 		value = value << 8 | bytes[count];
 	return value;
 }
 
+/*@ requires \valid_read(bytes + (0 .. length - 1));
+    assigns \nothing;
+*/
 static bool sum_is_zero(const uint8_t *bytes, uint32_t length)
 {
 	uint8_t sum = 0;
 
-	while (length--)
-		sum = (uint8_t)(sum + *bytes++);
+	/*@ loop invariant i <= length;
+	    loop assigns i, sum;
+	    loop variant length - i;
+	*/
+	for (uint32_t i = 0; i < length; i++)
+		sum = (uint8_t)(sum + bytes[i]);
 	return !sum;
 }
 
+/*@ requires \valid(table);
+    assigns *table;
+    ensures \result ==> table_good(table);
+*/
 static bool table_view(struct table *table, unsigned slot, uint64_t physical, acpi_view *view)
 {
 	const uint8_t *header = physical ? view(slot, physical, HEADER_BYTES) : 0;
@@ -43,21 +65,37 @@ static bool table_view(struct table *table, unsigned slot, uint64_t physical, ac
 }
 
 /* Field of COUNT bytes at OFFSET; 0 beyond the table's end, as older versions of a table are shorter. */
+/*@ requires table_good(table) && offset <= ACPI_TABLE_MAX && count <= 8;
+    assigns \nothing;
+*/
 static uint64_t field(const struct table *table, uint32_t offset, unsigned count)
 {
 	return offset + count <= table->length ? read(table->bytes + offset, count) : 0;
 }
 
+/*@ requires \valid(info) && info_good(info);
+    assigns *info;
+    ensures info_good(info);
+*/
 static void add_cpu(struct acpi_info *info, uint32_t id, uint32_t flags)
 {
 	if (!(flags & 1) || info->cpu_count >= ACPI_CPUS)
 		return;
+	/*@ loop invariant i <= info->cpu_count;
+	    loop invariant \forall integer k; 0 <= k < i ==> info->apic_ids[k] != id;
+	    loop assigns i;
+	    loop variant info->cpu_count - i;
+	*/
 	for (uint32_t i = 0; i < info->cpu_count; i++)
 		if (info->apic_ids[i] == id)
 			return;
 	info->apic_ids[info->cpu_count++] = id;
 }
 
+/*@ requires \valid(info) && info_good(info) && 2 <= length && \valid_read(entry + (0 .. length - 1));
+    assigns *info;
+    ensures info_good(info);
+*/
 static void parse_madt_entry(struct acpi_info *info, const uint8_t *entry, uint8_t length)
 {
 	switch (entry[0]) {
@@ -91,9 +129,18 @@ static void parse_madt_entry(struct acpi_info *info, const uint8_t *entry, uint8
 	}
 }
 
+/*@ requires \valid(info) && info_good(info) && table_good(table) && \separated(info, table);
+    assigns *info;
+    ensures info_good(info);
+*/
 static void parse_madt(struct acpi_info *info, const struct table *table)
 {
 	info->local_apic = field(table, 36, 4);
+	/*@ loop invariant 44 <= at <= table->length || at == 44;
+	    loop invariant info_good(info) && table_good(table);
+	    loop assigns at, *info;
+	    loop variant table->length - at;
+	*/
 	for (uint32_t at = 44; at + 2 <= table->length;) {
 		uint8_t length = table->bytes[at + 1];
 
@@ -105,14 +152,21 @@ static void parse_madt(struct acpi_info *info, const struct table *table)
 }
 
 /* One integer of AML in a package: ZeroOp, OneOp or BytePrefix. */
-static bool parse_byte(const uint8_t **at, const uint8_t *end, uint8_t *value)
+/*@ requires table_good(table) && \valid(at) && \valid(value) && \separated(at, value, table);
+    requires *at <= table->length;
+    assigns *at, *value;
+    ensures *at <= table->length;
+*/
+static bool parse_byte(const struct table *table, uint32_t *at, uint8_t *value)
 {
-	if (*at < end && **at <= 1) {
-		*value = *(*at)++;
+	const uint8_t *bytes = table->bytes;
+
+	if (*at < table->length && bytes[*at] <= 1) {
+		*value = bytes[(*at)++];
 		return true;
 	}
-	if (end - *at >= 2 && **at == 0x0a) {
-		*value = (*at)[1];
+	if (table->length - *at >= 2 && bytes[*at] == 0x0a) {
+		*value = bytes[*at + 1];
 		*at += 2;
 		return true;
 	}
@@ -121,20 +175,28 @@ static bool parse_byte(const uint8_t **at, const uint8_t *end, uint8_t *value)
 
 /* Finds Name (_S5_, Package { a, b, ... }) by its bytes: NameOp, the name, PackageOp, length, count, values.
  */
+/*@ requires \valid(info) && info_good(info) && table_good(table) && \separated(info, table);
+    assigns *info;
+    ensures info_good(info);
+*/
 static void parse_sleep(struct acpi_info *info, const struct table *table)
 {
-	const uint8_t *end = table->bytes + table->length;
+	/*@ loop invariant HEADER_BYTES <= at <= table->length;
+	    loop invariant info_good(info) && table_good(table);
+	    loop assigns at, *info;
+	    loop variant table->length - at;
+	*/
+	for (uint32_t at = HEADER_BYTES; table->length - at >= 8; at++) {
+		const uint8_t *name = table->bytes + at;
 
-	for (const uint8_t *at = table->bytes + HEADER_BYTES; end - at >= 8; at++) {
-		if (memcmp(at, "_S5_", 4) != 0 || at[4] != 0x12)
+		if (memcmp(name, "_S5_", 4) != 0 || name[4] != 0x12)
 			continue;
-		const uint8_t *value =
-		    at + 6 + (at[5] >> 6); /* the length's first byte says how many follow */
+		uint32_t value = at + 6 + name[5] / 64; /* the length's first byte says how many follow */
 
-		if (value >= end || *value++ < 1)
+		if (value >= table->length || table->bytes[value++] < 1)
 			continue;
-		if (parse_byte(&value, end, &info->sleep_a)) {
-			if (!parse_byte(&value, end, &info->sleep_b))
+		if (parse_byte(table, &value, &info->sleep_a)) {
+			if (!parse_byte(table, &value, &info->sleep_b))
 				info->sleep_b = 0;
 			info->sleep_known = true;
 			return;
@@ -142,6 +204,10 @@ static void parse_sleep(struct acpi_info *info, const struct table *table)
 	}
 }
 
+/*@ requires \valid(info) && info_good(info) && table_good(table) && \separated(info, table);
+    assigns *info;
+    ensures info_good(info);
+*/
 static void parse_fadt(struct acpi_info *info, const struct table *table, acpi_view *view)
 {
 	uint32_t flags = (uint32_t)field(table, 112, 4);
@@ -162,6 +228,10 @@ static void parse_fadt(struct acpi_info *info, const struct table *table, acpi_v
 		parse_sleep(info, &definition);
 }
 
+/*@ requires \valid(root) && \valid(width) && \separated(root, width);
+    assigns *root, *width;
+    ensures \result ==> table_good(root) && (*width == 4 || *width == 8);
+*/
 static bool find_root(struct table *root, unsigned *width, uint64_t rsdp, acpi_view *view)
 {
 	const uint8_t *pointer = rsdp ? view(0, rsdp, HEADER_BYTES) : 0;
@@ -188,6 +258,10 @@ bool acpi_parse(struct acpi_info *info, uint64_t rsdp, acpi_view *view)
 		return false;
 	uint32_t count = (root.length - HEADER_BYTES) / width;
 
+	/*@ loop invariant i <= ACPI_TABLES && info_good(info) && table_good(&root);
+	    loop assigns i, table, *info;
+	    loop variant ACPI_TABLES - i;
+	*/
 	for (uint32_t i = 0; i < count && i < ACPI_TABLES; i++) {
 		uint64_t physical = read(root.bytes + HEADER_BYTES + i * width, width);
 

@@ -38,9 +38,18 @@ struct acpi_info {
 	uint8_t reset_value;
 };
 
+/*@ predicate info_good(struct acpi_info *info) =
+      info->cpu_count <= ACPI_CPUS && info->ioapic_count <= ACPI_IOAPICS &&
+      \forall integer i, k; 0 <= i < k < info->cpu_count ==> info->apic_ids[i] != info->apic_ids[k];
+*/
+
 /* Maps BYTES at PHYSICAL for reading and returns where, or 0. The view in SLOT (0..2) replaces the slot's
  * last one. */
 typedef const void *acpi_view(unsigned slot, uint64_t physical, uint64_t bytes);
 
 /* Fills INFO with what the tables under RSDP say; zeroes where they say nothing. False: no usable tables. */
+/*@ requires \valid(info);
+    assigns *info;
+    ensures info_good(info);
+*/
 bool acpi_parse(struct acpi_info *info, uint64_t rsdp, acpi_view *view);

@@ -3,9 +3,11 @@
 #include "memory.h"
 
 #include "loader.h"
-#include "string.h"
 
 /* Larger wins where firmware's reports overlap. */
+/*@ assigns \nothing;
+    ensures 0 <= \result <= 6;
+*/
 static int strictness(uint32_t kind)
 {
 	switch (kind) {
@@ -26,24 +28,60 @@ static int strictness(uint32_t kind)
 	}
 }
 
+/*@ requires \valid_read(range);
+    assigns \nothing;
+    ensures range->base + range->size <= UINT64_MAX ==> \result == range->base + range->size;
+*/
 static uint64_t range_end(const struct handoff_memory *range)
 {
 	return range->base + range->size;
 }
 
+/*@ requires \valid(map) && map_good(map) && index < map->count;
+    assigns *map;
+    ensures map_good(map) && map->count == \old(map->count) - 1;
+*/
 static void remove_at(struct memory_map *map, uint32_t index)
 {
-	memmove(&map->ranges[index], &map->ranges[index + 1],
-	        (map->count - index - 1) * sizeof(map->ranges[0]));
-	map->count--;
+	uint32_t last = --map->count;
+	/*@ loop invariant index <= last;
+	    loop assigns index, map->ranges[0 .. HANDOFF_MEMORY_MAX - 1];
+	    loop variant last - index;
+	*/
+	for (; index < last; index++)
+		map->ranges[index] = map->ranges[index + 1];
+}
+
+/*@ requires \valid(map) && map_good(map) && index <= map->count && map->count < HANDOFF_MEMORY_MAX;
+    assigns *map;
+    ensures map_good(map) && map->count == \old(map->count) + 1;
+*/
+static void insert_at(struct memory_map *map, uint32_t index, struct handoff_memory range)
+{
+	/*@ loop invariant index <= i <= map->count;
+	    loop assigns i, map->ranges[0 .. HANDOFF_MEMORY_MAX - 1];
+	    loop variant i;
+	*/
+	for (uint32_t i = map->count; i > index; i--)
+		map->ranges[i] = map->ranges[i - 1];
+	map->ranges[index] = range;
+	map->count++;
 }
 
 /* Puts a range that overlaps none at its place and merges it with its neighbours. */
+/*@ requires \valid(map) && map_good(map);
+    assigns *map;
+    ensures map_good(map);
+*/
 static void insert(struct memory_map *map, uint64_t base, uint64_t end, uint32_t kind)
 {
 	if (base >= end)
 		return;
 	uint32_t index = 0;
+	/*@ loop invariant index <= map->count;
+	    loop assigns index;
+	    loop variant map->count - index;
+	*/
 	while (index < map->count && map->ranges[index].base < base)
 		index++;
 	if (index > 0 && map->ranges[index - 1].kind == kind && range_end(&map->ranges[index - 1]) == base) {
@@ -57,10 +95,8 @@ static void insert(struct memory_map *map, uint64_t base, uint64_t end, uint32_t
 		map->overflow = true;
 		return;
 	} else {
-		memmove(&map->ranges[index + 1], &map->ranges[index],
-		        (map->count - index) * sizeof(map->ranges[0]));
-		map->ranges[index] = (struct handoff_memory){.base = base, .size = end - base, .kind = kind};
-		map->count++;
+		insert_at(map, index,
+		          (struct handoff_memory){.base = base, .size = end - base, .kind = kind});
 	}
 	if (index + 1 < map->count && map->ranges[index + 1].kind == kind &&
 	    map->ranges[index + 1].base == range_end(&map->ranges[index])) {
@@ -72,6 +108,9 @@ static void insert(struct memory_map *map, uint64_t base, uint64_t end, uint32_t
 void memory_claim(struct memory_map *map, uint64_t base, uint64_t size, enum handoff_memory_kind kind)
 {
 	uint64_t end = base + size;
+	/*@ loop invariant i <= map->count && map_good(map);
+	    loop assigns i, *map;
+	*/
 	for (uint32_t i = 0; i < map->count;) {
 		struct handoff_memory old = map->ranges[i];
 		if (range_end(&old) <= base || old.base >= end) {
@@ -100,9 +139,16 @@ void memory_add(struct memory_map *map, uint64_t base, uint64_t size, enum hando
 		end = page_up(end);
 	}
 	/* Walk the new range and let the stricter of old and new stand in each stretch. */
+	/*@ loop invariant map_good(map);
+	    loop assigns base, *map;
+	*/
 	while (base < end) {
 		uint64_t next = end;
 		uint32_t wins = kind;
+		/*@ loop invariant i <= map->count && next == end && wins == kind;
+		    loop assigns i;
+		    loop variant map->count - i;
+		*/
 		for (uint32_t i = 0; i < map->count; i++) {
 			const struct handoff_memory *old = &map->ranges[i];
 			if (old->base <= base && base < range_end(old)) {
@@ -125,6 +171,10 @@ uint64_t memory_allocate(struct memory_map *map, uint64_t size, uint64_t align, 
                          enum handoff_memory_kind kind)
 {
 	size = page_up(size);
+	/*@ loop invariant i <= map->count;
+	    loop assigns i;
+	    loop variant map->count - i;
+	*/
 	for (uint32_t i = 0; i < map->count; i++) {
 		const struct handoff_memory *range = &map->ranges[i];
 		if (range->kind != HANDOFF_MEMORY_FREE)
@@ -143,6 +193,10 @@ uint64_t memory_allocate(struct memory_map *map, uint64_t size, uint64_t align, 
 uint64_t memory_end(const struct memory_map *map)
 {
 	uint64_t end = 0;
+	/*@ loop invariant i <= map->count;
+	    loop assigns i, end;
+	    loop variant map->count - i;
+	*/
 	for (uint32_t i = 0; i < map->count; i++)
 		switch (map->ranges[i].kind) {
 		case HANDOFF_MEMORY_RESERVED:

@@ -140,6 +140,13 @@ uint32_t budget_share(const struct budget_spec *spec)
 	return (uint32_t)((spec->quota_ns * 1000000 + spec->period_ns - 1) / spec->period_ns);
 }
 
+/*@ requires \valid_read(unit) && \valid_read(spec);
+    assigns \nothing;
+    ensures \result == E_OK ==> 0 < spec->priority < PRIORITY_COUNT && spec->priority <= unit->priority_max;
+    ensures \result == E_OK ==> 0 < spec->quota_ns <= BUDGET_PERIOD_MAX_NS;
+    ensures \result == E_OK && spec->priority > PRIORITY_BEST_EFFORT_MAX ==>
+      spec->quota_ns <= spec->period_ns <= BUDGET_PERIOD_MAX_NS && 2 <= spec->refills_max <= REFILLS_MAX;
+*/
 int64_t budget_check(const struct unit *unit, const struct budget_spec *spec)
 {
 	if (spec->cpu >= cpu_count || !spec->priority || spec->priority >= PRIORITY_COUNT || spec->reserved ||

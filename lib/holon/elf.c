@@ -2,25 +2,54 @@
 #include "elf.h"
 #include "text.h"
 
-#define PAGE_MASK   4095ull
-#define TYPE_EXEC   2
-#define MACHINE_X86 62
-#define LOAD        1
+#define PAGE_BYTES    4096ull
+#define HEADER_BYTES  64u
+#define PROGRAM_BYTES 56u
+#define PROGRAMS_MAX  32u
+#define TYPE_EXEC     2
+#define MACHINE_X86   62
+#define LOAD          1
 
-struct header {
-	uint8_t ident[16];
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, program_offset, section_offset;
-	uint32_t flags;
-	uint16_t header_size, program_size, program_count, section_size, section_count, section_names;
-};
-
+/* What counts of a program header. */
 struct program {
 	uint32_t type, flags;
-	uint64_t offset, address, physical, file_bytes, memory_bytes, align;
+	uint64_t offset, address, file_bytes, memory_bytes;
 };
 
+/*@ requires count <= 8 && \valid_read(bytes + (0 .. count - 1));
+    assigns \nothing;
+*/
+static uint64_t read(const uint8_t *bytes, unsigned count)
+{
+	uint64_t value = 0;
+	/*@ loop invariant count <= \at(count, Pre);
+	    loop assigns count, value;
+	    loop variant count;
+	*/
+	while (count--)
+		value = value * 256 + bytes[count];
+	return value;
+}
+
+/*@ requires \valid(program) && \valid_read(at + (0 .. PROGRAM_BYTES - 1)) && \base_addr(program) != \base_addr(at);
+    assigns *program;
+*/
+static void program_read(struct program *program, const uint8_t *at)
+{
+	program->type = (uint32_t)read(at, 4);
+	program->flags = (uint32_t)read(at + 4, 4);
+	program->offset = read(at + 8, 8);
+	program->address = read(at + 16, 8);
+	program->file_bytes = read(at + 32, 8);
+	program->memory_bytes = read(at + 40, 8);
+}
+
+/*@ requires \valid_read(program);
+    assigns \nothing;
+    ensures \result ==> low <= program->address && program->address + program->memory_bytes <= high &&
+      program->offset + program->file_bytes <= size && program->file_bytes <= program->memory_bytes &&
+      program->address % PAGE_BYTES == program->offset % PAGE_BYTES && (program->flags & 3) != 3;
+*/
 static bool segment_valid(const struct program *program, size_t size, uint64_t low, uint64_t high)
 {
 	if (program->offset > size || program->file_bytes > size - program->offset)
@@ -28,7 +57,7 @@ static bool segment_valid(const struct program *program, size_t size, uint64_t l
 	if (program->file_bytes > program->memory_bytes || program->address < low || program->address >= high)
 		return false;
 	if (program->memory_bytes > high - program->address ||
-	    ((program->address ^ program->offset) & PAGE_MASK))
+	    program->address % PAGE_BYTES != program->offset % PAGE_BYTES)
 		return false;
 	if ((program->flags & (ELF_WRITE | ELF_EXECUTE)) == (ELF_WRITE | ELF_EXECUTE))
 		return false;
@@ -37,43 +66,44 @@ static bool segment_valid(const struct program *program, size_t size, uint64_t l
 
 bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low, uint64_t high)
 {
-	struct header header;
 	static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
-	memset(elf, 0, sizeof(*elf));
-	if (size < sizeof(header))
+	const uint8_t *bytes = file;
+	elf->segment_count = 0;
+	if (size < HEADER_BYTES || memcmp(bytes, ident, sizeof(ident)) != 0)
 		return false;
-	memcpy(&header, file, sizeof(header));
-	if (memcmp(header.ident, ident, sizeof(ident)) != 0 || header.type != TYPE_EXEC ||
-	    header.machine != MACHINE_X86)
+	if (read(bytes + 16, 2) != TYPE_EXEC || read(bytes + 18, 2) != MACHINE_X86 ||
+	    read(bytes + 54, 2) != PROGRAM_BYTES)
 		return false;
-	if (header.program_size != sizeof(struct program) || header.program_count > 32 ||
-	    header.program_offset > size ||
-	    header.program_count * sizeof(struct program) > size - header.program_offset)
+	uint64_t entry = read(bytes + 24, 8), table = read(bytes + 32, 8);
+	uint64_t count = read(bytes + 56, 2);
+	if (count > PROGRAMS_MAX || table > size || count * PROGRAM_BYTES > size - table)
 		return false;
 	bool entry_found = false;
 	uint64_t end = low;
-	for (unsigned i = 0; i < header.program_count; i++) {
+	/*@ loop invariant i <= count && elf->segment_count <= ELF_SEGMENTS_MAX && low <= end <= high + PAGE_BYTES;
+	    loop assigns i, end, entry_found, *elf;
+	    loop variant count - i;
+	*/
+	for (unsigned i = 0; i < count; i++) {
 		struct program program;
-		memcpy(&program, (const uint8_t *)file + header.program_offset + i * sizeof(program),
-		       sizeof(program));
+		program_read(&program, bytes + table + i * PROGRAM_BYTES);
 		if (program.type != LOAD || !program.memory_bytes)
 			continue;
 		if (elf->segment_count == ELF_SEGMENTS_MAX || !segment_valid(&program, size, low, high))
 			return false;
-		if ((program.address & ~PAGE_MASK) < end)
+		if (program.address / PAGE_BYTES * PAGE_BYTES < end)
 			return false;
-		end = (program.address + program.memory_bytes + PAGE_MASK) & ~PAGE_MASK;
-		elf->segments[elf->segment_count++] = (struct elf_segment){
-		    .address = program.address,
-		    .memory_bytes = program.memory_bytes,
-		    .offset = program.offset,
-		    .file_bytes = program.file_bytes,
-		    .flags = program.flags,
-		};
-		if ((program.flags & ELF_EXECUTE) && header.entry >= program.address &&
-		    header.entry - program.address < program.memory_bytes)
+		end = (program.address + program.memory_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+		struct elf_segment *segment = &elf->segments[elf->segment_count++];
+		segment->address = program.address;
+		segment->memory_bytes = program.memory_bytes;
+		segment->offset = program.offset;
+		segment->file_bytes = program.file_bytes;
+		segment->flags = program.flags;
+		if ((program.flags & ELF_EXECUTE) && entry >= program.address &&
+		    entry - program.address < program.memory_bytes)
 			entry_found = true;
 	}
-	elf->entry = header.entry;
+	elf->entry = entry;
 	return entry_found;
 }

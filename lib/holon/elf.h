@@ -25,4 +25,9 @@ struct elf_file {
 
 /* False unless FILE is a little-endian x86_64 ET_EXEC whose segments lie in [LOW, HIGH), are never writable
  * and executable at once, and, where not writable, are wholly in the file. */
+/*@ requires \valid(elf) && \valid_read((uint8_t *)file + (0 .. size - 1)) && \base_addr(elf) != \base_addr(file);
+    requires low <= high <= 0x7fffffffffffffff;
+    assigns *elf;
+    ensures elf->segment_count <= ELF_SEGMENTS_MAX;
+*/
 bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low, uint64_t high);

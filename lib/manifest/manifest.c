@@ -10,12 +10,30 @@ struct line {
 	unsigned count;
 };
 
-static bool word_is(const struct line *line, unsigned index, const char *text)
+/*@ predicate words_good(struct line *line, integer count) =
+      count <= WORDS_MAX &&
+      \forall integer i; 0 <= i < count ==> \valid_read(line->words[i] + (0 .. line->lengths[i] - 1));
+    predicate line_good(struct line *line) = \valid_read(line) && 0 < line->count && words_good(line, line->count);
+    predicate apart(struct line *line, void *object) =
+      \base_addr(object) != \base_addr(line) &&
+      \forall integer i; 0 <= i < line->count ==> \base_addr(object) != \base_addr(line->words[i]);
+    predicate resident_good(struct manifest_resident *resident) = resident->command_bytes <= sizeof(resident->command);
+*/
+
+/*@ requires line_good(line) && index < line->count && \valid_read(text + (0 .. length - 1));
+    assigns \nothing;
+*/
+static bool word_equals(const struct line *line, unsigned index, const char *text, size_t length)
 {
-	return line->lengths[index] == strlen(text) &&
-	       memcmp(line->words[index], text, line->lengths[index]) == 0;
+	return line->lengths[index] == length && memcmp(line->words[index], text, length) == 0;
 }
 
+#define word_is(line, index, literal) word_equals(line, index, literal, sizeof(literal) - 1)
+
+/*@ requires line_good(line) && index < line->count && apart(line, to) && \valid(to + (0 .. size - 1));
+    assigns to[0 .. size - 1];
+    ensures \result ==> line->lengths[index] < size;
+*/
 static bool word_copy(char *to, size_t size, const struct line *line, unsigned index)
 {
 	if (line->lengths[index] >= size)
@@ -26,6 +44,10 @@ static bool word_copy(char *to, size_t size, const struct line *line, unsigned i
 }
 
 /* Decimal or 0x hexadecimal, with K, M or G; "rest". */
+/*@ requires line_good(line) && index < line->count && apart(line, value) && \valid(value);
+    assigns *value;
+    ensures \result ==> *value <= limit;
+*/
 static bool word_number(const struct line *line, unsigned index, uint64_t limit, uint64_t *value)
 {
 	const char *text = line->words[index];
@@ -41,6 +63,10 @@ static bool word_number(const struct line *line, unsigned index, uint64_t limit,
 		text += 2;
 		length -= 2;
 	}
+	/*@ loop invariant i <= length;
+	    loop assigns i, *value;
+	    loop variant length - i;
+	*/
 	for (size_t i = 0; i < length; i++) {
 		char c = text[i];
 		unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
@@ -61,22 +87,34 @@ static bool word_number(const struct line *line, unsigned index, uint64_t limit,
 }
 
 /* A time with us, ms or s, up to a minute. */
+/*@ requires line_good(line) && index < line->count && apart(line, ns) && \valid(ns);
+    assigns *ns;
+    ensures \result ==> 0 < *ns <= 60000000000;
+*/
 static bool word_time(const struct line *line, unsigned index, uint64_t *ns)
 {
 	static const struct {
-		const char *unit;
+		char unit[4];
 		uint64_t ns;
 	} units[] = {{"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
 	const char *text = line->words[index];
 	size_t digits = 0;
 	*ns = 0;
+	/*@ loop invariant digits <= 9 && digits <= line->lengths[index];
+	    loop assigns digits, *ns;
+	    loop variant 9 - digits;
+	*/
 	for (; digits < line->lengths[index] && text[digits] >= '0' && text[digits] <= '9'; digits++) {
 		if (digits == 9)
 			return false;
 		*ns = *ns * 10 + (uint64_t)(text[digits] - '0');
 	}
+	/*@ loop invariant i <= 3;
+	    loop assigns i, *ns;
+	    loop variant 3 - i;
+	*/
 	for (unsigned i = 0; digits && i < sizeof(units) / sizeof(*units); i++) {
-		size_t length = strlen(units[i].unit);
+		size_t length = strnlen(units[i].unit, sizeof(units[i].unit));
 		if (line->lengths[index] - digits == length &&
 		    memcmp(text + digits, units[i].unit, length) == 0) {
 			*ns *= units[i].ns;
@@ -86,6 +124,10 @@ static bool word_time(const struct line *line, unsigned index, uint64_t *ns)
 	return false;
 }
 
+/*@ requires line_good(line) && apart(line, unit) && \valid(unit) && unit_good(unit);
+    assigns *unit;
+    ensures \result == \null ==> unit_good(unit);
+*/
 static const char *parse_budget(struct manifest_unit *unit, const struct line *line)
 {
 	if (line->count != 3 || !word_time(line, 1, &unit->budget_ns) ||
@@ -94,10 +136,14 @@ static const char *parse_budget(struct manifest_unit *unit, const struct line *l
 	return 0;
 }
 
-static const char *parse_give(struct manifest_unit *unit, const struct line *line)
+/* What the second word names by itself. */
+/*@ requires line_good(line) && line->count == 2 && apart(line, kind) && \valid(kind);
+    assigns *kind;
+*/
+static bool plain_kind(const struct line *line, enum manifest_give_kind *kind)
 {
 	static const struct {
-		const char *word;
+		char word[12];
 		enum manifest_give_kind kind;
 	} plain[] = {{"image", GIVE_IMAGE},
 	             {"add", GIVE_ADD},
@@ -108,6 +154,26 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 	             {"link", GIVE_LINK},
 	             {"blocks", GIVE_BLOCKS},
 	             {"signatures", GIVE_SIGNATURES}};
+	/*@ loop invariant i <= 9;
+	    loop assigns i;
+	    loop variant 9 - i;
+	*/
+	for (unsigned i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
+		size_t length = strnlen(plain[i].word, sizeof(plain[i].word));
+		if (word_equals(line, 1, plain[i].word, length)) {
+			*kind = plain[i].kind;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*@ requires line_good(line) && apart(line, unit) && \valid(unit) && unit_good(unit);
+    assigns *unit;
+    ensures \result == \null ==> unit_good(unit);
+*/
+static const char *parse_give(struct manifest_unit *unit, const struct line *line)
+{
 	if (line->count < 2)
 		return "give what?";
 	if (word_is(line, 1, "wx")) {
@@ -119,17 +185,13 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 	struct manifest_give *give = &unit->gives[unit->give_count++];
 	uint64_t base;
 	uint64_t count;
-	for (unsigned i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
-		if (line->count == 2 && word_is(line, 1, plain[i].word)) {
-			give->kind = plain[i].kind;
-			return 0;
-		}
-	}
 	if (line->count == 2 && (word_is(line, 1, "log") || word_is(line, 1, "log-source"))) {
 		give->kind = GIVE_LOG;
 		memcpy(give->name, unit->name, word_is(line, 1, "log") ? sizeof(give->name) - 1 : 0);
 		return 0;
 	}
+	if (line->count == 2)
+		return plain_kind(line, &give->kind) ? 0 : "nothing of this name can be given";
 	if (line->count == 5 && word_is(line, 1, "port")) {
 		give->kind = GIVE_PORT;
 		if (!word_copy(give->name, sizeof(give->name), line, 2) ||
@@ -160,6 +222,10 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 	return "nothing of this name can be given";
 }
 
+/*@ requires line_good(line) && line->count == 2 && apart(line, unit) && \valid(unit) && unit_good(unit);
+    assigns *unit;
+    ensures \result == \null ==> unit_good(unit);
+*/
 static const char *parse_argument(struct manifest_unit *unit, const struct line *line)
 {
 	if (word_is(line, 1, "seed")) {
@@ -181,6 +247,10 @@ static const char *parse_argument(struct manifest_unit *unit, const struct line 
 	return 0;
 }
 
+/*@ requires line_good(line) && line->count == 2 && apart(line, unit) && \valid(unit) && unit_good(unit);
+    assigns *unit;
+    ensures \result == \null ==> unit_good(unit);
+*/
 static const char *parse_channel(struct manifest_unit *unit, const struct line *line,
                                  enum manifest_give_kind kind)
 {
@@ -191,10 +261,18 @@ static const char *parse_channel(struct manifest_unit *unit, const struct line *
 	return word_copy(give->name, sizeof(give->name), line, 1) ? 0 : "name too long";
 }
 
+/*@ requires line_good(line) && apart(line, resident) && \valid(resident) && resident_good(resident);
+    assigns *resident;
+    ensures \result == \null ==> resident_good(resident);
+*/
 static const char *parse_command(struct manifest_resident *resident, const struct line *line)
 {
 	if (line->count < 2 || resident->command_words)
 		return "one command, and its words";
+	/*@ loop invariant 1 <= i <= line->count && resident_good(resident);
+	    loop assigns i, *resident;
+	    loop variant line->count - i;
+	*/
 	for (unsigned i = 1; i < line->count; i++) {
 		if (!word_copy(resident->command + resident->command_bytes,
 		               sizeof(resident->command) - resident->command_bytes, line, i))
@@ -205,6 +283,10 @@ static const char *parse_command(struct manifest_resident *resident, const struc
 	return 0;
 }
 
+/*@ requires line_good(line) && apart(line, resident) && \valid(resident) && resident_good(resident);
+    assigns *resident;
+    ensures \result == \null ==> resident_good(resident);
+*/
 static const char *parse_resident(struct manifest_resident *resident, const struct line *line)
 {
 	uint64_t value;
@@ -244,9 +326,78 @@ static const char *parse_resident(struct manifest_resident *resident, const stru
 	return "unknown word";
 }
 
-static const char *parse_line(struct manifest *manifest, const struct line *line)
+/* How much UNIT may have. */
+/*@ requires line_good(line) && line->count == 2 && apart(line, unit) && \valid(unit) && unit_good(unit);
+    assigns *unit;
+    ensures \result == \null ==> unit_good(unit);
+*/
+static const char *parse_limit(struct manifest_unit *unit, const struct line *line)
 {
 	uint64_t value;
+	if (word_is(line, 0, "memory"))
+		return word_number(line, 1, MANIFEST_REST, &unit->memory) ? 0 : "bad size";
+	if (word_is(line, 0, "caps"))
+		return word_number(line, 1, MANIFEST_REST, &unit->caps) ? 0 : "bad count";
+	if (word_is(line, 0, "stack"))
+		return word_number(line, 1, 64 << 20, &unit->stack) ? 0 : "bad size";
+	if (word_is(line, 0, "priority")) {
+		if (!word_number(line, 1, MANIFEST_PRIORITY_MAX, &value) || !value)
+			return "bad priority";
+		unit->priority = (uint32_t)value;
+		return 0;
+	}
+	if (word_is(line, 0, "ceiling")) {
+		if (!word_number(line, 1, MANIFEST_PRIORITY_MAX, &value) || !value)
+			return "bad ceiling";
+		unit->ceiling = (uint32_t)value;
+		return 0;
+	}
+	if (word_is(line, 0, "cpu-share")) {
+		if (!word_number(line, 1, 100, &value))
+			return "a share is up to 100 percent";
+		unit->cpu_share = (uint32_t)value * 10000;
+		return 0;
+	}
+	return "unknown word";
+}
+
+/*@ requires line_good(line) && apart(line, unit) && \valid(unit) && unit_good(unit);
+    assigns *unit;
+    ensures \result == \null ==> unit_good(unit);
+*/
+static const char *parse_unit(struct manifest_unit *unit, const struct line *line)
+{
+	if (word_is(line, 0, "give"))
+		return parse_give(unit, line);
+	if (word_is(line, 0, "budget"))
+		return parse_budget(unit, line);
+	if (line->count == 1 && word_is(line, 0, "sealed")) {
+		unit->sealed = true;
+		return 0;
+	}
+	if (line->count != 2)
+		return "expected one word and its value";
+	if (word_is(line, 0, "program"))
+		return word_copy(unit->program, sizeof(unit->program), line, 1) ? 0 : "path too long";
+	if (word_is(line, 0, "serve"))
+		return parse_channel(unit, line, GIVE_SERVE);
+	if (word_is(line, 0, "use"))
+		return parse_channel(unit, line, GIVE_USE);
+	if (word_is(line, 0, "argument"))
+		return parse_argument(unit, line);
+	if (word_is(line, 0, "restart")) {
+		unit->restart = word_is(line, 1, "always");
+		return unit->restart || word_is(line, 1, "never") ? 0 : "restart always or never";
+	}
+	return parse_limit(unit, line);
+}
+
+/*@ requires line_good(line) && apart(line, manifest) && \valid(manifest) && manifest_good(manifest);
+    assigns *manifest;
+    ensures \result == \null ==> manifest_good(manifest);
+*/
+static const char *parse_line(struct manifest *manifest, const struct line *line)
+{
 	if (word_is(line, 0, "subkernel")) {
 		if (manifest->resident_count == MANIFEST_RESIDENTS_MAX)
 			return "too many sub-kernels";
@@ -272,54 +423,7 @@ static const char *parse_line(struct manifest *manifest, const struct line *line
 	}
 	if (!manifest->unit_count)
 		return "a line before the first unit";
-	struct manifest_unit *unit = &manifest->units[manifest->unit_count - 1];
-	if (word_is(line, 0, "give"))
-		return parse_give(unit, line);
-	if (word_is(line, 0, "budget"))
-		return parse_budget(unit, line);
-	if (line->count == 1 && word_is(line, 0, "sealed")) {
-		unit->sealed = true;
-		return 0;
-	}
-	if (line->count != 2)
-		return "expected one word and its value";
-	if (word_is(line, 0, "program"))
-		return word_copy(unit->program, sizeof(unit->program), line, 1) ? 0 : "path too long";
-	if (word_is(line, 0, "memory"))
-		return word_number(line, 1, MANIFEST_REST, &unit->memory) ? 0 : "bad size";
-	if (word_is(line, 0, "caps"))
-		return word_number(line, 1, MANIFEST_REST, &unit->caps) ? 0 : "bad count";
-	if (word_is(line, 0, "stack"))
-		return word_number(line, 1, 64 << 20, &unit->stack) ? 0 : "bad size";
-	if (word_is(line, 0, "priority")) {
-		if (!word_number(line, 1, MANIFEST_PRIORITY_MAX, &value) || !value)
-			return "bad priority";
-		unit->priority = (uint32_t)value;
-		return 0;
-	}
-	if (word_is(line, 0, "ceiling")) {
-		if (!word_number(line, 1, MANIFEST_PRIORITY_MAX, &value) || !value)
-			return "bad ceiling";
-		unit->ceiling = (uint32_t)value;
-		return 0;
-	}
-	if (word_is(line, 0, "cpu-share")) {
-		if (!word_number(line, 1, 100, &value))
-			return "a share is up to 100 percent";
-		unit->cpu_share = (uint32_t)value * 10000;
-		return 0;
-	}
-	if (word_is(line, 0, "serve"))
-		return parse_channel(unit, line, GIVE_SERVE);
-	if (word_is(line, 0, "use"))
-		return parse_channel(unit, line, GIVE_USE);
-	if (word_is(line, 0, "argument"))
-		return parse_argument(unit, line);
-	if (word_is(line, 0, "restart")) {
-		unit->restart = word_is(line, 1, "always");
-		return unit->restart || word_is(line, 1, "never") ? 0 : "restart always or never";
-	}
-	return "unknown word";
+	return parse_unit(&manifest->units[manifest->unit_count - 1], line);
 }
 
 uint32_t manifest_budget_share(const struct manifest_unit *unit)
@@ -331,6 +435,10 @@ uint32_t manifest_budget_share(const struct manifest_unit *unit)
 
 bool manifest_gives(const struct manifest_unit *unit, enum manifest_give_kind kind)
 {
+	/*@ loop invariant i <= unit->give_count;
+	    loop assigns i;
+	    loop variant unit->give_count - i;
+	*/
 	for (unsigned i = 0; i < unit->give_count; i++)
 		if (unit->gives[i].kind == kind)
 			return true;
@@ -338,6 +446,10 @@ bool manifest_gives(const struct manifest_unit *unit, enum manifest_give_kind ki
 }
 
 /* What no line alone can say of UNIT. */
+/*@ requires \valid(unit) && unit_good(unit);
+    assigns unit->ceiling;
+    ensures \result == \null ==> unit_whole(unit);
+*/
 static const char *unit_finish(struct manifest_unit *unit)
 {
 	if (!unit->program[0])
@@ -351,47 +463,81 @@ static const char *unit_finish(struct manifest_unit *unit)
 	return unit->cpu_share + manifest_budget_share(unit) > 1000000 ? "more than the whole of a CPU" : 0;
 }
 
+/* Takes the line at *AT apart and passes it; false: it has too many words. */
+/*@ requires \valid(line) && \valid(at) && \valid_read(text + (0 .. size - 1)) && *at < size;
+    requires \base_addr(line) != \base_addr(at) && \base_addr(line) != \base_addr(text) && \base_addr(at) != \base_addr(text);
+    assigns *line, *at;
+    ensures \result ==> \old(*at) < *at <= size;
+    ensures words_good(line, line->count);
+    ensures \forall integer i; 0 <= i < line->count ==> \base_addr(line->words[i]) == \base_addr(text);
+*/
+static bool line_split(struct line *line, const char *text, size_t size, size_t *at)
+{
+	bool comment = false;
+	line->count = 0;
+	/*@ loop invariant \at(*at, Pre) <= *at <= size && words_good(line, line->count);
+	    loop invariant \forall integer i; 0 <= i < line->count ==> \base_addr(line->words[i]) == \base_addr(text);
+	    loop assigns comment, *line, *at;
+	    loop variant size - *at;
+	*/
+	while (*at < size && text[*at] != '\n') {
+		char c = text[*at];
+		comment = comment || c == '#';
+		if (comment || c == ' ' || c == '\t' || c == '\r') {
+			++*at;
+			continue;
+		}
+		if (line->count == WORDS_MAX)
+			return false;
+		size_t start = *at;
+		/*@ loop invariant start <= *at <= size;
+		    loop invariant *at == start ==> text[start] == c && c != '\n' && c != ' ' && c != '\t' && c != '\r';
+		    loop assigns *at;
+		    loop variant size - *at;
+		*/
+		while (*at < size && text[*at] != '\n' && text[*at] != ' ' && text[*at] != '\t' &&
+		       text[*at] != '\r')
+			++*at;
+		line->words[line->count] = text + start;
+		line->lengths[line->count++] = *at - start;
+	}
+	*at += *at < size;
+	return true;
+}
+
 const char *manifest_parse(struct manifest *manifest, const char *text, size_t size, unsigned *number)
 {
 	manifest->unit_count = manifest->resident_count = 0;
 	manifest->in_resident = false;
 	*number = 0;
 	size_t at = 0;
+	/*@ loop invariant at <= size && manifest_good(manifest);
+	    loop assigns at, *number, *manifest;
+	    loop variant size - at;
+	*/
 	while (at < size) {
-		struct line line = {.count = 0};
-		bool comment = false;
-		bool overlong = false;
+		struct line line;
 		++*number;
-		while (at < size && text[at] != '\n') {
-			char c = text[at];
-			comment = comment || c == '#';
-			if (comment || c == ' ' || c == '\t' || c == '\r') {
-				at++;
-				continue;
-			}
-			size_t start = at;
-			while (at < size && text[at] != '\n' && text[at] != ' ' && text[at] != '\t' &&
-			       text[at] != '\r')
-				at++;
-			if (line.count == WORDS_MAX) {
-				overlong = true;
-				continue;
-			}
-			line.words[line.count] = text + start;
-			line.lengths[line.count++] = at - start;
-		}
-		at++;
-		if (overlong)
+		if (!line_split(&line, text, size, &at))
 			return "too many words";
 		const char *wrong = line.count ? parse_line(manifest, &line) : 0;
 		if (wrong)
 			return wrong;
 	}
+	/*@ loop invariant i <= manifest->unit_count && manifest_good(manifest);
+	    loop invariant \forall integer k; 0 <= k < i ==> unit_whole(&manifest->units[k]);
+	    loop assigns i, manifest->units[0 .. MANIFEST_UNITS_MAX - 1];
+	    loop variant manifest->unit_count - i;
+	*/
 	for (unsigned i = 0; i < manifest->unit_count; i++) {
 		const char *wrong = unit_finish(&manifest->units[i]);
 		if (wrong)
 			return wrong;
 	}
+	/*@ loop invariant i <= manifest->resident_count;
+	    loop assigns i;
+	    loop variant manifest->resident_count - i;
+	*/
 	for (unsigned i = 0; i < manifest->resident_count; i++)
 		if (!manifest->residents[i].command_words)
 			return "a sub-kernel without a command";

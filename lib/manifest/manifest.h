@@ -108,9 +108,37 @@ struct manifest {
 	bool in_resident; /* while it is read: what a line belongs to */
 };
 
+/*@ predicate unit_good(struct manifest_unit *unit) =
+      unit->give_count <= MANIFEST_GIVES_MAX && unit->arguments_bytes <= sizeof(unit->arguments) &&
+      unit->cpu_share <= 1000000 && unit->budget_ns <= unit->budget_period_ns <= 60000000000;
+    predicate unit_whole(struct manifest_unit *unit) =
+      unit_good(unit) && unit->priority <= unit->ceiling &&
+      (unit->priority > MANIFEST_BEST_EFFORT_MAX <==> unit->budget_ns != 0);
+    predicate manifest_good(struct manifest *manifest) =
+      manifest->unit_count <= MANIFEST_UNITS_MAX && manifest->resident_count <= MANIFEST_RESIDENTS_MAX &&
+      (manifest->in_resident ==> manifest->resident_count > 0) &&
+      (\forall integer i; 0 <= i < manifest->unit_count ==> unit_good(&manifest->units[i])) &&
+      (\forall integer i; 0 <= i < manifest->resident_count ==>
+        manifest->residents[i].command_bytes <= sizeof(manifest->residents[i].command));
+*/
+
 /* What UNIT's budget takes of each CPU, parts per million, as the kernel counts it; 0 where it is best effort. */
+/*@ requires \valid_read(unit) && unit->budget_ns <= unit->budget_period_ns <= 60000000000;
+    assigns \nothing;
+    ensures \result <= 1000000;
+    ensures \result * unit->budget_period_ns >= unit->budget_ns * 1000000;
+*/
 uint32_t manifest_budget_share(const struct manifest_unit *unit);
 /* Whether UNIT is given KIND. */
+/*@ requires \valid_read(unit) && unit_good(unit);
+    assigns \nothing;
+*/
 bool manifest_gives(const struct manifest_unit *unit, enum manifest_give_kind kind);
 /* Parses TEXT. Returns 0, or what is wrong, with *LINE (from 1). */
+/*@ requires \valid(manifest) && \valid(line) && \valid_read(text + (0 .. size - 1));
+    requires \base_addr(manifest) != \base_addr(text) && \base_addr(manifest) != \base_addr(line) && \base_addr(line) != \base_addr(text);
+    assigns *manifest, *line;
+    ensures \result == \null ==> manifest_good(manifest) && 0 < manifest->unit_count &&
+      \forall integer i; 0 <= i < manifest->unit_count ==> unit_whole(&manifest->units[i]);
+*/
 const char *manifest_parse(struct manifest *manifest, const char *text, size_t size, unsigned *line);

@@ -10,18 +10,27 @@ int memcmp(const void *a, const void *b, size_t size);
 #define TYPE_FILE      0100000u
 #define TYPE_SYMLINK   0120000u
 
+/*@ requires bytes <= 0xfffffffffffff000;
+    assigns \nothing;
+    ensures bytes <= \result * SYSIMG_BLOCK < bytes + SYSIMG_BLOCK;
+*/
 static uint64_t blocks(uint64_t bytes)
 {
 	return bytes / SYSIMG_BLOCK + (bytes % SYSIMG_BLOCK != 0);
 }
 
-/* [OFFSET, OFFSET + COUNT * EACH) lies in [0, LIMIT), without overflow. */
-static bool inside(uint64_t offset, uint64_t count, uint64_t each, uint64_t limit)
+/*@ assigns \nothing;
+    ensures \result <==> offset + count <= limit;
+*/
+static bool inside(uint64_t offset, uint64_t count, uint64_t limit)
 {
-	uint64_t bytes;
-	return offset <= limit && !__builtin_mul_overflow(count, each, &bytes) && bytes <= limit - offset;
+	return offset <= limit && count <= limit - offset;
 }
 
+/*@ requires \valid_read(header);
+    assigns \nothing;
+    ensures \result == \null ==> header_good(header) && header->bytes <= size;
+*/
 static const char *check_header(const struct sysimg_header *header, uint64_t size)
 {
 	if (header->magic != SYSIMG_MAGIC)
@@ -33,17 +42,21 @@ static const char *check_header(const struct sysimg_header *header, uint64_t siz
 		return "system image is cut short";
 	uint64_t limit = header->data_offset;
 	uint64_t data_blocks = (header->bytes - header->data_offset) / SYSIMG_BLOCK;
-	if (!header->node_count ||
-	    !inside(header->nodes_offset, header->node_count, sizeof(struct sysimg_node), limit) ||
-	    !inside(header->entries_offset, header->entry_count, sizeof(struct sysimg_entry), limit) ||
-	    !inside(header->names_offset, header->names_bytes, 1, limit) ||
-	    !inside(header->digests_offset, data_blocks, SYSIMG_DIGEST_BYTES, limit))
+	if (!header->node_count || header->entry_count > limit / sizeof(struct sysimg_entry) ||
+	    !inside(header->nodes_offset, header->node_count * sizeof(struct sysimg_node), limit) ||
+	    !inside(header->entries_offset, header->entry_count * sizeof(struct sysimg_entry), limit) ||
+	    !inside(header->names_offset, header->names_bytes, limit) ||
+	    !inside(header->digests_offset, data_blocks * SYSIMG_DIGEST_BYTES, limit))
 		return "a table of the system image lies outside it";
 	if (header->nodes_offset % 8 || header->entries_offset % 8)
 		return "a table of the system image is not aligned";
 	return 0;
 }
 
+/*@ requires image_good(image) && number < image->header->node_count;
+    assigns \nothing;
+    ensures \result ==> node_good(image, number);
+*/
 static bool node_valid(const struct sysimg *image, uint32_t number)
 {
 	const struct sysimg_node *node = &image->nodes[number];
@@ -53,19 +66,25 @@ static bool node_valid(const struct sysimg *image, uint32_t number)
 		return node->size <= header->bytes &&
 		       (!node->size ||
 		        (node->offset % SYSIMG_BLOCK == 0 && node->offset >= header->data_offset &&
-		         inside(node->offset, node->size, 1, header->bytes)));
+		         inside(node->offset, node->size, header->bytes)));
 	case TYPE_SYMLINK:
 		return node->size > 0 && node->size < 4096 &&
-		       inside(node->offset, node->size, 1, header->names_bytes);
+		       inside(node->offset, node->size, header->names_bytes);
 	case TYPE_DIRECTORY:
-		if (!inside(node->offset, node->size, 1, header->entry_count))
+		if (!inside(node->offset, node->size, header->entry_count))
 			return false;
+		/*@ loop invariant i <= node->size;
+		    loop invariant \forall integer k; node->offset <= k < node->offset + i ==> entry_good(image, &image->entries[k]);
+		    loop assigns i;
+		    loop variant node->size - i;
+		*/
 		for (uint64_t i = 0; i < node->size; i++) {
 			const struct sysimg_entry *entry = &image->entries[node->offset + i];
 			if (!entry->name_bytes || entry->name_bytes > SYSIMG_NAME_MAX ||
 			    entry->node >= header->node_count ||
-			    !inside(entry->name_offset, entry->name_bytes, 1, header->names_bytes))
+			    !inside(entry->name_offset, entry->name_bytes, header->names_bytes))
 				return false;
+			/*@ assert entry_good(image, entry); */
 			if ((image->nodes[entry->node].mode & TYPE_MASK) == TYPE_DIRECTORY &&
 			    entry->node <= number)
 				return false;
@@ -90,6 +109,25 @@ static bool metadata_valid(const struct sysimg *image)
 	return memcmp(digest, image->header->metadata_digest, sizeof(digest)) == 0;
 }
 
+/*@ requires image_good(image);
+    assigns \nothing;
+    ensures \result == \null ==> nodes_good(image);
+*/
+static const char *check_nodes(const struct sysimg *image)
+{
+	if ((image->nodes[0].mode & TYPE_MASK) != TYPE_DIRECTORY)
+		return "the system image has no root directory";
+	/*@ loop invariant i <= image->header->node_count;
+	    loop invariant \forall integer k; 0 <= k < i ==> node_good(image, k);
+	    loop assigns i;
+	    loop variant image->header->node_count - i;
+	*/
+	for (uint32_t i = 0; i < image->header->node_count; i++)
+		if (!node_valid(image, i))
+			return "a node of the system image is malformed";
+	return 0;
+}
+
 const char *sysimg_open(struct sysimg *image, const void *bytes, uint64_t size, bool verify)
 {
 	if (size < SYSIMG_BLOCK)
@@ -104,14 +142,13 @@ const char *sysimg_open(struct sysimg *image, const void *bytes, uint64_t size, 
 	image->names = (const char *)(image->bytes + image->header->names_offset);
 	if (verify && !metadata_valid(image))
 		return "the system image's metadata does not match its digest";
-	if ((image->nodes[0].mode & TYPE_MASK) != TYPE_DIRECTORY)
-		return "the system image has no root directory";
-	for (uint32_t i = 0; i < image->header->node_count; i++)
-		if (!node_valid(image, i))
-			return "a node of the system image is malformed";
-	return 0;
+	return check_nodes(image);
 }
 
+/*@ requires image_good(image) && \valid_read(entry) && entry_good(image, entry);
+    requires \valid_read(name + (0 .. length - 1));
+    assigns \nothing;
+*/
 static int compare(const struct sysimg *image, const struct sysimg_entry *entry, const char *name,
                    size_t length)
 {
@@ -127,11 +164,18 @@ int64_t sysimg_lookup(const struct sysimg *image, uint32_t directory, const char
 	const struct sysimg_node *node = &image->nodes[directory];
 	if ((node->mode & TYPE_MASK) != TYPE_DIRECTORY)
 		return -1;
+	/*@ assert node_good(image, directory); */
+	/*@ assert directory_good(image, node); */
 	uint64_t low = 0;
 	uint64_t high = node->size;
+	/*@ loop invariant low <= high <= node->size;
+	    loop assigns low, high;
+	    loop variant high - low;
+	*/
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 		const struct sysimg_entry *entry = &image->entries[node->offset + middle];
+		/*@ assert entry_good(image, entry); */
 		int order = compare(image, entry, name, length);
 		if (!order)
 			return entry->node;
@@ -146,13 +190,23 @@ int64_t sysimg_lookup(const struct sysimg *image, uint32_t directory, const char
 int64_t sysimg_path(const struct sysimg *image, const char *path)
 {
 	int64_t node = 0;
+	/*@ loop invariant is_text(path) && -1 <= node < image->header->node_count;
+	    loop assigns path, node;
+	*/
 	while (*path && node >= 0) {
 		size_t length = 0;
+		/*@ loop invariant \forall integer i; 0 <= i < length ==> path[i] != 0;
+		    loop invariant \valid_read(path + (0 .. length)) && length < 0x7fffffffffffffff;
+		    loop invariant is_text(path + length);
+		    loop assigns length;
+		*/
 		while (path[length] && path[length] != '/')
 			length++;
 		if (length)
 			node = sysimg_lookup(image, (uint32_t)node, path, length);
-		path += length + (path[length] == '/');
+		path += length;
+		if (*path == '/')
+			path++;
 	}
 	return node;
 }
@@ -163,7 +217,10 @@ int64_t sysimg_entry(const struct sysimg *image, uint32_t directory, uint64_t in
 	const struct sysimg_node *node = &image->nodes[directory];
 	if ((node->mode & TYPE_MASK) != TYPE_DIRECTORY || index >= node->size)
 		return -1;
+	/*@ assert node_good(image, directory); */
+	/*@ assert directory_good(image, node); */
 	const struct sysimg_entry *entry = &image->entries[node->offset + index];
+	/*@ assert entry_good(image, entry); */
 	*name = image->names + entry->name_offset;
 	*length = entry->name_bytes;
 	return entry->node;
@@ -174,8 +231,14 @@ bool sysimg_verify(const struct sysimg *image, uint32_t number)
 	const struct sysimg_node *node = &image->nodes[number];
 	if ((node->mode & TYPE_MASK) != TYPE_FILE || !node->size)
 		return true;
+	/*@ assert node_good(image, number); */
+	/*@ assert file_good(image->header, node); */
 	const uint8_t *digests = image->bytes + image->header->digests_offset;
 	uint64_t first = (node->offset - image->header->data_offset) / SYSIMG_BLOCK;
+	/*@ loop invariant (i - 1) * SYSIMG_BLOCK < node->size;
+	    loop assigns i;
+	    loop variant node->size - i;
+	*/
 	for (uint64_t i = 0; i < blocks(node->size); i++) {
 		uint8_t digest[SYSIMG_DIGEST_BYTES];
 		blake3_hash(digest, image->bytes + node->offset + i * SYSIMG_BLOCK, SYSIMG_BLOCK);

@@ -3,9 +3,13 @@
 
 #include <text.h>
 
+/*@ requires \valid_read(at + (0 .. 1));
+    assigns \nothing;
+    ensures \result == at[0] + 256 * at[1];
+*/
 static uint16_t get16(const uint8_t *at)
 {
-	return (uint16_t)(at[0] | at[1] << 8);
+	return (uint16_t)(at[0] + at[1] * 256);
 }
 
 /* 9.6.1 */
@@ -26,6 +30,11 @@ bool usb_device_parse(const uint8_t *data, size_t bytes, struct usb_device *devi
 }
 
 /* 9.6.6. An endpoint that cannot be is left out. */
+/*@ requires \valid(interface) && interface_good(interface) && \valid_read(data + (0 .. 6));
+    assigns *interface;
+    ensures interface_good(interface);
+    ensures \result == \null || \exists integer i; 0 <= i < interface->endpoint_count && \result == &interface->endpoints[i];
+*/
 static struct usb_endpoint *endpoint_add(struct usb_interface *interface, const uint8_t *data)
 {
 	struct usb_endpoint endpoint = {.number = data[2] & 15,
@@ -36,6 +45,10 @@ static struct usb_endpoint *endpoint_add(struct usb_interface *interface, const 
 	if (!endpoint.number || !endpoint.packet_bytes || endpoint.packet_bytes > 1024 ||
 	    interface->endpoint_count == USB_ENDPOINTS_MAX)
 		return 0;
+	/*@ loop invariant i <= interface->endpoint_count;
+	    loop assigns i;
+	    loop variant interface->endpoint_count - i;
+	*/
 	for (unsigned i = 0; i < interface->endpoint_count; i++)
 		if (interface->endpoints[i].number == endpoint.number &&
 		    interface->endpoints[i].in == endpoint.in)
@@ -55,10 +68,20 @@ bool usb_configuration_parse(const uint8_t *data, size_t bytes, struct usb_confi
 	if (get16(data + 2) < bytes)
 		bytes = get16(data + 2);
 	*configuration = (struct usb_configuration){.value = data[5]};
-	for (size_t at = data[0]; at + 2 <= bytes; at += data[at]) {
+	size_t at = data[0];
+	/*@ loop invariant 9 <= at && configuration_good(configuration);
+	    loop invariant interface == \null || \exists integer i; 0 <= i < configuration->interface_count &&
+	      interface == &configuration->interfaces[i];
+	    loop invariant endpoint == \null || \exists integer i, k; 0 <= i < configuration->interface_count &&
+	      0 <= k < configuration->interfaces[i].endpoint_count && endpoint == &configuration->interfaces[i].endpoints[k];
+	    loop assigns at, interface, endpoint, *configuration;
+	    loop variant bytes - at;
+	*/
+	while (at < bytes && bytes - at >= 2) {
 		const uint8_t *part = data + at;
 		if (part[0] < 2 || part[0] > bytes - at)
 			break;
+		at += part[0];
 		switch (part[1]) {
 		case USB_INTERFACE:
 			endpoint = 0;
@@ -109,10 +132,18 @@ bool usb_string_parse(const uint8_t *data, size_t bytes, char *text, size_t room
 		return false;
 	if (data[0] < bytes)
 		bytes = data[0];
-	for (size_t at = 2; at + 2 <= bytes && length + 1 < room; at += 2) {
+	/*@ loop invariant 2 <= at && length < room;
+	    loop assigns at, length, text[0 .. room - 1];
+	    loop variant room - length;
+	*/
+	for (size_t at = 2; at < bytes && bytes - at >= 2 && length + 1 < room; at += 2) {
 		uint16_t unit = get16(data + at);
 		text[length++] = (char)(unit >= 0x20 && unit < 0x7f ? unit : '-');
 	}
+	/*@ loop invariant length < room;
+	    loop assigns length;
+	    loop variant length;
+	*/
 	while (length && text[length - 1] == ' ')
 		length--;
 	text[length] = 0;
@@ -121,6 +152,10 @@ bool usb_string_parse(const uint8_t *data, size_t bytes, char *text, size_t room
 
 const struct usb_endpoint *usb_endpoint_find(const struct usb_interface *interface, uint8_t transfer, bool in)
 {
+	/*@ loop invariant i <= interface->endpoint_count;
+	    loop assigns i;
+	    loop variant interface->endpoint_count - i;
+	*/
 	for (unsigned i = 0; i < interface->endpoint_count; i++)
 		if (interface->endpoints[i].transfer == transfer && interface->endpoints[i].in == in)
 			return &interface->endpoints[i];

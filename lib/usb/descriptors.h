@@ -70,15 +70,44 @@ struct usb_hub {
 	unsigned power_on_ms; /* until a port's power is good */
 };
 
+/*@ predicate interface_good(struct usb_interface *interface) = interface->endpoint_count <= USB_ENDPOINTS_MAX;
+    predicate configuration_good(struct usb_configuration *configuration) =
+      configuration->interface_count <= USB_INTERFACES_MAX &&
+      \forall integer i; 0 <= i < configuration->interface_count ==> interface_good(&configuration->interfaces[i]);
+*/
+
 /* Each: false when BYTES at DATA are no such descriptor. */
+/*@ requires \valid_read(data + (0 .. bytes - 1)) && \valid(device) && \separated(device, data + (0 .. bytes - 1));
+    assigns *device;
+    ensures \result ==> 0 < device->configurations;
+*/
 bool usb_device_parse(const uint8_t *data, size_t bytes, struct usb_device *device);
+/*@ requires \valid_read(data + (0 .. bytes - 1)) && \valid(configuration) && \separated(configuration, data + (0 .. bytes - 1));
+    assigns *configuration;
+    ensures \result ==> 0 < configuration->interface_count && configuration_good(configuration);
+*/
 bool usb_configuration_parse(const uint8_t *data, size_t bytes, struct usb_configuration *configuration);
+/*@ requires \valid_read(data + (0 .. bytes - 1)) && \valid(hub) && \separated(hub, data + (0 .. bytes - 1));
+    assigns *hub;
+    ensures \result ==> 0 < hub->ports <= USB_HUB_PORTS_MAX;
+*/
 bool usb_hub_parse(const uint8_t *data, size_t bytes, struct usb_hub *hub);
 /* The printable ASCII characters of a string descriptor, others as "-", NUL-ended in ROOM bytes. */
+/*@ requires \valid_read(data + (0 .. bytes - 1)) && \valid(text + (0 .. room - 1)) && \separated(text + (0 .. room - 1), data + (0 .. bytes - 1));
+    assigns text[0 .. room - 1];
+    ensures 0 < room ==> \exists integer n; 0 <= n < room && text[n] == 0;
+*/
 bool usb_string_parse(const uint8_t *data, size_t bytes, char *text, size_t room);
 /* The endpoint of INTERFACE with that kind and direction; 0: none. */
+/*@ requires \valid_read(interface) && interface_good(interface);
+    assigns \nothing;
+    ensures \result == \null || \valid_read(\result) && \result->transfer == transfer;
+*/
 const struct usb_endpoint *usb_endpoint_find(const struct usb_interface *interface, uint8_t transfer,
                                              bool in);
 /* Whether a device of SPEED can have a bulk or interrupt endpoint with such packets: USB2, 5.7.3 and 5.8.3; Universal
  * Serial Bus 3.2, 9.6.6. */
+/*@ requires \valid_read(endpoint);
+    assigns \nothing;
+*/
 bool usb_endpoint_fits(const struct usb_endpoint *endpoint, enum usb_speed speed);

@@ -8,6 +8,7 @@ CAST = "Typed+Cast"
 KERNEL = [f"kernel/{folder}" for folder in
           ("call", "guest", "device", "ipc", "thread", "unit", "memory", "sched", "object", "quota", "arch", "base", "sim")]
 OPEN = "nothing is stated of it in the code: its goals were open"
+LARGE = "it assigns a large structure as a whole: some goals of its contract were open"
 LIFE = "the objects and locks of the kernel have no contracts yet"
 
 FILES = {
@@ -22,6 +23,15 @@ FILES = {
         "include": ["boot/loader"], "model": CAST,
         "functions": ["read", "header_read", "segment_read", "header_check", "segment_check", "elf_check"],
         "without": {name: "of a file that elf_check has passed; its test and fuzzer cover it" for name in ("elf_access", "elf_place")}},
+    "boot/loader/acpi.c": {
+        "include": ["boot/loader"], "model": CAST,
+        "functions": ["read", "sum_is_zero", "table_view", "field", "add_cpu", "parse_madt_entry", "parse_madt", "parse_byte",
+                      "parse_sleep", "parse_fadt", "find_root"],
+        "without": {"acpi_parse": LARGE}},
+    "boot/loader/memory.c": {
+        "include": ["boot/loader"],
+        "functions": ["strictness", "range_end", "remove_at", "insert_at", "insert", "memory_claim", "memory_add",
+                      "memory_allocate", "memory_end"]},
     "boot/loader/string.c": {
         "include": ["boot/loader"], "model": CAST,
         "functions": ["memcmp", "strlen", "strncmp", "strcmp"],
@@ -31,6 +41,26 @@ FILES = {
         "functions": ["memcmp", "memchr", "strlen", "strnlen", "strcmp", "strncmp", "strchr", "strrchr", "text_copy"],
         "without": {"memcpy": "the processor's instruction", "memset": "the processor's instruction",
                     "memmove": "compares addresses of different objects"}},
+    "lib/holon/elf.c": {
+        "include": ["lib/holon"], "model": CAST,
+        "functions": ["read", "program_read", "segment_valid", "elf_parse"]},
+    "lib/manifest/manifest.c": {
+        "include": ["lib/manifest", "lib/holon"], "model": CAST,
+        "functions": ["word_equals", "word_copy", "word_number", "word_time", "parse_budget", "plain_kind", "parse_argument",
+                      "parse_channel", "parse_command", "parse_resident", "parse_limit", "parse_unit",
+                      "manifest_budget_share", "manifest_gives", "unit_finish", "line_split"],
+        "without": dict({name: LARGE for name in ("parse_line", "manifest_parse")},
+                        parse_give="one goal of its contract was open")},
+    "lib/sysimg/sysimg.c": {
+        "include": ["lib/sysimg"], "model": CAST,
+        "functions": ["blocks", "inside", "check_header", "node_valid", "check_nodes", "compare", "sysimg_lookup", "sysimg_path",
+                      "sysimg_entry", "sysimg_verify"],
+        "without": {name: "sees the bytes as structures" for name in ("metadata_valid", "sysimg_open")}},
+    "lib/usb/descriptors.c": {
+        "include": ["lib/usb", "lib/holon"],
+        "functions": ["get16", "usb_device_parse", "endpoint_add", "usb_hub_parse", "usb_string_parse", "usb_endpoint_find",
+                      "usb_endpoint_fits"],
+        "without": {"usb_configuration_parse": LARGE}},
     "lib/trust/record.c": {
         "include": ["lib/trust"], "model": CAST,
         "functions": ["load", "store", "record_error_text", "record_number", "record_next", "is_text", "compare",
@@ -38,16 +68,18 @@ FILES = {
                       "record_put_number", "record_list_begin", "record_list_add", "record_list_end", "record_end"]},
     "kernel/sched/budget.c": {
         "include": KERNEL,
-        "functions": ["refill_at", "refills_init", "refill_pop", "refills_available", "refills_next", "budget_share"],
+        "functions": ["refill_at", "refills_init", "refill_pop", "refills_available", "refills_next", "budget_share",
+                      "budget_check"],
         "without": dict({name: OPEN for name in ("refill_append", "refills_charge", "refills_activate")},
                         **{name: LIFE for name in
-                           ("budget_check", "budget_replenish", "budget_configure", "budget_setup", "share_change",
+                           ("budget_replenish", "budget_configure", "budget_setup", "share_change",
                             "budget_teardown", "budget_create", "sys_budget_create", "sys_budget_configure",
                             "sys_budget_info")})},
 }
 
 # FILE, function whose proof must break, text (its first place counts), what stands there instead.
 BUNDLE, HANDOFF, ELF = "boot/loader/bundle.c", "boot/loader/handoff_check.c", "boot/loader/elf.c"
+ACPI, MANIFEST, IMAGE = "boot/loader/acpi.c", "lib/manifest/manifest.c", "lib/sysimg/sysimg.c"
 STRING, TEXT, RECORD, BUDGET = "boot/loader/string.c", "lib/holon/text.c", "lib/trust/record.c", "kernel/sched/budget.c"
 MUTANTS = [
     (BUNDLE, "entry_check", "length < sizeof(entry->name) && entry", "length <= sizeof(entry->name) && entry"),
@@ -79,6 +111,13 @@ MUTANTS = [
     (RECORD, "take", "count > writer->room - writer->count", "count > writer->room"),
     (BUDGET, "refill_pop", "(refills->head + 1) % REFILLS_MAX", "refills->head + 1"),
     (BUDGET, "budget_share", "+ spec->period_ns - 1)", ")"),
+    (ACPI, "table_view", "table->length < HEADER_BYTES || ", ""),
+    (ACPI, "add_cpu", "info->cpu_count >= ACPI_CPUS", "info->cpu_count > ACPI_CPUS"),
+    (ACPI, "parse_madt", "length > table->length - at", "length > table->length"),
+    (ACPI, "parse_madt_entry", "entry[3] < ACPI_OVERRIDES", "entry[3] <= ACPI_OVERRIDES"),
+    (MANIFEST, "word_copy", "line->lengths[index] >= size", "line->lengths[index] > size"),
+    (IMAGE, "inside", "offset <= limit && ", ""),
+    (IMAGE, "check_header", "header->entry_count > limit / sizeof(struct sysimg_entry) ||", ""),
 ]
 
 # The same for changes that change nothing: the proof must stand.

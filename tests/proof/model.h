@@ -76,6 +76,18 @@ char *strchr(const char *text, int value);
 */
 char *strrchr(const char *text, int value);
 
+/*@ requires \valid(digest + (0 .. 31)) && \valid_read((uint8_t *)data + (0 .. length - 1));
+    assigns digest[0 .. 31];
+*/
+void blake3_hash(uint8_t digest[32], const void *data, size_t length);
+
+/* Whatever shows the firmware's tables to their readers: bytes that may be read, or none. */
+/*@ assigns \nothing;
+    ensures \result == \null || \valid_read((uint8_t *)\result + (0 .. bytes - 1));
+*/
+const void *view_any(unsigned slot, uint64_t physical, uint64_t bytes);
+#define view(slot, physical, bytes) view_any(slot, physical, bytes)
+
 /* Atomic operations of one thread of control. */
 #define __atomic_load_n(place, order)           (*(place))
 #define __atomic_store_n(place, value, order)   ((void)(*(place) = (value)))
