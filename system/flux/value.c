@@ -178,7 +178,7 @@ static void put_quoted_classic(struct writer *w, struct string *s)
 	put(w, &quote, 1);
 	for (size_t i = 0; i < s->length; i++) {
 		unsigned char c = (unsigned char)bytes[i];
-		if (c == quote || c == '\\')
+		if (bytes[i] == quote || c == '\\')
 			put(w, escape, (size_t)snprintf(escape, sizeof(escape), "\\%c", c));
 		else if (c == '\n' || c == '\t' || c == '\r')
 			put_text(w, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
