@@ -39,8 +39,9 @@ static uint64_t now_ns(clockid_t clock)
 static void push(struct grey **all, size_t *count, size_t *capacity, struct grey grey)
 {
 	if (*count == *capacity) {
-		*capacity = *capacity ? *capacity * 2 : 1024;
-		*all = must_realloc(*all, *capacity * sizeof(struct grey));
+		size_t more = *capacity ? *capacity * 2 : 1024;
+		*all = pages_grow(*all, *capacity * sizeof(struct grey), more * sizeof(struct grey));
+		*capacity = more;
 	}
 	(*all)[(*count)++] = grey;
 }

@@ -123,6 +123,9 @@ void block_push(struct block_list *list, struct block *b);
 void heap_free(struct vm *vm, void *bytes, size_t size);
 void junk_release(struct heap *heap, size_t most);
 void *must_realloc(void *old, size_t size);
+/* A stack of the collector, grown to so many bytes. Its pages come from the system: malloc, asked for much at once, first puts in order all
+ * that was given back to it, which took ten milliseconds in a pause. */
+void *pages_grow(void *old, size_t from, size_t to);
 void heap_use_large_pages(struct heap *heap); /* to be called now and then */
 
 /* The same, never raising: for what must not be broken off in the middle. */

@@ -40,14 +40,33 @@ void heap_init(struct heap *heap, size_t limit)
 	heap->major_at = MAJOR_LEAST;
 }
 
+static _Noreturn void out_of_memory(void)
+{
+	fputs("flux: the machine has no memory left\n", stderr);
+	abort();
+}
+
 void *must_realloc(void *old, size_t size)
 {
 	void *p = realloc(old, size ? size : 1);
-	if (!p) {
-		fputs("flux: the machine has no memory left\n", stderr);
-		abort();
-	}
+	if (!p)
+		out_of_memory();
 	return p;
+}
+
+void *pages_grow(void *old, size_t from, size_t to)
+{
+	void *p = from ? mremap(old, from, to, MREMAP_MAYMOVE)
+	               : mmap(NULL, to, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		out_of_memory();
+	return p;
+}
+
+static void pages_free(void *pages, size_t size)
+{
+	if (size)
+		munmap(pages, size);
 }
 
 /*
@@ -347,10 +366,10 @@ void heap_deinit(struct vm *vm)
 	}
 	junk_release(heap, SIZE_MAX);
 	free(heap->large);
-	free(heap->greys);
-	free(heap->minors);
-	free(heap->pieces);
-	free(heap->minor_pieces);
+	pages_free(heap->greys, heap->grey_capacity * sizeof(struct grey));
+	pages_free(heap->minors, heap->minor_capacity * sizeof(struct grey));
+	pages_free(heap->pieces, heap->piece_capacity * sizeof(struct grey));
+	pages_free(heap->minor_pieces, heap->minor_piece_capacity * sizeof(struct grey));
 	free(heap->junk);
 	free(heap->remembered);
 }
