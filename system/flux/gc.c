@@ -382,14 +382,21 @@ static bool minor(struct vm *vm, ptrdiff_t work)
 	struct heap *heap = &vm->heap;
 	if (!heap->minor_open) {
 		heap->survivors = 0;
-		heap->minor_steps = 0;
+		heap->minor_steps = heap->log_steps = 0;
 		heap->minor_open = true;
 	}
-	/* A program that makes more than is looked at would keep it open for ever: steps grow. */
-	unsigned more = heap->minor_steps++ / 64;
-	heap->work = more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
+	/* A program that makes more than is looked at would keep it open for ever: steps grow, slowly while they go through the logs of
+	 * open timelines, which are long and seldom grow as fast. */
+	unsigned more = (heap->minor_steps++ - heap->log_steps / 64 * 63) / 64;
+	heap->granted = heap->work = more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
 	vm_mark_roots(vm);
-	if (!drain_remembered(vm) || !timelines_mark(vm) || !drain_minor(vm))
+	if (!drain_remembered(vm))
+		return false;
+	if (!timelines_mark(vm)) {
+		heap->log_steps++;
+		return false;
+	}
+	if (!drain_minor(vm))
 		return false;
 	heap->minor_open = false;
 	heap_use_large_pages(heap);
@@ -556,7 +563,7 @@ void gc_collect(struct vm *vm)
 		slice = PTRDIFF_MAX;
 	if (due) {
 		done = minor(vm, minor_work);
-		used += minor_work - heap->work;
+		used += heap->granted - heap->work;
 	}
 	if (!due || done) {
 		bool began = heap->marking || heap->sweeping;

@@ -65,11 +65,12 @@ struct heap {
 	size_t external; /* bytes beside objects, allocated since then */
 	ptrdiff_t work;  /* left in this step */
 	size_t young_limit;
-	size_t step_at;  /* at this many young bytes the next step is due */
-	bool minor_open; /* a minor collection is not done */
-	unsigned minor_steps;
-	size_t survivors; /* objects that a minor collection reached */
-	size_t live;      /* bytes in use, estimated */
+	size_t step_at;                  /* at this many young bytes the next step is due */
+	bool minor_open;                 /* a minor collection is not done */
+	unsigned minor_steps, log_steps; /* of this minor collection; those that the logs of timelines took */
+	ptrdiff_t granted;               /* work of its last step */
+	size_t survivors;                /* objects that a minor collection reached */
+	size_t live;                     /* bytes in use, estimated */
 	size_t blocks;
 	size_t limit;       /* memory limit in bytes */
 	bool large_pages;   /* malloc takes its memory in large steps */
