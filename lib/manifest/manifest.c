@@ -463,7 +463,7 @@ static const char *unit_finish(struct manifest_unit *unit)
 	return unit->cpu_share + manifest_budget_share(unit) > 1000000 ? "more than the whole of a CPU" : 0;
 }
 
-/* Takes the line at *AT apart and passes it; false: it has too many words. */
+/* Takes the line at *AT apart and passes it; false: it has too many words, or a zero byte in one. */
 /*@ requires \valid(line) && \valid(at) && \valid_read(text + (0 .. size - 1)) && *at < size;
     requires \base_addr(line) != \base_addr(at) && \base_addr(line) != \base_addr(text) && \base_addr(at) != \base_addr(text);
     assigns *line, *at;
@@ -487,16 +487,16 @@ static bool line_split(struct line *line, const char *text, size_t size, size_t 
 			++*at;
 			continue;
 		}
-		if (line->count == WORDS_MAX)
+		if (line->count == WORDS_MAX || !c)
 			return false;
 		size_t start = *at;
 		/*@ loop invariant start <= *at <= size;
-		    loop invariant *at == start ==> text[start] == c && c != '\n' && c != ' ' && c != '\t' && c != '\r';
+		    loop invariant *at == start ==> text[start] == c && c && c != '\n' && c != ' ' && c != '\t' && c != '\r';
 		    loop assigns *at;
 		    loop variant size - *at;
 		*/
-		while (*at < size && text[*at] != '\n' && text[*at] != ' ' && text[*at] != '\t' &&
-		       text[*at] != '\r')
+		while (*at < size && text[*at] && text[*at] != '\n' && text[*at] != ' ' &&
+		       text[*at] != '\t' && text[*at] != '\r')
 			++*at;
 		line->words[line->count] = text + start;
 		line->lengths[line->count++] = *at - start;
@@ -519,7 +519,7 @@ const char *manifest_parse(struct manifest *manifest, const char *text, size_t s
 		struct line line;
 		++*number;
 		if (!line_split(&line, text, size, &at))
-			return "too many words";
+			return "too many words, or a zero byte";
 		const char *wrong = line.count ? parse_line(manifest, &line) : 0;
 		if (wrong)
 			return wrong;

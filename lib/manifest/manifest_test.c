@@ -161,6 +161,10 @@ int main(int count, char **arguments)
 	                           refused("unit a\ngive registers r 0xfed40000 0\n", 2) &&
 	                           refused("unit a\ngive registers r 0xfffff000 8K\n", 2) &&
 	                           refused("unit a\ngive registers r 0x100000000 4K\n", 2));
+	static const char zero[] = "unit a\nprogram x\0y\n";
+	unsigned at = 0;
+	check("a zero byte in a word",
+	      manifest_parse(&manifest, zero, sizeof(zero) - 1, &at) != NULL && at == 2);
 	check("too many words", refused("unit a\ngive port p 1 1 1\n", 2));
 	char text[4096];
 	int length = snprintf(text, sizeof(text), "unit a\nprogram x\n");

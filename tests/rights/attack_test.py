@@ -77,7 +77,7 @@ def manifest():
         elif words[:1] in (["serve"], ["use"]):
             needed[unit].add(words[1])
         elif words[:1] == ["give"]:
-            if words[1] in ("port", "irq"):
+            if words[1] in ("port", "irq", "registers"):
                 needed[unit].add(words[2])
             elif words[1] == "stream":
                 needed[unit] |= {"stream", "stream-event", "stream-peer"}
