@@ -187,6 +187,7 @@ void dag_enter_epoch(struct dag *dag, const struct dag_order *order)
 		dag->proposed_round = 0;
 		dag->vote_count = 0;
 		dag->votes_us = 0;
+		memset(dag->headed, 0, sizeof(dag->headed));
 		blob_release(dag->own_waiting);
 		dag->own_waiting = NULL;
 	}

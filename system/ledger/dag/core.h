@@ -129,7 +129,8 @@ struct dag {
 	uint64_t active_round;          /* there is payload to order as long as rounds are below this */
 	uint64_t dirty_low, dirty_high; /* rounds whose candidates must be looked at again */
 	bool weak_waiters;
-	uint64_t candidate_top; /* no candidate lies above */
+	uint64_t candidate_top;              /* no candidate lies above */
+	uint64_t headed[DAG_MAX_VALIDATORS]; /* the highest round of each author's headers in this epoch */
 
 	/* What we voted for up to this round of the epoch is forgotten: we vote there no more. In the log, too, as long as
 	 * the state there begins below it. */

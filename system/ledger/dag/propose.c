@@ -6,19 +6,30 @@
  */
 #include "ledger/dag/core.h"
 
-/* Whether waiting longer in `round` could still help its leader, or the votes for the leader before. */
+/*
+ * Whether an author has gone on to later rounds without a header of this one: who falls behind proposes above the highest quorum, and
+ * nothing of the rounds between will come. An author's headers reach us in their order.
+ */
+static bool passed_over(const struct dag *dag, uint64_t round, unsigned author)
+{
+	const struct slot *slot = dag->slots[round % DAG_WINDOW][author];
+	return dag->headed[author] > round && (!slot || !slot->candidates);
+}
+
+/* Whether nothing that may still come in `round` could help its leader, or the votes for the leader before. */
 static bool leader_settled(const struct dag *dag, uint64_t round)
 {
 	int leader = order_leader(&dag->order, round);
 	uint64_t present = store_present(dag->store, round);
-	if (leader >= 0 && leader != (int)dag->config.self && !(present >> leader & 1))
+	if (leader >= 0 && leader != (int)dag->config.self && !(present >> leader & 1) &&
+	    !passed_over(dag, round, (unsigned)leader))
 		return false;
 	int before = round > 1 ? order_leader(&dag->order, round - 1) : -1;
 	struct dag_vertex *vertex = before >= 0 ? store_slot(dag->store, round - 1, (unsigned)before) : NULL;
 	if (!vertex)
 		return true;
 	/* Enough votes to commit it, or so many against that it cannot be. */
-	unsigned in_favour = 0, total = 0,
+	unsigned in_favour = 0, total = 0, passed = 0,
 	         enough = dag->config.mode == DAG_CERTIFIED ? committee_validity(dag->order.committee.size)
 	                                                    : committee_quorum(dag->order.committee.size);
 	for (uint64_t left = present; left; left &= left - 1, total++) {
@@ -27,8 +38,10 @@ static bool leader_settled(const struct dag *dag, uint64_t round)
 		                          (unsigned)before, &named) &&
 		             digest_equal(&named, &vertex->ref.digest);
 	}
+	for (uint64_t left = dag->order.committee.members & ~present; left; left &= left - 1)
+		passed += passed_over(dag, round, (unsigned)__builtin_ctzll(left));
 	return in_favour >= enough || total - in_favour >= committee_quorum(dag->order.committee.size) ||
-	       total == dag->order.committee.size;
+	       total + passed == dag->order.committee.size;
 }
 
 /* The round we may propose now or later: one above the highest with a quorum; 0 if we have proposed there. */

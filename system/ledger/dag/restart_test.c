@@ -26,13 +26,14 @@ static bool verify(void *context, unsigned validator, enum dag_message purpose,
 	return signature[0] == 0x5a;
 }
 
-static struct dag *create(void)
+static struct dag *create_mode(enum dag_mode mode)
 {
 	struct dag_config config = {.self = 0,
+	                            .mode = mode,
 	                            .members = 15,
 	                            .validators = 15,
 	                            .signer = {NULL, SIGNATURE, sign, verify},
-	                            .leader_timeout_us = 1000,
+	                            .leader_timeout_us = 5000,
 	                            .round_us = 100,
 	                            .vote_us = VOTE_US,
 	                            .idle_us = 1000,
@@ -42,17 +43,33 @@ static struct dag *create(void)
 	return dag_create(&config);
 }
 
+static struct dag *create(void)
+{
+	return create_mode(DAG_CERTIFIED);
+}
+
+/* A header by the author; of a round above the first with the links of a quorum to nothing that is there. */
+static void offer_round(struct dag *dag, enum dag_mode mode, unsigned author, uint64_t round)
+{
+	unsigned links = round > 1 ? 3 : 0;
+	struct blob *header = blob_create(WIRE_HEADER_HEAD + links * WIRE_STRONG_ENTRY + SIGNATURE);
+	memset(header->data, 0x5a, header->size);
+	memset(header->data, 0, WIRE_HEADER_HEAD + links * WIRE_STRONG_ENTRY);
+	header->data[0] = DAG_HEADER;
+	header->data[1] = (uint8_t)mode;
+	store_le16(header->data + 2, (uint16_t)author);
+	store_le64(header->data + 12, round);
+	store_le16(header->data + 30, (uint16_t)links);
+	for (unsigned i = 0; i < links; i++)
+		store_le16(header->data + WIRE_HEADER_HEAD + i * WIRE_STRONG_ENTRY, (uint16_t)i);
+	dag_receive(dag, author, header);
+	blob_release(header);
+}
+
 /* A header of round 1 by the author. */
 static void offer_header(struct dag *dag, unsigned author)
 {
-	struct blob *header = blob_create(WIRE_HEADER_HEAD + SIGNATURE);
-	memset(header->data, 0x5a, header->size);
-	memset(header->data, 0, WIRE_HEADER_HEAD);
-	header->data[0] = DAG_HEADER;
-	store_le16(header->data + 2, (uint16_t)author);
-	store_le64(header->data + 12, 1);
-	dag_receive(dag, author, header);
-	blob_release(header);
+	offer_round(dag, DAG_CERTIFIED, author, 1);
 }
 
 /* Whether a validator whose log holds this record votes for a header of round 1 by author 1. */
@@ -231,6 +248,45 @@ static void test_votes_together(void)
 	dag_destroy(dag);
 }
 
+/* Whether our header of the round leaves at that moment. */
+static bool proposes_at(struct dag *dag, uint64_t now_us, uint64_t round)
+{
+	bool proposed = false;
+	dag_tick(dag, now_us, 1);
+	dag_flush(dag);
+	dag_persisted(dag, UINT64_MAX / 2);
+	dag_flush(dag);
+	for (struct dag_effect *effect; (effect = dag_next_effect(dag));) {
+		struct dag_effect mine = *effect;
+		proposed |= mine.kind == DAG_SEND && mine.blob->data[0] == DAG_HEADER &&
+		            load_le64(mine.blob->data + 12) == round;
+		dag_effect_release(&mine);
+	}
+	return proposed;
+}
+
+/* A leader that fell behind and went on above its round is not waited for; one of which nothing is known is. */
+static void test_leader_passed(void)
+{
+	unsigned waited = 0, gone_on = 0;
+	for (unsigned absent = 1; absent < 4; absent++) {
+		struct dag *dag = create_mode(DAG_UNCERTIFIED);
+		dag_begin(dag, 1000, 1, 0);
+		bool first = proposes_at(dag, 2001, 1);
+		for (unsigned author = 1; author < 4; author++)
+			if (author != absent)
+				offer_round(dag, DAG_UNCERTIFIED, author, 1);
+		if (first && !proposes_at(dag, 3500, 2)) {
+			waited++;
+			offer_round(dag, DAG_UNCERTIFIED, absent, 2);
+			gone_on += proposes_at(dag, 3501, 2);
+		}
+		dag_destroy(dag);
+	}
+	check(waited == 1 && gone_on == 1,
+	      "propose: a leader that went on without its round is not waited for");
+}
+
 /* What the log led to is known after the first turn, and not before; who cannot execute it asks for a state. */
 static void test_recovered(void)
 {
@@ -262,6 +318,7 @@ int main(void)
 {
 	test_recovered();
 	test_votes_together();
+	test_leader_passed();
 	test_votes_again();
 	test_lagging_log();
 	return test_finish();

@@ -157,6 +157,8 @@ void receive_header(struct dag *dag, unsigned peer, struct blob *blob, bool trus
 		return;
 	if (!trusted && !dag_verify(dag, ref.author, DAG_HEADER, &ref.digest, view.signature))
 		return;
+	if (ref.round > dag->headed[ref.author])
+		dag->headed[ref.author] = ref.round;
 	/* A header of ours that our log does not know: never another one for that round. */
 	if (ref.author == dag->config.self && ref.round > dag->proposed_round)
 		dag->proposed_round = ref.round;
