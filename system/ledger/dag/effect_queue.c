@@ -13,7 +13,9 @@ void effect_queue_push(struct effect_queue *queue, const struct dag_effect *effe
 		for (unsigned i = 0; i < queue->count; i++)
 			effects[i] = queue->effects[(queue->first + i) % queue->room];
 		free(queue->effects);
-		*queue = (struct effect_queue){effects, 0, queue->count, room};
+		queue->effects = effects;
+		queue->first = 0;
+		queue->room = room;
 	}
 	queue->effects[(queue->first + queue->count++) % queue->room] = *effect;
 }
