@@ -36,12 +36,12 @@ def good(*words, **options):
     return run(*words, status=0, **options).returncode == 0
 
 
-def wait_for(condition):
+def wait_for(condition, pause=0.1):
     end = time.monotonic() + 60 * SCALE
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.1)
+        time.sleep(pause)
     return False
 
 
@@ -200,28 +200,33 @@ def mirrors_and_streams(work, key):
 
 
 def rekey(work):
-    """New keys for everything, over a SIGKILL in the midst of it."""
+    """New keys for everything, over a SIGKILL in the midst of it: with more contents where it was over before."""
     old, new, disk = work / "old-key", work / "new-key", work / "rekeyed"
     old.write_bytes(os.urandom(32))
     new.write_bytes(os.urandom(32))
-    raw = work / "contents"
-    raw.write_bytes(os.urandom(40 << 20))
-    good("import", disk, raw, "--key-file", old)
-    good("snapshot", disk, "s", "--key-file", old)
+    raw, back = work / "contents", work / "contents-back"
     begin = ("rekey", disk, "--key-file", old, "--new-key-file", new)
-    check("rekey is refused over a snapshot, and asks", run(*begin, "--yes").returncode == 3
-          and good("delete", disk, "s", "--key-file", old, "--yes") and run(*begin).returncode == 3)
-    before = disk.stat().st_mtime_ns
-    process = subprocess.Popen([TOOL, *map(str, begin), "--yes"], stderr=subprocess.DEVNULL)
-    wait_for(lambda: disk.stat().st_mtime_ns != before or process.poll() is not None)
-    process.kill()
-    process.wait()
-    began = run("check", disk, "--key-file", new).returncode == 0
-    key = new if began else old
-    check("what was cut off is whole", good("check", disk, "--data", "--key-file", key))
-    again = ("rekey", disk, "--key-file", key) + (() if began else ("--new-key-file", new))
-    back = work / "contents-back"
-    check("and goes on", good(*again, "--yes") and good("check", disk, "--data", "--key-file", new)
+    for megabytes in (40, 160, 640):
+        disk.unlink(missing_ok=True)
+        raw.write_bytes(os.urandom(megabytes << 20))
+        good("import", disk, raw, "--key-file", old)
+        if megabytes == 40:
+            good("snapshot", disk, "s", "--key-file", old)
+            check("rekey is refused over a snapshot, and asks", run(*begin, "--yes").returncode == 3
+                  and good("delete", disk, "s", "--key-file", old, "--yes") and run(*begin).returncode == 3)
+        before = disk.stat().st_mtime_ns
+        process = subprocess.Popen([TOOL, *map(str, begin), "--yes"], stderr=subprocess.DEVNULL)
+        wait_for(lambda: disk.stat().st_mtime_ns != before or process.poll() is not None, 0.002)
+        process.kill()
+        process.wait()
+        began = run("check", disk, "--key-file", new).returncode == 0
+        key = new if began else old
+        whole = good("check", disk, "--data", "--key-file", key)
+        again = run("rekey", disk, "--key-file", key, *(() if began else ("--new-key-file", new)), "--yes")
+        if b"say what the new slot opens with" not in again.stderr:
+            break
+    check("what was cut off is whole", whole)
+    check("and goes on", again.returncode == 0 and good("check", disk, "--data", "--key-file", new)
           and good("export", disk, back, "--key-file", new) and back.read_bytes() == raw.read_bytes())
     check("the old key opens nothing", run("check", disk, "--key-file", old).returncode == 3
           and good("snapshot", disk, "s", "--key-file", new))
