@@ -4,7 +4,6 @@
 
 #define EXTENDED 0xe0
 #define PAUSE    0xe1
-#define RELEASE  0x80
 #define ESCAPE   0x1b
 
 enum key {
@@ -123,22 +122,26 @@ static uint32_t send_character(const struct keyboard *keyboard, uint8_t key, uin
 	return count;
 }
 
+bool keyboard_prefix_take(struct keyboard_prefix *prefix, uint8_t code, bool *extended)
+{
+	if (prefix->skip) {
+		prefix->skip--;
+		return false;
+	}
+	*extended = prefix->extended;
+	prefix->extended = code == EXTENDED;
+	prefix->skip = code == PAUSE ? 2 : 0;
+	return code != EXTENDED && code != PAUSE;
+}
+
 uint32_t keyboard_take(struct keyboard *keyboard, uint8_t code, bool cursor_keys,
                        uint8_t bytes[KEYBOARD_BYTES_MAX])
 {
-	if (keyboard->skip) {
-		keyboard->skip--;
+	bool extended;
+	if (!keyboard_prefix_take(&keyboard->prefix, code, &extended))
 		return 0;
-	}
-	if (code == EXTENDED || code == PAUSE) {
-		keyboard->extended = code == EXTENDED;
-		keyboard->skip = code == PAUSE ? 2 : 0;
-		return 0;
-	}
-	bool extended = keyboard->extended;
-	uint8_t key = code & (RELEASE - 1);
-	keyboard->extended = false;
-	if (modifier(keyboard, key, extended, !(code & RELEASE)) || code & RELEASE)
+	uint8_t key = code & (KEYBOARD_RELEASE - 1);
+	if (modifier(keyboard, key, extended, !(code & KEYBOARD_RELEASE)) || code & KEYBOARD_RELEASE)
 		return 0;
 	if (key >= KEY_PAD_FIRST && key <= KEY_PAD_LAST) {
 		unsigned index = key - KEY_PAD_FIRST;
@@ -194,13 +197,13 @@ uint32_t keyboard_codes(uint16_t usage, bool pressed, uint8_t codes[KEYBOARD_COD
 		return 0;
 	if (code & GREY)
 		codes[count++] = EXTENDED;
-	codes[count++] = (uint8_t)((code & ~GREY) | (pressed ? 0 : RELEASE));
+	codes[count++] = (uint8_t)((code & ~GREY) | (pressed ? 0 : KEYBOARD_RELEASE));
 	return count;
 }
 
 uint16_t keyboard_usage(uint8_t code, bool extended)
 {
-	uint8_t wanted = (uint8_t)((code & ~RELEASE) | (extended ? GREY : 0));
+	uint8_t wanted = (uint8_t)((code & ~KEYBOARD_RELEASE) | (extended ? GREY : 0));
 	for (uint16_t i = 0; i < sizeof(codes_of) && wanted; i++)
 		if (codes_of[i] == wanted)
 			return (uint16_t)(0x04 + i);

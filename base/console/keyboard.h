@@ -8,14 +8,22 @@
 
 #define KEYBOARD_BYTES_MAX 8
 #define KEYBOARD_CODES_MAX 2
+#define KEYBOARD_RELEASE   0x80 /* in a scan code: the key was let go */
 
-struct keyboard {
-	bool shift[2], control[2], alt[2]; /* left, right */
-	bool caps_lock, num_lock;
+/* What came before a scan code. */
+struct keyboard_prefix {
 	bool extended; /* 0xe0 seen */
 	uint8_t skip;  /* bytes left of a sequence that starts with 0xe1 (the pause key) */
 };
 
+struct keyboard {
+	bool shift[2], control[2], alt[2]; /* left, right */
+	bool caps_lock, num_lock;
+	struct keyboard_prefix prefix;
+};
+
+/* Takes one byte from the controller: whether it is a key's scan code, EXTENDED: behind 0xe0. The pause key has none. */
+bool keyboard_prefix_take(struct keyboard_prefix *prefix, uint8_t code, bool *extended);
 void keyboard_init(struct keyboard *keyboard);
 /* Takes one byte from the controller; returns how many bytes the key sends (often 0). CURSOR_KEYS: the
  * terminal's application mode. */

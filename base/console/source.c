@@ -2,12 +2,6 @@
 #include "source.h"
 
 #include "input.interface.h"
-#include "keyboard.h"
-
-#define EXTENDED   0xe0
-#define PAUSE      0xe1
-#define PAUSE_REST 2u
-#define RELEASE    0x80
 
 /* Whether EVENT says something new of a key. */
 static bool key_changes(struct source *source, const struct input_event *event)
@@ -32,18 +26,11 @@ void source_event(struct source *source, const struct input_event *event)
 
 void source_scan_code(struct source *source, uint8_t code)
 {
-	if (source->skip) {
-		source->skip--;
+	bool extended;
+	if (!keyboard_prefix_take(&source->prefix, code, &extended))
 		return;
-	}
-	if (code == EXTENDED || code == PAUSE) {
-		source->extended = code == EXTENDED;
-		source->skip = code == PAUSE ? PAUSE_REST : 0;
-		return;
-	}
 	struct input_event event = {
-	    .type = INPUT_KEY, .code = keyboard_usage(code, source->extended), .value = !(code & RELEASE)};
-	source->extended = false;
+	    .type = INPUT_KEY, .code = keyboard_usage(code, extended), .value = !(code & KEYBOARD_RELEASE)};
 	if (event.code)
 		source_event(source, &event);
 }

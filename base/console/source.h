@@ -5,6 +5,7 @@
 
 #include <holon.h>
 #include "input/input_queue.h"
+#include "keyboard.h"
 #include "mouse.h"
 
 #define SOURCE_BADGE (1ull << 32) /* of the capability to it: above those of units */
@@ -12,8 +13,7 @@
 struct source {
 	struct input_queue queue;
 	struct mouse mouse;
-	bool extended;       /* 0xe0 seen */
-	unsigned skip;       /* bytes left of a sequence that starts with 0xe1 */
+	struct keyboard_prefix prefix;
 	uint64_t pressed[4]; /* keys, by number */
 };
 
