@@ -3,14 +3,14 @@
 
 static bool anything(const struct input_queue *queue)
 {
-	return queue->put != queue->taken || queue->lost || !queue->read_once;
+	return queue->put != queue->taken || !queue->whole;
 }
 
 void input_queue_put(struct input_queue *queue, const struct input_event *event)
 {
 	if (queue->put - queue->taken == INPUT_QUEUE_EVENTS) { /* nobody reads */
 		queue->taken = queue->put;
-		queue->lost = true;
+		queue->whole = false;
 	}
 	queue->events[queue->put++ % INPUT_QUEUE_EVENTS] = *event;
 }
@@ -44,10 +44,9 @@ int64_t input_queue_read(struct input_queue *queue, const void **events, uint32_
 	static struct input_event answer[INPUT_AT_ONCE];
 	unsigned count = 0;
 
-	if (queue->lost || !queue->read_once)
+	if (!queue->whole)
 		answer[count++] = (struct input_event){.type = INPUT_LOST};
-	queue->lost = false;
-	queue->read_once = true;
+	queue->whole = true;
 	while (count < INPUT_AT_ONCE && queue->taken != queue->put)
 		answer[count++] = queue->events[queue->taken++ % INPUT_QUEUE_EVENTS];
 	queue->told = queue->taken != queue->put;

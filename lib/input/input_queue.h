@@ -10,7 +10,7 @@
 struct input_queue {
 	struct input_event events[INPUT_QUEUE_EVENTS];
 	uint32_t put, taken;
-	bool read_once, lost;
+	bool whole;       /* the reader knows of all that was dropped, and of its start */
 	handle_t watcher; /* 0: nobody */
 	uint64_t bits;
 	bool told; /* since it read all */
