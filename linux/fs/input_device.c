@@ -98,11 +98,6 @@ static uint16_t key_of(uint16_t usage)
 	           : 0;
 }
 
-static handle_t manager(void)
-{
-	return start_find(linux_start_info(), "control", 0);
-}
-
 /* ---- What comes ---- */
 
 static void put(struct device *device, uint16_t type, uint16_t code, int32_t value)
@@ -395,18 +390,18 @@ int input_device_open(struct vnode *vnode, struct file *file)
 
 void input_devices_make(struct vnode *directory)
 {
-	handle_t found = 0;
-	int64_t made = manager() ? event_create() : E_NOT_FOUND;
-	for (unsigned i = 0; i < DEVICES; i++)
-		list_init(&devices[i].readers);
-	if (made < 0)
+	handle_t control = start_find(linux_start_info(), "control", 0), found = 0;
+	if (!control || subkernel_input(control, current_page(), &found, clock_ns() + CALL_NS) < 0)
 		return;
-	event = (handle_t)made;
-	if (subkernel_input(manager(), current_page(), &found, clock_ns() + CALL_NS) < 0) {
-		cap_delete(event);
+	int64_t made = event_create();
+	if (made < 0) {
+		cap_delete(found);
 		return;
 	}
+	event = (handle_t)made;
 	source = found;
+	for (unsigned i = 0; i < DEVICES; i++)
+		list_init(&devices[i].readers);
 	struct vnode *folder = ramfs_make(directory, "input", S_IFDIR | 0755, 0);
 	for (unsigned i = 0; i < DEVICES && folder; i++) {
 		char name[16];
