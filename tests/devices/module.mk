@@ -22,14 +22,10 @@ $(call script-test,tests/devices/power_test.py,build/x86_64/holon.bundle build/x
 $(call script-test,tests/devices/dev_block_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/filesystems_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 SOAK_TESTS += tests/devices/filesystems_soak tests/devices/block_test.py
-# An ordinary static program, as those of tests/linux.
-build/tests/devices/evdev_check: tests/devices/evdev_check.c
+# Ordinary static programs, as those of tests/linux.
+build/tests/devices/evdev_check build/tests/devices/tpm_check: build/tests/devices/%: tests/devices/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(CSTD) $(WARN) -D_GNU_SOURCE -O1 -static -o $@ $<
 $(call script-test,tests/devices/evdev_test.py,build/tests/devices/evdev_check build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
-build/tests/devices/tpm_check: tests/devices/tpm_check.c
-	@mkdir -p $(@D)
-	@echo "  CC      $@"
-	@$(CC) $(CSTD) $(WARN) -D_GNU_SOURCE -O1 -static -o $@ $<
 $(call script-test,tests/devices/tpm_test.py,build/tests/devices/tpm_check build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
