@@ -1,7 +1,7 @@
 /* The end of all sub-kernels, because the power button was pressed or a program that may do so asked for it: level by
  * level, the deepest first, each is told to end (SUBKERNEL_TASK_END), so that what it has written reaches its parent, its
- * vault or its disk before that goes. A level that has not ended in time is ended by force, and so is what has no
- * personality to ask: native trees and services. With the first's end the steward switches off.
+ * vault or its disk before that goes. A level that has not ended in time is ended by force, and so are native trees,
+ * which have no personality to ask. Services end with those whose they are. With the first's end the steward switches off.
  */
 #include <text.h>
 #include "device.interface.h"
@@ -33,17 +33,19 @@ void shutdown_watch(void)
 		cap_delete((handle_t)copy);
 }
 
-/* Whether SUBKERNEL is one of the level that still runs. */
+/* Whether SUBKERNEL is one of the level that still runs. Services are none: those whose they are write to them until they end
+ * themselves. */
 static bool lives(const struct subkernel *subkernel)
 {
-	return subkernel->number && !subkernel->ended && subkernel->depth == shutdown.depth;
+	return subkernel->number && !subkernel->ended && !subkernel->channel &&
+	       subkernel->depth == shutdown.depth;
 }
 
 static void level_tell(void)
 {
 	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
 		struct subkernel *subkernel = &manager.table[i];
-		if (!lives(subkernel) || subkernel->native || subkernel->channel)
+		if (!lives(subkernel) || subkernel->native)
 			continue;
 		if (subkernel->frozen && unit_freeze(subkernel->unit, 0) >= 0)
 			subkernel->frozen = false;
@@ -79,14 +81,13 @@ uint64_t shutdown_due(void)
 	return shutdown.begun ? shutdown.look_at : DEADLINE_NEVER;
 }
 
-/* Whether one of the level is still at its end; where the time is over, all are ended. Services stay: those whose they are
- * write to them until they end themselves. */
+/* Whether one of the level is still at its end; where the time is over, all are ended. */
 static bool level_waits(void)
 {
 	bool over = clock_ns() >= shutdown.end_at;
 	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
 		struct subkernel *subkernel = &manager.table[i];
-		if (!lives(subkernel) || subkernel->channel)
+		if (!lives(subkernel))
 			continue;
 		if (!over && !subkernel->native)
 			return true;
@@ -99,7 +100,7 @@ static bool level_waits(void)
 
 void shutdown_look(void)
 {
-	if (!shutdown.begun || clock_ns() < shutdown.look_at)
+	if (clock_ns() < shutdown_due())
 		return;
 	while (!level_waits()) {
 		if (!shutdown.depth)
