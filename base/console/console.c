@@ -228,8 +228,8 @@ static void screen_start(struct console *console, const struct start_info *info,
 	keyboard_init(&console->keyboard);
 	console->keyboard_irq = start_find(info, "keyboard-irq", 0);
 	console->mouse_irq = start_find(info, "mouse-irq", 0);
-	(void)(irq_bind(console->mouse_irq, event, BIT_MOUSE) <
-	       0); /* then the keyboard's tells of its bytes */
+	/* Where that fails the keyboard's interrupts tell of the mouse's bytes, too. */
+	(void)(irq_bind(console->mouse_irq, event, BIT_MOUSE) < 0);
 	if (irq_bind(console->keyboard_irq, event, BIT_KEYBOARD) >= 0)
 		i8042_init(&console->i8042, start_find(info, "keyboard-data", 0),
 		           start_find(info, "keyboard-command", 0));
@@ -251,9 +251,9 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	static const struct console_operations operations = {
 	    .drain = serve_drain, .input = serve_input, .screen = serve_screen};
 	static struct console console;
-	handle_t channel = console.channel = start_find(info, "console", 0);
 	handle_t event = start_find(info, "stream-event", 0);
 	handle_t log = start_find(info, "log", 0);
+	console.channel = start_find(info, "console", 0);
 	uint64_t bytes;
 	uint64_t ports;
 	handle_t memory = start_find(info, "stream", &bytes);
@@ -285,18 +285,18 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	struct message message = {0};
 	int64_t result;
 	handle_event(&console, BIT_COM1 | BIT_COM2);
-	result = channel_receive(channel, &message, DEADLINE_NEVER);
+	result = channel_receive(console.channel, &message, DEADLINE_NEVER);
 	while (result >= 0) {
 		if (message.info & INFO_EVENT) {
 			handle_event(&console, message.words[0]);
-			result = channel_receive(channel, &message, DEADLINE_NEVER);
+			result = channel_receive(console.channel, &message, DEADLINE_NEVER);
 			continue;
 		}
 		if (message.badge == SOURCE_BADGE)
 			source_serve(&console.source, &message, page);
 		else
 			console_serve(&operations, &console, &message, page);
-		result = channel_reply_receive(channel, &message, DEADLINE_NEVER);
+		result = channel_reply_receive(console.channel, &message, DEADLINE_NEVER);
 	}
 	log_print(log, page, "%s\n", error_text(result));
 	return 1;

@@ -39,10 +39,10 @@ struct run {
 	bool detach;                /* its number is written, and nothing waits for it */
 	void (*started)(void);      /* called once the child is there; 0: nothing is */
 	bool keep_log;              /* a detached one's last output is kept when it has ended */
-	bool
-	    restart; /* a detached one that ends is started again, unless somebody killed it; without archive and volumes */
-	const char
-	    *vault; /* NAME[:PATH] that its root lies on; 0: none. run_child() asks for it at each start */
+	/* A detached one that ends is started again, unless somebody killed it; without archive and volumes. */
+	bool restart;
+	/* NAME[:PATH] that its root lies on; 0: none. run_child() asks for it at each start. */
+	const char *vault;
 	bool vault_read_only;
 };
 /* Starts the child with this program's environment, and waits for it unless it is detached: the status to exit with, after a

@@ -253,8 +253,8 @@ static void keep(struct run *run, int terminal, uint64_t child)
 		terminal = -1;
 		if (!starts_again(status) || starts++ == RESTARTS_MAX)
 			return;
-		bool offered =
-		    !run->vault; /* what was offered stays so until a child has taken it, or another offer its place */
+		/* What was offered stays so until a child has taken it, or another offer its place. */
+		bool offered = !run->vault;
 		for (unsigned failures = 0; terminal < 0 && failures < RESTART_FAILURES_MAX; failures++) {
 			sleep(1);
 			offered = offered || !offer_root(&run->blueprint, run->vault, run->vault_read_only);
