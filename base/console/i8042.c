@@ -81,8 +81,8 @@ static bool mouse_send(const struct i8042 *controller, uint8_t byte)
 	return mouse_answer(controller) == MOUSE_ANSWER;
 }
 
-/* Before the keyboard is on, so that nothing comes between a command and its answer. */
-static void mouse_init(struct i8042 *controller)
+/* Before the keyboard is on, so that nothing comes between a command and its answer. False: there is no mouse. */
+static bool mouse_init(struct i8042 *controller)
 {
 	static const uint8_t rates[] = {200, 100, 80, 100}; /* the last to stay */
 	bool good = mouse_send(controller, MOUSE_DEFAULTS);
@@ -92,7 +92,7 @@ static void mouse_init(struct i8042 *controller)
 			controller->packet_bytes = 4;
 		good = mouse_send(controller, MOUSE_RATE) && mouse_send(controller, rates[i]);
 	}
-	controller->mouse = good && mouse_send(controller, MOUSE_REPORT);
+	return good && mouse_send(controller, MOUSE_REPORT);
 }
 
 void i8042_init(struct i8042 *controller, handle_t data, handle_t command)
@@ -115,8 +115,7 @@ void i8042_init(struct i8042 *controller, handle_t data, handle_t command)
 	configuration |= KEYBOARD_INTERRUPT | MOUSE_INTERRUPT | TRANSLATE;
 	configuration &= ~(uint32_t)(KEYBOARD_OFF | MOUSE_OFF);
 	write_command(controller, ENABLE_MOUSE);
-	mouse_init(controller);
-	if (!controller->mouse) {
+	if (!mouse_init(controller)) {
 		configuration = (configuration & ~(uint32_t)MOUSE_INTERRUPT) | MOUSE_OFF;
 		write_command(controller, DISABLE_MOUSE);
 	}

@@ -8,8 +8,8 @@
 
 struct i8042 {
 	handle_t data, command; /* I/O ports 0x60 and 0x64 */
-	bool present, mouse;    /* there is one, which sends packets of PACKET_BYTES */
-	unsigned packet_bytes;
+	bool present;
+	unsigned packet_bytes; /* of a mouse */
 };
 
 /* Turns the keyboard, a mouse and their interrupts on. Takes at most some tens of milliseconds, whatever the controller
