@@ -2,6 +2,7 @@
 #include "acpi.h"
 
 #include <text.h>
+#include "little_endian.h"
 
 #define HEADER_BYTES   36u
 #define POINTER_BYTES  36u
@@ -14,19 +15,10 @@ struct table {
 	uint32_t length;
 };
 
-static uint64_t read(const uint8_t *bytes, unsigned count)
-{
-	uint64_t value = 0;
-
-	while (count--)
-		value = value << 8 | bytes[count];
-	return value;
-}
-
 /* A field of COUNT bytes; 0 beyond the end: older versions of a table are shorter. */
 static uint64_t field(const struct table *table, uint32_t offset, unsigned count)
 {
-	return offset + count <= table->length ? read(table->bytes + offset, count) : 0;
+	return offset + count <= table->length ? little_endian(table->bytes + offset, count) : 0;
 }
 
 static bool sum_is_zero(const uint8_t *bytes, uint32_t length)
@@ -44,12 +36,12 @@ static bool table_open(struct table *table, unsigned slot, uint64_t physical, ac
 
 	if (!header)
 		return false;
-	table->length = (uint32_t)read(header + 4, 4);
+	table->length = (uint32_t)little_endian(header + 4, 4);
 	if (table->length < HEADER_BYTES || table->length > ACPI_TABLE_MAX)
 		return false;
 	table->bytes = view(context, slot, physical, table->length);
 	/* Read again: what is mapped now is what counts. */
-	return table->bytes && read(table->bytes + 4, 4) == table->length &&
+	return table->bytes && little_endian(table->bytes + 4, 4) == table->length &&
 	       sum_is_zero(table->bytes, table->length);
 }
 
@@ -59,8 +51,9 @@ static bool root_open(struct table *root, unsigned *width, uint64_t rsdp, acpi_v
 
 	if (!pointer || memcmp(pointer, "RSD PTR ", 8) != 0 || !sum_is_zero(pointer, 20))
 		return false;
-	uint64_t rsdt = read(pointer + 16, 4);
-	uint64_t xsdt = pointer[15] >= 2 && sum_is_zero(pointer, POINTER_BYTES) ? read(pointer + 24, 8) : 0;
+	uint64_t rsdt = little_endian(pointer + 16, 4);
+	uint64_t xsdt =
+	    pointer[15] >= 2 && sum_is_zero(pointer, POINTER_BYTES) ? little_endian(pointer + 24, 8) : 0;
 
 	*width = 8;
 	if (xsdt && table_open(root, 0, xsdt, view, context) && memcmp(root->bytes, "XSDT", 4) == 0)
@@ -135,7 +128,7 @@ bool acpi_read(struct acpi_info *info, uint64_t rsdp, acpi_view *view, void *con
 	uint32_t count = (root.length - HEADER_BYTES) / width;
 
 	for (uint32_t i = 0; i < count && i < ACPI_TABLES; i++) {
-		uint64_t physical = read(root.bytes + HEADER_BYTES + i * width, width);
+		uint64_t physical = little_endian(root.bytes + HEADER_BYTES + i * width, width);
 
 		if (!table_open(&table, 1, physical, view, context))
 			continue;

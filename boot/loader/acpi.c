@@ -1,6 +1,7 @@
 /* The walk through the ACPI tables; see acpi.h. Free of architecture, so that its test runs anywhere. */
 #include "acpi.h"
 
+#include "little_endian.h"
 #include "string.h"
 
 #define HEADER_BYTES 36u
@@ -14,22 +15,6 @@ struct table {
 /*@ predicate table_good(struct table *table) =
       \valid_read(table) && HEADER_BYTES <= table->length <= ACPI_TABLE_MAX && \valid_read(table->bytes + (0 .. table->length - 1));
 */
-
-/*@ requires \valid_read(bytes + (0 .. count - 1));
-    assigns \nothing;
-*/
-static uint64_t read(const uint8_t *bytes, unsigned count)
-{
-	uint64_t value = 0;
-
-	/*@ loop invariant count <= \at(count, Pre);
-	    loop assigns count, value;
-	    loop variant count;
-	*/
-	while (count--)
-		value = value << 8 | bytes[count];
-	return value;
-}
 
 /*@ requires \valid_read(bytes + (0 .. length - 1));
     assigns \nothing;
@@ -57,7 +42,7 @@ static bool table_view(struct table *table, unsigned slot, uint64_t physical, ac
 
 	if (!header)
 		return false;
-	table->length = (uint32_t)read(header + 4, 4);
+	table->length = (uint32_t)little_endian(header + 4, 4);
 	if (table->length < HEADER_BYTES || table->length > ACPI_TABLE_MAX)
 		return false;
 	table->bytes = view(slot, physical, table->length);
@@ -70,7 +55,7 @@ static bool table_view(struct table *table, unsigned slot, uint64_t physical, ac
 */
 static uint64_t field(const struct table *table, uint32_t offset, unsigned count)
 {
-	return offset + count <= table->length ? read(table->bytes + offset, count) : 0;
+	return offset + count <= table->length ? little_endian(table->bytes + offset, count) : 0;
 }
 
 /*@ requires \valid(info) && info_good(info);
@@ -101,28 +86,29 @@ static void parse_madt_entry(struct acpi_info *info, const uint8_t *entry, uint8
 	switch (entry[0]) {
 	case 0: /* local APIC */
 		if (length >= 8)
-			add_cpu(info, entry[3], (uint32_t)read(entry + 4, 4));
+			add_cpu(info, entry[3], (uint32_t)little_endian(entry + 4, 4));
 		break;
 	case 1: /* I/O APIC */
 		if (length >= 12 && info->ioapic_count < ACPI_IOAPICS) {
-			info->ioapics[info->ioapic_count].address = read(entry + 4, 4);
-			info->ioapics[info->ioapic_count++].base = (uint32_t)read(entry + 8, 4);
+			info->ioapics[info->ioapic_count].address = little_endian(entry + 4, 4);
+			info->ioapics[info->ioapic_count++].base = (uint32_t)little_endian(entry + 8, 4);
 		}
 		break;
 	case 2: /* interrupt source override */
 		if (length >= 10 && entry[2] == 0 && entry[3] < ACPI_OVERRIDES) {
 			info->overrides[entry[3]].present = true;
-			info->overrides[entry[3]].global = (uint32_t)read(entry + 4, 4);
-			info->overrides[entry[3]].flags = (uint16_t)read(entry + 8, 2);
+			info->overrides[entry[3]].global = (uint32_t)little_endian(entry + 4, 4);
+			info->overrides[entry[3]].flags = (uint16_t)little_endian(entry + 8, 2);
 		}
 		break;
 	case 5: /* local APIC address override */
 		if (length >= 12)
-			info->local_apic = read(entry + 4, 8);
+			info->local_apic = little_endian(entry + 4, 8);
 		break;
 	case 9: /* local x2APIC */
 		if (length >= 16)
-			add_cpu(info, (uint32_t)read(entry + 4, 4), (uint32_t)read(entry + 8, 4));
+			add_cpu(info, (uint32_t)little_endian(entry + 4, 4),
+			        (uint32_t)little_endian(entry + 8, 4));
 		break;
 	default:
 		break;
@@ -238,8 +224,9 @@ static bool find_root(struct table *root, unsigned *width, uint64_t rsdp, acpi_v
 
 	if (!pointer || memcmp(pointer, "RSD PTR ", 8) != 0 || !sum_is_zero(pointer, 20))
 		return false;
-	uint64_t rsdt = read(pointer + 16, 4);
-	uint64_t xsdt = pointer[15] >= 2 && sum_is_zero(pointer, HEADER_BYTES) ? read(pointer + 24, 8) : 0;
+	uint64_t rsdt = little_endian(pointer + 16, 4);
+	uint64_t xsdt =
+	    pointer[15] >= 2 && sum_is_zero(pointer, HEADER_BYTES) ? little_endian(pointer + 24, 8) : 0;
 
 	*width = 8;
 	if (xsdt && table_view(root, 0, xsdt, view) && memcmp(root->bytes, "XSDT", 4) == 0)
@@ -263,7 +250,7 @@ bool acpi_parse(struct acpi_info *info, uint64_t rsdp, acpi_view *view)
 	    loop variant ACPI_TABLES - i;
 	*/
 	for (uint32_t i = 0; i < count && i < ACPI_TABLES; i++) {
-		uint64_t physical = read(root.bytes + HEADER_BYTES + i * width, width);
+		uint64_t physical = little_endian(root.bytes + HEADER_BYTES + i * width, width);
 
 		if (!table_view(&table, 1, physical, view))
 			continue;

@@ -3,6 +3,7 @@
  */
 #include "elf.h"
 
+#include "little_endian.h"
 #include "loader.h"
 #include "string.h"
 
@@ -27,37 +28,15 @@ struct elf_segment {
       segment->address <= 0x10000000000000000 - ELF_SPAN_MAX - 4096;
 */
 
-/*@ requires count <= 8 && \valid_read(bytes + (0 .. count - 1));
-    assigns \nothing;
-    ensures count == 2 ==> \result <= 0xffff;
-    ensures count == 4 ==> \result <= 0xffffffff;
-*/
-static uint64_t read(const uint8_t *bytes, unsigned count)
-{
-	uint64_t value = 0;
-	/*@ loop invariant count <= \at(count, Pre);
-	    loop invariant count == \at(count, Pre) ==> value == 0;
-	    loop invariant count == \at(count, Pre) - 1 ==> value <= 0xff;
-	    loop invariant count == \at(count, Pre) - 2 ==> value <= 0xffff;
-	    loop invariant count == \at(count, Pre) - 3 ==> value <= 0xffffff;
-	    loop invariant count == \at(count, Pre) - 4 ==> value <= 0xffffffff;
-	    loop assigns count, value;
-	    loop variant count;
-	*/
-	while (count--)
-		value = value * 256 + bytes[count];
-	return value;
-}
-
 /*@ requires \valid_read(image + (0 .. HEADER_BYTES - 1)) && \valid(header);
     requires \separated(header, image + (0 .. HEADER_BYTES - 1));
     assigns *header;
 */
 static void header_read(struct elf_header *header, const uint8_t *image)
 {
-	header->entry = read(image + 24, 8);
-	header->program_offset = read(image + 32, 8);
-	header->program_count = (uint32_t)read(image + 56, 2);
+	header->entry = little_endian(image + 24, 8);
+	header->program_offset = little_endian(image + 32, 8);
+	header->program_count = (uint32_t)little_endian(image + 56, 2);
 }
 
 /*@ requires \valid_read(at + (0 .. SEGMENT_BYTES - 1)) && \valid(segment);
@@ -66,12 +45,12 @@ static void header_read(struct elf_header *header, const uint8_t *image)
 */
 static void segment_read(struct elf_segment *segment, const uint8_t *at)
 {
-	segment->type = (uint32_t)read(at, 4);
-	segment->flags = (uint32_t)read(at + 4, 4);
-	segment->offset = read(at + 8, 8);
-	segment->address = read(at + 16, 8);
-	segment->file_size = read(at + 32, 8);
-	segment->memory_size = read(at + 40, 8);
+	segment->type = (uint32_t)little_endian(at, 4);
+	segment->flags = (uint32_t)little_endian(at + 4, 4);
+	segment->offset = little_endian(at + 8, 8);
+	segment->address = little_endian(at + 16, 8);
+	segment->file_size = little_endian(at + 32, 8);
+	segment->memory_size = little_endian(at + 40, 8);
 }
 
 /*@ requires \valid_read(image + (0 .. size - 1)) && \valid(header);
@@ -87,10 +66,10 @@ static const char *header_check(struct elf_header *header, const uint8_t *image,
 		return "the file is shorter than an ELF header";
 	if (memcmp(image, ident, sizeof(ident)) != 0)
 		return "it is not a 64-bit little-endian ELF file";
-	if (read(image + 16, 2) != ELF_EXECUTABLE || read(image + 18, 2) != ELF_X86_64)
+	if (little_endian(image + 16, 2) != ELF_EXECUTABLE || little_endian(image + 18, 2) != ELF_X86_64)
 		return "it is not an executable for this processor";
 	header_read(header, image);
-	if (read(image + 54, 2) != SEGMENT_BYTES || header->program_count == 0 ||
+	if (little_endian(image + 54, 2) != SEGMENT_BYTES || header->program_count == 0 ||
 	    header->program_count > SEGMENT_MAX)
 		return "its program headers have a wrong size or number";
 	if (header->program_offset % 8 || header->program_offset > size ||

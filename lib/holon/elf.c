@@ -1,5 +1,6 @@
 /* See elf.h. */
 #include "elf.h"
+#include "little_endian.h"
 #include "text.h"
 
 #define PAGE_BYTES    4096ull
@@ -16,32 +17,17 @@ struct program {
 	uint64_t offset, address, file_bytes, memory_bytes;
 };
 
-/*@ requires count <= 8 && \valid_read(bytes + (0 .. count - 1));
-    assigns \nothing;
-*/
-static uint64_t read(const uint8_t *bytes, unsigned count)
-{
-	uint64_t value = 0;
-	/*@ loop invariant count <= \at(count, Pre);
-	    loop assigns count, value;
-	    loop variant count;
-	*/
-	while (count--)
-		value = value * 256 + bytes[count];
-	return value;
-}
-
 /*@ requires \valid(program) && \valid_read(at + (0 .. PROGRAM_BYTES - 1)) && \base_addr(program) != \base_addr(at);
     assigns *program;
 */
 static void program_read(struct program *program, const uint8_t *at)
 {
-	program->type = (uint32_t)read(at, 4);
-	program->flags = (uint32_t)read(at + 4, 4);
-	program->offset = read(at + 8, 8);
-	program->address = read(at + 16, 8);
-	program->file_bytes = read(at + 32, 8);
-	program->memory_bytes = read(at + 40, 8);
+	program->type = (uint32_t)little_endian(at, 4);
+	program->flags = (uint32_t)little_endian(at + 4, 4);
+	program->offset = little_endian(at + 8, 8);
+	program->address = little_endian(at + 16, 8);
+	program->file_bytes = little_endian(at + 32, 8);
+	program->memory_bytes = little_endian(at + 40, 8);
 }
 
 /*@ requires \valid_read(program);
@@ -71,11 +57,11 @@ bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low
 	elf->segment_count = 0;
 	if (size < HEADER_BYTES || memcmp(bytes, ident, sizeof(ident)) != 0)
 		return false;
-	if (read(bytes + 16, 2) != TYPE_EXEC || read(bytes + 18, 2) != MACHINE_X86 ||
-	    read(bytes + 54, 2) != PROGRAM_BYTES)
+	if (little_endian(bytes + 16, 2) != TYPE_EXEC || little_endian(bytes + 18, 2) != MACHINE_X86 ||
+	    little_endian(bytes + 54, 2) != PROGRAM_BYTES)
 		return false;
-	uint64_t entry = read(bytes + 24, 8), table = read(bytes + 32, 8);
-	uint64_t count = read(bytes + 56, 2);
+	uint64_t entry = little_endian(bytes + 24, 8), table = little_endian(bytes + 32, 8);
+	uint64_t count = little_endian(bytes + 56, 2);
 	if (count > PROGRAMS_MAX || table > size || count * PROGRAM_BYTES > size - table)
 		return false;
 	bool entry_found = false;

@@ -3,6 +3,7 @@
 
 #include <crypto/blake3.h>
 #include <crypto/util.h>
+#include "filesystem/bytes.h"
 
 enum { VERSION = 1, AT_VERSION = 8, AT_SEQUENCE = 16, AT_SLOTS = 24, SLOT_BYTES = 16, AT_DIGEST = 480 };
 
@@ -14,32 +15,18 @@ const uint8_t slots_type_record[16] = {0x6d, 0x8a, 0x6e, 0x9e, 0x0b, 0x2f, 0x5a,
 
 static const uint8_t magic[8] = {'H', 'o', 'l', 'o', 'n', 'S', 'l', 't'};
 
-static uint64_t load(const uint8_t *at, unsigned bytes)
-{
-	uint64_t value = 0;
-	while (bytes--)
-		value = value << 8 | at[bytes];
-	return value;
-}
-
-static void store(uint8_t *at, uint64_t value, unsigned bytes)
-{
-	for (; bytes--; value >>= 8)
-		*at++ = (uint8_t)value;
-}
-
 void slots_format(uint8_t record[SLOTS_RECORD_BYTES], const struct slots *slots)
 {
 	memset(record, 0, SLOTS_RECORD_BYTES);
 	memcpy(record, magic, sizeof(magic));
-	store(record + AT_VERSION, VERSION, 4);
-	store(record + AT_SEQUENCE, slots->sequence, 8);
+	put32(record + AT_VERSION, VERSION);
+	put64(record + AT_SEQUENCE, slots->sequence);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		uint8_t *at = record + AT_SLOTS + SLOT_BYTES * i;
 		at[0] = slots->slot[i].priority;
 		at[1] = slots->slot[i].tries;
 		at[2] = slots->slot[i].good;
-		store(at + 8, slots->slot[i].bytes, 8);
+		put64(at + 8, slots->slot[i].bytes);
 	}
 	blake3_hash(record + AT_DIGEST, record, AT_DIGEST);
 }
@@ -47,12 +34,12 @@ void slots_format(uint8_t record[SLOTS_RECORD_BYTES], const struct slots *slots)
 bool slots_parse(struct slots *slots, const uint8_t record[SLOTS_RECORD_BYTES])
 {
 	uint8_t again[SLOTS_RECORD_BYTES];
-	struct slots found = {.sequence = load(record + AT_SEQUENCE, 8)};
+	struct slots found = {.sequence = get64(record + AT_SEQUENCE)};
 	for (unsigned i = 0; i < SLOTS; i++) {
 		const uint8_t *at = record + AT_SLOTS + SLOT_BYTES * i;
 		if (at[0] > SLOTS_PRIORITY_MAX || at[2] > 1)
 			return false;
-		found.slot[i] = (struct slot){at[0], at[1], at[2], load(at + 8, 8)};
+		found.slot[i] = (struct slot){at[0], at[1], at[2], get64(at + 8)};
 	}
 	/* One form for one content: whatever else is there makes a difference, and so does a digest that is wrong. */
 	slots_format(again, &found);
