@@ -184,8 +184,7 @@ static bool give_all(struct spawn *spawn, struct claim *claim, handle_t *made)
 {
 	uint64_t badge = BADGE_DRIVER + (uint64_t)(claim - devmgr.claims);
 	char name[16];
-	text_format(name, sizeof(name), "%02x:%02x.%u", PCI_BUS(claim->function.address),
-	            PCI_SLOT(claim->function.address), PCI_FUNCTION(claim->function.address));
+	text_format(name, sizeof(name), PCI_PLACE, PCI_PLACE_OF(claim->function.address));
 	bool good = give_irqs(spawn, claim, made + PCI_BARS) &&
 	            spawn_give(spawn, "log", devmgr.log, RIGHT_LOG, log_mark(name), 0) &&
 	            spawn_give(spawn, "driver", devmgr.devices, RIGHT_CALL, badge, claim->shares) &&

@@ -61,9 +61,8 @@ static void describe(const struct claim *claim, unsigned number, struct device_i
 	                             .slot = function->address & 0xff,
 	                             .restarts = claim->restarts,
 	                             .dma_confined = iommu_present()};
-	length = text_format(info->name, sizeof(info->name), "%s@%02x:%02x.%u", kind_word(kind),
-	                     PCI_BUS(function->address), PCI_SLOT(function->address),
-	                     PCI_FUNCTION(function->address));
+	length = text_format(info->name, sizeof(info->name), "%s@" PCI_PLACE, kind_word(kind),
+	                     PCI_PLACE_OF(function->address));
 	if (number)
 		text_format(info->name + length, sizeof(info->name) - (size_t)length, "/%u", number);
 	text_copy(info->serial, sizeof(info->serial), claim->numbers[number].serial);

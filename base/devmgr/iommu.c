@@ -310,9 +310,8 @@ bool iommu_fault(struct claim **claim)
 			if (!(high & FAULT_VALID))
 				continue;
 			uint16_t source = (uint16_t)high;
-			LOG("devmgr: the IOMMU stopped device %02x:%02x.%u, which tried to %s %lx\n",
-			    PCI_BUS(source), PCI_SLOT(source), PCI_FUNCTION(source),
-			    high >> 62 & 1 ? "read" : "write",
+			LOG("devmgr: the IOMMU stopped device " PCI_PLACE ", which tried to %s %lx\n",
+			    PCI_PLACE_OF(source), high >> 62 & 1 ? "read" : "write",
 			    (unsigned long)(get64(unit, at) & ADDRESS_BITS));
 			put(unit, at + 12, 1u << 31); /* one takes it back */
 			*claim = claim_of(source);

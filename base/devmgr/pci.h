@@ -18,6 +18,8 @@
 #define PCI_BUS(address)                 ((address) >> 8)
 #define PCI_SLOT(address)                ((address) >> 3 & 31)
 #define PCI_FUNCTION(address)            ((address)&7)
+#define PCI_PLACE                        "%02x:%02x.%u" /* how an address is written, and what goes into it */
+#define PCI_PLACE_OF(address)            PCI_BUS(address), PCI_SLOT(address), PCI_FUNCTION(address)
 
 enum pci_register {
 	PCI_ID = 0x00,
