@@ -48,11 +48,13 @@ int open_everywhere(struct vdisk *disk, struct vdisk_report *report, const char 
 	uint64_t place = entry->place & PLACE_MASK;
 	unsigned bad = 0;
 	bool have = false;
+	bool opened = false; /* the last that was tried: OUT has it */
 	for (unsigned i = 0; i < disk->leg_count; i++) {
 		if (disk->legs[i].failed)
 			continue;
-		if (leg_read(disk, i, place, sealed, 1) == VDISK_OK &&
-		    cipher_open(disk, entry, kind, key, sealed, out)) {
+		opened = leg_read(disk, i, place, sealed, 1) == VDISK_OK &&
+		         cipher_open(disk, entry, kind, key, sealed, out);
+		if (opened) {
 			memcpy(good, sealed, sizeof(good));
 			have = true;
 		} else {
@@ -76,7 +78,7 @@ int open_everywhere(struct vdisk *disk, struct vdisk_report *report, const char 
 		report->healed++;
 		disk->healed++;
 	}
-	return cipher_open(disk, entry, kind, key, good, out) ? VDISK_OK : VDISK_DAMAGED;
+	return opened || cipher_open(disk, entry, kind, key, good, out) ? VDISK_OK : VDISK_DAMAGED;
 }
 
 static int check_block(struct check *check, const struct entry *entry, enum block_kind kind, uint64_t key,
