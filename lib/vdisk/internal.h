@@ -343,6 +343,8 @@ int factor_open(enum vdisk_factor factor, const struct vdisk_credentials *creden
 /* ---- node.c ---- */
 /* Whether what ENTRY names is a node that was changed and is not on the device yet. */
 bool node_is_dirty(struct vdisk *disk, const struct entry *entry);
+/* Whether NODE, as it was read, makes sense at LEVEL. */
+bool node_makes_sense(const struct node_disk *node, unsigned level);
 int node_get(struct vdisk *disk, const struct tree *tree, const struct entry *entry, unsigned level,
              struct node **node);
 int node_create(struct vdisk *disk, unsigned level, struct node **node);

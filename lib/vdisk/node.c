@@ -88,7 +88,7 @@ static void forget(struct vdisk *disk, struct node *node)
 }
 
 /* What was authenticated was still written by some program: judge it before use. */
-static bool is_sane(const struct node_disk *node, unsigned level)
+bool node_makes_sense(const struct node_disk *node, unsigned level)
 {
 	if (!node->count || node->count > NODE_ENTRIES || node->level != level)
 		return false;
@@ -115,7 +115,7 @@ int node_get(struct vdisk *disk, const struct tree *tree, const struct entry *en
 	}
 	struct node_disk read;
 	TRY(legs_open(disk, entry, tree->node_kind, level, &read));
-	if (!is_sane(&read, level))
+	if (!node_makes_sense(&read, level))
 		return VDISK_DAMAGED;
 	*node = new_node(disk, place, false);
 	if (!*node)

@@ -88,16 +88,17 @@ static void block_check(struct vdisk *disk, const struct tree *tree, const struc
 	               (unsigned long long)entry->key, (unsigned long long)place);
 }
 
-/* The node that ENTRY names, read from every leg unless it is in memory alone, to COPY: the cache may drop it when others are read. */
+/* The node that ENTRY names, to COPY: from every leg, past the cache, unless it is in memory alone. */
 static int node_check(struct vdisk *disk, const struct tree *tree, const struct entry *entry, unsigned level,
                       struct vdisk_report *report, struct node_disk *copy)
 {
 	struct node *node;
 	if (!is_sane_place(disk, entry->place & PLACE_MASK))
 		return VDISK_DAMAGED;
-	node_trim(disk);
-	if (!node_is_dirty(disk, entry))
+	if (!node_is_dirty(disk, entry)) {
 		TRY(open_everywhere(disk, report, disk->scrub->where, entry, tree->node_kind, level, copy));
+		return node_makes_sense(copy, level) ? VDISK_OK : VDISK_DAMAGED;
+	}
 	TRY(node_get(disk, tree, entry, level, &node));
 	*copy = node->disk;
 	return VDISK_OK;
@@ -199,6 +200,7 @@ int vdisk_scrub_step(struct vdisk *disk, unsigned most, struct vdisk_report *rep
 		return disk->broken;
 	if (!scrub)
 		return 0;
+	node_trim(disk);
 	for (scrub->left = most ? most : 1; scrub->left && scrub->part != OVER;) {
 		if (scrub->part == VOLUMES) {
 			TRY(walk_volume(disk, report));
