@@ -27,9 +27,30 @@ void report_finding(struct vdisk_report *report, const char *format, ...)
 	report->finding(report->context, text);
 }
 
+void block_is_lost(struct vdisk_report *report, const char *where, const struct entry *entry)
+{
+	report->damaged++;
+	report_finding(report, "%s: block %llu (at %llu) is lost: no leg has it undamaged", where,
+	               (unsigned long long)entry->key, (unsigned long long)(entry->place & PLACE_MASK));
+}
+
+void node_is_lost(struct vdisk_report *report, const char *where, const struct entry *entry, uint64_t first,
+                  uint64_t last)
+{
+	report->damaged++;
+	report_finding(report, "%s: the map node at %llu is lost, and with it blocks %llu to %llu", where,
+	               (unsigned long long)(entry->place & PLACE_MASK), (unsigned long long)first,
+	               (unsigned long long)last);
+}
+
+bool place_is_sane(const struct vdisk *disk, uint64_t place)
+{
+	return place >= FIRST_FREE_BLOCK && place < disk->end;
+}
+
 static bool count_reference(struct check *check, uint64_t place)
 {
-	if (place < FIRST_FREE_BLOCK || place >= check->disk->end) {
+	if (!place_is_sane(check->disk, place)) {
 		report_finding(check->report, "%s: a reference to block %llu, where nothing can be",
 		               check->where, (unsigned long long)place);
 		check->report->damaged++;
@@ -101,14 +122,10 @@ static void check_leaf_block(struct check *check, const struct tree *tree, const
 		return;
 	/* The record of the open volume and dirty pages are written at the checkpoint, which was made before.
 	 */
-	if (check_block(check, entry, tree->data_kind, entry->key, block) < 0) {
-		check->report->damaged++;
-		report_finding(check->report, "%s: block %llu (at %llu) is lost: no leg has it undamaged",
-		               check->where, (unsigned long long)entry->key,
-		               (unsigned long long)(entry->place & PLACE_MASK));
-	} else {
+	if (check_block(check, entry, tree->data_kind, entry->key, block) < 0)
+		block_is_lost(check->report, check->where, entry);
+	else
 		check->report->data_blocks++;
-	}
 }
 
 static void check_node(struct check *check, const struct tree *tree, const struct entry *entry,
@@ -126,11 +143,7 @@ static void check_node(struct check *check, const struct tree *tree, const struc
 	if (status == VDISK_OK)
 		status = node_get(check->disk, tree, entry, level, &node);
 	if (status < 0 || !node) {
-		check->report->damaged++;
-		report_finding(check->report,
-		               "%s: the map node at %llu is lost, and with it blocks %llu to %llu",
-		               check->where, (unsigned long long)(entry->place & PLACE_MASK),
-		               (unsigned long long)first, (unsigned long long)last);
+		node_is_lost(check->report, check->where, entry, first, last);
 		free(copy);
 		return;
 	}

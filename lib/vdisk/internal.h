@@ -436,6 +436,12 @@ int read_entry(struct vdisk *disk, const struct entry *entry, void *out);
 
 void report_finding(struct vdisk_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Findings of what no leg has: the block, or the map node and what is below it, that ENTRY names. */
+void block_is_lost(struct vdisk_report *report, const char *where, const struct entry *entry);
+void node_is_lost(struct vdisk_report *report, const char *where, const struct entry *entry, uint64_t first,
+                  uint64_t last);
+/* Whether something that is in use can be there. */
+bool place_is_sane(const struct vdisk *disk, uint64_t place);
 /* Opens a block on every leg; repairs those where it is damaged from one where it is good. WHERE: for findings. */
 int open_everywhere(struct vdisk *disk, struct vdisk_report *report, const char *where,
                     const struct entry *entry, enum block_kind kind, uint64_t key, void *out);

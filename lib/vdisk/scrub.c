@@ -63,11 +63,6 @@ static void see(struct vdisk_scrub *scrub, uint64_t place)
 		scrub->seen[place / 8] |= (uint8_t)(1u << place % 8);
 }
 
-static bool is_sane_place(const struct vdisk *disk, uint64_t place)
-{
-	return place >= FIRST_FREE_BLOCK && place < disk->end;
-}
-
 static void block_check(struct vdisk *disk, const struct tree *tree, const struct entry *entry,
                         struct vdisk_report *report)
 {
@@ -75,17 +70,15 @@ static void block_check(struct vdisk *disk, const struct tree *tree, const struc
 	uint8_t block[VDISK_BLOCK];
 	uint64_t place = entry->place & PLACE_MASK;
 	scrub->left--;
-	if (is_sane_place(disk, place) && was_seen(scrub, place))
+	if (place_is_sane(disk, place) && was_seen(scrub, place))
 		return;
-	if (is_sane_place(disk, place) && open_everywhere(disk, report, scrub->where, entry, tree->data_kind,
+	if (place_is_sane(disk, place) && open_everywhere(disk, report, scrub->where, entry, tree->data_kind,
 	                                                  entry->key, block) == VDISK_OK) {
 		report->data_blocks++;
 		see(scrub, place);
 		return;
 	}
-	report->damaged++;
-	report_finding(report, "%s: block %llu (at %llu) is lost: no leg has it undamaged", scrub->where,
-	               (unsigned long long)entry->key, (unsigned long long)place);
+	block_is_lost(report, scrub->where, entry);
 }
 
 /* The node that ENTRY names, to COPY: from every leg, past the cache, unless it is in memory alone. */
@@ -93,7 +86,7 @@ static int node_check(struct vdisk *disk, const struct tree *tree, const struct 
                       struct vdisk_report *report, struct node_disk *copy)
 {
 	struct node *node;
-	if (!is_sane_place(disk, entry->place & PLACE_MASK))
+	if (!place_is_sane(disk, entry->place & PLACE_MASK))
 		return VDISK_DAMAGED;
 	if (!node_is_dirty(disk, entry)) {
 		TRY(open_everywhere(disk, report, disk->scrub->where, entry, tree->node_kind, level, copy));
@@ -135,11 +128,7 @@ static int walk(struct vdisk *disk, const struct tree *tree, const struct entry 
 		if (status != VDISK_OK || i < count)
 			return status < 0 ? status : 1;
 		if (lost) {
-			report->damaged++;
-			report_finding(report,
-			               "%s: the map node at %llu is lost, and with it blocks %llu to %llu",
-			               scrub->where, (unsigned long long)place,
-			               (unsigned long long)scrub->next, (unsigned long long)last);
+			node_is_lost(report, scrub->where, entry, scrub->next, last);
 		} else if (!node_is_dirty(disk, entry)) {
 			report->nodes++;
 			see(scrub, place);
