@@ -272,10 +272,8 @@ int vdisk_check(struct vdisk *disk, bool data, bool repair, struct vdisk_report 
 
 int vdisk_scrub(struct vdisk *disk, struct vdisk_report *report)
 {
-	if (!disk->read_only)
-		TRY(legs_begin(disk));
+	TRY(legs_begin(disk));
 	TRY(run(disk, true, true, false, report));
-	for (unsigned i = 0; i < disk->leg_count; i++)
-		disk->legs[i].behind = false;
+	legs_filled(disk);
 	return VDISK_OK;
 }

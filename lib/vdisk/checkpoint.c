@@ -490,8 +490,16 @@ int vdisk_open(struct vdisk **result, const struct vdisk_config *config,
 
 int legs_begin(struct vdisk *disk)
 {
+	if (disk->read_only)
+		return VDISK_OK;
 	TRY(begin_change(disk));
 	disk->must_checkpoint = true;
 	TRY(checkpoint(disk));
 	return mark_broken(disk, header_write(disk));
+}
+
+void legs_filled(struct vdisk *disk)
+{
+	for (unsigned i = 0; i < disk->leg_count; i++)
+		disk->legs[i].behind = false;
 }

@@ -402,8 +402,10 @@ void epoch_note_range(struct vdisk *disk, uint64_t first, uint64_t count);
 
 /* ---- checkpoint.c ---- */
 int checkpoint(struct vdisk *disk);
-/* Every leg gets header and superblocks anew: one may be new, or was away. */
+/* The beginning of a scrub: every leg gets header and superblocks anew, unless it is only read: one may be new, or was away. */
 int legs_begin(struct vdisk *disk);
+/* Its end: no leg is behind. */
+void legs_filled(struct vdisk *disk);
 /* Before anything is changed: writable, and a log that may be continued. */
 int begin_change(struct vdisk *disk);
 int mark_broken(struct vdisk *disk, int status);

@@ -26,8 +26,7 @@ struct vdisk_scrub {
 int vdisk_scrub_begin(struct vdisk *disk)
 {
 	vdisk_scrub_end(disk);
-	if (!disk->read_only)
-		TRY(legs_begin(disk));
+	TRY(legs_begin(disk));
 	struct vdisk_scrub *scrub = calloc(1, sizeof(*scrub));
 	if (!scrub)
 		return VDISK_NO_MEMORY;
@@ -204,8 +203,7 @@ int vdisk_scrub_step(struct vdisk *disk, unsigned most, struct vdisk_report *rep
 	}
 	if (scrub->part != OVER)
 		return 1;
-	for (unsigned i = 0; i < disk->leg_count; i++)
-		disk->legs[i].behind = false;
+	legs_filled(disk);
 	vdisk_scrub_end(disk);
 	return 0;
 }
