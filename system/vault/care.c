@@ -23,21 +23,20 @@ int run_snapshot(const struct options *options)
 	return GOOD;
 }
 
-static int print_report(const struct holon_vault *request)
-{
-	struct vault_report report;
-	memcpy(&report, request->result, sizeof(report));
-	printf("%llu blocks are good, %llu were repaired, %llu are damaged\n",
-	       (unsigned long long)report.blocks, (unsigned long long)report.healed,
-	       (unsigned long long)report.damaged);
-	return report.damaged ? DAMAGED : report.healed ? REPAIRED : GOOD;
-}
-
 static struct vault_report report_of(const struct holon_vault *request)
 {
 	struct vault_report report;
 	memcpy(&report, request->result, sizeof(report));
 	return report;
+}
+
+static int print_report(const struct holon_vault *request)
+{
+	const struct vault_report report = report_of(request);
+	printf("%llu blocks are good, %llu were repaired, %llu are damaged\n",
+	       (unsigned long long)report.blocks, (unsigned long long)report.healed,
+	       (unsigned long long)report.damaged);
+	return report.damaged ? DAMAGED : report.healed ? REPAIRED : GOOD;
 }
 
 /* What is under way, step by step; between the steps the vault serves others. */
@@ -95,7 +94,6 @@ void find_legs(const struct holon_vault *opened, const char *device)
 		if (strcmp(name, device) == 0)
 			continue;
 		put(request.device, sizeof(request.device), name, "device");
-		request.flags = VAULT_FOUND;
 		if (holon_vault(HOLON_VAULT_MIRROR, &request) < 0) {
 			if (errno == ENOTUNIQ)
 				fprintf(stderr,

@@ -49,5 +49,5 @@ int run_grow(const struct options *options);
 int run_key(const struct options *options);
 int run_rekey(const struct options *options);
 int run_quota(const struct options *options);
-/* The other legs of the vault REQUEST names, which OPENED is one of, on whatever devices there are. */
-void find_legs(const struct holon_vault *request, const char *opened);
+/* Takes the other legs of the vault that OPENED names, which DEVICE is one of, on whatever devices there are. */
+void find_legs(const struct holon_vault *opened, const char *device);
