@@ -175,26 +175,34 @@ static bool buffer_go(const struct tpm_port *port, const uint8_t *command, size_
 	return wait_for(port, CONTROL_START, 4, 1, 0) && !(word_get(port, CONTROL_STATUS) & FATAL);
 }
 
+/* The answer that is in the buffer: its size, or 0. */
+static size_t buffer_take(const struct tpm_port *port, uint8_t *answer, size_t room)
+{
+	uint32_t bytes = word_get(port, ANSWER_BYTES);
+	if (room > bytes)
+		room = bytes;
+	uint32_t from =
+	    buffer_at(port, word_get(port, ANSWER_LOW), word_get(port, ANSWER_HIGH), (uint32_t)room);
+	if (!from || room < TPM_HEADER)
+		return 0;
+	for (uint32_t i = 0; i < TPM_HEADER; i++)
+		answer[i] = byte_get(port, from + i);
+	uint32_t size = size_in(answer);
+	if (size < TPM_HEADER || size > room)
+		return 0;
+	for (uint32_t i = TPM_HEADER; i < size; i++)
+		answer[i] = byte_get(port, from + i);
+	return size;
+}
+
 static size_t buffer_call(const struct tpm_port *port, const uint8_t *command, size_t count, uint8_t *answer,
                           size_t room)
 {
 	size_t size = 0;
 
 	word_put(port, CONTROL_REQUEST, REQUEST_READY);
-	if (wait_for(port, CONTROL_REQUEST, 4, REQUEST_READY, 0) && buffer_go(port, command, count)) {
-		uint32_t bytes = word_get(port, ANSWER_BYTES);
-		if (room > bytes)
-			room = bytes;
-		uint32_t from =
-		    buffer_at(port, word_get(port, ANSWER_LOW), word_get(port, ANSWER_HIGH), (uint32_t)room);
-		for (uint32_t i = 0; from && i < TPM_HEADER && room >= TPM_HEADER; i++)
-			answer[i] = byte_get(port, from + i);
-		size = from && room >= TPM_HEADER ? size_in(answer) : 0;
-		if (size < TPM_HEADER || size > room)
-			size = 0;
-		for (uint32_t i = TPM_HEADER; i < size; i++)
-			answer[i] = byte_get(port, from + i);
-	}
+	if (wait_for(port, CONTROL_REQUEST, 4, REQUEST_READY, 0) && buffer_go(port, command, count))
+		size = buffer_take(port, answer, room);
 	word_put(port, CONTROL_REQUEST, REQUEST_IDLE);
 	return size;
 }
