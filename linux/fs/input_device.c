@@ -100,23 +100,27 @@ static uint16_t key_of(uint16_t usage)
 
 /* ---- What comes ---- */
 
+static void append(struct reader *reader, uint16_t type, uint16_t code, int32_t value)
+{
+	uint64_t now = reader->monotonic ? clock_monotonic() : clock_realtime();
+	reader->queue[reader->put++ % QUEUE] =
+	    (struct evdev_event){.seconds = (int64_t)(now / NS_PER_SECOND),
+	                         .microseconds = (int64_t)(now % NS_PER_SECOND / 1000),
+	                         .type = type,
+	                         .code = code,
+	                         .value = value};
+}
+
 static void put(struct device *device, uint16_t type, uint16_t code, int32_t value)
 {
 	struct reader *reader;
 	list_for_each(reader, &device->readers, link)
 	{
-		struct evdev_event *at = &reader->queue[reader->put % QUEUE];
-		uint64_t now = reader->monotonic ? clock_monotonic() : clock_realtime();
 		if (reader->put - reader->taken == QUEUE) { /* nobody reads: a report is all that is left */
 			reader->taken = reader->put;
-			*at = (struct evdev_event){.type = EV_SYN, .code = SYN_DROPPED};
-			reader->put++;
-			at = &reader->queue[reader->put % QUEUE];
+			append(reader, EV_SYN, SYN_DROPPED, 0);
 		}
-		*at = (struct evdev_event){.type = type, .code = code, .value = value};
-		at->seconds = (int64_t)(now / NS_PER_SECOND);
-		at->microseconds = (int64_t)(now % NS_PER_SECOND / 1000);
-		reader->put++;
+		append(reader, type, code, value);
 		wake_all(&reader->wait, POLLIN);
 	}
 }
