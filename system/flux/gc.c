@@ -36,24 +36,20 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void push(struct grey **all, size_t *count, size_t *capacity, struct grey grey)
+static void push(struct grey_stack *stack, struct grey grey)
 {
-	if (*count == *capacity) {
-		size_t more = *capacity ? *capacity * 2 : 1024;
-		*all = pages_grow(*all, *capacity * sizeof(struct grey), more * sizeof(struct grey));
-		*capacity = more;
+	if (stack->count == stack->capacity) {
+		size_t more = stack->capacity ? stack->capacity * 2 : 1024;
+		stack->items = pages_grow(stack->items, stack->capacity * sizeof(struct grey),
+		                          more * sizeof(struct grey));
+		stack->capacity = more;
 	}
-	(*all)[(*count)++] = grey;
+	stack->items[stack->count++] = grey;
 }
 
-static void push_grey(struct heap *heap, struct object *o)
+static struct grey pop(struct grey_stack *stack)
 {
-	push(&heap->greys, &heap->grey_count, &heap->grey_capacity, (struct grey){o, 0});
-}
-
-static void push_minor(struct heap *heap, struct object *o)
-{
-	push(&heap->minors, &heap->minor_count, &heap->minor_capacity, (struct grey){o, 0});
+	return stack->items[--stack->count];
 }
 
 /* ---- marking ---- */
@@ -70,10 +66,10 @@ void gc_mark_object(struct vm *vm, void *object)
 	if (!o->mark) {
 		o->mark = heap->colour;
 		heap->survivors++;
-		push_minor(heap, o);
+		push(&heap->minors, (struct grey){o, 0});
 	} else if (heap->marking) {
 		o->mark = heap->colour;
-		push_grey(heap, o);
+		push(&heap->greys, (struct grey){o, 0});
 	}
 }
 
@@ -92,10 +88,7 @@ static size_t piece_end(struct vm *vm, struct grey grey, size_t count, bool mino
 		return count;
 	struct grey rest = {grey.object, (uint32_t)end};
 	grey.object->flags |= OBJECT_PIECES;
-	if (minor)
-		push(&heap->minor_pieces, &heap->minor_piece_count, &heap->minor_piece_capacity, rest);
-	else
-		push(&heap->pieces, &heap->piece_count, &heap->piece_capacity, rest);
+	push(minor ? &heap->minor_pieces : &heap->pieces, rest);
 	return end;
 }
 
@@ -185,10 +178,10 @@ static void mark_children(struct vm *vm, struct grey grey, bool minor)
 	}
 }
 
-static bool has_piece(const struct grey *pieces, size_t count, const struct object *o)
+static bool has_piece(const struct grey_stack *pieces, const struct object *o)
 {
-	for (size_t i = 0; i < count; i++)
-		if (pieces[i].object == o)
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].object == o)
 			return true;
 	return false;
 }
@@ -196,11 +189,9 @@ static bool has_piece(const struct grey *pieces, size_t count, const struct obje
 static void take_piece(struct vm *vm, bool minor)
 {
 	struct heap *heap = &vm->heap;
-	struct grey piece =
-	    minor ? heap->minor_pieces[--heap->minor_piece_count] : heap->pieces[--heap->piece_count];
+	struct grey piece = pop(minor ? &heap->minor_pieces : &heap->pieces);
 	mark_children(vm, piece, minor);
-	if (!has_piece(heap->pieces, heap->piece_count, piece.object) &&
-	    !has_piece(heap->minor_pieces, heap->minor_piece_count, piece.object))
+	if (!has_piece(&heap->pieces, piece.object) && !has_piece(&heap->minor_pieces, piece.object))
 		piece.object->flags &= (uint8_t)~OBJECT_PIECES;
 }
 
@@ -219,13 +210,12 @@ static const void *object_values(const struct object *o)
 static void drain(struct vm *vm, bool minor)
 {
 	struct heap *heap = &vm->heap;
+	struct grey_stack *stack = minor ? &heap->minors : &heap->greys;
 	struct grey row[OBJECTS_AHEAD];
 	unsigned first = 0, count = 0;
 	while (heap->work >= 0) {
-		struct grey **all = minor ? &heap->minors : &heap->greys;
-		size_t *left = minor ? &heap->minor_count : &heap->grey_count;
-		for (; count < OBJECTS_AHEAD && *left; count++) {
-			struct grey next = (*all)[--*left];
+		for (; count < OBJECTS_AHEAD && stack->count; count++) {
+			struct grey next = pop(stack);
 			__builtin_prefetch(next.object);
 			row[(first + count) % OBJECTS_AHEAD] = next;
 		}
@@ -236,13 +226,8 @@ static void drain(struct vm *vm, bool minor)
 		first = (first + 1) % OBJECTS_AHEAD;
 		count--;
 	}
-	while (count--) {
-		struct grey back = row[(first + count) % OBJECTS_AHEAD];
-		if (minor)
-			push(&heap->minors, &heap->minor_count, &heap->minor_capacity, back);
-		else
-			push(&heap->greys, &heap->grey_count, &heap->grey_capacity, back);
-	}
+	while (count--)
+		push(stack, row[(first + count) % OBJECTS_AHEAD]);
 }
 
 static bool drain_remembered(struct vm *vm)
@@ -264,10 +249,10 @@ static bool drain_remembered(struct vm *vm)
 static bool drain_minor(struct vm *vm)
 {
 	struct heap *heap = &vm->heap;
-	while (heap->minor_count || heap->minor_piece_count) {
+	while (heap->minors.count || heap->minor_pieces.count) {
 		if (heap->work < 0)
 			return false;
-		if (heap->minor_count)
+		if (heap->minors.count)
 			drain(vm, true);
 		else
 			take_piece(vm, true);
@@ -281,9 +266,9 @@ static bool drain_major(struct vm *vm, ptrdiff_t work)
 	heap->work = work;
 	bool done = false;
 	while (!done && heap->work >= 0) {
-		if (heap->grey_count)
+		if (heap->greys.count)
 			drain(vm, false);
-		else if (heap->piece_count)
+		else if (heap->pieces.count)
 			take_piece(vm, false);
 		else
 			done = interned_mark(vm);
@@ -323,16 +308,16 @@ void gc_slot_slow(struct vm *vm, struct object *o, struct object *item, uint32_t
 		return;
 	}
 	gc_mark_object(vm, item);
-	if (vm->heap.minor_count >= PROMOTED_MAX)
+	if (vm->heap.minors.count >= PROMOTED_MAX)
 		vm->heap.wanted = true;
 }
 
-static bool restart_pieces(struct grey *pieces, size_t count, const struct object *o)
+static bool restart_pieces(struct grey_stack *pieces, const struct object *o)
 {
 	bool found = false;
-	for (size_t i = 0; i < count; i++)
-		if (pieces[i].object == o) {
-			pieces[i].from = 0;
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].object == o) {
+			pieces->items[i].from = 0;
 			found = true;
 		}
 	return found;
@@ -343,23 +328,25 @@ void gc_bulk_slow(struct vm *vm, struct object *o)
 	struct heap *heap = &vm->heap;
 	bool again = false;
 	if (o->flags & OBJECT_PIECES) {
-		restart_pieces(heap->minor_pieces, heap->minor_piece_count, o);
-		again = restart_pieces(heap->pieces, heap->piece_count, o);
+		restart_pieces(&heap->minor_pieces, o);
+		again = restart_pieces(&heap->pieces, o);
 	}
 	remember(heap, o);
 	if (heap->marking && o->mark == heap->colour && !again)
-		push_grey(heap, o);
+		push(&heap->greys, (struct grey){o, 0});
+}
+
+static void move_pieces(struct grey_stack *pieces, const struct object *o, uint32_t at)
+{
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].object == o && pieces->items[i].from > at)
+			pieces->items[i].from--;
 }
 
 void gc_moved_slow(struct vm *vm, struct object *o, uint32_t at)
 {
-	struct heap *heap = &vm->heap;
-	for (size_t i = 0; i < heap->piece_count; i++)
-		if (heap->pieces[i].object == o && heap->pieces[i].from > at)
-			heap->pieces[i].from--;
-	for (size_t i = 0; i < heap->minor_piece_count; i++)
-		if (heap->minor_pieces[i].object == o && heap->minor_pieces[i].from > at)
-			heap->minor_pieces[i].from--;
+	move_pieces(&vm->heap.pieces, o, at);
+	move_pieces(&vm->heap.minor_pieces, o, at);
 }
 
 /* ---- minor collections ---- */
@@ -553,7 +540,8 @@ void gc_collect(struct vm *vm)
 	uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	ptrdiff_t minor_work = MINOR_WORK, slice = SLICE_WORK, used = 0;
 	bool due = heap->minor_open || heap->stress || heap->remembered_count >= REMEMBERED_MAX ||
-	           heap->minor_count >= PROMOTED_MAX || heap->young + heap->external / 4 >= heap->young_limit;
+	           heap->minors.count >= PROMOTED_MAX ||
+	           heap->young + heap->external / 4 >= heap->young_limit;
 	bool done = false;
 	heap->wanted = false;
 	if (heap->stress && (heap->minor_collections + heap->minor_steps) & 1)

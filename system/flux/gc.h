@@ -54,6 +54,11 @@ struct grey {
 	uint32_t from; /* elements before this one are done */
 };
 
+struct grey_stack {
+	struct grey *items;
+	size_t count, capacity;
+};
+
 /* Memory of a large array or object on its way back to the system. */
 struct junk {
 	char *bytes;
@@ -91,12 +96,8 @@ struct heap {
 	struct size_class classes[SIZE_CLASSES];
 	struct object **large;
 	size_t large_count, large_capacity, large_sweep, large_young;
-	struct grey *greys;
-	size_t grey_count, grey_capacity;
-	struct grey *minors;
-	size_t minor_count, minor_capacity;
-	struct grey *pieces, *minor_pieces; /* large arrays that are looked at in part */
-	size_t piece_count, piece_capacity, minor_piece_count, minor_piece_capacity;
+	/* What a major cycle and a minor collection have to look at, and large arrays that they have looked at in part. */
+	struct grey_stack greys, minors, pieces, minor_pieces;
 	struct junk *junk;
 	size_t junk_count, junk_capacity, junk_bytes;
 	struct object **remembered;

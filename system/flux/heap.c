@@ -63,10 +63,10 @@ void *pages_grow(void *old, size_t from, size_t to)
 	return p;
 }
 
-static void pages_free(void *pages, size_t size)
+static void stack_free(struct grey_stack *stack)
 {
-	if (size)
-		munmap(pages, size);
+	if (stack->capacity)
+		munmap(stack->items, stack->capacity * sizeof(struct grey));
 }
 
 /*
@@ -366,10 +366,10 @@ void heap_deinit(struct vm *vm)
 	}
 	junk_release(heap, SIZE_MAX);
 	free(heap->large);
-	pages_free(heap->greys, heap->grey_capacity * sizeof(struct grey));
-	pages_free(heap->minors, heap->minor_capacity * sizeof(struct grey));
-	pages_free(heap->pieces, heap->piece_capacity * sizeof(struct grey));
-	pages_free(heap->minor_pieces, heap->minor_piece_capacity * sizeof(struct grey));
+	stack_free(&heap->greys);
+	stack_free(&heap->minors);
+	stack_free(&heap->pieces);
+	stack_free(&heap->minor_pieces);
 	free(heap->junk);
 	free(heap->remembered);
 }

@@ -263,7 +263,7 @@ bool interned_mark(struct vm *vm)
 	for (; *at < end; ++*at)
 		if (vm->interned[*at])
 			gc_mark_object(vm, vm->interned[*at]);
-	return *at >= vm->interned_capacity && !vm->heap.grey_count;
+	return *at >= vm->interned_capacity && !vm->heap.greys.count;
 }
 
 /* ---- texts that become strings ---- */
