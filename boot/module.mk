@@ -3,7 +3,7 @@ BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
 BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c installed.c loader.c say.c string.c tpm.c) \
 	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c tpm.c waiting.S) \
-	$(addprefix boot/menu/,decoy.c decoy_screen.c memory_test.c menu.c terminal.c) lib/partition/partition.c lib/slots/slots.c
+	$(addprefix boot/menu/,decoy.c decoy_screen.c memory_test.c menu.c terminal.c) lib/partition/partition.c lib/slots/installation.c lib/slots/slots.c
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
 READER_SOURCES := boot/bios/entry.S boot/bios/reader.c boot/bios/disk.c boot/loader/string.c boot/arch/x86_64/copy.c

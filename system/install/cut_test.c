@@ -352,7 +352,7 @@ static void test_turns(void)
 	      "none does");
 	for (unsigned copy = 0; copy < SLOTS_COPIES; copy++) {
 		static const uint8_t zeros[SECTOR];
-		memory_write(0, installation.record.first + copy * (SLOTS_COPY_BYTES / SECTOR), zeros, 1);
+		memory_write(0, installation.record.first + copy * SLOTS_COPY_SECTORS, zeros, 1);
 	}
 	check(good && start() >= 0, "slots: without any record one of the two still starts", "none does");
 	undo(0);

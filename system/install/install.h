@@ -19,7 +19,7 @@
 #pragma once
 
 #include <partition/gpt.h>
-#include <slots/slots.h>
+#include <slots/installation.h>
 #include <stddef.h>
 #include "../../boot/loader/verify.h"
 
@@ -99,11 +99,6 @@ struct esp_file {
 bool esp_write(const struct disk *disk, uint64_t first, const struct esp_file *files, unsigned count);
 
 /* ---- update.c ---- */
-
-struct installation {
-	struct partition slot[SLOTS], record;
-	struct slots slots;
-};
 
 /* Whether Holon is installed on DISK. */
 bool installation_read(struct installation *installation, const struct disk *disk);

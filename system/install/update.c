@@ -21,29 +21,8 @@ struct partition_disk disk_partitions(const struct disk *disk)
 
 bool installation_read(struct installation *installation, const struct disk *disk)
 {
-	static struct partition list[PARTITIONS_MAX];
-	static uint8_t buffer[PARTITION_SECTOR_MAX], copies[SLOTS_COPIES][SLOTS_RECORD_BYTES];
 	const struct partition_disk partitions = disk_partitions(disk);
-	unsigned count, slots = 0;
-	*installation = (struct installation){0};
-	if (partition_scan(&partitions, buffer, list, &count) != PARTITION_GPT)
-		return false;
-	for (unsigned i = 0; i < count; i++) {
-		if (!memcmp(list[i].type, slots_type_slot, sizeof(list[i].type)) && slots < SLOTS)
-			installation->slot[slots++] = list[i];
-		if (!memcmp(list[i].type, slots_type_record, sizeof(list[i].type)) &&
-		    !installation->record.count)
-			installation->record = list[i];
-	}
-	if (slots < SLOTS || installation->record.count * SECTOR < SLOTS_COPIES * SLOTS_COPY_BYTES)
-		return false;
-	for (unsigned i = 0; i < SLOTS_COPIES; i++)
-		if (!disk_read_bytes(disk,
-		                     installation->record.first * SECTOR + i * (uint64_t)SLOTS_COPY_BYTES,
-		                     copies[i], sizeof(copies[i])))
-			memset(copies[i], 0, sizeof(copies[i]));
-	slots_read(&installation->slots, copies[0], copies[1]);
-	return true;
+	return installation_find(installation, &partitions);
 }
 
 struct bytes installation_manifest(const struct installation *installation, const struct disk *disk,
@@ -84,7 +63,7 @@ bool record_write(const struct disk *disk, const struct partition *record, struc
 	uint8_t sector[SECTOR];
 	_Static_assert(SLOTS_RECORD_BYTES == SECTOR, "a record is one sector");
 	const unsigned copy = slots_next(slots, sector);
-	return disk->write(disk->context, record->first + copy * (SLOTS_COPY_BYTES / SECTOR), sector, 1) &&
+	return disk->write(disk->context, record->first + copy * SLOTS_COPY_SECTORS, sector, 1) &&
 	       disk->flush(disk->context);
 }
 
