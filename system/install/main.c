@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "../../boot/loader/bundle.h"
 #include "devices.h"
 
 enum { GOOD = 0, REFUSED = 1, IMPOSSIBLE = 2, USAGE = 3, SECONDS_MAX = 3600 };
@@ -259,15 +260,10 @@ static int do_update(const struct said *said)
 	const struct verified verified = medium_take(&medium, said->words[1]);
 	target_find(&target, said->words[2], true);
 	const struct bytes bundle = medium.parts[MEDIUM_BUNDLE];
-	if (target.running >= 0) {
-		const struct bundle_header *header = (const void *)bundle.at;
-		for (uint32_t i = 0; i < header->entry_count; i++)
-			if (!strcmp(header->entries[i].name, BUNDLE_MANIFEST) &&
-			    header->entries[i].size == own.manifest.count &&
-			    !memcmp(bundle.at + header->entries[i].offset, own.manifest.at,
-			            own.manifest.count))
-				stop(REFUSED, "%s is what runs already", verified.build);
-	}
+	const struct bundle_entry *manifest = bundle_find((const void *)bundle.at, BUNDLE_MANIFEST);
+	if (target.running >= 0 && manifest && manifest->size == own.manifest.count &&
+	    !memcmp(bundle.at + manifest->offset, own.manifest.at, own.manifest.count))
+		stop(REFUSED, "%s is what runs already", verified.build);
 	const char *why =
 	    update_write(&target.installation, &target.device.disk, target.running, bundle, &slot);
 	if (why)
