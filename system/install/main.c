@@ -119,11 +119,9 @@ struct target {
 	int running;
 };
 
-/* Whether Holon is installed on the disk NAME, which then is open. */
-static bool target_try(struct target *target, const char *name, bool write)
+/* Whether Holon is installed on the disk that is open; if not, it is closed. */
+static bool target_read(struct target *target)
 {
-	if (!device_open(&target->device, name, write))
-		return false;
 	if (!installation_read(&target->installation, &target->device.disk)) {
 		device_close(&target->device);
 		return false;
@@ -141,14 +139,13 @@ static void target_find(struct target *target, const char *name, bool write)
 	unsigned found = 0;
 	if (name) {
 		must_open(&target->device, name, write);
-		device_close(&target->device);
-		if (!target_try(target, name, write))
+		if (!target_read(target))
 			stop(IMPOSSIBLE, "Holon is not installed on %s", name);
 		return;
 	}
 	const unsigned count = device_names(names);
 	for (unsigned i = 0; i < count; i++) {
-		if (!target_try(target, names[i], write))
+		if (!device_open(&target->device, names[i], write) || !target_read(target))
 			continue;
 		if (target->running >= 0)
 			return;
@@ -156,7 +153,7 @@ static void target_find(struct target *target, const char *name, bool write)
 		only = names[i];
 		found++;
 	}
-	if (found != 1 || !target_try(target, only, write))
+	if (found != 1 || !device_open(&target->device, only, write) || !target_read(target))
 		stop(IMPOSSIBLE, found ? "Holon is installed on several disks: name one"
 		                       : "Holon is installed on none of this machine's disks");
 }
