@@ -140,18 +140,24 @@ static bool copy_write(const struct gpt *gpt, const struct gpt_writer *writer, u
 	       writer->write(writer->context, own, header, 1) && writer->flush(writer->context);
 }
 
+/* Whether the disk's first SECTOR says that a GPT is there. */
+static bool is_protective(const uint8_t *sector)
+{
+	if (get16(sector + 510) != 0xaa55)
+		return false;
+	for (unsigned i = 0; i < 4; i++)
+		if (sector[MBR_ENTRIES + 16 * i + 4] == MBR_GPT)
+			return true;
+	return false;
+}
+
 static bool protective_write(const struct gpt *gpt, const struct gpt_writer *writer)
 {
 	uint8_t sector[GPT_SECTOR];
 	const uint64_t count = gpt->sectors - 1;
 	if (!writer->read(writer->context, 0, sector, 1))
 		return false;
-	bool there = get16(sector + 510) == 0xaa55;
-	for (unsigned i = 0, any = 0; i < 4 && there; i++) {
-		any |= sector[MBR_ENTRIES + 16 * i + 4] == MBR_GPT;
-		there = any || i < 3;
-	}
-	if (there)
+	if (is_protective(sector))
 		return true;
 	uint8_t *entry = sector + MBR_ENTRIES;
 	memset(entry, 0, 64);
