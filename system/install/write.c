@@ -12,6 +12,7 @@ enum {
 	STAGE_SECTOR_AT = 432, /* of the boot sector: boot/bios/sector.S */
 	TABLE_AT = 8,          /* of the stage: boot/bios/entry.S */
 	EMPTY_SECTORS = 2048,
+	GPT_SECTORS = 34, /* at the disk's beginning with the first sector; at its end one less */
 };
 
 static const uint8_t type_efi[16] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
@@ -31,16 +32,21 @@ struct plan {
 	unsigned number[PLACES];
 };
 
+static bool is_zero(const uint8_t *bytes, size_t count)
+{
+	while (count && !*bytes) {
+		bytes++;
+		count--;
+	}
+	return !count;
+}
+
 static bool all_zero(const struct disk *disk, uint64_t sector, uint64_t count)
 {
 	uint8_t buffer[SECTOR];
-	for (uint64_t i = 0; i < count; i++) {
-		if (!disk->read(disk->context, sector + i, buffer, 1))
+	for (uint64_t i = 0; i < count; i++)
+		if (!disk->read(disk->context, sector + i, buffer, 1) || !is_zero(buffer, SECTOR))
 			return false;
-		for (unsigned at = 0; at < SECTOR; at++)
-			if (buffer[at])
-				return false;
-	}
 	return true;
 }
 
@@ -61,7 +67,8 @@ static const char *table_begin(struct plan *plan, const struct disk *disk, const
 		return "it is too small";
 	if (!wishes->erase && gpt_read(&plan->gpt, &partitions))
 		return has_slots(&plan->gpt) ? "Holon is on it already: update it, or erase the disk" : 0;
-	if (!wishes->erase && (!all_zero(disk, 0, EMPTY_SECTORS) || !all_zero(disk, disk->sectors - 34, 34)))
+	if (!wishes->erase &&
+	    (!all_zero(disk, 0, EMPTY_SECTORS) || !all_zero(disk, disk->sectors - GPT_SECTORS, GPT_SECTORS)))
 		return "it is not empty, and has no GPT into whose free room Holon could go: erase the disk, "
 		       "if nothing on "
 		       "it is wanted";
@@ -155,11 +162,9 @@ static bool boot_code_write(const struct disk *disk, const struct medium *medium
 	uint8_t sector[SECTOR];
 	if (!disk->read(disk->context, 0, sector, 1))
 		return false;
-	*done = erase;
-	for (unsigned i = 0; i < BOOT_CODE_BYTES && !*done; i++)
-		if (sector[i])
-			return true;
-	*done = true;
+	*done = erase || is_zero(sector, BOOT_CODE_BYTES);
+	if (!*done)
+		return true;
 	memcpy(sector, medium->boot_code, BOOT_CODE_BYTES);
 	put64(sector + STAGE_SECTOR_AT, plan->first[PLACE_BIOS]);
 	return disk->write(disk->context, 0, sector, 1) && disk->flush(disk->context);
@@ -168,9 +173,10 @@ static bool boot_code_write(const struct disk *disk, const struct medium *medium
 /* What a disk to be erased starts with must not be found beside the new table when the power goes. */
 static bool table_erase(const struct disk *disk)
 {
-	static const uint8_t zeros[34 * SECTOR];
-	return disk->write(disk->context, 0, zeros, 34) &&
-	       disk->write(disk->context, disk->sectors - 34, zeros, 34) && disk->flush(disk->context);
+	static const uint8_t zeros[GPT_SECTORS * SECTOR];
+	return disk->write(disk->context, 0, zeros, GPT_SECTORS) &&
+	       disk->write(disk->context, disk->sectors - GPT_SECTORS, zeros, GPT_SECTORS) &&
+	       disk->flush(disk->context);
 }
 
 const char *install_write(const struct disk *disk, const struct medium *medium, const struct wishes *wishes,
