@@ -99,8 +99,7 @@ void slots_clear(struct slots *slots, unsigned slot)
 	slots->slot[slot] = (struct slot){0};
 }
 
-/* SLOT's priority is the highest, and the others keep their order below it. */
-static void put_first(struct slots *slots, unsigned slot)
+void slots_prefer(struct slots *slots, unsigned slot)
 {
 	uint8_t *other = &slots->slot[1 - slot].priority;
 	*other = *other != 0;
@@ -110,17 +109,12 @@ static void put_first(struct slots *slots, unsigned slot)
 void slots_offer(struct slots *slots, unsigned slot, uint64_t bytes)
 {
 	slots->slot[slot] = (struct slot){.tries = SLOTS_TRIES, .bytes = bytes};
-	put_first(slots, slot);
+	slots_prefer(slots, slot);
 }
 
 void slots_confirm(struct slots *slots, unsigned slot)
 {
 	slots->slot[slot].good = true;
 	slots->slot[slot].tries = 0;
-	put_first(slots, slot);
-}
-
-void slots_prefer(struct slots *slots, unsigned slot)
-{
-	put_first(slots, slot);
+	slots_prefer(slots, slot);
 }

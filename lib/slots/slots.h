@@ -66,5 +66,5 @@ void slots_clear(struct slots *slots, unsigned slot); /* before it is written */
 void slots_offer(struct slots *slots, unsigned slot,
                  uint64_t bytes); /* written and read back: its turn is first, on trial */
 void slots_confirm(struct slots *slots, unsigned slot); /* it has shown that it works */
-/* The good SLOT's turn is first from now on. */
+/* SLOT's turn is first from now on, and the other's, if it had one, comes after it. */
 void slots_prefer(struct slots *slots, unsigned slot);
