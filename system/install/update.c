@@ -67,7 +67,15 @@ bool record_write(const struct disk *disk, const struct partition *record, struc
 	       disk->flush(disk->context);
 }
 
-/* A piece of WHOLE bytes at OFFSET, the last sector filled up with zeros; its sectors. */
+/* 0, or what is wrong. */
+static const char *record_keep(struct installation *installation, const struct disk *disk)
+{
+	return record_write(disk, &installation->record, &installation->slots)
+	           ? 0
+	           : "the disk cannot be written to";
+}
+
+/* The piece at OFFSET of [BYTES, + COUNT), its last sector filled up with zeros; how many sectors. */
 static uint64_t piece_make(uint8_t *piece, const uint8_t *bytes, uint64_t count, uint64_t offset)
 {
 	const uint64_t left = count - offset, most = (uint64_t)PIECE_SECTORS * SECTOR,
@@ -116,12 +124,13 @@ const char *update_write(struct installation *installation, const struct disk *d
 	if (bundle.count > partition->count * SECTOR)
 		return "it is larger than a slot of this disk";
 	slots_clear(slots, target);
-	if (!record_write(disk, &installation->record, slots))
-		return "the disk cannot be written to";
+	const char *why = record_keep(installation, disk);
+	if (why)
+		return why;
 	if (!write_checked(disk, partition->first, bundle.at, bundle.count))
 		return "the disk does not keep what is written to it: nothing was changed in what starts";
 	slots_offer(slots, target, bundle.count);
-	return record_write(disk, &installation->record, slots) ? 0 : "the disk cannot be written to";
+	return record_keep(installation, disk);
 }
 
 const char *update_confirm(struct installation *installation, const struct disk *disk, unsigned slot)
@@ -129,9 +138,7 @@ const char *update_confirm(struct installation *installation, const struct disk 
 	if (installation->slots.slot[slot].good)
 		return 0;
 	slots_confirm(&installation->slots, slot);
-	return record_write(disk, &installation->record, &installation->slots)
-	           ? 0
-	           : "the disk cannot be written to";
+	return record_keep(installation, disk);
 }
 
 const char *update_back(struct installation *installation, const struct disk *disk, unsigned *slot)
@@ -141,5 +148,5 @@ const char *update_back(struct installation *installation, const struct disk *di
 	if (!slots->slot[*slot].priority || !slots->slot[*slot].good)
 		return "the other slot holds no system that has shown that it works";
 	slots_prefer(slots, *slot);
-	return record_write(disk, &installation->record, slots) ? 0 : "the disk cannot be written to";
+	return record_keep(installation, disk);
 }
