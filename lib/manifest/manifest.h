@@ -12,8 +12,8 @@
  *   cpu-share PERCENT    of each CPU that admitted budgets of its own making and below it may use
  *   serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
  *   use CHANNEL          it may call this channel
- *   give WHAT            log | image | add | command | stream | framebuffer | wx | devices | port NAME BASE COUNT | irq NAME NUMBER |
- *                        registers NAME ADDRESS BYTES (device memory);
+ *   give WHAT            log | log-source (it says itself whose a line is) | image | add | command | stream | framebuffer | wx | devices |
+ *                        signatures | port NAME BASE COUNT | irq NAME NUMBER | registers NAME ADDRESS BYTES (device memory);
  *                        in a blueprint alone: link | blocks
  *   argument WORD        "options" stands for the boot command line's words, "seed" for a seed of randomness and its
  *                        worth, "trust" for the kind of image that was verified
