@@ -36,7 +36,7 @@ class Monitor:
                 return reply
 
     def event(self, name):
-        """The next event NAME; {} where the connection ends without it, or time is over."""
+        """The next event NAME; {} where the connection ends without it. It waits as long as that lasts."""
         self.connection.settimeout(None)
         for line in self.stream:
             found = json.loads(line)
