@@ -22,6 +22,12 @@ function log_fact(subject, relation, object, because) {
     return log_number - 1;
 }
 
+// A file that others read is never met half written: it is replaced by a whole one.
+function replace_file(path, text) {
+    if is_error(args.files.write(path ++ ".new", text)) { return; }
+    args.files.move(path ++ ".new", path);
+}
+
 function read_json(path) {
     let text = args.files.read(path);
     if is_error(text) { return text; }
@@ -125,7 +131,7 @@ function write_status(now) {
         restarts: s.restarts,
         available: if now > s.since then round(s.up / (now - s.since), 5) else 1
     });
-    args.files.write("status.json", json_write({ services: rows }, 2) ++ "\n");
+    replace_file("status.json", json_write({ services: rows }, 2) ++ "\n");
 }
 
 // ---- metrics: an exponential mean and deviation a metric; a value far outside both begins an anomaly ----
@@ -262,7 +268,7 @@ function write_metrics() {
     }
     let own = gc_stats();
     let held = { live: own.live_bytes, used: own.malloc_used_bytes, unused: own.malloc_free_bytes, cycles: own.major_collections };
-    args.files.write("metrics.json", json_write({ metrics: rows, agent: held }, 2) ++ "\n");
+    replace_file("metrics.json", json_write({ metrics: rows, agent: held }, 2) ++ "\n");
 }
 
 // ---- tuning: a bandit a setting; its reward is the last number of rewards/NAME, from 0 to 1 ----
@@ -278,7 +284,7 @@ function load_settings() {
 function apply_setting(s, v, because) {
     if s.chosen == v { return; }
     s.chosen = v;
-    args.files.write("settings-" ++ s.name, to_string(v) ++ "\n");
+    replace_file("settings-" ++ s.name, to_string(v) ++ "\n");
     log_fact(s.name, "set to", v, because);
 }
 
