@@ -513,6 +513,9 @@ static void resizes(void)
 	memory_resize(object, 1ull << 47);
 	memory_resize(sparse, 0);
 	unmap(AREA, 16 * MIB);
+	cap_delete(object);
+	object = full_memory(PAGE_SIZE_BYTES);
+	memory_resize(object, 1ull << 47);
 	cap_delete(sparse);
 	cap_delete(object);
 }
@@ -903,15 +906,16 @@ static void machine_info(void)
 	struct system_info info;
 
 	system_info(page, &info);
-	system_control(boot->system, SYSTEM_LATENCY + 1, 0);
+	system_control(boot->system, SYSTEM_CONFINED + 1, 0);
 	(void)clock_ns();
 	(void)syscall6(SYSCALL_COUNT, 0, 0, 0, 0, 0, 0, 0);
 }
 
 static void log_writes(void)
 {
+	/* A slice ends with its line. */
 	for (unsigned i = 0; i < 1000; i++)
-		page->bytes[i] = i % 2 ? '\n' : ' ';
+		page->bytes[i] = i == 999 ? '\n' : ' ';
 	(void)syscall6(SYS_LOG_WRITE, boot->system, 1000, 0, 0, 0, 0, 0);
 }
 
@@ -1080,7 +1084,7 @@ static const struct attack attacks[] = {
     {SYS_UNIT_EXIT, "128 threads wait", exits},
     {SYS_MEMORY_CREATE, "of 128 TiB", memories},
     {SYS_MEMORY_CLONE, "16 MiB; 128 TiB with 8 pages", clones},
-    {SYS_MEMORY_RESIZE, "16 MiB; 128 TiB with 8 pages", resizes},
+    {SYS_MEMORY_RESIZE, "16 MiB; 128 TiB with 8 pages; a page to 128 TiB", resizes},
     {SYS_MEMORY_DISCARD, "a page mapped 2,000 times; 16 MiB", discards},
     {SYS_MEMORY_SUPPLY, "128 threads wait, 64 for one page", supplies},
     {SYS_MEMORY_WANTED, "128 threads wait", supplies},
@@ -1118,7 +1122,7 @@ static const struct attack attacks[] = {
     {SYS_PIN_CREATE, "448 pages, absent and shared", pins},
     {SYS_SYSTEM_INFO, "once", machine_info},
     {SYS_SYSTEM_CONTROL, "what there is not", machine_info},
-    {SYS_LOG_WRITE, "1,000 characters", log_writes},
+    {SYS_LOG_WRITE, "a line of 1,000 characters", log_writes},
     {SYS_CLOCK, "once", machine_info},
     {WORK_UNKNOWN_CALL, "once", machine_info},
     {WORK_PAGE_FAULT, "far apart; copies of a page mapped 2,000 times", far_faults},

@@ -1,5 +1,4 @@
-/* The kernel's few memory and string functions. Same meaning as in the C standard, so that the compiler may
- * call them. */
+/* The kernel's two memory functions. Same meaning as in the C standard, so that the compiler may call them. */
 #pragma once
 
 #include <stddef.h>
@@ -7,9 +6,7 @@
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
-int memcmp(const void *left, const void *right, size_t bytes);
-size_t strlen(const char *text);
-int strncmp(const char *left, const char *right, size_t limit);
+
 /* The first word of a TABLE of 512 that is not 0, at or behind INDEX; 512: none. Eight at a time: sparse tables are the
  * rule. */
 static inline unsigned table_next(const uint64_t *table, unsigned index)

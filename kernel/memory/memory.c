@@ -128,7 +128,7 @@ static int64_t break_sharing(struct memory *memory, uint64_t page, uint64_t *pla
 	/* Other mappings of this object still show the shared frame; so, until settled, do other CPUs. One
 	 * that holds a translation from before the frame was shared may even write to it. */
 	if (!memory_unmap(memory, page, page + 1, false, &unsettled->flush))
-		return E_BUSY;
+		return CALL_RESTART;
 	copy = frame_buy(owner, false);
 	if (!copy)
 		return E_QUOTA_MEMORY;
@@ -150,7 +150,6 @@ void memory_settle(struct unsettled *unsettled)
 int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
                      struct unsettled *unsettled)
 {
-	uint64_t used;
 	int64_t status;
 
 	if (memory->object.dead)
@@ -166,11 +165,8 @@ int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_
 	if (!*place || !**place) {
 		if (memory->kind == MEMORY_PAGER)
 			return E_FAULT;
-		used = memory->object.owner->memory_used;
-		if (!*place && !(*place = radix_make(memory, page)))
-			return E_QUOTA_MEMORY;
-		if (memory->object.owner->memory_used > used + PAGE_SIZE_BYTES)
-			return E_BUSY; /* several nodes were made, and zeroed: a slice */
+		if (!*place && !(*place = radix_make(memory, page, &status)))
+			return status;
 		**place = frame_buy(memory->object.owner, true);
 		if (!**place)
 			return E_QUOTA_MEMORY;
@@ -220,7 +216,7 @@ int64_t memory_pin(struct memory *memory, uint64_t page, struct unit *unit, phys
 	memory_settle(&unsettled);
 	if (status < 0 && !own)
 		unit_uncharge(unit, PAGE_SIZE_BYTES);
-	return status == E_BUSY ? CALL_RESTART : status;
+	return status;
 }
 
 void memory_unpin(physical_t address, struct unit *unit)
@@ -396,7 +392,7 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
                            uint64_t *progress)
 {
 	bool module = source->kind == MEMORY_PHYSICAL;
-	uint64_t page, stop, count, used, *to, end = source_page + clone->pages;
+	uint64_t page, stop, count, *to, end = source_page + clone->pages;
 	int64_t status = E_OK;
 	struct flush flush;
 
@@ -417,13 +413,12 @@ int64_t memory_clone_slice(struct memory *clone, struct memory *source, uint64_t
 		 * part. */
 		count = least(least(end - page, UNMAP_PAGES / 2 + 1),
 		              least(512 - page % 512, 512 - (page - source_page) % 512));
-		used = clone->object.owner->memory_used;
 		to = radix_find(clone, page - source_page);
-		if (!to && page == source_page + *progress && !(to = radix_make(clone, page - source_page)))
-			status = E_QUOTA_MEMORY;
-		else if (!to || clone->object.owner->memory_used > used ||
-		         (!module && !memory_unmap(source, page, page + count, true, &flush)))
-			status = CALL_RESTART; /* the search, making nodes, or unmapping was a slice */
+		if (!to && page == source_page + *progress)
+			(void)radix_make(clone, page - source_page, &status);
+		if (!to || (!module && !memory_unmap(source, page, page + count, true, &flush)))
+			status =
+			    status ? status : CALL_RESTART; /* the search, nodes, or unmapping: a slice */
 		else if (module)
 			page += share_module(clone, source, page, to, count);
 		else
@@ -479,7 +474,7 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 		status = E_ARGUMENT;
 	for (; status == E_OK && done < count; done++) {
 		uint64_t *from = radix_find(source, source_page + done);
-		uint64_t *to = radix_make(memory, page + done);
+		uint64_t *to = radix_make(memory, page + done, &status);
 		bool there = from && *from;
 		uint64_t entry = 0;
 
@@ -489,7 +484,7 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 			status = E_STATE;
 		else if (there &&
 		         !memory_unmap(source, source_page + done, source_page + done + 1, false, &flush))
-			status = E_BUSY;
+			status = CALL_RESTART;
 		else if (to)
 			entry =
 			    there ? entry_move(memory, source, *from) : frame_buy(memory->object.owner, true);
@@ -509,7 +504,7 @@ int64_t memory_supply_slice(struct memory *memory, uint64_t page, struct memory 
 	}
 	unlock_pair(memory, source);
 	flush_finish(&flush);
-	return status == E_BUSY ? CALL_RESTART : status;
+	return status;
 }
 
 /* The first waiter that WAKING has not passed, of those that the pager was told of or of the others; 0: none. */

@@ -201,7 +201,7 @@ void memory_settle(struct unsettled *unsettled);
 
 /* The frame of PAGE for reading, or for writing (then private to this object: copies or allocates as needed,
  * charged to the owner). E_OK with *FRAME, E_QUOTA_MEMORY, E_ARGUMENT beyond the end, E_HANDLE when the
- * object is dead, E_FAULT when a pager must be asked, or E_BUSY: settle and ask again. A never-written
+ * object is dead, E_FAULT when a pager must be asked, or CALL_RESTART: settle and ask again. A never-written
  * anonymous page is allocated. *PLACE: its radix entry, or 0 for kinds without. UNSETTLED is the caller's,
  * initialised. memory->lock held. */
 int64_t memory_frame(struct memory *memory, uint64_t page, bool write, physical_t *frame, uint64_t **place,
@@ -255,9 +255,11 @@ bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *coun
 
 /* Radix tree (radix.c); memory->lock held. */
 uint32_t radix_height(uint64_t pages);
-bool radix_grow(struct memory *memory, uint64_t pages);     /* to the height for PAGES; false: quota */
+/* To the height for PAGES. E_OK, E_QUOTA_MEMORY, or CALL_RESTART: several nodes were made, a slice. */
+int64_t radix_grow(struct memory *memory, uint64_t pages);
 uint64_t *radix_find(struct memory *memory, uint64_t page); /* the place of PAGE's entry; 0: no node there */
-uint64_t *radix_make(struct memory *memory, uint64_t page); /* making nodes; 0: quota */
+/* The same, making nodes; 0: *STATUS as of radix_grow. */
+uint64_t *radix_make(struct memory *memory, uint64_t page, int64_t *status);
 /* The first page >= PAGE and < END, or END, that there is a lowest node for; or how far a search through one node has come. */
 uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end);
 /* The first page of [PAGE, END) with an entry, or END; the range is not empty and all in one lowest node. */

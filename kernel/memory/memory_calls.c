@@ -147,9 +147,9 @@ int64_t sys_memory_resize(struct call *call, struct memory *memory, uint64_t byt
 	lock_take(&memory->lock);
 	if (memory->object.dead)
 		status = E_HANDLE;
-	else if (!radix_grow(memory, pages))
-		status = E_QUOTA_MEMORY;
 	else
+		status = radix_grow(memory, pages);
+	if (status == E_OK)
 		memory->pages = pages;
 	lock_release(&memory->lock);
 	if (status < 0)

@@ -5,11 +5,13 @@
  * of them; the others when the object ends.
  */
 #include "bytes.h"
+#include "calls.h"
 #include "memory.h"
 #include "unit.h"
 
 #define NODE_BITS 9
 #define NODE_MASK 511u
+#define NODES_MAX 2u /* that are made, and zeroed, in a slice */
 
 static inline uint64_t *node_place(uint64_t node, uint64_t page, uint32_t level)
 {
@@ -38,16 +40,16 @@ uint32_t radix_height(uint64_t pages)
 	return height;
 }
 
-bool radix_grow(struct memory *memory, uint64_t pages)
+int64_t radix_grow(struct memory *memory, uint64_t pages)
 {
-	uint32_t height = radix_height(pages);
+	uint32_t height = radix_height(pages), made = 0;
 
 	while (memory->height < height) {
 		if (memory->root) {
-			uint64_t node = node_create(memory->object.owner);
+			uint64_t node = made++ < NODES_MAX ? node_create(memory->object.owner) : 0;
 
 			if (!node)
-				return false;
+				return made > NODES_MAX ? CALL_RESTART : E_QUOTA_MEMORY;
 			*(uint64_t *)node = memory->root;
 			if (!memory->height)
 				frame_of(frame_unmap((void *)node))->references = 1;
@@ -55,7 +57,7 @@ bool radix_grow(struct memory *memory, uint64_t pages)
 		}
 		memory->height++;
 	}
-	return true;
+	return E_OK;
 }
 
 uint64_t *radix_find(struct memory *memory, uint64_t page)
@@ -70,15 +72,18 @@ uint64_t *radix_find(struct memory *memory, uint64_t page)
 	return place;
 }
 
-uint64_t *radix_make(struct memory *memory, uint64_t page)
+uint64_t *radix_make(struct memory *memory, uint64_t page, int64_t *status)
 {
 	uint64_t *place = &memory->root;
+	uint32_t made = 0;
 
 	for (uint32_t level = memory->height; level; level--) {
-		if (!*place)
+		if (!*place && made++ < NODES_MAX)
 			*place = node_create(memory->object.owner);
-		if (!*place)
+		if (!*place) {
+			*status = made > NODES_MAX ? CALL_RESTART : E_QUOTA_MEMORY;
 			return 0;
+		}
 		place = node_place(*place, page, level);
 	}
 	return place;

@@ -147,7 +147,7 @@ enum space_fault space_resolve(struct space *space, uint64_t address, bool write
 	resident = object->resident;
 	used = object->object.owner->memory_used;
 	status = memory_frame(object, *page, write, &frame, &place, &unsettled);
-	if (status == E_BUSY)
+	if (status == CALL_RESTART)
 		result = SPACE_FAULT_RESOLVED; /* comes again */
 	if (status == E_FAULT)
 		result = SPACE_FAULT_PAGER;

@@ -1,5 +1,5 @@
 # The generic kernel as a host library, with the simulated machine, for tests under sanitizers.
-KERNEL_HOST_SOURCES := $(filter-out %_test.c %_fuzz.c kernel/base/bytes.c kernel/base/work_check.c kernel/main.c kernel/boot/% kernel/test/% kernel/arch/%, \
+KERNEL_HOST_SOURCES := $(filter-out %_test.c %_fuzz.c kernel/base/work_check.c kernel/main.c kernel/boot/% kernel/test/% kernel/arch/%, \
 	$(sort $(wildcard kernel/*.c kernel/*/*.c))) build/abi/kernel/call_table.c
 KERNEL_HOST_CFLAGS  := $(KERNEL_INCLUDES) -Ikernel/sim -include kernel/sim/point.h -DKERNEL_DEBUG -fno-strict-aliasing
 
