@@ -99,7 +99,7 @@ struct unit_info {
 	uint64_t lacked_memory; /* bytes the last refused charge was short of; 0 if none was refused */
 	uint64_t lacked_caps;
 	uint32_t priority_max, flags;
-	uint32_t dma_confined; /* 1 where an IOMMU confines this unit's devices */
+	uint32_t dma_confined; /* 1 where an IOMMU confines what devices reach; 0: they reach all memory */
 	uint32_t reserved;
 	char name[32];
 };
@@ -246,6 +246,7 @@ enum system_control {
 	SYSTEM_POWER_OFF = 0, /* memory is wiped first */
 	SYSTEM_REBOOT,
 	SYSTEM_LATENCY, /* in kernels that count their work or time it (docs/realtime.md) */
+	SYSTEM_CONFINED, /* whether an IOMMU confines all devices from now on, which unit_info tells; by the right DEVICE */
 };
 
 /* The argument of SYSTEM_LATENCY: an enum syscall_number or work_path, with one of these added. */

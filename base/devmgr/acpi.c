@@ -108,11 +108,15 @@ static void read_dmar(struct acpi_info *info, const struct table *table)
 	for (uint32_t at = 48; at + 4 <= table->length;) {
 		uint32_t type = (uint32_t)field(table, at, 2), length = (uint32_t)field(table, at + 2, 2);
 
-		if (length < 4 || length > table->length - at)
+		if (length < 4 || length > table->length - at) {
+			info->units_more = true;
 			return;
+		}
 		uint64_t base = type == 0 && length >= 16 ? field(table, at + 8, 8) : 0;
 		if (base && !(base & 0xfff) && base < 1ull << 51 && info->unit_count < ACPI_UNITS)
 			info->units[info->unit_count++] = base;
+		else if (type == 0)
+			info->units_more = true;
 		at += length;
 	}
 }

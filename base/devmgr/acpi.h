@@ -26,7 +26,8 @@ struct acpi_info {
 	uint8_t acpi_enable;
 	bool power_button;          /* the fixed one */
 	unsigned unit_count;        /* IOMMUs (VT-d, DMAR), */
-	uint64_t units[ACPI_UNITS]; /* and where their registers are */
+	uint64_t units[ACPI_UNITS]; /* and where their registers are; */
+	bool units_more;            /* there are others, or the table is broken */
 };
 
 /* Maps BYTES at PHYSICAL for reading and returns where, or 0. The view in SLOT (0, 1) replaces the slot's last

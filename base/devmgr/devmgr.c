@@ -243,6 +243,11 @@ static const char *prepare(const struct start_info *info)
 	claims_silence();
 	if (!iommu_init())
 		LOG("devmgr: no IOMMU: devices can reach all memory\n");
+	else if (!iommu_confines())
+		LOG("devmgr: some devices are behind no IOMMU in use: they can reach all memory\n");
+	/* For unit_info, whoever asks. */
+	if (system_control(devmgr.system, SYSTEM_CONFINED, iommu_confines()) < 0)
+		return "cannot tell whether devices are confined";
 	return 0;
 }
 

@@ -178,6 +178,11 @@ bool iommu_present(void)
 	return unit_count;
 }
 
+bool iommu_confines(void)
+{
+	return unit_count && unit_count == devmgr.acpi.unit_count && !devmgr.acpi.units_more;
+}
+
 bool iommu_map(struct claim *claim, uint64_t address)
 {
 	uint64_t *above = 0, *entry = entry_of(claim, address, true, &above);

@@ -14,6 +14,8 @@ struct claim;
 /* Takes all units over; false: there is none, or it cannot be used, which the log says. */
 bool iommu_init(void);
 bool iommu_present(void);
+/* Every unit is in use, so that no device reaches more than its driver mapped. */
+bool iommu_confines(void);
 /* CLAIM's device may reach the page at ADDRESS. False: no memory for tables. Pages are counted: each
  * iommu_map wants its iommu_unmap. */
 bool iommu_map(struct claim *claim, uint64_t address);

@@ -183,6 +183,23 @@ static void test_ports(void)
 	machine_check();
 }
 
+static void test_confined(void)
+{
+	handle_t power = with(system_handle, RIGHT_POWER, 0), device = with(system_handle, RIGHT_DEVICE, 0);
+
+	TEST_EQUAL("who may end the machine does not tell whether devices are confined",
+	           CALL3(&root, SYS_SYSTEM_CONTROL, power, SYSTEM_CONFINED, 1), E_RIGHTS);
+	TEST("nothing changed", !unit_dma_confined);
+	TEST_EQUAL("who gives devices their memory does",
+	           CALL3(&root, SYS_SYSTEM_CONTROL, device, SYSTEM_CONFINED, 1), E_OK);
+	TEST("units are told so", unit_dma_confined);
+	TEST_EQUAL("and that it is so no more", CALL3(&root, SYS_SYSTEM_CONTROL, device, SYSTEM_CONFINED, 0),
+	           E_OK);
+	TEST("units are told that, too", !unit_dma_confined);
+	TEST_EQUAL("but does not end the machine",
+	           CALL3(&root, SYS_SYSTEM_CONTROL, device, SYSTEM_POWER_OFF, 0), E_RIGHTS);
+}
+
 int main(void)
 {
 	int64_t error;
@@ -197,5 +214,6 @@ int main(void)
 	test_limits();
 	test_unit_dies();
 	test_ports();
+	test_confined();
 	return test_failures != 0;
 }

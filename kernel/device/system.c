@@ -21,7 +21,12 @@ int64_t sys_system_info(struct call *call)
 
 int64_t sys_system_control(struct call *call, struct object *system, uint64_t what, uint64_t argument)
 {
+	if (!(call->caps[0].rights & (what == SYSTEM_CONFINED ? RIGHT_DEVICE : RIGHT_POWER)))
+		return E_RIGHTS;
 	switch (what) {
+	case SYSTEM_CONFINED:
+		unit_dma_confined = argument != 0;
+		return E_OK;
 	case SYSTEM_POWER_OFF:
 		arch_power_off();
 	case SYSTEM_REBOOT:

@@ -70,7 +70,8 @@ struct unit {
 	char name[32];
 };
 
-extern struct unit root_unit; /* owns all memory at boot; the steward's */
+extern struct unit root_unit;  /* owns all memory at boot; the steward's */
+extern bool unit_dma_confined; /* for unit_info: SYSTEM_CONFINED */
 
 /* Makes root_unit the owner of all free frames (but a reserve for per-CPU caches) and of CAPS_MAX
  * capabilities. After this whoever takes a frame charges it. */

@@ -10,6 +10,8 @@
  * moment, by all CPUs at once. */
 #define QUOTA_MAX (1ull << 52)
 
+bool unit_dma_confined;
+
 int64_t sys_unit_create(struct call *call, struct unit *parent)
 {
 	struct unit_spec spec;
@@ -79,6 +81,7 @@ int64_t sys_unit_info(struct call *call, struct unit *unit)
 	info.lacked_caps = unit->lacked_caps;
 	info.priority_max = unit->priority_max;
 	info.flags = unit->flags;
+	info.dma_confined = unit_dma_confined;
 	memcpy(info.name, unit->name, sizeof(info.name));
 	memcpy(call->self->page->bytes, &info, sizeof(info));
 	return E_OK;

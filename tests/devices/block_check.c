@@ -347,6 +347,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 {
 	uint32_t wanted = argument(info, "disks", 1), rounds = argument(info, "rounds", ROUNDS), found = 0;
 	uint64_t end = clock_ns() + WAIT_NS, count, bits;
+	struct unit_info own = {0};
 	static struct device_info list[32];
 
 	own_page = page;
@@ -366,6 +367,9 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		}
 	}
 	check("devices", "all disks are there", found == wanted);
+	check("devices", "a unit hears of its own", unit_info(page, info->unit, &own) == E_OK);
+	log_print(log_handle, page, "devices: unit_info says that DMA is %s\n",
+	          own.dma_confined ? "confined" : "not confined");
 	if (argument(info, "input", 0))
 		check("input", "all was told", input_check(devices, log_handle, page));
 	for (uint32_t i = 0; i < found; i++)

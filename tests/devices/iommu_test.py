@@ -31,11 +31,13 @@ def main():
     edu, good = ["--qemu=-device", "--qemu=edu,dma_mask=0xffffffffffffffff"], True
     with tempfile.TemporaryDirectory(prefix="iommu-test-") as work:
         _, log = run(work, edu, "disks=0 wait=9000")
-        good &= report("without one the system says so", "no IOMMU: devices can reach all memory" in log, log)
+        good &= report("without one the system says so", "no IOMMU: devices can reach all memory" in log
+                       and "unit_info says that DMA is not confined" in log, log)
         good &= report("without one the rogue succeeds", "is OVERWRITTEN" in log and "is READ" in log
                        and "ok rogue: memory that is mapped is reached" in log, log)
         _, log = run(work, IOMMU + edu, "disks=0 wait=6000")
         good &= report("with one the rogue reaches what is mapped", "ok rogue: memory that is mapped is reached" in log, log)
+        good &= report("and every unit hears that DMA is confined", "unit_info says that DMA is confined" in log, log)
         good &= report("and nothing else", "OVERWRITTEN" not in log and "is READ" not in log and "rogue: the end" in log, log)
         good &= report("its device is stopped, reported, and its driver started anew",
                        log.count("the IOMMU stopped device") >= 2 and log.count("starting edu again") >= 2, log)
