@@ -35,6 +35,8 @@ $(call native-program,linux/linux-debug,$(patsubst linux/mm/heap_plain.c,linux/m
 $(call host-test,linux_elf_test,linux/exec/elf_test.c linux/exec/elf.c)
 build/host/test/linux_elf_test: | build/root/minimal.stamp # reads the busybox in it
 $(call host-test,linux_bpf_test,linux/task/bpf_test.c linux/task/bpf.c)
+$(call host-test,linux_acl_test,linux/fs/acl_test.c linux/fs/acl.c,-Ilinux/include)
+$(call host-fuzz,linux_acl_fuzz,linux/fs/acl_fuzz.c linux/fs/acl.c,-Ilinux/include)
 $(call host-test,linux_ranges_test,linux/mm/ranges_test.c linux/mm/ranges.c,-Ilib/holon)
 $(call host-test,linux_area_tree_test,linux/mm/area_tree_test.c linux/mm/area_tree.c,-Ilinux -Ilib/holon)
 $(call host-fuzz,linux_elf_fuzz,linux/exec/elf_fuzz.c linux/exec/elf.c)

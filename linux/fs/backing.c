@@ -241,6 +241,7 @@ static int attributes_set(struct ram_node *node, const struct file_attributes *f
 	vnode->modified = backing_time(found->modified_ns);
 	vnode->changed = backing_time(found->changed_ns);
 	vnode->device_number = device_from_service(found->device);
+	vnode->acl_unknown = true;
 	int error = backing_take_upper(node, found->node);
 	if (error || S_ISDIR(vnode->mode)) {
 		node->unlisted = true;

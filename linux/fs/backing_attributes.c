@@ -23,7 +23,8 @@ static int attribute_load(struct ram_node *node, const char *name, uint8_t *valu
 		memcpy(value + have, data, bytes);
 		have += bytes;
 	} while (have < total);
-	return xattr_enter(&node->vnode, name, value, total);
+	return strncmp(name, "system.", 7) == 0 ? acl_enter(&node->vnode, name, value, total)
+	                                        : xattr_enter(&node->vnode, name, value, total);
 }
 
 static int all_load(struct ram_node *node, char *names, uint8_t *value)
@@ -40,8 +41,7 @@ static int all_load(struct ram_node *node, char *names, uint8_t *value)
 			return -EIO;
 		const char *name = 0;
 		while ((name = reply_name(names, bytes, name)) != 0) {
-			/* This personality judges no access control lists, and shows none. */
-			error = strncmp(name, "system.", 7) == 0 ? 0 : attribute_load(node, name, value);
+			error = attribute_load(node, name, value);
 			if (error)
 				return error;
 		}
@@ -57,10 +57,13 @@ int backing_attributes_load(struct ram_node *node)
 	int error = names && value ? all_load(node, names, value) : -ENOMEM;
 	heap_free(names);
 	heap_free(value);
-	if (error)
+	if (error) {
 		xattr_free(&node->vnode);
-	else
+		acl_free(&node->vnode);
+	} else {
 		node->attributes_loaded = true;
+		node->vnode.acl_unknown = false;
+	}
 	return error;
 }
 

@@ -68,6 +68,23 @@ static int service_set_opaque(struct backing *backing, uint64_t upper)
 	return service_set(backing, upper, FILE_SET_FLAGS, &wanted);
 }
 
+/* The service gives what is made in a directory with a default access control list lists and a mode by that: UPPER, made
+ * in DIRECTORY, gets NODE's mode and no lists. */
+static int service_unlist(struct ram_node *directory, uint64_t upper, const struct ram_node *node)
+{
+	struct backing *backing = ram_backing(directory);
+	int error = acl_load(&directory->vnode);
+	if (error || !directory->vnode.acls[ACL_DEFAULT])
+		return error;
+	for (int kind = 0; kind < ACL_KINDS; kind++) {
+		error = SERVICE(backing, xattr_remove, upper, acl_names[kind]);
+		if (error && error != -ENOENT && error != -ENODATA)
+			return error;
+	}
+	const struct file_attributes wanted = {.mode = node->vnode.mode & 07777};
+	return service_set(backing, upper, FILE_SET_MODE, &wanted);
+}
+
 int backing_remove(struct backing *backing, uint64_t directory, const char *name, bool is_directory)
 {
 	return SERVICE(backing, unlink, directory, is_directory ? FILE_UNLINK_DIRECTORY : 0, name);
@@ -121,6 +138,8 @@ static int directories_up(struct ram_node *directory)
 		struct backing *backing = ram_backing(top);
 		int error = service_make(backing, top->parent->upper, top->entry->name, top, &upper);
 		if (!error)
+			error = service_unlist(top->parent, upper, top);
+		if (!error)
 			error = service_set_times(backing, top, upper);
 		if (!error)
 			error = backing_take_upper(top, upper);
@@ -163,19 +182,24 @@ static int file_up(struct ram_node *node, struct ram_node *directory, const char
 	int error = service_make(backing, place, first, node, &upper);
 	if (error)
 		return error;
-	if (S_ISREG(node->vnode.mode) && with_data)
+	if (place == directory->upper)
+		error = service_unlist(directory, upper, node);
+	if (!error && S_ISREG(node->vnode.mode) && with_data)
 		error = contents_up(node, upper);
 	if (!error)
 		error = service_set_times(backing, node, upper);
 	if (!error)
 		error = backing_take_upper(node, upper);
+	if (!error)
+		error = xattr_keep_all(&node->vnode);
 	if (!error && backing->work) {
 		error = work_place(backing, temporary, directory->upper, name, false);
-		if (error)
-			backing_forget(node);
 	}
-	if (error)
+	if (error) {
+		if (node->upper)
+			backing_forget(node);
 		(void)backing_remove(backing, place, first, false);
+	}
 	return error;
 }
 

@@ -70,8 +70,8 @@ static int make_in(struct parent_walk *parent, uint32_t mode, uint64_t device, s
 	if (!error && !vnode->ops->create)
 		error = -EPERM;
 	if (!error)
-		node = vnode->ops->create(vnode, parent->name, parent->length,
-		                          mode & ~current_task()->fs->umask, device, &error);
+		node = vnode->ops->create(vnode, parent->name, parent->length, mode_of_new(vnode, mode),
+		                          device, &error);
 	if (node && made)
 		*made = vnode_reference(node);
 	return finish_new(parent, node, error);

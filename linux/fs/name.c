@@ -38,6 +38,7 @@ void vnode_release(struct vnode *vnode)
 	if (vnode->ops->release)
 		vnode->ops->release(vnode);
 	xattr_free(vnode);
+	acl_free(vnode);
 	heap_free(vnode);
 }
 
@@ -717,33 +718,46 @@ static bool ids_mapped(const struct vnode *vnode)
 
 /* capabilities(7): CAP_DAC_READ_SEARCH reads files and searches directories; CAP_DAC_OVERRIDE does all but run
  * what nobody may run. CAPABILITIES is the set that counts. */
-static int access_as(const struct vnode *vnode, uint32_t want, uint32_t uid, uint32_t gid,
-                     uint64_t capabilities)
+static bool capabilities_give(const struct vnode *vnode, uint32_t want, uint64_t capabilities)
 {
+	if (!capabilities || !ids_mapped(vnode))
+		return false;
+	bool reads = S_ISDIR(vnode->mode) ? !(want & 2) : want == 4;
+	if (reads && (capabilities >> CAP_DAC_READ_SEARCH & 1))
+		return true;
+	if (!(capabilities >> CAP_DAC_OVERRIDE & 1))
+		return false;
+	return !(want & 1) || S_ISDIR(vnode->mode) || (vnode->mode & 0111);
+}
+
+static int access_as(struct vnode *vnode, uint32_t want, uint32_t uid, uint32_t gid, uint64_t capabilities)
+{
+	bool owner = uid == vnode->uid;
 	uint32_t bits = vnode->mode & 7;
-	if (uid == vnode->uid)
+	if (owner)
 		bits = vnode->mode >> 6 & 7;
 	else if (gid == vnode->gid || in_groups(&current_task()->credentials, vnode->gid))
 		bits = vnode->mode >> 3 & 7;
-	if (!(want & ~bits))
-		return 0;
-	if (capabilities && !ids_mapped(vnode))
-		return -EACCES;
-	bool reads = S_ISDIR(vnode->mode) ? !(want & 2) : want == 4;
-	if (reads && (capabilities >> CAP_DAC_READ_SEARCH & 1))
-		return 0;
-	if (!(capabilities >> CAP_DAC_OVERRIDE & 1))
-		return -EACCES;
-	return (want & 1) && !S_ISDIR(vnode->mode) && !(vnode->mode & 0111) ? -EACCES : 0;
+	/* Without permissions for the group an access list says no more than the mode: acl(5). */
+	if (!owner && (vnode->mode & 070) && (vnode->acl_unknown || vnode->acls[ACL_ACCESS])) {
+		if (capabilities_give(vnode, want, capabilities))
+			return 0;
+		int error = acl_load(vnode);
+		if (error)
+			return error;
+		if (vnode->acls[ACL_ACCESS])
+			return acl_allows(vnode, want, uid, gid) ? 0 : -EACCES;
+	}
+	return !(want & ~bits) || capabilities_give(vnode, want, capabilities) ? 0 : -EACCES;
 }
 
-int access_check(const struct vnode *vnode, uint32_t want)
+int access_check(struct vnode *vnode, uint32_t want)
 {
 	const struct credentials *credentials = &current_task()->credentials;
 	return access_as(vnode, want, credentials->fsuid, credentials->fsgid, credentials->cap_effective);
 }
 
-int access_check_real(const struct vnode *vnode, uint32_t want)
+int access_check_real(struct vnode *vnode, uint32_t want)
 {
 	const struct credentials *credentials = &current_task()->credentials;
 	uint64_t capabilities = credentials->cap_effective;

@@ -222,8 +222,33 @@ char *path_text_below(const struct path *path, const struct path *root, char *bu
 struct filesystem *filesystem_by_name(const char *type);
 bool filesystem_known(const char *type);
 
+/* acl_files.c: access control lists. KIND is enum acl_kinds, and the attribute's name acl_names[KIND]; -1: none of these. */
+enum acl_kinds { ACL_ACCESS, ACL_DEFAULT, ACL_KINDS };
+extern const char *const acl_names[ACL_KINDS];
+int acl_kind(const char *name);
+void acl_free(struct vnode *vnode);
+/* VNODE's lists are here from now on; -EALONE: it takes the common lock held alone. */
+int acl_load(struct vnode *vnode);
+/* For file systems that keep them: enters what is kept under NAME; another name is passed over. */
+int acl_enter(struct vnode *vnode, const char *name, const void *value, uint64_t bytes);
+/* The file system keeps those that VNODE has. */
+int acl_keep(struct vnode *vnode);
+/* What is left of MODE, of a file that is about to be made in DIRECTORY: all where that has a default list, for
+ * acl_inherit, which gives MADE its lists and mode; else what the file mode mask leaves. */
+uint32_t mode_of_new(struct vnode *directory, uint32_t mode);
+int acl_inherit(struct vnode *directory, struct vnode *made);
+/* VNODE has a new mode: its access list, as far as there is one, follows. */
+int acl_follow_mode(struct vnode *vnode);
+/* VNODE has an access list: does it give WANT to who is not the owner? */
+bool acl_allows(const struct vnode *vnode, uint32_t want, uint32_t uid, uint32_t gid);
+/* The attribute's value to the guest, or its length (ROOM 0); from the guest, where no BYTES take the list away. */
+int64_t acl_get(struct vnode *vnode, int kind, uint64_t value, uint64_t room);
+int acl_set(struct vnode *vnode, int kind, uint64_t value, uint64_t bytes);
+
 /* xattr.c: VNODE goes, and its extended attributes. */
 void xattr_free(struct vnode *vnode);
+/* The file system, which has just made VNODE, keeps all that it has, access control lists too. */
+int xattr_keep_all(struct vnode *vnode);
 /* For file systems that keep them: enters NAME, which VNODE has not, with its value. */
 int xattr_enter(struct vnode *vnode, const char *name, const void *value, uint64_t bytes);
 
@@ -262,7 +287,8 @@ int size_allowed(uint64_t size, uint64_t end);
 bool vnode_write_begin(struct vnode *vnode);
 bool vnode_run_begin(struct vnode *vnode);
 
-/* May the current task do WANT (4 read, 2 write, 1 execute/search) with VNODE? 0 or -EACCES. */
-int access_check(const struct vnode *vnode, uint32_t want);
+/* May the current task do WANT (4 read, 2 write, 1 execute/search) with VNODE? 0, -EACCES, what kept its access control list
+ * from being looked at, or, where the common lock is shared, -EALONE. */
+int access_check(struct vnode *vnode, uint32_t want);
 /* ... as seen by its real ids (access(2)). */
-int access_check_real(const struct vnode *vnode, uint32_t want);
+int access_check_real(struct vnode *vnode, uint32_t want);

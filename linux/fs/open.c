@@ -41,7 +41,7 @@ static struct file *open_path(struct path *path, uint32_t flags, int *error)
 
 static int check_open(const struct path *path, uint32_t flags)
 {
-	const struct vnode *vnode = path->dentry->vnode;
+	struct vnode *vnode = path->dentry->vnode;
 	uint32_t mode = flags & O_ACCMODE;
 	uint32_t want = mode == O_RDONLY ? 4 : mode == O_WRONLY ? 2 : 6;
 	if ((flags & O_DIRECTORY) && !S_ISDIR(vnode->mode))
@@ -65,7 +65,8 @@ static int check_open(const struct path *path, uint32_t flags)
 	return error;
 }
 
-/* Finds or makes the file TEXT names; *PATH has references. *CREATED: it was made here. */
+/* Finds or makes the file TEXT names, of MODE, which the directory or the file mode mask cuts; *PATH has references. *CREATED:
+ * it was made here. */
 static int find_or_create(int directory, const char *text, uint32_t flags, uint32_t mode, struct path *path,
                           bool *created)
 {
@@ -105,8 +106,9 @@ static int find_or_create(int directory, const char *text, uint32_t flags, uint3
 			if (!error && !vnode->ops->create)
 				error = -EACCES;
 			if (!error) {
-				struct vnode *made = vnode->ops->create(vnode, parent.name, parent.length,
-				                                        S_IFREG | mode, 0, &error);
+				struct vnode *made =
+				    vnode->ops->create(vnode, parent.name, parent.length,
+				                       S_IFREG | mode_of_new(vnode, mode), 0, &error);
 				struct dentry *dentry = made ? dentry_enter(parent.directory.dentry,
 				                                            parent.name, parent.length, made)
 				                             : 0;
@@ -175,11 +177,15 @@ static int open_unnamed(int directory, const char *text, uint32_t mode, struct p
 		path_release(path);
 		return error;
 	}
-	struct vnode *vnode = ramfs_file(path->dentry->vnode->filesystem, mode);
-	struct dentry *dentry = vnode ? dentry_unnamed(vnode) : 0;
+	struct vnode *directory_vnode = path->dentry->vnode;
+	struct vnode *vnode = ramfs_file(directory_vnode->filesystem, mode_of_new(directory_vnode, mode));
+	error = vnode ? acl_inherit(directory_vnode, vnode) : -ENOMEM;
+	struct dentry *dentry = error ? 0 : dentry_unnamed(vnode);
+	if (error && vnode)
+		vnode_release(vnode);
 	if (!dentry) {
 		path_release(path);
-		return -ENOMEM;
+		return error ? error : -ENOMEM;
 	}
 	dentry_release(path->dentry);
 	path->dentry = dentry;
@@ -204,7 +210,7 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 	int error;
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	mode &= 07777 & ~current_task()->fs->umask;
+	mode &= 07777;
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		if (!(flags & O_ACCMODE))
 			return -EINVAL;
@@ -249,7 +255,7 @@ struct file *file_open_core(const char *text, int *error)
 	bool created;
 	(void)path_unlink(
 	    text); /* nobody's file is written into; where it could not go, no new one can be made */
-	*error = find_or_create(AT_FDCWD, text, flags, 0600 & ~current_task()->fs->umask, &path, &created);
+	*error = find_or_create(AT_FDCWD, text, flags, 0600, &path, &created);
 	if (*error)
 		return 0;
 	struct file *file = open_path(&path, flags, error);

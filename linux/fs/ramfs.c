@@ -262,7 +262,12 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 	node->vnode.device_number = device;
 	node->target = target;
 	node->vnode.size = target ? strlen(target) : 0;
-	*error = ram_backing(node) ? backing_make(directory, entry->name, node) : 0;
+	*error = acl_inherit(&directory->vnode, &node->vnode);
+	if (!*error && ram_backing(node)) {
+		*error = backing_make(directory, entry->name, node);
+		if (!*error && (*error = acl_keep(&node->vnode)) != 0)
+			(void)backing_unlink(directory, entry->name, node);
+	}
 	if (*error) {
 		node->target = 0;
 		ram_entry_remove(directory, entry);
@@ -460,6 +465,9 @@ static int64_t ramfs_readlink(struct vnode *vnode, char *text, uint32_t size)
 
 static int ramfs_setattr(struct vnode *vnode, const struct attributes *attributes, uint32_t mask)
 {
+	int loaded = mask & ATTRIBUTE_MODE ? acl_load(vnode) : 0;
+	if (loaded)
+		return loaded;
 	if (ram_backing(ram_node(vnode)) && mask & ~(uint32_t)ATTRIBUTE_SIZE) {
 		int error = backing_set(ram_node(vnode), attributes, mask);
 		if (error)
@@ -471,7 +479,7 @@ static int ramfs_setattr(struct vnode *vnode, const struct attributes *attribute
 			return error;
 	}
 	vnode_set_attributes(vnode, attributes, mask);
-	return 0;
+	return mask & ATTRIBUTE_MODE ? acl_follow_mode(vnode) : 0;
 }
 
 int ramfs_resize(struct vnode *vnode, uint64_t size)

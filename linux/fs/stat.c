@@ -162,7 +162,7 @@ int64_t path_at(int directory, uint64_t path_address, uint32_t flags, struct pat
 
 static int access_of(const struct path *path, uint32_t mode, uint32_t flags)
 {
-	const struct vnode *vnode = path->dentry->vnode;
+	struct vnode *vnode = path->dentry->vnode;
 	int error = flags & AT_EACCESS ? access_check(vnode, mode) : access_check_real(vnode, mode);
 	if ((mode & 1) && S_ISREG(vnode->mode) && path->mount && (path->mount->flags & MS_NOEXEC))
 		error = -EACCES;
@@ -181,8 +181,10 @@ static int64_t access_at(int directory, uint64_t path_address, uint32_t mode, ui
 	uint32_t walk =
 	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 	int error = path_cached(directory, text, walk, &path);
+	if (!error)
+		error = access_of(&path, mode, flags);
 	if (error != -EALONE)
-		return error ? error : access_of(&path, mode, flags);
+		return error;
 	enum common_mode common = common_alone();
 	error = path_walk(directory, text, walk, &path);
 	if (!error) {

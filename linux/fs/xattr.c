@@ -1,6 +1,6 @@
 /* Extended attributes: setxattr(2), getxattr(2), listxattr(2), removexattr(2), with the rules of xattr(7): "user." as the
- * file's permissions say, on files and directories alone; "trusted." for CAP_SYS_ADMIN; "security." read by all. There
- * are no access control lists ("system."). File capabilities (security.capability) count at exec: capabilities(7).
+ * file's permissions say, on files and directories alone; "trusted." for CAP_SYS_ADMIN; "security." read by all; "system."
+ * are those of access control lists (acl_files.c). File capabilities (security.capability) count at exec: capabilities(7).
  */
 #include "../internal.h"
 #include "name.h"
@@ -40,7 +40,7 @@ static bool in_space(const char *name, const char *space)
 }
 
 /* May the task read or (WRITE) change NAME of VNODE? */
-static int may(const struct vnode *vnode, const char *name, bool write)
+static int may(struct vnode *vnode, const char *name, bool write)
 {
 	if (!vnode->filesystem || !vnode->filesystem->attributes)
 		return -EOPNOTSUPP;
@@ -156,6 +156,14 @@ static int keep(struct vnode *vnode, const char *name, const void *value, uint64
 	           : 0;
 }
 
+int xattr_keep_all(struct vnode *vnode)
+{
+	int error = acl_keep(vnode);
+	for (const struct xattr *at = vnode->xattrs; at && !error; at = at->next)
+		error = keep(vnode, at->name, at->value, at->bytes);
+	return error;
+}
+
 enum { XATTR_CREATE = 1, XATTR_REPLACE = 2 };
 
 static int64_t set(struct vnode *vnode, const struct path *path, const char *name, uint64_t value,
@@ -224,6 +232,16 @@ static int64_t get(struct vnode *vnode, const char *name, uint64_t value, uint64
 static int64_t list(struct vnode *vnode, uint64_t to, uint64_t room)
 {
 	uint64_t total = 0;
+	for (int kind = 0; kind < ACL_KINDS; kind++) {
+		uint32_t bytes = (uint32_t)strlen(acl_names[kind]) + 1;
+		if (!vnode->acls[kind])
+			continue;
+		if (room && total + bytes > room)
+			return -ERANGE;
+		if (room && copy_to_user(to + total, acl_names[kind], bytes))
+			return -EFAULT;
+		total += bytes;
+	}
 	for (const struct xattr *at = vnode->xattrs; at; at = at->next) {
 		uint32_t bytes = at->name_bytes + 1u;
 		if (in_space(at->name, "trusted.") && !capable(CAP_SYS_ADMIN))
@@ -266,6 +284,18 @@ struct call {
 	uint32_t flags;
 };
 
+static int64_t run_acl(const struct call *call, struct vnode *vnode, const struct path *path, int kind)
+{
+	if (call->what == GET)
+		return acl_get(vnode, kind, call->value, call->bytes);
+	if (path->mount && path->mount->read_only)
+		return -EROFS;
+	int error = acl_set(vnode, kind, call->value, call->what == SET ? call->bytes : 0);
+	if (!error && path->dentry)
+		inotify_path(path, IN_ATTRIB);
+	return error;
+}
+
 static int64_t run(const struct call *call, struct vnode *vnode, const struct path *path)
 {
 	char name[NAME_BYTES_MAX + 1];
@@ -281,6 +311,9 @@ static int64_t run(const struct call *call, struct vnode *vnode, const struct pa
 		return error;
 	if (call->what == SET && call->bytes > VALUE_BYTES_MAX)
 		return -E2BIG;
+	int kind = acl_kind(name);
+	if (kind >= 0)
+		return run_acl(call, vnode, path, kind);
 	switch (call->what) {
 	case SET:
 		return set(vnode, path, name, call->value, call->bytes, call->flags);

@@ -15,6 +15,7 @@
 struct vnode;
 struct filesystem;
 struct xattr;
+struct acl;
 
 struct attributes {
 	uint32_t mode; /* S_IF* and permissions */
@@ -71,6 +72,8 @@ struct vnode {
 	uint64_t lock_round;  /* lock_table's last look */
 	struct list watches;  /* inotify */
 	struct xattr *xattrs; /* fs/xattr.c */
+	struct acl *acls[2];  /* fs/acl_files.c: the access list and the default one */
+	bool acl_unknown;     /* they have not been fetched yet */
 	void *private;
 };
 

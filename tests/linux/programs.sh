@@ -192,3 +192,16 @@ s 'test -c /dev/null -a -c /dev/zero -a -c /dev/urandom -a -d /dev/pts; echo $?'
 s 'echo gone > /dev/null; head -c 8 /dev/zero | od -A n -t x1; head -c 100 /dev/urandom | wc -c; echo x > /dev/full; echo $?'
 cd / && rm -rf /tmp/p
 t ls /tmp/p
+
+# Access control lists, where the tools for them are.
+if command -v setfacl > /dev/null; then
+	mkdir /dev/shm/lists && cd /dev/shm/lists
+	s 'umask 077; mkdir d; setfacl -d -m u:1000:rwx,g:200:rx d; echo x > d/file; mkdir d/sub; find d | sort | getfacl -'
+	s 'setfacl -m u:7:r d/file; ls -l d | tr -s " " | cut -d " " -f 1,9; ls -ld d | cut -c 1-11'
+	s 'chmod 640 d/file; getfacl -n d/file; setfacl -m m::rwx d/file; stat -c %a d/file'
+	s 'cp -a d copy; find copy | sort | getfacl -n -; cp d/file plain; ls -l plain | cut -c 1-11'
+	s 'tar --acls -cf t.tar d; mkdir u; tar --acls -xf t.tar -C u; find u/d | sort | getfacl -n -'
+	s 'find d | sort | getfacl - > saved; setfacl -R -b d; setfacl -k d; find d | sort | getfacl -; setfacl --restore=saved; getfacl -n d/sub'
+	s 'setfacl -x u:7 d/file; setfacl -m u:1000: d/file; getfacl -n d/file; setfacl -m q:1:r d/file; setfacl -m u:1:rwz d/file'
+	cd / && rm -r /dev/shm/lists
+fi

@@ -72,6 +72,19 @@ rm /mnt/attributes; cp /attributes /mnt/program; umount /mnt
 child v:x 'true'; vault mount v /mnt; cp /attributes /mnt/x/root/attributes; umount /mnt
 child v:x '/attributes set /etc/passwd'; is 'attributes of a file of the image stay' "$(child v:x '/attributes check /etc/passwd && echo yes')" yes
 
+# ---- Access control lists, in a plain mount, and where the image is below ----
+vault mount v /mnt; mkdir -m 755 /mnt/lists
+run 'access control lists are set' 0 /attributes lists /mnt/lists
+run 'access control lists count' 0 /attributes check-lists /mnt/lists
+umount /mnt; vault mount v /mnt
+run 'access control lists stay' 0 /attributes check-lists /mnt/lists
+rm -r /mnt/lists; mkdir -m 777 /mnt/acl
+run 'the rules of access control lists' 0 env ACL_IN=/mnt/acl /acl_test
+rm -r /mnt/acl; cp /acl_test /mnt/x/root/; umount /mnt
+child v:x 'mkdir -m 777 /acl; ACL_IN=/acl /acl_test >/acl.log && rm -r /acl; /attributes default /usr; chmod 750 /usr/bin'
+is 'what is only in the image inherits no list' "$(child v:x '/attributes plain /usr/bin && stat -c %a /usr/bin')" 750
+is 'the rules of access control lists over the image' "$(child v:x 'test -d /acl; echo $?; rm /acl.log /acl_test')" 1
+
 # ---- A program that is killed with its sub-kernel after writes that were to be durable ----
 vault mount v /mnt; cp /durable /mnt/x/root/durable; umount /mnt
 killed=$(subkernel run --detach -n durable -m 128M --vault v:x -- /durable /)
