@@ -2,7 +2,7 @@
 BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
 BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c installed.c loader.c say.c string.c tpm.c) \
-	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c tpm.c waiting.S) \
+	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c speculation.c speculation_here.c tpm.c waiting.S) \
 	$(addprefix boot/menu/,decoy.c decoy_screen.c memory_test.c menu.c terminal.c) lib/partition/partition.c lib/slots/installation.c lib/slots/slots.c
 
 # The loader under the BIOS, 32-bit code in two flat binaries: a reader in low memory, and the loader at 1 MiB.
@@ -165,6 +165,7 @@ build/host/fuzz/menu_fuzz.seeds: image/decoy
 	@(printf '\003no image\000'; printf '\033[B\033[B\n') > $@/own
 	@touch $@
 ALL += build/host/fuzz/menu_fuzz.seeds
+$(call host-test,speculation_test,boot/arch/x86_64/speculation_test.c boot/arch/x86_64/speculation.c)
 $(call host-test,acpi,boot/loader/acpi_test.c boot/loader/acpi.c)
 # Seeds: one input for each kind of thing, its number before it.
 build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kernel.elf

@@ -7,7 +7,7 @@ KERNEL_INCLUDES := $(addprefix -Ikernel/,$(KERNEL_FOLDERS))
 # `make latency`.
 # Handlers of one kind have one form, whether or not each of them uses all of its parameters.
 KERNEL_CFLAGS  := -target x86_64-unknown-none-elf $(CSTD) $(WARN) -Wno-unused-parameter -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
-	-mgeneral-regs-only -O2 -g -fno-strict-aliasing -fno-asynchronous-unwind-tables -fomit-frame-pointer \
+	-mgeneral-regs-only -mretpoline -mretpoline-external-thunk -O2 -g -fno-strict-aliasing -fno-asynchronous-unwind-tables -fomit-frame-pointer \
 	-fstack-protector-strong -mstack-protector-guard=global -ffunction-sections \
 	-Iabi -Ibuild/abi $(KERNEL_INCLUDES) -Ikernel/arch/x86_64
 KERNEL_ALL     := $(filter-out %_test.c %_fuzz.c kernel/sim/% kernel/test/% %/offsets.c, \

@@ -7,7 +7,7 @@ $(call script-test,tools/format-check,)
 
 # What is outside the arch folders compiles for AArch64, with its arch folders' headers; nothing is linked. Most of it is checked
 # as often as it changes: make all and make test build it.
-aarch64-flags = $(filter-out -mno-red-zone -mcmodel=kernel -mno-sse -mno-mmx -mno-stack-arg-probe, \
+aarch64-flags = $(filter-out -mretpoline -mretpoline-external-thunk -mno-red-zone -mcmodel=kernel -mno-sse -mno-mmx -mno-stack-arg-probe, \
 	$(subst arch/x86_64,arch/aarch64,$(patsubst -O%,-O0,$(subst x86_64-unknown,aarch64-unknown,$(1)))))
 # CONFIG, SOURCES, FLAGS FOR X86
 aarch64-check = $(call objects,aarch64/$(1),$(call aarch64-sources,$(2)),$(call aarch64-flags,$(3)))$(eval AARCH64_OBJECTS += $(call object-names,aarch64/$(1),$(call aarch64-sources,$(2))))

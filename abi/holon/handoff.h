@@ -150,7 +150,17 @@ enum handoff_x86_feature {
 	HANDOFF_X86_SMAP = 1 << 8, /* not below QEMU's emulator, whose IRETQ to user mode then faults */
 	HANDOFF_X86_UMIP = 1 << 9,
 	HANDOFF_X86_GIGABYTE_PAGES = 1 << 10,
+	/* Guards against speculation past what a program may read (boot/loader/speculation.h): */
+	HANDOFF_X86_ENTRY_FENCE = 1 << 11,  /* LFENCE where an interrupt chose whether to swap GS */
+	HANDOFF_X86_ENTRY_IBRS = 1 << 12,   /* IBRS is set in the kernel alone */
+	HANDOFF_X86_RETPOLINE = 1 << 13,    /* indirect branches by way of a return */
+	HANDOFF_X86_UNIT_IBPB = 1 << 14,    /* a barrier for branch predictors between units */
+	HANDOFF_X86_UNIT_RETURNS = 1 << 15, /* the return stack is filled between units */
+	HANDOFF_X86_EXIT_VERW = 1 << 16,    /* VERW clears buffers on the way to user mode */
+	HANDOFF_X86_AUTO_IBRS = 1 << 17,    /* EFER's */
 };
+/* IA32_SPEC_CTRL while user mode runs is in the upper half of the features; 0: there is no such register. */
+#define HANDOFF_X86_SPEC_CTRL_SHIFT 32
 
 struct handoff_machine {
 	uint32_t cpu_count; /* 1 to HANDOFF_CPU_MAX */

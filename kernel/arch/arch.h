@@ -24,6 +24,9 @@ struct cpu *arch_cpu_self(void);
 void arch_cpus_start(struct handoff *handoff);
 void arch_ipi(struct cpu *cpu); /* makes it enter the kernel and serve its mailbox and shootdowns */
 void arch_pause(void);
+/* INDEX where it is below COUNT, else 0, without a branch: not even a processor that runs ahead of the check of INDEX, which
+ * comes after, uses it with a larger one. */
+uint64_t arch_index(uint64_t index, uint64_t count);
 bool arch_interrupt_pending(void); /* for preemption points: any interrupt waiting for this CPU */
 _Noreturn void
 arch_idle(struct cpu *cpu); /* interrupts on, halt; interrupts re-enter the kernel on the CPU's stack */

@@ -22,9 +22,7 @@ static inline struct channel *cap_channel(const struct unit *unit, handle_t hand
 	const struct cap *cap;
 	struct object *object;
 
-	if (SLOW(index >= CAP_DIRECTORY * CAP_PAGE_SLOTS))
-		return 0;
-	cap = unit->directory[index / CAP_PAGE_SLOTS];
+	cap = unit->directory[index / CAP_PAGE_SLOTS % CAP_DIRECTORY]; /* as slot_at */
 	if (SLOW(!cap))
 		return 0;
 	cap += index % CAP_PAGE_SLOTS;
@@ -33,7 +31,7 @@ static inline struct channel *cap_channel(const struct unit *unit, handle_t hand
 	/* rights and flags lie side by side, as type and dead do. */
 	if (SLOW(!object || (*(const volatile uint32_t *)&cap->rights & wanted) != wanted ||
 	         *(const volatile uint16_t *)&object->type != OBJECT_CHANNEL || object->owner->object.dead ||
-	         __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != HANDLE_GENERATION(handle)))
+	         __atomic_load_n(&cap->handle, __ATOMIC_ACQUIRE) != handle))
 		return 0;
 	return (struct channel *)object;
 }

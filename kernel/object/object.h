@@ -39,12 +39,17 @@ struct object {
 struct cap {
 	struct object *object; /* 0: free slot */
 	uint64_t badge;
-	uint32_t generation; /* of the slot: bumped on every release, never 0 */
+	union {
+		struct {
+			uint32_t index;      /* of this slot in its table */
+			uint32_t generation; /* of the slot: bumped on every release, never 0 */
+		};
+		handle_t handle; /* the two as a handle has them */
+	};
 	uint16_t rights;
 	uint16_t flags;                               /* enum cap_flags */
-	struct cap *parent, *child, *next, *previous; /* derivation: first child, siblings */
-	uint32_t index;                               /* of this slot in its table */
 	uint32_t next_free;                           /* free slots: index of the next */
+	struct cap *parent, *child, *next, *previous; /* derivation: first child, siblings */
 };
 _Static_assert(sizeof(struct cap) == 64, "a capability slot is one cache line");
 

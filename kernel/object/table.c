@@ -3,7 +3,8 @@
  * A table is a directory page of pointers to pages of 64 slots. Slot 0 of each page is its header: it names
  * the unit (badge) and can never be looked up, because its object is 0. Pages are added when needed and stay
  * until the unit dies, so the lookup reads without a lock: a slot's generation changes whenever it is given
- * back, and is read again at the end.
+ * back, and is read again at the end. An index that is too large wraps, without a branch that a processor could guess wrong,
+ * and the slot found there has another index.
  */
 #include "calls.h"
 #include "memory.h"
@@ -12,11 +13,9 @@
 
 struct cap *slot_at(struct unit *unit, uint32_t index)
 {
-	struct cap *page;
+	struct cap *page =
+	    __atomic_load_n(&unit->directory[index / CAP_PAGE_SLOTS % CAP_DIRECTORY], __ATOMIC_ACQUIRE);
 
-	if (index >= CAP_DIRECTORY * CAP_PAGE_SLOTS)
-		return 0;
-	page = __atomic_load_n(&unit->directory[index / CAP_PAGE_SLOTS], __ATOMIC_ACQUIRE);
 	return page ? page + index % CAP_PAGE_SLOTS : 0;
 }
 
@@ -24,7 +23,7 @@ static int64_t view_of(struct unit *unit, handle_t handle, struct cap_view *view
 {
 	struct cap *cap = slot_at(unit, HANDLE_INDEX(handle));
 
-	if (!cap || __atomic_load_n(&cap->generation, __ATOMIC_ACQUIRE) != HANDLE_GENERATION(handle))
+	if (!cap || __atomic_load_n(&cap->handle, __ATOMIC_ACQUIRE) != handle)
 		return E_HANDLE;
 	view->object = __atomic_load_n(&cap->object, __ATOMIC_ACQUIRE);
 	view->badge = __atomic_load_n(&cap->badge, __ATOMIC_ACQUIRE);

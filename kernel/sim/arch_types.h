@@ -47,6 +47,7 @@ struct arch_cpu {
 
 struct cpu *arch_cpu_self(void);
 void arch_pause(void);
+uint64_t arch_index(uint64_t index, uint64_t count);
 uint64_t arch_argument(const struct thread *thread, unsigned index);
 void arch_set_result(struct thread *thread, int64_t status, uint64_t second);
 void arch_set_status(struct thread *thread, int64_t status);

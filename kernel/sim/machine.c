@@ -149,6 +149,11 @@ void host_point(void)
 		point();
 }
 
+uint64_t arch_index(uint64_t index, uint64_t count)
+{
+	return index < count ? index : 0;
+}
+
 void arch_pause(void)
 {
 	if (running) {

@@ -90,7 +90,7 @@ int64_t sys_unit_info(struct call *call, struct unit *unit)
 int64_t sys_unit_cap(struct call *call, struct unit *unit, uint64_t index)
 {
 	bool manages = call->caps[0].rights & RIGHT_MANAGE;
-	const struct cap *cap = index < UINT32_MAX ? slot_at(unit, (uint32_t)index) : 0;
+	const struct cap *cap = index < CAP_DIRECTORY * CAP_PAGE_SLOTS ? slot_at(unit, (uint32_t)index) : 0;
 	struct cap_view view;
 	int64_t error =
 	    !cap ? E_NOT_FOUND

@@ -10,6 +10,7 @@
 #include "../../loader/string.h"
 #include "cpus.h"
 #include "io.h"
+#include "speculation.h"
 
 #define PM_TIMER_HZ 3579545u
 #define PIT_HZ      1193182u
@@ -89,6 +90,18 @@ static void describe_processor(struct handoff_machine *machine)
 	describe_vector(machine);
 }
 
+/* The words only add guards. */
+static void describe_speculation(struct handoff *handoff)
+{
+	struct speculation_facts facts;
+	struct speculation found;
+	speculation_read(&facts, emulated());
+	found = speculation_decide(&facts, has_option(handoff->command_line, "mitigations=all") ||
+	                                       has_option(handoff->command_line, "hardened"));
+	speculation_say(&found);
+	handoff->machine.features |= found.features;
+}
+
 /* The word "safe": without what only newer machines have, or what is there for speed. A firmware that left the APIC in its x2APIC mode
  * keeps it: there is no way back from it but a reset. */
 static void describe_safe(struct handoff_machine *machine)
@@ -152,6 +165,7 @@ void machine_describe(struct handoff *handoff)
 	describe_processor(machine);
 	if (safe)
 		describe_safe(machine);
+	describe_speculation(handoff);
 	describe_tables(handoff);
 	machine->log_base = serial_choose(handoff->command_line);
 	machine->log = machine->log_base ? HANDOFF_LOG_16550_PORT : HANDOFF_LOG_NONE;

@@ -51,6 +51,19 @@ static inline struct cpu *arch_cpu_self(void)
 	return cpu;
 }
 
+static inline uint64_t arch_index(uint64_t index, uint64_t count)
+{
+	uint64_t mask;
+
+	__asm__("cmp %1, %2\n\t"
+	        "csetm %0, lo\n\t"
+	        "hint #20" /* CSDB */
+	        : "=r"(mask)
+	        : "r"(index), "r"(count)
+	        : "cc");
+	return index & mask;
+}
+
 static inline void arch_pause(void)
 {
 	__asm__ volatile("yield" ::: "memory");

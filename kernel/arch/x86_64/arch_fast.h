@@ -1,5 +1,5 @@
 /* The switch between two threads as calls and replies need it: the same as arch_switch where neither has a
- * guest space, used its vector registers or has FS or GS bases, which it leaves to arch_switch. */
+ * guest space, used its vector registers or has FS or GS bases, and units need no guard between them; it leaves these to arch_switch. */
 #pragma once
 
 #include "space.h"
@@ -9,7 +9,7 @@ static inline void arch_switch_fast(struct cpu *cpu, struct thread *previous, st
 {
 	struct space *space = next->space, *old = cpu->space_loaded;
 
-	if (__builtin_expect(cpu->arch.vector_live || next->registers.vector_used || next->guest_space ||
+	if (__builtin_expect(cpu->arch.switch_slow || next->registers.vector_used || next->guest_space ||
 	                         (uint64_t)next->registers.fs_base | next->registers.gs_base |
 	                             cpu->arch.fs_base | cpu->arch.gs_base,
 	                     0)) {

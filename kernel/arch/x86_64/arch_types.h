@@ -63,7 +63,15 @@ struct arch_cpu {
 	uint64_t fs_base, gs_base; /* loaded for user mode */
 	uint64_t timer_deadline;   /* ns, as last programmed */
 	uint32_t apic_id;
-	bool vector_live; /* CR0.TS is clear: the current thread may have changed the vector registers */
+	union {
+		struct {
+			bool
+			    vector_live; /* CR0.TS is clear: the current thread may have changed the vector registers */
+			bool guarded; /* there is something to do between units: guard_units */
+		};
+		uint16_t switch_slow; /* either */
+	};
+	uint64_t unit_last; /* id of the unit that ran last, where that is guarded */
 };
 
 /* Offsets in struct cpu; asserted in cpu.c. */
@@ -80,6 +88,18 @@ static inline struct cpu *arch_cpu_self(void)
 
 	__asm__("mov %%gs:%c1, %0" : "=r"(cpu) : "i"(CPU_SELF_OFFSET));
 	return cpu;
+}
+
+static inline uint64_t arch_index(uint64_t index, uint64_t count)
+{
+	uint64_t mask;
+
+	__asm__("cmp %2, %1\n\t"
+	        "sbb %0, %0"
+	        : "=r"(mask)
+	        : "r"(index), "ri"(count)
+	        : "cc");
+	return index & mask;
 }
 
 static inline void arch_pause(void)

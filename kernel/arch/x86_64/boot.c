@@ -1,8 +1,24 @@
 /* From the loader to the generic part: checks the handoff, takes the machine over. */
+#include <bytes.h>
 #include <log.h>
 #include "x86.h"
 
 uint64_t __stack_chk_guard = 0x5bd1e995a7c3f1d7ull;
+
+/* Writes the guards that this processor needs into the text, before anything else runs there. */
+static void guards_write(void)
+{
+	cr0_write(cr0_read() & ~CR0_WP);
+	for (const struct guard *guard = guards_start; guard < guards_end; guard++) {
+		int32_t distance = (int32_t)(guard->to - guard->site - 5);
+
+		if (!(machine.features & guard->features))
+			continue;
+		guard->site[0] = 0xe9;
+		memcpy(guard->site + 1, &distance, 4);
+	}
+	cr0_write(cr0_read() | CR0_WP);
+}
 
 _Noreturn void boot_main(uint64_t handoff_physical);
 
@@ -30,6 +46,7 @@ void boot_main(uint64_t handoff_physical)
 	cr4_write(cr4_read() & ~CR4_PGE); /* forgets the firmware's global translations */
 	cpus[0] = cpu;
 	cpu_count = 1;
+	guards_write();
 	cpu_setup(cpu);
 	apic_init();
 	cpu->online = 1;

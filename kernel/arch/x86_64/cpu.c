@@ -3,6 +3,7 @@
  *
  * The features that the loader found on the first CPU hold for all.
  */
+#include <unit.h>
 #include "x86.h"
 
 _Static_assert(__builtin_offsetof(struct cpu, self) == CPU_SELF_OFFSET,
@@ -119,6 +120,12 @@ void cpu_setup(struct cpu *cpu)
 	msr_write(MSR_FS_BASE, 0);
 	msr_write(MSR_GS_BASE, (uint64_t)cpu);
 	msr_write(MSR_KERNEL_GS_BASE, 0);
+	if (has(HANDOFF_X86_AUTO_IBRS))
+		msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_AIBRSE);
+	if (machine.features >> HANDOFF_X86_SPEC_CTRL_SHIFT || has(HANDOFF_X86_ENTRY_IBRS))
+		msr_write(MSR_SPEC_CTRL,
+		          machine.features >> HANDOFF_X86_SPEC_CTRL_SHIFT | has(HANDOFF_X86_ENTRY_IBRS));
+	cpu->arch.guarded = machine.features & (HANDOFF_X86_UNIT_IBPB | HANDOFF_X86_UNIT_RETURNS);
 	cpu->arch.cr3 = cr3_read();
 }
 
@@ -201,12 +208,26 @@ static RARE void bases_switch(struct cpu *cpu, const struct thread *next)
 	cpu->arch.gs_base = next->registers.gs_base;
 }
 
+/* What the unit that ran last taught the branch predictors shall not guide NEXT. */
+static RARE void guard_units(struct cpu *cpu, const struct thread *next)
+{
+	if (cpu->arch.unit_last == next->unit->id)
+		return;
+	cpu->arch.unit_last = next->unit->id;
+	if (has(HANDOFF_X86_UNIT_IBPB))
+		msr_write(MSR_PRED_CMD, 1);
+	if (has(HANDOFF_X86_UNIT_RETURNS))
+		returns_fill();
+}
+
 void arch_switch(struct cpu *cpu, struct thread *previous, struct thread *next)
 {
 	if (cpu->arch.vector_live || (next && next->registers.vector_used))
 		vector_switch(cpu, previous, next);
 	if (!next)
 		return;
+	if (cpu->arch.guarded)
+		guard_units(cpu, next);
 	cpu->arch.tss.rsp[0] = (uint64_t)&next->registers.fs_base; /* just behind ss */
 	if (cpu->arch.fs_base | cpu->arch.gs_base | next->registers.fs_base | next->registers.gs_base)
 		bases_switch(cpu, next);

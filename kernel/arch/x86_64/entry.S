@@ -5,6 +5,9 @@
  * its end. The CPU pushes a user frame straight into struct thread (see arch_types.h), the stubs push the rest there,
  * and only then is the CPU's kernel stack taken. NMI, double fault and machine check come at any instruction, so they
  * have stacks of their own and look at the GS base itself: user bases are always in the lower half.
+ *
+ * What a processor needs against speculation is not on these paths: where GUARD stands, boot_main writes a jump to the guarded
+ * way over the next instructions.
  */
 #include "kernel-offsets.h"
 
@@ -33,6 +36,14 @@
 	.irp	r, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
 	pop	%\r
 	.endr
+	.endm
+
+	/* The next 5 bytes or more, whole instructions, are TO's instead where one of FEATURES is set. */
+	.macro	GUARD features, to
+.Lguard_\@:
+	.pushsection .guards, "a"
+	.quad	.Lguard_\@, \to, \features
+	.popsection
 	.endm
 
 	.text
@@ -82,12 +93,15 @@ syscall_native:
 	mov	%rsp, %rdi
 	mov	%rax, %rsi
 	mov	%gs:CPU_STACK, %rsp
+	GUARD	IBRS, syscall_ibrs
 	call	kernel_syscall
 kernel_exit:
 	cmpb	$0, %gs:CPU_RESCHEDULE
 	jne	reschedule
 leave:
+	GUARD	IBRS, leave_ibrs
 	mov	%gs:CPU_CURRENT, %rsp
+leave_current:
 	test	%rsp, %rsp
 	jz	idle
 	cmpl	$FRAME_SYSCALL, R_vector(%rsp)
@@ -99,6 +113,7 @@ leave:
 	mov	R_\r(%rsp), %\r
 	.endr
 	mov	R_rsp(%rsp), %rsp
+	GUARD	VERW, sysret_verw
 	swapgs
 	sysretq
 
@@ -106,6 +121,7 @@ leave_full:
 	add	$THREAD_REGISTERS, %rsp
 	POP_REGISTERS
 	add	$16, %rsp
+	GUARD	VERW, iret_verw
 	swapgs
 	iretq
 
@@ -164,6 +180,7 @@ syscall_guest:
 	mov	$FLAGS_FORCED, %r11d
 	mov	THREAD_RETURN_RSP(%rsp), %rsp
 	xor	%eax, %eax
+	GUARD	VERW, sysret_verw
 	swapgs
 	sysretq
 
@@ -217,6 +234,7 @@ guest_outside:
 	.endr
 	mov	G_rsp(%rbx), %rsp
 	mov	G_rbx(%rbx), %rbx
+	GUARD	VERW, sysret_verw
 	swapgs
 	sysretq
 
@@ -230,13 +248,17 @@ interrupt_common:
 	jz	interrupt_kernel
 	swapgs
 	lea	-THREAD_REGISTERS(%rsp), %rdi
+	GUARD	FENCE, interrupt_fence
 	mov	%gs:CPU_STACK, %rsp
+interrupt_stack:
 	push	$2		/* the user's AC and DF end here */
 	popf
+	GUARD	IBRS, interrupt_ibrs
 	call	trap_user
 	jmp	kernel_exit
 
 interrupt_kernel:
+	lfence			/* the CPU may have guessed that it was in the kernel */
 	push	$2
 	popf
 	mov	%rsp, %rdi
@@ -277,7 +299,8 @@ interrupt_stubs:
 	js	1f
 	swapgs
 	inc	%ebx
-1:	mov	%rsp, %rdi
+1:	lfence
+	mov	%rsp, %rdi
 	mov	%rsp, %rbp
 	and	$-16, %rsp
 	call	trap_paranoid
@@ -294,5 +317,73 @@ interrupt_stubs:
 	PARANOID interrupt_stub_nmi, 2, 0
 	PARANOID interrupt_stub_double_fault, 8, 1
 	PARANOID interrupt_stub_machine_check, 18, 0
+
+/* ---- Guarded ways ---- */
+
+	/* IA32_SPEC_CTRL as user mode has it, or with IBRS beside. Changes RAX, RCX and RDX. */
+	.macro	SPECULATION, ibrs
+	mov	$MSR_SPECULATION, %ecx
+	mov	machine+MACHINE_SPEC_CTRL, %eax
+	or	$\ibrs, %eax
+	xor	%edx, %edx
+	wrmsr
+	.endm
+
+syscall_ibrs:
+	SPECULATION 1
+	call	kernel_syscall
+	jmp	kernel_exit
+interrupt_ibrs:
+	SPECULATION 1
+	call	trap_user
+	jmp	kernel_exit
+leave_ibrs:
+	mov	%gs:CPU_CURRENT, %rsp
+	test	%rsp, %rsp
+	jz	idle
+	SPECULATION 0
+	jmp	leave_current
+
+interrupt_fence:
+	lfence
+	mov	%gs:CPU_STACK, %rsp
+	jmp	interrupt_stack
+
+sysret_verw:
+	verw	data_selector
+	swapgs
+	sysretq
+iret_verw:
+	verw	data_selector
+	swapgs
+	iretq
+data_selector:
+	.word	DATA
+
+/* The compiler's indirect calls and jumps, of which no way in or out has one, go through here. */
+	.global __x86_indirect_thunk_r11
+__x86_indirect_thunk_r11:
+	GUARD	RETPOLINE, retpoline
+	jmp	*%r11
+	.fill	2, 1, 0xcc
+/* The return is predicted to the loop, whatever the predictor of indirect branches was taught. */
+retpoline:
+	call	2f
+1:	pause
+	lfence
+	jmp	1b
+2:	mov	%r11, (%rsp)
+	ret
+
+	.global returns_fill
+returns_fill:
+	.rept	32
+	call	1f
+	int3
+1:
+	.endr
+	add	$32 * 8, %rsp
+	lfence
+	ret
 
 	.section .note.GNU-stack, "", @progbits

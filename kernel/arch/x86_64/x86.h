@@ -33,6 +33,8 @@
 #define CR4_SMAP       (1ull << 21)
 
 #define MSR_APIC_BASE      0x1b
+#define MSR_SPEC_CTRL      0x48
+#define MSR_PRED_CMD       0x49
 #define MSR_PAT            0x277
 #define MSR_TSC_DEADLINE   0x6e0
 #define MSR_X2APIC         0x800
@@ -45,6 +47,7 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define EFER_SCE           (1ull << 0)
 #define EFER_NXE           (1ull << 11)
+#define EFER_AIBRSE        (1ull << 21)
 
 #define FLAG_FIXED 0x2ull
 #define FLAG_TF    0x100ull
@@ -188,6 +191,13 @@ _Noreturn void cpu_secondary_entry(struct cpu *cpu);
 
 /* ---- entry.S ---- */
 extern const uint8_t interrupt_stubs[]; /* 256 of INTERRUPT_STUB_BYTES */
+/* Where a jump to TO is written over 5 bytes of code, where one of FEATURES is set. */
+extern const struct guard {
+	uint8_t *site;
+	const uint8_t *to;
+	uint64_t features;
+} guards_start[], guards_end[];
+void returns_fill(void); /* of the return stack, with places that lead nowhere */
 extern const uint8_t interrupt_stub_nmi[], interrupt_stub_double_fault[], interrupt_stub_machine_check[];
 void syscall_entry(void);
 void secondary_entry(void);
