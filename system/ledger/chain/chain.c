@@ -454,6 +454,7 @@ static bool read_config(struct chain *chain, const char *directory)
 struct chain *chain_open(const char *directory, const struct chain_config *config)
 {
 	struct chain *chain = checked_zalloc(1, sizeof *chain);
+	pthread_mutex_init(&chain->pins.lock, NULL);
 	if (config)
 		chain->config = *config;
 	if (!store_open(&chain->store, directory, chain->config.durable)) {
@@ -496,6 +497,8 @@ void chain_close(struct chain *chain)
 	evm_destroy(chain->evm);
 	code_cache_deinit(&chain->codes);
 	arena_deinit(&chain->arena);
+	chain_pins_drop(chain);
+	pthread_mutex_destroy(&chain->pins.lock);
 	store_close(&chain->store);
 	free(chain);
 }

@@ -3,7 +3,11 @@
 #define LEDGER_CHAIN_INTERNAL_H
 
 #include "chain/chain.h"
+#include "chain/pins.h"
 #include "chain/pool.h"
+
+#include <pthread.h>
+#include <time.h>
 
 /* A payload on its way into a block. */
 struct candidate {
@@ -36,6 +40,13 @@ struct chain {
 	void (*notify)(void *context, uint64_t first, uint64_t last);
 	void *notify_context;
 	struct arena arena; /* of one commit */
+	struct {
+		pthread_mutex_t lock; /* what follows */
+		struct chain_pin *ring[PINS_KEPT];
+		unsigned next;
+		bool wanted;
+		time_t asked;
+	} pins; /* pins.c */
 };
 
 /* The block under construction. */

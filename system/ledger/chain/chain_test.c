@@ -1,9 +1,10 @@
 /*
  * The chain: a token is deployed and used; nonces out of order; the same commits give the same blocks on a second chain
  * and with other numbers of workers; a snapshot restores to the same head and a tampered one is refused; what was not
- * flushed is gone after reopening; states of past blocks; an exported chain, executed again.
+ * flushed is gone after reopening; states of past blocks; an exported chain, executed again; proofs of a state that others replaced.
  */
 #include "chain/archive.h"
+#include "chain/pins.h"
 
 #include "tx/signature.h"
 
@@ -219,15 +220,94 @@ static void test_archive(const char *directory, const char *again, const char *f
 	fclose(out);
 }
 
+/* ---- states that stay readable for proofs ---- */
+struct proof {
+	struct trie_bytes nodes[2][64]; /* of the account, and of its slot */
+	size_t count[2];
+	uint8_t room[65536];
+	size_t used;
+};
+
+static void keep_node(void *context, size_t account, long slot, const uint8_t *node, size_t size)
+{
+	struct proof *proof = context;
+	(void)account;
+	memcpy(proof->room + proof->used, node, size);
+	proof->nodes[slot >= 0][proof->count[slot >= 0]++] =
+	    (struct trie_bytes){proof->room + proof->used, size};
+	proof->used += size;
+}
+
+/* The value of the contract's slot 7 as a pin proves it; -1 when it does not. */
+static int64_t proven(struct chain_pin *pin, const struct address *contract)
+{
+	static struct proof proof;
+	const struct u256 slot = u256_from(7);
+	uint8_t key[32], bytes[32];
+	struct trie_bytes value;
+	struct hash32 root;
+	struct u256 word;
+	proof = (struct proof){.used = 0};
+	chain_pin_prove(pin, contract, 1, &slot, 1, keep_node, &proof);
+	keccak256(key, contract->bytes, 20);
+	if (trie_check(&chain_pin_block(pin)->state_root, key, 32, proof.nodes[0], proof.count[0], &value) !=
+	    TRIE_PRESENT)
+		return -1;
+	struct rlp_reader reader = rlp_reader(value.bytes, value.size), fields;
+	const uint8_t *skipped;
+	size_t length;
+	if (!rlp_read_list(&reader, &fields) || !rlp_read_bytes(&fields, &skipped, &length) ||
+	    !rlp_read_bytes(&fields, &skipped, &length) || !rlp_read_exact(&fields, root.bytes, 32))
+		return -1;
+	u256_store(bytes, &slot);
+	keccak256(key, bytes, 32);
+	if (trie_check(&root, key, 32, proof.nodes[1], proof.count[1], &value) != TRIE_PRESENT)
+		return -1;
+	reader = rlp_reader(value.bytes, value.size);
+	return rlp_read_u256(&reader, &word) ? (int64_t)word.w[0] : -1;
+}
+
+static void test_pins(const char *directory)
+{
+	uint8_t key[32] = {1};
+	struct address deployer, contract;
+	struct chain *chain = open_chain(directory, 0);
+	if (!chain || !signature_address(&deployer, key))
+		abort();
+	evm_create_address(&contract, &deployer, 0);
+	bool good = run(chain, 1, &first) && run(chain, 2, &second) && chain_flush(chain);
+	chain_pin(chain, 2);
+	check(!chain_pin_hold(chain, 2), "as long as nobody asks for proofs no state is kept for them");
+	chain_pin(chain, 2);
+	struct chain_pin *old = chain_pin_hold(chain, 2);
+	good = good && old && run(chain, 3, &third) && chain_flush(chain);
+	chain_pin(chain, 3);
+	struct chain_pin *new = chain_pin_hold(chain, 3);
+	if (!good || !new) {
+		check(false, "states are kept for proofs");
+		return;
+	}
+	const int64_t before = proven(old, &contract), after = proven(new, &contract);
+	check(before > 0 && after > before,
+	      "proofs of a state that was replaced lead to its root, and so those of the one after");
+	for (uint64_t i = 0; i < PINS_KEPT; i++)
+		chain_pin(chain, 4 + i);
+	check(!chain_pin_hold(chain, 2) && !chain_pin_hold(chain, 3) && proven(old, &contract) == before,
+	      "what fell out of the ring is there for who holds it, and for nobody else");
+	chain_pin_release(chain, old);
+	chain_pin_release(chain, new);
+	chain_close(chain);
+}
+
 int main(void)
 {
 	char base[] = "/tmp/holon-chain-test-XXXXXX";
-	char paths[6][64];
+	char paths[7][64];
 	char file[64];
 	struct hash32 heads[3];
 	if (!mkdtemp(base))
 		return 1;
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		snprintf(paths[i], sizeof paths[i], "%s/%d", base, i);
 	snprintf(file, sizeof file, "%s/snapshot", base);
 	make_payloads();
@@ -289,6 +369,7 @@ int main(void)
 	chain_close(d);
 	test_past(paths[4]);
 	test_archive(paths[0], paths[5], file);
+	test_pins(paths[6]);
 	clear(&first);
 	clear(&second);
 	clear(&third);

@@ -85,8 +85,9 @@ async function occurrences(node, hashes, from) {
 }
 
 // ---- a node that lies first, while all are up ----
-// Stands before the first node: a nonce is what `lie` says, an envelope is taken and kept back.
-const lies = { nonce: "0x0", kept: 0 };
+// Stands before the first node: a nonce is what `nonce` says, proofs are what `prove` makes of the node's, an envelope is taken and
+// kept back.
+const lies = { nonce: "0x0", kept: 0, proofs: 0, prove: null };
 const liar = http.createServer((request, response) => {
     let text = "";
     request.on("data", (data) => { text += data; });
@@ -95,6 +96,7 @@ const liar = http.createServer((request, response) => {
             const body = JSON.parse(text);
             const one = async (call) => {
                 if (call.method === "eth_getTransactionCount") return { jsonrpc: "2.0", id: call.id, result: lies.nonce };
+                if (call.method === "holon_prove") { lies.proofs++; return { jsonrpc: "2.0", id: call.id, result: await lies.prove(call.params) }; }
                 if (call.method === "holon_sendEnvelope") { lies.kept++; return { jsonrpc: "2.0", id: call.id, result: true }; }
                 return { jsonrpc: "2.0", id: call.id, result: await rpc(first, call.method, call.params ?? []) };
             };
@@ -108,8 +110,29 @@ const liar = http.createServer((request, response) => {
 });
 await new Promise((r) => liar.listen(0, "127.0.0.1", r));
 const liarUrl = `http://127.0.0.1:${liar.address().port}`;
-for (const [what, nonce] of [["a node says that no nonce was used, and keeps envelopes back", "0x0"], ["a node says that all nonces were used, and keeps envelopes back", "0xffffffffffffffff"]]) {
+const unused = ethers.getAddress("0x" + "77".repeat(20));
+const honest = (params) => rpc(first, "holon_prove", params);
+// The first character of a byte behind `at`, changed.
+const changed = (text, at) => text.slice(0, at) + (text[at] === "0" ? "1" : "0") + text.slice(at + 1);
+let kept = null;
+const waysToLie = [
+    ["a node proves another account in place of the one that was asked for", "0x0", async ([known, accounts, slots]) => honest([known, accounts.map(() => unused), slots])],
+    ["a node changes the header", "0xffffffffffffffff", async (params) => { const a = await honest(params); return a.header ? { ...a, header: changed(a.header, 200) } : a; }],
+    ["a node makes a state of its own, in which every account's nonce is 99", "0x63", async ([, accounts, slots]) => {
+        const a = await honest(["0x0", accounts, slots]);
+        if (!a.head || accounts.length !== 1) return a;
+        const leaf = ethers.encodeRlp([ethers.concat(["0x20", ethers.keccak256(accounts[0])]), ethers.encodeRlp(["0x63", "0x", ethers.keccak256("0x80"), ethers.keccak256("0x")])]);
+        const header = a.header.slice(0, 184) + ethers.keccak256(leaf).slice(2) + a.header.slice(248);
+        return { ...a, header, head: a.head.slice(0, 52) + ethers.keccak256(header).slice(2) + a.head.slice(116), accounts: [[leaf]] };
+    }],
+    ["a node says that nothing happens any more", "0x0", async ([, accounts, slots]) => kept && kept.accounts.length === accounts.length ? kept : (kept = await honest(["0x0", accounts, slots]), kept.header ? kept : (kept = null, honest(["0x0", accounts, slots])))],
+    ["a node promises blocks that never come", "0xffffffffffffffff", async (params) => ({ ...await honest(params), latest: "0xffffffff" })],
+    ["a node gives anything but a proof", "0x0", async () => ({ latest: "0x0", header: "0xc0", accounts: [["0x80"]], slots: {} })],
+];
+for (const [what, nonce, prove] of waysToLie) {
     lies.nonce = nonce;
+    lies.prove = prove;
+    lies.proofs = 0;
     lies.kept = 0;
     const g = await gateway([liarUrl, second, third], port);
     const lists = await make(what, 3, 8);
@@ -118,9 +141,14 @@ for (const [what, nonce] of [["a node says that no nonce was used, and keeps env
         for (const raw of raws) answers.push(await rpc(g.url, "eth_sendRawTransaction", [raw]).then((h) => h, (e) => `${e}`));
     }));
     judge(what, lists, await receiptsOf(third, lists, 120), answers);
-    check("the liar was asked to take some", lies.kept > 0);
+    check(`${what}: it was asked for proofs`, lies.proofs > 0);
     const counts = await Promise.all(lists.map((l) => rpc(g.url, "eth_getTransactionCount", [l.address, "pending"])));
-    check("a wallet is told the nonce that most nodes say", counts.every((c) => c === "0x8"), `${counts}`);
+    check(`${what}: a wallet is told the nonce that is so`, counts.every((c) => c === "0x8"), `${counts}`);
+    // The node that is asked may have a block less for a moment than the one that gave the receipts.
+    let latest;
+    for (let tries = 0; tries < 50 * scale && !latest?.every((c) => c === "0x8"); tries++)
+        latest = await Promise.all(lists.map((l) => rpc(g.url, "eth_getTransactionCount", [l.address, "latest"])));
+    check(`${what}: also in the last block`, latest.every((c) => c === "0x8"), `${latest}`);
     await g.end();
 }
 

@@ -54,6 +54,8 @@ struct ledger_commit {
 	                                       headers */
 	const struct ledger_payload *payloads;
 	size_t payload_count;
+	bool
+	    head; /* its root is signed for clients: what is asked about it should be answered from just this state */
 };
 
 /* The answer to apply. */
@@ -143,6 +145,10 @@ enum ledger_submit_status ledger_node_submit_envelope(struct ledger_node *node, 
 /* How the validators of now follow from those of epoch 0: signed states, each behind its size in four bytes (trust/transparency.h),
  * from malloc(). */
 uint8_t *ledger_node_epochs(struct ledger_node *node, size_t *size);
+
+/* The newest head that a quorum of the validators of now says it has (node/head.h): its certificate, from malloc(), and the commit's index.
+ * NULL: none at the moment. */
+uint8_t *ledger_node_head(struct ledger_node *node, uint64_t *index, size_t *size);
 
 /* The transparency log (trust/transparency.h). A proof that the entry with this leaf hash is in it, from malloc(); NULL, and why. */
 uint8_t *ledger_node_log_proof(struct ledger_node *node, const uint8_t leaf[LEDGER_DIGEST_SIZE], size_t *size,

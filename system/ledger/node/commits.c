@@ -72,7 +72,8 @@ static void outputs_take(struct ledger_node *node)
 		                  .index = output.effect.index,
 		                  .effect = output.effect,
 		                  .opened = output.opened,
-		                  .opened_count = output.opened_count};
+		                  .opened_count = output.opened_count,
+		                  .head = head_due(node->heads, output.effect.commit->time_ms)};
 		const struct checkpoint_parts *parts = parts_find(node, job.index);
 		if (parts && node->application->snapshot &&
 		    (node->now_us < node->snapshot_until_us || job.index % CHECKPOINT)) {
@@ -171,6 +172,8 @@ static void applied_take(struct ledger_node *node, struct job *job)
 	node->applied.index = job->index;
 	state_root(node, job->index, job->root, node->applied.root);
 	dag_applied(node->dag, job->index, node->applied.root);
+	if (job->head)
+		head_executed(node, job->effect.commit, job->root);
 	if (job->snapshot)
 		node->snapshot_made = job->index;
 }

@@ -155,7 +155,8 @@ static void perform(struct executor *executor, struct job *job)
 		                              .epoch = commit->epoch,
 		                              .round = commit->round,
 		                              .time_ms = commit->time_ms,
-		                              .leader = commit->leader};
+		                              .leader = commit->leader,
+		                              .head = job->head};
 		memcpy(what.digest, &commit->digest, LEDGER_DIGEST_SIZE);
 		what.payload_count = gather(executor, job);
 		what.payloads = executor->payloads;

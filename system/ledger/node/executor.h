@@ -24,6 +24,7 @@ struct job {
 	struct opened *opened; /* the effect's envelopes, opened, in order */
 	unsigned opened_count;
 	char file[320];
+	bool head;                      /* JOB_APPLY: its root is to be signed */
 	bool snapshot;                  /* JOB_APPLY: afterwards, write a snapshot to `file` */
 	struct ordered_digests digests; /* of the snapshot: what the node itself keeps */
 	struct blob *core;

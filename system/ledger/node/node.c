@@ -4,6 +4,7 @@
  * once, and carries out what it says; so the busier the node, the larger the groups that share a write, a
  * signature, a record.
  */
+#include "ledger/node/head.h"
 #include "ledger/node/node_internal.h"
 
 #include <errno.h>
@@ -64,6 +65,10 @@ static bool node_verify(void *context, unsigned validator, enum dag_message purp
 
 /* ---- messages ---- */
 
+_Static_assert(HEAD_MESSAGE != SNAPSHOT_WANT && HEAD_MESSAGE != SNAPSHOT_PART &&
+                   HEAD_MESSAGE != OPENER_SHARES && HEAD_MESSAGE != OPENER_WANT,
+               "each kind of message has a number of its own");
+
 static void received(void *context, unsigned peer, struct blob *blob)
 {
 	struct ledger_node *node = context;
@@ -71,6 +76,8 @@ static void received(void *context, unsigned peer, struct blob *blob)
 		snapshot_serve(node, peer, load_le64(blob->data + 1));
 	} else if (blob->data[0] == SNAPSHOT_PART) {
 		restore_part(node, peer, blob);
+	} else if (blob->data[0] == HEAD_MESSAGE) {
+		head_receive(node, peer, blob);
 	} else if (blob->data[0] == OPENER_SHARES || blob->data[0] == OPENER_WANT) {
 		opener_receive(node->opener, peer, blob);
 	} else if (blob->data[0] == DAG_STATE_WANT && blob->size == 17 && node->served_message &&
@@ -246,6 +253,7 @@ static bool node_open(struct ledger_node *node)
 	uint64_t sequence;
 	node->injected = ledger_allocate(4, CLIENT_BYTES);
 	node->status.starting = true;
+	node->heads = heads_create();
 	pthread_mutex_init(&node->lock, NULL);
 	if (getrandom(&sequence, sizeof(sequence), 0) != sizeof(sequence))
 		return false;
@@ -373,6 +381,7 @@ static void node_close(struct ledger_node *node)
 	for (unsigned i = 0; i < node->boundary_count; i++)
 		blob_release(node->boundaries[i]);
 	ordered_close(node->ordered);
+	heads_destroy(node->heads);
 	free(node->boundaries);
 	effect_queue_free(&node->waiting);
 	free(node->injected);

@@ -19,6 +19,7 @@
 #define MAX_EXECUTOR   64          /* commits waiting beyond which clients wait */
 #define SNAPSHOT_WANT  0x80        /* node messages: kind, index 8 */
 #define SNAPSHOT_PART  0x81        /* kind, index 8, offset 8, total 8, bytes */
+#define HEADS_KEPT     8
 #define SNAPSHOT_BYTES (1u << 20)
 #define SNAPSHOT_US    10000000 /* how long after a request snapshots are made at checkpoints */
 #define CHECKPOINT     64
@@ -101,6 +102,8 @@ struct ledger_node {
 	struct checkpoint_parts witness_parts;
 	struct blob **boundaries;
 	unsigned boundary_count, boundary_room;
+
+	struct heads *heads;
 };
 
 static inline uint64_t clock_us(clockid_t which)
@@ -138,5 +141,12 @@ void commits_drop(struct ledger_node *node);
 /* proofs.c: the transparency log for the outside */
 void boundary_keep(struct ledger_node *node, struct blob *message);
 void witness_take(struct ledger_node *node, uint64_t index, struct blob *message);
+
+/* heads.c: what clients check answers by. Whether a commit of that time is a head: asked of each commit, in order. */
+struct heads *heads_create(void);
+void heads_destroy(struct heads *heads);
+bool head_due(struct heads *heads, uint64_t time_ms);
+void head_executed(struct ledger_node *node, const struct dag_commit *commit, const uint8_t *root);
+void head_receive(struct ledger_node *node, unsigned peer, struct blob *message);
 
 #endif

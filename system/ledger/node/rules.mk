@@ -1,9 +1,9 @@
 # A running node: log, connections, executor, local networks, and the subcommands about them.
-LEDGER_SOURCES += $(addprefix system/ledger/node/,applications.c archive_commands.c bench.c commands.c executor.c commits.c intake.c local.c log.c network.c node.c operator_commands.c proofs.c snapshot_file.c snapshots.c transport.c) \
+LEDGER_SOURCES += $(addprefix system/ledger/node/,applications.c archive_commands.c bench.c commands.c executor.c commits.c head.c heads.c intake.c local.c log.c network.c node.c operator_commands.c proofs.c snapshot_file.c snapshots.c transport.c) \
   $(SECURE_SOURCES)
 LEDGER_LDLIBS  += -lpthread
 LEDGER_FUZZERS += ledger_snapshot:system/ledger/node/snapshot_fuzz.c
-LEDGER_TESTS   += ledger_snapshot_file_test:system/ledger/node/snapshot_file_test.c
+LEDGER_TESTS   += ledger_snapshot_file_test:system/ledger/node/snapshot_file_test.c ledger_head_test:system/ledger/node/head_test.c
 $(call script-test,system/ledger/node/fault_test.py,build/host/bin/holon-ledger,slow)
 $(call script-test,system/ledger/node/epoch_test.py,$(addprefix build/host/bin/,holon-ledger holon-wallet holon-capsule holon-crypto),slow)
 $(call script-test,system/ledger/node/start_test.py,build/host/bin/holon-ledger build/host/bin/holon-wallet,slow)

@@ -5,6 +5,7 @@
 #include "ledger/node/application.h"
 
 #include "chain/chain.h"
+#include "chain/pins.h"
 #include "rpc/application.h"
 #include "rpc/rpc.h"
 
@@ -129,6 +130,8 @@ static bool app_apply(void *application, const struct ledger_commit *commit, str
 		good = chain_flush(app->chain);
 	struct hash32 head;
 	chain_head_hash(app->chain, &head, false);
+	if (good && commit->head)
+		chain_pin(app->chain, commit->index);
 	applied->index = commit->index;
 	memcpy(applied->root, head.bytes, LEDGER_ROOT_SIZE);
 	return good;

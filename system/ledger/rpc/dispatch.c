@@ -13,9 +13,9 @@ static rpc_method *find_in(const struct rpc_method_entry *table, const char *nam
 
 static rpc_method *find_method(const char *name, bool *any_time)
 {
-	static const struct rpc_method_entry *const tables[] = {rpc_state_methods, rpc_block_methods,
-	                                                        rpc_call_methods,  rpc_log_methods,
-	                                                        rpc_send_methods,  rpc_node_methods};
+	static const struct rpc_method_entry *const tables[] = {
+	    rpc_state_methods, rpc_block_methods, rpc_call_methods, rpc_log_methods,
+	    rpc_send_methods,  rpc_node_methods,  rpc_prove_methods};
 	rpc_method *found = find_in(rpc_any_time_methods, name);
 	*any_time = found != NULL;
 	for (size_t t = 0; t < sizeof tables / sizeof tables[0] && !found; t++)

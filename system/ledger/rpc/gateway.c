@@ -1,7 +1,8 @@
 /*
  * holon-ledger rpc: a gateway without a vote, on the user's own machine. Wallets talk to it as to a node. Transactions are encrypted
  * here, for the validators of the moment, and go on as envelopes: the node they go to sees that there is one, its size and its
- * time. Everything else is asked of that node, which so sees what is asked.
+ * time. What is asked of accounts at the last block is answered by proofs (gateway_state.h); everything else is asked of the nodes
+ * and passed on as it is. They see what is asked.
  *
  * Whom to encrypt for is not believed: the file `network` says who the validators of epoch 0 are, and each later set was signed by a
  * quorum of the one before. Of several nodes the one that knows the latest epoch is believed.
@@ -14,6 +15,7 @@
 #include "ledger/node/node.h"
 #include "rpc/gateway_feed.h"
 #include "rpc/gateway_keep.h"
+#include "rpc/gateway_state.h"
 #include "trust/transparency.h"
 
 #include <getopt.h>
@@ -33,6 +35,7 @@ struct gateway {
 	const char *directory;
 	struct network network;
 	struct transparency_witnesses witnesses;
+	struct gateway_prover prover;
 	struct txpool *pool;
 	struct gateway_keep *keep;
 	struct gateway_feed *feed;
@@ -89,6 +92,17 @@ static struct envelope_keys keys_now(struct gateway *gateway, bool renew)
 	const struct envelope_keys keys = {gateway->epoch, gateway->members, gateway->network.kem};
 	pthread_mutex_unlock(&gateway->lock);
 	return keys;
+}
+
+/* The prover's. */
+static bool members_of(void *context, uint64_t epoch, bool renew, uint64_t *members)
+{
+	struct gateway *gateway = context;
+	struct envelope_keys keys = keys_now(gateway, false);
+	if (keys.epoch != epoch && renew)
+		keys = keys_now(gateway, true);
+	*members = keys.members;
+	return keys.epoch == epoch;
 }
 
 /* ---- transactions ---- */
@@ -198,20 +212,14 @@ static size_t send(void *context, const struct txpool_item *items, size_t count)
 	return errand.good ? count : 0;
 }
 
-struct answer {
-	json_t *result;
-	enum rpc_error_code code;
-	char why[200];
-};
-
-static void refuse(struct answer *answer, enum rpc_error_code code, const char *why)
+static void refuse(struct gateway_answer *answer, enum rpc_error_code code, const char *why)
 {
 	answer->code = code;
 	snprintf(answer->why, sizeof answer->why, "%s", why);
 }
 
 /* The sender's nonce as the first node says that answers; false and an error where none does. */
-static bool first_nonce(struct gateway *gateway, const struct address *sender, struct answer *answer,
+static bool first_nonce(struct gateway *gateway, const struct address *sender, struct gateway_answer *answer,
                         uint64_t *nonce)
 {
 	char text[43];
@@ -224,32 +232,21 @@ static bool first_nonce(struct gateway *gateway, const struct address *sender, s
 	return good;
 }
 
-/* As most nodes say. */
-static bool most_nonce(struct gateway *gateway, const struct address *sender, struct answer *answer,
-                       uint64_t *nonce)
-{
-	bool known;
-	if (gateway->nodes.count == 1)
-		return first_nonce(gateway, sender, answer, nonce);
-	gateway_nodes_nonces(&gateway->nodes, sender, 1, nonce, &known);
-	if (!known)
-		refuse(answer, RPC_FAILED, "no node answers");
-	return known;
-}
-
-/* One node's word is enough to send what is next in line by it; not to refuse it, nor to hold it. */
+/*
+ * One node's word is enough to send a transaction by it, or to hold it: what is held wrongly goes on when the nonce is proven, half a
+ * second later (gateway_keep.h). It is not enough to refuse one.
+ */
 static bool send_nonce(struct gateway *gateway, const struct address *sender, uint64_t wanted,
-                       struct answer *answer, uint64_t *nonce)
+                       struct gateway_answer *answer, uint64_t *nonce)
 {
 	if (!first_nonce(gateway, sender, answer, nonce))
 		return false;
-	if (wanted >= *nonce && wanted <= txpool_next_nonce(gateway->pool, sender, *nonce))
-		return true;
-	return gateway->nodes.count == 1 || most_nonce(gateway, sender, answer, nonce);
+	return wanted >= *nonce ||
+	       gateway_state_nonce(&gateway->prover, GATEWAY_SIGNED, sender, answer, nonce);
 }
 
 static void send_raw(struct gateway *gateway, const json_t *params, struct arena *arena,
-                     struct answer *answer)
+                     struct gateway_answer *answer)
 {
 	const char *text = json_string_value(json_array_get(params, 0));
 	const size_t room = text ? strlen(text) / 2 : 0;
@@ -287,20 +284,20 @@ static void send_raw(struct gateway *gateway, const json_t *params, struct arena
 }
 
 /* "pending" counts what went through here, which the node cannot see. */
-static void pending_count(struct gateway *gateway, const json_t *params, struct answer *answer)
+static void pending_count(struct gateway *gateway, const json_t *params, struct gateway_answer *answer)
 {
 	struct address sender;
 	uint64_t nonce;
 	const char *text = json_string_value(json_array_get(params, 0));
 	if (!text || hex_decode(sender.bytes, 20, text) != 20)
 		refuse(answer, RPC_INVALID_PARAMS, "parameter 0 must be an address");
-	else if (most_nonce(gateway, &sender, answer, &nonce))
+	else if (gateway_state_nonce(&gateway->prover, GATEWAY_LAST, &sender, answer, &nonce))
 		answer->result = rpc_quantity(txpool_next_nonce(gateway->pool, &sender, nonce));
 }
 
 /* A transaction that is not in a block yet is known here alone. */
 static void find_pending(struct gateway *gateway, const json_t *params, struct arena *arena,
-                         struct answer *answer)
+                         struct gateway_answer *answer)
 {
 	struct hash32 hash;
 	struct transaction t;
@@ -335,7 +332,7 @@ static void closed(void *context, uint64_t connection)
 }
 
 static void subscription(const struct gateway *gateway, bool begin, json_t *params, uint64_t connection,
-                         struct answer *answer)
+                         struct gateway_answer *answer)
 {
 	struct rpc_call call = {
 	    .connection = connection, .params = json_is_array(params) ? params : NULL, .code = RPC_INTERNAL};
@@ -349,7 +346,7 @@ static void subscription(const struct gateway *gateway, bool begin, json_t *para
 
 /* What is not forwarded as it is. False: it is. */
 static bool own_method(struct gateway *gateway, const char *method, json_t *params, uint64_t connection,
-                       struct arena *arena, struct answer *answer)
+                       struct arena *arena, struct gateway_answer *answer)
 {
 	if (!strcmp(method, "eth_sendRawTransaction")) {
 		send_raw(gateway, params, arena, answer);
@@ -369,7 +366,7 @@ static bool own_method(struct gateway *gateway, const char *method, json_t *para
 	} else if (!strcmp(method, "eth_subscribe") || !strcmp(method, "eth_unsubscribe")) {
 		subscription(gateway, method[4] == 's', params, connection, answer);
 	} else {
-		return false;
+		return gateway_state_answer(&gateway->prover, method, params, answer);
 	}
 	return true;
 }
@@ -378,7 +375,7 @@ static json_t *answer_one(struct gateway *gateway, json_t *request, uint64_t con
 {
 	const char *method = json_string_value(json_object_get(request, "method"));
 	json_t *id = json_object_get(request, "id");
-	struct answer answer = {.code = RPC_INVALID_REQUEST, .why = "invalid request"};
+	struct gateway_answer answer = {.code = RPC_INVALID_REQUEST, .why = "invalid request"};
 	if (method &&
 	    !own_method(gateway, method, json_object_get(request, "params"), connection, arena, &answer)) {
 		const char *why = "out of memory";
@@ -488,6 +485,12 @@ int command_rpc(int count, char **arguments)
 	pthread_mutex_init(&gateway->lock, NULL);
 	pthread_mutex_init(&gateway->nodes.lock, NULL);
 	pthread_cond_init(&gateway->sent, NULL);
+	gateway->prover = (struct gateway_prover){.nodes = &gateway->nodes,
+	                                          .network = &gateway->network,
+	                                          .members = members_of,
+	                                          .context = gateway,
+	                                          .pause_ms = 50,
+	                                          .lock = PTHREAD_MUTEX_INITIALIZER};
 	gateway->last_errand = &gateway->errands;
 	if (!parse(gateway, count, arguments)) {
 		fprintf(
@@ -515,7 +518,7 @@ int command_rpc(int count, char **arguments)
 	                                         .closed = closed};
 	gateway->pool = txpool_create(send, gateway, GATEWAY_KEEP_SECONDS);
 	gateway->feed = gateway_feed_start(ask_first, gateway);
-	gateway->keep = read_network(gateway) ? gateway_keep_start(&gateway->nodes, gateway->pool) : NULL;
+	gateway->keep = read_network(gateway) ? gateway_keep_start(&gateway->prover, gateway->pool) : NULL;
 	struct rpc_server *server = gateway->feed && gateway->keep ? rpc_server_start(&config) : NULL;
 	if (server) {
 		gateway_feed_serve(gateway->feed, server);

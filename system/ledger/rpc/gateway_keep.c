@@ -8,7 +8,7 @@
 #define PAUSE_NS 500000000L
 
 struct gateway_keep {
-	struct gateway_nodes *nodes;
+	struct gateway_prover *prover;
 	struct txpool *pool;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -16,9 +16,8 @@ struct gateway_keep {
 	bool stopping;
 	/* the thread's own */
 	size_t cursor;
-	struct address senders[GATEWAY_MAX_ASKED];
-	uint64_t nonces[GATEWAY_MAX_ASKED];
-	bool known[GATEWAY_MAX_ASKED];
+	struct address senders[GATEWAY_MAX_PROOF];
+	struct proven_account accounts[GATEWAY_MAX_PROOF];
 };
 
 static bool stopping(struct gateway_keep *keep)
@@ -31,19 +30,19 @@ static bool stopping(struct gateway_keep *keep)
 
 static void turn(struct gateway_keep *keep)
 {
-	const size_t count = txpool_senders(keep->pool, keep->senders, GATEWAY_MAX_ASKED, &keep->cursor);
+	const size_t count = txpool_senders(keep->pool, keep->senders, GATEWAY_MAX_PROOF, &keep->cursor);
 	bool late = false;
-	if (!count)
+	char why[200];
+	if (!count || !gateway_prove(keep->prover, GATEWAY_SIGNED, keep->senders, count, NULL, 0,
+	                             keep->accounts, NULL, why))
 		return;
-	gateway_nodes_nonces(keep->nodes, keep->senders, count, keep->nonces, keep->known);
 	for (size_t i = 0; i < count; i++)
-		if (keep->known[i] && txpool_settle(keep->pool, &keep->senders[i], keep->nonces[i]))
+		if (txpool_settle(keep->pool, &keep->senders[i], keep->accounts[i].nonce))
 			late = true;
 	if (late)
-		gateway_nodes_turn(keep->nodes);
+		gateway_nodes_turn(keep->prover->nodes);
 	for (size_t i = 0; i < count && !stopping(keep); i++)
-		if (keep->known[i])
-			txpool_resume(keep->pool, &keep->senders[i], keep->nonces[i]);
+		txpool_resume(keep->pool, &keep->senders[i], keep->accounts[i].nonce);
 }
 
 static void *run(void *argument)
@@ -67,10 +66,10 @@ static void *run(void *argument)
 	return NULL;
 }
 
-struct gateway_keep *gateway_keep_start(struct gateway_nodes *nodes, struct txpool *pool)
+struct gateway_keep *gateway_keep_start(struct gateway_prover *prover, struct txpool *pool)
 {
 	struct gateway_keep *keep = checked_zalloc(1, sizeof *keep);
-	keep->nodes = nodes;
+	keep->prover = prover;
 	keep->pool = pool;
 	pthread_mutex_init(&keep->lock, NULL);
 	pthread_cond_init(&keep->wake, NULL);

@@ -20,7 +20,8 @@ static time_t seconds_now(void)
 static bool avoided(struct gateway_nodes *nodes, unsigned node)
 {
 	pthread_mutex_lock(&nodes->lock);
-	const bool yes = nodes->avoided[node] > seconds_now();
+	const time_t now = seconds_now();
+	const bool yes = nodes->avoided[node] > now || nodes->distrusted[node] > now;
 	pthread_mutex_unlock(&nodes->lock);
 	return yes;
 }
@@ -54,8 +55,8 @@ static json_t *exchange(struct gateway_nodes *nodes, unsigned node, const char *
 	return answer;
 }
 
-/* The nodes in the order in which they are to be asked, from `first` on, the avoided ones last: how many are not. */
-static unsigned in_order(struct gateway_nodes *nodes, unsigned first, unsigned order[GATEWAY_MAX_NODES])
+/* From `first` on, the avoided ones last. */
+static void in_order(struct gateway_nodes *nodes, unsigned first, unsigned order[GATEWAY_MAX_NODES])
 {
 	unsigned good = 0;
 	unsigned bad = nodes->count;
@@ -66,14 +67,25 @@ static unsigned in_order(struct gateway_nodes *nodes, unsigned first, unsigned o
 		else
 			order[good++] = node;
 	}
-	return good;
+}
+
+void gateway_nodes_order(struct gateway_nodes *nodes, unsigned order[GATEWAY_MAX_NODES])
+{
+	in_order(nodes, 0, order);
+}
+
+void gateway_nodes_avoid(struct gateway_nodes *nodes, unsigned node)
+{
+	pthread_mutex_lock(&nodes->lock);
+	nodes->distrusted[node] = seconds_now() + GATEWAY_AVOID_SECONDS;
+	pthread_mutex_unlock(&nodes->lock);
 }
 
 static json_t *forward(struct gateway_nodes *nodes, const char *text, unsigned seconds, const char **why)
 {
 	unsigned order[GATEWAY_MAX_NODES];
 	json_t *answer = NULL;
-	(void)in_order(nodes, 0, order);
+	in_order(nodes, 0, order);
 	for (unsigned i = 0; i < nodes->count && !answer; i++)
 		answer = exchange(nodes, order[i], text, seconds, why);
 	return answer;
@@ -111,72 +123,6 @@ json_t *gateway_nodes_ask(struct gateway_nodes *nodes, int node, const char *met
 	return result;
 }
 
-/* ---- nonces ---- */
-
-/* What the nodes say of one account: how many, and their values in ascending order. */
-struct said {
-	unsigned count;
-	uint64_t values[GATEWAY_MAX_NODES];
-};
-
-static void say(struct said *said, uint64_t value)
-{
-	unsigned at = said->count++;
-	for (; at && said->values[at - 1] > value; at--)
-		said->values[at] = said->values[at - 1];
-	said->values[at] = value;
-}
-
-/* Takes what one node answered to the questions 0 to count-1; of several answers to one the first. */
-static void take_nonces(const json_t *answer, struct said *said, size_t count)
-{
-	bool *seen = checked_zalloc(count, sizeof *seen);
-	const json_t *one;
-	size_t i;
-	json_array_foreach(answer, i, one)
-	{
-		const json_t *id = json_object_get(one, "id");
-		const json_int_t which = json_is_integer(id) ? json_integer_value(id) : -1;
-		const char *text = json_string_value(json_object_get(one, "result"));
-		uint64_t value;
-		if (which < 0 || (uint64_t)which >= count || seen[which] || !text ||
-		    !hex_to_u64(&value, text))
-			continue;
-		seen[which] = true;
-		say(&said[which], value);
-	}
-	free(seen);
-}
-
-void gateway_nodes_nonces(struct gateway_nodes *nodes, const struct address *senders, size_t count,
-                          uint64_t *nonces, bool *known)
-{
-	struct said *said = checked_zalloc(count, sizeof *said);
-	json_t *body = json_array();
-	for (size_t i = 0; i < count; i++) {
-		char text[43];
-		json_array_append_new(
-		    body, request((json_int_t)i, "eth_getTransactionCount",
-		                  json_pack("[s, s]", hex_encode(text, senders[i].bytes, 20), "latest")));
-	}
-	char *text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	unsigned order[GATEWAY_MAX_NODES];
-	const unsigned good = in_order(nodes, 0, order);
-	for (unsigned i = 0; text && i < (good ? good : nodes->count); i++) {
-		const char *why;
-		json_t *answer = exchange(nodes, order[i], text, GATEWAY_NODE_SECONDS, &why);
-		take_nonces(answer, said, count);
-		json_decref(answer);
-	}
-	free(text);
-	for (size_t i = 0; i < count; i++) {
-		known[i] = said[i].count > 0;
-		nonces[i] = known[i] ? said[i].values[(said[i].count - 1) / 2] : 0;
-	}
-	free(said);
-}
-
 /* ---- envelopes ---- */
 bool gateway_nodes_envelope(struct gateway_nodes *nodes, const char *text)
 {
@@ -185,7 +131,7 @@ bool gateway_nodes_envelope(struct gateway_nodes *nodes, const char *text)
 	pthread_mutex_lock(&nodes->lock);
 	const unsigned first = nodes->first;
 	pthread_mutex_unlock(&nodes->lock);
-	(void)in_order(nodes, first, order);
+	in_order(nodes, first, order);
 	for (unsigned i = 0; i < nodes->count && !good; i++) {
 		char why[200];
 		json_t *result = gateway_nodes_ask(nodes, (int)order[i], "holon_sendEnvelope",

@@ -1,8 +1,4 @@
-/*
- * The nodes that a gateway asks: which of them answer, and what most of them say. One that did not answer in time is asked last
- * for a while. None is believed alone where there are several: an account's nonce is the one that at least half of those that
- * answer have reached, so that of three one may lie, and of two the lower counts.
- */
+/* The nodes that a gateway asks. One that did not answer in time, or whose proofs are wrong (gateway_proof.h), is asked last for a while. */
 #ifndef LEDGER_RPC_GATEWAY_NODES_H
 #define LEDGER_RPC_GATEWAY_NODES_H
 
@@ -14,16 +10,16 @@
 #include <time.h>
 
 #define GATEWAY_MAX_NODES     8
-#define GATEWAY_NODE_SECONDS  10   /* for an answer that needs no execution */
-#define GATEWAY_AVOID_SECONDS 10   /* how long one that did not answer is asked last */
-#define GATEWAY_MAX_ASKED     1000 /* accounts in one question */
+#define GATEWAY_NODE_SECONDS  10 /* for an answer that needs no execution */
+#define GATEWAY_AVOID_SECONDS 10 /* how long one that did not answer is asked last */
 
 struct gateway_nodes {
 	const char *urls[GATEWAY_MAX_NODES];
 	unsigned count;
 	pthread_mutex_t lock;              /* what follows; never held while a node is waited for */
-	time_t avoided[GATEWAY_MAX_NODES]; /* until then */
-	unsigned first;                    /* envelopes go to this one first */
+	time_t avoided[GATEWAY_MAX_NODES]; /* until then: it did not answer */
+	time_t distrusted[GATEWAY_MAX_NODES];
+	unsigned first; /* envelopes go to this one first */
 };
 
 /* The answer of the first node that gives one: one that is starting gives none. null where there is nothing to say, as to a
@@ -33,9 +29,10 @@ json_t *gateway_nodes_forward(struct gateway_nodes *nodes, const char *text, con
  * is in `why`. */
 json_t *gateway_nodes_ask(struct gateway_nodes *nodes, int node, const char *method, json_t *params,
                           char why[200]);
-/* The nonces of at most GATEWAY_MAX_ASKED accounts, as most nodes say; `known` where one said anything. */
-void gateway_nodes_nonces(struct gateway_nodes *nodes, const struct address *senders, size_t count,
-                          uint64_t *nonces, bool *known);
+/* The nodes in the order in which they are to be asked, those that are avoided last. */
+void gateway_nodes_order(struct gateway_nodes *nodes, unsigned order[GATEWAY_MAX_NODES]);
+/* The node is asked last for a while: what it says is of no use. */
+void gateway_nodes_avoid(struct gateway_nodes *nodes, unsigned node);
 /* Hands an envelope, in hexadecimal, to the first node that takes it. */
 bool gateway_nodes_envelope(struct gateway_nodes *nodes, const char *text);
 /* Envelopes go to the next node first from now on: what the one so far took came into no block. */

@@ -15,6 +15,7 @@ struct ledger_node;
 #define RPC_MAX_BATCH       1000
 #define RPC_START_SECONDS   5
 #define RPC_MAX_ENVELOPES   2000 /* a second, from gateways */
+#define RPC_MAX_PROVEN      256  /* accounts, and slots, of one question */
 #define RPC_MAX_LOGS        10000
 #define RPC_MAX_LOG_BLOCKS  100000
 #define RPC_MAX_ANSWER      ((size_t)64 << 20) /* of a batch, about */

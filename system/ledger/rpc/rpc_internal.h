@@ -72,6 +72,7 @@ extern const struct rpc_method_entry rpc_call_methods[];
 extern const struct rpc_method_entry rpc_log_methods[];
 extern const struct rpc_method_entry rpc_send_methods[];
 extern const struct rpc_method_entry rpc_node_methods[];
+extern const struct rpc_method_entry rpc_prove_methods[];
 extern const struct rpc_method_entry rpc_any_time_methods[]; /* answered while the node is starting, too */
 
 /* Sets the error and returns NULL. */

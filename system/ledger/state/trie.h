@@ -69,4 +69,20 @@ void trie_commit(struct trie *trie, struct hash32 *root);
 void trie_prove(struct trie *trie, const uint8_t *key, size_t key_size,
                 void (*visit)(void *context, const uint8_t *node, size_t size), void *context);
 
+/* What a proof says of a key. */
+enum trie_verdict {
+	TRIE_FALSE,   /* nothing: the nodes do not lead from the root to the key's place, and nowhere else */
+	TRIE_PRESENT, /* the value, within the nodes' bytes */
+	TRIE_ABSENT,
+};
+
+struct trie_bytes {
+	const uint8_t *bytes;
+	size_t size;
+};
+
+/* Checks nodes as trie_prove() gives them, which may come from anybody, against a root that is known. */
+enum trie_verdict trie_check(const struct hash32 *root, const uint8_t *key, size_t key_size,
+                             const struct trie_bytes *nodes, size_t count, struct trie_bytes *value);
+
 #endif

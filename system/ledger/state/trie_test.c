@@ -164,6 +164,96 @@ static void test_random(void)
 	check(reads, "values are read back");
 }
 
+/* ---- proofs ---- */
+#define PROOF_NODES 64
+
+struct proof {
+	size_t count;
+	struct trie_bytes nodes[PROOF_NODES];
+	uint8_t room[PROOF_NODES][600];
+};
+
+static void keep_node(void *context, const uint8_t *node, size_t size)
+{
+	struct proof *proof = context;
+	memcpy(proof->room[proof->count], node, size);
+	proof->nodes[proof->count] = (struct trie_bytes){proof->room[proof->count], size};
+	proof->count++;
+}
+
+static void test_proofs(void)
+{
+	static struct proof proof, other;
+	struct trie trie;
+	struct hash32 root;
+	bool present = true, absent = true, damaged = true, moved = true;
+	trie_init(&trie, NULL, NULL);
+	for (unsigned i = 0; i < KEYS; i++) {
+		uint8_t key[32], value[40];
+		key_of(key, i);
+		/* short ones lie within their parents where the keys part late */
+		for (unsigned k = 0; k < sizeof value; k++)
+			value[k] = (uint8_t)draw();
+		if (i % 2)
+			trie_put(&trie, key, 32, value, 1 + i % sizeof value);
+	}
+	trie_root(&trie, &root);
+	for (unsigned i = 0; i < KEYS; i++) {
+		uint8_t key[32];
+		size_t size = 0;
+		struct trie_bytes found;
+		key_of(key, i);
+		const uint8_t *value = trie_get(&trie, key, 32, &size);
+		proof.count = 0;
+		trie_prove(&trie, key, 32, keep_node, &proof);
+		const enum trie_verdict verdict =
+		    trie_check(&root, key, 32, proof.nodes, proof.count, &found);
+		if (value)
+			present &= verdict == TRIE_PRESENT && found.size == size &&
+			           !memcmp(found.bytes, value, size);
+		else
+			absent &= verdict == TRIE_ABSENT && !found.size;
+		/* of another key, with one node more, with one less, for another root */
+		uint8_t elsewhere[32];
+		memcpy(elsewhere, key, 32);
+		elsewhere[draw() % 32] ^= (uint8_t)(1 + draw() % 255);
+		const uint8_t *there = trie_get(&trie, elsewhere, 32, &size);
+		const enum trie_verdict judged =
+		    trie_check(&root, elsewhere, 32, proof.nodes, proof.count, &found);
+		moved &= judged == TRIE_FALSE || (judged == TRIE_PRESENT) == (there != NULL);
+		other = proof;
+		for (size_t k = 0; k < other.count; k++)
+			other.nodes[k].bytes = other.room[k];
+		keep_node(&other, other.room[0], other.nodes[0].size);
+		moved &= trie_check(&root, key, 32, other.nodes, other.count, &found) == TRIE_FALSE;
+		moved &= trie_check(&root, key, 32, proof.nodes, proof.count - 1, &found) == TRIE_FALSE;
+		const struct hash32 wrong = {{1}};
+		moved &= trie_check(&wrong, key, 32, proof.nodes, proof.count, &found) == TRIE_FALSE;
+		for (unsigned tries = 0; tries < 20; tries++) {
+			const size_t node = (size_t)(draw() % proof.count);
+			const size_t at = (size_t)(draw() % proof.nodes[node].size);
+			const size_t whole = proof.nodes[node].size;
+			const uint8_t change = (uint8_t)(1 + draw() % 255);
+			proof.room[node][at] ^= change;
+			damaged &= trie_check(&root, key, 32, proof.nodes, proof.count, &found) == TRIE_FALSE;
+			proof.room[node][at] ^= change;
+			proof.nodes[node].size = at;
+			damaged &= trie_check(&root, key, 32, proof.nodes, proof.count, &found) == TRIE_FALSE;
+			proof.nodes[node].size = whole;
+		}
+	}
+	trie_deinit(&trie);
+	struct trie_bytes found;
+	const uint8_t key[32] = {0};
+	absent &= trie_check(&trie_empty_root, key, 32, NULL, 0, &found) == TRIE_ABSENT;
+	moved &= trie_check(&trie_empty_root, key, 32, proof.nodes, 1, &found) == TRIE_FALSE;
+	check(present, "proofs of what is there give the value");
+	check(absent, "proofs of what is not there say so");
+	check(moved,
+	      "a proof says nothing false of another key, with more or fewer nodes, or under another root");
+	check(damaged, "a proof with a changed byte, or cut off, says nothing");
+}
+
 static void test_known(void)
 {
 	struct trie trie;
@@ -192,5 +282,6 @@ int main(void)
 {
 	test_known();
 	test_random();
+	test_proofs();
 	return failures ? 1 : 0;
 }

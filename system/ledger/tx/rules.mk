@@ -1,5 +1,5 @@
 # Transactions.
-LEDGER_SOURCES += $(addprefix system/ledger/tx/,transaction.c account_key.c signature.c apply.c evm_test.c) $(addprefix system/ledger/state/,trie.c trie_hash.c world.c)
+LEDGER_SOURCES += $(addprefix system/ledger/tx/,transaction.c account_key.c signature.c apply.c evm_test.c) $(addprefix system/ledger/state/,trie.c trie_hash.c trie_proof.c world.c)
 LEDGER_LDLIBS  += -lsecp256k1 -ljansson -lzstd
 $(call script-test,system/ledger/tx/vectors_test,build/host/bin/holon-ledger)
 LEDGER_FUZZERS += ledger_decoders:system/ledger/tx/decoders_fuzz.c
