@@ -6,6 +6,7 @@
 #include "crypto/sha2.h"
 
 #include <bearssl.h>
+#include <gmp.h>
 
 #define FIRST_OF_P256 0x100
 
@@ -68,14 +69,41 @@ static bool identity(struct evm *evm, const uint8_t *input, size_t size, int64_t
 	return true;
 }
 
+static const struct u256 p256_order = {
+    {0xf3b9cac2fc632551, 0xbce6faada7179e84, 0xffffffffffffffff, 0xffffffff00000000}};
+
 /* 0 < number < the order of P-256; BearSSL itself lets some of the others pass. */
 static bool is_p256_scalar(const uint8_t bytes[32])
 {
-	static const struct u256 order = {
-	    {0xf3b9cac2fc632551, 0xbce6faada7179e84, 0xffffffffffffffff, 0xffffffff00000000}};
 	struct u256 value;
 	u256_load(&value, bytes);
-	return !u256_is_zero(&value) && u256_less(&value, &order);
+	return !u256_is_zero(&value) && u256_less(&value, &p256_order);
+}
+
+/*
+ * A digest that is 0 modulo the order: then r is the x of r/s times the key, if anything is. BearSSL's sum of two products takes no
+ * factor 0, and refuses such a signature.
+ */
+static bool p256_verify_zero(uint8_t point[65], const uint8_t r[32], const uint8_t s[32])
+{
+	uint8_t factor[32] = {0};
+	mpz_t order;
+	mpz_t a;
+	mpz_t b;
+	mpz_inits(order, a, b, NULL);
+	mpz_import(order, sizeof p256_order.w / 8, -1, 8, 0, 0, p256_order.w);
+	mpz_import(a, 32, 1, 1, 1, 0, r);
+	mpz_import(b, 32, 1, 1, 1, 0, s);
+	(void)mpz_invert(b, b, order);
+	mpz_mul(b, a, b);
+	mpz_mod(b, b, order);
+	mpz_export(factor + 32 - (mpz_sizeinbase(b, 2) + 7) / 8, NULL, 1, 1, 1, 0, b);
+	bool valid = br_ec_get_default()->mul(point, 65, factor, sizeof factor, BR_EC_secp256r1) == 1;
+	mpz_import(b, 32, 1, 1, 1, 0, point + 1);
+	mpz_mod(b, b, order);
+	valid = valid && mpz_cmp(a, b) == 0;
+	mpz_clears(order, a, b, NULL);
+	return valid;
 }
 
 /* EIP-7951: digest, r, s, x, y; 1 when the signature verifies, nothing otherwise. */
@@ -89,7 +117,12 @@ static bool p256_verify(struct evm *evm, const uint8_t *input, size_t size, int6
 		point[0] = 0x04;
 		memcpy(point + 1, input + 96, 64);
 		const br_ec_public_key key = {.curve = BR_EC_secp256r1, .q = point, .qlen = sizeof point};
-		valid = br_ecdsa_i31_vrfy_raw(br_ec_get_default(), input, 32, &key, input + 32, 64) == 1;
+		struct u256 digest;
+		u256_load(&digest, input);
+		valid =
+		    u256_is_zero(&digest) || u256_equal(&digest, &p256_order)
+		        ? p256_verify_zero(point, input + 32, input + 64)
+		        : br_ecdsa_i31_vrfy_raw(br_ec_get_default(), input, 32, &key, input + 32, 64) == 1;
 	}
 	uint8_t *out = evm_return_buffer(evm, valid ? 32 : 0);
 	if (valid) {

@@ -256,10 +256,10 @@ static void send_raw(struct gateway *gateway, const json_t *params, struct arena
 	struct address sender;
 	const char *why = "parameter 0 must be bytes in hexadecimal";
 	uint64_t nonce;
-	if (size <= 0 || !transaction_decode(&t, bytes, (size_t)size, arena, &why)) {
-		refuse(answer, size <= 0 ? RPC_INVALID_PARAMS : RPC_FAILED, why);
-	} else if (size > (long)ENVELOPE_MAX_PLAIN) {
+	if (size > (long)ENVELOPE_MAX_PLAIN) {
 		refuse(answer, RPC_FAILED, "transaction too large: at most 64 KiB are encrypted");
+	} else if (size <= 0 || !transaction_decode(&t, bytes, (size_t)size, arena, &why)) {
+		refuse(answer, size <= 0 ? RPC_INVALID_PARAMS : RPC_FAILED, why);
 	} else if (!transaction_sender(&t, &sender)) {
 		refuse(answer, RPC_FAILED, "invalid sender: the signature is not valid");
 	} else if (send_nonce(gateway, &sender, t.nonce, answer, &nonce)) {

@@ -57,6 +57,8 @@ static json_t *send_raw_transaction(struct rpc_call *call)
 	const char *why;
 	if (!rpc_param_bytes(call, 0, &bytes, &size))
 		return NULL;
+	if (size > RPC_MAX_TRANSACTION)
+		return rpc_fail(call, RPC_FAILED, "transaction too large: at most 128 KiB");
 	if (!transaction_decode(&transaction, bytes, size, &call->view->arena, &why))
 		return rpc_fail(call, RPC_FAILED, "%s", why);
 	if (!transaction_sender(&transaction, &sender))

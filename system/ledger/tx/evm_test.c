@@ -263,6 +263,14 @@ static void run_line(struct suite *suite, struct machine *machine, const char *l
 	const json_t *test = json_object_get(object, "test");
 	const char *fork_name;
 	json_t *posts;
+	if (!json_is_object(json_object_get(test, "post"))) {
+		pthread_mutex_lock(&suite->output);
+		printf("FAIL %s %s - 0: line has no test with posts\n", file, name);
+		suite->failed++;
+		pthread_mutex_unlock(&suite->output);
+		json_decref(object);
+		return;
+	}
 	if (!suite->match || strstr(file, suite->match) || strstr(name, suite->match)) {
 		json_object_foreach(json_object_get(test, "post"), fork_name, posts)
 		{

@@ -13,7 +13,8 @@
 #include "rlp/rlp.h"
 
 /* Limits of what is decoded, beside the size of the bytes themselves. */
-#define TRANSACTION_MAX_SIZE ((size_t)1 << 20)
+#define TRANSACTION_MAX_SIZE                                                                                 \
+	((size_t)4 << 20) /* more than a block pays for; what comes from outside is limited further */
 
 enum transaction_type {
 	TRANSACTION_LEGACY = 0,
