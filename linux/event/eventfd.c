@@ -1,5 +1,6 @@
 /* eventfd(2) and timerfd_create(2): counters as files. */
 #include "../internal.h"
+#include "../async/async.h"
 #include "../include/file.h"
 #include "../proc/proc.h"
 
@@ -112,6 +113,20 @@ static const struct file_ops eventfd_ops = {
     .describe = eventfd_describe,
     .info = eventfd_info,
 };
+
+bool eventfd_add(struct file *file, uint64_t value)
+{
+	if (file->ops != &eventfd_ops)
+		return false;
+	struct eventfd *eventfd = file->private;
+	lock_acquire(&eventfd->lock);
+	if (value && value <= UINT64_MAX - eventfd->count) {
+		eventfd->count += value;
+		wake_all(&eventfd->wait, POLLIN);
+	}
+	lock_release(&eventfd->lock);
+	return true;
+}
 
 /* A descriptor of a new file with OPS over PRIVATE (heap memory, freed on failure). */
 static int64_t install_new(const struct file_ops *ops, void *private, uint32_t flags)

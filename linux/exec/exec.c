@@ -3,6 +3,7 @@
  * Everything that can be refused is read and checked first. Then comes the point of no return: the other
  * threads go, the old address space goes, and a failure from there on kills the process.
  */
+#include "async/async.h"
 #include "exec/elf.h"
 #include "exec/exec.h"
 #include "mm/area.h"
@@ -629,6 +630,7 @@ static int load_checked(struct task *task, struct program *program, struct progr
 	if (process_single_thread())
 		return -ERESTARTNOINTR; /* another thread ends the process: this one will not return to its
 		                           guest */
+	async_task_end();
 	error = unshare_tables(task);
 	if (error)
 		return error;

@@ -174,6 +174,8 @@ struct file *file_of_any(int fd)
 	struct task *task = current_task();
 	const struct files *files = task->files;
 	struct file *file = (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
+	if (fd == REQUEST_FD || fd == REQUEST_SECOND_FD)
+		return fd == REQUEST_FD ? task->request_file : task->request_second;
 	/* Nobody else can close what only this task can name. */
 	if (file && files->references > 1)
 		hold(task, file);

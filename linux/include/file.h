@@ -146,6 +146,9 @@ struct file *file_of(int fd);
 /* file_of is 0 for descriptors opened with O_PATH, which name a place and nothing else; this is for the few
  * calls that take them (open(2)). */
 struct file *file_of_any(int fd);
+/* Descriptors that stand for the files of the request for which the current task makes a call (async/): no guest can have
+ * them. */
+enum { REQUEST_FD = -1000, REQUEST_SECOND_FD = -1001 };
 /* The same with a reference of the caller's. */
 struct file *file_get(int fd) __attribute__((warn_unused_result));
 /* The dispatcher's end of a call: drops the references that file_of took for TASK, the current one. */

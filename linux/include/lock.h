@@ -25,6 +25,7 @@ enum lock_rank {
 	LOCK_FUTEX,    /* a bucket; two in the order of their addresses */
 	LOCK_MM,       /* areas of an address space */
 	LOCK_EPOLL,    /* the ready list; several in a row from an epoll to those that watch it */
+	LOCK_ASYNC,    /* jobs that may go on: async/async.h */
 	LOCK_RANDOM,   /* the generator */
 	LOCK_PRESSURE, /* what is left of the memory quota */
 	LOCK_HEAP,

@@ -25,6 +25,7 @@ struct seccomp_filter;
 struct undo;
 struct trace;
 struct core_dump;
+struct async_group;
 
 #define TASK_AREA_BYTES 65536ull
 #define TASK_HELD_MAX   8u /* more files than any call names by descriptor, those in lists apart */
@@ -112,6 +113,14 @@ struct task {
 	struct fs_context *fs;
 	struct signal_handlers *handlers;
 	struct file *held[TASK_HELD_MAX]; /* references until the call in progress ends */
+
+	struct async_group *async; /* what its calls have left behind, or 0: async/async.h */
+	/* While it makes a call for a request: that does not sleep but answers -EAGAIN, and says that it would have; the
+	 * request's files (REQUEST_FD), and what its arguments were copied to. */
+	bool no_sleep, would_sleep;
+	struct file *request_file, *request_second;
+	const char *request_memory;
+	uint32_t request_bytes;
 
 	uint64_t blocked, saved_blocked; /* signal masks */
 	uint64_t awaited;                /* signals that sigtimedwait waits for */

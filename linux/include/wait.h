@@ -54,7 +54,8 @@ static inline void wait_end(struct wait_entry *entry)
 void wait_queue_close(struct wait_queue *queue);
 /* Sleeps until woken, the common lock given up meanwhile; it is held alone here. 0: woken (check the
  * condition again); -ETIMEDOUT: DEADLINE passed (absolute monotonic ns, DEADLINE_NEVER); -ERESTARTSYS: a
- * signal is pending, or the task must die. Spurious wake-ups happen. */
+ * signal is pending, or the task must die; -EAGAIN: it makes this call for a request and must not sleep (task->no_sleep).
+ * Spurious wake-ups happen. */
 int wait_sleep(uint64_t deadline) __attribute__((warn_unused_result));
 /* As wait_sleep, but only a fatal kill ends it (-EINTR): for short waits that Linux does not let signals end.
  */

@@ -2,14 +2,28 @@
  * there. */
 #include "internal.h"
 
+/* Is that in the copies of its arguments of the request for which the current task makes a call? They are guest memory as far
+ * as these functions go; what is not in the guest half is looked for here alone. */
+static bool in_request(uint64_t address, size_t bytes)
+{
+	const struct task *task = current_task();
+	uint64_t offset = address - (uint64_t)task->request_memory;
+	return task->request_memory && offset <= task->request_bytes && bytes <= task->request_bytes - offset;
+}
+
+static bool reachable(uint64_t address, size_t bytes)
+{
+	return user_range(address, bytes) || in_request(address, bytes);
+}
+
 size_t copy_from_user_partial(void *to, uint64_t from, size_t bytes)
 {
-	return user_range(from, bytes) ? user_copy(to, (const void *)from, bytes) : bytes;
+	return reachable(from, bytes) ? user_copy(to, (const void *)from, bytes) : bytes;
 }
 
 size_t copy_to_user_partial(uint64_t to, const void *from, size_t bytes)
 {
-	return user_range(to, bytes) ? user_copy((void *)to, from, bytes) : bytes;
+	return reachable(to, bytes) ? user_copy((void *)to, from, bytes) : bytes;
 }
 
 int copy_from_user(void *to, uint64_t from, size_t bytes)
@@ -31,7 +45,9 @@ int64_t copy_string_from_user(char *to, uint64_t from, size_t size)
 {
 	/* A string may end just below the edge of the guest half: only what lies inside counts. */
 	uint64_t edge = from < NATIVE_BASE ? NATIVE_BASE : USER_END;
-	if (!user_range(from, 1))
+	if (in_request(from, 1))
+		edge = (uint64_t)current_task()->request_memory + current_task()->request_bytes;
+	else if (!user_range(from, 1))
 		return -EFAULT;
 	size_t limit = edge - from < size ? edge - from : size;
 	int64_t length = user_string(to, from, limit);
@@ -42,22 +58,22 @@ int64_t copy_string_from_user(char *to, uint64_t from, size_t size)
 
 int get_user_u32(uint32_t *to, uint64_t from)
 {
-	return user_range(from, 4) ? (int)user_load32(to, from) : -EFAULT;
+	return reachable(from, 4) ? (int)user_load32(to, from) : -EFAULT;
 }
 
 int get_user_u64(uint64_t *to, uint64_t from)
 {
-	return user_range(from, 8) ? (int)user_load64(to, from) : -EFAULT;
+	return reachable(from, 8) ? (int)user_load64(to, from) : -EFAULT;
 }
 
 int put_user_u32(uint64_t to, uint32_t value)
 {
-	return user_range(to, 4) ? (int)user_store32(to, value) : -EFAULT;
+	return reachable(to, 4) ? (int)user_store32(to, value) : -EFAULT;
 }
 
 int put_user_u64(uint64_t to, uint64_t value)
 {
-	return user_range(to, 8) ? (int)user_store64(to, value) : -EFAULT;
+	return reachable(to, 8) ? (int)user_store64(to, value) : -EFAULT;
 }
 
 int user_compare_exchange_u32(uint64_t address, uint32_t expected, uint32_t desired, uint32_t *seen)

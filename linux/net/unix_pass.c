@@ -8,6 +8,7 @@
  * in their queues.
  */
 #include "unix.h"
+#include "../async/uring.h"
 
 enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
 #define CONTROL_MAX   20480u /* net.core.optmem_max */
@@ -220,6 +221,9 @@ static int64_t read_files(struct unix_control *control, const uint8_t *data, uin
 		if (!file)
 			return -EBADF;
 		control->files[control->file_count++] = file;
+		if (file->ops ==
+		    &uring_ops) /* it may hold sockets: nobody would see that only they hold it */
+			return -EINVAL;
 	}
 	return 0;
 }

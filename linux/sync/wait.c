@@ -45,6 +45,11 @@ int wait_sleep_prepared(uint64_t deadline)
 {
 	struct task *task = current_task();
 	uint32_t interrupts = TASK_WORK_SIGNAL | TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP;
+	if (task->no_sleep) {
+		task->would_sleep = true;
+		wait_unprepare();
+		return -EAGAIN;
+	}
 	if (!task->process)
 		return sleep_until(task, deadline, 0);
 	if (signal_pending()) {

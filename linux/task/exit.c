@@ -1,5 +1,6 @@
 /* How threads and processes end, and how parents learn of it: exit(2), exit_group(2), wait4(2), waitid(2). */
 #include "../fs/backing.h"
+#include "async/async.h"
 #include "core/core.h"
 #include "internal.h"
 #include "ipc/ipc.h"
@@ -177,6 +178,7 @@ void task_exit(int32_t status)
 	struct task *task = current_task();
 	struct process *process = task->process;
 	(void)trace_event(PTRACE_EVENT_EXIT, (uint64_t)status);
+	async_task_end();
 	task->exiting = true;
 	task_leave_mm(task);
 	files_release(task->files);

@@ -3,7 +3,7 @@
  * MODE is one kind of attack, "all", or "leak", which only looks whether calls read or write the system's own
  * memory. Kinds: fuzz (any call with bad arguments), races (memory that goes while calls use it), sigframes,
  * thrsig (signals to threads that come and go), scm (descriptors in messages), storm (forks and kills), ptys,
- * fsx (files), iov, clonex, vdso, epollx, memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
+ * fsx (files), iov, clonex, vdso, epollx, uring (requests with bad arguments, in rings that others write to), memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
  * is wrong; else it is the system that shows, by going on or not.
  */
 #define _GNU_SOURCE
@@ -32,6 +32,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include <linux/futex.h>
+#include <linux/io_uring.h>
 
 #define NB 0x400000000000ull
 #define NE 0x408000000000ull
@@ -967,6 +968,141 @@ static void epollx(void)
 	}
 	_exit(0);
 }
+// ---- io_uring
+struct hostile_ring {
+	int fd;
+	char *rings;
+	struct io_uring_sqe *sqes;
+	struct io_uring_params p;
+};
+static struct hostile_ring hostile[3];
+static int hostile_fds[12];
+static void hostile_open(struct hostile_ring *r)
+{
+	const unsigned flags[] = {0,
+	                          IORING_SETUP_CQSIZE,
+	                          IORING_SETUP_SUBMIT_ALL,
+	                          IORING_SETUP_CQE32,
+	                          IORING_SETUP_SQE128,
+	                          IORING_SETUP_SINGLE_ISSUER,
+	                          IORING_SETUP_IOPOLL};
+	memset(r, 0, sizeof *r);
+	r->p.flags = flags[rnd() % 7];
+	r->p.cq_entries = 64;
+	r->fd = (int)syscall(SYS_io_uring_setup, 1 + rnd() % 32, &r->p);
+	if (r->fd < 0)
+		return;
+	r->rings = mmap(0, 4096, 3, MAP_SHARED, r->fd, IORING_OFF_SQ_RING);
+	r->sqes = mmap(0, 2048, 3, MAP_SHARED, r->fd, IORING_OFF_SQES);
+	if (r->rings == MAP_FAILED || r->sqes == MAP_FAILED)
+		r->rings = 0;
+}
+static void hostile_fill(struct io_uring_sqe *q)
+{
+	memset(q, 0, sizeof *q);
+	q->opcode = (uint8_t)(rnd() % 50);
+	q->flags = rnd() % 2 ? 0 : (uint8_t)(rnd() & rnd() & 0x7f);
+	q->fd = rnd() % 2 ? hostile_fds[rnd() % 12] : (int)(rnd() % 16);
+	q->addr = rnd() % 2 ? (uint64_t)buf + rnd() % 4096 : evil();
+	q->off = rnd() % 3 ? 0 : rnd() % 2 ? (uint64_t)buf + rnd() % 4096 : evil();
+	q->len = rnd() % 3 ? (uint32_t)(rnd() % 80) : (uint32_t)evil();
+	q->user_data = rnd() % 8;
+	if (q->opcode == IORING_OP_TIMEOUT || q->opcode == IORING_OP_LINK_TIMEOUT)
+		q->len = 1;
+	if (rnd() % 4 == 0)
+		q->ioprio = (uint16_t)(rnd() % 4);
+	if (rnd() % 4 == 0)
+		q->rw_flags = (int)(rnd() & rnd() & rnd());
+	if (rnd() % 4 == 0)
+		q->buf_index = (uint16_t)(rnd() % 4);
+	if (rnd() % 4 == 0)
+		q->file_index = rnd() % 3 ? (uint32_t)(rnd() % 6) : ~0u;
+	if (rnd() % 8 == 0)
+		q->personality = (uint16_t)(rnd() % 3);
+	if (rnd() % 8 == 0)
+		q->addr3 = rnd() % 2 ? (uint64_t)buf : evil();
+}
+static void hostile_submit(struct hostile_ring *r)
+{
+	unsigned *tail = (unsigned *)(r->rings + r->p.sq_off.tail), mask = r->p.sq_entries - 1,
+	         n = (unsigned)(rnd() % 8);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = (*tail + i) & mask;
+		if (at * 64 < 2048)
+			hostile_fill(&r->sqes[at]);
+		((unsigned *)(r->rings + r->p.sq_off.array))[at] = rnd() % 50 ? at : (unsigned)rnd();
+	}
+	*tail += n;
+	if (rnd() % 20 == 0)
+		((unsigned *)r->rings)[rnd() % 80] = (unsigned)rnd();
+	if (rnd() % 2)
+		*(unsigned *)(r->rings + r->p.cq_off.head) = *(unsigned *)(r->rings + r->p.cq_off.tail);
+	syscall(SYS_io_uring_enter, r->fd, n, rnd() % 2, rnd() % 4 ? 0 : rnd() % 40, rnd() % 4 ? 0 : evil(),
+	        rnd() % 32);
+}
+static void *hostile_thread(void *x)
+{
+	for (int i = 0; i < 150; i++) {
+		struct hostile_ring *r = &hostile[rnd() % 3];
+		if (!r->rings || r->fd < 0)
+			continue;
+		switch (rnd() % 12) {
+		case 0:
+			syscall(SYS_io_uring_register, r->fd, rnd() % 28, rnd() % 2 ? (uint64_t)buf : evil(),
+			        rnd() % 20);
+			break;
+		case 1:
+			if (rnd() % 8 == 0) {
+				close(r->fd);
+				hostile_open(r);
+			}
+			break;
+		case 2:
+			write(hostile_fds[1 + 2 * (rnd() % 3)], buf, rnd() % 64);
+			break;
+		case 3:
+			if (rnd() % 16 == 0)
+				munmap(r->rings + 4096 * (rnd() % 2), 4096);
+			break;
+		case 4:
+			fcntl(hostile_fds[rnd() % 6], F_SETFL, rnd() % 2 ? O_NONBLOCK : 0);
+			break;
+		default:
+			hostile_submit(r);
+		}
+	}
+	return x;
+}
+static void uring(void)
+{
+	struct itimerval it = {{0, 0}, {0, 400000}};
+	dup2(0, 1); /* any descriptor is read and written */
+	dup2(0, 2);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
+	setitimer(ITIMER_REAL, &it, 0);
+	pipe(hostile_fds);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, hostile_fds + 2);
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, hostile_fds + 4);
+	for (int i = 0; i < 3; i++)
+		hostile_open(&hostile[i]), hostile_fds[6 + i] = hostile[i].fd;
+	hostile_fds[9] = open("/tmp/uh", O_RDWR | O_CREAT, 0600);
+	hostile_fds[10] = epoll_create1(0);
+	hostile_fds[11] = socket(AF_INET, SOCK_STREAM, 0);
+	for (unsigned i = 0; i < 4096; i += 16)
+		*(uint64_t *)(buf + i) = rnd() % 2 ? rnd() % 3 : (uint64_t)buf + 4096,
+		                    *(uint64_t *)(buf + i + 8) = rnd() % 1000;
+	pthread_t t;
+	int two = rnd() % 2 && !pthread_create(&t, 0, hostile_thread, 0);
+	if (rnd() % 4 == 0)
+		fork();
+	hostile_thread(0);
+	if (rnd() % 4 == 0)
+		execl("/bin/true", "true", (char *)0);
+	if (two && rnd() % 2)
+		pthread_join(t, 0);
+	_exit(0);
+}
 
 static const struct {
 	const char *n;
@@ -975,7 +1111,7 @@ static const struct {
 } M[] = {{"fuzz", fuzz_child, 6}, {"races", races, 4},   {"sigframes", sigframes, 4}, {"thrsig", thrsig, 3},
          {"scm", scm, 2},         {"storm", storm, 3},   {"ptys", ptys, 3},           {"fsx", fsx, 2},
          {"iov", iov, 2},         {"clonex", clonex, 3}, {"vdso", vdso, 3},           {"epollx", epollx, 1},
-         {"memx", memx, 1}};
+         {"uring", uring, 6},     {"memx", memx, 1}};
 int main(int c, char **v)
 {
 	const char *mode = c > 1 ? v[1] : "all";
