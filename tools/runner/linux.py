@@ -20,6 +20,13 @@ CARD_MODULES = {
     "e1000": ["drivers/net/ethernet/intel/e1000/e1000.ko"],
     "e1000e": ["drivers/pps/pps_core.ko", "drivers/ptp/ptp.ko", "drivers/net/ethernet/intel/e1000e/e1000e.ko"],
     "rtl8139": ["drivers/net/mii.ko", "drivers/net/ethernet/realtek/8139cp.ko"]}
+SOUND_MODULES = {
+    "hda": ["sound/soundcore.ko", "sound/core/snd.ko", "sound/core/snd-timer.ko", "sound/core/snd-pcm.ko", "sound/core/snd-hwdep.ko",
+            "sound/hda/snd-hda-core.ko", "sound/hda/snd-intel-sdw-acpi.ko", "sound/hda/snd-intel-dspcfg.ko",
+            "sound/pci/hda/snd-hda-codec.ko", "drivers/leds/trigger/ledtrig-audio.ko", "sound/pci/hda/snd-hda-codec-generic.ko",
+            "sound/pci/hda/snd-hda-intel.ko"],
+    "ac97": ["sound/soundcore.ko", "sound/core/snd.ko", "sound/core/snd-timer.ko", "sound/core/snd-pcm.ko", "sound/ac97_bus.ko",
+             "sound/pci/ac97/snd-ac97-codec.ko", "sound/pci/snd-intel8x0.ko"]}
 DISK_MODULES = [f"drivers/{name}" for name in VIRTIO] + ["drivers/block/virtio_blk.ko"]
 
 
@@ -72,6 +79,8 @@ def boot_arguments(args, work, module, options):
         if module:
             more.bytes_file(".holon-command", module)
         modules = CARD_MODULES[args.net.card] if args.net.kind != "none" else []
+        if args.sound:
+            modules = modules + SOUND_MODULES[args.sound.card]
         if args.volumes:
             modules = list(dict.fromkeys(DISK_MODULES + modules))
         for number, name in enumerate(modules):

@@ -7,7 +7,7 @@ import time
 
 from .variables import enrol
 
-from . import blocks, network
+from . import blocks, network, sound
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "x86_64"
@@ -49,6 +49,7 @@ def arguments(args, work):
     if getattr(args, "tpm", None):
         line += ["-chardev", f"socket,id=tpm,path={os.path.join(work, 'tpm')}", "-tpmdev", "emulator,id=tpm,chardev=tpm",
                  "-device", f"{args.tpm_kind},tpmdev=tpm"]
+    links += sound.arguments(getattr(args, "sound", None))
     return line + links + blocks.arguments(getattr(args, "block", []), args.machine) + args.qemu
 
 
