@@ -2,8 +2,9 @@
 DRIVER_LIBRARY := lib/driver/driver.c
 BLOCK_SERVER   := $(DRIVER_LIBRARY) lib/block/block_server.c lib/block/block_ring.c
 LINK_PORT      := $(DRIVER_LIBRARY) lib/link/link_port.c lib/link/link_ring.c
-DRIVERS        := virtio-blk virtio-net virtio-rng nvme ahci ide xhci uhci e1000 rtl8139
-DRIVER_CFLAGS  := -Ilib/block -Ilib/link
+DRIVERS        := virtio-blk virtio-net virtio-rng nvme ahci ide xhci uhci e1000 rtl8139 hda ac97
+DRIVER_CFLAGS  := -Ilib/block -Ilib/link -Ilib/sound
+SOUND_PORT     := $(DRIVER_LIBRARY) lib/sound/sound_port.c lib/sound/position.c
 
 $(call native-program,drivers/virtio-net,drivers/virtio/net.c drivers/virtio/virtio.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/virtio-blk,drivers/virtio/blk.c drivers/virtio/virtio.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))
@@ -13,6 +14,8 @@ $(call native-program,drivers/ahci,drivers/ahci/ahci.c $(BLOCK_SERVER),$(DRIVER_
 $(call native-program,drivers/e1000,drivers/e1000/e1000.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/rtl8139,drivers/rtl8139/rtl8139.c $(LINK_PORT),$(DRIVER_CFLAGS))
 $(call native-program,drivers/ide,drivers/ide/ide.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))
+$(call native-program,drivers/hda,drivers/hda/hda.c lib/sound/hda_codec.c $(SOUND_PORT),$(DRIVER_CFLAGS))
+$(call native-program,drivers/ac97,drivers/ac97/ac97.c $(SOUND_PORT),$(DRIVER_CFLAGS))
 # A USB host controller, and all that hangs on it.
 USB            := $(addprefix drivers/usb/,main.c transfer.c bus.c storage.c hid.c) $(addprefix lib/usb/,descriptors.c scsi.c hid.c) lib/input/input_queue.c $(BLOCK_SERVER)
 $(call native-program,drivers/xhci,$(addprefix drivers/xhci/,controller.c port.c slot.c) $(USB),$(DRIVER_CFLAGS))

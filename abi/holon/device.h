@@ -9,6 +9,7 @@ enum device_kind {
 	DEVICE_LINK = 2,   /* abi/link.interface */
 	DEVICE_RANDOM = 3, /* abi/random.interface */
 	DEVICE_INPUT = 4,  /* abi/input.interface */
+	DEVICE_SOUND = 5,  /* abi/sound.interface */
 };
 
 struct device_info {

@@ -44,6 +44,7 @@ static const char *kind_word(uint32_t kind)
 	       : kind == DEVICE_LINK   ? "link"
 	       : kind == DEVICE_RANDOM ? "random"
 	       : kind == DEVICE_INPUT  ? "input"
+	       : kind == DEVICE_SOUND  ? "sound"
 	                               : "device";
 }
 
