@@ -6,6 +6,9 @@ $(call native-program,base/vfs,base/vfs/vfs.c lib/sysimg/sysimg.c $(NATIVE_BLAKE
 $(call native-program,base/entropy,base/entropy/entropy.c base/entropy/pool.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
 $(call host-test,entropy-pool,base/entropy/pool_test.c base/entropy/pool.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -Ilib/holon -Ibase/entropy)
 
+# Sound: adding streams is portable.
+$(call native-program,base/mixer,base/mixer/mixer.c base/mixer/card.c base/mixer/streams.c)
+
 # The screen's font is one file of Debian's console-setup-linux.
 CONSOLE_FONT := build/gen/base/console/font.c
 CONSOLE_SOURCES := $(filter-out %_test.c %_fuzz.c,$(wildcard base/console/*.c)) $(CONSOLE_FONT)
@@ -44,3 +47,4 @@ $(call host-test,switch-core,base/switch/core_test.c $(SWITCH_CORE),-Ilib/holon 
 $(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,devmgr-tables,base/devmgr/tables_test.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)
 $(call host-fuzz,devmgr-tables,base/devmgr/tables_fuzz.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)
+$(call host-test,mixer-streams,base/mixer/streams_test.c base/mixer/streams.c,-Ilib/holon -Ibase/mixer)

@@ -40,7 +40,7 @@
 #include <stdint.h>
 
 #define MANIFEST_UNITS_MAX       16
-#define MANIFEST_GIVES_MAX       16
+#define MANIFEST_GIVES_MAX       20
 #define MANIFEST_RESIDENTS_MAX   4
 #define MANIFEST_BEST_EFFORT_MAX 127u
 #define MANIFEST_PRIORITY_MAX    199u /* of admitted budgets of a fixed priority */
