@@ -19,6 +19,7 @@ enum blueprint_flags {
 	BLUEPRINT_POWER = 64,  /* may switch the machine off, and have it begin anew */
 	BLUEPRINT_INPUT = 128, /* may read the machine's keyboards and pointers */
 	BLUEPRINT_TPM = 256,   /* may send commands to the machine's TPM */
+	BLUEPRINT_SOUND = 512, /* may play and capture sound */
 };
 
 #define BLUEPRINT_VOLUMES_MAX 8

@@ -1,5 +1,5 @@
 /* Character devices by number: null, zero, full, random, kmsg; terminals are in tty/, disks in block_device.c,
- * keyboards and pointers in input_device.c, a TPM in tpm_device.c. */
+ * keyboards and pointers in input_device.c, a TPM in tpm_device.c, sound in sound_device.c. */
 #include "../internal.h"
 #include "../tty/tty.h"
 #include "name.h"
@@ -141,6 +141,8 @@ int device_open(struct vnode *vnode, struct file *file)
 		file->ops = &kmsg_ops;
 		return 0;
 	default:
+		if (vnode->device_number >> 8 == SOUND_MAJOR)
+			return sound_device_open(vnode, file);
 		if (vnode->device_number >> 8 == 10)
 			return tpm_device_open(vnode, file);
 		return vnode->device_number >> 8 == INPUT_MAJOR ? input_device_open(vnode, file)
@@ -168,4 +170,5 @@ void devices_make(struct vnode *directory)
 	block_devices_make(directory);
 	input_devices_make(directory);
 	tpm_device_make(directory);
+	sound_devices_make(directory);
 }

@@ -54,8 +54,11 @@ void block_devices_make(struct vnode *directory);
 int tpm_device_open(struct vnode *vnode, struct file *file);
 void tpm_device_make(struct vnode *directory);
 #define INPUT_MAJOR 13u
+#define SOUND_MAJOR 116u
 int input_device_open(struct vnode *vnode, struct file *file);
 void input_devices_make(struct vnode *directory);
+int sound_device_open(struct vnode *vnode, struct file *file);
+void sound_devices_make(struct vnode *directory);
 /* A capability to the disk or partition NAME, or that is the node VNODE, to be given away. 0 or an error. */
 int block_device_give(const char *name, handle_t *device);
 int block_device_give_node(const struct vnode *vnode, handle_t *device);

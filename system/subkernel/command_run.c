@@ -375,6 +375,7 @@ int command_run(int count, char **arguments)
 		ADD,
 		LEDGER,
 		LEDGER_NODE,
+		SOUND,
 		PROFILE,
 		BUDGET,
 		SHARE,
@@ -392,6 +393,7 @@ int command_run(int count, char **arguments)
 	    {"no-wx", no_argument, 0, NO_WX},
 	    {"ledger", no_argument, 0, LEDGER},
 	    {"ledger-node", no_argument, 0, LEDGER_NODE},
+	    {"sound", no_argument, 0, SOUND},
 	    {"detach", no_argument, 0, DETACH},
 	    {"restart", no_argument, 0, RESTART},
 	    {"net", required_argument, 0, NET},
@@ -480,6 +482,9 @@ int command_run(int count, char **arguments)
 			break;
 		case LEDGER_NODE:
 			blueprint.flags |= BLUEPRINT_LEDGER_NODE;
+			break;
+		case SOUND:
+			blueprint.flags |= BLUEPRINT_SOUND;
 			break;
 		case LEDGER:
 			blueprint.flags |= BLUEPRINT_LEDGER;

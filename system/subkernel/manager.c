@@ -16,6 +16,7 @@
 #include "profile.h"
 #include "blocks.h"
 #include "entered.h"
+#include "mixer.interface.h"
 #include "realtime.h"
 #include "resident.h"
 #include "screen.h"
@@ -24,7 +25,7 @@
 #include "tpm.interface.h"
 
 #define REFRESH_NS 1000000000ull
-#define SERVICE_NS 3000000000ull /* the console, and the TPM's driver, answer at once */
+#define SERVICE_NS 3000000000ull /* the console, the TPM's driver and the mixer answer at once */
 
 struct manager manager;
 
@@ -251,6 +252,16 @@ static int64_t serve_tpm(void *context, uint64_t badge, handle_t *service)
 	return E_OK;
 }
 
+static int64_t serve_sound(void *context, uint64_t badge, handle_t *service)
+{
+	const struct subkernel *caller = subkernel_find(badge);
+	handle_t mixer = start_find(manager.info, "mixer", 0);
+	(void)context;
+	if (!caller || !(caller->flags & BLUEPRINT_SOUND))
+		return E_RIGHTS;
+	return mixer ? mixer_give(mixer, manager.page, badge, service, clock_ns() + SERVICE_NS) : E_NOT_FOUND;
+}
+
 static int64_t serve_kill(void *context, uint64_t badge, uint64_t number)
 {
 	struct subkernel *child = subkernel_descendant(badge, number);
@@ -447,6 +458,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .power = serve_power,
 	    .input = serve_input,
 	    .tpm = serve_tpm,
+	    .sound = serve_sound,
 	    .freeze = serve_freeze,
 	    .status = serve_status,
 	};

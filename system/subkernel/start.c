@@ -398,7 +398,7 @@ int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t b
 	int64_t result = blueprint_take(&blueprint, data, bytes);
 	if (result >= 0 && !take_offers(parent, &blueprint, &connection))
 		result = E_ARGUMENT;
-	if (result >= 0 && blueprint.flags & BLUEPRINT_LEDGER && !(parent->flags & BLUEPRINT_LEDGER))
+	if (result >= 0 && blueprint.flags & ~parent->flags & (BLUEPRINT_LEDGER | BLUEPRINT_SOUND))
 		result = E_RIGHTS; /* asked for by name, and so not left out in silence */
 	if (result >= 0 && blueprint.flags & BLUEPRINT_LEDGER_NODE)
 		result = parent->parent ? E_RIGHTS : ledger_present() ? E_STATE : E_OK;
@@ -458,7 +458,7 @@ bool start_first(void)
 	    .version = BLUEPRINT_VERSION,
 	    .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS | BLUEPRINT_LEDGER |
 	             BLUEPRINT_SCREEN | BLUEPRINT_LEDGER_NODE | BLUEPRINT_POWER | BLUEPRINT_INPUT |
-	             BLUEPRINT_TPM,
+	             BLUEPRINT_TPM | BLUEPRINT_SOUND,
 	    .name = "holon",
 	    .profile = "linux",
 	    .net = {.mode = SWITCH_NAT},

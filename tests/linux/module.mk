@@ -38,6 +38,8 @@ $(eval $(call root-bundle,debian))
 $(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE) $(addprefix build/linux/,init vmlinuz minimal.cpio debian.cpio),slow)
 
 # Network programs of Debian's on a sub-kernel's stack; the same on Linux.
+# Debian's players, for tests/devices/sound_test.py.
+$(eval $(call root-bundle,sound))
 NETWORK_BUNDLE := build/x86_64/network.bundle
 $(eval $(call root-bundle,network))
 $(call script-test,tests/linux/network_compare,$(SYSTEM) $(NETWORK_BUNDLE) $(addprefix build/linux/,init vmlinuz network.cpio),slow)
