@@ -72,6 +72,8 @@ extern struct sound sound __attribute__((visibility("hidden")));
 
 /* sound_device.c */
 void sound_kick(void);
+/* Memory of BYTES, a multiple of a page, with all its pages: the personality has no other way to cope without. 0: there is none. */
+void *sound_memory(uint64_t bytes, struct memory_object **memory);
 /* How many more files of that direction can be opened. */
 uint32_t sound_subdevices_left(bool capture);
 

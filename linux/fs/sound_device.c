@@ -28,6 +28,23 @@ uint32_t sound_subdevices_left(bool capture)
 	return left;
 }
 
+void *sound_memory(uint64_t bytes, struct memory_object **memory)
+{
+	*memory = memory_object_create(bytes);
+	uint8_t *at = *memory ? memory_object_map(*memory, 0, bytes, true) : 0;
+	bool good = at;
+	for (uint64_t page = 0; good && page < bytes; page += PAGE_SIZE_BYTES)
+		good = probe_write((uint64_t)(at + page)) == 0;
+	if (good)
+		return at;
+	if (at)
+		memory_object_unmap(at, bytes);
+	if (*memory)
+		memory_object_release(*memory);
+	*memory = 0;
+	return 0;
+}
+
 /* One file's turn. False: it is gone. */
 static bool turn(struct pcm_file *file)
 {

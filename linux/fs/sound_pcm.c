@@ -218,14 +218,10 @@ static int64_t hw_refine(struct pcm_file *file, uint64_t argument, bool choose)
 	if (!alsa_choose(&params))
 		return -EINVAL;
 	uint32_t bytes = alsa_value(&params, ALSA_BUFFER_SIZE) * (alsa_value(&params, ALSA_FRAME_BITS) / 8);
-	struct memory_object *memory =
-	    memory_object_create((bytes + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1));
-	uint8_t *ring = memory ? memory_object_map(memory, 0, memory->bytes, true) : 0;
-	if (!ring) {
-		if (memory)
-			memory_object_release(memory);
+	struct memory_object *memory;
+	uint8_t *ring = sound_memory((bytes + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1), &memory);
+	if (!ring)
 		return -ENOMEM;
-	}
 	pcm_parameters_free(file);
 	file->memory = memory;
 	struct pcm *pcm = &file->pcm;

@@ -10,12 +10,8 @@
 
 static bool make_memory(struct sound_stream *stream)
 {
-	if (!stream->memory)
-		stream->memory = memory_object_create(MIXER_BYTES);
-	if (!stream->memory)
-		return false;
 	if (!stream->ring)
-		stream->ring = memory_object_map(stream->memory, 0, MIXER_BYTES, true);
+		stream->ring = sound_memory(MIXER_BYTES, &stream->memory);
 	stream->samples = stream->ring ? (int16_t *)(void *)((char *)stream->ring + MIXER_HEAD_BYTES) : 0;
 	return stream->ring;
 }
