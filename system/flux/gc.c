@@ -15,11 +15,12 @@
 #include "vm.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
-#define REMEMBERED_MAX 4096 /* objects remembered before a minor collection is due */
-#define PROMOTED_MAX   8192 /* the same for items of large arrays */
+#define OUTRUN_BYTES   (16u << 20) /* a step grows when so much was made, or a quarter of the heap, while a collection did not end */
 #define OBJECT_WORK    4    /* what looking at an object costs, in references to young ones */
+#define VALUES_PLAIN   16   /* so many values that are no references count as one */
 #define OLD_WORK       7    /* and what a reference to an old one costs more: it is seldom in the caches */
 #define SWEEP_BLOCKS   4    /* swept in one step */
 #define CELL_WORK      16   /* so many cells swept count as one reference */
@@ -28,6 +29,7 @@
 #define VALUES_AHEAD   8
 #define OBJECTS_AHEAD  16
 #define STRESS_WORK    64 /* in the test mode, every other step */
+#define LEAST_GROWTH   (16u << 20) /* of a heap during a cycle */
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -59,8 +61,7 @@ void gc_mark_object(struct vm *vm, void *object)
 	struct object *o = object;
 	if (!o)
 		return;
-	if (o->mark)
-		heap->work -= OLD_WORK;
+	heap->work -= o->mark ? 1 + OLD_WORK : 1;
 	if (o->mark == heap->colour)
 		return;
 	if (!o->mark) {
@@ -117,7 +118,7 @@ static void mark_values(struct vm *vm, struct grey grey, const value *items, siz
 	size_t end = piece_end(vm, grey, count, minor);
 	if (end <= grey.from) /* it shrank */
 		return;
-	vm->heap.work -= (ptrdiff_t)(end - grey.from);
+	vm->heap.work -= (ptrdiff_t)(end - grey.from) / VALUES_PLAIN;
 	gc_mark_values(vm, items + grey.from, end - grey.from);
 }
 
@@ -157,7 +158,6 @@ static void mark_children(struct vm *vm, struct grey grey, bool minor)
 	case T_STRUCT: {
 		struct instance *instance = (struct instance *)o;
 		gc_mark_object(vm, instance->shape);
-		vm->heap.work -= instance->shape->count;
 		gc_mark_values(vm, instance->fields, instance->shape->count);
 		break;
 	}
@@ -167,6 +167,14 @@ static void mark_children(struct vm *vm, struct grey grey, bool minor)
 			gc_mark_object(vm, ((struct string *)o)->rope.right);
 		}
 		break;
+	case T_DIST: {
+		const struct dist *dist = (struct dist *)o;
+		size_t end = piece_end(vm, grey, dist->count, minor);
+		for (size_t i = grey.from; i < end; i++)
+			gc_mark(vm, dist->entries[i].item);
+		vm->heap.work -= (ptrdiff_t)(end - grey.from) / VALUES_PLAIN;
+		break;
+	}
 	case T_MOSAIC: {
 		size_t count = mosaic_item_count(o), end = piece_end(vm, grey, count, minor);
 		vm->heap.work -= 4 * (ptrdiff_t)(end - grey.from);
@@ -289,7 +297,7 @@ static void remember(struct heap *heap, struct object *o)
 		    must_realloc(heap->remembered, heap->remembered_capacity * sizeof(struct object *));
 	}
 	heap->remembered[heap->remembered_count++] = o;
-	if (heap->remembered_count >= REMEMBERED_MAX)
+	if (heap->remembered_count >= heap->remembered_due)
 		heap->wanted = true;
 }
 
@@ -308,7 +316,7 @@ void gc_slot_slow(struct vm *vm, struct object *o, struct object *item, uint32_t
 		return;
 	}
 	gc_mark_object(vm, item);
-	if (vm->heap.minors.count >= PROMOTED_MAX)
+	if (vm->heap.minors.count >= vm->heap.minors_due)
 		vm->heap.wanted = true;
 }
 
@@ -363,27 +371,40 @@ static void retire_blocks(struct heap *heap)
 	}
 }
 
+/*
+ * How much a step may look at: WORK, unless the program outruns the collector. What it can do between two steps is bounded (STEP_BYTES,
+ * REMEMBERED_MAX, PROMOTED_MAX), but for built-ins that make or move a great deal at once. So it is what was made `beyond` what a
+ * collection has until its end that makes steps grow, not their number: a large debt alone is paid off in even steps.
+ */
+static ptrdiff_t step_work(const struct heap *heap, ptrdiff_t work, size_t beyond)
+{
+	size_t unit = heap->live / 4 > OUTRUN_BYTES ? heap->live / 4 : OUTRUN_BYTES, more = beyond / unit;
+	return more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
+}
+
+void gc_grant_rest(struct heap *heap)
+{
+	ptrdiff_t least = heap->granted / 2;
+	if (heap->work >= least)
+		return;
+	heap->granted += least - heap->work;
+	heap->work = least;
+}
+
 /* One step; true when the collection is done. */
 static bool minor(struct vm *vm, ptrdiff_t work)
 {
 	struct heap *heap = &vm->heap;
 	if (!heap->minor_open) {
 		heap->survivors = 0;
-		heap->minor_steps = heap->log_steps = 0;
 		heap->minor_open = true;
+		heap->opened_at = heap->young + heap->external;
 	}
-	/* A program that makes more than is looked at would keep it open for ever: steps grow, slowly while they go through the logs of
-	 * open timelines, which are long and seldom grow as fast. */
-	unsigned more = (heap->minor_steps++ - heap->log_steps / 64 * 63) / 64;
-	heap->granted = heap->work = more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
-	vm_mark_roots(vm);
-	if (!drain_remembered(vm))
+	heap->minor_steps++;
+	heap->granted = heap->work = step_work(heap, work, heap->young + heap->external - heap->opened_at);
+	if (!vm_mark_roots(vm) || !drain_remembered(vm))
 		return false;
-	if (!timelines_mark(vm)) {
-		heap->log_steps++;
-		return false;
-	}
-	if (!drain_minor(vm))
+	if (!timelines_mark(vm) || !drain_minor(vm))
 		return false;
 	heap->minor_open = false;
 	heap_use_large_pages(heap);
@@ -445,11 +466,9 @@ static void begin_major(struct vm *vm)
 	heap->colour = heap->colour == 1 ? 2 : 1;
 	heap->cycle = heap->cycle == UINT32_MAX ? 1 : heap->cycle + 1;
 	heap->marking = true;
-	heap->finish_tries = 0;
 	heap->cycle_work = 0;
 	heap->reached = 0;
-	heap->interned_at = 0;
-	vm_mark_roots(vm);
+	heap->interned_at = 0; /* roots are marked at the end of the next minor collection */
 }
 
 static void end_major(struct vm *vm)
@@ -480,19 +499,19 @@ static void end_sweep(struct heap *heap)
 		heap->major_at = heap->limit / 4 * 3;
 }
 
+/* The memory in use at which a cycle should be over: when the heap has grown by half. */
+static size_t cycle_end(const struct heap *heap)
+{
+	return heap->cycle_live + (heap->major_at / 2 > LEAST_GROWTH ? heap->major_at / 2 : LEAST_GROWTH);
+}
+
 /* A slice of marking or sweeping. `done`: a minor collection was just done. */
 static void major(struct vm *vm, bool done, ptrdiff_t work)
 {
 	struct heap *heap = &vm->heap;
 	if (heap->marking) {
-		/* What changes faster than it is marked would keep the cycle open for ever: the end takes longer. */
-		if (heap->finish_tries > 100 && work < PTRDIFF_MAX >> 8)
-			work <<= heap->finish_tries < 700 ? heap->finish_tries / 100 : 7;
-		bool drained = drain_major(vm, work);
-		if (drained && done)
+		if (drain_major(vm, work) && done)
 			end_major(vm);
-		else if (drained || heap->finish_tries)
-			heap->finish_tries++;
 	} else if (heap->sweeping) {
 		heap->work = work;
 		if (sweep_slice(vm, SWEEP_BLOCKS))
@@ -503,25 +522,23 @@ static void major(struct vm *vm, bool done, ptrdiff_t work)
 }
 
 /*
- * When the next step is due. A cycle should be over before the heap has grown by half, or the memory limit is reached:
- * what is left of it is divided by what may be allocated until then.
+ * When the next step is due. A cycle should be over at cycle_end(), or when the memory limit is reached: what is left of it is
+ * divided by what may be allocated until then.
  */
 static void plan_next(struct heap *heap)
 {
 	heap->hurry = heap->minor_open;
+	heap->remembered_due = REMEMBERED_MAX + (heap->minor_open ? heap->remembered_count : 0);
+	heap->minors_due = PROMOTED_MAX + (heap->minor_open ? heap->minors.count : 0);
 	if (heap->minor_open) {
-		heap->step_at = heap->young + heap->external / 4 + STEP_BYTES / 4;
+		heap->step_at = heap_made(heap) + STEP_BYTES / 8;
 		return;
 	}
 	heap->step_at = heap->young_limit;
 	if (!heap->marking && !heap->sweeping && !heap->junk_count)
 		return;
 	size_t used = heap->live + heap->young, room = heap->limit > used ? heap->limit - used : 0;
-	size_t growth = heap->major_at / 2 > 16u << 20 ? heap->major_at / 2 : 16u << 20;
-	if (heap->cycle_live + growth < used)
-		growth = 0;
-	else
-		growth = heap->cycle_live + growth - used;
+	size_t end = cycle_end(heap), growth = end > used ? end - used : 0;
 	if (growth < room)
 		room = growth;
 	size_t steps = heap->blocks / SWEEP_BLOCKS + 1;
@@ -529,26 +546,47 @@ static void plan_next(struct heap *heap)
 		steps += (heap->cycle_live / 2 - heap->cycle_work) / SLICE_WORK;
 	size_t each = room / steps;
 	heap->hurry = each < BLOCK_SIZE; /* more often than the allocator notices */
-	size_t next = heap->young + heap->external / 4 + (each < STEP_BYTES ? each : STEP_BYTES);
+	size_t next = heap_made(heap) + (each < STEP_BYTES ? each : STEP_BYTES);
 	if (next < heap->step_at)
 		heap->step_at = next;
+}
+
+static uint64_t microseconds(struct timeval from, struct timeval to)
+{
+	return (uint64_t)(to.tv_sec - from.tv_sec) * 1000000u + (uint64_t)(to.tv_usec - from.tv_usec);
+}
+
+/* Keeps what the longest pause was made of. */
+static void note_longest(struct heap *heap, uint64_t cpu, const struct rusage *before)
+{
+	struct rusage after;
+	getrusage(RUSAGE_THREAD, &after);
+	heap->longest_cpu_ns = cpu;
+	heap->longest_user_us = microseconds(before->ru_utime, after.ru_utime);
+	heap->longest_system_us = microseconds(before->ru_stime, after.ru_stime);
+	heap->longest_faults = (uint64_t)(after.ru_minflt - before->ru_minflt + after.ru_majflt - before->ru_majflt);
 }
 
 void gc_collect(struct vm *vm)
 {
 	struct heap *heap = &vm->heap;
+	struct rusage before;
+	getrusage(RUSAGE_THREAD, &before);
 	uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	ptrdiff_t minor_work = MINOR_WORK, slice = SLICE_WORK, used = 0;
-	bool due = heap->minor_open || heap->stress || heap->remembered_count >= REMEMBERED_MAX ||
-	           heap->minors.count >= PROMOTED_MAX ||
-	           heap->young + heap->external / 4 >= heap->young_limit;
+	bool due = heap->minor_open || heap->stress || heap->remembered_count >= heap->remembered_due ||
+	           heap->minors.count >= heap->minors_due ||
+	           heap_made(heap) >= heap->young_limit;
 	bool done = false;
 	heap->wanted = false;
-	if (heap->stress && (heap->minor_collections + heap->minor_steps) & 1)
+	if (heap->stress && heap->minor_steps & 1)
 		minor_work = slice = STRESS_WORK;
+	size_t in_use = heap->live + heap->young, end = cycle_end(heap);
+	if (heap->marking || heap->sweeping)
+		slice = step_work(heap, slice, in_use > end ? in_use - end : 0);
 	/* Nearly out of memory: rather a pause than an error. */
-	if ((heap->marking || heap->sweeping) && heap->live + heap->young > heap->limit / 16 * 15)
-		slice = PTRDIFF_MAX;
+	if (in_use > heap->limit / 16 * 15)
+		minor_work = slice = PTRDIFF_MAX;
 	if (due) {
 		done = minor(vm, minor_work);
 		used += heap->granted - heap->work;
@@ -569,7 +607,7 @@ void gc_collect(struct vm *vm)
 	cpu = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	heap->total_pause_ns += pause;
 	if (cpu > heap->longest_cpu_ns)
-		heap->longest_cpu_ns = cpu;
+		note_longest(heap, cpu, &before);
 	if (pause > heap->longest_pause_ns)
 		heap->longest_pause_ns = pause;
 	if (used > 0 && (uint64_t)used > heap->most_work)

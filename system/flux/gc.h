@@ -25,6 +25,9 @@
 #define MINOR_WORK   36000        /* references looked at in one step of a minor collection */
 #define SLICE_WORK   16000        /* and in one of marking the old generation */
 #define LARGE_ARRAY  512          /* values; arrays beyond are looked at in pieces of this */
+/* What makes a step of a minor collection due, beside bytes: so many more objects remembered, or items of large arrays marked. */
+#define REMEMBERED_MAX 4096
+#define PROMOTED_MAX   8192
 
 struct block {
 	struct block *next;
@@ -72,8 +75,10 @@ struct heap {
 	size_t young_limit;
 	size_t step_at;                  /* at this many young bytes the next step is due */
 	bool minor_open;                 /* a minor collection is not done */
-	unsigned minor_steps, log_steps; /* of this minor collection; those that the logs of timelines took */
+	size_t opened_at;                /* bytes made before it began */
 	ptrdiff_t granted;               /* work of its last step */
+	uint64_t minor_steps;            /* of all minor collections */
+	size_t remembered_due, minors_due; /* with so many to look at, the next step of a minor collection is due */
 	size_t survivors;                /* objects that a minor collection reached */
 	size_t live;                     /* bytes in use, estimated */
 	size_t blocks;
@@ -87,7 +92,6 @@ struct heap {
 	uint8_t colour; /* what a marked object gets */
 	uint32_t cycle; /* the number of the major cycle, from 1 on */
 	bool hurry;     /* a step at each poll, too */
-	unsigned finish_tries;
 	uint32_t interned_at; /* interned strings before this one are marked */
 	size_t cycle_live;    /* bytes in use when the cycle began */
 	uint64_t cycle_work;
@@ -105,9 +109,17 @@ struct heap {
 	uint64_t minor_collections, major_collections;
 	uint64_t longest_pause_ns, total_pause_ns;
 	uint64_t longest_cpu_ns; /* of processor time: what other programs take meanwhile is not in it */
-	uint64_t most_work;      /* references looked at and cells swept in one pause */
+	uint64_t longest_user_us, longest_system_us, longest_faults; /* of that pause: what it was made of */
+	uint64_t most_work; /* references looked at and cells swept in one pause */
 	uint64_t pauses[PAUSE_CLASSES]; /* how many took under 2^i / 8 ms */
 };
+
+/* Bytes that a program made since the last minor collection, as they count for the next step: memory beside objects costs less to look
+ * at, but what an open collection has still to look at must not grow faster than it does. */
+static inline size_t heap_made(const struct heap *heap)
+{
+	return heap->young + (heap->minor_open ? heap->external : heap->external / 4);
+}
 
 void heap_init(struct heap *heap, size_t limit);
 void heap_deinit(struct vm *vm);
@@ -142,12 +154,17 @@ void gc_moved_slow(struct vm *vm, struct object *object, uint32_t at);
 /* object.c and string.c: what an object owns and refers to. */
 void object_free_parts(struct vm *vm, struct object *object);
 void object_mark_parts(struct vm *vm, struct grey grey);
+/* Marks the stack; false: some of it is left for the next step. */
+struct task;
+bool task_mark(struct vm *vm, struct task *task);
 /* Marks some interned strings, which live for ever; true when all are. */
 bool interned_mark(struct vm *vm);
 /* mosaic.c: its facts, by number. */
 size_t mosaic_item_count(const struct object *object);
 void mosaic_mark_items(struct vm *vm, const struct object *object, uint32_t from, uint32_t to);
 /* For the marking functions of other files (roots). */
+/* What was marked so far in this step is bounded by the program's text: half of the step is for the rest, whatever it took. */
+void gc_grant_rest(struct heap *heap);
 void gc_mark(struct vm *vm, value v);
 void gc_mark_object(struct vm *vm, void *object);
 void gc_mark_values(struct vm *vm, const value *items, size_t count);

@@ -38,6 +38,8 @@ void heap_init(struct heap *heap, size_t limit)
 	heap->colour = 1;
 	heap->cycle = 1;
 	heap->major_at = MAJOR_LEAST;
+	heap->remembered_due = REMEMBERED_MAX;
+	heap->minors_due = PROMOTED_MAX;
 }
 
 static _Noreturn void out_of_memory(void)
@@ -301,7 +303,7 @@ void *heap_allocate_slow(struct vm *vm, enum object_type type, size_t size)
 		heap->large[heap->large_count++] = o;
 	}
 	heap->young += size;
-	if (heap->young + heap->external / 4 >= heap->step_at || heap->stress)
+	if (heap_made(heap) >= heap->step_at || heap->stress)
 		heap->wanted = true;
 	return o;
 }
@@ -329,7 +331,7 @@ void heap_account(struct vm *vm, ptrdiff_t bytes)
 	if (heap->live + (size_t)bytes > heap->limit || (size_t)bytes > heap->limit)
 		vm_out_of_memory(vm);
 	heap_note(vm, bytes);
-	if (heap->young + heap->external / 4 >= heap->step_at)
+	if (heap_made(heap) >= heap->step_at)
 		heap->wanted = true;
 }
 

@@ -307,6 +307,7 @@ static __attribute__((noinline)) value run_loop(struct vm *vm, uint32_t stop_fra
 			f->proto = p;
 			f->function = NULL;
 			f->base = base;
+			f->seen = 0;
 			R += A_;
 		} else {
 			if (!vm_push_frame(vm, p, NULL, base))

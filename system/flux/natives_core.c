@@ -301,6 +301,9 @@ NATIVE(core_stats)
 	map_set_text(vm, map, "minor_collections", from_int64(vm, (int64_t)vm->heap.minor_collections));
 	map_set_text(vm, map, "major_collections", from_int64(vm, (int64_t)vm->heap.major_collections));
 	map_set_text(vm, map, "longest_cpu_us", from_int64(vm, (int64_t)(vm->heap.longest_cpu_ns / 1000)));
+	map_set_text(vm, map, "longest_user_us", from_int64(vm, (int64_t)vm->heap.longest_user_us));
+	map_set_text(vm, map, "longest_system_us", from_int64(vm, (int64_t)vm->heap.longest_system_us));
+	map_set_text(vm, map, "longest_faults", from_int64(vm, (int64_t)vm->heap.longest_faults));
 	map_set_text(vm, map, "most_work", from_int64(vm, (int64_t)vm->heap.most_work));
 	struct list *pauses = list_new(vm, PAUSE_CLASSES);
 	map_set_text(vm, map, "pauses", from_object(pauses));

@@ -442,28 +442,46 @@ void object_free_parts(struct vm *vm, struct object *object)
 		heap_account(vm, -(ptrdiff_t)freed);
 }
 
-static void mark_task(struct vm *vm, struct task *task)
+/*
+ * A frame's registers change while it is the last one. So where the frame above it is still the one that was there when both were
+ * marked, nothing below has changed, and what is marked in a cycle stays so: a deep stack is gone through once a cycle, in steps.
+ */
+bool task_mark(struct vm *vm, struct task *task)
 {
-	uint32_t top = 0;
-	for (uint32_t i = 0; i < task->frame_count; i++) {
-		struct frame *f = &task->frames[i];
+	uint32_t count = task->frame_count, at = task->marked_frames < count ? task->marked_frames : count, top = 0;
+	while (at && task->frames[at - 1].seen != vm->heap.cycle)
+		at--;
+	for (at = at ? at - 1 : 0; at < count; at++) {
+		struct frame *f = &task->frames[at];
+		uint32_t end = at + 1 < count ? f[1].base : f->base;
+		task->marked_frames = at;
+		if (vm->heap.work < 0)
+			return false;
+		vm->heap.work -= 1 + (end - f->base) / 2;
 		gc_mark_object(vm, f->function);
-		if (f->base + f->proto->registers > top)
-			top = f->base + f->proto->registers;
+		gc_mark_values(vm, task->stack + f->base, end - f->base);
+		f->seen = vm->heap.cycle;
+	}
+	task->marked_frames = count;
+	/* From the last one's base on, all that any frame may use; what is above may be left over from calls that ended, and must not
+	 * outlive this collection. */
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t end = task->frames[i].base + task->frames[i].proto->registers;
+		top = end > top ? end : top;
 	}
 	if (top > task->stack_size)
 		top = task->stack_size;
-	for (uint32_t i = 0; i < top; i++)
-		gc_mark(vm, task->stack[i]);
-	/* What is above may be left over from calls that ended: it must not outlive this collection. */
+	uint32_t base = count ? task->frames[count - 1].base : 0;
+	gc_mark_values(vm, task->stack + base, top - base);
 	for (uint32_t i = top; i < task->stack_size; i++)
 		task->stack[i] = V_NIL;
 	/* And the next time only what was in use since then needs a look: see vm_grow_stack(). */
 	while (task->stack_size > 512 && task->stack_size / 4 > top)
 		task->stack_size /= 2;
-	vm->heap.work -= top;
+	vm->heap.work -= (top - base) / 2 + count / 64;
 	gc_mark_object(vm, task->channel);
 	gc_mark(vm, task->result);
+	return true;
 }
 
 void object_mark_parts(struct vm *vm, struct grey grey)
@@ -482,12 +500,6 @@ void object_mark_parts(struct vm *vm, struct grey grey)
 	case T_DURATION:
 		gc_mark_object(vm, ((struct duration *)object)->original);
 		break;
-	case T_DIST: {
-		struct dist *dist = (struct dist *)object;
-		for (uint32_t i = 0; i < dist->count; i++)
-			gc_mark(vm, dist->entries[i].item);
-		break;
-	}
 	case T_ERROR: {
 		struct flux_error *error = (struct flux_error *)object;
 		gc_mark_object(vm, error->message);
@@ -506,8 +518,7 @@ void object_mark_parts(struct vm *vm, struct grey grey)
 		break;
 	}
 	case T_TASK:
-		mark_task(vm, (struct task *)object);
-		break;
+		break; /* the running one alone, which is a root */
 	case T_HANDLE:
 		gc_mark_object(vm, ((struct handle *)object)->path);
 		gc_mark(vm, ((struct handle *)object)->attached);

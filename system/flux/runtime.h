@@ -17,7 +17,7 @@ void report_error(struct vm *vm, FILE *out);
 bool scheduler_run(struct vm *vm);
 bool scheduler_poll(struct vm *vm);
 void scheduler_free(struct vm *vm);
-void scheduler_mark(struct vm *vm);
+bool scheduler_mark(struct vm *vm); /* false: some messages are left for the next step */
 value scheduler_launch(struct vm *vm, const char *name, const value *args, unsigned count);
 /* Logical time goes on to `until`, or to what happens before; events that become due are delivered. */
 bool scheduler_advance(struct vm *vm, int64_t until);

@@ -76,6 +76,7 @@ static void remove_message(struct scheduler *s, uint32_t i)
 	free(s->messages[i].source);
 	memmove(s->messages + i, s->messages + i + 1, (s->message_count - i - 1) * sizeof(*s->messages));
 	s->message_count--;
+	s->marked -= i < s->marked;
 }
 
 bool scheduler_listens(const struct vm *vm, const char *source)
@@ -534,13 +535,16 @@ value scheduler_launch(struct vm *vm, const char *name, const value *args, unsig
 	return vm_raise(vm, "call", "cannot launch '%s': no intention, flow or function has that name", name);
 }
 
-void scheduler_mark(struct vm *vm)
+bool scheduler_mark(struct vm *vm)
 {
 	struct scheduler *s = vm->scheduler;
 	if (!s)
-		return;
-	for (uint32_t i = 0; i < s->message_count; i++)
-		gc_mark(vm, s->messages[i].item);
+		return true;
+	if (s->marked_cycle != vm->heap.cycle)
+		s->marked = 0;
+	s->marked_cycle = vm->heap.cycle;
+	for (; s->marked < s->message_count && vm->heap.work >= 0; s->marked++)
+		gc_mark(vm, s->messages[s->marked].item);
 	for (uint32_t i = 0; i < s->active_count; i++)
 		gc_mark(vm, s->active[i]->event);
 	for (uint32_t i = 0; s->triggers && vm->program && i < vm->program->intention_count; i++) {
@@ -548,6 +552,7 @@ void scheduler_mark(struct vm *vm)
 		gc_mark(vm, s->triggers[i].kept);
 	}
 	gc_mark_object(vm, s->reason);
+	return s->marked == s->message_count;
 }
 
 void scheduler_free(struct vm *vm)

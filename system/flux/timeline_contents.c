@@ -149,7 +149,6 @@ void timeline_swap_contents(struct vm *vm, struct saved *s)
 static uint32_t mark_some(struct vm *vm, const value *items, uint32_t count, uint32_t from)
 {
 	uint32_t end = count - from > LARGE_ARRAY ? from + LARGE_ARRAY : count;
-	vm->heap.work -= end - from;
 	gc_mark_values(vm, items + from, end - from);
 	return end < count ? end : 0;
 }

@@ -138,7 +138,7 @@ static void merge_values(struct merge *m, struct object *o, const struct values_
 		if (list)
 			items = list->items;
 		items[i] = v;
-		gc_bulk(vm, o);
+		gc_slot(vm, o, v, length);
 	}
 }
 

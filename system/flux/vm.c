@@ -364,11 +364,9 @@ void program_mark(struct vm *vm, const struct program *program)
 			mark_proto(vm, program->paradoxes[i].clauses[k]);
 }
 
-void vm_mark_roots(struct vm *vm)
+bool vm_mark_roots(struct vm *vm)
 {
-	/* The running task changes all the time: its stack is looked at every time. */
 	gc_mark_object(vm, vm->task);
-	object_mark_parts(vm, (struct grey){&vm->task->object, 0});
 	gc_mark_object(vm, vm->state);
 	object_mark_parts(vm, (struct grey){&vm->state->object, 0});
 	gc_mark(vm, vm->error);
@@ -381,7 +379,8 @@ void vm_mark_roots(struct vm *vm)
 		gc_mark(vm, vm->roots[i]);
 	for (const struct program *p = vm->program; p; p = p->before)
 		program_mark(vm, p);
-	scheduler_mark(vm);
+	gc_grant_rest(&vm->heap);
+	return scheduler_mark(vm) && task_mark(vm, vm->task);
 }
 
 /* ---- random numbers ---- */

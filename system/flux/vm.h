@@ -32,6 +32,7 @@ struct frame {
 	struct proto *proto;
 	struct function *function; /* NULL for a plain function */
 	uint32_t base;
+	uint32_t seen; /* the collector's cycle in which its registers were marked; 0: since it began, not yet */
 };
 
 struct handler {
@@ -49,6 +50,7 @@ struct task {
 	uint32_t stack_size, stack_capacity; /* all from stack_size on is nil */
 	struct frame *frames;
 	uint32_t frame_count, frame_capacity;
+	uint32_t marked_frames; /* those before this one were marked, unless they ended since */
 	struct handler *handlers;
 	uint32_t handler_count, handler_capacity;
 	uint8_t state;
@@ -207,7 +209,8 @@ static inline void vm_root_pop(struct vm *vm, unsigned count)
 {
 	vm->root_count -= count;
 }
-void vm_mark_roots(struct vm *vm);
+/* All of them, but for messages that wait and the stack, which are marked in steps; false: some of these are left. */
+bool vm_mark_roots(struct vm *vm);
 
 /* ---- output: goes to the current timeline, and at last to vm->out ---- */
 void vm_output(struct vm *vm, const char *bytes, size_t length);
