@@ -34,6 +34,21 @@ function read_json(path) {
     return json_parse(text);
 }
 
+function words(v) { return is_list(v) && len(v) > 0 && len(v) <= 50 && all(v, is_string); }
+
+// The entries of a list in a file that a person wrote. What is wrong is logged and left out, and keeps nothing else from running.
+function load_entries(path, list, valid) {
+    if !args.files.exists(path) { return []; }
+    let config = read_json(path);
+    let entries = if is_map(config) then get(config, list) else nil;
+    if !is_list(entries) {
+        log_fact(path, "is not understood", if is_error(config) then config.message else "no list of " ++ list, nil);
+        return [];
+    }
+    for e in filter(entries, fn(e) => !valid(e)) { log_fact(path, "has a wrong entry", json_write(e), nil); }
+    return filter(entries, valid);
+}
+
 // Seconds of the run's clock, which is the real one unless the run is simulated.
 function seconds() { return now() / 1s; }
 
@@ -77,10 +92,12 @@ function command_of(s) {
 
 state services = [];
 
+function service_is_valid(s) {
+    return is_map(s) && is_string(get(s, "name")) && words(get(s, "subkernel", get(s, "command"))) && is_string(get(s, "memory", ""));
+}
+
 function load_services() {
-    let config = read_json("services.json");
-    if is_error(config) { return []; }
-    return map(get(config, "services", []), fn(s) => Service { name: s.name, command: command_of(s), since: seconds() });
+    return map(load_entries("services.json", "services", service_is_valid), fn(s) => Service { name: s.name, command: command_of(s), since: seconds() });
 }
 
 function begin_service(s, now) {
@@ -275,10 +292,12 @@ function write_metrics() {
 struct Setting { name: string, values: list, arms, usual, chosen, read: int = 0, usual_sum: float = 0, usual_count: int = 0 }
 state settings = nil;
 
+function setting_is_valid(s) {
+    return is_map(s) && is_string(get(s, "name")) && !contains(s.name, "/") && is_list(get(s, "values")) && len(s.values) > 0;
+}
+
 function load_settings() {
-    let config = read_json("settings.json");
-    if is_error(config) { return []; }
-    return map(get(config, "settings", []), fn(s) => Setting { name: s.name, values: s.values, arms: bandit(s.values), usual: s.values[0] });
+    return map(load_entries("settings.json", "settings", setting_is_valid), fn(s) => Setting { name: s.name, values: s.values, arms: bandit(s.values), usual: s.values[0] });
 }
 
 function apply_setting(s, v, because) {
@@ -464,7 +483,6 @@ function obey() {
 function main() {
     let duties = args.words;
     if len(duties) == 0 { duties = ["supervise", "inspect", "metrics", "tune", "tidy"]; }
-    services = if "supervise" in duties || "inspect" in duties then load_services() else [];
     let old = args.files.info("commands");
     if !is_error(old) { commands_read = old.size; }
     let log = args.files.info("log");
@@ -475,6 +493,7 @@ function main() {
     let next_look = before;
     let slower = before + 1;
     log_fact("cunatic", "begins", join(duties, ", "), nil);
+    services = if "supervise" in duties || "inspect" in duties then load_services() else [];
     while !ending {
         let now = seconds();
         if "supervise" in duties {

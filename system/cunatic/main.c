@@ -34,8 +34,8 @@ struct arguments {
 };
 
 static const char help[] =
-    "usage: cunatic run --dir D [--duty NAME] [--for DURATION]   supervise, metrics, tune, tidy; see "
-    "docs/cunatic.md\n"
+    "usage: cunatic run --dir D [--duty NAME] [--for DURATION]   supervise, inspect, metrics, tune, "
+    "tidy; see docs/cunatic.md\n"
     "           with --simulate, time passes as fast as it is computed; in the end: the memory it held\n"
     "       cunatic evolve --rounds N --seed S [--dir D]         improve the policy through the gate\n"
     "       cunatic hacks [--seed S]                             try the planted reward hacks\n"
@@ -375,6 +375,14 @@ static int run_duties(const struct arguments *a)
 	    .live = !a->simulate, .allow_clock = true, .allow_process = true, .proc_directory = "/proc"};
 	char path[1100];
 	static const char *const folders[] = {"files/documents", "files/pictures", "files/sources"};
+	static const char *const duties[] = {"supervise", "inspect", "metrics", "tune", "tidy"};
+	bool known = !a->duty;
+	for (size_t i = 0; i < 5; i++)
+		known |= a->duty && !strcmp(a->duty, duties[i]);
+	if (!known) {
+		fprintf(stderr, "error: no duty is called %s: supervise, inspect, metrics, tune or tidy\n", a->duty);
+		return 2;
+	}
 	if (!need_directory(a))
 		return 2;
 	if (a->limit && !duration_parse(a->limit, strlen(a->limit), &options.limit_ns)) {
@@ -412,7 +420,11 @@ static int ask(const struct arguments *a)
 static int tell(const struct arguments *a)
 {
 	char path[1100];
-	if (!need_directory(a) || !a->word_count)
+	if (!a->word_count) {
+		fputs("error: tell what? hold NAME, start NAME, restart NAME, undo or stop\n", stderr);
+		return 2;
+	}
+	if (!need_directory(a))
 		return 2;
 	snprintf(path, sizeof(path), "%s/commands", a->directory);
 	FILE *f = fopen(path, "ab");
