@@ -380,7 +380,8 @@ static int run_duties(const struct arguments *a)
 	for (size_t i = 0; i < 5; i++)
 		known |= a->duty && !strcmp(a->duty, duties[i]);
 	if (!known) {
-		fprintf(stderr, "error: no duty is called %s: supervise, inspect, metrics, tune or tidy\n", a->duty);
+		fprintf(stderr, "error: no duty is called %s: supervise, inspect, metrics, tune or tidy\n",
+		        a->duty);
 		return 2;
 	}
 	if (!need_directory(a))

@@ -18,18 +18,20 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define OUTRUN_BYTES   (16u << 20) /* a step grows when so much was made, or a quarter of the heap, while a collection did not end */
-#define OBJECT_WORK    4    /* what looking at an object costs, in references to young ones */
-#define VALUES_PLAIN   16   /* so many values that are no references count as one */
-#define OLD_WORK       7    /* and what a reference to an old one costs more: it is seldom in the caches */
-#define SWEEP_BLOCKS   4    /* swept in one step */
-#define CELL_WORK      16   /* so many cells swept count as one reference */
-#define LARGE_WORK     32   /* so many large objects swept count as one block */
-#define RELEASE_BYTES  (2u << 20) /* memory that goes back in one step */
-#define VALUES_AHEAD   8
-#define OBJECTS_AHEAD  16
-#define STRESS_WORK    64 /* in the test mode, every other step */
-#define LEAST_GROWTH   (16u << 20) /* of a heap during a cycle */
+#define OUTRUN_BYTES                                                                                         \
+	(16u                                                                                                 \
+	 << 20) /* a step grows when so much was made, or a quarter of the heap, while a collection did not end */
+#define OBJECT_WORK   4  /* what looking at an object costs, in references to young ones */
+#define VALUES_PLAIN  16 /* so many values that are no references count as one */
+#define OLD_WORK      7  /* and what a reference to an old one costs more: it is seldom in the caches */
+#define SWEEP_BLOCKS  4  /* swept in one step */
+#define CELL_WORK     16 /* so many cells swept count as one reference */
+#define LARGE_WORK    32 /* so many large objects swept count as one block */
+#define RELEASE_BYTES (2u << 20) /* memory that goes back in one step */
+#define VALUES_AHEAD  8
+#define OBJECTS_AHEAD 16
+#define STRESS_WORK   64          /* in the test mode, every other step */
+#define LEAST_GROWTH  (16u << 20) /* of a heap during a cycle */
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -564,7 +566,8 @@ static void note_longest(struct heap *heap, uint64_t cpu, const struct rusage *b
 	heap->longest_cpu_ns = cpu;
 	heap->longest_user_us = microseconds(before->ru_utime, after.ru_utime);
 	heap->longest_system_us = microseconds(before->ru_stime, after.ru_stime);
-	heap->longest_faults = (uint64_t)(after.ru_minflt - before->ru_minflt + after.ru_majflt - before->ru_majflt);
+	heap->longest_faults =
+	    (uint64_t)(after.ru_minflt - before->ru_minflt + after.ru_majflt - before->ru_majflt);
 }
 
 void gc_collect(struct vm *vm)
@@ -575,8 +578,7 @@ void gc_collect(struct vm *vm)
 	uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	ptrdiff_t minor_work = MINOR_WORK, slice = SLICE_WORK, used = 0;
 	bool due = heap->minor_open || heap->stress || heap->remembered_count >= heap->remembered_due ||
-	           heap->minors.count >= heap->minors_due ||
-	           heap_made(heap) >= heap->young_limit;
+	           heap->minors.count >= heap->minors_due || heap_made(heap) >= heap->young_limit;
 	bool done = false;
 	heap->wanted = false;
 	if (heap->stress && heap->minor_steps & 1)

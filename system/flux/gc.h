@@ -73,14 +73,15 @@ struct heap {
 	size_t external; /* bytes beside objects, allocated since then */
 	ptrdiff_t work;  /* left in this step */
 	size_t young_limit;
-	size_t step_at;                  /* at this many young bytes the next step is due */
-	bool minor_open;                 /* a minor collection is not done */
-	size_t opened_at;                /* bytes made before it began */
-	ptrdiff_t granted;               /* work of its last step */
-	uint64_t minor_steps;            /* of all minor collections */
-	size_t remembered_due, minors_due; /* with so many to look at, the next step of a minor collection is due */
-	size_t survivors;                /* objects that a minor collection reached */
-	size_t live;                     /* bytes in use, estimated */
+	size_t step_at;       /* at this many young bytes the next step is due */
+	bool minor_open;      /* a minor collection is not done */
+	size_t opened_at;     /* bytes made before it began */
+	ptrdiff_t granted;    /* work of its last step */
+	uint64_t minor_steps; /* of all minor collections */
+	size_t remembered_due,
+	    minors_due;   /* with so many to look at, the next step of a minor collection is due */
+	size_t survivors; /* objects that a minor collection reached */
+	size_t live;      /* bytes in use, estimated */
 	size_t blocks;
 	size_t limit;       /* memory limit in bytes */
 	bool large_pages;   /* malloc takes its memory in large steps */
@@ -89,9 +90,9 @@ struct heap {
 	bool stress;        /* collect at every allocation */
 	bool marking;       /* a major cycle is running */
 	bool sweeping;
-	uint8_t colour; /* what a marked object gets */
-	uint32_t cycle; /* the number of the major cycle, from 1 on */
-	bool hurry;     /* a step at each poll, too */
+	uint8_t colour;       /* what a marked object gets */
+	uint32_t cycle;       /* the number of the major cycle, from 1 on */
+	bool hurry;           /* a step at each poll, too */
 	uint32_t interned_at; /* interned strings before this one are marked */
 	size_t cycle_live;    /* bytes in use when the cycle began */
 	uint64_t cycle_work;
@@ -110,7 +111,7 @@ struct heap {
 	uint64_t longest_pause_ns, total_pause_ns;
 	uint64_t longest_cpu_ns; /* of processor time: what other programs take meanwhile is not in it */
 	uint64_t longest_user_us, longest_system_us, longest_faults; /* of that pause: what it was made of */
-	uint64_t most_work; /* references looked at and cells swept in one pause */
+	uint64_t most_work;             /* references looked at and cells swept in one pause */
 	uint64_t pauses[PAUSE_CLASSES]; /* how many took under 2^i / 8 ms */
 };
 

@@ -448,7 +448,8 @@ void object_free_parts(struct vm *vm, struct object *object)
  */
 bool task_mark(struct vm *vm, struct task *task)
 {
-	uint32_t count = task->frame_count, at = task->marked_frames < count ? task->marked_frames : count, top = 0;
+	uint32_t count = task->frame_count, at = task->marked_frames < count ? task->marked_frames : count,
+	         top = 0;
 	while (at && task->frames[at - 1].seen != vm->heap.cycle)
 		at--;
 	for (at = at ? at - 1 : 0; at < count; at++) {
