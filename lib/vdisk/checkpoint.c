@@ -370,6 +370,20 @@ static int read_super(struct vdisk *disk, struct super_disk *newest)
 	return VDISK_OK;
 }
 
+/* Whether the keeper knows of a newer state than this one. */
+static int ask_keeper(const struct vdisk *disk, const struct vdisk_keeper *keeper)
+{
+	const struct vdisk_mark here = vdisk_mark(disk);
+	struct vdisk_mark kept = {0};
+	uint8_t key[VDISK_KEY_SIZE];
+	vdisk_anchor_key(disk, key);
+	int status = keeper->find(keeper->context, disk->id, key, vdisk_is_anchored(disk), &kept);
+	sodium_memzero(key, sizeof(key));
+	return status < 0                                           ? status
+	       : here.state < kept.state || here.slots < kept.slots ? VDISK_STALE
+	                                                            : VDISK_OK;
+}
+
 static int open_all(struct vdisk *disk, const struct vdisk_config *config,
                     const struct vdisk_credentials *credentials)
 {
@@ -408,6 +422,8 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	TRY(log_replay(disk));
 	if (config->anchor && vdisk_anchor(disk) < config->anchor)
 		return VDISK_STALE;
+	if (config->keeper)
+		TRY(ask_keeper(disk, config->keeper));
 	const char *name = config->volume ? config->volume : "main";
 	TRY(volume_find(disk, name, &record));
 	if (record.number != disk->volume.number) {

@@ -22,6 +22,12 @@ struct key_file_params {
 };
 _Static_assert(sizeof(struct key_file_params) <= FACTOR_PARAMS_MAX, "the longest parameters");
 
+struct sealed_params {
+	uint8_t salt[SALT_SIZE];
+	uint32_t bytes;
+	uint8_t sealed[VDISK_SEALED_MAX];
+};
+
 #define RECOVERY_BYTES 16u
 #define WORD_COUNT     9u
 static const char consonants[] = "bdfghjklmnprstvz";
@@ -40,6 +46,8 @@ size_t factor_params_size(enum vdisk_factor factor)
 	case VDISK_FACTOR_SECRET_FILE:
 	case VDISK_FACTOR_MACHINE:
 		return SALT_SIZE;
+	case VDISK_FACTOR_SEALED:
+		return sizeof(struct sealed_params);
 	case VDISK_FACTOR_NONE:
 		break;
 	}
@@ -141,6 +149,41 @@ enum vdisk_factor vdisk_key_file_factor(const uint8_t *bytes, size_t size)
 	return factor;
 }
 
+/* Whether the passphrase is what the key file is protected by. */
+static bool passphrase_protects(const struct vdisk_credentials *credentials)
+{
+	struct key key;
+	bool protects =
+	    is_holon_key(credentials->key_file, credentials->key_file_bytes) &&
+	    keyfile_decode(&key, credentials->key_file, credentials->key_file_bytes) == CRYPTO_OK &&
+	    key.kind == KEY_PROTECTED;
+	crypto_wipe(&key, sizeof(key));
+	return protects;
+}
+
+int vdisk_credentials_factors(const struct vdisk_credentials *credentials, bool draws,
+                              enum vdisk_factor factors[2])
+{
+	enum vdisk_factor all[5];
+	unsigned count = 0;
+	if (credentials->key_file) {
+		all[count] = vdisk_key_file_factor(credentials->key_file, credentials->key_file_bytes);
+		if (all[count++] == VDISK_FACTOR_NONE)
+			return VDISK_KEY;
+	}
+	if (credentials->passphrase && !(credentials->key_file && passphrase_protects(credentials)))
+		all[count++] = VDISK_FACTOR_PASSPHRASE;
+	if (draws)
+		all[count++] = VDISK_FACTOR_RECOVERY;
+	if (credentials->machine)
+		all[count++] = VDISK_FACTOR_MACHINE;
+	if (credentials->sealer)
+		all[count++] = VDISK_FACTOR_SEALED;
+	for (unsigned i = 0; i < 2; i++)
+		factors[i] = i < count ? all[i] : VDISK_FACTOR_NONE;
+	return !count ? VDISK_KEY : count > 2 ? VDISK_LIMIT : VDISK_OK;
+}
+
 /* A protected key file needs the passphrase; a public one only serves to make a slot. */
 static int read_key(const struct vdisk_credentials *credentials, bool need_secret, struct key *key)
 {
@@ -194,6 +237,40 @@ static int open_key_file(const struct vdisk_credentials *credentials, const stru
 	return status;
 }
 
+/* ---- What a TPM unseals ---- */
+
+static int create_sealed(struct vdisk *disk, const struct vdisk_credentials *credentials,
+                         struct sealed_params *params, uint8_t key[VDISK_KEY_SIZE])
+{
+	const struct vdisk_sealer *sealer = credentials->sealer;
+	uint8_t secret[VDISK_KEY_SIZE];
+	size_t bytes = 0;
+	if (!sealer)
+		return VDISK_KEY;
+	if (disk->random(params->salt, sizeof(params->salt)) < 0 || disk->random(secret, sizeof(secret)) < 0)
+		return VDISK_IO;
+	int status = sealer->seal(sealer->context, secret, params->sealed, &bytes);
+	params->bytes = (uint32_t)bytes;
+	if (status == VDISK_OK)
+		derive(key, "Holon vdisk sealed", params->salt, secret, sizeof(secret));
+	crypto_wipe(secret, sizeof(secret));
+	return status;
+}
+
+static int open_sealed(const struct vdisk_credentials *credentials, const struct sealed_params *params,
+                       uint8_t key[VDISK_KEY_SIZE])
+{
+	const struct vdisk_sealer *sealer = credentials->sealer;
+	uint8_t secret[VDISK_KEY_SIZE];
+	if (!sealer || params->bytes > sizeof(params->sealed))
+		return VDISK_KEY;
+	int status = sealer->unseal(sealer->context, params->sealed, params->bytes, secret);
+	if (status == VDISK_OK)
+		derive(key, "Holon vdisk sealed", params->salt, secret, sizeof(secret));
+	crypto_wipe(secret, sizeof(secret));
+	return status;
+}
+
 /* ---- All factors ---- */
 
 int factor_open(enum vdisk_factor factor, const struct vdisk_credentials *credentials, const uint8_t *params,
@@ -202,6 +279,7 @@ int factor_open(enum vdisk_factor factor, const struct vdisk_credentials *creden
 	uint8_t words[2 * WORD_COUNT] = {0};
 	struct passphrase_params passphrase;
 	struct key_file_params key_file;
+	struct sealed_params sealed;
 	switch (factor) {
 	case VDISK_FACTOR_OPEN:
 		memcpy(key, params, VDISK_KEY_SIZE);
@@ -231,6 +309,9 @@ int factor_open(enum vdisk_factor factor, const struct vdisk_credentials *creden
 			return VDISK_KEY;
 		derive(key, "Holon vdisk machine", params, credentials->machine, VDISK_KEY_SIZE);
 		return VDISK_OK;
+	case VDISK_FACTOR_SEALED:
+		memcpy(&sealed, params, sizeof(sealed));
+		return open_sealed(credentials, &sealed, key);
 	case VDISK_FACTOR_NONE:
 		break;
 	}
@@ -242,6 +323,7 @@ int factor_create(struct vdisk *disk, enum vdisk_factor factor, const struct vdi
 {
 	struct passphrase_params passphrase = {.lanes = argon2id_default_cost.lanes};
 	struct key_file_params key_file = {0};
+	struct sealed_params sealed = {0};
 	struct vdisk_credentials drawn = *credentials;
 	uint8_t secret[2 * WORD_COUNT];
 	char spelled[VDISK_RECOVERY_WORDS_SIZE];
@@ -251,6 +333,11 @@ int factor_create(struct vdisk *disk, enum vdisk_factor factor, const struct vdi
 	if (factor == VDISK_FACTOR_KEY_FILE) {
 		TRY(create_key_file(disk, credentials, &key_file, key));
 		memcpy(params, &key_file, sizeof(key_file));
+		return VDISK_OK;
+	}
+	if (factor == VDISK_FACTOR_SEALED) {
+		TRY(create_sealed(disk, credentials, &sealed, key));
+		memcpy(params, &sealed, sizeof(sealed));
 		return VDISK_OK;
 	}
 	if (disk->random(params, size) < 0)

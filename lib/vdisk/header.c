@@ -21,7 +21,8 @@ struct header_disk {
 	uint64_t generation;
 	uint8_t id[VDISK_ID_SIZE];
 	uint8_t cipher;
-	uint8_t reserved[3];
+	uint8_t anchored; /* 1: a keeper has to know it */
+	uint8_t reserved[2];
 	uint32_t next_slot;
 	uint8_t mac[BLAKE3_SIZE];      /* keyed by the master key, over everything but mac and checksum */
 	uint8_t checksum[BLAKE3_SIZE]; /* over everything before it and the slots: tells a torn copy */
@@ -419,6 +420,33 @@ int header_open(struct vdisk *disk, const struct vdisk_credentials *credentials)
 		end += slot.bytes;
 	return header->version == HEADER_VERSION || open_old_master(disk, header, end) ? VDISK_OK
 	                                                                               : VDISK_DAMAGED;
+}
+
+/* ---- Anchors ---- */
+
+struct vdisk_mark vdisk_mark(const struct vdisk *disk)
+{
+	const struct header_disk *header = (const struct header_disk *)(const void *)disk->header;
+	return (struct vdisk_mark){.state = vdisk_anchor(disk), .slots = header->generation};
+}
+
+void vdisk_anchor_key(const struct vdisk *disk, uint8_t key[VDISK_KEY_SIZE])
+{
+	blake3_derive_key(key, VDISK_KEY_SIZE, "Holon vdisk anchor", 18, disk->master, VDISK_KEY_SIZE);
+}
+
+int vdisk_set_anchored(struct vdisk *disk, bool anchored)
+{
+	struct header_disk *header = (struct header_disk *)(void *)disk->header;
+	if (disk->read_only)
+		return VDISK_READ_ONLY;
+	header->anchored = anchored;
+	return header_write(disk);
+}
+
+bool vdisk_is_anchored(const struct vdisk *disk)
+{
+	return ((const struct header_disk *)(const void *)disk->header)->anchored != 0;
 }
 
 /* ---- Slots, for people ---- */

@@ -80,7 +80,18 @@ enum vdisk_factor {
 	VDISK_FACTOR_RECOVERY = 3,    /* recovery words */
 	VDISK_FACTOR_KEY_FILE = 4,    /* a holon-crypto hybrid-kem key */
 	VDISK_FACTOR_SECRET_FILE = 5, /* any other file with at least 32 bytes that nobody knows */
-	VDISK_FACTOR_MACHINE = 6,     /* 32 bytes that the machine gives (TPM) */
+	VDISK_FACTOR_MACHINE = 6,     /* 32 bytes that the machine gives */
+	VDISK_FACTOR_SEALED = 7, /* 32 bytes that its TPM unseals in the state in which they were sealed */
+};
+
+#define VDISK_SEALED_MAX 480u
+
+/* Who seals and unseals VDISK_KEY_SIZE bytes. Functions return 0 or a negative enum vdisk_status. What is sealed lies in the slot, in
+ * the clear: unseal() is given what a disk says. */
+struct vdisk_sealer {
+	void *context;
+	int (*seal)(void *context, const uint8_t *secret, uint8_t sealed[VDISK_SEALED_MAX], size_t *bytes);
+	int (*unseal)(void *context, const uint8_t *sealed, size_t bytes, uint8_t *secret);
 };
 
 /* What a person has to open a slot with, or to make one from. Unused members are NULL. */
@@ -91,6 +102,7 @@ struct vdisk_credentials {
 	const uint8_t *key_file; /* bytes of a HolonKey file, or of a secret file */
 	size_t key_file_bytes;
 	const uint8_t *machine; /* VDISK_KEY_SIZE bytes */
+	const struct vdisk_sealer *sealer;
 };
 
 struct vdisk_slot_info {
@@ -102,6 +114,10 @@ struct vdisk_slot_info {
 /* Which factor the bytes of a file are: VDISK_FACTOR_KEY_FILE for a hybrid-kem key, VDISK_FACTOR_SECRET_FILE
  * for any other file that is long enough and no public key, else VDISK_FACTOR_NONE. */
 enum vdisk_factor vdisk_key_file_factor(const uint8_t *bytes, size_t size);
+/* The one or two factors that CREDENTIALS are, and words that are drawn where DRAWS: what a slot is made of that needs all of them. A
+ * passphrase that protects the key file is no factor of its own. VDISK_KEY: none, or the file is no key; VDISK_LIMIT: more than two. */
+int vdisk_credentials_factors(const struct vdisk_credentials *credentials, bool draws,
+                              enum vdisk_factor factors[2]);
 
 #define VDISK_RECOVERY_WORDS_SIZE 64 /* nine words of five letters, with hyphens, and the NUL */
 
@@ -110,6 +126,20 @@ struct vdisk_cost {
 };
 
 /* ---- Containers ---- */
+
+/* How new a state is: both numbers rise, with every durable state and with every change of the key slots. */
+struct vdisk_mark {
+	uint64_t state, slots;
+};
+
+/* Who keeps a mark elsewhere. */
+struct vdisk_keeper {
+	void *context;
+	/* The mark that is kept of the container ID, or zeroes; asked while it is opened, before anything is written. KEY is of this
+	 * container's anchor alone. ANCHORED: the container says that there is one. VDISK_STALE: it cannot be had, and must. */
+	int (*find)(void *context, const uint8_t id[VDISK_ID_SIZE], const uint8_t key[VDISK_KEY_SIZE],
+	            bool anchored, struct vdisk_mark *mark);
+};
 
 struct vdisk_config {
 	const struct vdisk_backend *legs;
@@ -125,6 +155,7 @@ struct vdisk_config {
 	/* Freshness: the value of vdisk_anchor() that was kept elsewhere, or 0. An older state is
 	 * VDISK_STALE. */
 	uint64_t anchor;
+	const struct vdisk_keeper *keeper; /* or who keeps it; NULL: nobody is asked */
 };
 
 struct vdisk_create {
@@ -181,6 +212,12 @@ int vdisk_next_mapped(struct vdisk *disk, uint64_t block, uint64_t *next);
 
 /* A number that rises with every durable state; to be kept where nobody can put an old one back. */
 uint64_t vdisk_anchor(const struct vdisk *disk);
+/* The same for a keeper, and the key that its anchor is kept under. New keys (vdisk_rekey_begin) change that. */
+struct vdisk_mark vdisk_mark(const struct vdisk *disk);
+void vdisk_anchor_key(const struct vdisk *disk, uint8_t key[VDISK_KEY_SIZE]);
+/* Writes into the header whether a keeper has to know it. Durable when it returns. */
+int vdisk_set_anchored(struct vdisk *disk, bool anchored);
+bool vdisk_is_anchored(const struct vdisk *disk);
 
 /* Grows or shrinks the volume; what is beyond BLOCKS is discarded. Committed when it returns. */
 int vdisk_resize(struct vdisk *disk, uint64_t blocks);

@@ -368,6 +368,146 @@ static void test_freshness(void)
 	free(copy);
 }
 
+/* ---- A keeper of marks, and a TPM of sorts: what it sealed it unseals in the state of then ---- */
+
+static struct {
+	struct vdisk_mark mark;
+	uint8_t key[VDISK_KEY_SIZE]; /* the mark is kept under */
+	uint8_t state;
+	bool was_anchored;
+} machine_of_sorts;
+
+static int find_mark(void *context, const uint8_t id[VDISK_ID_SIZE], const uint8_t key[VDISK_KEY_SIZE],
+                     bool anchored, struct vdisk_mark *mark)
+{
+	(void)context, (void)id;
+	machine_of_sorts.was_anchored = anchored;
+	if (memcmp(machine_of_sorts.key, key, VDISK_KEY_SIZE) != 0)
+		return anchored ? VDISK_STALE : VDISK_OK;
+	*mark = machine_of_sorts.mark;
+	return VDISK_OK;
+}
+
+static void keep_mark(struct vdisk *disk)
+{
+	machine_of_sorts.mark = vdisk_mark(disk);
+	vdisk_anchor_key(disk, machine_of_sorts.key);
+}
+
+static void test_keeper(void)
+{
+	static const struct vdisk_keeper keeper = {.find = find_mark};
+	enum vdisk_factor open_factor[2] = {VDISK_FACTOR_OPEN};
+	struct vdisk_credentials none = {0};
+	uint8_t header[2 * HEADER_BYTES];
+	uint8_t *copy = malloc(DEVICE);
+	int status;
+	new_devices(1, DEVICE, false);
+	struct vdisk *disk = make(BLOCKS);
+	memset(&machine_of_sorts, 0, sizeof(machine_of_sorts));
+	config.keeper = &keeper;
+	vdisk_close(disk);
+	disk = reopen(&status);
+	check("what no keeper knows opens as long as it is not anchored",
+	      disk && !machine_of_sorts.was_anchored);
+	keep_mark(disk);
+	check("it is anchored", vdisk_set_anchored(disk, true) == VDISK_OK && vdisk_is_anchored(disk));
+	write_some(disk);
+	vdisk_close(disk);
+	memcpy(copy, devices[0].bytes, DEVICE);
+	disk = reopen(&status);
+	check("what is newer than is kept opens", disk && machine_of_sorts.was_anchored);
+	write_some(disk);
+	vdisk_commit(disk);
+	keep_mark(disk);
+	vdisk_close(disk);
+	disk = reopen(&status);
+	check("what is as it was kept, too", disk != NULL);
+	memcpy(header, devices[0].bytes, sizeof(header));
+	check("a slot comes and goes", vdisk_slot_add(disk, open_factor, &none, NULL, "", NULL) == VDISK_OK &&
+	                                   vdisk_slot_remove(disk, 2) == VDISK_OK);
+	keep_mark(disk);
+	vdisk_close(disk);
+	memcpy(devices[0].bytes, header, sizeof(header));
+	check("an old header is refused", !reopen(&status) && status == VDISK_STALE);
+	memcpy(devices[0].bytes, copy, DEVICE);
+	check("an old state, too", !reopen(&status) && status == VDISK_STALE);
+	machine_of_sorts.key[0] ^= 1;
+	check("and what the keeper does not know", !reopen(&status) && status == VDISK_STALE);
+	config.keeper = NULL;
+	disk = reopen(&status);
+	check("who does not ask it opens any", disk && vdisk_set_anchored(disk, false) == VDISK_OK);
+	vdisk_close(disk);
+	config.keeper = &keeper;
+	disk = reopen(&status);
+	check("what is anchored no more opens, too", disk && !machine_of_sorts.was_anchored);
+	vdisk_close(disk);
+	config.keeper = NULL;
+	free(copy);
+}
+
+static int seal(void *context, const uint8_t *secret, uint8_t sealed[VDISK_SEALED_MAX], size_t *bytes)
+{
+	(void)context;
+	if (machine_of_sorts.state == 99)
+		return VDISK_KEY;
+	sealed[0] = machine_of_sorts.state;
+	memcpy(sealed + 1, secret, VDISK_KEY_SIZE);
+	*bytes = 1 + VDISK_KEY_SIZE;
+	return VDISK_OK;
+}
+
+static int unseal(void *context, const uint8_t *sealed, size_t bytes, uint8_t *secret)
+{
+	(void)context;
+	if (bytes != 1 + VDISK_KEY_SIZE || sealed[0] != machine_of_sorts.state)
+		return VDISK_KEY;
+	memcpy(secret, sealed + 1, VDISK_KEY_SIZE);
+	return VDISK_OK;
+}
+
+static void test_sealed(void)
+{
+	static const struct vdisk_sealer sealer = {.seal = seal, .unseal = unseal};
+	static const uint8_t secret[64] = {4, 5, 6};
+	struct vdisk_credentials machine = {.sealer = &sealer};
+	struct vdisk_credentials file = {.key_file = secret, .key_file_bytes = sizeof(secret)};
+	struct vdisk_credentials both = {
+	    .sealer = &sealer, .key_file = secret, .key_file_bytes = sizeof(secret)};
+	struct vdisk_credentials three = both;
+	struct vdisk_create create = {.blocks = BLOCKS};
+	enum vdisk_factor factors[2];
+	struct vdisk *disk;
+	three.passphrase = "three";
+	three.passphrase_bytes = 5;
+	new_devices(1, DEVICE, false);
+	check("two credentials are two factors",
+	      vdisk_credentials_factors(&both, false, create.factors) == VDISK_OK &&
+	          create.factors[0] == VDISK_FACTOR_SECRET_FILE && create.factors[1] == VDISK_FACTOR_SEALED);
+	check("three are too many", vdisk_credentials_factors(&three, false, factors) == VDISK_LIMIT &&
+	                                vdisk_credentials_factors(&both, true, factors) == VDISK_LIMIT);
+	machine_of_sorts.state = 1;
+	check("a container for a file and the machine",
+	      vdisk_create(&disk, &config, &create, &both) == VDISK_OK && vdisk_close(disk) == VDISK_OK);
+	check("neither opens it alone", vdisk_open(&disk, &config, &file) == VDISK_KEY &&
+	                                    vdisk_open(&disk, &config, &machine) == VDISK_KEY);
+	check("both do", vdisk_open(&disk, &config, &both) == VDISK_OK);
+	check("a slot for the machine alone",
+	      vdisk_credentials_factors(&machine, false, factors) == VDISK_OK &&
+	          vdisk_slot_add(disk, factors, &machine, NULL, "", NULL) == VDISK_OK);
+	machine_of_sorts.state = 99;
+	uint64_t written = devices[0].written;
+	check("what cannot be sealed makes no slot",
+	      vdisk_slot_add(disk, factors, &machine, NULL, "", NULL) == VDISK_KEY &&
+	          devices[0].written == written);
+	vdisk_close(disk);
+	machine_of_sorts.state = 1;
+	check("it opens", vdisk_open(&disk, &config, &machine) == VDISK_OK && vdisk_close(disk) == VDISK_OK);
+	machine_of_sorts.state = 2;
+	check("in another state it does not", vdisk_open(&disk, &config, &machine) == VDISK_KEY &&
+	                                          vdisk_open(&disk, &config, &both) == VDISK_KEY);
+}
+
 static void test_full(void)
 {
 	new_devices(1, 4u << 20, true);
@@ -958,6 +1098,8 @@ int main(void)
 	test_mirror();
 	test_tampering();
 	test_freshness();
+	test_keeper();
+	test_sealed();
 	test_full();
 	test_size();
 	test_irreversibility();

@@ -288,6 +288,17 @@ static void refuse_used(const struct container *container, const struct options 
 		}
 }
 
+void credentials_factors(const struct vdisk_credentials *credentials, bool draws,
+                         enum vdisk_factor factors[2], const char *key_file)
+{
+	int status = vdisk_credentials_factors(credentials, draws, factors);
+	if (status == VDISK_KEY && credentials->key_file)
+		fail(EXIT_WRONG, "%s: neither a hybrid-kem key nor a secret of at least 32 bytes", key_file);
+	if (status == VDISK_LIMIT)
+		fail(EXIT_WRONG,
+		     "a slot takes at most two of key file, passphrase, recovery words and machine");
+}
+
 void container_create(struct container *container, const struct options *options, uint64_t bytes)
 {
 	container_files(container, options, ACCESS_CREATE);
@@ -295,21 +306,10 @@ void container_create(struct container *container, const struct options *options
 	struct vdisk_create create = {.cipher = parse_cipher(options->cipher),
 	                              .label = options->label,
 	                              .blocks = (bytes + VDISK_BLOCK - 1) / VDISK_BLOCK};
-	unsigned factors = 0;
-	if (credentials->key_file) {
-		create.factors[factors++] =
-		    vdisk_key_file_factor(credentials->key_file, credentials->key_file_bytes);
-		if (!create.factors[0])
-			fail(EXIT_WRONG, "%s: neither a hybrid-kem key nor a secret of at least 32 bytes",
-			     options->key_file);
-	}
-	if (credentials->passphrase && create.factors[0] != VDISK_FACTOR_KEY_FILE)
-		create.factors[factors++] = VDISK_FACTOR_PASSPHRASE;
-	if (credentials->machine && factors < 2)
-		create.factors[factors++] = VDISK_FACTOR_MACHINE;
-	if (options->open_key && !factors)
-		create.factors[factors++] = VDISK_FACTOR_OPEN;
-	if (!factors)
+	credentials_factors(credentials, false, create.factors, options->key_file);
+	if (options->open_key && !create.factors[0])
+		create.factors[0] = VDISK_FACTOR_OPEN;
+	if (!create.factors[0])
 		fail(EXIT_WRONG,
 		     "say what opens it: --key-file, --passphrase-fd, --machine-file, or --no-secret");
 	for (unsigned leg = 0; leg < container->leg_count; leg++)

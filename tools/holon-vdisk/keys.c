@@ -24,31 +24,21 @@ static bool has_new_key(const struct options *options)
 static void take_new_key(struct new_key *new, const struct container *container,
                          const struct options *options)
 {
-	unsigned count = 0;
 	struct vdisk_credentials *credentials = &new->credentials;
 	*new = (struct new_key){.factors = {VDISK_FACTOR_NONE, VDISK_FACTOR_NONE}};
-	if (options->new_key_file) {
+	if (options->new_key_file)
 		credentials->key_file = new->key_file =
 		    read_file(options->new_key_file, 65536, &credentials->key_file_bytes);
-		new->factors[count++] =
-		    vdisk_key_file_factor(credentials->key_file, credentials->key_file_bytes);
-		if (!new->factors[0])
-			fail(EXIT_WRONG, "%s: neither a hybrid-kem key nor a secret of at least 32 bytes",
-			     options->new_key_file);
-	}
 	if (options->new_passphrase_fd >= 0) {
 		credentials->passphrase = new->passphrase = read_fd_line(options->new_passphrase_fd);
 		credentials->passphrase_bytes = strlen(new->passphrase);
-		if (new->factors[0] != VDISK_FACTOR_KEY_FILE && count < 2)
-			new->factors[count++] = VDISK_FACTOR_PASSPHRASE;
 	}
-	if (options->new_recovery && count < 2)
-		new->factors[count++] = VDISK_FACTOR_RECOVERY;
-	if (options->new_machine && count < 2) {
+	if (options->new_machine && !container->credentials.machine)
+		fail(EXIT_WRONG, "--new-machine makes a slot for what --machine-file gives");
+	if (options->new_machine)
 		credentials->machine = container->credentials.machine;
-		new->factors[count++] = VDISK_FACTOR_MACHINE;
-	}
-	if (!count)
+	credentials_factors(credentials, options->new_recovery, new->factors, options->new_key_file);
+	if (!new->factors[0])
 		fail(EXIT_WRONG,
 		     "say what the new slot opens with: --new-key-file, --new-passphrase-fd, --new-recovery");
 }

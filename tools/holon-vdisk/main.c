@@ -246,7 +246,7 @@ static int run_open(const struct options *options)
 /* ---- info ---- */
 
 static const char *const factor_names[] = {"",         "none needed", "passphrase", "recovery words",
-                                           "key file", "secret file", "machine"};
+                                           "key file", "secret file", "machine",    "machine's TPM"};
 
 static const char *factor_name(enum vdisk_factor factor)
 {

@@ -56,6 +56,9 @@ char *read_fd_line(int fd);
 void container_files(struct container *container, const struct options *options, enum access access);
 void container_open(struct container *container, const struct options *options, enum access access,
                     bool auto_commit);
+/* What a slot that CREDENTIALS are for is made of; none where nothing was given. KEY_FILE is their file's name. */
+void credentials_factors(const struct vdisk_credentials *credentials, bool draws,
+                         enum vdisk_factor factors[2], const char *key_file);
 void container_create(struct container *container, const struct options *options, uint64_t bytes);
 /* Commits and closes; writes the anchor. */
 void container_close(struct container *container);
