@@ -45,7 +45,7 @@ ALL += build/guest/capsule
 
 # base/vault is built here, behind the lists of lib/: vdisk and holonfs unchanged, the cryptographic library, and Debian's static
 # libraries below it, on newlib. base/vault/host_library.c is what those libraries ask for beyond newlib.
-VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILE_SERVICE_SOURCES) $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
+VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/tpm/tpm_seal.c lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILE_SERVICE_SOURCES) $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
 	$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)
 VAULT_LIBRARIES := /usr/lib/x86_64-linux-gnu/libsodium.a /usr/lib/x86_64-linux-gnu/libbearssl.a build/x86_64/base/argon2.o $(HOLONFS_ARCHIVES)
 $(call native-newlib-program,base/vault,$(VAULT_SOURCES),-DCRYPTO_NO_VECTOR -DEUCLEAN=2117 -DEMEDIUMTYPE=2124 -idirafter /usr/include,$(VAULT_LIBRARIES))

@@ -22,19 +22,26 @@ enum vault_flag {
 	VAULT_FOUND = 256,    /* mirror: only what is a leg, and not behind */
 	VAULT_REKEYING = 512, /* vault_info: new keys are under way */
 	VAULT_BEHIND = 1024,  /* vault_info: a leg lacks what a scrub would copy to it */
+	VAULT_ANCHOR =
+	    2048, /* create, open: from now on the TPM knows how new it is, whatever it knew before; vault_info: it does */
+	VAULT_UNANCHORED = 4096, /* open: the TPM is not asked, and no more from now on */
 };
 
 /* Errors beside enum holon_error's and enum file_error's, of the same form: -(200 + Linux' errno). */
 enum vault_error {
-	VAULT_E_NO_MEMORY = -212, /* ENOMEM */
-	VAULT_E_BUSY = -216,      /* EBUSY: somebody has a session, or the device is open already */
-	VAULT_E_EXISTS = -217,    /* EEXIST: the name is taken */
-	VAULT_E_NOT_EMPTY = -239, /* ENOTEMPTY: the device holds something */
-	VAULT_E_DIVERGED = -276,  /* ENOTUNIQ: a leg that was written without the others */
-	VAULT_E_VERSION = -293,   /* EPROTONOSUPPORT: made by a version that this one does not know */
-	VAULT_E_DAMAGED = -317,   /* EUCLEAN: something fails its authentication */
-	VAULT_E_FORMAT = -324,    /* EMEDIUMTYPE: no vault on this device */
-	VAULT_E_KEY = -329,       /* EKEYREJECTED: nothing of what was given opens it */
+	VAULT_E_NO_TPM = -206,     /* ENXIO: the service has no TPM */
+	VAULT_E_NO_MEMORY = -212,  /* ENOMEM */
+	VAULT_E_BUSY = -216,       /* EBUSY: somebody has a session, or the device is open already */
+	VAULT_E_EXISTS = -217,     /* EEXIST: the name is taken */
+	VAULT_E_NOT_EMPTY = -239,  /* ENOTEMPTY: the device holds something */
+	VAULT_E_DIVERGED = -276,   /* ENOTUNIQ: a leg that was written without the others */
+	VAULT_E_VERSION = -293,    /* EPROTONOSUPPORT: made by a version that this one does not know */
+	VAULT_E_UNMEASURED = -261, /* ENODATA: the TPM was told of no image */
+	VAULT_E_DAMAGED = -317,    /* EUCLEAN: something fails its authentication */
+	VAULT_E_TPM = -321,        /* EREMOTEIO: the TPM does not do it, or has no room */
+	VAULT_E_FORMAT = -324,     /* EMEDIUMTYPE: no vault on this device */
+	VAULT_E_KEY = -329,        /* EKEYREJECTED: nothing of what was given opens it */
+	VAULT_E_STATE = -331, /* ENOTRECOVERABLE: nor does the TPM, in the state that the machine is in */
 };
 
 /* Then passphrase, recovery words (as text) and the bytes of a key file, one after the other. */
@@ -42,7 +49,11 @@ struct vault_credentials {
 	uint32_t passphrase_bytes;
 	uint32_t words_bytes;
 	uint32_t key_file_bytes;
-	uint32_t reserved;
+	uint32_t flags; /* enum vault_credential */
+};
+
+enum vault_credential {
+	VAULT_CREDENTIAL_MACHINE = 1, /* what the machine's TPM unseals */
 };
 
 struct vault_info {
@@ -51,7 +62,7 @@ struct vault_info {
 	uint64_t size, used; /* of the virtual space, in bytes */
 	uint64_t device_bytes, device_used;
 	uint64_t healed; /* blocks repaired since it was opened */
-	uint32_t flags;  /* VAULT_READ_ONLY, VAULT_REKEYING, VAULT_BEHIND */
+	uint32_t flags;  /* VAULT_READ_ONLY, VAULT_REKEYING, VAULT_BEHIND, VAULT_ANCHOR */
 	uint32_t sessions;
 	uint32_t failed; /* 1: the device failed; nothing can be read or written any more */
 	uint16_t legs, legs_failed;
@@ -70,7 +81,8 @@ enum vault_factor {
 	VAULT_FACTOR_WORDS = 3,
 	VAULT_FACTOR_KEY_FILE = 4,
 	VAULT_FACTOR_SECRET_FILE = 5,
-	VAULT_FACTOR_MACHINE = 6,
+	VAULT_FACTOR_MACHINE = 6, /* 32 bytes, by the host's tool */
+	VAULT_FACTOR_SEALED = 7,  /* what the TPM unseals */
 };
 
 struct vault_snapshot {

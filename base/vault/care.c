@@ -171,8 +171,7 @@ int64_t care_grow(void *context, uint64_t badge, uint64_t size, const char *name
 	return result < 0 ? result : file_error(holonfs_grow(vault->fs, blocks));
 }
 
-/* Makes a device look empty. */
-static int erase(const struct vdisk_backend *backend)
+int device_erase(const struct vdisk_backend *backend)
 {
 	uint8_t *zeroes = calloc(1, PROBE_BYTES);
 	int status = zeroes ? VDISK_OK : VDISK_NO_MEMORY;
@@ -226,7 +225,7 @@ int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint
 	if (status == VDISK_OK)
 		status = vdisk_leg_add(vault->disk, &backend);
 	if ((status == VDISK_FORMAT || status == VDISK_DIVERGED) && flags & VAULT_ERASE) {
-		status = erase(&backend);
+		status = device_erase(&backend);
 		if (status == VDISK_OK)
 			status = vdisk_leg_add(vault->disk, &backend);
 	}

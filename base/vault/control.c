@@ -116,23 +116,28 @@ static struct vdisk_config config_of(const struct vdisk_backend *leg, bool read_
 }
 
 static int64_t make(struct block_device *device, uint64_t size, uint32_t flags, uint32_t cost_kib,
-                    const struct keys *keys)
+                    const struct keys *keys, const enum vdisk_factor factors[2])
 {
 	const struct vdisk_backend leg = backend_of(device);
 	const struct vdisk_config config = config_of(&leg, false, 0);
 	const struct vdisk_create create = {.blocks = size / VDISK_BLOCK,
-	                                    .factors = {keys->factor},
+	                                    .factors = {factors[0], factors[1]},
 	                                    .cost = {.memory_kib = cost_kib, .passes = cost_kib ? 4 : 0},
 	                                    .label = "vault"};
 	struct vdisk *disk;
 	int status = vdisk_create(&disk, &config, &create, &keys->credentials);
 	if (status < 0)
-		return vault_error(status);
+		return keys_error(keys, status);
 	struct store store = store_vdisk(disk);
 	int formatted = holonfs_format(&store, "vault", flags & VAULT_COMPRESS ? HOLONFS_FLAG_COMPRESS : 0, 0,
 	                               0, entropy_get, service_now_ns);
+	int64_t result = file_error(formatted);
+	if (result >= 0 && flags & VAULT_ANCHOR)
+		result = anchor_begin(disk);
 	status = vdisk_close(disk);
-	return formatted < 0 ? file_error(formatted) : vault_error(status);
+	if (result < 0)
+		(void)device_erase(&leg); /* it is not what was asked for */
+	return result < 0 ? result : vault_error(status);
 }
 
 static int64_t control_create(void *context, uint64_t badge, handle_t device_channel, uint32_t flags,
@@ -145,12 +150,15 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 	service.owner_offset = service.clock_offset = now_ns - (int64_t)clock_ns();
 	if (!size)
 		size = VAULT_SIZE_DEFAULT;
-	if (flags & ~(uint32_t)(VAULT_ERASE | VAULT_COMPRESS) || size < SIZE_MIN ||
+	if (flags & ~(uint32_t)(VAULT_ERASE | VAULT_COMPRESS | VAULT_ANCHOR) || size < SIZE_MIN ||
 	    size / VDISK_BLOCK > VDISK_BLOCKS_MAX)
 		return E_ARGUMENT;
+	if (flags & VAULT_ANCHOR && !machine_present())
+		return VAULT_E_NO_TPM;
+	enum vdisk_factor factors[2];
 	int64_t result = keys_take(&keys, credentials, bytes);
-	if (result >= 0 && !keys.factor)
-		result = VAULT_E_KEY;
+	if (result >= 0)
+		result = keys_factors(&keys, false, factors);
 	handle_t own = result < 0 ? 0 : device_channel;
 	if (own) {
 		int64_t copy = cap_copy(own, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
@@ -160,8 +168,8 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 		if (!(flags & VAULT_ERASE))
 			result = device_is_empty(&device);
 		if (result >= 0)
-			result =
-			    device.read_only ? FILE_E_READ_ONLY : make(&device, size, flags, cost_kib, &keys);
+			result = device.read_only ? FILE_E_READ_ONLY
+			                          : make(&device, size, flags, cost_kib, &keys, factors);
 		block_device_close(&device);
 	}
 	keys_wipe(&keys);
@@ -174,6 +182,8 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 int64_t vault_end(struct vault *vault)
 {
 	int synced = vault->fs ? holonfs_unmount(vault->fs) : 0;
+	if (vault->disk && vdisk_commit(vault->disk) == VDISK_OK)
+		anchor_renew(vault->disk);
 	int closed = vault->disk ? vdisk_close(vault->disk) : VDISK_OK;
 	for (unsigned i = 0; i < vault->leg_count; i++)
 		block_device_close(&vault->legs[i]);
@@ -184,16 +194,31 @@ int64_t vault_end(struct vault *vault)
 	return synced < 0 ? file_error(synced) : vault_error(closed);
 }
 
+/* What the FLAGS of open() say of VAULT's anchor. */
+static int64_t anchor_choose(struct vault *vault, uint32_t flags)
+{
+	vault->anchored_ns = clock_ns();
+	if (vault->read_only)
+		return flags & VAULT_ANCHOR ? FILE_E_READ_ONLY : E_OK;
+	if (flags & VAULT_ANCHOR)
+		return anchor_begin(vault->disk);
+	if (flags & VAULT_UNANCHORED)
+		return anchor_end(vault->disk);
+	anchor_renew(vault->disk);
+	return E_OK;
+}
+
 /* Opens volume SNAPSHOT (0: the living one) of the device that VAULT has. */
-static int64_t vault_start(struct vault *vault, const char *snapshot,
-                           const struct vdisk_credentials *credentials)
+static int64_t vault_start(struct vault *vault, uint32_t flags, const char *snapshot, const struct keys *keys)
 {
 	const struct vdisk_backend leg = backend_of(&vault->legs[0]);
-	const struct vdisk_config config = config_of(&leg, vault->read_only, snapshot);
-	int status = vdisk_open(&vault->disk, &config, credentials);
+	struct vdisk_config config = config_of(&leg, vault->read_only, snapshot);
+	if (!(flags & (VAULT_ANCHOR | VAULT_UNANCHORED)))
+		config.keeper = &machine_keeper;
+	int status = vdisk_open(&vault->disk, &config, &keys->credentials);
 	if (status < 0) {
 		vault->disk = 0;
-		return vault_error(status);
+		return status == VDISK_KEY ? keys_error(keys, status) : vault_error(status);
 	}
 	vault->read_only = vdisk_is_read_only(vault->disk);
 	struct store store = store_vdisk(vault->disk);
@@ -203,7 +228,7 @@ static int64_t vault_start(struct vault *vault, const char *snapshot,
 		return file_error(mounted);
 	}
 	vault_serve_begin(vault);
-	return E_OK;
+	return anchor_choose(vault, flags);
 }
 
 static int64_t control_open(void *context, uint64_t badge, handle_t device_channel, uint32_t flags,
@@ -216,7 +241,8 @@ static int64_t control_open(void *context, uint64_t badge, handle_t device_chann
 	struct vault *vault = 0;
 	(void)context, (void)badge;
 	service.owner_offset = service.clock_offset = now_ns - (int64_t)clock_ns();
-	if (flags & ~(uint32_t)VAULT_READ_ONLY || !name_is_good(name, VAULT_NAME_MAX) ||
+	if (flags & ~(uint32_t)(VAULT_READ_ONLY | VAULT_ANCHOR | VAULT_UNANCHORED) ||
+	    (flags & VAULT_ANCHOR && flags & VAULT_UNANCHORED) || !name_is_good(name, VAULT_NAME_MAX) ||
 	    (*snapshot && !name_is_good(snapshot, VAULT_SNAPSHOT_MAX)))
 		return E_ARGUMENT;
 	if (vault_find(name))
@@ -235,7 +261,7 @@ static int64_t control_open(void *context, uint64_t badge, handle_t device_chann
 	if (result >= 0) {
 		vault->leg_count = 1;
 		vault->read_only = flags & VAULT_READ_ONLY || *own_snapshot || vault->legs[0].read_only;
-		result = vault_start(vault, *own_snapshot ? own_snapshot : 0, &keys.credentials);
+		result = vault_start(vault, flags, *own_snapshot ? own_snapshot : 0, &keys);
 		if (result < 0)
 			(void)vault_end(vault);
 	}
@@ -282,7 +308,8 @@ static int64_t control_list(void *context, uint64_t badge, uint32_t index, const
 		reply.healed = disk.healed;
 		reply.flags = (vault->read_only ? VAULT_READ_ONLY : 0) |
 		              (vdisk_is_rekeying(vault->disk) ? VAULT_REKEYING : 0) |
-		              (disk.legs_behind ? VAULT_BEHIND : 0);
+		              (disk.legs_behind ? VAULT_BEHIND : 0) |
+		              (vdisk_is_anchored(vault->disk) ? VAULT_ANCHOR : 0);
 		reply.sessions = vault->served.sessions;
 		reply.failed = vault_has_failed(vault);
 		reply.legs = (uint16_t)disk.legs;

@@ -6,7 +6,8 @@ _Static_assert((int)VAULT_FACTOR_OPEN == VDISK_FACTOR_OPEN &&
                    (int)VAULT_FACTOR_WORDS == VDISK_FACTOR_RECOVERY &&
                    (int)VAULT_FACTOR_KEY_FILE == VDISK_FACTOR_KEY_FILE &&
                    (int)VAULT_FACTOR_SECRET_FILE == VDISK_FACTOR_SECRET_FILE &&
-                   (int)VAULT_FACTOR_MACHINE == VDISK_FACTOR_MACHINE,
+                   (int)VAULT_FACTOR_MACHINE == VDISK_FACTOR_MACHINE &&
+                   (int)VAULT_FACTOR_SEALED == VDISK_FACTOR_SEALED,
                "factors are the library's");
 
 int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes)
@@ -17,14 +18,16 @@ int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes)
 		return E_ARGUMENT;
 	memcpy(&head, data, sizeof(head));
 	uint64_t sum = (uint64_t)head.passphrase_bytes + head.words_bytes + head.key_file_bytes;
-	if (head.reserved || sum != bytes - sizeof(head))
+	if (head.flags & ~(uint32_t)VAULT_CREDENTIAL_MACHINE || sum != bytes - sizeof(head))
 		return E_ARGUMENT;
+	int64_t result = head.flags & VAULT_CREDENTIAL_MACHINE ? machine_give(keys) : E_OK;
+	if (result < 0)
+		return result;
 	const uint8_t *from = (const uint8_t *)data + sizeof(head);
 	uint8_t *to = keys->bytes;
 	if (head.passphrase_bytes) {
 		keys->credentials.passphrase = memcpy(to, from, head.passphrase_bytes);
 		keys->credentials.passphrase_bytes = head.passphrase_bytes;
-		keys->factor = VDISK_FACTOR_PASSPHRASE;
 		to += head.passphrase_bytes + 1;
 		from += head.passphrase_bytes;
 	}
@@ -36,10 +39,19 @@ int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes)
 	if (head.key_file_bytes) {
 		keys->credentials.key_file = memcpy(to, from, head.key_file_bytes);
 		keys->credentials.key_file_bytes = head.key_file_bytes;
-		if (!keys->factor)
-			keys->factor = vdisk_key_file_factor(keys->credentials.key_file, head.key_file_bytes);
 	}
 	return E_OK;
+}
+
+int64_t keys_factors(const struct keys *keys, bool draws, enum vdisk_factor factors[2])
+{
+	int status = vdisk_credentials_factors(&keys->credentials, draws, factors);
+	return status == VDISK_LIMIT ? E_ARGUMENT : vault_error(status);
+}
+
+int64_t keys_error(const struct keys *keys, int status)
+{
+	return status < 0 && keys->machine_error < 0 ? keys->machine_error : vault_error(status);
 }
 
 void keys_wipe(struct keys *keys)
@@ -76,6 +88,15 @@ typedef int (*slot_adder)(struct vdisk *disk, const enum vdisk_factor factors[2]
                           const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
                           const char *label, char *words);
 
+/* The slots of DISK have changed: where it is anchored, the header before is refused from now on. NEW_KEYS change the anchor's, too: the
+ * TPM has to know it anew, and a cut before that leaves a vault that it does not know. What fails here undoes no slot. */
+static void anchor_slots(struct vdisk *disk, bool new_keys)
+{
+	if (vdisk_is_anchored(disk) && new_keys)
+		(void)anchor_begin(disk);
+	anchor_renew(disk);
+}
+
 static int64_t slot_make(slot_adder add, uint32_t flags, uint32_t cost_kib, const char *name,
                          const char *label, const void *credentials, uint32_t credentials_bytes,
                          const void **words, uint32_t *bytes)
@@ -91,14 +112,17 @@ static int64_t slot_make(slot_adder add, uint32_t flags, uint32_t cost_kib, cons
 		return E_ARGUMENT;
 	memcpy(own_label, label, strlen(label) + 1); /* the page is used by the device's calls */
 	int64_t result = keys_take(&keys, credentials, credentials_bytes);
-	if (result >= 0 && draws == (keys.factor != VDISK_FACTOR_NONE))
-		result = draws ? E_ARGUMENT : VAULT_E_KEY;
+	enum vdisk_factor factors[2];
+	if (result >= 0)
+		result = keys_factors(&keys, draws, factors);
 	memset(drawn, 0, sizeof(drawn));
 	if (result >= 0) {
-		const enum vdisk_factor factors[2] = {draws ? VDISK_FACTOR_RECOVERY : keys.factor};
 		const struct vdisk_cost cost = {.memory_kib = cost_kib, .passes = cost_kib ? 4 : 0};
-		result = vault_error(add(vault->disk, factors, &keys.credentials, &cost, own_label, drawn));
+		result =
+		    keys_error(&keys, add(vault->disk, factors, &keys.credentials, &cost, own_label, drawn));
 	}
+	if (result >= 0)
+		anchor_slots(vault->disk, add == vdisk_rekey_begin);
 	keys_wipe(&keys);
 	*words = drawn;
 	*bytes = draws && result >= 0 ? (uint32_t)strlen(drawn) + 1 : 0;
@@ -132,5 +156,10 @@ int64_t keys_slot_remove(void *context, uint64_t badge, uint32_t number, const c
 {
 	struct vault *vault = vault_find(name);
 	(void)context, (void)badge;
-	return vault ? vault_error(vdisk_slot_remove(vault->disk, number)) : FILE_E_NOT_FOUND;
+	if (!vault)
+		return FILE_E_NOT_FOUND;
+	int64_t result = vault_error(vdisk_slot_remove(vault->disk, number));
+	if (result >= 0)
+		anchor_slots(vault->disk, false);
+	return result;
 }

@@ -1,7 +1,8 @@
 /* The vault service's loop, and when vaults are synced by themselves. See vault.h. */
 #include "vault.h"
 
-#define COMMIT_NS 5000000000ull /* what changed is durable after so long, whoever asks */
+#define COMMIT_NS 5000000000ull    /* what changed is durable after so long, whoever asks */
+#define ANCHOR_NS 3600000000000ull /* the TPM is told no more often: what it keeps wears out */
 
 struct service service;
 
@@ -30,6 +31,10 @@ void vault_sync_all(void)
 			log_print(service.log, service.page,
 			          "vault: %s: what was written last could not be made durable: %s\n",
 			          vault->name, strerror(-status));
+		if (status >= 0 && clock_ns() - vault->anchored_ns > ANCHOR_NS) {
+			vault->anchored_ns = clock_ns();
+			anchor_renew(vault->disk);
+		}
 	}
 }
 

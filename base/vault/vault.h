@@ -3,6 +3,7 @@
  *   main.c           the loop: whose call it is, timed commits
  *   control.c        abi/vault.interface: making, opening, closing vaults; mounts
  *   keys.c           credentials, key slots
+ *   machine.c        what the machine's TPM keeps: sealed keys, anchors
  *   care.c           snapshots, scrubs, growth, mirrors, steps of new keys
  *   filesystem.c     its file system and its mounts, for lib/file_service, which serves sessions
  *   entropy.c        randomness of the processor
@@ -38,6 +39,19 @@
 /* 0, or negative where there is no randomness: then no key is made and nothing is written. */
 int entropy_get(void *buffer, size_t bytes);
 
+/* ---- machine.c ---- */
+
+struct keys;
+bool machine_present(void);
+/* Lets KEYS seal and unseal by the machine's TPM. VAULT_E_NO_TPM: there is none. */
+int64_t machine_give(struct keys *keys);
+extern const struct vdisk_keeper machine_keeper;
+/* DISK is anchored as it is, whatever the TPM knew of it; or no more. */
+int64_t anchor_begin(struct vdisk *disk);
+int64_t anchor_end(struct vdisk *disk);
+/* Tells the TPM how new DISK is, where it is anchored. What it names is durable. */
+void anchor_renew(struct vdisk *disk);
+
 /* ---- Vaults ---- */
 
 struct vault {
@@ -47,6 +61,7 @@ struct vault {
 	struct vdisk *disk;
 	struct holonfs *fs;
 	bool read_only;
+	uint64_t anchored_ns;         /* when the TPM was told last */
 	struct vault_report scrub;    /* since it was begun */
 	struct filesystem filesystem; /* fs, for lib/file_service */
 	struct served served;         /* that */
@@ -84,14 +99,21 @@ bool vault_has_failed(const struct vault *vault);
 bool name_is_good(const char *name, size_t most);
 /* Lets VAULT, of which nobody has a session, go. The status is that of the last sync. */
 int64_t vault_end(struct vault *vault);
+/* Makes a device look empty. An enum vdisk_status. */
+int device_erase(const struct vdisk_backend *backend);
 
 /* What a person gave, copied out of the thread page: every call of the device uses that. */
 struct keys {
 	uint8_t bytes[VAULT_CREDENTIALS_MAX + 2];
 	struct vdisk_credentials credentials;
-	enum vdisk_factor factor;
+	struct vdisk_sealer sealer;
+	int64_t machine_error; /* what the TPM said last, where it failed */
 };
 int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes);
+/* What a slot is made of that all of KEYS open together, and words where DRAWS. */
+int64_t keys_factors(const struct keys *keys, bool draws, enum vdisk_factor factors[2]);
+/* What STATUS, of something that KEYS were used for, means. */
+int64_t keys_error(const struct keys *keys, int status);
 void keys_wipe(struct keys *keys);
 
 int64_t keys_slots(void *context, uint64_t badge, uint32_t index, const char *name, const void **info,

@@ -236,16 +236,20 @@ static int64_t serve_input(void *context, uint64_t badge, handle_t *source)
 	           : E_RIGHTS;
 }
 
+handle_t tpm_find(void)
+{
+	handle_t tpm = start_find(manager.info, "tpm", 0);
+	return tpm && tpm_present(tpm, manager.page, clock_ns() + SERVICE_NS) >= 0 ? tpm : 0;
+}
+
 static int64_t serve_tpm(void *context, uint64_t badge, handle_t *service)
 {
 	const struct subkernel *caller = subkernel_find(badge);
-	handle_t tpm = start_find(manager.info, "tpm", 0);
 	(void)context;
 	if (!caller || !(caller->flags & BLUEPRINT_TPM))
 		return E_RIGHTS;
-	int64_t copy = tpm ? tpm_present(tpm, manager.page, clock_ns() + SERVICE_NS) : E_NOT_FOUND;
-	if (copy >= 0)
-		copy = cap_copy(tpm, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
+	handle_t tpm = tpm_find();
+	int64_t copy = tpm ? cap_copy(tpm, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0) : E_NOT_FOUND;
 	if (copy < 0)
 		return copy;
 	*service = (handle_t)copy;

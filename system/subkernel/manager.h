@@ -78,6 +78,9 @@ struct subkernel *subkernel_descendant(uint64_t badge, uint64_t number);
 void subkernel_end(struct subkernel *subkernel, uint64_t status);
 void subkernel_forget(struct subkernel *subkernel);
 
+/* The TPM's service; 0 where the machine has none. */
+handle_t tpm_find(void);
+
 /* ---- start.c ---- */
 
 bool start_first(void);

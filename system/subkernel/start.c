@@ -80,6 +80,9 @@ static void fill_caps(struct spawn *spawn, const struct subkernel *child, const 
 	if (connection->channel) {
 		spawn_give(spawn, "serve", connection->channel,
 		           RIGHT_RECEIVE | RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0, 0);
+		/* Keys and anchors of vaults: for whose asker may use the TPM itself. */
+		if (child->parent->flags & BLUEPRINT_TPM && strcmp(child->profile, "vault") == 0)
+			spawn_give(spawn, "tpm", tpm_find(), RIGHT_CALL, 0, 0);
 		return;
 	}
 	fill_memory(spawn, connection);

@@ -128,13 +128,13 @@ int run_grow(const struct options *options)
 static int list_slots(struct holon_vault *request)
 {
 	static const char *const factors[] = {"",         "none needed", "passphrase", "recovery words",
-	                                      "key file", "secret file", "machine"};
+	                                      "key file", "secret file", "machine",    "the machine's TPM"};
 	struct vault_slot slot;
 	for (request->index = 0; holon_vault(HOLON_VAULT_SLOTS, request) == 0; request->index++) {
 		memcpy(&slot, request->result, sizeof(slot));
 		printf("slot %u: %s%s%s%s%s\n", slot.number,
-		       slot.factors[0] < 7 ? factors[slot.factors[0]] : "?", slot.factors[1] ? " and " : "",
-		       slot.factors[1] < 7 ? factors[slot.factors[1]] : "?", slot.label[0] ? ", " : "",
+		       slot.factors[0] < 8 ? factors[slot.factors[0]] : "?", slot.factors[1] ? " and " : "",
+		       slot.factors[1] < 8 ? factors[slot.factors[1]] : "?", slot.label[0] ? ", " : "",
 		       slot.label);
 	}
 	if (errno != ENOENT || !request->index)
@@ -145,17 +145,10 @@ static int list_slots(struct holon_vault *request)
 static void add_slot(struct holon_vault *request, enum holon_vault_operation operation,
                      const struct options *options)
 {
-	struct vault_credentials none = {0};
 	if (options->label)
 		put(request->path, sizeof(((struct vault_slot *)0)->label), options->label, "label");
-	if (options->words) {
-		memcpy(credentials, &none, sizeof(none));
-		request->credentials = (uint64_t)(uintptr_t)credentials;
-		request->credentials_bytes = sizeof(none);
-		request->flags = VAULT_WORDS;
-	} else {
-		take_credentials(request, options, true);
-	}
+	request->flags = options->words ? VAULT_WORDS : 0;
+	take_credentials(request, options, true);
 	int result = holon_vault(operation, request);
 	explicit_bzero(credentials, sizeof(credentials));
 	if (result < 0)

@@ -20,7 +20,8 @@ struct options {
 	const char *key_file, *size, *snapshot, *label, *nodes;
 	int passphrase_fd, words_fd;
 	long slot;
-	bool read_only, force, erase, yes, words, compress, alone, goes_on;
+	bool read_only, force, erase, yes, words, compress, alone, goes_on, machine, passphrase, anchor,
+	    unanchored;
 	char **arguments;
 	int count;
 	char **command; /* behind "--" */

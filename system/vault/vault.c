@@ -9,11 +9,15 @@
 #include "command.h"
 
 static const char usage[] =
-    "usage: vault create DEVICE [KEY] [--size S] [--compress] [--erase --yes]\n"
+    "usage: vault create DEVICE [KEY] [--size S] [--compress] [--anchor] [--erase --yes]\n"
     "                                             make an empty vault (200G, thin)\n"
-    "       vault open DEVICE [NAME] [KEY] [--read-only] [--snapshot S] [--alone]\n"
+    "       vault open DEVICE [NAME] [KEY] [--read-only] [--snapshot S] [--alone] [--anchor|--unanchored]\n"
     "                                             with the other legs of its mirror that there are, unless "
-    "--alone\n"
+    "--alone.\n"
+    "                                             --anchor: the machine's TPM refuses older states of it "
+    "from "
+    "now\n"
+    "                                             on; --unanchored: no more\n"
     "       vault close NAME [--force]            sync, wipe the keys, let the device go\n"
     "       vault ls                              block devices, and the vaults that are open\n"
     "       vault mount NAME[:PATH] DIR [--read-only]\n"
@@ -28,9 +32,9 @@ static const char usage[] =
     "       vault forget NAME SNAPSHOT [--yes]    delete a snapshot\n"
     "       vault scrub NAME                      read and authenticate every block\n"
     "       vault key NAME                        list what opens it\n"
-    "       vault key add NAME KEY|--words [--label L]     one more key; --words: draw recovery words and "
-    "print "
-    "them\n"
+    "       vault key add NAME KEY|--words [KEY] [--label L]     one more key; --words: draw recovery words "
+    "and\n"
+    "                                             print them\n"
     "       vault key change NAME --slot N KEY    add a key, then remove that slot\n"
     "       vault key remove NAME --slot N [--yes]\n"
     "       vault grow NAME --size S              more virtual space, also while it is in use\n"
@@ -44,10 +48,14 @@ static const char usage[] =
     "                                             copy it to one more device and keep both "
     "alike\n"
     "\n"
-    "DEVICE is a name that `vault ls` lists, or /dev/block/NAME. KEY: --key-file K, --passphrase-fd N, or\n"
-    "--words-fd N (recovery words); on a terminal a passphrase is asked for otherwise. NAME is the device's "
-    "unless\n"
-    "given. Exit status: 0 good, 1 repaired, 2 damaged or the device failed, 3 usage or it cannot be done.\n";
+    "DEVICE is a name that `vault ls` lists, or /dev/block/NAME. KEY: --key-file K, --passphrase-fd N,\n"
+    "--passphrase (asks for it on the terminal, as without any of these), --words-fd N (recovery words), "
+    "--machine\n"
+    "(the machine's TPM, while firmware, image and boot words are what they are now). A key that is made of "
+    "two "
+    "of\n"
+    "them needs both. NAME is the device's unless given. Exit status: 0 good, 1 repaired, 2 damaged or the "
+    "device failed, 3 usage or it cannot be done.\n";
 
 _Noreturn void fail(int status, const char *format, ...)
 {
@@ -77,6 +85,26 @@ _Noreturn void fail_errno(const char *what)
 		fail(WRONG, "%s: there is no vault on it ('vault create' makes one)", what);
 	case ENOTEMPTY:
 		fail(WRONG, "%s: it is not empty. What is on it would be lost: say --erase --yes to do it",
+		     what);
+	case ESTALE:
+		fail(WRONG,
+		     "%s: it is anchored, and older than this machine's TPM knows it, or the TPM does not "
+		     "know it: "
+		     "somebody put an old state back, or it comes from another machine. 'vault open' takes "
+		     "it as it "
+		     "is with --anchor or --unanchored",
+		     what);
+	case ENXIO:
+		fail(WRONG, "%s: there is no TPM that this sub-kernel may use", what);
+	case ENODATA:
+		fail(WRONG, "%s: the TPM was told of no image: there is nothing to seal a key to", what);
+	case EREMOTEIO:
+		fail(WRONG, "%s: the TPM does not do it: it has no room, or its owner has a password", what);
+	case ENOTRECOVERABLE:
+		fail(WRONG,
+		     "%s: the TPM keeps the key for another image, firmware or boot words, or another TPM "
+		     "has it: "
+		     "give another key",
 		     what);
 	case EPROTONOSUPPORT:
 		fail(WRONG, "%s: made by a version that this one does not know", what);
@@ -164,10 +192,11 @@ void take_credentials(struct holon_vault *request, const struct options *options
 		    (uint32_t)read_line(options->passphrase_fd, at, (size_t)(end - at) / 2);
 		if (!head.passphrase_bytes)
 			fail(WRONG, "file descriptor %d gives no passphrase", options->passphrase_fd);
-	} else if (!options->key_file && options->words_fd < 0) {
+	} else if (options->passphrase ||
+	           (!options->key_file && options->words_fd < 0 && !options->machine && !options->words)) {
 		char again[1024];
 		if (!isatty(STDIN_FILENO))
-			fail(WRONG, "give --key-file, --passphrase-fd or --words-fd");
+			fail(WRONG, "give --key-file, --passphrase-fd, --words-fd or --machine");
 		head.passphrase_bytes = (uint32_t)ask("Passphrase: ", at, sizeof(again));
 		if (!head.passphrase_bytes)
 			fail(WRONG, "no passphrase was given");
@@ -191,6 +220,7 @@ void take_credentials(struct holon_vault *request, const struct options *options
 		at += got;
 		close(fd);
 	}
+	head.flags = options->machine ? VAULT_CREDENTIAL_MACHINE : 0;
 	memcpy(credentials, &head, sizeof(head));
 	request->credentials = (uint64_t)(uintptr_t)credentials;
 	request->credentials_bytes = (uint64_t)(at - (char *)credentials);
@@ -235,6 +265,8 @@ static int run_create(const struct options *options)
 	}
 	if (options->compress)
 		request.flags |= VAULT_COMPRESS;
+	if (options->anchor || (options->machine && !options->unanchored))
+		request.flags |= VAULT_ANCHOR;
 	take_credentials(&request, options, true);
 	int result = holon_vault(HOLON_VAULT_CREATE, &request);
 	explicit_bzero(credentials, sizeof(credentials));
@@ -252,7 +284,8 @@ static int run_open(const struct options *options)
 	    options->count > 1 ? options->arguments[1] : short_name(options->arguments[0]), "name");
 	if (options->snapshot)
 		put(request.snapshot, sizeof(request.snapshot), options->snapshot, "snapshot");
-	request.flags = options->read_only ? VAULT_READ_ONLY : 0;
+	request.flags = (options->read_only ? VAULT_READ_ONLY : 0) | (options->anchor ? VAULT_ANCHOR : 0) |
+	                (options->unanchored ? VAULT_UNANCHORED : 0);
 	take_credentials(&request, options, false);
 	int result = holon_vault(HOLON_VAULT_OPEN, &request);
 	explicit_bzero(credentials, sizeof(credentials));
@@ -289,14 +322,14 @@ static int run_ls(const struct options *options)
 	while (holon_vault(HOLON_VAULT_LIST, &request) == 0) {
 		memcpy(&info, request.result, sizeof(info));
 		printf("vault   %s: %.1f MiB used of %.1f GiB, on the device %.1f of %.1f MiB, %u in "
-		       "use%s%s%s%s%s%s\n",
+		       "use%s%s%s%s%s%s%s\n",
 		       info.name, (double)info.used / (1 << 20), (double)info.size / (1 << 30),
 		       (double)info.device_used / (1 << 20), (double)info.device_bytes / (1 << 20),
 		       info.sessions, info.flags & VAULT_READ_ONLY ? ", read-only" : "",
 		       info.failed ? ", FAILED: the device is gone" : "",
 		       info.flags & VAULT_REKEYING ? ", NEW KEYS ARE UNDER WAY: vault rekey --continue" : "",
 		       info.flags & VAULT_BEHIND ? ", A LEG IS BEHIND: vault scrub" : "",
-		       info.legs > 1 ? ", mirrored" : "",
+		       info.legs > 1 ? ", mirrored" : "", info.flags & VAULT_ANCHOR ? ", anchored" : "",
 		       info.legs_failed && !info.failed ? ", A LEG HAS FAILED" : "");
 		request.index++;
 	}
@@ -358,7 +391,11 @@ static void parse(struct options *options, int count, char **words)
 		COMPRESS,
 		ALONE,
 		CONTINUE,
-		NODES
+		NODES,
+		MACHINE,
+		PASSPHRASE,
+		ANCHOR,
+		UNANCHORED
 	};
 	static const struct option known[] = {{"key-file", required_argument, 0, KEY_FILE},
 	                                      {"passphrase-fd", required_argument, 0, PASSPHRASE_FD},
@@ -377,6 +414,10 @@ static void parse(struct options *options, int count, char **words)
 	                                      {"alone", no_argument, 0, ALONE},
 	                                      {"continue", no_argument, 0, CONTINUE},
 	                                      {"files", required_argument, 0, NODES},
+	                                      {"machine", no_argument, 0, MACHINE},
+	                                      {"passphrase", no_argument, 0, PASSPHRASE},
+	                                      {"anchor", no_argument, 0, ANCHOR},
+	                                      {"unanchored", no_argument, 0, UNANCHORED},
 	                                      {0}};
 	int option;
 	*options = (struct options){.passphrase_fd = -1, .words_fd = -1, .slot = -1};
@@ -435,6 +476,18 @@ static void parse(struct options *options, int count, char **words)
 			break;
 		case NODES:
 			options->nodes = optarg;
+			break;
+		case MACHINE:
+			options->machine = true;
+			break;
+		case PASSPHRASE:
+			options->passphrase = true;
+			break;
+		case ANCHOR:
+			options->anchor = true;
+			break;
+		case UNANCHORED:
+			options->unanchored = true;
 			break;
 		case HELP:
 			fputs(usage, stdout);

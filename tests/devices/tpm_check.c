@@ -121,6 +121,16 @@ static int again(int count)
 	return send(GET_RANDOM, &code) == HEADER + 18 || send(GET_RANDOM, &code) == HEADER + 18 ? 0 : 1;
 }
 
+/* The machine is in another state from now on: PCR 12 is extended. */
+static int extend(void)
+{
+	uint32_t code;
+	ssize_t bytes = send("8002 00000000 00000182 0000000c 00000009 40000009 0000 00 0000 00000001 000b"
+	                     " 0000000000000000000000000000000000000000000000000000000000000001",
+	                     &code);
+	return bytes > 0 && !code ? 0 : 1;
+}
+
 int main(int count, char **arguments)
 {
 	file = open("/dev/tpm0", O_RDWR);
@@ -128,6 +138,8 @@ int main(int count, char **arguments)
 		printf("no TPM: %s\n", strerror(errno));
 		return 2;
 	}
+	if (count > 1 && strcmp(arguments[1], "extend") == 0)
+		return extend();
 	if (count > 1)
 		return again(atoi(arguments[1]));
 	test_numbers();

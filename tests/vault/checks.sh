@@ -16,6 +16,7 @@ run 'ls needs no service' 0 vault ls
 run 'no such device' 3 vault create nothing --key-file /key
 run 'a key file that is too short' 3 vault create $DEVICE --key-file /short
 run 'nothing to open on an empty device' 3 vault open $DEVICE v --key-file /key
+run 'a TPM where there is none' 3 vault create $DEVICE --machine
 run 'create' 0 vault create $DEVICE --key-file /key
 run 'create does not overwrite' 3 vault create $DEVICE --key-file /other
 run 'a wrong key' 3 vault open $DEVICE v --key-file /other
