@@ -38,9 +38,10 @@ void node_is_lost(struct vdisk_report *report, const char *where, const struct e
                   uint64_t last)
 {
 	report->damaged++;
-	report_finding(report, "%s: the map node at %llu is lost, and with it blocks %llu to %llu", where,
-	               (unsigned long long)(entry->place & PLACE_MASK), (unsigned long long)first,
-	               (unsigned long long)last);
+	char end[32];
+	snprintf(end, sizeof(end), last == UINT64_MAX ? "the end" : "%llu", (unsigned long long)last);
+	report_finding(report, "%s: the map node at %llu is lost, and with it blocks %llu to %s", where,
+	               (unsigned long long)(entry->place & PLACE_MASK), (unsigned long long)first, end);
 }
 
 bool place_is_sane(const struct vdisk *disk, uint64_t place)
@@ -263,8 +264,31 @@ static int run(struct vdisk *disk, bool data, bool all_legs, bool repair, struct
 	return status;
 }
 
+/* Header and superblock are there twice on every leg. Writing them anew is legs_begin()'s. */
+static void check_copies(struct vdisk *disk, bool mends, struct vdisk_report *report)
+{
+	for (unsigned leg = 0; leg < disk->leg_count; leg++)
+		for (unsigned copy = 0; copy < 4; copy++) {
+			bool header = copy < 2;
+			if (disk->legs[leg].failed || !disk->legs[leg].in_era ||
+			    (header ? header_copy_is_good(disk, leg, copy)
+			            : super_copy_is_good(disk, leg, copy - 2)))
+				continue;
+			report->copies++;
+			report_finding(report, "%s: copy %u of 2 was damaged on leg %u%s",
+			               header ? "header" : "superblock", copy % 2 + 1, leg + 1,
+			               mends ? " and is written anew" : "");
+		}
+}
+
 int vdisk_check(struct vdisk *disk, bool data, bool repair, struct vdisk_report *report)
 {
+	repair = repair && !disk->read_only;
+	check_copies(disk, repair, report);
+	if (repair && report->copies) {
+		TRY(legs_begin(disk));
+		report->repaired += report->copies;
+	}
 	if (repair)
 		TRY(begin_change(disk));
 	return run(disk, data, false, repair, report);
@@ -272,7 +296,9 @@ int vdisk_check(struct vdisk *disk, bool data, bool repair, struct vdisk_report 
 
 int vdisk_scrub(struct vdisk *disk, struct vdisk_report *report)
 {
+	check_copies(disk, !disk->read_only, report);
 	TRY(legs_begin(disk));
+	report->healed += disk->read_only ? 0 : report->copies;
 	TRY(run(disk, true, true, false, report));
 	legs_filled(disk);
 	return VDISK_OK;

@@ -323,6 +323,16 @@ static void read_leg(struct vdisk *disk, unsigned leg, struct candidate *best)
 		}
 }
 
+bool super_copy_is_good(struct vdisk *disk, unsigned leg, unsigned slot)
+{
+	struct super_sealed sealed;
+	struct super_disk super;
+	bool good = leg_read(disk, leg, SUPER_FIRST + slot, &sealed, 1) == VDISK_OK &&
+	            open_super(disk, &sealed, &super);
+	sodium_memzero(&super, sizeof(super));
+	return good;
+}
+
 static bool knows(const struct era *era, const uint8_t name[VDISK_ID_SIZE])
 {
 	for (unsigned i = 0; i < ERAS_MAX; i++)

@@ -279,6 +279,18 @@ static int read_newest(struct vdisk *disk, struct header_disk *newest)
 	return status;
 }
 
+bool header_copy_is_good(struct vdisk *disk, unsigned leg, unsigned copy)
+{
+	const struct vdisk_backend *backend = &disk->legs[leg].backend;
+	struct header_disk *found = malloc(sizeof(*found));
+	bool good =
+	    found &&
+	    backend->read(backend->context, (uint64_t)copy * HEADER_BYTES, found, HEADER_BYTES) >= 0 &&
+	    judge(found) == VDISK_OK;
+	free(found);
+	return good;
+}
+
 int header_welcomes(const struct vdisk *disk, const struct vdisk_backend *backend)
 {
 	struct header_disk *copy = malloc(sizeof(*copy));

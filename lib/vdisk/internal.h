@@ -324,6 +324,8 @@ int header_rekey(struct vdisk *disk, const enum vdisk_factor factors[2],
                  const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
                  const char *label, char *words);
 int header_rekeyed(struct vdisk *disk);
+/* Whether copy COPY, 0 or 1, of the header on LEG is one. */
+bool header_copy_is_good(struct vdisk *disk, unsigned leg, unsigned copy);
 /* Whether what is on a backend may become a leg: nothing, or this container. */
 int header_welcomes(const struct vdisk *disk, const struct vdisk_backend *backend);
 extern const char vdisk_magic[8];
@@ -402,6 +404,8 @@ void epoch_note_range(struct vdisk *disk, uint64_t first, uint64_t count);
 
 /* ---- checkpoint.c ---- */
 int checkpoint(struct vdisk *disk);
+/* Whether superblock SLOT, 0 or 1, of LEG opens. */
+bool super_copy_is_good(struct vdisk *disk, unsigned leg, unsigned slot);
 /* The beginning of a scrub: every leg gets header and superblocks anew, unless it is only read: one may be new, or was away. */
 int legs_begin(struct vdisk *disk);
 /* Its end: no leg is behind. */

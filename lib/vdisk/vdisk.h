@@ -287,7 +287,8 @@ struct vdisk_report {
 	uint64_t damaged;            /* on all legs: lost */
 	uint64_t healed;             /* on one leg, repaired from another */
 	uint64_t leaked, missing;    /* blocks whose count is too high, too low */
-	uint64_t repaired;           /* counts set right */
+	uint64_t repaired;           /* counts set right, and copies */
+	uint64_t copies;             /* of the header and the superblock: damaged, where another is good */
 	void *context;
 	void (*finding)(void *context, const char *text); /* each finding in words; may be NULL */
 	void (*progress)(void *context, uint64_t done, uint64_t total);

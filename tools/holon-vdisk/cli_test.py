@@ -176,6 +176,30 @@ def fuse(work, key):
     check("and ends in order", process.wait(timeout=60 * SCALE) == 0 and good("check", disk, "--key-file", key, "--data"))
 
 
+def copies(work, key):
+    """Header and superblock are there twice: a damaged copy is named, and written anew; and what is no container is said in JSON, too."""
+    disk = work / "copies"
+    good("create", disk, "--size", "1G", "--key-file", key)
+    named = mended = True
+    for block in range(6):
+        with open(disk, "r+b") as file:
+            file.seek(block * 4096 + 70)
+            file.write(b"changed")
+        done = run("check", disk, "--key-file", key, "--json")
+        named = named and done.returncode == 1 and json.loads(done.stdout)["copies"] == 1 and f"copy {block // 2 % 2 + 1 if block < 4 else block - 3} of 2" in done.stdout.decode()
+        mended = mended and run("check", disk, "--key-file", key, "--repair").returncode == 1 and good("check", disk, "--key-file", key)
+    check("a damaged copy of header or superblock is named: status 1", named, done.stdout)
+    check("and written anew by --repair", mended)
+    garbage = work / "garbage"
+    garbage.write_bytes(os.urandom(70000))
+    for command in (["check", garbage, "--key-file", key], ["info", garbage]):
+        done = run(*command, "--json")
+        check(f"{command[0]} --json of garbage", done.returncode == 2 and json.loads(done.stdout)["status"] == "damaged", done.stdout)
+    garbage.write_bytes(os.urandom(40))
+    done = run("info", disk, "--json", "--key-file", garbage)
+    check("info --json with a wrong key", done.returncode == 3 and json.loads(done.stdout)["status"] == "locked", done.stdout)
+
+
 def mirrors_and_streams(work, key):
     first, second = work / "first", work / "second"
     good("import", first, work / "key", "--key-file", key, "--size", "64M", "--format", "raw")
@@ -240,6 +264,7 @@ def main():
         images(work, key)
         nbd(work, key)
         fuse(work, key)
+        copies(work, key)
         mirrors_and_streams(work, key)
         rekey(work)
     finally:

@@ -317,6 +317,8 @@ static int run_info(const struct options *options)
 	unsigned count;
 	container_files(&container, options, ACCESS_READ);
 	int status = vdisk_probe(&container.legs[0], slots, 8, &count, id);
+	if (status < 0 && options->json)
+		puts("{\"format\": \"unknown\", \"status\": \"damaged\"}");
 	must(status, "reading", options->arguments[0]);
 	bool open_slot = false;
 	for (unsigned i = 0; i < count; i++)
@@ -337,8 +339,10 @@ static int run_info(const struct options *options)
 		                              .random = host_random,
 		                              .volume = options->volume,
 		                              .read_only = true};
-		must(vdisk_open(&container.disk, &config, &container.credentials), "opening",
-		     options->arguments[0]);
+		status = vdisk_open(&container.disk, &config, &container.credentials);
+		if (status < 0 && options->json)
+			printf(", \"status\": \"%s\"}\n", status == VDISK_KEY ? "locked" : "damaged");
+		must(status, "opening", options->arguments[0]);
 		vdisk_get_info(container.disk, &info);
 		const char *cipher =
 		    info.cipher == VDISK_CIPHER_AES_256_GCM ? "aes-256-gcm" : "xchacha20-poly1305";
@@ -396,16 +400,17 @@ static void check_progress(void *context, uint64_t done, uint64_t total)
 static int finish_report(const struct options *options, const struct vdisk_report *report, int status)
 {
 	bool damaged = status < 0 || report->damaged;
-	bool different = report->healed || report->leaked || report->missing || report->repaired;
+	bool different =
+	    report->healed || report->leaked || report->missing || report->repaired || report->copies;
 	progress_end();
 	if (options->json) {
 		printf("], \"nodes\": %llu, \"blocks\": %llu, \"damaged\": %llu, \"healed\": %llu, "
 		       "\"leaked\": %llu, "
-		       "\"missing\": %llu, \"repaired\": %llu, \"status\": \"%s\"}\n",
+		       "\"missing\": %llu, \"copies\": %llu, \"repaired\": %llu, \"status\": \"%s\"}\n",
 		       (unsigned long long)report->nodes, (unsigned long long)report->data_blocks,
 		       (unsigned long long)report->damaged, (unsigned long long)report->healed,
 		       (unsigned long long)report->leaked, (unsigned long long)report->missing,
-		       (unsigned long long)report->repaired,
+		       (unsigned long long)report->copies, (unsigned long long)report->repaired,
 		       damaged     ? "damaged"
 		       : different ? "different"
 		                   : "good");
@@ -434,7 +439,7 @@ static int run_check(const struct options *options)
 	                              .cache_bytes = 64u << 20,
 	                              .read_only = !options->repair};
 	int status = vdisk_open(&container.disk, &config, &container.credentials);
-	if (status == VDISK_KEY || status == VDISK_FORMAT || status == VDISK_VERSION)
+	if (status == VDISK_KEY || status == VDISK_VERSION)
 		fail_vdisk(status, "checking", options->arguments[0]);
 	if (options->json)
 		printf("{\"format\": \"vdisk\", \"findings\": [");

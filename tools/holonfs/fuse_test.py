@@ -406,6 +406,7 @@ def contract(work):
     file = work / "fs"
     check("mkfs", run("mkfs", file, "--size", "2G").returncode == 0)
     check("mkfs takes little room", file.stat().st_blocks * 512 <= 131072)
+    check("mkfs of a new file asks for no size", run("mkfs", work / "unsized").returncode == 0 and run("check", work / "unsized").returncode == 0)
     check("mkfs does not overwrite unasked", run("mkfs", file, "--size", "2G").returncode == 3 and run("mkfs", file, "--size", "2G", "--yes").returncode == 0)
     check("check", sound(file))
     (work / "junk").write_bytes(os.urandom(200000))

@@ -19,8 +19,10 @@
 static const char usage[] =
     "holonfs: a file system that is copied on write, checksummed and consistent after every crash.\n\n"
     "  mkfs FILE [--size S] [--label L] [--compress] [KEY]\n"
-    "                                                make one: on a new file, a device, or (with KEY) in a "
-    "vdisk that exists;\n"
+    "                                                make one: on a new file (200G unless S is said; it "
+    "takes "
+    "what is in it),\n"
+    "                                                a device, or (with KEY) in a vdisk that exists;\n"
     "                                                --compress: all files, else those of directories with "
     "chattr +c\n"
     "  mount FILE DIR [-f] [-o OPTIONS] [KEY]        mount it by FUSE; -f: stay in the foreground\n"
@@ -48,6 +50,8 @@ _Noreturn void fail(int status, const char *format, ...)
 	fputc('\n', stderr);
 	exit(status);
 }
+
+#define SIZE_DEFAULT (UINT64_C(200) << 30) /* of a file that is new: thin */
 
 static uint64_t parse_size(const char *text)
 {
@@ -240,14 +244,10 @@ static int run_mkfs(const struct options *options)
 			     "%s is not empty: everything in it would be lost. Say --yes to do it.",
 			     options->arguments[0]);
 	} else {
-		if (!opened.exists && !size)
-			fail(EXIT_WRONG,
-			     "%s is empty or new: say how large the file system may grow with --size",
-			     options->arguments[0]);
 		refuse_used(&opened, options);
 		uint64_t most = opened.exists ? usable(opened.bytes) : UINT64_MAX;
 		if (!size)
-			size = most;
+			size = opened.exists ? most : SIZE_DEFAULT;
 		if (opened.leg.limit && size > most)
 			fail(EXIT_WRONG, "%s: has room for %llu bytes", options->arguments[0],
 			     (unsigned long long)most);
@@ -406,9 +406,9 @@ static int run_check(const struct options *options)
 			                                     : strerror(-status));
 	}
 	bool damaged = status < 0 || below.damaged || report.damaged;
-	bool different = below.leaked || below.missing || report.different || report.repaired;
+	bool different = below.leaked || below.missing || below.copies || report.different || report.repaired;
 	unsigned long long all_damaged = report.damaged + below.damaged;
-	unsigned long long all_different = report.different + below.leaked + below.missing;
+	unsigned long long all_different = report.different + below.leaked + below.missing + below.copies;
 	unsigned long long all_repaired = report.repaired + below.repaired;
 	const char *verdict = damaged ? "damaged" : different ? "different" : "good";
 	if (options->json)
