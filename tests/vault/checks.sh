@@ -64,6 +64,13 @@ echo x 2>/dev/null >/mnt/b; say 'read-only' $((! $?)) 'it was written'
 run 'two read-only sessions' 0 vault mount v /mnt2 --read-only
 umount /mnt2; umount /mnt
 
+# ---- One file at random against a model ----
+vault mount v /mnt
+run 'a file at random' 0 /exercise /mnt/exercise 1 400
+cp /mnt/exercise /exercised; umount /mnt; vault mount v /mnt
+cmp /exercised /mnt/exercise; say 'it is the same when it is mounted again' $?
+rm /mnt/exercise /exercised; umount /mnt
+
 # ---- Extended attributes, in a plain mount and on a file of the image ----
 vault mount v /mnt; : >/mnt/attributes
 run 'attributes are set' 0 /attributes set /mnt/attributes

@@ -1,5 +1,5 @@
 # Vaults inside Holon, on disks of QEMU's.
-VAULT_PROGRAMS := $(addprefix build/tests/vault/,attributes durable)
+VAULT_PROGRAMS := $(addprefix build/tests/vault/,attributes durable exercise)
 $(VAULT_PROGRAMS): build/tests/vault/%: tests/vault/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"

@@ -384,6 +384,20 @@ def killed_git(work, file):
     return mount.unmount() == 0 and whole and head in heads[3:] and sound(file)
 
 
+def exercised(work, file):
+    """One file at random against a model: on the host's own file system first, then by FUSE, with the kernel's cache and without."""
+    seeds = range(1, 101 if SOAK else 3)
+
+    def all_run(directory):
+        return all(subprocess.run([ROOT / "build/tests/vault/exercise", directory / f"exercise{seed}", str(seed), "2000"]).returncode == 0 for seed in seeds)
+    check("control: a file at random on the host's file system", all_run(make(work / "plain")))
+    for options in ((), ("-o", "writeback")):
+        mount = Mount(file, work / "m", *options)
+        check(f"a file at random {' '.join(options)}", all_run(work / "m"))
+        mount.unmount()
+        check("and the check finds nothing", sound(file, "--data"))
+
+
 def built_program(work, top):
     """A C program is built in the file system and on the host: the same objects come out."""
     source = top / "build"
@@ -452,6 +466,7 @@ def main():
         check("and brought back", (work / "m/contents").exists())
         mount.unmount()
         permissions(work, file)
+        attempt("a file at random", lambda: exercised(work, file))
         attempt("fsynced lines survive kill -9", lambda: killed_writer(work, file, 30 if SOAK else 3))
         attempt("sqlite survives kill -9", lambda: killed_sqlite(work, file))
         attempt("git survives kill -9", lambda: killed_git(work, file))
