@@ -9,7 +9,7 @@
 #include "vault.h"
 
 #define COMMAND_NS  30000000000ull /* making the storage key takes the longest: seconds, where a TPM is slow */
-#define INDEX_FIRST 0x01900000u /* and the 2^20 above it, of those that are the owner's */
+#define INDEX_FIRST 0x01900000u    /* and the 2^20 above it, of those that are the owner's */
 #define INDEX_MASK  0xfffffu
 #define MARK_BYTES  16u
 
@@ -101,8 +101,8 @@ static uint32_t index_of_disk(const struct vdisk *disk)
 	return index_of(info.id);
 }
 
-static int find(void *context, const uint8_t id[VDISK_ID_SIZE], const uint8_t key[VDISK_KEY_SIZE], bool anchored,
-                struct vdisk_mark *mark)
+static int find(void *context, const uint8_t id[VDISK_ID_SIZE], const uint8_t key[VDISK_KEY_SIZE],
+                bool anchored, struct vdisk_mark *mark)
 {
 	uint8_t note[MARK_BYTES];
 	(void)context;
@@ -122,9 +122,8 @@ static enum tpm_status note(const struct vdisk *disk, bool make)
 	store_be64(bytes, mark.state);
 	store_be64(bytes + 8, mark.slots);
 	vdisk_anchor_key(disk, key);
-	enum tpm_status status = make
-	                             ? tpm_note_make(&tpm, index_of_disk(disk), key, bytes, sizeof(bytes))
-	                             : tpm_note_write(&tpm, index_of_disk(disk), key, bytes, sizeof(bytes));
+	enum tpm_status status = make ? tpm_note_make(&tpm, index_of_disk(disk), key, bytes, sizeof(bytes))
+	                              : tpm_note_write(&tpm, index_of_disk(disk), key, bytes, sizeof(bytes));
 	explicit_bzero(key, sizeof(key));
 	return status;
 }
@@ -145,7 +144,8 @@ int64_t anchor_end(struct vdisk *disk)
 	uint8_t bytes[MARK_BYTES];
 	vdisk_anchor_key(disk, key);
 	/* Another vault's note may be at the index. */
-	if (machine_present() && tpm_note_read(&tpm, index_of_disk(disk), key, bytes, sizeof(bytes)) == TPM_OK)
+	if (machine_present() &&
+	    tpm_note_read(&tpm, index_of_disk(disk), key, bytes, sizeof(bytes)) == TPM_OK)
 		(void)tpm_note_remove(&tpm, index_of_disk(disk));
 	explicit_bzero(key, sizeof(key));
 	return vdisk_is_anchored(disk) ? vault_error(vdisk_set_anchored(disk, false)) : E_OK;

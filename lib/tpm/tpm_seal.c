@@ -4,7 +4,13 @@
 #include <string.h>
 #include "crypto/util.h"
 
-enum { NO_SESSIONS = 0x8001, SESSIONS = 0x8002, OWNER = 0x40000001, NULL_HANDLE = 0x40000007, PASSWORD = 0x40000009 };
+enum {
+	NO_SESSIONS = 0x8001,
+	SESSIONS = 0x8002,
+	OWNER = 0x40000001,
+	NULL_HANDLE = 0x40000007,
+	PASSWORD = 0x40000009
+};
 enum {
 	NV_UNDEFINE = 0x122,
 	NV_DEFINE = 0x12a,
@@ -20,7 +26,15 @@ enum {
 	POLICY_PCR = 0x17f,
 	POLICY_GET_DIGEST = 0x189
 };
-enum { ALG_KEYEDHASH = 0x8, ALG_SHA256 = 0xb, ALG_NULL = 0x10, ALG_ECC = 0x23, ALG_AES = 0x6, ALG_CFB = 0x43, CURVE_P256 = 3 };
+enum {
+	ALG_KEYEDHASH = 0x8,
+	ALG_SHA256 = 0xb,
+	ALG_NULL = 0x10,
+	ALG_ECC = 0x23,
+	ALG_AES = 0x6,
+	ALG_CFB = 0x43,
+	CURVE_P256 = 3
+};
 enum { SESSION_POLICY = 1, SESSION_TRIAL = 3 };
 /* TPMA_OBJECT: a storage key; and a sealed object, which its policy alone opens. */
 enum {
@@ -32,7 +46,8 @@ enum {
 	NO_LOCKOUT = 1 << 10,
 	RESTRICTED = 1 << 16,
 	DECRYPT = 1 << 17,
-	PARENT_ATTRIBUTES = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | USER_WITH_AUTH | RESTRICTED | DECRYPT,
+	PARENT_ATTRIBUTES =
+	    FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | USER_WITH_AUTH | RESTRICTED | DECRYPT,
 	SEALED_ATTRIBUTES = FIXED_TPM | FIXED_PARENT | ADMIN_WITH_POLICY | NO_LOCKOUT
 };
 /* TPMA_NV: read and written by its own authorization, no dictionary lockout. */
@@ -135,10 +150,10 @@ static enum tpm_status status_of(uint32_t code)
 	switch (code) {
 	case 0x8b: /* HANDLE: no such index */
 		return TPM_MISSING;
-	case 0x8e: /* AUTH_FAIL */
-	case 0x9d: /* POLICY_FAIL */
-	case 0x9f: /* INTEGRITY: another TPM's, or changed */
-	case 0xa2: /* BAD_AUTH */
+	case 0x8e:  /* AUTH_FAIL */
+	case 0x9d:  /* POLICY_FAIL */
+	case 0x9f:  /* INTEGRITY: another TPM's, or changed */
+	case 0xa2:  /* BAD_AUTH */
 	case 0x128: /* PCR_CHANGED */
 	case 0x12f: /* AUTH_UNAVAILABLE */
 	case 0x149: /* NV_AUTHORIZATION */
@@ -320,8 +335,7 @@ static enum tpm_status create(struct tpm *tpm, uint32_t parent, const uint8_t po
 		return status;
 	const uint8_t *private = get_sized(&reader, TPM_SEALED_MAX, &private_size);
 	const uint8_t *public = get_sized(&reader, TPM_SEALED_MAX, &public_size);
-	if (!private_size || !public_size ||
-	    SEALED_HEAD + 4 + private_size + public_size > TPM_SEALED_MAX)
+	if (!private_size || !public_size || SEALED_HEAD + 4 + private_size + public_size > TPM_SEALED_MAX)
 		return TPM_FAILED;
 	store_be32(sealed, (uint32_t)VERSION << 24 | TPM_STATE_PCRS);
 	sealed[4] = (uint8_t)(private_size >> 8);
@@ -384,8 +398,8 @@ static enum tpm_status unseal_under(struct tpm *tpm, uint32_t parent, const uint
 	return status;
 }
 
-enum tpm_status tpm_seal(struct tpm *tpm, const uint8_t secret[TPM_SECRET_SIZE], uint8_t sealed[TPM_SEALED_MAX],
-                         size_t *bytes)
+enum tpm_status tpm_seal(struct tpm *tpm, const uint8_t secret[TPM_SECRET_SIZE],
+                         uint8_t sealed[TPM_SEALED_MAX], size_t *bytes)
 {
 	uint8_t again[TPM_SECRET_SIZE] = {0};
 	uint8_t policy[DIGEST];

@@ -45,8 +45,8 @@ struct tpm {
 };
 
 /* SECRET for the state of now, into SEALED: *BYTES of it. What was sealed is unsealed once, to see that it can be. */
-enum tpm_status tpm_seal(struct tpm *tpm, const uint8_t secret[TPM_SECRET_SIZE], uint8_t sealed[TPM_SEALED_MAX],
-                         size_t *bytes);
+enum tpm_status tpm_seal(struct tpm *tpm, const uint8_t secret[TPM_SECRET_SIZE],
+                         uint8_t sealed[TPM_SEALED_MAX], size_t *bytes);
 enum tpm_status tpm_unseal(struct tpm *tpm, const uint8_t *sealed, size_t bytes,
                            uint8_t secret[TPM_SECRET_SIZE]);
 

@@ -108,8 +108,8 @@ static void test_seal(struct emulated *emulated, uint8_t *sealed, size_t *bytes)
 	measure(emulated, 8);
 	measure(emulated, TPM_IMAGE_PCR);
 	check("a secret is sealed", tpm_seal(&tpm, secret, sealed, bytes) == TPM_OK);
-	check("and comes back", tpm_unseal(&tpm, sealed, *bytes, found) == TPM_OK &&
-	                            memcmp(found, secret, sizeof(found)) == 0);
+	check("and comes back",
+	      tpm_unseal(&tpm, sealed, *bytes, found) == TPM_OK && memcmp(found, secret, sizeof(found)) == 0);
 	bool good = true;
 	for (unsigned i = 0; good && i < 12; i++)
 		good = tpm_unseal(&tpm, sealed, *bytes, found) == TPM_OK;
@@ -137,19 +137,19 @@ static void test_notes(struct emulated *emulated)
 	static const uint8_t other[TPM_KEY_SIZE] = {1, 2, 4};
 	char found[16] = "";
 	tpm.context = emulated;
-	check("there is no note yet",
-	      tpm_note_read(&tpm, NOTE, key, found, sizeof(found)) == TPM_MISSING &&
-	          tpm_note_write(&tpm, NOTE, key, "one", 4) == TPM_MISSING &&
-	          tpm_note_remove(&tpm, NOTE) == TPM_MISSING);
+	check("there is no note yet", tpm_note_read(&tpm, NOTE, key, found, sizeof(found)) == TPM_MISSING &&
+	                                  tpm_note_write(&tpm, NOTE, key, "one", 4) == TPM_MISSING &&
+	                                  tpm_note_remove(&tpm, NOTE) == TPM_MISSING);
 	check("one is made and read", tpm_note_make(&tpm, NOTE, key, "the first state", 16) == TPM_OK &&
 	                                  tpm_note_read(&tpm, NOTE, key, found, 16) == TPM_OK &&
 	                                  strcmp(found, "the first state") == 0);
 	check("with another key it is neither read nor written",
 	      tpm_note_read(&tpm, NOTE, other, found, 16) == TPM_REFUSED &&
 	          tpm_note_write(&tpm, NOTE, other, "the forged one!", 16) == TPM_REFUSED);
-	check("with its own it is written", tpm_note_write(&tpm, NOTE, key, "another state !", 16) == TPM_OK &&
-	                                        tpm_note_read(&tpm, NOTE, key, found, 16) == TPM_OK &&
-	                                        strcmp(found, "another state !") == 0);
+	check("with its own it is written",
+	      tpm_note_write(&tpm, NOTE, key, "another state !", 16) == TPM_OK &&
+	          tpm_note_read(&tpm, NOTE, key, found, 16) == TPM_OK &&
+	          strcmp(found, "another state !") == 0);
 	check("one that is made again by who has not the key is another",
 	      tpm_note_make(&tpm, NOTE, other, "the first state", 16) == TPM_OK &&
 	          tpm_note_read(&tpm, NOTE, key, found, 16) == TPM_REFUSED);
@@ -194,7 +194,8 @@ int main(void)
 		measure(&emulated, 8);
 		measure(&emulated, TPM_IMAGE_PCR);
 		measure(&emulated, TPM_IMAGE_PCR);
-		check("with another image it does not", tpm_unseal(&tpm, sealed, bytes, found) == TPM_REFUSED);
+		check("with another image it does not",
+		      tpm_unseal(&tpm, sealed, bytes, found) == TPM_REFUSED);
 		stop(&emulated);
 	}
 	check("a TPM that is gone is an error", tpm_unseal(&tpm, sealed, bytes, found) == TPM_FAILED);
