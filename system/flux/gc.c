@@ -18,9 +18,6 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define OUTRUN_BYTES                                                                                         \
-	(16u                                                                                                 \
-	 << 20) /* a step grows when so much was made, or a quarter of the heap, while a collection did not end */
 #define OBJECT_WORK   4  /* what looking at an object costs, in references to young ones */
 #define VALUES_PLAIN  16 /* so many values that are no references count as one */
 #define OLD_WORK      7  /* and what a reference to an old one costs more: it is seldom in the caches */
@@ -32,6 +29,8 @@
 #define OBJECTS_AHEAD 16
 #define STRESS_WORK   64          /* in the test mode, every other step */
 #define LEAST_GROWTH  (16u << 20) /* of a heap during a cycle */
+/* A step grows when so much was made, or a quarter of the heap, while a collection did not end. */
+#define OUTRUN_BYTES (16u << 20)
 
 static uint64_t now_ns(clockid_t clock)
 {

@@ -78,8 +78,8 @@ struct heap {
 	size_t opened_at;     /* bytes made before it began */
 	ptrdiff_t granted;    /* work of its last step */
 	uint64_t minor_steps; /* of all minor collections */
-	size_t remembered_due,
-	    minors_due;   /* with so many to look at, the next step of a minor collection is due */
+	/* With so many to look at, the next step of a minor collection is due. */
+	size_t remembered_due, minors_due;
 	size_t survivors; /* objects that a minor collection reached */
 	size_t live;      /* bytes in use, estimated */
 	size_t blocks;

@@ -57,8 +57,8 @@ struct scheduler {
 	unsigned depth;
 	struct message *messages;
 	uint32_t message_count, message_capacity;
-	uint32_t marked,
-	    marked_cycle; /* so many of them, the first, are marked in that cycle of the collector */
+	/* So many of them, the first, are marked in that cycle of the collector. */
+	uint32_t marked, marked_cycle;
 	uint64_t next_order;
 	uint32_t next_number;
 	int64_t limit_ns; /* of logical time; 0: the default */

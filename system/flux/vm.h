@@ -32,8 +32,7 @@ struct frame {
 	struct proto *proto;
 	struct function *function; /* NULL for a plain function */
 	uint32_t base;
-	uint32_t
-	    seen; /* the collector's cycle in which its registers were marked; 0: since it began, not yet */
+	uint32_t seen; /* the collector's cycle in which its registers were marked; 0: not yet */
 };
 
 struct handler {
