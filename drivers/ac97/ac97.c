@@ -25,6 +25,10 @@ enum {
 	MIXER_BYTES = 0x80
 };
 #define VOLUME_PCM_0DB 0x0808u /* AC97 5.7.3: 0 is 12 dB more */
+/* QEMU's card takes all volumes for parts of what there is: 0 plays all, and captures nothing. */
+#define SUBSYSTEM      0x2cu /* in its configuration space */
+#define SUBSYSTEM_QEMU 0x11001af4u
+#define GAIN_QEMU_ALL  0x0f0fu
 #define VOLUME_MASTER  0x0000u
 #define RECORD_LINE    0x0404u
 #define POWER_ANALOGUE 0x000eu /* DAC, mixer and reference are ready: ADC is bit 0 */
@@ -132,6 +136,8 @@ static uint32_t place(enum sound_direction direction)
 
 static void card_init(void)
 {
+	const bool is_qemu = driver_config(&ac97.driver, SUBSYSTEM) == SUBSYSTEM_QEMU;
+
 	out(ac97.master, GLOB_CNT, 4, 0); /* a cold reset: ICH 3.3 */
 	driver_pause(&ac97.driver, 1000);
 	out(ac97.master, GLOB_CNT, 4, CNT_COLD_NOT);
@@ -150,9 +156,9 @@ static void card_init(void)
 		driver_pause(&ac97.driver, 5000);
 	out(ac97.mixer, MASTER_VOLUME, 2, VOLUME_MASTER);
 	out(ac97.mixer, HEADPHONE_VOLUME, 2, VOLUME_MASTER);
-	out(ac97.mixer, PCM_VOLUME, 2, VOLUME_PCM_0DB);
+	out(ac97.mixer, PCM_VOLUME, 2, is_qemu ? 0 : VOLUME_PCM_0DB);
 	out(ac97.mixer, RECORD_SELECT, 2, RECORD_LINE);
-	out(ac97.mixer, RECORD_GAIN, 2, 0);
+	out(ac97.mixer, RECORD_GAIN, 2, is_qemu ? GAIN_QEMU_ALL : 0);
 	if (in(ac97.mixer, EXTENDED_ID, 2) & EXTENDED_VRA) { /* else 48 kHz is all it has */
 		out(ac97.mixer, EXTENDED_CONTROL, 2, EXTENDED_VRA);
 		out(ac97.mixer, FRONT_RATE, 2, SOUND_RATE);

@@ -148,6 +148,7 @@ def write_page(units):
 
 def with_modern(work):
     options = ["--machine", "q35", "--net", "user", "--qemu=-device", "--qemu=virtio-rng-pci"]
+    options += ["--qemu=-device", "--qemu=intel-hda"]
     for kind in ("nvme", "ahci", "virtio"):
         path = pathlib.Path(work, kind)
         with open(path, "wb") as file:
@@ -160,7 +161,7 @@ def with_old(work):
     options = ["--machine", "pc"]
     for device in ("qemu-xhci", "e1000e,netdev=one", "rtl8139,netdev=two"):
         options += ["--qemu=-device", f"--qemu={device}"]
-    return options + ["--qemu=-netdev", "--qemu=user,id=one", "--qemu=-netdev", "--qemu=user,id=two"]
+    return options + ["--qemu=-netdev", "--qemu=user,id=one", "--qemu=-netdev", "--qemu=user,id=two", "--qemu=-device", "--qemu=AC97"]
 
 
 def with_two_disks(work):
@@ -182,10 +183,10 @@ def main():
     units, text = attacked("services", len(services), lambda work: [], ["true"])
     judge(units, services, text)
     check_manifest(units)
-    modern = ["virtio-blk", "virtio-net", "virtio-rng", "nvme", "ahci", "holon"]
+    modern = ["virtio-blk", "virtio-net", "virtio-rng", "nvme", "ahci", "hda", "holon"]
     more, text = attacked("drivers", len(modern), with_modern, ["true"])
     judge(more, modern, text)
-    old = ["ide", "e1000", "rtl8139", "xhci"]
+    old = ["ide", "e1000", "rtl8139", "ac97", "xhci"]
     olds, text = attacked("drivers", len(old) + 1, with_old, ["true"])
     judge(olds, old, text)
     late = {}
