@@ -14,12 +14,10 @@ static void check(const char *name, bool right)
 
 /* A codec as a table: answers to GET_PARAMETER, connections, the pins' configuration; and what was set. */
 struct node {
-	uint8_t number;
 	uint32_t nodes, type, caps, pcm, pin, in, out, config;
-	uint8_t length, connections[8];
+	uint32_t format, stream, select, power, control, eapd, amp_out, amp_in[16]; /* set */
+	uint8_t number, length, connections[8];
 	bool wide;
-	/* set: */
-	uint32_t format, stream, select, power, control, eapd, amp_in[16], amp_out;
 };
 
 struct fake {

@@ -152,8 +152,8 @@ static void resampled(void)
 	for (unsigned i = 0; i < sizeof(rates) / sizeof(*rates); i++)
 		for (unsigned capture = 0; capture < 2; capture++) {
 			uint32_t in = capture ? 48000 : rates[i], out = capture ? rates[i] : 48000;
-			for (double at = 0.05; at < 0.81; at += 0.15) {
-				double far = through(in, out, at, &level);
+			for (unsigned part = 5; part <= 80; part += 15) {
+				double far = through(in, out, part / 100.0, &level);
 				worst = fmin(worst, far);
 				slope = fmax(slope, fabs(level));
 			}
