@@ -15,6 +15,7 @@ int run_with(const char *file, struct run_options *options)
 	struct vm *vm = run_prepare(source, options, stdout);
 	if (!vm)
 		return 1;
+	vm->heap.parts = true;
 	int status = 2;
 	bool as_it_comes = options->live && options->input_path && !strcmp(options->input_path, "-");
 	if (as_it_comes)

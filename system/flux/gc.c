@@ -561,8 +561,10 @@ static uint64_t microseconds(struct timeval from, struct timeval to)
 static void note_longest(struct heap *heap, uint64_t cpu, const struct rusage *before)
 {
 	struct rusage after;
-	getrusage(RUSAGE_THREAD, &after);
 	heap->longest_cpu_ns = cpu;
+	if (!heap->parts)
+		return;
+	getrusage(RUSAGE_THREAD, &after);
 	heap->longest_user_us = microseconds(before->ru_utime, after.ru_utime);
 	heap->longest_system_us = microseconds(before->ru_stime, after.ru_stime);
 	heap->longest_faults =
@@ -572,8 +574,9 @@ static void note_longest(struct heap *heap, uint64_t cpu, const struct rusage *b
 void gc_collect(struct vm *vm)
 {
 	struct heap *heap = &vm->heap;
-	struct rusage before;
-	getrusage(RUSAGE_THREAD, &before);
+	struct rusage before = {0};
+	if (heap->parts)
+		getrusage(RUSAGE_THREAD, &before);
 	uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	ptrdiff_t minor_work = MINOR_WORK, slice = SLICE_WORK, used = 0;
 	bool due = heap->minor_open || heap->stress || heap->remembered_count >= heap->remembered_due ||

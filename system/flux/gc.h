@@ -110,6 +110,7 @@ struct heap {
 	uint64_t minor_collections, major_collections;
 	uint64_t longest_pause_ns, total_pause_ns;
 	uint64_t longest_cpu_ns; /* of processor time: what other programs take meanwhile is not in it */
+	bool parts; /* whether these are asked for, which takes a system call more a collection: */
 	uint64_t longest_user_us, longest_system_us, longest_faults; /* of that pause: what it was made of */
 	uint64_t most_work;             /* references looked at and cells swept in one pause */
 	uint64_t pauses[PAUSE_CLASSES]; /* how many took under 2^i / 8 ms */
