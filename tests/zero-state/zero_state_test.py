@@ -41,9 +41,10 @@ class Machine:
         for path in (self.monitor_path, self.gdb_path):
             pathlib.Path(path).unlink(missing_ok=True)
         self.log_path = os.path.join(work, "log")
-        line = [RUN, "--mem", str(MEMORY_MIB), "--timeout", "200", "--log", self.log_path, "--qemu=-qmp",
+        # Without a script it is the release, which takes no command.
+        line = [RUN, *([] if script else ["--release"]), "--mem", str(MEMORY_MIB), "--timeout", "200", "--log", self.log_path, "--qemu=-qmp",
                 f"--qemu=unix:{self.monitor_path},server=on,wait=off", "--qemu=-gdb", f"--qemu=unix:{self.gdb_path},server=on,wait=off",
-                "--qemu=-no-shutdown", *extra, "--", "sh", "-c", script]
+                "--qemu=-no-shutdown", *extra, *(["--", "sh", "-c", script] if script else [])]
         self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.monitor = None
 
@@ -157,17 +158,38 @@ def test_death_and_off(work):
         report(not any(counts), "after power-off neither secret, command line nor image are in memory", f"found {counts}")
 
 
-def test_panic(work):
+def clock_address():
+    """Of a function that the kernel comes to at once."""
     symbols = subprocess.run(["llvm-nm", ROOT / "build/x86_64/kernel/kernel.elf"], capture_output=True, text=True, check=True).stdout
-    address = int(re.search(r"^([0-9a-f]+) \w arch_clock_ns$", symbols, re.M).group(1), 16)
+    return int(re.search(r"^([0-9a-f]+) \w arch_clock_ns$", symbols, re.M).group(1), 16)
+
+
+def addresses(log):
+    """What looks like an address of the kernel's or a register behind the panic's first line."""
+    return re.findall(r"[0-9a-f]{12,}", log.partition("in the kernel: ")[2])
+
+
+def test_panic(work):
     with running(work, f"{make('panic')}; echo planted; while :; do sleep 1; done") as machine:
         machine.wait_for("planted")
         count, = machine.finds(secret("panic"))
         report(count > 0, "control: a secret is found before the panic")
-        machine.overwrite(address, b"\x0f\x0b")
+        machine.overwrite(clock_address(), b"\x0f\x0b")
         machine.wait_log("memory is wiped", 60)
         counts = machine.finds(secret("panic"), b"echo panic | sha256sum")
         report(not any(counts), "after a panic a secret is nowhere", f"found {counts}")
+        log = machine.log()
+        report(len(addresses(log)) > 15 and "arch_clock_ns+0x0" in log, "control: a development image's panic shows registers and addresses", log[-600:])
+
+
+def test_release_panic(work):
+    with running(work, None, ["--mem", "512"]) as machine:
+        machine.wait_log("processors: ", 100)
+        machine.overwrite(clock_address(), b"\x0f\x0b")
+        machine.wait_log("memory is wiped", 60)
+        log = machine.log()
+        report("#UD in the kernel" in log and "arch_clock_ns+0x0" in log and not addresses(log),
+               "a release's panic names functions and shows neither address nor register", log[-600:])
 
 
 def test_never_used(work):
@@ -203,7 +225,7 @@ def test_disks(work):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="holon-zero-state-") as work:
-        for test in (test_death_and_off, test_panic, test_never_used, test_disks):
+        for test in (test_death_and_off, test_panic, test_release_panic, test_never_used, test_disks):
             try:
                 test(work)
             except (RuntimeError, OSError) as error:

@@ -33,6 +33,7 @@ void boot_main(uint64_t handoff_physical)
 	cpu->self = cpu;
 	msr_write(MSR_GS_BASE, (uint64_t)cpu);
 	machine = handoff->machine;
+	log_addresses = handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT;
 	kernel_root = handoff->root;
 	if (handoff->magic != HANDOFF_MAGIC || handoff->version != HANDOFF_VERSION ||
 	    handoff->size != sizeof *handoff)

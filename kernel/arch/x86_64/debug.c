@@ -13,6 +13,8 @@ extern const struct {
 extern const char ksyms_names[];
 extern uint8_t kernel_start[], kernel_text_end[];
 
+bool log_addresses;
+
 void arch_panic_begin(void)
 {
 	apic_stop_others();
@@ -30,11 +32,11 @@ static void print_place(uint64_t address)
 		else
 			high = middle;
 	}
+	if (log_addresses)
+		log_print("  %016lx", address);
 	if (ksyms_count)
-		log_print("  %016lx %s+0x%x\n", address, ksyms_names + ksyms[low].name,
-		          offset - ksyms[low].offset);
-	else
-		log_print("  %016lx\n", address);
+		log_print(" %s+0x%x", ksyms_names + ksyms[low].name, offset - ksyms[low].offset);
+	log_print("\n");
 }
 
 static bool in_text(uint64_t address)

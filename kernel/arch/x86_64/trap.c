@@ -44,6 +44,16 @@ void trap_user(struct thread *thread)
 		kernel_exception(thread, vector, thread->registers.error);
 }
 
+static void print_registers(const struct arch_registers *r)
+{
+	log_print("address %lx cr3 %lx\n", cr2_read(), cr3_read());
+	log_print("rip %016lx rsp %016lx flags %lx cs %lx\n", r->rip, r->rsp, r->rflags, r->cs);
+	log_print("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
+	log_print("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
+	log_print("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
+	log_print("r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
+}
+
 static _Noreturn void trap_fatal(const struct arch_registers *r)
 {
 	char name[4] = "IRQ";
@@ -51,13 +61,9 @@ static _Noreturn void trap_fatal(const struct arch_registers *r)
 	if (r->vector * 4 < sizeof exception_names)
 		memcpy(name, exception_names + r->vector * 4, 3);
 	arch_panic_begin();
-	log_print("\n%s in the kernel: error %lx address %lx cr3 %lx\n", name, r->error, cr2_read(),
-	          cr3_read());
-	log_print("rip %016lx rsp %016lx flags %lx cs %lx\n", r->rip, r->rsp, r->rflags, r->cs);
-	log_print("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
-	log_print("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
-	log_print("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
-	log_print("r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
+	log_print("\n%s in the kernel: error %lx\n", name, r->error);
+	if (log_addresses)
+		print_registers(r);
 	backtrace_from(r->rip, r->rsp);
 	panic("%s", name);
 }

@@ -157,6 +157,8 @@ void cpu_setup(struct cpu *cpu);
 void vector_trap(struct thread *thread);
 
 /* ---- debug.c ---- */
+/* Whoever reads the log may know addresses and what registers held: of a development image. */
+extern bool log_addresses;
 /* Names every word from STACK up, of the kernel stack it is on, that looks like a return address. */
 void backtrace_from(uint64_t pc, uint64_t stack);
 
