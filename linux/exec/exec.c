@@ -293,6 +293,7 @@ static int load_program(struct mm *mm, struct program *program)
 
 #define ADDR_NO_RANDOMIZE 0x40000 /* personality(2) */
 
+/* How many pages each part of a program's memory may lie away from its place is as on Linux. */
 static uint64_t random_pages(uint64_t count)
 {
 	uint64_t value;
@@ -308,9 +309,9 @@ static int map_stack(struct task *task, struct mm *mm, bool executable)
 	uint64_t bytes = limit < (64ull << 20) ? page_up(limit) : 64ull << 20;
 	if (bytes < (128u << 10))
 		bytes = 128u << 10;
-	uint64_t top = STACK_TOP - random_pages(4096);
+	uint64_t top = STACK_TOP - random_pages(1u << 22);
 	mm->stack_start = top;
-	mm->mmap_top = top - bytes - STACK_GAP - random_pages(4096);
+	mm->mmap_top = top - bytes - STACK_GAP - random_pages(1u << 28);
 	return mm_map(mm, top - bytes, bytes,
 	              AREA_READ | AREA_WRITE | AREA_STACK | (executable ? AREA_EXECUTE : 0), 0, 0, 0, 0);
 }
@@ -521,7 +522,7 @@ static uint64_t choose_bias(struct mm *mm, const struct program *program, bool i
 		return 0;
 	uint64_t bytes = program->programs.high - program->programs.low;
 	uint64_t base =
-	    is_interpreter ? mm_place(mm, bytes, mm->mmap_top) : PIE_BASE + random_pages(1u << 22);
+	    is_interpreter ? mm_place(mm, bytes, mm->mmap_top) : PIE_BASE + random_pages(1u << 28);
 	return base - program->programs.low;
 }
 
@@ -552,7 +553,7 @@ static int become(struct task *task, struct program *program, struct program *in
 	if (error)
 		return error;
 	uint64_t end = program->programs.high + program->bias;
-	mm->brk_start = mm->brk = end + random_pages(1024);
+	mm->brk_start = mm->brk = end + (sysctl_randomize.value > 1 ? random_pages(8192) : 0);
 	mm->code_start = program->programs.low + program->bias;
 	mm->code_end = mm->data_start = mm->data_end = end;
 	uint64_t entry = program->header.entry + program->bias;

@@ -40,6 +40,16 @@ static int child_main(int argc, char **argv)
 		uint64_t sum = getauxval(AT_RANDOM) + (uint64_t)sbrk(0) * 3 + getauxval(AT_SYSINFO_EHDR) * 5;
 		return (int)(sum % 1021 % 97);
 	}
+	if (!strcmp(argv[1], "stack")) /* the upper 7 of the 22 bits that Linux chooses at random */
+		return (int)((uint64_t)&argc >> 27 & 127);
+	if (!strcmp(argv[1], "mapping")) { /* of 28 */
+		void *at = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		return (int)((uint64_t)at >> 33 & 127);
+	}
+	if (!strcmp(argv[1], "heap")) { /* of 13, how far it is from the program */
+		extern char end[];
+		return (int)(((uint64_t)sbrk(0) - (uint64_t)end) >> 18 & 127);
+	}
 	return 39;
 }
 
@@ -52,6 +62,35 @@ static int run(char *const argv[], char *const envp[])
 }
 
 #define RUN(...) run((char *[]){__VA_ARGS__, 0}, environ)
+
+/* Whether what the program says is not always the same. */
+static int varies(const char *what)
+{
+	int first = RUN((char *)self, (char *)what), others = 0;
+	for (int i = 0; i < 10; i++)
+		others += RUN((char *)self, (char *)what) != first;
+	return others;
+}
+
+static void randomize(const char *how)
+{
+	int fd = open("/proc/sys/kernel/randomize_va_space", O_WRONLY);
+	if (fd < 0 || write(fd, how, 1) != 1)
+		perror("randomize_va_space");
+	close(fd);
+}
+
+static void test_addresses(void)
+{
+	check("addresses-random-stack", varies("stack"));
+	check("addresses-random-mapping", varies("mapping"));
+	check("addresses-random-heap", varies("heap"));
+	randomize("1");
+	check("randomize-va-space-1", !varies("heap") && varies("mapping"));
+	randomize("0");
+	check("randomize-va-space-0", !varies("stack") && !varies("mapping"));
+	randomize("2");
+}
 
 static void ignore(int signal)
 {
@@ -100,6 +139,8 @@ static void test_exec(void)
 		same += RUN((char *)self, "where") == place;
 	check("addresses-not-random", same == 4 && WIFEXITED(place));
 	personality((unsigned long)before);
+	if (!getenv("ON_LINUX")) /* of the build machine nothing is changed */
+		test_addresses();
 	pid_t pid;
 	int status;
 	char *argv[] = {(char *)self, "count", "0", 0};
