@@ -103,7 +103,7 @@ _Noreturn void agent_main(int socket, uint64_t seed)
 		if (fd != socket && fd != 2)
 			close(fd);
 	confine(1u << 30);
-	vm->heap.wanted =
-	    true; /* a collection at once: one that asked for more than is allowed would end the agent hours later */
+	/* A collection at once: one that asked for more than is allowed would end the agent hours later. */
+	vm->heap.wanted = true;
 	_exit(run_program(vm));
 }
