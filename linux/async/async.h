@@ -55,5 +55,8 @@ bool async_own(const struct async_group *group);
 /* The rings that its task has registered for itself: 16 of them. */
 struct file **async_rings(struct async_group *group);
 
+/* MM goes: its contexts of aio(7) do. */
+void aio_mm_end(struct mm *mm);
+
 /* Adds to the counter of an eventfd, as far as that goes (event/eventfd.c). False: FILE is none. */
 bool eventfd_add(struct file *file, uint64_t value);

@@ -96,6 +96,7 @@ struct mm {
 	uint64_t vdso;
 	struct file *executable; /* a reference: /proc/N/exe */
 	uint64_t executable_identity;
+	struct aio_context *aio;           /* async/aio.c */
 	struct list futexes;               /* waiting here on private futexes: see futex.c */
 	uint32_t membarrier;               /* expedited commands that its processes have registered for */
 	bool huge_pages_off, locks_future; /* prctl(2); mlockall(2) */

@@ -1,5 +1,6 @@
 /* The memory system calls: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2), msync(2),
  * mincore(2), mlock(2). */
+#include "../fs/open.h"
 #include "mm/area.h"
 
 #define EAGER_COPY_BYTES 65536u /* private writable file maps up to this size are read in at once */
@@ -257,6 +258,23 @@ SYSCALL_HANDLER(mprotect, uint64_t start, uint64_t bytes, uint64_t prot)
 	return with_mm(mm, mm_protect(mm, start, page_up(bytes), protection_of(prot)));
 }
 
+/* Protection keys, as on a processor without them: none can be had. */
+SYSCALL_HANDLER(pkey_alloc, uint64_t flags, uint64_t rights)
+{
+	return flags || (rights & ~3ull) ? -EINVAL : -ENOSPC;
+}
+
+SYSCALL_HANDLER(pkey_free, int key)
+{
+	(void)key;
+	return -EINVAL;
+}
+
+SYSCALL_HANDLER(pkey_mprotect, uint64_t start, uint64_t bytes, uint64_t prot, int key)
+{
+	return key == -1 ? sys_mprotect(start, bytes, prot) : -EINVAL;
+}
+
 static int64_t set_break(struct mm *mm, uint64_t address)
 {
 	uint64_t limit = current_task()->process->limits[RLIMIT_DATA].current;
@@ -428,6 +446,7 @@ SYSCALL_HANDLER(mremap, uint64_t start, uint64_t old_bytes, uint64_t new_bytes, 
 /* ---- Advice ---- */
 
 enum {
+	MADV_WILLNEED = 3,
 	MADV_DONTNEED = 4,
 	MADV_FREE = 8,
 	MADV_REMOVE = 9,
@@ -560,6 +579,38 @@ static int64_t populate(struct mm *mm, uint64_t start, uint64_t end, uint32_t ne
 		at = area->end;
 	}
 	return 0;
+}
+
+/* Advice for another process, by its descriptor. All that may be given is about paging, of which there is none. */
+SYSCALL_HANDLER(process_madvise, int fd, uint64_t vectors, uint64_t count, int advice, uint32_t flags)
+{
+	struct linux_iovec few[8], *segments;
+	bool nonblock;
+	if (flags)
+		return -EINVAL;
+	int64_t error = iovec_from_user(&segments, vectors, count, few, 8);
+	if (error)
+		return error;
+	int32_t pid = pidfd_process_id(fd, &nonblock);
+	struct process *process = pid < 0 ? 0 : process_by_id(pid);
+	error = pid < 0 ? pid : -ESRCH;
+	if (process && process->leader && process->leader->mm && !process->zombie)
+		error = !process_may_trace(process) || !capable(CAP_SYS_NICE) ? -EPERM : 0;
+	if (!error && advice != MADV_COLD && advice != MADV_PAGEOUT && advice != MADV_WILLNEED)
+		error = -EINVAL;
+	int64_t done = 0;
+	for (uint64_t i = 0; i < count && !error; i++) {
+		uint64_t start = segments[i].base, bytes = page_up(segments[i].bytes);
+		if (!page_aligned(start) || !valid_range(start, bytes))
+			error = -EINVAL;
+		else if (!range_mapped(process->leader->mm, start, bytes))
+			error = -ENOMEM;
+		else
+			done += (int64_t)segments[i].bytes;
+	}
+	if (segments != few)
+		heap_free(segments);
+	return done ? done : error;
 }
 
 static int64_t advise(struct mm *mm, uint64_t start, uint64_t bytes, int advice)

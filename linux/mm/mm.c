@@ -1,4 +1,5 @@
 /* Address spaces as a whole: creation, fork, release, mapping and unmapping, faults. */
+#include "async/async.h"
 #include "mm/area.h"
 
 #define MMAP_TOP    0x7ffff7fff000ull
@@ -128,6 +129,8 @@ void mm_release(struct mm *mm, bool beside_others)
 {
 	if (--mm->references)
 		return;
+	if (mm->aio)
+		aio_mm_end(mm);
 	enum common_mode before = beside_others ? common_give() : COMMON_NOT;
 	struct area *area = mm_empty(mm);
 	common_take(before);

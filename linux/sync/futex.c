@@ -21,6 +21,7 @@ enum {
 	FUTEX_WAIT_BITSET = 9,
 	FUTEX_WAKE_BITSET = 10,
 	FUTEX_LOCK_PI2 = 13,
+	FUTEX_32 = 2, /* of futex_waitv: the size */
 	FUTEX_PRIVATE = 128,
 	FUTEX_CLOCK_REALTIME = 256,
 };
@@ -83,6 +84,21 @@ static void enqueue(struct waiter *waiter, struct bucket *bucket)
 	list_append(&bucket->waiters, &waiter->link);
 }
 
+/* Takes WAITER off its bucket, which a requeue may change meanwhile. */
+static void dequeue(struct waiter *waiter)
+{
+	for (;;) {
+		struct bucket *bucket = __atomic_load_n(&waiter->bucket, __ATOMIC_ACQUIRE);
+		lock_acquire(&bucket->lock);
+		bool same = bucket == waiter->bucket;
+		if (same)
+			list_remove(&waiter->link);
+		lock_release(&bucket->lock);
+		if (same)
+			break;
+	}
+}
+
 /* Sleeps until WAITER, which is queued, is woken, and takes it off its bucket. 0, or why the sleep ended. */
 static int sleep_queued(struct waiter *waiter, uint64_t deadline)
 {
@@ -95,16 +111,7 @@ static int sleep_queued(struct waiter *waiter, uint64_t deadline)
 		}
 		result = wait_sleep_prepared(deadline);
 	}
-	for (;;) {
-		struct bucket *bucket = __atomic_load_n(&waiter->bucket, __ATOMIC_ACQUIRE);
-		lock_acquire(&bucket->lock);
-		bool same = bucket == waiter->bucket;
-		if (same)
-			list_remove(&waiter->link);
-		lock_release(&bucket->lock);
-		if (same)
-			break;
-	}
+	dequeue(waiter);
 	return waiter->woken ? 0 : result;
 }
 
@@ -204,6 +211,97 @@ static int64_t futex_wait(uint64_t address, uint32_t expected, uint64_t deadline
 	task->restart_data[3] = bitset;
 	task->restart_data[4] = shared;
 	return -ERESTART_RESTARTBLOCK;
+}
+
+/* ---- Waiting for several: futex_waitv(2) ---- */
+
+#define WAITV_MAX 128u
+
+struct waitv {
+	uint64_t value, address;
+	uint32_t flags, reserved;
+};
+
+/* Queues a waiter for each of COUNT words; how many are. *ERROR: why it is not all. The common lock is held alone. */
+static uint32_t waitv_queue(struct waiter *waiters, uint64_t address, uint32_t count, int *error)
+{
+	uint32_t done = 0;
+	for (; done < count; done++) {
+		struct waiter *waiter = &waiters[done];
+		struct waitv each;
+		uint32_t value;
+		*error = -EFAULT;
+		if (copy_from_user(&each, address + done * sizeof(each), sizeof(each)))
+			break;
+		*error = -EINVAL;
+		if (each.reserved || (each.flags & ~(uint32_t)FUTEX_PRIVATE) != FUTEX_32)
+			break;
+		*waiter = (struct waiter){.task = current_task(), .bitset = ~0u};
+		*error = get_key(each.address, !(each.flags & FUTEX_PRIVATE), waiter->key);
+		if (*error)
+			break;
+		*error = get_user_u32(&value, each.address);
+		if (!*error && value != (uint32_t)each.value)
+			*error = -EAGAIN;
+		if (*error)
+			break;
+		struct bucket *bucket = bucket_of(waiter->key);
+		lock_acquire(&bucket->lock);
+		enqueue(waiter, bucket);
+		lock_release(&bucket->lock);
+	}
+	return done;
+}
+
+/* The index of a word that was woken, or -1. */
+static int waitv_woken(const struct waiter *waiters, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (__atomic_load_n(&waiters[i].woken, __ATOMIC_ACQUIRE))
+			return (int)i;
+	return -1;
+}
+
+static int64_t waitv_sleep(const struct waiter *waiters, uint32_t count, uint64_t deadline)
+{
+	int woken = -1, result = 0;
+	while (!result) {
+		wait_prepare();
+		woken = waitv_woken(waiters, count);
+		if (woken >= 0) {
+			wait_unprepare();
+			break;
+		}
+		result = wait_sleep_prepared(deadline);
+	}
+	woken = woken < 0 ? waitv_woken(waiters, count) : woken;
+	return woken < 0 ? result : woken;
+}
+
+SYSCALL_HANDLER(futex_waitv, uint64_t address, uint32_t count, uint32_t flags, uint64_t time, int32_t clock)
+{
+	uint64_t deadline = DEADLINE_NEVER, ns;
+	int error = 0;
+	if (flags || !count || count > WAITV_MAX || !address)
+		return -EINVAL;
+	if (time) {
+		if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME)
+			return -EINVAL;
+		error = get_user_timespec(time, &ns);
+		if (!error)
+			error = clock_deadline(clock, ns, &deadline);
+		if (error)
+			return error;
+	}
+	struct waiter *waiters = heap_allocate(count * sizeof(*waiters));
+	if (!waiters)
+		return -ENOMEM;
+	uint32_t queued = waitv_queue(waiters, address, count, &error);
+	int64_t result = queued == count ? waitv_sleep(waiters, count, deadline) : error;
+	for (uint32_t i = 0; i < queued; i++)
+		dequeue(&waiters[i]);
+	heap_free(waiters);
+	return result;
 }
 
 static int64_t wait_restart(struct task *task)

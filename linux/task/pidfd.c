@@ -125,3 +125,16 @@ SYSCALL_HANDLER(pidfd_getfd, int fd, int target, uint32_t flags)
 	struct file *file = files && (uint32_t)target < files->capacity ? files->slots[target] : 0;
 	return file ? file_give(file_reference(file), true) : -EBADF;
 }
+
+/* A process that ends frees its memory by itself, and before anything that may take long. */
+SYSCALL_HANDLER(process_mrelease, int fd, uint32_t flags)
+{
+	const struct process *process = pidfd_process(fd);
+	if (flags)
+		return -EINVAL;
+	if (!process)
+		return -EBADF;
+	if (process->zombie || process_by_id(process->pid) != process)
+		return -ESRCH;
+	return process->exiting ? 0 : -EINVAL;
+}
