@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <holon/command.h>
@@ -368,6 +369,25 @@ static void set_network(void)
 	close(socket_file);
 }
 
+/* With holon-sound: the card, which its driver looks for behind its module's start. */
+static void wait_for_sound(void)
+{
+	char options[4096] = {0};
+	const struct timespec moment = {.tv_nsec = 10000000};
+	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	if (file >= 0 && read(file, options, sizeof(options) - 1) < 0)
+		options[0] = 0;
+	close(file);
+	for (unsigned tries = 0; strstr(options, "holon-sound") && access("/dev/snd/controlC0", F_OK);
+	     tries++) {
+		if (tries == 3000) {
+			tell("init: there is no sound card\n");
+			return;
+		}
+		nanosleep(&moment, NULL);
+	}
+}
+
 int main(void)
 {
 	make_device_directory("/proc", "proc", NULL);
@@ -383,6 +403,7 @@ int main(void)
 	set_size_from_options();
 	load_modules();
 	set_network();
+	wait_for_sound();
 
 	uint32_t flags;
 	const char **environment;

@@ -81,6 +81,7 @@ def boot_arguments(args, work, module, options):
         modules = CARD_MODULES[args.net.card] if args.net.kind != "none" else []
         if args.sound:
             modules = modules + SOUND_MODULES[args.sound.card]
+            options = options + ["holon-sound"]
         if args.volumes:
             modules = list(dict.fromkeys(DISK_MODULES + modules))
         for number, name in enumerate(modules):
