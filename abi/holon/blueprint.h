@@ -64,7 +64,7 @@ struct blueprint {
 	uint64_t expires;
 };
 
-#define BLUEPRINT_BUDGET_PERIOD_MAX 60000000000ull /* ns */
+#define BLUEPRINT_BUDGET_PERIOD_MAX 100000000ull /* ns, the kernel's limit */
 
 /* What offer() keeps for the next child. */
 enum blueprint_offer { OFFER_VOLUME = 1, OFFER_ARCHIVE, OFFER_SHARE };

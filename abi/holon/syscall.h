@@ -75,7 +75,9 @@ struct unit_spec {
 	uint32_t cpu_share;    /* parts per million of each CPU that admitted budgets may use; carved from the
 	                          parent's */
 	uint32_t flags;        /* enum unit_flags */
-	uint32_t reserved;
+	uint32_t
+	    best_effort_max; /* <= the parent's: the highest priority of its best-effort budgets; 0: the parent's.
+	                             priority_max is one, too */
 	handle_t event; /* signalled with event_bits when the unit stops, fails or is destroyed; 0 = none */
 	uint64_t event_bits;
 	char name[32]; /* NUL terminated, for people */
@@ -100,7 +102,7 @@ struct unit_info {
 	uint64_t lacked_caps;
 	uint32_t priority_max, flags;
 	uint32_t dma_confined; /* 1 where an IOMMU confines what devices reach; 0: they reach all memory */
-	uint32_t reserved;
+	uint32_t best_effort_max;
 	char name[32];
 };
 

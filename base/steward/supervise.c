@@ -76,6 +76,11 @@ static int64_t spawn_fill(struct spawn *spawn, const struct manifest_unit *unit,
 	spawn->unit.caps = part_of(unit->caps, own.caps_quota, own.caps_used, supervisor.reserve_caps);
 	uint32_t most = unit->budget_ns || unit->cpu_share ? MANIFEST_PRIORITY_MAX : supervisor.priority_max;
 	spawn->unit.priority_max = unit->ceiling < most ? unit->ceiling : most;
+	/* Its best effort goes no higher than what it says: with admitted budgets comes no right to hold others up. */
+	uint32_t effort = unit->ceiling > MANIFEST_BEST_EFFORT_MAX ? unit->priority : unit->ceiling;
+	uint32_t own_effort =
+	    own.best_effort_max < supervisor.priority_max ? own.best_effort_max : supervisor.priority_max;
+	spawn->unit.best_effort_max = effort < own_effort ? effort : own_effort;
 	spawn->unit.cpu_share = unit->cpu_share + manifest_budget_share(unit);
 	spawn->unit.flags = unit->wx ? UNIT_WX : 0;
 	spawn->unit.event = supervisor.event;

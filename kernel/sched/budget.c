@@ -143,6 +143,8 @@ uint32_t budget_share(const struct budget_spec *spec)
 /*@ requires \valid_read(unit) && \valid_read(spec);
     assigns \nothing;
     ensures \result == E_OK ==> 0 < spec->priority < PRIORITY_COUNT && spec->priority <= unit->priority_max;
+    ensures \result == E_OK && spec->priority <= PRIORITY_BEST_EFFORT_MAX ==>
+      spec->priority <= unit->best_effort_max;
     ensures \result == E_OK ==> 0 < spec->quota_ns <= BUDGET_PERIOD_MAX_NS;
     ensures \result == E_OK && spec->priority > PRIORITY_BEST_EFFORT_MAX ==>
       spec->quota_ns <= spec->period_ns <= BUDGET_PERIOD_MAX_NS && 2 <= spec->refills_max <= REFILLS_MAX;
@@ -155,6 +157,8 @@ int64_t budget_check(const struct unit *unit, const struct budget_spec *spec)
 	if (spec->priority <= PRIORITY_BEST_EFFORT_MAX) {
 		if (spec->period_ns || spec->deadline_ns)
 			return E_ARGUMENT;
+		if (spec->priority > unit->best_effort_max)
+			return E_QUOTA_CPU;
 	} else {
 		if (spec->period_ns < spec->quota_ns || spec->period_ns > BUDGET_PERIOD_MAX_NS ||
 		    spec->refills_max < 2 || spec->refills_max > REFILLS_MAX)

@@ -102,8 +102,11 @@ static int64_t create(struct actor *actor, struct budget_spec spec, handle_t uni
 static void admission(void)
 {
 	struct actor root, child;
-	struct unit_spec unit_spec = {
-	    .memory_bytes = 4 << 20, .caps = 200, .priority_max = 150, .cpu_share = 300000};
+	struct unit_spec unit_spec = {.memory_bytes = 4 << 20,
+	                              .caps = 200,
+	                              .priority_max = 150,
+	                              .cpu_share = 300000,
+	                              .best_effort_max = 30};
 	struct budget_spec spec = {
 	    .cpu = 1, .priority = 140, .quota_ns = 1000000, .period_ns = 10000000, .refills_max = 4};
 	handle_t root_handle, unit, first;
@@ -142,6 +145,14 @@ static void admission(void)
 	TEST_EQUAL("more than the whole CPU is refused", create(&root, spec, unit), E_ARGUMENT);
 	spec.period_ns = UINT64_MAX;
 	TEST_EQUAL("periods are bounded", create(&root, spec, unit), E_ARGUMENT);
+	spec.period_ns = BUDGET_PERIOD_MAX_NS + 1;
+	TEST_EQUAL("by what those at best effort can wait", create(&root, spec, unit), E_ARGUMENT);
+	spec.priority = 31;
+	spec.period_ns = 0;
+	TEST_EQUAL("best effort has a ceiling of its own", create(&root, spec, unit), E_QUOTA_CPU);
+	spec.priority = 30;
+	TEST("up to which it goes", create(&root, spec, unit) > 0);
+	spec.priority = 140;
 	spec.period_ns = 10000000;
 	spec.refills_max = 9;
 	TEST_EQUAL("refills are bounded", create(&root, spec, unit), E_ARGUMENT);

@@ -139,7 +139,7 @@ static void test_starving_donor(void)
 static void test_budget_used_up(void)
 {
 	struct budget_spec spec = {
-	    .priority = 150, .quota_ns = 1000000, .period_ns = 1000000000, .refills_max = 2};
+	    .priority = 150, .quota_ns = 1000000, .period_ns = 100000000, .refills_max = 2};
 	handle_t channel = channel_make();
 	struct role server = server_make(100, channel), donor = role_on(budget_make(&spec)),
 	            hog = role_make(90);
@@ -163,12 +163,12 @@ static void test_budget_used_up(void)
 static void test_used_up_by_others(void)
 {
 	struct budget_spec spec = {
-	    .priority = 150, .quota_ns = 1000000, .period_ns = 1000000000, .refills_max = 2};
+	    .priority = 150, .quota_ns = 1000000, .period_ns = 100000000, .refills_max = 2};
 	handle_t channel = channel_make();
 	struct role server = server_make(100, channel), donor = role_on(budget_make(&spec)),
 	            sibling = role_on(donor.budget_handle), fixed;
 	struct budget_spec above = {
-	    .priority = 160, .quota_ns = 9000000, .period_ns = 1000000000, .refills_max = 2};
+	    .priority = 160, .quota_ns = 9000000, .period_ns = 100000000, .refills_max = 2};
 
 	start(donor);
 	message_call(donor, SYS_CHANNEL_CALL, channel);

@@ -246,11 +246,9 @@ static void budget_settle(struct thread *thread)
 	if (!fallback->users &&
 	    !__atomic_load_n(&fallback->queued,
 	                     __ATOMIC_ACQUIRE)) { /* nobody runs on it: it may change its CPU */
-		struct budget_spec spec = {.quota_ns = BUDGET_FALLBACK_SLICE};
+		struct budget_spec spec = {.quota_ns = BUDGET_FALLBACK_SLICE,
+		                           .priority = thread->unit->best_effort_max};
 
-		spec.priority = thread->unit->priority_max;
-		if (spec.priority > PRIORITY_BEST_EFFORT_MAX)
-			spec.priority = PRIORITY_BEST_EFFORT_MAX;
 		fallback->object.owner = thread->unit;
 		budget_setup(fallback, cpu_self(), &spec, 0);
 	}

@@ -57,6 +57,7 @@ void unit_root_init(void)
 	list_init(&unit->object.owned);
 	unit->caps_quota = CAPS_MAX;
 	unit->priority_max = PRIORITY_COUNT - 1;
+	unit->best_effort_max = PRIORITY_BEST_EFFORT_MAX;
 	unit->cpu_share = 1000000;
 	unit->flags = UNIT_WX;
 	memcpy(unit->name, "steward", 8);
@@ -107,6 +108,8 @@ struct unit *unit_create(struct unit *parent, const struct unit_spec *spec, cons
 	unit->caps_quota = (uint32_t)spec->caps;
 	unit->cpu_share = spec->cpu_share;
 	unit->priority_max = spec->priority_max;
+	unit->best_effort_max = (uint32_t)least(
+	    spec->priority_max, spec->best_effort_max ? spec->best_effort_max : parent->best_effort_max);
 	unit->flags = spec->flags;
 	unit->event_bits = spec->event_bits;
 	memcpy(unit->name, spec->name, sizeof(unit->name));

@@ -57,7 +57,7 @@ struct unit {
 	uint32_t cap_reserved;           /* are promised */
 	struct list slabs[HEAP_CLASSES]; /* with free places, by size class */
 	uint32_t slab_count;             /* all slabs, frames charged to it for its heap */
-	uint32_t priority_max, cpu_share, flags;
+	uint32_t priority_max, best_effort_max, cpu_share, flags;
 	uint32_t cpu_share_used[CPU_MAX];     /* by admitted budgets and children; guarded by lock */
 	volatile uint32_t frozen;             /* enum unit_hold: while not 0, its threads do not run */
 	bool frozen_self;                     /* by unit_freeze on itself */

@@ -22,10 +22,11 @@ int64_t sys_unit_create(struct call *call, struct unit *parent)
 	call_input(call, &spec, sizeof(spec));
 	if (spec.memory_bytes % PAGE_SIZE_BYTES || spec.memory_bytes < 4 * PAGE_SIZE_BYTES ||
 	    spec.memory_bytes > QUOTA_MAX || spec.caps > CAPS_MAX || spec.priority_max >= PRIORITY_COUNT ||
-	    spec.flags & ~(uint32_t)UNIT_WX || spec.reserved || parent->depth >= UNIT_DEPTH_MAX)
+	    spec.flags & ~(uint32_t)UNIT_WX || parent->depth >= UNIT_DEPTH_MAX)
 		return E_ARGUMENT;
 	spec.name[sizeof(spec.name) - 1] = 0;
-	if (spec.priority_max > parent->priority_max || spec.cpu_share > parent->cpu_share)
+	if (spec.priority_max > parent->priority_max || spec.best_effort_max > parent->best_effort_max ||
+	    spec.cpu_share > parent->cpu_share)
 		return E_QUOTA_CPU;
 	if (spec.flags & UNIT_WX && !(parent->flags & UNIT_WX))
 		return E_WX;
@@ -80,6 +81,7 @@ int64_t sys_unit_info(struct call *call, struct unit *unit)
 	info.lacked_memory = unit->lacked_memory;
 	info.lacked_caps = unit->lacked_caps;
 	info.priority_max = unit->priority_max;
+	info.best_effort_max = unit->best_effort_max;
 	info.flags = unit->flags;
 	info.dma_confined = unit_dma_confined;
 	memcpy(info.name, unit->name, sizeof(info.name));

@@ -24,6 +24,40 @@ static int64_t unit_try(struct actor *actor, handle_t parent, uint64_t pages, ui
 	return CALL1(actor, SYS_UNIT_CREATE, parent);
 }
 
+/* A child's best effort goes no higher than its parent's, nor than its own ceiling. */
+static void test_best_effort(void)
+{
+	struct unit_spec spec = {
+	    .memory_bytes = PAGES(80), .caps = 100, .priority_max = 150, .best_effort_max = 30};
+	struct actor actor;
+	struct unit *unit;
+	handle_t handle, own;
+
+	memcpy(root.page->bytes, &spec, sizeof(spec));
+	handle = NEED_HANDLE(CALL1(&root, SYS_UNIT_CREATE, self_unit));
+	unit = (struct unit *)object_at(&root_unit, handle);
+	TEST_EQUAL("a ceiling of best effort is kept", unit->best_effort_max, 30);
+	actor_init(&actor, unit);
+	own = NEED_HANDLE(cap_insert(unit, &unit->object, RIGHT_ALL, 0, 0));
+	spec.memory_bytes = PAGES(8);
+	spec.caps = 5;
+	spec.best_effort_max = 31;
+	memcpy(actor.page->bytes, &spec, sizeof(spec));
+	TEST_EQUAL("a child's is not above it", CALL1(&actor, SYS_UNIT_CREATE, own), E_QUOTA_CPU);
+	spec.best_effort_max = 0;
+	memcpy(actor.page->bytes, &spec, sizeof(spec));
+	handle_t child = NEED_HANDLE(CALL1(&actor, SYS_UNIT_CREATE, own));
+	TEST_EQUAL("a child that names none has its parent's",
+	           ((struct unit *)object_at(unit, child))->best_effort_max, 30);
+	spec.priority_max = 10;
+	memcpy(actor.page->bytes, &spec, sizeof(spec));
+	child = NEED_HANDLE(CALL1(&actor, SYS_UNIT_CREATE, own));
+	TEST_EQUAL("or its own ceiling, where that is lower",
+	           ((struct unit *)object_at(unit, child))->best_effort_max, 10);
+	actor_deinit(&actor);
+	NEED(CALL1(&root, SYS_UNIT_DESTROY, handle) == 0);
+}
+
 static struct unit *unit_at(struct actor *actor, handle_t handle)
 {
 	return (struct unit *)object_at(actor->thread->unit, handle);
@@ -328,6 +362,7 @@ int main(void)
 		test_threads_die();
 	}
 	host_preempt_every = 0;
+	test_best_effort();
 	test_capabilities_die_at_once();
 	test_walks_meet();
 	return test_failures != 0;

@@ -86,10 +86,10 @@ static bool word_number(const struct line *line, unsigned index, uint64_t limit,
 	return length && *value <= limit;
 }
 
-/* A time with us, ms or s, up to a minute. */
+/* A time with us, ms or s, up to the longest period that the kernel admits. */
 /*@ requires line_good(line) && index < line->count && apart(line, ns) && \valid(ns);
     assigns *ns;
-    ensures \result ==> 0 < *ns <= 60000000000;
+    ensures \result ==> 0 < *ns <= 100000000;
 */
 static bool word_time(const struct line *line, unsigned index, uint64_t *ns)
 {
@@ -118,7 +118,7 @@ static bool word_time(const struct line *line, unsigned index, uint64_t *ns)
 		if (line->lengths[index] - digits == length &&
 		    memcmp(text + digits, units[i].unit, length) == 0) {
 			*ns *= units[i].ns;
-			return *ns && *ns <= 60000000000ull;
+			return *ns && *ns <= 100000000ull;
 		}
 	}
 	return false;

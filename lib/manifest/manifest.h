@@ -7,7 +7,7 @@
  *   caps COUNT|rest      its quota of capabilities
  *   stack SIZE           64K without this line
  *   priority N           of its budgets, 1 to 127, or with an admitted budget 128 to 199; and its ceiling
- *   budget TIME TIME     its budget on each CPU is admitted: so much in each period (us, ms or s), no more and no less
+ *   budget TIME TIME     its budget on each CPU is admitted: so much in each period (us or ms, up to 100ms), no more and no less
  *   ceiling N            the highest priority of what it makes itself: priority's N without this line
  *   cpu-share PERCENT    of each CPU that admitted budgets of its own making and below it may use
  *   serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
@@ -110,7 +110,7 @@ struct manifest {
 
 /*@ predicate unit_good(struct manifest_unit *unit) =
       unit->give_count <= MANIFEST_GIVES_MAX && unit->arguments_bytes <= sizeof(unit->arguments) &&
-      unit->cpu_share <= 1000000 && unit->budget_ns <= unit->budget_period_ns <= 60000000000;
+      unit->cpu_share <= 1000000 && unit->budget_ns <= unit->budget_period_ns <= 100000000;
     predicate unit_whole(struct manifest_unit *unit) =
       unit_good(unit) && unit->priority <= unit->ceiling &&
       (unit->priority > MANIFEST_BEST_EFFORT_MAX <==> unit->budget_ns != 0);
@@ -123,7 +123,7 @@ struct manifest {
 */
 
 /* What UNIT's budget takes of each CPU, parts per million, as the kernel counts it; 0 where it is best effort. */
-/*@ requires \valid_read(unit) && unit->budget_ns <= unit->budget_period_ns <= 60000000000;
+/*@ requires \valid_read(unit) && unit->budget_ns <= unit->budget_period_ns <= 100000000;
     assigns \nothing;
     ensures \result <= 1000000;
     ensures \result * unit->budget_period_ns >= unit->budget_ns * 1000000;

@@ -5,6 +5,7 @@
  *     holdings widen           asks for more than it has, in each way there is; one line each, with the refusal
  *     holdings echo            copies its input to its output
  *     holdings wait            waits until it is killed
+ *     holdings press           computes without end, at best effort of the highest priority that it gets
  *     holdings spin MS         uses MS milliseconds of its budget and says how many passed meanwhile
  *     holdings exit STATUS     ends with it
  *     holdings fail            faults
@@ -240,6 +241,15 @@ static int widen(void)
 		high.period_ns = 100000000;
 	high.refills_max = 2;
 	refused("a budget of higher priority", budget_create(holdings.page, info->unit, &high));
+	struct budget_spec effort = {.cpu = 0, .priority = own.best_effort_max + 1, .quota_ns = 1000000};
+	refused("best effort of higher priority", budget_create(holdings.page, info->unit, &effort));
+	struct budget_spec long_one = {.cpu = 0,
+	                               .priority = own.priority_max,
+	                               .quota_ns = 100000,
+	                               .period_ns = 101000000,
+	                               .refills_max = 2};
+	refused("a budget of a period that others would feel",
+	        budget_create(holdings.page, info->unit, &long_one));
 	struct budget_spec more = {.cpu = 0,
 	                           .priority = own.priority_max,
 	                           .quota_ns = 10000000,
@@ -283,6 +293,21 @@ static uint64_t consumed(void)
 			return ns < 0 ? 0 : (uint64_t)ns; /* the first is its thread's */
 		}
 	return 0;
+}
+
+/* Computes without end, at best effort of the highest priority that it gets. */
+static int press(void)
+{
+	for (uint32_t priority = PRIORITY_BEST_EFFORT_MAX; priority; priority--) {
+		struct budget_spec spec = {.cpu = 0, .priority = priority, .quota_ns = 10000000};
+		int64_t budget = budget_create(holdings.page, holdings.info->unit, &spec);
+		if (budget < 0 || thread_set(0, THREAD_SET_BUDGET, (uint64_t)budget) < 0)
+			continue;
+		say("presses at %u\n", priority);
+		for (;;)
+			__asm__ volatile("pause");
+	}
+	return 1;
 }
 
 static int spin(uint64_t ms)
@@ -350,6 +375,8 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		return widen();
 	if (strcmp(what, "echo") == 0)
 		return echo();
+	if (strcmp(what, "press") == 0)
+		return press();
 	if (strcmp(what, "spin") == 0)
 		return spin(number);
 	while (strcmp(what, "wait") == 0)
@@ -358,6 +385,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		return (int)(number & 0xff);
 	if (strcmp(what, "fail") == 0)
 		*(volatile uint64_t *)8 = 0;
-	say("holdings: use, widen, echo, wait, spin MS, exit STATUS or fail\n");
+	say("holdings: use, widen, echo, wait, press, spin MS, exit STATUS or fail\n");
 	return 2;
 }

@@ -260,6 +260,7 @@ static int64_t unit_make(struct subkernel *child, const struct blueprint *bluepr
 		return result;
 	memcpy(spawn.unit.name, child->name, sizeof(spawn.unit.name));
 	spawn.unit.priority_max = child->ceiling;
+	spawn.unit.best_effort_max = child->priority;
 	spawn.unit.cpu_share = child->cpu_share;
 	spawn.unit.flags = child->flags & BLUEPRINT_WX ? UNIT_WX : 0;
 	spawn.unit.event = manager.event;

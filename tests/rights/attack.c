@@ -181,6 +181,10 @@ static void try_quotas(void)
 	unit = (struct unit_spec){.memory_bytes = 1 << 18, .caps = 16, .priority_max = self.priority_max + 1};
 	value = unit_create(page, start->unit, &unit);
 	result(value < 0, "unit_create", "a higher priority than its own", value);
+	unit = (struct unit_spec){
+	    .memory_bytes = 1 << 18, .caps = 16, .best_effort_max = self.best_effort_max + 1};
+	value = unit_create(page, start->unit, &unit);
+	result(value < 0, "unit_create", "a higher best effort than its own", value);
 	unit = (struct unit_spec){.memory_bytes = 1 << 18, .caps = 16, .cpu_share = self.cpu_share + 1};
 	value = unit_create(page, start->unit, &unit);
 	result(value < 0, "unit_create", "a larger share of the processors", value);
