@@ -251,9 +251,21 @@ static inline uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 /* Page numbers of the byte range of a call; false: unaligned, empty or beyond what an object may have. */
+/*@ requires \valid(first) && \valid(count) && \separated(first, count);
+    assigns *first, *count;
+    ensures \result ==> *first * PAGE_SIZE_BYTES == offset && *count * PAGE_SIZE_BYTES == bytes;
+    ensures \result ==> 0 < *count && *first + *count <= MEMORY_PAGES_MAX;
+    ensures !\result ==> offset % PAGE_SIZE_BYTES != 0 || bytes % PAGE_SIZE_BYTES != 0 || bytes == 0 ||
+      (offset + bytes) / PAGE_SIZE_BYTES > MEMORY_PAGES_MAX;
+*/
 bool page_range(uint64_t offset, uint64_t bytes, uint64_t *first, uint64_t *count);
 
 /* Radix tree (radix.c); memory->lock held. */
+/*@ assigns \nothing;
+    ensures \result <= 4;
+    ensures \result < 4 ==> pages <= 1 << (9 * \result);
+    ensures \result > 0 ==> pages > 1 << (9 * (\result - 1));
+*/
 uint32_t radix_height(uint64_t pages);
 /* To the height for PAGES. E_OK, E_QUOTA_MEMORY, or CALL_RESTART: several nodes were made, a slice. */
 int64_t radix_grow(struct memory *memory, uint64_t pages);

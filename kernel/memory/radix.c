@@ -35,6 +35,11 @@ uint32_t radix_height(uint64_t pages)
 {
 	uint32_t height = 0;
 
+	/*@ loop invariant height <= 4;
+	    loop invariant height > 0 ==> pages > 1 << (9 * (height - 1));
+	    loop assigns height;
+	    loop variant 4 - height;
+	*/
 	while (height * NODE_BITS < 36 && pages > 1ull << (height * NODE_BITS))
 		height++;
 	return height;

@@ -49,6 +49,10 @@ static physical_t frame_address(const struct frame *frame)
 	return (physical_t)(frame - frame_table) << 12;
 }
 
+/*@ requires \valid(list) && \valid(frame) && \separated(list, frame) && list->count < 0xffffffffffffffff;
+    assigns *list, frame->next;
+    ensures list->first == frame && frame->next == \old(list->first) && list->count == \old(list->count) + 1;
+*/
 static void push(struct frame_list *list, struct frame *frame)
 {
 	frame->next = list->first;
@@ -56,6 +60,13 @@ static void push(struct frame_list *list, struct frame *frame)
 	list->count++;
 }
 
+/*@ requires \valid(list) && (list->first == \null <==> list->count == 0);
+    requires list->first != \null ==> \valid_read(list->first) && \separated(list, list->first);
+    assigns *list;
+    ensures \result == \old(list->first);
+    ensures \result != \null ==> list->first == \result->next && list->count == \old(list->count) - 1;
+    ensures \result == \null ==> list->count == \old(list->count);
+*/
 static struct frame *pop(struct frame_list *list)
 {
 	struct frame *frame = list->first;

@@ -9,6 +9,7 @@ KERNEL = [f"kernel/{folder}" for folder in
           ("call", "guest", "device", "ipc", "thread", "unit", "memory", "sched", "object", "quota", "arch", "base", "sim")]
 OPEN = "nothing is stated of it in the code: its goals were open"
 LARGE = "it assigns a large structure as a whole: some goals of its contract were open"
+TREE = "its nodes are kept as numbers, which the memory model does not follow"
 LIFE = "the objects and locks of the kernel have no contracts yet"
 
 FILES = {
@@ -78,12 +79,36 @@ FILES = {
                            ("budget_replenish", "budget_configure", "budget_setup", "share_change",
                             "budget_teardown", "budget_create", "sys_budget_create", "sys_budget_configure",
                             "sys_budget_info")})},
+    "kernel/base/bytes.h": {
+        "include": KERNEL,
+        "functions": ["table_next"]},
+    "kernel/memory/memory_calls.c": {
+        "include": KERNEL,
+        "functions": ["page_range"],
+        "without": {name: LIFE for name in
+                    ("is_device", "sys_memory_create", "clone_device", "clone_building", "sys_memory_clone", "discard_range",
+                     "sys_memory_resize", "sys_memory_discard", "sys_memory_supply", "sys_memory_dirty", "sys_memory_info",
+                     "sys_memory_label")}},
+    "kernel/memory/radix.c": {
+        "include": KERNEL,
+        "functions": ["radix_height"],
+        "without": {name: TREE for name in
+                    ("node_place", "node_create", "node_free", "radix_grow", "radix_find", "radix_make", "radix_next",
+                     "radix_used", "radix_drop_leaf", "radix_free_slice")}},
+    "kernel/quota/frames.c": {
+        "include": KERNEL,
+        "functions": ["push", "pop"],
+        "without": {name: LIFE for name in
+                    ("frame_address", "region_open", "region_take", "refill", "frame_allocate_dirty", "frame_allocate",
+                     "frame_free", "frame_free_batch", "frame_zero_one", "frame_free_bytes", "frame_total_bytes", "is_ram",
+                     "memory_init", "memory_init_loader", "memory_is_ram", "memory_is_module", "memory_wipe")}},
 }
 
 # FILE, function whose proof must break, text (its first place counts), what stands there instead.
 BUNDLE, HANDOFF, ELF = "boot/loader/bundle.c", "boot/loader/handoff_check.c", "boot/loader/elf.c"
 ACPI, MANIFEST, IMAGE = "boot/loader/acpi.c", "lib/manifest/manifest.c", "lib/sysimg/sysimg.c"
 STRING, TEXT, RECORD, BUDGET = "boot/loader/string.c", "lib/holon/text.c", "lib/trust/record.c", "kernel/sched/budget.c"
+FRAMES, RADIX = "kernel/quota/frames.c", "kernel/memory/radix.c"
 MUTANTS = [
     (BUNDLE, "entry_check", "length < sizeof(entry->name) && entry", "length <= sizeof(entry->name) && entry"),
     (BUNDLE, "entry_check", "if (entry->offset % PAGE_SIZE)", "if (entry->offset % 2048)"),
@@ -114,6 +139,10 @@ MUTANTS = [
     (RECORD, "take", "count > writer->room - writer->count", "count > writer->room"),
     (BUDGET, "refill_pop", "(refills->head + 1) % REFILLS_MAX", "refills->head + 1"),
     (BUDGET, "budget_share", "+ spec->period_ns - 1)", ")"),
+    ("kernel/base/bytes.h", "table_next", "index < 512 && !table[index]", "!table[index]"),
+    ("kernel/memory/memory_calls.c", "page_range", "*first + *count <= MEMORY_PAGES_MAX", "*first <= MEMORY_PAGES_MAX"),
+    (RADIX, "radix_height", "pages > 1ull << (height", "pages >= 1ull << (height"),
+    (FRAMES, "pop", "list->first = frame->next;", "list->first = frame;"),
     (ACPI, "table_view", "table->length < HEADER_BYTES || ", ""),
     (ACPI, "add_cpu", "info->cpu_count >= ACPI_CPUS", "info->cpu_count > ACPI_CPUS"),
     (ACPI, "parse_madt", "length > table->length - at", "length > table->length"),
