@@ -126,8 +126,7 @@ bool acl_permits(const struct acl *acl, const struct acl_subject *subject, uint3
 		case ACL_GROUP_OBJ:
 		case ACL_GROUP:
 			/* One group is enough that gives all of it. */
-			if (!subject->member(subject,
-			                     entry->tag == ACL_GROUP ? entry->id : subject->group))
+			if (!subject->member(subject, entry->tag == ACL_GROUP ? entry->id : subject->group))
 				break;
 			is_member = true;
 			if (!(want & ~(uint32_t)entry->permissions))

@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const uint32_t version = 2;
 		memcpy(copy, &version, sizeof(version));
 		for (size_t at = 4; at < size; at += 8) {
-			struct acl_entry entry = {(uint16_t)(1u << data[at] % 6), data[at + 1] & 7, data[at + 2]};
+			struct acl_entry entry = {(uint16_t)(1u << data[at] % 6), data[at + 1] & 7,
+			                          data[at + 2]};
 			memcpy(copy + at, &entry, sizeof(entry));
 		}
 	}

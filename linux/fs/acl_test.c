@@ -65,17 +65,18 @@ static void validity(void)
 {
 	check("valid-least",
 	      acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_GROUP_OBJ, 5, 0), ENTRY(ACL_OTHER, 0, 0))));
-	check("valid-all", acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_USER, 6, 3),
-	                                  ENTRY(ACL_USER, 6, 4), ENTRY(ACL_GROUP_OBJ, 5, 0),
-	                                  ENTRY(ACL_GROUP, 4, 5), ENTRY(ACL_MASK, 4, 0),
-	                                  ENTRY(ACL_OTHER, 0, 0))));
+	check("valid-all",
+	      acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_USER, 6, 3), ENTRY(ACL_USER, 6, 4),
+	                     ENTRY(ACL_GROUP_OBJ, 5, 0), ENTRY(ACL_GROUP, 4, 5), ENTRY(ACL_MASK, 4, 0),
+	                     ENTRY(ACL_OTHER, 0, 0))));
 	check("no-owner", !acl_valid(LIST(ENTRY(ACL_GROUP_OBJ, 5, 0), ENTRY(ACL_OTHER, 0, 0))));
 	check("no-others", !acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_GROUP_OBJ, 5, 0))));
 	check("no-group", !acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_OTHER, 0, 0))));
 	check("named-without-mask", !acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_USER, 6, 3),
 	                                            ENTRY(ACL_GROUP_OBJ, 5, 0), ENTRY(ACL_OTHER, 0, 0))));
-	check("order", !acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_GROUP_OBJ, 5, 0),
-	                               ENTRY(ACL_USER, 6, 3), ENTRY(ACL_MASK, 7, 0), ENTRY(ACL_OTHER, 0, 0))));
+	check("order",
+	      !acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_GROUP_OBJ, 5, 0), ENTRY(ACL_USER, 6, 3),
+	                      ENTRY(ACL_MASK, 7, 0), ENTRY(ACL_OTHER, 0, 0))));
 	check("permissions", !acl_valid(LIST(ENTRY(ACL_USER_OBJ, 8, 0), ENTRY(ACL_GROUP_OBJ, 5, 0),
 	                                     ENTRY(ACL_OTHER, 0, 0))));
 	check("twice", !acl_valid(LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_GROUP_OBJ, 5, 0),
@@ -112,8 +113,8 @@ static void modes(void)
 	bits = 0100777;
 	check("inherited", acl_inherited(&list.acl, &bits) && bits == 0100640);
 	bits = 0100420;
-	check("inherited-less", acl_inherited(&list.acl, &bits) && bits == 0100400 &&
-	                            list.acl.entries[3].permissions == 0);
+	check("inherited-less",
+	      acl_inherited(&list.acl, &bits) && bits == 0100400 && list.acl.entries[3].permissions == 0);
 	LIST(ENTRY(ACL_USER_OBJ, 7, 0), ENTRY(ACL_GROUP_OBJ, 5, 0), ENTRY(ACL_OTHER, 1, 0));
 	bits = 0666;
 	check("inherited-plain", !acl_inherited(&list.acl, &bits) && bits == 0640);

@@ -33,6 +33,18 @@ struct async_group;
 #define LOCKS_HELD_MAX 16u
 
 /* The native thread under a task; at the lowest address of its area. */
+/* Whose turn it is on a processor: task/turn.h. The worker's own: credit, used, seen, tick. */
+struct turn {
+	bool guest;             /* the area's thread runs a task of a process */
+	bool runnable, waiting; /* it wants to run; it waits in turn_gate */
+	bool held;              /* until it has no debts */
+	bool fifo, unequal, listed;
+	uint8_t level;   /* real-time priority; 0: none */
+	int64_t arrival; /* of those of one level */
+	int64_t credit;
+	uint64_t used, seen, tick;
+};
+
 struct thread_area {
 	struct task *task;
 	struct thread_area *next; /* pool of idle native threads */
@@ -49,6 +61,8 @@ struct thread_area {
 	uint8_t lock_ranks[LOCKS_HELD_MAX];
 	void (*start)(void *argument);
 	void *argument;
+	struct thread_area *all_next; /* of all that there are */
+	struct turn turn;
 };
 
 /* CPU time, ns. */
@@ -153,6 +167,7 @@ struct task {
 	uint64_t affinity;
 	int32_t nice, policy; /* task/schedule.c */
 	uint32_t rt_priority, io_priority;
+	uint32_t lent_level; /* real-time priority of who waits for a lock that it has */
 	bool reset_on_fork;
 	int32_t memory_policy; /* task/numa.c */
 	uint64_t memory_nodes;

@@ -6,6 +6,7 @@
  * after it has gone.
  */
 #include "internal.h"
+#include "task/turn.h"
 
 #define BUCKETS 256u
 
@@ -414,8 +415,9 @@ static int64_t wake_op(uint64_t address, int count, int count2, uint64_t address
 	return more < 0 ? more : woken + more;
 }
 
-/* ---- PI locks: the kernel hands a lock to whoever has waited longest; when its owner's thread ends, marked with
- * FUTEX_OWNER_DIED. All waiters run at one priority, so that there is none to inherit. ---- */
+/* ---- PI locks: the kernel hands a lock to who has waited longest of the highest priority; when its owner's thread ends,
+ * marked with FUTEX_OWNER_DIED. The owner counts as of the priority of who waits, until it gives a lock back: with several
+ * locks it loses what was lent for the others, too. ---- */
 
 static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool shared)
 {
@@ -456,6 +458,9 @@ static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool share
 		waiter.owner = pid_named((int32_t)(value & FUTEX_TID_MASK));
 		__atomic_fetch_add(&pi_waiting, 1, __ATOMIC_SEQ_CST);
 		enqueue(&waiter, bucket);
+		struct task *owner = turn_level(task) ? task_find((int32_t)(value & FUTEX_TID_MASK)) : 0;
+		if (owner)
+			turn_lend(owner, turn_level(task));
 	}
 	lock_release(&bucket->lock);
 	if (error || taken)
@@ -465,7 +470,7 @@ static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool share
 	return !result || result == -ETIMEDOUT ? result : -ERESTARTNOINTR;
 }
 
-/* The first two that wait for KEY; the others learn who has the lock next. With the bucket's lock held. */
+/* Who waits for KEY and has the lock next; MORE: others wait, too, and learn that. With the bucket's lock held. */
 static struct waiter *next_owner(struct bucket *bucket, const uint64_t key[2], bool *more)
 {
 	struct waiter *first = 0, *waiter;
@@ -474,11 +479,16 @@ static struct waiter *next_owner(struct bucket *bucket, const uint64_t key[2], b
 	{
 		if (!waiter->pi || !same_key(waiter->key, key))
 			continue;
-		if (!first)
+		*more = first != 0;
+		if (!first || turn_level(waiter->task) > turn_level(first->task))
 			first = waiter;
-		else
-			*more = true;
-		waiter->owner = first->task->tid;
+	}
+	if (!first)
+		return 0;
+	list_for_each(waiter, &bucket->waiters, link)
+	{
+		if (waiter->pi && same_key(waiter->key, key))
+			waiter->owner = first->task->tid;
 	}
 	return first;
 }
@@ -515,6 +525,7 @@ static int64_t unlock_pi(uint64_t address, bool shared)
 		break;
 	}
 	lock_release(&bucket->lock);
+	turn_lend(current_task(), 0);
 	return error;
 }
 

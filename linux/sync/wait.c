@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 #include "time/account.h"
+#include "task/turn.h"
 
 #define EVENT_WAKE 1ull
 
@@ -26,6 +27,7 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 	struct thread_area *area = task->area;
 	int64_t result = E_OK;
 	account_asleep(task);
+	turn_asleep(area);
 	enum common_mode mode = common_give();
 	while (!__atomic_load_n(&task->woken, __ATOMIC_SEQ_CST) && !(task->work & interrupts)) {
 		result = event_wait(area->event, deadline, 0);
@@ -33,6 +35,7 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 			break;
 	}
 	account_ready(task);
+	turn_awake(area);
 	common_take(mode);
 	wait_unprepare();
 	task->voluntary_switches++;

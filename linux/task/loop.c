@@ -5,6 +5,7 @@
 #include <holon/guest_calls.h>
 #include "internal.h"
 #include "native/native.h"
+#include "task/turn.h"
 #include "trace/trace.h"
 #include "layout.inc"
 
@@ -136,8 +137,10 @@ static void guest_fault(struct task *task)
 void guest_other_exit(int64_t exit)
 {
 	struct task *task = current_task();
-	if (exit == GUEST_EXIT_KICK)
+	if (exit == GUEST_EXIT_KICK) {
+		turn_gate();
 		return;
+	}
 	if (exit == GUEST_EXIT_FAULT) {
 		guest_fault(task);
 		return;

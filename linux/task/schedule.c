@@ -1,9 +1,8 @@
 /* Scheduling as programs ask for it: nice values, policies, processors: setpriority(2), sched(7), ioprio_set(2).
- *
- * All threads of a sub-kernel share its best-effort budgets, at the one priority that is its ceiling: policies and
- * nice values are checked, kept, inherited and reported as Linux does, and do not change who runs first.
+ * What they mean for who runs: turn.c.
  */
 #include "internal.h"
+#include "task/turn.h"
 
 enum {
 	SCHED_OTHER = 0,
@@ -99,6 +98,7 @@ static void set_one(struct task *task, void *argument)
 		call->result = -EACCES;
 	} else {
 		task->nice = call->nice;
+		turn_changed(task);
 		call->result = call->result == -ESRCH ? 0 : call->result;
 	}
 }
@@ -151,6 +151,7 @@ static int64_t set_policy(struct task *task, int32_t policy, uint32_t priority, 
 	task->reset_on_fork = reset;
 	if (!is_real_time(policy))
 		task->nice = nice;
+	turn_changed(task);
 	return 0;
 }
 
@@ -289,6 +290,7 @@ SYSCALL_HANDLER(sched_getattr, int tid, uint64_t address, uint32_t size, uint32_
 
 SYSCALL_HANDLER(sched_yield, void)
 {
+	turn_yield();
 	thread_yield();
 	return 0;
 }

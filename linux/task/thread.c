@@ -8,6 +8,7 @@
  */
 #include "internal.h"
 #include "layout.inc"
+#include "task/turn.h"
 #include "time/account.h"
 
 #define BATCH       8u
@@ -164,6 +165,7 @@ void thread_run(struct thread_area *area, struct task *task, void (*function)(vo
 	task->state = area_state(area);
 	area->argument = argument;
 	account_ready(task);
+	turn_begin(area);
 	__atomic_store_n(&area->start, function, __ATOMIC_RELEASE);
 	event_signal(area->event, 1);
 }
@@ -171,6 +173,7 @@ void thread_run(struct thread_area *area, struct task *task, void (*function)(vo
 void thread_idle(void)
 {
 	struct thread_area *area = current_area();
+	turn_end(area);
 	area->task = 0;
 	load[area->cpu]--;
 	stack_trim(area);
@@ -190,6 +193,20 @@ void thread_use_mm(struct mm *mm)
 	area->bound_space = space;
 }
 
+bool thread_move(struct thread_area *area, uint32_t cpu)
+{
+	uint32_t from = area->cpu;
+	if (thread_set(area->thread, THREAD_SET_BUDGET, machine.budgets[cpu]) < 0)
+		return false;
+	load[from]--;
+	load[cpu]++;
+	area->cpu = cpu;
+	if (area->task == current_task())
+		account_moved();
+	turn_moved(area, from);
+	return true;
+}
+
 int thread_set_affinity(struct task *task, uint64_t mask)
 {
 	mask &= (1ull << machine.cpu_count) - 1;
@@ -199,15 +216,7 @@ int thread_set_affinity(struct task *task, uint64_t mask)
 	struct thread_area *area = task->area;
 	if (!area || (mask >> area->cpu & 1))
 		return 0;
-	uint32_t cpu = (uint32_t)__builtin_ctzll(mask);
-	if (thread_set(area->thread, THREAD_SET_BUDGET, machine.budgets[cpu]) < 0)
-		return -EINVAL;
-	load[area->cpu]--;
-	load[cpu]++;
-	area->cpu = cpu;
-	if (task == current_task())
-		account_moved();
-	return 0;
+	return thread_move(area, (uint32_t)__builtin_ctzll(mask)) ? 0 : -EINVAL;
 }
 
 /* ---- Vector state ---- */

@@ -41,12 +41,12 @@ static const struct list *make(const char *text)
 			permissions |= *text == 'r' ? 4 : *text == 'w' ? 2 : *text == 'x' ? 1 : 0;
 		text += *text == ',';
 		int named = id != (unsigned)ACL_UNDEFINED_ID;
-		list.entries[count++] = (struct posix_acl_xattr_entry){
-		    kind == 'u' ? (named ? ACL_USER : ACL_USER_OBJ)
-		    : kind == 'g' ? (named ? ACL_GROUP : ACL_GROUP_OBJ)
-		    : kind == 'm' ? ACL_MASK
-		                  : ACL_OTHER,
-		    (unsigned short)permissions, id};
+		list.entries[count++] =
+		    (struct posix_acl_xattr_entry){kind == 'u'   ? (named ? ACL_USER : ACL_USER_OBJ)
+		                                   : kind == 'g' ? (named ? ACL_GROUP : ACL_GROUP_OBJ)
+		                                   : kind == 'm' ? ACL_MASK
+		                                                 : ACL_OTHER,
+		                                   (unsigned short)permissions, id};
 	}
 	list_bytes = sizeof(list.version) + count * sizeof(list.entries[0]);
 	return &list;
@@ -92,10 +92,10 @@ static void attributes(void)
 	check("length", getxattr("f", ACCESS, 0, 0) == 44);
 	check("short", fails(getxattr("f", ACCESS, value, 43), ERANGE));
 	check("listed", listxattr("f", value, sizeof(value)) == sizeof(ACCESS) && !strcmp(value, ACCESS));
-	check("chmod-sets-mask", chmod("f", 0741) == 0 &&
-	                             is("f", ACCESS, "u::rwx,u:1000:rw-,g::r--,m::r--,o::--x"));
-	check("create-flag-ignored",
-	      (make("u::rw-,g::r--,m::rwx,o::r--"), setxattr("f", ACCESS, &list, list_bytes, XATTR_CREATE)) == 0);
+	check("chmod-sets-mask",
+	      chmod("f", 0741) == 0 && is("f", ACCESS, "u::rwx,u:1000:rw-,g::r--,m::r--,o::--x"));
+	check("create-flag-ignored", (make("u::rw-,g::r--,m::rwx,o::r--"),
+	                              setxattr("f", ACCESS, &list, list_bytes, XATTR_CREATE)) == 0);
 	check("mask-alone-stays", is("f", ACCESS, "u::rw-,g::r--,m::rwx,o::r--") && mode_of("f") == 0674);
 	check("plain-is-mode", set("f", ACCESS, "u::rw-,g::--x,o::r--") == 0 && mode_of("f") == 0614 &&
 	                           fails(getxattr("f", ACCESS, 0, 0), ENODATA));
@@ -167,7 +167,8 @@ static void inheritance(void)
 	check("symlink", mode_of("d/link") == 0777);
 	struct sockaddr_un address = {AF_UNIX, "d/socket"};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	check("bind", bind(fd, (void *)&address, sizeof(address)) == 0 && getxattr("d/socket", ACCESS, 0, 0) == 44);
+	check("bind",
+	      bind(fd, (void *)&address, sizeof(address)) == 0 && getxattr("d/socket", ACCESS, 0, 0) == 44);
 	close(fd);
 	fd = open("d", O_TMPFILE | O_RDWR, 0666);
 	check("tmpfile", fd >= 0 && fstat(fd, &stat) == 0 && (stat.st_mode & 07777) == 0664 &&
@@ -181,7 +182,8 @@ static void inheritance(void)
 	close(open("d/plain", O_CREAT | O_RDWR, 0666));
 	check("plain-open", mode_of("d/plain") == 0662 && fails(getxattr("d/plain", ACCESS, 0, 0), ENODATA));
 	mkdir("d/plaindir", 0700);
-	check("plain-mkdir", mode_of("d/plaindir") == 0700 && is("d/plaindir", DEFAULT, "u::rwx,g::rwx,o::-w-"));
+	check("plain-mkdir",
+	      mode_of("d/plaindir") == 0700 && is("d/plaindir", DEFAULT, "u::rwx,g::rwx,o::-w-"));
 	link("d/file", "f2");
 	rename("d/private", "p2");
 	check("moved", getxattr("f2", ACCESS, 0, 0) == 44 && getxattr("p2", ACCESS, 0, 0) == 44);
@@ -201,7 +203,8 @@ static int may_open(int flags)
 
 static int as(unsigned uid, unsigned gid, int flags)
 {
-	return exited(in_child(setgroups(0, 0); if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) _exit(9);
+	return exited(in_child(setgroups(0, 0);
+	                       if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) _exit(9);
 	                       _exit(may_open(flags) ? 1 : 0)),
 	              1);
 }
@@ -220,33 +223,43 @@ static void permissions(void)
 	check("others", as(20, 20, O_WRONLY) && !as(20, 20, O_RDONLY));
 	chmod("a", 0402 | 040);
 	check("masked", as(1000, 1, O_RDONLY) && !as(1000, 1, O_WRONLY) && !as(20, 200, O_WRONLY));
-	check("access", exited(in_child(setgroups(0, 0); setresgid(1, 1, 1); setresuid(1000, 1000, 1000);
-	                                _exit(access("a", R_OK) == 0 && fails(access("a", W_OK), EACCES) ? 1 : 2)),
-	                       1));
-	check("groups", exited(in_child(unsigned more[] = {7, 200}; chmod("a", 0462); setgroups(2, more);
-	                                setresgid(20, 20, 20); setresuid(20, 20, 20); _exit(may_open(O_RDWR))),
-	                       1));
-	check("fsuid", exited(in_child(setgroups(0, 0); setfsgid(1); setfsuid(1000); _exit(may_open(O_RDWR) ? 1 : 2)), 1));
+	check("access",
+	      exited(in_child(setgroups(0, 0); setresgid(1, 1, 1); setresuid(1000, 1000, 1000);
+	                      _exit(access("a", R_OK) == 0 && fails(access("a", W_OK), EACCES) ? 1 : 2)),
+	             1));
+	check("groups",
+	      exited(in_child(unsigned more[] = {7, 200}; chmod("a", 0462); setgroups(2, more);
+	                      setresgid(20, 20, 20); setresuid(20, 20, 20); _exit(may_open(O_RDWR))),
+	             1));
+	check("fsuid",
+	      exited(in_child(setgroups(0, 0); setfsgid(1); setfsuid(1000); _exit(may_open(O_RDWR) ? 1 : 2)),
+	             1));
 	check("root", may_open(O_RDWR));
 	mkdir("x", 0700);
 	file_make("x/inside", 0644);
-	check("search-refused", exited(in_child(setresuid(1000, 1000, 1000); _exit(fails(access("x/inside", R_OK), EACCES))), 1));
+	check(
+	    "search-refused",
+	    exited(in_child(setresuid(1000, 1000, 1000); _exit(fails(access("x/inside", R_OK), EACCES))), 1));
 	set("x", ACCESS, "u::rwx,u:1000:--x,g::---,m::--x,o::---");
-	check("search", exited(in_child(setresgid(1, 1, 1); setresuid(1000, 1000, 1000);
-	                                _exit(access("x/inside", R_OK) == 0 && fails(open("x", O_RDONLY), EACCES) &&
-	                                      fails(mkdir("x/new", 0700), EACCES))),
-	                       1));
+	check("search",
+	      exited(in_child(setresgid(1, 1, 1); setresuid(1000, 1000, 1000);
+	                      _exit(access("x/inside", R_OK) == 0 && fails(open("x", O_RDONLY), EACCES) &&
+	                            fails(mkdir("x/new", 0700), EACCES))),
+	             1));
 	set("x", ACCESS, "u::rwx,u:1000:-wx,g::---,m::rwx,o::---");
-	check("make-inside", exited(in_child(setresuid(1000, 1000, 1000); _exit(mkdir("x/new", 0700) == 0 || errno == EEXIST)), 1)); /* exited() asks twice */
+	check("make-inside", exited(in_child(setresuid(1000, 1000, 1000);
+	                                     _exit(mkdir("x/new", 0700) == 0 || errno == EEXIST)),
+	                            1)); /* exited() asks twice */
 	file_make("program", 0600);
 	set("program", ACCESS, "u::rwx,u:1000:r-x,g::---,m::r-x,o::---");
 	check("run", exited(in_child(setresuid(1000, 1000, 1000); _exit(access("program", X_OK) == 0)), 1));
 	/* Who may change them: the owner. */
 	chown("f", 1000, 1000);
-	check("owner-sets", exited(in_child(setresgid(1000, 1000, 1000); setresuid(1000, 1000, 1000);
-	                                    _exit(set("f", ACCESS, "u::rwx,u:7:r--,g::---,m::r--,o::---") == 0 &&
-	                                          removexattr("f", ACCESS) == 0)),
-	                           1));
+	check("owner-sets",
+	      exited(in_child(setresgid(1000, 1000, 1000); setresuid(1000, 1000, 1000);
+	                      _exit(set("f", ACCESS, "u::rwx,u:7:r--,g::---,m::r--,o::---") == 0 &&
+	                            removexattr("f", ACCESS) == 0)),
+	             1));
 	check("others-do-not", exited(in_child(set("f", ACCESS, "u::rwx,u:1001:rwx,g::---,m::rwx,o::rwx");
 	                                       setresuid(1001, 1001, 1001);
 	                                       _exit(fails(set("f", ACCESS, "u::rwx,g::---,o::---"), EPERM) &&
@@ -254,10 +267,11 @@ static void permissions(void)
 	                                             getxattr("f", ACCESS, 0, 0) == 44)),
 	                              1));
 	chmod("f", 02755);
-	check("group-bit-goes", exited(in_child(setgroups(0, 0); setresgid(5, 5, 5); setresuid(1000, 1000, 1000);
-	                                        set("f", ACCESS, "u::rwx,u:7:r-x,g::r-x,m::r-x,o::r-x");
-	                                        _exit(mode_of("f") == 0755)),
-	                               1));
+	check("group-bit-goes",
+	      exited(in_child(setgroups(0, 0); setresgid(5, 5, 5); setresuid(1000, 1000, 1000);
+	                      set("f", ACCESS, "u::rwx,u:7:r-x,g::r-x,m::r-x,o::r-x");
+	                      _exit(mode_of("f") == 0755)),
+	             1));
 }
 
 /* In a user namespace ids are its own, and others have none. */
@@ -294,7 +308,8 @@ static void in_namespace(void)
 	}
 	write(go[1], "x", 1);
 	waitpid(child, &status, 0);
-	check("namespace", mapped && exited(status, 1) && is("n", ACCESS, "u::rw-,u:1007:r--,g::r--,m::r--,o::---"));
+	check("namespace",
+	      mapped && exited(status, 1) && is("n", ACCESS, "u::rw-,u:1007:r--,g::r--,m::r--,o::---"));
 }
 
 int main(void)
