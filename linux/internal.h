@@ -75,8 +75,11 @@ static inline struct guest_state *area_state(struct thread_area *area)
 }
 /* Chooses MM's space for the current native thread. */
 void thread_use_mm(struct mm *mm);
-/* AREA's thread goes on on CPU. False: it cannot. The common lock is held alone. */
-bool thread_move(struct thread_area *area, uint32_t cpu);
+/* AREA's thread goes on on CPU: at once where it is the current one, else before it is in its guest again. The common lock is
+ * held alone. */
+void thread_move(struct thread_area *area, uint32_t cpu);
+/* The current thread goes where thread_move said. */
+void thread_rebind(void);
 /* Moves the current thread to CPU's budget if AFFINITY asks for it. */
 int thread_set_affinity(struct task *task, uint64_t mask);
 uint32_t thread_running_count(void);

@@ -54,6 +54,7 @@ struct thread_area {
 	uint64_t memory_offset;
 	bool prepared; /* all of its stack is there */
 	bool ready;    /* its task is counted among those that want to run: time/account.h */
+	bool rebind;   /* its thread is to go on with its CPU's budget: thread_rebind */
 	uint32_t cpu;
 	struct common_slot *common_slot; /* where it is counted while it shares the common lock */
 	uint32_t common_mode;            /* enum common_mode */

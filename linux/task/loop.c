@@ -138,6 +138,7 @@ void guest_other_exit(int64_t exit)
 {
 	struct task *task = current_task();
 	if (exit == GUEST_EXIT_KICK) {
+		thread_rebind();
 		turn_gate();
 		return;
 	}

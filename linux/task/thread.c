@@ -37,6 +37,7 @@ static void thread_loop(struct thread_area *area)
 {
 	while (!__atomic_load_n(&area->start, __ATOMIC_ACQUIRE))
 		(void)event_wait(area->event, DEADLINE_NEVER, 0);
+	thread_rebind();
 	void (*start)(void *) = area->start;
 	area->start = 0;
 	start(area->argument);
@@ -145,9 +146,10 @@ struct thread_area *thread_take(struct thread_page *page, uint64_t affinity)
 		if (area) {
 			if (!stack_fill(area))
 				return 0;
-			if (from != best &&
-			    thread_set(area->thread, THREAD_SET_BUDGET, machine.budgets[best]) >= 0)
+			if (from != best) {
 				area->cpu = best;
+				__atomic_store_n(&area->rebind, true, __ATOMIC_SEQ_CST);
+			}
 			idle[from] = area->next;
 			load[area->cpu]++;
 			return area;
@@ -193,18 +195,28 @@ void thread_use_mm(struct mm *mm)
 	area->bound_space = space;
 }
 
-bool thread_move(struct thread_area *area, uint32_t cpu)
+/* Only a thread itself may take another budget while it lives on. */
+void thread_rebind(void)
+{
+	struct thread_area *area = current_area();
+	if (__atomic_exchange_n(&area->rebind, false, __ATOMIC_SEQ_CST))
+		thread_set(0, THREAD_SET_BUDGET, machine.budgets[area->cpu]);
+}
+
+void thread_move(struct thread_area *area, uint32_t cpu)
 {
 	uint32_t from = area->cpu;
-	if (thread_set(area->thread, THREAD_SET_BUDGET, machine.budgets[cpu]) < 0)
-		return false;
 	load[from]--;
 	load[cpu]++;
 	area->cpu = cpu;
-	if (area->task == current_task())
+	__atomic_store_n(&area->rebind, true, __ATOMIC_SEQ_CST);
+	if (area == current_area()) {
+		thread_rebind();
 		account_moved();
+	} else {
+		guest_kick(area->thread);
+	}
 	turn_moved(area, from);
-	return true;
 }
 
 int thread_set_affinity(struct task *task, uint64_t mask)
@@ -216,7 +228,8 @@ int thread_set_affinity(struct task *task, uint64_t mask)
 	struct thread_area *area = task->area;
 	if (!area || (mask >> area->cpu & 1))
 		return 0;
-	return thread_move(area, (uint32_t)__builtin_ctzll(mask)) ? 0 : -EINVAL;
+	thread_move(area, (uint32_t)__builtin_ctzll(mask));
+	return 0;
 }
 
 /* ---- Vector state ---- */

@@ -258,8 +258,8 @@ static void divide(uint32_t cpu, const struct totals *totals)
 			hold(area, false);
 			continue;
 		}
-		turn->credit += (int64_t)(totals->used * weight_of(area->task) / totals->weight) -
-		                (int64_t)turn->used;
+		turn->credit +=
+		    (int64_t)(totals->used * weight_of(area->task) / totals->weight) - (int64_t)turn->used;
 		turn->credit = turn->credit > LOOK_NS        ? LOOK_NS
 		               : turn->credit < CREDIT_LEAST ? CREDIT_LEAST
 		                                             : turn->credit;

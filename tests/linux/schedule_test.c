@@ -147,7 +147,7 @@ static void inheritance(void)
 		shared->go = 2;
 		int got = (int)syscall(SYS_futex, &shared->lock, FUTEX_LOCK_PI, 0, 0, 0, 0) == 0;
 		_exit(got && shared->done[0] == 5000000 && shared->done[1] - shared->done[3] < 25000000 ? 0
-		                                                                                       : 1);
+		                                                                                        : 1);
 	}
 	int status = -1;
 	waitpid(high, &status, 0);
@@ -243,11 +243,42 @@ static void storm(void)
 	check("storm", gone == CHILDREN && shared->done[0] > 0);
 }
 
+/* Many at once, so that some are run by threads that were another processor's; and one whose processor another chooses. */
+static void processors(void)
+{
+	cpu_set_t set;
+	int wrong = 0, status;
+	fflush(stdout);
+	for (int i = 0; i < 20; i++) {
+		if (fork() == 0) {
+			int first = sched_getcpu();
+			pause_ms(50);
+			_exit(first || sched_getcpu());
+		}
+	}
+	while (wait(&status) > 0)
+		wrong += status != 0;
+	check("children-stay", wrong == 0);
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(1, &set);
+	pid_t child = fork();
+	if (child == 0) {
+		while (sched_getcpu() != 1)
+			;
+		_exit(0);
+	}
+	check("another-is-moved", sched_setaffinity(child, sizeof(set), &set) == 0 &&
+	                              waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(void)
 {
 	shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	to_one_processor();
 	numbers();
+	processors();
 	/* It starts and ends what is measured: before all of it. */
 	if (policy(SCHED_FIFO, 50)) {
 		check("real-time", 0);
