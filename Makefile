@@ -24,7 +24,7 @@ include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 .PHONY: help run test soak bench latency iso debug format lint loc docs setup clean all
 
 help: ## List every target
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST) | sort -u
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | sort -u
 
 setup: ## Install the Debian packages that building and testing need
 	@tools/setup
