@@ -1,10 +1,8 @@
 /* See facts.h. */
-#include "facts.h"
+#include "series.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-#define DECAY      0.5
 #define PAGE_FACTS 64
 #define PAGE_SLOTS 4096
 
@@ -147,7 +145,7 @@ void facts_free(struct vm *vm, struct facts *f)
 	free(f);
 }
 
-/* ---- hash tables of chains ---- */
+/* ---- hash tables of trees and chains ---- */
 static uint32_t hash_pair(struct vm *vm, value subject, value relation)
 {
 	return (uint32_t)((value_hash(vm, subject) * 0x9E3779B97F4A7C15u ^ value_hash(vm, relation)) *
@@ -165,7 +163,7 @@ static bool same(struct vm *vm, value a, value b)
 	return a == b || value_equal(vm, a, b);
 }
 
-/* The slot of the chain for a pair (or a subject alone), or the empty one where it belongs. */
+/* The slot of the tree of a pair (or the chain of a subject), or the empty one where it belongs. */
 static uint32_t find_slot(struct vm *vm, const struct facts *f, const struct table *t, value subject,
                           value relation, bool pair)
 {
@@ -241,54 +239,72 @@ static void empty_slot(struct vm *vm, struct facts *f, enum which which, uint32_
 	}
 }
 
-static void link_fact(struct vm *vm, struct facts *f, enum which which, uint32_t place)
+static void link_pair(struct vm *vm, struct facts *f, uint32_t place)
 {
-	grow_table(vm, f, which);
-	struct table *t = table_of(f, which);
-	uint32_t at = slot_of(vm, f, which, place), head = slot(t, at);
-	t->used += !head;
-	set_slot(vm, t, at, place + 1);
-	if (which == NUMBERS)
-		return;
-	bool pair = which == PAIRS;
-	uint32_t next = head ? head - 1 : NONE;
+	grow_table(vm, f, PAIRS);
+	uint32_t at = slot_of(vm, f, PAIRS, place), head = slot(&f->pairs, at);
+	uint32_t root = series_add(vm, f, head ? head - 1 : NONE, place);
+	f->pairs.used += !head;
+	if (root + 1 != head)
+		set_slot(vm, &f->pairs, at, root + 1);
+}
+
+static void unlink_pair(struct vm *vm, struct facts *f, uint32_t place)
+{
+	uint32_t at = slot_of(vm, f, PAIRS, place), head = slot(&f->pairs, at);
+	uint32_t root = series_remove(vm, f, head - 1, place);
+	if (root == NONE)
+		empty_slot(vm, f, PAIRS, at);
+	else if (root + 1 != head)
+		set_slot(vm, &f->pairs, at, root + 1);
+}
+
+static void link_subject(struct vm *vm, struct facts *f, uint32_t place)
+{
+	grow_table(vm, f, SUBJECTS);
+	uint32_t at = slot_of(vm, f, SUBJECTS, place), head = slot(&f->subjects, at);
+	f->subjects.used += !head;
+	set_slot(vm, &f->subjects, at, place + 1);
 	struct fact *fact = facts_change(vm, f, place);
-	*(pair ? &fact->next_pair : &fact->next_subject) = next;
-	*(pair ? &fact->previous_pair : &fact->previous_subject) = NONE;
-	if (next == NONE)
-		return;
-	fact = facts_change(vm, f, next);
-	*(pair ? &fact->previous_pair : &fact->previous_subject) = place;
+	fact->next_subject = head ? head - 1 : NONE;
+	fact->previous_subject = NONE;
+	if (head)
+		facts_change(vm, f, head - 1)->previous_subject = place;
 }
 
-static void unlink_fact(struct vm *vm, struct facts *f, enum which which, uint32_t place)
+static void unlink_subject(struct vm *vm, struct facts *f, uint32_t place)
 {
-	const struct fact *fact = facts_at(f, place);
-	bool pair = which == PAIRS;
-	uint32_t next = pair ? fact->next_pair : fact->next_subject;
-	uint32_t previous = pair ? fact->previous_pair : fact->previous_subject;
-	if (which == NUMBERS || (previous == NONE && next == NONE)) {
-		empty_slot(vm, f, which, slot_of(vm, f, which, place));
-		return;
-	}
-	if (previous == NONE) {
-		set_slot(vm, table_of(f, which), slot_of(vm, f, which, place), next + 1);
-	} else {
-		struct fact *before = facts_change(vm, f, previous);
-		*(pair ? &before->next_pair : &before->next_subject) = next;
-	}
-	if (next != NONE) {
-		struct fact *after = facts_change(vm, f, next);
-		*(pair ? &after->previous_pair : &after->previous_subject) = previous;
-	}
+	uint32_t next = facts_at(f, place)->next_subject, previous = facts_at(f, place)->previous_subject;
+	if (previous == NONE && next == NONE)
+		empty_slot(vm, f, SUBJECTS, slot_of(vm, f, SUBJECTS, place));
+	else if (previous == NONE)
+		set_slot(vm, &f->subjects, slot_of(vm, f, SUBJECTS, place), next + 1);
+	else
+		facts_change(vm, f, previous)->next_subject = next;
+	if (next != NONE)
+		facts_change(vm, f, next)->previous_subject = previous;
 }
 
-uint32_t facts_chain(struct vm *vm, const struct facts *f, value subject, value relation, bool pair)
+static void link_number(struct vm *vm, struct facts *f, uint32_t place)
 {
-	const struct table *t = pair ? &f->pairs : &f->subjects;
-	if (!t->mask)
+	grow_table(vm, f, NUMBERS);
+	set_slot(vm, &f->numbers, slot_of(vm, f, NUMBERS, place), place + 1);
+	f->numbers.used++;
+}
+
+uint32_t facts_pair(struct vm *vm, const struct facts *f, value subject, value relation)
+{
+	if (!f->pairs.mask)
 		return NONE;
-	uint32_t head = slot(t, find_slot(vm, f, t, subject, relation, pair));
+	uint32_t head = slot(&f->pairs, find_slot(vm, f, &f->pairs, subject, relation, true));
+	return head ? head - 1 : NONE;
+}
+
+uint32_t facts_chain(struct vm *vm, const struct facts *f, value subject)
+{
+	if (!f->subjects.mask)
+		return NONE;
+	uint32_t head = slot(&f->subjects, find_slot(vm, f, &f->subjects, subject, V_NIL, false));
 	return head ? head - 1 : NONE;
 }
 
@@ -300,45 +316,16 @@ uint32_t facts_numbered(const struct facts *f, int64_t id)
 	return place ? place - 1 : NONE;
 }
 
-/* ---- activation ---- */
-double fact_activation(const struct fact *fact, int64_t now)
-{
-	double sum = 0, oldest = 0;
-	uint32_t exact = fact->uses < RECENT ? fact->uses : RECENT;
-	for (uint32_t i = 0; i < exact; i++) {
-		double age = (double)(now - fact->used_ns[i]) / 1e9;
-		oldest = age < 0.001 ? 0.001 : age;
-		sum += pow(oldest, -DECAY);
-	}
-	if (fact->uses > RECENT) {
-		double life = (double)(now - fact->made_ns) / 1e9;
-		if (life > oldest)
-			sum += (double)(fact->uses - RECENT) *
-			       (pow(life, 1 - DECAY) - pow(oldest, 1 - DECAY)) /
-			       ((1 - DECAY) * (life - oldest));
-		else
-			sum += (double)(fact->uses - RECENT) * pow(oldest, -DECAY);
-	}
-	return log(sum);
-}
-
-void fact_use(struct fact *fact, int64_t now)
-{
-	memmove(fact->used_ns + 1, fact->used_ns, (RECENT - 1) * sizeof(int64_t));
-	fact->used_ns[0] = now;
-	fact->uses++;
-}
-
 /* ---- changing ---- */
 void facts_forget(struct vm *vm, struct facts *f, uint32_t place)
 {
-	unlink_fact(vm, f, PAIRS, place);
-	unlink_fact(vm, f, SUBJECTS, place);
-	unlink_fact(vm, f, NUMBERS, place);
+	unlink_pair(vm, f, place);
+	unlink_subject(vm, f, place);
+	empty_slot(vm, f, NUMBERS, slot_of(vm, f, NUMBERS, place));
 	struct fact *fact = facts_change(vm, f, place);
 	fact->dead = true;
 	fact->subject = fact->relation = fact->object = fact->source = V_NIL;
-	fact->next_pair = f->first_free;
+	fact->later = f->first_free;
 	f->first_free = place;
 	f->alive--;
 }
@@ -377,7 +364,21 @@ void facts_limit(struct vm *vm, struct facts *f, uint32_t limit)
 		forget_one(vm, f);
 }
 
-uint32_t facts_add(struct vm *vm, struct facts *f, value subject, value relation, value object, double weight)
+struct fact fact_new(const struct vm *vm, value subject, value relation, value object, double weight)
+{
+	struct fact fact = {.subject = subject,
+	                    .relation = relation,
+	                    .object = object,
+	                    .source = V_NIL,
+	                    .weight = weight,
+	                    .from_ns = vm->clock_ns,
+	                    .made_ns = vm->clock_ns,
+	                    .to_ns = INT64_MAX};
+	fact_use(&fact, vm->clock_ns);
+	return fact;
+}
+
+uint32_t facts_add(struct vm *vm, struct facts *f, const struct fact *added)
 {
 	uint32_t place = f->first_free;
 	while (f->alive && f->alive >= f->limit) {
@@ -385,7 +386,7 @@ uint32_t facts_add(struct vm *vm, struct facts *f, value subject, value relation
 		place = f->first_free;
 	}
 	if (place != NONE) {
-		f->first_free = facts_at(f, place)->next_pair;
+		f->first_free = facts_at(f, place)->later;
 	} else {
 		if (f->count == f->page_count * PAGE_FACTS) {
 			heap_account(vm, sizeof(struct fact_page)); /* raises, before anything is changed */
@@ -402,19 +403,30 @@ uint32_t facts_add(struct vm *vm, struct facts *f, value subject, value relation
 		place = f->count++;
 	}
 	struct fact *fact = facts_change(vm, f, place);
-	memset(fact, 0, sizeof(*fact));
-	fact->subject = subject;
-	fact->relation = relation;
-	fact->object = object;
-	fact->source = V_NIL;
-	fact->weight = weight;
-	fact->from_ns = fact->made_ns = vm->clock_ns;
-	fact->to_ns = INT64_MAX;
+	*fact = *added;
+	fact->dead = false;
 	fact->id = f->next_id++;
-	fact_use(fact, vm->clock_ns);
 	f->alive++;
-	link_fact(vm, f, PAIRS, place);
-	link_fact(vm, f, SUBJECTS, place);
-	link_fact(vm, f, NUMBERS, place);
+	link_pair(vm, f, place);
+	link_subject(vm, f, place);
+	link_number(vm, f, place);
 	return place;
+}
+
+static void changed(struct vm *vm, struct facts *f, uint32_t place)
+{
+	const struct fact *fact = facts_at(f, place);
+	series_changed(vm, f, facts_pair(vm, f, fact->subject, fact->relation), place);
+}
+
+void facts_end(struct vm *vm, struct facts *f, uint32_t place, int64_t to_ns)
+{
+	facts_change(vm, f, place)->to_ns = to_ns;
+	changed(vm, f, place);
+}
+
+void facts_use(struct vm *vm, struct facts *f, uint32_t place)
+{
+	fact_use(facts_change(vm, f, place), vm->clock_ns);
+	changed(vm, f, place);
 }

@@ -1,6 +1,6 @@
 /*
- * The store of a mosaic's facts: numbered places in pages, chains of those with one (subject, relation), with one subject,
- * and a table by number. A copy shares all pages until one side changes one.
+ * The store of a mosaic's facts: numbered places in pages, a tree by time of those with one (subject, relation) (series.c),
+ * a chain of those with one subject, and a table by number. A copy shares all pages until one side changes one.
  */
 #ifndef FLUX_FACTS_H
 #define FLUX_FACTS_H
@@ -12,6 +12,13 @@
 #define NONE        UINT32_MAX
 #define FACTS_LIMIT (1u << 20) /* of a mosaic, if it says nothing else */
 
+/* Of a fact and all below it in the tree of its pair. */
+struct fact_sums {
+	int64_t last_to, last_used;
+	uint32_t heaviest; /* a place */
+	uint32_t least_id, most_uses, height;
+};
+
 struct fact {
 	value subject, relation, object, source;
 	double weight;
@@ -19,19 +26,20 @@ struct fact {
 	int64_t made_ns;
 	int64_t used_ns[RECENT]; /* latest first */
 	uint32_t uses;
-	uint32_t next_pair, previous_pair, next_subject,
-	    previous_subject; /* the newest is the chain's head */
+	uint32_t earlier, later;                 /* below it in the tree */
+	uint32_t next_subject, previous_subject; /* the newest is the chain's head */
 	uint32_t cause_count;
 	uint32_t causes[CAUSES_MAX];
 	uint32_t id;
 	bool dead;
+	struct fact_sums sums;
 };
 
 struct slot_page;
 struct fact_page;
 
 struct table {
-	struct slot_page **pages; /* of places + 1 of chains' heads */
+	struct slot_page **pages; /* of places + 1 of trees' roots and chains' heads */
 	uint32_t mask, used;      /* mask 0: no slots yet */
 };
 
@@ -39,8 +47,9 @@ struct facts {
 	struct fact_page **pages;
 	uint32_t page_count, page_capacity;
 	uint32_t count, alive, limit, hand, next_id;
-	uint32_t first_free; /* dead facts, chained by next_pair */
+	uint32_t first_free; /* dead facts, chained by `later` */
 	struct table pairs, subjects, numbers;
+	uint64_t looked; /* facts that questions about a pair have looked at so far */
 };
 
 struct facts *facts_new(void);
@@ -53,17 +62,23 @@ uint32_t facts_page_end(uint32_t place);
 bool facts_page_seen(const struct facts *f, uint32_t place, uint32_t cycle);
 /* To be changed: a page that a copy shares becomes this one's own. Other pointers to its facts are to be got again. */
 struct fact *facts_change(struct vm *vm, struct facts *f, uint32_t place);
-/* A fact that holds from now on; its place. Forgets another where the limit is reached. */
-uint32_t facts_add(struct vm *vm, struct facts *f, value subject, value relation, value object,
-                   double weight);
+/* A fact that holds from now on, used once: to be added. */
+struct fact fact_new(const struct vm *vm, value subject, value relation, value object, double weight);
+/* Adds it with a number of its own; its place. Forgets another where the limit is reached. */
+uint32_t facts_add(struct vm *vm, struct facts *f, const struct fact *fact);
+/* Another end, or a use now. */
+void facts_end(struct vm *vm, struct facts *f, uint32_t place, int64_t to_ns);
+void facts_use(struct vm *vm, struct facts *f, uint32_t place);
 void facts_forget(struct vm *vm, struct facts *f, uint32_t place);
 /* Forgets some fact; there is one. */
 void facts_forget_any(struct vm *vm, struct facts *f);
 void facts_limit(struct vm *vm, struct facts *f, uint32_t limit);
-/* The newest fact of a pair, or of a subject; others follow by next_pair or next_subject. NONE at the end. */
-uint32_t facts_chain(struct vm *vm, const struct facts *f, value subject, value relation, bool pair);
+/* The root of a pair's tree, for series.c. */
+uint32_t facts_pair(struct vm *vm, const struct facts *f, value subject, value relation);
+/* The newest fact of a subject; others follow by next_subject. NONE at the end. */
+uint32_t facts_chain(struct vm *vm, const struct facts *f, value subject);
 uint32_t facts_numbered(const struct facts *f, int64_t id);
-/* Base-level activation, see mosaic.c. */
+/* Base-level activation, see mosaic.c; in series.c. */
 double fact_activation(const struct fact *fact, int64_t now_ns);
 void fact_use(struct fact *fact, int64_t now_ns);
 

@@ -320,16 +320,7 @@ static bool read_fact(struct vm *vm, struct facts *f, struct fields *fields)
 	    fields->at <= fields->end || !map_key_ok(new.subject) || !map_key_ok(new.relation))
 		return false;
 	f->next_id = new.id;
-	uint32_t place = facts_add(vm, f, new.subject, new.relation, new.object, new.weight);
-	struct fact *fact = facts_change(vm, f, place);
-	fact->source = new.source;
-	fact->from_ns = new.from_ns;
-	fact->to_ns = new.to_ns;
-	fact->made_ns = new.made_ns;
-	fact->uses = new.uses;
-	memcpy(fact->used_ns, new.used_ns, sizeof(new.used_ns));
-	fact->cause_count = new.cause_count;
-	memcpy(fact->causes, new.causes, sizeof(new.causes));
+	facts_add(vm, f, &new);
 	return true;
 }
 
@@ -357,9 +348,9 @@ static bool read_line(struct vm *vm, struct facts *f, const char *line, size_t l
 	if (place == NONE)
 		return true;
 	struct fact *fact = facts_change(vm, f, place);
-	fact->to_ns = change.to_ns;
 	fact->uses = change.uses;
 	memcpy(fact->used_ns, change.used_ns, sizeof(change.used_ns));
+	facts_end(vm, f, place, change.to_ns); /* the uses are summed up with it */
 	return true;
 }
 

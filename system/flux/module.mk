@@ -11,6 +11,7 @@ $(call script-test,system/flux/reference_test,build/host/bin/flux)
 # Tests run with sanitizers; recursion of the tree walker needs more stack than they leave.
 FLUX_TEST_CFLAGS := -D_GNU_SOURCE -fno-strict-aliasing
 $(call host-test,flux_differential_test,$(FLUX_CORE) $(addprefix system/flux/,generate.c differential_test.c command_fmt.c),$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
+$(call host-test,flux_mosaic_test,$(FLUX_CORE) system/flux/mosaic_test.c,$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
 $(call host-test,flux_verify_test,$(FLUX_CORE) system/flux/verify_test.c,$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
 $(call host-fuzz,flux_parser,$(FLUX_CORE) $(addprefix system/flux/,parser_fuzz.c command_fmt.c),$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))
 $(call host-fuzz,flux_verifier,$(FLUX_CORE) system/flux/verifier_fuzz.c system/flux/generate.c,$(FLUX_TEST_CFLAGS),$(FLUX_LDLIBS))

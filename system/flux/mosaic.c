@@ -12,8 +12,9 @@
  * Approximation of the Base-Level Learning Equation in ACT-R", ICCM 2006): n uses spread evenly over the time
  * before.
  *
- * Facts of one (subject, relation), and of one subject, are chained from hash tables: finding them takes
- * constant time. A mosaic holds at most `limit` facts; then the least active of a few looked at is forgotten.
+ * Hash tables find the facts of one (subject, relation), a tree in the order of their times (series.c), and
+ * those of one subject, a chain, in constant time. A mosaic holds at most `limit` facts; then the least active
+ * of a few looked at is forgotten.
  */
 #include "mosaic.h"
 
@@ -40,8 +41,7 @@ void mosaic_keep_value(struct vm *vm, struct mosaic *m, value v)
 	gc_slot(vm, &m->object, v, m->facts->count);
 }
 
-uint32_t mosaic_add(struct vm *vm, struct mosaic *m, value subject, value relation, value object,
-                    double weight)
+uint32_t mosaic_add(struct vm *vm, struct mosaic *m, const struct fact *fact)
 {
 	vm_touch(vm, &m->object);
 	struct facts *f = m->facts;
@@ -49,10 +49,11 @@ uint32_t mosaic_add(struct vm *vm, struct mosaic *m, value subject, value relati
 	if (k &&
 	    f->alive >= f->limit) /* what is forgotten for it is not told one by one: all is written anew */
 		keeper_forgot(vm, k, NONE);
-	uint32_t place = facts_add(vm, f, subject, relation, object, weight);
-	mosaic_keep_value(vm, m, subject);
-	mosaic_keep_value(vm, m, relation);
-	mosaic_keep_value(vm, m, object);
+	uint32_t place = facts_add(vm, f, fact);
+	mosaic_keep_value(vm, m, fact->subject);
+	mosaic_keep_value(vm, m, fact->relation);
+	mosaic_keep_value(vm, m, fact->object);
+	mosaic_keep_value(vm, m, fact->source);
 	return place;
 }
 
@@ -148,21 +149,12 @@ void mosaic_merge(struct vm *vm, struct object *object, void *base, void *source
 		uint32_t old_place = facts_numbered(from, id);
 		if (old_place == NONE)
 			continue;
-		struct fact old = *facts_at(from, old_place);
-		uint32_t place = mosaic_add(vm, m, old.subject, old.relation, old.object, old.weight);
-		struct fact *fact = facts_change(vm, m->facts, place);
-		fact->source = old.source;
-		fact->from_ns = old.from_ns;
-		fact->to_ns = old.to_ns;
-		fact->made_ns = old.made_ns;
-		memcpy(fact->used_ns, old.used_ns, sizeof(old.used_ns));
-		fact->uses = old.uses;
-		fact->cause_count = old.cause_count;
-		for (uint32_t k = 0; k < old.cause_count; k++)
-			fact->causes[k] = old.causes[k] >= first ? old.causes[k] + shift : old.causes[k];
-		mosaic_keep_value(vm, m, old.source);
+		struct fact fact = *facts_at(from, old_place);
+		for (uint32_t k = 0; k < fact.cause_count; k++)
+			fact.causes[k] += fact.causes[k] >= first ? shift : 0;
+		uint32_t place = mosaic_add(vm, m, &fact);
 		if (mosaic_keeper(vm, m))
-			keeper_added(vm, m->keeper, fact);
+			keeper_added(vm, m->keeper, facts_at(m->facts, place));
 	}
 	gc_bulk(vm, object);
 }

@@ -21,8 +21,7 @@ struct cursor {
 struct keeper *mosaic_keeper(struct vm *vm, struct mosaic *m);
 /* The collector's barrier: after a value was stored in a fact. */
 void mosaic_keep_value(struct vm *vm, struct mosaic *m, value v);
-/* A fact that holds from now on; its place. At the limit another is forgotten for it. The keeper is not told. */
-uint32_t mosaic_add(struct vm *vm, struct mosaic *m, value subject, value relation, value object,
-                    double weight);
+/* Adds a fact; its place. At the limit another is forgotten for it. The keeper is not told. */
+uint32_t mosaic_add(struct vm *vm, struct mosaic *m, const struct fact *fact);
 
 #endif

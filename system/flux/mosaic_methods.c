@@ -4,6 +4,7 @@
  */
 #include "capability.h"
 #include "mosaic.h"
+#include "series.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -57,20 +58,10 @@ static value fact_value(struct vm *vm, const struct fact *fact)
 	return from_object(map);
 }
 
-/* The fact of the greatest weight, the earliest among equals. */
-static uint32_t heaviest(struct vm *vm, const struct facts *f, value subject, value relation, int64_t at)
+/* The fact of the greatest weight, the first written among equals. */
+static uint32_t heaviest(struct vm *vm, struct facts *f, value subject, value relation, int64_t at)
 {
-	uint32_t best = NONE;
-	for (uint32_t i = facts_chain(vm, f, subject, relation, true); i != NONE;
-	     i = facts_at(f, i)->next_pair) {
-		const struct fact *fact = facts_at(f, i);
-		if (at < fact->from_ns || at >= fact->to_ns)
-			continue;
-		if (best == NONE || fact->weight > facts_at(f, best)->weight ||
-		    (fact->weight == facts_at(f, best)->weight && fact->id < facts_at(f, best)->id))
-			best = i;
-	}
-	return best;
+	return series_heaviest(f, facts_pair(vm, f, subject, relation), at);
 }
 
 static int by_id(const void *a, const void *b)
@@ -79,26 +70,46 @@ static int by_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Facts of a chain that satisfy the times, oldest first, in an array that the caller frees. */
-static const struct fact **collect(struct vm *vm, struct facts *f, value subject, value relation, bool pair,
+/* Facts of a pair that satisfy the times, oldest first, in an array that the caller frees. */
+static const struct fact **collect(struct vm *vm, struct facts *f, value subject, value relation,
                                    int64_t from, int64_t to, uint32_t *count)
+{
+	uint32_t *places = series_during(f, facts_pair(vm, f, subject, relation), from, to, count);
+	const struct fact **found = must_allocate(NULL, *count * sizeof(const struct fact *));
+	for (uint32_t i = 0; i < *count; i++)
+		found[i] = facts_at(f, places[i]);
+	free(places);
+	qsort(found, *count, sizeof(const struct fact *), by_id);
+	return found;
+}
+
+/* All of a subject, likewise. */
+static const struct fact **collect_subject(struct vm *vm, struct facts *f, value subject, uint32_t *count)
 {
 	uint32_t capacity = 0;
 	const struct fact **found = NULL;
 	*count = 0;
-	for (uint32_t i = facts_chain(vm, f, subject, relation, pair); i != NONE;
-	     i = pair ? facts_at(f, i)->next_pair : facts_at(f, i)->next_subject) {
-		const struct fact *fact = facts_at(f, i);
-		if (fact->to_ns <= from || fact->from_ns > to)
-			continue;
+	for (uint32_t i = facts_chain(vm, f, subject); i != NONE; i = facts_at(f, i)->next_subject) {
 		if (*count == capacity)
 			found = must_allocate(found, (capacity = capacity ? capacity * 2 : 8) *
 			                                 sizeof(const struct fact *));
-		found[(*count)++] = fact;
+		found[(*count)++] = facts_at(f, i);
 	}
 	if (*count)
 		qsort(found, *count, sizeof(const struct fact *), by_id);
 	return found;
+}
+
+/* The numbers of a pair's facts that end after a time, oldest first. */
+static uint32_t *numbers(struct vm *vm, struct facts *f, value subject, value relation, int64_t after,
+                         uint32_t *count)
+{
+	const struct fact **found = collect(vm, f, subject, relation, after, INT64_MAX, count);
+	uint32_t *ids = must_allocate(NULL, *count * sizeof(uint32_t));
+	for (uint32_t i = 0; i < *count; i++)
+		ids[i] = found[i]->id;
+	free(found);
+	return ids;
 }
 
 static const struct fact *by_number(const struct facts *f, int64_t id)
@@ -168,44 +179,31 @@ static value method_fact(struct vm *vm, struct mosaic *m, value *args, unsigned 
 	value all[4] = {args[0], args[1], args[2], source};
 	if (!can_keep(vm, m, all, 4))
 		return V_RAISE;
-	uint32_t place = mosaic_add(vm, m, args[0], args[1], args[2], weight);
-	struct fact *fact = facts_change(vm, m->facts, place);
-	fact->from_ns = from;
-	fact->to_ns = to;
-	fact->source = source;
-	fact->cause_count = cause_count;
-	memcpy(fact->causes, causes, cause_count * sizeof(uint32_t));
-	mosaic_keep_value(vm, m, source);
+	struct fact fact = fact_new(vm, args[0], args[1], args[2], weight);
+	fact.from_ns = from;
+	fact.to_ns = to;
+	fact.source = source;
+	fact.cause_count = cause_count;
+	memcpy(fact.causes, causes, cause_count * sizeof(uint32_t));
+	const struct fact *added = facts_at(m->facts, mosaic_add(vm, m, &fact));
 	if (mosaic_keeper(vm, m))
-		keeper_added(vm, m->keeper, fact);
-	return from_small_int(fact->id);
+		keeper_added(vm, m->keeper, added);
+	return from_small_int(added->id);
 }
 
 /* The most active fact of a pair is remembered, which is a use of it; nil if all lie below the threshold. */
 static value method_recall(struct vm *vm, struct mosaic *m, value *args, unsigned count)
 {
-	double threshold = -INFINITY, best_score = 0;
-	uint32_t best = NONE;
-	struct facts *f = m->facts;
+	double threshold = -INFINITY, score;
 	if (count > 2 && !to_double(args[2], &threshold))
 		return vm_raise(vm, "type", "the threshold is a number");
-	for (uint32_t i = facts_chain(vm, f, args[0], args[1], true); i != NONE;
-	     i = facts_at(f, i)->next_pair) {
-		if (vm->clock_ns < facts_at(f, i)->from_ns || vm->clock_ns >= facts_at(f, i)->to_ns)
-			continue;
-		double score = fact_activation(facts_at(f, i), vm->clock_ns) +
-		               log(facts_at(f, i)->weight > 0 ? facts_at(f, i)->weight : 1e-9);
-		if (best == NONE || score > best_score ||
-		    (score == best_score && facts_at(f, i)->id < facts_at(f, best)->id)) {
-			best = i;
-			best_score = score;
-		}
-	}
-	if (best == NONE || best_score < threshold)
+	uint32_t best =
+	    series_recall(m->facts, facts_pair(vm, m->facts, args[0], args[1]), vm->clock_ns, &score);
+	if (best == NONE || score < threshold)
 		return V_NIL;
 	vm_touch(vm, &m->object);
-	struct fact *used = facts_change(vm, m->facts, best);
-	fact_use(used, vm->clock_ns);
+	facts_use(vm, m->facts, best);
+	const struct fact *used = facts_at(m->facts, best);
 	if (mosaic_keeper(vm, m))
 		keeper_changed(vm, m->keeper, used);
 	return used->object;
@@ -215,8 +213,7 @@ static value method_recall(struct vm *vm, struct mosaic *m, value *args, unsigne
 static value method_confidence(struct vm *vm, struct mosaic *m, value *args)
 {
 	uint32_t n;
-	const struct fact **found =
-	    collect(vm, m->facts, args[0], args[1], true, vm->clock_ns, vm->clock_ns, &n);
+	const struct fact **found = collect(vm, m->facts, args[0], args[1], vm->clock_ns, vm->clock_ns, &n);
 	struct map *greatest =
 	    map_new(vm, 0); /* weight of each source; one that is no key goes by its text */
 	double doubt = 1, known;
@@ -301,13 +298,18 @@ static value method_forget(struct vm *vm, struct mosaic *m, value *args, unsigne
 	if (count < 1 || count > 2)
 		return vm_raise(vm, "call",
 		                "forget(subject, relation), forget(subject) or forget(activation)");
-	for (;;) {
-		uint32_t i = facts_chain(vm, f, args[0], count > 1 ? args[1] : V_NIL, count > 1);
-		if (i == NONE)
-			return from_small_int(forgotten);
-		forget(vm, m, i);
-		forgotten++;
+	if (count == 1) {
+		for (uint32_t i; (i = facts_chain(vm, f, args[0])) != NONE; forgotten++)
+			forget(vm, m, i);
+		return from_small_int(forgotten);
 	}
+	uint32_t n, *ids = numbers(vm, f, args[0], args[1], INT64_MIN, &n);
+	for (uint32_t i = n; i--;)
+		forget(vm, m, facts_numbered(f, ids[i]));
+	free(ids);
+	for (uint32_t i; (i = facts_pair(vm, f, args[0], args[1])) != NONE; n++) /* ended before all time */
+		forget(vm, m, i);
+	return from_small_int(n);
 }
 
 static value cursor_method(struct vm *vm, struct cursor *c, const char *name, value *args, unsigned count)
@@ -332,7 +334,8 @@ static value cursor_method(struct vm *vm, struct cursor *c, const char *name, va
 		value item = count ? args[0] : V_NIL;
 		if (!can_keep(vm, m, &item, 1))
 			return V_RAISE;
-		uint32_t place = mosaic_add(vm, m, c->key, relation_is(vm), item, weight);
+		struct fact fact = fact_new(vm, c->key, relation_is(vm), item, weight);
+		uint32_t place = mosaic_add(vm, m, &fact);
 		if (mosaic_keeper(vm, m))
 			keeper_added(vm, m->keeper, facts_at(m->facts, place));
 		return V_NIL;
@@ -415,12 +418,13 @@ value mosaic_method(struct vm *vm, value receiver, struct string *method, value 
 	if (!strcmp(name, "between") && count == 4) {
 		if (!to_time(args[2], &from) || !to_time(args[3], &to))
 			return vm_raise(vm, "type", "between(subject, relation, from, to)");
-		const struct fact **found = collect(vm, f, args[0], args[1], true, from, to, &n);
+		const struct fact **found = collect(vm, f, args[0], args[1], from, to, &n);
 		return list_facts(vm, found, n);
 	}
 	if (!strcmp(name, "facts") && (count == 1 || count == 2)) {
-		const struct fact **found =
-		    collect(vm, f, args[0], count > 1 ? args[1] : V_NIL, count > 1, INT64_MIN, INT64_MAX, &n);
+		const struct fact **found = count > 1
+		                                ? collect(vm, f, args[0], args[1], INT64_MIN, INT64_MAX, &n)
+		                                : collect_subject(vm, f, args[0], &n);
 		return list_facts(vm, found, n);
 	}
 	if (!strcmp(name, "why"))
@@ -435,21 +439,20 @@ value mosaic_method(struct vm *vm, value receiver, struct string *method, value 
 	}
 	if (!strcmp(name, "end") &&
 	    (count == 2 || count == 3)) { /* it holds no longer, from now or from a time on */
-		int64_t ended = 0, when = vm->clock_ns;
+		int64_t when = vm->clock_ns;
 		if (count == 3 && !to_time(args[2], &when))
 			return vm_raise(vm, "type", "end(subject, relation, time)");
 		vm_touch(vm, &m->object);
 		f = m->facts;
-		for (uint32_t i = facts_chain(vm, f, args[0], args[1], true); i != NONE;
-		     i = facts_at(f, i)->next_pair)
-			if (facts_at(f, i)->to_ns == INT64_MAX) {
-				struct fact *fact = facts_change(vm, f, i);
-				fact->to_ns = when;
-				ended++;
-				if (mosaic_keeper(vm, m))
-					keeper_changed(vm, m->keeper, fact);
-			}
-		return from_small_int(ended);
+		uint32_t *ids = numbers(vm, f, args[0], args[1], INT64_MAX - 1, &n);
+		for (uint32_t i = n; i--;) {
+			uint32_t place = facts_numbered(f, ids[i]);
+			facts_end(vm, f, place, when);
+			if (mosaic_keeper(vm, m))
+				keeper_changed(vm, m->keeper, facts_at(f, place));
+		}
+		free(ids);
+		return from_small_int(n);
 	}
 	if (!strcmp(name, "save") && !count) {
 		if (!m->keeper)
@@ -488,7 +491,7 @@ struct dist *mosaic_dist(struct vm *vm, value cursor)
 	if (!c->mosaic || !map_key_ok(c->key))
 		return dist_make(vm, NULL, 0);
 	const struct fact **found =
-	    collect(vm, c->mosaic->facts, c->key, relation_is(vm), true, INT64_MIN, INT64_MAX, &n);
+	    collect(vm, c->mosaic->facts, c->key, relation_is(vm), INT64_MIN, INT64_MAX, &n);
 	value *pairs = must_allocate(NULL, 2 * n * sizeof(value));
 	for (uint32_t i = 0; i < n; i++) {
 		pairs[2 * i] = found[i]->object;
