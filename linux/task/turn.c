@@ -27,6 +27,7 @@
 enum { POLICY_FIFO = 1, POLICY_RR = 2, POLICY_IDLE = 5 };
 
 uint32_t turns_unequal;
+static uint32_t turns_real_time; /* threads with a level: while there are none, nobody goes before another by priority */
 static struct thread_area *areas;
 static int64_t arrivals;
 static struct task *worker;
@@ -60,6 +61,8 @@ static struct thread_area *first_area(void)
 static bool preceded(const struct thread_area *area, uint32_t cpu)
 {
 	const struct turn *turn = &area->turn;
+	if (!__atomic_load_n(&turns_real_time, __ATOMIC_SEQ_CST))
+		return false;
 	for (const struct thread_area *other = first_area(); other; other = other->all_next) {
 		if (other == area || !other->turn.level || !wants(other, cpu))
 			continue;
@@ -120,6 +123,13 @@ void turn_awake_slow(struct thread_area *area)
 	worker_wake();
 }
 
+static void set_level(struct thread_area *area, uint32_t level)
+{
+	if (!level != !area->turn.level)
+		__atomic_add_fetch(&turns_real_time, level ? 1u : -1u, __ATOMIC_SEQ_CST);
+	area->turn.level = level;
+}
+
 /* What AREA's task's policy and nice value mean. */
 static void apply(struct thread_area *area)
 {
@@ -128,7 +138,7 @@ static void apply(struct thread_area *area)
 	uint32_t level = real_time ? task->rt_priority : 0;
 	bool unequal = level || task->lent_level || weight_of(task) != WEIGHT_NORMAL;
 	area->turn.fifo = task->policy == POLICY_FIFO;
-	area->turn.level = level > task->lent_level ? level : task->lent_level;
+	set_level(area, level > task->lent_level ? level : task->lent_level);
 	if (area->turn.level)
 		area->turn.held = false;
 	if (unequal != area->turn.unequal)
@@ -160,7 +170,7 @@ void turn_end(struct thread_area *area)
 	if (area->turn.unequal)
 		__atomic_sub_fetch(&turns_unequal, 1, __ATOMIC_SEQ_CST);
 	area->turn.unequal = false;
-	area->turn.level = 0;
+	set_level(area, 0);
 	if (level)
 		review(area->cpu);
 }
