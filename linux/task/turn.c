@@ -27,7 +27,8 @@
 enum { POLICY_FIFO = 1, POLICY_RR = 2, POLICY_IDLE = 5 };
 
 uint32_t turns_unequal;
-static uint32_t turns_real_time; /* threads with a level: while there are none, nobody goes before another by priority */
+/* Threads with a level: while there are none, nobody goes before another by priority. */
+static uint32_t turns_real_time;
 static struct thread_area *areas;
 static int64_t arrivals;
 static struct task *worker;

@@ -38,9 +38,9 @@ class Machine:
 
     def __init__(self, work, script, extra=()):
         self.monitor_path, self.gdb_path, self.dump_path = (os.path.join(work, name) for name in ("qmp", "gdb", "dump"))
-        for path in (self.monitor_path, self.gdb_path):
-            pathlib.Path(path).unlink(missing_ok=True)
         self.log_path = os.path.join(work, "log")
+        for path in (self.monitor_path, self.gdb_path, self.log_path):
+            pathlib.Path(path).unlink(missing_ok=True)
         # Without a script it is the release, which takes no command.
         line = [RUN, *([] if script else ["--release"]), "--mem", str(MEMORY_MIB), "--timeout", "200", "--log", self.log_path, "--qemu=-qmp",
                 f"--qemu=unix:{self.monitor_path},server=on,wait=off", "--qemu=-gdb", f"--qemu=unix:{self.gdb_path},server=on,wait=off",
