@@ -29,8 +29,10 @@
 #define OBJECTS_AHEAD 16
 #define STRESS_WORK   64          /* in the test mode, every other step */
 #define LEAST_GROWTH  (16u << 20) /* of a heap during a cycle */
-/* A step grows when so much was made, or a quarter of the heap, while a collection did not end. */
+/* A step is twice as long when so much was made, or a quarter of the heap, while a collection did not end, and doubles on when that is OUTRUN_FAR
+ * times as much: twice as long is long enough for arrays of megabytes, one after another. */
 #define OUTRUN_BYTES (16u << 20)
+#define OUTRUN_FAR   8
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -379,7 +381,8 @@ static void retire_blocks(struct heap *heap)
  */
 static ptrdiff_t step_work(const struct heap *heap, ptrdiff_t work, size_t beyond)
 {
-	size_t unit = heap->live / 4 > OUTRUN_BYTES ? heap->live / 4 : OUTRUN_BYTES, more = beyond / unit;
+	size_t unit = heap->live / 4 > OUTRUN_BYTES ? heap->live / 4 : OUTRUN_BYTES, units = beyond / unit;
+	size_t more = units < OUTRUN_FAR ? units > 0 : units - OUTRUN_FAR + 2;
 	return more < 16 && work < PTRDIFF_MAX >> more ? work << more : PTRDIFF_MAX;
 }
 
