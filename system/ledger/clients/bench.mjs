@@ -9,7 +9,7 @@ const bench = compile(["Bench.sol"]).Bench;
 const api = new Interface(bench.abi);
 const address = "0x00000000000000000000000000000000000be4c1";
 const rows = [
-    ["ray tracer", "rays", 640],
+    ["ray tracer", "rays", 800],
     ["keccak loop", "hashes", 450000],
     ["arithmetic loop", "arithmetic", 400000],
     ["sum loop", "sum", 450000],
