@@ -94,6 +94,18 @@ static void measure(struct emulated *emulated, unsigned pcr)
 		check("a PCR is extended", false);
 }
 
+/* In the state of the first checks. */
+static bool start_again(struct emulated *emulated, const char *name)
+{
+	bool started = start(emulated, name);
+	check("swtpm starts again", started);
+	if (started) {
+		measure(emulated, 8);
+		measure(emulated, TPM_IMAGE_PCR);
+	}
+	return started;
+}
+
 /* ---- The checks ---- */
 
 static struct tpm tpm = {.call = call, .random = draw};
@@ -181,18 +193,12 @@ int main(void)
 	test_seal(&emulated, sealed, &bytes);
 	test_notes(&emulated);
 	stop(&emulated);
-	bool again = start(&emulated, "first");
-	if (again) {
-		measure(&emulated, 8);
-		measure(&emulated, TPM_IMAGE_PCR);
+	if (start_again(&emulated, "first")) {
 		check("after a start in the same state it comes back",
 		      tpm_unseal(&tpm, sealed, bytes, found) == TPM_OK);
 		stop(&emulated);
-		again = start(&emulated, "first");
 	}
-	if (again) {
-		measure(&emulated, 8);
-		measure(&emulated, TPM_IMAGE_PCR);
+	if (start_again(&emulated, "first")) {
 		measure(&emulated, TPM_IMAGE_PCR);
 		check("with another image it does not",
 		      tpm_unseal(&tpm, sealed, bytes, found) == TPM_REFUSED);
@@ -201,9 +207,7 @@ int main(void)
 	check("a TPM that is gone is an error", tpm_unseal(&tpm, sealed, bytes, found) == TPM_FAILED);
 	char command[128];
 	snprintf(command, sizeof(command), "rm -f %s/tpm2-00.permall", directory);
-	if (system(command) == 0 && start(&emulated, "second")) {
-		measure(&emulated, 8);
-		measure(&emulated, TPM_IMAGE_PCR);
+	if (system(command) == 0 && start_again(&emulated, "second")) {
 		check("on another TPM in the same state it does not",
 		      tpm_unseal(&tpm, sealed, bytes, found) == TPM_REFUSED);
 		stop(&emulated);
