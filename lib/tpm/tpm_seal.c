@@ -142,6 +142,17 @@ static const uint8_t *get_sized(struct reader *reader, size_t most, size_t *coun
 	return found;
 }
 
+/* A sized field of SIZE bytes, to TO. */
+static enum tpm_status take(struct reader *reader, void *to, size_t size)
+{
+	size_t count;
+	const uint8_t *found = get_sized(reader, size, &count);
+	if (count != size)
+		return TPM_FAILED;
+	memcpy(to, found, size);
+	return TPM_OK;
+}
+
 /* TPM_RC: what the TPM says of a command, formats 0 and 1 (part 2, 6.6). */
 static enum tpm_status status_of(uint32_t code)
 {
@@ -267,20 +278,14 @@ static enum tpm_status policy_digest(struct tpm *tpm, uint32_t mask, uint8_t dig
 {
 	struct reader reader;
 	uint32_t session;
-	size_t count;
 	enum tpm_status status = policy_start(tpm, SESSION_TRIAL, mask, &session);
 	if (status != TPM_OK)
 		return status;
 	begin(tpm, NO_SESSIONS, POLICY_GET_DIGEST);
 	put(tpm, session, 4);
 	status = send(tpm, NULL, &reader);
-	if (status == TPM_OK) {
-		const uint8_t *found = get_sized(&reader, DIGEST, &count);
-		if (count == DIGEST)
-			memcpy(digest, found, DIGEST);
-		else
-			status = TPM_FAILED;
-	}
+	if (status == TPM_OK)
+		status = take(&reader, digest, DIGEST);
 	flush(tpm, session);
 	return status;
 }
@@ -289,8 +294,8 @@ static enum tpm_status policy_digest(struct tpm *tpm, uint32_t mask, uint8_t dig
 static enum tpm_status image_is_measured(struct tpm *tpm)
 {
 	static const uint8_t never[DIGEST];
+	uint8_t value[DIGEST];
 	struct reader reader;
-	size_t count;
 	begin(tpm, NO_SESSIONS, PCR_READ);
 	put_selection(tpm, 1u << TPM_IMAGE_PCR);
 	enum tpm_status status = send(tpm, NULL, &reader);
@@ -302,8 +307,7 @@ static enum tpm_status image_is_measured(struct tpm *tpm)
 	(void)get(&reader, 4);
 	(void)get(&reader, 2);
 	one = get(&reader, 4) == 1 && one;
-	const uint8_t *value = get_sized(&reader, DIGEST, &count);
-	if (!one || count != DIGEST)
+	if (!one || take(&reader, value, DIGEST) != TPM_OK)
 		return TPM_UNMEASURED; /* it has no bank of SHA-256, too */
 	return memcmp(value, never, DIGEST) == 0 ? TPM_UNMEASURED : TPM_OK;
 }
@@ -333,18 +337,15 @@ static enum tpm_status create(struct tpm *tpm, uint32_t parent, const uint8_t po
 	enum tpm_status status = send(tpm, NULL, &reader);
 	if (status != TPM_OK)
 		return status;
-	const uint8_t *private = get_sized(&reader, TPM_SEALED_MAX, &private_size);
-	const uint8_t *public = get_sized(&reader, TPM_SEALED_MAX, &public_size);
-	if (!private_size || !public_size || SEALED_HEAD + 4 + private_size + public_size > TPM_SEALED_MAX)
+	const uint8_t *pair = reader.at; /* TPM2B_PRIVATE and TPM2B_PUBLIC, as Load takes them */
+	(void)get_sized(&reader, TPM_SEALED_MAX, &private_size);
+	(void)get_sized(&reader, TPM_SEALED_MAX, &public_size);
+	size_t size = (size_t)(reader.at - pair);
+	if (!private_size || !public_size || SEALED_HEAD + size > TPM_SEALED_MAX)
 		return TPM_FAILED;
 	store_be32(sealed, (uint32_t)VERSION << 24 | TPM_STATE_PCRS);
-	sealed[4] = (uint8_t)(private_size >> 8);
-	sealed[5] = (uint8_t)private_size;
-	memcpy(sealed + 6, private, private_size);
-	sealed[6 + private_size] = (uint8_t)(public_size >> 8);
-	sealed[7 + private_size] = (uint8_t)public_size;
-	memcpy(sealed + 8 + private_size, public, public_size);
-	*bytes = 8 + private_size + public_size;
+	memcpy(sealed + SEALED_HEAD, pair, size);
+	*bytes = SEALED_HEAD + size;
 	return TPM_OK;
 }
 
@@ -353,7 +354,6 @@ static enum tpm_status unseal_loaded(struct tpm *tpm, uint32_t object, uint32_t 
 {
 	struct reader reader;
 	uint32_t session;
-	size_t count;
 	enum tpm_status status = policy_start(tpm, SESSION_POLICY, mask, &session);
 	if (status != TPM_OK)
 		return status;
@@ -365,11 +365,7 @@ static enum tpm_status unseal_loaded(struct tpm *tpm, uint32_t object, uint32_t 
 		flush(tpm, session);
 		return status;
 	}
-	const uint8_t *found = get_sized(&reader, TPM_SECRET_SIZE, &count);
-	if (count != TPM_SECRET_SIZE)
-		return TPM_FAILED;
-	memcpy(secret, found, TPM_SECRET_SIZE);
-	return TPM_OK;
+	return take(&reader, secret, TPM_SECRET_SIZE);
 }
 
 static enum tpm_status unseal_under(struct tpm *tpm, uint32_t parent, const uint8_t *sealed, size_t bytes,
@@ -377,18 +373,16 @@ static enum tpm_status unseal_under(struct tpm *tpm, uint32_t parent, const uint
 {
 	struct reader reader = {.at = sealed, .left = bytes, .good = true};
 	uint32_t object;
-	size_t private_size;
-	size_t public_size;
+	size_t size;
 	uint32_t head = get(&reader, 4);
-	const uint8_t *private = get_sized(&reader, TPM_SEALED_MAX, &private_size);
-	const uint8_t *public = get_sized(&reader, TPM_SEALED_MAX, &public_size);
+	(void)get_sized(&reader, TPM_SEALED_MAX, &size);
+	(void)get_sized(&reader, TPM_SEALED_MAX, &size);
 	if (!reader.good || reader.left || head >> 24 != VERSION)
 		return TPM_REFUSED;
 	begin(tpm, SESSIONS, LOAD);
 	put(tpm, parent, 4);
 	put_authorization(tpm, PASSWORD, NULL);
-	put_sized(tpm, private, private_size);
-	put_sized(tpm, public, public_size);
+	put_bytes(tpm, sealed + SEALED_HEAD, bytes - SEALED_HEAD);
 	enum tpm_status status = send(tpm, &object, NULL);
 	/* Whatever it says of what came from a disk: it is not what this TPM sealed. */
 	if (status != TPM_OK)
@@ -491,7 +485,6 @@ enum tpm_status tpm_note_read(struct tpm *tpm, uint32_t index, const uint8_t key
                               size_t count)
 {
 	struct reader reader;
-	size_t got;
 	begin(tpm, SESSIONS, NV_READ);
 	put(tpm, index, 4);
 	put(tpm, index, 4);
@@ -499,13 +492,8 @@ enum tpm_status tpm_note_read(struct tpm *tpm, uint32_t index, const uint8_t key
 	put(tpm, (uint32_t)count, 2);
 	put(tpm, 0, 2);
 	enum tpm_status status = send(tpm, NULL, &reader);
-	if (status == TPM_OK) {
-		const uint8_t *found = get_sized(&reader, count, &got);
-		if (got == count)
-			memcpy(bytes, found, count);
-		else
-			status = TPM_FAILED;
-	}
+	if (status == TPM_OK)
+		status = take(&reader, bytes, count);
 	tpm_wipe(tpm);
 	return status;
 }
