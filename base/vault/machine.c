@@ -34,11 +34,11 @@ static size_t call(void *context, const uint8_t *command, size_t count, uint8_t 
 	(void)context;
 	int64_t result = tpm_command(channel(), service.page, command, (uint32_t)count, &said, &bytes,
 	                             clock_ns() + COMMAND_NS);
-	if (result < 0 || bytes > room)
-		return 0;
-	memcpy(answer, said, bytes);
+	bool good = result >= 0 && bytes <= room;
+	if (good)
+		memcpy(answer, said, bytes);
 	explicit_bzero(service.page->bytes, TPM_BUFFER);
-	return bytes;
+	return good ? bytes : 0;
 }
 
 static struct tpm tpm = {.call = call, .random = entropy_get};

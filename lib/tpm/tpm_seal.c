@@ -478,7 +478,10 @@ enum tpm_status tpm_note_make(struct tpm *tpm, uint32_t index, const uint8_t key
 	put(tpm, 0, 2); /* no policy */
 	put(tpm, (uint32_t)count, 2);
 	status = send(tpm, NULL, NULL);
-	return status == TPM_OK ? tpm_note_write(tpm, index, key, bytes, count) : status;
+	if (status == TPM_OK)
+		return tpm_note_write(tpm, index, key, bytes, count);
+	tpm_wipe(tpm);
+	return status;
 }
 
 enum tpm_status tpm_note_read(struct tpm *tpm, uint32_t index, const uint8_t key[TPM_KEY_SIZE], void *bytes,

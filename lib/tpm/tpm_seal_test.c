@@ -173,6 +173,8 @@ static void test_notes(struct emulated *emulated)
 	while (status == TPM_OK && made < 2000)
 		status = tpm_note_make(&tpm, NOTE + 1 + made++, key, "the first state", 16);
 	check("a TPM that is full says so", status == TPM_FULL && made > 2);
+	check("and the key of the note that was not made is forgotten",
+	      !memmem(tpm.command, sizeof(tpm.command), key, sizeof(key)));
 	while (made--)
 		good = tpm_note_remove(&tpm, NOTE + 1 + made) != TPM_FAILED && good;
 	check("and has room again", good && tpm_note_make(&tpm, NOTE, key, "the first state", 16) == TPM_OK);
