@@ -218,7 +218,7 @@ static int64_t vault_start(struct vault *vault, uint32_t flags, const char *snap
 	int status = vdisk_open(&vault->disk, &config, &keys->credentials);
 	if (status < 0) {
 		vault->disk = 0;
-		return status == VDISK_KEY ? keys_error(keys, status) : vault_error(status);
+		return keys_error(keys, status);
 	}
 	vault->read_only = vdisk_is_read_only(vault->disk);
 	struct store store = store_vdisk(vault->disk);

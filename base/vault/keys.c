@@ -51,7 +51,7 @@ int64_t keys_factors(const struct keys *keys, bool draws, enum vdisk_factor fact
 
 int64_t keys_error(const struct keys *keys, int status)
 {
-	return status < 0 && keys->machine_error < 0 ? keys->machine_error : vault_error(status);
+	return status == VDISK_KEY && keys->machine_error < 0 ? keys->machine_error : vault_error(status);
 }
 
 void keys_wipe(struct keys *keys)
