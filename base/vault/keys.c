@@ -92,9 +92,8 @@ typedef int (*slot_adder)(struct vdisk *disk, const enum vdisk_factor factors[2]
  * TPM has to know it anew, and a cut before that leaves a vault that it does not know. What fails here undoes no slot. */
 static void anchor_slots(struct vdisk *disk, bool new_keys)
 {
-	if (vdisk_is_anchored(disk) && new_keys)
-		(void)anchor_begin(disk);
-	anchor_renew(disk);
+	if (!new_keys || !vdisk_is_anchored(disk) || anchor_begin(disk) < 0)
+		anchor_renew(disk); /* after anchor_begin(): it says what is wrong */
 }
 
 static int64_t slot_make(slot_adder add, uint32_t flags, uint32_t cost_kib, const char *name,
