@@ -41,7 +41,7 @@ static const char *const names[KINDS] = {"write",    "read",          "map-write
 
 static uint8_t model[MOST], found[MOST];
 static uint64_t size, state;
-static unsigned done[KINDS], missing[KINDS];
+static unsigned missing[KINDS];
 static const char *path;
 static int file;
 static unsigned step;
@@ -104,7 +104,6 @@ static bool allocate(int mode, uint64_t from, uint64_t bytes)
 		return true;
 	must(errno == EOPNOTSUPP || errno == ENOSYS, "fallocate");
 	missing[kind]++;
-	done[kind]--;
 	return false;
 }
 
@@ -150,7 +149,6 @@ static void copy(void)
 		if (part < 0 && bytes == whole &&
 		    (errno == EOPNOTSUPP || errno == ENOSYS || errno == EXDEV)) {
 			missing[kind]++;
-			done[kind]--;
 			return;
 		}
 		must(part > 0, "copy_file_range");
@@ -180,7 +178,6 @@ static void shift(bool insert)
 
 static void operate(void)
 {
-	done[kind]++;
 	switch (kind) {
 	case WRITE:
 		write_at();
