@@ -125,17 +125,21 @@ int run_grow(const struct options *options)
 
 /* ---- Key slots ---- */
 
+static const char *factor_name(unsigned factor)
+{
+	static const char *const names[] = {"",         "none needed", "passphrase", "recovery words",
+	                                    "key file", "secret file", "machine",    "the machine's TPM"};
+	return factor < sizeof(names) / sizeof(*names) ? names[factor] : "?";
+}
+
 static int list_slots(struct holon_vault *request)
 {
-	static const char *const factors[] = {"",         "none needed", "passphrase", "recovery words",
-	                                      "key file", "secret file", "machine",    "the machine's TPM"};
 	struct vault_slot slot;
 	for (request->index = 0; holon_vault(HOLON_VAULT_SLOTS, request) == 0; request->index++) {
 		memcpy(&slot, request->result, sizeof(slot));
-		printf("slot %u: %s%s%s%s%s\n", slot.number,
-		       slot.factors[0] < 8 ? factors[slot.factors[0]] : "?", slot.factors[1] ? " and " : "",
-		       slot.factors[1] < 8 ? factors[slot.factors[1]] : "?", slot.label[0] ? ", " : "",
-		       slot.label);
+		printf("slot %u: %s%s%s%s%s\n", slot.number, factor_name(slot.factors[0]),
+		       slot.factors[1] ? " and " : "", factor_name(slot.factors[1]),
+		       slot.label[0] ? ", " : "", slot.label);
 	}
 	if (errno != ENOENT || !request->index)
 		fail_errno(request->name);
