@@ -9,53 +9,43 @@
 #include "command.h"
 
 static const char usage[] =
-    "usage: vault create DEVICE [KEY] [--size S] [--compress] [--anchor] [--erase --yes]\n"
-    "                                             make an empty vault (200G, thin)\n"
+    "usage: vault create DEVICE [KEY] [--size S] [--compress] [--anchor|--unanchored] [--erase --yes]\n"
+    "                                             make an empty vault (200G, thin), with --machine anchored\n"
     "       vault open DEVICE [NAME] [KEY] [--read-only] [--snapshot S] [--alone] [--anchor|--unanchored]\n"
-    "                                             with the other legs of its mirror that there are, unless "
-    "--alone.\n"
-    "                                             --anchor: the machine's TPM refuses older states of it "
-    "from "
-    "now\n"
-    "                                             on; --unanchored: no more\n"
+    "                                             with the other legs of its mirror that there are,\n"
+    "                                             unless --alone. --anchor: the machine's TPM refuses\n"
+    "                                             older states of it from now on; --unanchored: no more\n"
     "       vault close NAME [--force]            sync, wipe the keys, let the device go\n"
     "       vault ls                              block devices, and the vaults that are open\n"
     "       vault mount NAME[:PATH] DIR [--read-only]\n"
     "       vault grant NAME[:PATH] [--read-only] [-- COMMAND...]\n"
-    "                                             run COMMAND (a shell) in a sub-kernel whose root is the "
-    "image "
-    "with\n"
-    "                                             that directory over it: what it changes stays in the "
-    "vault\n"
+    "                                             run COMMAND (a shell) in a sub-kernel whose root is the\n"
+    "                                             image with that directory over it: what it changes stays\n"
+    "                                             in the vault\n"
     "       vault snapshot NAME [SNAPSHOT]        keep it as it is now; without SNAPSHOT: list\n"
     "       vault back NAME SNAPSHOT [--yes]      make it what a snapshot is\n"
     "       vault forget NAME SNAPSHOT [--yes]    delete a snapshot\n"
     "       vault scrub NAME                      read and authenticate every block\n"
     "       vault key NAME                        list what opens it\n"
-    "       vault key add NAME KEY|--words [KEY] [--label L]     one more key; --words: draw recovery words "
-    "and\n"
-    "                                             print them\n"
+    "       vault key add NAME KEY|--words [KEY] [--label L]\n"
+    "                                             one more key; --words: draw recovery words and print them\n"
     "       vault key change NAME --slot N KEY    add a key, then remove that slot\n"
     "       vault key remove NAME --slot N [--yes]\n"
     "       vault grow NAME --size S              more virtual space, also while it is in use\n"
     "       vault rekey NAME KEY|--words [--label L] [--yes], or NAME --continue\n"
-    "                                             new keys for all that is in it: the old ones open nothing "
-    "more\n"
-    "       vault quota NAME[:PATH] [--size S] [--files N]     what is below that directory may take; 0: no "
-    "limit.\n"
+    "                                             new keys for all that is in it: the old ones open\n"
+    "                                             nothing more\n"
+    "       vault quota NAME[:PATH] [--size S] [--files N]\n"
+    "                                             what is below that directory may take; 0: no limit.\n"
     "                                             Without limits: say what it takes\n"
     "       vault mirror NAME DEVICE [--erase --yes]\n"
-    "                                             copy it to one more device and keep both "
-    "alike\n"
+    "                                             copy it to one more device and keep both alike\n"
     "\n"
     "DEVICE is a name that `vault ls` lists, or /dev/block/NAME. KEY: --key-file K, --passphrase-fd N,\n"
-    "--passphrase (asks for it on the terminal, as without any of these), --words-fd N (recovery words), "
-    "--machine\n"
-    "(the machine's TPM, while firmware, image and boot words are what they are now). A key that is made of "
-    "two "
-    "of\n"
-    "them needs both. NAME is the device's unless given. Exit status: 0 good, 1 repaired, 2 damaged or the "
-    "device failed, 3 usage or it cannot be done.\n";
+    "--passphrase (asks for it on the terminal, as without any of these), --words-fd N (recovery words),\n"
+    "--machine (the machine's TPM, while firmware, image and boot words are what they are now). A key that\n"
+    "is made of two of them needs both. NAME is the device's unless given. Exit status: 0 good, 1 repaired,\n"
+    "2 damaged or the device failed, 3 usage or it cannot be done.\n";
 
 _Noreturn void fail(int status, const char *format, ...)
 {
@@ -79,7 +69,9 @@ _Noreturn void fail_errno(const char *what)
 	case ENOENT:
 		fail(WRONG, "%s: not open, or no such directory or snapshot in it", what);
 	case EKEYREJECTED:
-		fail(WRONG, "%s: nothing that was given opens it (--key-file, --passphrase-fd or --words-fd)",
+		fail(WRONG,
+		     "%s: nothing that was given opens it (--key-file, --passphrase-fd, --words-fd or "
+		     "--machine)",
 		     what);
 	case EMEDIUMTYPE:
 		fail(WRONG, "%s: there is no vault on it ('vault create' makes one)", what);
@@ -89,10 +81,8 @@ _Noreturn void fail_errno(const char *what)
 	case ESTALE:
 		fail(WRONG,
 		     "%s: it is anchored, and older than this machine's TPM knows it, or the TPM does not "
-		     "know it: "
-		     "somebody put an old state back, or it comes from another machine. 'vault open' takes "
-		     "it as it "
-		     "is with --anchor or --unanchored",
+		     "know it: somebody put an old state back, or it comes from another machine. "
+		     "'vault open' takes it as it is with --anchor or --unanchored",
 		     what);
 	case ENXIO:
 		fail(WRONG, "%s: there is no TPM that this sub-kernel may use", what);
@@ -103,8 +93,7 @@ _Noreturn void fail_errno(const char *what)
 	case ENOTRECOVERABLE:
 		fail(WRONG,
 		     "%s: the TPM keeps the key for another image, firmware or boot words, or another TPM "
-		     "has it: "
-		     "give another key",
+		     "has it: give another key",
 		     what);
 	case EPROTONOSUPPORT:
 		fail(WRONG, "%s: made by a version that this one does not know", what);
@@ -119,9 +108,8 @@ _Noreturn void fail_errno(const char *what)
 		fail(WRONG, "%s: this sub-kernel has too little memory left (96 MiB for the service)", what);
 	case ENOTUNIQ:
 		fail(WRONG,
-		     "%s: another vault, or it was written without the others. What is on it would be lost: "
-		     "say "
-		     "--erase --yes to do it",
+		     "%s: another vault, or it was written without the others. What is on it would be "
+		     "lost: say --erase --yes to do it",
 		     what);
 	case EROFS:
 		fail(WRONG, "%s: it is read-only", what);
