@@ -8,6 +8,7 @@ vdisk-test = $(call host-test,$(1),$(2) $(VDISK_HOST_SOURCES),-DVDISK_SEEDED_BUG
 vdisk-program = $(call host-program,$(1),$(2) $(VDISK_HOST_SOURCES),-O3 $(4),build/host/lib/libholon-crypto.a -lsodium -lbearssl -largon2 $(3))$(eval build/host/bin/$(1): build/host/lib/libholon-crypto.a)
 
 $(call vdisk-test,vdisk-test,lib/vdisk/vdisk_test.c lib/vdisk/seeded.c)
+$(call vdisk-test,vdisk-keys-test,lib/vdisk/keys_test.c lib/vdisk/seeded.c)
 $(call host-test,vdisk-gcm-test,lib/vdisk/gcm_test.c lib/vdisk/gcm.c,,-lsodium)
 # The crash explorer, with the seeded bugs that it must catch; as an optimised program for soak and for oracles from outside.
 $(call vdisk-program,vdisk-explore,lib/vdisk/explore.c lib/vdisk/seeded.c,,-DVDISK_SEEDED_BUGS)
