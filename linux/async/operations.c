@@ -253,7 +253,10 @@ static int open_prepare(struct request *request)
 static int64_t placed(struct request *request, int64_t fd)
 {
 	uint32_t index = request->sqe.index;
-	return fd >= 0 && index ? uring_file_place(request->ring, fd, index) : fd;
+	if (fd < 0 || !index)
+		return fd;
+	struct file *file = file_take((int)fd);
+	return file ? uring_file_place(request->ring, file, index) : -EBADF;
 }
 
 static int64_t open_issue(struct request *request)
@@ -876,9 +879,7 @@ static int64_t files_place(struct request *request)
 		if (error)
 			break;
 		struct file *file = uring_file(request->ring, fd, false);
-		error = file ? file_give(file, true) : -EBADF;
-		if (error >= 0)
-			error = uring_file_place(request->ring, error, FILE_INDEX_ALLOCATE);
+		error = file ? uring_file_place(request->ring, file, FILE_INDEX_ALLOCATE) : -EBADF;
 		if (error >= 0 && put_user_u32(sqe->address + done * 4ull, (uint32_t)error)) {
 			(void)uring_file_remove(request->ring, (uint32_t)error);
 			error = -EFAULT;
@@ -916,8 +917,7 @@ static int64_t message_file(struct request *request, struct uring *to)
 	struct file *file = uring_file(request->ring, (uint32_t)sqe->address3, true);
 	if (!file)
 		return -EBADF;
-	int64_t fd = file_give(file, true);
-	int64_t result = fd < 0 ? fd : uring_file_place(to, fd, sqe->index);
+	int64_t result = uring_file_place(to, file, sqe->index);
 	if (result >= 0 && !(sqe->operation_flags & MESSAGE_CQE_SKIP))
 		uring_post(to, sqe->offset, sqe->length, 0, true);
 	return result;

@@ -90,14 +90,10 @@ static int64_t slot_find(struct uring *ring)
 	return -ENFILE;
 }
 
-int64_t uring_file_place(struct uring *ring, int64_t fd, uint32_t index)
+int64_t uring_file_place(struct uring *ring, struct file *file, uint32_t index)
 {
-	struct file *file = file_get((int)fd);
 	bool any = index == FILE_INDEX_ALLOCATE;
-	(void)sys_close((int)fd);
-	if (!file)
-		return -EBADF;
-	int64_t at = !ring->files ? -ENXIO : any ? slot_find(ring) : (int64_t)index - 1;
+	int64_t at = !ring->files ? -ENXIO : any ? slot_find(ring) : (int64_t)(index - 1);
 	if (at >= (int64_t)ring->file_count)
 		at = -EINVAL;
 	if (at >= 0 && file->ops == &uring_ops)

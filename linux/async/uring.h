@@ -294,9 +294,9 @@ void timeouts_flush(struct uring *ring);
 
 /* A reference to the file that REQUEST names, or 0. */
 struct file *uring_file(struct uring *ring, uint32_t index, bool fixed);
-/* Puts the file of descriptor FD, which is closed, into slot INDEX (1 and up: INDEX - 1; FILE_INDEX_ALLOCATE: any). What
+/* Puts FILE, whose reference goes over in any case, into slot INDEX (1 and up: INDEX - 1; FILE_INDEX_ALLOCATE: any). What
  * the operation answers. */
-int64_t uring_file_place(struct uring *ring, int64_t fd, uint32_t index);
+int64_t uring_file_place(struct uring *ring, struct file *file, uint32_t index);
 int64_t uring_file_remove(struct uring *ring, uint32_t index);
 int64_t uring_files_update(struct uring *ring, uint32_t offset, uint64_t fds, uint64_t tags, uint32_t count);
 /* Is [address, address + bytes) in fixed buffer INDEX? */

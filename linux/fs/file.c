@@ -251,6 +251,15 @@ int64_t file_give(struct file *file, bool close_on_exec)
 	return fd;
 }
 
+struct file *file_take(int fd)
+{
+	struct files *files = current_task()->files;
+	struct file *file = (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
+	if (file)
+		slot_clear(files, (uint32_t)fd);
+	return file;
+}
+
 /* ---- Calls on descriptors ---- */
 
 /* Closes FD while the common lock is shared; false, with nothing done, where that takes more than the file's own end.

@@ -158,6 +158,9 @@ void files_let_go(struct task *task);
 int64_t file_install(struct file *file, int minimum, bool close_on_exec) __attribute__((warn_unused_result));
 /* The lowest free descriptor for FILE, whose reference goes over even when there is none (-EMFILE). */
 int64_t file_give(struct file *file, bool close_on_exec);
+/* The way back: FD is free, its reference is the caller's, and nothing of what close(2) means for the file happens. 0: there is
+ * none. The common lock is held alone. */
+struct file *file_take(int fd) __attribute__((warn_unused_result));
 
 /* ---- What the process side needs of the file side ---- */
 

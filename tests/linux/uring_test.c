@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -316,6 +317,37 @@ static void files(void)
 	for (int i = 0; i < 5; i++)
 		good &= completes(&ring, 6, i < 4 ? i : -ENFILE);
 	check("slots are found", good);
+	/* A slot is no descriptor: what close(2) does to locks does not happen, and no descriptor need be free. */
+	struct flock lock = {.l_type = F_WRLCK};
+	int locked = open("/tmp/uring.l", O_RDWR | O_CREAT, 0600);
+	check("a lock", fcntl(locked, F_SETLK, &lock) == 0);
+	sqe = sqe_get(&ring, IORING_OP_OPENAT, AT_FDCWD, (uint64_t) "/tmp/uring.l", 0, 0, 7);
+	sqe->file_index = 2;
+	check("a locked file into a slot", completes(&ring, 7, 0));
+	sqe_get(&ring, IORING_OP_CLOSE, 0, 0, 0, 0, 8)->file_index = 2;
+	check("and out of it", completes(&ring, 8, 0));
+	int place = locked; /* which becomes the slot's number */
+	sqe_get(&ring, IORING_OP_FILES_UPDATE, -1, (uint64_t)&place, 1, IORING_FILE_INDEX_ALLOC, 9);
+	struct rlimit limit, few;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	few = (struct rlimit){0, limit.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &few);
+	check("with no descriptor left", completes(&ring, 9, 1) && place == 1);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	int status = in_child(_exit(fcntl(locked, F_SETLK, &lock) == -1));
+	check("stays locked", exited(status, 1));
+	struct ring second;
+	ring_open(&second, 8, 0, 0);
+	reg(&second, IORING_REGISTER_FILES2, &sparse, sizeof(sparse));
+	sqe = sqe_get(&ring, IORING_OP_MSG_RING, second.fd, IORING_MSG_SEND_FD, 123, 456, 10);
+	sqe->addr3 = 0;
+	sqe->file_index = 3;
+	check("sent to another ring", completes(&ring, 10, 0) && completes(&second, 456, 123));
+	sqe_get(&ring, IORING_OP_MSG_RING, second.fd, IORING_MSG_SEND_FD, 0, 0, 11);
+	check("into no slot", completes(&ring, 11, -EINVAL));
+	ring_close(&second);
+	close(locked);
+	unlink("/tmp/uring.l");
 	ring_close(&ring);
 	close(fds[1]);
 	close(fds[3]);
