@@ -357,8 +357,6 @@ SYSCALL_HANDLER(io_cancel, uint64_t address, uint64_t object, uint64_t result)
 
 /* ---- Submitting ---- */
 
-enum { RW_HIPRI = 1, RW_DSYNC = 2, RW_SYNC = 4, RW_APPEND = 16 };
-
 static int64_t transfer_submit(struct aio_context *context, const struct iocb *iocb, uint64_t object,
                                struct file *file)
 {
@@ -367,7 +365,7 @@ static int64_t transfer_submit(struct aio_context *context, const struct iocb *i
 	struct linux_iovec few[8], *segments = few;
 	struct io io;
 	int64_t position = iocb->offset;
-	if (iocb->rw_flags & ~(uint32_t)(RW_HIPRI | RW_DSYNC | RW_SYNC | RW_APPEND))
+	if (iocb->rw_flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
 		return -EOPNOTSUPP;
 	if (write ? !file_writable(file) : !file_readable(file))
 		return -EBADF;
@@ -384,9 +382,7 @@ static int64_t transfer_submit(struct aio_context *context, const struct iocb *i
 			return -EFAULT;
 		io_init_user(&io, few, iocb->buffer, bytes);
 	}
-	io.flags = (iocb->rw_flags & RW_APPEND ? IO_APPEND : 0u) |
-	           (iocb->rw_flags & RW_DSYNC ? IO_DATA_SYNC : 0u) |
-	           (iocb->rw_flags & RW_SYNC ? IO_SYNC : 0u);
+	io.flags = io_flags_of(iocb->rw_flags);
 	int64_t result = position < 0 && file->ops->seekable ? -EINVAL
 	                 : write ? write_through(file, io.flags, do_write(file, &io, &position))
 	                         : do_read(file, &io, &position);

@@ -110,8 +110,6 @@ static int64_t command_issue(struct request *request)
 
 /* ---- Reading and writing ---- */
 
-enum { RW_HIPRI = 1, RW_DSYNC = 2, RW_SYNC = 4, RW_NOWAIT = 8, RW_APPEND = 16 };
-
 static bool rw_vector(const struct request *request)
 {
 	return request->sqe.opcode == OP_READV || request->sqe.opcode == OP_WRITEV;
@@ -122,7 +120,7 @@ static int rw_prepare(struct request *request)
 	const struct uring_sqe *sqe = &request->sqe;
 	bool fixed = sqe->opcode == OP_READ_FIXED || sqe->opcode == OP_WRITE_FIXED;
 	bool select = sqe->flags & SQE_BUFFER_SELECT;
-	request->no_wait = sqe->operation_flags & RW_NOWAIT;
+	request->no_wait = sqe->operation_flags & RWF_NOWAIT;
 	if (fixed)
 		return uring_buffer_holds(request->ring, sqe->buffer, sqe->address, sqe->length) ? 0
 		                                                                                 : -EFAULT;
@@ -148,7 +146,7 @@ static int64_t rw_issue(struct request *request)
 	uint64_t address = sqe->address, bytes = sqe->length;
 	if (request->ring->flags & SETUP_IOPOLL)
 		return -EOPNOTSUPP;
-	if (sqe->operation_flags & ~(uint32_t)(RW_HIPRI | RW_DSYNC | RW_SYNC | RW_NOWAIT | RW_APPEND))
+	if (sqe->operation_flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
 		return -EOPNOTSUPP;
 	if (request->no_wait && !file->ops->socket)
 		return -EOPNOTSUPP;
@@ -168,9 +166,7 @@ static int64_t rw_issue(struct request *request)
 			return -EFAULT;
 		io_init_user(&io, &one, address, bytes);
 	}
-	io.flags = (sqe->operation_flags & RW_APPEND ? IO_APPEND : 0u) |
-	           (sqe->operation_flags & RW_DSYNC ? IO_DATA_SYNC : 0u) |
-	           (sqe->operation_flags & RW_SYNC ? IO_SYNC : 0u);
+	io.flags = io_flags_of(sqe->operation_flags);
 	int64_t position = file->ops->seekable ? (int64_t)sqe->offset : 0;
 	int64_t *at = file->ops->seekable && position == -1 ? &file->position : &position;
 	if (position < -1)

@@ -184,8 +184,6 @@ SYSCALL_HANDLER(pwritev, int fd, uint64_t vector, uint64_t count, int64_t positi
 }
 
 /* preadv2(2). No file here can promise not to wait, as on tmpfs: RWF_NOWAIT is refused. */
-enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 16 };
-
 static int64_t transfer_vector2(int fd, uint64_t vector, uint64_t count, bool write, int64_t position,
                                 uint32_t flags)
 {
@@ -193,9 +191,7 @@ static int64_t transfer_vector2(int fd, uint64_t vector, uint64_t count, bool wr
 		return -EINVAL;
 	if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
 		return file_of(fd) ? -EOPNOTSUPP : -EBADF;
-	uint32_t wanted = (flags & RWF_APPEND ? IO_APPEND : 0u) | (flags & RWF_DSYNC ? IO_DATA_SYNC : 0u) |
-	                  (flags & RWF_SYNC ? IO_SYNC : 0u);
-	return transfer_vector(fd, vector, count, write, position == -1 ? 0 : &position, wanted);
+	return transfer_vector(fd, vector, count, write, position == -1 ? 0 : &position, io_flags_of(flags));
 }
 
 SYSCALL_HANDLER(preadv2, int fd, uint64_t vector, uint64_t count, int64_t position, uint64_t high,

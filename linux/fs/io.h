@@ -5,6 +5,14 @@
 
 #define IO_MAX 0x7ffff000ull /* one call moves at most this */
 
+/* Flags of preadv2(2), which aio(7) and io_uring(7) take, too; in those of struct io. */
+enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 16 };
+static inline uint32_t io_flags_of(uint32_t flags)
+{
+	return (flags & RWF_APPEND ? IO_APPEND : 0u) | (flags & RWF_DSYNC ? IO_DATA_SYNC : 0u) |
+	       (flags & RWF_SYNC ? IO_SYNC : 0u);
+}
+
 int64_t do_read(struct file *file, struct io *io, int64_t *position);
 int64_t do_write(struct file *file, struct io *io, int64_t *position);
 /* What a write ends with, DONE being its result: whoever opened the file with O_DSYNC or O_SYNC, or asked so in FLAGS (enum io_flags),
