@@ -7,6 +7,7 @@
 #include "async.h"
 #include "../fs/io.h"
 #include "../fs/open.h"
+#include "../mm/area.h"
 
 #define RING_MAGIC   0xa10a10a1u
 #define RING_HEADER  32u
@@ -203,8 +204,7 @@ SYSCALL_HANDLER(io_setup, uint32_t count, uint64_t address)
 	/* A ring is never quite full, and as on Linux there is room for twice as many. */
 	if (count > EVENTS_MAX / 2 - 2 || contexts == CONTEXTS_MAX)
 		return -EAGAIN;
-	uint64_t bytes = RING_HEADER + (2ull * count + 2) * sizeof(struct event);
-	bytes = (bytes + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1);
+	uint64_t bytes = page_up(RING_HEADER + (2ull * count + 2) * sizeof(struct event));
 	uint32_t slots = (uint32_t)((bytes - RING_HEADER) / sizeof(struct event));
 	if (slots > EVENTS_MAX - events_total)
 		return -EAGAIN;

@@ -1,5 +1,6 @@
 /* What a ring of io_uring(7) is given beforehand: files, buffers, an eventfd, rights, restrictions; io_uring_register(2). */
 #include "uring.h"
+#include "../mm/area.h"
 
 #define FILES_MAX     32768u
 #define BUFFERS_MAX   16384u
@@ -447,8 +448,8 @@ static int64_t lent_ring_register(struct uring *ring, uint64_t argument)
 		return -EINVAL;
 	if (!wanted.address)
 		return -EFAULT;
-	if ((wanted.address & (PAGE_SIZE_BYTES - 1)) || !wanted.entries ||
-	    (wanted.entries & (wanted.entries - 1)) || wanted.entries > LENT_RING_MAX)
+	if (!page_aligned(wanted.address) || !wanted.entries || (wanted.entries & (wanted.entries - 1)) ||
+	    wanted.entries > LENT_RING_MAX)
 		return -EINVAL;
 	struct uring_lenders *lenders = lenders_find(ring, wanted.group);
 	if (lenders && (lenders->entries || !list_empty(&lenders->lent)))

@@ -1,5 +1,6 @@
 /* io_uring_setup(2), io_uring_enter(2): a ring's memory, its completions, waiting for them. */
 #include "uring.h"
+#include "../mm/area.h"
 
 #define ENTRIES_MAX    32768u
 #define CQ_ENTRIES_MAX 65536u
@@ -161,11 +162,6 @@ static bool ring_memory(uint64_t bytes, struct memory_object **object, char **ma
 	return true;
 }
 
-static uint64_t pages(uint64_t bytes)
-{
-	return (bytes + PAGE_SIZE_BYTES - 1) & ~(PAGE_SIZE_BYTES - 1);
-}
-
 static struct uring *ring_create(const struct setup *setup)
 {
 	struct uring *ring = heap_allocate(sizeof(*ring));
@@ -182,8 +178,8 @@ static struct uring *ring_create(const struct setup *setup)
 	list_init(&ring->overflow);
 	list_init(&ring->lenders);
 	ring->sq_array = (CQES + ring->cq_entries * (ring->flags & SETUP_CQE32 ? 32 : 16) + 63) & ~63u;
-	ring->rings_bytes = pages(ring->sq_array + ring->sq_entries * 4);
-	ring->sqes_bytes = pages((uint64_t)ring->sq_entries * (ring->flags & SETUP_SQE128 ? 128 : 64));
+	ring->rings_bytes = page_up(ring->sq_array + ring->sq_entries * 4);
+	ring->sqes_bytes = page_up((uint64_t)ring->sq_entries * (ring->flags & SETUP_SQE128 ? 128 : 64));
 	if (!ring_memory(ring->rings_bytes, &ring->rings_object, &ring->rings) ||
 	    !ring_memory(ring->sqes_bytes, &ring->sqes_object, &ring->sqes)) {
 		uring_release(ring);
