@@ -503,13 +503,6 @@ static bool message_operation(uint8_t opcode)
 	return opcode == OP_SENDMSG || opcode == OP_RECVMSG || opcode == OP_SENDMSG_ZC;
 }
 
-struct user_message {
-	uint64_t name;
-	uint32_t name_bytes, pad1;
-	uint64_t segments, segment_count, control, control_bytes;
-	uint32_t flags, pad2;
-};
-
 /* A message's header, its vector and, of one to be sent, its address and control bytes; the header points to the copies.
  * Of one to be received the rest stays where it is. */
 static int message_copy(struct request *request, bool send)

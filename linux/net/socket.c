@@ -6,15 +6,7 @@
 #define MESSAGES_MAX    1024u /* sendmmsg, recvmmsg: UIO_MAXIOV */
 #define FAMILIES        46    /* AF_MAX */
 #define SEND_MAX        0x7ffff000ull
-
-struct user_message {
-	uint64_t name;
-	uint32_t name_bytes, pad1;
-	uint64_t segments, segment_count, control, control_bytes;
-	uint32_t flags, pad2;
-};
-_Static_assert(sizeof(struct user_message) == 56, "struct msghdr");
-#define MULTI_BYTES 64u /* struct mmsghdr: a msghdr, msg_len, padding */
+#define MULTI_BYTES     64u /* struct mmsghdr: a msghdr, msg_len, padding */
 
 struct file *socket_file(int fd, int64_t *error)
 {

@@ -74,6 +74,15 @@ struct socket_address {
 	};
 };
 
+/* What a program gives sendmsg(2) and recvmsg(2). */
+struct user_message {
+	uint64_t name;
+	uint32_t name_bytes, pad1;
+	uint64_t segments, segment_count, control, control_bytes;
+	uint32_t flags, pad2;
+};
+_Static_assert(sizeof(struct user_message) == 56, "struct msghdr");
+
 /* A message to send, or one to receive into. */
 struct socket_message {
 	struct io io;
