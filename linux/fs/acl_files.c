@@ -126,11 +126,7 @@ int acl_follow_mode(struct vnode *vnode)
 
 static bool is_member(const struct acl_subject *subject, uint32_t gid)
 {
-	const struct credentials *credentials = &current_task()->credentials;
-	for (uint32_t i = 0; i < credentials->group_count; i++)
-		if (credentials->groups[i] == gid)
-			return true;
-	return subject->gid == gid;
+	return subject->gid == gid || in_groups(&current_task()->credentials, gid);
 }
 
 bool acl_allows(const struct vnode *vnode, uint32_t want, uint32_t uid, uint32_t gid)

@@ -680,7 +680,7 @@ char *path_text_below(const struct path *path, const struct path *root, char *bu
 
 /* ---- Permission ---- */
 
-static bool in_groups(const struct credentials *credentials, uint32_t gid)
+bool in_groups(const struct credentials *credentials, uint32_t gid)
 {
 	for (uint32_t i = 0; i < credentials->group_count; i++)
 		if (credentials->groups[i] == gid)

@@ -273,6 +273,8 @@ int64_t path_from_user(char *buffer, uint64_t address, bool empty);
 /* The path at the user's PATH_ADDRESS from DIRECTORY on, as AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in FLAGS
  * say: *PATH with references. (stat.c) */
 int64_t path_at(int directory, uint64_t path_address, uint32_t flags, struct path *path);
+/* Is GID one of the supplementary groups? */
+bool in_groups(const struct credentials *credentials, uint32_t gid);
 /* Is the current task in group GID, for access to files? */
 bool in_group(uint32_t gid);
 /* Does it own VNODE, or may it act as if (CAP_FOWNER)? */

@@ -1,5 +1,6 @@
 /* See ipc.h. */
 #include "ipc.h"
+#include "../fs/name.h"
 
 #define PLACES 32768
 
@@ -108,10 +109,7 @@ void ipc_remove(struct ipc_object *object)
 
 static bool in_group_of(const struct credentials *credentials, uint32_t gid)
 {
-	bool member = credentials->egid == gid;
-	for (uint32_t i = 0; i < credentials->group_count && !member; i++)
-		member = credentials->groups[i] == gid;
-	return member;
+	return credentials->egid == gid || in_groups(credentials, gid);
 }
 
 bool ipc_permitted(const struct ipc_object *object, uint32_t want)
