@@ -434,18 +434,27 @@ void uring_give_back(struct request *request)
 	request->lenders = 0;
 }
 
+/* struct io_uring_buf_reg */
+struct lent_registration {
+	uint64_t address;
+	uint32_t entries;
+	uint16_t group, pad;
+	uint64_t reserved[3];
+};
+
+static int64_t lent_registration_read(struct lent_registration *wanted, uint64_t argument)
+{
+	if (copy_from_user(wanted, argument, sizeof(*wanted)))
+		return -EFAULT;
+	return wanted->pad || wanted->reserved[0] || wanted->reserved[1] || wanted->reserved[2] ? -EINVAL : 0;
+}
+
 static int64_t lent_ring_register(struct uring *ring, uint64_t argument)
 {
-	struct {
-		uint64_t address;
-		uint32_t entries;
-		uint16_t group, pad;
-		uint64_t reserved[3];
-	} wanted;
-	if (copy_from_user(&wanted, argument, sizeof(wanted)))
-		return -EFAULT;
-	if (wanted.pad || wanted.reserved[0] || wanted.reserved[1] || wanted.reserved[2])
-		return -EINVAL;
+	struct lent_registration wanted;
+	int64_t error = lent_registration_read(&wanted, argument);
+	if (error)
+		return error;
 	if (!wanted.address)
 		return -EFAULT;
 	if (!page_aligned(wanted.address) || !wanted.entries || (wanted.entries & (wanted.entries - 1)) ||
@@ -468,16 +477,10 @@ static int64_t lent_ring_register(struct uring *ring, uint64_t argument)
 
 static int64_t lent_ring_unregister(struct uring *ring, uint64_t argument)
 {
-	struct {
-		uint64_t address;
-		uint32_t entries;
-		uint16_t group, pad;
-		uint64_t reserved[3];
-	} wanted;
-	if (copy_from_user(&wanted, argument, sizeof(wanted)))
-		return -EFAULT;
-	if (wanted.pad || wanted.reserved[0] || wanted.reserved[1] || wanted.reserved[2])
-		return -EINVAL;
+	struct lent_registration wanted;
+	int64_t error = lent_registration_read(&wanted, argument);
+	if (error)
+		return error;
 	struct uring_lenders *lenders = lenders_find(ring, wanted.group);
 	if (!lenders)
 		return -ENOENT;
