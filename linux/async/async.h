@@ -43,14 +43,12 @@ bool async_block(struct async_job *job);
 bool async_stop(struct async_job *job);
 /* Runs what may go on, in the current task, whose group it is. */
 void async_run(struct async_group *group);
-/* In between the current task runs the jobs of GROUP, if it is its own, itself: it calls async_run whenever it wakes. */
+/* In between the current task, whose group it is, runs its jobs itself: it calls async_run whenever it wakes. */
 void async_attend(struct async_group *group);
 void async_leave(struct async_group *group);
 /* The current task ends, or its program does. */
 void async_task_end(void);
 bool async_ending(const struct async_group *group);
-/* Is the current task the one whose group that is? */
-bool async_own(const struct async_group *group);
 
 /* The rings that its task has registered for itself: 16 of them. */
 struct file **async_rings(struct async_group *group);

@@ -50,11 +50,6 @@ struct file **async_rings(struct async_group *group)
 	return group->rings;
 }
 
-bool async_own(const struct async_group *group)
-{
-	return group->owner == current_task();
-}
-
 bool async_ending(const struct async_group *group)
 {
 	return group->ending;
@@ -317,13 +312,11 @@ bool async_stop(struct async_job *job)
 
 void async_attend(struct async_group *group)
 {
-	group->owner_attends = async_own(group);
+	group->owner_attends = true;
 }
 
 void async_leave(struct async_group *group)
 {
-	if (!async_own(group))
-		return;
 	async_run(group);
 	group->owner_attends = false;
 }

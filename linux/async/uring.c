@@ -370,8 +370,7 @@ static int64_t wait_completions(struct uring *ring, struct async_group *group, u
 	int64_t result = 0;
 	wait_begin(&entry, &ring->wait);
 	for (;;) {
-		if (async_own(group))
-			async_run(group);
+		async_run(group);
 		overflow_flush(ring);
 		if (available(ring) >= least) {
 			result = 0;
