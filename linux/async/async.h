@@ -50,7 +50,8 @@ void async_leave(struct async_group *group);
 void async_task_end(void);
 bool async_ending(const struct async_group *group);
 
-/* The rings that its task has registered for itself: 16 of them. */
+/* The rings that its task has registered for itself: ASYNC_RINGS of them. */
+#define ASYNC_RINGS 16u
 struct file **async_rings(struct async_group *group);
 
 /* MM goes: its contexts of aio(7) do. */

@@ -21,7 +21,7 @@ struct async_group {
 	uint32_t blocking_workers, idle_workers;
 	bool owner_attends, ending;
 	struct wait_queue gone;
-	struct file *rings[16];
+	struct file *rings[ASYNC_RINGS];
 };
 
 static struct lock async_lock = LOCK_INIT(LOCK_ASYNC); /* every group's `again` */
@@ -349,7 +349,7 @@ void async_task_end(void)
 	}
 	wait_end(&entry);
 	task->async = 0;
-	for (uint32_t i = 0; i < 16; i++)
+	for (uint32_t i = 0; i < ASYNC_RINGS; i++)
 		if (group->rings[i])
 			file_release(group->rings[i]);
 	heap_free(group);

@@ -7,7 +7,6 @@
 #define BUFFER_BYTES  (1ull << 30)
 #define LENT_MAX      65536u /* of a group */
 #define LENDERS_MAX   1024u
-#define RING_FDS      16u
 #define SKIP_FILE     (-2)
 #define LENT_RING_MAX 32768u
 
@@ -710,12 +709,12 @@ static int64_t ring_fd_register(struct async_group *group, struct ring_update *u
 	if (update->reserved)
 		return -EINVAL;
 	if (at == UINT32_MAX) {
-		for (at = 0; at < RING_FDS && rings[at];)
+		for (at = 0; at < ASYNC_RINGS && rings[at];)
 			at++;
-		if (at == RING_FDS)
+		if (at == ASYNC_RINGS)
 			return -EBUSY;
 	}
-	if (at >= RING_FDS)
+	if (at >= ASYNC_RINGS)
 		return -EINVAL;
 	if (rings[at])
 		return -EBUSY;
@@ -735,7 +734,7 @@ static int64_t ring_fds(uint64_t argument, uint32_t count, bool add)
 	struct async_group *group = async_group();
 	int64_t error = 0;
 	uint32_t done = 0;
-	if (!count || count > RING_FDS)
+	if (!count || count > ASYNC_RINGS)
 		return -EINVAL;
 	if (!group)
 		return -ENOMEM;
@@ -751,7 +750,7 @@ static int64_t ring_fds(uint64_t argument, uint32_t count, bool add)
 				async_rings(group)[update.offset] = 0;
 				error = -EFAULT;
 			}
-		} else if (update.reserved || update.data || update.offset >= RING_FDS) {
+		} else if (update.reserved || update.data || update.offset >= ASYNC_RINGS) {
 			error = -EINVAL;
 		} else if (async_rings(group)[update.offset]) {
 			file_release(async_rings(group)[update.offset]);
@@ -765,8 +764,8 @@ struct uring *uring_of(int fd, bool registered, struct file **file, int64_t *err
 {
 	if (registered) {
 		const struct task *task = current_task();
-		bool there = task->async && (uint32_t)fd < RING_FDS && async_rings(task->async)[fd];
-		*error = task->async && (uint32_t)fd < RING_FDS ? -EBADF : -EINVAL;
+		bool there = task->async && (uint32_t)fd < ASYNC_RINGS && async_rings(task->async)[fd];
+		*error = task->async && (uint32_t)fd < ASYNC_RINGS ? -EBADF : -EINVAL;
 		if (!there)
 			return 0;
 		*file = file_reference(async_rings(task->async)[fd]);
