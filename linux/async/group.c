@@ -286,7 +286,11 @@ bool async_block(struct async_job *job)
 	/* Who has been woken is idle until it runs: each job that waits takes one of them. */
 	uint32_t waiting = 0;
 	const struct async_job *other;
-	list_for_each(other, &group->blocking, link) waiting++;
+	list_for_each(other, &group->blocking, link)
+	{
+		if (++waiting >= group->idle_workers)
+			break;
+	}
 	if (waiting >= group->idle_workers && group->blocking_workers < BLOCKING_MAX &&
 	    !worker_start(group, false) && !group->blocking_workers)
 		return false;
