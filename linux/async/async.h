@@ -39,8 +39,8 @@ void async_again(struct async_job *job);
 bool async_soon(struct async_job *job);
 /* JOB has to sleep: a further thread runs it. False: none is to be had. */
 bool async_block(struct async_job *job);
-/* Takes JOB off the lists; true where it was on one. Where a thread runs it, its sleep is ended. */
-bool async_stop(struct async_job *job);
+/* Takes JOB off the lists. Where a thread runs it, its sleep is ended. */
+void async_stop(struct async_job *job);
 /* Runs what may go on, in the current task, whose group it is. */
 void async_run(struct async_group *group);
 /* In between the current task, whose group it is, runs its jobs itself: it calls async_run whenever it wakes. */

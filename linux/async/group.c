@@ -303,15 +303,13 @@ bool async_block(struct async_job *job)
 	return true;
 }
 
-bool async_stop(struct async_job *job)
+void async_stop(struct async_job *job)
 {
 	lock_acquire(&async_lock);
-	bool listed = !list_empty(&job->link);
 	list_remove(&job->link);
 	lock_release(&async_lock);
 	if (job->worker)
 		task_kick(job->worker->task, TASK_WORK_EXIT);
-	return listed;
 }
 
 void async_attend(struct async_group *group)

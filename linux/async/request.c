@@ -286,7 +286,7 @@ int request_cancel(struct request *request, int result)
 	default:
 		break;
 	}
-	(void)async_stop(&request->job);
+	async_stop(&request->job);
 	if (request->job.worker)
 		return -EALREADY;
 	request_complete(request, result, 0);
@@ -307,7 +307,7 @@ void uring_cancel_all(struct uring *ring)
 		list_for_each(request, &ring->requests, link)
 		{
 			if (request->job.worker) {
-				(void)async_stop(&request->job);
+				async_stop(&request->job);
 			} else if (request_cancel(request, -ECANCELED) == 0) {
 				again = true;
 				break;

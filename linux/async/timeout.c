@@ -121,7 +121,7 @@ int64_t timeout_remove_issue(struct request *request)
 			continue;
 		if (!(flags & TIMEOUT_UPDATES))
 			return request_cancel(other, -ECANCELED);
-		(void)async_stop(&other->job);
+		async_stop(&other->job);
 		timer_cancel(&other->timer);
 		list_remove(&other->counting_link);
 		other->time = request->time;
