@@ -514,9 +514,8 @@ static int64_t get_events(uint64_t address, int64_t least, int64_t count, uint64
 	struct aio_context *context = context_find(address);
 	if (!context || least < 0 || count < 0 || least > count)
 		return -EINVAL;
-	uint64_t now = clock_monotonic();
 	if (timeout)
-		deadline = ns < UINT64_MAX - 1 - now ? now + ns : DEADLINE_NEVER;
+		deadline = clock_monotonic() + ns;
 	context->references++;
 	struct wait_entry entry;
 	wait_begin(&entry, &context->wait);

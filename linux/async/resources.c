@@ -659,7 +659,7 @@ static int64_t sync_cancel(struct uring *ring, uint64_t argument)
 		if (timespec_ns(&time, &ns))
 			result = -EINVAL;
 		else
-			deadline = ns < UINT64_MAX / 2 ? clock_monotonic() + ns : DEADLINE_NEVER;
+			deadline = clock_monotonic() + ns;
 	}
 	while (result == -EALREADY) {
 		struct wait_entry entry;

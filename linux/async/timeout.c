@@ -22,8 +22,7 @@ static void timeout_start(struct request *request, uint32_t flags)
 	int32_t clock = flags & TIMEOUT_REALTIME   ? CLOCK_REALTIME
 	                : flags & TIMEOUT_BOOTTIME ? CLOCK_BOOTTIME
 	                                           : CLOCK_MONOTONIC;
-	uint64_t now = clock_monotonic();
-	uint64_t deadline = request->time < UINT64_MAX - 1 - now ? now + request->time : UINT64_MAX - 1;
+	uint64_t deadline = clock_monotonic() + request->time;
 	if (flags & TIMEOUT_ABSOLUTE)
 		(void)clock_deadline(clock, request->time, &deadline);
 	request->timer.expire = timeout_expire;

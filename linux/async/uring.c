@@ -405,8 +405,7 @@ static int64_t get_events(struct uring *ring, struct async_group *group, uint32_
 		int error = get_user_timespec(wait.time, &ns);
 		if (error)
 			return error;
-		uint64_t now = clock_monotonic();
-		deadline = ns > UINT64_MAX - 1 - now ? DEADLINE_NEVER : now + ns;
+		deadline = clock_monotonic() + ns;
 	}
 	if (least > ring->cq_entries)
 		least = ring->cq_entries;

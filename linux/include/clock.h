@@ -26,7 +26,7 @@ static inline struct linux_timespec timespec_of(uint64_t ns)
 {
 	return (struct linux_timespec){(int64_t)(ns / NS_PER_SECOND), (int64_t)(ns % NS_PER_SECOND)};
 }
-/* ns, saturated; -EINVAL for negative or unnormalised times. */
+/* ns, saturated at INT64_MAX, so that the time since boot may be added; -EINVAL for negative or unnormalised times. */
 int timespec_ns(const struct linux_timespec *time, uint64_t *ns);
 /* Saturated. */
 static inline uint64_t timeval_ns(const struct linux_timeval *time)
@@ -41,7 +41,7 @@ static inline struct linux_timeval timeval_of(uint64_t ns)
 {
 	return (struct linux_timeval){(int64_t)(ns / NS_PER_SECOND), (int64_t)(ns % NS_PER_SECOND / 1000)};
 }
-/* Copies a user timespec (0 address: *NS = UINT64_MAX). */
+/* Copies a user timespec, as timespec_ns has it (0 address: *NS = UINT64_MAX). */
 int get_user_timespec(uint64_t address, uint64_t *ns);
 int put_user_timespec(uint64_t address, uint64_t ns);
 
