@@ -438,7 +438,7 @@ static int request_check(struct request *request, const struct chain *chain)
 		return -EINVAL;
 	if (sqe->personality) {
 		const struct credentials *other =
-		    sqe->personality <= 64 ? ring->personalities[sqe->personality - 1] : 0;
+		    sqe->personality <= PERSONALITIES_MAX ? ring->personalities[sqe->personality - 1] : 0;
 		request->credentials = other ? credentials_hold(other) : 0;
 		if (!request->credentials)
 			return other ? -ENOMEM : -EINVAL;

@@ -520,7 +520,7 @@ static int64_t eventfd_register(struct uring *ring, uint64_t argument, bool asyn
 
 static int64_t personality_register(struct uring *ring)
 {
-	for (uint32_t i = 0; i < 64; i++) {
+	for (uint32_t i = 0; i < PERSONALITIES_MAX; i++) {
 		if (ring->personalities[i])
 			continue;
 		ring->personalities[i] = credentials_hold(&current_task()->credentials);
@@ -531,7 +531,7 @@ static int64_t personality_register(struct uring *ring)
 
 static int64_t personality_forget(struct uring *ring, uint32_t id)
 {
-	if (!id || id > 64 || !ring->personalities[id - 1])
+	if (!id || id > PERSONALITIES_MAX || !ring->personalities[id - 1])
 		return -EINVAL;
 	credentials_drop(ring->personalities[id - 1]);
 	ring->personalities[id - 1] = 0;
@@ -932,6 +932,6 @@ void uring_resources_free(struct uring *ring)
 	eventfd_forget(ring);
 	while (!list_empty(&ring->lenders))
 		lenders_free(ring, list_first(&ring->lenders, struct uring_lenders, link));
-	for (uint32_t i = 1; i <= 64; i++)
+	for (uint32_t i = 1; i <= PERSONALITIES_MAX; i++)
 		(void)personality_forget(ring, i);
 }

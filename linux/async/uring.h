@@ -148,6 +148,8 @@ struct uring_overflow {
 
 struct request;
 
+#define PERSONALITIES_MAX 64u
+
 struct uring {
 	uint32_t references; /* the file, and each request */
 	uint32_t flags;
@@ -173,7 +175,7 @@ struct uring {
 	uint32_t buffer_count;
 	struct list lenders;
 	uint32_t lender_count;
-	struct credentials *personalities[64];
+	struct credentials *personalities[PERSONALITIES_MAX];
 	uint64_t register_allowed, operations_allowed;
 	uint8_t sqe_flags_allowed, sqe_flags_required;
 };
