@@ -350,7 +350,6 @@ static int xattr_prepare(struct request *request)
 	const struct uring_sqe *sqe = &request->sqe;
 	bool set = sqe->opcode == OP_FSETXATTR || sqe->opcode == OP_SETXATTR;
 	bool path = sqe->opcode == OP_SETXATTR || sqe->opcode == OP_GETXATTR;
-	uint64_t value;
 	if (path && (sqe->flags & SQE_FIXED_FILE))
 		return -EBADF;
 	if (!set && sqe->operation_flags)
@@ -362,18 +361,15 @@ static int xattr_prepare(struct request *request)
 		return error;
 	if (set && sqe->length > XATTR_VALUE_BYTES)
 		return -E2BIG;
-	if (!set || !sqe->length)
-		return 0;
-	error = memory_copy(request, sqe->offset, sqe->length, &value);
-	request->sqe.address3 = value; /* the path has been copied */
-	return error;
+	return set && sqe->length ? memory_copy(request, sqe->offset, sqe->length, &request->arguments[2])
+	                          : 0;
 }
 
 static int64_t xattr_issue(struct request *request)
 {
 	const struct uring_sqe *sqe = &request->sqe;
 	uint64_t name = argument(request, 0), path = argument(request, 1);
-	uint64_t value = sqe->length ? (uint64_t)request->memory + sqe->address3 : 0;
+	uint64_t value = sqe->length ? argument(request, 2) : 0;
 	switch (sqe->opcode) {
 	case OP_FSETXATTR:
 		return sys_fsetxattr(REQUEST_FD, name, value, sqe->length, sqe->operation_flags);

@@ -220,7 +220,7 @@ struct request {
 	/* Copies of what its arguments point to. */
 	char *memory;
 	uint32_t memory_bytes;
-	uint64_t arguments[2]; /* where in it */
+	uint64_t arguments[3]; /* where in it */
 	struct linux_iovec *segments;
 	uint32_t segment_count;
 	uint64_t done; /* bytes, of a send or receive that wants all */
