@@ -154,14 +154,12 @@ static void simple(void)
 	check("its pins are on", nodes[3].control == 0x40 && nodes[5].control == 0x20);
 	check("its input converter captures stream 2", nodes[4].stream == 0x20 && nodes[4].amp_in[0] == 74);
 	check("no other node is asked", !fake.unknown);
+	bool noticed = fake.commands > 1;
 	for (unsigned after = 1; after < fake.commands; after++) {
 		struct fake dying = {nodes, 6, after, 0, 0};
-		if (read_fake(&dying) && hda_codec_connect(&codec, 1, 2)) {
-			check("one that dies is noticed", false);
-			return;
-		}
+		noticed = noticed && !(read_fake(&dying) && hda_codec_connect(&codec, 1, 2));
 	}
-	check("one that dies is noticed", true);
+	check("one that dies is noticed", noticed);
 }
 
 /* Three pins, two of which reach a converter: by a mixer, and by a selector with a range; a digital one and one that is not connected. */
