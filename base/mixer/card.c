@@ -14,15 +14,20 @@ static uint64_t soon(void)
 	return clock_ns() + CALL_NS;
 }
 
-/* Nothing runs; after a restart of devmgr the channel leads nowhere, too. */
-static void forget(struct card *card, bool channel)
+static void forget_channel(struct card *card)
+{
+	cap_delete(card->channel);
+	card->channel = 0;
+}
+
+/* Nothing runs, as RESULT of a call says: the driver is another, or there is none. After a restart of devmgr the channel leads nowhere,
+ * too. */
+static void forget(struct card *card, int64_t result)
 {
 	for (unsigned i = 0; i < SOUND_DIRECTIONS; i++)
 		card->rings[i].running = card->rings[i].opened = false;
-	if (channel && card->channel) {
-		cap_delete(card->channel);
-		card->channel = 0;
-	}
+	if (card->channel && result != E_PEER && result != E_NOT_FOUND && result != E_TIMEOUT)
+		forget_channel(card);
 }
 
 static bool describe(struct card *card)
@@ -60,7 +65,7 @@ bool card_find(struct card *card)
 			continue;
 		if (describe(card))
 			return true;
-		forget(card, true);
+		forget_channel(card);
 	}
 	return false;
 }
@@ -109,15 +114,18 @@ bool card_start(struct card *card, enum sound_direction direction)
 	if (ring->opened)
 		result = sound_start(card->channel, card->page, direction, soon());
 	ring->running = result >= 0;
-	if (result < 0) /* the driver is another, or there is none */
-		forget(card, result != E_PEER && result != E_NOT_FOUND && result != E_TIMEOUT);
+	if (result < 0)
+		forget(card, result);
 	return ring->running;
 }
 
 void card_stop(struct card *card, enum sound_direction direction)
 {
-	if (card->rings[direction].running && sound_stop(card->channel, card->page, direction, soon()) < 0)
-		forget(card, false);
+	int64_t result =
+	    card->rings[direction].running ? sound_stop(card->channel, card->page, direction, soon()) : E_OK;
+
+	if (result < 0)
+		forget(card, result);
 	card->rings[direction].running = false;
 }
 
@@ -128,7 +136,7 @@ bool card_check(struct card *card)
 		    card->rings[i].running ? sound_check(card->channel, card->page, i, soon()) : E_OK;
 		if (result >= 0)
 			continue;
-		forget(card, result != E_PEER && result != E_NOT_FOUND && result != E_TIMEOUT);
+		forget(card, result);
 		return false;
 	}
 	return true;

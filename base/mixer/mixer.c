@@ -32,7 +32,6 @@ struct client {
 };
 
 static struct mixer {
-	const struct start_info *info;
 	struct thread_page *page;
 	handle_t log, channel;
 	struct card card;
@@ -388,7 +387,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	                                                   .volume = serve_volume};
 	struct message message = {0};
 
-	mixer.info = info;
 	mixer.page = mixer.card.page = page;
 	mixer.log = start_find(info, "log", 0);
 	mixer.channel = start_find(info, "mixer", 0);

@@ -110,10 +110,10 @@ bool streams_mix(struct streams *streams, int16_t to[2 * MIXER_PERIOD], uint64_t
 		uint32_t count = available(stream), part = count < MIXER_PERIOD ? count : MIXER_PERIOD;
 		bool ends = stream->ring->ends;
 		add(stream, sum, part);
-		if (part < MIXER_PERIOD && stream->begun && !ends && !stream->late)
+		if (part < MIXER_PERIOD && stream->begun && !ends) {
 			stream->late = true;
-		if (part < MIXER_PERIOD && stream->begun && !ends)
 			stream->ring->missed += MIXER_PERIOD - part;
+		}
 		if (part < MIXER_PERIOD && ends)
 			stream->begun = false;
 		stream->ring->hungry = part < MIXER_PERIOD || count - part < MIXER_PERIOD;

@@ -84,7 +84,6 @@ static struct hda {
 	uint32_t corb_entries, rirb_entries;
 	uint32_t corb_put, rirb_taken;
 	uint32_t numbers[SOUND_DIRECTIONS]; /* of streams */
-	uint32_t streams;                   /* how many there are */
 	bool positions[SOUND_DIRECTIONS];   /* it writes them */
 	struct hda_codec codecs[CODECS_KEPT];
 	unsigned codec_count;
@@ -274,13 +273,13 @@ static uint32_t stream_place(enum sound_direction direction)
 static void controller_reset(void)
 {
 	uint16_t caps = get16(GCAP);
+	uint32_t streams = GCAP_IN(caps) + GCAP_OUT(caps) + GCAP_BOTH(caps);
 
-	hda.streams = GCAP_IN(caps) + GCAP_OUT(caps) + GCAP_BOTH(caps);
-	if (hda.streams > STREAMS_MAX)
-		hda.streams = STREAMS_MAX;
+	if (streams > STREAMS_MAX)
+		streams = STREAMS_MAX;
 	put(INTCTL, 0);
 	if (get(GCTL) & CRST) {
-		for (uint32_t i = 0; i < hda.streams; i++)
+		for (uint32_t i = 0; i < streams; i++)
 			put(STREAMS + i * SD_BYTES + CTL, 0);
 		put8(CORBCTL, 0);
 		put8(RIRBCTL, 0);

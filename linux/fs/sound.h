@@ -51,7 +51,7 @@ struct pcm_file {
 	enum pcm_state state;
 	struct pcm pcm;
 	struct memory_object *memory; /* its ring; 0: it has no parameters */
-	uint64_t period, avail_min, start_threshold, stop_threshold;
+	uint64_t avail_min, start_threshold, stop_threshold;
 	uint32_t access, tstamp_type;
 	uint32_t tail;      /* frames that the resampler still gives, draining */
 	bool waits;         /* the last look left room, so that more is to be moved at once */

@@ -237,8 +237,7 @@ static int64_t hw_refine(struct pcm_file *file, uint64_t argument, bool choose)
 	if (pcm->format == PCM_U8) /* whose silence is not 0 */
 		memset(ring, 0x80, bytes);
 	file->access = alsa_first(&params, ALSA_ACCESS);
-	file->period = alsa_value(&params, ALSA_PERIOD_SIZE);
-	file->avail_min = file->period;
+	file->avail_min = alsa_value(&params, ALSA_PERIOD_SIZE);
 	file->start_threshold = 1;
 	file->stop_threshold = pcm->buffer;
 	pcm_state_set(file, PCM_SETUP);
@@ -483,6 +482,7 @@ static uint32_t argument_bytes(uint32_t number)
 	case SYNC_PTR:
 		return sizeof(struct sync_ptr);
 	case CHANNEL_INFO:
+		return sizeof(struct channel_info);
 	case WRITEI:
 	case READI:
 		return sizeof(struct transfer);
