@@ -1,5 +1,5 @@
-/* Fuzzes the hardware parameters of programs: what is left of them is no more than was asked for, cutting it down once more changes nothing that matters, and what is
- * chosen is one value each that fit together. */
+/* Fuzzes the hardware parameters of programs: what is left of the ranges is no more than was asked for, and what is chosen is one value each
+ * that fit together. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include "alsa_params.h"
