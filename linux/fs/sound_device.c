@@ -66,16 +66,11 @@ static void sound_worker(void *argument)
 {
 	(void)argument;
 	while (!list_empty(&sound.files)) {
-		struct pcm_file *file, *next;
-		/* Files are put at the end, and taken away here alone. */
-		for (file = list_entry(sound.files.next, struct pcm_file, link); &file->link != &sound.files;
-		     file = next) {
-			if (turn(file)) {
-				next = list_entry(file->link.next, struct pcm_file, link);
-				continue;
-			}
-			next = list_entry(sound.files.next, struct pcm_file,
-			                  link); /* those before have a turn more */
+		struct list *last = &sound.files; /* that had its turn: files are taken away here alone */
+		while (last->next != &sound.files) {
+			struct pcm_file *file = list_entry(last->next, struct pcm_file, link);
+			if (turn(file))
+				last = &file->link;
 		}
 		if (!list_empty(&sound.files))
 			(void)worker_wait_for(sound.event, clock_ns() + LOOK_NS);
