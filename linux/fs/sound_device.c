@@ -20,12 +20,22 @@ void sound_kick(void)
 	event_signal(sound.event, BIT);
 }
 
+/* A bit for each subdevice that a file has. One that is closed has none, whether the worker has taken it down or not. */
+static uint32_t subdevices_used(bool capture)
+{
+	uint32_t used = 0;
+	struct pcm_file *file;
+	list_for_each(file, &sound.files, link)
+	{
+		if (!file->closed && file->pcm.capture == capture)
+			used |= 1u << file->subdevice;
+	}
+	return used;
+}
+
 uint32_t sound_subdevices_left(bool capture)
 {
-	uint32_t left = SOUND_SUBDEVICES;
-	struct pcm_file *file;
-	list_for_each(file, &sound.files, link) left -= file->pcm.capture == capture;
-	return left;
+	return SOUND_SUBDEVICES - (uint32_t)__builtin_popcount(subdevices_used(capture));
 }
 
 void *sound_memory(uint64_t bytes, struct memory_object **memory)
@@ -129,7 +139,8 @@ static int pcm_open(struct file *opened, bool capture)
 {
 	if (!(sound.directions >> (capture ? SOUND_CAPTURE : SOUND_PLAY) & 1))
 		return -ENODEV;
-	if (!sound_subdevices_left(capture))
+	uint32_t subdevice = (uint32_t)__builtin_ctz(~subdevices_used(capture));
+	if (subdevice >= SOUND_SUBDEVICES)
 		return -EBUSY;
 	struct pcm_file *file = heap_allocate(sizeof(*file));
 	if (!file)
@@ -139,12 +150,7 @@ static int pcm_open(struct file *opened, bool capture)
 		return -ENOMEM;
 	}
 	sound.working = true;
-	uint32_t used = 0;
-	struct pcm_file *other;
-	list_for_each(other, &sound.files, link) used |=
-	    other->pcm.capture == capture ? 1u << other->subdevice : 0;
-	while (used >> file->subdevice & 1)
-		file->subdevice++;
+	file->subdevice = subdevice;
 	file->pcm.capture = capture;
 	wait_queue_init(&file->wait);
 	list_append(&sound.files, &file->link);

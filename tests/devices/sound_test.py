@@ -116,7 +116,9 @@ def formats(work):
 def together(work):
     command = """subkernel run -m 24M -- sh -c 'ls /dev/snd 2>&1; subkernel run --sound -m 12M -- true; echo "given on: $?"'
         subkernel run -m 64M --sound -- sh -c 'amixer -q sset PCM 50% && aplay -q -' < /low.wav & child=$!
-        aplay -q /high.wav; echo own $?; wait $child; echo child $?; amixer sget PCM"""
+        aplay -q /high.wav; echo own $?; wait $child; echo child $?; amixer sget PCM
+        (pcm=/dev/snd/pcmC0D0p; exec 3>$pcm 4>$pcm 5>$pcm 6>$pcm; for i in $(seq 200); do exec 3>&-; exec 3>$pcm; done; echo opened again)
+        (pcm=/dev/snd/pcmC0D0p; exec 3>$pcm 4>$pcm 5>$pcm 6>$pcm 7>$pcm; echo a fifth)"""
     said, _, frames = run(work, command, "--cpus", "2", files=("low.wav", "high.wav"))
     report("a sub-kernel without the right has no sound, and cannot give it on", "No such file" in said and "given on: 0" not in said, said)
     report("two sub-kernels play", "own 0" in said and "child 0" in said, said)
@@ -124,6 +126,7 @@ def together(work):
     report("both are heard at once", len(both) >= 5, [len(both), loud(frames, 700), loud(frames, 1500)])
     report("each as loud as it is to be", near(loud(frames, 700)[0], 4000, 0.06) and near(loud(frames, 1500)[0], 8000, 0.06), (loud(frames, 700), loud(frames, 1500)))
     report("one's volume is not the other's", "[100%]" in said, said)
+    report("four files are open at once, and a closed one makes room at once", "opened again" in said and "a fifth" not in said, said)
 
 
 def killed(work, name, option, least):
