@@ -16,9 +16,10 @@ static bool make_memory(struct sound_stream *stream)
 	return stream->ring;
 }
 
-static uint32_t loud(unsigned side)
+/* The elements are of what is played (sound_control.c). */
+static uint32_t loud(bool capture, unsigned side)
 {
-	return sound.muted ? 0 : sound.volume[side];
+	return capture ? MIXER_VOLUME_ONE : sound.muted ? 0 : sound.volume[side];
 }
 
 /* Opens the stream (again): what the mixer has not taken is still in the ring. */
@@ -31,7 +32,7 @@ static int64_t sound_stream_open(struct sound_stream *stream, bool capture)
 	int64_t memory =
 	    cap_copy(stream->memory->handle, RIGHT_READ | RIGHT_WRITE | RIGHT_COPY | RIGHT_MOVE, 0);
 	int64_t event = cap_copy(sound.event, RIGHT_SIGNAL | RIGHT_COPY | RIGHT_MOVE, BIT);
-	uint32_t left = loud(0), right = loud(1);
+	uint32_t left = loud(capture, 0), right = loud(capture, 1);
 	personality_unlock();
 	int64_t result =
 	    memory < 0 || event < 0
@@ -69,7 +70,7 @@ bool sound_stream_care(struct pcm_file *file, uint64_t now)
 	struct sound_stream *stream = &file->stream;
 	int64_t result = E_OK;
 	if (stream->open && stream->stale) {
-		uint32_t left = loud(0), right = loud(1);
+		uint32_t left = loud(file->pcm.capture, 0), right = loud(file->pcm.capture, 1);
 		stream->stale = false;
 		personality_unlock();
 		result = mixer_volume(sound.mixer, current_page(), stream->number, left, right,
