@@ -182,7 +182,7 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 int64_t vault_end(struct vault *vault)
 {
 	int synced = vault->fs ? holonfs_unmount(vault->fs) : 0;
-	if (vault->disk && vdisk_commit(vault->disk) == VDISK_OK)
+	if (vault->disk && vdisk_is_anchored(vault->disk) && vdisk_commit(vault->disk) == VDISK_OK)
 		anchor_renew(vault->disk);
 	int closed = vault->disk ? vdisk_close(vault->disk) : VDISK_OK;
 	for (unsigned i = 0; i < vault->leg_count; i++)

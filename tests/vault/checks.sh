@@ -39,6 +39,8 @@ run 'close while it is mounted' 3 vault close v
 umount /mnt; say 'unmount' $?
 run 'scrub' 0 vault scrub v
 run 'close' 0 vault close v
+before=$(md5sum </dev/block/$DEVICE); vault open $DEVICE v --key-file /key --alone && vault close v
+is 'a vault that was only open is as it was' "$(md5sum </dev/block/$DEVICE)" "$before"
 run 'open again' 0 vault open /dev/block/$DEVICE v --key-file /key
 vault mount v /mnt
 is 'contents' "$(cat /mnt/a /mnt/soft/b /mnt/hard)" "$(printf 'one\ntwo\none')"
