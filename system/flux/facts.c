@@ -17,14 +17,6 @@ struct slot_page {
 	uint32_t slots[PAGE_SLOTS];
 };
 
-static void *must_allocate(void *old, size_t size)
-{
-	void *p = realloc(old, size ? size : 1);
-	if (!p)
-		abort();
-	return p;
-}
-
 /* ---- pages ---- */
 struct facts *facts_new(void)
 {
@@ -58,7 +50,7 @@ struct fact *facts_change(struct vm *vm, struct facts *f, uint32_t place)
 {
 	struct fact_page **page = &f->pages[place / PAGE_FACTS];
 	if ((*page)->shares > 1) {
-		struct fact_page *own = must_allocate(NULL, sizeof(*own));
+		struct fact_page *own = must_realloc(NULL, sizeof(*own));
 		heap_note(vm, sizeof(*own));
 		memcpy(own, *page, sizeof(*own));
 		own->shares = 1;
@@ -84,7 +76,7 @@ static void set_slot(struct vm *vm, struct table *t, uint32_t at, uint32_t v)
 {
 	struct slot_page **page = &t->pages[at / PAGE_SLOTS];
 	if ((*page)->shares > 1) {
-		struct slot_page *own = must_allocate(NULL, sizeof(*own));
+		struct slot_page *own = must_realloc(NULL, sizeof(*own));
 		heap_note(vm, sizeof(*own));
 		memcpy(own, *page, sizeof(*own));
 		own->shares = 1;
@@ -107,7 +99,7 @@ static void table_free(struct vm *vm, struct table *t)
 static void table_share(struct table *t)
 {
 	uint32_t count = table_pages(t);
-	struct slot_page **pages = must_allocate(NULL, count * sizeof(struct slot_page *));
+	struct slot_page **pages = must_realloc(NULL, count * sizeof(struct slot_page *));
 	for (uint32_t i = 0; i < count; i++) {
 		pages[i] = t->pages[i];
 		pages[i]->shares++;
@@ -117,10 +109,10 @@ static void table_share(struct table *t)
 
 struct facts *facts_copy(const struct facts *f)
 {
-	struct facts *copy = must_allocate(NULL, sizeof(*copy));
+	struct facts *copy = must_realloc(NULL, sizeof(*copy));
 	*copy = *f;
 	copy->page_capacity = f->page_count;
-	copy->pages = must_allocate(NULL, f->page_count * sizeof(struct fact_page *));
+	copy->pages = must_realloc(NULL, f->page_count * sizeof(struct fact_page *));
 	for (uint32_t i = 0; i < f->page_count; i++) {
 		copy->pages[i] = f->pages[i];
 		copy->pages[i]->shares++;
@@ -211,7 +203,7 @@ static void grow_table(struct vm *vm, struct facts *f, enum which which)
 	uint32_t size = t->mask ? (t->mask + 1) * 2 : 64;
 	t->mask = size - 1;
 	uint32_t count = table_pages(t);
-	t->pages = must_allocate(NULL, count * sizeof(struct slot_page *));
+	t->pages = must_realloc(NULL, count * sizeof(struct slot_page *));
 	for (uint32_t i = 0; i < count; i++) {
 		t->pages[i] = calloc(1, sizeof(struct slot_page));
 		if (!t->pages[i])
@@ -393,9 +385,9 @@ uint32_t facts_add(struct vm *vm, struct facts *f, const struct fact *added)
 			if (f->page_count == f->page_capacity) {
 				f->page_capacity = f->page_capacity ? f->page_capacity * 2 : 4;
 				f->pages =
-				    must_allocate(f->pages, f->page_capacity * sizeof(struct fact_page *));
+				    must_realloc(f->pages, f->page_capacity * sizeof(struct fact_page *));
 			}
-			struct fact_page *page = must_allocate(NULL, sizeof(*page));
+			struct fact_page *page = must_realloc(NULL, sizeof(*page));
 			page->shares = 1;
 			page->seen = 0;
 			f->pages[f->page_count++] = page;

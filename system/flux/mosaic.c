@@ -156,5 +156,4 @@ void mosaic_merge(struct vm *vm, struct object *object, void *base, void *source
 		if (mosaic_keeper(vm, m))
 			keeper_added(vm, m->keeper, facts_at(m->facts, place));
 	}
-	gc_bulk(vm, object);
 }

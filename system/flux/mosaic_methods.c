@@ -9,14 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void *must_allocate(void *old, size_t size)
-{
-	void *p = realloc(old, size ? size : 1);
-	if (!p)
-		abort();
-	return p;
-}
-
 static bool can_keep(struct vm *vm, const struct mosaic *m, const value *values, unsigned count)
 {
 	for (unsigned i = 0; m->keeper && i < count; i++)
@@ -75,7 +67,7 @@ static const struct fact **collect(struct vm *vm, struct facts *f, value subject
                                    int64_t from, int64_t to, uint32_t *count)
 {
 	uint32_t *places = series_during(f, facts_pair(vm, f, subject, relation), from, to, count);
-	const struct fact **found = must_allocate(NULL, *count * sizeof(const struct fact *));
+	const struct fact **found = must_realloc(NULL, *count * sizeof(const struct fact *));
 	for (uint32_t i = 0; i < *count; i++)
 		found[i] = facts_at(f, places[i]);
 	free(places);
@@ -91,8 +83,8 @@ static const struct fact **collect_subject(struct vm *vm, struct facts *f, value
 	*count = 0;
 	for (uint32_t i = facts_chain(vm, f, subject); i != NONE; i = facts_at(f, i)->next_subject) {
 		if (*count == capacity)
-			found = must_allocate(found, (capacity = capacity ? capacity * 2 : 8) *
-			                                 sizeof(const struct fact *));
+			found = must_realloc(found, (capacity = capacity ? capacity * 2 : 8) *
+			                                sizeof(const struct fact *));
 		found[(*count)++] = facts_at(f, i);
 	}
 	if (*count)
@@ -105,7 +97,7 @@ static uint32_t *numbers(struct vm *vm, struct facts *f, value subject, value re
                          uint32_t *count)
 {
 	const struct fact **found = collect(vm, f, subject, relation, after, INT64_MAX, count);
-	uint32_t *ids = must_allocate(NULL, *count * sizeof(uint32_t));
+	uint32_t *ids = must_realloc(NULL, *count * sizeof(uint32_t));
 	for (uint32_t i = 0; i < *count; i++)
 		ids[i] = found[i]->id;
 	free(found);
@@ -251,7 +243,7 @@ static value method_why(struct vm *vm, struct mosaic *m, value *args, unsigned c
 	struct list *list = list_new(vm, 0);
 	if (!start)
 		return from_object(list);
-	uint32_t *queue = must_allocate(NULL, 1024 * sizeof(uint32_t)), head = 0, tail = 0;
+	uint32_t *queue = must_realloc(NULL, 1024 * sizeof(uint32_t)), head = 0, tail = 0;
 	queue[tail++] = start->id;
 	while (head < tail) {
 		const struct fact *fact = by_number(f, queue[head++]);
@@ -492,7 +484,7 @@ struct dist *mosaic_dist(struct vm *vm, value cursor)
 		return dist_make(vm, NULL, 0);
 	const struct fact **found =
 	    collect(vm, c->mosaic->facts, c->key, relation_is(vm), INT64_MIN, INT64_MAX, &n);
-	value *pairs = must_allocate(NULL, 2 * n * sizeof(value));
+	value *pairs = must_realloc(NULL, 2 * n * sizeof(value));
 	for (uint32_t i = 0; i < n; i++) {
 		pairs[2 * i] = found[i]->object;
 		pairs[2 * i + 1] = from_double(found[i]->weight);

@@ -291,9 +291,7 @@ static void gather(struct facts *f, uint32_t root, int64_t from, int64_t to, str
 	if (fact->to_ns > from) {
 		if (p->count == p->capacity) {
 			p->capacity = p->capacity ? p->capacity * 2 : 8;
-			p->all = realloc(p->all, p->capacity * sizeof(uint32_t));
-			if (!p->all)
-				abort();
+			p->all = must_realloc(p->all, p->capacity * sizeof(uint32_t));
 		}
 		p->all[p->count++] = root;
 	}
