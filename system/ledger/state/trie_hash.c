@@ -2,7 +2,6 @@
 #include "state/trie_internal.h"
 
 #include "num/arena.h"
-#include "rlp/rlp.h"
 
 #include <stdlib.h>
 
@@ -210,14 +209,15 @@ static bool read_short(struct rlp_reader *content, struct trie_node *node)
 	return true;
 }
 
-static unsigned count_items(struct rlp_reader content)
+unsigned trie_items(struct rlp_reader content)
 {
 	unsigned count = 0;
 	const uint8_t *item;
 	size_t length;
 	bool is_list;
-	while (count < 18 && !rlp_at_end(&content) && rlp_read_raw(&content, &item, &length, &is_list))
-		count++;
+	for (; count < 18 && !rlp_at_end(&content); count++)
+		if (!rlp_read_raw(&content, &item, &length, &is_list))
+			return 0;
 	return count;
 }
 
@@ -227,7 +227,7 @@ struct trie_node *trie_decode(struct trie *trie, const uint8_t *bytes, size_t si
 	struct rlp_reader content;
 	if (!rlp_read_list(&reader, &content) || !rlp_at_end(&reader))
 		return NULL;
-	const unsigned items = count_items(content);
+	const unsigned items = trie_items(content);
 	if (items != 2 && items != 17)
 		return NULL;
 	struct trie_node *node = trie_node_create(trie, items == 17 ? TRIE_BRANCH : TRIE_LEAF);

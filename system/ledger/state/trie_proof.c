@@ -1,8 +1,6 @@
 /* Checking proofs of the trie: from a root that is known, node by node, each by its hash. */
 #include "state/trie_internal.h"
 
-#include "rlp/rlp.h"
-
 /* A node as its parent names it: by hash, or (shorter than 32 bytes) itself. Empty: there is none. */
 struct link {
 	const uint8_t *bytes;
@@ -48,9 +46,8 @@ enum trie_verdict trie_check(const struct hash32 *root, const uint8_t *key_bytes
 	if (hash32_equal(root, &trie_empty_root))
 		return count ? TRIE_FALSE : TRIE_ABSENT;
 	for (size_t used = 0;;) {
-		struct rlp_reader node = rlp_reader(link.bytes, link.size), content, items;
+		struct rlp_reader node = rlp_reader(link.bytes, link.size), content;
 		struct hash32 hash;
-		unsigned fields = 0;
 		if (link.size == 0)
 			return used == count ? TRIE_ABSENT : TRIE_FALSE;
 		if (link.size == 32) {
@@ -64,15 +61,7 @@ enum trie_verdict trie_check(const struct hash32 *root, const uint8_t *key_bytes
 		}
 		if (!rlp_read_list(&node, &content) || !rlp_at_end(&node))
 			return TRIE_FALSE;
-		items = content;
-		struct link item;
-		const uint8_t *raw;
-		bool is_list;
-		while (fields < 18 && !rlp_at_end(&items))
-			if (!rlp_read_raw(&items, &raw, &item.size, &is_list))
-				return TRIE_FALSE;
-			else
-				fields++;
+		const unsigned fields = trie_items(content);
 		if (fields == 17) {
 			if (at == length) /* keys are of one length: no value lies here */
 				return TRIE_FALSE;
