@@ -44,9 +44,8 @@ struct chain {
 		pthread_mutex_t lock; /* what follows */
 		struct chain_pin *ring[PINS_KEPT];
 		unsigned next;
-		bool wanted;
-		time_t asked;
-	} pins; /* pins.c */
+		time_t until; /* somebody may ask for proofs until then */
+	} pins;               /* pins.c */
 };
 
 /* The block under construction. */

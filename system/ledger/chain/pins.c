@@ -3,6 +3,7 @@
 
 #include "chain/chain_internal.h"
 #include "num/arena.h"
+#include "num/clock.h"
 
 #include <stdlib.h>
 
@@ -13,13 +14,6 @@ struct chain_pin {
 	pthread_mutex_t lock; /* a reader of the store is for one thread at a time */
 	struct store_view view;
 };
-
-static time_t seconds_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 /* With the lock held. */
 static void let_go(struct chain_pin **place)
@@ -44,8 +38,7 @@ void chain_pins_drop(struct chain *chain)
 void chain_pin(struct chain *chain, uint64_t index)
 {
 	pthread_mutex_lock(&chain->pins.lock);
-	const bool wanted = chain->pins.wanted && seconds_now() - chain->pins.asked <= PINS_SECONDS;
-	chain->pins.wanted = wanted;
+	const bool wanted = monotonic_seconds() <= chain->pins.until;
 	pthread_mutex_unlock(&chain->pins.lock);
 	if (!wanted) {
 		chain_pins_drop(chain);
@@ -71,8 +64,7 @@ struct chain_pin *chain_pin_hold(struct chain *chain, uint64_t index)
 {
 	struct chain_pin *found = NULL;
 	pthread_mutex_lock(&chain->pins.lock);
-	chain->pins.wanted = true;
-	chain->pins.asked = seconds_now();
+	chain->pins.until = monotonic_seconds() + PINS_SECONDS;
 	for (unsigned i = 0; i < PINS_KEPT; i++)
 		if (chain->pins.ring[i] && chain->pins.ring[i]->index == index)
 			found = chain->pins.ring[i];

@@ -2,6 +2,7 @@
 #include "rpc/client.h"
 
 #include "num/arena.h"
+#include "num/clock.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_ANSWER ((size_t)64 << 20)
@@ -22,18 +22,11 @@ static json_t *fail(const char *url, const char *why)
 	return NULL;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until the socket can be read or written; false when it is too late. */
 static bool wait_for(int fd, short what, int64_t deadline)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = what};
-	for (int64_t left; (left = deadline - now_ms()) > 0;) {
+	for (int64_t left; (left = deadline - monotonic_ms()) > 0;) {
 		const int ready = poll(&poll_fd, 1, (int)left);
 		if (ready > 0)
 			return true;
@@ -103,7 +96,7 @@ char *client_exchange(const char *url, const char *body, unsigned seconds, const
 	char host[256];
 	char port[8] = "80";
 	char *request;
-	const int64_t deadline = now_ms() + (int64_t)seconds * 1000;
+	const int64_t deadline = monotonic_ms() + (int64_t)seconds * 1000;
 	if (sscanf(url, "http://%255[^:/]:%7[0-9]", host, port) < 1) {
 		*why = "only http://HOST:PORT is known";
 		return NULL;

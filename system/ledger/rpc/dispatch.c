@@ -1,4 +1,5 @@
 /* One request or a batch: finds the method, runs it, writes result or error (JSON-RPC 2.0). */
+#include "num/clock.h"
 #include "rpc/subscriptions.h"
 
 #include <stdio.h>
@@ -23,20 +24,14 @@ static rpc_method *find_method(const char *name, bool *any_time)
 	return found;
 }
 
-static time_t seconds_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 /* Waits while the node is starting; false when that lasts too long. The view is of the state afterwards. */
 static bool wait_started(struct rpc *rpc, struct chain_view *view)
 {
 	if (!rpc->config.starting || __atomic_load_n(&rpc->started, __ATOMIC_ACQUIRE))
 		return true;
 	while (rpc->config.starting(rpc->config.context)) {
-		if (seconds_now() >= rpc->start_until || __atomic_load_n(&rpc->stopping, __ATOMIC_RELAXED))
+		if (monotonic_seconds() >= rpc->start_until ||
+		    __atomic_load_n(&rpc->stopping, __ATOMIC_RELAXED))
 			return false;
 		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 	}
@@ -237,7 +232,7 @@ struct rpc *rpc_start(const struct rpc_config *config)
 {
 	struct rpc *rpc = checked_zalloc(1, sizeof *rpc);
 	rpc->config = *config;
-	rpc->start_until = seconds_now() + RPC_START_SECONDS;
+	rpc->start_until = monotonic_seconds() + RPC_START_SECONDS;
 	pthread_mutex_init(&rpc->lock, NULL);
 	subscriptions_init(&rpc->subscriptions);
 	const struct rpc_server_config server = {

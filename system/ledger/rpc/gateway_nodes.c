@@ -2,6 +2,7 @@
 #include "rpc/gateway_nodes.h"
 
 #include "num/arena.h"
+#include "num/clock.h"
 #include "num/hex.h"
 #include "rpc/client.h"
 #include "rpc/rpc_internal.h"
@@ -10,17 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static time_t seconds_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static bool avoided(struct gateway_nodes *nodes, unsigned node)
 {
 	pthread_mutex_lock(&nodes->lock);
-	const time_t now = seconds_now();
+	const time_t now = monotonic_seconds();
 	const bool yes = nodes->avoided[node] > now || nodes->distrusted[node] > now;
 	pthread_mutex_unlock(&nodes->lock);
 	return yes;
@@ -50,7 +44,7 @@ static json_t *exchange(struct gateway_nodes *nodes, unsigned node, const char *
 		*why = "the node is starting: try again later";
 	}
 	pthread_mutex_lock(&nodes->lock);
-	nodes->avoided[node] = answer ? 0 : seconds_now() + GATEWAY_AVOID_SECONDS;
+	nodes->avoided[node] = answer ? 0 : monotonic_seconds() + GATEWAY_AVOID_SECONDS;
 	pthread_mutex_unlock(&nodes->lock);
 	return answer;
 }
@@ -77,7 +71,7 @@ void gateway_nodes_order(struct gateway_nodes *nodes, unsigned order[GATEWAY_MAX
 void gateway_nodes_avoid(struct gateway_nodes *nodes, unsigned node)
 {
 	pthread_mutex_lock(&nodes->lock);
-	nodes->distrusted[node] = seconds_now() + GATEWAY_AVOID_SECONDS;
+	nodes->distrusted[node] = monotonic_seconds() + GATEWAY_AVOID_SECONDS;
 	pthread_mutex_unlock(&nodes->lock);
 }
 

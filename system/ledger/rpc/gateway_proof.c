@@ -3,6 +3,7 @@
 
 #include "chain/block.h"
 #include "num/arena.h"
+#include "num/clock.h"
 #include "rpc/rpc_internal.h"
 #include "state/trie.h"
 
@@ -234,18 +235,11 @@ static json_t *parameters(const struct question *q, uint64_t known)
 	return json_pack("[o, o, o]", rpc_quantity(known), addresses, slots);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until it proves its last block, not older than `limit` seconds, or has had its time. */
 static bool ask_node(struct gateway_prover *prover, unsigned node, const struct question *q, int64_t limit,
                      struct arena *arena, char why[200])
 {
-	const int64_t until = now_ms() + GATEWAY_PROOF_MS;
+	const int64_t until = monotonic_ms() + GATEWAY_PROOF_MS;
 	uint64_t wanted = UINT64_MAX;
 	bool renewed = false;
 	for (;;) {
@@ -267,7 +261,7 @@ static bool ask_node(struct gateway_prover *prover, unsigned node, const struct 
 			snprintf(why, 200, "a node's proof is wrong: it lies, or is of another network");
 		if (verdict == OLD)
 			return false;
-		if (verdict == WRONG || now_ms() >= until) {
+		if (verdict == WRONG || monotonic_ms() >= until) {
 			gateway_nodes_avoid(prover->nodes, node);
 			return false;
 		}
