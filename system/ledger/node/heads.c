@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define PAUSE_US 50000 /* the shortest time between two that we sign */
+#define PAUSE_US   50000 /* the shortest time between two that we sign */
+#define HEADS_KEPT 8
 
 struct heads {
 	uint64_t period;    /* of the last commit, in units of HEAD_MS */

@@ -19,7 +19,6 @@
 #define MAX_EXECUTOR   64          /* commits waiting beyond which clients wait */
 #define SNAPSHOT_WANT  0x80        /* node messages: kind, index 8 */
 #define SNAPSHOT_PART  0x81        /* kind, index 8, offset 8, total 8, bytes */
-#define HEADS_KEPT     8
 #define SNAPSHOT_BYTES (1u << 20)
 #define SNAPSHOT_US    10000000 /* how long after a request snapshots are made at checkpoints */
 #define CHECKPOINT     64
