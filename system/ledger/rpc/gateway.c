@@ -212,12 +212,6 @@ static size_t send(void *context, const struct txpool_item *items, size_t count)
 	return errand.good ? count : 0;
 }
 
-static void refuse(struct gateway_answer *answer, enum rpc_error_code code, const char *why)
-{
-	answer->code = code;
-	snprintf(answer->why, sizeof answer->why, "%s", why);
-}
-
 /* The sender's nonce as the first node says that answers; false and an error where none does. */
 static bool first_nonce(struct gateway *gateway, const struct address *sender, struct gateway_answer *answer,
                         uint64_t *nonce)
@@ -248,36 +242,35 @@ static bool send_nonce(struct gateway *gateway, const struct address *sender, ui
 static void send_raw(struct gateway *gateway, const json_t *params, struct arena *arena,
                      struct gateway_answer *answer)
 {
-	const char *text = json_string_value(json_array_get(params, 0));
-	const size_t room = text ? strlen(text) / 2 : 0;
-	uint8_t *bytes = arena_alloc(arena, room + 1);
-	const long size = text ? hex_decode(bytes, room, text) : -1;
+	size_t size;
+	uint8_t *bytes = rpc_bytes(json_string_value(json_array_get(params, 0)), SIZE_MAX, arena, &size);
 	struct transaction t;
 	struct address sender;
 	const char *why = "parameter 0 must be bytes in hexadecimal";
 	uint64_t nonce;
-	if (size > (long)ENVELOPE_MAX_PLAIN) {
-		refuse(answer, RPC_FAILED, "transaction too large: at most 64 KiB are encrypted");
-	} else if (size <= 0 || !transaction_decode(&t, bytes, (size_t)size, arena, &why)) {
-		refuse(answer, size <= 0 ? RPC_INVALID_PARAMS : RPC_FAILED, why);
+	if (size > ENVELOPE_MAX_PLAIN) {
+		gateway_refuse(answer, RPC_FAILED, "transaction too large: at most 64 KiB are encrypted");
+	} else if (!size || !transaction_decode(&t, bytes, size, arena, &why)) {
+		gateway_refuse(answer, !size ? RPC_INVALID_PARAMS : RPC_FAILED, why);
 	} else if (!transaction_sender(&t, &sender)) {
-		refuse(answer, RPC_FAILED, "invalid sender: the signature is not valid");
+		gateway_refuse(answer, RPC_FAILED, "invalid sender: the signature is not valid");
 	} else if (send_nonce(gateway, &sender, t.nonce, answer, &nonce)) {
 		if (t.nonce < nonce) {
-			refuse(answer, RPC_FAILED, "nonce too low");
+			gateway_refuse(answer, RPC_FAILED, "nonce too low");
 			return;
 		}
-		switch (txpool_add(gateway->pool, &t, bytes, (size_t)size, &sender, nonce, &why)) {
+		switch (txpool_add(gateway->pool, &t, bytes, size, &sender, nonce, &why)) {
 		case TXPOOL_TAKEN:
 			answer->result = rpc_hash(&t.hash);
 			gateway_feed_pending(gateway->feed, &t.hash);
 			return;
 		case TXPOOL_REFUSED:
-			refuse(answer, RPC_FAILED, why);
+			gateway_refuse(answer, RPC_FAILED, why);
 			return;
 		case TXPOOL_FULL:
-			refuse(answer, RPC_LIMIT,
-			       "no node takes the transaction now, or too many wait here: try again later");
+			gateway_refuse(
+			    answer, RPC_LIMIT,
+			    "no node takes the transaction now, or too many wait here: try again later");
 			return;
 		}
 	}
@@ -290,7 +283,7 @@ static void pending_count(struct gateway *gateway, const json_t *params, struct 
 	uint64_t nonce;
 	const char *text = json_string_value(json_array_get(params, 0));
 	if (!text || hex_decode(sender.bytes, 20, text) != 20)
-		refuse(answer, RPC_INVALID_PARAMS, "parameter 0 must be an address");
+		gateway_refuse(answer, RPC_INVALID_PARAMS, "parameter 0 must be an address");
 	else if (gateway_state_nonce(&gateway->prover, GATEWAY_LAST, &sender, answer, &nonce))
 		answer->result = rpc_quantity(txpool_next_nonce(gateway->pool, &sender, nonce));
 }
@@ -339,7 +332,7 @@ static void subscription(const struct gateway *gateway, bool begin, json_t *para
 	answer->result = begin ? gateway_feed_subscribe(gateway->feed, &call)
 	                       : gateway_feed_unsubscribe(gateway->feed, &call);
 	if (!answer->result)
-		refuse(answer, call.code, call.why);
+		gateway_refuse(answer, call.code, call.why);
 }
 
 /* ---- requests ---- */
@@ -362,7 +355,7 @@ static bool own_method(struct gateway *gateway, const char *method, json_t *para
 		answer->result = json_array();
 	} else if (!strcmp(method, "eth_sendTransaction") || !strcmp(method, "eth_sign") ||
 	           !strcmp(method, "personal_sign")) {
-		refuse(answer, RPC_FAILED, "unknown account: the gateway has no keys");
+		gateway_refuse(answer, RPC_FAILED, "unknown account: the gateway has no keys");
 	} else if (!strcmp(method, "eth_subscribe") || !strcmp(method, "eth_unsubscribe")) {
 		subscription(gateway, method[4] == 's', params, connection, answer);
 	} else {
@@ -385,7 +378,7 @@ static json_t *answer_one(struct gateway *gateway, json_t *request, uint64_t con
 		if (json_is_object(parsed))
 			return parsed;
 		json_decref(parsed);
-		refuse(&answer, RPC_INTERNAL, "no node answers");
+		gateway_refuse(&answer, RPC_INTERNAL, "no node answers");
 	}
 	if (!id) {
 		json_decref(answer.result);

@@ -43,15 +43,10 @@ static enum trie_verdict check(const struct hash32 *root, const uint8_t *key, si
 	if (!json_is_array(proof) || count > MAX_NODES)
 		return TRIE_FALSE;
 	for (size_t i = 0; i < count; i++) {
-		const char *text = json_string_value(json_array_get(proof, i));
-		const size_t room = text ? strlen(text) / 2 : 0;
-		if (!text || room > MAX_NODE)
+		nodes[i].bytes =
+		    rpc_bytes(json_string_value(json_array_get(proof, i)), MAX_NODE, arena, &nodes[i].size);
+		if (!nodes[i].bytes)
 			return TRIE_FALSE;
-		uint8_t *bytes = arena_alloc(arena, room + 1);
-		const long size = hex_decode(bytes, room, text);
-		if (size < 0)
-			return TRIE_FALSE;
-		nodes[i] = (struct trie_bytes){bytes, (size_t)size};
 	}
 	return trie_check(root, hashed, 32, nodes, count, value);
 }
@@ -103,18 +98,6 @@ static bool check_slot(const struct hash32 *storage_root, const struct u256 *slo
 
 /* ---- the head, and the block that its root is the hash of ---- */
 
-static uint8_t *data_of(const json_t *value, struct arena *arena, size_t most, size_t *size)
-{
-	const char *text = json_string_value(value);
-	const size_t room = text ? strlen(text) / 2 : 0;
-	if (!text || room > most)
-		return NULL;
-	uint8_t *bytes = arena_alloc(arena, room + 1);
-	const long length = hex_decode(bytes, room, text);
-	*size = (size_t)length;
-	return length < 0 ? NULL : bytes;
-}
-
 /* State root and number of a header (yellow paper, section 4.3). */
 static bool read_header(const uint8_t *bytes, size_t size, struct hash32 *state_root, uint64_t *number)
 {
@@ -143,7 +126,7 @@ static enum verdict check_head(struct gateway_prover *prover, const json_t *answ
 	*head = *known;
 	if (!text)
 		return known->index ? PROVEN : WRONG;
-	const uint8_t *certificate = data_of(text, arena, HEAD_CERTIFICATE, &size);
+	const uint8_t *certificate = rpc_bytes(json_string_value(text), HEAD_CERTIFICATE, arena, &size);
 	if (!certificate || !head_decode(head, certificate, size))
 		return WRONG;
 	if (!prover->members(prover->context, head->epoch, !*renewed, &members)) {
@@ -200,7 +183,8 @@ static enum verdict check_answer(struct gateway_prover *prover, const struct que
 	const enum verdict verdict = check_head(prover, answer, known, arena, renewed, &head, why);
 	if (verdict != PROVEN)
 		return verdict;
-	const uint8_t *header = data_of(json_object_get(answer, "header"), arena, MAX_NODE, &size);
+	const uint8_t *header =
+	    rpc_bytes(json_string_value(json_object_get(answer, "header")), MAX_NODE, arena, &size);
 	if (!header)
 		return WRONG;
 	keccak256(hash.bytes, header, size);

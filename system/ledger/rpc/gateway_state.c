@@ -6,11 +6,11 @@
 
 #define CODE_TRIES 10 /* a node's code is of its last block, which may be newer than the proven one */
 
-static json_t *refuse(struct gateway_answer *answer, enum rpc_error_code code, const char *why)
+void gateway_refuse(struct gateway_answer *answer, enum rpc_error_code code, const char *why)
 {
+	answer->result = NULL;
 	answer->code = code;
 	snprintf(answer->why, sizeof answer->why, "%s", why);
-	return NULL;
 }
 
 /* The code of a hash, from whichever node has it. */
@@ -52,7 +52,8 @@ static json_t *get_code(struct gateway_prover *prover, const char *text, const s
 		if (code)
 			return code;
 	}
-	return refuse(answer, RPC_FAILED, "no node has the code that its state says the account has");
+	gateway_refuse(answer, RPC_FAILED, "no node has the code that its state says the account has");
+	return NULL;
 }
 
 bool gateway_state_nonce(struct gateway_prover *prover, enum gateway_wish wish, const struct address *address,
@@ -96,16 +97,14 @@ bool gateway_state_answer(struct gateway_prover *prover, const char *method, con
 	if (!storage && !code && strcmp(method, "eth_getBalance") != 0 &&
 	    strcmp(method, "eth_getTransactionCount") != 0)
 		return false;
-	if (block && !json_is_null(block) &&
-	    (!tag || (strcmp(tag, "latest") != 0 && strcmp(tag, "safe") != 0 &&
-	              strcmp(tag, "finalized") != 0 && strcmp(tag, "pending") != 0)))
+	if (block && !json_is_null(block) && (!tag || !rpc_is_last(tag)))
 		return false;
 	const char *text = json_string_value(json_array_get(params, 0));
 	const char *key = json_string_value(json_array_get(params, 1));
 	if (!text || hex_decode(address.bytes, 20, text) != 20)
-		answer->result = refuse(answer, RPC_INVALID_PARAMS, "parameter 0 must be an address");
+		gateway_refuse(answer, RPC_INVALID_PARAMS, "parameter 0 must be an address");
 	else if (storage && (!key || !hex_to_u256(&slot, key)))
-		answer->result = refuse(answer, RPC_INVALID_PARAMS, "parameter 1 must be a slot");
+		gateway_refuse(answer, RPC_INVALID_PARAMS, "parameter 1 must be a slot");
 	else if (code)
 		answer->result = get_code(prover, text, &address, answer);
 	else

@@ -14,6 +14,7 @@ struct gateway_answer {
 	char why[200];
 };
 
+void gateway_refuse(struct gateway_answer *answer, enum rpc_error_code code, const char *why);
 /* False: the method is none of these, or is asked about another block. */
 bool gateway_state_answer(struct gateway_prover *prover, const char *method, const json_t *params,
                           struct gateway_answer *answer);

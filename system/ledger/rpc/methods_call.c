@@ -72,13 +72,9 @@ bool rpc_parse_call(struct rpc_call *call, json_t *object, struct transaction *o
 	if (!out->create && hex_decode(out->to.bytes, 20, to) != 20)
 		return bad(call, "to");
 	if (data) {
-		const size_t room = strlen(data) / 2;
-		uint8_t *bytes = arena_alloc(&call->view->arena, room + 1);
-		const long length = hex_decode(bytes, room, data);
-		if (length < 0)
+		out->data = rpc_bytes(data, SIZE_MAX, &call->view->arena, &out->data_size);
+		if (!out->data)
 			return bad(call, "data");
-		out->data = bytes;
-		out->data_size = (size_t)length;
 	}
 	if (!parse_word(call, object, "value", &out->value) || !parse_word(call, object, "gas", &gas) ||
 	    !parse_word(call, object, "nonce", &nonce) || !parse_word(call, object, "gasPrice", &gas_price) ||
@@ -135,15 +131,13 @@ static bool override_account(struct rpc_call *call, struct account *account, jso
 		state_set_nonce(state, account, word.w[0]);
 	}
 	if (code) {
-		const size_t room = strlen(code) / 2;
-		uint8_t *bytes = arena_alloc(&call->view->arena, room + 1);
-		const long length = hex_decode(bytes, room, code);
+		size_t size;
+		const uint8_t *bytes = rpc_bytes(code, SIZE_MAX, &call->view->arena, &size);
 		struct hash32 hash;
-		if (length < 0)
+		if (!bytes)
 			return bad(call, "code override");
-		keccak256(hash.bytes, bytes, (size_t)length);
-		state_set_code(state, account,
-		               code_cache_add(&call->view->codes, &hash, bytes, (size_t)length));
+		keccak256(hash.bytes, bytes, size);
+		state_set_code(state, account, code_cache_add(&call->view->codes, &hash, bytes, size));
 	}
 	if (whole) {
 		account->storage_wiped = true;

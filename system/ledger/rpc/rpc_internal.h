@@ -79,6 +79,11 @@ extern const struct rpc_method_entry rpc_any_time_methods[]; /* answered while t
 json_t *rpc_fail(struct rpc_call *call, enum rpc_error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Bytes in hexadecimal, about `most` of them at most, in the arena. NULL: `text` is NULL or anything else. */
+uint8_t *rpc_bytes(const char *text, size_t most, struct arena *arena, size_t *size);
+/* Is it one of the tags that mean the last block? */
+bool rpc_is_last(const char *tag);
+
 /* ---- parameters: false after rpc_fail() ---- */
 json_t *rpc_param(const struct rpc_call *call, size_t i); /* NULL when missing or null */
 bool rpc_param_address(struct rpc_call *call, size_t i, struct address *out);

@@ -21,6 +21,26 @@ json_t *rpc_param(const struct rpc_call *call, size_t i)
 	return json_is_null(value) ? NULL : value;
 }
 
+uint8_t *rpc_bytes(const char *text, size_t most, struct arena *arena, size_t *size)
+{
+	const size_t room = text ? strlen(text) / 2 : 0;
+	*size = 0;
+	if (!text || room > most)
+		return NULL;
+	uint8_t *bytes = arena_alloc(arena, room + 1);
+	const long length = hex_decode(bytes, room, text);
+	if (length < 0)
+		return NULL;
+	*size = (size_t)length;
+	return bytes;
+}
+
+bool rpc_is_last(const char *tag)
+{
+	return !strcmp(tag, "latest") || !strcmp(tag, "pending") || !strcmp(tag, "safe") ||
+	       !strcmp(tag, "finalized");
+}
+
 bool rpc_param_address(struct rpc_call *call, size_t i, struct address *out)
 {
 	const char *text = json_string_value(rpc_param(call, i));
@@ -54,17 +74,9 @@ bool rpc_param_quantity(struct rpc_call *call, size_t i, uint64_t *out)
 
 bool rpc_param_bytes(struct rpc_call *call, size_t i, const uint8_t **bytes, size_t *size)
 {
-	const char *text = json_string_value(rpc_param(call, i));
-	if (text) {
-		const size_t room = strlen(text) / 2;
-		uint8_t *copy = arena_alloc(&call->view->arena, room + 1);
-		const long length = hex_decode(copy, room, text);
-		if (length >= 0) {
-			*bytes = copy;
-			*size = (size_t)length;
-			return true;
-		}
-	}
+	*bytes = rpc_bytes(json_string_value(rpc_param(call, i)), SIZE_MAX, &call->view->arena, size);
+	if (*bytes)
+		return true;
 	(void)rpc_fail(call, RPC_INVALID_PARAMS, "parameter %zu must be bytes in hexadecimal", i);
 	return false;
 }
@@ -73,8 +85,7 @@ static bool block_by_text(struct rpc_call *call, const char *text, struct block_
 {
 	uint64_t number;
 	uint8_t bytes[32];
-	if (!strcmp(text, "latest") || !strcmp(text, "pending") || !strcmp(text, "safe") ||
-	    !strcmp(text, "finalized")) {
+	if (rpc_is_last(text)) {
 		*out = call->view->head;
 		*found = true;
 		return true;
