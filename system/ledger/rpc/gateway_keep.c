@@ -16,8 +16,8 @@ struct gateway_keep {
 	bool stopping;
 	/* the thread's own */
 	size_t cursor;
-	struct address senders[GATEWAY_MAX_PROOF];
-	struct proven_account accounts[GATEWAY_MAX_PROOF];
+	struct address senders[RPC_MAX_PROVEN];
+	struct proven_account accounts[RPC_MAX_PROVEN];
 };
 
 static bool stopping(struct gateway_keep *keep)
@@ -30,19 +30,19 @@ static bool stopping(struct gateway_keep *keep)
 
 static void turn(struct gateway_keep *keep)
 {
-	const size_t count = txpool_senders(keep->pool, keep->senders, GATEWAY_MAX_PROOF, &keep->cursor);
+	const size_t count = txpool_senders(keep->pool, keep->senders, RPC_MAX_PROVEN, &keep->cursor);
 	bool late = false;
 	char why[200];
 	if (!count || !gateway_prove(keep->prover, GATEWAY_SIGNED, keep->senders, count, NULL, 0,
 	                             keep->accounts, NULL, why))
 		return;
 	for (size_t i = 0; i < count; i++)
-		if (txpool_settle(keep->pool, &keep->senders[i], keep->accounts[i].nonce))
+		if (txpool_settle(keep->pool, &keep->senders[i], keep->accounts[i].data.nonce))
 			late = true;
 	if (late)
 		gateway_nodes_turn(keep->prover->nodes);
 	for (size_t i = 0; i < count && !stopping(keep); i++)
-		txpool_resume(keep->pool, &keep->senders[i], keep->accounts[i].nonce);
+		txpool_resume(keep->pool, &keep->senders[i], keep->accounts[i].data.nonce);
 }
 
 static void *run(void *argument)

@@ -5,7 +5,7 @@
 #include "num/arena.h"
 #include "num/clock.h"
 #include "rpc/rpc_internal.h"
-#include "state/trie.h"
+#include "state/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,23 +51,14 @@ static enum trie_verdict check(const struct hash32 *root, const uint8_t *key, si
 	return trie_check(root, hashed, 32, nodes, count, value);
 }
 
-static bool read_account(const struct trie_bytes *leaf, struct proven_account *out)
-{
-	struct rlp_reader reader = rlp_reader(leaf->bytes, leaf->size), fields;
-	return rlp_read_list(&reader, &fields) && rlp_at_end(&reader) && rlp_read_u64(&fields, &out->nonce) &&
-	       rlp_read_u256(&fields, &out->balance) &&
-	       rlp_read_exact(&fields, out->storage_root.bytes, 32) &&
-	       rlp_read_exact(&fields, out->code_hash.bytes, 32) && rlp_at_end(&fields);
-}
-
 static bool check_account(const struct hash32 *state_root, const struct address *address, const json_t *proof,
                           struct arena *arena, struct proven_account *out)
 {
 	struct trie_bytes leaf;
-	*out = (struct proven_account){.code_hash = keccak_of_nothing, .storage_root = trie_empty_root};
+	*out = (struct proven_account){account_nothing, trie_empty_root};
 	switch (check(state_root, address->bytes, 20, proof, arena, &leaf)) {
 	case TRIE_PRESENT:
-		return read_account(&leaf, out);
+		return world_read_leaf(leaf.bytes, leaf.size, &out->data, &out->storage_root);
 	case TRIE_ABSENT:
 		return true;
 	case TRIE_FALSE:

@@ -10,16 +10,16 @@
 #include "ledger/node/head.h"
 #include "num/types.h"
 #include "rpc/gateway_nodes.h"
+#include "rpc/rpc.h"
+#include "state/state.h"
 
 #define GATEWAY_PROOF_MS    3000 /* a node's time to prove its last block */
 #define GATEWAY_PROOF_FRESH 5    /* seconds */
 #define GATEWAY_PROOF_AGE   120
-#define GATEWAY_MAX_PROOF   256 /* accounts, and slots, of one question */
 
 struct proven_account {
-	uint64_t nonce;
-	struct u256 balance;
-	struct hash32 code_hash, storage_root;
+	struct account_data data;
+	struct hash32 storage_root;
 };
 
 struct gateway_prover {
@@ -40,7 +40,7 @@ enum gateway_wish {
 	GATEWAY_SIGNED, /* the newest that is signed: what only grows is at least so */
 };
 
-/* The accounts, and `slot_count` slots of the first of them. False, and why: no node proves them. */
+/* The accounts, and `slot_count` slots of the first of them, of both at most RPC_MAX_PROVEN. False, and why: no node proves them. */
 bool gateway_prove(struct gateway_prover *prover, enum gateway_wish wish, const struct address *addresses,
                    size_t count, const struct u256 *slots, size_t slot_count, struct proven_account *accounts,
                    struct u256 *values, char why[200]);

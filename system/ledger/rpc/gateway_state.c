@@ -46,9 +46,9 @@ static json_t *get_code(struct gateway_prover *prover, const char *text, const s
 			answer->code = RPC_FAILED;
 			return NULL;
 		}
-		if (hash32_equal(&account.code_hash, &keccak_of_nothing))
+		if (hash32_equal(&account.data.code_hash, &keccak_of_nothing))
 			return json_string("0x");
-		json_t *code = fetch_code(prover, text, &account.code_hash);
+		json_t *code = fetch_code(prover, text, &account.data.code_hash);
 		if (code)
 			return code;
 	}
@@ -63,7 +63,7 @@ bool gateway_state_nonce(struct gateway_prover *prover, enum gateway_wish wish, 
 	answer->code = RPC_FAILED;
 	if (!gateway_prove(prover, wish, address, 1, NULL, 0, &account, NULL, answer->why))
 		return false;
-	*nonce = account.nonce;
+	*nonce = account.data.nonce;
 	return true;
 }
 
@@ -78,9 +78,9 @@ static json_t *one_value(struct gateway_prover *prover, const char *method, cons
 	                   answer->why))
 		return NULL;
 	if (!strcmp(method, "eth_getBalance"))
-		return rpc_word(&account.balance);
+		return rpc_word(&account.data.balance);
 	if (!slot)
-		return rpc_quantity(account.nonce);
+		return rpc_quantity(account.data.nonce);
 	u256_store(bytes, &value);
 	return rpc_data(bytes, 32);
 }

@@ -112,14 +112,14 @@ static void grow(struct world *world)
 }
 
 /* ---- leaves ---- */
-static bool decode_leaf(const uint8_t *bytes, size_t size, struct account_data *out, struct hash32 *root)
+bool world_read_leaf(const uint8_t *bytes, size_t size, struct account_data *out, struct hash32 *root)
 {
 	struct rlp_reader reader = rlp_reader(bytes, size);
 	struct rlp_reader fields;
 	*out = account_nothing;
-	if (!rlp_read_list(&reader, &fields) || !rlp_read_u64(&fields, &out->nonce) ||
+	if (!rlp_read_list(&reader, &fields) || !rlp_at_end(&reader) || !rlp_read_u64(&fields, &out->nonce) ||
 	    !rlp_read_u256(&fields, &out->balance) || !rlp_read_exact(&fields, root->bytes, 32) ||
-	    !rlp_read_exact(&fields, out->code_hash.bytes, 32))
+	    !rlp_read_exact(&fields, out->code_hash.bytes, 32) || !rlp_at_end(&fields))
 		return false;
 	out->has_storage = !hash32_equal(root, &trie_empty_root);
 	return true;
@@ -130,7 +130,7 @@ static bool read_leaf(struct world *world, const struct hash32 *account, struct 
 {
 	size_t size;
 	const uint8_t *leaf = trie_get(&world->accounts, account->bytes, 32, &size);
-	return leaf && decode_leaf(leaf, size, out, root);
+	return leaf && world_read_leaf(leaf, size, out, root);
 }
 
 bool world_account(struct world *world, const struct address *address, struct account_data *out,

@@ -43,6 +43,8 @@ void world_trim(struct world *world, size_t limit);
  */
 bool world_commit(struct world *world, struct state *state, struct hash32 *root);
 
+/* What a leaf of the trie of accounts says, which may come from anybody. False: it is none. */
+bool world_read_leaf(const uint8_t *bytes, size_t size, struct account_data *out, struct hash32 *root);
 /* An account's leaf: its data, and the root of its storage. False when there is none. */
 bool world_account(struct world *world, const struct address *address, struct account_data *out,
                    struct hash32 *root);
