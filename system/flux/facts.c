@@ -68,8 +68,7 @@ static uint32_t table_pages(const struct table *t)
 
 static uint32_t slot(const struct table *t, uint32_t at)
 {
-	const struct slot_page *page = t->pages[at / PAGE_SLOTS];
-	return page ? page->slots[at % PAGE_SLOTS] : 0;
+	return t->pages[at / PAGE_SLOTS]->slots[at % PAGE_SLOTS];
 }
 
 static void set_slot(struct vm *vm, struct table *t, uint32_t at, uint32_t v)
