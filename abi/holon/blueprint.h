@@ -64,7 +64,7 @@ struct blueprint {
 	uint64_t expires;
 };
 
-#define BLUEPRINT_BUDGET_PERIOD_MAX 100000000ull /* ns, the kernel's limit */
+#define BLUEPRINT_BUDGET_PERIOD_MAX 100000000ull /* BUDGET_PERIOD_MAX_NS, for those without syscall.h */
 
 /* What offer() keeps for the next child. */
 enum blueprint_offer { OFFER_VOLUME = 1, OFFER_ARCHIVE, OFFER_SHARE };

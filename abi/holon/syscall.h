@@ -76,8 +76,7 @@ struct unit_spec {
 	                          parent's */
 	uint32_t flags;        /* enum unit_flags */
 	uint32_t
-	    best_effort_max; /* <= the parent's: the highest priority of its best-effort budgets; 0: the parent's.
-	                             priority_max is one, too */
+	    best_effort_max; /* <= the parent's, for best-effort budgets, beside priority_max; 0: the parent's */
 	handle_t event; /* signalled with event_bits when the unit stops, fails or is destroyed; 0 = none */
 	uint64_t event_bits;
 	char name[32]; /* NUL terminated, for people */
@@ -192,11 +191,15 @@ struct thread_state {
 
 /* ---- Budgets ---- */
 
+/* For so long at most, and half as much again, admitted budgets that leave 40 percent of a CPU free hold those at best
+ * effort up. */
+#define BUDGET_PERIOD_MAX_NS 100000000ull
+
 struct budget_spec {
 	uint32_t cpu;
 	uint32_t priority;    /* 1..PRIORITY_COUNT-1, <= the unit's maximum */
 	uint64_t quota_ns;    /* best effort: the round-robin slice */
-	uint64_t period_ns;   /* best effort: 0 */
+	uint64_t period_ns;   /* <= BUDGET_PERIOD_MAX_NS; best effort: 0 */
 	uint64_t deadline_ns; /* relative; not 0 only at PRIORITY_EDF */
 	uint32_t refills_max; /* 2..8; sporadic server replenishments */
 	uint32_t reserved;

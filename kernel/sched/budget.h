@@ -21,11 +21,8 @@ struct cpu;
 struct thread;
 struct unit;
 
-#define REFILLS_MAX         8
-#define BUDGET_QUOTA_MIN_NS 10000ull /* 10 us: also the smallest refill worth a timer */
-/* For so long at most, and half as much again, admitted budgets that leave 40 percent of a CPU free hold those at best
- * effort up. */
-#define BUDGET_PERIOD_MAX_NS  100000000ull
+#define REFILLS_MAX           8
+#define BUDGET_QUOTA_MIN_NS   10000ull   /* 10 us: also the smallest refill worth a timer */
 #define BUDGET_FALLBACK_SLICE 1000000ull /* ns */
 
 struct refill {

@@ -4,6 +4,8 @@
 #include "manifest/manifest.h"
 #include "sysimg/verify.h"
 
+_Static_assert(BLUEPRINT_BUDGET_PERIOD_MAX == BUDGET_PERIOD_MAX_NS, "a period that the kernel admits");
+
 int64_t profile_file(const char *path, const struct sysimg_node **file)
 {
 	int64_t node = sysimg_path(&manager.image, path);
