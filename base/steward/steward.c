@@ -393,7 +393,6 @@ void holon_start(const struct handoff *boot, struct thread_page *page)
 	supervisor.unit = boot->unit;
 	supervisor.cpu_count = boot->machine.cpu_count;
 	supervisor.cpu_mask = (1u << boot->machine.cpu_count) - 1;
-	supervisor.priority_max = MANIFEST_PRIORITY_MAX;
 	supervisor.slice_ns = SLICE_NS;
 	supervisor.reserve_memory = RESERVE_MEMORY;
 	supervisor.reserve_caps = RESERVE_CAPS;

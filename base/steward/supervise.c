@@ -63,6 +63,11 @@ static uint64_t part_of(uint64_t wanted, uint64_t quota, uint64_t used, uint64_t
 	return quota - used > reserve ? quota - used - reserve : 0;
 }
 
+static uint32_t lower(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 static int64_t spawn_fill(struct spawn *spawn, const struct manifest_unit *unit, unsigned index)
 {
 	struct unit_info own;
@@ -74,20 +79,19 @@ static int64_t spawn_fill(struct spawn *spawn, const struct manifest_unit *unit,
 	    part_of(unit->memory, own.memory_quota, own.memory_used, supervisor.reserve_memory) &
 	    ~(PAGE_SIZE_BYTES - 1);
 	spawn->unit.caps = part_of(unit->caps, own.caps_quota, own.caps_used, supervisor.reserve_caps);
-	uint32_t most = unit->budget_ns || unit->cpu_share ? MANIFEST_PRIORITY_MAX : supervisor.priority_max;
-	spawn->unit.priority_max = unit->ceiling < most ? unit->ceiling : most;
-	/* Its best effort goes no higher than what it says: with admitted budgets comes no right to hold others up. */
-	uint32_t effort = unit->ceiling > MANIFEST_BEST_EFFORT_MAX ? unit->priority : unit->ceiling;
-	uint32_t own_effort =
-	    own.best_effort_max < supervisor.priority_max ? own.best_effort_max : supervisor.priority_max;
-	spawn->unit.best_effort_max = effort < own_effort ? effort : own_effort;
+	/* What has no admitted budgets goes no higher than this unit's own best effort, */
+	spawn->unit.priority_max =
+	    unit->budget_ns || unit->cpu_share ? unit->ceiling : lower(unit->ceiling, own.best_effort_max);
+	/* and what has them not in its best effort: with them comes no right to hold others up. */
+	spawn->unit.best_effort_max = lower(
+	    unit->ceiling > MANIFEST_BEST_EFFORT_MAX ? unit->priority : unit->ceiling, own.best_effort_max);
 	spawn->unit.cpu_share = unit->cpu_share + manifest_budget_share(unit);
 	spawn->unit.flags = unit->wx ? UNIT_WX : 0;
 	spawn->unit.event = supervisor.event;
 	spawn->unit.event_bits = 1ull << index;
 	spawn->parent = supervisor.unit;
 	spawn->stack_bytes = unit->stack;
-	spawn->priority = unit->priority < most ? unit->priority : most;
+	spawn->priority = unit->budget_ns ? unit->priority : lower(unit->priority, own.best_effort_max);
 	spawn->cpu_mask = supervisor.cpu_mask;
 	spawn->slice_ns = unit->budget_ns ? unit->budget_ns : supervisor.slice_ns;
 	spawn->period_ns = unit->budget_period_ns;

@@ -21,8 +21,8 @@ struct supervisor {
 	struct thread_page *page;
 	handle_t log, unit, event; /* EVENT gets bit 1 << INDEX when unit INDEX ends */
 	uint64_t cpu_count;
-	uint32_t cpu_mask, priority_max; /* of best-effort units; above it are those with a budget alone */
-	uint64_t slice_ns;               /* of their round robin */
+	uint32_t cpu_mask;
+	uint64_t slice_ns;                     /* of best-effort units' round robin */
 	uint64_t reserve_memory, reserve_caps; /* what "rest" leaves */
 	struct manifest manifest;
 	/* UNIT's ELF file into SPAWN; false with *WHY and *ERROR. */

@@ -287,7 +287,6 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	supervisor.unit = info->unit;
 	supervisor.cpu_count = info->cpu_count;
 	supervisor.cpu_mask = own_cpus();
-	supervisor.priority_max = (uint32_t)argument_number("priority=");
 	supervisor.slice_ns = argument_number("slice=");
 	supervisor.reserve_memory = RESERVE_MEMORY;
 	supervisor.reserve_caps = RESERVE_CAPS;

@@ -46,7 +46,6 @@ static uint64_t arguments_make(char *buffer, size_t size, const struct subkernel
 	length = argument_add(buffer, size, length, "profile=%s", 0, child->profile);
 	if (connection->screen_word)
 		length = argument_add(buffer, size, length, "framebuffer=%s", 0, connection->screen_word);
-	length = argument_add(buffer, size, length, "priority=%lu", child->priority, 0);
 	length = argument_add(buffer, size, length, "slice=%lu", child->slice_ns, 0);
 	length = argument_add(buffer, size, length, "budget=%lu", blueprint->budget_ns, 0);
 	return argument_add(buffer, size, length, "period=%lu", blueprint->budget_period_ns, 0);
