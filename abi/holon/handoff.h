@@ -150,7 +150,7 @@ enum handoff_x86_feature {
 	HANDOFF_X86_SMAP = 1 << 8, /* not below QEMU's emulator, whose IRETQ to user mode then faults */
 	HANDOFF_X86_UMIP = 1 << 9,
 	HANDOFF_X86_GIGABYTE_PAGES = 1 << 10,
-	/* Guards against speculation past what a program may read (boot/loader/speculation.h): */
+	/* Guards against speculation past what a program may read (boot/arch/x86_64/speculation.h): */
 	HANDOFF_X86_ENTRY_FENCE = 1 << 11,  /* LFENCE where an interrupt chose whether to swap GS */
 	HANDOFF_X86_ENTRY_IBRS = 1 << 12,   /* IBRS is set in the kernel alone */
 	HANDOFF_X86_RETPOLINE = 1 << 13,    /* indirect branches by way of a return */

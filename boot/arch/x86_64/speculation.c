@@ -31,12 +31,6 @@
 #define BHI_NO     (1ull << 20)
 #define RFDS_NO    (1ull << 27)
 #define RFDS_CLEAR (1ull << 28)
-/* IA32_SPEC_CTRL. */
-#define CONTROL_IBRS        1ull
-#define CONTROL_STIBP       2ull
-#define CONTROL_SSBD        4ull
-#define CONTROL_RRSBA_DIS_S (1ull << 6)
-#define CONTROL_BHI_DIS_S   (1ull << 10)
 
 #define EVERY_GUARD                                                                                          \
 	(HANDOFF_X86_ENTRY_FENCE | HANDOFF_X86_ENTRY_IBRS | HANDOFF_X86_RETPOLINE | HANDOFF_X86_UNIT_IBPB |  \

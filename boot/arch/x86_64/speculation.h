@@ -9,6 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* IA32_SPEC_CTRL, as features have it from HANDOFF_X86_SPEC_CTRL_SHIFT on. */
+#define CONTROL_IBRS        1ull
+#define CONTROL_STIBP       2ull
+#define CONTROL_SSBD        4ull
+#define CONTROL_RRSBA_DIS_S (1ull << 6)
+#define CONTROL_BHI_DIS_S   (1ull << 10)
+
 enum speculation_vendor { SPECULATION_OTHER, SPECULATION_INTEL, SPECULATION_AMD };
 
 /* What CPUID says, and IA32_ARCH_CAPABILITIES, which is 0 where it is not there. */

@@ -28,8 +28,8 @@ void speculation_read(struct speculation_facts *facts, bool emulated)
 	}
 	if (facts->seven_edx & CAPABILITIES_THERE)
 		facts->capabilities = read_msr(MSR_CAPABILITIES);
-	facts->extended_8_ebx = extended >= 0x80000008 && extended >> 31 ? cpuid(0x80000008, 0).ebx : 0;
-	facts->extended_21_eax = extended >= 0x80000021 && extended >> 31 ? cpuid(0x80000021, 0).eax : 0;
+	facts->extended_8_ebx = extended >= 0x80000008 ? cpuid(0x80000008, 0).ebx : 0;
+	facts->extended_21_eax = extended >= 0x80000021 ? cpuid(0x80000021, 0).eax : 0;
 }
 
 static void add(char *line, size_t size, bool wanted, const char *name)
@@ -39,8 +39,8 @@ static void add(char *line, size_t size, bool wanted, const char *name)
 	if (!wanted || used + length + 3 > size)
 		return;
 	if (used) {
-		memcpy(line + used, ", ", 2);
-		used += 2;
+		line[used++] = ',';
+		line[used++] = ' ';
 	}
 	memcpy(line + used, name, length + 1);
 }
@@ -52,14 +52,14 @@ void speculation_say(const struct speculation *found)
 
 	add(guards, sizeof(guards), features & HANDOFF_X86_ENTRY_FENCE, "fences");
 	add(guards, sizeof(guards), features & HANDOFF_X86_AUTO_IBRS, "automatic IBRS");
-	add(guards, sizeof(guards), control & 1, "enhanced IBRS");
+	add(guards, sizeof(guards), control & CONTROL_IBRS, "enhanced IBRS");
 	add(guards, sizeof(guards), features & HANDOFF_X86_ENTRY_IBRS, "IBRS");
 	add(guards, sizeof(guards), features & HANDOFF_X86_RETPOLINE, "retpolines");
-	add(guards, sizeof(guards), control & 1 << 10, "BHI_DIS_S");
+	add(guards, sizeof(guards), control & CONTROL_BHI_DIS_S, "BHI_DIS_S");
 	add(guards, sizeof(guards), features & HANDOFF_X86_UNIT_IBPB, "IBPB");
 	add(guards, sizeof(guards), features & HANDOFF_X86_UNIT_RETURNS, "filled return stack");
-	add(guards, sizeof(guards), control & 2, "STIBP");
-	add(guards, sizeof(guards), control & 4, "SSBD");
+	add(guards, sizeof(guards), control & CONTROL_STIBP, "STIBP");
+	add(guards, sizeof(guards), control & CONTROL_SSBD, "SSBD");
 	add(guards, sizeof(guards), features & HANDOFF_X86_EXIT_VERW, "VERW");
 	if (guards[0])
 		say("Against speculation: %s", guards);
