@@ -301,17 +301,35 @@ struct file *uring_file(struct uring *ring, uint32_t index, bool fixed);
 int64_t uring_file_place(struct uring *ring, struct file *file, uint32_t index);
 int64_t uring_file_remove(struct uring *ring, uint32_t index);
 int64_t uring_files_update(struct uring *ring, uint32_t offset, uint64_t fds, uint64_t tags, uint32_t count);
+int64_t uring_files_register(struct uring *ring, uint64_t fds, uint64_t tags, uint32_t count);
+void uring_files_free(struct uring *ring);
+int64_t uring_buffers_register(struct uring *ring, uint64_t vectors, uint64_t tags, uint32_t count);
+int64_t uring_buffers_update(struct uring *ring, uint32_t offset, uint64_t vectors, uint64_t tags,
+                             uint32_t count);
+void uring_buffers_free(struct uring *ring);
 /* Is [address, address + bytes) in fixed buffer INDEX? */
 bool uring_buffer_holds(const struct uring *ring, uint32_t index, uint64_t address, uint64_t bytes);
+/* Can all of [base, base + bytes) be written? */
+bool uring_range_writable(uint64_t base, uint64_t bytes);
+
+/* ---- Lent buffers (lent.c) ---- */
+
 /* A lent buffer for REQUEST of at most *BYTES (0: as it comes). 0, or -ENOBUFS. */
 int uring_borrow(struct request *request, uint64_t *address, uint64_t *bytes);
 /* It was not used. */
 void uring_give_back(struct request *request);
 int64_t uring_lend(struct uring *ring, const struct uring_sqe *sqe);
 int64_t uring_unlend(struct uring *ring, const struct uring_sqe *sqe);
+int64_t uring_lent_ring_register(struct uring *ring, uint64_t argument);
+int64_t uring_lent_ring_unregister(struct uring *ring, uint64_t argument);
+void uring_lenders_free(struct uring *ring);
+
+/* ---- Registering (register.c) ---- */
+
+/* All that a ring was given. */
 void uring_resources_free(struct uring *ring);
-int64_t uring_register(struct uring *ring, uint32_t opcode, uint64_t argument, uint32_t count);
 /* The ring of descriptor or registered index FD, with a reference to its file in *FILE; 0 with *ERROR. */
 struct uring *uring_of(int fd, bool registered, struct file **file, int64_t *error);
+
 struct credentials *credentials_hold(const struct credentials *credentials);
 void credentials_drop(struct credentials *credentials);
