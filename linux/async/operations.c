@@ -2,58 +2,27 @@
  *
  * `prepare` looks at the entry when it is submitted and copies what its arguments point to; `issue` makes the call. The
  * request's file is its descriptor REQUEST_FD; user_copy's callers find its copies as they would find guest memory
- * (include/user.h).
+ * (include/user.h). Those on names and on sockets are in names.c and sockets.c.
  */
-#include "uring.h"
+#include "operations.h"
 #include "../fs/io.h"
 #include "../fs/open.h"
-#include "../net/socket.h"
 
 int64_t sys_fsync(int fd);
 int64_t sys_fdatasync(int fd);
 int64_t sys_sync_file_range(int fd, int64_t offset, int64_t bytes, uint32_t flags);
-int64_t sys_sendmsg(int fd, uint64_t address, uint32_t flags);
-int64_t sys_recvmsg(int fd, uint64_t address, uint32_t flags);
-int64_t sys_sendto(int fd, uint64_t buffer, uint64_t bytes, uint32_t flags, uint64_t address,
-                   int32_t address_bytes);
-int64_t sys_recvfrom(int fd, uint64_t buffer, uint64_t bytes, uint32_t flags, uint64_t address,
-                     uint64_t length);
-int64_t sys_accept4(int fd, uint64_t address, uint64_t length, uint32_t flags);
-int64_t sys_connect(int fd, uint64_t address, int32_t bytes);
-int64_t sys_shutdown(int fd, int how);
-int64_t sys_socket(int domain, int type, int protocol);
 int64_t sys_fallocate(int fd, int mode, int64_t offset, int64_t bytes);
-int64_t sys_openat(int directory, uint64_t path, uint32_t flags, uint32_t mode);
-int64_t sys_openat2(int directory, uint64_t path, uint64_t how_address, uint64_t size);
-int64_t sys_statx(int directory, uint64_t path, uint32_t flags, uint32_t mask, uint64_t out);
 int64_t sys_fadvise64(int fd, int64_t offset, int64_t bytes, int advice);
 int64_t sys_madvise(uint64_t start, uint64_t bytes, int advice);
 int64_t sys_epoll_ctl(int epoll_fd, int operation, int fd, uint64_t address);
 int64_t sys_splice(int in, uint64_t in_offset, int out, uint64_t out_offset, uint64_t bytes, uint32_t flags);
 int64_t sys_tee(int in, int out, uint64_t bytes, uint32_t flags);
-int64_t sys_renameat2(int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
-                      uint32_t flags);
-int64_t sys_unlinkat(int directory, uint64_t path, uint32_t flags);
-int64_t sys_mkdirat(int directory, uint64_t path, uint32_t mode);
-int64_t sys_symlinkat(uint64_t target_address, int directory, uint64_t path);
-int64_t sys_linkat(int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
-                   uint32_t flags);
-int64_t sys_fsetxattr(int fd, uint64_t name, uint64_t value, uint64_t bytes, uint32_t flags);
-int64_t sys_setxattr(uint64_t path, uint64_t name, uint64_t value, uint64_t bytes, uint32_t flags);
-int64_t sys_fgetxattr(int fd, uint64_t name, uint64_t value, uint64_t bytes);
-int64_t sys_getxattr(uint64_t path, uint64_t name, uint64_t value, uint64_t bytes);
 
-#define XATTR_NAME_BYTES  256u
-#define XATTR_VALUE_BYTES 65536u
-#define CONTROL_BYTES     20480u /* net.core.optmem_max */
-#define OPEN_HOW_BYTES    4096u
-#define MULTISHOT_TURN    16u /* results of one turn */
-#define ROUND             16u /* what lies in a request's memory is aligned so */
+#define ROUND 16u /* what lies in a request's memory is aligned so */
 
 /* ---- Copies of arguments ---- */
 
-/* Room for BYTES more in REQUEST's memory, whose address may change; *AT is where in it. */
-static int memory_add(struct request *request, uint64_t bytes, uint64_t *at)
+int request_memory_add(struct request *request, uint64_t bytes, uint64_t *at)
 {
 	uint64_t rounded = (bytes + ROUND - 1) & ~(uint64_t)(ROUND - 1);
 	char *memory = heap_resize(request->memory, request->memory_bytes + rounded);
@@ -65,33 +34,24 @@ static int memory_add(struct request *request, uint64_t bytes, uint64_t *at)
 	return 0;
 }
 
-static int memory_copy(struct request *request, uint64_t from, uint64_t bytes, uint64_t *at)
+int request_memory_copy(struct request *request, uint64_t from, uint64_t bytes, uint64_t *at)
 {
-	int error = memory_add(request, bytes, at);
+	int error = request_memory_add(request, bytes, at);
 	return error ? error : copy_from_user(request->memory + *at, from, bytes);
 }
 
-/* A path or name of at most SIZE - 1 characters. */
-static int memory_string(struct request *request, uint64_t from, uint32_t size, uint64_t *at)
-{
-	char text[PATH_MAX_BYTES];
-	int64_t length = copy_string_from_user(text, from, size);
-	if (length < 0)
-		return (int)length;
-	int error = memory_add(request, (uint64_t)length + 1, at);
-	if (!error)
-		memcpy(request->memory + *at, text, (size_t)length + 1);
-	return error;
-}
-
-static uint64_t argument(const struct request *request, unsigned number)
+uint64_t argument_of(const struct request *request, unsigned number)
 {
 	return (uint64_t)request->memory + request->arguments[number];
 }
 
-static int path_copy(struct request *request, uint64_t from, unsigned number)
+int64_t request_placed(struct request *request, int64_t fd)
 {
-	return memory_string(request, from, PATH_MAX_BYTES, &request->arguments[number]);
+	uint32_t index = request->sqe.index;
+	if (fd < 0 || !index)
+		return fd;
+	struct file *file = file_take((int)fd);
+	return file ? uring_file_place(request->ring, file, index) : -EBADF;
 }
 
 /* ---- Nothing, and what is refused ---- */
@@ -223,165 +183,6 @@ static int64_t advise_issue(struct request *request)
 	           : sys_madvise(sqe->address, sqe->length, (int)sqe->operation_flags);
 }
 
-/* ---- Names ---- */
-
-static int open_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	if (sqe->buffer || (sqe->flags & SQE_FIXED_FILE))
-		return sqe->buffer ? -EINVAL : -EBADF;
-	uint64_t flags = sqe->operation_flags;
-	int error = 0;
-	if (sqe->opcode == OP_OPENAT2) {
-		if (sqe->length < 24)
-			return -EINVAL;
-		if (sqe->length > OPEN_HOW_BYTES)
-			return -E2BIG;
-		error = memory_copy(request, sqe->offset, sqe->length, &request->arguments[1]);
-		if (!error)
-			memcpy(&flags, request->memory + request->arguments[1], sizeof(flags));
-	}
-	if (!error && sqe->index && (flags & O_CLOEXEC))
-		return -EINVAL;
-	return error ? error : path_copy(request, sqe->address, 0);
-}
-
-static int64_t placed(struct request *request, int64_t fd)
-{
-	uint32_t index = request->sqe.index;
-	if (fd < 0 || !index)
-		return fd;
-	struct file *file = file_take((int)fd);
-	return file ? uring_file_place(request->ring, file, index) : -EBADF;
-}
-
-static int64_t open_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	int64_t fd = sqe->opcode == OP_OPENAT
-	                 ? sys_openat(sqe->fd, argument(request, 0), sqe->operation_flags, sqe->length)
-	                 : sys_openat2(sqe->fd, argument(request, 0), argument(request, 1), sqe->length);
-	return placed(request, fd);
-}
-
-static int close_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	if (sqe->offset || sqe->address || sqe->length || sqe->operation_flags || sqe->buffer)
-		return -EINVAL;
-	if (sqe->flags & SQE_FIXED_FILE)
-		return -EBADF;
-	return sqe->index && sqe->fd ? -EINVAL : 0;
-}
-
-static int64_t close_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	if (sqe->index)
-		return uring_file_remove(request->ring, sqe->index - 1);
-	struct file *file = sqe->fd < 0 ? 0 : file_get(sqe->fd);
-	bool ring = file && file->ops == &uring_ops;
-	if (file)
-		file_release(file);
-	return !file || ring ? -EBADF : sys_close(sqe->fd);
-}
-
-static int statx_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	if (sqe->buffer || sqe->index)
-		return -EINVAL;
-	return sqe->flags & SQE_FIXED_FILE ? -EBADF : path_copy(request, sqe->address, 0);
-}
-
-static int64_t statx_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	return sys_statx(sqe->fd, argument(request, 0), sqe->operation_flags, sqe->length, sqe->offset);
-}
-
-/* RENAMEAT, LINKAT: two paths, the second's directory in `length`; SYMLINKAT: two, the first a text. */
-static int two_names_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	bool text = sqe->opcode == OP_SYMLINKAT;
-	if (sqe->buffer || sqe->index || (text && (sqe->length || sqe->operation_flags)))
-		return -EINVAL;
-	if (sqe->flags & SQE_FIXED_FILE)
-		return -EBADF;
-	int error = path_copy(request, sqe->address, 0);
-	return error ? error : path_copy(request, sqe->offset, 1);
-}
-
-static int64_t two_names_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	uint64_t first = argument(request, 0), second = argument(request, 1);
-	if (sqe->opcode == OP_SYMLINKAT)
-		return sys_symlinkat(first, sqe->fd, second);
-	return sqe->opcode == OP_RENAMEAT
-	           ? sys_renameat2(sqe->fd, first, (int)sqe->length, second, sqe->operation_flags)
-	           : sys_linkat(sqe->fd, first, (int)sqe->length, second, sqe->operation_flags);
-}
-
-static int one_name_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	bool unlink = sqe->opcode == OP_UNLINKAT;
-	if (sqe->offset || sqe->buffer || sqe->index || (unlink ? sqe->length : sqe->operation_flags))
-		return -EINVAL;
-	if (sqe->flags & SQE_FIXED_FILE)
-		return -EBADF;
-	if (unlink && (sqe->operation_flags & ~(uint32_t)AT_REMOVEDIR))
-		return -EINVAL;
-	return path_copy(request, sqe->address, 0);
-}
-
-static int64_t one_name_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	return sqe->opcode == OP_UNLINKAT ? sys_unlinkat(sqe->fd, argument(request, 0), sqe->operation_flags)
-	                                  : sys_mkdirat(sqe->fd, argument(request, 0), sqe->length);
-}
-
-/* The name at `address`, the value at `offset`, the path at `address3`. */
-static int xattr_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	bool set = sqe->opcode == OP_FSETXATTR || sqe->opcode == OP_SETXATTR;
-	bool path = sqe->opcode == OP_SETXATTR || sqe->opcode == OP_GETXATTR;
-	if (path && (sqe->flags & SQE_FIXED_FILE))
-		return -EBADF;
-	if (!set && sqe->operation_flags)
-		return -EINVAL;
-	int error = memory_string(request, sqe->address, XATTR_NAME_BYTES, &request->arguments[0]);
-	if (error)
-		return error == -ENAMETOOLONG ? -ERANGE : error;
-	if (path && (error = path_copy(request, sqe->address3, 1)) != 0)
-		return error;
-	if (set && sqe->length > XATTR_VALUE_BYTES)
-		return -E2BIG;
-	return set && sqe->length ? memory_copy(request, sqe->offset, sqe->length, &request->arguments[2])
-	                          : 0;
-}
-
-static int64_t xattr_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	uint64_t name = argument(request, 0), path = argument(request, 1);
-	uint64_t value = sqe->length ? argument(request, 2) : 0;
-	switch (sqe->opcode) {
-	case OP_FSETXATTR:
-		return sys_fsetxattr(REQUEST_FD, name, value, sqe->length, sqe->operation_flags);
-	case OP_SETXATTR:
-		return sys_setxattr(path, name, value, sqe->length, sqe->operation_flags);
-	case OP_FGETXATTR:
-		return sys_fgetxattr(REQUEST_FD, name, sqe->offset, sqe->length);
-	default:
-		return sys_getxattr(path, name, sqe->offset, sqe->length);
-	}
-}
-
 /* ---- Polling ---- */
 
 enum { POLL_MULTI = 1, POLL_UPDATE_EVENTS = 2, POLL_UPDATE_DATA = 4, POLL_LEVEL = 8 };
@@ -489,272 +290,6 @@ static int64_t cancel_issue(struct request *request)
 	return result;
 }
 
-/* ---- Sockets ---- */
-
-enum { SEND_POLL_FIRST = 1, RECEIVE_MULTI = 2, SEND_FIXED_BUFFER = 4 };
-enum { ACCEPT_MULTI = 1 };
-
-static bool message_operation(uint8_t opcode)
-{
-	return opcode == OP_SENDMSG || opcode == OP_RECVMSG || opcode == OP_SENDMSG_ZC;
-}
-
-/* A message's header, its vector and, of one to be sent, its address and control bytes; the header points to the copies.
- * Of one to be received the rest stays where it is. */
-static int message_copy(struct request *request, bool send)
-{
-	struct user_message message;
-	uint64_t at[4] = {0};
-	if (copy_from_user(&message, request->sqe.address, sizeof(message)))
-		return -EFAULT;
-	if (message.segment_count > 1024)
-		return -EMSGSIZE;
-	if ((request->sqe.flags & SQE_BUFFER_SELECT) && message.segment_count != 1)
-		return -EINVAL;
-	if (send && message.control && message.control_bytes > CONTROL_BYTES)
-		return -ENOBUFS;
-	bool name = send && message.name && message.name_bytes;
-	if (name && message.name_bytes > SOCKET_ADDRESS_BYTES)
-		return -EINVAL;
-	bool control = send && message.control && message.control_bytes;
-	int error = memory_add(request, sizeof(message), &at[0]);
-	if (!error)
-		error = memory_copy(request, message.segments, message.segment_count * 16, &at[1]);
-	if (!error && name)
-		error = memory_copy(request, message.name, message.name_bytes, &at[2]);
-	if (!error && control)
-		error = memory_copy(request, message.control, message.control_bytes, &at[3]);
-	if (error)
-		return error;
-	message.segments = (uint64_t)request->memory + at[1];
-	if (name)
-		message.name = (uint64_t)request->memory + at[2];
-	if (control)
-		message.control = (uint64_t)request->memory + at[3];
-	memcpy(request->memory + at[0], &message, sizeof(message));
-	request->arguments[0] = at[0];
-	request->arguments[1] = at[1];
-	return 0;
-}
-
-static int transfer_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	bool send = sqe->opcode == OP_SEND || sqe->opcode == OP_SENDMSG || sqe->opcode == OP_SEND_ZC ||
-	            sqe->opcode == OP_SENDMSG_ZC;
-	bool copies = sqe->opcode == OP_SEND_ZC || sqe->opcode == OP_SENDMSG_ZC;
-	uint16_t known = SEND_POLL_FIRST | (sqe->opcode == OP_RECV ? RECEIVE_MULTI : 0) |
-	                 (sqe->opcode == OP_SEND_ZC ? SEND_FIXED_BUFFER : 0);
-	if ((sqe->priority & ~known) || (!copies && (sqe->index || sqe->offset)))
-		return -EINVAL;
-	if (copies && (sqe->flags & SQE_SKIP_SUCCESS))
-		return -EINVAL;
-	request->multishot = !send && (sqe->priority & RECEIVE_MULTI);
-	if (request->multishot &&
-	    (!(sqe->flags & SQE_BUFFER_SELECT) || sqe->length || (sqe->operation_flags & MSG_WAITALL)))
-		return -EINVAL;
-	if ((sqe->priority & SEND_FIXED_BUFFER) &&
-	    !uring_buffer_holds(request->ring, sqe->buffer, sqe->address, sqe->length))
-		return -EFAULT;
-	request->no_wait = sqe->operation_flags & MSG_DONTWAIT;
-	if (sqe->opcode == OP_SEND_ZC && sqe->offset) { /* an address, whose length is addr_len */
-		uint32_t bytes = sqe->index & 0xffff;
-		return bytes > SOCKET_ADDRESS_BYTES
-		           ? -EINVAL
-		           : memory_copy(request, sqe->offset, bytes, &request->arguments[0]);
-	}
-	return message_operation(sqe->opcode) ? message_copy(request, send) : 0;
-}
-
-/* What recvmsg has written into its copy of the header, into the guest's. */
-static int64_t message_tell(const struct request *request, int64_t result)
-{
-	struct user_message message;
-	uint64_t to = request->sqe.address;
-	memcpy(&message, request->memory + request->arguments[0], sizeof(message));
-	if (put_user_u32(to + offsetof(struct user_message, name_bytes), message.name_bytes) ||
-	    put_user_u64(to + offsetof(struct user_message, control_bytes), message.control_bytes) ||
-	    put_user_u32(to + offsetof(struct user_message, flags), message.flags))
-		return -EFAULT;
-	return result;
-}
-
-/* The buffer that REQUEST sends or receives: its own, or one that is lent. */
-static int transfer_buffer(struct request *request, uint64_t *address, uint64_t *bytes)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	*address = sqe->address + request->done;
-	*bytes = sqe->length - request->done;
-	if (!(sqe->flags & SQE_BUFFER_SELECT))
-		return 0;
-	struct linux_iovec *vector = (void *)(request->memory + request->arguments[1]);
-	bool message = sqe->opcode == OP_RECVMSG;
-	if (message) {
-		const struct user_message *header = (void *)(request->memory + request->arguments[0]);
-		*bytes = header->segment_count ? vector->bytes : 0;
-	}
-	int error = uring_borrow(request, address, bytes);
-	if (!error && message)
-		*vector = (struct linux_iovec){*address, *bytes};
-	return error;
-}
-
-static int64_t transfer_call(struct request *request, uint64_t address, uint64_t bytes)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	uint32_t flags = sqe->operation_flags | MSG_NOSIGNAL;
-	int64_t result;
-	switch (sqe->opcode) {
-	case OP_SENDMSG:
-	case OP_SENDMSG_ZC:
-		return sys_sendmsg(REQUEST_FD, argument(request, 0), flags);
-	case OP_RECVMSG:
-		result = sys_recvmsg(REQUEST_FD, argument(request, 0), flags);
-		return result < 0 ? result : message_tell(request, result);
-	case OP_SEND:
-		return sys_sendto(REQUEST_FD, address, bytes, flags, 0, 0);
-	case OP_SEND_ZC:
-		return sys_sendto(REQUEST_FD, address, bytes, flags, sqe->offset ? argument(request, 0) : 0,
-		                  (int32_t)(sqe->index & 0xffff));
-	default:
-		return sys_recvfrom(REQUEST_FD, address, bytes, flags, 0, 0);
-	}
-}
-
-/* Sends what is copied, so that the buffer is the guest's again at once: the completion, and the notification. */
-static int64_t transfer_copied(struct request *request, int64_t result)
-{
-	uring_post(request->ring, request->sqe.user_data, result, CQE_MORE, request->was_async);
-	if (result < 0)
-		request->failed = true;
-	request->notifies = true;
-	return 0;
-}
-
-static int64_t transfer_once(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	bool all = (sqe->operation_flags & MSG_WAITALL) && !message_operation(sqe->opcode);
-	uint64_t address, bytes;
-	int error = transfer_buffer(request, &address, &bytes);
-	if (error)
-		return request->done ? (int64_t)request->done : error;
-	int64_t result = transfer_call(request, address, bytes);
-	if (result <= 0 && result != -EAGAIN && sqe->opcode != OP_SENDMSG)
-		uring_give_back(request);
-	if (all && result > 0) {
-		request->done += (uint64_t)result;
-		if (request->done < sqe->length && current_task()->no_sleep && !request->no_wait)
-			return -EAGAIN;
-		result = (int64_t)request->done;
-	} else if (request->done && result <= 0 && !(result == -EAGAIN && !request->no_wait)) {
-		result = (int64_t)request->done;
-	}
-	if (result < 0 || (all && (uint64_t)result < sqe->length))
-		request->failed = result != -EAGAIN;
-	return result;
-}
-
-/* Results one after the other, each in a lent buffer, until the file has no more. */
-static int64_t transfer_many(struct request *request)
-{
-	for (uint32_t count = 0; count < MULTISHOT_TURN; count++) {
-		int64_t result = transfer_once(request);
-		if (result <= 0)
-			return result;
-		uring_post(request->ring, request->sqe.user_data, result,
-		           CQE_MORE | CQE_BUFFER | (uint32_t)request->buffer_id << CQE_BUFFER_SHIFT,
-		           request->was_async);
-		request->has_buffer = false;
-		heap_free(request->lent);
-		request->lent = 0;
-	}
-	return request_soon(request) ? REQUEST_GOES_ON : -EAGAIN;
-}
-
-static int64_t transfer_issue(struct request *request)
-{
-	bool copies = request->sqe.opcode == OP_SEND_ZC || request->sqe.opcode == OP_SENDMSG_ZC;
-	if (!request->file->ops->socket)
-		return -ENOTSOCK;
-	/* It is tried only when its socket is ready. */
-	if ((request->sqe.priority & SEND_POLL_FIRST) && !request->was_async) {
-		current_task()->would_sleep = true;
-		return -EAGAIN;
-	}
-	int64_t result = request->multishot ? transfer_many(request) : transfer_once(request);
-	if (copies && result != -EAGAIN)
-		return transfer_copied(request, result);
-	return result;
-}
-
-static int accept_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	if (sqe->length || sqe->buffer || (sqe->priority & ~ACCEPT_MULTI))
-		return -EINVAL;
-	if (sqe->index && (sqe->operation_flags & SOCK_CLOEXEC))
-		return -EINVAL;
-	request->multishot = sqe->priority & ACCEPT_MULTI;
-	return request->multishot && sqe->index && sqe->index != FILE_INDEX_ALLOCATE ? -EINVAL : 0;
-}
-
-static int64_t accept_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	for (uint32_t count = 0; count < MULTISHOT_TURN; count++) {
-		int64_t fd =
-		    placed(request, sys_accept4(REQUEST_FD, sqe->address, sqe->offset, sqe->operation_flags));
-		if (fd < 0 || !request->multishot)
-			return fd;
-		uring_post(request->ring, sqe->user_data, fd, CQE_MORE, request->was_async);
-	}
-	return request_soon(request) ? REQUEST_GOES_ON : -EAGAIN;
-}
-
-static int connect_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	if (sqe->length || sqe->buffer || sqe->operation_flags || sqe->index)
-		return -EINVAL;
-	if (sqe->offset > SOCKET_ADDRESS_BYTES)
-		return -EINVAL;
-	return memory_copy(request, sqe->address, sqe->offset, &request->arguments[0]);
-}
-
-static int64_t connect_issue(struct request *request)
-{
-	struct task *task = current_task();
-	int64_t result = sys_connect(REQUEST_FD, argument(request, 0), (int32_t)request->sqe.offset);
-	/* As for O_NONBLOCK elsewhere: it is waited for. */
-	return task->no_sleep && (result == -EINPROGRESS || result == -EALREADY) ? -EAGAIN : result;
-}
-
-static int shutdown_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	return sqe->offset || sqe->address || sqe->operation_flags || sqe->buffer || sqe->index ? -EINVAL : 0;
-}
-
-static int64_t shutdown_issue(struct request *request)
-{
-	return sys_shutdown(REQUEST_FD, (int)request->sqe.length);
-}
-
-static int socket_prepare(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	if (sqe->address || sqe->operation_flags || sqe->buffer)
-		return -EINVAL;
-	return sqe->index && (sqe->offset & SOCK_CLOEXEC) ? -EINVAL : 0;
-}
-
-static int64_t socket_issue(struct request *request)
-{
-	const struct uring_sqe *sqe = &request->sqe;
-	return placed(request, sys_socket(sqe->fd, (int)sqe->offset, (int)sqe->length));
-}
-
 /* ---- Others ---- */
 
 static int epoll_prepare(struct request *request)
@@ -766,14 +301,15 @@ static int epoll_prepare(struct request *request)
 		return -EBADF;
 	if (sqe->length == EPOLL_CTL_DEL)
 		return 0;
-	return memory_copy(request, sqe->address, sizeof(struct linux_epoll_event), &request->arguments[0]);
+	return request_memory_copy(request, sqe->address, sizeof(struct linux_epoll_event),
+	                           &request->arguments[0]);
 }
 
 static int64_t epoll_issue(struct request *request)
 {
 	const struct uring_sqe *sqe = &request->sqe;
 	return sys_epoll_ctl(sqe->fd, (int)sqe->length, (int)sqe->offset,
-	                     sqe->length == EPOLL_CTL_DEL ? 0 : argument(request, 0));
+	                     sqe->length == EPOLL_CTL_DEL ? 0 : argument_of(request, 0));
 }
 
 #define SPLICE_FIXED_IN (1u << 31)
@@ -787,7 +323,7 @@ static int splice_prepare(struct request *request)
 	if (sqe->opcode == OP_TEE)
 		return sqe->address || sqe->offset ? -EINVAL : 0;
 	/* The two offsets, where the call reads them. */
-	int error = memory_add(request, 16, &at);
+	int error = request_memory_add(request, 16, &at);
 	if (error)
 		return error;
 	memcpy(request->memory + at, &sqe->address, 8);
@@ -809,9 +345,9 @@ static int64_t splice_issue(struct request *request)
 	if (sqe->opcode == OP_TEE)
 		result = sys_tee(REQUEST_SECOND_FD, REQUEST_FD, sqe->length, flags);
 	else
-		result = sys_splice(REQUEST_SECOND_FD, sqe->address == UINT64_MAX ? 0 : argument(request, 0),
-		                    REQUEST_FD, sqe->offset == UINT64_MAX ? 0 : argument(request, 0) + 8,
-		                    sqe->length, flags);
+		result = sys_splice(
+		    REQUEST_SECOND_FD, sqe->address == UINT64_MAX ? 0 : argument_of(request, 0), REQUEST_FD,
+		    sqe->offset == UINT64_MAX ? 0 : argument_of(request, 0) + 8, sqe->length, flags);
 	task->request_second = 0;
 	file_release(in);
 	request->failed = result != (int64_t)sqe->length;
@@ -1009,7 +545,7 @@ const struct operation uring_operations[OP_COUNT] = {
         {.prepare = accept_prepare, .issue = accept_issue, .polls = READS, .file = true, .priority = true},
     [OP_CONNECT] = {.prepare = connect_prepare, .issue = connect_issue, .polls = WRITES, .file = true},
     [OP_SHUTDOWN] = {.prepare = shutdown_prepare, .issue = shutdown_issue, .file = true},
-    [OP_SOCKET] = {.prepare = socket_prepare, .issue = socket_issue},
+    [OP_SOCKET] = {.prepare = new_socket_prepare, .issue = new_socket_issue},
     [OP_TIMEOUT] = {.prepare = timeout_prepare, .issue = timeout_issue, .iopoll = true},
     [OP_LINK_TIMEOUT] = {.prepare = timeout_prepare, .issue = nop_issue, .iopoll = true},
     [OP_TIMEOUT_REMOVE] = {.prepare = timeout_remove_prepare, .issue = timeout_remove_issue, .iopoll = true},
