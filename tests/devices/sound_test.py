@@ -17,6 +17,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RATE, WINDOW = 48000, 4800
+DROPPED = "hda_audio_overrun"  # QEMU's trace event: its HDA card had 42 ms that the file was not ready for, and dropped them
 bad = []
 
 
@@ -53,6 +54,16 @@ def make_files(work):
     (work / "silent.mp3").write_bytes((b"\xff\xfb\x90\x00" + bytes(413)) * 40)  # MPEG 1 layer III, 128 kbit/s, 44.1 kHz: no sound in any frame
 
 
+def run_whole(work, command, *options, **more):
+    """As run(), and again where QEMU says that it dropped samples, as it does on a host that is late; the fifth run counts in any case."""
+    for _ in range(5):
+        result = run(work, command, *options, "--qemu=-trace", f"--qemu={DROPPED}", **more)
+        if DROPPED not in (work / "errors").read_text(errors="replace"):
+            break
+        print("sound: QEMU dropped samples that its card had taken: again", flush=True)
+    return result
+
+
 def run(work, command, *options, files=(), sound="heard.wav", machine=("--machine", "pc")):
     """(what was printed, the log, the frames that were heard)"""
     log, errors = work / "log", work / "errors"
@@ -66,7 +77,7 @@ def run(work, command, *options, files=(), sound="heard.wav", machine=("--machin
         words += ["--add", f"{work / name}:/{name}"]
     result = subprocess.run([*map(str, words), "--", "sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     said = errors.read_text(errors="replace") if errors.exists() else ""
-    said = [line for line in said.splitlines() if any(word in line.lower() for word in ("hda", "ac97", "audio"))]
+    said = [line for line in said.splitlines() if not line.startswith(DROPPED) and any(word in line.lower() for word in ("hda", "ac97", "audio"))]
     report("QEMU saw no guest error", not said, said)
     frames = []
     if sound:
@@ -101,8 +112,8 @@ def near(value, wanted, part=0.03):
 
 
 def formats(work):
-    said, _, frames = run(work, "aplay -q -D hw:0,0 /exact.wav && aplay -q /mono44.wav && aplay -q /float22.wav && mpg123 -q -o alsa /silent.mp3 && echo all played",
-                          files=("exact.wav", "mono44.wav", "float22.wav", "silent.mp3"))
+    said, _, frames = run_whole(work, "aplay -q -D hw:0,0 /exact.wav && aplay -q /mono44.wav && aplay -q /float22.wav && mpg123 -q -o alsa /silent.mp3 && echo all played",
+                                files=("exact.wav", "mono44.wav", "float22.wav", "silent.mp3"))
     report("aplay and mpg123 play", "all played" in said, said)
     report("samples at the card's rate are heard unchanged, in their order", same(frames), frames[:20])
     rest = frames[RATE + WINDOW:]
@@ -153,7 +164,7 @@ def never_there(work):
 def machines(work):
     for name, machine in (("a machine of 2008", ("--machine", "pc", "--cpu", "core2duo", "--mem", "512")),
                           ("q35, an IOMMU, 4 processors", ("--machine", "q35", "--iommu", "on", "--cpus", "4"))):
-        said, log, frames = run(work, "aplay -q -D hw:0,0 /exact.wav; echo ended $?", files=("exact.wav",), machine=machine)
+        said, log, frames = run_whole(work, "aplay -q -D hw:0,0 /exact.wav; echo ended $?", files=("exact.wav",), machine=machine)
         report(f"{name}: unchanged", "ended 0" in said and same(frames), (said, log, frames[:10]))
 
 
