@@ -1,7 +1,7 @@
 # The boot loader (BIOS stage and UEFI application), the bundle, the ISO image, and their tests.
 BOOT_OUT := build/x86_64/boot
 # Verification (verify.c, lib/trust, lib/crypto) is built by lib/trust/module.mk, faster and larger than the rest.
-BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c installed.c loader.c say.c string.c tpm.c) \
+BOOT_LOADER := $(addprefix boot/loader/,acpi.c bundle.c elf.c entropy.c fwcfg.c handoff_check.c installed.c loader.c relocate.c say.c string.c tpm.c) \
 	$(addprefix boot/arch/x86_64/,arch.c copy.c cpus.c kernel_tables.c machine.c paging.c serial.c speculation.c speculation_here.c tpm.c waiting.S) \
 	$(addprefix boot/menu/,decoy.c decoy_screen.c memory_test.c menu.c terminal.c) lib/partition/partition.c lib/slots/installation.c lib/slots/slots.c
 
@@ -90,10 +90,14 @@ LOADER_TEST_SOURCES := boot/test/entry.S boot/test/kernel.c boot/loader/handoff_
 LOADER_TEST_CFLAGS := $(CSTD) $(WARN) --target=x86_64-unknown-none-elf -O2 -ffreestanding -fno-pic -mcmodel=kernel \
 	-mno-sse -mno-mmx -mno-red-zone -fno-stack-protector -fno-asynchronous-unwind-tables -Iabi
 $(call objects,x86_64/loader-test,$(LOADER_TEST_SOURCES),$(LOADER_TEST_CFLAGS))
-$(BOOT_OUT)/test-kernel.elf: $(call object-names,x86_64/loader-test,$(LOADER_TEST_SOURCES)) boot/test/kernel.ld
+$(BOOT_OUT)/test-kernel.elf: $(call object-names,x86_64/loader-test,$(LOADER_TEST_SOURCES)) boot/test/kernel.ld tools/relocations
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(LD) -z max-page-size=4096 -T boot/test/kernel.ld -o $@ $(filter %.o,$^)
+	@$(LD) -z max-page-size=4096 -T boot/test/kernel.ld --emit-relocs -o $@.first $(filter %.o,$^)
+	@tools/relocations $@.first > $@.S
+	@$(CC) -target x86_64-unknown-none-elf -c -o $@.o $@.S
+	@$(LD) -z max-page-size=4096 -T boot/test/kernel.ld -o $@ $(filter %.o,$^) $@.o
+	@rm -f $@.first
 $(BOOT_OUT)/test.bundle: $(BOOT_OUT)/test-kernel.elf tools/mkbundle
 	@tools/mkbundle $@ kernel=$< system=$<
 $(BOOT_OUT)/test.iso: $(BOOT_PARTS) $(BOOT_OUT)/test.bundle tools/mkiso
@@ -152,7 +156,7 @@ SYSTEM += $(BUNDLE) $(BOOT_OUT)/loader.iso
 ALL += $(BUNDLE) build/holon.iso $(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso
 
 # Tests on the build machine.
-BOOT_HOST := $(addprefix boot/loader/,bundle.c elf.c handoff_check.c memory.c)
+BOOT_HOST := $(addprefix boot/loader/,bundle.c elf.c handoff_check.c memory.c relocate.c)
 $(call host-test,loader_test,boot/loader/loader_test.c boot/arch/x86_64/paging.c boot/arch/x86_64/kernel_tables.c $(BOOT_HOST))
 $(call host-fuzz,loader_fuzz,boot/loader/loader_fuzz.c boot/loader/acpi.c $(BOOT_HOST))
 $(call host-test,decoy_test,boot/menu/decoy_test.c boot/menu/decoy.c boot/menu/memory_test.c)
@@ -174,6 +178,14 @@ build/host/fuzz/loader_fuzz.seeds: $(BOOT_OUT)/test.bundle $(BOOT_OUT)/test-kern
 	@(printf '\001'; cat $(BOOT_OUT)/test-kernel.elf) > $@/elf
 	@touch $@
 ALL += build/host/fuzz/loader_fuzz.seeds
+# A kernel that is linked elsewhere, and the one that the loader moved there, are the same.
+$(call host-program,relocate_check,boot/test/relocate_check.c boot/loader/elf.c boot/loader/relocate.c,-Iboot/loader)
+$(BOOT_OUT)/moved-%.elf: build/x86_64/%/kernel.elf
+	@mkdir -p $(@D)
+	@sed 's/0xffffffff80000000/0xffffffffa5b43000/; s/0xffff800000000000/0xffffe4c2c0000000/' kernel/arch/x86_64/link.ld > $@.ld
+	@$(LD) $(subst kernel/arch/x86_64/link.ld,$@.ld,$(KERNEL_LDFLAGS)) $(if $(filter kernel-debug,$*),$(KERNEL_DEBUG_WRAPS)) -o $@ \
+		$(call object-names,x86_64/$*/o,$(if $(filter kernel-debug,$*),$(KERNEL_ALL),$(KERNEL_SOURCES))) build/x86_64/$*/ksyms.o
+$(call script-test,boot/test/relocate_test,build/host/bin/relocate_check $(BOOT_OUT)/moved-kernel.elf $(BOOT_OUT)/moved-kernel-debug.elf)
 $(call script-test,boot/test/boot_test.py,$(BOOT_OUT)/loader.iso $(BOOT_OUT)/test.iso,slow)
 SOAK_TESTS += boot/test/boot_test.py
 ALL += $(BOOT_OUT)/test.bundle build/host/bin/holon-crypto

@@ -23,8 +23,8 @@ KERNEL_DEBUG_WRAPS := $(KERNEL_TIMED_WRAPS) $(addprefix --wrap=,lock_wait cpu_qu
 KERNEL_UNCOUNTED   := $(addprefix kernel/arch/x86_64/,boot.c cpu.c smp.c) $(filter %_check.c,$(KERNEL_ALL))
 KERNEL_COUNT       := -fsanitize-coverage=trace-pc,no-prune -fno-unroll-loops
 
-# VARIANT (empty, or with its hyphen before it), CFLAGS, OBJECTS, LINKER FLAGS. Linked twice: the first link gives the addresses that the
-# second one's symbol table tells.
+# VARIANT (empty, or with its hyphen before it), CFLAGS, OBJECTS, LINKER FLAGS. Linked three times: the first link gives the addresses that
+# the second one's symbol table tells, the second the places that the loader relocates, which the third has in a part that is not loaded.
 define kernel-build
 $(KERNEL_OUT)$(1)/o/kernel/arch/x86_64/entry.S.o $(KERNEL_OUT)$(1)/o/kernel/arch/x86_64/work_check.S.o: $(KERNEL_OUT)$(1)/kernel-offsets.h
 
@@ -34,7 +34,7 @@ $(KERNEL_OUT)$(1)/kernel-offsets.h: kernel/arch/x86_64/offsets.c $(wildcard kern
 	@$$(CC) $(KERNEL_CFLAGS) $(2) -S -o $$(@:.h=.s) $$<
 	@sed -n 's/^[[:space:]]*#define/#define/p' $$(@:.h=.s) > $$@
 
-$(KERNEL_OUT)$(1)/kernel.elf: $(3) kernel/arch/x86_64/link.ld tools/ksyms kernel/module.mk
+$(KERNEL_OUT)$(1)/kernel.elf: $(3) kernel/arch/x86_64/link.ld tools/ksyms tools/relocations kernel/module.mk
 	@echo "  LD      $$@"
 	@tools/ksyms > $$(@D)/ksyms-none.S
 	@$$(CC) -target x86_64-unknown-none-elf -c -o $$(@D)/ksyms-none.o $$(@D)/ksyms-none.S
@@ -42,8 +42,11 @@ $(KERNEL_OUT)$(1)/kernel.elf: $(3) kernel/arch/x86_64/link.ld tools/ksyms kernel
 	@llvm-nm -n $$(@D)/kernel.first.elf > $$(@D)/kernel.map
 	@tools/ksyms $$(@D)/kernel.map > $$(@D)/ksyms.S
 	@$$(CC) -target x86_64-unknown-none-elf -c -o $$(@D)/ksyms.o $$(@D)/ksyms.S
-	@$$(LD) $(KERNEL_LDFLAGS) $(4) -o $$@ $$(filter %.o,$$^) $$(@D)/ksyms.o
-	@rm -f $$(@D)/kernel.first.elf
+	@$$(LD) $(KERNEL_LDFLAGS) $(4) --emit-relocs -o $$(@D)/kernel.second.elf $$(filter %.o,$$^) $$(@D)/ksyms.o
+	@tools/relocations $$(@D)/kernel.second.elf > $$(@D)/relocations.S
+	@$$(CC) -target x86_64-unknown-none-elf -c -o $$(@D)/relocations.o $$(@D)/relocations.S
+	@$$(LD) $(KERNEL_LDFLAGS) $(4) -o $$@ $$(filter %.o,$$^) $$(@D)/ksyms.o $$(@D)/relocations.o
+	@rm -f $$(@D)/kernel.first.elf $$(@D)/kernel.second.elf
 endef
 $(call objects,x86_64/kernel/o,$(KERNEL_SOURCES),$(KERNEL_CFLAGS) -I$(KERNEL_OUT))
 $(call objects,x86_64/kernel-timed/o,$(KERNEL_SOURCES) kernel/base/work_check.c,$(KERNEL_CFLAGS) -DKERNEL_TIMED -I$(KERNEL_OUT)-timed)

@@ -5,11 +5,13 @@
  *   - long mode, interrupts off, direction flag clear, a stack of at least 16 KiB in loader memory;
  *   - RDI = physical address of the struct, which begins a page;
  *   - page tables (loader memory) that map, writable and executable, all physical memory from 0 to the end of
- * RAM, and at least the first 4 GiB, twice: identically, and at HANDOFF_DIRECT_MAP; and the kernel's segments
- * at their link addresses. EFER.NXE set. Boot services are over.
+ * RAM, and at least the first 4 GiB, twice: identically, and at the direct map; and the kernel's segments. EFER.NXE set. Boot services are over.
  * The kernel goes over to tables of its own, which the loader has made too: handoff.root. Their lower half is empty. Above,
- * they map RAM but the kernel's image at HANDOFF_DIRECT_MAP, the image at its link addresses as its segments allow, each
- * processor's stacks, with nothing below each, and a page of registers of each interrupt controller. Every physical address in the struct is page aligned where it names pages. The loader checks the kernel ELF and
+ * they map RAM but the kernel's image at the direct map, the image as its segments allow, each processor's stacks, with
+ * nothing below each, and a page of registers of each interrupt controller.
+ *
+ * Where image and direct map are the loader chooses anew at each boot, by relocations in the kernel's file (boot/loader/relocate.h);
+ * a kernel without them has both where it was linked, the direct map at HANDOFF_DIRECT_MAP. Every physical address in the struct is page aligned where it names pages. The loader checks the kernel ELF and
  * the bundle before use, and at last the handoff by its own rules (boot/loader/handoff_check.c); the kernel
  * refuses, with a message, a magic, version or size it does not know.
  *
@@ -17,25 +19,27 @@
  * masked). The other processors wait, on the loader's tables, for their handoff_cpu.entry to become nonzero; loader
  * memory may be used for other things once they have left it.
  *
- * The kernel fills in the handles, where it made the first unit capabilities, and maps the struct read-only
- * in the first unit, whose first argument is its address.
+ * The kernel fills in the handles, where it made the first unit capabilities, takes out its own addresses, and maps the struct
+ * read-only in the first unit, whose first argument is its address.
  */
 #pragma once
 
 #include <stdint.h>
 
 #define HANDOFF_MAGIC      0x464f444e484e4c48ull /* "HLNHNDOF" read as little-endian bytes */
-#define HANDOFF_VERSION    5
-#define HANDOFF_DIRECT_MAP 0xffff800000000000ull
+#define HANDOFF_VERSION    6
+#define HANDOFF_DIRECT_MAP 0xffff800000000000ull /* the lowest place of the direct map */
 
-/* In the kernel's own tables: the tops of processor CPU's stack and of its stack ALARM, 1 to 3, for what may come at any
- * instruction; the first controller's registers, each other one's a page behind. */
-#define HANDOFF_WINDOW            0xffffffffc0000000ull
-#define HANDOFF_STACK_BYTES       16384ull
-#define HANDOFF_ALARM_BYTES       8192ull
-#define HANDOFF_STACK(cpu)        (HANDOFF_WINDOW + (cpu)*0x10000ull + 4096 + HANDOFF_STACK_BYTES)
-#define HANDOFF_ALARM(cpu, alarm) (HANDOFF_STACK(cpu) + (alarm) * (4096 + HANDOFF_ALARM_BYTES))
-#define HANDOFF_REGISTERS         (HANDOFF_WINDOW + 0x100000)
+/* In the kernel's own tables, behind its IMAGE (handoff.kernel_virtual): the tops of processor CPU's stack and of its stack ALARM,
+ * 1 to 3, for what may come at any instruction; the first controller's registers, each other one's a page behind. */
+#define HANDOFF_IMAGE_MAX    (64ull << 20)
+#define HANDOFF_WINDOW_BYTES (2ull << 20)
+#define HANDOFF_STACK_BYTES  16384ull
+#define HANDOFF_ALARM_BYTES  8192ull
+#define HANDOFF_STACK(image, cpu)                                                                            \
+	((image) + HANDOFF_IMAGE_MAX + (cpu)*0x10000ull + 4096 + HANDOFF_STACK_BYTES)
+#define HANDOFF_ALARM(image, cpu, alarm) (HANDOFF_STACK(image, cpu) + (alarm) * (4096 + HANDOFF_ALARM_BYTES))
+#define HANDOFF_REGISTERS(image)         ((image) + HANDOFF_IMAGE_MAX + 0x100000)
 
 #define HANDOFF_MEMORY_MAX     256
 #define HANDOFF_CPU_MAX        8
@@ -216,7 +220,7 @@ struct handoff {
 	uint64_t rsdp;                        /* physical address of the ACPI RSDP; 0 where none was found */
 	uint64_t kernel_base; /* physical base and size of the kernel's loaded segments, contiguous */
 	uint64_t kernel_size;
-	uint64_t kernel_virtual; /* the virtual address kernel_base is mapped at */
+	uint64_t kernel_virtual; /* the virtual address kernel_base is mapped at; kernel: 0 */
 	uint64_t root;           /* physical address of the kernel's own top table */
 	struct handoff_framebuffer framebuffer;
 	struct handoff_trust trust;

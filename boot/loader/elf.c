@@ -157,6 +157,24 @@ uint32_t elf_access(const void *image, uint64_t address)
 	return access;
 }
 
+const void *elf_segment(const void *image, uint64_t size, uint32_t type, uint64_t *bytes)
+{
+	const uint8_t *file = image;
+	struct elf_header header;
+	*bytes = 0;
+	header_read(&header, file);
+	for (uint32_t i = 0; i < header.program_count; i++) {
+		struct elf_segment segment;
+		segment_read(&segment, file + header.program_offset + i * SEGMENT_BYTES);
+		if (segment.type != type || segment.offset > size ||
+		    segment.file_size > size - segment.offset)
+			continue;
+		*bytes = segment.file_size;
+		return file + segment.offset;
+	}
+	return NULL;
+}
+
 void elf_place(const void *image, const struct elf_layout *layout, void *to)
 {
 	const uint8_t *bytes = image;

@@ -3,9 +3,11 @@
 
 #include <stdint.h>
 
+#include <holon/handoff.h>
+
 /* The kernel is linked in the top 2 GiB and may occupy this much. */
 #define ELF_VIRTUAL_MIN 0xffffffff80000000ull
-#define ELF_SPAN_MAX    (64ull << 20)
+#define ELF_SPAN_MAX    HANDOFF_IMAGE_MAX
 
 struct elf_layout {
 	uint64_t virtual_base; /* page aligned address of the first segment's first page */
@@ -25,5 +27,7 @@ const char *elf_check(const void *image, uint64_t size, struct elf_layout *layou
 /* What the segments that have part of the page at ADDRESS allow, of a checked file; 0: there is none. */
 enum { ELF_EXECUTE = 1, ELF_WRITE = 2, ELF_READ = 4 };
 uint32_t elf_access(const void *image, uint64_t address);
+/* The bytes of a checked file's segment of that TYPE, *BYTES of them; NULL, and 0, where it has none in the file. */
+const void *elf_segment(const void *image, uint64_t size, uint32_t type, uint64_t *bytes);
 /* Copies the segments of a checked file to `to`, layout->span bytes, and zeroes the rest of it. */
 void elf_place(const void *image, const struct elf_layout *layout, void *to);

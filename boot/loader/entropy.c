@@ -35,7 +35,7 @@ static uint32_t jitter(struct sha512 *pool)
 	return healthy && changes > JITTER_BLOCK / 4 ? JITTER_BLOCK / SAMPLES_A_BIT : 0;
 }
 
-void entropy_gather(struct handoff *handoff, const void *seed, uint32_t size)
+void entropy_gather(struct handoff *handoff, const void *seed, uint32_t size, uint32_t places[2])
 {
 	uint8_t bytes[64];
 	uint64_t words[8], counter = arch_counter();
@@ -67,6 +67,7 @@ void entropy_gather(struct handoff *handoff, const void *seed, uint32_t size)
 	add(&pool, "counter", &counter, sizeof(counter));
 	sha512_final(&pool, bytes);
 	memcpy(handoff->seed, bytes, sizeof(handoff->seed));
+	memcpy(places, bytes + sizeof(handoff->seed), 2 * sizeof(*places));
 	handoff->seed_bits = bits;
 	crypto_wipe(bytes, sizeof(bytes));
 	crypto_wipe(words, sizeof(words));

@@ -10,5 +10,6 @@
 #include <holon/handoff.h>
 
 /* SEED of SIZE bytes, without a signature, which only a development image takes, is hashed in too and credited whole, so that a machine
- * without any source can be tested; the log says so. SIZE 0: there is none. */
-void entropy_gather(struct handoff *handoff, const void *seed, uint32_t size);
+ * without any source can be tested; the log says so. SIZE 0: there is none. PLACES: of the same worth, for where the kernel lies, and
+ * nobody's who is given the seed. */
+void entropy_gather(struct handoff *handoff, const void *seed, uint32_t size, uint32_t places[2]);

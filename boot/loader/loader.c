@@ -17,6 +17,7 @@
 #include "machine.h"
 #include "memory.h"
 #include "paging.h"
+#include "relocate.h"
 #include "string.h"
 #include "tpm.h"
 #include "verify.h"
@@ -322,14 +323,14 @@ static void load_fwcfg_modules(struct handoff *handoff)
 	}
 }
 
-static void gather_entropy(struct handoff *handoff)
+static void gather_entropy(struct handoff *handoff, uint32_t places[2])
 {
 	static uint8_t seed[64];
 	const struct fwcfg_file *file =
 	    handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT ? fwcfg_find("seed") : NULL;
 	if (file && (file->size > sizeof(seed) || !fwcfg_read(file, 0, seed, file->size)))
 		fail("the seed is longer than %u bytes, or cannot be read.", (unsigned)sizeof(seed));
-	entropy_gather(handoff, seed, file ? file->size : 0);
+	entropy_gather(handoff, seed, file ? file->size : 0, places);
 }
 
 /* Who wants to know what was started gives a nonce; it changes nothing of what is started. */
@@ -355,8 +356,30 @@ static void choose_wipe(struct handoff *handoff)
 		trust->flags |= HANDOFF_TRUST_WIPE_FIRST;
 }
 
+/* Where the kernel will lie: at random, unless a debugger wants it where it was linked. */
+static void choose_addresses(const struct handoff *handoff, const struct elf_layout *layout,
+                             const uint32_t places[2], struct relocation *relocation)
+{
+	bool development = handoff->trust.flags & HANDOFF_TRUST_DEVELOPMENT;
+	if (development && has_option(handoff->command_line, "addresses=fixed")) {
+		*relocation = (struct relocation){.image_places = 1, .direct_map_places = 1};
+		say("Addresses: fixed, as the command line asks.");
+		return;
+	}
+	relocation_choose(relocation, layout, platform_memory_end(), places);
+	say("Addresses: %u bits choose the kernel's, %u those of memory; randomness is credited with %u "
+	    "bits%s.",
+	    relocation_bits(relocation->image_places), relocation_bits(relocation->direct_map_places),
+	    handoff->seed_bits, handoff->seed_bits ? "" : ": they can be foretold");
+	if (development)
+		say("Addresses: the kernel is at ffffffff%x, moved by %x, memory by %x GiB.",
+		    (uint32_t)(layout->virtual_base + relocation->image), (uint32_t)relocation->image,
+		    (uint32_t)(relocation->direct_map >> 30));
+}
+
 /* Places the kernel and returns its entry point. *FILE: its ELF file. */
-static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header *bundle, const void **file)
+static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header *bundle,
+                            const uint32_t places[2], const void **file, struct relocation *relocation)
 {
 	const struct bundle_entry *entry = bundle_find(bundle, "kernel");
 	if (!entry)
@@ -366,22 +389,35 @@ static uint64_t load_kernel(struct handoff *handoff, const struct bundle_header 
 	const char *why = elf_check(image, entry->size, &layout);
 	if (why)
 		fail("the kernel is damaged: %s.", why);
+	uint64_t relocations_size;
+	const void *relocations = elf_segment(image, entry->size, RELOCATE_SEGMENT, &relocations_size);
+	if (relocations) {
+		choose_addresses(handoff, &layout, places, relocation);
+	} else {
+		*relocation = (struct relocation){0};
+		say("Addresses: fixed. This kernel cannot be moved.");
+	}
 	/* The same offset within a 2 MiB page as its virtual address, so that large pages map it. */
-	uint64_t head = layout.virtual_base & (LARGE_PAGE - 1);
+	uint64_t head = (layout.virtual_base + relocation->image) & (LARGE_PAGE - 1);
 	uint64_t base = allocate(head + layout.span, LARGE_PAGE, HANDOFF_MEMORY_LOADER, "the kernel") + head;
 	platform_claim(base, layout.span, HANDOFF_MEMORY_KERNEL);
 	elf_place(image, &layout, at(base));
+	if (relocations)
+		why = relocation_apply(relocation, &layout, relocations, relocations_size, at(base));
+	if (why)
+		fail("the kernel is damaged: %s.", why);
 	handoff->kernel_base = base;
 	handoff->kernel_size = layout.span;
-	handoff->kernel_virtual = layout.virtual_base;
-	return layout.entry;
+	handoff->kernel_virtual = layout.virtual_base + relocation->image;
+	return layout.entry + relocation->image;
 }
 
 /* The kernel's own tables, by the final map of memory; of SIZE bytes at BASE, what is not used goes back. */
-static void make_kernel_tables(struct handoff *handoff, const void *image, uint64_t base, uint64_t size)
+static void make_kernel_tables(struct handoff *handoff, const void *image,
+                               const struct relocation *relocation, uint64_t base, uint64_t size)
 {
 	static struct memory_map map;
-	uint64_t used = paging_kernel_build(handoff, image, base, size) - base;
+	uint64_t used = paging_kernel_build(handoff, image, relocation, base, size) - base;
 	map.count = handoff->memory_count;
 	memcpy(map.ranges, handoff->memory, map.count * sizeof(map.ranges[0]));
 	memory_claim(&map, base, used, HANDOFF_MEMORY_TABLES);
@@ -418,13 +454,15 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	load_fwcfg_modules(handoff);
 	tpm_report();
 	quote();
-	gather_entropy(handoff);
+	uint32_t places[2];
+	gather_entropy(handoff, places);
 	const void *image;
-	uint64_t entry = load_kernel(handoff, bundle, &image);
+	struct relocation relocation;
+	uint64_t entry = load_kernel(handoff, bundle, places, &image, &relocation);
 	uint64_t stack = allocate(STACK_SIZE, PAGE_SIZE, HANDOFF_MEMORY_LOADER, "a stack");
 
 	struct paging_plan plan = {platform_memory_end(), handoff->kernel_base, handoff->kernel_virtual,
-	                           handoff->kernel_size};
+	                           handoff->kernel_size, HANDOFF_DIRECT_MAP + relocation.direct_map};
 	uint64_t tables = allocate(paging_size(&plan), PAGE_SIZE, HANDOFF_MEMORY_LOADER, "page tables");
 	tables = paging_build(&plan, tables);
 	uint64_t own_size = paging_kernel_size(plan.memory_end);
@@ -442,7 +480,7 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	say("Starting the kernel, %m, with %u modules", handoff->kernel_size, handoff->module_count);
 	platform_finish(handoff);
 	machine_start(handoff, tables);
-	make_kernel_tables(handoff, image, own, own_size);
+	make_kernel_tables(handoff, image, &relocation, own, own_size);
 	const char *why = handoff_check(handoff);
 	if (why)
 		fail("the handoff is wrong: %s. This is an error in the loader.", why);

@@ -11,6 +11,7 @@
 #include "handoff_check.h"
 #include "loader.h"
 #include "memory.h"
+#include "relocate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,6 +39,13 @@ static void fuzz_elf(const void *data, uint64_t size)
 		return;
 	void *memory = malloc(layout.span);
 	elf_place(data, &layout, memory);
+	uint64_t bytes;
+	const void *list = elf_segment(data, size, RELOCATE_SEGMENT, &bytes);
+	struct relocation relocation;
+	relocation_choose(&relocation, &layout, size << 30,
+	                  (uint32_t[]){(uint32_t)(size << 20), (uint32_t)(size << 21)});
+	if (list && !relocation_apply(&relocation, &layout, list, bytes, memory))
+		sink += ((uint8_t *)memory)[layout.span - 1];
 	if (layout.entry - layout.virtual_base >= layout.span)
 		abort();
 	free(memory);

@@ -10,6 +10,7 @@
 #include "loader.h"
 #include "memory.h"
 #include "paging.h"
+#include "relocate.h"
 
 static int failures;
 
@@ -187,6 +188,101 @@ static void test_elf(void)
 	ELF_CASE((e.segments[0].type = 0, e.segments[2].type = 0), "nothing to load");
 }
 
+/* --- relocations --- */
+
+/* The relocation of an image of 32 bytes, of which those of WANT must have come, by a list of exactly SIZE bytes. */
+static const char *relocated(uint64_t moved, const void *list, uint64_t size, uint8_t image[32])
+{
+	struct relocation relocation = {.image = moved, .direct_map = 5ull << 30};
+	struct elf_layout layout = {.virtual_base = ELF_VIRTUAL_MIN, .span = 32};
+	void *cut = malloc(size + !size);
+	uint8_t *exact = malloc(32);
+	memcpy(cut, list, size);
+	memset(exact, 0, 32);
+	uint32_t low = 0x80000010;
+	uint64_t high = ELF_VIRTUAL_MIN + 0x1000, direct = HANDOFF_DIRECT_MAP;
+	memcpy(exact, &low, 4);
+	memcpy(exact + 28, &low, 4);
+	memcpy(exact + 4, &high, 8);
+	memcpy(exact + 13, &direct, 8);
+	const char *why = relocation_apply(&relocation, &layout, cut, size, exact);
+	memcpy(image, exact, 32);
+	free(exact);
+	free(cut);
+	return why;
+}
+
+static void test_relocations(void)
+{
+	/* 0 and 28; 4; 13. */
+	static const uint8_t list[] = {1, 28, 0, 5, 0, 14, 0};
+	uint8_t image[32], want[32] = {0};
+	uint32_t low = 0x80345010;
+	uint64_t high = ELF_VIRTUAL_MIN + 0x346000, direct = HANDOFF_DIRECT_MAP + (5ull << 30);
+	memcpy(want, &low, 4);
+	memcpy(want + 28, &low, 4);
+	memcpy(want + 4, &high, 8);
+	memcpy(want + 13, &direct, 8);
+	accepted(relocated(0x345000, list, sizeof(list), image), "relocations: good ones");
+	report(!memcmp(image, want, 32), "relocations: all places are moved, and no other", "wrong bytes");
+	unsigned taken = 0;
+	for (uint64_t size = 0; size < sizeof(list); size++)
+		taken += !relocated(0, list, size, image);
+	report(!taken, "relocations refused: cut short anywhere", "one was taken");
+	refused(relocated(0, "\x1e\0\0", 3, image), "outside", "relocations refused: 32 bits beyond the end");
+	refused(relocated(0, "\0\x1a\0", 3, image), "outside", "relocations refused: 64 bits beyond the end");
+	refused(relocated(0, "\xff\xff\xff\x7f\0\0", 6, image), "outside",
+	        "relocations refused: far outside");
+	refused(relocated(0, "\xff\xff\xff\xff\1\0\0", 7, image), "cut off",
+	        "relocations refused: a number of more than 28 bits");
+	refused(relocated(0, "\0\0\0\0", 4, image), "more", "relocations refused: more behind them");
+	refused(relocated(0x80000000, "\1\0\0\0", 4, image), "leaves",
+	        "relocations refused: past all addresses");
+	refused(relocated(0, "\x16\0\0\0", 4, image), "leaves",
+	        "relocations refused: no address of the kernel's");
+
+	struct test_elf elf = good_elf();
+	uint64_t size;
+	report(!elf_segment(&elf, sizeof(elf), RELOCATE_SEGMENT, &size) && !size,
+	       "relocations: none in the file", "");
+	elf.segments[1].type = RELOCATE_SEGMENT;
+	elf.segments[1].offset = sizeof(elf) - 7;
+	elf.segments[1].file_size = 7;
+	report(elf_segment(&elf, sizeof(elf), RELOCATE_SEGMENT, &size) == (uint8_t *)&elf + sizeof(elf) - 7 &&
+	           size == 7,
+	       "relocations: found in the file", "");
+	elf.segments[1].file_size = 8;
+	report(!elf_segment(&elf, sizeof(elf), RELOCATE_SEGMENT, &size),
+	       "relocations: none outside of the file", "");
+}
+
+static void test_places(void)
+{
+	static const uint64_t ends[] = {1 << 27, 1ull << 32, 600ull << 30, 64ull << 40, 128ull << 40};
+	static const uint32_t randoms[] = {0, 1, 0x12345678, 0x80000000, UINT32_MAX};
+	bool good = true, differ = true;
+	for (unsigned i = 0; i < 5; i++)
+		for (unsigned j = 0; j < 25; j++) {
+			struct relocation at;
+			struct elf_layout layout = {.virtual_base = ELF_VIRTUAL_MIN, .span = ELF_SPAN_MAX};
+			uint32_t random[2] = {randoms[j / 5], randoms[j % 5]};
+			relocation_choose(&at, &layout, ends[i], random);
+			uint64_t image = ELF_VIRTUAL_MIN + at.image, map = HANDOFF_DIRECT_MAP + at.direct_map;
+			good = good && image % PAGE_SIZE == 0 && image >= ELF_VIRTUAL_MIN &&
+			       HANDOFF_REGISTERS(image) + HANDOFF_CONTROLLER_MAX * PAGE_SIZE > image &&
+			       map % (1ull << 30) == 0 && (i == 4 || map + ends[i] <= 0xffffff8000000000);
+			differ = differ && (at.image != 0) == (random[0] > 1) &&
+			         (i == 4 || (at.direct_map != 0) == (random[1] > 1));
+		}
+	struct relocation at;
+	struct elf_layout layout = {.virtual_base = 0 - ELF_SPAN_MAX, .span = PAGE_SIZE};
+	relocation_choose(&at, &layout, 1 << 27, (uint32_t[]){UINT32_MAX, 0});
+	report(good && !at.image, "places: the kernel and all memory lie where they may", "one does not");
+	report(differ, "places: they are random", "one is not");
+	report(relocation_bits(1) == 0 && relocation_bits(507903) == 18 && relocation_bits(1ull << 31) == 31,
+	       "places: their bits", "");
+}
+
 /* --- memory map --- */
 
 static bool map_is(const struct memory_map *map, const char *want)
@@ -298,8 +394,10 @@ static uint64_t translate(const uint64_t *top, uint64_t address)
 static void test_paging(void)
 {
 	static const uint64_t ends[] = {1 << 27, 1ull << 32, (17ull << 30) + 4096, 600ull << 30};
+	static const uint64_t moved[] = {0, 1ull << 30, 511ull << 30, (130560ull - 600) << 30};
 	for (int i = 0; i < 4; i++) {
-		struct paging_plan plan = {ends[i], 0x1e03000, ELF_VIRTUAL_MIN + 0x3f203000, 0x400000};
+		struct paging_plan plan = {ends[i], 0x1e03000, ELF_VIRTUAL_MIN + 0x3f203000, 0x400000,
+		                           HANDOFF_DIRECT_MAP + moved[i]};
 		uint64_t size = paging_size(&plan);
 		uint64_t *tables = aligned_alloc(PAGE_SIZE, size);
 		memset(tables, 0xee, size);
@@ -308,8 +406,10 @@ static void test_paging(void)
 		bool good = true;
 		for (uint64_t address = 0; address < end; address += end / 97 & ~7ull)
 			good = good && translate(top, address) == address &&
-			       translate(top, HANDOFF_DIRECT_MAP + address) == address;
-		good = good && translate(top, end - 1) == end - 1;
+			       translate(top, plan.direct_map + address) == address;
+		good = good && translate(top, end - 1) == end - 1 &&
+		       (plan.direct_map == HANDOFF_DIRECT_MAP ||
+		        translate(top, plan.direct_map - 1) == UINT64_MAX);
 		for (uint64_t offset = 0; offset < plan.kernel_size; offset += PAGE_SIZE)
 			good =
 			    good && translate(top, plan.kernel_virtual + offset) == plan.kernel_base + offset;
@@ -349,43 +449,47 @@ static void test_kernel_tables(void)
 	handoff.machine.controllers[1].base = 0xfec00010;
 	bool good = !elf_check(&elf, sizeof(elf), &layout);
 	handoff.kernel_size = layout.span;
-	handoff.kernel_virtual = layout.virtual_base;
 	for (unsigned large = 0; large < 2; large++) {
+		struct relocation relocation = {.image = large * 0x5a5000,
+		                                .direct_map = large * (777ull << 30)};
+		const uint64_t direct_map = HANDOFF_DIRECT_MAP + relocation.direct_map;
+		handoff.kernel_virtual = layout.virtual_base + relocation.image;
 		uint64_t size = paging_kernel_size(1ull << 33), bytes;
 		uint64_t *memory = aligned_alloc(PAGE_SIZE, size);
 		handoff.machine.features = large ? HANDOFF_X86_GIGABYTE_PAGES : 0;
 		memset(memory, 0xee, size);
-		uint64_t end = paging_kernel_build(&handoff, &elf, physical_of(memory), size);
+		uint64_t end = paging_kernel_build(&handoff, &elf, &relocation, physical_of(memory), size);
 		good = good && end <= physical_of(memory) + size;
 		for (uint32_t i = 0; i < 4; i++) {
 			uint64_t last = ranges[i].base + ranges[i].size - 1;
 			bool image = ranges[i].kind == HANDOFF_MEMORY_KERNEL;
-			good = good && maps(&handoff, HANDOFF_DIRECT_MAP + ranges[i].base, ranges[i].base,
-			                    nx | 2) == !image;
-			good = good && maps(&handoff, HANDOFF_DIRECT_MAP + last, last, nx | 2) == !image;
+			good = good &&
+			       maps(&handoff, direct_map + ranges[i].base, ranges[i].base, nx | 2) == !image;
+			good = good && maps(&handoff, direct_map + last, last, nx | 2) == !image;
 		}
-		good = good && translate(memory, HANDOFF_DIRECT_MAP + 0x9f000) == UINT64_MAX;
-		good = good && translate(memory, HANDOFF_DIRECT_MAP + (1ull << 32) + big) == UINT64_MAX;
-		walk(memory, HANDOFF_DIRECT_MAP + (1ull << 32), &bytes);
+		good = good && translate(memory, direct_map + 0x9f000) == UINT64_MAX;
+		good = good && translate(memory, direct_map + (1ull << 32) + big) == UINT64_MAX;
+		walk(memory, direct_map + (1ull << 32), &bytes);
 		good = good && bytes == (large ? 1ull << 30 : 2ull << 20);
 		for (uint64_t address = 0; address < 1ull << 34; address += 1ull << 20)
 			good = good && translate(memory, address) == UINT64_MAX;
 		for (uint64_t at_page = 0; at_page < layout.span; at_page += PAGE_SIZE) {
 			uint32_t access = elf_access(&elf, layout.virtual_base + at_page);
 			uint64_t flags = (access & ELF_EXECUTE ? 0 : nx) | (access & ELF_WRITE ? 2 : 0);
-			good = good && maps(&handoff, layout.virtual_base + at_page, 0x2003000 + at_page,
+			good = good && maps(&handoff, handoff.kernel_virtual + at_page, 0x2003000 + at_page,
 			                    flags) == (access != 0);
 		}
 		for (uint32_t cpu = 0; cpu < 3; cpu++)
 			for (uint32_t stack = 0; stack <= 3; stack++) {
-				uint64_t top = stack ? HANDOFF_ALARM(cpu, stack) : HANDOFF_STACK(cpu);
+				uint64_t top = stack ? HANDOFF_ALARM(handoff.kernel_virtual, cpu, stack)
+				                     : HANDOFF_STACK(handoff.kernel_virtual, cpu);
 				uint64_t below = top - (stack ? HANDOFF_ALARM_BYTES : HANDOFF_STACK_BYTES);
 				good = good && (translate(memory, top - 8) != UINT64_MAX) == (cpu < 2) &&
 				       (translate(memory, below) != UINT64_MAX) == (cpu < 2) &&
 				       translate(memory, below - 8) == UINT64_MAX;
 			}
-		good =
-		    good && maps(&handoff, HANDOFF_REGISTERS + PAGE_SIZE + 0x10, 0xfec00010, nx | 2 | 0x18);
+		good = good && maps(&handoff, HANDOFF_REGISTERS(handoff.kernel_virtual) + PAGE_SIZE + 0x10,
+		                    0xfec00010, nx | 2 | 0x18);
 		free(memory);
 	}
 	report(good, "paging: the kernel's own tables", "a translation is wrong");
@@ -488,6 +592,8 @@ int main(void)
 {
 	test_bundle();
 	test_elf();
+	test_relocations();
+	test_places();
 	test_memory();
 	test_memory_model();
 	test_paging();

@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "build" / "x86_64" / "boot"
 RUN = str(ROOT / "tools" / "holon-run")
 failures = 0
+places = []  # (kernel, direct map) of each boot
 
 
 def report(good, name, why=""):
@@ -45,6 +46,11 @@ def modules_of(log):
     return {name: (int(size, 16), int(digest, 16)) for name, size, digest in found}
 
 
+def place_of(log):
+    found = re.search(r"loader-test: kernel ([0-9a-f]{16}) direct-map ([0-9a-f]{16})", log)
+    return found and found.groups()
+
+
 def boots(options, memory_mib):
     """Boots with these options; what went wrong, or None."""
     status, output, log, errors = run(["--mem", str(memory_mib)] + options, ["echo", "it", "boots"], timeout=90)
@@ -60,6 +66,10 @@ def boots(options, memory_mib):
     told = re.search(r"loader-test: processors ([0-9a-f]+) controllers ([0-9a-f]+) clock ([0-9a-f]+)", log)
     if not told or int(told.group(1), 16) != cpus:
         return f"the loader tells of {told and int(told.group(1), 16)} processors, not {cpus}"
+    place = place_of(log)
+    if not place or f"the kernel is at {place[0]}," not in log:
+        return f"the kernel is not where the log says: {place}"
+    places.append(place)
     firmware = "uefi" if "--uefi" in options else "bios"
     return None if f"loader-test: firmware {firmware}" in log else "the firmware is wrong"
 
@@ -82,6 +92,11 @@ def test_machines():
         why = boots(options, memory)
         shown = " ".join(option for option in options if not option.startswith("/"))
         report(not why, f"boot: {shown} {memory} MiB", why)
+    kernels, maps = zip(*places)
+    linked = "f" * 8 + "8" + "0" * 7, "ffff8" + "0" * 11
+    # One in 2^18, and in 2^16: of the soak's 1,536 boots some share a place.
+    report(len(places) > 8 and linked[0] not in kernels[:9] and linked[1] not in maps[:9] and len(set(kernels[:9])) == 9 and len(set(maps[:9])) == 9,
+           "each boot has the kernel and its memory at other addresses", str(places[:9]))
 
 
 def test_screen():
@@ -103,7 +118,8 @@ def test_fwcfg():
         report(re.search(r"^loader-test: cmdline (\S+ )*first second=2\r?$", log, re.M),
                "fw_cfg: the command line arrives", log[-300:])
         report(modules_of(log).get("extra") == (70001, fnv(extra.read_bytes())), "fw_cfg: an extra module arrives")
-        _, _, log, _ = run(FWCFG + ["--cmdline", "quiet"], ["exit", "0"])
+        _, _, log, _ = run(FWCFG + ["--cmdline", "quiet addresses=fixed"], ["exit", "0"])
+        report(place_of(log) == ("ffffffff80000000", "ffff800000000000"), "addresses=fixed: a development image's kernel lies where it was linked", str(place_of(log)))
         report("Holon loader" not in log and "holon-run: exit 0" in log, "quiet says nothing", log[:200])
         replaced = ["--qemu=-fw_cfg", f"--qemu=name=opt/holon/module/system,file={extra}"]
         _, _, log, _ = run(FWCFG + replaced, ["exit", "0"])

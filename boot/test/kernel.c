@@ -18,6 +18,14 @@ enum { STATUS_DATA = 1, STATUS_EMPTY = 0x20, STATUS_ALL_EMPTY = 0x40 };
 
 void test_main(struct handoff *handoff);
 
+/* Where the loader chose the direct map to be: it writes the constant. */
+static uint64_t direct_map(void)
+{
+	uint64_t base;
+	__asm__("movabs $direct_map, %0" : "=r"(base));
+	return base;
+}
+
 static const char constant[] = "read-only";
 static uint32_t initialised = 0x600df00d;
 static uint32_t zeroed[4096];
@@ -74,7 +82,7 @@ static void check_modules(const struct handoff *handoff)
 	for (uint32_t i = 0; i < handoff->module_count; i++) {
 		const struct handoff_module *module = &handoff->modules[i];
 		const uint8_t *identity = at(module->base);
-		const uint8_t *direct = at(module->base + HANDOFF_DIRECT_MAP);
+		const uint8_t *direct = at(module->base + direct_map());
 		put_text("loader-test: module ");
 		put_text(module->name);
 		put_text(" ");
@@ -107,10 +115,10 @@ static void check_memory(const struct handoff *handoff)
 		free += range->size;
 		/* Free memory is RAM: its ends keep what is written, through both maps. */
 		volatile uint64_t *first = at(range->base);
-		volatile uint64_t *last = at(range->base + range->size - 8 + HANDOFF_DIRECT_MAP);
+		volatile uint64_t *last = at(range->base + range->size - 8 + direct_map());
 		*first = range->base ^ 0x5555;
 		*last = range->size ^ 0xaaaa;
-		check(*(volatile uint64_t *)at(range->base + HANDOFF_DIRECT_MAP) == (range->base ^ 0x5555),
+		check(*(volatile uint64_t *)at(range->base + direct_map()) == (range->base ^ 0x5555),
 		      "free memory does not keep its first word");
 		check(*(volatile uint64_t *)at(range->base + range->size - 8) == (range->size ^ 0xaaaa),
 		      "free memory does not keep its last word");
@@ -281,6 +289,10 @@ void test_main(struct handoff *handoff)
 	put_text(handoff->firmware == HANDOFF_FIRMWARE_UEFI ? "uefi" : "bios");
 	put_text("\nloader-test: cmdline ");
 	put_text(handoff->command_line);
+	put_text("\nloader-test: kernel ");
+	put_hex(handoff->kernel_virtual);
+	put_text(" direct-map ");
+	put_hex(direct_map());
 	put_text("\n");
 	check(!why, why);
 	check_machine(handoff);

@@ -126,6 +126,7 @@ void first_unit_start(struct handoff *handoff)
 	spec.entry = program_map(space, &handoff->modules[0]);
 	map(space, STACK_TOP - STACK_BYTES, memory_new(MEMORY_ANONYMOUS, STACK_BYTES, 0),
 	    MAP_READ | MAP_WRITE);
+	handoff->kernel_virtual = 0;
 	map(space, HANDOFF_ADDRESS, memory_new(MEMORY_PHYSICAL, sizeof *handoff, handoff->base), MAP_READ);
 
 	handoff->unit = give(&root_unit.object, RIGHT_ALL);

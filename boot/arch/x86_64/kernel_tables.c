@@ -8,6 +8,7 @@
 
 #include "../../loader/elf.h"
 #include "../../loader/loader.h"
+#include "../../loader/relocate.h"
 #include "../../loader/string.h"
 
 #define PRESENT  1ull
@@ -69,7 +70,8 @@ static void map_page(struct pool *pool, uint64_t root, uint64_t address, uint64_
 	*entry_of(pool, root, address, 1) = physical | flags | PRESENT | USED;
 }
 
-static void map_direct(struct pool *pool, uint64_t root, uint64_t base, uint64_t end, uint64_t features)
+static void map_direct(struct pool *pool, uint64_t root, uint64_t base, uint64_t end, uint64_t direct_map,
+                       uint64_t features)
 {
 	const uint64_t global = features & HANDOFF_X86_PGE ? GLOBAL : 0;
 	while (base < end) {
@@ -78,7 +80,7 @@ static void map_direct(struct pool *pool, uint64_t root, uint64_t base, uint64_t
 			level = 3;
 		else if (!(base & 0x1fffff) && end - base >= 1 << 21)
 			level = 2;
-		*entry_of(pool, root, base + HANDOFF_DIRECT_MAP, level) =
+		*entry_of(pool, root, base + direct_map, level) =
 		    base | PRESENT | WRITABLE | USED | NX | global | (level > 1 ? LARGE : 0);
 		base += level_bytes[level];
 	}
@@ -91,7 +93,7 @@ static bool is_ram(uint32_t kind)
 	       kind == HANDOFF_MEMORY_ACPI || kind == HANDOFF_MEMORY_ACPI_NVS;
 }
 
-static void map_memory(struct pool *pool, uint64_t root, const struct handoff *handoff)
+static void map_memory(struct pool *pool, uint64_t root, const struct handoff *handoff, uint64_t direct_map)
 {
 	for (uint32_t i = 0; i < handoff->memory_count;) {
 		uint64_t base = handoff->memory[i].base, end = base;
@@ -100,16 +102,17 @@ static void map_memory(struct pool *pool, uint64_t root, const struct handoff *h
 		       handoff->memory[i].base == end;
 		     i++)
 			end += handoff->memory[i].size;
-		map_direct(pool, root, base, end, handoff->machine.features);
+		map_direct(pool, root, base, end, direct_map, handoff->machine.features);
 		i += i == first;
 	}
 }
 
-static void map_image(struct pool *pool, uint64_t root, const struct handoff *handoff, const void *image)
+static void map_image(struct pool *pool, uint64_t root, const struct handoff *handoff, const void *image,
+                      uint64_t moved)
 {
 	for (uint64_t done = 0; done < handoff->kernel_size; done += PAGE_SIZE) {
 		uint64_t address = handoff->kernel_virtual + done;
-		uint32_t access = elf_access(image, address);
+		uint32_t access = elf_access(image, address - moved);
 		uint64_t flags = handoff->machine.features & HANDOFF_X86_PGE ? GLOBAL : 0;
 		flags |= access & ELF_WRITE ? WRITABLE : 0;
 		flags |= access & ELF_EXECUTE ? 0 : NX;
@@ -128,25 +131,28 @@ uint64_t paging_kernel_size(uint64_t memory_end)
 {
 	uint64_t gib = (memory_end + (1ull << 30) - 1) >> 30;
 	uint64_t stacks = HANDOFF_CPU_MAX * (HANDOFF_STACK_BYTES + 3 * HANDOFF_ALARM_BYTES) / PAGE_SIZE;
-	/* Second and third levels of RAM; the tables at its ranges' ends; the image's and the window's tables. */
-	return (gib + gib / 512 + 1 + 2 * HANDOFF_MEMORY_MAX + ELF_SPAN_MAX / (2 << 20) + 8 + stacks) *
+	/* Second and third levels of RAM, which need not begin with a table; the tables at its ranges' ends; the image's and the
+	 * window's tables. */
+	return (gib + gib / 512 + 2 + 2 * HANDOFF_MEMORY_MAX + ELF_SPAN_MAX / (2 << 20) + 8 + stacks) *
 	       PAGE_SIZE;
 }
 
-uint64_t paging_kernel_build(struct handoff *handoff, const void *image, uint64_t base, uint64_t size)
+uint64_t paging_kernel_build(struct handoff *handoff, const void *image, const struct relocation *relocation,
+                             uint64_t base, uint64_t size)
 {
 	struct pool pool = {base, base + size};
 	const struct handoff_machine *machine = &handoff->machine;
 	uint64_t root = frame(&pool);
-	map_memory(&pool, root, handoff);
-	map_image(&pool, root, handoff, image);
+	map_memory(&pool, root, handoff, HANDOFF_DIRECT_MAP + relocation->direct_map);
+	map_image(&pool, root, handoff, image, relocation->image);
 	for (uint32_t cpu = 0; cpu < machine->cpu_count; cpu++) {
-		map_stack(&pool, root, HANDOFF_STACK(cpu), HANDOFF_STACK_BYTES);
+		map_stack(&pool, root, HANDOFF_STACK(handoff->kernel_virtual, cpu), HANDOFF_STACK_BYTES);
 		for (uint32_t alarm = 1; alarm <= 3; alarm++)
-			map_stack(&pool, root, HANDOFF_ALARM(cpu, alarm), HANDOFF_ALARM_BYTES);
+			map_stack(&pool, root, HANDOFF_ALARM(handoff->kernel_virtual, cpu, alarm),
+			          HANDOFF_ALARM_BYTES);
 	}
 	for (uint32_t i = 0; i < machine->controller_count; i++)
-		map_page(&pool, root, HANDOFF_REGISTERS + i * PAGE_SIZE,
+		map_page(&pool, root, HANDOFF_REGISTERS(handoff->kernel_virtual) + i * PAGE_SIZE,
 		         machine->controllers[i].base & ADDRESS, WRITABLE | NX | UNCACHED);
 	handoff->root = root;
 	return pool.next;

@@ -89,7 +89,8 @@ void apic_init_secondary(void)
 
 static volatile uint32_t *registers_of(uint32_t controller)
 {
-	return (volatile uint32_t *)(HANDOFF_REGISTERS + controller * PAGE_SIZE_BYTES +
+	return (volatile uint32_t *)(HANDOFF_REGISTERS((uint64_t)kernel_start) +
+	                             controller * PAGE_SIZE_BYTES +
 	                             machine.controllers[controller].base % PAGE_SIZE_BYTES);
 }
 

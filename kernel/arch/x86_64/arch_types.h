@@ -14,7 +14,7 @@
 struct cpu;
 struct thread;
 
-#define ARCH_DIRECT_MAP 0xffff800000000000ull /* all RAM, writable, never executable */
+#define ARCH_DIRECT_MAP arch_direct_map() /* all RAM, writable, never executable */
 
 #define FRAME_SYSCALL  0x100
 #define FRAME_FULL     0x101 /* all registers count; left by IRET */
@@ -100,6 +100,15 @@ static inline uint64_t arch_index(uint64_t index, uint64_t count)
 	        : "r"(index), "ri"(count)
 	        : "cc");
 	return index & mask;
+}
+
+/* Where the loader chose it to be: it writes the constant. */
+static inline uint64_t arch_direct_map(void)
+{
+	uint64_t base;
+
+	__asm__("movabs $direct_map, %0" : "=r"(base));
+	return base;
 }
 
 static inline void arch_pause(void)

@@ -25,7 +25,7 @@ _Noreturn void boot_main(uint64_t handoff_physical);
 /* On the kernel's own tables and the first CPU's stack. */
 void boot_main(uint64_t handoff_physical)
 {
-	struct handoff *handoff = (struct handoff *)(HANDOFF_DIRECT_MAP + handoff_physical);
+	struct handoff *handoff = (struct handoff *)(ARCH_DIRECT_MAP + handoff_physical);
 	struct cpu *cpu = &cpu_storage[0];
 
 	/* The guard must differ from boot to boot; this function never returns, so its own is not checked. */

@@ -59,11 +59,11 @@ static void load_tables(struct cpu *cpu)
 		gate_set(VECTOR_DOUBLE_FAULT, interrupt_stub_double_fault, 2, 0);
 		gate_set(VECTOR_MACHINE_CHECK, interrupt_stub_machine_check, 3, 0);
 	}
-	cpu->kernel_stack = HANDOFF_STACK(cpu->index);
+	cpu->kernel_stack = HANDOFF_STACK((uint64_t)kernel_start, cpu->index);
 	cpu->arch.tss = (struct arch_tss){.io_map = sizeof(struct arch_tss)};
 	cpu->arch.tss.rsp[0] = cpu->kernel_stack;
 	for (unsigned ist = 1; ist <= 3; ist++)
-		cpu->arch.tss.ist[ist - 1] = HANDOFF_ALARM(cpu->index, ist);
+		cpu->arch.tss.ist[ist - 1] = HANDOFF_ALARM((uint64_t)kernel_start, cpu->index, ist);
 	cpu->arch.gdt[SELECTOR_KERNEL_CODE / 8] = 0x00af9b000000ffffull;
 	cpu->arch.gdt[SELECTOR_KERNEL_DATA / 8] = 0x00cf93000000ffffull;
 	cpu->arch.gdt[SELECTOR_USER_DATA / 8] = 0x00cff3000000ffffull;

@@ -11,7 +11,7 @@ extern const struct {
 	uint32_t offset, name;
 } ksyms[];
 extern const char ksyms_names[];
-extern uint8_t kernel_start[], kernel_text_end[];
+extern uint8_t kernel_text_end[];
 
 bool log_addresses;
 
@@ -59,7 +59,7 @@ void backtrace_from(uint64_t pc, uint64_t stack)
 	uint64_t end = (stack | 4095) + 1;
 	unsigned lines = 0;
 
-	if (stack < HANDOFF_WINDOW && stack < (uint64_t)kernel_start)
+	if (stack < (uint64_t)kernel_start)
 		return;
 	if (cpu && stack < cpu->kernel_stack && stack >= cpu->kernel_stack - HANDOFF_STACK_BYTES)
 		end = cpu->kernel_stack;

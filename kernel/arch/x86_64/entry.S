@@ -56,7 +56,7 @@ kernel_entry:
 	cld
 	mov	HANDOFF_ROOT(%rdi), %rax
 	mov	%rax, %cr3
-	mov	$BOOT_STACK, %rsp
+	mov	$kernel_start + BOOT_STACK, %rsp
 	xor	%ebp, %ebp
 	call	boot_main
 	ud2

@@ -10,7 +10,7 @@ void arch_cpus_start(struct handoff *handoff)
 		struct cpu *cpu = &cpu_storage[i];
 
 		cpu->index = i;
-		cpu->kernel_stack = HANDOFF_STACK(i);
+		cpu->kernel_stack = HANDOFF_STACK((uint64_t)kernel_start, i);
 		sched_init(cpu);
 		cpus[i] = cpu;
 		cpu_count = i + 1;
@@ -18,6 +18,7 @@ void arch_cpus_start(struct handoff *handoff)
 		__atomic_store_n(&waiting->entry, (uint64_t)secondary_entry, __ATOMIC_RELEASE);
 		while (!__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE))
 			arch_pause();
+		waiting->entry = waiting->argument = 0; /* the first unit sees the handoff */
 	}
 }
 

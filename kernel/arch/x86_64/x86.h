@@ -192,6 +192,7 @@ void clock_delay(uint64_t nanoseconds);
 _Noreturn void cpu_secondary_entry(struct cpu *cpu);
 
 /* ---- entry.S ---- */
+extern uint8_t kernel_start[];
 extern const uint8_t interrupt_stubs[]; /* 256 of INTERRUPT_STUB_BYTES */
 /* Where a jump to TO is written over 5 bytes of code, where one of FEATURES is set. */
 extern const struct guard {
