@@ -25,7 +25,7 @@ build/x86_64/native/linux/linux.o.d/$(VDSO)/image.S.o build/x86_64/native/linux/
 docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
 	@linux/gen_syscalls.py doc linux/syscalls.tbl > $@
 
-LINUX_SOURCES := $(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S lib/sysimg/sysimg.c $(NATIVE_BLAKE3) $(NET_SOURCES) lib/link/link_ring.c lib/block/block_client.c lib/block/block_ring.c lib/partition/partition.c $(SOUND_PCM)
+LINUX_SOURCES := $(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S lib/sysimg/sysimg.c $(NATIVE_BLAKE3) $(NET_SOURCES) lib/link/link_ring.c lib/block/block_client.c lib/block/block_ring.c lib/partition/partition.c lib/input/keys.c $(SOUND_PCM)
 LINUX_CFLAGS := -Ilib/block -Ilib/sound -Ilib/net/freestanding -Ilinux -Ilinux/include -Ilinux/arch/x86_64 -DCRYPTO_NO_VECTOR -fdirect-access-external-data
 $(call native-program,linux/linux,$(LINUX_SOURCES),$(LINUX_CFLAGS))
 # The debug build: the heap checks how it is used, locks in which order they are taken.

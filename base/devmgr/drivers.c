@@ -17,6 +17,7 @@ static const struct driver_entry drivers[] = {
     VIRTIO_DRIVER("native/virtio-blk", 0x1001, 3 << 20),
     VIRTIO_DRIVER("native/virtio-rng", 0x1044, 2 << 20),
     VIRTIO_DRIVER("native/virtio-rng", 0x1005, 2 << 20),
+    VIRTIO_DRIVER("native/virtio-input", 0x1052, 2 << 20),
     /* Intel 82540EM, 82545EM, 82574L. */
     {.program = "native/e1000",
      .vendor = 0x8086,

@@ -227,6 +227,12 @@ uint64_t virtio_config(const struct virtio *virtio, uint32_t offset, unsigned by
 	return value;
 }
 
+void virtio_config_put(struct virtio *virtio, uint32_t offset, uint8_t value)
+{
+	if (virtio->config && offset < virtio->config_bytes)
+		virtio->config[offset] = value;
+}
+
 bool virtqueue_add(struct virtqueue *queue, const struct virtio_piece *pieces, unsigned out, unsigned in,
                    void *token)
 {

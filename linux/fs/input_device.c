@@ -6,6 +6,7 @@
  * difference: a report ends where an axis comes again, and where nothing more is there.
  */
 #include "../internal.h"
+#include "input/keys.h"
 #include "input.interface.h"
 #include "name.h"
 #include "ramfs.h"
@@ -73,30 +74,6 @@ struct reader {
 static handle_t source, event; /* 0: there is none to read */
 static unsigned readers, pointer = MOUSE;
 static bool working;
-
-/* KEY_* of the key with a number in the HID Usage Tables, from 0x04 on; 0: none. */
-static const uint8_t key_codes[] = {
-    30, 48,  46,  32,  18,  33,  34,  35,  23,  36,  37,  38,  50,          /* a to m */
-    49, 24,  25,  16,  19,  31,  20,  22,  47,  17,  45,  21,  44,          /* n to z */
-    2,  3,   4,   5,   6,   7,   8,   9,   10,  11,  28,  1,   14,  15, 57, /* 1 to 0, enter to space */
-    12, 13,  26,  27,  43,  43,  39,  40,  41,  51,  52,  53,  58,          /* - to caps lock */
-    59, 60,  61,  62,  63,  64,  65,  66,  67,  68,  87,  88,               /* F1 to F12 */
-    99, 70,  119, 110, 102, 104, 111, 107, 109, 106, 105, 108, 103,         /* print to up */
-    69, 98,  55,  74,  78,  96,  79,  80,  81,  75,  76,  77,  71,  72, 73, 82, 83, /* the keypad */
-    86, 127,                                                                        /* the 102nd key, menu */
-};
-static const uint8_t modifier_codes[] = {29, 42, 56, 125, 97, 54, 100, 126};
-#define USAGE_FIRST    0x04u
-#define USAGE_MODIFIER 0xe0u
-
-static uint16_t key_of(uint16_t usage)
-{
-	if (usage >= USAGE_FIRST && usage < USAGE_FIRST + sizeof(key_codes))
-		return key_codes[usage - USAGE_FIRST];
-	return usage >= USAGE_MODIFIER && usage < USAGE_MODIFIER + sizeof(modifier_codes)
-	           ? modifier_codes[usage - USAGE_MODIFIER]
-	           : 0;
-}
 
 /* ---- What comes ---- */
 
@@ -170,8 +147,8 @@ static void take(const struct input_event *at)
 		let_go();
 		break;
 	case INPUT_KEY:
-		if (key_of(at->code))
-			key(&devices[KEYBOARD], key_of(at->code), at->value);
+		if (keys_linux(at->code))
+			key(&devices[KEYBOARD], keys_linux(at->code), at->value);
 		break;
 	case INPUT_BUTTON:
 		if (at->code >= 1 && at->code <= BUTTONS)
@@ -282,8 +259,8 @@ static void bits_of(unsigned device, unsigned type, uint64_t bits[KEY_COUNT / 64
 	if (type == EV_KEY && device != KEYBOARD)
 		bits[BTN_LEFT / 64] = ((1ull << BUTTONS) - 1) << BTN_LEFT % 64;
 	for (uint16_t usage = 0; usage <= UINT8_MAX && type == EV_KEY && device == KEYBOARD; usage++)
-		if (key_of(usage))
-			bits[key_of(usage) / 64] |= 1ull << key_of(usage) % 64;
+		if (keys_linux(usage))
+			bits[keys_linux(usage) / 64] |= 1ull << keys_linux(usage) % 64;
 	if (type == EV_REL)
 		bits[0] = device == MOUSE    ? 1 << REL_X | 1 << REL_Y | 1 << REL_WHEEL
 		          : device == TABLET ? 1 << REL_WHEEL

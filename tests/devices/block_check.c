@@ -1,6 +1,6 @@
 /* Runs on the machine instead of the sub-kernels' manager: finds block devices and exercises each through its
  * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "load=MS" for how long at least, "bad=SECTOR" that QEMU
- * fails, "together=1" for load on two disks at a time, "pulled=1" for one that is pulled out and plugged in again, "input=1" for
+ * fails, "together=1" for load on two disks at a time, "pulled=1" for one that is pulled out and plugged in again, "input=N" for N
  * keyboards and pointers (input_check.h). Says "ok ..." or "not ok ..." in the log, then ends the machine.
  */
 #include <text.h>
@@ -370,8 +370,9 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	check("devices", "a unit hears of its own", unit_info(page, info->unit, &own) == E_OK);
 	log_print(log_handle, page, "devices: unit_info says that DMA is %s\n",
 	          own.dma_confined ? "confined" : "not confined");
-	if (argument(info, "input", 0))
-		check("input", "all was told", input_check(devices, log_handle, page));
+	unsigned inputs = (unsigned)argument(info, "input", 0);
+	if (inputs)
+		check("input", "all was told", input_check(devices, log_handle, page, inputs));
 	for (uint32_t i = 0; i < found; i++)
 		test_device(&list[i], rounds, argument(info, "load", 0), argument(info, "bad", 0),
 		            argument(info, "pulled", 0));

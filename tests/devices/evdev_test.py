@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keyboards, mice and tablets as a program in the first sub-kernel reads them from /dev/input (evdev_check.c): those of the PS/2 controller, on pc and q35, and of USB, also
+"""Keyboards, mice and tablets as a program in the first sub-kernel reads them from /dev/input (evdev_check.c): those of the PS/2 controller, on pc and q35, of USB and of virtio, also
 after the deaths of the console and of the driver. What QEMU's monitor does with them is what the program is told, report for report; another sub-kernel has none."""
 import pathlib
 import sys
@@ -50,8 +50,11 @@ class Inputs:
     def key(self, name="a key"):
         self.sees(name, lambda: self.machine.monitor.press("a"), "0: 1 30 1\n0: 0 0 0\n0: 1 30 0\n0: 0 0 0\n")
 
-    def mouse(self):
+    def way(self):
         self.sees("a mouse's way", lambda: self.move("rel", 5, -7), "1: 2 0 5\n1: 2 1 -7\n1: 0 0 0\n")
+
+    def mouse(self):
+        self.way()
         self.buttons(1)
         self.sees("the wheel", lambda: self.press("wheel-up"), "1: 2 8 1\n1: 0 0 0\n")
 
@@ -84,7 +87,8 @@ def killed(inputs, what):
 
 
 def main():
-    usb = [f"--qemu={word}" for word in ("-device", "qemu-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0", "-device", "usb-tablet,bus=xhci.0")]
+    usb = [f"--qemu={word}" for word in ("-device", "qemu-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0", "-device", "usb-tablet,bus=xhci.0",
+                                          "-device", "virtio-mouse-pci")]
     with tempfile.TemporaryDirectory(prefix="evdev-test-") as name:
         work = pathlib.Path(name)
         for machine in ("q35", "pc"):
@@ -92,8 +96,9 @@ def main():
             inputs.key()
             inputs.mouse()
             inputs.end()
-        inputs = Inputs(work, "USB", usb)
+        inputs = Inputs(work, "USB, and a mouse of virtio", usb)
         inputs.key()
+        inputs.way()  # QEMU's buttons are the tablet's
         inputs.tablet()
         inputs.end()
         for what, word, line in (("the console", "kill=console,12000", "console is killed"), ("the driver", "kill-driver=xhci,12000", "xhci is killed")):

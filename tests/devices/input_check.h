@@ -3,6 +3,6 @@
 
 #include <holon.h>
 
-/* Waits for an input device of devmgr's at DEVICES, then writes "input: KIND CODE VALUE" for each event, until the escape key was let go, or for
- * a while. False: there was no device, or no end. */
-bool input_check(handle_t devices, handle_t log, struct thread_page *page);
+/* Waits for COUNT input devices of devmgr's at DEVICES, then writes "input: KIND CODE VALUE" for each event of theirs, until the escape key was
+ * let go, or for a while. False: there were too few, or no end. */
+bool input_check(handle_t devices, handle_t log, struct thread_page *page, unsigned count);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Keyboards, a mouse and a tablet on an xHCI controller, one of them behind a hub, and all on UHCI behind one: what QEMU's monitor does with them is what their driver tells
-(input_check.c). Then the console: a command typed on a USB keyboard is run, also on one that was plugged in later, and after the death of the driver."""
+"""Keyboards, a mouse and a tablet on an xHCI controller, one of them behind a hub, all on UHCI behind one, and as virtio devices: what QEMU's monitor does with them is what their
+drivers tell (input_check.c), virtio's also while they die again and again. Then the console: a command typed on a USB keyboard, or
+virtio's, is run, also on one that was plugged in later, and after the death of the driver."""
 import os
 import pathlib
 import pty
@@ -26,9 +27,9 @@ def report(name, right, log):
     return bool(right)
 
 
-def told(work, what, controller, devices):
-    """What the driver tells of each kind of device."""
-    machine = Machine(work, (), devices, [], "disks=0 input=1", controller)
+def told(work, what, controller, devices, options=(), sources=1):
+    """What the driver, or each of SOURCES, tells of each kind of device."""
+    machine = Machine(work, (), devices, [*options], f"disks=0 input={sources}", controller)
     monitor, good = machine.monitor, True
 
     def send(kind, **data):
@@ -57,7 +58,28 @@ def told(work, what, controller, devices):
     except (OSError, ValueError):
         pass  # the monitor ends with its machine
     status = machine.end()
+    good &= report(f"{what}: QEMU saw no guest error", "virtio" not in machine.said(), machine.said())
     return report(f"{what}: all was told", status == 0 and "not ok" not in machine.log(), machine.log()) and good
+
+
+def died(work):
+    """The driver of a virtio keyboard is destroyed every second and a half, and QEMU sends keys all the time."""
+    machine = Machine(work, (), (), [], "disks=0 input=1 kill-driver=virtio-input,1500", "virtio-keyboard-pci")
+    good, end, deaths = machine.wait_for("input: ready"), time.monotonic() + 90 * SCALE, 0
+    while deaths < 4 and time.monotonic() < end and machine.process.poll() is None:
+        after = machine.log().rsplit("is killed", 1)[-1]
+        machine.monitor.press("a")
+        if "is killed" in machine.log() and "input: key 4 0\n" in after:
+            deaths = machine.log().count("is killed")
+    good &= report("virtio, killed: keys are told after four deaths of the driver", deaths >= 4, machine.log())
+    try:
+        while machine.process.poll() is None:
+            machine.monitor.press("esc")
+    except (OSError, ValueError):
+        pass
+    status = machine.end()
+    good &= report("virtio, killed: QEMU saw no guest error", "virtio" not in machine.said(), machine.said())
+    return report("virtio, killed: it ends well", status == 0, machine.log()) and good
 
 
 class Terminal:
@@ -130,7 +152,8 @@ def typed(work):
         good &= report("console: QEMU saw no error", not any(error in errors for error in ERRORS), errors)
     finally:
         terminal.end()
-    terminal = Terminal(work, "kill-driver=xhci,15000")
+    # Nobody's but virtio's: QEMU gives keys to the keyboard that was made last.
+    terminal = Terminal(work, "kill-driver=virtio-input,15000", keyboard=("-device", "virtio-keyboard-pci"))
     try:
         good &= report("console: a prompt again", terminal.shows("/ # ", seconds=120), terminal.text)
         good &= report("console: a command is run before the driver dies", terminal.runs(61), terminal.text)
@@ -150,6 +173,9 @@ def main():
                                                         "usb-tablet,bus=xhci.0,port=3"))
         good &= told(work, "uhci", "piix3-usb-uhci,id=uhci", ("usb-hub,bus=uhci.0,port=1", "usb-kbd,bus=uhci.0,port=1.1", "usb-mouse,bus=uhci.0,port=1.2",
                                                               "usb-tablet,bus=uhci.0,port=2"))
+        good &= told(work, "virtio", "virtio-keyboard-pci", ("virtio-mouse-pci", "virtio-tablet-pci"), sources=3)
+        good &= told(work, "virtio with an IOMMU", "virtio-tablet-pci,iommu_platform=on", ("virtio-mouse-pci,iommu_platform=on", "virtio-keyboard-pci,iommu_platform=on"), ["--qemu=-device", "--qemu=intel-iommu"], 3)
+        good &= died(work)
         good &= typed(work)
     sys.exit(not good)
 

@@ -20,7 +20,7 @@ class Machine:
     """holon-run of the test's system with DEVICES (of QEMU) and a drive for each of DISKS, and QEMU's monitor."""
 
     def __init__(self, work, disks, devices, options, words, controller="qemu-xhci,id=xhci"):
-        self.log_path, path = pathlib.Path(work, "log"), pathlib.Path(work, "monitor")
+        self.log_path, path, self.errors = (pathlib.Path(work, name) for name in ("log", "monitor", "errors"))
         for old in (self.log_path, path):
             old.unlink(missing_ok=True)
         qemu = ["-qmp", f"unix:{path},server=on,wait=off", "-device", controller]
@@ -32,11 +32,16 @@ class Machine:
             qemu += ["-device", device]
         command = [str(ROOT / "tools/holon-run"), "--timeout", str(int(180 * SCALE)), "--log", str(self.log_path), "--bundle", str(BUNDLE), "--machine",
                    "q35", "--cpus", "2", "--cmdline", words, *options, *(f"--qemu={word}" for word in qemu), "--", "true"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
         self.monitor = Monitor(str(path), time.monotonic() + 60 * SCALE)
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def said(self):
+        """By QEMU, and holon-run."""
+        return self.errors.read_text(errors="replace")
 
     def wait_for(self, text):
         """Until the log has TEXT, or the machine has ended."""
