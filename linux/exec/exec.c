@@ -6,6 +6,7 @@
 #include "async/async.h"
 #include "exec/elf.h"
 #include "exec/exec.h"
+#include "keys/keys.h"
 #include "mm/area.h"
 #include "proc/proc.h"
 #include "trace/trace.h"
@@ -534,6 +535,7 @@ static int become(struct task *task, struct program *program, struct program *in
 	if (!mm)
 		return -ENOMEM;
 	bool secure = credentials_exec(task, program->file);
+	task_keyrings_exec(task);
 	if (task->mm)
 		task_leave_mm(task);
 	task->mm = mm;

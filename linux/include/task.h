@@ -145,12 +145,13 @@ struct task {
 	uint32_t altstack_flags;
 
 	struct credentials credentials;
-	int32_t number;                /* tid, in its own PID namespace */
-	struct namespaces *namespaces; /* a reference; 0 of workers, and once it is going */
-	struct seccomp_filter *filter; /* a reference: task/seccomp.c */
-	struct trace *trace;           /* trace/trace.h */
-	struct list tracees;           /* records of those that it traces */
-	struct list thread_link;       /* in process->threads */
+	int32_t number;                 /* tid, in its own PID namespace */
+	struct namespaces *namespaces;  /* a reference; 0 of workers, and once it is going */
+	struct seccomp_filter *filter;  /* a reference: task/seccomp.c */
+	struct task_keyrings *keyrings; /* keys/keys.h; 0: it has none */
+	struct trace *trace;            /* trace/trace.h */
+	struct list tracees;            /* records of those that it traces */
+	struct list thread_link;        /* in process->threads */
 	char name[16];
 	uint64_t clear_tid; /* user address: CLONE_CHILD_CLEARTID */
 	uint64_t robust_list, robust_list_bytes;

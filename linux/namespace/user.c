@@ -5,6 +5,7 @@
  */
 #include "../internal.h"
 #include "../fs/name.h"
+#include "../keys/keys.h"
 #include "../proc/proc.h"
 
 struct user_namespace user_namespace_first = {
@@ -243,6 +244,7 @@ int user_namespace_create(const struct credentials *credentials, struct user_nam
 
 void user_namespace_free(struct user_namespace *user)
 {
+	keys_namespace_end(user->common.inode);
 	heap_free(user->uids.ranges);
 	heap_free(user->gids.ranges);
 	namespace_deinit(&user->common);

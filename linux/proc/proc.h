@@ -71,7 +71,8 @@ struct sysctl {
 	int64_t value, low, high;
 };
 extern struct sysctl sysctl_pipe_max, sysctl_randomize, sysctl_trace_scope, sysctl_core_uses_pid,
-    sysctl_user_namespaces, sysctl_mount_max;
+    sysctl_user_namespaces, sysctl_mount_max, sysctl_keys_max, sysctl_keys_bytes, sysctl_keys_root_max,
+    sysctl_keys_root_bytes, sysctl_keys_delay;
 extern const struct proc_entry sysctl_entries[];
 
 extern const struct proc_entry proc_root[], proc_process[], proc_net[];
@@ -88,6 +89,10 @@ struct filesystem *sys_filesystem(void);
 void proc_mounts(struct proc_text *text, const struct proc_subject *subject, bool info);
 /* "TITLE:" and the numbers that ID has in PIDS and those inside, down to its own. */
 void proc_numbers(struct proc_text *text, const char *title, const struct pid_namespace *pids, int32_t id);
+
+/* ../keys/show.c */
+void text_keys(struct proc_text *text, const struct proc_subject *subject);
+void text_key_users(struct proc_text *text, const struct proc_subject *subject);
 
 /* ../namespace/map.c */
 int namespace_map_open(const struct proc_subject *subject, struct file *file); /* entry->data: of groups */

@@ -15,6 +15,9 @@ struct sysctl sysctl_randomize = {2, 0, 2};
 struct sysctl sysctl_trace_scope = {0, 0, 3};
 struct sysctl sysctl_user_namespaces = {1, 0, 1};
 struct sysctl sysctl_mount_max = {8192, 1, 100000};
+struct sysctl sysctl_keys_max = {200, 1, INT32_MAX}, sysctl_keys_bytes = {20000, 1, INT32_MAX},
+              sysctl_keys_root_max = {1000000, 1, INT32_MAX},
+              sysctl_keys_root_bytes = {25000000, 1, INT32_MAX}, sysctl_keys_delay = {300, 0, INT32_MAX};
 
 static void text_number(struct proc_text *text, const struct proc_subject *subject)
 {
@@ -183,9 +186,9 @@ static const struct proc_entry random_entries[] = {PROC_TEXT("boot_id", text_boo
                                                    COUNT("write_wakeup_threshold", 256),
                                                    {0}};
 static const struct proc_entry keys_entries[] = {
-    COUNT("maxkeys", 200),          COUNT("maxbytes", 20000),
-    COUNT("root_maxkeys", 1000000), COUNT("root_maxbytes", 25000000),
-    COUNT("gc_delay", 300),         {0}};
+    FOLLOWED("maxkeys", sysctl_keys_max),           FOLLOWED("maxbytes", sysctl_keys_bytes),
+    FOLLOWED("root_maxkeys", sysctl_keys_root_max), FOLLOWED("root_maxbytes", sysctl_keys_root_bytes),
+    FOLLOWED("gc_delay", sysctl_keys_delay),        {0}};
 static const struct proc_entry yama_entries[] = {FOLLOWED("ptrace_scope", sysctl_trace_scope), {0}};
 static const struct proc_entry pty_entries[] = {COUNT("max", 4096), COUNT("reserve", 1024), {0}};
 static const struct proc_entry kernel_entries[] = {

@@ -317,6 +317,8 @@ static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process)
                                                  DIRECTORY("sys", sysctl_entries),
                                                  LINK("net", read_net),
                                                  TEXT("locks", text_locks),
+                                                 TEXT("keys", text_keys),
+                                                 TEXT("key-users", text_key_users),
                                                  MACHINE_ENTRIES,
                                                  {0}};
 const struct proc_entry proc_root[] = {DIRECTORY("/", root_entries), {0}};

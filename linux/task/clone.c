@@ -4,6 +4,7 @@
  * child's native thread begins with a copy of the parent's registers (result 0) and vector state.
  */
 #include "internal.h"
+#include "keys/keys.h"
 #include "task/seccomp.h"
 #include "trace/trace.h"
 
@@ -81,7 +82,7 @@ static bool share(struct task *child, const struct task *parent, uint64_t flags)
 	} else {
 		child->handlers = handlers_clone(parent->handlers);
 	}
-	if (!child->mm || !child->files || !child->handlers)
+	if (!child->mm || !child->files || !child->handlers || !task_keyrings_inherit(child, parent, flags))
 		return false;
 	if (flags & CLONE_CLEAR_SIGHAND) {
 		for (unsigned i = 0; i < SIGNAL_COUNT; i++)

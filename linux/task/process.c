@@ -5,6 +5,7 @@
  * uses it.
  */
 #include "internal.h"
+#include "keys/keys.h"
 #include "proc/proc.h"
 #include "task/number.h"
 #include "task/seccomp.h"
@@ -280,6 +281,7 @@ void task_destroy(struct task *task)
 	struct process *process = task->process;
 	signal_queue_flush(&task->pending, ~0ull);
 	seccomp_exit(task);
+	task_keyrings_exit(task);
 	trace_discard(task);
 	struct number *number = number_find(task->tid);
 	if (number && number->task == task) {

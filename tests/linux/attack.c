@@ -3,7 +3,7 @@
  * MODE is one kind of attack, "all", or "leak", which only looks whether calls read or write the system's own
  * memory. Kinds: fuzz (any call with bad arguments), races (memory that goes while calls use it), sigframes,
  * thrsig (signals to threads that come and go), scm (descriptors in messages), storm (forks and kills), ptys,
- * fsx (files), iov, clonex, vdso, epollx, uring (requests with bad arguments, in rings that others write to), memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
+ * fsx (files), iov, clonex, vdso, epollx, uring (requests with bad arguments, in rings that others write to), keys (keyrings that all share), memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
  * is wrong; else it is the system that shows, by going on or not.
  */
 #define _GNU_SOURCE
@@ -968,6 +968,57 @@ static void epollx(void)
 	}
 	_exit(0);
 }
+// ---- keys: the user's keyrings are everybody's, and so are numbers of keys that others end meanwhile
+static int32_t key_known[64];
+static long key_any(void)
+{
+	long r = rnd() % 12;
+	return r < 6 ? -1 - r : r < 11 ? key_known[rnd() % 64] : (long)evil();
+}
+static void keys(void)
+{
+	static const char *const types[] = {"user", "keyring", "keyring", "logon"};
+	syscall(SYS_keyctl, 11, -4, key_known, sizeof key_known);
+	for (int i = 0; i < 3000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "n:%d", (int)(rnd() % 20));
+		const char *type = types[rnd() % 4];
+		long made;
+		switch (rnd() % 5) {
+		case 0:
+			made = syscall(SYS_add_key, type, name, *type == 'k' ? 0 : buf,
+			               *type == 'k' ? 0 : rnd() % 3000, key_any());
+			if (made > 0)
+				key_known[rnd() % 64] = (int32_t)made;
+			break;
+		case 1:
+			syscall(SYS_request_key, type, name, rnd() % 3 ? 0 : (uint64_t)buf,
+			        rnd() % 2 ? 0 : key_any());
+			break;
+		case 2:
+			syscall(SYS_keyctl, 8 + rnd() % 2, key_any(), key_any());
+			break;
+		case 3:
+			syscall(SYS_keyctl, rnd() % 33, key_any(), rnd() % 3 ? (uint64_t)key_any() : evil(),
+			        rnd() % 2 ? rnd() % 5000 : evil(), rnd() % 2 ? (uint64_t)key_any() : evil());
+			break;
+		default:
+			syscall(SYS_keyctl, rnd() % 2 ? 11 : 6, key_any(), rnd() % 4 ? (uint64_t)buf : evil(),
+			        rnd() % 4096);
+		}
+		if (i % 500 == 0) {
+			int f = open("/proc/keys", O_RDONLY);
+			while (f >= 0 && read(f, buf, 4096) > 0)
+				;
+			close(f);
+			if (fork() == 0) {
+				syscall(SYS_keyctl, 18);
+				_exit(0);
+			}
+		}
+	}
+	_exit(0);
+}
 // ---- io_uring
 struct hostile_ring {
 	int fd;
@@ -1108,10 +1159,11 @@ static const struct {
 	const char *n;
 	void (*f)(void);
 	int w;
-} M[] = {{"fuzz", fuzz_child, 6}, {"races", races, 4},   {"sigframes", sigframes, 4}, {"thrsig", thrsig, 3},
-         {"scm", scm, 2},         {"storm", storm, 3},   {"ptys", ptys, 3},           {"fsx", fsx, 2},
-         {"iov", iov, 2},         {"clonex", clonex, 3}, {"vdso", vdso, 3},           {"epollx", epollx, 1},
-         {"uring", uring, 6},     {"memx", memx, 1}};
+} M[] = {{"fuzz", fuzz_child, 6}, {"races", races, 4}, {"sigframes", sigframes, 4},
+         {"thrsig", thrsig, 3},   {"scm", scm, 2},     {"storm", storm, 3},
+         {"ptys", ptys, 3},       {"fsx", fsx, 2},     {"iov", iov, 2},
+         {"clonex", clonex, 3},   {"vdso", vdso, 3},   {"epollx", epollx, 1},
+         {"uring", uring, 6},     {"keys", keys, 2},   {"memx", memx, 1}};
 int main(int c, char **v)
 {
 	const char *mode = c > 1 ? v[1] : "all";
