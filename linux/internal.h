@@ -146,6 +146,8 @@ int64_t signal_call_result(int64_t result);
 
 /* ---- Address spaces ---- */
 struct mm *mm_create(void);
+/* A copy of the current task's address space, for a child; 0 where memory lacks. Where nobody shares it, the common lock
+ * may be given up meanwhile; then the copy is good only if mm_file_changes is what it was before. */
 struct mm *mm_clone(struct mm *from);
 static inline struct mm *mm_reference(struct mm *mm)
 {
@@ -176,7 +178,7 @@ uint64_t pressure_allowance(uint64_t bytes);
 /* May the current process have one more task (thread)? How many all may have. */
 bool pressure_task_allowed(void);
 uint32_t pressure_task_limit(void);
-/* The quota lacks a page for the current task: kills the process that uses most. True: it is worth another
+/* The quota may lack a page for the current task: where it does, kills the process that uses most. True: it is worth another
  * try. With MAY_WAIT it sleeps until the victim has gone; without, it helps from a small reserve. */
 bool pressure_relieve(bool may_wait);
 void pressure_process_ended(const struct process *process);

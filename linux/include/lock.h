@@ -7,6 +7,9 @@
  * for the common lock alone while it shares it: common_alone gives the share up first, so that nothing
  * learned before holds afterwards but references.
  *
+ * Fork copies its own address space with LOCK_MM alone, without the common lock: so that lock is taken by all who change
+ * another's areas, those that hold the common lock alone too.
+ *
  * A wait queue is guarded by its owner's lock.
  */
 #pragma once

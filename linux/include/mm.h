@@ -79,8 +79,10 @@ struct area {
 
 struct mm {
 	uint32_t references;
-	uint64_t number;  /* no other has had it */
-	struct lock lock; /* LOCK_MM: guards all of it but references, space and heap */
+	uint64_t number; /* no other has had it */
+	struct lock
+	    lock; /* LOCK_MM: guards all of it but references, space and heap. Whoever changes areas of an mm that is
+	                     not its own takes it, even where it holds the common lock alone: mm_clone */
 	handle_t space;
 	struct memory_object *heap; /* private anonymous memory, offset = address */
 	struct area *root;
@@ -111,6 +113,8 @@ bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int 
 /* VNODE's bytes are in another object than before, or it was SHRUNK: mappings follow. What a process has written
  * into private pages behind the end goes. The common lock is held alone. */
 void mm_file_changed(struct vnode *vnode, bool shrunk);
+/* How often that was. */
+uint64_t mm_file_changes(void);
 /* Reads or writes another process's memory (ptrace-like calls, /proc/N/mem, cmdline, environ): bytes moved, fewer where the
  * memory ends, or -EFAULT. MM_FORCE: whatever its protection, private pages of files included, but never what others
  * share without leave. The common lock is held alone. */

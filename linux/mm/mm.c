@@ -143,7 +143,7 @@ void mm_release(struct mm *mm, bool beside_others)
 	heap_free(mm);
 }
 
-/* A child's copy of AREA: private pages cloned, shared ones shared. */
+/* A child's copy of AREA: private pages cloned, shared ones shared. What fails leaves it to mm_release. */
 static int clone_area(struct mm *to, const struct area *from)
 {
 	if (from->flags & AREA_DONT_FORK)
@@ -151,6 +151,7 @@ static int clone_area(struct mm *to, const struct area *from)
 	struct area *area = area_copy(from);
 	if (!area)
 		return -ENOMEM;
+	area_insert(to, area);
 	area->flags &= ~(uint32_t)AREA_LOCKED; /* mlock(2): not inherited */
 	uint64_t bytes = area->end - area->start;
 	if (area->object && area_owns_pages(area)) {
@@ -159,18 +160,25 @@ static int clone_area(struct mm *to, const struct area *from)
 		    memory_clone(area->object->handle, area->offset, there < bytes ? there : bytes);
 		struct memory_object *clone =
 		    handle < 0 ? 0 : memory_object_adopt((handle_t)handle, there < bytes ? there : bytes);
-		if (!clone) {
-			area_free(area);
+		if (!clone)
 			return -ENOMEM;
-		}
 		memory_object_release(area->object);
 		area->object = clone;
 		area->offset = 0;
 	} else if (!area->object && (area->flags & AREA_WIPE_ON_FORK)) {
 		memory_discard(to->heap->handle, area->offset, bytes);
 	}
-	area_insert(to, area);
 	return area_enter(to, area, area->start, area->end, false);
+}
+
+static int clone_areas(struct mm *to, struct mm *from)
+{
+	for (struct area *area = mm_find(from, 0); area; area = mm_next(from, area)) {
+		int error = clone_area(to, area);
+		if (error)
+			return error;
+	}
+	return 0;
 }
 
 struct mm *mm_clone(struct mm *from)
@@ -188,14 +196,16 @@ struct mm *mm_clone(struct mm *from)
 	to->root = 0;
 	to->area_count = to->total_pages = to->locked_pages = 0;
 	to->locks_future = false;
+	to->aio = 0;
 	list_init(&to->futexes);
 	if (to->executable)
 		file_reference(to->executable);
-	for (struct area *area = mm_find(from, 0); area; area = mm_next(from, area)) {
-		if (clone_area(to, area)) {
-			mm_release(to, false);
-			return 0;
-		}
+	lock_acquire(&from->lock);
+	int error = clone_areas(to, from);
+	lock_release(&from->lock);
+	if (error) {
+		mm_release(to, false);
+		return 0;
 	}
 	return to;
 }
@@ -256,7 +266,7 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 /* Page-fault error code of x86: 2 write, 16 instruction fetch. */
 #define ERROR_WRITE 2
 #define ERROR_FETCH 16
-#define FAULT_TRIES 4 /* of one address: after that the substrate cannot give the page */
+#define FAULT_TRIES 4 /* of one address: after that it is asked whether pages lack */
 
 #define GUARD_BYTES (1ull << 20) /* kept free below an area that grows */
 
@@ -301,22 +311,21 @@ static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, 
 		return false;
 	task->minor_faults++;
 	uint64_t offset = area->offset + (address - area->start);
-	bool behind = area->object && offset >= page_up(area->object->bytes);
-	if (!behind && (error & ERROR_WRITE) && (area->flags & AREA_PRIVATE_FILE)) {
+	if (area->object && offset >= page_up(area->object->bytes)) {
+		*signal = SIGBUS;
+		*code = BUS_ADRERR;
+		return false;
+	}
+	if ((error & ERROR_WRITE) && (area->flags & AREA_PRIVATE_FILE)) {
 		if (!area_make_private(mm, area))
 			return true;
-	} else if (!behind && (error & ERROR_WRITE) && (area->flags & AREA_CLEAN)) {
+	} else if ((error & ERROR_WRITE) && (area->flags & AREA_CLEAN)) {
 		if (first_write(mm, area, written))
 			return true;
 	} else if (address != task->fault_address || task->fault_count < FAULT_TRIES) {
 		/* Another thread may have resolved it; or a file has grown since it was mapped. */
 		task->fault_count = address == task->fault_address ? task->fault_count + 1 : 0;
 		task->fault_address = address;
-		if (behind) {
-			*signal = SIGBUS;
-			*code = BUS_ADRERR;
-			return false;
-		}
 		if (area->object && !area_enter(mm, area, area->start, area->end, true))
 			return true;
 		return !area->object;
@@ -340,7 +349,31 @@ bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int 
 
 /* ---- Files that change under their mappings ---- */
 
-/* The part of AREA from FILE_START on maps its file's present pages again; what was written there privately goes. */
+/* The part of AREA from AT on maps what REQUEST has, whose reference is taken over; what was written there privately goes. */
+static int replace(struct mm *mm, struct area *area, uint64_t at, const struct mmap_request *request)
+{
+	uint64_t end = area->end;
+	int error = area_split_range(mm, at, end);
+	if (error) {
+		memory_object_release(request->object);
+		return error;
+	}
+	area = mm_find(mm, at);
+	bool owned = area_owns_pages(area);
+	struct memory_object *old = area->object;
+	if (owned && !old)
+		memory_discard(mm->heap->handle, area->offset, end - at);
+	area->object = request->object;
+	area->offset = request->object_offset;
+	if (!(area->flags & AREA_SHARED))
+		area->flags |= AREA_PRIVATE_FILE;
+	error = area_enter(mm, area, at, end, true);
+	if (old)
+		memory_object_release(old);
+	return error;
+}
+
+/* The part of AREA from FILE_START on maps its file's present pages again. */
 static int map_again(struct mm *mm, struct area *area, uint64_t file_start)
 {
 	struct file *file = area->file;
@@ -357,23 +390,9 @@ static int map_again(struct mm *mm, struct area *area, uint64_t file_start)
 	int64_t result = file->ops->mmap(file, &request);
 	if (result < 0)
 		return (int)result;
-	int error = area_split_range(mm, at, end);
-	if (error) {
-		memory_object_release(request.object);
-		return error;
-	}
-	area = mm_find(mm, at);
-	bool owned = area_owns_pages(area);
-	struct memory_object *old = area->object;
-	if (owned && !old)
-		memory_discard(mm->heap->handle, area->offset, end - at);
-	area->object = request.object;
-	area->offset = request.object_offset;
-	if (!(area->flags & AREA_SHARED))
-		area->flags |= AREA_PRIVATE_FILE;
-	error = area_enter(mm, area, at, end, true);
-	if (old)
-		memory_object_release(old);
+	lock_acquire(&mm->lock);
+	int error = replace(mm, area, at, &request);
+	lock_release(&mm->lock);
 	return error;
 }
 
@@ -389,8 +408,16 @@ static void file_changed(struct mm *mm, struct vnode *vnode, uint64_t from)
 	}
 }
 
+static uint64_t file_changes;
+
+uint64_t mm_file_changes(void)
+{
+	return __atomic_load_n(&file_changes, __ATOMIC_RELAXED);
+}
+
 void mm_file_changed(struct vnode *vnode, bool shrunk)
 {
+	__atomic_fetch_add(&file_changes, 1, __ATOMIC_RELAXED);
 	uint64_t from = shrunk ? page_up(vnode->size) : UINT64_MAX;
 	for (struct process *process = process_next(0); process; process = process_next(process)) {
 		const struct task *task;
@@ -442,7 +469,12 @@ static bool may_access(struct mm *mm, struct area *area, uint32_t flags)
 		return false;
 	if ((area->flags & AREA_SHARED) && area->file && !(area->flags & AREA_MAY_WRITE))
 		return false;
-	return !(area->flags & AREA_PRIVATE_FILE) || !area_make_private(mm, area);
+	if (!(area->flags & AREA_PRIVATE_FILE))
+		return true;
+	lock_acquire(&mm->lock);
+	int error = area_make_private(mm, area);
+	lock_release(&mm->lock);
+	return !error;
 }
 
 int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes, uint32_t flags)

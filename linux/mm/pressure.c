@@ -166,8 +166,23 @@ static bool reserve_give(void)
 	return pages;
 }
 
+/* A program may touch one address again and again with good reason, where a file shrinks and grows. The page's bytes may be
+ * just those that are being copied. */
+static bool pages_lack(void)
+{
+	struct thread_page *page = current_page();
+	struct unit_info info;
+	uint8_t kept[sizeof(info)];
+	memcpy(kept, page->bytes, sizeof(kept));
+	bool known = unit_info(page, machine.unit, &info) >= 0;
+	memcpy(page->bytes, kept, sizeof(kept));
+	return !known || info.memory_used + RESERVE_PAGES * PAGE_SIZE_BYTES > info.memory_quota;
+}
+
 bool pressure_relieve(bool may_wait)
 {
+	if (!pages_lack())
+		return true;
 	const struct process *self = current_task()->process;
 	/* Who does not hold the common lock alone, in the middle of a copy, cannot kill anybody: the next who fails
 	 * alone does. */

@@ -28,7 +28,7 @@ void lock_check_wanted(const struct lock *lock)
 		broken(lock, "was not made");
 	if (lock->owner == area)
 		broken(lock, "taken twice");
-	if (area->common_mode == COMMON_NOT && lock->rank < LOCK_HEAP)
+	if (area->common_mode == COMMON_NOT && lock->rank < LOCK_HEAP && lock->rank != LOCK_MM)
 		broken(lock, "taken without the common lock");
 	if (area->lock_count == LOCKS_HELD_MAX)
 		broken(lock, "too many are held");

@@ -285,11 +285,17 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 	int64_t result = refusal(flags, tls, exit_signal);
 	if (result)
 		return result;
-	/* What takes long needs no lock where the address space is this task's alone. */
+	/* What takes long needs no common lock where the address space is this task's alone. But nobody knows the copy: where
+	 * a mapped file has changed meanwhile, it is made again. */
 	if (!(flags & CLONE_VM) && before == COMMON_SHARED && mm->references == 1) {
+		uint64_t changes = mm_file_changes();
 		common_give();
 		copy = mm_clone(mm);
 		common_take(COMMON_ALONE);
+		if (copy && changes != mm_file_changes()) {
+			mm_release(copy, false);
+			copy = 0;
+		}
 	} else {
 		common_alone();
 	}

@@ -205,9 +205,28 @@ static void processes(void)
 	free(text);
 }
 
+/* A child has none of its parent's contexts, and its end leaves them alone. */
+static void contexts_of_forks(void)
+{
+	struct io_event got;
+	int fd = open("/tmp/aio", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	check("not the child's",
+	      exited(
+	          in_child(_exit(syscall(SYS_io_getevents, context, 0, 1, &got, 0) == -1 && errno == EINVAL)),
+	          1));
+	check("not the child's to end",
+	      exited(in_child(_exit(syscall(SYS_io_destroy, context) == -1 && errno == EINVAL)), 1));
+	for (int i = 0; i < 20; i++)
+		in_child(_exit(0));
+	struct iocb write_it = command(IOCB_CMD_PWRITE, fd, "abc", 3, 0);
+	check("the parent's after children", done(&write_it, 3));
+	close(fd);
+}
+
 int main(void)
 {
 	files();
+	contexts_of_forks();
 	polls();
 	futexes();
 	processes();

@@ -1,5 +1,5 @@
-/* Mappings and what becomes of them: mmap(2), madvise(2), mremap(2), mincore(2), mlock(2), truncate(2) under mappings; file
- * times; holes; partial copies; PI locks whose owner ends (futex(2)); scheduling as kept (sched(7)); terminals in packet mode.
+/* Mappings and what becomes of them: mmap(2), madvise(2), mremap(2), mincore(2), mlock(2), truncate(2) under mappings, also
+ * while they are forked; file times; holes; partial copies; PI locks whose owner ends (futex(2)); scheduling as kept (sched(7)); terminals in packet mode.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -47,6 +48,10 @@ static void truncation(void)
 		check("written-page-stays-before-end", map[0] == 9 && map[1] == 1);
 		check("written-page-gone", faults(map + PAGE));
 		check("clean-page-gone", faults(map + 2 * PAGE));
+		int gone = 0;
+		for (int i = 0; i < 20; i++)
+			gone += faults(map + 2 * PAGE);
+		check("touched-again-and-again", gone == 20);
 		ftruncate(fd, (off_t)bytes);
 		check("grown-again", map[PAGE] == 0 && map[2 * PAGE] == 0);
 		map[PAGE] = 7;
@@ -73,6 +78,80 @@ static void truncation(void)
 	futimens(fd, old);
 	read(fd, block, 1);
 	check("read-sets-access-time", fstat(fd, &found) == 0 && found.st_atime != 1 && found.st_mtime == 1);
+}
+
+struct meeting {
+	int start, cut, stop;
+};
+
+static void await(const int *word, int value)
+{
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) < value)
+		sched_yield();
+}
+
+/* Cuts the file at some time while the other process forks: somewhat later in each round. */
+static void cutter(int fd, struct meeting *meeting, long step_ns)
+{
+	for (int round = 1;; round++) {
+		struct timespec now, start;
+		await(&meeting->start, round);
+		if (meeting->stop)
+			_exit(0);
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		do
+			clock_gettime(CLOCK_MONOTONIC, &now);
+		while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec <
+		       round * step_ns);
+		ftruncate(fd, PAGE);
+		__atomic_store_n(&meeting->cut, round, __ATOMIC_RELEASE);
+	}
+}
+
+/* A file is cut while a process that maps it, below many other areas, forks: whether the copy is older or not, what
+ * lies behind the end is gone from both. */
+static void truncation_beside_forks(void)
+{
+	enum { ROUNDS = 60, PAGES = 40, AREAS = 400 };
+	struct meeting *meeting = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct timespec before, after;
+	int fd = open("c", O_RDWR | O_CREAT | O_TRUNC, 0600), kept = 0, gone = 0, others = 0;
+	static char block[PAGES * PAGE];
+	memset(block, 1, sizeof(block));
+	char *map =
+	    mmap((void *)0x10000000, sizeof(block), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	char *many = mmap(0, AREAS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < AREAS; i += 2) {
+		many[i * PAGE] = (char)i;
+		mprotect(many + i * PAGE, PAGE, PROT_READ);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	bool forks = exited(in_child(_exit(0)), 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	long fork_ns = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+	signal(SIGBUS, on_fault);
+	pid_t other = fork();
+	if (!other)
+		cutter(fd, meeting, fork_ns / ROUNDS + 1);
+	for (int round = 1; round <= ROUNDS; round++) {
+		pwrite(fd, block, sizeof(block), 0);
+		map[0] = map[20 * PAGE] = 9;
+		__atomic_store_n(&meeting->start, round, __ATOMIC_RELEASE);
+		int status = in_child({
+			await(&meeting->cut, round);
+			int good = map[0] == 9 && many[(AREAS - 2) * PAGE] == (char)(AREAS - 2);
+			_exit(faults(map + 20 * PAGE) && faults(map + 30 * PAGE) ? good : 2 + good);
+		});
+		others += WIFEXITED(status);
+		kept += WIFEXITED(status) && (WEXITSTATUS(status) & 1);
+		gone += WIFEXITED(status) && WEXITSTATUS(status) < 2 && faults(map + 20 * PAGE);
+	}
+	meeting->stop = 1;
+	__atomic_store_n(&meeting->start, ROUNDS + 1, __ATOMIC_RELEASE);
+	waitpid(other, 0, 0);
+	check("forks-beside-truncation", forks && others == ROUNDS);
+	check("forks-beside-truncation-keep-the-rest", kept == ROUNDS);
+	check("forks-beside-truncation-lose-the-end", gone == ROUNDS);
 }
 
 static void placing(void)
@@ -196,6 +275,7 @@ int main(void)
 	if (!mkdtemp(directory) || chdir(directory))
 		return 1;
 	int status = in_child(truncation(); _exit(check_failures != 0));
+	status |= in_child(truncation_beside_forks(); _exit(check_failures != 0));
 	status |= in_child(placing(); _exit(check_failures != 0));
 	status |= in_child(owner_ends(); _exit(check_failures != 0));
 	status |= in_child(scheduling(); _exit(check_failures != 0));
