@@ -3,6 +3,12 @@
 
 #define STEP_BLOCKS 512u /* of a scrub, and of new keys, between the requests of others */
 
+/* Before what commits by itself: what the file system has is written as a whole. Else a cut would leave a part of it. */
+static int64_t vault_settle(struct vault *vault)
+{
+	return file_error(holonfs_sync(vault->fs));
+}
+
 /* The beginning of calls on snapshots. */
 static int64_t snapshot_begin(const char *name, const char *snapshot, struct vault **vault)
 {
@@ -89,6 +95,8 @@ int64_t care_forget(void *context, uint64_t badge, const char *name, const char 
 		result = vault_error(vdisk_volume_find(vault->disk, snapshot, &volume));
 	if (result >= 0 && !volume.read_only)
 		result = E_ARGUMENT;
+	if (result >= 0)
+		result = vault_settle(vault);
 	return result < 0 ? result : vault_error(vdisk_volume_delete(vault->disk, snapshot));
 }
 
@@ -119,6 +127,9 @@ static int64_t scrub_step(struct vault *vault, const void **report, uint32_t *by
 
 static int64_t scrub_begin(struct vault *vault)
 {
+	int64_t result = vault->read_only ? E_OK : vault_settle(vault);
+	if (result < 0)
+		return result;
 	vault->scrub = (struct vault_report){0};
 	return vault_error(vdisk_scrub_begin(vault->disk));
 }
@@ -145,7 +156,10 @@ int64_t care_rekey_step(void *context, uint64_t badge, const char *name, const v
 		return FILE_E_NOT_FOUND;
 	if (vault->read_only)
 		return FILE_E_READ_ONLY;
-	int status = vdisk_rekey_step(vault->disk, STEP_BLOCKS);
+	int64_t result = vault_settle(vault);
+	int status = result < 0 ? VDISK_OK : vdisk_rekey_step(vault->disk, STEP_BLOCKS);
+	if (result < 0)
+		return result;
 	if (status < 0)
 		return vault_error(status);
 	reply = (struct vault_report){.more = status == 1};
@@ -220,6 +234,8 @@ int64_t care_mirror(void *context, uint64_t badge, handle_t device_channel, uint
 		return result;
 	const struct vdisk_backend backend = backend_of(leg);
 	int status = leg->read_only ? VDISK_READ_ONLY : VDISK_OK;
+	if (vault_settle(vault) < 0)
+		status = VDISK_IO;
 	if (status == VDISK_OK && flags & VAULT_FOUND)
 		status = is_alike(vault, &backend);
 	if (status == VDISK_OK)

@@ -75,6 +75,7 @@ static int write_super(struct vdisk *disk, unsigned slot)
 	                 (disk->rekeyed ? SUPER_REKEYED : 0);
 	body.rekey_next = disk->rekey_next;
 	body.rekey_page = disk->rekey_page;
+	body.rekey_volume = disk->rekey_volume;
 	if (disk->rekeying)
 		memcpy(body.old_volume_key, disk->volume_keys[!disk->key_number],
 		       sizeof(body.old_volume_key));
@@ -245,6 +246,7 @@ void vdisk_abandon(struct vdisk *disk)
 	if (!disk)
 		return;
 	vdisk_scrub_end(disk);
+	rekey_end(disk);
 	node_free_all(disk);
 	space_free_all(disk);
 	free(disk->log_blocks);
@@ -410,6 +412,7 @@ static int open_all(struct vdisk *disk, const struct vdisk_config *config,
 	disk->rekeyed = super.key_flags & SUPER_REKEYED;
 	disk->rekey_next = super.rekey_next;
 	disk->rekey_page = super.rekey_page;
+	disk->rekey_volume = super.rekey_volume;
 	memcpy(disk->volume_keys[disk->key_number], super.volume_key, sizeof(super.volume_key));
 	memcpy(disk->volume_keys[!disk->key_number], disk->rekeying ? super.old_volume_key : super.volume_key,
 	       sizeof(super.volume_key));

@@ -24,10 +24,11 @@
 #include "internal.h"
 
 #define BLOCKS       24u
-#define DEVICE_BYTES (190u * VDISK_BLOCK)
+#define DEVICE_BYTES (230u * VDISK_BLOCK)
 #define SECTOR       512u
-#define EPOCHS       40u
-#define COMMITS_MAX  256u
+#define EPOCHS       60u
+#define COMMITS_MAX  512u
+#define NO_SNAPSHOT  COMMITS_MAX
 #define OPS_MAX      20000u
 
 enum op_kind { OP_WRITE, OP_FLUSH, OP_BEGIN, OP_END };
@@ -53,6 +54,7 @@ struct logged_device {
 static struct log work_log, recovery_log;
 static uint8_t image[DEVICE_BYTES], state[DEVICE_BYTES], second[DEVICE_BYTES];
 static uint32_t model[COMMITS_MAX][BLOCKS]; /* contents at each commit; 0: zeroes */
+static unsigned kept[COMMITS_MAX]; /* whose contents the snapshot "s" has then; NO_SNAPSHOT: there is none */
 static uint64_t random_state;
 static uint64_t states, violations;
 static const char *oracle_command;
@@ -151,10 +153,17 @@ struct workload {
 	uint32_t now[BLOCKS];
 };
 
-static bool sync_work(struct workload *work, bool full)
+/* A commit of what is there now begins. */
+static void begin_commit(struct workload *work)
 {
 	memcpy(model[work->commit + 1], work->now, sizeof(work->now));
+	kept[work->commit + 1] = kept[work->commit];
 	log_op(&work_log, OP_BEGIN)->commit = ++work->commit;
+}
+
+static bool sync_work(struct workload *work, bool full)
+{
+	begin_commit(work);
 	if ((full ? vdisk_commit(work->disk) : vdisk_flush(work->disk)) < 0)
 		return false;
 	log_op(&work_log, OP_END)->commit = work->commit;
@@ -189,16 +198,29 @@ static bool discard_work(struct workload *work)
 	return status == VDISK_OK;
 }
 
-/* Snapshots commit what is there by themselves. */
+/* Takes the snapshot, or goes back to it, or deletes it; each commits. */
 static bool snapshot_work(struct workload *work)
 {
-	struct vdisk_volume volume;
-	bool exists = vdisk_volume_find(work->disk, "s", &volume) == VDISK_OK;
-	memcpy(model[work->commit + 1], work->now, sizeof(work->now));
-	log_op(&work_log, OP_BEGIN)->commit = ++work->commit;
-	int status = exists ? vdisk_volume_delete(work->disk, "s") : vdisk_snapshot(work->disk, "s");
-	if (status == VDISK_NO_SPACE || status == VDISK_BUSY)
+	if (!sync_work(work, true))
+		return false;
+	unsigned before = kept[work->commit];
+	bool exists = before != NO_SNAPSHOT;
+	bool back = exists && !draw(3);
+	uint32_t now[BLOCKS];
+	memcpy(now, work->now, sizeof(now));
+	if (back)
+		memcpy(work->now, model[before], sizeof(work->now));
+	begin_commit(work);
+	kept[work->commit] = back ? before : exists ? NO_SNAPSHOT : work->commit;
+	int status = back     ? vdisk_rollback(work->disk, "s")
+	             : exists ? vdisk_volume_delete(work->disk, "s")
+	                      : vdisk_snapshot(work->disk, "s");
+	if (status == VDISK_NO_SPACE) { /* nothing has changed: another commit with what was */
+		memcpy(work->now, now, sizeof(now));
+		begin_commit(work);
+		kept[work->commit] = before;
 		return true;
+	}
 	log_op(&work_log, OP_END)->commit = work->commit;
 	return status == VDISK_OK;
 }
@@ -208,10 +230,9 @@ static bool rekey_work(struct workload *work)
 {
 	static const struct vdisk_credentials none;
 	static const enum vdisk_factor factors[2] = {VDISK_FACTOR_OPEN};
-	memcpy(model[work->commit + 1], work->now, sizeof(work->now));
-	log_op(&work_log, OP_BEGIN)->commit = ++work->commit;
+	begin_commit(work);
 	int status = vdisk_is_rekeying(work->disk)
-	                 ? vdisk_rekey_step(work->disk, 1 + draw(BLOCKS))
+	                 ? vdisk_rekey_step(work->disk, 1 + draw(draw(3) ? 10 : 2 * BLOCKS))
 	                 : vdisk_rekey_begin(work->disk, factors, &none, NULL, "", NULL);
 	if (status == VDISK_NO_SPACE || status == VDISK_BUSY)
 		return true;
@@ -238,6 +259,7 @@ static bool run_workload(uint64_t seed)
 	log_clear(&work_log);
 	memset(image, 0, sizeof(image));
 	memset(model[0], 0, sizeof(model[0]));
+	kept[0] = NO_SNAPSHOT;
 	work.disk = open_device(&work.device, true, &status);
 	memcpy(state, image, sizeof(state)); /* exploring begins with the empty container */
 	work.device.log = &work_log;
@@ -247,10 +269,10 @@ static bool run_workload(uint64_t seed)
 			good = draw(5) ? write_work(&work) : discard_work(&work);
 		uint32_t what = draw(24);
 		if (good)
-			good = what == 0   ? snapshot_work(&work)
-			       : what == 1 ? reopen_work(&work)
-			       : what < 6  ? rekey_work(&work)
-			                   : sync_work(&work, what < 7);
+			good = what < 3    ? snapshot_work(&work)
+			       : what == 3 ? reopen_work(&work)
+			       : what < 15 ? rekey_work(&work)
+			                   : sync_work(&work, what < 17);
 	}
 	vdisk_abandon(work.disk);
 	return good;
@@ -272,11 +294,37 @@ static bool shows(struct vdisk *disk, unsigned commit, int changed_block, uint32
 	return true;
 }
 
-/* Which commit of FIRST..LAST the volume shows, or -1. */
+/* Whether the snapshot is as it was at COMMIT. */
+static bool shows_snapshot(struct vdisk *disk, unsigned commit)
+{
+	struct volume_disk record;
+	struct tree map;
+	uint8_t data[VDISK_BLOCK];
+	uint8_t expected[VDISK_BLOCK];
+	int status = volume_find(disk, "s", &record);
+	if (status < 0 || kept[commit] == NO_SNAPSHOT)
+		return status == VDISK_NOT_FOUND && kept[commit] == NO_SNAPSHOT;
+	map_init(&map);
+	if (tree_load(&map, &record.map) < 0)
+		return false;
+	for (unsigned block = 0; block < BLOCKS; block++) {
+		struct entry entry;
+		memset(data, 0, sizeof(data));
+		if (tree_find(disk, &map, block, &entry) < 0 ||
+		    (entry.place && read_entry(disk, &entry, data) < 0))
+			return false;
+		fill(expected, model[kept[commit]][block]);
+		if (memcmp(data, expected, VDISK_BLOCK) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Which commit of FIRST..LAST the volume and its snapshot show, or -1. */
 static int which(struct vdisk *disk, unsigned first, unsigned last)
 {
 	for (unsigned commit = last + 1; commit-- > first;)
-		if (shows(disk, commit, -1, 0))
+		if (shows(disk, commit, -1, 0) && shows_snapshot(disk, commit))
 			return (int)commit;
 	return -1;
 }
@@ -384,7 +432,8 @@ static bool judge(unsigned acknowledged, unsigned started)
 	if (good && states % 4 == 0) {
 		fill(data, seed);
 		good = vdisk_write(disk, block, 1, data) == VDISK_OK && vdisk_flush(disk) == VDISK_OK &&
-		       shows(disk, (unsigned)commit, (int)block, seed);
+		       shows(disk, (unsigned)commit, (int)block, seed) &&
+		       shows_snapshot(disk, (unsigned)commit);
 		if (!good)
 			fails("it cannot be written after recovery", acknowledged, started);
 		size_t cut = recovery_log.count;
@@ -502,7 +551,9 @@ static const char *const bug_names[] = {"none",
                                         "the log goes on after opening",
                                         "discards are not logged",
                                         "rekeying forgets the old master key early",
-                                        "rekeying forgets the old volume key early"};
+                                        "rekeying forgets the old volume key early",
+                                        "rekeying forgets it while snapshots need it",
+                                        "rekeying takes a shared block from where there is another"};
 
 static int run_controls(uint64_t seed)
 {

@@ -7,8 +7,9 @@
 #include "crypto/util.h"
 #include "internal.h"
 
-#define HEADER_VERSION    1u
-#define REKEYING_VERSION  2u /* while there is a record of FACTOR_OLD_MASTER behind the slots */
+#define HEADER_VERSION 1u
+#define REKEYING_VERSION                                                                                     \
+	3u /* while there is a record of FACTOR_OLD_MASTER behind the slots; 2: the same with one volume alone */
 #define FACTOR_OLD_MASTER 0xffu
 #define SLOTS_MAX         8u
 
@@ -98,7 +99,7 @@ static int judge(const struct header_disk *header)
 	uint8_t digest[BLAKE3_SIZE];
 	if (memcmp(header->magic, vdisk_magic, sizeof(vdisk_magic)) != 0)
 		return VDISK_FORMAT;
-	if (header->version != HEADER_VERSION && header->version != REKEYING_VERSION)
+	if (header->version < HEADER_VERSION || header->version > REKEYING_VERSION)
 		return VDISK_VERSION;
 	hash_header(header, NULL, digest);
 	if (memcmp(digest, header->checksum, sizeof(digest)) != 0)

@@ -125,8 +125,9 @@ struct super_disk {
 	uint64_t rekey_next,
 	    rekey_page; /* rekey.c: the first block, and page of counts, not sealed anew yet */
 	uint8_t old_volume_key[VDISK_KEY_SIZE];
-	struct era era; /* of the legs that this commit was written to */
-	uint8_t reserved[880];
+	struct era era;        /* of the legs that this commit was written to */
+	uint64_t rekey_volume; /* whose block rekey_next is */
+	uint8_t reserved[872];
 };
 
 #define SUPER_KEY_BIT  1u /* KEY_BIT of what is sealed under volume_key */
@@ -201,7 +202,8 @@ struct vdisk {
 	uint8_t old_super_key[VDISK_KEY_SIZE];
 	/* rekey.c */
 	bool rekeying, rekeyed; /* as SUPER_* */
-	uint64_t rekey_next, rekey_page;
+	uint64_t rekey_next, rekey_page, rekey_volume;
+	struct rekey *rekey; /* what steps remember of one another */
 	/* cipher.c: one-time keys */
 	uint8_t volume_keys[2][VDISK_KEY_SIZE]; /* by KEY_BIT; both are one when not rekeying */
 	unsigned key_number;                    /* of what is sealed now */
@@ -271,8 +273,10 @@ enum vdisk_bug {
 	BUG_PARTIAL_RECORD, /* a record without its end is applied */
 	BUG_LOG_KEY_KEPT,   /* the log goes on after opening under the same key: old records come back */
 	BUG_DISCARD_NOT_LOGGED,
-	BUG_REKEY_FORGETS_MASTER, /* the header goes to the new master key before the superblocks do */
-	BUG_REKEY_FORGETS_BLOCKS, /* the old volume key is forgotten while blocks need it */
+	BUG_REKEY_FORGETS_MASTER,    /* the header goes to the new master key before the superblocks do */
+	BUG_REKEY_FORGETS_BLOCKS,    /* the old volume key is forgotten while blocks need it */
+	BUG_REKEY_FORGETS_SNAPSHOTS, /* ... while blocks of other volumes than the open one do */
+	BUG_REKEY_TAKES_REUSED,      /* a shared block is taken from where another one was written since */
 	BUG_COUNT,
 };
 #ifdef VDISK_SEEDED_BUGS
@@ -356,6 +360,8 @@ int node_shadow(struct vdisk *disk, const struct tree *tree, struct entry *refer
 int node_drop(struct vdisk *disk, struct node *node);
 /* Seals and writes every dirty node below and at the root; sets the root entry's secret and tag. */
 int node_write_tree(struct vdisk *disk, struct tree *tree);
+/* The same of the node that REFERENCE names, and what is below. */
+int node_write(struct vdisk *disk, const struct tree *tree, struct entry *reference);
 void node_trim(struct vdisk *disk);
 void node_free_all(struct vdisk *disk);
 
@@ -374,6 +380,18 @@ int tree_set(struct vdisk *disk, struct tree *tree, const struct entry *entry, s
 int tree_amend(struct vdisk *disk, struct tree *tree, const struct entry *entry);
 /* Removes entries FIRST to LAST of one leaf, drops their blocks, and tells how many; 0: there are none. */
 int tree_remove(struct vdisk *disk, struct tree *tree, uint64_t first, uint64_t last, size_t *removed);
+
+/* A leaf of a tree, as one finds it from the root. */
+struct leaf {
+	struct entry reference;
+	uint64_t end; /* the smallest key behind it; UINT64_MAX: it is the last */
+	bool shared;  /* it, or a node above it, has other references */
+	bool old;     /* a node above it, or it, is sealed under the old volume key (rekey.c) */
+};
+/* The leaf that has KEY, or would have it. TREE is not empty. */
+int tree_leaf(struct vdisk *disk, const struct tree *tree, uint64_t key, struct leaf *leaf);
+/* The leaf that has KEY becomes the one at REFERENCE. The counts of both are the caller's, but where the nodes above were shared and are copied. */
+int tree_leaf_replace(struct vdisk *disk, struct tree *tree, uint64_t key, const struct entry *reference);
 
 /* ---- space.c ---- */
 int space_allocate(struct vdisk *disk, uint64_t *place);
@@ -423,8 +441,6 @@ int volume_next(struct vdisk *disk, uint64_t after, struct volume_disk *record);
 int volume_find(struct vdisk *disk, const char *name, struct volume_disk *record);
 /* Puts a record into the catalogue, sealed and written. */
 int volume_put(struct vdisk *disk, const struct volume_disk *record);
-/* VDISK_BUSY where there is any other volume; what was left of deleted ones goes. */
-int volume_is_alone(struct vdisk *disk);
 int volume_check_name(struct vdisk *disk, const char *name);
 /* Removes what MAP has from FIRST to LAST, at least MOST entries if there are so many; *REMOVED counts. */
 int remove_range(struct vdisk *disk, struct tree *map, uint64_t first, uint64_t last, uint64_t most,
@@ -437,6 +453,19 @@ int receive_undo(struct vdisk *disk);
 
 /* ---- vdisk.c ---- */
 int read_entry(struct vdisk *disk, const struct entry *entry, void *out);
+/* Opens COUNT blocks, at most STAGE_BLOCKS, into BUFFER, one behind the other. */
+int read_entries(struct vdisk *disk, const struct entry *entries, size_t count, uint8_t *buffer);
+/* Seals as many to new places; ENTRIES have their keys, and get the rest. */
+int write_entries(struct vdisk *disk, struct entry *entries, size_t count, const uint8_t *data);
+
+/* ---- rekey.c ---- */
+/* Whether what ENTRY names is sealed under the old volume key. */
+bool rekey_is_old(const struct vdisk *disk, const struct entry *entry);
+/* The block at PLACE is another one from now on. */
+void rekey_forget(struct vdisk *disk, uint64_t place);
+/* Volumes have got blocks of other ones: what was found to need no old key is looked at again. */
+void rekey_recheck(struct vdisk *disk);
+void rekey_end(struct vdisk *disk);
 
 /* ---- check.c, scrub.c ---- */
 

@@ -186,7 +186,7 @@ int node_drop(struct vdisk *disk, struct node *node)
 	return space_drop(disk, place);
 }
 
-static int write_below(struct vdisk *disk, const struct tree *tree, struct entry *reference)
+int node_write(struct vdisk *disk, const struct tree *tree, struct entry *reference)
 {
 	struct node *node = lookup(disk, reference->place & PLACE_MASK);
 	uint8_t sealed[VDISK_BLOCK];
@@ -194,7 +194,7 @@ static int write_below(struct vdisk *disk, const struct tree *tree, struct entry
 		return VDISK_OK;
 	/* Recursion is as deep as the tree is high. */
 	for (unsigned i = 0; node->disk.level && i < node->disk.count; i++)
-		TRY(write_below(disk, tree, &node->disk.entries[i]));
+		TRY(node_write(disk, tree, &node->disk.entries[i]));
 	reference->place = node->place;
 	cipher_seal(disk, reference, tree->node_kind, node->disk.level, &node->disk, sealed);
 	TRY(legs_write(disk, node->place, sealed, 1));
@@ -206,7 +206,7 @@ static int write_below(struct vdisk *disk, const struct tree *tree, struct entry
 
 int node_write_tree(struct vdisk *disk, struct tree *tree)
 {
-	return tree->height ? write_below(disk, tree, &tree->root) : VDISK_OK;
+	return tree->height ? node_write(disk, tree, &tree->root) : VDISK_OK;
 }
 
 void node_trim(struct vdisk *disk)

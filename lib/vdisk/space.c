@@ -155,6 +155,7 @@ int space_allocate(struct vdisk *disk, uint64_t *place)
 		disk->extend_left -= disk->extend_left != 0;
 	}
 	scrub_forget(disk, *place);
+	rekey_forget(disk, *place);
 	return take(disk, *place);
 }
 

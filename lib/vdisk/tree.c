@@ -83,6 +83,41 @@ int tree_range(struct vdisk *disk, const struct tree *tree, uint64_t key, uint64
 	return VDISK_OK;
 }
 
+int tree_leaf(struct vdisk *disk, const struct tree *tree, uint64_t key, struct leaf *leaf)
+{
+	*leaf = (struct leaf){.reference = tree->root, .end = UINT64_MAX};
+	for (unsigned level = tree->height; level-- > 0;) {
+		struct node *node;
+		unsigned count;
+		TRY(node_get(disk, tree, &leaf->reference, level, &node));
+		TRY(space_count(disk, leaf->reference.place & PLACE_MASK, &count));
+		leaf->shared = leaf->shared || count > 1;
+		leaf->old = leaf->old || (!node->dirty && rekey_is_old(disk, &leaf->reference));
+		if (!level)
+			break;
+		unsigned at = position(&node->disk, key);
+		if (at + 1u < node->disk.count)
+			leaf->end = node->disk.entries[at + 1].key;
+		leaf->reference = node->disk.entries[at];
+	}
+	return VDISK_OK;
+}
+
+int tree_leaf_replace(struct vdisk *disk, struct tree *tree, uint64_t key, const struct entry *reference)
+{
+	struct entry *at = &tree->root;
+	for (unsigned level = tree->height; level-- > 1;) {
+		struct node *node;
+		TRY(node_get(disk, tree, at, level, &node));
+		TRY(node_shadow(disk, tree, at, &node));
+		at = &node->disk.entries[position(&node->disk, key)];
+	}
+	uint64_t bound = at->key;
+	*at = *reference;
+	at->key = bound;
+	return VDISK_OK;
+}
+
 static void insert_at(struct node_disk *node, unsigned at, const struct entry *entry)
 {
 	memmove(&node->entries[at + 1], &node->entries[at], (node->count - at) * sizeof(*entry));

@@ -118,32 +118,50 @@ static int make_room(struct vdisk *disk, uint64_t blocks)
 	return status;
 }
 
+int read_entries(struct vdisk *disk, const struct entry *entries, size_t count, uint8_t *buffer)
+{
+	for (size_t i = 0, run; i < count; i += run) {
+		run = 1;
+		while (i + run < count && entries[i + run].place == entries[i].place + run &&
+		       entries[i + run].key == entries[i].key + run)
+			run++;
+		TRY(read_run(disk, entries + i, run, entries[i].key, buffer + i * VDISK_BLOCK));
+	}
+	return VDISK_OK;
+}
+
+int write_entries(struct vdisk *disk, struct entry *entries, size_t count, const uint8_t *data)
+{
+	for (size_t i = 0; i < count; i++) {
+		TRY(space_allocate(disk, &entries[i].place));
+		cipher_seal(disk, &entries[i], KIND_DATA, entries[i].key, data + i * VDISK_BLOCK,
+		            disk->stage + i * VDISK_BLOCK);
+	}
+	for (size_t i = 0, run; i < count; i += run) {
+		run = 1;
+		while (i + run < count && entries[i + run].place == entries[i].place + run)
+			run++;
+		TRY(legs_write(disk, entries[i].place & PLACE_MASK, disk->stage + i * VDISK_BLOCK, run));
+	}
+	return VDISK_OK;
+}
+
 static int write_part(struct vdisk *disk, uint64_t block, size_t count, const uint8_t *data)
 {
-	uint64_t run_place = 0;
-	size_t run_start = 0;
+	struct entry entries[STAGE_BLOCKS];
+	struct entry old;
+	for (size_t i = 0; i < count; i++)
+		entries[i].key = block + i;
+	TRY(write_entries(disk, entries, count, data));
 	for (size_t i = 0; i < count; i++) {
-		struct entry entry = {.key = block + i};
-		struct entry old;
-		TRY(space_allocate(disk, &entry.place));
-		cipher_seal(disk, &entry, KIND_DATA, entry.key, data + i * VDISK_BLOCK,
-		            disk->stage + i * VDISK_BLOCK);
-		TRY(tree_set(disk, &disk->map, &entry, &old));
+		TRY(tree_set(disk, &disk->map, &entries[i], &old));
 		if (old.place)
 			TRY(space_drop(disk, old.place & PLACE_MASK));
 		else
 			disk->volume.mapped++;
-		epoch_note(disk, entry.key);
-		uint64_t place = entry.place & PLACE_MASK;
-		if (i && place != run_place + (i - run_start)) {
-			TRY(legs_write(disk, run_place, disk->stage + run_start * VDISK_BLOCK,
-			               i - run_start));
-			run_start = i;
-		}
-		if (i == run_start)
-			run_place = place;
+		epoch_note(disk, entries[i].key);
 	}
-	return legs_write(disk, run_place, disk->stage + run_start * VDISK_BLOCK, count - run_start);
+	return VDISK_OK;
 }
 
 int vdisk_write(struct vdisk *disk, uint64_t block, uint64_t count, const void *buffer)

@@ -264,6 +264,11 @@ int vdisk_clone(struct vdisk *disk, const char *from, const char *name);
 int vdisk_rollback(struct vdisk *disk, const char *from);
 /* Deletes a volume that is not open, in steps; a deletion that was cut off goes on at the next call. */
 int vdisk_volume_delete(struct vdisk *disk, const char *name);
+/* The same in two parts: what was there is no volume any more when these return, and its blocks are given back by steps, of about MOST
+ * blocks each. 1: there may be more to do; 0: that was all. */
+int vdisk_volume_delete_begin(struct vdisk *disk, const char *name);
+int vdisk_rollback_begin(struct vdisk *disk, const char *from);
+int vdisk_delete_step(struct vdisk *disk, unsigned most);
 
 /* ---- Moving volumes: a stream of blocks, docs/vdisk.md "Streams" ---- */
 
@@ -321,8 +326,7 @@ int vdisk_slot_remove(struct vdisk *disk, uint32_t number);
 /* ---- Rekeying: docs/vdisk.md, "New keys" ---- */
 
 /* Begins to give the container new keys: a master key with one slot, as vdisk_slot_add() makes it (all others are
- * gone when this returns), and a key for every block. VDISK_BUSY while there are snapshots or clones, which cannot
- * be made either until it is over, or while one is under way. */
+ * gone when this returns), and a key for every block of every volume. VDISK_BUSY while this is under way. */
 int vdisk_rekey_begin(struct vdisk *disk, const enum vdisk_factor factors[2],
                       const struct vdisk_credentials *credentials, const struct vdisk_cost *cost,
                       const char *label, char *words);

@@ -128,8 +128,6 @@ int vdisk_volume_find(struct vdisk *disk, const char *name, struct vdisk_volume 
 static int begin(struct vdisk *disk)
 {
 	TRY(begin_change(disk));
-	if (vdisk_is_rekeying(disk)) /* shared blocks could not be sealed anew */
-		return VDISK_BUSY;
 	TRY(checkpoint(disk));
 	return space_reserve(disk, 16);
 }
@@ -149,6 +147,7 @@ static int copy_volume(struct vdisk *disk, const struct volume_disk *from, const
 	if (record.map.height)
 		TRY(space_add(disk, record.map.root.place & PLACE_MASK));
 	TRY(volume_put(disk, &record));
+	rekey_recheck(disk);
 	return checkpoint(disk);
 }
 
@@ -215,50 +214,49 @@ static int release_some(struct vdisk *disk, struct tree *tree, size_t *budget)
 	return VDISK_OK;
 }
 
-static int delete_record(struct vdisk *disk, struct volume_disk *record)
+/* Some of a volume's blocks go, or, where there are none, its record. */
+static int delete_some(struct vdisk *disk, struct volume_disk *record, size_t budget)
 {
 	struct tree map;
 	size_t removed;
 	map_init(&map);
 	TRY(tree_load(&map, &record->map));
-	do {
-		size_t budget = DELETE_STEP;
+	if (map.height) {
 		TRY(release_some(disk, &map, &budget));
 		/* The root must be sealed before the record can name it. */
 		TRY(node_write_tree(disk, &map));
 		tree_store(&map, &record->map);
 		TRY(volume_put(disk, record));
-		TRY(checkpoint(disk));
-	} while (map.height);
-	TRY(tree_remove(disk, &disk->catalogue, record->number, record->number, &removed));
-	disk->changed = true;
+	} else {
+		TRY(tree_remove(disk, &disk->catalogue, record->number, record->number, &removed));
+		disk->changed = true;
+	}
 	return checkpoint(disk);
+}
+
+int vdisk_delete_step(struct vdisk *disk, unsigned most)
+{
+	struct volume_disk record = {.number = 0};
+	TRY(begin_change(disk));
+	do {
+		int status = volume_next(disk, record.number, &record);
+		if (status < 0)
+			return status == VDISK_NOT_FOUND ? VDISK_OK : status;
+	} while (!(record.flags & VOLUME_DELETING));
+	TRY(checkpoint(disk));
+	TRY(mark_broken(disk, delete_some(disk, &record, most ? most : 1)));
+	return 1;
 }
 
 static int delete_leftovers(struct vdisk *disk)
 {
-	struct volume_disk record;
 	int status;
-	for (uint64_t number = 0; (status = volume_next(disk, number, &record)) == VDISK_OK;
-	     number = record.number)
-		if (record.flags & VOLUME_DELETING)
-			TRY(mark_broken(disk, delete_record(disk, &record)));
-	return status == VDISK_NOT_FOUND ? VDISK_OK : status;
+	while ((status = vdisk_delete_step(disk, DELETE_STEP)) > 0)
+		;
+	return status;
 }
 
-int volume_is_alone(struct vdisk *disk)
-{
-	struct volume_disk record;
-	int status;
-	TRY(delete_leftovers(disk));
-	for (uint64_t number = 0; (status = volume_next(disk, number, &record)) == VDISK_OK;
-	     number = record.number)
-		if (record.number != disk->volume.number)
-			return VDISK_BUSY;
-	return status == VDISK_NOT_FOUND ? VDISK_OK : status;
-}
-
-int vdisk_volume_delete(struct vdisk *disk, const char *name)
+int vdisk_volume_delete_begin(struct vdisk *disk, const char *name)
 {
 	struct volume_disk record;
 	TRY(begin(disk));
@@ -267,11 +265,16 @@ int vdisk_volume_delete(struct vdisk *disk, const char *name)
 		return VDISK_BUSY;
 	record.flags |= VOLUME_DELETING;
 	TRY(mark_broken(disk, volume_put(disk, &record)));
-	TRY(checkpoint(disk));
+	return checkpoint(disk);
+}
+
+int vdisk_volume_delete(struct vdisk *disk, const char *name)
+{
+	TRY(vdisk_volume_delete_begin(disk, name));
 	return delete_leftovers(disk);
 }
 
-int vdisk_rollback(struct vdisk *disk, const char *from)
+int vdisk_rollback_begin(struct vdisk *disk, const char *from)
 {
 	struct volume_disk snapshot;
 	struct volume_disk old;
@@ -292,6 +295,12 @@ int vdisk_rollback(struct vdisk *disk, const char *from)
 	disk->volume.mapped = snapshot.mapped;
 	disk->volume.flags &= ~VOLUME_RECEIVING;
 	disk->changed = true;
-	TRY(checkpoint(disk));
+	rekey_recheck(disk);
+	return checkpoint(disk);
+}
+
+int vdisk_rollback(struct vdisk *disk, const char *from)
+{
+	TRY(vdisk_rollback_begin(disk, from));
 	return delete_leftovers(disk);
 }

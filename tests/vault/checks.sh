@@ -195,12 +195,13 @@ is 'it is lifted' "$(vault quota v:q --size 0 --files 0 | sed 's/.* bytes, //')"
 # ---- New keys ----
 vault mount v /mnt; dd if=/dev/urandom of=/mnt/rekeyed bs=64k count=100 2>/dev/null; sum=$(md5sum </mnt/rekeyed)
 run 'new keys ask' 3 vault rekey v --key-file /other
-vault snapshot v kept; run 'and not with a snapshot' 3 vault rekey v --key-file /other --yes
-vault forget v kept --yes; run 'new keys' 0 vault rekey v --key-file /other --yes
+vault snapshot v kept; run 'new keys, with a snapshot' 0 vault rekey v --key-file /other --yes
 is 'while it is mounted' "$(md5sum </mnt/rekeyed)" "$sum"; umount /mnt; vault close v
 run 'the old key opens no more' 3 vault open $DEVICE v --key-file /key
 run 'the new one does' 0 vault open $DEVICE v --key-file /other
 vault mount v /mnt; is 'and everything is there' "$(md5sum </mnt/rekeyed)" "$sum"; rm /mnt/rekeyed; umount /mnt
+run 'and in the snapshot' 0 vault back v kept --yes; vault forget v kept --yes
+vault mount v /mnt; is 'too' "$(md5sum </mnt/rekeyed)" "$sum"; rm /mnt/rekeyed; umount /mnt
 run 'nothing is to be continued' 0 vault rekey v --continue
 run 'and back' 0 vault rekey v --key-file /key --yes
 run 'scrub after new keys' 0 vault scrub v
