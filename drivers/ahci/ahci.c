@@ -459,7 +459,7 @@ static void find_disks(void)
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	static const struct block_backend backend = {.start = start, .poll = poll};
+	static const struct block_backend backend = {.start = start, .poll = poll, .watched = true};
 
 	if (!driver_init(&ahci.driver, info, page))
 		return 1;

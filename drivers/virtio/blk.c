@@ -23,6 +23,8 @@ enum type {
 	TYPE_WRITE_ZEROES = 13
 };
 
+enum status { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_UNSUPPORTED = 2 };
+
 #define SECTOR      512u /* the unit of all positions, whatever the block size */
 #define REQUESTS    128u
 #define PIECES_MAX  130u /* header, data, status */
@@ -145,7 +147,11 @@ static void kick(void *context)
 
 static enum block_status status_of(uint8_t status)
 {
-	return status == 0 ? BLOCK_DONE : status == 2 ? BLOCK_UNSUPPORTED : BLOCK_MEDIUM;
+	if (status > STATUS_UNSUPPORTED)
+		driver_fail(&blk.driver, "the device answers with a status that is none");
+	return status == STATUS_OK            ? BLOCK_DONE
+	       : status == STATUS_UNSUPPORTED ? BLOCK_UNSUPPORTED
+	                                      : BLOCK_MEDIUM;
 }
 
 static void poll(void *context)
@@ -182,7 +188,7 @@ static void read_serial(char serial[32])
 			driver_fail(&blk.driver, "the device does not answer");
 		driver_pause(&blk.driver, 100);
 	}
-	if (request->status == 0)
+	if (request->status == STATUS_OK)
 		memcpy(serial, &blk.slots[1], ID_BYTES);
 	serial[ID_BYTES] = 0;
 }
@@ -226,7 +232,8 @@ static bool describe(struct block_description *description)
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	static const struct block_backend backend = {.start = start, .kick = kick, .poll = poll};
+	static const struct block_backend backend = {
+	    .start = start, .kick = kick, .poll = poll, .watched = true};
 	const uint64_t features = VIRTIO_FEATURE(SEG_MAX) | VIRTIO_FEATURE(READ_ONLY) |
 	                          VIRTIO_FEATURE(BLOCK_SIZE) | VIRTIO_FEATURE(FLUSH) |
 	                          VIRTIO_FEATURE(TOPOLOGY) | VIRTIO_FEATURE(DISCARD) |

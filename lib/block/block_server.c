@@ -140,6 +140,24 @@ static bool sweep(struct block_server *server)
 	return others;
 }
 
+/* The device completes something from time to time while anything is under way. */
+static void watch(struct block_server *server)
+{
+	bool moves = !server->under_way || server->completed != server->completed_seen;
+
+	server->completed_seen = server->completed;
+	server->completed_nothing = moves ? 0 : server->completed_nothing + 1;
+	if (server->backend->watched && server->completed_nothing == BLOCK_STUCK_SWEEPS)
+		driver_fail(server->driver, "the device does not complete what it was given");
+}
+
+static void sweep_later(struct block_server *server)
+{
+	if (!server->sweeping)
+		event_timer(server->driver->event, clock_ns() + SWEEP_NS, DRIVER_TIMER_BIT);
+	server->sweeping = true;
+}
+
 static int64_t serve_open_queue(void *context, uint64_t badge, handle_t rings, handle_t data,
                                 handle_t completed, uint32_t entries, uint64_t *number, uint64_t *bits,
                                 handle_t *submitted)
@@ -154,7 +172,7 @@ static int64_t serve_open_queue(void *context, uint64_t badge, handle_t rings, h
 	if (!entries || entries > BLOCK_ENTRIES_MAX || entries & (entries - 1))
 		return E_ARGUMENT;
 	sweep(server);
-	event_timer(server->driver->event, clock_ns() + SWEEP_NS, DRIVER_TIMER_BIT);
+	sweep_later(server);
 	for (unsigned i = 0; i < BLOCK_QUEUES; i++)
 		mine += server->queues[i].number && server->queues[i].badge == badge;
 	while (queue < server->queues + BLOCK_QUEUES && queue->number)
@@ -368,6 +386,7 @@ static void take_request(struct block_server *server, struct block_queue *queue,
 	                        .force = force && device->flags & BLOCK_HAS_FORCE,
 	                        .flush_after = force && !(device->flags & BLOCK_HAS_FORCE)};
 	queue->under_way++;
+	server->under_way++;
 	start(server, io);
 }
 
@@ -375,6 +394,7 @@ void block_server_complete(struct block_server *server, struct block_io *io, enu
 {
 	struct block_queue *queue = io->queue;
 
+	server->completed++;
 	if (io->flush_after && status == BLOCK_DONE) {
 		io->flush_after = false;
 		io->operation = BLOCK_FLUSH;
@@ -382,6 +402,7 @@ void block_server_complete(struct block_server *server, struct block_io *io, enu
 		return;
 	}
 	queue->under_way--;
+	server->under_way--;
 	if (!queue->closing)
 		answer(queue, io->tag, status);
 	io->queue = 0;
@@ -407,10 +428,13 @@ static void work(void *context, uint64_t bits)
 	struct block_server *server = context;
 	bool started = true;
 
-	if (bits & DRIVER_TIMER_BIT && sweep(server))
-		event_timer(server->driver->event, clock_ns() + SWEEP_NS, DRIVER_TIMER_BIT);
-
-	server->backend->poll(server->context);
+	if (bits & DRIVER_TIMER_BIT) {
+		server->sweeping = false;
+		watch(server);
+		if (sweep(server))
+			sweep_later(server);
+	}
+	server->backend->poll(server->context); /* whose own timer, where it has one, is the one that stays */
 	/* Round after round, a few requests of each client, until none has any more. */
 	for (unsigned round = 0; started && round < BLOCK_ENTRIES_MAX / TAKE_AT_ONCE; round++) {
 		started = false;

@@ -17,6 +17,8 @@
 #define BLOCK_IOS        256  /* requests under way, all clients together */
 #define BLOCK_DATA_PAGES 4096 /* of one queue: 16 MiB */
 
+#define BLOCK_STUCK_SWEEPS 15u /* 30 s */
+
 struct block_queue;
 
 /* A request under way. */
@@ -41,6 +43,9 @@ struct block_backend {
 	void (*kick)(void *context);
 	/* Takes what the device has completed: block_server_complete for each. */
 	void (*poll)(void *context);
+	/* The device that has completed nothing of what is under way for BLOCK_STUCK_SWEEPS times two seconds is stuck, and the driver gives
+	 * up. False: the backend has limits of its own. */
+	bool watched;
 	/* Answers calls to what else the device is: numbers from BLOCK_DEVICES on. May be 0. */
 	void (*serve)(void *context, struct message *message);
 };
@@ -80,6 +85,11 @@ struct block_server {
 	struct block_io *waiting, *waiting_last; /* refused by the backend, in order */
 	uint64_t last_number;
 	unsigned next_queue;
+	uint32_t under_way;         /* of all clients */
+	uint32_t completed;         /* ever */
+	uint32_t completed_seen;    /* by the last sweep, */
+	unsigned completed_nothing; /* and how many sweeps have seen no more */
+	bool sweeping;
 };
 
 void block_server_init(struct block_server *server, struct driver *driver,
