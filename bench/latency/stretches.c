@@ -49,6 +49,45 @@ static void idle_for(uint64_t ns)
 		;
 }
 
+static volatile bool sharing;
+
+static void share(uint64_t unused)
+{
+	(void)unused;
+	while (sharing)
+		;
+	thread_exit();
+}
+
+static void sleep_for(uint64_t ns)
+{
+	handle_t event = must(event_create(), "event");
+	uint64_t bits;
+
+	if (event_timer(event, now_ns() + ns, 1) || event_wait(event, DEADLINE_NEVER, &bits))
+		must(0, "event_wait");
+	cap_delete(event);
+}
+
+/* Two threads below the probe share a budget in short time slices: now and then one ends just before the probe's timer
+ * does, and the kernel takes two interrupts in a row. */
+static void measure_slices(void)
+{
+	struct budget_spec spec = {.cpu = 0, .priority = 1, .quota_ns = 20000};
+	handle_t budget = must(budget_create(page, boot->unit, &spec), "budget");
+
+	sharing = true;
+	cap_delete(thread_run(share, 0, budget));
+	cap_delete(thread_run(share, 0, budget));
+	sleep_for(1000000);
+	probe_start();
+	sleep_for(20000000);
+	probe_end("timer interrupt where time slices end, to the woken thread");
+	sharing = false;
+	sleep_for(1000000);
+	cap_delete(budget);
+}
+
 /* A unit as large as fits: memory, objects, capabilities, children. */
 static handle_t large_unit(void)
 {
@@ -117,9 +156,10 @@ void measure_stretches(void)
 		if (cap_copy(memory, RIGHT_READ, 0) < 0)
 			break;
 	probe_start();
-	result = cap_revoke(memory);
+	must(cap_revoke(memory) == E_OK, "cap_revoke");
 	probe_end("the same while 6,000 capabilities are revoked");
 	probe_start();
 	cap_delete(memory);
 	probe_end("the same while 64 MiB are freed");
+	measure_slices();
 }
