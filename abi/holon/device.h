@@ -10,7 +10,11 @@ enum device_kind {
 	DEVICE_RANDOM = 3, /* abi/random.interface */
 	DEVICE_INPUT = 4,  /* abi/input.interface */
 	DEVICE_SOUND = 5,  /* abi/sound.interface */
+	DEVICE_SCREEN = 6, /* abi/screen.interface */
 };
+
+#define SCREEN_SIDE_MAX  4096u
+#define SCREEN_BYTES_MAX (8u << 20)
 
 struct device_info {
 	char name

@@ -22,10 +22,12 @@
 #define BIT_DEVICES   (1ull << 36)
 #define BIT_TIMER     (1ull << 37)
 #define BIT_MOUSE     (1ull << 38)
+#define BIT_SCREEN    (1ull << 39)
 #define CHUNK         256
 #define REDRAW_CHUNKS 64 /* of output at most between two redraws */
 
 struct console {
+	const struct start_info *info;
 	struct uart terminal, log;
 	handle_t terminal_irq, log_irq;
 	struct stream stream;
@@ -76,12 +78,6 @@ static void pump_keyboard(struct console *console)
 		source_scan_code(&console->source, (uint8_t)byte);
 		take_code(console, (uint8_t)byte);
 	}
-}
-
-static void tell_event(void *context, const struct input_event *event)
-{
-	struct console *console = context;
-	source_event(&console->source, event);
 }
 
 static void show(struct console *console, const uint8_t *bytes, uint32_t count)
@@ -182,7 +178,91 @@ static int64_t serve_input(void *context, uint64_t badge, handle_t *source)
 {
 	struct console *console = context;
 	(void)badge;
-	return console->display.present ? source_give(console->channel, source) : E_NOT_FOUND;
+	return console->display.present || inputs_screen_comes(&console->inputs)
+	           ? source_give(console->channel, source)
+	           : E_NOT_FOUND;
+}
+
+static void tell_event(void *context, const struct input_event *event)
+{
+	struct console *console = context;
+	source_event(&console->source, event);
+}
+
+/* There is a screen to see what they do: keyboards and pointers. What is typed is for terminals: a command on pipes gets its input from
+ * them alone. */
+static void keyboards_start(struct console *console)
+{
+	const struct start_info *info = console->info;
+	handle_t event = console->inputs.event;
+	console->screen_types = !console->display.raw;
+	keyboard_init(&console->keyboard);
+	console->keyboard_irq = start_find(info, "keyboard-irq", 0);
+	console->mouse_irq = start_find(info, "mouse-irq", 0);
+	/* Where that fails the keyboard's interrupts tell of the mouse's bytes, too. */
+	(void)(irq_bind(console->mouse_irq, event, BIT_MOUSE) < 0);
+	if (irq_bind(console->keyboard_irq, event, BIT_KEYBOARD) >= 0)
+		i8042_init(&console->i8042, start_find(info, "keyboard-data", 0),
+		           start_find(info, "keyboard-command", 0));
+	console->inputs.wanted = true;
+}
+
+/* The screen's size is what programs are told, where no terminal on the serial line has one. */
+static void screen_sized(struct console *console)
+{
+	struct stream_header *header = console->stream.header;
+	display_resize(&console->display, console->control.columns, console->control.rows);
+	if (console->display.raw || console->control.columns)
+		return;
+	header->columns = console->display.terminal.columns;
+	header->rows = console->display.terminal.rows;
+}
+
+static void screen_found(void *context, const char *name)
+{
+	struct console *console = context;
+	panel_found(&console->display.panel, name);
+}
+
+/* A driver's screen may have come, or changed its size. */
+static void screen_look(void *context)
+{
+	struct console *console = context;
+	bool first = !console->display.present;
+	if (!display_look(&console->display))
+		return;
+	screen_sized(console);
+	event_signal(console->stream.peer, STREAM_RESIZED);
+	if (!first)
+		return;
+	keyboards_start(console);
+	inputs_look_soon(&console->inputs);
+}
+
+static void screen_start(struct console *console, struct thread_page *page, handle_t event)
+{
+	bool raw = console->stream.header->flags & STREAM_FLAG_RAW;
+	display_init(&console->display, console->info, raw);
+	console->inputs = (struct inputs){.devices = start_find(console->info, "device", 0),
+	                                  .event = event,
+	                                  .input_bit = BIT_INPUT,
+	                                  .devices_bit = BIT_DEVICES,
+	                                  .timer_bit = BIT_TIMER,
+	                                  .page = page,
+	                                  .take = take_code,
+	                                  .tell = tell_event,
+	                                  .context = console};
+	if (console->display.present) {
+		screen_sized(console);
+		keyboards_start(console);
+	} else {
+		console->inputs.screen = screen_found;
+		console->inputs.looked = screen_look;
+		console->display.panel = (struct panel){
+		    .devices = console->inputs.devices, .event = event, .bit = BIT_SCREEN, .page = page};
+	}
+	if (console->inputs.devices)
+		inputs_start(&console->inputs);
 }
 
 static void handle_event(struct console *console, uint64_t bits)
@@ -198,6 +278,8 @@ static void handle_event(struct console *console, uint64_t bits)
 		if (bits & BIT_MOUSE)
 			irq_ack(console->mouse_irq);
 	}
+	if (bits & BIT_SCREEN)
+		screen_look(console);
 	inputs_work(&console->inputs, bits);
 	input_queue_tell(&console->source.queue);
 	do {
@@ -207,43 +289,8 @@ static void handle_event(struct console *console, uint64_t bits)
 	if (bits & BIT_COM1)
 		irq_ack(console->terminal_irq);
 	display_update(&console->display);
-}
-
-/* The screen, and where there is one to see what they do, keyboards and pointers. What is typed is for terminals: a
- * command on pipes gets its input from them alone. */
-static void screen_start(struct console *console, const struct start_info *info, struct thread_page *page,
-                         handle_t event)
-{
-	struct stream_header *header = console->stream.header;
-	bool raw = header->flags & STREAM_FLAG_RAW;
-	display_init(&console->display, info, raw);
-	if (!console->display.present)
-		return;
-	display_resize(&console->display, console->control.columns, console->control.rows);
-	console->screen_types = !raw;
-	if (!raw && !console->control.columns) {
-		header->columns = console->display.terminal.columns;
-		header->rows = console->display.terminal.rows;
-	}
-	keyboard_init(&console->keyboard);
-	console->keyboard_irq = start_find(info, "keyboard-irq", 0);
-	console->mouse_irq = start_find(info, "mouse-irq", 0);
-	/* Where that fails the keyboard's interrupts tell of the mouse's bytes, too. */
-	(void)(irq_bind(console->mouse_irq, event, BIT_MOUSE) < 0);
-	if (irq_bind(console->keyboard_irq, event, BIT_KEYBOARD) >= 0)
-		i8042_init(&console->i8042, start_find(info, "keyboard-data", 0),
-		           start_find(info, "keyboard-command", 0));
-	console->inputs = (struct inputs){.devices = start_find(info, "device", 0),
-	                                  .event = event,
-	                                  .input_bit = BIT_INPUT,
-	                                  .devices_bit = BIT_DEVICES,
-	                                  .timer_bit = BIT_TIMER,
-	                                  .page = page,
-	                                  .take = take_code,
-	                                  .tell = tell_event,
-	                                  .context = console};
-	if (console->inputs.devices)
-		inputs_start(&console->inputs);
+	if (console->display.panel.channel && !console->display.panel.good) /* its driver is another one */
+		inputs_look_soon(&console->inputs);
 }
 
 int program_main(const struct start_info *info, struct thread_page *page)
@@ -251,6 +298,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	static const struct console_operations operations = {
 	    .drain = serve_drain, .input = serve_input, .screen = serve_screen};
 	static struct console console;
+	console.info = info;
 	handle_t event = start_find(info, "stream-event", 0);
 	handle_t log = start_find(info, "log", 0);
 	console.channel = start_find(info, "console", 0);
@@ -279,7 +327,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	if (irq_bind(console.terminal_irq, event, BIT_COM1) < 0 ||
 	    irq_bind(console.log_irq, event, BIT_COM2) < 0)
 		log_print(log, page, "no interrupts of the serial lines\n");
-	screen_start(&console, info, page, event);
+	screen_start(&console, page, event);
 	log_print(log, page, "holon-run: ready\n"); /* abi/holon/command.h */
 
 	struct message message = {0};

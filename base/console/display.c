@@ -19,6 +19,7 @@ void display_init(struct display *display, const struct start_info *info, bool r
 	uint64_t bytes = 0;
 	uint32_t numbers[4]; /* width, height, stride, format */
 	handle_t memory = start_find(info, "framebuffer", &bytes);
+	display->raw = raw;
 	const char *argument = argument_find(info);
 	if (!memory || !argument || !control_numbers(argument, numbers, 4))
 		return;
@@ -31,6 +32,25 @@ void display_init(struct display *display, const struct start_info *info, bool r
 	terminal_init(&display->terminal, display->screen.columns, display->screen.rows, raw);
 	display->present = true;
 	display->dirty = true;
+}
+
+bool display_look(struct display *display)
+{
+	struct panel *panel = &display->panel;
+	bool first = !display->present;
+	if (!panel_look(panel))
+		return false;
+	if (!screen_init(&display->screen, panel->pixels, panel->width, panel->height, panel->width * 4,
+	                 false)) {
+		display->present = false;
+		return false;
+	}
+	if (first)
+		terminal_init(&display->terminal, display->screen.columns, display->screen.rows,
+		              display->raw);
+	display->present = true;
+	display->dirty = true;
+	return true;
 }
 
 void display_resize(struct display *display, uint32_t columns, uint32_t rows)
@@ -47,8 +67,8 @@ void display_resize(struct display *display, uint32_t columns, uint32_t rows)
 
 bool display_lend(struct display *display, bool lent)
 {
-	if (!display->present)
-		return false;
+	if (!display->present || display->panel.pixels)
+		return false; /* who draws does so into the framebuffer */
 	display->lent = lent;
 	if (!lent)
 		screen_clear(&display->screen);
@@ -66,9 +86,12 @@ void display_write(struct display *display, const uint8_t *bytes, uint32_t count
 
 void display_update(struct display *display)
 {
+	uint32_t x, y, width, height;
 	if (display->lent)
 		return;
 	if (display->dirty)
 		screen_draw(&display->screen, &display->terminal);
 	display->dirty = false;
+	if (display->panel.good && screen_drawn(&display->screen, &x, &y, &width, &height))
+		panel_update(&display->panel, x, y, width, height);
 }

@@ -7,14 +7,20 @@
 #include "input.interface.h"
 #include "keyboard.h"
 
-#define CALL_NS      200000000ull  /* a terminal does not wait long for a driver */
-#define FIRST_NS     200000000ull  /* devmgr has started by then */
-#define LOOK_NS      2000000000ull /* devmgr itself may have started anew, and knows of no watcher */
+#define CALL_NS      200000000ull   /* a terminal does not wait long for a driver */
+#define FIRST_NS     200000000ull   /* devmgr has started by then */
+#define LOOK_NS      2000000000ull  /* devmgr itself may have started anew, and knows of no watcher */
+#define SELDOM_NS    60000000000ull /* without a screen; devmgr tells of one that comes */
+#define SOON_NS      100000000ull
 #define REPEAT_NS    500000000ull
 #define AGAIN_NS     33000000ull
 #define DEVICES_MAX  64u
 #define READS_MAX    16u
 #define MODIFIERS_AT 0xe0u
+
+#define SCREEN_DRIVER "virtio-gpu"
+
+static void timer_set(const struct inputs *inputs);
 
 static uint64_t deadline(void)
 {
@@ -108,6 +114,41 @@ static void add(struct inputs *inputs, const char *name)
 	watch(inputs, index);
 }
 
+/* The INDEXth device. False: there is none. */
+static bool device_at(const struct inputs *inputs, uint32_t index, struct device_info *info)
+{
+	const void *data;
+	uint64_t count;
+	uint32_t bytes;
+
+	if (device_list(inputs->devices, inputs->page, index, &count, &data, &bytes, deadline()) < 0 ||
+	    bytes != sizeof(*info))
+		return false;
+	memcpy(info, data, sizeof(*info));
+	info->name[sizeof(info->name) - 1] = 0;
+	info->driver[sizeof(info->driver) - 1] = 0;
+	return true;
+}
+
+bool inputs_screen_comes(struct inputs *inputs)
+{
+	struct device_info info;
+
+	for (uint32_t i = 0; inputs->screen && i < DEVICES_MAX && device_at(inputs, i, &info); i++)
+		if (info.kind == DEVICE_SCREEN || strcmp(info.driver, SCREEN_DRIVER) == 0)
+			return true;
+	return false;
+}
+
+void inputs_look_soon(struct inputs *inputs)
+{
+	uint64_t soon = clock_ns() + SOON_NS;
+
+	if (inputs->look_at > soon)
+		inputs->look_at = soon;
+	timer_set(inputs);
+}
+
 static void look(struct inputs *inputs)
 {
 	handle_t event = signal_of(inputs, inputs->devices_bit);
@@ -120,20 +161,17 @@ static void look(struct inputs *inputs)
 			watch(inputs, i);
 	for (uint32_t i = 0; i < DEVICES_MAX; i++) {
 		struct device_info info;
-		const void *data;
-		uint64_t count;
-		uint32_t bytes;
 
-		if (device_list(inputs->devices, inputs->page, i, &count, &data, &bytes, deadline()) < 0)
+		if (!device_at(inputs, i, &info))
 			break;
-		if (bytes != sizeof(info))
-			continue;
-		memcpy(&info, data, sizeof(info));
-		info.name[sizeof(info.name) - 1] = 0;
-		if (info.kind == DEVICE_INPUT)
+		if (info.kind == DEVICE_INPUT && inputs->wanted)
 			add(inputs, info.name);
+		if (info.kind == DEVICE_SCREEN && inputs->screen)
+			inputs->screen(inputs->context, info.name);
 	}
-	inputs->look_at = clock_ns() + LOOK_NS;
+	inputs->look_at = clock_ns() + (inputs->wanted ? LOOK_NS : SELDOM_NS);
+	if (inputs->looked)
+		inputs->looked(inputs->context);
 }
 
 static void timer_set(const struct inputs *inputs)

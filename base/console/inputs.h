@@ -17,14 +17,21 @@ struct inputs {
 		handle_t channel; /* 0: free */
 		char name[32];
 	} list[INPUTS_MAX];
+	bool wanted;   /* else screens alone are looked for */
 	uint16_t held; /* the key that repeats; 0: none */
 	uint64_t repeat_at, look_at;
 	void (*take)(void *context, uint8_t code);                    /* a scan code */
 	void (*tell)(void *context, const struct input_event *event); /* all that comes */
+	void (*screen)(void *context, const char *name); /* there is one; 0: they are not looked for */
+	void (*looked)(void *context);                   /* all devices were looked at */
 	void *context;
 };
 
 /* What was prepared in INPUTS (devices, event, bits, page, take) begins. */
 void inputs_start(struct inputs *inputs);
+/* Whether a screen is there, or will be when its driver has started. */
+bool inputs_screen_comes(struct inputs *inputs);
+/* Looks for devices soon. */
+void inputs_look_soon(struct inputs *inputs);
 /* After a signal of BITS. */
 void inputs_work(struct inputs *inputs, uint64_t bits);

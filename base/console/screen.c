@@ -34,8 +34,29 @@ static void palette_init(uint32_t *palette, bool red_first)
 		palette[232 + i] = pixel(i * 10 + 8, i * 10 + 8, i * 10 + 8, red_first);
 }
 
+static void drawn(struct screen *screen, uint32_t x, uint32_t y, uint32_t width, uint32_t height)
+{
+	screen->left = x < screen->left ? x : screen->left;
+	screen->top = y < screen->top ? y : screen->top;
+	screen->right = x + width > screen->right ? x + width : screen->right;
+	screen->bottom = y + height > screen->bottom ? y + height : screen->bottom;
+}
+
+bool screen_drawn(struct screen *screen, uint32_t *x, uint32_t *y, uint32_t *width, uint32_t *height)
+{
+	*x = screen->left;
+	*y = screen->top;
+	*width = screen->right - screen->left;
+	*height = screen->bottom - screen->top;
+	bool any = screen->left < screen->right;
+	screen->left = screen->top = UINT32_MAX;
+	screen->right = screen->bottom = 0;
+	return any;
+}
+
 void screen_clear(struct screen *screen)
 {
+	drawn(screen, 0, 0, screen->width, screen->height);
 	memset(screen->shown, 0, sizeof(screen->shown));
 	for (uint32_t y = 0; y < screen->height; y++)
 		memset(screen->pixels + (size_t)y * screen->stride, 0, (size_t)screen->width * 4);
@@ -48,6 +69,8 @@ bool screen_init(struct screen *screen, void *pixels, uint32_t width, uint32_t h
 	screen->width = width;
 	screen->height = height;
 	screen->stride = stride;
+	screen->left = screen->top = UINT32_MAX;
+	screen->right = screen->bottom = 0;
 	screen->scale = width >= LARGE_WIDTH ? 2 : 1;
 	screen->columns = width / (FONT_WIDTH * screen->scale);
 	screen->rows = height / (FONT_HEIGHT * screen->scale);
@@ -98,6 +121,8 @@ static void draw_cell(struct screen *screen, uint32_t column, uint32_t row, cons
 	uint32_t scale = screen->scale;
 	uint8_t *line = screen->pixels + (size_t)row * FONT_HEIGHT * scale * screen->stride +
 	                (size_t)column * FONT_WIDTH * scale * 4;
+	drawn(screen, column * FONT_WIDTH * scale, row * FONT_HEIGHT * scale, FONT_WIDTH * scale,
+	      FONT_HEIGHT * scale);
 	if (!rows)
 		rows = box;
 	for (uint32_t y = 0; y < FONT_HEIGHT * scale; y++, line += screen->stride) {

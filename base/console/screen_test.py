@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Boots the system with a screen and a keyboard, types on the keyboard, and looks at the picture.
+"""Boots the system with a screen and a keyboard, types on the keyboard, and looks at the picture: with a framebuffer and a PS/2 keyboard, and with a screen and a keyboard of virtio,
+whose window changes its size and whose driver dies.
 
 What is on the screen is read back from the picture with the screen's own font. With a file name as its argument, it also
 leaves the last picture there (PNG).
@@ -9,6 +10,8 @@ import pathlib
 import pty
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -136,12 +139,60 @@ def check(screen, output):
     return good
 
 
-def main():
+class Viewer:
+    """Who looks at the machine's window through QEMU's VNC server, and makes it larger or smaller (RFB 3.8; the pseudo encoding and message for the size
+    of a desktop are the community's "ExtendedDesktopSize")."""
+
+    def __init__(self, path):
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.settimeout(30 * SCALE)
+        self.connection.connect(path)
+        self.take(12)
+        self.connection.sendall(b"RFB 003.008\n")
+        self.take(self.take(1)[0])
+        self.connection.sendall(b"\1")  # without authentication
+        self.take(4)
+        self.connection.sendall(b"\1")  # others may look, too
+        self.take(struct.unpack(">I", self.take(24)[20:])[0])
+        self.connection.sendall(struct.pack(">BxHi", 2, 1, -308))
+
+    def take(self, count):
+        data = b""
+        while len(data) < count:
+            data += self.connection.recv(count - len(data)) or sys.exit("not ok screen: QEMU's VNC server ended")
+        return data
+
+    def resize(self, width, height):
+        self.connection.sendall(struct.pack(">BxHHBx", 251, width, height, 1) + struct.pack(">IHHHHI", 0, 0, 0, width, height, 0))
+
+
+def check_driver(screen, work, log):
+    """What only a screen with a driver can do: another size, and a driver that dies."""
+    good, viewer = True, Viewer(os.path.join(work, "vnc"))
+    for width, height in ((1024, 600), (640, 480)):
+        viewer.resize(width, height)
+        size = f"{height // HEIGHT} {width // WIDTH}"
+        good &= report(f"screen: {width} x {height} is its size now", screen.wait(lambda lines, n=height // HEIGHT: len(lines) == n, 30))
+        screen.type("clear; stty size\n")
+        good &= report("screen: and programs know", screen.wait(lambda lines, size=size: lines[0] == size, 30), screen.lines())
+    deaths, end = log.read_text(errors="replace").count("is killed"), time.monotonic() + 60 * SCALE
+    while log.read_text(errors="replace").count("is killed") < deaths + 2 and time.monotonic() < end:
+        time.sleep(0.2)
+    screen.type("clear; echo again | tr a-z A-Z\n")
+    good &= report("screen: after deaths of its driver", screen.wait(lambda lines: lines[0] == "AGAIN" and len(lines) == 480 // HEIGHT, 30), screen.lines())
+    said, errors = log.read_text(errors="replace"), pathlib.Path(work, "errors").read_text(errors="replace")
+    good &= report("screen: QEMU saw no guest error", "virtio" not in errors, [errors[-1500:]])
+    return report("screen: nobody gave up", "gives up" not in said and "console ended" not in said, [said[-1500:]]) and good
+
+
+def run(name, output, device, options, more=None):
+    print(f"# {name}", flush=True)
     with tempfile.TemporaryDirectory(prefix="screen-test-") as work:
         path = os.path.join(work, "monitor")
         own, terminal = pty.openpty()
-        command = ["tools/holon-run", "--timeout", "300", "--qemu=-device", "--qemu=VGA,xres=800,yres=600",
-                   "--qemu=-qmp", f"--qemu=unix:{path},server=on,wait=off"]
+        log = pathlib.Path(work, "log")
+        command = ["tools/holon-run", "--timeout", "300", "--log", str(log), "--qemu=-device", f"--qemu={device}",
+                   "--qemu=-qmp", f"--qemu=unix:{path},server=on,wait=off", *(word.format(work=work) for word in options)]
         command += os.environ.get("HOLON_RUN_OPTIONS", "").split()
         environment = dict(os.environ, TERM="linux")
         process = subprocess.Popen(command, cwd=ROOT, stdin=terminal, stdout=terminal, stderr=subprocess.STDOUT,
@@ -149,7 +200,9 @@ def main():
         os.close(terminal)
         try:
             screen = Screen(Monitor(path, time.monotonic() + 60 * SCALE), work, own)
-            good = check(screen, sys.argv[1] if len(sys.argv) > 1 else None)
+            good = check(screen, output)
+            if more:
+                good &= more(screen, work, log)
             screen.monitor.command("quit")
         finally:
             process.send_signal(signal.SIGTERM)
@@ -157,6 +210,16 @@ def main():
                 process.wait(20 * SCALE)
             except subprocess.TimeoutExpired:
                 process.kill()
+    return good
+
+
+def main():
+    output = sys.argv[1] if len(sys.argv) > 1 else None
+    good = run("a framebuffer", output, "VGA,xres=800,yres=600", [])
+    if not output:
+        good &= run("virtio's, whose driver dies every seven seconds", None, "virtio-gpu-pci,xres=800,yres=600", [
+            "--machine", "q35", "--iommu", "on", "--qemu=-device", "--qemu=virtio-keyboard-pci", "--cmdline", "kill-driver=virtio-gpu,7000",
+            "--qemu=-vnc", "--qemu=unix:{work}/vnc", "--qemu=-d", "--qemu=guest_errors", "--qemu=-D", "--qemu={work}/errors"], check_driver)
     sys.exit(not good)
 
 

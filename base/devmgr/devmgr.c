@@ -45,6 +45,7 @@ static const char *kind_word(uint32_t kind)
 	       : kind == DEVICE_RANDOM ? "random"
 	       : kind == DEVICE_INPUT  ? "input"
 	       : kind == DEVICE_SOUND  ? "sound"
+	       : kind == DEVICE_SCREEN ? "screen"
 	                               : "device";
 }
 

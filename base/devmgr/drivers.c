@@ -18,6 +18,16 @@ static const struct driver_entry drivers[] = {
     VIRTIO_DRIVER("native/virtio-rng", 0x1044, 2 << 20),
     VIRTIO_DRIVER("native/virtio-rng", 0x1005, 2 << 20),
     VIRTIO_DRIVER("native/virtio-input", 0x1052, 2 << 20),
+    /* Not virtio-vga, which is a VGA as well: the loader has found its framebuffer, and that stays the screen. */
+    {.program = "native/virtio-gpu",
+     .vendor = VIRTIO,
+     .device_first = 0x1050,
+     .device_last = 0x1050,
+     .class = 0x038000,
+     .class_mask = 0xffff00,
+     .memory = 2 << 20,
+     .caps = 96,
+     .vectors = 1},
     /* Intel 82540EM, 82545EM, 82574L. */
     {.program = "native/e1000",
      .vendor = 0x8086,

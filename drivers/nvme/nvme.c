@@ -368,7 +368,8 @@ static bool init_controller(void)
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	static const struct block_backend backend = {.start = start, .kick = kick, .poll = poll, .watched = true};
+	static const struct block_backend backend = {
+	    .start = start, .kick = kick, .poll = poll, .watched = true};
 
 	if (!driver_init(&nvme.driver, info, page))
 		return 1;

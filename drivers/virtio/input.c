@@ -69,8 +69,8 @@ static void take(void)
 static void places_read(void)
 {
 	for (uint8_t axis = 0; axis < EVDEV_PLACES; axis++) {
-		virtio_config_put(&input.virtio, SELECT, PLACE_INFORMATION);
-		virtio_config_put(&input.virtio, SUBSELECT, axis);
+		virtio_config_put(&input.virtio, SELECT, PLACE_INFORMATION, 1);
+		virtio_config_put(&input.virtio, SUBSELECT, axis, 1);
 		if (virtio_config(&input.virtio, SIZE, 1) < PLACE_BYTES)
 			continue;
 		evdev_range(&input.evdev, axis, (int32_t)virtio_config(&input.virtio, UNION + LOW, 4),

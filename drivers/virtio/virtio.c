@@ -227,10 +227,14 @@ uint64_t virtio_config(const struct virtio *virtio, uint32_t offset, unsigned by
 	return value;
 }
 
-void virtio_config_put(struct virtio *virtio, uint32_t offset, uint8_t value)
+void virtio_config_put(struct virtio *virtio, uint32_t offset, uint32_t value, unsigned bytes)
 {
-	if (virtio->config && offset < virtio->config_bytes)
-		virtio->config[offset] = value;
+	if (!virtio->config || bytes > virtio->config_bytes || offset > virtio->config_bytes - bytes)
+		return;
+	if (bytes == 4)
+		write32(virtio->config + offset, value);
+	else
+		virtio->config[offset] = (uint8_t)value;
 }
 
 bool virtqueue_add(struct virtqueue *queue, const struct virtio_piece *pieces, unsigned out, unsigned in,

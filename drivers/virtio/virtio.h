@@ -66,8 +66,8 @@ void virtio_start(struct virtio *virtio);
 void virtio_acknowledge(struct virtio *virtio);
 /* A field of the device's own configuration, little-endian, of 1, 2, 4 or 8 bytes; 0 beyond its end. */
 uint64_t virtio_config(const struct virtio *virtio, uint32_t offset, unsigned bytes);
-/* Writes a byte of it; beyond its end, nothing. */
-void virtio_config_put(struct virtio *virtio, uint32_t offset, uint8_t value);
+/* Writes such a field, of 1 or 4 bytes; beyond its end, nothing. */
+void virtio_config_put(struct virtio *virtio, uint32_t offset, uint32_t value, unsigned bytes);
 
 /* Puts a chain: first OUT pieces that the device reads, then IN that it writes. TOKEN comes back with it. False:
  * no room. */
