@@ -88,7 +88,11 @@ int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t of
 		if ((size_t)got < part)
 			break;
 	}
-	uint64_t spent = *done < session->reserved ? *done : session->reserved;
+	/* Room is promised and taken by whole blocks. */
+	uint64_t first = offset / FILE_BLOCK;
+	uint64_t spent = ((offset + *done + FILE_BLOCK - 1) / FILE_BLOCK - first) * FILE_BLOCK;
+	if (!*done || spent > session->reserved)
+		spent = *done ? session->reserved : 0;
 	session->reserved -= spent;
 	session->served->reserved -= spent;
 	return *done ? E_OK : result;

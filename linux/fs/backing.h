@@ -30,7 +30,7 @@ struct backing {
 	struct started_service service; /* that the mount has for itself, or none */
 	handle_t buffer_memory;
 	uint8_t *buffer;
-	uint64_t credit;         /* bytes that the service has promised room for */
+	uint64_t credit;         /* bytes that the service has promised room for: LOCK_ROOM */
 	uint64_t temporary;      /* number of the next name in "work" */
 	struct ram_node **table; /* nodes by their upper number */
 	uint32_t table_size, table_count;
@@ -102,8 +102,12 @@ int backing_resize(struct ram_node *node, uint64_t size);
 int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes);
 /* As ram_data_seek, or an error: pages that are not here are no holes. */
 int64_t backing_seek(struct ram_node *node, uint64_t offset, bool data);
-/* All pages are here and stay here; with WRITE, the kernel tells which are written. */
+/* All pages are here and stay here. */
 int backing_map(struct ram_node *node, bool write);
+/* The page at OFFSET is about to be written through a mapping: room for it. file_ops.page_write. */
+int backing_page_write(struct ram_node *node, uint64_t offset);
+/* Mappings write to NODE's pages no more, until their next fault. */
+void backing_protect(struct ram_node *node);
 /* Writes back what was changed. */
 int backing_write_back(struct ram_node *node);
 /* ... and waits until it is durable. */

@@ -3,24 +3,29 @@
  * Two bits a page say what is where: absent, the service has it and this sub-kernel has not; dirty, it differs
  * from the service's. A page is dirty only where the service has promised room for it, which it gives a MiB at
  * a time (struct backing, credit), so that a full vault is an error of write(2) and not of a later write back.
- * Pages that programs may write through a mapping are told by the kernel.
+ * A mapping's first write to a page that is not dirty is a fault, which makes it dirty or, for want of room, is a
+ * bus error; write back takes the right to write away again before it looks at the pages.
  */
 #include "backing_calls.h"
 #include "ramfs_data.h"
 
 #define PAGE           4096ull
 #define PAGES(bytes)   (((bytes) + PAGE - 1) / PAGE)
-#define AHEAD_FIRST    8u     /* pages */
-#define AHEAD_MAX      64u    /* pages */
-#define TRACKED_PAGES  28672u /* that one call of the kernel tells */
+#define AHEAD_FIRST    8u                     /* pages */
+#define AHEAD_MAX      64u                    /* pages */
+#define CREDIT_AHEAD   (FILE_RESERVE_MAX / 2) /* for mappings, as far as there is room */
 #define WRITE_BACK_NS  (5 * NS_PER_SECOND)
 #define TRANSFER_PAGES (FILE_TRANSFER_MAX / PAGE)
 
 enum { ABSENT = 0, DIRTY = 1 };
 
+/* Faults of mappings change `credit` and dirty bits beside who shares the common lock; who holds it alone needs it not. */
+static struct lock room_lock = LOCK_INIT(LOCK_ROOM);
+
 static bool has(const struct ram_node *node, unsigned kind, uint64_t page)
 {
-	return page / 64 < node->data.page_words && node->data.pages[page / 64 * 2 + kind] >> page % 64 & 1;
+	return page / 64 < node->data.page_words &&
+	       __atomic_load_n(&node->data.pages[page / 64 * 2 + kind], __ATOMIC_ACQUIRE) >> page % 64 & 1;
 }
 
 static void set(struct ram_node *node, unsigned kind, uint64_t page, bool value)
@@ -29,7 +34,8 @@ static void set(struct ram_node *node, unsigned kind, uint64_t page, bool value)
 	if (page / 64 >= node->data.page_words)
 		return;
 	word = &node->data.pages[page / 64 * 2 + kind];
-	*word = value ? *word | 1ull << page % 64 : *word & ~(1ull << page % 64);
+	__atomic_store_n(word, value ? *word | 1ull << page % 64 : *word & ~(1ull << page % 64),
+	                 __ATOMIC_RELEASE);
 }
 
 /* The first page from FIRST on, before LAST, that has KIND; or LAST. */
@@ -111,14 +117,32 @@ int backing_data_again(struct ram_node *node, uint64_t size)
 	return error;
 }
 
+/* Pages [FIRST, LAST) will not be written: what was promised for them is there for others. */
+static void pages_clean(struct ram_node *node, uint64_t first, uint64_t last)
+{
+	for (uint64_t page = next(node, DIRTY, first, last); page < last;
+	     page = next(node, DIRTY, page + 1, last)) {
+		set(node, DIRTY, page, false);
+		ram_backing(node)->credit += PAGE;
+	}
+}
+
 void backing_data_gone(struct ram_node *node)
 {
+	pages_clean(node, 0, node->data.page_words * 64ull);
 	unloaded(node);
 	list_remove(&node->dirty);
 	heap_free(node->data.pages);
 	node->data.pages = 0;
 	node->data.page_words = 0;
-	node->data.tracked = false;
+	node->data.writable = false;
+}
+
+void backing_protect(struct ram_node *node)
+{
+	if (node->data.writable)
+		mm_file_clean(&node->vnode);
+	node->data.writable = false;
 }
 
 /* ---- From the service ---- */
@@ -213,13 +237,10 @@ static int fill_edges(struct ram_node *node, uint64_t start, uint64_t end)
 	return error;
 }
 
-/* Room for the pages of [START, END) that are not dirty yet. */
-static int credit_take(struct ram_node *node, uint64_t start, uint64_t end)
+/* There is room for NEED bytes of NODE from START on. */
+static int credit_get(struct ram_node *node, uint64_t start, uint64_t need)
 {
 	struct backing *backing = ram_backing(node);
-	uint64_t need = 0;
-	for (uint64_t page = start / PAGE; page < PAGES(end); page++)
-		need += has(node, DIRTY, page) ? 0 : PAGE;
 	while (backing->credit < need) {
 		uint64_t granted = 0;
 		int error =
@@ -229,6 +250,44 @@ static int credit_take(struct ram_node *node, uint64_t start, uint64_t end)
 		backing->credit += granted;
 	}
 	return 0;
+}
+
+/* Room for the pages of [START, END) that are not dirty yet. */
+static int credit_take(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	uint64_t need = 0;
+	for (uint64_t page = start / PAGE; page < PAGES(end); page++)
+		need += has(node, DIRTY, page) ? 0 : PAGE;
+	return credit_get(node, start, need);
+}
+
+int backing_page_write(struct ram_node *node, uint64_t offset)
+{
+	struct backing *backing = ram_backing(node);
+	uint64_t page = offset / PAGE;
+	int error = 0;
+	if (node->upper && common_mode() == COMMON_ALONE && !has(node, DIRTY, page)) {
+		error = pages_for(node, node->vnode.size);
+		if (!error && credit_get(node, offset, CREDIT_AHEAD))
+			error = credit_get(node, offset, PAGE);
+	}
+	if (error)
+		return error;
+	lock_acquire(&room_lock);
+	if (!node->upper || has(node, DIRTY, page)) {
+		error = 0; /* without a name in the service it is copied whole when it gets one */
+	} else if (backing->credit < PAGE || page / 64 >= node->data.page_words) {
+		error = -EALONE;
+	} else {
+		if (list_empty(&node->dirty)) /* before the bit, which who shares the common lock goes by */
+			list_append(&backing->dirty, &node->dirty);
+		backing->credit -= PAGE;
+		set(node, DIRTY, page, true);
+	}
+	if (!error)
+		node->data.writable = true;
+	lock_release(&room_lock);
+	return error;
 }
 
 int backing_write_begin(struct ram_node *node, uint64_t start, uint64_t end)
@@ -271,10 +330,10 @@ uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end)
 /* From page FIRST on there is nothing to fetch or to write. */
 static void pages_forget(struct ram_node *node, uint64_t first, uint64_t last)
 {
-	for (uint64_t page = first; page < last && page / 64 < node->data.page_words; page++) {
+	for (uint64_t page = first; page < last && page / 64 < node->data.page_words; page++)
 		set(node, ABSENT, page, false);
-		set(node, DIRTY, page, false);
-	}
+	backing_protect(node);
+	pages_clean(node, first, last);
 }
 
 int backing_resize(struct ram_node *node, uint64_t size)
@@ -321,37 +380,16 @@ int64_t backing_seek(struct ram_node *node, uint64_t offset, bool data)
 
 int backing_map(struct ram_node *node, bool write)
 {
-	struct backing *backing = ram_backing(node);
 	int error = write ? backing_copy_up(node, true) : 0;
 	if (!error && !node->data.lower)
 		error = backing_fill(node, 0, node->vnode.size);
-	if (error || !write || !node->upper || node->data.tracked)
+	if (error || !write || !node->upper)
 		return error;
-	node->data.tracked = true;
-	if (list_empty(&node->dirty))
-		list_append(&backing->dirty, &node->dirty);
+	(void)credit_get(node, 0, CREDIT_AHEAD);
 	return pages_for(node, node->vnode.size);
 }
 
 /* ---- To the service ---- */
-
-/* Takes from the kernel which pages were written through mappings. */
-static void collect(struct ram_node *node)
-{
-	struct memory_object *object = node->vnode.object;
-	struct thread_page *page = current_page();
-	uint64_t count = object ? object->bytes / PAGE : 0;
-	for (uint64_t first = 0; first < count; first += TRACKED_PAGES) {
-		uint64_t part = count - first < TRACKED_PAGES ? count - first : TRACKED_PAGES;
-		if (memory_dirty(object->handle, first * PAGE, part * PAGE, 0) < 0)
-			continue;
-		for (uint64_t i = 0; i < part; i++)
-			if (page->bytes[i / 8] >> i % 8 & 1)
-				set(node, DIRTY, first + i, true);
-	}
-	if (!object || object->references == 1)
-		node->data.tracked = false; /* nobody maps it */
-}
 
 static int write_run(struct ram_node *node, uint64_t first, uint64_t count)
 {
@@ -377,8 +415,7 @@ int backing_write_back(struct ram_node *node)
 		return 0;
 	if (!node->vnode.links)
 		return 0; /* without a name, what is here is enough */
-	if (node->data.tracked)
-		collect(node);
+	backing_protect(node);
 	uint64_t last = PAGES(node->vnode.size);
 	uint64_t page = next(node, DIRTY, 0, last);
 	bool any = page < last;
@@ -392,8 +429,7 @@ int backing_write_back(struct ram_node *node)
 	}
 	if (error)
 		return error;
-	if (!node->data.tracked)
-		list_remove(&node->dirty);
+	list_remove(&node->dirty);
 	if (any) {
 		const struct linux_timespec *time = &node->vnode.modified;
 		const struct file_attributes wanted = {.modified_ns =

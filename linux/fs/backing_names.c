@@ -155,6 +155,7 @@ static int contents_up(struct ram_node *node, uint64_t upper)
 {
 	struct backing *backing = ram_backing(node);
 	int error = 0;
+	backing_protect(node);
 	const uint8_t *bytes = ram_data_read(node, &error);
 	for (uint64_t at = 0; !error && at < node->vnode.size;) {
 		uint64_t part =

@@ -44,7 +44,7 @@ struct ram_data {
 	uint32_t page_words; /* of each kind */
 	uint32_t ahead;      /* pages that were fetched beyond what was asked for, */
 	uint64_t fetched;    /* and the page behind all that */
-	bool tracked;        /* the kernel tells which pages are written */
+	bool writable;       /* some dirty page may be written through mappings: LOCK_ROOM */
 	uint64_t loaded;     /* bytes of pages that are here, about */
 	int error;           /* of a write back that nobody has been told of */
 };

@@ -176,6 +176,12 @@ static int64_t file_mmap(struct file *file, struct mmap_request *request)
 	return 0;
 }
 
+static int file_page_write(struct file *file, uint64_t offset)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	return ram_backing(node) ? backing_page_write(node, offset) : 1;
+}
+
 static int64_t file_sync(struct file *file, bool data_only)
 {
 	struct ram_node *node = ram_node(file->vnode);
@@ -264,6 +270,7 @@ const struct file_ops ramfs_file_ops = {
     .write = file_write,
     .seek = file_seek,
     .mmap = file_mmap,
+    .page_write = file_page_write,
     .sync = file_sync,
     .flush = file_flush,
     .truncate = file_truncate,

@@ -56,6 +56,10 @@ struct file_ops {
 	int64_t (*ioctl)(struct file *file, uint32_t command, uint64_t argument);
 	uint32_t (*poll)(struct file *file, struct poll_table *table);
 	int64_t (*mmap)(struct file *file, struct mmap_request *request);
+	/* The page at OFFSET is about to be written through a shared mapping: 1, all pages of the mapping may be; 0, this
+	 * one, until mm_file_clean; or an error, and the fault is a bus error. Also called with the common lock shared:
+	 * then -EALONE, with nothing done, where that does not do. Without it all pages may be written. */
+	int (*page_write)(struct file *file, uint64_t offset);
 	int64_t (*getdents)(struct file *file, struct dirent_sink *sink);
 	int64_t (*sync)(struct file *file, bool data_only);
 	int64_t (*truncate)(struct file *file, int64_t bytes);

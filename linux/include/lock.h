@@ -27,6 +27,7 @@ enum lock_rank {
 	LOCK_STACK,    /* the TCP/IP stack, and the queues of its sockets: net/stack.h */
 	LOCK_FUTEX,    /* a bucket; two in the order of their addresses */
 	LOCK_MM,       /* areas of an address space */
+	LOCK_ROOM,     /* what file services have promised room for: fs/backing.h */
 	LOCK_EPOLL,    /* the ready list; several in a row from an epoll to those that watch it */
 	LOCK_ASYNC,    /* jobs that may go on: async/async.h */
 	LOCK_RANDOM,   /* the generator */

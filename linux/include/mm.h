@@ -58,7 +58,9 @@ enum area_flags {
 	AREA_VDSO = 512,
 	AREA_MAY_WRITE = 1024, /* shared file mappings of writable descriptors */
 	AREA_LOCKED = 2048,
-	AREA_CLEAN = 4096,      /* a shared file's pages, not writable yet: the first write sets its times */
+	AREA_CLEAN =
+	    4096, /* a shared file's pages, not writable but where file_ops.page_write allowed it: the first write
+	                           sets its times */
 	AREA_GROWS_DOWN = 8192, /* a touch below it extends it */
 	AREA_DONT_DUMP = 16384, /* core(5) leaves it out */
 };
@@ -108,13 +110,18 @@ struct mm {
 struct area *mm_find(struct mm *mm, uint64_t address);
 struct area *mm_next(struct mm *mm, const struct area *area);
 /* Resolves what the kernel could not: true when the access may be retried. Otherwise *SIGNAL and *CODE are
- * set; *SIGNAL 0: the quota lacks a page (pressure_relieve). */
+ * set; *SIGNAL 0: the quota lacks a page (pressure_relieve), or with *CODE FAULT_ALONE it takes the common lock held
+ * alone. */
+#define FAULT_ALONE 1
 bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code);
 /* VNODE's bytes are in another object than before, or it was SHRUNK: mappings follow. What a process has written
  * into private pages behind the end goes. The common lock is held alone. */
 void mm_file_changed(struct vnode *vnode, bool shrunk);
 /* How often that was. */
 uint64_t mm_file_changes(void);
+/* The next write to any page of VNODE through a mapping is a fault again (file_ops.page_write). The common lock is held
+ * alone. */
+void mm_file_clean(struct vnode *vnode);
 /* Reads or writes another process's memory (ptrace-like calls, /proc/N/mem, cmdline, environ): bytes moved, fewer where the
  * memory ends, or -EFAULT. MM_FORCE: whatever its protection, private pages of files included, but never what others
  * share without leave. The common lock is held alone. */

@@ -183,7 +183,7 @@ struct task {
 	uint32_t futex_bitset;
 	uint64_t fault_address; /* of the last page fault, and how often in a row */
 	uint32_t fault_count;
-	bool pressed; /* a copy lacked a page while the common lock was shared */
+	bool pressed; /* a copy lacked a page, or room in a file, while the common lock was shared */
 	struct account account;
 	uint64_t start_ns, minor_faults, major_faults, voluntary_switches;
 };

@@ -154,6 +154,27 @@ int area_enter(struct mm *mm, struct area *area, uint64_t start, uint64_t end, b
 	return result == E_WX || result == E_RIGHTS ? -EACCES : -ENOMEM;
 }
 
+int area_page_writable(struct mm *mm, struct area *area, uint64_t address)
+{
+	uint32_t flags = map_flags(area) | MAP_WRITE;
+	int64_t result = space_protect(mm->space, address, PAGE_SIZE_BYTES, flags);
+	if (result == E_NOT_FOUND) /* the file has grown since it was mapped */
+		result =
+		    space_map(mm->space, address, area->object->handle,
+		              area->offset + (address - area->start), PAGE_SIZE_BYTES, flags | MAP_REPLACE);
+	return result < 0 ? -ENOMEM : 0;
+}
+
+void area_clean(struct mm *mm, struct area *area)
+{
+	uint64_t there = area->object->bytes > area->offset ? page_up(area->object->bytes) - area->offset : 0;
+	uint64_t bytes = area->end - area->start < there ? area->end - area->start : there;
+	uint32_t flags = map_flags(area);
+	if (flags && bytes && space_protect(mm->space, area->start, bytes, flags) < 0 &&
+	    area_enter(mm, area, area->start, area->end, true))
+		space_unmap(mm->space, area->start, area->end - area->start); /* a touch enters it again */
+}
+
 int area_make_private(struct mm *mm, struct area *area)
 {
 	uint64_t bytes = area->end - area->start;
@@ -216,7 +237,7 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t protectio
 		area->flags = (area->flags & ~(uint32_t)PROTECTION) | protection;
 		uint32_t new = map_flags(area);
 		int64_t result = 0;
-		if (old == new)
+		if (old == new && !(area->flags & AREA_CLEAN)) /* of which single pages may be writable */
 			result = 0;
 		else if (!new)
 			result = space_unmap(mm->space, area->start, area->end - area->start);

@@ -21,6 +21,9 @@ struct area *area_copy(const struct area *area);
 void area_free(struct area *area);
 /* Enters AREA, or the part [start, end) of it, into the substrate's space with its present protection. */
 int area_enter(struct mm *mm, struct area *area, uint64_t start, uint64_t end, bool replace);
+/* Of an area that is clean: the page at ADDRESS may be written; none of them. */
+int area_page_writable(struct mm *mm, struct area *area, uint64_t address);
+void area_clean(struct mm *mm, struct area *area);
 /* Gives a private file area its own copy-on-write pages. */
 int area_make_private(struct mm *mm, struct area *area);
 /* Offset in the heap object for a new area at ADDRESS. */

@@ -654,9 +654,27 @@ SYSCALL_HANDLER(madvise, uint64_t start, uint64_t bytes, int advice)
 	return with_mm(mm, advise(mm, start, bytes, advice));
 }
 
+/* The files that are mapped in [start, end) and shared. Meanwhile the common lock may be given up. */
+static int64_t sync_files(struct mm *mm, uint64_t start, uint64_t end)
+{
+	int64_t error = 0;
+	while (!error && start < end) {
+		const struct area *area = mm_find(mm, start);
+		if (!area || area->start >= end)
+			break;
+		start = area->end;
+		if (!(area->flags & AREA_SHARED) || !area->file || !area->file->ops->sync)
+			continue;
+		struct file *file = file_reference(area->file);
+		error = file->ops->sync(file, true);
+		file_release(file);
+	}
+	return error;
+}
+
 SYSCALL_HANDLER(msync, uint64_t start, uint64_t bytes, int flags)
 {
-	enum { MS_INVALIDATE = 2 };
+	enum { MS_INVALIDATE = 2, MS_SYNC = 4 };
 	struct mm *mm = current_task()->mm;
 	if (!page_aligned(start) || (flags & ~7) || ((flags & 1) && (flags & 4)))
 		return -EINVAL;
@@ -664,11 +682,16 @@ SYSCALL_HANDLER(msync, uint64_t start, uint64_t bytes, int flags)
 		return 0;
 	if (bytes > USER_END || !valid_range(start, page_up(bytes)))
 		return -ENOMEM;
-	/* Mappings are the file's pages themselves: there is nothing to write back. */
 	for (const struct area *area = mm_find(mm, start);
 	     (flags & MS_INVALIDATE) && area && area->start < start + bytes; area = mm_next(mm, area))
 		if (area->flags & AREA_LOCKED)
 			return -EBUSY;
+	/* Mappings are the file's pages themselves: what is left is to make those durable. */
+	if (flags & MS_SYNC) {
+		int64_t error = sync_files(mm, start, start + bytes);
+		if (error)
+			return error;
+	}
 	return range_mapped(mm, start, page_up(bytes)) ? 0 : -ENOMEM;
 }
 

@@ -263,10 +263,21 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 	return 0;
 }
 
-/* Page-fault error code of x86: 2 write, 16 instruction fetch. */
-#define ERROR_WRITE 2
-#define ERROR_FETCH 16
-#define FAULT_TRIES 4 /* of one address: after that it is asked whether pages lack */
+/* Page-fault error code of x86. */
+#define ERROR_PRESENT 1 /* and does not allow the access */
+#define ERROR_WRITE   2
+#define ERROR_FETCH   16
+#define FAULT_TRIES   4 /* of one address: after that it is asked whether pages lack */
+
+/* A fault at ADDRESS that seems to be resolved comes once more. */
+static bool is_stuck(struct task *task, uint64_t address)
+{
+	if (address == task->fault_address && task->fault_count >= FAULT_TRIES)
+		return true;
+	task->fault_count = address == task->fault_address ? task->fault_count + 1 : 0;
+	task->fault_address = address;
+	return false;
+}
 
 #define GUARD_BYTES (1ull << 20) /* kept free below an area that grows */
 
@@ -286,12 +297,21 @@ static struct area *grow_down(struct mm *mm, struct area *area, uint64_t address
 	return mm_find(mm, start);
 }
 
-/* *WRITTEN: the file whose times the first write through AREA changes. */
-static bool first_write(struct mm *mm, struct area *area, struct file **written)
+/* A write to the page at ADDRESS of AREA, which is clean. *WRITTEN: the file whose times it changes. 0, -ENOMEM, or what the
+ * file's page_write says. */
+static int first_write(struct mm *mm, struct area *area, uint64_t address, struct file **written)
 {
-	area->flags &= ~(uint32_t)AREA_CLEAN;
+	uint64_t page = address & ~(PAGE_SIZE_BYTES - 1);
+	const struct file_ops *ops = area->file->ops;
+	int allowed =
+	    ops->page_write ? ops->page_write(area->file, area->file_offset + (page - area->start)) : 1;
+	if (allowed < 0)
+		return allowed;
 	*written = area->file;
-	return !area_enter(mm, area, area->start, area->end, true);
+	if (!allowed)
+		return area_page_writable(mm, area, page);
+	area->flags &= ~(uint32_t)AREA_CLEAN;
+	return area_enter(mm, area, area->start, area->end, true);
 }
 
 static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code,
@@ -320,18 +340,23 @@ static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, 
 		if (!area_make_private(mm, area))
 			return true;
 	} else if ((error & ERROR_WRITE) && (area->flags & AREA_CLEAN)) {
-		if (first_write(mm, area, written))
+		/* A page that is there is cleaned again and again; one that is not may be what the substrate lacks. */
+		int result = first_write(mm, area, address, written);
+		if (!result && ((error & ERROR_PRESENT) || !is_stuck(task, address)))
 			return true;
-	} else if (address != task->fault_address || task->fault_count < FAULT_TRIES) {
+		if (result && result != -ENOMEM) {
+			*signal = result == -EALONE ? 0 : SIGBUS;
+			*code = result == -EALONE ? FAULT_ALONE : BUS_ADRERR;
+			return false;
+		}
+	} else if (!is_stuck(task, address)) {
 		/* Another thread may have resolved it; or a file has grown since it was mapped. */
-		task->fault_count = address == task->fault_address ? task->fault_count + 1 : 0;
-		task->fault_address = address;
 		if (area->object && !area_enter(mm, area, area->start, area->end, true))
 			return true;
 		return !area->object;
 	}
 	task->fault_count = 0;
-	*signal = 0;
+	*signal = *code = 0;
 	return false;
 }
 
@@ -430,6 +455,25 @@ void mm_file_changed(struct vnode *vnode, bool shrunk)
 	}
 }
 
+void mm_file_clean(struct vnode *vnode)
+{
+	for (struct process *process = process_next(0); process; process = process_next(process)) {
+		const struct task *task;
+		struct mm *last = 0;
+		list_for_each(task, &process->threads, thread_link)
+		{
+			if (!task->mm || task->mm == last)
+				continue;
+			last = task->mm;
+			lock_acquire(&last->lock);
+			for (struct area *area = mm_find(last, 0); area; area = mm_next(last, area))
+				if ((area->flags & AREA_CLEAN) && area->file->vnode == vnode)
+					area_clean(last, area);
+			lock_release(&last->lock);
+		}
+	}
+}
+
 static bool shared_key(struct mm *mm, uint64_t address, uint64_t key[2])
 {
 	struct area *area = mm_find(mm, address);
@@ -458,7 +502,7 @@ int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2])
 	return 0;
 }
 
-static bool may_access(struct mm *mm, struct area *area, uint32_t flags)
+static bool may_access(struct mm *mm, struct area *area, uint64_t address, uint32_t flags)
 {
 	bool write = flags & MM_WRITE;
 	if (!(flags & MM_FORCE) && !(area->flags & (write ? AREA_WRITE : AREA_READ | AREA_EXECUTE)))
@@ -468,6 +512,10 @@ static bool may_access(struct mm *mm, struct area *area, uint32_t flags)
 	if (area->flags & AREA_VDSO)
 		return false;
 	if ((area->flags & AREA_SHARED) && area->file && !(area->flags & AREA_MAY_WRITE))
+		return false;
+	uint64_t page = address & ~(PAGE_SIZE_BYTES - 1);
+	if ((area->flags & AREA_CLEAN) && area->file->ops->page_write &&
+	    area->file->ops->page_write(area->file, area->file_offset + (page - area->start)) < 0)
 		return false;
 	if (!(area->flags & AREA_PRIVATE_FILE))
 		return true;
@@ -484,7 +532,7 @@ int64_t mm_access(struct mm *mm, uint64_t address, void *buffer, uint64_t bytes,
 	while (done < bytes) {
 		uint64_t at = address + done;
 		struct area *area = mm_find(mm, at);
-		if (!area || area->start > at || !may_access(mm, area, flags))
+		if (!area || area->start > at || !may_access(mm, area, at, flags))
 			break;
 		struct memory_object *object = area->object ? area->object : mm->heap;
 		uint64_t offset = area->offset + (at - area->start);

@@ -14,13 +14,13 @@
 #define SLOT_BYTES 64u
 
 struct lock_waits lock_waits[LOCK_RANKS] = {
-    [LOCK_COMMON] = {.name = "common"},     [LOCK_POSITION] = {.name = "position"},
-    [LOCK_OBJECT] = {.name = "object"},     [LOCK_NAMES] = {.name = "names"},
-    [LOCK_STACK] = {.name = "stack"},       [LOCK_FUTEX] = {.name = "futex"},
-    [LOCK_MM] = {.name = "address space"},  [LOCK_EPOLL] = {.name = "epoll"},
-    [LOCK_ASYNC] = {.name = "async"},       [LOCK_RANDOM] = {.name = "random"},
-    [LOCK_PRESSURE] = {.name = "pressure"}, [LOCK_HEAP] = {.name = "heap"},
-    [LOCK_LOG] = {.name = "log"},
+    [LOCK_COMMON] = {.name = "common"},    [LOCK_POSITION] = {.name = "position"},
+    [LOCK_OBJECT] = {.name = "object"},    [LOCK_NAMES] = {.name = "names"},
+    [LOCK_STACK] = {.name = "stack"},      [LOCK_FUTEX] = {.name = "futex"},
+    [LOCK_MM] = {.name = "address space"}, [LOCK_ROOM] = {.name = "room"},
+    [LOCK_EPOLL] = {.name = "epoll"},      [LOCK_ASYNC] = {.name = "async"},
+    [LOCK_RANDOM] = {.name = "random"},    [LOCK_PRESSURE] = {.name = "pressure"},
+    [LOCK_HEAP] = {.name = "heap"},        [LOCK_LOG] = {.name = "log"},
 };
 
 /* ---- Parking ---- */

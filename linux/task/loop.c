@@ -74,6 +74,11 @@ static bool guest_page_fault(struct task *task, int *signal, int *code)
 	common_shared();
 	bool done = mm_fault(task->mm, state->address, state->error, signal, code);
 	common_shared_end();
+	if (!done && !*signal && *code == FAULT_ALONE) {
+		personality_lock();
+		done = mm_fault(task->mm, state->address, state->error, signal, code);
+		personality_unlock();
+	}
 	if (done || *signal)
 		return done;
 	personality_lock();
@@ -168,10 +173,12 @@ uint64_t fault_resolve(void)
 			continue;
 		struct task *task = current_task();
 		int signal, code;
-		if (fault->vector == 14 && task && task->mm && user_range(fault->address, 1) &&
-		    (mm_fault(task->mm, fault->address, fault->error, &signal, &code) ||
-		     (!signal && pressure_relieve(false))))
-			return pc;
+		if (fault->vector == 14 && task && task->mm && user_range(fault->address, 1)) {
+			if (mm_fault(task->mm, fault->address, fault->error, &signal, &code) ||
+			    (!signal && code != FAULT_ALONE && pressure_relieve(false)))
+				return pc;
+			task->pressed = task->pressed || !signal;
+		}
 		return fixup->to;
 	}
 	linux_log("linux: personality fault, vector %lu error %lx at %lx address %lx\n", fault->vector,

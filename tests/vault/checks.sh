@@ -101,7 +101,7 @@ killed=$(subkernel run --detach -n durable -m 128M --vault v:x -- /durable /)
 i=0; while [ $i -lt 600 ] && ! subkernel logs durable | grep -q written; do i=$((i+1)); sleep 0.1; done
 subkernel kill "$killed"
 vault mount v /mnt
-is 'O_DSYNC, O_SYNC, RWF_DSYNC and a copy into such a file outlast the sub-kernel' "$(cd /mnt/x/root; cat dsync sync rwf copied)" "$(printf 'dsync\nsync\nrwf\ncopied')"
+is 'O_DSYNC, O_SYNC, RWF_DSYNC, a copy into such a file and msync outlast the sub-kernel' "$(cd /mnt/x/root; cat dsync sync rwf copied mapped)" "$(printf 'dsync\nsync\nrwf\ncopied\nmapped')"
 umount /mnt
 
 # ---- A file written through a mapping, and one that is used after its name has gone ----
@@ -216,6 +216,13 @@ is 'and all of it is there' "$(md5sum </mnt/fill)" "$(cat /sum)"
 rm /mnt/fill; sync; sync
 dd if=/dev/urandom of=/mnt/again bs=64k count=300 2>/tmp/err; say 'there is room again' $? "$(cat /tmp/err)"
 umount /mnt; run 'scrub of a device that was full' 0 vault scrub v
+
+# ---- Shared mappings, and room, on a vault of its own ----
+vault create $SECOND --key-file /other --erase --yes; vault open $SECOND w --key-file /other --alone; vault mount w /mnt
+/room full /mnt
+/room race /mnt /raced; umount /mnt; vault mount w /mnt
+cmp /raced /mnt/raced; say 'what was written through mappings is there when it is mounted again' $?
+rm /raced; umount /mnt; vault close w
 
 # ---- Ends ----
 vault mount v /mnt; echo kept >/mnt/kept; sync

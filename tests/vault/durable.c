@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -29,8 +30,15 @@ int main(int count, char **words)
 		return 2;
 	int dsync = prepared("dsync", O_DSYNC), sync = prepared("sync", O_SYNC), rwf = prepared("rwf", 0);
 	int copied = prepared("copied", O_DSYNC), source = prepared("source", 0);
-	if (dsync < 0 || sync < 0 || rwf < 0 || copied < 0 || source < 0)
+	int mapped = prepared("mapped", 0);
+	if (dsync < 0 || sync < 0 || rwf < 0 || copied < 0 || source < 0 || mapped < 0)
 		return failed("open");
+	char *map = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0);
+	if (map == MAP_FAILED)
+		return failed("mmap");
+	memcpy(map, "mapped\n", 7);
+	if (msync(map, 4096, MS_SYNC))
+		return failed("msync");
 	if (pwrite(source, "copied\n", 7, 0) != 7 || pwrite(dsync, "dsync\n", 6, 0) != 6 ||
 	    write(sync, "sync\n", 5) != 5 || pwritev2(rwf, &piece, 1, 0, RWF_DSYNC) != 4 ||
 	    sendfile(copied, source, NULL, 7) != 7)

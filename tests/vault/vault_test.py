@@ -69,7 +69,7 @@ def report(name, good, why=""):
 
 def main():
     good = True
-    lines, status = run("--add", f"{ROOT}/tests/vault/checks.sh:/checks.sh", "--add", f"{ROOT}/build/tests/vault/attributes:/attributes", "--add", f"{ROOT}/build/tests/vault/durable:/durable", "--add", f"{ROOT}/build/tests/vault/exercise:/exercise", "--add", f"{ROOT}/build/tests/linux/acl_test:/acl_test", "--", "sh", "/checks.sh", "disk", "second")
+    lines, status = run("--add", f"{ROOT}/tests/vault/checks.sh:/checks.sh", "--add", f"{ROOT}/build/tests/vault/attributes:/attributes", "--add", f"{ROOT}/build/tests/vault/durable:/durable", "--add", f"{ROOT}/build/tests/vault/exercise:/exercise", "--add", f"{ROOT}/build/tests/vault/room:/room", "--add", f"{ROOT}/build/tests/linux/acl_test:/acl_test", "--", "sh", "/checks.sh", "disk", "second")
     for line in lines:
         if line.startswith(("ok ", "not ok ")):
             print(line.replace("ok ", "ok vault: ", 1), flush=True)
