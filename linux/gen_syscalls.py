@@ -31,7 +31,7 @@ def read(path):
 
 def asm(rows):
     """Handlers of absent calls are not referenced at all, so that a forgotten table line shows as a missing call."""
-    print("/* Made from linux/syscalls.tbl. */\n\t.section .rodata\n\t.balign 8\n\t.globl linux_syscall_table\nlinux_syscall_table:")
+    print("/* Made from linux/syscalls.tbl. */\n\t.section .data.rel.ro, \"aw\"\n\t.balign 8\n\t.globl linux_syscall_table\nlinux_syscall_table:")
     for call in range(COUNT):
         name, state, _, _ = rows.get(call, ("", "absent", False, ""))
         print(f"\t.quad sys_{name}" if state != "absent" else "\t.quad 0")

@@ -55,7 +55,7 @@ struct machine {
 };
 extern struct machine machine;
 
-int64_t heap_init(handle_t space);
+int64_t heap_init(handle_t space, const uint64_t places[2]);
 void clock_init(const struct clock_params *params, uint64_t realtime_base);
 void timers_start(void);
 

@@ -93,7 +93,7 @@ static int64_t machine_init(const struct start_info *info, struct thread_page *p
 	if (!machine.cpu_count)
 		return E_ARGUMENT;
 	common_slot_count = machine.cpu_count;
-	result = heap_init(info->space);
+	result = heap_init(info->space, info->places);
 	if (result >= 0 && !pressure_init(page))
 		return E_QUOTA_MEMORY;
 	return result;

@@ -12,7 +12,7 @@ define native-link
 build/x86_64/$(1): $(call object-names,x86_64/native/$(1).o.d,$(2)) build/x86_64/libholon.a lib/holon/native.ld
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 --gc-sections -T lib/holon/native.ld -o $$@.debug \
+	@$(LD) -nostdlib -pie --no-dynamic-linker --pack-dyn-relocs=relr -z norelro -z noexecstack -z max-page-size=4096 --gc-sections -T lib/holon/native.ld -o $$@.debug \
 		$$(filter %.o,$$^) build/x86_64/libholon.a
 	@llvm-strip -o $$@ $$@.debug
 $(call object-names,x86_64/native/$(1).o.d,$(2)): | $(INTERFACES)
@@ -32,7 +32,7 @@ define native-newlib-link
 build/x86_64/$(1): $(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c) build/x86_64/libholon.a lib/holon/native.ld
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$(LD) --no-relax -nostdlib -static -z noexecstack -z max-page-size=4096 --gc-sections -T lib/holon/native.ld -o $$@.debug \
+	@$(LD) --no-relax -nostdlib -pie --no-dynamic-linker --pack-dyn-relocs=relr -z norelro -z noexecstack -z max-page-size=4096 --gc-sections -T lib/holon/native.ld -o $$@.debug \
 		$(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c) $(3) $(NEWLIB)/lib/libc.a build/x86_64/libholon.a $(NEWLIB)/lib/libm.a $(NEWLIB)/lib/libc.a
 	@llvm-strip -o $$@ $$@.debug
 $(call object-names,x86_64/newlib/$(1).o.d,$(2) lib/newlib/glue.c): | $(INTERFACES) $(NEWLIB)/stamp

@@ -9,7 +9,7 @@
 #include "types.h"
 
 #define START_MAGIC          0x545241545321ull
-#define START_VERSION        1
+#define START_VERSION        2
 #define START_CAPS_MAX       48
 #define START_ARGUMENTS_SIZE 1024
 
@@ -26,6 +26,9 @@ struct start_info {
 	handle_t unit, space, thread; /* the program's own */
 	uint64_t cpu_count;
 	uint64_t free_base; /* native addresses from here to NATIVE_END are unused */
+	/* Random numbers of this unit's alone, by which it places what it maps, and the units that it starts; all 0: its creator had none,
+	 * and it lies where it was linked. No seed for keys. */
+	uint64_t places[4];
 	struct start_capability caps[START_CAPS_MAX];
 	char arguments[START_ARGUMENTS_SIZE]; /* words, each NUL terminated; an empty word ends them */
 };

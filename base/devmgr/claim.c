@@ -225,6 +225,7 @@ static int64_t spawn_driver(struct claim *claim, const char **why)
 	int64_t result = give_all(&spawn, claim, made)
 	                     ? spawn_unit(devmgr.page, &spawn, devmgr.info->cpu_count, why)
 	                     : E_BUSY;
+	claim->moved = spawn.moved;
 	for (unsigned i = 0; i < sizeof(made) / sizeof(*made); i++)
 		if (made[i])
 			cap_delete(made[i]);
@@ -297,7 +298,7 @@ void claim_ended(struct claim *claim)
 		return;
 	if (info.state == UNIT_FAILED)
 		LOG("devmgr: %s failed: exception %lu at %lx, address %lx\n", name_of(claim),
-		    info.fault.vector, info.fault.pc, info.fault.address);
+		    info.fault.vector, info.fault.pc - claim->moved, info.fault.address);
 	else
 		LOG("devmgr: %s ended with status %ld\n", name_of(claim), info.exit_status);
 	restart(claim);

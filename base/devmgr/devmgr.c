@@ -294,6 +294,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	struct message message = {0};
 
 	devmgr.info = info;
+	spawn_places(info->places);
 	devmgr.page = page;
 	const char *wrong = prepare(info);
 	if (wrong) {

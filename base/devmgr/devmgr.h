@@ -56,6 +56,7 @@ struct claim {
 	handle_t line_event;               /* which its driver is told of by this event: 0: not yet */
 	uint64_t line_bits;
 	uint32_t restarts;
+	uint64_t moved;          /* by how much its program was */
 	uint64_t restart_at;     /* ns; 0: not waiting for one */
 	volatile uint32_t *msix; /* the table */
 	uint64_t *domain;        /* iommu.c's */

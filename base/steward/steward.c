@@ -379,6 +379,17 @@ static _Noreturn void serve(void)
 	}
 }
 
+/* Numbers for where units lie, of the loader's seed, and none that is given to a unit. */
+static void choose_places(void)
+{
+	static const char use[] = "places of units";
+	uint8_t hash[BLAKE3_SIZE];
+	uint64_t places[4];
+	blake3_keyed_hash(hash, steward.boot->seed, use, sizeof(use));
+	memcpy(places, hash, sizeof(places));
+	spawn_places(places);
+}
+
 void holon_start(const struct handoff *boot, struct thread_page *page);
 
 /* Entered from start.S, in place of the runtime's own: the first unit gets the handoff. */
@@ -387,6 +398,7 @@ void holon_start(const struct handoff *boot, struct thread_page *page)
 	steward.boot = boot;
 	steward.page = page;
 	window_init(boot->space, FREE_BASE);
+	choose_places();
 	supervisor.name = "steward";
 	supervisor.page = page;
 	supervisor.log = boot->system;

@@ -124,6 +124,7 @@ bool supervise_start(unsigned index)
 		return false;
 	}
 	supervisor.units[index].unit = (handle_t)result;
+	supervisor.units[index].moved = spawn.moved;
 	return true;
 }
 
@@ -167,7 +168,7 @@ bool supervise_ended(unsigned index, struct unit_info *info)
 		return false;
 	if (info->state == UNIT_FAILED)
 		LOG("%s: %s failed: exception %lu at %lx, address %lx\n", supervisor.name, unit->name,
-		    info->fault.vector, info->fault.pc, info->fault.address);
+		    info->fault.vector, info->fault.pc - supervised->moved, info->fault.address);
 	else
 		LOG("%s: %s ended with status %ld\n", supervisor.name, unit->name, info->exit_status);
 	return true;

@@ -13,6 +13,7 @@
 struct supervised {
 	handle_t unit; /* 0: not running */
 	uint32_t restarts;
+	uint64_t moved; /* by how much its program was */
 };
 
 struct supervisor {

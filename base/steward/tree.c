@@ -237,7 +237,8 @@ static int status_of(const struct unit_info *info)
 {
 	if (info->state == UNIT_FAILED) {
 		LOG("%s: the program failed: exception %lu at %lx, address %lx\n", tree.profile,
-		    info->fault.vector, info->fault.pc, info->fault.address);
+		    info->fault.vector, info->fault.pc - supervisor.units[tree.main].moved,
+		    info->fault.address);
 		return SIGNAL_FAULT;
 	}
 	return (int)(info->exit_status & 0xff) << 8;
@@ -280,6 +281,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 {
 	tree.info = info;
 	tree.page = page;
+	spawn_places(info->places);
 	tree.log = start_find(info, "log", 0);
 	supervisor.name = tree.profile;
 	supervisor.page = page;

@@ -1,4 +1,4 @@
-/* The words that a unit is started with, among them its seed of randomness. Apart from program.c, so that the steward can use it. */
+/* The words and capabilities that a unit is started with, among them its seed of randomness. Apart from program.c, so that the steward can use it. */
 #include "holon.h"
 #include "text.h"
 
@@ -44,4 +44,16 @@ bool seed_read(const struct start_info *info, uint8_t seed[SEED_BYTES])
 		seed[i / 2] = (uint8_t)(seed[i / 2] << 4 | digit);
 	}
 	return text != 0;
+}
+
+handle_t start_find(const struct start_info *info, const char *name, uint64_t *value)
+{
+	for (unsigned i = 0; i < START_CAPS_MAX && info->caps[i].name[0]; i++) {
+		if (strncmp(info->caps[i].name, name, sizeof(info->caps[i].name)) == 0) {
+			if (value)
+				*value = info->caps[i].value;
+			return info->caps[i].handle;
+		}
+	}
+	return 0;
 }

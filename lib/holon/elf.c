@@ -8,8 +8,10 @@
 #define PROGRAM_BYTES 56u
 #define PROGRAMS_MAX  32u
 #define TYPE_EXEC     2
+#define TYPE_DYNAMIC  3
 #define MACHINE_X86   62
 #define LOAD          1
+#define RELOCATIONS   0x60000001 /* native.ld */
 
 /* What counts of a program header. */
 struct program {
@@ -55,9 +57,11 @@ bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low
 	static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
 	const uint8_t *bytes = file;
 	elf->segment_count = 0;
+	elf->relocations_offset = elf->relocations_bytes = 0;
 	if (size < HEADER_BYTES || memcmp(bytes, ident, sizeof(ident)) != 0)
 		return false;
-	if (little_endian(bytes + 16, 2) != TYPE_EXEC || little_endian(bytes + 18, 2) != MACHINE_X86 ||
+	uint64_t type = little_endian(bytes + 16, 2);
+	if ((type != TYPE_EXEC && type != TYPE_DYNAMIC) || little_endian(bytes + 18, 2) != MACHINE_X86 ||
 	    little_endian(bytes + 54, 2) != PROGRAM_BYTES)
 		return false;
 	uint64_t entry = little_endian(bytes + 24, 8), table = little_endian(bytes + 32, 8);
@@ -73,6 +77,11 @@ bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low
 	for (unsigned i = 0; i < count; i++) {
 		struct program program;
 		program_read(&program, bytes + table + i * PROGRAM_BYTES);
+		if (program.type == RELOCATIONS && program.offset <= size &&
+		    program.file_bytes <= size - program.offset) {
+			elf->relocations_offset = program.offset;
+			elf->relocations_bytes = program.file_bytes / 8 * 8;
+		}
 		if (program.type != LOAD || !program.memory_bytes)
 			continue;
 		if (elf->segment_count == ELF_SEGMENTS_MAX || !segment_valid(&program, size, low, high))
@@ -92,4 +101,32 @@ bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low
 	}
 	elf->entry = entry;
 	return entry_found;
+}
+
+void elf_relocations_begin(struct elf_relocations *walk, const struct elf_file *elf, const void *file)
+{
+	walk->at = (const uint8_t *)file + elf->relocations_offset;
+	walk->end = walk->at + elf->relocations_bytes;
+	walk->base = walk->place = walk->bits = 0;
+}
+
+uint64_t elf_relocations_next(struct elf_relocations *walk)
+{
+	for (;;) {
+		while (walk->bits) {
+			uint64_t place = walk->place;
+			bool here = walk->bits & 1;
+			walk->place += 8;
+			walk->bits >>= 1;
+			if (here)
+				return place;
+		}
+		if (walk->at == walk->end)
+			return 0;
+		uint64_t word = little_endian(walk->at, 8);
+		walk->at += 8;
+		walk->place = word & 1 ? walk->base : word;
+		walk->bits = word & 1 ? word >> 1 : 1;
+		walk->base = word & 1 ? walk->base + 63 * 8 : word + 8;
+	}
 }

@@ -20,10 +20,24 @@ struct elf_segment {
 struct elf_file {
 	uint64_t entry; /* inside an executable segment */
 	unsigned segment_count;
+	/* Where a program that may be moved has its relocations in the file (RELR, of the System V ABI's proposal: words, each the address of a
+	 * place, or, odd, a bit for each of the 63 places of 8 bytes behind); 0 bytes: it has none. */
+	uint64_t relocations_offset, relocations_bytes;
 	struct elf_segment segments[ELF_SEGMENTS_MAX]; /* by ascending address */
 };
 
-/* False unless FILE is a little-endian x86_64 ET_EXEC whose segments lie in [LOW, HIGH), are never writable
+/* A walk through a file's relocations. */
+struct elf_relocations {
+	const uint8_t *at, *end;
+	uint64_t base;        /* which the next word's bits count from */
+	uint64_t place, bits; /* of the word at hand: what it still speaks of */
+};
+
+void elf_relocations_begin(struct elf_relocations *walk, const struct elf_file *elf, const void *file);
+/* The next place's address, anywhere; 0 at the end, or for a list that names address 0. */
+uint64_t elf_relocations_next(struct elf_relocations *walk);
+
+/* False unless FILE is a little-endian x86_64 ET_EXEC or ET_DYN whose segments lie in [LOW, HIGH), are never writable
  * and executable at once, and, where not writable, are wholly in the file. */
 /*@ requires \valid(elf) && \valid_read((uint8_t *)file + (0 .. size - 1)) && \base_addr(elf) != \base_addr(file);
     requires low <= high <= 0x7fffffffffffffff;

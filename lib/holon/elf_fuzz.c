@@ -28,5 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (!entry)
 		abort();
+	struct elf_relocations walk;
+	size_t places = 0;
+	elf_relocations_begin(&walk, &elf, data);
+	while (elf_relocations_next(&walk))
+		places++;
+	if (places > size / 8 * 63)
+		abort();
 	return 0;
 }

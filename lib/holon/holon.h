@@ -173,7 +173,12 @@ struct spawn {
 	uint64_t arguments_bytes;
 	unsigned cap_count;
 	struct spawn_capability caps[SPAWN_CAPS_MAX];
+	uint64_t moved; /* set by spawn_unit: how far behind the address it was linked to the program lies */
 };
+
+/* From now on spawn_unit places programs, stacks and what they map at random, by these numbers of start_info.places (or of the like);
+ * where all are 0, as before, each lies where it was linked and what it maps behind it. */
+void spawn_places(const uint64_t places[4]);
 
 /* Adds to SPAWN what its program will be granted under NAME (cut to 23 characters): a copy of HANDLE with
  * RIGHTS and BADGE, and VALUE. False, and nothing is added, where HANDLE is 0 or SPAWN is full. */
@@ -183,4 +188,4 @@ bool spawn_give(struct spawn *spawn, const char *name, handle_t handle, uint32_t
 /* Creates the unit, loads the program, grants the capabilities (and "budgetN" for each CPU, and its own unit,
  * space and thread) and starts it. Returns the unit's handle; on failure nothing is left. *WHY says what
  * failed. */
-int64_t spawn_unit(struct thread_page *page, const struct spawn *spawn, uint64_t cpu_count, const char **why);
+int64_t spawn_unit(struct thread_page *page, struct spawn *spawn, uint64_t cpu_count, const char **why);

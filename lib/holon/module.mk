@@ -11,6 +11,7 @@ build/x86_64/libholon.a: $(HOLON_OBJECTS)
 HOLON_HOST_CFLAGS := -DHOLON_FAKE_KERNEL -Ilib/holon -Ibuild/abi
 $(call host-test,holon-runtime,lib/holon/runtime_test.c lib/holon/format.c lib/holon/stream.c,$(HOLON_HOST_CFLAGS))
 $(call host-object-names,test,$(HOLON_HOST_CFLAGS),lib/holon/runtime_test.c): | $(INTERFACES)
+$(call host-test,native-elf-test,lib/holon/elf_test.c lib/holon/elf.c,-Ilib/holon)
 $(call host-fuzz,native-elf,lib/holon/elf_fuzz.c lib/holon/elf.c,-Ilib/holon)
 $(call host-test,holon-generator,lib/holon/generator_test.c lib/holon/generator.c,$(HOLON_HOST_CFLAGS))
 $(call host-object-names,test,$(HOLON_HOST_CFLAGS),lib/holon/generator.c): | $(INTERFACES)

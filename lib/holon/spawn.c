@@ -2,13 +2,40 @@
  * runs it.
  *
  * Everything the program needs is owned by and charged to its unit; the creator keeps only the unit's handle.
- * Text and read-only data are mapped from the image in place; writable segments are private copies.
+ * Text and read-only data are mapped from the image in place; writable segments, and constants that hold addresses of a program that is
+ * moved, are private copies, which are relocated.
+ *
+ * Where things lie, with SCATTER_PAGES places for each: the program, at the window's start; its start page, thread page and stack; and
+ * what it maps itself. A program that may not be moved, or is very large, has all of it behind it.
  */
 #include "elf.h"
+#include "generator.h"
 #include "holon.h"
+#include "little_endian.h"
 #include "text.h"
 
-#define GUARD PAGE_SIZE_BYTES
+#define GUARD         PAGE_SIZE_BYTES
+#define SCATTER_PAGES (1ull << 22) /* 16 GiB */
+#define SCATTER_ROOM  (1ull << 30) /* for a program, and for a stack */
+#define STACK_BASE    (NATIVE_BASE + SCATTER_PAGES * PAGE_SIZE_BYTES + 2 * SCATTER_ROOM)
+#define FREE_BASE     (STACK_BASE + SCATTER_PAGES * PAGE_SIZE_BYTES + 2 * SCATTER_ROOM)
+
+static struct generator places;
+static bool scattered;
+
+void spawn_places(const uint64_t numbers[4])
+{
+	memcpy(places.key, numbers, sizeof(places.key));
+	scattered = numbers[0] | numbers[1] | numbers[2] | numbers[3];
+}
+
+/* A random multiple of the page's size, of SCATTER_PAGES. */
+static uint64_t somewhere(void)
+{
+	uint64_t number;
+	generator_draw(&places, &number, sizeof(number));
+	return number % SCATTER_PAGES * PAGE_SIZE_BYTES;
+}
 
 static uint64_t page_up(uint64_t value)
 {
@@ -17,15 +44,65 @@ static uint64_t page_up(uint64_t value)
 
 /* What has been made so far, so that failure can undo it. */
 struct loading {
-	const struct spawn *spawn;
+	struct spawn *spawn;
 	handle_t unit, space;
 	uint64_t end; /* highest address used */
+	uint64_t relocated;
+	bool scattered;
+	struct elf_file elf;
 };
 
-static int64_t fill_copy(handle_t unit, uint64_t bytes, const void *from, uint64_t from_bytes,
-                         uint64_t from_at, handle_t *memory)
+static bool lies_in(const struct elf_segment *segment, uint64_t place)
 {
-	int64_t object = memory_create_in(unit, bytes);
+	return place >= segment->address && segment->file_bytes >= 8 &&
+	       place - segment->address <= segment->file_bytes - 8;
+}
+
+/* Code is never copied: relocations in it are refused. */
+static bool has_relocations(const struct loading *loading, const struct elf_segment *segment)
+{
+	struct elf_relocations walk;
+	uint64_t place;
+	elf_relocations_begin(&walk, &loading->elf, loading->spawn->image_map);
+	while (loading->spawn->moved && !(segment->flags & ELF_EXECUTE) &&
+	       (place = elf_relocations_next(&walk)))
+		if (lies_in(segment, place))
+			return true;
+	return false;
+}
+
+/* Adds MOVED to each place that lies in what the file has of SEGMENT, whose bytes are at TO. */
+static void relocate(struct loading *loading, const struct elf_segment *segment, uint8_t *to)
+{
+	struct elf_relocations walk;
+	uint64_t place;
+	elf_relocations_begin(&walk, &loading->elf, loading->spawn->image_map);
+	while ((place = elf_relocations_next(&walk))) {
+		if (!lies_in(segment, place))
+			continue;
+		uint8_t *at = to + (place - segment->address);
+		uint64_t value = little_endian(at, 8) + loading->spawn->moved;
+		memcpy(at, &value, sizeof(value));
+		loading->relocated++;
+	}
+}
+
+/* What a relocation is for must be the program's own copy, and in the file. */
+static bool relocated_all(const struct loading *loading)
+{
+	struct elf_relocations walk;
+	uint64_t count = 0;
+	elf_relocations_begin(&walk, &loading->elf, loading->spawn->image_map);
+	while (elf_relocations_next(&walk))
+		count++;
+	return count == loading->relocated;
+}
+
+/* A memory object of BYTES in the new unit with FROM_BYTES at FROM_AT copied from FROM, where SEGMENT says relocated. */
+static int64_t fill_copy(struct loading *loading, uint64_t bytes, const void *from, uint64_t from_bytes,
+                         uint64_t from_at, const struct elf_segment *segment, handle_t *memory)
+{
+	int64_t object = memory_create_in(loading->unit, bytes);
 	if (object < 0)
 		return object;
 	*memory = (handle_t)object;
@@ -38,6 +115,8 @@ static int64_t fill_copy(handle_t unit, uint64_t bytes, const void *from, uint64
 		return E_QUOTA_MEMORY;
 	}
 	memcpy(window + from_at, from, from_bytes);
+	if (segment && loading->spawn->moved)
+		relocate(loading, segment, window + from_at);
 	window_unmap(window, map_bytes);
 	return E_OK;
 }
@@ -47,40 +126,53 @@ static int64_t load_segment(struct loading *loading, const struct elf_segment *s
 	const struct spawn *spawn = loading->spawn;
 	uint64_t start = segment->address & ~(PAGE_SIZE_BYTES - 1);
 	uint64_t end = page_up(segment->address + segment->memory_bytes);
+	uint64_t at = start + spawn->moved;
 	int64_t result;
-	if (segment->flags & ELF_WRITE) {
+	if (segment->flags & ELF_WRITE || has_relocations(loading, segment)) {
 		handle_t memory;
-		result =
-		    fill_copy(loading->unit, end - start, (const uint8_t *)spawn->image_map + segment->offset,
-		              segment->file_bytes, segment->address - start, &memory);
+		result = fill_copy(loading, end - start, (const uint8_t *)spawn->image_map + segment->offset,
+		                   segment->file_bytes, segment->address - start, segment, &memory);
 		if (result < 0)
 			return result;
-		result = space_map(loading->space, start, memory, 0, end - start, MAP_READ | MAP_WRITE);
+		result = space_map(loading->space, at, memory, 0, end - start,
+		                   MAP_READ | (segment->flags & ELF_WRITE ? MAP_WRITE : 0));
 		cap_delete(memory);
 	} else {
 		uint64_t flags = MAP_READ | (segment->flags & ELF_EXECUTE ? MAP_EXECUTE : 0);
-		result = space_map(loading->space, start, spawn->image,
+		result = space_map(loading->space, at, spawn->image,
 		                   spawn->image_offset + segment->offset - (segment->address - start),
 		                   end - start, flags);
 	}
-	if (end > loading->end)
-		loading->end = end;
+	if (end + spawn->moved > loading->end)
+		loading->end = end + spawn->moved;
 	return result;
+}
+
+/* Where the program lies. */
+static void choose_place(struct loading *loading)
+{
+	const struct elf_file *elf = &loading->elf;
+	const struct elf_segment *last = &elf->segments[elf->segment_count - 1];
+	bool small = last->address + last->memory_bytes <= NATIVE_BASE + SCATTER_ROOM &&
+	             loading->spawn->stack_bytes <= SCATTER_ROOM;
+	loading->scattered = scattered && small;
+	loading->spawn->moved = loading->scattered && elf->relocations_bytes ? somewhere() : 0;
 }
 
 static int64_t load_image(struct loading *loading, uint64_t *entry)
 {
-	struct elf_file elf;
+	struct elf_file *elf = &loading->elf;
 	const struct spawn *spawn = loading->spawn;
-	if (!elf_parse(&elf, spawn->image_map, spawn->image_bytes, NATIVE_BASE, NATIVE_END - (1ull << 32)))
+	if (!elf_parse(elf, spawn->image_map, spawn->image_bytes, NATIVE_BASE, NATIVE_END - (1ull << 32)))
 		return E_ARGUMENT;
-	*entry = elf.entry;
-	for (unsigned i = 0; i < elf.segment_count; i++) {
-		int64_t result = load_segment(loading, &elf.segments[i]);
+	choose_place(loading);
+	*entry = elf->entry + spawn->moved;
+	for (unsigned i = 0; i < elf->segment_count; i++) {
+		int64_t result = load_segment(loading, &elf->segments[i]);
 		if (result < 0)
 			return result;
 	}
-	return E_OK;
+	return spawn->moved && !relocated_all(loading) ? E_ARGUMENT : E_OK;
 }
 
 /* Budgets of the new unit, granted to it as "budgetN"; *FIRST is the first one's handle in the creator's
@@ -152,11 +244,13 @@ static int64_t start_program(struct thread_page *page, struct loading *loading, 
 		return E_ARGUMENT;
 	memcpy(info.arguments, spawn->arguments, spawn->arguments_bytes);
 
-	uint64_t start_page = loading->end + GUARD;
+	uint64_t start_page = loading->scattered ? STACK_BASE + somewhere() : loading->end + GUARD;
 	uint64_t thread_page = start_page + PAGE_SIZE_BYTES;
 	uint64_t stack = thread_page + PAGE_SIZE_BYTES + GUARD;
 	uint64_t stack_bytes = page_up(spawn->stack_bytes);
-	info.free_base = stack + stack_bytes + GUARD;
+	info.free_base = loading->scattered ? FREE_BASE + somewhere() : stack + stack_bytes + GUARD;
+	if (scattered)
+		generator_draw(&places, info.places, sizeof(info.places));
 
 	unsigned cap = 0;
 	handle_t budget;
@@ -208,7 +302,7 @@ static int64_t start_program(struct thread_page *page, struct loading *loading, 
 
 	*why = "the start page";
 	handle_t start_memory;
-	result = fill_copy(loading->unit, PAGE_SIZE_BYTES, &info, sizeof(info), 0, &start_memory);
+	result = fill_copy(loading, PAGE_SIZE_BYTES, &info, sizeof(info), 0, 0, &start_memory);
 	if (result < 0)
 		return result;
 	result = space_map(loading->space, start_page, start_memory, 0, PAGE_SIZE_BYTES, MAP_READ);
@@ -232,7 +326,7 @@ bool spawn_give(struct spawn *spawn, const char *name, handle_t handle, uint32_t
 	return true;
 }
 
-int64_t spawn_unit(struct thread_page *page, const struct spawn *spawn, uint64_t cpu_count, const char **why)
+int64_t spawn_unit(struct thread_page *page, struct spawn *spawn, uint64_t cpu_count, const char **why)
 {
 	struct loading loading = {.spawn = spawn, .end = NATIVE_BASE};
 	*why = "creating the unit";

@@ -1,6 +1,6 @@
 /* The personality's heap.
  *
- * One large anonymous memory object, the arena, is mapped at a fixed place; its pages come on demand and go
+ * One large anonymous memory object, the arena, is mapped at a place that is random like the unit's others (abi/holon/start.h); its pages come on demand and go
  * back by discarding them. Small blocks come from 64 KiB chunks of one size class each, found from a block's
  * address; larger blocks are chunks of their own. Fresh pages are probed, so that a used-up quota is a failed
  * allocation and not a fault.
@@ -11,14 +11,15 @@
 #include "mm/heap.h"
 #include "mm/ranges.h"
 
-#define ARENA_BASE   (NATIVE_BASE + (64ull << 30))
-#define ARENA_BYTES  (64ull << 30)
-#define WINDOW_BASE  (NATIVE_BASE + (256ull << 30))
-#define CHUNK_BYTES  65536ull
-#define CHUNK_MAGIC  0x6b6e7568u
-#define CLASS_COUNT  18
-#define CLASS_LARGE  0xffffu
-#define EMPTY_CHUNKS 4 /* kept of each class: a lone block that comes and goes costs no page work */
+#define ARENA_LOWEST  (NATIVE_BASE + (64ull << 30))
+#define ARENA_BYTES   (64ull << 30)
+#define WINDOW_LOWEST (NATIVE_BASE + (256ull << 30))
+#define PLACE_BYTES   (64ull << 30) /* each begins in so much behind its lowest place */
+#define CHUNK_BYTES   65536ull
+#define CHUNK_MAGIC   0x6b6e7568u
+#define CLASS_COUNT   18
+#define CLASS_LARGE   0xffffu
+#define EMPTY_CHUNKS  4 /* kept of each class: a lone block that comes and goes costs no page work */
 
 struct chunk {
 	struct list link; /* in its class's list while it has free blocks */
@@ -39,16 +40,20 @@ static struct list partial[CLASS_COUNT];
 static uint32_t empty_chunks[CLASS_COUNT];
 static struct ranges arena_ranges, window_ranges;
 static handle_t arena;
+static uint64_t arena_base;
 static struct lock heap_lock = LOCK_INIT(LOCK_HEAP);
 
-int64_t heap_init(handle_t space)
+int64_t heap_init(handle_t space, const uint64_t places[2])
 {
 	int64_t object = memory_create(MEMORY_ANONYMOUS, ARENA_BYTES, 0, 0);
 	if (object < 0)
 		return object;
 	arena = (handle_t)object;
-	ranges_init(&arena_ranges, ARENA_BASE, ARENA_BASE + ARENA_BYTES);
-	ranges_init(&window_ranges, WINDOW_BASE, NATIVE_END - (1ull << 30));
+	arena_base = ARENA_LOWEST + places[0] % (PLACE_BYTES / CHUNK_BYTES) * CHUNK_BYTES;
+	ranges_init(&arena_ranges, arena_base, arena_base + ARENA_BYTES);
+	ranges_init(&window_ranges,
+	            WINDOW_LOWEST + places[1] % (PLACE_BYTES / PAGE_SIZE_BYTES) * PAGE_SIZE_BYTES,
+	            NATIVE_END - (1ull << 30));
 	unsigned class_index = 0;
 	for (unsigned i = 0; i <= 1024 / 16; i++) {
 		while (class_bytes[class_index] < i * 16)
@@ -57,12 +62,12 @@ int64_t heap_init(handle_t space)
 	}
 	for (unsigned i = 0; i < CLASS_COUNT; i++)
 		list_init(&partial[i]);
-	return space_map(space, ARENA_BASE, arena, 0, ARENA_BYTES, MAP_READ | MAP_WRITE);
+	return space_map(space, arena_base, arena, 0, ARENA_BYTES, MAP_READ | MAP_WRITE);
 }
 
 static void arena_put(uint64_t start, uint64_t bytes)
 {
-	memory_discard(arena, start - ARENA_BASE, bytes);
+	memory_discard(arena, start - arena_base, bytes);
 	ranges_put(&arena_ranges, start, bytes);
 }
 

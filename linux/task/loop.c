@@ -159,7 +159,7 @@ void guest_other_exit(int64_t exit)
 }
 
 struct fixup {
-	uint64_t from, to;
+	int32_t from, to; /* distances from themselves */
 };
 extern const struct fixup fixups_start[], fixups_end[];
 
@@ -169,7 +169,7 @@ uint64_t fault_resolve(void)
 	const struct fault_record *fault = &current_page()->fault;
 	uint64_t pc = fault->pc;
 	for (const struct fixup *fixup = fixups_start; fixup < fixups_end; fixup++) {
-		if (fixup->from != pc)
+		if ((uint64_t)&fixup->from + (uint64_t)fixup->from != pc)
 			continue;
 		struct task *task = current_task();
 		int signal, code;
@@ -179,7 +179,7 @@ uint64_t fault_resolve(void)
 				return pc;
 			task->pressed = task->pressed || !signal;
 		}
-		return fixup->to;
+		return (uint64_t)&fixup->to + (uint64_t)fixup->to;
 	}
 	linux_log("linux: personality fault, vector %lu error %lx at %lx address %lx\n", fault->vector,
 	          fault->error, pc, fault->address);

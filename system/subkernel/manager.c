@@ -118,7 +118,7 @@ static void check_ended(uint64_t bits)
 		uint64_t status = info.state == UNIT_STOPPED ? (uint64_t)info.exit_status : 125 << 8;
 		if (info.state == UNIT_FAILED)
 			LOG("subkernel: %s failed: exception %lu at %lx, address %lx\n", subkernel->name,
-			    info.fault.vector, info.fault.pc, info.fault.address);
+			    info.fault.vector, info.fault.pc - subkernel->moved, info.fault.address);
 		bool first = !subkernel->parent;
 		subkernel_end(subkernel, status);
 		if (first)
@@ -467,6 +467,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .status = serve_status,
 	};
 	manager.info = info;
+	spawn_places(info->places);
 	manager.page = page;
 	manager.log = start_find(info, "log", 0);
 	const char *wrong = prepare();

@@ -41,6 +41,7 @@ struct subkernel {
 	bool frozen, ended, native, sealed;
 	bool to_end; /* it is to be told so by its next task */
 	uint64_t status;
+	uint64_t moved; /* by how much its personality was */
 	char name[32];
 	struct network_link link;
 	char profile[16];

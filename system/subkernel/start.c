@@ -279,6 +279,7 @@ static int64_t unit_make(struct subkernel *child, const struct blueprint *bluepr
 	spawn.arguments = arguments;
 	spawn.arguments_bytes = arguments_make(arguments, sizeof(arguments), child, blueprint, connection);
 	result = spawn_unit(manager.page, &spawn, manager.info->cpu_count, &why);
+	child->moved = spawn.moved;
 	if (result < 0)
 		LOG("subkernel: cannot start %s: %s: %s\n", child->name, why, error_text(result));
 	return result;

@@ -312,14 +312,17 @@ static void try_instructions(void)
 
 int program_main(const struct start_info *info, struct thread_page *own_page)
 {
+	int64_t value;
 	start = info;
 	page = own_page;
 	log_handle = start_find(info, "log", 0);
 	if (unit_info(page, info->unit, &self) < 0)
 		return 1;
 	hold_all();
+	SAY("rights %s: lies at %lx %lx %lx %lx\n", self.name, (uint64_t)(uintptr_t)program_main,
+	    (uint64_t)(uintptr_t)info, (uint64_t)(uintptr_t)&value, info->free_base);
 	/* The control of all that follows: the same call with what it was given is not refused. */
-	int64_t value = syscall6(SYS_UNIT_INFO, info->unit, 0, 0, 0, 0, 0, 0);
+	value = syscall6(SYS_UNIT_INFO, info->unit, 0, 0, 0, 0, 0, 0);
 	result(!is_refusal(value), "control: unit_info", "its own unit, is refused", value);
 	try_calls();
 	try_messages();

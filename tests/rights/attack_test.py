@@ -20,11 +20,13 @@ RIGHTS = ("READ", "WRITE", "EXECUTE", "CALL", "RECEIVE", "SIGNAL", "WAIT", "MANA
           "POWER", "LOG")
 LINE = re.compile(r"^(?:\S+: )?rights (\S+): (.*?)\r?$", re.M)  # behind the mark that the kernel puts there
 HOLDS = re.compile(r"holds (\S+) (\S+) ([0-9a-f]+) (\S+)")
+PLACES = re.compile(r"lies at ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+)")
 OWN = ("own-unit", "own-space", "own-thread", "budget")  # of every unit
 ATTEMPTS = 2450  # at least, of every unit: the forged handles alone are over 2,000
 # Where the sources of a unit are; drivers and the personality share some.
 LIBRARIES = {"base": ("lib/holon",), "drivers": ("lib/driver", "lib/block", "lib/link", "lib/holon"), "linux": ("lib/holon", "lib/newlib")}
 failures = 0
+places = []  # of each unit's program, start page, stack, and what it maps
 
 
 def report(good, name, why=""):
@@ -52,8 +54,10 @@ def attacked(kind, count, options, command):
         text = log.read_text(errors="replace") if log.exists() else ""
     units = collections.defaultdict(lambda: [{}, 0, []])
     for name, said in LINE.findall(text):
-        held, tried = HOLDS.match(said), re.match(r"tried (\d+), ", said)
-        if held:
+        held, tried, lies = HOLDS.match(said), re.match(r"tried (\d+), ", said), PLACES.match(said)
+        if lies:
+            places.append(lies.groups())
+        elif held:
             units[name][0][held[1]] = (held[2], int(held[3], 16), held[4])
         elif tried:
             units[name][1] = int(tried[1])
@@ -174,6 +178,14 @@ def with_two_disks(work):
     return options
 
 
+def check_places():
+    """The same program, started so often: its parts lie at 2^22 places each, so that none is met twice and they are widely spread."""
+    for name, found in zip(("program", "start page", "stack", "own mappings"), zip(*places)):
+        pages = [int(address, 16) >> 12 for address in found]
+        report(len(pages) > 15 and len(set(pages)) == len(pages) and max(pages) - min(pages) > 1 << 20,
+               f"each unit's {name} is at a random address", f"{[hex(page << 12) for page in pages]}")
+
+
 # Whoever asks for one of these waits for it, so each has a boot of its own.
 LATE = {"vault": "head -c 32 /dev/urandom >/key; vault create one --key-file /key", "files": "mount -t ext4 /dev/block/two /mnt"}
 
@@ -194,6 +206,7 @@ def main():
         found, text = attacked("late", 1, with_two_disks, ["sh", "-c", command])
         late[unit] = found[unit]
         judge(found, [unit], text)
+    check_places()
     write_page({**units, **more, **olds, **late})
     sys.exit(failures != 0)
 

@@ -172,15 +172,16 @@ thread_first:
 /* A fault of the personality. */
 	fault_entry_at fault_entry, fault_resolve
 
-/* One fixup: an instruction at FROM that faults goes on at TO. */
+/* One fixup: an instruction at FROM that faults goes on at TO; both by their distance from where that stands. */
 	.macro fixup from, to
 	.pushsection .rodata.fixups, "a"
-	.quad \from, \to
+	.long \from - .
+	.long \to - .
 	.popsection
 	.endm
 
 	.section .rodata.fixups, "a"
-	.balign 8
+	.balign 4
 	.globl fixups_start
 fixups_start:
 	.text
