@@ -7,11 +7,12 @@
 #include "steward.interface.h"
 #include <text.h>
 
-#define RESTARTS_MAX     100u
-#define RESTARTS_AT_ONCE 3u
-#define RESTART_WAIT_NS  100000000ull
-#define CALL_NS          10000000000ull
-#define MSIX_ENTRY       4u /* words */
+#define RESTARTS_MAX      100u
+#define RESTARTS_AT_ONCE  3u
+#define RESTART_WAIT_NS   100000000ull
+#define COMPANION_WAIT_NS 5000000000ull
+#define CALL_NS           10000000000ull
+#define MSIX_ENTRY        4u /* words */
 
 static const char *name_of(const struct claim *claim)
 {
@@ -236,7 +237,7 @@ static int64_t spawn_driver(struct claim *claim, const char **why)
  * reach the line (UHCI Design Guide 1.1, 5.2.1). */
 static void take_over(const struct pci_function *function)
 {
-	enum { CLASS_UHCI = 0x0c0300, LEGACY = 0xc0, LEGACY_STATUS = 0x8f00, LEGACY_LINE = 0x2000 };
+	enum { LEGACY = 0xc0, LEGACY_STATUS = 0x8f00, LEGACY_LINE = 0x2000 };
 
 	if (function->class != CLASS_UHCI)
 		return;
@@ -327,6 +328,44 @@ static void sabotage(void)
 	}
 }
 
+/* The EHCI controller that CLAIM is a companion of: another function of the same device (EHCI 1.0, 4.2); 0: it is none. */
+static struct claim *controller_of(const struct claim *claim)
+{
+	if (claim->function.class != CLASS_UHCI)
+		return 0;
+	for (unsigned i = 0; i < devmgr.claim_count; i++) {
+		struct claim *other = &devmgr.claims[i];
+		if (other->driver && other->function.class == CLASS_EHCI &&
+		    other->function.address >> 3 == claim->function.address >> 3)
+			return other;
+	}
+	return 0;
+}
+
+bool claim_waits(struct claim *claim)
+{
+	if (!controller_of(claim))
+		return false;
+	claim->restart_at = clock_ns() + COMPANION_WAIT_NS;
+	return true;
+}
+
+/* CONTROLLER has taken the ports whose devices are its own: its companions find the others. */
+static void companions_start(const struct claim *controller)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < devmgr.claim_count; i++) {
+		struct claim *claim = &devmgr.claims[i];
+		if (!claim->restart_at || claim->restarts || controller_of(claim) != controller)
+			continue;
+		claim->restart_at = 1;
+		any = true;
+	}
+	if (any)
+		claims_due();
+}
+
 void claims_due(void)
 {
 	uint64_t now = clock_ns(), next = devmgr.sabotaged ? devmgr.sabotage_at : DEADLINE_NEVER;
@@ -341,7 +380,8 @@ void claims_due(void)
 			continue;
 		if (claim->restart_at <= now) {
 			claim->restart_at = 0;
-			LOG("devmgr: starting %s again\n", name_of(claim));
+			if (claim->restarts)
+				LOG("devmgr: starting %s again\n", name_of(claim));
 			claim_start(claim);
 		} else if (claim->restart_at < next) {
 			next = claim->restart_at;
@@ -428,6 +468,7 @@ static int64_t serve_ready(void *context, uint64_t badge)
 {
 	(void)badge;
 	((struct claim *)context)->ready = true;
+	companions_start(context);
 	return E_OK;
 }
 

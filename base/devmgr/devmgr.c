@@ -139,7 +139,8 @@ static int64_t serve_settled(void *context, uint64_t badge)
 	(void)context;
 	(void)badge;
 	for (unsigned i = 0; i < devmgr.claim_count; i++)
-		if (devmgr.claims[i].unit && !devmgr.claims[i].ready)
+		if ((devmgr.claims[i].unit || (devmgr.claims[i].restart_at && !devmgr.claims[i].restarts)) &&
+		    !devmgr.claims[i].ready)
 			return E_BUSY;
 	return E_OK;
 }
@@ -283,7 +284,8 @@ static void start_drivers(void)
 		claim->channel = (handle_t)channel;
 		pci_size_bars(&devmgr.access, &claim->function);
 		claim_fix(claim);
-		claim_start(claim);
+		if (!claim_waits(claim))
+			claim_start(claim);
 	}
 }
 

@@ -33,6 +33,8 @@
 #define BADGE_DRIVER 0x10000u /* and above: drivers; below: clients */
 
 /* A driver and the devices it is for. */
+enum { CLASS_UHCI = 0x0c0300, CLASS_EHCI = 0x0c0320 };
+
 struct driver_entry {
 	const char *program; /* "native/NAME" in the system image */
 	uint16_t vendor;     /* 0: any, by class */
@@ -95,6 +97,8 @@ bool config_init(void);
 /* What a device's registers do not tell of it: after its BARs were read. */
 void claim_fix(struct claim *claim);
 void claim_start(struct claim *claim);
+/* Whether CLAIM is the companion of a controller that is to be started first: it is started when that is ready, or after a while. */
+bool claim_waits(struct claim *claim);
 /* Its unit has stopped, or was found to have. */
 void claim_ended(struct claim *claim);
 /* Its device did what it must not: it is silenced, and its driver starts anew. */

@@ -1,6 +1,6 @@
 /*
  * What hangs on a USB host controller: hubs, disks of USB mass storage, keyboards and pointers, for every kind of controller. A driver is these
- * files and one controller's (drivers/xhci, drivers/uhci), which is what this header calls the host controller (hc_*). Source:
+ * files and one controller's (drivers/xhci, drivers/ehci, drivers/uhci), which is what this header calls the host controller (hc_*). Source:
  * Universal Serial Bus Specification 2.0 ("USB2").
  *
  *   main.c      the loop, and what is done at the start

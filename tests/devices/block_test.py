@@ -17,9 +17,11 @@ SOAK = bool(os.environ.get("HOLON_SOAK"))
 SIZE = 64 << 20
 # What QEMU says of a device that its driver used wrongly.
 ERRORS = ["virtio_set_status*error*", "pci_nvme_err*", "ahci_*err*", "ide_*error*", "usb_xhci_unimplemented", "usb_xhci_enforced_limit",
-          "usb_xhci_xfer_error", "usb_uhci_packet_complete_babble", "usb_uhci_packet_complete_error", "usb_msd_fatal_error"]
-GUEST_ERRORS = ("usb_xhci_", "usb_uhci_", "usb_msd_", "usb-msd", "bogus descriptor", "Invalid", "invalid", "pci_nvme_err", "guest error", "Guest index", "Looped descriptor")
+          "usb_xhci_xfer_error", "usb_uhci_packet_complete_babble", "usb_uhci_packet_complete_error", "usb_ehci_guest_bug", "usb_msd_fatal_error"]
+GUEST_ERRORS = ("usb_xhci_", "usb_uhci_", "usb_ehci_", "usb_msd_", "usb-msd", "bogus descriptor", "Invalid", "invalid", "pci_nvme_err", "guest error", "Guest index", "Looped descriptor")
 OF_DEATH = ("pci_nvme_err_addr", "pci_nvme_err_cfs")
+# An ICH9's: EHCI and its three companions, two ports each.
+EHCI = "ich9-usb-ehci1,id=ehci,addr=1d.7,multifunction=on" + "".join(f" -device ich9-usb-uhci{i + 1},masterbus=ehci.0,firstport={2 * i},addr=1d.{i},multifunction=on" for i in range(3))
 # Name: the machine, processors, and the device with {drive} for its drive.
 DISKS = {
     "virtio-pc": (["--machine", "pc"], 1, "virtio-blk-pci,drive={drive},serial={name}"),
@@ -36,11 +38,12 @@ DISKS = {
                  "-device usb-storage,bus=xhci.0,port=2.3.1,drive={drive},serial={name}"),
     "uhci": (["--machine", "pc", "--qemu=-cpu", "--qemu=core2duo"], 1, "piix3-usb-uhci,id=uhci -device usb-hub,bus=uhci.0,port=1 "
              "-device usb-storage,bus=uhci.0,port=1.2,drive={drive},serial={name}"),
+    "ehci": (["--machine", "q35"], 2, f"{EHCI} -device usb-storage,bus=ehci.0,drive={{drive}},serial={{name}}"),
 }
 # Of those whose name does not begin with their driver's.
 DRIVERS = {"virtio": "virtio-blk", "usb": "xhci"}
 # How often the driver is destroyed, in ms, where it takes longer until it has found its disk again.
-KILLS = {"usb": 800, "usb-hubs": 3000, "uhci": 2500}
+KILLS = {"usb": 800, "usb-hubs": 3000, "uhci": 2500, "ehci": 1500}
 
 
 BAD = 90000

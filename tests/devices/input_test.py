@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keyboards, a mouse and a tablet on an xHCI controller, one of them behind a hub, all on UHCI behind one, and as virtio devices: what QEMU's monitor does with them is what their
+"""Keyboards, a mouse and a tablet on an xHCI controller, one of them behind a hub, all on UHCI behind one, on EHCI with its companions, and as virtio devices: what QEMU's monitor does with them is what their
 drivers tell (input_check.c), virtio's also while they die again and again. Then the console: a command typed on a USB keyboard, or
 virtio's, is run, also on one that was plugged in later, and after the death of the driver."""
 import os
@@ -19,7 +19,11 @@ from runner.monitor import Monitor  # noqa: E402
 from usb_test import Machine  # noqa: E402
 
 SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
-ERRORS = ("usb_xhci_unimplemented", "usb_xhci_enforced_limit", "usb_xhci_xfer_error")
+ERRORS = ("usb_xhci_unimplemented", "usb_xhci_enforced_limit", "usb_xhci_xfer_error", "usb_ehci_guest_bug")
+
+
+# An ICH9's: EHCI and its companions, two ports each. What is plugged into it and is not of high speed is theirs.
+EHCI = ("ich9-usb-ehci1,id=ehci,addr=1d.7,multifunction=on", *(f"ich9-usb-uhci{i + 1},masterbus=ehci.0,firstport={2 * i},addr=1d.{i},multifunction=on" for i in range(3)))
 
 
 def report(name, right, log):
@@ -167,16 +171,43 @@ def typed(work):
     return good
 
 
+def companion(work):
+    """A keyboard that is EHCI's companion's, while EHCI's own driver dies, and then one of high speed in its port."""
+    terminal, good = Terminal(work, "kill-driver=ehci,15000", keyboard=[word for device in (*EHCI, "usb-kbd,usb_version=1,bus=ehci.0,port=1,id=keys") for word in ("-device", device)]), True
+    try:
+        good &= report("companion: a prompt", terminal.shows("/ # ", seconds=120), terminal.text)
+        good &= report("companion: a command typed at full speed is run", terminal.runs(41), terminal.text)
+        killed, end = terminal.log_path.read_text(errors="replace").count("is killed"), time.monotonic() + 60 * SCALE
+        while terminal.log_path.read_text(errors="replace").count("is killed") == killed and time.monotonic() < end:
+            time.sleep(0.2)
+        good &= report("companion: and after the death of EHCI's driver", terminal.runs(51), terminal.text)
+        terminal.monitor.command("device_del", id="keys")
+        time.sleep(1)
+        terminal.monitor.command("device_add", driver="usb-kbd", bus="ehci.0", port="1", id="more")
+        time.sleep(1)
+        good &= report("companion: so is one typed at high speed, in the same port", terminal.runs(61), terminal.text)
+        said = terminal.log_path.read_text(errors="replace")
+        good &= report("companion: each speed had its controller", "uhci: port 1" in said and "ehci: port 1" in said, said)
+        errors = terminal.trace.read_text(errors="replace") if terminal.trace.exists() else ""
+        good &= report("companion: QEMU saw no error", not any(error in errors for error in ERRORS), errors)
+    finally:
+        terminal.end()
+    return good
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="input-test-") as work:
         good = told(work, "xhci", "qemu-xhci,id=xhci", ("usb-hub,bus=xhci.0,port=1", "usb-kbd,bus=xhci.0,port=1.2", "usb-mouse,bus=xhci.0,port=2",
                                                         "usb-tablet,bus=xhci.0,port=3"))
         good &= told(work, "uhci", "piix3-usb-uhci,id=uhci", ("usb-hub,bus=uhci.0,port=1", "usb-kbd,bus=uhci.0,port=1.1", "usb-mouse,bus=uhci.0,port=1.2",
                                                               "usb-tablet,bus=uhci.0,port=2"))
+        good &= told(work, "ehci and its companions", EHCI[0], (*EHCI[1:], "usb-kbd,bus=ehci.0,port=1", "usb-mouse,usb_version=1,bus=ehci.0,port=3",
+                                                                "usb-hub,bus=ehci.0,port=5", "usb-tablet,bus=ehci.0,port=5.2"), sources=3)
         good &= told(work, "virtio", "virtio-keyboard-pci", ("virtio-mouse-pci", "virtio-tablet-pci"), sources=3)
         good &= told(work, "virtio with an IOMMU", "virtio-tablet-pci,iommu_platform=on", ("virtio-mouse-pci,iommu_platform=on", "virtio-keyboard-pci,iommu_platform=on"), ["--qemu=-device", "--qemu=intel-iommu"], 3)
         good &= died(work)
         good &= typed(work)
+        good &= companion(work)
     sys.exit(not good)
 
 

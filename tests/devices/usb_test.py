@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Disks on an xHCI controller: two at a time, one of them behind a hub; and one that is pulled out while it is written, and plugged in again, which is also done
-on UHCI. With and without an IOMMU. What one disk does, and the death of the driver, is block_test.py's."""
+on EHCI and UHCI. With and without an IOMMU. What one disk does, and the death of the driver, is block_test.py's."""
 import os
 import pathlib
 import subprocess
@@ -88,6 +88,7 @@ def main():
                                                      "usb-storage,bus=xhci.0,port=3,drive=two,serial=beside"), options, "disks=2 together=1")
             good &= passed(f"two, {what}", machine.end(), machine.log())
             good &= pulled(work, what, options, "xhci", "qemu-xhci,id=xhci")
+        good &= pulled(work, "EHCI", [], "ehci", "usb-ehci,id=ehci")
         good &= pulled(work, "UHCI with an IOMMU", ["--qemu=-device", "--qemu=intel-iommu"], "uhci", "ich9-usb-uhci1,id=uhci")
     sys.exit(not good)
 
