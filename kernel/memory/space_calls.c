@@ -6,18 +6,32 @@
 
 #define MAP_ACCESS (MAP_READ | MAP_WRITE | MAP_EXECUTE)
 
+/*@ requires \valid_read(space);
+    assigns \nothing;
+    ensures \result ==> address % PAGE_SIZE_BYTES == 0 && bytes % PAGE_SIZE_BYTES == 0 && 0 < bytes;
+    ensures \result && space->kind == SPACE_NATIVE ==> NATIVE_BASE <= address && address + bytes <= NATIVE_END;
+    ensures \result && space->kind != SPACE_NATIVE ==>
+      0 < address && (address + bytes <= NATIVE_BASE || NATIVE_END <= address && address + bytes <= USER_END);
+*/
 /* [address, address + bytes) is aligned, not empty and in SPACE's half. */
 static bool in_space(const struct space *space, uint64_t address, uint64_t bytes)
 {
-	uint64_t end = address + bytes;
+	uint64_t end;
 
-	if ((address | bytes) % PAGE_SIZE_BYTES || !bytes || end < address || end > USER_END)
+	if (address % PAGE_SIZE_BYTES || bytes % PAGE_SIZE_BYTES || !bytes || address > USER_END ||
+	    bytes > USER_END - address)
 		return false;
+	end = address + bytes;
 	if (space->kind == SPACE_NATIVE)
 		return address >= NATIVE_BASE && end <= NATIVE_END;
 	return address && (end <= NATIVE_BASE || address >= NATIVE_END);
 }
 
+/*@ requires \valid_read(space) && \valid_read(space->object.owner);
+    assigns \nothing;
+    ensures \result == E_OK && space->kind == SPACE_NATIVE ==> (access & (MAP_WRITE | MAP_EXECUTE)) != (MAP_WRITE | MAP_EXECUTE);
+    ensures \result == E_OK && access != 0 ==> (access & MAP_READ) != 0;
+*/
 static int64_t check_access(const struct space *space, uint64_t access)
 {
 	if ((access & (MAP_WRITE | MAP_EXECUTE)) == (MAP_WRITE | MAP_EXECUTE) &&

@@ -157,6 +157,9 @@ static void test_wx(void)
 	TEST_EQUAL("a guest has no native window", map(guest, BASE, memory, 0, 1, MAP_READ), E_ARGUMENT);
 	TEST_EQUAL("nor page 0", map(guest, 0, memory, 0, 1, MAP_READ), E_ARGUMENT);
 	TEST_EQUAL("nor the upper half", map(guest, USER_END, memory, 0, 1, MAP_READ), E_ARGUMENT);
+	for (uint64_t wraps = 0; wraps <= 0x10000; wraps += PAGES(1))
+		TEST_EQUAL("nor a range that wraps", CALL3(&root, SYS_SPACE_UNMAP, guest, 0x10000, 0 - wraps),
+		           E_ARGUMENT);
 	TEST_EQUAL("a native space has the window alone", map(native, 0x10000, memory, 0, 1, MAP_READ),
 	           E_ARGUMENT);
 	TEST_EQUAL("a guest may write and execute where its unit may",

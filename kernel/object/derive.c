@@ -13,12 +13,20 @@
 #include "table.h"
 #include "unit.h"
 
+/*@ requires \valid(object) && (parent == \null || \valid(parent));
+    assigns \nothing;
+    ensures \valid(\result) && \result == (parent != \null ? &parent->child : &object->root);
+*/
 static struct cap **children_of(struct object *object, struct cap *parent)
 {
 	return parent ? &parent->child : &object->root;
 }
 
 /* A mapping made with PARENT itself, not passed on to it. */
+/*@ requires \valid_read(cap);
+    assigns \nothing;
+    ensures \result <==> (cap->flags & (CAP_MAPPING | CAP_PASSED)) == CAP_MAPPING;
+*/
 static bool is_own_mapping(const struct cap *cap)
 {
 	return (cap->flags & (CAP_MAPPING | CAP_PASSED)) == CAP_MAPPING;
@@ -81,6 +89,10 @@ static bool end_cap(struct object *object, struct cap *cap, uint32_t *budget)
 	return true;
 }
 
+/*@ requires \valid_read(view) && (view->cap == \null || \valid_read(view->cap));
+    assigns \nothing;
+    ensures \result <==> view->cap == \null || view->cap->object == view->object && view->cap->generation == view->generation;
+*/
 /* The capability is what was looked up; without one, VIEW is the object's root. */
 static bool still(const struct cap_view *view)
 {

@@ -11,6 +11,18 @@
 #include "table.h"
 #include "unit.h"
 
+/*@ predicate table_good{L}(struct unit *unit) =
+      \valid_read(unit) && \valid_read(unit->directory + (0 .. CAP_DIRECTORY - 1)) &&
+      \forall integer i; 0 <= i < CAP_DIRECTORY ==>
+        unit->directory[i] == \null || \valid(unit->directory[i] + (0 .. CAP_PAGE_SLOTS - 1));
+*/
+
+/*@ requires table_good(unit);
+    assigns \nothing;
+    ensures \result == \null || \valid(\result);
+    ensures \result != \null ==> unit->directory[index / CAP_PAGE_SLOTS % CAP_DIRECTORY] != \null &&
+      \result == unit->directory[index / CAP_PAGE_SLOTS % CAP_DIRECTORY] + index % CAP_PAGE_SLOTS;
+*/
 struct cap *slot_at(struct unit *unit, uint32_t index)
 {
 	struct cap *page =
@@ -19,6 +31,16 @@ struct cap *slot_at(struct unit *unit, uint32_t index)
 	return page ? page + index % CAP_PAGE_SLOTS : 0;
 }
 
+/*@ requires table_good(unit) && \valid(view) && \valid(flags);
+    requires \separated(view, flags, unit, unit->directory + (0 .. CAP_DIRECTORY - 1));
+    requires \forall integer i, j; 0 <= i < CAP_DIRECTORY && 0 <= j < CAP_PAGE_SLOTS && unit->directory[i] != \null ==>
+      \separated(unit->directory[i] + j, view, flags);
+    assigns *view, *flags;
+    ensures \result == E_OK ==> \valid(view->cap) && view->cap->handle == handle;
+    ensures \result == E_OK ==> view->object == view->cap->object && view->object != \null;
+    ensures \result == E_OK ==> view->rights == view->cap->rights && view->badge == view->cap->badge;
+    ensures \result == E_OK ==> view->cap->generation == view->generation;
+*/
 static int64_t view_of(struct unit *unit, handle_t handle, struct cap_view *view, uint16_t *flags)
 {
 	struct cap *cap = slot_at(unit, HANDLE_INDEX(handle));
@@ -36,6 +58,10 @@ static int64_t view_of(struct unit *unit, handle_t handle, struct cap_view *view
 	return E_OK;
 }
 
+/*@ requires \valid_read(view) && \valid_read(view->object);
+    assigns \nothing;
+    ensures \result == E_OK <==> (type == OBJECT_NONE || view->object->type == type) && (view->rights & rights) == rights;
+*/
 static inline int64_t view_check(const struct cap_view *view, enum object_type type, uint16_t rights)
 {
 	if (type != OBJECT_NONE && view->object->type != type)

@@ -89,6 +89,24 @@ FILES = {
                     ("is_device", "sys_memory_create", "clone_device", "clone_building", "sys_memory_clone", "discard_range",
                      "sys_memory_resize", "sys_memory_discard", "sys_memory_supply", "sys_memory_dirty", "sys_memory_info",
                      "sys_memory_label")}},
+    "kernel/object/table.c": {
+        "include": KERNEL,
+        "functions": ["slot_at", "view_of", "view_check"],
+        "without": {name: LIFE for name in
+                    ("cap_lookup", "cap_lookup_dead", "slot_unit", "table_init", "table_deinit", "table_drop_page", "table_grow",
+                     "cap_reserve", "cap_unreserve", "slot_take", "slot_give_back")}},
+    "kernel/object/derive.c": {
+        "include": KERNEL,
+        "functions": ["children_of", "is_own_mapping", "still"],
+        "without": {name: LIFE for name in
+                    ("link_cap", "unlink_cap", "end_cap", "fill_slot", "cap_insert_reserved", "cap_insert", "few_children",
+                     "cap_move_reserved", "cap_delete", "first_below", "cap_first_mapping", "end_leashed", "cap_revoke_slice",
+                     "cap_revoke_all_slice", "cap_attach", "cap_split", "cap_same_origin", "cap_made_with", "cap_drop",
+                     "cap_detach", "cap_target")}},
+    "kernel/memory/space_calls.c": {
+        "include": KERNEL,
+        "functions": ["in_space", "check_access"],
+        "without": {name: LIFE for name in ("sys_space_create", "sys_space_map", "sys_space_unmap", "sys_space_protect")}},
     "kernel/memory/radix.c": {
         "include": KERNEL,
         "functions": ["radix_height"],
@@ -108,6 +126,7 @@ FILES = {
 BUNDLE, HANDOFF, ELF = "boot/loader/bundle.c", "boot/loader/handoff_check.c", "boot/loader/elf.c"
 ACPI, MANIFEST, IMAGE = "boot/loader/acpi.c", "lib/manifest/manifest.c", "lib/sysimg/sysimg.c"
 STRING, TEXT, RECORD, BUDGET = "boot/loader/string.c", "lib/holon/text.c", "lib/trust/record.c", "kernel/sched/budget.c"
+TABLE, SPACE = "kernel/object/table.c", "kernel/memory/space_calls.c"
 FRAMES, RADIX = "kernel/quota/frames.c", "kernel/memory/radix.c"
 MUTANTS = [
     (BUNDLE, "entry_check", "length < sizeof(entry->name) && entry", "length <= sizeof(entry->name) && entry"),
@@ -143,6 +162,12 @@ MUTANTS = [
     ("kernel/memory/memory_calls.c", "page_range", "*first + *count <= MEMORY_PAGES_MAX", "*first <= MEMORY_PAGES_MAX"),
     (RADIX, "radix_height", "pages > 1ull << (height", "pages >= 1ull << (height"),
     (FRAMES, "pop", "list->first = frame->next;", "list->first = frame;"),
+    (TABLE, "slot_at", "index / CAP_PAGE_SLOTS % CAP_DIRECTORY", "index / CAP_PAGE_SLOTS"),
+    (TABLE, "view_of", "!view->object || ", ""),
+    (TABLE, "view_check", "(view->rights & rights) == rights", "(view->rights & rights)"),
+    (SPACE, "in_space", "bytes > USER_END - address", "address + bytes > USER_END"),
+    (SPACE, "in_space", "end <= NATIVE_BASE || address >= NATIVE_END", "end <= NATIVE_BASE || address >= NATIVE_BASE"),
+    (SPACE, "check_access", "access && !(access & MAP_READ)", "!access"),
     (ACPI, "table_view", "table->length < HEADER_BYTES || ", ""),
     (ACPI, "add_cpu", "info->cpu_count >= ACPI_CPUS", "info->cpu_count > ACPI_CPUS"),
     (ACPI, "parse_madt", "length > table->length - at", "length > table->length"),
