@@ -3,8 +3,7 @@
 
 #define STEP_BLOCKS 512u /* of a scrub, and of new keys, between the requests of others */
 
-/* Before what commits by itself: what the file system has is written as a whole. Else a cut would leave a part of it. */
-static int64_t vault_settle(struct vault *vault)
+int64_t vault_settle(struct vault *vault)
 {
 	return file_error(holonfs_sync(vault->fs));
 }
@@ -73,7 +72,7 @@ int64_t care_back(void *context, uint64_t badge, const char *name, const char *s
 		if (service.mounts[i].vault == vault)
 			service.mounts[i] = (struct mount){0};
 	int status = holonfs_unmount(vault->fs);
-	result = status < 0 ? file_error(status) : vault_error(vdisk_rollback(vault->disk, snapshot));
+	result = status < 0 ? file_error(status) : vault_error(vdisk_rollback_begin(vault->disk, snapshot));
 	struct store store = store_vdisk(vault->disk);
 	status = holonfs_mount(&vault->fs, &store, service_now_ns, FILE_CACHE);
 	vault->served.changed = false;
@@ -82,6 +81,7 @@ int64_t care_back(void *context, uint64_t badge, const char *name, const char *s
 		(void)vault_end(vault);
 		return file_error(status);
 	}
+	deletion_begin(vault); /* of what was before */
 	return result;
 }
 
@@ -97,7 +97,14 @@ int64_t care_forget(void *context, uint64_t badge, const char *name, const char 
 		result = E_ARGUMENT;
 	if (result >= 0)
 		result = vault_settle(vault);
-	return result < 0 ? result : vault_error(vdisk_volume_delete(vault->disk, snapshot));
+	if (result >= 0)
+		result = vault_error(vdisk_volume_delete_begin(vault->disk, snapshot));
+	if (result < 0)
+		return result;
+	vault->deletes = true;
+	if (!vault->waiting)
+		vault->waiting = turn_keep();
+	return E_OK;
 }
 
 static void finding(void *context, const char *text)

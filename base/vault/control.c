@@ -181,6 +181,7 @@ static int64_t control_create(void *context, uint64_t badge, handle_t device_cha
 /* Lets VAULT, of which nobody has a session, go. The status is that of the last sync. */
 int64_t vault_end(struct vault *vault)
 {
+	deletion_end(vault, E_OK); /* it goes on when the vault is open again */
 	int synced = vault->fs ? holonfs_unmount(vault->fs) : 0;
 	if (vault->disk && vdisk_is_anchored(vault->disk) && vdisk_commit(vault->disk) == VDISK_OK)
 		anchor_renew(vault->disk);
@@ -228,6 +229,7 @@ static int64_t vault_start(struct vault *vault, uint32_t flags, const char *snap
 		return file_error(mounted);
 	}
 	vault_serve_begin(vault);
+	deletion_begin(vault);
 	return anchor_choose(vault, flags);
 }
 

@@ -23,6 +23,7 @@ int64_t keys_take(struct keys *keys, const void *data, uint32_t bytes)
 	int64_t result = head.flags & VAULT_CREDENTIAL_MACHINE ? machine_give(keys) : E_OK;
 	if (result < 0)
 		return result;
+	keys->credentials.helper = &turn_helper;
 	const uint8_t *from = (const uint8_t *)data + sizeof(head);
 	uint8_t *to = keys->bytes;
 	if (head.passphrase_bytes) {

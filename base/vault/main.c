@@ -1,4 +1,4 @@
-/* The vault service's loop, and when vaults are synced by themselves. See vault.h. */
+/* The vault service's beginning, and when vaults are synced by themselves. See vault.h. */
 #include "vault.h"
 
 #define COMMIT_NS 5000000000ull    /* what changed is durable after so long, whoever asks */
@@ -14,11 +14,11 @@ int64_t service_now_ns(void)
 void service_touch(struct served *served)
 {
 	served->changed = true;
-	if (!service.timer_armed && event_timer(service.timer, clock_ns() + COMMIT_NS, 1) >= 0)
+	if (!service.timer_armed && event_timer(service.timer, clock_ns() + COMMIT_NS, EVENT_TIMER) >= 0)
 		service.timer_armed = true;
 }
 
-void vault_sync_all(void)
+void vault_sync_all(bool anchors)
 {
 	service.timer_armed = false;
 	for (unsigned i = 0; i < VAULTS_MAX; i++) {
@@ -31,7 +31,7 @@ void vault_sync_all(void)
 			log_print(service.log, service.page,
 			          "vault: %s: what was written last could not be made durable: %s\n",
 			          vault->name, strerror(-status));
-		if (status >= 0 && clock_ns() - vault->anchored_ns > ANCHOR_NS) {
+		if (anchors && status >= 0 && clock_ns() - vault->anchored_ns > ANCHOR_NS) {
 			vault->anchored_ns = clock_ns();
 			anchor_renew(vault->disk);
 		}
@@ -41,29 +41,6 @@ void vault_sync_all(void)
 static bool has_failed(const struct served *served)
 {
 	return vault_has_failed((const void *)((const char *)served - offsetof(struct vault, served)));
-}
-
-static void serve(struct message *message)
-{
-	const struct session *session;
-	switch (BADGE_KIND(message->badge)) {
-	case BADGE_CONTROL:
-		service.clock_offset = service.owner_offset;
-		vault_serve(&control_operations, 0, message, service.page);
-		return;
-	case BADGE_MOUNT:
-		service.clock_offset = service.owner_offset;
-		file_serve(&mount_operations, 0, message, service.page);
-		return;
-	case BADGE_SESSION:
-		session = session_of(message->badge);
-		service.clock_offset = session ? session->clock_offset : service.owner_offset;
-		file_serve(&session_operations, 0, message, service.page);
-		return;
-	default:
-		message->badge = 0;
-		file_serve(&session_operations, 0, message, service.page);
-	}
 }
 
 int main(int argument_count, char **arguments)
@@ -89,17 +66,6 @@ int main(int argument_count, char **arguments)
 		          "vault: the entropy service has gathered too little: no key can be made\n");
 		return 1;
 	}
-	struct message message = {0};
-	int64_t result = channel_receive(service.channel, &message, DEADLINE_NEVER);
-	while (result >= 0) {
-		if (message.info & INFO_EVENT) {
-			vault_sync_all();
-			result = channel_receive(service.channel, &message, DEADLINE_NEVER);
-			continue;
-		}
-		serve(&message);
-		result = channel_reply_receive(service.channel, &message, DEADLINE_NEVER);
-	}
-	log_print(service.log, service.page, "vault: %s\n", error_text(result));
+	log_print(service.log, service.page, "vault: %s\n", error_text(turns_run()));
 	return 1;
 }

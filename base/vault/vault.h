@@ -1,6 +1,7 @@
 /* The vault service: what its parts share.
  *
- *   main.c           the loop: whose call it is, timed commits
+ *   main.c           the beginning, timed commits
+ *   turns.c          the loop: whose call it is, what waits, what is done meanwhile
  *   control.c        abi/vault.interface: making, opening, closing vaults; mounts
  *   keys.c           credentials, key slots
  *   machine.c        what the machine's TPM keeps: sealed keys, anchors
@@ -9,7 +10,7 @@
  *   entropy.c        randomness of the processor
  *   host_library.c   what Debian's cryptographic libraries ask of a C library, on newlib
  *
- * One thread. Callers are told apart by the badge that the kernel stamps: the control, a mount, or a session.
+ * One thread serves; another computes what opens a key slot by a passphrase. Callers are told apart by the badge that the kernel stamps: the control, a mount, or a session.
  * Nothing that a caller sends is trusted, and nothing here maps memory that a caller owns.
  */
 #pragma once
@@ -33,6 +34,8 @@
 #define MOUNTS_MAX  256u
 #define FILE_CACHE  (8u << 20)
 #define PROBE_BYTES 65536u /* of a device: what makes it a vault is there */
+
+enum { EVENT_TIMER = 1, EVENT_WORKED = 2 }; /* bits of service.timer */
 
 /* ---- entropy.c ---- */
 
@@ -62,6 +65,8 @@ struct vault {
 	struct holonfs *fs;
 	bool read_only;
 	uint64_t anchored_ns;         /* when the TPM was told last */
+	bool deletes;                 /* blocks of deleted snapshots are still to be given back */
+	handle_t waiting;             /* the reply to who asked for that */
 	struct vault_report scrub;    /* since it was begun */
 	struct filesystem filesystem; /* fs, for lib/file_service */
 	struct served served;         /* that */
@@ -80,6 +85,9 @@ struct service {
 	int64_t clock_offset;                /* of whoever is served */
 	int64_t owner_offset;                /* as the control said last */
 	bool timer_armed;
+	/* Of the call that is served: where its reply is saved, 0: nowhere; whether it is kept for later. */
+	handle_t reply;
+	bool kept;
 	struct vault vaults[VAULTS_MAX];
 	struct mount mounts[MOUNTS_MAX];
 };
@@ -144,7 +152,23 @@ int64_t service_now_ns(void);
 int64_t file_error(int64_t status);
 /* SERVED has changed: it is synced within COMMIT_NS. */
 void service_touch(struct served *served);
-void vault_sync_all(void);
+/* ANCHORS: the TPM is told, too, where it is time for that. */
+void vault_sync_all(bool anchors);
+/* Before what commits by itself: what the file system has is written as a whole. Else a cut would leave a part of it. */
+int64_t vault_settle(struct vault *vault);
+
+/* ---- turns.c ---- */
+
+/* Serves until the channel is gone. */
+int64_t turns_run(void);
+/* The reply to the call that is served, which whoever asked for it gives later; 0: it must be answered now. */
+handle_t turn_keep(void);
+/* Runs what takes long, while others are served. */
+extern const struct vdisk_helper turn_helper;
+/* Where VAULT has blocks of deleted snapshots, they are given back from now on. */
+void deletion_begin(struct vault *vault);
+/* Tells who waits for it the RESULT; no steps any more. */
+void deletion_end(struct vault *vault, int64_t result);
 
 /* ---- filesystem.c ---- */
 

@@ -65,6 +65,27 @@ static void derive(uint8_t key[VDISK_KEY_SIZE], const char *use, const uint8_t s
 	crypto_wipe(&hash, sizeof(hash));
 }
 
+static int run_long(const struct vdisk_credentials *credentials, int (*work)(void *argument), void *argument)
+{
+	const struct vdisk_helper *helper = credentials->helper;
+	return helper ? helper->run(helper->context, work, argument) : work(argument);
+}
+
+struct passphrase_work {
+	struct argon2id_cost cost;
+	const struct passphrase_params *params;
+	const struct vdisk_credentials *credentials;
+	uint8_t *key;
+};
+
+static int run_argon2id(void *argument)
+{
+	const struct passphrase_work *work = argument;
+	return (int)argon2id(work->key, VDISK_KEY_SIZE, &work->cost, work->credentials->passphrase,
+	                     work->credentials->passphrase_bytes, work->params->salt, SALT_SIZE, NULL, 0,
+	                     NULL, 0);
+}
+
 static int derive_passphrase(const struct passphrase_params *params,
                              const struct vdisk_credentials *credentials, uint8_t key[VDISK_KEY_SIZE])
 {
@@ -72,9 +93,8 @@ static int derive_passphrase(const struct passphrase_params *params,
 	if (!cost.memory_kib || cost.memory_kib > KEYFILE_MAX_MEMORY_KIB || !cost.passes || !cost.lanes ||
 	    cost.lanes > KEYFILE_MAX_LANES || cost.passes > KEYFILE_MAX_WORK_KIB / cost.memory_kib)
 		return VDISK_DAMAGED;
-	enum crypto_status status =
-	    argon2id(key, VDISK_KEY_SIZE, &cost, credentials->passphrase, credentials->passphrase_bytes,
-	             params->salt, SALT_SIZE, NULL, 0, NULL, 0);
+	struct passphrase_work work = {cost, params, credentials, key};
+	int status = run_long(credentials, run_argon2id, &work);
 	return status == CRYPTO_OK ? VDISK_OK : status == CRYPTO_NO_MEMORY ? VDISK_NO_MEMORY : VDISK_DAMAGED;
 }
 
@@ -184,6 +204,19 @@ int vdisk_credentials_factors(const struct vdisk_credentials *credentials, bool 
 	return !count ? VDISK_KEY : count > 2 ? VDISK_LIMIT : VDISK_OK;
 }
 
+struct unlock_work {
+	const struct vdisk_credentials *credentials;
+	struct key *key;
+};
+
+static int run_unlock(void *argument)
+{
+	const struct unlock_work *work = argument;
+	const struct vdisk_credentials *credentials = work->credentials;
+	return (int)keyfile_unlock(work->key, credentials->key_file, credentials->key_file_bytes,
+	                           credentials->passphrase, credentials->passphrase_bytes, NULL);
+}
+
 /* A protected key file needs the passphrase; a public one only serves to make a slot. */
 static int read_key(const struct vdisk_credentials *credentials, bool need_secret, struct key *key)
 {
@@ -191,9 +224,9 @@ static int read_key(const struct vdisk_credentials *credentials, bool need_secre
 	size_t size = credentials->key_file_bytes;
 	if (!bytes || keyfile_decode(key, bytes, size) != CRYPTO_OK || key->info->algorithm != KEY_HYBRID_KEM)
 		return VDISK_KEY;
+	struct unlock_work work = {credentials, key};
 	if (key->kind == KEY_PROTECTED &&
-	    (!credentials->passphrase || keyfile_unlock(key, bytes, size, credentials->passphrase,
-	                                                credentials->passphrase_bytes, NULL) != CRYPTO_OK))
+	    (!credentials->passphrase || run_long(credentials, run_unlock, &work) != CRYPTO_OK))
 		return VDISK_KEY;
 	return need_secret && key->kind == KEY_PUBLIC ? VDISK_KEY : VDISK_OK;
 }

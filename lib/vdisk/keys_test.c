@@ -220,6 +220,34 @@ static void test_sealed(void)
 	                                          vdisk_open(&disk, &config, &both) == VDISK_KEY);
 }
 
+static int count_and_run(void *context, int (*work)(void *argument), void *argument)
+{
+	++*(unsigned *)context;
+	return work(argument);
+}
+
+static void test_helper(void)
+{
+	unsigned runs = 0;
+	const struct vdisk_helper helper = {.context = &runs, .run = count_and_run};
+	struct vdisk_credentials right = {.passphrase = "right", .passphrase_bytes = 5, .helper = &helper};
+	struct vdisk_credentials wrong = {.passphrase = "wrong", .passphrase_bytes = 5, .helper = &helper};
+	struct vdisk_create create = {
+	    .blocks = BLOCKS, .factors = {VDISK_FACTOR_PASSPHRASE}, .cost = {.memory_kib = 64, .passes = 1}};
+	struct vdisk *disk;
+	new_devices(1, DEVICE, false);
+	check("a passphrase is computed by the helper",
+	      vdisk_create(&disk, &config, &create, &right) == VDISK_OK && runs == 1 &&
+	          vdisk_close(disk) == VDISK_OK && vdisk_open(&disk, &config, &right) == VDISK_OK &&
+	          runs == 2);
+	vdisk_abandon(disk);
+	check("which makes a wrong one no better",
+	      vdisk_open(&disk, &config, &wrong) == VDISK_KEY && runs == 3);
+	right.helper = NULL;
+	check("and is not needed", vdisk_open(&disk, &config, &right) == VDISK_OK);
+	vdisk_abandon(disk);
+}
+
 /* ---- New keys ---- */
 
 static bool steps(struct vdisk *disk, unsigned most, unsigned blocks)
@@ -478,6 +506,7 @@ int main(void)
 	test_freshness();
 	test_keeper();
 	test_sealed();
+	test_helper();
 	test_rekey();
 	test_rekey_sharing();
 	test_rekey_work();

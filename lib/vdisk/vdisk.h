@@ -94,6 +94,12 @@ struct vdisk_sealer {
 	int (*unseal)(void *context, const uint8_t *sealed, size_t bytes, uint8_t *secret);
 };
 
+/* Who runs what takes long and a second thread can do: WORK(ARGUMENT), which touches nothing of a container; its result is returned. */
+struct vdisk_helper {
+	void *context;
+	int (*run)(void *context, int (*work)(void *argument), void *argument);
+};
+
 /* What a person has to open a slot with, or to make one from. Unused members are NULL. */
 struct vdisk_credentials {
 	const char *passphrase;
@@ -103,6 +109,7 @@ struct vdisk_credentials {
 	size_t key_file_bytes;
 	const uint8_t *machine; /* VDISK_KEY_SIZE bytes */
 	const struct vdisk_sealer *sealer;
+	const struct vdisk_helper *helper; /* of passphrases; NULL: the caller's own thread */
 };
 
 struct vdisk_slot_info {

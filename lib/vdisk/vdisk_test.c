@@ -654,6 +654,51 @@ static void test_derivation(void)
 	check("a block's key is libsodium's HChaCha20", same);
 }
 
+static void test_delete_steps(void)
+{
+	struct vdisk_volume volume;
+	struct vdisk_info before;
+	struct vdisk_info after;
+	new_devices(1, DEVICE, false);
+	memset(model, 0, sizeof(model));
+	struct vdisk *disk = make(BLOCKS);
+	bool good = true;
+	for (unsigned i = 0; i < 100; i++)
+		good = good && write_some(disk);
+	good = good && vdisk_snapshot(disk, "s") == VDISK_OK;
+	for (unsigned i = 0; i < 100; i++)
+		good = good && write_some(disk);
+	good = good && vdisk_commit(disk) == VDISK_OK;
+	vdisk_get_info(disk, &before);
+	check("what is deleted is no volume at once",
+	      good && vdisk_volume_delete_begin(disk, "s") == VDISK_OK &&
+	          vdisk_volume_find(disk, "s", &volume) == VDISK_NOT_FOUND);
+	unsigned count = 0;
+	uint64_t most = 0;
+	int status = 1;
+	while (good && status > 0) {
+		struct vdisk_info info;
+		vdisk_get_info(disk, &info);
+		status = vdisk_delete_step(disk, 32);
+		vdisk_get_info(disk, &after);
+		uint64_t written = after.backend_written - info.backend_written;
+		most = most > written ? most : written;
+		good = write_some(disk) && matches(disk, model);
+		if (++count == 5) { /* a cut */
+			good = good && vdisk_flush(disk) == VDISK_OK;
+			vdisk_abandon(disk);
+			disk = reopen(NULL);
+			good = good && disk && matches(disk, model);
+		}
+	}
+	check("it goes in steps, over a cut, while others write",
+	      good && status == VDISK_OK && count > 10 && is_sound(disk));
+	check("each of which is short", most < 64ull * VDISK_BLOCK);
+	vdisk_get_info(disk, &after);
+	check("and gives room back", after.used_blocks < before.used_blocks);
+	vdisk_close(disk);
+}
+
 int main(void)
 {
 	test_derivation();
@@ -662,6 +707,7 @@ int main(void)
 	test_random(VDISK_CIPHER_AES_256_GCM, "AES-256-GCM");
 	test_random(VDISK_CIPHER_XCHACHA20_POLY1305, "XChaCha20-Poly1305");
 	test_volumes();
+	test_delete_steps();
 	test_mirror();
 	test_tampering();
 	test_full();

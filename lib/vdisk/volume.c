@@ -237,12 +237,12 @@ static int delete_some(struct vdisk *disk, struct volume_disk *record, size_t bu
 int vdisk_delete_step(struct vdisk *disk, unsigned most)
 {
 	struct volume_disk record = {.number = 0};
-	TRY(begin_change(disk));
 	do {
 		int status = volume_next(disk, record.number, &record);
 		if (status < 0)
 			return status == VDISK_NOT_FOUND ? VDISK_OK : status;
 	} while (!(record.flags & VOLUME_DELETING));
+	TRY(begin_change(disk));
 	TRY(checkpoint(disk));
 	TRY(mark_broken(disk, delete_some(disk, &record, most ? most : 1)));
 	return 1;

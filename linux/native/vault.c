@@ -1,7 +1,8 @@
 /* Vaults for guests: the reserved call HOLON_VAULT, and mounts of what is in a vault.
  *
  * The service is started by the manager when it is first needed, below this sub-kernel and out of its memory;
- * this personality alone holds its control. Calls are made with the common lock held: they are rare.
+ * this personality alone holds its control. Calls are made without the common lock: a passphrase, a deletion or a
+ * scrub takes long, and other programs go on.
  */
 #include <holon/blueprint.h>
 #include <holon/guest_calls.h>
@@ -18,6 +19,7 @@
 #define SERVICE_CAPS   512u
 
 static struct started_service vaults;
+static unsigned calls_under_way; /* whose control must not become another's */
 
 /* The errors that come from services are Linux' own. */
 int linux_error_of_service(int64_t error)
@@ -47,7 +49,7 @@ static handle_t service(bool may_start, int *error)
 {
 	handle_t manager = start_find(linux_start_info(), "manager", 0);
 	uint64_t bits;
-	if (vaults.control && event_wait(vaults.ended, DEADLINE_POLL, &bits) >= 0) {
+	if (vaults.control && !calls_under_way && event_wait(vaults.ended, DEADLINE_POLL, &bits) >= 0) {
 		cap_delete(vaults.control); /* it has failed: what was open is closed */
 		cap_delete(vaults.ended);
 		vaults = (struct started_service){0};
@@ -83,51 +85,34 @@ static int64_t block_list(uint64_t index, uint64_t address)
 	return copy_to_user(address, name, sizeof(name));
 }
 
-/* What opens a vault is kept here for a call alone: the common lock is held. */
-static uint8_t credentials[VAULT_CREDENTIALS_MAX];
+/* A call under way. */
+struct errand {
+	struct holon_vault request;
+	handle_t channel;
+	handle_t device; /* moves to the service, or comes back by nobody: then it is deleted here */
+	int64_t now_ns;
+	uint8_t credentials[VAULT_CREDENTIALS_MAX];
+};
 
-static int64_t credentials_take(const struct holon_vault *request)
+static bool takes_device(uint64_t operation)
 {
-	if (request->credentials_bytes > sizeof(credentials))
+	return operation == HOLON_VAULT_CREATE || operation == HOLON_VAULT_OPEN ||
+	       operation == HOLON_VAULT_MIRROR;
+}
+
+static bool takes_credentials(uint64_t operation)
+{
+	return operation == HOLON_VAULT_CREATE || operation == HOLON_VAULT_OPEN ||
+	       operation == HOLON_VAULT_SLOT_ADD || operation == HOLON_VAULT_REKEY;
+}
+
+static int credentials_take(struct errand *call)
+{
+	const struct holon_vault *request = &call->request;
+	if (request->credentials_bytes > sizeof(call->credentials))
 		return -EINVAL;
-	return copy_from_user(credentials, request->credentials, request->credentials_bytes) ? -EFAULT : 0;
-}
-
-static void credentials_wipe(void)
-{
-	memset(credentials, 0, sizeof(credentials));
-	__asm__ volatile("" : : "r"(credentials) : "memory");
-	memset(current_page()->bytes, 0, sizeof(credentials));
-}
-
-/* Create and open: what moves to the service comes back by nobody, so it is deleted where the call failed. */
-static int64_t start_vault(uint64_t operation, const struct holon_vault *request)
-{
-	int error;
-	int64_t taken = credentials_take(request);
-	if (taken < 0)
-		return taken;
-	handle_t device = device_of(request->device, &error);
-	handle_t channel = device ? service(true, &error) : 0;
-	int64_t result = channel ? 0 : error;
-	if (device && !channel)
-		cap_delete(device);
-	if (result == 0) {
-		uint32_t bytes = (uint32_t)request->credentials_bytes;
-		int64_t now = (int64_t)(clock_monotonic() + clock_realtime_offset());
-		if (operation == HOLON_VAULT_CREATE)
-			result = vault_create(channel, current_page(), device, request->flags, request->size,
-			                      request->cost_kib, now, credentials, bytes, DEADLINE_NEVER);
-		else
-			result =
-			    vault_open(channel, current_page(), device, request->flags, now, request->name,
-			               request->snapshot, credentials, bytes, DEADLINE_NEVER);
-		if (result < 0)
-			cap_delete(device);
-		result = linux_error_of_service(result);
-	}
-	credentials_wipe();
-	return result;
+	return copy_from_user(call->credentials, request->credentials, request->credentials_bytes) ? -EFAULT
+	                                                                                           : 0;
 }
 
 int64_t vault_mount_of(const char *name, const char *path, uint32_t flags, handle_t *mount)
@@ -160,107 +145,116 @@ static int64_t give_result(struct holon_vault *request, int64_t result, const vo
 		return linux_error_of_service(result);
 	if (bytes > sizeof(request->result))
 		return -EIO;
-	memcpy(request->result, data, bytes);
+	if (bytes)
+		memcpy(request->result, data, bytes);
 	return 0;
 }
 
-/* A slot more, or new keys with one slot. */
-static int64_t slot_add(handle_t channel, bool rekeys, struct holon_vault *request)
-{
-	const void *data = 0;
-	uint32_t bytes = 0;
-	int64_t result = credentials_take(request);
-	if (result < 0)
-		return result;
-	uint32_t given = (uint32_t)request->credentials_bytes;
-	if (rekeys)
-		result =
-		    vault_rekey(channel, current_page(), request->flags, request->cost_kib, request->name,
-		                request->path, credentials, given, &data, &bytes, DEADLINE_NEVER);
-	else
-		result =
-		    vault_slot_add(channel, current_page(), request->flags, request->cost_kib, request->name,
-		                   request->path, credentials, given, &data, &bytes, DEADLINE_NEVER);
-	result = give_result(request, result, data, bytes);
-	credentials_wipe(); /* of the page, too, where the words came */
-	return result;
-}
-
-static int64_t mirror(handle_t channel, struct holon_vault *request)
-{
-	const void *data = 0;
-	uint32_t bytes = 0;
-	int error;
-	handle_t device = device_of(request->device, &error);
-	if (!device)
-		return error;
-	int64_t result = vault_mirror(channel, current_page(), device, request->flags, request->name, &data,
-	                              &bytes, DEADLINE_NEVER);
-	if (result < 0)
-		cap_delete(device);
-	return give_result(request, result, data, bytes);
-}
-
-static int64_t ask(uint64_t operation, struct holon_vault *request)
+/* Without the common lock. */
+static int64_t ask(uint64_t operation, struct errand *call)
 {
 	struct thread_page *page = current_page();
+	struct holon_vault *request = &call->request;
+	handle_t channel = call->channel;
+	uint32_t given = (uint32_t)request->credentials_bytes;
 	const void *data = 0;
 	uint32_t bytes = 0;
-	int64_t result;
-	int error;
-	handle_t channel = service(false, &error);
-	if (!channel)
-		return error;
+	int64_t result = -EINVAL;
 	switch (operation) {
+	case HOLON_VAULT_CREATE:
+		result =
+		    vault_create(channel, page, call->device, request->flags, request->size,
+		                 request->cost_kib, call->now_ns, call->credentials, given, DEADLINE_NEVER);
+		break;
+	case HOLON_VAULT_OPEN:
+		result = vault_open(channel, page, call->device, request->flags, call->now_ns, request->name,
+		                    request->snapshot, call->credentials, given, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_CLOSE:
-		return linux_error_of_service(
-		    vault_close(channel, page, request->flags, request->name, DEADLINE_NEVER));
+		result = vault_close(channel, page, request->flags, request->name, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_LIST:
 		result = vault_list(channel, page, (uint32_t)request->index, &data, &bytes, DEADLINE_NEVER);
-		return give_result(request, result, data, bytes);
+		break;
 	case HOLON_VAULT_SNAPSHOT:
-		return linux_error_of_service(
-		    vault_snapshot(channel, page, request->name, request->snapshot, DEADLINE_NEVER));
+		result = vault_snapshot(channel, page, request->name, request->snapshot, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_SNAPSHOTS:
 		result = vault_snapshots(channel, page, request->index, request->name, &data, &bytes,
 		                         DEADLINE_NEVER);
-		return give_result(request, result, data, bytes);
+		break;
 	case HOLON_VAULT_BACK:
-		return linux_error_of_service(
-		    vault_back(channel, page, request->name, request->snapshot, DEADLINE_NEVER));
+		result = vault_back(channel, page, request->name, request->snapshot, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_FORGET:
-		return linux_error_of_service(
-		    vault_forget(channel, page, request->name, request->snapshot, DEADLINE_NEVER));
+		result = vault_forget(channel, page, request->name, request->snapshot, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_SCRUB:
 		result =
 		    vault_scrub(channel, page, request->flags, request->name, &data, &bytes, DEADLINE_NEVER);
-		return give_result(request, result, data, bytes);
+		break;
 	case HOLON_VAULT_SLOTS:
 		result = vault_slots(channel, page, (uint32_t)request->index, request->name, &data, &bytes,
 		                     DEADLINE_NEVER);
-		return give_result(request, result, data, bytes);
+		break;
 	case HOLON_VAULT_SLOT_ADD:
-		return slot_add(channel, false, request);
+		result =
+		    vault_slot_add(channel, page, request->flags, request->cost_kib, request->name,
+		                   request->path, call->credentials, given, &data, &bytes, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_REKEY:
-		return slot_add(channel, true, request);
+		result = vault_rekey(channel, page, request->flags, request->cost_kib, request->name,
+		                     request->path, call->credentials, given, &data, &bytes, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_REKEY_STEP:
 		result = vault_rekey_step(channel, page, request->name, &data, &bytes, DEADLINE_NEVER);
-		return give_result(request, result, data, bytes);
+		break;
 	case HOLON_VAULT_QUOTA:
 		result = vault_quota(channel, page, request->flags, request->size, request->index,
 		                     request->name, request->path, &data, &bytes, DEADLINE_NEVER);
-		return give_result(request, result, data, bytes);
+		break;
 	case HOLON_VAULT_SLOT_REMOVE:
-		return linux_error_of_service(vault_slot_remove(channel, page, (uint32_t)request->index,
-		                                                request->name, DEADLINE_NEVER));
+		result =
+		    vault_slot_remove(channel, page, (uint32_t)request->index, request->name, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_GROW:
-		return linux_error_of_service(
-		    vault_grow(channel, page, request->size, request->name, DEADLINE_NEVER));
+		result = vault_grow(channel, page, request->size, request->name, DEADLINE_NEVER);
+		break;
 	case HOLON_VAULT_MIRROR:
-		return mirror(channel, request);
+		result = vault_mirror(channel, page, call->device, request->flags, request->name, &data,
+		                      &bytes, DEADLINE_NEVER);
+		break;
 	default:
 		return -EINVAL;
 	}
+	return give_result(request, result, data, bytes);
+}
+
+static int64_t ask_unlocked(uint64_t operation, struct errand *call)
+{
+	int error = takes_credentials(operation) ? credentials_take(call) : 0;
+	if (error)
+		return error;
+	if (takes_device(operation)) {
+		call->device = device_of(call->request.device, &error);
+		if (!call->device)
+			return error;
+	}
+	call->now_ns = (int64_t)(clock_monotonic() + clock_realtime_offset());
+	call->channel = service(operation == HOLON_VAULT_CREATE || operation == HOLON_VAULT_OPEN, &error);
+	int64_t result = error;
+	if (call->channel) {
+		calls_under_way++;
+		personality_unlock();
+		result = ask(operation, call);
+		personality_lock();
+		calls_under_way--;
+	}
+	if (call->device && result < 0)
+		cap_delete(call->device);
+	if (takes_credentials(operation)) /* and words that came */
+		memset(current_page()->bytes, 0, sizeof(call->credentials));
+	return result;
 }
 
 static bool has_end(const char *text, size_t size)
@@ -268,28 +262,36 @@ static bool has_end(const char *text, size_t size)
 	return strnlen(text, size) < size;
 }
 
+static int64_t call_with(struct errand *call, uint64_t operation, uint64_t address)
+{
+	struct holon_vault *request = &call->request;
+	if (copy_from_user(request, address, sizeof(*request)))
+		return -EFAULT;
+	if (!has_end(request->name, sizeof(request->name)) ||
+	    !has_end(request->device, sizeof(request->device)) ||
+	    !has_end(request->snapshot, sizeof(request->snapshot)) ||
+	    !has_end(request->path, sizeof(request->path)))
+		return -EINVAL;
+	/* What is written reaches the service before it acts on the whole vault. */
+	if (operation == HOLON_VAULT_CLOSE || operation == HOLON_VAULT_SNAPSHOT)
+		backing_write_all();
+	int64_t result = operation == HOLON_VAULT_OFFER ? offer(request) : ask_unlocked(operation, call);
+	return result >= 0 && copy_to_user(address, request, sizeof(*request)) ? -EFAULT : result;
+}
+
 int64_t holon_vault_call(uint64_t number, uint64_t first, uint64_t second)
 {
-	static struct holon_vault request; /* the common lock is held alone */
 	if (number == HOLON_BLOCK_LIST)
 		return block_list(first, second);
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (copy_from_user(&request, second, sizeof(request)))
-		return -EFAULT;
-	if (!has_end(request.name, sizeof(request.name)) ||
-	    !has_end(request.device, sizeof(request.device)) ||
-	    !has_end(request.snapshot, sizeof(request.snapshot)) ||
-	    !has_end(request.path, sizeof(request.path)))
-		return -EINVAL;
-	/* What is written reaches the service before it acts on the whole vault. */
-	if (first == HOLON_VAULT_CLOSE || first == HOLON_VAULT_SNAPSHOT)
-		backing_write_all();
-	int64_t result = first == HOLON_VAULT_CREATE || first == HOLON_VAULT_OPEN
-	                     ? start_vault(first, &request)
-	                 : first == HOLON_VAULT_OFFER ? offer(&request)
-	                                              : ask(first, &request);
-	if (result >= 0 && copy_to_user(second, &request, sizeof(request)))
-		return -EFAULT;
+	struct errand *call = heap_allocate(sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	memset(call, 0, sizeof(*call));
+	int64_t result = call_with(call, first, second);
+	memset(call, 0, sizeof(*call));
+	__asm__ volatile("" : : "r"(call) : "memory");
+	heap_free(call);
 	return result;
 }

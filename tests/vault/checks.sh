@@ -249,5 +249,28 @@ vault create $DEVICE --passphrase-fd 5 --erase --yes 5</pass; say 'create with a
 vault open $DEVICE v --passphrase-fd 5 5</pass2 2>/dev/null; is 'a wrong passphrase' $? 3
 vault open $DEVICE v --passphrase-fd 5 5</pass; say 'the right passphrase' $?
 vault mount v /mnt; is 'an erased vault is empty' "$(ls -A /mnt)" ''; umount /mnt
+
+# ---- What takes long holds up nobody ----
+meanwhile() { # how often a file is written and synced while a command runs; its status is in /status then
+	rm -f /status; ("$@" >/dev/null 2>&1; echo $? >/status) &
+	n=0
+	while [ ! -s /status ]; do echo $n >/mnt/turn; sync /mnt/turn; n=$((n+1)); done
+	wait
+}
+vault mount v /mnt
+meanwhile vault key add v --passphrase-fd 5 5</pass2; is 'a key slot for a passphrase' "$(cat /status)" 0
+[ "$n" -ge 3 ]; say 'while it is made files are written' $? "$n times"
+vault key add v --passphrase-fd 5 --label one 5</pass & one=$!
+vault key add v --passphrase-fd 5 --label two 5</pass & two=$!
+run 'a list meanwhile' 0 vault ls; wait $one && wait $two; say 'two at once' $?
+is 'have both' "$(vault key v | grep -c -e one -e two)" 2
+run 'slots after that' 0 vault key v
+dd if=/dev/urandom of=/mnt/large bs=64k count=300 2>/dev/null; sync; vault snapshot v large; rm /mnt/large; sync
+used=$(df -k /mnt | awk 'NR > 1 { print $4 }')
+meanwhile vault forget v large --yes; is 'forget of a large snapshot' "$(cat /status)" 0
+[ "$n" -ge 2 ]; say 'while it goes files are written' $? "$n times"
+[ "$(df -k /mnt | awk 'NR > 1 { print $4 }')" -gt $((used + 15000)) ]; say 'its room is back when it returns' $? "$used, $(df -k /mnt | tail -1)"
+is 'what was written meanwhile is there' "$(cat /mnt/turn)" $((n - 1)); umount /mnt
 run 'close at the end' 0 vault close v
+run 'scrub afterwards' 0 sh -c "vault open $DEVICE v --passphrase-fd 5 5</pass2 && vault scrub v && vault close v"
 echo 'the end'
