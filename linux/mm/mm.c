@@ -351,9 +351,11 @@ static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, 
 		}
 	} else if (!is_stuck(task, address)) {
 		/* Another thread may have resolved it; or a file has grown since it was mapped. */
-		if (area->object && !area_enter(mm, area, area->start, area->end, true))
+		int entered = area->object ? area_enter(mm, area, area->start, area->end, true) : 0;
+		if (!entered)
 			return true;
-		return !area->object;
+		if (entered == -EACCES)
+			return false;
 	}
 	task->fault_count = 0;
 	*signal = *code = 0;
