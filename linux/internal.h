@@ -125,6 +125,8 @@ void limits_init(struct process *process);
 void usage_of_process(struct process *process, struct linux_rusage *usage);
 void usage_add(struct linux_rusage *sum, const struct linux_rusage *more);
 
+/* May the current task ask for the I/O priority VALUE? 0, -EINVAL, -EPERM. */
+int io_priority_check(uint32_t value);
 /* A new task's nice value and policy. */
 void schedule_inherit(struct task *child, const struct task *parent);
 

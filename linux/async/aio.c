@@ -39,7 +39,7 @@ struct iocb {
 _Static_assert(sizeof(struct iocb) == 64, "struct iocb");
 
 enum { AIO_PREAD, AIO_PWRITE, AIO_FSYNC, AIO_FDSYNC, AIO_POLL = 5, AIO_PREADV = 7, AIO_PWRITEV = 8 };
-enum { FLAG_RESULT_FD = 1 };
+enum { FLAG_RESULT_FD = 1, FLAG_PRIORITY = 2 };
 
 struct aio_context {
 	struct aio_context *next; /* of its mm */
@@ -365,6 +365,9 @@ static int64_t transfer_submit(struct aio_context *context, const struct iocb *i
 	struct linux_iovec few[8], *segments = few;
 	struct io io;
 	int64_t position = iocb->offset;
+	int wrong = iocb->flags & FLAG_PRIORITY ? io_priority_check((uint16_t)iocb->priority) : 0;
+	if (wrong)
+		return wrong;
 	if (iocb->rw_flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
 		return -EOPNOTSUPP;
 	if (write ? !file_writable(file) : !file_readable(file))

@@ -81,6 +81,9 @@ static int rw_prepare(struct request *request)
 	bool fixed = sqe->opcode == OP_READ_FIXED || sqe->opcode == OP_WRITE_FIXED;
 	bool select = sqe->flags & SQE_BUFFER_SELECT;
 	request->no_wait = sqe->operation_flags & RWF_NOWAIT;
+	int wrong = sqe->priority ? io_priority_check(sqe->priority) : 0;
+	if (wrong)
+		return wrong;
 	if (fixed)
 		return uring_buffer_holds(request->ring, sqe->buffer, sqe->address, sqe->length) ? 0
 		                                                                                 : -EFAULT;

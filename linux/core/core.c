@@ -33,14 +33,44 @@ struct part {
 
 /* ---- Output ---- */
 
+struct room {
+	struct poll_table table;
+	struct wait_entry entry;
+};
+
+static void room_add(struct poll_table *table, struct wait_queue *queue)
+{
+	wait_begin(&container_of(table, struct room, table)->entry, queue);
+}
+
+/* Until a pipe takes more, or nobody reads it any more. What has come for the process that ends interrupts nothing, but for
+ * SIGKILL. */
+static void wait_room(const struct core_output *out)
+{
+	struct room room = {.table.add = room_add};
+	list_init(&room.entry.link);
+	uint32_t events = out->file->ops->poll(out->file, &room.table);
+	while (!(events & (POLLOUT | POLLERR)) && !out->process->killed) {
+		wait_sleep_always();
+		events = out->file->ops->poll(out->file, 0);
+	}
+	wait_end(&room.entry);
+}
+
 static void flush(struct core_output *out)
 {
 	struct linux_iovec one;
 	struct io io;
 	int64_t position = (int64_t)(out->at - out->held);
 	for (uint64_t done = 0; done < out->held && !out->failed;) {
+		if (out->pipe)
+			wait_room(out);
 		io_init_kernel(&io, &one, out->buffer + done, out->held - done);
-		int64_t moved = out->file->ops->write(out->file, &io, &position);
+		io.flags = out->pipe ? IO_NO_WAIT : 0;
+		int64_t moved =
+		    out->process->killed ? -EINTR : out->file->ops->write(out->file, &io, &position);
+		if (moved == -EAGAIN && out->pipe)
+			continue;
 		if (moved <= 0)
 			out->failed = true;
 		else
@@ -77,9 +107,15 @@ void core_put(struct core_output *out, const void *from, uint64_t bytes)
 
 void core_skip(struct core_output *out, uint64_t bytes)
 {
+	static const char zeros[256];
+	while (out->pipe && bytes && !out->failed) {
+		uint64_t chunk = bytes < sizeof(zeros) ? bytes : sizeof(zeros);
+		core_put(out, zeros, chunk);
+		bytes -= chunk;
+	}
 	if (out->held)
 		flush(out);
-	if (out->failed)
+	if (out->failed || !bytes)
 		return;
 	if (bytes > out->limit - out->at) {
 		bytes = out->limit - out->at;
@@ -92,7 +128,7 @@ void core_finish(struct core_output *out)
 {
 	flush(out);
 	/* A hole at the end. */
-	if (out->file->vnode->size < out->at && !out->process->killed) {
+	if (!out->pipe && out->file->vnode->size < out->at && !out->process->killed) {
 		struct attributes size = {.size = out->at};
 		(void)out->file->vnode->ops->setattr(out->file->vnode, &size, ATTRIBUTE_SIZE);
 	}
@@ -134,20 +170,44 @@ static bool object_read(struct memory_object *object, uint64_t offset, uint64_t 
 	return window != 0;
 }
 
-/* As core(5) has it for coredump_filter's 0x33: what is the process's own, and anonymous shared memory; of files that it has
- * not changed, the first page of programs and libraries, by which debuggers know them. */
-static uint64_t dumped_bytes(const struct area *area)
+/* How far a stack's mapping begins below what was ever touched: on Linux it ends there. */
+static uint64_t untouched_bytes(const struct mm *mm, const struct area *area)
+{
+	uint64_t bytes = 0, all = area->end - area->start;
+	if (!(area->flags & AREA_STACK) || area->object)
+		return 0;
+	while (all - bytes > CORE_BUFFER_BYTES) {
+		struct memory_info info;
+		int64_t clone = memory_clone(mm->heap->handle, area->offset + bytes, CORE_BUFFER_BYTES);
+		bool there = clone < 0 || memory_info(current_page(), (handle_t)clone, &info) < 0 ||
+		             info.resident_bytes;
+		if (clone >= 0)
+			cap_delete((handle_t)clone);
+		if (there)
+			break;
+		bytes += CORE_BUFFER_BYTES;
+	}
+	return bytes;
+}
+
+/* As core(5) has it for FILTER, enum core_filter. Of files that the process has not changed, debuggers know programs and
+ * libraries by their first page. */
+static uint64_t dumped_bytes(const struct area *area, uint32_t filter)
 {
 	uint64_t bytes = area->end - area->start;
 	if (area->flags & AREA_DONT_DUMP)
 		return 0;
-	if ((area->flags & AREA_VDSO) || area_owns_pages(area))
+	if ((area->flags & AREA_VDSO) || (area_owns_pages(area) && (filter & CORE_PRIVATE)))
 		return bytes;
-	if (area->flags & AREA_SHARED)
-		return !area->file || (area->file->vnode && !area->file->vnode->links) ? bytes : 0;
+	if (area->flags & AREA_SHARED) {
+		bool unnamed = !area->file || (area->file->vnode && !area->file->vnode->links);
+		return filter & (unnamed ? CORE_SHARED : CORE_FILE_SHARED) ? bytes : 0;
+	}
+	if (area->file && (filter & CORE_FILE_PRIVATE))
+		return bytes;
 	char magic[4];
-	bool program = area->file && !area->file_offset && file_read_kernel(area->file, magic, 4, 0) == 4 &&
-	               memcmp(magic, "\177ELF", 4) == 0;
+	bool program = (filter & CORE_ELF_HEADERS) && area->file && !area->file_offset &&
+	               file_read_kernel(area->file, magic, 4, 0) == 4 && memcmp(magic, "\177ELF", 4) == 0;
 	return program ? PAGE_SIZE_BYTES : 0;
 }
 
@@ -272,11 +332,15 @@ static void write_file(struct core_output *out, const struct core_dump *dump, st
                        uint64_t limit)
 {
 	struct mm *mm = dump->task->mm;
+	uint32_t filter = dump->task->process->core_filter;
 	char *chunk = pages_allocate(CORE_BUFFER_BYTES / PAGE_SIZE_BYTES);
 	struct names names = names_of(mm);
 	uint64_t count = 0;
-	for (const struct area *area = mm_find(mm, 0); area && count < limit; area = mm_next(mm, area))
-		parts[count++] = (struct part){area->start, area->end, dumped_bytes(area), area->flags};
+	for (const struct area *area = mm_find(mm, 0); area && count < limit; area = mm_next(mm, area)) {
+		uint64_t bytes = dumped_bytes(area, filter), without = bytes ? untouched_bytes(mm, area) : 0;
+		parts[count++] =
+		    (struct part){area->start + without, area->end, bytes - without, area->flags};
+	}
 	uint64_t notes = core_notes(0, dump, names.bytes, names.length);
 	put_headers(out, parts, count, notes);
 	(void)core_notes(out, dump, names.bytes, names.length);
@@ -298,11 +362,16 @@ static bool write_core(const struct core_dump *dump)
 	uint64_t count = dump->task->mm->area_count;
 	uint64_t pages = page_up(count * sizeof(struct part)) / PAGE_SIZE_BYTES;
 	struct core_output out = {.process = process, .limit = process->limits[RLIMIT_CORE].current};
+	out.pipe = core_piped();
 	if (process->limits[RLIMIT_FSIZE].current < out.limit)
 		out.limit = process->limits[RLIMIT_FSIZE].current;
-	if (out.limit > INT64_MAX)
+	if (out.pipe || out.limit > INT64_MAX)
 		out.limit = INT64_MAX;
-	if (!core_name(dump->task, dump->signal, name) || !(out.file = file_open_core(name, &error)))
+	if (out.pipe)
+		out.file = core_helper_start(dump);
+	else if (core_name(dump->task, dump->signal, name))
+		out.file = file_open_core(name, &error);
+	if (!out.file)
 		return false;
 	struct part *parts = pages_allocate(pages);
 	out.buffer = pages_allocate(CORE_BUFFER_BYTES / PAGE_SIZE_BYTES);
@@ -313,8 +382,11 @@ static bool write_core(const struct core_dump *dump)
 		pages_free(parts, pages);
 	if (out.buffer)
 		pages_free(out.buffer, CORE_BUFFER_BYTES / PAGE_SIZE_BYTES);
-	file_release(out.file);
-	return possible;
+	if (out.pipe)
+		core_helper_end(out.file, process);
+	else
+		file_release(out.file);
+	return possible && !(out.pipe && out.failed);
 }
 
 /* ---- Threads ---- */
@@ -360,12 +432,17 @@ static bool others_wait(const struct process *process, const struct task *self)
 	 SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGXCPU) |               \
 	 SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGSYS))
 
-/* Linux writes nothing that could not hold a page. */
+/* Linux writes no file that could not hold a page; a program gets all of it, unless it is one that takes others' cores. */
+static bool limit_allows(const struct process *process)
+{
+	uint64_t limit = process->limits[RLIMIT_CORE].current;
+	return core_piped() ? limit != 1 : limit >= PAGE_SIZE_BYTES;
+}
+
 static bool dump_wanted(const struct process *process, int signal)
 {
 	return (DUMPS & SIGNAL_BIT(signal)) && !process->exiting && !process->single_waiter &&
-	       !process->dumpable_off && process->limits[RLIMIT_CORE].current >= PAGE_SIZE_BYTES &&
-	       current_task()->mm;
+	       !process->dumpable_off && limit_allows(process) && current_task()->mm;
 }
 
 void process_exit_signal(int signal, const struct linux_siginfo *info)

@@ -27,8 +27,32 @@ void core_wait(struct task *task);
 
 #define CORE_NAME_BYTES 512u
 extern char sysctl_core_pattern[128];
-/* The file's name as sysctl_core_pattern wants it. False: it wants none, or a pipe, or it is too long. */
+/* The file's name as sysctl_core_pattern wants it. False: it wants none, or it is too long. */
 bool core_name(const struct task *task, int signal, char name[CORE_NAME_BYTES]);
+/* It wants a program to take the core: */
+static inline bool core_piped(void)
+{
+	return sysctl_core_pattern[0] == '|';
+}
+/* ... these, in TEXT, are its name and its arguments. False: there is no absolute path, or they are too many or too long. */
+#define CORE_WORDS 64u
+bool core_words(const struct task *task, int signal, char text[CORE_NAME_BYTES],
+                const char *words[CORE_WORDS + 1]);
+/* Starts that program: the pipe that it reads, or 0, with a line in the log. */
+struct file *core_helper_start(const struct core_dump *dump);
+/* All of PROCESS's core is in OUTPUT, which is released. */
+void core_helper_end(struct file *output, const struct process *process);
+
+/* coredump_filter: what of a process's memory goes into its core file. */
+enum core_filter {
+	CORE_PRIVATE = 1,
+	CORE_SHARED = 2,
+	CORE_FILE_PRIVATE = 4,
+	CORE_FILE_SHARED = 8,
+	CORE_ELF_HEADERS = 16,
+	CORE_FILTER_ALL = 0x1ff,
+	CORE_FILTER_DEFAULT = 0x33
+};
 
 /* Writes of at most LIMIT bytes in all, in order; what lies between is a hole. */
 struct core_output {
@@ -36,6 +60,7 @@ struct core_output {
 	struct process *process; /* whose end by SIGKILL ends the writing */
 	uint64_t at, limit, held;
 	char *buffer; /* CORE_BUFFER_BYTES */
+	bool pipe;    /* it takes zeros for holes */
 	bool failed;
 };
 #define CORE_BUFFER_BYTES 65536u

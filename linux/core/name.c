@@ -1,4 +1,4 @@
-/* The name of a core file: /proc/sys/kernel/core_pattern, core(5), "Naming of core dump files". */
+/* The name of a core file, or of the program that takes it: /proc/sys/kernel/core_pattern, core(5), "Naming of core dump files". */
 #include "internal.h"
 #include "core/core.h"
 #include "fs/name.h"
@@ -58,10 +58,14 @@ static void append_word(struct name *name, const struct task *task, int signal, 
 		append(name, "%", false);
 		break;
 	case 'p':
+		append_number(name, (uint64_t)process->number);
+		break;
 	case 'P':
 		append_number(name, (uint64_t)process->pid);
 		break;
 	case 'i':
+		append_number(name, (uint64_t)task->number);
+		break;
 	case 'I':
 		append_number(name, (uint64_t)task->tid);
 		break;
@@ -100,32 +104,61 @@ static void append_word(struct name *name, const struct task *task, int signal, 
 	}
 }
 
+/* One word, or all of it, from PATTERN to END; whether it has a %p. */
+static bool expand(struct name *name, const char *pattern, const char *end, const struct task *task,
+                   int signal)
+{
+	bool has_pid = false;
+	for (; pattern < end && !name->failed; pattern++) {
+		char one[2] = {*pattern, 0};
+		if (*pattern != '%') {
+			append(name, one, false);
+			continue;
+		}
+		if (++pattern == end)
+			break;
+		has_pid |= *pattern == 'p';
+		append_word(name, task, signal, *pattern);
+	}
+	return has_pid;
+}
+
 bool core_name(const struct task *task, int signal, char text[CORE_NAME_BYTES])
 {
 	struct name name = {.text = text};
 	const char *pattern = sysctl_core_pattern;
-	bool has_pid = false;
 	text[0] = 0;
-	if (*pattern == '|') {
-		linux_log(
-		    "linux: no core file of %s (%d): core_pattern names a program, which is not started\n",
-		    task->name, task->process->pid);
-		return false;
-	}
-	for (; *pattern && !name.failed; pattern++) {
-		char one[2] = {*pattern, 0};
-		if (*pattern != '%') {
-			append(&name, one, false);
-			continue;
-		}
-		if (!*++pattern)
-			break;
-		has_pid |= *pattern == 'p';
-		append_word(&name, task, signal, *pattern);
-	}
+	bool has_pid = expand(&name, pattern, pattern + strlen(pattern), task, signal);
 	if (!has_pid && sysctl_core_uses_pid.value) {
 		append(&name, ".", false);
 		append_number(&name, (uint64_t)task->process->pid);
 	}
 	return !name.failed && name.length;
+}
+
+bool core_words(const struct task *task, int signal, char text[CORE_NAME_BYTES],
+                const char *words[CORE_WORDS + 1])
+{
+	struct name name = {.text = text};
+	const char *at = sysctl_core_pattern + 1;
+	unsigned count = 0;
+	for (;;) {
+		while (*at == ' ')
+			at++;
+		if (!*at)
+			break;
+		const char *end = strchr(at, ' ');
+		if (!end)
+			end = at + strlen(at);
+		if (count == CORE_WORDS)
+			return false;
+		words[count++] = &text[name.length];
+		text[name.length] = 0;
+		(void)expand(&name, at, end, task, signal);
+		at = end;
+		if (name.failed || ++name.length >= CORE_NAME_BYTES)
+			return false;
+	}
+	words[count] = 0;
+	return count && words[0][0] == '/';
 }

@@ -105,3 +105,30 @@ void command_refused(const struct first_command *command, int error)
 	if (file && file->ops->write)
 		(void)file->ops->write(file, &io, &position);
 }
+
+struct task *program_prepare(const char *name, struct thread_area **area)
+{
+	struct process *process = process_create(&pid_namespace_first);
+	struct task *task = process ? task_create(process) : 0;
+	if (!task) {
+		if (process)
+			process_unlink(process);
+		return 0;
+	}
+	task->handlers = handlers_create();
+	*area = task->handlers && pressure_task_allowed() ? thread_take(current_page(), ~0ull) : 0;
+	if (!*area) {
+		if (task->handlers)
+			handlers_release(task->handlers);
+		task_destroy(task);
+		process_unlink(process);
+		return 0;
+	}
+	limits_init(process);
+	process_enter_group(process, process->pid);
+	process_enter_session(process, process->pid);
+	credentials_first(&task->credentials);
+	task->namespaces = namespaces_reference(&namespaces_first);
+	text_copy(task->name, sizeof(task->name), name);
+	return task;
+}

@@ -27,5 +27,10 @@ int command_find(const struct first_command *command, const char *name, char *pa
                  struct file **file);
 /* Tells whoever started the command, on descriptor 2, that it could not be run. */
 void command_refused(const struct first_command *command, int error);
+struct task;
+struct thread_area;
+/* A process of its own, without a parent, of the first namespaces, with all capabilities: for thread_run, whose function opens
+ * its files and loads its program. 0: there is no room for it. */
+struct task *program_prepare(const char *name, struct thread_area **area);
 /* Those of a program from outside: all capabilities. */
 void credentials_first(struct credentials *credentials);

@@ -260,11 +260,9 @@ static struct file *end_create(struct pipe *pipe, struct vnode *vnode, uint32_t 
 	return file;
 }
 
-SYSCALL_HANDLER(pipe2, uint64_t address, uint32_t flags)
+int pipe_ends(uint32_t flags, struct file **reader, struct file **writer)
 {
 	static uint64_t number = 1000;
-	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
-		return -EINVAL;
 	struct pipe *pipe = pipe_create();
 	struct vnode *vnode = pipe ? vnode_outside(S_IFIFO | 0600, number) : 0;
 	if (!vnode) {
@@ -276,11 +274,38 @@ SYSCALL_HANDLER(pipe2, uint64_t address, uint32_t flags)
 	vnode->private = pipe;
 	pipe->vnode = vnode;
 	pipe->references++; /* until both ends are there */
-	uint32_t status = flags & (O_NONBLOCK | O_DIRECT);
-	struct file *reader = end_create(pipe, vnode, O_RDONLY | status);
-	struct file *writer = reader ? end_create(pipe, vnode, O_WRONLY | status) : 0;
-	int64_t fds[2] = {-ENOMEM, -ENOMEM};
-	if (writer && (fds[0] = file_install(reader, 0, flags & O_CLOEXEC)) >= 0) {
+	*reader = end_create(pipe, vnode, O_RDONLY | flags);
+	*writer = *reader ? end_create(pipe, vnode, O_WRONLY | flags) : 0;
+	int result = *writer ? 0 : -ENOMEM;
+	if (!*writer && *reader)
+		file_release(*reader);
+	pipe_release_reference(pipe);
+	vnode_release(vnode);
+	return result;
+}
+
+void pipe_wait_readers(struct file *writer, const struct process *process)
+{
+	struct pipe *pipe = writer->private;
+	struct wait_entry entry;
+	pipe->writers--;
+	wake_all(&pipe->read_wait, 0);
+	wait_begin(&entry, &pipe->write_wait);
+	while (pipe->readers && !process->killed)
+		wait_sleep_always();
+	wait_end(&entry);
+	pipe->writers++; /* until it is released */
+}
+
+SYSCALL_HANDLER(pipe2, uint64_t address, uint32_t flags)
+{
+	struct file *reader = 0, *writer = 0;
+	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+		return -EINVAL;
+	if (pipe_ends(flags & (O_NONBLOCK | O_DIRECT), &reader, &writer))
+		return -ENOMEM;
+	int64_t fds[2] = {file_install(reader, 0, flags & O_CLOEXEC), -EMFILE};
+	if (fds[0] >= 0) {
 		reader = 0;
 		fds[1] = file_install(writer, 0, flags & O_CLOEXEC);
 	}
@@ -297,8 +322,6 @@ SYSCALL_HANDLER(pipe2, uint64_t address, uint32_t flags)
 	for (unsigned i = 0; i < 2 && result; i++)
 		if (fds[i] >= 0)
 			sys_close((int)fds[i]);
-	pipe_release_reference(pipe);
-	vnode_release(vnode);
 	return result;
 }
 

@@ -15,3 +15,9 @@ int pipe_wait_room(struct file *file, bool wait, uint64_t *bytes);
 int64_t pipe_peek(struct file *file, struct io *io);
 /* Takes BYTES that were peeked at. */
 void pipe_consume(struct file *file, uint64_t bytes);
+/* A new pipe's ends, each with a reference. FLAGS: O_NONBLOCK, O_DIRECT. 0 or -ENOMEM. */
+int pipe_ends(uint32_t flags, struct file **reader, struct file **writer);
+/* WRITER, the last writing end, writes no more: its readers come to the end. Returns when there are none, or PROCESS, the current
+ * one, which ends, has been killed. */
+struct process;
+void pipe_wait_readers(struct file *writer, const struct process *process);

@@ -209,6 +209,7 @@ struct process {
 	bool exiting, execing, zombie, stopped, continued, subreaper, did_exec, dumpable_off;
 	bool stop_reported, killed; /* by SIGKILL */
 	bool unkillable;            /* the first of a PID namespace but the first one: process_shielded */
+	uint16_t core_filter;       /* enum core_filter: core/core.h */
 	struct core_dump *core;     /* its core file is being written */
 	struct trace *trace;        /* of the leader, while somebody traces it */
 	int32_t parent_thread;      /* the thread of its parent that made it */

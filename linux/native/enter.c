@@ -62,31 +62,12 @@ static void entered_first(void *argument)
 /* Starts what was taken; false: nothing was started, and ENTERED is to be freed. */
 static bool entered_start(struct entered *entered)
 {
-	struct process *process = process_create(&pid_namespace_first);
-	struct task *task = process ? task_create(process) : 0;
-	if (!task) {
-		if (process)
-			process_unlink(process);
+	struct thread_area *area;
+	struct task *task = program_prepare("entered", &area);
+	if (!task)
 		return false;
-	}
-	task->handlers = handlers_create();
-	struct thread_area *area =
-	    task->handlers && pressure_task_allowed() ? thread_take(current_page(), ~0ull) : 0;
-	if (!area) {
-		if (task->handlers)
-			handlers_release(task->handlers);
-		task_destroy(task);
-		process_unlink(process);
-		return false;
-	}
-	limits_init(process);
-	process_enter_group(process, process->pid);
-	process_enter_session(process, process->pid);
-	credentials_first(&task->credentials);
-	task->namespaces = namespaces_reference(&namespaces_first);
-	text_copy(task->name, sizeof(task->name), "entered");
-	process->entered = entered;
-	entered->process = process;
+	task->process->entered = entered;
+	entered->process = task->process;
 	thread_run(area, task, entered_first, entered);
 	return true;
 }

@@ -1,5 +1,6 @@
 /* /proc/PID: what ps, top, shells and language runtimes read of a process. proc(5). */
 #include "../internal.h"
+#include "../core/core.h"
 #include "../fs/lock.h"
 #include "../fs/name.h"
 #include "../include/vnode.h"
@@ -325,6 +326,40 @@ static int64_t write_oom(const struct proc_subject *subject, const char *bytes, 
 	if (value > 1000)
 		return -EINVAL;
 	subject->process->oom_adjust = negative ? -value : value;
+	return count;
+}
+
+static void text_core_filter(struct proc_text *text, const struct proc_subject *subject)
+{
+	proc_print(text, "%08x\n", subject->process->core_filter);
+}
+
+/* A number as C writes it; -1: BYTES are none of 32 bits. */
+static int64_t number_of(const char *bytes)
+{
+	uint32_t base = bytes[0] != '0' ? 10 : (bytes[1] | 32) == 'x' ? 16 : 8;
+	const char *at = base == 16 ? bytes + 2 : bytes;
+	uint64_t value = 0;
+	if (*at == '\n' || !*at)
+		return -1;
+	for (; *at && *at != '\n'; at++) {
+		char low = (char)(*at | 32);
+		uint32_t digit = *at >= '0' && *at <= '9'   ? (uint32_t)(*at - '0')
+		                 : low >= 'a' && low <= 'f' ? (uint32_t)(low - 'a') + 10
+		                                            : base;
+		value = value * base + digit;
+		if (digit >= base || value > UINT32_MAX)
+			return -1;
+	}
+	return (int64_t)value;
+}
+
+static int64_t write_core_filter(const struct proc_subject *subject, const char *bytes, uint32_t count)
+{
+	int64_t value = number_of(bytes);
+	if (value < 0)
+		return -EINVAL;
+	subject->process->core_filter = value & CORE_FILTER_ALL;
 	return count;
 }
 
@@ -684,7 +719,7 @@ const struct proc_entry proc_process[] = {
     DIRECTORY("task", task_entries),
     DIRECTORY("map_files", map_files_entries),
     TEXT("timers", text_timers),
-    WRITABLE("coredump_filter", "00000033\n", write_nothing),
+    {.name = "coredump_filter", .mode = S_IFREG | 0644, .text = text_core_filter, .write = write_core_filter},
     WRITABLE("autogroup", "/autogroup-0 nice 0\n", write_nothing),
     {.name = "timerslack_ns", .mode = S_IFREG | 0666, .text = text_slack, .write = write_slack},
     {0}};

@@ -214,7 +214,7 @@ static const struct proc_entry kernel_entries[] = {
      .write = write_words,
      .data = sysctl_core_pattern},
     FOLLOWED("core_uses_pid", sysctl_core_uses_pid),
-    COUNT("core_pipe_limit", 0),
+    FOLLOWED("core_pipe_limit", sysctl_core_pipe_limit),
     NUMBER("shmmax", 0x7fffffff00000000, 0, INT64_MAX),
     NUMBER("shmall", 0x7fffffff00000, 0, INT64_MAX),
     NUMBER("shmmni", 4096, 0, 32768),

@@ -121,6 +121,7 @@ static void process_inherit(struct process *child, struct process *parent, struc
 	child->tty = parent->tty;
 	memcpy(child->limits, parent->limits, sizeof(child->limits));
 	child->oom_adjust = parent->oom_adjust;
+	child->core_filter = parent->core_filter;
 	child->personality = parent->personality;
 	child->dumpable_off = parent->dumpable_off;
 	child->uid = parent_task->credentials.uid;

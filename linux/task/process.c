@@ -5,6 +5,7 @@
  * uses it.
  */
 #include "internal.h"
+#include "core/core.h"
 #include "keys/keys.h"
 #include "proc/proc.h"
 #include "task/number.h"
@@ -209,6 +210,7 @@ struct process *process_create(struct pid_namespace *pids)
 	process->pids = pids;
 	process->number = pid_in(pids, number->id);
 	process->references = 1;
+	process->core_filter = CORE_FILTER_DEFAULT;
 	list_init(&process->children);
 	list_init(&process->sibling);
 	list_init(&process->group_link);

@@ -356,14 +356,21 @@ SYSCALL_HANDLER(ioprio_get, int which, int who)
 	return call.result;
 }
 
-SYSCALL_HANDLER(ioprio_set, int which, int who, uint32_t value)
+int io_priority_check(uint32_t value)
 {
-	struct io_priority_call call = {.value = value, .result = -ESRCH};
 	uint32_t class = value >> 13, level = value & 0x1fff;
 	if (class > IOPRIO_IDLE || (class == IOPRIO_NONE && level))
 		return -EINVAL;
-	if (class == IOPRIO_REAL_TIME && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
-		return -EPERM;
+	bool real_time = class == IOPRIO_REAL_TIME;
+	return real_time && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE) ? -EPERM : 0;
+}
+
+SYSCALL_HANDLER(ioprio_set, int which, int who, uint32_t value)
+{
+	struct io_priority_call call = {.value = value, .result = -ESRCH};
+	int error = io_priority_check(value);
+	if (error)
+		return error;
 	if (which < IOPRIO_PROCESS || which > IOPRIO_USER)
 		return -EINVAL;
 	each_of(which - IOPRIO_PROCESS, who, io_set_one, &call);

@@ -62,6 +62,11 @@ static void files(void)
 	check("write", done(&iocb, 5));
 	iocb = command(IOCB_CMD_PREAD, fd, text, 16, 1);
 	check("read", done(&iocb, 4) && !memcmp(text, "ello", 4));
+	iocb.aio_flags = 2; /* IOCB_FLAG_IOPRIO */
+	iocb.aio_reqprio = 2 << 13 | 7;
+	check("a priority", done(&iocb, 4));
+	iocb.aio_reqprio = (short)(4u << 13);
+	check("a bad priority", submit(&iocb) == -1 && errno == EINVAL);
 	struct iovec vector[2] = {{text, 2}, {text + 8, 8}};
 	iocb = command(IOCB_CMD_PREADV, fd, vector, 2, 0);
 	check("readv", done(&iocb, 5) && !memcmp(text + 8, "llo", 3));

@@ -402,6 +402,154 @@ static void test_pattern(void)
 	put(PATTERN, "core");
 }
 
+/* ---- Programs that take cores ---- */
+
+static char own_path[256];
+
+/* What core_pattern starts: "-take" PLACE WORD..., which copies its input into PLACE.core and says in PLACE.told what it was
+ * given; "-hold" PLACE, which makes PLACE and reads nothing. */
+static int helper(int count, char **words)
+{
+	char path[256], bytes[4096];
+	struct rlimit limit;
+	int outputs = fcntl(1, F_GETFD) >= 0 || fcntl(2, F_GETFD) >= 0;
+	if (!strcmp(words[1], "-hold")) {
+		close(open(words[2], O_WRONLY | O_CREAT, 0600));
+		while (access(words[2], F_OK) == 0)
+			pause_ms(10);
+		return 0;
+	}
+	snprintf(path, sizeof(path), "%s.core", words[2]);
+	int core = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ssize_t got;
+	while ((got = read(0, bytes, sizeof(bytes))) > 0)
+		write(core, bytes, (size_t)got);
+	close(core);
+	/* While core_pipe_limit is set, who died is there as long as this runs. */
+	snprintf(path, sizeof(path), "/proc/%s/comm", count > 3 ? words[3] : "x");
+	int alive = access(path, R_OK) == 0;
+	getrlimit(RLIMIT_CORE, &limit);
+	snprintf(path, sizeof(path), "%s.made", words[2]);
+	FILE *told = fopen(path, "w");
+	for (int i = 3; told && i < count; i++)
+		fprintf(told, "<%s>", words[i]);
+	if (told)
+		fprintf(told, " %s uid %d limit %d environment %d outputs %d alive %d",
+		        getcwd(bytes, sizeof(bytes)), getuid(), (int)limit.rlim_cur, environ[0] != 0, outputs,
+		        alive);
+	if (told)
+		fclose(told);
+	snprintf(bytes, sizeof(bytes), "%s.told", words[2]);
+	return rename(path, bytes);
+}
+
+/* What the program said, which it may do after who died has gone. */
+static int told(const char *expected)
+{
+	char text[512] = "", path[128];
+	snprintf(path, sizeof(path), "%s/pipe.told", directory);
+	for (int i = 0; i < 500 && access(path, R_OK); i++)
+		pause_ms(10);
+	int file = open(path, O_RDONLY);
+	if (file >= 0 && read(file, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(file);
+	unlink(path);
+	if (!strstr(text, expected))
+		printf("# told \"%s\", not \"%s\"\n", text, expected);
+	return strstr(text, expected) != 0;
+}
+
+static void test_pipe(void)
+{
+	char text[512], path[128];
+	struct core core;
+	fflush(stdout);
+	snprintf(text, sizeof(text), "|%s -take %s/pipe %%P %%s %%e%%%%", own_path, directory);
+	check("pipe-pattern", put(PATTERN, text) == 0);
+	pid_t child = fork();
+	if (!child) {
+		limit_core(0); /* which is for files */
+		setuid(1000);
+		prctl(PR_SET_DUMPABLE, 1);
+		prctl(PR_SET_NAME, "two words");
+		abort();
+	}
+	int status;
+	waitpid(child, &status, 0);
+	check("pipe", killed(status, SIGABRT) && WCOREDUMP(status));
+	snprintf(text, sizeof(text), "<%d><6><two words%%> / uid 0 limit 1 environment 0 outputs 0 ", child);
+	check("pipe-program", told(text));
+	snprintf(path, sizeof(path), "%s/pipe.core", directory);
+	check("pipe-core", core_open(&core, path) && core.size > 4096);
+	const Elf64_Phdr *last = &core.segments[core.header->e_phnum - 1];
+	check("pipe-whole", core.size >= last->p_offset + last->p_filesz);
+	core_close(&core);
+	put("/proc/sys/kernel/core_pipe_limit", "1");
+	status = in_child(abort());
+	check("pipe-waits", WCOREDUMP(status) && told("alive 1"));
+	status = in_child(limit_core(1); abort());
+	check("pipe-of-its-own", killed(status, SIGABRT) && !WCOREDUMP(status));
+	snprintf(text, sizeof(text), "|%s -hold %s/pipe", own_path, directory);
+	put(PATTERN, text);
+	snprintf(path, sizeof(path), "%s/pipe", directory);
+	child = fork();
+	if (!child)
+		abort();
+	while (access(path, F_OK))
+		pause_ms(1);
+	status = in_child(abort());
+	check("pipe-limit", killed(status, SIGABRT) && !WCOREDUMP(status));
+	kill(child, SIGTERM);
+	pause_ms(50);
+	check("pipe-not-interrupted", waitpid(child, &status, WNOHANG) == 0);
+	kill(child, SIGKILL);
+	check("pipe-killed", waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+	put("/proc/sys/kernel/core_pipe_limit", "0");
+	put(PATTERN, "|/nowhere/program %p");
+	status = in_child(abort());
+	check("pipe-no-program", killed(status, SIGABRT) && !WCOREDUMP(status));
+	put(PATTERN, "|");
+	status = in_child(abort());
+	check("pipe-nothing", killed(status, SIGABRT) && !WCOREDUMP(status));
+	put(PATTERN, "core");
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/pipe.core", directory);
+	unlink(path);
+}
+
+static off_t size_with(const char *filter)
+{
+	int status = in_child(
+	    char *shared = mmap(0, 1 << 20, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0); memset(shared, 1, 1 << 20);
+	    char *own = mmap(0, 2 << 20, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); memset(own, 1, 2 << 20);
+	    if (!put("/proc/self/coredump_filter", filter)) abort());
+	off_t size = WCOREDUMP(status) ? size_of("core") : -1;
+	unlink("core");
+	return size;
+}
+
+static void test_filter(void)
+{
+	char text[16] = "";
+	int file = open("/proc/self/coredump_filter", O_RDONLY);
+	check("filter", read(file, text, 9) == 9 && !strncmp(text, "00000033\n", 9));
+	close(file);
+	off_t both = size_with("0x3"), private = size_with("1"), shared = size_with("2"),
+	      none = size_with("0");
+	printf("# sizes %ld %ld %ld %ld\n", (long)both, (long)private, (long)shared, (long)none);
+	check("filter-effect", none > 0 && none < 1 << 20 && shared - none > 1 << 19 &&
+	                           shared - none < 3 << 19 && private - none > 3 << 19 &&
+	                           both - private > 1 << 19);
+	check("filter-wrong",
+	      put("/proc/self/coredump_filter", "x") < 0 && put("/proc/self/coredump_filter", "0x") < 0);
+	put("/proc/self/coredump_filter", "0xff7");
+	int status = in_child(file = open("/proc/self/coredump_filter", O_RDONLY);
+	                      _exit(read(file, text, 9) != 9 || strncmp(text, "000001f7\n", 9)));
+	check("filter-inherited", exited(status, 0));
+	put("/proc/self/coredump_filter", "0x33");
+}
+
 /* A kill ends the writing, however much there is. */
 static void test_kill(void)
 {
@@ -421,8 +569,12 @@ static void test_kill(void)
 	unlink("core");
 }
 
-int main(void)
+int main(int count, char **words)
 {
+	if (count > 2)
+		return helper(count, words);
+	if (readlink("/proc/self/exe", own_path, sizeof(own_path) - 1) < 0)
+		return 1;
 	char before[256] = {0};
 	int file = open(PATTERN, O_RDONLY);
 	ssize_t length = read(file, before, sizeof(before) - 1);
@@ -446,6 +598,9 @@ int main(void)
 	test_places();
 	if (settable)
 		test_pattern();
+	if (settable)
+		test_pipe();
+	test_filter();
 	test_kill();
 	if (settable)
 		put(PATTERN, before);

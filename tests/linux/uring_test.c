@@ -241,6 +241,15 @@ static void reading(void)
 	check("writev", completes(&ring, 5, 4));
 	sqe_get(&ring, IORING_OP_READ, fd, 8, 4, 0, 6);
 	check("a bad buffer", completes(&ring, 6, -EFAULT));
+	sqe_get(&ring, IORING_OP_READ, fd, (uint64_t)text, 4, 0, 6)->ioprio = 4 << 13;
+	check("a bad priority", completes(&ring, 6, -EINVAL));
+	sqe_get(&ring, IORING_OP_READ, fd, (uint64_t)text, 4, 0, 6)->ioprio = 1;
+	check("a level of no class", completes(&ring, 6, -EINVAL));
+	sqe_get(&ring, IORING_OP_READ, fd, (uint64_t)text, 4, 0, 6)->ioprio = 2 << 13 | 7;
+	check("a priority", completes(&ring, 6, 4));
+	check("ioprio_set", syscall(SYS_ioprio_set, 1, 0, 4 << 13) == -1 && errno == EINVAL &&
+	                        syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 7) == 0 &&
+	                        syscall(SYS_ioprio_get, 1, 0) == (2 << 13 | 7));
 	sqe_get(&ring, IORING_OP_READV, fd, 8, 2, 0, 6);
 	check("a bad vector", completes(&ring, 6, -EFAULT));
 	sqe_get(&ring, IORING_OP_READ, 999, (uint64_t)text, 4, 0, 6);
