@@ -1,6 +1,7 @@
 /* See backing.h: sessions, and what is in the service already. */
 #include <sysimg/sysimg.h>
 #include "backing_calls.h"
+#include "errand.h"
 #include "ramfs_data.h"
 
 #define TABLE_FIRST 256u
@@ -84,6 +85,8 @@ void backing_forget(struct ram_node *node)
 {
 	struct backing *backing = ram_backing(node);
 	backing_data_gone(node);
+	heap_free(node->listing);
+	node->listing = 0;
 	if (!node->upper)
 		return;
 	struct ram_node **at = table_slot(backing, node->upper);
@@ -171,9 +174,41 @@ static int enter(struct ram_node *directory, const struct file_entry *entry, con
 	return 0;
 }
 
+static int enter_all(struct ram_node *directory, const void *entries, uint32_t bytes)
+{
+	int error = 0;
+	for (uint32_t at = 0; !error && at < bytes;) {
+		struct file_entry entry;
+		char name[FILE_NAME_MAX + 1];
+		error =
+		    reply_entry(entries, bytes, &at, &entry, name) ? enter(directory, &entry, name) : -EIO;
+	}
+	return error;
+}
+
+bool backing_listing_keep(struct backing *backing, uint64_t upper, struct listing *listing)
+{
+	struct ram_node *directory = table_find(backing, upper);
+	if (!directory || !directory->unlisted || directory->listing)
+		return false;
+	directory->listing = listing;
+	return true;
+}
+
+static int listing_enter(struct ram_node *directory)
+{
+	struct listing *listing = directory->listing;
+	directory->listing = 0;
+	int error = enter_all(directory, listing->entries, listing->bytes);
+	heap_free(listing);
+	return error;
+}
+
 int backing_list(struct ram_node *directory)
 {
 	struct backing *backing = ram_backing(directory);
+	if (directory->listing)
+		return listing_enter(directory);
 	uint8_t *copy = heap_allocate(MESSAGE_BYTES_MAX);
 	uint64_t cookie = 0;
 	int error = copy ? 0 : -ENOMEM;
@@ -181,17 +216,11 @@ int backing_list(struct ram_node *directory)
 		uint64_t parent;
 		const void *data = 0;
 		uint32_t bytes = 0;
-		uint32_t at = 0;
-		struct file_entry entry;
 		error = SERVICE(backing, list, directory->upper, cookie, &cookie, &parent, &data, &bytes);
 		if (error || !bytes)
 			break;
 		memcpy(copy, data, bytes); /* the page is used by other calls */
-		while (!error && at < bytes) {
-			char name[FILE_NAME_MAX + 1];
-			error = reply_entry(copy, bytes, &at, &entry, name) ? enter(directory, &entry, name)
-			                                                    : -EIO;
-		}
+		error = enter_all(directory, copy, bytes);
 	}
 	heap_free(copy);
 	return error;
@@ -256,7 +285,12 @@ struct ram_node *backing_node(struct ram_node *directory, struct ram_entry *entr
 {
 	struct backing *backing = ram_backing(directory);
 	struct file_attributes found;
-	*error = backing_lookup(backing, directory->upper, entry->name, &found);
+	if (errand_take(directory, entry, &found))
+		*error = 0;
+	else if (errand_entry(directory, entry))
+		*error = -EERRAND;
+	else
+		*error = backing_lookup(backing, directory->upper, entry->name, &found);
 	if (*error)
 		return 0;
 	struct ram_node *node = table_find(backing, found.node);
@@ -402,6 +436,7 @@ static struct backing *create(handle_t mount, bool read_only, bool image, bool s
 	*error = -ENOMEM;
 	if (backing) {
 		list_init(&backing->link);
+		lock_init(&backing->buffer_lock, LOCK_BUFFER);
 		list_init(&backing->dirty);
 		list_init(&backing->loaded);
 		backing->read_only = read_only;
@@ -452,6 +487,7 @@ void backing_destroy(struct backing *backing)
 	}
 	if (backing->buffer_memory)
 		cap_delete(backing->buffer_memory);
+	heap_free(backing->spare);
 	if (backing->changes)
 		cap_delete(backing->changes);
 	if (backing->service.number)

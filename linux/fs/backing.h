@@ -10,7 +10,8 @@
  * are renamed into place, so that no crash shows half of them. A name that the image has and that was removed
  * is a character device 0:0 in "root"; a directory that hides the image's has FILE_FLAG_OPAQUE.
  *
- * All is called with the common lock held alone.
+ * All is called with the common lock held alone, which backing_sync and backing_fetch give up while they wait, and errands
+ * (errand.h). All else asks the service with the lock held.
  */
 #pragma once
 
@@ -30,6 +31,8 @@ struct backing {
 	struct started_service service; /* that the mount has for itself, or none */
 	handle_t buffer_memory;
 	uint8_t *buffer;
+	struct lock buffer_lock; /* LOCK_BUFFER: the buffer, over the call that moves its bytes */
+	uint8_t *spare;          /* what is fetched beside other calls comes here: BESIDE_BYTES, or 0 */
 	uint64_t credit;         /* bytes that the service has promised room for: LOCK_ROOM */
 	uint64_t temporary;      /* number of the next name in "work" */
 	struct ram_node **table; /* nodes by their upper number */
@@ -93,6 +96,9 @@ bool backing_writable(const struct ram_node *node, uint64_t start, uint64_t end)
 int backing_data_again(struct ram_node *node, uint64_t size);
 /* Fetches what is missing of [START, END). */
 int backing_fill(struct ram_node *node, uint64_t start, uint64_t end);
+/* Fetches some of what is missing of [START, END), and gives the common lock up meanwhile: the caller has to look anew at
+ * all but what it has references to, among them to the node and its file system. */
+int backing_fetch(struct ram_node *node, uint64_t start, uint64_t end);
 /* Before and after bytes [START, END) of NODE are written: room, and the rest of its first and last page. */
 int backing_write_begin(struct ram_node *node, uint64_t start, uint64_t end);
 /* The end of what counts as written: less than END where the rest of the last page is not here. */

@@ -17,6 +17,7 @@
 #define UPPER_INODE (1ull << 32) /* added to the service's numbers where the image's are there too */
 
 struct backing;
+struct listing;
 struct ram_node;
 
 int backing_lookup(struct backing *backing, uint64_t directory, const char *name,
@@ -30,6 +31,8 @@ int backing_take_upper(struct ram_node *node, uint64_t upper);
 int64_t backing_image_child(const struct ram_node *directory, const char *name);
 /* The inode number of what the service has as UPPER under NAME. */
 uint64_t backing_inode_of(const struct ram_node *directory, const char *name, uint64_t upper);
+/* LISTING is what the directory UPPER has in the service; false: nobody needs it any more. */
+bool backing_listing_keep(struct backing *backing, uint64_t upper, struct listing *listing);
 int backing_remove(struct backing *backing, uint64_t directory, const char *name, bool is_directory);
 /* Removes all in the service's directory UPPER, which shows nothing: whiteouts alone are in it. */
 int backing_empty(struct backing *backing, uint64_t upper);

@@ -16,6 +16,8 @@
 #define CREDIT_AHEAD   (FILE_RESERVE_MAX / 2) /* for mappings, as far as there is room */
 #define WRITE_BACK_NS  (5 * NS_PER_SECOND)
 #define TRANSFER_PAGES (FILE_TRANSFER_MAX / PAGE)
+#define BESIDE_PAGES   AHEAD_MAX
+#define BESIDE_BYTES   (BESIDE_PAGES * PAGE)
 
 enum { ABSENT = 0, DIRTY = 1 };
 
@@ -73,6 +75,7 @@ static int pages_for(struct ram_node *node, uint64_t size)
 static void all_absent(struct ram_node *node)
 {
 	uint64_t pages = PAGES(node->vnode.size);
+	node->data.changes++;
 	for (uint64_t word = 0; word < node->data.page_words; word++) {
 		uint64_t left = pages > word * 64 ? pages - word * 64 : 0;
 		node->data.pages[word * 2 + ABSENT] = left >= 64 ? ~0ull : (1ull << left) - 1;
@@ -171,12 +174,15 @@ static int fetch(struct ram_node *node, uint64_t first, uint64_t count)
 	if (bytes > count * PAGE)
 		bytes = count * PAGE;
 	int error = ram_data_write(node, node->vnode.size);
-	if (!error)
-		error = SERVICE(backing, read, node->upper, first * PAGE, bytes, 0ull, &done);
 	if (error)
 		return error;
-	if (done > bytes || user_copy(ram_data_bytes(node) + first * PAGE, backing->buffer, done))
-		return -EIO;
+	lock_acquire(&backing->buffer_lock);
+	error = SERVICE(backing, read, node->upper, first * PAGE, bytes, 0ull, &done);
+	if (!error && (done > bytes || user_copy(ram_data_bytes(node) + first * PAGE, backing->buffer, done)))
+		error = -EIO;
+	lock_release(&backing->buffer_lock);
+	if (error)
+		return error;
 	for (uint64_t page = first; page < first + count; page++)
 		set(node, ABSENT, page, false);
 	loaded(node, count);
@@ -193,20 +199,99 @@ static uint64_t read_ahead(struct ram_node *node, uint64_t page)
 	return node->data.ahead;
 }
 
-int backing_fill(struct ram_node *node, uint64_t start, uint64_t end)
+/* Others' pages go where there are too many. */
+static void relieve_beside(struct ram_node *node)
+{
+	struct backing *backing = ram_backing(node);
+	if (backing->loaded_bytes <= backing->loaded_max)
+		return;
+	bool listed = !list_empty(&node->loaded);
+	list_remove(&node->loaded);
+	(void)backing_relieve(backing, backing->loaded_max / 8);
+	if (listed)
+		list_append(&backing->loaded, &node->loaded);
+}
+
+/* Pages [FIRST, FIRST + COUNT) into BYTES, with no lock but the buffer's. */
+static int fetch_beside(struct backing *backing, handle_t session, uint64_t upper, uint64_t first,
+                        uint64_t count, uint8_t *bytes, uint64_t *done)
+{
+	lock_acquire(&backing->buffer_lock);
+	int64_t result =
+	    file_read(session, current_page(), upper, first * PAGE, count * PAGE, 0, done, DEADLINE_NEVER);
+	int error = result < 0 ? linux_error_of_service(result) : 0;
+	if (!error && (*done > count * PAGE || user_copy(bytes, backing->buffer, *done)))
+		error = -EIO;
+	lock_release(&backing->buffer_lock);
+	return error;
+}
+
+/* What was fetched goes where it is still missing. */
+static int place(struct ram_node *node, uint64_t first, uint64_t count, const uint8_t *bytes, uint64_t done)
+{
+	uint64_t placed = 0;
+	int error = ram_data_write(node, node->vnode.size);
+	for (uint64_t page = first; page < first + count && !error; page++) {
+		uint64_t at = (page - first) * PAGE;
+		uint64_t part = done > at ? done - at : 0;
+		uint64_t inside = node->vnode.size - page * PAGE;
+		if (!has(node, ABSENT, page))
+			continue;
+		part = part < PAGE ? part : PAGE;
+		if (user_copy(ram_data_bytes(node) + page * PAGE, bytes + at, part < inside ? part : inside))
+			error = -EIO;
+		else
+			set(node, ABSENT, page, false);
+		placed += error ? 0 : 1;
+	}
+	if (placed)
+		loaded(node, placed);
+	return error;
+}
+
+int backing_fetch(struct ram_node *node, uint64_t start, uint64_t end)
 {
 	struct backing *backing = ram_backing(node);
 	uint64_t size_pages = PAGES(node->vnode.size);
 	uint64_t last = PAGES(end) < size_pages ? PAGES(end) : size_pages;
 	uint64_t page = next(node, ABSENT, start / PAGE, last);
-	if (page < last && backing->loaded_bytes > backing->loaded_max) {
-		/* Not the one that is being read. */
-		bool listed = !list_empty(&node->loaded);
-		list_remove(&node->loaded);
-		(void)backing_relieve(backing, backing->loaded_max / 8);
-		if (listed)
-			list_append(&backing->loaded, &node->loaded);
-	}
+	uint64_t done = 0;
+	if (page >= last)
+		return 0;
+	relieve_beside(node);
+	uint64_t until = last + read_ahead(node, page);
+	until = until < page + BESIDE_PAGES ? until : page + BESIDE_PAGES;
+	until = until < size_pages ? until : size_pages;
+	uint64_t run = page + 1;
+	while (run < until && has(node, ABSENT, run))
+		run++;
+	uint8_t *bytes = backing->spare ? backing->spare : heap_allocate(BESIDE_BYTES);
+	if (!bytes)
+		return -ENOMEM;
+	backing->spare = 0;
+	uint64_t changes = node->data.changes;
+	uint64_t upper = node->upper;
+	handle_t session = backing->session;
+	node->data.fetched = run;
+	enum common_mode before = common_give();
+	int error = fetch_beside(backing, session, upper, page, run - page, bytes, &done);
+	common_take(before);
+	if (!error && node->data.changes == changes)
+		error = place(node, page, run - page, bytes, done);
+	if (backing->spare)
+		heap_free(bytes);
+	else
+		backing->spare = bytes;
+	return error;
+}
+
+int backing_fill(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	uint64_t size_pages = PAGES(node->vnode.size);
+	uint64_t last = PAGES(end) < size_pages ? PAGES(end) : size_pages;
+	uint64_t page = next(node, ABSENT, start / PAGE, last);
+	if (page < last)
+		relieve_beside(node);
 	uint64_t wanted = page < last ? last + read_ahead(node, page) : last;
 	while (page < last) {
 		uint64_t until = wanted;
@@ -330,6 +415,7 @@ uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end)
 /* From page FIRST on there is nothing to fetch or to write. */
 static void pages_forget(struct ram_node *node, uint64_t first, uint64_t last)
 {
+	node->data.changes++;
 	for (uint64_t page = first; page < last && page / 64 < node->data.page_words; page++)
 		set(node, ABSENT, page, false);
 	backing_protect(node);
@@ -398,9 +484,11 @@ static int write_run(struct ram_node *node, uint64_t first, uint64_t count)
 	uint64_t done = 0;
 	if (bytes > count * PAGE)
 		bytes = count * PAGE;
-	if (user_copy(backing->buffer, ram_data_bytes(node) + first * PAGE, bytes))
-		return -EIO;
-	int error = SERVICE(backing, write, node->upper, first * PAGE, bytes, 0ull, &done);
+	lock_acquire(&backing->buffer_lock);
+	int error = user_copy(backing->buffer, ram_data_bytes(node) + first * PAGE, bytes) ? -EIO : 0;
+	if (!error)
+		error = SERVICE(backing, write, node->upper, first * PAGE, bytes, 0ull, &done);
+	lock_release(&backing->buffer_lock);
 	if (!error && done < bytes)
 		error = -ENOSPC;
 	uint64_t good = error ? done / PAGE : count;

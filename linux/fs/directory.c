@@ -1,5 +1,6 @@
 /* Names: making, removing, renaming, linking, listing; the working directory. */
 #include "../internal.h"
+#include "errand.h"
 #include "name.h"
 #include "open.h"
 #include "ramfs.h"
@@ -441,7 +442,7 @@ static int64_t list_directory(int fd, uint64_t address, uint64_t bytes, bool old
 		return -EBADF;
 	if (!file->ops->getdents)
 		return -ENOTDIR;
-	int64_t error = file->ops->getdents(file, &sink.sink);
+	int64_t error = with_errands(file->ops->getdents(file, &sink.sink));
 	if (error)
 		return error;
 	if (inotify_watched(file))

@@ -64,6 +64,9 @@ static int64_t transfer_shared(struct file *file, struct io *io, bool write, int
 	}
 	if (result == -EALONE || (result == -EFAULT && task->pressed)) {
 		enum common_mode mode = common_alone();
+		/* Several readers of one position must not come between the parts of a read. */
+		if (position != &file->position || __atomic_load_n(&file->references, __ATOMIC_RELAXED) == 1)
+			io->flags |= IO_BESIDE;
 		result = write ? do_write(file, io, position) : do_read(file, io, position);
 		common_back(mode);
 	}

@@ -60,16 +60,21 @@ bool dentry_below(const struct dentry *dentry, const struct dentry *root)
 
 /* ---- Life ---- */
 
+void filesystem_release(struct filesystem *filesystem)
+{
+	if (--filesystem->references || !filesystem->release)
+		return;
+	dentry_purge(filesystem);
+	filesystem->release(filesystem);
+}
+
 void mount_release(struct mount *mount)
 {
 	if (--mount->references)
 		return;
 	struct filesystem *filesystem = mount->filesystem;
 	dentry_release(mount->root);
-	if (!--filesystem->references && filesystem->release) {
-		dentry_purge(filesystem);
-		filesystem->release(filesystem);
-	}
+	filesystem_release(filesystem);
 	heap_free(mount->source);
 	heap_free(mount);
 }

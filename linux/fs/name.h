@@ -40,6 +40,9 @@ struct filesystem {
 	void (*statistics)(const struct filesystem *filesystem, struct linux_statfs *statfs);
 };
 
+/* Drops a reference. */
+void filesystem_release(struct filesystem *filesystem);
+
 struct dentry {
 	uint32_t references;
 	uint32_t hash;

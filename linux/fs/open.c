@@ -1,5 +1,6 @@
 /* Opening: open(2), openat(2), openat2(2), creat(2), and opening for exec. */
 #include "../internal.h"
+#include "errand.h"
 #include "name.h"
 #include "open.h"
 #include "ramfs.h"
@@ -306,7 +307,7 @@ SYSCALL_HANDLER(openat, int directory, uint64_t path, uint32_t flags, uint32_t m
 		result = common_mode() == COMMON_SHARED ? open_shared(directory, text, flags) : -EALONE;
 	if (result == -EALONE) {
 		enum common_mode before = common_alone();
-		result = open_file(directory, text, flags, mode, 0);
+		result = with_errands(open_file(directory, text, flags, mode, 0));
 		common_back(before);
 	}
 	return result;

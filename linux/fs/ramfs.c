@@ -1,6 +1,7 @@
 /* See ramfs.h: nodes and directories. */
 #include <sysimg/sysimg.h>
 #include "../internal.h"
+#include "errand.h"
 #include "ramfs_data.h"
 
 #define BUCKETS_FIRST 8u
@@ -147,6 +148,8 @@ static int lower_enter(struct ram_node *directory)
 	struct ram_entry *next;
 	if (ram_shared(directory) || (directory->lower_directory < 0 && !directory->unlisted))
 		return 0;
+	if (directory->unlisted && !directory->listing && errand_names(directory))
+		return -EERRAND;
 	int error = directory->unlisted ? backing_list(directory) : 0;
 	if (!error && directory->lower_directory >= 0)
 		error = image_enter(directory);

@@ -46,7 +46,14 @@ struct ram_data {
 	uint64_t fetched;    /* and the page behind all that */
 	bool writable;       /* some dirty page may be written through mappings: LOCK_ROOM */
 	uint64_t loaded;     /* bytes of pages that are here, about */
+	uint64_t changes;    /* counts what makes absent pages others */
 	int error;           /* of a write back that nobody has been told of */
+};
+
+/* The service's names of a directory: struct file_entry, one behind the other. */
+struct listing {
+	uint32_t bytes;
+	uint8_t entries[];
 };
 
 struct ram_node {
@@ -69,7 +76,8 @@ struct ram_node {
 	struct ram_entry *entry;     /* its name there */
 	int64_t image_directory;     /* directories: whose entries show through; -1: none */
 	bool attributes_loaded;      /* extended ones */
-	bool unlisted;               /* directories: the service's names have not been entered */
+	bool unlisted;               /* directories: the service's names have not been entered, */
+	struct listing *listing;     /* which have been fetched; or 0 */
 	struct list dirty, loaded;
 };
 

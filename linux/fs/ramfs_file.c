@@ -2,6 +2,9 @@
 #include "../internal.h"
 #include "ramfs_data.h"
 
+#define PIECE_BYTES  262144u /* that are read with the common lock given up before they are handed on */
+#define TRIES_BESIDE 8u
+
 static void file_accessed(struct file *file)
 {
 	struct ram_node *node = ram_node(file->vnode);
@@ -16,31 +19,67 @@ static void file_accessed(struct file *file)
 		lock_release(&node->lock);
 }
 
+/* Bytes [AT, AT + *COUNT) of NODE are here; fewer of them, where others need not wait (BESIDE). */
+static int contents_here(struct ram_node *node, uint64_t at, uint64_t *count, bool beside)
+{
+	if (!node->data.pages || backing_readable(node, at, at + *count))
+		return 0;
+	if (common_mode() != COMMON_ALONE)
+		return -EALONE;
+	if (!beside)
+		return backing_fill(node, at, at + *count);
+	*count = *count < PIECE_BYTES ? *count : PIECE_BYTES;
+	/* What others do to the file meanwhile may undo it. */
+	for (unsigned tries = 0; tries < TRIES_BESIDE && !backing_readable(node, at, at + *count); tries++) {
+		int error = backing_fetch(node, at, at + *count);
+		if (error)
+			return error;
+		if (at >= node->vnode.size)
+			*count = 0;
+		else if (*count > node->vnode.size - at)
+			*count = node->vnode.size - at;
+	}
+	return *count ? backing_fill(node, at, at + *count) : 0;
+}
+
+static void file_fetch(struct file *file)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	const struct backing *backing = ram_backing(node);
+	if (!node->data.pages || backing_readable(node, 0, node->vnode.size))
+		return;
+	enum common_mode before = common_alone();
+	for (uint64_t left = node->vnode.size / 4096 + 1;
+	     left && backing->loaded_bytes <= backing->loaded_max; left--)
+		if (backing_readable(node, 0, node->vnode.size) || backing_fetch(node, 0, node->vnode.size))
+			break;
+	common_back(before);
+}
+
 static int64_t file_read(struct file *file, struct io *io, int64_t *position)
 {
 	struct ram_node *node = ram_node(file->vnode);
-	uint64_t size = node->vnode.size;
 	uint64_t at = (uint64_t)*position;
-	int error;
+	int64_t done = 0;
 	if (io->remaining)
 		file_accessed(file);
-	if (at >= size)
-		return 0;
-	uint64_t count = size - at < io->remaining ? size - at : io->remaining;
-	if (node->data.pages && !backing_readable(node, at, at + count)) {
-		if (common_mode() != COMMON_ALONE)
-			return -EALONE;
-		error = backing_fill(node, at, at + count);
-		if (error)
-			return error;
+	while (io->remaining && at < node->vnode.size) {
+		uint64_t count = node->vnode.size - at;
+		count = count < io->remaining ? count : io->remaining;
+		int error = contents_here(node, at, &count, io->flags & IO_BESIDE);
+		if (!error && !count) /* somebody has cut it */
+			break;
+		const uint8_t *bytes = error ? 0 : ram_data_read(node, &error);
+		/* A sparse object's or heap copy's bytes end where they end: behind them the file is zeroes. */
+		int64_t part = error ? error : io_put(io, bytes + at, count);
+		if (part <= 0)
+			return done ? done : part;
+		at += (uint64_t)part;
+		done += part;
+		*position = (int64_t)at;
+		if ((uint64_t)part < count)
+			break;
 	}
-	const uint8_t *bytes = ram_data_read(node, &error);
-	if (error)
-		return error;
-	/* A sparse object's or heap copy's bytes end where they end: behind them the file is zeroes. */
-	int64_t done = io_put(io, bytes + at, count);
-	if (done > 0)
-		*position += done;
 	return done;
 }
 
@@ -259,6 +298,7 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 		                             (uint64_t)bytes);
 		if (error)
 			return error;
+		node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
 	}
 	if ((mode & FALLOC_KEEP_SIZE) || end <= node->vnode.size)
 		return 0;
@@ -271,6 +311,7 @@ const struct file_ops ramfs_file_ops = {
     .seek = file_seek,
     .mmap = file_mmap,
     .page_write = file_page_write,
+    .fetch = file_fetch,
     .sync = file_sync,
     .flush = file_flush,
     .truncate = file_truncate,

@@ -1,5 +1,6 @@
 /* Asking about files: the stat family, access(2), statfs(2). Changing them: setattr.c. */
 #include "../internal.h"
+#include "errand.h"
 #include "name.h"
 #include "open.h"
 
@@ -77,7 +78,7 @@ static int64_t stat_at(int directory, uint64_t path_address, uint32_t flags, str
 	if (error && error != -EALONE)
 		return error;
 	enum common_mode mode = common_alone();
-	error = path_walk(directory, text, walk, &path);
+	error = (int)with_errands(path_walk(directory, text, walk, &path));
 	if (!error) {
 		vnode_stat(path.dentry->vnode, stat);
 		path_release(&path);
@@ -186,7 +187,7 @@ static int64_t access_at(int directory, uint64_t path_address, uint32_t mode, ui
 	if (error != -EALONE)
 		return error;
 	enum common_mode common = common_alone();
-	error = path_walk(directory, text, walk, &path);
+	error = (int)with_errands(path_walk(directory, text, walk, &path));
 	if (!error) {
 		error = access_of(&path, mode, flags);
 		path_release(&path);

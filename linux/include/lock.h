@@ -34,6 +34,8 @@ enum lock_rank {
 	LOCK_PRESSURE, /* what is left of the memory quota */
 	LOCK_HEAP,
 	LOCK_LOG,
+	LOCK_BUFFER, /* of a session of a file service; held over a call of it, also without the common lock, for which its holder
+	                does not wait. It stands outside the order: its holder takes no other */
 	LOCK_RANKS,
 };
 

@@ -135,6 +135,7 @@ struct task {
 	bool no_sleep, would_sleep;
 	struct file *request_file, *request_second;
 	const char *request_memory;
+	struct errand *errand; /* what it asks a file service when it may begin anew: fs/errand.h */
 	uint32_t request_bytes;
 
 	uint64_t blocked, saved_blocked; /* signal masks */

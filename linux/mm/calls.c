@@ -229,6 +229,8 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 		int error = file ? check_file(file, prot, shared) : -EBADF;
 		if (error)
 			return error;
+		if (file->ops->fetch)
+			file->ops->fetch(file);
 	}
 	return with_mm(mm, map(mm, hint, bytes, prot, flags, file, offset));
 }

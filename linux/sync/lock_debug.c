@@ -22,7 +22,7 @@ static _Noreturn void broken(const struct lock *lock, const char *what)
 void lock_check_wanted(const struct lock *lock)
 {
 	const struct thread_area *area = current_area();
-	if (!locks_started || lock->rank == LOCK_LOG)
+	if (!locks_started || lock->rank == LOCK_LOG || lock->rank == LOCK_BUFFER)
 		return;
 	if (lock->rank <= LOCK_COMMON || lock->rank >= LOCK_RANKS)
 		broken(lock, "was not made");
@@ -41,7 +41,7 @@ void lock_check_wanted(const struct lock *lock)
 void lock_check_taken(struct lock *lock)
 {
 	struct thread_area *area = current_area();
-	if (!locks_started || lock->rank == LOCK_LOG)
+	if (!locks_started || lock->rank == LOCK_LOG || lock->rank == LOCK_BUFFER)
 		return;
 	lock->owner = area;
 	area->lock_ranks[area->lock_count++] = (uint8_t)lock->rank;
@@ -50,7 +50,7 @@ void lock_check_taken(struct lock *lock)
 void lock_check_released(struct lock *lock)
 {
 	struct thread_area *area = current_area();
-	if (!locks_started || lock->rank == LOCK_LOG)
+	if (!locks_started || lock->rank == LOCK_LOG || lock->rank == LOCK_BUFFER)
 		return;
 	if (lock->owner != area)
 		broken(lock, "released by another");

@@ -114,6 +114,10 @@ static void times(char *map, int file)
 	map[1] = 1;
 	fstat(file, &status);
 	check("a write through a mapping after msync changes the time", status.st_mtime > 1000);
+	futimens(file, past);
+	bool allocated = fallocate(file, FALLOC_FL_KEEP_SIZE, 0, 4 * (off_t)PAGE) == 0;
+	fstat(file, &status);
+	check("so does fallocate", allocated && status.st_mtime > 1000);
 }
 
 /* What has no room at PAGE says so, each in its way. */

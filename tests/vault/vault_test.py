@@ -62,6 +62,22 @@ def check_package():
                 report("vault: it is there after the next boot", said in second and any(line.startswith("ii") for line in second), second[-8:]))
 
 
+SLOW = """head -c 32 /dev/urandom >/key; mkdir -p /mnt; vault create disk --key-file /key && vault open disk v --key-file /key && vault mount v /mnt
+mkdir /mnt/names; i=0; while [ $i -lt 200 ]; do echo $i >/mnt/names/$i; i=$((i+1)); done; dd if=/dev/urandom of=/mnt/large bs=64k count=16 2>/dev/null
+umount /mnt; vault close v; vault open disk v --key-file /key; vault mount v /mnt && cd / && /slow /tmp /mnt/large /mnt/names"""
+
+
+def check_slow():
+    """A device that gives 128 KiB a second."""
+    with tempfile.TemporaryDirectory(prefix="vault-test-") as work:
+        lines, status = boot(new_disk(work), "--cpus", "2", "--qemu=-set", "--qemu=drive.block0.throttling.bps-read=131072",
+                             "--add", f"{ROOT}/build/tests/vault/slow:/slow", "--", "sh", "-c", SLOW)
+    for line in lines:
+        if line.startswith(("ok ", "not ok ", "# ")):
+            print(line.replace("ok ", "ok vault: ", 1), flush=True)
+    return report("vault: a slow device", status == 0, f"status {status}: {lines[-8:]}")
+
+
 def report(name, good, why=""):
     print(f"ok {name}" if good else f"not ok {name} - {why}", flush=True)
     return good
@@ -88,6 +104,7 @@ def main():
             good = report(f"vault: linux/{program} on a root over a vault", line == "status 0", line) and good
     good = report("vault: Linux programs were run", counted > 100 and "the end" in lines, f"{counted} checks, status {status}: {lines[-8:]}") and good
     good = check_package() and good
+    good = check_slow() and good
     return 0 if good else 1
 
 

@@ -1,0 +1,123 @@
+/* See errand.h. */
+#include "errand.h"
+#include "backing_calls.h"
+#include "name.h"
+#include "ramfs_data.h"
+
+#define NAMES_MAX                                                                                            \
+	(1u                                                                                                  \
+	 << 20) /* bytes of a directory's names; where there are more, they are fetched with the lock held */
+
+static bool note(struct ram_node *directory, const char *name)
+{
+	struct errand *errand = current_task() ? current_task()->errand : 0;
+	if (!errand || ram_shared(directory) || !directory->upper)
+		return false;
+	errand_end(errand);
+	errand->filesystem = directory->vnode.filesystem;
+	errand->filesystem->references++;
+	errand->directory = directory->upper;
+	errand->names = !name;
+	if (name)
+		text_copy(errand->name, sizeof(errand->name), name);
+	return true;
+}
+
+bool errand_names(struct ram_node *directory)
+{
+	return note(directory, 0);
+}
+
+bool errand_entry(struct ram_node *directory, const struct ram_entry *entry)
+{
+	return note(directory, entry->name);
+}
+
+bool errand_take(struct ram_node *directory, const struct ram_entry *entry, struct file_attributes *found)
+{
+	struct errand *errand = current_task() ? current_task()->errand : 0;
+	if (!errand || !errand->has || errand->filesystem != directory->vnode.filesystem ||
+	    errand->directory != directory->upper || errand->found.node != entry->upper)
+		return false;
+	*found = errand->found;
+	errand->has = false; /* the use goes over */
+	return true;
+}
+
+static struct backing *backing_of(const struct errand *errand)
+{
+	return ((struct ram_filesystem *)errand->filesystem)->backing;
+}
+
+/* All names of the directory; 0: there are too many, or an error. */
+static struct listing *names_fetch(handle_t session, uint64_t directory)
+{
+	struct listing *listing = 0;
+	uint32_t room = 0;
+	uint32_t have = 0;
+	for (uint64_t cookie = 0;;) {
+		uint64_t parent;
+		const void *data = 0;
+		uint32_t bytes = 0;
+		if (!listing || room - have < MESSAGE_BYTES_MAX) {
+			room = room ? room * 2 : 2 * MESSAGE_BYTES_MAX;
+			struct listing *grown =
+			    room <= NAMES_MAX ? heap_resize(listing, sizeof(*listing) + room) : 0;
+			if (!grown)
+				break;
+			listing = grown;
+		}
+		if (file_list(session, current_page(), directory, cookie, &cookie, &parent, &data, &bytes,
+		              DEADLINE_NEVER) < 0 ||
+		    bytes > MESSAGE_BYTES_MAX)
+			break;
+		memcpy(listing->entries + have, data, bytes);
+		listing->bytes = have += bytes;
+		if (!bytes)
+			return listing;
+	}
+	heap_free(listing);
+	return 0;
+}
+
+static bool name_fetch(struct errand *errand, handle_t session)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	uint64_t node = 0;
+	int64_t result = file_lookup(session, current_page(), errand->directory, errand->name, &node, &data,
+	                             &bytes, DEADLINE_NEVER);
+	return result >= 0 && reply_attributes(&errand->found, data, bytes);
+}
+
+bool errand_run(struct errand *errand)
+{
+	struct backing *backing = backing_of(errand); /* the reference keeps it, and its session */
+	handle_t session = backing->session;
+	struct listing *listing = 0;
+	enum common_mode before = common_give();
+	if (errand->names)
+		listing = names_fetch(session, errand->directory);
+	else
+		errand->has = name_fetch(errand, session);
+	common_take(before);
+	if (!errand->names)
+		return errand->has;
+	if (!listing)
+		return false;
+	if (!backing_listing_keep(backing, errand->directory, listing))
+		heap_free(listing); /* somebody else was faster */
+	return true;
+}
+
+void errand_end(struct errand *errand)
+{
+	struct filesystem *filesystem = errand->filesystem;
+	if (!filesystem)
+		return;
+	struct backing *backing = backing_of(errand);
+	if (errand->has)
+		(void)SERVICE(backing, forget, errand->found.node, 1ull);
+	*errand = (struct errand){0};
+	filesystem_release(filesystem);
+}

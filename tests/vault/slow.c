@@ -1,0 +1,71 @@
+/* `slow DIRECTORY FILE NAMES`: a child reads FILE, maps it, and looks at all that is in the directory NAMES, of a vault on a slow
+ * device, nothing of which is known yet; meanwhile this program makes and removes things in DIRECTORY, which is memory. What it waits for
+ * longest is to be a small part of the time that the child takes. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include "../linux/check.h"
+
+#define PART 8 /* of the time; the device takes more of it for each of the pieces in which it is asked */
+
+static uint64_t now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static int look(const char *file, const char *names)
+{
+	static char bytes[4096];
+	struct stat status;
+	int sum = 0;
+	int from = open(file, O_RDONLY);
+	if (from < 0 || fstat(from, &status))
+		return 1;
+	off_t half = status.st_size / 2;
+	for (off_t at = 0; at < half; at += (off_t)sizeof(bytes))
+		if (pread(from, bytes, sizeof(bytes), at) != (ssize_t)sizeof(bytes))
+			return 2;
+	const char *map = mmap(0, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, from, 0);
+	if (map == MAP_FAILED)
+		return 3;
+	for (off_t at = 0; at < status.st_size; at += 4096)
+		sum += map[at];
+	DIR *directory = opendir(names);
+	if (!directory)
+		return 4;
+	for (const struct dirent *entry; (entry = readdir(directory)) != 0;)
+		if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW))
+			return 5;
+	return sum == INT32_MIN ? 6 : 0;
+}
+
+int main(int count, char **words)
+{
+	if (count != 4 || chdir(words[1]))
+		return 2;
+	uint64_t start = now();
+	uint64_t last = start;
+	uint64_t longest = 0;
+	unsigned rounds = 0;
+	int status = 0;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(look(words[2], words[3]));
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		uint64_t time = now();
+		longest = time - last > longest ? time - last : longest;
+		last = time;
+		if (mkdir("slow", 0700) || rmdir("slow"))
+			break;
+		rounds++;
+	}
+	uint64_t all = now() - start;
+	printf("# %u rounds in %llu ms, the longest wait was %llu ms\n", rounds,
+	       (unsigned long long)all / 1000000, (unsigned long long)longest / 1000000);
+	check("a slow device: what is there is read", exited(status, 0));
+	check("a slow device holds up nobody who does without it", longest < all / PART);
+	return check_failures != 0;
+}
