@@ -256,7 +256,8 @@ static int run_aside(void *context, int (*work)(void *argument), void *argument)
 	/* What comes next may commit: what was written meanwhile goes with it as a whole. */
 	for (unsigned i = 0; i < VAULTS_MAX; i++)
 		if (service.vaults[i].name[0])
-			(void)vault_settle(&service.vaults[i]); /* it cannot: then it commits nothing else either */
+			(void)vault_settle(
+			    &service.vaults[i]); /* it cannot: then it commits nothing else either */
 	return worker.status;
 }
 

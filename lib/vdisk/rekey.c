@@ -413,11 +413,13 @@ static int renew_blocks(struct vdisk *disk, struct step *step)
 
 static int renew_records(struct vdisk *disk, struct step *step)
 {
-	struct volume_disk record;
-	int status;
-	for (uint64_t number = 0; step->left && (status = volume_next(disk, number, &record)) == VDISK_OK;
-	     number = record.number) {
+	struct volume_disk record = {.number = 0};
+	while (step->left) {
 		struct entry entry;
+		int status = volume_next(disk, record.number, &record);
+		if (status == VDISK_NOT_FOUND)
+			break;
+		TRY(status);
 		TRY(tree_find(disk, &disk->catalogue, record.number, &entry));
 		if (record.number == disk->volume.number || !rekey_is_old(disk, &entry))
 			continue;

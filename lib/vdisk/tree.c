@@ -253,7 +253,7 @@ int tree_remove(struct vdisk *disk, struct tree *tree, uint64_t first, uint64_t 
 	size_t found;
 	*removed = 0;
 	TRY(tree_range(disk, tree, first, last, &one, 1, &found));
-	if (!found)
+	if (!found || !tree->height)
 		return VDISK_OK;
 	first = one.key;
 	struct entry *reference = &tree->root;
