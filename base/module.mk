@@ -34,6 +34,7 @@ $(call native-program,base/devmgr,$(filter-out %_test.c %_fuzz.c,$(wildcard base
 
 # The screen, the keyboard and their terminal, on the machine.
 $(call script-test,base/console/screen_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,base/console/line_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 CONSOLE_PORTABLE := $(addprefix base/console/,terminal.c control_sequence.c grid.c screen.c keyboard.c control.c mouse.c) $(CONSOLE_FONT)
 $(call host-test,console-terminal,base/console/terminal_test.c $(CONSOLE_PORTABLE),-Ilib/holon -Ibase/console)
 $(call host-fuzz,console-terminal,base/console/terminal_fuzz.c $(CONSOLE_PORTABLE),-Ilib/holon -Ibase/console)

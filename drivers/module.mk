@@ -2,7 +2,7 @@
 DRIVER_LIBRARY := lib/driver/driver.c
 BLOCK_SERVER   := $(DRIVER_LIBRARY) lib/block/block_server.c lib/block/block_ring.c
 LINK_PORT      := $(DRIVER_LIBRARY) lib/link/link_port.c lib/link/link_ring.c
-DRIVERS        := virtio-blk virtio-net virtio-rng virtio-input virtio-gpu nvme ahci ide xhci ehci uhci e1000 rtl8139 hda ac97
+DRIVERS        := virtio-blk virtio-net virtio-rng virtio-input virtio-gpu virtio-console nvme ahci ide xhci ehci uhci e1000 rtl8139 hda ac97
 DRIVER_CFLAGS  := -Ilib/block -Ilib/link -Ilib/sound
 SOUND_PORT     := $(DRIVER_LIBRARY) lib/sound/sound_port.c lib/sound/position.c
 
@@ -11,6 +11,7 @@ $(call native-program,drivers/virtio-blk,drivers/virtio/blk.c drivers/virtio/vir
 $(call native-program,drivers/virtio-rng,drivers/virtio/rng.c drivers/virtio/virtio.c $(DRIVER_LIBRARY))
 $(call native-program,drivers/virtio-input,drivers/virtio/input.c drivers/virtio/virtio.c lib/input/input_queue.c lib/input/evdev.c lib/input/keys.c $(DRIVER_LIBRARY))
 $(call native-program,drivers/virtio-gpu,drivers/virtio/gpu.c drivers/virtio/virtio.c $(DRIVER_LIBRARY))
+$(call native-program,drivers/virtio-console,drivers/virtio/console.c drivers/virtio/virtio.c $(DRIVER_LIBRARY))
 $(call native-program,drivers/nvme,drivers/nvme/nvme.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))
 $(call native-program,drivers/ahci,drivers/ahci/ahci.c $(BLOCK_SERVER),$(DRIVER_CFLAGS))
 $(call native-program,drivers/e1000,drivers/e1000/e1000.c $(LINK_PORT),$(DRIVER_CFLAGS))

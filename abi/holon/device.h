@@ -11,8 +11,10 @@ enum device_kind {
 	DEVICE_INPUT = 4,  /* abi/input.interface */
 	DEVICE_SOUND = 5,  /* abi/sound.interface */
 	DEVICE_SCREEN = 6, /* abi/screen.interface */
+	DEVICE_SERIAL = 7, /* abi/serial.interface */
 };
 
+#define SERIAL_AT_ONCE   256u
 #define SCREEN_SIDE_MAX  4096u
 #define SCREEN_BYTES_MAX (8u << 20)
 

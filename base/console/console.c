@@ -12,6 +12,7 @@
 #include "i8042.h"
 #include "inputs.h"
 #include "keyboard.h"
+#include "line.h"
 #include "source.h"
 #include "uart.h"
 
@@ -23,7 +24,9 @@
 #define BIT_TIMER     (1ull << 37)
 #define BIT_MOUSE     (1ull << 38)
 #define BIT_SCREEN    (1ull << 39)
+#define BIT_LINE      (1ull << 40)
 #define CHUNK         256
+#define LINE_READS    16 /* at a time */
 #define REDRAW_CHUNKS 64 /* of output at most between two redraws */
 
 struct console {
@@ -36,6 +39,7 @@ struct console {
 	struct keyboard keyboard;
 	struct i8042 i8042;
 	struct inputs inputs; /* other keyboards */
+	struct line line;     /* another terminal, of a driver */
 	struct source source; /* all that is pressed and moved, for a program */
 	handle_t channel, keyboard_irq, mouse_irq;
 	bool screen_types; /* what is typed beside the screen is the terminal's */
@@ -44,6 +48,8 @@ struct console {
 	uint32_t output_at, output_end;
 	uint8_t input[CHUNK]; /* received, not yet in the stream */
 	uint32_t input_at, input_end;
+	uint8_t line_input[SERIAL_AT_ONCE]; /* of the other terminal, not yet in the stream */
+	uint32_t line_at, line_end;
 	uint64_t input_total;
 	bool ended;
 };
@@ -83,6 +89,7 @@ static void pump_keyboard(struct console *console)
 static void show(struct console *console, const uint8_t *bytes, uint32_t count)
 {
 	struct terminal *terminal = &console->display.terminal;
+	line_write(&console->line, bytes, count);
 	display_write(&console->display, bytes, count);
 	if (console->typed_here)
 		type(console, terminal->answer, terminal->answer_bytes);
@@ -93,6 +100,11 @@ static void pump_output(struct console *console)
 {
 	for (unsigned chunks = 1;; chunks++) {
 		if (console->output_at == console->output_end) {
+			uint64_t until;
+			if (line_waits(&console->line, &until)) {
+				inputs_wake(&console->inputs, until);
+				return;
+			}
 			console->output_at = 0;
 			console->output_end = stream_read(&console->stream, console->output, CHUNK);
 			if (!console->output_end)
@@ -136,6 +148,29 @@ static void pump_input(struct console *console)
 	}
 }
 
+/* What was typed on the other terminal, as far as there is room: the line keeps the rest. A command on pipes gets nothing from there. */
+static void pump_line(struct console *console)
+{
+	bool raw = console->stream.header->flags & STREAM_FLAG_RAW;
+	for (unsigned reads = 0; reads <= LINE_READS;) {
+		if (console->line_at == console->line_end) {
+			console->line_at = 0;
+			console->line_end = line_read(&console->line, console->line_input);
+			if (!console->line_end)
+				return;
+			console->typed_here = false;
+			reads++;
+		}
+		uint32_t left = console->line_end - console->line_at, taken = left;
+		if (!raw && !console->ended)
+			taken = stream_write(&console->stream, console->line_input + console->line_at, left);
+		console->line_at += taken;
+		if (!taken)
+			return; /* STREAM_WRITABLE comes back here */
+	}
+	event_signal(console->inputs.event, BIT_LINE); /* there is more */
+}
+
 static void pump_control(struct console *console)
 {
 	uint8_t bytes[64];
@@ -157,9 +192,11 @@ static int64_t serve_drain(void *context, uint64_t badge)
 	struct console *console = context;
 	uint64_t until = clock_ns() + 2000000000ull;
 	(void)badge;
+	bool whole;
 	do {
 		pump_output(console);
-	} while ((console->output_at != console->output_end || !uart_idle(&console->terminal)) &&
+		whole = line_flush(&console->line);
+	} while ((console->output_at != console->output_end || !uart_idle(&console->terminal) || !whole) &&
 	         clock_ns() < until);
 	return E_OK;
 }
@@ -218,16 +255,18 @@ static void screen_sized(struct console *console)
 	header->rows = console->display.terminal.rows;
 }
 
-static void screen_found(void *context, const char *name)
+static void device_found(void *context, uint32_t kind, const char *name)
 {
 	struct console *console = context;
-	panel_found(&console->display.panel, name);
+	if (kind == DEVICE_SERIAL)
+		line_found(&console->line, name);
+	if (kind == DEVICE_SCREEN && console->display.panel.devices)
+		panel_found(&console->display.panel, name);
 }
 
 /* A driver's screen may have come, or changed its size. */
-static void screen_look(void *context)
+static void screen_look(struct console *console)
 {
-	struct console *console = context;
 	bool first = !console->display.present;
 	if (!display_look(&console->display))
 		return;
@@ -237,6 +276,13 @@ static void screen_look(void *context)
 		return;
 	keyboards_start(console);
 	inputs_look_soon(&console->inputs);
+}
+
+static void devices_looked(void *context)
+{
+	struct console *console = context;
+	line_look(&console->line);
+	screen_look(console);
 }
 
 static void screen_start(struct console *console, struct thread_page *page, handle_t event)
@@ -251,16 +297,18 @@ static void screen_start(struct console *console, struct thread_page *page, hand
 	                                  .page = page,
 	                                  .take = take_code,
 	                                  .tell = tell_event,
+	                                  .found = device_found,
+	                                  .looked = devices_looked,
 	                                  .context = console};
 	if (console->display.present) {
 		screen_sized(console);
 		keyboards_start(console);
 	} else {
-		console->inputs.screen = screen_found;
-		console->inputs.looked = screen_look;
 		console->display.panel = (struct panel){
 		    .devices = console->inputs.devices, .event = event, .bit = BIT_SCREEN, .page = page};
 	}
+	console->line =
+	    (struct line){.devices = console->inputs.devices, .event = event, .bit = BIT_LINE, .page = page};
 	if (console->inputs.devices)
 		inputs_start(&console->inputs);
 }
@@ -282,6 +330,10 @@ static void handle_event(struct console *console, uint64_t bits)
 		screen_look(console);
 	inputs_work(&console->inputs, bits);
 	input_queue_tell(&console->source.queue);
+	if (bits & BIT_LINE)
+		line_flush(&console->line);
+	if (bits & BIT_LINE || console->line_at != console->line_end)
+		pump_line(console);
 	do {
 		pump_output(console);
 		pump_input(console);

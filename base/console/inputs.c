@@ -134,7 +134,7 @@ bool inputs_screen_comes(struct inputs *inputs)
 {
 	struct device_info info;
 
-	for (uint32_t i = 0; inputs->screen && i < DEVICES_MAX && device_at(inputs, i, &info); i++)
+	for (uint32_t i = 0; i < DEVICES_MAX && device_at(inputs, i, &info); i++)
 		if (info.kind == DEVICE_SCREEN || strcmp(info.driver, SCREEN_DRIVER) == 0)
 			return true;
 	return false;
@@ -166,12 +166,11 @@ static void look(struct inputs *inputs)
 			break;
 		if (info.kind == DEVICE_INPUT && inputs->wanted)
 			add(inputs, info.name);
-		if (info.kind == DEVICE_SCREEN && inputs->screen)
-			inputs->screen(inputs->context, info.name);
+		if (info.kind != DEVICE_INPUT && info.kind != DEVICE_NONE)
+			inputs->found(inputs->context, info.kind, info.name);
 	}
 	inputs->look_at = clock_ns() + (inputs->wanted ? LOOK_NS : SELDOM_NS);
-	if (inputs->looked)
-		inputs->looked(inputs->context);
+	inputs->looked(inputs->context);
 }
 
 static void timer_set(const struct inputs *inputs)
@@ -180,7 +179,15 @@ static void timer_set(const struct inputs *inputs)
 
 	if (inputs->held && inputs->repeat_at < next)
 		next = inputs->repeat_at;
+	if (inputs->wake_at && inputs->wake_at < next)
+		next = inputs->wake_at;
 	event_timer(inputs->event, next, inputs->timer_bit);
+}
+
+void inputs_wake(struct inputs *inputs, uint64_t at)
+{
+	inputs->wake_at = at;
+	timer_set(inputs);
 }
 
 void inputs_start(struct inputs *inputs)
@@ -197,6 +204,8 @@ void inputs_work(struct inputs *inputs, uint64_t bits)
 		if (inputs->list[i].channel && !read_all(inputs, i))
 			inputs->look_at = 0;
 	uint64_t now = clock_ns();
+	if (now >= inputs->wake_at)
+		inputs->wake_at = 0;
 	if (inputs->held && now >= inputs->repeat_at) {
 		key(inputs, inputs->held, true);
 		inputs->repeat_at = now + AGAIN_NS;

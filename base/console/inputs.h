@@ -17,13 +17,13 @@ struct inputs {
 		handle_t channel; /* 0: free */
 		char name[32];
 	} list[INPUTS_MAX];
-	bool wanted;   /* else screens alone are looked for */
-	uint16_t held; /* the key that repeats; 0: none */
-	uint64_t repeat_at, look_at;
-	void (*take)(void *context, uint8_t code);                    /* a scan code */
-	void (*tell)(void *context, const struct input_event *event); /* all that comes */
-	void (*screen)(void *context, const char *name); /* there is one; 0: they are not looked for */
-	void (*looked)(void *context);                   /* all devices were looked at */
+	bool wanted;                               /* else keyboards and pointers are left alone */
+	uint16_t held;                             /* the key that repeats; 0: none */
+	uint64_t repeat_at, look_at, wake_at;      /* wake_at: 0: never */
+	void (*take)(void *context, uint8_t code); /* a scan code */
+	void (*tell)(void *context, const struct input_event *event);  /* all that comes */
+	void (*found)(void *context, uint32_t kind, const char *name); /* there is a device of another kind */
+	void (*looked)(void *context);                                 /* all devices were looked at */
 	void *context;
 };
 
@@ -33,5 +33,7 @@ void inputs_start(struct inputs *inputs);
 bool inputs_screen_comes(struct inputs *inputs);
 /* Looks for devices soon. */
 void inputs_look_soon(struct inputs *inputs);
+/* The console's event has its timer's bit at AT, which inputs_work takes no heed of. */
+void inputs_wake(struct inputs *inputs, uint64_t at);
 /* After a signal of BITS. */
 void inputs_work(struct inputs *inputs, uint64_t bits);

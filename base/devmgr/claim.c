@@ -456,7 +456,7 @@ static int64_t serve_announce(void *context, uint64_t badge, uint32_t kind, uint
 	struct claim *claim = context;
 
 	(void)badge;
-	if (number >= NUMBERS_MAX || kind == DEVICE_NONE || kind > DEVICE_SCREEN)
+	if (number >= NUMBERS_MAX || kind == DEVICE_NONE || kind > DEVICE_SERIAL)
 		return E_ARGUMENT;
 	claim->numbers[number].kind = kind;
 	text_copy(claim->numbers[number].serial, sizeof(claim->numbers[number].serial), serial);

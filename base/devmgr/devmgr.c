@@ -46,6 +46,7 @@ static const char *kind_word(uint32_t kind)
 	       : kind == DEVICE_INPUT  ? "input"
 	       : kind == DEVICE_SOUND  ? "sound"
 	       : kind == DEVICE_SCREEN ? "screen"
+	       : kind == DEVICE_SERIAL ? "serial"
 	                               : "device";
 }
 

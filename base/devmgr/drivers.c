@@ -17,6 +17,8 @@ static const struct driver_entry drivers[] = {
     VIRTIO_DRIVER("native/virtio-blk", 0x1001, 3 << 20),
     VIRTIO_DRIVER("native/virtio-rng", 0x1044, 2 << 20),
     VIRTIO_DRIVER("native/virtio-rng", 0x1005, 2 << 20),
+    VIRTIO_DRIVER("native/virtio-console", 0x1043, 2 << 20),
+    VIRTIO_DRIVER("native/virtio-console", 0x1003, 2 << 20),
     VIRTIO_DRIVER("native/virtio-input", 0x1052, 2 << 20),
     /* Not virtio-vga, which is a VGA as well: the loader has found its framebuffer, and that stays the screen. */
     {.program = "native/virtio-gpu",

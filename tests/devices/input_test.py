@@ -89,12 +89,12 @@ def died(work):
 class Terminal:
     """The whole system with a screen and a USB keyboard; what it writes to its terminal."""
 
-    def __init__(self, work, words, options=(), keyboard=("-device", "qemu-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0,id=keys")):
+    def __init__(self, work, words, options=(), keyboard=("-device", "qemu-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0,id=keys"), screen=("-device", "VGA")):
         path = pathlib.Path(work, "monitor")
         path.unlink(missing_ok=True)
         self.trace = pathlib.Path(work, "trace")
         own, terminal = pty.openpty()
-        qemu = ["-device", "VGA", *keyboard, "-qmp", f"unix:{path},server=on,wait=off"]
+        qemu = [*screen, *keyboard, "-qmp", f"unix:{path},server=on,wait=off"]
         for event in ERRORS:
             qemu += ["-trace", f"enable={event},file={self.trace}"]
         self.process = subprocess.Popen([str(ROOT / "tools/holon-run"), "--timeout", "300", "--log", str(pathlib.Path(work, "log")), "--cmdline", words,
