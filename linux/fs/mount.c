@@ -279,15 +279,21 @@ int mount_attach_tree(struct mount *top, const struct path *where)
 	return 0;
 }
 
-int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root)
+struct mount *mount_whole(struct filesystem *filesystem, const char *source)
 {
 	struct dentry *dentry = dentry_create(0, "/", 1, vnode_reference(filesystem->root));
 	if (!dentry) {
 		vnode_release(filesystem->root);
-		return -ENOMEM;
+		return 0;
 	}
 	struct mount *mount = mount_create(filesystem, dentry, source);
 	dentry_release(dentry);
+	return mount;
+}
+
+int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root)
+{
+	struct mount *mount = mount_whole(filesystem, source);
 	if (!mount)
 		return -ENOMEM;
 	struct mount_namespace *namespace = mount_namespace_current();

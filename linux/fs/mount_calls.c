@@ -5,26 +5,17 @@
 #include "../internal.h"
 #include "../native/native.h"
 #include "../proc/proc.h"
-#include "name.h"
+#include "mount_calls.h"
 #include "open.h"
 #include "ramfs.h"
 
-#define OPTIONS_MAX 4096u
-
-/* Is MOUNT one of the namespace that the current task may change? */
-static bool own_mount(const struct mount *mount)
-{
-	return mount->namespace == mount_namespace_current();
-}
-
-static void set_flags(struct mount *mount, uint64_t flags)
+void mount_set_flags(struct mount *mount, uint64_t flags)
 {
 	mount->read_only = flags & MS_RDONLY;
 	mount->flags = (uint32_t)flags & MS_KEPT;
 }
 
-/* Would FLAGS take away what another user has laid down for MOUNT? */
-static bool flags_locked(const struct mount *mount, uint64_t flags)
+bool mount_flags_locked(const struct mount *mount, uint64_t flags)
 {
 	const uint32_t atime = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME;
 	return (mount->flags_kept & ~(uint32_t)flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)) ||
@@ -47,36 +38,45 @@ static bool locked_below(struct mount *mount, const struct dentry *root)
 	return false;
 }
 
-/* MS_BIND: what FROM names, on WHERE too; MS_REC: with what is mounted below it. */
-static int bind(const struct path *from, const struct path *where, bool recursive)
+struct mount *mount_copy_bound(const struct path *from, bool recursive, int *error)
 {
-	int error = -ENOMEM;
-	if (S_ISDIR(from->dentry->vnode->mode) != S_ISDIR(where->dentry->vnode->mode))
-		return -ENOTDIR;
 	const struct namespace *stands_for = namespace_of_vnode(from->dentry->vnode);
-	if (!own_mount(from->mount) && !stands_for)
-		return -EINVAL;
+	*error = -EINVAL;
+	if ((!mount_own(from->mount) && !stands_for) || from->mount->unbindable)
+		return 0;
 	/* Only of a younger namespace: none holds itself by what is mounted in it. */
 	if (stands_for && stands_for->kind == NAMESPACE_MOUNT &&
 	    stands_for->inode <= mount_namespace_current()->common.inode)
-		return -EINVAL;
-	if (!own_mount(where->mount) || from->mount->unbindable)
-		return -EINVAL;
+		return 0;
 	/* What hides something from another user goes along. */
 	if (!recursive && locked_below(from->mount, from->dentry))
-		return -EINVAL;
+		return 0;
+	*error = -ENOMEM;
 	struct mount *top;
 	if (recursive) {
-		top = mount_copy_tree(from->mount, from->dentry, true, &error);
+		top = mount_copy_tree(from->mount, from->dentry, true, error);
 		mount_copy_end(from->mount);
 	} else {
 		top = mount_copy(from->mount, from->dentry);
 		if (top)
 			mount_share_as(top, from->mount);
 	}
+	if (top)
+		top->locked = false;
+	return top;
+}
+
+/* MS_BIND: what FROM names, on WHERE too; MS_REC: with what is mounted below it. */
+static int bind(const struct path *from, const struct path *where, bool recursive)
+{
+	int error;
+	if (S_ISDIR(from->dentry->vnode->mode) != S_ISDIR(where->dentry->vnode->mode))
+		return -ENOTDIR;
+	if (!mount_own(where->mount))
+		return -EINVAL;
+	struct mount *top = mount_copy_bound(from, recursive, &error);
 	if (!top)
 		return error;
-	top->locked = false;
 	error = mount_attach_tree(top, where);
 	if (error)
 		mount_drop_tree(top);
@@ -98,11 +98,11 @@ static int move_to(struct mount *mount, const struct path *where)
 	return error;
 }
 
-static int move(struct path *from, const struct path *where)
+int mount_move(const struct path *from, const struct path *where)
 {
 	struct mount *mount = from->mount;
-	if (from->dentry != mount->root || !mount->covered.dentry || !own_mount(mount) ||
-	    !own_mount(where->mount) || mount->locked || mount->covered.mount->group)
+	if (from->dentry != mount->root || !mount->covered.dentry || !mount_own(mount) ||
+	    !mount_own(where->mount) || mount->locked || mount->covered.mount->group)
 		return -EINVAL;
 	if (S_ISDIR(from->dentry->vnode->mode) != S_ISDIR(where->dentry->vnode->mode))
 		return -ENOTDIR;
@@ -111,14 +111,14 @@ static int move(struct path *from, const struct path *where)
 	return move_to(mount, where);
 }
 
-static int remount(const struct path *where, uint64_t flags, char *options)
+int mount_remount(const struct path *where, uint64_t flags, char *options)
 {
 	struct mount *mount = where->mount;
-	if (where->dentry != mount->root || !own_mount(mount))
+	if (where->dentry != mount->root || !mount_own(mount))
 		return -EINVAL;
 	if (!(flags & (MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME | MS_RELATIME)))
 		flags |= mount->flags & (MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME); /* they stay */
-	if (flags_locked(mount, flags))
+	if (mount_flags_locked(mount, flags))
 		return -EPERM;
 	/* The file system itself is changed by those alone who are above all that use it. */
 	if (!(flags & MS_BIND) && !capable(CAP_SYS_ADMIN) && !mount->filesystem->of_user)
@@ -131,7 +131,7 @@ static int remount(const struct path *where, uint64_t flags, char *options)
 		if (error)
 			return error;
 	}
-	set_flags(mount, flags);
+	mount_set_flags(mount, flags);
 	mounts_changed();
 	return 0;
 }
@@ -203,21 +203,26 @@ static int type_permitted(const char *type)
 	return filesystem_known(type) ? -EPERM : -ENODEV;
 }
 
-static int mount_new(const char *type, const char *source, const struct path *where, uint64_t flags,
-                     char *options)
+void mount_filesystem_put(struct filesystem *filesystem)
+{
+	if (--filesystem->references || !filesystem->release)
+		return;
+	dentry_purge(filesystem);
+	filesystem->release(filesystem);
+}
+
+int mount_filesystem(const char *type, const char *source, uint64_t flags, char *options,
+                     struct filesystem **made)
 {
 	int64_t magic;
 	int error = type_permitted(type);
 	if (error)
 		return error;
-	if (!own_mount(where->mount))
-		return -EINVAL;
 	error = -ENODEV;
 	struct filesystem *filesystem =
 	    strcmp(type, "vault") == 0 ? vault_filesystem(source, options, flags & MS_RDONLY, &error)
 	    : files_type(type, &magic) ? device_filesystem(type, source, options, flags & MS_RDONLY, &error)
 	                               : filesystem_by_name(type);
-	struct path root;
 	if (!filesystem)
 		return error;
 	filesystem->references++;
@@ -230,19 +235,37 @@ static int mount_new(const char *type, const char *source, const struct path *wh
 	}
 	if (!error && filesystem->configure)
 		error = filesystem->configure(filesystem, options, filesystem->references == 1);
-	if (!error && !S_ISDIR(where->dentry->vnode->mode))
+	if (error)
+		mount_filesystem_put(filesystem);
+	else
+		*made = filesystem;
+	return error;
+}
+
+static int mount_new(const char *type, const char *source, const struct path *where, uint64_t flags,
+                     char *options)
+{
+	struct filesystem *filesystem = 0;
+	struct path root;
+	int error = type_permitted(type);
+	if (!error && !mount_own(where->mount))
+		error = -EINVAL;
+	if (!error)
+		error = mount_filesystem(type, source, flags, options, &filesystem);
+	if (error)
+		return error;
+	if (!S_ISDIR(where->dentry->vnode->mode))
 		error = -ENOTDIR;
-	else if (!error && where->mount->root == where->dentry && where->mount->filesystem == filesystem &&
+	else if (where->mount->root == where->dentry && where->mount->filesystem == filesystem &&
 	         !filesystem->release)
 		error = -EBUSY; /* it is there already */
 	if (!error)
 		error = mount_add(filesystem, where, source, &root);
 	if (!error) {
-		set_flags(root.mount, flags);
+		mount_set_flags(root.mount, flags);
 		path_release(&root);
 	}
-	if (!--filesystem->references && filesystem->release)
-		filesystem->release(filesystem);
+	mount_filesystem_put(filesystem);
 	return error;
 }
 
@@ -254,7 +277,7 @@ static int mount_with_source(const char *source, const struct path *where, uint6
 	int error = path_walk(AT_FDCWD, source, WALK_FOLLOW, &from);
 	if (error)
 		return error;
-	error = flags & MS_BIND ? bind(&from, where, flags & MS_REC) : move(&from, where);
+	error = flags & MS_BIND ? bind(&from, where, flags & MS_REC) : mount_move(&from, where);
 	path_release(&from);
 	return error;
 }
@@ -265,7 +288,7 @@ static int spread(const struct path *where, uint64_t flags)
 	uint64_t type = flags & MS_PROPAGATION;
 	struct mount *top = where->mount;
 	if (type & (type - 1) || (flags & ~(uint64_t)(MS_PROPAGATION | MS_REC | MS_SILENT)) ||
-	    where->dentry != top->root || !own_mount(top))
+	    where->dentry != top->root || !mount_own(top))
 		return -EINVAL;
 	for (struct mount *at = top; at; at = flags & MS_REC ? mount_next(at, top) : 0)
 		mount_set_propagation(at, type);
@@ -276,7 +299,7 @@ static int spread(const struct path *where, uint64_t flags)
 SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_address, uint64_t flags,
                 uint64_t data)
 {
-	char text[PATH_MAX_BYTES], source[PATH_MAX_BYTES] = "", options[OPTIONS_MAX] = "";
+	char text[PATH_MAX_BYTES], source[PATH_MAX_BYTES] = "", options[MOUNT_OPTIONS_MAX] = "";
 	char type[32] = "";
 	struct path where;
 	if ((flags & 0xffff0000ull) == 0xc0ed0000ull)
@@ -289,7 +312,7 @@ SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_a
 	if (length >= 0 && data) {
 		length = copy_string_from_user(options, data, sizeof(options));
 		if (length == -ENAMETOOLONG) { /* a page of data need not end */
-			options[OPTIONS_MAX - 1] = 0;
+			options[MOUNT_OPTIONS_MAX - 1] = 0;
 			length = 0;
 		}
 	}
@@ -303,7 +326,7 @@ SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_a
 	if (!mount_permitted())
 		error = -EPERM;
 	else if (flags & MS_REMOUNT)
-		error = remount(&where, flags, options);
+		error = mount_remount(&where, flags, options);
 	else if (flags & (MS_BIND | MS_MOVE))
 		error = mount_with_source(source, &where, flags);
 	else if (flags & MS_PROPAGATION)
@@ -323,7 +346,7 @@ enum { MNT_FORCE = 1, MNT_DETACH = 2, MNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8 };
 static int unmount(const struct path *root, uint32_t flags)
 {
 	struct mount *mount = root->mount;
-	if (root->dentry != mount->root || !own_mount(mount) || mount->locked)
+	if (root->dentry != mount->root || !mount_own(mount) || mount->locked)
 		return -EINVAL;
 	if (!mount->covered.dentry)
 		return -EBUSY;
@@ -391,7 +414,7 @@ static void move_roots(const struct path *from, const struct path *to)
 static int pivot(const struct path *new, const struct path *old, const struct path *root)
 {
 	struct mount *top = root->mount, *mount = new->mount, *above = mount->covered.mount;
-	if (!own_mount(top) || !own_mount(mount) || !own_mount(old->mount) || mount->locked ||
+	if (!mount_own(top) || !mount_own(mount) || !mount_own(old->mount) || mount->locked ||
 	    old->mount->group || (above && above->group) || (top->covered.mount && top->covered.mount->group))
 		return -EINVAL;
 	if (mount == top || old->mount == top)

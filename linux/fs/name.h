@@ -76,9 +76,11 @@ struct mount {
 	struct list slaves, slave; /* those that are this one's; in the master's list */
 	bool unbindable;
 	bool read_only;
-	bool expires;   /* umount2 with MNT_EXPIRE has been here */
-	bool locked;    /* it came with others that hide things from its user namespace: it stays with them */
-	uint32_t flags; /* MS_* of it, but MS_RDONLY */
+	uint32_t
+	    loose;    /* of the top of a tree that is nowhere yet: how many mounts are in it. mount_files.c */
+	bool expires; /* umount2 with MNT_EXPIRE has been here */
+	bool locked;  /* it came with others that hide things from its user namespace: it stays with them */
+	uint32_t flags;      /* MS_* of it, but MS_RDONLY */
 	uint32_t flags_kept; /* those, with MS_RDONLY, that its user namespace must not take away */
 	char *source;        /* heap memory */
 	struct mount *copy;  /* while a tree is copied */
@@ -134,6 +136,8 @@ static inline struct vnode *vnode_reference(struct vnode *vnode)
 int mount_add(struct filesystem *filesystem, const struct path *where, const char *source, struct path *root);
 /* A mount of FILESYSTEM from ROOT on, which is in no tree yet; 0: no memory. */
 struct mount *mount_create(struct filesystem *filesystem, struct dentry *root, const char *source);
+/* The same of all of it. */
+struct mount *mount_whole(struct filesystem *filesystem, const char *source);
 /* Another mount of the same as FROM, from ROOT on; not its children, nor its peers. */
 struct mount *mount_copy(const struct mount *from, struct dentry *root);
 /* A copy of TOP from ROOT on with all that is mounted below, but for what cannot be bound (BIND); 0 with *ERROR. Where

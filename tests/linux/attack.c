@@ -3,7 +3,7 @@
  * MODE is one kind of attack, "all", or "leak", which only looks whether calls read or write the system's own
  * memory. Kinds: fuzz (any call with bad arguments), races (memory that goes while calls use it), sigframes,
  * thrsig (signals to threads that come and go), scm (descriptors in messages), storm (forks and kills), ptys,
- * fsx (files), iov, clonex, vdso, epollx, uring (requests with bad arguments, in rings that others write to), keys (keyrings that all share), memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
+ * fsx (files), iov, clonex, vdso, epollx, uring (requests with bad arguments, in rings that others write to), keys (keyrings that all share), trees (mounts by descriptors, by threads), memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
  * is wrong; else it is the system that shows, by going on or not.
  */
 #define _GNU_SOURCE
@@ -19,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1019,6 +1020,79 @@ static void keys(void)
 	}
 	_exit(0);
 }
+// ---- trees of mounts: made, put, changed and let go by two threads
+static const char *const tree_places[] = {"/tmp", "/dev", "/proc", "/tmp/a", "/tmp/a/b", "/", ""};
+static void *tree_thread(void *x)
+{
+	(void)x;
+	int fds[8];
+	memset(fds, 255, sizeof fds);
+	for (int i = 0; i < 400; i++) {
+		int *f = &fds[rnd() % 8], g = rnd() % 3 ? fds[rnd() % 8] : AT_FDCWD;
+		const char *p = tree_places[rnd() % 7], *q = tree_places[rnd() % 7];
+		uint64_t attr[4] = {rnd() % 4 ? rnd() & 0xff : evil(), rnd() & 0xff,
+		                    rnd() % 2 ? 0 : 1 << (17 + rnd() % 4), 0};
+		long r = -1;
+		switch (rnd() % 10) {
+		case 0:
+		case 1:
+			r = syscall(428, g, p, 1 | (rnd() % 2 ? 0x8000 : 0) | 0x1000);
+			break;
+		case 2:
+		case 3:
+			syscall(429, g, p, rnd() % 4 ? AT_FDCWD : *f, q, 4 | (rnd() % 2 ? 0x40 : 0));
+			break;
+		case 4:
+			r = syscall(430, rnd() % 3 ? "tmpfs" : "proc", 0);
+			if (r >= 0) {
+				int s = r;
+				syscall(431, s, rnd() % 2, "size", rnd() % 2 ? (uint64_t) "1M" : evil(), 0);
+				syscall(431, s, 6, 0, 0, 0);
+				r = syscall(432, s, 0, rnd() & 0xff);
+				if (rnd() % 2)
+					syscall(431, s, 6 + rnd() % 2, 0, 0, 0);
+				close(s);
+			}
+			break;
+		case 5:
+			syscall(442, g, p, rnd() % 2 ? 0x8000 | 0x1000 : 0x1000, attr,
+			        rnd() % 4 ? 32 : rnd() % 5000);
+			break;
+		case 6:
+			umount2(p, rnd() % 2 ? 2 : 0);
+			break;
+		case 7:
+			r = openat(g, rnd() % 2 ? "." : "a", O_RDONLY | O_DIRECTORY);
+			break;
+		case 8:
+			mkdirat(g, rnd() % 2 ? "a" : "a/b", 0700);
+			unlinkat(g, "a", AT_REMOVEDIR);
+			break;
+		default:
+			r = syscall(433, g, p, 8);
+		}
+		if (r >= 0) {
+			close(*f);
+			*f = (int)r;
+		} else if (rnd() % 4 == 0) {
+			close(*f);
+			*f = -1;
+		}
+	}
+	return 0;
+}
+static void trees(void)
+{
+	pthread_t t;
+	if (unshare(CLONE_NEWNS | (rnd() % 2 ? CLONE_NEWUSER : 0)))
+		_exit(0);
+	mkdir("/tmp/a", 0755);
+	int two = !pthread_create(&t, 0, tree_thread, 0);
+	tree_thread(0);
+	if (two)
+		pthread_join(t, 0);
+	_exit(0);
+}
 // ---- io_uring
 struct hostile_ring {
 	int fd;
@@ -1159,11 +1233,10 @@ static const struct {
 	const char *n;
 	void (*f)(void);
 	int w;
-} M[] = {{"fuzz", fuzz_child, 6}, {"races", races, 4}, {"sigframes", sigframes, 4},
-         {"thrsig", thrsig, 3},   {"scm", scm, 2},     {"storm", storm, 3},
-         {"ptys", ptys, 3},       {"fsx", fsx, 2},     {"iov", iov, 2},
-         {"clonex", clonex, 3},   {"vdso", vdso, 3},   {"epollx", epollx, 1},
-         {"uring", uring, 6},     {"keys", keys, 2},   {"memx", memx, 1}};
+} M[] = {{"fuzz", fuzz_child, 6}, {"races", races, 4},   {"sigframes", sigframes, 4}, {"thrsig", thrsig, 3},
+         {"scm", scm, 2},         {"storm", storm, 3},   {"ptys", ptys, 3},           {"fsx", fsx, 2},
+         {"iov", iov, 2},         {"clonex", clonex, 3}, {"vdso", vdso, 3},           {"epollx", epollx, 1},
+         {"uring", uring, 6},     {"keys", keys, 2},     {"trees", trees, 2},         {"memx", memx, 1}};
 int main(int c, char **v)
 {
 	const char *mode = c > 1 ? v[1] : "all";
