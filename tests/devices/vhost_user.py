@@ -14,8 +14,8 @@ NEXT, WRITE = 1, 2
 
 
 class Ring:
-    """One split ring: what the guest offers, and what it is told. Indices are moved in struct's native forms, which are whole in memory at
-    once; "<H" would be written byte by byte."""
+    """One split ring: what the guest offers, and what it is told. An index is moved whole, as the guest sees it at any time: struct's "<H"
+    goes byte by byte, and its pack_into() zeroes first."""
 
     def __init__(self, device, index):
         self.device, self.index = device, index
@@ -47,7 +47,8 @@ class Ring:
         """Tells the guest that HEAD is done with, in a used ring that goes on by AHEAD."""
         self.put(1, 4 + 8 * (self.used % self.size), "II", head, size)
         self.used = (self.used + ahead) & 0xffff
-        self.put(1, 2, "H", self.used)
+        memory, offset = self.device.find(self.addresses[1] + 2)
+        memory[offset:offset + 2].cast("H")[0] = self.used
         if self.call is not None:
             os.write(self.call, struct.pack("<Q", 1))
 
@@ -123,7 +124,7 @@ class Device:
         if request == GET_FEATURES:
             return struct.pack("<Q", VERSION_1 | PROTOCOL_FEATURES | self.features)
         if request == GET_PROTOCOL:
-            return struct.pack("<Q", PROTOCOL_CONFIG)
+            return struct.pack("<Q", PROTOCOL_CONFIG if self.config else 0)
         if request == GET_QUEUES:
             return struct.pack("<Q", len(self.rings))
         if request == SET_MEMORY:
