@@ -71,6 +71,7 @@ bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low
 	bool entry_found = false;
 	uint64_t end = low;
 	/*@ loop invariant i <= count && elf->segment_count <= ELF_SEGMENTS_MAX && low <= end <= high + PAGE_BYTES;
+	    loop invariant elf->relocations_offset + elf->relocations_bytes <= size && elf->relocations_bytes % 8 == 0;
 	    loop assigns i, end, entry_found, *elf;
 	    loop variant count - i;
 	*/
@@ -103,6 +104,12 @@ bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low
 	return entry_found;
 }
 
+/*@ requires \valid(walk) && \valid_read(elf) && \separated(walk, elf);
+    requires \valid_read((uint8_t *)file + (0 .. elf->relocations_offset + elf->relocations_bytes - 1));
+    assigns *walk;
+    ensures walk->at == (uint8_t *)file + elf->relocations_offset && walk->end == walk->at + elf->relocations_bytes;
+    ensures walk->bits == 0;
+*/
 void elf_relocations_begin(struct elf_relocations *walk, const struct elf_file *elf, const void *file)
 {
 	walk->at = (const uint8_t *)file + elf->relocations_offset;

@@ -43,5 +43,6 @@ uint64_t elf_relocations_next(struct elf_relocations *walk);
     requires low <= high <= 0x7fffffffffffffff;
     assigns *elf;
     ensures elf->segment_count <= ELF_SEGMENTS_MAX;
+    ensures elf->relocations_offset + elf->relocations_bytes <= size && elf->relocations_bytes % 8 == 0;
 */
 bool elf_parse(struct elf_file *elf, const void *file, size_t size, uint64_t low, uint64_t high);
