@@ -225,6 +225,9 @@ def main():
     parser.add_argument("--only", default="", help="block, files or amplification")
     parser.add_argument("--scale", type=int, default=1, help="divides the number of files, transactions and random requests")
     arguments = parser.parse_args()
+    for program, what in (("qemu-img", "vdisk and its peer are"), ("fio", "holonfs and its peer are"), ("fuse2fs", "holonfs is measured alone, its peer is")):
+        if not shutil.which(program):
+            print(f"bench: there is no {program}: {what} not measured", file=sys.stderr)
     global SCALE
     SCALE = arguments.scale
     if arguments.only in ("", "block") and shutil.which("qemu-img"):
