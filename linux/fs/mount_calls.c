@@ -224,7 +224,7 @@ int mount_filesystem(const char *type, const char *source, uint64_t flags, char 
 	    : files_type(type, &magic) ? device_filesystem(type, source, options, flags & MS_RDONLY, &error)
 	                               : filesystem_by_name(type);
 	if (!filesystem)
-		return error;
+		return error ? error : -ENOMEM;
 	filesystem->references++;
 	error = 0;
 	if (!capable(CAP_SYS_ADMIN)) {

@@ -154,7 +154,9 @@ enum mount_attribute {
 	ATTR_NOATIME = 0x10,
 	ATTR_STRICTATIME = 0x20,
 	ATTR_NODIRATIME = 0x80,
-	ATTR_KNOWN = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | ATTR_ATIME | ATTR_NODIRATIME
+	ATTR_NOSYMFOLLOW = 0x200000,
+	ATTR_KNOWN = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | ATTR_ATIME | ATTR_NODIRATIME |
+	             ATTR_NOSYMFOLLOW
 };
 
 /* As MS_* has them. */
@@ -163,7 +165,8 @@ static uint64_t flags_of(uint64_t attributes)
 	return (attributes & (ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)) |
 	       (attributes & ATTR_NOATIME ? MS_NOATIME : 0) |
 	       (attributes & ATTR_STRICTATIME ? MS_STRICTATIME : 0) |
-	       (attributes & ATTR_NODIRATIME ? MS_NODIRATIME : 0);
+	       (attributes & ATTR_NODIRATIME ? MS_NODIRATIME : 0) |
+	       (attributes & ATTR_NOSYMFOLLOW ? MS_NOSYMFOLLOW : 0);
 }
 
 static bool atime_known(uint64_t attributes)

@@ -398,7 +398,8 @@ static int walk_start(int directory, const char *text, struct walk *walk, struct
 static int walk_link(struct walk *walk, struct path *at, struct dentry *link)
 {
 	struct vnode *vnode = link->vnode;
-	if (++walk->links > SYMLINKS_MAX || (walk->flags & WALK_NO_SYMLINKS))
+	if (++walk->links > SYMLINKS_MAX || (walk->flags & WALK_NO_SYMLINKS) ||
+	    (at->mount && (at->mount->flags & MS_NOSYMFOLLOW)))
 		return -ELOOP;
 	if (vnode->ops->follow) {
 		struct path to;

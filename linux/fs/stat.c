@@ -221,7 +221,8 @@ enum {
 	ST_VALID = 32,
 	ST_NOATIME = 1024,
 	ST_NODIRATIME = 2048,
-	ST_RELATIME = 4096
+	ST_RELATIME = 4096,
+	ST_NOSYMFOLLOW = 8192
 };
 
 static uint32_t statfs_flags(const struct mount *mount)
@@ -233,7 +234,8 @@ static uint32_t statfs_flags(const struct mount *mount)
 	/* These three have the same values in both. */
 	flags |= mount->flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	flags |= (mount->flags & MS_NOATIME ? ST_NOATIME : 0u) |
-	         (mount->flags & MS_NODIRATIME ? ST_NODIRATIME : 0u);
+	         (mount->flags & MS_NODIRATIME ? ST_NODIRATIME : 0u) |
+	         (mount->flags & MS_NOSYMFOLLOW ? ST_NOSYMFOLLOW : 0u);
 	return mount->flags & (MS_NOATIME | MS_STRICTATIME) ? flags : flags | ST_RELATIME;
 }
 

@@ -159,6 +159,8 @@ static void mount_options(struct proc_text *text, const struct mount *mount)
 			proc_print(text, "%s", names[i].name);
 	if (!(mount->flags & (MS_NOATIME | MS_STRICTATIME)))
 		proc_print(text, ",relatime");
+	if (mount->flags & MS_NOSYMFOLLOW)
+		proc_print(text, ",nosymfollow");
 }
 
 static void filesystem_options(struct proc_text *text, const struct mount *mount, bool own)

@@ -113,6 +113,7 @@ static void copies(void)
 {
 	mount("none", "place", "tmpfs", 0, 0);
 	mkdir("place/below", 0700);
+	symlink("new", "place/link");
 	mount("none", "place/below", "tmpfs", 0, 0);
 	make_file("place/below/deep");
 	int plain = tree(AT_FDCWD, "place", O_CLOEXEC);
@@ -220,6 +221,19 @@ static void setattr(void)
 	                           (struct mount_attr){.propagation = MS_SHARED}) == 0 &&
 	                    attributes(AT_FDCWD, "place", AT_RECURSIVE,
 	                               (struct mount_attr){.propagation = MS_PRIVATE}) == 0);
+	check("links-not-followed",
+	      there("place/link") &&
+	          attributes(AT_FDCWD, "place", 0, (struct mount_attr){.attr_set = MOUNT_ATTR_NOSYMFOLLOW}) ==
+	              0 &&
+	          !there("place/link") && errno == ELOOP && (flags_of("place") & 0x2000) &&
+	          readlink("place/link", (char[8]){0}, 8) == 3 &&
+	          open("place/link", O_PATH | O_NOFOLLOW) >= 0);
+	check("followed-again", attributes(AT_FDCWD, "place", 0,
+	                                   (struct mount_attr){.attr_clr = MOUNT_ATTR_NOSYMFOLLOW}) == 0 &&
+	                            there("place/link"));
+	const unsigned long again = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOEXEC;
+	check("mount-flag", mount(0, "place", 0, again | 256, 0) == 0 && !there("place/link") &&
+	                        mount(0, "place", 0, again, 0) == 0 && there("place/link"));
 	int copy = tree(AT_FDCWD, "place", OPEN_TREE_CLONE | AT_RECURSIVE);
 	check("of-a-copy", attributes(copy, "", AT_EMPTY_PATH | AT_RECURSIVE,
 	                              (struct mount_attr){.attr_clr = MOUNT_ATTR_RDONLY}) == 0 &&
