@@ -199,7 +199,8 @@ static void *owner(void *unused)
 	(void)unused;
 	syscall(SYS_futex, &word, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0);
 	held = 1;
-	pause_ms(100);
+	while (!(__atomic_load_n(&word, __ATOMIC_ACQUIRE) & FUTEX_WAITERS))
+		pause_ms(1);
 	return 0;
 }
 
