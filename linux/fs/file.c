@@ -37,6 +37,7 @@ void file_release(struct file *file)
 		file->ops->release(file);
 	if (file->vnode) {
 		file->vnode->write_count -= file->write_share;
+		file_writes(file, 0);
 		vnode_release(file->vnode);
 	}
 	path_release(&file->path);

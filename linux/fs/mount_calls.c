@@ -120,6 +120,8 @@ int mount_remount(const struct path *where, uint64_t flags, char *options)
 		flags |= mount->flags & (MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME); /* they stay */
 	if (mount_flags_locked(mount, flags))
 		return -EPERM;
+	if ((flags & MS_RDONLY) && (flags & MS_BIND ? mount->writers : mount->filesystem->writers))
+		return -EBUSY;
 	/* The file system itself is changed by those alone who are above all that use it. */
 	if (!(flags & MS_BIND) && !capable(CAP_SYS_ADMIN) && !mount->filesystem->of_user)
 		return -EPERM;
@@ -323,6 +325,8 @@ SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_a
 	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &where);
 	if (error)
 		return error;
+	if (flags & MS_STRICTATIME) /* which is said beside what was there */
+		flags &= ~(uint64_t)MS_NOATIME;
 	if (!mount_permitted())
 		error = -EPERM;
 	else if (flags & MS_REMOUNT)

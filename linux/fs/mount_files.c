@@ -204,6 +204,8 @@ static int set_attributes(struct mount *top, const struct mount_attributes *attr
 			uint64_t flags = ((at->flags | (at->read_only ? MS_RDONLY : 0)) & ~clear) | set;
 			if (!change && mount_flags_locked(at, flags))
 				return -EPERM;
+			if (!change && (flags & MS_RDONLY) && !at->read_only && at->writers)
+				return -EBUSY;
 			if (!change)
 				continue;
 			mount_set_flags(at, flags);

@@ -139,9 +139,9 @@ bool file_names_take(struct file *file, const struct path *path)
 	if (writes)
 		fine = vnode_write_begin(vnode);
 	if (fine) {
-		file->write_share = writes;
 		file->vnode = vnode_reference(vnode);
 		file->path = *path;
+		file_writes(file, writes);
 		dentry_reference(path->dentry);
 		path->mount->references++;
 	}
@@ -161,6 +161,7 @@ bool file_names_give(struct file *file)
 	             (dentry->references > 1 || (dentry->hashed && unused_count < UNUSED_MAX + UNUSED_OVER));
 	if (plain) {
 		vnode->write_count -= file->write_share;
+		file_writes(file, 0);
 		vnode->references--;
 		mount->references--;
 		if (!--dentry->references) {
@@ -794,6 +795,16 @@ bool vnode_write_begin(struct vnode *vnode)
 		return false;
 	vnode->write_count++;
 	return true;
+}
+
+void file_writes(struct file *file, int32_t share)
+{
+	uint32_t more = (uint32_t)(share > 0) - (uint32_t)(file->write_share > 0);
+	if (file->vnode->filesystem)
+		__atomic_fetch_add(&file->vnode->filesystem->writers, more, __ATOMIC_RELAXED);
+	if (file->path.mount)
+		__atomic_fetch_add(&file->path.mount->writers, more, __ATOMIC_RELAXED);
+	file->write_share = share;
 }
 
 bool vnode_run_begin(struct vnode *vnode)

@@ -34,6 +34,7 @@ struct filesystem {
 	uint64_t device; /* st_dev */
 	int64_t magic;   /* statfs f_type */
 	struct vnode *root;
+	uint32_t writers; /* files that are open for writing: file_writes */
 	/* Where extended attributes are kept elsewhere: enters all of VNODE, once; keeps or (VALUE 0) removes one. */
 	int (*attributes_load)(struct vnode *vnode);
 	int (*attribute_keep)(struct vnode *vnode, const char *name, const void *value, uint64_t bytes);
@@ -76,6 +77,7 @@ struct mount {
 	struct list slaves, slave; /* those that are this one's; in the master's list */
 	bool unbindable;
 	bool read_only;
+	uint32_t writers; /* files that are open for writing through it: file_writes */
 	uint32_t
 	    loose;    /* of the top of a tree that is nowhere yet: how many mounts are in it. mount_files.c */
 	bool expires; /* umount2 with MNT_EXPIRE has been here */
@@ -296,6 +298,8 @@ int size_allowed(uint64_t size, uint64_t end);
 /* A file that is run cannot be written and the other way round (ETXTBSY): vnode->write_count counts open files
  * that may write, or below 0 the programs that run. False: it is the other's. */
 bool vnode_write_begin(struct vnode *vnode);
+/* FILE's part of its vnode's write_count is SHARE from now on: 1, -1 or 0. Nothing becomes read-only under who writes to it. */
+void file_writes(struct file *file, int32_t share);
 bool vnode_run_begin(struct vnode *vnode);
 
 /* May the current task do WANT (4 read, 2 write, 1 execute/search) with VNODE? 0, -EACCES, what kept its access control list

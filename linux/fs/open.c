@@ -26,7 +26,7 @@ static struct file *open_path(struct path *path, uint32_t flags, int *error)
 		file->ops = vnode->file_ops;
 		if (S_ISREG(vnode->mode) && file_writable(file)) {
 			if (vnode_write_begin(vnode))
-				file->write_share = 1;
+				file_writes(file, 1);
 			else
 				*error = -ETXTBSY;
 		}

@@ -53,8 +53,15 @@ static void options(void)
 	check("tmpfs-inodes", fails(open("t/d", O_CREAT, 0600), ENOSPC));
 	check("mounts-line", has_line("/proc/mounts", "x\\040y ") && has_line("/proc/mounts", "mode=700"));
 	check("umount-busy", fails(umount("t"), EBUSY));
-	check("remount-busy", mount("", "t", "", MS_REMOUNT | MS_RDONLY, "") == 0 || errno == EBUSY);
+	check("remount-busy",
+	      fails(mount("", "t", "", MS_REMOUNT | MS_RDONLY, ""), EBUSY) &&
+	          fails(mount("", "t", "", MS_REMOUNT | MS_BIND | MS_RDONLY, ""), EBUSY) &&
+	          fails(mount_setattr(AT_FDCWD, "t", 0, &(struct mount_attr){.attr_set = MOUNT_ATTR_RDONLY},
+	                              sizeof(struct mount_attr)),
+	                EBUSY));
 	close(fd);
+	check("strictatime-wins", mount("", "t", "", MS_REMOUNT | MS_NOATIME | MS_STRICTATIME, "") == 0 &&
+	                              statfs("t", &statfs_of) == 0 && !(statfs_of.f_flags & ST_NOATIME));
 	check("remount-read-only", mount("", "t", "", MS_REMOUNT | MS_RDONLY, "") == 0);
 	check("read-only", fails(open("t/b", O_WRONLY), EROFS) && fails(chmod("t/b", 0), EROFS) &&
 	                       fails(mkdir("t/e", 0700), EROFS));

@@ -36,6 +36,7 @@ chown 12:34 /mnt/d/e/b; chmod 4751 /mnt/d/e/b; touch -d '2001-02-03 04:05:06' /m
 i=0; mkdir /mnt/many; while [ $i -lt 300 ]; do echo $i >/mnt/many/file-with-a-rather-long-name-$i; i=$((i+1)); done
 run 'another session cannot have what is open for writing' 3 vault mount v:d /mnt2
 run 'close while it is mounted' 3 vault close v
+exec 5>>/mnt/a; mount -o remount,ro /mnt 2>/dev/null; say 'nothing becomes read-only under who writes to it' $((! $?)); exec 5>&-
 umount /mnt; say 'unmount' $?
 run 'scrub' 0 vault scrub v
 run 'close' 0 vault close v
