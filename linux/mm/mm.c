@@ -516,7 +516,7 @@ static bool may_access(struct mm *mm, struct area *area, uint64_t address, uint3
 	if ((area->flags & AREA_SHARED) && area->file && !(area->flags & AREA_MAY_WRITE))
 		return false;
 	uint64_t page = address & ~(PAGE_SIZE_BYTES - 1);
-	if ((area->flags & AREA_CLEAN) && area->file->ops->page_write &&
+	if (area->file && (area->flags & AREA_CLEAN) && area->file->ops->page_write &&
 	    area->file->ops->page_write(area->file, area->file_offset + (page - area->start)) < 0)
 		return false;
 	if (!(area->flags & AREA_PRIVATE_FILE))
