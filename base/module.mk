@@ -23,7 +23,7 @@ $(call native-program,base/console,$(CONSOLE_SOURCES) lib/input/input_queue.c,-I
 
 # The machine's steward, and that of a native tree.
 STEWARD_COMMON := base/steward/supervise.c lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3)
-$(call native-program,base/steward,base/steward/steward.c base/steward/pins.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+$(call native-program,base/steward,base/steward/steward.c base/steward/pins.c base/steward/trial.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 $(call native-program,base/tree,base/steward/tree.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 # The switch: what decides is portable, and tested on the host.
 SWITCH_CORE := $(addprefix base/switch/,core.c outside.c inside.c names.c flows.c dns.c dhcp.c packet.c)

@@ -13,6 +13,7 @@
 #include <sysimg/sysimg.h>
 #include "pins.h"
 #include "supervise.h"
+#include "trial.h"
 #include "console.interface.h"
 #include "steward.interface.h"
 
@@ -276,6 +277,14 @@ static int64_t serve_finished(void *context, uint64_t badge, uint64_t status, ui
 	return system_control(steward.boot->system, reboot ? SYSTEM_REBOOT : SYSTEM_POWER_OFF, 0);
 }
 
+static int64_t serve_works(void *context, uint64_t badge)
+{
+	(void)context;
+	(void)badge;
+	trial_passed();
+	return E_OK;
+}
+
 static bool devmgr_calls(uint64_t badge)
 {
 	return badge && badge <= supervisor.manifest.unit_count &&
@@ -357,8 +366,11 @@ static const char *prepare(void)
 
 static _Noreturn void serve(void)
 {
-	static const struct steward_operations operations = {
-	    .finished = serve_finished, .pin = serve_pin, .unpin = serve_unpin, .unit = serve_unit};
+	static const struct steward_operations operations = {.finished = serve_finished,
+	                                                     .works = serve_works,
+	                                                     .pin = serve_pin,
+	                                                     .unpin = serve_unpin,
+	                                                     .unit = serve_unit};
 	handle_t channel = supervise_channel("steward");
 	struct message message = {0};
 	struct unit_info info;
@@ -375,6 +387,8 @@ static _Noreturn void serve(void)
 					supervise_again(i);
 		if (result >= 0 && message.words[0] & SABOTAGE_BIT)
 			sabotage();
+		if (result >= 0 && message.words[0] & TRIAL_BIT)
+			trial_look();
 		result = channel_receive(channel, &message, DEADLINE_NEVER);
 	}
 }
@@ -418,6 +432,7 @@ void holon_start(const struct handoff *boot, struct thread_page *page)
 	}
 	for (unsigned i = 0; i < supervisor.manifest.unit_count; i++)
 		supervise_start(i);
+	trial_begin(boot, supervisor.event); /* the event has one timer: who sabotages has it */
 	sabotage_prepare();
 	sabotage_next(SABOTAGE_START_NS);
 	serve();

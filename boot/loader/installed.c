@@ -76,3 +76,8 @@ bool installed_on_trial(void)
 {
 	return slots_on_trial(&disk.on.slots, disk.now);
 }
+
+bool installed_has_other(void)
+{
+	return disk.on.slots.slot[1 - disk.now].good;
+}

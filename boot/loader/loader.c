@@ -448,7 +448,8 @@ _Noreturn void loader_run(enum handoff_firmware firmware, uint64_t loader_tsc)
 	load_bundle_entries(handoff, bundle);
 	menu_run(handoff, bundle);
 	if (installed && installed_on_trial())
-		words_add(handoff, "trial"); /* image/manifest: what shows that the system works */
+		/* image/manifest: what shows that the system works. base/steward/trial.h: what happens where nothing does. */
+		words_add(handoff, installed_has_other() ? "trial fallback" : "trial");
 	choose_wipe(handoff);
 	tpm_measure(TPM_PCR_INPUT, "cmdline", handoff->command_line, strlen(handoff->command_line));
 	load_fwcfg_modules(handoff);

@@ -19,6 +19,7 @@ RUN = str(ROOT / "tools" / "holon-run")
 SOAK = bool(os.environ.get("HOLON_SOAK"))
 # What the confirmation waits for, and how long a slow machine may take for it.
 UNTIL_GOOD = "i=0; until holon-install status | grep -q 'good, runs'; do i=$((i + 1)); [ $i -lt 300 ] || exit 9; sleep 1; done; "
+SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))
 failures = 0
 
 
@@ -137,6 +138,19 @@ def test_update(work, disk):
            "an update starts under UEFI on trial, and is good when it has run so long", f"{result}, {first}")
 
 
+def test_hang(work, disk):
+    """A system on trial that starts and does not show that it works is restarted; one that does is not."""
+    run("holon-install update /again", from_disk(disk, "--add", f"{bundle(work, 'again', 4)}:/again"))
+    hung = run("sleep 300; echo l$((8))te", from_disk(disk, "--cmdline", "trial-limit=3"))
+    report("Slot A is on trial; then it has 2 more tries." in hung.log and "has not shown in 3 seconds that it works: the machine restarts" in hung.log and
+           "l8te" not in hung.output, "a system on trial that hangs restarts the machine by itself", hung)
+    limit = int(40 * SCALE)
+    good = run(f"read up rest </proc/uptime; while [ ${{up%.*}} -lt {limit + 5} ]; do sleep 1; read up rest </proc/uptime; done; holon-install status",
+               from_disk(disk, "--cmdline", f"trial-limit={limit}"))
+    report(good.status == 0 and state_of(good, "A").startswith("good, runs, starts next  Holon again, rollback index 4"),
+           "one that shows that it works is left alone", good)
+
+
 def test_floor(work, disk):
     """The rollback floor of a TPM passes no system that can be gone back to before the new one has shown that it works."""
     tpm = ["--tpm", str(pathlib.Path(work, "tpm"))]
@@ -203,6 +217,7 @@ def main():
         test_install(work, disk)
         test_start(work, disk)
         test_update(work, disk)
+        test_hang(work, disk)
         if SOAK:
             test_floor(work, disk)
             test_rot(work, disk)

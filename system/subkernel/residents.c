@@ -4,6 +4,9 @@
 #include <text.h>
 #include "resident.h"
 #include "start.h"
+#include "steward.interface.h"
+
+#define STEWARD_NS 1000000000ull /* for it to take a call */
 
 /* The resident that serves under NAME and runs, and its sub-kernel; 0: there is none. */
 static struct subkernel *serving(const char *name, uint16_t *port)
@@ -109,6 +112,9 @@ void residents_look(void)
 			LOG("subkernel: %s ended with status %lu\n", resident->entry->name,
 			    subkernel->status);
 			const uint64_t code = subkernel->status >> 8;
+			if (!subkernel->status && strcmp(resident->entry->when, "trial") == 0)
+				(void)steward_works(start_find(manager.info, "steward", 0), manager.page,
+				                    clock_ns() + STEWARD_NS);
 			resident->over |= code == 126 || code == 127; /* there is no such program */
 			subkernel_forget(subkernel);
 		}
