@@ -36,9 +36,19 @@ static bool much_piled_up(const struct vdisk *disk)
 	       disk->dirty_pages * sizeof(struct page) > disk->cache_limit / 2;
 }
 
+/* Whether what was overwritten since the last checkpoint holds much room: of a device whose size is known, a quarter of what could be free. */
+static bool much_is_pinned(const struct vdisk *disk)
+{
+	uint64_t most = disk->end / 4 + 4096;
+	uint64_t left = disk->limit > disk->used ? disk->limit - disk->used : 0;
+	if (disk->limit && left / 4 < most)
+		most = left / 4;
+	return disk->pinned > most;
+}
+
 bool vdisk_wants_commit(const struct vdisk *disk)
 {
-	return much_piled_up(disk) || disk->pinned > disk->end / 4 + 4096;
+	return much_piled_up(disk) || much_is_pinned(disk);
 }
 
 bool vdisk_is_read_only(const struct vdisk *disk)
@@ -222,8 +232,8 @@ int vdisk_flush(struct vdisk *disk)
 		return disk->broken;
 	if (disk->read_only || !disk->epoch_changed)
 		return VDISK_OK;
-	/* A record has at most 53 blocks. */
-	if ((disk->must_checkpoint && !SEEDED(BUG_LOG_KEY_KEPT)) || much_piled_up(disk) ||
+	/* A record has at most 53 blocks, and gives back nothing that the last checkpoint has. */
+	if ((disk->must_checkpoint && !SEEDED(BUG_LOG_KEY_KEPT)) || vdisk_wants_commit(disk) ||
 	    disk->log_count + 64 > LOG_BLOCKS_MAX || space_reserve(disk, 64) < 0)
 		return checkpoint(disk);
 	TRY(mark_broken(disk, log_append(disk)));

@@ -230,6 +230,27 @@ static void test_tampering(void)
 	vdisk_abandon(disk);
 }
 
+/* Who only flushes, now and then and when a commit is wanted, never runs out of room by writing what is there again. */
+static void test_full_flushed(void)
+{
+	static uint8_t data[40 * VDISK_BLOCK];
+	new_devices(1, 4u << 20, true);
+	struct vdisk *disk = make(BLOCKS);
+	int status = disk ? VDISK_OK : VDISK_NO_MEMORY;
+	for (unsigned block = 0; block < 500 && status == VDISK_OK; block += 20)
+		status = vdisk_write(disk, block, 20, data);
+	if (status == VDISK_OK)
+		status = vdisk_commit(disk);
+	for (unsigned round = 0; round < 3000 && status == VDISK_OK; round++) {
+		status = vdisk_write(disk, draw(460), 1 + draw(40), data);
+		if (status == VDISK_OK && (round % 3 == 0 || vdisk_wants_commit(disk)))
+			status = vdisk_flush(disk);
+	}
+	check("nor does it end where there are flushes alone",
+	      status == VDISK_OK && !vdisk_wants_commit(disk) && is_sound(disk));
+	vdisk_abandon(disk);
+}
+
 static void test_full(void)
 {
 	new_devices(1, 4u << 20, true);
@@ -259,6 +280,7 @@ static void test_full(void)
 	}
 	check("overwriting a nearly full device goes on for ever", status == VDISK_OK && is_sound(disk));
 	vdisk_abandon(disk);
+	test_full_flushed();
 	new_devices(1, DEVICE, false);
 	disk = make(BLOCKS);
 	fill(block, 9);
