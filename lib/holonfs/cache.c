@@ -120,7 +120,7 @@ static int write_back(struct holonfs *fs, struct buffer *buffer)
 {
 	int status = fs->store.write(fs->store.context, buffer->block, 1, buffer->bytes);
 	if (status < 0)
-		return fs->failed = status;
+		return fs_fail(fs, status);
 	buffer->dirty = false;
 	fs->dirty_count--;
 	return 0;

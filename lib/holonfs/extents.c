@@ -265,9 +265,7 @@ int extents_split(struct holonfs *fs, uint64_t number, uint64_t at)
 static int store_write(struct holonfs *fs, uint64_t block, uint64_t count, const void *data)
 {
 	int status = fs->store.write(fs->store.context, block, count, data);
-	if (status < 0)
-		fs->failed = status;
-	return status;
+	return status < 0 ? fs_fail(fs, status) : status;
 }
 
 /* What MAP has moves to new blocks, with other contents: nothing is charged. */

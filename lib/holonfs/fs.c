@@ -157,6 +157,13 @@ int holonfs_mount(struct holonfs **result, const struct store *store, holonfs_cl
 	return status;
 }
 
+int fs_fail(struct holonfs *fs, int status)
+{
+	if (!fs->failed && fs->store.give_up)
+		fs->store.give_up(fs->store.context);
+	return fs->failed = status;
+}
+
 int holonfs_sync(struct holonfs *fs)
 {
 	if (fs->failed)
@@ -170,7 +177,7 @@ int holonfs_sync(struct holonfs *fs)
 	if (status == 0)
 		status = fs->store.flush(fs->store.context);
 	if (status < 0)
-		return fs->failed = status;
+		return fs_fail(fs, status);
 	fs->super_dirty = false;
 	return 0;
 }

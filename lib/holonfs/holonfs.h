@@ -39,6 +39,7 @@ struct store {
 	int (*flush)(void *context);       /* all before is durable, as one step */
 	int (*commit)(void *context);      /* likewise, and what was discarded is gone for good */
 	bool (*is_pressed)(void *context); /* much waits for a commit: one would be good soon */
+	void (*give_up)(void *context);    /* what was written since is never committed; may be NULL */
 };
 
 struct holonfs;

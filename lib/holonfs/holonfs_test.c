@@ -866,6 +866,44 @@ static void test_tree(unsigned rounds)
 
 /* Damage below the store's checksums cannot be had by accident; a wrong count can, by a bug. The check finds
  * and repairs it. */
+/* The device is full before the file system is. */
+static void test_full_device(void)
+{
+	static uint8_t data[16 * HOLONFS_BLOCK];
+	const size_t size = sizeof(data);
+	free(device.bytes);
+	leg = memory_backend(&device, 8u << 20, true);
+	bool good = open_all(true, 1u << 16);
+	uint64_t f = good ? create(HOLONFS_ROOT, "f", 0100644) : 0;
+	for (unsigned part = 0; part < 56 && good; part++)
+		good = holonfs_write(fs, f, part * size, data, size) == (int64_t)size;
+	good = good && holonfs_sync(fs) == 0 && crash();
+	for (unsigned round = 0; round < 2000 && good; round++)
+		good = holonfs_write(fs, f, draw(56) * size, data, size) == (int64_t)size &&
+		       holonfs_relieve(fs) == 0 && (round % 64 || holonfs_sync(fs) == 0);
+	check("what is there is written again and synced for ever", good && is_sound());
+	memset(data, 1, size);
+	good = good && holonfs_sync(fs) == 0;
+	for (unsigned part = 0; part < 56 && good; part += 3)
+		good = holonfs_write(fs, f, part * size, data, size) == (int64_t)size;
+	int64_t status = size;
+	for (unsigned i = 0; i < 1000 && status == (int64_t)size; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "more%u", i);
+		uint64_t more = create(HOLONFS_ROOT, name, 0100644);
+		status = holonfs_write(fs, more, 0, data, size);
+	}
+	check("a full device is an error", status == -ENOSPC && holonfs_unmount(fs) == -ENOSPC);
+	(void)(vdisk_close(disk) < 0);
+	fs = NULL;
+	disk = NULL;
+	good = good && open_all(false, 0);
+	check("behind which nothing is committed in part",
+	      good && is_sound() && holonfs_read(fs, f, 0, data, size) == (int64_t)size && !data[0] &&
+	          !exists(HOLONFS_ROOT, "more0", 0));
+	end();
+}
+
 static void test_repair(void)
 {
 	struct holonfs_report report = {0};
@@ -900,6 +938,7 @@ int main(void)
 	test_hostile_compression();
 	test_xattrs();
 	test_full();
+	test_full_device();
 	test_late_quota();
 	test_tree(soak ? 500000 : 10000);
 	test_repair();

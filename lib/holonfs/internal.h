@@ -242,6 +242,8 @@ int xattr_inherit(struct holonfs *fs, uint64_t directory, uint64_t made, uint32_
 int xattr_follow_mode(struct holonfs *fs, uint64_t inode, uint32_t mode);
 
 /* ---- fs.c ---- */
+/* The store took only a part of a change, for STATUS: nothing is committed any more. Returns STATUS. */
+int fs_fail(struct holonfs *fs, int status);
 /* Features come into use or are given up: what does not know them does not mount this any more. */
 void features_change(struct holonfs *fs, uint64_t set, uint64_t clear);
 

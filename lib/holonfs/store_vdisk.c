@@ -53,6 +53,11 @@ static bool is_pressed(void *disk)
 	return vdisk_wants_commit(disk);
 }
 
+static void give_up(void *disk)
+{
+	vdisk_give_up(disk, VDISK_IO);
+}
+
 struct store store_vdisk(struct vdisk *disk)
 {
 	return (struct store){.context = disk,
@@ -63,5 +68,6 @@ struct store store_vdisk(struct vdisk *disk)
 	                      .discard = discard_blocks,
 	                      .flush = flush,
 	                      .commit = commit,
+	                      .give_up = give_up,
 	                      .is_pressed = is_pressed};
 }

@@ -51,6 +51,11 @@ bool vdisk_wants_commit(const struct vdisk *disk)
 	return much_piled_up(disk) || much_is_pinned(disk);
 }
 
+void vdisk_give_up(struct vdisk *disk, int status)
+{
+	(void)mark_broken(disk, status);
+}
+
 bool vdisk_is_read_only(const struct vdisk *disk)
 {
 	return disk->read_only || disk->broken;

@@ -195,6 +195,10 @@ bool vdisk_leg_is_alike(struct vdisk *disk, const struct vdisk_backend *backend)
 /* Commits, wipes keys, frees. The status is the commit's. */
 int vdisk_close(struct vdisk *disk);
 
+/* What was written since the last flush is a part of something that cannot be ended: nothing is written or committed any more, which all
+ * calls that would say with STATUS. */
+void vdisk_give_up(struct vdisk *disk, int status);
+
 /* Frees without a commit: what is not committed is lost, as in a crash. */
 void vdisk_abandon(struct vdisk *disk);
 
