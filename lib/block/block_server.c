@@ -140,15 +140,17 @@ static bool sweep(struct block_server *server)
 	return others;
 }
 
-/* The device completes something from time to time while anything is under way. */
+/* Each device completes something from time to time while it has anything. */
 static void watch(struct block_server *server)
 {
-	bool moves = !server->under_way || server->completed != server->completed_seen;
+	for (struct block_watch *watch = server->watched; watch < server->watched + BLOCK_DEVICES; watch++) {
+		bool moves = !watch->under_way || watch->completed != watch->completed_seen;
 
-	server->completed_seen = server->completed;
-	server->completed_nothing = moves ? 0 : server->completed_nothing + 1;
-	if (server->backend->watched && server->completed_nothing == BLOCK_STUCK_SWEEPS)
-		driver_fail(server->driver, "the device does not complete what it was given");
+		watch->completed_seen = watch->completed;
+		watch->completed_nothing = moves ? 0 : watch->completed_nothing + 1;
+		if (server->backend->watched && watch->completed_nothing == BLOCK_STUCK_SWEEPS)
+			driver_fail(server->driver, "the device does not complete what it was given");
+	}
 }
 
 static void sweep_later(struct block_server *server)
@@ -333,11 +335,23 @@ static void answer(struct block_queue *queue, uint64_t tag, enum block_status st
 	queue->signal |= signal;
 }
 
-/* Hands IO to the driver, behind what it refused before. */
+/* Hands IO to the driver. False: it refuses. */
+static bool give(struct block_server *server, struct block_io *io)
+{
+	struct block_watch *watch = &server->watched[io->device];
+
+	watch->under_way++; /* before, since it may be done within the call */
+	if (server->backend->start(server->context, io))
+		return true;
+	watch->under_way--;
+	return false;
+}
+
+/* The same, behind what it refused before. */
 static void start(struct block_server *server, struct block_io *io)
 {
 	io->next = 0;
-	if (!server->waiting && server->backend->start(server->context, io))
+	if (!server->waiting && give(server, io))
 		return;
 	if (server->waiting)
 		server->waiting_last->next = io;
@@ -350,7 +364,7 @@ static void start_waiting(struct block_server *server)
 {
 	while (server->waiting) {
 		struct block_io *io = server->waiting, *next = io->next;
-		if (!server->backend->start(server->context, io))
+		if (!give(server, io))
 			return;
 		server->waiting = next;
 	}
@@ -386,7 +400,6 @@ static void take_request(struct block_server *server, struct block_queue *queue,
 	                        .force = force && device->flags & BLOCK_HAS_FORCE,
 	                        .flush_after = force && !(device->flags & BLOCK_HAS_FORCE)};
 	queue->under_way++;
-	server->under_way++;
 	start(server, io);
 }
 
@@ -394,7 +407,8 @@ void block_server_complete(struct block_server *server, struct block_io *io, enu
 {
 	struct block_queue *queue = io->queue;
 
-	server->completed++;
+	server->watched[io->device].under_way--;
+	server->watched[io->device].completed++;
 	if (io->flush_after && status == BLOCK_DONE) {
 		io->flush_after = false;
 		io->operation = BLOCK_FLUSH;
@@ -402,7 +416,6 @@ void block_server_complete(struct block_server *server, struct block_io *io, enu
 		return;
 	}
 	queue->under_way--;
-	server->under_way--;
 	if (!queue->closing)
 		answer(queue, io->tag, status);
 	io->queue = 0;

@@ -43,8 +43,8 @@ struct block_backend {
 	void (*kick)(void *context);
 	/* Takes what the device has completed: block_server_complete for each. */
 	void (*poll)(void *context);
-	/* The device that has completed nothing of what is under way for BLOCK_STUCK_SWEEPS times two seconds is stuck, and the driver gives
-	 * up. False: the backend has limits of its own. */
+	/* A device that has completed nothing of what it was given for BLOCK_STUCK_SWEEPS times two seconds is stuck, and the driver gives
+	 * up, whatever its others do. False: the backend has limits of its own. */
 	bool watched;
 	/* Answers calls to what else the device is: numbers from BLOCK_DEVICES on. May be 0. */
 	void (*serve)(void *context, struct message *message);
@@ -72,6 +72,14 @@ struct block_range_kept {
 	bool used;
 };
 
+/* Whether a device moves. */
+struct block_watch {
+	uint32_t under_way;         /* what the backend has taken and not completed */
+	uint32_t completed;         /* ever */
+	uint32_t completed_seen;    /* by the last sweep, */
+	unsigned completed_nothing; /* and how many sweeps have seen no more */
+};
+
 struct block_server {
 	struct driver *driver;
 	const struct block_backend *backend;
@@ -85,10 +93,7 @@ struct block_server {
 	struct block_io *waiting, *waiting_last; /* refused by the backend, in order */
 	uint64_t last_number;
 	unsigned next_queue;
-	uint32_t under_way;         /* of all clients */
-	uint32_t completed;         /* ever */
-	uint32_t completed_seen;    /* by the last sweep, */
-	unsigned completed_nothing; /* and how many sweeps have seen no more */
+	struct block_watch watched[BLOCK_DEVICES];
 	bool sweeping;
 };
 

@@ -1,0 +1,234 @@
+/* Tests of when a disk of several is taken for stuck, against a backend of two disks: one completes what it has only when it is told to. */
+#include "block_server.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include "block.interface.h"
+
+enum { HOST = 1, SERVICE, EVENT, COMPLETED, DATA, RINGS, ENTRIES = 16, SECTOR = 512 };
+#define LONG 200u /* sweeps in which nobody is stuck */
+
+static int failures;
+static uint64_t now = 1, timer;
+static struct thread_page page;
+static struct driver driver = {.page = &page, .host = HOST, .service = SERVICE, .event = EVENT};
+static struct block_server server;
+static void (*on_message)(void *context, struct message *message);
+static void (*on_work)(void *context, uint64_t bits);
+static jmp_buf left;
+static const char *failed;
+
+static void check(const char *name, bool right)
+{
+	printf(right ? "ok block server: %s\n" : "not ok block server: %s - see the check of this name\n",
+	       name);
+	failures += !right;
+}
+
+/* ---- What a driver stands on ---- */
+
+int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
+                 uint64_t *second)
+{
+	(void)a, (void)c, (void)d, (void)e, (void)f, (void)second;
+	if (number == SYS_EVENT_TIMER)
+		timer = b;
+	return number == SYS_CLOCK ? (int64_t)now : E_OK;
+}
+
+int64_t channel_call(handle_t channel, struct message *message, uint64_t deadline)
+{
+	(void)deadline;
+	if (channel == HOST) { /* devmgr has kept nothing, and takes all that it is told */
+		*message = (struct message){0};
+		return E_OK;
+	}
+	message->badge = channel - SERVICE; /* number of the disk, and 1 */
+	on_message(&server, message);
+	return E_OK;
+}
+
+void log_print(handle_t system, struct thread_page *own, const char *format, ...)
+{
+	(void)system, (void)own, (void)format;
+}
+
+void *window_allocate(uint64_t bytes, handle_t *memory)
+{
+	static uint64_t addresses[2];
+	(void)memory;
+	return bytes <= sizeof(addresses) ? addresses : 0;
+}
+
+void window_unmap(void *address, uint64_t bytes)
+{
+	(void)address, (void)bytes;
+}
+
+static _Alignas(struct block_rings) uint8_t rings[2][8192];
+static struct block_ring clients[2];
+
+bool foreign_map(struct foreign *region, handle_t memory, uint64_t bytes)
+{
+	*region = (struct foreign){.at = rings[memory % 2], .bytes = bytes};
+	return true;
+}
+
+void foreign_unmap(struct foreign *region)
+{
+	*region = (struct foreign){0};
+}
+
+uint64_t driver_memory_bytes(struct driver *own, handle_t memory)
+{
+	(void)own, (void)memory;
+	return sizeof(rings[0]);
+}
+
+bool driver_map(struct driver *own, handle_t memory, uint64_t pages, uint64_t *addresses, uint64_t *mappings)
+{
+	(void)own, (void)memory, (void)pages, (void)addresses, (void)mappings;
+	return true;
+}
+
+void driver_unmap(struct driver *own, uint64_t pages, const uint64_t *mappings)
+{
+	(void)own, (void)pages, (void)mappings;
+}
+
+handle_t driver_client_signal(struct driver *own, uint64_t *bits)
+{
+	(void)own;
+	*bits = 1ull << DRIVER_CLIENT_BIT;
+	return EVENT;
+}
+
+void driver_client_ended(struct driver *own, uint64_t bits)
+{
+	(void)own, (void)bits;
+}
+
+void driver_pause(struct driver *own, uint32_t microseconds)
+{
+	(void)own;
+	now += microseconds * 1000ull;
+}
+
+void driver_fail(struct driver *own, const char *why)
+{
+	(void)own;
+	failed = why;
+	longjmp(left, 1);
+}
+
+void driver_run(struct driver *own, void *context, void (*message)(void *context, struct message *message),
+                void (*work)(void *context, uint64_t bits))
+{
+	(void)own, (void)context;
+	on_message = message;
+	on_work = work;
+	longjmp(left, 1);
+}
+
+/* ---- Two disks ---- */
+
+static struct block_io *held[2][ENTRIES];
+static unsigned held_count[2];
+static unsigned may_hold, may_complete; /* the first: so many at once, and at the next look */
+
+static bool start(void *context, struct block_io *io)
+{
+	(void)context;
+	if (!io->device && held_count[0] == may_hold)
+		return false;
+	held[io->device][held_count[io->device]++] = io;
+	return true;
+}
+
+static void poll(void *context)
+{
+	(void)context;
+	for (unsigned disk = 0; disk < 2; disk++)
+		while (held_count[disk] && (disk || may_complete)) {
+			may_complete -= !disk;
+			block_server_complete(&server, held[disk][--held_count[disk]], BLOCK_DONE);
+		}
+}
+
+static const struct block_backend backend = {.start = start, .poll = poll, .watched = true};
+
+static void ask(unsigned disk)
+{
+	const struct block_request request = {.operation = BLOCK_READ, .sectors = 1};
+	bool signal;
+	(void)block_ring_submit(&clients[disk], &request, &signal);
+}
+
+/* A driver that has just started, with a client of each disk. */
+static bool begin(unsigned hold)
+{
+	const struct block_description description = {
+	    .sectors = 8, .sector_bytes = SECTOR, .transfer_bytes = SECTOR, .data_alignment = SECTOR};
+	bool good = true;
+	memset(&server, 0, sizeof(server));
+	memset(rings, 0, sizeof(rings));
+	held_count[0] = held_count[1] = may_complete = 0;
+	may_hold = hold;
+	failed = 0;
+	block_server_init(&server, &driver, &backend, 0);
+	if (!setjmp(left))
+		block_server_run(&server);
+	for (unsigned disk = 0; disk < 2; disk++) {
+		uint64_t queue, bits;
+		handle_t submitted;
+		block_server_device(&server, disk, &description);
+		block_ring_create(&clients[disk], (struct block_rings *)rings[disk], ENTRIES);
+		good &= block_open_queue(SERVICE + disk + 1, &page, RINGS + disk, DATA, COMPLETED, ENTRIES,
+		                         &queue, &bits, &submitted, DEADLINE_NEVER) >= 0;
+	}
+	return good;
+}
+
+/* How many sweeps go by, at most LONG, before the driver gives up; at each the second disk is asked for something, and the first completes
+ * STEPS. */
+static unsigned sweeps(unsigned steps, bool second)
+{
+	volatile unsigned count = 0;
+	if (setjmp(left))
+		return count;
+	while (count < LONG) {
+		struct block_completion completion;
+		if (second)
+			ask(1);
+		on_work(&server, 1ull << DRIVER_CLIENT_BIT);
+		may_complete = steps;
+		now = timer;
+		count++;
+		on_work(&server, DRIVER_TIMER_BIT);
+		while (block_ring_completed(&clients[1], &completion))
+			;
+		while (block_ring_completed(&clients[0], &completion))
+			ask(0);
+	}
+	return count;
+}
+
+int main(void)
+{
+	bool good = begin(ENTRIES);
+	check("disks that have nothing to do are not stuck", good && sweeps(0, false) == LONG && !failed);
+	good = begin(ENTRIES);
+	ask(0);
+	const unsigned alone = sweeps(0, false);
+	check("one that completes nothing is",
+	      good && failed && alone >= BLOCK_STUCK_SWEEPS && alone <= BLOCK_STUCK_SWEEPS + 1);
+	good = begin(ENTRIES);
+	ask(0);
+	check("also beside one that completes all", good && sweeps(0, true) == alone && failed);
+	good = begin(1);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		ask(0);
+	check("one whose requests wait for a slower one is not", good && sweeps(1, true) == LONG && !failed);
+	return failures != 0;
+}
