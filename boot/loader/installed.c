@@ -79,5 +79,6 @@ bool installed_on_trial(void)
 
 bool installed_has_other(void)
 {
-	return disk.on.slots.slot[1 - disk.now].good;
+	const unsigned other = 1 - disk.now;
+	return disk.on.slots.slot[other].good && !(disk.tried >> other & 1);
 }

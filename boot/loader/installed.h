@@ -14,5 +14,5 @@ uint64_t installed_size(void); /* bytes that a bundle in it may have */
 bool installed_read(uint64_t offset, void *to, uint64_t size);
 /* Whether the slot in use has yet to show that it works. */
 bool installed_on_trial(void);
-/* Whether the other slot holds what was found good. */
+/* Whether the other slot holds what was found good, and was not passed over at this start. */
 bool installed_has_other(void);

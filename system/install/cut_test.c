@@ -350,6 +350,15 @@ static void test_turns(void)
 	}
 	check(good && !wrong, "slots: with a flipped bit in the new system, one of the two still starts",
 	      "none does");
+	good = start() == 1 && installed_has_other() && start() == 1 && start() == 1;
+	const unsigned before = traced;
+	uint8_t sector[SECTOR] = {0};
+	memory_write(0, installation.slot[0].first, sector, 1);
+	good &= start() == 1 && !installed_has_other();
+	undo(before);
+	check(good && start() == 0,
+	      "slots: on trial there is a system to go back to, but not when that was passed over",
+	      "it is told wrongly");
 	for (unsigned copy = 0; copy < SLOTS_COPIES; copy++) {
 		static const uint8_t zeros[SECTOR];
 		memory_write(0, installation.record.first + copy * SLOTS_COPY_SECTORS, zeros, 1);
