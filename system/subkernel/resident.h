@@ -5,8 +5,8 @@
  * outlives restarts, so that `subkernel logs NAME` shows what the one before said last. Nobody reads what a resident writes: the
  * manager takes it once a second, so that more than 32 KiB a second make it wait. It has no input.
  *
- * One that ends is started again, at the next second and at most RESIDENT_STARTS_MAX times, unless its owner killed it or its
- * program is not there.
+ * One that ends is started again, at the next second and at most RESIDENT_STARTS_MAX times, unless its owner killed it, its
+ * program is not there, or it has shown what it was for: that a system on trial works.
  */
 #pragma once
 

@@ -112,10 +112,10 @@ void residents_look(void)
 			LOG("subkernel: %s ended with status %lu\n", resident->entry->name,
 			    subkernel->status);
 			const uint64_t code = subkernel->status >> 8;
-			if (!subkernel->status && strcmp(resident->entry->when, "trial") == 0)
-				(void)steward_works(start_find(manager.info, "steward", 0), manager.page,
-				                    clock_ns() + STEWARD_NS);
-			resident->over |= code == 126 || code == 127; /* there is no such program */
+			const bool told = !subkernel->status && strcmp(resident->entry->when, "trial") == 0 &&
+			                  steward_works(start_find(manager.info, "steward", 0), manager.page,
+			                                clock_ns() + STEWARD_NS) >= 0;
+			resident->over |= told || code == 126 || code == 127; /* done; no such program */
 			subkernel_forget(subkernel);
 		}
 		resident->number = 0;
