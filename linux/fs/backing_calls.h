@@ -33,6 +33,8 @@ int64_t backing_image_child(const struct ram_node *directory, const char *name);
 uint64_t backing_inode_of(const struct ram_node *directory, const char *name, uint64_t upper);
 /* LISTING is what the directory UPPER has in the service; false: nobody needs it any more. */
 bool backing_listing_keep(struct backing *backing, uint64_t upper, struct listing *listing);
+/* Room for BYTES from START on that are about to be written to UPPER, which are no page of a node here (backing_data.c). */
+int backing_credit_spend(struct backing *backing, uint64_t upper, uint64_t start, uint64_t bytes);
 int backing_remove(struct backing *backing, uint64_t directory, const char *name, bool is_directory);
 /* Removes all in the service's directory UPPER, which shows nothing: whiteouts alone are in it. */
 int backing_empty(struct backing *backing, uint64_t upper);

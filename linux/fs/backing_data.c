@@ -322,19 +322,30 @@ static int fill_edges(struct ram_node *node, uint64_t start, uint64_t end)
 	return error;
 }
 
-/* There is room for NEED bytes of NODE from START on. */
-static int credit_get(struct ram_node *node, uint64_t start, uint64_t need)
+/* There is room for NEED bytes of the service's UPPER from START on. */
+static int credit_of(struct backing *backing, uint64_t upper, uint64_t start, uint64_t need)
 {
-	struct backing *backing = ram_backing(node);
 	while (backing->credit < need) {
 		uint64_t granted = 0;
-		int error =
-		    SERVICE(backing, reserve, node->upper, start, (uint64_t)FILE_RESERVE_MAX, &granted);
+		int error = SERVICE(backing, reserve, upper, start, (uint64_t)FILE_RESERVE_MAX, &granted);
 		if (error || !granted)
 			return error ? error : -ENOSPC;
 		backing->credit += granted;
 	}
 	return 0;
+}
+
+static int credit_get(struct ram_node *node, uint64_t start, uint64_t need)
+{
+	return credit_of(ram_backing(node), node->upper, start, need);
+}
+
+int backing_credit_spend(struct backing *backing, uint64_t upper, uint64_t start, uint64_t bytes)
+{
+	uint64_t need = PAGES(bytes) * PAGE;
+	int error = credit_of(backing, upper, start, need);
+	backing->credit -= error ? 0 : need;
+	return error;
 }
 
 /* Room for the pages of [START, END) that are not dirty yet. */

@@ -161,11 +161,16 @@ static int contents_up(struct ram_node *node, uint64_t upper)
 		uint64_t part =
 		    node->vnode.size - at < FILE_TRANSFER_MAX ? node->vnode.size - at : FILE_TRANSFER_MAX;
 		uint64_t done = 0;
+		error = backing_credit_spend(backing, upper, at, part);
+		if (error)
+			break;
 		lock_acquire(&backing->buffer_lock);
 		error = user_copy(backing->buffer, bytes + at, part) ? -EIO : 0;
 		if (!error)
 			error = SERVICE(backing, write, upper, at, part, 0ull, &done);
 		lock_release(&backing->buffer_lock);
+		if (done < part)
+			backing->credit += (part - done) / FILE_BLOCK * FILE_BLOCK;
 		if (!error && !done)
 			error = -ENOSPC;
 		at += done;
