@@ -55,6 +55,8 @@ $(call host-fuzz,vault-protocol,base/vault/protocol_fuzz.c base/vault/filesystem
 	-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS))
 build/host/fuzz/vault-protocol: build/host/lib/libholon-crypto-sanitized.a
 $(call host-object-names,fuzz,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,base/vault/protocol_fuzz.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES)): | $(INTERFACES)
+$(call host-test,file-service,lib/file_service/contents_test.c $(FILE_SERVICE_SOURCES),-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib)
+$(call host-object-names,test,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib,lib/file_service/contents_test.c $(FILE_SERVICE_SOURCES)): | $(INTERFACES)
 # libsodium has an Argon2 of its own, whose functions have the same names.
 build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
 	@mkdir -p $(@D)

@@ -68,6 +68,57 @@ int64_t contents_read(void *context, uint64_t badge, uint64_t node, uint64_t off
 	return E_OK;
 }
 
+static int64_t room(const struct session *session, uint64_t node, uint64_t *bytes)
+{
+	struct served *served = session->served;
+	struct filesystem *fs = served->fs;
+	struct file_statistics now;
+	int64_t result;
+	if (fs->operations->room) {
+		result = fs->operations->room(fs, node, bytes);
+	} else {
+		result = fs->operations->statistics(fs, node, &now);
+		*bytes = result >= 0 && now.blocks_free > MARGIN
+		             ? (now.blocks_free - MARGIN) * now.block_bytes
+		             : 0;
+	}
+	if (result < 0)
+		return result;
+	/* Near the end what was promised counts block by block, whatever is written where. */
+	*bytes = *bytes > served->reserved ? *bytes - served->reserved : 0;
+	return E_OK;
+}
+
+/* Whether there is no room for anybody; else it is a quota that leaves none. */
+static bool is_full(const struct session *session)
+{
+	const struct served *served = session->served;
+	struct file_statistics now;
+	int status = served->fs->operations->statistics(served->fs, served->fs->root, &now);
+	return status < 0 || !served->fs->operations->room ||
+	       now.blocks_free * now.block_bytes <= served->reserved;
+}
+
+/* Cuts *BYTES at OFFSET to what was promised and, beyond that, is there: a file system that runs out of room in the middle of a write is
+ * of no use to anybody any more. */
+static int64_t fit(const struct session *session, uint64_t node, uint64_t offset, uint64_t *bytes)
+{
+	uint64_t skip = offset % FILE_BLOCK;
+	uint64_t need = (skip + *bytes + FILE_BLOCK - 1) / FILE_BLOCK * FILE_BLOCK;
+	uint64_t left = 0;
+	if (need <= session->reserved)
+		return E_OK;
+	int64_t result = room(session, node, &left);
+	if (result < 0 && result != FILE_E_QUOTA)
+		return result;
+	left = (session->reserved + (result < 0 ? 0 : left)) / FILE_BLOCK * FILE_BLOCK;
+	if (!left)
+		return result < 0 || !is_full(session) ? FILE_E_QUOTA : FILE_E_NO_SPACE;
+	if (left < need)
+		*bytes = left - skip;
+	return E_OK;
+}
+
 int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
                        uint64_t at, uint64_t *done)
 {
@@ -75,6 +126,8 @@ int64_t contents_write(void *context, uint64_t badge, uint64_t node, uint64_t of
 	struct filesystem *fs;
 	(void)context;
 	int64_t result = move_begin(badge, node, true, offset, bytes, at, &session, &fs);
+	if (result >= 0 && bytes)
+		result = fit(session, node, offset, &bytes);
 	if (result < 0)
 		return result;
 	for (*done = 0; *done < bytes && result >= 0;) {
@@ -111,37 +164,6 @@ int64_t contents_written(void *context, uint64_t badge, uint64_t node, uint64_t 
 {
 	(void)context, (void)badge, (void)node, (void)offset, (void)bytes, (void)size;
 	return FILE_E_SUPPORT;
-}
-
-static int64_t room(const struct session *session, uint64_t node, uint64_t *bytes)
-{
-	struct served *served = session->served;
-	struct filesystem *fs = served->fs;
-	struct file_statistics now;
-	int64_t result;
-	if (fs->operations->room) {
-		result = fs->operations->room(fs, node, bytes);
-	} else {
-		result = fs->operations->statistics(fs, node, &now);
-		*bytes = result >= 0 && now.blocks_free > MARGIN
-		             ? (now.blocks_free - MARGIN) * now.block_bytes
-		             : 0;
-	}
-	if (result < 0)
-		return result;
-	/* Near the end what was promised counts block by block, whatever is written where. */
-	*bytes = *bytes > served->reserved ? *bytes - served->reserved : 0;
-	return E_OK;
-}
-
-/* Whether there is no room for anybody; else it is a quota that leaves none. */
-static bool is_full(const struct session *session)
-{
-	const struct served *served = session->served;
-	struct file_statistics now;
-	int status = served->fs->operations->statistics(served->fs, served->fs->root, &now);
-	return status < 0 || !served->fs->operations->room ||
-	       now.blocks_free * now.block_bytes <= served->reserved;
 }
 
 int64_t contents_reserve(void *context, uint64_t badge, uint64_t node, uint64_t offset, uint64_t bytes,
