@@ -393,8 +393,13 @@ static int64_t move(int32_t id, int32_t from_id, int32_t to_id, uint32_t flags)
 		return -ENOENT;
 	if ((flags & EXCLUSIVE) && keyring_find(to.key, key->type, key->description))
 		return -EEXIST;
+	/* What TO had by that name goes, and may have been all that held FROM. */
+	(void)key_reference(from.key);
 	error = keyring_link(to.key, key);
-	return error ? error : keyring_unlink(from.key, key);
+	if (!error)
+		error = keyring_unlink(from.key, key);
+	key_release(from.key);
+	return error;
 }
 
 static int64_t restrict_ring(int32_t id, uint64_t type_address, uint64_t restriction)
@@ -433,12 +438,16 @@ static int64_t persistent(uint32_t uid, int32_t into)
 	int error = key_lookup(into, true, KEY_NEED_WRITE, &to);
 	if (!error && !to.key->type->keyring)
 		error = -ENOTDIR;
-	if (!error)
-		error = keyring_persistent(uid, &ring);
+	if (error)
+		return error;
+	/* The one of before, where it is dead, goes, and may have been all that held TO. */
+	(void)key_reference(to.key);
+	error = keyring_persistent(uid, &ring);
 	if (!error)
 		error = key_permitted((struct key_ref){ring, false}, KEY_NEED_LINK) || uid == c->uid
 		            ? keyring_link(to.key, ring)
 		            : -EACCES;
+	key_release(to.key);
 	return error ? error : ring->serial;
 }
 

@@ -5,7 +5,7 @@
  * counted to the user that owns the key and are limited in number, which bounds a search. No program is started to make a
  * key that is asked for (request_key(2) finds what is there), so that each key has its payload from the beginning.
  * The common lock is held alone, and not given up between a look-up and the use of what it found: copies from and to the
- * guest come before and after.
+ * guest come before and after. A look-up gives no reference: who lets anything go before the use takes one.
  */
 #pragma once
 

@@ -281,6 +281,28 @@ static void rings(void)
 	}
 }
 
+/* What a call lets go may have been all that held what it was asked about. */
+static void last_holders(void)
+{
+	long to = add("keyring", "to", NONE, 0, PROCESS), goes = add("keyring", "moved", NONE, 0, to);
+	long from = add("keyring", "from", NONE, 0, goes), moved = add("keyring", "moved", NONE, 0, from);
+	check("move-out-of-what-goes",
+	      CALL(KEYCTL_MOVE, moved, from, to, 0) == 0 && holds(to, moved) && !holds(to, goes));
+	check("moved-is-there", describes(moved, "keyring", "3f010000", "moved") &&
+	                            add("user", "inside", "x", 1, moved) > 0 &&
+	                            CALL(KEYCTL_UNLINK, moved, to) == 0);
+	long lasting = CALL(KEYCTL_GET_PERSISTENT, -1, PROCESS);
+	long inside = add("keyring", "inside", NONE, 0, lasting);
+	if (lasting < 0)
+		return;
+	check("dead-persistent",
+	      CALL(KEYCTL_SETPERM, inside, 0x3f3f0000) == 0 && CALL(KEYCTL_INVALIDATE, lasting) == 0);
+	long again = CALL(KEYCTL_GET_PERSISTENT, -1, inside);
+	check("persistent-into-what-goes", again > 0 && again != lasting);
+	check("persistent-again",
+	      CALL(KEYCTL_GET_PERSISTENT, -1, PROCESS) == again && CALL(KEYCTL_UNLINK, again, PROCESS) == 0);
+}
+
 /* As another user, who has a quota. */
 static void others(long shared, long closed)
 {
@@ -335,6 +357,7 @@ int main(void)
 	links();
 	ends();
 	rings();
+	last_holders();
 	long shared = add("user", "shared", "x", 1, PROCESS), closed = add("user", "closed", "x", 1, PROCESS);
 	CALL(KEYCTL_SETPERM, shared, 0x3f3f0003);
 	CALL(KEYCTL_SETPERM, closed, 0x3f3f0000);
