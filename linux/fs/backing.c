@@ -81,6 +81,11 @@ static struct ram_node *table_find(const struct backing *backing, uint64_t upper
 	return node;
 }
 
+bool backing_has(const struct backing *backing, uint64_t upper)
+{
+	return table_find(backing, upper);
+}
+
 void backing_forget(struct ram_node *node)
 {
 	struct backing *backing = ram_backing(node);
@@ -96,6 +101,7 @@ void backing_forget(struct ram_node *node)
 		*at = node->table_next;
 		backing->table_count--;
 	}
+	backing->forgotten++;
 	if (backing->session)
 		(void)SERVICE(backing, forget, node->upper, UINT64_MAX);
 	node->upper = 0;

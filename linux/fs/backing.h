@@ -37,6 +37,7 @@ struct backing {
 	uint64_t temporary;      /* number of the next name in "work" */
 	struct ram_node **table; /* nodes by their upper number */
 	uint32_t table_size, table_count;
+	uint64_t forgotten; /* counts nodes that have left the table */
 	struct list dirty;  /* nodes with something to write back */
 	struct list loaded; /* nodes with pages that could be fetched again, oldest first */
 	uint64_t loaded_bytes, loaded_max;

@@ -27,6 +27,8 @@ struct linux_timespec backing_time(int64_t ns);
 bool backing_seen(struct ram_node *directory, const char *name, uint32_t length, uint64_t node);
 /* NODE is UPPER in the service: the use that came with it is NODE's. */
 int backing_take_upper(struct ram_node *node, uint64_t upper);
+/* Does the tree have the service's node UPPER? */
+bool backing_has(const struct backing *backing, uint64_t upper);
 /* The image's node that NAME shows in DIRECTORY where nothing of the service hides it; -1: none. */
 int64_t backing_image_child(const struct ram_node *directory, const char *name);
 /* The inode number of what the service has as UPPER under NAME. */

@@ -90,17 +90,31 @@ static bool name_fetch(struct errand *errand, handle_t session)
 	return result >= 0 && reply_attributes(&errand->found, data, bytes);
 }
 
+/* The use that came with the answer goes, unless the tree has the node by now: with that all uses of it go, or have gone
+ * already where its number has become another's. */
+static void answer_end(struct errand *errand)
+{
+	struct backing *backing = backing_of(errand);
+	if (errand->has && !backing_has(backing, errand->found.node))
+		(void)SERVICE(backing, forget, errand->found.node, 1ull);
+	errand->has = false;
+}
+
 bool errand_run(struct errand *errand)
 {
 	struct backing *backing = backing_of(errand); /* the reference keeps it, and its session */
 	handle_t session = backing->session;
 	struct listing *listing = 0;
+	uint64_t forgotten = backing->forgotten;
 	enum common_mode before = common_give();
 	if (errand->names)
 		listing = names_fetch(session, errand->directory);
 	else
 		errand->has = name_fetch(errand, session);
 	common_take(before);
+	/* A node that has gone since may have been changed before, under another of its names. */
+	if (backing->forgotten != forgotten)
+		answer_end(errand);
 	if (!errand->names)
 		return errand->has;
 	if (!listing)
@@ -115,9 +129,7 @@ void errand_end(struct errand *errand)
 	struct filesystem *filesystem = errand->filesystem;
 	if (!filesystem)
 		return;
-	struct backing *backing = backing_of(errand);
-	if (errand->has)
-		(void)SERVICE(backing, forget, errand->found.node, 1ull);
+	answer_end(errand);
 	*errand = (struct errand){0};
 	filesystem_release(filesystem);
 }

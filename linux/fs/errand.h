@@ -5,7 +5,8 @@
  * the service for a directory's names, or for what a name stands for, notes that there and answers -EERRAND. The caller, which
  * has let go of all but references by then, runs the errand, and begins anew: the answer is where it is looked for. Nobody
  * else can have made it untrue: names and nodes are changed through this sub-kernel's tree alone, and what is in the tree by
- * then counts, not the answer. Mounts that others change are asked as ever, with the lock held.
+ * then counts, not the answer; only where nodes have left the tree meanwhile it is asked anew. Mounts that others change are
+ * asked as ever, with the lock held.
  */
 #pragma once
 
