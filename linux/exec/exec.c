@@ -705,8 +705,11 @@ static int64_t exec_path(int directory, uint64_t path_address, uint64_t argv, ui
 		heap_free(path);
 		return error;
 	}
-	if (file->ops->fetch)
-		file->ops->fetch(file);
+	if (file->ops->fetch && (error = file->ops->fetch(file)) != 0) {
+		file_release(file);
+		heap_free(path);
+		return error;
+	}
 	if (directory != AT_FDCWD && path[0] != '/')
 		file_path(file, path, PATH_MAX_BYTES);
 	error = exec_load(current_task(), file, path, argv, envp, 0, 0);

@@ -19,6 +19,12 @@ static void file_accessed(struct file *file)
 		lock_release(&node->lock);
 }
 
+/* What the current task asked for nobody wants any more. */
+static bool task_ends(void)
+{
+	return current_task()->work & TASK_WORK_EXIT;
+}
+
 /* Bytes [AT, AT + *COUNT) of NODE are here; fewer of them, where others need not wait (BESIDE). */
 static int contents_here(struct ram_node *node, uint64_t at, uint64_t *count, bool beside)
 {
@@ -31,7 +37,7 @@ static int contents_here(struct ram_node *node, uint64_t at, uint64_t *count, bo
 	*count = *count < PIECE_BYTES ? *count : PIECE_BYTES;
 	/* What others do to the file meanwhile may undo it. */
 	for (unsigned tries = 0; tries < TRIES_BESIDE && !backing_readable(node, at, at + *count); tries++) {
-		int error = backing_fetch(node, at, at + *count);
+		int error = task_ends() ? -EINTR : backing_fetch(node, at, at + *count);
 		if (error)
 			return error;
 		if (at >= node->vnode.size)
@@ -42,18 +48,20 @@ static int contents_here(struct ram_node *node, uint64_t at, uint64_t *count, bo
 	return *count ? backing_fill(node, at, at + *count) : 0;
 }
 
-static void file_fetch(struct file *file)
+static int file_fetch(struct file *file)
 {
 	struct ram_node *node = ram_node(file->vnode);
 	const struct backing *backing = ram_backing(node);
 	if (!node->data.pages || backing_readable(node, 0, node->vnode.size))
-		return;
+		return 0;
 	enum common_mode before = common_alone();
 	for (uint64_t left = node->vnode.size / 4096 + 1;
-	     left && backing->loaded_bytes <= backing->loaded_max; left--)
+	     left && backing->loaded_bytes <= backing->loaded_max && !task_ends(); left--)
 		if (backing_readable(node, 0, node->vnode.size) || backing_fetch(node, 0, node->vnode.size))
 			break;
+	int result = task_ends() ? -EINTR : 0;
 	common_back(before);
+	return result;
 }
 
 static int64_t file_read(struct file *file, struct io *io, int64_t *position)

@@ -60,8 +60,9 @@ struct file_ops {
 	 * one, until mm_file_clean; or an error, and the fault is a bus error. Also called with the common lock shared:
 	 * then -EALONE, with nothing done, where that does not do. Without it all pages may be written. */
 	int (*page_write)(struct file *file, uint64_t offset);
-	/* What mmap needs of the contents comes here as far as it can; gives the common lock up for it, which may be shared. */
-	void (*fetch)(struct file *file);
+	/* What mmap needs of the contents comes here as far as it can; gives the common lock up for it, which may be shared.
+	 * 0, or -EINTR: the task ends. */
+	int (*fetch)(struct file *file);
 	int64_t (*getdents)(struct file *file, struct dirent_sink *sink);
 	int64_t (*sync)(struct file *file, bool data_only);
 	int64_t (*truncate)(struct file *file, int64_t bytes);

@@ -227,10 +227,10 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 	if (!(flags & LINUX_MAP_ANONYMOUS)) {
 		file = file_of(fd);
 		int error = file ? check_file(file, prot, shared) : -EBADF;
+		if (!error && file->ops->fetch)
+			error = file->ops->fetch(file);
 		if (error)
 			return error;
-		if (file->ops->fetch)
-			file->ops->fetch(file);
 	}
 	return with_mm(mm, map(mm, hint, bytes, prot, flags, file, offset));
 }

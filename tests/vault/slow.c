@@ -1,6 +1,6 @@
 /* `slow DIRECTORY FILE NAMES`: a child reads FILE, maps it, and looks at all that is in the directory NAMES, of a vault on a slow
  * device, nothing of which is known yet; meanwhile this program makes and removes things in DIRECTORY, which is memory. What it waits for
- * longest is to be a small part of the time that the child takes. */
+ * longest is to be a small part of the time that the child takes. Before that one that has begun to read FILE is killed. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -42,10 +42,31 @@ static int look(const char *file, const char *names)
 	return sum == INT32_MIN ? 6 : 0;
 }
 
+/* It takes the file no longer than for the piece under way. */
+static void killed_reader(const char *file)
+{
+	struct stat status;
+	uint64_t start = now();
+	pid_t child = fork();
+	if (child == 0) {
+		int from = open(file, O_RDONLY);
+		char *bytes = from >= 0 && !fstat(from, &status) ? malloc((size_t)status.st_size) : 0;
+		_exit(bytes && read(from, bytes, (size_t)status.st_size) == status.st_size ? 0 : 1);
+	}
+	pause_ms(500);
+	kill(child, SIGKILL);
+	int end = 0;
+	waitpid(child, &end, 0);
+	printf("# a reader that was killed after half a second ended after %llu ms\n",
+	       (unsigned long long)(now() - start) / 1000000);
+	check("a slow device: who reads can be killed", killed(end, SIGKILL) && now() - start < 5000000000);
+}
+
 int main(int count, char **words)
 {
 	if (count != 4 || chdir(words[1]))
 		return 2;
+	killed_reader(words[2]);
 	uint64_t start = now();
 	uint64_t last = start;
 	uint64_t longest = 0;
