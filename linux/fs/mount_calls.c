@@ -105,7 +105,7 @@ int mount_move(const struct path *from, const struct path *where)
 	    !mount_own(where->mount) || mount->locked || mount->covered.mount->group)
 		return -EINVAL;
 	if (S_ISDIR(from->dentry->vnode->mode) != S_ISDIR(where->dentry->vnode->mode))
-		return -ENOTDIR;
+		return -EINVAL;
 	if (inside(where, mount))
 		return -ELOOP;
 	return move_to(mount, where);
@@ -205,14 +205,6 @@ static int type_permitted(const char *type)
 	return filesystem_known(type) ? -EPERM : -ENODEV;
 }
 
-void mount_filesystem_put(struct filesystem *filesystem)
-{
-	if (--filesystem->references || !filesystem->release)
-		return;
-	dentry_purge(filesystem);
-	filesystem->release(filesystem);
-}
-
 int mount_filesystem(const char *type, const char *source, uint64_t flags, char *options,
                      struct filesystem **made)
 {
@@ -238,7 +230,7 @@ int mount_filesystem(const char *type, const char *source, uint64_t flags, char 
 	if (!error && filesystem->configure)
 		error = filesystem->configure(filesystem, options, filesystem->references == 1);
 	if (error)
-		mount_filesystem_put(filesystem);
+		filesystem_release(filesystem);
 	else
 		*made = filesystem;
 	return error;
@@ -267,7 +259,7 @@ static int mount_new(const char *type, const char *source, const struct path *wh
 		mount_set_flags(root.mount, flags);
 		path_release(&root);
 	}
-	mount_filesystem_put(filesystem);
+	filesystem_release(filesystem);
 	return error;
 }
 

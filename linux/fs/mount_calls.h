@@ -26,4 +26,3 @@ int mount_remount(const struct path *where, uint64_t flags, char *options);
  * reference. */
 int mount_filesystem(const char *type, const char *source, uint64_t flags, char *options,
                      struct filesystem **made);
-void mount_filesystem_put(struct filesystem *filesystem);

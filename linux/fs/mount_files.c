@@ -281,7 +281,7 @@ static void making_release(struct file *file)
 {
 	struct making *making = file->private;
 	if (making->filesystem)
-		mount_filesystem_put(making->filesystem);
+		filesystem_release(making->filesystem);
 	if (making->picked.mount)
 		path_release(&making->picked);
 	heap_free(making->source);

@@ -143,6 +143,8 @@ static void copies(void)
 	                        fails(put(AT_FDCWD, "file", AT_FDCWD, "other", 0), EINVAL));
 	check("move-into-itself", fails(put(AT_FDCWD, "place", AT_FDCWD, "place/below", 0), ELOOP));
 	check("to-a-file", fails(put(one, "", AT_FDCWD, "file", MOVE_MOUNT_F_EMPTY_PATH), EINVAL));
+	check("place-to-a-file", fails(put(AT_FDCWD, "place", AT_FDCWD, "file", 0), EINVAL) &&
+	                             fails(mount("place", "file", 0, MS_MOVE, 0), EINVAL));
 	symlink("other", "link");
 	check("no-link-followed",
 	      fails(put(one, "", AT_FDCWD, "link", MOVE_MOUNT_F_EMPTY_PATH), EINVAL) &&
