@@ -31,10 +31,11 @@ static void helper_first(void *argument)
 	const char *none = 0;
 	personality_lock();
 	int error = files_init_entered(task);
-	if (!error) {
+	if (error)
+		file_release(helper->input);
+	else
 		error = (int)file_give(helper->input, false);
-		helper->input = 0;
-	}
+	helper->input = 0;
 	if (error >= 0)
 		program = file_open_exec(AT_FDCWD, helper->arguments[0], 0, &error);
 	if (program)

@@ -415,7 +415,8 @@ uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end)
 		set(node, DIRTY, page, true);
 		fresh++;
 	}
-	backing->credit -= fresh * PAGE < backing->credit ? fresh * PAGE : backing->credit;
+	if (fresh) /* only who holds the common lock alone: faults beside others change the credit, too */
+		backing->credit -= fresh * PAGE < backing->credit ? fresh * PAGE : backing->credit;
 	if (fresh && node->data.loaded < node->vnode.size)
 		loaded(node, fresh);
 	if (list_empty(&node->dirty))
