@@ -38,15 +38,28 @@ static bool locked_below(struct mount *mount, const struct dentry *root)
 	return false;
 }
 
+/* Does NAMESPACE, if it is one of mounts, hold itself by what is mounted in the current task's? A younger one does not. */
+static bool holds_itself(const struct namespace *namespace)
+{
+	return namespace && namespace->kind == NAMESPACE_MOUNT &&
+	       namespace->inode <= mount_namespace_current()->common.inode;
+}
+
+bool mount_holds_itself(struct mount *top)
+{
+	for (struct mount *at = top; at; at = mount_next(at, top))
+		if (holds_itself(namespace_of_vnode(at->root->vnode)))
+			return true;
+	return false;
+}
+
 struct mount *mount_copy_bound(const struct path *from, bool recursive, int *error)
 {
 	const struct namespace *stands_for = namespace_of_vnode(from->dentry->vnode);
 	*error = -EINVAL;
 	if ((!mount_own(from->mount) && !stands_for) || from->mount->unbindable)
 		return 0;
-	/* Only of a younger namespace: none holds itself by what is mounted in it. */
-	if (stands_for && stands_for->kind == NAMESPACE_MOUNT &&
-	    stands_for->inode <= mount_namespace_current()->common.inode)
+	if (holds_itself(stands_for))
 		return 0;
 	/* What hides something from another user goes along. */
 	if (!recursive && locked_below(from->mount, from->dentry))

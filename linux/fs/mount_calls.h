@@ -16,6 +16,8 @@ static inline bool mount_own(const struct mount *mount)
 void mount_set_flags(struct mount *mount, uint64_t flags);
 /* Would FLAGS take away what another user has laid down for MOUNT? */
 bool mount_flags_locked(const struct mount *mount, uint64_t flags);
+/* Would the current task's mount namespace hold itself, if the tree TOP were put into it? */
+bool mount_holds_itself(struct mount *top);
 /* What FROM names as a tree of its own, in no namespace; RECURSIVE: with what is mounted below it. 0 with *ERROR. */
 struct mount *mount_copy_bound(const struct path *from, bool recursive, int *error);
 /* FROM's mount goes from its place to WHERE. */

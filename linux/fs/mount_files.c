@@ -109,6 +109,8 @@ static int put(const struct path *from, const struct path *where)
 	for (struct mount *at = top; where->mount->group && at; at = mount_next(at, top))
 		if (at->unbindable)
 			return -EINVAL;
+	if (mount_holds_itself(top))
+		return -ELOOP;
 	int error = mount_attach_tree(top, where);
 	if (!error)
 		not_loose(top);

@@ -276,6 +276,34 @@ static void others(void)
 	check("in-a-user-namespace", exited(status, 0) || exited(status, 1));
 }
 
+/* A tree with what stands for a mount namespace goes to FILE in an older one, not into that itself, which would never end. */
+static void own_namespace(const char *file)
+{
+	int ready[2], done[2];
+	char byte, path[64];
+	pipe(ready);
+	pipe(done);
+	pid_t child = fork();
+	if (child == 0) {
+		close(done[1]);
+		_exit(unshare(CLONE_NEWNS) || write(ready[1], "", 1) != 1 || read(done[0], &byte, 1));
+	}
+	read(ready[0], &byte, 1);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", child);
+	int namespace = open(path, O_RDONLY), copy = tree(AT_FDCWD, path, OPEN_TREE_CLONE);
+	check("tree-of-a-namespace", namespace >= 0 && copy >= 0);
+	int status =
+	    in_child(if (setns(namespace, CLONE_NEWNS)) _exit(1);
+	             _exit(fails(put(copy, "", AT_FDCWD, file, MOVE_MOUNT_F_EMPTY_PATH), ELOOP) ? 0 : 2));
+	check("not-into-itself", exited(status, 0));
+	check("into-an-older-one",
+	      put(copy, "", AT_FDCWD, file, MOVE_MOUNT_F_EMPTY_PATH) == 0 && umount2(file, MNT_DETACH) == 0);
+	close(copy);
+	close(namespace);
+	close(done[1]);
+	waitpid(child, &status, 0);
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/mount_files.XXXXXX";
@@ -294,6 +322,9 @@ int main(void)
 	copies();
 	setattr();
 	others();
+	char file[sizeof(directory) + 8];
+	snprintf(file, sizeof(file), "%s/second", directory);
+	own_namespace(file);
 	umount2("place", MNT_DETACH);
 	chdir("/");
 	char command[64];
