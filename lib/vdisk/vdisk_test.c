@@ -251,6 +251,40 @@ static void test_full_flushed(void)
 	vdisk_abandon(disk);
 }
 
+/* A snapshot is what one deletes on a full device. */
+static void test_full_delete(void)
+{
+	const unsigned blocks = 20000;
+	static uint8_t block[VDISK_BLOCK];
+	new_devices(1, 128u << 20, true);
+	config.cache_bytes = 0;
+	struct vdisk *disk = make(4 * blocks);
+	int status = disk ? VDISK_OK : VDISK_NO_MEMORY;
+	for (unsigned i = 0; i < blocks && status == VDISK_OK; i++) {
+		status = vdisk_write(disk, (uint64_t)i * 7919 % blocks, 1, block);
+		if (status == VDISK_OK && vdisk_wants_commit(disk))
+			status = vdisk_commit(disk);
+	}
+	if (status == VDISK_OK)
+		status = vdisk_snapshot(disk, "s");
+	for (unsigned i = 0; i < blocks && status == VDISK_OK; i += 60)
+		status = vdisk_write(disk, i, 1, block);
+	uint64_t next = blocks;
+	for (unsigned refused = 0; refused < 3 && (status == VDISK_OK || status == VDISK_NO_SPACE);) {
+		status = vdisk_write(disk, next, 1, block);
+		next += status == VDISK_OK;
+		if (status == VDISK_NO_SPACE || vdisk_wants_commit(disk)) {
+			refused += status == VDISK_NO_SPACE;
+			status = vdisk_commit(disk);
+		}
+	}
+	check("a full device with a snapshot", status == VDISK_OK && next > blocks + 5000);
+	check("deletes it", vdisk_volume_delete(disk, "s") == VDISK_OK);
+	check("and has its room", vdisk_write(disk, next, 1, block) == VDISK_OK &&
+	                              vdisk_commit(disk) == VDISK_OK && is_sound(disk));
+	vdisk_abandon(disk);
+}
+
 static void test_full(void)
 {
 	new_devices(1, 4u << 20, true);
@@ -281,6 +315,7 @@ static void test_full(void)
 	check("overwriting a nearly full device goes on for ever", status == VDISK_OK && is_sound(disk));
 	vdisk_abandon(disk);
 	test_full_flushed();
+	test_full_delete();
 	new_devices(1, DEVICE, false);
 	disk = make(BLOCKS);
 	fill(block, 9);

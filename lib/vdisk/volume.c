@@ -259,7 +259,9 @@ static int delete_leftovers(struct vdisk *disk)
 int vdisk_volume_delete_begin(struct vdisk *disk, const char *name)
 {
 	struct volume_disk record;
-	TRY(begin(disk));
+	/* Without asking for room: it is how one gets some. */
+	TRY(begin_change(disk));
+	TRY(checkpoint(disk));
 	TRY(volume_find(disk, name, &record));
 	if (record.number == disk->volume.number || record.number == 1)
 		return VDISK_BUSY;
