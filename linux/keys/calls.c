@@ -59,6 +59,14 @@ static int64_t give(char *text, int64_t bytes, uint64_t address, uint64_t room)
 	return bytes;
 }
 
+/* A payload is a secret: it does not stay in freed memory. */
+static void drop_payload(uint8_t *payload, uint64_t bytes)
+{
+	if (payload)
+		memset(payload, 0, bytes < PAYLOAD_MAX ? bytes : PAYLOAD_MAX);
+	heap_free(payload);
+}
+
 /* ---- Making and asking ---- */
 
 static bool payload_fits(const struct key_type *type, uint64_t bytes)
@@ -125,9 +133,7 @@ SYSCALL_HANDLER(add_key, uint64_t type_address, uint64_t description_address, ui
 	if (!result)
 		result = known ? add(ring, known, description ? description : "", payload, bytes) : -ENODEV;
 	heap_free(description);
-	if (payload)
-		memset(payload, 0, bytes < PAYLOAD_MAX ? bytes : PAYLOAD_MAX);
-	heap_free(payload);
+	drop_payload(payload, bytes);
 	return result;
 }
 
@@ -260,7 +266,7 @@ static int64_t update(int32_t id, uint64_t address, uint64_t bytes)
 		error = bytes ? key_set_payload(ref.key, payload, (uint32_t)bytes) : -EINVAL;
 	if (!error)
 		ref.key->expires = 0;
-	heap_free(payload);
+	drop_payload(payload, bytes);
 	return error;
 }
 
