@@ -22,7 +22,7 @@ $(call native-program,drivers/ac97,drivers/ac97/ac97.c $(SOUND_PORT),$(DRIVER_CF
 # A USB host controller, and all that hangs on it.
 USB            := $(addprefix drivers/usb/,main.c transfer.c bus.c storage.c hid.c) $(addprefix lib/usb/,descriptors.c scsi.c hid.c) lib/input/input_queue.c $(BLOCK_SERVER)
 $(call native-program,drivers/xhci,$(addprefix drivers/xhci/,controller.c port.c slot.c) $(USB),$(DRIVER_CFLAGS))
-$(call native-program,drivers/ehci,$(addprefix drivers/ehci/,controller.c schedule.c) $(USB),$(DRIVER_CFLAGS))
-$(call native-program,drivers/uhci,$(addprefix drivers/uhci/,controller.c schedule.c) $(USB),$(DRIVER_CFLAGS))
+$(call native-program,drivers/ehci,$(addprefix drivers/ehci/,controller.c schedule.c) drivers/usb/frames.c $(USB),$(DRIVER_CFLAGS))
+$(call native-program,drivers/uhci,$(addprefix drivers/uhci/,controller.c schedule.c) drivers/usb/frames.c $(USB),$(DRIVER_CFLAGS))
 # The TPM is no PCI function: the manifest gives it to a unit that is driver and service.
 $(call native-program,drivers/tpm,drivers/tpm/tpm.c lib/tpm/tpm_port.c)

@@ -59,17 +59,6 @@ void ehci_put(uint32_t at, uint32_t value)
 	register_put(ehci.operational, at, value);
 }
 
-uint8_t *ehci_pages(unsigned count, uint64_t *addresses)
-{
-	uint8_t *pages = driver_pages(&usb.driver, count, addresses);
-
-	for (unsigned i = 0; i < count && pages; i++)
-		if (addresses[i] >> 32)
-			driver_fail(&usb.driver,
-			            "its memory lies above 4 GiB, where the controller's lists cannot be");
-	return pages;
-}
-
 /* BITS of register AT become WANTED. */
 static bool becomes(uint32_t at, uint32_t bits, uint32_t wanted)
 {

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "../usb/usb.h"
+#include "../usb/frames.h"
 
 /* Operational registers, 2.3. */
 enum ehci_register {
@@ -29,9 +29,6 @@ uint32_t ehci_get(uint32_t at);
 void ehci_put(uint32_t at, uint32_t value);
 /* The controller reaches no queue any more that was taken out of the asynchronous schedule (4.8.2). */
 void ehci_async_advance(void);
-
-/* COUNT pages below 4 GiB, zeroed; 0: none. */
-uint8_t *ehci_pages(unsigned count, uint64_t *addresses);
 
 /* ---- schedule.c ---- */
 

@@ -45,10 +45,8 @@ _Static_assert(sizeof(struct transfer_descriptor) == 64 && sizeof(struct queue_h
 #define ONE_A_FRAME    (1u << 30)
 #define SLOW_COMPLETES 0x1cu /* 4.12.2: two to four microframes after the start in the first */
 
-#define FRAMES        1024u
-#define LEVELS        6u /* of periods: 1 to 32 frames */
-#define ASYNC_HEAD    LEVELS
-#define HEADS         (LEVELS + 1)
+#define ASYNC_HEAD    FRAME_LEVELS
+#define HEADS         (FRAME_LEVELS + 1)
 #define QUEUES        (HEADS + (DEVICES_MAX + 1) * ENDPOINTS)
 #define QUEUES_A_PAGE (DRIVER_PAGE / sizeof(struct queue_head))
 #define QUEUE_PAGES   ((QUEUES + QUEUES_A_PAGE - 1) / QUEUES_A_PAGE)
@@ -58,8 +56,6 @@ _Static_assert(sizeof(struct transfer_descriptor) == 64 && sizeof(struct queue_h
 #define LOAD_MAX      6000u /* bytes of interrupt packets in a microframe (USB2, 5.7.4: 80 % of 7,500) */
 #define PACKET_EXTRA  55u   /* bytes around those of a packet (USB2, 5.11.3) */
 #define SET_ADDRESS   5u
-#define FRAME_US      1000u
-#define STOP_TRIES    50u
 _Static_assert(DESCRIPTORS > PIECES_MAX - 2, "hc_transfer_pages and one more fit");
 
 struct hc_endpoint {
@@ -116,10 +112,10 @@ static struct hc_endpoint *endpoint_of(const struct device *device, const struct
 bool schedule_init(bool wide, uint32_t *frames, uint32_t *queues)
 {
 	uint64_t address;
-	uint32_t *list = (uint32_t *)(void *)ehci_pages(1, &address);
+	uint32_t *list = (uint32_t *)(void *)frames_pages(1, &address);
 
 	schedule.wide = wide;
-	schedule.queues = ehci_pages(QUEUE_PAGES, schedule.queue_pages);
+	schedule.queues = frames_pages(QUEUE_PAGES, schedule.queue_pages);
 	if (!list || !schedule.queues)
 		return false;
 	*frames = (uint32_t)address;
@@ -133,11 +129,8 @@ bool schedule_init(bool wide, uint32_t *frames, uint32_t *queues)
 		head->next = head->other = LINK_END;
 		head->token = TOKEN_HALTED;
 	}
-	/* A frame has one of the longer periods at most: 2^level frames from one to the next. */
-	for (uint32_t i = 0; i < FRAMES; i++) {
-		uint32_t level = i ? (uint32_t)__builtin_ctz(i) + 1 : LEVELS;
-		list[i] = queue_link(level < LEVELS ? level : 0);
-	}
+	for (uint32_t i = 0; i < FRAMES; i++)
+		list[i] = queue_link(frames_level(i));
 	return true;
 }
 
@@ -169,17 +162,9 @@ static void queue_insert(const struct device *device, const struct endpoint *end
 	own->linked = true;
 }
 
-/* The controller's frame is another than at the call: it has nothing of before in its hands. */
-static void frame_pass(void)
+static uint32_t microframe(void)
 {
-	uint32_t before = ehci_get(FRINDEX);
-
-	for (unsigned tries = 0; tries < STOP_TRIES; tries++) {
-		driver_pause(&usb.driver, FRAME_US);
-		if (((ehci_get(FRINDEX) - before) & EHCI_MICROFRAMES) >= 2 * MICROFRAMES)
-			return;
-	}
-	driver_fail(&usb.driver, "the controller does not go from frame to frame");
+	return ehci_get(FRINDEX);
 }
 
 /* Takes the queue out, which the controller so forgets. */
@@ -197,7 +182,7 @@ static void queue_remove(const struct device *device, const struct endpoint *end
 	if (own->head == ASYNC_HEAD)
 		ehci_async_advance();
 	else
-		frame_pass();
+		frames_pass(microframe, EHCI_MICROFRAMES, 2 * MICROFRAMES);
 	own->count = own->at = 0;
 }
 
@@ -207,7 +192,7 @@ static bool endpoint_memory(struct hc_endpoint *own)
 
 	if (own->descriptors)
 		return true;
-	own->descriptors = (struct transfer_descriptor *)(void *)ehci_pages(1, &address);
+	own->descriptors = (struct transfer_descriptor *)(void *)frames_pages(1, &address);
 	own->descriptors_address = (uint32_t)address;
 	return own->descriptors;
 }
@@ -227,7 +212,7 @@ static bool endpoint_place(const struct device *device, const struct endpoint *e
 	own->head = ASYNC_HEAD;
 	if (endpoint->is.transfer != USB_INTERRUPT)
 		return true;
-	while (level + 1 < LEVELS && 2u << level <= frames)
+	while (level + 1 < FRAME_LEVELS && 2u << level <= frames)
 		level++;
 	/* What a hub does at lower speed begins in the first microframe. */
 	for (uint32_t i = 1; i < microframes && high; i++)
@@ -245,7 +230,7 @@ static bool endpoint_place(const struct device *device, const struct endpoint *e
 	return true;
 }
 
-static bool endpoint_start(struct device *device, struct endpoint *endpoint)
+bool schedule_endpoint_start(struct device *device, struct endpoint *endpoint)
 {
 	struct hc_endpoint *own = endpoint_of(device, endpoint);
 
@@ -257,7 +242,7 @@ static bool endpoint_start(struct device *device, struct endpoint *endpoint)
 	return true;
 }
 
-static void endpoint_end(struct device *device, struct endpoint *endpoint)
+void schedule_endpoint_end(struct device *device, struct endpoint *endpoint)
 {
 	struct hc_endpoint *own = endpoint_of(device, endpoint);
 
@@ -281,7 +266,7 @@ bool hc_device_start(struct device *device)
 {
 	slots[device->index].address = 0;
 	if (device->speed > SPEED_HIGH || (device->speed != SPEED_HIGH && !device->translator) ||
-	    !endpoint_start(device, &device->endpoints[ENDPOINT_CONTROL]))
+	    !schedule_endpoint_start(device, &device->endpoints[ENDPOINT_CONTROL]))
 		return false;
 	if (control_request(device, 0, SET_ADDRESS, device->index, 0, 0) >= 0) {
 		slots[device->index].address = device->index;
@@ -296,20 +281,6 @@ bool hc_device_packets(struct device *device)
 {
 	control_renew(device);
 	return true;
-}
-
-bool hc_device_configure(struct device *device)
-{
-	for (unsigned use = ENDPOINT_IN; use < ENDPOINTS; use++)
-		if (device->endpoints[use].used && !endpoint_start(device, &device->endpoints[use]))
-			return false;
-	return true;
-}
-
-void hc_device_end(struct device *device)
-{
-	for (unsigned use = 0; use < ENDPOINTS; use++)
-		endpoint_end(device, &device->endpoints[use]);
 }
 
 /* ---- Transfers ---- */
@@ -410,12 +381,6 @@ void hc_transfer(struct device *device, struct endpoint *endpoint, const struct 
 	transfer_begin(device, endpoint, index);
 }
 
-static void end(struct endpoint *endpoint, enum transfer_result result)
-{
-	endpoint->result = result;
-	endpoint->done = true;
-}
-
 /* Takes the descriptors that are done. */
 static void endpoint_events(struct device *device, struct endpoint *endpoint)
 {
@@ -432,7 +397,7 @@ static void endpoint_events(struct device *device, struct endpoint *endpoint)
 		if (token & TOKEN_HALTED || left > own->wanted[index]) {
 			bool stalled =
 			    token & TOKEN_HALTED && !(token & TOKEN_ERRORS) && token & TOKEN_TRIES_ANY;
-			end(endpoint, stalled ? TRANSFER_STALLED : TRANSFER_FAILED);
+			frames_end(endpoint, stalled ? TRANSFER_STALLED : TRANSFER_FAILED);
 			return;
 		}
 		own->at++;
@@ -440,17 +405,12 @@ static void endpoint_events(struct device *device, struct endpoint *endpoint)
 		if (left && !control)
 			break;
 	}
-	end(endpoint, TRANSFER_DONE);
+	frames_end(endpoint, TRANSFER_DONE);
 }
 
 void schedule_events(void)
 {
-	for (unsigned index = 1; index <= DEVICES_MAX; index++)
-		for (unsigned use = 0; use < ENDPOINTS && usb.devices[index].used; use++) {
-			struct endpoint *endpoint = &usb.devices[index].endpoints[use];
-			if (endpoint->waited && !endpoint->done)
-				endpoint_events(&usb.devices[index], endpoint);
-		}
+	frames_events(endpoint_events);
 }
 
 void hc_stop(struct device *device, struct endpoint *endpoint)

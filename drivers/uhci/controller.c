@@ -46,17 +46,6 @@ void uhci_put(uint32_t at, uint16_t value)
 		driver_fail(&usb.driver, "the controller's ports are not there");
 }
 
-uint8_t *uhci_pages(unsigned count, uint64_t *addresses)
-{
-	uint8_t *pages = driver_pages(&usb.driver, count, addresses);
-
-	for (unsigned i = 0; i < count && pages; i++)
-		if (addresses[i] >> 32)
-			driver_fail(&usb.driver,
-			            "its memory lies above 4 GiB, where the controller cannot reach");
-	return pages;
-}
-
 /* ---- Ports ---- */
 
 static uint32_t portsc(uint32_t port)

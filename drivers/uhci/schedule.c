@@ -27,11 +27,9 @@ struct queue_head { /* 3.3 */
 	uint32_t link, element, unused[2];
 };
 
-#define FRAMES       1024u
-#define LEVELS       6u /* of periods: 1 to 32 frames */
-#define CONTROL_HEAD LEVELS
-#define BULK_HEAD    (LEVELS + 1)
-#define HEADS        (LEVELS + 2)
+#define CONTROL_HEAD FRAME_LEVELS
+#define BULK_HEAD    (FRAME_LEVELS + 1)
+#define HEADS        (FRAME_LEVELS + 2)
 #define PACKETS                                                                                              \
 	128u /* at a time, of a bulk or interrupt endpoint: half of a page; those of the next part are in the other */
 
@@ -39,8 +37,6 @@ struct queue_head { /* 3.3 */
 #define PACKET_EXTRA 13u   /* bytes around those of a packet */
 #define LOW_FACTOR   8u    /* a low speed byte takes that much longer */
 #define SET_ADDRESS  5u
-#define FRAME_US     1000u
-#define STOP_TRIES   50u
 
 struct hc_endpoint {
 	struct transfer_descriptor *packets;
@@ -62,7 +58,7 @@ static struct slot {
 static struct {
 	struct queue_head *queues; /* a page: the heads, then one for each endpoint */
 	uint32_t queues_address;
-	uint32_t loads[LEVELS];
+	uint32_t loads[FRAME_LEVELS];
 } schedule;
 _Static_assert((HEADS + (DEVICES_MAX + 1) * ENDPOINTS) * sizeof(struct queue_head) <= DRIVER_PAGE, "a page");
 
@@ -89,7 +85,7 @@ static struct hc_endpoint *endpoint_of(const struct device *device, const struct
 bool schedule_init(uint32_t *frames)
 {
 	uint64_t addresses[2];
-	uint8_t *pages = uhci_pages(2, addresses);
+	uint8_t *pages = frames_pages(2, addresses);
 
 	if (!pages)
 		return false;
@@ -97,15 +93,12 @@ bool schedule_init(uint32_t *frames)
 	schedule.queues = (struct queue_head *)(void *)(pages + DRIVER_PAGE);
 	schedule.queues_address = (uint32_t)addresses[1];
 	for (uint32_t i = 0; i < HEADS; i++) {
-		uint32_t next = i < LEVELS ? (i ? 0 : CONTROL_HEAD) : BULK_HEAD;
+		uint32_t next = i < FRAME_LEVELS ? (i ? 0 : CONTROL_HEAD) : BULK_HEAD;
 		schedule.queues[i].link = i == BULK_HEAD ? LINK_END : queue_link(next);
 		schedule.queues[i].element = LINK_END;
 	}
-	/* A frame has one of the longer periods at most: 2^level frames from one to the next. */
-	for (uint32_t i = 0; i < FRAMES; i++) {
-		uint32_t level = i ? (uint32_t)__builtin_ctz(i) + 1 : LEVELS;
-		((uint32_t *)(void *)pages)[i] = queue_link(level < LEVELS ? level : 0);
-	}
+	for (uint32_t i = 0; i < FRAMES; i++)
+		((uint32_t *)(void *)pages)[i] = queue_link(frames_level(i));
 	return true;
 }
 
@@ -122,17 +115,9 @@ static void queue_insert(const struct device *device, const struct endpoint *end
 	own->linked = true;
 }
 
-/* The controller's frame is another than at the call: it has nothing of before in its hands. */
-static void frame_pass(void)
+static uint32_t frame(void)
 {
-	uint16_t before = uhci_get(FRNUM);
-
-	for (unsigned tries = 0; tries < STOP_TRIES; tries++) {
-		driver_pause(&usb.driver, FRAME_US);
-		if ((uint16_t)(uhci_get(FRNUM) - before) % 0x800 >= 2)
-			return;
-	}
-	driver_fail(&usb.driver, "the controller does not go from frame to frame");
+	return uhci_get(FRNUM);
 }
 
 /* Takes the queue out, which the controller so forgets. */
@@ -147,7 +132,7 @@ static void queue_remove(const struct device *device, const struct endpoint *end
 		if (schedule.queues[i].link == link && i != index)
 			put(&schedule.queues[i].link, schedule.queues[index].link);
 	own->linked = false;
-	frame_pass();
+	frames_pass(frame, UHCI_FRAMES, 2);
 	schedule.queues[index].link = LINK_END;
 	schedule.queues[index].element = LINK_END;
 	own->count = own->at = 0;
@@ -159,7 +144,7 @@ static bool endpoint_memory(struct hc_endpoint *own)
 
 	if (own->packets)
 		return true;
-	own->packets = (struct transfer_descriptor *)(void *)uhci_pages(1, &address);
+	own->packets = (struct transfer_descriptor *)(void *)frames_pages(1, &address);
 	own->packets_address = (uint32_t)address;
 	return own->packets;
 }
@@ -174,9 +159,10 @@ static bool endpoint_place(const struct device *device, const struct endpoint *e
 	own->head = endpoint->is.transfer == USB_BULK ? BULK_HEAD : CONTROL_HEAD;
 	if (endpoint->is.transfer != USB_INTERRUPT)
 		return true;
-	while (level + 1 < LEVELS && 2u << level <= endpoint->is.interval)
+	while (level + 1 < FRAME_LEVELS && 2u << level <= endpoint->is.interval)
 		level++;
-	for (uint32_t i = 1; i < LEVELS && !level; i++) /* every frame has the first level's, and another's */
+	/* Every frame has the first level's, and another's. */
+	for (uint32_t i = 1; i < FRAME_LEVELS && !level; i++)
 		others = schedule.loads[i] > others ? schedule.loads[i] : others;
 	load *= device->speed == SPEED_LOW ? LOW_FACTOR : 1;
 	if (schedule.loads[0] + (level ? schedule.loads[level] : others) + load > LOAD_MAX)
@@ -187,7 +173,7 @@ static bool endpoint_place(const struct device *device, const struct endpoint *e
 	return true;
 }
 
-static bool endpoint_start(struct device *device, struct endpoint *endpoint)
+bool schedule_endpoint_start(struct device *device, struct endpoint *endpoint)
 {
 	struct hc_endpoint *own = endpoint_of(device, endpoint);
 
@@ -199,7 +185,7 @@ static bool endpoint_start(struct device *device, struct endpoint *endpoint)
 	return true;
 }
 
-static void endpoint_end(struct device *device, struct endpoint *endpoint)
+void schedule_endpoint_end(struct device *device, struct endpoint *endpoint)
 {
 	struct hc_endpoint *own = endpoint_of(device, endpoint);
 
@@ -214,7 +200,7 @@ static void endpoint_end(struct device *device, struct endpoint *endpoint)
 bool hc_device_start(struct device *device)
 {
 	slots[device->index].address = 0;
-	if (!endpoint_start(device, &device->endpoints[ENDPOINT_CONTROL]))
+	if (!schedule_endpoint_start(device, &device->endpoints[ENDPOINT_CONTROL]))
 		return false;
 	if (device->speed <= SPEED_LOW && control_request(device, 0, SET_ADDRESS, device->index, 0, 0) >= 0) {
 		slots[device->index].address = device->index;
@@ -228,20 +214,6 @@ bool hc_device_packets(struct device *device)
 {
 	(void)device;
 	return true; /* each request says it */
-}
-
-bool hc_device_configure(struct device *device)
-{
-	for (unsigned use = ENDPOINT_IN; use < ENDPOINTS; use++)
-		if (device->endpoints[use].used && !endpoint_start(device, &device->endpoints[use]))
-			return false;
-	return true;
-}
-
-void hc_device_end(struct device *device)
-{
-	for (unsigned use = 0; use < ENDPOINTS; use++)
-		endpoint_end(device, &device->endpoints[use]);
 }
 
 /* ---- Transfers ---- */
@@ -355,12 +327,6 @@ static void status_begin(const struct device *device, const struct endpoint *end
 	    own->packets_address + own->at * (uint32_t)sizeof(*own->packets));
 }
 
-static void end(struct endpoint *endpoint, enum transfer_result result)
-{
-	endpoint->result = result;
-	endpoint->done = true;
-}
-
 /* Takes the packets that are done. */
 static void endpoint_events(struct device *device, struct endpoint *endpoint)
 {
@@ -376,7 +342,7 @@ static void endpoint_events(struct device *device, struct endpoint *endpoint)
 			return;
 		if (status & PACKET_ERRORS || moved > wanted) {
 			bool stalled = status & PACKET_STALLED && !(status & PACKET_ERRORS & ~PACKET_STALLED);
-			end(endpoint, stalled ? TRANSFER_STALLED : TRANSFER_FAILED);
+			frames_end(endpoint, stalled ? TRANSFER_STALLED : TRANSFER_FAILED);
 			return;
 		}
 		own->at++;
@@ -385,7 +351,7 @@ static void endpoint_events(struct device *device, struct endpoint *endpoint)
 		if (moved == wanted)
 			continue;
 		if (!control || own->at == own->count) {
-			end(endpoint, TRANSFER_DONE);
+			frames_end(endpoint, TRANSFER_DONE);
 			return;
 		}
 		status_begin(device, endpoint);
@@ -393,17 +359,12 @@ static void endpoint_events(struct device *device, struct endpoint *endpoint)
 	if (!control && own->piece < own->pieces)
 		part_begin(device, endpoint);
 	else
-		end(endpoint, TRANSFER_DONE);
+		frames_end(endpoint, TRANSFER_DONE);
 }
 
 void schedule_events(void)
 {
-	for (unsigned index = 1; index <= DEVICES_MAX; index++)
-		for (unsigned use = 0; use < ENDPOINTS && usb.devices[index].used; use++) {
-			struct endpoint *endpoint = &usb.devices[index].endpoints[use];
-			if (endpoint->waited && !endpoint->done)
-				endpoint_events(&usb.devices[index], endpoint);
-		}
+	frames_events(endpoint_events);
 }
 
 void hc_stop(struct device *device, struct endpoint *endpoint)

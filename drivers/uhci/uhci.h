@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "../usb/usb.h"
+#include "../usb/frames.h"
 
 /* A register of 16 bits. */
 uint16_t uhci_get(uint32_t at);
@@ -23,9 +23,7 @@ enum uhci_register {
 	FRBASEADD = 0x08, /* 32 bits */
 	PORTSC = 0x10     /* of port 1 */
 };
-
-/* COUNT pages below 4 GiB, zeroed; 0: none. */
-uint8_t *uhci_pages(unsigned count, uint64_t *addresses);
+#define UHCI_FRAMES 0x7ffu /* of FRNUM */
 
 /* ---- schedule.c ---- */
 

@@ -8,6 +8,7 @@
  *   bus.c       ports, hubs and devices: found, asked what they are, let go
  *   storage.c   disks: Bulk-Only Transport, SCSI, and the requests of clients
  *   hid.c       keyboards, mice and tablets, and who reads what they tell
+ *   frames.c    what EHCI and UHCI have in common, of the host controller's part
  *
  * One thread. What a transfer came to is noted at its endpoint and acted upon by who waits for it, or at the next round of
  * `poll`: nothing is done in the midst of something else. Devices, and what they say, are hostile (lib/usb): they reach
