@@ -32,9 +32,9 @@
 #define LINES_MAX    12u
 #define BADGE_DRIVER 0x10000u /* and above: drivers; below: clients */
 
-/* A driver and the devices it is for. */
 enum { CLASS_UHCI = 0x0c0300, CLASS_EHCI = 0x0c0320 };
 
+/* A driver and the devices it is for. */
 struct driver_entry {
 	const char *program; /* "native/NAME" in the system image */
 	uint16_t vendor;     /* 0: any, by class */
