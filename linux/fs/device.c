@@ -1,6 +1,7 @@
 /* Character devices by number: null, zero, full, random, kmsg; terminals are in tty/, disks in block_device.c,
  * keyboards and pointers in input_device.c, a TPM in tpm_device.c, sound in sound_device.c. */
 #include "../internal.h"
+#include "../mm/userfault.h"
 #include "../tty/tty.h"
 #include "name.h"
 #include "ramfs.h"
@@ -140,6 +141,9 @@ int device_open(struct vnode *vnode, struct file *file)
 	case DEVICE(1, 11):
 		file->ops = &kmsg_ops;
 		return 0;
+	case DEVICE(10, 126):
+		file->ops = &userfault_device_ops;
+		return 0;
 	default:
 		if (vnode->device_number >> 8 == SOUND_MAJOR)
 			return sound_device_open(vnode, file);
@@ -157,9 +161,11 @@ void devices_make(struct vnode *directory)
 		uint32_t mode;
 		uint64_t device;
 	} nodes[] = {
-	    {"null", 0666, DEVICE(1, 3)},   {"zero", 0666, DEVICE(1, 5)},    {"full", 0666, DEVICE(1, 7)},
-	    {"random", 0666, DEVICE(1, 8)}, {"urandom", 0666, DEVICE(1, 9)}, {"kmsg", 0644, DEVICE(1, 11)},
-	    {"tty", 0666, DEVICE(5, 0)},    {"console", 0600, DEVICE(5, 1)}, {"ptmx", 0666, DEVICE(5, 2)},
+	    {"null", 0666, DEVICE(1, 3)},    {"zero", 0666, DEVICE(1, 5)},
+	    {"full", 0666, DEVICE(1, 7)},    {"random", 0666, DEVICE(1, 8)},
+	    {"urandom", 0666, DEVICE(1, 9)}, {"kmsg", 0644, DEVICE(1, 11)},
+	    {"tty", 0666, DEVICE(5, 0)},     {"console", 0600, DEVICE(5, 1)},
+	    {"ptmx", 0666, DEVICE(5, 2)},    {"userfaultfd", 0600, DEVICE(10, 126)},
 	};
 	for (unsigned i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
 		struct vnode *node =

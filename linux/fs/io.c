@@ -1,5 +1,6 @@
 /* Moving bytes: read(2), write(2), their vector and positioned forms, lseek; ioctl(2). From file to file: splice.c. */
 #include "../internal.h"
+#include "../mm/userfault.h"
 #include "backing.h"
 #include "lock.h"
 #include "name.h"
@@ -81,6 +82,8 @@ static int64_t transfer(int fd, struct io *io, bool write, int64_t *position)
 		return -EBADF;
 	if (position && !file->ops->seekable)
 		return -ESPIPE;
+	if (userfault_meets(io, !write))
+		return -EFAULT;
 	int64_t *at = position ? position : &file->position;
 	int64_t done;
 	if (common_mode() == COMMON_ALONE)

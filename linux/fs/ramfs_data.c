@@ -7,6 +7,7 @@
  */
 #include <sysimg/sysimg.h>
 #include "../internal.h"
+#include "../mm/userfault.h"
 #include "ramfs_data.h"
 
 #define SMALL_MAX      4096u
@@ -211,6 +212,7 @@ int ram_data_clear(struct ram_node *node, uint64_t start, uint64_t end)
 	if (user_fill(bytes + start, first - start) || user_fill(bytes + last, end - last))
 		return -ENOSPC;
 	memory_discard(node->vnode.object->handle, first, last - first);
+	userfault_object_changed(node->vnode.object);
 	return 0;
 }
 
@@ -329,6 +331,8 @@ int ram_data_resize(struct ram_node *node, uint64_t size)
 	node->vnode.size = size;
 	error = node->vnode.object && data->exact ? object_resize(node, PAGE_UP(size)) : 0;
 	ram_charge(node);
+	if (node->vnode.object && size < old)
+		userfault_object_changed(node->vnode.object);
 	if (node->vnode.maps && size < old)
 		mm_file_changed(&node->vnode, true);
 	return error;

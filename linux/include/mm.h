@@ -12,9 +12,12 @@
 #include <holon/types.h>
 #include "list.h"
 #include "lock.h"
+#include "mm/page_set.h"
 
 struct file;
+struct io;
 struct task;
+struct userfault;
 struct vnode;
 
 /* A memory object of the substrate with a reference count; the last release deletes the capability. A view is
@@ -63,6 +66,8 @@ enum area_flags {
 	                           sets its times */
 	AREA_GROWS_DOWN = 8192, /* a touch below it extends it */
 	AREA_DONT_DUMP = 16384, /* core(5) leaves it out */
+	AREA_TELL_MISSING = 32768,
+	AREA_TELL_WRITES = 65536, /* userfaultfd(2): mm/userfault.h */
 };
 
 struct area {
@@ -75,6 +80,7 @@ struct area {
 	uint64_t offset;              /* in the object, of start */
 	struct file *file;            /* a reference; 0 for anonymous memory */
 	uint64_t file_offset;
+	struct userfault *userfault; /* a reference; 0: nobody is told of its faults */
 };
 
 #define MAP_COUNT_MAX 65530u /* areas of one address space: vm.max_map_count */
@@ -102,6 +108,8 @@ struct mm {
 	uint64_t executable_identity;
 	struct aio_context *aio;           /* async/aio.c */
 	struct list futexes;               /* waiting here on private futexes: see futex.c */
+	struct list userfaults;            /* made by its processes: guarded by the common lock, held alone */
+	struct page_set write_protected;   /* pages whose writes a userfault is told of */
 	uint32_t membarrier;               /* expedited commands that its processes have registered for */
 	bool huge_pages_off, locks_future; /* prctl(2); mlockall(2) */
 };
@@ -111,8 +119,9 @@ struct area *mm_find(struct mm *mm, uint64_t address);
 struct area *mm_next(struct mm *mm, const struct area *area);
 /* Resolves what the kernel could not: true when the access may be retried. Otherwise *SIGNAL and *CODE are
  * set; *SIGNAL 0: the quota lacks a page (pressure_relieve), or with *CODE FAULT_ALONE it takes the common lock held
- * alone. */
+ * alone, or with FAULT_TOLD another program resolves it: userfault_wait. */
 #define FAULT_ALONE 1
+#define FAULT_TOLD  2
 bool mm_fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, int *code);
 /* VNODE's bytes are in another object than before, or it was SHRUNK: mappings follow. What a process has written
  * into private pages behind the end goes. The common lock is held alone. */

@@ -106,6 +106,7 @@ enum task_work {
 	TASK_WORK_RSEQ = 8,
 	TASK_WORK_TRAP = 16, /* a stop of its tracer's is due */
 	TASK_WORK_CALL = 32, /* its tracer hears of the end of the call */
+	TASK_WORK_TOLD = 64, /* the call came to a page that another program brings: mm/userfault.h */
 };
 
 enum task_trap { TASK_TRAP_SECCOMP = 1, TASK_TRAP_TRACE = 2 };
@@ -184,6 +185,8 @@ struct task {
 	uint32_t futex_bitset;
 	uint64_t fault_address; /* of the last page fault, and how often in a row */
 	uint32_t fault_count;
+	uint64_t told_address; /* with TASK_WORK_TOLD */
+	bool told_write;
 	bool pressed; /* a copy lacked a page, or room in a file, while the common lock was shared */
 	struct account account;
 	uint64_t start_ns, minor_faults, major_faults, voluntary_switches;

@@ -1,5 +1,6 @@
 /* Areas: counting, splitting and joining, and what each is in the substrate's space. */
 #include "mm/area.h"
+#include "mm/userfault.h"
 
 #define PROTECTION (AREA_READ | AREA_WRITE | AREA_EXECUTE)
 
@@ -55,6 +56,8 @@ struct area *area_copy(const struct area *area)
 		memory_object_reference(copy->object);
 	if (copy->file)
 		area_maps(file_reference(copy->file), 1);
+	if (copy->userfault)
+		userfault_reference(copy->userfault);
 	return copy;
 }
 
@@ -66,6 +69,8 @@ void area_free(struct area *area)
 		area_maps(area->file, -1u);
 		file_release(area->file);
 	}
+	if (area->userfault)
+		userfault_release(area->userfault);
 	heap_free(area);
 }
 
@@ -96,7 +101,8 @@ static bool continues(const struct area *low, const struct area *high)
 {
 	uint64_t bytes = low->end - low->start;
 	return low->end == high->start && low->flags == high->flags && low->object == high->object &&
-	       low->file == high->file && low->offset + bytes == high->offset &&
+	       low->file == high->file && low->userfault == high->userfault &&
+	       low->offset + bytes == high->offset &&
 	       (!low->file || low->file_offset + bytes == high->file_offset);
 }
 
@@ -129,7 +135,7 @@ static uint32_t map_flags(const struct area *area)
 
 int area_enter(struct mm *mm, struct area *area, uint64_t start, uint64_t end, bool replace)
 {
-	uint32_t flags = map_flags(area);
+	uint32_t flags = area->userfault ? 0 : map_flags(area); /* its pages come one by one */
 	const struct memory_object *object = area->object ? area->object : mm->heap;
 	uint64_t offset = area->offset + (start - area->start);
 	if (!flags) {
@@ -149,6 +155,17 @@ int area_enter(struct mm *mm, struct area *area, uint64_t start, uint64_t end, b
 		return 0;
 	int64_t result = space_map(mm->space, start, object->handle, offset, end - start,
 	                           flags | (replace ? MAP_REPLACE : 0));
+	if (result >= 0)
+		return 0;
+	return result == E_WX || result == E_RIGHTS ? -EACCES : -ENOMEM;
+}
+
+int area_enter_page(struct mm *mm, struct area *area, uint64_t address, bool writable)
+{
+	const struct memory_object *object = area->object ? area->object : mm->heap;
+	uint32_t flags = map_flags(area) & ~(writable ? 0u : MAP_WRITE);
+	int64_t result = space_map(mm->space, address, object->handle, area->offset + (address - area->start),
+	                           PAGE_SIZE_BYTES, flags | MAP_REPLACE);
 	if (result >= 0)
 		return 0;
 	return result == E_WX || result == E_RIGHTS ? -EACCES : -ENOMEM;
@@ -237,7 +254,10 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t protectio
 		area->flags = (area->flags & ~(uint32_t)PROTECTION) | protection;
 		uint32_t new = map_flags(area);
 		int64_t result = 0;
-		if (old == new && !(area->flags & AREA_CLEAN)) /* of which single pages may be writable */
+		if (area->userfault) /* a touch enters them again */
+			result = space_unmap(mm->space, area->start, area->end - area->start);
+		else if (old == new &&
+		         !(area->flags & AREA_CLEAN)) /* of which single pages may be writable */
 			result = 0;
 		else if (!new)
 			result = space_unmap(mm->space, area->start, area->end - area->start);

@@ -24,6 +24,11 @@ int area_enter(struct mm *mm, struct area *area, uint64_t start, uint64_t end, b
 /* Of an area that is clean: the page at ADDRESS may be written; none of them. */
 int area_page_writable(struct mm *mm, struct area *area, uint64_t address);
 void area_clean(struct mm *mm, struct area *area);
+/* The page at ADDRESS of an area with a userfault, which area_enter leaves out; WRITABLE: as far as its protection goes. */
+int area_enter_page(struct mm *mm, struct area *area, uint64_t address, bool writable);
+/* Which of the COUNT pages of AREA from AT on are there, a byte each (mm/calls.c). */
+void area_residency(const struct mm *mm, const struct area *area, uint64_t at, uint64_t count,
+                    uint8_t *there);
 /* Gives a private file area its own copy-on-write pages. */
 int area_make_private(struct mm *mm, struct area *area);
 /* Offset in the heap object for a new area at ADDRESS. */

@@ -2,6 +2,7 @@
  * mincore(2), mlock(2). */
 #include "../fs/open.h"
 #include "mm/area.h"
+#include "mm/userfault.h"
 
 #define EAGER_COPY_BYTES 65536u /* private writable file maps up to this size are read in at once */
 
@@ -327,9 +328,11 @@ static int move_areas(struct mm *mm, uint64_t from, uint64_t bytes, uint64_t to)
 	if (error)
 		return error;
 	space_unmap(mm->space, from, bytes);
+	userfault_wake_range(mm, from, bytes);
 	struct area *area;
 	while ((area = mm_find(mm, from)) && area->start < from + bytes) {
 		area_remove(mm, area);
+		userfault_leave(mm, area); /* events of moves are not offered */
 		area->start = area->start - from + to;
 		area->end = area->end - from + to;
 		area_insert(mm, area);
@@ -468,6 +471,10 @@ enum {
 static void discard(struct mm *mm, struct area *area, uint64_t start, uint64_t end)
 {
 	uint64_t offset = area->offset + (start - area->start);
+	if (area->userfault) { /* the next touch is a fault again */
+		space_unmap(mm->space, start, end - start);
+		page_set_remove(&mm->write_protected, start / PAGE_SIZE_BYTES, end / PAGE_SIZE_BYTES);
+	}
 	if (!area->object && !area->file)
 		memory_discard(mm->heap->handle, offset, end - start);
 }
@@ -519,11 +526,14 @@ static int64_t advise_area(struct mm *mm, struct area *area, uint64_t from, uint
 			return -EINVAL;
 		if ((area->flags & (AREA_SHARED | AREA_MAY_WRITE)) != (AREA_SHARED | AREA_MAY_WRITE))
 			return -EACCES;
-		if (!file)
-			return memory_discard(area->object->handle, area->offset + (from - area->start),
-			                      to - from) < 0
-			           ? -EINVAL
-			           : 0;
+		if (!file) {
+			error = memory_discard(area->object->handle, area->offset + (from - area->start),
+			                       to - from) < 0
+			            ? -EINVAL
+			            : 0;
+			userfault_object_changed(area->object);
+			return error;
+		}
 		enum { KEEP_SIZE = 1, PUNCH_HOLE = 2 };
 		return file->ops->fallocate
 		           ? file->ops->fallocate(file, KEEP_SIZE | PUNCH_HOLE,
@@ -716,8 +726,7 @@ static void residency(handle_t handle, uint64_t offset, uint64_t count, uint8_t 
 }
 
 /* The system image's pages are always there; so is what a file keeps outside memory objects. */
-static void area_residency(const struct mm *mm, const struct area *area, uint64_t at, uint64_t count,
-                           uint8_t *there)
+void area_residency(const struct mm *mm, const struct area *area, uint64_t at, uint64_t count, uint8_t *there)
 {
 	const struct memory_object *object = area->object ? area->object : mm->heap;
 	uint64_t offset = area->offset + (at - area->start);

@@ -1,6 +1,7 @@
 /* Address spaces as a whole: creation, fork, release, mapping and unmapping, faults. */
 #include "async/async.h"
 #include "mm/area.h"
+#include "mm/userfault.h"
 
 #define MMAP_TOP    0x7ffff7fff000ull
 #define PLACE_FLOOR 65536u /* below the native half */
@@ -96,6 +97,7 @@ static struct mm *mm_new(int64_t heap_handle)
 	mm->heap = heap;
 	mm->mmap_top = MMAP_TOP;
 	list_init(&mm->futexes);
+	list_init(&mm->userfaults);
 	return mm;
 }
 
@@ -114,6 +116,9 @@ static struct area *mm_empty(struct mm *mm)
 		if (area->object)
 			memory_object_release(area->object);
 		area->object = 0;
+		if (area->userfault)
+			userfault_release(area->userfault);
+		area->userfault = 0;
 		if (area->file) {
 			area->left = with_files;
 			with_files = area;
@@ -122,6 +127,7 @@ static struct area *mm_empty(struct mm *mm)
 		}
 	}
 	memory_object_release(mm->heap);
+	page_set_deinit(&mm->write_protected);
 	return with_files;
 }
 
@@ -131,6 +137,7 @@ void mm_release(struct mm *mm, bool beside_others)
 		return;
 	if (mm->aio)
 		aio_mm_end(mm);
+	userfault_mm_end(mm);
 	enum common_mode before = beside_others ? common_give() : COMMON_NOT;
 	struct area *area = mm_empty(mm);
 	common_take(before);
@@ -153,6 +160,7 @@ static int clone_area(struct mm *to, const struct area *from)
 		return -ENOMEM;
 	area_insert(to, area);
 	area->flags &= ~(uint32_t)AREA_LOCKED; /* mlock(2): not inherited */
+	userfault_leave(to, area);
 	uint64_t bytes = area->end - area->start;
 	if (area->object && area_owns_pages(area)) {
 		uint64_t there = page_up(area->object->bytes) - area->offset;
@@ -198,6 +206,8 @@ struct mm *mm_clone(struct mm *from)
 	to->locks_future = false;
 	to->aio = 0;
 	list_init(&to->futexes);
+	list_init(&to->userfaults);
+	to->write_protected = fresh.write_protected;
 	if (to->executable)
 		file_reference(to->executable);
 	lock_acquire(&from->lock);
@@ -255,6 +265,7 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes)
 		area_remove(mm, area);
 		if (area->flags & AREA_LOCKED)
 			mm->locked_pages -= (area->end - area->start) / PAGE_SIZE_BYTES;
+		userfault_leave(mm, area);
 		if (area_owns_pages(area))
 			memory_discard(area->object ? area->object->handle : mm->heap->handle, area->offset,
 			               area->end - area->start);
@@ -334,6 +345,16 @@ static bool fault(struct mm *mm, uint64_t address, uint64_t error, int *signal, 
 	if (area->object && offset >= page_up(area->object->bytes)) {
 		*signal = SIGBUS;
 		*code = BUS_ADRERR;
+		return false;
+	}
+	if (area->userfault) {
+		enum userfault_answer answer =
+		    userfault_resolve(mm, area, address, error & ERROR_WRITE, written);
+		if (answer == USERFAULT_REFUSED || (answer == USERFAULT_ENTERED && !is_stuck(task, address)))
+			return answer == USERFAULT_ENTERED;
+		*signal = answer == USERFAULT_BUS ? SIGBUS : 0;
+		*code = answer == USERFAULT_TELL ? FAULT_TOLD : answer == USERFAULT_BUS ? BUS_ADRERR : 0;
+		task->fault_count = 0;
 		return false;
 	}
 	if ((error & ERROR_WRITE) && (area->flags & AREA_PRIVATE_FILE)) {
@@ -507,6 +528,8 @@ int mm_key(struct mm *mm, uint64_t address, bool shared, uint64_t key[2])
 static bool may_access(struct mm *mm, struct area *area, uint64_t address, uint32_t flags)
 {
 	bool write = flags & MM_WRITE;
+	if (area->userfault && userfault_told(mm, area, address, write))
+		return false;
 	if (!(flags & MM_FORCE) && !(area->flags & (write ? AREA_WRITE : AREA_READ | AREA_EXECUTE)))
 		return false;
 	if (!write)

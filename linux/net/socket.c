@@ -1,6 +1,7 @@
 /* The socket calls: arguments of the user's to the address families and back. See socket.h. */
 #include "socket.h"
 #include "../fs/open.h"
+#include "../mm/userfault.h"
 
 #define SEGMENTS_INLINE 8u
 #define MESSAGES_MAX    1024u /* sendmmsg, recvmmsg: UIO_MAXIOV */
@@ -247,6 +248,8 @@ static int64_t transfer_once(struct file *file, struct socket_message *message, 
 static int64_t transfer(struct file *file, struct socket_message *message, uint32_t flags, bool send)
 {
 	struct task *task = current_task();
+	if (userfault_meets(&message->io, !send))
+		return -EFAULT;
 	if (common_mode() == COMMON_ALONE)
 		return transfer_once(file, message, flags, send);
 	int64_t result = -EALONE;

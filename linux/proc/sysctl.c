@@ -14,6 +14,7 @@ struct sysctl sysctl_pipe_max = {1048576, 4096, 1ll << 31};
 struct sysctl sysctl_randomize = {2, 0, 2};
 struct sysctl sysctl_trace_scope = {0, 0, 3};
 struct sysctl sysctl_user_namespaces = {1, 0, 1};
+struct sysctl sysctl_userfault = {0, 0, 1};
 struct sysctl sysctl_mount_max = {8192, 1, 100000};
 struct sysctl sysctl_keys_max = {200, 1, INT32_MAX}, sysctl_keys_bytes = {20000, 1, INT32_MAX},
               sysctl_keys_root_max = {1000000, 1, INT32_MAX},
@@ -273,7 +274,7 @@ static const struct proc_entry vm_entries[] = {
     SWITCH("legacy_va_layout", 0),
     COUNT("user_reserve_kbytes", 32768),
     COUNT("admin_reserve_kbytes", 8192),
-    SWITCH("unprivileged_userfaultfd", 0),
+    FOLLOWED("unprivileged_userfaultfd", sysctl_userfault),
     {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_ignored},
     {.name = "compact_memory", .mode = S_IFREG | 0200, .write = write_ignored},
     {0}};

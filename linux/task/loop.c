@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <holon/guest_calls.h>
 #include "internal.h"
+#include "mm/userfault.h"
 #include "native/native.h"
 #include "task/turn.h"
 #include "trace/trace.h"
@@ -41,6 +42,8 @@ void guest_work(int64_t number)
 	personality_lock();
 	files_let_go(task);
 	bool work = task->work;
+	if ((task->work & TASK_WORK_TOLD) && userfault_call_again(task) && number >= 0)
+		task->state->rax = (uint64_t)-ERESTARTNOINTR;
 	if (task->work & TASK_WORK_CALL)
 		trace_call_exit(number);
 	if (work) /* an interrupted call has to be begun again, whatever a tracer has cleared */
@@ -77,6 +80,11 @@ static bool guest_page_fault(struct task *task, int *signal, int *code)
 	if (!done && !*signal && *code == FAULT_ALONE) {
 		personality_lock();
 		done = mm_fault(task->mm, state->address, state->error, signal, code);
+		personality_unlock();
+	}
+	if (!done && !*signal && *code == FAULT_TOLD) {
+		personality_lock();
+		done = userfault_wait(state->address, state->error & 2, false);
 		personality_unlock();
 	}
 	if (done || *signal)
@@ -175,9 +183,12 @@ uint64_t fault_resolve(void)
 		int signal, code;
 		if (fault->vector == 14 && task && task->mm && user_range(fault->address, 1)) {
 			if (mm_fault(task->mm, fault->address, fault->error, &signal, &code) ||
-			    (!signal && code != FAULT_ALONE && pressure_relieve(false)))
+			    (!signal && !code && pressure_relieve(false)))
 				return pc;
-			task->pressed = task->pressed || !signal;
+			if (!signal && code == FAULT_TOLD)
+				userfault_in_call(fault->address, fault->error & 2);
+			else
+				task->pressed = task->pressed || !signal;
 		}
 		return (uint64_t)&fixup->to + (uint64_t)fixup->to;
 	}
