@@ -4,11 +4,11 @@ HOLON_ROOT ?= minimal
 SYSTEM_IMAGE := build/x86_64/system.img
 NATIVE_PARTS := entropy=build/x86_64/base/entropy vfs=build/x86_64/base/vfs console=build/x86_64/base/console subkernel=build/x86_64/system/subkernel \
 	tree=build/x86_64/base/tree holdings=build/x86_64/system/holdings \
-	linux=build/x86_64/linux/linux vault=build/x86_64/base/vault files=build/x86_64/base/files devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch tpm=build/x86_64/drivers/tpm mixer=build/x86_64/base/mixer $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
+	linux=build/x86_64/linux/linux vault=build/x86_64/base/vault files=build/x86_64/base/files devmgr=build/x86_64/base/devmgr switch=build/x86_64/base/switch tpm=build/x86_64/drivers/tpm attest=build/x86_64/base/attest mixer=build/x86_64/base/mixer $(foreach driver,$(DRIVERS),$(driver)=build/x86_64/drivers/$(driver))
 # What `subkernel run --profile NAME` starts (docs/subkernels.md).
 BLUEPRINTS := $(sort $(notdir $(wildcard image/blueprints/*)))
 # Holon's own programs for Linux roots, and further names of theirs.
-GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/capsule=build/guest/capsule usr/bin/holon-install=build/guest/holon-install usr/bin/flux=build/guest/flux usr/local/sbin/poweroff=build/guest/poweroff
+GUEST_PARTS := usr/bin/subkernel=build/guest/subkernel usr/bin/vault=build/guest/vault usr/bin/capsule=build/guest/capsule usr/bin/attest=build/guest/attest usr/bin/holon-install=build/guest/holon-install usr/bin/flux=build/guest/flux usr/local/sbin/poweroff=build/guest/poweroff
 GUEST_LINKS := usr/bin/cunatic=flux usr/local/sbin/reboot=poweroff
 
 # IMAGE, MORE: makes the image, with more of mksysimg's words.

@@ -31,6 +31,11 @@ build/guest/poweroff: system/power/power.c
 	@echo "  CC      $@"
 	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
 ALL += build/guest/poweroff
+build/guest/attest: system/attest/attest.c system/subkernel/libholon.h abi/holon/blueprint.h abi/holon/guest_calls.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(GUEST_CFLAGS) -D_GNU_SOURCE -static -s -o $@ $<
+ALL += build/guest/attest
 
 # The capsule command: lib/trust's checks and what runs sub-kernels, in one static program.
 CAPSULE_SOURCES := $(wildcard system/capsule/*.c) $(RUN_SOURCES) lib/trust/plan.c lib/trust/show.c $(TRUST_SOURCES) $(CRYPTO_LOADER_SOURCES) lib/crypto/cpu.c
@@ -45,7 +50,7 @@ ALL += build/guest/capsule
 
 # base/vault is built here, behind the lists of lib/: vdisk and holonfs unchanged, the cryptographic library, and Debian's static
 # libraries below it, on newlib. base/vault/host_library.c is what those libraries ask for beyond newlib.
-VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/tpm/tpm_seal.c lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILE_SERVICE_SOURCES) $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
+VAULT_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard base/vault/*.c))) lib/tpm/tpm_seal.c lib/tpm/tpm_command.c lib/block/block_ring.c lib/block/block_client.c lib/block/block_device.c $(FILE_SERVICE_SOURCES) $(VDISK_SOURCES) $(HOLONFS_SOURCES) \
 	$(CRYPTO_SOURCES) $(CRYPTO_WRAPPER_SOURCES)
 VAULT_LIBRARIES := /usr/lib/x86_64-linux-gnu/libsodium.a /usr/lib/x86_64-linux-gnu/libbearssl.a build/x86_64/base/argon2.o $(HOLONFS_ARCHIVES)
 $(call native-newlib-program,base/vault,$(VAULT_SOURCES),-DCRYPTO_NO_VECTOR -DEUCLEAN=2117 -DEMEDIUMTYPE=2124 -idirafter /usr/include,$(VAULT_LIBRARIES))
@@ -62,6 +67,10 @@ build/x86_64/base/argon2.o: /usr/lib/x86_64-linux-gnu/libargon2.a
 	@mkdir -p $(@D)
 	@$(LD) -r --whole-archive $< -o $@
 	@llvm-objcopy --keep-global-symbol=argon2id_ctx $@
+
+# base/attest is built here for the same reason. It signs, with libsodium's Ed25519.
+ATTEST_SOURCES := base/attest/attest.c lib/tpm/tpm_quote.c lib/tpm/tpm_command.c lib/trust/quote.c lib/trust/record.c lib/trust/boot.c lib/trust/trust.c lib/crypto/unit_support.c
+$(call native-newlib-program,base/attest,$(ATTEST_SOURCES) $(CRYPTO_SOURCES) lib/crypto/ed25519.c lib/crypto/x25519.c,-DCRYPTO_NO_VECTOR -idirafter /usr/include,/usr/lib/x86_64-linux-gnu/libsodium.a)
 
 # Archives of trees, which come from sub-kernels that may mean harm.
 $(call host-test,subkernel-tree,system/subkernel/tree_test.c system/subkernel/tree.c,-D_GNU_SOURCE)

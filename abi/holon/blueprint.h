@@ -20,6 +20,8 @@ enum blueprint_flags {
 	BLUEPRINT_INPUT = 128, /* may read the machine's keyboards and pointers */
 	BLUEPRINT_TPM = 256,   /* may send commands to the machine's TPM */
 	BLUEPRINT_SOUND = 512, /* may play and capture sound */
+	BLUEPRINT_ATTEST =
+	    1024, /* may ask for quotes of what the machine runs; refused where the parent may not */
 };
 
 #define BLUEPRINT_VOLUMES_MAX 8

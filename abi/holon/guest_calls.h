@@ -67,6 +67,10 @@ enum holon_call {
 	 * and the time in seconds since 1970 by the machine's clock, which no guest sets; 0 where there is none. EFBIG: it is
 	 * longer than the buffer; ENOENT: the system started without */
 	HOLON_SIGNED,
+	/* (const void *nonce, size, void *buffer, size) → bytes: a quote of what the machine runs, for that nonce (lib/trust/quote.h; at most
+	 * HOLON_QUOTE_MAX). EPERM: this sub-kernel may not ask; EAGAIN: no key can be made yet, for lack of randomness; EINVAL: the nonce
+	 * has less than 8 or more than 64 bytes; EFBIG: the quote is longer than the buffer; ENODEV: nobody gives quotes */
+	HOLON_QUOTE,
 };
 
 enum holon_signed {
@@ -110,6 +114,7 @@ struct holon_vault {
 
 #define HOLON_CALLS_VERSION 3
 #define HOLON_ARCHIVE_MAX   (1ull << 30)
+#define HOLON_QUOTE_MAX     12288u
 
 enum holon_subkernel_flags {
 	HOLON_SUBKERNEL_TERMINAL =

@@ -5,6 +5,7 @@
  * unit's restart. The steward itself serves one channel, "steward", and waits on one event with a bit for
  * each unit.
  */
+#include <holon/attest.h>
 #include <holon/handoff.h>
 #include <holon.h>
 #include <holon/bundle.h>
@@ -33,6 +34,7 @@ static struct steward {
 	uint64_t image_bytes;
 	unsigned sabotaged; /* index of a unit, and how often it is killed; 0: never */
 	uint64_t sabotage_ms;
+	handle_t measured;                               /* struct measured */
 	handle_t stream, stream_console, stream_program; /* memory; the event of side 0, of side 1 */
 } steward;
 
@@ -49,6 +51,35 @@ static handle_t module_find(const char *name, uint64_t *bytes)
 	}
 	*bytes = 0;
 	return 0;
+}
+
+/* What the loader handed over, and nothing that is secret of it: a struct measured, and each module. */
+static bool give_measured(struct spawn *spawn, uint32_t rights)
+{
+	const struct handoff *boot = steward.boot;
+	struct measured *measured;
+	if (!steward.measured) {
+		measured = window_allocate(sizeof(*measured), &steward.measured);
+		if (!measured)
+			return false;
+		measured->firmware = boot->firmware;
+		measured->module_count = boot->module_count;
+		measured->trust = boot->trust;
+		memcpy(measured->command_line, boot->command_line, sizeof(measured->command_line));
+		for (uint32_t i = 0; i < boot->module_count && i < HANDOFF_MODULE_MAX; i++)
+			memcpy(measured->modules[i], boot->modules[i].name, sizeof(measured->modules[i]));
+		window_unmap(measured, sizeof(*measured));
+	}
+	if (!spawn_give(spawn, "measured", steward.measured, rights, 0, sizeof(*measured)))
+		return false;
+	for (uint32_t i = 0; i < boot->module_count && i < HANDOFF_MODULE_MAX; i++) {
+		char name[24];
+		text_format(name, sizeof(name), "module%u", i);
+		if (boot->modules[i].handle &&
+		    !spawn_give(spawn, name, boot->modules[i].handle, rights, 0, boot->modules[i].size))
+			return false;
+	}
+	return true;
 }
 
 /* What GIVE stands for, into SPAWN. Objects made for the unit alone are put into MADE, to be dropped after
@@ -84,6 +115,8 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 				return false;
 		}
 		return true;
+	case GIVE_MEASURED:
+		return give_measured(spawn, RIGHT_READ);
 	case GIVE_STREAM:
 		/* Both sides are given whole: the console is side 0, the manager passes side 1 on. */
 		return spawn_give(spawn, "stream", steward.stream,

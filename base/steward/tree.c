@@ -121,6 +121,7 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 	case GIVE_REGISTERS:
 	case GIVE_DEVICES:
 	case GIVE_SIGNATURES:
+	case GIVE_MEASURED:
 		break; /* the machine's steward alone has them */
 	}
 	return false;

@@ -153,10 +153,11 @@ static bool plain_kind(const struct line *line, enum manifest_give_kind *kind)
 	             {"devices", GIVE_DEVICES},
 	             {"link", GIVE_LINK},
 	             {"blocks", GIVE_BLOCKS},
-	             {"signatures", GIVE_SIGNATURES}};
-	/*@ loop invariant i <= 9;
+	             {"signatures", GIVE_SIGNATURES},
+	             {"measured", GIVE_MEASURED}};
+	/*@ loop invariant i <= 10;
 	    loop assigns i;
-	    loop variant 9 - i;
+	    loop variant 10 - i;
 	*/
 	for (unsigned i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
 		size_t length = strnlen(plain[i].word, sizeof(plain[i].word));

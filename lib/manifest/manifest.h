@@ -13,7 +13,7 @@
  *   serve CHANNEL        it receives on this channel (made by the steward, outlives restarts)
  *   use CHANNEL          it may call this channel
  *   give WHAT            log | log-source (it says itself whose a line is) | image | add | command | stream | framebuffer | wx | devices |
- *                        signatures | port NAME BASE COUNT | irq NAME NUMBER | registers NAME ADDRESS BYTES (device memory);
+ *                        signatures | measured | port NAME BASE COUNT | irq NAME NUMBER | registers NAME ADDRESS BYTES (device memory);
  *                        in a blueprint alone: link | blocks
  *   argument WORD        "options" stands for the boot command line's words, "seed" for a seed of randomness and its
  *                        worth, "trust" for the kind of image that was verified
@@ -63,6 +63,7 @@ enum manifest_give_kind {
 	GIVE_DEVICES,    /* all of them: interrupts, ports, device memory, pins; with it, the argument
 	                "rsdp=ADDRESS". For devmgr */
 	GIVE_SIGNATURES, /* the boot's signed manifest and key list: "manifest" and "keys" */
+	GIVE_MEASURED,   /* what the loader handed over, to be read (abi/holon/attest.h) */
 	GIVE_LINK,       /* the tree's link to the switch */
 	GIVE_BLOCKS,     /* the machine's block devices, by the manager */
 };

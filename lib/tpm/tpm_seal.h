@@ -15,34 +15,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "tpm_call.h"
 
 #define TPM_SECRET_SIZE 32u
 #define TPM_SEALED_MAX  480u
 #define TPM_NOTE_MAX    32u
-#define TPM_KEY_SIZE    32u
-#define TPM_BUFFER      2048u
 
 /* The state: firmware, its options' code, what it starts, Secure Boot's policy, and what Holon's loader measures (docs/boot.md). */
 #define TPM_STATE_PCRS (1u << 0 | 1u << 2 | 1u << 4 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 12)
 #define TPM_IMAGE_PCR  9u
-
-enum tpm_status {
-	TPM_OK = 0,
-	TPM_FAILED = -1,     /* it does not answer, or not as it should */
-	TPM_REFUSED = -2,    /* another state, another TPM, another key */
-	TPM_MISSING = -3,    /* there is no such note */
-	TPM_FULL = -4,       /* it has no room */
-	TPM_UNMEASURED = -5, /* nobody has measured the image: there is no state to seal to */
-};
-
-struct tpm {
-	void *context;
-	/* The answer to COMMAND into ANSWER, which has ROOM: its size, or 0. */
-	size_t (*call)(void *context, const uint8_t *command, size_t count, uint8_t *answer, size_t room);
-	int (*random)(void *buffer, size_t bytes); /* negative: there is none */
-	uint8_t command[TPM_BUFFER], answer[TPM_BUFFER];
-	size_t length; /* of the command */
-};
 
 /* SECRET for the state of now, into SEALED: *BYTES of it. What was sealed is unsealed once, to see that it can be. */
 enum tpm_status tpm_seal(struct tpm *tpm, const uint8_t secret[TPM_SECRET_SIZE],
@@ -59,6 +40,3 @@ enum tpm_status tpm_note_write(struct tpm *tpm, uint32_t index, const uint8_t ke
 enum tpm_status tpm_note_read(struct tpm *tpm, uint32_t index, const uint8_t key[TPM_KEY_SIZE], void *bytes,
                               size_t count);
 enum tpm_status tpm_note_remove(struct tpm *tpm, uint32_t index);
-
-/* Forgets what went over it. */
-void tpm_wipe(struct tpm *tpm);

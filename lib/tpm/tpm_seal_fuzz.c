@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/util.h"
+#include "tpm_quote.h"
 #include "tpm_seal.h"
 
 #define CALLS_MAX 64u
@@ -49,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct tpm tpm = {.call = call, .random = draw};
+	static struct tpm_quote quote;
 	static const uint8_t secret[TPM_SECRET_SIZE] = {1};
 	uint8_t *sealed = malloc(TPM_SEALED_MAX);
 	uint8_t *found = malloc(TPM_NOTE_MAX);
@@ -82,6 +84,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 4:
 		(void)tpm_note_write(&tpm, 0x01900000, secret, found, TPM_NOTE_MAX);
+		break;
+	case 5:
+		(void)tpm_quote_make(&tpm, secret, &quote);
+		if (quote.key.bytes > TPM_QUOTE_FIELD_MAX || quote.quoted.bytes > TPM_QUOTE_FIELD_MAX ||
+		    quote.signature.bytes > TPM_QUOTE_FIELD_MAX)
+			abort();
+		break;
+	case 6:
+		(void)tpm_quote_random(&tpm, found);
+		(void)tpm_quote_bind(&tpm, secret);
 		break;
 	default:
 		(void)tpm_note_make(&tpm, 0x01900000, secret, secret, TPM_NOTE_MAX);

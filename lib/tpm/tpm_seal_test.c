@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "../../tools/holon-verify/tpm_check.h"
 #include "crypto/util.h"
+#include "tpm_quote.h"
 #include "tpm_seal.h"
 
 #define NOTE  0x01900123u
@@ -180,6 +182,60 @@ static void test_notes(struct emulated *emulated)
 	check("and has room again", good && tpm_note_make(&tpm, NOTE, key, "the first state", 16) == TPM_OK);
 }
 
+/* Whether the quote in CLAIM, with a bit of one of its parts flipped, is ever taken. */
+static bool flips_taken(const struct tpm_claim *claim, struct tpm_quote *quote)
+{
+	struct tpm_field *fields[] = {&quote->key, &quote->quoted, &quote->signature};
+	bool taken = false;
+	for (unsigned field = 0; field < 3; field++)
+		for (size_t at = 0; at < fields[field]->bytes; at += 3) {
+			fields[field]->at[at] ^= 1;
+			taken |= !tpm_claim_check(claim);
+			fields[field]->at[at] ^= 1;
+		}
+	return taken;
+}
+
+static void test_quote(struct emulated *emulated)
+{
+	static const uint8_t mine[TPM_QUOTE_DIGEST] = {1}, others[TPM_QUOTE_DIGEST] = {2},
+	                     nonce[TPM_QUOTE_NONCE] = {3};
+	static struct tpm_quote quote;
+	uint8_t random[2][TPM_QUOTE_DIGEST] = {{0}};
+	tpm.context = emulated;
+	check("it gives random bytes", tpm_quote_random(&tpm, random[0]) == TPM_OK &&
+	                                   tpm_quote_random(&tpm, random[1]) == TPM_OK &&
+	                                   memcmp(random[0], random[1], sizeof(random[0])) != 0);
+	check("a key is bound to it", tpm_quote_bind(&tpm, mine) == TPM_OK);
+	check("and again is no other", tpm_quote_bind(&tpm, mine) == TPM_OK);
+	check("another one is not", tpm_quote_bind(&tpm, others) == TPM_REFUSED);
+	bool good = true;
+	for (unsigned i = 0; good && i < 6; i++)
+		good = tpm_quote_make(&tpm, nonce, &quote) == TPM_OK;
+	check("it quotes, many times: nothing stays loaded", good);
+	struct tpm_claim claim = {.key = quote.key.at,
+	                          .key_bytes = quote.key.bytes,
+	                          .quoted = quote.quoted.at,
+	                          .quoted_bytes = quote.quoted.bytes,
+	                          .signature = quote.signature.at,
+	                          .signature_bytes = quote.signature.bytes,
+	                          .nonce = nonce,
+	                          .nonce_bytes = sizeof(nonce),
+	                          .pcrs = TPM_QUOTE_PCRS,
+	                          .known = TPM_QUOTE_PCRS,
+	                          .values = (const uint8_t(*)[TPM_CHECK_DIGEST])quote.values};
+	check("the quote is good", !tpm_claim_check(&claim));
+	check("no bit of it may be another", !flips_taken(&claim, &quote));
+	claim.nonce = mine;
+	check("it is for that nonce alone", tpm_claim_check(&claim) != NULL);
+	claim.nonce = nonce;
+	claim.pcrs &= ~1u;
+	check("and over those PCRs", tpm_claim_check(&claim) != NULL);
+	claim.pcrs |= 1;
+	quote.values[TPM_QUOTE_KEY_PCR][0] ^= 1;
+	check("and over those values", tpm_claim_check(&claim) != NULL);
+}
+
 int main(void)
 {
 	static uint8_t sealed[TPM_SEALED_MAX];
@@ -194,6 +250,7 @@ int main(void)
 	}
 	test_seal(&emulated, sealed, &bytes);
 	test_notes(&emulated);
+	test_quote(&emulated);
 	stop(&emulated);
 	if (start_again(&emulated, "first")) {
 		check("after a start in the same state it comes back",

@@ -2,7 +2,8 @@
 TRUST_SOURCES := lib/trust/record.c lib/trust/trust.c lib/trust/boot.c
 $(call crypto-program,trust-test,lib/trust/trust_test.c $(TRUST_SOURCES),$(CRYPTO_LDLIBS))
 TESTS += build/host/bin/trust-test
-$(call host-fuzz,trust,lib/trust/trust_fuzz.c $(TRUST_SOURCES),,build/host/lib/libholon-crypto-sanitized.a $(CRYPTO_LDLIBS))
+$(call crypto-test,trust-quote,lib/trust/quote_test.c lib/trust/quote.c $(TRUST_SOURCES),$(CRYPTO_LDLIBS))
+$(call host-fuzz,trust,lib/trust/trust_fuzz.c lib/trust/quote.c $(TRUST_SOURCES),,build/host/lib/libholon-crypto-sanitized.a $(CRYPTO_LDLIBS))
 build/host/fuzz/trust: build/host/lib/libholon-crypto-sanitized.a
 # The transparency log's proofs: for programs, not for the loaders.
 TRANSPARENCY_SOURCES := lib/trust/transparency.c

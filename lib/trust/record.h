@@ -24,7 +24,9 @@ enum record_kind {
 	RECORD_CERTIFICATE = 2,
 	RECORD_CAPSULE = 3,
 	RECORD_REVOCATIONS = 4,
-	RECORD_BOOT = 5
+	RECORD_BOOT = 5,
+	RECORD_QUOTE = 6,
+	RECORD_TPM_QUOTE = 7
 };
 
 enum record_form {

@@ -1,6 +1,6 @@
-/* Fuzzes the readers of records, key lists, certificates, revocations and capsules: what they accept has the form it
+/* Fuzzes the readers of records, key lists, certificates, revocations and capsules, and of quotes: what they accept has the form it
  * must have, and comes out the same when written again. */
-#include "boot.h"
+#include "quote.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,12 +39,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	enum record_error detail;
 	struct capsule capsule;
+	struct quote quote;
 
 	rewrite(data, size, RECORD_KEY_LIST, key_list_rules, KEY_LIST_FIELDS);
 	rewrite(data, size, RECORD_CERTIFICATE, certificate_rules, CERTIFICATE_FIELDS);
 	rewrite(data, size, RECORD_CAPSULE, capsule_rules, CAPSULE_FIELDS);
 	rewrite(data, size, RECORD_BOOT, boot_rules, BOOT_FIELDS);
 	rewrite(data, size, RECORD_REVOCATIONS, revocation_rules, REVOCATION_FIELDS);
+	rewrite(data, size, RECORD_QUOTE, quote_rules, QUOTE_FIELDS);
+	rewrite(data, size, RECORD_TPM_QUOTE, tpm_quote_rules, TPM_QUOTE_FIELDS);
+	if (quote_read(&quote, data, size, &detail) == TRUST_OK && quote_signature(&quote) == TRUST_OK)
+		abort(); /* nobody signs here */
 	if (trust_capsule_read(&capsule, data, size, &detail) == TRUST_OK)
 		if (capsule.payload + capsule.payload_count != data + size)
 			abort();

@@ -15,10 +15,12 @@
 #include "../mm/area.h"
 #include "../tty/termios.h"
 #include "native.h"
+#include "attest.interface.h"
 #include "subkernel.interface.h"
 
 #define WORDS_MAX   1024u
 #define STRINGS_MAX 65536u
+#define QUOTE_TRIES 8u
 
 struct child {
 	struct list link;
@@ -634,6 +636,57 @@ static int64_t signed_by_boot(uint64_t what, uint64_t buffer, uint64_t size, uin
 	return result;
 }
 
+/* A quote comes in parts; another sub-kernel's questions between two of them may have it forgotten. */
+static int64_t quote_fetch(handle_t service, const uint8_t *nonce, uint32_t nonce_bytes, uint8_t *quote)
+{
+	uint32_t at = 0, total = HOLON_QUOTE_MAX;
+	while (at < total) {
+		const void *part;
+		uint32_t bytes;
+		int64_t result = attest_quote(service, current_page(), nonce, nonce_bytes, at, &total, &part,
+		                              &bytes, DEADLINE_NEVER);
+		if (result < 0)
+			return result;
+		if (!bytes || total > HOLON_QUOTE_MAX || bytes > total - at)
+			return E_ARGUMENT;
+		memcpy(quote + at, part, bytes);
+		at += bytes;
+	}
+	return total;
+}
+
+static int64_t quote_of_machine(uint64_t nonce_address, uint64_t nonce_bytes, uint64_t buffer, uint64_t size)
+{
+	uint8_t nonce[64];
+	handle_t service;
+	if (nonce_bytes < 8 || nonce_bytes > sizeof(nonce))
+		return -EINVAL;
+	if (copy_from_user(nonce, nonce_address, nonce_bytes))
+		return -EFAULT;
+	uint8_t *quote = heap_allocate(HOLON_QUOTE_MAX);
+	if (!quote)
+		return -ENOMEM;
+	personality_unlock();
+	int64_t result = subkernel_attest(manager(), current_page(), &service, DEADLINE_NEVER);
+	if (result >= 0) {
+		for (unsigned tries = 0; tries < QUOTE_TRIES; tries++) {
+			result = quote_fetch(service, nonce, (uint32_t)nonce_bytes, quote);
+			if (result != E_STATE)
+				break;
+		}
+		cap_delete(service);
+	}
+	personality_lock();
+	if (result < 0)
+		result = result == E_NOT_FOUND ? -ENODEV : result == E_BUSY ? -EAGAIN : linux_error(result);
+	else if ((uint64_t)result > size)
+		result = -EFBIG;
+	else if (copy_to_user(buffer, quote, (uint64_t)result))
+		result = -EFAULT;
+	heap_free(quote);
+	return result;
+}
+
 int64_t holon_call(uint64_t number, const struct guest_state *state)
 {
 	if (number == HOLON_VERSION)
@@ -666,6 +719,8 @@ int64_t holon_call(uint64_t number, const struct guest_state *state)
 		return wait_ended(state->rdi);
 	case HOLON_SIGNED:
 		return signed_by_boot(state->rdi, state->rsi, state->rdx, state->r10);
+	case HOLON_QUOTE:
+		return quote_of_machine(state->rdi, state->rsi, state->rdx, state->r10);
 	case HOLON_SUBKERNEL_END_INPUT:
 		return end_input(state->rdi);
 	default:

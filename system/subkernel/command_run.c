@@ -381,7 +381,8 @@ int command_run(int count, char **arguments)
 		SHARE,
 		RESERVE,
 		VOLUME,
-		UNTIL
+		UNTIL,
+		ATTEST
 	};
 	static const struct option options[] = {
 	    {"name", required_argument, 0, 'n'},
@@ -394,6 +395,7 @@ int command_run(int count, char **arguments)
 	    {"ledger", no_argument, 0, LEDGER},
 	    {"ledger-node", no_argument, 0, LEDGER_NODE},
 	    {"sound", no_argument, 0, SOUND},
+	    {"attest", no_argument, 0, ATTEST},
 	    {"detach", no_argument, 0, DETACH},
 	    {"restart", no_argument, 0, RESTART},
 	    {"net", required_argument, 0, NET},
@@ -485,6 +487,9 @@ int command_run(int count, char **arguments)
 			break;
 		case SOUND:
 			blueprint.flags |= BLUEPRINT_SOUND;
+			break;
+		case ATTEST:
+			blueprint.flags |= BLUEPRINT_ATTEST;
 			break;
 		case LEDGER:
 			blueprint.flags |= BLUEPRINT_LEDGER;

@@ -83,6 +83,10 @@ static inline long holon_signed(enum holon_signed what, void *buffer, size_t siz
 {
 	return syscall(HOLON_SIGNED, what, buffer, size, time);
 }
+static inline long holon_quote(const void *nonce, size_t nonce_size, void *buffer, size_t size)
+{
+	return syscall(HOLON_QUOTE, nonce, nonce_size, buffer, size);
+}
 static inline int holon_subkernel_end_input(int terminal)
 {
 	return (int)syscall(HOLON_SUBKERNEL_END_INPUT, terminal);

@@ -16,6 +16,7 @@
 #include "profile.h"
 #include "blocks.h"
 #include "entered.h"
+#include "attest.interface.h"
 #include "mixer.interface.h"
 #include "realtime.h"
 #include "resident.h"
@@ -25,7 +26,8 @@
 #include "tpm.interface.h"
 
 #define REFRESH_NS 1000000000ull
-#define SERVICE_NS 3000000000ull /* the console, the TPM's driver and the mixer answer at once */
+#define ATTEST_NS  10000000000ull /* making a key, and the TPM's part of it */
+#define SERVICE_NS 3000000000ull  /* the console, the TPM's driver and the mixer answer at once */
 
 struct manager manager;
 
@@ -236,10 +238,24 @@ static int64_t serve_input(void *context, uint64_t badge, handle_t *source)
 	           : E_RIGHTS;
 }
 
+/* Nobody reaches the TPM before the attestation service has put its key there (lib/trust/quote.h): else a program could put its own. */
 handle_t tpm_find(void)
 {
-	handle_t tpm = start_find(manager.info, "tpm", 0);
-	return tpm && tpm_present(tpm, manager.page, clock_ns() + SERVICE_NS) >= 0 ? tpm : 0;
+	handle_t tpm = start_find(manager.info, "tpm", 0), attest = start_find(manager.info, "attest", 0);
+	if (!tpm || tpm_present(tpm, manager.page, clock_ns() + SERVICE_NS) < 0)
+		return 0;
+	return attest && attest_ready(attest, manager.page, clock_ns() + ATTEST_NS) < 0 ? 0 : tpm;
+}
+
+static int64_t serve_attest(void *context, uint64_t badge, handle_t *service)
+{
+	const struct subkernel *caller = subkernel_find(badge);
+	handle_t attest = start_find(manager.info, "attest", 0);
+	(void)context;
+	if (!caller || !(caller->flags & BLUEPRINT_ATTEST))
+		return E_RIGHTS;
+	return attest ? attest_give(attest, manager.page, lifetime_now(), service, clock_ns() + ATTEST_NS)
+	              : E_NOT_FOUND;
 }
 
 static int64_t serve_tpm(void *context, uint64_t badge, handle_t *service)
@@ -462,6 +478,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .power = serve_power,
 	    .input = serve_input,
 	    .tpm = serve_tpm,
+	    .attest = serve_attest,
 	    .sound = serve_sound,
 	    .freeze = serve_freeze,
 	    .status = serve_status,

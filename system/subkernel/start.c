@@ -402,7 +402,8 @@ int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t b
 	int64_t result = blueprint_take(&blueprint, data, bytes);
 	if (result >= 0 && !take_offers(parent, &blueprint, &connection))
 		result = E_ARGUMENT;
-	if (result >= 0 && blueprint.flags & ~parent->flags & (BLUEPRINT_LEDGER | BLUEPRINT_SOUND))
+	if (result >= 0 &&
+	    blueprint.flags & ~parent->flags & (BLUEPRINT_LEDGER | BLUEPRINT_SOUND | BLUEPRINT_ATTEST))
 		result = E_RIGHTS; /* asked for by name, and so not left out in silence */
 	if (result >= 0 && blueprint.flags & BLUEPRINT_LEDGER_NODE)
 		result = parent->parent ? E_RIGHTS : ledger_present() ? E_STATE : E_OK;
@@ -462,7 +463,7 @@ bool start_first(void)
 	    .version = BLUEPRINT_VERSION,
 	    .flags = BLUEPRINT_NESTING | BLUEPRINT_WX | BLUEPRINT_BLOCKS | BLUEPRINT_LEDGER |
 	             BLUEPRINT_SCREEN | BLUEPRINT_LEDGER_NODE | BLUEPRINT_POWER | BLUEPRINT_INPUT |
-	             BLUEPRINT_TPM | BLUEPRINT_SOUND,
+	             BLUEPRINT_TPM | BLUEPRINT_SOUND | BLUEPRINT_ATTEST,
 	    .name = "holon",
 	    .profile = "linux",
 	    .net = {.mode = SWITCH_NAT},

@@ -42,6 +42,7 @@ const char usage[] =
     "                       with [tcp:|udp:] before a HOST: what may leave, resolved by the switch\n"
     "      --ledger         it may reach the system's ledger, at http://ledger:8545, also without a network\n"
     "      --sound          it may play and capture sound\n"
+    "      --attest         it may ask for quotes of what the machine runs (attest)\n"
     "      --ledger-node    it is the ledger, for all that may reach that: its port 8545; for the first "
     "sub-kernel's owner\n"
     "      --no-nesting     it may have no children of its own\n"

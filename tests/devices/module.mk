@@ -30,4 +30,4 @@ build/tests/devices/evdev_check build/tests/devices/tpm_check: build/tests/devic
 	@echo "  CC      $@"
 	@$(CC) $(CSTD) $(WARN) -D_GNU_SOURCE -O1 -static -o $@ $<
 $(call script-test,tests/devices/evdev_test.py,build/tests/devices/evdev_check build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
-$(call script-test,tests/devices/tpm_test.py,build/tests/devices/tpm_check build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/tpm_test.py,build/tests/devices/tpm_check build/host/bin/holon-verify build/x86_64/boot/test.bundle build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)

@@ -87,6 +87,9 @@ def manifest():
                 needed[unit] |= {"stream", "stream-event", "stream-peer"}
             elif words[1] == "signatures":
                 needed[unit] |= {"manifest", "keys"}
+            elif words[1] == "measured":
+                needed[unit].add("measured")
+                allowed[unit] |= {f"module{number}" for number in range(16)}
             elif words[1] in ("add", "command", "framebuffer"):
                 allowed[unit].add(words[1])
             elif words[1] != "wx":

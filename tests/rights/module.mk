@@ -2,7 +2,7 @@ $(call script-test,tests/rights/check,)
 
 # Systems with an attacker in the place of some units (attack.c): the services; the drivers and the personality; what starts later.
 RIGHTS_OUT := build/x86_64/tests/rights
-RIGHTS_services := entropy vfs console devmgr switch tpm mixer subkernel
+RIGHTS_services := entropy vfs console devmgr switch tpm attest mixer subkernel
 RIGHTS_drivers  := $(DRIVERS) linux
 RIGHTS_late     := vault files
 $(call native-program,tests/rights/attack,tests/rights/attack.c tests/rights/probe.S)
