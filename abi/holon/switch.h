@@ -14,7 +14,7 @@ enum switch_mode {
 	SWITCH_ONLY = 3,   /* translated, to the ALLOWED alone, which the switch resolves; no name service */
 };
 
-/* A destination outside. HOST: a name, or an IPv4 address in digits. */
+/* A destination outside. HOST: a name, or an address of IPv4 or IPv6 in digits. */
 struct switch_allowed {
 	char host[92];    /* NUL-ended */
 	uint16_t port;    /* 0: all of them */

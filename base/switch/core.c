@@ -6,11 +6,17 @@
 
 #define INSIDE_BASE 0x64400000u /* 100.64.0.0/10 */
 #define INSIDE_MASK 0xffc00000u
+#define INSIDE_SIX  0xfd486f6c6e000000ull /* fd48:6f6c:6e00::/40 */
 #define DEPTH_MAX   64u
 
 uint32_t core_link_address(const struct core_link *link)
 {
 	return INSIDE_BASE + (uint32_t)link->number * 4 + 2;
+}
+
+uint64_t core_link_prefix(const struct core_link *link)
+{
+	return INSIDE_SIX | link->number << 4;
 }
 
 int core_link_find(const struct core *core, uint64_t number)
@@ -74,24 +80,46 @@ int64_t core_link_make(struct core *core, uint64_t number, uint64_t parent, cons
 	return place;
 }
 
+static bool outside_there(const struct core *core, bool six)
+{
+	return six ? core->six.bound : core->bound;
+}
+
+static struct address outside_own(const struct core *core, bool six)
+{
+	return six ? core->six.address : address4(core->address);
+}
+
+/* A reset from the switch's own address. */
+static void send_reset(struct core *core, const uint8_t mac[6], struct address to, uint16_t from_port,
+                       uint16_t to_port, uint32_t sequence, uint32_t acknowledged, uint8_t flags)
+{
+	bool six = !address_is4(to);
+	uint8_t *frame = core->reply, *ip = frame + ETHERNET_BYTES;
+	uint32_t header = header_make(ip, IP_TCP, outside_own(core, six), to, TCP_BYTES);
+	uint8_t *tcp = ip + header;
+
+	ethernet_make(frame, mac, core->mac, six ? ETHER_IP6 : ETHER_IP);
+	memset(tcp, 0, TCP_BYTES);
+	put16(tcp, from_port);
+	put16(tcp + 2, to_port);
+	put32(tcp + 4, sequence);
+	put32(tcp + 8, acknowledged);
+	tcp[12] = 5 << 4;
+	tcp[13] = flags;
+	put16(tcp + 16, inner_sum(ip, IP_TCP, tcp, TCP_BYTES));
+	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + header + TCP_BYTES);
+}
+
 /* Tells the other end of a TCP connection that it is over. */
 static void reset_outside(struct core *core, const struct flow *flow)
 {
-	uint8_t *frame = core->reply, *ip = frame + ETHERNET_BYTES, *tcp = ip + IP_BYTES;
 	uint8_t mac[6];
 
-	if (flow->protocol != IP_TCP || !core->bound || !outside_station(core, flow->remote, mac))
-		return;
-	ethernet_make(frame, mac, core->mac, ETHER_IP);
-	ip_make(ip, IP_TCP, core->address, flow->remote, TCP_BYTES);
-	memset(tcp, 0, TCP_BYTES);
-	put16(tcp, flow->outside_port);
-	put16(tcp + 2, flow->remote_port);
-	put32(tcp + 4, flow->next_out);
-	tcp[12] = 5 << 4;
-	tcp[13] = TCP_RST;
-	put16(tcp + 16, sum_end(sum_add(sum_add(IP_TCP + TCP_BYTES, ip + 12, 8), tcp, TCP_BYTES)));
-	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + IP_BYTES + TCP_BYTES);
+	if (flow->protocol == IP_TCP && outside_there(core, !address_is4(flow->remote)) &&
+	    outside_station(core, flow->remote, mac))
+		send_reset(core, mac, flow->remote, flow->outside_port, flow->remote_port, flow->next_out, 0,
+		           TCP_RST);
 }
 
 static void end_one(struct core *core, unsigned index)
@@ -251,10 +279,15 @@ static bool may_send(const struct core *core, const struct core_link *link, cons
 	return false;
 }
 
-/* Addresses that are nobody's outside: this network, loopback, groups, broadcast. */
-static bool address_special(uint32_t address)
+bool core_special(struct address address)
 {
-	return address >> 24 == 0 || address >> 24 == 127 || address >> 28 >= 14;
+	uint32_t four = (uint32_t)address.low;
+
+	if (address_is4(address))
+		return four >> 24 == 0 || four >> 24 == 127 || four >> 28 >= 14 ||
+		       (four & INSIDE_MASK) == INSIDE_BASE;
+	return !address.high || address.high >> 56 == 0xff || address.high >> 54 == LINK_LOCAL >> 54 ||
+	       address.high >> 24 == INSIDE_SIX >> 24;
 }
 
 static void flow_seen(struct core *core, struct flow *flow, const struct packet *packet, bool outgoing)
@@ -274,54 +307,59 @@ static void flow_seen(struct core *core, struct flow *flow, const struct packet 
 static int to_outside(struct core *core, unsigned port, uint8_t *head, struct packet *packet)
 {
 	const struct core_link *link = &core->links[port];
+	const bool echo = packet->echo || packet->reply;
+	struct flow like = {.inside = packet->source,
+	                    .remote = packet->destination,
+	                    .inside_port = packet->from,
+	                    .remote_port = echo ? 0 : packet->to,
+	                    .protocol = packet->protocol,
+	                    .link = (uint8_t)port};
 	struct flow *flow;
 	uint8_t mac[6];
 
-	if (!core->bound || packet->error || address_special(packet->destination) ||
-	    packet->destination == core->address ||
+	if (!packet->ports || core_special(packet->destination) ||
 	    (packet->protocol == IP_TCP && packet->inner_bytes < (packet->inner[12] >> 4) * 4u))
 		return CORE_NOWHERE;
-	flow = flow_inside(&core->flows, (uint8_t)port, packet->protocol, packet->from, packet->destination,
-	                   packet->protocol == IP_ICMP ? 0 : packet->to);
+	if (!outside_route(core, packet->destination)) {
+		if (packet->six)
+			inside_unreachable(core, port, packet, INSIDE_NO_ROUTE);
+		return CORE_NOWHERE;
+	}
+	if (address_same(packet->destination, outside_own(core, packet->six)))
+		return CORE_NOWHERE;
+	flow = flow_inside(&core->flows, &like);
 	if (!flow) {
-		struct flow like = {.inside = packet->source,
-		                    .remote = packet->destination,
-		                    .inside_port = packet->from,
-		                    .remote_port = packet->protocol == IP_ICMP ? 0 : packet->to,
-		                    .protocol = packet->protocol,
-		                    .link = (uint8_t)port};
 		if (!may_send(core, link, packet)) {
-			inside_unreachable(core, port, packet, ICMP_UNREACHABLE,
-			                   13); /* prohibited: RFC 1812 */
+			inside_unreachable(core, port, packet, INSIDE_PROHIBITED);
 			return CORE_NOWHERE;
 		}
-		if (packet->protocol == IP_ICMP && packet->inner[0] != ICMP_ECHO)
+		if (packet->reply)
 			return CORE_NOWHERE;
 		flow = flow_make(&core->flows, &like, port_promised, core);
 	}
 	if (!flow || !outside_station(core, packet->destination, mac))
 		return CORE_NOWHERE;
 	if (!packet_hop(packet)) {
-		inside_unreachable(core, port, packet, ICMP_TIME_EXCEEDED, 0);
+		inside_unreachable(core, port, packet, INSIDE_EXPIRED);
 		return CORE_NOWHERE;
 	}
 	flow_seen(core, flow, packet, true);
-	packet_set_source(packet, core->address, flow->outside_port);
-	ethernet_make(head, mac, core->mac, ETHER_IP);
+	packet_set_source(packet, outside_own(core, packet->six), flow->outside_port);
+	ethernet_make(head, mac, core->mac, packet->six ? ETHER_IP6 : ETHER_IP);
 	return CORE_OUTSIDE;
 }
 
 /* To another link, if one of the two is connected with the other: nothing is translated. */
 static int to_link(struct core *core, unsigned port, uint8_t *head, struct packet *packet)
 {
-	uint32_t offset = packet->destination - INSIDE_BASE;
+	uint32_t offset = (uint32_t)packet->destination.low - INSIDE_BASE;
 	int other = core_link_find(core, offset / 4);
 
 	if (other < 0 || offset % 4 != 2 ||
 	    !may_pass(core, core->links[port].number, core->links[other].number, packet))
 		return CORE_NOWHERE;
 	if (!packet_hop(packet)) {
-		inside_unreachable(core, port, packet, ICMP_TIME_EXCEEDED, 0);
+		inside_unreachable(core, port, packet, INSIDE_EXPIRED);
 		return CORE_NOWHERE;
 	}
 	ethernet_make(head, core->links[other].peer_mac, core->links[other].mac, ETHER_IP);
@@ -340,13 +378,32 @@ static bool fetch_whole(struct core *core, const uint8_t *head, uint32_t held, u
 	return true;
 }
 
+/* The whole frame, read again where nothing changes it any more: core->whole. */
+static bool read_whole(struct core *core, const uint8_t *head, uint32_t held, uint32_t total,
+                       core_fetch *fetch, void *source, struct packet *packet)
+{
+	return fetch_whole(core, head, held, total, fetch, source) &&
+	       packet_read(packet, core->whole + ETHERNET_BYTES, total - ETHERNET_BYTES,
+	                   total - ETHERNET_BYTES);
+}
+
+/* A packet of the kind that the frame says. */
+static bool read_frame(struct packet *packet, uint8_t *head, uint32_t held, uint32_t total)
+{
+	uint16_t type = get16(head + 12);
+
+	return (type == ETHER_IP || type == ETHER_IP6) &&
+	       packet_read(packet, head + ETHERNET_BYTES, held - ETHERNET_BYTES, total - ETHERNET_BYTES) &&
+	       packet->six == (type == ETHER_IP6);
+}
+
 static int from_link(struct core *core, unsigned port, uint8_t *head, uint32_t held, uint32_t total,
                      core_fetch *fetch, void *source)
 {
 	struct core_link *link = &core->links[port];
+	const struct address own = address4(core_link_address(link));
+	const struct address gateway = {own.high, own.low - 1}, everybody = address4(UINT32_MAX);
 	struct packet packet;
-	uint32_t gateway = core_link_address(link) - 1;
-	bool here;
 
 	if (head[6] & 1) /* no station sends from a group's address */
 		return CORE_NOWHERE;
@@ -355,22 +412,28 @@ static int from_link(struct core *core, unsigned port, uint8_t *head, uint32_t h
 		inside_arp(core, port, total);
 		return CORE_NOWHERE;
 	}
-	if (get16(head + 12) != ETHER_IP ||
-	    !packet_read(&packet, head + ETHERNET_BYTES, held - ETHERNET_BYTES, total - ETHERNET_BYTES))
+	if (!read_frame(&packet, head, held, total))
 		return CORE_NOWHERE;
-	bool asks = packet.protocol == IP_UDP && packet.to == 67 && !packet.source &&
-	            packet.destination == UINT32_MAX;
-	if (packet.source != core_link_address(link) && !asks)
+	if (packet.six) {
+		if (inside6_here(link, packet.destination)) {
+			if (read_whole(core, head, held, total, fetch, source, &packet))
+				inside6_local(core, port, &packet);
+			return CORE_NOWHERE;
+		}
+		return packet.source.high == core_link_prefix(link) ? to_outside(core, port, head, &packet)
+		                                                    : CORE_NOWHERE;
+	}
+	bool asks = packet.protocol == IP_UDP && packet.to == 67 &&
+	            address_same(packet.source, address4(0)) && address_same(packet.destination, everybody);
+	if (!address_same(packet.source, own) && !asks)
 		return CORE_NOWHERE;
-	here = asks || packet.destination == gateway || packet.destination == UINT32_MAX;
-	if (here) {
-		if (fetch_whole(core, head, held, total, fetch, source) &&
-		    packet_read(&packet, core->whole + ETHERNET_BYTES, total - ETHERNET_BYTES,
-		                total - ETHERNET_BYTES))
+	if (asks || address_same(packet.destination, gateway) ||
+	    address_same(packet.destination, everybody)) {
+		if (read_whole(core, head, held, total, fetch, source, &packet))
 			inside_local(core, port, &packet);
 		return CORE_NOWHERE;
 	}
-	if ((packet.destination & INSIDE_MASK) == INSIDE_BASE)
+	if (((uint32_t)packet.destination.low & INSIDE_MASK) == INSIDE_BASE)
 		return to_link(core, port, head, &packet);
 	return to_outside(core, port, head, &packet);
 }
@@ -380,32 +443,24 @@ static int from_link(struct core *core, unsigned port, uint8_t *head, uint32_t h
 /* A segment that belongs to nothing here gets the answer that RFC 9293, 3.10.7.1, gives it. */
 static void refuse_segment(struct core *core, const uint8_t *head, const struct packet *packet)
 {
-	uint8_t *frame = core->reply, *ip = frame + ETHERNET_BYTES, *tcp = ip + IP_BYTES;
 	uint8_t flags = packet->inner[13];
+	uint32_t after = get32(packet->inner + 4) + (packet->inner_bytes - (packet->inner[12] >> 4) * 4u) +
+	                 (flags & TCP_SYN ? 1 : 0) + (flags & TCP_FIN ? 1 : 0);
 
 	if (flags & TCP_RST || core->told_unreachable++ > 100)
 		return;
-	ethernet_make(frame, head + 6, core->mac, ETHER_IP);
-	ip_make(ip, IP_TCP, core->address, packet->source, TCP_BYTES);
-	memset(tcp, 0, TCP_BYTES);
-	put16(tcp, packet->to);
-	put16(tcp + 2, packet->from);
 	if (flags & TCP_ACK)
-		put32(tcp + 4, get32(packet->inner + 8));
+		send_reset(core, head + 6, packet->source, packet->to, packet->from, get32(packet->inner + 8),
+		           0, TCP_RST);
 	else
-		put32(tcp + 8, get32(packet->inner + 4) +
-		                   (packet->inner_bytes - (packet->inner[12] >> 4) * 4u) +
-		                   (flags & TCP_SYN ? 1 : 0) + (flags & TCP_FIN ? 1 : 0));
-	tcp[12] = 5 << 4;
-	tcp[13] = flags & TCP_ACK ? TCP_RST : TCP_RST | TCP_ACK;
-	put16(tcp + 16, sum_end(sum_add(sum_add(IP_TCP + TCP_BYTES, ip + 12, 8), tcp, TCP_BYTES)));
-	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + IP_BYTES + TCP_BYTES);
+		send_reset(core, head + 6, packet->source, packet->to, packet->from, 0, after,
+		           TCP_RST | TCP_ACK);
 }
 
 /* A new connection that a forward is for. */
 static struct flow *flow_forwarded(struct core *core, const struct packet *packet)
 {
-	for (unsigned i = 0; i < CORE_FORWARDS; i++) {
+	for (unsigned i = 0; i < CORE_FORWARDS && !packet->six; i++) {
 		int link;
 
 		if (!core->forwards[i].used || core->forwards[i].protocol != packet->protocol ||
@@ -414,7 +469,7 @@ static struct flow *flow_forwarded(struct core *core, const struct packet *packe
 		link = core_link_find(core, core->forwards[i].link);
 		if (link < 0)
 			return 0;
-		struct flow like = {.inside = core_link_address(&core->links[link]),
+		struct flow like = {.inside = address4(core_link_address(&core->links[link])),
 		                    .remote = packet->source,
 		                    .inside_port = core->forwards[i].inner,
 		                    .outside_port = packet->to,
@@ -426,48 +481,86 @@ static struct flow *flow_forwarded(struct core *core, const struct packet *packe
 	return 0;
 }
 
-/* An ICMP error about a packet that was translated here: the packet in it is translated back. Its bytes are in
- * core->whole. */
-static int error_back(struct core *core, uint8_t *head, uint32_t held, uint32_t total)
+/* The packet that an ICMP error is about, cut short: what is read of it is 8 bytes behind its header. False: it was
+ * not sent from here. */
+static bool error_about(const struct core *core, const struct packet *outer, struct packet *about)
 {
-	struct packet outer, about;
-	uint8_t *ip = core->whole + ETHERNET_BYTES;
+	uint8_t *ip = outer->inner + ICMP_BYTES;
+	uint32_t bytes = outer->inner_bytes - ICMP_BYTES, header = outer->six ? IP6_BYTES : IP_BYTES;
 
-	if (!packet_read(&outer, ip, total - ETHERNET_BYTES, total - ETHERNET_BYTES) ||
-	    outer.inner_bytes < ICMP_BYTES + IP_BYTES + ICMP_BYTES)
-		return CORE_NOWHERE;
-	/* The packet inside is cut short: what is read of it is 8 bytes behind its header. */
-	uint8_t *inside = outer.inner + ICMP_BYTES;
-	uint32_t header = (inside[0] & 15u) * 4;
-	if (inside[0] >> 4 != 4 || header < IP_BYTES || outer.inner_bytes < ICMP_BYTES + header + 8)
-		return CORE_NOWHERE;
-	about = (struct packet){.ip = inside,
-	                        .inner = inside + header,
-	                        .protocol = inside[9],
-	                        .ports = true,
-	                        .destination = get32(inside + 16)};
-	bool icmp = about.protocol == IP_ICMP;
-	if ((about.protocol != IP_TCP && about.protocol != IP_UDP && !icmp) ||
-	    get32(inside + 12) != core->address)
-		return CORE_NOWHERE;
-	struct flow *flow = flow_outside(&core->flows, about.protocol, get16(about.inner + (icmp ? 4 : 0)),
-	                                 about.destination, icmp ? 0 : get16(about.inner + 2));
+	if (outer->inner_bytes < ICMP_BYTES + header + 8 || ip[0] >> 4 != (outer->six ? 6 : 4))
+		return false;
+	if (!outer->six)
+		header = (ip[0] & 15u) * 4;
+	if (header < IP_BYTES || bytes < header + 8)
+		return false;
+	*about = (struct packet){.ip = ip,
+	                         .inner = ip + header,
+	                         .six = outer->six,
+	                         .protocol = outer->six ? ip[6] : ip[9],
+	                         .source = outer->six ? address_get(ip + 8) : address4(get32(ip + 12)),
+	                         .destination = outer->six ? address_get(ip + 24) : address4(get32(ip + 16))};
+	about->ports = about->protocol == IP_TCP || about->protocol == IP_UDP;
+	about->echo = about->protocol == (outer->six ? IP_ICMP6 : IP_ICMP);
+	return (about->ports || about->echo) && address_same(about->source, outside_own(core, outer->six));
+}
+
+/* An ICMP error about a packet that was translated here: the packet in it is translated back. OUTER is in
+ * core->whole. */
+static void error_back(struct core *core, struct packet *outer)
+{
+	struct packet about;
+	struct flow *flow;
+
+	if (!error_about(core, outer, &about))
+		return;
+	uint8_t *port = about.inner + (about.echo ? 4 : 0);
+	flow = flow_outside(&core->flows, about.protocol, get16(port), about.destination,
+	                    about.echo ? 0 : get16(about.inner + 2));
 	if (!flow)
-		return CORE_NOWHERE;
-	put32(inside + 12, flow->inside);
-	put16(inside + 10, 0);
-	put16(inside + 10, sum_end(sum_add(0, inside, header)));
-	put16(about.inner + (icmp ? 4 : 0), flow->inside_port);
-	put16(outer.inner + 2, 0);
-	put16(outer.inner + 2, sum_end(sum_add(0, outer.inner, outer.inner_bytes)));
-	packet_set_destination(&outer, flow->inside, 0);
-	(void)packet_hop(&outer);
+		return;
+	put16(port, flow->inside_port);
+	if (outer->six) {
+		address_put(about.ip + 8, flow->inside);
+	} else {
+		put32(about.ip + 12, (uint32_t)flow->inside.low);
+		put16(about.ip + 10, 0);
+		put16(about.ip + 10, sum_end(sum_add(0, about.ip, (uint32_t)(about.inner - about.ip))));
+	}
+	packet_set_destination(outer, flow->inside, 0);
+	put16(outer->inner + 2, 0);
+	put16(outer->inner + 2, inner_sum(outer->ip, outer->protocol, outer->inner, outer->inner_bytes));
+	(void)packet_hop(outer);
 	const struct core_link *link = &core->links[flow->link];
-	ethernet_make(core->whole, link->peer_mac, link->mac, ETHER_IP);
-	core->send(core->context, flow->link, core->whole, ETHERNET_BYTES + outer.bytes);
-	(void)head;
-	(void)held;
-	return CORE_NOWHERE;
+	ethernet_make(core->whole, link->peer_mac, link->mac, outer->six ? ETHER_IP6 : ETHER_IP);
+	core->send(core->context, flow->link, core->whole, ETHERNET_BYTES + outer->bytes);
+}
+
+/* What is for the switch itself: leases, answers to its questions, routers and neighbours, and errors, which it
+ * translates as a whole. False: it is not. */
+static bool outside_local(struct core *core, const uint8_t *head, uint32_t held, uint32_t total,
+                          core_fetch *fetch, void *source, const struct packet *packet)
+{
+	bool here = outside_there(core, packet->six) &&
+	            address_same(packet->destination, outside_own(core, packet->six));
+	bool lease = !packet->six && packet->protocol == IP_UDP && packet->to == 68 && packet->from == 67;
+	bool name = here && packet->protocol == IP_UDP && packet->from == 53;
+	struct packet whole;
+
+	if (!lease && !name && !packet->discovery && !(packet->error && here))
+		return false;
+	if (!read_whole(core, head, held, total, fetch, source, &whole))
+		return !name;
+	if (whole.discovery) {
+		outside6_discovery(core, &whole);
+	} else if (whole.error) {
+		error_back(core, &whole);
+	} else if (lease) {
+		outside_dhcp(core, whole.inner + UDP_BYTES, get16(whole.inner + 4) - UDP_BYTES);
+	} else {
+		return names_answer(core, &whole);
+	}
+	return true;
 }
 
 static int from_outside(struct core *core, uint8_t *head, uint32_t held, uint32_t total, core_fetch *fetch,
@@ -479,36 +572,17 @@ static int from_outside(struct core *core, uint8_t *head, uint32_t held, uint32_
 	if (get16(head + 12) == ETHER_ARP)
 		return fetch_whole(core, head, held, total, fetch, source) ? outside_arp(core, total)
 		                                                           : CORE_NOWHERE;
-	if (get16(head + 12) != ETHER_IP ||
-	    !packet_read(&packet, head + ETHERNET_BYTES, held - ETHERNET_BYTES, total - ETHERNET_BYTES))
+	if (!read_frame(&packet, head, held, total) ||
+	    outside_local(core, head, held, total, fetch, source, &packet))
 		return CORE_NOWHERE;
-	bool own = packet.protocol == IP_UDP && ((packet.to == 68 && packet.from == 67) || packet.from == 53);
-	if (!core->bound || packet.destination != core->address)
-		own = own && packet.to == 68;
-	if ((own || packet.error) && fetch_whole(core, head, held, total, fetch, source)) {
-		struct packet whole;
-		if (packet.error && core->bound && packet.destination == core->address)
-			return error_back(core, head, held, total);
-		if (own && packet_read(&whole, core->whole + ETHERNET_BYTES, total - ETHERNET_BYTES,
-		                       total - ETHERNET_BYTES)) {
-			uint32_t bytes = get16(whole.inner + 4) - UDP_BYTES;
-			if (whole.to == 68) {
-				outside_dhcp(core, whole.inner + UDP_BYTES, bytes);
-				return CORE_NOWHERE;
-			}
-			if (names_answer(core, &whole))
-				return CORE_NOWHERE;
-		}
-	}
-	if (!core->bound || packet.destination != core->address || !packet.ports)
-		return CORE_NOWHERE;
-	bool icmp = packet.protocol == IP_ICMP;
-	if (icmp && packet.inner[0] != ICMP_ECHO_REPLY)
+	if (!outside_there(core, packet.six) || !packet.ports || packet.echo ||
+	    !address_same(packet.destination, outside_own(core, packet.six)))
 		return CORE_NOWHERE;
 	if (packet.protocol == IP_TCP && packet.inner_bytes < (packet.inner[12] >> 4) * 4u)
 		return CORE_NOWHERE;
-	flow = flow_outside(&core->flows, packet.protocol, packet.to, packet.source, icmp ? 0 : packet.from);
-	if (!flow && !icmp &&
+	flow = flow_outside(&core->flows, packet.protocol, packet.to, packet.source,
+	                    packet.reply ? 0 : packet.from);
+	if (!flow && !packet.reply &&
 	    (packet.protocol == IP_UDP || (packet.inner[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN))
 		flow = flow_forwarded(core, &packet);
 	if (!flow) {
@@ -521,7 +595,7 @@ static int from_outside(struct core *core, uint8_t *head, uint32_t held, uint32_
 	flow_seen(core, flow, &packet, false);
 	packet_set_destination(&packet, flow->inside, flow->inside_port);
 	const struct core_link *link = &core->links[flow->link];
-	ethernet_make(head, link->peer_mac, link->mac, ETHER_IP);
+	ethernet_make(head, link->peer_mac, link->mac, packet.six ? ETHER_IP6 : ETHER_IP);
 	return flow->link;
 }
 
@@ -537,7 +611,8 @@ int core_frame(struct core *core, unsigned port, uint8_t *head, uint32_t held, u
 	if (!core->links[port].number)
 		return CORE_NOWHERE;
 	to = from_link(core, port, head, held, total, fetch, source);
-	core->links[port].refused += to == CORE_NOWHERE && get16(head + 12) == ETHER_IP;
+	core->links[port].refused +=
+	    to == CORE_NOWHERE && (get16(head + 12) == ETHER_IP || get16(head + 12) == ETHER_IP6);
 	return to;
 }
 
@@ -547,5 +622,6 @@ void core_tick(struct core *core, uint32_t now)
 	core->told_unreachable = 0;
 	flows_age(&core->flows, now);
 	outside_tick(core);
+	outside6_tick(core);
 	names_tick(core);
 }

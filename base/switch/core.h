@@ -2,10 +2,12 @@
  * on the way. Portable, so that it is tested and fuzzed on a host.
  *
  * Each link is a network of four addresses in 100.64.0.0/10 (RFC 6598): NUMBER * 4 + 1 is the switch there, + 2
- * the sub-kernel. What it sends is translated to the one address that the switch has outside (NAT), if the
- * policies of the link and of all its parents allow it. From outside nothing comes in but answers and what a
- * forward was made for. Between links nothing passes but TCP connections to a port that core_connect names.
- * Anything that is not understood is dropped: IPv6, fragments, other protocols.
+ * the sub-kernel. With IPv6 it is a /64 below fd48:6f6c:6e00::/40 (RFC 4193), announced by the switch as its
+ * router fe80::1; the sub-kernel's addresses there are of its own choice. What it sends is translated to the one
+ * address that the switch has outside, of each kind (NAT), if the policies of the link and of all its parents allow
+ * it. From outside nothing comes in but answers and what a forward was made for, by IPv4. Between links nothing
+ * passes but TCP connections to a port that core_connect names, by IPv4.
+ * Anything that is not understood is dropped: fragments, other headers of IPv6, other protocols.
  *
  * core_frame judges the beginning of a frame, which lies in the switch's own memory, changes it there and says
  * where it goes; the rest is copied as it is. What the switch answers itself goes out through core->send.
@@ -32,7 +34,7 @@
 #define CORE_NUMBERS   (1u << 20)
 
 struct core_name {
-	uint32_t addresses[CORE_ADDRESSES];
+	struct address addresses[CORE_ADDRESSES];
 	unsigned count;
 	uint32_t ask_at; /* seconds */
 };
@@ -42,19 +44,34 @@ struct core_link {
 	uint64_t parent;
 	char name[32];
 	struct switch_policy policy;
-	struct core_name names[SWITCH_ALLOWED_MAX];
+	struct core_name names[SWITCH_ALLOWED_MAX][2]; /* IPv4, IPv6 */
 	uint8_t mac[6], peer_mac[6]; /* the switch's there; the sub-kernel's, as it sent last */
 	uint32_t depth;
 	uint64_t refused; /* frames sent by it that went nowhere */
 };
 
 struct core_query {
-	bool used, own; /* own: for a policy, of link and NAME */
+	bool used, own, six; /* own: for a policy, of link and NAME; six: its IPv6 addresses */
 	uint8_t link, name;
 	uint16_t port, id;      /* outside */
 	uint16_t from, from_id; /* the sub-kernel's */
 	uint32_t server, hash;  /* of the question */
 	uint32_t asked_at;
+};
+
+/* The switch's place outside with IPv6 (RFC 4861, 4862): an address from the prefix that a router announces, with
+ * an identifier that is drawn anew when the card comes. */
+struct core_six {
+	uint64_t identifier;
+	bool linked, bound;           /* the link-local address, and ADDRESS, belong to nobody else */
+	struct address address;       /* 0: there is no prefix */
+	bool on_link;                 /* the others of its prefix are neighbours */
+	uint32_t linked_at, bound_at; /* when it was asked who has them, seconds */
+	uint32_t preferred_until, expires_at;
+	struct address router;
+	uint32_t router_until;
+	uint32_t asked_at, told_at; /* routers outside, links inside */
+	unsigned tries, conflicts;
 };
 
 struct core {
@@ -89,8 +106,9 @@ struct core {
 	unsigned tries;
 	bool requesting;
 	uint32_t offered, offering;
+	struct core_six six;
 	struct {
-		uint32_t address; /* 0: free */
+		struct address address; /* 0: free */
 		uint8_t mac[6];
 		bool known;
 		uint32_t seen_at, asked_at;
@@ -119,6 +137,7 @@ int64_t core_link_make(struct core *core, uint64_t number, uint64_t parent, cons
 int64_t core_link_end(struct core *core, uint64_t number);
 int core_link_find(const struct core *core, uint64_t number); /* index, or -1 */
 uint32_t core_link_address(const struct core_link *link);
+uint64_t core_link_prefix(const struct core_link *link); /* the first half of its IPv6 addresses */
 int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint16_t outer, uint16_t inner);
 int64_t core_connect(struct core *core, uint64_t number, uint64_t other, uint16_t port, const char *service);
 /* The address of the SERVICE that LINK is connected with; 0: it is with none of that name. */
@@ -126,21 +145,42 @@ uint32_t core_service(const struct core *core, const struct core_link *link, con
 
 /* ---- Between the parts of the core ---- */
 
+#define LINK_LOCAL 0xfe80000000000000ull /* the first half of such addresses */
+
+/* Addresses that are nobody's outside: this network, loopback, groups, the links'. */
+bool core_special(struct address address);
+
 /* outside.c: the card's own address, its neighbours, answers to own questions. */
 void outside_tick(struct core *core);
 int outside_arp(struct core *core, uint32_t bytes);
-bool outside_station(struct core *core, uint32_t address, uint8_t mac[6]); /* the next hop's MAC */
+bool outside_station(struct core *core, struct address address, uint8_t mac[6]); /* the next hop's MAC */
+bool outside_route(const struct core *core, struct address address);             /* there is a next hop */
+/* STATION, if it was asked for, is at MAC. */
+void outside_learn(struct core *core, struct address station, const uint8_t mac[6]);
+void outside_forget(struct core *core, bool six); /* all stations of a kind */
 void outside_dhcp(struct core *core, const uint8_t *data, uint32_t bytes);
 void outside_send_udp(struct core *core, uint32_t to, uint16_t from_port, uint16_t to_port,
                       uint32_t data_bytes);
+/* outside6.c: the same of IPv6. */
+void outside6_begin(struct core *core); /* the card has come, or gone */
+void outside6_tick(struct core *core);
+void outside6_ask(struct core *core, struct address station);            /* who is there? */
+void outside6_discovery(struct core *core, const struct packet *packet); /* PACKET is in core->whole */
 /* inside.c: what the switch answers to a link. */
+enum inside_error { INSIDE_PROHIBITED, INSIDE_PORT, INSIDE_NO_ROUTE, INSIDE_EXPIRED };
 void inside_local(struct core *core, unsigned port, struct packet *packet);
 void inside_arp(struct core *core, unsigned port, uint32_t bytes);
-void inside_unreachable(struct core *core, unsigned port, const struct packet *packet, uint8_t type,
-                        uint8_t code);
+void inside_echo(struct core *core, unsigned port, struct packet *packet);
+void inside_unreachable(struct core *core, unsigned port, const struct packet *packet,
+                        enum inside_error error);
+/* inside6.c */
+struct address inside6_gateway(void);
+bool inside6_here(const struct core_link *link, struct address address); /* the switch's, or a group's */
+void inside6_local(struct core *core, unsigned port, struct packet *packet);
+void inside6_announce(struct core *core, unsigned port);
 /* names.c */
 void names_tick(struct core *core);
 void names_question(struct core *core, unsigned port, const struct packet *packet);
 bool names_answer(struct core *core, const struct packet *packet); /* it was one, to a question asked here */
-bool names_allowed(const struct core_link *link, uint8_t protocol, uint32_t address, uint16_t port);
+bool names_allowed(const struct core_link *link, uint8_t protocol, struct address address, uint16_t port);
 void names_forget(struct core *core, unsigned link);

@@ -70,23 +70,68 @@ static void begin(void)
 	core.bound = true;
 	core.address = 0x0a00020f;
 	core.mask = 0xffffff00;
-	core.router = core.stations[0].address = 0x0a000202;
+	core.router = 0x0a000202;
+	core.stations[0].address = address4(core.router);
 	core.stations[0].known = true;
 	core.name_servers[0] = core.router;
+	core.six.linked = core.six.bound = core.six.on_link = true;
+	core.six.address = (struct address){0xfec0ull << 48, core.six.identifier = 5};
+	core.six.router = core.stations[1].address = (struct address){LINK_LOCAL, 2};
+	core.stations[1].known = true;
+	core.six.router_until = core.six.expires_at = core.six.preferred_until = 1000;
 	core.expires_at = UINT32_MAX;
 	core.renew_at = UINT32_MAX;
 }
 
-/* Makes the sums of an IPv4 frame right, so that more than the first check is reached. */
+/* Makes the sums of a frame right, so that more than the first check is reached: that of IPv4's header, or of
+ * ICMPv6, which has all its bytes here. */
 static void repair(uint8_t *head, uint32_t held)
 {
 	uint8_t *ip = head + ETHERNET_BYTES;
 	uint32_t header = held > ETHERNET_BYTES + IP_BYTES ? (ip[0] & 15u) * 4 : 0;
 
+	if (held >= ETHERNET_BYTES + IP6_BYTES + 4 && get16(head + 12) == ETHER_IP6 && ip[6] == IP_ICMP6) {
+		uint32_t bytes = held - ETHERNET_BYTES - IP6_BYTES;
+		bytes = get16(ip + 4) < bytes ? get16(ip + 4) : bytes;
+		if (bytes < 4)
+			return;
+		ip[7] = 255;
+		put16(ip + IP6_BYTES + 2, 0);
+		put16(ip + IP6_BYTES + 2, inner_sum(ip, IP_ICMP6, ip + IP6_BYTES, bytes));
+		return;
+	}
+
 	if (header < IP_BYTES || header + ETHERNET_BYTES > held)
 		return;
 	put16(ip + 10, 0);
 	put16(ip + 10, sum_end(sum_add(0, ip, header)));
+}
+
+/* Headers of IPv6 that lead somewhere, as CHOICE says, before what the input has behind them. */
+static void dress(uint8_t *head, uint32_t bytes, unsigned port, uint8_t choice)
+{
+	static const uint8_t protocols[] = {IP_ICMP6, IP_TCP, IP_UDP, IP_ICMP6};
+	int link = core_link_find(&core, port + 1);
+	const struct address far = {0x20010db800000000ull, 1}, router = {LINK_LOCAL, 2},
+	                     nodes = {0xff02000000000000ull, 1}, gateway = {LINK_LOCAL, 1};
+	const struct address to[] = {port == 4 ? core.six.address : gateway, far, router, nodes};
+	struct address from = choice & 16 ? router : far;
+
+	if (bytes < ETHERNET_BYTES + IP6_BYTES)
+		return;
+	if (link >= 0 && !(choice & 16))
+		from = (struct address){core_link_prefix(&core.links[link]), 5};
+	put16(head + 12, ETHER_IP6);
+	ip6_make(head + ETHERNET_BYTES, protocols[choice & 3], from, to[choice >> 2 & 3],
+	         bytes - ETHERNET_BYTES - IP6_BYTES, choice & 32 ? 255 : 64);
+}
+
+static const uint8_t *own_six(void)
+{
+	static uint8_t bytes[16];
+
+	address_put(bytes, core.six.address);
+	return bytes;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -100,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (data[2] & 1)
 			core_tick(&core, core.now + data[3]);
-		bool right = data[2] & 2;
+		bool right = data[2] & 2, dressed = data[2] & 4;
+		uint8_t choice = data[3];
 		data += 4;
 		size -= 4;
 		bytes = bytes > 1514 ? 1514 : bytes;
@@ -109,6 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		current_bytes = here;
 		uint32_t held = bytes < CORE_HEAD ? bytes : CORE_HEAD;
 		memcpy(head, data, here < held ? here : held);
+		if (dressed)
+			dress(head, bytes, port, choice);
 		if (right)
 			repair(head, held);
 		unsigned from = port == 4 ? CORE_OUTSIDE : port;
@@ -116,7 +164,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (to != CORE_NOWHERE && ((unsigned)to >= CORE_PORTS || (unsigned)to == from))
 			abort();
 		/* Nothing leaves but from the switch's own address, to a station that is known. */
-		if (to == (int)CORE_OUTSIDE && get32(head + ETHERNET_BYTES + 12) != core.address)
+		const uint8_t *ip = head + ETHERNET_BYTES;
+		if (to == (int)CORE_OUTSIDE &&
+		    (get16(head + 12) == ETHER_IP6 ? !core.six.bound || memcmp(ip + 8, own_six(), 16) != 0
+		                                   : get32(ip + 12) != core.address))
 			abort();
 		data += here;
 		size -= here;

@@ -1,94 +1,17 @@
-/* The switch's core against a small world: two links, a server outside that answers ARP, DHCP and DNS, and a
- * reference that computes all sums anew. */
+/* The switch's core against a small world (core_world.h): two links, and a server outside that answers ARP, DHCP
+ * and DNS. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <holon/types.h>
-#include "core.h"
+#include "core_world.h"
 #include "dhcp.h"
 #include "text.h"
-
-/* As lib/holon/text.c, whose other functions are the host's here. */
-bool text_copy(char *to, size_t size, const char *text)
-{
-	size_t length = strnlen(text, size - 1);
-
-	memcpy(to, text, length);
-	to[length] = 0;
-	return !text[length];
-}
 
 #define OWN    0x0a00020fu /* 10.0.2.15 */
 #define ROUTER 0x0a000202u
 #define SERVER 0x0a000203u /* of names */
 #define FAR    0x5db8d822u
-
-static int failures;
-static struct core core;
-static const uint8_t card[6] = {2, 0, 0, 0, 0, 1}, router_mac[6] = {2, 0, 0, 0, 0, 2};
-static const uint8_t inside_mac[6] = {2, 9, 9, 9, 9, 9};
-
-/* What was sent by the switch itself, last. */
-static struct {
-	unsigned port, count;
-	uint32_t bytes;
-	uint8_t frame[CORE_WHOLE];
-} own;
-
-static void check(const char *name, bool right)
-{
-	printf(right ? "ok switch core: %s\n" : "not ok switch core: %s - see the check of this name\n",
-	       name);
-	failures += !right;
-}
-
-static uint64_t random_number(void *context)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	(void)context;
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-static void send(void *context, unsigned port, const uint8_t *frame, uint32_t bytes)
-{
-	(void)context;
-	own.port = port;
-	own.count++;
-	own.bytes = bytes;
-	memcpy(own.frame, frame, bytes);
-}
-
-static void fetch(void *source, uint32_t offset, uint8_t *to, uint32_t count)
-{
-	memcpy(to, (const uint8_t *)source + offset, count);
-}
-
-/* Gives FRAME to the core as the native part does, and leaves in it what goes on. */
-static int give(unsigned port, uint8_t *frame, uint32_t bytes)
-{
-	uint8_t head[CORE_HEAD];
-	uint32_t held = bytes < CORE_HEAD ? bytes : CORE_HEAD;
-
-	memcpy(head, frame, held);
-	int to = core_frame(&core, port, head, held, bytes, fetch, frame);
-	memcpy(frame, head, held);
-	return to;
-}
-
-static bool sums_right(const uint8_t *frame)
-{
-	const uint8_t *ip = frame + ETHERNET_BYTES;
-	uint32_t bytes = get16(ip + 2), inner = bytes - IP_BYTES;
-	uint32_t pseudo = ip[9] == IP_ICMP ? 0 : sum_add(ip[9] + inner, ip + 12, 8);
-
-	return sum_end(sum_add(0, ip, IP_BYTES)) == 0 &&
-	       ((ip[9] == IP_UDP && !get16(ip + IP_BYTES + 6)) ||
-	        sum_end(sum_add(pseudo, ip + IP_BYTES, inner)) == 0);
-}
 
 /* A frame of PROTOCOL with DATA bytes of payload; returns its length. */
 static uint32_t make(uint8_t *frame, const uint8_t to[6], const uint8_t from[6], uint8_t protocol,
@@ -169,11 +92,7 @@ static void dhcp_answer(uint8_t type)
 
 static void test_outside(void)
 {
-	core.send = send;
-	core.random = random_number;
-	core_init(&core);
-	core_tick(&core, 1);
-	core_outside(&core, true, card, 1500);
+	world_begin();
 	check("the card's address is asked for",
 	      own.port == CORE_OUTSIDE && get16(own.frame + 36) == 67 && sums_right(own.frame));
 	dhcp_answer(DHCP_ACK);
@@ -184,19 +103,11 @@ static void test_outside(void)
 	      core.bound && core.address == OWN && core.router == ROUTER && core.name_servers[0] == SERVER);
 	arp_answer(0x0a000263, router_mac);
 	uint8_t mac[6];
-	check("nobody is learned that was not asked for", !outside_station(&core, 0x0a000263, mac));
+	check("nobody is learned that was not asked for", !outside_station(&core, address4(0x0a000263), mac));
 	arp_answer(ROUTER, router_mac);
 	arp_answer(SERVER, router_mac);
-	check("the router is known", outside_station(&core, FAR, mac) && memcmp(mac, router_mac, 6) == 0);
-}
-
-static int link_new(uint32_t mode, const struct switch_allowed *allowed, unsigned count, uint64_t parent)
-{
-	struct switch_policy policy = {.mode = mode, .allowed_count = count};
-
-	for (unsigned i = 0; i < count; i++)
-		policy.allowed[i] = allowed[i];
-	return (int)core_link_make(&core, 0, parent, "test", &policy);
+	check("the router is known",
+	      outside_station(&core, address4(FAR), mac) && memcmp(mac, router_mac, 6) == 0);
 }
 
 static void test_nat(unsigned link)
@@ -311,7 +222,7 @@ static void test_refused(unsigned link, unsigned other)
 static void question(unsigned link, const char *name)
 {
 	uint8_t frame[700], data[DNS_BYTES_MAX];
-	uint32_t bytes = dns_ask(data, 0x1234, name);
+	uint32_t bytes = dns_ask(data, 0x1234, name, DNS_A);
 
 	memcpy(frame + 42, data, bytes);
 	ethernet_make(frame, core.links[link].mac, inside_mac, ETHER_IP);
@@ -332,7 +243,7 @@ static void name_answer(uint32_t address)
 	memcpy(frame + 42, own.frame + 42, bytes);
 	if (!dns_question(frame + 42, bytes, &asked))
 		return;
-	bytes = dns_answer(frame + 42, asked.end, &address, 1, 0);
+	bytes = dns_answer(frame + 42, asked.end, DNS_A, &(struct address){0, address4(address).low}, 1, 0);
 	ethernet_make(frame, card, router_mac, ETHER_IP);
 	udp_make(frame + ETHERNET_BYTES, SERVER, 53, OWN, port, bytes);
 	own.count = 0;

@@ -71,14 +71,21 @@ bool dns_question(const uint8_t *message, uint32_t bytes, struct dns_question *q
 	return true;
 }
 
-int dns_addresses(const uint8_t *message, uint32_t bytes, uint32_t *addresses, unsigned max, uint32_t *ttl)
+/* Of an address in a record of TYPE; 0: it holds none. */
+static uint32_t address_bytes(uint16_t type)
+{
+	return type == DNS_A ? 4 : type == DNS_AAAA ? 16 : 0;
+}
+
+int dns_addresses(const uint8_t *message, uint32_t bytes, struct address *addresses, unsigned max,
+                  uint32_t *ttl)
 {
 	struct dns_question question;
 	unsigned count = 0;
 	uint32_t at;
 
 	*ttl = TTL_LONG;
-	if (!dns_question(message, bytes, &question) || message[3] & 15)
+	if (!dns_question(message, bytes, &question) || message[3] & 15 || !address_bytes(question.type))
 		return -1;
 	at = question.end;
 	for (unsigned i = 0; i < get16(message + 6) && i < DNS_RECORDS && count < max; i++) {
@@ -88,8 +95,10 @@ int dns_addresses(const uint8_t *message, uint32_t bytes, uint32_t *addresses, u
 		uint32_t length = get16(message + at + 8), lives = get32(message + at + 4);
 		if (length > bytes - at - 10)
 			return -1;
-		if (get16(message + at) == DNS_A && get16(message + at + 2) == CLASS_IN && length == 4) {
-			addresses[count++] = get32(message + at + 10);
+		const uint8_t *data = message + at + 10;
+		if (get16(message + at) == question.type && get16(message + at + 2) == CLASS_IN &&
+		    length == address_bytes(question.type)) {
+			addresses[count++] = length == 4 ? address4(get32(data)) : address_get(data);
 			*ttl = lives < *ttl ? lives : *ttl;
 		}
 		at += 10 + length;
@@ -97,7 +106,7 @@ int dns_addresses(const uint8_t *message, uint32_t bytes, uint32_t *addresses, u
 	return (int)count;
 }
 
-uint32_t dns_ask(uint8_t *to, uint16_t id, const char *name)
+uint32_t dns_ask(uint8_t *to, uint16_t id, const char *name, uint16_t type)
 {
 	uint32_t at = DNS_HEADER;
 
@@ -119,24 +128,30 @@ uint32_t dns_ask(uint8_t *to, uint16_t id, const char *name)
 		name += label + (name[label] == '.');
 	}
 	to[at++] = 0;
-	put16(to + at, DNS_A);
+	put16(to + at, type);
 	put16(to + at + 2, CLASS_IN);
 	return at + 4;
 }
 
-uint32_t dns_answer(uint8_t *message, uint32_t end, const uint32_t *addresses, unsigned count, unsigned error)
+uint32_t dns_answer(uint8_t *message, uint32_t end, uint16_t type, const struct address *addresses,
+                    unsigned count, unsigned error)
 {
+	uint32_t size = address_bytes(type);
+
 	put16(message + 2, (uint16_t)(FLAG_ANSWER | (get16(message + 2) & FLAG_WISHED) | FLAG_GIVEN | error));
 	put16(message + 4, 1);
 	put16(message + 6, (uint16_t)count);
 	memset(message + 8, 0, 4);
-	for (unsigned i = 0; i < count; i++, end += 16) {
+	for (unsigned i = 0; i < count; i++, end += 12 + size) {
 		put16(message + end, 0xc000 | DNS_HEADER); /* the question's name */
-		put16(message + end + 2, DNS_A);
+		put16(message + end + 2, type);
 		put16(message + end + 4, CLASS_IN);
 		put32(message + end + 6, OWN_TTL);
-		put16(message + end + 10, 4);
-		put32(message + end + 12, addresses[i]);
+		put16(message + end + 10, (uint16_t)size);
+		if (size == 4)
+			put32(message + end + 12, (uint32_t)addresses[i].low);
+		else
+			address_put(message + end + 12, addresses[i]);
 	}
 	return end;
 }

@@ -13,7 +13,6 @@
 #define UDP_ANSWERED  300u
 #define UDP_SILENT    120u
 #define ICMP_IDLE     60u
-#define TCP           6
 
 static uint64_t mix(uint64_t value)
 {
@@ -29,17 +28,21 @@ static uint32_t hash(const struct flows *flows, uint64_t a, uint64_t b)
 	return (uint32_t)(mix(mix(a ^ flows->key[0]) + (b ^ flows->key[1])) % FLOW_CHAINS);
 }
 
-static uint32_t hash_inside(const struct flows *flows, uint8_t link, uint8_t protocol, uint16_t port,
-                            uint32_t remote, uint16_t remote_port)
+static uint32_t hash_inside(const struct flows *flows, const struct flow *flow)
 {
-	return hash(flows, (uint64_t)remote << 32 | (uint32_t)remote_port << 16 | port,
-	            (uint32_t)link << 8 | protocol);
+	uint64_t ports = (uint64_t)flow->link << 40 | (uint64_t)flow->protocol << 32 |
+	                 (uint32_t)flow->remote_port << 16 | flow->inside_port;
+
+	return hash(flows, mix(flow->remote.high ^ flows->key[0]) + (flow->remote.low ^ flows->key[1]),
+	            mix(flow->inside.low ^ flows->key[0]) + ports);
 }
 
-static uint32_t hash_outside(const struct flows *flows, uint8_t protocol, uint16_t port, uint32_t remote,
-                             uint16_t remote_port)
+static uint32_t hash_outside(const struct flows *flows, uint8_t protocol, uint16_t port,
+                             struct address remote, uint16_t remote_port)
 {
-	return hash(flows, (uint64_t)remote << 32 | (uint32_t)remote_port << 16 | port, 0x10000u | protocol);
+	uint64_t ports = 1ull << 48 | (uint64_t)protocol << 32 | (uint32_t)remote_port << 16 | port;
+
+	return hash(flows, mix(remote.high ^ flows->key[0]) + (remote.low ^ flows->key[1]), ports);
 }
 
 void flows_init(struct flows *flows, const uint64_t key[2])
@@ -53,21 +56,21 @@ void flows_init(struct flows *flows, const uint64_t key[2])
 	}
 }
 
-struct flow *flow_inside(struct flows *flows, uint8_t link, uint8_t protocol, uint16_t port, uint32_t remote,
-                         uint16_t remote_port)
+struct flow *flow_inside(struct flows *flows, const struct flow *like)
 {
-	uint32_t at = flows->by_inside[hash_inside(flows, link, protocol, port, remote, remote_port)];
+	uint32_t at = flows->by_inside[hash_inside(flows, like)];
 
 	for (; at; at = flows->flows[at - 1].next_inside) {
 		struct flow *flow = &flows->flows[at - 1];
-		if (flow->link == link && flow->protocol == protocol && flow->inside_port == port &&
-		    flow->remote == remote && flow->remote_port == remote_port)
+		if (flow->link == like->link && flow->protocol == like->protocol &&
+		    flow->inside_port == like->inside_port && address_same(flow->remote, like->remote) &&
+		    flow->remote_port == like->remote_port && address_same(flow->inside, like->inside))
 			return flow;
 	}
 	return 0;
 }
 
-struct flow *flow_outside(struct flows *flows, uint8_t protocol, uint16_t outside_port, uint32_t remote,
+struct flow *flow_outside(struct flows *flows, uint8_t protocol, uint16_t outside_port, struct address remote,
                           uint16_t remote_port)
 {
 	uint32_t at = flows->by_outside[hash_outside(flows, protocol, outside_port, remote, remote_port)];
@@ -75,17 +78,22 @@ struct flow *flow_outside(struct flows *flows, uint8_t protocol, uint16_t outsid
 	for (; at; at = flows->flows[at - 1].next_outside) {
 		struct flow *flow = &flows->flows[at - 1];
 		if (flow->protocol == protocol && flow->outside_port == outside_port &&
-		    flow->remote == remote && flow->remote_port == remote_port)
+		    address_same(flow->remote, remote) && flow->remote_port == remote_port)
 			return flow;
 	}
 	return 0;
 }
 
+static bool is_echo(const struct flow *flow)
+{
+	return flow->protocol == IP_ICMP || flow->protocol == IP_ICMP6;
+}
+
 static uint32_t idle_limit(const struct flow *flow)
 {
-	if (flow->protocol == TCP)
+	if (flow->protocol == IP_TCP)
 		return flow->answered && !flow->closing ? TCP_OPEN : TCP_TRANSIENT;
-	return flow->protocol == 1 ? ICMP_IDLE : flow->answered ? UDP_ANSWERED : UDP_SILENT;
+	return is_echo(flow) ? ICMP_IDLE : flow->answered ? UDP_ANSWERED : UDP_SILENT;
 }
 
 /* A port towards FLOW's remote that nobody has; 0: none was found. */
@@ -95,8 +103,7 @@ static uint16_t free_port(struct flows *flows, const struct flow *flow,
 	uint16_t port = flow->inside_port;
 
 	for (unsigned tries = 0; tries < PORT_TRIES; tries++) {
-		if (port >= (flow->protocol == 1 ? 1u : PORT_FIRST) &&
-		    !taken(context, flow->protocol, port) &&
+		if (port >= (is_echo(flow) ? 1u : PORT_FIRST) && !taken(context, flow->protocol, port) &&
 		    !flow_outside(flows, flow->protocol, port, flow->remote, flow->remote_port))
 			return port;
 		/* Ports that follow each other would tell a remote of others' connections. */
@@ -139,8 +146,7 @@ struct flow *flow_make(struct flows *flows, const struct flow *like,
 	flow->used = true;
 	flow->used_at = flows->now;
 	flow->outside_port = port;
-	chain = hash_inside(flows, flow->link, flow->protocol, flow->inside_port, flow->remote,
-	                    flow->remote_port);
+	chain = hash_inside(flows, flow);
 	flow->next_inside = flows->by_inside[chain];
 	flows->by_inside[chain] = index;
 	chain = hash_outside(flows, flow->protocol, port, flow->remote, flow->remote_port);
@@ -168,10 +174,7 @@ void flow_end(struct flows *flows, struct flow *flow)
 {
 	uint32_t index = (uint32_t)(flow - flows->flows) + 1;
 
-	unchain(flows,
-	        &flows->by_inside[hash_inside(flows, flow->link, flow->protocol, flow->inside_port,
-	                                      flow->remote, flow->remote_port)],
-	        index, true);
+	unchain(flows, &flows->by_inside[hash_inside(flows, flow)], index, true);
 	unchain(flows,
 	        &flows->by_outside[hash_outside(flows, flow->protocol, flow->outside_port, flow->remote,
 	                                        flow->remote_port)],

@@ -7,13 +7,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "packet.h"
 
 #define FLOWS_MAX      8192u
 #define FLOWS_PER_LINK 4096u
 #define FLOW_CHAINS    8192u
 
 struct flow {
-	uint32_t inside, remote; /* addresses */
+	struct address inside, remote;
 	uint16_t inside_port, outside_port, remote_port;
 	uint8_t protocol;
 	uint8_t link;
@@ -37,11 +38,10 @@ struct flows {
 };
 
 void flows_init(struct flows *flows, const uint64_t key[2]);
-/* By what a sub-kernel sends. 0: there is none. */
-struct flow *flow_inside(struct flows *flows, uint8_t link, uint8_t protocol, uint16_t port, uint32_t remote,
-                         uint16_t remote_port);
+/* By what a sub-kernel sends: LIKE's link, protocol, addresses, inside and remote port. 0: there is none. */
+struct flow *flow_inside(struct flows *flows, const struct flow *like);
 /* By what arrives from outside. */
-struct flow *flow_outside(struct flows *flows, uint8_t protocol, uint16_t outside_port, uint32_t remote,
+struct flow *flow_outside(struct flows *flows, uint8_t protocol, uint16_t outside_port, struct address remote,
                           uint16_t remote_port);
 /* A new flow. OUTSIDE_PORT 0: one that is free, INSIDE_PORT itself if it is. 0: no room. TAKEN says whether a
  * port is promised to somebody else. */

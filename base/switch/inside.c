@@ -5,8 +5,8 @@
 
 #define ARP_BYTES   28u
 #define LEASE       86400u
-#define ERROR_BYTES (IP_BYTES + 8u) /* of a packet that an ICMP error is about; its IP options are left out */
-#define ERRORS_MOST 1000u           /* a second */
+#define ABOUT_BYTES 8u    /* behind the header of a packet that an ICMP error is about */
+#define ERRORS_MOST 1000u /* a second */
 
 static const uint8_t everybody[6] = {255, 255, 255, 255, 255, 255};
 
@@ -72,29 +72,29 @@ static void give_address(struct core *core, unsigned port, const uint8_t *data, 
 	ethernet_make(frame, message.broadcast ? everybody : link->peer_mac, link->mac, ETHER_IP);
 	udp_make(ip, gateway, 67, UINT32_MAX, 68, length);
 	core->send(core->context, port, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + length);
+	if (answer.type == DHCP_ACK &&
+	    core->six.bound) /* its stack listens now: it need not ask for a router */
+		inside6_announce(core, port);
 }
 
 /* PACKET is in core->whole. */
-static void echo(struct core *core, unsigned port, struct packet *packet)
+void inside_echo(struct core *core, unsigned port, struct packet *packet)
 {
 	const struct core_link *link = &core->links[port];
-	uint32_t source = packet->source;
+	const struct address source = packet->source;
 
-	packet->ip[8] = 64;
-	put32(packet->ip + 12, packet->destination);
-	put32(packet->ip + 16, source);
-	put16(packet->ip + 10, 0);
-	put16(packet->ip + 10, sum_end(sum_add(0, packet->ip, (uint32_t)(packet->inner - packet->ip))));
-	packet->inner[0] = ICMP_ECHO_REPLY;
+	packet_set_source(packet, packet->destination, packet->from);
+	packet_set_destination(packet, source, packet->from);
+	packet->inner[0] = packet->six ? ICMP6_ECHO_REPLY : ICMP_ECHO_REPLY;
 	put16(packet->inner + 2, 0);
-	put16(packet->inner + 2, sum_end(sum_add(0, packet->inner, packet->inner_bytes)));
-	ethernet_make(core->whole, link->peer_mac, link->mac, ETHER_IP);
+	put16(packet->inner + 2, inner_sum(packet->ip, packet->protocol, packet->inner, packet->inner_bytes));
+	ethernet_make(core->whole, link->peer_mac, link->mac, packet->six ? ETHER_IP6 : ETHER_IP);
 	core->send(core->context, port, core->whole, ETHERNET_BYTES + packet->bytes);
 }
 
 void inside_local(struct core *core, unsigned port, struct packet *packet)
 {
-	bool here = packet->destination == core_link_address(&core->links[port]) - 1;
+	bool here = address_same(packet->destination, address4(core_link_address(&core->links[port]) - 1));
 
 	if (packet->protocol == IP_UDP && packet->to == 67)
 		give_address(core, port, packet->inner + UDP_BYTES, get16(packet->inner + 4) - UDP_BYTES);
@@ -102,28 +102,37 @@ void inside_local(struct core *core, unsigned port, struct packet *packet)
 		return;
 	else if (packet->protocol == IP_UDP && packet->to == 53)
 		names_question(core, port, packet);
-	else if (packet->protocol == IP_ICMP && packet->inner[0] == ICMP_ECHO)
-		echo(core, port, packet);
-	else if (!packet->error)
-		inside_unreachable(core, port, packet, ICMP_UNREACHABLE, 3);
+	else if (packet->echo)
+		inside_echo(core, port, packet);
+	else
+		inside_unreachable(core, port, packet, INSIDE_PORT);
 }
 
-void inside_unreachable(struct core *core, unsigned port, const struct packet *packet, uint8_t type,
-                        uint8_t code)
+void inside_unreachable(struct core *core, unsigned port, const struct packet *packet,
+                        enum inside_error error)
 {
+	/* Types and codes: RFC 792, RFC 1812 (prohibited), RFC 4443. */
+	static const uint8_t four[][2] = {
+	    {ICMP_UNREACHABLE, 13}, {ICMP_UNREACHABLE, 3}, {ICMP_UNREACHABLE, 0}, {ICMP_TIME_EXCEEDED, 0}};
+	static const uint8_t six[][2] = {
+	    {ICMP6_UNREACHABLE, 1}, {ICMP6_UNREACHABLE, 4}, {ICMP6_UNREACHABLE, 0}, {ICMP6_TIME_EXCEEDED, 0}};
 	const struct core_link *link = &core->links[port];
-	uint8_t *frame = core->reply, *ip = frame + ETHERNET_BYTES, *icmp = ip + IP_BYTES;
+	uint8_t *frame = core->reply, *ip = frame + ETHERNET_BYTES;
+	uint32_t header = packet->six ? IP6_BYTES : IP_BYTES, bytes = ICMP_BYTES + header + ABOUT_BYTES;
+	uint8_t *icmp = ip + header;
 
 	if (packet->error || core->told_unreachable++ > ERRORS_MOST)
 		return;
-	ethernet_make(frame, link->peer_mac, link->mac, ETHER_IP);
+	ethernet_make(frame, link->peer_mac, link->mac, packet->six ? ETHER_IP6 : ETHER_IP);
 	memset(icmp, 0, ICMP_BYTES);
-	icmp[0] = type;
-	icmp[1] = code;
-	memcpy(icmp + ICMP_BYTES, packet->ip, IP_BYTES);
-	icmp[ICMP_BYTES] = 0x45;
-	memcpy(icmp + ICMP_BYTES + IP_BYTES, packet->inner, 8);
-	put16(icmp + 2, sum_end(sum_add(0, icmp, ICMP_BYTES + ERROR_BYTES)));
-	ip_make(ip, IP_ICMP, core_link_address(link) - 1, packet->source, ICMP_BYTES + ERROR_BYTES);
-	core->send(core->context, port, frame, ETHERNET_BYTES + IP_BYTES + ICMP_BYTES + ERROR_BYTES);
+	memcpy(icmp, packet->six ? six[error] : four[error], 2);
+	memcpy(icmp + ICMP_BYTES, packet->ip, header);
+	if (!packet->six)
+		icmp[ICMP_BYTES] = 0x45; /* IP options are left out */
+	memcpy(icmp + ICMP_BYTES + header, packet->inner, ABOUT_BYTES);
+	header_make(ip, packet->six ? IP_ICMP6 : IP_ICMP,
+	            packet->six ? inside6_gateway() : address4(core_link_address(link) - 1), packet->source,
+	            bytes);
+	put16(icmp + 2, inner_sum(ip, packet->six ? IP_ICMP6 : IP_ICMP, icmp, bytes));
+	core->send(core->context, port, frame, ETHERNET_BYTES + header + bytes);
 }

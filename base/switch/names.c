@@ -23,26 +23,6 @@ static uint32_t hash_name(const struct dns_question *question)
 	return hash;
 }
 
-/* The address that HOST is itself, or 0: a name. */
-static uint32_t digits(const char *host)
-{
-	uint32_t address = 0, parts = 0;
-
-	while (*host >= '0' && *host <= '9') {
-		uint32_t part = 0;
-		while (*host >= '0' && *host <= '9' && part < 1000)
-			part = part * 10 + (uint32_t)(*host++ - '0');
-		if (part > 255)
-			return 0;
-		address = address << 8 | part;
-		parts++;
-		if (*host != '.' || parts == 4)
-			break;
-		host++;
-	}
-	return parts == 4 && !*host ? address : 0;
-}
-
 static bool name_is(const char *host, const char *name)
 {
 	for (; *host && *name; host++, name++)
@@ -51,19 +31,20 @@ static bool name_is(const char *host, const char *name)
 	return !*host && !*name;
 }
 
-bool names_allowed(const struct core_link *link, uint8_t protocol, uint32_t address, uint16_t port)
+bool names_allowed(const struct core_link *link, uint8_t protocol, struct address address, uint16_t port)
 {
 	for (unsigned i = 0; i < link->policy.allowed_count; i++) {
 		const struct switch_allowed *allowed = &link->policy.allowed[i];
-		uint32_t fixed = digits(allowed->host);
+		const struct core_name *name = &link->names[i][!address_is4(address)];
+		struct address fixed;
 
 		if ((allowed->protocol && allowed->protocol != protocol) ||
 		    (allowed->port && allowed->port != port) || (protocol != IP_TCP && protocol != IP_UDP))
 			continue;
-		if (fixed && fixed == address)
+		if (address_parse(allowed->host, &fixed) && address_same(fixed, address))
 			return true;
-		for (unsigned j = 0; j < link->names[i].count; j++)
-			if (link->names[i].addresses[j] == address)
+		for (unsigned j = 0; j < name->count; j++)
+			if (address_same(name->addresses[j], address))
 				return true;
 	}
 	return false;
@@ -88,17 +69,18 @@ static struct core_query *query_make(struct core *core)
 }
 
 static void answer_own(struct core *core, unsigned port, const struct packet *packet,
-                       const struct dns_question *question, unsigned error, const struct core_name *name)
+                       const struct dns_question *question, unsigned error, const struct address *addresses,
+                       unsigned count)
 {
 	const struct core_link *link = &core->links[port];
 	uint8_t *frame = core->reply, *data = frame + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
 	uint32_t bytes;
 
 	memcpy(data, packet->inner + UDP_BYTES, question->end);
-	bytes = dns_answer(data, question->end, name ? name->addresses : 0, name ? name->count : 0, error);
+	bytes = dns_answer(data, question->end, question->type, addresses, count, error);
 	ethernet_make(frame, link->peer_mac, link->mac, ETHER_IP);
-	udp_make(frame + ETHERNET_BYTES, core_link_address(link) - 1, 53, packet->source, packet->from,
-	         bytes);
+	udp_make(frame + ETHERNET_BYTES, core_link_address(link) - 1, 53, core_link_address(link),
+	         packet->from, bytes);
 	core->send(core->context, port, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + bytes);
 }
 
@@ -120,6 +102,24 @@ static bool may_ask(const struct core *core, const struct core_link *link)
 	return false;
 }
 
+/* The answer for a link that may not ask. */
+static void answer_listed(struct core *core, unsigned port, const struct packet *packet,
+                          const struct dns_question *question)
+{
+	const struct core_link *link = &core->links[port];
+	bool addresses =
+	    question->class == CLASS_IN && (question->type == DNS_A || question->type == DNS_AAAA);
+
+	for (unsigned i = 0; i < link->policy.allowed_count && link->policy.mode == SWITCH_ONLY; i++) {
+		const struct core_name *name = &link->names[i][question->type == DNS_AAAA];
+		if (!name_is(link->policy.allowed[i].host, question->name))
+			continue;
+		answer_own(core, port, packet, question, 0, name->addresses, addresses ? name->count : 0);
+		return;
+	}
+	answer_own(core, port, packet, question, link->policy.mode == SWITCH_ONLY ? NO_NAME : REFUSED, 0, 0);
+}
+
 void names_question(struct core *core, unsigned port, const struct packet *packet)
 {
 	const struct core_link *link = &core->links[port];
@@ -131,25 +131,15 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 	if (bytes > DNS_BYTES_MAX || bytes < DNS_HEADER || message[2] >> 7 ||
 	    !dns_question(message, bytes, &question))
 		return;
-	const struct core_name service = {.addresses = {core_service(core, link, question.name)}, .count = 1};
-	if (service.addresses[0]) {
-		answer_own(core, port, packet, &question, 0,
-		           question.type == DNS_A && question.class == CLASS_IN ? &service : 0);
+	const uint32_t service = core_service(core, link, question.name);
+	if (service) {
+		const struct address address = address4(service);
+		answer_own(core, port, packet, &question, 0, &address,
+		           question.type == DNS_A && question.class == CLASS_IN);
 		return;
 	}
 	if (!may_ask(core, link)) {
-		for (unsigned i = 0; i < link->policy.allowed_count && link->policy.mode == SWITCH_ONLY;
-		     i++) {
-			const struct core_name *name = &link->names[i];
-			if (!name_is(link->policy.allowed[i].host, question.name))
-				continue;
-			answer_own(core, port, packet, &question, 0,
-			           question.type == DNS_A && question.class == CLASS_IN && name->count ? name
-			                                                                               : 0);
-			return;
-		}
-		answer_own(core, port, packet, &question,
-		           link->policy.mode == SWITCH_ONLY ? NO_NAME : REFUSED, 0);
+		answer_listed(core, port, packet, &question);
 		return;
 	}
 	unsigned mine = 0;
@@ -173,20 +163,20 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 static void resolved(struct core *core, const struct core_query *query, const uint8_t *message,
                      uint32_t bytes)
 {
-	struct core_name *name = &core->links[query->link].names[query->name];
-	uint32_t addresses[CORE_ADDRESSES], ttl;
+	struct core_name *name = &core->links[query->link].names[query->name][query->six];
+	struct address addresses[CORE_ADDRESSES];
+	uint32_t ttl;
 	int count = dns_addresses(message, bytes, addresses, CORE_ADDRESSES, &ttl);
 
+	if (!count && query->six) /* it has none, as most names */
+		name->ask_at = core->now + TTL_LEAST;
 	if (count <= 0) /* what is known stays; it is asked for again */
 		return;
 	name->count = 0;
-	for (int i = 0; i < count; i++) {
-		/* A name server does not open the inside, or the card's own network, to who is not allowed there. */
-		if (addresses[i] >> 22 == 0x64400000u >> 22 || addresses[i] >> 24 == 127 ||
-		    addresses[i] >> 24 == 0)
-			continue;
-		name->addresses[name->count++] = addresses[i];
-	}
+	for (int i = 0; i < count; i++)
+		/* A name server does not open the inside to who is not allowed there. */
+		if (!core_special(addresses[i]) && address_is4(addresses[i]) != query->six)
+			name->addresses[name->count++] = addresses[i];
 	name->ask_at = core->now + (ttl < TTL_LEAST ? TTL_LEAST : ttl > TTL_MOST ? TTL_MOST : ttl);
 }
 
@@ -200,7 +190,8 @@ bool names_answer(struct core *core, const struct packet *packet)
 		return false;
 	for (unsigned i = 0; i < CORE_QUERIES; i++) {
 		struct core_query *query = &core->queries[i];
-		if (!query->used || query->port != packet->to || query->server != packet->source)
+		if (!query->used || query->port != packet->to ||
+		    !address_same(packet->source, address4(query->server)))
 			continue;
 		if (query->id != get16(message) || !(message[2] >> 7) ||
 		    !dns_question(message, bytes, &question) || hash_name(&question) != query->hash ||
@@ -231,24 +222,25 @@ void names_forget(struct core *core, unsigned link)
 			core->queries[i].used = false;
 }
 
-static void ask(struct core *core, unsigned link, unsigned index)
+static void ask(struct core *core, unsigned link, unsigned index, bool six)
 {
 	struct core_link *asking = &core->links[link];
 	uint8_t *data = core->reply + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
 	struct dns_question question;
 	uint32_t bytes;
 
-	asking->names[index].ask_at = core->now + ASK_AGAIN;
+	asking->names[index][six].ask_at = core->now + ASK_AGAIN;
 	struct core_query *query = query_make(core);
 	if (!query)
 		return;
 	query->own = true;
+	query->six = six;
 	query->link = (uint8_t)link;
 	query->name = (uint8_t)index;
-	bytes = dns_ask(data, query->id, asking->policy.allowed[index].host);
+	bytes = dns_ask(data, query->id, asking->policy.allowed[index].host, six ? DNS_AAAA : DNS_A);
 	if (!bytes || !dns_question(data, bytes, &question)) {
 		query->used = false;
-		asking->names[index].ask_at = UINT32_MAX; /* it is no name: nothing is allowed by it */
+		asking->names[index][six].ask_at = UINT32_MAX; /* it is no name: nothing is allowed by it */
 		return;
 	}
 	query->hash = hash_name(&question);
@@ -257,13 +249,21 @@ static void ask(struct core *core, unsigned link, unsigned index)
 
 void names_tick(struct core *core)
 {
+	struct address fixed;
+
 	if (!core->bound)
 		return;
 	for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++) {
 		const struct core_link *link = &core->links[i];
 		for (unsigned j = 0;
-		     link->number && link->policy.mode == SWITCH_ONLY && j < link->policy.allowed_count; j++)
-			if (link->names[j].ask_at <= core->now && !digits(link->policy.allowed[j].host))
-				ask(core, i, j);
+		     link->number && link->policy.mode == SWITCH_ONLY && j < link->policy.allowed_count;
+		     j++) {
+			if (address_parse(link->policy.allowed[j].host, &fixed))
+				continue;
+			if (link->names[j][0].ask_at <= core->now)
+				ask(core, i, j, false);
+			if (core->six.bound && link->names[j][1].ask_at <= core->now)
+				ask(core, i, j, true);
+		}
 	}
 }

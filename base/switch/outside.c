@@ -1,4 +1,4 @@
-/* The switch's own place outside: its address by DHCP, and its neighbours by ARP (RFC 826). */
+/* The switch's own place outside: its address by DHCP, and its neighbours, by ARP (RFC 826) those of IPv4. */
 #include "core.h"
 #include "dhcp.h"
 #include "text.h"
@@ -33,40 +33,72 @@ static void arp_send(struct core *core, uint16_t operation, const uint8_t to[6],
 	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + ARP_BYTES);
 }
 
-static int station_find(const struct core *core, uint32_t address)
+static bool station_free(struct address address)
+{
+	return !address.high && !address.low;
+}
+
+static int station_find(const struct core *core, struct address address)
 {
 	for (int i = 0; i < (int)CORE_STATIONS; i++)
-		if (core->stations[i].address == address)
+		if (address_same(core->stations[i].address, address))
 			return i;
 	return -1;
 }
 
-/* A place for ADDRESS: a free one, or that of the station unheard of longest. */
-static unsigned station_place(struct core *core, uint32_t address)
+/* A place for ADDRESS: a free one, or that of the station unheard of longest; those that never answered go first, so
+ * that who sends to many that do not exist drives out nobody who does. */
+static unsigned station_place(struct core *core, struct address address)
 {
-	unsigned oldest = 0;
+	int worst = -1;
 
-	for (unsigned i = 0; i < CORE_STATIONS; i++) {
-		if (!core->stations[i].address) {
-			oldest = i;
+	for (int i = 0; i < (int)CORE_STATIONS; i++) {
+		if (station_free(core->stations[i].address)) {
+			worst = i;
 			break;
 		}
-		if (core->stations[i].address != core->router &&
-		    core->stations[i].seen_at < core->stations[oldest].seen_at)
-			oldest = i;
+		if (address_same(core->stations[i].address, address4(core->router)) ||
+		    address_same(core->stations[i].address, core->six.router))
+			continue;
+		if (worst < 0 || core->stations[i].known < core->stations[worst].known ||
+		    (core->stations[i].known == core->stations[worst].known &&
+		     core->stations[i].seen_at < core->stations[worst].seen_at))
+			worst = i;
 	}
-	memset(&core->stations[oldest], 0, sizeof(core->stations[oldest]));
-	core->stations[oldest].address = address;
-	core->stations[oldest].seen_at = core->now;
-	return oldest;
+	memset(&core->stations[worst], 0, sizeof(core->stations[worst]));
+	core->stations[worst].address = address;
+	core->stations[worst].seen_at = core->now;
+	return (unsigned)worst;
 }
 
-bool outside_station(struct core *core, uint32_t address, uint8_t mac[6])
+/* The neighbour on the way to ADDRESS; 0: there is no way. */
+static struct address next_hop(const struct core *core, struct address address)
 {
-	uint32_t hop = (address & core->mask) == (core->address & core->mask) ? address : core->router;
-	int at = hop ? station_find(core, hop) : -1;
+	const struct core_six *six = &core->six;
+	uint32_t four = (uint32_t)address.low;
 
-	if (!hop)
+	if (address_is4(address)) {
+		uint32_t hop = (four & core->mask) == (core->address & core->mask) ? four : core->router;
+		return core->bound && hop ? address4(hop) : (struct address){0};
+	}
+	if (!six->bound)
+		return (struct address){0};
+	if (six->on_link && address.high == six->address.high)
+		return address;
+	return core->now < six->router_until ? six->router : (struct address){0};
+}
+
+bool outside_route(const struct core *core, struct address address)
+{
+	return !station_free(next_hop(core, address));
+}
+
+bool outside_station(struct core *core, struct address address, uint8_t mac[6])
+{
+	struct address hop = next_hop(core, address);
+	int at = station_free(hop) ? -1 : station_find(core, hop);
+
+	if (station_free(hop))
 		return false;
 	if (at < 0)
 		at = (int)station_place(core, hop);
@@ -74,11 +106,33 @@ bool outside_station(struct core *core, uint32_t address, uint8_t mac[6])
 	bool stale = core->now - core->stations[at].seen_at > STATION_LIVES / 2;
 	if ((!known || stale) && core->now - core->stations[at].asked_at >= STATION_ASKS) {
 		core->stations[at].asked_at = core->now;
-		arp_send(core, 1, everybody, hop, true);
+		if (address_is4(hop))
+			arp_send(core, 1, everybody, (uint32_t)hop.low, true);
+		else
+			outside6_ask(core, hop);
 	}
 	if (known)
 		memcpy(mac, core->stations[at].mac, 6);
 	return known;
+}
+
+void outside_forget(struct core *core, bool six)
+{
+	for (unsigned i = 0; i < CORE_STATIONS; i++)
+		if (address_is4(core->stations[i].address) != six)
+			memset(&core->stations[i], 0, sizeof(core->stations[i]));
+}
+
+/* Only stations that were asked for are learned: nobody can fill the table. */
+void outside_learn(struct core *core, struct address station, const uint8_t mac[6])
+{
+	int at = station_find(core, station);
+
+	if (at < 0 || mac[0] & 1)
+		return;
+	memcpy(core->stations[at].mac, mac, 6);
+	core->stations[at].known = true;
+	core->stations[at].seen_at = core->now;
 }
 
 int outside_arp(struct core *core, uint32_t bytes)
@@ -90,13 +144,8 @@ int outside_arp(struct core *core, uint32_t bytes)
 		return CORE_NOWHERE;
 	uint32_t sender = get32(arp + 14);
 	uint16_t operation = get16(arp + 6);
-	/* Only stations that were asked for are learned: nobody can fill the table. */
-	int at = sender && sender != core->address ? station_find(core, sender) : -1;
-	if (at >= 0 && !(arp[8] & 1) && (operation == 2 || get32(arp + 24) == core->address)) {
-		memcpy(core->stations[at].mac, arp + 8, 6);
-		core->stations[at].known = true;
-		core->stations[at].seen_at = core->now;
-	}
+	if (sender && sender != core->address && (operation == 2 || get32(arp + 24) == core->address))
+		outside_learn(core, address4(sender), arp + 8);
 	if (operation == 1 && get32(arp + 24) == core->address && !(arp[8] & 1)) {
 		uint8_t to[6];
 		memcpy(to, arp + 8, 6);
@@ -111,10 +160,10 @@ void outside_send_udp(struct core *core, uint32_t to, uint16_t from_port, uint16
 	uint8_t *frame = core->reply, mac[6];
 
 	/* The data is in place: arp_send must not use the buffer now. */
-	uint32_t hop = (to & core->mask) == (core->address & core->mask) ? to : core->router;
-	int at = hop ? station_find(core, hop) : -1;
+	struct address hop = next_hop(core, address4(to));
+	int at = station_free(hop) ? -1 : station_find(core, hop);
 	if (at < 0 || !core->stations[at].known) {
-		outside_station(core, to, mac);
+		outside_station(core, address4(to), mac);
 		return;
 	}
 	ethernet_make(frame, core->stations[at].mac, core->mac, ETHER_IP);
@@ -151,7 +200,7 @@ static void begin(struct core *core)
 	core->address = core->router = 0;
 	core->tries = 0;
 	core->transaction = (uint32_t)core->random(core->context);
-	memset(core->stations, 0, sizeof(core->stations));
+	outside_forget(core, false);
 }
 
 void core_outside(struct core *core, bool up, const uint8_t mac[6], uint16_t mtu)
@@ -165,6 +214,7 @@ void core_outside(struct core *core, bool up, const uint8_t mac[6], uint16_t mtu
 		core->renew_at = core->now;
 	else
 		begin(core);
+	outside6_begin(core);
 	if (up && !core->bound)
 		dhcp_send(core, DHCP_DISCOVER);
 }
@@ -212,10 +262,10 @@ void outside_dhcp(struct core *core, const uint8_t *data, uint32_t bytes)
 		core->renew_at = core->now + lease / 2;
 		core->expires_at = core->now + lease;
 		if (core->router)
-			outside_station(core, core->router, mac);
+			outside_station(core, address4(core->router), mac);
 		for (unsigned i = 0; i < 3; i++)
 			if (core->name_servers[i])
-				outside_station(core, core->name_servers[i], mac);
+				outside_station(core, address4(core->name_servers[i]), mac);
 	}
 }
 
@@ -230,7 +280,8 @@ void outside_tick(struct core *core)
 		begin(core);
 	if (core->bound) {
 		if (core->router)
-			outside_station(core, core->router, mac); /* so that it is known when it is needed */
+			outside_station(core, address4(core->router),
+			                mac); /* so that it is known when it is needed */
 		if (core->now >= core->renew_at && core->now - core->asked_at >= wait)
 			dhcp_send(core, DHCP_REQUEST);
 		return;

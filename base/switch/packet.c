@@ -3,45 +3,98 @@
 
 #include "text.h"
 
-#define FRAGMENT_BITS 0x3fffu /* more fragments, offset */
-#define TTL           64
+#define FRAGMENT_BITS  0x3fffu /* more fragments, offset */
+#define TTL            64
+#define DISCOVERY_HOPS 255 /* shows that no router was on the way */
 
-bool packet_read(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t total)
+static bool read_header(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t total)
 {
-	uint32_t header, need;
+	uint32_t header;
 
 	if (held < IP_BYTES || total < held || ip[0] >> 4 != 4)
 		return false;
 	header = (ip[0] & 15u) * 4;
 	*packet = (struct packet){.ip = ip, .bytes = get16(ip + 2), .protocol = ip[9]};
 	if (header < IP_BYTES || header > held || packet->bytes < header || packet->bytes > total ||
-	    get16(ip + 6) & FRAGMENT_BITS || sum_end(sum_add(0, ip, header)) != 0)
+	    get16(ip + 6) & FRAGMENT_BITS || sum_end(sum_add(0, ip, header)) != 0 ||
+	    packet->protocol == IP_ICMP6)
 		return false;
-	packet->source = get32(ip + 12);
-	packet->destination = get32(ip + 16);
+	packet->source = address4(get32(ip + 12));
+	packet->destination = address4(get32(ip + 16));
 	packet->inner = ip + header;
 	packet->inner_bytes = packet->bytes - header;
+	return true;
+}
+
+static bool read_header6(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t total)
+{
+	if (held < IP6_BYTES || total < held)
+		return false;
+	*packet = (struct packet){.ip = ip,
+	                          .bytes = IP6_BYTES + get16(ip + 4),
+	                          .protocol = ip[6],
+	                          .six = true,
+	                          .source = address_get(ip + 8),
+	                          .destination = address_get(ip + 24),
+	                          .inner = ip + IP6_BYTES,
+	                          .inner_bytes = get16(ip + 4)};
+	/* An IPv4 address is not for the wire of IPv6. */
+	return packet->bytes <= total && packet->protocol != IP_ICMP && !address_is4(packet->source) &&
+	       !address_is4(packet->destination);
+}
+
+static bool read_icmp6(struct packet *packet)
+{
+	uint8_t type = packet->inner[0];
+
+	packet->echo = type == ICMP6_ECHO;
+	packet->reply = type == ICMP6_ECHO_REPLY;
+	packet->error = type && type <= ICMP6_ERROR_LAST;
+	packet->discovery = type >= ICMP6_ROUTER_SOLICIT && type <= ICMP6_ADVERT;
+	return packet->echo || packet->reply || packet->error || packet->discovery;
+}
+
+bool packet_read(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t total)
+{
+	uint32_t need, here;
+
+	if (!held ||
+	    !(ip[0] >> 4 == 6 ? read_header6(packet, ip, held, total) : read_header(packet, ip, held, total)))
+		return false;
+	here = held - (uint32_t)(packet->inner - ip);
 	need = packet->protocol == IP_TCP ? TCP_BYTES : UDP_BYTES;
-	if (packet->inner_bytes < need || held - header < need)
+	if (packet->inner_bytes < need || here < need)
 		return false;
 	switch (packet->protocol) {
 	case IP_TCP:
+		packet->ports = packet->inner[12] >> 4 >= 5;
+		break;
 	case IP_UDP:
-		packet->ports = true;
-		packet->from = get16(packet->inner);
-		packet->to = get16(packet->inner + 2);
-		return packet->protocol == IP_TCP ? packet->inner[12] >> 4 >= 5
-		                                  : get16(packet->inner + 4) >= UDP_BYTES &&
-		                                        get16(packet->inner + 4) <= packet->inner_bytes;
+		packet->ports = get16(packet->inner + 4) >= UDP_BYTES &&
+		                get16(packet->inner + 4) <= packet->inner_bytes &&
+		                (!packet->six || get16(packet->inner + 6));
+		break;
+	case IP_ICMP6:
+		if (!read_icmp6(packet))
+			return false;
+		break;
 	case IP_ICMP:
-		packet->ports = packet->inner[0] == ICMP_ECHO || packet->inner[0] == ICMP_ECHO_REPLY;
+		packet->echo = packet->inner[0] == ICMP_ECHO;
+		packet->reply = packet->inner[0] == ICMP_ECHO_REPLY;
 		packet->error =
 		    packet->inner[0] == ICMP_UNREACHABLE || packet->inner[0] == ICMP_TIME_EXCEEDED;
-		packet->from = packet->to = get16(packet->inner + 4);
-		return packet->ports || packet->error;
+		break;
 	default:
 		return false;
 	}
+	if (packet->protocol == IP_TCP || packet->protocol == IP_UDP) {
+		packet->from = get16(packet->inner);
+		packet->to = get16(packet->inner + 2);
+		return packet->ports;
+	}
+	packet->ports = packet->echo || packet->reply;
+	packet->from = packet->to = get16(packet->inner + 4);
+	return packet->ports || packet->error || packet->discovery;
 }
 
 uint32_t sum_add(uint32_t sum, const uint8_t *bytes, uint32_t count)
@@ -70,14 +123,8 @@ static void sum_change(uint8_t *at, uint16_t before, uint16_t after)
 	put16(at, sum_end((uint32_t)(uint16_t)~get16(at) + (uint16_t)~before + after));
 }
 
-static void sum_change32(uint8_t *at, uint32_t before, uint32_t after)
-{
-	sum_change(at, (uint16_t)(before >> 16), (uint16_t)(after >> 16));
-	sum_change(at, (uint16_t)before, (uint16_t)after);
-}
-
 /* Where the inner sum is, behind the IP header; 0: a UDP packet without one. */
-static uint32_t inner_sum(const struct packet *packet)
+static uint32_t sum_offset(const struct packet *packet)
 {
 	switch (packet->protocol) {
 	case IP_TCP:
@@ -89,17 +136,23 @@ static uint32_t inner_sum(const struct packet *packet)
 	}
 }
 
-static void set_address(struct packet *packet, uint32_t offset, uint32_t address, uint32_t port_offset,
-                        uint16_t port)
+static void set_address(struct packet *packet, bool source, struct address address, uint16_t port)
 {
-	uint32_t before = get32(packet->ip + offset), at = inner_sum(packet);
-	uint8_t *sum = packet->inner + at;
+	uint32_t at = sum_offset(packet), port_offset = source ? 0 : 2;
+	uint32_t size = packet->six ? 16 : 4, start = packet->six ? 0 : 12;
+	uint8_t *field = packet->ip + (packet->six ? 8 : 12) + (source ? 0 : size);
+	uint8_t *sum = packet->inner + at, bytes[16];
 
-	put32(packet->ip + offset, address);
-	sum_change32(packet->ip + 10, before, address);
-	if (at && packet->protocol != IP_ICMP) /* whose sum has no pseudo header */
-		sum_change32(sum, before, address);
-	if (packet->protocol == IP_ICMP)
+	address_put(bytes, address);
+	for (uint32_t i = 0; i < size; i += 2) {
+		uint16_t before = get16(field + i), after = get16(bytes + start + i);
+		put16(field + i, after);
+		if (!packet->six)
+			sum_change(packet->ip + 10, before, after);
+		if (at && packet->protocol != IP_ICMP) /* whose sum has no pseudo header */
+			sum_change(sum, before, after);
+	}
+	if (packet->protocol == IP_ICMP || packet->protocol == IP_ICMP6)
 		port_offset = 4;
 	if (packet->ports && at)
 		sum_change(sum, get16(packet->inner + port_offset), port);
@@ -109,29 +162,42 @@ static void set_address(struct packet *packet, uint32_t offset, uint32_t address
 		put16(sum, 0xffff);
 }
 
-void packet_set_source(struct packet *packet, uint32_t address, uint16_t port)
+void packet_set_source(struct packet *packet, struct address address, uint16_t port)
 {
-	set_address(packet, 12, address, 0, port);
+	set_address(packet, true, address, port);
 	packet->source = address;
 	packet->from = port;
 }
 
-void packet_set_destination(struct packet *packet, uint32_t address, uint16_t port)
+void packet_set_destination(struct packet *packet, struct address address, uint16_t port)
 {
-	set_address(packet, 16, address, 2, port);
+	set_address(packet, false, address, port);
 	packet->destination = address;
 	packet->to = port;
 }
 
 bool packet_hop(struct packet *packet)
 {
+	uint8_t *hops = packet->ip + (packet->six ? 7 : 8);
 	uint16_t before = get16(packet->ip + 8);
 
-	if (packet->ip[8] <= 1)
+	if (*hops <= 1)
 		return false;
-	packet->ip[8]--;
-	sum_change(packet->ip + 10, before, get16(packet->ip + 8));
+	--*hops;
+	if (!packet->six)
+		sum_change(packet->ip + 10, before, get16(packet->ip + 8));
 	return true;
+}
+
+uint16_t inner_sum(const uint8_t *ip, uint8_t protocol, const uint8_t *inner, uint32_t bytes)
+{
+	uint32_t sum = 0;
+
+	if (ip[0] >> 4 == 6)
+		sum = sum_add(protocol + bytes, ip + 8, 32);
+	else if (protocol != IP_ICMP)
+		sum = sum_add(protocol + bytes, ip + 12, 8);
+	return sum_end(sum_add(sum, inner, bytes));
 }
 
 void ip_make(uint8_t *ip, uint8_t protocol, uint32_t source, uint32_t destination, uint32_t inner_bytes)
@@ -146,11 +212,33 @@ void ip_make(uint8_t *ip, uint8_t protocol, uint32_t source, uint32_t destinatio
 	put16(ip + 10, sum_end(sum_add(0, ip, IP_BYTES)));
 }
 
+void ip6_make(uint8_t *ip, uint8_t protocol, struct address source, struct address destination,
+              uint32_t inner_bytes, uint8_t hops)
+{
+	put32(ip, 6u << 28);
+	put16(ip + 4, (uint16_t)inner_bytes);
+	ip[6] = protocol;
+	ip[7] = hops;
+	address_put(ip + 8, source);
+	address_put(ip + 24, destination);
+}
+
+uint32_t header_make(uint8_t *ip, uint8_t protocol, struct address source, struct address destination,
+                     uint32_t inner_bytes)
+{
+	if (!address_is4(source)) {
+		ip6_make(ip, protocol, source, destination, inner_bytes, TTL);
+		return IP6_BYTES;
+	}
+	ip_make(ip, protocol, (uint32_t)source.low, (uint32_t)destination.low, inner_bytes);
+	return IP_BYTES;
+}
+
 void udp_make(uint8_t *ip, uint32_t source, uint16_t from, uint32_t destination, uint16_t to,
               uint32_t data_bytes)
 {
 	uint8_t *udp = ip + IP_BYTES;
-	uint32_t bytes = UDP_BYTES + data_bytes, sum = IP_UDP + bytes;
+	uint32_t bytes = UDP_BYTES + data_bytes;
 	uint16_t end;
 
 	ip_make(ip, IP_UDP, source, destination, bytes);
@@ -158,8 +246,50 @@ void udp_make(uint8_t *ip, uint32_t source, uint16_t from, uint32_t destination,
 	put16(udp + 2, to);
 	put16(udp + 4, (uint16_t)bytes);
 	put16(udp + 6, 0);
-	end = sum_end(sum_add(sum_add(sum, ip + 12, 8), udp, bytes));
+	end = inner_sum(ip, IP_UDP, udp, bytes);
 	put16(udp + 6, end ? end : 0xffff);
+}
+
+uint32_t discovery_make(uint8_t *ip, struct address source, struct address destination, uint32_t bytes)
+{
+	uint8_t *icmp = ip + IP6_BYTES;
+
+	ip6_make(ip, IP_ICMP6, source, destination, bytes, DISCOVERY_HOPS);
+	put16(icmp + 2, 0);
+	put16(icmp + 2, inner_sum(ip, IP_ICMP6, icmp, bytes));
+	return IP6_BYTES + bytes;
+}
+
+bool discovery_sound(const struct packet *packet, uint32_t least)
+{
+	return packet->ip[7] == DISCOVERY_HOPS && packet->inner[1] == 0 && packet->inner_bytes >= least &&
+	       inner_sum(packet->ip, IP_ICMP6, packet->inner, packet->inner_bytes) == 0;
+}
+
+const uint8_t *discovery_mac(const uint8_t *at, uint32_t count, enum discovery_option kind, bool *sound)
+{
+	const uint8_t *mac = 0;
+
+	while (count >= 8 && at[1] && count >= at[1] * 8u) {
+		uint32_t bytes = at[1] * 8u;
+		if (at[0] == kind && bytes == 8)
+			mac = at + 2;
+		at += bytes;
+		count -= bytes;
+	}
+	*sound = count == 0;
+	return mac;
+}
+
+struct address solicited_group(struct address address)
+{
+	return (struct address){0xff02000000000000ull, 0x1ff000000ull | (address.low & 0xffffff)};
+}
+
+void group_mac(struct address group, uint8_t mac[6])
+{
+	put16(mac, 0x3333); /* RFC 2464, 7 */
+	put32(mac + 2, (uint32_t)group.low);
 }
 
 void ethernet_make(uint8_t *frame, const uint8_t to[6], const uint8_t from[6], uint16_t type)

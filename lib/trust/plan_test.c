@@ -180,9 +180,11 @@ static void test_payloads(void)
 
 static void test_endpoints(void)
 {
-	static const char *const bad[] = {"",     ":",    "a",     "a:",   ":1",    "a:0",  "a:65536",
-	                                  "a:1x", "a:-1", "a:1:2", "tcp:", "tcp:a", "a: 1", "a:99999999999",
-	                                  0};
+	static const char *const bad[] = {
+	    "",      ":",      "a",           "a:",    ":1",     "a:0",    "a:65536",
+	    "a:1x",  "a:-1",   "a:1:2",       "tcp:",  "tcp:a",  "a: 1",   "a:99999999999",
+	    "[",     "[]:1",   "[::1",        "[::1]", "[::1]:", "[::1]1", "[a.b]:",
+	    "[x]:1", "::1:80", "tcp:[::1]80", 0};
 	struct switch_allowed allowed;
 	struct plan plan;
 	bool good = true;
@@ -193,6 +195,9 @@ static void test_endpoints(void)
 	check(endpoint_parse(&allowed, "udp:a.b:65535", 13) && allowed.port == 65535 &&
 	          allowed.protocol == 17 && strcmp(allowed.host, "a.b") == 0,
 	      "one that is");
+	check(endpoint_parse(&allowed, "tcp:[2001:db8::7]:443", 21) && allowed.port == 443 &&
+	          allowed.protocol == 6 && strcmp(allowed.host, "2001:db8::7") == 0,
+	      "one with an IPv6 address");
 	reset();
 	check(make(&plan) == PLAN_OK && plan.net.mode == SWITCH_NAT,
 	      "without endpoints the network is all of it");

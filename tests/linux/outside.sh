@@ -1,7 +1,8 @@
-# Runs in a guest with QEMU's user network: outside.sh PORT SUMS-OF-NUMBERS. The host's 127.0.0.1 is 10.0.2.2; on PORT it serves
-# numbers, and a repository with the package greeting. Prints a line a check, then serves nginx on 80 and ssh on 22 until the
+# Runs in a guest with QEMU's user network: outside.sh PORT SUMS-OF-NUMBERS PORT6 ECHO. The host's 127.0.0.1 is 10.0.2.2; on PORT it
+# serves numbers, and a repository with the package greeting. Its ::1 is fec0::2: numbers again on PORT6, on ECHO each datagram comes
+# back; PORT6 is 0 where the host has no IPv6. Prints a line a check, then serves nginx on 80 and ssh on 22 until the
 # host has asked for /over.
-port=$1 sum=$2
+port=$1 sum=$2 port6=$3 echo=$4
 same() { if [ "$2" = "$3" ]; then echo "ok $1"; else echo "not ok $1 - expected '$2', got '$3'"; fi; }
 export DEBIAN_FRONTEND=noninteractive HOME=/root
 mkdir -p /tmp/o && cd /tmp/o || exit 1
@@ -12,7 +13,25 @@ same six-at-once 6 "$(for i in 1 2 3 4 5 6; do curl -sS -m 90 http://10.0.2.2:$p
 same upload "$sum" "$(seq 1 100000 | curl -sS -m 60 -T - http://10.0.2.2:$port/upload)"
 curl -sS -m 20 http://10.0.2.2:1/ > /dev/null 2>&1
 same refused 7 $?
+# An address by what the router announces, once nobody else was found to have it, and a way outside.
+routed='for i in $(seq 1 150); do ip -6 addr show dev eth0 | grep "scope \(global\|site\)" | grep -qv tentative && ip -6 route | grep -q default && break; sleep 0.2; done'
+if [ "$port6" != 0 ]; then
+	eval "$routed"
+	for i in 1 2 3; do six=$(ping -6 -c 1 -W 5 fec0::2 2> /dev/null | grep -o '1 received') && break; done
+	same ping-6 "1 received" "$six"
+	same curl-6 "$sum" "$(curl -sS -m 60 "http://[fec0::2]:$port6/numbers" | cksum)"
+	same upload-6 "$sum" "$(seq 1 100000 | curl -sS -m 60 -T - "http://[fec0::2]:$port6/upload")"
+	same datagram-6 "there and back" "$(exec 3<> /dev/udp/fec0::2/$echo && echo there and back >&3 && timeout 20 head -n 1 <&3)"
+	curl -sS -m 20 "http://[fec0::2]:1/" > /dev/null 2>&1
+	same refused-6 7 $?
+fi
 if [ -e /usr/bin/subkernel ]; then
+	if [ "$port6" != 0 ]; then
+		six="curl -sS -m 10 http://[fec0::2]:$port6/numbers 2> /dev/null | cksum"
+		same nested-6 "$sum" "$(subkernel run -m 128M --net nat -- sh -c "$routed; $six")"
+		same only-this-one-6 "$sum" "$(subkernel run -m 128M --net "only:[fec0::2]:$port6" -- sh -c "$routed; $six")"
+		same only-another-6 "$(: | cksum)" "$(subkernel run -m 128M --net "only:[fec0::2]:9,10.0.2.2:$port6" -- sh -c "$routed; $six")"
+	fi
 	same none-has-no-link 1 "$(subkernel run -m 64M --net none -- sh -c 'ls /sys/class/net | wc -l')"
 	same nested-by-nat "$sum" "$(subkernel run -m 128M --net nat -- sh -c "curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum")"
 	same only-this-one "$sum" "$(subkernel run -m 128M --net only:10.0.2.2:$port -- sh -c "curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum")"

@@ -6,6 +6,7 @@ import http.server
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -88,14 +89,40 @@ def from_host(name, web, shell, key):
         check(f"{name}/over", False, error)
 
 
-def run_guest(name, options, port, key):
+class Six:
+    """The host's side of IPv6: numbers by HTTP on PORT, and ECHO, a port that sends each datagram back; 0 where ::1 is not there."""
+
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    def __init__(self, handler):
+        self.port = self.echo = 0
+        try:
+            server = self.Server(("::1", 0), handler)
+            datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            datagrams.bind(("::1", 0))
+        except OSError as error:
+            print(f"# the host has no IPv6 ({error}): it is not tried")
+            return
+        self.port, self.echo = server.server_address[1], datagrams.getsockname()[1]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.send_back, args=(datagrams,), daemon=True).start()
+
+    @staticmethod
+    def send_back(datagrams):
+        while True:
+            data, peer = datagrams.recvfrom(65535)
+            datagrams.sendto(data, peer)
+
+
+def run_guest(name, options, port, key, six):
     web = ports.free(2)
     shell = web + 1
     line = [str(ROOT / "tools/holon-run"), *options, "--mem", "1024", "--net", "user", "--forward", f"{web}:80", "--forward",
             f"{shell}:22", "--timeout", "240", "--add", f"{ROOT}/tests/linux/outside.sh:/outside.sh"]
     if key:
         line += ["--add", f"{key}.pub:/host_key.pub"]
-    line += ["--", "bash", "/outside.sh", str(port), cksum(NUMBERS)]
+    line += ["--", "bash", "/outside.sh", str(port), cksum(NUMBERS), str(six.port), str(six.echo)]
     guest = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     heard = False
     for raw in guest.stdout:
@@ -123,13 +150,16 @@ def main():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         else:
             print("# there is no ssh here: nobody logs in from the host")
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(folder / "www")))
+        def handler(*arguments):
+            return Handler(*arguments, directory=str(folder / "www"))
+
+        server, six = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler), Six(handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         bundle = ["--bundle", str(ROOT / "build/x86_64/network.bundle")]
         runs = {"linux": ["--linux", "--root", "network"], "holon-1": bundle, "holon-2-q35": bundle + ["--cpus", "2", "--machine", "q35"]}
         for name in sys.argv[1:] or runs:
             start = time.monotonic()
-            run_guest(name, runs[name], server.server_address[1], key)
+            run_guest(name, runs[name], server.server_address[1], key, six)
             print(f"# {name}: {time.monotonic() - start:.0f} s")
         server.shutdown()
     os._exit(failures != 0)
