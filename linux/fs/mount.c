@@ -131,8 +131,8 @@ void mount_displace(struct mount *mount)
 		return;
 	list_remove(&mount->covering);
 	list_remove(&mount->sibling);
-	if (!--dentry->mounts && (dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
-		dentry_drop(dentry);
+	dentry->mounts--;
+	dentry_let_go(dentry);
 	path_release(&mount->covered);
 }
 

@@ -278,7 +278,7 @@ void dentry_move(struct dentry *dentry, struct dentry *directory, const char *na
 	dentry->parent = dentry_reference(directory);
 	if (old != dentry)
 		dentry_release(old);
-	if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED) || dentry->mounts)
+	if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED) || dentry->kept)
 		hash_insert(dentry);
 }
 
@@ -306,8 +306,24 @@ void dentry_purge(const struct filesystem *filesystem)
 
 void dentry_keep(struct dentry *dentry)
 {
-	if (!dentry->hashed && dentry->parent != dentry)
-		hash_insert(dentry);
+	for (; dentry->parent != dentry; dentry = dentry->parent) {
+		dentry->kept++;
+		/* Of two with one name, made by two lookups before either was kept, the first stays the one that is found. */
+		if (!dentry->hashed && !dentry_cached(dentry->parent, dentry->name, dentry->length))
+			hash_insert(dentry);
+		if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
+			return;
+	}
+}
+
+void dentry_let_go(struct dentry *dentry)
+{
+	for (; dentry->parent != dentry; dentry = dentry->parent) {
+		if (!--dentry->kept && (dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
+			dentry_drop(dentry);
+		if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
+			return;
+	}
 }
 
 /* ---- Paths ---- */

@@ -52,6 +52,7 @@ struct dentry {
 	struct dentry *hash_next;
 	struct list unused; /* on the list of unused ones while references is 0 */
 	uint32_t mounts;    /* how many mounts cover it: mount_on */
+	uint32_t kept;      /* how often it was kept: dentry_keep */
 	bool hashed;        /* reachable by name; false once unlinked */
 	uint8_t length;
 	char *name; /* small, or heap memory */
@@ -210,8 +211,10 @@ bool dentry_rename(struct dentry *dentry, const char *name, uint32_t length);
 struct dentry *dentry_create(struct dentry *parent, const char *name, uint32_t length, struct vnode *vnode);
 /* Forgets the unused names of FILESYSTEM, which goes. */
 void dentry_purge(const struct filesystem *filesystem);
-/* Enters a name of a file system whose names are not cached: something is mounted on it. */
+/* Enters a name of a file system whose names are not cached, and those above it: something is mounted on it. And once more, when
+ * it is not any more. */
 void dentry_keep(struct dentry *dentry);
+void dentry_let_go(struct dentry *dentry);
 /* A dentry with no name in the tree, for files made without one. */
 struct dentry *dentry_unnamed(struct vnode *vnode);
 /* The name is gone (unlink, rmdir). */
