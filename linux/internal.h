@@ -120,7 +120,7 @@ void process_tell_parent(struct process *process);
  * thread was faster (the caller must die). */
 int process_single_thread(void);
 int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
-                      int exit_signal, uint64_t pidfd);
+                      int exit_signal, uint64_t pidfd, int64_t cgroup);
 void limits_init(struct process *process);
 void usage_of_process(struct process *process, struct linux_rusage *usage);
 void usage_add(struct linux_rusage *sum, const struct linux_rusage *more);
@@ -184,6 +184,8 @@ uint32_t pressure_task_limit(void);
  * try. With MAY_WAIT it sleeps until the victim has gone; without, it helps from a small reserve. */
 bool pressure_relieve(bool may_wait);
 void pressure_process_ended(const struct process *process);
+/* Bytes of MM's own that are there; those shared with clones count half. The common lock is held alone. */
+uint64_t pressure_resident(struct mm *mm);
 
 /* ---- exec ---- */
 int exec_load(struct task *task, struct file *file, const char *path, uint64_t argv_address,

@@ -427,11 +427,6 @@ static bool others_wait(const struct process *process, const struct task *self)
 	return true;
 }
 
-#define DUMPS                                                                                                \
-	(SIGNAL_BIT(SIGQUIT) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) |              \
-	 SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGXCPU) |               \
-	 SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGSYS))
-
 /* Linux writes no file that could not hold a page; a program gets all of it, unless it is one that takes others' cores. */
 static bool limit_allows(const struct process *process)
 {
@@ -441,7 +436,7 @@ static bool limit_allows(const struct process *process)
 
 static bool dump_wanted(const struct process *process, int signal)
 {
-	return (DUMPS & SIGNAL_BIT(signal)) && !process->exiting && !process->single_waiter &&
+	return (CORE_SIGNALS & SIGNAL_BIT(signal)) && !process->exiting && !process->single_waiter &&
 	       !process->dumpable_off && limit_allows(process) && current_task()->mm;
 }
 

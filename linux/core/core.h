@@ -72,3 +72,9 @@ void core_finish(struct core_output *out);
 /* The notes of DUMP's process; with OUT 0 only counts them. How many bytes. NAMES: the note of mapped files, or 0. */
 uint64_t core_notes(struct core_output *out, const struct core_dump *dump, const void *names,
                     uint64_t names_bytes);
+
+/* Those that end a process with a core file: signal(7). */
+#define CORE_SIGNALS                                                                                         \
+	(SIGNAL_BIT(SIGQUIT) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) |              \
+	 SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGXCPU) |               \
+	 SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGSYS))

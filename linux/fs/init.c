@@ -1,12 +1,14 @@
 /* The file side's beginning: file systems, devices, the files that were added to the image, and the first
  * process's descriptors. */
 #include <holon/blueprint.h>
+#include "../cgroup/cgroup.h"
 #include "../internal.h"
 #include "../native/native.h"
 #include "../net/link.h"
 #include "../proc/proc.h"
 #include "../tty/tty.h"
 #include "name.h"
+#include "mount_calls.h"
 #include "open.h"
 #include "ramfs.h"
 #include "ramfs_data.h"
@@ -25,6 +27,8 @@ struct filesystem *filesystem_by_name(const char *type)
 		return proc_filesystem(pid_namespace_current());
 	if (strcmp(type, "sysfs") == 0)
 		return sys_filesystem();
+	if (strcmp(type, "cgroup2") == 0)
+		return cgroup_filesystem(cgroup_namespace_current()->root);
 	if (strcmp(type, "devpts") == 0)
 		return pty_filesystem();
 	return 0;
@@ -32,7 +36,8 @@ struct filesystem *filesystem_by_name(const char *type)
 
 bool filesystem_known(const char *type)
 {
-	static const char *const types[] = {"tmpfs", "ramfs", "devtmpfs", "proc", "sysfs", "devpts", "vault"};
+	static const char *const types[] = {"tmpfs", "ramfs",  "devtmpfs", "proc",
+	                                    "sysfs", "devpts", "cgroup2",  "vault"};
 	int64_t magic;
 	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (strcmp(type, types[i]) == 0)
@@ -70,6 +75,23 @@ static int mount_at(const struct path *where, const char *name, struct filesyste
 	error = mount_add(filesystem, &directory, filesystem->name, root);
 	path_release(&directory);
 	return error;
+}
+
+/* The control groups, where everybody looks for them. */
+static int mount_cgroups(void)
+{
+	struct path where, root;
+	struct filesystem *filesystem = cgroup_filesystem(&cgroup_root);
+	int error = path_walk(AT_FDCWD, "/sys/fs/cgroup", WALK_FOLLOW | WALK_DIRECTORY, &where);
+	if (error)
+		return error;
+	error = filesystem ? mount_add(filesystem, &where, "cgroup2", &root) : -ENOMEM;
+	path_release(&where);
+	if (error)
+		return error;
+	mount_set_flags(root.mount, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+	path_release(&root);
+	return 0;
 }
 
 static int make_devices(const struct path *root)
@@ -264,6 +286,8 @@ int files_init_first(struct task *task)
 		error = mount_at(&root, "proc", proc_filesystem(&pid_namespace_first), 0);
 	if (!error)
 		error = mount_at(&root, "sys", sys_filesystem(), 0);
+	if (!error)
+		error = mount_cgroups();
 	uint64_t bytes;
 	handle_t added = start_find(info, "add", &bytes);
 	if (!error && added) {

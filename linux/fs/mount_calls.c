@@ -204,12 +204,14 @@ static bool seen_whole(const struct filesystem *filesystem, uint64_t flags)
 /* May the current task mount TYPE: all, or of those that a user namespace has its own of? */
 static int type_permitted(const char *type)
 {
-	static const char *const own[] = {"tmpfs", "ramfs", "devpts", "proc", "sysfs"};
+	static const char *const own[] = {"tmpfs", "ramfs", "devpts", "proc", "sysfs", "cgroup2"};
 	const struct user_namespace *owner = mount_namespace_current()->common.owner;
 	if (capable(CAP_SYS_ADMIN))
 		return 0;
 	if (strcmp(type, "proc") == 0)
 		owner = pid_namespace_current()->common.owner;
+	else if (strcmp(type, "cgroup2") == 0)
+		owner = current_task()->namespaces->of[NAMESPACE_CGROUP]->owner;
 	else if (strcmp(type, "sysfs") == 0)
 		owner = current_task()->namespaces->of[NAMESPACE_NET]->owner;
 	for (unsigned i = 0; i < sizeof(own) / sizeof(*own); i++)

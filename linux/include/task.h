@@ -26,6 +26,7 @@ struct undo;
 struct trace;
 struct core_dump;
 struct async_group;
+struct cgroup;
 
 #define TASK_AREA_BYTES 65536ull
 #define TASK_HELD_MAX   8u /* more files than any call names by descriptor, those in lists apart */
@@ -38,10 +39,12 @@ struct turn {
 	bool guest;             /* the area's thread runs a task of a process */
 	bool runnable, waiting; /* it wants to run; it waits in turn_gate */
 	bool held;              /* until it has no debts */
+	bool grouped;           /* ... or as long as its group is held: cgroup/cgroup.h */
 	bool fifo, unequal, listed;
 	uint8_t level;   /* real-time priority; 0: none */
 	int64_t arrival; /* of those of one level */
 	int64_t credit;
+	uint32_t weight; /* beside others of its CPU, at the last tick */
 	uint64_t used, seen, tick;
 };
 
@@ -103,10 +106,10 @@ enum task_work {
 	TASK_WORK_SIGNAL = 1, /* look at the pending signals before returning to the guest */
 	TASK_WORK_EXIT = 2,   /* the process is going: leave */
 	TASK_WORK_STOP = 4,   /* job control stop */
-	TASK_WORK_RSEQ = 8,
-	TASK_WORK_TRAP = 16, /* a stop of its tracer's is due */
-	TASK_WORK_CALL = 32, /* its tracer hears of the end of the call */
-	TASK_WORK_TOLD = 64, /* the call came to a page that another program brings: mm/userfault.h */
+	TASK_WORK_FREEZE = 8, /* its group is to be frozen */
+	TASK_WORK_TRAP = 16,  /* a stop of its tracer's is due */
+	TASK_WORK_CALL = 32,  /* its tracer hears of the end of the call */
+	TASK_WORK_TOLD = 64,  /* the call came to a page that another program brings: mm/userfault.h */
 };
 
 enum task_trap { TASK_TRAP_SECCOMP = 1, TASK_TRAP_TRACE = 2 };
@@ -149,6 +152,9 @@ struct task {
 	struct credentials credentials;
 	int32_t number;                 /* tid, in its own PID namespace */
 	struct namespaces *namespaces;  /* a reference; 0 of workers, and once it is going */
+	struct cgroup *cgroup;          /* a reference; 0: the root, or it is going. cgroup/cgroup.h */
+	struct cpu_times cgroup_told;   /* what it had used when it came there */
+	bool resting;                   /* counted as such in its group: cgroup_rest */
 	struct seccomp_filter *filter;  /* a reference: task/seccomp.c */
 	struct task_keyrings *keyrings; /* keys/keys.h; 0: it has none */
 	struct trace *trace;            /* trace/trace.h */
@@ -215,11 +221,12 @@ struct process {
 	bool unkillable;            /* the first of a PID namespace but the first one: process_shielded */
 	uint16_t core_filter;       /* enum core_filter: core/core.h */
 	struct core_dump *core;     /* its core file is being written */
-	struct trace *trace;        /* of the leader, while somebody traces it */
-	int32_t parent_thread;      /* the thread of its parent that made it */
-	int32_t tracer_chosen;      /* prctl(2), PR_SET_PTRACER: a process, 0: none, -1: any */
-	uint8_t machine_check;      /* prctl(2): 0, or one more than PR_MCE_KILL_* */
-	int32_t exit_status;        /* wait status form: code << 8 or signal, 0x80 core */
+	struct cgroup *cgroup; /* a reference, once its last thread has gone: where it is still counted */
+	struct trace *trace;   /* of the leader, while somebody traces it */
+	int32_t parent_thread; /* the thread of its parent that made it */
+	int32_t tracer_chosen; /* prctl(2), PR_SET_PTRACER: a process, 0: none, -1: any */
+	uint8_t machine_check; /* prctl(2): 0, or one more than PR_MCE_KILL_* */
+	int32_t exit_status;   /* wait status form: code << 8 or signal, 0x80 core */
 	int32_t stop_signal;
 	int32_t exit_signal;     /* to the parent: SIGCHLD, 0 for none */
 	struct tty *tty;         /* controlling terminal (file side) */

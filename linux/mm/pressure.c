@@ -101,6 +101,22 @@ static uint64_t resident(handle_t memory)
 	return memory_info(current_page(), memory, &info) < 0 ? 0 : info.resident_bytes;
 }
 
+static uint64_t fair(handle_t memory)
+{
+	struct memory_info info;
+	return memory_info(current_page(), memory, &info) < 0 ? 0
+	                                                      : info.resident_bytes - info.shared_bytes / 2;
+}
+
+uint64_t pressure_resident(struct mm *mm)
+{
+	uint64_t bytes = fair(mm->heap->handle);
+	for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area))
+		if (area->object && area_owns_pages(area))
+			bytes += fair(area->object->handle);
+	return bytes;
+}
+
 /* Of a process that may be killed: 1 and up, a step for each doubling of its memory. Otherwise 0. */
 static int weight(struct process *process, uint64_t now)
 {

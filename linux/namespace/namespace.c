@@ -1,15 +1,13 @@
 /* A task's namespaces as a whole: unshare(2), setns(2), what clone(2) gives a child; and what the kinds share. */
+#include "../cgroup/cgroup.h"
 #include "../internal.h"
 #include "../fs/name.h"
 #include "../ipc/ipc.h"
 #include "../net/stack.h"
 
-#define FIRST_INODE_CGROUP 4026531835ull
-#define FIRST_INODE_TIME   4026531834ull
-#define FIRST_INODE_UTS    4026531838ull
+#define FIRST_INODE_TIME 4026531834ull
+#define FIRST_INODE_UTS  4026531838ull
 
-static struct namespace cgroup_first = {
-    .kind = NAMESPACE_CGROUP, .references = 1, .inode = FIRST_INODE_CGROUP, .owner = &user_namespace_first};
 static struct namespace time_first = {
     .kind = NAMESPACE_TIME, .references = 1, .inode = FIRST_INODE_TIME, .owner = &user_namespace_first};
 static struct uts_namespace uts_first = {.common = {.kind = NAMESPACE_UTS,
@@ -20,7 +18,7 @@ static struct uts_namespace uts_first = {.common = {.kind = NAMESPACE_UTS,
                                          .domain = "(none)"};
 
 struct namespaces namespaces_first = {.references = 1,
-                                      .of = {[NAMESPACE_CGROUP] = &cgroup_first,
+                                      .of = {[NAMESPACE_CGROUP] = &cgroup_namespace_first.common,
                                              [NAMESPACE_IPC] = &ipc_namespace_first.common,
                                              [NAMESPACE_MOUNT] = &mount_namespace_first.common,
                                              [NAMESPACE_NET] = &net_namespace_first.common,
@@ -29,23 +27,6 @@ struct namespaces namespaces_first = {.references = 1,
                                              [NAMESPACE_UTS] = &uts_first.common}};
 
 /* ---- Kinds that are little more than a number ---- */
-
-static struct namespace *cgroup_copy(struct namespace *from, struct user_namespace *owner, int *error)
-{
-	struct namespace *made = heap_allocate(sizeof(*made));
-	(void)from;
-	*error = made ? namespace_init(made, NAMESPACE_CGROUP, owner) : -ENOMEM;
-	if (!*error)
-		return made;
-	heap_free(made);
-	return 0;
-}
-
-static void cgroup_free(struct namespace *namespace)
-{
-	namespace_deinit(namespace);
-	heap_free(namespace);
-}
 
 static struct namespace *uts_copy(struct namespace *from, struct user_namespace *owner, int *error)
 {
@@ -78,7 +59,7 @@ static const struct kind {
 	struct namespace *(*copy)(struct namespace *from, struct user_namespace *owner, int *error);
 	void (*free)(struct namespace *namespace);
 } kinds[NAMESPACE_KINDS] = {
-    [NAMESPACE_CGROUP] = {"cgroup", CLONE_NEWCGROUP, cgroup_copy, cgroup_free},
+    [NAMESPACE_CGROUP] = {"cgroup", CLONE_NEWCGROUP, cgroup_namespace_copy, cgroup_namespace_free},
     [NAMESPACE_IPC] = {"ipc", CLONE_NEWIPC, ipc_namespace_copy, ipc_namespace_free},
     [NAMESPACE_MOUNT] = {"mnt", CLONE_NEWNS, 0, mount_namespace_free},
     [NAMESPACE_NET] = {"net", CLONE_NEWNET, net_namespace_copy, net_namespace_free},

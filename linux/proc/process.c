@@ -1,4 +1,5 @@
 /* /proc/PID: what ps, top, shells and language runtimes read of a process. proc(5). */
+#include "../cgroup/cgroup.h"
 #include "../internal.h"
 #include "../core/core.h"
 #include "../fs/lock.h"
@@ -308,8 +309,13 @@ static uint32_t poll_mounts(struct proc_text *text, struct poll_table *table)
 
 static void text_cgroup(struct proc_text *text, const struct proc_subject *subject)
 {
-	(void)subject;
-	proc_print(text, "0::/\n");
+	const struct process *process = subject->process;
+	const struct cgroup *group = process->cgroup ? process->cgroup
+	                             : subject->task ? cgroup_of(subject->task)
+	                                             : &cgroup_root;
+	proc_print(text, "0::");
+	cgroup_path(text, group, cgroup_namespace_current()->root);
+	proc_print(text, "\n");
 }
 
 static void text_oom(struct proc_text *text, const struct proc_subject *subject)

@@ -1,4 +1,5 @@
 /* /proc outside the processes, and /sys: the machine as seen from this sub-kernel. proc(5), sysfs(5). */
+#include "../cgroup/cgroup.h"
 #include "../internal.h"
 #include "../fs/lock.h"
 #include "../fs/name.h"
@@ -107,8 +108,10 @@ static void text_lock_stat(struct proc_text *text, const struct proc_subject *su
 static void text_filesystems(struct proc_text *text, const struct proc_subject *subject)
 {
 	(void)subject;
-	proc_print(text, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevp"
-	                 "ts\n\text4\n\text3\n\text2\n\tvfat\n");
+	proc_print(
+	    text,
+	    "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tcgroup2\nnodev\tdevtmpfs\nnodev\t"
+	    "devpts\n\text4\n\text3\n\text2\n\tvfat\n");
 }
 
 static void text_cmdline(struct proc_text *text, const struct proc_subject *subject)
@@ -128,6 +131,18 @@ static void text_swaps(struct proc_text *text, const struct proc_subject *subjec
 {
 	(void)subject;
 	proc_print(text, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+}
+
+static void text_cgroups(struct proc_text *text, const struct proc_subject *subject)
+{
+	(void)subject;
+	proc_print(text, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n");
+	for (unsigned i = 0; controller_names[i]; i++) {
+		uint32_t count = 0;
+		for (struct cgroup *at = &cgroup_root; at; at = cgroup_next(at, &cgroup_root))
+			count += cgroup_controllers(at) >> i & 1;
+		proc_print(text, "%s\t0\t%u\t1\n", controller_names[i], count);
+	}
 }
 
 static void text_nothing(struct proc_text *text, const struct proc_subject *subject)
@@ -314,6 +329,7 @@ static const struct proc_entry root_entries[] = {DIRECTORY("#pid", proc_process)
                                                  TEXT("cmdline", text_cmdline),
                                                  TEXT("devices", text_devices),
                                                  TEXT("swaps", text_swaps),
+                                                 TEXT("cgroups", text_cgroups),
                                                  TEXT("modules", text_nothing),
                                                  PROC_FIXED("partitions", "major minor  #blocks  name\n\n"),
                                                  DIRECTORY("sys", sysctl_entries),

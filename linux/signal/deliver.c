@@ -5,6 +5,7 @@
  * software-reserved words that tell its size.
  */
 #include "internal.h"
+#include "cgroup/cgroup.h"
 #include "core/core.h"
 #include "trace/trace.h"
 
@@ -222,9 +223,11 @@ static void stop_wait(struct task *task)
 {
 	struct process *process = task->process;
 	__atomic_fetch_and(&task->work, ~(uint32_t)TASK_WORK_STOP, __ATOMIC_SEQ_CST);
+	cgroup_rest(task, true);
 	while (process->stopped && !(task->work & TASK_WORK_EXIT) && !trace_group_stop())
 		if (process->stopped)
 			(void)wait_sleep_killable(DEADLINE_NEVER);
+	cgroup_rest(task, false);
 }
 
 static void stop_process(struct task *task, int signal)
@@ -260,6 +263,10 @@ void signal_deliver_call(int64_t number)
 		}
 		if (task->work & TASK_WORK_STOP) {
 			stop_wait(task);
+			continue;
+		}
+		if (task->work & TASK_WORK_FREEZE) {
+			cgroup_freeze_wait();
 			continue;
 		}
 		if (task->work & TASK_WORK_TRAP) {

@@ -4,6 +4,7 @@
  * set; only the task itself clears that, so that an interrupted sleep always finds its reason.
  */
 #include "internal.h"
+#include "cgroup/cgroup.h"
 #include "core/core.h"
 #include "trace/trace.h"
 
@@ -71,7 +72,7 @@ void signal_set_blocked(uint64_t mask)
 bool signal_pending(void)
 {
 	struct task *task = current_task();
-	if (task->work & (TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP))
+	if (task->work & (TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP | TASK_WORK_FREEZE))
 		return true;
 	if (!((task->pending.set | task->process->pending.set) & ~task->blocked))
 		return false;
@@ -147,6 +148,17 @@ static int queue_signal(struct signal_queue *queue, int signal, const struct lin
 	return 0;
 }
 
+/* TASK may take SIGNAL. In a frozen group it cannot, but where that ends it without a core file it need not. */
+static void wake_taker(struct task *task, int signal)
+{
+	const struct cgroup *group = task->cgroup;
+	if (group && group->freezing && !task_traced(task) && handler_of(task, signal) == SIG_DFL &&
+	    !(SIGNAL_BIT(signal) & (STOP_SET | IGNORED_SET | CORE_SIGNALS)))
+		process_kill(task->process, signal);
+	else
+		task_kick(task, TASK_WORK_SIGNAL);
+}
+
 /* The common part: TASK 0 means any thread of PROCESS. */
 static int send(struct process *process, struct task *task, int signal, const struct linux_siginfo *info)
 {
@@ -181,7 +193,7 @@ static int send(struct process *process, struct task *task, int signal, const st
 	wake_all(&process->signal_wait, 0);
 	if (task) {
 		if (!(task->blocked & SIGNAL_BIT(signal)))
-			task_kick(task, TASK_WORK_SIGNAL);
+			wake_taker(task, signal);
 		else
 			task_wake_for_signal(task, signal);
 		return 0;
@@ -194,7 +206,7 @@ static int send(struct process *process, struct task *task, int signal, const st
 		list_for_each(each, &process->threads, thread_link) if (!(each->blocked & SIGNAL_BIT(signal)))
 		    taker = each;
 	if (taker)
-		task_kick(taker, TASK_WORK_SIGNAL);
+		wake_taker(taker, signal);
 	else
 		list_for_each(each, &process->threads, thread_link) task_wake_for_signal(each, signal);
 	return 0;

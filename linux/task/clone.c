@@ -3,6 +3,7 @@
  * Everything that can fail is made first; the child becomes visible and starts only when it is complete. The
  * child's native thread begins with a copy of the parent's registers (result 0) and vector state.
  */
+#include "cgroup/cgroup.h"
 #include "internal.h"
 #include "keys/keys.h"
 #include "task/seccomp.h"
@@ -158,10 +159,9 @@ static int64_t refusal(uint64_t flags, uint64_t tls, int exit_signal)
 {
 	struct process *process = current_task()->process;
 	bool thread = flags & CLONE_THREAD;
-	if ((flags & CLONE_INTO_CGROUP) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
-	    (thread && !(flags & CLONE_SIGHAND)) || (thread && (flags & CLONE_PIDFD)) ||
-	    ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND)) || exit_signal < 0 ||
-	    exit_signal > SIGNAL_COUNT)
+	if (((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) || (thread && !(flags & CLONE_SIGHAND)) ||
+	    (thread && (flags & CLONE_PIDFD)) || ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND)) ||
+	    exit_signal < 0 || exit_signal > SIGNAL_COUNT)
 		return -EINVAL;
 	/* Threads share where they are, and who made them a user namespace's is alone in it. */
 	const uint64_t alone = thread ? CLONE_NEWUSER | CLONE_NEWPID : 0;
@@ -184,15 +184,34 @@ static int64_t refusal(uint64_t flags, uint64_t tls, int exit_signal)
 	return pressure_task_allowed() ? 0 : -EAGAIN;
 }
 
+/* Where a child of these FLAGS belongs: the parent's group, or that of the open directory CGROUP; 0 with *ERROR. */
+static struct cgroup *child_group(uint64_t flags, int64_t cgroup, int *error)
+{
+	struct cgroup *own = cgroup_of(current_task());
+	*error = 0;
+	if (!(flags & CLONE_INTO_CGROUP))
+		return own;
+	const struct file *file = cgroup <= INT32_MAX ? file_of_any((int)cgroup) : 0;
+	struct cgroup *group = file ? cgroup_of_file(file) : 0;
+	*error = !group ? -EBADF : group->gone ? -ENOENT : cgroup_may_have_tasks(group);
+	if (!*error && group != own && (flags & CLONE_THREAD))
+		*error = -EOPNOTSUPP;
+	if (!*error && group != own)
+		*error = cgroup_may_move(own, group);
+	return *error ? 0 : group;
+}
+
 /* *COPY: the child's address space, 0 where it could not be made; taken over, then 0. The common lock is held alone. */
 static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint64_t parent_tid,
-                          uint64_t child_tid, uint64_t tls, int exit_signal, uint64_t pidfd)
+                          uint64_t child_tid, uint64_t tls, int exit_signal, uint64_t pidfd, int64_t cgroup)
 {
 	struct task *self = current_task();
 	struct process *process = self->process;
 	bool thread = flags & CLONE_THREAD;
 	struct surroundings around;
-	int64_t result = surroundings_make(&around, self, flags);
+	int error;
+	struct cgroup *group = child_group(flags, cgroup, &error);
+	int64_t result = error ? error : surroundings_make(&around, self, flags);
 	if (result)
 		return result;
 	struct pid_namespace *pids =
@@ -210,6 +229,10 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	*copy = 0;
 	if (!share(child, self, flags))
 		goto undo;
+	result = cgroup_task_start(child, group);
+	if (result)
+		goto undo;
+	result = -ENOMEM;
 	child->vector = pages_allocate((machine.vector_bytes + 4095) / 4096);
 	bool follow;
 	unsigned event = trace_clone(flags, exit_signal, &follow);
@@ -264,12 +287,14 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	thread_run(area, child, child_start, child);
 	if (event)
 		(void)trace_event(event, (uint64_t)told);
+	cgroup_rest(self, self->vfork_child);
 	while (self->vfork_child) {
 		if (wait_sleep_killable(DEADLINE_NEVER) == -EINTR && self->vfork_child) {
 			self->vfork_child->vfork_parent = 0;
 			self->vfork_child = 0;
 		}
 	}
+	cgroup_rest(self, false);
 	if (flags & CLONE_VFORK)
 		(void)trace_event(PTRACE_EVENT_VFORK_DONE, (uint64_t)told);
 	return tid;
@@ -279,7 +304,7 @@ undo:
 }
 
 int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
-                      int exit_signal, uint64_t pidfd)
+                      int exit_signal, uint64_t pidfd, int64_t cgroup)
 {
 	struct mm *mm = current_task()->mm, *copy = 0;
 	enum common_mode before = common_mode();
@@ -304,7 +329,8 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 		copy = mm_clone(mm);
 	result = refusal(flags, tls, exit_signal); /* others may have come first */
 	if (!result)
-		result = clone_with(&copy, flags, stack, parent_tid, child_tid, tls, exit_signal, pidfd);
+		result =
+		    clone_with(&copy, flags, stack, parent_tid, child_tid, tls, exit_signal, pidfd, cgroup);
 	if (copy)
 		mm_release(copy, false);
 	common_back(before);
@@ -313,19 +339,20 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 
 SYSCALL_HANDLER(fork, void)
 {
-	return process_clone(0, 0, 0, 0, 0, SIGCHLD, 0);
+	return process_clone(0, 0, 0, 0, 0, SIGCHLD, 0, 0);
 }
 
 SYSCALL_HANDLER(vfork, void)
 {
-	return process_clone(CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD, 0);
+	return process_clone(CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD, 0, 0);
 }
 
 SYSCALL_HANDLER(clone, uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls)
 {
 	int signal = (int)(flags & 0xff);
 	flags &= 0xffffffff & ~0xffull;
-	return process_clone(flags & ~CLONE_DETACHED, stack, parent_tid, child_tid, tls, signal, parent_tid);
+	return process_clone(flags & ~CLONE_DETACHED, stack, parent_tid, child_tid, tls, signal, parent_tid,
+	                     0);
 }
 
 SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
@@ -350,8 +377,11 @@ SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
 		return -EINVAL;
 	if ((args.flags & (CLONE_THREAD | CLONE_PARENT)) && args.exit_signal)
 		return -EINVAL;
+	if ((args.flags & CLONE_INTO_CGROUP) && (args.cgroup > INT32_MAX || bytes < sizeof(args)))
+		return -EINVAL;
 	return process_clone(args.flags, args.stack ? args.stack + args.stack_size : 0, args.parent_tid,
-	                     args.child_tid, args.tls, (int)args.exit_signal, args.pidfd);
+	                     args.child_tid, args.tls, (int)args.exit_signal, args.pidfd,
+	                     (int64_t)args.cgroup);
 }
 
 SYSCALL_HANDLER(set_tid_address, uint64_t address)

@@ -1,6 +1,7 @@
 /* How threads and processes end, and how parents learn of it: exit(2), exit_group(2), wait4(2), waitid(2). */
 #include "../fs/backing.h"
 #include "async/async.h"
+#include "cgroup/cgroup.h"
 #include "core/core.h"
 #include "internal.h"
 #include "ipc/ipc.h"
@@ -194,6 +195,7 @@ void task_exit(int32_t status)
 	namespaces_release(task->namespaces);
 	task->namespaces = 0;
 	account_gone(task);
+	cgroup_task_end(task, last);
 	process->voluntary_switches += task->voluntary_switches;
 	process->minor_faults += task->minor_faults;
 	struct signal_handlers *handlers = task->handlers;

@@ -5,6 +5,7 @@
  * uses it.
  */
 #include "internal.h"
+#include "cgroup/cgroup.h"
 #include "core/core.h"
 #include "keys/keys.h"
 #include "proc/proc.h"
@@ -237,6 +238,7 @@ void process_unlink(struct process *process)
 	leave_group(process);
 	process_enter_session(process, 0);
 	pid_namespace_depart(process);
+	cgroup_process_gone(process);
 	number->process = 0;
 	number_settle(number);
 	process->parent = 0;
@@ -282,6 +284,7 @@ void task_destroy(struct task *task)
 {
 	struct process *process = task->process;
 	signal_queue_flush(&task->pending, ~0ull);
+	cgroup_task_end(task, false);
 	seccomp_exit(task);
 	task_keyrings_exit(task);
 	trace_discard(task);

@@ -9,10 +9,14 @@
  * used. What it was due by its weight and what it had make its credit; with debts it waits until it has none. The weights are
  * Linux' (each step is a factor of 1.25): sched(7), "The nice value".
  *
+ * Control groups: where they have the controller cpu, threads compete group by group (cgroup_part), and the threads of a group
+ * that is held wait until it is not.
+ *
  * Areas are never freed, so that their list may be walked without a lock; what is read of them is only a hint to look:
  * turn_gate decides, and looks again whenever it is told.
  */
 #include "task/turn.h"
+#include "cgroup/cgroup.h"
 #include "internal.h"
 #include "time/account.h"
 
@@ -46,6 +50,11 @@ static uint32_t weight_of(const struct task *task)
 	return task->policy == POLICY_IDLE ? WEIGHT_IDLE : weights[task->nice + 20];
 }
 
+uint32_t turn_nice_weight(int nice)
+{
+	return weights[nice + 20];
+}
+
 static bool wants(const struct thread_area *area, uint32_t cpu)
 {
 	return area->turn.guest && area->cpu == cpu &&
@@ -77,7 +86,8 @@ static bool preceded(const struct thread_area *area, uint32_t cpu)
 
 static bool must_wait(const struct thread_area *area)
 {
-	if (__atomic_load_n(&area->turn.held, __ATOMIC_SEQ_CST))
+	if (__atomic_load_n(&area->turn.held, __ATOMIC_SEQ_CST) ||
+	    (!area->turn.level && __atomic_load_n(&area->turn.grouped, __ATOMIC_SEQ_CST)))
 		return true;
 	if (!area->turn.level && __atomic_load_n(&relaxed[area->cpu], __ATOMIC_SEQ_CST))
 		return false;
@@ -96,7 +106,8 @@ static void review(uint32_t cpu)
 			continue;
 		if (area->turn.waiting)
 			event_signal(area->event, 1);
-		else if (area->turn.level < highest || area->turn.fifo || area->turn.held)
+		else if (area->turn.level < highest || area->turn.fifo || area->turn.held ||
+		         area->turn.grouped)
 			guest_kick(area->thread);
 	}
 }
@@ -158,6 +169,7 @@ void turn_begin(struct thread_area *area)
 	area->turn.credit = 0;
 	area->turn.tick = 0;
 	area->turn.guest = area->task->process != 0;
+	area->turn.grouped = cgroup_held(area->task);
 	if (!area->turn.guest)
 		return;
 	apply(area);
@@ -197,10 +209,10 @@ void turn_gate(void)
 {
 	struct thread_area *area = current_area();
 	struct task *task = area->task;
-	const uint32_t interrupts = TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP;
+	const uint32_t interrupts = TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP | TASK_WORK_FREEZE;
 	if (!__atomic_load_n(&turns_unequal, __ATOMIC_SEQ_CST) || !must_wait(area))
 		return;
-	if (!area->turn.held && machine.cpu_count > 1) {
+	if (!area->turn.held && !area->turn.grouped && machine.cpu_count > 1) {
 		move_away(area);
 		if (!must_wait(area))
 			return;
@@ -262,15 +274,14 @@ static void divide(uint32_t cpu, const struct totals *totals)
 	bool some = false;
 	for (struct thread_area *area = first_area(); area; area = area->all_next) {
 		struct turn *turn = &area->turn;
-		if (turn->level || !wants(area, cpu))
+		if (turn->level || turn->grouped || !wants(area, cpu))
 			continue;
 		if (totals->least == totals->most) {
 			turn->credit = 0;
 			hold(area, false);
 			continue;
 		}
-		turn->credit +=
-		    (int64_t)(totals->used * weight_of(area->task) / totals->weight) - (int64_t)turn->used;
+		turn->credit += (int64_t)(totals->used * turn->weight / totals->weight) - (int64_t)turn->used;
 		turn->credit = turn->credit > LOOK_NS        ? LOOK_NS
 		               : turn->credit < CREDIT_LEAST ? CREDIT_LEAST
 		                                             : turn->credit;
@@ -284,10 +295,22 @@ static void divide(uint32_t cpu, const struct totals *totals)
 		hold(best, false);
 }
 
+/* Those that want CPU compete, group by group. */
+static void compete(uint32_t cpu)
+{
+	static uint64_t stamp;
+	stamp++;
+	for (const struct thread_area *area = first_area(); area; area = area->all_next)
+		if (!area->turn.level && !area->turn.grouped && wants(area, cpu))
+			cgroup_compete(area->task, weight_of(area->task), stamp);
+}
+
 /* CPU's tick; false: there is nothing to watch on it. */
 static bool tick_cpu(uint32_t cpu, uint64_t tick)
 {
 	struct totals totals = {.least = UINT32_MAX};
+	if (cgroup_cpu_groups)
+		compete(cpu);
 	for (struct thread_area *area = first_area(); area; area = area->all_next) {
 		if (!wants(area, cpu))
 			continue;
@@ -295,7 +318,12 @@ static bool tick_cpu(uint32_t cpu, uint64_t tick)
 			totals.real_time = true;
 			continue;
 		}
+		if (area->turn.grouped)
+			continue;
 		uint32_t weight = weight_of(area->task);
+		if (cgroup_cpu_groups)
+			weight = cgroup_part(area->task, weight);
+		area->turn.weight = weight;
 		area->turn.used = used_since(area, tick);
 		totals.used += area->turn.used;
 		totals.weight += weight;
@@ -319,15 +347,69 @@ static bool tick_cpu(uint32_t cpu, uint64_t tick)
 static void worker_run(void *argument)
 {
 	(void)argument;
+	bool extra = false;
 	for (uint64_t tick = 2;; tick++) {
 		bool watching = false;
 		__atomic_store_n(&worker_idle, true, __ATOMIC_SEQ_CST);
+		uint64_t look = cgroup_cpu_look(), now = clock_monotonic();
 		for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++)
 			watching = tick_cpu(cpu, tick) || watching;
-		if (watching)
+		/* It looks once more before it waits to be woken: threads that wake others do so often. */
+		bool soon = watching || look < now + LOOK_NS;
+		if (soon) {
+			extra = true;
+		} else {
+			soon = extra;
+			extra = !extra;
+		}
+		if (soon)
 			__atomic_store_n(&worker_idle, false, __ATOMIC_SEQ_CST);
-		worker_wait(watching ? clock_monotonic() + LOOK_NS : DEADLINE_NEVER);
+		worker_wait(!soon ? look : look < now + LOOK_NS ? look : now + LOOK_NS);
 	}
+}
+
+static void worker_begin(void)
+{
+	if (turns_unequal && !worker)
+		worker = worker_create("turns", worker_run, 0);
+}
+
+void turn_groups(bool more)
+{
+	__atomic_add_fetch(&turns_unequal, more ? 1u : -1u, __ATOMIC_SEQ_CST);
+	worker_begin();
+	worker_wake();
+}
+
+static void set_grouped(struct thread_area *area)
+{
+	bool grouped = cgroup_held(area->task);
+	if (grouped == area->turn.grouped)
+		return;
+	__atomic_store_n(&area->turn.grouped, grouped, __ATOMIC_SEQ_CST);
+	if (grouped)
+		guest_kick(area->thread);
+	else
+		event_signal(area->event, 1);
+}
+
+void turn_hold_groups(void)
+{
+	for (struct thread_area *area = first_area(); area; area = area->all_next)
+		if (area->turn.guest)
+			set_grouped(area);
+}
+
+void turn_look(void)
+{
+	worker_wake();
+}
+
+void turn_regrouped(struct task *task)
+{
+	if (task->area)
+		set_grouped(task->area);
+	worker_wake();
 }
 
 void turn_changed(struct task *task)
@@ -342,8 +424,7 @@ void turn_changed(struct task *task)
 		int64_t arrival = __atomic_add_fetch(&arrivals, 1, __ATOMIC_SEQ_CST);
 		area->turn.arrival = area->turn.level < level ? -arrival : arrival;
 	}
-	if (turns_unequal && !worker)
-		worker = worker_create("turns", worker_run, 0);
+	worker_begin();
 	review(area->cpu);
 	worker_wake();
 }

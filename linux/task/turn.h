@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include "task.h"
 
-/* Threads that are real-time, or whose weight is not that of nice 0. While there are none all this costs a look. */
+/* Threads that are real-time, or whose weight is not that of nice 0; and control groups that have the controller cpu. While there are none all this costs a look. */
 extern uint32_t turns_unequal;
 
 void turn_awake_slow(struct thread_area *area);
@@ -40,6 +40,20 @@ void turn_yield(void);
 void turn_changed(struct task *task);
 /* AREA goes from processor FROM to another. */
 void turn_moved(struct thread_area *area, uint32_t from);
+/* The weight of a thread of the nice value NICE; that of 0 is 1024. */
+uint32_t turn_nice_weight(int nice);
+/* One group more, or less, that competes with others or may be held. */
+void turn_groups(bool more);
+/* Which groups are held (cgroup_held) has changed; and to which one TASK belongs. The common lock is held alone. */
+void turn_hold_groups(void);
+void turn_regrouped(struct task *task);
+/* A quota is new: it is looked at. */
+void turn_look(void);
+/* Does TASK want to run? */
+static inline bool turn_wanted(const struct task *task)
+{
+	return task->area && (task->area->turn.runnable || task->area->turn.waiting);
+}
 /* TASK counts as of real-time priority LEVEL at least, since one of that waits for a lock that it has (0: no more). */
 void turn_lend(struct task *task, uint32_t level);
 static inline uint32_t turn_level(const struct task *task)

@@ -1,4 +1,5 @@
 /* Tracers and tracees: how tracing begins and ends, and what stops a traced task. See trace.h and ptrace(2). */
+#include "cgroup/cgroup.h"
 #include "trace/trace.h"
 #include "../internal.h"
 #include <processor.h>
@@ -229,8 +230,10 @@ void trace_stop(uint32_t code, const struct linux_siginfo *info, uint64_t messag
 	trace->stopped = true;
 	trace->reported = trace->listening = false;
 	notify(trace, info ? CLD_TRAPPED : CLD_STOPPED, code & 0x7f);
+	cgroup_rest(task, true);
 	while (trace->stopped && !(task->work & TASK_WORK_EXIT))
 		(void)wait_sleep_killable(DEADLINE_NEVER);
+	cgroup_rest(task, false);
 	trace->stopped = trace->listening = trace->has_info = false;
 	trace->call = TRACE_CALL_NONE;
 	if (trace->vector_changed)
