@@ -1,31 +1,8 @@
-/* Links, policies and the way of a packet; see core.h. */
+/* The way of a packet; see core.h. */
 #include "core.h"
 
 #include <holon/types.h>
 #include "text.h"
-
-#define INSIDE_BASE 0x64400000u /* 100.64.0.0/10 */
-#define INSIDE_MASK 0xffc00000u
-#define INSIDE_SIX  0xfd486f6c6e000000ull /* fd48:6f6c:6e00::/40 */
-#define DEPTH_MAX   64u
-
-uint32_t core_link_address(const struct core_link *link)
-{
-	return INSIDE_BASE + (uint32_t)link->number * 4 + 2;
-}
-
-uint64_t core_link_prefix(const struct core_link *link)
-{
-	return INSIDE_SIX | link->number << 4;
-}
-
-int core_link_find(const struct core *core, uint64_t number)
-{
-	for (int i = 0; number && i < (int)SWITCH_LINKS_MAX; i++)
-		if (core->links[i].number == number)
-			return i;
-	return -1;
-}
 
 void core_init(struct core *core)
 {
@@ -34,58 +11,14 @@ void core_init(struct core *core)
 	flows_init(&core->flows, key);
 }
 
-/* ---- Links ---- */
+/* ---- The switch's own address ---- */
 
-static bool policy_sound(const struct switch_policy *policy)
-{
-	if (policy->mode > SWITCH_ONLY || policy->allowed_count > SWITCH_ALLOWED_MAX)
-		return false;
-	for (unsigned i = 0; i < policy->allowed_count; i++)
-		if (!memchr(policy->allowed[i].host, 0, sizeof(policy->allowed[i].host)))
-			return false;
-	return true;
-}
-
-int64_t core_link_make(struct core *core, uint64_t number, uint64_t parent, const char *name,
-                       const struct switch_policy *policy)
-{
-	int place = 0, above = parent ? core_link_find(core, parent) : 0;
-
-	if (!policy_sound(policy) || number >= CORE_NUMBERS)
-		return E_ARGUMENT;
-	if (above < 0)
-		return E_NOT_FOUND;
-	if (number && core_link_find(core, number) >= 0)
-		return E_EXISTS;
-	if (policy->mode == SWITCH_BRIDGE)
-		return E_SUPPORT;
-	while (place < (int)SWITCH_LINKS_MAX && core->links[place].number)
-		place++;
-	if (place == (int)SWITCH_LINKS_MAX || (parent && core->links[above].depth >= DEPTH_MAX))
-		return E_BUSY;
-	/* Numbers are drawn, so that after a restart a new one does not meet one that is yet to come back. */
-	while (!number || core_link_find(core, number) >= 0)
-		number = core->random(core->context) % CORE_NUMBERS;
-	struct core_link *link = &core->links[place];
-
-	*link = (struct core_link){.number = number,
-	                           .parent = parent,
-	                           .policy = *policy,
-	                           .depth = parent ? core->links[above].depth + 1 : 0};
-	text_copy(link->name, sizeof(link->name), name);
-	uint64_t mac = core->random(core->context);
-	for (unsigned i = 0; i < 6; i++)
-		link->mac[i] = (uint8_t)(mac >> 8 * i);
-	link->mac[0] = (uint8_t)((link->mac[0] & ~3u) | 2); /* one station, locally administered */
-	return place;
-}
-
-static bool outside_there(const struct core *core, bool six)
+bool core_there(const struct core *core, bool six)
 {
 	return six ? core->six.bound : core->bound;
 }
 
-static struct address outside_own(const struct core *core, bool six)
+struct address core_own(const struct core *core, bool six)
 {
 	return six ? core->six.address : address4(core->address);
 }
@@ -96,7 +29,7 @@ static void send_reset(struct core *core, const uint8_t mac[6], struct address t
 {
 	bool six = !address_is4(to);
 	uint8_t *frame = core->reply, *ip = frame + ETHERNET_BYTES;
-	uint32_t header = header_make(ip, IP_TCP, outside_own(core, six), to, TCP_BYTES);
+	uint32_t header = header_make(ip, IP_TCP, core_own(core, six), to, TCP_BYTES);
 	uint8_t *tcp = ip + header;
 
 	ethernet_make(frame, mac, core->mac, six ? ETHER_IP6 : ETHER_IP);
@@ -111,173 +44,17 @@ static void send_reset(struct core *core, const uint8_t mac[6], struct address t
 	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + header + TCP_BYTES);
 }
 
-/* Tells the other end of a TCP connection that it is over. */
-static void reset_outside(struct core *core, const struct flow *flow)
+void core_reset(struct core *core, const struct flow *flow)
 {
 	uint8_t mac[6];
 
-	if (flow->protocol == IP_TCP && outside_there(core, !address_is4(flow->remote)) &&
+	if (flow->protocol == IP_TCP && core_there(core, !address_is4(flow->remote)) &&
 	    outside_station(core, flow->remote, mac))
 		send_reset(core, mac, flow->remote, flow->outside_port, flow->remote_port, flow->next_out, 0,
 		           TCP_RST);
 }
 
-static void end_one(struct core *core, unsigned index)
-{
-	struct core_link *link = &core->links[index];
-	struct flow *flow;
-
-	while ((flow = flow_of_link(&core->flows, (uint8_t)index))) {
-		reset_outside(core, flow);
-		flow_end(&core->flows, flow);
-	}
-	for (unsigned i = 0; i < CORE_FORWARDS; i++)
-		if (core->forwards[i].link == link->number)
-			core->forwards[i].used = false;
-	for (unsigned i = 0; i < CORE_PEERS; i++)
-		if (core->peers[i].client == link->number || core->peers[i].server == link->number)
-			core->peers[i].client = core->peers[i].server = 0;
-	names_forget(core, index);
-	*link = (struct core_link){0};
-}
-
-int64_t core_link_end(struct core *core, uint64_t number)
-{
-	int index = core_link_find(core, number);
-	bool more = true;
-
-	if (index < 0)
-		return E_NOT_FOUND;
-	end_one(core, (unsigned)index);
-	/* And all whose parents are gone. */
-	while (more) {
-		more = false;
-		for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++) {
-			struct core_link *link = &core->links[i];
-			if (!link->number || !link->parent || core_link_find(core, link->parent) >= 0)
-				continue;
-			end_one(core, i);
-			more = true;
-		}
-	}
-	return E_OK;
-}
-
-static bool port_promised(void *context, uint8_t protocol, uint16_t port)
-{
-	const struct core *core = context;
-
-	for (unsigned i = 0; i < CORE_FORWARDS; i++)
-		if (core->forwards[i].used && core->forwards[i].protocol == protocol &&
-		    core->forwards[i].outer == port)
-			return true;
-	for (unsigned i = 0; i < CORE_QUERIES && protocol == IP_UDP; i++)
-		if (core->queries[i].used && core->queries[i].port == port)
-			return true;
-	return false;
-}
-
-int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint16_t outer, uint16_t inner)
-{
-	unsigned place = 0;
-
-	if (core_link_find(core, number) < 0)
-		return E_NOT_FOUND;
-	if ((protocol != IP_TCP && protocol != IP_UDP) || !outer || !inner)
-		return E_ARGUMENT;
-	if (port_promised(core, protocol, outer))
-		return E_EXISTS;
-	while (place < CORE_FORWARDS && core->forwards[place].used)
-		place++;
-	if (place == CORE_FORWARDS)
-		return E_BUSY;
-	core->forwards[place].used = true;
-	core->forwards[place].protocol = protocol;
-	core->forwards[place].outer = outer;
-	core->forwards[place].inner = inner;
-	core->forwards[place].link = number;
-	return E_OK;
-}
-
-int64_t core_connect(struct core *core, uint64_t number, uint64_t other, uint16_t port, const char *service)
-{
-	unsigned place = CORE_PEERS;
-
-	if (core_link_find(core, number) < 0 || core_link_find(core, other) < 0)
-		return E_NOT_FOUND;
-	if (number == other || !port || !service[0])
-		return E_ARGUMENT;
-	for (unsigned i = 0; i < CORE_PEERS; i++) {
-		if (core->peers[i].client == number && core->peers[i].server == other &&
-		    core->peers[i].port == port)
-			return E_OK;
-		if (!core->peers[i].client && place == CORE_PEERS)
-			place = i;
-	}
-	if (place == CORE_PEERS)
-		return E_BUSY;
-	if (!text_copy(core->peers[place].service, sizeof(core->peers[place].service), service))
-		return E_ARGUMENT;
-	core->peers[place].client = number;
-	core->peers[place].server = other;
-	core->peers[place].port = port;
-	return E_OK;
-}
-
-uint32_t core_service(const struct core *core, const struct core_link *link, const char *service)
-{
-	for (unsigned i = 0; i < CORE_PEERS; i++) {
-		int server;
-
-		if (core->peers[i].client != link->number || strcmp(core->peers[i].service, service) != 0)
-			continue;
-		server = core_link_find(core, core->peers[i].server);
-		if (server >= 0)
-			return core_link_address(&core->links[server]);
-	}
-	return 0;
-}
-
-/* Whether PACKET may go from one link to another: a segment to a port that the sender may connect to, or one back from
- * it that opens nothing. No state is kept: a server can send a client segments of no connection, which its stack
- * refuses. */
-static bool may_pass(const struct core *core, uint64_t from, uint64_t to, const struct packet *packet)
-{
-	if (packet->protocol != IP_TCP)
-		return false;
-	bool opens = (packet->inner[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	for (unsigned i = 0; i < CORE_PEERS; i++) {
-		if (core->peers[i].client == from && core->peers[i].server == to &&
-		    core->peers[i].port == packet->to)
-			return true;
-		if (core->peers[i].client == to && core->peers[i].server == from &&
-		    core->peers[i].port == packet->from && !opens)
-			return true;
-	}
-	return false;
-}
-
 /* ---- The way of a packet ---- */
-
-/* Whether LINK and all that it nests in may send there. What cannot be told is not allowed. */
-static bool may_send(const struct core *core, const struct core_link *link, const struct packet *packet)
-{
-	for (unsigned depth = 0; depth <= DEPTH_MAX; depth++) {
-		int above;
-
-		if (link->policy.mode != SWITCH_NAT &&
-		    (link->policy.mode != SWITCH_ONLY ||
-		     !names_allowed(link, packet->protocol, packet->destination, packet->to)))
-			return false;
-		if (!link->parent)
-			return true;
-		above = core_link_find(core, link->parent);
-		if (above < 0)
-			return false;
-		link = &core->links[above];
-	}
-	return false;
-}
 
 bool core_special(struct address address)
 {
@@ -325,17 +102,17 @@ static int to_outside(struct core *core, unsigned port, uint8_t *head, struct pa
 			inside_unreachable(core, port, packet, INSIDE_NO_ROUTE);
 		return CORE_NOWHERE;
 	}
-	if (address_same(packet->destination, outside_own(core, packet->six)))
+	if (address_same(packet->destination, core_own(core, packet->six)))
 		return CORE_NOWHERE;
 	flow = flow_inside(&core->flows, &like);
 	if (!flow) {
-		if (!may_send(core, link, packet)) {
+		if (!core_may_send(core, link, packet)) {
 			inside_unreachable(core, port, packet, INSIDE_PROHIBITED);
 			return CORE_NOWHERE;
 		}
 		if (packet->reply)
 			return CORE_NOWHERE;
-		flow = flow_make(&core->flows, &like, port_promised, core);
+		flow = flow_make(&core->flows, &like, core_port_promised, core);
 	}
 	if (!flow || !outside_station(core, packet->destination, mac))
 		return CORE_NOWHERE;
@@ -344,7 +121,7 @@ static int to_outside(struct core *core, unsigned port, uint8_t *head, struct pa
 		return CORE_NOWHERE;
 	}
 	flow_seen(core, flow, packet, true);
-	packet_set_source(packet, outside_own(core, packet->six), flow->outside_port);
+	packet_set_source(packet, core_own(core, packet->six), flow->outside_port);
 	ethernet_make(head, mac, core->mac, packet->six ? ETHER_IP6 : ETHER_IP);
 	return CORE_OUTSIDE;
 }
@@ -355,8 +132,8 @@ static int to_link(struct core *core, unsigned port, uint8_t *head, struct packe
 	uint32_t offset = (uint32_t)packet->destination.low - INSIDE_BASE;
 	int other = core_link_find(core, offset / 4);
 
-	if (other < 0 || offset % 4 != 2 ||
-	    !may_pass(core, core->links[port].number, core->links[other].number, packet))
+	if (other < 0 || offset % 4 != 2 || packet->fragment ||
+	    !core_may_pass(core, core->links[port].number, core->links[other].number, packet))
 		return CORE_NOWHERE;
 	if (!packet_hop(packet)) {
 		inside_unreachable(core, port, packet, INSIDE_EXPIRED);
@@ -416,12 +193,15 @@ static int from_link(struct core *core, unsigned port, uint8_t *head, uint32_t h
 		return CORE_NOWHERE;
 	if (packet.six) {
 		if (inside6_here(link, packet.destination)) {
-			if (read_whole(core, head, held, total, fetch, source, &packet))
+			if (!packet.fragment && read_whole(core, head, held, total, fetch, source, &packet))
 				inside6_local(core, port, &packet);
 			return CORE_NOWHERE;
 		}
-		return packet.source.high == core_link_prefix(link) ? to_outside(core, port, head, &packet)
-		                                                    : CORE_NOWHERE;
+		if (packet.source.high != core_link_prefix(link))
+			return CORE_NOWHERE;
+		return packet.fragment
+		           ? fragment_way(core, port, head, held, total, &packet, to_outside, fetch, source)
+		           : to_outside(core, port, head, &packet);
 	}
 	bool asks = packet.protocol == IP_UDP && packet.to == 67 &&
 	            address_same(packet.source, address4(0)) && address_same(packet.destination, everybody);
@@ -429,13 +209,15 @@ static int from_link(struct core *core, unsigned port, uint8_t *head, uint32_t h
 		return CORE_NOWHERE;
 	if (asks || address_same(packet.destination, gateway) ||
 	    address_same(packet.destination, everybody)) {
-		if (read_whole(core, head, held, total, fetch, source, &packet))
+		if (!packet.fragment && read_whole(core, head, held, total, fetch, source, &packet))
 			inside_local(core, port, &packet);
 		return CORE_NOWHERE;
 	}
 	if (((uint32_t)packet.destination.low & INSIDE_MASK) == INSIDE_BASE)
 		return to_link(core, port, head, &packet);
-	return to_outside(core, port, head, &packet);
+	return packet.fragment
+	           ? fragment_way(core, port, head, held, total, &packet, to_outside, fetch, source)
+	           : to_outside(core, port, head, &packet);
 }
 
 /* ---- From outside ---- */
@@ -476,7 +258,7 @@ static struct flow *flow_forwarded(struct core *core, const struct packet *packe
 		                    .remote_port = packet->from,
 		                    .protocol = packet->protocol,
 		                    .link = (uint8_t)link};
-		return flow_make(&core->flows, &like, port_promised, core);
+		return flow_make(&core->flows, &like, core_port_promised, core);
 	}
 	return 0;
 }
@@ -502,7 +284,7 @@ static bool error_about(const struct core *core, const struct packet *outer, str
 	                         .destination = outer->six ? address_get(ip + 24) : address4(get32(ip + 16))};
 	about->ports = about->protocol == IP_TCP || about->protocol == IP_UDP;
 	about->echo = about->protocol == (outer->six ? IP_ICMP6 : IP_ICMP);
-	return (about->ports || about->echo) && address_same(about->source, outside_own(core, outer->six));
+	return (about->ports || about->echo) && address_same(about->source, core_own(core, outer->six));
 }
 
 /* An ICMP error about a packet that was translated here: the packet in it is translated back. OUTER is in
@@ -541,8 +323,8 @@ static void error_back(struct core *core, struct packet *outer)
 static bool outside_local(struct core *core, const uint8_t *head, uint32_t held, uint32_t total,
                           core_fetch *fetch, void *source, const struct packet *packet)
 {
-	bool here = outside_there(core, packet->six) &&
-	            address_same(packet->destination, outside_own(core, packet->six));
+	bool here =
+	    core_there(core, packet->six) && address_same(packet->destination, core_own(core, packet->six));
 	bool lease = !packet->six && packet->protocol == IP_UDP && packet->to == 68 && packet->from == 67;
 	bool name = here && packet->protocol == IP_UDP && packet->from == 53;
 	struct packet whole;
@@ -563,40 +345,49 @@ static bool outside_local(struct core *core, const uint8_t *head, uint32_t held,
 	return true;
 }
 
+/* From outside to the link that it is for. */
+static int to_inside(struct core *core, unsigned port, uint8_t *head, struct packet *packet)
+{
+	struct flow *flow;
+
+	(void)port;
+	if (!packet->ports || packet->echo ||
+	    (packet->protocol == IP_TCP && packet->inner_bytes < (packet->inner[12] >> 4) * 4u))
+		return CORE_NOWHERE;
+	flow = flow_outside(&core->flows, packet->protocol, packet->to, packet->source,
+	                    packet->reply ? 0 : packet->from);
+	if (!flow && !packet->reply &&
+	    (packet->protocol == IP_UDP || (packet->inner[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN))
+		flow = flow_forwarded(core, packet);
+	if (!flow) {
+		if (packet->protocol == IP_TCP)
+			refuse_segment(core, head, packet);
+		return CORE_NOWHERE;
+	}
+	if (!packet_hop(packet))
+		return CORE_NOWHERE;
+	flow_seen(core, flow, packet, false);
+	packet_set_destination(packet, flow->inside, flow->inside_port);
+	const struct core_link *link = &core->links[flow->link];
+	ethernet_make(head, link->peer_mac, link->mac, packet->six ? ETHER_IP6 : ETHER_IP);
+	return flow->link;
+}
+
 static int from_outside(struct core *core, uint8_t *head, uint32_t held, uint32_t total, core_fetch *fetch,
                         void *source)
 {
 	struct packet packet;
-	struct flow *flow;
 
 	if (get16(head + 12) == ETHER_ARP)
 		return fetch_whole(core, head, held, total, fetch, source) ? outside_arp(core, total)
 		                                                           : CORE_NOWHERE;
 	if (!read_frame(&packet, head, held, total) ||
-	    outside_local(core, head, held, total, fetch, source, &packet))
+	    (!packet.fragment && outside_local(core, head, held, total, fetch, source, &packet)) ||
+	    !core_there(core, packet.six) || !address_same(packet.destination, core_own(core, packet.six)))
 		return CORE_NOWHERE;
-	if (!outside_there(core, packet.six) || !packet.ports || packet.echo ||
-	    !address_same(packet.destination, outside_own(core, packet.six)))
-		return CORE_NOWHERE;
-	if (packet.protocol == IP_TCP && packet.inner_bytes < (packet.inner[12] >> 4) * 4u)
-		return CORE_NOWHERE;
-	flow = flow_outside(&core->flows, packet.protocol, packet.to, packet.source,
-	                    packet.reply ? 0 : packet.from);
-	if (!flow && !packet.reply &&
-	    (packet.protocol == IP_UDP || (packet.inner[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN))
-		flow = flow_forwarded(core, &packet);
-	if (!flow) {
-		if (packet.protocol == IP_TCP)
-			refuse_segment(core, head, &packet);
-		return CORE_NOWHERE;
-	}
-	if (!packet_hop(&packet))
-		return CORE_NOWHERE;
-	flow_seen(core, flow, &packet, false);
-	packet_set_destination(&packet, flow->inside, flow->inside_port);
-	const struct core_link *link = &core->links[flow->link];
-	ethernet_make(head, link->peer_mac, link->mac, packet.six ? ETHER_IP6 : ETHER_IP);
-	return flow->link;
+	return packet.fragment
+	           ? fragment_way(core, CORE_OUTSIDE, head, held, total, &packet, to_inside, fetch, source)
+	           : to_inside(core, CORE_OUTSIDE, head, &packet);
 }
 
 int core_frame(struct core *core, unsigned port, uint8_t *head, uint32_t held, uint32_t total,

@@ -7,7 +7,7 @@
  * address that the switch has outside, of each kind (NAT), if the policies of the link and of all its parents allow
  * it. From outside nothing comes in but answers and what a forward was made for, by IPv4. Between links nothing
  * passes but TCP connections to a port that core_connect names, by IPv4.
- * Anything that is not understood is dropped: fragments, other headers of IPv6, other protocols.
+ * Anything that is not understood is dropped: other headers of IPv6 than that of fragments, other protocols.
  *
  * core_frame judges the beginning of a frame, which lies in the switch's own memory, changes it there and says
  * where it goes; the rest is copied as it is. What the switch answers itself goes out through core->send.
@@ -19,6 +19,7 @@
 #include <holon/switch.h>
 #include "dns.h"
 #include "flows.h"
+#include "fragments.h"
 #include "packet.h"
 
 #define CORE_HEAD      128u /* bytes of a frame that are judged */
@@ -96,6 +97,7 @@ struct core {
 	struct core_query queries[CORE_QUERIES];
 	unsigned next_query;
 	struct flows flows;
+	struct fragments fragments;
 
 	/* Outside. */
 	bool up, bound;
@@ -145,10 +147,25 @@ uint32_t core_service(const struct core *core, const struct core_link *link, con
 
 /* ---- Between the parts of the core ---- */
 
-#define LINK_LOCAL 0xfe80000000000000ull /* the first half of such addresses */
+#define INSIDE_BASE 0x64400000u /* 100.64.0.0/10 */
+#define INSIDE_MASK 0xffc00000u
+#define INSIDE_SIX  0xfd486f6c6e000000ull /* fd48:6f6c:6e00::/40 */
+#define LINK_LOCAL  0xfe80000000000000ull /* the first half of such addresses */
 
 /* Addresses that are nobody's outside: this network, loopback, groups, the links'. */
 bool core_special(struct address address);
+/* Whether the switch has an address outside, and which; SIX: of IPv6. */
+bool core_there(const struct core *core, bool six);
+struct address core_own(const struct core *core, bool six);
+/* Tells the other end of a TCP connection that it is over. */
+void core_reset(struct core *core, const struct flow *flow);
+
+/* links.c. Whether LINK and all that it nests in may send PACKET outside; what cannot be told is not allowed. */
+bool core_may_send(const struct core *core, const struct core_link *link, const struct packet *packet);
+/* Whether PACKET may go from one link to another, by their numbers. */
+bool core_may_pass(const struct core *core, uint64_t from, uint64_t to, const struct packet *packet);
+/* Whether a port outside is a forward's, or waits for the answer of a name server. CONTEXT: the core. */
+bool core_port_promised(void *context, uint8_t protocol, uint16_t port);
 
 /* outside.c: the card's own address, its neighbours, answers to own questions. */
 void outside_tick(struct core *core);

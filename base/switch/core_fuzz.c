@@ -30,14 +30,30 @@ static uint64_t random_number(void *context)
 	return state >> 8 ^ state;
 }
 
+/* Whether what leaves comes from the switch itself, which looks for its own addresses from none. */
+static bool own_source(const uint8_t *frame)
+{
+	const uint8_t *ip = frame + ETHERNET_BYTES;
+
+	if (get16(frame + 12) == ETHER_IP6) {
+		struct address from = address_get(ip + 8), nobody = {0};
+		return address_same(from, nobody) ||
+		       (from.low == core.six.identifier &&
+		        (from.high == LINK_LOCAL || (core.six.bound && from.high == core.six.address.high)));
+	}
+	return get16(frame + 12) != ETHER_IP || get32(ip + 12) == core.address || !get32(ip + 12);
+}
+
 static void send(void *context, unsigned port, const uint8_t *frame, uint32_t bytes)
 {
 	static uint8_t copy[CORE_WHOLE];
 
 	(void)context;
-	if (port >= CORE_PORTS || bytes > CORE_WHOLE || bytes < ETHERNET_BYTES)
+	if (port >= CORE_PORTS || bytes > CORE_WHOLE || bytes < ETHERNET_BYTES + IP_BYTES)
 		abort();
 	memcpy(copy, frame, bytes);
+	if (port == CORE_OUTSIDE && !own_source(frame))
+		abort();
 }
 
 static void fetch(void *source, uint32_t offset, uint8_t *to, uint32_t count)
@@ -124,14 +140,8 @@ static void dress(uint8_t *head, uint32_t bytes, unsigned port, uint8_t choice)
 	put16(head + 12, ETHER_IP6);
 	ip6_make(head + ETHERNET_BYTES, protocols[choice & 3], from, to[choice >> 2 & 3],
 	         bytes - ETHERNET_BYTES - IP6_BYTES, choice & 32 ? 255 : 64);
-}
-
-static const uint8_t *own_six(void)
-{
-	static uint8_t bytes[16];
-
-	address_put(bytes, core.six.address);
-	return bytes;
+	if (choice & 64) /* what the input has begins with the header of a fragment */
+		head[ETHERNET_BYTES + 6] = IP_FRAGMENT;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -164,10 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (to != CORE_NOWHERE && ((unsigned)to >= CORE_PORTS || (unsigned)to == from))
 			abort();
 		/* Nothing leaves but from the switch's own address, to a station that is known. */
-		const uint8_t *ip = head + ETHERNET_BYTES;
-		if (to == (int)CORE_OUTSIDE &&
-		    (get16(head + 12) == ETHER_IP6 ? !core.six.bound || memcmp(ip + 8, own_six(), 16) != 0
-		                                   : get32(ip + 12) != core.address))
+		if (to == (int)CORE_OUTSIDE && !own_source(head))
 			abort();
 		data += here;
 		size -= here;

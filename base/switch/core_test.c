@@ -198,9 +198,6 @@ static void test_refused(unsigned link, unsigned other)
 	check("another's address as the sender's", give(link, frame, bytes) == CORE_NOWHERE);
 	bytes = from_inside(frame, link, IP_UDP, 1, core_link_address(&core.links[other]), 2, 0, 10);
 	check("another link", give(link, frame, bytes) == CORE_NOWHERE);
-	bytes = from_inside(frame, link, IP_UDP, 1, FAR, 2, 0, 10);
-	put16(frame + 20, 0x2000);
-	check("fragments", give(link, frame, bytes) == CORE_NOWHERE);
 	bytes = from_inside(frame, link, IP_UDP, 1, 0xe0000001, 2, 0, 10);
 	check("groups", give(link, frame, bytes) == CORE_NOWHERE);
 	bytes = from_inside(frame, link, IP_UDP, 1, OWN, 2, 0, 10);

@@ -121,7 +121,7 @@ void inside_unreachable(struct core *core, unsigned port, const struct packet *p
 	uint32_t header = packet->six ? IP6_BYTES : IP_BYTES, bytes = ICMP_BYTES + header + ABOUT_BYTES;
 	uint8_t *icmp = ip + header;
 
-	if (packet->error || core->told_unreachable++ > ERRORS_MOST)
+	if (packet->error || (packet->six && packet->fragment) || core->told_unreachable++ > ERRORS_MOST)
 		return;
 	ethernet_make(frame, link->peer_mac, link->mac, packet->six ? ETHER_IP6 : ETHER_IP);
 	memset(icmp, 0, ICMP_BYTES);

@@ -4,6 +4,7 @@
 #include "text.h"
 
 #define FRAGMENT_BITS  0x3fffu /* more fragments, offset */
+#define FRAGMENT_MORE  0x2000u
 #define TTL            64
 #define DISCOVERY_HOPS 255 /* shows that no router was on the way */
 
@@ -16,9 +17,12 @@ static bool read_header(struct packet *packet, uint8_t *ip, uint32_t held, uint3
 	header = (ip[0] & 15u) * 4;
 	*packet = (struct packet){.ip = ip, .bytes = get16(ip + 2), .protocol = ip[9]};
 	if (header < IP_BYTES || header > held || packet->bytes < header || packet->bytes > total ||
-	    get16(ip + 6) & FRAGMENT_BITS || sum_end(sum_add(0, ip, header)) != 0 ||
-	    packet->protocol == IP_ICMP6)
+	    sum_end(sum_add(0, ip, header)) != 0 || packet->protocol == IP_ICMP6)
 		return false;
+	packet->fragment = get16(ip + 6) & FRAGMENT_BITS;
+	packet->more = get16(ip + 6) & FRAGMENT_MORE;
+	packet->fragment_at = (get16(ip + 6) & (FRAGMENT_BITS & ~FRAGMENT_MORE)) * 8;
+	packet->fragment_id = get16(ip + 4);
 	packet->source = address4(get32(ip + 12));
 	packet->destination = address4(get32(ip + 16));
 	packet->inner = ip + header;
@@ -38,6 +42,18 @@ static bool read_header6(struct packet *packet, uint8_t *ip, uint32_t held, uint
 	                          .destination = address_get(ip + 24),
 	                          .inner = ip + IP6_BYTES,
 	                          .inner_bytes = get16(ip + 4)};
+	if (packet->protocol == IP_FRAGMENT) { /* RFC 8200, 4.5 */
+		const uint8_t *part = packet->inner;
+		if (held < IP6_BYTES + FRAGMENT_BYTES || packet->inner_bytes < FRAGMENT_BYTES)
+			return false;
+		packet->protocol = part[0];
+		packet->fragment = true;
+		packet->more = part[3] & 1;
+		packet->fragment_at = get16(part + 2) & ~7u;
+		packet->fragment_id = get32(part + 4);
+		packet->inner += FRAGMENT_BYTES;
+		packet->inner_bytes -= FRAGMENT_BYTES;
+	}
 	/* An IPv4 address is not for the wire of IPv6. */
 	return packet->bytes <= total && packet->protocol != IP_ICMP && !address_is4(packet->source) &&
 	       !address_is4(packet->destination);
@@ -51,7 +67,8 @@ static bool read_icmp6(struct packet *packet)
 	packet->reply = type == ICMP6_ECHO_REPLY;
 	packet->error = type && type <= ICMP6_ERROR_LAST;
 	packet->discovery = type >= ICMP6_ROUTER_SOLICIT && type <= ICMP6_ADVERT;
-	return packet->echo || packet->reply || packet->error || packet->discovery;
+	return packet->echo || packet->reply ||
+	       ((packet->error || packet->discovery) && !packet->fragment); /* RFC 6980 */
 }
 
 bool packet_read(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t total)
@@ -61,6 +78,9 @@ bool packet_read(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t tot
 	if (!held ||
 	    !(ip[0] >> 4 == 6 ? read_header6(packet, ip, held, total) : read_header(packet, ip, held, total)))
 		return false;
+	packet->later = packet->fragment_at;
+	if (packet->later)
+		return true;
 	here = held - (uint32_t)(packet->inner - ip);
 	need = packet->protocol == IP_TCP ? TCP_BYTES : UDP_BYTES;
 	if (packet->inner_bytes < need || here < need)
@@ -71,7 +91,7 @@ bool packet_read(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t tot
 		break;
 	case IP_UDP:
 		packet->ports = get16(packet->inner + 4) >= UDP_BYTES &&
-		                get16(packet->inner + 4) <= packet->inner_bytes &&
+		                (packet->fragment || get16(packet->inner + 4) <= packet->inner_bytes) &&
 		                (!packet->six || get16(packet->inner + 6));
 		break;
 	case IP_ICMP6:
@@ -138,7 +158,7 @@ static uint32_t sum_offset(const struct packet *packet)
 
 static void set_address(struct packet *packet, bool source, struct address address, uint16_t port)
 {
-	uint32_t at = sum_offset(packet), port_offset = source ? 0 : 2;
+	uint32_t at = packet->later ? 0 : sum_offset(packet), port_offset = source ? 0 : 2;
 	uint32_t size = packet->six ? 16 : 4, start = packet->six ? 0 : 12;
 	uint8_t *field = packet->ip + (packet->six ? 8 : 12) + (source ? 0 : size);
 	uint8_t *sum = packet->inner + at, bytes[16];
@@ -174,6 +194,19 @@ void packet_set_destination(struct packet *packet, struct address address, uint1
 	set_address(packet, false, address, port);
 	packet->destination = address;
 	packet->to = port;
+}
+
+void packet_set_id(struct packet *packet, uint32_t id)
+{
+	uint16_t before = get16(packet->ip + 4);
+
+	packet->fragment_id = id;
+	if (packet->six) {
+		put32(packet->ip + IP6_BYTES + 4, id);
+		return;
+	}
+	put16(packet->ip + 4, (uint16_t)id);
+	sum_change(packet->ip + 10, before, (uint16_t)id);
 }
 
 bool packet_hop(struct packet *packet)

@@ -8,12 +8,13 @@
 #define ETHERNET_BYTES 14u
 #define IP_BYTES       20u
 #define IP6_BYTES      40u
+#define FRAGMENT_BYTES 8u /* IPv6's header of fragments */
 #define UDP_BYTES      8u
 #define TCP_BYTES      20u
 #define ICMP_BYTES     8u
 
 enum ether_type { ETHER_IP = 0x0800, ETHER_ARP = 0x0806, ETHER_IP6 = 0x86dd };
-enum ip_protocol { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_ICMP6 = 58 };
+enum ip_protocol { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_FRAGMENT = 44, IP_ICMP6 = 58 };
 enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 enum icmp_type { ICMP_ECHO_REPLY = 0, ICMP_UNREACHABLE = 3, ICMP_ECHO = 8, ICMP_TIME_EXCEEDED = 11 };
 enum icmp6_type {
@@ -98,10 +99,14 @@ struct packet {
 	bool echo, reply;  /* an ICMP echo, or the answer to one */
 	bool error;        /* an ICMP error */
 	bool discovery;    /* routers and neighbours of IPv6 (RFC 4861) */
+	/* A part of a packet; LATER: not its first, so that INNER is no header and nothing above but the addresses and, with
+	 * IPv4, the protocol is known. */
+	bool fragment, later, more;
+	uint32_t fragment_at, fragment_id; /* FRAGMENT_AT: in bytes */
 };
 
-/* Reads the packet at IP, of which HELD bytes are here and TOTAL in all. False: no sound packet, a fragment, one
- * with other headers of IPv6, or its inner header is not here: nothing that the switch would pass on. */
+/* Reads the packet at IP, of which HELD bytes are here and TOTAL in all. False: no sound packet, one with other
+ * headers of IPv6, or its inner header is not here: nothing that the switch would pass on. */
 bool packet_read(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t total);
 
 /* The Internet sum of BYTES, on top of SUM; finished by sum_end. */
@@ -113,6 +118,8 @@ uint16_t inner_sum(const uint8_t *ip, uint8_t protocol, const uint8_t *inner, ui
 /* New source or destination of the same kind, with the IP and inner sums brought along (RFC 1624). */
 void packet_set_source(struct packet *packet, struct address address, uint16_t port);
 void packet_set_destination(struct packet *packet, struct address address, uint16_t port);
+/* Another identification of a fragment. */
+void packet_set_id(struct packet *packet, uint32_t id);
 /* One hop less; false: it was the last. */
 bool packet_hop(struct packet *packet);
 /* Fills in an IPv4 header of PROTOCOL and INNER_BYTES behind it, with its sum. */

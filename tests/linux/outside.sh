@@ -1,8 +1,8 @@
-# Runs in a guest with QEMU's user network: outside.sh PORT SUMS-OF-NUMBERS PORT6 ECHO. The host's 127.0.0.1 is 10.0.2.2; on PORT it
-# serves numbers, and a repository with the package greeting. Its ::1 is fec0::2: numbers again on PORT6, on ECHO each datagram comes
-# back; PORT6 is 0 where the host has no IPv6. Prints a line a check, then serves nginx on 80 and ssh on 22 until the
+# Runs in a guest with QEMU's user network: outside.sh PORT SUMS-OF-NUMBERS ECHO PORT6 ECHO6. The host's 127.0.0.1 is 10.0.2.2; on PORT it
+# serves numbers, and a repository with the package greeting, on ECHO each datagram comes back. Its ::1 is fec0::2, with PORT6 and
+# ECHO6; PORT6 is 0 where the host has no IPv6. Prints a line a check, then serves nginx on 80 and ssh on 22 until the
 # host has asked for /over.
-port=$1 sum=$2 port6=$3 echo=$4
+port=$1 sum=$2 echo=$3 port6=$4 echo6=$5
 same() { if [ "$2" = "$3" ]; then echo "ok $1"; else echo "not ok $1 - expected '$2', got '$3'"; fi; }
 export DEBIAN_FRONTEND=noninteractive HOME=/root
 mkdir -p /tmp/o && cd /tmp/o || exit 1
@@ -11,6 +11,9 @@ same curl "$sum" "$(curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum)"
 same wget "$sum" "$(wget -q -O - http://10.0.2.2:$port/numbers | cksum)"
 same six-at-once 6 "$(for i in 1 2 3 4 5 6; do curl -sS -m 90 http://10.0.2.2:$port/numbers | cksum & done | grep -c "$sum")"
 same upload "$sum" "$(seq 1 100000 | curl -sS -m 60 -T - http://10.0.2.2:$port/upload)"
+same ping-in-fragments "1 received" "$(ping -c 1 -W 20 -s 4000 10.0.2.2 2> /dev/null | grep -o '1 received')"
+seq 1 800 | head -c 3800 > datagram
+same datagram-in-fragments "$(cksum < datagram)" "$(exec 3<> /dev/udp/10.0.2.2/$echo && dd if=datagram bs=4000 status=none >&3 && timeout 20 dd bs=4000 count=1 status=none <&3 | cksum)"
 curl -sS -m 20 http://10.0.2.2:1/ > /dev/null 2>&1
 same refused 7 $?
 # An address by what the router announces, once nobody else was found to have it, and a way outside.
@@ -21,7 +24,7 @@ if [ "$port6" != 0 ]; then
 	same ping-6 "1 received" "$six"
 	same curl-6 "$sum" "$(curl -sS -m 60 "http://[fec0::2]:$port6/numbers" | cksum)"
 	same upload-6 "$sum" "$(seq 1 100000 | curl -sS -m 60 -T - "http://[fec0::2]:$port6/upload")"
-	same datagram-6 "there and back" "$(exec 3<> /dev/udp/fec0::2/$echo && echo there and back >&3 && timeout 20 head -n 1 <&3)"
+	same datagram-6 "there and back" "$(exec 3<> /dev/udp/fec0::2/$echo6 && echo there and back >&3 && timeout 20 head -n 1 <&3)"
 	curl -sS -m 20 "http://[fec0::2]:1/" > /dev/null 2>&1
 	same refused-6 7 $?
 fi

@@ -89,40 +89,46 @@ def from_host(name, web, shell, key):
         check(f"{name}/over", False, error)
 
 
-class Six:
-    """The host's side of IPv6: numbers by HTTP on PORT, and ECHO, a port that sends each datagram back; 0 where ::1 is not there."""
+def echo(family, host):
+    """A port that sends each datagram back."""
+    datagrams = socket.socket(family, socket.SOCK_DGRAM)
+    datagrams.bind((host, 0))
 
-    class Server(http.server.ThreadingHTTPServer):
-        address_family = socket.AF_INET6
-
-    def __init__(self, handler):
-        self.port = self.echo = 0
-        try:
-            server = self.Server(("::1", 0), handler)
-            datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            datagrams.bind(("::1", 0))
-        except OSError as error:
-            print(f"# the host has no IPv6 ({error}): it is not tried")
-            return
-        self.port, self.echo = server.server_address[1], datagrams.getsockname()[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        threading.Thread(target=self.send_back, args=(datagrams,), daemon=True).start()
-
-    @staticmethod
-    def send_back(datagrams):
+    def send_back():
         while True:
             data, peer = datagrams.recvfrom(65535)
             datagrams.sendto(data, peer)
 
+    threading.Thread(target=send_back, daemon=True).start()
+    return datagrams.getsockname()[1]
 
-def run_guest(name, options, port, key, six):
+
+def serve(server):
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def host_ports(handler):
+    """What the host serves on 127.0.0.1 and, where it has it, on ::1: a web server's port and an echo's of each."""
+    class Six(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    four = [serve(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)), echo(socket.AF_INET, "127.0.0.1")]
+    try:
+        return four + [serve(Six(("::1", 0), handler)), echo(socket.AF_INET6, "::1")]
+    except OSError as error:
+        print(f"# the host has no IPv6 ({error}): it is not tried")
+        return four + [0, 0]
+
+
+def run_guest(name, options, served, key):
     web = ports.free(2)
     shell = web + 1
     line = [str(ROOT / "tools/holon-run"), *options, "--mem", "1024", "--net", "user", "--forward", f"{web}:80", "--forward",
             f"{shell}:22", "--timeout", "240", "--add", f"{ROOT}/tests/linux/outside.sh:/outside.sh"]
     if key:
         line += ["--add", f"{key}.pub:/host_key.pub"]
-    line += ["--", "bash", "/outside.sh", str(port), cksum(NUMBERS), str(six.port), str(six.echo)]
+    line += ["--", "bash", "/outside.sh", str(served[0]), cksum(NUMBERS), *map(str, served[1:])]
     guest = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     heard = False
     for raw in guest.stdout:
@@ -153,15 +159,13 @@ def main():
         def handler(*arguments):
             return Handler(*arguments, directory=str(folder / "www"))
 
-        server, six = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler), Six(handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        served = host_ports(handler)
         bundle = ["--bundle", str(ROOT / "build/x86_64/network.bundle")]
         runs = {"linux": ["--linux", "--root", "network"], "holon-1": bundle, "holon-2-q35": bundle + ["--cpus", "2", "--machine", "q35"]}
         for name in sys.argv[1:] or runs:
             start = time.monotonic()
-            run_guest(name, runs[name], server.server_address[1], key, six)
+            run_guest(name, runs[name], served, key)
             print(f"# {name}: {time.monotonic() - start:.0f} s")
-        server.shutdown()
     os._exit(failures != 0)
 
 
