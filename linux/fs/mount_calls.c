@@ -129,6 +129,11 @@ int mount_remount(const struct path *where, uint64_t flags, char *options)
 	struct mount *mount = where->mount;
 	if (where->dentry != mount->root || !mount_own(mount))
 		return -EINVAL;
+	return mount_reconfigure(mount, flags, options);
+}
+
+int mount_reconfigure(struct mount *mount, uint64_t flags, char *options)
+{
 	if (!(flags & (MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME | MS_RELATIME)))
 		flags |= mount->flags & (MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME); /* they stay */
 	if (mount_flags_locked(mount, flags))
@@ -365,7 +370,7 @@ static int unmount(const struct path *root, uint32_t flags)
 		mount_detach_tree(mount);
 		return 0;
 	}
-	if (mount->references > 2) /* the mount itself and the caller's path */
+	if (mount->references > 2 + mount->contexts) /* the mount itself and the caller's path */
 		return -EBUSY;
 	if ((flags & MNT_EXPIRE) && !mount->expires) {
 		mount->expires = true;

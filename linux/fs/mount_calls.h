@@ -24,6 +24,8 @@ struct mount *mount_copy_bound(const struct path *from, bool recursive, int *err
 int mount_move(const struct path *from, const struct path *where);
 /* WHERE's mount becomes as FLAGS say, and its file system, without MS_BIND, as OPTIONS do, which are changed. */
 int mount_remount(const struct path *where, uint64_t flags, char *options);
+/* The same of MOUNT, wherever it is. */
+int mount_reconfigure(struct mount *mount, uint64_t flags, char *options);
 /* A file system of TYPE, as SOURCE, FLAGS and OPTIONS (which are changed) have it and as the current task may mount it, with a
  * reference. */
 int mount_filesystem(const char *type, const char *source, uint64_t flags, char *options,

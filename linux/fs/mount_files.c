@@ -267,7 +267,7 @@ struct making {
 	uint32_t length;
 	char options[MOUNT_OPTIONS_MAX];
 	struct filesystem *filesystem; /* a reference, once it is made */
-	struct path picked;            /* fspick: whose is changed */
+	struct path picked;            /* whose is changed: of fspick, or what fsmount has made */
 };
 
 /* What there would be to read of: a line for each mistake. None is written. */
@@ -279,13 +279,27 @@ static int64_t making_read(struct file *file, struct io *io, int64_t *position)
 	return -ENODATA;
 }
 
+/* PATH's references go over. They do not keep the mount from being unmounted. */
+static void pick(struct making *making, const struct path *path)
+{
+	making->picked = *path;
+	path->mount->contexts++;
+}
+
+static void unpick(struct making *making)
+{
+	if (!making->picked.mount)
+		return;
+	making->picked.mount->contexts--;
+	path_release(&making->picked);
+}
+
 static void making_release(struct file *file)
 {
 	struct making *making = file->private;
 	if (making->filesystem)
 		filesystem_release(making->filesystem);
-	if (making->picked.mount)
-		path_release(&making->picked);
+	unpick(making);
 	heap_free(making->source);
 	heap_free(making);
 }
@@ -310,8 +324,7 @@ static int64_t making_give(struct making *making, bool close_on_exec)
 	struct file *file = file_create(&making_ops, O_RDWR, making);
 	if (file)
 		return file_give(file, close_on_exec);
-	if (making->picked.mount)
-		path_release(&making->picked);
+	unpick(making);
 	heap_free(making);
 	return -ENOMEM;
 }
@@ -352,7 +365,7 @@ SYSCALL_HANDLER(fspick, int directory, uint64_t address, uint32_t flags)
 		return error;
 	}
 	making->phase = PHASE_CHANGES;
-	making->picked = path;
+	pick(making, &path);
 	making->flags = path.mount->read_only ? MS_RDONLY : 0;
 	return making_give(making, flags & CLOEXEC);
 }
@@ -379,6 +392,19 @@ static int option_add(struct making *making, const char *key, const char *value)
 	return 0;
 }
 
+/* After fsmount, and after each change, parameters of the next change may follow: fsconfig(2). */
+static void begin_change(struct making *making)
+{
+	if (making->phase != PHASE_MOUNTED)
+		return;
+	making->phase = PHASE_CHANGES;
+	heap_free(making->source);
+	making->source = 0;
+	making->length = 0;
+	making->options[0] = 0;
+	making->flags = making->picked.mount->read_only ? MS_RDONLY : 0;
+}
+
 static int parameter_set(struct making *making, const char *key, const char *value)
 {
 	if (making->phase != PHASE_PARAMETERS && making->phase != PHASE_CHANGES)
@@ -389,7 +415,7 @@ static int parameter_set(struct making *making, const char *key, const char *val
 	}
 	if (!value || strcmp(key, "source") != 0)
 		return option_add(making, key, value);
-	if (making->source || making->phase == PHASE_CHANGES)
+	if (making->source)
 		return -EINVAL;
 	making->source = heap_string(value);
 	return making->source ? 0 : -ENOMEM;
@@ -414,9 +440,8 @@ static int change(struct making *making)
 		return -EBUSY;
 	if (!mount_permitted())
 		return -EPERM;
-	int error = mount_remount(&making->picked, making->flags | mount->flags, making->options);
-	making->length = 0;
-	making->options[0] = 0;
+	int error = mount_reconfigure(mount, making->flags | mount->flags, making->options);
+	making->phase = error ? PHASE_FAILED : PHASE_MOUNTED;
 	return error;
 }
 
@@ -445,6 +470,8 @@ SYSCALL_HANDLER(fsconfig, int fd, uint32_t command, uint64_t key_address, uint64
 	/* The file stays: file_of holds it until the call ends. */
 	struct making *making = making_of(fd);
 	int error = length == -ENAMETOOLONG ? -EINVAL : length < 0 ? (int)length : 0;
+	if (!error && making)
+		begin_change(making);
 	if (!error)
 		error = !making                  ? -EBADF
 		        : command == CREATE      ? make(making)
@@ -474,5 +501,8 @@ SYSCALL_HANDLER(fsmount, int fd, uint32_t flags, uint32_t attributes)
 		return -ENOMEM;
 	mount_set_flags(top, flags_of(attributes) | making->flags);
 	making->phase = PHASE_MOUNTED;
+	struct path root = {top, top->root};
+	path_reference(&root);
+	pick(making, &root);
 	return give_tree(top, flags & FSMOUNT_CLOEXEC);
 }

@@ -80,10 +80,11 @@ struct mount {
 	bool read_only;
 	uint32_t writers; /* files that are open for writing through it: file_writes */
 	uint32_t
-	    loose;    /* of the top of a tree that is nowhere yet: how many mounts are in it. mount_files.c */
-	bool expires; /* umount2 with MNT_EXPIRE has been here */
-	bool locked;  /* it came with others that hide things from its user namespace: it stays with them */
-	uint32_t flags;      /* MS_* of it, but MS_RDONLY */
+	    loose; /* of the top of a tree that is nowhere yet: how many mounts are in it. mount_files.c */
+	uint32_t contexts; /* of its references, those of fsopen's and fspick's files */
+	bool expires;      /* umount2 with MNT_EXPIRE has been here */
+	bool locked;    /* it came with others that hide things from its user namespace: it stays with them */
+	uint32_t flags; /* MS_* of it, but MS_RDONLY */
 	uint32_t flags_kept; /* those, with MS_RDONLY, that its user namespace must not take away */
 	char *source;        /* heap memory */
 	struct mount *copy;  /* while a tree is copied */

@@ -78,6 +78,19 @@ static void new_filesystems(void)
 	check("its-flags", fstatfs(top, &status) == 0 && status.f_type == 0x01021994 &&
 	                       (status.f_flags & 0x406) == 0x406 &&
 	                       status.f_blocks * (uint64_t)status.f_bsize == 1 << 20);
+	check("change-after-fsmount", setting(fs, FSCONFIG_SET_STRING, "size", "2M", 0) == 0 &&
+	                                  setting(fs, FSCONFIG_SET_STRING, "source", "x", 0) == 0 &&
+	                                  fails(setting(fs, FSCONFIG_SET_STRING, "source", "x", 0), EINVAL) &&
+	                                  fails(mounting(fs, 0, 0), EBUSY) &&
+	                                  setting(fs, FSCONFIG_CMD_RECONFIGURE, NONE, NONE, 0) == 0 &&
+	                                  fstatfs(top, &status) == 0 &&
+	                                  status.f_blocks * (uint64_t)status.f_bsize == 2 << 20);
+	check("change-again", setting(fs, FSCONFIG_CMD_RECONFIGURE, NONE, NONE, 0) == 0 &&
+	                          fails(setting(fs, FSCONFIG_CMD_CREATE, NONE, NONE, 0), EBUSY) &&
+	                          setting(fs, FSCONFIG_SET_STRING, "size", "1M", 0) == 0 &&
+	                          setting(fs, FSCONFIG_CMD_RECONFIGURE, NONE, NONE, 0) == 0 &&
+	                          fstatfs(top, &status) == 0 &&
+	                          status.f_blocks * (uint64_t)status.f_bsize == 1 << 20);
 	int file = openat(top, "inside", O_RDWR | O_CREAT, 0600);
 	check("used-before-it-is-anywhere", file >= 0 && write(file, "x", 1) == 1);
 	check("attach",
@@ -89,6 +102,14 @@ static void new_filesystems(void)
 	check("it-stays", there("other/inside") && write(file, "y", 1) == 1);
 	close(file);
 	check("unmount", umount2("other", 0) == 0 && !there("other/inside"));
+	fs = making("tmpfs", 0);
+	check("unmount-beside-its-context",
+	      setting(fs, FSCONFIG_CMD_CREATE, NONE, NONE, 0) == 0 && (top = mounting(fs, 0, 0)) >= 0 &&
+	          put(top, "", AT_FDCWD, "other", MOVE_MOUNT_F_EMPTY_PATH) == 0 && close(top) == 0 &&
+	          umount2("other", 0) == 0 && setting(fs, FSCONFIG_CMD_RECONFIGURE, NONE, NONE, 0) == 0);
+	check("failed", setting(fs, FSCONFIG_SET_STRING, "size", "nonsense", 0) |
+	                    fails(setting(fs, FSCONFIG_CMD_RECONFIGURE, NONE, NONE, 0), EINVAL));
+	close(fs);
 	fs = making("tmpfs", 0);
 	check("read-only", setting(fs, FSCONFIG_SET_FLAG, "ro", NONE, 0) == 0 &&
 	                       setting(fs, FSCONFIG_CMD_CREATE, NONE, NONE, 0) == 0 &&
