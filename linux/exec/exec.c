@@ -566,6 +566,9 @@ static int become(struct task *task, struct program *program, struct program *in
 			return error;
 		entry = interpreter->header.entry + interpreter->bias;
 	}
+	error = namespaces_enter_time(&task->namespaces);
+	if (error)
+		return error;
 	vdso_map(mm);
 	uint64_t sp;
 	error = build_stack(task, program, interpreter, strings, path, secure, &sp);

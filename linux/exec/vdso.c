@@ -9,8 +9,33 @@ extern const char vdso_image_start[], vdso_image_end[];
 
 static struct memory_object *object;
 static struct vdso_data *data;
+static struct memory_object *zeroes; /* the data page of other time namespaces: the system call must answer */
 static uint64_t image_bytes;
 static handle_t full_handle; /* deleting it would delete what is derived from it */
+
+/* What is left of *MADE's rights: nobody writes to it any more. *FULL: to be kept. */
+static bool make_read_only(struct memory_object *made, handle_t *full)
+{
+	int64_t reader = cap_copy(made->handle, RIGHT_READ | RIGHT_EXECUTE, 0);
+	if (reader < 0)
+		return false;
+	*full = made->handle;
+	made->handle = (handle_t)reader;
+	return true;
+}
+
+static bool zeroes_make(void)
+{
+	static handle_t kept;
+	if (zeroes)
+		return true;
+	struct memory_object *made = memory_object_create(PAGE_SIZE_BYTES);
+	if (made && make_read_only(made, &kept))
+		zeroes = made;
+	else if (made)
+		memory_object_release(made);
+	return zeroes;
+}
 
 static bool vdso_make(void)
 {
@@ -26,15 +51,12 @@ static bool vdso_make(void)
 	memcpy(window + PAGE_SIZE_BYTES, vdso_image_start, (size_t)(vdso_image_end - vdso_image_start));
 	/* From here on only a capability without the right to write is kept: no guest can ever map the data
 	 * writable. */
-	int64_t reader = cap_copy(object->handle, RIGHT_READ | RIGHT_EXECUTE, 0);
-	if (reader < 0) {
+	if (!make_read_only(object, &full_handle)) {
 		memory_object_unmap(window, PAGE_SIZE_BYTES + image_bytes);
 		memory_object_release(object);
 		object = 0;
 		return false;
 	}
-	full_handle = object->handle;
-	object->handle = (handle_t)reader;
 	data = (struct vdso_data *)window;
 	vdso_update();
 	return true;
@@ -77,4 +99,27 @@ void vdso_map(struct mm *mm)
 		return;
 	}
 	mm->vdso = at;
+	(void)vdso_follow(mm, current_task()->namespaces);
+}
+
+int vdso_follow(struct mm *mm, const struct namespaces *set)
+{
+	bool own = set && set->of[NAMESPACE_TIME] != &time_namespace_first.common;
+	if (!object || (!own && !zeroes))
+		return 0;
+	if (!zeroes_make())
+		return -ENOMEM;
+	const struct memory_object *from = own ? object : zeroes;
+	struct memory_object *to = own ? zeroes : object;
+	int error = 0;
+	lock_acquire(&mm->lock);
+	for (struct area *area = mm_find(mm, 0); area && !error; area = mm_next(mm, area)) {
+		if (!(area->flags & AREA_VDSO) || area->object != from || area->offset)
+			continue;
+		memory_object_release(area->object);
+		area->object = memory_object_reference(to);
+		error = area_enter(mm, area, area->start, area->end, true);
+	}
+	lock_release(&mm->lock);
+	return error;
 }

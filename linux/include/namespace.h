@@ -26,7 +26,7 @@ enum namespace_kind {
 	NAMESPACE_MOUNT,
 	NAMESPACE_NET,
 	NAMESPACE_PID,
-	NAMESPACE_TIME, /* one for all */
+	NAMESPACE_TIME,
 	NAMESPACE_USER,
 	NAMESPACE_UTS,
 	NAMESPACE_KINDS
@@ -76,6 +76,7 @@ struct uts_namespace {
 struct namespaces {
 	uint32_t references;
 	struct namespace *of[NAMESPACE_KINDS]; /* references; 0 for NAMESPACE_USER */
+	struct namespace *time_children; /* a reference: where children begin and executed programs go on */
 };
 
 extern struct user_namespace user_namespace_first;
@@ -93,19 +94,21 @@ struct namespaces *namespaces_reference(struct namespaces *namespaces);
 void namespaces_release(struct namespaces *namespaces);
 #define CLONE_NAMESPACES                                                                                     \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |        \
-	 CLONE_NEWNET)
+	 CLONE_NEWNET | CLONE_NEWTIME)
 /* What clone's FLAGS give a child, or unshare's the current task, whose is FROM. CREDENTIALS, of whoever gets them, enter a
  * new user namespace first where FLAGS say so, and decide over the rest; FS, its own fs context, moves into the copy of
  * the mounts. 0 with a reference in *MADE, or an error, with CREDENTIALS maybe changed. */
 struct fs_context;
 int namespaces_clone(const struct namespaces *from, uint64_t flags, struct credentials *credentials,
                      struct fs_context *fs, struct namespaces **made);
+/* Whoever has *SET, a reference, enters its time namespace for children: *SET may become another. 0 or -ENOMEM. */
+int namespaces_enter_time(struct namespaces **set);
 /* CREDENTIALS enter USER, whose reference goes over, with all capabilities in it. */
 void credentials_enter_user(struct credentials *credentials, struct user_namespace *user);
 /* A new namespace's common part, counted to the current task's user in OWNER; -ENOSPC: that has as many as it may. */
 int namespace_init(struct namespace *namespace, enum namespace_kind kind, struct user_namespace *owner);
 void namespace_deinit(struct namespace *namespace);
-/* One of SUBJECT's, without a reference; 0: the task is going. FOR_CHILDREN: for PIDs, that of its children. */
+/* One of SUBJECT's, without a reference; 0: the task is going. FOR_CHILDREN: for PIDs and time, that of its children. */
 struct namespace *namespace_of(const struct task *task, enum namespace_kind kind, bool for_children);
 const char *namespace_name(enum namespace_kind kind);
 uint64_t namespace_flag(enum namespace_kind kind); /* CLONE_NEW* */
@@ -177,6 +180,22 @@ struct pid_namespace *pid_namespace_current(void);
 void pid_namespace_end(struct process *init);
 /* Does a signal of the current task's leave PROCESS, as the first of a PID namespace, alone where it has no handler? */
 bool process_shielded(const struct process *process);
+
+/* ---- Time (time.c) ---- */
+
+struct time_namespace {
+	struct namespace common;
+	int64_t monotonic_ns, boottime_ns; /* to add */
+	bool entered;                      /* the offsets stay as they are */
+};
+extern struct time_namespace time_namespace_first;
+/* What the current task's namespace adds to CLOCK, ns; and NS with it, not below 0. */
+int64_t time_offset(int32_t clock);
+uint64_t time_shifted(uint64_t ns, int64_t offset);
+/* Somebody enters it: its offsets stay. */
+void time_namespace_entered(struct namespace *namespace);
+struct namespace *time_namespace_copy(struct namespace *from, struct user_namespace *owner, int *error);
+void time_namespace_free(struct namespace *namespace);
 
 /* ---- Of each kind: a copy of FROM, owned by OWNER, or 0 with *ERROR ---- */
 

@@ -1,15 +1,13 @@
 /* A task's namespaces as a whole: unshare(2), setns(2), what clone(2) gives a child; and what the kinds share. */
 #include "../cgroup/cgroup.h"
+#include "../exec/exec.h"
 #include "../internal.h"
 #include "../fs/name.h"
 #include "../ipc/ipc.h"
 #include "../net/stack.h"
 
-#define FIRST_INODE_TIME 4026531834ull
-#define FIRST_INODE_UTS  4026531838ull
+#define FIRST_INODE_UTS 4026531838ull
 
-static struct namespace time_first = {
-    .kind = NAMESPACE_TIME, .references = 1, .inode = FIRST_INODE_TIME, .owner = &user_namespace_first};
 static struct uts_namespace uts_first = {.common = {.kind = NAMESPACE_UTS,
                                                     .references = 1,
                                                     .inode = FIRST_INODE_UTS,
@@ -23,8 +21,9 @@ struct namespaces namespaces_first = {.references = 1,
                                              [NAMESPACE_MOUNT] = &mount_namespace_first.common,
                                              [NAMESPACE_NET] = &net_namespace_first.common,
                                              [NAMESPACE_PID] = &pid_namespace_first.common,
-                                             [NAMESPACE_TIME] = &time_first,
-                                             [NAMESPACE_UTS] = &uts_first.common}};
+                                             [NAMESPACE_TIME] = &time_namespace_first.common,
+                                             [NAMESPACE_UTS] = &uts_first.common},
+                                      .time_children = &time_namespace_first.common};
 
 /* ---- Kinds that are little more than a number ---- */
 
@@ -64,7 +63,7 @@ static const struct kind {
     [NAMESPACE_MOUNT] = {"mnt", CLONE_NEWNS, 0, mount_namespace_free},
     [NAMESPACE_NET] = {"net", CLONE_NEWNET, net_namespace_copy, net_namespace_free},
     [NAMESPACE_PID] = {"pid", CLONE_NEWPID, pid_namespace_copy, pid_namespace_free},
-    [NAMESPACE_TIME] = {"time", CLONE_NEWTIME, 0, 0},
+    [NAMESPACE_TIME] = {"time", CLONE_NEWTIME, time_namespace_copy, time_namespace_free},
     [NAMESPACE_USER] = {"user", CLONE_NEWUSER, 0, user_free},
     [NAMESPACE_UTS] = {"uts", CLONE_NEWUTS, uts_copy, uts_free},
 };
@@ -100,6 +99,7 @@ void namespaces_release(struct namespaces *namespaces)
 	for (unsigned kind = 0; kind < NAMESPACE_KINDS; kind++)
 		if (namespaces->of[kind])
 			namespace_release(namespaces->of[kind]);
+	namespace_release(namespaces->time_children);
 	heap_free(namespaces);
 }
 
@@ -112,7 +112,31 @@ static struct namespaces *set_copy(const struct namespaces *from)
 	for (unsigned kind = 0; kind < NAMESPACE_KINDS; kind++)
 		if (from->of[kind])
 			made->of[kind] = namespace_reference(from->of[kind]);
+	made->time_children = namespace_reference(from->time_children);
 	return made;
+}
+
+/* *WHERE, a reference, becomes NEW, whose reference goes over. */
+static void put(struct namespace **where, struct namespace *new)
+{
+	struct namespace *old = *where;
+	*where = new;
+	namespace_release(old);
+}
+
+int namespaces_enter_time(struct namespaces **set)
+{
+	struct namespace *time = (*set)->time_children;
+	if ((*set)->of[NAMESPACE_TIME] == time)
+		return 0;
+	struct namespaces *made = set_copy(*set);
+	if (!made)
+		return -ENOMEM;
+	put(&made->of[NAMESPACE_TIME], namespace_reference(time));
+	time_namespace_entered(time);
+	namespaces_release(*set);
+	*set = made;
+	return 0;
 }
 
 /* One that begins from OLD, for a set. */
@@ -145,12 +169,11 @@ int namespaces_clone(const struct namespaces *from, uint64_t flags, struct crede
 	for (unsigned kind = 0; kind < NAMESPACE_KINDS && !error; kind++) {
 		if (!(flags & CLONE_NAMESPACES & kinds[kind].flag) || kind == NAMESPACE_USER)
 			continue;
-		struct namespace *old = set->of[kind],
-		                 *new = kind_copy(kind, old, credentials->user, fs, &error);
+		struct namespace **where = kind == NAMESPACE_TIME ? &set->time_children : &set->of[kind];
+		struct namespace *new = kind_copy(kind, *where, credentials->user, fs, &error);
 		if (!new)
 			break;
-		set->of[kind] = new;
-		namespace_release(old);
+		put(where, new);
 	}
 	if (error)
 		namespaces_release(set);
@@ -167,6 +190,8 @@ struct namespace *namespace_of(const struct task *task, enum namespace_kind kind
 		return &task->credentials.user->common;
 	if (kind == NAMESPACE_PID && !for_children)
 		return &task->process->pids->common;
+	if (kind == NAMESPACE_TIME && for_children)
+		return task->namespaces->time_children;
 	return task->namespaces->of[kind];
 }
 
@@ -265,6 +290,8 @@ static int may_enter(const struct namespace *namespace, const struct credentials
 			return -EPERM;
 		return task->fs->references > 1 ? -EINVAL : 0;
 	}
+	if (namespace->kind == NAMESPACE_TIME)
+		return task->process->thread_count > 1 ? -EUSERS : 0;
 	if (namespace->kind == NAMESPACE_PID) {
 		/* Only downwards: a child is never outside its parent's. */
 		const struct pid_namespace *at = container_of(namespace, struct pid_namespace, common);
@@ -307,15 +334,17 @@ static int64_t enter_all(struct namespace *const wanted[NAMESPACE_KINDS])
 	for (unsigned kind = 0; kind < NAMESPACE_KINDS; kind++) {
 		if (!wanted[kind] || kind == NAMESPACE_USER)
 			continue;
-		struct namespace *old = set->of[kind];
-		set->of[kind] = namespace_reference(wanted[kind]);
-		namespace_release(old);
+		put(&set->of[kind], namespace_reference(wanted[kind]));
+	}
+	if (wanted[NAMESPACE_TIME]) {
+		put(&set->time_children, namespace_reference(wanted[NAMESPACE_TIME]));
+		time_namespace_entered(wanted[NAMESPACE_TIME]);
 	}
 	if (wanted[NAMESPACE_IPC])
 		semaphores_exit(task->process);
 	take_credentials(task, &credentials);
 	take_set(task, set);
-	return 0;
+	return vdso_follow(task->mm, set);
 }
 
 SYSCALL_HANDLER(setns, int fd, uint32_t type)
@@ -334,7 +363,7 @@ SYSCALL_HANDLER(setns, int fd, uint32_t type)
 	/* Of a pidfd: those of its process that TYPE names. */
 	bool ignored;
 	int32_t pid = pidfd_process_id(fd, &ignored);
-	if (pid < 0 || !type || (type & ~(uint32_t)(CLONE_NAMESPACES | CLONE_NEWTIME)))
+	if (pid < 0 || !type || (type & ~(uint32_t)CLONE_NAMESPACES))
 		return -EINVAL;
 	struct process *process = process_by_id(pid);
 	const struct task *leader = process && !process->zombie ? process->leader : 0;

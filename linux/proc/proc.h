@@ -94,6 +94,10 @@ void proc_numbers(struct proc_text *text, const char *title, const struct pid_na
 void text_keys(struct proc_text *text, const struct proc_subject *subject);
 void text_key_users(struct proc_text *text, const struct proc_subject *subject);
 
+/* ../namespace/time.c */
+void time_text_offsets(struct proc_text *text, const struct proc_subject *subject);
+int64_t time_write_offsets(const struct proc_subject *subject, const char *bytes, uint32_t count);
+
 /* ../namespace/map.c */
 int namespace_map_open(const struct proc_subject *subject, struct file *file); /* entry->data: of groups */
 void namespace_text_setgroups(struct proc_text *text, const struct proc_subject *subject);

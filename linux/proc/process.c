@@ -126,7 +126,8 @@ static void text_stat(struct proc_text *text, const struct proc_subject *subject
 	           (uint64_t)(timeval_ns(&children->ru_utime) / TICK_NS),
 	           (uint64_t)(timeval_ns(&children->ru_stime) / TICK_NS),
 	           task && task->rt_priority ? -1 - (int)task->rt_priority : 20 + (task ? task->nice : 0),
-	           task ? task->nice : 0, process->thread_count, process->start_ns / TICK_NS);
+	           task ? task->nice : 0, process->thread_count,
+	           time_shifted(process->start_ns, time_offset(CLOCK_BOOTTIME)) / TICK_NS);
 	proc_print(text, "%lu %lu %lu %lu %lu %lu 0 0 ", mm ? mm->total_pages * 4096 : 0, resident_pages(mm),
 	           ~0ul, mm ? mm->code_start : 0, mm ? mm->code_end : 0, mm ? mm->stack_start : 0);
 	uint64_t ignored = 0, caught = 0;
@@ -727,5 +728,9 @@ const struct proc_entry proc_process[] = {
     TEXT("timers", text_timers),
     {.name = "coredump_filter", .mode = S_IFREG | 0644, .text = text_core_filter, .write = write_core_filter},
     WRITABLE("autogroup", "/autogroup-0 nice 0\n", write_nothing),
+    {.name = "timens_offsets",
+     .mode = S_IFREG | 0644,
+     .text = time_text_offsets,
+     .write = time_write_offsets},
     {.name = "timerslack_ns", .mode = S_IFREG | 0666, .text = text_slack, .write = write_slack},
     {0}};

@@ -350,6 +350,7 @@ static const struct proc_entry user_entries[] = {USER_LIMIT("max_cgroup_namespac
                                                  USER_LIMIT("max_mnt_namespaces", NAMESPACE_MOUNT),
                                                  USER_LIMIT("max_net_namespaces", NAMESPACE_NET),
                                                  USER_LIMIT("max_pid_namespaces", NAMESPACE_PID),
+                                                 USER_LIMIT("max_time_namespaces", NAMESPACE_TIME),
                                                  USER_LIMIT("max_user_namespaces", NAMESPACE_USER),
                                                  USER_LIMIT("max_uts_namespaces", NAMESPACE_UTS),
                                                  COUNT("max_inotify_instances", 128),

@@ -44,7 +44,7 @@ static void text_meminfo(struct proc_text *text, const struct proc_subject *subj
 
 static void text_uptime(struct proc_text *text, const struct proc_subject *subject)
 {
-	uint64_t now = clock_monotonic() / 10000000;
+	uint64_t now = time_shifted(clock_monotonic(), time_offset(CLOCK_BOOTTIME)) / TICK_NS;
 	(void)subject;
 	proc_print(text, "%lu.%02lu 0.00\n", now / 100, now % 100);
 }
@@ -90,9 +90,11 @@ static void text_stat(struct proc_text *text, const struct proc_subject *subject
 		char name[8] = {'c', 'p', 'u', (char)('0' + cpu)};
 		cpu_line(text, name, times[cpu], clock_monotonic());
 	}
-	proc_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
-	           (uint64_t)((clock_realtime() - clock_monotonic()) / NS_PER_SECOND), process_count(),
-	           thread_running_count());
+	proc_print(
+	    text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
+	    (uint64_t)(time_shifted(clock_realtime() - clock_monotonic(), -time_offset(CLOCK_BOOTTIME)) /
+	               NS_PER_SECOND),
+	    process_count(), thread_running_count());
 }
 
 /* How often and how long the locks of each rank (include/lock.h) were waited for since the start. */

@@ -4,6 +4,7 @@
  * child's native thread begins with a copy of the parent's registers (result 0) and vector state.
  */
 #include "cgroup/cgroup.h"
+#include "exec/exec.h"
 #include "internal.h"
 #include "keys/keys.h"
 #include "task/seccomp.h"
@@ -60,6 +61,8 @@ static int surroundings_make(struct surroundings *around, const struct task *par
 	else if (!error)
 		error = namespaces_clone(parent->namespaces, flags, &around->credentials, around->fs,
 		                         &around->namespaces);
+	if (!error && !(flags & CLONE_VM))
+		error = namespaces_enter_time(&around->namespaces);
 	if (error)
 		surroundings_release(around);
 	return error;
@@ -229,6 +232,9 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	*copy = 0;
 	if (!share(child, self, flags))
 		goto undo;
+	if (child->namespaces->of[NAMESPACE_TIME] != self->namespaces->of[NAMESPACE_TIME] &&
+	    vdso_follow(child->mm, child->namespaces))
+		goto undo;
 	result = cgroup_task_start(child, group);
 	if (result)
 		goto undo;
@@ -371,7 +377,8 @@ SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
 		if (word)
 			return -E2BIG;
 	}
-	if ((args.flags & (CLONE_DETACHED | 0xff)) || args.set_tid_size || args.exit_signal > SIGNAL_COUNT)
+	if ((args.flags & (CLONE_DETACHED | (0xff & ~CLONE_NEWTIME))) || args.set_tid_size ||
+	    args.exit_signal > SIGNAL_COUNT)
 		return -EINVAL;
 	if ((args.stack == 0) != (args.stack_size == 0) || (args.flags >> 34))
 		return -EINVAL;

@@ -156,11 +156,12 @@ SYSCALL_HANDLER(sysinfo, uint64_t address)
 	uint32_t loads[3];
 	linux_memory(&total, &used);
 	load_averages(loads);
-	struct linux_sysinfo info = {.uptime = (int64_t)(clock_monotonic() / NS_PER_SECOND),
-	                             .totalram = total,
-	                             .freeram = total > used ? total - used : 0,
-	                             .loads = {loads[0] * 32ull, loads[1] * 32ull, loads[2] * 32ull},
-	                             .procs = (uint16_t)process_count(),
-	                             .mem_unit = 1};
+	struct linux_sysinfo info = {
+	    .uptime = (int64_t)(time_shifted(clock_monotonic(), time_offset(CLOCK_BOOTTIME)) / NS_PER_SECOND),
+	    .totalram = total,
+	    .freeram = total > used ? total - used : 0,
+	    .loads = {loads[0] * 32ull, loads[1] * 32ull, loads[2] * 32ull},
+	    .procs = (uint16_t)process_count(),
+	    .mem_unit = 1};
 	return copy_to_user(address, &info, sizeof(info));
 }

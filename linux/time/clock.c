@@ -85,7 +85,7 @@ int clock_read(int32_t clock, uint64_t *ns)
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
 	case CLOCK_BOOTTIME_ALARM:
-		*ns = clock_monotonic();
+		*ns = time_shifted(clock_monotonic(), time_offset(clock));
 		return 0;
 	case CLOCK_PROCESS_CPUTIME_ID:
 		*ns = process_cpu_ns(current_task()->process);
@@ -122,6 +122,8 @@ int clock_deadline(int32_t clock, uint64_t ns, uint64_t *deadline)
 	case CLOCK_MONOTONIC:
 	case CLOCK_BOOTTIME:
 	case CLOCK_BOOTTIME_ALARM:
+		if (ns != UINT64_MAX)
+			ns = time_shifted(ns, -time_offset(clock));
 		*deadline = ns ? ns : 1;
 		return 0;
 	default:
