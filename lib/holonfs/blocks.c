@@ -84,7 +84,7 @@ int blocks_allocate(struct holonfs *fs, uint64_t goal, uint64_t wanted, uint64_t
 		}
 		cache_dirty(fs, buffer);
 		fs->super.used += run;
-		fs->super_dirty = true;
+		super_change(fs);
 		*block = first + at;
 		*count = run;
 		return 0;
@@ -107,8 +107,39 @@ static int free_blocks(struct holonfs *fs, uint64_t block, uint64_t count)
 	cache_dirty(fs, buffer);
 	pack_forget(fs, block, count);
 	fs->super.used -= count;
-	fs->super_dirty = true;
-	return fs->store.discard(fs->store.context, block, count);
+	super_change(fs);
+	int status = fs->store.discard(fs->store.context, block, count);
+	if (status == -ENOSPC) { /* they are free all the same; what is in them goes later */
+		uint64_t group = block / GROUP_BLOCKS;
+		if (!fs->undiscarded_end || group < fs->undiscarded_first)
+			fs->undiscarded_first = group;
+		if (group >= fs->undiscarded_end)
+			fs->undiscarded_end = group + 1;
+		return 0;
+	}
+	return status < 0 ? fs_fail(fs, status) : 0;
+}
+
+int blocks_discard_again(struct holonfs *fs)
+{
+	struct buffer *buffer;
+	uint64_t start = fs->undiscarded_first * GROUP_BLOCKS;
+	uint64_t left = fs->super.blocks - start;
+	unsigned end = left < GROUP_BLOCKS ? (unsigned)left : GROUP_BLOCKS;
+	unsigned run;
+	TRY(inode_begin(fs, false));
+	TRY(bitmap_get(fs, fs->undiscarded_first, &buffer));
+	for (unsigned at = find_free(buffer->bytes, 0, end); at < end;
+	     at = find_free(buffer->bytes, at + run, end)) {
+		for (run = 1; at + run < end && !is_set(buffer->bytes, at + run);)
+			run++;
+		int status = fs->store.discard(fs->store.context, start + at, run);
+		if (status < 0)
+			return status == -ENOSPC ? status : fs_fail(fs, status);
+	}
+	if (++fs->undiscarded_first == fs->undiscarded_end)
+		fs->undiscarded_first = fs->undiscarded_end = 0;
+	return 0;
 }
 
 /* ---- Shared blocks ---- */
@@ -158,7 +189,7 @@ static int put_shared(struct holonfs *fs, uint64_t block, uint64_t count, uint64
 	if (!count || !more)
 		return 0;
 	fs->super.shared++;
-	fs->super_dirty = true;
+	super_change(fs);
 	return item_put(fs, make_key(0, ITEM_SHARED, block), &shared, sizeof(shared));
 }
 
@@ -170,7 +201,7 @@ static int change_shared(struct holonfs *fs, uint64_t first, struct shared_disk 
 		return -EMLINK;
 	TRY(item_remove(fs, make_key(0, ITEM_SHARED, first)));
 	fs->super.shared--;
-	fs->super_dirty = true;
+	super_change(fs);
 	TRY(put_shared(fs, first, block - first, shared.more));
 	TRY(put_shared(fs, block, count, shared.more + (uint64_t)(int64_t)change));
 	return put_shared(fs, block + count, first + shared.count - block - count, shared.more);

@@ -76,14 +76,14 @@ int cache_get(struct holonfs *fs, uint64_t block, struct buffer **result)
 	if (*result)
 		return 0;
 	if (block >= fs->store.blocks)
-		return -EUCLEAN;
+		return fs_interrupt(fs, -EUCLEAN);
 	struct buffer *buffer = add(fs, block);
 	if (!buffer)
-		return -ENOMEM;
+		return fs_interrupt(fs, -ENOMEM);
 	int status = fs->store.read(fs->store.context, block, 1, buffer->bytes);
 	if (status < 0) {
 		forget(fs, buffer);
-		return status;
+		return fs_interrupt(fs, status);
 	}
 	*result = buffer;
 	return 0;
@@ -95,7 +95,7 @@ int cache_new(struct holonfs *fs, uint64_t block, struct buffer **result)
 	if (!buffer)
 		buffer = add(fs, block);
 	if (!buffer)
-		return -ENOMEM;
+		return fs_interrupt(fs, -ENOMEM);
 	memset(buffer->bytes, 0, sizeof(buffer->bytes));
 	buffer->checked = true;
 	cache_dirty(fs, buffer);
@@ -107,6 +107,7 @@ void cache_dirty(struct holonfs *fs, struct buffer *buffer)
 {
 	fs->dirty_count += !buffer->dirty;
 	buffer->dirty = true;
+	fs->changing = true;
 }
 
 void cache_drop(struct holonfs *fs, uint64_t block)

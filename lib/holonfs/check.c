@@ -374,7 +374,7 @@ static int judge_space(struct check *check, bool repair)
 		fs->super.used = check->blocks;
 		fs->super.inodes = check->count;
 		fs->super.shared = check->shared;
-		fs->super_dirty = true;
+		super_change(fs);
 		check->report->repaired++;
 	}
 	return 0;

@@ -195,7 +195,7 @@ int holonfs_truncate(struct holonfs *fs, uint64_t number, uint64_t size)
 		return -EFBIG;
 	if (size > inode.size)
 		TRY(status);
-	if (size < inode.size)
+	if (size <= inode.size) /* what was reserved behind the end goes, too */
 		TRY(data_cut(fs, number, &inode, size));
 	else if ((inode.flags & INODE_INLINE) && size > INLINE_MAX)
 		TRY(leave_inline(fs, number, &inode));

@@ -175,12 +175,17 @@ int extents_remove(struct holonfs *fs, uint64_t number, struct inode_disk *inode
 	return quota_charge(fs, inode, -(int64_t)removed, 0);
 }
 
-/* Room for up to *COUNT blocks in one piece, behind the file's block before AT if possible. */
+/* Room for up to *COUNT blocks in one piece, behind the file's block before AT if possible. What the tree may need to name them
+ * stays free. */
 static int find_room(struct holonfs *fs, uint64_t number, uint64_t at, uint64_t *block, uint64_t *count)
 {
 	struct map map = {0};
 	uint64_t goal = fs->cursor;
-	TRY(blocks_check(fs, 0));
+	uint64_t free_blocks = blocks_free_count(fs);
+	if (free_blocks <= OPERATION_BLOCKS)
+		return -ENOSPC;
+	if (*count > free_blocks - OPERATION_BLOCKS)
+		*count = free_blocks - OPERATION_BLOCKS;
 	if (at)
 		TRY(map_at(fs, number, at - 1, 1, &map));
 	if (map.block)

@@ -74,7 +74,7 @@ static int format(struct holonfs *fs, const char *label, uint32_t flags, uint32_
 	super->height = 1;
 	inode.accessed_ns = inode.modified_ns = inode.changed_ns = inode.created_ns = fs->clock();
 	TRY(inode_write(fs, HOLONFS_ROOT, &inode));
-	fs->super_dirty = true;
+	super_change(fs);
 	return holonfs_sync(fs);
 }
 
@@ -164,6 +164,11 @@ int fs_fail(struct holonfs *fs, int status)
 	return fs->failed = status;
 }
 
+int fs_interrupt(struct holonfs *fs, int status)
+{
+	return fs->changing ? fs_fail(fs, status) : status;
+}
+
 int holonfs_sync(struct holonfs *fs)
 {
 	if (fs->failed)
@@ -194,6 +199,11 @@ int holonfs_relieve(struct holonfs *fs)
 		/* No room: later. Damage: what is left is not counted, and the check says why. */
 		fs->adopting = fs->adopting && (status >= 0 || status == -ENOSPC);
 	}
+	if (fs->undiscarded_end) {
+		int status = blocks_discard_again(fs);
+		if (status < 0 && status != -ENOSPC)
+			return status;
+	}
 	return cache_trim(fs);
 }
 
@@ -211,7 +221,7 @@ int holonfs_grow(struct holonfs *fs, uint64_t blocks)
 		return -EINVAL;
 	fs->store.blocks = blocks;
 	fs->super.blocks = blocks;
-	fs->super_dirty = true;
+	super_change(fs);
 	return holonfs_sync(fs);
 }
 
@@ -222,6 +232,7 @@ void holonfs_get_statistics(const struct holonfs *fs, struct holonfs_statistics 
 	    .blocks = fs->super.blocks,
 	    .blocks_free = free_blocks > OPERATION_BLOCKS ? free_blocks - OPERATION_BLOCKS : 0,
 	    .inodes = fs->super.inodes,
+	    .unwritten = fs->dirty_count,
 	};
 	memcpy(statistics->id, fs->super.id, sizeof(statistics->id));
 	memcpy(statistics->label, fs->super.label, sizeof(statistics->label));

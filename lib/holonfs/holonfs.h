@@ -65,6 +65,7 @@ enum holonfs_set {
 struct holonfs_statistics {
 	uint8_t id[16];
 	uint64_t blocks, blocks_free, inodes;
+	uint64_t unwritten; /* blocks that the next sync writes; contents are written at once */
 	char label[32];
 };
 

@@ -585,6 +585,11 @@ static void test_full(void)
 	check("what is there stays", is_sound() && holonfs_sync(fs) == 0 &&
 	                                 holonfs_get(fs, f, &attributes) == 0 && attributes.size == offset);
 	check("deleting works when full", holonfs_unlink(fs, HOLONFS_ROOT, "f") == 0 && is_sound());
+	f = create(HOLONFS_ROOT, "f", 0100644);
+	check("reserving all of it leaves room for names",
+	      holonfs_allocate(fs, f, 0, 0, 2000 * HOLONFS_BLOCK) == -ENOSPC && is_sound() &&
+	          blocks_free_count(fs) > OPERATION_BLOCKS - 4 && holonfs_truncate(fs, f, 0) == 0 &&
+	          is_sound());
 	uint64_t d = create(HOLONFS_ROOT, "d", 0040755);
 	check("a quota on a subtree", holonfs_set_quota(fs, d, 10, 3) == 0);
 	uint64_t e = create(d, "e", 0040755);
@@ -904,6 +909,67 @@ static void test_full_device(void)
 	end();
 }
 
+static unsigned reads_left;
+
+static int failing_read(void *context, uint64_t block, uint64_t count, void *buffer)
+{
+	return reads_left-- ? vdisk_errno(vdisk_read(context, block, count, buffer)) : -EIO;
+}
+
+static int refused_discard(void *context, uint64_t block, uint64_t count)
+{
+	(void)context, (void)block, (void)count;
+	return -ENOSPC;
+}
+
+/* A block that cannot be read, in the middle of an operation: the operation is done whole, or not at all, or it is the last. */
+static void test_interrupted(void)
+{
+	static uint8_t value[HOLONFS_XATTR_MAX];
+	unsigned ended = 0;
+	bool good = make(1u << 18);
+	uint64_t f = create(HOLONFS_ROOT, "f", 0100644);
+	good =
+	    good && holonfs_xattr_set(fs, f, "user.a", value, sizeof(value), 0) == 0 && holonfs_sync(fs) == 0;
+	int status = -EIO;
+	for (unsigned reads = 0; good && status < 0; reads++) {
+		good = crash();
+		reads_left = reads;
+		fs->store.read = failing_read;
+		status = holonfs_unlink(fs, HOLONFS_ROOT, "f");
+		reads_left = UINT32_MAX;
+		ended += fs->failed != 0;
+		if (status < 0)
+			good = good && (fs->failed || (is_sound() && holonfs_sync(fs) == 0)) && crash() &&
+			       is_sound() && exists(HOLONFS_ROOT, "f", f);
+	}
+	check("no operation is committed in part when a block cannot be read", good && ended > 5);
+	end();
+}
+
+static void test_refused_discard(void)
+{
+	static uint8_t data[64 * HOLONFS_BLOCK];
+	struct vdisk_info before;
+	struct vdisk_info after;
+	make(1u << 18);
+	uint64_t f = create(HOLONFS_ROOT, "f", 0100644);
+	holonfs_write(fs, f, 0, data, sizeof(data));
+	vdisk_get_info(disk, &before);
+	int (*discard)(void *, uint64_t, uint64_t) = fs->store.discard;
+	fs->store.discard = refused_discard;
+	check("a file is deleted where the store has no room for it",
+	      holonfs_unlink(fs, HOLONFS_ROOT, "f") == 0 && is_sound() && holonfs_relieve(fs) == 0);
+	vdisk_get_info(disk, &after);
+	check("but not what was in it", after.mapped >= before.mapped);
+	fs->store.discard = discard;
+	check("which goes when there is room",
+	      holonfs_relieve(fs) == 0 && is_sound() && !fs->undiscarded_end);
+	vdisk_get_info(disk, &after);
+	check("all of it", after.mapped + 64 <= before.mapped);
+	end();
+}
+
 static void test_repair(void)
 {
 	struct holonfs_report report = {0};
@@ -939,6 +1005,8 @@ int main(void)
 	test_xattrs();
 	test_full();
 	test_full_device();
+	test_interrupted();
+	test_refused_discard();
 	test_late_quota();
 	test_tree(soak ? 500000 : 10000);
 	test_repair();

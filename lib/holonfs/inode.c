@@ -3,6 +3,7 @@
 
 int inode_begin_with(struct holonfs *fs, uint64_t blocks)
 {
+	fs->changing = false;
 	if (fs->failed)
 		return fs->failed;
 	if (fs->store.read_only)
@@ -12,7 +13,10 @@ int inode_begin_with(struct holonfs *fs, uint64_t blocks)
 
 int inode_begin(struct holonfs *fs, bool writes)
 {
-	return writes ? inode_begin_with(fs, 0) : fs->failed == -EIO ? -EIO : 0;
+	if (writes)
+		return inode_begin_with(fs, 0);
+	fs->changing = false;
+	return fs->failed == -EIO ? -EIO : 0;
 }
 
 int inode_read(struct holonfs *fs, uint64_t number, struct inode_disk *inode)
@@ -143,13 +147,14 @@ int inode_delete(struct holonfs *fs, uint64_t number)
 	TRY(item_remove(fs, make_key(number, ITEM_INODE, 0)));
 	TRY(item_remove(fs, make_key(0, ITEM_ORPHAN, number)));
 	fs->super.inodes--;
-	fs->super_dirty = true;
+	super_change(fs);
 	return 0;
 }
 
 int inode_delete_if_unused(struct holonfs *fs, uint64_t number)
 {
 	struct inode_disk inode;
+	TRY(inode_begin(fs, false));
 	int status = inode_read(fs, number, &inode);
 	if (status == -ESTALE)
 		return 0;

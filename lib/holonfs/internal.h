@@ -127,7 +127,8 @@ struct holonfs {
 	holonfs_clock clock;
 	struct super_disk super;
 	bool super_dirty;
-	int failed; /* errno, negative */
+	int failed;    /* errno, negative */
+	bool changing; /* the operation under way has changed something */
 	struct buffer **buffers;
 	size_t bucket_count, buffer_count, dirty_count, buffer_limit;
 	struct buffer *oldest, *newest;
@@ -136,6 +137,8 @@ struct holonfs {
 	uint8_t *scratch;             /* a block */
 	struct packer *packer;        /* pack.c */
 	bool adopting;                /* quota.c */
+	/* Groups with free blocks that the store had no room to discard. */
+	uint64_t undiscarded_first, undiscarded_end;
 };
 
 #define TRY(expression)                                                                                      \
@@ -165,6 +168,11 @@ static inline int key_compare(struct key a, struct key b)
 static inline bool key_is(struct key key, uint64_t inode, enum item_type type)
 {
 	return key.inode == inode && key.rest >> 56 == (uint64_t)type;
+}
+
+static inline void super_change(struct holonfs *fs)
+{
+	fs->super_dirty = fs->changing = true;
 }
 
 /* ---- cache.c ---- */
@@ -207,6 +215,7 @@ int blocks_are_shared(struct holonfs *fs, uint64_t block, uint64_t count, bool *
 bool blocks_are_data(const struct holonfs *fs, uint64_t block,
                      uint64_t count);                  /* a range where contents may be */
 int blocks_check(struct holonfs *fs, uint64_t blocks); /* -ENOSPC early */
+int blocks_discard_again(struct holonfs *fs); /* some of what could not be discarded; -ENOSPC: still not */
 
 /* ---- inode.c ---- */
 int inode_read(struct holonfs *fs, uint64_t number, struct inode_disk *inode);
@@ -244,6 +253,8 @@ int xattr_follow_mode(struct holonfs *fs, uint64_t inode, uint32_t mode);
 /* ---- fs.c ---- */
 /* The store took only a part of a change, for STATUS: nothing is committed any more. Returns STATUS. */
 int fs_fail(struct holonfs *fs, int status);
+/* A node or bitmap cannot be had, for STATUS: that ends the file system where an operation is done in part. Returns STATUS. */
+int fs_interrupt(struct holonfs *fs, int status);
 /* Features come into use or are given up: what does not know them does not mount this any more. */
 void features_change(struct holonfs *fs, uint64_t set, uint64_t clear);
 

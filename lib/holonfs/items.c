@@ -34,9 +34,10 @@ static int get_node(struct holonfs *fs, uint64_t block, unsigned level, struct b
 {
 	TRY(cache_get(fs, block, buffer));
 	if (!(*buffer)->checked && !node_is_sane(node_of(*buffer), level))
-		return -EUCLEAN;
+		return fs_interrupt(fs, -EUCLEAN);
 	(*buffer)->checked = true;
-	return node_of(*buffer)->magic == NODE_MAGIC && node_of(*buffer)->level == level ? 0 : -EUCLEAN;
+	bool right = node_of(*buffer)->magic == NODE_MAGIC && node_of(*buffer)->level == level;
+	return right ? 0 : fs_interrupt(fs, -EUCLEAN);
 }
 
 /* The last slot with a key not above KEY, or 0. */
@@ -254,7 +255,7 @@ static int grow_root(struct holonfs *fs)
 	node_of(root)->slots[0] = (struct slot){.child = fs->super.root};
 	fs->super.root = root->block;
 	fs->super.height++;
-	fs->super_dirty = true;
+	super_change(fs);
 	return 0;
 }
 
@@ -420,7 +421,7 @@ int item_remove(struct holonfs *fs, struct key key)
 			fs->super.height--;
 			TRY(drop_node(fs, root));
 		}
-		fs->super_dirty = true;
+		super_change(fs);
 	}
 	return 1;
 }

@@ -65,8 +65,6 @@ static int make_inode(struct holonfs *fs, uint64_t parent, const struct inode_di
 	                             .flags = directory->flags & HOLONFS_FLAG_COMPRESS};
 	TRY(quota_charge(fs, directory, 0, 1));
 	*number = fs->super.next_inode++;
-	fs->super.inodes++;
-	fs->super_dirty = true;
 	if ((mode & TYPE_MASK) == TYPE_FILE || (mode & TYPE_MASK) == TYPE_LINK)
 		inode->flags |= INODE_INLINE;
 	if ((mode & TYPE_MASK) != TYPE_LINK)
@@ -74,16 +72,18 @@ static int make_inode(struct holonfs *fs, uint64_t parent, const struct inode_di
 	if (directory_made && inherits)
 		mode |= 02000;
 	inode->mode = mode;
-	return inode_write(fs, *number, inode);
+	TRY(inode_write(fs, *number, inode));
+	fs->super.inodes++;
+	super_change(fs);
+	return 0;
 }
 
-int holonfs_create(struct holonfs *fs, uint64_t number, const char *name, uint32_t mode, uint32_t umask,
-                   uint32_t uid, uint32_t gid, uint64_t device, struct holonfs_attributes *made)
+static int create(struct holonfs *fs, uint64_t number, const char *name, uint32_t mode, uint32_t umask,
+                  uint32_t uid, uint32_t gid, uint64_t device, struct holonfs_attributes *made)
 {
 	struct inode_disk directory;
 	struct inode_disk inode;
 	uint64_t child;
-	TRY(inode_begin(fs, true));
 	TRY(open_directory(fs, number, name, &directory));
 	int status = entry_find(fs, number, name, &child);
 	if (status != -ENOENT)
@@ -96,6 +96,13 @@ int holonfs_create(struct holonfs *fs, uint64_t number, const char *name, uint32
 	TRY(touch_directory(fs, number, &directory, directory_made));
 	inode_attributes(child, &inode, made);
 	return 0;
+}
+
+int holonfs_create(struct holonfs *fs, uint64_t number, const char *name, uint32_t mode, uint32_t umask,
+                   uint32_t uid, uint32_t gid, uint64_t device, struct holonfs_attributes *made)
+{
+	TRY(inode_begin(fs, true));
+	return create(fs, number, name, mode, umask, uid, gid, device, made);
 }
 
 static int add_orphan(struct holonfs *fs, uint64_t number)
@@ -328,8 +335,8 @@ static int replace(struct holonfs *fs, struct side *from, struct side *to, uint3
 	TRY(adjust_directory(fs, to->directory, from->is_directory ? 1 : 0));
 	if (flags & HOLONFS_RENAME_WHITEOUT) {
 		struct holonfs_attributes made;
-		return holonfs_create(fs, from->directory, from->name, 0020000, 0, from->inode.uid,
-		                      from->inode.gid, 0, &made);
+		return create(fs, from->directory, from->name, 0020000, 0, from->inode.uid, from->inode.gid,
+		              0, &made);
 	}
 	return 0;
 }
