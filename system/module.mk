@@ -57,9 +57,15 @@ $(call native-newlib-program,base/vault,$(VAULT_SOURCES),-DCRYPTO_NO_VECTOR -DEU
 build/x86_64/base/vault: build/x86_64/base/argon2.o
 # Its side of abi/file.interface, by clients that say anything.
 $(call host-fuzz,vault-protocol,base/vault/protocol_fuzz.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES) $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),\
-	-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS))
+	-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS) $(FUZZ_FAULTS))
+$(call fuzz-seeds,vault-protocol)
 build/host/fuzz/vault-protocol: build/host/lib/libholon-crypto-sanitized.a
 $(call host-object-names,fuzz,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,base/vault/protocol_fuzz.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES)): | $(INTERFACES)
+# Room on a device that gets full.
+$(call host-test,vault-room,base/vault/filesystem_test.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES) lib/vdisk/seeded.c lib/vdisk/file_backend.c $(VDISK_SOURCES) $(HOLONFS_SOURCES),\
+	-DHOLON_FAKE_KERNEL -DVDISK_SEEDED_BUGS -Ilib/holon -Ilib/newlib -Ibase/vault,build/host/lib/libholon-crypto-sanitized.a -lsodium -lbearssl -largon2 $(HOLONFS_LDLIBS))
+build/host/test/vault-room: build/host/lib/libholon-crypto-sanitized.a
+$(call host-object-names,test,-DHOLON_FAKE_KERNEL -DVDISK_SEEDED_BUGS -Ilib/holon -Ilib/newlib -Ibase/vault,base/vault/filesystem_test.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES)): | $(INTERFACES)
 $(call host-test,file-service,lib/file_service/contents_test.c $(FILE_SERVICE_SOURCES),-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib)
 $(call host-object-names,test,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib,lib/file_service/contents_test.c $(FILE_SERVICE_SOURCES)): | $(INTERFACES)
 # libsodium has an Argon2 of its own, whose functions have the same names.

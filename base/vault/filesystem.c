@@ -1,7 +1,10 @@
 /* holonfs as a file system of lib/filesystem, with what a vault adds: quotas, the room of its device, and its mounts. */
 #include "vault.h"
 
-#define MARGIN 16u /* a device keeps a MARGINth of its room for maps and commits */
+/* A device keeps a MARGINth of its room from contents, for names, maps and commits; and half of that, and WORK_BYTES, from names and
+ * attributes, so that what there is can always be changed, removed and synced. */
+#define MARGIN     16u
+#define WORK_BYTES (128u * VDISK_BLOCK) /* what a commit may need beside what it writes */
 
 static struct vault *vault_of(struct filesystem *fs)
 {
@@ -99,6 +102,47 @@ static int give(int status, const struct holonfs_attributes *from, struct file_a
 	return E_OK;
 }
 
+/* ---- Room ---- */
+
+/* Bytes of the device beyond KEEP that nothing has. What is in memory yet may need a block each, and one of the vdisk's map. Where
+ * that matters it is written, and what was given up is committed. */
+static uint64_t device_left(const struct vault *vault, uint64_t keep)
+{
+	uint64_t device = vault_device_bytes(vault);
+	for (bool committed = false;; committed = true) {
+		struct holonfs_statistics statistics;
+		struct vdisk_info disk;
+		vdisk_get_info(vault->disk, &disk);
+		holonfs_get_statistics(vault->fs, &statistics);
+		uint64_t used = disk.used_blocks * VDISK_BLOCK + keep;
+		uint64_t passing = (disk.pinned_blocks + 2 * statistics.unwritten) * VDISK_BLOCK;
+		if (used + passing < device)
+			return device - used - passing;
+		if (committed || !passing || holonfs_sync(vault->fs) < 0 || vdisk_commit(vault->disk) < 0)
+			return used < device ? device - used : 0;
+	}
+}
+
+/* Bytes that can still be written: of the virtual space and of the device. */
+static uint64_t room_of(const struct vault *vault)
+{
+	struct holonfs_statistics statistics;
+	uint64_t left = device_left(vault, vault_device_bytes(vault) / MARGIN);
+	holonfs_get_statistics(vault->fs, &statistics);
+	uint64_t virtual_left = statistics.blocks_free * HOLONFS_BLOCK;
+	return left < virtual_left ? left : virtual_left;
+}
+
+/* Whether there is room for what makes the tree larger, for which nobody asks: PARTS tells how much of the margin stays. */
+static int check_small_room(struct filesystem *fs, unsigned parts)
+{
+	const struct vault *vault = vault_of(fs);
+	return device_left(vault, vault_device_bytes(vault) / MARGIN / parts + WORK_BYTES) ? E_OK
+	                                                                                   : FILE_E_NO_SPACE;
+}
+
+/* ---- Calls ---- */
+
 static int fs_sync(struct filesystem *fs, uint64_t node, bool data_only)
 {
 	(void)node, (void)data_only; /* of one node or of all: it is one flush */
@@ -107,6 +151,8 @@ static int fs_sync(struct filesystem *fs, uint64_t node, bool data_only)
 
 static int fs_relieve(struct filesystem *fs)
 {
+	/* Removing changes much, too, and has less room than what was made: so this begins early to write and to commit. */
+	(void)device_left(vault_of(fs), WORK_BYTES);
 	return error_of(holonfs_relieve(of(fs)));
 }
 
@@ -160,6 +206,9 @@ static int fs_set(struct filesystem *fs, uint64_t node, uint32_t valid, const st
 static int fs_create(struct filesystem *fs, uint64_t directory, const char *name, uint32_t mode, uint32_t uid,
                      uint32_t gid, uint64_t device, const char *target, struct file_attributes *made)
 {
+	int room = check_small_room(fs, 2);
+	if (room < 0)
+		return room;
 	struct holonfs_attributes attributes;
 	return give(target ? holonfs_symlink(of(fs), directory, name, target, uid, gid, &attributes)
 	                   : holonfs_create(of(fs), directory, name, mode, 0, uid, gid, device, &attributes),
@@ -174,6 +223,9 @@ static int fs_read_link(struct filesystem *fs, uint64_t node, char target[FILE_S
 static int fs_link(struct filesystem *fs, uint64_t node, uint64_t directory, const char *name,
                    struct file_attributes *now)
 {
+	int room = check_small_room(fs, 2);
+	if (room < 0)
+		return room;
 	struct holonfs_attributes attributes;
 	return give(holonfs_link(of(fs), node, directory, name, &attributes), &attributes, now);
 }
@@ -187,6 +239,9 @@ static int fs_unlink(struct filesystem *fs, uint64_t directory, const char *name
 static int fs_rename(struct filesystem *fs, uint64_t from_directory, const char *from, uint64_t to_directory,
                      const char *to, uint32_t flags)
 {
+	int room = check_small_room(fs, 2);
+	if (room < 0)
+		return room;
 	_Static_assert((int)HOLONFS_RENAME_EXCLUSIVE == FILE_RENAME_EXCLUSIVE &&
 	                   (int)HOLONFS_RENAME_EXCHANGE == FILE_RENAME_EXCHANGE &&
 	                   (int)HOLONFS_RENAME_WHITEOUT == FILE_RENAME_WHITEOUT,
@@ -230,6 +285,9 @@ static int fs_resize(struct filesystem *fs, uint64_t node, uint64_t size)
 
 static int fs_allocate(struct filesystem *fs, uint64_t node, uint32_t mode, uint64_t offset, uint64_t bytes)
 {
+	int room = check_small_room(fs, 4); /* punching gives room, in the end */
+	if (room < 0)
+		return room;
 	return error_of(holonfs_allocate(of(fs), node, mode, offset, bytes));
 }
 
@@ -241,6 +299,9 @@ static int64_t fs_seek(struct filesystem *fs, uint64_t node, uint64_t offset, bo
 static int64_t fs_share(struct filesystem *fs, uint64_t from, uint64_t from_offset, uint64_t to,
                         uint64_t to_offset, uint64_t bytes)
 {
+	int room = check_small_room(fs, 2);
+	if (room < 0)
+		return room;
 	return file_error(holonfs_share(of(fs), from, from_offset, to, to_offset, bytes));
 }
 
@@ -252,6 +313,9 @@ static int64_t fs_xattr_get(struct filesystem *fs, uint64_t node, const char *na
 static int fs_xattr_set(struct filesystem *fs, uint64_t node, const char *name, const void *value,
                         size_t bytes, uint32_t flags)
 {
+	int room = check_small_room(fs, 2);
+	if (room < 0)
+		return room;
 	return error_of(holonfs_xattr_set(of(fs), node, name, value, bytes, (int)flags));
 }
 
@@ -265,21 +329,7 @@ static int fs_xattr_remove(struct filesystem *fs, uint64_t node, const char *nam
 	return error_of(holonfs_xattr_remove(of(fs), node, name));
 }
 
-/* ---- Room ---- */
-
-/* Bytes that can still be written: of the virtual space and of the device. */
-static uint64_t room_of(const struct vault *vault)
-{
-	struct holonfs_statistics statistics;
-	struct vdisk_info disk;
-	holonfs_get_statistics(vault->fs, &statistics);
-	vdisk_get_info(vault->disk, &disk);
-	uint64_t device = vault_device_bytes(vault);
-	uint64_t used = disk.used_blocks * VDISK_BLOCK + device / MARGIN;
-	uint64_t left = device > used ? device - used : 0;
-	uint64_t virtual_left = statistics.blocks_free * HOLONFS_BLOCK;
-	return left < virtual_left ? left : virtual_left;
-}
+/* ---- What is left, for who asks ---- */
 
 static int fs_room(struct filesystem *fs, uint64_t node, uint64_t *bytes)
 {

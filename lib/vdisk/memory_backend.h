@@ -46,7 +46,7 @@ static inline int memory_flush(void *context)
 	return device->failed ? -1 : 0;
 }
 
-static inline int memory_discard(void *context, uint64_t offset, uint64_t bytes)
+static inline int memory_erase(void *context, uint64_t offset, uint64_t bytes)
 {
 	struct memory_device *device = context;
 	if (offset < device->used)
@@ -64,7 +64,7 @@ static inline struct vdisk_backend memory_backend(struct memory_device *device, 
 	                              .read = memory_read,
 	                              .write = memory_write,
 	                              .flush = memory_flush,
-	                              .discard = memory_discard,
+	                              .discard = memory_erase,
 	                              .limit = limited ? size : 0};
 }
 

@@ -290,6 +290,7 @@ void vdisk_get_info(const struct vdisk *disk, struct vdisk_info *info)
 	    .mapped = disk->volume.mapped,
 	    .container_blocks = disk->end,
 	    .used_blocks = disk->used,
+	    .pinned_blocks = disk->pinned,
 	    .generation = disk->generation,
 	    .healed = disk->healed,
 	    .backend_written = disk->written,

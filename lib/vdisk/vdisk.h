@@ -239,6 +239,7 @@ struct vdisk_info {
 	uint64_t mapped;           /* blocks of the volume that hold something */
 	uint64_t container_blocks; /* from the start of the backend to the last block ever used */
 	uint64_t used_blocks;      /* of those, in use: all volumes, maps, header */
+	uint64_t pinned_blocks;    /* given up, and free when that is committed */
 	uint64_t generation;
 	uint64_t healed;          /* blocks repaired on a leg since open */
 	uint64_t backend_written; /* bytes, on one leg, since open */

@@ -137,6 +137,27 @@ static void refused(char *page, int mapped, int filler)
 	check("it still reads as zero", page[0] == 0 && page[PAGE - 1] == 0);
 }
 
+/* Names take room as well, more of it than contents may. */
+static void named(int filler)
+{
+	static char target[900];
+	char name[32];
+	int made = 0;
+	memset(target, 't', sizeof(target) - 1);
+	for (bool good = true; good && made < 100000; made += good) {
+		snprintf(name, sizeof(name), "link%d", made);
+		good = symlink(target, name) == 0;
+	}
+	check("names and targets come to their end, too", made < 100000 && errno == ENOSPC);
+	check("and what there is is synced", fsync(filler) == 0);
+	bool removed = true;
+	while (made-- > 0) {
+		snprintf(name, sizeof(name), "link%d", made);
+		removed = unlink(name) == 0 && removed;
+	}
+	check("and removed", removed && fsync(filler) == 0);
+}
+
 static void full(void)
 {
 	int mapped = open("mapped", O_RDWR | O_CREAT | O_TRUNC, FILE_MODE);
@@ -163,6 +184,7 @@ static void full(void)
 		refused(map + (size_t)good * PAGE, mapped, filler);
 	check("what was written is synced",
 	      msync(map, (size_t)PAGES * PAGE, MS_SYNC) == 0 && fsync(mapped) == 0);
+	named(filler);
 	unlink("filler");
 	close(filler);
 	sync();
