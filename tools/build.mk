@@ -3,6 +3,7 @@
 #   $(call host-program,NAME,SOURCES[,CFLAGS[,LDLIBS]])    build/host/bin/NAME, optimised, for the build machine
 #   $(call host-test,NAME,SOURCES[,CFLAGS[,LDLIBS]])       build/host/test/NAME with ASan and UBSan; run by `make test`
 #   $(call host-fuzz,NAME,SOURCES[,CFLAGS[,LDLIBS]])       build/host/fuzz/NAME with libFuzzer; run by tools/fuzz
+#   $(call fuzz-seeds,NAME)                                build/host/fuzz/NAME.seeds: inputs that it begins with; see tools/fuzz-seeds
 #   $(call script-test,PATH,PREREQUISITES[,MARKS])         a script that is a test program; run by `make test`. Mark: `slow`
 #                                                          (over 20 s; begins early)
 #   $(call objects,CONFIG,SOURCES,CFLAGS)                  rules for build/CONFIG/SOURCE.o; see $(call object-names,...)
@@ -66,6 +67,14 @@ host-build = $(call objects,$(call host-config,$(1),$(5)),$(3),$(4) $(5))$(eval 
 host-program = $(call host-build,bin,$(1),$(2),$(HOST_CFLAGS),$(3),$(4))
 host-test    = $(call host-build,test,$(1),$(2),$(SANITIZE_CFLAGS),$(3),$(4))$(eval TESTS += build/host/test/$(1))
 host-fuzz    = $(call host-build,fuzz,$(1),$(2),$(SANITIZE_CFLAGS) -fsanitize=fuzzer,$(3),$(4))
+# For programs that have __wrap_malloc and __wrap_calloc, which let memory run out.
+FUZZ_FAULTS  := -Wl,--wrap=calloc,--wrap=malloc
+define seeds-rule
+build/host/fuzz/$(1).seeds: tools/fuzz-seeds
+	@$$< $$@ && touch $$@
+ALL += build/host/fuzz/$(1).seeds
+endef
+fuzz-seeds   = $(eval $(call seeds-rule,$(1)))
 script-test  = $(eval TESTS += $(1))$(eval ALL += $(2))$(foreach mark,$(3),$(eval TESTS_$(mark) += $(1)))
 
 .PHONY: FORCE

@@ -1,17 +1,50 @@
-/* For fuzzers: a store of BLOCKS blocks in memory, and one of the same size to begin from. Include once, with BLOCKS defined. */
+/* For fuzzers: a store of BLOCKS blocks in memory that can be put back to what it was, and that fails when it is told to. Include
+ * once, with BLOCKS defined. */
 #pragma once
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "holonfs.h"
 
-static uint8_t base[BLOCKS][HOLONFS_BLOCK], image[BLOCKS][HOLONFS_BLOCK];
+static uint8_t image[BLOCKS][HOLONFS_BLOCK];
+static bool touched[BLOCKS]; /* written since image_reset() */
+
+/* The store's call of a kind that fails, from now on: 0 none, 1 the next. */
+static struct {
+	unsigned read, write, discard, flush, memory;
+	int status;
+} fault;
+
+/* Counts a call of a kind; true: this one fails. */
+static bool fails(unsigned *countdown)
+{
+	return *countdown && --*countdown == 0;
+}
+
+/* Memory runs out, too: fuzz programs are linked with --wrap=calloc, --wrap=malloc. */
+void *__real_calloc(size_t count, size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__real_malloc(size_t bytes);
+void *__wrap_malloc(size_t bytes);
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+	return fails(&fault.memory) ? NULL : __real_calloc(count, bytes);
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+	return fails(&fault.memory) ? NULL : __real_malloc(bytes);
+}
 
 static int read_image(void *context, uint64_t block, uint64_t count, void *buffer)
 {
 	(void)context;
 	if (block > BLOCKS || count > BLOCKS - block)
 		return -EINVAL;
+	if (fails(&fault.read))
+		return -EIO;
 	memcpy(buffer, image[block], count * HOLONFS_BLOCK);
 	return 0;
 }
@@ -21,7 +54,10 @@ static int write_image(void *context, uint64_t block, uint64_t count, const void
 	(void)context;
 	if (block > BLOCKS || count > BLOCKS - block)
 		return -EINVAL;
+	if (fails(&fault.write))
+		return fault.status;
 	memcpy(image[block], buffer, count * HOLONFS_BLOCK);
+	memset(&touched[block], true, count);
 	return 0;
 }
 
@@ -30,14 +66,29 @@ static int discard_image(void *context, uint64_t block, uint64_t count)
 	(void)context;
 	if (block > BLOCKS || count > BLOCKS - block)
 		return -EINVAL;
+	if (fails(&fault.discard))
+		return fault.status;
 	memset(image[block], 0, count * HOLONFS_BLOCK);
+	memset(&touched[block], true, count);
 	return 0;
 }
 
 static int flush_image(void *context)
 {
 	(void)context;
-	return 0;
+	return fails(&fault.flush) ? -EIO : 0;
+}
+
+/* The store holds BASE, and nothing fails. */
+static void image_reset(uint8_t (*base)[HOLONFS_BLOCK])
+{
+	static uint8_t(*last)[HOLONFS_BLOCK];
+	for (unsigned i = 0; i < BLOCKS; i++)
+		if (touched[i] || base != last)
+			memcpy(image[i], base[i], HOLONFS_BLOCK);
+	last = base;
+	memset(touched, 0, sizeof(touched));
+	memset(&fault, 0, sizeof(fault));
 }
 
 static int fixed_random(void *buffer, size_t bytes)

@@ -5,7 +5,8 @@ $(call vdisk-test,holonfs-test,lib/holonfs/holonfs_test.c lib/vdisk/seeded.c $(H
 SOAK_TESTS += build/host/test/holonfs-test
 $(call vdisk-test,holonfs-crash-test,lib/holonfs/crash_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES),$(HOLONFS_LDLIBS))
 SOAK_TESTS += build/host/test/holonfs-crash-test
-$(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS))
+$(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS) $(FUZZ_FAULTS))
+$(call fuzz-seeds,holonfs)
 build/host/fuzz/holonfs: build/host/lib/libholon-crypto-sanitized.a
 $(call script-test,tools/holonfs/fuse_test.py,build/host/bin/holonfs build/host/bin/holon-vdisk build/tests/vault/exercise)
 SOAK_TESTS += tools/holonfs/fuse_test.py
