@@ -353,7 +353,7 @@ static void act(struct vault *vault)
 		kernel_fault = take_byte() % 16u;
 	else {
 		unsigned *const counters[] = {&fault.read, &fault.write, &fault.discard, &fault.flush,
-		                              &fault.memory};
+		                              &memory_fault};
 		fault.status = kind & 1 ? -ENOSPC : -EIO;
 		*counters[take_byte() % 5u] = 1u + take_byte();
 	}
@@ -369,6 +369,7 @@ static void check_end(struct vault *vault)
 {
 	struct holonfs_report report = {.unpack = true, .finding = finding};
 	memset(&fault, 0, sizeof(fault));
+	memory_fault = 0;
 	kernel_fault = 0;
 	sessions_clean(&vault->served, true);
 	if (vault->served.sessions || vault->served.reserved || windows)

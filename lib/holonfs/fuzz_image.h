@@ -5,38 +5,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "fuzz_faults.h"
 #include "holonfs.h"
 
 static uint8_t image[BLOCKS][HOLONFS_BLOCK];
 static bool touched[BLOCKS]; /* written since image_reset() */
 
-/* The store's call of a kind that fails, from now on: 0 none, 1 the next. */
+/* Which of the store's calls of a kind fails. */
 static struct {
-	unsigned read, write, discard, flush, memory;
+	unsigned read, write, discard, flush;
 	int status;
 } fault;
-
-/* Counts a call of a kind; true: this one fails. */
-static bool fails(unsigned *countdown)
-{
-	return *countdown && --*countdown == 0;
-}
-
-/* Memory runs out, too: fuzz programs are linked with --wrap=calloc, --wrap=malloc. */
-void *__real_calloc(size_t count, size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__real_malloc(size_t bytes);
-void *__wrap_malloc(size_t bytes);
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-	return fails(&fault.memory) ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-	return fails(&fault.memory) ? NULL : __real_malloc(bytes);
-}
 
 static int read_image(void *context, uint64_t block, uint64_t count, void *buffer)
 {
@@ -89,6 +68,7 @@ static void image_reset(uint8_t (*base)[HOLONFS_BLOCK])
 	last = base;
 	memset(touched, 0, sizeof(touched));
 	memset(&fault, 0, sizeof(fault));
+	memory_fault = 0;
 }
 
 static int fixed_random(void *buffer, size_t bytes)

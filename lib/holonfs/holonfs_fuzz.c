@@ -307,7 +307,7 @@ static bool again(bool sync, bool read_only)
 
 static void set_fault(uint8_t kind, uint8_t when)
 {
-	unsigned *const counters[] = {&fault.read, &fault.write, &fault.discard, &fault.flush, &fault.memory};
+	unsigned *const counters[] = {&fault.read, &fault.write, &fault.discard, &fault.flush, &memory_fault};
 	fault.status = kind & 64 ? -ENOSPC : -EIO;
 	if (kind % 8u < 5)
 		*counters[kind % 8u] = 1u + when;
@@ -579,6 +579,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!operate())
 			break;
 	memset(&fault, 0, sizeof(fault));
+	memory_fault = 0;
 	if (!fs)
 		return 0;
 	if (!fs->failed)
