@@ -228,6 +228,31 @@ static void call_chain(void)
 	pause_for(1000000);
 }
 
+/* AT: its own page. A call whose last capability is none. */
+static void bad_caller(uint64_t at)
+{
+	struct thread_page *own = (struct thread_page *)at;
+	struct message message = {.info = largest(own, ipc.object)};
+
+	own->caps[MESSAGE_CAPS_MAX - 1] = 0;
+	(void)channel_call(ipc.channel[0], &message, DEADLINE_NEVER);
+	thread_exit();
+}
+
+static void call_bad(void)
+{
+	struct message message = none;
+
+	ipc.object = memory(PAGE_SIZE_BYTES);
+	ipc.channel[0] = must(channel_create(CHANNEL_DONATING), "channel");
+	for (unsigned i = 0; i < WAITERS; i++)
+		thread_run_own_page(bad_caller, budget_at(0, LOW));
+	pause_for(1000000);
+	(void)channel_receive(ipc.channel[0], &message, 1);
+	cap_delete(ipc.channel[0]);
+	pause_for(1000000);
+}
+
 static void channels(void)
 {
 	for (unsigned i = 0; i < 100; i++)
@@ -1061,6 +1086,7 @@ static const struct attack attacks[] = {
     {SYS_CHANNEL_CALL, "a chain of 8 servers, 64 callers before it", call_chain},
     {SYS_CHANNEL_REPLY_RECEIVE, "the largest message", call_big},
     {SYS_CHANNEL_RECEIVE, "the largest message waits", call_saved},
+    {SYS_CHANNEL_RECEIVE, "64 callers wait whose last capability is none", call_bad},
     {SYS_CHANNEL_REPLY, "the largest message", call_saved},
     {SYS_REPLY_SAVE, "a donating call", call_saved},
     {SYS_CHANNEL_CREATE, "100 of them", channels},

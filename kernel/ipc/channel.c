@@ -164,11 +164,13 @@ void channel_call_slow(struct thread *self)
 	sched_wake(server);
 }
 
-/* Gives the first waiting call that can be to SELF, the current thread. channel->lock held; false: there is
- * none. On true the lock is released. */
+#define CALLS_SLICE 2u
+
+/* Gives the first waiting call that can be to SELF, the current thread. channel->lock held; false: there is none, or callers
+ * are left and a slice of them could not be. On true the lock is released. */
 static bool call_take(struct channel *channel, struct thread *self)
 {
-	while (channel->callers) {
+	for (unsigned count = 0; channel->callers && count < CALLS_SLICE; count++) {
 		struct thread *caller = container_of(channel->callers, struct thread, call_node);
 		struct transfer transfer;
 		uint64_t word = caller->wait;
@@ -239,6 +241,10 @@ static inline void receive(struct channel *channel, struct thread *self, uint64_
 		if (answered)
 			sched_wake(answered);
 		return;
+	}
+	if (channel->callers) {
+		arch_syscall_restart(self);
+		return receive_end(channel, self, answered);
 	}
 	if (channel->object.dead) {
 		arch_set_status(self, E_HANDLE);

@@ -80,18 +80,24 @@ static bool runs(struct role role)
 }
 
 /* ROLE, which runs, makes a message call. */
-static void message_call(struct role role, enum syscall_number number, handle_t channel)
+static void message_info(struct role role, enum syscall_number number, handle_t channel, uint64_t info)
 {
 	struct arch_registers *r = &role.thread->registers;
 
 	NEED(runs(role));
 	memset(r->arguments, 0, sizeof(r->arguments));
 	r->arguments[0] = channel;
+	r->arguments[1] = info;
 	r->arguments[2] = DEADLINE_NEVER;
 	r->restarted = false;
 	r->status = 1000;
 	kernel_syscall(role.thread, number);
 	settle();
+}
+
+static void message_call(struct role role, enum syscall_number number, handle_t channel)
+{
+	message_info(role, number, channel, 0);
 }
 
 static handle_t channel_make(void)
@@ -295,6 +301,39 @@ static void test_chain(void)
 	stop(donor);
 }
 
+/* Callers whose messages cannot be are passed a few at a time. */
+static void test_bad_callers(void)
+{
+	handle_t channel = channel_make();
+	struct channel *queue = (struct channel *)object_at(&root_unit, channel);
+	struct role server = role_make(90), callers[12];
+	unsigned runs_needed = 0, left = 12;
+
+	for (unsigned i = 0; i < 12; i++) {
+		callers[i] = role_make(10);
+		start(callers[i]);
+		NEED(runs(callers[i]));
+		callers[i].thread->page->caps[0] = 0;
+		message_info(callers[i], SYS_CHANNEL_CALL, channel, 1 << 12);
+	}
+	start(server);
+	do {
+		unsigned failed = 0;
+
+		message_call(server, SYS_CHANNEL_RECEIVE, channel);
+		for (unsigned i = 0; i < 12; i++)
+			failed += callers[i].thread->registers.status == E_HANDLE;
+		NEED(failed + left >= 12);
+		left = 12 - failed;
+		runs_needed++;
+	} while (server.thread->registers.restarted && runs_needed < 20);
+	TEST("no receive passes more than a few of them at once", runs_needed >= 3);
+	TEST("and then it waits",
+	     !left && !queue->callers && thread_state(server.thread) == THREAD_RECEIVING);
+	for (unsigned i = 0; i < 12; i++)
+		stop(callers[i]);
+}
+
 /* A round may end with what it had taken, while more has come whose interrupt was merged with the one it serves. */
 static void test_mailbox_rounds(void)
 {
@@ -337,6 +376,7 @@ int main(void)
 	test_waiting_callers();
 	test_order();
 	test_chain();
+	test_bad_callers();
 	test_mailbox_rounds();
 	return test_failures != 0;
 }
