@@ -60,7 +60,9 @@ static void callers_lend(struct channel *channel, struct budget *budget)
 		} else if (state == THREAD_CALLING) {
 			channel = server->channel;
 			lock_take(&channel->lock);
-			if (server->call_node.rank &&
+			/* It may wait elsewhere by now: in this order, as it names the channel before it joins the queue. */
+			if (__atomic_load_n(&server->call_node.rank, __ATOMIC_ACQUIRE) &&
+			    __atomic_load_n(&server->channel, __ATOMIC_ACQUIRE) == channel &&
 			    server->call_node.deadline >> 48 > PRIORITY_COUNT - budget->priority) {
 				heap_remove(&channel->callers, &server->call_node);
 				caller_insert(channel, server, budget->priority);

@@ -608,6 +608,7 @@ static bool tear_pages(struct memory *memory)
 bool memory_teardown(struct object *object)
 {
 	struct memory *memory = container_of(object, struct memory, object);
+	struct label *label;
 	uint64_t pass = 0;
 
 	cap_detach(&memory->bound);
@@ -619,8 +620,11 @@ bool memory_teardown(struct object *object)
 		return memory_wake(memory, 0, UINT64_MAX, PAGER_ALLOW, &pass) && false;
 	if (memory_has_frames(memory) && !tear_pages(memory))
 		return false;
-	if (memory->label)
-		unit_free(memory->label);
+	lock_take(&memory->lock);
+	label = memory->label; /* whoever found the object alive may still copy it */
 	memory->label = 0;
+	lock_release(&memory->lock);
+	if (label)
+		unit_free(label);
 	return true;
 }

@@ -119,6 +119,9 @@ bool table_drop_page(struct unit *unit)
 	if (!unit->cap_pages)
 		return false;
 	place = &unit->directory[--unit->cap_pages];
+	/* Who gave back the last of its slots, on another CPU, writes to it no more. */
+	lock_take(&unit->slot_lock);
+	lock_release(&unit->slot_lock);
 	unit_frame_free(unit, frame_unmap(*place));
 	*place = 0;
 	return true;

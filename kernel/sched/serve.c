@@ -93,6 +93,8 @@ void serve_lend(struct thread *thread, struct budget *budget)
 	old = __atomic_exchange_n(&thread->lent, budget, __ATOMIC_SEQ_CST);
 	if (old)
 		object_release(&old->object);
+	if (thread_state(thread) == THREAD_DEAD) /* it died meanwhile: see thread_end */
+		serve_forget(thread);
 	thread_nudge(thread);
 }
 

@@ -275,6 +275,7 @@ bool arch_thread_state_set(struct thread *thread, const struct thread_state *sta
 	if (state->pc >= USER_END)
 		return false;
 	thread->registers.pc = state->pc;
+	point();
 	thread->registers.sp = state->registers[7];
 	return true;
 }

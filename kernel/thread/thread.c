@@ -112,12 +112,12 @@ void thread_end(struct thread *thread)
 {
 	channel_fail_caller(thread);
 	channel_leave(thread);
-	serve_forget(thread);
 	event_unbind(thread);
 	timer_disarm(&thread->timeout);
 	if (unit_thread_remove(thread->unit, &thread->unit_node) && thread->exits)
 		unit_end(thread->unit, UNIT_STOPPED, 0, 0);
 	__atomic_exchange_n(&thread->wait, WAIT_NEXT(thread->wait, THREAD_DEAD), __ATOMIC_SEQ_CST);
+	serve_forget(thread); /* who lends from now on finds it dead */
 	object_release(&thread->object);
 }
 
@@ -203,15 +203,19 @@ int64_t sys_thread_set(struct call *call, struct thread *thread, uint64_t what, 
 int64_t sys_thread_state(struct call *call, struct thread *thread, uint64_t set)
 {
 	struct thread_state *state = (struct thread_state *)call->self->page->bytes;
+	uint64_t word = thread->wait;
+	bool valid = set < 2;
 
 	_Static_assert(sizeof *state <= MESSAGE_BYTES_MAX, "thread state fits the thread page");
-	if (!thread_still(thread))
+	/* Claimed, so that it neither goes on nor ends, and its vector state stays. */
+	if (!thread_still(thread) || WAIT_STATE(word) != THREAD_STOPPED || !wait_claim(thread, word))
 		return E_STATE;
-	if (set == 0) {
+	if (set == 0)
 		arch_thread_state_get(thread, state);
-		return E_OK;
-	}
-	return set == 1 && arch_thread_state_set(thread, state) ? E_OK : E_ARGUMENT;
+	else
+		valid = valid && arch_thread_state_set(thread, state);
+	wait_resume(thread, WAIT_NEXT(word, THREAD_STOPPED));
+	return valid ? E_OK : E_ARGUMENT;
 }
 
 int64_t sys_thread_stop(struct call *call, struct thread *thread)

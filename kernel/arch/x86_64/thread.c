@@ -58,7 +58,7 @@ void arch_thread_state_get(struct thread *thread, struct thread_state *state)
 	state->flags = r->rflags;
 	state->fs_base = r->fs_base;
 	state->gs_base = r->gs_base;
-	state->running_state = thread_state(thread);
+	state->running_state = THREAD_STOPPED;
 	state->vector_bytes = machine.vector_bytes;
 	if (!thread->vector)
 		return;

@@ -1,0 +1,347 @@
+/* Windows between two CPUs, each brought about step by step: one stops at a marked point of a kernel entry, the other does what
+ * must not be able to hurt it there. */
+#include <calls.h>
+#include <channel.h>
+#include <event.h>
+#include <sched.h>
+#include <table.h>
+#include <test.h>
+
+#define PAGES 32u
+
+static struct actor root, other;
+static handle_t root_handle, space, pages, budgets[2][2]; /* by CPU; the second is high, on CPU 1 less so */
+static unsigned pages_used;
+static struct {
+	struct actor *actor;
+	struct thread *thread;
+	enum syscall_number number;
+	uint64_t arguments[6];
+	int64_t result;
+} entries[2]; /* what each CPU does */
+
+static void enter(unsigned index)
+{
+	if (entries[index].thread)
+		kernel_syscall(entries[index].thread, entries[index].number);
+	else
+		entries[index].result =
+		    call_once(entries[index].actor, entries[index].number, entries[index].arguments);
+}
+
+static void begin(unsigned index, struct actor *actor, enum syscall_number number, uint64_t a, uint64_t b)
+{
+	entries[index].actor = actor;
+	entries[index].thread = 0;
+	entries[index].number = number;
+	entries[index].arguments[0] = a;
+	entries[index].arguments[1] = b;
+	entries[index].result = 1000;
+}
+
+/* Goes on with what CPU INDEX does until REACHED or, at most, to its end; true when it was reached inside of it. */
+static bool go_to(unsigned index, bool (*reached)(void))
+{
+	host_stop_every = 1;
+	host_stop_at_locks = true;
+	while (host_run(index, enter))
+		if (reached())
+			return true;
+	return false;
+}
+
+/* As far as it goes without the other CPU; true: to its end. */
+static bool go_on(unsigned index)
+{
+	host_stop_every = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		if (!host_run(index, enter))
+			return true;
+		if (!host_inside(!index)) /* in user mode: it serves whoever waits for it */
+			host_cpu(!index);
+	}
+	return false;
+}
+
+static void finish(void)
+{
+	host_stop_every = 0;
+	host_finish(enter);
+	host_cpu(0);
+}
+
+static handle_t unit_make(void)
+{
+	struct unit_spec spec = {.memory_bytes = 1 << 20, .caps = 100, .priority_max = 50};
+
+	memcpy(root.page->bytes, &spec, sizeof(spec));
+	return NEED_HANDLE(CALL1(&root, SYS_UNIT_CREATE, root_handle));
+}
+
+/* ---- A page of capabilities ---- */
+
+static struct unit *dying;
+
+/* CPU 1 has emptied a slot of the dying unit's table, and is about to leave it. */
+static bool gives_back(void)
+{
+	const struct cap *slot = slot_at(dying, 1);
+
+	return slot && !slot->object && slot->generation == 2 && dying->slot_lock.next != dying->slot_lock.owner;
+}
+
+static void test_table_page(void)
+{
+	handle_t unit = unit_make(), event = NEED_HANDLE(CALL1(&root, SYS_EVENT_CREATE, 0));
+
+	dying = (struct unit *)object_at(&root_unit, unit);
+	NEED_HANDLE(CALL4(&root, SYS_UNIT_GRANT, unit, event, RIGHT_ALL, 0));
+	begin(0, &root, SYS_UNIT_DESTROY, unit, 0);
+	while (dying->destroy_phase < 2) /* reclaim */
+		NEED(go_on(0) && entries[0].result < 0);
+	begin(1, &other, SYS_CAP_REVOKE, event, 0);
+	NEED(go_to(1, gives_back));
+	for (unsigned i = 0; i < 10; i++)
+		go_on(0);
+	TEST("a table's page stays while another CPU gives a slot of it back", dying->directory && dying->directory[0]);
+	finish();
+	NEED(entries[1].result == E_OK);
+	begin(1, &other, SYS_CAP_DELETE, event, 0);
+	NEED(go_on(1));
+	host_cpu(0);
+	while (CALL1(&root, SYS_UNIT_DESTROY, unit))
+		;
+	machine_check();
+}
+
+/* ---- Threads ---- */
+
+static struct thread *thread_on(handle_t budget, handle_t *handle)
+{
+	struct thread_spec spec = {
+	    .entry = NATIVE_BASE, .stack = NATIVE_BASE + 4096, .budget = budget, .name = "window"};
+
+	NEED(pages_used < PAGES);
+	memcpy(root.page->bytes, &spec, sizeof(spec));
+	*handle = NEED_HANDLE(
+	    CALL4(&root, SYS_THREAD_CREATE, root_handle, space, pages, PAGE_SIZE_BYTES * pages_used++));
+	return (struct thread *)object_at(&root_unit, *handle);
+}
+
+static void settle(unsigned index)
+{
+	host_cpu(index);
+	cpu_serve(cpus[index]);
+	while (cpus[index]->reschedule)
+		sched_choose(cpus[index]);
+}
+
+static void start(struct thread *thread, unsigned index)
+{
+	host_cpu(0);
+	thread_start(thread);
+	settle(index);
+	NEED(cpus[index]->current == thread);
+}
+
+static void message(struct thread *thread, enum syscall_number number, handle_t channel)
+{
+	struct arch_registers *r = &thread->registers;
+
+	memset(r->arguments, 0, sizeof(r->arguments));
+	r->arguments[0] = channel;
+	r->arguments[2] = DEADLINE_NEVER;
+	r->restarted = false;
+	r->status = 1000;
+	entries[thread->cpu->index].thread = thread;
+	entries[thread->cpu->index].number = number;
+}
+
+static void message_now(struct thread *thread, enum syscall_number number, handle_t channel)
+{
+	unsigned index = thread->cpu->index;
+
+	message(thread, number, channel);
+	NEED(go_on(index));
+	settle(index);
+}
+
+static void end(struct thread *thread)
+{
+	host_cpu(0);
+	thread_halt(thread, HALT_KILL);
+	settle(1);
+	settle(0);
+	NEED(thread_state(thread) == THREAD_DEAD);
+}
+
+static struct thread *server;
+
+static bool server_is_lent(void)
+{
+	return server->lent;
+}
+
+/* A server waits for another one. While a caller passes its priority on to that, it waits for a third. */
+static void test_lend_to_who_moves(void)
+{
+	handle_t serves = NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING)), handle;
+	handle_t before = NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING));
+	handle_t after = NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING));
+	struct channel *left = (struct channel *)object_at(&root_unit, before);
+	struct channel *joined = (struct channel *)object_at(&root_unit, after);
+	handle_t third = NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING));
+	struct thread *caller, *donors[2];
+
+	server = thread_on(budgets[0][1], &handle);
+	for (unsigned i = 0; i < 2; i++)
+		donors[i] = thread_on(budgets[0][0], &handle);
+	caller = thread_on(budgets[1][1], &handle);
+	start(server, 0);
+	message_now(server, SYS_CHANNEL_RECEIVE, serves);
+	start(donors[0], 0);
+	message_now(donors[0], SYS_CHANNEL_CALL, serves);
+	NEED(cpus[0]->current == server);
+	message_now(server, SYS_CHANNEL_CALL, before);
+	NEED(left->callers == &server->call_node);
+	start(caller, 1);
+	message(caller, SYS_CHANNEL_CALL, serves);
+	NEED(go_to(1, server_is_lent));
+	host_cpu(0);
+	NEED(thread_end_wait(server, E_CANCELLED));
+	settle(0);
+	/* It is done with its request by then, and serves another of low priority. */
+	message_now(server, SYS_CHANNEL_REPLY_RECEIVE, third);
+	thread_halt(donors[0], HALT_STOP);
+	start(donors[1], 0);
+	message_now(donors[1], SYS_CHANNEL_CALL, third);
+	NEED(cpus[0]->current == server && server->caller == donors[1]);
+	message_now(server, SYS_CHANNEL_CALL, after);
+	NEED(joined->callers == &server->call_node);
+	NEED(go_on(1));
+	TEST("who has gone to another channel meanwhile stays in the queue there",
+	     joined->callers == &server->call_node && !left->callers);
+	settle(1);
+	end(caller);
+	end(server);
+	end(donors[0]);
+	end(donors[1]);
+}
+
+static struct channel *lends_on;
+static unsigned releases;
+
+/* The caller has queued itself, looked for who serves there, and left the lock for the second time. */
+static bool server_was_found(void)
+{
+	static bool was_held;
+	bool held = lends_on->lock.next != lends_on->lock.owner;
+
+	releases += lends_on->callers && was_held && !held;
+	was_held = held;
+	return releases == 2;
+}
+
+/* A thread ends while it is lent a budget. */
+static void test_lend_to_who_ends(void)
+{
+	handle_t serves = NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING)), handle, last;
+	struct thread *caller;
+	struct budget *budget = (struct budget *)object_at(&root_unit, budgets[1][1]);
+	uint32_t references;
+
+	server = thread_on(budgets[0][0], &last);
+	caller = thread_on(budgets[1][1], &handle);
+	references = budget->object.references;
+	start(server, 0);
+	message_now(server, SYS_CHANNEL_RECEIVE, serves);
+	NEED(thread_end_wait(server, E_CANCELLED));
+	settle(0);
+	lends_on = (struct channel *)object_at(&root_unit, serves);
+	start(caller, 1);
+	message(caller, SYS_CHANNEL_CALL, serves);
+	NEED(go_to(1, server_was_found));
+	end(server);
+	finish();
+	settle(1);
+	TEST_EQUAL("nothing is left lent to a thread that has ended", budget->object.references, references);
+	end(caller);
+}
+
+/* ---- What teardown frees ---- */
+
+static struct memory *labelled;
+
+static bool label_is_stale(void)
+{
+	return labelled->object.life < OBJECT_GRAVE && labelled->label && labelled->label->owner[0] != 'a';
+}
+
+/* Who found the object alive may copy the label, under the lock, until it is gone. */
+static void test_label(void)
+{
+	struct label label = {.owner = "another"};
+	handle_t memory = NEED_HANDLE(CALL2(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, PAGE_SIZE_BYTES));
+
+	memcpy(root.page->bytes, &label, sizeof(label));
+	NEED(CALL1(&root, SYS_MEMORY_LABEL, memory) == E_OK);
+	labelled = (struct memory *)object_at(&root_unit, memory);
+	NEED(labelled->label);
+	begin(0, &root, SYS_CAP_DELETE, memory, 0);
+	TEST("a label is taken off an object before it is freed", !go_to(0, label_is_stale));
+	finish();
+	NEED(entries[0].result == E_OK);
+}
+
+#define NEW_PC (NATIVE_BASE + 0x123000)
+
+static bool state_is_set(void)
+{
+	return server->registers.pc == NEW_PC;
+}
+
+/* A stopped thread is ended while another CPU reads or sets its state. */
+static void test_state(void)
+{
+	struct thread_state state = {.pc = NEW_PC};
+	handle_t handle;
+
+	server = thread_on(budgets[0][0], &handle);
+	memcpy(other.page->bytes, &state, sizeof(state));
+	begin(1, &other, SYS_THREAD_STATE, handle, 1);
+	NEED(go_to(1, state_is_set));
+	host_cpu(0);
+	thread_halt(server, HALT_KILL);
+	begin(0, &root, SYS_CAP_DELETE, handle, 0);
+	go_on(0);
+	TEST("a thread's vector state stays while another CPU sets it", server->vector);
+	finish();
+	settle(1);
+	settle(0);
+	NEED(entries[1].result == E_OK && thread_state(server) == THREAD_DEAD);
+}
+
+int main(void)
+{
+	setvbuf(stdout, 0, _IOLBF, 0);
+	host_boot(32, 2);
+	actor_init(&root, &root_unit);
+	actor_init(&other, &root_unit);
+	root_unit.priority_max = PRIORITY_COUNT - 1;
+	root_handle = NEED_HANDLE(cap_insert(&root_unit, &root_unit.object, RIGHT_ALL, 0, 0));
+	space = NEED_HANDLE(CALL2(&root, SYS_SPACE_CREATE, SPACE_NATIVE, 0));
+	pages = NEED_HANDLE(CALL2(&root, SYS_MEMORY_CREATE, MEMORY_ANONYMOUS, PAGE_SIZE_BYTES * PAGES));
+	for (unsigned i = 0; i < 4; i++) {
+		struct budget_spec spec = {
+		    .cpu = i / 2, .priority = i % 2 ? 90 - 10 * (i / 2) : 20, .quota_ns = 10000000};
+
+		memcpy(root.page->bytes, &spec, sizeof(spec));
+		budgets[i / 2][i % 2] = NEED_HANDLE(CALL1(&root, SYS_BUDGET_CREATE, root_handle));
+	}
+	test_table_page();
+	test_lend_to_who_moves();
+	test_lend_to_who_ends();
+	test_label();
+	test_state();
+	return test_failures != 0;
+}
