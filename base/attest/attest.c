@@ -424,8 +424,8 @@ static int64_t serve_give(void *context, uint64_t badge, uint64_t time, handle_t
 	(void)context;
 	if (badge & BADGE_GIVEN)
 		return E_RIGHTS;
-	int64_t copy = cap_copy(service.channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE,
-	                        BADGE_GIVEN | ++service.given);
+	int64_t copy =
+	    cap_copy(service.channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, BADGE_GIVEN | ++service.given);
 	if (copy < 0)
 		return copy;
 	service.epoch_time = time > up ? time - up : 0;
@@ -444,9 +444,8 @@ static int64_t serve_ready(void *context, uint64_t badge)
 
 int main(int argument_count, char **arguments)
 {
-	static const struct attest_operations operations = {.give = serve_give,
-	                                                    .ready = serve_ready,
-	                                                    .quote = serve_quote};
+	static const struct attest_operations operations = {
+	    .give = serve_give, .ready = serve_ready, .quote = serve_quote};
 	struct message message = {0};
 	handle_t measured = start_find(native_start, "measured", 0);
 

@@ -5,7 +5,9 @@
 #include "tpm_command.h"
 
 enum { QUOTE = 0x158, GET_RANDOM = 0x17b, PCR_EXTEND = 0x182 };
-enum { KEY_ATTRIBUTES = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | USER_WITH_AUTH | RESTRICTED | SIGN };
+enum {
+	KEY_ATTRIBUTES = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | USER_WITH_AUTH | RESTRICTED | SIGN
+};
 
 static enum tpm_status field_take(struct tpm_reader *reader, struct tpm_field *field)
 {

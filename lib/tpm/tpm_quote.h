@@ -18,11 +18,12 @@ struct tpm_field {
 	size_t bytes;
 };
 struct tpm_quote {
-	struct tpm_field key, quoted, signature;                /* TPMT_PUBLIC, TPMS_ATTEST, TPMT_SIGNATURE */
+	struct tpm_field key, quoted, signature;               /* TPMT_PUBLIC, TPMS_ATTEST, TPMT_SIGNATURE */
 	uint8_t values[TPM_QUOTE_PCR_COUNT][TPM_QUOTE_DIGEST]; /* of the PCRs in TPM_QUOTE_PCRS */
 };
 
-enum tpm_status tpm_quote_make(struct tpm *tpm, const uint8_t nonce[TPM_QUOTE_NONCE], struct tpm_quote *quote);
+enum tpm_status tpm_quote_make(struct tpm *tpm, const uint8_t nonce[TPM_QUOTE_NONCE],
+                               struct tpm_quote *quote);
 
 /* Puts DIGEST into TPM_QUOTE_KEY_PCR, if nothing is there yet. TPM_REFUSED: something else is, so that nothing can vouch for DIGEST
  * before the machine starts anew. */

@@ -48,7 +48,13 @@ enum quote_field {
 	QUOTE_FIELDS
 };
 /* Of the TPM's part. */
-enum tpm_quote_field { TPM_QUOTE_KEY, TPM_QUOTE_QUOTED, TPM_QUOTE_SIGNATURE, TPM_QUOTE_VALUES, TPM_QUOTE_FIELDS };
+enum tpm_quote_field {
+	TPM_QUOTE_KEY,
+	TPM_QUOTE_QUOTED,
+	TPM_QUOTE_SIGNATURE,
+	TPM_QUOTE_VALUES,
+	TPM_QUOTE_FIELDS
+};
 
 extern const struct record_rule quote_rules[QUOTE_FIELDS], tpm_quote_rules[TPM_QUOTE_FIELDS];
 extern const char trust_context_quote[];

@@ -116,7 +116,8 @@ static void test_exchanged(void)
 	                bytes + record))
 		abort();
 	check("nor is one for something else", !good(bytes, count));
-	check("a nonce that is too short is refused", !good(bytes, statement(bytes, "seven b", 0, &node, &node)));
+	check("a nonce that is too short is refused",
+	      !good(bytes, statement(bytes, "seven b", 0, &node, &node)));
 	check("a flag that there is not is refused",
 	      !good(bytes, statement(bytes, "a nonce of mine", QUOTE_FLAGS_ALL + 1, &node, &node)));
 }

@@ -10,7 +10,8 @@ enum { NONCE_LEAST = 8, NONCE_MAX = 64 };
 
 static const char usage[] =
     "usage: attest [-o FILE] NONCE\n"
-    "Writes a signed quote of what this machine runs to FILE, or to standard output. NONCE: 8 to 64 bytes in\n"
+    "Writes a signed quote of what this machine runs to FILE, or to standard output. NONCE: 8 to 64 bytes "
+    "in\n"
     "hexadecimal, chosen at random by who is going to check the quote, on another machine:\n"
     "  holon-verify FILE --bundle BUNDLE --root ROOT.pub --nonce NONCE\n";
 

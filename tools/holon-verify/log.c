@@ -176,7 +176,8 @@ void log_check(const struct asked *asked)
 	struct image image;
 
 	if (asked->node)
-		fail(EXIT_BAD, "the log of a start has no key of a node: --node is for quotes of running systems");
+		fail(EXIT_BAD,
+		     "the log of a start has no key of a node: --node is for quotes of running systems");
 	log_read(asked->path);
 	claim_check(asked);
 	events_check();

@@ -109,7 +109,8 @@ static void image_is(const struct image *image)
 	if (said.tpm && !pcr_is(TPM_PCR_MANIFEST, digest))
 		fail(EXIT_BAD, "the machine started another image than it says: PCR %d has another manifest",
 		     TPM_PCR_MANIFEST);
-	if (record_read(image->manifest, image->manifest_count, RECORD_BOOT, boot_rules, BOOT_FIELDS, fields) ||
+	if (record_read(image->manifest, image->manifest_count, RECORD_BOOT, boot_rules, BOOT_FIELDS,
+	                fields) ||
 	    !field_is(QUOTE_PARTS, fields[BOOT_PARTS].bytes, fields[BOOT_PARTS].count) ||
 	    !field_is(QUOTE_BUILD, verified->build, strlen(verified->build)) ||
 	    !field_is(QUOTE_SIGNER, verified->signer, sizeof(verified->signer)) ||
@@ -199,9 +200,7 @@ static void facts_show(const struct image *image)
 	       (unsigned long long)image->verified.rollback, (unsigned long long)image->verified.epoch);
 	printf("said          at %s by its clock, %llu seconds after its start\n", when,
 	       (unsigned long long)up);
-	printf("loader        %s\n", said.quote.flags & QUOTE_UEFI
-	                                 ? "UEFI"
-	                                 : "BIOS: nothing vouches for it");
+	printf("loader        %s\n", said.quote.flags & QUOTE_UEFI ? "UEFI" : "BIOS: nothing vouches for it");
 	if (said.tpm && said.quote.flags & QUOTE_UEFI) {
 		printf("PCR 4         ");
 		hex_print(said.values[4], TPM_CHECK_DIGEST);
@@ -228,28 +227,38 @@ static void facts_show(const struct image *image)
 static void worth_show(const struct image *image)
 {
 	if (said.tpm)
-		puts("proven        a TPM with this key saw a loader with this root measure this manifest and these "
-		     "words, then this\n"
-		     "              node's key, before any program could reach the TPM; and it and the node's key "
-		     "signed all of\n"
-		     "              the above after this nonce was chosen.\n"
-		     "not proven    that the TPM is a real one (compare the key with the one you know of this "
-		     "machine); that the loader\n"
-		     "              itself is Holon's (under UEFI its digest is in PCR 4; under a BIOS nothing "
-		     "measures it); that\n"
-		     "              nobody reads its memory or broke into the attestation service; the time, which "
-		     "is the machine's.");
+		puts(
+		    "proven        a TPM with this key saw a loader with this root measure this manifest and "
+		    "these "
+		    "words, then this\n"
+		    "              node's key, before any program could reach the TPM; and it and the node's "
+		    "key "
+		    "signed all of\n"
+		    "              the above after this nonce was chosen.\n"
+		    "not proven    that the TPM is a real one (compare the key with the one you know of this "
+		    "machine); that the loader\n"
+		    "              itself is Holon's (under UEFI its digest is in PCR 4; under a BIOS "
+		    "nothing "
+		    "measures it); that\n"
+		    "              nobody reads its memory or broke into the attestation service; the time, "
+		    "which "
+		    "is the machine's.");
 	else
-		puts("proven        who holds this node's key said all of the above after this nonce was chosen, and "
-		     "the root vouches for\n"
-		     "              that image.\n"
-		     "not proven    that it is true. No TPM stands behind it: whoever makes a key can say the same. "
-		     "It is worth as much\n"
-		     "              as your reason to hold this key for the machine's (Holon makes one at each start, "
-		     "says its name in\n"
-		     "              the log and gives it to nobody); and then that the loader is Holon's, that nobody "
-		     "reads its memory\n"
-		     "              or broke into the attestation service, and the time, are still unproven.");
+		puts(
+		    "proven        who holds this node's key said all of the above after this nonce was "
+		    "chosen, and "
+		    "the root vouches for\n"
+		    "              that image.\n"
+		    "not proven    that it is true. No TPM stands behind it: whoever makes a key can say the "
+		    "same. "
+		    "It is worth as much\n"
+		    "              as your reason to hold this key for the machine's (Holon makes one at "
+		    "each start, "
+		    "says its name in\n"
+		    "              the log and gives it to nobody); and then that the loader is Holon's, "
+		    "that nobody "
+		    "reads its memory\n"
+		    "              or broke into the attestation service, and the time, are still unproven.");
 	if (image->verified.development)
 		puts("              This is a development image: its unsigned inputs may replace any part of "
 		     "it.");

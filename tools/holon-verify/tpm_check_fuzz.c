@@ -36,13 +36,14 @@ static uint8_t *part(struct input *input, const uint8_t *head, size_t head_bytes
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t key_head[] = {0, 0x23, 0, 0x0b, 0, 5, 0, 0x72, 0, 0, 0, 0x10, 0,
-	                                   0x18, 0, 0x0b, 0, 3, 0, 0x10, 0, 32};
+	static const uint8_t key_head[] = {0,    0x23, 0,    0x0b, 0,    5, 0, 0x72, 0,    0, 0,
+	                                   0x10, 0,    0x18, 0,    0x0b, 0, 3, 0,    0x10, 0, 32};
 	static const uint8_t quoted_head[] = {0xff, 'T', 'C', 'G', 0x80, 0x18};
 	static const uint8_t signature_head[] = {0, 0x18, 0, 0x0b, 0, 32};
 	static const uint8_t values[TPM_CHECK_PCRS][TPM_CHECK_DIGEST];
 	struct input input = {data, size};
-	struct tpm_claim claim = {.nonce = key_head, .nonce_bytes = 8, .pcrs = 0x33ff, .known = 0x33ff, .values = values};
+	struct tpm_claim claim = {
+	    .nonce = key_head, .nonce_bytes = 8, .pcrs = 0x33ff, .known = 0x33ff, .values = values};
 	uint8_t *key = part(&input, key_head, sizeof(key_head), &claim.key_bytes);
 	uint8_t *quoted = part(&input, quoted_head, sizeof(quoted_head), &claim.quoted_bytes);
 	uint8_t *signature = part(&input, signature_head, sizeof(signature_head), &claim.signature_bytes);
