@@ -1,5 +1,5 @@
 # System programs. The sub-kernel manager is a native unit.
-$(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c lifetime.c shutdown.c start.c profile.c offers.c resident.c residents.c list.c entered.c blocks.c screen.c network.c realtime.c) lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
+$(call native-program,system/subkernel,$(addprefix system/subkernel/,manager.c revoke.c lifetime.c shutdown.c start.c profile.c offers.c resident.c residents.c list.c entered.c blocks.c screen.c network.c realtime.c) lib/manifest/manifest.c lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 # What a native tree holds, shown from inside.
 $(call native-program,system/holdings,system/subkernel/holdings.c)
 # The subkernel command is an ordinary Linux program, linked statically.

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "switch.h"
 
-#define BLUEPRINT_VERSION 5
+#define BLUEPRINT_VERSION 6
 
 enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
@@ -22,6 +22,15 @@ enum blueprint_flags {
 	BLUEPRINT_SOUND = 512, /* may play and capture sound */
 	BLUEPRINT_ATTEST =
 	    1024, /* may ask for quotes of what the machine runs; refused where the parent may not */
+};
+
+/* What can be taken from a sub-kernel that runs, each by itself, at a time or by revoke() of abi/subkernel.interface. */
+enum blueprint_grant {
+	GRANT_NETWORK, /* its link; with GRANT_LEDGER one is left that reaches the ledger alone */
+	GRANT_FILES,   /* its volumes: calls to them fail from then on */
+	GRANT_LEDGER,
+	GRANT_NESTING, /* it makes no more children, and those that it has are ended */
+	BLUEPRINT_GRANTS
 };
 
 #define BLUEPRINT_VOLUMES_MAX 8
@@ -64,6 +73,7 @@ struct blueprint {
 	/* Seconds since 1970 by the machine's clock, which no sub-kernel sets: then the manager ends it, with all below it.
 	 * 0: never. A time that is over is refused. */
 	uint64_t expires;
+	uint64_t grant_expires[BLUEPRINT_GRANTS]; /* the same of single grants: then the manager takes them */
 };
 
 #define BLUEPRINT_BUDGET_PERIOD_MAX 100000000ull /* BUDGET_PERIOD_MAX_NS, for those without syscall.h */
@@ -82,6 +92,7 @@ enum subkernel_task {
 	SUBKERNEL_TASK_ENTER = 1,
 	SUBKERNEL_TASK_KILL,
 	SUBKERNEL_TASK_END, /* the sub-kernel itself: its programs are asked to end, its files are written, it ends */
+	SUBKERNEL_TASK_WITHDRAW, /* what it offered by that token (offer()) is revoked: whoever has it loses it */
 };
 
 /* power() of abi/subkernel.interface. */

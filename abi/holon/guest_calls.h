@@ -56,7 +56,8 @@ enum holon_call {
 	HOLON_PORTAL_CREATE,
 	/* (portal) → a token by which the next child's blueprint names it as a volume: a mount of abi/file.interface */
 	HOLON_PORTAL_OFFER,
-	/* (portal, struct portal_message *): waits for the next request. EINVAL while one is not answered */
+	/* (portal, struct portal_message *): waits for the next request. EINVAL while one is not answered; EPIPE: what was offered was
+	 * taken away, nobody will ask any more */
 	HOLON_PORTAL_NEXT,
 	/* (portal, const struct portal_message *): the answer to the request that was given last. EINVAL: there is none */
 	HOLON_PORTAL_ANSWER,
@@ -71,6 +72,9 @@ enum holon_call {
 	 * HOLON_QUOTE_MAX). EPERM: this sub-kernel may not ask; EAGAIN: no key can be made yet, for lack of randomness; EINVAL: the nonce
 	 * has less than 8 or more than 64 bytes; EFBIG: the quote is longer than the buffer; ENODEV: nobody gives quotes */
 	HOLON_QUOTE,
+	/* (number, grants): takes what the bits of GRANTS (enum blueprint_grant) say from the descendant NUMBER, which goes on running. ESRCH:
+	 * no descendant has this number; EAGAIN: it has none of them; EIO: not all is taken yet, the manager goes on trying */
+	HOLON_SUBKERNEL_REVOKE,
 };
 
 enum holon_signed {

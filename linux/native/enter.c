@@ -163,6 +163,8 @@ static void entered_worker(void *argument)
 				enter(number);
 			else if (task == SUBKERNEL_TASK_KILL)
 				end(number);
+			else if (task == SUBKERNEL_TASK_WITHDRAW)
+				portal_withdraw(number);
 			else if (task == SUBKERNEL_TASK_END)
 				shutdown_begin();
 		}

@@ -18,6 +18,8 @@ void shutdown_begin(void);
 void entered_ended(struct process *process, int32_t status);
 /* HOLON_PORTAL_*: portal.c. */
 int64_t portal_call(uint64_t number, const struct guest_state *state);
+/* What the manager knows by TOKEN, offered of a portal, is taken from whoever has it. The common lock is held. */
+void portal_withdraw(uint64_t token);
 /* HOLON_VAULT and HOLON_BLOCK_LIST. */
 int64_t holon_vault_call(uint64_t number, uint64_t first, uint64_t second);
 /* A service that the manager started for this sub-kernel, out of its memory. */

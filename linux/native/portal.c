@@ -30,7 +30,10 @@ enum portal_state { PORTAL_IDLE, PORTAL_ASKED, PORTAL_TAKEN, PORTAL_DONE };
 struct portal {
 	handle_t channel, event; /* EVENT: what the worker waits on */
 	enum portal_state state;
-	bool ended; /* no guest has it any more */
+	bool ended;     /* no guest has it any more */
+	bool withdrawn; /* its channel is revoked: nobody calls it any more */
+	uint64_t token; /* by which the manager knows what was offered of it last; 0: nothing */
+	struct list link;
 	struct wait_queue wait;
 	uint64_t session; /* badge of the one session there is; 0: none */
 	uint64_t sessions;
@@ -41,6 +44,7 @@ struct portal {
 };
 
 static unsigned portal_count;
+static struct list portals = LIST_INIT(portals);
 
 static void buffer_free(struct portal *portal)
 {
@@ -57,6 +61,7 @@ static void buffer_free(struct portal *portal)
 
 static void portal_free(struct portal *portal)
 {
+	list_remove(&portal->link);
 	buffer_free(portal);
 	if (portal->channel) {
 		cap_revoke(portal->channel); /* who calls it shall not wait for another to answer */
@@ -221,6 +226,8 @@ static int64_t portal_create(void)
 	if (!portal)
 		return -ENOMEM;
 	portal_count++;
+	list_init(&portal->link);
+	list_append(&portals, &portal->link);
 	wait_queue_init(&portal->wait);
 	/* Not donating: a child's calls run on this personality's time, at its priority. */
 	int64_t channel = channel_create(0);
@@ -254,6 +261,8 @@ static int64_t portal_offer(struct portal *portal)
 	personality_lock();
 	if (result < 0)
 		cap_delete((handle_t)mount);
+	else
+		portal->token = token;
 	return result < 0 ? linux_error_of_service(result) : (int64_t)token;
 }
 
@@ -261,9 +270,12 @@ static int64_t portal_next(struct portal *portal, uint64_t address)
 {
 	if (portal->state == PORTAL_TAKEN)
 		return -EINVAL;
-	int result = wait_event(&portal->wait, portal->state == PORTAL_ASKED, DEADLINE_NEVER);
+	int result =
+	    wait_event(&portal->wait, portal->state == PORTAL_ASKED || portal->withdrawn, DEADLINE_NEVER);
 	if (result)
 		return result;
+	if (portal->state != PORTAL_ASKED)
+		return -EPIPE;
 	if (copy_to_user(address, &portal->message, sizeof(portal->message)))
 		return -EFAULT;
 	portal->state = PORTAL_TAKEN;
@@ -288,6 +300,19 @@ static int64_t portal_copy(const struct portal *portal, uint64_t at, uint64_t ad
 		return -EINVAL;
 	return into ? copy_from_user(portal->buffer + at, address, bytes)
 	            : copy_to_user(address, portal->buffer + at, bytes);
+}
+
+void portal_withdraw(uint64_t token)
+{
+	struct portal *portal;
+	list_for_each(portal, &portals, link) if (portal->token == token && !portal->withdrawn)
+	{
+		/* The mount that was offered, and the session that was opened with it, wherever they are. */
+		portal->withdrawn = true;
+		cap_revoke(portal->channel);
+		wake_all(&portal->wait, 0);
+		return;
+	}
 }
 
 int64_t portal_call(uint64_t number, const struct guest_state *state)

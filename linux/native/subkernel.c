@@ -636,6 +636,17 @@ static int64_t signed_by_boot(uint64_t what, uint64_t buffer, uint64_t size, uin
 	return result;
 }
 
+static int64_t revoke(uint64_t number, uint64_t grants)
+{
+	if (grants >> BLUEPRINT_GRANTS)
+		return -EINVAL;
+	personality_unlock();
+	int64_t result =
+	    subkernel_revoke(manager(), current_page(), number, (uint32_t)grants, DEADLINE_NEVER);
+	personality_lock();
+	return linux_error(result);
+}
+
 /* A quote comes in parts; another sub-kernel's questions between two of them may have it forgotten. */
 static int64_t quote_fetch(handle_t service, const uint8_t *nonce, uint32_t nonce_bytes, uint8_t *quote)
 {
@@ -711,6 +722,8 @@ int64_t holon_call(uint64_t number, const struct guest_state *state)
 		return offer_archive(state->rdi);
 	case HOLON_SUBKERNEL_LIST:
 		return list(state->rdi, state->rsi);
+	case HOLON_SUBKERNEL_REVOKE:
+		return revoke(state->rdi, state->rsi);
 	case HOLON_SUBKERNEL_KILL:
 		return end(state->rdi);
 	case HOLON_SUBKERNEL_FREEZE:

@@ -47,8 +47,8 @@ static int sleep_until(struct task *task, uint64_t deadline, uint32_t interrupts
 int wait_sleep_prepared(uint64_t deadline)
 {
 	struct task *task = current_task();
-	uint32_t interrupts = TASK_WORK_SIGNAL | TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP |
-	                      TASK_WORK_FREEZE;
+	uint32_t interrupts =
+	    TASK_WORK_SIGNAL | TASK_WORK_EXIT | TASK_WORK_STOP | TASK_WORK_TRAP | TASK_WORK_FREEZE;
 	if (task->no_sleep) {
 		task->would_sleep = true;
 		wait_unprepare();

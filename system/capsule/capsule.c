@@ -24,6 +24,7 @@ const char usage[] =
     "       capsule ls\n"
     "       capsule remove NAME                   ends what runs of it, and deletes it\n"
     "       capsule revoke FILE                   takes a newer list of revocations, and ends what it names\n"
+    "       capsule revoke NAME --grant LIST      takes these capabilities from it, also while it runs\n"
     "       capsule keys FILE                     takes a newer list of keys\n"
     "\n"
     "install checks the capsule, shows what it asks for, and asks what it shall have; --grant says it for a "
@@ -31,7 +32,9 @@ const char usage[] =
     "capabilities divided by commas, 'all' that it asks for, or 'none'. It is kept in the vault that is "
     "open, else\n"
     "until this sub-kernel ends. --for limits the grant: a number with s, m, h or d; then a running one is "
-    "ended. run gives what was granted; with --grant, only what is named there too. "
+    "ended. run gives what was granted; with --grant, only what is named there too, NAME:TIME for that time: "
+    "then "
+    "it\nis taken, and the capsule goes on without. "
     "Every option\n"
     "but --vault and --session is its own command's; those say where all of them look.\n"
     "Exit status: 0 good, 1 refused, 2 it cannot be done, 3 usage; of run the program's, 126 where none was "
@@ -230,6 +233,36 @@ static int run_install(const struct options *options, const struct stores *store
 
 /* ---- run, inspect, ls, remove ---- */
 
+static uint64_t take_time(const char *text);
+
+/* GIVEN, a list with NAME:TIME in it, without the times, which are ENDS. */
+static void take_ends(char list[PLAN_GRANT_MAX], struct ends *ends, const char *given, uint64_t now)
+{
+	size_t length = 0;
+
+	for (const char *at = given; *at; at += *at == ',') {
+		struct field word = {(const uint8_t *)at, (uint32_t)strcspn(at, ":,")};
+		unsigned grant = grant_of(capability_of(&word));
+		char text[32];
+
+		if (length + word.count + 2 > PLAN_GRANT_MAX)
+			stop(CAPSULE_USAGE, "--grant is too long");
+		length += (size_t)snprintf(list + length, PLAN_GRANT_MAX - length, "%s%.*s",
+		                           length ? "," : "", (int)word.count, at);
+		at += word.count;
+		if (*at != ':')
+			continue;
+		size_t count = strcspn(++at, ",");
+		if (grant == BLUEPRINT_GRANTS)
+			stop(CAPSULE_USAGE,
+			     "%.*s cannot be taken from a capsule that runs: --for limits all of it",
+			     (int)word.count, (const char *)word.bytes);
+		snprintf(text, sizeof(text), "%.*s", (int)(count < sizeof(text) ? count : 0), at);
+		ends->at[grant] = now + take_time(text);
+		at += count;
+	}
+}
+
 /* Grants what was granted at the installation and, where the person names a list, is named there too. */
 static void grant(struct checked *checked, const struct store *store, const char *narrower, uint64_t now)
 {
@@ -266,15 +299,19 @@ static int run_run(const struct options *options, const struct stores *stores, s
 	static struct checked checked;
 	const struct store *store;
 	struct bytes bytes = find_installed(stores, options->argument, &store);
+	char narrower[PLAN_GRANT_MAX] = "";
+	struct ends ends = {{0}};
 
 	if (!bytes.at)
 		stop(CAPSULE_REFUSED, "no capsule '%s' is installed ('capsule ls' lists them)",
 		     options->argument);
+	if (options->grant)
+		take_ends(narrower, &ends, options->grant, anchors->now);
 	check(&checked, anchors, options->argument, bytes);
 	/* The grant is this name's: another capsule in its file's place gets nothing by it. */
 	if (strcmp(checked.name, options->argument) != 0)
 		stop(CAPSULE_REFUSED, "%s is refused: its file holds %s", options->argument, checked.name);
-	grant(&checked, store, options->grant, anchors->now);
+	grant(&checked, store, options->grant ? narrower : 0, anchors->now);
 	if (options->limit && anchors->now + options->limit < checked.until)
 		checked.until = anchors->now + options->limit;
 	if (options->files && !(checked.plan.granted & CAPABILITY_FILES))
@@ -282,8 +319,8 @@ static int run_run(const struct options *options, const struct stores *stores, s
 	if (!options->files && checked.plan.required & CAPABILITY_FILES)
 		stop(CAPSULE_REFUSED, "%s does not run without a directory for its files: say --files DIR",
 		     checked.name);
-	return capsule_run(&checked.bytes, &checked.capsule, &checked.plan, checked.until, options->files,
-	                   options->detach, options->more);
+	return capsule_run(&checked.bytes, &checked.capsule, &checked.plan, checked.until, &ends,
+	                   options->files, options->detach, options->more);
 }
 
 static int run_inspect(const struct options *options, const struct stores *stores, struct anchors *anchors)
@@ -406,8 +443,52 @@ static int take_list(const struct options *options, const struct stores *stores,
 	return CAPSULE_GOOD;
 }
 
+/* Takes capabilities from the installed capsule that the person names: those that run lose them at once, later runs get none. */
+static int take_grants(const struct options *options, const struct stores *stores)
+{
+	const struct store *store;
+	struct bytes bytes = find_installed(stores, options->argument, &store), kept;
+	char list[PLAN_GRANT_MAX] = "";
+	uint64_t until = UINT64_MAX;
+	uint32_t left = 0, taken = 0;
+
+	if (!bytes.at)
+		stop(CAPSULE_REFUSED, "no capsule '%s' is installed ('capsule ls' lists them)",
+		     options->argument);
+	for (const char *at = options->grant; *at; at += *at == ',') {
+		struct field word = {(const uint8_t *)at, (uint32_t)strcspn(at, ",")};
+		uint32_t bit = capability_of(&word);
+
+		if (grant_of(bit) == BLUEPRINT_GRANTS)
+			stop(CAPSULE_USAGE,
+			     "'%.*s' is none of the capabilities that can be taken: network, files, "
+			     "ledger, nesting",
+			     (int)word.count, at);
+		taken |= bit;
+		at += word.count;
+	}
+	kept = store_read(store, options->argument, ".grant", PLAN_GRANT_MAX - 1);
+	if (kept.at && !plan_grant_read(list, &until, kept.at, kept.count))
+		list[0] = 0; /* damaged: nothing of it is left */
+	for (const char *at = list; *at; at += *at == ',') {
+		struct field word = {(const uint8_t *)at, (uint32_t)strcspn(at, ",")};
+
+		left |= capability_of(&word) & ~taken;
+		at += word.count;
+	}
+	/* First what is kept, so that nothing starts with it between the two. */
+	store_write(store, options->argument, ".grant", list, plan_grant_write(list, left, until));
+	printf("taken         from %s, which now has %.*s; %u of it ran and had it\n", options->argument,
+	       (int)strcspn(list, "\n"), list, capsule_take(options->argument, taken));
+	free(kept.at);
+	free(bytes.at);
+	return CAPSULE_GOOD;
+}
+
 static int run_revoke(const struct options *options, const struct stores *stores, struct anchors *anchors)
 {
+	if (options->grant)
+		return take_grants(options, stores);
 	return take_list(options, stores, anchors, false);
 }
 
@@ -438,7 +519,9 @@ static uint64_t take_time(const char *text)
 		if (*text >= '0' && *text <= '9' && *end == units[index].unit && !end[1] && value &&
 		    value <= 365000ull * 86400 / units[index].seconds)
 			return value * units[index].seconds;
-	stop(CAPSULE_USAGE, "--for wants a number with s, m, h or d, such as 30m, not '%s'", text);
+	stop(CAPSULE_USAGE,
+	     "--for wants a number with s, m, h or d, such as 30m, and so does --grant NAME:TIME, not '%s'",
+	     text);
 }
 
 static void take_options(struct options *options, int count, char **arguments)

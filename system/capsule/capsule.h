@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <holon/blueprint.h>
 #include <stddef.h>
 #include <trust/boot.h>
 #include <trust/plan.h>
@@ -94,11 +95,20 @@ const char *anchors_take_revocations(struct anchors *anchors, const struct store
 
 /* ---- run.c ---- */
 
-/* Starts CAPSULE, which lies in FILE, by PLAN, with MORE arguments and DIRECTORY[:ro] for its files (0: none), until UNTIL: the status to
- * exit with. FILE is freed, and what stores_lock() holds is let go, as soon as the child is there. */
+/* When single grants end, in seconds since 1970; 0: with the others. Of the capabilities that can be taken from one that runs. */
+struct ends {
+	uint64_t at[BLUEPRINT_GRANTS];
+};
+/* Which of them the capability with this BIT (enum capability) is; BLUEPRINT_GRANTS: none, it lasts as long as the capsule runs. */
+unsigned grant_of(uint32_t bit);
+
+/* Starts CAPSULE, which lies in FILE, by PLAN, with MORE arguments and DIRECTORY[:ro] for its files (0: none), until UNTIL, and single
+ * grants until ENDS: the status to exit with. FILE is freed, and what stores_lock() holds is let go, as soon as the child is there. */
 int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *plan, uint64_t until,
-                const char *directory, bool detach, char **more);
+                const struct ends *ends, const char *directory, bool detach, char **more);
 /* The number of a running sub-kernel of the capsule NAME below this one, 0: there is none. */
 uint64_t capsule_running(const char *name);
+/* Takes the capabilities of BITS from all of them that have some; how many those are. */
+unsigned capsule_take(const char *name, uint32_t bits);
 /* Ends all of them, and waits until they are gone; how many. */
 unsigned capsule_end(const char *name);

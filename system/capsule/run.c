@@ -102,7 +102,7 @@ static void on_start(void)
 }
 
 int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *plan, uint64_t until,
-                const char *directory, bool detach, char **more)
+                const struct ends *ends, const char *directory, bool detach, char **more)
 {
 	const struct field *name = &capsule->manifest[CAPSULE_NAME];
 	char text[TRUST_NAME_MAX + 1], volume[4200], *words[2 * PLAN_WORDS_MAX + 1];
@@ -123,6 +123,7 @@ int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *
 	run.blueprint.flags = (plan->granted & CAPABILITY_NESTING ? BLUEPRINT_NESTING : 0u) |
 	                      (plan->granted & CAPABILITY_WX ? BLUEPRINT_WX : 0u) |
 	                      (plan->granted & CAPABILITY_LEDGER ? BLUEPRINT_LEDGER : 0u);
+	memcpy(run.blueprint.grant_expires, ends->at, sizeof(ends->at));
 	if (plan->granted & CAPABILITY_NETWORK)
 		run.blueprint.net = plan->net;
 	for (; count < plan->word_count; count++)
@@ -187,6 +188,50 @@ uint64_t capsule_running(const char *name)
 
 	subkernel_name(child, name);
 	return find_child(child);
+}
+
+unsigned grant_of(uint32_t bit)
+{
+	switch (bit) {
+	case CAPABILITY_NETWORK:
+		return GRANT_NETWORK;
+	case CAPABILITY_FILES:
+		return GRANT_FILES;
+	case CAPABILITY_LEDGER:
+		return GRANT_LEDGER;
+	case CAPABILITY_NESTING:
+		return GRANT_NESTING;
+	default:
+		return BLUEPRINT_GRANTS;
+	}
+}
+
+unsigned capsule_take(const char *name, uint32_t bits)
+{
+	char child[NAME_SIZE];
+	struct subkernel_info info;
+	uint64_t own = 0;
+	unsigned grants = 0, count = 0;
+
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		if (bits & bit)
+			grants |= 1u << grant_of(bit);
+	subkernel_name(child, name);
+	for (unsigned index = 0; holon_subkernel_list(index, &info) == 0; index++) {
+		if (!index)
+			own = info.number;
+		if (!index || info.parent != own || info.state == SUBKERNEL_ENDED ||
+		    strncmp(info.name, child, NAME_SIZE) != 0)
+			continue;
+		if (holon_subkernel_revoke(info.number, grants) == 0)
+			count++;
+		else if (errno != EAGAIN && errno != ESRCH)
+			stop(CAPSULE_IMPOSSIBLE,
+			     "not all could be taken from sub-kernel %llu: %s (it is tried again; 'subkernel "
+			     "kill' ends it)",
+			     (unsigned long long)info.number, strerror(errno));
+	}
+	return count;
 }
 
 unsigned capsule_end(const char *name)

@@ -26,6 +26,10 @@ static inline int holon_subkernel_kill(uint64_t number)
 {
 	return (int)syscall(HOLON_SUBKERNEL_KILL, number);
 }
+static inline int holon_subkernel_revoke(uint64_t number, unsigned grants)
+{
+	return (int)syscall(HOLON_SUBKERNEL_REVOKE, number, grants);
+}
 static inline int holon_subkernel_freeze(uint64_t number, int frozen)
 {
 	return (int)syscall(HOLON_SUBKERNEL_FREEZE, number, frozen);

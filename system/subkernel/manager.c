@@ -39,7 +39,7 @@ struct subkernel *subkernel_find(uint64_t number)
 	return 0;
 }
 
-static bool descends(const struct subkernel *child, const struct subkernel *ancestor)
+bool subkernel_descends(const struct subkernel *child, const struct subkernel *ancestor)
 {
 	for (; child; child = child->parent)
 		if (child == ancestor)
@@ -51,7 +51,7 @@ struct subkernel *subkernel_descendant(uint64_t badge, uint64_t number)
 {
 	struct subkernel *caller = subkernel_find(badge);
 	struct subkernel *child = subkernel_find(number);
-	return caller && child && child != caller && descends(child, caller) ? child : 0;
+	return caller && child && child != caller && subkernel_descends(child, caller) ? child : 0;
 }
 
 void subkernel_forget(struct subkernel *subkernel)
@@ -90,11 +90,12 @@ void subkernel_end(struct subkernel *subkernel, uint64_t status)
 	}
 	for (unsigned i = 0; i < SUBKERNELS_MAX; i++) {
 		struct subkernel *other = &manager.table[i];
-		if (other->number && other != subkernel && descends(other, subkernel)) {
+		if (other->number && other != subkernel && subkernel_descends(other, subkernel)) {
 			other->ended = true;
 			screen_return(other->number);
 			entered_end(other->number);
-			other->parent = subkernel; /* so that descends() never meets a forgotten entry */
+			other->parent =
+			    subkernel; /* so that subkernel_descends() never meets a forgotten entry */
 		}
 	}
 	for (unsigned i = 0; i < SUBKERNELS_MAX; i++)
@@ -175,6 +176,10 @@ static int64_t serve_task(void *context, uint64_t badge, uint32_t *task, uint64_
 		caller->to_end = false;
 		*task = SUBKERNEL_TASK_END;
 		*number = 0;
+		return E_OK;
+	}
+	if (caller && (*number = grants_withdrawn(caller))) {
+		*task = SUBKERNEL_TASK_WITHDRAW;
 		return E_OK;
 	}
 	return entered_task(badge, task, number);
@@ -480,6 +485,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	    .tpm = serve_tpm,
 	    .attest = serve_attest,
 	    .sound = serve_sound,
+	    .revoke = serve_revoke,
 	    .freeze = serve_freeze,
 	    .status = serve_status,
 	};

@@ -7,6 +7,7 @@
  *   list.c      descriptions
  *   residents.c the manifest's own sub-kernels, and who reaches the ledger
  *   shutdown.c  the end of all sub-kernels, by the power button or by a program
+ *   revoke.c    single grants that are taken from sub-kernels that run
  *   lifetime.c  sub-kernels whose time is limited, and the machine's clock
  *   entered.c, network.c, blocks.c, screen.c, realtime.c   programs in descendants, links, devices, the wall clock
  */
@@ -37,7 +38,10 @@ struct subkernel {
 	    ceiling; /* the highest priority of what it makes; of admitted budgets, where it has a share */
 	uint32_t cpu_share; /* parts per million of each CPU that those may use */
 	uint64_t slice_ns;
-	uint64_t expires_ns; /* of the kernel's clock; 0: never */
+	uint64_t expires_ns;                          /* of the kernel's clock; 0: never */
+	uint64_t grants_expire_ns[BLUEPRINT_GRANTS];  /* the same of single grants */
+	uint64_t share_tokens[BLUEPRINT_VOLUMES_MAX]; /* of its parent's offers; 0: none, or taken */
+	bool shares_withdrawn;                        /* its parent is to be told so by tasks */
 	bool frozen, ended, native, sealed;
 	bool to_end; /* it is to be told so by its next task */
 	uint64_t status;
@@ -79,6 +83,9 @@ struct subkernel *subkernel_descendant(uint64_t badge, uint64_t number);
 void subkernel_end(struct subkernel *subkernel, uint64_t status);
 void subkernel_forget(struct subkernel *subkernel);
 
+/* Whether CHILD is ANCESTOR, or below it. */
+bool subkernel_descends(const struct subkernel *child, const struct subkernel *ancestor);
+
 /* The TPM's service; 0 where the machine has none. */
 handle_t tpm_find(void);
 
@@ -99,6 +106,19 @@ uint64_t lifetime_now(void);
 int64_t lifetime_begin(struct subkernel *subkernel, uint64_t expires);
 /* Ends those whose time is over; costs next to nothing while none is due. */
 void lifetime_look(void);
+
+/* EXPIRES, in seconds since 1970, by the kernel's clock into *NS, and lets the manager look then. 0: never. */
+int64_t lifetime_deadline(uint64_t expires, uint64_t *ns);
+
+/* ---- revoke.c ---- */
+
+/* Keeps what BLUEPRINT says of the times of CHILD's grants. */
+int64_t grants_begin(struct subkernel *child, const struct blueprint *blueprint);
+/* Takes from SUBKERNEL what is due by NOW; when the next is (DEADLINE_NEVER: none). */
+uint64_t grants_look(struct subkernel *subkernel, uint64_t now);
+/* The next token of an offer of PARENT's that is to be withdrawn; 0: none. */
+uint64_t grants_withdrawn(const struct subkernel *parent);
+int64_t serve_revoke(void *context, uint64_t badge, uint64_t number, uint32_t grants);
 
 /* ---- shutdown.c ---- */
 

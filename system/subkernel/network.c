@@ -54,6 +54,21 @@ void network_destroy(struct network_link *link)
 	*link = (struct network_link){0};
 }
 
+int64_t network_cut(const struct network_link *link)
+{
+	if (!link->number)
+		return E_OK;
+	int64_t result = switch_destroy(network.channel, network.page, link->number, deadline());
+	return result == E_NOT_FOUND ? E_OK : result;
+}
+
+void network_forget(struct network_link *link)
+{
+	if (link->number)
+		cap_delete(link->channel);
+	*link = (struct network_link){0};
+}
+
 /* A decimal port at *TEXT, which moves behind it; 0: none. */
 static uint32_t port_read(const char **text)
 {

@@ -19,6 +19,11 @@ bool network_present(void);
 int64_t network_create(struct network_link *link, const struct network_link *parent, const char *name,
                        const struct switch_policy *policy);
 void network_destroy(struct network_link *link);
+/* Ends LINK with its flows, and those nested in it, at the switch alone: network_refresh makes it again, by its policy of then. 0, or an
+ * error: it may be as it was. */
+int64_t network_cut(const struct network_link *link);
+/* LINK, which the switch has ended, is none any more. */
+void network_forget(struct network_link *link);
 /* Port forwards that the boot command line asks for go to LINK: words forward=tcp|udp:OUTER:INNER. */
 void network_forward(const struct network_link *link);
 /* Whether the switch still knows LINK; makes it again where it does not. Forwards are made again by

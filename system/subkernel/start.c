@@ -331,6 +331,8 @@ int64_t subkernel_start(struct subkernel *parent, const struct blueprint *bluepr
 		                   connection->serves || child->flags & BLUEPRINT_LEDGER_NODE);
 	if (result >= 0)
 		result = lifetime_begin(child, blueprint->expires);
+	if (result >= 0)
+		result = grants_begin(child, blueprint);
 	if (result >= 0 && profile.screen)
 		result = screen_lend(child->number, &connection->screen.object, &connection->screen.bytes,
 		                     &connection->screen_word);
@@ -413,9 +415,11 @@ int64_t serve_create(void *context, uint64_t badge, const void *data, uint32_t b
 		return result; /* the capabilities that came are deleted by the caller of this function */
 	offers_drop(&parent->offers, OFFER_VOLUME, blueprint.root_volume);
 	offers_drop(&parent->offers, OFFER_ARCHIVE, blueprint.archive);
-	for (unsigned i = 0; i < blueprint.volume_count; i++)
-		offers_drop(&parent->offers, OFFER_SHARE, blueprint.volumes[i].token);
 	struct subkernel *child = subkernel_find((uint64_t)result);
+	for (unsigned i = 0; i < blueprint.volume_count; i++) {
+		child->share_tokens[i] = blueprint.volumes[i].token;
+		offers_drop(&parent->offers, OFFER_SHARE, blueprint.volumes[i].token);
+	}
 	child->peer = peer;
 	child->stream = memory;
 	cap_delete(event);

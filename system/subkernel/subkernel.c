@@ -15,6 +15,8 @@ const char usage[] =
     "       subkernel cp PATH CHILD:PATH | cp CHILD:PATH PATH\n"
     "       subkernel ls\n"
     "       subkernel kill NUMBER | freeze NUMBER | thaw NUMBER\n"
+    "       subkernel revoke NUMBER network|files|ledger|nesting[,...]    takes it while it runs\n"
+    "       subkernel revoke NUMBER network|files|ledger|nesting[,...]    takes it while it runs\n"
     "\n"
     "run starts COMMAND (a shell) in a new sub-kernel below this one and waits for it:\n"
     "  -n, --name NAME      its name in ls\n"
@@ -105,6 +107,42 @@ static int list(void)
 	return index ? 0 : fail("ls");
 }
 
+/* The grants that the words of LIST, divided by commas, name: a bit each; 0: a word is none. */
+static unsigned grants_read(const char *list)
+{
+	static const char *const names[BLUEPRINT_GRANTS] = {"network", "files", "ledger", "nesting"};
+	unsigned grants = 0;
+	for (const char *at = list;; at++) {
+		size_t length = strcspn(at, ",");
+		unsigned grant = 0;
+		while (grant < BLUEPRINT_GRANTS &&
+		       (strlen(names[grant]) != length || strncmp(at, names[grant], length) != 0))
+			grant++;
+		if (grant == BLUEPRINT_GRANTS)
+			return 0;
+		grants |= 1u << grant;
+		at += length;
+		if (!*at)
+			return grants;
+	}
+}
+
+static int command_revoke(const char *child, const char *list)
+{
+	unsigned grants = grants_read(list);
+	if (!grants) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	if (holon_subkernel_revoke(number(child, "revoke"), grants) == 0)
+		return 0;
+	if (errno == EAGAIN)
+		fprintf(stderr, "subkernel: revoke: it has nothing of that\n");
+	else
+		fail("revoke");
+	return 1;
+}
+
 int main(int count, char **arguments)
 {
 	const char *what = count > 1 ? arguments[1] : "";
@@ -123,6 +161,8 @@ int main(int count, char **arguments)
 		fputs(usage, stdout);
 		return 0;
 	}
+	if (count == 4 && strcmp(what, "revoke") == 0)
+		return command_revoke(arguments[2], arguments[3]);
 	if (count == 3) {
 		uint64_t child = number(arguments[2], what);
 		int result = -2;

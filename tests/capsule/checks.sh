@@ -115,6 +115,57 @@ capsule run --detach $N --grant all -- sleep 1000 >/dev/null
 same "is not widened at the run" "only none none" "$(subkernel ls | awk -v n="@$N" '$2 == n { print $8 }' | sort -r | tr '\n' ' ' | sed 's/ $//')"
 check "all of them end with it" capsule remove $N
 same "every one" 1 "$(subkernel ls | awk 'NR > 1' | wc -l)"
+
+# ---- Single grants, taken from one that runs. It says again and again what it has: sub-kernels, files, a network.
+has='while :; do
+	subkernel run -m 8M -- true >/dev/null 2>&1 && s=yes || s=no
+	cat /files/file >/dev/null 2>&1 && f=yes || f=no
+	ping -c 1 -W 1 192.0.2.7 2>&1 | grep -q "Network is unreachable" && n=no || n=yes
+	echo "$s $f $n"
+done'
+says() { # WANTED: waits until it says that
+	for round in $(seq 600); do
+		last=$(subkernel logs "$(number $N)" | tail -n 1)
+		if [ "$last" = "$1" ]; then break; fi
+		sleep 0.1
+	done
+	echo "$last"
+}
+echo content >/tmp/shared/file
+check "a grant of all once more" capsule install /c/good --grant all
+capsule run --detach $N --files /tmp/shared -- sh -c "$has" >/tmp/number
+same "control: it has all that was granted" "yes yes yes" "$(says "yes yes yes")"
+same "a network is taken from it" "taken         from $N, which now has files,nesting; 1 of it ran and had it" "$(capsule revoke $N --grant network)"
+same "it goes on without" "yes yes no" "$(says "yes yes no")"
+same "ls shows it" none "$(field "$(number $N)" 8)"
+check "its files are taken" capsule revoke $N --grant files
+same "it gets errors of them" "yes no no" "$(says "yes no no")"
+check "so are its sub-kernels" capsule revoke $N --grant nesting
+same "it makes no more" "no no no" "$(says "no no no")"
+same "and is the one that it was" "$(cat /tmp/number)" "$(number $N)"
+same "what it has not cannot be taken" 1 "$(status subkernel revoke "$(number $N)" network,ledger)"
+same "what cannot be taken is said" 3 "$(status capsule revoke $N --grant wx)"
+same "a sub-kernel that is not below cannot be reached" 1 "$(status subkernel revoke 1 nesting)"
+check "it is removed" capsule remove $N
+check "a grant of all for the last time" capsule install /c/good --grant all
+capsule run --detach $N --files /tmp/shared -- sh -c "subkernel run --detach -m 8M -- sleep 100000; exec sleep 100000" >/dev/null
+for round in $(seq 600); do
+	if [ "$(subkernel ls | awk 'NR > 1' | wc -l)" = 3 ]; then break; fi
+	sleep 0.1
+done
+check "one with a child" capsule revoke $N --grant nesting
+same "loses it, too" 2 "$(subkernel ls | awk 'NR > 1' | wc -l)"
+same "a time that is none, of one grant" 126 "$(status capsule run $N --grant none,nesting:soon -- true)"
+same "a later run has nothing of what was taken" 1 "$(capsule run $N -- subkernel run -m 8M -- true >/dev/null 2>&1; echo $?)"
+check "both are removed" capsule remove $N
+check "grants with times of their own" capsule install /c/good --grant all
+for span in 3 30 300; do
+	if capsule run --detach $N --grant files:${span}s,nesting,network:1d --files /tmp/shared -- sh -c "$has" >/tmp/number 2>&1; then break; fi
+done
+same "one is over, the others are not" "yes no yes" "$(says "yes no yes")"
+refused "a time for what cannot be taken" "wx cannot be taken from a capsule that runs" 126 run $N --grant wx:3s
+check "that one is removed" capsule remove $N
+
 check "control: what is required and granted" capsule install /c/needs --grant files
 refused "running it without a directory" "say --files DIR" 126 run org.example.needs
 same "with one it runs" content "$(capsule run org.example.needs --files /tmp/shared -- cat /files/file)"
