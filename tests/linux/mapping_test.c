@@ -154,6 +154,23 @@ static void truncation_beside_forks(void)
 	check("forks-beside-truncation-lose-the-end", gone == ROUNDS);
 }
 
+/* A private mapping that is longer than its file, written to, and cut behind the file's end. */
+static void fork_behind_the_end(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+	struct stat found;
+	fstat(fd, &found);
+	size_t bytes = ((size_t)found.st_size + PAGE - 1) & ~(size_t)(PAGE - 1);
+	char *map = mmap(0, bytes + 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	signal(SIGBUS, on_fault);
+	map[0] = 9;
+	mprotect(map + bytes + PAGE, PAGE, PROT_READ);
+	int status = in_child(_exit(map[0] == 9 && map[1] == 'E' && faults(map + bytes) &&
+	                            faults(map + bytes + PAGE) && faults(map + bytes + 2 * PAGE)));
+	check("fork-behind-the-end-of-a-file", exited(status, 1));
+	check("behind-the-end-of-a-file", faults(map + bytes + PAGE) && munmap(map, bytes + 3 * PAGE) == 0);
+}
+
 static void placing(void)
 {
 	char *low =
@@ -277,6 +294,7 @@ int main(void)
 		return 1;
 	int status = in_child(truncation(); _exit(check_failures != 0));
 	status |= in_child(truncation_beside_forks(); _exit(check_failures != 0));
+	status |= in_child(fork_behind_the_end(); _exit(check_failures != 0));
 	status |= in_child(placing(); _exit(check_failures != 0));
 	status |= in_child(owner_ends(); _exit(check_failures != 0));
 	status |= in_child(scheduling(); _exit(check_failures != 0));
