@@ -120,11 +120,14 @@ uint32_t inotify_cookie(void)
 void inotify_name(struct vnode *directory, uint32_t event, const char *name, bool is_directory,
                   uint32_t cookie)
 {
+	if (fanotify_mark_count)
+		fanotify_name(event, directory, name, is_directory);
 	if (!list_empty(&directory->watches))
 		notify(directory, event, name, is_directory ? IN_ISDIR : 0, cookie, 0);
 }
 
-void inotify_vnode(struct vnode *vnode, uint32_t event)
+/* The same for the watches of inotify alone. */
+static void vnode_event(struct vnode *vnode, uint32_t event)
 {
 	if (list_empty(&vnode->watches))
 		return;
@@ -140,15 +143,24 @@ void inotify_vnode(struct vnode *vnode, uint32_t event)
 	vnode_release(vnode);
 }
 
+void inotify_vnode(struct vnode *vnode, uint32_t event)
+{
+	if (fanotify_mark_count)
+		fanotify_event(event, vnode, 0);
+	vnode_event(vnode, event);
+}
+
 static void path_event(const struct path *path, uint32_t event, bool by_file)
 {
+	if (fanotify_mark_count)
+		fanotify_event(event, path->dentry->vnode, path);
 	struct dentry *dentry = path->dentry;
 	struct vnode *parent = dentry->parent == dentry ? 0 : dentry->parent->vnode;
 	bool gone = by_file && !dentry->hashed && !(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED);
 	if (parent && !list_empty(&parent->watches))
 		notify(parent, event, dentry->name, directory_bit(dentry->vnode), 0,
 		       gone ? IN_EXCL_UNLINK : 0);
-	inotify_vnode(dentry->vnode, event);
+	vnode_event(dentry->vnode, event);
 }
 
 void inotify_path(const struct path *path, uint32_t event)

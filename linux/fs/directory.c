@@ -442,7 +442,10 @@ static int64_t list_directory(int fd, uint64_t address, uint64_t bytes, bool old
 		return -EBADF;
 	if (!file->ops->getdents)
 		return -ENOTDIR;
-	int64_t error = with_errands(file->ops->getdents(file, &sink.sink));
+	int64_t error = read_permitted(file);
+	if (error)
+		return error;
+	error = with_errands(file->ops->getdents(file, &sink.sink));
 	if (error)
 		return error;
 	if (inotify_watched(file))

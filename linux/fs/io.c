@@ -9,12 +9,22 @@
 
 #define IOV_MAX 1024u
 
+int read_permitted(const struct file *file)
+{
+	return fanotify_mark_count && file->path.dentry && !file->unwatched && common_mode() == COMMON_ALONE
+	           ? fanotify_permit(FAN_ACCESS_PERM, &file->path)
+	           : 0;
+}
+
 int64_t do_read(struct file *file, struct io *io, int64_t *position)
 {
 	if (!file_readable(file))
 		return -EBADF;
 	if (!file->ops->read)
 		return -EINVAL;
+	int error = read_permitted(file);
+	if (error)
+		return error;
 	int64_t done = file->ops->read(file, io, position);
 	if (done > 0 && inotify_watched(file))
 		inotify_file(file, IN_ACCESS);

@@ -64,6 +64,7 @@ void filesystem_release(struct filesystem *filesystem)
 {
 	if (--filesystem->references || !filesystem->release)
 		return;
+	fanotify_filesystem_gone(filesystem);
 	dentry_purge(filesystem);
 	filesystem->release(filesystem);
 }
@@ -73,6 +74,7 @@ void mount_release(struct mount *mount)
 	if (--mount->references)
 		return;
 	struct filesystem *filesystem = mount->filesystem;
+	fanotify_mount_gone(mount);
 	dentry_release(mount->root);
 	filesystem_release(filesystem);
 	heap_free(mount->source);

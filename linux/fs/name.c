@@ -2,6 +2,7 @@
 #include <text.h>
 #include "../include/alloc.h"
 #include "../include/task.h"
+#include "handle.h"
 #include "name.h"
 #include "open.h"
 
@@ -255,6 +256,21 @@ struct dentry *dentry_lookup(struct dentry *directory, const char *name, uint32_
 	if (!dentry)
 		*error = -ENOMEM;
 	return dentry;
+}
+
+struct dentry *dentry_by_inode(const struct filesystem *filesystem, uint64_t inode)
+{
+	for (unsigned i = 0; i < HASH_SIZE; i++) {
+		for (struct dentry *dentry = table[i]; dentry; dentry = dentry->hash_next) {
+			struct dentry *top = dentry->parent; /* a root is in no table */
+			if (dentry->vnode->inode == inode && dentry->vnode->filesystem == filesystem)
+				return dentry_reference(dentry);
+			if (top->parent == top && top->vnode->inode == inode &&
+			    top->vnode->filesystem == filesystem)
+				return dentry_reference(top);
+		}
+	}
+	return 0;
 }
 
 void dentry_drop(struct dentry *dentry)

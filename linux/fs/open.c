@@ -5,8 +5,7 @@
 #include "open.h"
 #include "ramfs.h"
 
-/* Opens the vnode at PATH (references go over on success) with FLAGS. */
-static struct file *open_path(struct path *path, uint32_t flags, int *error)
+struct file *open_path(const struct path *path, uint32_t flags, int *error)
 {
 	struct vnode *vnode = path->dentry->vnode;
 	struct file *file = file_create(
@@ -204,6 +203,48 @@ static int open_empty(const struct path *path)
 	return error;
 }
 
+/* Whoever wants to be asked about FILE, just opened, allows it. FILE is released where not. */
+static struct file *open_permitted(struct file *file, uint32_t flags, int *error)
+{
+	if (!file || (flags & O_PATH) || !fanotify_mark_count)
+		return file;
+	*error = fanotify_permit(FAN_OPEN_PERM, &file->path);
+	if (!*error)
+		return file;
+	file->unwatched = true; /* it was never open */
+	file_release(file);
+	return 0;
+}
+
+/* The end of an open: what is at PATH, which was CREATED just now or may be opened, gets a descriptor. */
+static int64_t open_end(const struct path *path, uint32_t flags, bool created)
+{
+	int error = 0;
+	bool empties =
+	    !created && (flags & O_TRUNC) && !(flags & O_PATH) && S_ISREG(path->dentry->vnode->mode);
+	struct file *file = open_permitted(open_path(path, flags, &error), flags, &error);
+	if (file && empties && (error = open_empty(path)) != 0) {
+		file_release(file);
+		file = 0;
+	}
+	if (!file)
+		return error;
+	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
+	if (fd < 0)
+		file_release(file);
+	else if (!(flags & O_PATH))
+		inotify_file(file, IN_OPEN);
+	return fd;
+}
+
+int64_t open_at(const struct path *path, uint32_t flags)
+{
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int error = check_open(path, flags);
+	return error ? error : open_end(path, flags, false);
+}
+
 int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags)
 {
 	struct path path;
@@ -227,25 +268,10 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 	}
 	if (error)
 		return error;
-	struct file *file = 0;
 	if (!created)
 		error = check_open(&path, flags);
-	bool empties =
-	    !created && (flags & O_TRUNC) && !(flags & O_PATH) && S_ISREG(path.dentry->vnode->mode);
-	if (!error)
-		file = open_path(&path, flags, &error);
-	if (file && empties && (error = open_empty(&path)) != 0) {
-		file_release(file);
-		file = 0;
-	}
+	int64_t fd = error ? error : open_end(&path, flags, created);
 	path_release(&path);
-	if (!file)
-		return error;
-	int64_t fd = file_install(file, 0, flags & O_CLOEXEC);
-	if (fd < 0)
-		file_release(file);
-	else if (!(flags & O_PATH))
-		inotify_file(file, IN_OPEN);
 	return fd;
 }
 
@@ -277,7 +303,7 @@ static int64_t open_shared(int directory, const char *text, uint32_t flags)
 	if (error)
 		return error;
 	struct vnode *vnode = path.dentry->vnode;
-	if (!S_ISREG(vnode->mode) || !vnode->file_ops || !vnode->file_ops->parallel ||
+	if (!S_ISREG(vnode->mode) || !vnode->file_ops || !vnode->file_ops->parallel || fanotify_mark_count ||
 	    !list_empty(&vnode->watches) || !list_empty(&path.dentry->parent->vnode->watches))
 		return -EALONE;
 	error = check_open(&path, flags);
@@ -383,6 +409,15 @@ struct file *file_open_exec(int directory, const char *text, int flags, int *err
 		*error = -EACCES;
 	else if ((*error = access_check(vnode, 1)) == 0)
 		file = open_path(&path, O_RDONLY, error);
+	file = open_permitted(file, 0, error);
+	if (file && fanotify_mark_count && (*error = fanotify_permit(FAN_OPEN_EXEC_PERM, &path)) != 0) {
+		file_release(file);
+		file = 0;
+	}
+	if (file && inotify_watched(file)) {
+		inotify_file(file, IN_OPEN);
+		fanotify_event(FAN_OPEN_EXEC, vnode, &path);
+	}
 	path_release(&path);
 	if (file && vnode_run_begin(vnode)) {
 		file->write_share = -1;

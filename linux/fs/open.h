@@ -1,11 +1,16 @@
 /* Opening by path, for system calls and for the personality itself; and the hooks of inotify. */
 #pragma once
 
+#include "../event/fanotify.h"
 #include "../include/file.h"
 #include "name.h"
 
 /* A descriptor, or an error. WALK_FLAGS: those of openat2 (enum walk_flags). */
 int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags);
+/* The same for PATH, at which something is; it must be allowed. */
+int64_t open_at(const struct path *path, uint32_t flags);
+/* A new open file for PATH, without asking or telling anybody; 0 with *ERROR. */
+struct file *open_path(const struct path *path, uint32_t flags, int *error);
 /* Removes a name that leads to no directory, as unlink(2). */
 int path_unlink(const char *text);
 /* A core file for the current task, a new one in place of what had the name. 0 with *ERROR. */
@@ -45,11 +50,13 @@ uint32_t inotify_cookie(void);
 /* Does anybody watch FILE, or the directory it was opened in? */
 static inline bool inotify_watched(const struct file *file)
 {
-	return file->vnode &&
-	       (!list_empty(&file->vnode->watches) ||
+	return file->vnode && !file->unwatched &&
+	       (fanotify_mark_count || !list_empty(&file->vnode->watches) ||
 	        (file->path.dentry && !list_empty(&file->path.dentry->parent->vnode->watches)));
 }
 
+/* Whoever wants to be asked allows that FILE is read: fanotify_permit. (io.c) */
+int read_permitted(const struct file *file);
 /* While the common lock is shared: FILE is opened at PATH, a regular file's; false: it may not be written now
  * (ETXTBSY). */
 bool file_names_take(struct file *file, const struct path *path);

@@ -242,8 +242,10 @@ static uint32_t statfs_flags(const struct mount *mount)
 static int64_t statfs_out(const struct mount *mount, const struct filesystem *filesystem, uint64_t address)
 {
 	struct unit_info info;
+	uint64_t device = filesystem ? filesystem->device : 0;
 	struct linux_statfs statfs = {
 	    .f_type = filesystem ? filesystem->magic : 0,
+	    .f_fsid = {(int32_t)device, (int32_t)(device >> 32)},
 	    .f_bsize = 4096,
 	    .f_namelen = NAME_MAX_BYTES,
 	    .f_frsize = 4096,

@@ -99,6 +99,7 @@ struct file {
 	int32_t owner;             /* F_SETOWN: process (> 0) or group (< 0) for SIGIO, and its signal */
 	int32_t owner_signal;
 	bool owner_thread; /* it is one thread */
+	bool unwatched;    /* nobody is told of what is done through it: fanotify(7)'s own descriptors */
 };
 
 static inline bool file_readable(const struct file *file)

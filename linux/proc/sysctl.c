@@ -282,6 +282,8 @@ static const struct proc_entry inotify_entries[] = {COUNT("max_user_watches", 65
                                                     COUNT("max_user_instances", 128),
                                                     COUNT("max_queued_events", 16384),
                                                     {0}};
+static const struct proc_entry fanotify_entries[] = {
+    COUNT("max_user_marks", 8192), COUNT("max_user_groups", 128), COUNT("max_queued_events", 16384), {0}};
 static const struct proc_entry epoll_entries[] = {COUNT("max_user_watches", 200000), {0}};
 static const struct proc_entry mqueue_entries[] = {
     COUNT("queues_max", 256), NUMBER("msg_max", 10, 1, 65536), NUMBER("msgsize_max", 8192, 128, 16777216),
@@ -309,6 +311,7 @@ static const struct proc_entry fs_entries[] = {NUMBER("file-max", INT64_MAX, 0, 
                                                PROC_FIXED("aio-nr", "0\n"),
                                                COUNT("aio-max-nr", 65536),
                                                PROC_DIRECTORY("inotify", inotify_entries),
+                                               PROC_DIRECTORY("fanotify", fanotify_entries),
                                                PROC_DIRECTORY("epoll", epoll_entries),
                                                PROC_DIRECTORY("mqueue", mqueue_entries),
                                                {0}};
