@@ -196,6 +196,12 @@ static int may_remove(const struct vnode *directory, const struct vnode *victim)
 	return 0;
 }
 
+/* May VNODE come to another directory? Of a directory that changes what its ".." names: it has to be writable. */
+static int may_change_parent(struct vnode *vnode)
+{
+	return S_ISDIR(vnode->mode) ? access_check(vnode, 2) : 0;
+}
+
 /* Removes what PARENT names, and lets PARENT go. */
 static int remove_name(struct parent_walk *parent, bool remove_directory)
 {
@@ -311,6 +317,10 @@ static int rename_between(struct parent_walk *from, struct parent_walk *to, uint
 		error = may_remove(source, moved->vnode);
 	if (!error && over)
 		error = may_remove(target, over->vnode);
+	if (!error && source != target)
+		error = may_change_parent(moved->vnode);
+	if (!error && source != target && flags & RENAME_EXCHANGE && over)
+		error = may_change_parent(over->vnode);
 	if (!error)
 		error = source->ops->rename(source, from->name, from->length, target, to->name, to->length,
 		                            flags);

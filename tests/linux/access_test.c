@@ -107,6 +107,26 @@ static void capability_rules(void)
 	check("no-new-privs-arguments", fails(prctl(PR_SET_NO_NEW_PRIVS, 1, 1, 0, 0), EINVAL));
 }
 
+/* rename(2) of a directory to another one changes its "..": who may not write to it may rename it in its place alone. */
+static void directories_of_others(void)
+{
+	mkdir("from", 0777);
+	mkdir("to", 0777);
+	mkdir("from/theirs", 0755);
+	mkdir("from/open", 0777);
+	mkdir("to/other", 0777);
+	make("from/file", 0600, 0, 0);
+	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
+		_exit(1);
+	check("rename-their-directory-away", fails(rename("from/theirs", "to/theirs"), EACCES));
+	check("rename-their-directory-in-place", rename("from/theirs", "from/renamed") == 0);
+	check("rename-writable-directory-away", rename("from/open", "to/open") == 0);
+	check("rename-their-file-away", rename("from/file", "to/file") == 0);
+	check("exchange-with-their-directory",
+	      fails(renameat2(AT_FDCWD, "to/other", AT_FDCWD, "from/renamed", RENAME_EXCHANGE), EACCES));
+	check("own-directory-stays", access("to/other", W_OK) == 0);
+}
+
 static void running_files(const char *self)
 {
 	char block[65536];
@@ -164,6 +184,7 @@ int main(int count, char **arguments)
 	int failed = !exited(in_child(files_of_others(); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(as_file_system_user(); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(capability_rules(); _exit(check_failures != 0)), 0);
+	failed |= !exited(in_child(directories_of_others(); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(running_files(self); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(sizes(); _exit(check_failures != 0)), 0);
 	return failed;
