@@ -539,6 +539,7 @@ static int become(struct task *task, struct program *program, struct program *in
 	if (task->mm)
 		task_leave_mm(task);
 	task->mm = mm;
+	mm->executable = file_reference(program->file);
 	thread_use_mm(mm);
 	task->restart = 0;
 	task->altstack_base = task->altstack_bytes = task->robust_list = task->rseq = task->set_child_tid = 0;
@@ -546,7 +547,6 @@ static int become(struct task *task, struct program *program, struct program *in
 	files_exec(task->files);
 	process_timers_exit(task->process);
 	set_name(task, path);
-	mm->executable = file_reference(program->file);
 	int error = map_stack(task, mm, program->programs.executable_stack);
 	if (error)
 		return error;

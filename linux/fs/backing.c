@@ -36,6 +36,63 @@ struct linux_timespec backing_time(int64_t ns)
 	int64_t seconds = ns / 1000000000 - (ns % 1000000000 < 0);
 	return (struct linux_timespec){seconds, ns - seconds * 1000000000};
 }
+
+/* ---- One change at a time ---- */
+
+bool backing_change_try(struct backing *backing)
+{
+	if (backing->changer != current_area()) {
+		if (!lock_try(&backing->change_lock))
+			return false;
+		backing->changer = current_area();
+	}
+	backing->change_depth++;
+	return true;
+}
+
+void backing_change(struct backing *backing)
+{
+	if (!backing || backing_change_try(backing))
+		return;
+	enum common_mode before = common_give();
+	lock_acquire(&backing->change_lock);
+	common_take(before);
+	backing->changer = current_area();
+	backing->change_depth = 1;
+}
+
+void backing_change_end(struct backing *backing)
+{
+	if (!backing)
+		return;
+	/* Others may need what these have. */
+	while (backing->change_depth == 1 && backing->forget_count && !backing->still) {
+		struct forgotten each = backing->forgets[--backing->forget_count];
+		if (backing->session)
+			(void)CHANGE(backing, forget, each.upper, each.uses);
+	}
+	if (--backing->change_depth)
+		return;
+	backing->changer = 0;
+	lock_release(&backing->change_lock);
+}
+
+void backing_still(struct backing *backing)
+{
+	backing->still++;
+}
+
+void backing_still_end(struct backing *backing)
+{
+	backing->still--;
+}
+
+enum common_mode change_give(const struct backing *backing)
+{
+	bool may = backing->changer == current_area() && !backing->still && !backing->shared;
+	return may ? common_give() : COMMON_NOT;
+}
+
 /* ---- Nodes by their upper number ---- */
 
 static struct ram_node **table_slot(const struct backing *backing, uint64_t upper)
@@ -81,9 +138,12 @@ static struct ram_node *table_find(const struct backing *backing, uint64_t upper
 	return node;
 }
 
-bool backing_has(const struct backing *backing, uint64_t upper)
+bool backing_use(struct backing *backing, uint64_t upper)
 {
-	return table_find(backing, upper);
+	struct ram_node *node = table_find(backing, upper);
+	if (node)
+		node->uses++;
+	return node;
 }
 
 void backing_forget(struct ram_node *node)
@@ -102,14 +162,17 @@ void backing_forget(struct ram_node *node)
 		backing->table_count--;
 	}
 	backing->forgotten++;
-	if (backing->session)
-		(void)SERVICE(backing, forget, node->upper, UINT64_MAX);
+	if (backing->changer == current_area() && backing->forget_count < FORGETS_MAX)
+		backing->forgets[backing->forget_count++] = (struct forgotten){node->upper, node->uses};
+	else if (backing->session)
+		(void)SERVICE(backing, forget, node->upper, node->uses);
 	node->upper = 0;
 }
 
 int backing_take_upper(struct ram_node *node, uint64_t upper)
 {
 	node->upper = upper;
+	node->uses = 1;
 	int error = table_add(ram_backing(node), node);
 	if (error)
 		node->upper = 0;
@@ -301,7 +364,7 @@ struct ram_node *backing_node(struct ram_node *directory, struct ram_entry *entr
 		return 0;
 	struct ram_node *node = table_find(backing, found.node);
 	if (node) {
-		(void)SERVICE(backing, forget, found.node, 1);
+		node->uses++;
 		vnode_reference(&node->vnode);
 		return node;
 	}
@@ -443,6 +506,7 @@ static struct backing *create(handle_t mount, bool read_only, bool image, bool s
 	if (backing) {
 		list_init(&backing->link);
 		lock_init(&backing->buffer_lock, LOCK_BUFFER);
+		lock_init(&backing->change_lock, LOCK_CHANGE);
 		list_init(&backing->dirty);
 		list_init(&backing->loaded);
 		backing->read_only = read_only;

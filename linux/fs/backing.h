@@ -10,13 +10,20 @@
  * are renamed into place, so that no crash shows half of them. A name that the image has and that was removed
  * is a character device 0:0 in "root"; a directory that hides the image's has FILE_FLAG_OPAQUE.
  *
- * All is called with the common lock held alone, which backing_sync and backing_fetch give up while they wait, and errands
- * (errand.h). All else asks the service with the lock held.
+ * All is called with the common lock held alone. What only asks gives it up where it is an errand (errand.h) or backing_fetch.
+ *
+ * What changes something in the service is one change at a time, whoever makes it: the *change lock* of the mount, which
+ * backing_change takes before anything is looked at that the change goes by, and keeps until the tree here says the same as
+ * the service. Its holder gives the common lock up while the service is asked (`beside`): others meanwhile find the
+ * tree as it was before. So a change adds to the tree what the service has made, and takes away what the service has taken
+ * away, afterwards. Write back is such a change, a run of pages at a time, and keeps its order with all others.
  */
 #pragma once
 
 #include "../native/native.h"
 #include "ramfs.h"
+
+#define FORGETS_MAX 8u
 
 struct attributes;
 struct ram_entry;
@@ -24,6 +31,7 @@ struct ram_node;
 
 struct backing {
 	struct list link; /* of all */
+	struct filesystem *filesystem;
 	handle_t session, changes;
 	uint64_t root, work; /* work is 0 where there is no union */
 	bool read_only;
@@ -31,8 +39,15 @@ struct backing {
 	struct started_service service; /* that the mount has for itself, or none */
 	handle_t buffer_memory;
 	uint8_t *buffer;
-	struct lock buffer_lock; /* LOCK_BUFFER: the buffer, over the call that moves its bytes */
-	uint8_t *spare;          /* what is fetched beside other calls comes here: BESIDE_BYTES, or 0 */
+	struct lock buffer_lock;      /* LOCK_BUFFER: the buffer, over the call that moves its bytes */
+	uint8_t *spare;               /* what is fetched beside other calls comes here: BESIDE_BYTES, or 0 */
+	struct lock change_lock;      /* LOCK_CHANGE: the order of changes in the service */
+	const void *changer;          /* the thread area that holds it */
+	uint32_t change_depth, still; /* how many backing_change and backing_still it is in */
+	struct forgotten {
+		uint64_t upper, uses;
+	} forgets[FORGETS_MAX]; /* uses that the change's end gives back */
+	uint32_t forget_count;
 	uint64_t credit;         /* bytes that the service has promised room for: LOCK_ROOM */
 	uint64_t temporary;      /* number of the next name in "work" */
 	struct ram_node **table; /* nodes by their upper number */
@@ -54,6 +69,17 @@ struct backing *backing_create_shared(handle_t mount, bool read_only, int *error
 void backing_end(struct backing *backing);
 /* Frees it, with the session. The nodes are gone. */
 void backing_destroy(struct backing *backing);
+/* A change in the service begins: waits until nobody else makes one, with the common lock given up. What was learned before
+ * holds no more, but for references, one of them to the file system. One may lie in another. 0, for what has no backing, is
+ * nothing. */
+void backing_change(struct backing *backing);
+void backing_change_end(struct backing *backing);
+/* The same without waiting; false: somebody else makes one. */
+bool backing_change_try(struct backing *backing);
+/* Between these the holder keeps the common lock. */
+void backing_still(struct backing *backing);
+void backing_still_end(struct backing *backing);
+
 /* The root's attributes into NODE. */
 int backing_root(struct backing *backing, struct ram_node *node);
 
@@ -102,6 +128,10 @@ int backing_fill(struct ram_node *node, uint64_t start, uint64_t end);
 int backing_fetch(struct ram_node *node, uint64_t start, uint64_t end);
 /* Before and after bytes [START, END) of NODE are written: room, and the rest of its first and last page. */
 int backing_write_begin(struct ram_node *node, uint64_t start, uint64_t end);
+/* Would it have to wait for the service? */
+bool backing_write_waits(const struct ram_node *node, uint64_t start, uint64_t end);
+/* In a change: waits for that beside others. */
+int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end);
 /* The end of what counts as written: less than END where the rest of the last page is not here. */
 uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end);
 /* The size changes; what is cut off needs no writing. */
@@ -115,13 +145,15 @@ int backing_map(struct ram_node *node, bool write);
 int backing_page_write(struct ram_node *node, uint64_t offset);
 /* Mappings write to NODE's pages no more, until their next fault. */
 void backing_protect(struct ram_node *node);
-/* Writes back what was changed. */
+/* In a change: writes back what was changed. */
 int backing_write_back(struct ram_node *node);
-/* ... and waits until it is durable. */
+/* Writes back, as a change, and waits until it is durable. */
 int backing_sync(struct ram_node *node, bool data_only);
 void backing_write_all(void);
-/* The whole of BACKING, or with 0 of all; durable. */
-int backing_sync_all(struct backing *backing);
+/* All of all; durable. */
+int backing_sync_all(void);
+/* All of BACKING, which nobody has a reference to any more. */
+void backing_sync_last(struct backing *backing);
 /* Gives back pages that can be fetched again, about BYTES of them; true when there were some. */
 bool backing_relieve(struct backing *backing, uint64_t bytes);
 void backing_data_gone(struct ram_node *node);

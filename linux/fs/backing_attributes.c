@@ -27,16 +27,29 @@ static int attribute_load(struct ram_node *node, const char *name, uint8_t *valu
 	                                        : xattr_enter(&node->vnode, name, value, total);
 }
 
-static int all_load(struct ram_node *node, char *names, uint8_t *value)
+/* Names behind *COOKIE; the first ones beside others. */
+static int names_get(struct ram_node *node, uint64_t *cookie, char *names, uint32_t *bytes)
 {
 	struct backing *backing = ram_backing(node);
+	handle_t session = backing->session;
+	const void *data = 0;
+	*bytes = 0;
+	enum common_mode before = *cookie ? COMMON_NOT : change_give(backing);
+	int64_t result = file_xattr_list(session, current_page(), node->upper, *cookie, cookie, &data, bytes,
+	                                 DEADLINE_NEVER);
+	if (result >= 0)
+		memcpy(names, data, *bytes);
+	common_take(before);
+	return result < 0 ? linux_error_of_service(result) : 0;
+}
+
+static int all_load(struct ram_node *node, char *names, uint8_t *value)
+{
 	for (uint64_t cookie = 0;;) {
-		const void *data = 0;
-		uint32_t bytes = 0;
-		int error = SERVICE(backing, xattr_list, node->upper, cookie, &cookie, &data, &bytes);
-		if (error || !bytes)
+		uint32_t bytes;
+		int error = names_get(node, &cookie, names, &bytes);
+		if (error || !bytes || node->attributes_loaded) /* somebody else was faster */
 			return error;
-		memcpy(names, data, bytes);
 		if (names[bytes - 1])
 			return -EIO;
 		const char *name = 0;
@@ -57,10 +70,10 @@ int backing_attributes_load(struct ram_node *node)
 	int error = names && value ? all_load(node, names, value) : -ENOMEM;
 	heap_free(names);
 	heap_free(value);
-	if (error) {
+	if (error && !node->attributes_loaded) {
 		xattr_free(&node->vnode);
 		acl_free(&node->vnode);
-	} else {
+	} else if (!error) {
 		node->attributes_loaded = true;
 		node->vnode.acl_unknown = false;
 	}
@@ -75,11 +88,11 @@ int backing_attribute_keep(struct ram_node *node, const char *name, const void *
 		return error;
 	node->attributes_loaded = true; /* of a node that was only in the image: it had none */
 	if (!value)
-		return SERVICE(backing, xattr_remove, node->upper, name);
+		return CHANGE(backing, xattr_remove, node->upper, name);
 	for (uint64_t at = 0; !error && (at < bytes || !at); at += PIECE_BYTES) {
 		uint32_t part = bytes - at < PIECE_BYTES ? (uint32_t)(bytes - at) : PIECE_BYTES;
-		error = SERVICE(backing, xattr_set, node->upper, 0u, (uint32_t)at, (uint32_t)bytes, name,
-		                (const uint8_t *)value + at, part);
+		error = CHANGE(backing, xattr_set, node->upper, 0u, (uint32_t)at, (uint32_t)bytes, name,
+		               (const uint8_t *)value + at, part);
 	}
 	return error;
 }

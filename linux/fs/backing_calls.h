@@ -14,11 +14,24 @@
 #define SERVICE(backing, call, ...)                                                                          \
 	linux_error_of_service(file_##call((backing)->session, current_page(), ##__VA_ARGS__, DEADLINE_NEVER))
 
+/* The same where it changes something: with the common lock given up, as far as that may be. Takes no bytes out of the answer. */
+#define CHANGE(backing, call, ...)                                                                           \
+	({                                                                                                   \
+		handle_t session_ = (backing)->session;                                                      \
+		enum common_mode before_ = change_give(backing);                                             \
+		int64_t result_ = file_##call(session_, current_page(), ##__VA_ARGS__, DEADLINE_NEVER);      \
+		common_take(before_);                                                                        \
+		linux_error_of_service(result_);                                                             \
+	})
+
 #define UPPER_INODE (1ull << 32) /* added to the service's numbers where the image's are there too */
 
 struct backing;
 struct listing;
 struct ram_node;
+
+/* The common lock is given up where the current thread makes a change and may; COMMON_NOT: it is kept. */
+enum common_mode change_give(const struct backing *backing);
 
 int backing_lookup(struct backing *backing, uint64_t directory, const char *name,
                    struct file_attributes *found);
@@ -27,8 +40,8 @@ struct linux_timespec backing_time(int64_t ns);
 bool backing_seen(struct ram_node *directory, const char *name, uint32_t length, uint64_t node);
 /* NODE is UPPER in the service: the use that came with it is NODE's. */
 int backing_take_upper(struct ram_node *node, uint64_t upper);
-/* Does the tree have the service's node UPPER? */
-bool backing_has(const struct backing *backing, uint64_t upper);
+/* A use of the service's node UPPER more is the tree's; false: the tree does not have the node. */
+bool backing_use(struct backing *backing, uint64_t upper);
 /* The image's node that NAME shows in DIRECTORY where nothing of the service hides it; -1: none. */
 int64_t backing_image_child(const struct ram_node *directory, const char *name);
 /* The inode number of what the service has as UPPER under NAME. */

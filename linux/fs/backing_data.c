@@ -348,13 +348,19 @@ int backing_credit_spend(struct backing *backing, uint64_t upper, uint64_t start
 	return error;
 }
 
-/* Room for the pages of [START, END) that are not dirty yet. */
-static int credit_take(struct ram_node *node, uint64_t start, uint64_t end)
+/* The bytes of the pages of [START, END) that are not dirty yet. */
+static uint64_t credit_need(const struct ram_node *node, uint64_t start, uint64_t end)
 {
 	uint64_t need = 0;
 	for (uint64_t page = start / PAGE; page < PAGES(end); page++)
 		need += has(node, DIRTY, page) ? 0 : PAGE;
-	return credit_get(node, start, need);
+	return need;
+}
+
+/* Room for them. */
+static int credit_take(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	return credit_get(node, start, credit_need(node, start, end));
 }
 
 int backing_page_write(struct ram_node *node, uint64_t offset)
@@ -383,6 +389,40 @@ int backing_page_write(struct ram_node *node, uint64_t offset)
 	if (!error)
 		node->data.writable = true;
 	lock_release(&room_lock);
+	return error;
+}
+
+/* The page of AT is not here, and some of it will be kept. */
+static bool edge_missing(const struct ram_node *node, uint64_t at)
+{
+	return at % PAGE && at < node->vnode.size && has(node, ABSENT, at / PAGE);
+}
+
+bool backing_write_waits(const struct ram_node *node, uint64_t start, uint64_t end)
+{
+	if (!node->upper)
+		return node->parent;
+	return edge_missing(node, start) || edge_missing(node, end) ||
+	       ram_backing(node)->credit < credit_need(node, start, end);
+}
+
+int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	struct backing *backing = ram_backing(node);
+	int error = backing_copy_up(node, true);
+	if (error || !node->upper)
+		return error;
+	if (edge_missing(node, start))
+		error = backing_fetch(node, start, start + 1);
+	if (!error && edge_missing(node, end))
+		error = backing_fetch(node, end - 1, end);
+	while (!error && backing->credit < credit_need(node, start, end)) {
+		uint64_t granted = 0;
+		error = CHANGE(backing, reserve, node->upper, start, (uint64_t)FILE_RESERVE_MAX, &granted);
+		if (!error && !granted)
+			error = -ENOSPC;
+		backing->credit += error ? 0 : granted;
+	}
 	return error;
 }
 
@@ -440,7 +480,7 @@ int backing_resize(struct ram_node *node, uint64_t size)
 	if (!error && node->upper)
 		error = pages_for(node, size > node->vnode.size ? size : node->vnode.size);
 	if (!error && node->upper)
-		error = SERVICE(ram_backing(node), resize, node->upper, size);
+		error = CHANGE(ram_backing(node), resize, node->upper, size);
 	if (!error && size < node->vnode.size)
 		pages_forget(node, PAGES(size), PAGES(node->vnode.size));
 	return error;
@@ -489,23 +529,58 @@ int backing_map(struct ram_node *node, bool write)
 
 /* ---- To the service ---- */
 
+/* The buffer, with the common lock given up while somebody else has it. */
+static void buffer_take(struct backing *backing)
+{
+	if (lock_try(&backing->buffer_lock))
+		return;
+	enum common_mode before = change_give(backing);
+	lock_acquire(&backing->buffer_lock);
+	common_take(before);
+}
+
+/* What was not written of pages [FIRST, LAST) differs from the service's again, as far as it is still there, with the room that
+ * was promised for it. */
+static void pages_again(struct ram_node *node, uint64_t first, uint64_t last)
+{
+	for (uint64_t page = first; page < last; page++) {
+		bool there = page < PAGES(node->vnode.size) && !has(node, ABSENT, page);
+		if (there && !has(node, DIRTY, page))
+			set(node, DIRTY, page, true);
+		else
+			ram_backing(node)->credit += PAGE;
+	}
+}
+
+/* Pages count as written before they are, so that whoever writes to one meanwhile makes it differ again. Nothing else of NODE
+ * is written or cut in the service meanwhile, because this is a change; its pages stay here, because it stays on the list of those
+ * that have something to write back. */
 static int write_run(struct ram_node *node, uint64_t first, uint64_t count)
 {
 	struct backing *backing = ram_backing(node);
-	uint64_t bytes = node->vnode.size - first * PAGE;
+	uint64_t upper = node->upper;
 	uint64_t done = 0;
+	buffer_take(backing);
+	uint64_t size = node->vnode.size;
+	uint64_t bytes = size > first * PAGE ? size - first * PAGE : 0;
 	if (bytes > count * PAGE)
 		bytes = count * PAGE;
-	lock_acquire(&backing->buffer_lock);
-	int error = user_copy(backing->buffer, ram_data_bytes(node) + first * PAGE, bytes) ? -EIO : 0;
-	if (!error)
-		error = SERVICE(backing, write, node->upper, first * PAGE, bytes, 0ull, &done);
-	lock_release(&backing->buffer_lock);
-	if (!error && done < bytes)
-		error = -ENOSPC;
-	uint64_t good = error ? done / PAGE : count;
-	for (uint64_t page = first; page < first + good; page++)
+	backing_protect(node);
+	if (!bytes || user_copy(backing->buffer, ram_data_bytes(node) + first * PAGE, bytes)) {
+		lock_release(&backing->buffer_lock);
+		return bytes ? -EIO : 0;
+	}
+	for (uint64_t page = first; page < first + count; page++)
 		set(node, DIRTY, page, false);
+	handle_t session = backing->session;
+	enum common_mode before = change_give(backing);
+	int64_t result =
+	    file_write(session, current_page(), upper, first * PAGE, bytes, 0, &done, DEADLINE_NEVER);
+	lock_release(&backing->buffer_lock);
+	common_take(before);
+	int error = result < 0 ? linux_error_of_service(result) : done < bytes ? -ENOSPC : 0;
+	if (error)
+		pages_again(node, first + done / PAGE, first + count);
 	return error;
 }
 
@@ -515,36 +590,39 @@ int backing_write_back(struct ram_node *node)
 		return 0;
 	if (!node->vnode.links)
 		return 0; /* without a name, what is here is enough */
-	backing_protect(node);
-	uint64_t last = PAGES(node->vnode.size);
-	uint64_t page = next(node, DIRTY, 0, last);
-	bool any = page < last;
+	uint64_t page = next(node, DIRTY, 0, PAGES(node->vnode.size));
+	bool any = page < PAGES(node->vnode.size);
 	int error = 0;
-	while (page < last && !error) {
+	for (uint64_t last; page < (last = PAGES(node->vnode.size)) && !error;) {
 		uint64_t run = page + 1;
 		while (run < last && run < page + TRANSFER_PAGES && has(node, DIRTY, run))
 			run++;
 		error = write_run(node, page, run - page);
-		page = next(node, DIRTY, run, last);
+		page = next(node, DIRTY, run, PAGES(node->vnode.size));
 	}
-	if (error)
-		return error;
-	list_remove(&node->dirty);
-	if (any) {
+	if (any && !error) {
 		const struct linux_timespec *time = &node->vnode.modified;
 		const struct file_attributes wanted = {.modified_ns =
 		                                           time->tv_sec * 1000000000 + time->tv_nsec};
 		const void *data = 0;
 		uint32_t bytes = 0;
-		error = SERVICE(ram_backing(node), set_attributes, node->upper, FILE_SET_MODIFIED, &wanted,
-		                sizeof(wanted), &data, &bytes);
+		error = CHANGE(ram_backing(node), set_attributes, node->upper, FILE_SET_MODIFIED, &wanted,
+		               sizeof(wanted), &data, &bytes);
 	}
+	/* What was written to meanwhile has its turn later. */
+	if (!error && next(node, DIRTY, 0, PAGES(node->vnode.size)) >= PAGES(node->vnode.size))
+		list_remove(&node->dirty);
 	return error;
 }
 
 int backing_sync(struct ram_node *node, bool data_only)
 {
-	int error = S_ISREG(node->vnode.mode) ? backing_write_back(node) : 0;
+	int error = 0;
+	if (S_ISREG(node->vnode.mode)) {
+		backing_change(ram_backing(node));
+		error = backing_write_back(node);
+		backing_change_end(ram_backing(node));
+	}
 	if (!error && node->data.error) {
 		error = node->data.error;
 		node->data.error = 0;
@@ -561,35 +639,94 @@ int backing_sync(struct ram_node *node, bool data_only)
 	return linux_error_of_service(result);
 }
 
+/* In a change. What others write to meanwhile has its turn later. */
 static void write_back_list(struct backing *backing)
 {
-	struct ram_node *node;
-	struct ram_node *following;
-	list_for_each_safe(node, following, &backing->dirty, dirty)
-	{
+	struct list had;
+	list_init(&had);
+	while (!list_empty(&backing->dirty)) {
+		struct list *link = backing->dirty.next;
+		list_remove(link);
+		list_append(&had, link);
+	}
+	while (!list_empty(&had)) {
+		struct ram_node *node = list_first(&had, struct ram_node, dirty);
+		list_remove(&node->dirty);
+		list_append(&backing->dirty, &node->dirty);
+		vnode_reference(&node->vnode);
 		int error = backing_write_back(node);
 		if (error)
 			node->data.error = error;
+		vnode_release(&node->vnode);
 	}
+}
+
+/* The next one that is mounted, with a reference. */
+static struct backing *next_mounted(struct backing *after)
+{
+	do
+		after = backing_next(after);
+	while (after && !after->filesystem->references);
+	if (after)
+		after->filesystem->references++;
+	return after;
+}
+
+/* WHAT with each that is mounted. */
+static void each_backing(void (*what)(struct backing *backing, int *first), int *first)
+{
+	struct backing *backing = next_mounted(0);
+	while (backing) {
+		struct filesystem *filesystem = backing->filesystem;
+		what(backing, first);
+		backing = next_mounted(backing);
+		filesystem_release(filesystem);
+	}
+}
+
+static void write_all(struct backing *backing, int *first)
+{
+	(void)first;
+	backing_change(backing);
+	write_back_list(backing);
+	backing_change_end(backing);
 }
 
 void backing_write_all(void)
 {
-	for (struct backing *backing = backing_next(0); backing; backing = backing_next(backing))
-		write_back_list(backing);
+	each_backing(write_all, 0);
 }
 
-int backing_sync_all(struct backing *only)
+static void sync_all(struct backing *backing, int *first)
+{
+	write_all(backing, 0);
+	if (backing->read_only)
+		return;
+	handle_t session = backing->session;
+	enum common_mode before = common_give();
+	int64_t result = file_sync(session, current_page(), 0, 0, DEADLINE_NEVER);
+	common_take(before);
+	*first = *first ? *first : linux_error_of_service(result);
+}
+
+int backing_sync_all(void)
 {
 	int first = 0;
-	for (struct backing *backing = backing_next(0); backing; backing = backing_next(backing)) {
-		if (only && backing != only)
-			continue;
-		write_back_list(backing);
-		int error = backing->read_only ? 0 : SERVICE(backing, sync, 0ull, 0u);
-		first = first ? first : error;
-	}
+	each_backing(sync_all, &first);
 	return first;
+}
+
+/* Nobody else has a reference any more: the common lock is kept. */
+void backing_sync_last(struct backing *backing)
+{
+	backing_change(backing);
+	backing_still(backing);
+	write_back_list(backing);
+	backing_still_end(backing);
+	if (!backing->read_only)
+		(void)SERVICE(backing, sync, 0ull, 0u);
+	backing->forget_count = 0; /* they end with the session */
+	backing_change_end(backing);
 }
 
 /* ---- Memory ---- */
@@ -605,7 +742,12 @@ bool backing_relieve(struct backing *backing, uint64_t bytes)
 	struct ram_node *node;
 	struct ram_node *following;
 	uint64_t before = backing->loaded_bytes;
-	write_back_list(backing);
+	if (backing_change_try(backing)) {
+		backing_still(backing);
+		write_back_list(backing);
+		backing_change_end(backing);
+		backing_still_end(backing);
+	}
 	list_for_each_safe(node, following, &backing->loaded, loaded)
 	{
 		if (before - backing->loaded_bytes >= bytes)

@@ -41,10 +41,10 @@ static int service_make(struct backing *backing, uint64_t directory, const char 
 	const void *data = 0;
 	uint32_t bytes = 0;
 	if (S_ISLNK(node->vnode.mode))
-		return SERVICE(backing, link_symbolic, directory, owner_of(node), name, node->target, upper,
-		               &data, &bytes);
-	return SERVICE(backing, service_create, directory, node->vnode.mode, owner_of(node),
-	               device_to_service(node->vnode.device_number), name, upper, &data, &bytes);
+		return CHANGE(backing, link_symbolic, directory, owner_of(node), name, node->target, upper,
+		              &data, &bytes);
+	return CHANGE(backing, service_create, directory, node->vnode.mode, owner_of(node),
+	              device_to_service(node->vnode.device_number), name, upper, &data, &bytes);
 }
 
 static int service_set(struct backing *backing, uint64_t upper, uint32_t valid,
@@ -52,7 +52,7 @@ static int service_set(struct backing *backing, uint64_t upper, uint32_t valid,
 {
 	const void *data = 0;
 	uint32_t bytes = 0;
-	return SERVICE(backing, set_attributes, upper, valid, wanted, sizeof(*wanted), &data, &bytes);
+	return CHANGE(backing, set_attributes, upper, valid, wanted, sizeof(*wanted), &data, &bytes);
 }
 
 static int service_set_times(struct backing *backing, const struct ram_node *node, uint64_t upper)
@@ -77,7 +77,7 @@ static int service_unlist(struct ram_node *directory, uint64_t upper, const stru
 	if (error || !directory->vnode.acls[ACL_DEFAULT])
 		return error;
 	for (int kind = 0; kind < ACL_KINDS; kind++) {
-		error = SERVICE(backing, xattr_remove, upper, acl_names[kind]);
+		error = CHANGE(backing, xattr_remove, upper, acl_names[kind]);
 		if (error && error != -ENOENT && error != -ENODATA)
 			return error;
 	}
@@ -87,7 +87,7 @@ static int service_unlist(struct ram_node *directory, uint64_t upper, const stru
 
 int backing_remove(struct backing *backing, uint64_t directory, const char *name, bool is_directory)
 {
-	return SERVICE(backing, unlink, directory, is_directory ? FILE_UNLINK_DIRECTORY : 0, name);
+	return CHANGE(backing, unlink, directory, is_directory ? FILE_UNLINK_DIRECTORY : 0, name);
 }
 
 /* Removes all in the service's directory UPPER, which shows nothing: whiteouts alone are in it. */
@@ -116,8 +116,8 @@ int backing_empty(struct backing *backing, uint64_t upper)
 static int work_place(struct backing *backing, const char *temporary, uint64_t directory, const char *name,
                       bool is_directory)
 {
-	int error = SERVICE(backing, rename, backing->work, directory,
-	                    is_directory ? FILE_RENAME_EXCHANGE : 0u, temporary, name);
+	int error = CHANGE(backing, rename, backing->work, directory,
+	                   is_directory ? FILE_RENAME_EXCHANGE : 0u, temporary, name);
 	if (!error && is_directory) /* the whiteout is in "work" now */
 		error = backing_remove(backing, backing->work, temporary, false);
 	return error;
@@ -213,13 +213,17 @@ static int file_up(struct ram_node *node, struct ram_node *directory, const char
 
 int backing_copy_up(struct ram_node *node, bool with_data)
 {
+	struct backing *backing = ram_backing(node);
 	if (node->upper || !node->parent)
 		return 0;
-	if (ram_backing(node)->read_only)
+	if (backing->read_only)
 		return -EROFS;
+	backing_still(backing); /* what is copied stays what it is */
 	int error = directories_up(S_ISDIR(node->vnode.mode) ? node : node->parent);
-	return error || S_ISDIR(node->vnode.mode) ? error
-	                                          : file_up(node, node->parent, node->entry->name, with_data);
+	if (!error && !S_ISDIR(node->vnode.mode))
+		error = file_up(node, node->parent, node->entry->name, with_data);
+	backing_still_end(backing);
+	return error;
 }
 
 /* ---- Changes of names ---- */
@@ -272,14 +276,18 @@ int backing_link(struct ram_node *directory, const char *name, struct ram_node *
 		error = directories_up(directory);
 	if (error)
 		return error;
-	if (!node->upper) /* it never had a name */
-		return file_up(node, directory, name, true);
+	if (!node->upper) { /* it never had a name */
+		backing_still(backing);
+		error = file_up(node, directory, name, true);
+		backing_still_end(backing);
+		return error;
+	}
 	if (backing_image_child(directory, name) < 0)
-		return SERVICE(backing, link, node->upper, directory->upper, FILE_LINK_UNNAMED, name, &data,
-		               &bytes);
+		return CHANGE(backing, link, node->upper, directory->upper, FILE_LINK_UNNAMED, name, &data,
+		              &bytes);
 	temporary_name(backing, temporary);
 	error =
-	    SERVICE(backing, link, node->upper, backing->work, FILE_LINK_UNNAMED, temporary, &data, &bytes);
+	    CHANGE(backing, link, node->upper, backing->work, FILE_LINK_UNNAMED, temporary, &data, &bytes);
 	if (!error && (error = work_place(backing, temporary, directory->upper, name, false)) != 0)
 		(void)backing_remove(backing, backing->work, temporary, false);
 	return error;
@@ -298,16 +306,16 @@ int backing_unlink(struct ram_node *directory, const char *name, struct ram_node
 	if (error)
 		return error;
 	if (!node->upper) {
-		error = SERVICE(backing, service_create, directory->upper, S_IFCHR, 0ull, 0ull, name, &made,
-		                &data, &bytes);
-		return error ? error : SERVICE(backing, forget, made, 1ull);
+		error = CHANGE(backing, service_create, directory->upper, S_IFCHR, 0ull, 0ull, name, &made,
+		               &data, &bytes);
+		return error ? error : CHANGE(backing, forget, made, 1ull);
 	}
 	/* What is written to it from here on is nobody's: it keeps its pages, and fetches what is missing. */
 	if (!covers)
 		return backing_remove(backing, directory->upper, name, is_directory);
 	temporary_name(backing, temporary);
 	error =
-	    SERVICE(backing, rename, directory->upper, backing->work, FILE_RENAME_WHITEOUT, name, temporary);
+	    CHANGE(backing, rename, directory->upper, backing->work, FILE_RENAME_WHITEOUT, name, temporary);
 	if (error)
 		return error;
 	/* The name is gone; what is left in "work" goes at the next mount where this fails. */
@@ -356,11 +364,10 @@ int backing_rename(struct ram_node *source, const char *from, struct ram_node *t
 	if (error)
 		return error;
 	if (flags & RENAME_EXCHANGE)
-		return SERVICE(backing, rename, source->upper, target->upper, FILE_RENAME_EXCHANGE, from, to);
+		return CHANGE(backing, rename, source->upper, target->upper, FILE_RENAME_EXCHANGE, from, to);
 	if (!over && backing_image_child(target, to) >= 0 && is_directory) {
 		/* A whiteout is there, and changes places with it. */
-		error =
-		    SERVICE(backing, rename, source->upper, target->upper, FILE_RENAME_EXCHANGE, from, to);
+		error = CHANGE(backing, rename, source->upper, target->upper, FILE_RENAME_EXCHANGE, from, to);
 		if (!error && !covers_from)
 			error = backing_remove(backing, source->upper, from, false);
 		return error;
@@ -373,8 +380,8 @@ int backing_rename(struct ram_node *source, const char *from, struct ram_node *t
 		if (error)
 			return error;
 	}
-	return SERVICE(backing, rename, source->upper, target->upper, covers_from ? FILE_RENAME_WHITEOUT : 0u,
-	               from, to);
+	return CHANGE(backing, rename, source->upper, target->upper, covers_from ? FILE_RENAME_WHITEOUT : 0u,
+	              from, to);
 }
 
 int backing_set(struct ram_node *node, const struct attributes *attributes, uint32_t mask)

@@ -45,6 +45,7 @@ static int must_be_new(struct parent_walk *parent)
 	return -EEXIST;
 }
 
+/* Ends the change in PARENT. */
 static int finish_new(struct parent_walk *parent, struct vnode *made, int error)
 {
 	if (made) {
@@ -56,6 +57,7 @@ static int finish_new(struct parent_walk *parent, struct vnode *made, int error)
 			dentry_release(dentry);
 		error = 0;
 	}
+	change_end(parent->directory.dentry->vnode);
 	path_release(&parent->directory);
 	return error;
 }
@@ -65,6 +67,7 @@ static int make_in(struct parent_walk *parent, uint32_t mode, uint64_t device, s
 {
 	struct vnode *vnode = parent->directory.dentry->vnode;
 	struct vnode *node = 0;
+	change_begin(vnode);
 	int error = must_be_new(parent);
 	if (!error && parent->trailing_slash && !S_ISDIR(mode))
 		error = -ENOENT;
@@ -78,11 +81,16 @@ static int make_in(struct parent_walk *parent, uint32_t mode, uint64_t device, s
 	return finish_new(parent, node, error);
 }
 
-static int64_t make_node(int directory, uint64_t path, uint32_t mode, uint64_t device)
+static int64_t make_at(int directory, uint64_t path, uint32_t mode, uint64_t device)
 {
 	struct parent_walk parent;
 	int error = parent_for_change(directory, path, &parent);
 	return error ? error : make_in(&parent, mode, device, 0);
+}
+
+static int64_t make_node(int directory, uint64_t path, uint32_t mode, uint64_t device)
+{
+	return with_errands(make_at(directory, path, mode, device));
 }
 
 int name_make(const char *text, uint32_t mode, struct vnode **made)
@@ -121,18 +129,15 @@ SYSCALL_HANDLER(mknod, uint64_t path, uint32_t mode, uint64_t device)
 	return sys_mknodat(AT_FDCWD, path, mode, device);
 }
 
-SYSCALL_HANDLER(symlinkat, uint64_t target_address, int directory, uint64_t path)
+static int64_t symlink_at(const char *target, int directory, uint64_t path)
 {
-	char target[PATH_MAX_BYTES];
 	struct parent_walk parent;
-	int64_t length = path_from_user(target, target_address, false);
-	if (length < 0)
-		return length;
 	int error = parent_for_change(directory, path, &parent);
 	if (error)
 		return error;
 	struct vnode *vnode = parent.directory.dentry->vnode;
 	struct vnode *made = 0;
+	change_begin(vnode);
 	error = must_be_new(&parent);
 	if (!error && !vnode->ops->symlink)
 		error = -EPERM;
@@ -141,19 +146,24 @@ SYSCALL_HANDLER(symlinkat, uint64_t target_address, int directory, uint64_t path
 	return finish_new(&parent, made, error);
 }
 
+SYSCALL_HANDLER(symlinkat, uint64_t target_address, int directory, uint64_t path)
+{
+	char target[PATH_MAX_BYTES];
+	int64_t length = path_from_user(target, target_address, false);
+	return length < 0 ? length : with_errands(symlink_at(target, directory, path));
+}
+
 SYSCALL_HANDLER(symlink, uint64_t target, uint64_t path)
 {
 	return sys_symlinkat(target, AT_FDCWD, path);
 }
 
-SYSCALL_HANDLER(linkat, int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
-                uint32_t flags)
+static int64_t link_at(int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
+                       uint32_t flags)
 {
 	char text[PATH_MAX_BYTES];
 	struct path from;
 	struct parent_walk parent;
-	if (flags & ~(uint32_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
 	int64_t length = path_from_user(text, from_path, flags & AT_EMPTY_PATH);
 	if (length < 0)
 		return length;
@@ -166,6 +176,7 @@ SYSCALL_HANDLER(linkat, int from_directory, uint64_t from_path, int to_directory
 	if (!error) {
 		struct vnode *vnode = parent.directory.dentry->vnode;
 		struct vnode *target = from.dentry->vnode;
+		change_begin(vnode);
 		error = must_be_new(&parent);
 		if (!error && from.mount != parent.directory.mount)
 			error = -EXDEV;
@@ -179,6 +190,14 @@ SYSCALL_HANDLER(linkat, int from_directory, uint64_t from_path, int to_directory
 	}
 	path_release(&from);
 	return error;
+}
+
+SYSCALL_HANDLER(linkat, int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
+                uint32_t flags)
+{
+	if (flags & ~(uint32_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return with_errands(link_at(from_directory, from_path, to_directory, to_path, flags));
 }
 
 SYSCALL_HANDLER(link, uint64_t from, uint64_t to)
@@ -208,6 +227,7 @@ static int remove_name(struct parent_walk *parent, bool remove_directory)
 	int error = 0;
 	struct vnode *vnode = parent->directory.dentry->vnode;
 	struct dentry *victim = 0;
+	change_begin(vnode);
 	if (is_dot(parent))
 		error = !remove_directory ? -EISDIR
 		        : !parent->length ? -EBUSY
@@ -236,17 +256,23 @@ static int remove_name(struct parent_walk *parent, bool remove_directory)
 		}
 		dentry_release(victim);
 	}
+	change_end(vnode);
 	path_release(&parent->directory);
 	return error;
 }
 
-SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
+static int64_t unlink_at(int directory, uint64_t path, bool remove_directory)
 {
 	struct parent_walk parent;
+	int error = parent_for_change(directory, path, &parent);
+	return error ? error : remove_name(&parent, remove_directory);
+}
+
+SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
+{
 	if (flags & ~(uint32_t)AT_REMOVEDIR)
 		return -EINVAL;
-	int error = parent_for_change(directory, path, &parent);
-	return error ? error : remove_name(&parent, flags & AT_REMOVEDIR);
+	return with_errands(unlink_at(directory, path, flags & AT_REMOVEDIR));
 }
 
 int path_unlink(const char *text)
@@ -345,24 +371,33 @@ static int rename_between(struct parent_walk *from, struct parent_walk *to, uint
 	return error;
 }
 
-SYSCALL_HANDLER(renameat2, int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
-                uint32_t flags)
+static int64_t rename_at(int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
+                         uint32_t flags)
 {
 	struct parent_walk from;
 	struct parent_walk to;
-	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
-	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
-		return -EINVAL;
 	int error = parent_for_change(from_directory, from_path, &from);
 	if (error)
 		return error;
 	error = parent_for_change(to_directory, to_path, &to);
 	if (!error) {
+		const struct vnode *source = from.directory.dentry->vnode;
+		change_begin(source);
 		error = rename_between(&from, &to, flags);
+		change_end(source);
 		path_release(&to.directory);
 	}
 	path_release(&from.directory);
 	return error;
+}
+
+SYSCALL_HANDLER(renameat2, int from_directory, uint64_t from_path, int to_directory, uint64_t to_path,
+                uint32_t flags)
+{
+	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
+	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	return with_errands(rename_at(from_directory, from_path, to_directory, to_path, flags));
 }
 
 SYSCALL_HANDLER(renameat, int from_directory, uint64_t from, int to_directory, uint64_t to)
@@ -384,7 +419,7 @@ SYSCALL_HANDLER(readlinkat, int directory, uint64_t path_address, uint64_t buffe
 	int64_t length = path_from_user(text, path_address, true);
 	if (length < 0)
 		return length;
-	int error = path_walk(directory, text, WALK_EMPTY, &path);
+	int64_t error = with_errands(path_walk(directory, text, WALK_EMPTY, &path));
 	if (error)
 		return error;
 	struct vnode *vnode = path.dentry->vnode;
@@ -497,7 +532,7 @@ static int64_t change_by_name(uint64_t path_address, struct path *which)
 	int64_t length = path_from_user(text, path_address, false);
 	if (length < 0)
 		return length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW | WALK_DIRECTORY, &path);
+	int64_t error = with_errands(path_walk(AT_FDCWD, text, WALK_FOLLOW | WALK_DIRECTORY, &path));
 	return error ? error : change_to(&path, which);
 }
 

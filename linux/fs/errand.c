@@ -90,12 +90,11 @@ static bool name_fetch(struct errand *errand, handle_t session)
 	return result >= 0 && reply_attributes(&errand->found, data, bytes);
 }
 
-/* The use that came with the answer goes, unless the tree has the node by now: with that all uses of it go, or have gone
- * already where its number has become another's. */
+/* The use that came with the answer goes, with the node where the tree has it by now. */
 static void answer_end(struct errand *errand)
 {
 	struct backing *backing = backing_of(errand);
-	if (errand->has && !backing_has(backing, errand->found.node))
+	if (errand->has && !backing_use(backing, errand->found.node))
 		(void)SERVICE(backing, forget, errand->found.node, 1ull);
 	errand->has = false;
 }

@@ -76,7 +76,8 @@ static int64_t transfer_shared(struct file *file, struct io *io, bool write, int
 	if (result == -EALONE || (result == -EFAULT && task->pressed)) {
 		enum common_mode mode = common_alone();
 		/* Several readers of one position must not come between the parts of a read. */
-		if (position != &file->position || __atomic_load_n(&file->references, __ATOMIC_RELAXED) == 1)
+		if (write || position != &file->position ||
+		    __atomic_load_n(&file->references, __ATOMIC_RELAXED) == 1)
 			io->flags |= IO_BESIDE;
 		result = write ? do_write(file, io, position) : do_read(file, io, position);
 		common_back(mode);
@@ -268,13 +269,13 @@ SYSCALL_HANDLER(fdatasync, int fd)
 
 SYSCALL_HANDLER(sync, void)
 {
-	(void)backing_sync_all(0);
+	(void)backing_sync_all();
 	return 0;
 }
 
 SYSCALL_HANDLER(syncfs, int fd)
 {
-	return file_of(fd) ? backing_sync_all(0) : -EBADF;
+	return file_of(fd) ? backing_sync_all() : -EBADF;
 }
 
 static bool of_kind(const struct file *file, uint32_t type)

@@ -394,6 +394,9 @@ SYSCALL_HANDLER(umount2, uint64_t target, uint32_t flags)
 	int error = path_walk(AT_FDCWD, text, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &root);
 	if (error)
 		return error;
+	const struct vnode *top = root.dentry->vnode;
+	change_begin(top); /* whoever writes back is done then */
+	change_end(top);
 	error = unmount(&root, flags);
 	path_release(&root);
 	return error;

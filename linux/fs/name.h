@@ -39,7 +39,23 @@ struct filesystem {
 	int (*attributes_load)(struct vnode *vnode);
 	int (*attribute_keep)(struct vnode *vnode, const char *name, const void *value, uint64_t bytes);
 	void (*statistics)(const struct filesystem *filesystem, struct linux_statfs *statfs);
+	/* Changes of names and attributes are made one at a time; 0: by the common lock alone. See change_begin. */
+	void (*change)(struct filesystem *filesystem, bool begins);
 };
+
+/* A change of names or attributes in the file system of VNODE, which has a reference: between these the common lock may be given
+ * up, but nobody else makes one. What was looked at before may be another's by now. */
+static inline void change_begin(const struct vnode *vnode)
+{
+	if (vnode->filesystem && vnode->filesystem->change)
+		vnode->filesystem->change(vnode->filesystem, true);
+}
+
+static inline void change_end(const struct vnode *vnode)
+{
+	if (vnode->filesystem && vnode->filesystem->change)
+		vnode->filesystem->change(vnode->filesystem, false);
+}
 
 /* Drops a reference. */
 void filesystem_release(struct filesystem *filesystem);

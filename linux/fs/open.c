@@ -65,10 +65,13 @@ static int check_open(const struct path *path, uint32_t flags)
 	return error;
 }
 
+static int create_through_link(int directory, const char *text, uint32_t mode, struct path *path,
+                               bool *created, unsigned links);
+
 /* Finds or makes the file TEXT names, of MODE, which the directory or the file mode mask cuts; *PATH has references. *CREATED:
  * it was made here. */
 static int find_or_create(int directory, const char *text, uint32_t flags, uint32_t mode, struct path *path,
-                          bool *created)
+                          bool *created, unsigned links)
 {
 	*created = false;
 	for (unsigned tries = 0; tries < 2; tries++) {
@@ -88,18 +91,22 @@ static int find_or_create(int directory, const char *text, uint32_t flags, uint3
 			path_release(&parent.directory);
 			return flags & O_EXCL ? -EEXIST : -EISDIR;
 		}
+		change_begin(vnode);
 		struct dentry *old =
 		    dentry_lookup(parent.directory.dentry, parent.name, parent.length, &error);
 		if (old) {
 			/* A symbolic link that leads nowhere: Linux makes the file it names. */
 			bool link = S_ISLNK(old->vnode->mode);
 			dentry_release(old);
+			change_end(vnode);
 			path_release(&parent.directory);
-			if ((flags & O_EXCL) || !link)
+			if (flags & O_EXCL)
 				return -EEXIST;
+			if (!link)
+				continue; /* somebody else made it meanwhile */
 			if (flags & O_NOFOLLOW)
 				return -ELOOP;
-			return path_create_through_link(directory, text, mode, path, created);
+			return create_through_link(directory, text, mode, path, created, links + 1);
 		}
 		if (error == -ENOENT) {
 			error = parent.directory.mount->read_only ? -EROFS : access_check(vnode, 3);
@@ -123,6 +130,7 @@ static int find_or_create(int directory, const char *text, uint32_t flags, uint3
 				}
 			}
 		}
+		change_end(vnode);
 		path_release(&parent.directory);
 		if (*created)
 			return 0;
@@ -132,9 +140,9 @@ static int find_or_create(int directory, const char *text, uint32_t flags, uint3
 	return -EEXIST;
 }
 
-int path_create_through_link(int directory, const char *text, uint32_t mode, struct path *path, bool *created)
+static int create_through_link(int directory, const char *text, uint32_t mode, struct path *path,
+                               bool *created, unsigned links)
 {
-	static unsigned depth; /* under the common lock, held alone; no sleep in between */
 	struct path link;
 	char *target = heap_allocate(PATH_MAX_BYTES);
 	if (!target)
@@ -143,18 +151,18 @@ int path_create_through_link(int directory, const char *text, uint32_t mode, str
 	if (!error) {
 		int64_t length =
 		    link.dentry->vnode->ops->readlink(link.dentry->vnode, target, PATH_MAX_BYTES - 1);
-		struct fs_context *fs = current_task()->fs;
-		struct path working = fs->working;
-		/* Relative to the directory of the link. */
-		fs->working = (struct path){link.mount, link.dentry->parent};
-		error = length <= 0 ? -ENOENT : depth >= 8 ? -ELOOP : 0;
+		error = length <= 0 ? -ENOENT : links > 8 ? -ELOOP : 0;
 		if (!error) {
+			/* Relative to the directory of the link, which stands for a file of this task alone. */
+			struct task *task = current_task();
+			struct file start = {.path = {link.mount, link.dentry->parent}};
+			struct file *before = task->request_second;
 			target[length] = 0;
-			depth++;
-			error = find_or_create(AT_FDCWD, target, O_CREAT, mode, path, created);
-			depth--;
+			task->request_second = &start;
+			error =
+			    find_or_create(REQUEST_SECOND_FD, target, O_CREAT, mode, path, created, links);
+			task->request_second = before;
 		}
-		fs->working = working;
 		path_release(&link);
 	}
 	heap_free(target);
@@ -197,7 +205,9 @@ static int open_empty(const struct path *path)
 {
 	struct vnode *vnode = path->dentry->vnode;
 	struct attributes none = {.size = 0, .modified = clock_realtime_timespec()};
+	change_begin(vnode);
 	int error = vnode->ops->setattr(vnode, &none, ATTRIBUTE_SIZE | ATTRIBUTE_MTIME);
+	change_end(vnode);
 	if (!error)
 		inotify_path(path, IN_MODIFY);
 	return error;
@@ -260,8 +270,9 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 		created = true;
 		flags &= ~(uint32_t)O_DIRECTORY;
 	} else if (flags & O_CREAT) {
-		error = flags & O_DIRECTORY ? -EINVAL
-		                            : find_or_create(directory, text, flags, mode, &path, &created);
+		error = flags & O_DIRECTORY
+		            ? -EINVAL
+		            : find_or_create(directory, text, flags, mode, &path, &created, 0);
 	} else {
 		error =
 		    path_walk(directory, text, walk_flags | (flags & O_NOFOLLOW ? 0 : WALK_FOLLOW), &path);
@@ -282,7 +293,7 @@ struct file *file_open_core(const char *text, int *error)
 	bool created;
 	(void)path_unlink(
 	    text); /* nobody's file is written into; where it could not go, no new one can be made */
-	*error = find_or_create(AT_FDCWD, text, flags, 0600, &path, &created);
+	*error = find_or_create(AT_FDCWD, text, flags, 0600, &path, &created, 0);
 	if (*error)
 		return 0;
 	struct file *file = open_path(&path, flags, error);
@@ -389,7 +400,7 @@ SYSCALL_HANDLER(openat2, int directory, uint64_t path, uint64_t how_address, uin
 	    (how.resolve & NO_XDEV ? WALK_NO_XDEV : 0) | (how.resolve & NO_MAGICLINKS ? WALK_NO_MAGIC : 0) |
 	    (how.resolve & NO_SYMLINKS ? WALK_NO_SYMLINKS : 0) | (how.resolve & BENEATH ? WALK_BENEATH : 0) |
 	    (how.resolve & IN_ROOT ? WALK_IN_ROOT : 0);
-	return open_file(directory, text, (uint32_t)how.flags, (uint32_t)how.mode, walk);
+	return with_errands(open_file(directory, text, (uint32_t)how.flags, (uint32_t)how.mode, walk));
 }
 
 struct file *file_open_exec(int directory, const char *text, int flags, int *error)

@@ -15,9 +15,6 @@ struct file *open_path(const struct path *path, uint32_t flags, int *error);
 int path_unlink(const char *text);
 /* A core file for the current task, a new one in place of what had the name. 0 with *ERROR. */
 struct file *file_open_core(const char *text, int *error);
-/* Makes the file that the dangling symbolic link TEXT names. */
-int path_create_through_link(int directory, const char *text, uint32_t mode, struct path *path,
-                             bool *created);
 
 /* ---- inotify(7), event/inotify.c ---- */
 

@@ -81,9 +81,8 @@ static void entry_name(struct ram_node *directory, struct ram_entry *entry, stru
 	node->entry = entry;
 }
 
-/* Enters NODE (a reference that goes over) or the image's node LOWER. */
-struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, uint32_t length,
-                                struct ram_node *node, int64_t lower)
+/* An entry that entry_put can enter in DIRECTORY without failing; 0: no memory. heap_free lets it go. */
+static struct ram_entry *entry_prepare(struct ram_node *directory, const char *name, uint32_t length)
 {
 	if (directory->entry_count >= directory->bucket_count * 2 && !buckets_grow(directory) &&
 	    !directory->bucket_count)
@@ -94,6 +93,13 @@ struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, ui
 	memcpy(entry->name, name, length);
 	entry->length = (uint8_t)length;
 	entry->hash = hash_name(name, length);
+	return entry;
+}
+
+/* Enters it, with NODE (a reference that goes over) or the image's node LOWER. */
+static void entry_put(struct ram_node *directory, struct ram_entry *entry, struct ram_node *node,
+                      int64_t lower)
+{
 	entry->node = node;
 	entry->lower = lower;
 	entry->sequence = directory->next_sequence++;
@@ -104,6 +110,14 @@ struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, ui
 	directory->entry_count++;
 	if (node)
 		entry_name(directory, entry, node);
+}
+
+struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, uint32_t length,
+                                struct ram_node *node, int64_t lower)
+{
+	struct ram_entry *entry = entry_prepare(directory, name, length);
+	if (entry)
+		entry_put(directory, entry, node, lower);
 	return entry;
 }
 
@@ -249,7 +263,7 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 	struct ram_node *node = pressure_allowance(sizeof(*node) + sizeof(struct ram_entry) + length)
 	                            ? ram_node_create(directory->vnode.filesystem, mode)
 	                            : 0;
-	struct ram_entry *entry = node ? ram_entry_add(directory, name, length, node, -1) : 0;
+	struct ram_entry *entry = node ? entry_prepare(directory, name, length) : 0;
 	if (!entry) {
 		if (node)
 			directory->vnode.filesystem->nodes_used--;
@@ -268,15 +282,17 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 	*error = acl_inherit(&directory->vnode, &node->vnode);
 	if (!*error && ram_backing(node)) {
 		*error = backing_make(directory, entry->name, node);
+		node->attributes_loaded = true; /* it has what it inherits */
 		if (!*error && (*error = acl_keep(&node->vnode)) != 0)
 			(void)backing_unlink(directory, entry->name, node);
 	}
 	if (*error) {
 		node->target = 0;
-		ram_entry_remove(directory, entry);
+		heap_free(entry);
 		vnode_release(&node->vnode);
 		return 0;
 	}
+	entry_put(directory, entry, node, -1);
 	if (S_ISDIR(mode))
 		directory->vnode.links++;
 	touch(directory);
@@ -314,19 +330,15 @@ static int ramfs_link(struct vnode *vnode, const char *name, uint32_t length, st
 		return error;
 	if (ram_entry_find(directory, name, length))
 		return -EEXIST;
-	if (ram_backing(directory)) {
-		char text[NAME_MAX_BYTES + 1];
-		text_copy(text, length + 1, name);
-		error = backing_link(directory, text, ram_node(target));
-		if (error)
-			return error;
-	}
-	struct ram_entry *entry = ram_entry_add(directory, name, length, ram_node(target), -1);
-	if (!entry) {
-		if (ram_backing(directory)) /* the service has it: it is seen at the next mount */
-			linux_log("linux: no memory for a name that a file service has\n");
+	struct ram_entry *entry = entry_prepare(directory, name, length);
+	if (!entry)
 		return -ENOSPC;
+	error = ram_backing(directory) ? backing_link(directory, entry->name, ram_node(target)) : 0;
+	if (error) {
+		heap_free(entry);
+		return error;
 	}
+	entry_put(directory, entry, ram_node(target), -1);
 	vnode_reference(target);
 	target->links++;
 	target->changed = clock_realtime_timespec();
@@ -384,8 +396,6 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		return error;
 	struct ram_entry *old = ram_entry_find(source, from_name, from_length);
 	struct ram_entry *over = ram_entry_find(target, to_name, to_length);
-	char to_text[NAME_MAX_BYTES + 1];
-	text_copy(to_text, to_length + 1, to_name);
 	if (!old || !entry_node(source, old, &error))
 		return old ? error : -ENOENT;
 	struct ram_node *node = old->node;
@@ -396,7 +406,7 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		if (!over)
 			return -ENOENT;
 		error = ram_backing(node) && over->node != node
-		            ? backing_rename(source, old->name, target, to_text, node, over->node, flags)
+		            ? backing_rename(source, old->name, target, over->name, node, over->node, flags)
 		            : 0;
 		if (error)
 			return error;
@@ -422,21 +432,21 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		if (error)
 			return error;
 	}
-	struct ram_entry *place = over;
-	if (!over && !(place = ram_entry_add(target, to_name, to_length, 0, -1)))
+	struct ram_entry *place = over ? over : entry_prepare(target, to_name, to_length);
+	if (!place)
 		return -ENOSPC;
 	if (ram_backing(node)) {
 		error = backing_rename(source, old->name, target, place->name, node, over ? over->node : 0,
 		                       flags);
 		if (error) {
 			if (!over)
-				ram_entry_remove(target, place);
+				heap_free(place);
 			return error;
 		}
 	}
 	/* Nothing fails from here on. */
 	if (!over) {
-		entry_name(target, place, node);
+		entry_put(target, place, node, -1);
 	} else {
 		struct ram_node *replaced = over->node;
 		entry_name(target, over, node);
@@ -487,9 +497,12 @@ static int ramfs_setattr(struct vnode *vnode, const struct attributes *attribute
 
 int ramfs_resize(struct vnode *vnode, uint64_t size)
 {
+	struct backing *backing = ram_backing(ram_node(vnode));
+	backing_change(backing);
 	int error = ram_data_resize(ram_node(vnode), size);
 	if (!error)
 		touch(ram_node(vnode));
+	backing_change_end(backing);
 	return error;
 }
 
@@ -681,7 +694,7 @@ struct filesystem *ramfs_create_tmpfs(void)
 static void backed_release(struct filesystem *filesystem)
 {
 	struct backing *backing = ((struct ram_filesystem *)filesystem)->backing;
-	(void)backing_sync_all(backing);
+	backing_sync_last(backing);
 	backing_end(backing);
 	tree_destroy(filesystem);
 	backing_destroy(backing);
@@ -691,6 +704,15 @@ static void backed_release(struct filesystem *filesystem)
 static void backed_statistics(const struct filesystem *filesystem, struct linux_statfs *statfs)
 {
 	backing_statistics(((const struct ram_filesystem *)filesystem)->backing, statfs);
+}
+
+static void backed_change(struct filesystem *filesystem, bool begins)
+{
+	struct backing *backing = ((struct ram_filesystem *)filesystem)->backing;
+	if (begins)
+		backing_change(backing);
+	else
+		backing_change_end(backing);
 }
 
 static int backed_attributes_load(struct vnode *vnode)
@@ -715,10 +737,12 @@ static struct filesystem *create_on(struct backing *backing, bool read_only, boo
 	}
 	struct ram_node *root = ram_node(filesystem->root);
 	((struct ram_filesystem *)filesystem)->backing = backing;
+	backing->filesystem = filesystem;
 	filesystem->magic = 0x484f4c46; /* "HOLF" */
 	filesystem->flags = read_only ? FILESYSTEM_READ_ONLY : 0;
 	filesystem->release = backed_release;
 	filesystem->statistics = backed_statistics;
+	filesystem->change = backed_change;
 	filesystem->attributes_load = backed_attributes_load;
 	filesystem->attribute_keep = backed_attribute_keep;
 	*error = backing_root(backing, root);

@@ -71,6 +71,7 @@ struct ram_node {
 	char *target;            /* symbolic links */
 	/* With a backing. */
 	uint64_t upper;              /* in the service; 0: only in the image or here */
+	uint64_t uses;               /* of it that the service counts for this node */
 	struct ram_node *table_next; /* by upper */
 	struct ram_node *parent;     /* of directories, and of what is only in the image; 0: without a name */
 	struct ram_entry *entry;     /* its name there */

@@ -52,10 +52,17 @@ static int file_fetch(struct file *file)
 {
 	struct ram_node *node = ram_node(file->vnode);
 	const struct backing *backing = ram_backing(node);
-	if (!node->data.pages || backing_readable(node, 0, node->vnode.size))
+	bool copies = ram_backing(node) && file_writable(file) && !node->upper && node->parent;
+	if (!copies && (!node->data.pages || backing_readable(node, 0, node->vnode.size)))
 		return 0;
 	enum common_mode before = common_alone();
-	for (uint64_t left = node->vnode.size / 4096 + 1;
+	if (copies) { /* as a change; errors are met by mmap */
+		struct backing *kept = ram_backing(node);
+		backing_change(kept);
+		(void)backing_copy_up(node, true);
+		backing_change_end(kept);
+	}
+	for (uint64_t left = node->data.pages ? node->vnode.size / 4096 + 1 : 0;
 	     left && backing->loaded_bytes <= backing->loaded_max && !task_ends(); left--)
 		if (backing_readable(node, 0, node->vnode.size) || backing_fetch(node, 0, node->vnode.size))
 			break;
@@ -163,14 +170,39 @@ static int64_t write_in(struct ram_node *node, const struct file *file, struct i
 	return done;
 }
 
+/* True: a change has begun, because the write needs something of the service, which is here now, or it would change the mode.
+ * Errors are met again in the write. */
+static bool write_prepare(struct ram_node *node, const struct file *file, const struct io *io, uint64_t at)
+{
+	uint64_t end;
+	bool lost = privilege_bits_lost(&node->vnode);
+	if ((file->flags & O_APPEND) || (io->flags & IO_APPEND))
+		at = node->vnode.size;
+	if (__builtin_add_overflow(at, io->remaining, &end) || (!lost && !backing_write_waits(node, at, end)))
+		return false;
+	backing_change(ram_backing(node));
+	(void)backing_write_prepare(node, at, end);
+	return true;
+}
+
 static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 {
 	struct ram_node *node = ram_node(file->vnode);
+	struct backing *backing = ram_backing(node);
 	if (!io->remaining)
 		return 0;
+	bool alone = common_mode() == COMMON_ALONE;
+	bool change =
+	    backing && alone && (io->flags & IO_BESIDE) && write_prepare(node, file, io, (uint64_t)*position);
+	if (change)
+		backing_still(backing);
 	lock_acquire(&node->lock);
-	int64_t result = write_in(node, file, io, position, common_mode() == COMMON_ALONE);
+	int64_t result = write_in(node, file, io, position, alone);
 	lock_release(&node->lock);
+	if (change) {
+		backing_still_end(backing);
+		backing_change_end(backing);
+	}
 	return result;
 }
 
@@ -190,11 +222,15 @@ static int64_t file_seek(struct file *file, int64_t offset, int whence)
 	case SEEK_HOLE:
 		if (offset < 0 || offset >= size)
 			return -ENXIO;
-		if (ram_node(file->vnode)->upper)
+		if (ram_node(file->vnode)->upper) {
+			struct backing *backing = ram_backing(ram_node(file->vnode));
+			backing_change(backing);
 			offset = backing_seek(ram_node(file->vnode), (uint64_t)offset, whence == SEEK_DATA);
-		else
+			backing_change_end(backing);
+		} else {
 			offset = (int64_t)ram_data_seek(ram_node(file->vnode), (uint64_t)offset,
 			                                whence == SEEK_DATA);
+		}
 		if (offset < 0)
 			return offset;
 		if (offset == size && whence == SEEK_DATA)
@@ -239,11 +275,13 @@ static int64_t file_sync(struct file *file, bool data_only)
 static void file_flush(struct file *file)
 {
 	struct ram_node *node = ram_node(file->vnode);
-	if (!ram_backing(node) || !file_writable(file))
+	if (!ram_backing(node) || !file_writable(file) || list_empty(&node->dirty))
 		return;
+	backing_change(ram_backing(node));
 	int error = backing_write_back(node);
 	if (error)
 		node->data.error = error;
+	backing_change_end(ram_backing(node));
 }
 
 static int64_t file_truncate(struct file *file, int64_t bytes)
@@ -266,7 +304,7 @@ static void wrote_edges(struct ram_node *node, uint64_t start, uint64_t end)
 		(void)backing_wrote(node, end - 1, end);
 }
 
-static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64_t bytes)
+static int64_t allocate(struct file *file, int mode, int64_t offset, int64_t bytes)
 {
 	struct ram_node *node = ram_node(file->vnode);
 	uint64_t end = (uint64_t)(offset + bytes);
@@ -311,6 +349,19 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 	if ((mode & FALLOC_KEEP_SIZE) || end <= node->vnode.size)
 		return 0;
 	return ramfs_resize(file->vnode, end);
+}
+
+static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64_t bytes)
+{
+	struct backing *backing = ram_backing(ram_node(file->vnode));
+	if (!backing)
+		return allocate(file, mode, offset, bytes);
+	backing_change(backing);
+	backing_still(backing); /* what is cleared here and there is the same */
+	int64_t result = allocate(file, mode, offset, bytes);
+	backing_still_end(backing);
+	backing_change_end(backing);
+	return result;
 }
 
 const struct file_ops ramfs_file_ops = {

@@ -2,6 +2,7 @@
  * truncate(2)'s to say, with capabilities(7).
  */
 #include "../internal.h"
+#include "errand.h"
 #include "name.h"
 #include "open.h"
 
@@ -18,8 +19,8 @@ static bool may_chown(const struct vnode *vnode, const struct attributes *attrib
 }
 
 /* PATH, as far as there is one, leads to VNODE. TOUCH: both times become now, which everybody may do who may write the file. */
-static int set_attributes(struct vnode *vnode, const struct path *path, const struct attributes *attributes,
-                          uint32_t mask, bool touch)
+static int set_in(struct vnode *vnode, const struct path *path, const struct attributes *attributes,
+                  uint32_t mask, bool touch)
 {
 	struct attributes wanted = *attributes;
 	if (path->mount && path->mount->read_only)
@@ -48,8 +49,17 @@ static int set_attributes(struct vnode *vnode, const struct path *path, const st
 	return error;
 }
 
-static int64_t set_at(int directory, uint64_t path_address, uint32_t flags,
-                      const struct attributes *attributes, uint32_t mask, bool touch)
+static int set_attributes(struct vnode *vnode, const struct path *path, const struct attributes *attributes,
+                          uint32_t mask, bool touch)
+{
+	change_begin(vnode);
+	int error = set_in(vnode, path, attributes, mask, touch);
+	change_end(vnode);
+	return error;
+}
+
+static int64_t set_found(int directory, uint64_t path_address, uint32_t flags,
+                         const struct attributes *attributes, uint32_t mask, bool touch)
 {
 	struct path path;
 	int64_t error = path_at(directory, path_address, flags, &path);
@@ -60,6 +70,12 @@ static int64_t set_at(int directory, uint64_t path_address, uint32_t flags,
 	            : set_attributes(path.dentry->vnode, &path, attributes, mask, touch);
 	path_release(&path);
 	return error;
+}
+
+static int64_t set_at(int directory, uint64_t path, uint32_t flags, const struct attributes *attributes,
+                      uint32_t mask, bool touch)
+{
+	return with_errands(set_found(directory, path, flags, attributes, mask, touch));
 }
 
 static int64_t set_file(int fd, const struct attributes *attributes, uint32_t mask, bool touch)
@@ -257,10 +273,13 @@ SYSCALL_HANDLER(truncate, uint64_t path_address, int64_t bytes)
 	int64_t length = path_from_user(text, path_address, false);
 	if (length < 0)
 		return length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &path);
+	int64_t error = with_errands(path_walk(AT_FDCWD, text, WALK_FOLLOW, &path));
 	if (error)
 		return error;
+	const struct vnode *vnode = path.dentry->vnode;
+	change_begin(vnode);
 	error = truncate_path(&path, (uint64_t)bytes);
+	change_end(vnode);
 	path_release(&path);
 	return error;
 }

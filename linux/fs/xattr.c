@@ -3,6 +3,7 @@
  * are those of access control lists (acl_files.c). File capabilities (security.capability) count at exec: capabilities(7).
  */
 #include "../internal.h"
+#include "errand.h"
 #include "name.h"
 #include "open.h"
 
@@ -203,7 +204,7 @@ static int64_t set(struct vnode *vnode, const struct path *path, const char *nam
 		heap_free(made);
 		return error;
 	}
-	/* The place may be found anew: nothing has slept since. */
+	/* The place is what it was: whoever changes the list makes a change, too. */
 	struct xattr *old = *at;
 	made->next = old ? old->next : 0;
 	*at = made;
@@ -296,7 +297,7 @@ static int64_t run_acl(const struct call *call, struct vnode *vnode, const struc
 	return error;
 }
 
-static int64_t run(const struct call *call, struct vnode *vnode, const struct path *path)
+static int64_t run_in(const struct call *call, struct vnode *vnode, const struct path *path)
 {
 	char name[NAME_BYTES_MAX + 1];
 	int loaded = load(vnode);
@@ -324,10 +325,18 @@ static int64_t run(const struct call *call, struct vnode *vnode, const struct pa
 	}
 }
 
+static int64_t run(const struct call *call, struct vnode *vnode, const struct path *path)
+{
+	change_begin(vnode);
+	int64_t result = run_in(call, vnode, path);
+	change_end(vnode);
+	return result;
+}
+
 static int64_t by_path(const struct call *call, uint64_t path_address, uint32_t flags)
 {
 	struct path path;
-	int64_t error = path_at(AT_FDCWD, path_address, flags, &path);
+	int64_t error = with_errands(path_at(AT_FDCWD, path_address, flags, &path));
 	if (error)
 		return error;
 	error = run(call, path.dentry->vnode, &path);

@@ -35,7 +35,9 @@ enum lock_rank {
 	LOCK_HEAP,
 	LOCK_LOG,
 	LOCK_BUFFER, /* of a session of a file service; held over a call of it, also without the common lock, for which its holder
-	                does not wait. It stands outside the order: its holder takes no other */
+	                does not wait. It stands outside the order: its holder takes no other, but LOCK_MM with the common lock held alone */
+	LOCK_CHANGE, /* the order of changes in a file service: fs/backing.h. It stands before the common lock, which its
+	                holder gives up and takes again; nobody waits for it with the common lock held */
 	LOCK_RANKS,
 };
 
@@ -103,6 +105,17 @@ static inline void lock_acquire(struct lock *lock)
 	                                 __ATOMIC_RELAXED))
 		lock_acquire_slow(lock);
 	lock_check_taken(lock);
+}
+
+/* Takes it where it is free. */
+static inline bool lock_try(struct lock *lock)
+{
+	uint32_t expected = 0;
+	if (!__atomic_compare_exchange_n(&lock->word, &expected, 1, false, __ATOMIC_ACQUIRE,
+	                                 __ATOMIC_RELAXED))
+		return false;
+	lock_check_taken(lock);
+	return true;
 }
 
 static inline void lock_release(struct lock *lock)

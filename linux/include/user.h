@@ -46,7 +46,7 @@ enum io_flags {
 	IO_NO_WAIT = 2,   /* -EAGAIN instead of a sleep */
 	IO_DATA_SYNC = 4, /* as of O_DSYNC */
 	IO_SYNC = 8,      /* as of O_SYNC */
-	IO_BESIDE = 16,   /* a read may give the common lock up while a file service is asked */
+	IO_BESIDE = 16,   /* it may give the common lock up while a file service is asked */
 };
 
 /* An iterator over the memory of a read or write: user segments, or one kernel buffer (exec, sendfile, core

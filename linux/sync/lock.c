@@ -21,7 +21,7 @@ struct lock_waits lock_waits[LOCK_RANKS] = {
     [LOCK_EPOLL] = {.name = "epoll"},      [LOCK_ASYNC] = {.name = "async"},
     [LOCK_RANDOM] = {.name = "random"},    [LOCK_PRESSURE] = {.name = "pressure"},
     [LOCK_HEAP] = {.name = "heap"},        [LOCK_LOG] = {.name = "log"},
-    [LOCK_BUFFER] = {.name = "buffer"},
+    [LOCK_BUFFER] = {.name = "buffer"},    [LOCK_CHANGE] = {.name = "change"},
 };
 
 /* ---- Parking ---- */

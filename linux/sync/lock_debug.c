@@ -19,10 +19,15 @@ static _Noreturn void broken(const struct lock *lock, const char *what)
 	unit_exit(E_STATE);
 }
 
+static bool outside_order(const struct lock *lock)
+{
+	return lock->rank == LOCK_LOG || lock->rank == LOCK_BUFFER || lock->rank == LOCK_CHANGE;
+}
+
 void lock_check_wanted(const struct lock *lock)
 {
 	const struct thread_area *area = current_area();
-	if (!locks_started || lock->rank == LOCK_LOG || lock->rank == LOCK_BUFFER)
+	if (!locks_started || outside_order(lock))
 		return;
 	if (lock->rank <= LOCK_COMMON || lock->rank >= LOCK_RANKS)
 		broken(lock, "was not made");
@@ -41,7 +46,7 @@ void lock_check_wanted(const struct lock *lock)
 void lock_check_taken(struct lock *lock)
 {
 	struct thread_area *area = current_area();
-	if (!locks_started || lock->rank == LOCK_LOG || lock->rank == LOCK_BUFFER)
+	if (!locks_started || outside_order(lock))
 		return;
 	lock->owner = area;
 	area->lock_ranks[area->lock_count++] = (uint8_t)lock->rank;
@@ -50,7 +55,7 @@ void lock_check_taken(struct lock *lock)
 void lock_check_released(struct lock *lock)
 {
 	struct thread_area *area = current_area();
-	if (!locks_started || lock->rank == LOCK_LOG || lock->rank == LOCK_BUFFER)
+	if (!locks_started || outside_order(lock))
 		return;
 	if (lock->owner != area)
 		broken(lock, "released by another");

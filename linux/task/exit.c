@@ -128,7 +128,7 @@ static void children_leave(struct process *process)
 /* The first process is gone, and with it the sub-kernel: its wait status is the unit's. */
 static _Noreturn void system_end(int32_t status)
 {
-	(void)backing_sync_all(0);
+	(void)backing_sync_all();
 	unit_exit(status & 0xff7f); /* who waits for it knows of no core files */
 }
 

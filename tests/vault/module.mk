@@ -1,5 +1,5 @@
 # Vaults inside Holon, on disks of QEMU's.
-VAULT_PROGRAMS := $(addprefix build/tests/vault/,attributes durable exercise links room slow)
+VAULT_PROGRAMS := $(addprefix build/tests/vault/,attributes durable exercise links race room slow)
 $(VAULT_PROGRAMS): build/tests/vault/%: tests/vault/%.c tests/linux/check.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"

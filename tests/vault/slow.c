@@ -1,10 +1,12 @@
-/* `slow DIRECTORY FILE NAMES`: a child reads FILE, maps it, and looks at all that is in the directory NAMES, of a vault on a slow
+/* `slow DIRECTORY FILE NAMES CHANGED`: a child reads FILE, maps it, and looks at all that is in the directory NAMES, of a vault on a slow
  * device, nothing of which is known yet; meanwhile this program makes and removes things in DIRECTORY, which is memory. What it waits for
- * longest is to be a small part of the time that the child takes. Before that one that has begun to read FILE is killed. */
+ * longest is to be a small part of the time that the child takes. Before that one that has begun to read FILE is killed. Then one
+ * child has the device write much, and another changes names and attributes in CHANGED, for which it has to wait. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include "../linux/check.h"
 
 #define PART 8 /* of the time; the device takes more of it for each of the pieces in which it is asked */
@@ -62,20 +64,14 @@ static void killed_reader(const char *file)
 	check("a slow device: who reads can be killed", killed(end, SIGKILL) && now() - start < 5000000000);
 }
 
-int main(int count, char **words)
+/* Until CHILD ends, with *STATUS. */
+static void meanwhile(pid_t child, int *status)
 {
-	if (count != 4 || chdir(words[1]))
-		return 2;
-	killed_reader(words[2]);
 	uint64_t start = now();
 	uint64_t last = start;
 	uint64_t longest = 0;
 	unsigned rounds = 0;
-	int status = 0;
-	pid_t child = fork();
-	if (child == 0)
-		_exit(look(words[2], words[3]));
-	while (waitpid(child, &status, WNOHANG) == 0) {
+	while (waitpid(child, status, WNOHANG) == 0) {
 		uint64_t time = now();
 		longest = time - last > longest ? time - last : longest;
 		last = time;
@@ -86,7 +82,60 @@ int main(int count, char **words)
 	uint64_t all = now() - start;
 	printf("# %u rounds in %llu ms, the longest wait was %llu ms\n", rounds,
 	       (unsigned long long)all / 1000000, (unsigned long long)longest / 1000000);
-	check("a slow device: what is there is read", exited(status, 0));
 	check("a slow device holds up nobody who does without it", longest < all / PART);
+}
+
+static int write_much(void)
+{
+	static char bytes[1 << 20];
+	int file = open("much", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 2654435761u >> 13);
+	for (int times = 0; times < 2; times++)
+		if (write(file, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes) || fsync(file))
+			return 1;
+	return close(file) != 0;
+}
+
+/* Every kind of change, until the other is there. */
+static int change(pid_t other)
+{
+	struct stat status;
+	int end = 0;
+	do {
+		int file = open("one", O_WRONLY | O_CREAT | O_EXCL, 0600);
+		if (file < 0 || write(file, "words", 5) != 5 || close(file) || chmod("one", 0640) ||
+		    setxattr("one", "user.a", "b", 1, 0) || link("one", "two") || rename("one", "three") ||
+		    truncate("three", 3) || symlink("three", "soft") || mkdir("below", 0700) ||
+		    rename("two", "below/two") || stat("below/two", &status) || status.st_size != 3 ||
+		    status.st_nlink != 2 || unlink("below/two") || rmdir("below") || unlink("soft") ||
+		    unlink("three"))
+			return 2;
+	} while (waitpid(other, &end, WNOHANG) == 0);
+	return exited(end, 0) ? 0 : 3;
+}
+
+int main(int count, char **words)
+{
+	int status = 0;
+	if (count != 5 || chdir(words[1]))
+		return 2;
+	killed_reader(words[2]);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(look(words[2], words[3]));
+	meanwhile(child, &status);
+	check("a slow device: what is there is read", exited(status, 0));
+	child = fork();
+	if (child == 0) {
+		if (chdir(words[4]))
+			_exit(4);
+		pid_t other = fork();
+		if (other == 0)
+			_exit(write_much());
+		_exit(change(other));
+	}
+	meanwhile(child, &status);
+	check("a slow device: what is changed is changed", exited(status, 0));
 	return check_failures != 0;
 }

@@ -64,15 +64,16 @@ def check_package():
 
 SLOW = """head -c 32 /dev/urandom >/key; mkdir -p /mnt; vault create disk --key-file /key && vault open disk v --key-file /key && vault mount v /mnt
 mkdir /mnt/names; i=0; while [ $i -lt 200 ]; do echo $i >/mnt/names/$i; i=$((i+1)); done; dd if=/dev/urandom of=/mnt/large bs=64k count=16 2>/dev/null
-mkdir /mnt/one /mnt/two; i=0; while [ $i -lt 200 ]; do echo $i >/mnt/one/$i; ln /mnt/one/$i /mnt/two/$i; i=$((i+1)); done
-umount /mnt; vault close v; vault open disk v --key-file /key; vault mount v /mnt && cd / && /slow /tmp /mnt/large /mnt/names && /links /mnt/one /mnt/two 200"""
+mkdir /mnt/one /mnt/two /mnt/changed /mnt/race; i=0; while [ $i -lt 200 ]; do echo $i >/mnt/one/$i; ln /mnt/one/$i /mnt/two/$i; i=$((i+1)); done
+umount /mnt; vault close v; vault open disk v --key-file /key; vault mount v /mnt && cd / && /slow /tmp /mnt/large /mnt/names /mnt/changed && /links /mnt/one /mnt/two 200 && /race /mnt/race 6 150 1 &&
+/race show /mnt/race >/before && umount /mnt && vault mount v /mnt && /race show /mnt/race >/after && cmp /before /after && [ $(wc -l </after) -gt 12 ]"""
 
 
 def check_slow():
-    """A device that gives 128 KiB a second."""
+    """A device that gives 128 KiB a second, and takes 512."""
     with tempfile.TemporaryDirectory(prefix="vault-test-") as work:
-        lines, status = boot(new_disk(work), "--cpus", "2", "--qemu=-set", "--qemu=drive.block0.throttling.bps-read=131072",
-                             "--add", f"{ROOT}/build/tests/vault/slow:/slow", "--add", f"{ROOT}/build/tests/vault/links:/links", "--", "sh", "-c", SLOW)
+        lines, status = boot(new_disk(work), "--cpus", "2", "--qemu=-set", "--qemu=drive.block0.throttling.bps-read=131072", "--qemu=-set", "--qemu=drive.block0.throttling.bps-write=524288",
+                             "--add", f"{ROOT}/build/tests/vault/slow:/slow", "--add", f"{ROOT}/build/tests/vault/links:/links", "--add", f"{ROOT}/build/tests/vault/race:/race", "--", "sh", "-c", SLOW)
     for line in lines:
         if line.startswith(("ok ", "not ok ", "# ")):
             print(line.replace("ok ", "ok vault: ", 1), flush=True)
