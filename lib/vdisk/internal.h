@@ -361,7 +361,7 @@ int node_drop(struct vdisk *disk, struct node *node);
 /* Seals and writes every dirty node below and at the root; sets the root entry's secret and tag. */
 int node_write_tree(struct vdisk *disk, struct tree *tree);
 /* The same of the node that REFERENCE names, and what is below. */
-int node_write(struct vdisk *disk, const struct tree *tree, struct entry *reference);
+int node_write(struct vdisk *disk, const struct tree *tree, struct entry *reference, unsigned level);
 void node_trim(struct vdisk *disk);
 void node_free_all(struct vdisk *disk);
 

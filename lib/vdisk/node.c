@@ -186,15 +186,18 @@ int node_drop(struct vdisk *disk, struct node *node)
 	return space_drop(disk, place);
 }
 
-int node_write(struct vdisk *disk, const struct tree *tree, struct entry *reference)
+int node_write(struct vdisk *disk, const struct tree *tree, struct entry *reference, unsigned level)
 {
 	struct node *node = lookup(disk, reference->place & PLACE_MASK);
 	uint8_t sealed[VDISK_BLOCK];
 	if (!node || !node->dirty)
 		return VDISK_OK;
+	/* Where counts are wrong, a block that is in use may have been taken for another node. */
+	if (node->disk.level != level)
+		return VDISK_DAMAGED;
 	/* Recursion is as deep as the tree is high. */
-	for (unsigned i = 0; node->disk.level && i < node->disk.count; i++)
-		TRY(node_write(disk, tree, &node->disk.entries[i]));
+	for (unsigned i = 0; level && i < node->disk.count; i++)
+		TRY(node_write(disk, tree, &node->disk.entries[i], level - 1));
 	reference->place = node->place;
 	cipher_seal(disk, reference, tree->node_kind, node->disk.level, &node->disk, sealed);
 	TRY(legs_write(disk, node->place, sealed, 1));
@@ -206,7 +209,7 @@ int node_write(struct vdisk *disk, const struct tree *tree, struct entry *refere
 
 int node_write_tree(struct vdisk *disk, struct tree *tree)
 {
-	return tree->height ? node_write(disk, tree, &tree->root) : VDISK_OK;
+	return tree->height ? node_write(disk, tree, &tree->root, tree->height - 1u) : VDISK_OK;
 }
 
 void node_trim(struct vdisk *disk)

@@ -231,7 +231,7 @@ static int renew_shared_leaf(struct vdisk *disk, struct tree *map, const struct 
 	twin->disk.count = node->count;
 	reference.place = twin->place;
 	/* Sealed at once: a node that is only in memory has one reference. */
-	TRY(node_write(disk, map, &reference));
+	TRY(node_write(disk, map, &reference, 0));
 	TRY(tree_leaf_replace(disk, map, node->entries[0].key, &reference));
 	remember(disk->rekey, leaf->reference.place & PLACE_MASK, &reference, last->key);
 	return space_drop(disk, leaf->reference.place & PLACE_MASK);

@@ -756,6 +756,26 @@ static void test_delete_steps(void)
 	vdisk_close(disk);
 }
 
+/* What a writer with the keys may leave: counts by which a block of the map is free. Then one block is two nodes of a map. */
+static void test_node_below_itself(void)
+{
+	static const uint8_t block[VDISK_BLOCK];
+	struct vdisk *disk = make(BLOCKS);
+	struct node *root;
+	bool good = disk != NULL;
+	for (unsigned i = 0; i < 300 && good; i++)
+		good = vdisk_write(disk, i * 2, 1, block) == VDISK_OK;
+	good = good && vdisk_commit(disk) == VDISK_OK && disk->map.height > 1 &&
+	       node_get(disk, &disk->map, &disk->map.root, disk->map.height - 1u, &root) == VDISK_OK &&
+	       node_shadow(disk, &disk->map, &disk->map.root, &root) == VDISK_OK;
+	if (good) {
+		root->disk.entries[0].place = root->place;
+		disk->changed = true;
+	}
+	check("a node below itself is damage", good && vdisk_commit(disk) == VDISK_DAMAGED);
+	vdisk_abandon(disk);
+}
+
 int main(void)
 {
 	test_derivation();
@@ -765,6 +785,7 @@ int main(void)
 	test_random(VDISK_CIPHER_XCHACHA20_POLY1305, "XChaCha20-Poly1305");
 	test_volumes();
 	test_delete_steps();
+	test_node_below_itself();
 	test_mirror();
 	test_tampering();
 	test_full();
