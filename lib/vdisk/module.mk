@@ -14,5 +14,6 @@ $(call host-test,vdisk-gcm-test,lib/vdisk/gcm_test.c lib/vdisk/gcm.c,,-lsodium)
 $(call vdisk-program,vdisk-explore,lib/vdisk/explore.c lib/vdisk/seeded.c,,-DVDISK_SEEDED_BUGS)
 TESTS += build/host/bin/vdisk-explore
 SOAK_TESTS += build/host/bin/vdisk-explore
-$(call host-fuzz,vdisk,lib/vdisk/vdisk_fuzz.c lib/vdisk/seeded.c $(VDISK_SOURCES),-DVDISK_SEEDED_BUGS,build/host/lib/libholon-crypto-sanitized.a -lsodium -lbearssl -largon2)
+$(call host-fuzz,vdisk,lib/vdisk/vdisk_fuzz.c lib/vdisk/seeded.c $(VDISK_SOURCES),-DVDISK_SEEDED_BUGS,build/host/lib/libholon-crypto-sanitized.a -lsodium -lbearssl -largon2 $(FUZZ_FAULTS))
+$(call fuzz-seeds,vdisk)
 build/host/fuzz/vdisk: build/host/lib/libholon-crypto-sanitized.a
