@@ -26,7 +26,7 @@ STEWARD_COMMON := base/steward/supervise.c lib/manifest/manifest.c lib/sysimg/sy
 $(call native-program,base/steward,base/steward/steward.c base/steward/pins.c base/steward/trial.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 $(call native-program,base/tree,base/steward/tree.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 # The switch: what decides is portable, and tested on the host.
-SWITCH_CORE := $(addprefix base/switch/,core.c links.c outside.c outside6.c inside.c inside6.c names.c flows.c fragments.c dns.c dhcp.c packet.c address.c)
+SWITCH_CORE := $(addprefix base/switch/,core.c links.c outside.c outside6.c inside.c inside6.c names.c flows.c fragments.c bridge.c dns.c dhcp.c packet.c address.c)
 $(call native-program,base/switch,$(SWITCH_CORE) $(addprefix base/switch/,switch.c port.c uplink.c) lib/link/link_ring.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
 
 # Devices: ACPI and PCI parsers also run on the host.
@@ -45,6 +45,7 @@ $(call host-fuzz,manifest,lib/manifest/manifest_fuzz.c lib/manifest/manifest.c,-
 $(call script-test,base/switch/switch_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 SOAK_TESTS += base/switch/switch_test.py
 $(call host-test,switch-core,base/switch/core_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
+$(call host-test,switch-bridge,base/switch/bridge_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,switch-fragments,base/switch/fragments_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,switch-core6,base/switch/core6_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)

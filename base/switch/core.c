@@ -184,6 +184,8 @@ static int from_link(struct core *core, unsigned port, uint8_t *head, uint32_t h
 
 	if (head[6] & 1) /* no station sends from a group's address */
 		return CORE_NOWHERE;
+	if (link->policy.mode == SWITCH_BRIDGE)
+		return bridge_out(core, port, head, held);
 	memcpy(link->peer_mac, head + 6, 6);
 	if (get16(head + 12) == ETHER_ARP && fetch_whole(core, head, held, total, fetch, source)) {
 		inside_arp(core, port, total);
@@ -377,7 +379,16 @@ static int from_outside(struct core *core, uint8_t *head, uint32_t held, uint32_
                         void *source)
 {
 	struct packet packet;
+	const bool group = head[0] & 1;
 
+	/* A card that serves bridged links takes others' frames too. */
+	if (memcmp(head, core->mac, 6) != 0) {
+		int to = group && !fetch_whole(core, head, held, total, fetch, source)
+		             ? CORE_NOWHERE
+		             : bridge_in(core, head, total);
+		if (!group || to != CORE_NOWHERE)
+			return to;
+	}
 	if (get16(head + 12) == ETHER_ARP)
 		return fetch_whole(core, head, held, total, fetch, source) ? outside_arp(core, total)
 		                                                           : CORE_NOWHERE;

@@ -6,7 +6,8 @@
  * router fe80::1; the sub-kernel's addresses there are of its own choice. What it sends is translated to the one
  * address that the switch has outside, of each kind (NAT), if the policies of the link and of all its parents allow
  * it. From outside nothing comes in but answers and what a forward was made for, by IPv4. Between links nothing
- * passes but TCP connections to a port that core_connect names, by IPv4.
+ * passes but TCP connections to a port that core_connect names, by IPv4. A bridged link has none of this: it is a
+ * station of the network outside (bridge.c).
  * Anything that is not understood is dropped: other headers of IPv6 than that of fragments, other protocols.
  *
  * core_frame judges the beginning of a frame, which lies in the switch's own memory, changes it there and says
@@ -120,7 +121,8 @@ struct core {
 	uint8_t reply[CORE_WHOLE];
 };
 
-/* Copies bytes [offset, offset + count) of the frame at hand to TO; core_frame calls it at most once. */
+/* Copies bytes [offset, offset + count) of the frame at hand to TO. core_frame calls it once, but for a group's frame from
+ * outside, where each of those who read it judges what he read. */
 typedef void core_fetch(void *source, uint32_t offset, uint8_t *to, uint32_t count);
 
 void core_init(struct core *core);
@@ -195,6 +197,13 @@ struct address inside6_gateway(void);
 bool inside6_here(const struct core_link *link, struct address address); /* the switch's, or a group's */
 void inside6_local(struct core *core, unsigned port, struct packet *packet);
 void inside6_announce(struct core *core, unsigned port);
+/* bridge.c. The MAC address of a link's station. */
+void bridge_station(const struct core_link *link, uint8_t mac[6]);
+/* Where a frame of a bridged link goes, as it is. */
+int bridge_out(const struct core *core, unsigned port, const uint8_t *head, uint32_t held);
+/* The bridged link whose station a frame from outside is for; one for a group, all of which is in core->whole, is sent
+ * to all of them. */
+int bridge_in(struct core *core, const uint8_t *head, uint32_t total);
 /* names.c */
 void names_tick(struct core *core);
 void names_question(struct core *core, unsigned port, const struct packet *packet);

@@ -49,10 +49,10 @@ static void send(void *context, unsigned port, const uint8_t *frame, uint32_t by
 	static uint8_t copy[CORE_WHOLE];
 
 	(void)context;
-	if (port >= CORE_PORTS || bytes > CORE_WHOLE || bytes < ETHERNET_BYTES + IP_BYTES)
+	if (port >= CORE_PORTS || bytes > CORE_WHOLE || bytes < ETHERNET_BYTES)
 		abort();
 	memcpy(copy, frame, bytes);
-	if (port == CORE_OUTSIDE && !own_source(frame))
+	if (port == CORE_OUTSIDE && (bytes < ETHERNET_BYTES + IP_BYTES || !own_source(frame)))
 		abort();
 }
 
@@ -81,6 +81,7 @@ static void begin(void)
 	policy.allowed_count = 1;
 	memcpy(policy.allowed[0].host, "a.b", 4);
 	core_link_make(&core, 3, 0, "c", &policy);
+	core_link_make(&core, 4, 1, "d", &(struct switch_policy){.mode = SWITCH_BRIDGE});
 	core_forward(&core, 1, IP_TCP, 80, 8080);
 	core_connect(&core, 1, 3, 80, "service");
 	core.bound = true;
@@ -165,6 +166,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		current_bytes = here;
 		uint32_t held = bytes < CORE_HEAD ? bytes : CORE_HEAD;
 		memcpy(head, data, here < held ? here : held);
+		if (port == 4 && !(data[-2] & 8))
+			memcpy(head, core.mac, 6);
+		if (port == 3 && !(data[-2] & 8))
+			bridge_station(&core.links[3], head + 6);
 		if (dressed)
 			dress(head, bytes, port, choice);
 		if (right)
@@ -174,7 +179,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (to != CORE_NOWHERE && ((unsigned)to >= CORE_PORTS || (unsigned)to == from))
 			abort();
 		/* Nothing leaves but from the switch's own address, to a station that is known. */
-		if (to == (int)CORE_OUTSIDE && !own_source(head))
+		uint8_t station[6];
+		bridge_station(&core.links[3], station);
+		if (to == (int)CORE_OUTSIDE &&
+		    (from == 3 ? memcmp(head + 6, station, 6) != 0 : !own_source(head)))
 			abort();
 		data += here;
 		size -= here;

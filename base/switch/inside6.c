@@ -44,6 +44,8 @@ void inside6_announce(struct core *core, unsigned port)
 	const struct core_link *link = &core->links[port];
 	uint8_t *at = core->reply + ETHERNET_BYTES + IP6_BYTES, mac[6];
 
+	if (link->policy.mode == SWITCH_BRIDGE)
+		return;
 	memset(at, 0, 16 + 8 + 8 + 32);
 	at[0] = ICMP6_ROUTER_ADVERT;
 	at[4] = 64; /* hops */

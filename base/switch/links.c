@@ -45,8 +45,10 @@ int64_t core_link_make(struct core *core, uint64_t number, uint64_t parent, cons
 		return E_NOT_FOUND;
 	if (number && core_link_find(core, number) >= 0)
 		return E_EXISTS;
-	if (policy->mode == SWITCH_BRIDGE)
-		return E_SUPPORT;
+	/* The first sub-kernel's owner grants it, nobody below. */
+	if (policy->mode == SWITCH_BRIDGE &&
+	    (!parent || core->links[above].depth || core->links[above].policy.mode != SWITCH_NAT))
+		return E_RIGHTS;
 	while (place < (int)SWITCH_LINKS_MAX && core->links[place].number)
 		place++;
 	if (place == (int)SWITCH_LINKS_MAX || (parent && core->links[above].depth >= DEPTH_MAX))
@@ -127,9 +129,12 @@ bool core_port_promised(void *context, uint8_t protocol, uint16_t port)
 int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint16_t outer, uint16_t inner)
 {
 	unsigned place = 0;
+	int link = core_link_find(core, number);
 
-	if (core_link_find(core, number) < 0)
+	if (link < 0)
 		return E_NOT_FOUND;
+	if (core->links[link].policy.mode == SWITCH_BRIDGE)
+		return E_SUPPORT;
 	if ((protocol != IP_TCP && protocol != IP_UDP) || !outer || !inner)
 		return E_ARGUMENT;
 	if (core_port_promised(core, protocol, outer))
@@ -149,9 +154,13 @@ int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint1
 int64_t core_connect(struct core *core, uint64_t number, uint64_t other, uint16_t port, const char *service)
 {
 	unsigned place = CORE_PEERS;
+	int client = core_link_find(core, number), server = core_link_find(core, other);
 
-	if (core_link_find(core, number) < 0 || core_link_find(core, other) < 0)
+	if (client < 0 || server < 0)
 		return E_NOT_FOUND;
+	if (core->links[client].policy.mode == SWITCH_BRIDGE ||
+	    core->links[server].policy.mode == SWITCH_BRIDGE)
+		return E_SUPPORT;
 	if (number == other || !port || !service[0])
 		return E_ARGUMENT;
 	for (unsigned i = 0; i < CORE_PEERS; i++) {
@@ -209,7 +218,7 @@ bool core_may_send(const struct core *core, const struct core_link *link, const 
 	for (unsigned depth = 0; depth <= DEPTH_MAX; depth++) {
 		int above;
 
-		if (link->policy.mode != SWITCH_NAT &&
+		if (link->policy.mode != SWITCH_NAT && link->policy.mode != SWITCH_BRIDGE &&
 		    (link->policy.mode != SWITCH_ONLY ||
 		     !names_allowed(link, packet->protocol, packet->destination, packet->to)))
 			return false;

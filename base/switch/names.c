@@ -90,7 +90,7 @@ static bool may_ask(const struct core *core, const struct core_link *link)
 	for (unsigned i = 0; i <= SWITCH_LINKS_MAX; i++) {
 		int above;
 
-		if (link->policy.mode != SWITCH_NAT)
+		if (link->policy.mode != SWITCH_NAT && link->policy.mode != SWITCH_BRIDGE)
 			return false;
 		if (!link->parent)
 			return true;

@@ -18,9 +18,7 @@ static int64_t serve_describe(void *context, uint64_t badge, const void **data, 
 
 	(void)badge;
 	description = (struct link_description){.mtu = switch_state.core.mtu ? switch_state.core.mtu : 1500};
-	/* The station there: the switch's own address with the last bit turned. */
-	memcpy(description.mac, link->mac, 6);
-	description.mac[5] ^= 1;
+	bridge_station(link, description.mac);
 	text_copy(description.name, sizeof(description.name), link->name);
 	*data = &description;
 	*bytes = sizeof(description);

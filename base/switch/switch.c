@@ -198,7 +198,8 @@ static int64_t serve_list(void *context, uint64_t badge, uint32_t index, const v
 		info.counters.refused += link->refused;
 		text_copy(info.name, sizeof(info.name), link->name);
 		memcpy(info.mac, link->peer_mac, 6);
-		put32(info.address, core_link_address(link));
+		if (link->policy.mode != SWITCH_BRIDGE)
+			put32(info.address, core_link_address(link));
 		*data = &info;
 		*bytes = sizeof(info);
 		return E_OK;

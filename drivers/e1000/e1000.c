@@ -43,6 +43,7 @@ enum reg {
 #define STATUS_UP 2u
 #define RCTL_EN   (1u << 1)
 
+#define RCTL_UPE      (1u << 3) /* others' frames too: the switch's bridged links are stations of their own */
 #define RCTL_MPE      (1u << 4)
 #define RCTL_BAM      (1u << 15)
 #define RCTL_SECRC    (1u << 26) /* buffers of 2,048 bytes: BSIZE 0 */
@@ -233,7 +234,7 @@ static void card_init(void)
 	put(TDT, 0);
 	put(TIPG, TIPG_COPPER);
 	put(TCTL, TCTL_EN | TCTL_PSP | TCTL_COLLIDE);
-	put(RCTL, RCTL_EN | RCTL_BAM | RCTL_MPE | RCTL_SECRC);
+	put(RCTL, RCTL_EN | RCTL_BAM | RCTL_UPE | RCTL_MPE | RCTL_SECRC);
 	put(ITR, ITR_UNITS);
 	if (card.is_82574 && !card.driver.irq_level)
 		put(IVAR, IVAR_ALL_ZERO); /* every cause by vector 0; ignored without MSI-X */

@@ -31,7 +31,9 @@ enum reg {
 #define IRQS        (0x8000u | 0x7fu) /* system error; sent, received, errors, no descriptor, link, overflow */
 #define TCR_BURST   (7u << 8)
 #define TCR_GAP     (3u << 24)
-#define RCR_ACCEPT  (2u | 4u | 8u)       /* what is for this card, multicast, broadcast */
+#define RCR_ACCEPT                                                                                           \
+	(1u | 2u | 4u |                                                                                      \
+	 8u) /* all stations' (the switch's bridged links are some), this card's, multicast, broadcast */
 #define RCR_BURST   (7u << 8 | 7u << 13) /* not limited; a frame is written when it is whole */
 #define MSR_DOWN    (1u << 2)
 #define POLL_NORMAL (1u << 6)

@@ -39,6 +39,9 @@ if [ -e /usr/bin/subkernel ]; then
 	same nested-by-nat "$sum" "$(subkernel run -m 128M --net nat -- sh -c "curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum")"
 	same only-this-one "$sum" "$(subkernel run -m 128M --net only:10.0.2.2:$port -- sh -c "curl -sS -m 60 http://10.0.2.2:$port/numbers | cksum")"
 	same only-another fails "$(subkernel run -m 128M --net only:10.0.2.2:9 -- sh -c "curl -sS -m 5 -o /dev/null http://10.0.2.2:$port/numbers 2> /dev/null || echo fails")"
+	station='ip -4 -o addr show dev eth0 | grep -o "inet 10[.]0[.]2[.]" && curl -sS -m 60 http://10.0.2.2:'$port/numbers
+	same bridged "$(echo 'inet 10.0.2.'; seq 1 100000)" "$(subkernel run -m 128M --net bridge -- sh -c "$station")"
+	same nobody-bridges-below fails "$(subkernel run -m 200M --net nat -- sh -c "subkernel run -m 64M --net bridge -- true 2> /dev/null || echo fails")"
 	same below-none fails "$(subkernel run -m 200M --net none -- sh -c "subkernel run -m 64M --net nat -- true 2> /dev/null || echo fails")"
 	same ls-shows-traffic nat "$(subkernel ls | awk 'NR == 2 && $8 == "nat" && $9 != "0K" { print $8 }')"
 fi

@@ -124,7 +124,7 @@ def host_ports(handler):
 def run_guest(name, options, served, key):
     web = ports.free(2)
     shell = web + 1
-    line = [str(ROOT / "tools/holon-run"), *options, "--mem", "1024", "--net", "user", "--forward", f"{web}:80", "--forward",
+    line = [str(ROOT / "tools/holon-run"), *options, "--mem", "1024", "--forward", f"{web}:80", "--forward",
             f"{shell}:22", "--timeout", "240", "--add", f"{ROOT}/tests/linux/outside.sh:/outside.sh"]
     if key:
         line += ["--add", f"{key}.pub:/host_key.pub"]
@@ -161,7 +161,9 @@ def main():
 
         served = host_ports(handler)
         bundle = ["--bundle", str(ROOT / "build/x86_64/network.bundle")]
-        runs = {"linux": ["--linux", "--root", "network"], "holon-1": bundle, "holon-2-q35": bundle + ["--cpus", "2", "--machine", "q35"]}
+        user = ["--net", "user"]
+        runs = {"linux": ["--linux", "--root", "network", *user], "holon-1": bundle + user,
+                "holon-2-q35": bundle + ["--cpus", "2", "--machine", "q35", "--net", "user,card=e1000e"]}
         for name in sys.argv[1:] or runs:
             start = time.monotonic()
             run_guest(name, runs[name], served, key)
