@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "switch.h"
 
-#define BLUEPRINT_VERSION 6
+#define BLUEPRINT_VERSION 7
 
 enum blueprint_flags {
 	BLUEPRINT_NESTING = 1, /* may have children of its own: gets a portal of the manager */
@@ -74,6 +74,10 @@ struct blueprint {
 	 * 0: never. A time that is over is refused. */
 	uint64_t expires;
 	uint64_t grant_expires[BLUEPRINT_GRANTS]; /* the same of single grants: then the manager takes them */
+	/* For list() alone: of a capsule, the SHA3-256 and the epoch of its signer's certificate. Who revokes that finds it so, wherever
+	 * below it runs. */
+	uint8_t certificate[32];
+	uint64_t certificate_epoch;
 };
 
 #define BLUEPRINT_BUDGET_PERIOD_MAX 100000000ull /* BUDGET_PERIOD_MAX_NS, for those without syscall.h */
@@ -112,4 +116,6 @@ struct subkernel_info {
 	uint32_t net_mode; /* enum switch_mode */
 	uint32_t reserved;
 	uint64_t net_sent_bytes, net_arrived_bytes; /* over its link */
+	uint8_t certificate[32];                    /* as its blueprint says; zeros: none */
+	uint64_t certificate_epoch;
 };

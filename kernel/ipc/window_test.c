@@ -87,7 +87,8 @@ static bool gives_back(void)
 {
 	const struct cap *slot = slot_at(dying, 1);
 
-	return slot && !slot->object && slot->generation == 2 && dying->slot_lock.next != dying->slot_lock.owner;
+	return slot && !slot->object && slot->generation == 2 &&
+	       dying->slot_lock.next != dying->slot_lock.owner;
 }
 
 static void test_table_page(void)
@@ -103,7 +104,8 @@ static void test_table_page(void)
 	NEED(go_to(1, gives_back));
 	for (unsigned i = 0; i < 10; i++)
 		go_on(0);
-	TEST("a table's page stays while another CPU gives a slot of it back", dying->directory && dying->directory[0]);
+	TEST("a table's page stays while another CPU gives a slot of it back",
+	     dying->directory && dying->directory[0]);
 	finish();
 	NEED(entries[1].result == E_OK);
 	begin(1, &other, SYS_CAP_DELETE, event, 0);

@@ -226,11 +226,20 @@ enum trust_error trust_capsule_read(struct capsule *capsule, const uint8_t *byte
 	return TRUST_OK;
 }
 
+enum trust_error trust_certificate_revoked(const struct revocations *revocations,
+                                           const uint8_t id[TRUST_HASH_BYTES], uint64_t epoch)
+{
+	struct field field = {id, TRUST_HASH_BYTES};
+
+	if (epoch < revocations->least_epoch)
+		return TRUST_CERT_EPOCH;
+	return list_has(&revocations->fields[REVOKE_IDS], &field) ? TRUST_REVOKED : TRUST_OK;
+}
+
 static enum trust_error certificate_check(const struct capsule *capsule, const struct key_list *list,
                                           const struct revocations *revocations, uint64_t now)
 {
 	const struct field *certificate = capsule->certificate;
-	struct field id = {capsule->certificate_id, TRUST_HASH_BYTES};
 	enum trust_error error = trust_signed_by(list, certificate[CERT_ISSUER].bytes, ROLE_CERTIFIER, now,
 	                                         capsule->certificate_bytes, capsule->certificate_count,
 	                                         trust_context_certificate, capsule->certificate_signature);
@@ -241,9 +250,8 @@ static enum trust_error certificate_check(const struct capsule *capsule, const s
 		return TRUST_CERT_TIME;
 	if (!revocations)
 		return TRUST_OK;
-	if (record_number(&certificate[CERT_EPOCH]) < revocations->least_epoch)
-		return TRUST_CERT_EPOCH;
-	return list_has(&revocations->fields[REVOKE_IDS], &id) ? TRUST_REVOKED : TRUST_OK;
+	return trust_certificate_revoked(revocations, capsule->certificate_id,
+	                                 record_number(&certificate[CERT_EPOCH]));
 }
 
 static bool name_allowed(const struct field *name, const struct field *spaces)

@@ -123,6 +123,9 @@ struct capsule {
 	const uint8_t *signature, *certificate_signature;
 	uint8_t certificate_id[TRUST_HASH_BYTES]; /* SHA3-256 of its record */
 };
+/* Whether the certificate with that ID (SHA3-256 of its record) and EPOCH is revoked: TRUST_OK, TRUST_CERT_EPOCH or TRUST_REVOKED. */
+enum trust_error trust_certificate_revoked(const struct revocations *revocations,
+                                           const uint8_t id[TRUST_HASH_BYTES], uint64_t epoch);
 /* Finds the parts of the capsule file [BYTES, + COUNT) and reads its records; verifies nothing. */
 enum trust_error trust_capsule_read(struct capsule *capsule, const uint8_t *bytes, size_t count,
                                     enum record_error *detail);

@@ -228,3 +228,19 @@ const char *anchors_take_revocations(struct anchors *anchors, const struct store
 	keep(taken, stores, REVOCATIONS, bytes);
 	return 0;
 }
+
+const char *anchors_revoked(const struct anchors *anchors, const uint8_t certificate[TRUST_HASH_BYTES],
+                            uint64_t epoch)
+{
+	for (unsigned index = 0; index < BOOT_ROOTS_MAX && anchors->at[index].root; index++) {
+		const struct anchor *anchor = &anchors->at[index];
+		enum trust_error error =
+		    anchor->revocations_bytes.at
+		        ? trust_certificate_revoked(&anchor->revocations, certificate, epoch)
+		        : TRUST_OK;
+
+		if (error)
+			return trust_error_text(error);
+	}
+	return 0;
+}

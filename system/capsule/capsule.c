@@ -425,6 +425,12 @@ static void sweep_one(const struct store *store, const char *name, void *context
 	free(bytes.at);
 }
 
+/* The same of those that run further down, which others installed. */
+static const char *why_revoked(const uint8_t *certificate, uint64_t epoch, void *context)
+{
+	return anchors_revoked(context, certificate, epoch);
+}
+
 static int take_list(const struct options *options, const struct stores *stores, struct anchors *anchors,
                      bool keys)
 {
@@ -440,6 +446,7 @@ static int take_list(const struct options *options, const struct stores *stores,
 	printf("taken         %s, kept %s\n", options->argument, place_of(&stores->at[stores->count - 1]));
 	for (unsigned index = 0; index < stores->count; index++)
 		store_each(&stores->at[index], ".capsule", sweep_one, anchors);
+	capsules_sweep(why_revoked, anchors);
 	return CAPSULE_GOOD;
 }
 

@@ -93,6 +93,10 @@ const char *anchors_take_keys(struct anchors *anchors, const struct stores *stor
 const char *anchors_take_revocations(struct anchors *anchors, const struct stores *stores,
                                      struct bytes bytes);
 
+/* Why the certificate is revoked, by the lists that were taken; 0: it is not. */
+const char *anchors_revoked(const struct anchors *anchors, const uint8_t certificate[TRUST_HASH_BYTES],
+                            uint64_t epoch);
+
 /* ---- run.c ---- */
 
 /* When single grants end, in seconds since 1970; 0: with the others. Of the capabilities that can be taken from one that runs. */
@@ -110,5 +114,8 @@ int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *
 uint64_t capsule_running(const char *name);
 /* Takes the capabilities of BITS from all of them that have some; how many those are. */
 unsigned capsule_take(const char *name, uint32_t bits);
+/* Ends all capsules, of whoever's below this sub-kernel, for whose certificate WHY gives a reason, which is said. */
+void capsules_sweep(const char *(*why)(const uint8_t *certificate, uint64_t epoch, void *context),
+                    void *context);
 /* Ends all of them, and waits until they are gone; how many. */
 unsigned capsule_end(const char *name);

@@ -124,6 +124,8 @@ int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *
 	                      (plan->granted & CAPABILITY_WX ? BLUEPRINT_WX : 0u) |
 	                      (plan->granted & CAPABILITY_LEDGER ? BLUEPRINT_LEDGER : 0u);
 	memcpy(run.blueprint.grant_expires, ends->at, sizeof(ends->at));
+	memcpy(run.blueprint.certificate, capsule->certificate_id, sizeof(run.blueprint.certificate));
+	run.blueprint.certificate_epoch = record_number(&capsule->certificate[CERT_EPOCH]);
 	if (plan->granted & CAPABILITY_NETWORK)
 		run.blueprint.net = plan->net;
 	for (; count < plan->word_count; count++)
@@ -164,6 +166,29 @@ int capsule_run(struct bytes *file, const struct capsule *capsule, struct plan *
 		        "longer\n",
 		        text);
 	return status;
+}
+
+void capsules_sweep(const char *(*why)(const uint8_t *certificate, uint64_t epoch, void *context),
+                    void *context)
+{
+	static const uint8_t none[TRUST_HASH_BYTES];
+	struct subkernel_info info;
+
+	for (unsigned index = 0; holon_subkernel_list(index, &info) == 0; index++) {
+		if (!index || info.state == SUBKERNEL_ENDED ||
+		    memcmp(info.certificate, none, sizeof(none)) == 0)
+			continue;
+		const char *reason = why(info.certificate, info.certificate_epoch, context);
+		if (!reason)
+			continue;
+		if (holon_subkernel_kill(info.number) && errno != ESRCH)
+			stop(CAPSULE_IMPOSSIBLE, "%s (sub-kernel %llu) cannot be ended: %s", info.name,
+			     (unsigned long long)info.number, strerror(errno));
+		printf("ended         %s (sub-kernel %llu): %s\n",
+		       info.name[0] == '@' ? info.name + 1 : info.name, (unsigned long long)info.number,
+		       reason);
+		index = 0; /* with it went others: the list is another one */
+	}
 }
 
 /* The first child of this sub-kernel with NAME; those further down are others'. */

@@ -14,6 +14,8 @@ static void describe(const struct subkernel *subkernel, struct subkernel_info *o
 	out->cpu_mask = subkernel->cpu_mask;
 	memcpy(out->name, subkernel->name, sizeof(out->name));
 	memcpy(out->profile, subkernel->profile, sizeof(out->profile));
+	memcpy(out->certificate, subkernel->certificate, sizeof(out->certificate));
+	out->certificate_epoch = subkernel->certificate_epoch;
 	struct link_counters counters;
 	out->net_mode = subkernel->link.policy.mode;
 	if (network_counters(&subkernel->link, &counters)) {

@@ -246,10 +246,12 @@ static int64_t serve_input(void *context, uint64_t badge, handle_t *source)
 /* Nobody reaches the TPM before the attestation service has put its key there (lib/trust/quote.h): else a program could put its own. */
 handle_t tpm_find(void)
 {
+	static bool ready; /* for as long as the machine runs */
 	handle_t tpm = start_find(manager.info, "tpm", 0), attest = start_find(manager.info, "attest", 0);
 	if (!tpm || tpm_present(tpm, manager.page, clock_ns() + SERVICE_NS) < 0)
 		return 0;
-	return attest && attest_ready(attest, manager.page, clock_ns() + ATTEST_NS) < 0 ? 0 : tpm;
+	ready = ready || !attest || attest_ready(attest, manager.page, clock_ns() + ATTEST_NS) >= 0;
+	return ready ? tpm : 0;
 }
 
 static int64_t serve_attest(void *context, uint64_t badge, handle_t *service)
@@ -259,7 +261,7 @@ static int64_t serve_attest(void *context, uint64_t badge, handle_t *service)
 	(void)context;
 	if (!caller || !(caller->flags & BLUEPRINT_ATTEST))
 		return E_RIGHTS;
-	return attest ? attest_give(attest, manager.page, lifetime_now(), service, clock_ns() + ATTEST_NS)
+	return attest ? attest_give(attest, manager.page, lifetime_now(), service, clock_ns() + SERVICE_NS)
 	              : E_NOT_FOUND;
 }
 

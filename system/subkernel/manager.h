@@ -50,6 +50,8 @@ struct subkernel {
 	struct network_link link;
 	char profile[16];
 	char image[32];
+	uint8_t certificate[32]; /* as its blueprint says */
+	uint64_t certificate_epoch;
 };
 
 struct manager {

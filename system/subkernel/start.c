@@ -323,6 +323,8 @@ int64_t subkernel_start(struct subkernel *parent, const struct blueprint *bluepr
 	memcpy(child->profile, blueprint->profile, sizeof(child->profile));
 	child->profile[sizeof(child->profile) - 1] = 0;
 	memcpy(child->image, blueprint->image, sizeof(child->image));
+	memcpy(child->certificate, blueprint->certificate, sizeof(child->certificate));
+	child->certificate_epoch = blueprint->certificate_epoch;
 	result = choose_flags(child, blueprint, &profile, connection->channel);
 	if (result >= 0)
 		result = choose_cpu(child, blueprint, &profile);

@@ -188,13 +188,18 @@ capsule run --detach org.example.victim -- sleep 1000 >/dev/null
 capsule run --detach $N -- sleep 1000 >/dev/null
 refused "a list of revocations by nobody" "nobody whom the root trusts" 1 revoke /c/foreign-revocations
 same "both run" 2 "$(subkernel ls | grep -c '@org.example')"
-same "a list of revocations ends the one that it names" "ended         org.example.victim: the signer's certificate was revoked" "$(capsule revoke /c/revocations-2 | tail -n 1)"
-same "and no other" "@$N" "$(subkernel ls | awk '$2 ~ /^@/ { print $2 }')"
+subkernel run --detach -m 256M -n inner --add /c:/c -- sh -c 'capsule install /c/victim --grant none && capsule run --detach org.example.victim -- sleep 1000 && capsule install /c/good --grant none && capsule run --detach org.example.hello -- sleep 1000; exec sleep 1000' >/dev/null
+check "control: a sub-kernel runs both, too" wait_until "test \"\$(subkernel ls | grep -c '@org.example')\" = 4" 1200
+same "a list of revocations ends the one that it names" "ended         org.example.victim: the signer's certificate was revoked" "$(capsule revoke /c/revocations-2 | tee /tmp/said | sed -n 2p)"
+same "and that which runs in another sub-kernel" 1 "$(grep -c '^ended         org.example.victim (sub-kernel [0-9]*): the signer.s certificate was revoked' /tmp/said)"
+same "and no other" "@$N @$N" "$(subkernel ls | awk '$2 ~ /^@/ { print $2 }' | tr '\n' ' ' | sed 's/ $//')"
 refused "running the revoked one" "certificate was revoked" 126 run org.example.victim
 refused "installing it" "certificate was revoked" 1 install /c/victim --grant none
 refused "an older list of revocations" "older than one that was seen before" 1 revoke /c/revocations-1
 check "the same list again is no fault" capsule revoke /c/revocations-2
-same "a list that withdraws an epoch ends all of it" "ended         $N: certificates of that age were withdrawn" "$(capsule revoke /c/revocations-3 | tail -n 1)"
+same "a list that withdraws an epoch ends all of it" "ended         $N: certificates of that age were withdrawn" "$(capsule revoke /c/revocations-3 | sed -n 2p)"
+same "wherever it runs" "" "$(subkernel ls | awk '$2 ~ /^@/ { print $2 }')"
+subkernel kill "$(subkernel ls | awk '$2 == "inner" { print $1 }')"
 refused "running what was withdrawn" "certificates of that age were withdrawn" 126 run $N
 echo broken >"$(ls /run/capsule/*.revocations)"
 refused "anything under a damaged list" "is not to be trusted" 126 run $N
