@@ -97,12 +97,11 @@ static int to_outside(struct core *core, unsigned port, uint8_t *head, struct pa
 	if (!packet->ports || core_special(packet->destination) ||
 	    (packet->protocol == IP_TCP && packet->inner_bytes < (packet->inner[12] >> 4) * 4u))
 		return CORE_NOWHERE;
-	if (!outside_route(core, packet->destination)) {
-		if (packet->six)
-			inside_unreachable(core, port, packet, INSIDE_NO_ROUTE);
+	if (packet->six && !outside_route(core, packet->destination)) {
+		inside_unreachable(core, port, packet, INSIDE_NO_ROUTE);
 		return CORE_NOWHERE;
 	}
-	if (address_same(packet->destination, core_own(core, packet->six)))
+	if (!core_there(core, packet->six) || address_same(packet->destination, core_own(core, packet->six)))
 		return CORE_NOWHERE;
 	flow = flow_inside(&core->flows, &like);
 	if (!flow) {

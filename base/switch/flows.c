@@ -28,13 +28,19 @@ static uint32_t hash(const struct flows *flows, uint64_t a, uint64_t b)
 	return (uint32_t)(mix(mix(a ^ flows->key[0]) + (b ^ flows->key[1])) % FLOW_CHAINS);
 }
 
+/* An address as one number. IPv6's halves are mixed, since who has many addresses chooses both. */
+static uint64_t number(const struct flows *flows, struct address address)
+{
+	return address.high ? mix(mix(address.high ^ flows->key[0]) + (address.low ^ flows->key[1]))
+	                    : address.low;
+}
+
 static uint32_t hash_inside(const struct flows *flows, const struct flow *flow)
 {
 	uint64_t ports = (uint64_t)flow->link << 40 | (uint64_t)flow->protocol << 32 |
 	                 (uint32_t)flow->remote_port << 16 | flow->inside_port;
 
-	return hash(flows, mix(flow->remote.high ^ flows->key[0]) + (flow->remote.low ^ flows->key[1]),
-	            mix(flow->inside.low ^ flows->key[0]) + ports);
+	return hash(flows, number(flows, flow->remote), number(flows, flow->inside) + ports);
 }
 
 static uint32_t hash_outside(const struct flows *flows, uint8_t protocol, uint16_t port,
@@ -42,7 +48,7 @@ static uint32_t hash_outside(const struct flows *flows, uint8_t protocol, uint16
 {
 	uint64_t ports = 1ull << 48 | (uint64_t)protocol << 32 | (uint32_t)remote_port << 16 | port;
 
-	return hash(flows, mix(remote.high ^ flows->key[0]) + (remote.low ^ flows->key[1]), ports);
+	return hash(flows, number(flows, remote), ports);
 }
 
 void flows_init(struct flows *flows, const uint64_t key[2])

@@ -117,17 +117,28 @@ bool packet_read(struct packet *packet, uint8_t *ip, uint32_t held, uint32_t tot
 	return packet->ports || packet->error || packet->discovery;
 }
 
+/* A sum of words of 16 or 32 bits: as 65,536 is one modulo 65,535, both give the same. */
+static uint32_t sum_fold(uint64_t wide)
+{
+	wide = (wide & UINT32_MAX) + (wide >> 32);
+	wide = (wide & 0xffff) + (wide >> 16);
+	wide = (wide & 0xffff) + (wide >> 16);
+	return (uint32_t)((wide & 0xffff) + (wide >> 16));
+}
+
 uint32_t sum_add(uint32_t sum, const uint8_t *bytes, uint32_t count)
 {
 	uint64_t wide = sum;
 
-	for (; count >= 2; count -= 2, bytes += 2)
+	for (; count >= 4; count -= 4, bytes += 4)
+		wide += get32(bytes);
+	if (count >= 2) {
 		wide += get16(bytes);
-	if (count)
+		bytes += 2;
+	}
+	if (count & 1)
 		wide += (uint32_t)*bytes << 8;
-	while (wide >> 16)
-		wide = (wide & 0xffff) + (wide >> 16);
-	return (uint32_t)wide;
+	return sum_fold(wide);
 }
 
 uint16_t sum_end(uint32_t sum)
@@ -137,10 +148,10 @@ uint16_t sum_end(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/* The sum at AT after a 16-bit word of what it covers changed. */
-static void sum_change(uint8_t *at, uint16_t before, uint16_t after)
+/* The sum at AT after what it covers changed: CHANGE is what came in, and the complement of what went (RFC 1624). */
+static void sum_change(uint8_t *at, uint64_t change)
 {
-	put16(at, sum_end((uint32_t)(uint16_t)~get16(at) + (uint16_t)~before + after));
+	put16(at, (uint16_t)~sum_fold((uint16_t)~get16(at) + change));
 }
 
 /* Where the inner sum is, behind the IP header; 0: a UDP packet without one. */
@@ -159,25 +170,31 @@ static uint32_t sum_offset(const struct packet *packet)
 static void set_address(struct packet *packet, bool source, struct address address, uint16_t port)
 {
 	uint32_t at = packet->later ? 0 : sum_offset(packet), port_offset = source ? 0 : 2;
-	uint32_t size = packet->six ? 16 : 4, start = packet->six ? 0 : 12;
-	uint8_t *field = packet->ip + (packet->six ? 8 : 12) + (source ? 0 : size);
-	uint8_t *sum = packet->inner + at, bytes[16];
+	uint8_t *field = packet->ip + (packet->six ? source ? 8 : 24 : source ? 12 : 16);
+	uint8_t *sum = packet->inner + at;
+	uint64_t change;
 
-	address_put(bytes, address);
-	for (uint32_t i = 0; i < size; i += 2) {
-		uint16_t before = get16(field + i), after = get16(bytes + start + i);
-		put16(field + i, after);
-		if (!packet->six)
-			sum_change(packet->ip + 10, before, after);
-		if (at && packet->protocol != IP_ICMP) /* whose sum has no pseudo header */
-			sum_change(sum, before, after);
+	if (packet->six) {
+		change = (uint64_t)(uint32_t)~get32(field) + (uint32_t)~get32(field + 4) +
+		         (uint32_t)~get32(field + 8) + (uint32_t)~get32(field + 12);
+		address_put(field, address);
+		change += (address.high >> 32) + (uint32_t)address.high + (address.low >> 32) +
+		          (uint32_t)address.low;
+	} else {
+		change = (uint64_t)(uint32_t)~get32(field) + (uint32_t)address.low;
+		put32(field, (uint32_t)address.low);
+		sum_change(packet->ip + 10, change);
 	}
+	if (packet->protocol == IP_ICMP) /* whose sum has no pseudo header */
+		change = 0;
 	if (packet->protocol == IP_ICMP || packet->protocol == IP_ICMP6)
 		port_offset = 4;
-	if (packet->ports && at)
-		sum_change(sum, get16(packet->inner + port_offset), port);
-	if (packet->ports)
+	if (packet->ports) {
+		change += (uint16_t)~get16(packet->inner + port_offset) + (uint32_t)port;
 		put16(packet->inner + port_offset, port);
+	}
+	if (at)
+		sum_change(sum, change);
 	if (packet->protocol == IP_UDP && at && !get16(sum))
 		put16(sum, 0xffff);
 }
@@ -206,19 +223,20 @@ void packet_set_id(struct packet *packet, uint32_t id)
 		return;
 	}
 	put16(packet->ip + 4, (uint16_t)id);
-	sum_change(packet->ip + 10, before, (uint16_t)id);
+	sum_change(packet->ip + 10, (uint64_t)(uint16_t)~before + (uint16_t)id);
 }
 
 bool packet_hop(struct packet *packet)
 {
-	uint8_t *hops = packet->ip + (packet->six ? 7 : 8);
-	uint16_t before = get16(packet->ip + 8);
+	uint8_t *hops = packet->ip + (packet->six ? 7 : 8), *sum = packet->ip + 10;
 
 	if (*hops <= 1)
 		return false;
 	--*hops;
-	if (!packet->six)
-		sum_change(packet->ip + 10, before, get16(packet->ip + 8));
+	if (!packet->six) { /* RFC 1141: a word less by 256 */
+		uint32_t more = get16(sum) + 0x100u;
+		put16(sum, (uint16_t)(more + (more >= 0xffff)));
+	}
 	return true;
 }
 
