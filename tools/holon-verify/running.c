@@ -188,6 +188,8 @@ static void facts_show(const struct image *image)
 {
 	uint64_t time_said = record_number(field(QUOTE_TIME)), up = record_number(field(QUOTE_UPTIME));
 	const struct bundle_entry *words = image_entry(image, "cmdline");
+	const uint8_t *signed_words = words ? image->bytes + words->offset : (const uint8_t *)"";
+	size_t signed_bytes = words ? words->size : 0;
 	struct field input;
 	char when[32] = "no clock";
 	time_t seconds = (time_t)time_said;
@@ -211,10 +213,13 @@ static void facts_show(const struct image *image)
 	part_show("system", "image root");
 	printf("words         ");
 	text_print(field(QUOTE_POLICY)->bytes, field(QUOTE_POLICY)->count);
-	if (!field_is(QUOTE_POLICY, words ? image->bytes + words->offset : (const uint8_t *)"",
-	              words ? words->size : 0)) {
+	/* The line in the bundle may end with a newline, which the loader leaves out. */
+	while (signed_bytes && signed_words[signed_bytes - 1] <= ' ')
+		signed_bytes--;
+	if (field(QUOTE_POLICY)->count != signed_bytes ||
+	    (signed_bytes && !field_is(QUOTE_POLICY, signed_words, signed_bytes))) {
 		printf("signed words  ");
-		text_print(words ? image->bytes + words->offset : NULL, words ? words->size : 0);
+		text_print(signed_words, signed_bytes);
 	}
 	for (uint32_t at = 0; record_next(field(QUOTE_INPUTS), &at, &input);) {
 		printf("unsigned      ");
