@@ -7,9 +7,10 @@ enum { MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_HUGETLB = 4, MFD_NOEXEC_SEAL 
 enum { F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4, F_SEAL_WRITE = 8, F_SEAL_FUTURE_WRITE = 16 };
 #define NAME_MAX_MEMFD 249u
 
+static struct filesystem *filesystem; /* of all of them */
+
 SYSCALL_HANDLER(memfd_create, uint64_t name_address, uint32_t flags)
 {
-	static struct filesystem *filesystem;
 	char name[NAME_MAX_MEMFD + 8] = "memfd:";
 	if (flags & ~(uint32_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
 		return -EINVAL;
@@ -55,7 +56,8 @@ int64_t memfd_fcntl(struct file *file, int command, uint64_t argument)
 	const uint32_t known = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 	if (file->ops != &ramfs_file_ops)
 		return -EINVAL;
-	if (file->path.mount) /* a file with a name is sealed against seals, as on tmpfs */
+	if (file->vnode->filesystem !=
+	    filesystem) /* a file with a name is sealed against seals, as on tmpfs */
 		return command == F_GET_SEALS ? F_SEAL_SEAL : -EPERM;
 	struct ram_node *node = ram_node(file->vnode);
 	if (command == F_GET_SEALS)

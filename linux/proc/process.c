@@ -521,6 +521,24 @@ static int take_path(const struct path *path, struct path *to)
 	return 0;
 }
 
+/* Opening /proc/self/fd/N of something without a name: the file's vnode under an unnamed entry. Pipes and
+ * sockets have none. */
+static int take_file(struct file *file, struct path *to)
+{
+	if (file->path.dentry && file->path.mount)
+		return take_path(&file->path, to);
+	if (!file_vnode(file))
+		return -ENOMEM;
+	struct dentry *dentry = dentry_unnamed(vnode_reference(file->vnode));
+	if (!dentry) {
+		vnode_release(file->vnode);
+		return -ENOMEM;
+	}
+	*to = (struct path){current_task()->fs->root.mount, dentry};
+	to->mount->references++;
+	return 0;
+}
+
 static struct file *executable(const struct proc_subject *subject)
 {
 	const struct mm *mm = subject_mm(subject);
@@ -535,8 +553,8 @@ static int64_t read_exe(const struct proc_subject *subject, char *text, uint32_t
 
 static int follow_exe(const struct proc_subject *subject, struct path *to)
 {
-	const struct file *file = executable(subject);
-	return file ? take_path(&file->path, to) : -ENOENT;
+	struct file *file = executable(subject);
+	return file ? take_file(file, to) : -ENOENT;
 }
 
 static int64_t read_cwd(const struct proc_subject *subject, char *text, uint32_t size)
@@ -576,25 +594,10 @@ static int64_t read_fd(const struct proc_subject *subject, char *text, uint32_t 
 	return link_put(text, size, name);
 }
 
-/* Opening /proc/self/fd/N of something without a name: the file's vnode under an unnamed entry. Pipes and
- * sockets have none. */
 static int follow_fd(const struct proc_subject *subject, struct path *to)
 {
 	struct file *file = subject_file(subject);
-	if (!file)
-		return -ENOENT;
-	if (file->path.dentry && file->path.mount)
-		return take_path(&file->path, to);
-	if (!file_vnode(file))
-		return -ENOMEM;
-	struct dentry *dentry = dentry_unnamed(vnode_reference(file->vnode));
-	if (!dentry) {
-		vnode_release(file->vnode);
-		return -ENOMEM;
-	}
-	*to = (struct path){current_task()->fs->root.mount, dentry};
-	to->mount->references++;
-	return 0;
+	return file ? take_file(file, to) : -ENOENT;
 }
 
 static void text_fdinfo(struct proc_text *text, const struct proc_subject *subject)

@@ -468,6 +468,7 @@ static void test_descriptors(void)
 	close(fd);
 }
 
+#define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 static void test_memfd(void)
 {
 	int fd = memfd_create("sealed", MFD_ALLOW_SEALING | MFD_CLOEXEC);
@@ -490,6 +491,20 @@ static void test_memfd(void)
 	readlink(path, text, sizeof(text) - 1);
 	check("memfd-name", !strcmp(text, "/memfd:sealed (deleted)"));
 	close(fd);
+	/* A program in a sealed memfd knows that it is one: crun and runc ask. */
+	int status = in_child({
+		struct stat one;
+		int own = open("/proc/self/exe", O_RDONLY), copy = memfd_create("copy", MFD_ALLOW_SEALING);
+		fstat(own, &one);
+		for (off_t done = 0; done < one.st_size;)
+			if (sendfile(copy, own, &done, (size_t)(one.st_size - done)) <= 0)
+				_exit(1);
+		fcntl(copy, F_ADD_SEALS, ALL_SEALS);
+		char *arguments[] = {"file", "copied", 0};
+		fexecve(copy, arguments, environ);
+		_exit(2);
+	});
+	check("memfd-executed", exited(status, 0));
 	fd = memfd_create("plain", 0);
 	check("memfd-unsealable", fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == -1 && errno == EPERM);
 	close(fd);
@@ -550,8 +565,10 @@ static void test_strict(void)
 	close((int)fd);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+	if (count > 1 && !strcmp(arguments[1], "copied"))
+		return fcntl(open("/proc/self/exe", O_RDONLY), F_GET_SEALS) != ALL_SEALS;
 	char directory[] = "/tmp/file-test-XXXXXX";
 	if (!mkdtemp(directory) || chdir(directory))
 		return 2;
