@@ -3,7 +3,7 @@
  * MODE is one kind of attack, "all", or "leak", which only looks whether calls read or write the system's own
  * memory. Kinds: fuzz (any call with bad arguments), races (memory that goes while calls use it), sigframes,
  * thrsig (signals to threads that come and go), scm (descriptors in messages), storm (forks and kills), ptys,
- * fsx (files), iov, clonex, vdso, epollx, uring (requests with bad arguments, in rings that others write to), keys (keyrings that all share), trees (mounts by descriptors, by threads), memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
+ * fsx (files), iov, clonex, vdso, epollx, uring (requests with bad arguments, in rings that others write to), keys (keyrings that all share), trees (mounts by descriptors, by threads), cgroups (groups that all share), memx (all memory). Prints LEAK, OVERWRITE or STUCK when something
  * is wrong; else it is the system that shows, by going on or not.
  */
 #define _GNU_SOURCE
@@ -1229,6 +1229,130 @@ static void uring(void)
 	_exit(0);
 }
 
+/* Control groups that all share: made, entered, limited, frozen, killed and removed, while members fork, thread and end. */
+static void group_path(char *path, const char *file)
+{
+	static const char *const below[] = {"", "/y0", "/y1", "/y0/z0", "/y0/z1", "/y1/z0"};
+	snprintf(path, 96, "/sys/fs/cgroup/x%d%s/%s", (int)(rnd() % 3), below[rnd() % 6], file);
+}
+static void group_put(const char *file, const char *text)
+{
+	char path[96];
+	group_path(path, file);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+		errno = 0;
+	close(fd);
+}
+static void *grouped_thread(void *argument)
+{
+	for (int i = 0; i < 100; i++)
+		group_put("cgroup.procs", "0");
+	return argument;
+}
+static void grouped_child(void)
+{
+	pthread_t t;
+	if (!pthread_create(&t, 0, grouped_thread, 0))
+		pthread_detach(t);
+	for (int i = 0; i < 20; i++) {
+		pid_t p = fork();
+		if (!p) {
+			memset(mmap(0, 8 << 20, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, 8 << 20);
+			_exit(0);
+		}
+		usleep(500);
+		while (waitpid(-1, 0, WNOHANG) > 0)
+			;
+	}
+	_exit(0);
+}
+static void cgroups(void)
+{
+	static const char *const numbers[] = {"0",         "1",     "2",          "max", "4M", "20M",
+	                                      "1000 1000", "10000", "5000 20000", "-1",  "\n"};
+	static const char *const controls[] = {"pids.max",         "memory.max",       "memory.high",
+	                                       "cpu.max",          "cpu.weight",       "cgroup.freeze",
+	                                       "memory.oom.group", "cgroup.max.depth", "cpu.weight.nice"};
+	static const char *const files[] = {"cgroup.procs", "cgroup.threads", "cgroup.events",
+	                                    "cpu.stat",     "memory.current", "memory.events",
+	                                    "pids.current", "cgroup.type",    "cgroup.stat"};
+	static const char *const subtrees[] = {
+	    "+cpu +memory +pids", "-cpu", "-memory -pids", "+cpu", "+memory", "+nothing"};
+	int opened[8], count = 0;
+	char path[96], text[4096];
+	/* Whoever is frozen ends by this, too. */
+	struct itimerval it = {{0, 0}, {0, 700000}};
+	signal(SIGALRM, SIG_DFL);
+	setitimer(ITIMER_REAL, &it, 0);
+	if (rnd() % 8 == 0)
+		group_put("../cgroup.subtree_control", subtrees[rnd() % 6]);
+	for (int i = 0; i < 300; i++) {
+		switch (rnd() % 12) {
+		case 0:
+		case 1:
+			group_path(path, "");
+			mkdir(path, 0755);
+			break;
+		case 2:
+			group_path(path, "");
+			rmdir(path);
+			break;
+		case 3:
+			group_put("cgroup.subtree_control", subtrees[rnd() % 6]);
+			break;
+		case 4: {
+			pid_t p = fork();
+			if (!p) {
+				group_put("cgroup.procs", "0");
+				grouped_child();
+			}
+			break;
+		}
+		case 5:
+			group_put("cgroup.procs", "0");
+			break;
+		case 6:
+		case 7:
+			group_put(controls[rnd() % 9], numbers[rnd() % 11]);
+			break;
+		case 8:
+			if (rnd() % 4 == 0)
+				group_put("cgroup.kill", "1");
+			else
+				group_put("cgroup.freeze", "0");
+			break;
+		case 9:
+			group_path(path, files[rnd() % 9]);
+			if (count < 8 && (opened[count] = open(path, O_RDONLY | O_CLOEXEC)) >= 0)
+				count++;
+			break;
+		case 10:
+			if (count && pread(opened[rnd() % count], text, sizeof(text), 0) < 0)
+				close(opened[--count]);
+			break;
+		default: {
+			group_path(path, "");
+			uint64_t arguments[11] = {0x200000000ull,
+			                          0,
+			                          0,
+			                          0,
+			                          SIGCHLD,
+			                          0,
+			                          0,
+			                          0,
+			                          0,
+			                          0,
+			                          (uint64_t)open(path, O_RDONLY | O_CLOEXEC)};
+			if (!sc(435, (uint64_t)arguments, 88, 0, 0, 0, 0))
+				grouped_child();
+			close((int)arguments[10]);
+		}
+		}
+		while (waitpid(-1, 0, WNOHANG) > 0)
+			;
+	}
+}
 static const struct {
 	const char *n;
 	void (*f)(void);
@@ -1236,7 +1360,8 @@ static const struct {
 } M[] = {{"fuzz", fuzz_child, 6}, {"races", races, 4},   {"sigframes", sigframes, 4}, {"thrsig", thrsig, 3},
          {"scm", scm, 2},         {"storm", storm, 3},   {"ptys", ptys, 3},           {"fsx", fsx, 2},
          {"iov", iov, 2},         {"clonex", clonex, 3}, {"vdso", vdso, 3},           {"epollx", epollx, 1},
-         {"uring", uring, 6},     {"keys", keys, 2},     {"trees", trees, 2},         {"memx", memx, 1}};
+         {"uring", uring, 6},     {"keys", keys, 2},     {"trees", trees, 2},         {"cgroups", cgroups, 2},
+         {"memx", memx, 1}};
 int main(int c, char **v)
 {
 	const char *mode = c > 1 ? v[1] : "all";
