@@ -404,6 +404,9 @@ int space_hold(struct vdisk *disk,
                uint64_t place); /* replay: not to be allocated before the next checkpoint */
 /* VDISK_NO_SPACE unless BLOCKS more can be written and committed. */
 int space_reserve(struct vdisk *disk, uint64_t blocks);
+/* The same for what makes the container fuller: what changes every page of counts must have room behind it, as a discard or a
+ * deletion may. */
+int space_reserve_growth(struct vdisk *disk, uint64_t blocks);
 int space_touch(struct vdisk *disk, uint64_t page); /* writes a page of counts again */
 int space_place_pages(struct vdisk *disk);
 int space_write_pages(struct vdisk *disk);

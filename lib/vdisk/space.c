@@ -263,6 +263,11 @@ int space_reserve(struct vdisk *disk, uint64_t blocks)
 	return disk->limit - disk->used < disk->pinned + need ? VDISK_NO_SPACE : VDISK_OK;
 }
 
+int space_reserve_growth(struct vdisk *disk, uint64_t blocks)
+{
+	return space_reserve(disk, blocks + (disk->limit ? 2 * (disk->limit / COUNTS_PER_PAGE) : 0));
+}
+
 int space_touch(struct vdisk *disk, uint64_t page)
 {
 	struct page *touched;

@@ -123,10 +123,11 @@ static int make_room(struct vdisk *disk, uint64_t blocks)
 	TRY(begin_change(disk));
 	if (disk->auto_commit && much_piled_up(disk))
 		TRY(checkpoint(disk));
-	int status = space_reserve(disk, blocks);
+	int (*reserve)(struct vdisk *, uint64_t) = blocks ? space_reserve_growth : space_reserve;
+	int status = reserve(disk, blocks);
 	if (status == VDISK_NO_SPACE && disk->auto_commit && disk->pinned) {
 		TRY(checkpoint(disk)); /* what was freed can be used again */
-		status = space_reserve(disk, blocks);
+		status = reserve(disk, blocks);
 	}
 	node_trim(disk);
 	space_trim(disk);

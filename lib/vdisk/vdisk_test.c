@@ -285,6 +285,36 @@ static void test_full_delete(void)
 	vdisk_abandon(disk);
 }
 
+/* Where a write is refused, there must be room for the commit of a discard that changes every page of counts: there are 500 here, with
+ * a block each, and the device is said to be nearly full. */
+static void test_full_discard(void)
+{
+	static uint8_t block[VDISK_BLOCK];
+	const unsigned pages = 500;
+	new_devices(1, (uint64_t)(pages + 10) * COUNTS_PER_PAGE * VDISK_BLOCK, true);
+	struct vdisk *disk = make(BLOCKS);
+	bool good = disk != NULL;
+	for (unsigned i = 0; i < pages && good; i++) {
+		good = vdisk_write(disk, i * 3, 1, block) == VDISK_OK;
+		disk->end += COUNTS_PER_PAGE - 8;
+		disk->cursor = disk->end - 4;
+	}
+	good = good && vdisk_commit(disk) == VDISK_OK;
+	int status = VDISK_NO_SPACE;
+	for (uint64_t left = 0; good && status == VDISK_NO_SPACE; left++) {
+		disk->used = disk->limit - left;
+		status = vdisk_write(disk, 1, 1, block);
+	}
+	good = good && status == VDISK_OK && vdisk_commit(disk) == VDISK_OK;
+	for (unsigned part = 0; part < 10 && good; part++)
+		good = vdisk_discard(disk, part * (BLOCKS / 10), BLOCKS / 10) == VDISK_OK;
+	check("a full device has room for the commit of any discard",
+	      good && disk->dirty_pages >= pages / 2 &&
+	          disk->used + disk->pinned + 2 * disk->dirty_pages <= disk->limit &&
+	          vdisk_commit(disk) == VDISK_OK);
+	vdisk_abandon(disk);
+}
+
 static void test_full(void)
 {
 	new_devices(1, 4u << 20, true);
@@ -316,6 +346,7 @@ static void test_full(void)
 	vdisk_abandon(disk);
 	test_full_flushed();
 	test_full_delete();
+	test_full_discard();
 	new_devices(1, DEVICE, false);
 	disk = make(BLOCKS);
 	fill(block, 9);

@@ -129,7 +129,7 @@ static int begin(struct vdisk *disk)
 {
 	TRY(begin_change(disk));
 	TRY(checkpoint(disk));
-	return space_reserve(disk, 16);
+	return space_reserve_growth(disk, 16);
 }
 
 /* A new record NAME with the map of FROM. */
