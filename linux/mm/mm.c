@@ -162,7 +162,8 @@ static int clone_area(struct mm *to, const struct area *from)
 	area->flags &= ~(uint32_t)AREA_LOCKED; /* mlock(2): not inherited */
 	userfault_leave(to, area);
 	uint64_t bytes = area->end - area->start, pages = area->object ? page_up(area->object->bytes) : 0;
-	if (pages > area->offset && area_owns_pages(area)) { /* what lies behind them is a bus error in both */
+	if (pages > area->offset &&
+	    area_owns_pages(area)) { /* what lies behind them is a bus error in both */
 		uint64_t there = pages - area->offset;
 		int64_t handle =
 		    memory_clone(area->object->handle, area->offset, there < bytes ? there : bytes);
