@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core_world.h"
+#include "dhcp.h"
 #include "text.h"
 
 #define ICMP_AT (ETHERNET_BYTES + IP6_BYTES)
@@ -188,6 +189,16 @@ static void test_inside(unsigned link)
 	check("who is found by its link", own.count == 1 && own.port == link && sums_right(own.frame) &&
 	                                      own.frame[ICMP_AT] == ICMP6_ADVERT &&
 	                                      memcmp(own.frame + ICMP_AT + 26, core.links[link].mac, 6) == 0);
+	struct dhcp_message lease = {
+	    .operation = 1, .type = DHCP_REQUEST, .wanted = core_link_address(&core.links[link])};
+	memcpy(lease.hardware, inside_mac, 6);
+	bytes = dhcp_write(frame + 42, &lease);
+	ethernet_make(frame, (const uint8_t[]){255, 255, 255, 255, 255, 255}, inside_mac, ETHER_IP);
+	udp_make(frame + ETHERNET_BYTES, 0, 68, UINT32_MAX, 67, bytes);
+	own.count = 0;
+	give(link, frame, 42 + bytes);
+	check("also when it gets its lease, without a question",
+	      own.count == 2 && own.port == link && own.frame[ICMP_AT] == ICMP6_ROUTER_ADVERT);
 	own.count = 0;
 	give(link, frame, neighbour(frame, ICMP6_SOLICIT, inside_mac, own_local, solicited_group(far), far));
 	check("nobody else is", own.count == 0);

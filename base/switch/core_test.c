@@ -380,9 +380,16 @@ static void test_dhcp(unsigned link)
 
 static void test_limits(unsigned link)
 {
-	uint8_t frame[200];
+	uint8_t frame[200], mac[6];
 	unsigned passed = 0;
 
+	for (unsigned i = 0; i < 4 * CORE_STATIONS; i++) {
+		uint32_t bytes = from_inside(frame, link, IP_UDP, 7, OWN + 1 + i % 200, 53, 0, 1);
+		(void)give(link, frame, bytes);
+	}
+	check("who asks for neighbours that are not there drives out none that is",
+	      outside_station(&core, address4(SERVER), mac) && memcmp(mac, router_mac, 6) == 0 &&
+	          outside_station(&core, address4(FAR), mac));
 	for (unsigned i = 0; i < 3 * FLOWS_MAX; i++) {
 		if (i % 1000 == 0)
 			core_tick(&core, core.now + 1);
