@@ -12,31 +12,36 @@
 
 enum { MODE_DISABLED = 0, MODE_STRICT = 1, MODE_FILTER = 2 };
 enum { SET_MODE_STRICT = 0, SET_MODE_FILTER, GET_ACTION_AVAIL, GET_NOTIF_SIZES };
-enum { FLAG_TSYNC = 1, FLAG_LOG = 2, FLAG_SPEC_ALLOW = 4, FLAG_TSYNC_ESRCH = 16 };
+enum {
+	FLAG_TSYNC = 1,
+	FLAG_LOG = 2,
+	FLAG_SPEC_ALLOW = 4,
+	FLAG_NEW_LISTENER = 8,
+	FLAG_TSYNC_ESRCH = 16,
+	FLAG_WAIT_KILLABLE_RECV = 32,
+	FLAGS_KNOWN = 63,
+};
 #define RET_KILL_PROCESS 0x80000000u
 #define RET_KILL_THREAD  0x00000000u
 #define RET_TRAP         0x00030000u
 #define RET_ERRNO        0x00050000u
+#define RET_USER_NOTIF   0x7fc00000u
 #define RET_TRACE        0x7ff00000u
 #define RET_LOG          0x7ffc0000u
 #define RET_ALLOW        0x7fff0000u
 #define RET_ACTION       0xffff0000u
 #define SYS_SECCOMP      1
 
-struct seccomp_filter {
-	uint32_t references, length, path_length;
-	struct seccomp_filter *previous; /* a reference */
-	bool log;
-	struct bpf_instruction program[];
-};
-
-static void filter_release(struct seccomp_filter *filter)
+void seccomp_filter_release(struct seccomp_filter *filter)
 {
 	while (filter && !--filter->references) {
 		struct seccomp_filter *previous = filter->previous;
+		seccomp_notify_free(filter);
 		heap_free(filter);
 		filter = previous;
 	}
+	if (filter)
+		seccomp_unused(filter);
 }
 
 void seccomp_inherit(struct task *child, const struct task *parent)
@@ -50,7 +55,7 @@ void seccomp_inherit(struct task *child, const struct task *parent)
 
 void seccomp_exit(struct task *task)
 {
-	filter_release(task->filter);
+	seccomp_filter_release(task->filter);
 	task->filter = 0;
 }
 
@@ -64,27 +69,32 @@ uint32_t seccomp_filter_count(const struct task *task)
 
 /* ---- Judging ---- */
 
-static uint32_t judge(const struct task *task, int64_t number)
+union judged {
+	struct seccomp_data fields;
+	uint32_t words[BPF_DATA_BYTES / 4];
+};
+
+/* *BY: the filter that said so, or 0. */
+static uint32_t judge(const struct task *task, int64_t number, union judged *judged,
+                      struct seccomp_filter **by)
 {
 	const struct guest_state *state = task->state;
-	union {
-		struct {
-			int32_t number;
-			uint32_t architecture;
-			uint64_t pc, arguments[6];
-		} fields;
-		uint32_t words[BPF_DATA_BYTES / 4];
-	} data = {.fields = {(int32_t)number,
-	                     ARCHITECTURE,
-	                     state->rip,
-	                     {state->rdi, state->rsi, state->rdx, state->r10, state->r8, state->r9}}};
+	union judged data = {
+	    .fields = {(int32_t)number,
+	               ARCHITECTURE,
+	               state->rip,
+	               {state->rdi, state->rsi, state->rdx, state->r10, state->r8, state->r9}}};
 	uint32_t verdict = RET_ALLOW;
 	/* The strictest counts; as signed numbers, the strictest is the least. */
-	for (const struct seccomp_filter *filter = task->filter; filter; filter = filter->previous) {
+	*by = 0;
+	for (struct seccomp_filter *filter = task->filter; filter; filter = filter->previous) {
 		uint32_t own = bpf_run(filter->program, data.words);
-		if ((int32_t)(own & RET_ACTION) < (int32_t)(verdict & RET_ACTION))
+		if ((int32_t)(own & RET_ACTION) < (int32_t)(verdict & RET_ACTION)) {
 			verdict = own;
+			*by = filter;
+		}
 	}
+	*judged = data;
 	return verdict;
 }
 
@@ -122,7 +132,9 @@ static bool allow(struct task *task, int64_t *wanted, bool judged)
 			return true;
 		process_exit(SIGKILL);
 	}
-	uint32_t verdict = judge(task, number);
+	union judged data_of_call;
+	struct seccomp_filter *by;
+	uint32_t verdict = judge(task, number, &data_of_call, &by);
 	uint32_t data = verdict & ~RET_ACTION;
 	switch (verdict & RET_ACTION) {
 	case RET_ALLOW:
@@ -134,6 +146,8 @@ static bool allow(struct task *task, int64_t *wanted, bool judged)
 	case RET_ERRNO:
 		task->state->rax = (uint64_t) - (int64_t)(data < 4095 ? data : 4095);
 		return false;
+	case RET_USER_NOTIF:
+		return seccomp_supervised(by, &data_of_call.fields);
 	case RET_TRACE:
 		if (judged)
 			return true;
@@ -225,17 +239,28 @@ static struct task *odd_thread(struct task *task)
 static void enter(struct task *task, struct seccomp_filter *filter)
 {
 	filter->references++;
-	filter_release(task->filter);
+	seccomp_filter_release(task->filter);
 	task->filter = filter;
 	task->seccomp_mode = MODE_FILTER;
 	task->traps |= TASK_TRAP_SECCOMP;
+}
+
+/* The filter of the chain from FILTER on that has a supervisor; 0: none has. */
+static const struct seccomp_filter *listener_of(const struct seccomp_filter *filter)
+{
+	while (filter && !filter->notify)
+		filter = filter->previous;
+	return filter;
 }
 
 static int64_t set_filter(uint32_t flags, uint64_t address)
 {
 	struct task *task = current_task(), *other;
 	int64_t error;
-	if (flags & ~(uint32_t)(FLAG_TSYNC | FLAG_LOG | FLAG_SPEC_ALLOW | FLAG_TSYNC_ESRCH))
+	bool listens = flags & FLAG_NEW_LISTENER;
+	if ((flags & ~(uint32_t)FLAGS_KNOWN) ||
+	    (listens && (flags & FLAG_TSYNC) && !(flags & FLAG_TSYNC_ESRCH)) ||
+	    ((flags & FLAG_WAIT_KILLABLE_RECV) && !listens))
 		return -EINVAL;
 	if (task->seccomp_mode == MODE_STRICT)
 		return -EINVAL;
@@ -244,8 +269,19 @@ static int64_t set_filter(uint32_t flags, uint64_t address)
 	struct seccomp_filter *filter = filter_read(task, address, &error);
 	if (!filter)
 		return error;
+	int64_t fd = 0;
+	if (listens && listener_of(task->filter))
+		fd = -EBUSY;
+	else if (listens)
+		fd = seccomp_listen(filter, flags & FLAG_WAIT_KILLABLE_RECV);
+	if (fd < 0) {
+		seccomp_filter_release(filter);
+		return fd;
+	}
 	if ((flags & FLAG_TSYNC) && (other = odd_thread(task)) != 0) {
-		heap_free(filter);
+		if (listens)
+			seccomp_listen_undo(filter, (int)fd);
+		seccomp_filter_release(filter);
 		return flags & FLAG_TSYNC_ESRCH ? -ESRCH : pid_seen(other->tid);
 	}
 	filter->log = flags & FLAG_LOG;
@@ -262,8 +298,8 @@ static int64_t set_filter(uint32_t flags, uint64_t address)
 			other->no_new_privileges |= task->no_new_privileges;
 		}
 	}
-	filter_release(filter);
-	return 0;
+	seccomp_filter_release(filter);
+	return fd;
 }
 
 static int64_t set_strict(void)
@@ -290,10 +326,14 @@ SYSCALL_HANDLER(seccomp, uint32_t operation, uint32_t flags, uint64_t address)
 		if (get_user_u32(&action, address))
 			return -EFAULT;
 		return action == RET_KILL_PROCESS || action == RET_KILL_THREAD || action == RET_TRAP ||
-		               action == RET_ERRNO || action == RET_TRACE || action == RET_LOG ||
-		               action == RET_ALLOW
+		               action == RET_ERRNO || action == RET_USER_NOTIF || action == RET_TRACE ||
+		               action == RET_LOG || action == RET_ALLOW
 		           ? 0
 		           : -EOPNOTSUPP;
+	case GET_NOTIF_SIZES: {
+		const uint16_t sizes[] = {SECCOMP_NOTIF_BYTES, SECCOMP_RESPONSE_BYTES, BPF_DATA_BYTES};
+		return flags ? -EINVAL : copy_to_user(address, sizes, sizeof(sizes));
+	}
 	default:
 		return -EINVAL;
 	}
