@@ -132,6 +132,7 @@ int64_t names_link_symbolic(void *context, uint64_t badge, uint64_t directory, u
                             const char *name, const char *target, uint64_t *node, const void **attributes,
                             uint32_t *bytes)
 {
+	static char text[FILE_SYMLINK_MAX + 1];
 	struct session *session;
 	struct filesystem *fs;
 	struct file_attributes made;
@@ -139,6 +140,10 @@ int64_t names_link_symbolic(void *context, uint64_t badge, uint64_t directory, u
 	int64_t result = name_begin(badge, directory, name, true, &session, &fs);
 	if (result < 0)
 		return result;
+	if (!*target && session->buffer_bytes >= sizeof(text)) {
+		memcpy(text, session->buffer, sizeof(text)); /* the client may change what is in the buffer */
+		target = text;
+	}
 	if (!*target || strnlen(target, FILE_SYMLINK_MAX + 1) > FILE_SYMLINK_MAX)
 		return E_ARGUMENT;
 	result = call_end(session, fs->operations->create(fs, directory, name, 0120777, (uint32_t)owner,

@@ -33,6 +33,9 @@ struct ram_node;
 /* The common lock is given up where the current thread makes a change and may; COMMON_NOT: it is kept. */
 enum common_mode change_give(const struct backing *backing);
 
+/* The buffer's lock, with the common lock given up, as far as that may be, while somebody else has it. */
+void backing_buffer_take(struct backing *backing);
+
 int backing_lookup(struct backing *backing, uint64_t directory, const char *name,
                    struct file_attributes *found);
 struct linux_timespec backing_time(int64_t ns);

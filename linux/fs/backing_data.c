@@ -529,8 +529,7 @@ int backing_map(struct ram_node *node, bool write)
 
 /* ---- To the service ---- */
 
-/* The buffer, with the common lock given up while somebody else has it. */
-static void buffer_take(struct backing *backing)
+void backing_buffer_take(struct backing *backing)
 {
 	if (lock_try(&backing->buffer_lock))
 		return;
@@ -560,7 +559,7 @@ static int write_run(struct ram_node *node, uint64_t first, uint64_t count)
 	struct backing *backing = ram_backing(node);
 	uint64_t upper = node->upper;
 	uint64_t done = 0;
-	buffer_take(backing);
+	backing_buffer_take(backing);
 	uint64_t size = node->vnode.size;
 	uint64_t bytes = size > first * PAGE ? size - first * PAGE : 0;
 	if (bytes > count * PAGE)

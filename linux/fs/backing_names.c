@@ -7,7 +7,8 @@
 #include "backing_calls.h"
 #include "ramfs_data.h"
 
-#define DEPTH_MAX 4096u
+#define DEPTH_MAX  4096u
+#define TARGET_MAX 2048u /* bytes of a target that goes in a message, beside a name */
 
 static uint64_t owner_of(const struct ram_node *node)
 {
@@ -34,12 +35,31 @@ static void temporary_name(struct backing *backing, char name[32])
 	text_format(name, 32, "%lu", backing->temporary++);
 }
 
+/* A target that a message has no room for goes by way of the buffer. */
+static int service_link_long(struct backing *backing, uint64_t directory, const char *name,
+                             const struct ram_node *node, uint64_t *upper)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	backing_buffer_take(backing);
+	memcpy(backing->buffer, node->target, strlen(node->target) + 1);
+	handle_t session = backing->session;
+	enum common_mode before = change_give(backing);
+	int64_t result = file_link_symbolic(session, current_page(), directory, owner_of(node), name, "",
+	                                    upper, &data, &bytes, DEADLINE_NEVER);
+	lock_release(&backing->buffer_lock);
+	common_take(before);
+	return linux_error_of_service(result);
+}
+
 /* Makes NODE under NAME in DIRECTORY of the service: *UPPER is a use of it. */
 static int service_make(struct backing *backing, uint64_t directory, const char *name,
                         const struct ram_node *node, uint64_t *upper)
 {
 	const void *data = 0;
 	uint32_t bytes = 0;
+	if (S_ISLNK(node->vnode.mode) && strlen(node->target) > TARGET_MAX)
+		return service_link_long(backing, directory, name, node, upper);
 	if (S_ISLNK(node->vnode.mode))
 		return CHANGE(backing, link_symbolic, directory, owner_of(node), name, node->target, upper,
 		              &data, &bytes);

@@ -29,6 +29,7 @@ mkdir -p /mnt /mnt2
 # ---- A plain mount ----
 vault mount v /mnt
 echo one >/mnt/a; mkdir -p /mnt/d/e; echo two >/mnt/d/e/b; ln /mnt/a /mnt/hard; ln -s d/e /mnt/soft; ln -s a /mnt/short
+LONG=$(printf %01365d 1 2 3); ln -s "$LONG" /mnt/long
 mkfifo /mnt/fifo; mknod /mnt/node c 1 7; mknod /mnt/block b 300 70000
 dd if=/dev/urandom of=/mnt/big bs=1M count=5 2>/dev/null; cp /mnt/big /big
 dd if=/dev/zero of=/mnt/sparse bs=1 count=1 seek=100000000 2>/dev/null
@@ -52,7 +53,8 @@ cmp /big /mnt/big; say 'five MiB' $?
 is 'a sparse file' "$(stat -c %s /mnt/sparse) $(tail -c 3 /mnt/sparse | od -An -tx1)" '100000001  00 00 00'
 is 'a directory of 300' "$(ls /mnt/many | wc -l) $(cat /mnt/many/* | sort -n | md5sum)" "300 $(seq 0 299 | md5sum)"
 is 'the targets of links, a long one and then a short one' "$(readlink /mnt/soft; readlink /mnt/short)" "$(printf 'd/e\na')"
-rm /mnt/short
+is 'a target of 4,095 bytes' "$(readlink /mnt/long)" "$LONG"
+rm /mnt/short /mnt/long
 mv /mnt/d /mnt/d2; rm /mnt/hard; echo more >>/mnt/a; : >/mnt/big; rm -r /mnt/many
 umount /mnt; vault mount v /mnt
 is 'moved, removed, appended, cut' "$(cat /mnt/d2/e/b /mnt/a; stat -c '%h %s' /mnt/a /mnt/big; ls /mnt)" \
