@@ -428,7 +428,7 @@ int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end)
 
 int backing_write_begin(struct ram_node *node, uint64_t start, uint64_t end)
 {
-	int error = backing_copy_up(node, true);
+	int error = end > RAM_SIZE_MAX ? -EFBIG : backing_copy_up(node, true);
 	if (error || !node->upper)
 		return error;
 	error = pages_for(node, end > node->vnode.size ? end : node->vnode.size);
@@ -476,7 +476,8 @@ static void pages_forget(struct ram_node *node, uint64_t first, uint64_t last)
 
 int backing_resize(struct ram_node *node, uint64_t size)
 {
-	int error = backing_copy_up(node, size != 0);
+	int error =
+	    size > RAM_SIZE_MAX && size > node->vnode.size ? -EFBIG : backing_copy_up(node, size != 0);
 	if (!error && node->upper)
 		error = pages_for(node, size > node->vnode.size ? size : node->vnode.size);
 	if (!error && node->upper)
@@ -489,7 +490,7 @@ int backing_resize(struct ram_node *node, uint64_t size)
 int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes)
 {
 	uint64_t end = start + bytes;
-	int error = backing_copy_up(node, true);
+	int error = end > RAM_SIZE_MAX ? -EFBIG : backing_copy_up(node, true);
 	if (error || !node->upper)
 		return error;
 	if (mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO)) {

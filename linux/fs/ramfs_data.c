@@ -11,7 +11,6 @@
 #include "ramfs_data.h"
 
 #define SMALL_MAX      4096u
-#define SIZE_MAX_BYTES (1ull << 40)
 #define PAGE_UP(bytes) (((bytes) + 4095) & ~4095ull)
 
 static int verify(struct ram_node *node)
@@ -139,7 +138,7 @@ bool ram_data_writable(const struct ram_node *node, uint64_t end)
 int ram_data_write(struct ram_node *node, uint64_t end)
 {
 	struct ram_data *data = &node->data;
-	if (end > SIZE_MAX_BYTES)
+	if (end > RAM_SIZE_MAX)
 		return -EFBIG;
 	if (data->lower) {
 		int error = verify(node);

@@ -19,6 +19,8 @@ struct ram_entry {
 	char name[];
 };
 
+#define RAM_SIZE_MAX (1ull << 40) /* of a file: EFBIG */
+
 struct ram_filesystem {
 	struct filesystem filesystem;
 	struct backing *backing; /* 0: memory */

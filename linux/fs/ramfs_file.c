@@ -178,7 +178,8 @@ static bool write_prepare(struct ram_node *node, const struct file *file, const 
 	bool lost = privilege_bits_lost(&node->vnode);
 	if ((file->flags & O_APPEND) || (io->flags & IO_APPEND))
 		at = node->vnode.size;
-	if (__builtin_add_overflow(at, io->remaining, &end) || (!lost && !backing_write_waits(node, at, end)))
+	if (__builtin_add_overflow(at, io->remaining, &end) || end > RAM_SIZE_MAX ||
+	    (!lost && !backing_write_waits(node, at, end)))
 		return false;
 	backing_change(ram_backing(node));
 	(void)backing_write_prepare(node, at, end);

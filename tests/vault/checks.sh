@@ -53,6 +53,8 @@ cmp /big /mnt/big; say 'five MiB' $?
 is 'a sparse file' "$(stat -c %s /mnt/sparse) $(tail -c 3 /mnt/sparse | od -An -tx1)" '100000001  00 00 00'
 is 'a directory of 300' "$(ls /mnt/many | wc -l) $(cat /mnt/many/* | sort -n | md5sum)" "300 $(seq 0 299 | md5sum)"
 is 'the targets of links, a long one and then a short one' "$(readlink /mnt/soft; readlink /mnt/short)" "$(printf 'd/e\na')"
+! truncate -s 2000G /mnt/sparse 2>/dev/null && dd if=/dev/zero of=/mnt/sparse bs=1 count=1 seek=17592186044416 conv=notrunc 2>&1 | grep -q 'too large'
+say 'a file of more than 1 TiB is refused as too large' $?
 is 'a target of 4,095 bytes' "$(readlink /mnt/long)" "$LONG"
 rm /mnt/short /mnt/long
 mv /mnt/d /mnt/d2; rm /mnt/hard; echo more >>/mnt/a; : >/mnt/big; rm -r /mnt/many
