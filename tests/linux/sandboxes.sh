@@ -60,3 +60,7 @@ for run in s u; do
 	$run "bwrap --ro-bind / / --cap-add ALL --unshare-user --unshare-net sh -c 'grep CapEff /proc/self/status'"
 	$run "bwrap --ro-bind /nothing / true"
 done
+s 'unshare -T --boottime 500000000 -f cut -c1-3 /proc/uptime; cut -d. -f1 /proc/uptime | wc -c | sed "s/[2-5]/few/"'
+s 'unshare -T --monotonic 700000000 -f bash -c "cat /proc/self/timens_offsets; nsenter -t \$\$ -T cat /proc/self/timens_offsets"'
+u 'unshare -rT --monotonic 700000000 -f cat /proc/self/timens_offsets; unshare -T true'
+s 'cd /sys/fs/cgroup 2> /dev/null && [ -e cgroup.procs ] || mount -t cgroup2 none /sys/fs/cgroup; cd /sys/fs/cgroup; mkdir -p s/a; bash -c "echo 0 > s/a/cgroup.procs; unshare -C cat /proc/self/cgroup; cat /proc/self/cgroup"; rmdir s/a s'
