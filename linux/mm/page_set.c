@@ -35,7 +35,7 @@ bool page_set_add(struct page_set *set, uint64_t page)
 {
 	uint64_t number = page / PAGE_SET_CHUNK, bit = page % PAGE_SET_CHUNK;
 	struct page_chunk *chunk = find(set, number);
-	if (!set->buckets && !(set->buckets = heap_allocate(BUCKETS * sizeof(*set->buckets))))
+	if (!set->buckets && !(set->buckets = heap_allocate(BUCKETS * sizeof(void *))))
 		return false;
 	if (!chunk) {
 		chunk = heap_allocate(sizeof(*chunk));
