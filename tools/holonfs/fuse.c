@@ -125,6 +125,8 @@ static void do_init(void *data, struct fuse_conn_info *connection)
 	if (writeback)
 		wanted |= FUSE_CAP_WRITEBACK_CACHE;
 	connection->want |= wanted & connection->capable;
+	connection->want &=
+	    ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC; /* open() cuts nothing: the kernel asks for that by setattr */
 	connection->max_write = 1u << 20;
 	connection->time_gran = 1;
 }

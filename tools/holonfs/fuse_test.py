@@ -133,6 +133,13 @@ def contents(top):
         os.truncate(file, 10)
         os.truncate(file, 5000)
         assert file.read_bytes() == data[:10] + bytes(4990)
+    other = top / "emptied"
+    other.write_bytes(b"many words")
+    os.close(os.open(other, os.O_WRONLY | os.O_TRUNC))
+    assert other.stat().st_size == 0
+    other.write_bytes(b"words")
+    other.write_bytes(b"one")
+    assert other.read_bytes() == b"one"
     with open(file, "ab") as handle:
         handle.write(b"appended")
     assert file.read_bytes().endswith(b"appended")
