@@ -73,6 +73,10 @@ void print_slots(const struct vdisk_slot_info *slots, unsigned count, bool json)
 int run_key(const struct options *options);
 int run_rekey(const struct options *options);
 void serve_nbd(struct container *container, const struct options *options);
+/* nbd_connection.c: the volume that is served; one connection, until it ends; and no request is begun any more, for good. */
+void nbd_begin(struct vdisk *served);
+void nbd_connection(int fd);
+void nbd_end(void);
 void serve_fuse(struct container *container, const struct options *options);
 int run_import(const struct options *options);
 int run_export(const struct options *options);
