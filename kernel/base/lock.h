@@ -24,7 +24,8 @@ static inline bool lock_try(struct lock *lock)
 }
 
 #ifndef LOCK_POINT /* the host's tests let other CPUs act here */
-#define LOCK_POINT() ((void)0)
+#define LOCK_POINT()   ((void)0)
+#define UNLOCK_POINT() ((void)0)
 #endif
 
 /* Waits for its turn; see lock.c. */
@@ -42,7 +43,7 @@ static inline void lock_take(struct lock *lock)
 
 static inline void lock_release(struct lock *lock)
 {
-	LOCK_POINT();
+	UNLOCK_POINT();
 	__atomic_store_n(&lock->owner, (uint16_t)(lock->owner + 1), __ATOMIC_RELEASE);
-	LOCK_POINT();
+	UNLOCK_POINT();
 }

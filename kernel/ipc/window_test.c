@@ -43,7 +43,7 @@ static void begin(unsigned index, struct actor *actor, enum syscall_number numbe
 static bool go_to(unsigned index, bool (*reached)(void))
 {
 	host_stop_every = 1;
-	host_stop_at_locks = true;
+	host_stop_at_locks = host_stop_at_unlocks = true;
 	while (host_run(index, enter))
 		if (reached())
 			return true;

@@ -45,7 +45,7 @@ static struct {
 static struct fiber *running;
 static void (*fiber_entry)(unsigned index);
 unsigned host_stop_every;
-bool host_stop_at_locks;
+bool host_stop_at_locks, host_stop_at_unlocks;
 
 /* ---- CPUs and time ---- */
 
@@ -146,6 +146,12 @@ static void point(void)
 void host_point(void)
 {
 	if (host_stop_at_locks)
+		point();
+}
+
+void host_unlock_point(void)
+{
+	if (host_stop_at_unlocks)
 		point();
 }
 

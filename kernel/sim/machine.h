@@ -28,6 +28,8 @@ bool host_run(unsigned index, void (*entry)(unsigned index));
 void host_finish(void (*entry)(unsigned index));
 extern unsigned host_stop_every;
 extern bool host_stop_at_locks; /* the taking of a lock is a marked point, too */
+/* And before and behind its release: for tests that know who wants it, as one that is not in host_run would wait for ever. */
+extern bool host_stop_at_unlocks;
 /* Preemption is pending at every Nth look (0: never): cuts long calls into slices. */
 extern unsigned host_preempt_every;
 /* System calls that were cut and run again, since boot. */

@@ -4,4 +4,6 @@
 #pragma clang diagnostic ignored "-Wunused-parameter"
 
 void host_point(void);
-#define LOCK_POINT() host_point()
+void host_unlock_point(void);
+#define LOCK_POINT()   host_point()
+#define UNLOCK_POINT() host_unlock_point()

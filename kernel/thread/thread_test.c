@@ -42,7 +42,8 @@ static void test_create(void)
 {
 	uint64_t used = root_unit.memory_used;
 
-	TEST_EQUAL("an entry outside of the native half is refused", create(4096, NATIVE_BASE, 0), E_ARGUMENT);
+	TEST_EQUAL("an entry outside of the native half is refused", create(4096, NATIVE_BASE, 0),
+	           E_ARGUMENT);
 	TEST_EQUAL("a stack there, too", create(NATIVE_BASE, USER_END, 0), E_ARGUMENT);
 	TEST_EQUAL("a page that is none", create(NATIVE_BASE, NATIVE_BASE, 8), E_ARGUMENT);
 	TEST("a page behind the object's end", create(NATIVE_BASE, NATIVE_BASE, 4 * PAGE_SIZE_BYTES) < 0);
@@ -68,8 +69,8 @@ static void test_states(void)
 	state.pc = USER_END;
 	memcpy(root.page->bytes, &state, sizeof(state));
 	TEST_EQUAL("but not to the kernel's half", root_call(SYS_THREAD_STATE, handle, 1, 0, 0), E_ARGUMENT);
-	TEST_EQUAL("nor its bases",
-	           root_call(SYS_THREAD_SET, handle, THREAD_SET_FS_BASE, USER_END, 0), E_ARGUMENT);
+	TEST_EQUAL("nor its bases", root_call(SYS_THREAD_SET, handle, THREAD_SET_FS_BASE, USER_END, 0),
+	           E_ARGUMENT);
 	TEST_EQUAL("it waits for nothing that could be cancelled",
 	           root_call(SYS_THREAD_CANCEL, handle, 0, 0, 0), E_STATE);
 	TEST_EQUAL("it can be started", root_call(SYS_THREAD_START, handle, 0, 0, 0), E_OK);
