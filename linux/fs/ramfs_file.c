@@ -51,16 +51,15 @@ static int contents_here(struct ram_node *node, uint64_t at, uint64_t *count, bo
 static int file_fetch(struct file *file)
 {
 	struct ram_node *node = ram_node(file->vnode);
-	const struct backing *backing = ram_backing(node);
-	bool copies = ram_backing(node) && file_writable(file) && !node->upper && node->parent;
-	if (!copies && (!node->data.pages || backing_readable(node, 0, node->vnode.size)))
+	struct backing *backing = ram_backing(node);
+	bool copies = backing && file_writable(file) && !node->upper && node->parent;
+	if (!backing || (!copies && (!node->data.pages || backing_readable(node, 0, node->vnode.size))))
 		return 0;
 	enum common_mode before = common_alone();
 	if (copies) { /* as a change; errors are met by mmap */
-		struct backing *kept = ram_backing(node);
-		backing_change(kept);
+		backing_change(backing);
 		(void)backing_copy_up(node, true);
-		backing_change_end(kept);
+		backing_change_end(backing);
 	}
 	for (uint64_t left = node->data.pages ? node->vnode.size / 4096 + 1 : 0;
 	     left && backing->loaded_bytes <= backing->loaded_max && !task_ends(); left--)
