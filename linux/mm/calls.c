@@ -631,7 +631,9 @@ static int64_t advise(struct mm *mm, uint64_t start, uint64_t bytes, int advice)
 	if (!advice_known(advice, &set, &clear) || !page_aligned(start) || bytes > USER_END ||
 	    !valid_range(start, page_up(bytes)))
 		return -EINVAL;
-	if (must_be_alone(mm, start, page_up(bytes)))
+	/* MADV_REMOVE takes pages from other address spaces, too: userfault_object_changed. */
+	if (must_be_alone(mm, start, page_up(bytes)) ||
+	    (advice == MADV_REMOVE && common_mode() != COMMON_ALONE))
 		return -EALONE;
 	uint64_t end = start + page_up(bytes);
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)

@@ -302,6 +302,16 @@ static void test_missing(void)
 	      event(fd, &message) && message.arg.pagefault.address == (uintptr_t)named + 7 * PAGE);
 	copy_page(fd, named + 7 * PAGE, page);
 	check("of the file, filled anew", touch_end(&toucher) == 2);
+	char *shared_too = map(2, MAP_SHARED);
+	memset(shared_too, 1, 2 * PAGE);
+	enlist(fd, shared_too, 2 * PAGE, UFFDIO_REGISTER_MODE_MISSING);
+	check("there, shared", shared_too[0] == 1 && !madvise(shared_too, PAGE, MADV_REMOVE));
+	touch_begin(&toucher, shared_too, 0, 0);
+	check("missing after MADV_REMOVE",
+	      event(fd, &message) && message.arg.pagefault.address == (uintptr_t)shared_too);
+	copy_page(fd, shared_too, page);
+	check("shared, filled anew", touch_end(&toucher) == 2 && shared_too[PAGE] == 1);
+	munmap(shared_too, 2 * PAGE);
 	int status = in_child(mprotect(private, PAGE, PROT_READ); private[0] = 1);
 	check("a child's", killed(status, SIGSEGV));
 	check("protection is looked at first", !mprotect(private, PAGE, PROT_READ) && private[0] == 2);
