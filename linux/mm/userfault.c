@@ -1,6 +1,6 @@
 /* See userfault.h. */
 #include "mm/userfault.h"
-#include "fs/ramfs.h"
+#include "fs/ramfs_data.h"
 
 #define PAGE_OF(address) ((address) & ~(PAGE_SIZE_BYTES - 1))
 #define LOOK_PAGES       512u /* asked of the substrate at once */
@@ -282,13 +282,15 @@ void userfault_object_changed(const struct memory_object *object)
 
 /* ---- The descriptor's requests ---- */
 
-/* Private memory without a file, or shared memory: what Linux takes but huge pages. */
+/* Private memory without a file, or shared memory: what Linux takes but huge pages. Not files of a service, which has to hear of
+ * what is written to them (file_ops.page_write). */
 static bool area_suits(const struct area *area)
 {
 	if (area->flags & (AREA_VDSO | AREA_PRIVATE_FILE))
 		return false;
 	if (area->flags & AREA_SHARED)
-		return !area->file || area->file->ops == &ramfs_file_ops;
+		return !area->file ||
+		       (area->file->ops == &ramfs_file_ops && !ram_backing(ram_node(area->file->vnode)));
 	return !area->file && !area->object;
 }
 

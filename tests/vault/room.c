@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/falloc.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -105,6 +107,19 @@ static void small(void)
 	sync();
 }
 
+/* Pages of memory alone may be brought by another program: these would never reach the device. */
+static void untold(char *map)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.range = {(uintptr_t)map, (uint64_t)PAGES * PAGE},
+	                                .mode = UFFDIO_REGISTER_MODE_MISSING};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	check("a file's pages are not for userfaultfd", fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 &&
+	                                                    ioctl(fd, UFFDIO_REGISTER, &range) == -1 &&
+	                                                    errno == EINVAL);
+	close(fd);
+}
+
 static void times(char *map, int file)
 {
 	const struct timespec past[2] = {{1000, 0}, {1000, 0}};
@@ -170,6 +185,7 @@ static void full(void)
 	}
 	char *map = mmap(0, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0);
 	check("a hole is mapped", map != MAP_FAILED && store(map, 1));
+	untold(map);
 	times(map, mapped);
 	check("a call writes to a page that nobody has written", pread(filler, map + PAGE, 1, 0) == 0 &&
 	                                                             pwrite(filler, "abc", 3, 0) == 3 &&
