@@ -269,12 +269,13 @@ void userfault_object_changed(const struct memory_object *object)
 	struct userfault *userfault;
 	list_for_each(userfault, &all, all_link)
 	{
+		/* Each address space once, however many it has. */
 		struct mm *mm = userfault->mm;
-		if (!mm)
+		if (!mm || list_first(&mm->userfaults, struct userfault, link) != userfault)
 			continue;
 		lock_acquire(&mm->lock);
 		for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area))
-			if (area->userfault == userfault && area->object == object)
+			if (area->userfault && area->object == object)
 				space_unmap(mm->space, area->start, area->end - area->start);
 		lock_release(&mm->lock);
 	}
