@@ -135,12 +135,22 @@ static void mark_drop(struct group *group, struct mark **link)
 	fanotify_mark_count--;
 }
 
-/* Those of KIND; of OBJECT alone where that is not 0. */
-static void marks_drop(struct group *group, enum mark_kind kind, const void *object)
+/* That of OBJECT, if there is one. */
+static void object_mark_drop(struct group *group, enum mark_kind kind, const void *object)
+{
+	struct mark **link = bucket_of(group, object);
+	while (*link && ((*link)->object != object || (*link)->kind != kind))
+		link = &(*link)->next;
+	if (*link)
+		mark_drop(group, link);
+}
+
+/* All of KIND. */
+static void marks_drop(struct group *group, enum mark_kind kind)
 {
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct mark **link = &group->buckets[i]; *link;)
-			if ((*link)->kind == kind && (!object || (*link)->object == object))
+			if ((*link)->kind == kind)
 				mark_drop(group, link);
 			else
 				link = &(*link)->next;
@@ -150,7 +160,7 @@ static void marks_drop_everywhere(enum mark_kind kind, const void *object)
 {
 	struct group *group;
 	if (fanotify_mark_count)
-		list_for_each(group, &groups, link) marks_drop(group, kind, object);
+		list_for_each(group, &groups, link) object_mark_drop(group, kind, object);
 }
 
 void fanotify_mount_gone(const struct mount *mount)
@@ -627,7 +637,7 @@ static void fanotify_release(struct file *file)
 	list_remove(&group->link);
 	group_count--;
 	for (int kind = MARK_INODE; kind <= MARK_FILESYSTEM; kind++)
-		marks_drop(group, kind, 0);
+		marks_drop(group, kind);
 	drop_events(&group->events);
 	drop_events(&group->asked);
 	group_release(group);
@@ -766,7 +776,7 @@ static int mark_remove(struct group *group, enum mark_kind kind, const void *obj
 	else
 		mark->mask &= ~mask;
 	if (!(mark->mask & ~MASK_FLAGS) && !mark->ignored)
-		marks_drop(group, kind, object);
+		object_mark_drop(group, kind, object);
 	return 0;
 }
 
@@ -835,7 +845,7 @@ SYSCALL_HANDLER(fanotify_mark, int fd, uint32_t flags, uint64_t mask, int direct
 	if (error)
 		return error;
 	if (flags & FAN_MARK_FLUSH) {
-		marks_drop(group, kind, 0);
+		marks_drop(group, kind);
 		return 0;
 	}
 	if (path_address) {
