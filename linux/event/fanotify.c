@@ -62,7 +62,7 @@ struct mark {
 };
 
 struct group {
-	struct list link;
+	struct list link;    /* in groups, while anybody has a reference: who waits goes on from it */
 	uint32_t references; /* of the open file, of those that wait for an answer */
 	uint32_t flags, event_flags;
 	bool unprivileged, closed, overflowed;
@@ -218,8 +218,10 @@ static bool group_wants(struct group *group, const struct happening *what)
 
 static void group_release(struct group *group)
 {
-	if (!--group->references)
-		heap_free(group);
+	if (--group->references)
+		return;
+	list_remove(&group->link);
+	heap_free(group);
 }
 
 static void event_release(struct event *event)
@@ -432,7 +434,7 @@ int fanotify_permit(uint32_t event, const struct path *path)
 		if (group_wants(group, &what)) {
 			group->references++;
 			result = ask(group, what.event, path);
-			next = group->closed ? &groups : link->next;
+			next = link->next;
 			group_release(group);
 		}
 		link = next;
@@ -633,8 +635,7 @@ static void drop_events(struct list *events)
 static void fanotify_release(struct file *file)
 {
 	struct group *group = file->private;
-	group->closed = true;
-	list_remove(&group->link);
+	group->closed = true; /* without marks nothing more comes to it */
 	group_count--;
 	for (int kind = MARK_INODE; kind <= MARK_FILESYSTEM; kind++)
 		marks_drop(group, kind);

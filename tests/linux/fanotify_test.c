@@ -536,6 +536,33 @@ static void test_permission(void)
 		waitpid(child, &result, 0);
 		check("it goes on", exited(result, 0));
 	}
+
+	/* Two are asked, and the first goes away instead of an answer. */
+	int groups[2];
+	for (int i = 0; i < 2; i++) {
+		groups[i] = fanotify_init(FAN_CLASS_CONTENT | FAN_NONBLOCK | FAN_CLOEXEC, O_RDONLY);
+		fanotify_mark(groups[i], FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, BASE "/mount/yes");
+	}
+	child = fork();
+	if (!child) {
+		close(groups[0]);
+		close(groups[1]);
+		fd = open(BASE "/mount/yes", O_RDONLY);
+		_exit(fd < 0 && errno == EPERM ? 0 : 1);
+	}
+	poll_fd.fd = groups[0];
+	poll(&poll_fd, 1, 5000);
+	close(groups[0]);
+	at = end = buffer;
+	struct fanotify_event_metadata *event = next(groups[1]);
+	response = (struct fanotify_response){event ? event->fd : -1, FAN_DENY};
+	check("the other one is asked as well",
+	      event && write(groups[1], &response, sizeof(response)) == sizeof(response));
+	if (event)
+		close(event->fd);
+	close(groups[1]);
+	waitpid(child, &result, 0);
+	check("and its answer counts", exited(result, 0));
 	umount(BASE "/mount");
 }
 
