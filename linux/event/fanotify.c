@@ -519,6 +519,10 @@ static uint32_t records(const struct event *event, uint8_t *buffer)
 static int64_t event_open(const struct group *group, const struct event *event)
 {
 	int error = 0;
+	uint32_t type = event->path.dentry->vnode->mode & S_IFMT;
+	if ((group->event_flags & O_ACCMODE) && event->path.mount->read_only &&
+	    (type == S_IFREG || type == S_IFDIR))
+		return -EROFS;
 	struct file *file = open_path(&event->path, group->event_flags & ~(uint32_t)O_CLOEXEC, &error);
 	if (!file)
 		return error;

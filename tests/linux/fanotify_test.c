@@ -250,8 +250,21 @@ static void test_mount(void)
 	check("all is gone", !mount("none", BASE "/mount", "tmpfs", 0, 0));
 	write_file(BASE "/mount/file", "x");
 	check("the new one is not marked", quiet(group));
-	umount(BASE "/mount");
 	close(group);
+
+	/* A descriptor that writes is for what may be written to. */
+	group = fanotify_init(FAN_NONBLOCK | FAN_CLOEXEC, O_RDWR | O_LARGEFILE);
+	fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_CLOSE_NOWRITE, AT_FDCWD, BASE "/mount");
+	read_file(BASE "/mount/file");
+	struct fanotify_event_metadata *event = next(group);
+	check("for writing", event && write(event->fd, "y", 1) == 1);
+	if (event)
+		close(event->fd);
+	check("read-only now", !mount(0, BASE "/mount", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0));
+	read_file(BASE "/mount/file");
+	check("not for writing", read(group, buffer, sizeof(buffer)) < 0 && errno == EROFS);
+	close(group);
+	umount(BASE "/mount");
 }
 
 struct record {
