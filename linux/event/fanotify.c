@@ -197,11 +197,11 @@ static void consider(struct mark *mark, const struct happening *what, bool by_pa
 {
 	if (!mark || (by_parent && !(mark->mask & FAN_EVENT_ON_CHILD)))
 		return;
+	if ((what->event & IN_MODIFY) && !mark->ignored_survives)
+		mark->ignored = 0;
 	if (!(what->event & FAN_ONDIR) || (mark->mask & FAN_ONDIR))
 		*mask |= mark->mask;
 	*ignored |= mark->ignored;
-	if ((what->event & IN_MODIFY) && !mark->ignored_survives)
-		mark->ignored = 0;
 }
 
 static bool group_wants(struct group *group, const struct happening *what)

@@ -179,6 +179,14 @@ static void test_inode(void)
 	      event && (event->mask & (FAN_MODIFY | FAN_CLOSE_WRITE)) == (FAN_MODIFY | FAN_CLOSE_WRITE));
 	if (event)
 		close(event->fd);
+	fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_MODIFY, AT_FDCWD, BASE "/file");
+	fd = open(BASE "/file", O_WRONLY);
+	check("written without cutting it", write(fd, "again", 5) == 5);
+	close(fd);
+	event = next(group);
+	check("of which the change itself is told", event && (event->mask & FAN_MODIFY));
+	if (event)
+		close(event->fd);
 	check("no mark at all", !fanotify_mark(group, FAN_MARK_FLUSH, 0, AT_FDCWD, 0));
 	write_file(BASE "/file", "newest");
 	check("is not told of", quiet(group));
