@@ -206,9 +206,11 @@ static uint64_t first_told(struct mm *mm, const struct area *area, uint64_t at, 
 static bool range_meets(struct mm *mm, uint64_t start, uint64_t bytes, bool write)
 {
 	uint64_t end = page_up(start + bytes), at = end;
+	uint32_t needed = write ? AREA_WRITE : AREA_READ | AREA_WRITE | AREA_EXECUTE;
 	for (struct area *area = mm_find(mm, start); area && area->start < end; area = mm_next(mm, area)) {
 		const struct userfault *userfault = area->userfault;
-		if (!userfault || userfault->user_only || (userfault->features & UFFD_FEATURE_SIGBUS))
+		if (!userfault || userfault->user_only || (userfault->features & UFFD_FEATURE_SIGBUS) ||
+		    !(area->flags & needed))
 			continue;
 		uint64_t from = area->start > start ? area->start : PAGE_OF(start);
 		uint64_t to = area->end < end ? area->end : end;

@@ -439,6 +439,12 @@ static void test_calls(void)
 	          ((struct timespec *)(memory + 12 * PAGE))->tv_sec > 1000);
 	check("to a pipe", write(pipes[1], memory + 13 * PAGE, 100) == 100 &&
 	                       read(pipes[0], memory + 14 * PAGE, 200) == 100);
+	unsigned char there = 1;
+	mprotect(memory + 15 * PAGE, PAGE, PROT_READ);
+	check("what may not be written is not asked for",
+	      read(zeros, memory + 15 * PAGE, 10) < 0 && errno == EFAULT &&
+	          !mincore(memory + 15 * PAGE, PAGE, &there) && !(there & 1));
+	mprotect(memory + 15 * PAGE, PAGE, PROT_READ | PROT_WRITE);
 	fill_end(&filler);
 	close(fd);
 	fd = open_fault(O_NONBLOCK | USER_ONLY);
