@@ -217,23 +217,11 @@ int ram_data_clear(struct ram_node *node, uint64_t start, uint64_t end)
 
 /* ---- Holes ---- */
 
-/* Pages of [offset, offset + bytes) that are there. A clone of the range tells, and goes again. */
-static uint64_t pages_there(const struct memory_object *object, uint64_t offset, uint64_t bytes)
-{
-	struct memory_info info;
-	int64_t clone = memory_clone(object->handle, offset, bytes);
-	if (clone < 0)
-		return bytes / PAGE_SIZE_BYTES;
-	bool known = memory_info(current_page(), (handle_t)clone, &info) >= 0;
-	cap_delete((handle_t)clone);
-	return known ? info.resident_bytes / PAGE_SIZE_BYTES : bytes / PAGE_SIZE_BYTES;
-}
-
-/* Is there a page in the range that is there (DATA), or one that is not? */
+/* Is there a page in the range that is there (DATA), or one that is not? Where it cannot be told all are there. */
 static bool has(const struct memory_object *object, uint64_t offset, uint64_t bytes, bool data)
 {
-	uint64_t there = pages_there(object, offset, bytes);
-	return data ? there != 0 : there != bytes / PAGE_SIZE_BYTES;
+	int64_t there = memory_object_pages(object, offset, bytes);
+	return data ? there != 0 : there >= 0 && (uint64_t)there != bytes / PAGE_SIZE_BYTES;
 }
 
 uint64_t ram_data_seek(struct ram_node *node, uint64_t offset, bool data)

@@ -29,6 +29,8 @@ int area_enter_page(struct mm *mm, struct area *area, uint64_t address, bool wri
 /* Which of the COUNT pages of AREA from AT on are there, a byte each (mm/calls.c). */
 void area_residency(const struct mm *mm, const struct area *area, uint64_t at, uint64_t count,
                     uint8_t *there);
+/* How many pages of [offset, offset + bytes) of OBJECT are there; negative: that cannot be told now. */
+int64_t memory_object_pages(const struct memory_object *object, uint64_t offset, uint64_t bytes);
 /* Gives a private file area its own copy-on-write pages. */
 int area_make_private(struct mm *mm, struct area *area);
 /* Offset in the heap object for a new area at ADDRESS. */

@@ -709,22 +709,16 @@ SYSCALL_HANDLER(msync, uint64_t start, uint64_t bytes, int flags)
 	return range_mapped(mm, start, page_up(bytes)) ? 0 : -ENOMEM;
 }
 
-/* Which of the COUNT pages of HANDLE from OFFSET on are there, a byte each: halved until a part is of one kind. A clone
- * of the part tells. */
-static void residency(handle_t handle, uint64_t offset, uint64_t count, uint8_t *there)
+/* Which of the COUNT pages of OBJECT from OFFSET on are there, a byte each: halved until a part is of one kind. */
+static void residency(const struct memory_object *object, uint64_t offset, uint64_t count, uint8_t *there)
 {
-	struct memory_info info = {0};
-	int64_t clone = memory_clone(handle, offset, count * PAGE_SIZE_BYTES);
-	bool known = clone >= 0 && memory_info(current_page(), (handle_t)clone, &info) >= 0;
-	if (clone >= 0)
-		cap_delete((handle_t)clone);
-	uint64_t pages = known ? info.resident_bytes / PAGE_SIZE_BYTES : count;
-	if (pages == 0 || pages >= count) {
+	int64_t pages = memory_object_pages(object, offset, count * PAGE_SIZE_BYTES);
+	if (pages <= 0 || (uint64_t)pages >= count) { /* where it cannot be told they count as there */
 		memset(there, pages != 0, count);
 		return;
 	}
-	residency(handle, offset, count / 2, there);
-	residency(handle, offset + count / 2 * PAGE_SIZE_BYTES, count - count / 2, there + count / 2);
+	residency(object, offset, count / 2, there);
+	residency(object, offset + count / 2 * PAGE_SIZE_BYTES, count - count / 2, there + count / 2);
 }
 
 /* The system image's pages are always there; so is what a file keeps outside memory objects. */
@@ -739,7 +733,7 @@ void area_residency(const struct mm *mm, const struct area *area, uint64_t at, u
 	if (object->whole || (area->flags & AREA_VDSO))
 		memset(there, 1, inside);
 	else if (inside)
-		residency(object->handle, offset, inside, there);
+		residency(object, offset, inside, there);
 }
 
 SYSCALL_HANDLER(mincore, uint64_t start, uint64_t bytes, uint64_t vector)

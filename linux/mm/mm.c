@@ -54,6 +54,18 @@ void memory_object_release(struct memory_object *object)
 	heap_free(object);
 }
 
+/* A clone of the range tells, and goes again. */
+int64_t memory_object_pages(const struct memory_object *object, uint64_t offset, uint64_t bytes)
+{
+	struct memory_info info;
+	int64_t clone = memory_clone(object->handle, offset, bytes);
+	if (clone < 0)
+		return clone;
+	int64_t result = memory_info(current_page(), (handle_t)clone, &info);
+	cap_delete((handle_t)clone);
+	return result < 0 ? result : (int64_t)(info.resident_bytes / PAGE_SIZE_BYTES);
+}
+
 void *memory_object_map(struct memory_object *object, uint64_t offset, uint64_t bytes, bool write)
 {
 	bytes = page_up(bytes);

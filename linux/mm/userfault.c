@@ -84,14 +84,9 @@ void userfault_mm_end(struct mm *mm)
 static int page_there(const struct mm *mm, const struct area *area, uint64_t address)
 {
 	const struct memory_object *object = area->object ? area->object : mm->heap;
-	struct memory_info info = {0};
-	int64_t clone =
-	    memory_clone(object->handle, area->offset + (PAGE_OF(address) - area->start), PAGE_SIZE_BYTES);
-	if (clone < 0)
-		return -ENOMEM;
-	int64_t result = memory_info(current_page(), (handle_t)clone, &info);
-	cap_delete((handle_t)clone);
-	return result < 0 ? -ENOMEM : info.resident_bytes != 0;
+	int64_t pages =
+	    memory_object_pages(object, area->offset + (PAGE_OF(address) - area->start), PAGE_SIZE_BYTES);
+	return pages < 0 ? -ENOMEM : pages != 0;
 }
 
 static bool is_protected(const struct mm *mm, const struct area *area, uint64_t address)
