@@ -54,14 +54,18 @@ void memory_object_release(struct memory_object *object)
 	heap_free(object);
 }
 
-/* A clone of the range tells, and goes again. */
+/* A clone of the range tells, and goes again. A fault may ask, when the page's bytes are just those that are being copied. */
 int64_t memory_object_pages(const struct memory_object *object, uint64_t offset, uint64_t bytes)
 {
+	struct thread_page *page = current_page();
 	struct memory_info info;
+	uint8_t kept[sizeof(info)];
 	int64_t clone = memory_clone(object->handle, offset, bytes);
 	if (clone < 0)
 		return clone;
-	int64_t result = memory_info(current_page(), (handle_t)clone, &info);
+	memcpy(kept, page->bytes, sizeof(kept));
+	int64_t result = memory_info(page, (handle_t)clone, &info);
+	memcpy(page->bytes, kept, sizeof(kept));
 	cap_delete((handle_t)clone);
 	return result < 0 ? result : (int64_t)(info.resident_bytes / PAGE_SIZE_BYTES);
 }
