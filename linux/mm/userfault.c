@@ -198,6 +198,15 @@ static uint64_t first_told(struct mm *mm, const struct area *area, uint64_t at, 
 	return end;
 }
 
+/* Where the object that AREA shows ends: a touch behind it is a bus error. */
+static uint64_t shown_end(const struct area *area)
+{
+	uint64_t bytes = area->end - area->start;
+	uint64_t end = area->object ? page_up(area->object->bytes) : area->offset + bytes;
+	uint64_t shown = end > area->offset ? end - area->offset : 0;
+	return area->start + (shown < bytes ? shown : bytes);
+}
+
 static bool range_meets(struct mm *mm, uint64_t start, uint64_t bytes, bool write)
 {
 	uint64_t end = page_up(start + bytes), at = end;
@@ -208,7 +217,8 @@ static bool range_meets(struct mm *mm, uint64_t start, uint64_t bytes, bool writ
 		    !(area->flags & needed))
 			continue;
 		uint64_t from = area->start > start ? area->start : PAGE_OF(start);
-		uint64_t to = area->end < end ? area->end : end;
+		uint64_t to = shown_end(area);
+		to = to < end ? to : end;
 		at = first_told(mm, area, from, to, write);
 		if (at < to)
 			break;

@@ -461,6 +461,11 @@ static void test_calls(void)
 	int status = in_child(fd = begin(UFFD_FEATURE_SIGBUS); ioctl(fd, UFFDIO_REGISTER, &range);
 	                      memory[15 * PAGE] = 1);
 	check("a signal instead", killed(status, SIGBUS));
+	status =
+	    in_child(fd = begin(0); memory = mmap(0, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	             enlist(fd, memory, 8 * PAGE, UFFDIO_REGISTER_MODE_MISSING); alarm(5);
+	             _exit(read(zeros, memory + 4 * PAGE, 10) < 0 && errno == EFAULT ? 0 : 1));
+	check("behind a file's end nothing is asked for", exited(status, 0));
 	close(file);
 	close(zeros);
 	close(pipes[0]);
