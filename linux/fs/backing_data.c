@@ -18,6 +18,7 @@
 #define TRANSFER_PAGES (FILE_TRANSFER_MAX / PAGE)
 #define BESIDE_PAGES   AHEAD_MAX
 #define BESIDE_BYTES   (BESIDE_PAGES * PAGE)
+#define BUFFER_TRIES   8u /* to find the buffer free before it is waited for with the common lock held */
 
 enum { ABSENT = 0, DIRTY = 1 };
 
@@ -532,11 +533,15 @@ int backing_map(struct ram_node *node, bool write)
 
 void backing_buffer_take(struct backing *backing)
 {
-	if (lock_try(&backing->buffer_lock))
-		return;
-	enum common_mode before = change_give(backing);
-	lock_acquire(&backing->buffer_lock);
-	common_take(before);
+	/* Others wait for the buffer with the common lock held: who waits for that must not have the buffer. */
+	for (unsigned tries = 0; !lock_try(&backing->buffer_lock); tries++) {
+		enum common_mode before = tries < BUFFER_TRIES ? change_give(backing) : COMMON_NOT;
+		lock_acquire(&backing->buffer_lock);
+		if (before == COMMON_NOT)
+			return;
+		lock_release(&backing->buffer_lock);
+		common_take(before);
+	}
 }
 
 /* What was not written of pages [FIRST, LAST) differs from the service's again, as far as it is still there, with the room that

@@ -1,10 +1,13 @@
 /* `slow DIRECTORY FILE NAMES CHANGED`: a child reads FILE, maps it, and looks at all that is in the directory NAMES, of a vault on a slow
  * device, nothing of which is known yet; meanwhile this program makes and removes things in DIRECTORY, which is memory. What it waits for
  * longest is to be a small part of the time that the child takes. Before that one that has begun to read FILE is killed. Then one
- * child has the device write much, and another changes names and attributes in CHANGED, for which it has to wait. */
+ * child has the device write much, and another changes names and attributes in CHANGED, for which it has to wait. `slow buffer DIRECTORY
+ * FILE CHANGED`: a child reads a half of FILE, another sends the other half into memory, and this program has CHANGED written back. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include "../linux/check.h"
@@ -115,11 +118,64 @@ static int change(pid_t other)
 	return exited(end, 0) ? 0 : 3;
 }
 
+static int read_half(const char *file)
+{
+	static char bytes[4096];
+	struct stat status;
+	int from = open(file, O_RDONLY);
+	if (from < 0 || fstat(from, &status))
+		return 1;
+	for (off_t at = 0; at < status.st_size / 2; at += (off_t)sizeof(bytes))
+		if (pread(from, bytes, sizeof(bytes), at) != (ssize_t)sizeof(bytes))
+			return 2;
+	return 0;
+}
+
+static int send_half(const char *file)
+{
+	struct stat status;
+	int from = open(file, O_RDONLY);
+	int to = open("sent", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (from < 0 || to < 0 || fstat(from, &status))
+		return 1;
+	for (off_t at = status.st_size / 2; at < status.st_size;)
+		if (sendfile(to, from, &at, 16384) <= 0)
+			return 2;
+	return unlink("sent") != 0;
+}
+
+/* All three use the buffer of the file's service: one beside others, one with the lock held that all share, one as a change. */
+static void buffer(const char *file, const char *changed)
+{
+	int ends[2] = {-1, -1};
+	pid_t reader = fork();
+	if (reader == 0)
+		_exit(read_half(file));
+	pid_t sender = fork();
+	if (sender == 0)
+		_exit(send_half(file));
+	int to = open(changed, O_RDWR | O_CREAT, 0600);
+	bool good = to >= 0;
+	unsigned times = 0;
+	for (unsigned left = 2; good && left; times++) {
+		left -= waitpid(reader, &ends[0], WNOHANG) == reader;
+		left -= waitpid(sender, &ends[1], WNOHANG) == sender;
+		good = pwrite(to, &times, sizeof(times), 0) == sizeof(times) && fsync(to) == 0;
+	}
+	printf("# written back %u times\n", times);
+	check("a slow device: who reads, who sends and who writes back share a buffer",
+	      good && exited(ends[0], 0) && exited(ends[1], 0));
+}
+
 int main(int count, char **words)
 {
 	int status = 0;
-	if (count != 5 || chdir(words[1]))
+	if (count != 5 || chdir(words[strcmp(words[1], "buffer") ? 1 : 2]))
 		return 2;
+	if (strcmp(words[1], "buffer") == 0) {
+		buffer(words[3], words[4]);
+		return check_failures != 0;
+	}
 	killed_reader(words[2]);
 	pid_t child = fork();
 	if (child == 0)
