@@ -417,12 +417,15 @@ int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end)
 		error = backing_fetch(node, start, start + 1);
 	if (!error && edge_missing(node, end))
 		error = backing_fetch(node, end - 1, end);
-	while (!error && backing->credit < credit_need(node, start, end)) {
-		uint64_t granted = 0;
-		error = CHANGE(backing, reserve, node->upper, start, (uint64_t)FILE_RESERVE_MAX, &granted);
-		if (!error && !granted)
-			error = -ENOSPC;
-		backing->credit += error ? 0 : granted;
+	for (uint64_t need; !error && backing->credit < (need = credit_need(node, start, end));) {
+		while (!error && backing->credit < need) {
+			uint64_t granted = 0;
+			error = CHANGE(backing, reserve, node->upper, start, (uint64_t)FILE_RESERVE_MAX,
+			               &granted);
+			if (!error && !granted)
+				error = -ENOSPC;
+			backing->credit += error ? 0 : granted;
+		}
 	}
 	return error;
 }

@@ -174,12 +174,19 @@ static int64_t write_in(struct ram_node *node, const struct file *file, struct i
 static bool write_prepare(struct ram_node *node, const struct file *file, const struct io *io, uint64_t at)
 {
 	uint64_t end;
+	uint64_t limit = current_task()->process->limits[RLIMIT_FSIZE].current;
 	bool lost = privilege_bits_lost(&node->vnode);
 	if ((file->flags & O_APPEND) || (io->flags & IO_APPEND))
 		at = node->vnode.size;
-	if (__builtin_add_overflow(at, io->remaining, &end) || end > RAM_SIZE_MAX ||
-	    (!lost && !backing_write_waits(node, at, end)))
+	if (__builtin_add_overflow(at, io->remaining, &end) || end > RAM_SIZE_MAX)
 		return false;
+	end = end < limit ? end : limit;
+	if (end <= at || (!lost && !backing_write_waits(node, at, end)))
+		return false;
+	/* No more than can be written: what the service promises stays with this mount. */
+	uint64_t from = at > node->vnode.size ? at : node->vnode.size;
+	if (end > from)
+		end = from + pressure_allowance(end - from);
 	backing_change(ram_backing(node));
 	(void)backing_write_prepare(node, at, end);
 	return true;

@@ -228,7 +228,10 @@ vault create $SECOND --key-file /other --erase --yes; vault open $SECOND w --key
 /room full /mnt
 /room race /mnt /raced; umount /mnt; vault mount w /mnt
 cmp /raced /mnt/raced; say 'what was written through mappings is there when it is mounted again' $?
-rm /raced; umount /mnt; vault close w
+rm /raced /mnt/raced; mkdir /mnt/a /mnt/b; umount /mnt; vault mount w:a /mnt; vault mount w:b /mnt2
+(ulimit -f 2048; dd if=/dev/zero of=/mnt/part bs=60M count=1 2>/dev/null); dd if=/dev/zero of=/mnt2/other bs=1M count=30 2>/tmp/err
+say 'a write that is cut short asks for no more room than it uses' $? "$(stat -c %s /mnt/part /mnt2/other) $(cat /tmp/err)"
+umount /mnt; umount /mnt2; vault close w
 
 # ---- Ends ----
 vault mount v /mnt; echo kept >/mnt/kept; sync
