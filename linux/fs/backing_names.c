@@ -42,7 +42,10 @@ static int service_link_long(struct backing *backing, uint64_t directory, const 
 	const void *data = 0;
 	uint32_t bytes = 0;
 	backing_buffer_take(backing);
-	memcpy(backing->buffer, node->target, strlen(node->target) + 1);
+	if (user_copy(backing->buffer, node->target, strlen(node->target) + 1)) {
+		lock_release(&backing->buffer_lock);
+		return -EIO;
+	}
 	handle_t session = backing->session;
 	enum common_mode before = change_give(backing);
 	int64_t result = file_link_symbolic(session, current_page(), directory, owner_of(node), name, "",

@@ -149,8 +149,10 @@ static int create_through_link(int directory, const char *text, uint32_t mode, s
 		return -ENOMEM;
 	int error = path_walk(directory, text, 0, &link);
 	if (!error) {
+		struct vnode *vnode = link.dentry->vnode;
+		/* It may be another by now. */
 		int64_t length =
-		    link.dentry->vnode->ops->readlink(link.dentry->vnode, target, PATH_MAX_BYTES - 1);
+		    S_ISLNK(vnode->mode) ? vnode->ops->readlink(vnode, target, PATH_MAX_BYTES - 1) : 0;
 		error = length <= 0 ? -ENOENT : links > 8 ? -ELOOP : 0;
 		if (!error) {
 			/* Relative to the directory of the link, which stands for a file of this task alone. */
