@@ -253,6 +253,12 @@ int64_t unix_bind(struct unix_socket *socket, struct unix_address *address)
 	int error = name_make(address->path, S_IFSOCK | 0777, &vnode);
 	if (error)
 		return error == -EEXIST ? -EADDRINUSE : error;
+	/* A file service may have been waited for: somebody else may have bound it. */
+	if (socket->address.length) {
+		vnode_release(vnode);
+		(void)path_unlink(address->path);
+		return -EINVAL;
+	}
 	/* A path's name is told with its NUL. */
 	address->length = 2 + (uint32_t)strlen(address->path) + 1;
 	socket->address = *address;

@@ -10,7 +10,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 #include "../linux/check.h"
 
@@ -248,6 +250,55 @@ static void *run(void *argument)
 	return 0;
 }
 
+/* ---- A socket that two threads bind ---- */
+
+#define BINDS 10
+
+struct binding {
+	int socket, error;
+	struct sockaddr_un address;
+};
+
+static void *bind_one(void *argument)
+{
+	struct binding *binding = argument;
+	const struct sockaddr *address = (const struct sockaddr *)&binding->address;
+	binding->error = bind(binding->socket, address, sizeof(binding->address)) ? errno : 0;
+	return 0;
+}
+
+/* One of them has it, and its name alone is left. */
+static void bind_twice(void)
+{
+	bool good = true;
+	for (int round = 0; round < BINDS; round++) {
+		struct binding bindings[2];
+		pthread_t threads[2];
+		struct stat status;
+		int one = socket(AF_UNIX, SOCK_STREAM, 0);
+		for (int i = 0; i < 2; i++) {
+			bindings[i] = (struct binding){.socket = one, .address.sun_family = AF_UNIX};
+			snprintf(bindings[i].address.sun_path, sizeof(bindings[i].address.sun_path), "bound%d", i);
+			pthread_create(&threads[i], 0, bind_one, &bindings[i]);
+		}
+		for (int i = 0; i < 2; i++)
+			pthread_join(threads[i], 0);
+		good = good && bindings[0].error + bindings[1].error == EINVAL && listen(one, 1) == 0;
+		for (int i = 0; i < 2; i++) {
+			int other = socket(AF_UNIX, SOCK_STREAM, 0);
+			const struct sockaddr *address = (const struct sockaddr *)&bindings[i].address;
+			bool there = lstat(bindings[i].address.sun_path, &status) == 0;
+			good = good && there == !bindings[i].error;
+			if (there)
+				good = connect(other, address, sizeof(bindings[i].address)) == 0 && good;
+			unlink(bindings[i].address.sun_path);
+			close(other);
+		}
+		close(one);
+	}
+	check("a socket that two bind at once has one name", good);
+}
+
 /* ---- What there is ---- */
 
 #define NODES_MAX 512
@@ -347,7 +398,8 @@ int main(int count, char **words)
 	}
 	for (int i = 0; i < atoi(words[2]); i++)
 		pthread_join(threads[i], 0);
+	bind_twice();
 	printf("# %s threads, %d steps each\n", words[2], steps);
 	check("many change one directory at once", !failures);
-	return failures != 0;
+	return check_failures != 0;
 }
