@@ -5,26 +5,20 @@
 #include "open.h"
 #include "ramfs.h"
 
-/* The parent of a name that is to be changed: checks that the task may write the directory. */
-static int parent_by_text(int directory, const char *text, struct parent_walk *parent)
-{
-	int error = path_parent(directory, text, parent);
-	if (error)
-		return error;
-	if (parent->directory.mount->read_only)
-		error = -EROFS;
-	else
-		error = access_check(parent->directory.dentry->vnode, 3);
-	if (error)
-		path_release(&parent->directory);
-	return error;
-}
-
+/* The parent of a name that is to be changed. */
 static int parent_for_change(int directory, uint64_t path_address, struct parent_walk *parent)
 {
 	char text[PATH_MAX_BYTES];
 	int64_t length = path_from_user(text, path_address, false);
-	return length < 0 ? (int)length : parent_by_text(directory, text, parent);
+	return length < 0 ? (int)length : path_parent(directory, text, parent);
+}
+
+/* May the task write the directory? Asked in the change, since who waited for that may have lost the right meanwhile. */
+static int may_change(const struct parent_walk *parent)
+{
+	if (parent->directory.mount->read_only)
+		return -EROFS;
+	return access_check(parent->directory.dentry->vnode, 3);
 }
 
 static bool is_dot(const struct parent_walk *parent)
@@ -35,7 +29,9 @@ static bool is_dot(const struct parent_walk *parent)
 /* For a name that must not be there yet: 0, or why not. */
 static int must_be_new(struct parent_walk *parent)
 {
-	int error = 0;
+	int error = may_change(parent);
+	if (error)
+		return error;
 	if (is_dot(parent))
 		return -EEXIST;
 	struct dentry *old = dentry_lookup(parent->directory.dentry, parent->name, parent->length, &error);
@@ -96,7 +92,7 @@ static int64_t make_node(int directory, uint64_t path, uint32_t mode, uint64_t d
 int name_make(const char *text, uint32_t mode, struct vnode **made)
 {
 	struct parent_walk parent;
-	int error = parent_by_text(AT_FDCWD, text, &parent);
+	int error = path_parent(AT_FDCWD, text, &parent);
 	return error ? error : make_in(&parent, mode, 0, made);
 }
 
@@ -224,16 +220,16 @@ static int may_change_parent(struct vnode *vnode)
 /* Removes what PARENT names, and lets PARENT go. */
 static int remove_name(struct parent_walk *parent, bool remove_directory)
 {
-	int error = 0;
 	struct vnode *vnode = parent->directory.dentry->vnode;
 	struct dentry *victim = 0;
 	change_begin(vnode);
-	if (is_dot(parent))
+	int error = may_change(parent);
+	if (!error && is_dot(parent))
 		error = !remove_directory ? -EISDIR
 		        : !parent->length ? -EBUSY
 		        : parent->name[1] ? -ENOTEMPTY
 		                          : -EINVAL;
-	else
+	else if (!error)
 		victim = dentry_lookup(parent->directory.dentry, parent->name, parent->length, &error);
 	if (victim) {
 		bool is_directory = S_ISDIR(victim->vnode->mode);
@@ -278,7 +274,7 @@ SYSCALL_HANDLER(unlinkat, int directory, uint64_t path, uint32_t flags)
 int path_unlink(const char *text)
 {
 	struct parent_walk parent;
-	int error = parent_by_text(AT_FDCWD, text, &parent);
+	int error = path_parent(AT_FDCWD, text, &parent);
 	return error ? error : remove_name(&parent, false);
 }
 
@@ -318,7 +314,11 @@ static int rename_between(struct parent_walk *from, struct parent_walk *to, uint
 {
 	struct vnode *source = from->directory.dentry->vnode;
 	struct vnode *target = to->directory.dentry->vnode;
-	int error = 0;
+	int error = may_change(from);
+	if (!error)
+		error = may_change(to);
+	if (error)
+		return error;
 	if (from->directory.mount != to->directory.mount)
 		return -EXDEV;
 	if (is_dot(from) || is_dot(to))
