@@ -199,12 +199,17 @@ static int become(struct vnode *vnode, int kind, struct acl *acl)
 		}
 	}
 	vnode->acls[kind] = acl;
+	/* The bits of a mode with a list are others than of one without: while a file service is asked, nobody has more than both. */
+	uint32_t before = vnode->mode;
+	if (kind == ACL_ACCESS)
+		vnode->mode &= attributes.mode | ~0777u;
 	if (acl || old)
 		error = keep(vnode, kind);
 	if (!error && kind == ACL_ACCESS)
 		error = vnode->ops->setattr(vnode, &attributes, ATTRIBUTE_MODE);
 	if (error) {
 		vnode->acls[kind] = old;
+		vnode->mode |= before & 0777;
 		heap_free(acl);
 		return error;
 	}

@@ -278,7 +278,8 @@ static void bind_twice(void)
 		int one = socket(AF_UNIX, SOCK_STREAM, 0);
 		for (int i = 0; i < 2; i++) {
 			bindings[i] = (struct binding){.socket = one, .address.sun_family = AF_UNIX};
-			snprintf(bindings[i].address.sun_path, sizeof(bindings[i].address.sun_path), "bound%d", i);
+			snprintf(bindings[i].address.sun_path, sizeof(bindings[i].address.sun_path),
+			         "bound%d", i);
 			pthread_create(&threads[i], 0, bind_one, &bindings[i]);
 		}
 		for (int i = 0; i < 2; i++)
@@ -297,6 +298,51 @@ static void bind_twice(void)
 		close(one);
 	}
 	check("a socket that two bind at once has one name", good);
+}
+
+/* ---- Rights that change ---- */
+
+#define ACL_ROUNDS 300
+#define STRANGER   1000
+
+/* Of acl(5), as in system.posix_acl_access. */
+struct acl {
+	uint32_t version;
+	struct {
+		uint16_t tag, bits;
+		uint32_t id;
+	} entries[5];
+};
+
+/* A list by which the file's group may only read, though the mode's bits of the group are rw-; and none, by which it may only read. */
+static void lists(void)
+{
+	const struct acl list = {
+	    2, {{1, 6, ~0u}, {2, 6, 2 * STRANGER}, {4, 4, ~0u}, {16, 6, ~0u}, {32, 0, ~0u}}};
+	const struct acl none = {2, {{1, 6, ~0u}, {4, 4, ~0u}, {32, 0, ~0u}}};
+	const char *name = "system.posix_acl_access";
+	int status = 0;
+	int file = open("listed", O_RDWR | O_CREAT | O_EXCL, 0640);
+	bool good = file >= 0 && fchown(file, 0, STRANGER) == 0 && fchmod(file, 0640) == 0;
+	pid_t child = fork();
+	if (child == 0) {
+		if (setgroups(0, 0) || setgid(STRANGER) || setuid(STRANGER))
+			_exit(1);
+		while (getppid() != 1 && access("ended", F_OK))
+			if (open("listed", O_WRONLY) >= 0)
+				_exit(2);
+		_exit(0);
+	}
+	for (int round = 0; round < ACL_ROUNDS && good; round++)
+		good = fsetxattr(file, name, &list, sizeof(list), 0) == 0 &&
+		       fsetxattr(file, name, &none, 4 + 3 * sizeof(none.entries[0]), 0) == 0;
+	int ended = open("ended", O_WRONLY | O_CREAT, 0600);
+	good = waitpid(child, &status, 0) == child && exited(status, 0) && good;
+	check("nobody has a right for a moment that no list gives", good);
+	close(ended);
+	close(file);
+	unlink("ended");
+	unlink("listed");
 }
 
 /* ---- What there is ---- */
@@ -399,6 +445,7 @@ int main(int count, char **words)
 	for (int i = 0; i < atoi(words[2]); i++)
 		pthread_join(threads[i], 0);
 	bind_twice();
+	lists();
 	printf("# %s threads, %d steps each\n", words[2], steps);
 	check("many change one directory at once", !failures);
 	return check_failures != 0;
