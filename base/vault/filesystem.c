@@ -239,7 +239,7 @@ static int fs_unlink(struct filesystem *fs, uint64_t directory, const char *name
 static int fs_rename(struct filesystem *fs, uint64_t from_directory, const char *from, uint64_t to_directory,
                      const char *to, uint32_t flags)
 {
-	int room = check_small_room(fs, 2);
+	int room = check_small_room(fs, 8); /* over an image, to remove is to rename */
 	if (room < 0)
 		return room;
 	_Static_assert((int)HOLONFS_RENAME_EXCLUSIVE == FILE_RENAME_EXCLUSIVE &&

@@ -172,6 +172,12 @@ static void test(const char *name, int (*grow)(struct filesystem *fs, unsigned n
 	snprintf(text, sizeof(text), "%s are refused when there is little room", name);
 	check(text,
 	      good && (status == FILE_E_NO_SPACE || (status == FILE_E_LINKS && number > 1000)) && number > 1);
+	snprintf(text, sizeof(text), "what is there can still be renamed behind %s", name);
+	good = good &&
+	       fs->operations->rename(fs, HOLONFS_ROOT, "first", HOLONFS_ROOT, "moved",
+	                              FILE_RENAME_WHITEOUT) == E_OK &&
+	       fs->operations->relieve(fs) == E_OK;
+	check(text, good);
 	snprintf(text, sizeof(text), "what %s took is synced, closed and opened again", name);
 	check(text, good && is_sound() && fs->operations->sync(fs, 0, false) == E_OK && close_vault() &&
 	                open_vault(false) && is_sound());
