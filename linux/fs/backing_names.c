@@ -146,8 +146,7 @@ static int work_place(struct backing *backing, const char *temporary, uint64_t d
 	return error;
 }
 
-/* A chain of directories that are only in the image, from the top. */
-static int directories_up(struct ram_node *directory)
+static int directories_make(struct ram_node *directory)
 {
 	for (unsigned depth = 0; !directory->upper; depth++) {
 		struct ram_node *top = directory;
@@ -171,6 +170,17 @@ static int directories_up(struct ram_node *directory)
 		/* Nothing of the service is in it, so its listing stays what it is. */
 	}
 	return 0;
+}
+
+/* A chain of directories that are only in the image, from the top. With the common lock kept, as all that goes by a node being
+ * only in the image: writes that are no changes copy such nodes, too. */
+static int directories_up(struct ram_node *directory)
+{
+	struct backing *backing = ram_backing(directory);
+	backing_still(backing);
+	int error = directories_make(directory);
+	backing_still_end(backing);
+	return error;
 }
 
 /* Copies the contents of NODE, which are here or in the image, into UPPER. */
@@ -329,9 +339,9 @@ int backing_unlink(struct ram_node *directory, const char *name, struct ram_node
 	if (error)
 		return error;
 	if (!node->upper) {
-		error = CHANGE(backing, service_create, directory->upper, S_IFCHR, 0ull, 0ull, name, &made,
-		               &data, &bytes);
-		return error ? error : CHANGE(backing, forget, made, 1ull);
+		error = SERVICE(backing, service_create, directory->upper, S_IFCHR, 0ull, 0ull, name, &made,
+		                &data, &bytes);
+		return error ? error : SERVICE(backing, forget, made, 1ull);
 	}
 	/* What is written to it from here on is nobody's: it keeps its pages, and fetches what is missing. */
 	if (!covers)
@@ -403,8 +413,10 @@ int backing_rename(struct ram_node *source, const char *from, struct ram_node *t
 		if (error)
 			return error;
 	}
-	return CHANGE(backing, rename, source->upper, target->upper, covers_from ? FILE_RENAME_WHITEOUT : 0u,
-	              from, to);
+	uint32_t how = covers_from ? FILE_RENAME_WHITEOUT : 0u;
+	if (over && !over->upper)
+		return SERVICE(backing, rename, source->upper, target->upper, how, from, to);
+	return CHANGE(backing, rename, source->upper, target->upper, how, from, to);
 }
 
 int backing_set(struct ram_node *node, const struct attributes *attributes, uint32_t mask)
