@@ -177,8 +177,8 @@ struct file *file_of_any(int fd)
 	struct file *file = (uint32_t)fd < files->capacity ? files->slots[fd] : 0;
 	if (fd == REQUEST_FD || fd == REQUEST_SECOND_FD)
 		return fd == REQUEST_FD ? task->request_file : task->request_second;
-	/* Nobody else can close what only this task can name. */
-	if (file && files->references > 1)
+	/* Nobody else can close what only this task, and nothing that it has asked for, can name. */
+	if (file && (files->references > 1 || task->async))
 		hold(task, file);
 	return file;
 }

@@ -958,6 +958,45 @@ static void ends(void)
 	close(pipes[1]);
 }
 
+/* Reads of a pipe whose end a request closes meanwhile. The call goes on with the file, or is begun anew without it, as on Linux. */
+static void closing(void)
+{
+	int data[2];
+	int trigger[2];
+	int status = 0;
+	char byte = 0;
+	struct ring ring;
+	if (pipe(data) || pipe(trigger) || ring_open(&ring, 8, 0, 0)) {
+		check("pipes and a ring", 0);
+		return;
+	}
+	struct io_uring_sqe *sqe = sqe_get(&ring, IORING_OP_POLL_ADD, trigger[0], 0, 0, 0, 1);
+	sqe->poll32_events = POLLIN;
+	sqe->flags = IOSQE_IO_LINK;
+	sqe_get(&ring, IORING_OP_CLOSE, data[0], 0, 0, 0, 2);
+	submit(&ring, 0);
+	fflush(stdout);
+	pid_t child = fork();
+	if (!child) {
+		signal(SIGPIPE, SIG_IGN);
+		close(data[0]);
+		pause_ms(50);
+		write(trigger[1], "x", 1);
+		for (int tries = 0; ready(&ring) < 2 && tries < 5000; tries++)
+			pause_ms(1);
+		write(data[1], "x", 1);
+		_exit(0);
+	}
+	close(data[1]);
+	ssize_t got = read(data[0], &byte, 1);
+	check("a call keeps the file that a request closes", got == 1 || (got < 0 && errno == EBADF));
+	waitpid(child, &status, 0);
+	check("which was closed", completes(&ring, 1, POLLIN) && completes(&ring, 2, 0));
+	ring_close(&ring);
+	close(trigger[0]);
+	close(trigger[1]);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -974,6 +1013,7 @@ int main(int argc, char **argv)
 	sockets();
 	lending();
 	others();
+	closing();
 	ends();
 	return check_failures != 0;
 }
