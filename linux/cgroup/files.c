@@ -157,11 +157,17 @@ static int directory_open(struct vnode *vnode, struct file *file)
 	return 0;
 }
 
+/* Who has the file of a control open has it still when the group has gone, or its controller. */
+static bool there(const struct node *node)
+{
+	return !node->group->gone && control_there(node->group, &cgroup_controls[node->control]);
+}
+
 static int file_open(struct vnode *vnode, struct file *file)
 {
 	const struct node *node = node_of(vnode);
 	const struct control *control = &cgroup_controls[node->control];
-	if (node->group->gone)
+	if (!there(node))
 		return -ENODEV;
 	struct opened *opened = heap_allocate(sizeof(*opened));
 	if (!opened)
@@ -193,7 +199,7 @@ static int64_t file_read(struct file *file, struct io *io, int64_t *position)
 	struct opened *opened = file->private;
 	const struct node *node = node_of(file->vnode);
 	const struct control *control = &cgroup_controls[node->control];
-	if (node->group->gone)
+	if (!there(node))
 		return -ENODEV;
 	if (!control->text)
 		return -EINVAL;
@@ -223,7 +229,7 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 	const struct control *control = &cgroup_controls[node->control];
 	struct task *task = current_task();
 	char line[WRITE_MAX + 1];
-	if (node->group->gone)
+	if (!there(node))
 		return -ENODEV;
 	if (cgroup_delegates && !control->delegated && opened->from != &cgroup_namespace_first &&
 	    opened->from->root == node->group)
@@ -264,10 +270,10 @@ static int64_t file_seek(struct file *file, int64_t offset, int whence)
 static uint32_t event_poll(struct file *file, struct poll_table *table)
 {
 	const struct opened *opened = file->private;
-	struct cgroup *group = node_of(file->vnode)->group;
-	const struct control *control = &cgroup_controls[node_of(file->vnode)->control];
-	poll_wait(table, &group->wait);
-	bool news = group->gone || group->changes[control->event] != opened->seen;
+	const struct node *node = node_of(file->vnode);
+	const struct control *control = &cgroup_controls[node->control];
+	poll_wait(table, &node->group->wait);
+	bool news = !there(node) || node->group->changes[control->event] != opened->seen;
 	return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | (news ? POLLERR | POLLPRI : 0u);
 }
 

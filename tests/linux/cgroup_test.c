@@ -257,6 +257,23 @@ static void controllers(void)
 	                   says(BASE "/a/cgroup.controllers", "cpu pids\n") &&
 	                   fails(put(BASE "/a/cgroup.subtree_control", "+memory"), ENOENT) &&
 	                   put(BASE "/cgroup.subtree_control", "+memory") == 0);
+	/* Who has a control open has it no more once the controller is taken away. */
+	mkdir(BASE "/c", 0755);
+	int limits[] = {open(BASE "/c/cpu.max", O_RDWR), open(BASE "/c/memory.max", O_RDWR),
+	                open(BASE "/c/pids.max", O_RDWR), open(BASE "/c/memory.max", O_PATH)};
+	put(BASE "/cgroup.subtree_control", "-cpu -memory -pids");
+	int stale = 0;
+	for (int i = 0; i < 3; i++) {
+		char byte;
+		stale += fails(write(limits[i], "10000", 5), ENODEV) && fails(read(limits[i], &byte, 1), ENODEV);
+	}
+	char again[64];
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", limits[3]);
+	check("taken-away", stale == 3 && fails(open(again, O_RDWR), ENODEV) && rmdir(BASE "/c") == 0);
+	for (int i = 0; i < 4; i++)
+		close(limits[i]);
+	check("given-again", put(BASE "/cgroup.subtree_control", "+cpu +memory +pids") == 0 &&
+	                         says(BASE "/a/cpu.max", "max 100000\n"));
 	check("in-use", fails(put(ROOT "/cgroup.subtree_control", "-pids"), EBUSY));
 	pid_t child = sleeper(0);
 	check("no-inner-processes", fails(put(BASE "/cgroup.procs", "%d", child), EBUSY) &&
