@@ -35,6 +35,7 @@ $(call native-program,linux/linux-debug,$(patsubst linux/mm/heap_plain.c,linux/m
 $(call host-test,linux_elf_test,linux/exec/elf_test.c linux/exec/elf.c)
 build/host/test/linux_elf_test: | build/root/minimal.stamp # reads the busybox in it
 $(call host-test,linux_bpf_test,linux/task/bpf_test.c linux/task/bpf.c)
+$(call host-test,linux_share_test,linux/cgroup/share_test.c linux/cgroup/share.c,-Ilinux -Ilinux/include -Ilib/holon -Ilib/holon/arch/x86_64)
 $(call host-test,linux_acl_test,linux/fs/acl_test.c linux/fs/acl.c,-Ilinux/include)
 $(call host-fuzz,linux_acl_fuzz,linux/fs/acl_fuzz.c linux/fs/acl.c,-Ilinux/include)
 $(call host-test,linux_ranges_test,linux/mm/ranges_test.c linux/mm/ranges.c,-Ilib/holon)

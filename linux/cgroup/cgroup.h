@@ -165,7 +165,11 @@ bool cgroup_held(const struct task *task);
 uint64_t cgroup_cpu_look(void);
 /* Are there groups that compete? */
 extern uint32_t cgroup_cpu_groups;
-/* A thread of WEIGHT competes at the look STAMP; and, after all have, its part of 2^24. */
+
+/* ---- Parts of a processor (share.c) ---- */
+
+/* A thread of WEIGHT competes at the look STAMP; and, after all have, its part of 2^24: from 1 to the whole, also of one that
+ * has not competed. */
 void cgroup_compete(const struct task *task, uint32_t weight, uint64_t stamp);
 uint32_t cgroup_part(const struct task *task, uint32_t weight);
 

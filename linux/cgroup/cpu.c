@@ -1,20 +1,16 @@
-/* The controller cpu: what a group has used, its part of a processor beside others, and its quota.
+/* The controller cpu: what a group has used, and its quota.
  *
  * The worker of task/turn.c looks at all quotas at once. What a group has used beyond its quota is taken from its next periods',
  * so that over some periods it has what it may have, however seldom the worker looks. A group whose quota is used up is
  * throttled: its threads wait where those without a turn do.
- *
- * Threads of one processor compete group by group: a thread's part is its group's part among its siblings, of which the thread
- * has its own weight's part, and so on up to the root, whose own threads compete with the groups in it.
  */
 #include "../internal.h"
 #include "../task/turn.h"
 #include "../time/account.h"
 #include "cgroup.h"
 
-#define LOOK_NS    10000000ull
-#define LOOK_MIN   1000000ull
-#define PART_WHOLE (1u << 24)
+#define LOOK_NS  10000000ull
+#define LOOK_MIN 1000000ull
 
 uint32_t cgroup_cpu_groups;
 static struct list limited = LIST_INIT(limited);
@@ -189,41 +185,4 @@ void cgroup_cpu_limit(struct cgroup *group, uint64_t quota_us, uint64_t period_u
 		list_append(&limited, &group->cpu.limited);
 	turn_hold_groups();
 	turn_look();
-}
-
-/* ---- Weights ---- */
-
-/* The group that TASK competes in: the lowest that has the controller. */
-static struct cgroup *competes_in(struct cgroup *group)
-{
-	while (group->parent && !(cgroup_controllers(group) & CONTROLLER_CPU))
-		group = group->parent;
-	return group;
-}
-
-void cgroup_compete(const struct task *task, uint32_t weight, uint64_t stamp)
-{
-	uint64_t more = weight;
-	for (struct cgroup *at = competes_in(cgroup_of(task)); at;
-	     at = at->parent ? competes_in(at->parent) : 0) {
-		bool known = at->cpu.stamp == stamp;
-		if (!known)
-			at->cpu.sum = 0;
-		at->cpu.stamp = stamp;
-		at->cpu.sum += more;
-		if (known)
-			return;
-		more = at->cpu.shares;
-	}
-}
-
-uint32_t cgroup_part(const struct task *task, uint32_t weight)
-{
-	uint64_t part = PART_WHOLE, own = weight;
-	for (const struct cgroup *at = competes_in(cgroup_of(task)); at;
-	     at = at->parent ? competes_in(at->parent) : 0) {
-		part = part * own / at->cpu.sum;
-		own = at->cpu.shares;
-	}
-	return part ? (uint32_t)part : 1;
 }
