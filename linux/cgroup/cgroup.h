@@ -131,8 +131,10 @@ void cgroup_task_end(struct task *task, bool last);
 void cgroup_process_gone(struct process *process);
 /* PROCESS with all its threads goes to GROUP. */
 void cgroup_move(struct process *process, struct cgroup *group);
-/* May the current task move one from FROM to TO? */
-int cgroup_may_move(const struct cgroup *from, const struct cgroup *to);
+/* May the current task write to GROUP's cgroup.procs? */
+int cgroup_may_write(const struct cgroup *group);
+/* May it move one from FROM to TO, by a namespace whose root is ROOT? */
+int cgroup_may_move(const struct cgroup *from, const struct cgroup *to, const struct cgroup *root);
 /* May TO have processes at all? */
 int cgroup_may_have_tasks(const struct cgroup *to);
 
@@ -200,6 +202,8 @@ struct control {
 	int (*text)(struct cgroup *group, struct proc_text *text);
 	/* A line without its newline; 0 or an error. */
 	int (*write)(struct cgroup *group, const char *line);
+	/* The same of what moves tasks, by a namespace whose root is ROOT. */
+	int (*move)(struct cgroup *group, const char *line, const struct cgroup *root);
 };
 extern const struct control cgroup_controls[]; /* from 1 on; a name of 0 ends them */
 enum group_controls { CONTROL_PROCS = 1, CONTROL_THREADS = 2 };

@@ -122,13 +122,13 @@ static struct task *named(const char *line, int *error)
 	return *error ? 0 : task;
 }
 
-static int write_procs(struct cgroup *group, const char *line)
+static int move_procs(struct cgroup *group, const char *line, const struct cgroup *root)
 {
 	int error;
 	const struct task *task = named(line, &error);
 	if (!task)
 		return error;
-	error = cgroup_may_move(cgroup_of(task), group);
+	error = cgroup_may_move(cgroup_of(task), group, root);
 	if (!error)
 		error = cgroup_may_have_tasks(group);
 	if (!error)
@@ -137,13 +137,13 @@ static int write_procs(struct cgroup *group, const char *line)
 }
 
 /* Threads of one process are in one group: there are no threaded ones. */
-static int write_threads(struct cgroup *group, const char *line)
+static int move_threads(struct cgroup *group, const char *line, const struct cgroup *root)
 {
 	int error;
 	const struct task *task = named(line, &error);
 	if (!task)
 		return error;
-	error = cgroup_may_move(cgroup_of(task), group);
+	error = cgroup_may_move(cgroup_of(task), group, root);
 	return error ? error : cgroup_of(task) == group ? 0 : -EOPNOTSUPP;
 }
 
@@ -565,19 +565,19 @@ static int text_pids_events(struct cgroup *group, struct proc_text *text)
 	{                                                                                                    \
 		.name = title, .mode = 0444, .event = -1, .text = text_##function                            \
 	}
-#define ROOT_BOTH(title, function, own)                                                                      \
+#define ROOT_BOTH(title, function, how, own)                                                                 \
 	{                                                                                                    \
-		.name = title, .mode = 0644, .event = -1, .text = text_##function,                           \
-		.write = write_##function, .delegated = own                                                  \
+		.name = title, .mode = 0644, .event = -1, .text = text_##function, .how = how##_##function,  \
+		.delegated = own                                                                             \
 	}
 const struct control cgroup_controls[] = {
     {.name = ""}, /* the directory */
-    [CONTROL_PROCS] = ROOT_BOTH("cgroup.procs", procs, true),
-    [CONTROL_THREADS] = ROOT_BOTH("cgroup.threads", threads, true),
+    [CONTROL_PROCS] = ROOT_BOTH("cgroup.procs", procs, move, true),
+    [CONTROL_THREADS] = ROOT_BOTH("cgroup.threads", threads, move, true),
     ROOT_READ("cgroup.controllers", controllers),
-    ROOT_BOTH("cgroup.subtree_control", subtree, true),
-    ROOT_BOTH("cgroup.max.descendants", descendants_max, false),
-    ROOT_BOTH("cgroup.max.depth", depth_max, false),
+    ROOT_BOTH("cgroup.subtree_control", subtree, write, true),
+    ROOT_BOTH("cgroup.max.descendants", descendants_max, write, false),
+    ROOT_BOTH("cgroup.max.depth", depth_max, write, false),
     ROOT_READ("cgroup.stat", stat),
     ROOT_READ("cpu.stat", cpu_stat),
     {.name = "memory.stat",

@@ -234,7 +234,7 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 	if (cgroup_delegates && !control->delegated && opened->from != &cgroup_namespace_first &&
 	    opened->from->root == node->group)
 		return -EPERM;
-	if (!control->write)
+	if (!control->write && !control->move)
 		return -EINVAL;
 	if (io->remaining > WRITE_MAX)
 		return -E2BIG;
@@ -246,13 +246,15 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 		length--;
 	line[length] = 0;
 	/* Who opened it decides what may be moved, so that nobody can have a privileged program write for him. */
-	bool moves = node->control == CONTROL_PROCS || node->control == CONTROL_THREADS;
-	struct credentials own = task->credentials;
-	if (moves)
+	int error;
+	if (control->move) {
+		struct credentials own = task->credentials;
 		task->credentials = opened->opener;
-	int error = control->write(node->group, line);
-	if (moves)
+		error = control->move(node->group, line, opened->from->root);
 		task->credentials = own;
+	} else {
+		error = control->write(node->group, line);
+	}
 	if (!error)
 		*position += count;
 	return error ? error : count;

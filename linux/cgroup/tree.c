@@ -358,14 +358,18 @@ int cgroup_may_have_tasks(const struct cgroup *to)
 	return to->gone ? -ENODEV : to->parent && to->subtree ? -EBUSY : 0;
 }
 
-int cgroup_may_move(const struct cgroup *from, const struct cgroup *to)
+int cgroup_may_write(const struct cgroup *group)
 {
-	const struct cgroup *root = cgroup_namespace_current()->root;
+	const struct cgroup_rights *rights = &group->rights[CONTROL_PROCS];
+	struct vnode file = {.mode = S_IFREG | rights->mode, .uid = rights->uid, .gid = rights->gid};
+	return access_check(&file, 2);
+}
+
+int cgroup_may_move(const struct cgroup *from, const struct cgroup *to, const struct cgroup *root)
+{
 	if (cgroup_delegates && (!cgroup_within(from, root) || !cgroup_within(to, root)))
 		return -ENOENT;
 	while (!cgroup_within(from, to))
 		to = to->parent;
-	const struct cgroup_rights *rights = &to->rights[CONTROL_PROCS];
-	struct vnode file = {.mode = S_IFREG | rights->mode, .uid = rights->uid, .gid = rights->gid};
-	return access_check(&file, 2);
+	return cgroup_may_write(to);
 }

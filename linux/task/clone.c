@@ -199,8 +199,10 @@ static struct cgroup *child_group(uint64_t flags, int64_t cgroup, int *error)
 	*error = !group ? -EBADF : group->gone ? -ENOENT : cgroup_may_have_tasks(group);
 	if (!*error && group != own && (flags & CLONE_THREAD))
 		*error = -EOPNOTSUPP;
+	if (!*error)
+		*error = cgroup_may_write(group);
 	if (!*error && group != own)
-		*error = cgroup_may_move(own, group);
+		*error = cgroup_may_move(own, group, cgroup_namespace_current()->root);
 	return *error ? 0 : group;
 }
 

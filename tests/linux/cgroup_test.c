@@ -628,7 +628,27 @@ static int delegated_inside(void)
 	if (!fails(put(BASE "/b/cgroup.procs", "%d", child), EACCES))
 		return 3;
 	end(child);
-	return 0;
+	/* So may be where a child begins, but only in a group to which he may write. */
+	if (!fails(new_in(open(BASE "/a/root", O_PATH), 0), EACCES))
+		return 4;
+	long made = new_in(open(BASE "/a/y", O_PATH), 0);
+	if (!made)
+		_exit(0);
+	return made > 0 && ends((pid_t)made) == 0 ? 0 : 5;
+}
+
+/* With nsdelegate a namespace's root is the limit of what may be moved, also for whom a descriptor is given to. */
+static int delegated_by_namespace(void)
+{
+	int first = open("/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
+	if (put(BASE "/a/cgroup.procs", "0") || unshare(CLONE_NEWCGROUP))
+		return 1;
+	int fd = open(BASE "/b/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || !fails(write(fd, "0", 1), ENOENT))
+		return 2;
+	if (setns(first, CLONE_NEWCGROUP) || !fails(write(fd, "0", 1), ENOENT))
+		return 3;
+	return put(BASE "/b/cgroup.procs", "0") ? 4 : 0;
 }
 
 static void delegation(void)
@@ -644,6 +664,7 @@ static void delegation(void)
 	if (status)
 		printf("# step %d\n", WEXITSTATUS(status));
 	check("owner-of-new", stat(BASE "/a/x/cgroup.procs", &one) == 0 && one.st_uid == 1000);
+	mkdir(BASE "/a/root", 0755);
 	status = in_child(_exit(delegated_inside()));
 	check("delegated-inside", exited(status, 0));
 	if (status)
@@ -659,8 +680,16 @@ static void delegation(void)
 	seteuid(0);
 	check("opener-decides", pipe(pair) == 0 && fd >= 0 && fails(write(fd, "0", 1), EACCES));
 	close(fd);
+	rmdir(BASE "/a/root");
 	rmdir(BASE "/a/x");
 	rmdir(BASE "/a/y");
+	const unsigned long flags = MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	check("nsdelegate", mount("none", ROOT, 0, flags, "nsdelegate") == 0);
+	status = in_child(_exit(delegated_by_namespace()));
+	check("delegated-by-namespace", exited(status, 0));
+	if (status)
+		printf("# step %d\n", WEXITSTATUS(status));
+	check("no-nsdelegate", mount("none", ROOT, 0, flags, "") == 0);
 }
 
 int main(void)
