@@ -149,6 +149,8 @@ static inline void cgroup_rest(struct task *task, bool rest)
 {
 	if (task->cgroup)
 		cgroup_rest_slow(task, rest);
+	else
+		task->resting = rest;
 }
 /* Is GROUP, whose tasks or children are others now, frozen? */
 void cgroup_settle(struct cgroup *group);

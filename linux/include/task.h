@@ -154,7 +154,7 @@ struct task {
 	struct namespaces *namespaces;  /* a reference; 0 of workers, and once it is going */
 	struct cgroup *cgroup;          /* a reference; 0: the root, or it is going. cgroup/cgroup.h */
 	struct cpu_times cgroup_told;   /* what it had used when it came there */
-	bool resting;                   /* counted as such in its group: cgroup_rest */
+	bool resting;                   /* counted as such in its group, if it has one: cgroup_rest */
 	struct seccomp_filter *filter;  /* a reference: task/seccomp.c */
 	struct task_keyrings *keyrings; /* keys/keys.h; 0: it has none */
 	struct trace *trace;            /* trace/trace.h */

@@ -389,6 +389,14 @@ static void freezer(void)
 	pause_ms(20);
 	check("stays-stopped", state_of(stopped) == 'T');
 	end(stopped);
+	stopped = sleeper(0);
+	kill(stopped, SIGSTOP);
+	waitpid(stopped, 0, WUNTRACED);
+	put(BASE "/a/cgroup.freeze", "1");
+	check("stopped-elsewhere", put(BASE "/a/cgroup.procs", "%d", stopped) == 0 &&
+	                               until(value(BASE "/a/cgroup.events", "frozen") == 1));
+	put(BASE "/a/cgroup.freeze", "0");
+	end(stopped);
 	/* A sleep goes on where it was. */
 	status = in_child(
 	    put(BASE "/a/cgroup.procs", "0"); struct timespec start; struct timespec now;
