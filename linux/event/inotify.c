@@ -22,6 +22,7 @@ enum {
 #define EVENTS_MAX 16384u
 
 struct inotify {
+	struct list link; /* in `instances` */
 	struct list watches, events;
 	uint32_t event_count, event_bytes;
 	int32_t next_watch;
@@ -44,6 +45,8 @@ struct inotify_event {
 	} header;
 	char name[];
 };
+
+static struct list instances = LIST_INIT(instances);
 
 static void queue_event(struct inotify *inotify, int32_t watch, uint32_t mask, uint32_t cookie,
                         const char *name)
@@ -134,10 +137,8 @@ static void vnode_event(struct vnode *vnode, uint32_t event)
 	vnode_reference(vnode);
 	/* Linux does not say of its own end or move that it is a directory. */
 	bool self = event == IN_DELETE_SELF || event == IN_MOVE_SELF;
-	struct watch *watch;
-	list_for_each(watch, &vnode->watches, vnode_link) if (event == IN_UNMOUNT) watch->mask |= IN_UNMOUNT;
 	notify(vnode, event, 0, self ? 0 : directory_bit(vnode), 0, 0);
-	if (event == IN_DELETE_SELF || event == IN_UNMOUNT)
+	if (event == IN_DELETE_SELF)
 		while (!list_empty(&vnode->watches))
 			watch_remove(list_first(&vnode->watches, struct watch, vnode_link), true);
 	vnode_release(vnode);
@@ -148,6 +149,23 @@ void inotify_vnode(struct vnode *vnode, uint32_t event)
 	if (fanotify_mark_count)
 		fanotify_event(event, vnode, 0);
 	vnode_event(vnode, event);
+}
+
+void inotify_filesystem_gone(const struct filesystem *filesystem)
+{
+	struct inotify *inotify;
+	struct watch *watch;
+	struct watch *next;
+	list_for_each(inotify, &instances, link)
+	{
+		list_for_each_safe(watch, next, &inotify->watches, link)
+		{
+			if (watch->vnode->filesystem != filesystem)
+				continue;
+			queue_event(inotify, watch->number, IN_UNMOUNT, 0, 0); /* whatever it wants */
+			watch_remove(watch, true);
+		}
+	}
 }
 
 static void path_event(const struct path *path, uint32_t event, bool by_file)
@@ -222,6 +240,7 @@ static int64_t inotify_ioctl(struct file *file, uint32_t command, uint64_t argum
 static void inotify_release(struct file *file)
 {
 	struct inotify *inotify = file->private;
+	list_remove(&inotify->link);
 	while (!list_empty(&inotify->watches))
 		watch_remove(list_first(&inotify->watches, struct watch, link), false);
 	while (!list_empty(&inotify->events)) {
@@ -273,6 +292,7 @@ SYSCALL_HANDLER(inotify_init1, uint32_t flags)
 		heap_free(inotify);
 		return -ENOMEM;
 	}
+	list_append(&instances, &inotify->link);
 	list_init(&inotify->watches);
 	list_init(&inotify->events);
 	wait_queue_init(&inotify->wait);

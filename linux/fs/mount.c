@@ -65,6 +65,7 @@ void filesystem_release(struct filesystem *filesystem)
 	if (--filesystem->references || !filesystem->release)
 		return;
 	fanotify_filesystem_gone(filesystem);
+	inotify_filesystem_gone(filesystem);
 	dentry_purge(filesystem);
 	filesystem->release(filesystem);
 }

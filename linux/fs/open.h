@@ -37,8 +37,10 @@ enum inotify_event_mask {
 /* Tells the watches of a directory about NAME in it; COOKIE joins the two events of a rename (else 0). */
 void inotify_name(struct vnode *directory, uint32_t event, const char *name, bool is_directory,
                   uint32_t cookie);
-/* The watches of VNODE itself. IN_DELETE_SELF and IN_UNMOUNT end them. */
+/* The watches of VNODE itself. IN_DELETE_SELF ends them. */
 void inotify_vnode(struct vnode *vnode, uint32_t event);
+/* FILESYSTEM goes, and with it the watches of what is in it. */
+void inotify_filesystem_gone(const struct filesystem *filesystem);
 /* The watches of what PATH leads to, and of the directory it is in. */
 void inotify_path(const struct path *path, uint32_t event);
 /* The same for an open file, whose name may have gone meanwhile. */

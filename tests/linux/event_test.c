@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -247,6 +248,14 @@ static void test_inotify(void)
 	check("inotify-silent", !strcmp(next(fd), "none"));
 	check("inotify-errors", inotify_add_watch(fd, "missing", IN_CREATE) == -1 && errno == ENOENT &&
 	                            inotify_add_watch(fd, ".", 0) == -1 && errno == EINVAL);
+	mkdir("sub", 0700);
+	int mounted = mount("none", "sub", "tmpfs", 0, 0);
+	close(open("sub/file", O_CREAT | O_WRONLY, 0600));
+	inotify_add_watch(fd, "sub/file", IN_MODIFY);
+	inotify_add_watch(fd, "sub", IN_CREATE);
+	check("inotify-unmount", mounted == 0 && umount("sub") == 0 && !strncmp(next(fd), "2000:", 5) &&
+	                             !strcmp(next(fd), "8000:") && !strncmp(next(fd), "2000:", 5) &&
+	                             !strcmp(next(fd), "8000:") && !strcmp(next(fd), "none"));
 	close(fd);
 }
 
