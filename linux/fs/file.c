@@ -348,19 +348,29 @@ SYSCALL_HANDLER(dup, int fd)
 	return duplicate(fd, 0, false);
 }
 
-static int64_t duplicate_to(int old, int new, bool close_on_exec)
+int64_t file_install_at(struct file *file, int fd, bool close_on_exec)
 {
 	struct files *files = current_task()->files;
-	struct file *file = file_of_any(old);
-	if (!file || new < 0 || (uint64_t) new >= current_task()->process->limits[RLIMIT_NOFILE].current)
+	if (fd < 0 || (uint64_t)fd >= current_task()->process->limits[RLIMIT_NOFILE].current)
 		return -EBADF;
-	if ((uint32_t) new >= files->capacity && !files_grow(files, (uint32_t) new + 1))
+	if ((uint32_t)fd >= files->capacity && !files_grow(files, (uint32_t)fd + 1))
 		return -ENOMEM;
-	struct file *replaced = files->slots[new];
-	slot_set(files, (uint32_t) new, file_reference(file), close_on_exec);
+	struct file *replaced = files->slots[fd];
+	slot_set(files, (uint32_t)fd, file, close_on_exec);
 	if (replaced)
 		file_close(replaced);
-	return new;
+	return fd;
+}
+
+static int64_t duplicate_to(int old, int new, bool close_on_exec)
+{
+	struct file *file = file_of_any(old);
+	if (!file)
+		return -EBADF;
+	int64_t result = file_install_at(file_reference(file), new, close_on_exec);
+	if (result < 0)
+		file_release(file);
+	return result;
 }
 
 SYSCALL_HANDLER(dup2, int old, int new)

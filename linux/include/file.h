@@ -164,6 +164,8 @@ void files_let_go(struct task *task);
 /* Puts FILE (the reference goes over) into the lowest free descriptor >= MINIMUM; -EMFILE with the reference
  * kept. */
 int64_t file_install(struct file *file, int minimum, bool close_on_exec) __attribute__((warn_unused_result));
+/* Makes FILE (the reference goes over) the descriptor FD and closes what was that; or an error with the reference kept. */
+int64_t file_install_at(struct file *file, int fd, bool close_on_exec) __attribute__((warn_unused_result));
 /* The lowest free descriptor for FILE, whose reference goes over even when there is none (-EMFILE). */
 int64_t file_give(struct file *file, bool close_on_exec);
 /* The way back: FD is free, its reference is the caller's, and nothing of what close(2) means for the file happens. 0: there is

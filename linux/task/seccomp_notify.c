@@ -18,7 +18,9 @@ struct seccomp_notify {
 struct added {
 	struct list link; /* of none: it is done */
 	struct file *file;
-	int32_t wanted; /* descriptor, or -1: the lowest */
+	int32_t wanted;
+	bool numbered; /* it is to be the descriptor WANTED; else, the lowest */
+	bool answers;  /* its number is the call's result */
 	bool close_on_exec;
 	int64_t result;
 	struct wait_queue done;
@@ -66,20 +68,22 @@ static void added_end(struct added *added, int64_t result)
 	wake_all(&added->done, 0);
 }
 
-int64_t sys_dup3(int old, int new, uint32_t flags);
-
 static int64_t added_install(const struct added *added)
 {
-	int64_t fd = file_install(file_reference(added->file), 0, added->close_on_exec);
-	if (fd < 0) {
-		file_release(added->file);
-		return fd;
-	}
-	if (added->wanted < 0 || added->wanted == fd)
-		return fd;
-	int64_t result = sys_dup3((int)fd, added->wanted, added->close_on_exec ? (uint32_t)O_CLOEXEC : 0);
-	(void)sys_close((int)fd);
-	return result;
+	struct file *file = file_reference(added->file);
+	int64_t fd = added->numbered ? file_install_at(file, added->wanted, added->close_on_exec)
+	                             : file_install(file, 0, added->close_on_exec);
+	if (fd < 0)
+		file_release(file);
+	return fd;
+}
+
+static void notice_answer(struct notice *notice, bool runs, int64_t result)
+{
+	notice->state = NOTICE_ANSWERED;
+	notice->runs = runs;
+	notice->result = result;
+	wake_all(&notice->task, 0);
 }
 
 /* Installs the first of NOTICE's. Meanwhile, when a file is closed by that, its supervisor may have gone. */
@@ -87,12 +91,13 @@ static void added_first(struct notice *notice)
 {
 	struct added *first = list_first(&notice->added, struct added, link);
 	const struct added copy = *first;
-	file_reference(copy.file);
 	int64_t result = added_install(&copy);
+	/* At once, so that a supervisor that is interrupted now does not leave a descriptor that nobody was told of. */
+	if (copy.answers && result >= 0 && notice->state == NOTICE_SENT)
+		notice_answer(notice, false, result);
 	struct added *added;
 	struct added *next;
 	list_for_each_safe(added, next, &notice->added, link) if (added == first) added_end(added, result);
-	file_release(copy.file);
 }
 
 static bool notice_ready(const struct notice *notice)
@@ -145,14 +150,6 @@ bool seccomp_supervised(struct seccomp_filter *filter, const struct seccomp_data
 }
 
 /* ---- The supervisor ---- */
-
-static void notice_answer(struct notice *notice, bool runs, int64_t result)
-{
-	notice->state = NOTICE_ANSWERED;
-	notice->runs = runs;
-	notice->result = result;
-	wake_all(&notice->task, 0);
-}
 
 static struct notice *notice_of(struct seccomp_notify *notify, uint64_t id)
 {
@@ -268,12 +265,11 @@ static int64_t add(struct seccomp_notify *notify, uint64_t at, uint32_t bytes)
 	}
 	if (notice) {
 		struct added added = {.file = file,
-		                      .wanted = addition.flags & ADD_SET ? (int32_t)addition.to : -1,
+		                      .wanted = (int32_t)addition.to,
+		                      .numbered = addition.flags & ADD_SET,
+		                      .answers = addition.flags & ADD_SEND,
 		                      .close_on_exec = addition.to_flags & O_CLOEXEC};
 		error = add_and_wait(notice, &added);
-		if (error >= 0 && (addition.flags & ADD_SEND) &&
-		    (notice = notice_of(notify, addition.id)) != 0 && notice->state == NOTICE_SENT)
-			notice_answer(notice, false, error);
 	}
 	file_release(file);
 	return error;

@@ -181,6 +181,49 @@ static void test_descriptors(void)
 	close(pipes[1]);
 }
 
+static void *idle(void *argument)
+{
+	pause();
+	return argument;
+}
+
+static int two_calls_of_two_threads(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, 0, idle, 0);
+	return syscall(SYS_getppid) == 1 && syscall(SYS_getppid) == 2 ? 0 : 1;
+}
+
+/* However many files come to one number during one call: all but the last are closed. */
+static void test_many_descriptors(void)
+{
+	enum { MANY = 16 };
+	struct seccomp_notif call;
+	int listener, pipes[MANY][2], given = 0, closed = 0;
+	pid_t child = supervised(two_calls_of_two_threads, 0, &listener);
+	receive(listener, &call);
+	for (int i = 0; i < MANY; i++) {
+		pipe2(pipes[i], O_NONBLOCK | O_CLOEXEC);
+		struct seccomp_notif_addfd add = {.id = call.id,
+		                                  .flags = SECCOMP_ADDFD_FLAG_SETFD,
+		                                  .srcfd = (unsigned)pipes[i][1],
+		                                  .newfd = 60};
+		given += ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) == 60;
+		close(pipes[i][1]);
+	}
+	respond(listener, call.id, 1, 0, 0);
+	receive(listener, &call);
+	for (int i = 0; i < MANY; i++) {
+		char byte;
+		closed += read(pipes[i][0], &byte, 1) == 0;
+		close(pipes[i][0]);
+	}
+	check("many at one number", given == MANY && closed == MANY - 1);
+	respond(listener, call.id, 2, 0, 0);
+	check("and both calls went on", exited(wait_for(child), 0));
+	close(listener);
+}
+
 static int one_call(void)
 {
 	return syscall(SYS_getppid) == -1 && errno == ENOSYS ? 0 : 1;
@@ -324,6 +367,7 @@ int main(void)
 	parent = getpid();
 	test_calls();
 	test_descriptors();
+	test_many_descriptors();
 	test_life();
 	test_rules();
 	test_races();
