@@ -290,8 +290,9 @@ static int may_enter(const struct namespace *namespace, const struct credentials
 			return -EPERM;
 		return task->fs->references > 1 ? -EINVAL : 0;
 	}
+	/* The page of the vDSO's data, which is another then, must be nobody else's. */
 	if (namespace->kind == NAMESPACE_TIME)
-		return task->process->thread_count > 1 ? -EUSERS : 0;
+		return task->process->thread_count > 1 || task->mm->references > 1 ? -EUSERS : 0;
 	if (namespace->kind == NAMESPACE_PID) {
 		/* Only downwards: a child is never outside its parent's. */
 		const struct pid_namespace *at = container_of(namespace, struct pid_namespace, common);

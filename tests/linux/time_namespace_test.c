@@ -239,6 +239,9 @@ static int all(void)
 	int fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
 	report("setns-with-threads", in_child(pthread_t thread; pthread_create(&thread, 0, idle, 0);
 	                                      _exit(fails(setns(fd, CLONE_NEWTIME), EUSERS) ? 0 : 1)));
+	report("setns-with-memory-of-others",
+	       in_child(pid_t own = vfork(); if (!own) _exit(fails(setns(fd, CLONE_NEWTIME), EUSERS) ? 0 : 1);
+	                int inside = -1; waitpid(own, &inside, 0); _exit(WEXITSTATUS(inside))));
 	check("setns-other-type", fails(setns(fd, CLONE_NEWUTS), EINVAL));
 	int old = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
 	check("setns", setns(fd, CLONE_NEWTIME) == 0 && inode("time") == inner &&
