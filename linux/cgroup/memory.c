@@ -1,7 +1,7 @@
 /* The controller memory: what the processes of a group have, and what happens where that is more than they may.
  *
  * Pages come without the personality's knowledge, when they are touched first. So a worker looks, a hundred times a second
- * while a group with a limit has processes, at what those have of their own; pages that are shared with a parent or a child since
+ * (less often where that costs it much: worker_pace) while a group with a limit has processes, at what those have of their own; pages that are shared with a parent or a child since
  * a fork count half for each. Where it is more than memory.max, the process of the group that has most is killed, and no
  * other until it has gone. Where it is more than memory.high, the group's threads run for one look of ten.
  */
@@ -172,10 +172,10 @@ static void worker_run(void *argument)
 	(void)argument;
 	for (uint64_t count = 0;; count++) {
 		struct cgroup *group;
-		worker_idle = !sum_up();
 		uint64_t now = clock_monotonic();
+		worker_idle = !sum_up();
 		list_for_each(group, &limited, memory.limited) look_at(group, now, count);
-		(void)worker_wait(worker_idle ? DEADLINE_NEVER : now + LOOK_NS);
+		(void)worker_wait(worker_idle ? DEADLINE_NEVER : worker_pace(now, now + LOOK_NS));
 	}
 }
 

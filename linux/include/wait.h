@@ -153,6 +153,9 @@ struct task *worker_create(const char *name, void (*function)(void *argument), v
 /* The current worker is done; its thread goes back to the pool. Lock held alone; dropped here. */
 _Noreturn void worker_end(void);
 uint64_t worker_wait(uint64_t deadline);
+/* When a worker that began its round at BEGAN and wants the next at NEXT is to begin it: later where the round took long, so that
+ * what others give it to look at costs a tenth of a processor, and of the common lock, and no more. */
+uint64_t worker_pace(uint64_t began, uint64_t next);
 /* The same with another event that is the worker's own. */
 uint64_t worker_wait_for(handle_t event, uint64_t deadline);
 uint64_t worker_event(struct task *worker);

@@ -203,6 +203,12 @@ uint64_t worker_wait(uint64_t deadline)
 	return worker_wait_for(current_area()->event, deadline);
 }
 
+uint64_t worker_pace(uint64_t began, uint64_t next)
+{
+	uint64_t now = clock_monotonic(), least = now + 9 * (now - began);
+	return next > least ? next : least;
+}
+
 uint64_t worker_wait_for(handle_t event, uint64_t deadline)
 {
 	uint64_t bits = 0;

@@ -351,7 +351,7 @@ static void worker_run(void *argument)
 	for (uint64_t tick = 2;; tick++) {
 		bool watching = false;
 		__atomic_store_n(&worker_idle, true, __ATOMIC_SEQ_CST);
-		uint64_t look = cgroup_cpu_look(), now = clock_monotonic();
+		uint64_t now = clock_monotonic(), look = cgroup_cpu_look();
 		for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++)
 			watching = tick_cpu(cpu, tick) || watching;
 		/* It looks once more before it waits to be woken: threads that wake others do so often. */
@@ -364,7 +364,7 @@ static void worker_run(void *argument)
 		}
 		if (soon)
 			__atomic_store_n(&worker_idle, false, __ATOMIC_SEQ_CST);
-		worker_wait(!soon ? look : look < now + LOOK_NS ? look : now + LOOK_NS);
+		worker_wait(worker_pace(now, !soon || look < now + LOOK_NS ? look : now + LOOK_NS));
 	}
 }
 
