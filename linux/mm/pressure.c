@@ -108,13 +108,24 @@ static uint64_t fair(handle_t memory)
 	                                                      : info.resident_bytes - info.shared_bytes / 2;
 }
 
+/* The sum of ONE over the memory that is MM's own. The parts of an area that was split have one object: of neighbours it counts
+ * once. */
+static uint64_t sum_of(struct mm *mm, uint64_t (*one)(handle_t memory))
+{
+	uint64_t bytes = one(mm->heap->handle);
+	const struct memory_object *last = 0;
+	for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area)) {
+		if (!area->object || area->object == last || !area_owns_pages(area))
+			continue;
+		last = area->object;
+		bytes += one(last->handle);
+	}
+	return bytes;
+}
+
 uint64_t pressure_resident(struct mm *mm)
 {
-	uint64_t bytes = fair(mm->heap->handle);
-	for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area))
-		if (area->object && area_owns_pages(area))
-			bytes += fair(area->object->handle);
-	return bytes;
+	return sum_of(mm, fair);
 }
 
 /* Of a process that may be killed: 1 and up, a step for each doubling of its memory. Otherwise 0. */
@@ -129,10 +140,7 @@ static int weight(struct process *process, uint64_t now)
 		return 0;
 	if (process->weight && now < process->weighed_ns + WEIGHT_NS)
 		return process->weight;
-	uint64_t bytes = resident(mm->heap->handle);
-	for (struct area *area = mm_find(mm, 0); area; area = mm_next(mm, area))
-		if (area->object && area_owns_pages(area))
-			bytes += resident(area->object->handle);
+	uint64_t bytes = sum_of(mm, resident);
 	int class = 64 - __builtin_clzll(bytes / MARGIN_MIN | 1) + process->oom_adjust / OOM_ADJUST_CLASS;
 	process->weight = class < 1 ? 1 : class;
 	process->weighed_ns = now;

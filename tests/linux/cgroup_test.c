@@ -535,6 +535,45 @@ static pid_t eater(const char *path, size_t megabytes)
 	return child;
 }
 
+/* A mapped file's COUNT pages, all written, whose pages differ in their protection: as many areas of one object. */
+static void map_many(size_t count)
+{
+	char name[] = "/tmp/cgroup-XXXXXX";
+	size_t bytes = count * 4096;
+	int fd = mkstemp(name);
+	unlink(name);
+	char *memory = ftruncate(fd, (off_t)bytes)
+	                   ? MAP_FAILED
+	                   : mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (memory == MAP_FAILED)
+		_exit(1);
+	memset(memory, 1, bytes);
+	for (size_t i = 0; i < count; i += 2)
+		if (mprotect(memory + i * 4096, 4096, PROT_READ))
+			_exit(2);
+}
+
+static void memory_of_parts(void)
+{
+	int ready[2];
+	char byte;
+	pipe(ready);
+	pid_t child = fork();
+	if (!child) {
+		put(BASE "/a/cgroup.procs", "0");
+		map_many(1024);
+		write(ready[1], "", 1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	long long had = read(ready[0], &byte, 1) == 1 ? atoll(text_of(BASE "/a/memory.current")) : -1;
+	check("memory-parts-once", had >= 4 << 20 && had < 64 << 20);
+	printf("# %lld bytes in parts\n", had);
+	end(child);
+	close(ready[0]);
+}
+
 static void memory(void)
 {
 	check("memory-first", says(BASE "/a/memory.max", "max\n") && says(BASE "/a/memory.high", "max\n") &&
@@ -718,6 +757,7 @@ int main(void)
 	clones();
 	cpu();
 	memory();
+	memory_of_parts();
 	namespaces();
 	delegation();
 	check("clean-up", rmdir(BASE "/a") == 0 && rmdir(BASE "/b") == 0 && rmdir(BASE) == 0);
