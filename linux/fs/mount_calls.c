@@ -1,5 +1,5 @@
 /* mount(2), umount2(2), pivot_root(2): who may change what of the current task's mount namespace. Of another namespace's
- * mounts, to which descriptors may lead, nothing is changed.
+ * mounts, to which descriptors may lead, nothing is changed but by the context that made or picked one (fsconfig(2)).
  */
 #include <holon/vault.h>
 #include "../internal.h"
