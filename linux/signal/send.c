@@ -152,7 +152,8 @@ static int queue_signal(struct signal_queue *queue, int signal, const struct lin
 static void wake_taker(struct task *task, int signal)
 {
 	const struct cgroup *group = task->cgroup;
-	if (group && group->freezing && !task_traced(task) && handler_of(task, signal) == SIG_DFL &&
+	if (group && group->freezing && !task_traced(task) && !task->process->unkillable &&
+	    handler_of(task, signal) == SIG_DFL &&
 	    !(SIGNAL_BIT(signal) & (STOP_SET | IGNORED_SET | CORE_SIGNALS)))
 		process_kill(task->process, signal);
 	else

@@ -265,7 +265,8 @@ static void controllers(void)
 	int stale = 0;
 	for (int i = 0; i < 3; i++) {
 		char byte;
-		stale += fails(write(limits[i], "10000", 5), ENODEV) && fails(read(limits[i], &byte, 1), ENODEV);
+		stale +=
+		    fails(write(limits[i], "10000", 5), ENODEV) && fails(read(limits[i], &byte, 1), ENODEV);
 	}
 	char again[64];
 	snprintf(again, sizeof(again), "/proc/self/fd/%d", limits[3]);
@@ -345,6 +346,34 @@ static pid_t spinner(const char *path)
 	return child;
 }
 
+static int first_frozen(void)
+{
+	unshare(CLONE_NEWPID);
+	pid_t first = fork();
+	if (!first) {
+		pthread_t thread;
+		sigset_t term;
+		pthread_create(&thread, 0, other_thread, 0);
+		sigemptyset(&term);
+		sigaddset(&term, SIGTERM);
+		sigprocmask(SIG_BLOCK, &term, 0);
+		put(BASE "/a/cgroup.procs", "0");
+		for (;;)
+			pause();
+	}
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", first);
+	until(says(path, "0::/t/a\n"));
+	put(BASE "/a/cgroup.freeze", "1");
+	until(value(BASE "/a/cgroup.events", "frozen") == 1);
+	kill(first, SIGTERM);
+	put(BASE "/a/cgroup.freeze", "0");
+	pause_ms(20);
+	int stays = waitpid(first, 0, WNOHANG) == 0;
+	kill(first, SIGKILL);
+	return stays && killed_by(first, SIGKILL) ? 0 : 1;
+}
+
 static void freezer(void)
 {
 	check("freeze-first", says(BASE "/a/cgroup.freeze", "0\n") &&
@@ -379,6 +408,9 @@ static void freezer(void)
 	put(BASE "/cgroup.freeze", "0");
 	int status = ends(late);
 	check("signal-later", exited(status, 7));
+	/* The first of a PID namespace stays, though one of its threads would take the signal. */
+	status = in_child(_exit(first_frozen()));
+	check("first-is-not-ended-when-frozen", exited(status, 0));
 	/* Stopped ones are frozen as they are, and stay stopped. */
 	pid_t stopped = sleeper(BASE "/a/cgroup.procs");
 	kill(stopped, SIGSTOP);
