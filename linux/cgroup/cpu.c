@@ -154,22 +154,27 @@ static uint64_t look_at(struct cgroup *group, uint64_t now)
 uint64_t cgroup_cpu_look(void)
 {
 	uint64_t next = DEADLINE_NEVER, now = clock_monotonic();
+	bool changed = false;
 	struct cgroup *group;
 	if (list_empty(&limited))
 		return next;
 	sum_up();
 	list_for_each(group, &limited, cpu.limited)
 	{
+		bool throttled = group->cpu.throttled;
 		uint64_t again = look_at(group, now);
 		next = again < next ? again : next;
+		changed = changed || throttled != group->cpu.throttled;
 	}
-	turn_hold_groups();
+	if (changed)
+		turn_hold_groups();
 	return next;
 }
 
 void cgroup_cpu_limit(struct cgroup *group, uint64_t quota_us, uint64_t period_us)
 {
 	uint64_t now = clock_monotonic();
+	bool throttled = group->cpu.throttled;
 	struct cpu_times used = {0};
 	if (quota_us != CGROUP_UNLIMITED)
 		used = cgroup_cpu_times(group);
@@ -183,6 +188,7 @@ void cgroup_cpu_limit(struct cgroup *group, uint64_t quota_us, uint64_t period_u
 	group->cpu.base_ns = group->cpu.seen_ns = used.user_ns + used.system_ns;
 	if (quota_us != CGROUP_UNLIMITED)
 		list_append(&limited, &group->cpu.limited);
-	turn_hold_groups();
+	if (throttled)
+		turn_hold_groups();
 	turn_look();
 }
