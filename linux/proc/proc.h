@@ -37,6 +37,7 @@ struct proc_subject {
 struct proc_entry {
 	const char *name;                  /* 0 ends a table */
 	uint32_t mode;                     /* with type */
+	bool guarded;                      /* only for who may trace the process: process_may_trace */
 	const struct proc_entry *children; /* directories */
 	void (*text)(struct proc_text *text, const struct proc_subject *subject);
 	/* Written bytes, NUL terminated; how many were taken or an error. */

@@ -619,9 +619,6 @@ static struct namespace *subject_namespace(const struct proc_subject *subject, i
 {
 	const char *name = subject->entry->name;
 	struct namespace *found = 0;
-	*error = -EACCES;
-	if (!process_may_trace(subject->process))
-		return 0;
 	*error = -ENOENT;
 	for (unsigned kind = 0; kind < NAMESPACE_KINDS; kind++)
 		if (strncmp(name, namespace_name(kind), strlen(namespace_name(kind))) == 0)
@@ -661,7 +658,15 @@ static int follow_namespace(const struct proc_subject *subject, struct path *to)
 	}
 #define LINK(title, read, go)                                                                                \
 	{                                                                                                    \
-		.name = title, .mode = S_IFLNK | 0777, .readlink = read, .follow = go                        \
+		.name = title, .mode = S_IFLNK | 0777, .guarded = true, .readlink = read, .follow = go       \
+	}
+#define GUARDED(title, permissions, function)                                                                \
+	{                                                                                                    \
+		.name = title, .mode = S_IFREG | permissions, .guarded = true, .text = function              \
+	}
+#define GUARDED_DIRECTORY(title, permissions, entries)                                                       \
+	{                                                                                                    \
+		.name = title, .mode = S_IFDIR | permissions, .guarded = true, .children = entries           \
 	}
 
 static const struct proc_entry fd_entries[] = {LINK("#fd", read_fd, follow_fd), {0}};
@@ -696,19 +701,21 @@ static const struct proc_entry map_files_entries[] = {{0}};
 	}
 
 #define COMMON_ENTRIES                                                                                       \
-	DIRECTORY("fd", fd_entries), DIRECTORY("fdinfo", fdinfo_entries),                                    \
+	GUARDED_DIRECTORY("fd", 0500, fd_entries), GUARDED_DIRECTORY("fdinfo", 0555, fdinfo_entries),        \
 	    DIRECTORY("ns", namespace_entries), TEXT("cmdline", text_cmdline),                               \
-	    TEXT("environ", text_environ), TEXT("auxv", text_auxv), TEXT("stat", text_stat),                 \
-	    TEXT("statm", text_statm), TEXT("status", text_status), TEXT("maps", text_maps),                 \
-	    TEXT("smaps", text_smaps), TEXT("limits", text_limits),                                          \
-	    POLLED("mounts", text_mounts, poll_mounts), POLLED("mountinfo", text_mountinfo, poll_mounts),    \
-	    TEXT("cgroup", text_cgroup), TEXT("oom_score", text_zero), TEXT("io", text_io),                  \
-	    TEXT("wchan", text_zero), TEXT("loginuid", text_loginuid), TEXT("sessionid", text_loginuid),     \
+	    GUARDED("environ", 0400, text_environ), GUARDED("auxv", 0400, text_auxv),                        \
+	    TEXT("stat", text_stat), TEXT("statm", text_statm), TEXT("status", text_status),                 \
+	    GUARDED("maps", 0444, text_maps), GUARDED("smaps", 0444, text_smaps),                            \
+	    TEXT("limits", text_limits), POLLED("mounts", text_mounts, poll_mounts),                         \
+	    POLLED("mountinfo", text_mountinfo, poll_mounts), TEXT("cgroup", text_cgroup),                   \
+	    TEXT("oom_score", text_zero), GUARDED("io", 0400, text_io), TEXT("wchan", text_zero),            \
+	    TEXT("loginuid", text_loginuid), TEXT("sessionid", text_loginuid),                               \
 	    LINK("exe", read_exe, follow_exe), LINK("cwd", read_cwd, follow_cwd),                            \
 	    LINK("root", read_root, follow_root), TEXT("sched", text_schedule),                              \
-	    TEXT("schedstat", text_schedstat), TEXT("syscall", text_syscall), PROC_FIXED("stack", ""),       \
-	    TEXT("personality", text_personality), TEXT("smaps_rollup", text_rollup),                        \
-	    PROC_FIXED("pagemap", ""), PROC_FIXED("numa_maps", ""), PROC_DIRECTORY("attr", attr_entries),    \
+	    TEXT("schedstat", text_schedstat), GUARDED("syscall", 0400, text_syscall),                       \
+	    PROC_FIXED("stack", ""), TEXT("personality", text_personality),                                  \
+	    GUARDED("smaps_rollup", 0444, text_rollup), PROC_FIXED("pagemap", ""),                           \
+	    PROC_FIXED("numa_maps", ""), PROC_DIRECTORY("attr", attr_entries),                               \
 	    PROC_DIRECTORY("net", proc_net), PROC_FIXED("cpuset", "/\n"), ID_MAP("uid_map", 0),              \
 	    ID_MAP("gid_map", ""), PROC_FIXED("projid_map", "         0          0 4294967295\n"),           \
 	    {.name = "setgroups",                                                                            \

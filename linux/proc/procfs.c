@@ -90,6 +90,14 @@ static bool subject_of(const struct proc_node *node, struct proc_subject *subjec
 	return true;
 }
 
+/* 0; -ENOENT: it has gone; -EACCES: NODE is not for the current task. Of a process that has ended there is nothing to guard. */
+static int subject_for(const struct proc_node *node, struct proc_subject *subject)
+{
+	if (!subject_of(node, subject))
+		return -ENOENT;
+	return !node->entry->guarded || !subject->task || process_may_trace(subject->process) ? 0 : -EACCES;
+}
+
 static struct vnode *node_make(struct filesystem *filesystem, const struct proc_entry *entry, int32_t pid,
                                int32_t tid, int32_t fd, int *error)
 {
@@ -166,7 +174,11 @@ static struct vnode *number_lookup(struct proc_node *directory, const struct pro
 static struct vnode *proc_lookup(struct vnode *vnode, const char *name, uint32_t length, int *error)
 {
 	struct proc_node *directory = proc_node(vnode);
+	struct proc_subject subject;
 	int32_t number;
+	*error = subject_for(directory, &subject);
+	if (*error)
+		return 0;
 	for (const struct proc_entry *entry = directory->entry->children; entry && entry->name; entry++) {
 		if (entry->name[0] == '#') {
 			uint32_t skip = strcmp(entry->name, "#cpu") == 0 ? 3 : 0;
@@ -187,8 +199,9 @@ static int64_t proc_readlink(struct vnode *vnode, char *text, uint32_t size)
 {
 	struct proc_node *node = proc_node(vnode);
 	struct proc_subject subject;
-	if (!subject_of(node, &subject))
-		return -ENOENT;
+	int error = subject_for(node, &subject);
+	if (error)
+		return error;
 	return node->entry->readlink ? node->entry->readlink(&subject, text, size) : -EINVAL;
 }
 
@@ -196,15 +209,17 @@ static int proc_follow(struct vnode *vnode, struct path *to)
 {
 	struct proc_node *node = proc_node(vnode);
 	struct proc_subject subject;
-	return subject_of(node, &subject) ? node->entry->follow(&subject, to) : -ENOENT;
+	int error = subject_for(node, &subject);
+	return error ? error : node->entry->follow(&subject, to);
 }
 
 static int proc_open(struct vnode *vnode, struct file *file)
 {
 	struct proc_node *node = proc_node(vnode);
 	struct proc_subject subject;
-	if (!subject_of(node, &subject))
-		return -ENOENT;
+	int error = subject_for(node, &subject);
+	if (error)
+		return error;
 	if (node->entry->open)
 		return node->entry->open(&subject, file);
 	if (file_writable(file) && !node->entry->write)
@@ -253,8 +268,9 @@ static int64_t proc_read(struct file *file, struct io *io, int64_t *position)
 	if (*position == 0 && text) { /* read again from the start: made anew */
 		struct proc_subject subject;
 		text->length = 0;
-		if (!subject_of(proc_node(file->vnode), &subject))
-			return -ESRCH;
+		int error = subject_for(proc_node(file->vnode), &subject);
+		if (error)
+			return error == -ENOENT ? -ESRCH : error;
 		proc_node(file->vnode)->entry->text(text, &subject);
 		if (text->failed)
 			return -ENOMEM;

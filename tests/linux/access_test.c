@@ -127,6 +127,51 @@ static void directories_of_others(void)
 	check("own-directory-stays", access("to/other", W_OK) == 0);
 }
 
+/* What only who may trace a process sees of it. 0, or the step. */
+static int process_seen(pid_t process, int fd, int seen)
+{
+	static const char *const names[] = {"environ", "auxv", "maps", "smaps", "io", "fd", "fdinfo"};
+	static const char *const links[] = {"exe", "cwd", "root", "ns/uts"};
+	char path[64], text[64];
+	for (int i = 0; i < 7; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", process, names[i]);
+		int opened = open(path, O_RDONLY | O_CLOEXEC);
+		if (seen ? opened < 0 : !fails(opened, EACCES))
+			return 10 + i;
+		close(opened);
+	}
+	for (int i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", process, links[i]);
+		long length = readlink(path, text, sizeof(text));
+		if (seen ? length < 0 : !fails(length, EACCES))
+			return 20 + i;
+		int opened = open(path, O_RDONLY | O_CLOEXEC);
+		if (seen ? opened < 0 : !fails(opened, EACCES))
+			return 30 + i;
+		close(opened);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", process, fd);
+	int opened = open(path, O_RDWR | O_CLOEXEC);
+	return (seen ? opened < 0 : !fails(opened, EACCES)) ? 40 : 0;
+}
+
+static void processes_of_others(void)
+{
+	pid_t root = getpid();
+	int fd = memfd_create("open to all by its mode", 0);
+	int status = in_child(if (setgroups(0, 0) || setgid(1000) || setuid(1000)) _exit(1);
+	                      prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); _exit(process_seen(root, fd, 0)));
+	check("process-of-another", exited(status, 0));
+	if (status)
+		printf("# step %d\n", WEXITSTATUS(status));
+	status = in_child(if (setgroups(0, 0) || setgid(1000) || setuid(1000)) _exit(1);
+	                  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); _exit(process_seen(getpid(), fd, 1)));
+	check("process-of-ones-own", exited(status, 0));
+	if (status)
+		printf("# step %d\n", WEXITSTATUS(status));
+	check("process-seen-by-root", in_child(_exit(process_seen(root, fd, 1))) == 0);
+}
+
 static void running_files(const char *self)
 {
 	char block[65536];
@@ -185,6 +230,7 @@ int main(int count, char **arguments)
 	failed |= !exited(in_child(as_file_system_user(); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(capability_rules(); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(directories_of_others(); _exit(check_failures != 0)), 0);
+	failed |= !exited(in_child(processes_of_others(); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(running_files(self); _exit(check_failures != 0)), 0);
 	failed |= !exited(in_child(sizes(); _exit(check_failures != 0)), 0);
 	return failed;
