@@ -62,12 +62,18 @@ bool dentry_below(const struct dentry *dentry, const struct dentry *root)
 
 void filesystem_release(struct filesystem *filesystem)
 {
-	if (--filesystem->references || !filesystem->release)
+	if (--filesystem->references)
 		return;
-	fanotify_filesystem_gone(filesystem);
-	inotify_filesystem_gone(filesystem);
-	dentry_purge(filesystem);
-	filesystem->release(filesystem);
+	struct user_namespace *user = filesystem->of_user;
+	filesystem->of_user = 0;
+	if (filesystem->release) {
+		fanotify_filesystem_gone(filesystem);
+		inotify_filesystem_gone(filesystem);
+		dentry_purge(filesystem);
+		filesystem->release(filesystem);
+	}
+	if (user)
+		namespace_release(&user->common);
 }
 
 void mount_release(struct mount *mount)

@@ -242,8 +242,10 @@ int mount_filesystem(const char *type, const char *source, uint64_t flags, char 
 	filesystem->references++;
 	error = 0;
 	if (!capable(CAP_SYS_ADMIN)) {
-		if (filesystem->references == 1)
+		if (filesystem->references == 1) {
 			filesystem->of_user = user_namespace_current();
+			(void)namespace_reference(&filesystem->of_user->common);
+		}
 		bool shows_system = strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
 		error = shows_system && !seen_whole(filesystem, flags) ? -EPERM : 0;
 	}

@@ -26,7 +26,7 @@ struct filesystem {
 	int (*configure)(struct filesystem *filesystem, char *options, bool new);
 	/* The same as in /proc/mounts, each with a comma before it. */
 	void (*options)(const struct filesystem *filesystem, struct proc_text *text);
-	struct user_namespace *of_user; /* in which it was made; compared only. 0: the first */
+	struct user_namespace *of_user; /* in which it was made, a reference; 0: the first */
 	void *private;
 	bool attributes; /* it keeps extended attributes, in its vnodes */
 	/* Limits, 0: none; guarded by the common lock, held alone. */

@@ -325,6 +325,48 @@ static void own_namespace(const char *file)
 	waitpid(child, &status, 0);
 }
 
+static int user_namespaces_allowed(int count)
+{
+	char text[16];
+	int fd = open("/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+	int done = fd >= 0 && write(fd, text, (size_t)snprintf(text, sizeof(text), "%d", count)) > 0;
+	close(fd);
+	return done;
+}
+
+static int user_namespace_made(void)
+{
+	return in_child(_exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1)) == 0;
+}
+
+/* The user namespace in which a file system was made stays as long as that, though all have left it. */
+static void made_by_a_user(void)
+{
+	int status = -1, allowed = 1, before = 0;
+	if (getenv("ON_LINUX")) /* whose limit is not for tests */
+		return;
+	FILE *limit = fopen("/proc/sys/user/max_user_namespaces", "r");
+	if (!limit || fscanf(limit, "%d", &before) != 1)
+		check("limit", 0);
+	if (limit)
+		fclose(limit);
+	while (allowed < 100 && user_namespaces_allowed(allowed) && !user_namespace_made())
+		allowed++;
+	pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (!child) {
+		int fs = unshare(CLONE_NEWUSER | CLONE_NEWNS) ? -1 : making("tmpfs", 0);
+		_exit(fs >= 0 && !setting(fs, FSCONFIG_CMD_CREATE, NONE, NONE, 0) ? fs : 0);
+	}
+	waitpid(child, &status, 0);
+	int fs = WIFEXITED(status) ? WEXITSTATUS(status) : 0, top = fs > 0 ? mounting(fs, 0, 0) : -1;
+	check("made-by-a-user", top >= 0 && !user_namespace_made());
+	check("changed-by-another", setting(fs, FSCONFIG_CMD_RECONFIGURE, NONE, NONE, 0) == 0);
+	close(top);
+	close(fs);
+	check("user-goes-with-it", user_namespace_made());
+	user_namespaces_allowed(before);
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/mount_files.XXXXXX";
@@ -346,6 +388,7 @@ int main(void)
 	char file[sizeof(directory) + 8];
 	snprintf(file, sizeof(file), "%s/second", directory);
 	own_namespace(file);
+	made_by_a_user();
 	umount2("place", MNT_DETACH);
 	chdir("/");
 	char command[64];
