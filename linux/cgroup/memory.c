@@ -1,9 +1,10 @@
 /* The controller memory: what the processes of a group have, and what happens where that is more than they may.
  *
  * Pages come without the personality's knowledge, when they are touched first. So a worker looks, a hundred times a second
- * (less often where that costs it much: worker_pace) while a group with a limit has processes, at what those have of their own; pages that are shared with a parent or a child since
- * a fork count half for each. Where it is more than memory.max, the process of the group that has most is killed, and no
- * other until it has gone. Where it is more than memory.high, the group's threads run for one look of ten.
+ * (less often where that costs it much: worker_pace) while a group with a limit has processes, at what those have of their own;
+ * pages that are shared with a parent or a child since a fork count half for each. Where it is more than memory.max, the process
+ * of the group that has most is killed, and no other until it has gone. Where it is more than memory.high, the group's threads
+ * run for one look of ten.
  */
 #include "../internal.h"
 #include "../mm/area.h"
