@@ -116,6 +116,23 @@ static void test_out(void)
 	check("frames cut short", !leaves(frame, 15, station) && !leaves(frame, 34 + 7, station));
 }
 
+/* As after a restart of the switch: its manager makes the link again, whose sub-kernel has the address that it was told. */
+static void test_again(void)
+{
+	const struct switch_policy policy = {.mode = SWITCH_BRIDGE};
+	const uint64_t number = core.links[bridged].number, parent = core.links[bridged].parent;
+	uint8_t again[6], another[6];
+
+	core_link_end(&core, number);
+	bridged = (unsigned)core_link_make(&core, number, parent, "a", &policy);
+	bridge_station(&core.links[bridged], again);
+	check("a link that is made again is the station that it was", memcmp(again, station, 6) == 0);
+	int64_t other = core_link_make(&core, 0, parent, "a", &policy);
+	bridge_station(&core.links[other], another);
+	check("another one of its name is not", memcmp(another, station, 6) != 0);
+	core_link_end(&core, core.links[other].number);
+}
+
 static void test_in(void)
 {
 	uint8_t frame[200] = {0}, other[6] = {2, 5, 5, 5, 5, 5};
@@ -151,6 +168,7 @@ int main(void)
 	core.expires_at = core.renew_at = core.six.router_until = core.six.expires_at = UINT32_MAX;
 	test_grant();
 	test_out();
+	test_again();
 	test_in();
 	return failures != 0;
 }

@@ -34,6 +34,19 @@ static bool policy_sound(const struct switch_policy *policy)
 	return true;
 }
 
+/* By its number, which was drawn, and its name alone (FNV-1a): a link that is made again is the station that it was, as its sub-kernel still
+ * says. */
+static void mac_choose(struct core_link *link)
+{
+	uint64_t hash = (14695981039346656037ull ^ link->number) * 1099511628211ull;
+
+	for (const char *at = link->name; *at; at++)
+		hash = (hash ^ (uint8_t)*at) * 1099511628211ull;
+	for (unsigned i = 0; i < 6; i++)
+		link->mac[i] = (uint8_t)(hash >> 8 * i);
+	link->mac[0] = (uint8_t)((link->mac[0] & ~3u) | 2); /* one station, locally administered */
+}
+
 int64_t core_link_make(struct core *core, uint64_t number, uint64_t parent, const char *name,
                        const struct switch_policy *policy)
 {
@@ -63,10 +76,7 @@ int64_t core_link_make(struct core *core, uint64_t number, uint64_t parent, cons
 	                           .policy = *policy,
 	                           .depth = parent ? core->links[above].depth + 1 : 0};
 	text_copy(link->name, sizeof(link->name), name);
-	uint64_t mac = core->random(core->context);
-	for (unsigned i = 0; i < 6; i++)
-		link->mac[i] = (uint8_t)(mac >> 8 * i);
-	link->mac[0] = (uint8_t)((link->mac[0] & ~3u) | 2); /* one station, locally administered */
+	mac_choose(link);
 	return place;
 }
 
@@ -194,8 +204,8 @@ uint32_t core_service(const struct core *core, const struct core_link *link, con
 	return 0;
 }
 
-/* A segment to a port that the sender may connect to, or one back from it that opens nothing. No state is kept: a server can send a client segments of no connection, which its stack
- * refuses. */
+/* A segment to a port that the sender may connect to, or one back from it that opens nothing. No state is kept: a server can send a client
+ * segments of no connection, which its stack refuses. */
 bool core_may_pass(const struct core *core, uint64_t from, uint64_t to, const struct packet *packet)
 {
 	if (packet->protocol != IP_TCP)
