@@ -1,6 +1,7 @@
-/* Sub-kernels whose time, or that of single grants (revoke.c), is limited. The manager holds their unit capabilities; when the time is over it ends the unit, and with
- * it everything that it held and mapped, whoever has still handles or pages of it. The clock is the machine's: a real-time
- * clock read once at the start, and the kernel's time since; no sub-kernel sets it.
+/* Sub-kernels whose time, or that of single grants (revoke.c), is limited. The manager holds their unit capabilities; when
+ * the time is over it ends the unit, and with it everything that it held and mapped, whoever has still handles or pages of
+ * it. The clock is the machine's: a real-time clock read once at the start, and the kernel's time since; no sub-kernel sets
+ * it.
  */
 #include "manager.h"
 

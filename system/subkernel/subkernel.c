@@ -16,7 +16,6 @@ const char usage[] =
     "       subkernel ls\n"
     "       subkernel kill NUMBER | freeze NUMBER | thaw NUMBER\n"
     "       subkernel revoke NUMBER network|files|ledger|nesting[,...]    takes it while it runs\n"
-    "       subkernel revoke NUMBER network|files|ledger|nesting[,...]    takes it while it runs\n"
     "\n"
     "run starts COMMAND (a shell) in a new sub-kernel below this one and waits for it:\n"
     "  -n, --name NAME      its name in ls\n"

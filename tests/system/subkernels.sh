@@ -10,6 +10,7 @@ state() { field "$1" 3; }
 own=$(subkernel ls | awk 'NR == 2 { print $1 }')
 loop='while :; do :; done'
 
+same "each line of its help stands there once" "" "$(subkernel --help | sort | uniq -d)"
 refused "nothing to do" 2
 refused "an unknown command" 2 walk 1
 refused "an unknown option" 2 run --no-such-option
