@@ -248,13 +248,17 @@ unsigned capsule_take(const char *name, uint32_t bits)
 		if (!index || info.parent != own || info.state == SUBKERNEL_ENDED ||
 		    strncmp(info.name, child, NAME_SIZE) != 0)
 			continue;
-		if (holon_subkernel_revoke(info.number, grants) == 0)
+		if (holon_subkernel_revoke(info.number, grants) == 0) {
 			count++;
-		else if (errno != EAGAIN && errno != ESRCH)
+			/* From the beginning: it, or what it had below, may end by that, and the list is another one. It has
+			 * nothing more that is taken. */
+			index = 0;
+		} else if (errno != EAGAIN && errno != ESRCH) {
 			stop(CAPSULE_IMPOSSIBLE,
 			     "not all could be taken from sub-kernel %llu: %s (it is tried again; 'subkernel "
 			     "kill' ends it)",
 			     (unsigned long long)info.number, strerror(errno));
+		}
 	}
 	return count;
 }
