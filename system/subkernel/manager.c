@@ -256,13 +256,23 @@ handle_t tpm_find(void)
 
 static int64_t serve_attest(void *context, uint64_t badge, handle_t *service)
 {
+	/* Asked for once: the service may be busy with quotes for seconds, and all sub-kernels would wait for the manager. */
+	static handle_t given;
 	const struct subkernel *caller = subkernel_find(badge);
 	handle_t attest = start_find(manager.info, "attest", 0);
 	(void)context;
 	if (!caller || !(caller->flags & BLUEPRINT_ATTEST))
 		return E_RIGHTS;
-	return attest ? attest_give(attest, manager.page, lifetime_now(), service, clock_ns() + SERVICE_NS)
-	              : E_NOT_FOUND;
+	int64_t result =
+	    given    ? E_OK
+	    : attest ? attest_give(attest, manager.page, lifetime_now(), &given, clock_ns() + SERVICE_NS)
+	             : E_NOT_FOUND;
+	if (result >= 0)
+		result = cap_copy(given, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, 0);
+	if (result < 0)
+		return result;
+	*service = (handle_t)result;
+	return E_OK;
 }
 
 static int64_t serve_tpm(void *context, uint64_t badge, handle_t *service)
