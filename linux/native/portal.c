@@ -158,7 +158,12 @@ static void portal_answer(struct portal *portal, struct message *message)
 	}
 	if (result >= 0 && call == FILE_SESSION) {
 		uint64_t badge = BADGE_SESSION | ++portal->sessions;
-		int64_t copy = cap_copy(portal->channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, badge);
+		/* One that was withdrawn while the guest answered begins no session that nobody would revoke. */
+		personality_lock();
+		int64_t copy = portal->withdrawn
+		                   ? FILE_E_STALE
+		                   : cap_copy(portal->channel, RIGHT_CALL | RIGHT_COPY | RIGHT_MOVE, badge);
+		personality_unlock();
 		given = copy < 0 ? 0 : (handle_t)copy;
 		portal->session = copy < 0 ? 0 : badge;
 		result = copy < 0 ? copy : result;

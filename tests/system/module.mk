@@ -1,4 +1,9 @@
-$(call script-test,tests/system/system_test.py,$(BUNDLE) build/x86_64/boot/loader.iso,slow)
+# An ordinary static program that makes Holon's reserved calls.
+build/tests/system/withdraw_check: tests/system/withdraw_check.c system/subkernel/libholon.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CSTD) $(WARN) -D_GNU_SOURCE -Iabi -Isystem/subkernel -O1 -static -o $@ $< -lpthread
+$(call script-test,tests/system/system_test.py,$(BUNDLE) build/x86_64/boot/loader.iso build/tests/system/withdraw_check,slow)
 $(call script-test,tests/system/console_test.py)
 $(call script-test,tests/system/keys_test.py,$(BUNDLE) build/x86_64/boot/loader.iso,slow)
 SOAK_TESTS += tests/system/soak_test.py

@@ -12,7 +12,8 @@ RUN = [str(ROOT / "tools/holon-run")]
 
 def checks(script, cpus, mem):
     command = RUN + ["--cpus", str(cpus), "--mem", str(mem), "--timeout", "300",
-                     "--add", str(ROOT / "tests/system") + ":/tests", "--", "sh", "/tests/" + script]
+                     "--add", str(ROOT / "tests/system") + ":/tests",
+                     "--add", str(ROOT / "build/tests/system/withdraw_check") + ":/withdraw_check", "--", "sh", "/tests/" + script]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     ended = False
     failed = 0

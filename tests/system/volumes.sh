@@ -114,6 +114,7 @@ sleep 1
 same "volume: a server that stands still: others go on" here "$(subkernel run -m 32M --volume /w:/w -- echo here)"
 check "volume: and its child can be killed" subkernel kill "$n"
 same "none is left" 1 "$(subkernel ls | awk 'NR > 1' | wc -l)"
+/withdraw_check
 before=$(used)
 for i in 1 2 3 4 5 6; do inside -- cat /mnt/v/a > /dev/null; done
 came_back "volume: every page came back" "$before"
