@@ -606,6 +606,41 @@ static void memory_of_parts(void)
 	close(ready[0]);
 }
 
+/* To look at thousands of objects, as a fork makes them of parts, costs a tenth of a processor. */
+static void memory_of_thousands(void)
+{
+	int ready[2];
+	char byte;
+	pipe(ready);
+	put(BASE "/a/memory.max", "900M");
+	pid_t child = fork();
+	if (!child) {
+		put(BASE "/a/cgroup.procs", "0");
+		map_many(8000);
+		pid_t own = fork();
+		if (!own)
+			write(ready[1], "", 1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	check("memory-thousands", read(ready[0], &byte, 1) == 1);
+	struct timespec start, now;
+	long long used = value(ROOT "/cpu.stat", "usage_usec");
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	pause_ms(1500);
+	used = value(ROOT "/cpu.stat", "usage_usec") - used;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	long long passed = (now.tv_sec - start.tv_sec) * 1000000ll + (now.tv_nsec - start.tv_nsec) / 1000;
+	printf("# looks at thousands: %lld of %lld us\n", used, passed);
+	check("memory-looks-cost-little", used < passed / 5);
+	put(BASE "/a/cgroup.kill", "1");
+	ends(child);
+	until(value(BASE "/a/cgroup.events", "populated") == 0);
+	put(BASE "/a/memory.max", "max");
+	close(ready[0]);
+}
+
 static void memory(void)
 {
 	check("memory-first", says(BASE "/a/memory.max", "max\n") && says(BASE "/a/memory.high", "max\n") &&
@@ -790,6 +825,7 @@ int main(void)
 	cpu();
 	memory();
 	memory_of_parts();
+	memory_of_thousands();
 	namespaces();
 	delegation();
 	check("clean-up", rmdir(BASE "/a") == 0 && rmdir(BASE "/b") == 0 && rmdir(BASE) == 0);
