@@ -54,7 +54,7 @@ static handle_t module_find(const char *name, uint64_t *bytes)
 }
 
 /* What the loader handed over, and nothing that is secret of it: a struct measured, and each module. */
-static bool give_measured(struct spawn *spawn, uint32_t rights)
+static bool give_measured(struct spawn *spawn)
 {
 	const struct handoff *boot = steward.boot;
 	struct measured *measured;
@@ -70,13 +70,13 @@ static bool give_measured(struct spawn *spawn, uint32_t rights)
 			memcpy(measured->modules[i], boot->modules[i].name, sizeof(measured->modules[i]));
 		window_unmap(measured, sizeof(*measured));
 	}
-	if (!spawn_give(spawn, "measured", steward.measured, rights, 0, sizeof(*measured)))
+	if (!spawn_give(spawn, "measured", steward.measured, RIGHT_READ, 0, sizeof(*measured)))
 		return false;
 	for (uint32_t i = 0; i < boot->module_count && i < HANDOFF_MODULE_MAX; i++) {
 		char name[24];
 		text_format(name, sizeof(name), "module%u", i);
 		if (boot->modules[i].handle &&
-		    !spawn_give(spawn, name, boot->modules[i].handle, rights, 0, boot->modules[i].size))
+		    !spawn_give(spawn, name, boot->modules[i].handle, RIGHT_READ, 0, boot->modules[i].size))
 			return false;
 	}
 	return true;
@@ -116,7 +116,7 @@ static bool give_resolve(struct spawn *spawn, const struct manifest_give *give, 
 		}
 		return true;
 	case GIVE_MEASURED:
-		return give_measured(spawn, RIGHT_READ);
+		return give_measured(spawn);
 	case GIVE_STREAM:
 		/* Both sides are given whole: the console is side 0, the manager passes side 1 on. */
 		return spawn_give(spawn, "stream", steward.stream,
