@@ -131,7 +131,8 @@ static void image(void)
 	const struct bundle_entry *system = entry("system");
 	uint8_t *bytes = bundle_bytes + system->offset;
 	const struct sysimg_header *header = (const void *)bytes;
-	unsigned flips = count > 1000 ? count : 20, metadata = 0, pages = 0; /* each may read the whole image */
+	unsigned flips = count > 1000 ? count : 20, metadata = 0,
+	         pages = 0; /* each may read the whole image */
 	size_t data = header->data_offset;
 	bool before = image_accepted(bytes, system->size);
 	char text[128];
