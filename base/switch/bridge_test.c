@@ -5,13 +5,10 @@
 #include "core_world.h"
 #include "text.h"
 
-#define OWN    0x0a00020fu
-#define ROUTER 0x0a000202u
-#define SELF   0x0a000210u /* the bridged one's */
-#define FAR    0x5db8d822u
+#define SELF 0x0a000210u /* the bridged one's */
+#define FAR  0x5db8d822u
 
-static const struct address self6 = {0xfec0ull << 48, 9}, far6 = {0x20010db800000000ull, 1},
-                            router6 = {LINK_LOCAL, 2};
+static const struct address self6 = {0xfec0ull << 48, 9}, far6 = {0x20010db800000000ull, 1};
 static const uint8_t everybody[6] = {255, 255, 255, 255, 255, 255};
 static unsigned bridged;
 static uint8_t station[6];
@@ -158,14 +155,7 @@ static void test_in(void)
 
 int main(void)
 {
-	world_begin();
-	core.bound = core.six.bound = core.six.linked = true;
-	core.address = OWN;
-	core.mask = 0xffffff00;
-	core.router = ROUTER;
-	core.six.address = (struct address){0xfec0ull << 48, core.six.identifier};
-	core.six.router = router6;
-	core.expires_at = core.renew_at = core.six.router_until = core.six.expires_at = UINT32_MAX;
+	world_connected();
 	test_grant();
 	test_out();
 	test_again();

@@ -162,7 +162,7 @@ struct address core_own(const struct core *core, bool six);
 /* Tells the other end of a TCP connection that it is over. */
 void core_reset(struct core *core, const struct flow *flow);
 
-/* links.c. Whether LINK and all that it nests in may send PACKET outside; what cannot be told is not allowed. */
+/* links.c. Whether LINK and all that it nests in may send PACKET outside, or, without one, anything; what cannot be told is not allowed. */
 bool core_may_send(const struct core *core, const struct core_link *link, const struct packet *packet);
 /* Whether PACKET may go from one link to another, by their numbers. */
 bool core_may_pass(const struct core *core, uint64_t from, uint64_t to, const struct packet *packet);

@@ -19,6 +19,7 @@ struct core core;
 int failures;
 const uint8_t card[6] = {2, 0, 0, 0, 0, 1}, router_mac[6] = {2, 0, 0, 0, 0, 2};
 const uint8_t inside_mac[6] = {2, 9, 9, 9, 9, 9};
+const struct address router6 = {LINK_LOCAL, 2};
 
 void check(const char *name, bool right)
 {
@@ -60,6 +61,18 @@ void world_begin(void)
 	core_init(&core);
 	core_tick(&core, 1);
 	core_outside(&core, true, card, 1500);
+}
+
+void world_connected(void)
+{
+	world_begin();
+	core.bound = core.six.bound = core.six.linked = true;
+	core.address = OWN;
+	core.mask = 0xffffff00;
+	core.router = ROUTER;
+	core.six.address = (struct address){0xfec0ull << 48, core.six.identifier};
+	core.six.router = router6;
+	core.expires_at = core.renew_at = core.six.router_until = core.six.expires_at = UINT32_MAX;
 }
 
 int give(unsigned port, uint8_t *frame, uint32_t bytes)

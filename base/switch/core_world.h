@@ -14,10 +14,16 @@ extern struct core_own own;
 extern struct core core;
 extern int failures;
 extern const uint8_t card[6], router_mac[6], inside_mac[6];
+extern const struct address router6;
+
+#define OWN    0x0a00020fu
+#define ROUTER 0x0a000202u
 
 void check(const char *name, bool right);
 /* Begins anew, with a card that is there. */
 void world_begin(void);
+/* The same, with addresses (OWN for IPv4) and routers outside, for good. */
+void world_connected(void);
 /* Gives FRAME to the core as the native part does, and leaves in it what goes on. */
 int give(unsigned port, uint8_t *frame, uint32_t bytes);
 bool sums_right(const uint8_t *frame);

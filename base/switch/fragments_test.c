@@ -4,15 +4,13 @@
 #include "core_world.h"
 #include "text.h"
 
-#define OWN    0x0a00020fu
-#define ROUTER 0x0a000202u
-#define FAR    0x5db8d822u
-#define DATA   4000u
-#define PART   1480u
-#define WHOLE  (UDP_BYTES + DATA)
-#define PARTS  3u
+#define FAR   0x5db8d822u
+#define DATA  4000u
+#define PART  1480u
+#define WHOLE (UDP_BYTES + DATA)
+#define PARTS 3u
 
-static const struct address far6 = {0x20010db800000000ull, 0x80}, router6 = {LINK_LOCAL, 2};
+static const struct address far6 = {0x20010db800000000ull, 0x80};
 
 /* A datagram of WHOLE bytes behind the header of IP, with its sum. */
 static void datagram(uint8_t *inner, struct address from, uint16_t from_port, struct address to,
@@ -263,14 +261,7 @@ int main(void)
 	                                          {.host = "2001:db8::80", .port = 53}};
 	uint8_t mac[6];
 
-	world_begin();
-	core.bound = core.six.bound = core.six.linked = true;
-	core.address = OWN;
-	core.mask = 0xffffff00;
-	core.router = ROUTER;
-	core.six.address = (struct address){0xfec0ull << 48, core.six.identifier};
-	core.six.router = router6;
-	core.expires_at = core.renew_at = core.six.router_until = core.six.expires_at = UINT32_MAX;
+	world_connected();
 	outside_station(&core, address4(ROUTER), mac);
 	outside_learn(&core, address4(ROUTER), router_mac);
 	outside_station(&core, far6, mac);

@@ -222,14 +222,14 @@ bool core_may_pass(const struct core *core, uint64_t from, uint64_t to, const st
 	return false;
 }
 
-/* Whether LINK and all that it nests in may send there. What cannot be told is not allowed. */
+/* What cannot be told is not allowed. */
 bool core_may_send(const struct core *core, const struct core_link *link, const struct packet *packet)
 {
 	for (unsigned depth = 0; depth <= DEPTH_MAX; depth++) {
 		int above;
 
 		if (link->policy.mode != SWITCH_NAT && link->policy.mode != SWITCH_BRIDGE &&
-		    (link->policy.mode != SWITCH_ONLY ||
+		    (link->policy.mode != SWITCH_ONLY || !packet ||
 		     !names_allowed(link, packet->protocol, packet->destination, packet->to)))
 			return false;
 		if (!link->parent)

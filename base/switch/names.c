@@ -84,24 +84,6 @@ static void answer_own(struct core *core, unsigned port, const struct packet *pa
 	core->send(core->context, port, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + bytes);
 }
 
-/* Whether LINK and all above it may ask for any name. */
-static bool may_ask(const struct core *core, const struct core_link *link)
-{
-	for (unsigned i = 0; i <= SWITCH_LINKS_MAX; i++) {
-		int above;
-
-		if (link->policy.mode != SWITCH_NAT && link->policy.mode != SWITCH_BRIDGE)
-			return false;
-		if (!link->parent)
-			return true;
-		above = core_link_find(core, link->parent);
-		if (above < 0)
-			return false;
-		link = &core->links[above];
-	}
-	return false;
-}
-
 /* The answer for a link that may not ask. */
 static void answer_listed(struct core *core, unsigned port, const struct packet *packet,
                           const struct dns_question *question)
@@ -138,7 +120,7 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 		           question.type == DNS_A && question.class == CLASS_IN);
 		return;
 	}
-	if (!may_ask(core, link)) {
+	if (!core_may_send(core, link, NULL)) { /* it may not ask for any name */
 		answer_listed(core, port, packet, &question);
 		return;
 	}
