@@ -45,6 +45,28 @@ void tpm_put_authorization(struct tpm *tpm, uint32_t handle, const uint8_t *key)
 	tpm_put_sized(tpm, key, size);
 }
 
+void tpm_put_primary(struct tpm *tpm, uint32_t hierarchy, uint32_t attributes, const uint16_t *use,
+                     unsigned count)
+{
+	tpm_begin(tpm, SESSIONS, CREATE_PRIMARY);
+	tpm_put(tpm, hierarchy, 4);
+	tpm_put_authorization(tpm, PASSWORD, NULL);
+	tpm_put(tpm, 4, 2); /* no authorization and no data */
+	tpm_put(tpm, 0, 4);
+	tpm_put(tpm, 18 + 2 * count, 2); /* TPMT_PUBLIC */
+	tpm_put(tpm, ALG_ECC, 2);
+	tpm_put(tpm, ALG_SHA256, 2);
+	tpm_put(tpm, attributes, 4);
+	tpm_put(tpm, 0, 2); /* no policy */
+	for (unsigned i = 0; i < count; i++)
+		tpm_put(tpm, use[i], 2);
+	tpm_put(tpm, CURVE_P256, 2);
+	tpm_put(tpm, ALG_NULL, 2); /* derivation */
+	tpm_put(tpm, 0, 4);        /* no point is given */
+	tpm_put(tpm, 0, 2);        /* nothing from outside */
+	tpm_put(tpm, 0, 4);        /* no PCRs of its making */
+}
+
 void tpm_put_selection(struct tpm *tpm, uint32_t mask)
 {
 	tpm_put(tpm, 1, 4);

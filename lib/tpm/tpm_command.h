@@ -34,6 +34,10 @@ void tpm_put_bytes(struct tpm *tpm, const void *bytes, size_t count);
 void tpm_put_sized(struct tpm *tpm, const void *bytes, size_t count);
 /* The authorization area with one entry: by a password, or by a session that is over with this command. */
 void tpm_put_authorization(struct tpm *tpm, uint32_t handle, const uint8_t *key);
+/* The whole of TPM2_CreatePrimary for a key on P-256 of HIERARCHY's seed, without authorization, policy, data and PCRs. USE: the COUNT words
+ * of its symmetric algorithm and its scheme (TPM 2.0 part 2, 12.2.3.6). */
+void tpm_put_primary(struct tpm *tpm, uint32_t hierarchy, uint32_t attributes, const uint16_t *use,
+                     unsigned count);
 /* The PCRs of MASK, of the bank of SHA-256. */
 void tpm_put_selection(struct tpm *tpm, uint32_t mask);
 

@@ -18,25 +18,9 @@ static enum tpm_status field_take(struct tpm_reader *reader, struct tpm_field *f
 
 static enum tpm_status key_make(struct tpm *tpm, uint32_t *key, struct tpm_field *public)
 {
+	const uint16_t use[] = {ALG_NULL, ALG_ECDSA, ALG_SHA256}; /* it signs, and encrypts nothing */
 	struct tpm_reader reader;
-	tpm_begin(tpm, SESSIONS, CREATE_PRIMARY);
-	tpm_put(tpm, ENDORSEMENT, 4);
-	tpm_put_authorization(tpm, PASSWORD, NULL);
-	tpm_put(tpm, 4, 2); /* no authorization and no data */
-	tpm_put(tpm, 0, 4);
-	tpm_put(tpm, 24, 2); /* TPMT_PUBLIC */
-	tpm_put(tpm, ALG_ECC, 2);
-	tpm_put(tpm, ALG_SHA256, 2);
-	tpm_put(tpm, KEY_ATTRIBUTES, 4);
-	tpm_put(tpm, 0, 2);        /* no policy */
-	tpm_put(tpm, ALG_NULL, 2); /* it encrypts nothing */
-	tpm_put(tpm, ALG_ECDSA, 2);
-	tpm_put(tpm, ALG_SHA256, 2);
-	tpm_put(tpm, CURVE_P256, 2);
-	tpm_put(tpm, ALG_NULL, 2); /* derivation */
-	tpm_put(tpm, 0, 4);        /* no point is given */
-	tpm_put(tpm, 0, 2);        /* nothing from outside */
-	tpm_put(tpm, 0, 4);        /* no PCRs of its making */
+	tpm_put_primary(tpm, ENDORSEMENT, KEY_ATTRIBUTES, use, 3);
 	enum tpm_status status = tpm_send(tpm, key, &reader);
 	if (status != TPM_OK)
 		return status;

@@ -33,25 +33,8 @@ enum { NONCE = 16, VERSION = 1, SEALED_HEAD = 4 };
 /* The storage key that everything is sealed under: made from the owner's seed, the same each time and on no other TPM. */
 static enum tpm_status parent_make(struct tpm *tpm, uint32_t *parent)
 {
-	tpm_begin(tpm, SESSIONS, CREATE_PRIMARY);
-	tpm_put(tpm, OWNER, 4);
-	tpm_put_authorization(tpm, PASSWORD, NULL);
-	tpm_put(tpm, 4, 2); /* no authorization and no data */
-	tpm_put(tpm, 0, 4);
-	tpm_put(tpm, 26, 2); /* TPMT_PUBLIC */
-	tpm_put(tpm, ALG_ECC, 2);
-	tpm_put(tpm, ALG_SHA256, 2);
-	tpm_put(tpm, PARENT_ATTRIBUTES, 4);
-	tpm_put(tpm, 0, 2); /* no policy */
-	tpm_put(tpm, ALG_AES, 2);
-	tpm_put(tpm, 128, 2);
-	tpm_put(tpm, ALG_CFB, 2);
-	tpm_put(tpm, ALG_NULL, 2); /* scheme */
-	tpm_put(tpm, CURVE_P256, 2);
-	tpm_put(tpm, ALG_NULL, 2); /* derivation */
-	tpm_put(tpm, 0, 4);        /* no point is given */
-	tpm_put(tpm, 0, 2);        /* nothing from outside */
-	tpm_put(tpm, 0, 4);        /* no PCRs of its making */
+	const uint16_t use[] = {ALG_AES, 128, ALG_CFB, ALG_NULL}; /* it encrypts, and signs nothing */
+	tpm_put_primary(tpm, OWNER, PARENT_ATTRIBUTES, use, 4);
 	return tpm_send(tpm, parent, NULL);
 }
 
