@@ -41,14 +41,7 @@ static int64_t map_read(struct file *file, struct io *io, int64_t *position)
 		if (opened->text.failed)
 			return -ENOMEM;
 	}
-	if ((uint64_t)*position >= opened->text.length)
-		return 0;
-	uint64_t count = opened->text.length - (uint64_t)*position;
-	int64_t done =
-	    io_put(io, opened->text.bytes + *position, count < io->remaining ? count : io->remaining);
-	if (done > 0)
-		*position += done;
-	return done;
+	return proc_text_read(&opened->text, io, position);
 }
 
 /* A number and what ends it; 0: there is none, or it is too large. */

@@ -23,6 +23,8 @@ void text_cpuinfo(struct proc_text *text, const struct proc_subject *subject); /
 /* A name in a table of fields: blanks and backslashes in octal. */
 void proc_append_escaped(struct proc_text *text, const char *name);
 void proc_append(struct proc_text *text, const void *bytes, uint32_t count);
+/* A read of TEXT, which is made, at POSITION: its bytes, or a negated error. */
+int64_t proc_text_read(const struct proc_text *text, struct io *io, int64_t *position);
 
 /* Whom an entry is about: process and thread are 0 outside /proc/PID; fd is of fd/ and fdinfo/. */
 struct proc_subject {

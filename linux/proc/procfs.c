@@ -262,6 +262,17 @@ static const struct vnode_ops proc_text_link_ops = {
     .open = proc_open,
 };
 
+int64_t proc_text_read(const struct proc_text *text, struct io *io, int64_t *position)
+{
+	if ((uint64_t)*position >= text->length)
+		return 0;
+	uint64_t count = text->length - (uint64_t)*position;
+	int64_t done = io_put(io, text->bytes + *position, count < io->remaining ? count : io->remaining);
+	if (done > 0)
+		*position += done;
+	return done;
+}
+
 static int64_t proc_read(struct file *file, struct io *io, int64_t *position)
 {
 	struct proc_text *text = file->private;
@@ -275,13 +286,7 @@ static int64_t proc_read(struct file *file, struct io *io, int64_t *position)
 		if (text->failed)
 			return -ENOMEM;
 	}
-	if (!text || (uint64_t)*position >= text->length)
-		return 0;
-	uint64_t count = text->length - (uint64_t)*position;
-	int64_t done = io_put(io, text->bytes + *position, count < io->remaining ? count : io->remaining);
-	if (done > 0)
-		*position += done;
-	return done;
+	return text ? proc_text_read(text, io, position) : 0;
 }
 
 static int64_t proc_write(struct file *file, struct io *io, int64_t *position)
