@@ -157,7 +157,7 @@ def untar(place):
 
 
 def small_files(place):
-    count = 20000 // SCALE
+    count = 100000 // SCALE
     directory = place.top / "small"
     directory.mkdir()
     for number in range(count):
@@ -191,7 +191,7 @@ FILE_ROWS = [
     ("delete it", lambda p: shutil.rmtree(p.top / "tree")),
     ("git clone", git_clone),
     ("sqlite, 300 transactions (the peer's fdatasync does not reach the disk)", sqlite),
-    ("20,000 small files", small_files),
+    ("100,000 small files", small_files),
     ("fio write 128 MiB in order, fsync", lambda p: fio(p, "--rw=write", "--bs=1M", "--end_fsync=1")),
     ("fio write 8,000 random 4 KiB, fsync every 32", lambda p: fio(p, "--rw=randwrite", "--bs=4k", f"--number_ios={8000 // SCALE}", "--fsync=32")),
     ("fio read random 4 KiB, 8,000", lambda p: fio(p, "--rw=randread", "--bs=4k", f"--number_ios={8000 // SCALE}")),
