@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A machine that is killed at random while a sub-kernel writes into a vault: after each of 6 kills (300 with the argument "soak") everything synced is
+"""A machine that is killed at random while a sub-kernel writes into a vault: after each of 10 kills (300 with the argument "soak") everything synced is
 there, renames are whole, and the container is good. The seed is printed; HOLON_SEED repeats it."""
 import os
 import pathlib
@@ -32,7 +32,7 @@ def report(name, good, why=""):
 
 
 def main():
-    rounds = 300 if "soak" in sys.argv[1:] else 6
+    rounds = 300 if "soak" in sys.argv[1:] else 10
     seed = int(os.environ.get("HOLON_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"# seed {seed}: HOLON_SEED={seed} repeats it")
     chance = random.Random(seed)
