@@ -93,7 +93,7 @@ void channel_call_slow(struct thread *self)
 	struct cpu *cpu = cpu_self();
 	uint64_t info = arch_argument(self, 1), deadline = arch_argument(self, 2), word;
 	int64_t error;
-	struct budget *budget = self->budget_current;
+	struct budget *budget = 0;
 	struct cap_view cap;
 	struct channel *channel;
 	struct thread *server;
@@ -118,6 +118,7 @@ void channel_call_slow(struct thread *self)
 			self->channel = channel;
 			self->queue_lock = &channel->lock;
 			self->queue_ranked = &channel->callers;
+			budget = serve_best(self);
 			caller_insert(channel, self, budget->priority);
 			wait_begin(self, THREAD_CALLING, deadline);
 			error = 0;

@@ -27,13 +27,11 @@ void sched_init(struct cpu *cpu)
 
 /* ---- Run queue ---- */
 
-/* A thread that serves a call waits in BUDGET's queue, and could go on with a budget of its own. */
+/* A thread waits in BUDGET's queue, and could go on with a budget of its own. */
 static bool serving(const struct budget *budget)
 {
-	const struct thread *first = container_of(budget->ready.next, struct thread, queue_node);
-
-	return !list_empty(&budget->ready) && first->donated && first->budget && first->budget != budget &&
-	       !first->budget->object.dead;
+	return !list_empty(&budget->ready) &&
+	       thread_away(container_of(budget->ready.next, struct thread, queue_node), budget);
 }
 
 static void run_insert(struct cpu *cpu, struct budget *budget)
@@ -214,6 +212,7 @@ static void hold_back(struct cpu *cpu, struct thread *thread)
 void sched_enqueue(struct cpu *cpu, struct thread *thread)
 {
 	struct budget *budget = thread->budget_current, *better;
+	bool front;
 
 	if (thread->halt) {
 		hold_back(cpu, thread);
@@ -235,10 +234,11 @@ void sched_enqueue(struct cpu *cpu, struct thread *thread)
 		serve_on(thread, better);
 		return;
 	}
-	ready_insert(cpu, thread, thread->donated);
+	front = thread->donated || thread_away(thread, budget);
+	ready_insert(cpu, thread, front);
 	if (!budget->queued)
 		return;
-	if (thread->donated && budget == cpu->budget && cpu->current) { /* before the donor's own thread */
+	if (front && budget == cpu->budget && cpu->current) { /* before the donor's own thread */
 		cpu->current->rotate = true;
 		cpu->reschedule = true;
 	}

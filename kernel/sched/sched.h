@@ -26,6 +26,12 @@ void thread_timeout(struct timer *timer, uint64_t mark);
 /* Publishes that THREAD, which this CPU has claimed, waits after all, by the number WORD. */
 void wait_resume(struct thread *thread, uint64_t word);
 
+/* THREAD, which runs on BUDGET, could go on with one of its own. */
+static inline bool thread_away(const struct thread *thread, const struct budget *budget)
+{
+	return thread->budget && thread->budget != budget && !thread->budget->object.dead;
+}
+
 /* What a server runs on: see serve.c. All for threads that are ready or current, on their CPU. */
 /* THREAD goes on with BUDGET instead of the one that its caller lent, which goes back to the caller;
  * sched_wake. */
@@ -33,6 +39,8 @@ void serve_on(struct thread *thread, struct budget *budget);
 /* The budget that THREAD should go on with instead of its current one, now that it would wait for a CPU; or
  * 0. */
 struct budget *serve_better(struct cpu *cpu, struct thread *thread);
+/* The best of the budgets that THREAD, which is current, has for what it works on: with this it waits for others. */
+struct budget *serve_best(struct thread *thread);
 /* Moves threads that serve and wait on BUDGET to their own, a few; true: perhaps more are left. */
 bool serve_rescue(struct budget *budget);
 /* A caller that waits for THREAD lends it BUDGET, for the request it works on. Any CPU; no lock held. */

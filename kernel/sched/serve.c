@@ -11,6 +11,9 @@
  * while it runs undisturbed. What its caller lent goes back to the caller, which gets it again with the
  * reply.
  *
+ * Where it waits for a server itself, it has the place among the callers there that the best of these has, and lends that
+ * one.
+ *
  * Servers are the first in the queue of a lent budget, so they never wait for the donor's own threads. A
  * budget that is used up or configured anew gives them up (serve_rescue), a few at a time, by its
  * replenishment timer. A server without a budget of its own has no floor: it depends on its callers.
@@ -47,14 +50,31 @@ static bool usable(const struct budget *budget)
 	return budget && !budget->object.dead;
 }
 
+/* What a waiting caller has lent THREAD for what it works on, or 0. */
+static struct budget *lent_to(const struct thread *thread)
+{
+	struct budget *lent = thread->lent;
+
+	return lent && thread->lent_for == thread->caller_wait && usable(lent) ? lent : 0;
+}
+
+struct budget *serve_best(struct thread *thread)
+{
+	struct budget *best = thread->budget_current, *lent = lent_to(thread);
+
+	if (usable(thread->budget) && thread->budget->priority > best->priority)
+		best = thread->budget;
+	return lent && lent->priority > best->priority ? lent : best;
+}
+
 struct budget *serve_better(struct cpu *cpu, struct thread *thread)
 {
-	struct budget *now = thread->budget_current, *own = thread->budget, *lent = thread->lent;
+	struct budget *now = thread->budget_current, *own = thread->budget, *lent = lent_to(thread);
 
-	if (lent && thread->lent_for == thread->caller_wait && usable(lent) &&
-	    lent->priority > now->priority && (!usable(own) || lent->priority > own->priority))
+	if (lent && !lent->throttled && lent->priority > now->priority &&
+	    (!usable(own) || lent->priority > own->priority))
 		return lent;
-	if (!thread->donated || !usable(own) || own == now)
+	if (!thread_away(thread, now))
 		return 0;
 	if (now->throttled || (own->priority > now->priority && sched_highest(cpu) != now))
 		return own;
@@ -70,10 +90,11 @@ bool serve_rescue(struct budget *budget)
 		struct thread *thread = container_of(node, struct thread, queue_node);
 
 		next = node->next;
-		if (!thread->donated)
-			return false;
-		if (!usable(thread->budget) || thread->budget == budget)
+		if (!thread_away(thread, budget)) {
+			if (!thread->donated)
+				return false;
 			continue;
+		}
 		list_remove(node);
 		thread->queued = false;
 		serve_on(thread, thread->budget);

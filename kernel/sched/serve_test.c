@@ -5,7 +5,7 @@
 #include <test.h>
 #include "sched.h"
 
-#define THREADS_MAX 64u
+#define THREADS_MAX 128u
 
 static struct actor root;
 static handle_t unit, space, pages, pages_used;
@@ -250,6 +250,34 @@ static void test_waiting_callers(void)
 	stop(donor);
 }
 
+/* A waiting caller whose budget is of high priority, but soon used up. */
+static void test_lent_used_up(void)
+{
+	struct budget_spec spec = {
+	    .priority = 150, .quota_ns = 1000000, .period_ns = 100000000, .refills_max = 2};
+	handle_t channel = channel_make();
+	struct role server = server_make(100, channel), donor = role_make(60), hog = role_make(50),
+	            high = role_on(budget_make(&spec));
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, channel);
+	start(high);
+	message_call(high, SYS_CHANNEL_CALL, channel);
+	NEED(runs(server) && server.thread->budget_current == high.budget);
+	start(hog);
+	host_advance(1500000);
+	cpu_self()->reschedule = true;
+	TEST("a lent budget that is used up does not hold the server", runs(server));
+	TEST("which goes on with its own",
+	     server.thread->budget_current == server.budget && high.budget->throttled);
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	TEST("and serves who lent it", runs(server) && server.thread->caller == high.thread);
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	stop(hog);
+	stop(donor);
+	stop(high);
+}
+
 static void test_order(void)
 {
 	handle_t channel = channel_make();
@@ -299,6 +327,40 @@ static void test_chain(void)
 	stop(high);
 	stop(hog);
 	stop(donor);
+}
+
+/* A server that waits for another one has its own floor there, not the place of its donor. */
+static void test_floor_of_a_caller(void)
+{
+	handle_t one = channel_make(), two = channel_make();
+	struct role second = server_make(20, two), first = server_make(40, one), busy = role_make(5),
+	            other = role_make(30), donor = role_make(10), hog = role_make(35);
+
+	start(busy);
+	message_call(busy, SYS_CHANNEL_CALL, two);
+	NEED(runs(second));
+	start(other);
+	message_call(other, SYS_CHANNEL_CALL, two);
+	start(donor);
+	settle();
+	NEED(runs(second));
+	stop(second);
+	NEED(runs(donor));
+	message_call(donor, SYS_CHANNEL_CALL, one);
+	message_call(first, SYS_CHANNEL_CALL, two);
+	start(second);
+	start(hog);
+	TEST("a server that waits for another one lends it its reserve", runs(second));
+	message_call(second, SYS_CHANNEL_REPLY_RECEIVE, two);
+	TEST("and comes before callers of less than its floor", second.thread->caller == first.thread);
+	stop(hog);
+	message_call(second, SYS_CHANNEL_REPLY_RECEIVE, two);
+	message_call(first, SYS_CHANNEL_REPLY_RECEIVE, one);
+	NEED(runs(second) && second.thread->caller == other.thread);
+	message_call(second, SYS_CHANNEL_REPLY_RECEIVE, two);
+	stop(other);
+	stop(donor);
+	stop(busy);
 }
 
 /* Callers whose messages cannot be are passed a few at a time. */
@@ -374,8 +436,10 @@ int main(void)
 	test_used_up_by_others();
 	test_reconfigured();
 	test_waiting_callers();
+	test_lent_used_up();
 	test_order();
 	test_chain();
+	test_floor_of_a_caller();
 	test_bad_callers();
 	test_mailbox_rounds();
 	return test_failures != 0;
