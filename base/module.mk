@@ -26,8 +26,8 @@ STEWARD_COMMON := base/steward/supervise.c lib/manifest/manifest.c lib/sysimg/sy
 $(call native-program,base/steward,base/steward/steward.c base/steward/pins.c base/steward/trial.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 $(call native-program,base/tree,base/steward/tree.c $(STEWARD_COMMON),-DCRYPTO_NO_VECTOR -fdirect-access-external-data)
 # The switch: what decides is portable, and tested on the host.
-SWITCH_CORE := $(addprefix base/switch/,core.c links.c outside.c outside6.c inside.c inside6.c names.c flows.c fragments.c bridge.c dns.c dhcp.c packet.c address.c)
-$(call native-program,base/switch,$(SWITCH_CORE) $(addprefix base/switch/,switch.c port.c uplink.c) lib/link/link_ring.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
+SWITCH_CORE := $(addprefix base/switch/,core.c links.c outside.c outside6.c outside6_lease.c inside.c inside6.c names.c flows.c fragments.c bridge.c dns.c dhcp.c packet.c address.c) lib/net/dhcp6.c
+$(call native-program,base/switch,$(SWITCH_CORE) $(addprefix base/switch/,switch.c port.c uplink.c) lib/link/link_ring.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR -Ilib/net/freestanding)
 
 # Devices: ACPI and PCI parsers also run on the host.
 $(call native-program,base/devmgr,$(filter-out %_test.c %_fuzz.c,$(wildcard base/devmgr/*.c)) lib/sysimg/sysimg.c $(NATIVE_BLAKE3),-DCRYPTO_NO_VECTOR)
@@ -48,6 +48,7 @@ $(call host-test,switch-core,base/switch/core_test.c base/switch/core_world.c $(
 $(call host-test,switch-bridge,base/switch/bridge_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,switch-fragments,base/switch/fragments_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,switch-core6,base/switch/core6_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
+$(call host-test,switch-lease,base/switch/lease_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,devmgr-tables,base/devmgr/tables_test.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)
 $(call host-fuzz,devmgr-tables,base/devmgr/tables_fuzz.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)

@@ -327,10 +327,12 @@ static bool outside_local(struct core *core, const uint8_t *head, uint32_t held,
 	bool here =
 	    core_there(core, packet->six) && address_same(packet->destination, core_own(core, packet->six));
 	bool lease = !packet->six && packet->protocol == IP_UDP && packet->to == 68 && packet->from == 67;
-	bool name = here && packet->protocol == IP_UDP && packet->from == 53;
+	bool local = packet->six && outside6_local(core, packet->destination);
+	bool lease6 = local && packet->protocol == IP_UDP && packet->to == DHCP6_CLIENT_PORT;
+	bool name = (here || local) && packet->protocol == IP_UDP && packet->from == 53;
 	struct packet whole;
 
-	if (!lease && !name && !packet->discovery && !(packet->error && here))
+	if (!lease && !lease6 && !name && !packet->discovery && !(packet->error && here))
 		return false;
 	if (!read_whole(core, head, held, total, fetch, source, &whole))
 		return !name;
@@ -338,6 +340,8 @@ static bool outside_local(struct core *core, const uint8_t *head, uint32_t held,
 		outside6_discovery(core, &whole);
 	} else if (whole.error) {
 		error_back(core, &whole);
+	} else if (lease6) {
+		outside6_lease_input(core, &whole);
 	} else if (lease) {
 		outside_dhcp(core, whole.inner + UDP_BYTES, get16(whole.inner + 4) - UDP_BYTES);
 	} else {

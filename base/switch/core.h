@@ -21,19 +21,21 @@
 #include "dns.h"
 #include "flows.h"
 #include "fragments.h"
+#include "net/dhcp6.h"
 #include "packet.h"
 
-#define CORE_HEAD      128u /* bytes of a frame that are judged */
-#define CORE_WHOLE     1600u
-#define CORE_OUTSIDE   SWITCH_LINKS_MAX /* the port that leads outside */
-#define CORE_PORTS     (SWITCH_LINKS_MAX + 1)
-#define CORE_NOWHERE   (-1)
-#define CORE_FORWARDS  64u
-#define CORE_QUERIES   256u
-#define CORE_PEERS     64u /* links that may connect to another's port */
-#define CORE_STATIONS  64u /* outside, whose MAC address is known */
-#define CORE_ADDRESSES 8u  /* of one name of a policy */
-#define CORE_NUMBERS   (1u << 20)
+#define CORE_HEAD         128u /* bytes of a frame that are judged */
+#define CORE_WHOLE        1600u
+#define CORE_OUTSIDE      SWITCH_LINKS_MAX /* the port that leads outside */
+#define CORE_PORTS        (SWITCH_LINKS_MAX + 1)
+#define CORE_NOWHERE      (-1)
+#define CORE_FORWARDS     64u
+#define CORE_QUERIES      256u
+#define CORE_PEERS        64u /* links that may connect to another's port */
+#define CORE_STATIONS     64u /* outside, whose MAC address is known */
+#define CORE_ADDRESSES    8u  /* of one name of a policy */
+#define CORE_NAME_SERVERS 3u  /* of each source */
+#define CORE_NUMBERS      (1u << 20)
 
 struct core_name {
 	struct address addresses[CORE_ADDRESSES];
@@ -57,23 +59,34 @@ struct core_query {
 	uint8_t link, name;
 	uint16_t port, id;      /* outside */
 	uint16_t from, from_id; /* the sub-kernel's */
-	uint32_t server, hash;  /* of the question */
+	struct address server;
+	uint32_t hash; /* of the question */
 	uint32_t asked_at;
+	bool late; /* the server was given up for it */
 };
 
 /* The switch's place outside with IPv6 (RFC 4861, 4862): an address from the prefix that a router announces, with
- * an identifier that is drawn anew when the card comes. */
+ * an identifier that is drawn anew when the card comes; or, where there is no such prefix and the router says so, one
+ * that a DHCPv6 server gives. */
 struct core_six {
 	uint64_t identifier;
 	bool linked, bound;           /* the link-local address, and ADDRESS, belong to nobody else */
 	struct address address;       /* 0: there is no prefix */
-	bool on_link;                 /* the others of its prefix are neighbours */
+	bool leased;                  /* it is a server's */
+	uint64_t neighbours;          /* the prefix of those who are on the link, 0: nobody; */
+	uint32_t neighbours_until;    /* seconds */
 	uint32_t linked_at, bound_at; /* when it was asked who has them, seconds */
 	uint32_t preferred_until, expires_at;
 	struct address router;
 	uint32_t router_until;
 	uint32_t asked_at, told_at; /* routers outside, links inside */
 	unsigned tries, conflicts;
+	bool managed, informed; /* the router's flags: servers have addresses, or other knowledge */
+	struct dhcp6 dhcp;
+	struct {
+		struct address address;
+		uint32_t until;            /* seconds */
+	} name_servers[CORE_NAME_SERVERS]; /* the router's (RFC 8106); the server's are in DHCP */
 };
 
 struct core {
@@ -97,6 +110,8 @@ struct core {
 	} forwards[CORE_FORWARDS];
 	struct core_query queries[CORE_QUERIES];
 	unsigned next_query;
+	unsigned server_at;       /* of the name servers, the one that is asked */
+	uint32_t server_heard_at; /* when it answered last */
 	struct flows flows;
 	struct fragments fragments;
 
@@ -178,13 +193,25 @@ bool outside_route(const struct core *core, struct address address);            
 void outside_learn(struct core *core, struct address station, const uint8_t mac[6]);
 void outside_forget(struct core *core, bool six); /* all stations of a kind */
 void outside_dhcp(struct core *core, const uint8_t *data, uint32_t bytes);
-void outside_send_udp(struct core *core, uint32_t to, uint16_t from_port, uint16_t to_port,
+/* Where the data of a datagram to TO is put, and sends it; it is lost while the station is not known. */
+uint8_t *outside_data(struct core *core, struct address to);
+void outside_send_udp(struct core *core, struct address to, uint16_t from_port, uint16_t to_port,
                       uint32_t data_bytes);
 /* outside6.c: the same of IPv6. */
 void outside6_begin(struct core *core); /* the card has come, or gone */
 void outside6_tick(struct core *core);
 void outside6_ask(struct core *core, struct address station);            /* who is there? */
 void outside6_discovery(struct core *core, const struct packet *packet); /* PACKET is in core->whole */
+/* The switch's address for packets to TO; 0: it has none yet. And whether ADDRESS is its link-local one. */
+struct address outside6_source(const struct core *core, struct address to);
+bool outside6_local(const struct core *core, struct address address);
+void outside6_probe(struct core *core, struct address own); /* has somebody this address? */
+/* outside6_lease.c: what servers and routers tell of addresses and name servers. */
+void outside6_lease_begin(struct core *core);
+void outside6_lease_tick(struct core *core);
+void outside6_lease_input(struct core *core, const struct packet *packet); /* PACKET is in core->whole */
+void outside6_lease_conflict(struct core *core);
+void outside6_name_servers(struct core *core, const uint8_t *option, uint32_t bytes);
 /* inside.c: what the switch answers to a link. */
 enum inside_error { INSIDE_PROHIBITED, INSIDE_PORT, INSIDE_NO_ROUTE, INSIDE_EXPIRED };
 void inside_local(struct core *core, unsigned port, struct packet *packet);

@@ -446,6 +446,181 @@ static void test_digits(void)
 	check("addresses in digits are read", right);
 }
 
+/* A router that announces no prefix to make addresses from, with FLAGS, and two name servers. */
+static uint32_t managed(uint8_t *frame, uint8_t flags)
+{
+	uint8_t body[96] = {ICMP6_ROUTER_ADVERT, [4] = 64, [5] = flags};
+	uint32_t bytes = 16;
+
+	put16(body + 6, 1800);
+	body[bytes] = DISCOVERY_PREFIX;
+	body[bytes + 1] = 4;
+	body[bytes + 2] = 64;
+	body[bytes + 3] = 0x80;
+	put32(body + bytes + 4, 86400);
+	put32(body + bytes + 8, 14400);
+	put64(body + bytes + 16, prefix);
+	bytes += 32;
+	body[bytes] = DISCOVERY_NAME_SERVERS;
+	body[bytes + 1] = 5;
+	put32(body + bytes + 4, 600);
+	address_put(body + bytes + 8, inside(0)); /* a link's, which is believed of nobody */
+	address_put(body + bytes + 24, (struct address){prefix, 0x53});
+	bytes += 40;
+	return discovery(frame, router_mac, router, all_nodes, body, bytes);
+}
+
+#define DATA_AT (ICMP_AT + UDP_BYTES)
+
+/* Whether the switch sent a DHCPv6 message of TYPE last. */
+static bool dhcp_sent(uint8_t type)
+{
+	const uint8_t *ip = own.frame + ETHERNET_BYTES;
+
+	return own.port == CORE_OUTSIDE && get16(own.frame + 12) == ETHER_IP6 && ip[6] == IP_UDP &&
+	       get16(ip + 42) == DHCP6_SERVER_PORT && own.frame[DATA_AT] == type && sums_right(own.frame) &&
+	       own.frame[0] == 0x33 && get32(own.frame + 2) == 0x10002 && ip[8] == 0xfe;
+}
+
+/* Lets time pass until it does (another question of the same second can be the last). */
+static bool dhcp_sends(uint8_t type)
+{
+	unsigned count = 0;
+
+	do
+		ticks(1);
+	while (!dhcp_sent(type) && ++count < 40);
+	return dhcp_sent(type);
+}
+
+/* An answer of TYPE to what was sent last: an address that ends in LOW. Returns the frame's length. */
+static uint32_t dhcp_answer(uint8_t *frame, uint8_t type, uint8_t low)
+{
+	static const uint8_t server[] = {0, 2, 0, 2, 9, 9, 0, 7, 0, 1, 255};
+	uint8_t *at = frame + DATA_AT;
+
+	memcpy(at, own.frame + DATA_AT, 4 + 14); /* its number, and the client's identifier */
+	at[0] = type;
+	memcpy(at + 18, server, sizeof(server));
+	at += 18 + sizeof(server);
+	memset(at, 0, 4 + 12 + 4 + 24);
+	put16(at, 3);
+	put16(at + 2, 40);
+	put32(at + 4, 1);
+	put16(at + 16, 5);
+	put16(at + 18, 24);
+	put64(at + 20, prefix);
+	at[35] = low;
+	put32(at + 36, 1000);
+	put32(at + 40, 2000);
+	ethernet_make(frame, card, router_mac, ETHER_IP6);
+	return ETHERNET_BYTES + datagram_make(frame + ETHERNET_BYTES, router, DHCP6_SERVER_PORT,
+	                                      (struct address){LINK_LOCAL, core.six.identifier},
+	                                      DHCP6_CLIENT_PORT, 18 + sizeof(server) + 44);
+}
+
+static void test_lease(void)
+{
+	uint8_t frame[2000], body[32] = {ICMP6_ADVERT};
+
+	world_begin();
+	ticks(3);
+	hear(frame, managed(frame, 0));
+	ticks(5);
+	check("servers are not asked for what the router does not say they have",
+	      !core.six.address.high && !dhcp_sent(1) && !dhcp_sent(11));
+	hear(frame, managed(frame, 0x40));
+	check("they are for information", dhcp_sends(11));
+	hear(frame, managed(frame, 0x80));
+	check("or an address", dhcp_sends(1));
+	uint32_t bytes = dhcp_answer(frame, 2, 5);
+	frame[ETHERNET_BYTES + 39] ^= 1; /* to another */
+	give(CORE_OUTSIDE, frame, bytes);
+	frame[ETHERNET_BYTES + 39] ^= 1;
+	frame[bytes - 1] ^= 1;
+	give(CORE_OUTSIDE, frame, bytes);
+	check("answers to others and broken ones are none", dhcp_sent(1));
+	frame[bytes - 1] ^= 1;
+	hear(frame, bytes);
+	check("one that is offered is asked for", dhcp_sent(3));
+	hear(frame, dhcp_answer(frame, 7, 5));
+	check("and tried", core.six.leased && core.six.address.low == 5 && !core.six.bound &&
+	                       own.frame[ICMP_AT] == ICMP6_SOLICIT);
+	address_put(body + 8, core.six.address);
+	body[24] = DISCOVERY_TARGET;
+	body[25] = 1;
+	memcpy(body + 26, router_mac, 6);
+	uint64_t identifier = core.six.identifier;
+	hear(frame, discovery(frame, router_mac, core.six.address, all_nodes, body, sizeof(body)));
+	check("one that is another's is declined",
+	      dhcp_sent(9) && !core.six.address.high && core.six.identifier == identifier);
+	hear(frame, dhcp_answer(frame, 7, 5));
+	(void)dhcp_sends(1);
+	hear(frame, dhcp_answer(frame, 2, 6));
+	hear(frame, dhcp_answer(frame, 7, 6));
+	ticks(2);
+	check("and another had", core.six.bound && core.six.address.low == 6 && core.six.linked);
+	hear(frame, advert(frame, prefix, 86400, 14400, 1800));
+	check("which stays when the prefix is announced", core.six.leased && core.six.address.low == 6);
+}
+
+/* The answer to a question of a link's, asked with the first name server silent. */
+static void test_name_server(void)
+{
+	uint8_t frame[2000], mac[6];
+	unsigned link = (unsigned)link_new(SWITCH_NAT, 0, 0, 0);
+	const struct address server = {prefix, 0x53};
+
+	core.bound = true;
+	core.address = OWN;
+	core.mask = 0xffffff00;
+	core.expires_at = core.renew_at = UINT32_MAX;
+	core.router = core.name_servers[0] = ROUTER;
+	outside_station(&core, address4(ROUTER), mac);
+	outside_learn(&core, address4(ROUTER), router_mac);
+	outside_station(&core, server, mac);
+	outside_learn(&core, server, router_mac);
+	bool four = false, six = false, none = false;
+	for (unsigned i = 0; i < 6 && !six; i++) {
+		uint32_t bytes = dns_ask(frame + 42, 5, "a.b", DNS_AAAA);
+		ethernet_make(frame, core.links[link].mac, inside_mac, ETHER_IP);
+		udp_make(frame + ETHERNET_BYTES, core_link_address(&core.links[link]), 3333,
+		         core_link_address(&core.links[link]) - 1, 53, bytes);
+		own.count = 0;
+		give(link, frame, 42 + bytes);
+		six = own.count && get16(own.frame + 12) == ETHER_IP6;
+		four |= own.count && !six;
+		none |= !own.count;
+		if (!six)
+			ticks(1);
+	}
+	check("a name server that is silent is left for another, by IPv6",
+	      four && six && !none && sums_right(own.frame) && get16(own.frame + ICMP_AT + 2) == 53 &&
+	          address_same(address_get(own.frame + 14 + 24), server));
+	struct dns_question question;
+	uint32_t bytes = own.bytes - DATA_AT;
+	uint16_t port = get16(own.frame + ICMP_AT);
+	memcpy(frame + DATA_AT, own.frame + DATA_AT, bytes);
+	bool asked = dns_question(frame + DATA_AT, bytes, &question);
+	bytes = dns_answer(frame + DATA_AT, question.end, DNS_AAAA, &far, 1, 0);
+	ethernet_make(frame, card, router_mac, ETHER_IP6);
+	bytes =
+	    ETHERNET_BYTES + datagram_make(frame + ETHERNET_BYTES, server, 53, core.six.address, port, bytes);
+	own.count = 0;
+	frame[bytes - 1] ^= 1;
+	give(CORE_OUTSIDE, frame, bytes);
+	check("an answer with a wrong sum is none", asked && !own.count);
+	frame[bytes - 1] ^= 1;
+	give(CORE_OUTSIDE, frame, bytes);
+	check("whose answer the link gets", own.count == 1 && own.port == link && sums_right(own.frame) &&
+	                                        get16(own.frame + 12) == ETHER_IP &&
+	                                        get16(own.frame + 42) == 5);
+	ticks(5);
+	unsigned at = core.server_at;
+	ticks(10);
+	check("one that is asked nothing is not left", core.server_at == at);
+}
+
 int main(void)
 {
 	test_digits();
@@ -457,5 +632,7 @@ int main(void)
 	test_refused(first, second);
 	test_policies();
 	test_lost(first);
+	test_lease();
+	test_name_server();
 	return failures != 0;
 }

@@ -38,8 +38,8 @@ static bool own_source(const uint8_t *frame)
 	if (get16(frame + 12) == ETHER_IP6) {
 		struct address from = address_get(ip + 8), nobody = {0};
 		return address_same(from, nobody) ||
-		       (from.low == core.six.identifier &&
-		        (from.high == LINK_LOCAL || (core.six.bound && from.high == core.six.address.high)));
+		       ((from.high == LINK_LOCAL && from.low == core.six.identifier) ||
+		        (core.six.bound && address_same(from, core.six.address)));
 	}
 	return get16(frame + 12) != ETHER_IP || get32(ip + 12) == core.address || !get32(ip + 12);
 }
@@ -91,7 +91,9 @@ static void begin(void)
 	core.stations[0].address = address4(core.router);
 	core.stations[0].known = true;
 	core.name_servers[0] = core.router;
-	core.six.linked = core.six.bound = core.six.on_link = true;
+	core.six.linked = core.six.bound = true;
+	core.six.neighbours = 0xfec0ull << 48;
+	core.six.neighbours_until = 1000;
 	core.six.address = (struct address){0xfec0ull << 48, core.six.identifier = 5};
 	core.six.router = core.stations[1].address = (struct address){LINK_LOCAL, 2};
 	core.stations[1].known = true;

@@ -5,14 +5,16 @@
 #include "core.h"
 #include "text.h"
 
-#define QUERY_LIVES 8u /* seconds */
-#define ASK_AGAIN   5u
-#define TTL_LEAST   30u
-#define TTL_MOST    3600u
-#define PORT_FIRST  1024u
-#define REFUSED     5u
-#define NO_NAME     3u
-#define CLASS_IN    1u
+#define QUERY_LIVES  8u /* seconds */
+#define ASK_AGAIN    5u
+#define TTL_LEAST    30u
+#define TTL_MOST     3600u
+#define PORT_FIRST   1024u
+#define REFUSED      5u
+#define NO_NAME      3u
+#define CLASS_IN     1u
+#define SERVER_WAIT  2u /* seconds without an answer to anything: the next name server is asked */
+#define SERVERS_MOST (3u + 2 * CORE_NAME_SERVERS)
 
 static uint32_t hash_name(const struct dns_question *question)
 {
@@ -50,6 +52,56 @@ bool names_allowed(const struct core_link *link, uint8_t protocol, struct addres
 	return false;
 }
 
+/* The name servers that can be asked, in order; returns how many there are. */
+static unsigned name_servers(const struct core *core, struct address servers[SERVERS_MOST])
+{
+	const struct dhcp6_lease *lease = &core->six.dhcp.lease;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < 3 && core->bound; i++)
+		if (core->name_servers[i])
+			servers[count++] = address4(core->name_servers[i]);
+	for (unsigned i = 0; i < 2 * CORE_NAME_SERVERS; i++) {
+		struct address server = {0};
+
+		if (i < CORE_NAME_SERVERS && core->now < core->six.name_servers[i].until)
+			server = core->six.name_servers[i].address;
+		else if (i >= CORE_NAME_SERVERS && i - CORE_NAME_SERVERS < lease->name_server_count)
+			server = address_get(lease->name_servers[i - CORE_NAME_SERVERS]);
+		if ((server.high == LINK_LOCAL || !core_special(server)) &&
+		    !address_same(outside6_source(core, server), (struct address){0}))
+			servers[count++] = server;
+	}
+	return count;
+}
+
+/* The name server that is asked now. */
+static struct address name_server(const struct core *core)
+{
+	struct address servers[SERVERS_MOST];
+	unsigned count = name_servers(core, servers);
+
+	return count ? servers[core->server_at % count] : (struct address){0};
+}
+
+/* One that answers nothing is left for the next. A question alone that stays without answer says nothing: a
+ * sub-kernel can choose such. */
+static void name_server_judge(struct core *core)
+{
+	struct address server = name_server(core);
+	bool silent = false;
+
+	for (unsigned i = 0; i < CORE_QUERIES; i++) {
+		struct core_query *query = &core->queries[i];
+
+		if (!query->used || query->late || core->now - query->asked_at < SERVER_WAIT)
+			continue;
+		query->late = true;
+		silent |= address_same(query->server, server) && query->asked_at > core->server_heard_at;
+	}
+	core->server_at += silent;
+}
+
 /* A place for a question, with a port and number of its own that an outsider would have to guess. */
 static struct core_query *query_make(struct core *core)
 {
@@ -62,9 +114,8 @@ static struct core_query *query_make(struct core *core)
 	*query = (struct core_query){.port = (uint16_t)(PORT_FIRST + random % (65536 - PORT_FIRST)),
 	                             .id = (uint16_t)(random >> 32),
 	                             .asked_at = core->now};
-	for (unsigned i = 0; i < 3 && !query->server; i++)
-		query->server = core->name_servers[i];
-	query->used = query->server && core->bound;
+	query->server = name_server(core);
+	query->used = !address_same(query->server, (struct address){0});
 	return query->used ? query : 0;
 }
 
@@ -107,8 +158,8 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 	const struct core_link *link = &core->links[port];
 	uint32_t bytes = get16(packet->inner + 4) - UDP_BYTES;
 	const uint8_t *message = packet->inner + UDP_BYTES;
-	uint8_t *data = core->reply + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
 	struct dns_question question;
+	uint8_t *data;
 
 	if (bytes > DNS_BYTES_MAX || bytes < DNS_HEADER || message[2] >> 7 ||
 	    !dns_question(message, bytes, &question))
@@ -137,6 +188,7 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 	query->from = packet->from;
 	query->from_id = get16(message);
 	query->hash = hash_name(&question);
+	data = outside_data(core, query->server);
 	memcpy(data, message, bytes);
 	put16(data, query->id);
 	outside_send_udp(core, query->server, query->port, 53, bytes);
@@ -170,16 +222,19 @@ bool names_answer(struct core *core, const struct packet *packet)
 
 	if (bytes < DNS_HEADER || bytes > DNS_BYTES_MAX)
 		return false;
+	if (get16(packet->inner + 6) && /* the link gets it with a sum of its own */
+	    inner_sum(packet->ip, IP_UDP, packet->inner, bytes + UDP_BYTES))
+		return true;
 	for (unsigned i = 0; i < CORE_QUERIES; i++) {
 		struct core_query *query = &core->queries[i];
-		if (!query->used || query->port != packet->to ||
-		    !address_same(packet->source, address4(query->server)))
+		if (!query->used || query->port != packet->to || !address_same(packet->source, query->server))
 			continue;
 		if (query->id != get16(message) || !(message[2] >> 7) ||
 		    !dns_question(message, bytes, &question) || hash_name(&question) != query->hash ||
 		    core->now - query->asked_at >= QUERY_LIVES)
 			return true;
 		query->used = false;
+		core->server_heard_at = core->now;
 		if (query->own) {
 			resolved(core, query, message, bytes);
 			return true;
@@ -207,7 +262,6 @@ void names_forget(struct core *core, unsigned link)
 static void ask(struct core *core, unsigned link, unsigned index, bool six)
 {
 	struct core_link *asking = &core->links[link];
-	uint8_t *data = core->reply + ETHERNET_BYTES + IP_BYTES + UDP_BYTES;
 	struct dns_question question;
 	uint32_t bytes;
 
@@ -219,6 +273,7 @@ static void ask(struct core *core, unsigned link, unsigned index, bool six)
 	query->six = six;
 	query->link = (uint8_t)link;
 	query->name = (uint8_t)index;
+	uint8_t *data = outside_data(core, query->server);
 	bytes = dns_ask(data, query->id, asking->policy.allowed[index].host, six ? DNS_AAAA : DNS_A);
 	if (!bytes || !dns_question(data, bytes, &question)) {
 		query->used = false;
@@ -233,7 +288,8 @@ void names_tick(struct core *core)
 {
 	struct address fixed;
 
-	if (!core->bound)
+	name_server_judge(core);
+	if (address_same(name_server(core), (struct address){0}))
 		return;
 	for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++) {
 		const struct core_link *link = &core->links[i];

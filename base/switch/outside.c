@@ -81,9 +81,11 @@ static struct address next_hop(const struct core *core, struct address address)
 		uint32_t hop = (four & core->mask) == (core->address & core->mask) ? four : core->router;
 		return core->bound && hop ? address4(hop) : (struct address){0};
 	}
+	if (address.high == LINK_LOCAL)
+		return six->linked ? address : (struct address){0};
 	if (!six->bound)
 		return (struct address){0};
-	if (six->on_link && address.high == six->address.high)
+	if (address.high == six->neighbours && core->now < six->neighbours_until)
 		return address;
 	return core->now < six->router_until ? six->router : (struct address){0};
 }
@@ -154,21 +156,30 @@ int outside_arp(struct core *core, uint32_t bytes)
 	return CORE_NOWHERE;
 }
 
-void outside_send_udp(struct core *core, uint32_t to, uint16_t from_port, uint16_t to_port,
+uint8_t *outside_data(struct core *core, struct address to)
+{
+	return core->reply + ETHERNET_BYTES + (address_is4(to) ? IP_BYTES : IP6_BYTES) + UDP_BYTES;
+}
+
+void outside_send_udp(struct core *core, struct address to, uint16_t from_port, uint16_t to_port,
                       uint32_t data_bytes)
 {
+	const bool six = !address_is4(to);
 	uint8_t *frame = core->reply, mac[6];
 
 	/* The data is in place: arp_send must not use the buffer now. */
-	struct address hop = next_hop(core, address4(to));
+	struct address hop = next_hop(core, to);
 	int at = station_free(hop) ? -1 : station_find(core, hop);
 	if (at < 0 || !core->stations[at].known) {
-		outside_station(core, address4(to), mac);
+		outside_station(core, to, mac);
 		return;
 	}
-	ethernet_make(frame, core->stations[at].mac, core->mac, ETHER_IP);
-	udp_make(frame + ETHERNET_BYTES, core->address, from_port, to, to_port, data_bytes);
-	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + IP_BYTES + UDP_BYTES + data_bytes);
+	ethernet_make(frame, core->stations[at].mac, core->mac, six ? ETHER_IP6 : ETHER_IP);
+	uint32_t bytes =
+	    datagram_make(frame + ETHERNET_BYTES, six ? outside6_source(core, to) : address4(core->address),
+	                  from_port, to, to_port, data_bytes);
+	if (bytes <= core->mtu)
+		core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + bytes);
 }
 
 /* ---- The address ---- */

@@ -1,7 +1,8 @@
 /* The switch's own place outside with IPv6: its addresses, its router and its neighbours (RFC 4861, RFC 4862).
  *
  * It takes one address from the first prefix of 64 bits that a router announces, and that router as its way; another
- * prefix only when the first one is past its time. Both addresses are used once nobody has answered for a second.
+ * prefix only when the first one is past its time. Where there is none a DHCPv6 server may give one (outside6_lease.c).
+ * Both addresses are used once nobody has answered for a second.
  * Who is on the network outside can announce what he likes, as with DHCP: links are held to their policies all the
  * same. */
 #include "core.h"
@@ -16,10 +17,16 @@
 #define TELL_AGAIN     600u
 
 enum advert_flag { ADVERT_OVERRIDE = 0x20, ADVERT_SOLICITED = 0x40 };
+enum router_flag { ROUTER_MANAGED = 0x80, ROUTER_INFORMED = 0x40 };
 enum prefix_flag { PREFIX_AUTONOMOUS = 0x40, PREFIX_ON_LINK = 0x80 };
 
 static const struct address nobody, all_nodes = {0xff02000000000000ull, 1},
                                     all_routers = {0xff02000000000000ull, 2};
+
+bool outside6_local(const struct core *core, struct address address)
+{
+	return core->six.linked && address.high == LINK_LOCAL && address.low == core->six.identifier;
+}
 
 static struct address link_local(const struct core *core)
 {
@@ -60,16 +67,23 @@ static void discovery_send(struct core *core, uint8_t type, uint8_t flags, const
 	core->send(core->context, CORE_OUTSIDE, frame, ETHERNET_BYTES + bytes);
 }
 
-static void probe(struct core *core, struct address own)
+void outside6_probe(struct core *core, struct address own)
 {
 	discovery_send(core, ICMP6_SOLICIT, 0, 0, nobody, solicited_group(own), &own);
 }
 
+struct address outside6_source(const struct core *core, struct address to)
+{
+	if (to.high == LINK_LOCAL)
+		return core->six.linked ? link_local(core) : nobody;
+	return core->six.bound ? core->six.address : nobody;
+}
+
 void outside6_ask(struct core *core, struct address station)
 {
-	struct address from = station.high == LINK_LOCAL ? link_local(core) : core->six.address;
+	struct address from = outside6_source(core, station);
 
-	if (station.high == LINK_LOCAL ? core->six.linked : core->six.bound)
+	if (!address_same(from, nobody))
 		discovery_send(core, ICMP6_SOLICIT, 0, 0, from, solicited_group(station), &station);
 }
 
@@ -89,12 +103,16 @@ static void identify(struct core *core)
 	struct core_six *six = &core->six;
 
 	six->identifier = (core->random(core->context) & ~(2ull << 56)) | 1;
-	six->linked = six->bound = false;
+	six->linked = false;
+	six->linked_at = core->now;
+	outside6_probe(core, link_local(core));
+	if (six->leased)
+		return;
+	six->bound = false;
 	six->address.low = six->identifier;
-	six->linked_at = six->bound_at = core->now;
-	probe(core, link_local(core));
+	six->bound_at = core->now;
 	if (six->address.high)
-		probe(core, six->address);
+		outside6_probe(core, six->address);
 }
 
 void outside6_begin(struct core *core)
@@ -105,10 +123,12 @@ void outside6_begin(struct core *core)
 	if (core->up && six->bound) {
 		six->tries = 0;
 		ask_routers(core);
+		dhcp6_rejoin(&six->dhcp, core->now * 1000ull);
 		return;
 	}
 	*six = (struct core_six){0};
 	outside_forget(core, true);
+	outside6_lease_begin(core);
 	if (!core->up)
 		return;
 	identify(core);
@@ -136,9 +156,10 @@ void outside6_tick(struct core *core)
 		six->linked = true;
 	if (six->address.high && core->now >= six->expires_at) {
 		six->address.high = 0;
-		six->bound = false;
+		six->bound = six->leased = false;
 		six->tries = 0;
 	}
+	outside6_lease_tick(core);
 	if (six->address.high && !six->bound && core->now - six->bound_at >= PROBE_WAIT)
 		six->bound = true;
 	if ((!six->address.high || core->now >= six->router_until) &&
@@ -167,10 +188,14 @@ static bool own_address(const struct core *core, struct address target, bool *te
 	return six->address.high && address_same(target, six->address);
 }
 
-static void conflict(struct core *core)
+/* TARGET, which the switch tries, is another's. */
+static void conflict(struct core *core, struct address target)
 {
 	if (++core->six.conflicts <= CONFLICTS_MOST) {
-		identify(core);
+		if (core->six.leased && address_same(target, core->six.address))
+			outside6_lease_conflict(core);
+		else
+			identify(core);
 		return;
 	}
 	core->six.linked = core->six.bound = false; /* until the card comes again */
@@ -188,7 +213,7 @@ static void solicited(struct core *core, const struct packet *packet)
 		return;
 	if (tentative) {
 		if (unspecified) /* somebody else tries the same */
-			conflict(core);
+			conflict(core, target);
 		return;
 	}
 	if (mac)
@@ -209,7 +234,7 @@ static void advertised(struct core *core, const struct packet *packet)
 		return;
 	if (own_address(core, target, &tentative)) {
 		if (tentative)
-			conflict(core);
+			conflict(core, target);
 		return;
 	}
 	outside_learn(core, target, mac ? mac : core->whole + 6);
@@ -222,9 +247,17 @@ static void prefix(struct core *core, const uint8_t *option)
 	uint32_t valid = get32(option + 4), preferred = get32(option + 8);
 
 	address.low = six->identifier;
-	if (option[2] != 64 || !(option[3] & PREFIX_AUTONOMOUS) || preferred > valid || core_special(address))
+	if (option[2] != 64 || preferred > valid || core_special(address))
 		return;
-	if (six->address.high == address.high) {
+	if (option[3] & PREFIX_ON_LINK &&
+	    (core->now >= six->neighbours_until || six->neighbours != six->address.high ||
+	     address.high == six->neighbours)) {
+		six->neighbours = address.high;
+		six->neighbours_until = until(core, valid);
+	}
+	if (!(option[3] & PREFIX_AUTONOMOUS))
+		return;
+	if (six->address.high == address.high && !six->leased) {
 		/* Nobody ends an address at once. */
 		if (valid < EXPIRY_LEAST && six->expires_at > until(core, EXPIRY_LEAST))
 			valid = EXPIRY_LEAST;
@@ -234,11 +267,10 @@ static void prefix(struct core *core, const uint8_t *option)
 		return;
 	} else {
 		six->address = address;
-		six->bound = false;
+		six->bound = six->leased = false;
 		six->bound_at = core->now;
-		probe(core, address);
+		outside6_probe(core, address);
 	}
-	six->on_link = option[3] & PREFIX_ON_LINK;
 	six->preferred_until = until(core, preferred);
 	six->expires_at = until(core, valid);
 }
@@ -253,8 +285,11 @@ static void router_heard(struct core *core, const struct packet *packet)
 
 	if (!sound || packet->source.high != LINK_LOCAL)
 		return;
-	if (address_same(packet->source, six->router) || core->now >= six->router_until) {
+	bool own = address_same(packet->source, six->router) || core->now >= six->router_until;
+	if (own) {
 		six->router = packet->source;
+		six->managed = packet->inner[5] & ROUTER_MANAGED;
+		six->informed = packet->inner[5] & ROUTER_INFORMED;
 		six->router_until = lifetime ? until(core, lifetime) : core->now;
 		six->tries = lifetime ? 0 : six->tries;
 	}
@@ -264,6 +299,8 @@ static void router_heard(struct core *core, const struct packet *packet)
 		uint32_t bytes = at[1] * 8u;
 		if (at[0] == DISCOVERY_PREFIX && bytes == PREFIX_BYTES)
 			prefix(core, at);
+		else if (at[0] == DISCOVERY_NAME_SERVERS && own)
+			outside6_name_servers(core, at, bytes);
 		at += bytes;
 		count -= bytes;
 	}

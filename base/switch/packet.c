@@ -285,20 +285,26 @@ uint32_t header_make(uint8_t *ip, uint8_t protocol, struct address source, struc
 	return IP_BYTES;
 }
 
-void udp_make(uint8_t *ip, uint32_t source, uint16_t from, uint32_t destination, uint16_t to,
-              uint32_t data_bytes)
+uint32_t datagram_make(uint8_t *ip, struct address source, uint16_t from, struct address destination,
+                       uint16_t to, uint32_t data_bytes)
 {
-	uint8_t *udp = ip + IP_BYTES;
-	uint32_t bytes = UDP_BYTES + data_bytes;
+	uint32_t bytes = UDP_BYTES + data_bytes, header = header_make(ip, IP_UDP, source, destination, bytes);
+	uint8_t *udp = ip + header;
 	uint16_t end;
 
-	ip_make(ip, IP_UDP, source, destination, bytes);
 	put16(udp, from);
 	put16(udp + 2, to);
 	put16(udp + 4, (uint16_t)bytes);
 	put16(udp + 6, 0);
 	end = inner_sum(ip, IP_UDP, udp, bytes);
 	put16(udp + 6, end ? end : 0xffff);
+	return header + bytes;
+}
+
+void udp_make(uint8_t *ip, uint32_t source, uint16_t from, uint32_t destination, uint16_t to,
+              uint32_t data_bytes)
+{
+	(void)datagram_make(ip, address4(source), from, address4(destination), to, data_bytes);
 }
 
 uint32_t discovery_make(uint8_t *ip, struct address source, struct address destination, uint32_t bytes)

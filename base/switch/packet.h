@@ -130,7 +130,10 @@ void ip6_make(uint8_t *ip, uint8_t protocol, struct address source, struct addre
 /* And of the kind of both addresses; returns the header's bytes. */
 uint32_t header_make(uint8_t *ip, uint8_t protocol, struct address source, struct address destination,
                      uint32_t inner_bytes);
-/* A UDP header, with its sum, before DATA_BYTES bytes that are in place already. */
+/* An IP and a UDP header, with its sum, before DATA_BYTES bytes that are in place already; returns the packet's bytes. */
+uint32_t datagram_make(uint8_t *ip, struct address source, uint16_t from, struct address destination,
+                       uint16_t to, uint32_t data_bytes);
+/* The same of IPv4. */
 void udp_make(uint8_t *ip, uint32_t source, uint16_t from, uint32_t destination, uint16_t to,
               uint32_t data_bytes);
 /* A message of neighbour discovery of BYTES bytes, in place already but for its sum: its header, and the sum.
@@ -140,7 +143,13 @@ uint32_t discovery_make(uint8_t *ip, struct address source, struct address desti
 bool discovery_sound(const struct packet *packet, uint32_t least);
 /* The link address in the options at AT, COUNT bytes, of KIND (DISCOVERY_...); 0: it is not there, or *SOUND is false
  * and they are malformed. */
-enum discovery_option { DISCOVERY_SOURCE = 1, DISCOVERY_TARGET = 2, DISCOVERY_PREFIX = 3, DISCOVERY_MTU = 5 };
+enum discovery_option {
+	DISCOVERY_SOURCE = 1,
+	DISCOVERY_TARGET = 2,
+	DISCOVERY_PREFIX = 3,
+	DISCOVERY_MTU = 5,
+	DISCOVERY_NAME_SERVERS = 25, /* RFC 8106, 5.1 */
+};
 const uint8_t *discovery_mac(const uint8_t *at, uint32_t count, enum discovery_option kind, bool *sound);
 /* The group of those whose addresses end as ADDRESS (RFC 4291, 2.7.1), and the MAC address of a group. */
 struct address solicited_group(struct address address);

@@ -3,7 +3,7 @@
  *   switch.c    start, the loop, abi/switch.interface
  *   port.c      links of sub-kernels: abi/link.interface, their rings
  *   uplink.c    the card's driver, whose client the switch is
- *   core.c links.c fragments.c outside.c outside6.c inside.c inside6.c names.c flows.c dns.c dhcp.c packet.c address.c
+ *   core.c links.c fragments.c outside.c outside6.c outside6_lease.c inside.c inside6.c names.c flows.c dns.c dhcp.c packet.c address.c
  *               portable
  *
  * A frame is copied once, from the memory of one side to that of the other; its head is judged, and changed, in
