@@ -224,7 +224,8 @@ static const struct {
               [FILE_CHANGES] = {"", ""},
               [FILE_TRANSFER] = {"o", ""},
               [FILE_READ] = {"noww", ""},
-              [FILE_WRITE] = {"noww", ""}};
+              [FILE_WRITE] = {"noww", ""},
+              [FILE_LIST_ATTRIBUTES] = {"noo", ""}};
 #define SHAPES (sizeof(shapes) / sizeof(*shapes))
 
 static int64_t send(struct message *message, uint32_t bytes, unsigned caps)

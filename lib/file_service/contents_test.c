@@ -1,10 +1,13 @@
-/* Tests of room: what a session writes without having been promised room for it is cut to what is there, and what was promised is
+/* Tests of attributes that are asked for by the directory, and of room: what a session writes without having been promised room for it is cut to what is there, and what was promised is
  * another's no more. The kernel and the file system are stood in for here. */
 #include <stdio.h>
 #include "file_service.h"
 
 #define BLOCKS 100u
 #define NODE   5u
+#define FIRST  100u /* of the nodes that the root has, */
+#define NAMES  40u  /* by their order */
+#define LOST   130u /* what one of them was */
 
 static uint64_t written; /* blocks that the file system has taken */
 static int failures;
@@ -69,7 +72,14 @@ static int fs_get(struct filesystem *fs, uint64_t node, struct file_attributes *
 {
 	(void)fs;
 	*found = (struct file_attributes){.node = node};
-	return E_OK;
+	return node == LOST ? FILE_E_IO : E_OK;
+}
+
+static int fs_list(struct filesystem *fs, uint64_t directory, uint64_t cookie, struct filesystem_entry *entry)
+{
+	(void)fs, (void)directory;
+	*entry = (struct filesystem_entry){.node = FIRST + cookie, .cookie = cookie + 1};
+	return cookie < NAMES;
 }
 
 static int fs_room(struct filesystem *fs, uint64_t node, uint64_t *bytes)
@@ -98,6 +108,7 @@ static const struct filesystem_operations operations = {.relieve = fs_nothing,
                                                         .use = fs_use,
                                                         .forget = fs_forget,
                                                         .get = fs_get,
+                                                        .list = fs_list,
                                                         .room = fs_room,
                                                         .statistics = fs_statistics,
                                                         .write = fs_write};
@@ -126,6 +137,37 @@ static int64_t write_blocks(uint64_t badge, uint64_t offset, uint64_t blocks, ui
 	return contents_write(0, badge, NODE, offset, blocks * FILE_BLOCK, 0, done);
 }
 
+/* How many from FIRST + COOKIE on are given when COUNT are asked for; all must be the session's then. */
+static int64_t listed(uint64_t badge, uint64_t directory, uint64_t cookie, uint32_t count)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	struct file_attributes found;
+	int64_t result = names_list_attributes(0, badge, directory, cookie, count, &data, &bytes);
+	for (uint32_t at = 0; result >= 0 && at < bytes; at += sizeof(found)) {
+		memcpy(&found, (const uint8_t *)data + at, sizeof(found));
+		if (found.node != FIRST + cookie + at / sizeof(found) ||
+		    !session_knows(session_of(badge), found.node))
+			return -1;
+	}
+	return result < 0 ? result : bytes / sizeof(found);
+}
+
+static void check_lists(uint64_t badge)
+{
+	check("attributes of some names", listed(badge, 1, 2, 3) == 3);
+	check("and of no more", !session_knows(session_of(badge), FIRST + 5) && listed(badge, 1, 2, 0) == 0);
+	check("of as many as a message has room for",
+	      listed(badge, 1, 0, UINT32_MAX) == (MESSAGE_BYTES_MAX - 16) / sizeof(struct file_attributes));
+	check("up to one that cannot be read",
+	      listed(badge, 1, LOST - FIRST - 4, 10) == 4 && listed(badge, 1, LOST - FIRST, 10) == FILE_E_IO);
+	check("up to the end", listed(badge, 1, NAMES - 2, 10) == 2 && listed(badge, 1, NAMES, 10) == 0);
+	check("each is a use", session_forget(session_of(badge), FIRST + 2, 2) == E_OK &&
+	                           !session_knows(session_of(badge), FIRST + 2));
+	check("of no directory that the session has not",
+	      listed(badge, 7, 0, 1) == FILE_E_STALE && listed(badge, 0, 0, 1) == FILE_E_STALE);
+}
+
 int main(void)
 {
 	struct filesystem fs = {.operations = &operations, .root = 1};
@@ -137,6 +179,7 @@ int main(void)
 	uint64_t one = session_make(&served);
 	uint64_t two = session_make(&served);
 	check("two sessions", one && two && one != two);
+	check_lists(one);
 	check("what is there is promised to one",
 	      contents_reserve(0, one, NODE, 0, 60ull * FILE_BLOCK, &granted) == E_OK &&
 	          granted == 60ull * FILE_BLOCK);

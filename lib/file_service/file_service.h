@@ -80,7 +80,7 @@ extern const struct file_operations session_operations; /* for badges of session
 	.share = contents_share, .xattr_get = contents_xattr_get, .xattr_set = contents_xattr_set,           \
 	.xattr_list = contents_xattr_list, .xattr_remove = contents_xattr_remove, .sync = contents_sync,     \
 	.statistics = contents_statistics, .changes = names_changes, .transfer = contents_transfer,          \
-	.read = contents_read, .write = contents_write
+	.read = contents_read, .write = contents_write, .list_attributes = names_list_attributes
 
 /* ---- session.c ---- */
 
@@ -133,6 +133,8 @@ int64_t names_rename(void *context, uint64_t badge, uint64_t from_directory, uin
                      uint32_t flags, const char *from, const char *to);
 int64_t names_list(void *context, uint64_t badge, uint64_t directory, uint64_t cookie, uint64_t *next,
                    uint64_t *parent, const void **entries, uint32_t *bytes);
+int64_t names_list_attributes(void *context, uint64_t badge, uint64_t directory, uint64_t cookie,
+                              uint32_t count, const void **attributes, uint32_t *bytes);
 int64_t names_changes(void *context, uint64_t badge, const void **change, uint32_t *bytes);
 int64_t names_end(void *context, uint64_t badge);
 int64_t contents_transfer(void *context, uint64_t badge, uint64_t bytes, handle_t *memory);

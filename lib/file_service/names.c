@@ -269,6 +269,39 @@ int64_t names_list(void *context, uint64_t badge, uint64_t directory, uint64_t c
 	return E_OK;
 }
 
+int64_t names_list_attributes(void *context, uint64_t badge, uint64_t directory, uint64_t cookie,
+                              uint32_t count, const void **attributes, uint32_t *bytes)
+{
+	static struct filesystem_entry entry;
+	struct session *session;
+	struct filesystem *fs;
+	struct file_attributes found;
+	uint32_t at = 0;
+	(void)context;
+	int64_t result = call_begin(badge, directory, false, &session, &fs);
+	if (result >= 0 && !directory)
+		result = FILE_E_STALE;
+	while (result >= 0 && count-- && at + sizeof(found) <= MESSAGE_BYTES_MAX - 16) {
+		result = fs->operations->list(fs, directory, cookie, &entry);
+		if (result == 0)
+			break;
+		cookie = entry.cookie;
+		if (result >= 0)
+			result = fs->operations->get(fs, entry.node, &found);
+		if (result >= 0)
+			result = session_use(session, found.node);
+		if (result < 0)
+			break;
+		memcpy(reply + at, &found, sizeof(found));
+		at += sizeof(found);
+	}
+	if (result < 0 && !at)
+		return result;
+	*attributes = reply;
+	*bytes = at;
+	return E_OK;
+}
+
 /* Sessions that write what others see do not exist but where both ask for it; nobody is told of the other's changes. */
 int64_t names_changes(void *context, uint64_t badge, const void **change, uint32_t *bytes)
 {

@@ -233,6 +233,7 @@ static int enter(struct ram_node *directory, const struct file_entry *entry, con
 	if (!made)
 		return -ENOMEM;
 	made->upper = entry->node;
+	made->cookie = entry->cookie;
 	made->mode = entry->mode;
 	if (ram_backing(directory)->work && S_ISCHR(entry->mode)) {
 		int error = is_whiteout(directory, made->name, &hidden);
@@ -350,42 +351,78 @@ static int attributes_set(struct ram_node *node, const struct file_attributes *f
 	return S_ISLNK(vnode->mode) ? target_take(node) : S_ISREG(vnode->mode) ? backing_data_init(node) : 0;
 }
 
-struct ram_node *backing_node(struct ram_node *directory, struct ram_entry *entry, int *error)
+/* A reference to the node that ENTRY stands for, of which FOUND and a use have come. */
+static struct ram_node *node_of(struct ram_node *directory, const struct ram_entry *entry,
+                                const struct file_attributes *found, int *error)
 {
-	struct backing *backing = ram_backing(directory);
-	struct file_attributes found;
-	if (errand_take(directory, entry, &found))
-		*error = 0;
-	else if (errand_entry(directory, entry))
-		*error = -EERRAND;
-	else
-		*error = backing_lookup(backing, directory->upper, entry->name, &found);
-	if (*error)
-		return 0;
-	struct ram_node *node = table_find(backing, found.node);
+	struct ram_node *node = table_find(ram_backing(directory), found->node);
+	*error = 0;
 	if (node) {
 		node->uses++;
 		vnode_reference(&node->vnode);
 		return node;
 	}
-	node = ram_node_create(directory->vnode.filesystem, found.mode);
+	node = ram_node_create(directory->vnode.filesystem, found->mode);
 	if (!node) {
 		*error = -ENOMEM;
 		return 0;
 	}
-	node->vnode.inode = backing_inode_of(directory, entry->name, found.node);
-	if (S_ISDIR(found.mode)) {
+	node->vnode.inode = backing_inode_of(directory, entry->name, found->node);
+	if (S_ISDIR(found->mode)) {
 		int64_t lower =
-		    found.flags & FILE_FLAG_OPAQUE ? -1 : backing_image_child(directory, entry->name);
+		    found->flags & FILE_FLAG_OPAQUE ? -1 : backing_image_child(directory, entry->name);
 		node->image_directory = node->lower_directory = is_image_directory(lower) ? lower : -1;
 	}
-	*error = attributes_set(node, &found);
+	*error = attributes_set(node, found);
 	if (*error) {
 		vnode_release(&node->vnode);
 		return 0;
 	}
 	return node;
 }
+
+struct ram_node *backing_node(struct ram_node *directory, struct ram_entry *entry, int *error)
+{
+	struct file_attributes found;
+	if (errand_take(directory, entry, &found))
+		*error = 0;
+	else if (errand_entry(directory, entry))
+		*error = -EERRAND;
+	else
+		*error = backing_lookup(ram_backing(directory), directory->upper, entry->name, &found);
+	return *error ? 0 : node_of(directory, entry, &found, error);
+}
+
+/* The first entry from AT on whose node is not here; 0: none. */
+static struct ram_entry *without_node(struct ram_node *directory, struct list *at)
+{
+	while (at != &directory->entries && container_of(at, struct ram_entry, link)->node)
+		at = at->next;
+	return at == &directory->entries ? 0 : container_of(at, struct ram_entry, link);
+}
+
+bool backing_nodes(struct backing *backing, uint64_t upper, const char *name, struct file_attributes *found,
+                   uint32_t count)
+{
+	struct ram_node *directory = table_find(backing, upper);
+	struct ram_entry *first = directory ? ram_entry_find(directory, name, (uint32_t)strlen(name)) : 0;
+	struct ram_entry *entry = first ? without_node(directory, &first->link) : 0;
+	/* The service has them in the same order, and among them what is not wanted or is here under another name. */
+	for (uint32_t i = 0; i < count; i++) {
+		int error = 0;
+		struct ram_node *node = 0;
+		if (entry && entry->upper == found[i].node && !S_ISLNK(found[i].mode))
+			node = node_of(directory, entry, &found[i], &error);
+		if (node) {
+			ram_entry_name(directory, entry, node);
+			entry = without_node(directory, entry->link.next);
+		} else if (!error && !backing_use(backing, found[i].node)) {
+			(void)SERVICE(backing, forget, found[i].node, 1ull);
+		}
+	}
+	return first && first->node;
+}
+
 void backing_statistics(const struct backing *backing, struct linux_statfs *statfs)
 {
 	struct file_statistics found;

@@ -4,6 +4,8 @@
 #include "name.h"
 #include "ramfs_data.h"
 
+#define AHEAD_FIRST 8u /* entries */
+#define AHEAD_MAX   24u
 #define NAMES_MAX                                                                                            \
 	(1u                                                                                                  \
 	 << 20) /* bytes of a directory's names; where there are more, they are fetched with the lock held */
@@ -23,6 +25,32 @@ static bool note(struct ram_node *directory, const char *name)
 	return true;
 }
 
+/* How many entries from ENTRY on are asked for in one: more and more while they are looked at in order. 0: that one alone; else
+ * *COOKIE is the one before. */
+static uint32_t look_ahead(struct ram_node *directory, const struct ram_entry *entry, uint64_t *cookie)
+{
+	const struct list *at = entry->link.previous;
+	const struct ram_entry *before =
+	    at == &directory->entries ? 0 : container_of(at, struct ram_entry, link);
+	uint32_t ahead =
+	    directory->looked_ahead * 2 < AHEAD_FIRST ? AHEAD_FIRST : directory->looked_ahead * 2;
+	bool in_order = (before ? before->upper && before->sequence <= directory->looked : true) &&
+	                directory->looked < entry->sequence;
+	directory->looked_ahead = !in_order ? 0 : ahead < AHEAD_MAX ? ahead : AHEAD_MAX;
+	directory->looked = entry->sequence;
+	*cookie = before ? before->cookie : 0;
+	uint32_t count = 0;
+	for (at = &entry->link; at != &directory->entries && count < directory->looked_ahead; at = at->next) {
+		const struct ram_entry *each = container_of(at, struct ram_entry, link);
+		if (each->node || !each->upper ||
+		    S_ISLNK(each->mode)) /* a link's target takes a call of its own */
+			break;
+		directory->looked = each->sequence;
+		count++;
+	}
+	return count < 2 ? 0 : count;
+}
+
 bool errand_names(struct ram_node *directory)
 {
 	return note(directory, 0);
@@ -30,7 +58,11 @@ bool errand_names(struct ram_node *directory)
 
 bool errand_entry(struct ram_node *directory, const struct ram_entry *entry)
 {
-	return note(directory, entry->name);
+	if (!note(directory, entry->name))
+		return false;
+	struct errand *errand = current_task()->errand;
+	errand->count = look_ahead(directory, entry, &errand->cookie);
+	return true;
 }
 
 bool errand_take(struct ram_node *directory, const struct ram_entry *entry, struct file_attributes *found)
@@ -90,6 +122,20 @@ static bool name_fetch(struct errand *errand, handle_t session)
 	return result >= 0 && reply_attributes(&errand->found, data, bytes);
 }
 
+/* What the entries stand for into FOUND: how many. */
+static uint32_t entries_fetch(const struct errand *errand, handle_t session, struct file_attributes *found)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	uint32_t count = 0;
+	if (file_list_attributes(session, current_page(), errand->directory, errand->cookie, errand->count,
+	                         &data, &bytes, DEADLINE_NEVER) < 0)
+		return 0;
+	while (count < errand->count && reply_attributes_at(&found[count], data, bytes, count))
+		count++;
+	return count;
+}
+
 /* The use that came with the answer goes, with the node where the tree has it by now. */
 static void answer_end(struct errand *errand)
 {
@@ -99,9 +145,28 @@ static void answer_end(struct errand *errand)
 	errand->has = false;
 }
 
+static bool entries_run(const struct errand *errand)
+{
+	struct backing *backing = backing_of(errand);
+	handle_t session = backing->session;
+	uint64_t forgotten = backing->forgotten;
+	struct file_attributes *found = heap_allocate(errand->count * sizeof(*found));
+	if (!found)
+		return false;
+	enum common_mode before = common_give();
+	uint32_t count = entries_fetch(errand, session, found);
+	common_take(before);
+	bool still = backing->forgotten == forgotten;
+	bool entered = backing_nodes(backing, still ? errand->directory : 0, errand->name, found, count);
+	heap_free(found);
+	return entered;
+}
+
 bool errand_run(struct errand *errand)
 {
 	struct backing *backing = backing_of(errand); /* the reference keeps it, and its session */
+	if (errand->count)
+		return entries_run(errand);
 	handle_t session = backing->session;
 	struct listing *listing = 0;
 	uint64_t forgotten = backing->forgotten;

@@ -3,7 +3,9 @@
  *
  * A call that looks up names can be begun anew as long as it has changed nothing. With `task->errand` set, what would ask
  * the service for a directory's names, or for what a name stands for, notes that there and answers -EERRAND. The caller, which
- * has let go of all but references by then, runs the errand, and begins anew: the answer is where it is looked for. Nobody
+ * has let go of all but references by then, runs the errand, and begins anew: the answer is where it is looked for. Where names are
+ * looked at one after the other, as by who lists a directory and asks for each file's attributes, one errand brings the nodes of
+ * several. Nobody
  * else can have made it untrue: names and nodes are changed through this sub-kernel's tree alone, and what is in the tree by
  * then counts, not the answer; only where nodes have left the tree meanwhile it is asked anew. Mounts that others change are
  * asked as ever, with the lock held.
@@ -24,6 +26,8 @@ struct errand {
 	uint64_t directory;            /* in the service */
 	bool names;                    /* all its names are wanted; otherwise what NAME stands for */
 	bool has;                      /* `found` is the answer, with a use of the node that it counts */
+	uint32_t count; /* what so many entries behind `cookie` stand for, of which NAME is the first; or 0 */
+	uint64_t cookie;
 	char name[FILE_NAME_MAX + 1];
 	struct file_attributes found;
 };

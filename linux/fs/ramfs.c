@@ -73,8 +73,7 @@ static bool buckets_grow(struct ram_node *directory)
 	return true;
 }
 
-/* NODE is known by ENTRY of DIRECTORY. */
-static void entry_name(struct ram_node *directory, struct ram_entry *entry, struct ram_node *node)
+void ram_entry_name(struct ram_node *directory, struct ram_entry *entry, struct ram_node *node)
 {
 	entry->node = node;
 	node->parent = directory;
@@ -109,7 +108,7 @@ static void entry_put(struct ram_node *directory, struct ram_entry *entry, struc
 	list_append(&directory->entries, &entry->link);
 	directory->entry_count++;
 	if (node)
-		entry_name(directory, entry, node);
+		ram_entry_name(directory, entry, node);
 }
 
 struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, uint32_t length,
@@ -186,7 +185,7 @@ static struct ram_node *entry_node(struct ram_node *directory, struct ram_entry 
 	if (entry->upper) {
 		struct ram_node *kept = backing_node(directory, entry, error);
 		if (kept)
-			entry_name(directory, entry, kept);
+			ram_entry_name(directory, entry, kept);
 		return kept;
 	}
 	*error = -ENOMEM;
@@ -223,7 +222,7 @@ static struct ram_node *entry_node(struct ram_node *directory, struct ram_entry 
 	} else {
 		node->vnode.device_number = lower->device;
 	}
-	entry_name(directory, entry, node);
+	ram_entry_name(directory, entry, node);
 	return node;
 }
 
@@ -411,8 +410,8 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		if (error)
 			return error;
 		struct ram_node *other = over->node;
-		entry_name(source, old, other);
-		entry_name(target, over, node);
+		ram_entry_name(source, old, other);
+		ram_entry_name(target, over, node);
 		if (directory != S_ISDIR(old->node->vnode.mode)) {
 			source->vnode.links += directory ? -1u : 1u;
 			target->vnode.links += directory ? 1u : -1u;
@@ -449,7 +448,7 @@ static int ramfs_rename(struct vnode *from, const char *from_name, uint32_t from
 		entry_put(target, place, node, -1);
 	} else {
 		struct ram_node *replaced = over->node;
-		entry_name(target, over, node);
+		ram_entry_name(target, over, node);
 		replaced->parent = 0;
 		replaced->entry = 0;
 		replaced->vnode.links -= S_ISDIR(replaced->vnode.mode) ? replaced->vnode.links : 1;

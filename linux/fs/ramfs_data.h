@@ -11,9 +11,12 @@ struct ram_entry {
 	int64_t sequence; /* getdents offset: ascending, from 3 on (1 and 2 are "." and "..") */
 	uint32_t hash;
 	struct ram_node *node; /* 0 while it is only in the image or the service */
-	int64_t lower;         /* node of the image, while node is 0; -1: none */
 	uint64_t upper;        /* node of the service, while node is 0; 0: none */
-	uint32_t mode;         /* of upper: the type */
+	union {
+		int64_t lower;   /* node of the image, while node is 0; -1: none */
+		uint64_t cookie; /* where upper is not 0: list() of the service goes on behind it */
+	};
+	uint32_t mode; /* of upper: the type */
 	bool hidden;
 	uint8_t length;
 	char name[];
@@ -81,6 +84,8 @@ struct ram_node {
 	bool attributes_loaded;      /* extended ones */
 	bool unlisted;               /* directories: the service's names have not been entered, */
 	struct listing *listing;     /* which have been fetched; or 0 */
+	int64_t looked;              /* sequence of the name whose node was asked for last, */
+	uint32_t looked_ahead;       /* and how many were with it */
 	struct list dirty, loaded;
 };
 
@@ -103,6 +108,8 @@ static inline bool ram_shared(const struct ram_node *node)
 struct ram_node *ram_node_create(struct filesystem *filesystem, uint32_t mode);
 struct ram_entry *ram_entry_add(struct ram_node *directory, const char *name, uint32_t length,
                                 struct ram_node *node, int64_t lower);
+/* NODE, a reference that goes over, is known by ENTRY of DIRECTORY. */
+void ram_entry_name(struct ram_node *directory, struct ram_entry *entry, struct ram_node *node);
 void ram_entry_remove(struct ram_node *directory, struct ram_entry *entry);
 struct ram_entry *ram_entry_find(struct ram_node *directory, const char *name, uint32_t length);
 /* ENTRY's node loses this name: one link less. */

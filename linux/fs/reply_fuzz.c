@@ -74,6 +74,20 @@ static void attributes(void)
 		abort();
 }
 
+static void entries(void)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	uint32_t count = 0;
+	struct file_attributes found;
+	if (file_list_attributes(1, page, 1, 0, 24, &data, &bytes, 0) < 0)
+		return;
+	while (reply_attributes_at(&found, data, bytes, count))
+		count++;
+	if (count > bytes / sizeof(found))
+		abort();
+}
+
 static void xattr(void)
 {
 	uint8_t *value = malloc(FILE_XATTR_MAX); /* as long as its longest, so that one byte more shows */
@@ -125,14 +139,14 @@ static void others(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const calls[])(void) = {list, attributes, xattr, names, others};
+	static void (*const calls[])(void) = {list, attributes, entries, xattr, names, others};
 	input = data;
 	left = size;
 	page = calloc(1, sizeof(*page)); /* of its own, so that what is behind it is seen */
 	for (unsigned i = 0; i < CALLS_MAX && left; i++) {
 		uint8_t which;
 		take(&which, 1);
-		calls[which % 5]();
+		calls[which % 6]();
 	}
 	free(page);
 	return 0;

@@ -17,6 +17,14 @@ static inline bool reply_attributes(struct file_attributes *to, const void *data
 	return to->node && to->size <= FILE_SIZE_MAX;
 }
 
+/* The one behind COUNT others of what list_attributes() gave. */
+static inline bool reply_attributes_at(struct file_attributes *to, const void *data, uint32_t bytes,
+                                       uint32_t count)
+{
+	return bytes / sizeof(*to) > count &&
+	       reply_attributes(to, (const uint8_t *)data + count * sizeof(*to), sizeof(*to));
+}
+
 /* The entry at *AT of what list() gave, which is moved behind it. */
 static inline bool reply_entry(const void *data, uint32_t bytes, uint32_t *at, struct file_entry *entry,
                                char name[FILE_NAME_MAX + 1])

@@ -78,6 +78,22 @@ cp /mnt/exercise /exercised; umount /mnt; vault mount v /mnt
 cmp /exercised /mnt/exercise; say 'it is the same when it is mounted again' $?
 rm /mnt/exercise /exercised; umount /mnt
 
+# ---- Names that are looked at one after the other: what several of them stand for is asked for in one ----
+mix() { # files, directories, pipes, links of both kinds
+	i=0; while [ $i -lt 150 ]; do
+		head -c $((i * 30)) /big >file-$i; chmod $((600 + i % 8)) file-$i
+		case $((i % 10)) in 3) ln -s file-$i soft-$i;; 5) ln file-$i hard-$i;; 6) mkdir -m $((700 + i % 8)) below-$i;; 7) mkfifo fifo-$i;; esac
+		i=$((i+1)); done
+}
+again() { umount /mnt; vault mount v /mnt; }
+vault mount v /mnt; mkdir /mnt/mix; (cd /mnt/mix; mix; ls -lin >/made); again
+is 'what names stand for' "$(ls -lin /mnt/mix | diff - /made && wc -l </made)" 211; again
+rm -r /mnt/mix/*-*[35]; touch /mnt/mix/new; ls -lin /mnt/mix >/made; again; ls /mnt/mix >/dev/null; chmod 444 /mnt/mix/file-9*; rm /mnt/mix/file-8*
+is 'where some go meanwhile' "$(ls -lin /mnt/mix | grep -v ^total | diff - /made | grep -c '^+.*file-8')/$(ls -lin /mnt/mix | grep -c 'r--r--r--.*file-9')" 9/9
+rm -r /mnt/mix; umount /mnt
+child v:mix 'cd /usr/bin; rm [m-q]* [t-x]*; i=0; while [ $i -lt 60 ]; do echo $i >new-$i; i=$((i+1)); done; ls -lin >/made'
+is 'beside names of the image, and some that were removed' "$(child v:mix 'cd /usr/bin; ls -lin | diff - /made && grep -c new- /made; ls -d t* 2>/dev/null')" 60
+
 # ---- Extended attributes, in a plain mount and on a file of the image ----
 vault mount v /mnt; : >/mnt/attributes
 run 'attributes are set' 0 /attributes set /mnt/attributes
