@@ -113,7 +113,7 @@ static int to_outside(struct core *core, unsigned port, uint8_t *head, struct pa
 			return CORE_NOWHERE;
 		flow = flow_make(&core->flows, &like, core_port_promised, core);
 	}
-	if (!flow || !outside_station(core, packet->destination, mac))
+	if (!flow || !outside_station_for(core, port, packet->destination, mac))
 		return CORE_NOWHERE;
 	if (!packet_hop(packet)) {
 		inside_unreachable(core, port, packet, INSIDE_EXPIRED);
@@ -128,17 +128,17 @@ static int to_outside(struct core *core, unsigned port, uint8_t *head, struct pa
 /* To another link, if one of the two is connected with the other: nothing is translated. */
 static int to_link(struct core *core, unsigned port, uint8_t *head, struct packet *packet)
 {
-	uint32_t offset = (uint32_t)packet->destination.low - INSIDE_BASE;
-	int other = core_link_find(core, offset / 4);
+	int other = core_link_at(core, packet->destination);
 
-	if (other < 0 || offset % 4 != 2 || packet->fragment ||
+	if (other < 0 || packet->fragment ||
 	    !core_may_pass(core, core->links[port].number, core->links[other].number, packet))
 		return CORE_NOWHERE;
 	if (!packet_hop(packet)) {
 		inside_unreachable(core, port, packet, INSIDE_EXPIRED);
 		return CORE_NOWHERE;
 	}
-	ethernet_make(head, core->links[other].peer_mac, core->links[other].mac, ETHER_IP);
+	ethernet_make(head, core->links[other].peer_mac, core->links[other].mac,
+	              packet->six ? ETHER_IP6 : ETHER_IP);
 	return other;
 }
 
@@ -200,6 +200,8 @@ static int from_link(struct core *core, unsigned port, uint8_t *head, uint32_t h
 		}
 		if (packet.source.high != core_link_prefix(link))
 			return CORE_NOWHERE;
+		if (packet.destination.high >> 24 == INSIDE_SIX >> 24)
+			return to_link(core, port, head, &packet);
 		return packet.fragment
 		           ? fragment_way(core, port, head, held, total, &packet, to_outside, fetch, source)
 		           : to_outside(core, port, head, &packet);
@@ -243,7 +245,8 @@ static void refuse_segment(struct core *core, const uint8_t *head, const struct 
 /* A new connection that a forward is for. */
 static struct flow *flow_forwarded(struct core *core, const struct packet *packet)
 {
-	for (unsigned i = 0; i < CORE_FORWARDS && !packet->six; i++) {
+	for (unsigned i = 0; i < CORE_FORWARDS; i++) {
+		struct address inside;
 		int link;
 
 		if (!core->forwards[i].used || core->forwards[i].protocol != packet->protocol ||
@@ -252,7 +255,11 @@ static struct flow *flow_forwarded(struct core *core, const struct packet *packe
 		link = core_link_find(core, core->forwards[i].link);
 		if (link < 0)
 			return 0;
-		struct flow like = {.inside = address4(core_link_address(&core->links[link])),
+		inside = packet->six ? core_link_six(&core->links[link])
+		                     : address4(core_link_address(&core->links[link]));
+		if (!inside.high && packet->six)
+			return 0;
+		struct flow like = {.inside = inside,
 		                    .remote = packet->source,
 		                    .inside_port = core->forwards[i].inner,
 		                    .outside_port = packet->to,
@@ -425,6 +432,8 @@ void core_tick(struct core *core, uint32_t now)
 {
 	core->now = now;
 	core->told_unreachable = 0;
+	for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++)
+		core->links[i].asked = 0;
 	flows_age(&core->flows, now);
 	outside_tick(core);
 	outside6_tick(core);

@@ -5,8 +5,8 @@
  * the sub-kernel. With IPv6 it is a /64 below fd48:6f6c:6e00::/40 (RFC 4193), announced by the switch as its
  * router fe80::1; the sub-kernel's addresses there are of its own choice. What it sends is translated to the one
  * address that the switch has outside, of each kind (NAT), if the policies of the link and of all its parents allow
- * it. From outside nothing comes in but answers and what a forward was made for, by IPv4. Between links nothing
- * passes but TCP connections to a port that core_connect names, by IPv4. A bridged link has none of this: it is a
+ * it. From outside nothing comes in but answers and what a forward was made for. Between links nothing
+ * passes but TCP connections to a port that core_connect names. A bridged link has none of this: it is a
  * station of the network outside (bridge.c).
  * Anything that is not understood is dropped: other headers of IPv6 than that of fragments, other protocols.
  *
@@ -52,6 +52,7 @@ struct core_link {
 	uint8_t mac[6], peer_mac[6]; /* the switch's there; the sub-kernel's, as it sent last */
 	uint32_t depth;
 	uint64_t refused; /* frames sent by it that went nowhere */
+	uint32_t asked;   /* stations outside for it, this second */
 };
 
 struct core_query {
@@ -129,6 +130,7 @@ struct core {
 		struct address address; /* 0: free */
 		uint8_t mac[6];
 		bool known;
+		uint8_t asker; /* the port it was asked for first */
 		uint32_t seen_at, asked_at;
 	} stations[CORE_STATIONS];
 	uint32_t told_unreachable; /* ICMP errors sent this second */
@@ -159,8 +161,14 @@ uint32_t core_link_address(const struct core_link *link);
 uint64_t core_link_prefix(const struct core_link *link); /* the first half of its IPv6 addresses */
 int64_t core_forward(struct core *core, uint64_t number, uint8_t protocol, uint16_t outer, uint16_t inner);
 int64_t core_connect(struct core *core, uint64_t number, uint64_t other, uint16_t port, const char *service);
-/* The address of the SERVICE that LINK is connected with; 0: it is with none of that name. */
-uint32_t core_service(const struct core *core, const struct core_link *link, const char *service);
+/* The link with the SERVICE that LINK is connected with; 0: it is with none of that name. */
+const struct core_link *core_service(const struct core *core, const struct core_link *link,
+                                     const char *service);
+/* The link that ADDRESS belongs to, or -1. */
+int core_link_at(const struct core *core, struct address address);
+/* Its sub-kernel's address of IPv6 that is made from its MAC address (RFC 4291, appendix A), as Holon's stack does; 0
+ * while it has sent nothing. It may have others. */
+struct address core_link_six(const struct core_link *link);
 
 /* ---- Between the parts of the core ---- */
 
@@ -187,8 +195,11 @@ bool core_port_promised(void *context, uint8_t protocol, uint16_t port);
 /* outside.c: the card's own address, its neighbours, answers to own questions. */
 void outside_tick(struct core *core);
 int outside_arp(struct core *core, uint32_t bytes);
-bool outside_station(struct core *core, struct address address, uint8_t mac[6]); /* the next hop's MAC */
-bool outside_route(const struct core *core, struct address address);             /* there is a next hop */
+/* The MAC address of the next hop to ADDRESS. False: there is none, or it is asked for, for the switch itself, or for
+ * PORT. */
+bool outside_station(struct core *core, struct address address, uint8_t mac[6]);
+bool outside_station_for(struct core *core, unsigned port, struct address address, uint8_t mac[6]);
+bool outside_route(const struct core *core, struct address address); /* there is a next hop */
 /* STATION, if it was asked for, is at MAC. */
 void outside_learn(struct core *core, struct address station, const uint8_t mac[6]);
 void outside_forget(struct core *core, bool six); /* all stations of a kind */

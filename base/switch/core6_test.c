@@ -302,7 +302,6 @@ static void test_refused(unsigned link, unsigned other)
 	put16(frame + ETHERNET_BYTES + 4, 17);
 	check("longer than their frame", give(link, frame, bytes) == CORE_NOWHERE);
 	bytes = make(frame, card, router_mac, IP_TCP, far, 1234, core.six.address, 22, TCP_SYN, 0);
-	core_forward(&core, core.links[link].number, IP_TCP, 22, 2022);
 	check("connections from outside", give(CORE_OUTSIDE, frame, bytes) == CORE_NOWHERE);
 	bytes = neighbour(frame, ICMP6_SOLICIT, inside_mac, inside(link), far, far);
 	check("discovery that would leave", give(link, frame, bytes) == CORE_NOWHERE);
@@ -311,6 +310,125 @@ static void test_refused(unsigned link, unsigned other)
 	own.count = 0;
 	check("the switch is a hop", give(link, frame, bytes) == CORE_NOWHERE && own.count == 1 &&
 	                                 own.frame[ICMP_AT] == ICMP6_TIME_EXCEEDED && sums_right(own.frame));
+}
+
+/* The address that Holon's stack makes from inside_mac. */
+static struct address made(unsigned link)
+{
+	return (struct address){core_link_prefix(&core.links[link]), 0x000909fffe090909ull};
+}
+
+static void test_forward(unsigned link)
+{
+	uint8_t frame[2000];
+	const struct address self = core.six.address;
+
+	core_forward(&core, core.links[link].number, IP_TCP, 22, 2022);
+	uint32_t bytes = make(frame, card, router_mac, IP_TCP, far, 1234, self, 22, TCP_SYN, 0);
+	check("what a forward is for comes in, to the address that the sub-kernel made",
+	      give(CORE_OUTSIDE, frame, bytes) == (int)link && sums_right(frame) &&
+	          get16(frame + ICMP_AT + 2) == 2022 && address_same(address_get(frame + 38), made(link)) &&
+	          memcmp(frame, inside_mac, 6) == 0);
+	bytes = make(frame, core.links[link].mac, inside_mac, IP_TCP, made(link), 2022, far, 1234,
+	             TCP_SYN | TCP_ACK, 0);
+	check("whose answers go out from the forward's port",
+	      give(link, frame, bytes) == (int)CORE_OUTSIDE && sums_right(frame) &&
+	          get16(frame + ICMP_AT) == 22 && address_same(address_get(frame + 22), self));
+	unsigned silent = (unsigned)link_new(SWITCH_NAT, 0, 0, 0);
+	core_forward(&core, core.links[silent].number, IP_TCP, 23, 2023);
+	bytes = make(frame, card, router_mac, IP_TCP, far, 1234, self, 23, TCP_SYN, 0);
+	own.count = 0;
+	check("but not to who has sent nothing yet, where it is reset",
+	      give(CORE_OUTSIDE, frame, bytes) == CORE_NOWHERE && own.count == 1 &&
+	          (own.frame[ICMP_AT + 13] & TCP_RST));
+	core_link_end(&core, core.links[silent].number);
+}
+
+static bool passes(unsigned from, uint16_t port, unsigned to, uint16_t to_port, uint8_t flags)
+{
+	uint8_t frame[2000];
+	uint32_t bytes = make(frame, core.links[from].mac, inside_mac, IP_TCP, made(from), port, made(to),
+	                      to_port, flags, 0);
+
+	return give(from, frame, bytes) == (int)to && sums_right(frame) &&
+	       memcmp(frame, core.links[to].peer_mac, 6) == 0 && frame[ETHERNET_BYTES + 7] == 63 &&
+	       address_same(address_get(frame + 22), made(from)) &&
+	       address_same(address_get(frame + 38), made(to));
+}
+
+/* One link may connect to a port of another. */
+static void test_connected(unsigned client, unsigned server)
+{
+	uint8_t frame[2000];
+	const uint64_t a = core.links[client].number, b = core.links[server].number;
+	const struct address gateway = {LINK_LOCAL, 1};
+
+	send6(server, frame, IP_UDP, 7, gateway, 9, 0, 12); /* its MAC address is known then */
+	check("links that are not connected", !passes(client, 5000, server, 8545, TCP_SYN));
+	(void)core_connect(&core, a, b, 8545, "ledger");
+	check("those that are, untranslated at that port",
+	      passes(client, 5000, server, 8545, TCP_SYN) &&
+	          passes(server, 8545, client, 5000, TCP_SYN | TCP_ACK));
+	check("at no other, nor to open anything back", !passes(client, 5000, server, 8546, TCP_SYN) &&
+	                                                    !passes(server, 8545, client, 22, TCP_SYN) &&
+	                                                    !passes(server, 6000, client, 5000, TCP_ACK));
+	uint32_t bytes =
+	    make(frame, core.links[client].mac, inside_mac, IP_TCP, made(client), 5000,
+	         (struct address){core_link_prefix(&core.links[server]) | 1, 7}, 8545, TCP_SYN, 0);
+	check("nor at a prefix that is nobody's", give(client, frame, bytes) == CORE_NOWHERE);
+	bytes = dns_ask(frame + 42, 5, "ledger", DNS_AAAA);
+	ethernet_make(frame, core.links[client].mac, inside_mac, ETHER_IP);
+	udp_make(frame + ETHERNET_BYTES, core_link_address(&core.links[client]), 3333,
+	         core_link_address(&core.links[client]) - 1, 53, bytes);
+	own.count = 0;
+	give(client, frame, 42 + bytes);
+	check("the service's name is answered",
+	      own.count == 1 && own.port == client && get16(own.frame + 48) == 1 &&
+	          address_same(address_get(own.frame + own.bytes - 16), made(server)) &&
+	          sums_right(own.frame));
+}
+
+/* LINK sends to addresses that nobody has, as fast as it can; OTHER speaks to a new neighbour. */
+static void test_flood(unsigned link, unsigned other)
+{
+	uint8_t frame[2000], mac[6];
+	const struct address neighbour6 = {prefix, 0x4242};
+	unsigned asked = 0;
+
+	core.six.neighbours = prefix;
+	core.six.neighbours_until = UINT32_MAX;
+	own.count = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		if (i == 500) {
+			asked = own.count;
+			(void)send6(other, frame, IP_UDP, 7, neighbour6, 9, 0, 12);
+			asked = own.count - asked;
+		}
+		(void)send6(link, frame, IP_UDP, 7, (struct address){prefix, 0x100000 + i}, 9, 0, 12);
+	}
+	check("a flood of new addresses is asked for with measure", asked == 1 && own.count < 70);
+	hear(frame, neighbour(frame, ICMP6_ADVERT, router_mac, neighbour6, core.six.address, neighbour6));
+	check("and starves no other link's new neighbour",
+	      send6(other, frame, IP_UDP, 7, neighbour6, 9, 0, 12) == (int)CORE_OUTSIDE);
+	ticks(1);
+	(void)send6(link, frame, IP_UDP, 7, (struct address){prefix, 0x4343}, 9, 0, 12);
+	const struct address its = {prefix, 0x4343};
+	hear(frame, neighbour(frame, ICMP6_ADVERT, router_mac, its, core.six.address, its));
+	check("nor its own, a second later",
+	      send6(link, frame, IP_UDP, 7, its, 9, 0, 12) == (int)CORE_OUTSIDE);
+	/* All of the table's places, by several links. */
+	unsigned links[12];
+	for (unsigned i = 0; i < 12; i++) {
+		links[i] = (unsigned)link_new(SWITCH_NAT, 0, 0, 0);
+		for (unsigned j = 0; j < 60; j++)
+			(void)send6(links[i], frame, IP_UDP, 7, (struct address){prefix, i << 20 | j}, 9, 0,
+			            12);
+	}
+	check("nor is the router driven out, nor who is known to",
+	      outside_station(&core, router, mac) && outside_station(&core, neighbour6, mac));
+	for (unsigned i = 0; i < 12; i++)
+		core_link_end(&core, core.links[links[i]].number);
+	core.six.neighbours_until = 0;
 }
 
 static void test_policies(void)
@@ -630,6 +748,9 @@ int main(void)
 	test_inside(first);
 	test_nat(first);
 	test_refused(first, second);
+	test_forward(first);
+	test_connected(first, second);
+	test_flood(first, second);
 	test_policies();
 	test_lost(first);
 	test_lease();

@@ -279,7 +279,7 @@ static void test_connected(void)
 	    from_inside(frame, client, IP_UDP, 1, core_link_address(&core.links[server]), 8545, 0, 10);
 	check("nor datagrams", give(client, frame, bytes) == CORE_NOWHERE);
 	check("its name is known to who is connected alone",
-	      core_service(&core, &core.links[client], "ledger") == core_link_address(&core.links[server]) &&
+	      core_service(&core, &core.links[client], "ledger") == &core.links[server] &&
 	          !core_service(&core, &core.links[client], "ledge") &&
 	          !core_service(&core, &core.links[server], "ledger"));
 	question(client, "ledger");

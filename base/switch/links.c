@@ -16,6 +16,28 @@ uint64_t core_link_prefix(const struct core_link *link)
 	return INSIDE_SIX | link->number << 4;
 }
 
+struct address core_link_six(const struct core_link *link)
+{
+	static const uint8_t nothing[6];
+	const uint8_t *mac = link->peer_mac;
+
+	if (memcmp(mac, nothing, 6) == 0)
+		return (struct address){0};
+	return (struct address){core_link_prefix(link), (uint64_t)(get32(mac) >> 8 ^ 0x20000) << 40 |
+	                                                    0xfffeull << 24 | (get32(mac + 2) & 0xffffff)};
+}
+
+int core_link_at(const struct core *core, struct address address)
+{
+	uint32_t offset = (uint32_t)address.low - INSIDE_BASE;
+
+	if (address_is4(address))
+		return offset % 4 == 2 ? core_link_find(core, offset / 4) : -1;
+	return address.high >> 24 == INSIDE_SIX >> 24 && !(address.high & 15)
+	           ? core_link_find(core, (address.high & 0xffffff) >> 4)
+	           : -1;
+}
+
 int core_link_find(const struct core *core, uint64_t number)
 {
 	for (int i = 0; number && i < (int)SWITCH_LINKS_MAX; i++)
@@ -190,7 +212,8 @@ int64_t core_connect(struct core *core, uint64_t number, uint64_t other, uint16_
 	return E_OK;
 }
 
-uint32_t core_service(const struct core *core, const struct core_link *link, const char *service)
+const struct core_link *core_service(const struct core *core, const struct core_link *link,
+                                     const char *service)
 {
 	for (unsigned i = 0; i < CORE_PEERS; i++) {
 		int server;
@@ -199,7 +222,7 @@ uint32_t core_service(const struct core *core, const struct core_link *link, con
 			continue;
 		server = core_link_find(core, core->peers[i].server);
 		if (server >= 0)
-			return core_link_address(&core->links[server]);
+			return &core->links[server];
 	}
 	return 0;
 }

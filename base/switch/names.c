@@ -164,11 +164,13 @@ void names_question(struct core *core, unsigned port, const struct packet *packe
 	if (bytes > DNS_BYTES_MAX || bytes < DNS_HEADER || message[2] >> 7 ||
 	    !dns_question(message, bytes, &question))
 		return;
-	const uint32_t service = core_service(core, link, question.name);
+	const struct core_link *service = core_service(core, link, question.name);
 	if (service) {
-		const struct address address = address4(service);
+		const struct address address =
+		    question.type == DNS_A ? address4(core_link_address(service)) : core_link_six(service);
 		answer_own(core, port, packet, &question, 0, &address,
-		           question.type == DNS_A && question.class == CLASS_IN);
+		           (question.type == DNS_A || (question.type == DNS_AAAA && address.high)) &&
+		               question.class == CLASS_IN);
 		return;
 	}
 	if (!core_may_send(core, link, NULL)) { /* it may not ask for any name */

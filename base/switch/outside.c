@@ -6,6 +6,8 @@
 #define ARP_BYTES     28u
 #define STATION_LIVES 300u /* seconds without hearing of it */
 #define STATION_ASKS  1u
+#define SILENT_MOST   8u  /* stations of one port that have not answered yet */
+#define ASKED_MOST    64u /* new ones for one link, a second */
 #define LEASE_LEAST   60u
 #define LEASE_MOST    864000u
 #define RETRY_MOST    16u
@@ -46,29 +48,77 @@ static int station_find(const struct core *core, struct address address)
 	return -1;
 }
 
-/* A place for ADDRESS: a free one, or that of the station unheard of longest; those that never answered go first, so
- * that who sends to many that do not exist drives out nobody who does. */
-static unsigned station_place(struct core *core, struct address address)
+/* A router's place is kept. */
+static bool station_kept(const struct core *core, unsigned index)
 {
-	int worst = -1;
+	return address_same(core->stations[index].address, address4(core->router)) ||
+	       address_same(core->stations[index].address, core->six.router);
+}
 
+static bool station_silent(const struct core *core, unsigned index)
+{
+	return !station_free(core->stations[index].address) && !core->stations[index].known &&
+	       !station_kept(core, index);
+}
+
+/* One that never answered, of those that PORT asked for, at random; -1: there is none. */
+static int silent_choose(struct core *core, unsigned port)
+{
+	unsigned seen = 0;
+	int chosen = -1;
+
+	for (unsigned i = 0; i < CORE_STATIONS; i++)
+		if (station_silent(core, i) && core->stations[i].asker == port &&
+		    core->random(core->context) % ++seen == 0)
+			chosen = (int)i;
+	return chosen;
+}
+
+/* The port that asked for most of those that never answered, and how many; -1: there are none. */
+static int greediest(const struct core *core, unsigned port, unsigned *mine)
+{
+	unsigned counts[CORE_PORTS] = {0};
+	int most = -1;
+
+	for (unsigned i = 0; i < CORE_STATIONS; i++)
+		if (station_silent(core, i))
+			counts[core->stations[i].asker]++;
+	for (unsigned i = 0; i < CORE_PORTS; i++)
+		if (counts[i] && (most < 0 || counts[i] > counts[most]))
+			most = (int)i;
+	*mine = counts[port];
+	return most;
+}
+
+/* A place for a station that PORT asks for. Who sends to many that do not exist drives out nobody who does, and harms
+ * himself alone: one port's silent stations have a share of the table, in which they replace one another at random; in
+ * a full table those of the port that has most of them go, then the station unheard of longest. */
+static int station_choose(struct core *core, unsigned port)
+{
+	unsigned mine;
+	int most = greediest(core, port, &mine), oldest = -1;
+
+	if (mine >= SILENT_MOST)
+		return silent_choose(core, port);
 	for (int i = 0; i < (int)CORE_STATIONS; i++) {
-		if (station_free(core->stations[i].address)) {
-			worst = i;
-			break;
-		}
-		if (address_same(core->stations[i].address, address4(core->router)) ||
-		    address_same(core->stations[i].address, core->six.router))
-			continue;
-		if (worst < 0 || core->stations[i].known < core->stations[worst].known ||
-		    (core->stations[i].known == core->stations[worst].known &&
-		     core->stations[i].seen_at < core->stations[worst].seen_at))
-			worst = i;
+		if (station_free(core->stations[i].address))
+			return i;
+		if (core->stations[i].known && !station_kept(core, (unsigned)i) &&
+		    (oldest < 0 || core->stations[i].seen_at < core->stations[oldest].seen_at))
+			oldest = i;
 	}
-	memset(&core->stations[worst], 0, sizeof(core->stations[worst]));
-	core->stations[worst].address = address;
-	core->stations[worst].seen_at = core->now;
-	return (unsigned)worst;
+	return most >= 0 ? silent_choose(core, (unsigned)most) : oldest;
+}
+
+static int station_place(struct core *core, unsigned port, struct address address)
+{
+	int place = station_choose(core, port);
+
+	memset(&core->stations[place], 0, sizeof(core->stations[place]));
+	core->stations[place].address = address;
+	core->stations[place].asker = (uint8_t)port;
+	core->stations[place].seen_at = core->now;
+	return place;
 }
 
 /* The neighbour on the way to ADDRESS; 0: there is no way. */
@@ -97,13 +147,20 @@ bool outside_route(const struct core *core, struct address address)
 
 bool outside_station(struct core *core, struct address address, uint8_t mac[6])
 {
+	return outside_station_for(core, CORE_OUTSIDE, address, mac);
+}
+
+bool outside_station_for(struct core *core, unsigned port, struct address address, uint8_t mac[6])
+{
 	struct address hop = next_hop(core, address);
 	int at = station_free(hop) ? -1 : station_find(core, hop);
 
 	if (station_free(hop))
 		return false;
+	if (at < 0 && port != CORE_OUTSIDE && core->links[port].asked++ >= ASKED_MOST)
+		return false;
 	if (at < 0)
-		at = (int)station_place(core, hop);
+		at = station_place(core, port, hop);
 	bool known = core->stations[at].known && core->now - core->stations[at].seen_at < STATION_LIVES;
 	bool stale = core->now - core->stations[at].seen_at > STATION_LIVES / 2;
 	if ((!known || stale) && core->now - core->stations[at].asked_at >= STATION_ASKS) {
