@@ -12,7 +12,8 @@
 #define RESTART_WAIT_NS   100000000ull
 #define COMPANION_WAIT_NS 5000000000ull
 #define CALL_NS           10000000000ull
-#define MSIX_ENTRY        4u /* words */
+#define MSIX_ENTRY        4u         /* words */
+#define DRIVER_SLICE_NS   1000000ull /* as the steward gives services: tests/reserve/bound.py */
 
 static const char *name_of(const struct claim *claim)
 {
@@ -221,7 +222,7 @@ static int64_t spawn_driver(struct claim *claim, const char **why)
 	spawn.image_map = devmgr.image.bytes + file->offset;
 	spawn.stack_bytes = 64 << 10;
 	spawn.cpu_mask = (1u << devmgr.info->cpu_count) - 1;
-	spawn.slice_ns = 4000000;
+	spawn.slice_ns = DRIVER_SLICE_NS;
 	*why = "what it is to be given";
 	int64_t result = give_all(&spawn, claim, made)
 	                     ? spawn_unit(devmgr.page, &spawn, devmgr.info->cpu_count, why)

@@ -24,7 +24,7 @@
 #define RESERVE_CAPS      256u
 #define SABOTAGE_START_NS 1000000000ull
 #define DEVELOPMENT       "trust=development"
-#define SLICE_NS          4000000ull
+#define SLICE_NS          1000000ull /* of services: short, since they have one priority */
 #define SABOTAGE_BIT      (1ull << 63)
 static struct steward {
 	const struct handoff *boot;
@@ -387,7 +387,10 @@ static const char *prepare(void)
 	int64_t console = event_create();
 	int64_t program = event_create();
 	int64_t stream = memory_create(MEMORY_ANONYMOUS, STREAM_BYTES, 0, 0);
-	if (event < 0 || !supervise_prepare() || console < 0 || program < 0 || stream < 0 ||
+	wrong = supervise_prepare();
+	if (wrong)
+		return wrong;
+	if (event < 0 || console < 0 || program < 0 || stream < 0 ||
 	    event_bind((handle_t)event, steward.boot->thread) < 0)
 		return "cannot make the events and the console stream";
 	supervisor.event = (handle_t)event;

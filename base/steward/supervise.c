@@ -11,11 +11,29 @@ struct supervisor supervisor;
 
 #define LOG(...) log_print(supervisor.log, supervisor.page, __VA_ARGS__)
 
-bool supervise_prepare(void)
+/* The reserve is a budget on each CPU that no thread has: so the kernel admits nothing else in its place. */
+static bool reserve_take(void)
+{
+	for (uint32_t cpu = 0; supervisor.manifest.reserve && cpu < supervisor.cpu_count; cpu++) {
+		struct budget_spec spec = {.cpu = cpu,
+		                           .priority = MANIFEST_BEST_EFFORT_MAX + 1,
+		                           .quota_ns =
+		                               BUDGET_PERIOD_MAX_NS / 1000000 * supervisor.manifest.reserve,
+		                           .period_ns = BUDGET_PERIOD_MAX_NS,
+		                           .refills_max = 2};
+		if (budget_create(supervisor.page, supervisor.unit, &spec) < 0)
+			return false;
+	}
+	return true;
+}
+
+const char *supervise_prepare(void)
 {
 	int64_t pause = event_create();
-	supervisor.pause = pause < 0 ? 0 : (handle_t)pause;
-	return pause >= 0;
+	if (pause < 0)
+		return "it has no memory for its events";
+	supervisor.pause = (handle_t)pause;
+	return reserve_take() ? 0 : "its reserve is more than it has of a CPU";
 }
 
 handle_t supervise_channel(const char *name)

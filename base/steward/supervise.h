@@ -47,7 +47,8 @@ struct supervisor {
 /* The one of this program. */
 extern struct supervisor supervisor;
 
-bool supervise_prepare(void);
+/* Once, when the manifest is read: 0, or why no unit can be started. */
+const char *supervise_prepare(void);
 /* The channel NAME, made at its first mention; 0: there are too many. */
 handle_t supervise_channel(const char *name);
 /* Whether a unit of the manifest serves the channel NAME. */

@@ -227,8 +227,8 @@ static const char *prepare(void)
 	if (!wrong)
 		wrong = program_copy();
 	int64_t event = event_create();
-	if (!wrong && (event < 0 || !supervise_prepare()))
-		wrong = "it has no memory for its events";
+	if (!wrong)
+		wrong = event < 0 ? "it has no memory for its events" : supervise_prepare();
 	supervisor.event = event < 0 ? 0 : (handle_t)event;
 	return wrong;
 }

@@ -393,6 +393,19 @@ static const char *parse_unit(struct manifest_unit *unit, const struct line *lin
 	return parse_limit(unit, line);
 }
 
+/*@ requires line_good(line) && apart(line, reserve) && \valid(reserve) && *reserve <= 1000000;
+    assigns *reserve;
+    ensures *reserve <= 1000000;
+*/
+static const char *parse_reserve(uint32_t *reserve, const struct line *line)
+{
+	uint64_t value;
+	if (line->count != 2 || !word_number(line, 1, 100, &value))
+		return "a reserve is up to 100 percent";
+	*reserve = (uint32_t)value * 10000;
+	return 0;
+}
+
 /*@ requires line_good(line) && apart(line, manifest) && \valid(manifest) && manifest_good(manifest);
     assigns *manifest;
     ensures \result == \null ==> manifest_good(manifest);
@@ -423,7 +436,8 @@ static const char *parse_line(struct manifest *manifest, const struct line *line
 		           : "bad unit name";
 	}
 	if (!manifest->unit_count)
-		return "a line before the first unit";
+		return word_is(line, 0, "reserve") ? parse_reserve(&manifest->reserve, line)
+		                                   : "a line before the first unit";
 	return parse_unit(&manifest->units[manifest->unit_count - 1], line);
 }
 
@@ -462,6 +476,22 @@ static const char *unit_finish(struct manifest_unit *unit)
 	if (unit->ceiling < unit->priority)
 		return "a ceiling below the priority";
 	return unit->cpu_share + manifest_budget_share(unit) > 1000000 ? "more than the whole of a CPU" : 0;
+}
+
+/* Whether the reserve, the budgets and the shares fit a CPU together. */
+/*@ requires \valid_read(manifest) && manifest_good(manifest);
+    assigns \nothing;
+*/
+static bool shares_fit(const struct manifest *manifest)
+{
+	uint64_t sum = manifest->reserve;
+	/*@ loop invariant i <= manifest->unit_count && sum <= 1000000 + i * 2000000;
+	    loop assigns i, sum;
+	    loop variant manifest->unit_count - i;
+	*/
+	for (unsigned i = 0; i < manifest->unit_count; i++)
+		sum += manifest->units[i].cpu_share + manifest_budget_share(&manifest->units[i]);
+	return sum <= 1000000;
 }
 
 /* Takes the line at *AT apart and passes it; false: it has too many words, or a zero byte in one. */
@@ -509,6 +539,7 @@ static bool line_split(struct line *line, const char *text, size_t size, size_t 
 const char *manifest_parse(struct manifest *manifest, const char *text, size_t size, unsigned *number)
 {
 	manifest->unit_count = manifest->resident_count = 0;
+	manifest->reserve = 0;
 	manifest->in_resident = false;
 	*number = 0;
 	size_t at = 0;
@@ -542,5 +573,7 @@ const char *manifest_parse(struct manifest *manifest, const char *text, size_t s
 	for (unsigned i = 0; i < manifest->resident_count; i++)
 		if (!manifest->residents[i].command_words)
 			return "a sub-kernel without a command";
+	if (!shares_fit(manifest))
+		return "the reserve, budgets and shares of all units are more than a CPU";
 	return manifest->unit_count ? 0 : "no units";
 }

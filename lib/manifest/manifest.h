@@ -1,6 +1,8 @@
 /* The manifest: which units a steward starts, from what, with what. A text in the system image: etc/manifest is the
  * machine's, etc/blueprints/NAME that of a native tree (docs/subkernels.md).
  *
+ *   reserve PERCENT      before the first unit: of each CPU what no admitted budget and no share takes, so that those at best
+ *                        effort always have it (docs/realtime.md, "The services' reserve")
  *   unit NAME            begins a unit
  *   program PATH         its ELF file in the system image; "*": the one that the tree was asked to run
  *   memory SIZE|rest     its quota: bytes, with K, M or G; "rest" is what is left, less a reserve of the steward's
@@ -104,6 +106,7 @@ struct manifest_resident {
 
 struct manifest {
 	unsigned unit_count, resident_count;
+	uint32_t reserve; /* parts per million of each CPU */
 	struct manifest_unit units[MANIFEST_UNITS_MAX];
 	struct manifest_resident residents[MANIFEST_RESIDENTS_MAX];
 	bool in_resident; /* while it is read: what a line belongs to */
@@ -117,6 +120,7 @@ struct manifest {
       (unit->priority > MANIFEST_BEST_EFFORT_MAX <==> unit->budget_ns != 0);
     predicate manifest_good(struct manifest *manifest) =
       manifest->unit_count <= MANIFEST_UNITS_MAX && manifest->resident_count <= MANIFEST_RESIDENTS_MAX &&
+      manifest->reserve <= 1000000 &&
       (manifest->in_resident ==> manifest->resident_count > 0) &&
       (\forall integer i; 0 <= i < manifest->unit_count ==> unit_good(&manifest->units[i])) &&
       (\forall integer i; 0 <= i < manifest->resident_count ==>

@@ -149,6 +149,18 @@ int main(int count, char **arguments)
 	check("no more than a CPU",
 	      refused("unit a\ncpu-share 101\n", 2) &&
 	          parse("unit a\nprogram x\npriority 128\nbudget 1ms 2ms\ncpu-share 51\n", &line));
+	wrong = parse("reserve 40\nunit a\nprogram x\ncpu-share 60\n", &line);
+	check("a reserve", !wrong && manifest.reserve == 400000);
+	check("nothing is admitted in its place",
+	      parse("reserve 40\nunit a\nprogram x\ncpu-share 61\n", &line) &&
+	          parse("reserve 40\nunit a\nprogram x\ncpu-share 30\nunit b\nprogram x\npriority "
+	                "128\nbudget 1ms 3ms\n",
+	                &line) &&
+	          parse("unit a\nprogram x\ncpu-share 60\nunit b\nprogram x\ncpu-share 41\n", &line));
+	check("none without the word",
+	      !parse("unit a\nprogram x\ncpu-share 100\n", &line) && !manifest.reserve);
+	check("bad reserves", refused("reserve 101\n", 1) && refused("reserve\n", 1) &&
+	                          refused("reserve rest\n", 1) && refused("unit a\nreserve 40\n", 2));
 	check("no ceiling below the priority", parse("unit a\nprogram x\npriority 9\nceiling 8\n", &line));
 	check("bad ports",
 	      refused("unit a\ngive port p 0x10000 1\n", 2) && refused("unit a\ngive port p 0xffff 2\n", 2) &&

@@ -52,8 +52,8 @@ FILES = {
     "lib/manifest/manifest.c": {
         "include": ["lib/manifest", "lib/holon"], "model": CAST,
         "functions": ["word_equals", "word_copy", "word_number", "word_time", "parse_budget", "plain_kind", "parse_argument",
-                      "parse_channel", "parse_command", "parse_resident", "parse_limit", "parse_unit",
-                      "manifest_budget_share", "manifest_gives", "unit_finish", "line_split"],
+                      "parse_channel", "parse_command", "parse_resident", "parse_limit", "parse_unit", "parse_reserve",
+                      "manifest_budget_share", "manifest_gives", "unit_finish", "shares_fit", "line_split"],
         "without": dict({name: LARGE for name in ("parse_line", "manifest_parse")},
                         parse_give="one goal of its contract was open")},
     "lib/sysimg/sysimg.c": {
