@@ -2,7 +2,7 @@
 build/root/%.stamp: image/packages.txt tools/debs
 	@tools/debs $*
 $(call script-test,tools/fuzz,,slow)
-SOAK_TESTS += tools/fuzz
+SOAK_TESTS += tools/fuzz tools/fuzz-storage
 $(call script-test,tools/format-check,)
 
 # What is outside the arch folders compiles for AArch64, with its arch folders' headers; nothing is linked. Most of it is checked

@@ -56,6 +56,7 @@ class Server:
 
 def median_rows(rows, runs, makers):
     """ROWS: (name, function of a place). Interleaved; prints a line each."""
+    rows = [row for row in rows if WORD in row[0]]
     print("| request | holon s | peer s | ratio | holon CPU s | peer CPU s | CPU ratio |")
     print("|---|---|---|---|---|---|---|")
     figures = {}
@@ -146,6 +147,7 @@ class Files:
 
 
 SOURCE = "/usr/include"
+WORD = ""  # --row: of the names of requests to be made
 SCALE = 1  # --scale divides the larger requests, for a look on a slow machine
 
 
@@ -225,12 +227,13 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", default="", help="block, files or amplification")
     parser.add_argument("--scale", type=int, default=1, help="divides the number of files, transactions and random requests")
+    parser.add_argument("--row", default="", help="requests with this in their name alone")
     arguments = parser.parse_args()
     for program, what in (("qemu-img", "vdisk and its peer are"), ("fio", "holonfs and its peer are"), ("fuse2fs", "holonfs is measured alone, its peer is")):
         if not shutil.which(program):
             print(f"bench: there is no {program}: {what} not measured", file=sys.stderr)
-    global SCALE
-    SCALE = arguments.scale
+    global SCALE, WORD
+    SCALE, WORD = arguments.scale, arguments.row
     if arguments.only in ("", "block") and shutil.which("qemu-img"):
         print("\nvdisk and qcow2 with LUKS, each served by NBD to qemu-img bench:\n")
         median_rows(BLOCK_ROWS, arguments.runs, {"holon": lambda: Block("holon"), "peer": lambda: Block("peer")})

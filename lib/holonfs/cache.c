@@ -127,9 +127,10 @@ static int write_back(struct holonfs *fs, struct buffer *buffer)
 	return 0;
 }
 
+/* From the newest on: a dirty one was used since the last time, so that what was not is not looked at. */
 int cache_write(struct holonfs *fs)
 {
-	for (struct buffer *buffer = fs->oldest; buffer && fs->dirty_count; buffer = buffer->newer)
+	for (struct buffer *buffer = fs->newest; buffer && fs->dirty_count; buffer = buffer->older)
 		if (buffer->dirty)
 			TRY(write_back(fs, buffer));
 	return 0;

@@ -30,9 +30,10 @@ uint64_t vdisk_blocks(const struct vdisk *disk)
 	return disk->volume.blocks;
 }
 
+/* Whether what is not committed takes much memory. */
 static bool much_piled_up(const struct vdisk *disk)
 {
-	return disk->epoch_overflow || disk->dirty_nodes * sizeof(struct node) > disk->cache_limit / 4 * 3 ||
+	return disk->dirty_nodes * sizeof(struct node) > disk->cache_limit / 4 * 3 ||
 	       disk->dirty_pages * sizeof(struct page) > disk->cache_limit / 2;
 }
 
@@ -48,7 +49,7 @@ static bool much_is_pinned(const struct vdisk *disk)
 
 bool vdisk_wants_commit(const struct vdisk *disk)
 {
-	return much_piled_up(disk) || much_is_pinned(disk);
+	return disk->epoch_overflow || much_piled_up(disk) || much_is_pinned(disk);
 }
 
 void vdisk_give_up(struct vdisk *disk, int status)
@@ -121,7 +122,7 @@ int vdisk_read(struct vdisk *disk, uint64_t block, uint64_t count, void *buffer)
 static int make_room(struct vdisk *disk, uint64_t blocks)
 {
 	TRY(begin_change(disk));
-	if (disk->auto_commit && much_piled_up(disk))
+	if (disk->auto_commit && (much_piled_up(disk) || much_is_pinned(disk)))
 		TRY(checkpoint(disk));
 	int (*reserve)(struct vdisk *, uint64_t) = blocks ? space_reserve_growth : space_reserve;
 	int status = reserve(disk, blocks);

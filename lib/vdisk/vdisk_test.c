@@ -807,9 +807,45 @@ static void test_node_below_itself(void)
 	vdisk_abandon(disk);
 }
 
+/* A client that is a plain disk and never asks for a flush: what is committed for it is for want of memory or room, not of a log record's. */
+static void test_never_flushed(void)
+{
+	enum { COUNT = 12000 };
+	new_devices(1, 256u << 20, false);
+	config.auto_commit = true;
+	config.cache_bytes = 4u << 20;
+	struct vdisk *disk = make(COUNT);
+	struct vdisk_info info;
+	uint8_t block[VDISK_BLOCK];
+	uint64_t flushes = devices[0].flushes;
+	bool good = disk != NULL;
+	for (unsigned i = 0; i < COUNT && good; i++) {
+		fill(block, i + 1);
+		good = vdisk_write(disk, i, 1, block) == VDISK_OK;
+	}
+	check("48 MiB written in order ask nothing of the device but writes",
+	      good && devices[0].flushes == flushes);
+	for (unsigned i = 0; i < 4 * COUNT && good; i++) {
+		fill(block, i + 2);
+		good = vdisk_write(disk, i % COUNT, 1, block) == VDISK_OK;
+	}
+	vdisk_get_info(disk, &info);
+	check("written again and again they take two thirds more at most",
+	      good && info.container_blocks < COUNT * 5 / 3 + 4096);
+	good = good && vdisk_flush(disk) == VDISK_OK;
+	vdisk_abandon(disk);
+	disk = reopen(NULL);
+	for (unsigned i = 0; i < COUNT && good; i++)
+		good =
+		    disk && vdisk_read(disk, i, 1, block) == VDISK_OK && is_filled(block, 3 * COUNT + i + 2);
+	check("and a flush makes them durable together", good && is_sound(disk));
+	vdisk_abandon(disk);
+}
+
 int main(void)
 {
 	test_derivation();
+	test_never_flushed();
 	test_scrub_steps();
 	test_apart();
 	test_random(VDISK_CIPHER_AES_256_GCM, "AES-256-GCM");
