@@ -141,7 +141,7 @@ void claim_fix(struct claim *claim)
 static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VECTORS_MAX])
 {
 	const struct pci_function *function = &claim->function;
-	unsigned count = claim->driver->vectors;
+	unsigned count = claim->driver->vectors, cpus = (unsigned)devmgr.info->cpu_count;
 	uint64_t message;
 
 	if (is_old_ide(function))
@@ -150,7 +150,7 @@ static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VE
 	if (msix_table(claim)) {
 		for (unsigned i = 0; i < function->msix_count; i++)
 			claim->msix[i * MSIX_ENTRY + 3] = 1; /* masked */
-		for (unsigned i = 0; i < count && i < function->msix_count; i++) {
+		for (unsigned i = 0; i < count && i < cpus && i < function->msix_count; i++) {
 			int64_t irq = irq_create(devmgr.system, IRQ_MSI, 0, &message);
 			if (!give_irq(spawn, i, irq, false, &made[i]))
 				return false;

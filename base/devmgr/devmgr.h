@@ -25,7 +25,7 @@
 #define CLAIMS_MAX   48u
 #define NUMBERS_MAX  32u /* of one device: disks of a controller */
 #define KEPT_MAX     72u
-#define VECTORS_MAX  4u
+#define VECTORS_MAX  8u
 #define CHANGES_BIT  (1ull << 62) /* of devmgr's own event: a restart is due */
 #define FAULT_BIT    (1ull << 60) /* the IOMMU has stopped something */
 #define LINE_BIT     (1ull << 48) /* and the LINES_MAX - 1 above: interrupts */
@@ -42,7 +42,7 @@ struct driver_entry {
 	uint32_t class, class_mask;
 	uint64_t memory; /* bytes */
 	uint64_t caps;
-	uint8_t vectors; /* message interrupts it uses, at most VECTORS_MAX */
+	uint8_t vectors; /* message interrupts it uses, at most VECTORS_MAX, and one a CPU */
 };
 const struct driver_entry *driver_find(const struct pci_function *function);
 

@@ -109,9 +109,9 @@ static const struct driver_entry drivers[] = {
     {.program = "native/nvme",
      .class = 0x010802,
      .class_mask = 0xffffff,
-     .memory = 3 << 20,
-     .caps = 192,
-     .vectors = 1},
+     .memory = 4 << 20,
+     .caps = 256,
+     .vectors = VECTORS_MAX}, /* a queue pair each */
 };
 
 const struct driver_entry *driver_find(const struct pci_function *function)

@@ -10,16 +10,41 @@
 #define CALL_NS      10000000000ull
 #define SWEEP_NS     2000000000ull /* how often clients are looked after that may have died */
 
+#define QUEUE_STATE(lane, state) ((uint32_t)((lane) - (lane)->server->lanes) << 2 | (state))
+
+/* QUEUE is LANE's and in this state. */
+static bool queue_is(const struct block_queue *queue, const struct block_lane *lane,
+                     enum block_queue_state state)
+{
+	return __atomic_load_n(&queue->state, __ATOMIC_ACQUIRE) == QUEUE_STATE(lane, state);
+}
+
+/* All that was done before is seen by who sees the new state. */
+static void queue_move(struct block_queue *queue, enum block_queue_state state)
+{
+	__atomic_store_n(&queue->state, QUEUE_STATE(queue->lane, state), __ATOMIC_RELEASE);
+}
+
+static struct block_lane *lane_add(struct block_server *server, void *context, handle_t event)
+{
+	struct block_lane *lane = &server->lanes[server->lane_count++];
+
+	lane->server = server;
+	lane->context = context;
+	lane->event = event;
+	for (unsigned i = 0; i < BLOCK_IOS; i++) {
+		lane->ios[i].next = lane->free_ios;
+		lane->free_ios = &lane->ios[i];
+	}
+	return lane;
+}
+
 void block_server_init(struct block_server *server, struct driver *driver,
                        const struct block_backend *backend, void *context)
 {
 	server->driver = driver;
 	server->backend = backend;
-	server->context = context;
-	for (unsigned i = 0; i < BLOCK_IOS; i++) {
-		server->ios[i].next = server->free_ios;
-		server->free_ios = &server->ios[i];
-	}
+	(void)lane_add(server, context, driver->event);
 	for (uint32_t i = 0; i < BLOCK_RANGES; i++) {
 		struct block_range_kept *range = &server->ranges[i];
 		uint64_t third;
@@ -91,6 +116,20 @@ static void queue_free(struct block_server *server, struct block_queue *queue)
 	*queue = (struct block_queue){0};
 }
 
+/* The lane with the fewest queues. */
+static struct block_lane *lane_choose(struct block_server *server)
+{
+	unsigned counts[BLOCK_LANES] = {0}, best = 0;
+
+	for (unsigned i = 0; i < BLOCK_QUEUES; i++)
+		if (server->queues[i].number)
+			counts[server->queues[i].lane - server->lanes]++;
+	for (unsigned i = 1; i < server->lane_count; i++)
+		if (counts[i] < counts[best])
+			best = i;
+	return &server->lanes[best];
+}
+
 /* QUEUE's memory: mapped here and for the device. */
 static int64_t queue_map(struct block_server *server, struct block_queue *queue, uint32_t entries)
 {
@@ -117,7 +156,7 @@ static int64_t queue_map(struct block_server *server, struct block_queue *queue,
 	           : E_QUOTA_MEMORY;
 }
 
-static void work(void *context, uint64_t bits);
+static void lane_work(struct block_lane *lane);
 
 static void queue_end(struct block_server *server, struct block_queue *queue);
 
@@ -128,7 +167,7 @@ static bool sweep(struct block_server *server)
 
 	for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
 		struct block_queue *queue = &server->queues[i];
-		if (!queue->number || queue->closing)
+		if (!queue->number || !queue_is(queue, queue->lane, BLOCK_QUEUE_OPEN))
 			continue;
 		if (queue->rings.lost || queue->data.lost ||
 		    !driver_memory_bytes(server->driver, queue->rings_memory) ||
@@ -140,13 +179,22 @@ static bool sweep(struct block_server *server)
 	return others;
 }
 
+/* Counters of a lane's are read by the first thread. */
+static void count(uint32_t *counter, uint32_t more)
+{
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
 /* Each device completes something from time to time while it has anything. */
 static void watch(struct block_server *server)
 {
-	for (struct block_watch *watch = server->watched; watch < server->watched + BLOCK_DEVICES; watch++) {
-		bool moves = !watch->under_way || watch->completed != watch->completed_seen;
+	for (unsigned i = 0; i < server->lane_count * BLOCK_DEVICES; i++) {
+		struct block_watch *watch = &server->lanes[i / BLOCK_DEVICES].watched[i % BLOCK_DEVICES];
+		uint32_t completed = __atomic_load_n(&watch->completed, __ATOMIC_RELAXED);
+		bool moves = !__atomic_load_n(&watch->under_way, __ATOMIC_RELAXED) ||
+		             completed != watch->completed_seen;
 
-		watch->completed_seen = watch->completed;
+		watch->completed_seen = completed;
 		watch->completed_nothing = moves ? 0 : watch->completed_nothing + 1;
 		if (server->backend->watched && watch->completed_nothing == BLOCK_STUCK_SWEEPS)
 			driver_fail(server->driver, "the device does not complete what it was given");
@@ -181,9 +229,11 @@ static int64_t serve_open_queue(void *context, uint64_t badge, handle_t rings, h
 		queue++;
 	if (queue == server->queues + BLOCK_QUEUES || mine >= BLOCK_QUEUES / 2)
 		return E_BUSY;
-	handle_t signal = driver_client_signal(server->driver, &queue->bits);
+	struct block_lane *lane = lane_choose(server);
+	handle_t signal = driver_client_signal(server->driver, lane->event, &queue->bits);
 	if (!signal)
 		return E_BUSY;
+	queue->lane = lane;
 	queue->number = ++server->last_number;
 	queue->badge = badge;
 	queue->rings_memory = rings;
@@ -196,6 +246,7 @@ static int64_t serve_open_queue(void *context, uint64_t badge, handle_t rings, h
 		cap_delete(signal);
 		return result;
 	}
+	queue_move(queue, BLOCK_QUEUE_OPEN);
 	*number = queue->number;
 	*bits = queue->bits;
 	*submitted = signal;
@@ -214,12 +265,17 @@ static void queue_end(struct block_server *server, struct block_queue *queue)
 {
 	uint64_t end = clock_ns() + CLOSE_NS;
 
-	queue->closing = true;
-	while (queue->under_way) {
+	queue_move(queue, BLOCK_QUEUE_CLOSING);
+	for (;;) {
+		if (queue->lane == server->lanes)
+			lane_work(queue->lane);
+		else
+			event_signal(queue->lane->event, DRIVER_AGAIN_BIT);
+		if (queue_is(queue, queue->lane, BLOCK_QUEUE_ENDED))
+			break;
 		if (clock_ns() > end)
 			driver_fail(server->driver, "a request never ends");
 		driver_pause(server->driver, 100);
-		work(server, 0);
 	}
 	driver_unmap(server->driver, queue->data_pages, queue->mappings);
 	queue_free(server, queue);
@@ -286,7 +342,7 @@ static void serve(void *context, struct message *message)
 	struct block_server *server = context;
 
 	if (server->backend->serve && (message->badge & 0xff) > BLOCK_DEVICES) {
-		server->backend->serve(server->context, message);
+		server->backend->serve(server->lanes[0].context, message);
 		return;
 	}
 	static const struct block_operations operations = {.describe = serve_describe,
@@ -336,43 +392,44 @@ static void answer(struct block_queue *queue, uint64_t tag, enum block_status st
 }
 
 /* Hands IO to the driver. False: it refuses. */
-static bool give(struct block_server *server, struct block_io *io)
+static bool give(struct block_lane *lane, struct block_io *io)
 {
-	struct block_watch *watch = &server->watched[io->device];
+	struct block_watch *watch = &lane->watched[io->device];
 
-	watch->under_way++; /* before, since it may be done within the call */
-	if (server->backend->start(server->context, io))
+	count(&watch->under_way, 1); /* before, since it may be done within the call */
+	if (lane->server->backend->start(lane->context, io))
 		return true;
-	watch->under_way--;
+	count(&watch->under_way, UINT32_MAX);
 	return false;
 }
 
 /* The same, behind what it refused before. */
-static void start(struct block_server *server, struct block_io *io)
+static void start(struct block_lane *lane, struct block_io *io)
 {
 	io->next = 0;
-	if (!server->waiting && give(server, io))
+	if (!lane->waiting && give(lane, io))
 		return;
-	if (server->waiting)
-		server->waiting_last->next = io;
+	if (lane->waiting)
+		lane->waiting_last->next = io;
 	else
-		server->waiting = io;
-	server->waiting_last = io;
+		lane->waiting = io;
+	lane->waiting_last = io;
 }
 
-static void start_waiting(struct block_server *server)
+static void start_waiting(struct block_lane *lane)
 {
-	while (server->waiting) {
-		struct block_io *io = server->waiting, *next = io->next;
-		if (!give(server, io))
+	while (lane->waiting) {
+		struct block_io *io = lane->waiting, *next = io->next;
+		if (!give(lane, io))
 			return;
-		server->waiting = next;
+		lane->waiting = next;
 	}
 }
 
-static void take_request(struct block_server *server, struct block_queue *queue,
-                         const struct block_request *request)
+static void take_request(struct block_queue *queue, const struct block_request *request)
 {
+	struct block_lane *lane = queue->lane;
+	const struct block_server *server = lane->server;
 	struct block_range_kept range;
 	enum block_status status = judge(server, queue, request, &range);
 
@@ -388,8 +445,8 @@ static void take_request(struct block_server *server, struct block_queue *queue,
 		answer(queue, request->tag, BLOCK_DONE);
 		return;
 	}
-	struct block_io *io = server->free_ios;
-	server->free_ios = io->next;
+	struct block_io *io = lane->free_ios;
+	lane->free_ios = io->next;
 	*io = (struct block_io){.queue = queue,
 	                        .tag = request->tag,
 	                        .sector = range.first + request->sector,
@@ -400,27 +457,30 @@ static void take_request(struct block_server *server, struct block_queue *queue,
 	                        .force = force && device->flags & BLOCK_HAS_FORCE,
 	                        .flush_after = force && !(device->flags & BLOCK_HAS_FORCE)};
 	queue->under_way++;
-	start(server, io);
+	start(lane, io);
 }
 
 void block_server_complete(struct block_server *server, struct block_io *io, enum block_status status)
 {
 	struct block_queue *queue = io->queue;
+	struct block_lane *lane = queue->lane;
+	struct block_watch *watch = &lane->watched[io->device];
 
-	server->watched[io->device].under_way--;
-	server->watched[io->device].completed++;
+	(void)server;
+	count(&watch->under_way, UINT32_MAX);
+	count(&watch->completed, 1);
 	if (io->flush_after && status == BLOCK_DONE) {
 		io->flush_after = false;
 		io->operation = BLOCK_FLUSH;
-		start(server, io);
+		start(lane, io);
 		return;
 	}
 	queue->under_way--;
-	if (!queue->closing)
+	if (queue_is(queue, lane, BLOCK_QUEUE_OPEN))
 		answer(queue, io->tag, status);
 	io->queue = 0;
-	io->next = server->free_ios;
-	server->free_ios = io;
+	io->next = lane->free_ios;
+	lane->free_ios = io;
 }
 
 uint64_t block_server_address(const struct block_io *io, uint64_t offset, uint64_t limit,
@@ -435,11 +495,53 @@ uint64_t block_server_address(const struct block_io *io, uint64_t offset, uint64
 	return address;
 }
 
-/* After a signal of BITS. */
+/* After a signal of LANE's: takes completions and requests, and tells clients. */
+static void lane_work(struct block_lane *lane)
+{
+	struct block_server *server = lane->server;
+	bool started = true;
+
+	server->backend->poll(lane->context); /* whose own timer, where it has one, is the one that stays */
+	/* Round after round, a few requests of each client, until none has any more. */
+	for (unsigned round = 0; started && round < BLOCK_ENTRIES_MAX / TAKE_AT_ONCE; round++) {
+		started = false;
+		start_waiting(lane);
+		for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
+			struct block_queue *queue = &server->queues[(lane->next_queue + i) % BLOCK_QUEUES];
+			struct block_request request;
+			unsigned taken = 0;
+
+			if (!queue_is(queue, lane, BLOCK_QUEUE_OPEN))
+				continue;
+			while (!queue->rings.lost && !lane->waiting && lane->free_ios &&
+			       taken < TAKE_AT_ONCE && block_ring_take(&queue->ring, &request)) {
+				take_request(queue, &request);
+				taken++;
+			}
+			started |= taken != 0;
+		}
+		lane->next_queue++;
+		if (server->backend->kick)
+			server->backend->kick(lane->context);
+	}
+	for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
+		struct block_queue *queue = &server->queues[i];
+		if (queue_is(queue, lane, BLOCK_QUEUE_CLOSING) && !queue->under_way)
+			queue_move(queue, BLOCK_QUEUE_ENDED);
+		if (!queue_is(queue, lane, BLOCK_QUEUE_OPEN))
+			continue;
+		if (queue->signal)
+			event_signal(queue->completed, 1);
+		queue->signal = false;
+	}
+	if (started)
+		event_signal(lane->event, DRIVER_AGAIN_BIT);
+}
+
+/* The first lane, after a signal of BITS. */
 static void work(void *context, uint64_t bits)
 {
 	struct block_server *server = context;
-	bool started = true;
 
 	if (bits & DRIVER_TIMER_BIT) {
 		server->sweeping = false;
@@ -447,36 +549,33 @@ static void work(void *context, uint64_t bits)
 		if (sweep(server))
 			sweep_later(server);
 	}
-	server->backend->poll(server->context); /* whose own timer, where it has one, is the one that stays */
-	/* Round after round, a few requests of each client, until none has any more. */
-	for (unsigned round = 0; started && round < BLOCK_ENTRIES_MAX / TAKE_AT_ONCE; round++) {
-		started = false;
-		start_waiting(server);
-		for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
-			struct block_queue *queue = &server->queues[(server->next_queue + i) % BLOCK_QUEUES];
-			struct block_request request;
-			unsigned taken = 0;
+	lane_work(server->lanes);
+}
 
-			while (queue->number && !queue->closing && !queue->rings.lost && !server->waiting &&
-			       server->free_ios && taken < TAKE_AT_ONCE &&
-			       block_ring_take(&queue->ring, &request)) {
-				take_request(server, queue, &request);
-				taken++;
-			}
-			started |= taken != 0;
-		}
-		server->next_queue++;
-		if (server->backend->kick)
-			server->backend->kick(server->context);
+/* Another lane's thread. */
+static void lane_run(void *argument)
+{
+	struct block_lane *lane = argument;
+	uint64_t bits;
+
+	for (;;) {
+		if (event_wait(lane->event, DEADLINE_NEVER, &bits) < 0)
+			driver_fail(lane->server->driver, "a thread cannot wait for its event");
+		lane_work(lane);
 	}
-	for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
-		struct block_queue *queue = &server->queues[i];
-		if (queue->signal)
-			event_signal(queue->completed, 1);
-		queue->signal = false;
-	}
-	if (started)
-		event_signal(server->driver->event, DRIVER_AGAIN_BIT);
+}
+
+bool block_server_lane(struct block_server *server, uint32_t cpu, void *context, handle_t irq)
+{
+	int64_t event = server->lane_count < BLOCK_LANES ? event_create() : E_BUSY;
+
+	if (event < 0 || irq_bind(irq, (handle_t)event, 1) < 0)
+		return false;
+	struct block_lane *lane = lane_add(server, context, (handle_t)event);
+	if (driver_thread(server->driver, cpu, lane_run, lane))
+		return true;
+	server->lane_count--;
+	return false;
 }
 
 void block_server_run(struct block_server *server)

@@ -4,6 +4,10 @@
  * Each device number (a disk; a port or a name space) has a description and takes requests that were checked:
  * inside the range that the client holds, inside its data object, aligned. The driver starts them and says
  * when they are done, in any order.
+ *
+ * Queues are served by lanes. The first is the driver's first thread, which alone answers calls, opens and ends queues; a
+ * backend that can do things side by side has further ones, a thread on a CPU each. A queue is one lane's from its opening to
+ * its end, with all its requests, so that lanes share nothing that is written.
  */
 #pragma once
 
@@ -13,13 +17,15 @@
 
 #define BLOCK_DEVICES    8
 #define BLOCK_QUEUES     16
-#define BLOCK_RANGES     64   /* kept by devmgr over restarts */
-#define BLOCK_IOS        256  /* requests under way, all clients together */
+#define BLOCK_RANGES     64 /* kept by devmgr over restarts */
+#define BLOCK_LANES      8
+#define BLOCK_IOS        256  /* requests under way, all clients of a lane together */
 #define BLOCK_DATA_PAGES 4096 /* of one queue: 16 MiB */
 
 #define BLOCK_STUCK_SWEEPS 15u /* 30 s */
 
 struct block_queue;
+struct block_lane;
 
 /* A request under way. */
 struct block_io {
@@ -36,6 +42,7 @@ struct block_io {
 	struct block_io *next;
 };
 
+/* Each of these is called with the lane's context, by its thread, but for serve, which has the first one's. */
 struct block_backend {
 	/* Starts IO. False: no room; the server asks again after something was completed. */
 	bool (*start)(void *context, struct block_io *io);
@@ -50,7 +57,12 @@ struct block_backend {
 	void (*serve)(void *context, struct message *message);
 };
 
+/* The first thread alone moves a queue on from FREE, OPEN and ENDED, its lane alone from CLOSING. */
+enum block_queue_state { BLOCK_QUEUE_FREE, BLOCK_QUEUE_OPEN, BLOCK_QUEUE_CLOSING, BLOCK_QUEUE_ENDED };
+
 struct block_queue {
+	uint32_t state;          /* enum block_queue_state, and the lane's number above */
+	struct block_lane *lane; /* which alone touches what it has to do with while it is open or closing */
 	handle_t completed;
 	uint64_t number; /* 0: free */
 	uint64_t badge;
@@ -63,7 +75,7 @@ struct block_queue {
 	uint64_t mappings[BLOCK_DATA_PAGES / DRIVER_MAP_PAGES];
 	struct foreign data; /* mapped only for drivers that move bytes themselves */
 	uint32_t under_way;
-	bool closing, signal;
+	bool signal;
 };
 
 struct block_range_kept {
@@ -80,25 +92,34 @@ struct block_watch {
 	unsigned completed_nothing; /* and how many sweeps have seen no more */
 };
 
+struct block_lane {
+	struct block_server *server;
+	void *context; /* the backend's */
+	handle_t event;
+	struct block_io ios[BLOCK_IOS];
+	struct block_io *free_ios;
+	struct block_io *waiting, *waiting_last; /* refused by the backend, in order */
+	unsigned next_queue;
+	struct block_watch watched[BLOCK_DEVICES];
+};
+
 struct block_server {
 	struct driver *driver;
 	const struct block_backend *backend;
-	void *context;
 	bool map_data;                                   /* the driver wants block_queue.data */
 	struct block_description devices[BLOCK_DEVICES]; /* sector_bytes 0: none */
 	struct block_queue queues[BLOCK_QUEUES];
 	struct block_range_kept ranges[BLOCK_RANGES];
-	struct block_io ios[BLOCK_IOS];
-	struct block_io *free_ios;
-	struct block_io *waiting, *waiting_last; /* refused by the backend, in order */
+	struct block_lane lanes[BLOCK_LANES];
+	unsigned lane_count;
 	uint64_t last_number;
-	unsigned next_queue;
-	struct block_watch watched[BLOCK_DEVICES];
 	bool sweeping;
 };
 
 void block_server_init(struct block_server *server, struct driver *driver,
                        const struct block_backend *backend, void *context);
+/* One more lane, on CPU, with the backend's CONTEXT, which IRQ wakes; before the server runs. False: it cannot be had. */
+bool block_server_lane(struct block_server *server, uint32_t cpu, void *context, handle_t irq);
 /* Device NUMBER (below BLOCK_DEVICES) is there, or has changed; the first time it is announced under SERIAL. */
 void block_server_device(struct block_server *server, unsigned number,
                          const struct block_description *description);

@@ -1,4 +1,5 @@
-/* Tests of when a disk of several is taken for stuck, against a backend of two disks: one completes what it has only when it is told to. */
+/* Tests of when a disk of several is taken for stuck, against a backend of two disks: one completes what it has only when it is told to; and
+ * of two lanes, whose second thread runs while the first one waits. */
 #include "block_server.h"
 
 #include <setjmp.h>
@@ -7,7 +8,8 @@
 #include "block.interface.h"
 
 enum { HOST = 1, SERVICE, EVENT, COMPLETED, DATA, RINGS, ENTRIES = 16, SECTOR = 512 };
-#define LONG 200u /* sweeps in which nobody is stuck */
+#define LANE_EVENT 77
+#define LONG       200u /* sweeps in which nobody is stuck */
 
 static int failures;
 static uint64_t now = 1, timer;
@@ -18,6 +20,10 @@ static void (*on_message)(void *context, struct message *message);
 static void (*on_work)(void *context, uint64_t bits);
 static jmp_buf left;
 static const char *failed;
+static void (*lane_entry)(void *argument);
+static void *lane_argument;
+static unsigned lane_looks; /* how often it may still look at its queues */
+static jmp_buf lane_left;
 
 static void check(const char *name, bool right)
 {
@@ -34,7 +40,9 @@ int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	(void)a, (void)c, (void)d, (void)e, (void)f, (void)second;
 	if (number == SYS_EVENT_TIMER)
 		timer = b;
-	return number == SYS_CLOCK ? (int64_t)now : E_OK;
+	if (number == SYS_EVENT_WAIT && !lane_looks--)
+		longjmp(lane_left, 1);
+	return number == SYS_CLOCK ? (int64_t)now : number == SYS_EVENT_CREATE ? LANE_EVENT : E_OK;
 }
 
 int64_t channel_call(handle_t channel, struct message *message, uint64_t deadline)
@@ -97,11 +105,11 @@ void driver_unmap(struct driver *own, uint64_t pages, const uint64_t *mappings)
 	(void)own, (void)pages, (void)mappings;
 }
 
-handle_t driver_client_signal(struct driver *own, uint64_t *bits)
+handle_t driver_client_signal(struct driver *own, handle_t event, uint64_t *bits)
 {
 	(void)own;
 	*bits = 1ull << DRIVER_CLIENT_BIT;
-	return EVENT;
+	return event;
 }
 
 void driver_client_ended(struct driver *own, uint64_t bits)
@@ -109,10 +117,27 @@ void driver_client_ended(struct driver *own, uint64_t bits)
 	(void)own, (void)bits;
 }
 
+static void lane_look(void)
+{
+	lane_looks = 1;
+	if (!setjmp(lane_left))
+		lane_entry(lane_argument);
+}
+
 void driver_pause(struct driver *own, uint32_t microseconds)
 {
 	(void)own;
 	now += microseconds * 1000ull;
+	if (lane_entry)
+		lane_look();
+}
+
+bool driver_thread(struct driver *own, uint32_t cpu, void (*entry)(void *argument), void *argument)
+{
+	(void)own, (void)cpu;
+	lane_entry = entry;
+	lane_argument = argument;
+	return true;
 }
 
 void driver_fail(struct driver *own, const char *why)
@@ -214,6 +239,87 @@ static unsigned sweeps(unsigned steps, bool second)
 	return count;
 }
 
+/* ---- Two lanes ---- */
+
+static struct lane {
+	struct block_io *held;
+	unsigned keeps; /* what it has, for so many looks */
+	unsigned started;
+} lanes[2];
+
+static bool lane_start(void *context, struct block_io *io)
+{
+	struct lane *lane = context;
+	if (lane->held)
+		return false;
+	lane->held = io;
+	lane->started++;
+	return true;
+}
+
+static void lane_poll(void *context)
+{
+	struct lane *lane = context;
+	if (lane->keeps) {
+		lane->keeps--;
+	} else if (lane->held) {
+		block_server_complete(&server, lane->held, BLOCK_DONE);
+		lane->held = 0;
+	}
+}
+
+/* The event that RING's submissions are to signal. */
+static handle_t open_queue(unsigned ring, uint64_t *queue)
+{
+	uint64_t bits;
+	handle_t submitted = 0;
+	block_ring_create(&clients[ring], (struct block_rings *)rings[ring], ENTRIES);
+	(void)(block_open_queue(SERVICE + 1, &page, RINGS + ring, DATA, COMPLETED, ENTRIES, queue, &bits,
+	                        &submitted, DEADLINE_NEVER) < 0);
+	return submitted;
+}
+
+static void test_lanes(void)
+{
+	static const struct block_backend beside = {.start = lane_start, .poll = lane_poll};
+	const struct block_description description = {
+	    .sectors = 8, .sector_bytes = SECTOR, .transfer_bytes = SECTOR, .data_alignment = SECTOR};
+	struct block_completion completion;
+	uint64_t queues[2];
+	memset(&server, 0, sizeof(server));
+	memset(rings, 0, sizeof(rings));
+	block_server_init(&server, &driver, &beside, &lanes[0]);
+	block_server_device(&server, 0, &description);
+	bool good = block_server_lane(&server, 1, &lanes[1], EVENT);
+	if (!setjmp(left))
+		block_server_run(&server);
+	const handle_t first = open_queue(0, &queues[0]), second = open_queue(1, &queues[1]);
+	check("two queues are two lanes', each with its event",
+	      good && first == EVENT && second == LANE_EVENT);
+	ask(0);
+	ask(1);
+	on_work(&server, 1ull << DRIVER_CLIENT_BIT);
+	good = lanes[0].started == 1 && !lanes[1].started;
+	lane_look();
+	check("a lane takes what its own queues have", good && lanes[1].started == 1);
+	lanes[1].keeps = 5;
+	failed = 0;
+	if (!setjmp(left))
+		good = block_close_queue(SERVICE + 1, &page, queues[1], DEADLINE_NEVER) >= 0;
+	check("a queue ends when its lane has nothing of it any more",
+	      good && !failed && !lanes[1].keeps && !lanes[1].held &&
+	          !block_ring_completed(&clients[1], &completion));
+	check("and the place is the next one's, on the lane that has none",
+	      open_queue(1, &queues[1]) == LANE_EVENT);
+	ask(1);
+	lane_look();
+	lanes[1].keeps = UINT32_MAX;
+	if (!setjmp(left))
+		(void)(block_close_queue(SERVICE + 1, &page, queues[1], DEADLINE_NEVER) < 0);
+	check("of a lane that never lets go the driver gives up", failed);
+	lane_entry = 0;
+}
+
 int main(void)
 {
 	bool good = begin(ENTRIES);
@@ -230,5 +336,6 @@ int main(void)
 	for (unsigned i = 0; i < ENTRIES; i++)
 		ask(0);
 	check("one whose requests wait for a slower one is not", good && sweeps(1, true) == LONG && !failed);
+	test_lanes();
 	return failures != 0;
 }

@@ -8,6 +8,7 @@
 #define BAR_SKIP(value)  (((value) >> 32) * DRIVER_PAGE)
 #define BAR_BYTES(value) (((value)&0xffffffffu) * DRIVER_PAGE)
 #define CALL_NS          10000000000ull
+#define STACK_BYTES      (4u * DRIVER_PAGE) /* of a thread beside the first */
 
 static handle_t pausing; /* an event that nobody signals */
 
@@ -57,7 +58,8 @@ static void irq_answer(struct driver *driver, unsigned index)
 		driver_fail(driver, "devmgr does not tell of interrupts");
 }
 
-bool driver_init(struct driver *driver, const struct start_info *info, struct thread_page *page)
+static bool init(struct driver *driver, const struct start_info *info, struct thread_page *page,
+                 unsigned bound)
 {
 	uint64_t value = 0;
 	bool good = true;
@@ -84,13 +86,23 @@ bool driver_init(struct driver *driver, const struct start_info *info, struct th
 			break;
 		driver->irqs[driver->irq_count++] = irq;
 		driver->irq_level = value;
-		good = irq_bind(irq, driver->event, 1ull << i) >= 0;
+		good = i >= bound || irq_bind(irq, driver->event, 1ull << i) >= 0;
 	}
 	if (good && driver->irq_shared)
 		good = line_listen(driver);
 	if (!good)
 		DRIVER_LOG(driver, "driver: devmgr gave too little to start with\n");
 	return good;
+}
+
+bool driver_init(struct driver *driver, const struct start_info *info, struct thread_page *page)
+{
+	return init(driver, info, page, DRIVER_IRQS);
+}
+
+bool driver_init_first(struct driver *driver, const struct start_info *info, struct thread_page *page)
+{
+	return init(driver, info, page, 1);
 }
 
 bool driver_bar_holds(const struct driver_bar *bar, uint64_t offset, uint64_t bytes)
@@ -167,12 +179,12 @@ void *driver_pages(struct driver *driver, unsigned count, uint64_t *addresses)
 	return at && driver_map(driver, memory, count, addresses, mappings) ? at : 0;
 }
 
-handle_t driver_client_signal(struct driver *driver, uint64_t *bits)
+handle_t driver_client_signal(struct driver *driver, handle_t event, uint64_t *bits)
 {
 	for (unsigned bit = DRIVER_CLIENT_BIT; bit < DRIVER_CLIENT_BIT + DRIVER_CLIENTS; bit++) {
 		if (driver->client_bits >> bit & 1)
 			continue;
-		int64_t signal = cap_copy(driver->event, RIGHT_SIGNAL | RIGHT_COPY | RIGHT_MOVE, 1ull << bit);
+		int64_t signal = cap_copy(event, RIGHT_SIGNAL | RIGHT_COPY | RIGHT_MOVE, 1ull << bit);
 		if (signal < 0)
 			return 0;
 		driver->client_bits |= *bits = 1ull << bit;
@@ -222,8 +234,50 @@ void driver_run(struct driver *driver, void *context, void (*message)(void *cont
 	driver_fail(driver, error_text(result));
 }
 
+/* What a thread is to do: at the end of its stack. */
+struct thread_start {
+	void (*entry)(void *argument);
+	void *argument;
+};
+
+static void thread_main(const struct thread_start *start, uint64_t unused, struct thread_page *page)
+{
+	(void)unused, (void)page;
+	if (!foreign_thread_enter())
+		unit_exit(1);
+	start->entry(start->argument);
+}
+
+bool driver_thread(struct driver *driver, uint32_t cpu, void (*entry)(void *argument), void *argument)
+{
+	const struct start_info *info = driver->info;
+	handle_t page_memory;
+	char name[12];
+	void *page = window_allocate(DRIVER_PAGE, &page_memory);
+	uint8_t *stack = window_allocate(STACK_BYTES, 0);
+
+	text_format(name, sizeof(name), "budget%u", cpu);
+	handle_t budget = start_find(info, name, 0);
+	if (!page || !stack || !budget || !foreign_thread(page, stack, STACK_BYTES))
+		return false;
+	struct thread_start *start = (struct thread_start *)(void *)(stack + STACK_BYTES - sizeof(*start));
+	*start = (struct thread_start){entry, argument};
+	/* As after a call: 8 below a multiple of 16. */
+	struct thread_spec spec = {.entry = (uint64_t)thread_main,
+	                           .stack = ((uint64_t)start & ~15ull) - 8,
+	                           .argument = {(uint64_t)start, 0},
+	                           .budget = budget,
+	                           .page_address = (uint64_t)page,
+	                           .name = "driver"};
+	int64_t thread = thread_create(driver->page, info->unit, info->space, page_memory, 0, &spec);
+	bool good = thread > 0 && thread_start((handle_t)thread) >= 0;
+	if (thread > 0)
+		cap_delete((handle_t)thread);
+	return good;
+}
+
 void driver_fail(struct driver *driver, const char *why)
 {
-	DRIVER_LOG(driver, "driver: gives up: %s\n", why);
+	log_print(driver->log, foreign_page(), "driver: gives up: %s\n", why);
 	unit_exit(1);
 }

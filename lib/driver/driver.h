@@ -1,5 +1,6 @@
 /* What every driver is made of: the device it was given, memory that the device reads and writes, and one loop
- * over its clients' calls, its interrupts and its clients' signals. Native, one thread.
+ * over its clients' calls, its interrupts and its clients' signals. Native; what is here is for the first thread,
+ * but for driver_fail().
  *
  * Physical addresses are as devmgr gives them, one a page: nothing longer than a page is contiguous. A device
  * may touch only what was mapped; who takes memory back (driver_unmap) has made sure that it does not.
@@ -44,6 +45,8 @@ struct driver {
 
 /* Finds what devmgr gave. False: something is missing, which the log says. */
 bool driver_init(struct driver *driver, const struct start_info *info, struct thread_page *page);
+/* The same, but of its message interrupts only the first signals the driver's event: the others are to be bound. */
+bool driver_init_first(struct driver *driver, const struct start_info *info, struct thread_page *page);
 /* COUNT registers' bytes at OFFSET of BAR are there. */
 bool driver_bar_holds(const struct driver_bar *bar, uint64_t offset, uint64_t bytes);
 static inline volatile void *driver_register(const struct driver_bar *bar, uint64_t offset)
@@ -74,8 +77,8 @@ bool driver_map(struct driver *driver, handle_t memory, uint64_t pages, uint64_t
                 uint64_t *mappings);
 void driver_unmap(struct driver *driver, uint64_t pages, const uint64_t *mappings);
 
-/* A capability for a client that signals BITS of the driver's event; 0: there is none left. */
-handle_t driver_client_signal(struct driver *driver, uint64_t *bits);
+/* A capability for a client that signals BITS of EVENT, the driver's or one of its threads'; 0: there is none left. */
+handle_t driver_client_signal(struct driver *driver, handle_t event, uint64_t *bits);
 void driver_client_ended(struct driver *driver, uint64_t bits);
 /* The bytes of a memory object that a client handed over; 0 where they cannot be told. */
 uint64_t driver_memory_bytes(struct driver *driver, handle_t memory);
@@ -87,5 +90,8 @@ void driver_pause(struct driver *driver, uint32_t microseconds);
 _Noreturn void driver_run(struct driver *driver, void *context,
                           void (*message)(void *context, struct message *message),
                           void (*work)(void *context, uint64_t bits));
+/* Starts a thread on CPU, which has foreign_thread_enter() called for it: ENTRY(ARGUMENT), which does not return. It may
+ * not call devmgr, nor map anything. False: it cannot be had. */
+bool driver_thread(struct driver *driver, uint32_t cpu, void (*entry)(void *argument), void *argument);
 /* Gives up: the device is reset and the driver started again by devmgr. */
 _Noreturn void driver_fail(struct driver *driver, const char *why);

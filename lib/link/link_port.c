@@ -77,7 +77,7 @@ static int64_t serve_open(void *context, uint64_t badge, handle_t rings, handle_
 
 	(void)badge;
 	client_end(port);
-	handle_t signal = driver_client_signal(port->driver, &port->bits);
+	handle_t signal = driver_client_signal(port->driver, port->driver->event, &port->bits);
 	if (!signal)
 		return E_BUSY;
 	port->rings_memory = rings;

@@ -1,6 +1,7 @@
 /* Runs on the machine instead of the sub-kernels' manager: finds block devices and exercises each through its
  * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "load=MS" for how long at least, "bad=SECTOR" that QEMU
- * fails, "together=1" for load on two disks at a time, "pulled=1" for one that is pulled out and plugged in again, "input=N" for N
+ * fails, "together=1" for load on two disks at a time, "queues=N" for load on N queues of one disk at a time, "threads=N" for that many
+ * threads, a CPU and a queue each, which read for two seconds (how much is in the log), "pulled=1" for one that is pulled out and plugged in again, "input=N" for N
  * keyboards and pointers (input_check.h). Says "ok ..." or "not ok ..." in the log, then ends the machine.
  */
 #include <text.h>
@@ -15,6 +16,8 @@
 #define WAIT_NS    60000000000ull
 #define ROUNDS     20u
 #define AREA       4096u /* sectors that are written */
+
+enum { QUEUES_MOST = 7, QUEUE_SLOTS = 8, QUEUE_ROUNDS = 5 };
 
 static handle_t log_handle, steward, devices;
 static struct thread_page *own_page;
@@ -276,6 +279,139 @@ static void test_together(const struct device_info *first, const struct device_i
 		block_client_close(&clients[i]);
 }
 
+/* COUNT queues of one disk, four writes of each under way at a time; then all is read back, each by another queue. */
+static void test_queues(const struct device_info *info, unsigned count, uint32_t milliseconds)
+{
+	static struct block_client clients[QUEUES_MOST];
+	static uint32_t salts[QUEUES_MOST][QUEUE_SLOTS];
+	const uint64_t end = clock_ns() + milliseconds * 1000000ull;
+	struct block_completion completion;
+	uint32_t salt = 0, bytes = 0, reopened = 0;
+	handle_t channel;
+	bool right = count <= QUEUES_MOST;
+
+	for (unsigned i = 0; i < count && right; i++)
+		right = device_open(devices, own_page, info->name, &channel, clock_ns() + WAIT_NS) >= 0 &&
+		        block_client_open(&clients[i], channel, own_page, DATA_BYTES / 4) >= 0;
+	for (uint32_t round = 0; right && (round < QUEUE_ROUNDS || clock_ns() < end); round++) {
+		salt++;
+		for (uint32_t part = 0; part < count * QUEUE_SLOTS && right; part++) {
+			struct block_client *to = &clients[part % count];
+			uint32_t slot = part / count;
+			uint64_t sector = 6000 + part * 8ull;
+			bytes = to->description.sector_bytes;
+			for (uint32_t i = 0; i < 8; i++)
+				fill(to->data + (slot * 8ull + i) * bytes, sector + i, bytes, salt);
+			salts[part % count][slot] = salt;
+			right = block_client_submit(
+			    to, &(struct block_request){.tag = slot,
+			                                .sector = sector,
+			                                .sectors = 8,
+			                                .data_offset = slot * 8ull * bytes,
+			                                .operation = BLOCK_WRITE});
+		}
+		for (unsigned i = 0; i < count; i++)
+			while (right && clients[i].under_way)
+				right =
+				    block_client_wait(&clients[i], &completion, clock_ns() + WAIT_NS) >= 0 &&
+				    completion.status == BLOCK_DONE;
+	}
+	check("devices", "queues of one disk are written at a time", right);
+	for (uint32_t part = 0; part < count * QUEUE_SLOTS && right; part++) {
+		struct block_client *from = &clients[(part + 1) % count];
+		uint64_t sector = 6000 + part * 8ull;
+		right =
+		    block_client_do(
+		        from, (struct block_request){.sector = sector, .sectors = 8, .operation = BLOCK_READ},
+		        clock_ns() + WAIT_NS) == BLOCK_DONE;
+		for (uint32_t i = 0; i < 8 && right; i++)
+			right = filled(from->data + (uint64_t)i * bytes, sector + i, bytes,
+			               salts[part % count][part / count]);
+	}
+	check("devices", "and each sees what the others wrote", right);
+	for (unsigned i = 0; i < count && i < QUEUES_MOST; i++) {
+		reopened += (uint32_t)clients[i].reopened;
+		block_client_close(&clients[i]);
+	}
+	log_print(log_handle, own_page, "devices: %u queues were opened again %u times\n", count, reopened);
+}
+
+/* ---- Threads that read, each on its CPU ---- */
+
+static struct reader {
+	struct block_client client;
+	uint64_t end, done;
+	handle_t finished; /* an event of the reader's own */
+} readers[QUEUES_MOST];
+
+static void reader_main(struct reader *reader, uint64_t unused, struct thread_page *page)
+{
+	struct block_client *own = &reader->client;
+	struct block_completion completion;
+	uint32_t next = (uint32_t)(reader - readers);
+
+	(void)unused;
+	own->page = page;
+	while (clock_ns() < reader->end || own->under_way) {
+		for (uint32_t slot = 0; slot < QUEUE_SLOTS && clock_ns() < reader->end; slot++)
+			if (!own->used[slot])
+				block_client_submit(
+				    own, &(struct block_request){.tag = slot,
+				                                 .sector = mix(next += QUEUES_MOST) % AREA,
+				                                 .sectors = 1,
+				                                 .data_offset = slot * 4096ull,
+				                                 .operation = BLOCK_READ});
+		if (own->under_way && (block_client_wait(own, &completion, clock_ns() + WAIT_NS) < 0 ||
+		                       completion.status != BLOCK_DONE))
+			break;
+		reader->done++;
+	}
+	event_signal(reader->finished, 1);
+	thread_exit();
+}
+
+static bool reader_start(const struct start_info *info, struct reader *reader, uint32_t cpu)
+{
+	handle_t memory;
+	char name[12];
+	uint8_t *at = window_allocate(5 * PAGE_SIZE_BYTES, &memory);
+
+	text_format(name, sizeof(name), "budget%u", cpu);
+	struct thread_spec spec = {.entry = (uint64_t)reader_main,
+	                           .stack = (uint64_t)at + 5 * PAGE_SIZE_BYTES - 8,
+	                           .argument = {(uint64_t)reader, 0},
+	                           .budget = start_find(info, name, 0),
+	                           .page_address = (uint64_t)at,
+	                           .name = "reader"};
+	int64_t thread =
+	    at && spec.budget ? thread_create(own_page, info->unit, info->space, memory, 0, &spec) : E_BUSY;
+	return thread > 0 && thread_start((handle_t)thread) >= 0;
+}
+
+static void test_threads(const struct start_info *info, const struct device_info *device, unsigned count)
+{
+	uint64_t end = clock_ns() + 2000000000, done = 0, bits;
+	handle_t channel;
+	bool right = count <= QUEUES_MOST;
+
+	for (unsigned i = 0; i < count && right; i++) {
+		int64_t event = event_create();
+		readers[i] = (struct reader){.end = end, .finished = (handle_t)event};
+		right = event > 0 &&
+		        device_open(devices, own_page, device->name, &channel, clock_ns() + WAIT_NS) >= 0 &&
+		        block_client_open(&readers[i].client, channel, own_page, QUEUE_SLOTS * 4096ull) >= 0;
+	}
+	for (unsigned i = 0; i < count && right; i++)
+		right = reader_start(info, &readers[i], i % (uint32_t)info->cpu_count);
+	for (unsigned i = 0; i < count && right; i++) {
+		right = event_wait(readers[i].finished, end + WAIT_NS, &bits) >= 0 &&
+		        readers[i].done > QUEUE_SLOTS;
+		done += readers[i].done;
+	}
+	check("devices", "threads read at a time, each from a queue of its own", right);
+	log_print(log_handle, own_page, "devices: %u threads read %lu times\n", count, done);
+}
+
 /* The host pulls the disk out, and plugs it in again, when the log says so. */
 static void test_pulled(const char *name)
 {
@@ -378,6 +514,12 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		            argument(info, "pulled", 0));
 	if (found == 2 && argument(info, "together", 0))
 		test_together(&list[0], &list[1]);
+	unsigned queues = (unsigned)argument(info, "queues", 0),
+	         threads = (unsigned)argument(info, "threads", 0);
+	if (found && queues)
+		test_queues(&list[0], queues, argument(info, "load", 0));
+	if (found && threads)
+		test_threads(info, &list[0], threads);
 	event_wait((handle_t)pause, clock_ns() + argument(info, "wait", 0) * 1000000ull, &bits);
 	log_print(log_handle, page, "devices: the end\n");
 	steward_finished(steward, page, (uint64_t)(failures != 0) << 8, 0, DEADLINE_NEVER);

@@ -7,6 +7,7 @@ seconds, or for minutes when HOLON_SOAK is set.
 """
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ DISKS = {
     "ahci-pc": (["--machine", "pc"], 1, "ich9-ahci,id=ahci -device ide-hd,bus=ahci.0,drive={drive},serial={name}"),
     "ide": (["--machine", "pc"], 1, "ide-hd,drive={drive},serial={name}"),
     "nvme": (["--machine", "q35"], 2, "nvme,drive={drive},serial={name}"),
-    "nvme-4k": (["--machine", "pc"], 1, "nvme,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
+    "nvme-4k": (["--machine", "pc"], 2, "nvme,drive={drive},serial={name},max_ioqpairs=1,logical_block_size=4096,physical_block_size=4096"),
     "virtio-4k": (["--machine", "q35"], 2,
                   "virtio-blk-pci,drive={drive},serial={name},logical_block_size=4096,physical_block_size=4096"),
     "usb": (["--machine", "q35"], 4, "qemu-xhci,id=xhci -device usb-storage,bus=xhci.0,drive={drive},serial={name}"),
@@ -40,13 +41,17 @@ DISKS = {
              "-device usb-storage,bus=uhci.0,port=1.2,drive={drive},serial={name}"),
     "ehci": (["--machine", "q35"], 2, f"{EHCI} -device usb-storage,bus=ehci.0,drive={{drive}},serial={{name}}"),
 }
+# How many pairs of queues are used, whose commands QEMU's trace names.
+PAIRS = {"nvme": 2, "nvme-4k": 1}
 # Of those whose name does not begin with their driver's.
 DRIVERS = {"virtio": "virtio-blk", "usb": "xhci"}
 # How often the driver is destroyed, in ms, where it takes longer until it has found its disk again.
-KILLS = {"usb": 800, "usb-hubs": 3000, "uhci": 2500, "ehci": 1500}
+KILLS = {"nvme": 500, "usb": 800, "usb-hubs": 3000, "uhci": 2500, "ehci": 1500}
 
 
 BAD = 90000
+# Several queues of the disk at a time, and threads that read on two CPUs.
+BESIDE = ["--cmdline", "queues=6 threads=2"]
 
 
 def run(work, name, options, drive=None, settings=""):
@@ -57,7 +62,7 @@ def run(work, name, options, drive=None, settings=""):
     with open(disk, "wb") as out:
         out.truncate(SIZE)
     qemu = ["-drive", f"if=none,id=d0,format=raw,discard=unmap,{drive or 'file='}{disk}", "-device", *(device.format(drive="d0", name=name) + settings).split()]
-    for event in ERRORS:
+    for event in ERRORS + ["pci_nvme_io_cmd"] * (options == BESIDE):
         qemu += ["-trace", f"enable={event},file={trace}"]
     command = [str(ROOT / "tools/holon-run"), "--timeout", "600" if SOAK else "180", "--log", str(log), "--bundle", str(BUNDLE), *machine,
                "--cpus", str(cpus), *options, *(f"--qemu={word}" for word in qemu), "--", "true"]
@@ -92,11 +97,15 @@ def main():
     good = True
     with tempfile.TemporaryDirectory(prefix="block-test-") as work:
         for name in wanted:
-            good &= check(name, name, *run(work, name, []))
+            status, log, said = run(work, name, BESIDE)
+            good &= check(name, name, status, log, said)
+            if name in PAIRS:
+                used = sorted(set(map(int, re.findall(r"pci_nvme_io_cmd .*sqid (\d+)", said))))
+                good &= report(f"block {name}: a pair of queues a CPU, as far as it has them", used == list(range(1, PAIRS[name] + 1)), used)
             driver = DRIVERS.get(name.split("-")[0], name.split("-")[0])
             period = KILLS.get(name, 150)
             load = max(4000, 3 * period) * (20 if SOAK else 1)
-            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},{period} rounds=30 load={load}"])
+            status, log, said = run(work, name, ["--cmdline", f"kill-driver={driver},{period} rounds=30 load={load}" + " queues=2" * (name in PAIRS)])
             good &= check(name, f"{name}, killed", status, log, said)
             killed = log.count("is killed, as the boot option says")
             good &= report(f"block {name}, killed: the driver died under load ({killed} times)", killed >= 1, f"log ends {log[-500:]!r}")
