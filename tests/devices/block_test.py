@@ -46,7 +46,7 @@ PAIRS = {"nvme": 2, "nvme-4k": 1}
 # Of those whose name does not begin with their driver's.
 DRIVERS = {"virtio": "virtio-blk", "usb": "xhci"}
 # How often the driver is destroyed, in ms, where it takes longer until it has found its disk again.
-KILLS = {"nvme": 500, "usb": 800, "usb-hubs": 3000, "uhci": 2500, "ehci": 1500}
+KILLS = {"nvme": 500, "ahci-pc": 400, "usb": 800, "usb-hubs": 3000, "uhci": 2500, "ehci": 1500}
 
 
 BAD = 90000
