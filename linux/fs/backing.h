@@ -152,6 +152,9 @@ int backing_sync(struct ram_node *node, bool data_only);
 void backing_write_all(void);
 /* All of all; durable. */
 int backing_sync_all(void);
+/* With the last reference, and nothing open: writes all back, and ends what BACKING has of the service, while the common lock is
+ * given up. */
+void backing_settle(struct backing *backing);
 /* All of BACKING, which nobody has a reference to any more. */
 void backing_sync_last(struct backing *backing);
 /* Gives back pages that can be fetched again, about BYTES of them; true when there were some. */

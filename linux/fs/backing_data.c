@@ -674,9 +674,9 @@ static struct backing *next_mounted(struct backing *after)
 {
 	do
 		after = backing_next(after);
-	while (after && !after->filesystem->references);
+	while (after && (!after->filesystem->references || after->filesystem->ending));
 	if (after)
-		after->filesystem->references++;
+		filesystem_pass(after->filesystem);
 	return after;
 }
 
@@ -688,7 +688,7 @@ static void each_backing(void (*what)(struct backing *backing, int *first), int 
 		struct filesystem *filesystem = backing->filesystem;
 		what(backing, first);
 		backing = next_mounted(backing);
-		filesystem_release(filesystem);
+		filesystem_passed(filesystem);
 	}
 }
 
@@ -724,9 +724,31 @@ int backing_sync_all(void)
 	return first;
 }
 
+void backing_settle(struct backing *backing)
+{
+	handle_t session = backing->session;
+	struct thread_page *page = current_page();
+	backing_change(backing);
+	write_back_list(backing);
+	backing_change_end(backing);
+	struct started_service service = backing->service;
+	backing->session = 0;
+	backing->service.number = 0;
+	enum common_mode before = common_give();
+	if (!backing->read_only) /* a device that has failed was said so by the writes */
+		(void)(file_sync(session, page, 0, 0, DEADLINE_NEVER) < 0);
+	(void)(file_end(session, page, DEADLINE_NEVER) < 0);
+	cap_delete(session);
+	if (service.number)
+		service_finish(&service);
+	common_take(before);
+}
+
 /* Nobody else has a reference any more: the common lock is kept. */
 void backing_sync_last(struct backing *backing)
 {
+	if (!backing->session)
+		return; /* it was settled */
 	backing_change(backing);
 	backing_still(backing);
 	write_back_list(backing);

@@ -17,7 +17,7 @@ static bool note(struct ram_node *directory, const char *name)
 		return false;
 	errand_end(errand);
 	errand->filesystem = directory->vnode.filesystem;
-	errand->filesystem->references++;
+	filesystem_pass(errand->filesystem);
 	errand->directory = directory->upper;
 	errand->names = !name;
 	if (name)
@@ -195,5 +195,5 @@ void errand_end(struct errand *errand)
 		return;
 	answer_end(errand);
 	*errand = (struct errand){0};
-	filesystem_release(filesystem);
+	filesystem_passed(filesystem);
 }

@@ -76,6 +76,36 @@ void filesystem_release(struct filesystem *filesystem)
 		namespace_release(&user->common);
 }
 
+static struct wait_queue passed_wait = WAIT_QUEUE_INIT(passed_wait);
+
+void filesystem_pass(struct filesystem *filesystem)
+{
+	filesystem->references++;
+	filesystem->passing++;
+}
+
+void filesystem_passed(struct filesystem *filesystem)
+{
+	filesystem->passing--;
+	if (filesystem->ending)
+		wake_all(&passed_wait, 0);
+	filesystem_release(filesystem);
+}
+
+void filesystem_settle(struct filesystem *filesystem)
+{
+	struct wait_entry entry;
+	if (!filesystem->settle || filesystem->ending || filesystem->references > filesystem->passing)
+		return;
+	filesystem->ending = true;
+	wait_begin(&entry, &passed_wait);
+	while (filesystem->passing > 1 && !wait_sleep_killable(DEADLINE_NEVER))
+		;
+	wait_end(&entry);
+	if (filesystem->passing == 1) /* else who waited was killed, and the last to pass ends it */
+		filesystem->settle(filesystem);
+}
+
 void mount_release(struct mount *mount)
 {
 	if (--mount->references)

@@ -5,6 +5,7 @@
 #include "../internal.h"
 #include "../native/native.h"
 #include "../proc/proc.h"
+#include "errand.h"
 #include "mount_calls.h"
 #include "open.h"
 #include "ramfs.h"
@@ -312,6 +313,14 @@ static int spread(const struct path *where, uint64_t flags)
 	return 0;
 }
 
+/* What a look-up of TEXT asks a file service is asked while others go on: the next one finds it here. */
+static void look_up_beside(const char *text)
+{
+	struct path path;
+	if (!with_errands(path_walk(AT_FDCWD, text, WALK_FOLLOW, &path)))
+		path_release(&path);
+}
+
 SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_address, uint64_t flags,
                 uint64_t data)
 {
@@ -336,7 +345,9 @@ SYSCALL_HANDLER(mount, uint64_t source_address, uint64_t target, uint64_t type_a
 		length = path_from_user(text, target, false);
 	if (length < 0)
 		return length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &where);
+	if (source[0] == '/' || flags & (MS_BIND | MS_MOVE))
+		look_up_beside(source);
+	int error = (int)with_errands(path_walk(AT_FDCWD, text, WALK_FOLLOW, &where));
 	if (error)
 		return error;
 	if (flags & MS_STRICTATIME) /* which is said beside what was there */
@@ -393,14 +404,17 @@ SYSCALL_HANDLER(umount2, uint64_t target, uint32_t flags)
 	int64_t length = path_from_user(text, target, false);
 	if (length < 0)
 		return length;
-	int error = path_walk(AT_FDCWD, text, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &root);
+	int error =
+	    (int)with_errands(path_walk(AT_FDCWD, text, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &root));
 	if (error)
 		return error;
-	const struct vnode *top = root.dentry->vnode;
-	change_begin(top); /* whoever writes back is done then */
-	change_end(top);
+	struct filesystem *filesystem = root.mount->filesystem;
+	filesystem_pass(filesystem);
 	error = unmount(&root, flags);
 	path_release(&root);
+	if (!error)
+		filesystem_settle(filesystem);
+	filesystem_passed(filesystem);
 	return error;
 }
 
@@ -470,7 +484,7 @@ SYSCALL_HANDLER(pivot_root, uint64_t new_address, uint64_t old_address)
 	int64_t length = path_from_user(text, new_address, false);
 	if (length < 0)
 		return length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW | WALK_DIRECTORY, &new);
+	int error = (int)with_errands(path_walk(AT_FDCWD, text, WALK_FOLLOW | WALK_DIRECTORY, &new));
 	if (error)
 		return error;
 	length = path_from_user(text, old_address, false);

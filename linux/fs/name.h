@@ -20,6 +20,11 @@ struct filesystem {
 	const char *name; /* "ramfs", "proc", ... as in /proc/mounts */
 	uint32_t flags;
 	uint32_t references; /* mounts, and whoever keeps it without one */
+	uint32_t passing;    /* those of them that end by themselves: filesystem_pass */
+	bool ending;         /* nobody but those has it: filesystem_settle */
+	/* It is left to one passing reference and nothing is open: writes back and ends what would take long at `release`, with the
+	 * common lock given up. 0: nothing does. */
+	void (*settle)(struct filesystem *filesystem);
 	/* The last reference has gone, and with it every open file. 0: it stays for ever. */
 	void (*release)(struct filesystem *filesystem);
 	/* Options of mount(2); NEW: at its first mount. 0 or an error, with nothing changed. */
@@ -59,6 +64,11 @@ static inline void change_end(const struct vnode *vnode)
 
 /* Drops a reference. */
 void filesystem_release(struct filesystem *filesystem);
+/* A reference of a call that is under way, such as sync(2), and its end. */
+void filesystem_pass(struct filesystem *filesystem);
+void filesystem_passed(struct filesystem *filesystem);
+/* With a passing reference: where nobody has it but for a while, waits until all others have passed, and settles it. */
+void filesystem_settle(struct filesystem *filesystem);
 
 struct dentry {
 	uint32_t references;

@@ -700,6 +700,11 @@ static void backed_release(struct filesystem *filesystem)
 	heap_free(filesystem);
 }
 
+static void backed_settle(struct filesystem *filesystem)
+{
+	backing_settle(((struct ram_filesystem *)filesystem)->backing);
+}
+
 static void backed_statistics(const struct filesystem *filesystem, struct linux_statfs *statfs)
 {
 	backing_statistics(((const struct ram_filesystem *)filesystem)->backing, statfs);
@@ -740,6 +745,7 @@ static struct filesystem *create_on(struct backing *backing, bool read_only, boo
 	filesystem->magic = 0x484f4c46; /* "HOLF" */
 	filesystem->flags = read_only ? FILESYSTEM_READ_ONLY : 0;
 	filesystem->release = backed_release;
+	filesystem->settle = backed_settle;
 	filesystem->statistics = backed_statistics;
 	filesystem->change = backed_change;
 	filesystem->attributes_load = backed_attributes_load;

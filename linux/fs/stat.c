@@ -280,7 +280,7 @@ SYSCALL_HANDLER(statfs, uint64_t path_address, uint64_t out)
 	int64_t length = path_from_user(text, path_address, false);
 	if (length < 0)
 		return length;
-	int error = path_walk(AT_FDCWD, text, WALK_FOLLOW, &path);
+	int error = (int)with_errands(path_walk(AT_FDCWD, text, WALK_FOLLOW, &path));
 	if (error)
 		return error;
 	int64_t result = statfs_out(path.mount, path.mount ? path.mount->filesystem : 0, out);

@@ -1,5 +1,6 @@
 /* Life and names of unix sockets: see unix.h. */
 #include "unix.h"
+#include "../fs/errand.h"
 #include "../fs/open.h"
 #include "interface.h"
 
@@ -250,7 +251,7 @@ int64_t unix_bind(struct unix_socket *socket, struct unix_address *address)
 		return 0;
 	}
 	struct vnode *vnode;
-	int error = name_make(address->path, S_IFSOCK | 0777, &vnode);
+	int error = (int)with_errands(name_make(address->path, S_IFSOCK | 0777, &vnode));
 	if (error)
 		return error == -EEXIST ? -EADDRINUSE : error;
 	/* A file service may have been waited for: somebody else may have bound it. */
