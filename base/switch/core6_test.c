@@ -182,7 +182,9 @@ static void test_inside(unsigned link)
 	check("a link is told of its prefix and its router",
 	      own.count == 1 && own.port == link && own.frame[ICMP_AT] == ICMP6_ROUTER_ADVERT &&
 	          sums_right(own.frame) && get16(own.frame + ICMP_AT + 6) == 1800 &&
-	          get64(own.frame + ICMP_AT + 48) == core_link_prefix(&core.links[link]));
+	          get64(own.frame + ICMP_AT + 48) == core_link_prefix(&core.links[link]) &&
+	          own.frame[ICMP_AT + 64] == DISCOVERY_ROUTE && own.frame[ICMP_AT + 66] == 40 &&
+	          get64(own.frame + ICMP_AT + 72) == INSIDE_SIX);
 	own.count = 0;
 	give(link, frame,
 	     neighbour(frame, ICMP6_SOLICIT, inside_mac, own_local, solicited_group(gateway), gateway));

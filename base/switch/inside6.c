@@ -46,7 +46,7 @@ void inside6_announce(struct core *core, unsigned port)
 
 	if (link->policy.mode == SWITCH_BRIDGE)
 		return;
-	memset(at, 0, 16 + 8 + 8 + 32);
+	memset(at, 0, 16 + 8 + 8 + 32 + 16);
 	at[0] = ICMP6_ROUTER_ADVERT;
 	at[4] = 64; /* hops */
 	put16(at + 6, core->six.bound && link->policy.mode != SWITCH_NONE ? ROUTER_LIVES : 0);
@@ -66,8 +66,14 @@ void inside6_announce(struct core *core, unsigned port)
 	put32(at + 4, PREFIX_VALID);
 	put32(at + 8, PREFIX_PREFERRED);
 	put64(at + 16, core_link_prefix(link));
+	at += 32;
+	at[0] = DISCOVERY_ROUTE; /* to the other links, also where there is no way outside */
+	at[1] = 2;
+	at[2] = 40;
+	put32(at + 4, UINT32_MAX);
+	put64(at + 8, INSIDE_SIX);
 	group_mac(all_nodes, mac);
-	answer(core, port, mac, inside6_gateway(), all_nodes, 16 + 8 + 8 + 32);
+	answer(core, port, mac, inside6_gateway(), all_nodes, 16 + 8 + 8 + 32 + 16);
 }
 
 static void solicited(struct core *core, unsigned port, const struct packet *packet)

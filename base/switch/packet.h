@@ -148,6 +148,7 @@ enum discovery_option {
 	DISCOVERY_TARGET = 2,
 	DISCOVERY_PREFIX = 3,
 	DISCOVERY_MTU = 5,
+	DISCOVERY_ROUTE = 24,        /* RFC 4191, 2.3 */
 	DISCOVERY_NAME_SERVERS = 25, /* RFC 8106, 5.1 */
 };
 const uint8_t *discovery_mac(const uint8_t *at, uint32_t count, enum discovery_option kind, bool *sound);

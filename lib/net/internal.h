@@ -157,7 +157,12 @@ struct net_link {
 	uint8_t solicitations;
 	bool awaits_address; /* DHCP is under way */
 	struct dhcp *dhcp;
-	struct timer timer; /* router solicitations */
+	struct dhcp6_link *dhcp6; /* 0: no router has asked for it */
+	struct timer timer;       /* router solicitations */
+	struct {
+		struct net_address address;
+		uint64_t valid_until;
+	} name_servers[NET_NAME_SERVERS_MAX]; /* of routers */
 	unsigned address_count;
 	struct link_address addresses[ADDRESSES_MAX];
 	struct link_counts counts;
@@ -400,9 +405,20 @@ uint32_t tcp_unsent(const struct net_socket *socket, bool unacknowledged);
 /* A packet for the client's port of LINK. */
 void dhcp_input(struct net_link *link, const struct packet *packet);
 
+/* ---- DHCPv6 (dhcp6_link.c) ---- */
+
+/* A router says that there are servers, with addresses (MANAGED) or other knowledge (INFORMED). */
+void dhcp6_link_want(struct net_link *link, bool managed, bool informed);
+void dhcp6_link_rejoin(struct net_link *link); /* it is up again */
+/* ADDRESS, which LINK tried, is another's. */
+void dhcp6_link_duplicate(struct net_link *link, const struct net_address *address);
+/* A packet for the client's port of LINK, which has a client. */
+void dhcp6_link_input(struct net_link *link, const struct packet *packet);
+
 /* ---- The stack ---- */
 
 struct dhcp;
+struct dhcp6_link;
 struct neighbour_table;
 struct reassembly_table;
 struct tcp_profile;

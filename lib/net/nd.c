@@ -3,7 +3,15 @@
 #include <string.h>
 
 enum { ND_ROUTER_SOLICIT = 133, ND_ROUTER_ADVERT = 134, ND_SOLICIT = 135, ND_ADVERT = 136 };
-enum { OPTION_SOURCE_MAC = 1, OPTION_TARGET_MAC = 2, OPTION_PREFIX = 3, OPTION_MTU = 5 };
+enum {
+	OPTION_SOURCE_MAC = 1,
+	OPTION_TARGET_MAC = 2,
+	OPTION_PREFIX = 3,
+	OPTION_MTU = 5,
+	OPTION_ROUTE = 24,
+	OPTION_NAME_SERVERS = 25
+};
+enum { ROUTER_MANAGED = 0x80, ROUTER_INFORMED = 0x40 };
 enum { ADVERT_SOLICITED = 0x40, ADVERT_OVERRIDE = 0x20, PREFIX_ON_LINK = 0x80, PREFIX_AUTONOMOUS = 0x40 };
 enum { DUPLICATE_PROBES = 1, ROUTER_SOLICITATIONS = 3 };
 
@@ -108,6 +116,7 @@ void nd_link_start(struct net_link *link)
 	address.bytes[12] = 0xfe;
 	memcpy(address.bytes + 13, mac + 3, 3);
 	(void)net_address_add(link, &address, 64); /* there already when the link comes up again */
+	dhcp6_link_rejoin(link);
 	link->autoconfigure = true;
 	link->solicitations = 0;
 	link->timer.expire = router_solicit;
@@ -147,8 +156,10 @@ static void solicit_input(struct net_link *link, const struct packet *packet)
 	if (!good || !own || (unspecified && (mac || !address_multicast(&packet->to))))
 		return;
 	if (own->state != ADDRESS_VALID) {
-		if (unspecified) /* somebody else tries the same (RFC 4862, 5.4.3) */
+		if (unspecified) { /* somebody else tries the same (RFC 4862, 5.4.3) */
 			own->state = ADDRESS_DUPLICATE;
+			dhcp6_link_duplicate(link, &target);
+		}
 		return;
 	}
 	if (unspecified)
@@ -176,8 +187,10 @@ static void advert_input(struct net_link *link, const struct packet *packet)
 		return;
 	own = link_own_address(link, &target);
 	if (own) {
-		if (own->state == ADDRESS_TENTATIVE)
+		if (own->state == ADDRESS_TENTATIVE) {
 			own->state = ADDRESS_DUPLICATE;
+			dhcp6_link_duplicate(link, &target);
+		}
 	} else if (mac) {
 		neighbour_learn(link, &target, mac, flags & ADVERT_OVERRIDE, false, flags & ADVERT_SOLICITED);
 	}
@@ -188,6 +201,16 @@ static uint64_t lifetime(struct net *net, uint32_t seconds)
 	return seconds == 0xffffffff ? UINT64_MAX : net->now + seconds * SECOND;
 }
 
+/* Whether PREFIX can be a network's: those that begin with 64 zeros hold no hosts, but IPv4's addresses as they stand
+ * here, whose way no router of IPv6 tells. */
+static bool prefix_good(const struct net_address *prefix)
+{
+	static const uint8_t nothing[8];
+
+	return memcmp(prefix->bytes, nothing, 8) != 0 && !address_link_local(prefix) &&
+	       !address_multicast(prefix);
+}
+
 static void prefix_input(struct net_link *link, const uint8_t *option)
 {
 	struct net *net = link->net;
@@ -196,7 +219,7 @@ static void prefix_input(struct net_link *link, const uint8_t *option)
 	struct link_address *own;
 
 	memcpy(&prefix, option + 16, 16);
-	if (option[2] > 128 || preferred > valid || address_link_local(&prefix) || address_multicast(&prefix))
+	if (option[2] > 128 || preferred > valid || !prefix_good(&prefix))
 		return;
 	if (option[3] & PREFIX_ON_LINK)
 		(void)route_add(net, &prefix, option[2], link, NULL, true,
@@ -226,6 +249,49 @@ static void prefix_input(struct net_link *link, const uint8_t *option)
 		timer_arm(&net->timers, &own->timer, own->valid_until);
 }
 
+/* A network that ROUTER is the way to, though perhaps not to all others (RFC 4191, 2.3). */
+static void route_input(struct net_link *link, const struct net_address *router, const uint8_t *option,
+                        uint32_t bytes)
+{
+	struct net_address prefix = {{0}};
+	uint32_t seconds = load32(option + 4);
+	uint8_t length = option[2];
+
+	if (length > 128 || bytes > 24 || (bytes - 8) * 8 < length)
+		return;
+	memcpy(prefix.bytes, option + 8, bytes - 8);
+	if (length && !prefix_good(&prefix))
+		return;
+	if (seconds)
+		(void)route_add(link->net, &prefix, length, link, router, true,
+		                lifetime(link->net, seconds)); /* full: as without */
+	else
+		route_remove(link->net, &prefix, length, link);
+}
+
+/* Name servers (RFC 8106, 5.1): those that are known stay to their end, as long as there is no place for others. */
+static void name_servers_input(struct net_link *link, const uint8_t *option, uint32_t bytes)
+{
+	const uint64_t now = link->net->now;
+
+	for (uint32_t at = 8; at + 16 <= bytes; at += 16) {
+		struct net_address server;
+		unsigned place = NET_NAME_SERVERS_MAX;
+
+		memcpy(&server, option + at, 16);
+		if (address_multicast(&server) || address_zero(&server) || net_is_ipv4(&server))
+			continue;
+		for (unsigned index = 0; index < NET_NAME_SERVERS_MAX; index++)
+			if (address_equal(&link->name_servers[index].address, &server) ||
+			    (place == NET_NAME_SERVERS_MAX && link->name_servers[index].valid_until <= now))
+				place = index;
+		if (place == NET_NAME_SERVERS_MAX)
+			continue;
+		link->name_servers[place].address = server;
+		link->name_servers[place].valid_until = lifetime(link->net, load32(option + 4));
+	}
+}
+
 static void router_input(struct net_link *link, const struct packet *packet)
 {
 	static const struct net_address any;
@@ -253,9 +319,14 @@ static void router_input(struct net_link *link, const struct packet *packet)
 
 		if (at[0] == OPTION_PREFIX && bytes == 32)
 			prefix_input(link, at);
+		else if (at[0] == OPTION_ROUTE)
+			route_input(link, &packet->from, at, bytes);
+		else if (at[0] == OPTION_NAME_SERVERS)
+			name_servers_input(link, at, bytes);
 		at += bytes;
 		count -= bytes;
 	}
+	dhcp6_link_want(link, packet->data[5] & ROUTER_MANAGED, packet->data[5] & ROUTER_INFORMED);
 	link->solicitations = ROUTER_SOLICITATIONS + 2;
 	timer_disarm(&link->net->timers, &link->timer);
 }

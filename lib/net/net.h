@@ -146,6 +146,11 @@ typedef void net_lease_changed(void *context, struct net_link *link, const struc
 int net_dhcp_start(struct net_link *link, net_lease_changed *changed, void *context);
 /* Gives the address back. */
 void net_dhcp_stop(struct net_link *link);
+/* Gives back the address of a DHCPv6 server, which is asked by itself when a router says so; it is not asked again
+ * until one does. */
+void net_dhcp6_stop(struct net_link *link);
+/* The name servers that routers (RFC 8106) and DHCPv6 servers have told of; returns how many. */
+unsigned net_name_servers(struct net_link *link, struct net_address servers[NET_NAME_SERVERS_MAX]);
 
 /* ---- Sockets ---- */
 

@@ -118,6 +118,30 @@ static void inject_packet(struct test_host *host, struct play *play)
 	deliver(host, packet, count);
 }
 
+/* A message of a router's or a neighbour's, from this link, with its sum made right. */
+static void inject_discovery(struct test_host *host, struct play *play, uint8_t type)
+{
+	static const uint8_t head[] = {0x33, 0x33, 0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 0x86, 0xdd, 0x60, 0, 0, 0};
+	uint8_t frame[54 + 1028] = {0}, *ip = frame + 14;
+	struct net_address from = {{0xfe, 0x80, [15] = 9}}, to = {{0xff, 2, [15] = 1}};
+	size_t count = take(play, 1) * 4 + 8;
+
+	memcpy(frame, head, sizeof(head));
+	for (size_t at = 0; at < count; at++)
+		ip[40 + at] = (uint8_t)take(play, 1);
+	ip[40] = (uint8_t)(133 + type % 4);
+	ip[41] = 0;
+	store16(ip + 4, (uint32_t)count);
+	ip[6] = 58;
+	ip[7] = 255;
+	memcpy(ip + 8, from.bytes, 16);
+	memcpy(ip + 24, to.bytes, 16);
+	store16(ip + 42, 0);
+	store16(ip + 42, checksum_finish(
+	                     checksum_add(checksum_pseudo(&from, &to, 58, (uint32_t)count), ip + 40, count)));
+	deliver(host, frame, 54 + count);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct test_wire wire;
@@ -150,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct net_socket *socket = sockets[which];
 		struct net_piece piece = {buffer, take(&play, 1) * 16u};
 
-		switch (op % 9) {
+		switch (op % 10) {
 		case 0:
 		case 1:
 			inject_packet(host, &play);
@@ -170,6 +194,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 6:
 			if (socket)
 				(void)net_send(socket, &piece, 1, NULL, op & 16 ? NET_MSG_MORE : 0);
+			break;
+		case 9:
+			inject_discovery(host, &play, which);
 			break;
 		case 7:
 			if (socket)
@@ -202,6 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (wire.count)
 			free(wire.frames[--wire.count].bytes);
 	}
+	net_dhcp6_stop(host->link);
 	neighbour_flush(host->link);
 	if (host->net->arena.used > used)
 		abort(); /* memory is missing */

@@ -585,6 +585,140 @@ static void test_dhcp(void)
 	free(wire);
 }
 
+/* ---- Routers and DHCPv6 ---- */
+
+static const uint8_t router6[16] = {0xfe, 0x80, [15] = 0x99};
+static uint8_t asked6[32]; /* the types of messages that the server saw */
+static unsigned asked6_count;
+
+/* A packet of PROTOCOL with COUNT bytes at BODY, whose sum is to be at SUM_AT, arrives at host 0. */
+static void packet6_to(struct test_wire *wire, uint8_t protocol, const uint8_t *mac, const uint8_t *to,
+                       const uint8_t *body, size_t count, size_t sum_at)
+{
+	uint8_t frame[14 + 40 + 512] = {0}, *ip = frame + 14;
+	struct net_piece piece = {frame, 54 + count};
+	struct net_address source, destination;
+
+	memcpy(source.bytes, router6, 16);
+	memcpy(destination.bytes, to, 16);
+	memcpy(frame, mac, 6);
+	memset(frame + 6, 2, 6);
+	store16(frame + 12, 0x86dd);
+	ip[0] = 0x60;
+	store16(ip + 4, (uint32_t)count);
+	ip[6] = protocol;
+	ip[7] = 255;
+	memcpy(ip + 8, router6, 16);
+	memcpy(ip + 24, to, 16);
+	memcpy(ip + 40, body, count);
+	store16(ip + 40 + sum_at,
+	        checksum_finish(checksum_add(
+	            checksum_pseudo(&source, &destination, protocol, (uint32_t)count), ip + 40, count)));
+	frame_to(wire, 0, &piece);
+}
+
+static void dhcp6_server(struct test_wire *wire, unsigned from, const uint8_t *frame, size_t count)
+{
+	static const uint8_t rest[] = {
+	    0,    2,    0, 2, 9, 9,  0,    7, 0,  1,    255, 0, 3, 0, 40, 0, 0, 0, 1, 0, 0, 1, 0x2c, 0, 0,
+	    2,    0x58, 0, 5, 0, 24, 0xfd, 9, 0,  0,    0,   0, 0, 0, 0,  0, 0, 0, 0, 0, 0, 7, 0,    0, 3,
+	    0x84, 0,    0, 4, 0, 0,  23,   0, 16, 0xfd, 9,   0, 0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0,    0, 0x53};
+	uint8_t body[8 + 18 + sizeof(rest)] = {0};
+
+	if (from || count < 54 + 8 + 18 || frame[12] != 0x86 || frame[20] != 17 || load16(frame + 56) != 547)
+		return;
+	if (asked6_count < sizeof(asked6))
+		asked6[asked6_count++] = frame[62];
+	store16(body, 547);
+	store16(body + 2, 546);
+	store16(body + 4, sizeof(body));
+	memcpy(body + 8, frame + 62, 18); /* its number, and the client's identifier */
+	body[8] = frame[62] == 1 ? 2 : 7;
+	memcpy(body + 26, rest, sizeof(rest));
+	packet6_to(wire, 17, frame + 6, frame + 22, body, sizeof(body), 6);
+}
+
+/* A router announces what is neither a prefix to make addresses from nor all the way, with FLAGS. */
+static void router_speaks(struct test_wire *wire, uint8_t flags)
+{
+	static const uint8_t nodes[16] = {0xff, 2, [15] = 1}, mac[6] = {0x33, 0x33, [5] = 1};
+	uint8_t body[16 + 24 + 24 + 24 + 32] = {134, [4] = 64, [5] = flags}, *at = body + 16;
+
+	at[0] = 24; /* fd48::/16 is behind it; */
+	at[1] = 3;
+	at[2] = 16;
+	store32(at + 4, 600);
+	store16(at + 8, 0xfd48);
+	at += 24;
+	at[0] = 24; /* and, as it says, 9.9.9.9 */
+	at[1] = 3;
+	at[2] = 128;
+	store32(at + 4, 600);
+	memcpy(at + 8, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x09\x09\x09\x09", 16);
+	at += 24;
+	at[0] = 25;
+	at[1] = 3;
+	store32(at + 4, 600);
+	memcpy(at + 8, router6, 16);
+	at += 24;
+	at[0] = 3;
+	at[1] = 4;
+	at[2] = 96;
+	at[3] = 0x80;
+	store32(at + 4, 600);
+	store32(at + 8, 600);
+	memcpy(at + 16, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+	packet6_to(wire, 58, mac, nodes, body, sizeof(body), 2);
+}
+
+static void test_router(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	const struct net_address behind = {{0xfd, 0x48, [15] = 5}}, given = {{0xfd, 9, [15] = 7}},
+	                         four = {{[10] = 0xff, 0xff, 9, 9, 9, 9}};
+	struct net_address servers[NET_NAME_SERVERS_MAX];
+	struct net_link *link;
+	struct path path;
+
+	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 12);
+	wire->watch = dhcp6_server;
+	link = wire->host[0].link;
+	wire_run(wire, wire->now + 5 * SECOND);
+	router_speaks(wire, 0);
+	wire_run(wire, wire->now + 5 * SECOND);
+	check(route_find(wire->host[0].net, &behind, 0, &path) && path.hop.bytes[15] == 0x99,
+	      "a router tells of a network behind it", "its route is not there");
+	check(!route_find(wire->host[0].net, &four, 0, &path), "but not of IPv4's", "it has a route");
+	check(net_name_servers(link, servers) == 1 && memcmp(servers[0].bytes, router6, 16) == 0 &&
+	          !asked6_count,
+	      "and of name servers", "they are not known, or servers were asked");
+	router_speaks(wire, 0x80);
+	wire_run(wire, wire->now + 10 * SECOND);
+	check(asked6_count == 2 && asked6[0] == 1 && asked6[1] == 3 && link_own_address(link, &given) &&
+	          link_own_address(link, &given)->state == ADDRESS_VALID,
+	      "where it says so a DHCPv6 server gives an address", "it does not");
+	check(net_name_servers(link, servers) == 2 && servers[1].bytes[15] == 0x53, "and a name server",
+	      "it does not");
+	wire_run(wire, wire->now + 1500 * SECOND);
+	check(asked6_count >= 5 && asked6[2] == 5 && link_own_address(link, &given), "it is renewed",
+	      "it is not");
+	check(net_name_servers(link, servers) == 1, "the router's name server has its time", "it stays");
+	(void)net_advance(wire->host[0].net, wire->now);
+	net_link_set_up(link, false);
+	net_link_set_up(link, true);
+	unsigned before = asked6_count;
+	wire_run(wire, wire->now + 10 * SECOND);
+	check(asked6_count > before && asked6[before] == 4 && link_own_address(link, &given),
+	      "it is confirmed when the link is up again", "it is not");
+	before = asked6_count;
+	net_dhcp6_stop(link);
+	check(!link_own_address(link, &given), "and given back", "it is not");
+	wire_run(wire, wire->now + SECOND);
+	check(asked6[before] == 8, "as the server is told", "it is not");
+	wire_free(wire);
+	free(wire);
+}
+
 int main(void)
 {
 	test_arena();
@@ -599,5 +733,6 @@ int main(void)
 	test_silent_peer();
 	test_zero_window();
 	test_dhcp();
+	test_router();
 	return failures != 0;
 }

@@ -95,6 +95,11 @@ void udp_input(struct net *net, struct packet *packet)
 	packet->data += UDP_HEADER_BYTES;
 	packet->room += packet->length - bytes;
 	packet->length = bytes - UDP_HEADER_BYTES;
+	if (packet->link->dhcp6 && port == 546 && !net_is_ipv4(&packet->to)) {
+		dhcp6_link_input(packet->link, packet);
+		packet_free(net, packet);
+		return;
+	}
 	if (packet->link->awaits_address && port == 68) {
 		dhcp_input(packet->link, packet);
 		packet_free(net, packet);

@@ -342,10 +342,11 @@ void link_wait_configured(uint64_t deadline)
 		linux_log("linux: no answer to DHCP yet: the first program starts without an address\n");
 }
 
-bool link_lease(struct net_lease *lease)
+unsigned link_lease(struct net_lease *lease, struct net_address six[NET_NAME_SERVERS_MAX])
 {
 	lock_acquire(&stack_lock);
 	*lease = link.lease;
+	unsigned count = link.net ? net_name_servers(link.net, six) : 0;
 	lock_release(&stack_lock);
-	return lease->length;
+	return count;
 }

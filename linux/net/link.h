@@ -9,8 +9,8 @@ bool link_granted(void);
 void link_start(void);
 /* Sleeps until DHCP has given an address, or DEADLINE; at once where there is no link. */
 void link_wait_configured(uint64_t deadline);
-/* What DHCP gave; false: nothing yet. */
-bool link_lease(struct net_lease *lease);
+/* What DHCP gave (all zero: nothing yet), and the name servers known by IPv6; returns how many. */
+unsigned link_lease(struct net_lease *lease, struct net_address six[NET_NAME_SERVERS_MAX]);
 
 /* For stack.c, under stack_lock: takes in what has arrived; tells the server of what was sent. */
 void link_run(void);

@@ -283,18 +283,28 @@ void text_net_sockstat(struct proc_text *text, const struct proc_subject *subjec
 	           tcp + udp + raw, tcp, waiting, tcp, s.arena_used / 4096, udp, raw);
 }
 
-/* Name servers and domain by DHCP, as Linux' own start-up configuration tells them; /etc/resolv.conf leads here. */
+/* Name servers and domain by DHCP and from routers, as Linux' own start-up configuration tells them; /etc/resolv.conf leads here. */
 void text_net_pnp(struct proc_text *text, const struct proc_subject *subject)
 {
+	struct net_address six[NET_NAME_SERVERS_MAX];
 	struct net_lease lease;
+	unsigned count;
 	(void)subject;
-	if (!link_granted() || !link_lease(&lease))
+	if (!link_granted())
 		return;
+	count = link_lease(&lease, six);
 	if (lease.domain[0])
 		proc_print(text, "domain %s\n", lease.domain);
 	for (unsigned i = 0; i < lease.name_server_count; i++) {
 		const uint8_t *a = lease.name_servers[i].bytes + 12;
 		proc_print(text, "nameserver %u.%u.%u.%u\n", a[0], a[1], a[2], a[3]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		proc_print(text, "nameserver ");
+		for (unsigned j = 0; j < 16; j += 2)
+			proc_print(text, j ? ":%x" : "%x",
+			           (unsigned)six[i].bytes[j] << 8 | six[i].bytes[j + 1]);
+		proc_print(text, six[i].bytes[0] == 0xfe ? "%%eth0\n" : "\n");
 	}
 }
 
