@@ -8,3 +8,4 @@ $(call script-test,tests/system/console_test.py)
 $(call script-test,tests/system/keys_test.py,$(BUNDLE) build/x86_64/boot/loader.iso,slow)
 SOAK_TESTS += tests/system/soak_test.py
 $(call script-test,tests/system/profiles_test.py,$(BUNDLE) build/x86_64/boot/loader.iso build/x86_64/system/holdings,slow)
+$(call script-test,tests/system/switches_test.py,build/x86_64/kernel/kernel.elf build/x86_64/holon.bundle build/x86_64/boot/loader.iso)
