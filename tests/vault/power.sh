@@ -15,6 +15,11 @@ done
 [ "$LAST" = 0 ] || [ "$(cat /etc/hostname)" -ge "$LAST" ] || echo "bad: the changed file of the image is $(cat /etc/hostname)"
 [ "$LAST" = 0 ] || [ ! -e /etc/hosts ] || echo "bad: the removed file of the image is there"
 rm -f /data/tmp* /etc/hosts
+# The latest few hundred are kept, so that the last check takes no longer than the first.
+for file in /data/r*; do
+	n=${file#/data/r}
+	[ -e "$file" ] && [ "$n" -lt $((LAST - 300)) ] && rm -f /data/f$n "$file"
+done
 echo "checked $LAST"
 n=$((LAST + 1))
 while :; do
