@@ -5,124 +5,13 @@
  * Oracle: a digest over every name, attribute and byte must be the one that some sync from the newest that had returned to the newest that had begun
  * had recorded, and the check finds nothing. A quota that was counting then counts on, to an end that is exact.
  */
-#include <stdio.h>
 #include "crypto/blake3.h"
-#include "internal.h"
-#include "store_vdisk.h"
-#include "vdisk/file_backend.h"
+#include "crash_device.h"
 
-#define DEVICE    (4u << 20)
-#define OPS_MAX   20000u
 #define SYNCS_MAX 100u
 #define NAMES     10u
 
-enum op_kind { OP_WRITE, OP_FLUSH, OP_BEGIN, OP_END };
-
-struct op {
-	enum op_kind kind;
-	unsigned sync;
-	uint64_t offset;
-	size_t bytes;
-	uint8_t *data;
-};
-
-struct device {
-	uint8_t *bytes;
-	bool logs;
-};
-
-static struct op ops[OPS_MAX];
-static size_t op_count;
-static uint8_t image[DEVICE], at_epoch[DEVICE], state[DEVICE];
 static uint8_t digests[SYNCS_MAX][BLAKE3_SIZE];
-static struct device device;
-static struct vdisk *disk;
-static struct holonfs *fs;
-static int64_t now;
-static uint64_t random_state;
-
-static uint32_t draw(uint32_t below)
-{
-	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)((random_state >> 33) % below);
-}
-
-static int64_t tick(void)
-{
-	return ++now;
-}
-
-static struct op *log_op(enum op_kind kind, unsigned sync)
-{
-	if (op_count == OPS_MAX)
-		abort();
-	ops[op_count] = (struct op){.kind = kind, .sync = sync};
-	return &ops[op_count++];
-}
-
-static int device_read(void *context, uint64_t offset, void *buffer, size_t bytes)
-{
-	const struct device *from = context;
-	memset(buffer, 0, bytes);
-	if (offset < DEVICE)
-		memcpy(buffer, from->bytes + offset, bytes < DEVICE - offset ? bytes : DEVICE - offset);
-	return 0;
-}
-
-static int device_write(void *context, uint64_t offset, const void *buffer, size_t bytes)
-{
-	struct device *to = context;
-	if (offset > DEVICE || bytes > DEVICE - offset)
-		return -1;
-	memcpy(to->bytes + offset, buffer, bytes);
-	if (!to->logs)
-		return 0;
-	struct op *op = log_op(OP_WRITE, 0);
-	op->offset = offset;
-	op->bytes = bytes;
-	op->data = malloc(bytes);
-	memcpy(op->data, buffer, bytes);
-	return 0;
-}
-
-static int device_flush(void *context)
-{
-	const struct device *of = context;
-	if (of->logs)
-		log_op(OP_FLUSH, 0);
-	return 0;
-}
-
-/* COMPRESS: of a new file system's root. */
-static bool start(uint8_t *bytes, bool create, bool compress)
-{
-	static const struct vdisk_credentials none;
-	static struct vdisk_backend leg;
-	struct vdisk_create wanted = {.blocks = 400, .factors = {VDISK_FACTOR_OPEN}};
-	struct vdisk_config config = {
-	    .legs = &leg, .leg_count = 1, .random = host_random, .cache_bytes = VDISK_CACHE_MIN};
-	device = (struct device){.bytes = bytes};
-	leg = (struct vdisk_backend){.context = &device,
-	                             .read = device_read,
-	                             .write = device_write,
-	                             .flush = device_flush,
-	                             .limit = DEVICE};
-	fs = NULL;
-	disk = NULL;
-	if ((create ? vdisk_create(&disk, &config, &wanted, &none) : vdisk_open(&disk, &config, &none)) < 0)
-		return false;
-	struct store store = store_vdisk(disk);
-	if (create && holonfs_format(&store, "crash", compress ? HOLONFS_FLAG_COMPRESS : 0, 0, 0, host_random,
-	                             tick) < 0)
-		return false;
-	return holonfs_mount(&fs, &store, tick, 0) == 0;
-}
-
-static void stop(void)
-{
-	holonfs_abandon(fs);
-	vdisk_abandon(disk);
-}
 
 /* Everything below a directory, in the order of the names' hashes, which is fixed. The tree is three levels deep. */
 static bool add_directory(struct blake3 *hash, uint64_t directory, unsigned depth)
@@ -220,9 +109,7 @@ static bool run_workload(uint64_t seed)
 	uint64_t directories[4] = {HOLONFS_ROOT};
 	unsigned count = 1;
 	random_state = seed * 2 + 1;
-	for (size_t i = 0; i < op_count; i++)
-		free(ops[i].data);
-	op_count = 0;
+	log_clear();
 	memset(image, 0, sizeof(image));
 	if (!start(image, true, seed % 2) || !digest(digests[0]))
 		return false;
@@ -239,21 +126,6 @@ static bool run_workload(uint64_t seed)
 	}
 	stop();
 	return good;
-}
-
-/* The writes from FIRST to END, in one of four shapes. */
-static void build(size_t first, size_t end, unsigned shape)
-{
-	size_t special = end > first ? first + draw((uint32_t)(end - first)) : first;
-	memcpy(state, at_epoch, sizeof(state));
-	for (size_t i = first; i < end; i++) {
-		const struct op *op = &ops[i];
-		if (op->kind != OP_WRITE || (shape == 1 && i == special) || (shape == 2 && draw(2)))
-			continue;
-		for (size_t at = 0; at < op->bytes; at += 512)
-			if (shape != 3 || i != special || draw(2))
-				memcpy(state + op->offset + at, op->data + at, 512);
-	}
 }
 
 /* Whether everything below a directory is charged to its QUOTA, or to one of its own. Files may have names in two. */
@@ -273,12 +145,6 @@ static bool is_charged(uint64_t directory, uint64_t quota, unsigned depth)
 			return false;
 	}
 	return true;
-}
-
-static bool is_sound(void)
-{
-	struct holonfs_report report = {.unpack = true};
-	return holonfs_check(fs, false, &report) == 0 && !report.damaged && !report.different;
 }
 
 /* A quota that was still counting goes on and comes to its end. */
@@ -322,14 +188,13 @@ int main(void)
 		}
 		for (size_t end = 0; end <= op_count && states < most; end++) {
 			const struct op *op = end ? &ops[end - 1] : NULL;
-			if (op && op->kind == OP_FLUSH)
-				for (; first < end; first++)
-					if (ops[first].kind == OP_WRITE)
-						memcpy(at_epoch + ops[first].offset, ops[first].data,
-						       ops[first].bytes);
+			if (op && op->kind == OP_FLUSH) {
+				take_epoch(first, end);
+				first = end;
+			}
 			started = op && op->kind == OP_BEGIN ? op->sync : started;
 			acknowledged = op && op->kind == OP_END ? op->sync : acknowledged;
-			for (unsigned shape = 0; shape < 4; shape++) {
+			for (unsigned shape = 0; shape < SHAPES; shape++) {
 				if (shape && first == end)
 					continue;
 				build(first, end, shape);
@@ -343,8 +208,7 @@ int main(void)
 			}
 		}
 	}
-	for (size_t i = 0; i < op_count; i++)
-		free(ops[i].data);
+	log_clear();
 	printf("ok holonfs crash states: %llu explored, each as it was at a sync\n",
 	       (unsigned long long)states);
 	return 0;

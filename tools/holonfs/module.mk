@@ -5,6 +5,9 @@ $(call vdisk-test,holonfs-test,lib/holonfs/holonfs_test.c lib/vdisk/seeded.c $(H
 SOAK_TESTS += build/host/test/holonfs-test
 $(call vdisk-test,holonfs-crash-test,lib/holonfs/crash_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES),$(HOLONFS_LDLIBS))
 SOAK_TESTS += build/host/test/holonfs-crash-test
+$(call vdisk-program,holonfs-bounded,lib/holonfs/bounded_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES),$(HOLONFS_LDLIBS),-DVDISK_SEEDED_BUGS)
+TESTS += build/host/bin/holonfs-bounded
+SOAK_TESTS += build/host/bin/holonfs-bounded
 $(call host-fuzz,holonfs,lib/holonfs/holonfs_fuzz.c $(filter-out %store_vdisk.c,$(HOLONFS_SOURCES)),,build/host/lib/libholon-crypto-sanitized.a $(HOLONFS_LDLIBS) $(FUZZ_FAULTS))
 $(call fuzz-seeds,holonfs)
 build/host/fuzz/holonfs: build/host/lib/libholon-crypto-sanitized.a
