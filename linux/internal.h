@@ -228,3 +228,8 @@ const struct start_info *linux_start_info(void);
 /* The host's or the domain's name itself: 65 bytes, zero behind its end. */
 char *linux_host_text(bool domain);
 void linux_memory(uint64_t *total, uint64_t *used);
+
+/* A signal for a thread (guest_kick) ends its call of a service that has not taken it yet: nothing has happened then, and the call is made
+ * anew. The stubs of interfaces that are included behind this call so (native/call.c). */
+int64_t call_service(handle_t channel, struct message *message, uint64_t deadline) MUST_CHECK;
+#define channel_call call_service

@@ -4,7 +4,8 @@
  * child has the device write much, and another changes names and attributes in CHANGED, for which it has to wait. `slow buffer DIRECTORY
  * FILE CHANGED`: a child reads a half of FILE, another sends the other half into memory, and this program has CHANGED written back.
  * `slow unmount DIRECTORY MOUNT VAULT`: what was written below MOUNT, where VAULT is mounted, is unmounted by a child, and then once more
- * while another child syncs; it is to be free when that returns. */
+ * while another child syncs; it is to be free when that returns. `slow signals DIRECTORY ROUNDS OTHERS`: a child changes a file of
+ * DIRECTORY so often while OTHERS have the service busy; signals come meanwhile, and no call is to fail for that. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -139,6 +140,58 @@ static void unmounted(const char *at, const char *vault)
 	waitpid(child, &status, 0);
 }
 
+static void taken(int number)
+{
+	(void)number;
+}
+
+/* Each number is there when it has been synced. */
+static int write_numbers(unsigned rounds)
+{
+	for (unsigned i = 0, got; i < rounds; i++) {
+		int file = open("number", O_RDWR | O_CREAT | O_TRUNC, 0600);
+		if (file < 0 || write(file, &i, sizeof(i)) != sizeof(i) || fsync(file) ||
+		    pread(file, &got, sizeof(got), 0) != sizeof(got) || got != i || chmod("number", 0640) ||
+		    close(file)) {
+			printf("# round %u: %s\n", i, strerror(errno));
+			fflush(stdout);
+			return 1;
+		}
+	}
+	return unlink("number") != 0;
+}
+
+static void signalled(unsigned rounds, unsigned others)
+{
+	const struct sigaction action = {.sa_handler = taken, .sa_flags = SA_RESTART};
+	pid_t busy[8];
+	char name[16];
+	int status = 0;
+	unsigned sent = 0;
+	for (unsigned i = 0; i < others; i++) {
+		snprintf(name, sizeof(name), "busy%u", i);
+		if ((busy[i] = fork()) == 0) {
+			int file = open(name, O_WRONLY | O_CREAT, 0600);
+			while (pwrite(file, name, sizeof(name), 0) == sizeof(name) && fsync(file) == 0)
+				;
+			_exit(1);
+		}
+	}
+	sigaction(SIGUSR1, &action, 0);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(write_numbers(rounds));
+	for (; waitpid(child, &status, WNOHANG) == 0; sent++) {
+		kill(child, SIGUSR1);
+		usleep(500);
+	}
+	bool good = true;
+	for (unsigned i = 0; i < others; i++)
+		good = kill(busy[i], SIGKILL) == 0 && waitpid(busy[i], 0, 0) == busy[i] && good;
+	printf("# %u signals in %u rounds\n", sent, rounds);
+	check("a signal ends no call of a service that is busy", good && exited(status, 0));
+}
+
 /* Every kind of change, until the other is there. */
 static int change(pid_t other)
 {
@@ -209,9 +262,15 @@ static void buffer(const char *file, const char *changed)
 int main(int count, char **words)
 {
 	int status = 0;
-	bool named = count == 5 && (!strcmp(words[1], "buffer") || !strcmp(words[1], "unmount"));
+	bool named = count == 5 && (!strcmp(words[1], "buffer") || !strcmp(words[1], "unmount") ||
+	                            !strcmp(words[1], "signals"));
 	if (count != 5 || chdir(words[named ? 2 : 1]))
 		return 2;
+	if (strcmp(words[1], "signals") == 0) {
+		unsigned others = (unsigned)atoi(words[4]);
+		signalled((unsigned)atoi(words[3]), others < 8 ? others : 8);
+		return check_failures != 0;
+	}
 	if (strcmp(words[1], "unmount") == 0) {
 		unmounted(words[3], words[4]);
 		return check_failures != 0;
