@@ -63,6 +63,9 @@ struct thread_area {
 	uint32_t common_mode;            /* enum common_mode */
 	uint32_t lock_count;             /* the debug build's: ranks of the locks that it holds */
 	uint8_t lock_ranks[LOCKS_HELD_MAX];
+	uint64_t *place; /* its CPU's, which names it while nobody else took it: task/rseq.h */
+	uint32_t inside; /* it is in its guest, or about to look and enter */
+	uint32_t bound;  /* the CPU whose budget it has */
 	void (*start)(void *argument);
 	void *argument;
 	struct thread_area *all_next; /* of all that there are */
@@ -163,7 +166,8 @@ struct task {
 	char name[16];
 	uint64_t clear_tid; /* user address: CLONE_CHILD_CLEARTID */
 	uint64_t robust_list, robust_list_bytes;
-	uint64_t rseq, rseq_bytes, rseq_signature;
+	uint64_t rseq;                     /* user address: rseq(2); 0: none */
+	uint32_t rseq_cpu, rseq_signature; /* the processor that is written there */
 	uint64_t set_child_tid;
 	struct task *vfork_parent; /* sleeping until this task execs or exits */
 	struct task *vfork_child;  /* for which this task sleeps */

@@ -7,6 +7,7 @@
 #include "internal.h"
 #include "cgroup/cgroup.h"
 #include "core/core.h"
+#include "task/rseq.h"
 #include "trace/trace.h"
 
 #define FP_XSTATE_MAGIC1 0x46505853u
@@ -176,6 +177,11 @@ static void handler_run(struct task *task, int signal, const struct linux_siginf
 	struct linux_sigaction action = *slot;
 	uint64_t mask = task->restore_blocked ? task->saved_blocked : task->blocked;
 	task->restore_blocked = false;
+	if (rseq_signal()) {
+		if (signal == SIGSEGV)
+			slot->handler = SIG_DFL;
+		signal_fault(SIGSEGV, SI_KERNEL, 0);
+	}
 	if (frame_push(task, signal, info, &action, mask)) {
 		task->handlers->actions[SIGSEGV - 1].handler = SIG_DFL;
 		struct linux_siginfo fault = {.si_signo = SIGSEGV, .si_code = SI_KERNEL};

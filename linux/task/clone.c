@@ -147,7 +147,7 @@ static void task_inherit(struct task *child, const struct task *parent, uint64_t
 	}
 	if (!(flags & CLONE_VM)) {
 		child->rseq = parent->rseq;
-		child->rseq_bytes = parent->rseq_bytes;
+		child->rseq_cpu = parent->rseq_cpu;
 		child->rseq_signature = parent->rseq_signature;
 	}
 }

@@ -1,5 +1,6 @@
 /* Limits and the machine as programs see it: getrlimit(2), uname(2), sysinfo(2), membarrier(2). */
 #include "internal.h"
+#include "task/rseq.h"
 
 void limits_init(struct process *process)
 {
@@ -78,7 +79,9 @@ enum membarrier_command {
 	MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 16,
 	MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE = 32,
 	MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64,
-	MEMBARRIER_ALL = 127,
+	MEMBARRIER_PRIVATE_EXPEDITED_RSEQ = 128,
+	MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ = 256,
+	MEMBARRIER_ALL = 511,
 };
 
 /* Every crossing into another thread goes through the kernel, and an interrupt serialises: a kick makes a running
@@ -99,10 +102,12 @@ static int64_t barrier(const struct mm *mm, uint32_t registered)
 	return 0;
 }
 
-SYSCALL_HANDLER(membarrier, int command, uint32_t flags)
+#define MEMBARRIER_FLAG_CPU 1u
+
+SYSCALL_HANDLER(membarrier, int command, uint32_t flags, int cpu)
 {
 	struct mm *mm = current_task()->mm;
-	if (flags)
+	if (flags && (flags != MEMBARRIER_FLAG_CPU || command != MEMBARRIER_PRIVATE_EXPEDITED_RSEQ))
 		return -EINVAL;
 	switch (command) {
 	case MEMBARRIER_QUERY:
@@ -117,9 +122,15 @@ SYSCALL_HANDLER(membarrier, int command, uint32_t flags)
 		if (!(mm->membarrier & (uint32_t)command << 1))
 			return -EPERM;
 		return barrier(mm, 0);
+	case MEMBARRIER_PRIVATE_EXPEDITED_RSEQ:
+		if (!(mm->membarrier & MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ))
+			return -EPERM;
+		rseq_barrier(mm, flags ? cpu : -1);
+		return 0;
 	case MEMBARRIER_REGISTER_GLOBAL_EXPEDITED:
 	case MEMBARRIER_REGISTER_PRIVATE_EXPEDITED:
 	case MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
+	case MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ:
 		mm->membarrier |= (uint32_t)command;
 		return 0;
 	default:

@@ -6,6 +6,7 @@
 #include "internal.h"
 #include "mm/userfault.h"
 #include "native/native.h"
+#include "task/rseq.h"
 #include "task/turn.h"
 #include "trace/trace.h"
 #include "layout.inc"
@@ -18,6 +19,9 @@ _Static_assert(offsetof(struct thread_area, task) == AREA_TASK && offsetof(struc
 _Static_assert(offsetof(struct thread_area, common_slot) == AREA_SLOT &&
                    offsetof(struct thread_area, common_mode) == AREA_MODE && COMMON_SHARED == MODE_SHARED &&
                    COMMON_ALONE == MODE_ALONE && sizeof(struct common_slot) == SLOT_BYTES,
+               "layout.inc");
+_Static_assert(offsetof(struct thread_area, place) == AREA_PLACE &&
+                   offsetof(struct thread_area, inside) == AREA_INSIDE,
                "layout.inc");
 _Static_assert(offsetof(struct task, traps) == TASK_TRAPS && offsetof(struct task, entered) == TASK_ENTERED &&
                    offsetof(struct task, system_counter) == TASK_SYSTEM,

@@ -8,6 +8,7 @@
  */
 #include "internal.h"
 #include "layout.inc"
+#include "task/rseq.h"
 #include "task/turn.h"
 #include "time/account.h"
 
@@ -66,7 +67,7 @@ static bool area_create(struct thread_page *page, uint64_t address, handle_t mem
 	text_copy(spec.name, sizeof(spec.name), "task");
 	area->memory = memory;
 	area->memory_offset = offset;
-	area->cpu = cpu;
+	area->cpu = area->bound = cpu;
 	area->common_slot = &common_slots[cpu];
 	area->event = (handle_t)event;
 	int64_t thread =
@@ -166,6 +167,7 @@ void thread_run(struct thread_area *area, struct task *task, void (*function)(vo
 	task->area = area;
 	task->state = area_state(area);
 	area->argument = argument;
+	rseq_look(area);
 	account_ready(task);
 	turn_begin(area);
 	__atomic_store_n(&area->start, function, __ATOMIC_RELEASE);
@@ -199,8 +201,11 @@ void thread_use_mm(struct mm *mm)
 void thread_rebind(void)
 {
 	struct thread_area *area = current_area();
-	if (__atomic_exchange_n(&area->rebind, false, __ATOMIC_SEQ_CST))
-		thread_set(0, THREAD_SET_BUDGET, machine.budgets[area->cpu]);
+	if (!__atomic_exchange_n(&area->rebind, false, __ATOMIC_SEQ_CST))
+		return;
+	area->bound = area->cpu;
+	thread_set(0, THREAD_SET_BUDGET, machine.budgets[area->bound]);
+	rseq_look(area);
 }
 
 void thread_move(struct thread_area *area, uint32_t cpu)
@@ -214,6 +219,7 @@ void thread_move(struct thread_area *area, uint32_t cpu)
 		thread_rebind();
 		account_moved();
 	} else {
+		rseq_look(area);
 		guest_kick(area->thread);
 	}
 	turn_moved(area, from);

@@ -1,4 +1,5 @@
 /* ptrace(2): the requests. */
+#include "task/rseq.h"
 #include "trace/trace.h"
 #include "../internal.h"
 
@@ -27,6 +28,7 @@ enum {
 	PTRACE_GETSIGMASK,
 	PTRACE_SETSIGMASK,
 	PTRACE_GET_SYSCALL_INFO = 0x420e,
+	PTRACE_GET_RSEQ_CONFIGURATION,
 };
 
 #define ARCHITECTURE 0xc000003eu /* AUDIT_ARCH_X86_64 */
@@ -225,6 +227,18 @@ static int64_t call_info(const struct trace *trace, uint64_t bytes, uint64_t to)
 	return copy_to_user(to, &info, bytes < used ? bytes : used) ? -EFAULT : (int64_t)used;
 }
 
+/* What rseq(2) registered: struct ptrace_rseq_configuration. */
+static int64_t sequences_info(const struct trace *trace, uint64_t bytes, uint64_t to)
+{
+	const struct task *task = trace->task;
+	struct {
+		uint64_t address;
+		uint32_t bytes, signature, flags, pad;
+	} info = {task->rseq, RSEQ_BYTES, task->rseq ? task->rseq_signature : 0, 0, 0};
+	return copy_to_user(to, &info, bytes < sizeof(info) ? bytes : sizeof(info)) ? -EFAULT
+	                                                                            : (int64_t)sizeof(info);
+}
+
 /* Requests about a task that is stopped. */
 static int64_t stopped_request(struct trace *trace, int64_t request, uint64_t address, uint64_t data)
 {
@@ -264,6 +278,8 @@ static int64_t stopped_request(struct trace *trace, int64_t request, uint64_t ad
 		return mask_set(trace, address, data);
 	case PTRACE_GET_SYSCALL_INFO:
 		return call_info(trace, address, data);
+	case PTRACE_GET_RSEQ_CONFIGURATION:
+		return sequences_info(trace, address, data);
 	default:
 		return trace_register_request(trace, request, address, data);
 	}

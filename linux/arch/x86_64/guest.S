@@ -31,6 +31,13 @@ guest_loop:
 	cmpq $0, TASK_WORK(%rbp) /* and the files held for the call */
 	jne work
 enter:
+	mov %rsp, %rcx /* nobody else came to its guest on this processor meanwhile: task/rseq.h */
+	and $-AREA_BYTES, %rcx
+	movl $1, AREA_INSIDE(%rcx)
+	mov AREA_PLACE(%rcx), %rdx
+	shr $16, %rcx
+	cmp %ecx, (%rdx)
+	jne replace
 	rdtsc /* how long the task was in the personality: time/account.c */
 	shl $32, %rdx
 	or %rdx, %rax
@@ -42,6 +49,7 @@ enter:
 	and $-AREA_BYTES, %rbx
 	mov AREA_TASK(%rbx), %rbp
 	add $AREA_STATE, %rbx
+	movl $0, (AREA_INSIDE - AREA_STATE)(%rbx)
 	mov %rax, %rcx
 	rdtsc
 	shl $32, %rdx
@@ -71,6 +79,14 @@ work:
 	mov %r12, %rdi
 	call guest_work
 	jmp enter
+
+replace:
+	mov %r12, %rdi
+	call rseq_enter
+	test %al, %al
+	jz enter
+	mov $-1, %r12 /* the call itself is over */
+	jmp work
 
 	/* A filter or a tracer looks at the call before it runs, and may have answered it. */
 trapped:
