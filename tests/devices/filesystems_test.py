@@ -174,7 +174,7 @@ def power_cuts(work, kind, rounds, chance):
     last = 0
     for number in range(1, rounds + 1):
         machine = boot(work, kind, last)
-        began = machine.checked.wait(240 * SCALE)
+        began = machine.checked.wait(240 * SCALE) and not machine.over
         if began and number % 2: # else it may be in the midst of the first file
             machine.synced.wait(120 * SCALE)
         if began:

@@ -50,7 +50,7 @@ def main():
         last = 0
         for number in range(1, rounds + 1):
             run = boot(work, last)
-            began = run.checked.wait(BOOT_LIMIT)
+            began = run.checked.wait(BOOT_LIMIT) and not run.over
             if began and number % 2:  # else it may be killed before it has written anything
                 run.synced.wait(BOOT_LIMIT)
             if began:

@@ -3,6 +3,7 @@ left ("bad: ..." for each thing that is not as it was), then "synced N" for each
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -20,12 +21,13 @@ def descendants(pid):
 
 
 class Killed:
-    """One boot by COMMAND, whose output is read line by line until it is killed. `last`: the last file known to be safe."""
+    """One boot by COMMAND, whose output is read line by line until it is killed. `last`: the last file known to be safe. Both events are set, too, where the
+    boot ends by itself; `over` tells it."""
 
     def __init__(self, command, last):
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         text=True, errors="replace")
-        self.last, self.checked, self.synced, self.bad, self.lines = last, threading.Event(), threading.Event(), [], []
+        self.last, self.checked, self.synced, self.bad, self.lines, self.over = last, threading.Event(), threading.Event(), [], [], False
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
@@ -40,13 +42,22 @@ class Killed:
             elif re.fullmatch(r"synced \d+", line):
                 self.last = int(line.split()[1])
                 self.synced.set()
+        self.over = True
+        self.checked.set()
+        self.synced.set()
 
     def kill(self):
+        """Returns when all are gone: a machine that still dies holds the lock of its disk, which the next one needs."""
+        dying = []
         for pid in descendants(self.process.pid):
             try:
-                os.kill(pid, signal.SIGKILL)
+                dying.append(os.pidfd_open(pid))
+                signal.pidfd_send_signal(dying[-1], signal.SIGKILL)
             except ProcessLookupError:
                 pass
         self.process.kill()
+        for one in dying:
+            select.select([one], [], [])
+            os.close(one)
         self.process.wait()
         self.reader.join()
