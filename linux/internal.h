@@ -111,8 +111,11 @@ int64_t pidfd_install(struct process *process);
 extern struct process *init_process;
 /* True when some member of session SID has the group PGID. */
 bool group_in_session(int32_t pgid, int32_t sid);
-/* A user address of a task's robust list, clear_tid: done when it leaves its mm. */
-void task_leave_mm(struct task *task);
+/* TASK, the current one, goes from its address space to TO, which may be 0: what its robust list and clear_tid want there is
+ * done. The old one, whose reference is the caller's. */
+struct mm *task_change_mm(struct task *task, struct mm *to);
+/* Lets the parent that waits for TASK's exec or exit go on (vfork). */
+void vfork_release(struct task *task);
 void process_notify_parent(struct process *process, int code, int status);
 /* PROCESS is a zombie whose tracer has done with it: its parent hears of its end. */
 void process_tell_parent(struct process *process);
@@ -188,6 +191,8 @@ void pressure_process_ended(const struct process *process);
 uint64_t pressure_resident(struct mm *mm);
 
 /* ---- exec ---- */
+/* FILE, whose reference goes over, is run with the strings at guest addresses, or with kernel ones. The common lock is held
+ * alone; with the former it is given up in between. */
 int exec_load(struct task *task, struct file *file, const char *path, uint64_t argv_address,
               uint64_t envp_address, const char *const *kernel_argv, const char *const *kernel_envp);
 

@@ -1,7 +1,9 @@
 /* execve(2): scripts, ELF programs with and without an interpreter, the first stack.
  *
- * Everything that can be refused is read and checked first. Then comes the point of no return: the other
- * threads go, the old address space goes, and a failure from there on kills the process.
+ * Everything that can be refused is read and checked first, and the new address space is made as a whole: in
+ * it the task's user pointers lead there (task->building), nobody else knows it, and so execve(2) holds no
+ * common lock for what takes longest, as fork does. Then comes the point of no return: the other threads and
+ * the old address space go, and a failure from there on kills the process.
  */
 #include "async/async.h"
 #include "exec/elf.h"
@@ -143,6 +145,9 @@ struct program {
 	struct elf_header header;
 	struct elf_programs programs;
 	uint64_t bias;
+	/* What its segments are to map of the file: references, 0 where they are read in or have been mapped. */
+	struct memory_object *objects[ELF_LOADS_MAX];
+	uint64_t offsets[ELF_LOADS_MAX];
 };
 
 static int read_exact(struct file *file, void *to, size_t bytes, uint64_t offset)
@@ -223,6 +228,57 @@ static int script_read(struct file *file, char line[SCRIPT_LINE], char **interpr
 
 /* ---- Loading ---- */
 
+static bool is_mapped(const struct program *program, const struct elf_load *load)
+{
+	return load->file_bytes && program->file->ops->mmap &&
+	       (!load->write || load->file_bytes > COPY_DATA_BYTES);
+}
+
+static void program_drop(struct program *program)
+{
+	for (uint32_t i = 0; i < program->programs.load_count; i++) {
+		if (program->objects[i])
+			memory_object_release(program->objects[i]);
+		program->objects[i] = 0;
+	}
+}
+
+/* Asks PROGRAM's file for what its segments map. The common lock is held alone. */
+static int program_take(struct program *program)
+{
+	for (uint32_t i = 0; i < program->programs.load_count; i++) {
+		const struct elf_load *load = &program->programs.loads[i];
+		if (!is_mapped(program, load))
+			continue;
+		uint64_t in_page = (load->address & (PAGE_SIZE_BYTES - 1));
+		struct mmap_request request = {.offset = load->offset & ~(PAGE_SIZE_BYTES - 1),
+		                               .bytes = page_up(in_page + load->file_bytes),
+		                               .execute = load->execute};
+		int64_t result = program->file->ops->mmap(program->file, &request);
+		if (result < 0)
+			return (int)result;
+		program->objects[i] = request.object;
+		program->offsets[i] = request.object_offset;
+	}
+	return 0;
+}
+
+/* One read of FILE, also without the common lock, which is then shared for it where that does. */
+static int64_t read_part(struct file *file, struct io *io, int64_t *position)
+{
+	if (common_mode() == COMMON_ALONE)
+		return file->ops->read(file, io, position);
+	common_shared();
+	int64_t got = file->ops->parallel ? file->ops->read(file, io, position) : -EALONE;
+	common_shared_end();
+	if (got != -EALONE)
+		return got;
+	personality_lock();
+	got = file->ops->read(file, io, position);
+	personality_unlock();
+	return got;
+}
+
 static int read_to_user(struct file *file, uint64_t at, uint64_t bytes, uint64_t offset)
 {
 	struct linux_iovec one;
@@ -230,41 +286,23 @@ static int read_to_user(struct file *file, uint64_t at, uint64_t bytes, uint64_t
 	int64_t position = (int64_t)offset;
 	io_init_user(&io, &one, at, bytes);
 	while (io.remaining) {
-		int64_t got = file->ops->read(file, &io, &position);
+		int64_t got = read_part(file, &io, &position);
 		if (got <= 0)
 			return got < 0 ? (int)got : -ENOEXEC;
 	}
 	return 0;
 }
 
-static int load_file_pages(struct mm *mm, struct program *program, const struct elf_load *load,
-                           uint32_t flags, uint64_t start, uint64_t end)
+static int load_segment(struct mm *mm, struct program *program, uint32_t index)
 {
-	struct mmap_request request = {
-	    .offset = load->offset & ~(PAGE_SIZE_BYTES - 1), .bytes = end - start, .execute = load->execute};
-	int64_t result = program->file->ops->mmap(program->file, &request);
-	if (result < 0)
-		return (int)result;
-	int error = mm_map(mm, start, end - start, flags | AREA_PRIVATE_FILE, request.object,
-	                   request.object_offset, file_reference(program->file), request.offset);
-	if (error) {
-		memory_object_release(request.object);
-		file_release(program->file);
-	}
-	return error;
-}
-
-static int load_segment(struct mm *mm, struct program *program, const struct elf_load *load)
-{
+	const struct elf_load *load = &program->programs.loads[index];
 	uint32_t flags = (load->read ? AREA_READ : 0) | (load->write ? AREA_WRITE : 0) |
 	                 (load->execute ? AREA_EXECUTE : 0);
 	uint64_t address = load->address + program->bias;
 	uint64_t start = address & ~(PAGE_SIZE_BYTES - 1);
 	uint64_t file_end = address + load->file_bytes, end = page_up(address + load->memory_bytes);
-	bool map = load->file_bytes && program->file->ops->mmap &&
-	           (!load->write || load->file_bytes > COPY_DATA_BYTES);
 	int error;
-	if (!map) {
+	if (!is_mapped(program, load)) {
 		/* Written through the guest's own mapping, so it must be writable meanwhile. */
 		error = mm_map(mm, start, end - start, AREA_READ | AREA_WRITE, 0, 0, 0, 0);
 		if (!error && load->file_bytes)
@@ -274,8 +312,13 @@ static int load_segment(struct mm *mm, struct program *program, const struct elf
 		return error;
 	}
 	uint64_t mapped_end = page_up(file_end);
-	error = load_file_pages(mm, program, load, flags, start, mapped_end);
-	if (!error && load->write && mapped_end > file_end)
+	error = mm_map(mm, start, mapped_end - start, flags | AREA_PRIVATE_FILE, program->objects[index],
+	               program->offsets[index], program->file, load->offset & ~(PAGE_SIZE_BYTES - 1));
+	if (error)
+		return error;
+	program->objects[index] = 0;
+	file_reference(program->file);
+	if (load->write && mapped_end > file_end)
 		error = clear_user(file_end, mapped_end - file_end);
 	if (!error && end > mapped_end)
 		error = mm_map(mm, mapped_end, end - mapped_end, flags, 0, 0, 0, 0);
@@ -285,34 +328,48 @@ static int load_segment(struct mm *mm, struct program *program, const struct elf
 static int load_program(struct mm *mm, struct program *program)
 {
 	for (uint32_t i = 0; i < program->programs.load_count; i++) {
-		int error = load_segment(mm, program, &program->programs.loads[i]);
+		int error = load_segment(mm, program, i);
 		if (error)
 			return error;
 	}
 	return 0;
 }
 
+/* ---- The new address space ---- */
+
+/* The program that is to run, and what is made for it. */
+struct image {
+	struct program program, interpreter;
+	const struct strings *strings;
+	const char *path;
+	struct {
+		uint64_t stack, gap, place, heap, seed[2];
+	} random;
+	struct mm *mm; /* 0: there is none yet */
+	uint64_t entry, sp, platform, random_at, execfn, auxv_at;
+};
+
 #define ADDR_NO_RANDOMIZE 0x40000 /* personality(2) */
 
 /* How many pages each part of a program's memory may lie away from its place is as on Linux. */
-static uint64_t random_pages(uint64_t count)
+static uint64_t random_pages(uint64_t value, uint64_t count)
 {
-	uint64_t value;
 	if ((current_task()->process->personality & ADDR_NO_RANDOMIZE) || !sysctl_randomize.value)
 		return 0;
-	random_bytes(&value, sizeof(value));
 	return value % count * PAGE_SIZE_BYTES;
 }
 
-static int map_stack(struct task *task, struct mm *mm, bool executable)
+static int map_stack(struct task *task, const struct image *image)
 {
+	struct mm *mm = image->mm;
 	uint64_t limit = task->process->limits[RLIMIT_STACK].current;
 	uint64_t bytes = limit < (64ull << 20) ? page_up(limit) : 64ull << 20;
 	if (bytes < (128u << 10))
 		bytes = 128u << 10;
-	uint64_t top = STACK_TOP - random_pages(1u << 22);
+	uint64_t top = STACK_TOP - random_pages(image->random.stack, 1u << 22);
+	bool executable = image->program.programs.executable_stack;
 	mm->stack_start = top;
-	mm->mmap_top = top - bytes - STACK_GAP - random_pages(1u << 28);
+	mm->mmap_top = top - bytes - STACK_GAP - random_pages(image->random.gap, 1u << 28);
 	return mm_map(mm, top - bytes, bytes,
 	              AREA_READ | AREA_WRITE | AREA_STACK | (executable ? AREA_EXECUTE : 0), 0, 0, 0, 0);
 }
@@ -341,11 +398,12 @@ enum {
 	AT_MINSIGSTKSZ = 51,
 };
 
-/* Fills mm->auxv; returns the number of words. */
-static unsigned auxv_fill(struct mm *mm, const struct task *task, const struct program *program,
-                          const struct program *interpreter, uint64_t platform, uint64_t random,
-                          uint64_t execfn, bool secure)
+#define AUXV_PAIRS 21u /* with that of the vDSO */
+
+/* Fills mm->auxv. */
+static void auxv_fill(const struct task *task, const struct image *image, struct mm *mm, bool secure)
 {
+	const struct program *program = &image->program, *interpreter = &image->interpreter;
 	const struct credentials *c = &task->credentials;
 	const uint64_t words[] = {
 	    AT_SYSINFO_EHDR,
@@ -379,18 +437,19 @@ static unsigned auxv_fill(struct mm *mm, const struct task *task, const struct p
 	    AT_SECURE,
 	    secure,
 	    AT_RANDOM,
-	    random,
+	    image->random_at,
 	    AT_HWCAP2,
 	    0,
 	    AT_EXECFN,
-	    execfn,
+	    image->execfn,
 	    AT_PLATFORM,
-	    platform,
+	    image->platform,
 	    AT_MINSIGSTKSZ,
 	    machine.vector_bytes + 1200,
 	    AT_NULL,
 	    0,
 	};
+	_Static_assert(sizeof(words) == AUXV_PAIRS * 16 && sizeof(words) <= sizeof(mm->auxv), "AUXV_PAIRS");
 	unsigned count = 0;
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i += 2) {
 		if (words[i] == AT_SYSINFO_EHDR && !mm->vdso)
@@ -398,28 +457,31 @@ static unsigned auxv_fill(struct mm *mm, const struct task *task, const struct p
 		mm->auxv[count++] = words[i];
 		mm->auxv[count++] = words[i + 1];
 	}
-	return count;
 }
 
-/* Builds the first stack (System V x86_64 ABI, "Process Initialization"); *SP is its pointer. */
-static int build_stack(struct task *task, const struct program *program, const struct program *interpreter,
-                       const struct strings *strings, const char *path, bool secure, uint64_t *sp)
+static uint64_t auxv_bytes(const struct mm *mm)
 {
-	struct mm *mm = task->mm;
-	uint8_t random[16];
-	size_t path_bytes = strlen(path) + 1;
+	return (AUXV_PAIRS - (mm->vdso ? 0 : 1)) * 16;
+}
+
+/* Builds the first stack (System V x86_64 ABI, "Process Initialization"), but for the auxiliary vector. */
+static int build_stack(struct image *image)
+{
+	struct mm *mm = image->mm;
+	const struct strings *strings = image->strings;
+	size_t path_bytes = strlen(image->path) + 1;
 	uint64_t execfn = mm->stack_start - 8 - path_bytes;
 	uint64_t text = execfn - strings->used;
-	uint64_t platform = (text - 7) & ~15ull;
-	uint64_t random_at = platform - 16;
-	(void)random_ready(); /* a new seed, where one is due */
-	random_bytes(random, sizeof(random));
+	image->execfn = execfn;
+	image->platform = (text - 7) & ~15ull;
+	image->random_at = image->platform - 16;
 	mm->argument_start = text;
 	mm->argument_end = mm->environment_start = text + strings->environment_offset;
 	mm->environment_end = text + strings->used;
-	unsigned aux_words = auxv_fill(mm, task, program, interpreter, platform, random_at, execfn, secure);
-	uint64_t words = 3ull + strings->argument_count + strings->environment_count + aux_words;
-	uint64_t at = (random_at - words * 8) & ~15ull;
+	uint64_t words = 3ull + strings->argument_count + strings->environment_count;
+	uint64_t at = (image->random_at - words * 8 - auxv_bytes(mm)) & ~15ull;
+	image->sp = at;
+	image->auxv_at = at + words * 8;
 	uint64_t *table = heap_allocate(words * 8);
 	if (!table)
 		return -ENOMEM;
@@ -435,18 +497,18 @@ static int build_stack(struct task *task, const struct program *program, const s
 	if (!strings->environment_count)
 		*word++ = 0;
 	*word++ = 0;
-	memcpy(word, mm->auxv, aux_words * 8);
-	int error = copy_to_user(execfn, path, path_bytes);
+	int error = copy_to_user(execfn, image->path, path_bytes);
 	if (!error)
 		error = copy_to_user(text, strings->data, strings->used);
 	if (!error)
-		error = copy_to_user(platform, "x86_64", 7);
+		error = copy_to_user(image->platform, "x86_64", 7);
 	if (!error)
-		error = copy_to_user(random_at, random, sizeof(random));
+		error = copy_to_user(image->random_at, image->random.seed, sizeof(image->random.seed));
 	if (!error)
 		error = copy_to_user(at, table, words * 8);
+	if (!error) /* its pages are there */
+		error = clear_user(image->auxv_at, auxv_bytes(mm));
 	heap_free(table);
-	*sp = at;
 	return error;
 }
 
@@ -517,64 +579,108 @@ static void set_name(struct task *task, const char *path)
 	text_copy(task->name, sizeof(task->name), base ? base + 1 : path);
 }
 
-static uint64_t choose_bias(struct mm *mm, const struct program *program, bool is_interpreter)
+static uint64_t choose_bias(const struct image *image, const struct program *program)
 {
+	struct mm *mm = image->mm;
 	if (!program->header.relocatable)
 		return 0;
 	uint64_t bytes = program->programs.high - program->programs.low;
-	uint64_t base =
-	    is_interpreter ? mm_place(mm, bytes, mm->mmap_top) : PIE_BASE + random_pages(1u << 28);
+	uint64_t base = program == &image->interpreter
+	                    ? mm_place(mm, bytes, mm->mmap_top)
+	                    : PIE_BASE + random_pages(image->random.place, 1u << 28);
 	return base - program->programs.low;
 }
 
-/* The point of no return has passed: any failure kills. */
-static int become(struct task *task, struct program *program, struct program *interpreter,
-                  const struct strings *strings, const char *path)
+static int image_fill(struct task *task, struct image *image)
 {
-	struct mm *mm = mm_create();
-	if (!mm)
-		return -ENOMEM;
-	bool secure = credentials_exec(task, program->file);
-	task_keyrings_exec(task);
-	if (task->mm)
-		task_leave_mm(task);
-	task->mm = mm;
+	struct mm *mm = image->mm;
+	struct program *program = &image->program, *interpreter = &image->interpreter;
 	mm->executable = file_reference(program->file);
-	thread_use_mm(mm);
+	int error = map_stack(task, image);
+	if (error)
+		return error;
+	program->bias = choose_bias(image, program);
+	error = load_program(mm, program);
+	if (error)
+		return error;
+	uint64_t end = program->programs.high + program->bias;
+	mm->brk_start = mm->brk =
+	    end + (sysctl_randomize.value > 1 ? random_pages(image->random.heap, 8192) : 0);
+	mm->code_start = program->programs.low + program->bias;
+	mm->code_end = mm->data_start = mm->data_end = end;
+	image->entry = program->header.entry + program->bias;
+	if (interpreter->file) {
+		interpreter->bias = choose_bias(image, interpreter);
+		error = load_program(mm, interpreter);
+		if (error)
+			return error;
+		image->entry = interpreter->header.entry + interpreter->bias;
+	}
+	vdso_map(mm);
+	return build_stack(image);
+}
+
+/* Makes IMAGE's address space of what its files gave. What fails leaves it to image_drop. */
+static int image_build(struct task *task, struct image *image)
+{
+	image->mm = mm_create();
+	if (!image->mm)
+		return -ENOMEM;
+	task->building = image->mm;
+	thread_use_mm(image->mm);
+	int error = image_fill(task, image);
+	thread_use_mm(task->mm);
+	task->building = 0;
+	return error;
+}
+
+static int image_take(struct image *image)
+{
+	int error = program_take(&image->program);
+	return error || !image->interpreter.file ? error : program_take(&image->interpreter);
+}
+
+/* The common lock is held alone. */
+static void image_drop(struct image *image)
+{
+	program_drop(&image->program);
+	program_drop(&image->interpreter);
+	if (image->mm)
+		mm_release(image->mm, false);
+	image->mm = 0;
+}
+
+static int image_build_again(struct task *task, struct image *image)
+{
+	image_drop(image);
+	int error = image_take(image);
+	return error ? error : image_build(task, image);
+}
+
+/* The point of no return has passed: any failure kills. The old address space is *OLD. */
+static int become(struct task *task, struct image *image, struct mm **old)
+{
+	bool secure = credentials_exec(task, image->program.file);
+	task_keyrings_exec(task);
+	*old = task_change_mm(task, image->mm);
+	struct mm *mm = image->mm;
+	image->mm = 0;
 	task->restart = 0;
 	task->altstack_base = task->altstack_bytes = task->robust_list = task->rseq = task->set_child_tid = 0;
 	handlers_exec(task->handlers);
 	files_exec(task->files);
 	process_timers_exit(task->process);
-	set_name(task, path);
-	int error = map_stack(task, mm, program->programs.executable_stack);
+	set_name(task, image->path);
+	int error = namespaces_enter_time(&task->namespaces);
+	if (!error)
+		error = vdso_follow(mm, task->namespaces);
 	if (error)
 		return error;
-	program->bias = choose_bias(mm, program, false);
-	error = load_program(mm, program);
+	auxv_fill(task, image, mm, secure);
+	error = copy_to_user(image->auxv_at, mm->auxv, auxv_bytes(mm));
 	if (error)
 		return error;
-	uint64_t end = program->programs.high + program->bias;
-	mm->brk_start = mm->brk = end + (sysctl_randomize.value > 1 ? random_pages(8192) : 0);
-	mm->code_start = program->programs.low + program->bias;
-	mm->code_end = mm->data_start = mm->data_end = end;
-	uint64_t entry = program->header.entry + program->bias;
-	if (interpreter->file) {
-		interpreter->bias = choose_bias(mm, interpreter, true);
-		error = load_program(mm, interpreter);
-		if (error)
-			return error;
-		entry = interpreter->header.entry + interpreter->bias;
-	}
-	error = namespaces_enter_time(&task->namespaces);
-	if (error)
-		return error;
-	vdso_map(mm);
-	uint64_t sp;
-	error = build_stack(task, program, interpreter, strings, path, secure, &sp);
-	if (error)
-		return error;
-	set_state(task, entry, sp);
+	set_state(task, image->entry, image->sp);
 	task->process->did_exec = true;
 	return 0;
 }
@@ -623,14 +729,31 @@ static int resolve_scripts(struct program *program, struct strings *strings, con
 	}
 }
 
-static int load_checked(struct task *task, struct program *program, struct program *interpreter,
-                        struct strings *strings, const char *path)
+/* Reads and checks the files of IMAGE. */
+static int image_read(struct image *image, struct strings *strings)
 {
-	int error = resolve_scripts(program, strings, path);
+	int error = resolve_scripts(&image->program, strings, image->path);
 	if (!error)
-		error = program_read(program);
-	if (!error && program->programs.interpreter_offset)
-		error = interpreter_open(program, interpreter);
+		error = program_read(&image->program);
+	if (!error && image->program.programs.interpreter_offset)
+		error = interpreter_open(&image->program, &image->interpreter);
+	return error ? error : image_take(image);
+}
+
+/* Reads, checks and builds IMAGE; BESIDE: the common lock, held alone, is given up for what takes long. */
+static int image_make(struct task *task, struct image *image, struct strings *strings, bool beside)
+{
+	vdso_ready();
+	uint64_t changes = mm_file_changes();
+	int error = image_read(image, strings);
+	if (error)
+		return error;
+	enum common_mode before = beside ? common_give() : COMMON_NOT;
+	error = image_build(task, image);
+	common_take(before);
+	/* Memory may have lacked that somebody has to give, for which it takes the lock. */
+	if (beside && error)
+		error = image_build_again(task, image);
 	if (error)
 		return error;
 	if (process_single_thread())
@@ -638,86 +761,135 @@ static int load_checked(struct task *task, struct program *program, struct progr
 		                           guest */
 	async_task_end();
 	error = unshare_tables(task);
-	if (error)
-		return error;
-	/* Point of no return. */
+	/* Nobody knows the new address space: mapped files that changed meanwhile have not changed there. */
+	if (!error && changes != mm_file_changes())
+		error = image_build_again(task, image);
+	return error;
+}
+
+static int image_run(struct task *task, struct image *image)
+{
 	const struct trace *traced = task_traced(task);
 	int32_t old_tid = traced ? pid_seen_by(traced->tracer->process, task->tid) : 0;
+	struct mm *old;
 	task_become_leader(task);
-	error = become(task, program, interpreter, strings, path);
+	int error = become(task, image, &old);
 	if (error) {
-		linux_log("linux: exec of %s failed with error %d after the old program was gone\n", path,
-		          -error);
+		linux_log("linux: exec of %s failed with error %d after the old program was gone\n",
+		          image->path, -error);
 		task->process->exiting = true;
 		task->process->exit_status = SIGKILL;
 		task_kick(task, TASK_WORK_EXIT);
 	}
-	if (!error)
+	if (old)
+		mm_release(old, true);
+	if (!error) {
+		vfork_release(task);
 		trace_exec(old_tid);
+	}
+	return error;
+}
+
+/* The argument and environment strings of a call, or of a kernel's own: KERNEL_ARGV. */
+static int strings_collect(struct strings *strings, uint64_t argv_address, uint64_t envp_address,
+                           const char *const *kernel_argv, const char *const *kernel_envp)
+{
+	uint64_t quarter = current_task()->process->limits[RLIMIT_STACK].current / 4;
+	*strings = (struct strings){.most = quarter < STRINGS_MIN   ? STRINGS_MIN
+	                                    : quarter > STRINGS_MAX ? STRINGS_MAX
+	                                                            : quarter};
+	int error = strings_add_vector(strings, argv_address, kernel_argv, &strings->argument_count);
+	if (!error && !strings->argument_count) {
+		error = strings_add(strings, "");
+		strings->argument_count = 1;
+	}
+	strings->environment_offset = strings->used;
+	if (!error)
+		error = strings_add_vector(strings, envp_address, kernel_envp, &strings->environment_count);
+	return error;
+}
+
+/* What of an exec needs no more of the common lock than a share: the random numbers, and the strings. */
+static int image_begin(struct task *task, struct image *image, struct strings *strings, uint64_t argv_address,
+                       uint64_t envp_address, const char *const *kernel_argv, const char *const *kernel_envp)
+{
+	enum common_mode before = kernel_argv ? COMMON_NOT : common_give();
+	if (!kernel_argv)
+		common_shared();
+	task->pressed = false;
+	(void)random_ready(); /* a new seed, where one is due */
+	random_bytes(&image->random, sizeof(image->random));
+	int error = strings_collect(strings, argv_address, envp_address, kernel_argv, kernel_envp);
+	if (kernel_argv)
+		return error;
+	common_shared_end();
+	common_take(before);
+	if (error == -EFAULT && task->pressed) { /* as in image_make */
+		heap_free(strings->data);
+		error = strings_collect(strings, argv_address, envp_address, 0, 0);
+	}
 	return error;
 }
 
 int exec_load(struct task *task, struct file *file, const char *path, uint64_t argv_address,
               uint64_t envp_address, const char *const *kernel_argv, const char *const *kernel_envp)
 {
-	struct program *program = heap_allocate(sizeof(*program) * 2);
-	struct program *interpreter = program + 1;
+	struct image *image = heap_allocate(sizeof(*image));
 	struct strings strings = {0};
-	if (!program) {
+	if (!image) {
 		file_release(file);
 		return -ENOMEM;
 	}
-	program->file = file;
-	uint64_t quarter = task->process->limits[RLIMIT_STACK].current / 4;
-	strings.most = quarter < STRINGS_MIN ? STRINGS_MIN : quarter > STRINGS_MAX ? STRINGS_MAX : quarter;
-	int error = strings_add_vector(&strings, argv_address, kernel_argv, &strings.argument_count);
-	if (!error && !strings.argument_count) {
-		error = strings_add(&strings, "");
-		strings.argument_count = 1;
-	}
-	strings.environment_offset = strings.used;
+	image->program.file = file;
+	image->path = path;
+	image->strings = &strings;
+	int error = image_begin(task, image, &strings, argv_address, envp_address, kernel_argv, kernel_envp);
 	if (!error)
-		error = strings_add_vector(&strings, envp_address, kernel_envp, &strings.environment_count);
+		error = image_make(task, image, &strings, !kernel_argv);
 	if (!error)
-		error = load_checked(task, program, interpreter, &strings, path);
-	file_release(program->file);
-	if (interpreter->file) {
-		file_allow_writing(interpreter->file); /* it may still be mapped */
-		file_release(interpreter->file);
+		error = image_run(task, image);
+	image_drop(image);
+	file_release(image->program.file);
+	if (image->interpreter.file) {
+		file_allow_writing(image->interpreter.file); /* it may still be mapped */
+		file_release(image->interpreter.file);
 	}
 	heap_free(strings.data);
-	heap_free(program);
+	heap_free(image);
 	return error;
 }
 
 #define PATH_MAX_BYTES 4096
+
+/* The common lock is held alone. PATH may be made another. */
+static int64_t exec_named(int directory, char *path, int flags, uint64_t argv, uint64_t envp)
+{
+	int error;
+	struct file *file = file_open_exec(directory, path, flags, &error);
+	if (!file)
+		return error;
+	if (file->ops->fetch && (error = file->ops->fetch(file)) != 0) {
+		file_release(file);
+		return error;
+	}
+	if (directory != AT_FDCWD && path[0] != '/')
+		file_path(file, path, PATH_MAX_BYTES);
+	return exec_load(current_task(), file, path, argv, envp, 0, 0);
+}
 
 static int64_t exec_path(int directory, uint64_t path_address, uint64_t argv, uint64_t envp, int flags)
 {
 	char *path = heap_allocate(PATH_MAX_BYTES);
 	if (!path)
 		return -ENOMEM;
-	int error;
-	int64_t length = copy_string_from_user(path, path_address, PATH_MAX_BYTES);
-	if (length < 0) {
-		heap_free(path);
-		return length;
+	int64_t result = copy_string_from_user(path, path_address, PATH_MAX_BYTES);
+	if (result >= 0) {
+		enum common_mode before = common_alone();
+		result = exec_named(directory, path, flags, argv, envp);
+		common_back(before);
 	}
-	struct file *file = file_open_exec(directory, path, flags, &error);
-	if (!file) {
-		heap_free(path);
-		return error;
-	}
-	if (file->ops->fetch && (error = file->ops->fetch(file)) != 0) {
-		file_release(file);
-		heap_free(path);
-		return error;
-	}
-	if (directory != AT_FDCWD && path[0] != '/')
-		file_path(file, path, PATH_MAX_BYTES);
-	error = exec_load(current_task(), file, path, argv, envp, 0, 0);
 	heap_free(path);
-	return error;
+	return result;
 }
 
 SYSCALL_HANDLER(execve, uint64_t path, uint64_t argv, uint64_t envp)

@@ -37,8 +37,10 @@ static bool zeroes_make(void)
 	return zeroes;
 }
 
-static bool vdso_make(void)
+void vdso_ready(void)
 {
+	if (object)
+		return;
 	image_bytes = page_up((uint64_t)(vdso_image_end - vdso_image_start));
 	object = memory_object_create(PAGE_SIZE_BYTES + image_bytes);
 	char *window = object ? memory_object_map(object, 0, PAGE_SIZE_BYTES + image_bytes, true) : 0;
@@ -46,7 +48,7 @@ static bool vdso_make(void)
 		if (object)
 			memory_object_release(object);
 		object = 0;
-		return false;
+		return;
 	}
 	memcpy(window + PAGE_SIZE_BYTES, vdso_image_start, (size_t)(vdso_image_end - vdso_image_start));
 	/* From here on only a capability without the right to write is kept: no guest can ever map the data
@@ -55,11 +57,10 @@ static bool vdso_make(void)
 		memory_object_unmap(window, PAGE_SIZE_BYTES + image_bytes);
 		memory_object_release(object);
 		object = 0;
-		return false;
+		return;
 	}
 	data = (struct vdso_data *)window;
 	vdso_update();
-	return true;
 }
 
 void vdso_update(void)
@@ -82,7 +83,7 @@ void vdso_update(void)
 void vdso_map(struct mm *mm)
 {
 	mm->vdso = 0;
-	if (!object && !vdso_make())
+	if (!object)
 		return;
 	uint64_t at = mm_place(mm, PAGE_SIZE_BYTES + image_bytes, mm->mmap_top);
 	if (!at)
@@ -99,7 +100,6 @@ void vdso_map(struct mm *mm)
 		return;
 	}
 	mm->vdso = at;
-	(void)vdso_follow(mm, current_task()->namespaces);
 }
 
 int vdso_follow(struct mm *mm, const struct namespaces *set)

@@ -8,7 +8,8 @@
  * learned before holds afterwards but references.
  *
  * Fork copies its own address space with LOCK_MM alone, without the common lock: so that lock is taken by all who change
- * another's areas, those that hold the common lock alone too.
+ * another's areas, those that hold the common lock alone too. Exec fills an address space that nobody else knows without
+ * the common lock.
  *
  * A wait queue is guarded by its owner's lock.
  */

@@ -195,6 +195,7 @@ struct task {
 	uint32_t futex_bitset;
 	uint64_t fault_address; /* of the last page fault, and how often in a row */
 	uint32_t fault_count;
+	struct mm *building;   /* that its own pointers into guest memory mean, or 0: exec */
 	uint64_t told_address; /* with TASK_WORK_TOLD */
 	bool told_write;
 	bool pressed; /* a copy lacked a page, or room in a file, while the common lock was shared */

@@ -9,8 +9,7 @@
 #include "time/account.h"
 #include "trace/trace.h"
 
-/* Lets the parent that waits for TASK's exec or exit go on (vfork). */
-static void vfork_release(struct task *task)
+void vfork_release(struct task *task)
 {
 	struct task *parent = task->vfork_parent;
 	if (!parent)
@@ -20,18 +19,27 @@ static void vfork_release(struct task *task)
 	task_wake(parent);
 }
 
-void task_leave_mm(struct task *task)
+struct mm *task_change_mm(struct task *task, struct mm *to)
 {
-	struct mm *mm = task->mm;
+	struct mm *old = task->mm;
+	if (old) {
+		futex_exit(task);
+		if (task->clear_tid && old->references > 1 && !put_user_u32(task->clear_tid, 0))
+			futex_wake(task->clear_tid, 1, ~0u, true);
+	}
+	task->clear_tid = 0;
+	task->mm = to;
+	thread_use_mm(to);
+	return old;
+}
+
+/* A task that ends. */
+static void leave_mm(struct task *task)
+{
+	struct mm *mm = task_change_mm(task, 0);
 	if (!mm)
 		return;
-	futex_exit(task);
-	if (task->clear_tid && mm->references > 1 && !put_user_u32(task->clear_tid, 0))
-		futex_wake(task->clear_tid, 1, ~0u, true);
-	task->clear_tid = 0;
-	task->mm = 0;
-	thread_use_mm(0);
-	mm_release(mm, task->exiting);
+	mm_release(mm, true);
 	vfork_release(task);
 }
 
@@ -181,7 +189,7 @@ void task_exit(int32_t status)
 	(void)trace_event(PTRACE_EVENT_EXIT, (uint64_t)status);
 	async_task_end();
 	task->exiting = true;
-	task_leave_mm(task);
+	leave_mm(task);
 	files_release(task->files);
 	task->files = 0;
 	bool last = process->thread_count == 1;

@@ -184,9 +184,10 @@ uint64_t fault_resolve(void)
 		if ((uint64_t)&fixup->from + (uint64_t)fixup->from != pc)
 			continue;
 		struct task *task = current_task();
+		struct mm *mm = task && task->building ? task->building : task ? task->mm : 0;
 		int signal, code;
-		if (fault->vector == 14 && task && task->mm && user_range(fault->address, 1)) {
-			if (mm_fault(task->mm, fault->address, fault->error, &signal, &code) ||
+		if (fault->vector == 14 && mm && user_range(fault->address, 1)) {
+			if (mm_fault(mm, fault->address, fault->error, &signal, &code) ||
 			    (!signal && !code && pressure_relieve(false)))
 				return pc;
 			if (!signal && code == FAULT_TOLD)

@@ -3,6 +3,7 @@
 #include "check.h"
 #include <elf.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <sys/auxv.h>
@@ -40,6 +41,9 @@ static int child_main(int argc, char **argv)
 		uint64_t sum = getauxval(AT_RANDOM) + (uint64_t)sbrk(0) * 3 + getauxval(AT_SYSINFO_EHDR) * 5;
 		return (int)(sum % 1021 % 97);
 	}
+	if (!strcmp(argv[1], "identity"))
+		return getauxval(AT_UID) == 0 && getauxval(AT_EUID) == 1234 && getauxval(AT_SECURE) == 1 ? 40
+		                                                                                         : 41;
 	if (!strcmp(argv[1], "stack")) /* the upper 7 of the 22 bits that Linux chooses at random */
 		return (int)((uint64_t)&argc >> 27 & 127);
 	if (!strcmp(argv[1], "mapping")) { /* of 28 */
@@ -232,6 +236,82 @@ static void test_start(void)
 	check("comm", strncmp(comm, base ? base + 1 : self, 15) == 0);
 }
 
+/* The auxiliary vector tells of the new program's identity, not of the old one's. */
+static void test_identity(void)
+{
+	static unsigned char image[4 << 20];
+	int fd = open(self, O_RDONLY);
+	ssize_t size = read(fd, image, sizeof(image));
+	close(fd);
+	if (geteuid())
+		return;
+	put("/tmp/identity", image, (size_t)size, 0755);
+	check("identity-file", chown("/tmp/identity", 1234, 0) == 0 && chmod("/tmp/identity", 04755) == 0);
+	check("auxv-identity", exited(RUN("/tmp/identity", "identity"), 40));
+	unlink("/tmp/identity");
+}
+
+static void *exec_thread(void *unused)
+{
+	(void)unused;
+	execl(self, self, "count", "0", (char *)0);
+	return 0;
+}
+
+static void race_child(void)
+{
+	pthread_t thread;
+	for (int i = 0; i < 2; i++)
+		pthread_create(&thread, 0, exec_thread, 0);
+	exec_thread(0);
+	_exit(1);
+}
+
+/* Reads what /proc says of PID, which is just becoming another program. */
+static int look(pid_t pid)
+{
+	static const char *const names[] = {"maps", "auxv", "cmdline", "environ", "stat", "statm", "status"};
+	char name[64], text[4096];
+	int bad = 0;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(name, sizeof(name), "/proc/%d/%s", pid, names[i]);
+		int fd = open(name, O_RDONLY);
+		ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof(text));
+		if (fd >= 0)
+			close(fd);
+		/* A vector that is there is whole: its last entry is AT_NULL. */
+		bad += i == 1 && got >= 16 && ((unsigned long *)text)[got / 8 - 2] != AT_NULL;
+	}
+	snprintf(name, sizeof(name), "/proc/%d/exe", pid);
+	(void)readlink(name, text, sizeof(text));
+	return bad;
+}
+
+/* Three threads of each process want to become a program, one process is killed meanwhile, all are looked at. */
+static void test_races(void)
+{
+	enum { CHILDREN = 4, ROUNDS = 10 };
+	int good = 0, bad = 0;
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t pids[CHILDREN];
+		for (int i = 0; i < CHILDREN; i++) {
+			pids[i] = fork();
+			if (!pids[i])
+				race_child();
+		}
+		for (int i = 0; i < CHILDREN; i++)
+			bad += look(pids[i]);
+		kill(pids[round % CHILDREN], SIGKILL);
+		for (int i = 0; i < CHILDREN; i++) {
+			int status = -1;
+			waitpid(pids[i], &status, 0);
+			good += exited(status, 37) || (i == round % CHILDREN && killed(status, SIGKILL));
+		}
+	}
+	check("three-threads-become-one-program", good == CHILDREN * ROUNDS);
+	check("a-program-that-begins-can-be-looked-at", bad == 0);
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
@@ -241,5 +321,7 @@ int main(int argc, char **argv)
 	test_scripts();
 	test_damaged();
 	test_start();
+	test_identity();
+	test_races();
 	return check_failures != 0;
 }
