@@ -41,7 +41,7 @@ static int strings_reserve(struct strings *strings, size_t bytes)
 		return -E2BIG;
 	if (strings->used + bytes <= strings->capacity)
 		return 0;
-	size_t capacity = strings->capacity ? strings->capacity * 2 : 4000;
+	size_t capacity = strings->capacity ? strings->capacity * 2 : 2000;
 	while (capacity < strings->used + bytes)
 		capacity *= 2;
 	char *data = heap_allocate(capacity);
@@ -337,13 +337,16 @@ static int load_program(struct mm *mm, struct program *program)
 
 /* ---- The new address space ---- */
 
+#define AT_RANDOM_BYTES 16 /* AT_RANDOM */
+
 /* The program that is to run, and what is made for it. */
 struct image {
 	struct program program, interpreter;
 	const struct strings *strings;
 	const char *path;
 	struct {
-		uint64_t stack, gap, place, heap, seed[2];
+		uint32_t stack, gap, place, heap;
+		char seed[AT_RANDOM_BYTES + 8]; /* and the platform's name, as on the stack */
 	} random;
 	struct mm *mm; /* 0: there is none yet */
 	uint64_t entry, sp, platform, random_at, execfn, auxv_at;
@@ -352,11 +355,11 @@ struct image {
 #define ADDR_NO_RANDOMIZE 0x40000 /* personality(2) */
 
 /* How many pages each part of a program's memory may lie away from its place is as on Linux. */
-static uint64_t random_pages(uint64_t value, uint64_t count)
+static uint64_t random_pages(uint32_t value, uint32_t count)
 {
 	if ((current_task()->process->personality & ADDR_NO_RANDOMIZE) || !sysctl_randomize.value)
 		return 0;
-	return value % count * PAGE_SIZE_BYTES;
+	return value % count * (uint64_t)PAGE_SIZE_BYTES;
 }
 
 static int map_stack(struct task *task, const struct image *image)
@@ -474,7 +477,7 @@ static int build_stack(struct image *image)
 	uint64_t text = execfn - strings->used;
 	image->execfn = execfn;
 	image->platform = (text - 7) & ~15ull;
-	image->random_at = image->platform - 16;
+	image->random_at = image->platform - AT_RANDOM_BYTES;
 	mm->argument_start = text;
 	mm->argument_end = mm->environment_start = text + strings->environment_offset;
 	mm->environment_end = text + strings->used;
@@ -501,13 +504,10 @@ static int build_stack(struct image *image)
 	if (!error)
 		error = copy_to_user(text, strings->data, strings->used);
 	if (!error)
-		error = copy_to_user(image->platform, "x86_64", 7);
-	if (!error)
-		error = copy_to_user(image->random_at, image->random.seed, sizeof(image->random.seed));
+		error =
+		    copy_to_user(image->random_at, image->random.seed, AT_RANDOM_BYTES + sizeof("x86_64"));
 	if (!error)
 		error = copy_to_user(at, table, words * 8);
-	if (!error) /* its pages are there */
-		error = clear_user(image->auxv_at, auxv_bytes(mm));
 	heap_free(table);
 	return error;
 }
@@ -818,7 +818,8 @@ static int image_begin(struct task *task, struct image *image, struct strings *s
 		common_shared();
 	task->pressed = false;
 	(void)random_ready(); /* a new seed, where one is due */
-	random_bytes(&image->random, sizeof(image->random));
+	random_bytes(&image->random, sizeof(image->random) - 8);
+	memcpy(image->random.seed + AT_RANDOM_BYTES, "x86_64", sizeof("x86_64"));
 	int error = strings_collect(strings, argv_address, envp_address, kernel_argv, kernel_envp);
 	if (kernel_argv)
 		return error;
@@ -861,33 +862,50 @@ int exec_load(struct task *task, struct file *file, const char *path, uint64_t a
 
 #define PATH_MAX_BYTES 4096
 
-/* The common lock is held alone. PATH may be made another. */
-static int64_t exec_named(int directory, char *path, int flags, uint64_t argv, uint64_t envp)
+/* The common lock is held alone. */
+static int64_t exec_named(int directory, const char *path, int flags, uint64_t argv, uint64_t envp)
 {
+	char *found = 0;
 	int error;
 	struct file *file = file_open_exec(directory, path, flags, &error);
 	if (!file)
 		return error;
-	if (file->ops->fetch && (error = file->ops->fetch(file)) != 0) {
-		file_release(file);
-		return error;
+	error = file->ops->fetch ? file->ops->fetch(file) : 0;
+	if (!error && directory != AT_FDCWD && path[0] != '/') {
+		found = heap_allocate(PATH_MAX_BYTES);
+		if (found)
+			file_path(file, found, PATH_MAX_BYTES);
+		else
+			error = -ENOMEM;
 	}
-	if (directory != AT_FDCWD && path[0] != '/')
-		file_path(file, path, PATH_MAX_BYTES);
-	return exec_load(current_task(), file, path, argv, envp, 0, 0);
+	if (error)
+		file_release(file);
+	else
+		error = exec_load(current_task(), file, found ? found : path, argv, envp, 0, 0);
+	heap_free(found);
+	return error;
+}
+
+/* The path at ADDRESS, for heap_free; 0 with *RESULT. Its buffer is on the stack no longer than it has to be. */
+static __attribute__((noinline)) char *path_copy(uint64_t address, int64_t *result)
+{
+	char text[PATH_MAX_BYTES];
+	*result = copy_string_from_user(text, address, sizeof(text));
+	char *path = *result < 0 ? 0 : heap_string(text);
+	if (*result >= 0 && !path)
+		*result = -ENOMEM;
+	return path;
 }
 
 static int64_t exec_path(int directory, uint64_t path_address, uint64_t argv, uint64_t envp, int flags)
 {
-	char *path = heap_allocate(PATH_MAX_BYTES);
+	int64_t result;
+	char *path = path_copy(path_address, &result);
 	if (!path)
-		return -ENOMEM;
-	int64_t result = copy_string_from_user(path, path_address, PATH_MAX_BYTES);
-	if (result >= 0) {
-		enum common_mode before = common_alone();
-		result = exec_named(directory, path, flags, argv, envp);
-		common_back(before);
-	}
+		return result;
+	enum common_mode before = common_alone();
+	result = exec_named(directory, path, flags, argv, envp);
+	common_back(before);
 	heap_free(path);
 	return result;
 }
