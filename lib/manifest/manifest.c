@@ -169,6 +169,67 @@ static bool plain_kind(const struct line *line, enum manifest_give_kind *kind)
 	return false;
 }
 
+/* The third word and those behind it, of a port, of registers and of an interrupt. */
+/*@ requires line_good(line) && line->count == 5 && apart(line, give) && \valid(give);
+    assigns *give;
+*/
+static bool parse_port(struct manifest_give *give, const struct line *line)
+{
+	uint64_t base;
+	uint64_t count;
+	give->kind = GIVE_PORT;
+	if (!word_copy(give->name, sizeof(give->name), line, 2) || !word_number(line, 3, 0xffff, &base) ||
+	    !word_number(line, 4, 0x10000 - base, &count) || !count)
+		return false;
+	give->base = (uint32_t)base;
+	give->count = (uint32_t)count;
+	return true;
+}
+
+/*@ requires line_good(line) && line->count == 5 && apart(line, give) && \valid(give);
+    assigns *give;
+*/
+static bool parse_registers(struct manifest_give *give, const struct line *line)
+{
+	uint64_t base;
+	uint64_t count;
+	give->kind = GIVE_REGISTERS;
+	if (!word_copy(give->name, sizeof(give->name), line, 2) || !word_number(line, 3, UINT32_MAX, &base) ||
+	    !word_number(line, 4, UINT32_MAX - base, &count) || !count || (base | count) % 4096)
+		return false;
+	give->base = (uint32_t)base;
+	give->count = (uint32_t)count;
+	return true;
+}
+
+/*@ requires line_good(line) && line->count == 4 && apart(line, give) && \valid(give);
+    assigns *give;
+*/
+static bool parse_irq(struct manifest_give *give, const struct line *line)
+{
+	uint64_t number;
+	give->kind = GIVE_IRQ;
+	if (!word_copy(give->name, sizeof(give->name), line, 2) || !word_number(line, 3, 1023, &number))
+		return false;
+	give->base = (uint32_t)number;
+	return true;
+}
+
+/* Of more than its name: 0, or what is wrong. */
+/*@ requires line_good(line) && 2 < line->count && apart(line, give) && \valid(give);
+    assigns *give;
+*/
+static const char *parse_place(struct manifest_give *give, const struct line *line)
+{
+	if (line->count == 5 && word_is(line, 1, "port"))
+		return parse_port(give, line) ? 0 : "bad port range";
+	if (line->count == 5 && word_is(line, 1, "registers"))
+		return parse_registers(give, line) ? 0 : "bad range of registers";
+	if (line->count == 4 && word_is(line, 1, "irq"))
+		return parse_irq(give, line) ? 0 : "bad interrupt";
+	return "nothing of this name can be given";
+}
+
 /*@ requires line_good(line) && apart(line, unit) && \valid(unit) && unit_good(unit);
     assigns *unit;
     ensures \result == \null ==> unit_good(unit);
@@ -184,43 +245,18 @@ static const char *parse_give(struct manifest_unit *unit, const struct line *lin
 	if (unit->give_count == MANIFEST_GIVES_MAX)
 		return "too many capabilities for one unit";
 	struct manifest_give *give = &unit->gives[unit->give_count++];
-	uint64_t base;
-	uint64_t count;
-	if (line->count == 2 && (word_is(line, 1, "log") || word_is(line, 1, "log-source"))) {
+	if (line->count > 2)
+		return parse_place(give, line);
+	if (word_is(line, 1, "log-source")) {
 		give->kind = GIVE_LOG;
-		memcpy(give->name, unit->name, word_is(line, 1, "log") ? sizeof(give->name) - 1 : 0);
 		return 0;
 	}
-	if (line->count == 2)
-		return plain_kind(line, &give->kind) ? 0 : "nothing of this name can be given";
-	if (line->count == 5 && word_is(line, 1, "port")) {
-		give->kind = GIVE_PORT;
-		if (!word_copy(give->name, sizeof(give->name), line, 2) ||
-		    !word_number(line, 3, 0xffff, &base) || !word_number(line, 4, 0x10000 - base, &count) ||
-		    !count)
-			return "bad port range";
-		give->base = (uint32_t)base;
-		give->count = (uint32_t)count;
+	if (word_is(line, 1, "log")) {
+		give->kind = GIVE_LOG;
+		memcpy(give->name, unit->name, sizeof(give->name) - 1);
 		return 0;
 	}
-	if (line->count == 5 && word_is(line, 1, "registers")) {
-		give->kind = GIVE_REGISTERS;
-		if (!word_copy(give->name, sizeof(give->name), line, 2) ||
-		    !word_number(line, 3, UINT32_MAX, &base) ||
-		    !word_number(line, 4, UINT32_MAX - base, &count) || !count || (base | count) % 4096)
-			return "bad range of registers";
-		give->base = (uint32_t)base;
-		give->count = (uint32_t)count;
-		return 0;
-	}
-	if (line->count == 4 && word_is(line, 1, "irq")) {
-		give->kind = GIVE_IRQ;
-		if (!word_copy(give->name, sizeof(give->name), line, 2) || !word_number(line, 3, 1023, &base))
-			return "bad interrupt";
-		give->base = (uint32_t)base;
-		return 0;
-	}
-	return "nothing of this name can be given";
+	return plain_kind(line, &give->kind) ? 0 : "nothing of this name can be given";
 }
 
 /*@ requires line_good(line) && line->count == 2 && apart(line, unit) && \valid(unit) && unit_good(unit);

@@ -51,11 +51,11 @@ FILES = {
         "without": {"elf_relocations_next": "its pointer moves; its fuzzer covers it"}},
     "lib/manifest/manifest.c": {
         "include": ["lib/manifest", "lib/holon"], "model": CAST,
-        "functions": ["word_equals", "word_copy", "word_number", "word_time", "parse_budget", "plain_kind", "parse_argument",
+        "functions": ["word_equals", "word_copy", "word_number", "word_time", "parse_budget", "plain_kind", "parse_port",
+                      "parse_registers", "parse_irq", "parse_place", "parse_give", "parse_argument",
                       "parse_channel", "parse_command", "parse_resident", "parse_limit", "parse_unit", "parse_reserve",
                       "manifest_budget_share", "manifest_gives", "unit_finish", "shares_fit", "line_split"],
-        "without": dict({name: LARGE for name in ("parse_line", "manifest_parse")},
-                        parse_give="one goal of its contract was open")},
+        "without": {name: LARGE for name in ("parse_line", "manifest_parse")}},
     "lib/sysimg/sysimg.c": {
         "include": ["lib/sysimg"], "model": CAST,
         "functions": ["blocks", "inside", "check_header", "node_valid", "check_nodes", "compare", "sysimg_lookup", "sysimg_path",
@@ -177,6 +177,10 @@ MUTANTS = [
     (ACPI, "parse_madt", "length > table->length - at", "length > table->length"),
     (ACPI, "parse_madt_entry", "entry[3] < ACPI_OVERRIDES", "entry[3] <= ACPI_OVERRIDES"),
     (MANIFEST, "word_copy", "line->lengths[index] >= size", "line->lengths[index] > size"),
+    (MANIFEST, "parse_give", "== MANIFEST_GIVES_MAX)\n\t\treturn \"too many capabilities for one unit\";\n\tstruct manifest_give *give = "
+     "&unit->gives[unit->give_count++];\n\tif (", "> MANIFEST_GIVES_MAX)\n\t\treturn \"too many capabilities for one unit\";\n"
+     "\tstruct manifest_give *give = &unit->gives[unit->give_count++];\n\tif ("),
+    (MANIFEST, "parse_reserve", "(uint32_t)value * 10000;\n\treturn 0;\n}", "(uint32_t)value * 10001;\n\treturn 0;\n}"),
     (IMAGE, "inside", "offset <= limit && ", ""),
     (IMAGE, "check_header", "header->entry_count > limit / sizeof(struct sysimg_entry) ||", ""),
 ]
