@@ -91,8 +91,9 @@ void vector_reset(void);
 
 /* ---- Tasks and processes (task/process.c) ---- */
 /* In PIDS; 0: no memory, or its first process has ended. */
-struct process *process_create(struct pid_namespace *pids);
-struct task *task_create(struct process *process);
+struct number_wish; /* task/number.h; 0: any numbers */
+struct process *process_create(struct pid_namespace *pids, const struct number_wish *wish);
+struct task *task_create(struct process *process, const struct number_wish *wish);
 void task_destroy(struct task *task); /* not yet visible, or already gone */
 void process_enter_group(struct process *process, int32_t pgid);
 void process_unlink(struct process *process);
@@ -123,7 +124,7 @@ void process_tell_parent(struct process *process);
  * thread was faster (the caller must die). */
 int process_single_thread(void);
 int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
-                      int exit_signal, uint64_t pidfd, int64_t cgroup);
+                      int exit_signal, uint64_t pidfd, int64_t cgroup, const struct number_wish *wish);
 void limits_init(struct process *process);
 void usage_of_process(struct process *process, struct linux_rusage *usage);
 void usage_add(struct linux_rusage *sum, const struct linux_rusage *more);

@@ -126,8 +126,8 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	futex_init();
 	if (!read_command())
 		return 126 << 8;
-	struct process *process = process_create(&pid_namespace_first);
-	struct task *task = process ? task_create(process) : 0;
+	struct process *process = process_create(&pid_namespace_first, 0);
+	struct task *task = process ? task_create(process, 0) : 0;
 	struct thread_area *area = task ? thread_take(page, ~0ull) : 0;
 	if (!area)
 		return 125 << 8;

@@ -108,8 +108,8 @@ void command_refused(const struct first_command *command, int error)
 
 struct task *program_prepare(const char *name, struct thread_area **area)
 {
-	struct process *process = process_create(&pid_namespace_first);
-	struct task *task = process ? task_create(process) : 0;
+	struct process *process = process_create(&pid_namespace_first, 0);
+	struct task *task = process ? task_create(process, 0) : 0;
 	if (!task) {
 		if (process)
 			process_unlink(process);

@@ -80,23 +80,51 @@ static void alias_remove(struct pid_namespace *pids, struct number_alias *alias)
 	*at = alias->next;
 }
 
-static bool alias_enter(struct pid_namespace *pids, struct number_alias *alias)
+static int32_t number_free(struct pid_namespace *pids)
 {
 	for (int32_t tries = 0; tries < PID_MAX; tries++) {
 		if (++pids->last >= PID_MAX)
 			pids->last = PID_RESERVED;
-		if (alias_find(pids, pids->last))
-			continue;
-		struct number_alias **bucket = &pids->buckets[(uint32_t)pids->last % BUCKETS];
-		alias->number = pids->last;
-		alias->next = *bucket;
-		*bucket = alias;
-		return true;
+		if (!alias_find(pids, pids->last))
+			return pids->last;
 	}
-	return false;
+	return 0;
 }
 
-bool number_enter(struct number *number, struct pid_namespace *pids)
+/* WISHED 0: any number. */
+static bool alias_enter(struct pid_namespace *pids, struct number_alias *alias, int32_t wished)
+{
+	int32_t chosen = wished ? wished : number_free(pids);
+	if (!chosen)
+		return false;
+	struct number_alias **bucket = &pids->buckets[(uint32_t)chosen % BUCKETS];
+	alias->number = chosen;
+	alias->next = *bucket;
+	*bucket = alias;
+	return true;
+}
+
+int number_wish_check(const struct number_wish *wish, const struct pid_namespace *pids)
+{
+	if (!wish)
+		return 0;
+	if (wish->count > pids->level + 1)
+		return -EINVAL;
+	const struct pid_namespace *at = pids;
+	for (uint32_t i = 0; i < wish->count; i++, at = at->parent) {
+		int32_t wished = wish->numbers[i];
+		if (wished < 1 || wished >= PID_MAX || (wished != 1 && at->level && !at->init))
+			return -EINVAL;
+		if (!capable_in(at->common.owner, CAP_CHECKPOINT_RESTORE) &&
+		    !capable_in(at->common.owner, CAP_SYS_ADMIN))
+			return -EPERM;
+		if (at->level ? alias_find(at, wished) != 0 : number_find(wished) != 0)
+			return -EEXIST;
+	}
+	return 0;
+}
+
+bool number_enter(struct number *number, struct pid_namespace *pids, const struct number_wish *wish)
 {
 	if (pids->level) {
 		number->aliases = heap_allocate(pids->level * sizeof(*number->aliases));
@@ -106,7 +134,7 @@ bool number_enter(struct number *number, struct pid_namespace *pids)
 	for (struct pid_namespace *at = pids; at->level; at = at->parent) {
 		struct number_alias *alias = &number->aliases[at->level - 1];
 		alias->of = number;
-		if (alias_enter(at, alias))
+		if (alias_enter(at, alias, number_wished(wish, pids, at)))
 			continue;
 		for (struct pid_namespace *done = pids; done != at; done = done->parent)
 			alias_remove(done, &number->aliases[done->level - 1]);

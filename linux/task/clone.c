@@ -7,6 +7,7 @@
 #include "exec/exec.h"
 #include "internal.h"
 #include "keys/keys.h"
+#include "task/number.h"
 #include "task/seccomp.h"
 #include "trace/trace.h"
 
@@ -208,7 +209,8 @@ static struct cgroup *child_group(uint64_t flags, int64_t cgroup, int *error)
 
 /* *COPY: the child's address space, 0 where it could not be made; taken over, then 0. The common lock is held alone. */
 static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint64_t parent_tid,
-                          uint64_t child_tid, uint64_t tls, int exit_signal, uint64_t pidfd, int64_t cgroup)
+                          uint64_t child_tid, uint64_t tls, int exit_signal, uint64_t pidfd, int64_t cgroup,
+                          const struct number_wish *wish)
 {
 	struct task *self = current_task();
 	struct process *process = self->process;
@@ -221,8 +223,13 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 		return result;
 	struct pid_namespace *pids =
 	    container_of(around.namespaces->of[NAMESPACE_PID], struct pid_namespace, common);
-	struct process *target = thread ? process : process_create(pids);
-	struct task *child = target ? task_create(target) : 0;
+	result = number_wish_check(wish, pids);
+	if (result) {
+		surroundings_release(&around);
+		return result;
+	}
+	struct process *target = thread ? process : process_create(pids, wish);
+	struct task *child = target ? task_create(target, wish) : 0;
 	struct thread_area *area = 0;
 	result = -ENOMEM;
 	if (!child) {
@@ -312,7 +319,7 @@ undo:
 }
 
 int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls,
-                      int exit_signal, uint64_t pidfd, int64_t cgroup)
+                      int exit_signal, uint64_t pidfd, int64_t cgroup, const struct number_wish *wish)
 {
 	struct mm *mm = current_task()->mm, *copy = 0;
 	enum common_mode before = common_mode();
@@ -337,8 +344,8 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 		copy = mm_clone(mm);
 	result = refusal(flags, tls, exit_signal); /* others may have come first */
 	if (!result)
-		result =
-		    clone_with(&copy, flags, stack, parent_tid, child_tid, tls, exit_signal, pidfd, cgroup);
+		result = clone_with(&copy, flags, stack, parent_tid, child_tid, tls, exit_signal, pidfd,
+		                    cgroup, wish);
 	if (copy)
 		mm_release(copy, false);
 	common_back(before);
@@ -347,12 +354,12 @@ int64_t process_clone(uint64_t flags, uint64_t stack, uint64_t parent_tid, uint6
 
 SYSCALL_HANDLER(fork, void)
 {
-	return process_clone(0, 0, 0, 0, 0, SIGCHLD, 0, 0);
+	return process_clone(0, 0, 0, 0, 0, SIGCHLD, 0, 0, 0);
 }
 
 SYSCALL_HANDLER(vfork, void)
 {
-	return process_clone(CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD, 0, 0);
+	return process_clone(CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD, 0, 0, 0);
 }
 
 SYSCALL_HANDLER(clone, uint64_t flags, uint64_t stack, uint64_t parent_tid, uint64_t child_tid, uint64_t tls)
@@ -360,7 +367,7 @@ SYSCALL_HANDLER(clone, uint64_t flags, uint64_t stack, uint64_t parent_tid, uint
 	int signal = (int)(flags & 0xff);
 	flags &= 0xffffffff & ~0xffull;
 	return process_clone(flags & ~CLONE_DETACHED, stack, parent_tid, child_tid, tls, signal, parent_tid,
-	                     0);
+	                     0, 0);
 }
 
 SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
@@ -379,8 +386,13 @@ SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
 		if (word)
 			return -E2BIG;
 	}
-	if ((args.flags & (CLONE_DETACHED | (0xff & ~CLONE_NEWTIME))) || args.set_tid_size ||
-	    args.exit_signal > SIGNAL_COUNT)
+	struct number_wish wish = {0};
+	if (args.set_tid_size > WISHES_MAX || !args.set_tid != !args.set_tid_size)
+		return -EINVAL;
+	wish.count = (uint32_t)args.set_tid_size;
+	if (copy_from_user(wish.numbers, args.set_tid, wish.count * sizeof(wish.numbers[0])))
+		return -EFAULT;
+	if ((args.flags & (CLONE_DETACHED | (0xff & ~CLONE_NEWTIME))) || args.exit_signal > SIGNAL_COUNT)
 		return -EINVAL;
 	if ((args.stack == 0) != (args.stack_size == 0) || (args.flags >> 34))
 		return -EINVAL;
@@ -390,7 +402,7 @@ SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
 		return -EINVAL;
 	return process_clone(args.flags, args.stack ? args.stack + args.stack_size : 0, args.parent_tid,
 	                     args.child_tid, args.tls, (int)args.exit_signal, args.pidfd,
-	                     (int64_t)args.cgroup);
+	                     (int64_t)args.cgroup, wish.count ? &wish : 0);
 }
 
 SYSCALL_HANDLER(set_tid_address, uint64_t address)

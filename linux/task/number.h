@@ -10,6 +10,14 @@
 #define PID_MAX      32768
 #define PID_RESERVED 300 /* numbers below are given once */
 
+/* Numbers that a new task is to have (clone3(2), set_tid): of its own PID namespace first, then of those around it; in those beyond
+ * COUNT it gets any. */
+#define WISHES_MAX 32u
+struct number_wish {
+	uint32_t count;
+	int32_t numbers[WISHES_MAX];
+};
+
 struct number;
 struct number_alias {
 	struct number_alias *next; /* in its bucket */
@@ -31,8 +39,17 @@ struct number {
 };
 
 struct number *number_find(int32_t id);
-/* pid.c: gives NUMBER its aliases in PIDS; false: no memory, or none are left. */
-bool number_enter(struct number *number, struct pid_namespace *pids);
+/* What a task of PIDS is to have in AT, which is PIDS or around it; 0: any. */
+static inline int32_t number_wished(const struct number_wish *wish, const struct pid_namespace *pids,
+                                    const struct pid_namespace *at)
+{
+	uint32_t distance = pids->level - at->level;
+	return wish && distance < wish->count ? wish->numbers[distance] : 0;
+}
+/* pid.c: may the current task give these numbers in PIDS, and are they free? 0, or an error. */
+int number_wish_check(const struct number_wish *wish, const struct pid_namespace *pids);
+/* Gives NUMBER its aliases in PIDS; what WISH says has been checked. False: no memory, or none are left. */
+bool number_enter(struct number *number, struct pid_namespace *pids, const struct number_wish *wish);
 void number_leave(struct number *number);
 /* PROCESS has come into its PID namespace, or leaves it for good. */
 void pid_namespace_arrive(struct process *process);

@@ -42,26 +42,34 @@ static void number_settle(struct number *number)
 	heap_free(number);
 }
 
-/* A number in PIDS that nothing uses; it is given back by number_settle. 0: none left, or no memory. */
-static struct number *number_allocate(struct pid_namespace *pids)
+/* A number of the first namespace that nothing uses; 0: none is left. */
+static int32_t number_free(void)
 {
 	for (int32_t tries = 0; tries < PID_MAX; tries++) {
 		if (++pid_last >= PID_MAX)
 			pid_last = PID_RESERVED;
-		if (number_find(pid_last))
-			continue;
-		struct number *number = heap_allocate(sizeof(*number));
-		if (!number || !number_enter(number, pids)) {
-			heap_free(number);
-			return 0;
-		}
-		number->id = pid_last;
-		number->next = buckets[(uint32_t)pid_last % BUCKETS];
-		buckets[(uint32_t)pid_last % BUCKETS] = number;
-		list_init(&number->members);
-		return number;
+		if (!number_find(pid_last))
+			return pid_last;
 	}
 	return 0;
+}
+
+/* A number in PIDS, as WISH says; it is given back by number_settle. 0: none left, or no memory. */
+static struct number *number_allocate(struct pid_namespace *pids, const struct number_wish *wish)
+{
+	int32_t id = number_wished(wish, pids, &pid_namespace_first);
+	if (!id)
+		id = number_free();
+	struct number *number = id ? heap_allocate(sizeof(*number)) : 0;
+	if (!number || !number_enter(number, pids, wish)) {
+		heap_free(number);
+		return 0;
+	}
+	number->id = id;
+	number->next = buckets[(uint32_t)id % BUCKETS];
+	buckets[(uint32_t)id % BUCKETS] = number;
+	list_init(&number->members);
+	return number;
 }
 
 void number_hold(int32_t id)
@@ -198,10 +206,10 @@ bool process_group_orphaned(int32_t pgid)
 	return true;
 }
 
-struct process *process_create(struct pid_namespace *pids)
+struct process *process_create(struct pid_namespace *pids, const struct number_wish *wish)
 {
 	struct process *process = pids->ended ? 0 : heap_allocate(sizeof(*process));
-	struct number *number = process ? number_allocate(pids) : 0;
+	struct number *number = process ? number_allocate(pids, wish) : 0;
 	if (!number) {
 		heap_free(process);
 		return 0;
@@ -247,11 +255,11 @@ void process_unlink(struct process *process)
 }
 
 /* A thread of PROCESS; the first one has the process's number. */
-struct task *task_create(struct process *process)
+struct task *task_create(struct process *process, const struct number_wish *wish)
 {
 	struct task *task = heap_allocate(sizeof(*task));
 	struct number *number = !task                   ? 0
-	                        : process->thread_count ? number_allocate(process->pids)
+	                        : process->thread_count ? number_allocate(process->pids, wish)
 	                                                : number_find(process->pid);
 	if (!number) {
 		heap_free(task);

@@ -209,6 +209,64 @@ static void test_pidfd(void)
 	close(fd);
 }
 
+/* clone3(2) with numbers: the number, or -1. */
+static long clone_as(const int *numbers, unsigned long count, unsigned long flags)
+{
+	struct {
+		unsigned long flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+		    numbers, count, cgroup;
+	} args = {.flags = flags, .exit_signal = SIGCHLD, .numbers = (unsigned long)numbers, .count = count};
+	fflush(stdout);
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		_exit(getpid() == numbers[0] && (int)syscall(SYS_gettid) == numbers[0] ? 7 : 8);
+	return pid;
+}
+
+static int refuses(int error, const int *numbers, unsigned long count, unsigned long flags)
+{
+	long pid = clone_as(numbers, count, flags);
+	if (pid > 0)
+		waitpid((pid_t)pid, 0, 0);
+	return pid == -1 && errno == error;
+}
+
+static void test_numbers(void)
+{
+	int wanted = 20000, status, many[33] = {1, 20001};
+	while (kill(wanted, 0) == 0)
+		wanted++;
+	const int one[] = {wanted}, zero[] = {0}, below[] = {-1}, beyond[] = {1 << 23}, own[] = {getpid()};
+	for (int i = 0; i < 2; i++) {
+		check("number-given", clone_as(one, 1, 0) == wanted);
+		check("number-used", refuses(EEXIST, one, 1, 0)); /* it waits for its parent still */
+		check("number-seen", waitpid(wanted, &status, 0) == wanted && exited(status, 7));
+	}
+	check("number-own", refuses(EEXIST, own, 1, 0));
+	check("number-zero", refuses(EINVAL, zero, 1, 0));
+	check("number-negative", refuses(EINVAL, below, 1, 0));
+	check("number-too-large", refuses(EINVAL, beyond, 1, 0));
+	check("numbers-of-too-many", refuses(EINVAL, many, 33, 0) && refuses(EINVAL, many, 32, 0));
+	check("numbers-without-count", refuses(EINVAL, one, 0, 0));
+	check("count-without-numbers", refuses(EINVAL, 0, 1, 0));
+	check("numbers-nowhere", refuses(EFAULT, (const int *)64, 1, 0));
+	check("first-of-a-namespace", refuses(EINVAL, one, 1, CLONE_NEWPID));
+	many[1] = wanted;
+	check("numbers-of-both", clone_as(many, 2, CLONE_NEWPID) == wanted &&
+	                             waitpid(wanted, &status, 0) == wanted && exited(status, 7));
+	check("number-used-outside", refuses(EEXIST, (const int[]){1, getpid()}, 2, CLONE_NEWPID));
+	check("number-inside-alone", (status = (int)clone_as(many, 1, CLONE_NEWPID)) > 0 && status != 1 &&
+	                                 waitpid(status, &status, 0) > 0 && exited(status, 7));
+	status = in_child({
+		if (setresuid(1000, 1000, 1000))
+			_exit(1);
+		_exit(refuses(EPERM, one, 1, 0) && refuses(EPERM, own, 1, 0) && refuses(EINVAL, zero, 1, 0)
+		          ? 0
+		          : 2);
+	});
+	check("number-without-capability", exited(status, 0));
+}
+
 int main(void)
 {
 	test_fork();
@@ -218,5 +276,6 @@ int main(void)
 	test_orphans();
 	test_many();
 	test_pidfd();
+	test_numbers();
 	return check_failures != 0;
 }
