@@ -3,10 +3,11 @@
  * it, so that up to 32 requests are under way; what is not queued runs alone.
  *
  * After an error a port is restarted, and what was under way is done again, one command at a time and not queued:
- * so the request at fault fails, and no other (ACS, 4.14; AHCI, 6.2.2). Devices that are no disks (CD) are left
- * alone.
+ * so the request at fault fails, and no other (ACS, 4.14; AHCI, 6.2.2). CD drives take packets (drivers/cd), one at a time;
+ * devices that are neither are left alone.
  */
 #include "block/block_server.h"
+#include "cd/cd.h"
 
 #include <text.h>
 
@@ -42,6 +43,7 @@ enum port_reg {
 #define TFD_BUSY      0x88u
 #define TFD_ERROR     1u
 #define SIG_DISK      0x00000101u
+#define SIG_CD        0xeb140101u
 #define CAP_NCQ       (1u << 30)
 
 /* ACS, 7. */
@@ -54,6 +56,8 @@ enum ata {
 	DATA_SET = 0x06,
 	FLUSH_EXT = 0xea,
 	IDENTIFY_DEVICE = 0xec,
+	PACKET = 0xa0, /* ATA/ATAPI-6 */
+	IDENTIFY_PACKET_DEVICE = 0xa1,
 };
 
 #define PORT_BYTES    0x80u
@@ -63,6 +67,7 @@ enum ata {
 #define TRANSFER_MOST (64u * DRIVER_PAGE)
 #define TRIES_MS      2000u
 
+enum { HEADER_WORDS = 5, HEADER_PACKET = 1 << 5, HEADER_WRITE = 1 << 6, FEATURE_DMA = 1 };
 struct header { /* AHCI, 4.2.2 */
 	uint16_t flags, ranges;
 	volatile uint32_t moved;
@@ -92,6 +97,10 @@ static struct port {
 	uint32_t block_bytes;
 	bool queues, force;
 	bool alone; /* what runs is not queued */
+	bool is_cd;
+	struct cd cd;
+	uint8_t *answer; /* a page for what the drive says */
+	uint64_t answer_address;
 } ports[BLOCK_DEVICES];
 
 static struct ahci {
@@ -140,11 +149,11 @@ static void make_fis(uint8_t *fis, uint8_t command, uint64_t sector, uint16_t co
 	fis[13] = (uint8_t)(count >> 8);
 }
 
-static void issue(struct port *port, unsigned slot, unsigned ranges, bool write, bool queued)
+static void issue(struct port *port, unsigned slot, unsigned ranges, unsigned flags, bool queued)
 {
 	struct header *header = &port->headers[slot];
 
-	header->flags = 5 | (write ? 1 << 6 : 0); /* the FIS has five words */
+	header->flags = (uint16_t)(HEADER_WORDS | flags); /* of the FIS */
 	header->ranges = (uint16_t)ranges;
 	header->moved = 0;
 	port->issued |= 1u << slot;
@@ -168,6 +177,13 @@ static unsigned data_ranges(const struct port *port, const struct block_io *io, 
 	return count;
 }
 
+static void make_packet(struct table *table, const uint8_t packet[CD_PACKET_BYTES])
+{
+	make_fis(table->fis, PACKET, 0, 0, FEATURE_DMA);
+	memset(table->atapi, 0, sizeof(table->atapi));
+	memcpy(table->atapi, packet, CD_PACKET_BYTES);
+}
+
 /* Starts IO in SLOT. QUEUED: as a queued command. */
 static void start_in(struct port *port, unsigned slot, struct block_io *io, bool queued)
 {
@@ -175,7 +191,12 @@ static void start_in(struct port *port, unsigned slot, struct block_io *io, bool
 	bool write = io->operation == BLOCK_WRITE;
 	unsigned ranges = 0;
 
-	if (io->operation == BLOCK_FLUSH) {
+	if (port->is_cd) {
+		uint8_t packet[CD_PACKET_BYTES];
+		cd_read(io, packet);
+		make_packet(table, packet);
+		ranges = data_ranges(port, io, table->ranges);
+	} else if (io->operation == BLOCK_FLUSH) {
 		make_fis(table->fis, FLUSH_EXT, 0, 0, 0);
 	} else if (io->operation == BLOCK_DISCARD) {
 		/* One range of at most 65,535 sectors an entry; the list is where ranges of data would not reach. */
@@ -208,7 +229,7 @@ static void start_in(struct port *port, unsigned slot, struct block_io *io, bool
 		}
 	}
 	port->ios[slot] = io;
-	issue(port, slot, ranges, write, queued);
+	issue(port, slot, ranges, (write ? HEADER_WRITE : 0u) | (port->is_cd ? HEADER_PACKET : 0u), queued);
 }
 
 static bool start(void *context, struct block_io *io)
@@ -217,7 +238,8 @@ static bool start(void *context, struct block_io *io)
 	bool queued = port->queues && (io->operation == BLOCK_READ || io->operation == BLOCK_WRITE);
 
 	(void)context;
-	if (io->operation == BLOCK_ZERO || (io->operation == BLOCK_DISCARD && io->sectors > 64u * 65535)) {
+	if (io->operation == BLOCK_ZERO || (io->operation == BLOCK_DISCARD && io->sectors > 64u * 65535) ||
+	    (port->is_cd && io->operation != BLOCK_READ)) {
 		block_server_complete(&ahci.server, io, BLOCK_UNSUPPORTED);
 		return true;
 	}
@@ -226,10 +248,18 @@ static bool start(void *context, struct block_io *io)
 	for (unsigned slot = 0; slot < port->depth; slot++) {
 		if (port->issued >> slot & 1)
 			continue;
+		port->cd.tries = 0;
 		start_in(port, slot, io, queued);
 		return true;
 	}
 	return false;
+}
+
+static void look(void *context, unsigned number)
+{
+	(void)context;
+	if (ports[number].is_cd && !ports[number].issued)
+		cd_look(&ports[number].cd);
 }
 
 /* ---- Completions and errors ---- */
@@ -288,8 +318,12 @@ static void port_error(struct port *port)
 		if (!(issued >> slot & 1) || !io)
 			continue;
 		port->ios[slot] = 0;
-		if (one)
-			block_server_complete(&ahci.server, io, BLOCK_MEDIUM);
+		bool try_again = false;
+		enum block_status what = port->is_cd ? cd_failed(&port->cd, &try_again) : BLOCK_MEDIUM;
+		if (try_again)
+			start_in(port, slot, io, false);
+		else if (one)
+			block_server_complete(&ahci.server, io, what);
 		else
 			port->again[port->again_count++] = io;
 	}
@@ -315,10 +349,45 @@ static void port_poll(struct port *port)
 			continue;
 		port->issued &= ~(1u << slot);
 		port->ios[slot] = 0;
+		/* Less than was asked for from a CD is nothing. */
+		bool whole = !port->is_cd || !io || port->headers[slot].moved == io->sectors * CD_SECTOR;
 		if (io)
-			block_server_complete(&ahci.server, io, BLOCK_DONE);
+			block_server_complete(&ahci.server, io, whole ? BLOCK_DONE : BLOCK_MEDIUM);
 	}
 	again_next(port);
+}
+
+/* struct cd's. The port has nothing else to do. */
+static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes)
+{
+	struct port *port = context;
+	struct table *table = table_of(port, 0);
+	bool failed = true;
+
+	make_packet(table, packet);
+	memset(port->answer, 0, bytes);
+	table->ranges[0] = (struct range){.address = port->answer_address, .bytes = bytes ? bytes - 1 : 0};
+	issue(port, 0, bytes != 0, HEADER_PACKET, false);
+	for (unsigned tries = 0; tries < TRIES_MS; tries++) {
+		failed = register_get(port->at, PIS) & PIS_ERRORS;
+		if (failed || !(register_get(port->at, CI) & 1))
+			break;
+		failed = true;
+		driver_pause(&ahci.driver, 1000);
+	}
+	port->issued = 0;
+	if (failed && (!port_stop(port) || ((register_get(port->at, TFD) & TFD_BUSY) && !port_reset(port)) ||
+	               !port_run(port)))
+		driver_fail(&ahci.driver, "a CD drive does not come back after an error");
+	register_put(port->at, PIS, UINT32_MAX);
+	if (failed)
+		return -1;
+	uint32_t moved = port->headers[0].moved;
+	if (moved > bytes)
+		moved = bytes;
+	if (moved)
+		memcpy(to, port->answer, moved);
+	return (int32_t)moved;
 }
 
 static void poll(void *context)
@@ -346,23 +415,49 @@ static void copy_text(char *to, const uint16_t *words, unsigned count)
 	to[length] = 0;
 }
 
-/* ACS, 7.12.7. False: not a disk that this driver can use. */
-static bool identify(struct port *port)
+/* The page of what it says to COMMAND, its address at *ADDRESS. 0: nothing. */
+static uint16_t *identify_words(struct port *port, enum ata command, uint64_t *address)
 {
 	struct table *table = table_of(port, 0);
-	uint64_t address;
-	uint16_t *words = driver_pages(&ahci.driver, 1, &address);
-	uint64_t sectors = 0;
+	uint16_t *words = driver_pages(&ahci.driver, 1, address);
 
 	if (!words)
-		return false;
-	make_fis(table->fis, IDENTIFY_DEVICE, 0, 0, 0);
-	table->ranges[0] = (struct range){.address = address, .bytes = 511};
-	issue(port, 0, 1, false, false);
+		return 0;
+	make_fis(table->fis, (uint8_t)command, 0, 0, 0);
+	table->ranges[0] = (struct range){.address = *address, .bytes = 511};
+	issue(port, 0, 1, 0, false);
 	bool good = wait_for(port->at, CI, 1, 0) && !(register_get(port->at, TFD) & TFD_ERROR);
 	port->issued = 0;
 	register_put(port->at, PIS, UINT32_MAX);
-	if (!good || !(words[83] >> 10 & 1)) /* 48-bit addresses */
+	return good ? words : 0;
+}
+
+/* False: no CD drive that this driver can use. */
+static bool identify_cd(struct port *port)
+{
+	static unsigned count;
+	const uint16_t *words = identify_words(port, IDENTIFY_PACKET_DEVICE, &port->answer_address);
+
+	if (!words || !cd_identified(words))
+		return false;
+	port->answer = (uint8_t *)(uintptr_t)words;
+	port->block_bytes = CD_SECTOR;
+	port->cd = (struct cd){.answer = packet_answer, .context = port, .server = &ahci.server};
+	port->is_cd = cd_init(&port->cd, count, TRANSFER_MOST);
+	if (!port->is_cd)
+		return false;
+	count++;
+	port->description = port->cd.description;
+	return true;
+}
+
+/* ACS, 7.12.7. False: not a disk that this driver can use. */
+static bool identify(struct port *port)
+{
+	uint64_t address, sectors = 0;
+	const uint16_t *words = identify_words(port, IDENTIFY_DEVICE, &address);
+
+	if (!words || !(words[83] >> 10 & 1)) /* 48-bit addresses */
 		return false;
 	memcpy(&sectors, &words[100], 6);
 	port->block_bytes = 512;
@@ -415,10 +510,10 @@ static bool port_init(struct port *port)
 	/* From here on FISes have a place to go; the signature comes with the first (10.1.1). */
 	register_put(port->at, SERR, UINT32_MAX);
 	register_put(port->at, CMD, register_get(port->at, CMD) | CMD_RECEIVE | CMD_SPIN_UP | CMD_POWER);
-	if (!wait_for(port->at, TFD, TFD_BUSY, 0) || register_get(port->at, SIG) != SIG_DISK ||
-	    !port_run(port))
+	uint32_t signature = wait_for(port->at, TFD, TFD_BUSY, 0) ? register_get(port->at, SIG) : 0;
+	if ((signature != SIG_DISK && signature != SIG_CD) || !port_run(port))
 		return false;
-	return identify(port);
+	return signature == SIG_CD ? identify_cd(port) : identify(port);
 }
 
 static bool init_controller(void)
@@ -433,24 +528,49 @@ static bool init_controller(void)
 	return driver_started(&ahci.driver);
 }
 
+/* The registers of port NUMBER; 0: it is not there. */
+static volatile uint8_t *port_at(unsigned number)
+{
+	uint32_t offset = PORTS + number * PORT_BYTES;
+
+	return register_get(ahci.registers, PI) >> number & 1 &&
+	               driver_bar_holds(&ahci.driver.bars[5], offset, PORT_BYTES)
+	           ? ahci.registers + offset
+	           : 0;
+}
+
+/* All at once, since a port without a device takes all the time that it is given. */
+static void spin_up(void)
+{
+	bool waits = true;
+
+	for (unsigned i = 0; i < 32; i++)
+		if (port_at(i))
+			register_put(port_at(i), CMD,
+			             register_get(port_at(i), CMD) | CMD_SPIN_UP | CMD_POWER);
+	for (unsigned tries = 0; tries < 20 && waits; tries++) {
+		waits = false;
+		for (unsigned i = 0; i < 32; i++)
+			waits |= port_at(i) && (register_get(port_at(i), SSTS) & 15) != 3;
+		if (waits)
+			driver_pause(&ahci.driver, 1000);
+	}
+}
+
 static void find_disks(void)
 {
-	uint32_t implemented = register_get(ahci.registers, PI);
-
+	spin_up();
 	for (unsigned i = 0; i < 32 && ahci.port_count < BLOCK_DEVICES; i++) {
 		struct port *port = &ports[ahci.port_count];
 
-		if (!(implemented >> i & 1) ||
-		    !driver_bar_holds(&ahci.driver.bars[5], PORTS + i * PORT_BYTES, PORT_BYTES))
+		if (!port_at(i))
 			continue;
-		*port = (struct port){.at = ahci.registers + PORTS + i * PORT_BYTES};
-		register_put(port->at, CMD, register_get(port->at, CMD) | CMD_SPIN_UP | CMD_POWER);
-		for (unsigned tries = 0; tries < 20 && (register_get(port->at, SSTS) & 15) != 3; tries++)
-			driver_pause(&ahci.driver, 1000);
+		*port = (struct port){.at = port_at(i)};
 		if ((register_get(port->at, SSTS) & 15) != 3 || !port_init(port))
 			continue;
 		register_put(port->at, PIS, UINT32_MAX);
 		register_put(port->at, PIE, PIE_WANTED);
+		port->cd.number = ahci.port_count;
 		ahci.port_count++;
 	}
 	register_put(ahci.registers, IS, UINT32_MAX);
@@ -459,7 +579,8 @@ static void find_disks(void)
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	static const struct block_backend backend = {.start = start, .poll = poll, .watched = true};
+	static const struct block_backend backend = {
+	    .start = start, .poll = poll, .look = look, .watched = true};
 
 	if (!driver_init(&ahci.driver, info, page))
 		return 1;

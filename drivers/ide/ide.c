@@ -1,10 +1,11 @@
 /* The driver of IDE controllers as the PIIX has them: two channels of two devices at the PC's old ports, bus-master
  * DMA. Sources: ATA/ATAPI-6 (registers, protocols), Programming Interface for Bus Master IDE Controller 1.0
- * ("BMIDE"). Only disks are used; a channel does one command at a time.
+ * ("BMIDE"). Disks and CD drives (drivers/cd) are used; a channel does one command at a time.
  *
  * Addresses for DMA have 32 bits here: a request whose memory lies above is refused as unsupported.
  */
 #include "block/block_server.h"
+#include "cd/cd.h"
 
 #include <text.h>
 
@@ -41,6 +42,8 @@ enum ata {
 	WRITE_DMA_EXT = 0x35,
 	FLUSH_CACHE = 0xe7,
 	FLUSH_CACHE_EXT = 0xea,
+	PACKET = 0xa0,
+	IDENTIFY_PACKET_DEVICE = 0xa1,
 	IDENTIFY_DEVICE = 0xec,
 };
 
@@ -50,6 +53,9 @@ enum ata {
 #define TRANSFER_MOST (32u * DRIVER_PAGE)
 #define TRIES_MS      3000u
 #define COMMAND_NS    30000000000ull /* a command that takes longer never ends */
+#define PACKET_TRIES  2000u          /* of 50 us each, until a drive takes a packet */
+#define ANSWER_MOST   65536u         /* bytes that a drive may say at once */
+#define FEATURE_DMA   1u             /* of PACKET */
 
 struct piece { /* BMIDE, 1.2 */
 	uint32_t address;
@@ -69,6 +75,8 @@ static struct channel {
 static struct disk {
 	unsigned channel;
 	bool second, wide; /* 48-bit addresses */
+	bool is_cd;
+	struct cd cd;
 } disks[BLOCK_DEVICES];
 
 static struct ide {
@@ -128,9 +136,9 @@ static void select_device(const struct channel *channel, bool second, uint8_t bi
 
 /* ---- Requests ---- */
 
-static bool describe_data(struct channel *channel, const struct block_io *io)
+static bool describe_data(struct channel *channel, const struct block_io *io, uint32_t sector_bytes)
 {
-	uint64_t bytes = (uint64_t)io->sectors * SECTOR, part, in_page;
+	uint64_t bytes = (uint64_t)io->sectors * sector_bytes, part, in_page;
 	unsigned count = 0;
 
 	for (uint64_t at = 0; at < bytes; at += part) {
@@ -163,22 +171,126 @@ static void put_address(const struct channel *channel, const struct disk *disk, 
 	out(channel, LBA_HIGH, (uint8_t)(io->sector >> 16));
 }
 
+/* ---- Packets (ATA/ATAPI-6, 9.8, 9.10) ---- */
+
+/* Has the drive take PACKET, with an answer by DMA or in parts of BYTES. False: it does not. */
+static bool packet_send(const struct channel *channel, const struct disk *disk,
+                        const uint8_t packet[CD_PACKET_BYTES], bool dma, uint32_t bytes)
+{
+	uint16_t words[CD_PACKET_BYTES / 2];
+
+	memcpy(words, packet, sizeof(words));
+	select_device(channel, disk->second, 0);
+	if (!wait_idle(channel))
+		return false;
+	out(channel, FEATURES, dma ? FEATURE_DMA : 0);
+	out(channel, LBA_MID, (uint8_t)bytes);
+	out(channel, LBA_HIGH, (uint8_t)(bytes >> 8));
+	out(channel, COMMAND, PACKET);
+	for (unsigned tries = 0;; tries++) {
+		uint8_t status = in(channel, COMMAND);
+		if (!(status & STATUS_BUSY) && status & STATUS_DATA)
+			break;
+		if (tries == PACKET_TRIES ||
+		    (!(status & STATUS_BUSY) && status & (STATUS_ERROR | STATUS_FAULT)))
+			return false;
+		driver_pause(&ide.driver, 50);
+	}
+	for (unsigned i = 0; i < CD_PACKET_BYTES / 2; i++)
+		ioport_out(channel->command, channel->command_port + DATA, 2, words[i]);
+	return true;
+}
+
+/* struct cd's: what the drive says beyond BYTES is read and dropped. */
+static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes)
+{
+	const struct disk *disk = context;
+	const struct channel *channel = &channels[disk->channel];
+	uint32_t said = 0;
+
+	if (!packet_send(channel, disk, packet, false, bytes + bytes % 2))
+		return -1;
+	while (said <= ANSWER_MOST && wait_idle(channel)) {
+		uint8_t status = in(channel, COMMAND);
+		if (status & (STATUS_ERROR | STATUS_FAULT))
+			return -1;
+		if (!(status & STATUS_DATA))
+			return (int32_t)(said < bytes ? said : bytes);
+		uint32_t part = in(channel, LBA_MID) | (uint32_t)in(channel, LBA_HIGH) << 8;
+		for (uint32_t i = 0; i < part; i += 2) {
+			uint16_t word =
+			    (uint16_t)ioport_in(channel->command, channel->command_port + DATA, 2);
+			for (unsigned half = 0; half < 2; half++)
+				if (said + i + half < bytes && i + half < part)
+					((uint8_t *)to)[said + i + half] = (uint8_t)(word >> 8 * half);
+		}
+		said += part ? part : ANSWER_MOST + 1; /* nothing, for ever, is no answer */
+	}
+	return -1;
+}
+
+static void look(void *context, unsigned number)
+{
+	struct disk *disk = &disks[number];
+
+	(void)context;
+	if (disk->is_cd && !channels[disk->channel].io)
+		cd_look(&disk->cd);
+}
+
+static void master_prepare(const struct channel *channel, bool write)
+{
+	master_out(channel, MASTER_COMMAND, write ? 0 : MASTER_READ);
+	master_out(channel, MASTER_STATUS, MASTER_ERROR | MASTER_IRQ);
+	ioport_out(ide.master, channel->master_port + MASTER_TABLE, 4, (uint32_t)channel->table_address);
+}
+
+static void master_start(const struct channel *channel, bool write)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* the table before it is used */
+	master_out(channel, MASTER_COMMAND, MASTER_START | (write ? 0 : MASTER_READ));
+}
+
+/* IO, a read, on the CD drive DISK. False: it does not take it. */
+static bool cd_start(struct channel *channel, const struct disk *disk, struct block_io *io)
+{
+	uint8_t packet[CD_PACKET_BYTES];
+
+	cd_read(io, packet);
+	master_out(channel, MASTER_COMMAND, MASTER_READ);
+	if (!packet_send(channel, disk, packet, true, 0))
+		return false;
+	master_prepare(channel, false);
+	master_start(channel, false);
+	return true;
+}
+
 static bool start(void *context, struct block_io *io)
 {
-	const struct disk *disk = &disks[io->device];
+	struct disk *disk = &disks[io->device];
 	struct channel *channel = &channels[disk->channel];
 	bool write = io->operation == BLOCK_WRITE;
 
 	(void)context;
-	if (io->operation == BLOCK_ZERO || io->operation == BLOCK_DISCARD) {
+	if (io->operation == BLOCK_ZERO || io->operation == BLOCK_DISCARD ||
+	    (disk->is_cd && io->operation != BLOCK_READ)) {
 		block_server_complete(&ide.server, io, BLOCK_UNSUPPORTED);
 		return true;
 	}
 	if (channel->io)
 		return false;
 	channel->dma = io->operation != BLOCK_FLUSH;
-	if (channel->dma && !describe_data(channel, io)) {
+	if (channel->dma && !describe_data(channel, io, ide.server.devices[io->device].sector_bytes)) {
 		block_server_complete(&ide.server, io, BLOCK_UNSUPPORTED);
+		return true;
+	}
+	if (disk->is_cd) {
+		disk->cd.tries = 0;
+		if (cd_start(channel, disk, io))
+			channel->io = io;
+		else
+			block_server_complete(&ide.server, io, BLOCK_MEDIUM);
+		channel->since = clock_ns();
 		return true;
 	}
 	channel->io = io;
@@ -188,16 +300,13 @@ static bool start(void *context, struct block_io *io)
 		out(channel, COMMAND, disk->wide ? FLUSH_CACHE_EXT : FLUSH_CACHE);
 		return true;
 	}
-	master_out(channel, MASTER_COMMAND, write ? 0 : MASTER_READ);
-	master_out(channel, MASTER_STATUS, MASTER_ERROR | MASTER_IRQ);
-	ioport_out(ide.master, channel->master_port + MASTER_TABLE, 4, (uint32_t)channel->table_address);
+	master_prepare(channel, write);
 	put_address(channel, disk, io);
 	out(channel, COMMAND,
 	    write        ? disk->wide ? WRITE_DMA_EXT : WRITE_DMA
 	    : disk->wide ? READ_DMA_EXT
 	                 : READ_DMA);
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* the table before it is used */
-	master_out(channel, MASTER_COMMAND, MASTER_START | (write ? 0 : MASTER_READ));
+	master_start(channel, write);
 	return true;
 }
 
@@ -221,6 +330,18 @@ static void channel_poll(struct channel *channel)
 		return; /* another device's interrupt */
 	channel->io = 0;
 	bool failed = status & (STATUS_ERROR | STATUS_FAULT) || (channel->dma && master & MASTER_ERROR);
+	struct disk *disk = &disks[io->device];
+	if (disk->is_cd && (failed || master & MASTER_ACTIVE)) { /* less than was asked for is none */
+		bool again = false;
+		enum block_status what = status & STATUS_ERROR ? cd_failed(&disk->cd, &again) : BLOCK_MEDIUM;
+		if (again && describe_data(channel, io, CD_SECTOR) && cd_start(channel, disk, io)) {
+			channel->io = io;
+			channel->since = clock_ns();
+			return;
+		}
+		block_server_complete(&ide.server, io, what);
+		return;
+	}
 	if (failed && !channel_reset(channel))
 		driver_fail(&ide.driver, "a channel does not come back after an error");
 	block_server_complete(&ide.server, io, failed ? BLOCK_MEDIUM : BLOCK_DONE);
@@ -248,6 +369,40 @@ static void copy_text(char *to, const uint16_t *words, unsigned count)
 	to[length] = 0;
 }
 
+/* The channel's answer of 512 bytes to IDENTIFY. False: it refuses. */
+static bool identify_words(const struct channel *channel, enum ata command, uint16_t words[256])
+{
+	out(channel, COMMAND, (uint8_t)command);
+	driver_pause(&ide.driver, 1000);
+	if (!wait_idle(channel))
+		return false;
+	uint8_t status = in(channel, COMMAND);
+	if (status & STATUS_ERROR || !(status & STATUS_DATA))
+		return false;
+	for (unsigned i = 0; i < 256; i++)
+		words[i] = (uint16_t)ioport_in(channel->command, channel->command_port + DATA, 2);
+	(void)in(channel, COMMAND);
+	return true;
+}
+
+/* A CD drive. Its signature (ATA/ATAPI-6, 9.12) is gone when the other device of its channel was commanded before. */
+static bool identify_cd(const struct channel *channel, struct disk *disk,
+                        struct block_description *description)
+{
+	static unsigned count;
+	uint16_t words[256];
+
+	if (!identify_words(channel, IDENTIFY_PACKET_DEVICE, words) || !cd_identified(words))
+		return false;
+	disk->cd = (struct cd){.answer = packet_answer, .context = disk};
+	if (!cd_init(&disk->cd, count, TRANSFER_MOST))
+		return false;
+	count++;
+	disk->is_cd = true;
+	*description = disk->cd.description;
+	return true;
+}
+
 /* ATA/ATAPI-6, 8.15. False: there is no disk. */
 static bool identify(const struct channel *channel, struct disk *disk, struct block_description *description)
 {
@@ -257,18 +412,12 @@ static bool identify(const struct channel *channel, struct disk *disk, struct bl
 
 	select_device(channel, disk->second, 0);
 	status = in(channel, COMMAND);
-	if (status == 0xff || !status || !wait_idle(channel))
+	if (status == 0xff || !wait_idle(channel))
 		return false;
-	out(channel, COMMAND, IDENTIFY_DEVICE);
-	driver_pause(&ide.driver, 1000);
-	if (!wait_idle(channel))
-		return false;
-	status = in(channel, COMMAND);
-	if (status & STATUS_ERROR || !(status & STATUS_DATA)) /* none, or no disk: a CD refuses */
-		return false;
-	for (unsigned i = 0; i < 256; i++)
-		words[i] = (uint16_t)ioport_in(channel->command, channel->command_port + DATA, 2);
-	(void)in(channel, COMMAND);
+	if (!status) /* nothing, or a drive of packets that was reset */
+		return identify_cd(channel, disk, description);
+	if (!identify_words(channel, IDENTIFY_DEVICE, words))
+		return identify_cd(channel, disk, description);
 	if (!(words[49] >> 8 & 1) || !(words[49] >> 9 & 1)) /* DMA, LBA */
 		return false;
 	disk->wide = words[83] >> 10 & 1;
@@ -319,7 +468,7 @@ static bool init_channels(void)
 
 int program_main(const struct start_info *info, struct thread_page *page)
 {
-	static const struct block_backend backend = {.start = start, .poll = poll};
+	static const struct block_backend backend = {.start = start, .poll = poll, .look = look};
 	struct block_description description;
 	unsigned count = 0;
 
@@ -330,8 +479,11 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	block_server_init(&ide.server, &ide.driver, &backend, 0);
 	for (unsigned i = 0; i < 2 * CHANNELS; i++) {
 		disks[count] = (struct disk){.channel = i / 2, .second = i % 2};
-		if (identify(&channels[i / 2], &disks[count], &description))
-			block_server_device(&ide.server, count++, &description);
+		if (!identify(&channels[i / 2], &disks[count], &description))
+			continue;
+		disks[count].cd.server = &ide.server;
+		disks[count].cd.number = count;
+		block_server_device(&ide.server, count++, &description);
 	}
 	block_server_run(&ide.server);
 }

@@ -369,7 +369,8 @@ static bool describe(struct storage *disk, const char *serial)
 	    .transfer_bytes = hc_transfer_pages * DRIVER_PAGE, .data_alignment = 512, .queue_depth = 1};
 	text_copy(is->serial, sizeof(is->serial), serial);
 	bytes = answer(disk, scsi_simple(SCSI_INQUIRY, 36), 36);
-	if (bytes < 0 || !scsi_inquiry_parse(said, (size_t)bytes, &removable, is->model, sizeof(is->model)) ||
+	if (bytes < 0 ||
+	    !scsi_inquiry_parse(said, (size_t)bytes, SCSI_DISK, &removable, is->model, sizeof(is->model)) ||
 	    !ready(disk) || !describe_capacity(disk, is))
 		return false;
 	is->physical_bytes = is->sector_bytes;

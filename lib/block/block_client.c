@@ -137,7 +137,8 @@ int64_t block_client_check(struct block_client *client)
 	if (result != E_NOT_FOUND && result != E_PEER)
 		return result;
 	client->reopened++;
-	return queue_restore(client);
+	result = queue_restore(client);
+	return result < 0 ? result : describe(client); /* another medium may be in it */
 }
 
 bool block_client_submit(struct block_client *client, const struct block_request *request)

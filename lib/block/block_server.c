@@ -84,12 +84,31 @@ static bool badge_range(const struct block_server *server, uint64_t badge, struc
 	return range->used && range->device == device;
 }
 
+void block_server_replaced(struct block_server *server, unsigned number,
+                           const struct block_description *description)
+{
+	for (unsigned i = 0; i < BLOCK_QUEUES; i++)
+		server->queues[i].gone |=
+		    server->queues[i].number && (server->queues[i].badge & 0xff) == number + 1;
+	block_server_device(server, number, description);
+}
+
+/* Whoever asks is told of the medium that is there now. */
+static void look(struct block_server *server, uint64_t badge)
+{
+	uint64_t device = (badge & 0xff) - 1;
+
+	if (server->backend->look && device < BLOCK_DEVICES && server->devices[device].sector_bytes)
+		server->backend->look(server->lanes[0].context, (unsigned)device);
+}
+
 static int64_t serve_describe(void *context, uint64_t badge, const void **data, uint32_t *bytes)
 {
 	static struct block_description description;
 	struct block_server *server = context;
 	struct block_range_kept range;
 
+	look(server, badge);
 	if (!badge_range(server, badge, &range))
 		return E_NOT_FOUND;
 	description = server->devices[range.device];
@@ -217,6 +236,7 @@ static int64_t serve_open_queue(void *context, uint64_t badge, handle_t rings, h
 	struct block_queue *queue = server->queues;
 	unsigned mine = 0;
 
+	look(server, badge);
 	if (!badge_range(server, badge, &range))
 		return E_NOT_FOUND;
 	if (!entries || entries > BLOCK_ENTRIES_MAX || entries & (entries - 1))
@@ -293,7 +313,15 @@ static int64_t serve_close_queue(void *context, uint64_t badge, uint64_t number)
 
 static int64_t serve_check_queue(void *context, uint64_t badge, uint64_t number)
 {
-	return queue_find(context, badge, number) ? E_OK : E_NOT_FOUND;
+	struct block_queue *queue = queue_find(context, badge, number);
+
+	if (queue)
+		look(context, badge);
+	if (queue && queue->gone) {
+		queue_end(context, queue);
+		queue = 0;
+	}
+	return queue ? E_OK : E_NOT_FOUND;
 }
 
 static int64_t serve_range(void *context, uint64_t badge, uint64_t first, uint64_t count, uint32_t flags,
@@ -360,6 +388,8 @@ static enum block_status judge(const struct block_server *server, const struct b
 	if (!badge_range(server, queue->badge, range))
 		return BLOCK_GONE;
 	const struct block_description *device = &server->devices[range->device];
+	if (queue->gone || !device->sectors)
+		return BLOCK_GONE;
 	uint64_t bytes = (uint64_t)request->sectors * device->sector_bytes;
 	bool moves = request->operation == BLOCK_READ || request->operation == BLOCK_WRITE;
 

@@ -53,6 +53,8 @@ struct block_backend {
 	/* A device that has completed nothing of what it was given for BLOCK_STUCK_SWEEPS times two seconds is stuck, and the driver gives
 	 * up, whatever its others do. False: the backend has limits of its own. */
 	bool watched;
+	/* The first thread, before a client is told what device NUMBER is: looks whether its medium is another one. May be 0. */
+	void (*look)(void *context, unsigned number);
 	/* Answers calls to what else the device is: numbers from BLOCK_DEVICES on. May be 0. */
 	void (*serve)(void *context, struct message *message);
 };
@@ -76,6 +78,7 @@ struct block_queue {
 	struct foreign data; /* mapped only for drivers that move bytes themselves */
 	uint32_t under_way;
 	bool signal;
+	bool gone; /* another medium is in the device since */
 };
 
 struct block_range_kept {
@@ -123,6 +126,9 @@ bool block_server_lane(struct block_server *server, uint32_t cpu, void *context,
 /* Device NUMBER (below BLOCK_DEVICES) is there, or has changed; the first time it is announced under SERIAL. */
 void block_server_device(struct block_server *server, unsigned number,
                          const struct block_description *description);
+/* Another medium, or none (no sectors), is in device NUMBER, of a backend with one lane: queues that are open end with the old one. */
+void block_server_replaced(struct block_server *server, unsigned number,
+                           const struct block_description *description);
 /* IO is done. */
 void block_server_complete(struct block_server *server, struct block_io *io, enum block_status status);
 /* Where byte OFFSET of IO's data is for the device, and how many bytes from there on are contiguous, at most

@@ -119,11 +119,12 @@ bool scsi_capacity_parse(const uint8_t *data, size_t bytes, bool wide, uint64_t 
 	       !(*sector_bytes & (*sector_bytes - 1));
 }
 
-bool scsi_inquiry_parse(const uint8_t *data, size_t bytes, bool *removable, char *model, size_t room)
+bool scsi_inquiry_parse(const uint8_t *data, size_t bytes, enum scsi_type type, bool *removable, char *model,
+                        size_t room)
 {
 	size_t length = 0;
 
-	if (bytes < 36 || !room || (data[0] & 0x1f) != 0 || data[0] >> 5)
+	if (bytes < 36 || !room || (data[0] & 0x1f) != (uint8_t)type || data[0] >> 5)
 		return false;
 	*removable = data[1] & 0x80;
 	for (size_t i = 8; i < 32 && length + 1 < room; i++) {

@@ -69,7 +69,9 @@ bool scsi_sense_parse(const uint8_t *data, size_t bytes, struct scsi_sense *sens
  * the wide one. */
 bool scsi_capacity_parse(const uint8_t *data, size_t bytes, bool wide, uint64_t *sectors,
                          uint32_t *sector_bytes);
-/* SPC-4, 6.6.2: whether it is a disk, whether its medium can be changed, and its maker's words for it. */
-bool scsi_inquiry_parse(const uint8_t *data, size_t bytes, bool *removable, char *model, size_t room);
+enum scsi_type { SCSI_DISK = 0, SCSI_CD = 5 };
+/* SPC-4, 6.6.2: whether it is of this TYPE, whether its medium can be changed, and its maker's words for it. */
+bool scsi_inquiry_parse(const uint8_t *data, size_t bytes, enum scsi_type type, bool *removable, char *model,
+                        size_t room);
 /* SPC-4, 7.5.5: MODE SENSE (6)'s header says whether it is write-protected. */
 bool scsi_protected(const uint8_t *data, size_t bytes);

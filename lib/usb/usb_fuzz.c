@@ -75,7 +75,7 @@ static void scsi(const uint8_t *data, size_t size)
 		if (scsi_capacity_parse(data, size, wide, &sectors, &bytes))
 			must(sectors && bytes >= 512 && bytes <= 4096 && !(bytes & (bytes - 1)) &&
 			     sectors <= UINT64_MAX / bytes);
-	if (scsi_inquiry_parse(data, size, &removable, model, sizeof(model)))
+	if (scsi_inquiry_parse(data, size, SCSI_DISK, &removable, model, sizeof(model)))
 		is_text(model, sizeof(model));
 	if (scsi_sense_parse(data, size, &sense))
 		must(sense.key <= 15);

@@ -263,15 +263,17 @@ static void test_answers(void)
 	for (unsigned i = 0; i < 24; i++)
 		inquiry[8 + i] = (uint8_t)maker[i];
 	inquiry[20] = 0x1b;
-	right = scsi_inquiry_parse(inquiry, 36, &removable, model, sizeof(model)) && removable &&
+	right = scsi_inquiry_parse(inquiry, 36, SCSI_DISK, &removable, model, sizeof(model)) && removable &&
 	        strcmp(model, "QEMU QEMU-HARDDRIVE") == 0;
-	right = right && scsi_inquiry_parse(inquiry, 36, &removable, model, 6) && strcmp(model, "QEMU") == 0;
-	check("a disk says who made it", right && !scsi_inquiry_parse(inquiry, 35, &removable, model, 48));
+	right = right && scsi_inquiry_parse(inquiry, 36, SCSI_DISK, &removable, model, 6) &&
+	        strcmp(model, "QEMU") == 0;
+	check("a disk says who made it",
+	      right && !scsi_inquiry_parse(inquiry, 35, SCSI_DISK, &removable, model, 48));
 	inquiry[0] = 5;
-	right = !scsi_inquiry_parse(inquiry, 36, &removable, model, 48);
+	right = !scsi_inquiry_parse(inquiry, 36, SCSI_DISK, &removable, model, 48);
 	inquiry[0] = 0x20;
 	check("what is no disk, or not there, is none",
-	      right && !scsi_inquiry_parse(inquiry, 36, &removable, model, 48));
+	      right && !scsi_inquiry_parse(inquiry, 36, SCSI_DISK, &removable, model, 48));
 	right = scsi_sense_parse(sense, 18, &is) && is.key == 6 && is.code == 0x3a && is.qualifier == 2;
 	sense[0] = 0x72;
 	check("sense of the fixed format is read",

@@ -396,7 +396,9 @@ static int partitions_scan(struct disk *disk)
 	                                     .sectors = disk->client.description.sectors,
 	                                     .sector_bytes = disk->client.description.sector_bytes,
 	                                     .read = scan_read};
-	(void)partition_scan(&table, buffer, found, &count);
+	/* What a CD's table says is in sectors of a disk, for machines that start from it as from one. */
+	if (disk->client.description.sector_bytes != 2048)
+		(void)partition_scan(&table, buffer, found, &count);
 	for (unsigned i = 0; i < DISKS; i++) {
 		struct disk *old = &disks[i];
 		bool same = false;
@@ -487,6 +489,10 @@ int block_device_open(struct vnode *vnode, struct file *file)
 	if (error)
 		return error;
 	error = disk_open(disk);
+	disk->client.page = current_page();
+	if (!error && disk->client.description.flags & BLOCK_IS_REMOVABLE &&
+	    block_client_check(&disk->client) < 0)
+		error = -ENXIO; /* else it is what is in the drive now */
 	disk_give(disk);
 	if (!error && file_writable(file) && disk->client.description.flags & BLOCK_IS_READ_ONLY)
 		error = -EACCES;

@@ -2,7 +2,8 @@
  * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "load=MS" for how long at least, "bad=SECTOR" that QEMU
  * fails, "together=1" for load on two disks at a time, "queues=N" for load on N queues of one disk at a time, "threads=N" for that many
  * threads, a CPU and a queue each, which read for two seconds (how much is in the log), "pulled=1" for one that is pulled out and plugged in again, "input=N" for N
- * keyboards and pointers (input_check.h). Says "ok ..." or "not ok ..." in the log, then ends the machine.
+ * keyboards and pointers (input_check.h), "cds=N" for as many CD drives, the second one's medium being cd_test.py's, "changed=1" for
+ * one that is changed. Says "ok ..." or "not ok ..." in the log, then ends the machine.
  */
 #include <text.h>
 #include "block/block_client.h"
@@ -16,6 +17,7 @@
 #define WAIT_NS    60000000000ull
 #define ROUNDS     20u
 #define AREA       4096u /* sectors that are written */
+#define CD_SECTOR  2048u
 
 enum { QUEUES_MOST = 7, QUEUE_SLOTS = 8, QUEUE_ROUNDS = 5 };
 
@@ -434,6 +436,84 @@ static void test_pulled(const char *name)
 	      status == BLOCK_DONE && filled(client.data, 7, client.description.sector_bytes, 1));
 }
 
+/* ---- CD drives ---- */
+
+/* COUNT sectors from SECTOR on: each word is the sector's number and BASE. */
+static bool cd_holds(uint64_t sector, uint32_t count, uint32_t base)
+{
+	if (once(BLOCK_READ, sector, count, 0, 0) != BLOCK_DONE)
+		return false;
+	for (uint32_t i = 0; i < count * (CD_SECTOR / 4); i++)
+		if (((const uint32_t *)client.data)[i] != base + (uint32_t)sector + i / (CD_SECTOR / 4))
+			return false;
+	return true;
+}
+
+/* The host takes the medium out, and puts in another one, when the log says so. */
+static void test_changed(const char *name)
+{
+	uint64_t end = clock_ns() + WAIT_NS, bits, sectors = client.description.sectors;
+	enum block_status status = BLOCK_DONE;
+
+	log_print(log_handle, own_page, "%s: to be taken out\n", name);
+	while (status == BLOCK_DONE && clock_ns() < end)
+		status = once(BLOCK_READ, 16, 8, 0, 0);
+	check(name, "when it is taken out, reading says so, also who opens the drive then",
+	      status == BLOCK_GONE && once(BLOCK_READ, 16, 1, 0, 0) == BLOCK_GONE &&
+	          block_client_check(&client) >= 0 && once(BLOCK_READ, 16, 1, 0, 0) == BLOCK_GONE &&
+	          !client.description.sectors);
+	log_print(log_handle, own_page, "%s: to be put in\n", name);
+	end = clock_ns() + WAIT_NS;
+	while (!client.description.sectors && clock_ns() < end) {
+		status = once(BLOCK_READ, 16, 1, 0, 0);
+		if (status != BLOCK_GONE || block_client_check(&client) < 0)
+			break;
+		event_wait(client.completed, clock_ns() + 20000000, &bits);
+	}
+	check(name, "another medium is another disk, which whoever asks again reads",
+	      client.description.sectors && client.description.sectors != sectors &&
+	          cd_holds(16, 8, 1u << 20));
+}
+
+static void test_cd(unsigned index, bool changed, uint32_t milliseconds)
+{
+	const uint64_t end = clock_ns() + milliseconds * 1000000ull;
+	const struct block_description *is = &client.description;
+	char name[8];
+	handle_t channel;
+
+	text_format(name, sizeof(name), "cd%u", index);
+	if (!check(name, "opens",
+	           device_open(devices, own_page, name, &channel, clock_ns() + WAIT_NS) >= 0 &&
+	               block_client_open(&client, channel, own_page, DATA_BYTES) >= 0))
+		return;
+	log_print(log_handle, own_page, "%s: %s, %lu sectors of %u bytes, flags %x\n", name, is->model,
+	          is->sectors, is->sector_bytes, is->flags);
+	check(name, "is a medium that can be changed, and not be written",
+	      is->flags == (BLOCK_IS_READ_ONLY | BLOCK_IS_REMOVABLE) && is->sector_bytes == CD_SECTOR &&
+	          is->sectors && once(BLOCK_WRITE, 16, 1, 0, 0) == BLOCK_READ_ONLY);
+	if (!index) {
+		check(name, "what this system was started from is ISO 9660",
+		      once(BLOCK_READ, 16, 1, 0, 0) == BLOCK_DONE &&
+		          memcmp(client.data + 1, "CD001", 5) == 0);
+	} else {
+		uint32_t most = is->transfer_bytes / CD_SECTOR;
+		bool right = cd_holds(16, 1, 0) && cd_holds(is->sectors - 1, 1, 0) && cd_holds(20, most, 0);
+		check(name, "single sectors, the last one and the longest transfer are read", right);
+		check(name, "beyond the end is refused",
+		      once(BLOCK_READ, is->sectors, 1, 0, 0) == BLOCK_BAD_REQUEST &&
+		          once(BLOCK_READ, is->sectors - 1, 2, 0, 0) == BLOCK_BAD_REQUEST);
+		for (uint32_t i = 0; right && (i < 100 || clock_ns() < end); i++)
+			right = cd_holds(mix(i) % (is->sectors - 8), 1 + i % 8, 0);
+		check(name, "sectors are read at random", right);
+		log_print(log_handle, own_page, "%s: the queue was opened again %lu times\n", name,
+		          client.reopened);
+		if (changed)
+			test_changed(name);
+	}
+	block_client_close(&client);
+}
+
 static void test_device(const struct device_info *info, uint32_t rounds, uint32_t milliseconds, uint32_t bad,
                         bool pulled)
 {
@@ -491,6 +571,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	steward = start_find(info, "steward", 0);
 	devices = start_find(info, "device", 0);
 	int64_t pause = event_create();
+	handle_t own_channel;
 	while (found < wanted && clock_ns() < end) {
 		const void *data;
 		uint32_t bytes;
@@ -499,7 +580,8 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		for (uint32_t i = 0;
 		     found < 32 && device_list(devices, page, i, &count, &data, &bytes, end) >= 0; i++) {
 			memcpy(&list[found], data, sizeof(list[found]));
-			found += list[found].kind == DEVICE_BLOCK;
+			found +=
+			    list[found].kind == DEVICE_BLOCK && strncmp(list[found].serial, "cd", 2) != 0;
 		}
 	}
 	check("devices", "all disks are there", found == wanted);
@@ -514,6 +596,12 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		            argument(info, "pulled", 0));
 	if (found == 2 && argument(info, "together", 0))
 		test_together(&list[0], &list[1]);
+	unsigned cds = (unsigned)argument(info, "cds", 0);
+	while (cds && device_open(devices, page, cds > 1 ? "cd1" : "cd0", &own_channel, end) < 0 &&
+	       clock_ns() < end)
+		event_wait((handle_t)pause, clock_ns() + 20000000, &bits);
+	for (unsigned i = 0; i < cds; i++)
+		test_cd(i, argument(info, "changed", 0), argument(info, "load", 0));
 	unsigned queues = (unsigned)argument(info, "queues", 0),
 	         threads = (unsigned)argument(info, "threads", 0);
 	if (found && queues)

@@ -24,6 +24,7 @@ $(call script-test,tests/devices/power_test.py,build/x86_64/holon.bundle build/x
 $(call script-test,tests/devices/dev_block_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/filesystems_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/replay_test.py,build/host/test/filesystem-shell build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/cd_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 SOAK_TESTS += tests/devices/filesystems_soak tests/devices/replay_test.py tests/devices/block_test.py
 # Ordinary static programs, as those of tests/linux.
 build/tests/devices/evdev_check build/tests/devices/tpm_check: build/tests/devices/%: tests/devices/%.c
