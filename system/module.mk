@@ -61,6 +61,12 @@ $(call host-fuzz,vault-protocol,base/vault/protocol_fuzz.c base/vault/filesystem
 $(call fuzz-seeds,vault-protocol)
 build/host/fuzz/vault-protocol: build/host/lib/libholon-crypto-sanitized.a
 $(call host-object-names,fuzz,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,base/vault/protocol_fuzz.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES)): | $(INTERFACES)
+# And of abi/vault.interface.
+$(call host-fuzz,vault-control,$(addprefix base/vault/,control_fuzz.c control.c keys.c care.c filesystem.c) $(FILE_SERVICE_SOURCES) $(VDISK_SOURCES) $(HOLONFS_SOURCES),\
+	-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,build/host/lib/libholon-crypto-sanitized.a -lsodium -lbearssl -largon2 $(HOLONFS_LDLIBS) $(FUZZ_FAULTS))
+$(call fuzz-seeds,vault-control)
+build/host/fuzz/vault-control: build/host/lib/libholon-crypto-sanitized.a
+$(call host-object-names,fuzz,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/newlib -Ibase/vault,$(addprefix base/vault/,control_fuzz.c control.c keys.c care.c)): | $(INTERFACES)
 # Room on a device that gets full.
 $(call host-test,vault-room,base/vault/filesystem_test.c base/vault/filesystem.c $(FILE_SERVICE_SOURCES) lib/vdisk/seeded.c lib/vdisk/file_backend.c $(VDISK_SOURCES) $(HOLONFS_SOURCES),\
 	-DHOLON_FAKE_KERNEL -DVDISK_SEEDED_BUGS -Ilib/holon -Ilib/newlib -Ibase/vault,build/host/lib/libholon-crypto-sanitized.a -lsodium -lbearssl -largon2 $(HOLONFS_LDLIBS))
