@@ -77,11 +77,21 @@ static int error_of(int64_t status)
 	return (int)file_error(status);
 }
 
+/* Contents of at most IN_TREE bytes may lie in the tree and take no block. They are no hole: there are programs that take a file of no blocks
+ * for one. */
+#define IN_TREE 1024u
+
+static uint64_t bytes_used(const struct holonfs_attributes *of)
+{
+	uint64_t bytes = of->blocks * HOLONFS_BLOCK;
+	return !bytes && (of->mode & 0170000) == 0100000 && of->size <= IN_TREE ? of->size : bytes;
+}
+
 static void convert(const struct holonfs_attributes *from, struct file_attributes *to)
 {
 	*to = (struct file_attributes){.node = from->inode,
 	                               .size = from->size,
-	                               .bytes_used = from->blocks * HOLONFS_BLOCK,
+	                               .bytes_used = bytes_used(from),
 	                               .accessed_ns = from->accessed_ns,
 	                               .modified_ns = from->modified_ns,
 	                               .changed_ns = from->changed_ns,

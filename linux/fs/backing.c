@@ -348,6 +348,7 @@ static int attributes_set(struct ram_node *node, const struct file_attributes *f
 	}
 	if (S_ISREG(vnode->mode) || S_ISLNK(vnode->mode))
 		vnode->size = found->size;
+	node->data.kept = found->bytes_used;
 	return S_ISLNK(vnode->mode) ? target_take(node) : S_ISREG(vnode->mode) ? backing_data_init(node) : 0;
 }
 

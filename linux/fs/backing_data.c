@@ -37,6 +37,10 @@ static void set(struct ram_node *node, unsigned kind, uint64_t page, bool value)
 	if (page / 64 >= node->data.page_words)
 		return;
 	word = &node->data.pages[page / 64 * 2 + kind];
+	if (kind == DIRTY && value != (*word >> page % 64 & 1)) {
+		__atomic_fetch_add(&node->data.dirty, value ? 1 : -1ull, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&node->data.unkept, value ? 1 : 0, __ATOMIC_RELAXED);
+	}
 	__atomic_store_n(word, value ? *word | 1ull << page % 64 : *word & ~(1ull << page % 64),
 	                 __ATOMIC_RELEASE);
 }
@@ -82,6 +86,28 @@ static void all_absent(struct ram_node *node)
 		node->data.pages[word * 2 + ABSENT] = left >= 64 ? ~0ull : (1ull << left) - 1;
 		node->data.pages[word * 2 + DIRTY] = 0;
 	}
+	node->data.dirty = 0;
+}
+
+/* The service has said that NODE takes BYTES. */
+static void kept(struct ram_node *node, uint64_t bytes)
+{
+	node->data.kept = bytes;
+	node->data.unkept = node->data.dirty;
+}
+
+bool ramfs_kept(struct vnode *vnode, uint64_t *bytes)
+{
+	const struct ram_node *node = ram_node(vnode);
+	if (!ram_backing(node) || !node->upper)
+		return false;
+	uint64_t most = PAGES(vnode->size) * PAGE;
+	uint64_t has = __atomic_load_n(&node->data.kept, __ATOMIC_RELAXED);
+	uint64_t more = __atomic_load_n(&node->data.unkept, __ATOMIC_RELAXED);
+	if (has < most)
+		has = more < (most - has) / PAGE ? has + more * PAGE : most;
+	*bytes = has;
+	return true;
 }
 
 int backing_data_init(struct ram_node *node)
@@ -486,8 +512,12 @@ int backing_resize(struct ram_node *node, uint64_t size)
 		error = pages_for(node, size > node->vnode.size ? size : node->vnode.size);
 	if (!error && node->upper)
 		error = CHANGE(ram_backing(node), resize, node->upper, size);
-	if (!error && size < node->vnode.size)
-		pages_forget(node, PAGES(size), PAGES(node->vnode.size));
+	if (!error && size < node->vnode.size) {
+		uint64_t pages = PAGES(size);
+		pages_forget(node, pages, PAGES(node->vnode.size));
+		node->data.kept = node->data.kept < pages * PAGE ? node->data.kept : pages * PAGE;
+		node->data.unkept = node->data.unkept < pages ? node->data.unkept : pages;
+	}
 	return error;
 }
 
@@ -506,6 +536,12 @@ int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint6
 	error = SERVICE(ram_backing(node), allocate, node->upper, mode, start, bytes);
 	if (!error && mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO))
 		pages_forget(node, PAGES(start), end / PAGE);
+	const void *data = 0;
+	uint32_t got = 0;
+	struct file_attributes now;
+	if (!error && !SERVICE(ram_backing(node), attributes, node->upper, &data, &got) &&
+	    reply_attributes(&now, data, got))
+		kept(node, now.bytes_used);
 	return error;
 }
 
@@ -614,8 +650,16 @@ int backing_write_back(struct ram_node *node)
 		                                           time->tv_sec * 1000000000 + time->tv_nsec};
 		const void *data = 0;
 		uint32_t bytes = 0;
-		error = CHANGE(ram_backing(node), set_attributes, node->upper, FILE_SET_MODIFIED, &wanted,
-		               sizeof(wanted), &data, &bytes);
+		struct file_attributes now;
+		handle_t session = ram_backing(node)->session;
+		enum common_mode before = change_give(ram_backing(node));
+		int64_t result = file_set_attributes(session, current_page(), node->upper, FILE_SET_MODIFIED,
+		                                     &wanted, sizeof(wanted), &data, &bytes, DEADLINE_NEVER);
+		bool told = result >= 0 && reply_attributes(&now, data, bytes);
+		common_take(before);
+		error = linux_error_of_service(result);
+		if (told)
+			kept(node, now.bytes_used);
 	}
 	/* What was written to meanwhile has its turn later. */
 	if (!error && next(node, DIRTY, 0, PAGES(node->vnode.size)) >= PAGES(node->vnode.size))

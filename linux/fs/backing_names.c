@@ -225,8 +225,10 @@ static int file_up(struct ram_node *node, struct ram_node *directory, const char
 		return error;
 	if (place == directory->upper)
 		error = service_unlist(directory, upper, node);
-	if (!error && S_ISREG(node->vnode.mode) && with_data)
+	if (!error && S_ISREG(node->vnode.mode) && with_data) {
 		error = contents_up(node, upper);
+		node->data.kept = node->vnode.size; /* as long as the service says nothing else */
+	}
 	if (!error)
 		error = service_set_times(backing, node, upper);
 	if (!error)

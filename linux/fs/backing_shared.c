@@ -47,6 +47,7 @@ static int node_refresh(struct ram_node *node, const struct file_attributes *fou
 	if (S_ISREG(vnode->mode) && changed)
 		error = backing_data_again(node, found->size);
 	if (list_empty(&node->dirty)) {
+		node->data.kept = found->bytes_used;
 		vnode->modified = modified;
 		vnode->changed = backing_time(found->changed_ns);
 	}

@@ -37,6 +37,9 @@ struct vnode *ramfs_file(struct filesystem *filesystem, uint32_t mode);
 struct vnode *ramfs_make(struct vnode *directory, const char *name, uint32_t mode, uint64_t device);
 
 extern const struct file_ops ramfs_file_ops;
+/* The bytes that a regular file of ramfs takes where something else keeps it; what has not been written back yet counts by pages.
+ * False: nothing does. */
+bool ramfs_kept(struct vnode *vnode, uint64_t *bytes);
 /* Changes the size of a regular file. 0 or -ENOSPC, -EFBIG. */
 int ramfs_resize(struct vnode *vnode, uint64_t size);
 

@@ -52,6 +52,9 @@ struct ram_data {
 	bool writable;       /* some dirty page may be written through mappings: LOCK_ROOM */
 	uint64_t loaded;     /* bytes of pages that are here, about */
 	uint64_t changes;    /* counts what makes absent pages others */
+	uint64_t kept;       /* bytes that the file takes in the service, as that said last, */
+	uint64_t unkept;     /* pages that have become dirty since, some of which it may have had, */
+	uint64_t dirty;      /* and those that are */
 	int error;           /* of a write back that nobody has been told of */
 };
 

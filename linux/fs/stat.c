@@ -3,11 +3,15 @@
 #include "errand.h"
 #include "name.h"
 #include "open.h"
+#include "ramfs.h"
 
 /* Bytes that are there; holes of files are not. */
-static uint64_t bytes_present(const struct vnode *vnode)
+static uint64_t bytes_present(struct vnode *vnode)
 {
 	struct memory_info info;
+	uint64_t kept;
+	if (vnode->file_ops == &ramfs_file_ops && ramfs_kept(vnode, &kept))
+		return kept;
 	if (vnode->object && memory_info(current_page(), vnode->object->handle, &info) >= 0)
 		return info.resident_bytes;
 	return (vnode->size + 4095) & ~4095ull;
@@ -25,7 +29,7 @@ static void vnode_stat(struct vnode *vnode, struct linux_stat *stat)
 	    .st_rdev = vnode->device_number,
 	    .st_size = (int64_t)vnode->size,
 	    .st_blksize = 4096,
-	    .st_blocks = (int64_t)(bytes_present(vnode) / 512),
+	    .st_blocks = (int64_t)((bytes_present(vnode) + 511) / 512),
 	    .st_atim = vnode->accessed,
 	    .st_mtim = vnode->modified,
 	    .st_ctim = vnode->changed,

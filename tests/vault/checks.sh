@@ -56,6 +56,16 @@ is 'the targets of links, a long one and then a short one' "$(readlink /mnt/soft
 ! truncate -s 2000G /mnt/sparse 2>/dev/null && dd if=/dev/zero of=/mnt/sparse bs=1 count=1 seek=17592186044416 conv=notrunc 2>&1 | grep -q 'too large'
 say 'a file of more than 1 TiB is refused as too large' $?
 is 'a target of 4,095 bytes' "$(readlink /mnt/long)" "$LONG"
+blocks() { stat -c %b "$@" | tr '\n' ' '; }
+big=$(blocks /mnt/big); sparse=$(blocks /mnt/sparse); [ $sparse -ge 8 ] && [ $sparse -lt 64 ]; say 'a sparse file takes its blocks alone' $? "$sparse"
+[ $big -ge 10240 ] && [ $big -lt 10400 ]; say 'a file takes those of its contents' $? "$big"
+echo a >/mnt/tiny; tiny=$(blocks /mnt/tiny); sync; umount /mnt; vault mount v /mnt
+[ $tiny -gt 0 ] && [ $(blocks /mnt/tiny) -gt 0 ]; say 'one of some bytes is no hole, before and after it is written back' $? "$tiny$(blocks /mnt/tiny)"
+fallocate -l 1000000 /mnt/tiny; is 'room that is asked for' "$(blocks /mnt/tiny)" '1960 '
+truncate -s 9000000 /mnt/big2; is 'a hole takes none' "$(blocks /mnt/big2)" '0 '
+dd if=/big of=/mnt/big2 bs=64k count=4 conv=notrunc 2>/dev/null; is 'what is written takes blocks at once' "$(blocks /mnt/big2)" '512 '
+sync; is 'and when it is written back' "$(blocks /mnt/big2)" '512 '
+truncate -s 100000 /mnt/big2; is 'and fewer when it is cut' "$(blocks /mnt/big2)" '200 '; rm /mnt/tiny /mnt/big2
 rm /mnt/short /mnt/long
 mv /mnt/d /mnt/d2; rm /mnt/hard; echo more >>/mnt/a; : >/mnt/big; rm -r /mnt/many
 umount /mnt; vault mount v /mnt
