@@ -42,18 +42,15 @@ static void client_send(void *context, const uint8_t *message, uint32_t bytes)
 
 	if (!source || !address_link_local(source))
 		return;
-	struct ip_header header = {.from = *source,
-	                           .to = servers,
-	                           .protocol = PROTOCOL_UDP,
-	                           .ttl = 1,
-	                           .scope = link->number};
+	struct ip_header header = {
+	    .from = *source, .to = servers, .protocol = PROTOCOL_UDP, .ttl = 1, .scope = link->number};
 	store16(at, DHCP6_CLIENT_PORT);
 	store16(at + 2, DHCP6_SERVER_PORT);
 	store16(at + 4, 8 + bytes);
 	store16(at + 6, 0);
 	memcpy(at + 8, message, bytes);
-	sum = checksum_finish(checksum_pieces(
-	    checksum_pseudo(&header.from, &header.to, PROTOCOL_UDP, 8 + bytes), pieces, 1));
+	sum = checksum_finish(
+	    checksum_pieces(checksum_pseudo(&header.from, &header.to, PROTOCOL_UDP, 8 + bytes), pieces, 1));
 	store16(at + 6, sum ? sum : 0xffff);
 	(void)ipv6_send(link->net, &header, &path, pieces, 1, 8 + bytes, NULL); /* asked again when lost */
 }
