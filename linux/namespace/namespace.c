@@ -324,6 +324,14 @@ static int64_t enter_all(struct namespace *const wanted[NAMESPACE_KINDS])
 	struct namespaces *set = error ? 0 : set_copy(task->namespaces);
 	if (!error && !set)
 		error = -ENOMEM;
+	for (unsigned kind = 0; kind < NAMESPACE_KINDS && !error; kind++)
+		if (wanted[kind] && kind != NAMESPACE_USER)
+			put(&set->of[kind], namespace_reference(wanted[kind]));
+	if (!error && wanted[NAMESPACE_TIME]) {
+		error = vdso_follow(task->mm, set);
+		if (error)
+			(void)vdso_follow(task->mm, task->namespaces);
+	}
 	if (!error && wanted[NAMESPACE_MOUNT])
 		error = mount_namespace_enter(wanted[NAMESPACE_MOUNT]);
 	if (error) {
@@ -331,11 +339,6 @@ static int64_t enter_all(struct namespace *const wanted[NAMESPACE_KINDS])
 			namespaces_release(set);
 		namespace_release(&credentials.user->common);
 		return error;
-	}
-	for (unsigned kind = 0; kind < NAMESPACE_KINDS; kind++) {
-		if (!wanted[kind] || kind == NAMESPACE_USER)
-			continue;
-		put(&set->of[kind], namespace_reference(wanted[kind]));
 	}
 	if (wanted[NAMESPACE_TIME]) {
 		put(&set->time_children, namespace_reference(wanted[NAMESPACE_TIME]));
@@ -345,7 +348,7 @@ static int64_t enter_all(struct namespace *const wanted[NAMESPACE_KINDS])
 		semaphores_exit(task->process);
 	take_credentials(task, &credentials);
 	take_set(task, set);
-	return vdso_follow(task->mm, set);
+	return 0;
 }
 
 SYSCALL_HANDLER(setns, int fd, uint32_t type)
