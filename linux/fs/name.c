@@ -284,17 +284,62 @@ void dentry_drop(struct dentry *dentry)
 	}
 }
 
+static bool uncached(const struct dentry *dentry)
+{
+	return dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED;
+}
+
+/* A name counts for itself and for those above it, so that it can be found. */
+static void keep(struct dentry *dentry, uint32_t times)
+{
+	for (; dentry->parent != dentry; dentry = dentry->parent) {
+		dentry->kept += times;
+		/* Of two with one name, made by two lookups before either was kept, the first stays the one that is found. */
+		if (!dentry->hashed && !dentry_cached(dentry->parent, dentry->name, dentry->length))
+			hash_insert(dentry);
+		if (!uncached(dentry))
+			return;
+	}
+}
+
+static void let_go(struct dentry *dentry, uint32_t times)
+{
+	for (; dentry->parent != dentry; dentry = dentry->parent) {
+		dentry->kept -= times;
+		if (!uncached(dentry))
+			return;
+		if (!dentry->kept)
+			dentry_drop(dentry);
+	}
+}
+
+void dentry_keep(struct dentry *dentry)
+{
+	keep(dentry, 1);
+}
+
+void dentry_let_go(struct dentry *dentry)
+{
+	let_go(dentry, 1);
+}
+
 void dentry_move(struct dentry *dentry, struct dentry *directory, const char *name, uint32_t length)
 {
 	if (dentry->hashed)
 		hash_remove(dentry);
 	if (!dentry_rename(dentry, name, length))
 		return;
+	/* What is kept below it counts for those above it now, and no more for those that were. */
 	struct dentry *old = dentry->parent;
+	uint32_t kept = uncached(dentry) ? dentry->kept : 0;
 	dentry->parent = dentry_reference(directory);
+	if (kept) {
+		keep(directory, kept);
+		let_go(old, kept);
+	}
 	if (old != dentry)
 		dentry_release(old);
-	if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED) || dentry->kept)
+	if (!uncached(dentry) || dentry->kept)
 		hash_insert(dentry);
 }
 
@@ -317,28 +362,6 @@ void dentry_purge(const struct filesystem *filesystem)
 		struct list *node = kept.next;
 		list_remove(node);
 		list_append(&unused, node);
-	}
-}
-
-void dentry_keep(struct dentry *dentry)
-{
-	for (; dentry->parent != dentry; dentry = dentry->parent) {
-		dentry->kept++;
-		/* Of two with one name, made by two lookups before either was kept, the first stays the one that is found. */
-		if (!dentry->hashed && !dentry_cached(dentry->parent, dentry->name, dentry->length))
-			hash_insert(dentry);
-		if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
-			return;
-	}
-}
-
-void dentry_let_go(struct dentry *dentry)
-{
-	for (; dentry->parent != dentry; dentry = dentry->parent) {
-		if (!--dentry->kept && (dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
-			dentry_drop(dentry);
-		if (!(dentry->vnode->filesystem->flags & FILESYSTEM_UNCACHED))
-			return;
 	}
 }
 

@@ -46,6 +46,18 @@ same "volume: a file that is a directory now" directory "$(subkernel exec sharer
 rmdir renamed && echo one > a
 same "volume: names come and go in a listing" "$(ls -A)" "$(subkernel exec sharer ls -A /v)"
 check "volume: the child's change is there at once" sh -c 'subkernel exec sharer sh -c "echo x > /v/fresh" && [ "$(cat /v/fresh)" = x ]'
+# What is mounted in it keeps the names above it known, in their new places too, and no longer than it is there.
+subkernel exec sharer sh -c 'mkdir -p /v/from/mid/at /v/to && mount -t tmpfs none /v/from/mid/at && echo inner > /v/from/mid/at/f && mv /v/from/mid /v/to/mid'
+same "volume: a mount moves with its directory" inner "$(subkernel exec sharer cat /v/to/mid/at/f)"
+mv to away
+same "volume: the names above it stay known" inner "$(subkernel exec sharer cat /v/to/mid/at/f)"
+rmdir from && echo file > from
+same "volume: those that were above it do not" "regular file" "$(subkernel exec sharer stat -c %F /v/from)"
+mv away to
+check "volume: it goes from its new place" subkernel exec sharer umount /v/to/mid/at
+mv to away && echo file > to
+same "volume: and its names with it" "regular file" "$(subkernel exec sharer stat -c %F /v/to)"
+rm -r from to away
 m=$(subkernel run --detach -n second -m 64M --volume /v:/v -- sleep 1000)
 wait_until 'subkernel exec second test -e /v/a 2>/dev/null'
 check "volume: two children" sh -c 'subkernel exec sharer sh -c "echo from one > /v/between" && [ "$(subkernel exec second cat /v/between)" = "from one" ]'
