@@ -405,6 +405,35 @@ def exercised(work, file):
         check("and the check finds nothing", sound(file, "--data"))
 
 
+def suites(work, file):
+    """xfstests' fsx and fsstress, on the host's own file system first: HOLON_FS_SUITES is a folder with the two programs."""
+    programs = pathlib.Path(os.environ.get("HOLON_FS_SUITES", "/nonexistent"))
+    if not all(os.access(programs / name, os.X_OK) for name in ("fsx", "fsstress")):
+        print("# HOLON_FS_SUITES names no folder with fsx and fsstress: they are left out")
+        return
+    logs = make(work / "suites")
+
+    def quiet(*command):
+        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, errors="replace", timeout=1200 * SCALE)
+        if result.returncode:
+            print("# " + (result.stdout + result.stderr)[-2000:].replace("\n", "\n# "))
+        return result.returncode == 0
+
+    def all_run(directory):
+        good = all(quiet(programs / "fsx", "-q", "-N", 5000 if SOAK else 1000, "-S", seed, "-P", logs, directory / f"fsx{seed}")
+                   for seed in range(1, 6 if SOAK else 3))
+        stress = make(directory / "stress")
+        good = good and all(quiet(programs / "fsstress", "-d", stress, "-p", 4, "-n", 1500 if SOAK else 300, "-s", seed)
+                            for seed in range(1, 4 if SOAK else 2))
+        shutil.rmtree(stress)
+        return good
+    check("control: fsx and fsstress on the host's file system", all_run(make(work / "plain")))
+    for options in ((), ("-o", "writeback")):
+        mount = Mount(file, work / "m", *options)
+        check(f"fsx and fsstress {' '.join(options)}", all_run(work / "m"))
+        check("and the check finds nothing", mount.unmount() == 0 and sound(file, "--data"))
+
+
 def built_program(work, top):
     """A C program is built in the file system and on the host: the same objects come out."""
     source = top / "build"
@@ -474,6 +503,7 @@ def main():
         mount.unmount()
         permissions(work, file)
         attempt("a file at random", lambda: exercised(work, file))
+        attempt("others' suites", lambda: suites(work, file))
         attempt("fsynced lines survive kill -9", lambda: killed_writer(work, file, 30 if SOAK else 3))
         attempt("sqlite survives kill -9", lambda: killed_sqlite(work, file))
         attempt("git survives kill -9", lambda: killed_git(work, file))
