@@ -73,6 +73,14 @@ static inline struct guest_state *area_state(struct thread_area *area)
 {
 	return (struct guest_state *)((char *)area + TASK_AREA_BYTES - 4096);
 }
+/* Where AREA's next task finds the vector state to start with, if that is no larger; it is zero at first, and nothing but that
+ * state is ever there. */
+#define AREA_VECTOR       1024u
+#define AREA_VECTOR_BYTES (4096u - AREA_VECTOR)
+static inline void *area_vector(struct thread_area *area)
+{
+	return (char *)area + AREA_VECTOR;
+}
 /* Chooses MM's space for the current native thread. */
 void thread_use_mm(struct mm *mm);
 /* AREA's thread goes on on CPU: at once where it is the current one, else before it is in its guest again. The common lock is

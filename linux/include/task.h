@@ -171,7 +171,7 @@ struct task {
 	uint64_t set_child_tid;
 	struct task *vfork_parent; /* sleeping until this task execs or exits */
 	struct task *vfork_child;  /* for which this task sleeps */
-	void *vector;              /* pages with the vector state to start with, or 0 */
+	void *vector;              /* with the vector state to start with: area_vector, or pages; 0: none */
 	int32_t exit_status;       /* of the thread: wait status form */
 	bool exiting, no_new_privileges;
 	bool core_waits;   /* for the end of its process's core file: core/core.h */

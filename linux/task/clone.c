@@ -17,15 +17,19 @@ static void child_start(void *argument)
 	thread_use_mm(task->mm);
 	if (task->vector) {
 		(void)vector_load(task->vector);
-		personality_lock();
-		pages_free(task->vector, (machine.vector_bytes + 4095) / 4096);
+		if (task->vector != area_vector(current_area()))
+			pages_free(task->vector, (machine.vector_bytes + 4095) / 4096);
 		task->vector = 0;
-		personality_unlock();
 	}
 	if (task->set_child_tid) {
-		personality_lock();
-		(void)put_user_u32(task->set_child_tid, (uint32_t)task->number);
-		personality_unlock();
+		common_shared();
+		int error = put_user_u32(task->set_child_tid, (uint32_t)task->number);
+		common_shared_end();
+		if (error) { /* memory may have lacked a page, for which somebody has to go */
+			personality_lock();
+			(void)put_user_u32(task->set_child_tid, (uint32_t)task->number);
+			personality_unlock();
+		}
 	}
 	guest_loop();
 }
@@ -248,10 +252,11 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	if (result)
 		goto undo;
 	result = -ENOMEM;
-	child->vector = pages_allocate((machine.vector_bytes + 4095) / 4096);
-	bool follow;
+	bool apart = machine.vector_bytes > AREA_VECTOR_BYTES, follow;
+	if (apart)
+		child->vector = pages_allocate((machine.vector_bytes + 4095) / 4096);
 	unsigned event = trace_clone(flags, exit_signal, &follow);
-	if (!child->vector || (follow && !trace_create(child)))
+	if ((apart && !child->vector) || (follow && !trace_create(child)))
 		goto undo;
 	int64_t pidfd_number = -1;
 	if (flags & CLONE_PIDFD) {
@@ -270,6 +275,8 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	if (!area)
 		goto undo;
 	/* From here on nothing fails. */
+	if (!apart)
+		child->vector = area_vector(area);
 	vector_save(child->vector);
 	*area_state(area) = *self->state;
 	struct guest_state *state = area_state(area);

@@ -14,6 +14,7 @@
 _Static_assert(AREA_BYTES == TASK_AREA_BYTES && AREA_STATE == TASK_AREA_BYTES - 4096 &&
                    AREA_STACK_TOP == TASK_AREA_BYTES - 8192,
                "layout.inc");
+_Static_assert(sizeof(struct thread_area) <= AREA_VECTOR && AREA_VECTOR % 64 == 0, "area_vector");
 _Static_assert(offsetof(struct thread_area, task) == AREA_TASK && offsetof(struct task, work) == TASK_WORK,
                "layout.inc");
 _Static_assert(offsetof(struct thread_area, common_slot) == AREA_SLOT &&
