@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "check.h"
 #include <sched.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -267,9 +268,48 @@ static void test_numbers(void)
 	check("number-without-capability", exited(status, 0));
 }
 
+static uint64_t lane(void)
+{
+	uint64_t value;
+	__asm__ volatile("movq %%xmm13, %0" : "=r"(value));
+	return value;
+}
+
+/* A child begins with its parent's vector registers and rounding, whatever thread it gets, and changes its own alone. */
+static void test_vector(void)
+{
+	enum { ROUNDS = 40 };
+	int good = 0;
+	unsigned before, after;
+	__asm__ volatile("stmxcsr %0" : "=m"(before));
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		unsigned rounding = (before & ~0x6000u) | (unsigned)(i % 4) << 13, seen;
+		uint64_t value = i * 0x0101010101010101ull;
+		fflush(stdout);
+		__asm__ volatile("ldmxcsr %0; movq %1, %%xmm13" : : "m"(rounding), "r"(value) : "xmm13");
+		long pid = syscall(SYS_fork);
+		__asm__ volatile("stmxcsr %0" : "=m"(seen));
+		int same = lane() == value && seen == rounding;
+		if (!pid) {
+			__asm__ volatile("ldmxcsr %0; movq %1, %%xmm13"
+			                 :
+			                 : "m"(before), "r"(~value)
+			                 : "xmm13");
+			syscall(SYS_exit_group, same ? 7 : 8);
+		}
+		int status = -1;
+		syscall(SYS_wait4, pid, &status, 0, 0);
+		good += same && exited(status, 7) && lane() == value;
+	}
+	__asm__ volatile("stmxcsr %0; ldmxcsr %1" : "=m"(after) : "m"(before));
+	check("child-begins-with-its-parents-vector-state", good == ROUNDS);
+	check("parent-keeps-its-own", (after & 0x6000) == ((ROUNDS - 1) % 4) << 13);
+}
+
 int main(void)
 {
 	test_fork();
+	test_vector();
 	test_vfork();
 	test_wait();
 	test_groups();
