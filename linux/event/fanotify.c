@@ -14,12 +14,14 @@ enum init_flags {
 	FAN_CLASSES = 12,
 	FAN_UNLIMITED_QUEUE = 0x10,
 	FAN_UNLIMITED_MARKS = 0x20,
+	FAN_REPORT_PIDFD = 0x80,
 	FAN_REPORT_TID = 0x100,
 	FAN_REPORT_FID = 0x200,
 	FAN_REPORT_DIR_FID = 0x400,
 	FAN_REPORT_NAME = 0x800,
 	FAN_REPORTS = 0xe00,
-	FAN_ADMIN = FAN_CLASSES | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS | FAN_REPORT_TID,
+	FAN_ADMIN =
+	    FAN_CLASSES | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS | FAN_REPORT_TID | FAN_REPORT_PIDFD,
 	FAN_INIT_KNOWN = FAN_CLOEXEC | FAN_NONBLOCK | FAN_ADMIN | FAN_REPORTS,
 };
 enum mark_flags {
@@ -35,8 +37,8 @@ enum mark_flags {
 	FAN_MARK_EVICTABLE = 0x200,
 	FAN_MARK_KNOWN = 0x3ff,
 };
-enum { FAN_ALLOW = 1, FAN_DENY = 2, FAN_NOFD = -1 };
-enum { INFO_FID = 1, INFO_DFID_NAME = 2, INFO_DFID = 3 };
+enum { FAN_ALLOW = 1, FAN_DENY = 2, FAN_NOFD = -1, FAN_NOPIDFD = -1, FAN_EPIDFD = -2 };
+enum { INFO_FID = 1, INFO_DFID_NAME = 2, INFO_DFID = 3, INFO_PIDFD = 4 };
 
 #define PERMISSIONS ((uint32_t)(FAN_OPEN_PERM | FAN_ACCESS_PERM | FAN_OPEN_EXEC_PERM))
 /* What a group without file handles may ask for, and what comes from names. */
@@ -84,6 +86,7 @@ struct event {
 	uint32_t references; /* of the queue, or of who waits and who reads */
 	uint32_t mask;
 	int32_t process, thread; /* ids of the first PID namespace */
+	bool holds;              /* the number of the process */
 	struct path path;        /* references; of groups without handles */
 	struct subject object, directory;
 	bool named;
@@ -229,6 +232,8 @@ static void event_release(struct event *event)
 	if (--event->references)
 		return;
 	path_release(&event->path);
+	if (event->holds)
+		number_drop(event->process);
 	heap_free(event);
 }
 
@@ -283,6 +288,10 @@ static bool event_merge(struct group *group, const struct event *event)
 
 static void event_append(struct group *group, struct event *event)
 {
+	/* So that who reads it gets that process's descriptor or none. */
+	event->holds = (group->flags & FAN_REPORT_PIDFD) && process_by_id(event->process);
+	if (event->holds)
+		number_hold(event->process);
 	list_append(&group->events, &event->link);
 	group->event_count++;
 	wake_all(&group->wait, POLLIN);
@@ -515,6 +524,28 @@ static uint32_t records(const struct event *event, uint8_t *buffer)
 	return (uint32_t)(at - buffer);
 }
 
+/* struct fanotify_event_info_pidfd. */
+struct process_record {
+	uint8_t kind, padding;
+	uint16_t bytes;
+	int32_t fd;
+};
+
+static uint32_t process_record_bytes(const struct group *group)
+{
+	return group->flags & FAN_REPORT_PIDFD ? sizeof(struct process_record) : 0;
+}
+
+/* A descriptor of the process that the reader sees as NUMBER. */
+static int32_t process_open(const struct event *event, int32_t number)
+{
+	struct process *process = number ? process_by_id(event->process) : 0;
+	if (!process)
+		return FAN_NOPIDFD;
+	int64_t fd = pidfd_install(process);
+	return fd < 0 ? FAN_EPIDFD : (int32_t)fd;
+}
+
 /* A descriptor for what EVENT is about, through which nothing is told; or an error. */
 static int64_t event_open(const struct group *group, const struct event *event)
 {
@@ -536,9 +567,10 @@ static int64_t event_open(const struct group *group, const struct event *event)
 static int64_t read_one(struct group *group, struct event *event, struct io *io)
 {
 	const struct task *task = current_task();
-	uint8_t buffer[RECORDS_MAX];
+	uint8_t buffer[RECORDS_MAX + sizeof(struct process_record)];
 	uint32_t bytes = records(event, buffer);
-	struct metadata metadata = {.bytes = (uint32_t)sizeof(metadata) + bytes,
+	const uint32_t process_bytes = process_record_bytes(group);
+	struct metadata metadata = {.bytes = (uint32_t)sizeof(metadata) + bytes + process_bytes,
 	                            .version = 3,
 	                            .metadata_bytes = sizeof(metadata),
 	                            .mask =
@@ -553,6 +585,12 @@ static int64_t read_one(struct group *group, struct event *event, struct io *io)
 			return fd;
 		metadata.fd = (int32_t)fd;
 	}
+	struct process_record process = {.kind = INFO_PIDFD, .bytes = sizeof(process), .fd = FAN_NOPIDFD};
+	if (process_bytes) {
+		process.fd = process_open(event, metadata.process);
+		memcpy(buffer + bytes, &process, sizeof(process));
+		bytes += process_bytes;
+	}
 	int64_t done = io_put(io, &metadata, sizeof(metadata));
 	if (done == (int64_t)sizeof(metadata) && bytes)
 		done = io_put(io, buffer, bytes) == (int64_t)bytes ? done + bytes : -EFAULT;
@@ -562,6 +600,8 @@ static int64_t read_one(struct group *group, struct event *event, struct io *io)
 	}
 	if (metadata.fd >= 0)
 		(void)sys_close(metadata.fd);
+	if (process.fd >= 0)
+		(void)sys_close(process.fd);
 	return -EFAULT;
 }
 
@@ -570,7 +610,7 @@ static int64_t take_first(struct group *group, struct io *io)
 {
 	struct event *event = list_first(&group->events, struct event, link);
 	uint8_t buffer[RECORDS_MAX];
-	if (sizeof(struct metadata) + records(event, buffer) > io->remaining)
+	if (sizeof(struct metadata) + records(event, buffer) + process_record_bytes(group) > io->remaining)
 		return -EINVAL;
 	list_remove(&event->link);
 	group->event_count--;
@@ -708,6 +748,8 @@ static int init_check(uint32_t flags, uint32_t event_flags)
 	if ((flags & FAN_CLASSES) && ((flags & FAN_REPORTS) || (flags & FAN_CLASSES) == FAN_CLASSES))
 		return -EINVAL;
 	if ((flags & FAN_REPORT_NAME) && !(flags & FAN_REPORT_DIR_FID))
+		return -EINVAL;
+	if ((flags & FAN_REPORT_PIDFD) && (flags & FAN_REPORT_TID)) /* threads have no descriptors */
 		return -EINVAL;
 	return group_count >= GROUPS_MAX ? -EMFILE : 0;
 }

@@ -661,6 +661,58 @@ static void test_races(void)
 	check("races", events > 0);
 }
 
+/* The descriptor in EVENT's last record, which is to be of a process; -9: there is none. */
+static int process_of(struct fanotify_event_metadata *event)
+{
+	if (!event || event->event_len < event->metadata_len + 8u)
+		return -9;
+	struct fanotify_event_info_pidfd *info = (void *)((char *)event + event->event_len - 8);
+	return info->hdr.info_type == FAN_EVENT_INFO_TYPE_PIDFD && info->hdr.len == 8 ? info->pidfd : -9;
+}
+
+static void test_processes(void)
+{
+	check("processes or threads",
+	      fanotify_init(FAN_REPORT_PIDFD | FAN_REPORT_TID, 0) < 0 && errno == EINVAL);
+	for (int handles = 0; handles < 2; handles++) {
+		int group = group_of(FAN_REPORT_PIDFD | (handles ? FAN_REPORT_FID : 0)), status;
+		fanotify_mark(group, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, BASE "/file");
+		int gate[2];
+		char byte;
+		if (pipe(gate))
+			exit(1);
+		pid_t pid = fork();
+		if (pid == 0) {
+			close(gate[1]);
+			close(open(BASE "/file", O_RDONLY));
+			_exit(read(gate[0], &byte, 1) ? 1 : 4);
+		}
+		close(gate[0]);
+		struct fanotify_event_metadata *event = next(group);
+		int fd = process_of(event);
+		check(handles ? "a process with handles" : "a process",
+		      event && event->pid == pid && fd >= 0 && (event->event_len == 24 + 8) == !handles);
+		check("its descriptor closes on exec", fcntl(fd, F_GETFD) == FD_CLOEXEC);
+		siginfo_t info = {0};
+		close(gate[1]);
+		check("its end is waited for",
+		      waitid((idtype_t)3 /* P_PIDFD */, (id_t)fd, &info, WEXITED) == 0 &&
+		          info.si_status == 4);
+		close(fd);
+		if (event && event->fd >= 0)
+			close(event->fd);
+		status = in_child(close(open(BASE "/file", O_RDONLY)); _exit(0));
+		event = next(group);
+		check("a process that has gone",
+		      exited(status, 0) && event && event->pid && process_of(event) == FAN_NOPIDFD);
+		if (event && event->fd >= 0)
+			close(event->fd);
+		read_file(BASE "/file");
+		check("no room for its record", read(group, buffer, 24 + 4) < 0 && errno == EINVAL);
+		close(group);
+	}
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "nothing"))
@@ -674,6 +726,7 @@ int main(int count, char **arguments)
 	test_mount();
 	test_handles();
 	test_permission();
+	test_processes();
 	test_limits();
 	test_races();
 	return check_failures != 0;
