@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the personality's dispatch table, or the page about it, from linux/syscalls.tbl.
+"""Makes the personality's dispatch table, or the page about it, from linux/syscalls.tbl and the tables of flags.
 
-gen_syscalls.py asm|doc TABLE > OUTPUT
+gen_syscalls.py asm TABLE > OUTPUT
+gen_syscalls.py doc TABLE FLAGS-FOLDER > OUTPUT
 """
 import sys
+
+sys.dont_write_bytecode = True
+import flags  # noqa: E402
 
 COUNT = 463
 # How the common lock is held while a call runs: MODE_SHARED and MODE_ALONE of linux/layout.inc; 0: not at all.
@@ -41,18 +45,41 @@ def asm(rows):
     print('\t.section .note.GNU-stack, "", @progbits')
 
 
-def doc(rows):
-    counts = {state: sum(row[1] == state for row in rows.values()) for state in ("full", "partly", "absent")}
+def doc(rows, folder):
+    """A call of whose flags one differs from Linux is not there in full, whatever its row says."""
+    families, flagless = flags.read(folder)
+    known = {row[0] for row in rows.values()}
+    differing = {}
+    for family in families:
+        names = [row.name for row in family.rows.values() if row.state == "differs"]
+        for call in family.calls:
+            if call not in known:
+                sys.exit(f"{family.name}: no call {call}")
+            if names:
+                differing.setdefault(call, []).append(f"[{family.name}](#{family.name}): {', '.join(names)}")
+    shown = {}
+    for call, (name, state, _, missing) in rows.items():
+        parts = [missing] * bool(missing) + ["differ of " + text for text in differing.get(name, [])] * (state != "absent")
+        shown[call] = (name, "partly" if state == "full" and parts else state, "; ".join(parts))
+    counts = {state: sum(row[1] == state for row in shown.values()) for state in ("full", "partly", "absent")}
     print("# Linux system calls\n")
-    print("Made from `linux/syscalls.tbl` by `make docs/linux-syscalls.md`; `make test` checks that it is up to date.\n")
+    print("Made from `linux/syscalls.tbl` and `linux/flags` by `make docs/linux-syscalls.md`; `make test` checks that it is up to date.\n")
     print(f"{counts['full']} calls are there in full, {counts['partly']} partly, {counts['absent']} not at all. "
-          "An absent call answers `ENOSYS` and is logged once.\n")
+          "An absent call answers `ENOSYS` and is logged once. A call of whose flags one is known to differ is never called full.\n")
     print("| number | call | state | missing |\n|---|---|---|---|")
-    for call, (name, state, _, missing) in sorted(rows.items()):
+    for call, (name, state, missing) in sorted(shown.items()):
         print(f"| {call} | {name} | {state} | {missing} |")
+    flags.doc(families)
+    covered = {call for family in families for call in family.calls} | set(flagless)
+    left = [name for name, state, _ in shown.values() if state != "absent" and name not in covered]
+    if left:
+        print(f"\n### Not tried\n\nThe flags, commands and options of {', '.join(left)} are in no table yet.")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("asm", "doc"):
+    if sys.argv[1:2] == ["asm"] and len(sys.argv) == 3:
+        asm(read(sys.argv[2]))
+    elif sys.argv[1:2] == ["doc"] and len(sys.argv) == 4:
+        doc(read(sys.argv[2]), sys.argv[3])
+    else:
         sys.exit(__doc__)
-    {"asm": asm, "doc": doc}[sys.argv[1]](read(sys.argv[2]))

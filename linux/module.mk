@@ -6,7 +6,7 @@ LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c log.c arch/x86_64/guest.S arc
 	core/core.c core/name.c core/helper.c core/notes.c signal/send.c signal/deliver.c signal/calls.c sync/lock.c sync/wait.c sync/futex.c time/account.c time/clock.c time/calls.c time/timers.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c linux/ipc/*.c linux/keys/*.c linux/cgroup/*.c linux/async/*.c)))
 
-build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py
+build/gen/linux/syscalls.S: linux/syscalls.tbl linux/gen_syscalls.py linux/flags.py
 	@mkdir -p $(@D)
 	@linux/gen_syscalls.py asm $< > $@
 
@@ -22,8 +22,8 @@ build/x86_64/native/linux/linux.o.d/$(VDSO)/image.S.o build/x86_64/native/linux/
 	build/gen/linux/vdso.so
 
 .PHONY: docs/linux-syscalls.md
-docs/linux-syscalls.md: ## Make the page of Linux system calls from its table
-	@linux/gen_syscalls.py doc linux/syscalls.tbl > $@
+docs/linux-syscalls.md: ## Make the page of Linux system calls from its tables
+	@linux/gen_syscalls.py doc linux/syscalls.tbl linux/flags > $@
 
 LINUX_SOURCES := $(LINUX_PROCESS_SOURCES) $(LINUX_FILE_SOURCES) build/gen/linux/syscalls.S lib/sysimg/sysimg.c $(NATIVE_BLAKE3) $(NET_SOURCES) lib/link/link_ring.c lib/block/block_client.c lib/block/block_ring.c lib/partition/partition.c lib/input/keys.c $(SOUND_PCM)
 LINUX_CFLAGS := -Ilib/block -Ilib/sound -Ilib/net/freestanding -Ilinux -Ilinux/include -Ilinux/arch/x86_64 -DCRYPTO_NO_VECTOR -fdirect-access-external-data

@@ -35,7 +35,16 @@ build/x86_64/$(1).bundle: build/x86_64/$(1).img $$(BUNDLE)
 endef
 DEBIAN_BUNDLE := build/x86_64/debian.bundle
 $(eval $(call root-bundle,debian))
-$(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE) $(addprefix build/linux/,init vmlinuz minimal.cpio debian.cpio),slow)
+$(call script-test,tests/linux/compare,$(SYSTEM) $(DEBIAN_BUNDLE) build/tests/linux/flags/try $(addprefix build/linux/,init vmlinuz minimal.cpio debian.cpio),slow)
+
+# The program that tries each flag of linux/flags: the comparison runs it on both.
+build/gen/linux/flags.c: linux/flags.py $(wildcard linux/flags/*.tbl)
+	@mkdir -p $(@D)
+	@linux/flags.py program linux/flags > $@.new && mv $@.new $@
+build/tests/linux/flags/try: build/gen/linux/flags.c tests/linux/flags/try.c tests/linux/flags/try.h
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(CSTD) $(WARN) -Wno-unused-result -O1 -static -Itests/linux/flags -o $@ $(filter %.c,$^)
 
 # Network programs of Debian's on a sub-kernel's stack; the same on Linux.
 # Debian's players, for tests/devices/sound_test.py.
