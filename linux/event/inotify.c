@@ -320,7 +320,8 @@ SYSCALL_HANDLER(inotify_add_watch, int fd, uint64_t path_address, uint32_t mask)
 	struct inotify *inotify = inotify_of(fd, &error);
 	if (!inotify)
 		return error;
-	if (!(mask & IN_KNOWN) || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE))
+	if (!mask || (mask & ~IN_KNOWN) ||
+	    (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE))
 		return -EINVAL;
 	int64_t length = path_from_user(text, path_address, false);
 	if (length < 0)

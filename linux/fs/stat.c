@@ -55,7 +55,8 @@ static int64_t file_stat_of(int fd, struct linux_stat *stat)
 }
 
 /* AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_NO_AUTOMOUNT and statx' sync hints. */
-#define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | 0x6000)
+#define STATX_SYNC_TYPE 0x6000u
+#define STAT_FLAGS      (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | STATX_SYNC_TYPE)
 
 static int64_t stat_at(int directory, uint64_t path_address, uint32_t flags, struct linux_stat *stat)
 {
@@ -127,7 +128,7 @@ static struct linux_statx_timestamp statx_time(struct linux_timespec time)
 SYSCALL_HANDLER(statx, int directory, uint64_t path, uint32_t flags, uint32_t mask, uint64_t out)
 {
 	struct linux_stat stat;
-	if (mask & 0x80000000u)
+	if ((mask & 0x80000000u) || (flags & STATX_SYNC_TYPE) == STATX_SYNC_TYPE)
 		return -EINVAL;
 	int64_t error = stat_at(directory, path, flags, &stat);
 	if (error)

@@ -39,6 +39,12 @@ void handlers_exec(struct signal_handlers *handlers)
 	}
 }
 
+/* What is not among these is not kept, by which programs learn what there is (SA_UNSUPPORTED). */
+#define SA_EXPOSE_TAGBITS 0x800ull
+#define SA_KNOWN                                                                                             \
+	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_RESTORER | SA_ONSTACK |           \
+	 SA_RESTART | SA_NODEFER | SA_RESETHAND)
+
 SYSCALL_HANDLER(rt_sigaction, int signal, uint64_t new_address, uint64_t old_address, uint64_t bytes)
 {
 	struct task *task = current_task();
@@ -51,6 +57,7 @@ SYSCALL_HANDLER(rt_sigaction, int signal, uint64_t new_address, uint64_t old_add
 		if (SIGNAL_BIT(signal) & UNMASKABLE)
 			return -EINVAL;
 		action.mask &= ~UNMASKABLE;
+		action.flags &= SA_KNOWN;
 	}
 	struct linux_sigaction *slot = &task->handlers->actions[signal - 1];
 	if (old_address && copy_to_user(old_address, slot, sizeof(*slot)))

@@ -438,7 +438,8 @@ SYSCALL_HANDLER(wait4, int pid, uint64_t status_address, uint32_t options, uint6
 	return want.number;
 }
 
-SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t options, uint64_t usage_address)
+/* 1: WANT has what was found; 0: nothing was. */
+static int waitid_find(int kind, int id, uint32_t options, struct wait_want *want)
 {
 	if ((options & ~(WNOHANG | WEXITED | WSTOPPED | WCONTINUED | WNOWAIT | LINUX_WNOTHREAD | LINUX_WALL |
 	                 LINUX_WCLONE)) ||
@@ -455,18 +456,22 @@ SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t option
 	}
 	if (kind < P_ALL || kind > P_PGID || (kind == P_PID && id <= 0) || (kind == P_PGID && id < 0))
 		return -EINVAL;
-	struct wait_want want = {.kind = kind, .id = id, .options = options};
+	*want = (struct wait_want){.kind = kind, .id = id, .options = options};
 	if (kind == P_PGID && id == 0)
-		want.id = current_task()->process->pgid;
+		want->id = current_task()->process->pgid;
 	if (nonblock)
-		want.options |= WNOHANG;
-	int result = wait_child(&want);
-	if (nonblock && !result && !(options & WNOHANG))
-		return -EAGAIN;
-	if (result < 0)
-		return result;
+		want->options |= WNOHANG;
+	int result = wait_child(want);
+	return nonblock && !result && !(options & WNOHANG) ? -EAGAIN : result;
+}
+
+/* INFO is written, too, when nothing was found or the call fails: with zeros. */
+SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t options, uint64_t usage_address)
+{
+	struct wait_want want;
+	int result = waitid_find(kind, id, options, &want);
 	struct linux_siginfo info = {0};
-	if (result) {
+	if (result > 0) {
 		info.si_signo = SIGCHLD;
 		info.si_code = want.code;
 		info.pid = want.number;
@@ -478,7 +483,7 @@ SYSCALL_HANDLER(waitid, int kind, int id, uint64_t info_address, uint32_t option
 		                                           : want.status & 0x7f;
 	}
 	if ((info_address && copy_to_user(info_address, &info, sizeof(info))) ||
-	    (usage_address && result && copy_to_user(usage_address, &want.usage, sizeof(want.usage))))
+	    (usage_address && result > 0 && copy_to_user(usage_address, &want.usage, sizeof(want.usage))))
 		return -EFAULT;
-	return 0;
+	return result < 0 ? result : 0;
 }
