@@ -38,6 +38,8 @@ void port_close(unsigned index)
 	cap_delete(port->arrived);
 	struct link_counters counters = port->counters;
 	*port = (struct port){.counters = counters};
+	while (switch_state.ports_end && !switch_state.ports[switch_state.ports_end - 1].opened)
+		switch_state.ports_end--;
 }
 
 static bool map(struct port *port, uint32_t entries)
@@ -76,6 +78,8 @@ static int64_t serve_open(void *context, uint64_t badge, handle_t rings, handle_
 	}
 	port->arrived = arrived;
 	port->opened = *number = ++switch_state.last_opened;
+	if (switch_state.ports_end <= index)
+		switch_state.ports_end = index + 1;
 	*sent = (handle_t)event;
 	link_server_state(&port->server, LINK_STATE_UP, &signal);
 	return E_OK;
@@ -212,7 +216,7 @@ void port_put(unsigned index, const uint8_t *head, uint32_t held, const struct f
 
 void ports_signal(void)
 {
-	for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++) {
+	for (unsigned i = 0; i < switch_state.ports_end; i++) {
 		struct port *port = &switch_state.ports[i];
 		if (port->signal && port->opened)
 			event_signal(port->arrived, 1);

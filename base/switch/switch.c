@@ -84,7 +84,7 @@ static void work(uint64_t bits)
 
 	for (unsigned round = 0; more && round < ROUNDS_MAX; round++) {
 		more = uplink_take();
-		for (unsigned i = 0; i < SWITCH_LINKS_MAX; i++)
+		for (unsigned i = 0; i < switch_state.ports_end; i++)
 			if (switch_state.ports[i].opened)
 				more |= port_take(i);
 	}

@@ -54,6 +54,7 @@ struct switch_state {
 	handle_t log, channel, devices, event;
 	struct core core;
 	struct port ports[SWITCH_LINKS_MAX];
+	unsigned ports_end; /* behind the last that is open */
 	uint64_t last_opened;
 };
 extern struct switch_state switch_state __attribute__((visibility("hidden")));
