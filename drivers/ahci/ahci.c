@@ -108,7 +108,7 @@ static struct ahci {
 	struct block_server server;
 	volatile uint8_t *registers;
 	unsigned port_count;
-	uint32_t capabilities;
+	uint32_t capabilities, implemented; /* ports */
 } ahci;
 
 /* Waits until the bits MASK at OFFSET are VALUE. */
@@ -525,18 +525,19 @@ static bool init_controller(void)
 		return false;
 	register_put(ahci.registers, GHC, GHC_AHCI);
 	ahci.capabilities = register_get(ahci.registers, CAP);
+	ahci.implemented = register_get(ahci.registers, PI);
 	return driver_started(&ahci.driver);
 }
 
-/* The registers of port NUMBER; 0: it is not there. */
+static bool port_is_there(unsigned number)
+{
+	return ahci.implemented >> number & 1 &&
+	       driver_bar_holds(&ahci.driver.bars[5], PORTS + number * PORT_BYTES, PORT_BYTES);
+}
+
 static volatile uint8_t *port_at(unsigned number)
 {
-	uint32_t offset = PORTS + number * PORT_BYTES;
-
-	return register_get(ahci.registers, PI) >> number & 1 &&
-	               driver_bar_holds(&ahci.driver.bars[5], offset, PORT_BYTES)
-	           ? ahci.registers + offset
-	           : 0;
+	return ahci.registers + PORTS + number * PORT_BYTES;
 }
 
 /* All at once, since a port without a device takes all the time that it is given. */
@@ -545,13 +546,13 @@ static void spin_up(void)
 	bool waits = true;
 
 	for (unsigned i = 0; i < 32; i++)
-		if (port_at(i))
+		if (port_is_there(i))
 			register_put(port_at(i), CMD,
 			             register_get(port_at(i), CMD) | CMD_SPIN_UP | CMD_POWER);
 	for (unsigned tries = 0; tries < 20 && waits; tries++) {
 		waits = false;
 		for (unsigned i = 0; i < 32; i++)
-			waits |= port_at(i) && (register_get(port_at(i), SSTS) & 15) != 3;
+			waits |= port_is_there(i) && (register_get(port_at(i), SSTS) & 15) != 3;
 		if (waits)
 			driver_pause(&ahci.driver, 1000);
 	}
@@ -563,7 +564,7 @@ static void find_disks(void)
 	for (unsigned i = 0; i < 32 && ahci.port_count < BLOCK_DEVICES; i++) {
 		struct port *port = &ports[ahci.port_count];
 
-		if (!port_at(i))
+		if (!port_is_there(i))
 			continue;
 		*port = (struct port){.at = port_at(i)};
 		if ((register_get(port->at, SSTS) & 15) != 3 || !port_init(port))

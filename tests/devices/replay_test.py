@@ -21,7 +21,7 @@ TABLE = f"label: gpt\nstart=2048, size=2048, type=L\nstart=4096, size={EXT4[1] /
 DISKS = {"virtio": "virtio-blk-pci,drive=d0,serial=disk"}
 if SOAK:
     DISKS |= {"nvme": "nvme,drive=d0,serial=disk", "ahci": "ich9-ahci,id=more -device ide-hd,bus=more.0,drive=d0,serial=disk"}
-LIES = 12  # flushes
+FILES, LIES = 60 if SOAK else 20, 12  # LIES: flushes
 
 
 def entries(path):
@@ -179,11 +179,11 @@ def main():
     for name, device in DISKS.items():
         with tempfile.TemporaryDirectory(prefix="replay-test-") as path:
             work = pathlib.Path(path)
-            base, said = record(work, device, 150 if SOAK else 20)
+            base, said = record(work, device, FILES)
             if not report(f"{name}: files are written under QEMU's log", said.startswith("all written\n"), said):
                 continue
             end = replay(work, name, base, work / "log")
-            report(f"{name}: the whole log gives the disk as it is, with all files", end == (work / "disk").read_bytes() and marks(end) == [150 if SOAK else 20] * 2, marks(end))
+            report(f"{name}: the whole log gives the disk as it is, with all files", end == (work / "disk").read_bytes() and marks(end) == [FILES] * 2, marks(end))
             report(f"{name}: a disk that lies about its flushes is found out", lies_are_found(work, base, work / "log"), "nothing was missed")
     sys.exit(bool(bad))
 
