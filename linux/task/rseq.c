@@ -204,7 +204,7 @@ static uint64_t expel(const struct mm *mm, uint32_t cpu)
  * has come back, a store to `inside` from before is to be seen. */
 void rseq_barrier(const struct mm *mm, int cpu)
 {
-	uint64_t words[CPU_MAX];
+	uint64_t words[CPU_MAX] = {0};
 	const struct task *self = current_task();
 	for (uint32_t i = 0; i < machine.cpu_count; i++)
 		words[i] = cpu < 0 || (uint32_t)cpu == i ? expel(mm, i) : 0;
