@@ -7,8 +7,9 @@
  *
  * With arguments part=NAME:OFFSET:FILE, FILE being the code of a program (its .text alone, which begins at OFFSET of a page), each line goes on with NAME, the instructions
  * that the program executed itself, and those of the kernel since it was the last to run outside of it: calls, interrupts
- * and the way to the next program. Code is told by its bytes, at the same place of a page, so that nothing needs to be known of
- * where it was loaded. What is no part's is "others". One processor only.
+ * and the way to the next program. Where code was loaded is learned from blocks of some length whose bytes stand at the
+ * same place of just one page of just one part (parts of a library are in other programs too, so that there can be several
+ * such places); from then on a block is a part's that stands there. What is no part's is "others". One processor only.
  *
  * Source: QEMU, "QEMU TCG Plugins", the interface of version 1. Debian packs no header of it, so what is used is declared here. */
 #include <inttypes.h>
@@ -23,7 +24,7 @@
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
-enum { PARTS_MOST = 8, OTHERS = PARTS_MOST, KERNEL, PAGE = 4096, COMPARED = 24 };
+enum { PARTS_MOST = 8, OTHERS = PARTS_MOST, KERNEL, PAGE = 4096, COMPARED = 24, TELLING = 18, PLACES = 32 };
 
 typedef void (*block_translated)(uint64_t id, struct qemu_plugin_tb *block);
 typedef void (*on_execution)(unsigned processor, void *context);
@@ -53,7 +54,9 @@ static struct part {
 	const char *name;
 	uint8_t *code;
 	size_t bytes;
-	uint64_t own, kernel; /* instructions */
+	unsigned places;
+	uint64_t begin[PLACES]; /* where it seems to have been loaded */
+	uint64_t own, kernel;   /* instructions */
 } parts[PARTS_MOST + 1] = {[OTHERS] = {.name = "others"}};
 static unsigned part_count, running = OTHERS;
 
@@ -88,11 +91,28 @@ static unsigned part_of(uint64_t address, const uint8_t *bytes, size_t count)
 {
 	if (address >> 63)
 		return KERNEL;
-	for (unsigned i = 0; i < part_count; i++)
-		for (size_t at = address % PAGE; at + count <= parts[i].bytes; at += PAGE)
-			if (memcmp(parts[i].code + at, bytes, count) == 0)
+	unsigned found = OTHERS, places = 0;
+	for (unsigned i = 0; i < part_count; i++) {
+		const struct part *part = &parts[i];
+		for (unsigned j = 0; j < part->places; j++) {
+			uint64_t at = address - part->begin[j];
+			if (at < part->bytes && count <= part->bytes - at &&
+			    memcmp(part->code + at, bytes, count) == 0)
 				return i;
-	return OTHERS;
+		}
+	}
+	uint64_t begin = 0;
+	for (unsigned i = 0; i < part_count && count >= TELLING; i++)
+		for (size_t at = address % PAGE; at + count <= parts[i].bytes; at += PAGE)
+			if (memcmp(parts[i].code + at, bytes, count) == 0) {
+				found = i;
+				begin = address - at;
+				places++;
+			}
+	if (places != 1 || parts[found].places == PLACES)
+		return OTHERS;
+	parts[found].begin[parts[found].places++] = begin;
+	return found;
 }
 
 static void told(struct qemu_plugin_tb *block, size_t count)
