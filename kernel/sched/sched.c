@@ -238,7 +238,9 @@ void sched_enqueue(struct cpu *cpu, struct thread *thread)
 	ready_insert(cpu, thread, front);
 	if (!budget->queued)
 		return;
-	if (front && budget == cpu->budget && cpu->current) { /* before the donor's own thread */
+	/* Before the donor's own thread, but not before a server: that one would have to wait for the donor's. */
+	if (front && budget == cpu->budget && cpu->current &&
+	    (budget->best_effort || !thread_away(cpu->current, budget))) {
 		cpu->current->rotate = true;
 		cpu->reschedule = true;
 	}
@@ -352,8 +354,9 @@ void sched_choose(struct cpu *cpu)
 			hold_back(cpu, previous);
 		else
 			ready_insert(cpu, previous, !previous->rotate);
-		previous->rotate = false;
 	}
+	if (previous)
+		previous->rotate = false;
 	next = choose(cpu, &more);
 	cpu->budget = next ? next->budget_current : 0;
 	cpu->slice_end = next ? slice_end(cpu, cpu->budget, now) : DEADLINE_NEVER;

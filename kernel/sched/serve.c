@@ -14,9 +14,10 @@
  * Where it waits for a server itself, it has the place among the callers there that the best of these has, and lends that
  * one.
  *
- * Servers are the first in the queue of a lent budget, so they never wait for the donor's own threads. A
- * budget that is used up or configured anew gives them up (serve_rescue), a few at a time, by its
- * replenishment timer. A server without a budget of its own has no floor: it depends on its callers.
+ * Servers are the first in the queue of a lent budget, so they do not wait for the donor's own threads; one whose turn on it
+ * ends, while others have theirs, goes on with its own if that is no lower. A budget that is used up or configured anew gives them
+ * up (serve_rescue), a few at a time, by its replenishment timer. A server without a budget of its own has no floor: it depends on
+ * its callers.
  */
 #include "sched.h"
 
@@ -76,14 +77,16 @@ struct budget *serve_better(struct cpu *cpu, struct thread *thread)
 		return lent;
 	if (!thread_away(thread, now))
 		return 0;
-	if (now->throttled || (own->priority > now->priority && sched_highest(cpu) != now))
+	/* Where its turn is over and others have theirs on this budget, it takes turns with the budget instead. */
+	if (now->throttled || (thread->rotate && !list_empty(&now->ready) && own->priority >= now->priority))
 		return own;
-	return 0;
+	return own->priority > now->priority && sched_highest(cpu) != now ? own : 0;
 }
 
 bool serve_rescue(struct budget *budget)
 {
 	struct list *node = budget->ready.next, *next;
+	bool moved = false;
 	unsigned count;
 
 	for (count = 0; count < RESCUE_SLICE && node != &budget->ready; count++, node = next) {
@@ -98,8 +101,14 @@ bool serve_rescue(struct budget *budget)
 		list_remove(node);
 		thread->queued = false;
 		serve_on(thread, thread->budget);
+		moved = true;
 	}
-	return count == RESCUE_SLICE;
+	if (moved || count < RESCUE_SLICE)
+		return count == RESCUE_SLICE;
+	/* All of these are servers without budgets of their own: next time those behind them are looked at. */
+	while (count--)
+		list_move(&budget->ready, budget->ready.next);
+	return false;
 }
 
 void serve_lend(struct thread *thread, struct budget *budget)

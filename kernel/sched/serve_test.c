@@ -5,7 +5,7 @@
 #include <test.h>
 #include "sched.h"
 
-#define THREADS_MAX 128u
+#define THREADS_MAX 160u
 
 static struct actor root;
 static handle_t unit, space, pages, pages_used;
@@ -363,6 +363,111 @@ static void test_floor_of_a_caller(void)
 	stop(busy);
 }
 
+/* Whether a server with a floor of PRIORITY leaves its donor's budget, of 20, when others have their turn on it. */
+static bool leaves_at_the_end_of_a_turn(uint32_t priority)
+{
+	handle_t channel = channel_make();
+	struct role server = server_make(priority, channel), donor = role_make(20),
+	            sibling = role_on(donor.budget_handle);
+	bool own;
+
+	start(donor);
+	message_call(donor, SYS_CHANNEL_CALL, channel);
+	start(sibling);
+	NEED(runs(server) && server.thread->budget_current == donor.budget);
+	host_advance(11000000);
+	cpu_self()->reschedule = true;
+	settle();
+	own = server.thread->budget_current == server.budget;
+	stop(sibling);
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	stop(donor);
+	return own;
+}
+
+/* Donors with one budget: what they asked for is done before what their other threads do. */
+static void test_turns(void)
+{
+	struct budget_spec spec = {
+	    .priority = 150, .quota_ns = 50000000, .period_ns = 100000000, .refills_max = 2};
+	handle_t one = channel_make(), two = channel_make(), nobody = channel_make();
+	struct role server = server_make(100, one), other = server_make(100, two), first, second, third;
+
+	TEST("at the end of its donor's turn a server goes on with its own budget",
+	     leaves_at_the_end_of_a_turn(100) && leaves_at_the_end_of_a_turn(20));
+	TEST("but not with one of lower priority", !leaves_at_the_end_of_a_turn(19));
+	first = role_on(budget_make(&spec));
+	second = role_on(first.budget_handle);
+	third = role_on(first.budget_handle);
+	start(first);
+	message_call(first, SYS_CHANNEL_CALL, two);
+	message_call(other, SYS_CHANNEL_CALL, nobody);
+	start(second);
+	message_call(second, SYS_CHANNEL_CALL, one);
+	start(third);
+	NEED(runs(server) && server.thread->budget_current == first.budget);
+	NEED(thread_end_wait(other.thread, E_CANCELLED));
+	TEST("a server goes on where another one of its donor's wakes up", runs(server));
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, one);
+	stop(second);
+	TEST("which is next, before the donor's own threads", runs(other));
+	message_call(other, SYS_CHANNEL_REPLY_RECEIVE, two);
+	stop(first);
+	stop(third);
+}
+
+#define BARE 9u /* more than are looked at at a time */
+
+/* Servers without budgets of their own wait before one that has its own, on a budget that is used up. */
+static void test_servers_without_budgets(void)
+{
+	struct budget_spec spec = {
+	    .priority = 150, .quota_ns = 1000000, .period_ns = 100000000, .refills_max = 2};
+	handle_t budget = budget_make(&spec), channel = channel_make(), channels[BARE];
+	struct role server = server_make(100, channel), bare[BARE], callers[BARE], donor = role_on(budget);
+	struct cpu *cpu = cpu_self();
+	unsigned periods = 0;
+
+	for (unsigned i = 0; i < BARE; i++) {
+		bare[i] = role_on(0);
+		start(bare[i]);
+		message_call(bare[i], SYS_CHANNEL_RECEIVE, channels[i] = channel_make());
+	}
+	for (unsigned i = 0; i <= BARE; i++) {
+		struct role caller = i < BARE ? (callers[i] = role_on(budget)) : donor;
+
+		start(caller);
+		while (!runs(caller)) {
+			kernel_syscall(cpu->current, SYS_THREAD_YIELD);
+			settle();
+		}
+		message_call(caller, SYS_CHANNEL_CALL, i < BARE ? channels[i] : channel);
+	}
+	NEED(runs(server));
+	kernel_syscall(server.thread, SYS_THREAD_YIELD);
+	NEED(!runs(server) && server.thread->budget_current == donor.budget);
+	host_advance(1500000);
+	cpu->reschedule = true;
+	settle();
+	NEED(donor.budget->throttled);
+	while (server.thread->budget_current != server.budget && periods++ < 4) {
+		host_advance(101000000);
+		settle();
+		TEST("a budget comes back beside servers without their own", !donor.budget->throttled);
+		host_advance(1500000);
+		cpu->reschedule = true;
+		settle();
+		settle();
+	}
+	TEST("and a server behind them gets its own", server.thread->budget_current == server.budget);
+	for (unsigned i = 0; i < BARE; i++) {
+		stop(bare[i]);
+		stop(callers[i]);
+	}
+	message_call(server, SYS_CHANNEL_REPLY_RECEIVE, channel);
+	stop(donor);
+}
+
 /* Callers whose messages cannot be are passed a few at a time. */
 static void test_bad_callers(void)
 {
@@ -440,6 +545,8 @@ int main(void)
 	test_order();
 	test_chain();
 	test_floor_of_a_caller();
+	test_turns();
+	test_servers_without_budgets();
 	test_bad_callers();
 	test_mailbox_rounds();
 	return test_failures != 0;
