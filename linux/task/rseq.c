@@ -124,6 +124,8 @@ bool rseq_enter(int64_t number)
 {
 	struct thread_area *area = current_area();
 	struct task *task = area->task;
+	/* It may have to wait here, and in the work that is found. */
+	__atomic_store_n(&area->inside, 0, __ATOMIC_SEQ_CST);
 	do {
 		thread_rebind();
 		__atomic_store_n(&area->place, &places[area->bound].word, __ATOMIC_SEQ_CST);

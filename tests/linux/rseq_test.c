@@ -9,6 +9,7 @@
 #include <linux/rseq.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdatomic.h>
 #include <sys/ptrace.h>
@@ -470,6 +471,83 @@ static void barriers(void)
 	check("barrier-cuts-short", cut >= WANTED);
 }
 
+/* ---- A thread that stopped on its way to its guest ---- */
+
+struct stopped {
+	atomic_int thread, go, stopped, done;
+};
+static struct stopped *stopped;
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* A wrong sequence: who is kicked then gets SIGSEGV. */
+static void *stop_when_kicked(void *argument)
+{
+	(void)argument;
+	pin(1);
+	stopped->thread = (int)syscall(SYS_gettid);
+	while (!stopped->go)
+		;
+	own_area()->rseq_cs = 64;
+	for (;;)
+		;
+	return 0;
+}
+
+static void beside_stopped_run(void)
+{
+	pthread_t thread;
+	membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	pthread_create(&thread, 0, stop_when_kicked, 0);
+	while (!stopped->stopped) {
+		if (stopped->go)
+			membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+		pause_ms(1);
+	}
+	membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	stopped->done = 1;
+	pause();
+}
+
+/* A barrier waits for nobody whom a tracer has stopped. */
+static void beside_stopped(void)
+{
+	int status = 0;
+	cpu_set_t all;
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		return;
+	stopped = mmap(0, sizeof(*stopped), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	sched_getaffinity(0, sizeof(all), &all);
+	pin(0);
+	pid_t child = fork();
+	if (child == 0) {
+		beside_stopped_run();
+		_exit(0);
+	}
+	while (!stopped->thread)
+		pause_ms(1);
+	pid_t thread = stopped->thread;
+	bool seized = ptrace(PTRACE_SEIZE, thread, 0, 0) == 0;
+	stopped->go = 1;
+	check("stops-for-its-tracer", seized && waitpid(thread, &status, __WALL) == thread &&
+	                                  WIFSTOPPED(status) && WSTOPSIG(status) == SIGSEGV);
+	stopped->stopped = 1;
+	time_t end = time(0) + SECONDS;
+	while (!stopped->done && time(0) < end)
+		pause_ms(1);
+	check("barrier-beside-a-stopped-thread", stopped->done);
+	kill(child, SIGKILL);
+	waitpid(thread, 0, __WALL);
+	waitpid(child, 0, 0);
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 int main(void)
 {
 	sequences();
@@ -478,5 +556,6 @@ int main(void)
 	traced();
 	counting();
 	barriers();
+	beside_stopped();
 	return check_failures != 0;
 }
