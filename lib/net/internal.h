@@ -15,8 +15,10 @@
 
 enum {
 	LINKS_MAX = 16,
-	ADDRESSES_MAX = 8, /* for each link */
+	ADDRESSES_MAX = 8,                      /* for each link */
+	ADDRESSES_TOLD_MAX = ADDRESSES_MAX / 2, /* of prefixes of routers, which keep nobody else out; */
 	ROUTES_MAX = 64,
+	ROUTES_TOLD_MAX = ROUTES_MAX / 2, /* the same of ways by IPv6 */
 	NEIGHBOURS_MAX = 512,
 	LOOPBACK_MAX = 256,
 	PATHS_MAX = 256, /* destinations whose path MTU is known to be less than the link's */
@@ -238,6 +240,7 @@ struct path {
 
 /* False: no route. SCOPE: link number or 0. */
 bool route_find(struct net *net, const struct net_address *to, uint32_t scope, struct path *path);
+/* AUTOMATIC: a router or server tells of it and, again, how long it lasts: VALID_UNTIL that is over ends it. */
 int route_add(struct net *net, const struct net_address *prefix, unsigned bits, struct net_link *link,
               const struct net_address *gateway, bool automatic, uint64_t valid_until);
 void route_remove(struct net *net, const struct net_address *prefix, unsigned bits, struct net_link *link);

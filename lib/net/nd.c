@@ -217,6 +217,7 @@ static void prefix_input(struct net_link *link, const uint8_t *option)
 	struct net_address prefix, address;
 	uint32_t valid = load32(option + 4), preferred = load32(option + 8);
 	struct link_address *own;
+	unsigned automatic = 0;
 
 	memcpy(&prefix, option + 16, 16);
 	if (option[2] > 128 || preferred > valid || !prefix_good(&prefix))
@@ -228,13 +229,15 @@ static void prefix_input(struct net_link *link, const uint8_t *option)
 		return;
 	/* The interface identifier of the link-local address. */
 	address = prefix;
-	for (unsigned index = 0; index < link->address_count; index++)
+	for (unsigned index = 0; index < link->address_count; index++) {
+		automatic += link->addresses[index].automatic;
 		if (address_link_local(&link->addresses[index].address) &&
 		    !net_is_ipv4(&link->addresses[index].address))
 			memcpy(address.bytes + 8, link->addresses[index].address.bytes + 8, 8);
+	}
 	own = link_own_address(link, &address);
 	if (!own) {
-		if (!valid || net_address_add(link, &address, 64) != 0)
+		if (!valid || automatic >= ADDRESSES_TOLD_MAX || net_address_add(link, &address, 64) != 0)
 			return;
 		own = link_own_address(link, &address);
 		own->automatic = true;
@@ -254,19 +257,15 @@ static void route_input(struct net_link *link, const struct net_address *router,
                         uint32_t bytes)
 {
 	struct net_address prefix = {{0}};
-	uint32_t seconds = load32(option + 4);
 	uint8_t length = option[2];
 
 	if (length > 128 || bytes > 24 || (bytes - 8) * 8 < length)
 		return;
-	memcpy(prefix.bytes, option + 8, bytes - 8);
+	memcpy(prefix.bytes, option + 8, (length + 7u) / 8);
 	if (length && !prefix_good(&prefix))
 		return;
-	if (seconds)
-		(void)route_add(link->net, &prefix, length, link, router, true,
-		                lifetime(link->net, seconds)); /* full: as without */
-	else
-		route_remove(link->net, &prefix, length, link);
+	(void)route_add(link->net, &prefix, length, link, router, true,
+	                lifetime(link->net, load32(option + 4))); /* full: as without */
 }
 
 /* Name servers (RFC 8106, 5.1): those that are known stay to their end, as long as there is no place for others. */
@@ -296,7 +295,7 @@ static void router_input(struct net_link *link, const struct packet *packet)
 {
 	static const struct net_address any;
 	const uint8_t *at = packet->data + 16, *mac;
-	uint32_t count, seconds;
+	uint32_t count;
 	bool good;
 
 	if (packet->length < 16 || !address_link_local(&packet->from) || !link->autoconfigure)
@@ -309,11 +308,8 @@ static void router_input(struct net_link *link, const struct packet *packet)
 		neighbour_learn(link, &packet->from, mac, true, true, false);
 	if (packet->data[4])
 		link->hop_limit = packet->data[4];
-	seconds = load16(packet->data + 6);
-	if (seconds)
-		(void)route_add(link->net, &any, 0, link, &packet->from, true, lifetime(link->net, seconds));
-	else
-		route_remove(link->net, &any, 0, link);
+	(void)route_add(link->net, &any, 0, link, &packet->from, true,
+	                lifetime(link->net, load16(packet->data + 6)));
 	while (count >= 8) {
 		uint32_t bytes = at[1] * 8u;
 

@@ -587,7 +587,7 @@ static void test_dhcp(void)
 
 /* ---- Routers and DHCPv6 ---- */
 
-static const uint8_t router6[16] = {0xfe, 0x80, [15] = 0x99};
+static uint8_t router6[16] = {0xfe, 0x80, [15] = 0x99};
 static uint8_t asked6[32]; /* the types of messages that the server saw */
 static unsigned asked6_count;
 
@@ -719,6 +719,75 @@ static void test_router(void)
 	free(wire);
 }
 
+/* Router NUMBER, which is the way to all for OWN seconds, has one option of KIND: of a network of LENGTH bits for SECONDS. */
+static void router_tells(struct test_wire *wire, uint8_t number, uint16_t own, uint8_t kind, uint16_t network,
+                         uint8_t length, uint32_t seconds)
+{
+	static const uint8_t nodes[16] = {0xff, 2, [15] = 1}, mac[6] = {0x33, 0x33, [5] = 1};
+	const bool prefix = kind == 3;
+	uint8_t body[16 + 32] = {134, [4] = 64, [6] = (uint8_t)(own >> 8), (uint8_t)own}, *at = body + 16;
+
+	at[0] = kind;
+	at[1] = prefix ? 4 : 3;
+	at[2] = length;
+	at[3] = prefix ? 0xc0 : 0;
+	store32(at + 4, seconds);
+	store32(at + 8, prefix ? seconds : 0);
+	store16(at + (prefix ? 16 : 8), network);
+	router6[15] = number;
+	packet6_to(wire, 58, mac, nodes, body, prefix ? 48 : 40, 2);
+	while (wire->count)
+		(void)wire_step(wire);
+}
+
+/* The last byte of the next hop to an address of NETWORK, whose own last byte is 5; 0: there is none. */
+static unsigned way(struct test_wire *wire, uint16_t network)
+{
+	struct net_address to = {{0, [15] = 5}};
+	struct path path;
+
+	store16(to.bytes, network);
+	return route_find(wire->host[0].net, &to, 0, &path) ? path.hop.bytes[15] : 0;
+}
+
+static void test_hostile_router(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	const struct net_address four = {{[10] = 0xff, 0xff, 9, 9, 9, 9}}, mine = {{0xfd, 0x51}},
+	                         late = {{0xfd, 0x52}}, by_hand = {{0xfd, 0x54, [15] = 1}};
+	struct path path;
+	struct net *net;
+
+	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 12);
+	net = wire->host[0].net;
+	wire_run(wire, wire->now + 5 * SECOND);
+	router_tells(wire, 3, 1800, 24, 0xfd48, 16, 0);
+	router_tells(wire, 1, 0, 24, 0xfd48, 16, 600);
+	router_tells(wire, 2, 0, 24, 0xfd48, 16, 0);
+	check(way(wire, 0x2001) == 3 && way(wire, 0xfd48) == 1, "a router ends no other's ways", "it does");
+	router_tells(wire, 1, 0, 24, 0xfd48, 16, 0);
+	check(way(wire, 0xfd48) == 3, "but its own", "they stay");
+	check(!route_find(net, &four, 0, &path), "the way to all of IPv6 is none for IPv4", "it is one");
+	check(net_route_add(net, &mine, 16, wire->host[0].link, NULL) == 0, "a route by hand",
+	      "it is refused");
+	router_tells(wire, 2, 0, 3, 0xfd51, 16, 600);
+	router_tells(wire, 2, 0, 3, 0xfd51, 16, 0);
+	wire_run(wire, wire->now + 700 * SECOND);
+	check(way(wire, 0xfd51) == 5, "is ended by no router", "it is");
+	for (uint16_t i = 0; i < 20; i++)
+		router_tells(wire, 2, 0, 3, (uint16_t)(0x2200 + i), 64, 60);
+	check(net_address_add(wire->host[0].link, &by_hand, 128) == 0, "an address by hand", "it is refused");
+	for (uint16_t i = 0; i < 100; i++)
+		router_tells(wire, 2, 0, 24, (uint16_t)(0x2100 + i), 16, 60);
+	check(net_route_add(net, &late, 16, wire->host[0].link, NULL) == 0,
+	      "one that tells of many networks leaves room", "it does not");
+	wire_run(wire, wire->now + 61 * SECOND);
+	router_tells(wire, 1, 0, 24, 0xfd53, 16, 600);
+	check(way(wire, 0xfd53) == 1, "and for others when its time is over", "it does not");
+	wire_free(wire);
+	free(wire);
+}
+
 int main(void)
 {
 	test_arena();
@@ -734,5 +803,6 @@ int main(void)
 	test_zero_window();
 	test_dhcp();
 	test_router();
+	test_hostile_router();
 	return failures != 0;
 }

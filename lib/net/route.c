@@ -25,8 +25,10 @@ bool route_find(struct net *net, const struct net_address *to, uint32_t scope, s
 	for (unsigned index = 0; index < net->route_count && !best; index++) {
 		const struct route *route = &net->routes[index];
 
+		/* A way for all of IPv6 is none for IPv4, whose addresses stand among those of IPv6. */
 		if ((!scope || scope == route->link->number) && route->link->up &&
-		    route->valid_until > net->now && address_matches(to, &route->prefix, route->length))
+		    route->valid_until > net->now && net_is_ipv4(to) == net_is_ipv4(&route->prefix) &&
+		    address_matches(to, &route->prefix, route->length))
 			best = route;
 	}
 	if (!best) {
@@ -52,10 +54,27 @@ bool route_find(struct net *net, const struct net_address *to, uint32_t scope, s
 	return true;
 }
 
+/* Forgets the routes whose time is over; how many of the others routers of IPv6 have told. */
+static unsigned routes_age(struct net *net)
+{
+	unsigned kept = 0, told = 0;
+
+	for (unsigned index = 0; index < net->route_count; index++) {
+		const struct route *route = &net->routes[index];
+
+		if (route->valid_until <= net->now)
+			continue;
+		told += route->automatic && !net_is_ipv4(&route->prefix);
+		net->routes[kept++] = *route;
+	}
+	net->route_count = kept;
+	return told;
+}
+
 int route_add(struct net *net, const struct net_address *prefix, unsigned bits, struct net_link *link,
               const struct net_address *gateway, bool automatic, uint64_t valid_until)
 {
-	unsigned place = net->route_count;
+	unsigned told = routes_age(net), place = net->route_count;
 
 	for (unsigned index = 0; index < net->route_count; index++) {
 		struct route *route = &net->routes[index];
@@ -65,11 +84,15 @@ int route_add(struct net *net, const struct net_address *prefix, unsigned bits, 
 		    (!gateway || address_equal(&route->gateway, gateway))) {
 			if (!automatic)
 				return -NET_EEXIST;
-			route->valid_until = valid_until;
+			if (route->automatic) /* others are nobody's on the link to end */
+				route->valid_until = valid_until;
+			(void)routes_age(net);
 			return 0;
 		}
 	}
-	if (net->route_count == ROUTES_MAX)
+	if (valid_until <= net->now)
+		return 0;
+	if (net->route_count == ROUTES_MAX || (automatic && !net_is_ipv4(prefix) && told >= ROUTES_TOLD_MAX))
 		return -NET_ENOBUFS;
 	while (place && net->routes[place - 1].length < bits) {
 		net->routes[place] = net->routes[place - 1];
