@@ -421,12 +421,16 @@ static void answer(struct block_queue *queue, uint64_t tag, enum block_status st
 	queue->signal |= signal;
 }
 
-/* Hands IO to the driver. False: it refuses. */
+/* Hands IO to the driver, but what waited while its medium was changed. False: it refuses. */
 static bool give(struct block_lane *lane, struct block_io *io)
 {
 	struct block_watch *watch = &lane->watched[io->device];
 
 	count(&watch->under_way, 1); /* before, since it may be done within the call */
+	if (io->queue->gone) {
+		block_server_complete(lane->server, io, BLOCK_GONE);
+		return true;
+	}
 	if (lane->server->backend->start(lane->context, io))
 		return true;
 	count(&watch->under_way, UINT32_MAX);

@@ -1,5 +1,5 @@
-/* Tests of when a disk of several is taken for stuck, against a backend of two disks: one completes what it has only when it is told to; and
- * of two lanes, whose second thread runs while the first one waits. */
+/* Tests of when a disk of several is taken for stuck, against a backend of two disks: one completes what it has only when it is told to;
+ * of a medium that is changed; and of two lanes, whose second thread runs while the first one waits. */
 #include "block_server.h"
 
 #include <setjmp.h>
@@ -239,6 +239,23 @@ static unsigned sweeps(unsigned steps, bool second)
 	return count;
 }
 
+/* Two requests, of which the drive has taken one, when another medium is put in. */
+static void test_replaced(void)
+{
+	struct block_completion completion;
+	const bool good = begin(1);
+	ask(0);
+	ask(0);
+	on_work(&server, 1ull << DRIVER_CLIENT_BIT);
+	block_server_replaced(&server, 0, &server.devices[0]);
+	may_complete = 1;
+	on_work(&server, 1ull << DRIVER_CLIENT_BIT);
+	check("what waits while a medium is changed does not see the new one",
+	      good && block_ring_completed(&clients[0], &completion) &&
+	          block_ring_completed(&clients[0], &completion) && completion.status == BLOCK_GONE &&
+	          !held_count[0]);
+}
+
 /* ---- Two lanes ---- */
 
 static struct lane {
@@ -336,6 +353,7 @@ int main(void)
 	for (unsigned i = 0; i < ENTRIES; i++)
 		ask(0);
 	check("one whose requests wait for a slower one is not", good && sweeps(1, true) == LONG && !failed);
+	test_replaced();
 	test_lanes();
 	return failures != 0;
 }
