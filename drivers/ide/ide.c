@@ -171,6 +171,19 @@ static void put_address(const struct channel *channel, const struct disk *disk, 
 	out(channel, LBA_HIGH, (uint8_t)(io->sector >> 16));
 }
 
+static void master_prepare(const struct channel *channel, bool write)
+{
+	master_out(channel, MASTER_COMMAND, write ? 0 : MASTER_READ);
+	master_out(channel, MASTER_STATUS, MASTER_ERROR | MASTER_IRQ);
+	ioport_out(ide.master, channel->master_port + MASTER_TABLE, 4, (uint32_t)channel->table_address);
+}
+
+static void master_start(const struct channel *channel, bool write)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* the table before it is used */
+	master_out(channel, MASTER_COMMAND, MASTER_START | (write ? 0 : MASTER_READ));
+}
+
 /* ---- Packets (ATA/ATAPI-6, 9.8, 9.10) ---- */
 
 /* Has the drive take PACKET, with an answer by DMA or in parts of BYTES. False: it does not. */
@@ -196,6 +209,8 @@ static bool packet_send(const struct channel *channel, const struct disk *disk,
 			return false;
 		driver_pause(&ide.driver, 50);
 	}
+	if (dma) /* now: a drive that refuses may interrupt as soon as it has the packet */
+		master_prepare(channel, false);
 	for (unsigned i = 0; i < CD_PACKET_BYTES / 2; i++)
 		ioport_out(channel->command, channel->command_port + DATA, 2, words[i]);
 	return true;
@@ -238,29 +253,14 @@ static void look(void *context, unsigned number)
 		cd_look(&disk->cd);
 }
 
-static void master_prepare(const struct channel *channel, bool write)
-{
-	master_out(channel, MASTER_COMMAND, write ? 0 : MASTER_READ);
-	master_out(channel, MASTER_STATUS, MASTER_ERROR | MASTER_IRQ);
-	ioport_out(ide.master, channel->master_port + MASTER_TABLE, 4, (uint32_t)channel->table_address);
-}
-
-static void master_start(const struct channel *channel, bool write)
-{
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* the table before it is used */
-	master_out(channel, MASTER_COMMAND, MASTER_START | (write ? 0 : MASTER_READ));
-}
-
 /* IO, a read, on the CD drive DISK. False: it does not take it. */
 static bool cd_start(struct channel *channel, const struct disk *disk, struct block_io *io)
 {
 	uint8_t packet[CD_PACKET_BYTES];
 
 	cd_read(io, packet);
-	master_out(channel, MASTER_COMMAND, MASTER_READ);
 	if (!packet_send(channel, disk, packet, true, 0))
 		return false;
-	master_prepare(channel, false);
 	master_start(channel, false);
 	return true;
 }
@@ -322,12 +322,12 @@ static void channel_poll(struct channel *channel)
 			driver_fail(&ide.driver, "a command never ends");
 		return;
 	}
-	uint8_t status = in(channel, COMMAND); /* which takes the interrupt back */
+	master_out(channel, MASTER_STATUS, MASTER_IRQ | MASTER_ERROR); /* first: what comes now is seen */
+	uint8_t status = in(channel, COMMAND);                         /* which takes the interrupt back */
+	if (status & STATUS_BUSY)
+		return; /* it was one of before: of packets without DMA, or of the other device */
 	if (channel->dma)
 		master_out(channel, MASTER_COMMAND, 0);
-	master_out(channel, MASTER_STATUS, MASTER_IRQ | MASTER_ERROR);
-	if (status & STATUS_BUSY)
-		return; /* another device's interrupt */
 	channel->io = 0;
 	bool failed = status & (STATUS_ERROR | STATUS_FAULT) || (channel->dma && master & MASTER_ERROR);
 	struct disk *disk = &disks[io->device];

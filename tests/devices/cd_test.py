@@ -37,7 +37,8 @@ def drive(work, what, bus, options, driver, killed):
         machine.monitor.command("blockdev-change-medium", id="cd", filename=str(second), format="raw")
     good = passed(what, machine.end(), machine.log())
     wanted = "is killed, as the boot option says" if killed else "another medium is another disk"
-    return report(f"{what}: that was tried", wanted in machine.log() and "sectors are read at random" in machine.log(), machine.log()) and good
+    good &= report(f"{what}: that was tried", wanted in machine.log() and "sectors are read at random" in machine.log(), machine.log())
+    return report(f"{what}: no driver gave up", killed or "gives up" not in machine.log(), machine.log()) and good
 
 
 def main():
