@@ -61,15 +61,17 @@ static int64_t queue_restore(struct block_client *client)
 	int64_t result = E_PEER;
 	bool signal;
 
-	if (client->submitted)
-		cap_delete(client->submitted);
-	client->submitted = 0;
 	for (unsigned tries = 0;
 	     tries < RETRIES && (result == E_PEER || result == E_TIMEOUT || result == E_BUSY); tries++) {
 		uint64_t bits;
 		if (tries)
 			event_wait(client->completed, clock_ns() + RETRY_NS, &bits);
+		if (client->submitted)
+			cap_delete(client->submitted);
+		client->submitted = 0;
 		result = queue_open(client);
+		if (result >= 0) /* another medium may be in it */
+			result = describe(client);
 	}
 	if (result < 0)
 		return result;
@@ -137,8 +139,7 @@ int64_t block_client_check(struct block_client *client)
 	if (result != E_NOT_FOUND && result != E_PEER)
 		return result;
 	client->reopened++;
-	result = queue_restore(client);
-	return result < 0 ? result : describe(client); /* another medium may be in it */
+	return queue_restore(client);
 }
 
 bool block_client_submit(struct block_client *client, const struct block_request *request)
