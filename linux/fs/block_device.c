@@ -186,6 +186,16 @@ static int disk_open(struct disk *disk)
 	return result < 0 ? -ENXIO : 0;
 }
 
+/* DISK is what is in the drive now. A drive takes its time. */
+static int disk_look(struct disk *disk)
+{
+	disk->client.page = current_page();
+	enum common_mode mode = common_give();
+	int64_t result = block_client_check(&disk->client);
+	common_take(mode);
+	return result < 0 ? -ENXIO : 0;
+}
+
 /* ---- Bytes ---- */
 
 static uint64_t disk_bytes(const struct disk *disk)
@@ -489,10 +499,8 @@ int block_device_open(struct vnode *vnode, struct file *file)
 	if (error)
 		return error;
 	error = disk_open(disk);
-	disk->client.page = current_page();
-	if (!error && disk->client.description.flags & BLOCK_IS_REMOVABLE &&
-	    block_client_check(&disk->client) < 0)
-		error = -ENXIO; /* else it is what is in the drive now */
+	if (!error && disk->client.description.flags & BLOCK_IS_REMOVABLE)
+		error = disk_look(disk);
 	disk_give(disk);
 	if (!error && file_writable(file) && disk->client.description.flags & BLOCK_IS_READ_ONLY)
 		error = -EACCES;
