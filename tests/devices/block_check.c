@@ -343,6 +343,7 @@ static void test_queues(const struct device_info *info, unsigned count, uint32_t
 static struct reader {
 	struct block_client client;
 	uint64_t end, done;
+	bool failed;
 	handle_t finished; /* an event of the reader's own */
 } readers[QUEUES_MOST];
 
@@ -363,8 +364,10 @@ static void reader_main(struct reader *reader, uint64_t unused, struct thread_pa
 				                                 .sectors = 1,
 				                                 .data_offset = slot * 4096ull,
 				                                 .operation = BLOCK_READ});
-		if (own->under_way && (block_client_wait(own, &completion, clock_ns() + WAIT_NS) < 0 ||
-		                       completion.status != BLOCK_DONE))
+		reader->failed =
+		    own->under_way && (block_client_wait(own, &completion, clock_ns() + WAIT_NS) < 0 ||
+		                       completion.status != BLOCK_DONE);
+		if (reader->failed)
 			break;
 		reader->done++;
 	}
@@ -406,7 +409,7 @@ static void test_threads(const struct start_info *info, const struct device_info
 	for (unsigned i = 0; i < count && right; i++)
 		right = reader_start(info, &readers[i], i % (uint32_t)info->cpu_count);
 	for (unsigned i = 0; i < count && right; i++) {
-		right = event_wait(readers[i].finished, end + WAIT_NS, &bits) >= 0 &&
+		right = event_wait(readers[i].finished, end + WAIT_NS, &bits) >= 0 && !readers[i].failed &&
 		        readers[i].done > QUEUE_SLOTS;
 		done += readers[i].done;
 	}
