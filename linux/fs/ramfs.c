@@ -650,7 +650,8 @@ struct filesystem *ramfs_create(const char *name, uint32_t mode)
 }
 
 /* Ends all directories and files of FILESYSTEM; nothing of it is open, and no name is cached. Directories are
- * worked off from a list: how deep they are is the guest's choice. */
+ * worked off from a list: how deep they are is the guest's choice. One may be under two names, where a
+ * service says so. */
 static void tree_destroy(struct filesystem *filesystem)
 {
 	struct list directories;
@@ -664,7 +665,7 @@ static void tree_destroy(struct filesystem *filesystem)
 			struct ram_node *child = entry->node;
 			list_remove(&entry->link);
 			heap_free(entry);
-			if (child && S_ISDIR(child->vnode.mode))
+			if (child && S_ISDIR(child->vnode.mode) && list_empty(&child->doomed))
 				list_append(&directories, &child->doomed);
 			else if (child)
 				vnode_release(&child->vnode);

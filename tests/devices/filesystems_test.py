@@ -125,19 +125,20 @@ def refusals(work):
         path.write_bytes(b"")
         os.truncate(path, 32 * MIB)
         host(*make, path)
+    host("debugfs", "-w", "-f", "-", other, text="mkdir d\nmkdir d/e\nln d/e again\n")
     script = """
 mount -t ext4 /dev/block/plain /mnt 2>/dev/null || echo refused; mount -t vfat /dev/block/other /mnt 2>/dev/null || echo no FAT
 mount -t ext4 /dev/null /mnt 2>/dev/null || echo no disk; mkdir /f
 mount -t ext4 /dev/block/other /mnt && mount -t vfat /dev/block/third /f && echo 1 >/mnt/a && echo 2 >/f/a && sync
 subkernel kill $(subkernel ls | grep files | head -n 1 | awk '{print $1}')
 sleep 1; cat /f/a; echo 3 >/f/b && sync && echo lives; { echo 4 >/mnt/b && sync /mnt/b; } 2>/dev/null || echo dead
-umount /mnt; mount -t ext4 /dev/block/other /mnt && cat /mnt/a && umount /mnt; umount /f; subkernel ls | grep -c files
+umount /mnt; mount -t ext4 /dev/block/other /mnt && cat /mnt/a && ls /mnt/d/e/. /mnt/again/. >/dev/null && umount /mnt; umount /f; subkernel ls | grep -c files
 """
     result, log = run(work, script, [word for path in ("plain", "other", "third") for word in ("--block", str(work / path))])
     why = f"{result.stdout} {result.stderr} {log[-800:]}"
     report("what is not understood is refused", result.stdout.startswith("refused\nno FAT\nno disk\n"), why)
     report("the log says which feature it is", "inline_data" in log, why)
-    report("a service that is killed is an error of its mount alone, and can be mounted again", result.stdout.endswith("2\nlives\ndead\n1\n0\n"), why)
+    report("a service that is killed is an error of its mount alone, and can be mounted again, also with a directory of two names", result.stdout.endswith("2\nlives\ndead\n1\n0\n"), why)
 
 
 # ---- Power cuts ----
