@@ -651,9 +651,11 @@ static bool run(const struct sequence *sequence)
 {
 	unsigned sync = 0;
 	log_clear();
-	memcpy(image, base, used > base_used ? used : base_used);
+	size_t written = used > base_used ? used : base_used; /* by the sequence before */
+	memcpy(image, base, written);
+	memcpy(at_epoch, base, written);
+	memcpy(state, base, written);
 	used = base_used;
-	memcpy(at_epoch, base, used);
 	living = synced[0] = base_model;
 	kept_count = 0;
 	bool good = start(image, false, false);
