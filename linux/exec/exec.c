@@ -8,6 +8,7 @@
 #include "async/async.h"
 #include "exec/elf.h"
 #include "exec/exec.h"
+#include "fs/name.h"
 #include "keys/keys.h"
 #include "mm/area.h"
 #include "proc/proc.h"
@@ -352,12 +353,17 @@ struct image {
 	uint64_t entry, sp, platform, random_at, execfn, auxv_at;
 };
 
-#define ADDR_NO_RANDOMIZE 0x40000 /* personality(2) */
+/* personality(2) */
+#define ADDR_NO_RANDOMIZE  0x40000
+#define PER_CLEAR_ON_SETID 0x740000 /* with READ_IMPLIES_EXEC, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO */
 
-/* How many pages each part of a program's memory may lie away from its place is as on Linux. */
-static uint64_t random_pages(uint32_t value, uint32_t count)
+/* How many pages each part of a program's memory may lie away from its place is as on Linux. Who starts a program of another's
+ * identity does not choose where that lies. */
+static uint64_t random_pages(const struct image *image, uint32_t value, uint32_t count)
 {
-	if ((current_task()->process->personality & ADDR_NO_RANDOMIZE) || !sysctl_randomize.value)
+	bool others = image->program.file->vnode->mode & (S_ISUID | S_ISGID);
+	if ((!others && (current_task()->process->personality & ADDR_NO_RANDOMIZE)) ||
+	    !sysctl_randomize.value)
 		return 0;
 	return value % count * (uint64_t)PAGE_SIZE_BYTES;
 }
@@ -369,10 +375,10 @@ static int map_stack(struct task *task, const struct image *image)
 	uint64_t bytes = limit < (64ull << 20) ? page_up(limit) : 64ull << 20;
 	if (bytes < (128u << 10))
 		bytes = 128u << 10;
-	uint64_t top = STACK_TOP - random_pages(image->random.stack, 1u << 22);
+	uint64_t top = STACK_TOP - random_pages(image, image->random.stack, 1u << 22);
 	bool executable = image->program.programs.executable_stack;
 	mm->stack_start = top;
-	mm->mmap_top = top - bytes - STACK_GAP - random_pages(image->random.gap, 1u << 28);
+	mm->mmap_top = top - bytes - STACK_GAP - random_pages(image, image->random.gap, 1u << 28);
 	return mm_map(mm, top - bytes, bytes,
 	              AREA_READ | AREA_WRITE | AREA_STACK | (executable ? AREA_EXECUTE : 0), 0, 0, 0, 0);
 }
@@ -529,10 +535,21 @@ static bool credentials_exec(struct task *task, const struct file *file)
 	struct credentials *c = &task->credentials;
 	const struct vnode *vnode = file->vnode;
 	uint32_t uid = c->uid, gid = c->gid, euid = c->euid, egid = c->egid;
+	/* What a file service has to be asked for comes first: the lock may be given up for it, in nothing below. */
+	uint64_t permitted = 0, inheritable = 0;
+	bool effective = false, grants = file_grants_privileges(file);
+	bool caps = grants && file_capabilities(file, &permitted, &inheritable, &effective);
+	/* Its mode may have become another since it was opened: who may not run it any more gets nothing by it. */
+	grants = grants && !access_check(file->vnode, 1);
 	/* Who traces a program may do what it may: it gets no more than its tracer could have. */
 	const struct trace *trace = task_traced(task);
-	bool none_new = task->no_new_privileges || (trace && !trace->privileged);
-	if (!none_new && file_grants_privileges(file)) {
+	grants = grants && !task->no_new_privileges && (!trace || trace->privileged);
+	caps = caps && grants;
+	if (!caps) {
+		permitted = inheritable = 0;
+		effective = false;
+	}
+	if (grants) {
 		/* Whoever has no id here cannot be become. */
 		bool known = c->user == &user_namespace_first ||
 		             (id_up(c->user, &c->user->uids, vnode->uid) != ID_NONE &&
@@ -544,10 +561,6 @@ static bool credentials_exec(struct task *task, const struct file *file)
 	}
 	bool changes = c->euid != uid || c->egid != gid;
 	bool root = !(c->securebits & SECBIT_NOROOT);
-	uint64_t permitted = 0, inheritable = 0;
-	bool effective = false, caps = false;
-	if (!none_new && file_grants_privileges(file))
-		caps = file_capabilities(file, &permitted, &inheritable, &effective);
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	if (changes || caps)
@@ -566,9 +579,11 @@ static bool credentials_exec(struct task *task, const struct file *file)
 		changes = true;
 	c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
 	bool secure = changes || (c->uid != zero && effective);
-	if (secure)
+	if (secure) {
 		task->process->parent_death_signal = 0;
-	task->process->dumpable_off = c->euid != euid || c->egid != egid;
+		task->process->personality &= ~(uint64_t)PER_CLEAR_ON_SETID;
+	}
+	task->process->dumpable_off = c->euid != euid || c->egid != egid || (c->cap_permitted & ~before);
 	return secure;
 }
 
@@ -587,7 +602,7 @@ static uint64_t choose_bias(const struct image *image, const struct program *pro
 	uint64_t bytes = program->programs.high - program->programs.low;
 	uint64_t base = program == &image->interpreter
 	                    ? mm_place(mm, bytes, mm->mmap_top)
-	                    : PIE_BASE + random_pages(image->random.place, 1u << 28);
+	                    : PIE_BASE + random_pages(image, image->random.place, 1u << 28);
 	return base - program->programs.low;
 }
 
@@ -605,7 +620,7 @@ static int image_fill(struct task *task, struct image *image)
 		return error;
 	uint64_t end = program->programs.high + program->bias;
 	mm->brk_start = mm->brk =
-	    end + (sysctl_randomize.value > 1 ? random_pages(image->random.heap, 8192) : 0);
+	    end + (sysctl_randomize.value > 1 ? random_pages(image, image->random.heap, 8192) : 0);
 	mm->code_start = program->programs.low + program->bias;
 	mm->code_end = mm->data_start = mm->data_end = end;
 	image->entry = program->header.entry + program->bias;
@@ -859,8 +874,6 @@ int exec_load(struct task *task, struct file *file, const char *path, uint64_t a
 	heap_free(image);
 	return error;
 }
-
-#define PATH_MAX_BYTES 4096
 
 /* The common lock is held alone. */
 static int64_t exec_named(int directory, const char *path, int flags, uint64_t argv, uint64_t envp)

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/xattr.h>
 
 static const char *self;
 
@@ -44,6 +45,10 @@ static int child_main(int argc, char **argv)
 	if (!strcmp(argv[1], "identity"))
 		return getauxval(AT_UID) == 0 && getauxval(AT_EUID) == 1234 && getauxval(AT_SECURE) == 1 ? 40
 		                                                                                         : 41;
+	if (!strcmp(argv[1], "fixed"))
+		return personality(0xffffffff) & ADDR_NO_RANDOMIZE ? 44 : 45;
+	if (!strcmp(argv[1], "dumpable"))
+		return prctl(PR_GET_DUMPABLE) == 1 ? 46 : 47;
 	if (!strcmp(argv[1], "stack")) /* the upper 7 of the 22 bits that Linux chooses at random */
 		return (int)((uint64_t)&argc >> 27 & 127);
 	if (!strcmp(argv[1], "mapping")) { /* of 28 */
@@ -67,12 +72,12 @@ static int run(char *const argv[], char *const envp[])
 
 #define RUN(...) run((char *[]){__VA_ARGS__, 0}, environ)
 
-/* Whether what the program says is not always the same. */
-static int varies(const char *what)
+/* Whether what PROGRAM says is not always the same. */
+static int varies(const char *program, const char *what)
 {
-	int first = RUN((char *)self, (char *)what), others = 0;
+	int first = RUN((char *)program, (char *)what), others = 0;
 	for (int i = 0; i < 10; i++)
-		others += RUN((char *)self, (char *)what) != first;
+		others += RUN((char *)program, (char *)what) != first;
 	return others;
 }
 
@@ -86,13 +91,13 @@ static void randomize(const char *how)
 
 static void test_addresses(void)
 {
-	check("addresses-random-stack", varies("stack"));
-	check("addresses-random-mapping", varies("mapping"));
-	check("addresses-random-heap", varies("heap"));
+	check("addresses-random-stack", varies(self, "stack"));
+	check("addresses-random-mapping", varies(self, "mapping"));
+	check("addresses-random-heap", varies(self, "heap"));
 	randomize("1");
-	check("randomize-va-space-1", !varies("heap") && varies("mapping"));
+	check("randomize-va-space-1", !varies(self, "heap") && varies(self, "mapping"));
 	randomize("0");
-	check("randomize-va-space-0", !varies("stack") && !varies("mapping"));
+	check("randomize-va-space-0", !varies(self, "stack") && !varies(self, "mapping"));
 	randomize("2");
 }
 
@@ -236,18 +241,47 @@ static void test_start(void)
 	check("comm", strncmp(comm, base ? base + 1 : self, 15) == 0);
 }
 
-/* The auxiliary vector tells of the new program's identity, not of the old one's. */
-static void test_identity(void)
+/* This program as PATH, which runs as user 1234 does. */
+static int put_other(const char *path)
 {
 	static unsigned char image[4 << 20];
 	int fd = open(self, O_RDONLY);
 	ssize_t size = read(fd, image, sizeof(image));
 	close(fd);
+	put(path, image, (size_t)size, 0755);
+	return chown(path, 1234, 0) == 0 && chmod(path, 04755) == 0;
+}
+
+/* The auxiliary vector tells of the new program's identity, not of the old one's. */
+static void test_identity(void)
+{
 	if (geteuid())
 		return;
-	put("/tmp/identity", image, (size_t)size, 0755);
-	check("identity-file", chown("/tmp/identity", 1234, 0) == 0 && chmod("/tmp/identity", 04755) == 0);
+	check("identity-file", put_other("/tmp/identity"));
 	check("auxv-identity", exited(RUN("/tmp/identity", "identity"), 40));
+	/* Nor is it who starts it that decides where its memory lies. */
+	unsigned long before = (unsigned long)personality(0xffffffff);
+	personality(before | ADDR_NO_RANDOMIZE);
+	check("fixed-is-inherited", exited(RUN((char *)self, "fixed"), 44));
+	check("fixed-but-not-by-another-identity", exited(RUN("/tmp/identity", "fixed"), 45));
+	check("another-identity-lies-at-random", varies("/tmp/identity", "mapping"));
+	personality(before);
+	/* A file that gives a capability makes no program of which others may have the memory. */
+	static const uint32_t net_raw[5] = {0x02000001 /* effective */, 1u << 13};
+	char *argv[] = {"/tmp/identity", "dumpable", 0};
+	for (int gives = 0; gives < 2; gives++) {
+		if (gives)
+			check("file-capability", setxattr("/tmp/identity", "security.capability", net_raw,
+			                                  sizeof(net_raw), 0) == 0);
+		else
+			check("file-plain", chmod("/tmp/identity", 0755) == 0);
+		check(gives ? "dumpable-no-more" : "dumpable",
+		      exited(in_child({
+			             if (setresuid(1000, 1000, 1000) == 0)
+				             execv(argv[0], argv);
+		             }),
+		             gives ? 47 : 46));
+	}
 	unlink("/tmp/identity");
 }
 
