@@ -10,7 +10,7 @@ A table holds families. A family begins with "family NAME: CALL..." and says, a 
   names REGEX            what a name of the family looks like
   not REGEX...: WHY      names that match and are no flag (a mask, a limit, a structure's field)
   try                    the lines of C below it, indented, try a name: FLAG is its number
-  effect                 'try' sees what a name does, not only whether it is taken
+  effect                 'try' sees what a name does, not only whether it is taken and what it gives back
 Then a row a name, with lines of C of its own below it where it has its own way to be tried:
   NAME same              what the program prints is the same on both systems
   NAME refused           both refuse it, with the same error
@@ -53,7 +53,7 @@ class Family:
         return any(re.fullmatch(pattern, name) for pattern in self.excluded)
 
     def effect_seen(self, row):
-        """Whether what the row's name does is compared, and not only whether it is taken."""
+        """Whether what the row's name does is compared, and not only whether it is taken and what it gives back."""
         return row.state == "same" and bool(row.code or self.effect)
 
 
