@@ -761,10 +761,22 @@ static void sync_all(struct backing *backing, int *first)
 	*first = *first ? *first : linux_error_of_service(result);
 }
 
+/* One of the first COUNT that began to end is still there. */
+static bool one_ends(uint64_t count)
+{
+	struct backing *each = backing_next(0);
+	while (each && (!each->filesystem->ending || each->filesystem->ending > count))
+		each = backing_next(each);
+	return each;
+}
+
 int backing_sync_all(void)
 {
 	int first = 0;
 	each_backing(sync_all, &first);
+	/* What is being unmounted is written by who does that. */
+	for (uint64_t count = filesystem_endings; one_ends(count);)
+		filesystem_passed_wait();
 	return first;
 }
 

@@ -197,3 +197,9 @@ void errand_end(struct errand *errand)
 	*errand = (struct errand){0};
 	filesystem_passed(filesystem);
 }
+
+void errand_looked_up(void)
+{
+	if (current_task()->errand)
+		errand_end(current_task()->errand);
+}

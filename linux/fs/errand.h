@@ -40,6 +40,8 @@ bool errand_take(struct ram_node *directory, const struct ram_entry *entry, stru
 /* Asks. False: there is no answer, and an error is to be met in place. The common lock is held alone, and given up meanwhile. */
 bool errand_run(struct errand *errand);
 void errand_end(struct errand *errand);
+/* The current task has looked up what it needs, and may sleep for long: it keeps no file system by an errand meanwhile. */
+void errand_looked_up(void);
 
 /* CALL, of type int64_t, which has changed nothing where it answers -EERRAND; the common lock is held alone. */
 #define with_errands(call)                                                                                   \
@@ -49,6 +51,8 @@ void errand_end(struct errand *errand);
 		bool errand_more_ = true;                                                                    \
 		for (unsigned errands_ = 0;; errands_++) {                                                   \
 			current_task()->errand = errand_more_ && errands_ < ERRANDS_MAX ? &errand_ : 0;      \
+			if (!current_task()->errand)                                                         \
+				errand_end(&errand_);                                                        \
 			errand_result_ = (call);                                                             \
 			current_task()->errand = 0;                                                          \
 			if (errand_result_ != -EERRAND)                                                      \

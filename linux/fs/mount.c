@@ -10,6 +10,7 @@
 #define BUCKETS 1024u
 
 uint64_t mounts_generation;
+uint64_t filesystem_endings;
 struct wait_queue mounts_wait = WAIT_QUEUE_INIT(mounts_wait);
 
 static uint64_t next_id = 20;
@@ -86,10 +87,19 @@ void filesystem_pass(struct filesystem *filesystem)
 
 void filesystem_passed(struct filesystem *filesystem)
 {
+	bool ending = filesystem->ending;
 	filesystem->passing--;
-	if (filesystem->ending)
-		wake_all(&passed_wait, 0);
 	filesystem_release(filesystem);
+	if (ending)
+		wake_all(&passed_wait, 0);
+}
+
+void filesystem_passed_wait(void)
+{
+	struct wait_entry entry;
+	wait_begin(&entry, &passed_wait);
+	wait_sleep_always(); /* as for the device itself, and where the first process has ended */
+	wait_end(&entry);
 }
 
 void filesystem_settle(struct filesystem *filesystem)
@@ -97,7 +107,7 @@ void filesystem_settle(struct filesystem *filesystem)
 	struct wait_entry entry;
 	if (!filesystem->settle || filesystem->ending || filesystem->references > filesystem->passing)
 		return;
-	filesystem->ending = true;
+	filesystem->ending = ++filesystem_endings;
 	wait_begin(&entry, &passed_wait);
 	while (filesystem->passing > 1 && !wait_sleep_killable(DEADLINE_NEVER))
 		;

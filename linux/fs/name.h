@@ -21,7 +21,7 @@ struct filesystem {
 	uint32_t flags;
 	uint32_t references; /* mounts, and whoever keeps it without one */
 	uint32_t passing;    /* those of them that end by themselves: filesystem_pass */
-	bool ending;         /* nobody but those has it: filesystem_settle */
+	uint64_t ending;     /* nobody but those has it, as the so manyth (filesystem_settle); or 0 */
 	/* It is left to one passing reference and nothing is open: writes back and ends what would take long at `release`, with the
 	 * common lock given up. 0: nothing does. */
 	void (*settle)(struct filesystem *filesystem);
@@ -67,6 +67,10 @@ void filesystem_release(struct filesystem *filesystem);
 /* A reference of a call that is under way, such as sync(2), and its end. */
 void filesystem_pass(struct filesystem *filesystem);
 void filesystem_passed(struct filesystem *filesystem);
+/* How many have begun to end. */
+extern uint64_t filesystem_endings;
+/* Sleeps until some passing reference of what is ending has gone; the caller has none. */
+void filesystem_passed_wait(void);
 /* With a passing reference: where nobody has it but for a while, waits until all others have passed, and settles it. */
 void filesystem_settle(struct filesystem *filesystem);
 

@@ -281,6 +281,7 @@ int64_t open_file(int directory, const char *text, uint32_t flags, uint32_t mode
 	}
 	if (error)
 		return error;
+	errand_looked_up(); /* a pipe's other side may be waited for */
 	if (!created)
 		error = check_open(&path, flags);
 	int64_t fd = error ? error : open_end(&path, flags, created);

@@ -104,6 +104,13 @@ rm -r /mnt/mix; umount /mnt
 child v:mix 'cd /usr/bin; rm [m-q]* [t-x]*; i=0; while [ $i -lt 60 ]; do echo $i >new-$i; i=$((i+1)); done; ls -lin >/made'
 is 'beside names of the image, and some that were removed' "$(child v:mix 'cd /usr/bin; ls -lin | diff - /made && grep -c new- /made; ls -d t* 2>/dev/null')" 60
 
+# ---- Who waits for a pipe's other side does not keep what its way there lay on ----
+mkfifo /pipe; vault mount v /mnt; ln -s /pipe /mnt/way; umount /mnt; vault mount v /mnt
+cat /mnt/way >/dev/null & reader=$!
+until [ "$(cat /proc/$reader/comm)" = cat ] && grep -q 'State:.S' /proc/$reader/status; do sleep 0.1; done
+run 'unmounted while one waits for a pipe that it found by a link there' 0 timeout 60 umount /mnt
+: <>/pipe; wait $reader; umount /mnt 2>/dev/null; vault mount v /mnt; rm /mnt/way /pipe; umount /mnt
+
 # ---- Extended attributes, in a plain mount and on a file of the image ----
 vault mount v /mnt; : >/mnt/attributes
 run 'attributes are set' 0 /attributes set /mnt/attributes

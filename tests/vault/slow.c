@@ -4,8 +4,8 @@
  * child has the device write much, and another changes names and attributes in CHANGED, for which it has to wait. `slow buffer DIRECTORY
  * FILE CHANGED`: a child reads a half of FILE, another sends the other half into memory, and this program has CHANGED written back.
  * `slow unmount DIRECTORY MOUNT VAULT`: what was written below MOUNT, where VAULT is mounted, is unmounted by a child, and then once more
- * while another child syncs; it is to be free when that returns. `slow signals DIRECTORY ROUNDS OTHERS`: a child changes a file of
- * DIRECTORY so often while OTHERS have the service busy; signals come meanwhile, and no call is to fail for that. */
+ * while another child syncs; it is to be free when that returns. A sync beside an unmount returns behind it. `slow signals DIRECTORY
+ * ROUNDS OTHERS`: a child changes a file of DIRECTORY so often while OTHERS have the service busy; signals come meanwhile, and no call is to fail for that. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -138,6 +138,22 @@ static void unmounted(const char *at, const char *vault)
 	printf("# mounted again: %s\n", strerror(error));
 	check("a slow device: what is unmounted while others sync is free", good && !error);
 	waitpid(child, &status, 0);
+	uint64_t *ended = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	good = leave(at, "more") && leave(at, "much more") && leave(at, "yet more");
+	child = good ? fork() : -1;
+	if (child == 0) {
+		good = umount(at) == 0;
+		*ended = now();
+		_exit(!good);
+	}
+	pause_ms(300);
+	uint64_t start = now();
+	sync(); /* else it would say that what is still being written is safe */
+	uint64_t synced = now();
+	waitpid(child, &status, 0);
+	check("a slow device: a sync waits for what others unmount",
+	      child > 0 && exited(status, 0) && (*ended < start || (synced - start) * 2 > *ended - start));
+	check("a slow device: and it is mounted again", mount(vault, at, "vault", 0, 0) == 0);
 }
 
 static void taken(int number)
