@@ -402,7 +402,7 @@ static struct ram_entry *without_node(struct ram_node *directory, struct list *a
 	return at == &directory->entries ? 0 : container_of(at, struct ram_entry, link);
 }
 
-bool backing_nodes(struct backing *backing, uint64_t upper, const char *name, struct file_attributes *found,
+void backing_nodes(struct backing *backing, uint64_t upper, const char *name, struct file_attributes *found,
                    uint32_t count)
 {
 	struct ram_node *directory = table_find(backing, upper);
@@ -421,7 +421,6 @@ bool backing_nodes(struct backing *backing, uint64_t upper, const char *name, st
 			(void)SERVICE(backing, forget, found[i].node, 1ull);
 		}
 	}
-	return first && first->node;
 }
 
 void backing_statistics(const struct backing *backing, struct linux_statfs *statfs)

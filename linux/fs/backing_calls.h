@@ -45,9 +45,8 @@ bool backing_seen(struct ram_node *directory, const char *name, uint32_t length,
 int backing_take_upper(struct ram_node *node, uint64_t upper);
 /* A use of the service's node UPPER more is the tree's; false: the tree does not have the node. */
 bool backing_use(struct backing *backing, uint64_t upper);
-/* COUNT of FOUND, each with a use, are what the service's directory UPPER has from NAME on: their nodes are entered. True: that of
- * NAME is there. */
-bool backing_nodes(struct backing *backing, uint64_t upper, const char *name, struct file_attributes *found,
+/* COUNT of FOUND, each with a use, are what the service's directory UPPER has from NAME on: their nodes are entered. */
+void backing_nodes(struct backing *backing, uint64_t upper, const char *name, struct file_attributes *found,
                    uint32_t count);
 /* The image's node that NAME shows in DIRECTORY where nothing of the service hides it; -1: none. */
 int64_t backing_image_child(const struct ram_node *directory, const char *name);

@@ -145,28 +145,30 @@ static void answer_end(struct errand *errand)
 	errand->has = false;
 }
 
-static bool entries_run(const struct errand *errand)
+/* What NAME is may not be among it (many were made since the names were listed): it is asked for alone then, as not in order any more. */
+static void entries_run(const struct errand *errand)
 {
 	struct backing *backing = backing_of(errand);
 	handle_t session = backing->session;
 	uint64_t forgotten = backing->forgotten;
 	struct file_attributes *found = heap_allocate(errand->count * sizeof(*found));
 	if (!found)
-		return false;
+		return;
 	enum common_mode before = common_give();
 	uint32_t count = entries_fetch(errand, session, found);
 	common_take(before);
 	bool still = backing->forgotten == forgotten;
-	bool entered = backing_nodes(backing, still ? errand->directory : 0, errand->name, found, count);
+	backing_nodes(backing, still ? errand->directory : 0, errand->name, found, count);
 	heap_free(found);
-	return entered;
 }
 
 bool errand_run(struct errand *errand)
 {
 	struct backing *backing = backing_of(errand); /* the reference keeps it, and its session */
-	if (errand->count)
-		return entries_run(errand);
+	if (errand->count) {
+		entries_run(errand);
+		return true;
+	}
 	handle_t session = backing->session;
 	struct listing *listing = 0;
 	uint64_t forgotten = backing->forgotten;
