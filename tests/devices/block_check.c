@@ -199,10 +199,15 @@ static void test_load(const char *name, uint32_t rounds, uint32_t milliseconds)
 	for (uint32_t area = 0; area < AREA / 8 && right; area++) {
 		if (!salts[area])
 			continue;
-		right = once(BLOCK_READ, 1000 + area * 8ull, 8, 0, 0) == BLOCK_DONE;
+		const int64_t status = once(BLOCK_READ, 1000 + area * 8ull, 8, 0, 0);
+		uint32_t same = 0;
 		for (uint32_t i = 0; i < 8; i++)
-			right = right && filled(client.data + (uint64_t)i * bytes, 1000 + area * 8 + i, bytes,
-			                        salts[area]);
+			same += filled(client.data + (uint64_t)i * bytes, 1000 + area * 8 + i, bytes,
+			               salts[area]);
+		right = status == BLOCK_DONE && same == 8;
+		if (!right)
+			log_print(log_handle, own_page, "%s: area %u is read with %ld, %u sectors of 8 as written\n",
+			          name, area, (long)status, same);
 	}
 	check(name, "and every sector holds what was last written to it", right);
 	log_print(log_handle, own_page, "%s: the queue was opened again %lu times\n", name, client.reopened);
