@@ -206,8 +206,9 @@ static void test_load(const char *name, uint32_t rounds, uint32_t milliseconds)
 			               salts[area]);
 		right = status == BLOCK_DONE && same == 8;
 		if (!right)
-			log_print(log_handle, own_page, "%s: area %u is read with %ld, %u sectors of 8 as written\n",
-			          name, area, (long)status, same);
+			log_print(log_handle, own_page,
+			          "%s: area %u is read with %ld, %u sectors of 8 as written\n", name, area,
+			          (long)status, same);
 	}
 	check(name, "and every sector holds what was last written to it", right);
 	log_print(log_handle, own_page, "%s: the queue was opened again %lu times\n", name, client.reopened);
