@@ -346,6 +346,26 @@ static void test_forward(unsigned link)
 	core_link_end(&core, core.links[silent].number);
 }
 
+/* LINK asks the switch for the IPv6 addresses of NAME. */
+static void ask(unsigned link, const char *name)
+{
+	uint8_t frame[2000];
+	uint32_t bytes = dns_ask(frame + 42, 5, name, DNS_AAAA);
+
+	ethernet_make(frame, core.links[link].mac, inside_mac, ETHER_IP);
+	udp_make(frame + ETHERNET_BYTES, core_link_address(&core.links[link]), 3333,
+	         core_link_address(&core.links[link]) - 1, 53, bytes);
+	own.count = 0;
+	give(link, frame, 42 + bytes);
+}
+
+/* LINK was given ADDRESS, and nothing else. */
+static bool is_answered(unsigned link, struct address address)
+{
+	return own.count == 1 && own.port == link && get16(own.frame + 48) == 1 &&
+	       address_same(address_get(own.frame + own.bytes - 16), address) && sums_right(own.frame);
+}
+
 static bool passes(unsigned from, uint16_t port, unsigned to, uint16_t to_port, uint8_t flags)
 {
 	uint8_t frame[2000];
@@ -378,16 +398,8 @@ static void test_connected(unsigned client, unsigned server)
 	    make(frame, core.links[client].mac, inside_mac, IP_TCP, made(client), 5000,
 	         (struct address){core_link_prefix(&core.links[server]) | 1, 7}, 8545, TCP_SYN, 0);
 	check("nor at a prefix that is nobody's", give(client, frame, bytes) == CORE_NOWHERE);
-	bytes = dns_ask(frame + 42, 5, "ledger", DNS_AAAA);
-	ethernet_make(frame, core.links[client].mac, inside_mac, ETHER_IP);
-	udp_make(frame + ETHERNET_BYTES, core_link_address(&core.links[client]), 3333,
-	         core_link_address(&core.links[client]) - 1, 53, bytes);
-	own.count = 0;
-	give(client, frame, 42 + bytes);
-	check("the service's name is answered",
-	      own.count == 1 && own.port == client && get16(own.frame + 48) == 1 &&
-	          address_same(address_get(own.frame + own.bytes - 16), made(server)) &&
-	          sums_right(own.frame));
+	ask(client, "ledger");
+	check("the service's name is answered", is_answered(client, made(server)));
 }
 
 /* LINK sends to addresses that nobody has, as fast as it can; OTHER speaks to a new neighbour. */
@@ -485,15 +497,8 @@ static void test_policies(void)
 	      send6(only, frame, IP_TCP, 9, resolved, 80, TCP_SYN, 0) == (int)CORE_OUTSIDE);
 	check("what a name server says of the inside is not believed",
 	      core.links[only].names[0][1].count == 1);
-	bytes = dns_ask(frame + 42, 5, "mirror.example", DNS_AAAA);
-	ethernet_make(frame, core.links[only].mac, inside_mac, ETHER_IP);
-	udp_make(frame + ETHERNET_BYTES, core_link_address(&core.links[only]), 3333,
-	         core_link_address(&core.links[only]) - 1, 53, bytes);
-	own.count = 0;
-	give(only, frame, 42 + bytes);
-	check("its name is answered from here",
-	      own.count == 1 && own.port == only && get16(own.frame + 48) == 1 &&
-	          address_same(address_get(own.frame + own.bytes - 16), resolved) && sums_right(own.frame));
+	ask(only, "mirror.example");
+	check("its name is answered from here", is_answered(only, resolved));
 	own.count = 0;
 	core_link_end(&core, core.links[only].number);
 	check("its connections are reset at its end",
@@ -702,12 +707,7 @@ static void test_name_server(void)
 	outside_learn(&core, server, router_mac);
 	bool four = false, six = false, none = false;
 	for (unsigned i = 0; i < 6 && !six; i++) {
-		uint32_t bytes = dns_ask(frame + 42, 5, "a.b", DNS_AAAA);
-		ethernet_make(frame, core.links[link].mac, inside_mac, ETHER_IP);
-		udp_make(frame + ETHERNET_BYTES, core_link_address(&core.links[link]), 3333,
-		         core_link_address(&core.links[link]) - 1, 53, bytes);
-		own.count = 0;
-		give(link, frame, 42 + bytes);
+		ask(link, "a.b");
 		six = own.count && get16(own.frame + 12) == ETHER_IP6;
 		four |= own.count && !six;
 		none |= !own.count;

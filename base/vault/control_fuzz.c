@@ -8,6 +8,7 @@
 #include "fuzz_faults.h"
 #include "fuzz_input.h"
 #include "vault.h"
+#include "fuzz_windows.h"
 
 #define DEVICES     5u
 #define DEVICE_SIZE (3u << 20)
@@ -26,7 +27,7 @@ struct medium {
 
 static struct medium media[DEVICES], base[DEVICES];
 static struct thread_page *page;
-static unsigned windows, opened;
+static unsigned opened;
 static unsigned kernel_fault, device_fault;
 static bool has_tpm, has_fault, is_open[DEVICES];
 static uint64_t drawn; /* randomness */
@@ -44,21 +45,6 @@ int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	if (fails(&kernel_fault))
 		return E_ARGUMENT;
 	return number == SYS_CAP_COPY ? (int64_t)a : E_OK;
-}
-
-void *window_allocate(uint64_t bytes, handle_t *memory)
-{
-	void *window = calloc(1, bytes);
-	*memory = 9;
-	windows += window != NULL;
-	return window;
-}
-
-void window_unmap(void *address, uint64_t bytes)
-{
-	(void)bytes;
-	windows--;
-	free(address);
 }
 
 void log_print(handle_t system, struct thread_page *to, const char *format, ...)

@@ -7,6 +7,7 @@
 #include "fuzz_input.h"
 #include "holonfs/internal.h"
 #include "vault.h"
+#include "fuzz_windows.h"
 
 #define BLOCKS 2048u
 #include "holonfs/fuzz_image.h"
@@ -20,7 +21,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct service service;
 
 static struct thread_page *page;
-static unsigned windows;
 static unsigned kernel_fault; /* which of its calls fails */
 static uint64_t used_blocks;  /* of the device */
 static bool device_gone;
@@ -36,21 +36,6 @@ int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	if (fails(&kernel_fault))
 		return E_ARGUMENT;
 	return number == SYS_CAP_COPY ? 7 : E_OK;
-}
-
-void *window_allocate(uint64_t bytes, handle_t *memory)
-{
-	void *window = calloc(1, bytes);
-	*memory = 9;
-	windows += window != NULL;
-	return window;
-}
-
-void window_unmap(void *address, uint64_t bytes)
-{
-	(void)bytes;
-	windows--;
-	free(address);
 }
 
 int64_t service_now_ns(void)

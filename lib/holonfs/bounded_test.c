@@ -677,36 +677,12 @@ static bool run(const struct sequence *sequence)
 	return good;
 }
 
-static uint64_t states;
-
 static bool cut(const struct sequence *sequence)
 {
-	unsigned acknowledged = 0;
-	unsigned started = 0;
-	size_t first = 0;
-	if (!run(sequence)) {
-		printf("# without a cut\n");
-		return false;
-	}
-	for (size_t end = 0; end <= op_count; end++) {
-		const struct op *op = end ? &ops[end - 1] : NULL;
-		if (op && op->kind == OP_FLUSH) {
-			take_epoch(first, end);
-			first = end;
-		}
-		started = op && op->kind == OP_BEGIN ? op->sync : started;
-		acknowledged = op && op->kind == OP_END ? op->sync : acknowledged;
-		for (unsigned shape = 0; shape < SHAPES && (!shape || first < end); shape++) {
-			build(first, end, shape);
-			states++;
-			if (!judge(acknowledged, started, !shape)) {
-				printf("# after %zu of %zu steps of the device, shape %u, syncs %u to %u\n",
-				       end, op_count, shape, acknowledged, started);
-				return false;
-			}
-		}
-	}
-	return true;
+	if (run(sequence))
+		return cut_everywhere(UINT64_MAX, judge);
+	printf("# without a cut\n");
+	return false;
 }
 
 static void describe(const struct sequence *sequence, uint64_t number)

@@ -154,6 +154,38 @@ static inline void build(size_t first, size_t end, unsigned shape)
 	}
 }
 
+/* Whether what a cut has left is right: all of sync ACKNOWLEDGED is there, or one up to STARTED. WHOLE: all that was written is. */
+typedef bool cut_judge(unsigned acknowledged, unsigned started, bool whole);
+
+static uint64_t states; /* that were judged */
+
+/* Cuts what was logged at each step, in every shape, while fewer than MOST states were judged. False: JUDGE does not take one, which is told. */
+static inline bool cut_everywhere(uint64_t most, cut_judge *judge)
+{
+	unsigned acknowledged = 0;
+	unsigned started = 0;
+	size_t first = 0;
+	for (size_t end = 0; end <= op_count && states < most; end++) {
+		const struct op *op = end ? &ops[end - 1] : NULL;
+		if (op && op->kind == OP_FLUSH) {
+			take_epoch(first, end);
+			first = end;
+		}
+		started = op && op->kind == OP_BEGIN ? op->sync : started;
+		acknowledged = op && op->kind == OP_END ? op->sync : acknowledged;
+		for (unsigned shape = 0; shape < SHAPES && (!shape || first < end); shape++) {
+			build(first, end, shape);
+			states++;
+			if (!judge(acknowledged, started, !shape)) {
+				printf("# after %zu of %zu steps of the device, shape %u, syncs %u to %u\n",
+				       end, op_count, shape, acknowledged, started);
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
 static inline bool is_sound(void)
 {
 	struct holonfs_report report = {.unpack = true};
