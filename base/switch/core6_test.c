@@ -481,7 +481,7 @@ static void test_policies(void)
 	outside_station(&core, address4(core.router), mac);
 	outside_learn(&core, address4(core.router), router_mac);
 	ticks(1);
-	struct dns_question question;
+	struct dns_question question = {0};
 	uint32_t bytes = own.bytes - 42;
 	memcpy(frame + 42, own.frame + 42, bytes);
 	check("both kinds of its addresses are asked for",
