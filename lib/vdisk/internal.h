@@ -152,7 +152,7 @@ struct node {
 	struct node *hash_next;
 	struct node *older, *newer; /* clean nodes by age */
 	uint64_t place;
-	bool dirty;
+	bool dirty, used; /* used: since node_trim() last came by */
 	struct node_disk disk;
 };
 

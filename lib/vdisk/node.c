@@ -3,7 +3,8 @@
  *
  * A node that is changed gets its new place at once, and its parent's entry points there from then on; secret
  * and tag follow when it is sealed, children before parents. Dirty nodes stay in memory until the checkpoint;
- * clean ones are dropped by age, only by node_trim(), so that pointers stay good within an operation.
+ * clean ones are dropped by age, those that were used since they were last looked at once more spared (a find
+ * touches no other node), only by node_trim(), so that pointers stay good within an operation.
  */
 #include "internal.h"
 
@@ -107,10 +108,7 @@ int node_get(struct vdisk *disk, const struct tree *tree, const struct entry *en
 	if (*node) {
 		if ((*node)->disk.level != level)
 			return VDISK_DAMAGED;
-		if (!(*node)->dirty && disk->node_newest != *node) {
-			age_remove(disk, *node);
-			age_add(disk, *node);
-		}
+		(*node)->used = true;
 		return VDISK_OK;
 	}
 	struct node_disk read;
@@ -215,8 +213,16 @@ int node_write_tree(struct vdisk *disk, struct tree *tree)
 void node_trim(struct vdisk *disk)
 {
 	size_t keep = disk->cache_limit / sizeof(struct node);
-	while (disk->node_oldest && disk->node_count > keep)
-		forget(disk, disk->node_oldest);
+	while (disk->node_oldest && disk->node_count > keep) {
+		struct node *node = disk->node_oldest;
+		if (!node->used) {
+			forget(disk, node);
+			continue;
+		}
+		node->used = false;
+		age_remove(disk, node);
+		age_add(disk, node);
+	}
 }
 
 void node_free_all(struct vdisk *disk)

@@ -62,9 +62,7 @@ class Disk(Device):
         return written
 
     def twice(self, ring, head):
-        written = self.answer(ring, head)
-        for _ in range(3):
-            ring.done(head, written)
+        ring.done(head, self.answer(ring, head), 3, 3)
 
     RULES = (
         (lambda self, ring, head: ring.done(0xfffffff0, 1), GIVEN),  # a chain that there is not
@@ -163,7 +161,7 @@ class Card(Device):
 
     RULES = tuple((ring, broken) for ring in (RECEIVE, TRANSMIT) for broken in (
         lambda self, ring, head: ring.done(0xfffffff0, 60),
-        lambda self, ring, head: [ring.done(head, 0) for _ in range(3)],
+        lambda self, ring, head: ring.done(head, 0, 3, 3),
         lambda self, ring, head: ring.done(head, 0xffffffff),
         lambda self, ring, head: ring.done(head, 0, 1000)))
 

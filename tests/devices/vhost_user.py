@@ -43,9 +43,10 @@ class Ring:
                 return
             head = following
 
-    def done(self, head, size, ahead=1):
-        """Tells the guest that HEAD is done with, in a used ring that goes on by AHEAD."""
-        self.put(1, 4 + 8 * (self.used % self.size), "II", head, size)
+    def done(self, head, size, ahead=1, times=1):
+        """Tells the guest TIMES that HEAD is done with, in a used ring that goes on by AHEAD, at once: a guest that saw them one by one could give HEAD again in between."""
+        for i in range(times):
+            self.put(1, 4 + 8 * ((self.used + i) % self.size), "II", head, size)
         self.used = (self.used + ahead) & 0xffff
         memory, offset = self.device.find(self.addresses[1] + 2)
         memory[offset:offset + 2].cast("H")[0] = self.used

@@ -1,6 +1,7 @@
 /*
- * holonfs mount: the library under FUSE (libfuse's low-level interface). One thread serves requests; one lock
- * is shared with the thread that syncs every five seconds. The kernel checks permissions (default_permissions
+ * holonfs mount: the library under FUSE (libfuse's low-level interface). Threads serve requests, one at a time in
+ * the library, by one lock, which the thread that syncs every five seconds takes too: with a thread alone each
+ * answer wakes another processor, with several the waiting program's own goes on (random reads: a third less). The kernel checks permissions (default_permissions
  * is always on), keeps locks and caches contents; ACLs are the library's (FUSE_CAP_POSIX_ACL).
  */
 #define _GNU_SOURCE
@@ -330,22 +331,16 @@ static void do_create(fuse_req_t request, fuse_ino_t directory, const char *name
 static void do_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
                     struct fuse_file_info *info)
 {
-	static char *buffer;
-	static size_t room;
+	char *buffer = malloc(size);
 	(void)info;
 	enter();
-	if (size > room) {
-		free(buffer);
-		buffer = malloc(size);
-		room = buffer ? size : 0;
-	}
 	int64_t got = buffer ? holonfs_read(fs, inode, (uint64_t)offset, buffer, size) : -ENOMEM;
 	leave();
 	if (got < 0)
 		fuse_reply_err(request, (int)-got);
 	else
-		fuse_reply_buf(request, buffer,
-		               (size_t)got); /* one thread serves: the buffer is still ours */
+		fuse_reply_buf(request, buffer, (size_t)got);
+	free(buffer);
 }
 
 static void do_write(fuse_req_t request, fuse_ino_t inode, const char *data, size_t size, off_t offset,
@@ -547,7 +542,7 @@ static void reply_bytes(fuse_req_t request, int64_t got, const char *bytes, size
 
 static void do_getxattr(fuse_req_t request, fuse_ino_t inode, const char *name, size_t size)
 {
-	static char value[HOLONFS_XATTR_MAX];
+	char value[HOLONFS_XATTR_MAX];
 	enter();
 	int64_t got;
 	uint64_t limits[2];
@@ -609,7 +604,7 @@ static void do_lseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whe
 /* Copies by sharing where offsets allow it, else by hand. */
 static int64_t copy(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, size_t size)
 {
-	static char buffer[64 * HOLONFS_BLOCK];
+	static char buffer[64 * HOLONFS_BLOCK]; /* under the lock */
 	int64_t shared = holonfs_share(fs, from, from_offset, to, to_offset, size);
 	if (shared != -EINVAL)
 		return shared;
@@ -756,7 +751,7 @@ int serve_mount(struct holonfs *mounted, const struct control *asked, const stru
 	int status = holonfs_use(fs, HOLONFS_ROOT);
 	leave();
 	if (status == 0)
-		fuse_session_loop(session);
+		fuse_session_loop_mt(session, &(struct fuse_loop_config){.max_idle_threads = 10});
 	ending = true;
 	pthread_join(syncer, NULL);
 	fuse_remove_signal_handlers(session);
