@@ -5,7 +5,7 @@
  * or for a group, is the link's. */
 #include "core.h"
 
-#include "text.h"
+#include "text_inline.h"
 
 #define ARP_BYTES    28u
 #define DHCP_SERVER  67u

@@ -2,7 +2,7 @@
 #include "core.h"
 
 #include <holon/types.h>
-#include "text.h"
+#include "text_inline.h"
 
 void core_init(struct core *core)
 {

@@ -1,7 +1,7 @@
 /* See flows.h. */
 #include "flows.h"
 
-#include "text.h"
+#include "text_inline.h"
 
 #define PORT_FIRST  1024u
 #define PORT_TRIES  64u

@@ -2,7 +2,7 @@
 #include "fragments.h"
 
 #include "core.h"
-#include "text.h"
+#include "text_inline.h"
 
 static struct fragment_key key_of(const struct packet *packet)
 {

@@ -1,7 +1,7 @@
 /* See packet.h. */
 #include "packet.h"
 
-#include "text.h"
+#include "text_inline.h"
 
 #define FRAGMENT_BITS  0x3fffu /* more fragments, offset */
 #define FRAGMENT_MORE  0x2000u

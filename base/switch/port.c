@@ -2,7 +2,7 @@
 #include "switch.h"
 
 #include "link.interface.h"
-#include "text.h"
+#include "text_inline.h"
 
 static uint64_t memory_bytes(handle_t memory)
 {

@@ -3,7 +3,7 @@
 
 #include "generator.h"
 #include "switch.interface.h"
-#include "text.h"
+#include "text_inline.h"
 
 #define TICK_NS    1000000000ull
 #define SEARCH_NS  50000000ull /* while there is no card */

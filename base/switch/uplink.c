@@ -5,7 +5,7 @@
 #include "device.interface.h"
 #include "link.interface.h"
 #include "holon/device.h"
-#include "text.h"
+#include "text_inline.h"
 
 #define ENTRIES    512u
 #define BUFFERS    512u /* each way: 1 MiB */

@@ -10,16 +10,6 @@ struct net_address net_ipv4(const uint8_t address[4])
 	return mapped;
 }
 
-/* As two words: this stands on the way of every packet. */
-bool address_equal(const struct net_address *a, const struct net_address *b)
-{
-	uint64_t x[2], y[2];
-
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
-}
-
 bool address_zero(const struct net_address *address)
 {
 	uint32_t x[4];
@@ -68,11 +58,11 @@ bool address_loopback(const struct net_address *address)
 
 bool address_matches(const struct net_address *address, const struct net_address *prefix, unsigned length)
 {
-	unsigned bytes = length / 8, bits = length % 8;
+	const uint8_t *a = address->bytes, *b = prefix->bytes;
 
-	if (memcmp(address, prefix, bytes) != 0)
-		return false;
-	return !bits || ((address->bytes[bytes] ^ prefix->bytes[bytes]) >> (8 - bits)) == 0;
+	if (length <= 64)
+		return !length || (load64(a) ^ load64(b)) >> (64 - length) == 0;
+	return load64(a) == load64(b) && (load64(a + 8) ^ load64(b + 8)) >> (128 - length) == 0;
 }
 
 /* 255.255.255.255, or all ones in the host part of a subnet of ours. */

@@ -48,6 +48,11 @@ static inline uint32_t load32(const void *at)
 	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
+static inline uint64_t load64(const void *at)
+{
+	return (uint64_t)load32(at) << 32 | load32((const uint8_t *)at + 4);
+}
+
 static inline void store16(void *at, uint32_t value)
 {
 	uint8_t *b = (uint8_t *)at;
@@ -189,7 +194,15 @@ struct link_address *link_own_address(struct net_link *link, const struct net_ad
 const struct net_address *link_source(struct net_link *link, const struct net_address *to);
 /* Whether ADDRESS is one of this stack's own, on whatever link. */
 bool net_own_address(struct net *net, const struct net_address *address);
-bool address_equal(const struct net_address *a, const struct net_address *b);
+/* As two words: this stands on the way of every packet. */
+static inline bool address_equal(const struct net_address *a, const struct net_address *b)
+{
+	uint64_t x[2], y[2];
+
+	__builtin_memcpy(x, a, sizeof(x));
+	__builtin_memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
 bool address_zero(const struct net_address *address); /* :: or ::ffff:0.0.0.0 */
 struct net_address address_any(bool ipv4);
 /* 127.0.0.1 or ::1. */
@@ -462,9 +475,11 @@ struct net {
 		uint32_t mtu;
 		uint64_t until;
 	} * paths;
+	uint64_t paths_until; /* the last of them is forgotten then */
 	struct fast_open_entry *fast_open;
 	struct flow **flows;
-	uint32_t flow_buckets; /* a power of two */
+	uint32_t flow_buckets;  /* a power of two */
+	struct flow *flow_last; /* found last, or 0 */
 	struct net_socket **bound;
 	struct net_list raw_sockets;
 	struct neighbour_table *neighbours;

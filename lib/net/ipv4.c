@@ -94,11 +94,13 @@ void ipv4_input(struct net_link *link, struct packet *packet)
 		goto bad;
 	if (link->config.kind != NET_LINK_LOOPBACK && (at[12] == 127 || at[16] == 127))
 		goto bad;
-	if (address_multicast(&packet->to) || address_broadcast(net, &packet->to)) {
-		packet->broadcast = true;
-	} else if (!net_own_address(net, &packet->to) && !link_awaits_address(link)) {
-		packet_free(net, packet); /* not ours, and hosts do not forward */
-		return;
+	if (!net_own_address(net, &packet->to)) {
+		if (address_multicast(&packet->to) || address_broadcast(net, &packet->to)) {
+			packet->broadcast = true;
+		} else if (!link_awaits_address(link)) {
+			packet_free(net, packet); /* not ours, and hosts do not forward */
+			return;
+		}
 	}
 	/* Source routes are not followed (RFC 6274, 3.13.2.3). */
 	for (uint32_t option = IPV4_HEADER_BYTES; option < header && at[option];) {

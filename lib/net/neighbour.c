@@ -58,13 +58,20 @@ static struct neighbour **bucket_of(struct net_link *link, const struct net_addr
 
 static struct neighbour *neighbour_find(struct net_link *link, const struct net_address *address)
 {
-	struct neighbour *entry = *bucket_of(link, address);
+	struct neighbour_table *table = link->net->neighbours;
+	struct neighbour *entry;
 
+	if (!net_list_empty(&table->recent)) {
+		entry = NET_ITEM(table->recent.previous, struct neighbour, recent);
+		if (entry->link == link && address_equal(&entry->address, address))
+			return entry;
+	}
+	entry = *bucket_of(link, address);
 	while (entry && !(entry->link == link && address_equal(&entry->address, address)))
 		entry = entry->next;
 	if (entry) {
 		net_list_remove(&entry->recent);
-		net_list_append(&link->net->neighbours->recent, &entry->recent);
+		net_list_append(&table->recent, &entry->recent);
 	}
 	return entry;
 }

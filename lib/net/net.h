@@ -40,9 +40,10 @@ struct net_endpoint {
 static inline bool net_is_ipv4(const struct net_address *address)
 {
 	const uint8_t *b = address->bytes;
+	uint64_t first;
 
-	return (b[0] | b[1] | b[2] | b[3] | b[4] | b[5] | b[6] | b[7] | b[8] | b[9]) == 0 && b[10] == 255 &&
-	       b[11] == 255;
+	__builtin_memcpy(&first, b, 8);
+	return first == 0 && (b[8] | b[9]) == 0 && (b[10] & b[11]) == 255;
 }
 
 /* ADDRESS in network order, as it stands in a packet. */

@@ -106,6 +106,49 @@ static void test_checksum(void)
 	      "checksum of pieces of odd length", "differs from the whole");
 }
 
+/* Every length up to several turns of the fastest loop, against the sum by its definition; all ones make carries everywhere. */
+static void test_checksum_lengths(void)
+{
+	uint8_t bytes[300];
+	bool right = true;
+
+	for (unsigned kind = 0; kind < 3; kind++) {
+		for (unsigned index = 0; index < sizeof(bytes); index++)
+			bytes[index] = kind == 0   ? 255
+			               : kind == 1 ? (uint8_t)(index * 151 + 7)
+			                           : index % 64 < 8;
+		for (unsigned start = 0; start < 8; start++)
+			for (unsigned count = 0; count + start <= sizeof(bytes); count++) {
+				uint32_t slow = 0xffff;
+
+				for (unsigned index = 0; index < count; index++)
+					slow += index & 1 ? bytes[start + index]
+					                  : (uint32_t)bytes[start + index] << 8;
+				right =
+				    right && checksum_finish(checksum_add(0xffff, bytes + start, count)) ==
+				                 checksum_finish(slow);
+			}
+	}
+	check(right, "checksums of all lengths up to 300", "a sum differs from its definition");
+}
+
+static void test_address_matches(void)
+{
+	struct net_address one, other;
+	bool right = true;
+
+	for (unsigned index = 0; index < 16; index++)
+		one.bytes[index] = (uint8_t)(index * 29 + 3);
+	for (unsigned bit = 0; bit < 128; bit++) {
+		other = one;
+		other.bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+		for (unsigned length = 0; length <= 128; length++)
+			right = right && address_matches(&one, &other, length) == (length <= bit);
+	}
+	check(right && address_matches(&one, &one, 128),
+	      "an address matches a prefix up to the first bit that differs", "it does not at some length");
+}
+
 static void test_siphash(void)
 {
 	/* The paper's appendix A: key 00..0f, message 00..0e. */
@@ -793,6 +836,8 @@ int main(void)
 	test_arena();
 	test_timers();
 	test_checksum();
+	test_checksum_lengths();
+	test_address_matches();
 	test_siphash();
 	test_transfers();
 	test_loopback();

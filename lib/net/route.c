@@ -147,12 +147,16 @@ void path_learn(struct net *net, const struct net_address *to, uint32_t mtu)
 	struct path_entry *entry = path_entry(net, to);
 
 	*entry = (struct path_entry){*to, mtu, net->now + 600 * SECOND};
+	net->paths_until = entry->until;
 }
 
 uint32_t path_mtu(struct net *net, const struct net_address *to, uint32_t link_mtu)
 {
-	const struct path_entry *entry = path_entry(net, to);
+	const struct path_entry *entry;
 
+	if (net->paths_until <= net->now)
+		return link_mtu;
+	entry = path_entry(net, to);
 	if (entry->until > net->now && entry->mtu < link_mtu && address_equal(&entry->to, to))
 		return entry->mtu;
 	return link_mtu;

@@ -95,19 +95,30 @@ uint32_t checksum_add(uint32_t sum, const void *bytes, size_t count)
 	const uint8_t *at = (const uint8_t *)bytes;
 	uint64_t wide = 0;
 
-	/* In the machine's byte order: the sum does not mind (RFC 1071, 2B); it is turned at the end. */
-	for (; count >= 32; count -= 32, at += 32) {
-		uint64_t word[4];
+	/* In the machine's byte order: the sum does not mind (RFC 1071, 2B); it is turned at the end. A carry out of 64 bits
+	 * counts one, as one out of 16 does. */
+	for (; count >= 64; count -= 64, at += 64) {
+		unsigned long long word[8], carry = 0, sum64 = wide;
 
-		memcpy(word, at, 32);
-		wide += (word[0] & 0xffffffff) + (word[0] >> 32) + (word[1] & 0xffffffff) + (word[1] >> 32);
-		wide += (word[2] & 0xffffffff) + (word[2] >> 32) + (word[3] & 0xffffffff) + (word[3] >> 32);
+		memcpy(word, at, 64);
+		for (unsigned index = 0; index < 8; index++)
+			sum64 = __builtin_addcll(sum64, word[index], carry, &carry);
+		wide = sum64 + carry;
 	}
-	for (; count >= 4; count -= 4, at += 4) {
+	wide = (wide & 0xffffffff) + (wide >> 32);
+	for (; count >= 8; count -= 8, at += 8) {
+		uint64_t word;
+
+		memcpy(&word, at, 8);
+		wide += (word & 0xffffffff) + (word >> 32);
+	}
+	if (count >= 4) {
 		uint32_t word;
 
 		memcpy(&word, at, 4);
 		wide += word;
+		at += 4;
+		count -= 4;
 	}
 	if (count >= 2) {
 		uint16_t word;
@@ -253,6 +264,8 @@ void flow_remove(struct net *net, struct flow *flow)
 
 	if (flow->kind == FLOW_NONE)
 		return;
+	if (net->flow_last == flow)
+		net->flow_last = NULL;
 	at = flow_bucket(net, flow->kind == FLOW_UDP, &flow->local, flow->local_port, &flow->remote,
 	                 flow->remote_port);
 	while (*at != flow)
@@ -261,15 +274,27 @@ void flow_remove(struct net *net, struct flow *flow)
 	flow->kind = FLOW_NONE;
 }
 
+static bool flow_is(const struct flow *flow, bool udp, const struct net_address *local, uint16_t local_port,
+                    const struct net_address *remote, uint16_t remote_port)
+{
+	return (flow->kind == FLOW_UDP) == udp && flow->local_port == local_port &&
+	       flow->remote_port == remote_port && address_equal(&flow->local, local) &&
+	       address_equal(&flow->remote, remote);
+}
+
 struct flow *flow_find(struct net *net, bool udp, const struct net_address *local, uint16_t local_port,
                        const struct net_address *remote, uint16_t remote_port)
 {
-	struct flow *flow = *flow_bucket(net, udp, local, local_port, remote, remote_port);
+	struct flow *flow = net->flow_last;
 
-	while (flow && !((flow->kind == FLOW_UDP) == udp && flow->local_port == local_port &&
-	                 flow->remote_port == remote_port && address_equal(&flow->local, local) &&
-	                 address_equal(&flow->remote, remote)))
+	/* Packets come in trains: the flow of the one before is looked at without its hash. */
+	if (flow && flow_is(flow, udp, local, local_port, remote, remote_port))
+		return flow;
+	flow = *flow_bucket(net, udp, local, local_port, remote, remote_port);
+	while (flow && !flow_is(flow, udp, local, local_port, remote, remote_port))
 		flow = flow->next;
+	if (flow)
+		net->flow_last = flow;
 	return flow;
 }
 

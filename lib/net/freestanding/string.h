@@ -1,4 +1,4 @@
 /* <string.h> for native programs that link lib/net: the few functions it uses are lib/holon's. */
 #pragma once
 
-#include <text.h>
+#include <text_inline.h>
