@@ -3,6 +3,10 @@
  * the library, by one lock, which the thread that syncs every five seconds takes too: with a thread alone each
  * answer wakes another processor, with several the waiting program's own goes on (random reads: a third less). The kernel checks permissions (default_permissions
  * is always on), keeps locks and caches contents; ACLs are the library's (FUSE_CAP_POSIX_ACL).
+ *
+ * Answers are given outside the lock, so an older one may come behind a newer one. The kernel locks what it must not
+ * mix (pages, directories whose names change), and drops attributes that are older than its own; only where it
+ * changes none itself it has to be told (reply_changed).
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 35
@@ -13,6 +17,7 @@
 #include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -26,7 +31,9 @@
 static struct holonfs *fs;
 static const struct control *control;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool ending, read_only_mount, writeback;
+static struct fuse_session *session;
+static atomic_bool ending;
+static bool read_only_mount, writeback;
 
 static void enter(void)
 {
@@ -43,6 +50,16 @@ static void leave(void)
 static void reply(fuse_req_t request, int status)
 {
 	leave();
+	fuse_reply_err(request, status < 0 ? -status : 0);
+}
+
+/* Of extended attributes, whose change changes mode and time: the kernel forgets those that it knows, but would take
+ * (for CACHE_SECONDS) what a request of before is answered later. The inode is in use until the answer. */
+static void reply_changed(fuse_req_t request, uint64_t inode, int status)
+{
+	leave();
+	if (status == 0)
+		fuse_lowlevel_notify_inval_inode(session, inode, -1, 0);
 	fuse_reply_err(request, status < 0 ? -status : 0);
 }
 
@@ -526,7 +543,7 @@ static void do_setxattr(fuse_req_t request, fuse_ino_t inode, const char *name, 
                         size_t size, int flags)
 {
 	enter();
-	reply(request, set_attribute(fuse_req_ctx(request), inode, name, value, size, flags));
+	reply_changed(request, inode, set_attribute(fuse_req_ctx(request), inode, name, value, size, flags));
 }
 
 static void reply_bytes(fuse_req_t request, int64_t got, const char *bytes, size_t room)
@@ -575,7 +592,7 @@ static void do_listxattr(fuse_req_t request, fuse_ino_t inode, size_t size)
 static void do_removexattr(fuse_req_t request, fuse_ino_t inode, const char *name)
 {
 	enter();
-	reply(request, holonfs_xattr_remove(fs, inode, name));
+	reply_changed(request, inode, holonfs_xattr_remove(fs, inode, name));
 }
 
 static void do_fallocate(fuse_req_t request, fuse_ino_t inode, int mode, off_t offset, off_t length,
@@ -737,7 +754,7 @@ int serve_mount(struct holonfs *mounted, const struct control *asked, const stru
 		if (fuse_opt_add_arg(&arguments, names))
 			fail(EXIT_DAMAGED, "out of memory");
 	}
-	struct fuse_session *session = fuse_session_new(&arguments, &operations, sizeof(operations), NULL);
+	session = fuse_session_new(&arguments, &operations, sizeof(operations), NULL);
 	if (!session)
 		fail(EXIT_WRONG, "a mount option is not known");
 	if (fuse_session_mount(session, options->arguments[1]) < 0)
@@ -745,13 +762,20 @@ int serve_mount(struct holonfs *mounted, const struct control *asked, const stru
 		     options->arguments[1]);
 	if (!options->foreground && daemon(1, 0) < 0)
 		fail(EXIT_DAMAGED, "going to the background: %s", strerror(errno));
+	/* Signals end the loop, which waits in this thread. */
+	sigset_t all;
+	sigset_t before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	if (fuse_set_signal_handlers(session) < 0 || pthread_create(&syncer, NULL, sync_now_and_then, NULL))
 		fail(EXIT_DAMAGED, "no thread or signal handler can be made");
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	enter();
 	int status = holonfs_use(fs, HOLONFS_ROOT);
 	leave();
 	if (status == 0)
-		fuse_session_loop_mt(session, &(struct fuse_loop_config){.max_idle_threads = 10});
+		status = fuse_session_loop_mt(session, &(struct fuse_loop_config){.max_idle_threads = 10});
+	status = status < 0 ? status : 0; /* a signal's number is above */
 	ending = true;
 	pthread_join(syncer, NULL);
 	fuse_remove_signal_handlers(session);

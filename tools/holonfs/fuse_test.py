@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Tests holonfs through FUSE, as programs use it: the contract's commands and exit statuses, what POSIX and Linux offer, permissions, and real programs
-(a C build, sqlite, git) with kill -9 of the daemon while they work.
+"""Tests holonfs through FUSE, as programs use it: the contract's commands and exit statuses, what POSIX and Linux offer, permissions, several programs at once,
+and real programs (a C build, sqlite, git) with kill -9 of the daemon while they work; then as a user without rights, with a /dev/fuse of its own.
 
 Without a usable /dev/fuse everything that mounts is skipped with a notice.
 """
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -11,9 +12,12 @@ import json
 import mmap
 import os
 import pathlib
+import pickle
+import random
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,7 +25,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SCALE = float(os.environ.get("HOLON_TIME_SCALE", "1"))  # tools/run-tests
-TOOL = str(ROOT / "build/host/bin/holonfs")
+TOOL = os.environ.get("HOLONFS_TOOL", str(ROOT / "build/host/bin/holonfs"))  # or one with a sanitizer
 VDISK = str(ROOT / "build/host/bin/holon-vdisk")
 SOAK = bool(os.environ.get("HOLON_SOAK"))
 libc = ctypes.CDLL(None, use_errno=True)
@@ -64,17 +68,23 @@ def wait_for(condition):
     return False
 
 
+def mounted(directory):
+    """The line of /proc/self/mountinfo, in words, since a user's mount is not even looked at by root; or nothing."""
+    with open("/proc/self/mountinfo") as lines:
+        return next((line.split() for line in lines if line.split()[4] == str(directory)), None)
+
+
 class Mount:
     """FILE mounted at DIRECTORY by a daemon in the foreground, so that it can be killed."""
 
-    def __init__(self, file, directory, *options):
+    def __init__(self, file, directory, *options, **process):
         self.file, self.directory, self.options = file, directory, options
         directory.mkdir(exist_ok=True)
-        self.start()
+        self.start(**process)
 
-    def start(self):
-        self.process = subprocess.Popen([TOOL, "mount", self.file, self.directory, "-f", *self.options])
-        if not wait_for(lambda: os.path.ismount(self.directory) or self.process.poll() is not None) or self.process.poll() is not None:
+    def start(self, **process):
+        self.process = subprocess.Popen([TOOL, "mount", self.file, self.directory, "-f", *self.options], **process)
+        if not wait_for(lambda: mounted(self.directory) or self.process.poll() is not None) or self.process.poll() is not None:
             raise RuntimeError("it does not mount")
 
     def unmount(self):
@@ -306,6 +316,222 @@ assert os.stat('{top}/theirs/mine').st_uid == 65534
     check("and the file system ends in order", mount.unmount() == 0 and sound(file))
 
 
+# ---- Several programs at once ----
+
+def stamped(text):
+    return text.encode() * 300
+
+
+def client(top, number, rounds, seed):
+    """Works in a tree of its own beside a model, and in one that all share. The result: what its tree is to be, and how many files of the
+    shared one it made less those it removed. What it finds wrong raises."""
+    chance = random.Random(seed)
+    mine, shared = top / f"own{number}", top / "shared"
+    mine.mkdir()
+    model, balance = {}, 0
+    for turn in range(rounds):
+        name = f"{chance.choice('abc')}/{chance.randrange(12)}"
+        at, action = mine / name, chance.randrange(7)
+        at.parent.mkdir(exist_ok=True)
+        if action < 2:
+            model[name] = os.urandom(chance.randrange(20000))
+            at.write_bytes(model[name])
+        elif action == 2 and name in model:
+            other = f"{chance.choice('abc')}/{chance.randrange(12)}"
+            (mine / other).parent.mkdir(exist_ok=True)
+            os.rename(at, mine / other)
+            model[other] = model.pop(name)
+        elif action == 3 and model.pop(name, None) is not None:
+            at.unlink()
+        elif action == 4 and name in model:
+            cut = chance.randrange(30000)
+            os.truncate(at, cut)
+            model[name] = model[name][:cut].ljust(cut, b"\0")
+        elif action == 5:
+            assert at.exists() == (name in model) and (name not in model or at.read_bytes() == model[name]), f"{name} in round {turn}"
+        elif action == 6:
+            assert {entry.name for entry in os.scandir(at.parent)} == {path[2:] for path in model if path[0] == name[0]}, f"list in round {turn}"
+        # A name that all fight for: only a whole file appears under it, and each that appears goes once.
+        name, new = shared / str(chance.randrange(8)), shared / f"new{number}"
+        with contextlib.suppress(FileNotFoundError):
+            text = name.read_bytes()
+            assert text == text[:9] * 300, f"{name} is there in part"
+        new.write_bytes(stamped(f"{number:2}{turn:6}\n"))
+        moved = libc.renameat2(-100, bytes(new), -100, bytes(name), 1) == 0
+        assert moved or ctypes.get_errno() == errno.EEXIST
+        balance += moved
+        if not moved:
+            new.unlink()
+        if chance.randrange(2):
+            with contextlib.suppress(FileNotFoundError):
+                (shared / str(chance.randrange(8))).unlink()
+                balance -= 1
+        assert all(len(entry.name) == 1 or entry.name.startswith("new") for entry in os.scandir(shared))
+    return model, balance
+
+
+def in_parallel(functions):
+    """The results of FUNCTIONS, each called in a process of its own; an exception of one is raised here."""
+    children = []
+    for function in functions:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                result = function()
+            except BaseException as error:  # noqa: BLE001
+                result = error if isinstance(error, Exception) else RuntimeError(str(error))
+            with open(writing, "wb") as pipe:
+                pickle.dump(result, pipe)
+            os._exit(0)
+        os.close(writing)
+        children.append((child, reading))
+    results = []
+    for child, reading in children:
+        with open(reading, "rb") as pipe:
+            results.append(pickle.load(pipe))
+        os.waitpid(child, 0)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
+
+
+def tree(top):
+    return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+
+def clients(work, file):
+    """Eight processes at once, on the host's own file system first; what they leave is compared, then checked, then compared when it is mounted anew."""
+    seed = int(os.environ.get("HOLON_SEED", random.SystemRandom().randrange(1 << 32)))
+    rounds = 5000 if SOAK else 150
+    print(f"# seed {seed}: HOLON_SEED={seed} repeats what each does")
+
+    def work_in(top):
+        make(top / "shared")
+        results = in_parallel([lambda number=number: client(top, number, rounds, seed + number) for number in range(8)])
+        for number, (model, _) in enumerate(results):
+            assert tree(top / f"own{number}") == model, f"the tree of client {number}"
+        assert len(os.listdir(top / "shared")) == sum(balance for _, balance in results), "a file of all was lost or doubled"
+    work_in(make(work / "plain-clients"))
+    mount = Mount(file, work / "m")
+    top = make(work / "m/clients")
+    work_in(top)
+    left = tree(top)
+    assert mount.unmount() == 0 and sound(file, "--data")
+    mount = Mount(file, work / "m")
+    assert tree(top) == left, "it differs when it is mounted again"
+    shutil.rmtree(top)
+    assert mount.unmount() == 0 and sound(file, "--data")
+
+
+def changed_by_list(top):
+    """A mode that an access list changed is seen at once, also while others look."""
+    file = top / "listed"
+    file.touch()
+
+    def access_list(mode):  # of owner, group and others alone
+        return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", kind, mode >> shift & 7, 0xffffffff) for kind, shift in ((1, 6), (4, 3), (0x20, 0)))
+    looker = os.fork()
+    while looker == 0:
+        os.stat(file)
+    try:
+        for turn in range(3000 if SOAK else 300):
+            want = 0o640 if turn % 2 else 0o600
+            for mode in (want ^ 0o44, want):
+                os.setxattr(file, "system.posix_acl_access", access_list(mode))
+                time.sleep(0.001)  # others' answers of before come, if at all
+            assert file.stat().st_mode & 0o777 == want, f"round {turn}"
+    finally:
+        os.kill(looker, signal.SIGKILL)
+        os.waitpid(looker, 0)
+
+
+def ended_at_work(work, file):
+    """The daemon is told to end while clients work: it answers what it has begun, and leaves the file system in order."""
+    right = True
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        mount = Mount(file, work / "m")
+        kept = work / f"m/kept{number}"
+        with open(kept, "wb") as handle:
+            handle.write(b"kept")
+            os.fsync(handle.fileno())
+        script = f"""
+import os, sys
+for number in range(1000000):
+    name = f'{work}/m/{{sys.argv[1]}}-{{number % 20}}'
+    open(name, 'wb').write(bytes(number % 9000))
+    os.rename(name, name + 'x')
+    if number == 20: print(flush=True)
+"""
+        writers = [subprocess.Popen([sys.executable, "-c", script, str(writer)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for writer in range(4)]
+        for writer in writers:
+            writer.stdout.readline()
+        mount.process.send_signal(number)
+        right = mount.process.wait(timeout=120 * SCALE) == 0 and right
+        for writer in writers:
+            writer.communicate()
+        right = not os.path.ismount(work / "m") and sound(file, "--data") and right
+        mount = Mount(file, work / "m")
+        right = kept.read_bytes() == b"kept" and mount.unmount() == 0 and right
+    return right
+
+
+# ---- A user without rights ----
+
+def users_part(work):
+    """In a mount namespace of its own, as root: makes a /dev/fuse that everybody may use, and does as uid 65534 what the contract says."""
+    device = make(work / "device")
+    for command in (("mount", "--make-rprivate", "/"), ("mount", "-t", "tmpfs", "tmpfs", device), ("mknod", "-m", "666", device / "fuse", "c", "10", "229"),
+                    ("mount", "--bind", device / "fuse", "/dev/fuse")):
+        if subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
+            print(f"# {command[0]} is not allowed here: a user's mounts are left out")
+            return
+    if subprocess.run(["sh", "-c", "exec 3<>/dev/fuse"], user=65534, stderr=subprocess.DEVNULL).returncode:
+        print("# no device may be opened here: a user's mounts are left out")
+        return
+    user = {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/"}
+    other = {"user": 1, "group": 1, "extra_groups": [], "cwd": "/"}
+    file, top = work / "fs", work / "m"
+
+    def does(text, **who):
+        return subprocess.run(["sh", "-c", text], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who).returncode == 0
+    check("a user: mkfs", run("mkfs", file, "--size", "1G", **user).returncode == 0 and file.stat().st_uid == 65534)
+    top.mkdir()
+    check("a user: nothing is mounted on what is others'", run("mount", file, top, **user).returncode == 3 and not mounted(top))
+    os.chown(top, 65534, 65534)
+    mount = Mount(file, top, "-o", "dev,suid", **user)
+    line = mounted(top)
+    check("a user: mounts, and neither devices nor set-uid programs count", "nosuid" in line[5] and "nodev" in line[5] and "user_id=65534" in line[-1], str(line))
+    check("a user: files are his", does(f"cd {top} && echo words >f && [ $(cat f) = words ] && [ $(stat -c %u:%g f) = 65534:65534 ] && mkdir d && mv f d && ln d/f g && chmod 755 . d", **user))
+    check("a user: gives nothing away", not does(f"chown 1 {top}/g", **user))
+    check("a user: others see nothing, root neither", not does(f"cat {top}/g", **other) and not does(f"ls {top}", **other) and not does(f"cat {top}/g"))
+    check("a user: others do not unmount it", not does(f"fusermount3 -u {top}", **other) and mounted(top))
+    check("a user: takes a snapshot of what is mounted", run("snapshot", top, "one", **user).returncode == 0)
+    with open("/etc/fuse.conf") if os.path.exists("/etc/fuse.conf") else contextlib.nullcontext([]) as lines:
+        shared = any(line.strip() == "user_allow_other" for line in lines)
+    check("a user: unmounts", does(f"fusermount3 -u {top}", **user) and mount.process.wait(timeout=120 * SCALE) == 0 and sound(file, "--data"))
+    if shared:
+        print("# /etc/fuse.conf lets users say allow_other")
+    else:
+        check("a user: allow_other is root's", run("mount", file, top, "-o", "allow_other", **user).returncode == 3 and not mounted(top))
+    mount = Mount(file, top, "-o", "ro", **user)
+    check("a user: reads again what he wrote", does(f"[ $(cat {top}/d/f) = words ] && ! touch {top}/new", **user))
+    mount.process.send_signal(signal.SIGTERM)
+    check("a user: the daemon unmounts when it is told to end", mount.process.wait(timeout=120 * SCALE) == 0 and not mounted(top) and sound(file))
+
+
+def as_user(work):
+    if os.getuid():
+        print("# not root: no user but this one is tried")
+        return True
+    theirs = make(work / "user")
+    os.chmod(work, 0o755)
+    os.chmod(theirs, 0o777)
+    shutil.copy(TOOL, work / "holonfs")  # where users may run it
+    return subprocess.run(["unshare", "-m", sys.executable, __file__, "user", theirs], env={**os.environ, "HOLONFS_TOOL": str(work / "holonfs")}).returncode == 0
+
+
 # ---- kill -9 ----
 
 def killed_writer(work, file, rounds):
@@ -502,6 +728,12 @@ def main():
         check("and brought back", (work / "m/contents").exists())
         mount.unmount()
         permissions(work, file)
+        attempt("several programs at once leave what they should", lambda: clients(work, file))
+        mount = Mount(file, work / "m")
+        attempt("a mode that an access list changed is seen at once", lambda: changed_by_list(work / "m"))
+        mount.unmount()
+        attempt("the daemon is told to end while programs work", lambda: ended_at_work(work, file))
+        attempt("a user without rights", lambda: as_user(work))
         attempt("a file at random", lambda: exercised(work, file))
         attempt("others' suites", lambda: suites(work, file))
         attempt("fsynced lines survive kill -9", lambda: killed_writer(work, file, 30 if SOAK else 3))
@@ -542,4 +774,7 @@ def layered(work):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["user"]:
+        users_part(pathlib.Path(sys.argv[2]))
+        sys.exit(1 if failures else 0)
     main()
