@@ -13,6 +13,7 @@ A table holds families. A family begins with "family NAME: CALL..." and says, a 
   effect                 'try' sees what a name does, not only whether it is taken and what it gives back
 Then a row a name, with lines of C of its own below it where it has its own way to be tried:
   NAME same              what the program prints is the same on both systems
+  NAME kept: WHY         the same, but the value is only kept: what Linux does by it, which no try sees, is not done here
   NAME refused           both refuse it, with the same error
   NAME differs: WHY      the systems differ, and how
   NAME untried: WHY      it cannot be tried, and why
@@ -24,7 +25,7 @@ import re
 import subprocess
 import sys
 
-STATES = ("same", "refused", "differs", "untried")
+STATES = ("same", "kept", "refused", "differs", "untried")
 # The headers that the tables were made from: of newer ones (linux/version.h), names without a row are told, not an error.
 HEADERS_VERSION = 0x060100
 CLANG = ["clang", "-D_GNU_SOURCE", "-w", "-x", "c", "-"]
@@ -101,8 +102,8 @@ def read(folder):
                 state, _, remark = rest.partition(":")
                 if state not in STATES or word in family.rows or family.is_excluded(word):
                     fail(f"{word}: an unknown state, or a second row")
-                if (state in ("differs", "untried")) != bool(remark.strip()):
-                    fail(f"{word}: 'differs' and 'untried' say why, others do not")
+                if (state in ("kept", "differs", "untried")) != bool(remark.strip()):
+                    fail(f"{word}: 'kept', 'differs' and 'untried' say why, others do not")
                 row = family.rows[word] = Row(word, state, remark.strip(), [])
                 code = row.code
     return families, flagless
@@ -220,7 +221,7 @@ def judge(family, row, linux, holon):
     refused = re.fullmatch(r"(E[A-Z0-9]+ ?)+", linux) is not None
     if row.state == "refused" and not refused:
         return "is taken: " + linux
-    if row.state == "same" and refused and not row.code:
+    if row.state in ("same", "kept") and refused and not row.code:
         return "is refused by both: " + linux
     return None
 
@@ -251,12 +252,12 @@ def doc(families):
     """The page's part about flags: counts, then a paragraph a family."""
     rows = [(family, row) for family in families for row in family.rows.values()]
     count = {state: sum(state_of(family, row) == state for family, row in rows)
-             for state in ("effect", "same", "refused", "differs", "untried")}
+             for state in ("effect", "same", "kept", "refused", "differs", "untried")}
     print("\n## Flags, commands and options\n")
     print("Made from `linux/flags/*.tbl`. `make test` finds every name that the C library's and Linux' headers (6.1) define for a "
           "family, each of which must have a row, tries each on both systems, as root on tmpfs, and compares with the row.\n")
     print(f"{len(rows)} names: of {count['effect']} the effect is compared and the same, {count['same']} are taken as on Linux (their effect is not "
-          f"looked at), {count['refused']} are refused as on Linux, {count['differs']} differ, {count['untried']} cannot be tried.")
+          f"looked at), of {count['kept']} the value is only kept, {count['refused']} are refused as on Linux, {count['differs']} differ, {count['untried']} cannot be tried.")
     for family in families:
         print(f"\n### {family.name}\n\nOf {', '.join(family.calls)}.\n")
         for state, title in TITLES:
@@ -264,8 +265,9 @@ def doc(families):
             if members:
                 print(f"- {title}: {', '.join(members)}.")
         for row in family.rows.values():
-            if row.state in ("differs", "untried"):
-                print(f"- **{row.name}** {'differs' if row.state == 'differs' else 'is not tried'}: {row.remark}.")
+            if row.remark:
+                what = {"kept": "is only kept", "differs": "differs", "untried": "is not tried"}[row.state]
+                print(f"- **{row.name}** {what}: {row.remark}.")
 
 
 def main(arguments):

@@ -46,12 +46,12 @@ def asm(rows):
 
 
 def doc(rows, folder):
-    """A call of whose flags one differs from Linux is not there in full, whatever its row says."""
+    """A call of whose flags one differs from Linux, or is only kept, is not there in full, whatever its row says."""
     families, flagless = flags.read(folder)
     known = {row[0] for row in rows.values()}
     differing = {}
     for family in families:
-        names = [row.name for row in family.rows.values() if row.state == "differs"]
+        names = [row.name for row in family.rows.values() if row.state in ("differs", "kept")]
         for call in family.calls:
             if call not in known:
                 sys.exit(f"{family.name}: no call {call}")
@@ -59,13 +59,13 @@ def doc(rows, folder):
                 differing.setdefault(call, []).append(f"[{family.name}](#{family.name}): {', '.join(names)}")
     shown = {}
     for call, (name, state, _, missing) in rows.items():
-        parts = [missing] * bool(missing) + ["differ of " + text for text in differing.get(name, [])] * (state != "absent")
+        parts = [missing] * bool(missing) + ["differ, or are only kept, of " + text for text in differing.get(name, [])] * (state != "absent")
         shown[call] = (name, "partly" if state == "full" and parts else state, "; ".join(parts))
     counts = {state: sum(row[1] == state for row in shown.values()) for state in ("full", "partly", "absent")}
     print("# Linux system calls\n")
     print("Made from `linux/syscalls.tbl` and `linux/flags` by `make docs/linux-syscalls.md`; `make test` checks that it is up to date.\n")
     print(f"{counts['full']} calls are there in full, {counts['partly']} partly, {counts['absent']} not at all. "
-          "An absent call answers `ENOSYS` and is logged once. A call of whose flags one is known to differ is never called full.\n")
+          "An absent call answers `ENOSYS` and is logged once. A call of whose flags one is known to differ, or is only kept, is never called full.\n")
     print("| number | call | state | missing |\n|---|---|---|---|")
     for call, (name, state, missing) in sorted(shown.items()):
         print(f"| {call} | {name} | {state} | {missing} |")

@@ -376,7 +376,6 @@ struct net_socket {
 	int error;                        /* SO_ERROR, positive */
 	uint32_t receive_size, send_size; /* SO_RCVBUF, SO_SNDBUF */
 	bool receive_size_set, send_size_set;
-	uint32_t mark, priority;
 };
 
 static inline void socket_notify(struct net_socket *socket, uint32_t events)

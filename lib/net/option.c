@@ -24,8 +24,6 @@ static const struct field {
     FLAG(LEVEL_SOCKET, 6, broadcast),
     FLAG(LEVEL_SOCKET, 10, out_of_band_inline),
     FLAG(LEVEL_SOCKET, 15, reuse_port),
-    FIELD(LEVEL_SOCKET, 12, priority, 0, 6, INT32_MIN),
-    FIELD(LEVEL_SOCKET, 36, mark, INT32_MIN, INT32_MAX, INT32_MIN),
     FIELD(LEVEL_IP, 1, traffic_class, 0, 255, INT32_MIN),
     FIELD(LEVEL_IP, 2, ttl, 1, 255, 0),
     FLAG(LEVEL_IP, 3, header_included),
@@ -65,8 +63,11 @@ enum {
 	SO_RCVBUFFORCE = 33,
 	SO_PROTOCOL = 38,
 	SO_DOMAIN = 39,
-	SO_MEMINFO = 55
+	SO_MEMINFO = 55,
+	SO_BINDTOIFINDEX = 62,
+	SO_BUF_LOCK = 72
 };
+enum { BUFFER_LOCK_SEND = 1, BUFFER_LOCK_RECEIVE = 2 };
 enum { IP_MTU = 14, IPV6_V6ONLY = 26, IPV6_MTU = 24 };
 
 static const struct field *field_of(int level, int name)
@@ -138,6 +139,17 @@ static int socket_level_set(struct net_socket *socket, int name, const void *val
 			return -NET_EINVAL;
 		memcpy(&socket->linger_seconds, (const uint8_t *)value + 4, 4);
 		socket->linger = number != 0;
+		return 0;
+	case SO_BUF_LOCK: /* whether buffers keep their sizes: a bit each */
+		if (number & ~(BUFFER_LOCK_SEND | BUFFER_LOCK_RECEIVE))
+			return -NET_EINVAL;
+		socket->send_size_set = number & BUFFER_LOCK_SEND;
+		socket->receive_size_set = number & BUFFER_LOCK_RECEIVE;
+		return 0;
+	case SO_BINDTOIFINDEX:
+		if (number < 0)
+			return -NET_EINVAL;
+		socket->scope = (uint32_t)number; /* one that is not there has nothing to send by */
 		return 0;
 	case SO_BINDTODEVICE:
 		for (unsigned index = 0; index < socket->net->link_count; index++) {
@@ -218,15 +230,28 @@ static int socket_level_get(struct net_socket *socket, int name, void *value, si
 		return 1;
 	}
 	case SO_BINDTODEVICE: {
-		const char *device = socket->scope ? socket->net->links[socket->scope - 1]->config.name : "";
-		size_t length = socket->scope ? strlen(device) + 1 : 0;
+		const char *device = "";
+		size_t length = 0;
 
+		if (socket->scope > socket->net->link_count)
+			return -NET_ENODEV;
+		if (socket->scope) {
+			device = socket->net->links[socket->scope - 1]->config.name;
+			length = strlen(device) + 1;
+		}
 		if (*count < length)
 			return -NET_EINVAL;
 		memcpy(value, device, length);
 		*count = length;
 		return 1;
 	}
+	case SO_BINDTOIFINDEX:
+		*number = socket->scope;
+		return 0;
+	case SO_BUF_LOCK:
+		*number = (socket->send_size_set ? BUFFER_LOCK_SEND : 0) |
+		          (socket->receive_size_set ? BUFFER_LOCK_RECEIVE : 0);
+		return 0;
 	case SO_ACCEPTCONN:
 		*number = socket->type == TYPE_STREAM && socket->ops->listening(socket);
 		return 0;

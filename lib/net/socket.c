@@ -91,7 +91,9 @@ static bool conflicts(const struct net_socket *socket, const struct net_socket *
 	}
 	if (socket->reuse_port && other->reuse_port)
 		return false;
-	return !(socket->reuse_address && other->reuse_address && !other->ops->listening(other));
+	/* Of two that take datagrams the one that bound last gets them. */
+	return !(socket->reuse_address && other->reuse_address &&
+	         (other->type != TYPE_STREAM || !other->ops->listening(other)));
 }
 
 static bool port_free(struct net_socket *socket, uint16_t port)

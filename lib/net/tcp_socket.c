@@ -112,8 +112,6 @@ void tcp_inherit(struct tcp *tcp, const struct tcp *listener)
 	to->no_delay = from->no_delay;
 	to->reuse_address = from->reuse_address;
 	to->reuse_port = from->reuse_port;
-	to->mark = from->mark;
-	to->priority = from->priority;
 	to->path_discovery = from->path_discovery;
 	to->receive_size = from->receive_size;
 	to->send_size = from->send_size;

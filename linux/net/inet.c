@@ -21,9 +21,10 @@ static void inet_notify(void *context, struct net_socket *socket, uint32_t event
 	wake_all(&inet->wait, wake_events(events));
 }
 
-/* SOCKET, of NET, goes over, whatever happens. FLAGS: SOCK_CLOEXEC, SOCK_NONBLOCK. */
-static int64_t inet_install(struct net_namespace *net, struct net_socket *socket, int family, int type,
-                            uint32_t flags)
+/* SOCKET, of NET, goes over, whatever happens. LISTENER: what accepted it, or 0. FLAGS: SOCK_CLOEXEC,
+ * SOCK_NONBLOCK. */
+static int64_t inet_install(struct net_namespace *net, struct net_socket *socket,
+                            const struct inet_socket *listener, int family, int type, uint32_t flags)
 {
 	static uint64_t number = 1ull << 20;
 	struct inet_socket *inet = heap_allocate(sizeof(*inet));
@@ -42,7 +43,11 @@ static int64_t inet_install(struct net_namespace *net, struct net_socket *socket
 	inet->type = (uint8_t)type;
 	inet->number = ++number;
 	inet->receive_timeout = inet->send_timeout = UINT64_MAX;
-	inet->receive_low = 1;
+	if (listener)
+		inet->options = listener->options;
+	else
+		socket_options_init(&inet->options);
+	inet->options.cookie = 0;
 	wait_queue_init(&inet->wait);
 	lock_acquire(&stack_lock);
 	net_socket_set_notify(socket, inet_notify, inet);
@@ -65,7 +70,7 @@ int64_t inet_socket_create(int family, int type, int protocol)
 	stack_begin(net);
 	struct net_socket *socket = net_socket_create(stack_get(), family, kind, protocol, &error);
 	stack_end();
-	return socket ? inet_install(net, socket, family, kind, (uint32_t)type) : error;
+	return socket ? inet_install(net, socket, 0, family, kind, (uint32_t)type) : error;
 }
 
 static void inet_release(struct file *file)
@@ -260,7 +265,7 @@ static int64_t inet_accept(struct file *file, uint32_t flags, struct socket_addr
 	if (!socket)
 		return result ? socket_wait_error(result, inet->receive_timeout) : error;
 	inet_endpoint_tell(inet, &peer, address);
-	return inet_install(inet->net, socket, inet->family, inet->type, flags);
+	return inet_install(inet->net, socket, inet, inet->family, inet->type, flags);
 }
 
 static int64_t inet_name(struct file *file, bool peer, struct socket_address *address)

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "interface.h"
-#include "stack.h"
+#include "options.h"
 
 struct inet_socket {
 	struct net_socket *socket;
@@ -11,11 +11,10 @@ struct inet_socket {
 	struct wait_queue wait;    /* guarded by stack_lock */
 	uint64_t number;
 	uint64_t receive_timeout, send_timeout; /* ns; UINT64_MAX: none */
-	uint32_t receive_low;                   /* SO_RCVLOWAT */
+	struct socket_options options;
 	uint16_t family;
 	uint8_t type;
-	bool connecting;   /* connect(2) began and nobody was told how it ended */
-	uint8_t timestamp; /* SO_TIMESTAMP or SO_TIMESTAMPNS: tell when messages came */
+	bool connecting; /* connect(2) began and nobody was told how it ended */
 };
 
 extern const struct file_ops inet_ops;

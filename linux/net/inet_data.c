@@ -79,13 +79,13 @@ static int64_t stream_send(struct inet_socket *socket, bool wait, struct io *io,
 	}
 }
 
-static bool stream_readable(const struct inet_socket *socket)
+/* Are NEED bytes there, or will no more come? */
+static bool stream_readable(const struct inet_socket *socket, uint64_t need)
 {
 	uint32_t events = net_poll(socket->socket);
 	if (events & (NET_ERROR | NET_HANGUP | NET_READ_HANGUP))
 		return true;
-	return (events & NET_READABLE) &&
-	       (socket->receive_low <= 1 || net_readable_bytes(socket->socket) >= socket->receive_low);
+	return (events & NET_READABLE) && (need <= 1 || net_readable_bytes(socket->socket) >= need);
 }
 
 static int64_t stream_receive(struct inet_socket *socket, bool wait, struct io *io, uint32_t flags)
@@ -117,15 +117,18 @@ static int64_t stream_receive(struct inet_socket *socket, bool wait, struct io *
 				return total; /* a second look would see the same */
 			continue;
 		}
-		if (done == 0 || (total && !(flags & MSG_WAITALL)))
+		const uint64_t low = socket->options.receive_low;
+		if (done == 0 || (total && !(flags & MSG_WAITALL) && (uint64_t)total >= low))
 			return total;
 		if (done != -EAGAIN || !wait)
 			return total ? total : done;
+		uint64_t need = low > (uint64_t)total ? low - (uint64_t)total : 1;
+		need = need < io->remaining ? need : io->remaining;
 		int result = stack_wait(
 		    socket,
 		    peeked ? net_readable_bytes(socket->socket) >= peeked ||
 		                 (net_poll(socket->socket) & (NET_ERROR | NET_HANGUP | NET_READ_HANGUP))
-		           : stream_readable(socket),
+		           : stream_readable(socket, need),
 		    deadline);
 		if (result)
 			return total ? total : socket_wait_error(result, socket->receive_timeout);
@@ -235,8 +238,8 @@ uint32_t inet_poll(struct file *file, struct poll_table *table)
 	lock_acquire(&stack_lock);
 	poll_wait(table, &socket->wait);
 	uint32_t events = net_poll(socket->socket);
-	if (socket->type == SOCK_STREAM && (events & NET_READABLE) && socket->receive_low > 1 &&
-	    !stream_readable(socket))
+	if (socket->type == SOCK_STREAM && (events & NET_READABLE) && socket->options.receive_low > 1 &&
+	    !stream_readable(socket, socket->options.receive_low))
 		events &= ~(uint32_t)NET_READABLE;
 	lock_release(&stack_lock);
 	return poll_events(events);

@@ -3,8 +3,9 @@
 #include "inet.h"
 
 #define OPTION_BYTES_MAX 256u
-enum { SO_RCVTIMEO_NEW = 66, SO_SNDTIMEO_NEW = 67, SO_TIMESTAMP_NEW = 63, SO_TIMESTAMPNS_NEW = 64 };
-enum { TIMESTAMP_NONE, TIMESTAMP_TIMEVAL, TIMESTAMP_TIMESPEC };
+enum { SCM_TIMESTAMPING = 37, SCM_TIMESTAMPING_NEW = 65 };
+enum { SCM_TIMESTAMP_NEW = 63, SCM_TIMESTAMPNS_NEW = 64 };
+enum { STAMPING_RX_SOFTWARE = 1 << 3, STAMPING_SOFTWARE = 1 << 4 };
 enum { IP_TOS = 1, IP_TTL = 2, IP_PKTINFO = 8, IP_RECVTTL = 12, IP_RECVTOS = 13 };
 enum {
 	IPV6_RECVPKTINFO = 49,
@@ -15,10 +16,12 @@ enum {
 	IPV6_TCLASS = 67
 };
 
-/* Options of SOL_SOCKET that are the personality's: -ENOPROTOOPT for others. */
+#define BUFFER_WISH_MAX     212992u  /* /proc/sys/net/core/wmem_max and rmem_max */
+#define RECEIVE_LOW_TCP_MAX 3145728u /* half of what the third number of tcp_rmem allows */
+
+/* Options of SOL_SOCKET that are the family's: -ENOPROTOOPT for others. */
 static int64_t own_set(struct inet_socket *inet, int option, uint64_t address, int32_t bytes)
 {
-	uint32_t value = 0;
 	switch (option) {
 	case SO_RCVTIMEO:
 	case SO_RCVTIMEO_NEW:
@@ -28,31 +31,19 @@ static int64_t own_set(struct inet_socket *inet, int option, uint64_t address, i
 		return socket_set_timeout(&inet->send_timeout, address, bytes);
 	case SO_SNDBUFFORCE:
 	case SO_RCVBUFFORCE:
-	case SO_MARK:
 		return capable(CAP_NET_ADMIN) ? -ENOPROTOOPT : -EPERM;
-	case SO_RCVLOWAT:
-	case SO_TIMESTAMP:
-	case SO_TIMESTAMPNS:
-	case SO_TIMESTAMP_NEW:
-	case SO_TIMESTAMPNS_NEW:
-	case SO_DEBUG:
-	case SO_DONTROUTE:
-	case SO_NO_CHECK:
-		break;
 	default:
 		return -ENOPROTOOPT;
 	}
-	if (bytes < 4)
-		return -EINVAL;
-	if (get_user_u32(&value, address))
-		return -EFAULT;
-	if (option == SO_RCVLOWAT)
-		inet->receive_low = !value ? 1 : value > INT32_MAX ? INT32_MAX : value;
-	else if (option == SO_TIMESTAMP || option == SO_TIMESTAMP_NEW)
-		inet->timestamp = value ? TIMESTAMP_TIMEVAL : TIMESTAMP_NONE;
-	else if (option == SO_TIMESTAMPNS || option == SO_TIMESTAMPNS_NEW)
-		inet->timestamp = value ? TIMESTAMP_TIMESPEC : TIMESTAMP_NONE;
-	return 0; /* the others change nothing here */
+}
+
+static int64_t shared_set(struct inet_socket *inet, int option, uint64_t address, int32_t bytes)
+{
+	int64_t error = socket_options_set(&inet->options, inet->net, option, address, bytes);
+	if (!error && option == SO_RCVLOWAT && inet->type == SOCK_STREAM &&
+	    inet->options.receive_low > RECEIVE_LOW_TCP_MAX)
+		inet->options.receive_low = RECEIVE_LOW_TCP_MAX;
+	return error;
 }
 
 int64_t inet_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes)
@@ -66,15 +57,22 @@ int64_t inet_set_option(struct file *file, int level, int option, uint64_t addre
 		bytes = sizeof(value); /* no option is longer; Linux reads no more than it knows either */
 	if (bytes && copy_from_user(value, address, (size_t)bytes))
 		return -EFAULT;
+	if (level == SOL_SOCKET && (option == SO_SNDBUF || option == SO_RCVBUF) && bytes >= 4) {
+		uint32_t wish;
+		memcpy(&wish, value, sizeof(wish));
+		wish = wish < BUFFER_WISH_MAX ? wish : BUFFER_WISH_MAX;
+		memcpy(value, &wish, sizeof(wish));
+	}
 	stack_begin(inet->net);
 	error = net_set_option(inet->socket, level, option, value, (size_t)bytes);
 	stack_end();
+	if (error == -ENOPROTOOPT && level == SOL_SOCKET)
+		error = shared_set(inet, option, address, bytes);
 	return error;
 }
 
 static int64_t own_get(const struct inet_socket *inet, int option, uint32_t value[4], size_t *bytes)
 {
-	*bytes = 4;
 	switch (option) {
 	case SO_RCVTIMEO:
 	case SO_RCVTIMEO_NEW:
@@ -84,23 +82,6 @@ static int64_t own_get(const struct inet_socket *inet, int option, uint32_t valu
 		socket_get_timeout(option == SO_RCVTIMEO || option == SO_RCVTIMEO_NEW ? inet->receive_timeout
 		                                                                      : inet->send_timeout,
 		                   value);
-		return 0;
-	case SO_RCVLOWAT:
-		value[0] = inet->receive_low;
-		return 0;
-	case SO_SNDLOWAT:
-		value[0] = 1;
-		return 0;
-	case SO_TIMESTAMP:
-		value[0] = inet->timestamp == TIMESTAMP_TIMEVAL;
-		return 0;
-	case SO_TIMESTAMPNS:
-		value[0] = inet->timestamp == TIMESTAMP_TIMESPEC;
-		return 0;
-	case SO_DEBUG:
-	case SO_DONTROUTE:
-	case SO_NO_CHECK:
-		value[0] = 0;
 		return 0;
 	case SO_PEERCRED:
 		*bytes = 12;
@@ -126,6 +107,11 @@ int64_t inet_get_option(struct file *file, int level, int option, uint64_t addre
 		stack_begin(inet->net);
 		error = net_get_option(inet->socket, level, option, value.bytes, &bytes);
 		stack_end();
+	}
+	if (error == -ENOPROTOOPT && level == SOL_SOCKET) {
+		uint32_t length = *room;
+		error = socket_options_get(&inet->options, inet->net, option, value.bytes, &length);
+		bytes = length;
 	}
 	if (error)
 		return error;
@@ -204,6 +190,24 @@ static void control_ipv6(struct control *control, const struct inet_socket *inet
 		control_put(control, SOL_IPV6, IPV6_TCLASS, &number, sizeof(number));
 }
 
+/* The time is that of reading, not of arrival. */
+static void control_stamps(struct control *control, const struct socket_options *options)
+{
+	uint64_t now = clock_realtime();
+	struct linux_timespec stamps[3] = {timespec_of(now)};
+	if (options->stamp == STAMP_TIMEVAL) {
+		struct linux_timeval coarse = timeval_of(now);
+		control_put(control, SOL_SOCKET, options->stamp_new ? SCM_TIMESTAMP_NEW : SO_TIMESTAMP,
+		            &coarse, sizeof(coarse));
+	} else if (options->stamp == STAMP_TIMESPEC) {
+		control_put(control, SOL_SOCKET, options->stamp_new ? SCM_TIMESTAMPNS_NEW : SO_TIMESTAMPNS,
+		            stamps, sizeof(stamps[0]));
+	}
+	if ((options->stamping & STAMPING_RX_SOFTWARE) && (options->stamping & STAMPING_SOFTWARE))
+		control_put(control, SOL_SOCKET, options->stamp_new ? SCM_TIMESTAMPING_NEW : SCM_TIMESTAMPING,
+		            stamps, sizeof(stamps));
+}
+
 int64_t inet_control_write(const struct inet_socket *inet, const struct net_receipt *receipt,
                            struct socket_message *message)
 {
@@ -211,15 +215,7 @@ int64_t inet_control_write(const struct inet_socket *inet, const struct net_rece
 	message->control_bytes = 0;
 	if (!control.room)
 		return 0;
-	if (inet->timestamp != TIMESTAMP_NONE) {
-		uint64_t now = clock_realtime();
-		struct linux_timeval coarse = timeval_of(now);
-		struct linux_timespec fine = timespec_of(now);
-		if (inet->timestamp == TIMESTAMP_TIMEVAL)
-			control_put(&control, SOL_SOCKET, SO_TIMESTAMP, &coarse, sizeof(coarse));
-		else
-			control_put(&control, SOL_SOCKET, SO_TIMESTAMPNS, &fine, sizeof(fine));
-	}
+	control_stamps(&control, &inet->options);
 	lock_acquire(&stack_lock);
 	if (net_is_ipv4(&receipt->from.address))
 		control_ipv4(&control, inet, receipt);

@@ -21,11 +21,10 @@ enum {
 	SIOCETHTOOL = 0x8946,
 	SIOCGIFMAP = 0x8970,
 };
-#define NAME_BYTES  16u
 #define IFREQ_BYTES 40u
 
 struct request {
-	char name[NAME_BYTES];
+	char name[INTERFACE_NAME_BYTES];
 	union {
 		struct {
 			uint16_t family;
@@ -43,11 +42,11 @@ struct request {
 _Static_assert(sizeof(struct request) == IFREQ_BYTES, "struct ifreq");
 
 /* The index in the table of links of NAME, which may have ":LABEL" behind it; -1: none. */
-static int find_name(const char name[NAME_BYTES])
+static int find_name(const char name[INTERFACE_NAME_BYTES])
 {
 	struct net_link_info info;
 	size_t length = 0;
-	while (length < NAME_BYTES && name[length] && name[length] != ':')
+	while (length < INTERFACE_NAME_BYTES && name[length] && name[length] != ':')
 		length++;
 	for (uint32_t i = 0; net_link_info(stack_get(), i, &info); i++)
 		if (strlen(info.name) == length && memcmp(info.name, name, length) == 0)
@@ -171,7 +170,7 @@ static int64_t list_addresses(uint64_t argument)
 		struct request one = {.name = {0}};
 		if (!first_ipv4(i, &info))
 			continue;
-		memcpy(one.name, link.name, NAME_BYTES);
+		memcpy(one.name, link.name, INTERFACE_NAME_BYTES);
 		request_address(&one, info.address.bytes + 12);
 		if (list.address && used + (int32_t)sizeof(one) > list.bytes)
 			break;
@@ -183,23 +182,46 @@ static int64_t list_addresses(uint64_t argument)
 	return copy_to_user(argument, &list, sizeof(list));
 }
 
-static int64_t name_of_index(struct request *request)
+static bool name_of(uint32_t number, char name[INTERFACE_NAME_BYTES])
 {
 	struct net_link_info info;
 	for (uint32_t i = 0; net_link_info(stack_get(), i, &info); i++) {
-		if (info.number != (uint32_t)request->number)
+		if (info.number != number)
 			continue;
-		memcpy(request->name, info.name, NAME_BYTES);
-		return 0;
+		memcpy(name, info.name, INTERFACE_NAME_BYTES);
+		return true;
 	}
-	return -ENODEV;
+	return false;
+}
+
+bool interface_name(struct net_namespace *net, uint32_t number, char name[INTERFACE_NAME_BYTES])
+{
+	if (!stack_start(net))
+		return false;
+	stack_begin(net);
+	bool found = name_of(number, name);
+	stack_end();
+	return found;
+}
+
+uint32_t interface_index(struct net_namespace *net, const char name[INTERFACE_NAME_BYTES])
+{
+	struct net_link_info info = {.number = 0};
+	if (!stack_start(net))
+		return 0;
+	stack_begin(net);
+	int index = find_name(name);
+	if (index >= 0)
+		net_link_info(stack_get(), (uint32_t)index, &info);
+	stack_end();
+	return info.number;
 }
 
 static int64_t run(uint32_t command, struct request *request)
 {
 	struct net_link_info info;
 	if (command == SIOCGIFNAME)
-		return name_of_index(request);
+		return name_of((uint32_t)request->number, request->name) ? 0 : -ENODEV;
 	int index = find_name(request->name);
 	if (index < 0)
 		return -ENODEV;

@@ -1,6 +1,7 @@
 /* Netlink sockets of the families NETLINK_ROUTE and NETLINK_SOCK_DIAG: netlink(7). A request is answered while it is sent; answers wait
  * in the socket to be read. Groups may be joined, and nothing is announced to them. */
 #include "netlink.h"
+#include "options.h"
 
 #define REQUEST_BYTES_MAX 8192u
 #define DATAGRAM_BYTES    3584u /* readers have 4 KiB at least */
@@ -8,7 +9,18 @@
 enum { NETLINK_ROUTE = 0, NETLINK_SOCK_DIAG = 4 };
 enum { NLMSG_NOOP = 1, NLMSG_ERROR = 2, NLMSG_DONE = 3, TYPE_FIRST = 16 };
 enum { NLM_F_REQUEST = 1, NLM_F_MULTI = 2, NLM_F_ACK = 4 };
-enum { NETLINK_ADD_MEMBERSHIP = 1, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11, NETLINK_GET_STRICT_CHK = 12 };
+enum {
+	NETLINK_ADD_MEMBERSHIP = 1,
+	NETLINK_DROP_MEMBERSHIP,
+	NETLINK_PKTINFO,
+	NETLINK_NO_ENOBUFS = 5,
+	NETLINK_LISTEN_ALL_NSID = 8,
+	NETLINK_LIST_MEMBERSHIPS,
+	NETLINK_CAP_ACK,
+	NETLINK_GET_STRICT_CHK = 12
+};
+enum { NLM_F_CAPPED = 0x100 };
+enum { GROUPS_LEAST = 32, ROUTE_GROUPS = 36 /* RTNLGRP_MAX */ };
 
 struct netlink_datagram {
 	struct list link;
@@ -27,7 +39,11 @@ struct netlink_socket {
 	struct list datagrams;
 	uint32_t count;
 	struct wait_queue wait;
-	uint32_t port, groups;
+	uint32_t port;
+	bool has_groups;
+	uint64_t groups;
+	uint32_t flags; /* options of SOL_NETLINK, a bit each */
+	struct socket_options options;
 	uint64_t receive_timeout;
 	uint64_t number;
 	uint8_t type, protocol;
@@ -84,14 +100,20 @@ void netlink_attribute(struct netlink_answer *answer, uint16_t type, const void 
 	memcpy(last->data + last->message, &length, sizeof(length));
 }
 
-static void answer_error(struct netlink_answer *answer, const struct netlink_header *request, int64_t error)
+/* An error says what REQUEST of BYTES it is about: all of it, or (CAPPED, and where none happened) its header. */
+static void answer_error(struct netlink_answer *answer, const uint8_t *request, uint32_t bytes, bool capped,
+                         int64_t error)
 {
-	answer->flags = 0;
-	uint8_t *body = netlink_message(answer, NLMSG_ERROR, 4 + sizeof(*request), 0);
 	int32_t number = (int32_t)error;
+	if (!error || capped || bytes > DATAGRAM_BYTES - sizeof(struct netlink_header) - 4) {
+		bytes = sizeof(struct netlink_header);
+		capped = true;
+	}
+	answer->flags = capped ? NLM_F_CAPPED : 0;
+	uint8_t *body = netlink_message(answer, NLMSG_ERROR, 4 + bytes, 0);
 	if (body) {
 		memcpy(body, &number, sizeof(number));
-		memcpy(body + 4, request, sizeof(*request));
+		memcpy(body + 4, request, bytes);
 	}
 }
 
@@ -123,6 +145,7 @@ int64_t netlink_socket_create(int type, int protocol)
 	socket->protocol = (uint8_t)protocol;
 	socket->number = ++number;
 	socket->receive_timeout = UINT64_MAX;
+	socket_options_init(&socket->options);
 	return file_give(file, (uint32_t)type & O_CLOEXEC);
 }
 
@@ -169,6 +192,7 @@ static int64_t netlink_bind(struct file *file, struct socket_address *address)
 	if (socket->port && name.port && name.port != socket->port)
 		return -EINVAL;
 	socket->groups = name.groups;
+	socket->has_groups |= name.groups != 0;
 	if (name.port)
 		socket->port = name.port;
 	else if (!socket->port)
@@ -211,7 +235,7 @@ static void name_tell(struct socket_address *address, uint32_t port, uint32_t gr
 static int64_t netlink_name(struct file *file, bool peer, struct socket_address *address)
 {
 	const struct netlink_socket *socket = file->private;
-	name_tell(address, peer ? 0 : socket->port, peer ? 0 : socket->groups);
+	name_tell(address, peer ? 0 : socket->port, peer ? 0 : (uint32_t)socket->groups);
 	return 0;
 }
 
@@ -220,6 +244,14 @@ static int64_t netlink_shutdown(struct file *file, uint32_t what)
 	(void)file;
 	(void)what;
 	return -EOPNOTSUPP;
+}
+
+/* The bit of a flag of SOL_NETLINK; 0: it is none. */
+static uint32_t flag_bit(int option)
+{
+	bool known = (option >= NETLINK_PKTINFO && option <= NETLINK_NO_ENOBUFS) ||
+	             (option >= NETLINK_CAP_ACK && option <= NETLINK_GET_STRICT_CHK);
+	return known ? 1u << option : 0;
 }
 
 /* Answers the request at REQUEST, whose header says BYTES. */
@@ -242,7 +274,7 @@ static void answer_request(struct netlink_socket *socket, const uint8_t *request
 		answer.flags = NLM_F_MULTI;
 		(void)netlink_message(&answer, NLMSG_DONE, 4, 0);
 	} else if (result < 0 || (header.flags & NLM_F_ACK)) {
-		answer_error(&answer, &header, result);
+		answer_error(&answer, request, bytes, socket->flags & flag_bit(NETLINK_CAP_ACK), result);
 	}
 	while (!list_empty(&answer.datagrams)) {
 		struct netlink_datagram *first = list_first(&answer.datagrams, struct netlink_datagram, link);
@@ -330,61 +362,115 @@ static int64_t netlink_receive(struct file *file, struct socket_message *message
 	return done;
 }
 
+static int64_t join(struct netlink_socket *socket, bool leave, uint32_t group)
+{
+	uint32_t most = socket->protocol == NETLINK_ROUTE ? ROUTE_GROUPS : GROUPS_LEAST;
+	if (!group || group > most)
+		return -EINVAL;
+	uint64_t bit = 1ull << (group - 1);
+	socket->has_groups = true;
+	socket->groups = leave ? socket->groups & ~bit : socket->groups | bit;
+	return 0;
+}
+
+static int64_t set_netlink(struct netlink_socket *socket, int option, uint64_t address, int32_t bytes)
+{
+	uint32_t value = 0, bit = flag_bit(option);
+	if (bytes >= 4 && get_user_u32(&value, address))
+		return -EFAULT;
+	switch (option) {
+	case NETLINK_ADD_MEMBERSHIP:
+	case NETLINK_DROP_MEMBERSHIP:
+		return join(socket, option == NETLINK_DROP_MEMBERSHIP, value);
+	case NETLINK_LISTEN_ALL_NSID: /* nothing is announced in other namespaces either */
+		return net_capable(socket->net, CAP_NET_BROADCAST) ? 0 : -EPERM;
+	}
+	if (!bit)
+		return -ENOPROTOOPT;
+	socket->flags = value ? socket->flags | bit : socket->flags & ~bit;
+	return 0;
+}
+
+static int64_t get_netlink(const struct netlink_socket *socket, int option, uint64_t address, uint32_t *room)
+{
+	uint32_t bit = flag_bit(option);
+	if (option == NETLINK_LIST_MEMBERSHIPS) {
+		uint32_t most = socket->protocol == NETLINK_ROUTE ? ROUTE_GROUPS : GROUPS_LEAST;
+		uint32_t whole = socket->has_groups ? (most + 31) / 32 * 4 : 0;
+		uint32_t part = (*room < whole ? *room : whole) & ~3u;
+		*room = whole;
+		return copy_to_user(address, &socket->groups, part);
+	}
+	if (!bit)
+		return -ENOPROTOOPT;
+	if (*room < 4)
+		return -EINVAL;
+	uint32_t value = !!(socket->flags & bit);
+	*room = sizeof(value);
+	return copy_to_user(address, &value, sizeof(value));
+}
+
 static int64_t netlink_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes)
 {
 	struct netlink_socket *socket = file->private;
 	if (level == SOL_NETLINK)
-		return (option >= NETLINK_ADD_MEMBERSHIP && option <= 5) ||
-		               (option >= NETLINK_CAP_ACK && option <= NETLINK_GET_STRICT_CHK)
-		           ? 0
-		           : -ENOPROTOOPT;
+		return set_netlink(socket, option, address, bytes);
 	if (level != SOL_SOCKET)
 		return -ENOPROTOOPT;
 	switch (option) {
 	case SO_RCVTIMEO:
+	case SO_RCVTIMEO_NEW:
 		return socket_set_timeout(&socket->receive_timeout, address, bytes);
 	case SO_SNDTIMEO:
+	case SO_SNDTIMEO_NEW:
 	case SO_SNDBUF:
 	case SO_RCVBUF:
 	case SO_SNDBUFFORCE:
 	case SO_RCVBUFFORCE:
-	case SO_PASSCRED:
 	case SO_ATTACH_FILTER:
 	case SO_DETACH_FILTER:
 		return 0; /* the queue has a limit of its own; filters narrow what is not announced anyway */
 	default:
-		return -ENOPROTOOPT;
+		return socket_options_set(&socket->options, socket->net, option, address, bytes);
 	}
 }
 
 static int64_t netlink_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room)
 {
-	const struct netlink_socket *socket = file->private;
-	uint32_t value = 0;
+	struct netlink_socket *socket = file->private;
+	uint32_t value[SOCKET_VALUE_BYTES / 4] = {0}, bytes = 4;
+	int64_t error;
+	if (level == SOL_NETLINK)
+		return get_netlink(socket, option, address, room);
 	if (level != SOL_SOCKET)
 		return -ENOPROTOOPT;
 	switch (option) {
 	case SO_TYPE:
-		value = socket->type;
+		value[0] = socket->type;
 		break;
 	case SO_DOMAIN:
-		value = AF_NETLINK;
+		value[0] = AF_NETLINK;
 		break;
 	case SO_SNDBUF:
 	case SO_RCVBUF:
-		value = 212992;
+		value[0] = 212992;
 		break;
 	case SO_PROTOCOL:
-		value = socket->protocol;
+		value[0] = socket->protocol;
 		break;
 	case SO_ERROR:
+	case SO_ACCEPTCONN:
 		break;
 	default:
-		return -ENOPROTOOPT;
+		bytes = *room;
+		error = socket_options_get(&socket->options, socket->net, option, value, &bytes);
+		if (error)
+			return error;
+		break;
 	}
-	if (sizeof(value) < *room)
-		*room = sizeof(value);
-	return copy_to_user(address, &value, *room);
+	if (bytes < *room)
+		*room = bytes;
+	return copy_to_user(address, value, *room);
 }
 
 static int64_t netlink_read(struct file *file, struct io *io, int64_t *position)

@@ -231,8 +231,16 @@ SYSCALL_HANDLER(getsockopt, int fd, int level, int option, uint64_t address, uin
 		return -EFAULT;
 	if ((int32_t)bytes < 0)
 		return -EINVAL;
+	if (level == SOL_SOCKET && option == SO_PEERNAME) {
+		struct socket_address name;
+		if (file->ops->socket->name(file, true, &name))
+			return -ENOTCONN;
+		return name.length < bytes ? -EINVAL : copy_to_user(address, name.bytes, bytes);
+	}
 	error = file->ops->socket->get_option(file, level, option, address, &bytes);
-	return error ? error : put_user_u32(length_address, bytes);
+	if (error && error != -ERANGE) /* that one tells what room it takes */
+		return error;
+	return put_user_u32(length_address, bytes) ? -EFAULT : error;
 }
 
 /* ---- Messages ---- */

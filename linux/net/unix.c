@@ -14,6 +14,15 @@ struct unix_credentials unix_current(void)
 	return (struct unix_credentials){task->process->pid, task->credentials.euid, task->credentials.egid};
 }
 
+void unix_own(struct unix_socket *socket)
+{
+	const struct credentials *mine = &current_task()->credentials;
+	_Static_assert(sizeof(mine->groups) == sizeof(socket->own_groups.groups), "all of them");
+	socket->own = unix_current();
+	socket->own_groups.count = mine->group_count;
+	memcpy(socket->own_groups.groups, mine->groups, sizeof(mine->groups));
+}
+
 struct unix_credentials unix_seen(const struct unix_credentials *credentials)
 {
 	return (struct unix_credentials){pid_seen(credentials->pid), uid_seen(credentials->uid),
@@ -33,6 +42,7 @@ struct unix_socket *unix_create(int type)
 	socket->ring.capacity = UNIX_BUFFER_BYTES;
 	socket->send_buffer = socket->receive_buffer = UNIX_BUFFER_BYTES;
 	socket->receive_timeout = socket->send_timeout = UINT64_MAX;
+	socket_options_init(&socket->options);
 	struct list *lists[] = {&socket->followers,  &socket->follower_link, &socket->abstract_link,
 	                        &socket->messages,   &socket->backlog,       &socket->backlog_link,
 	                        &socket->flight_link};

@@ -9,7 +9,7 @@
 
 #include "../fs/name.h"
 #include "../fs/ring.h"
-#include "socket.h"
+#include "options.h"
 
 #define UNIX_PATH_BYTES   108u
 #define UNIX_BUFFER_BYTES 212992u /* SO_SNDBUF and SO_RCVBUF as Linux sets them */
@@ -26,6 +26,10 @@ struct unix_address {
 struct unix_credentials {
 	int32_t pid;
 	uint32_t uid, gid;
+};
+
+struct unix_groups {
+	uint32_t count, groups[32];
 };
 
 /* What travels beside the bytes. */
@@ -50,6 +54,7 @@ struct unix_socket {
 	struct file *file; /* 0 before accept and after the last close */
 	int type;
 	bool listening, connected, closed, pass_credentials;
+	struct socket_options options;
 	uint32_t shutdown;
 	int error; /* SO_ERROR, positive */
 	uint64_t number;
@@ -61,6 +66,7 @@ struct unix_socket {
 	struct vnode *vnode; /* bound to a path: a reference; vnode->private is this socket */
 	struct list abstract_link;
 	struct unix_credentials own, peer_credentials; /* own: at the time of connect or listen */
+	struct unix_groups own_groups, peer_groups;    /* the same of supplementary groups */
 
 	struct ring ring;     /* streams: received bytes */
 	struct list messages; /* marks or packets, in order */
@@ -102,6 +108,8 @@ struct unix_socket *unix_find(const struct unix_address *address, int type, int 
 int64_t unix_bind(struct unix_socket *socket, struct unix_address *address);
 void unix_set_peer(struct unix_socket *socket, struct unix_socket *peer);
 struct unix_credentials unix_current(void);
+/* SOCKET's own credentials and groups are the current task's. */
+void unix_own(struct unix_socket *socket);
 /* CREDENTIALS as the current task sees them. */
 struct unix_credentials unix_seen(const struct unix_credentials *credentials);
 

@@ -60,6 +60,8 @@ static void connect_pair(struct unix_socket *a, struct unix_socket *b)
 	a->connected = b->connected = true;
 	a->peer_credentials = b->own;
 	b->peer_credentials = a->own;
+	a->peer_groups = b->own_groups;
+	b->peer_groups = a->own_groups;
 }
 
 int64_t unix_socket_pair(int type, int protocol, uint64_t address)
@@ -74,7 +76,8 @@ int64_t unix_socket_pair(int type, int protocol, uint64_t address)
 			unix_release(a);
 		return -ENOMEM;
 	}
-	a->own = b->own = unix_current();
+	unix_own(a);
+	unix_own(b);
 	connect_pair(a, b);
 	int64_t first = unix_install(a, (uint32_t)type);
 	if (first < 0) {
@@ -109,7 +112,7 @@ static int64_t call_listen(struct file *file, int backlog)
 		return -EINVAL;
 	socket->listening = true;
 	socket->backlog_max = (uint32_t)backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog;
-	socket->own = unix_current();
+	unix_own(socket);
 	wake_all(&socket->room_wait, 0);
 	return 0;
 }
@@ -177,8 +180,9 @@ static int64_t connect_stream(struct unix_socket *socket, const struct unix_addr
 	}
 	server->address = listener->address;
 	server->own = listener->own;
+	server->own_groups = listener->own_groups;
 	server->pass_credentials = listener->pass_credentials;
-	socket->own = unix_current();
+	unix_own(socket);
 	connect_pair(socket, server);
 	list_append(&listener->backlog, &server->backlog_link);
 	listener->backlog_count++;

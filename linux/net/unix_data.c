@@ -151,9 +151,10 @@ static int64_t stream_receive(struct unix_socket *socket, bool wait, struct io *
 	if (!socket->connected)
 		return -EINVAL;
 	uint64_t deadline = socket_deadline(socket->receive_timeout);
+	const uint64_t low = socket->options.receive_low;
 	while (io->remaining) {
 		if (!ring_held(&socket->ring) || (peek && (uint64_t)total == ring_held(&socket->ring))) {
-			if (total && (!(flags & MSG_WAITALL) || peek))
+			if (total && (peek || (!(flags & MSG_WAITALL) && (uint64_t)total >= low)))
 				break;
 			if (socket->error && !total) {
 				int64_t error = -socket->error;

@@ -4,6 +4,7 @@
 #define SEND_BUFFER_MIN    4608u /* what Linux makes of a smaller wish */
 #define RECEIVE_BUFFER_MIN 2304u
 #define BUFFER_WISH_MAX    212992u
+enum { SO_MEMINFO = 55, BUFFER_LOCK_SEND = 1, BUFFER_LOCK_RECEIVE = 2 };
 
 static uint32_t buffer_size(uint32_t wish, uint32_t least)
 {
@@ -17,58 +18,70 @@ int64_t unix_set_option(struct file *file, int level, int option, uint64_t addre
 	uint32_t value;
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
-	if (option == SO_RCVTIMEO || option == SO_SNDTIMEO)
-		return socket_set_timeout(
-		    option == SO_RCVTIMEO ? &socket->receive_timeout : &socket->send_timeout, address, bytes);
+	switch (option) {
+	case SO_RCVTIMEO:
+	case SO_RCVTIMEO_NEW:
+		return socket_set_timeout(&socket->receive_timeout, address, bytes);
+	case SO_SNDTIMEO:
+	case SO_SNDTIMEO_NEW:
+		return socket_set_timeout(&socket->send_timeout, address, bytes);
+	case SO_PASSCRED:
+	case SO_REUSEPORT:
+	case SO_SNDBUF:
+	case SO_RCVBUF:
+	case SO_SNDBUFFORCE:
+	case SO_RCVBUFFORCE:
+		break;
+	default:
+		return socket_options_set(&socket->options, net_current(), option, address, bytes);
+	}
 	if (bytes < 4)
 		return -EINVAL;
 	if (get_user_u32(&value, address))
 		return -EFAULT;
+	if ((option == SO_SNDBUFFORCE || option == SO_RCVBUFFORCE) && !capable(CAP_NET_ADMIN))
+		return -EPERM;
 	switch (option) {
 	case SO_PASSCRED:
 		socket->pass_credentials = value;
 		return 0;
-	case SO_SNDBUFFORCE:
-	case SO_RCVBUFFORCE:
-		if (!capable(CAP_NET_ADMIN))
-			return -EPERM;
-		break;
-	}
-	switch (option) {
+	case SO_REUSEPORT:
+		return value ? -EOPNOTSUPP : 0;
 	case SO_SNDBUF:
 	case SO_SNDBUFFORCE:
 		socket->send_buffer = buffer_size(value, SEND_BUFFER_MIN);
+		socket->options.buffer_locks |= BUFFER_LOCK_SEND;
 		if (socket->peer && socket->peer->ring.capacity < socket->send_buffer)
 			socket->peer->ring.capacity = socket->send_buffer;
 		return 0;
-	case SO_RCVBUF:
-	case SO_RCVBUFFORCE:
-		socket->receive_buffer = buffer_size(value, RECEIVE_BUFFER_MIN);
-		return 0;
-	case SO_DEBUG:
-	case SO_REUSEADDR:
-	case SO_DONTROUTE:
-	case SO_BROADCAST:
-	case SO_KEEPALIVE:
-	case SO_OOBINLINE:
-	case SO_NO_CHECK:
-	case SO_PRIORITY:
-	case SO_REUSEPORT:
-	case SO_RCVLOWAT:
-	case SO_PASSSEC:
-		return 0; /* of no effect on unix sockets */
-	case SO_LINGER:
-		return bytes < 8 ? -EINVAL : 0;
 	default:
-		return -ENOPROTOOPT;
+		socket->receive_buffer = buffer_size(value, RECEIVE_BUFFER_MIN);
+		socket->options.buffer_locks |= BUFFER_LOCK_RECEIVE;
+		return 0;
 	}
+}
+
+/* SO_PEERGROUPS. */
+static int64_t get_groups(const struct unix_socket *socket, uint64_t address, uint32_t *room)
+{
+	const struct unix_groups *peer = &socket->peer_groups;
+	uint32_t seen[32], bytes = peer->count * (uint32_t)sizeof(seen[0]), had = *room;
+	if (!socket->peer_credentials.pid)
+		return -ENODATA;
+	*room = bytes;
+	if (had < bytes)
+		return -ERANGE;
+	for (uint32_t i = 0; i < peer->count; i++)
+		seen[i] = gid_seen(peer->groups[i]);
+	return copy_to_user(address, seen, bytes);
 }
 
 int64_t unix_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room)
 {
 	struct unix_socket *socket = file->private;
-	uint32_t value[4] = {0};
+	uint32_t value[9] = {0};
 	uint32_t bytes = 4;
+	int64_t error;
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	switch (option) {
@@ -85,6 +98,11 @@ int64_t unix_get_option(struct file *file, int level, int option, uint64_t addre
 	case SO_RCVBUF:
 		value[0] = socket->receive_buffer;
 		break;
+	case SO_MEMINFO:
+		bytes = sizeof(value);
+		value[1] = socket->receive_buffer;
+		value[3] = socket->send_buffer;
+		break;
 	case SO_PASSCRED:
 		value[0] = socket->pass_credentials;
 		break;
@@ -94,9 +112,7 @@ int64_t unix_get_option(struct file *file, int level, int option, uint64_t addre
 	case SO_DOMAIN:
 		value[0] = AF_UNIX;
 		break;
-	case SO_RCVLOWAT:
-	case SO_SNDLOWAT:
-		value[0] = 1;
+	case SO_PROTOCOL:
 		break;
 	case SO_PEERCRED:
 		bytes = sizeof(socket->peer_credentials);
@@ -107,29 +123,24 @@ int64_t unix_get_option(struct file *file, int level, int option, uint64_t addre
 			value[1] = value[2] = UINT32_MAX;
 		}
 		break;
+	case SO_PEERGROUPS:
+		return get_groups(socket, address, room);
 	case SO_RCVTIMEO:
+	case SO_RCVTIMEO_NEW:
 	case SO_SNDTIMEO:
-		bytes = sizeof(value);
-		socket_get_timeout(option == SO_RCVTIMEO ? socket->receive_timeout : socket->send_timeout,
+	case SO_SNDTIMEO_NEW:
+		bytes = 16;
+		socket_get_timeout(option == SO_RCVTIMEO || option == SO_RCVTIMEO_NEW
+		                       ? socket->receive_timeout
+		                       : socket->send_timeout,
 		                   value);
 		break;
-	case SO_LINGER:
-		bytes = 8;
-		break;
-	case SO_DEBUG:
-	case SO_REUSEADDR:
-	case SO_DONTROUTE:
-	case SO_BROADCAST:
-	case SO_KEEPALIVE:
-	case SO_OOBINLINE:
-	case SO_NO_CHECK:
-	case SO_PRIORITY:
-	case SO_REUSEPORT:
-	case SO_PASSSEC:
-	case SO_PROTOCOL:
-		break;
 	default:
-		return -ENOPROTOOPT;
+		bytes = *room;
+		error = socket_options_get(&socket->options, net_current(), option, value, &bytes);
+		if (error)
+			return error;
+		break;
 	}
 	if (bytes < *room)
 		*room = bytes;
