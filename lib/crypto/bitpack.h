@@ -8,12 +8,19 @@
 
 #include "util.h"
 
+/* Under the sanitizers straight code is checked step by step, and takes half a minute to compile. */
+#if __has_feature(address_sanitizer)
+#define UNROLLED
+#else
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#endif
+
 /* Packs eight values below 2^bits (bits at most 24) into `bits` bytes. */
 CRYPTO_INLINE void bitpack8(uint8_t *out, const uint32_t values[8], unsigned bits)
 {
 	uint64_t window = 0;
 	unsigned held = 0, at = 0;
-#pragma clang loop unroll(full)
+	UNROLLED
 	for (unsigned i = 0; i < 8; i++) {
 		window |= (uint64_t)values[i] << held;
 		held += bits;
@@ -24,7 +31,7 @@ CRYPTO_INLINE void bitpack8(uint8_t *out, const uint32_t values[8], unsigned bit
 			held -= 32;
 		}
 	}
-#pragma clang loop unroll(full)
+	UNROLLED
 	for (; at < bits; at++) {
 		out[at] = (uint8_t)window;
 		window >>= 8;
@@ -36,9 +43,9 @@ CRYPTO_INLINE void bitunpack8(uint32_t values[8], const uint8_t *in, unsigned bi
 {
 	uint64_t window = 0;
 	unsigned held = 0, at = 0;
-#pragma clang loop unroll(full)
+	UNROLLED
 	for (unsigned i = 0; i < 8; i++) {
-#pragma clang loop unroll(full)
+		UNROLLED
 		while (held < bits) {
 			window |= (uint64_t)in[at++] << held;
 			held += 8;
