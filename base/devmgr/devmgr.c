@@ -200,6 +200,8 @@ static void sabotage_argument(const struct start_info *info)
 			devmgr.sabotage_ns = devmgr.sabotage_ns * 10 + (uint64_t)(*at - '0');
 		devmgr.sabotage_ns = devmgr.sabotage_ns * 1000000 + 1;
 		devmgr.sabotage_at = clock_ns() + SABOTAGE_START_NS;
+		int64_t pause = event_create();
+		devmgr.sabotage_pause = pause < 0 ? 0 : (handle_t)pause;
 	}
 }
 

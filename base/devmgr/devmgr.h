@@ -54,6 +54,8 @@ struct claim {
 	bool started;                      /* this driver has reset the device */
 	bool ready;                        /* what is there was announced, once */
 	bool ever;                         /* some driver of this devmgr has */
+	bool up;                           /* this driver has announced what is there */
+	bool killed_early;                 /* the one before was killed when it had not */
 	bool shares;                       /* its interrupt line, */
 	handle_t line_event;               /* which its driver is told of by this event: 0: not yet */
 	uint64_t line_bits;
@@ -84,7 +86,8 @@ struct devmgr {
 	const char
 	    *sabotaged; /* the boot option "kill-driver=NAME,MS", for tests: a driver that is destroyed */
 	uint64_t sabotage_ns, sabotage_at;
-	bool old_pins; /* those of the devmgr before this one are not ended yet */
+	handle_t sabotage_pause; /* an event that nobody signals */
+	bool old_pins;           /* those of the devmgr before this one are not ended yet */
 };
 extern struct devmgr devmgr __attribute__((visibility("hidden"))); /* no table of addresses: native.ld */
 

@@ -181,7 +181,8 @@ int64_t block_client_wait(struct block_client *client, struct block_completion *
 		if (event_wait(client->completed, until, &bits) != E_TIMEOUT)
 			continue;
 		int64_t result = block_client_check(client);
-		if (result < 0)
+		if (result < 0 &&
+		    result != E_TIMEOUT) /* a driver that takes long to begin anew is not gone */
 			return result;
 	}
 	return E_OK;

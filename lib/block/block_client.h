@@ -52,5 +52,5 @@ enum block_status block_client_do(struct block_client *client, struct block_requ
 /* For who waits itself: the event with bit 0 for completions is CLIENT->completed. True: there is one. */
 bool block_client_poll(struct block_client *client, struct block_completion *completion);
 /* Asks whether the queue is still there, and opens it again if not; call it when a second has passed without a
- * completion. 0, or the error. */
+ * completion. 0, or the error; E_TIMEOUT: it is not known yet, ask again. */
 int64_t block_client_check(struct block_client *client);

@@ -69,7 +69,8 @@ static bool complete(struct block_device *device)
 		}
 		if (event_wait(device->client.completed, clock_ns() + ASK_NS, &bits) != E_TIMEOUT)
 			continue;
-		if (clock_ns() - waited > GIVE_UP_NS || check(device) < 0) {
+		int64_t result = clock_ns() - waited > GIVE_UP_NS ? E_PEER : check(device);
+		if (result < 0 && result != E_TIMEOUT) {
 			device->failed = true;
 			return false;
 		}
