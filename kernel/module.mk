@@ -18,7 +18,7 @@ KERNEL_OBJECTS := $(call object-names,x86_64/kernel/o,$(KERNEL_SOURCES))
 KERNEL_LDFLAGS := -T kernel/arch/x86_64/link.ld -nostdlib -z max-page-size=4096 --gc-sections --build-id=none -static
 KERNEL_TIMED_WRAPS := $(addprefix --wrap=,sched_choose kernel_syscall kernel_page_fault kernel_exception kernel_interrupt_timer \
 	kernel_interrupt_ipi kernel_interrupt_irq frame_zero_one preemption_pending sys_system_control)
-KERNEL_DEBUG_WRAPS := $(KERNEL_TIMED_WRAPS) $(addprefix --wrap=,lock_wait cpu_quiesce flush_all thread_await_cpu memcpy memset)
+KERNEL_DEBUG_WRAPS := $(KERNEL_TIMED_WRAPS) $(addprefix --wrap=,lock_wait cpu_await flush_all thread_await_cpu memcpy memset)
 # What runs before GS names the CPU cannot count, nor can what counts and checks: none of it has a loop on a path of the kernel.
 KERNEL_UNCOUNTED   := $(addprefix kernel/arch/x86_64/,boot.c cpu.c smp.c) $(filter %_check.c,$(KERNEL_ALL))
 KERNEL_COUNT       := -fsanitize-coverage=trace-pc,no-prune -fno-unroll-loops

@@ -3,7 +3,7 @@
  *
  * Order (outer first): unit tree -> unit.lock -> channel/event/thread lock -> space.lock -> memory.lock
  * -> object.cap_lock -> unit.slot_lock -> unit.heap_lock -> frame lists. Two locks of one rank are taken in
- * address order. No lock is held while waiting for another CPU's acknowledgement (cpu_quiesce, flush_finish).
+ * address order. No lock is held while waiting for another CPU's acknowledgement (cpu_await, flush_all).
  */
 #pragma once
 

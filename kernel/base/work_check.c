@@ -140,7 +140,7 @@ bool __wrap_preemption_pending(void)
 		state[cpu->index].begin = begin + (now(cpu) - before);                                       \
 	}
 WAIT(lock_wait, (struct lock * lock, uint16_t ticket), (lock, ticket))
-WAIT(cpu_quiesce, (void), ())
+WAIT(cpu_await, (uint64_t ticket), (ticket))
 WAIT(flush_all, (struct flush * flush), (flush))
 WAIT(thread_await_cpu, (const struct thread *thread), (thread))
 

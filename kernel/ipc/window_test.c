@@ -323,6 +323,95 @@ static void test_state(void)
 	NEED(entries[1].result == E_OK && thread_state(server) == THREAD_DEAD);
 }
 
+/* ---- Graves ---- */
+
+static struct event *used;
+
+static bool signal_has_begun(void)
+{
+	return used->bits == 4;
+}
+
+/* Ends one object after the other on CPU 0, by COUNT at most; how many until it waits for CPU 1, or one has USED's place. */
+static unsigned end_objects(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		handle_t event = NEED_HANDLE(CALL1(&root, SYS_EVENT_CREATE, 0));
+
+		if (object_at(&root_unit, event) == &used->object)
+			return i;
+		begin(0, &root, SYS_CAP_DELETE, event, 0);
+		if (!go_on(0))
+			return i;
+		NEED(entries[0].result == E_OK);
+	}
+	return count;
+}
+
+/* An event ends while another CPU signals it. */
+static void test_grave(void)
+{
+	handle_t event = NEED_HANDLE(CALL1(&root, SYS_EVENT_CREATE, 0));
+	unsigned ended;
+
+	used = (struct event *)object_at(&root_unit, event);
+	end_objects(100); /* so that the next batch begins anew, somewhere */
+	begin(1, &other, SYS_EVENT_SIGNAL, event, 4);
+	NEED(go_to(1, signal_has_begun));
+	begin(0, &root, SYS_CAP_DELETE, event, 0);
+	NEED(go_on(0));
+	ended = end_objects(100);
+	TEST("what another CPU uses stays as long as it does",
+	     used->object.owner == &root_unit && used->object.life == OBJECT_GRAVE && used->bits == 4);
+	TEST("many more objects end meanwhile before anybody waits", ended >= 12);
+	TEST("but not without end", ended < 60 && host_inside(0));
+	finish();
+	NEED(entries[1].result == E_OK);
+	ended = end_objects(100);
+	TEST("then others can have its place", ended < 60 && !host_inside(0));
+	machine_check();
+}
+
+/* A thread that is found as it ends, and put into a CPU's mailbox. */
+static void test_grave_in_mailbox(void)
+{
+	handle_t handle;
+
+	server = thread_on(budgets[1][1], &handle);
+	end(server);
+	NEED(CALL1(&root, SYS_CAP_DELETE, handle) == E_OK);
+	NEED(server->object.life == OBJECT_GRAVE);
+	thread_nudge(server);
+	NEED(server->cpu == cpus[1] && server->requests && cpus[1]->mailbox == server);
+	cpus[1]->arch.in_ipi = true; /* it passes, but has not come to its mailbox yet */
+	for (unsigned i = 0; i < 100; i++) {
+		sched_choose(cpus[1]);
+		NEED(end_objects(1) == 1);
+	}
+	TEST("a thread in a mailbox stays",
+	     server->object.owner == &root_unit && server->object.life == OBJECT_GRAVE);
+	cpus[1]->arch.in_ipi = false;
+	settle(1);
+	host_cpu(0);
+	NEED(!cpus[1]->mailbox);
+	machine_check();
+	end_objects(100);
+	TEST("until it is taken out", server->object.life != OBJECT_GRAVE);
+}
+
+/* A CPU that does no more than take turns is waited for by nobody. */
+static void test_passing(void)
+{
+	uint64_t ticket = cpu_ticket();
+
+	TEST("a ticket has not been noted by who was not asked", cpus[1]->passed < ticket);
+	cpus[1]->arch.ipi = false;
+	sched_choose(cpus[1]);
+	TEST("but by who has chosen what to do next", cpus[1]->passed >= ticket);
+	cpu_await(ticket);
+	TEST("who is not asked then", !cpus[1]->arch.ipi);
+}
+
 int main(void)
 {
 	setvbuf(stdout, 0, _IOLBF, 0);
@@ -345,5 +434,8 @@ int main(void)
 	test_lend_to_who_ends();
 	test_label();
 	test_state();
+	test_grave();
+	test_grave_in_mailbox();
+	test_passing();
 	return test_failures != 0;
 }

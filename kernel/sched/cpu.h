@@ -15,9 +15,6 @@ struct space;
 
 #define RUN_WORDS (PRIORITY_COUNT / 64)
 
-/* What other CPUs ask of one and wait for: see flush.c. */
-enum cpu_asked { ASKED_FLUSH, ASKED_QUIESCE, ASKED_KINDS };
-
 struct cpu {
 	struct thread *current; /* 0 = idle. First: entry code finds it at gs:0 */
 	uint64_t scratch;
@@ -40,9 +37,9 @@ struct cpu {
 	struct timer *timers;            /* heap */
 	struct thread *volatile mailbox; /* threads with requests: lock-free stack */
 	struct thread *mail;             /* taken out of it, to be served next */
-	struct {
-		volatile uint64_t wanted, done;
-	} asked[ASKED_KINDS];       /* how often; how far that was answered */
+	/* How often others have asked for a flush, and how far that was answered; the newest ticket it has seen outside of
+	 * all kernel paths: see flush.c. */
+	volatile uint64_t flush_wanted, flush_done, passed;
 	struct space *space_loaded; /* whose translations are loaded */
 	uint64_t work;              /* units done, in kernels that count them: base/work_check.c */
 	struct arch_cpu arch;
@@ -62,9 +59,11 @@ void sched_init(struct cpu *cpu);
 void sched_choose(struct cpu *cpu);
 /* True when work should be cut here: an interrupt is pending or the scheduler wants to run. */
 bool preemption_pending(void);
-/* Waits until every other CPU has left whatever kernel path it was on; serves this CPU's mailbox meanwhile.
- * The caller holds no lock and keeps no object pointer but of what it made unreachable itself. */
-void cpu_quiesce(void);
+/* A ticket for what was made unreachable before: when a later cpu_await of it returns, on any CPU, every CPU has left whatever
+ * kernel path it could have found that on. It waits only for those that have not by then, and serves this CPU's mailbox
+ * meanwhile. The callers of both hold no lock and keep no object pointer but of what they made unreachable themselves. */
+uint64_t cpu_ticket(void);
+void cpu_await(uint64_t ticket);
 /* One round of what a CPU must do while it waits for another one inside the kernel: mailbox, shootdowns,
  * quiescence. */
 void cpu_serve(struct cpu *cpu);

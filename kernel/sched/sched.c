@@ -373,6 +373,7 @@ void sched_choose(struct cpu *cpu)
 		if (previous)
 			__atomic_store_n(&previous->on_cpu, 0, __ATOMIC_RELEASE);
 	}
+	quiesce_serve(cpu);
 }
 
 bool preemption_pending(void)

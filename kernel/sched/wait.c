@@ -95,7 +95,7 @@ void thread_await_cpu(const struct thread *thread)
 }
 
 /* Whether the CPU that THREAD comes from has switched away from it; waits a moment for that, PATIENCE in
- * all. Not without end: a thread whose budget dies moves while its CPU may still wait for others in cpu_quiesce or flush_all. */
+ * all. Not without end: a thread whose budget dies moves while its CPU may still wait for others in cpu_await or flush_all. */
 static bool left_cpu(const struct thread *thread, unsigned *patience)
 {
 	while (__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE)) {

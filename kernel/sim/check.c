@@ -121,6 +121,8 @@ static void check_unit(struct unit *unit)
 	check_objects(&unit->doomed);
 	check_objects(&unit->torn);
 	check_objects(&unit->graveyard);
+	check_objects(&unit->buried[0]);
+	check_objects(&unit->buried[1]);
 	count_device_pins(unit);
 	if (sum.used != unit->memory_used)
 		panic("unit %s: %lu bytes charged, %lu found", unit->name, unit->memory_used, sum.used);

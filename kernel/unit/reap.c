@@ -23,53 +23,50 @@ struct object *object_first(struct unit *unit, struct list *list)
 	return object;
 }
 
-/* After all CPUs have left the paths on which they could find the threads in BATCH: puts back those that are
- * in a mailbox still. What a CPU has just taken out of its mailbox it lets go of before it answers again. */
-static void spare_threads(struct unit *unit, struct list *batch)
+static void free_all(struct list *graves)
 {
-	struct list *node, *next;
-	bool threads = false;
-
-	lock_take(&unit->life_lock);
-	for (node = batch->next; node != batch; node = next) {
-		struct object *object = container_of(node, struct object, owned);
-
-		next = node->next;
-		if (object->type != OBJECT_THREAD)
-			continue;
-		threads = true;
-		if (((struct thread *)object)->requests)
-			object_entomb(unit, object);
-	}
-	lock_release(&unit->life_lock);
-	if (threads)
-		cpu_quiesce();
-}
-
-/* Frees a batch of the graveyard once every CPU has forgotten it. reap_lock held. */
-static void bury(struct unit *unit)
-{
-	struct list batch;
-	uint32_t count = 0;
-
-	list_init(&batch);
-	lock_take(&unit->life_lock);
-	for (; count < GRAVE_BATCH && !list_empty(&unit->graveyard); count++)
-		list_move(&batch, unit->graveyard.next);
-	unit->grave_count -= count;
-	lock_release(&unit->life_lock);
-	if (!count)
-		return;
-	if (cpu_count > 1) {
-		cpu_quiesce();
-		spare_threads(unit, &batch);
-	}
-	while (!list_empty(&batch)) {
-		struct object *object = container_of(batch.next, struct object, owned);
+	while (!list_empty(graves)) {
+		struct object *object = container_of(graves->next, struct object, owned);
 
 		list_remove(&object->owned);
 		unit_free(object);
 	}
+}
+
+/* The next step on the way of UNIT's graves, a batch each time: out of the graveyard into buried[0], from there to buried[1], and
+ * freed. Before each step every CPU has left the paths that it was on at the step before; in a round that finds that so
+ * nobody waits. After the first, nobody can find a thread any more to put it into a mailbox; those that are in one still begin
+ * anew. What a CPU had just taken out of its mailbox then it has let go of after the second. reap_lock held. */
+static void bury(struct unit *unit)
+{
+	cpu_await(unit->grave_ticket);
+	free_all(&unit->buried[1]);
+	lock_take(&unit->life_lock);
+	while (!list_empty(&unit->buried[0])) {
+		struct object *object = container_of(unit->buried[0].next, struct object, owned);
+
+		if (object->type == OBJECT_THREAD && ((struct thread *)object)->requests)
+			object_entomb(unit, object);
+		else
+			list_move(&unit->buried[1], &object->owned);
+	}
+	for (uint32_t count = 0; count < GRAVE_BATCH && !list_empty(&unit->graveyard); count++) {
+		list_move(&unit->buried[0], unit->graveyard.next);
+		unit->grave_count--;
+	}
+	lock_release(&unit->life_lock);
+	if (cpu_count > 1)
+		unit->grave_ticket = cpu_ticket();
+	else
+		free_all(&unit->buried[0]);
+}
+
+/* Whether it is time for that: for a dead unit until nothing is left. */
+static bool graves_due(const struct unit *unit)
+{
+	return unit->grave_count > graves_kept ||
+	       (unit->object.dead &&
+	        (unit->grave_count || !list_empty(&unit->buried[0]) || !list_empty(&unit->buried[1])));
 }
 
 /* After teardown: nothing of OBJECT is left but its memory, for as long as it is referenced. */
@@ -105,23 +102,23 @@ static bool reap_step(struct unit *unit, struct object *object)
 bool unit_reap(struct unit *unit)
 {
 	struct object *object;
-	bool preempted = false;
+	bool preempted = false, done;
 
 	if (!lock_try(&unit->reap_lock))
 		return false;
 	graves_kept = cpu_count > 1 ? GRAVE_BATCH - 1 : 0;
 	for (unsigned stuck = 0; stuck < 2 && !preempted; preempted = preemption_pending()) {
 		object = object_first(unit, &unit->doomed);
-		if (unit->grave_count >= GRAVE_BATCH ||
-		    (!object && unit->grave_count && (unit->grave_count > graves_kept || unit->object.dead)))
+		if (unit->grave_count >= GRAVE_BATCH || (!object && graves_due(unit)))
 			bury(unit);
 		else if (!object)
 			break;
 		else
 			stuck += !reap_step(unit, object);
 	}
+	done = list_empty(&unit->doomed) && !graves_due(unit);
 	lock_release(&unit->reap_lock);
-	return !unit_has_doomed(unit);
+	return done;
 }
 
 bool object_adopt_slice(struct unit *unit, struct unit *parent)

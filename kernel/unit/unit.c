@@ -39,6 +39,8 @@ static void unit_init(struct unit *unit, struct unit *parent)
 	list_init(&unit->doomed);
 	list_init(&unit->torn);
 	list_init(&unit->graveyard);
+	list_init(&unit->buried[0]);
+	list_init(&unit->buried[1]);
 	list_init(&unit->threads);
 	list_init(&unit->pins);
 	for (unsigned class = 0; class < HEAP_CLASSES; class ++)
@@ -378,15 +380,7 @@ static bool reclaim(struct unit *unit)
 	}
 	if (!empty_table(unit))
 		return false;
-	if (!doom_slice(unit, false) || !list_empty(&unit->doomed) || unit->grave_count) {
-		unit_reap(unit);
-		return false;
-	}
-	/* Someone else is still at work here. */
-	if (!lock_try(&unit->reap_lock))
-		return false;
-	lock_release(&unit->reap_lock);
-	if (!object_adopt_slice(unit, parent))
+	if (!doom_slice(unit, false) || !unit_reap(unit) || !object_adopt_slice(unit, parent))
 		return false;
 	if (pins_pass_slice(unit, &passed)) {
 		/* What was carved out for the child is now the parent's own use. */
@@ -436,7 +430,7 @@ bool unit_destroy_slice(struct unit *unit)
 	case DESTROY_MARKED:
 		/* Whoever was about to add something to one of these units has done so or given up. */
 		if (cpu_count > 1)
-			cpu_quiesce();
+			cpu_await(cpu_ticket());
 		unit->destroy_phase = DESTROY_RECLAIM;
 		break;
 	case DESTROY_RECLAIM: {

@@ -35,12 +35,14 @@ struct unit {
 	struct list objects;           /* live objects this unit owns */
 	struct list doomed;            /* to be torn down, in order */
 	struct list torn;              /* torn down, still referenced */
-	struct list graveyard;         /* unreferenced, to be freed after quiescence */
-	uint32_t grave_count;
-	struct list pins;        /* struct pin.payer_node, guarded by pin.c */
-	struct list threads;     /* all threads of this unit: thread.unit_node, guarded by lock */
-	uint32_t live_threads;   /* of them, not dead */
-	uint32_t thread_reviews; /* threads still to be told that the unit ended */
+	struct list graveyard;         /* unreferenced, to be freed when no CPU can know them any more */
+	uint32_t grave_count;          /* in it */
+	struct list buried[2];         /* what is on its way from there: reap.c */
+	uint64_t grave_ticket;         /* for what came into these last */
+	struct list pins;              /* struct pin.payer_node, guarded by pin.c */
+	struct list threads;           /* all threads of this unit: thread.unit_node, guarded by lock */
+	uint32_t live_threads;         /* of them, not dead */
+	uint32_t thread_reviews;       /* threads still to be told that the unit ended */
 	uint8_t destroy_phase;
 	volatile uint64_t memory_used; /* bytes; atomic add, refused above memory_quota */
 	volatile uint64_t memory_quota;

@@ -29,6 +29,8 @@ void unit_check(struct unit *unit)
 	check_list(unit, &unit->doomed, OBJECT_DOOMED);
 	check_list(unit, &unit->torn, OBJECT_TORN);
 	check(check_list(unit, &unit->graveyard, OBJECT_GRAVE) == unit->grave_count);
+	check_list(unit, &unit->buried[0], OBJECT_GRAVE);
+	check_list(unit, &unit->buried[1], OBJECT_GRAVE);
 	for (struct list *node = unit->children.next; node != &unit->children; node = node->next) {
 		struct unit *child = container_of(node, struct unit, sibling);
 

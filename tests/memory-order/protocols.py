@@ -27,12 +27,14 @@ LOADED = "__atomic_load_n(&space->active_cpus, __ATOMIC_SEQ_CST)"
 LOADING = "__atomic_fetch_or(&space->active_cpus, bit, __ATOMIC_SEQ_CST)"
 ASK = "__atomic_fetch_or(&thread->requests, bits, __ATOMIC_SEQ_CST)"
 ASKED = "bits = __atomic_exchange_n(&thread->requests, 0, __ATOMIC_SEQ_CST);"
-QUESTION = "__atomic_add_fetch(&cpus[i]->asked[what].wanted, 1, __ATOMIC_SEQ_CST)"
-ANSWERED = "__atomic_load_n(&cpus[i]->asked[what].done, __ATOMIC_SEQ_CST) < tickets[i]"
-QUIESCE_ASKED = "__atomic_load_n(&cpu->asked[ASKED_QUIESCE].wanted, __ATOMIC_SEQ_CST)"
-QUIESCED = "__atomic_store_n(&cpu->asked[ASKED_QUIESCE].done, wanted, __ATOMIC_SEQ_CST)"
-FLUSH_ASKED = "__atomic_load_n(&cpu->asked[ASKED_FLUSH].wanted, __ATOMIC_ACQUIRE)"
-FLUSHED = "__atomic_store_n(&cpu->asked[ASKED_FLUSH].done, wanted, __ATOMIC_RELEASE)"
+TICKET = "__atomic_add_fetch(&tickets, 1, __ATOMIC_SEQ_CST)"
+NEWEST = "__atomic_load_n(&tickets, __ATOMIC_ACQUIRE)"
+PASSED = "__atomic_store_n(&cpu->passed, newest, __ATOMIC_RELEASE)"
+HAS_PASSED = "__atomic_load_n(&cpus[i]->passed, __ATOMIC_ACQUIRE) < ticket"
+QUESTION = "__atomic_add_fetch(&cpus[i]->flush_wanted, 1, __ATOMIC_SEQ_CST)"
+ANSWERED = "__atomic_load_n(&cpus[i]->flush_done, __ATOMIC_ACQUIRE) < wanted[i]"
+FLUSH_ASKED = "__atomic_load_n(&cpu->flush_wanted, __ATOMIC_ACQUIRE)"
+FLUSHED = "__atomic_store_n(&cpu->flush_done, wanted, __ATOMIC_RELEASE)"
 
 
 def relaxed(text):
@@ -123,35 +125,35 @@ PROTOCOLS = [
         "mutations": [("weak", ASKED, relaxed(ASKED)), ("weak", ASK, relaxed(ASK))],
     },
     {
-        "name": "a processor that answers has left what it was in",
-        "start": {"object": 1, "done": 0},
+        "name": "a processor that has noted a ticket has left what it was in",
+        "start": {"object": 1, "passed": 0},
         "threads": [
             [(None, None, "RELAXED", "load", "object", None, "used"),
-             (FLUSH, "quiesce_serve", QUIESCED, "store", "done", 1, None)],
-            [(FLUSH, "await", ANSWERED, "load", "done", None, "answered"),
+             (FLUSH, "quiesce_serve", PASSED, "store", "passed", 1, None)],
+            [(FLUSH, "cpu_await", HAS_PASSED, "load", "passed", None, "has passed"),
              (None, None, "RELAXED", "store", "object", 0, None)],
         ],
-        "bad": lambda s: s["answered"] and not s["used"],
-        "mutations": [("weak", QUIESCED, relaxed(QUIESCED)), ("weak", ANSWERED, relaxed(ANSWERED))],
+        "bad": lambda s: s["has passed"] and not s["used"],
+        "mutations": [("weak", PASSED, relaxed(PASSED)), ("weak", HAS_PASSED, relaxed(HAS_PASSED))],
     },
     {
-        "name": "a processor that answers finds nothing that was gone when it was asked",
-        "start": {"object": 1, "wanted": 0},
+        "name": "a processor that has noted a ticket finds nothing that was gone when it was taken",
+        "start": {"object": 1, "tickets": 0},
         "threads": [
             [(None, None, "RELAXED", "store", "object", 0, None),
-             (FLUSH, "ask", QUESTION, "rmw", "wanted", ("add", 1), None)],
-            [(FLUSH, "quiesce_serve", QUIESCE_ASKED, "load", "wanted", None, "asked"),
+             (FLUSH, "cpu_ticket", TICKET, "rmw", "tickets", ("add", 1), None)],
+            [(FLUSH, "quiesce_serve", NEWEST, "load", "tickets", None, "noted"),
              (None, None, "RELAXED", "load", "object", None, "found")],
         ],
-        "bad": lambda s: s["asked"] and s["found"],
-        "mutations": [("weak", QUESTION, relaxed(QUESTION)), ("weak", QUIESCE_ASKED, relaxed(QUIESCE_ASKED))],
+        "bad": lambda s: s["noted"] and s["found"],
+        "mutations": [("weak", TICKET, relaxed(TICKET)), ("weak", NEWEST, relaxed(NEWEST))],
     },
     {
         "name": "a processor that was asked to forget walks the changed tables",
         "start": {"entry": 1, "wanted": 0},
         "threads": [
             [(SPACE, "space_clear", ENTRY, "store", "entry", 0, None),
-             (FLUSH, "ask", QUESTION, "rmw", "wanted", ("add", 1), None)],
+             (FLUSH, "flush_all", QUESTION, "rmw", "wanted", ("add", 1), None)],
             [(FLUSH, "flush_serve", FLUSH_ASKED, "load", "wanted", None, "asked"),
              (None, None, "RELAXED", "load", "entry", None, "walked")],  # behind the flush
         ],
@@ -164,7 +166,7 @@ PROTOCOLS = [
         "threads": [
             [(None, None, "RELAXED", "load", "frame", None, "used"),
              (FLUSH, "flush_serve", FLUSHED, "store", "done", 1, None)],
-            [(FLUSH, "await", ANSWERED, "load", "done", None, "answered"),
+            [(FLUSH, "flush_all", ANSWERED, "load", "done", None, "answered"),
              (None, None, "RELAXED", "store", "frame", 0, None)],
         ],
         "bad": lambda s: s["answered"] and not s["used"],

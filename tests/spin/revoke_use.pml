@@ -1,4 +1,4 @@
-/* Revocation against use: kernel/object/ and the deferred freeing of objects (kernel/unit/reap.c, cpu_quiesce).
+/* Revocation against use: kernel/object/ and the deferred freeing of objects (kernel/unit/reap.c, cpu_await).
  *
  * A user on one CPU looks a capability up (a copy, without a lock) and then either uses the object within its kernel path
  * or derives a child from it, as a message does. A revoker on another CPU ends every descendant and then, with the last
