@@ -155,6 +155,8 @@ static bool give_irqs(struct spawn *spawn, struct claim *claim, handle_t made[VE
 			claim->msix[i * MSIX_ENTRY + 3] = 1; /* masked */
 		for (unsigned i = 0; i < count && i < cpus && i < function->msix_count; i++) {
 			int64_t irq = irq_create(devmgr.system, IRQ_MSI, 0, &message);
+			if (irq < 0 && i) /* a driver does with fewer */
+				break;
 			if (!give_irq(spawn, i, irq, false, &made[i]))
 				return false;
 			claim->msix[i * MSIX_ENTRY] = (uint32_t)message;

@@ -580,6 +580,9 @@ static void work(void *context, uint64_t bits)
 	if (bits & DRIVER_TIMER_BIT) {
 		server->sweeping = false;
 		watch(server);
+		/* An interrupt may have been lost, or the device. */
+		for (unsigned i = 1; i < server->lane_count; i++)
+			event_signal(server->lanes[i].event, DRIVER_AGAIN_BIT);
 		if (sweep(server))
 			sweep_later(server);
 	}

@@ -22,6 +22,7 @@ static jmp_buf left;
 static const char *failed;
 static void (*lane_entry)(void *argument);
 static void *lane_argument;
+static unsigned lane_signals;
 static unsigned lane_looks; /* how often it may still look at its queues */
 static jmp_buf lane_left;
 
@@ -37,9 +38,10 @@ static void check(const char *name, bool right)
 int64_t syscall6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
                  uint64_t *second)
 {
-	(void)a, (void)c, (void)d, (void)e, (void)f, (void)second;
+	(void)c, (void)d, (void)e, (void)f, (void)second;
 	if (number == SYS_EVENT_TIMER)
 		timer = b;
+	lane_signals += number == SYS_EVENT_SIGNAL && a == LANE_EVENT;
 	if (number == SYS_EVENT_WAIT && !lane_looks--)
 		longjmp(lane_left, 1);
 	return number == SYS_CLOCK ? (int64_t)now : number == SYS_EVENT_CREATE ? LANE_EVENT : E_OK;
@@ -319,6 +321,12 @@ static void test_lanes(void)
 	good = lanes[0].started == 1 && !lanes[1].started;
 	lane_look();
 	check("a lane takes what its own queues have", good && lanes[1].started == 1);
+	lane_signals = 0;
+	on_work(&server, 1ull << DRIVER_CLIENT_BIT);
+	good = !lane_signals;
+	on_work(&server, DRIVER_TIMER_BIT);
+	check("each lane looks at its device from time to time, whatever interrupts there are",
+	      good && lane_signals == 1);
 	lanes[1].keeps = 5;
 	failed = 0;
 	if (!setjmp(left))
