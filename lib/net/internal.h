@@ -485,6 +485,8 @@ struct net {
 	struct reassembly_table *reassemblies;
 	struct net_list loopback; /* packets on their way */
 	unsigned loopback_count;
+	bool train;                /* net_train_begin */
+	struct net_list train_due; /* connections that send at its end */
 	struct timer loopback_timer;
 	uint32_t identification;
 	uint32_t port_counter;

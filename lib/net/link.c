@@ -251,6 +251,9 @@ bool loopback_send(struct net_link *link, uint16_t ethertype, const struct net_p
 /* Runs from net_advance. What these packets cause to be sent is queued behind them; a bounded part a turn. */
 void loopback_run(struct net *net, struct timer *timer)
 {
+	bool outer = net->train;
+
+	net_train_begin(net);
 	for (unsigned left = LOOPBACK_MAX; left && !net_list_empty(&net->loopback); left--) {
 		struct packet *packet = NET_ITEM(net_list_pop(&net->loopback), struct packet, node);
 		struct net_link *link = packet->link;
@@ -262,6 +265,8 @@ void loopback_run(struct net *net, struct timer *timer)
 			packet_tap(link, packet, false);
 		packet_dispatch(link, packet);
 	}
+	if (!outer)
+		net_train_end(net);
 	if (!net_list_empty(&net->loopback))
 		timer_arm(&net->timers, timer, net->now);
 }

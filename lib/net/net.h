@@ -121,6 +121,11 @@ enum net_input_flags {
 	NET_INPUT_COPY = 2,    /* it is not kept, although the link has a release function */
 };
 void net_input_as(struct net_link *link, void *frame, size_t count, unsigned flags);
+/* Around frames that are handed in one after the other, a train: what a connection sends for those that came in order,
+ * an acknowledgement above all, goes once at the train's end instead of for every second of them. A segment out of order, one that
+ * ends a connection and every 64 KiB are answered at once. */
+void net_train_begin(struct net *net);
+void net_train_end(struct net *net);
 void net_link_set_up(struct net_link *link, bool up);
 uint32_t net_link_number(const struct net_link *link); /* from 1; its index for SO_BINDTODEVICE and scopes */
 /* Gives LINK an address with a prefix of LENGTH bits (IPv4: 0 to 32; IPv6: 0 to 128) and the route to that

@@ -174,6 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct net_socket *socket = sockets[which];
 		struct net_piece piece = {buffer, take(&play, 1) * 16u};
 
+		if (op & 32)
+			net_train_begin(host->net);
+		if (op & 64)
+			net_train_end(host->net);
 		switch (op % 10) {
 		case 0:
 		case 1:
@@ -223,6 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned index = 0; index < 8; index++)
 		if (sockets[index])
 			net_close(sockets[index]);
+	net_train_end(host->net);
 	for (unsigned round = 0; round < 100; round++) {
 		wire.now += 300 * SECOND;
 		(void)net_advance(host->net, wire.now);

@@ -465,6 +465,120 @@ static void test_syn_flood(void)
 	free(wire);
 }
 
+enum { TRAIN_SEGMENT = 1448 }; /* bytes of data beside the timestamps */
+
+/* Two ends, connected; COUNT full segments of the client's have been sent and stand on the wire for host 1. */
+static struct test_wire *train_wire(struct net_socket **client, struct net_socket **server, unsigned count)
+{
+	static uint8_t bytes[10 * TRAIN_SEGMENT];
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint at = test_endpoint(1, false, 80);
+	struct net_piece piece = {bytes, sizeof(bytes)};
+	struct net_socket *listener;
+	int error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 21);
+	listener = net_socket_create(wire->host[1].net, 2, 1, 0, &error);
+	(void)net_bind(listener, &at);
+	(void)net_listen(listener, 4);
+	*client = net_socket_create(wire->host[0].net, 2, 1, 0, &error);
+	(void)net_connect(*client, &at);
+	*server = NULL;
+	for (unsigned step = 0; step < 100 && !*server; step++) {
+		(void)wire_step(wire);
+		*server = net_accept(listener, &error);
+	}
+	for (unsigned step = 0; step < 100 && wire->count; step++)
+		(void)wire_step(wire);
+	piece.count = (size_t)count * TRAIN_SEGMENT;
+	check(net_send(*client, &piece, 1, NULL, 0) == (int64_t)piece.count && wire->count == count,
+	      "a train of segments is sent", "it is not on the wire");
+	return wire;
+}
+
+/* Hands frame INDEX of the wire to the host it is for; the others stay. */
+static void train_take(struct test_wire *wire, unsigned index)
+{
+	struct wire_frame frame = wire->frames[index];
+
+	memmove(&wire->frames[index], &wire->frames[index + 1], (wire->count - index - 1) * sizeof(frame));
+	wire->count--;
+	net_input(wire->host[frame.to].link, frame.bytes, frame.count);
+	free(frame.bytes);
+}
+
+static unsigned acknowledgements(const struct test_wire *wire)
+{
+	unsigned count = 0;
+
+	for (unsigned index = 0; index < wire->count; index++)
+		count += wire->frames[index].to == 0;
+	return count;
+}
+
+static void test_train(void)
+{
+	struct net_socket *client, *server;
+	struct test_wire *wire = train_wire(&client, &server, 10);
+	struct net *net = wire->host[1].net;
+	size_t used;
+
+	for (unsigned left = 10; left; left--)
+		train_take(wire, 0);
+	check(acknowledgements(wire) >= 5, "alone at least every second segment is acknowledged",
+	      "fewer are");
+	wire_free(wire);
+	free(wire);
+
+	wire = train_wire(&client, &server, 10);
+	net = wire->host[1].net;
+	net_train_begin(net);
+	for (unsigned left = 10; left; left--)
+		train_take(wire, 0);
+	check(acknowledgements(wire) == 0 && net_readable_bytes(server) == 10u * TRAIN_SEGMENT,
+	      "a train's segments are there at once, and not acknowledged yet", "they are, or are not");
+	net_train_end(net);
+	check(acknowledgements(wire) == 1 && !tcp_of(server)->ack_now, "one acknowledgement is for all",
+	      "there is none, or there are more");
+	while (wire->count)
+		train_take(wire, 0);
+	check(!tcp_of(client)->sent, "it says how much", "something is not acknowledged");
+	wire_free(wire);
+	free(wire);
+
+	wire = train_wire(&client, &server, 10);
+	net = wire->host[1].net;
+	net_train_begin(net);
+	train_take(wire, 0);
+	train_take(wire, 1); /* beyond a gap */
+	train_take(wire, 1);
+	check(acknowledgements(wire) == 2, "what comes beyond a gap is told at once in a train too",
+	      "it is not");
+	train_take(wire, 0);
+	check(acknowledgements(wire) == 3, "and that a gap was filled", "it is not");
+	net_train_end(net);
+	wire_free(wire);
+	free(wire);
+
+	/* A connection that goes while it waits for the train's end. */
+	wire = train_wire(&client, &server, 4);
+	net = wire->host[1].net;
+	(void)net_set_option(client, 1, 13, (uint32_t[]){1, 0}, 8); /* SO_LINGER: close resets */
+	net_close(client);
+	used = net->arena.used;
+	net_train_begin(net);
+	train_take(wire, 0);
+	train_take(wire, 0);
+	net_close(server); /* unread data: it resets, and goes */
+	net_train_end(net);
+	while (wire->count)
+		train_take(wire, 0);
+	check(net_list_empty(&net->train_due) && net->arena.used < used,
+	      "a connection that ends in a train is not met at its end", "it is, or its memory is not back");
+	wire_free(wire);
+	free(wire);
+}
+
 static void test_silent_peer(void)
 {
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
@@ -844,6 +958,7 @@ int main(void)
 	test_datagrams();
 	test_ping();
 	test_syn_flood();
+	test_train();
 	test_silent_peer();
 	test_zero_window();
 	test_dhcp();

@@ -353,6 +353,7 @@ struct net *net_create(const struct net_config *config)
 	net_list_init(&net->raw_sockets);
 	net_list_init(&net->time_waits);
 	net_list_init(&net->loopback);
+	net_list_init(&net->train_due);
 	net->loopback_timer.expire = loopback_run;
 	net->profile = tcp_profile_find(config->profile);
 	if (!neighbours_init(net) || !fragments_init(net))

@@ -58,7 +58,8 @@ enum {
 	TCP_MSS_MIN = 48,
 	TCP_REORDER_MAX = 1024, /* segments out of order that are kept, each with at least its charge */
 	TIME_WAITS_MAX = 16384,
-	REQUESTS_MAX = 4096, /* of one listener: its backlog, and at most this */
+	TRAIN_BYTES_MAX = 65535, /* that may wait for an acknowledgement until a train of frames ends */
+	REQUESTS_MAX = 4096,     /* of one listener: its backlog, and at most this */
 };
 
 struct tcp_profile {
@@ -166,6 +167,7 @@ struct tcp {
 	uint32_t window, threshold, prior_window;
 	uint32_t window_count; /* acknowledged since the window last grew */
 	uint32_t sacked, lost, retransmitted;
+	struct net_list train;   /* in the stack's train_due, or in no list */
 	uint32_t recovery_point; /* send_next when the present recovery began */
 	uint32_t reordering;
 	uint32_t duplicate_acks;

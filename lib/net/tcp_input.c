@@ -346,6 +346,32 @@ static bool fin_acknowledged(struct tcp *tcp)
 	}
 }
 
+/* Whether what SEGMENT, which has been taken, causes to be sent may wait for the end of a train of frames: it is one of many that
+ * come in order, and the peer learns nothing sooner that it would act upon. */
+static bool train_goes_on(const struct tcp *tcp, const struct tcp_segment *segment)
+{
+	return tcp->socket.net->train && tcp->state == TCP_ESTABLISHED &&
+	       tcp->congestion == CONGESTION_OPEN && !tcp->reordered_count && !tcp->duplicate_sack &&
+	       !tcp->ecn_echo && !segment->options.sack_count &&
+	       !(segment->flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_CWR)) &&
+	       tcp->receive_next == segment->sequence + segment->length &&
+	       tcp->unacknowledged_in <= TRAIN_BYTES_MAX;
+}
+
+void net_train_begin(struct net *net)
+{
+	net->train = true;
+}
+
+void net_train_end(struct net *net)
+{
+	struct net_list *node;
+
+	net->train = false;
+	while ((node = net_list_pop(&net->train_due)))
+		tcp_output(NET_ITEM(node, struct tcp, train));
+}
+
 static void connection_input(struct tcp *tcp, struct packet *packet, struct tcp_segment *segment)
 {
 	struct net *net = tcp->socket.net;
@@ -420,7 +446,10 @@ static void connection_input(struct tcp *tcp, struct packet *packet, struct tcp_
 			return;
 		packet = NULL;
 	}
-	tcp_output(tcp);
+	if (!train_goes_on(tcp, segment))
+		tcp_output(tcp);
+	else if (net_list_empty(&tcp->train))
+		net_list_append(&net->train_due, &tcp->train);
 	/* Nobody reads any more: a small block waits for the peer's FIN. */
 	if (tcp->state == TCP_FIN_WAIT_2 && tcp->detached)
 		(void)tcp_enter_time_wait(tcp, TCP_FIN_WAIT_2);

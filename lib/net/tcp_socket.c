@@ -60,6 +60,7 @@ struct tcp *tcp_allocate(struct net *net, int family)
 	tcp->socket.ops = &tcp_ops;
 	tcp->socket.receive_size = net->profile->receive_size;
 	tcp->socket.send_size = net->profile->send_size;
+	net_list_init(&tcp->train);
 	tcp_init(tcp, net->profile);
 	return tcp;
 }
@@ -69,6 +70,7 @@ void tcp_free(struct tcp *tcp)
 	struct net *net = tcp->socket.net;
 
 	tcp_timers_stop(tcp);
+	net_list_remove(&tcp->train);
 	flow_remove(net, &tcp->socket.flow);
 	socket_unbind(&tcp->socket);
 	tcp_free_sent(tcp, tcp->ring_count);

@@ -156,8 +156,11 @@ void link_run(void)
 	if (!link.open)
 		return;
 	reclaim();
+	struct net *net = net_namespace_first.stack;
+	net_train_begin(net);
 	while (link_client_arrived(&link.client, &entry, 0))
 		arrived(&entry);
+	net_train_end(net);
 }
 
 void link_flush(void)
