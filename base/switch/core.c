@@ -392,7 +392,7 @@ static int from_outside(struct core *core, uint8_t *head, uint32_t held, uint32_
 	const bool group = head[0] & 1;
 
 	/* A card that serves bridged links takes others' frames too. */
-	if (memcmp(head, core->mac, 6) != 0) {
+	if (!mac_same(head, core->mac)) {
 		int to = group && !fetch_whole(core, head, held, total, fetch, source)
 		             ? CORE_NOWHERE
 		             : bridge_in(core, head, total);

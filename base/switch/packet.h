@@ -48,6 +48,11 @@ static inline void put32(uint8_t *at, uint32_t value)
 	put16(at + 2, (uint16_t)value);
 }
 
+static inline bool mac_same(const uint8_t a[6], const uint8_t b[6])
+{
+	return get32(a) == get32(b) && get16(a + 4) == get16(b + 4);
+}
+
 static inline uint64_t get64(const uint8_t *at)
 {
 	return (uint64_t)get32(at) << 32 | get32(at + 4);

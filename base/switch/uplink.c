@@ -171,7 +171,9 @@ bool uplink_take(void)
 	if (!uplink.open)
 		return false;
 	while (frames < FRAMES_TURN && link_client_arrived(&uplink.client, &entry, 0)) {
-		struct frame frame = {.count = 1, .total = entry.bytes};
+		struct frame frame; /* not zeroed as a whole, for each: it is a kilobyte */
+		frame.count = 1;
+		frame.total = entry.bytes;
 		frame.pieces[0] = (struct piece){uplink.data + entry.offset, entry.bytes};
 		frames++;
 		if (entry.bytes >= LINK_FRAME_MIN && !(entry.flags & LINK_MORE))

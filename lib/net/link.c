@@ -171,7 +171,8 @@ static bool ethernet_header(struct net_link *link, struct packet *packet)
 		return false;
 	if (header[0] & 1)
 		packet->broadcast = true;
-	else if (memcmp(header, link->config.mac, 6) != 0)
+	else if (load32(header) != load32(link->config.mac) ||
+	         load16(header + 4) != load16(link->config.mac + 4))
 		return false;
 	packet->protocol = load16(header + 12);
 	packet->data += ETHERNET_BYTES;

@@ -220,6 +220,9 @@ void tcp_acknowledged(struct tcp *tcp, const struct tcp_segment *segment)
 	uint64_t rtt = 0;
 
 	tcp->first_unanswered = 0;
+	/* Nothing is under way and nothing is told: what a peer that only sends has in each segment. */
+	if (!advanced && !tcp->sent && tcp->congestion == CONGESTION_OPEN && !segment->options.sack_count)
+		return;
 	told = duplicate_told(tcp, segment);
 	if (told) {
 		tcp->duplicate_sacks++;
