@@ -183,8 +183,11 @@ bool link_send_ip(struct net_link *link, struct net_piece *pieces, unsigned coun
                   const struct net_offload *offload);
 bool loopback_send(struct net_link *link, uint16_t ethertype, const struct net_piece *pieces, unsigned count);
 void loopback_run(struct net *net, struct timer *timer);
-/* Gives packet sockets a frame that comes in on, or (OUT) goes out of, LINK. */
-void packet_tap(struct net_link *link, const struct packet *packet, bool out);
+/* Gives packet sockets a frame that comes in on LINK. One of the loopback has room for a header of ETHERNET_BYTES in
+ * front of it. */
+void packet_tap(struct net_link *link, const struct packet *packet);
+/* The same of one of COUNT PIECES that went out of LINK. */
+void packet_tap_out(struct net_link *link, const struct net_piece *pieces, unsigned count);
 /* Whether LINK waits for an IPv4 address, so that unicasts to unknown addresses are looked at (RFC
  * 2131, 4.1). */
 bool link_awaits_address(const struct net_link *link);
@@ -360,6 +363,7 @@ struct net_socket {
 	struct net_socket *bound_next; /* bucket of its local port */
 	struct net_list node;          /* all raw sockets; a listener's queue */
 	net_notify *notify;
+	net_filter *filter; /* or 0 */
 	void *context;
 	uint8_t family, type, protocol;
 	bool bound;       /* in the table of local ports */
@@ -400,6 +404,9 @@ struct net_socket *socket_find_bound(struct net *net, uint8_t protocol, const st
 /* First of the bucket of PORT, on by bound_next; others may stand in it too. */
 struct net_socket *socket_bound_first(struct net *net, uint8_t protocol, uint16_t port);
 int socket_take_error(struct net_socket *socket);
+/* How many of [BYTES, + COUNT) of PACKET the socket's filter leaves, which is there; 0: none of it. */
+uint32_t socket_filter(const struct net_socket *socket, const struct packet *packet, const uint8_t *bytes,
+                       uint32_t count);
 
 const struct tcp_profile *tcp_profile_find(enum net_profile profile);
 struct net_socket *tcp_create(struct net *net, int family, int *error);
@@ -481,6 +488,7 @@ struct net {
 	struct flow *flow_last; /* found last, or 0 */
 	struct net_socket **bound;
 	struct net_list raw_sockets;
+	const struct net_socket *sending; /* a packet socket that is not given what it sends */
 	struct neighbour_table *neighbours;
 	struct reassembly_table *reassemblies;
 	struct net_list loopback; /* packets on their way */

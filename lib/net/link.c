@@ -110,6 +110,8 @@ static bool link_transmit(struct net_link *link, const struct net_piece *pieces,
 		total += pieces[index].count;
 	sent = link->up && link->config.transmit(link->config.context, pieces, count, offload);
 	if (sent) {
+		if (!net_list_empty(&link->net->raw_sockets))
+			packet_tap_out(link, pieces, count);
 		link->counts.sent_packets++;
 		link->counts.sent_bytes += total;
 	} else {
@@ -214,7 +216,7 @@ void net_input_as(struct net_link *link, void *frame, size_t count, unsigned fla
 		packet->room -= (uint32_t)count;
 	}
 	if (!net_list_empty(&net->raw_sockets))
-		packet_tap(link, packet, false);
+		packet_tap(link, packet);
 	if (link->config.kind == NET_LINK_IP)
 		packet->protocol = packet->data[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
 	else if (!ethernet_header(link, packet)) {
@@ -231,7 +233,7 @@ bool loopback_send(struct net_link *link, uint16_t ethertype, const struct net_p
 {
 	struct net *net = link->net;
 	bool room = link->up && net->loopback_count < LOOPBACK_MAX;
-	struct packet *packet = room ? packet_gather(net, 2, pieces, count) : NULL;
+	struct packet *packet = room ? packet_gather(net, 2 + ETHERNET_BYTES, pieces, count) : NULL;
 
 	if (!packet) {
 		link->counts.sent_dropped++;
@@ -263,7 +265,7 @@ void loopback_run(struct net *net, struct timer *timer)
 		link->counts.received_packets++;
 		link->counts.received_bytes += packet->length;
 		if (!net_list_empty(&net->raw_sockets))
-			packet_tap(link, packet, false);
+			packet_tap(link, packet);
 		packet_dispatch(link, packet);
 	}
 	if (!outer)

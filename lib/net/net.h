@@ -175,6 +175,28 @@ typedef void net_notify(void *context, struct net_socket *socket, uint32_t event
  * and *ERROR (-NET_E*) when that is not supported or memory is short. */
 struct net_socket *net_socket_create(struct net *net, int family, int type, int protocol, int *error);
 void net_socket_set_notify(struct net_socket *socket, net_notify *notify, void *context);
+/* A packet that came in for a socket, as its filter sees it: from where the socket's own headers begin, and from the
+ * network's and the link's on (count 0: not known). */
+struct net_view {
+	const uint8_t *bytes, *network, *frame;
+	uint32_t count, network_count, frame_count;
+	uint32_t link;     /* number */
+	uint16_t protocol; /* Ethertype */
+	uint8_t kind;      /* enum net_packet_kind */
+	bool loopback;
+};
+enum net_packet_kind {
+	NET_PACKET_HOST,
+	NET_PACKET_BROADCAST,
+	NET_PACKET_MULTICAST,
+	NET_PACKET_OTHER,
+	NET_PACKET_OUTGOING
+};
+/* How many of a packet's bytes the socket takes; 0: not the packet. Of UDP and TCP the headers stay. */
+typedef uint32_t net_filter(void *context, const struct net_view *view);
+/* FILTER, with the notification's context, is asked about each packet from now on; 0: all are taken. A connection that is
+ * accepted has no filter. */
+void net_socket_set_filter(struct net_socket *socket, net_filter *filter);
 int net_bind(struct net_socket *socket, const struct net_endpoint *local);
 /* -NET_EINPROGRESS for TCP once the SYN is on its way. A zero port disconnects a datagram socket. */
 int net_connect(struct net_socket *socket, const struct net_endpoint *remote);

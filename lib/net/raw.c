@@ -41,8 +41,9 @@ struct net_socket *raw_create(struct net *net, int family, int type, int protoco
 	return &raw->socket;
 }
 
-/* A copy of [BYTES, + COUNT) of PACKET for RAW. */
-static void raw_enqueue(struct raw *raw, const struct packet *packet, const uint8_t *bytes, size_t count)
+/* A copy of [BYTES, + COUNT) of PACKET for RAW; the copy, or 0. */
+static struct packet *raw_enqueue(struct raw *raw, const struct packet *packet, const uint8_t *bytes,
+                                  size_t count)
 {
 	struct net *net = raw->socket.net;
 	struct packet *copy = NULL;
@@ -50,10 +51,20 @@ static void raw_enqueue(struct raw *raw, const struct packet *packet, const uint
 	if (raw->charge + count <= raw->socket.receive_size)
 		copy = packet_copy(net, packet, bytes, count);
 	if (!copy)
-		return;
+		return NULL;
 	raw->charge += copy->charge;
 	net_list_append(&raw->received, &copy->node);
 	socket_notify(&raw->socket, NET_READABLE);
+	return copy;
+}
+
+/* The same behind RAW's filter. */
+static void raw_offer(struct raw *raw, const struct packet *packet, const uint8_t *bytes, uint32_t count)
+{
+	if (raw->socket.filter)
+		count = socket_filter(&raw->socket, packet, bytes, count);
+	if (count || !raw->socket.filter)
+		(void)raw_enqueue(raw, packet, bytes, count);
 }
 
 static bool raw_wants(const struct raw *raw, const struct packet *packet, uint8_t protocol)
@@ -92,35 +103,112 @@ bool raw_input(struct net *net, const struct packet *packet, uint8_t protocol)
 		any = true;
 		/* raw(7): IPv4 with its header, IPv6 without. */
 		if (raw->socket.family == FAMILY_IPV4 && !raw->ping)
-			raw_enqueue(raw, packet, packet->network, packet->network_bytes);
+			raw_offer(raw, packet, packet->network, packet->network_bytes);
 		else
-			raw_enqueue(raw, packet, packet->data, packet->length);
+			raw_offer(raw, packet, packet->data, packet->length);
 	}
 	return any;
 }
 
-void packet_tap(struct net_link *link, const struct packet *packet, bool out)
+/* Where a frame came from or goes, as packet sockets are told: in place of an address, the MAC of who sent it, and behind
+ * the eight bytes that has at most, the kind. */
+static struct net_address tap_sender(const uint8_t *mac, enum net_packet_kind kind)
+{
+	struct net_address sender = {{0}};
+
+	if (mac)
+		memcpy(sender.bytes, mac, 6);
+	sender.bytes[8] = (uint8_t)kind;
+	return sender;
+}
+
+static enum net_packet_kind frame_kind(const struct net_link *link, const uint8_t *frame, bool out)
+{
+	static const uint8_t everybody[6] = {255, 255, 255, 255, 255, 255};
+
+	if (out)
+		return NET_PACKET_OUTGOING;
+	if (link->config.kind != NET_LINK_ETHERNET || memcmp(frame, link->config.mac, 6) == 0)
+		return NET_PACKET_HOST;
+	if (memcmp(frame, everybody, 6) == 0)
+		return NET_PACKET_BROADCAST;
+	return frame[0] & 1 ? NET_PACKET_MULTICAST : NET_PACKET_OTHER;
+}
+
+/* VIEW's frame for RAW, with its header or without. */
+static void tap_offer(struct raw *raw, const struct packet *packet, const struct net_view *whole)
+{
+	struct net_view view = *whole;
+	struct packet *copy;
+	uint32_t take;
+
+	view.bytes = raw->socket.type == TYPE_RAW ? whole->frame : whole->network;
+	view.count = raw->socket.type == TYPE_RAW ? whole->frame_count : whole->network_count;
+	take = raw->socket.filter ? min32(raw->socket.filter(raw->socket.context, &view), view.count)
+	                          : view.count;
+	copy = take || !raw->socket.filter ? raw_enqueue(raw, packet, view.bytes, take) : NULL;
+	if (copy) {
+		copy->from =
+		    tap_sender(packet->link->config.kind == NET_LINK_ETHERNET ? whole->frame + 6 : NULL,
+		               (enum net_packet_kind)whole->kind);
+		copy->protocol = whole->protocol;
+	}
+}
+
+static void tap(struct net_link *link, const struct packet *packet, bool out)
 {
 	struct net *net = link->net;
-	bool ethernet = link->config.kind == NET_LINK_ETHERNET;
-	uint16_t type =
-	    ethernet && packet->length >= ETHERNET_BYTES ? load16(packet->data + 12) : packet->protocol;
+	bool loopback = link->config.kind == NET_LINK_LOOPBACK;
+	uint32_t header = link->config.kind == NET_LINK_IP ? 0 : ETHERNET_BYTES;
+	uint8_t *frame = packet->data - (loopback ? header : 0);
+	struct net_view view = {.frame = frame,
+	                        .frame_count = packet->length + (loopback ? header : 0),
+	                        .link = link->number,
+	                        .loopback = loopback};
 
+	if (view.frame_count < header)
+		return;
+	if (loopback) { /* as on Linux: two addresses of zeros, and the type */
+		memset(frame, 0, ETHERNET_BYTES);
+		store16(frame + 12, packet->protocol);
+	}
+	view.network = frame + header;
+	view.network_count = view.frame_count - header;
+	view.protocol = header ? load16(frame + 12) : packet->protocol;
+	view.kind = (uint8_t)frame_kind(link, frame, out);
 	for (struct net_list *node = net->raw_sockets.next; node != &net->raw_sockets; node = node->next) {
 		struct raw *raw = raw_of(NET_ITEM(node, struct net_socket, node));
-		const uint8_t *at = packet->data;
-		uint32_t count = packet->length;
 
-		if (raw->socket.family != FAMILY_PACKET ||
-		    (raw->socket.scope && raw->socket.scope != link->number) ||
-		    !(raw->ethertype == ETHERTYPE_ALL || (raw->ethertype == type && !out)))
-			continue;
-		if (raw->socket.type == TYPE_DATAGRAM && ethernet && count >= ETHERNET_BYTES) {
-			at += ETHERNET_BYTES;
-			count -= ETHERNET_BYTES;
-		}
-		raw_enqueue(raw, packet, at, count);
+		if (raw->socket.family == FAMILY_PACKET && &raw->socket != net->sending &&
+		    (!raw->socket.scope || raw->socket.scope == link->number) &&
+		    (raw->ethertype == ETHERTYPE_ALL || (raw->ethertype == view.protocol && !out)))
+			tap_offer(raw, packet, &view);
 	}
+}
+
+void packet_tap(struct net_link *link, const struct packet *packet)
+{
+	tap(link, packet, false);
+}
+
+void packet_tap_out(struct net_link *link, const struct net_piece *pieces, unsigned count)
+{
+	struct net *net = link->net;
+	bool wanted = false;
+	struct packet *packet;
+
+	for (struct net_list *node = net->raw_sockets.next; node != &net->raw_sockets && !wanted;
+	     node = node->next) {
+		const struct raw *raw = raw_of(NET_ITEM(node, struct net_socket, node));
+
+		wanted = raw->socket.family == FAMILY_PACKET && raw->ethertype == ETHERTYPE_ALL;
+	}
+	packet = wanted ? packet_gather(net, 0, pieces, count) : NULL;
+	if (!packet)
+		return;
+	packet->link = link;
+	tap(link, packet, true);
+	packet_free(net, packet);
 }
 
 /* ---- Calls ---- */
@@ -242,6 +330,21 @@ static int64_t raw_send(struct net_socket *socket, const struct net_piece *from,
 	return error && error != -NET_ENOBUFS ? error : length;
 }
 
+/* A frame for the loopback, which with SOCK_RAW has a header. */
+static bool packet_send_own(const struct net_socket *socket, struct net_link *link, uint16_t ethertype,
+                            struct net_piece piece)
+{
+	if (socket->type == TYPE_RAW) {
+		const uint8_t *frame = piece.bytes;
+
+		if (piece.count < ETHERNET_BYTES)
+			return false;
+		ethertype = load16(frame + 12);
+		piece = (struct net_piece){frame + ETHERNET_BYTES, piece.count - ETHERNET_BYTES};
+	}
+	return loopback_send(link, ethertype, &piece, 1);
+}
+
 /* TO: SCOPE is the link, PORT the Ethertype of SOCK_DGRAM, ADDRESS begins with the MAC. */
 static int64_t packet_send(struct net_socket *socket, const struct net_piece *from, unsigned count,
                            const struct net_endpoint *to, uint32_t flags)
@@ -264,13 +367,15 @@ static int64_t packet_send(struct net_socket *socket, const struct net_piece *fr
 	}
 	length = packet->length;
 	piece = (struct net_piece){packet->data, packet->length};
+	net->sending = socket;
 	if (socket->type == TYPE_DATAGRAM && link->config.kind == NET_LINK_ETHERNET)
 		sent = link_send(link, to ? to->address.bytes : link->config.mac,
 		                 to ? to->port : raw_of(socket)->ethertype, &piece, 1, NULL);
 	else if (link->config.kind == NET_LINK_LOOPBACK)
-		sent = loopback_send(link, to ? to->port : ETHERTYPE_IPV4, &piece, 1);
+		sent = packet_send_own(socket, link, to ? to->port : ETHERTYPE_IPV4, piece);
 	else
 		sent = link_send_ip(link, &piece, 1, NULL);
+	net->sending = NULL;
 	packet_free(net, packet);
 	return sent ? length : -NET_ENOBUFS;
 }

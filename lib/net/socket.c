@@ -50,6 +50,28 @@ void net_socket_set_notify(struct net_socket *socket, net_notify *notify, void *
 	socket->context = context;
 }
 
+void net_socket_set_filter(struct net_socket *socket, net_filter *filter)
+{
+	socket->filter = filter;
+}
+
+uint32_t socket_filter(const struct net_socket *socket, const struct packet *packet, const uint8_t *bytes,
+                       uint32_t count)
+{
+	const struct net_view view = {.bytes = bytes,
+	                              .count = count,
+	                              .network = packet->network,
+	                              .network_count = packet->network ? packet->network_bytes : 0,
+	                              .link = packet->link->number,
+	                              .protocol = net_is_ipv4(&packet->to) ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6,
+	                              .kind = !packet->broadcast               ? NET_PACKET_HOST
+	                                      : address_multicast(&packet->to) ? NET_PACKET_MULTICAST
+	                                                                       : NET_PACKET_BROADCAST,
+	                              .loopback = packet->link->config.kind == NET_LINK_LOOPBACK};
+
+	return min32(socket->filter(socket->context, &view), count);
+}
+
 int socket_take_error(struct net_socket *socket)
 {
 	int error = socket->error;

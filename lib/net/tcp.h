@@ -98,6 +98,7 @@ struct tcp_segment {
 	uint32_t sequence, acknowledged, window; /* window not yet scaled */
 	uint16_t flags;
 	uint32_t length; /* bytes of data */
+	uint32_t header; /* bytes in front of them */
 	uint16_t urgent;
 	struct tcp_options options;
 };

@@ -491,6 +491,24 @@ static bool read_header(struct net *net, struct packet *packet, struct tcp_segme
 	packet->data += header;
 	packet->length -= header;
 	segment->length = packet->length;
+	segment->header = header;
+	return true;
+}
+
+/* Does SOCKET's filter take PACKET, whose header is read? It may leave less of its data. */
+static bool filter_takes(const struct net_socket *socket, struct packet *packet, struct tcp_segment *segment)
+{
+	const uint8_t *header = packet->data - segment->header;
+	uint32_t take;
+
+	if (!socket->filter)
+		return true;
+	take = socket_filter(socket, packet, header, packet->length + segment->header);
+	if (!take)
+		return false;
+	take = max32(take, segment->header) - segment->header;
+	packet->room += packet->length - take;
+	packet->length = segment->length = take;
 	return true;
 }
 
@@ -512,6 +530,10 @@ void tcp_input(struct net *net, struct packet *packet)
 	if (flow && flow->kind == FLOW_TCP) {
 		struct tcp *tcp = tcp_of((struct net_socket *)flow);
 
+		if (!filter_takes(&tcp->socket, packet, &segment)) {
+			packet_free(net, packet);
+			return;
+		}
 		tcp->segments_in++;
 		if (tcp->state == TCP_SYN_SENT)
 			syn_sent_input(tcp, packet, &segment);
@@ -530,6 +552,10 @@ void tcp_input(struct net *net, struct packet *packet)
 	listener = socket_find_bound(net, PROTOCOL_TCP, &packet->to, port, packet->link->number,
 	                             siphash(&net->flow_key, &packet->from, sizeof(packet->from)) +
 	                                 packet->from_port);
+	if (listener && !filter_takes(listener, packet, &segment)) {
+		packet_free(net, packet);
+		return;
+	}
 	if (listener) {
 		tcp_listen_input(tcp_of(listener), packet, &segment);
 		return;

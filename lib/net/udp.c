@@ -37,6 +37,18 @@ static void udp_enqueue(struct udp *udp, struct packet *packet)
 {
 	struct net *net = udp->socket.net;
 
+	if (udp->socket.filter) {
+		uint32_t whole = packet->length + UDP_HEADER_BYTES,
+		         take = socket_filter(&udp->socket, packet, packet->data - UDP_HEADER_BYTES, whole);
+
+		if (!take) {
+			packet_free(net, packet);
+			return;
+		}
+		take = max32(take, UDP_HEADER_BYTES);
+		packet->room += whole - take;
+		packet->length = take - UDP_HEADER_BYTES;
+	}
 	if (udp->read_closed || udp->charge + packet->charge > udp->socket.receive_size) {
 		net->counts.udp_full++;
 		packet_free(net, packet);
@@ -62,9 +74,13 @@ static void udp_multicast(struct net *net, struct packet *packet, uint16_t port)
 		if (udp_of(socket)->connected && (!address_equal(&socket->flow.remote, &packet->from) ||
 		                                  socket->flow.remote_port != packet->from_port))
 			continue;
-		copy = packet_copy(net, packet, packet->data, packet->length);
-		if (copy)
+		copy = packet_copy(net, packet, packet->data - UDP_HEADER_BYTES,
+		                   packet->length + UDP_HEADER_BYTES);
+		if (copy) {
+			copy->data += UDP_HEADER_BYTES;
+			copy->length -= UDP_HEADER_BYTES;
 			udp_enqueue(udp_of(socket), copy);
+		}
 	}
 	packet_free(net, packet);
 }

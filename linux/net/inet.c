@@ -44,13 +44,14 @@ static int64_t inet_install(struct net_namespace *net, struct net_socket *socket
 	inet->number = ++number;
 	inet->receive_timeout = inet->send_timeout = UINT64_MAX;
 	if (listener)
-		inet->options = listener->options;
+		socket_options_inherit(&inet->options, &listener->options);
 	else
 		socket_options_init(&inet->options);
-	inet->options.cookie = 0;
 	wait_queue_init(&inet->wait);
 	lock_acquire(&stack_lock);
 	net_socket_set_notify(socket, inet_notify, inet);
+	if (inet->options.filter)
+		net_socket_set_filter(socket, inet_filter);
 	lock_release(&stack_lock);
 	return file_give(file, flags & O_CLOEXEC);
 }
@@ -78,8 +79,10 @@ static void inet_release(struct file *file)
 	struct inet_socket *inet = file->private;
 	stack_begin(inet->net);
 	net_socket_set_notify(inet->socket, 0, 0);
+	net_socket_set_filter(inet->socket, 0);
 	net_close(inet->socket);
 	stack_end();
+	socket_options_deinit(&inet->options);
 	namespace_release(&inet->net->common);
 	heap_free(inet);
 }

@@ -29,6 +29,8 @@ void inet_endpoint_tell(const struct inet_socket *socket, const struct net_endpo
 /* inet_options.c */
 int64_t inet_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes);
 int64_t inet_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room);
+/* The filter of a struct inet_socket, its context: see socket_filter_run. Under stack_lock. */
+uint32_t inet_filter(void *context, const struct net_view *view);
 /* Ancillary data that SOCKET wants of a message: written to the user's buffer, as recvmsg(2). */
 int64_t inet_control_write(const struct inet_socket *socket, const struct net_receipt *receipt,
                            struct socket_message *message);

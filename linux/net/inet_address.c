@@ -11,6 +11,7 @@ struct sockaddr_in6 {
 	uint8_t port[2], flow[4], address[16];
 	uint32_t scope;
 };
+enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
 #define SOCKADDR_IN6_LEAST 24u /* RFC 2133 had no scope */
 
 struct sockaddr_ll {
@@ -107,8 +108,10 @@ void inet_endpoint_tell(const struct inet_socket *socket, const struct net_endpo
 	} else {
 		struct sockaddr_ll ll = {.family = AF_PACKET,
 		                         .interface = (int32_t)endpoint->scope,
-		                         .hardware = 1,
+		                         .hardware = endpoint->scope == 1 ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
+		                         .packet = endpoint->address.bytes[8],
 		                         .address_bytes = 6};
+		memcpy(ll.address, endpoint->address.bytes, sizeof(ll.address));
 		port_write(ll.protocol, endpoint->port);
 		memcpy(address->bytes, &ll, sizeof(ll));
 		address->length = sizeof(ll);

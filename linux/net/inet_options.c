@@ -37,12 +37,34 @@ static int64_t own_set(struct inet_socket *inet, int option, uint64_t address, i
 	}
 }
 
+uint32_t inet_filter(void *context, const struct net_view *view)
+{
+	enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
+	const struct inet_socket *inet = context;
+	struct bpf_packet packet = {.bytes = view->bytes,
+	                            .network = view->network,
+	                            .link = view->frame,
+	                            .count = view->count,
+	                            .network_count = view->network_count,
+	                            .link_count = view->frame_count,
+	                            .interface = view->link,
+	                            .protocol = view->protocol,
+	                            .hardware = view->loopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
+	                            .kind = view->kind};
+	return socket_filter_run(inet->options.filter, &packet);
+}
+
 static int64_t shared_set(struct inet_socket *inet, int option, uint64_t address, int32_t bytes)
 {
 	int64_t error = socket_options_set(&inet->options, inet->net, option, address, bytes);
 	if (!error && option == SO_RCVLOWAT && inet->type == SOCK_STREAM &&
 	    inet->options.receive_low > RECEIVE_LOW_TCP_MAX)
 		inet->options.receive_low = RECEIVE_LOW_TCP_MAX;
+	if (!error && option == SO_ATTACH_FILTER) {
+		lock_acquire(&stack_lock);
+		net_socket_set_filter(inet->socket, inet_filter);
+		lock_release(&stack_lock);
+	}
 	return error;
 }
 
@@ -101,6 +123,8 @@ int64_t inet_get_option(struct file *file, int level, int option, uint64_t addre
 		uint32_t words[4];
 	} value;
 	size_t bytes = 0;
+	if (level == SOL_SOCKET && option == SO_ATTACH_FILTER) /* SO_GET_FILTER */
+		return socket_filter_tell(inet->options.filter, address, room);
 	int64_t error = level == SOL_SOCKET ? own_get(inet, option, value.words, &bytes) : -ENOPROTOOPT;
 	if (error == -ENOPROTOOPT) {
 		bytes = *room < sizeof(value) ? *room : sizeof(value);

@@ -162,6 +162,7 @@ static void netlink_release(struct file *file)
 {
 	struct netlink_socket *socket = file->private;
 	datagrams_free(&socket->datagrams);
+	socket_options_deinit(&socket->options);
 	namespace_release(&socket->net->common);
 	heap_free(socket);
 }
@@ -279,7 +280,11 @@ static void answer_request(struct netlink_socket *socket, const uint8_t *request
 	while (!list_empty(&answer.datagrams)) {
 		struct netlink_datagram *first = list_first(&answer.datagrams, struct netlink_datagram, link);
 		list_remove(&first->link);
-		if (socket->count < DATAGRAMS_MAX) {
+		uint32_t take = socket_filter_message(socket->options.filter, first->data, first->bytes);
+		first->bytes = take < first->bytes ? take : first->bytes;
+		if (!take) {
+			heap_free(first);
+		} else if (socket->count < DATAGRAMS_MAX) {
 			list_append(&socket->datagrams, &first->link);
 			socket->count++;
 		} else {
@@ -427,9 +432,7 @@ static int64_t netlink_set_option(struct file *file, int level, int option, uint
 	case SO_RCVBUF:
 	case SO_SNDBUFFORCE:
 	case SO_RCVBUFFORCE:
-	case SO_ATTACH_FILTER:
-	case SO_DETACH_FILTER:
-		return 0; /* the queue has a limit of its own; filters narrow what is not announced anyway */
+		return 0; /* the queue has a limit of its own */
 	default:
 		return socket_options_set(&socket->options, socket->net, option, address, bytes);
 	}
@@ -461,6 +464,8 @@ static int64_t netlink_get_option(struct file *file, int level, int option, uint
 	case SO_ERROR:
 	case SO_ACCEPTCONN:
 		break;
+	case SO_ATTACH_FILTER: /* SO_GET_FILTER */
+		return socket_filter_tell(socket->options.filter, address, room);
 	default:
 		bytes = *room;
 		error = socket_options_get(&socket->options, socket->net, option, value, &bytes);

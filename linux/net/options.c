@@ -8,12 +8,16 @@ enum {
 	SO_RXQ_OVFL = 40,
 	SO_WIFI_STATUS = 41,
 	SO_NOFCS = 43,
+	SO_LOCK_FILTER,
 	SO_SELECT_ERR_QUEUE = 45,
 	SO_BUSY_POLL = 46,
 	SO_MAX_PACING_RATE = 47,
 	SO_BPF_EXTENSIONS = 48,
 	SO_INCOMING_CPU = 49,
-	SO_CNX_ADVICE = 53,
+	SO_ATTACH_BPF,
+	SO_ATTACH_REUSEPORT_CBPF,
+	SO_ATTACH_REUSEPORT_EBPF,
+	SO_CNX_ADVICE,
 	SO_INCOMING_NAPI_ID = 56,
 	SO_COOKIE = 57,
 	SO_TXTIME = 61,
@@ -21,7 +25,8 @@ enum {
 	SO_TIMESTAMP_NEW = 63,
 	SO_TIMESTAMPNS_NEW = 64,
 	SO_TIMESTAMPING_NEW = 65,
-	SO_PREFER_BUSY_POLL = 69,
+	SO_DETACH_REUSEPORT_BPF = 68,
+	SO_PREFER_BUSY_POLL,
 	SO_BUSY_POLL_BUDGET = 70,
 	SO_NETNS_COOKIE = 71,
 	SO_BUF_LOCK = 72,
@@ -90,7 +95,47 @@ void socket_options_init(struct socket_options *options)
 	    .receive_low = 1, .incoming_cpu = -1, .pacing_rate = UINT64_MAX, .rehash = REHASH_DEFAULT};
 }
 
+void socket_options_inherit(struct socket_options *options, const struct socket_options *listener)
+{
+	*options = *listener;
+	options->cookie = 0;
+	(void)socket_filter_reference(options->filter);
+}
+
+void socket_options_deinit(struct socket_options *options)
+{
+	socket_filter_release(options->filter);
+	options->filter = 0;
+}
+
 /* ---- Setting ---- */
+
+/* FILTER, which goes over, takes the place of the socket's. */
+static void put_filter(struct socket_options *options, struct socket_filter *filter)
+{
+	lock_acquire(&stack_lock);
+	struct socket_filter *old = options->filter;
+	options->filter = filter;
+	lock_release(&stack_lock);
+	socket_filter_release(old);
+}
+
+static int64_t set_filter(struct socket_options *options, uint64_t address, int32_t bytes)
+{
+	struct socket_filter *filter;
+	if (options->filter_locked)
+		return -EPERM;
+	int64_t error = socket_filter_make(address, bytes, &filter);
+	if (!error)
+		put_filter(options, filter);
+	return error;
+}
+
+/* There are no programs of extended BPF to attach: no descriptor is one. */
+static int64_t set_extended(uint32_t fd, int32_t bytes)
+{
+	return bytes != 4 ? -EINVAL : file_of((int)fd) ? -EINVAL : -EBADF;
+}
 
 static int64_t set_flag(struct socket_options *options, const struct flag *flag, bool on)
 {
@@ -260,6 +305,25 @@ int64_t socket_options_set(struct socket_options *options, struct net_namespace 
 		return set_pacing(options, value, address, bytes);
 	case SO_TXTIME:
 		return set_send_clock(options, value, address, bytes);
+	case SO_ATTACH_FILTER:
+		return set_filter(options, address, bytes);
+	case SO_DETACH_FILTER:
+		if (options->filter_locked || !options->filter)
+			return options->filter_locked ? -EPERM : -ENOENT;
+		put_filter(options, 0);
+		return 0;
+	case SO_LOCK_FILTER:
+		if (options->filter_locked && !value)
+			return -EPERM;
+		options->filter_locked = value;
+		return 0;
+	case SO_ATTACH_BPF:
+	case SO_ATTACH_REUSEPORT_EBPF:
+		return set_extended(value, bytes);
+	case SO_ATTACH_REUSEPORT_CBPF: /* nothing but a hash chooses among the sockets of a port */
+		return bytes != 16 ? -EINVAL : -ENOPROTOOPT;
+	case SO_DETACH_REUSEPORT_BPF:
+		return -EINVAL;
 	}
 	return flag ? set_flag(options, flag, value) : set_number(options, net, option, value);
 }
@@ -344,6 +408,9 @@ static int64_t get_number(const struct socket_options *options, int option, uint
 		return 0;
 	case SO_BUSY_POLL:
 		*value = options->busy_poll;
+		return 0;
+	case SO_LOCK_FILTER:
+		*value = options->filter_locked;
 		return 0;
 	case SO_BUF_LOCK:
 		*value = options->buffer_locks;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "filter.h"
 #include "stack.h"
 
 enum socket_stamp { STAMP_NONE, STAMP_TIMEVAL, STAMP_TIMESPEC };
@@ -14,15 +15,20 @@ struct socket_options {
 	int32_t incoming_cpu;
 	uint32_t linger_seconds;
 	uint64_t pacing_rate, cookie;
-	uint32_t stamping;   /* SO_TIMESTAMPING: SOF_TIMESTAMPING_* */
-	uint8_t stamp;       /* enum socket_stamp: tell when messages came */
-	bool stamp_new;      /* asked for by the names with 64-bit times */
-	uint8_t rehash;      /* SO_TXREHASH */
+	uint32_t stamping;  /* SO_TIMESTAMPING: SOF_TIMESTAMPING_* */
+	uint8_t stamp;      /* enum socket_stamp: tell when messages came */
+	bool stamp_new;     /* asked for by the names with 64-bit times */
+	uint8_t rehash;     /* SO_TXREHASH */
 	uint8_t send_clock; /* SO_TXTIME */
 	uint32_t send_clock_flags;
+	bool filter_locked;
+	struct socket_filter *filter; /* a reference, or 0: see filter.h */
 };
 
 void socket_options_init(struct socket_options *options);
+/* Those of a connection that LISTENER's socket accepts. */
+void socket_options_inherit(struct socket_options *options, const struct socket_options *listener);
+void socket_options_deinit(struct socket_options *options);
 /* setsockopt(2) of a socket in NET: -ENOPROTOOPT for what is not kept here. */
 int64_t socket_options_set(struct socket_options *options, struct net_namespace *net, int option,
                            uint64_t address, int32_t bytes);

@@ -58,6 +58,7 @@ void unix_release(struct unix_socket *socket)
 {
 	if (--socket->references)
 		return;
+	socket_options_deinit(&socket->options);
 	heap_free(socket);
 }
 

@@ -305,8 +305,16 @@ static int64_t packet_send(struct unix_socket *socket, bool wait, struct io *io,
 		unix_release(to);
 		return done;
 	}
+	uint32_t take = socket_filter_message(to->options.filter, message->data, (uint32_t)bytes);
+	if (!take) { /* nobody is told */
+		heap_free(message->address);
+		heap_free(message);
+		unix_release(to);
+		return done;
+	}
 	if (named)
 		*message->address = socket->address;
+	bytes = take < bytes ? take : bytes;
 	message->bytes = (uint32_t)bytes;
 	message->control = *control;
 	unix_control_in_flight(&message->control, true);

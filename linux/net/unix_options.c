@@ -123,6 +123,8 @@ int64_t unix_get_option(struct file *file, int level, int option, uint64_t addre
 			value[1] = value[2] = UINT32_MAX;
 		}
 		break;
+	case SO_ATTACH_FILTER: /* SO_GET_FILTER */
+		return socket_filter_tell(socket->options.filter, address, room);
 	case SO_PEERGROUPS:
 		return get_groups(socket, address, room);
 	case SO_RCVTIMEO:

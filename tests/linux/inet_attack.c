@@ -8,6 +8,7 @@
 #include "check.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -69,6 +70,26 @@ static void *some_memory(uint64_t *state, char *own)
 	       : r == 2 ? (void *)-4096l
 	       : r < 5  ? page
 	                : own;
+}
+
+/* A program of random instructions, some of which are valid, that takes half of what it can look at. */
+static void attach_filter(int fd, uint64_t *state)
+{
+	static const uint16_t codes[] = {0x20, 0x28, 0x30, 0x40, 0x48, 0x50,
+	                                 0x80, 0xb1, 0x04, 0x94, 0x15, 0x06};
+	struct sock_filter code[8];
+	unsigned length = 2 + next(state) % 6, none = 0;
+	struct sock_fprog program = {(unsigned short)length, code};
+	for (unsigned i = 0; i < length; i++) {
+		uint64_t r = next(state);
+		code[i] = (struct sock_filter){codes[r % 12], 0, 0, (uint32_t)(r >> 8) % 64};
+		if (r >> 40 & 1)
+			code[i].k -= r >> 41 & 1 ? 0x100000u : 0x1000u;
+	}
+	code[length - 1] =
+	    (struct sock_filter){0x06, 0, 0, next(state) % 2 ? 0xffff : (uint32_t)(next(state) % 50)};
+	setsockopt(fd, SOL_SOCKET, next(state) % 4 ? SO_ATTACH_FILTER : SO_DETACH_FILTER,
+	           next(state) % 8 ? (void *)&program : &none, sizeof(program));
 }
 
 static void one_call(uint64_t *state, char *own)
@@ -135,6 +156,10 @@ static void one_call(uint64_t *state, char *own)
 		recvmsg(fd, &message, flags | MSG_DONTWAIT);
 		break;
 	case 14:
+		if (s & 1024) {
+			attach_filter(fd, state);
+			break;
+		}
 		setsockopt(fd, levels[s / 8 % 8], (int)(next(state) % 80), memory, (socklen_t)(size % 70));
 		break;
 	case 15: {

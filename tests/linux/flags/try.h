@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <netinet/in.h>
