@@ -127,12 +127,15 @@ static void jump_out(int signal, siginfo_t *info, void *context)
 	siglongjmp(jump, 1);
 }
 
+static greg_t told_selectors;
+
 static void skip(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *user = context;
 	detailed(signal, info, context);
 	user->uc_mcontext.gregs[REG_RIP] += 2;
 	user->uc_mcontext.gregs[REG_RAX] = 1234;
+	told_selectors = user->uc_mcontext.gregs[REG_CSGSFS] & 0xffff;
 }
 
 static void test_faults(void)
@@ -156,6 +159,9 @@ static void test_faults(void)
 	long value = 0;
 	__asm__ volatile("ud2" : "=a"(value) : "a"(0l) : "memory");
 	check("handler-edits-context", last_signal == SIGILL && value == 1234);
+	unsigned short code;
+	__asm__("mov %%cs, %0" : "=r"(code));
+	check("code-selector-told", told_selectors == code && code == 0x33); /* Wine compares them */
 	install(SIGTRAP, detailed, 0);
 	__asm__ volatile("int3");
 	check("trap", last_signal == SIGTRAP);

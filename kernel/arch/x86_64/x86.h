@@ -59,10 +59,10 @@
 
 #define SELECTOR_KERNEL_CODE 0x08
 #define SELECTOR_KERNEL_DATA 0x10
-#define SELECTOR_USER_BASE   0x1b /* SYSRET: stack 8, code 16 above */
-#define SELECTOR_USER_DATA   0x23
-#define SELECTOR_USER_CODE   0x2b
-#define SELECTOR_TSS         0x30
+#define SELECTOR_USER_BASE   0x23 /* SYSRET: stack 8, code 16 above */
+#define SELECTOR_USER_DATA   0x2b /* as on Linux: programs compare them with those of their signal frames */
+#define SELECTOR_USER_CODE   0x33
+#define SELECTOR_TSS         0x18
 
 #define VECTOR_NMI           2
 #define VECTOR_BREAKPOINT    3
