@@ -1,6 +1,7 @@
 /* See fanotify.h. */
 #include "event/fanotify.h"
 #include "../internal.h"
+#include "../fs/errand.h"
 #include "../fs/handle.h"
 #include "../fs/name.h"
 #include "../fs/open.h"
@@ -896,8 +897,8 @@ SYSCALL_HANDLER(fanotify_mark, int fd, uint32_t flags, uint64_t mask, int direct
 		return 0;
 	}
 	if (path_address) {
-		error = path_at(directory, path_address,
-		                flags & FAN_MARK_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &path);
+		error = with_errands(path_at(directory, path_address,
+		                             flags & FAN_MARK_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &path));
 		if (error)
 			return error;
 	} else {

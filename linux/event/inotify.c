@@ -1,5 +1,6 @@
 /* inotify(7): watches hang on vnodes; events queue at their instance, identical neighbours merged. */
 #include "../internal.h"
+#include "../fs/errand.h"
 #include "../fs/name.h"
 #include "../fs/open.h"
 #include "../proc/proc.h"
@@ -326,9 +327,8 @@ SYSCALL_HANDLER(inotify_add_watch, int fd, uint64_t path_address, uint32_t mask)
 	int64_t length = path_from_user(text, path_address, false);
 	if (length < 0)
 		return length;
-	error = path_walk(
-	    AT_FDCWD, text,
-	    (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0), &path);
+	uint32_t walk = (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0);
+	error = with_errands(path_walk(AT_FDCWD, text, walk, &path));
 	if (!error && (error = access_check(path.dentry->vnode, 4)) != 0)
 		path_release(&path);
 	if (error)

@@ -8,6 +8,7 @@
 #include "async/async.h"
 #include "exec/elf.h"
 #include "exec/exec.h"
+#include "fs/errand.h"
 #include "fs/name.h"
 #include "keys/keys.h"
 #include "mm/area.h"
@@ -141,6 +142,24 @@ static int strings_replace_first(struct strings *strings, const char *const *wor
 
 /* ---- The program file ---- */
 
+/* Opens PATH. BESIDE: the common lock, held alone, is given up while a file service is asked what PATH is, and for its contents. */
+static struct file *program_open(int directory, const char *path, int flags, bool beside, int *error)
+{
+	struct path found = {0};
+	uint32_t walk =
+	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	*error = beside ? (int)with_errands(path_walk(directory, path, walk, &found)) : 0;
+	/* What was found is in the tree, so that nobody is asked again. */
+	struct file *file = *error ? 0 : file_open_exec(directory, path, flags, error);
+	if (found.dentry)
+		path_release(&found);
+	if (file && beside && file->ops->fetch && (*error = file->ops->fetch(file)) != 0) {
+		file_release(file);
+		file = 0;
+	}
+	return file;
+}
+
 struct program {
 	struct file *file;
 	struct elf_header header;
@@ -174,7 +193,7 @@ static int program_read(struct program *program)
 	           : -ENOEXEC;
 }
 
-static int interpreter_open(const struct program *program, struct program *interpreter)
+static int interpreter_open(const struct program *program, struct program *interpreter, bool beside)
 {
 	char path[ELF_INTERPRETER_MAX];
 	uint32_t bytes = program->programs.interpreter_bytes;
@@ -185,7 +204,7 @@ static int interpreter_open(const struct program *program, struct program *inter
 		return error;
 	if (path[bytes - 1])
 		return -ENOEXEC;
-	interpreter->file = file_open_exec(AT_FDCWD, path, 0, &error);
+	interpreter->file = program_open(AT_FDCWD, path, 0, beside, &error);
 	if (!interpreter->file)
 		return error;
 	error = program_read(interpreter);
@@ -721,7 +740,7 @@ static int unshare_tables(struct task *task)
 }
 
 /* Follows scripts to the program that is to run. PROGRAM->file is replaced on the way. */
-static int resolve_scripts(struct program *program, struct strings *strings, const char *path)
+static int resolve_scripts(struct program *program, struct strings *strings, const char *path, bool beside)
 {
 	char line[SCRIPT_LINE], script[SCRIPT_LINE * 2], *interpreter, *argument;
 	text_copy(script, sizeof(script), path);
@@ -735,7 +754,7 @@ static int resolve_scripts(struct program *program, struct strings *strings, con
 		int error = strings_replace_first(strings, words, argument ? 3 : 2);
 		if (error)
 			return error;
-		struct file *file = file_open_exec(AT_FDCWD, interpreter, 0, &error);
+		struct file *file = program_open(AT_FDCWD, interpreter, 0, beside, &error);
 		if (!file)
 			return error;
 		file_release(program->file);
@@ -744,14 +763,14 @@ static int resolve_scripts(struct program *program, struct strings *strings, con
 	}
 }
 
-/* Reads and checks the files of IMAGE. */
-static int image_read(struct image *image, struct strings *strings)
+/* Reads and checks the files of IMAGE; BESIDE as in program_open. */
+static int image_read(struct image *image, struct strings *strings, bool beside)
 {
-	int error = resolve_scripts(&image->program, strings, image->path);
+	int error = resolve_scripts(&image->program, strings, image->path, beside);
 	if (!error)
 		error = program_read(&image->program);
 	if (!error && image->program.programs.interpreter_offset)
-		error = interpreter_open(&image->program, &image->interpreter);
+		error = interpreter_open(&image->program, &image->interpreter, beside);
 	return error ? error : image_take(image);
 }
 
@@ -760,7 +779,7 @@ static int image_make(struct task *task, struct image *image, struct strings *st
 {
 	vdso_ready();
 	uint64_t changes = mm_file_changes();
-	int error = image_read(image, strings);
+	int error = image_read(image, strings, beside);
 	if (error)
 		return error;
 	enum common_mode before = beside ? common_give() : COMMON_NOT;
@@ -880,11 +899,10 @@ static int64_t exec_named(int directory, const char *path, int flags, uint64_t a
 {
 	char *found = 0;
 	int error;
-	struct file *file = file_open_exec(directory, path, flags, &error);
+	struct file *file = program_open(directory, path, flags, true, &error);
 	if (!file)
 		return error;
-	error = file->ops->fetch ? file->ops->fetch(file) : 0;
-	if (!error && directory != AT_FDCWD && path[0] != '/') {
+	if (directory != AT_FDCWD && path[0] != '/') {
 		found = heap_allocate(PATH_MAX_BYTES);
 		if (found)
 			file_path(file, found, PATH_MAX_BYTES);

@@ -521,6 +521,22 @@ int backing_resize(struct ram_node *node, uint64_t size)
 	return error;
 }
 
+/* In a change: what NODE takes in the service, asked beside others as far as that may be. */
+static void kept_ask(struct ram_node *node)
+{
+	const void *data = 0;
+	uint32_t bytes = 0;
+	struct file_attributes now;
+	handle_t session = ram_backing(node)->session;
+	uint64_t upper = node->upper;
+	enum common_mode before = change_give(ram_backing(node));
+	bool known = file_attributes(session, current_page(), upper, &data, &bytes, DEADLINE_NEVER) >= 0 &&
+	             reply_attributes(&now, data, bytes);
+	common_take(before);
+	if (known)
+		kept(node, now.bytes_used);
+}
+
 int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes)
 {
 	uint64_t end = start + bytes;
@@ -533,15 +549,14 @@ int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint6
 		if (error)
 			return error;
 	}
-	error = SERVICE(ram_backing(node), allocate, node->upper, mode, start, bytes);
+	if (!(mode & FILE_ALLOCATE_KEEP_SIZE))
+		error = pages_for(node, end > node->vnode.size ? end : node->vnode.size);
+	if (!error)
+		error = CHANGE(ram_backing(node), allocate, node->upper, mode, start, bytes);
 	if (!error && mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO))
 		pages_forget(node, PAGES(start), end / PAGE);
-	const void *data = 0;
-	uint32_t got = 0;
-	struct file_attributes now;
-	if (!error && !SERVICE(ram_backing(node), attributes, node->upper, &data, &got) &&
-	    reply_attributes(&now, data, got))
-		kept(node, now.bytes_used);
+	if (!error)
+		kept_ask(node);
 	return error;
 }
 

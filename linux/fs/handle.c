@@ -1,6 +1,8 @@
 /* See handle.h. */
 #include "handle.h"
 #include "../internal.h"
+#include "errand.h"
+#include "name.h"
 #include "open.h"
 
 #define HANDLE_MAX 128u
@@ -17,9 +19,8 @@ SYSCALL_HANDLER(name_to_handle_at, int directory, uint64_t path_address, uint64_
 	struct path path;
 	if (flags & ~(uint32_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	int64_t error =
-	    path_at(directory, path_address,
-	            (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW), &path);
+	uint32_t walk = (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW);
+	int64_t error = with_errands(path_at(directory, path_address, walk, &path));
 	if (error)
 		return error;
 	struct file_handle_bytes bytes = handle_of(path.dentry->vnode);

@@ -289,14 +289,17 @@ void ram_charge(struct ram_node *node)
 
 int ram_data_resize(struct ram_node *node, uint64_t size)
 {
-	struct ram_data *data = &node->data;
 	if (size == node->vnode.size)
 		return 0;
 	int error = ram_backing(node) ? backing_resize(node, size) : 0;
-	if (error)
-		return error;
+	return error ? error : ram_data_resized(node, size);
+}
+
+int ram_data_resized(struct ram_node *node, uint64_t size)
+{
+	struct ram_data *data = &node->data;
 	uint64_t old = node->vnode.size; /* others may have written behind it meanwhile */
-	error = size < old && !size && data->lower ? 0 : ram_data_write(node, size);
+	int error = size < old && !size && data->lower ? 0 : ram_data_write(node, size);
 	if (error)
 		return error;
 	if (size == 0 && data->lower)

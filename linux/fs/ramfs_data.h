@@ -144,6 +144,8 @@ uint64_t ram_data_seek(struct ram_node *node, uint64_t offset, bool data);
 uint64_t ram_charge_limit(const struct ram_node *node, uint64_t at, uint64_t end);
 void ram_charge(struct ram_node *node);
 int ram_data_resize(struct ram_node *node, uint64_t size);
+/* The same where what keeps it has that size already. */
+int ram_data_resized(struct ram_node *node, uint64_t size);
 void ram_data_free(struct ram_node *node);
 
 /* The mapped system image (image.c). */

@@ -355,6 +355,8 @@ static int64_t allocate(struct file *file, int mode, int64_t offset, int64_t byt
 	}
 	if ((mode & FALLOC_KEEP_SIZE) || end <= node->vnode.size)
 		return 0;
+	if (!(mode & FALLOC_ZERO_RANGE) && ram_backing(node) && node->upper)
+		return ram_data_resized(node, end); /* in the service it is so long already */
 	return ramfs_resize(file->vnode, end);
 }
 
@@ -363,10 +365,13 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 	struct backing *backing = ram_backing(ram_node(file->vnode));
 	if (!backing)
 		return allocate(file, mode, offset, bytes);
+	bool clears = mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE);
 	backing_change(backing);
-	backing_still(backing); /* what is cleared here and there is the same */
+	if (clears)
+		backing_still(backing); /* what is cleared here and there is the same */
 	int64_t result = allocate(file, mode, offset, bytes);
-	backing_still_end(backing);
+	if (clears)
+		backing_still_end(backing);
 	backing_change_end(backing);
 	return result;
 }

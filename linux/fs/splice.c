@@ -27,15 +27,22 @@ static bool is_regular(const struct file *file)
 	return file->vnode && S_ISREG(file->vnode->mode);
 }
 
-/* Writes all of [buffer, buffer + bytes) unless it must not wait; how much, or why nothing. */
-static int64_t put(const struct side *to, uint8_t *buffer, uint64_t bytes, bool wait)
+/* Others may go on while a file service is asked, where what is copied stays what it is, and nobody else moves the position. */
+static uint32_t beside(const struct side *from, const struct side *to)
+{
+	bool own = from->user || __atomic_load_n(&from->file->references, __ATOMIC_RELAXED) == 1;
+	return !from->pipe && !to->pipe && own ? IO_BESIDE : 0;
+}
+
+/* Writes all of [buffer, buffer + bytes) unless it must not wait; how much, or why nothing. FLAGS as beside(). */
+static int64_t put(const struct side *to, uint8_t *buffer, uint64_t bytes, bool wait, uint32_t flags)
 {
 	uint64_t total = 0;
 	while (total < bytes) {
 		struct linux_iovec one;
 		struct io io;
 		io_init_kernel(&io, &one, buffer + total, bytes - total);
-		io.flags = wait && !to->pipe ? 0 : IO_NO_WAIT;
+		io.flags = flags | (wait && !to->pipe ? 0 : IO_NO_WAIT);
 		int64_t done = do_write(to->file, &io, to->position);
 		if (done <= 0)
 			return total ? (int64_t)total : done;
@@ -74,10 +81,11 @@ static int64_t copy_piece(struct side *from, struct side *to, uint8_t *buffer, u
 	if (!to->wait && !ready(to, POLLOUT | POLLERR))
 		return -EAGAIN;
 	io_init_kernel(&io, &one, buffer, part);
+	io.flags |= beside(from, to);
 	int64_t got = from->pipe ? pipe_peek(from->file, &io) : do_read(from->file, &io, from->position);
 	if (got <= 0)
 		return got;
-	int64_t done = put(to, buffer, (uint64_t)got, to->wait);
+	int64_t done = put(to, buffer, (uint64_t)got, to->wait, beside(from, to));
 	if (from->pipe && done > 0)
 		pipe_consume(from->file, (uint64_t)done);
 	else if (!from->pipe && from->file->ops->seekable)
@@ -283,7 +291,7 @@ SYSCALL_HANDLER(tee, int in, int out, uint64_t bytes, uint32_t flags)
 	io_init_kernel(&io, &one, buffer, bytes);
 	int64_t got = pipe_peek(from.file, &io);
 	if (got > 0)
-		got = put(&to, buffer, (uint64_t)got, false);
+		got = put(&to, buffer, (uint64_t)got, false, 0);
 	pages_free(buffer, pages);
 	return got;
 }

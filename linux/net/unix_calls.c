@@ -1,5 +1,6 @@
 /* What unix sockets answer to the socket calls: see socket.h and unix.h. */
 #include "unix.h"
+#include "../fs/errand.h"
 #include "../fs/open.h"
 
 #define BACKLOG_MAX 4096u
@@ -119,10 +120,19 @@ static int64_t call_listen(struct file *file, int backlog)
 
 /* ---- Connecting ---- */
 
+/* unix_find with the common lock, held alone, given up while a file service is asked for the name. */
+static struct unix_socket *find_beside(const struct unix_address *name, int type, int64_t *error)
+{
+	struct unix_socket *socket = 0;
+	int found = 0;
+	*error = with_errands((socket = unix_find(name, type, &found), (int64_t)(socket ? 0 : found)));
+	return socket;
+}
+
 static int64_t connect_datagram(struct unix_socket *socket, const struct unix_address *name)
 {
-	int error;
-	struct unix_socket *to = unix_find(name, socket->type, &error);
+	int64_t error;
+	struct unix_socket *to = find_beside(name, socket->type, &error);
 	if (!to)
 		return error;
 	if (to->peer && to->peer != socket) {
@@ -142,9 +152,7 @@ static struct unix_socket *find_listener(const struct unix_socket *socket, const
 {
 	uint64_t deadline = socket_deadline(socket->send_timeout);
 	for (;;) {
-		int found;
-		struct unix_socket *listener = unix_find(name, socket->type, &found);
-		*error = found;
+		struct unix_socket *listener = find_beside(name, socket->type, error);
 		if (!listener)
 			return 0;
 		*error = listener->listening && !(listener->shutdown & SHUTDOWN_READ) ? 0 : -ECONNREFUSED;

@@ -5,18 +5,26 @@
  * FILE CHANGED`: a child reads a half of FILE, another sends the other half into memory, and this program has CHANGED written back.
  * `slow unmount DIRECTORY MOUNT VAULT`: what was written below MOUNT, where VAULT is mounted, is unmounted by a child, and then once more
  * while another child syncs; it is to be free when that returns. A sync beside an unmount returns behind it. `slow signals DIRECTORY
- * ROUNDS OTHERS`: a child changes a file of DIRECTORY so often while OTHERS have the service busy; signals come meanwhile, and no call is to fail for that. */
+ * ROUNDS OTHERS`: a child changes a file of DIRECTORY so often while OTHERS have the service busy; signals come meanwhile, and no call is to fail for that.
+ * `slow deep DEEP` makes trees that take long to look through; `slow looks DIRECTORY DEEP`: calls that look up a name there, exec among
+ * them, hold up nobody. `slow copies DIRECTORY MOUNT OTHER`: nor do those that reserve room and copy in MOUNT while the service
+ * is busy with OTHER. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 #include "../linux/check.h"
 
-#define PART 8 /* of the time; the device takes more of it for each of the pieces in which it is asked */
+#define SHORT_NS 100000000 /* a wait for the device is longer; one for a turn on a busy machine may not be */
+#define PART     8 /* of the time; the device takes more of it for each of the pieces in which it is asked */
 
 static uint64_t now(void)
 {
@@ -91,7 +99,8 @@ static void meanwhile(pid_t child, int *status, unsigned part)
 	longest = end - last > longest ? end - last : longest;
 	printf("# %u rounds in %llu ms, the longest wait was %llu ms\n", rounds,
 	       (unsigned long long)all / 1000000, (unsigned long long)longest / 1000000);
-	check("a slow device holds up nobody who does without it", longest < all / part);
+	check("a slow device holds up nobody who does without it",
+	      longest < all / part || longest < SHORT_NS);
 }
 
 static int write_much(void)
@@ -275,11 +284,158 @@ static void buffer(const char *file, const char *changed)
 	      good && exited(ends[0], 0) && exited(ends[1], 0));
 }
 
+/* ---- Calls that look up names ---- */
+
+#define LEVELS 8
+#define NAMES  150 /* of each level: more than a block of the device */
+
+static int look_exec(const char *path)
+{
+	char *words[] = {(char *)path, 0};
+	return execv(path, words);
+}
+
+static int look_connect(const char *path)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+	int made = socket(AF_UNIX, SOCK_STREAM, 0);
+	return made >= 0 && connect(made, (struct sockaddr *)&name, sizeof(name)) && errno == ECONNREFUSED
+	           ? 0
+	           : -1;
+}
+
+static int look_inotify(const char *path)
+{
+	return inotify_add_watch(inotify_init1(0), path, IN_MODIFY);
+}
+
+static int look_fanotify(const char *path)
+{
+	return fanotify_mark(fanotify_init(FAN_CLASS_NOTIF, O_RDONLY), FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD,
+	                     path);
+}
+
+static int look_handle(const char *path)
+{
+	int mount = 0;
+	struct {
+		struct file_handle handle;
+		char bytes[MAX_HANDLE_SZ];
+	} to = {.handle.handle_bytes = MAX_HANDLE_SZ};
+	return name_to_handle_at(AT_FDCWD, path, &to.handle, &mount, 0);
+}
+
+static const struct {
+	const char *name;
+	int (*call)(const char *path);
+	int status;                  /* of the child */
+} looks[] = {{"exec", look_exec, 2}, /* the program is this one, given too few words */
+             {"connect", look_connect, 0},
+             {"inotify", look_inotify, 0},
+             {"fanotify", look_fanotify, 0},
+             {"handle", look_handle, 0}};
+#define LOOKS (sizeof(looks) / sizeof(*looks))
+
+static bool chain(char *path, size_t room, const char *deep, const char *name, bool makes)
+{
+	size_t at = (size_t)snprintf(path, room, "%s/%s", deep, name);
+	bool good = true;
+	for (int level = 0; good; level++) {
+		good = !makes || mkdir(path, 0700) == 0;
+		for (int i = 0; makes && good && i < NAMES; i++) {
+			snprintf(path + at, room - at, "/another-name-%d", i);
+			good = symlink("nothing", path) == 0;
+		}
+		if (level == LEVELS)
+			break;
+		at += (size_t)snprintf(path + at, room - at, "/%d", level);
+	}
+	snprintf(path + at, room - at, "/end");
+	return good;
+}
+
+static int make_deep(const char *deep)
+{
+	char path[256];
+	char line[256];
+	snprintf(line, sizeof(line), "#!%s/interpreter\n", deep);
+	for (unsigned i = 0; i < LOOKS; i++) {
+		if (!chain(path, sizeof(path), deep, looks[i].name, true))
+			return 1;
+		int file = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
+		if (file < 0 || write(file, line, strlen(line)) < 0 || close(file))
+			return 1;
+	}
+	return 0;
+}
+
+static void look_up(const char *deep)
+{
+	char path[256];
+	for (unsigned i = 0; i < LOOKS; i++) {
+		int status = 0;
+		chain(path, sizeof(path), deep, looks[i].name, false);
+		printf("# %s:\n", looks[i].name);
+		fflush(stdout);
+		pid_t child = fork();
+		if (child == 0)
+			_exit(looks[i].call(path) < 0 ? 9 : 0);
+		meanwhile(child, &status, 2);
+		check("a slow device: what looks up a name finds it", exited(status, looks[i].status));
+	}
+}
+
+/* ---- Room and copies ---- */
+
+/* Every way, until the other is there. */
+static int copy_in(pid_t other)
+{
+	static char bytes[65536];
+	int end = 0;
+	int memory = memfd_create("source", 0);
+	if (memory < 0 || write(memory, bytes, sizeof(bytes)) != sizeof(bytes))
+		return 1;
+	do {
+		off_t from = 0;
+		off_t again = 0;
+		int file = open("copied", O_RDWR | O_CREAT | O_EXCL, 0600);
+		if (file < 0 || fallocate(file, 0, 0, 1 << 18) || fallocate(file, 1, 0, 1 << 19) ||
+		    lseek(file, 0, SEEK_END) != 1 << 18 || lseek(file, 1 << 18, SEEK_SET) < 0 ||
+		    sendfile(file, memory, &from, sizeof(bytes)) != sizeof(bytes) || from != sizeof(bytes) ||
+		    copy_file_range(memory, &again, file, 0, sizeof(bytes), 0) != sizeof(bytes) ||
+		    lseek(file, 0, SEEK_CUR) != (1 << 18) + 2 * (off_t)sizeof(bytes) || close(file) ||
+		    unlink("copied"))
+			return 2;
+	} while (waitpid(other, &end, WNOHANG) == 0);
+	return exited(end, 0) ? 0 : 3;
+}
+
+static void copies(const char *mount, const char *busy)
+{
+	int status = 0;
+	pid_t child = fork();
+	if (child == 0) {
+		pid_t other = fork();
+		if (other == 0)
+			_exit(chdir(busy) ? 4 : write_much());
+		_exit(chdir(mount) ? 5 : copy_in(other));
+	}
+	meanwhile(child, &status, PART);
+	check("a slow device: what is copied and reserved is there", exited(status, 0));
+}
+
 int main(int count, char **words)
 {
 	int status = 0;
-	bool named = count == 5 && (!strcmp(words[1], "buffer") || !strcmp(words[1], "unmount") ||
-	                            !strcmp(words[1], "signals"));
+	if (count == 3 && strcmp(words[1], "deep") == 0)
+		return make_deep(words[2]);
+	if (count == 4 && strcmp(words[1], "looks") == 0 && chdir(words[2]) == 0) {
+		look_up(words[3]);
+		return check_failures != 0;
+	}
+	bool named = count == 5 && (!strcmp(words[1], "buffer") || !strcmp(words[1], "copies") ||
+	                            !strcmp(words[1], "unmount") || !strcmp(words[1], "signals"));
 	if (count != 5 || chdir(words[named ? 2 : 1]))
 		return 2;
 	if (strcmp(words[1], "signals") == 0) {
@@ -289,6 +445,10 @@ int main(int count, char **words)
 	}
 	if (strcmp(words[1], "unmount") == 0) {
 		unmounted(words[3], words[4]);
+		return check_failures != 0;
+	}
+	if (strcmp(words[1], "copies") == 0) {
+		copies(words[3], words[4]);
 		return check_failures != 0;
 	}
 	if (strcmp(words[1], "buffer") == 0) {

@@ -65,7 +65,9 @@ def check_package():
 SLOW = """head -c 32 /dev/urandom >/key; mkdir -p /mnt; vault create disk --key-file /key && vault open disk v --key-file /key && vault mount v /mnt
 mkdir /mnt/names; i=0; while [ $i -lt 200 ]; do echo $i >/mnt/names/$i; i=$((i+1)); done; dd if=/dev/urandom of=/mnt/large bs=64k count=16 2>/dev/null; cp /mnt/large /mnt/other
 mkdir /mnt/one /mnt/two /mnt/changed /mnt/race; i=0; while [ $i -lt 200 ]; do echo $i >/mnt/one/$i; ln /mnt/one/$i /mnt/two/$i; i=$((i+1)); done
-umount /mnt; vault close v; vault open disk v --key-file /key; vault mount v /mnt && cd / && /slow /tmp /mnt/large /mnt/names /mnt/changed && /slow buffer /tmp /mnt/other /mnt/changed/back && /slow signals /mnt/changed 30 2 && /slow unmount /tmp /mnt v && /links /mnt/one /mnt/two 200 && /race /mnt/race 6 150 1 &&
+mkdir /mnt/deep /mnt/a /mnt/b /mnt2; cp /slow /mnt/deep/interpreter; /slow deep /mnt/deep || echo "not ok deep"
+umount /mnt; vault close v; vault open disk v --key-file /key; vault mount v:a /mnt && vault mount v:b /mnt2 && /slow copies /tmp /mnt /mnt2 && umount /mnt && umount /mnt2 &&
+cd / && vault mount v /mnt && /slow looks /tmp /mnt/deep && /slow /tmp /mnt/large /mnt/names /mnt/changed && /slow buffer /tmp /mnt/other /mnt/changed/back && /slow signals /mnt/changed 30 2 && /slow unmount /tmp /mnt v && /links /mnt/one /mnt/two 200 && /race /mnt/race 6 150 1 &&
 /race show /mnt/race >/before && umount /mnt && vault mount v /mnt && /race show /mnt/race >/after && cmp /before /after && [ $(wc -l </after) -gt 12 ]"""
 
 
