@@ -96,8 +96,6 @@ static void park(uint32_t *word)
 	place_leave(place);
 	while (!__atomic_load_n(&self.woken, __ATOMIC_ACQUIRE))
 		other |= wait_bits(self.event);
-	/* The waker may hold the place still. */
-	place_leave(place_enter(word));
 	give_bits_back(self.event, other);
 }
 
@@ -108,17 +106,19 @@ static void unpark(const uint32_t *word)
 {
 	struct place *place = place_enter(word);
 	struct parked *parked;
+	handle_t event = 0;
 	list_for_each(parked, &place->parked, link)
 	{
 		if (parked->word != word)
 			continue;
-		handle_t event = parked->event;
+		event = parked->event;
 		list_remove(&parked->link);
-		__atomic_store_n(&parked->woken, true, __ATOMIC_RELEASE);
-		event_signal(event, LOCK_BIT);
+		__atomic_store_n(&parked->woken, true, __ATOMIC_RELEASE); /* it may be gone from here on */
 		break;
 	}
-	place_leave(place);
+	place_leave(place); /* before the signal: who wakes may want it at once */
+	if (event)
+		event_signal(event, LOCK_BIT);
 }
 
 static void waited(enum lock_rank rank, uint64_t since, bool slept)

@@ -23,6 +23,7 @@
 
 #define LVT_MASKED       (1u << 16)
 #define LVT_TSC_DEADLINE (2u << 17)
+#define IRR_COUNT        8
 #define ICR_NMI          (4u << 8)
 #define ICR_PENDING      (1u << 12)
 #define ICR_ASSERT       (1u << 14)
@@ -35,8 +36,7 @@
 static bool x2apic;
 static volatile uint32_t *local;
 
-static uint32_t irr_registers =
-    1; /* how many registers of IRR from VECTOR_IRQ on may have bits of slots in use */
+static uint32_t irr_registers = 1; /* how many registers of IRR, from the last down, may have bits */
 
 static uint32_t apic_read(uint32_t reg)
 {
@@ -142,7 +142,7 @@ static int64_t attach_line(struct arch_irq *irq, unsigned slot, uint64_t number,
 		if (ioapic_read(ioapic, 0x10 + 2 * pin) & 0xff)
 			return E_EXISTS;
 		*irq = (struct arch_irq){ioapic, pin,
-		                         (VECTOR_IRQ + slot) | (level ? REDIRECTION_LEVEL : 0) |
+		                         (VECTOR_IRQ - slot) | (level ? REDIRECTION_LEVEL : 0) |
 		                             (low ? REDIRECTION_LOW : 0)};
 		ioapic_write(ioapic, 0x10 + 2 * pin, irq->low | REDIRECTION_MASKED);
 		ioapic_write(ioapic, 0x11 + 2 * pin, cpu_self()->arch.apic_id << 24);
@@ -158,10 +158,10 @@ int64_t arch_irq_attach(struct arch_irq *irq, unsigned slot, uint64_t number, ui
 	if (number != IRQ_MSI)
 		result = attach_line(irq, slot, number, flags);
 	else
-		*msi = (uint64_t)(VECTOR_IRQ + slot) << 32 | 0xfee00000u |
+		*msi = (uint64_t)(VECTOR_IRQ - slot) << 32 | 0xfee00000u |
 		       (cpu_self()->arch.apic_id & 0xff) << 12;
-	if (result == E_OK && slot / 32 + 1 > irr_registers)
-		irr_registers = slot / 32 + 1;
+	if (result == E_OK && IRR_COUNT - (VECTOR_IRQ - slot) / 32 > irr_registers)
+		irr_registers = IRR_COUNT - (VECTOR_IRQ - slot) / 32;
 	return result;
 }
 
@@ -189,10 +189,10 @@ void arch_irq_unmask(const struct arch_irq *irq)
 
 bool arch_interrupt_pending(void)
 {
-	uint32_t bits = apic_read(APIC_IRR + (VECTOR_IPI / 32) * 0x10);
+	uint32_t bits = 0;
 
-	for (uint32_t i = 0; i < irr_registers; i++)
-		bits |= apic_read(APIC_IRR + (VECTOR_IRQ / 32 + i) * 0x10);
+	for (uint32_t i = 1; i <= irr_registers; i++)
+		bits |= apic_read(APIC_IRR + (IRR_COUNT - i) * 0x10);
 	return bits != 0;
 }
 

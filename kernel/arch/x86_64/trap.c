@@ -21,8 +21,8 @@ static bool trap_external(uint64_t vector)
 	} else if (vector == VECTOR_IPI) {
 		apic_end_of_interrupt();
 		kernel_interrupt_ipi();
-	} else if (vector >= VECTOR_IRQ && vector < VECTOR_IRQ + IRQ_SLOTS) {
-		kernel_interrupt_irq((unsigned)vector - VECTOR_IRQ); /* masks, where that is needed, first */
+	} else if (vector <= VECTOR_IRQ && vector > VECTOR_IRQ - IRQ_SLOTS) {
+		kernel_interrupt_irq(VECTOR_IRQ - (unsigned)vector); /* masks, where that is needed, first */
 		apic_end_of_interrupt();
 	} else {
 		return vector >= 32; /* spurious: no end of interrupt */

@@ -70,10 +70,11 @@
 #define VECTOR_DOUBLE_FAULT  8
 #define VECTOR_PAGE_FAULT    14
 #define VECTOR_MACHINE_CHECK 18
-#define VECTOR_IRQ           0x60 /* delivery slots: IRQ_SLOTS vectors, up to 0xdf */
-#define VECTOR_IPI           0xe0
-#define VECTOR_TIMER         0xe1
-#define VECTOR_SPURIOUS      0xff
+#define VECTOR_IRQ                                                                                           \
+	0xef /* delivery slots: from here down, so that IRR's last register has the first of them too */
+#define VECTOR_IPI      0xf0
+#define VECTOR_TIMER    0xf1
+#define VECTOR_SPURIOUS 0xff
 
 static inline uint64_t msr_read(uint32_t msr)
 {
