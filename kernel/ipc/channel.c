@@ -52,7 +52,7 @@ static void callers_lend(struct channel *channel, struct budget *budget)
 				return;
 		}
 		serve_lend(server, budget);
-		state = thread_state(server);
+		state = WAIT_STATE(__atomic_load_n(&server->wait, __ATOMIC_SEQ_CST));
 		if (state == THREAD_REPLY) {
 			server = server->server;
 			if (!server)
@@ -93,7 +93,7 @@ void channel_call_slow(struct thread *self)
 	struct cpu *cpu = cpu_self();
 	uint64_t info = arch_argument(self, 1), deadline = arch_argument(self, 2), word;
 	int64_t error;
-	struct budget *budget = 0;
+	struct budget *budget = 0, *lent;
 	struct cap_view cap;
 	struct channel *channel;
 	struct thread *server;
@@ -121,6 +121,13 @@ void channel_call_slow(struct thread *self)
 			budget = serve_best(self);
 			caller_insert(channel, self, budget->priority);
 			wait_begin(self, THREAD_CALLING, deadline);
+			/* Whoever has lent it more meanwhile saw either that it waits, or nothing to mend. */
+			lent = serve_lent(self);
+			if (lent && lent->priority > budget->priority && self->call_node.rank) {
+				budget = lent;
+				heap_remove(&channel->callers, &self->call_node);
+				caller_insert(channel, self, budget->priority);
+			}
 			error = 0;
 		}
 		lock_release(&channel->lock);

@@ -230,6 +230,47 @@ static void test_lend_to_who_moves(void)
 	end(donors[1]);
 }
 
+static struct channel *joins;
+
+/* In the queue, at the place that it had when it looked, and not yet seen to wait. */
+static bool server_is_queued(void)
+{
+	return joins->callers == &server->call_node && thread_state(server) != THREAD_CALLING;
+}
+
+/* A caller passes its priority on while the server begins to wait for another one. */
+static void test_lend_to_who_begins(void)
+{
+	handle_t serves = NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING)), handle;
+	handle_t next = NEED_HANDLE(CALL1(&root, SYS_CHANNEL_CREATE, CHANNEL_DONATING));
+	struct thread *caller, *donor;
+
+	joins = (struct channel *)object_at(&root_unit, next);
+	server = thread_on(budgets[0][0], &handle);
+	donor = thread_on(budgets[0][0], &handle);
+	caller = thread_on(budgets[1][1], &handle);
+	start(server, 0);
+	message_now(server, SYS_CHANNEL_RECEIVE, serves);
+	start(donor, 0);
+	message_now(donor, SYS_CHANNEL_CALL, serves);
+	NEED(cpus[0]->current == server);
+	message(server, SYS_CHANNEL_CALL, next);
+	server->registers.arguments[2] = host_time_ns() + 1000000000;
+	start(caller, 1);
+	message(caller, SYS_CHANNEL_CALL, serves);
+	host_cpu(0);
+	NEED(go_to(0, server_is_queued));
+	NEED(go_on(1) && server->lent);
+	NEED(go_on(0) && joins->callers == &server->call_node);
+	TEST_EQUAL("who begins to wait has the place of what it was lent meanwhile",
+	           PRIORITY_COUNT - (server->call_node.deadline >> 48), 80);
+	settle(0);
+	settle(1);
+	end(caller);
+	end(server);
+	end(donor);
+}
+
 static struct channel *lends_on;
 static unsigned releases;
 
@@ -431,6 +472,7 @@ int main(void)
 	}
 	test_table_page();
 	test_lend_to_who_moves();
+	test_lend_to_who_begins();
 	test_lend_to_who_ends();
 	test_label();
 	test_state();

@@ -39,6 +39,8 @@ void serve_on(struct thread *thread, struct budget *budget);
 /* The budget that THREAD should go on with instead of its current one, now that it would wait for a CPU; or
  * 0. */
 struct budget *serve_better(struct cpu *cpu, struct thread *thread);
+/* What a waiting caller has lent THREAD for what it works on, or 0. Any CPU. */
+struct budget *serve_lent(const struct thread *thread);
 /* The best of the budgets that THREAD, which is current, has for what it works on: with this it waits for others. */
 struct budget *serve_best(struct thread *thread);
 /* Moves threads that serve and wait on BUDGET to their own, a few; true: perhaps more are left. */

@@ -51,17 +51,16 @@ static bool usable(const struct budget *budget)
 	return budget && !budget->object.dead;
 }
 
-/* What a waiting caller has lent THREAD for what it works on, or 0. */
-static struct budget *lent_to(const struct thread *thread)
+struct budget *serve_lent(const struct thread *thread)
 {
-	struct budget *lent = thread->lent;
+	struct budget *lent = __atomic_load_n(&thread->lent, __ATOMIC_SEQ_CST);
 
 	return lent && thread->lent_for == thread->caller_wait && usable(lent) ? lent : 0;
 }
 
 struct budget *serve_best(struct thread *thread)
 {
-	struct budget *best = thread->budget_current, *lent = lent_to(thread);
+	struct budget *best = thread->budget_current, *lent = serve_lent(thread);
 
 	if (usable(thread->budget) && thread->budget->priority > best->priority)
 		best = thread->budget;
@@ -70,7 +69,7 @@ struct budget *serve_best(struct thread *thread)
 
 struct budget *serve_better(struct cpu *cpu, struct thread *thread)
 {
-	struct budget *now = thread->budget_current, *own = thread->budget, *lent = lent_to(thread);
+	struct budget *now = thread->budget_current, *own = thread->budget, *lent = serve_lent(thread);
 
 	if (lent && !lent->throttled && lent->priority > now->priority &&
 	    (!usable(own) || lent->priority > own->priority))

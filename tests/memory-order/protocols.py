@@ -9,6 +9,7 @@ A mutation: model, text, what stands there instead.
 import re
 
 EVENT, WAIT, FLUSH = "kernel/ipc/event.c", "kernel/sched/wait.c", "kernel/sched/flush.c"
+SERVE = "kernel/sched/serve.c"
 CHANNEL, SPACE, ARCH_SPACE = "kernel/ipc/channel.c", "kernel/memory/space.c", "kernel/arch/x86_64/space.c"
 
 OR_BITS = "__atomic_fetch_or(&event->bits, bits, __ATOMIC_SEQ_CST)"
@@ -35,6 +36,9 @@ QUESTION = "__atomic_add_fetch(&cpus[i]->flush_wanted, 1, __ATOMIC_SEQ_CST)"
 ANSWERED = "__atomic_load_n(&cpus[i]->flush_done, __ATOMIC_ACQUIRE) < wanted[i]"
 FLUSH_ASKED = "__atomic_load_n(&cpu->flush_wanted, __ATOMIC_ACQUIRE)"
 FLUSHED = "__atomic_store_n(&cpu->flush_done, wanted, __ATOMIC_RELEASE)"
+LEND = "__atomic_exchange_n(&thread->lent, budget, __ATOMIC_SEQ_CST)"
+SERVER_WAITS = "__atomic_load_n(&server->wait, __ATOMIC_SEQ_CST)"
+LENT = "__atomic_load_n(&thread->lent, __ATOMIC_SEQ_CST)"
 
 
 def relaxed(text):
@@ -96,6 +100,19 @@ PROTOCOLS = [
         ],
         "bad": lambda s: not s["dead"] and not s["undone"],
         "mutations": [("weak", BIND, relaxed(BIND))],
+    },
+    {
+        "name": "who lends finds that the server waits, or that one what it was lent",
+        "start": {"lent": 0, "wait": 0},
+        "threads": [
+            [(SERVE, "serve_lend", LEND, "rmw", "lent", ("set", 1), None),
+             (CHANNEL, "callers_lend", SERVER_WAITS, "load", "wait", None, "waits")],
+            [(WAIT, "wait_begin", PUBLISH, "rmw", "wait", ("set", 1), None),
+             (SERVE, "serve_lent", LENT, "load", "lent", None, "lent")],
+        ],
+        "bad": lambda s: not s["waits"] and not s["lent"],
+        "mutations": [("weak", LENT, LENT.replace("SEQ_CST", "ACQUIRE")), ("weak", LEND, relaxed(LEND)),
+                      ("weak", SERVER_WAITS, "server->wait")],
     },
     {
         "name": "who changes an entry finds the processor, or that the change",
