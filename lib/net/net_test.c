@@ -579,6 +579,98 @@ static void test_train(void)
 	free(wire);
 }
 
+/* What is pushed and read is acknowledged at once, so that a sender with a full buffer does not wait for a timer; in a dialogue the
+ * answer acknowledges. */
+static void test_read_acknowledges(void)
+{
+	struct net_socket *client, *server;
+	struct test_wire *wire = train_wire(&client, &server, 1);
+	uint8_t bytes[TRAIN_SEGMENT];
+	struct net_piece piece = {bytes, 500};
+	bool at_once = true, alone = true, timed = false;
+
+	for (unsigned round = 0; round < 40; round++) {
+		while (wire->count)
+			train_take(wire, 0);
+		at_once = at_once && net_receive(server, bytes, sizeof(bytes), 0, NULL) > 0 &&
+		          !tcp_of(server)->unacknowledged_in;
+		while (wire->count)
+			train_take(wire, 0);
+		at_once = at_once && !tcp_of(client)->sent;
+		if (net_send(client, &piece, 1, NULL, 0) != (int64_t)piece.count)
+			at_once = false;
+	}
+	check(at_once, "what was pushed is acknowledged when it is read", "something waited for a timer");
+	for (unsigned round = 0; round < 40; round++) {
+		while (wire->count)
+			train_take(wire, 0);
+		(void)net_receive(server, bytes, sizeof(bytes), 0, NULL);
+		alone = alone && (round < 2 || wire->count == 0);
+		(void)net_send(server, &piece, 1, NULL, 0);
+		while (wire->count)
+			train_take(wire, 0);
+		(void)net_receive(client, bytes, sizeof(bytes), 0, NULL);
+		(void)net_send(client, &piece, 1, NULL, 0);
+	}
+	check(alone, "in a dialogue an answer acknowledges", "an acknowledgement went alone");
+	while (wire->count)
+		train_take(wire, 0);
+	(void)net_receive(server, bytes, sizeof(bytes), 0, NULL);
+	for (uint64_t until = wire->now + SECOND; wire->now < until && wire_step(wire);)
+		timed = timed || !tcp_of(server)->unacknowledged_in;
+	check(timed && !tcp_of(server)->dialogue, "which ends with an answer that does not come",
+	      "it does not");
+	wire_free(wire);
+	free(wire);
+}
+
+/* A line of 200 ms: the buffers follow the window, or each round trip carries what they begin with. */
+static void test_long_line(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	uint64_t start;
+	bool whole;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 31);
+	wire->faults.delay_ns = 100 * MILLISECOND;
+	start = wire->now;
+	whole = transfer_run(wire, false, 16 << 20, 0, false);
+	check(whole && wire->now - start < 12 * SECOND,
+	      "16 MiB each way over 200 ms, faster than a buffer a round trip",
+	      "it took as long as with small buffers, or bytes are missing");
+	wire_free(wire);
+	free(wire);
+}
+
+static void test_second_attempt(void)
+{
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint at = test_endpoint(1, false, 80);
+	struct net_socket *listener, *client, *server = NULL;
+	int error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 41);
+	client = net_socket_create(wire->host[0].net, 2, 1, 0, &error);
+	(void)net_connect(client, &at);
+	for (unsigned step = 0; step < 10 && tcp_of(client)->state != TCP_CLOSED; step++)
+		(void)wire_step(wire);
+	check(tcp_of(client)->state == TCP_CLOSED, "a connection is refused", "it is not");
+	(void)net_connect(client, &at); /* tells the error */
+	listener = net_socket_create(wire->host[1].net, 2, 1, 0, &error);
+	(void)net_bind(listener, &at);
+	(void)net_listen(listener, 4);
+	(void)net_connect(client, &at);
+	for (unsigned step = 0; step < 100 && !server; step++) {
+		(void)wire_step(wire);
+		server = net_accept(listener, &error);
+	}
+	net_close(client);
+	check(server != NULL, "a socket whose attempt failed connects the second time, and closes",
+	      "it does not");
+	wire_free(wire);
+	free(wire);
+}
+
 static void test_silent_peer(void)
 {
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
@@ -959,6 +1051,9 @@ int main(void)
 	test_ping();
 	test_syn_flood();
 	test_train();
+	test_read_acknowledges();
+	test_long_line();
+	test_second_attempt();
 	test_silent_peer();
 	test_zero_window();
 	test_dhcp();

@@ -58,6 +58,8 @@ enum {
 	TCP_MSS_MIN = 48,
 	TCP_REORDER_MAX = 1024, /* segments out of order that are kept, each with at least its charge */
 	TIME_WAITS_MAX = 16384,
+	/* Data of one segment where the link would take more (the loopback), so that it fits 64 KiB with what stands before it. */
+	SEGMENT_BYTES_MAX = 65536 - 512,
 	TRAIN_BYTES_MAX = 65535, /* that may wait for an acknowledgement until a train of frames ends */
 	REQUESTS_MAX = 4096,     /* of one listener: its backlog, and at most this */
 };
@@ -70,8 +72,11 @@ struct tcp_profile {
 	bool ack_every_second; /* of any size; else when more than a full segment waits for it */
 	bool icmp_refuses; /* any hard ICMP error during connect is ECONNREFUSED; time exceeded ends it too */
 	bool fin_again;    /* an acknowledgement before our FIN's carries the FIN again */
-	bool listen_ignores;    /* a SYN-ACK for a listener gets no reset */
-	bool last_ack_reset;    /* a reset in CLOSING or LAST-ACK is told */
+	bool listen_ignores; /* a SYN-ACK for a listener gets no reset */
+	bool last_ack_reset; /* a reset in CLOSING or LAST-ACK is told */
+	bool send_grows;     /* the send buffer follows the window, as far as send_max, unless it was set */
+	bool
+	    ack_when_read; /* the last of what was pushed is acknowledged when it is read, but in a dialogue */
 	uint8_t window_scale;   /* offered */
 	uint8_t initial_window; /* segments (RFC 6928) */
 	uint8_t quick_acks;     /* segments acknowledged at once at a connection's start */
@@ -168,8 +173,8 @@ struct tcp {
 	uint32_t window, threshold, prior_window;
 	uint32_t window_count; /* acknowledged since the window last grew */
 	uint32_t sacked, lost, retransmitted;
-	struct net_list train;   /* in the stack's train_due, or in no list */
 	uint32_t recovery_point; /* send_next when the present recovery began */
+	struct net_list train;   /* in the stack's train_due, or in no list */
 	uint32_t reordering;
 	uint32_t duplicate_acks;
 	uint32_t delivered;
@@ -188,10 +193,10 @@ struct tcp {
 
 	/* RACK (RFC 8985) */
 	uint64_t rack_sent_at;
-	uint32_t rack_end;
 	uint64_t rack_rtt, reorder_wait; /* until when the next segment counts as lost; 0: none */
 	uint8_t reorder_steps, reorder_persist;
 	bool reorder_seen, rack_dsack;
+	uint32_t rack_end;
 	uint32_t rack_highest; /* forward acknowledged */
 	uint32_t reorder_round;
 	uint32_t probe_end; /* of an outstanding tail loss probe */
@@ -207,6 +212,7 @@ struct tcp {
 	/* Receiving */
 	uint32_t receive_initial, receive_next, receive_advertised; /* right edge last told */
 	uint32_t last_ack_sent;
+	uint32_t data_in_at;       /* ms: when data came last; 0: never */
 	struct net_list received;  /* packets in order that were not read */
 	struct net_list reordered; /* packets beyond a gap, by sequence */
 	uint32_t reordered_count;
@@ -220,6 +226,8 @@ struct tcp {
 	uint32_t largest_segment_in;
 	uint8_t quick_acks;
 	bool ack_now;
+	bool pushed;   /* what waits for an acknowledgement ends with a push */
+	bool dialogue; /* data went out soon after data came in, so that it acknowledges */
 	uint32_t receive_window_limit;
 	uint64_t receive_round_at;
 	uint32_t receive_round_bytes;
@@ -239,13 +247,16 @@ struct tcp {
 	/* Listening and being accepted */
 	struct tcp_listener *listener; /* its queues when in state LISTEN */
 	struct tcp *parent;            /* the listener whose queue it stands in */
-	int soft_error;
 
 	/* Counters of struct tcp_info */
 	uint64_t bytes_acknowledged, bytes_received, bytes_sent, bytes_retransmitted;
 	uint32_t segments_in, segments_out, data_in, data_out, total_retransmitted, duplicate_sacks,
 	    reorder_events;
+	int soft_error;
 };
+
+/* The arena's blocks are powers of two: a byte more is a kilobyte more for each connection. */
+_Static_assert(sizeof(struct tcp) <= 1024, "a connection's block");
 
 /* A half-open connection of a listener. */
 struct tcp_request {
@@ -412,6 +423,8 @@ size_t tcp_queue(struct tcp *tcp, const void *at, size_t count, bool *fault);
 /* The last byte written is to be pushed to the reader. */
 void tcp_push(struct tcp *tcp);
 bool tcp_queue_fin(struct tcp *tcp);
+/* The window has grown, or is there: the send buffer follows. */
+void tcp_send_size_follow(struct tcp *tcp);
 void tcp_free_sent(struct tcp *tcp, uint32_t count);
 void tcp_set_mss(struct tcp *tcp, uint32_t path_mtu);
 uint32_t tcp_send_room(const struct tcp *tcp);

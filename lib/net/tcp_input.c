@@ -142,6 +142,7 @@ void tcp_established(struct tcp *tcp)
 	tcp->threshold = 0x7fffffff;
 	cubic_reset(tcp);
 	tcp->quick_acks = profile->quick_acks;
+	tcp_send_size_follow(tcp);
 	tcp->last_received = net->now;
 	tcp->retries = 0;
 	tcp->backoffs = 0;

@@ -53,7 +53,7 @@ static uint32_t segment_limit(const struct tcp *tcp)
 {
 	uint32_t options = tcp->timestamps ? 12 : 0;
 
-	return tcp->mss > options ? tcp->mss - options : 1;
+	return tcp->mss > options ? min32(tcp->mss - options, SEGMENT_BYTES_MAX) : 1;
 }
 
 /* The last segment, not sent yet, in a block of its full size. */
@@ -191,6 +191,25 @@ uint32_t tcp_send_room(const struct tcp *tcp)
 	if (tcp->send_charge / 4 > queued)
 		queued = tcp->send_charge / 4;
 	return size > queued ? size - queued : 0;
+}
+
+/* As Linux: twice the window, in the memory that full segments take there, which programs see (SO_SNDBUF). One connection has at most
+ * a sixteenth of the arena this way, and none grows while half of it is in use. */
+void tcp_send_size_follow(struct tcp *tcp)
+{
+	enum { SEGMENT_OVERHEAD = 640, SEGMENT_HEAD = 256 };
+	const struct net *net = tcp->socket.net;
+	uint64_t most = net->arena.units * (ARENA_UNIT / 16), segment = 1, size;
+
+	if (tcp->socket.send_size_set || !net->profile->send_grows)
+		return;
+	while (segment < tcp->mss + SEGMENT_OVERHEAD)
+		segment *= 2;
+	size = 2 * max32(tcp->window, net->profile->initial_window) * (segment + SEGMENT_HEAD);
+	size = size < net->profile->send_max ? size : net->profile->send_max;
+	size = size < most ? size : most;
+	if (size > tcp->socket.send_size && net->arena.used < net->arena.units * (ARENA_UNIT / 2))
+		tcp->socket.send_size = (uint32_t)size;
 }
 
 /* Cuts the segment at INDEX after BYTES; false when memory is short. */
@@ -420,7 +439,7 @@ static void acknowledgement_sent(struct tcp *tcp)
 {
 	tcp->last_ack_sent = tcp->receive_next;
 	tcp->unacknowledged_in = 0;
-	tcp->ack_now = false;
+	tcp->ack_now = tcp->pushed = false;
 	timer_disarm(&tcp->socket.net->timers, &tcp->acknowledge);
 	tcp->segments_out++;
 }
@@ -470,6 +489,9 @@ static bool transmit(struct tcp *tcp, uint32_t index, uint32_t count, uint32_t t
 	                 tcp->socket.scope, count > 1 ? first->length : 0, tcp->socket.path_discovery == 0);
 	acknowledgement_sent(tcp);
 	tcp->last_sent = net->now;
+	if (total && tcp->data_in_at &&
+	    (uint32_t)(net->now / MILLISECOND) - tcp->data_in_at < net->profile->delayed_ack / MILLISECOND)
+		tcp->dialogue = true;
 	for (uint32_t part = 0; part < count; part++) {
 		struct segment *segment = segment_at(tcp, index + part);
 

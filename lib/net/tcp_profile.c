@@ -6,6 +6,8 @@ const struct tcp_profile tcp_profiles[2] = {
         {
             .profile = NET_PROFILE_LINUX,
             .reset_unread = true,
+            .send_grows = true,
+            .ack_when_read = true,
             .window_scale = 8,
             .initial_window = 10,
             .quick_acks = 16,

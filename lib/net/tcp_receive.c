@@ -351,6 +351,8 @@ bool tcp_receive_data(struct tcp *tcp, struct packet *packet, const struct tcp_s
 		return true;
 	}
 	tcp->unacknowledged_in += packet->length;
+	tcp->data_in_at = (uint32_t)(net->now / MILLISECOND);
+	tcp->pushed = segment->flags & TCP_PSH;
 	if (packet->length)
 		tcp_ack_soon(tcp);
 	receive_append(tcp, packet_shrink(tcp, packet));
@@ -448,5 +450,9 @@ int64_t tcp_read(struct tcp *tcp, void *buffer, size_t count, bool peek, bool di
 		     window - known >= tcp->receive_window_limit / 4))
 			tcp_send_ack(tcp);
 	}
+	/* The sender may have nothing more to send before it hears of this. */
+	if (tcp->pushed && !tcp->dialogue && tcp->unacknowledged_in && net->profile->ack_when_read &&
+	    net_list_empty(&tcp->received) && tcp->state == TCP_ESTABLISHED)
+		tcp_send_ack(tcp);
 	return (int64_t)done;
 }

@@ -43,6 +43,7 @@ static void tcp_init(struct tcp *tcp, const struct tcp_profile *profile)
 	tcp->keep_initial = 75;
 	tcp->not_sent_low = 0xffffffff;
 	tcp->linger2 = 60;
+	net_list_init(&tcp->train);
 	net_list_init(&tcp->order);
 	net_list_init(&tcp->missing);
 	net_list_init(&tcp->received);
@@ -60,7 +61,6 @@ struct tcp *tcp_allocate(struct net *net, int family)
 	tcp->socket.ops = &tcp_ops;
 	tcp->socket.receive_size = net->profile->receive_size;
 	tcp->socket.send_size = net->profile->send_size;
-	net_list_init(&tcp->train);
 	tcp_init(tcp, net->profile);
 	return tcp;
 }
@@ -154,6 +154,7 @@ static void tcp_renew(struct tcp *tcp)
 	struct tcp old = *tcp;
 
 	tcp_free_received(tcp);
+	net_list_remove(&tcp->train);
 	memset(tcp, 0, sizeof(*tcp));
 	tcp->socket = old.socket;
 	net_list_init(&tcp->socket.node);

@@ -138,8 +138,11 @@ static void retransmit_expire(struct net *net, struct timer *timer)
 
 static void acknowledge_expire(struct net *net, struct timer *timer)
 {
+	struct tcp *tcp = NET_ITEM(timer, struct tcp, acknowledge);
+
 	(void)net;
-	tcp_send_ack(NET_ITEM(timer, struct tcp, acknowledge));
+	tcp->dialogue = false; /* no answer came to go with it */
+	tcp_send_ack(tcp);
 }
 
 /* ---- Idle connections: keep-alive (RFC 9293, 3.8.4), FIN-WAIT-2 of closed sockets ---- */
