@@ -51,7 +51,8 @@ $(call host-test,switch-core6,base/switch/core6_test.c base/switch/core_world.c 
 $(call host-test,switch-lease,base/switch/lease_test.c base/switch/core_world.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,devmgr-tables,base/devmgr/tables_test.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)
-$(call host-fuzz,devmgr-tables,base/devmgr/tables_fuzz.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)
+$(call host-test,devmgr-slot,base/devmgr/slot_test.c base/devmgr/slot.c base/devmgr/pci.c,-Ilib/holon)
+$(call host-fuzz,devmgr-tables,base/devmgr/tables_fuzz.c base/devmgr/acpi.c base/devmgr/pci.c base/devmgr/slot.c,-Ilib/holon)
 $(call host-test,mixer-streams,base/mixer/streams_test.c base/mixer/streams.c,-Ilib/holon -Ibase/mixer)
 # A system whose confirmation asks no disk, and ends well no earlier than 30 seconds after the machine's start.
 build/x86_64/test/trial.bundle: build/x86_64/holon.bundle image/manifest base/module.mk

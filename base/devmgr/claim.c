@@ -111,6 +111,7 @@ static volatile uint32_t *msix_table(struct claim *claim)
 		return 0;
 	uint8_t *at = window_map((handle_t)memory, 0, bytes, MAP_READ | MAP_WRITE);
 	cap_delete((handle_t)memory);
+	claim->msix_bytes = bytes;
 	claim->msix = at ? (volatile uint32_t *)(at + (function->msix_offset - first)) : 0;
 	return claim->msix;
 }
@@ -271,17 +272,25 @@ void claim_start(struct claim *claim)
 	LOG("devmgr: cannot start %s: %s: %s\n", name_of(claim), why, error_text(unit));
 }
 
-/* The unit is destroyed, and a new one is started, at once or later. */
-static void restart(struct claim *claim)
+/* The unit is destroyed, where there is one. */
+static void unit_end(struct claim *claim)
 {
-	unit_destroy(claim->unit);
+	if (claim->unit)
+		unit_destroy(claim->unit);
 	if (devmgr.sabotaged)
 		event_wait(devmgr.sabotage_pause, clock_ns() + SABOTAGE_PAUSE_NS, 0);
 	silence(&claim->function);
-	cap_delete(claim->unit);
+	if (claim->unit)
+		cap_delete(claim->unit);
 	claim->unit = 0;
 	line_leave(claim);
 	mappings_age(claim);
+}
+
+/* And a new one is started, at once or later. */
+static void restart(struct claim *claim)
+{
+	unit_end(claim);
 	if (claim->restarts++ == RESTARTS_MAX) {
 		LOG("devmgr: %s is not started again\n", name_of(claim));
 		cap_revoke(claim->channel);
@@ -341,6 +350,15 @@ static void sabotage(void)
 	}
 }
 
+/* By the boot menu's words: "safe", no device has a driver; "airgap", no network card has. */
+static bool may_drive(const struct pci_function *function)
+{
+	enum { CLASS_NETWORK = 2 };
+
+	return !start_has(devmgr.info, "safe") &&
+	       !(function->class >> 16 == CLASS_NETWORK && start_has(devmgr.info, "airgap"));
+}
+
 /* The EHCI controller that CLAIM is a companion of: another function of the same device (EHCI 1.0, 4.2); 0: it is none. */
 static struct claim *controller_of(const struct claim *claim)
 {
@@ -361,6 +379,68 @@ bool claim_waits(struct claim *claim)
 		return false;
 	claim->restart_at = clock_ns() + COMPANION_WAIT_NS;
 	return true;
+}
+
+void claim_begin(struct claim *claim)
+{
+	claim->driver = 0;
+	if (claim->function.header == 0 && may_drive(&claim->function))
+		claim->driver = driver_find(&claim->function);
+	if (!claim->driver)
+		return;
+	int64_t channel = channel_create(CHANNEL_DONATING);
+	if (channel < 0) {
+		claim->driver = 0;
+		return;
+	}
+	claim->channel = (handle_t)channel;
+}
+
+void claim_add(const struct pci_function *function)
+{
+	struct claim *claim = devmgr.claims;
+
+	for (unsigned i = 0; i < devmgr.claim_count; i++)
+		if (!devmgr.claims[i].absent && devmgr.claims[i].function.address == function->address)
+			return; /* a port that says to lead where others do */
+	while (claim < devmgr.claims + devmgr.claim_count &&
+	       !(claim->absent && claim->function.address == function->address))
+		claim++;
+	if (claim == devmgr.claims + CLAIMS_MAX) {
+		LOG("devmgr: too many devices for one more at " PCI_PLACE "\n",
+		    PCI_PLACE_OF(function->address));
+		return;
+	}
+	if (claim == devmgr.claims + devmgr.claim_count)
+		devmgr.claim_count++;
+	/* Its domain and what is pinned for it are the place's. */
+	claim->absent = false;
+	claim->function = *function;
+	silence(&claim->function);
+	if (!function->msi && !function->msix) {
+		LOG("devmgr: " PCI_PLACE
+		    " has no message interrupts, and the firmware gave it no line: no driver\n",
+		    PCI_PLACE_OF(function->address));
+		return;
+	}
+	claim_begin(claim);
+	if (claim->driver)
+		claim_start(claim);
+}
+
+void claim_remove(struct claim *claim)
+{
+	if (claim->absent)
+		return;
+	unit_end(claim);
+	if (claim->channel) {
+		cap_revoke(claim->channel); /* clients' calls and capabilities end */
+		cap_delete(claim->channel);
+	}
+	if (claim->msix)
+		window_unmap((void *)((uint64_t)claim->msix & ~(PAGE_SIZE_BYTES - 1)), claim->msix_bytes);
+	*claim = (struct claim){.function = claim->function, .domain = claim->domain, .absent = true};
+	devmgr_changed();
 }
 
 /* CONTROLLER has taken the ports whose devices are its own: its companions find the others. */
@@ -400,7 +480,7 @@ void claims_due(void)
 			next = claim->restart_at;
 		}
 	}
-	event_timer(devmgr.event, lines_due(now, next), CHANGES_BIT);
+	event_timer(devmgr.event, hotplug_due(now, lines_due(now, next)), CHANGES_BIT);
 }
 
 /* ---- What a driver asks ---- */

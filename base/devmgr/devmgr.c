@@ -80,7 +80,7 @@ static bool device_at(uint32_t index, const struct claim **claim, unsigned *numb
 		bool announced = false;
 
 		*claim = &devmgr.claims[i];
-		if ((*claim)->function.header != 0)
+		if ((*claim)->function.header != 0 || (*claim)->absent)
 			continue;
 		for (*number = 0; *number < NUMBERS_MAX; ++*number) {
 			if (!(*claim)->numbers[*number].kind)
@@ -257,34 +257,15 @@ static const char *prepare(const struct start_info *info)
 	return 0;
 }
 
-/* By the boot menu's words: "safe", no device has a driver; "airgap", no network card has. */
-static bool may_drive(const struct pci_function *function)
-{
-	enum { CLASS_NETWORK = 2 };
-
-	return !start_has(devmgr.info, "safe") &&
-	       !(function->class >> 16 == CLASS_NETWORK && start_has(devmgr.info, "airgap"));
-}
-
 static void start_drivers(void)
 {
-	for (unsigned i = 0; i < devmgr.claim_count; i++) {
-		struct claim *claim = &devmgr.claims[i];
-
-		if (claim->function.header == 0 && may_drive(&claim->function))
-			claim->driver = driver_find(&claim->function);
-	}
+	for (unsigned i = 0; i < devmgr.claim_count; i++)
+		claim_begin(&devmgr.claims[i]);
 	for (unsigned i = 0; i < devmgr.claim_count; i++) {
 		struct claim *claim = &devmgr.claims[i];
 
 		if (!claim->driver)
 			continue;
-		int64_t channel = channel_create(CHANNEL_DONATING);
-		if (channel < 0) {
-			claim->driver = 0;
-			continue;
-		}
-		claim->channel = (handle_t)channel;
 		pci_size_bars(&devmgr.access, &claim->function);
 		claim_fix(claim);
 		if (!claim_waits(claim))
@@ -308,6 +289,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 	}
 	power_init();
 	start_drivers();
+	hotplug_init();
 	sabotage_argument(info);
 	claims_due();
 	int64_t result = channel_receive(devmgr.devices, &message, DEADLINE_NEVER);

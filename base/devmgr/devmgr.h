@@ -2,13 +2,14 @@
  *
  *   devmgr.c     start, the loop, what clients ask (abi/device.interface)
  *   claim.c      a device and its driver: what the driver is given, its end, its restart (abi/host.interface)
+ *   hotplug.c    devices that come and go
  *   lines.c      interrupt lines that several devices share
  *   mapping.c    what devices may reach by DMA
  *   iommu.c      the IOMMU
  *   config.c     PCI configuration space
  *   drivers.c    which driver is whose
  *   power.c      the power button
- *   acpi.c pci.c free of the system
+ *   acpi.c pci.c slot.c free of the system
  *
  * It is in the trusted base for memory isolation: it says which physical addresses devices get. A driver is
  * not: it sees registers of its own device but for the MSI-X table, and clients' memory that they sent it.
@@ -63,6 +64,8 @@ struct claim {
 	uint64_t moved;          /* by how much its program was */
 	uint64_t restart_at;     /* ns; 0: not waiting for one */
 	volatile uint32_t *msix; /* the table */
+	uint64_t msix_bytes;     /* mapped of it */
+	bool absent;             /* it was pulled out */
 	uint64_t *domain;        /* iommu.c's */
 	struct {
 		uint32_t kind; /* enum device_kind; NONE: not announced */
@@ -99,7 +102,13 @@ bool config_init(void);
 /* claim.c */
 /* What a device's registers do not tell of it: after its BARs were read. */
 void claim_fix(struct claim *claim);
+/* Finds its driver, if it may have one, and makes what that is given. */
+void claim_begin(struct claim *claim);
 void claim_start(struct claim *claim);
+/* A device that was plugged in: it gets a driver. */
+void claim_add(const struct pci_function *function);
+/* Its device goes or is gone: the driver is ended, and so are clients' capabilities. What was mapped stays until mappings_end_old(). */
+void claim_remove(struct claim *claim);
 /* Whether CLAIM is the companion of a controller that is to be started first: it is started when that is ready, or after a while. */
 bool claim_waits(struct claim *claim);
 /* Its unit has stopped, or was found to have. */
@@ -120,6 +129,12 @@ int64_t mapping_end(struct claim *claim, uint64_t number);
 /* Those of CLAIM's drivers that have died (OLD), or of the one that runs now. */
 void mappings_age(struct claim *claim);
 void mappings_end_old(struct claim *claim);
+
+/* hotplug.c */
+/* Once, after the drivers of what is there were started. */
+void hotplug_init(void);
+/* What is due by time; as lines_due(). */
+uint64_t hotplug_due(uint64_t now, uint64_t next);
 
 /* lines.c */
 /* Whether the line of CLAIM's device has other users, which have drivers. */

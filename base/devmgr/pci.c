@@ -5,7 +5,6 @@
 
 enum capability { CAPABILITY_MSI = 0x05, CAPABILITY_EXPRESS = 0x10, CAPABILITY_MSIX = 0x11 };
 #define STATUS_CAPABILITIES (1u << 20)
-#define HEADER_MANY         (1u << 23)
 
 static uint32_t get(const struct pci_access *access, const struct pci_function *function, uint32_t offset)
 {
@@ -47,6 +46,18 @@ static void read_capability(const struct pci_access *access, struct pci_function
 	}
 }
 
+/* PCI Express Base 4.0, 7.5.3.2 and 7.5.3.9: a port that leads down, with a slot that can be plugged into while all runs. */
+static bool has_hot_slot(const struct pci_access *access, const struct pci_function *function)
+{
+	enum { ROOT_PORT = 4, DOWNSTREAM_PORT = 6, SLOT_CAPABILITIES = 0x14 };
+
+	if (!function->express || function->header != 1)
+		return false;
+	uint32_t what = get(access, function, function->express) >> 16, type = what >> 4 & 15;
+	return (type == ROOT_PORT || type == DOWNSTREAM_PORT) && what >> 8 & 1 &&
+	       get(access, function, function->express + (uint32_t)SLOT_CAPABILITIES) >> 6 & 1;
+}
+
 static void read_function(const struct pci_access *access, struct pci_function *function, uint32_t id)
 {
 	uint32_t interrupt;
@@ -69,6 +80,18 @@ static void read_function(const struct pci_access *access, struct pci_function *
 		read_capability(access, function, at, head);
 		at = head >> 8 & 0xfc;
 	}
+	function->hot_slot = has_hot_slot(access, function);
+}
+
+bool pci_read(const struct pci_access *access, uint16_t address, struct pci_function *function)
+{
+	*function = (struct pci_function){.address = address};
+	uint32_t id = get(access, function, PCI_ID);
+
+	if ((id & 0xffff) == 0xffff || !(id & 0xffff))
+		return false;
+	read_function(access, function, id);
+	return true;
 }
 
 /* The functions of one bus; bridges' buses are added to QUEUE, each once. */
@@ -83,12 +106,10 @@ struct scan {
 
 static void scan_function(struct scan *scan, uint8_t bus, unsigned slot, unsigned index)
 {
-	struct pci_function function = {.address = PCI_ADDRESS(bus, slot, index)};
-	uint32_t id = get(scan->access, &function, PCI_ID);
+	struct pci_function function;
 
-	if ((id & 0xffff) == 0xffff || !(id & 0xffff))
+	if (!pci_read(scan->access, PCI_ADDRESS(bus, slot, index), &function))
 		return;
-	read_function(scan->access, &function, id);
 	if (scan->count < scan->max)
 		scan->functions[scan->count++] = function;
 	if (function.header == 1) {
@@ -116,7 +137,7 @@ unsigned pci_scan(const struct pci_access *access, struct pci_function *function
 
 			if ((id & 0xffff) == 0xffff || !(id & 0xffff))
 				continue;
-			many = get(access, &first, PCI_HEADER) & HEADER_MANY;
+			many = get(access, &first, PCI_HEADER) & PCI_HEADER_MANY;
 			for (unsigned function = 0; function < (many ? 8u : 1u); function++)
 				scan_function(&scan, bus, slot, function);
 		}
@@ -124,13 +145,14 @@ unsigned pci_scan(const struct pci_access *access, struct pci_function *function
 	return scan.count;
 }
 
-/* What BAR INDEX (and the next, for 64 bits) says; returns how many registers it takes. */
-static unsigned size_bar(const struct pci_access *access, struct pci_function *function, unsigned index)
+unsigned pci_bar_measure(const struct pci_access *access, const struct pci_function *function, unsigned index,
+                         struct pci_bar *bar)
 {
 	uint32_t at = PCI_BAR + index * 4u, low = get(access, function, at), mask;
-	struct pci_bar *bar = &function->bars[index];
 	bool wide = !(low & 1) && (low >> 1 & 3) == 2 && index + 1 < PCI_BARS;
 	uint64_t base, size;
+
+	*bar = (struct pci_bar){0};
 
 	put(access, function, at, UINT32_MAX);
 	mask = get(access, function, at);
@@ -152,12 +174,23 @@ static unsigned size_bar(const struct pci_access *access, struct pci_function *f
 		size |= 0xffffffff00000000ull;
 	}
 	size = ~size + 1;
-	if (base && size && !(size & (size - 1)) && !(base & (size - 1)) && base + size > base &&
-	    (!bar->ports || base + size <= 0x10000)) {
+	if (size && !(size & (size - 1))) {
 		bar->base = base;
 		bar->bytes = size;
 	}
 	return wide ? 2 : 1;
+}
+
+/* The same, where the range is one. */
+static unsigned size_bar(const struct pci_access *access, struct pci_function *function, unsigned index)
+{
+	struct pci_bar *bar = &function->bars[index];
+	unsigned registers = pci_bar_measure(access, function, index, bar);
+	uint64_t end = bar->base + bar->bytes;
+
+	if (!bar->base || bar->base & (bar->bytes - 1) || end < bar->base || (bar->ports && end > 0x10000))
+		bar->base = bar->bytes = 0;
+	return registers;
 }
 
 void pci_size_bars(const struct pci_access *access, struct pci_function *function)

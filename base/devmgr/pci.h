@@ -31,6 +31,7 @@ enum pci_register {
 	PCI_CAPABILITY = 0x34,
 	PCI_INTERRUPT = 0x3c, /* line, pin */
 };
+#define PCI_HEADER_MANY (1u << 23)
 enum pci_command { PCI_IO = 1, PCI_MEMORY = 2, PCI_MASTER = 4, PCI_NO_INTX = 1 << 10 };
 
 /* 32 bits at OFFSET, a multiple of four, of the function at ADDRESS; all ones where nothing answers. */
@@ -54,6 +55,7 @@ struct pci_function {
 	struct pci_bar bars[PCI_BARS];
 	uint8_t msi, msix, express; /* where these capabilities are; 0: none */
 	bool msi_64;
+	bool hot_slot; /* a port with a slot that devices come into and go from (slot.h) */
 	uint16_t msix_count;
 	uint8_t msix_bar; /* of the table, */
 	uint32_t msix_offset;
@@ -64,6 +66,11 @@ struct pci_function {
 /* Finds the functions of all buses below bus 0, in the order of their addresses on each bus; returns how many,
  * at most MAX. BARS are not filled in. */
 unsigned pci_scan(const struct pci_access *access, struct pci_function *functions, unsigned max);
+/* The function at ADDRESS, without its BARs. False: there is none. */
+bool pci_read(const struct pci_access *access, uint16_t address, struct pci_function *function);
+/* What BAR INDEX (and the next, for 64 bits) says, whether or not it has been given a place; returns how many registers it takes. As below. */
+unsigned pci_bar_measure(const struct pci_access *access, const struct pci_function *function, unsigned index,
+                         struct pci_bar *bar);
 /* Fills in FUNCTION's BARs. It must not be in use: its decoders are off for a moment. */
 void pci_size_bars(const struct pci_access *access, struct pci_function *function);
 /* Sets and clears bits of the command register. */

@@ -1,9 +1,9 @@
 /* ACPI tables and PCI configuration space of any content. The first bytes choose; the rest is memory, or the
- * configuration space of four functions. */
+ * configuration space of four functions, among them ports with slots. */
 #include <stdint.h>
 #include <string.h>
 #include "acpi.h"
-#include "pci.h"
+#include "slot.h"
 
 static const uint8_t *bytes;
 static size_t count;
@@ -51,7 +51,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	unsigned found = pci_scan(&access, functions, PCI_FUNCTIONS_MAX);
-	for (unsigned i = 0; i < found; i++)
+	for (unsigned i = 0; i < found; i++) {
+		struct pci_function plugged[SLOT_FUNCTIONS];
+		bool placed;
 		pci_size_bars(&access, &functions[i]);
+		if (!functions[i].hot_slot)
+			continue;
+		(void)slot_power(&access, &functions[i], slot_look(&access, &functions[i]).present);
+		(void)slot_functions(&access, &functions[i], plugged, &placed);
+	}
 	return 0;
 }

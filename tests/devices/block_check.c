@@ -1,7 +1,7 @@
 /* Runs on the machine instead of the sub-kernels' manager: finds block devices and exercises each through its
  * driver. Words of its arguments: "disks=N" to wait for, "rounds=N" of load, "load=MS" for how long at least, "bad=SECTOR" that QEMU
  * fails, "together=1" for load on two disks at a time, "queues=N" for load on N queues of one disk at a time, "threads=N" for that many
- * threads, a CPU and a queue each, which read for two seconds (how much is in the log), "pulled=1" for one that is pulled out and plugged in again, "input=N" for N
+ * threads, a CPU and a queue each, which read for two seconds (how much is in the log), "pulled=1" for one that is pulled out and plugged in again, "unplugged=N" for one whose slot is emptied and filled N times, and in the end emptied by force, "input=N" for N
  * keyboards and pointers (input_check.h), "cds=N" for as many CD drives, the second one's medium being cd_test.py's, "changed=1" for
  * one that is changed. Says "ok ..." or "not ok ..." in the log, then ends the machine.
  */
@@ -445,6 +445,53 @@ static void test_pulled(const char *name)
 	      status == BLOCK_DONE && filled(client.data, 7, client.description.sector_bytes, 1));
 }
 
+/* Writes until that fails. Whether the device is gone then, for who has it open and who wants to open it. */
+static bool written_until_gone(const char *name)
+{
+	const uint64_t end = clock_ns() + WAIT_NS;
+	enum block_status status = BLOCK_DONE;
+	handle_t channel;
+
+	while (status == BLOCK_DONE && clock_ns() < end)
+		status = once(BLOCK_WRITE, 200, 8, 0, 0);
+	return status == BLOCK_GONE && device_open(devices, own_page, name, &channel, end) == E_NOT_FOUND;
+}
+
+/* The host takes the disk out of its slot, and plugs it in again, when the log says so. That makes it another device. */
+static void test_unplugged(const char *name, uint32_t times)
+{
+	const int64_t pause = event_create();
+	bool right = true;
+
+	for (uint32_t i = 0; right && i < times; i++) {
+		uint64_t end, bits;
+		handle_t channel;
+		log_print(log_handle, own_page, "%s: to be unplugged %u\n", name, i);
+		right = written_until_gone(name);
+		block_client_close(&client);
+		log_print(log_handle, own_page, "%s: to be plugged in %u\n", name, i);
+		end = clock_ns() + WAIT_NS;
+		int64_t opened = E_NOT_FOUND;
+		while (right && opened < 0 && clock_ns() < end) {
+			event_wait((handle_t)pause, clock_ns() + 20000000, &bits);
+			opened = device_open(devices, own_page, name, &channel, end);
+		}
+		right = right && opened >= 0 &&
+		        block_client_open(&client, channel, own_page, DATA_BYTES) >= 0 &&
+		        once(BLOCK_READ, 7, 1, 0, 0) == BLOCK_DONE &&
+		        filled(client.data, 7, client.description.sector_bytes, 1);
+	}
+	check(name, "taken out of its slot while it is written, it is gone, and plugged in it is there again",
+	      right);
+}
+
+/* The host tears it out when the log says so. */
+static void test_torn(const char *name)
+{
+	log_print(log_handle, own_page, "%s: to be torn out\n", name);
+	check(name, "torn out of its slot without a word, it is gone, too", written_until_gone(name));
+}
+
 /* ---- CD drives ---- */
 
 /* COUNT sectors from SECTOR on: each word is the sector's number and BASE. */
@@ -524,7 +571,7 @@ static void test_cd(unsigned index, bool changed, uint32_t milliseconds)
 }
 
 static void test_device(const struct device_info *info, uint32_t rounds, uint32_t milliseconds, uint32_t bad,
-                        bool pulled)
+                        bool pulled, uint32_t unplugged)
 {
 	handle_t channel;
 	const char *name = info->serial[0] ? info->serial : info->name;
@@ -548,9 +595,13 @@ static void test_device(const struct device_info *info, uint32_t rounds, uint32_
 		test_bad(name, bad);
 	if (pulled)
 		test_pulled(name);
+	if (unplugged)
+		test_unplugged(name, unplugged);
 	if (rounds == ROUNDS) /* not where drivers are killed */
 		test_hostile(name);
 	test_load(name, rounds, milliseconds);
+	if (unplugged)
+		test_torn(name);
 }
 
 /* The number after WORD= among the arguments, or ELSE. */
@@ -602,7 +653,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		check("input", "all was told", input_check(devices, log_handle, page, inputs));
 	for (uint32_t i = 0; i < found; i++)
 		test_device(&list[i], rounds, argument(info, "load", 0), argument(info, "bad", 0),
-		            argument(info, "pulled", 0));
+		            argument(info, "pulled", 0), argument(info, "unplugged", 0));
 	if (found == 2 && argument(info, "together", 0))
 		test_together(&list[0], &list[1]);
 	unsigned cds = (unsigned)argument(info, "cds", 0);
