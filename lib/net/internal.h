@@ -371,15 +371,18 @@ struct net_socket {
 	bool reuse_address, reuse_port, broadcast, keep_alive, only_ipv6, linger, header_included,
 	    out_of_band_inline;
 	bool receive_ttl, receive_class, receive_errors, receive_options, packet_information;
-	bool no_delay, free_bind;
+	bool no_delay, free_bind, multicast_loop, receive_size_set, send_size_set;
+	uint8_t multicast_link,
+	    unicast_link; /* datagrams go out there, where nothing else says where; 0: any */
 	uint32_t linger_seconds;
 	uint8_t ttl, multicast_ttl, traffic_class;
-	bool multicast_loop;
-	uint8_t path_discovery;           /* IP_MTU_DISCOVER: IP_PMTUDISC_* */
-	uint32_t scope;                   /* link it is bound to */
-	int error;                        /* SO_ERROR, positive */
+	uint8_t least_ttl;            /* of streams: packets with less are dropped (RFC 5082) */
+	uint8_t path_discovery;       /* IP_MTU_DISCOVER: IP_PMTUDISC_* */
+	uint8_t multicast_address[4]; /* what IP_MULTICAST_IF was given */
+	uint16_t port_low, port_high; /* local ports are chosen from there to there; 0: no limit of its own */
+	uint32_t scope;               /* link it is bound to */
+	int error;                    /* SO_ERROR, positive */
 	uint32_t receive_size, send_size; /* SO_RCVBUF, SO_SNDBUF */
-	bool receive_size_set, send_size_set;
 };
 
 static inline void socket_notify(struct net_socket *socket, uint32_t events)
@@ -404,6 +407,13 @@ struct net_socket *socket_find_bound(struct net *net, uint8_t protocol, const st
 /* First of the bucket of PORT, on by bound_next; others may stand in it too. */
 struct net_socket *socket_bound_first(struct net *net, uint8_t protocol, uint16_t port);
 int socket_take_error(struct net_socket *socket);
+/* The link that datagrams of SOCKET to REMOTE go out of, unless the message says one; 0: the route's. */
+static inline uint32_t socket_scope(const struct net_socket *socket, const struct net_address *remote)
+{
+	return socket->scope               ? socket->scope
+	       : address_multicast(remote) ? socket->multicast_link
+	                                   : socket->unicast_link;
+}
 /* How many of [BYTES, + COUNT) of PACKET the socket's filter leaves, which is there; 0: none of it. */
 uint32_t socket_filter(const struct net_socket *socket, const struct packet *packet, const uint8_t *bytes,
                        uint32_t count);

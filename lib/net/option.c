@@ -24,7 +24,7 @@ static const struct field {
     FLAG(LEVEL_SOCKET, 6, broadcast),
     FLAG(LEVEL_SOCKET, 10, out_of_band_inline),
     FLAG(LEVEL_SOCKET, 15, reuse_port),
-    FIELD(LEVEL_IP, 1, traffic_class, 0, 255, INT32_MIN),
+    FIELD(LEVEL_IP, 1, traffic_class, INT32_MIN, INT32_MAX - 1, INT32_MIN), /* its lowest byte counts */
     FIELD(LEVEL_IP, 2, ttl, 1, 255, 0),
     FLAG(LEVEL_IP, 3, header_included),
     FLAG(LEVEL_IP, 6, receive_options),
@@ -35,17 +35,20 @@ static const struct field {
     FLAG(LEVEL_IP, 12, receive_ttl),
     FLAG(LEVEL_IP, 13, receive_class),
     FLAG(LEVEL_IP, 15, free_bind),
+    FIELD(LEVEL_IP, 21, least_ttl, 0, 255, INT32_MIN),
     FIELD(LEVEL_IP, 33, multicast_ttl, 0, 255, 1),
     FLAG(LEVEL_IP, 34, multicast_loop),
     FIELD(LEVEL_IPV6, 16, ttl, 0, 255, 0),
     FIELD(LEVEL_IPV6, 18, multicast_ttl, 0, 255, 1),
-    FLAG(LEVEL_IPV6, 19, multicast_loop),
+    FIELD(LEVEL_IPV6, 19, multicast_loop, 0, 1, INT32_MIN),
     FIELD(LEVEL_IPV6, 23, path_discovery, 0, 5, INT32_MIN),
     FLAG(LEVEL_IPV6, 25, receive_errors),
     FLAG(LEVEL_IPV6, 49, packet_information),
     FLAG(LEVEL_IPV6, 51, receive_ttl),
     FLAG(LEVEL_IPV6, 66, receive_class),
     FIELD(LEVEL_IPV6, 67, traffic_class, 0, 255, 0),
+    FIELD(LEVEL_IPV6, 73, least_ttl, 0, 255, INT32_MIN),
+    FLAG(LEVEL_IPV6, 78, free_bind),
 #undef FLAG
 #undef FIELD
 };
@@ -68,7 +71,24 @@ enum {
 	SO_BUF_LOCK = 72
 };
 enum { BUFFER_LOCK_SEND = 1, BUFFER_LOCK_RECEIVE = 2 };
-enum { IP_MTU = 14, IPV6_V6ONLY = 26, IPV6_MTU = 24 };
+enum {
+	IP_HDRINCL = 3,
+	IP_PKTOPTIONS = 9,
+	IP_MTU = 14,
+	IP_NODEFRAG = 22,
+	IP_MULTICAST_IF = 32,
+	IP_MULTICAST_TTL = 33,
+	IP_UNICAST_IF = 50,
+	IP_LOCAL_PORT_RANGE = 51,
+	IP_PROTOCOL = 52
+};
+enum {
+	IPV6_MULTICAST_IF = 17,
+	IPV6_MULTICAST_HOPS = 18,
+	IPV6_MTU = 24,
+	IPV6_V6ONLY = 26,
+	IPV6_UNICAST_IF = 76
+};
 
 static const struct field *field_of(int level, int name)
 {
@@ -171,10 +191,106 @@ static int socket_level_set(struct net_socket *socket, int name, const void *val
 	}
 }
 
+/* What streams do not know of these levels, and others but raw sockets do not: 0, or an error. */
+static int misplaced(const struct net_socket *socket, int level, int name)
+{
+	bool stream = socket->type == TYPE_STREAM;
+
+	if (level == LEVEL_IP && (name == IP_HDRINCL || name == IP_NODEFRAG) && socket->type != TYPE_RAW)
+		return -NET_ENOPROTOOPT;
+	if (stream && level == LEVEL_IP && (name == IP_MULTICAST_TTL || name == IP_MULTICAST_IF))
+		return -NET_EINVAL;
+	if (stream && level == LEVEL_IPV6 && (name == IPV6_MULTICAST_HOPS || name == IPV6_MULTICAST_IF))
+		return -NET_ENOPROTOOPT;
+	return 0;
+}
+
+/* IP_MULTICAST_IF: an address of the link's own, or a struct ip_mreq or ip_mreqn with it or with its number. */
+static int multicast_link_set(struct net_socket *socket, const uint8_t *value, size_t count)
+{
+	struct net *net = socket->net;
+	struct net_address address;
+	uint32_t number = 0;
+
+	if (count < 4)
+		return -NET_EINVAL;
+	address = net_ipv4(count >= 8 ? value + 4 : value);
+	if (count >= 12)
+		memcpy(&number, value + 8, 4);
+	for (unsigned index = 0; index < net->link_count && !number && !address_zero(&address); index++)
+		if (link_own_address(net->links[index], &address))
+			number = net->links[index]->number;
+	if (number > net->link_count || (!number && !address_zero(&address)))
+		return -NET_EADDRNOTAVAIL;
+	socket->multicast_link = (uint8_t)number;
+	memcpy(socket->multicast_address, address.bytes + 12, 4);
+	return 0;
+}
+
+/* Options that choose links and ports; -NET_ENOPROTOOPT: it is none of them. */
+static int choice_set(struct net_socket *socket, int level, int name, const void *value, size_t count,
+                      int32_t number)
+{
+	uint32_t unicast = __builtin_bswap32((uint32_t)number); /* in network order */
+	uint16_t low = (uint16_t)number, high = (uint16_t)((uint32_t)number >> 16);
+
+	if (level == LEVEL_IP && name == IP_MULTICAST_IF)
+		return multicast_link_set(socket, (const uint8_t *)value, count);
+	if (level == LEVEL_IPV6 && name == IPV6_MULTICAST_IF) {
+		if (count < 4)
+			return -NET_EINVAL;
+		if ((uint32_t)number > socket->net->link_count)
+			return -NET_ENODEV;
+		socket->multicast_link = (uint8_t)number;
+		return 0;
+	}
+	if ((level == LEVEL_IP && name == IP_UNICAST_IF) ||
+	    (level == LEVEL_IPV6 && name == IPV6_UNICAST_IF)) {
+		if (count != 4)
+			return -NET_EINVAL;
+		if (unicast > socket->net->link_count)
+			return -NET_EADDRNOTAVAIL;
+		socket->unicast_link = (uint8_t)unicast;
+		return 0;
+	}
+	if (level == LEVEL_IP && name == IP_LOCAL_PORT_RANGE) {
+		if (count != 4 || (low && high && low > high))
+			return -NET_EINVAL;
+		socket->port_low = low;
+		socket->port_high = high;
+		return 0;
+	}
+	return -NET_ENOPROTOOPT;
+}
+
+static int choice_get(const struct net_socket *socket, int level, int name, uint32_t *number)
+{
+	if (level == LEVEL_IP && name == IP_MULTICAST_IF)
+		memcpy(number, socket->multicast_address, 4);
+	else if (level == LEVEL_IPV6 && name == IPV6_MULTICAST_IF)
+		*number = socket->multicast_link;
+	else if ((level == LEVEL_IP && name == IP_UNICAST_IF) ||
+	         (level == LEVEL_IPV6 && name == IPV6_UNICAST_IF))
+		*number = __builtin_bswap32(socket->unicast_link);
+	else if (level == LEVEL_IP && name == IP_LOCAL_PORT_RANGE)
+		*number = socket->port_low | (uint32_t)socket->port_high << 16;
+	else if (level == LEVEL_IP && name == IP_NODEFRAG)
+		*number = 0;
+	else if (level == LEVEL_IP && name == IP_PROTOCOL)
+		*number = socket->type == TYPE_RAW ? socket->protocol : socket->flow.local_port;
+	else
+		return -NET_ENOPROTOOPT;
+	return 0;
+}
+
 int net_set_option(struct net_socket *socket, int level, int name, const void *value, size_t count)
 {
 	const struct field *field = field_of(level, name);
 	int32_t number = 0;
+	int result = misplaced(socket, level, name);
+
+	if (result)
+		return result;
 
 	if (count >= 4)
 		memcpy(&number, value, 4);
@@ -192,6 +308,9 @@ int net_set_option(struct net_socket *socket, int level, int name, const void *v
 			return -NET_EINVAL;
 		return socket_level_set(socket, name, value, count, number);
 	}
+	result = choice_set(socket, level, name, value, count, number);
+	if (result != -NET_ENOPROTOOPT)
+		return result;
 	if (level == LEVEL_IPV6 && name == IPV6_V6ONLY) {
 		if (count < 4 || socket->bound)
 			return -NET_EINVAL;
@@ -304,6 +423,11 @@ int net_get_option(struct net_socket *socket, int level, int name, void *value, 
 		    !route_find(socket->net, &socket->flow.remote, socket->scope, &path))
 			return -NET_ENOTCONN;
 		number = path.mtu;
+	} else if (choice_get(socket, level, name, &number) == 0) {
+		result = 0;
+	} else if (level == LEVEL_IP && name == IP_PKTOPTIONS && socket->type == TYPE_STREAM) {
+		*count = 0; /* no stream keeps what came with its first segment */
+		return 0;
 	} else if (socket->ops->get_option) {
 		return socket->ops->get_option(socket, level, name, value, count);
 	} else {

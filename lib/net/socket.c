@@ -150,10 +150,19 @@ int socket_bind_port(struct net_socket *socket, uint16_t port)
 		                    .remote = socket->flow.remote,
 		                    .remote_port = socket->flow.remote_port};
 		uint32_t offset = (uint32_t)siphash(&net->port_key, &name, sizeof(name)),
-		         range = PORT_LAST - PORT_FIRST + 1;
+		         first = socket->port_low > PORT_FIRST ? socket->port_low : PORT_FIRST,
+		         last = socket->port_high && socket->port_high < PORT_LAST ? socket->port_high
+		                                                                   : PORT_LAST,
+		         range;
+
+		if (first > last) {
+			first = PORT_FIRST;
+			last = PORT_LAST;
+		}
+		range = last - first + 1;
 
 		for (uint32_t tries = 0; tries < range && !port; tries++) {
-			uint16_t candidate = (uint16_t)(PORT_FIRST + (offset + net->port_counter++) % range);
+			uint16_t candidate = (uint16_t)(first + (offset + net->port_counter++) % range);
 
 			if (port_free(socket, candidate))
 				port = candidate;

@@ -140,6 +140,7 @@ enum retransmit_kind {
 
 struct tcp_listener;
 
+/* 1,024 bytes, as a block of the arena has: a word more would take two. */
 struct tcp {
 	struct net_socket socket; /* first */
 	uint8_t state;
@@ -153,7 +154,8 @@ struct tcp {
 	bool no_options, cork;
 	bool ecn_echo, ecn_reduced; /* ECE to send; CWR to send */
 	bool fast_open, fast_open_asked;
-	bool more;         /* MSG_MORE */
+	bool more; /* MSG_MORE */
+	bool not_sent_low_set;
 	uint16_t user_mss; /* TCP_MAXSEG */
 
 	/* Sending */
@@ -241,8 +243,11 @@ struct tcp {
 	uint32_t keep_idle, keep_interval, keep_count, keep_sent; /* seconds, seconds, probes, probes */
 	uint32_t keep_initial;
 	uint32_t user_timeout; /* ms; 0: by count */
-	uint32_t syn_count, not_sent_low, linger2;
+	uint32_t syn_count, not_sent_low;
+	int16_t linger2;
+	uint16_t fast_open_queue; /* TCP_FASTOPEN of listeners, which is only told */
 	uint32_t defer_accept;
+	uint32_t window_clamp; /* TCP_WINDOW_CLAMP; 0: none */
 
 	/* Listening and being accepted */
 	struct tcp_listener *listener; /* its queues when in state LISTEN */
@@ -464,6 +469,12 @@ void tcp_request_end(struct tcp_request *request);
 struct tcp *tcp_allocate(struct net *net, int family);
 void tcp_free(struct tcp *tcp);
 /* SO_RCVBUF was set. */
+/* No more than TCP_WINDOW_CLAMP is offered. */
+static inline void tcp_clamp_window(struct tcp *tcp)
+{
+	if (tcp->window_clamp)
+		tcp->receive_window_limit = min32(tcp->receive_window_limit, tcp->window_clamp);
+}
 void tcp_receive_size_changed(struct tcp *tcp);
 /* What a connection takes over from the listener it came by. */
 void tcp_inherit(struct tcp *tcp, const struct tcp *listener);

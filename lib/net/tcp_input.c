@@ -496,12 +496,14 @@ static bool read_header(struct net *net, struct packet *packet, struct tcp_segme
 	return true;
 }
 
-/* Does SOCKET's filter take PACKET, whose header is read? It may leave less of its data. */
+/* Does SOCKET take PACKET, whose header is read, by its time to live and its filter? That may leave less of its data. */
 static bool filter_takes(const struct net_socket *socket, struct packet *packet, struct tcp_segment *segment)
 {
 	const uint8_t *header = packet->data - segment->header;
 	uint32_t take;
 
+	if (packet->ttl < socket->least_ttl)
+		return false;
 	if (!socket->filter)
 		return true;
 	take = socket_filter(socket, packet, header, packet->length + segment->header);

@@ -21,7 +21,9 @@ enum {
 	OPTION_FASTOPEN = 23,
 	OPTION_NOTSENT_LOWAT = 25,
 	OPTION_CC_INFO = 26,
-	OPTION_FASTOPEN_CONNECT = 30
+	OPTION_SAVED_SYN = 28,
+	OPTION_FASTOPEN_CONNECT = 30,
+	OPTION_ULP = 31
 };
 
 /* linux/tcp.h, struct tcp_info, up to tcpi_reord_seen; times in microseconds but for the last_* (ms). */
@@ -152,15 +154,18 @@ int tcp_set_option(struct net_socket *socket, int level, int name, const void *v
 		tcp->syn_count = (uint32_t)number;
 		return 0;
 	case OPTION_LINGER2:
-		tcp->linger2 = number < 0 ? 0 : min32((uint32_t)number, 120);
+		tcp->linger2 = number < 0 ? -1 : !number ? 60 : (int16_t)min32((uint32_t)number, 120);
 		return 0;
-	case OPTION_DEFER_ACCEPT:
-		tcp->defer_accept = number > 0 ? (uint32_t)number : 0;
+	case OPTION_DEFER_ACCEPT: /* in whole retransmissions: 1, 3, 7, 15 ... seconds */
+		for (tcp->defer_accept = 0; number > 0 && tcp->defer_accept < (uint32_t)number;)
+			tcp->defer_accept =
+			    tcp->defer_accept >= 127 ? (uint32_t)number : 2 * tcp->defer_accept + 1;
 		return 0;
 	case OPTION_WINDOW_CLAMP:
-		if (number > 0)
-			tcp->receive_window_limit =
-			    min32(tcp->receive_window_limit, max32((uint32_t)number, 1152));
+		if (!number && tcp->state != TCP_CLOSED)
+			return -NET_EINVAL;
+		tcp->window_clamp = number ? max32((uint32_t)number, 1152) : 0;
+		tcp_clamp_window(tcp);
 		return 0;
 	case OPTION_QUICKACK:
 		tcp->quick_acks = number ? 16 : 0;
@@ -173,18 +178,24 @@ int tcp_set_option(struct net_socket *socket, int level, int name, const void *v
 		tcp->user_timeout = (uint32_t)number;
 		return 0;
 	case OPTION_NOTSENT_LOWAT:
+		tcp->not_sent_low_set = true;
 		tcp->not_sent_low = (uint32_t)number;
 		socket_notify(socket, NET_WRITABLE);
 		return 0;
 	case OPTION_FASTOPEN_CONNECT:
-		if (tcp->state != TCP_CLOSED)
+		if (tcp->state != TCP_CLOSED || number < 0 || number > 1)
 			return -NET_EINVAL;
 		tcp->fast_open = number != 0;
 		return 0;
 	case OPTION_FASTOPEN: /* listeners: accepted, and no cookie is given out, which RFC 7413 allows */
 		if (socket->net->profile->profile == NET_PROFILE_FREEBSD)
 			tcp->fast_open = number != 0;
-		return number < 0 ? -NET_EINVAL : 0;
+		if (number < 0 || (tcp->state != TCP_CLOSED && tcp->state != TCP_LISTEN))
+			return -NET_EINVAL;
+		tcp->fast_open_queue = (uint16_t)min32((uint32_t)number, 4096); /* Linux' somaxconn */
+		return 0;
+	case OPTION_ULP:
+		return -NET_ENOENT; /* nothing lies upon TCP */
 	default:
 		return -NET_ENOPROTOOPT;
 	}
@@ -212,6 +223,8 @@ int tcp_get_option(struct net_socket *socket, int level, int name, void *value, 
 		memcpy(value, "cubic", *count < 5 ? *count : 5);
 		return 0;
 	case OPTION_CC_INFO:
+	case OPTION_ULP:
+	case OPTION_SAVED_SYN:
 		*count = 0;
 		return 0;
 	case OPTION_NODELAY:
@@ -239,13 +252,14 @@ int tcp_get_option(struct net_socket *socket, int level, int name, void *value, 
 		number = tcp->syn_count ? tcp->syn_count : socket->net->profile->syn_retries;
 		break;
 	case OPTION_LINGER2:
-		number = tcp->linger2;
+		number = (uint32_t)(int32_t)tcp->linger2;
 		break;
 	case OPTION_DEFER_ACCEPT:
 		number = tcp->defer_accept;
 		break;
 	case OPTION_WINDOW_CLAMP:
-		number = tcp->receive_window_limit;
+		number = tcp->window_clamp || tcp->state == TCP_CLOSED ? tcp->window_clamp
+		                                                       : tcp->receive_window_limit;
 		break;
 	case OPTION_QUICKACK:
 		number = tcp->quick_acks != 0;
@@ -254,11 +268,13 @@ int tcp_get_option(struct net_socket *socket, int level, int name, void *value, 
 		number = tcp->user_timeout;
 		break;
 	case OPTION_NOTSENT_LOWAT:
-		number = tcp->not_sent_low == 0xffffffff ? 0 : tcp->not_sent_low;
+		number = tcp->not_sent_low_set ? tcp->not_sent_low : 0;
 		break;
 	case OPTION_FASTOPEN_CONNECT:
-	case OPTION_FASTOPEN:
 		number = tcp->fast_open;
+		break;
+	case OPTION_FASTOPEN:
+		number = tcp->fast_open_queue;
 		break;
 	default:
 		return -NET_ENOPROTOOPT;

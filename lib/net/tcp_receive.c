@@ -394,7 +394,8 @@ static void window_follow(struct tcp *tcp, uint32_t count)
 	tcp->receive_round_bytes += count;
 	if (net->now - tcp->receive_round_at < round)
 		return;
-	if (!tcp->socket.receive_size_set && net->profile->profile == NET_PROFILE_LINUX &&
+	if (!tcp->socket.receive_size_set && !tcp->window_clamp &&
+	    net->profile->profile == NET_PROFILE_LINUX &&
 	    tcp->receive_round_bytes > tcp->receive_window_limit / 2 && tcp->receive_window_limit < most &&
 	    net->arena.used < net->arena.units * (ARENA_UNIT / 2)) {
 		tcp->receive_window_limit = min32(

@@ -97,6 +97,8 @@ static void inherit_options(struct tcp *tcp, const struct tcp *from)
 	tcp->cork = from->cork;
 	tcp->linger2 = from->linger2;
 	tcp->not_sent_low = from->not_sent_low;
+	tcp->not_sent_low_set = from->not_sent_low_set;
+	tcp->window_clamp = from->window_clamp;
 	tcp->no_options = from->no_options;
 }
 
@@ -115,6 +117,7 @@ void tcp_inherit(struct tcp *tcp, const struct tcp *listener)
 	to->reuse_address = from->reuse_address;
 	to->reuse_port = from->reuse_port;
 	to->path_discovery = from->path_discovery;
+	to->least_ttl = from->least_ttl;
 	to->receive_size = from->receive_size;
 	to->send_size = from->send_size;
 	to->receive_size_set = from->receive_size_set;

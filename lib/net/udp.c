@@ -189,7 +189,7 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 	struct net *net = socket->net;
 	struct net_address local = socket->flow.local, remote = to ? to->address : socket->flow.remote;
 	uint16_t port = to ? to->port : socket->flow.remote_port;
-	uint32_t scope = to && to->scope ? to->scope : socket->scope;
+	uint32_t scope = to && to->scope ? to->scope : socket_scope(socket, &remote);
 	uint8_t space[HEADERS_MAX + UDP_HEADER_BYTES], *at = space + HEADERS_MAX;
 	struct net_piece pieces[NET_PIECES_MAX];
 	struct ip_header header = {.protocol = PROTOCOL_UDP,

@@ -43,6 +43,9 @@ static int64_t inet_install(struct net_namespace *net, struct net_socket *socket
 	inet->type = (uint8_t)type;
 	inet->number = ++number;
 	inet->receive_timeout = inet->send_timeout = UINT64_MAX;
+	inet_kept_init(inet);
+	if (listener)
+		memcpy(inet->kept, listener->kept, sizeof(inet->kept));
 	if (listener)
 		socket_options_inherit(&inet->options, &listener->options);
 	else

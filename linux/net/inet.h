@@ -5,6 +5,8 @@
 #include "interface.h"
 #include "options.h"
 
+#define INET_KEPT 33u
+
 struct inet_socket {
 	struct net_socket *socket;
 	struct net_namespace *net; /* a reference */
@@ -12,6 +14,7 @@ struct inet_socket {
 	uint64_t number;
 	uint64_t receive_timeout, send_timeout; /* ns; UINT64_MAX: none */
 	struct socket_options options;
+	uint16_t kept[INET_KEPT]; /* inet_kept.c */
 	uint16_t family;
 	uint8_t type;
 	bool connecting; /* connect(2) began and nobody was told how it ended */
@@ -29,9 +32,16 @@ void inet_endpoint_tell(const struct inet_socket *socket, const struct net_endpo
 /* inet_options.c */
 int64_t inet_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes);
 int64_t inet_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room);
+/* inet_kept.c: options below SOL_SOCKET whose values are kept. -ENOPROTOOPT: it is none of them. */
+void inet_kept_init(struct inet_socket *inet);
+int64_t inet_kept_set(struct inet_socket *inet, int level, int option, const uint8_t *bytes, int32_t count);
+int64_t inet_kept_get(const struct inet_socket *inet, int level, int option, uint32_t *value);
+/* The value, 0 of what INET's type does not know. */
+uint16_t inet_kept(const struct inet_socket *inet, int level, int option);
 /* The filter of a struct inet_socket, its context: see socket_filter_run. Under stack_lock. */
 uint32_t inet_filter(void *context, const struct net_view *view);
 /* Ancillary data that SOCKET wants of a message: written to the user's buffer, as recvmsg(2). */
+int64_t inet_control_stream(const struct inet_socket *socket, struct socket_message *message);
 int64_t inet_control_write(const struct inet_socket *socket, const struct net_receipt *receipt,
                            struct socket_message *message);
 /* inet_data.c */

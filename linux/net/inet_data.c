@@ -9,7 +9,8 @@
 		stack_again(socket->net);                                                                    \
 		stack_result_;                                                                               \
 	})
-#define SHORT_NS 5000000ull /* between attempts while the arena has no room */
+#define SEGMENTS_MAX 128u       /* of one message with UDP_SEGMENT */
+#define SHORT_NS     5000000ull /* between attempts while the arena has no room */
 
 /* ---- Streams ---- */
 
@@ -147,8 +148,21 @@ static int64_t datagram_send(struct inet_socket *socket, struct io *io, const st
 	int64_t taken = bytes ? io_take(io, stack_bounce, bytes) : 0;
 	if (taken < 0 || (uint64_t)taken < bytes)
 		return -EFAULT;
-	struct net_piece piece = {stack_bounce, bytes};
-	return net_send(socket->socket, &piece, 1, to, 0);
+	/* UDP_SEGMENT: as many datagrams of that size as it takes. */
+	uint64_t segment = inet_kept(socket, SOL_UDP, UDP_SEGMENT);
+	if (!segment || segment >= bytes)
+		segment = bytes;
+	if (bytes > segment * SEGMENTS_MAX)
+		return -EINVAL;
+	uint64_t at = 0;
+	do {
+		struct net_piece piece = {stack_bounce + at, bytes - at < segment ? bytes - at : segment};
+		int64_t error = net_send(socket->socket, &piece, 1, to, 0);
+		if (error < 0)
+			return at ? (int64_t)at : error;
+		at += piece.count;
+	} while (at < bytes);
+	return (int64_t)bytes;
 }
 
 static int64_t datagram_receive(struct inet_socket *socket, bool wait, struct io *io, uint32_t flags,
@@ -215,8 +229,8 @@ int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t
 	if (result < 0)
 		return result;
 	if (socket->type == SOCK_STREAM) {
-		message->control_bytes = 0;
-		return result;
+		int64_t failed = inet_control_stream(socket, message);
+		return failed ? failed : result;
 	}
 	message->flags = receipt.flags & NET_MSG_TRUNC ? MSG_TRUNC : 0;
 	inet_endpoint_tell(socket, &receipt.from, &message->address);

@@ -90,6 +90,8 @@ int64_t inet_set_option(struct file *file, int level, int option, uint64_t addre
 	stack_end();
 	if (error == -ENOPROTOOPT && level == SOL_SOCKET)
 		error = shared_set(inet, option, address, bytes);
+	if (error == -ENOPROTOOPT)
+		error = inet_kept_set(inet, level, option, value, bytes);
 	return error;
 }
 
@@ -136,6 +138,10 @@ int64_t inet_get_option(struct file *file, int level, int option, uint64_t addre
 		uint32_t length = *room;
 		error = socket_options_get(&inet->options, inet->net, option, value.bytes, &length);
 		bytes = length;
+	}
+	if (error == -ENOPROTOOPT) {
+		error = inet_kept_get(inet, level, option, value.words);
+		bytes = 4;
 	}
 	if (error)
 		return error;
@@ -230,6 +236,20 @@ static void control_stamps(struct control *control, const struct socket_options 
 	if ((options->stamping & STAMPING_RX_SOFTWARE) && (options->stamping & STAMPING_SOFTWARE))
 		control_put(control, SOL_SOCKET, options->stamp_new ? SCM_TIMESTAMPING_NEW : SCM_TIMESTAMPING,
 		            stamps, sizeof(stamps));
+}
+
+int64_t inet_control_stream(const struct inet_socket *inet, struct socket_message *message)
+{
+	struct control control = {.message = message, .room = message->control_bytes};
+	message->control_bytes = 0;
+	if (!control.room || !inet_kept(inet, SOL_TCP, TCP_INQ))
+		return 0;
+	lock_acquire(&stack_lock);
+	uint32_t left = net_readable_bytes(inet->socket);
+	lock_release(&stack_lock);
+	control_put(&control, SOL_TCP, TCP_INQ, &left, sizeof(left));
+	message->control_bytes = control.used;
+	return control.failed ? -EFAULT : 0;
 }
 
 int64_t inet_control_write(const struct inet_socket *inet, const struct net_receipt *receipt,

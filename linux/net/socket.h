@@ -27,7 +27,16 @@ enum message_flags {
 	MSG_CMSG_CLOEXEC = 0x40000000
 };
 enum { SHUTDOWN_READ = 1, SHUTDOWN_WRITE = 2, SHUTDOWN_BOTH = 3 };
-enum { SOL_IP = 0, SOL_SOCKET = 1, SOL_TCP = 6, SOL_IPV6 = 41, SOL_NETLINK = 270 };
+enum {
+	SOL_IP = 0,
+	SOL_SOCKET = 1,
+	SOL_TCP = 6,
+	SOL_UDP = 17,
+	SOL_IPV6 = 41,
+	SOL_PACKET = 263,
+	SOL_NETLINK = 270
+};
+enum { TCP_INQ = 36, UDP_SEGMENT = 103 };
 enum {
 	SO_DEBUG = 1,
 	SO_REUSEADDR,
