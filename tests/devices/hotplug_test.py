@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """A disk in a slot of PCI Express that is taken out while it is written, and plugged in again, some times, and in the end torn out; beside it a card and another disk that are
-plugged in and taken out at any moment. With and without an IOMMU."""
+plugged in and taken out at any moment. Then the network of a sub-kernel, whose card comes, goes, and is another one. With and without an IOMMU."""
 import pathlib
 import random
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from usb_test import Machine, passed  # noqa: E402
+from usb_test import ROOT, SCALE, Machine, Monitor, passed  # noqa: E402
 
 TIMES = 5
 SEED = 1
@@ -17,6 +18,11 @@ DISKS = {"virtio": {"driver": "virtio-blk-pci", "iommu_platform": True}, "nvme":
 # QEMU's q35 has ACPI do it otherwise, with code of the firmware's that Holon does not run.
 NATIVE = ["--qemu=-global", "--qemu=ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
 SLOTS = [f"pcie-root-port,id={name},chassis={i},slot={i}" for i, name in enumerate(("main", "beside", "third"), 1)]
+
+WATCH = """state=none; while :; do
+	if ping -c 1 -W 1 10.0.2.2 >/dev/null 2>&1; then now=up; else now=down; fi
+	[ $now = $state ] || echo $now; state=$now; sleep 0.2
+done"""
 
 
 def report(name, right, log):
@@ -89,12 +95,40 @@ def run(work, what, kind, options):
     return report(f"{what}: no driver failed", " failed: exception" not in log, log) and good
 
 
+def card(work, options):
+    """A system that began without a card gets one, loses it, and gets another: what a sub-kernel sees of it."""
+    log, path = pathlib.Path(work, "card-log"), pathlib.Path(work, "card-monitor")
+    path.unlink(missing_ok=True)
+    qemu = ["-qmp", f"unix:{path},server=on,wait=off", "-netdev", "user,id=net", "-device", SLOTS[0]]
+    command = [str(ROOT / "tools/holon-run"), "--timeout", str(int(180 * SCALE)), "--log", str(log), "--machine", "q35", "--cpus", "2", *NATIVE, *options,
+               *(f"--qemu={word}" for word in qemu), "--", "sh", "-c", WATCH]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace")
+    monitor, seen = Monitor(str(path), time.monotonic() + 60 * SCALE), []
+    for line in process.stdout:
+        seen.append(line.strip())
+        if len(seen) == 1:
+            monitor.command("device_add", driver="e1000e", netdev="net", bus="main", id="card")
+        elif len(seen) == 2:
+            monitor.command("device_del", id="card")
+        elif len(seen) == 3:
+            monitor.command("device_add", driver="virtio-net-pci", iommu_platform=True, netdev="net", bus="main", id="card")
+        else:
+            break
+    process.terminate()
+    process.wait()
+    what = "an IOMMU" if options else "none"
+    return report(f"the network comes and goes with its card, with {what}", seen == ["down", "up", "down", "up"],
+                  f"{seen} {log.read_text(errors='replace') if log.exists() else ''}")
+
+
 def main():
     good = True
     with tempfile.TemporaryDirectory(prefix="hotplug-test-") as work:
         for name, kind in DISKS.items():
             good &= run(work, name, kind, [])
             good &= run(work, f"{name} with an IOMMU", kind, ["--qemu=-device", "--qemu=intel-iommu"])
+        good &= card(work, [])
+        good &= card(work, ["--iommu", "on"])
     sys.exit(not good)
 
 
