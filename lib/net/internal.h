@@ -256,6 +256,8 @@ struct path {
 
 /* False: no route. SCOPE: link number or 0. */
 bool route_find(struct net *net, const struct net_address *to, uint32_t scope, struct path *path);
+/* What a call is told where route_find found none. */
+int route_error(struct net *net, const struct net_address *to);
 /* AUTOMATIC: a router or server tells of it and, again, how long it lasts: VALID_UNTIL that is over ends it. */
 int route_add(struct net *net, const struct net_address *prefix, unsigned bits, struct net_link *link,
               const struct net_address *gateway, bool automatic, uint64_t valid_until);

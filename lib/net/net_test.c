@@ -328,6 +328,37 @@ static void watch_tcp(struct test_wire *wire, unsigned from, const uint8_t *fram
 	tcp_seen = tcp_seen || (count > 34 && frame[12] == 8 && frame[23] == 6);
 }
 
+static void test_loopback_down(struct test_wire *wire)
+{
+	static const uint8_t four[4] = {127, 0, 0, 1};
+	struct net_endpoint at = {net_ipv4(four), 9, 0}, at6 = {{{[15] = 1}}, 9, 0};
+	uint8_t byte = 0;
+	struct net_piece piece = {&byte, 1};
+	int error;
+
+	for (unsigned six = 0; six < 2; six++) {
+		const struct net_endpoint *to = six ? &at6 : &at;
+		struct net_socket *stream = net_socket_create(wire->host[0].net, six ? 10 : 2, 1, 0, &error);
+		struct net_socket *datagram =
+		    net_socket_create(wire->host[0].net, six ? 10 : 2, 2, 0, &error);
+
+		net_link_set_up(wire->host[0].loopback, false);
+		check(net_connect(stream, to) == (six ? -NET_EADDRNOTAVAIL : -NET_EINPROGRESS) &&
+		          (net_send(datagram, &piece, 1, to, 0) == -NET_EADDRNOTAVAIL) == six,
+		      "a loopback that is down is without its address of IPv6, and loses what goes to that "
+		      "of IPv4",
+		      "a call's answer is another");
+		net_close(stream);
+		stream = net_socket_create(wire->host[0].net, six ? 10 : 2, 1, 0, &error);
+		net_link_set_up(wire->host[0].loopback, true);
+		check(net_connect(stream, to) == -NET_EINPROGRESS &&
+		          net_send(datagram, &piece, 1, to, 0) == 1,
+		      "and it serves again when it is up", "it does not");
+		net_close(stream);
+		net_close(datagram);
+	}
+}
+
 static void test_loopback(void)
 {
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
@@ -338,6 +369,7 @@ static void test_loopback(void)
 	check(transfer_run(wire, false, 4 << 20, 0, true), "loopback carries a stream",
 	      "bytes are missing or wrong");
 	check(!tcp_seen, "loopback never reaches the wire", "a frame left the host");
+	test_loopback_down(wire);
 	wire_free(wire);
 	free(wire);
 }

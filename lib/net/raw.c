@@ -287,7 +287,7 @@ static int64_t raw_send(struct net_socket *socket, const struct net_piece *from,
 	if (address_broadcast(net, &remote) && !socket->broadcast)
 		return -NET_EACCES;
 	if (!route_find(net, &remote, header.scope, &path))
-		return -NET_ENETUNREACH;
+		return route_error(net, &remote);
 	packet = packet_gather(net, HEADERS_MAX, from, count);
 	if (!packet)
 		return -NET_EMSGSIZE;

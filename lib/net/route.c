@@ -2,6 +2,21 @@
 #include "internal.h"
 #include <string.h>
 
+/* As on Linux a loopback that is down is without its addresses of IPv6; those of IPv4 stay, and packets to them are lost. */
+static bool address_asleep(struct net_link *loopback, const struct net_address *to)
+{
+	return !loopback->up && !net_is_ipv4(to) && link_own_address(loopback, to);
+}
+
+int route_error(struct net *net, const struct net_address *to)
+{
+	for (unsigned index = 0; index < net->link_count; index++)
+		if (net->links[index]->config.kind == NET_LINK_LOOPBACK &&
+		    address_asleep(net->links[index], to))
+			return -NET_EADDRNOTAVAIL;
+	return -NET_ENETUNREACH;
+}
+
 bool route_find(struct net *net, const struct net_address *to, uint32_t scope, struct path *path)
 {
 	const struct route *best = NULL;
@@ -9,6 +24,8 @@ bool route_find(struct net *net, const struct net_address *to, uint32_t scope, s
 	if (net_own_address(net, to)) {
 		for (unsigned index = 0; index < net->link_count; index++)
 			if (net->links[index]->config.kind == NET_LINK_LOOPBACK) {
+				if (address_asleep(net->links[index], to))
+					return false;
 				path->link = net->links[index];
 				path->hop = *to;
 				path->mtu = path->link->config.mtu;

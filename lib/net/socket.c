@@ -286,7 +286,7 @@ int socket_prepare(struct net_socket *socket, const struct net_endpoint *remote,
 	if (address_link_local(&to) && !net_is_ipv4(&to) && !scope)
 		return -NET_EINVAL;
 	if (!route_find(net, &to, scope, path))
-		return -NET_ENETUNREACH;
+		return route_error(net, &to);
 	if (address_zero(&socket->flow.local) || net_is_ipv4(&socket->flow.local) != net_is_ipv4(&to)) {
 		const struct net_address *source =
 		    net_own_address(net, &to) ? &to : link_source(path->link, &to);

@@ -232,7 +232,7 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 			return error;
 	}
 	if (!route_find(net, &remote, scope, &path))
-		return -NET_ENETUNREACH;
+		return route_error(net, &remote);
 	if (address_zero(&local) || net_is_ipv4(&local) != net_is_ipv4(&remote) ||
 	    address_multicast(&local)) {
 		const struct net_address *source =

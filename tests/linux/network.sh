@@ -17,6 +17,19 @@ s 'ip link show dev nosuch'
 s 'ping -c 3 -i 0.2 127.0.0.1 | grep -o ".* packets transmitted, .* received, .* loss"'
 s 'ping -6 -c 2 -i 0.2 ::1 | grep -o ".* packets transmitted, .* received, .* loss"'
 s "python3 -c 'import socket; print(sorted({a[4][0] for a in socket.getaddrinfo(\"localhost\", 80)}))'"
+cat > down.py <<'END'
+import errno, socket
+for what in ("connect", "sendto"):
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        one = socket.socket(family, socket.SOCK_STREAM if what == "connect" else socket.SOCK_DGRAM)
+        one.settimeout(1)
+        try:
+            one.connect((address, 9)) if what == "connect" else one.sendto(b"", (address, 9))
+            print(what, address, "ok")
+        except OSError as error:
+            print(what, address, errno.errorcode.get(error.errno, "time is over"))
+END
+s 'ip link set lo down; python3 down.py; ip link set lo up; python3 down.py'
 
 s "curl -sS http://127.0.0.1:1/ 2>&1 | sed s/after.*ms//"
 s 'cat /sys/class/net/lo/address /sys/class/net/lo/flags'
