@@ -214,6 +214,16 @@ enum net_message_flags {
 	NET_MSG_MORE = 0x8000,
 	NET_MSG_FAST_OPEN = 0x20000000
 };
+/* What a program says of one datagram alone. TTL and TRAFFIC_CLASS: -1, the socket's; LINK: 0, the route's. */
+struct net_ancillary {
+	int16_t ttl, traffic_class;
+	uint32_t link;
+	bool has_from;
+	struct net_address from;
+};
+/* net_send of a datagram, WITH what is said of it. */
+int64_t net_send_with(struct net_socket *socket, const struct net_piece *pieces, unsigned count,
+                      const struct net_endpoint *to, uint32_t flags, const struct net_ancillary *with);
 struct net_receipt {
 	struct net_endpoint from; /* datagrams: the sender */
 	struct net_address to;    /* datagrams: the address it was sent to */

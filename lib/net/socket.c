@@ -328,6 +328,36 @@ int64_t net_send(struct net_socket *socket, const struct net_piece *pieces, unsi
 	return socket->ops->send(socket, pieces, count, to, flags);
 }
 
+int64_t net_send_with(struct net_socket *socket, const struct net_piece *pieces, unsigned count,
+                      const struct net_endpoint *to, uint32_t flags, const struct net_ancillary *with)
+{
+	/* The socket is as the datagram wants it while that is made. */
+	const struct net_address local = socket->flow.local;
+	const uint32_t scope = socket->scope;
+	const uint8_t ttl = socket->ttl, multicast_ttl = socket->multicast_ttl, class = socket->traffic_class;
+	int64_t result;
+
+	if (with->link > socket->net->link_count)
+		return -NET_ENODEV;
+	if (with->has_from && !net_own_address(socket->net, &with->from) && !socket->free_bind)
+		return net_is_ipv4(&with->from) ? -NET_ENETUNREACH : -NET_EINVAL; /* as Linux */
+	if (with->has_from)
+		socket->flow.local = with->from;
+	if (with->link)
+		socket->scope = with->link;
+	if (with->ttl >= 0)
+		socket->ttl = socket->multicast_ttl = (uint8_t)with->ttl;
+	if (with->traffic_class >= 0)
+		socket->traffic_class = (uint8_t)with->traffic_class;
+	result = net_send(socket, pieces, count, to, flags);
+	socket->flow.local = local;
+	socket->scope = scope;
+	socket->ttl = ttl;
+	socket->multicast_ttl = multicast_ttl;
+	socket->traffic_class = class;
+	return result;
+}
+
 int64_t net_receive(struct net_socket *socket, void *buffer, size_t count, uint32_t flags,
                     struct net_receipt *receipt)
 {

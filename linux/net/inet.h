@@ -32,6 +32,13 @@ void inet_endpoint_tell(const struct inet_socket *socket, const struct net_endpo
 /* inet_options.c */
 int64_t inet_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes);
 int64_t inet_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room);
+/* inet_control.c: what a message's ancillary data, [ADDRESS, + BYTES) of the program's, say of it. */
+struct inet_ancillary {
+	struct net_ancillary net;
+	uint16_t segment; /* UDP_SEGMENT; 0: one datagram */
+};
+int64_t inet_control_read(const struct inet_socket *inet, struct inet_ancillary *with, uint64_t address,
+                          uint64_t bytes);
 /* inet_kept.c: options below SOL_SOCKET whose values are kept. -ENOPROTOOPT: it is none of them. */
 void inet_kept_init(struct inet_socket *inet);
 int64_t inet_kept_set(struct inet_socket *inet, int level, int option, const uint8_t *bytes, int32_t count);

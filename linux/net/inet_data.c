@@ -1,6 +1,8 @@
 /* Sending and receiving through sockets of the internet, and asking whether that is possible: see inet.h. */
 #include "inet.h"
 
+enum { STATE_SYN_SENT = 2, STATE_CLOSED = 7 }; /* tcpi_state of TCP_INFO */
+
 /* Waits until CONDITION, an expression, with stack_lock held; the stack goes on meanwhile. */
 #define stack_wait(socket, condition, deadline)                                                              \
 	({                                                                                                   \
@@ -139,7 +141,8 @@ static int64_t stream_receive(struct inet_socket *socket, bool wait, struct io *
 
 /* ---- Datagrams ---- */
 
-static int64_t datagram_send(struct inet_socket *socket, struct io *io, const struct net_endpoint *to)
+static int64_t datagram_send(struct inet_socket *socket, struct io *io, const struct net_endpoint *to,
+                             const struct inet_ancillary *with)
 {
 	uint64_t bytes = io->remaining;
 	if (bytes > STACK_BOUNCE_BYTES)
@@ -149,7 +152,7 @@ static int64_t datagram_send(struct inet_socket *socket, struct io *io, const st
 	if (taken < 0 || (uint64_t)taken < bytes)
 		return -EFAULT;
 	/* UDP_SEGMENT: as many datagrams of that size as it takes. */
-	uint64_t segment = inet_kept(socket, SOL_UDP, UDP_SEGMENT);
+	uint64_t segment = with->segment;
 	if (!segment || segment >= bytes)
 		segment = bytes;
 	if (bytes > segment * SEGMENTS_MAX)
@@ -157,7 +160,7 @@ static int64_t datagram_send(struct inet_socket *socket, struct io *io, const st
 	uint64_t at = 0;
 	do {
 		struct net_piece piece = {stack_bounce + at, bytes - at < segment ? bytes - at : segment};
-		int64_t error = net_send(socket->socket, &piece, 1, to, 0);
+		int64_t error = net_send_with(socket->socket, &piece, 1, to, 0, &with->net);
 		if (error < 0)
 			return at ? (int64_t)at : error;
 		at += piece.count;
@@ -200,13 +203,21 @@ int64_t inet_send(struct file *file, struct socket_message *message, uint32_t fl
 	int64_t result = named ? inet_endpoint_read(socket, &message->address, &to) : 0;
 	if (!result && (flags & MSG_OOB))
 		result = -EOPNOTSUPP;
+	struct inet_ancillary with;
+	if (!result)
+		result = inet_control_read(socket, &with, message->control, message->control_bytes);
 	if (result)
 		return result;
+	if ((flags & MSG_PROBE) && socket->type == SOCK_DGRAM && socket->family != AF_PACKET)
+		return (int64_t)message->io.remaining; /* nothing is to be sent */
 	stack_begin(socket->net);
-	if (socket->type == SOCK_STREAM)
+	uint8_t state = socket->type == SOCK_STREAM && (flags & MSG_FASTOPEN) ? inet_tcp_state(socket) : 0;
+	if (state && state != STATE_CLOSED && state != STATE_SYN_SENT)
+		result = -EISCONN;
+	else if (socket->type == SOCK_STREAM)
 		result = stream_send(socket, socket_waits(file, flags), &message->io, flags, named ? &to : 0);
 	else
-		result = datagram_send(socket, &message->io, named ? &to : 0);
+		result = datagram_send(socket, &message->io, named ? &to : 0, &with);
 	stack_end();
 	return result == -EPIPE ? socket_broken(socket->type == SOCK_STREAM ? flags : MSG_NOSIGNAL) : result;
 }
@@ -216,7 +227,7 @@ int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t
 	struct inet_socket *socket = file->private;
 	struct net_receipt receipt = {.flags = 0};
 	int64_t result;
-	if (flags & MSG_OOB)
+	if ((flags & MSG_OOB) && (socket->type != SOCK_DGRAM || socket->family == AF_PACKET))
 		return -EINVAL; /* there is no urgent data */
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;

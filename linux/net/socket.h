@@ -15,6 +15,7 @@ enum message_flags {
 	MSG_OOB = 1,
 	MSG_PEEK = 2,
 	MSG_CTRUNC = 8,
+	MSG_PROBE = 0x10, /* MSG_PROXY in the C library's header */
 	MSG_TRUNC = 0x20,
 	MSG_DONTWAIT = 0x40,
 	MSG_EOR = 0x80,

@@ -408,8 +408,6 @@ int64_t unix_receive(struct unix_socket *socket, bool wait, struct io *io, uint3
 {
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
 	if (flags & MSG_DONTWAIT)
 		wait = false;
 	return socket->type == SOCK_STREAM ? stream_receive(socket, wait, io, flags, receipt)
