@@ -28,7 +28,7 @@ refused "nearly 2^64 bytes" 1 run -m 18446744073709551615 -- true
 refused "nearly 2^64 capabilities" 1 run -c 18446744073709551615 -- true
 refused "a page" 1 run -m 4K -- true
 refused "one capability" 1 run -c 1 -- true
-refused "a CPU that is not there" 1 run -u 0x80 -- true
+refused "a CPU that is not there" 1 run -u 0x80000000 -- true
 refused "a name that is too long" 2 run -n aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -- true
 same "a program that is not there" 127 "$(status subkernel run -m 16M -- /no/such/program)"
 # ESC [ 2 J in a name would clear the screen of whoever lists it.
