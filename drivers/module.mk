@@ -27,4 +27,5 @@ $(call native-program,drivers/ehci,$(addprefix drivers/ehci/,controller.c schedu
 $(call native-program,drivers/uhci,$(addprefix drivers/uhci/,controller.c schedule.c) drivers/usb/frames.c $(USB),$(DRIVER_CFLAGS))
 # The TPM is no PCI function: the manifest gives it to a unit that is driver and service.
 $(call native-program,drivers/tpm,drivers/tpm/tpm.c lib/tpm/tpm_port.c)
+$(call host-test,cd,drivers/cd/cd_test.c $(CD),-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/block -Ilib -Idrivers -Ibuild/abi)
 $(call host-fuzz,cd,drivers/cd/cd_fuzz.c $(CD),-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib/block -Ilib -Idrivers -Ibuild/abi)

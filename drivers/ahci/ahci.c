@@ -358,7 +358,8 @@ static void port_poll(struct port *port)
 }
 
 /* struct cd's. The port has nothing else to do. */
-static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes)
+static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes,
+                             uint64_t until)
 {
 	struct port *port = context;
 	struct table *table = table_of(port, 0);
@@ -368,7 +369,7 @@ static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES
 	memset(port->answer, 0, bytes);
 	table->ranges[0] = (struct range){.address = port->answer_address, .bytes = bytes ? bytes - 1 : 0};
 	issue(port, 0, bytes != 0, HEADER_PACKET, false);
-	for (unsigned tries = 0; tries < TRIES_MS; tries++) {
+	while (clock_ns() < until) {
 		failed = register_get(port->at, PIS) & PIS_ERRORS;
 		if (failed || !(register_get(port->at, CI) & 1))
 			break;

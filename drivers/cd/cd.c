@@ -7,15 +7,18 @@
 #define INQUIRY_BYTES 36u
 #define LOOKS         5u /* a drive may have something to tell before it answers */
 #define TRIES         3u
-#define NO_MEDIUM     0x3au /* of SENSE_NOT_READY */
-#define MEDIUM_NEW    0x28u /* of SENSE_ATTENTION */
+#define START_NS      3000000000ull /* for all that is asked when the driver begins */
+#define NO_MEDIUM     0x3au         /* of SENSE_NOT_READY */
+#define MEDIUM_NEW    0x28u         /* of SENSE_ATTENTION */
 
 static int32_t answer(const struct cd *cd, struct scsi_command command, void *to, uint32_t bytes)
 {
 	uint8_t packet[CD_PACKET_BYTES];
 
+	if (clock_ns() >= cd->until)
+		return -1;
 	memcpy(packet, command.bytes, sizeof(packet));
-	return cd->answer(cd->context, packet, to, bytes);
+	return cd->answer(cd->context, packet, to, bytes, cd->until);
 }
 
 static struct scsi_sense sense_of(const struct cd *cd)
@@ -67,6 +70,7 @@ bool cd_init(struct cd *cd, unsigned index, uint32_t transfer_bytes)
 	                                 .data_alignment = 512,
 	                                 .queue_depth = 1,
 	                                 .flags = BLOCK_IS_READ_ONLY | BLOCK_IS_REMOVABLE};
+	cd->until = clock_ns() + START_NS;
 	memcpy(is->serial, "cd0", sizeof("cd0"));
 	is->serial[2] = (char)('0' + index % 10);
 	int32_t bytes = answer(cd, scsi_simple(SCSI_INQUIRY, INQUIRY_BYTES), said, INQUIRY_BYTES);
@@ -88,9 +92,17 @@ static void medium_is(struct cd *cd, uint64_t sectors, bool changed)
 void cd_look(struct cd *cd)
 {
 	bool changed = false;
-	uint64_t sectors = medium(cd, &changed);
+	uint64_t now = clock_ns();
 
-	medium_is(cd, sectors, changed);
+	if (now < cd->rests_until)
+		return;
+	cd->until = now + CD_PATIENCE_NS;
+	uint64_t sectors = medium(cd, &changed);
+	now = clock_ns();
+	if (now < cd->until)
+		medium_is(cd, sectors, changed);
+	else
+		cd->rests_until = now + CD_REST_NS;
 }
 
 void cd_read(const struct block_io *io, uint8_t packet[CD_PACKET_BYTES])
@@ -102,6 +114,7 @@ void cd_read(const struct block_io *io, uint8_t packet[CD_PACKET_BYTES])
 
 enum block_status cd_failed(struct cd *cd, bool *again)
 {
+	cd->until = clock_ns() + CD_PATIENCE_NS;
 	struct scsi_sense sense = sense_of(cd);
 	bool empty = sense.key == SENSE_NOT_READY && sense.code == NO_MEDIUM;
 

@@ -11,11 +11,16 @@
 
 #define CD_SECTOR       2048u
 #define CD_PACKET_BYTES 12u
+#define CD_PATIENCE_NS  1000000000ull
+#define CD_REST_NS      30000000000ull
 
 struct cd {
-	/* Sends PACKET, and takes at most BYTES of what comes, all there and then. How much came, or -1: refused. */
-	int32_t (*answer)(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes);
+	/* Sends PACKET, and takes at most BYTES of what comes, all there and then. How much came, or -1: refused, or not there at UNTIL (ns). */
+	int32_t (*answer)(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes,
+	                  uint64_t until);
 	void *context;
+	uint64_t until;              /* so long the controller's other disks wait, */
+	uint64_t rests_until;        /* and that not again before this */
 	struct block_server *server; /* once it serves the drive, */
 	unsigned number;             /* which is this one of its devices */
 	struct block_description description;
@@ -26,7 +31,8 @@ struct cd {
 bool cd_identified(const uint16_t words[256]);
 /* Asks what drive it is and what is in it; the INDEX-th of this controller is "cdINDEX". False: none. */
 bool cd_init(struct cd *cd, unsigned index, uint32_t transfer_bytes);
-/* Looks what is in it now, while nothing is under way. */
+/* Looks what is in it now, while nothing is under way. A drive that takes longer than CD_PATIENCE_NS stays what it was, and is left alone for
+ * CD_REST_NS. */
 void cd_look(struct cd *cd);
 /* The packet that reads. */
 void cd_read(const struct block_io *io, uint8_t packet[CD_PACKET_BYTES]);

@@ -51,7 +51,7 @@ enum ata {
 #define SECTOR        512u
 #define PIECES_MOST   33u
 #define TRANSFER_MOST (32u * DRIVER_PAGE)
-#define TRIES_MS      3000u
+#define TRIES_NS      3000000000ull
 #define COMMAND_NS    30000000000ull /* a command that takes longer never ends */
 #define PACKET_TRIES  2000u          /* of 50 us each, until a drive takes a packet */
 #define ANSWER_MOST   65536u         /* bytes that a drive may say at once */
@@ -105,14 +105,19 @@ static void master_out(const struct channel *channel, unsigned port, uint8_t val
 	ioport_out(ide.master, channel->master_port + port, 1, value);
 }
 
-static bool wait_idle(const struct channel *channel)
+static bool wait_idle_until(const struct channel *channel, uint64_t until)
 {
-	for (unsigned tries = 0; in(channel, COMMAND) & STATUS_BUSY; tries++) {
-		if (tries == TRIES_MS)
+	while (in(channel, COMMAND) & STATUS_BUSY) {
+		if (clock_ns() >= until)
 			return false;
 		driver_pause(&ide.driver, 1000);
 	}
 	return true;
+}
+
+static bool wait_idle(const struct channel *channel)
+{
+	return wait_idle_until(channel, clock_ns() + TRIES_NS);
 }
 
 /* ATA/ATAPI-6, 9.2: both devices of the channel. */
@@ -186,15 +191,15 @@ static void master_start(const struct channel *channel, bool write)
 
 /* ---- Packets (ATA/ATAPI-6, 9.8, 9.10) ---- */
 
-/* Has the drive take PACKET, with an answer by DMA or in parts of BYTES. False: it does not. */
+/* Has the drive take PACKET, with an answer by DMA or in parts of BYTES. False: it does not, or not before UNTIL. */
 static bool packet_send(const struct channel *channel, const struct disk *disk,
-                        const uint8_t packet[CD_PACKET_BYTES], bool dma, uint32_t bytes)
+                        const uint8_t packet[CD_PACKET_BYTES], bool dma, uint32_t bytes, uint64_t until)
 {
 	uint16_t words[CD_PACKET_BYTES / 2];
 
 	memcpy(words, packet, sizeof(words));
 	select_device(channel, disk->second, 0);
-	if (!wait_idle(channel))
+	if (!wait_idle_until(channel, until))
 		return false;
 	out(channel, FEATURES, dma ? FEATURE_DMA : 0);
 	out(channel, LBA_MID, (uint8_t)bytes);
@@ -216,16 +221,15 @@ static bool packet_send(const struct channel *channel, const struct disk *disk,
 	return true;
 }
 
-/* struct cd's: what the drive says beyond BYTES is read and dropped. */
-static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes)
+/* What the drive says beyond BYTES is read and dropped. */
+static int32_t packet_take(const struct channel *channel, const struct disk *disk,
+                           const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes, uint64_t until)
 {
-	const struct disk *disk = context;
-	const struct channel *channel = &channels[disk->channel];
 	uint32_t said = 0;
 
-	if (!packet_send(channel, disk, packet, false, bytes + bytes % 2))
+	if (!packet_send(channel, disk, packet, false, bytes + bytes % 2, until))
 		return -1;
-	while (said <= ANSWER_MOST && wait_idle(channel)) {
+	while (said <= ANSWER_MOST && wait_idle_until(channel, until)) {
 		uint8_t status = in(channel, COMMAND);
 		if (status & (STATUS_ERROR | STATUS_FAULT))
 			return -1;
@@ -244,6 +248,25 @@ static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES
 	return -1;
 }
 
+/* A drive that is still busy is reset: its channel is the other device's as well. */
+static void packet_end(struct channel *channel)
+{
+	if (in(channel, COMMAND) & STATUS_BUSY)
+		(void)channel_reset(channel);
+}
+
+/* struct cd's. */
+static int32_t packet_answer(void *context, const uint8_t packet[CD_PACKET_BYTES], void *to, uint32_t bytes,
+                             uint64_t until)
+{
+	const struct disk *disk = context;
+	struct channel *channel = &channels[disk->channel];
+	int32_t said = packet_take(channel, disk, packet, to, bytes, until);
+
+	packet_end(channel);
+	return said;
+}
+
 static void look(void *context, unsigned number)
 {
 	struct disk *disk = &disks[number];
@@ -259,8 +282,10 @@ static bool cd_start(struct channel *channel, const struct disk *disk, struct bl
 	uint8_t packet[CD_PACKET_BYTES];
 
 	cd_read(io, packet);
-	if (!packet_send(channel, disk, packet, true, 0))
+	if (!packet_send(channel, disk, packet, true, 0, clock_ns() + CD_PATIENCE_NS)) {
+		packet_end(channel);
 		return false;
+	}
 	master_start(channel, false);
 	return true;
 }
