@@ -7,3 +7,5 @@ $(VAULT_PROGRAMS): build/tests/vault/%: tests/vault/%.c tests/linux/check.h
 $(call script-test,tests/vault/vault_test.py,$(VAULT_PROGRAMS) $(LINUX_TESTS) $(SYSTEM),slow)
 $(call script-test,tests/vault/power_test.py,build/host/bin/holon-vdisk build/host/bin/holonfs $(SYSTEM),slow)
 SOAK_TESTS += tests/vault/power_soak
+$(call script-test,tests/vault/programs_test.py,build/host/bin/holon-vdisk build/host/bin/holonfs $(SYSTEM),slow)
+SOAK_TESTS += tests/vault/programs_test.py

@@ -22,12 +22,12 @@ def descendants(pid):
 
 class Killed:
     """One boot by COMMAND, whose output is read line by line until it is killed. `last`: the last file known to be safe. Both events are set, too, where the
-    boot ends by itself; `over` tells it."""
+    boot ends by itself; `over` tells it. `checks` counts the looks."""
 
     def __init__(self, command, last):
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         text=True, errors="replace")
-        self.last, self.checked, self.synced, self.bad, self.lines, self.over = last, threading.Event(), threading.Event(), [], [], False
+        self.last, self.checked, self.synced, self.bad, self.lines, self.over, self.checks = last, threading.Event(), threading.Event(), [], [], False, 0
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
@@ -38,6 +38,7 @@ class Killed:
             if line.startswith("bad:"):
                 self.bad.append(line)
             elif line.startswith("checked "):
+                self.checks += 1
                 self.checked.set()
             elif re.fullmatch(r"synced \d+", line):
                 self.last = int(line.split()[1])
