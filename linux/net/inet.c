@@ -83,6 +83,7 @@ static void inet_release(struct file *file)
 	stack_begin(inet->net);
 	net_socket_set_notify(inet->socket, 0, 0);
 	net_socket_set_filter(inet->socket, 0);
+	inet_cork_drop(inet);
 	net_close(inet->socket);
 	stack_end();
 	socket_options_deinit(&inet->options);

@@ -5,7 +5,22 @@
 #include "interface.h"
 #include "options.h"
 
-#define INET_KEPT 33u
+#define INET_KEPT 34u
+
+/* What a program says of one datagram: of its ancillary data. */
+struct inet_ancillary {
+	struct net_ancillary net;
+	uint16_t segment; /* UDP_SEGMENT; 0: one datagram */
+};
+
+/* A datagram that is put together (MSG_MORE, UDP_CORK). Guarded by stack_lock. */
+struct inet_cork {
+	struct inet_ancillary with; /* the first part's */
+	struct net_endpoint to;
+	bool named;
+	uint32_t bytes, room;
+	uint8_t *data; /* 0: nothing is there yet */
+};
 
 struct inet_socket {
 	struct net_socket *socket;
@@ -15,6 +30,7 @@ struct inet_socket {
 	uint64_t receive_timeout, send_timeout; /* ns; UINT64_MAX: none */
 	struct socket_options options;
 	uint16_t kept[INET_KEPT]; /* inet_kept.c */
+	struct inet_cork *cork;   /* 0: no datagram is begun; guarded by stack_lock */
 	uint16_t family;
 	uint8_t type;
 	bool connecting; /* connect(2) began and nobody was told how it ended */
@@ -33,10 +49,6 @@ void inet_endpoint_tell(const struct inet_socket *socket, const struct net_endpo
 int64_t inet_set_option(struct file *file, int level, int option, uint64_t address, int32_t bytes);
 int64_t inet_get_option(struct file *file, int level, int option, uint64_t address, uint32_t *room);
 /* inet_control.c: what a message's ancillary data, [ADDRESS, + BYTES) of the program's, say of it. */
-struct inet_ancillary {
-	struct net_ancillary net;
-	uint16_t segment; /* UDP_SEGMENT; 0: one datagram */
-};
 int64_t inet_control_read(const struct inet_socket *inet, struct inet_ancillary *with, uint64_t address,
                           uint64_t bytes);
 /* inet_kept.c: options below SOL_SOCKET whose values are kept. -ENOPROTOOPT: it is none of them. */
@@ -45,6 +57,9 @@ int64_t inet_kept_set(struct inet_socket *inet, int level, int option, const uin
 int64_t inet_kept_get(const struct inet_socket *inet, int level, int option, uint32_t *value);
 /* The value, 0 of what INET's type does not know. */
 uint16_t inet_kept(const struct inet_socket *inet, int level, int option);
+/* Sends the datagram that SOCKET has begun, if any; between stack_begin and stack_end. */
+int64_t inet_cork_push(struct inet_socket *socket);
+void inet_cork_drop(struct inet_socket *socket);
 /* The filter of a struct inet_socket, its context: see socket_filter_run. Under stack_lock. */
 uint32_t inet_filter(void *context, const struct net_view *view);
 /* Ancillary data that SOCKET wants of a message: written to the user's buffer, as recvmsg(2). */

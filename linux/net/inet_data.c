@@ -11,6 +11,7 @@ enum { STATE_SYN_SENT = 2, STATE_CLOSED = 7 }; /* tcpi_state of TCP_INFO */
 		stack_again(socket->net);                                                                    \
 		stack_result_;                                                                               \
 	})
+#define DATAGRAM_MAX 65535u
 #define SEGMENTS_MAX 128u       /* of one message with UDP_SEGMENT */
 #define SHORT_NS     5000000ull /* between attempts while the arena has no room */
 
@@ -141,8 +142,79 @@ static int64_t stream_receive(struct inet_socket *socket, bool wait, struct io *
 
 /* ---- Datagrams ---- */
 
-static int64_t datagram_send(struct inet_socket *socket, struct io *io, const struct net_endpoint *to,
-                             const struct inet_ancillary *with)
+/* Sends [DATA, + BYTES), which nobody changes: one datagram, or as many as UDP_SEGMENT makes of it. */
+static int64_t datagrams_send(struct inet_socket *socket, const uint8_t *data, uint64_t bytes,
+                              const struct net_endpoint *to, const struct inet_ancillary *with)
+{
+	uint64_t segment = with->segment, at = 0;
+	if (!segment || segment >= bytes)
+		segment = bytes;
+	if (bytes > segment * SEGMENTS_MAX)
+		return -EINVAL;
+	do {
+		struct net_piece piece = {data + at, bytes - at < segment ? bytes - at : segment};
+		int64_t error = net_send_with(socket->socket, &piece, 1, to, 0, &with->net);
+		if (error < 0)
+			return at ? (int64_t)at : error;
+		at += piece.count;
+	} while (at < bytes);
+	return (int64_t)bytes;
+}
+
+void inet_cork_drop(struct inet_socket *socket)
+{
+	if (socket->cork)
+		heap_free(socket->cork->data);
+	heap_free(socket->cork);
+	socket->cork = 0;
+}
+
+int64_t inet_cork_push(struct inet_socket *socket)
+{
+	struct inet_cork *cork = socket->cork;
+	if (!cork)
+		return 0;
+	int64_t result =
+	    datagrams_send(socket, cork->data, cork->bytes, cork->named ? &cork->to : 0, &cork->with);
+	inet_cork_drop(socket);
+	return result;
+}
+
+/* [DATA, + BYTES) is the next part of the datagram that is put together; the first one says where it goes. */
+static int64_t cork_add(struct inet_socket *socket, const uint8_t *data, uint32_t bytes,
+                        const struct net_endpoint *to, const struct inet_ancillary *with)
+{
+	struct inet_cork *cork = socket->cork;
+	if (!cork) {
+		cork = socket->cork = heap_allocate(sizeof(*cork));
+		if (!cork)
+			return -ENOBUFS;
+		cork->with = *with;
+		cork->named = to;
+		if (to)
+			cork->to = *to;
+	}
+	uint32_t whole = cork->bytes + bytes;
+	if (whole > DATAGRAM_MAX)
+		return -EMSGSIZE;
+	if (whole > cork->room || !cork->data) {
+		uint32_t room = whole < 512 ? 512 : whole < DATAGRAM_MAX / 2 ? whole * 2 : DATAGRAM_MAX;
+		uint8_t *more = heap_allocate(room);
+		if (!more)
+			return -ENOBUFS;
+		memcpy(more, cork->data, cork->bytes);
+		heap_free(cork->data);
+		cork->data = more;
+		cork->room = room;
+	}
+	memcpy(cork->data + cork->bytes, data, bytes);
+	cork->bytes = whole;
+	return 0;
+}
+
+/* MORE: another part of the same datagram comes. */
+static int64_t datagram_send(struct inet_socket *socket, struct io *io, bool more,
+                             const struct net_endpoint *to, const struct inet_ancillary *with)
 {
 	uint64_t bytes = io->remaining;
 	if (bytes > STACK_BOUNCE_BYTES)
@@ -151,21 +223,14 @@ static int64_t datagram_send(struct inet_socket *socket, struct io *io, const st
 	int64_t taken = bytes ? io_take(io, stack_bounce, bytes) : 0;
 	if (taken < 0 || (uint64_t)taken < bytes)
 		return -EFAULT;
-	/* UDP_SEGMENT: as many datagrams of that size as it takes. */
-	uint64_t segment = with->segment;
-	if (!segment || segment >= bytes)
-		segment = bytes;
-	if (bytes > segment * SEGMENTS_MAX)
-		return -EINVAL;
-	uint64_t at = 0;
-	do {
-		struct net_piece piece = {stack_bounce + at, bytes - at < segment ? bytes - at : segment};
-		int64_t error = net_send_with(socket->socket, &piece, 1, to, 0, &with->net);
-		if (error < 0)
-			return at ? (int64_t)at : error;
-		at += piece.count;
-	} while (at < bytes);
-	return (int64_t)bytes;
+	if (!more && !socket->cork)
+		return datagrams_send(socket, stack_bounce, bytes, to, with);
+	int64_t error = cork_add(socket, stack_bounce, (uint32_t)bytes, to, with);
+	if (error)
+		inet_cork_drop(socket);
+	else if (!more)
+		error = inet_cork_push(socket);
+	return error < 0 ? error : (int64_t)bytes;
 }
 
 static int64_t datagram_receive(struct inet_socket *socket, bool wait, struct io *io, uint32_t flags,
@@ -210,6 +275,8 @@ int64_t inet_send(struct file *file, struct socket_message *message, uint32_t fl
 		return result;
 	if ((flags & MSG_PROBE) && socket->type == SOCK_DGRAM && socket->family != AF_PACKET)
 		return (int64_t)message->io.remaining; /* nothing is to be sent */
+	bool more =
+	    socket->family != AF_PACKET && ((flags & MSG_MORE) || inet_kept(socket, SOL_UDP, UDP_CORK));
 	stack_begin(socket->net);
 	uint8_t state = socket->type == SOCK_STREAM && (flags & MSG_FASTOPEN) ? inet_tcp_state(socket) : 0;
 	if (state && state != STATE_CLOSED && state != STATE_SYN_SENT)
@@ -217,7 +284,7 @@ int64_t inet_send(struct file *file, struct socket_message *message, uint32_t fl
 	else if (socket->type == SOCK_STREAM)
 		result = stream_send(socket, socket_waits(file, flags), &message->io, flags, named ? &to : 0);
 	else
-		result = datagram_send(socket, &message->io, named ? &to : 0, &with);
+		result = datagram_send(socket, &message->io, more, named ? &to : 0, &with);
 	stack_end();
 	return result == -EPIPE ? socket_broken(socket->type == SOCK_STREAM ? flags : MSG_NOSIGNAL) : result;
 }

@@ -92,6 +92,11 @@ int64_t inet_set_option(struct file *file, int level, int option, uint64_t addre
 		error = shared_set(inet, option, address, bytes);
 	if (error == -ENOPROTOOPT)
 		error = inet_kept_set(inet, level, option, value, bytes);
+	if (!error && level == SOL_UDP && option == UDP_CORK && !inet_kept(inet, SOL_UDP, UDP_CORK)) {
+		stack_begin(inet->net);
+		(void)inet_cork_push(inet); /* nobody is told */
+		stack_end();
+	}
 	return error;
 }
 

@@ -37,7 +37,7 @@ enum {
 	SOL_PACKET = 263,
 	SOL_NETLINK = 270
 };
-enum { TCP_INQ = 36, UDP_SEGMENT = 103 };
+enum { TCP_INQ = 36, UDP_CORK = 1, UDP_SEGMENT = 103 };
 enum {
 	SO_DEBUG = 1,
 	SO_REUSEADDR,
