@@ -22,8 +22,9 @@ struct net_socket *net_socket_create(struct net *net, int family, int type, int 
 		return raw_create(net, family, type, protocol, error);
 	if (type == TYPE_RAW && protocol > 0 && protocol < 256)
 		return raw_create(net, family, type, protocol, error);
-	*error = type == TYPE_STREAM || type == TYPE_DATAGRAM || type == TYPE_RAW ? -NET_EPROTONOSUPPORT
-	                                                                          : -NET_ESOCKTNOSUPPORT;
+	*error = family != FAMILY_PACKET && (type == TYPE_STREAM || type == TYPE_DATAGRAM || type == TYPE_RAW)
+	             ? -NET_EPROTONOSUPPORT
+	             : -NET_ESOCKTNOSUPPORT;
 	return NULL;
 }
 

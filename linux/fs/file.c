@@ -439,7 +439,7 @@ SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 			files->close_on_exec[fd / 64] &= ~bit;
 		return 0;
 	case F_GETFL:
-		return file->flags | (file->flags & O_PATH ? 0 : O_LARGEFILE);
+		return file_flags_told(file);
 	case F_SETFL:
 		if ((argument & ~file->flags & O_NOATIME) && file->vnode && !owns(file->vnode))
 			return -EPERM;

@@ -111,6 +111,12 @@ static inline bool file_writable(const struct file *file)
 	return (file->flags & O_ACCMODE) != O_RDONLY && !(file->flags & O_PATH);
 }
 
+/* Its flags as programs are told them: what was opened by a name has O_LARGEFILE, pipes and sockets have not. */
+static inline uint32_t file_flags_told(const struct file *file)
+{
+	return file->flags | (file->path.dentry && !(file->flags & O_PATH) ? O_LARGEFILE : 0);
+}
+
 struct file *file_create(const struct file_ops *ops, uint32_t flags, void *private)
     __attribute__((warn_unused_result));
 static inline struct file *file_reference(struct file *file)

@@ -99,7 +99,12 @@ SYSCALL_HANDLER(socketpair, int domain, int type, int protocol, uint64_t address
 		return error;
 	if (domain == AF_UNIX)
 		return unix_socket_pair(type, protocol, address);
-	return domain == AF_INET || domain == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
+	if (domain == AF_INET || domain == AF_INET6)
+		return -EOPNOTSUPP;
+	if (domain != AF_NETLINK && domain != AF_PACKET)
+		return -EAFNOSUPPORT;
+	int kind = type & SOCK_TYPE_MASK; /* what they have has no pairs */
+	return kind == SOCK_RAW || kind == SOCK_DGRAM ? -EOPNOTSUPP : -ESOCKTNOSUPPORT;
 }
 
 SYSCALL_HANDLER(bind, int fd, uint64_t address, int32_t bytes)

@@ -608,7 +608,7 @@ static void text_fdinfo(struct proc_text *text, const struct proc_subject *subje
 	const struct files *files = subject->task->files;
 	bool closes = files->close_on_exec[subject->fd / 64] >> subject->fd % 64 & 1;
 	proc_print(text, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%lu\nino:\t%lu\n", file->position,
-	           file->flags | (closes ? O_CLOEXEC : 0u) | (file->flags & O_PATH ? 0u : O_LARGEFILE),
+	           file_flags_told(file) | (closes ? O_CLOEXEC : 0u),
 	           file->path.mount ? file->path.mount->id : 15, file->vnode ? file->vnode->inode : 1);
 	lock_info(file, text);
 	if (file->ops && file->ops->info)
