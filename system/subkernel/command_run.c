@@ -19,6 +19,8 @@
 #define RESTARTS_MAX         100u /* of one child */
 #define RESTART_FAILURES_MAX 60u  /* tries to start it, one a second */
 
+#define WINDOWS "windows" /* the profile, and its image */
+
 /* The argument of --net. */
 static int parse_net(const char *text, struct switch_policy *policy)
 {
@@ -105,6 +107,41 @@ static int add_to_archive(int *archive, char *text)
 	if (*archive < 0)
 		return fail("--add");
 	return tree_pack(*archive, text, colon + 2, false) ? 1 : 0;
+}
+
+/* Profile windows: a Linux sub-kernel with the image of that name (docs/windows.md), in which Wine starts the COUNT words of
+ * COMMAND, cmd without any. A program that is a file of the caller's goes in as a copy. The words for the child; 0 after a
+ * message. */
+static char **take_windows(struct blueprint *blueprint, char **command, int count, int *archive)
+{
+	static char start[] = "wine", shell[] = "cmd";
+	char **words = calloc((size_t)count + 3, sizeof(*words));
+	struct stat status;
+	if (!words) {
+		(void)fail("run");
+		return 0;
+	}
+	memset(blueprint->profile, 0, sizeof(blueprint->profile));
+	memcpy(blueprint->profile, "linux", sizeof("linux"));
+	if (!*blueprint->image)
+		memcpy(blueprint->image, WINDOWS, sizeof(WINDOWS));
+	words[0] = start;
+	words[1] = shell;
+	for (int i = 0; i < count; i++)
+		words[1 + i] = command[i];
+	if (count == 0 || stat(command[0], &status) || !S_ISREG(status.st_mode))
+		return words; /* one of the image's */
+	char *here = realpath(command[0], 0), *both;
+	const char *name = strrchr(command[0], '/') ? strrchr(command[0], '/') + 1 : command[0];
+	if (!here || asprintf(&both, "%s:/root/%s", here, name) < 0) {
+		(void)fail(command[0]);
+		return 0;
+	}
+	free(here);
+	if (add_to_archive(archive, both))
+		return 0;
+	words[1] = both + strlen(both) + 1; /* THERE: the colon before it is gone */
+	return words;
 }
 
 /* The archive goes to the next child. */
@@ -524,8 +561,11 @@ int command_run(int count, char **arguments)
 		      stderr);
 		return 2;
 	}
+	run.command = optind < count ? arguments + optind : 0;
+	if (strncmp(blueprint.profile, WINDOWS, sizeof(blueprint.profile)) == 0 &&
+	    !(run.command = take_windows(&blueprint, arguments + optind, count - optind, &archive)))
+		return 1;
 	run.blueprint = blueprint;
 	run.archive = archive;
-	run.command = optind < count ? arguments + optind : 0;
 	return end_archive(archive) ? fail("--add") : run_child(&run);
 }

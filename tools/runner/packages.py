@@ -60,11 +60,13 @@ class Profile:
     def __init__(self, name):
         if name not in profile_names():
             raise Unavailable(f"there is no profile '{name}': there are {', '.join(profile_names())}")
-        self.name, self.install = name, []
+        self.name, self.install, self.own = name, [], []
         for number, line in enumerate((PROFILES / name).read_text().splitlines(), 1):
             word, _, rest = line.partition("#")[0].strip().partition(" ")
             if word == "install":
                 self.install += rest.split()
+            elif word == "own":
+                self.own += rest.split()
             elif word:
                 raise Unavailable(f"{PROFILES.name}/{name}, line {number}: '{word}' is unknown")
 
@@ -105,6 +107,11 @@ def members(path):
             file.read(size % 2)
 
 
+def member(name, data):
+    """The same, written."""
+    return f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
+
+
 def without_compression(path):
     """The package with its parts unpacked from xz, which takes an emulated machine long."""
     out = io.BytesIO(b"")
@@ -112,7 +119,7 @@ def without_compression(path):
     for name, data in members(path):
         if name.endswith(".xz"):
             name, data = name[:-3], lzma.decompress(data)
-        out.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2))
+        out.write(member(name, data))
     return out.getvalue()
 
 
@@ -120,6 +127,35 @@ def add_bytes(out, name, data, mode=0o644):
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(data), mode
     out.addfile(info, io.BytesIO(data))
+
+
+def tar_of(files):
+    """An archive of {name: file}, with its directories."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT) as out:
+        made = set()
+        for name, file in files.items():
+            for parent in reversed(pathlib.PurePosixPath(name).parents[:-1]):
+                if parent not in made:
+                    made.add(parent)
+                    info = tarfile.TarInfo(f"./{parent}")
+                    info.type, info.mode = tarfile.DIRTYPE, 0o755
+                    out.addfile(info)
+            add_bytes(out, f"./{name}", file.read_bytes(), 0o755 if os.access(file, os.X_OK) else 0o644)
+    return data.getvalue()
+
+
+def own_package(name):
+    """A Debian package of Holon's own, from image/NAME: `control`, `postinst`, and `files` with a line PLACE=FILE each."""
+    source = ROOT / "image" / name
+    try:
+        files = dict(line.split("=", 1) for line in (source / "files").read_text().splitlines())
+        parts = {"debian-binary": b"2.0\n",
+                 "control.tar": tar_of({part: source / part for part in ("control", "postinst")}),
+                 "data.tar": tar_of({place: ROOT / file for place, file in files.items()})}
+    except FileNotFoundError as error:
+        raise Unavailable(f"{error.filename} does not exist: run 'make all' first") from None
+    return b"!<arch>\n" + b"".join(member(part, data) for part, data in parts.items())
 
 
 def make_start(debs, files, path, work):
@@ -146,14 +182,16 @@ def make_start(debs, files, path, work):
         out.add(tree, ".", filter=as_root)
 
 
-def make_seed(files, is_base, path):
-    """The packages, and what is done with them."""
+def make_seed(files, own, is_base, path):
+    """The packages, and what is done with them; those of OWN as bytes."""
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as out:
         add_bytes(out, "holon/stage", STAGE.read_bytes(), 0o755)
         add_bytes(out, "holon/base", b"yes\n" if is_base else b"")
-        add_bytes(out, "holon/all", "".join(f"{name}\n" for name in files).encode())
+        add_bytes(out, "holon/all", "".join(f"{name}\n" for name in [*files, *own]).encode())
         for name, file in files.items():
             add_bytes(out, f"holon/{name}.deb", without_compression(file))
+        for name, data in own.items():
+            add_bytes(out, f"holon/{name}.deb", data)
 
 
 def run_to_its_end(line, log):
@@ -168,14 +206,14 @@ def run_to_its_end(line, log):
             raise
 
 
-def install(debs, packages, base, directory):
+def install(debs, packages, own, base, directory):
     """Makes DIRECTORY/root.tar by a run of Holon, from the tree BASE/root.tar where there is one."""
     with contextlib.redirect_stdout(sys.stderr):
         files = dict(zip((name for name, _ in packages), debs.download(packages)))
     work = directory / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    make_seed(files, not base, work / "seed")
+    make_seed(files, own, not base, work / "seed")
     if base:
         os.link(base / "root.tar", work / "start")
     else:
@@ -184,7 +222,7 @@ def install(debs, packages, base, directory):
     with open(work / "root", "wb") as out:
         out.truncate(2 * size + (256 << 20))
     memory = 1024 + 3 * (size >> 20)
-    say(f"installing {len(packages)} packages inside Holon, once; {directory.relative_to(ROOT)}/log tells")
+    say(f"installing {len(packages) + len(own)} packages inside Holon, once; {directory.relative_to(ROOT)}/log tells")
     line = [str(ROOT / "tools" / "holon-run"), "--mem", str(memory), "--cpus", "2", "--timeout", str(INSTALL_TIMEOUT),
             "--block", f"{work}/start,ro", "--block", f"{work}/seed,ro", "--block", f"{work}/root", "--", "sh", "-c",
             "mkdir /target && tar -xf /dev/block/start -C /target && tar -xf /dev/block/seed -C /target && mount -t proc proc /target/proc && "
@@ -210,7 +248,8 @@ def root_path(profile, packages):
     """build/images/KEY, where the root of the profile with the packages is once it was made."""
     wanted, base = wanted_of(profile, packages), Profile("debian")
     parent = root_path(base, []).name if wanted != base.install else None
-    return IMAGES / hashlib.sha256(repr((FORM, wanted, STAGE.read_bytes(), parent)).encode()).hexdigest()[:24]
+    key = (FORM, wanted, STAGE.read_bytes(), parent) + tuple(own_package(name) for name in profile.own)
+    return IMAGES / hashlib.sha256(repr(key).encode()).hexdigest()[:24]
 
 
 def root_directory(profile, packages):
@@ -239,11 +278,12 @@ def root_directory(profile, packages):
                     status.write_bytes(tree.extractfile("./var/lib/dpkg/status").read())
             resolved = resolve(debs, wanted, status)
         directory.mkdir(exist_ok=True)
-        if not resolved and base:
+        own = {name: own_package(name) for name in profile.own}
+        if not resolved and not own and base:
             os.link(base / "root.tar", directory / "root.tar")  # all of it is in the base
             return directory
         (directory / "lock").write_text("# " + " ".join(wanted) + "\n" + "".join(f"{p} {v}\n" for p, v in resolved))
-        install(debs, resolved, base, directory)
+        install(debs, resolved, own, base, directory)
     return directory
 
 

@@ -1,0 +1,2 @@
+# Windows programs below Wine.
+SOAK_TESTS += tests/windows/windows_test.py
