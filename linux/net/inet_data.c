@@ -202,7 +202,8 @@ static int64_t cork_add(struct inet_socket *socket, const uint8_t *data, uint32_
 		uint8_t *more = heap_allocate(room);
 		if (!more)
 			return -ENOBUFS;
-		memcpy(more, cork->data, cork->bytes);
+		if (cork->data)
+			memcpy(more, cork->data, cork->bytes);
 		heap_free(cork->data);
 		cork->data = more;
 		cork->room = room;

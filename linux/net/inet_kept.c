@@ -7,7 +7,6 @@
 enum kind {
 	KEPT_BOOL,  /* any number: whether it is 0 */
 	KEPT_BIT,   /* 0 or 1 */
-	KEPT_BYTE,  /* 0 to 255 */
 	KEPT_SHORT, /* 0 to 65535 */
 	KEPT_THREE, /* 0 to 2 */
 	KEPT_NONE,  /* 0 or 1, and 0 is told */
@@ -15,7 +14,6 @@ enum kind {
 enum {
 	FOR_STREAMS = 1, /* other types do not know it */
 	FOR_OTHERS = 2,  /* streams do not know it */
-	FOR_RAW = 4,     /* nor do any but raw sockets */
 	STARTS_ON = 8,   /* 1 at first */
 	PRIVILEGED = 16, /* 1 takes CAP_NET_RAW or CAP_NET_ADMIN */
 	BEFORE = 32,     /* refused once a connection is there */
@@ -101,8 +99,6 @@ static bool value_valid(enum kind kind, int32_t value)
 	case KEPT_BIT:
 	case KEPT_NONE:
 		return value == 0 || value == 1;
-	case KEPT_BYTE:
-		return value >= 0 && value <= 255;
 	case KEPT_SHORT:
 		return value >= 0 && value <= 65535;
 	case KEPT_THREE:

@@ -255,6 +255,20 @@ static uint32_t flag_bit(int option)
 	return known ? 1u << option : 0;
 }
 
+/* DATAGRAM, which is in no list, waits to be read, where SOCKET's filter takes it and there is room. */
+static void deliver(struct netlink_socket *socket, struct netlink_datagram *datagram)
+{
+	uint32_t take = socket_filter_message(socket->options.filter, datagram->data, datagram->bytes);
+	datagram->bytes = take < datagram->bytes ? take : datagram->bytes;
+	if (take && socket->count < DATAGRAMS_MAX) {
+		list_append(&socket->datagrams, &datagram->link);
+		socket->count++;
+		return;
+	}
+	socket->overrun |= take != 0;
+	heap_free(datagram);
+}
+
 /* Answers the request at REQUEST, whose header says BYTES. */
 static void answer_request(struct netlink_socket *socket, const uint8_t *request, uint32_t bytes)
 {
@@ -280,17 +294,7 @@ static void answer_request(struct netlink_socket *socket, const uint8_t *request
 	while (!list_empty(&answer.datagrams)) {
 		struct netlink_datagram *first = list_first(&answer.datagrams, struct netlink_datagram, link);
 		list_remove(&first->link);
-		uint32_t take = socket_filter_message(socket->options.filter, first->data, first->bytes);
-		first->bytes = take < first->bytes ? take : first->bytes;
-		if (!take) {
-			heap_free(first);
-		} else if (socket->count < DATAGRAMS_MAX) {
-			list_append(&socket->datagrams, &first->link);
-			socket->count++;
-		} else {
-			heap_free(first);
-			socket->overrun = true;
-		}
+		deliver(socket, first);
 	}
 	socket->overrun |= answer.failed;
 	wake_all(&socket->wait, POLLIN | POLLRDNORM);

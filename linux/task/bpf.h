@@ -20,7 +20,8 @@ struct bpf_instruction {
  * loads stay inside the data and never read what was not stored, the last one returns. */
 bool bpf_valid(const struct bpf_instruction *program, uint32_t length);
 /* What PROGRAM, which is valid, answers for DATA. */
-uint32_t bpf_run(const struct bpf_instruction *program, const uint32_t data[BPF_DATA_BYTES / 4]);
+uint32_t bpf_run(const struct bpf_instruction *program, const uint32_t data[BPF_DATA_BYTES / 4])
+    __attribute__((nonnull));
 
 /* What a filter of a socket sees: the packet from where its family begins, and from its network and link headers on
  * (count 0: there is none). */
@@ -38,4 +39,5 @@ struct bpf_packet {
 #define BPF_EXTRA_RANDOM 0xfffff038u /* the address of a load of `random` */
 bool bpf_packet_valid(const struct bpf_instruction *program, uint32_t length);
 /* How many bytes of PACKET the PROGRAM, which is valid, wants; 0: not the packet. */
-uint32_t bpf_packet_run(const struct bpf_instruction *program, const struct bpf_packet *packet);
+uint32_t bpf_packet_run(const struct bpf_instruction *program, const struct bpf_packet *packet)
+    __attribute__((nonnull));
