@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,16 +110,37 @@ static int add_to_archive(int *archive, char *text)
 	return tree_pack(*archive, text, colon + 2, false) ? 1 : 0;
 }
 
+/* The file PROGRAM of the caller's goes into the archive. Where it is in the child; 0 after a message. */
+static char *add_program(int *archive, const char *program)
+{
+	static char text[PATH_MAX + 256];
+	char here[PATH_MAX];
+	const char *slash = strrchr(program, '/');
+	if (!realpath(program, here)) {
+		(void)fail(program);
+		return 0;
+	}
+	snprintf(text, sizeof(text), "%s:/root/%.240s", here, slash ? slash + 1 : program);
+	if (add_to_archive(archive, text))
+		return 0;
+	return text + strlen(text) + 1; /* the colon is gone */
+}
+
 /* Profile windows: a Linux sub-kernel with the image of that name (docs/windows.md), in which Wine starts the COUNT words of
  * COMMAND, cmd without any. A program that is a file of the caller's goes in as a copy. The words for the child; 0 after a
  * message. */
 static char **take_windows(struct blueprint *blueprint, char **command, int count, int *archive)
 {
 	static char start[] = "wine", shell[] = "cmd";
-	char **words = calloc((size_t)count + 3, sizeof(*words));
 	struct stat status;
+	char *program = count ? command[0] : shell;
+	if (count && stat(program, &status) == 0 && S_ISREG(status.st_mode))
+		program = add_program(archive, program);
+	static char **words; /* for as long as the command runs */
+	words = program ? calloc((size_t)count + 3, sizeof(*words)) : 0;
 	if (!words) {
-		(void)fail("run");
+		if (program)
+			(void)fail("run");
 		return 0;
 	}
 	memset(blueprint->profile, 0, sizeof(blueprint->profile));
@@ -126,21 +148,9 @@ static char **take_windows(struct blueprint *blueprint, char **command, int coun
 	if (!*blueprint->image)
 		memcpy(blueprint->image, WINDOWS, sizeof(WINDOWS));
 	words[0] = start;
-	words[1] = shell;
-	for (int i = 0; i < count; i++)
+	words[1] = program;
+	for (int i = 1; i < count; i++)
 		words[1 + i] = command[i];
-	if (count == 0 || stat(command[0], &status) || !S_ISREG(status.st_mode))
-		return words; /* one of the image's */
-	char *here = realpath(command[0], 0), *both;
-	const char *name = strrchr(command[0], '/') ? strrchr(command[0], '/') + 1 : command[0];
-	if (!here || asprintf(&both, "%s:/root/%s", here, name) < 0) {
-		(void)fail(command[0]);
-		return 0;
-	}
-	free(here);
-	if (add_to_archive(archive, both))
-		return 0;
-	words[1] = both + strlen(both) + 1; /* THERE: the colon before it is gone */
 	return words;
 }
 
