@@ -8,6 +8,7 @@
 #include "unit.h"
 
 #define GRAVE_BATCH 12u
+#define GRAVE_STEP  4u /* freed between two looks for an interrupt: a thread takes over 100 units of work */
 
 uint32_t graves_kept;
 object_teardown *const *object_teardowns; /* by type */
@@ -23,9 +24,9 @@ struct object *object_first(struct unit *unit, struct list *list)
 	return object;
 }
 
-static void free_all(struct list *graves)
+static void free_some(struct list *graves)
 {
-	while (!list_empty(graves)) {
+	for (uint32_t count = 0; count < GRAVE_STEP && !list_empty(graves); count++) {
 		struct object *object = container_of(graves->next, struct object, owned);
 
 		list_remove(&object->owned);
@@ -34,13 +35,15 @@ static void free_all(struct list *graves)
 }
 
 /* The next step on the way of UNIT's graves, a batch each time: out of the graveyard into buried[0], from there to buried[1], and
- * freed. Before each step every CPU has left the paths that it was on at the step before; in a round that finds that so
- * nobody waits. After the first, nobody can find a thread any more to put it into a mailbox; those that are in one still begin
- * anew. What a CPU had just taken out of its mailbox then it has let go of after the second. reap_lock held. */
+ * freed, a few at a time. Before each step every CPU has left the paths that it was on at the step before; in a round that finds
+ * that so nobody waits. After the first, nobody can find a thread any more to put it into a mailbox; those that are in one still
+ * begin anew. What a CPU had just taken out of its mailbox then it has let go of after the second. reap_lock held. */
 static void bury(struct unit *unit)
 {
 	cpu_await(unit->grave_ticket);
-	free_all(&unit->buried[1]);
+	free_some(&unit->buried[1]);
+	if (!list_empty(&unit->buried[1]))
+		return;
 	lock_take(&unit->life_lock);
 	while (!list_empty(&unit->buried[0])) {
 		struct object *object = container_of(unit->buried[0].next, struct object, owned);
@@ -51,21 +54,19 @@ static void bury(struct unit *unit)
 			list_move(&unit->buried[1], &object->owned);
 	}
 	for (uint32_t count = 0; count < GRAVE_BATCH && !list_empty(&unit->graveyard); count++) {
-		list_move(&unit->buried[0], unit->graveyard.next);
+		list_move(&unit->buried[cpu_count == 1], unit->graveyard.next);
 		unit->grave_count--;
 	}
 	lock_release(&unit->life_lock);
 	if (cpu_count > 1)
 		unit->grave_ticket = cpu_ticket();
-	else
-		free_all(&unit->buried[0]);
 }
 
-/* Whether it is time for that: for a dead unit until nothing is left. */
+/* Whether it is time for that: for a dead unit, and where there is no other CPU, until nothing is left. */
 static bool graves_due(const struct unit *unit)
 {
 	return unit->grave_count > graves_kept ||
-	       (unit->object.dead &&
+	       ((unit->object.dead || cpu_count == 1) &&
 	        (unit->grave_count || !list_empty(&unit->buried[0]) || !list_empty(&unit->buried[1])));
 }
 
