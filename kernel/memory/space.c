@@ -395,7 +395,8 @@ static int64_t unmap_locked(struct space *space, uint64_t address, uint64_t end,
 	return CALL_RESTART;
 }
 
-/* space_unmap_slice, of a space that is dead or (DEAD false) is not. */
+/* space_unmap_slice, of a space that is dead or (DEAD false) is not: of a dead one less at a time, since every call may
+ * have to do that. */
 static inline int64_t unmap_range(struct space *space, uint64_t address, uint64_t end, bool dead)
 {
 	struct leftovers left;
@@ -404,7 +405,8 @@ static inline int64_t unmap_range(struct space *space, uint64_t address, uint64_
 
 	slice_begin(space, &left);
 	if (space->object.dead == dead)
-		status = unmap_locked(space, address, end, 3 * MAPPING_PAGES, &left, &reached);
+		status = unmap_locked(space, address, end, dead ? MAPPING_PAGES : 3 * MAPPING_PAGES, &left,
+		                      &reached);
 	slice_finish(space, &left);
 	return status;
 }

@@ -94,8 +94,7 @@ static bool reap_step(struct unit *unit, struct object *object)
 		lock_take(&unit->life_lock);
 		list_move(&unit->doomed, &object->owned); /* the others first */
 		lock_release(&unit->life_lock);
-		cpu_serve(cpu_self());
-		return false;
+		return false; /* what that one asks of this CPU meanwhile comes with an interrupt: unit_reap looks */
 	}
 	return true;
 }

@@ -61,15 +61,18 @@ static unsigned entry_next(const uint64_t *table, unsigned index, unsigned *work
 	return next;
 }
 
+#define TABLE_WORK 80u /* of going down to a table and freeing it, beside entries passed over */
+
 /* Goes down from the root by the first used entries behind torn_address to a table that is a lowest one or empty, and frees
- * that, some 20 times a slice. A guest space's window is its native space's. */
+ * that, up to three times a slice, the last behind up to 1,280 empty entries: every call may have to do it. A guest space's
+ * window is its native space's. */
 bool arch_space_deinit_slice(struct space *space)
 {
 	uint64_t *root = frame_map(space->native_root);
 
 	if (space->kind == SPACE_GUEST)
 		root[WINDOW_SLOT] = 0;
-	for (unsigned work = 0; work < 500; work += 24) {
+	for (unsigned work = 0; work < 200; work += TABLE_WORK) {
 		uint64_t *table = root, *place = 0;
 
 		for (unsigned level = 4; level > 1; level--) {
