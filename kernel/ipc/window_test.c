@@ -116,6 +116,42 @@ static void test_table_page(void)
 	machine_check();
 }
 
+/* CPU 0 has found no grave of the dying unit, and is about to look for what is referenced still. */
+static bool graves_were_found_empty(void)
+{
+	return !list_empty(&dying->torn) && list_empty(&dying->doomed) &&
+	       dying->reap_lock.next == dying->reap_lock.owner;
+}
+
+/* Another CPU lets go of the last object of a unit in its last instants: the unit waits for that grave, too. */
+static void test_last_grave(void)
+{
+	handle_t unit = unit_make();
+	struct object *object;
+	struct actor child;
+
+	dying = (struct unit *)object_at(&root_unit, unit);
+	actor_init(&child, dying);
+	object = object_at(dying, NEED_HANDLE(CALL1(&child, SYS_EVENT_CREATE, 0)));
+	NEED(object_reference(object));
+	actor_deinit(&child);
+	begin(0, &root, SYS_UNIT_DESTROY, unit, 0);
+	while (dying->destroy_phase < 2) /* reclaim */
+		NEED(go_on(0) && entries[0].result < 0);
+	while (!go_to(0, graves_were_found_empty))
+		NEED(entries[0].result < 0);
+	host_cpu(1);
+	object_release(object);
+	NEED(object->life == OBJECT_GRAVE && dying->grave_count == 1);
+	go_on(0);
+	TEST("what was let go of in a unit's last instants is freed before it ends",
+	     dying->destroy_phase < 3);
+	finish();
+	while (CALL1(&root, SYS_UNIT_DESTROY, unit))
+		;
+	machine_check();
+}
+
 /* ---- Threads ---- */
 
 static struct thread *thread_on(handle_t budget, handle_t *handle)
@@ -471,6 +507,7 @@ int main(void)
 		budgets[i / 2][i % 2] = NEED_HANDLE(CALL1(&root, SYS_BUDGET_CREATE, root_handle));
 	}
 	test_table_page();
+	test_last_grave();
 	test_lend_to_who_moves();
 	test_lend_to_who_begins();
 	test_lend_to_who_ends();

@@ -1,7 +1,7 @@
 /* The life of kernel objects: created from a unit's heap, doomed, torn down, freed. See object.h.
  *
- * An object is always in exactly one list of its owner: objects, doomed, torn or graveyard, all guarded by
- * the owner's life_lock. The owner changes only when a dead unit's referenced remains go to its parent; who
+ * An object is always in exactly one list of its owner: objects, doomed, torn or graveyard, guarded by the owner's
+ * life_lock, or buried, which is the reap_lock's. The owner changes only when a dead unit's referenced remains go to its parent; who
  * follows object->owner therefore looks again once it has the lock.
  */
 #include "object.h"

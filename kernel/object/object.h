@@ -4,7 +4,7 @@
  * while something refers to it: capabilities, mappings, waiting threads. Its end comes in three steps: doomed
  * the last reference went, or the owner dies: `dead` is set, it is queued on owner->doomed; torn unit_reap
  * has killed its capabilities and run its type's teardown, in slices; free     no reference is left and every
- * CPU has left the kernel path it was on (graveyard).
+ * CPU has left the kernel path it was on (graveyard, buried).
  *
  * All capabilities of one object form one tree: derived below what they were derived from. The tree is
  * guarded by the object's cap_lock. A capability is dead when its object is, or when its object's owner is.
@@ -30,8 +30,8 @@ struct object {
 	struct lock cap_lock;
 	uint32_t bytes; /* as allocated */
 	struct unit *owner;
-	struct list owned; /* in owner->objects, doomed, torn or graveyard: guarded by owner->life_lock */
-	struct cap *root;  /* the capabilities without a parent: siblings; 0 when none is left */
+	struct list owned;            /* in owner->objects, doomed, torn, graveyard or buried: see object.c */
+	struct cap *root;             /* the capabilities without a parent: siblings; 0 when none is left */
 	volatile uint32_t references; /* capabilities + kernel-internal references */
 };
 

@@ -124,6 +124,7 @@ bool unit_reap(struct unit *unit)
 bool object_adopt_slice(struct unit *unit, struct unit *parent)
 {
 	struct object *object;
+	bool none;
 
 	/* Both life_locks, the child's first: the only place that takes two. */
 	lock_take(&unit->life_lock);
@@ -140,6 +141,8 @@ bool object_adopt_slice(struct unit *unit, struct unit *parent)
 		list_move(&parent->torn, &object->owned);
 		lock_release(&parent->life_lock);
 	}
+	/* What another CPU has let go of since the graves were looked at is one. */
+	none = !object && !unit->grave_count;
 	lock_release(&unit->life_lock);
-	return !object;
+	return none;
 }

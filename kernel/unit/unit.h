@@ -109,7 +109,7 @@ bool unit_destroy_slice(struct unit *unit);
  * another CPU. At most one CPU at a time; false when it is another. Called once a kernel exit. No lock held.
  */
 bool unit_reap(struct unit *unit);
-/* How many torn objects may wait for a reason to ask all CPUs at once whether they have forgotten them. */
+/* How many objects may wait in a graveyard for a reason to bury them. */
 extern uint32_t graves_kept;
 static inline bool unit_has_doomed(struct unit *unit)
 {
@@ -123,7 +123,7 @@ void unit_free(void *pointer);
 /* The first object in LIST, one of UNIT's; 0: it is empty. */
 struct object *object_first(struct unit *unit, struct list *list);
 /* A dead unit whose objects are all torn down: hands one that is still referenced to PARENT, with its slab.
- * True when there is none left. */
+ * True when none is left, and no grave has come. */
 bool object_adopt_slice(struct unit *unit, struct unit *parent);
 
 /* Freezes (FREEZE) or thaws UNIT and what is below it, a slice; *PROGRESS as in calls.h. True when done. */
