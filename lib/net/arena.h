@@ -38,3 +38,8 @@ void *arena_allocate_zeroed(struct arena *arena, size_t bytes);
 void arena_free(struct arena *arena, void *block);
 /* The bytes that BLOCK really has. */
 size_t arena_capacity(const struct arena *arena, const void *block);
+/* No more than an eighth is left: it is for packets that arrive, and for a little of each connection's. */
+static inline bool arena_scarce(const struct arena *arena)
+{
+	return arena->used >= arena->units * (ARENA_UNIT / 8) * 7;
+}

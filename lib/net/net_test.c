@@ -703,6 +703,87 @@ static void test_second_attempt(void)
 	free(wire);
 }
 
+/* Connections that have grown while their peers took everything, and whose peers then take nothing more, do not have the arena among
+ * them, neither where they send nor where they are not read. */
+static void test_stalled(void)
+{
+	enum { STALLED = 48, GROW = 1 << 20 };
+	static uint8_t bytes[65536];
+	const size_t arena_bytes = test_arena_bytes;
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint at = test_endpoint(1, false, 80), back = test_endpoint(0, false, 81);
+	struct net_socket *listener, *client[STALLED], *server[STALLED], *asks, *answers = NULL;
+	struct net_piece piece = {bytes, sizeof(bytes)};
+	uint32_t grown = 0;
+	bool all = true;
+	int error;
+
+	test_arena_bytes = 4 << 20;
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 51);
+	test_arena_bytes = arena_bytes;
+	wire->faults.delay_ns = 5 * MILLISECOND;
+	listener = net_socket_create(wire->host[1].net, 2, 1, 0, &error);
+	(void)net_bind(listener, &at);
+	(void)net_listen(listener, 4);
+	for (unsigned index = 0; index < STALLED; index++) {
+		int64_t moved = 0, done;
+
+		client[index] = net_socket_create(wire->host[0].net, 2, 1, 0, &error);
+		(void)net_connect(client[index], &at);
+		server[index] = NULL;
+		for (unsigned step = 0; step < 100000 && moved < GROW && wire_step(wire); step++) {
+			if (!server[index])
+				server[index] = net_accept(listener, &error);
+			(void)net_send(client[index], &piece, 1, NULL, 0);
+			while (server[index] &&
+			       (done = net_receive(server[index], bytes, sizeof(bytes), 0, NULL)) > 0)
+				moved += done;
+		}
+		for (unsigned step = 0; server[index] && step < 10000 &&
+		                        net_unsent_bytes(client[index], true) && wire_step(wire);
+		     step++)
+			while (net_receive(server[index], bytes, sizeof(bytes), 0, NULL) > 0)
+				;
+		all = all && server[index] && moved >= GROW;
+		grown += client[index]->send_size > wire->host[0].net->profile->send_size;
+	}
+	check(all && grown > STALLED / 2, "send buffers grow while peers take everything", "they do not");
+	for (unsigned round = 0; round < 200; round++) {
+		for (unsigned index = 0; index < STALLED; index++)
+			(void)net_send(client[index], &piece, 1, NULL, 0);
+		(void)wire_run(wire, wire->now + 10 * MILLISECOND);
+	}
+	listener = net_socket_create(wire->host[0].net, 2, 1, 0, &error);
+	all = listener && !net_bind(listener, &back) && !net_listen(listener, 4);
+	asks = net_socket_create(wire->host[1].net, 2, 1, 0, &error);
+	if (all && asks) {
+		(void)net_connect(asks, &back);
+		for (unsigned step = 0; step < 100000 && !answers && wire_step(wire); step++)
+			answers = net_accept(listener, &error);
+	}
+	check(answers != NULL, "when peers stall, a new connection is made", "it is not");
+	piece.count = 1000;
+	all = answers && net_send(asks, &piece, 1, NULL, 0) == 1000;
+	(void)wire_run(wire, wire->now + SECOND);
+	all = all && net_receive(answers, bytes, sizeof(bytes), 0, NULL) == 1000 &&
+	      net_send(answers, &piece, 1, NULL, 0) == 1000;
+	(void)wire_run(wire, wire->now + SECOND);
+	check(all && net_receive(asks, bytes, sizeof(bytes), 0, NULL) == 1000, "and carries bytes both ways",
+	      "it does not");
+	for (unsigned round = 0; round < 1000; round++) {
+		for (unsigned index = 0; index < STALLED; index++)
+			while (net_receive(server[index], bytes, sizeof(bytes), 0, NULL) > 0)
+				;
+		(void)wire_run(wire, wire->now + SECOND);
+	}
+	for (unsigned index = 0; index < STALLED; index++)
+		all =
+		    all && !net_unsent_bytes(client[index], true) && (net_poll(client[index]) & NET_WRITABLE);
+	check(all, "and when they are read again, everything arrives", "something stays");
+	wire_free(wire);
+	free(wire);
+}
+
 static void test_silent_peer(void)
 {
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
@@ -1086,6 +1167,7 @@ int main(void)
 	test_read_acknowledges();
 	test_long_line();
 	test_second_attempt();
+	test_stalled();
 	test_silent_peer();
 	test_zero_window();
 	test_dhcp();

@@ -61,7 +61,9 @@ enum {
 	/* Data of one segment where the link would take more (the loopback), so that it fits 64 KiB with what stands before it. */
 	SEGMENT_BYTES_MAX = 65536 - 512,
 	TRAIN_BYTES_MAX = 65535, /* that may wait for an acknowledgement until a train of frames ends */
-	REQUESTS_MAX = 4096,     /* of one listener: its backlog, and at most this */
+	/* A connection that holds this much memory for what it sends, or was sent, gets no more while it is scarce (arena_scarce). */
+	SCARCE_HELD = 4096,
+	REQUESTS_MAX = 4096, /* of one listener: its backlog, and at most this */
 };
 
 struct tcp_profile {
@@ -432,6 +434,8 @@ bool tcp_queue_fin(struct tcp *tcp);
 void tcp_send_size_follow(struct tcp *tcp);
 void tcp_free_sent(struct tcp *tcp, uint32_t count);
 void tcp_set_mss(struct tcp *tcp, uint32_t path_mtu);
+/* Bytes of the send buffer that count now: while half of the arena is in use, what a connection begins with. */
+uint32_t tcp_send_limit(const struct tcp *tcp);
 uint32_t tcp_send_room(const struct tcp *tcp);
 
 /* ---- tcp_fast_open.c: the client's side of RFC 7413 ---- */

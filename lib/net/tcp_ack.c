@@ -297,7 +297,7 @@ void tcp_acknowledged(struct tcp *tcp, const struct tcp_segment *segment)
 	if (advanced) {
 		if (flight < tcp->window) /* what was written did not fill the window */
 			tcp_send_size_follow(tcp);
-		if (tcp_send_room(tcp) * 3 >= tcp->socket.send_size)
+		if (tcp_send_room(tcp) * 3 >= tcp_send_limit(tcp))
 			socket_notify(&tcp->socket, NET_WRITABLE);
 		if (!tcp->ring_count)
 			tcp->undo_valid = false;

@@ -107,6 +107,8 @@ size_t tcp_queue(struct tcp *tcp, const void *at, size_t count, bool *fault)
 		    tcp->ring_count > tcp->sent ? segment_at(tcp, tcp->ring_count - 1) : NULL;
 		uint32_t part = (uint32_t)(count - done < limit ? count - done : limit);
 
+		if (tcp->send_charge >= SCARCE_HELD && arena_scarce(&tcp->socket.net->arena))
+			break;
 		if (!last || last->length >= limit) {
 			/* A lone small write gets a small block. */
 			last = segment_insert(tcp, tcp->ring_count, last || tcp->sent ? limit : part);
@@ -181,9 +183,18 @@ void tcp_free_sent(struct tcp *tcp, uint32_t count)
 	}
 }
 
+uint32_t tcp_send_limit(const struct tcp *tcp)
+{
+	const struct net *net = tcp->socket.net;
+
+	return net->arena.used < net->arena.units * (ARENA_UNIT / 2)
+	           ? tcp->socket.send_size
+	           : min32(tcp->socket.send_size, net->profile->send_size);
+}
+
 uint32_t tcp_send_room(const struct tcp *tcp)
 {
-	uint32_t queued = tcp->write_sequence - tcp->send_unacknowledged, size = tcp->socket.send_size;
+	uint32_t queued = tcp->write_sequence - tcp->send_unacknowledged, size = tcp_send_limit(tcp);
 
 	/* Memory counts too: crumbs hold whole blocks. */
 	if (tcp->state == TCP_SYN_SENT || tcp->state == TCP_SYN_RECEIVED)
@@ -194,7 +205,8 @@ uint32_t tcp_send_room(const struct tcp *tcp)
 }
 
 /* As Linux: twice the window, in the memory that full segments take there, which programs see (SO_SNDBUF). One connection has at most
- * a sixteenth of the arena this way, and none grows while half of it is in use. */
+ * a sixteenth of the arena this way, and none grows while half of it is in use, when what has grown does not count either
+ * (tcp_send_limit): peers that acknowledge nothing more must not have the arena among them. */
 void tcp_send_size_follow(struct tcp *tcp)
 {
 	enum { SEGMENT_OVERHEAD = 640, SEGMENT_HEAD = 256 };

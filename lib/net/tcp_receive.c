@@ -265,6 +265,8 @@ static bool memory_left(struct tcp *tcp, const struct packet *packet, bool in_or
 {
 	uint32_t most = 2 * max32(tcp->receive_window_limit, 65536) + 65536;
 
+	if (arena_scarce(&tcp->socket.net->arena))
+		most = max32(SCARCE_HELD, packet->charge);
 	if (tcp->receive_charge + packet->charge <= most && tcp->reordered_count < TCP_REORDER_MAX)
 		return true;
 	if (!in_order)

@@ -485,7 +485,7 @@ static uint32_t tcp_poll(const struct net_socket *socket)
 	if (tcp->readable)
 		events |= NET_READABLE;
 	if (tcp->write_closed || tcp->state == TCP_CLOSED ||
-	    (tcp_send_room(tcp) * 3 >= socket->send_size &&
+	    (tcp_send_room(tcp) * 3 >= tcp_send_limit(tcp) &&
 	     tcp->write_sequence - tcp->send_next < max32(tcp->not_sent_low, 1)))
 		events |= NET_WRITABLE;
 	return events;
