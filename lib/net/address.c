@@ -107,8 +107,9 @@ bool link_awaits_address(const struct net_link *link)
 
 struct link_address *link_own_address(struct net_link *link, const struct net_address *address)
 {
-	/* All of 127/8 is the loopback link's. */
-	if (link->config.kind == NET_LINK_LOOPBACK && net_is_ipv4(address) && address->bytes[12] == 127)
+	/* All of 127/8 is the loopback link's, but its last, which is for everybody there. */
+	if (link->config.kind == NET_LINK_LOOPBACK && net_is_ipv4(address) && address->bytes[12] == 127 &&
+	    load32(address->bytes + 12) != 0x7fffffff)
 		for (unsigned index = 0; index < link->address_count; index++)
 			if (net_is_ipv4(&link->addresses[index].address))
 				return &link->addresses[index];

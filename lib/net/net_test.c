@@ -784,6 +784,71 @@ static void test_stalled(void)
 	free(wire);
 }
 
+static void test_loopback_everybody(void)
+{
+	static const uint8_t all[4] = {127, 255, 255, 255}, one[4] = {127, 0, 0, 1};
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net_endpoint any = {net_ipv4((const uint8_t[4]){0}), 9, 0}, to = {net_ipv4(all), 9, 0};
+	struct net_address own = net_ipv4(one);
+	struct net_socket *sender, *receivers[2];
+	struct net_receipt receipt = {.flags = 0};
+	uint8_t byte = 1;
+	struct net_piece piece = {&byte, 1};
+	uint32_t on = 1;
+	unsigned got = 0;
+	int error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 61);
+	sender = net_socket_create(wire->host[0].net, 2, 2, 0, &error);
+	(void)net_set_option(sender, 1, 6, &on, sizeof(on)); /* SO_BROADCAST */
+	for (unsigned index = 0; index < 2; index++) {
+		receivers[index] = net_socket_create(wire->host[0].net, 2, 2, 0, &error);
+		(void)net_set_option(receivers[index], 1, 2, &on, sizeof(on)); /* SO_REUSEADDR */
+		(void)net_bind(receivers[index], &any);
+	}
+	(void)net_send(sender, &piece, 1, &to, 0);
+	(void)net_advance(wire->host[0].net, wire->now);
+	for (unsigned index = 0; index < 2; index++)
+		got += net_receive(receivers[index], &byte, 1, 0, &receipt) == 1 &&
+		       address_equal(&receipt.from.address, &own);
+	check(got == 2, "127.255.255.255 is everybody on the loopback",
+	      "not everybody got it from 127.0.0.1");
+	wire_free(wire);
+	free(wire);
+}
+
+/* A datagram with a source of its own leaves no trace in its socket, and no frame with an address of the other family. */
+static void test_datagram_from(void)
+{
+	static const uint8_t loop[4] = {127, 0, 0, 1};
+	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
+	struct net *net;
+	struct net_endpoint held = test_endpoint(0, false, 40000), to = {net_ipv4(loop), 9, 0},
+	                    far = test_endpoint(1, true, 0);
+	struct net_ancillary with = {
+	    .ttl = -1, .traffic_class = -1, .has_from = true, .from = net_ipv4(loop)};
+	struct net_socket *holder, *sender, *raw;
+	uint8_t bytes[8] = {128};
+	struct net_piece piece = {bytes, sizeof(bytes)};
+	uint32_t range = 40000u | 40000u << 16;
+	int error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 71);
+	net = wire->host[0].net;
+	holder = net_socket_create(net, 2, 2, 0, &error);
+	(void)net_bind(holder, &held);
+	sender = net_socket_create(net, 2, 2, 0, &error);
+	(void)net_set_option(sender, 0, 51, &range, sizeof(range)); /* IP_LOCAL_PORT_RANGE */
+	check(net_send_with(sender, &piece, 1, &to, 0, &with) == -NET_EADDRINUSE,
+	      "a datagram's source does not get its socket a port that another has", "it does");
+	raw = net_socket_create(net, 10, 3, 58, &error);
+	check(net_send_with(raw, &piece, 1, &far, 0, &with) == 8 && wire->count == 1 &&
+	          wire->frames[0].bytes[0] >> 4 == 6 && wire->frames[0].bytes[8] == 0xfd,
+	      "a source of IPv4 does not get into a packet of IPv6", "it does, or nothing was sent");
+	wire_free(wire);
+	free(wire);
+}
+
 static void test_silent_peer(void)
 {
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
@@ -1168,6 +1233,8 @@ int main(void)
 	test_long_line();
 	test_second_attempt();
 	test_stalled();
+	test_loopback_everybody();
+	test_datagram_from();
 	test_silent_peer();
 	test_zero_window();
 	test_dhcp();

@@ -297,7 +297,7 @@ static int64_t raw_send(struct net_socket *socket, const struct net_piece *from,
 		packet_free(net, packet);
 		return error ? error : length;
 	}
-	if (address_zero(&header.from)) {
+	if (address_zero(&header.from) || net_is_ipv4(&header.from) != net_is_ipv4(&remote)) {
 		const struct net_address *source =
 		    net_own_address(net, &remote) ? &remote : link_source(path.link, &remote);
 

@@ -342,6 +342,12 @@ int64_t net_send_with(struct net_socket *socket, const struct net_piece *pieces,
 		return -NET_ENODEV;
 	if (with->has_from && !net_own_address(socket->net, &with->from) && !socket->free_bind)
 		return net_is_ipv4(&with->from) ? -NET_ENETUNREACH : -NET_EINVAL; /* as Linux */
+	if (!socket->bound && socket->ops->listening) { /* by its own address, not by this datagram's */
+		int error = socket_bind_port(socket, 0);
+
+		if (error)
+			return error;
+	}
 	if (with->has_from)
 		socket->flow.local = with->from;
 	if (with->link)
