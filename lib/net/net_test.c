@@ -849,6 +849,38 @@ static void test_datagram_from(void)
 	free(wire);
 }
 
+/* A segment beyond a gap whose acknowledgement lets data go: the peer hears of the gap all the same. */
+static void test_gap_beside_data(void)
+{
+	static uint8_t bytes[60 * TRAIN_SEGMENT];
+	struct net_socket *client, *server;
+	struct test_wire *wire = train_wire(&client, &server, 1);
+	struct net_piece piece = {bytes, sizeof(bytes)};
+	unsigned alone = 0, data = 0;
+
+	while (wire->count)
+		train_take(wire, 0);
+	(void)net_send(server, &piece, 1, NULL, 0);
+	while (wire->count && wire->frames[0].to == 0)
+		train_take(wire, 0);
+	while (wire->count) /* the client's acknowledgements are lost; its data acknowledges too */
+		free(wire->frames[--wire->count].bytes);
+	piece.count = 3 * TRAIN_SEGMENT;
+	(void)net_send(client, &piece, 1, NULL, 0);
+	train_take(wire, 1);
+	for (unsigned index = 0; index < wire->count; index++) {
+		const struct wire_frame *frame = &wire->frames[index];
+		size_t headers = 20u + (frame->bytes[32] >> 4) * 4u;
+
+		alone += frame->to == 0 && frame->count == headers;
+		data += frame->to == 0 && frame->count > headers;
+	}
+	check(alone == 1 && data > 0, "a gap is told of beside data that goes",
+	      "data alone goes, or nothing does");
+	wire_free(wire);
+	free(wire);
+}
+
 static void test_silent_peer(void)
 {
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
@@ -1235,6 +1267,7 @@ int main(void)
 	test_stalled();
 	test_loopback_everybody();
 	test_datagram_from();
+	test_gap_beside_data();
 	test_silent_peer();
 	test_zero_window();
 	test_dhcp();

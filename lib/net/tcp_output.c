@@ -662,7 +662,8 @@ static void acknowledge_now(struct tcp *tcp)
 void tcp_output(struct tcp *tcp)
 {
 	struct net *net = tcp->socket.net;
-	bool any = false;
+	/* Of gaps only a segment without data tells: it has the SACK blocks, and alone counts as a duplicate (RFC 5681, 2). */
+	bool any = false, tell = tcp->ack_now && (tcp->reordered_count || tcp->duplicate_sack);
 
 	switch (tcp->state) {
 	case TCP_ESTABLISHED:
@@ -708,7 +709,7 @@ void tcp_output(struct tcp *tcp)
 		/* A silly window, or held back for more (tcp(7), TCP_CORK): the timer overrides. */
 		tcp_arm_retransmit(tcp, RETRANSMIT_PERSIST, tcp->cork ? 200 * MILLISECOND : tcp_rto(tcp));
 	}
-	if (tcp->ack_now)
+	if (tcp->ack_now || tell)
 		acknowledge_now(tcp);
 }
 
