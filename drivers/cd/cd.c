@@ -99,10 +99,11 @@ void cd_look(struct cd *cd)
 	cd->until = now + CD_PATIENCE_NS;
 	uint64_t sectors = medium(cd, &changed);
 	now = clock_ns();
-	if (now < cd->until)
-		medium_is(cd, sectors, changed);
-	else
+	bool late = now >= cd->until;
+	if (late)
 		cd->rests_until = now + CD_REST_NS;
+	if (!late || changed) /* which it says once */
+		medium_is(cd, late ? 0 : sectors, changed);
 }
 
 void cd_read(const struct block_io *io, uint8_t packet[CD_PACKET_BYTES])

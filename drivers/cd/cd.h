@@ -31,8 +31,8 @@ struct cd {
 bool cd_identified(const uint16_t words[256]);
 /* Asks what drive it is and what is in it; the INDEX-th of this controller is "cdINDEX". False: none. */
 bool cd_init(struct cd *cd, unsigned index, uint32_t transfer_bytes);
-/* Looks what is in it now, while nothing is under way. A drive that takes longer than CD_PATIENCE_NS stays what it was, and is left alone for
- * CD_REST_NS. */
+/* Looks what is in it now, while nothing is under way. A drive that takes longer than CD_PATIENCE_NS stays what it was, or is empty where it told of
+ * another medium before, and is left alone for CD_REST_NS. */
 void cd_look(struct cd *cd);
 /* The packet that reads. */
 void cd_read(const struct block_io *io, uint8_t packet[CD_PACKET_BYTES]);

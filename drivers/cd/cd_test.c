@@ -9,6 +9,7 @@ static int failures;
 static uint64_t now = SECOND, takes; /* for each answer, ns */
 static unsigned asked, replaced;
 static uint8_t last_sector; /* of the medium */
+static bool is_new;         /* which it tells who asks next, once, at once */
 
 static void check(const char *name, bool right)
 {
@@ -38,6 +39,14 @@ static int32_t answer(void *context, const uint8_t packet[CD_PACKET_BYTES], void
 
 	(void)context;
 	asked++;
+	if (is_new && packet[0] == SCSI_TEST_UNIT_READY)
+		return -1;
+	if (is_new && packet[0] == SCSI_REQUEST_SENSE) {
+		const uint8_t sense[18] = {0x70, [2] = SENSE_ATTENTION, [7] = 10, [12] = 0x28};
+		is_new = false;
+		memcpy(to, sense, bytes < sizeof(sense) ? bytes : sizeof(sense));
+		return (int32_t)bytes;
+	}
 	if (now + takes >= until) {
 		now = until;
 		return -1;
@@ -74,7 +83,11 @@ int main(void)
 	takes = 0;
 	cd_look(&cd);
 	check("after which it is asked again", asked && replaced == 2 && cd.description.sectors == 10);
+	is_new = true;
 	takes = 5 * SECOND;
+	cd_look(&cd);
+	check("another medium that was told of before it took long is no longer the old one",
+	      replaced == 3 && !cd.description.sectors);
 	bool again;
 	began = now;
 	(void)cd_failed(&cd, &again);
