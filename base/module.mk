@@ -52,6 +52,7 @@ $(call host-test,switch-lease,base/switch/lease_test.c base/switch/core_world.c 
 $(call host-fuzz,switch-core,base/switch/core_fuzz.c $(SWITCH_CORE),-Ilib/holon -Ibase/switch)
 $(call host-test,devmgr-tables,base/devmgr/tables_test.c base/devmgr/acpi.c base/devmgr/pci.c,-Ilib/holon)
 $(call host-test,devmgr-slot,base/devmgr/slot_test.c base/devmgr/slot.c base/devmgr/pci.c,-Ilib/holon)
+$(call host-test,devmgr-hotplug,base/devmgr/hotplug_test.c base/devmgr/hotplug.c base/devmgr/slot.c base/devmgr/pci.c,-DHOLON_FAKE_KERNEL -Ilib/holon -Ilib -Ibuild/abi)
 $(call host-fuzz,devmgr-tables,base/devmgr/tables_fuzz.c base/devmgr/acpi.c base/devmgr/pci.c base/devmgr/slot.c,-Ilib/holon)
 $(call host-test,mixer-streams,base/mixer/streams_test.c base/mixer/streams.c,-Ilib/holon -Ibase/mixer)
 # A system whose confirmation asks no disk, and ends well no earlier than 30 seconds after the machine's start.

@@ -416,6 +416,7 @@ void claim_add(const struct pci_function *function)
 	/* Its domain and what is pinned for it are the place's. */
 	claim->absent = false;
 	claim->function = *function;
+	claim->function.hot_slot = false; /* ports of the start alone are looked at */
 	silence(&claim->function);
 	if (!function->msi && !function->msix) {
 		LOG("devmgr: " PCI_PLACE

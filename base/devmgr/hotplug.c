@@ -16,6 +16,7 @@ enum phase { EMPTY, SETTLING, WORKS, OFF };
 
 static struct slot {
 	const struct pci_function *port;
+	uint8_t bus; /* behind it, as the firmware said; 0: none */
 	enum phase phase;
 	uint64_t since;  /* power was given */
 	bool unreleased; /* mappings of drivers of before */
@@ -24,23 +25,24 @@ static struct slot {
 static unsigned slot_count;
 static uint64_t look_at;
 
-/* Each device in SLOT. */
+/* Bridges too, but no port that is looked at here itself. */
+static bool is_in(const struct slot *slot, const struct claim *claim)
+{
+	return slot->bus && PCI_BUS(claim->function.address) == slot->bus && !claim->function.hot_slot;
+}
+
 static void for_each(const struct slot *slot, void (*what)(struct claim *claim))
 {
-	uint8_t bus = slot_bus(&devmgr.access, slot->port);
-
-	for (unsigned i = 0; bus && i < devmgr.claim_count; i++)
-		if (PCI_BUS(devmgr.claims[i].function.address) == bus &&
-		    devmgr.claims[i].function.header == 0)
+	for (unsigned i = 0; i < devmgr.claim_count; i++)
+		if (is_in(slot, &devmgr.claims[i]))
 			what(&devmgr.claims[i]);
 }
 
 static bool answers(const struct slot *slot)
 {
 	struct pci_function function;
-	uint8_t bus = slot_bus(&devmgr.access, slot->port);
 
-	return bus && pci_read(&devmgr.access, PCI_ADDRESS(bus, 0, 0), &function);
+	return slot->bus && pci_read(&devmgr.access, PCI_ADDRESS(slot->bus, 0, 0), &function);
 }
 
 static void remove_all(struct slot *slot, const char *why)
@@ -56,6 +58,9 @@ static bool add_all(const struct slot *slot)
 {
 	struct pci_function functions[SLOT_FUNCTIONS];
 	bool placed;
+
+	if (slot_bus(&devmgr.access, slot->port) != slot->bus)
+		return false; /* it has lost what the firmware told it */
 	unsigned count = slot_functions(&devmgr.access, slot->port, functions, &placed);
 
 	if (count && !placed)
@@ -75,8 +80,10 @@ static void look(struct slot *slot, uint64_t now)
 
 	if (slot->phase == WORKS && (!state.present || state.changed || !answers(slot))) {
 		remove_all(slot, "is gone");
-		slot->phase = state.present ? OFF : EMPTY;
-	} else if (slot->phase == WORKS && state.pressed) {
+		slot->phase = EMPTY; /* what is there the next time is new */
+		return;
+	}
+	if (state.pressed && (slot->phase == WORKS || slot->phase == SETTLING)) {
 		remove_all(slot, "is to go");
 		slot->phase = OFF;
 		return;
@@ -114,9 +121,12 @@ void hotplug_init(void)
 		if (!devmgr.claims[i].function.hot_slot)
 			continue;
 		slot->port = &devmgr.claims[i].function;
+		slot->bus = slot_bus(&devmgr.access, slot->port);
 		slot_count++;
-		if (slot_look(&devmgr.access, slot->port).present && answers(slot))
-			slot->phase = WORKS; /* it was there at the start */
+		bool present = slot_look(&devmgr.access, slot->port).present;
+		for (unsigned j = 0; present && j < devmgr.claim_count; j++)
+			if (is_in(slot, &devmgr.claims[j]))
+				slot->phase = WORKS; /* it was there when devices were looked for */
 	}
 }
 
