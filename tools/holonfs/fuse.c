@@ -6,7 +6,7 @@
  *
  * Answers are given outside the lock, so an older one may come behind a newer one. The kernel locks what it must not
  * mix (pages, directories whose names change), and drops attributes that are older than its own; only where it
- * changes none itself it has to be told (reply_changed).
+ * changes none itself it has to be told (forget_attributes).
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 35
@@ -53,13 +53,18 @@ static void reply(fuse_req_t request, int status)
 	fuse_reply_err(request, status < 0 ? -status : 0);
 }
 
-/* Of extended attributes, whose change changes mode and time: the kernel forgets those that it knows, but would take
- * (for CACHE_SECONDS) what a request of before is answered later. The inode is in use until the answer. */
+/* Extended attributes change mode and time, names those of directories: the kernel forgets the attributes that it knows, but would take
+ * (for CACHE_SECONDS) what a request of before is answered later. Before the answer, until which the inode is in use. */
+static void forget_attributes(uint64_t inode)
+{
+	fuse_lowlevel_notify_inval_inode(session, inode, -1, 0);
+}
+
 static void reply_changed(fuse_req_t request, uint64_t inode, int status)
 {
 	leave();
 	if (status == 0)
-		fuse_lowlevel_notify_inval_inode(session, inode, -1, 0);
+		forget_attributes(inode);
 	fuse_reply_err(request, status < 0 ? -status : 0);
 }
 
@@ -103,8 +108,9 @@ static struct fuse_entry_param to_entry(const struct holonfs_attributes *attribu
 	                                 .entry_timeout = CACHE_SECONDS};
 }
 
-/* Answers with an entry, which the kernel uses from now on. */
-static void reply_entry(fuse_req_t request, int status, const struct holonfs_attributes *attributes)
+/* Answers with an entry, which the kernel uses from now on, and which is new in DIRECTORY; 0: in none. */
+static void reply_entry(fuse_req_t request, uint64_t directory, int status,
+                        const struct holonfs_attributes *attributes)
 {
 	if (status == 0)
 		status = holonfs_use(fs, attributes->inode);
@@ -114,6 +120,8 @@ static void reply_entry(fuse_req_t request, int status, const struct holonfs_att
 		fuse_reply_err(request, -status);
 		return;
 	}
+	if (directory)
+		forget_attributes(directory);
 	entry = to_entry(attributes);
 	if (fuse_reply_entry(request, &entry) ==
 	    -ENOENT) { /* the request was interrupted: the kernel knows nothing */
@@ -170,7 +178,7 @@ static void do_lookup(fuse_req_t request, fuse_ino_t directory, const char *name
 		fuse_reply_entry(request, &nothing);
 		return;
 	}
-	reply_entry(request, status, &found);
+	reply_entry(request, 0, status, &found);
 }
 
 static void do_forget(fuse_req_t request, fuse_ino_t inode, uint64_t count)
@@ -251,7 +259,7 @@ static void do_mknod(fuse_req_t request, fuse_ino_t directory, const char *name,
 	struct holonfs_attributes made = {0};
 	uint32_t type = mode & S_IFMT ? 0 : S_IFREG;
 	enter();
-	reply_entry(request,
+	reply_entry(request, directory,
 	            holonfs_create(fs, directory, name, mode | type, who->umask, who->uid, who->gid,
 	                           to_device(device), &made),
 	            &made);
@@ -262,7 +270,7 @@ static void do_mkdir(fuse_req_t request, fuse_ino_t directory, const char *name,
 	const struct fuse_ctx *who = fuse_req_ctx(request);
 	struct holonfs_attributes made = {0};
 	enter();
-	reply_entry(request,
+	reply_entry(request, directory,
 	            holonfs_create(fs, directory, name, (mode & 07777) | S_IFDIR, who->umask, who->uid,
 	                           who->gid, 0, &made),
 	            &made);
@@ -273,37 +281,50 @@ static void do_symlink(fuse_req_t request, const char *target, fuse_ino_t direct
 	const struct fuse_ctx *who = fuse_req_ctx(request);
 	struct holonfs_attributes made = {0};
 	enter();
-	reply_entry(request, holonfs_symlink(fs, directory, name, target, who->uid, who->gid, &made), &made);
+	reply_entry(request, directory,
+	            holonfs_symlink(fs, directory, name, target, who->uid, who->gid, &made), &made);
 }
 
 static void do_unlink(fuse_req_t request, fuse_ino_t directory, const char *name)
 {
 	enter();
-	reply(request, holonfs_unlink(fs, directory, name));
+	reply_changed(request, directory, holonfs_unlink(fs, directory, name));
 }
 
 static void do_rmdir(fuse_req_t request, fuse_ino_t directory, const char *name)
 {
 	enter();
-	reply(request, holonfs_rmdir(fs, directory, name));
+	reply_changed(request, directory, holonfs_rmdir(fs, directory, name));
 }
 
 static void do_rename(fuse_req_t request, fuse_ino_t from_directory, const char *from,
                       fuse_ino_t to_directory, const char *to, unsigned flags)
 {
+	struct holonfs_attributes moved = {0};
+	struct holonfs_attributes replaced = {0};
 	uint32_t wanted = 0;
 	wanted |= flags & RENAME_NOREPLACE ? HOLONFS_RENAME_EXCLUSIVE : 0;
 	wanted |= flags & RENAME_EXCHANGE ? HOLONFS_RENAME_EXCHANGE : 0;
 	wanted |= flags & RENAME_WHITEOUT ? HOLONFS_RENAME_WHITEOUT : 0;
 	enter();
-	reply(request, holonfs_rename(fs, from_directory, from, to_directory, to, wanted));
+	(void)(holonfs_lookup(fs, from_directory, from, &moved) < 0);
+	(void)(holonfs_lookup(fs, to_directory, to, &replaced) < 0);
+	int status = holonfs_rename(fs, from_directory, from, to_directory, to, wanted);
+	leave();
+	if (status == 0) {
+		forget_attributes(from_directory);
+		forget_attributes(to_directory);
+		forget_attributes(moved.inode);
+		forget_attributes(replaced.inode); /* 0: none, which the kernel refuses */
+	}
+	fuse_reply_err(request, status < 0 ? -status : 0);
 }
 
 static void do_link(fuse_req_t request, fuse_ino_t inode, fuse_ino_t directory, const char *name)
 {
 	struct holonfs_attributes attributes = {0};
 	enter();
-	reply_entry(request, holonfs_link(fs, inode, directory, name, &attributes), &attributes);
+	reply_entry(request, directory, holonfs_link(fs, inode, directory, name, &attributes), &attributes);
 }
 
 static void do_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *info)
@@ -313,8 +334,8 @@ static void do_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info 
 	fuse_reply_open(request, info);
 }
 
-static void reply_create(fuse_req_t request, int status, const struct holonfs_attributes *made,
-                         struct fuse_file_info *info)
+static void reply_create(fuse_req_t request, uint64_t directory, int status,
+                         const struct holonfs_attributes *made, struct fuse_file_info *info)
 {
 	if (status == 0)
 		status = holonfs_use(fs, made->inode);
@@ -323,6 +344,7 @@ static void reply_create(fuse_req_t request, int status, const struct holonfs_at
 		fuse_reply_err(request, -status);
 		return;
 	}
+	forget_attributes(directory);
 	struct fuse_entry_param entry = to_entry(made);
 	info->keep_cache = 1;
 	if (fuse_reply_create(request, &entry, info) == -ENOENT) {
@@ -342,7 +364,7 @@ static void do_create(fuse_req_t request, fuse_ino_t directory, const char *name
 	                            who->gid, 0, &made);
 	if (status == -EEXIST && !(info->flags & O_EXCL))
 		status = holonfs_lookup(fs, directory, name, &made);
-	reply_create(request, status, &made, info);
+	reply_create(request, directory, status, &made, info);
 }
 
 static void do_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
@@ -600,7 +622,8 @@ static void do_fallocate(fuse_req_t request, fuse_ino_t inode, int mode, off_t o
 {
 	(void)info;
 	enter();
-	reply(request, holonfs_allocate(fs, inode, (uint32_t)mode, (uint64_t)offset, (uint64_t)length));
+	reply_changed(request, inode,
+	              holonfs_allocate(fs, inode, (uint32_t)mode, (uint64_t)offset, (uint64_t)length));
 }
 
 static void do_lseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
@@ -675,6 +698,8 @@ static void do_ioctl(fuse_req_t request, fuse_ino_t inode, unsigned command, voi
 			status = holonfs_set(fs, inode, HOLONFS_SET_FLAGS, &attributes, &attributes);
 	}
 	leave();
+	if (sets && status == 0)
+		forget_attributes(inode);
 	flags = attributes.flags & HOLONFS_FLAG_COMPRESS ? FS_COMPR_FL : 0;
 	if (status < 0)
 		fuse_reply_err(request, -status);

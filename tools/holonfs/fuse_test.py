@@ -425,6 +425,19 @@ def clients(work, file):
     assert mount.unmount() == 0 and sound(file, "--data")
 
 
+@contextlib.contextmanager
+def looked_at(file):
+    """Another program looks at FILE all the time."""
+    looker = os.fork()
+    while looker == 0:
+        os.stat(file)
+    try:
+        yield
+    finally:
+        os.kill(looker, signal.SIGKILL)
+        os.waitpid(looker, 0)
+
+
 def changed_by_list(top):
     """A mode that an access list changed is seen at once, also while others look."""
     file = top / "listed"
@@ -432,19 +445,31 @@ def changed_by_list(top):
 
     def access_list(mode):  # of owner, group and others alone
         return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", kind, mode >> shift & 7, 0xffffffff) for kind, shift in ((1, 6), (4, 3), (0x20, 0)))
-    looker = os.fork()
-    while looker == 0:
-        os.stat(file)
-    try:
+    with looked_at(file):
         for turn in range(3000 if SOAK else 300):
             want = 0o640 if turn % 2 else 0o600
             for mode in (want ^ 0o44, want):
                 os.setxattr(file, "system.posix_acl_access", access_list(mode))
                 time.sleep(0.001)  # others' answers of before come, if at all
             assert file.stat().st_mode & 0o777 == want, f"round {turn}"
-    finally:
-        os.kill(looker, signal.SIGKILL)
-        os.waitpid(looker, 0)
+
+
+def changed_by_names(top):
+    """So are the times of a directory whose names change, and of a file whose name does."""
+    directory, file = make(top / "named"), top / "linked"
+    file.touch()
+    os.link(file, directory / "a")
+    renames = (lambda: os.rename(directory / "a", directory / "b"), lambda: os.rename(directory / "b", directory / "a"))
+    pairs = ((directory / "d").mkdir, (directory / "d").rmdir), ((directory / "f").touch, (directory / "f").unlink), renames
+    for looked, changes, time_of in ((directory, pairs, lambda: directory.stat().st_mtime_ns), (file, (renames,), lambda: file.stat().st_ctime_ns)):
+        with looked_at(looked):
+            for turn in range(3000 if SOAK else 400 // len(changes)):
+                for first, second in changes:
+                    first()
+                    between = time.time_ns()
+                    second()
+                    time.sleep(0.001)
+                    assert time_of() >= between, f"{looked}, round {turn}"
 
 
 def ended_at_work(work, file):
@@ -731,6 +756,7 @@ def main():
         attempt("several programs at once leave what they should", lambda: clients(work, file))
         mount = Mount(file, work / "m")
         attempt("a mode that an access list changed is seen at once", lambda: changed_by_list(work / "m"))
+        attempt("times that a change of names changed, too", lambda: changed_by_names(work / "m"))
         mount.unmount()
         attempt("the daemon is told to end while programs work", lambda: ended_at_work(work, file))
         attempt("a user without rights", lambda: as_user(work))
