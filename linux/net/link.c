@@ -150,17 +150,19 @@ static void arrived(const struct link_entry *entry)
 	}
 }
 
-void link_run(void)
+bool link_run(void)
 {
 	struct link_entry entry;
+	unsigned left = ENTRIES;
 	if (!link.open)
-		return;
+		return false;
 	reclaim();
 	struct net *net = net_namespace_first.stack;
 	net_train_begin(net);
-	while (link_client_arrived(&link.client, &entry, 0))
+	for (; left && link_client_arrived(&link.client, &entry, 0); left--)
 		arrived(&entry);
 	net_train_end(net);
+	return !left;
 }
 
 void link_flush(void)

@@ -6,6 +6,7 @@
 #define ARENA_LEAST  (256ull << 10)
 #define ARENA_OTHERS (64ull << 20) /* the most of those without a link */
 #define LOOPBACK_MTU 65535u
+#define TURN_NS      50000ull /* others have the locks between two turns of the worker, however much arrives */
 
 struct lock stack_lock = LOCK_INIT(LOCK_STACK);
 uint8_t *stack_bounce;
@@ -58,16 +59,19 @@ static void stack_work(void *argument)
 	for (;;) {
 		lock_acquire(&stack_lock);
 		struct net_namespace *net;
+		bool more = false;
 		wake_at = UINT64_MAX;
 		list_for_each(net, &started, link)
 		{
 			(void)net_advance(net->stack, clock_monotonic());
 			if (net == &net_namespace_first)
-				link_run();
+				more = link_run();
 			uint64_t next = net_advance(net->stack, 0);
 			wake_at = next < wake_at ? next : wake_at;
 		}
 		link_flush();
+		if (more && clock_monotonic() + TURN_NS < wake_at)
+			wake_at = clock_monotonic() + TURN_NS;
 		uint64_t deadline = wake_at;
 		lock_release(&stack_lock);
 		worker_wait(deadline == UINT64_MAX ? DEADLINE_NEVER : deadline);
