@@ -394,11 +394,11 @@ static void *fill(void *argument)
 		ssize_t got = read(filler->fd, messages, sizeof(messages));
 		for (ssize_t i = 0; i < got / (ssize_t)sizeof(messages[0]); i++) {
 			char *at = (char *)(uintptr_t)messages[i].arg.pagefault.address;
+			__atomic_fetch_add(&filler->filled, 1, __ATOMIC_RELAXED); /* before anybody goes on */
 			if (messages[i].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP)
 				protect(filler->fd, at, PAGE, 0);
 			else if (copy_page(filler->fd, at, page) && errno == EEXIST)
 				range_request(filler->fd, UFFDIO_WAKE, at, PAGE);
-			__atomic_fetch_add(&filler->filled, 1, __ATOMIC_RELAXED);
 		}
 	}
 	return 0;
