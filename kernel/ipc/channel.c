@@ -123,7 +123,7 @@ void channel_call_slow(struct thread *self)
 			wait_begin(self, THREAD_CALLING, deadline);
 			/* Whoever has lent it more meanwhile saw either that it waits, or nothing to mend. */
 			lent = serve_lent(self);
-			if (lent && lent->priority > budget->priority && self->call_node.rank) {
+			if (lent && lent->priority > budget->priority) {
 				budget = lent;
 				heap_remove(&channel->callers, &self->call_node);
 				caller_insert(channel, self, budget->priority);

@@ -37,7 +37,7 @@ static void helper_first(void *argument)
 		error = (int)file_give(helper->input, false);
 	helper->input = 0;
 	if (error >= 0)
-		program = file_open_exec(AT_FDCWD, helper->arguments[0], 0, &error);
+		program = file_open_exec(AT_FDCWD, helper->arguments[0], 0, false, &error);
 	if (program)
 		error = exec_load(task, program, helper->arguments[0], 0, 0, helper->arguments, &none);
 	if (helper->waits) {

@@ -66,7 +66,7 @@ int command_find(const struct first_command *command, const char *name, char *pa
 	int error = -ENOENT;
 	text_copy(path, size, name);
 	if (strchr(name, '/')) {
-		*file = file_open_exec(AT_FDCWD, path, 0, &error);
+		*file = file_open_exec(AT_FDCWD, path, 0, false, &error);
 		return *file ? 0 : error;
 	}
 	while (folders && *folders) {
@@ -77,7 +77,7 @@ int command_find(const struct first_command *command, const char *name, char *pa
 			path[length] = '/';
 			text_copy(path + length + 1, size - length - 1, name);
 			int one;
-			*file = file_open_exec(AT_FDCWD, path, 0, &one);
+			*file = file_open_exec(AT_FDCWD, path, 0, false, &one);
 			if (*file)
 				return 0;
 			if (one != -ENOENT)

@@ -8,7 +8,6 @@
 #include "async/async.h"
 #include "exec/elf.h"
 #include "exec/exec.h"
-#include "fs/errand.h"
 #include "fs/name.h"
 #include "keys/keys.h"
 #include "mm/area.h"
@@ -145,14 +144,7 @@ static int strings_replace_first(struct strings *strings, const char *const *wor
 /* Opens PATH. BESIDE: the common lock, held alone, is given up while a file service is asked what PATH is, and for its contents. */
 static struct file *program_open(int directory, const char *path, int flags, bool beside, int *error)
 {
-	struct path found = {0};
-	uint32_t walk =
-	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
-	*error = beside ? (int)with_errands(path_walk(directory, path, walk, &found)) : 0;
-	/* What was found is in the tree, so that nobody is asked again. */
-	struct file *file = *error ? 0 : file_open_exec(directory, path, flags, error);
-	if (found.dentry)
-		path_release(&found);
+	struct file *file = file_open_exec(directory, path, flags, beside, error);
 	if (file && beside && file->ops->fetch && (*error = file->ops->fetch(file)) != 0) {
 		file_release(file);
 		file = 0;

@@ -406,13 +406,13 @@ SYSCALL_HANDLER(openat2, int directory, uint64_t path, uint64_t how_address, uin
 	return with_errands(open_file(directory, text, (uint32_t)how.flags, (uint32_t)how.mode, walk));
 }
 
-struct file *file_open_exec(int directory, const char *text, int flags, int *error)
+struct file *file_open_exec(int directory, const char *text, int flags, bool beside, int *error)
 {
 	struct path path;
-	*error = path_walk(directory, text,
-	                   (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
-	                       (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
-	                   &path);
+	uint32_t walk =
+	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	*error = beside ? (int)with_errands(path_walk(directory, text, walk, &path))
+	                : path_walk(directory, text, walk, &path);
 	if (*error)
 		return 0;
 	struct vnode *vnode = path.dentry->vnode;

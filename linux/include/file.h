@@ -181,8 +181,9 @@ struct file *file_take(int fd) __attribute__((warn_unused_result));
 /* ---- What the process side needs of the file side ---- */
 
 /* Opens PATH for execution (regular, executable by the current task); a reference. *ERROR on 0. While the file
- * is open, nobody can open it for writing (ETXTBSY), or until file_allow_writing. */
-struct file *file_open_exec(int directory, const char *path, int flags, int *error);
+ * is open, nobody can open it for writing (ETXTBSY), or until file_allow_writing. The common lock is held alone; BESIDE: it is
+ * given up while a file service is asked what PATH is. */
+struct file *file_open_exec(int directory, const char *path, int flags, bool beside, int *error);
 void file_allow_writing(struct file *file);
 /* May pages of FILE be executed where its mount says noexec? */
 bool file_may_run(const struct file *file);
