@@ -116,8 +116,9 @@ static int64_t read_one(const struct inet_socket *inet, struct inet_ancillary *w
 int64_t inet_control_read(const struct inet_socket *inet, struct inet_ancillary *with, uint64_t address,
                           uint64_t bytes)
 {
-	*with = (struct inet_ancillary){.net = {.ttl = -1, .traffic_class = -1},
-	                                .segment = inet_kept(inet, SOL_UDP, UDP_SEGMENT)};
+	*with = (struct inet_ancillary){
+	    .net = {.ttl = -1, .traffic_class = -1},
+	    .segment = inet->type == SOCK_DGRAM ? inet_kept(inet, SOL_UDP, UDP_SEGMENT) : 0};
 	if (bytes > CONTROL_MAX)
 		return -ENOBUFS;
 	for (uint64_t at = 0; at + HEADER_BYTES <= bytes;) {

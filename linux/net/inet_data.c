@@ -277,7 +277,8 @@ int64_t inet_send(struct file *file, struct socket_message *message, uint32_t fl
 	if ((flags & MSG_PROBE) && socket->type == SOCK_DGRAM && socket->family != AF_PACKET)
 		return (int64_t)message->io.remaining; /* nothing is to be sent */
 	bool more =
-	    socket->family != AF_PACKET && ((flags & MSG_MORE) || inet_kept(socket, SOL_UDP, UDP_CORK));
+	    socket->family != AF_PACKET &&
+	    ((flags & MSG_MORE) || (socket->type == SOCK_DGRAM && inet_kept(socket, SOL_UDP, UDP_CORK)));
 	stack_begin(socket->net);
 	uint8_t state = socket->type == SOCK_STREAM && (flags & MSG_FASTOPEN) ? inet_tcp_state(socket) : 0;
 	if (state && state != STATE_CLOSED && state != STATE_SYN_SENT)
