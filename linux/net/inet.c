@@ -4,7 +4,6 @@
 #include "../fs/open.h"
 
 #define PORT_PRIVILEGED 1024u /* below it CAP_NET_BIND_SERVICE is wanted */
-enum { TCP_STATE_SYN_SENT = 2, TCP_STATE_CLOSED = 7 };
 enum { OPTION_TCP_INFO = 11 };
 
 static uint32_t wake_events(uint32_t events)
@@ -121,7 +120,7 @@ static int64_t inet_ioctl(struct file *file, uint32_t command, uint64_t argument
 	const struct inet_socket *inet = file->private;
 	uint32_t value;
 	stack_begin(inet->net);
-	bool listens = inet->type == SOCK_STREAM && inet_tcp_state(inet) == 10;
+	bool listens = inet->type == SOCK_STREAM && inet_tcp_state(inet) == TCP_STATE_LISTENS;
 	uint32_t readable = net_readable_bytes(inet->socket);
 	uint32_t unsent = net_unsent_bytes(inet->socket, command == SIOCOUTQ);
 	stack_end();

@@ -6,6 +6,11 @@
 #include "options.h"
 
 #define INET_KEPT 34u
+enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
+enum { IP_TOS = 1, IP_TTL = 2, IP_PKTINFO = 8 };
+enum { IPV6_PKTINFO = 50, IPV6_HOPLIMIT = 52, IPV6_TCLASS = 67 };
+/* tcpi_state of TCP_INFO: inet_tcp_state */
+enum { TCP_STATE_SYN_SENT = 2, TCP_STATE_CLOSED = 7, TCP_STATE_LISTENS = 10 };
 
 /* What a program says of one datagram: of its ancillary data. */
 struct inet_ancillary {

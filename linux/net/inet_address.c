@@ -11,7 +11,6 @@ struct sockaddr_in6 {
 	uint8_t port[2], flow[4], address[16];
 	uint32_t scope;
 };
-enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
 #define SOCKADDR_IN6_LEAST 24u /* RFC 2133 had no scope */
 
 struct sockaddr_ll {

@@ -1,16 +1,8 @@
 /* Ancillary data of messages that are sent: what a program says of one datagram alone. ip(7), ipv6(7), udp(7). */
 #include "inet.h"
 
-#define CONTROL_MAX  20480u /* Linux' optmem_max */
-#define HEADER_BYTES 16u
-enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
-enum { IP_TOS = 1, IP_TTL = 2, IP_PKTINFO = 8 };
-enum { IPV6_PKTINFO = 50, IPV6_HOPLIMIT = 52, IPV6_DONTFRAG = 62, IPV6_TCLASS = 67 };
-
-struct control_header {
-	uint64_t length;
-	int32_t level, type;
-};
+#define HEADER_BYTES sizeof(struct control_header)
+enum { IPV6_DONTFRAG = 62 };
 
 static int64_t read_socket_level(const struct inet_socket *inet, int32_t type, uint64_t bytes)
 {

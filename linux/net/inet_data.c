@@ -1,8 +1,6 @@
 /* Sending and receiving through sockets of the internet, and asking whether that is possible: see inet.h. */
 #include "inet.h"
 
-enum { STATE_SYN_SENT = 2, STATE_CLOSED = 7 }; /* tcpi_state of TCP_INFO */
-
 /* Waits until CONDITION, an expression, with stack_lock held; the stack goes on meanwhile. */
 #define stack_wait(socket, condition, deadline)                                                              \
 	({                                                                                                   \
@@ -281,7 +279,7 @@ int64_t inet_send(struct file *file, struct socket_message *message, uint32_t fl
 	    ((flags & MSG_MORE) || (socket->type == SOCK_DGRAM && inet_kept(socket, SOL_UDP, UDP_CORK)));
 	stack_begin(socket->net);
 	uint8_t state = socket->type == SOCK_STREAM && (flags & MSG_FASTOPEN) ? inet_tcp_state(socket) : 0;
-	if (state && state != STATE_CLOSED && state != STATE_SYN_SENT)
+	if (state && state != TCP_STATE_CLOSED && state != TCP_STATE_SYN_SENT)
 		result = -EISCONN;
 	else if (socket->type == SOCK_STREAM)
 		result = stream_send(socket, socket_waits(file, flags), &message->io, flags, named ? &to : 0);

@@ -109,7 +109,6 @@ static bool value_valid(enum kind kind, int32_t value)
 
 int64_t inet_kept_set(struct inet_socket *inet, int level, int option, const uint8_t *bytes, int32_t count)
 {
-	enum { CLOSED = 7, LISTENS = 10 };
 	int row = row_of(inet, level, option);
 	int32_t value = 0;
 	if (row < 0)
@@ -132,7 +131,7 @@ int64_t inet_kept_set(struct inet_socket *inet, int level, int option, const uin
 		lock_acquire(&stack_lock);
 		uint8_t state = inet_tcp_state(inet);
 		lock_release(&stack_lock);
-		if (state != CLOSED && state != LISTENS)
+		if (state != TCP_STATE_CLOSED && state != TCP_STATE_LISTENS)
 			return -EINVAL;
 	}
 	if (table[row].kind != KEPT_NONE)

@@ -6,15 +6,8 @@
 enum { SCM_TIMESTAMPING = 37, SCM_TIMESTAMPING_NEW = 65 };
 enum { SCM_TIMESTAMP_NEW = 63, SCM_TIMESTAMPNS_NEW = 64 };
 enum { STAMPING_RX_SOFTWARE = 1 << 3, STAMPING_SOFTWARE = 1 << 4 };
-enum { IP_TOS = 1, IP_TTL = 2, IP_PKTINFO = 8, IP_RECVTTL = 12, IP_RECVTOS = 13 };
-enum {
-	IPV6_RECVPKTINFO = 49,
-	IPV6_PKTINFO = 50,
-	IPV6_RECVHOPLIMIT = 51,
-	IPV6_HOPLIMIT = 52,
-	IPV6_RECVTCLASS = 66,
-	IPV6_TCLASS = 67
-};
+enum { IP_RECVTTL = 12, IP_RECVTOS = 13 };
+enum { IPV6_RECVPKTINFO = 49, IPV6_RECVHOPLIMIT = 51, IPV6_RECVTCLASS = 66 };
 
 #define BUFFER_WISH_MAX     212992u  /* /proc/sys/net/core/wmem_max and rmem_max */
 #define RECEIVE_LOW_TCP_MAX 3145728u /* half of what the third number of tcp_rmem allows */
@@ -39,7 +32,6 @@ static int64_t own_set(struct inet_socket *inet, int option, uint64_t address, i
 
 uint32_t inet_filter(void *context, const struct net_view *view)
 {
-	enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
 	const struct inet_socket *inet = context;
 	struct bpf_packet packet = {.bytes = view->bytes,
 	                            .network = view->network,
@@ -166,12 +158,9 @@ struct control {
 static void control_put(struct control *control, int32_t level, int32_t type, const void *data,
                         uint32_t bytes)
 {
-	struct {
-		uint64_t bytes;
-		int32_t level, type;
-	} header = {sizeof(header) + bytes, level, type};
+	const struct control_header header = {sizeof(header) + bytes, level, type};
 	uint64_t whole = (sizeof(header) + bytes + 7) & ~7ull, at = control->message->control + control->used;
-	if (header.bytes > control->room - control->used) {
+	if (header.length > control->room - control->used) {
 		control->message->flags |= MSG_CTRUNC;
 		return;
 	}

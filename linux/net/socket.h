@@ -37,6 +37,13 @@ enum {
 	SOL_PACKET = 263,
 	SOL_NETLINK = 270
 };
+#define CONTROL_MAX 20480u /* net.core.optmem_max */
+/* What stands before each piece of ancillary data: struct cmsghdr; LENGTH with it. */
+struct control_header {
+	uint64_t length;
+	int32_t level, type;
+};
+enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
 enum { TCP_INQ = 36, UDP_CORK = 1, UDP_SEGMENT = 103 };
 enum {
 	SO_DEBUG = 1,

@@ -10,15 +10,8 @@
 #include "unix.h"
 #include "../async/uring.h"
 
-enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
-#define CONTROL_MAX   20480u /* net.core.optmem_max */
-#define HEADER_BYTES  16u    /* struct cmsghdr */
+#define HEADER_BYTES  sizeof(struct control_header)
 #define ALIGNED(size) (((size) + 7) & ~7ull)
-
-struct control_header {
-	uint64_t length;
-	int32_t level, type;
-};
 
 static uint64_t files_in_flight;
 static struct list flying = LIST_INIT(flying); /* sockets in flight */

@@ -39,7 +39,7 @@ enum extra {
 	EXTRA_XOR_X = 40,
 	EXTRA_VLAN_TAG = 44,
 	EXTRA_VLAN_PRESENT = 48,
-	EXTRA_RANDOM = 56,
+	EXTRA_RANDOM = BPF_EXTRA_RANDOM - AT_EXTRA,
 	EXTRA_VLAN_PROTOCOL = 60
 };
 
@@ -94,10 +94,9 @@ static bool instruction_valid(const struct bpf_instruction *at, uint32_t left, b
 	case LD:
 		if (packet && packet_load_valid(at))
 			return true;
-		return at->code == (LD | ABS) && packet ? false
-		       : at->code == (LD | ABS)         ? at->k < BPF_DATA_BYTES && !(at->k & 3)
-		       : at->code == (LD | MEM)         ? at->k < CELLS
-		                                        : at->code == (LD | IMM) || at->code == (LD | LEN);
+		return at->code == (LD | ABS)   ? !packet && at->k < BPF_DATA_BYTES && !(at->k & 3)
+		       : at->code == (LD | MEM) ? at->k < CELLS
+		                                : at->code == (LD | IMM) || at->code == (LD | LEN);
 	case LDX:
 		if (packet && at->code == (LDX | BYTE | MSH))
 			return true;

@@ -35,8 +35,9 @@ struct bpf_packet {
 	uint32_t random, processor;
 };
 
-/* True when PROGRAM of LENGTH instructions can be run on packets. Loads may go astray: they end the program with 0. */
 #define BPF_EXTRA_RANDOM 0xfffff038u /* the address of a load of `random` */
+
+/* True when PROGRAM of LENGTH instructions can be run on packets. Loads may go astray: they end the program with 0. */
 bool bpf_packet_valid(const struct bpf_instruction *program, uint32_t length);
 /* How many bytes of PACKET the PROGRAM, which is valid, wants; 0: not the packet. */
 uint32_t bpf_packet_run(const struct bpf_instruction *program, const struct bpf_packet *packet)

@@ -28,7 +28,7 @@ vault open disk v --key-file /key && vault mount v /mnt && mkdir -p /mnt/root /m
 run() {{ subkernel run -m 256M --vault v -- sh -c "LAST=$LAST; . /programs.sh" 2>&1 | tee /tmp/out; echo over >>/tmp/out; }}
 for delay in {delays}; do
 	: >/tmp/out; run & while ! grep -q '^synced\\|^over' /tmp/out; do sleep 0.2; done; sleep $delay
-	subkernel kill "$(subkernel ls | awk '$2 == "vault" && $3 == "running" {{ print $1 }}')"; echo "the service was killed"
+	subkernel kill "$(subkernel ls | awk '$2 == "vault" && $3 == "running" {{ print $1 }}')" && echo "the service was killed" || echo "bad: no service was there to be killed"
 	sleep 1; child=$(subkernel ls | awk '$2 == "child" && $3 == "running" {{ print $1 }}'); [ -z "$child" ] || subkernel kill $child; wait
 	last=$(grep '^synced' /tmp/out | tail -1 | cut -d' ' -f2); LAST=${{last:-$LAST}}
 	vault open disk v --key-file /key || echo "bad: the vault cannot be opened again"
