@@ -19,7 +19,7 @@ $(DEBUG_BUNDLE): build/x86_64/debug.img $(BUNDLE)
 	@echo "  BUNDLE  $@"
 	@tools/mkbundle $@ $(filter-out system=%,$(BUNDLE_PARTS)) system=$<
 $(call script-test,tests/linux/attack,$(DEBUG_BUNDLE) build/tests/linux/attack,slow)
-SOAK_TESTS += tests/linux/attack_soak
+SOAK_TESTS += tests/linux/attack_soak tests/linux/userfault_soak
 
 # The same commands on both kernels, with busybox' applets and with Debian's own programs.
 # root-bundle NAME: build/x86_64/NAME.bundle, whose sub-kernel has the root tree build/root/NAME.
