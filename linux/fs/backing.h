@@ -137,6 +137,9 @@ uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end);
 /* The size changes; what is cut off needs no writing. */
 int backing_resize(struct ram_node *node, uint64_t size);
 int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes);
+/* In a change: what follows START goes BYTES further, or (INSERT false) comes from there, in the service and here (ram_data_shift).
+ * With the common lock held, as nobody may fetch meanwhile: but what has to be written back before. */
+int backing_shift(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert);
 /* As ram_data_seek, or an error: pages that are not here are no holes. */
 int64_t backing_seek(struct ram_node *node, uint64_t offset, bool data);
 /* All pages are here and stay here. */

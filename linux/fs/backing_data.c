@@ -537,6 +537,14 @@ static void kept_ask(struct ram_node *node)
 		kept(node, now.bytes_used);
 }
 
+/* The service knows how long NODE is, also where that was to come with pages that are not written back yet. */
+static int size_told(struct ram_node *node)
+{
+	if (list_empty(&node->dirty))
+		return 0;
+	return CHANGE(ram_backing(node), resize, node->upper, node->vnode.size);
+}
+
 int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes)
 {
 	uint64_t end = start + bytes;
@@ -546,6 +554,8 @@ int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint6
 	if (mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO)) {
 		/* What is here is cleared by the caller, and its first and last page are written back. */
 		error = fill_edges(node, start, end);
+		if (!error && end >= node->vnode.size)
+			error = size_told(node);
 		if (error)
 			return error;
 	}
@@ -555,6 +565,81 @@ int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint6
 		error = CHANGE(ram_backing(node), allocate, node->upper, mode, start, bytes);
 	if (!error && mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO))
 		pages_forget(node, PAGES(start), end / PAGE);
+	if (!error)
+		kept_ask(node);
+	return error;
+}
+
+/* The bits of KIND of 64 pages from FIRST on, which may be less than 0. */
+static uint64_t bits_from(const struct ram_node *node, unsigned kind, int64_t first)
+{
+	if (first < 0)
+		return first > -64 ? bits_from(node, kind, 0) << -first : 0;
+	uint64_t word = (uint64_t)first / 64;
+	unsigned shift = (unsigned)(first % 64);
+	uint64_t low = word < node->data.page_words ? node->data.pages[word * 2 + kind] : 0;
+	uint64_t high = word + 1 < node->data.page_words ? node->data.pages[word * 2 + 2 + kind] : 0;
+	return shift ? low >> shift | high << (64 - shift) : low;
+}
+
+/* Of the 64 pages from FIRST on those before BORDER. */
+static uint64_t bits_before(uint64_t first, uint64_t border)
+{
+	return border <= first ? 0 : border - first >= 64 ? ~0ull : (1ull << (border - first)) - 1;
+}
+
+/* The pages' bits go with the pages, into INTO. What is inserted is here, and as in the service: a hole. */
+static void pages_shift(struct ram_node *node, uint64_t *into, uint64_t start, uint64_t count, bool insert)
+{
+	uint64_t moved = insert ? start + count : start; /* from here on */
+	int64_t by = insert ? -(int64_t)count : (int64_t)count;
+	for (uint64_t word = 0; word < node->data.page_words; word++) {
+		uint64_t stays = bits_before(word * 64, start);
+		uint64_t goes = ~bits_before(word * 64, moved);
+		for (unsigned kind = 0; kind < 2; kind++)
+			into[word * 2 + kind] = (node->data.pages[word * 2 + kind] & stays) |
+			                        (bits_from(node, kind, (int64_t)(word * 64) + by) & goes);
+	}
+	heap_free(node->data.pages);
+	node->data.pages = into;
+	node->data.changes++;
+}
+
+int backing_shift(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert)
+{
+	struct backing *backing = ram_backing(node);
+	int error = backing_copy_up(node, true);
+	if (!error)
+		error = backing_write_back(node);
+	uint64_t size = node->vnode.size; /* others may have changed it meanwhile */
+	if (!error && (insert ? start >= size : start + bytes >= size))
+		error = -EINVAL;
+	if (!error && insert && bytes > RAM_SIZE_MAX - size)
+		error = -EFBIG;
+	if (!error && node->upper)
+		error = pages_for(node, size + (insert ? bytes : 0));
+	if (!error)
+		error = ram_data_shift_begin(node, start, bytes, insert);
+	if (error || !node->upper)
+		return error ? error : ram_data_shift(node, start, bytes, insert);
+	uint64_t *into = heap_allocate(node->data.page_words * 16ull);
+	backing_still(backing);
+	error = into ? size_told(node) : -ENOMEM;
+	if (!error)
+		error = CHANGE(backing, allocate, node->upper,
+		               insert ? (uint32_t)FILE_ALLOCATE_INSERT : (uint32_t)FILE_ALLOCATE_COLLAPSE,
+		               start, bytes);
+	if (error) {
+		heap_free(into);
+		ram_data_shift_end(node);
+	} else { /* the service has done it: here it cannot fail */
+		backing_protect(node);
+		if (!insert)
+			pages_clean(node, start / PAGE, (start + bytes) / PAGE);
+		pages_shift(node, into, start / PAGE, bytes / PAGE, insert);
+		error = ram_data_shift(node, start, bytes, insert);
+	}
+	backing_still_end(backing);
 	if (!error)
 		kept_ask(node);
 	return error;

@@ -255,6 +255,75 @@ uint64_t ram_data_seek(struct ram_node *node, uint64_t offset, bool data)
 	return start < size ? start : size;
 }
 
+/* ---- Collapse and insert ---- */
+
+/* Bytes [FIRST, + BYTES) go BY bytes further, holes as holes, in an order in which none is overwritten before it was moved; or
+ * (MOVES false) the pages that they go to are there and nobody else's afterwards. Cut into halves until a part is of one
+ * kind and overlaps not where it goes. */
+static int shift_part(struct ram_node *node, uint64_t first, uint64_t bytes, int64_t by, bool moves)
+{
+	struct memory_object *object = node->vnode.object;
+	uint8_t *to = node->data.map + first + by;
+	uint64_t apart = by < 0 ? (uint64_t)-by : (uint64_t)by;
+	int64_t there = memory_object_pages(object, first, bytes);
+	if (there == 0) {
+		if (moves)
+			memory_discard(object->handle, (uint64_t)((int64_t)first + by), bytes);
+		return 0;
+	}
+	bool whole = there > 0 && (uint64_t)there == bytes / PAGE_SIZE_BYTES;
+	if (bytes > PAGE_SIZE_BYTES && (!whole || bytes > apart)) {
+		uint64_t half = bytes / 2 & ~(PAGE_SIZE_BYTES - 1);
+		int error = by < 0 ? shift_part(node, first, half, by, moves)
+		                   : shift_part(node, first + half, bytes - half, by, moves);
+		if (error)
+			return error;
+		return by < 0 ? shift_part(node, first + half, bytes - half, by, moves)
+		              : shift_part(node, first, half, by, moves);
+	}
+	if (moves)
+		return user_copy(to, node->data.map + first, bytes) ? -EIO : 0;
+	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE_BYTES)
+		if (user_copy(to + at, to + at, 1))
+			return -ENOSPC;
+	return 0;
+}
+
+static int shift(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert, bool moves)
+{
+	uint64_t first = insert ? start : start + bytes;
+	int64_t by = insert ? (int64_t)bytes : -(int64_t)bytes;
+	return shift_part(node, first, PAGE_UP(node->vnode.size) - first, by, moves);
+}
+
+int ram_data_shift_begin(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert)
+{
+	int error = ram_data_write(node, node->vnode.size + (insert ? bytes : 0));
+	if (!error)
+		error = shift(node, start, bytes, insert, false);
+	if (error)
+		ram_data_shift_end(node);
+	return error;
+}
+
+void ram_data_shift_end(struct ram_node *node)
+{
+	(void)ram_data_resized(node, node->vnode.size);
+}
+
+int ram_data_shift(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert)
+{
+	uint64_t size = node->vnode.size;
+	int error = shift(node, start, bytes, insert, true);
+	if (error)
+		return error;
+	if (insert)
+		memory_discard(node->vnode.object->handle, start, bytes);
+	error = ram_data_resized(node, insert ? size + bytes : size - bytes);
+	userfault_object_changed(node->vnode.object);
+	return error;
+}
+
 /* ---- The file system's limit ---- */
 
 uint64_t ram_charge_limit(const struct ram_node *node, uint64_t at, uint64_t end)

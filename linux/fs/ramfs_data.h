@@ -136,6 +136,13 @@ static inline uint8_t *ram_data_bytes(struct ram_node *node)
 int ram_data_object(struct ram_node *node, bool writable, struct memory_object **object, uint64_t *offset);
 /* The bytes [start, end) of writable data read as zero; whole pages go back. 0 or -ENOSPC. */
 int ram_data_clear(struct ram_node *node, uint64_t start, uint64_t end);
+/* The bytes from START on are BYTES further behind, where zeroes come in (INSERT), or come from BYTES further behind. Both are
+ * multiples of a page; what is taken away ends before the file does. The size follows. What memory it needs is taken by
+ * ram_data_shift_begin, which changes nothing; behind that it fails no more but for a broken page. The common lock is held alone. */
+int ram_data_shift_begin(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert);
+/* It is not to be. */
+void ram_data_shift_end(struct ram_node *node);
+int ram_data_shift(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert);
 /* The first byte from OFFSET on, below the size, that is data (DATA) or a hole; the size where there is none:
  * lseek(2), SEEK_DATA. The common lock is held alone. */
 uint64_t ram_data_seek(struct ram_node *node, uint64_t offset, bool data);

@@ -300,7 +300,13 @@ static int64_t file_truncate(struct file *file, int64_t bytes)
 	return ramfs_resize(file->vnode, (uint64_t)bytes);
 }
 
-enum { FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16 };
+enum {
+	FALLOC_KEEP_SIZE = 1,
+	FALLOC_PUNCH_HOLE = 2,
+	FALLOC_COLLAPSE_RANGE = 8,
+	FALLOC_ZERO_RANGE = 16,
+	FALLOC_INSERT_RANGE = 32,
+};
 
 /* The first and the last page of a cleared range differ from the service's. */
 static void wrote_edges(struct ram_node *node, uint64_t start, uint64_t end)
@@ -311,17 +317,43 @@ static void wrote_edges(struct ram_node *node, uint64_t start, uint64_t end)
 		(void)backing_wrote(node, end - 1, end);
 }
 
+/* What is behind OFFSET goes BYTES to the front, over what is there, or to the back. The rules are ext4's. */
+static int64_t shift(struct file *file, bool insert, uint64_t offset, uint64_t bytes)
+{
+	struct ram_node *node = ram_node(file->vnode);
+	uint64_t size = node->vnode.size;
+	if (node->data.seals & (0x18 | (insert ? 4 : 2)))
+		return -EPERM;
+	if ((offset | bytes) % PAGE_SIZE_BYTES)
+		return -EINVAL;
+	if (insert && (size > RAM_SIZE_MAX || bytes > RAM_SIZE_MAX - size))
+		return -EFBIG;
+	if (insert ? offset >= size : offset + bytes >= size)
+		return -EINVAL;
+	int error;
+	if (ram_backing(node)) {
+		error = backing_shift(node, offset, bytes, insert);
+	} else {
+		error = ram_data_shift_begin(node, offset, bytes, insert);
+		if (!error)
+			error = ram_data_shift(node, offset, bytes, insert);
+	}
+	if (!error)
+		node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
+	return error;
+}
+
 static int64_t allocate(struct file *file, int mode, int64_t offset, int64_t bytes)
 {
 	struct ram_node *node = ram_node(file->vnode);
 	uint64_t end = (uint64_t)(offset + bytes);
+	if (mode & (FALLOC_COLLAPSE_RANGE | FALLOC_INSERT_RANGE))
+		return shift(file, mode & FALLOC_INSERT_RANGE, (uint64_t)offset, (uint64_t)bytes);
 	if ((node->data.seals & 0x18) && (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)))
 		return -EPERM;
 	if ((node->data.seals & 4) && end > node->vnode.size && !(mode & FALLOC_KEEP_SIZE))
 		return -EPERM;
 	if (mode & ~(FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
-		return -EOPNOTSUPP;
-	if ((mode & FALLOC_PUNCH_HOLE) && !(mode & FALLOC_KEEP_SIZE))
 		return -EOPNOTSUPP;
 	if (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
 		uint64_t until = end < node->vnode.size ? end : node->vnode.size;

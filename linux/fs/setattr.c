@@ -301,7 +301,29 @@ SYSCALL_HANDLER(ftruncate, int fd, int64_t bytes)
 	return error;
 }
 
-enum { FALLOC_KEEP_SIZE = 1 };
+enum {
+	FALLOC_KEEP_SIZE = 1,
+	FALLOC_PUNCH_HOLE = 2,
+	FALLOC_COLLAPSE_RANGE = 8,
+	FALLOC_ZERO_RANGE = 16,
+	FALLOC_INSERT_RANGE = 32,
+	FALLOC_UNSHARE_RANGE = 64,
+	FALLOC_ALL = 123,
+};
+
+/* Which modes go together, whatever the file system has. */
+static int allocation_checked(int mode)
+{
+	if (mode & ~FALLOC_ALL)
+		return -EOPNOTSUPP;
+	if ((mode & FALLOC_PUNCH_HOLE) && ((mode & FALLOC_ZERO_RANGE) || !(mode & FALLOC_KEEP_SIZE)))
+		return -EOPNOTSUPP;
+	if (((mode & FALLOC_COLLAPSE_RANGE) && mode != FALLOC_COLLAPSE_RANGE) ||
+	    ((mode & FALLOC_INSERT_RANGE) && mode != FALLOC_INSERT_RANGE) ||
+	    ((mode & FALLOC_UNSHARE_RANGE) && (mode & ~(FALLOC_UNSHARE_RANGE | FALLOC_KEEP_SIZE))))
+		return -EINVAL;
+	return 0;
+}
 
 SYSCALL_HANDLER(fallocate, int fd, int mode, int64_t offset, int64_t bytes)
 {
@@ -311,6 +333,9 @@ SYSCALL_HANDLER(fallocate, int fd, int mode, int64_t offset, int64_t bytes)
 		return -EBADF;
 	if (offset < 0 || bytes <= 0)
 		return -EINVAL;
+	int64_t error = allocation_checked(mode);
+	if (error)
+		return error;
 	if (!file_writable(file))
 		return -EBADF;
 	const struct vnode *vnode = file_vnode(file);
@@ -320,7 +345,8 @@ SYSCALL_HANDLER(fallocate, int fd, int mode, int64_t offset, int64_t bytes)
 		return -EFBIG;
 	if (!file->ops->fallocate)
 		return -EOPNOTSUPP;
-	int64_t error = mode & FALLOC_KEEP_SIZE ? 0 : size_allowed(file->vnode->size, (uint64_t)end);
+	if (!(mode & (FALLOC_KEEP_SIZE | FALLOC_COLLAPSE_RANGE | FALLOC_INSERT_RANGE)))
+		error = size_allowed(file->vnode->size, (uint64_t)end);
 	if (!error)
 		error = file->ops->fallocate(file, mode, offset, bytes);
 	if (!error && inotify_watched(file))

@@ -453,7 +453,8 @@ static int64_t share_resize(void *context, uint64_t badge, uint64_t number, uint
 static int64_t share_allocate(void *context, uint64_t badge, uint64_t number, uint32_t mode, uint64_t offset,
                               uint64_t bytes)
 {
-	const uint32_t known = FILE_ALLOCATE_KEEP_SIZE | FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO;
+	const uint32_t known = FILE_ALLOCATE_KEEP_SIZE | FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO |
+	                       FILE_ALLOCATE_COLLAPSE | FILE_ALLOCATE_INSERT;
 	struct share_node *node;
 	(void)badge;
 	int64_t result = begin(context, number, true, &node);

@@ -565,6 +565,147 @@ static void test_strict(void)
 	close((int)fd);
 }
 
+/* Page N of a file that shift_file made. */
+static int page_is(const unsigned char *page, int n)
+{
+	for (int i = 0; i < 4096; i++)
+		if (page[i] != (n < 0 ? 0 : (unsigned char)(n * 37 + i / 64 + 1)))
+			return 0;
+	return 1;
+}
+
+/* Whether FD has the pages of ORDER, -1 for one of zeroes, and 100 bytes more. */
+static int pages_are(int fd, const signed char *order, int count)
+{
+	static unsigned char bytes[32 * 4096];
+	struct stat status;
+	if (fstat(fd, &status) || status.st_size != count * 4096 + 100)
+		return 0;
+	if (pread(fd, bytes, sizeof(bytes), 0) != status.st_size)
+		return 0;
+	for (int i = 0; i < count; i++)
+		if (!page_is(bytes + (size_t)i * 4096, order[i]))
+			return 0;
+	return bytes[(size_t)count * 4096] == 'e' && bytes[(size_t)count * 4096 + 99] == 'e';
+}
+
+static int shift_file(int count)
+{
+	static unsigned char bytes[16 * 4096 + 100];
+	for (int n = 0; n < count; n++)
+		for (int i = 0; i < 4096; i++)
+			bytes[n * 4096 + i] = (unsigned char)(n * 37 + i / 64 + 1);
+	memset(bytes + (size_t)count * 4096, 'e', 100);
+	int fd = open("shift", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	pwrite(fd, bytes, (size_t)count * 4096 + 100, 0);
+	return fd;
+}
+
+static int shift_fails(int fd, int mode, off_t offset, off_t bytes, int error)
+{
+	errno = 0;
+	return fallocate(fd, mode, offset, bytes) == -1 && errno == error;
+}
+
+/* A file system of Linux' that has both: ext4. */
+static void test_shift(void)
+{
+	const int collapse = FALLOC_FL_COLLAPSE_RANGE, insert = FALLOC_FL_INSERT_RANGE;
+	int fd = shift_file(8);
+	struct stat before, after;
+	check("shift-unaligned",
+	      shift_fails(fd, collapse, 1, 4096, EINVAL) && shift_fails(fd, collapse, 0, 4095, EINVAL) &&
+	          shift_fails(fd, insert, 100, 4096, EINVAL) && shift_fails(fd, insert, 0, 1, EINVAL));
+	check("shift-end", shift_fails(fd, collapse, 4 * 4096, 5 * 4096, EINVAL) &&
+	                       shift_fails(fd, collapse, 0, 9 * 4096, EINVAL) &&
+	                       shift_fails(fd, insert, 9 * 4096, 4096, EINVAL));
+	check("shift-flags",
+	      shift_fails(fd, collapse | FALLOC_FL_KEEP_SIZE, 0, 4096, EINVAL) &&
+	          shift_fails(fd, insert | FALLOC_FL_KEEP_SIZE, 0, 4096, EINVAL) &&
+	          shift_fails(fd, insert | collapse, 0, 4096, EINVAL) &&
+	          shift_fails(fd, collapse | FALLOC_FL_ZERO_RANGE, 0, 4096, EINVAL) &&
+	          shift_fails(fd, 64 | FALLOC_FL_ZERO_RANGE, 0, 4096, EINVAL) &&
+	          shift_fails(fd, 4, 0, 4096, EOPNOTSUPP) && shift_fails(fd, 128, 0, 4096, EOPNOTSUPP) &&
+	          shift_fails(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE, 0, 4096,
+	                      EOPNOTSUPP));
+	check("shift-range", shift_fails(fd, collapse, 0, 0, EINVAL) &&
+	                         shift_fails(fd, insert, -4096, 4096, EINVAL) &&
+	                         shift_fails(fd, insert, 0, (off_t)1 << 45, EFBIG) &&
+	                         shift_fails(fd, collapse, 4096, INT64_MAX - 4095, EFBIG));
+	int reading = open("shift", O_RDONLY);
+	int pipes[2];
+	pipe(pipes);
+	check("shift-not-writable", shift_fails(reading, collapse, 0, 4096, EBADF) &&
+	                                shift_fails(pipes[1], insert, 0, 4096, ESPIPE));
+	close(reading);
+	close(pipes[0]);
+	close(pipes[1]);
+	check("shift-unchanged", pages_are(fd, (const signed char[]){0, 1, 2, 3, 4, 5, 6, 7}, 8));
+
+	unsigned char *map = mmap(0, 12 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	fstat(fd, &before);
+	check("collapse", fallocate(fd, collapse, 2 * 4096, 3 * 4096) == 0);
+	check("collapse-data", pages_are(fd, (const signed char[]){0, 1, 5, 6, 7}, 5));
+	check("collapse-mapped", page_is(map + 4096, 1) && page_is(map + 2 * 4096, 5) &&
+	                             page_is(map + 4 * 4096, 7) && map[5 * 4096 + 99] == 'e' &&
+	                             map[5 * 4096 + 100] == 0);
+	fstat(fd, &after);
+	check("collapse-stat",
+	      after.st_blocks <= before.st_blocks - 24 && (after.st_mtim.tv_sec > before.st_mtim.tv_sec ||
+	                                                   after.st_mtim.tv_nsec != before.st_mtim.tv_nsec));
+	map[4096] = 77; /* what is written to a mapping before goes with its page */
+	map[4 * 4096 + 5] = 78;
+	check("insert", fallocate(fd, insert, 4096, 4 * 4096) == 0);
+	unsigned char moved[2] = {0, 0};
+	pread(fd, moved, 1, 5 * 4096);
+	pread(fd, moved + 1, 1, 8 * 4096 + 5);
+	check("insert-written", moved[0] == 77 && moved[1] == 78 && map[5 * 4096] == 77);
+	map[5 * 4096] = (unsigned char)(37 + 1);
+	map[8 * 4096 + 5] = (unsigned char)(7 * 37 + 1);
+	check("insert-data", pages_are(fd, (const signed char[]){0, -1, -1, -1, -1, 1, 5, 6, 7}, 9));
+	check("insert-mapped", page_is(map, 0) && page_is(map + 4096, -1) && page_is(map + 4 * 4096, -1) &&
+	                           page_is(map + 6 * 4096, 5) && map[9 * 4096 + 99] == 'e');
+	map[2 * 4096] = 5;
+	map[2 * 4096] = 0; /* a hole can be written to */
+	check("insert-again",
+	      fallocate(fd, insert, 0, 4096) == 0 && fallocate(fd, collapse, 4096, 4096) == 0 &&
+	          fallocate(fd, collapse, 0, 4096) == 0 && fallocate(fd, insert, 0, 4096) == 0);
+	check("insert-again-data", pages_are(fd, (const signed char[]){-1, -1, -1, -1, -1, 1, 5, 6, 7}, 9));
+	check("shift-holes", lseek(fd, 6 * 4096, SEEK_HOLE) == 9 * 4096 + 100);
+	munmap(map, 12 * 4096);
+	check("shift-synced",
+	      fsync(fd) == 0 && pages_are(fd, (const signed char[]){-1, -1, -1, -1, -1, 1, 5, 6, 7}, 9));
+	close(fd);
+
+	fd = shift_file(0);
+	check("insert-small",
+	      fallocate(fd, insert, 0, 8192) == 0 && pages_are(fd, (const signed char[]){-1, -1}, 2));
+	check("collapse-small", fallocate(fd, collapse, 0, 4096) == 0 &&
+	                            fallocate(fd, collapse, 0, 4096) == 0 && pages_are(fd, 0, 0) &&
+	                            shift_fails(fd, collapse, 0, 4096, EINVAL));
+	ftruncate(fd, (off_t)1 << 36); /* a large one of holes takes no time and no room */
+	pwrite(fd, "end", 3, ((off_t)1 << 36) - 3);
+	check("shift-sparse", fallocate(fd, insert, 4096, (off_t)1 << 30) == 0 &&
+	                          fallocate(fd, collapse, 8192, (off_t)1 << 35) == 0);
+	fstat(fd, &after);
+	char end[4] = "";
+	off_t size = ((off_t)1 << 36) + ((off_t)1 << 30) - ((off_t)1 << 35);
+	check("shift-sparse-data", after.st_size == size && after.st_blocks <= 64 &&
+	                               pread(fd, end, 4, size - 3) == 3 && !strcmp(end, "end") &&
+	                               pread(fd, end, 1, 99) == 1 && end[0] == 'e');
+	unlink("shift");
+	check("shift-unlinked", fallocate(fd, collapse, 4096, (off_t)1 << 30) == 0 &&
+	                            pread(fd, end, 4, size - ((off_t)1 << 30) - 3) == 3 &&
+	                            !strcmp(end, "end"));
+	close(fd);
+
+	fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+	ftruncate(fd, 3 * 4096);
+	fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE);
+	check("shift-sealed", fallocate(fd, collapse, 0, 4096) == -1 && fallocate(fd, insert, 0, 4096) == -1);
+	close(fd);
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "copied"))
@@ -582,5 +723,6 @@ int main(int count, char **arguments)
 	test_descriptors();
 	test_memfd();
 	test_strict();
+	test_shift();
 	return check_failures != 0;
 }

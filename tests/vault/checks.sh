@@ -81,9 +81,13 @@ echo x 2>/dev/null >/mnt/b; say 'read-only' $((! $?)) 'it was written'
 run 'two read-only sessions' 0 vault mount v /mnt2 --read-only
 umount /mnt2; umount /mnt
 
+again() { umount /mnt; vault mount v /mnt; }
+
 # ---- One file at random against a model ----
 vault mount v /mnt
-run 'a file at random' 0 /exercise /mnt/exercise 1 400
+run 'a file at random' 0 /exercise /mnt/exercise 1 1500
+is 'with all operations' "$(/exercise /mnt/exercise 2 1500; /exercise /in-memory 3 1500)" "$(printf 'ok exercise: 1500 operations\nok exercise: 1500 operations')"; rm /in-memory
+/exercise /mnt/holed punch 4096 61440; again; is 'a hole that goes to the end leaves the size' "$(stat -c %s /mnt/holed)/$(tail -c 61440 /mnt/holed | tr -d '\0' | wc -c)" 65536/0; rm /mnt/holed
 cp /mnt/exercise /exercised; umount /mnt; vault mount v /mnt
 cmp /exercised /mnt/exercise; say 'it is the same when it is mounted again' $?
 rm /mnt/exercise /exercised; umount /mnt
@@ -95,7 +99,6 @@ mix() { # files, directories, pipes, links of both kinds
 		case $((i % 10)) in 3) ln -s file-$i soft-$i;; 5) ln file-$i hard-$i;; 6) mkdir -m $((700 + i % 8)) below-$i;; 7) mkfifo fifo-$i;; esac
 		i=$((i+1)); done
 }
-again() { umount /mnt; vault mount v /mnt; }
 vault mount v /mnt; mkdir /mnt/mix; (cd /mnt/mix; mix; ls -lin >/made); again
 is 'what names stand for' "$(ls -lin /mnt/mix | diff - /made && wc -l </made)" 211; again
 rm -r /mnt/mix/*-*[35]; touch /mnt/mix/new; ls -lin /mnt/mix >/made; again; ls /mnt/mix >/dev/null; chmod 444 /mnt/mix/file-9*; rm /mnt/mix/file-8*

@@ -1,5 +1,6 @@
 /* Drives one file at random against a model in memory, as fsx does: FILE SEED OPERATIONS. Writes, reads, mappings, cuts, fallocate in all
  * its modes, copies within the file, syncs and reopening; after each operation its size and some of it are compared, at last all of it.
+ * FILE punch OFFSET BYTES makes a hole, after a write that nobody has synced, and leaves it.
  * A mode that the file system does not have is left out, which the last line tells. On Linux, too: what ext4 does is right. */
 #include <errno.h>
 #include <fcntl.h>
@@ -255,9 +256,19 @@ static void look(uint64_t from, uint64_t bytes)
 
 int main(int words, char **arguments)
 {
-	if (words != 4)
+	if (words != 4 && (words != 5 || strcmp(arguments[2], "punch")))
 		return 3;
 	path = arguments[1];
+	if (words == 5) {
+		open_file(true);
+		at = strtoull(arguments[3], 0, 10);
+		count = strtoull(arguments[4], 0, 10);
+		must(at + count <= MOST, "the place");
+		fill(0, at + count);
+		must(pwrite(file, model, at + count, 0) == (ssize_t)(at + count), "write");
+		must(allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, count), "fallocate");
+		return 0;
+	}
 	state = strtoull(arguments[2], 0, 10) * 2654435761u + 88172645463325252u;
 	unsigned steps = (unsigned)strtoul(arguments[3], 0, 10);
 	open_file(true);
