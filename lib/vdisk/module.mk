@@ -10,6 +10,7 @@ vdisk-program = $(call host-program,$(1),$(2) $(VDISK_HOST_SOURCES),-O3 $(4),bui
 $(call vdisk-test,vdisk-test,lib/vdisk/vdisk_test.c lib/vdisk/seeded.c)
 $(call vdisk-test,vdisk-keys-test,lib/vdisk/keys_test.c lib/vdisk/seeded.c)
 $(call host-test,vdisk-gcm-test,lib/vdisk/gcm_test.c lib/vdisk/gcm.c,,-lsodium)
+$(call host-test,vdisk-file-backend-test,lib/vdisk/file_backend_test.c lib/vdisk/file_backend.c)
 # The crash explorer, with the seeded bugs that it must catch; as an optimised program for soak and for oracles from outside.
 $(call vdisk-program,vdisk-explore,lib/vdisk/explore.c lib/vdisk/seeded.c,,-DVDISK_SEEDED_BUGS)
 TESTS += build/host/bin/vdisk-explore

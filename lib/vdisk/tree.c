@@ -29,11 +29,18 @@ void tree_store(const struct tree *tree, struct tree_disk *to)
 	to->height = tree->height;
 }
 
-/* The last entry with a key not above KEY, or 0. */
+/* The last entry with a key not above KEY, or 0. Keys rise by one at least, so it is no further from the first than KEY is; where
+ * none is missing it is there, which spares the search. */
 static unsigned position(const struct node_disk *node, uint64_t key)
 {
 	unsigned low = 0;
 	unsigned high = node->count;
+	uint64_t most = key - node->entries[0].key;
+	if (key >= node->entries[0].key && most < high) {
+		if (node->entries[most].key == key)
+			return (unsigned)most;
+		high = (unsigned)most + 1;
+	}
 	while (high - low > 1) {
 		unsigned middle = (low + high) / 2;
 		if (node->entries[middle].key <= key)

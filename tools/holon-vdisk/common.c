@@ -346,7 +346,8 @@ void container_close(struct container *container)
 	wipe(container->key_file, container->credentials.key_file_bytes);
 	wipe(container->machine, container->machine ? VDISK_KEY_SIZE : 0);
 	for (unsigned i = 0; i < container->leg_count; i++)
-		close(container->files[i].fd);
+		must(file_backend_close(&container->files[i]) < 0 ? VDISK_IO : VDISK_OK, "closing",
+		     "the container");
 }
 
 /* ---- Byte ranges ---- */

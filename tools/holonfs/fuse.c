@@ -145,9 +145,9 @@ static void reply_attributes(fuse_req_t request, int status, const struct holonf
 static void do_init(void *data, struct fuse_conn_info *connection)
 {
 	(void)data;
-	unsigned wanted = FUSE_CAP_POSIX_ACL | FUSE_CAP_SPLICE_READ | FUSE_CAP_READDIRPLUS |
-	                  FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
-	                  FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_DONT_MASK | FUSE_CAP_IOCTL_DIR;
+	unsigned wanted = FUSE_CAP_POSIX_ACL | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+	                  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPORT_SUPPORT |
+	                  FUSE_CAP_DONT_MASK | FUSE_CAP_IOCTL_DIR;
 	if (writeback)
 		wanted |= FUSE_CAP_WRITEBACK_CACHE;
 	connection->want |= wanted & connection->capable;

@@ -167,7 +167,8 @@ static void close_disk(struct opened *opened, const struct options *options)
 		explicit_bzero(opened->key_file, opened->credentials.key_file_bytes);
 	free(opened->passphrase);
 	free(opened->key_file);
-	close(opened->file.fd);
+	if (file_backend_close(&opened->file) < 0 && status == VDISK_OK)
+		status = VDISK_IO;
 	if (status < 0)
 		fail_vdisk(status, options);
 }
@@ -235,7 +236,7 @@ static int run_mkfs(const struct options *options)
 		if (status < 0)
 			fail(EXIT_WRONG, "%s: not a vdisk: make it with holon-vdisk create first",
 			     options->arguments[0]);
-		close(opened.file.fd);
+		(void)(file_backend_close(&opened.file) < 0); /* nothing was written */
 		open_disk(&opened, options, true);
 		uint64_t next;
 		if (vdisk_next_mapped(opened.disk, 0, &next) == VDISK_OK &&
