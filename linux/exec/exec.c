@@ -6,6 +6,7 @@
  * the old address space go, and a failure from there on kills the process.
  */
 #include "async/async.h"
+#include "event/perf.h"
 #include "exec/elf.h"
 #include "exec/exec.h"
 #include "fs/name.h"
@@ -707,6 +708,7 @@ static int become(struct task *task, struct image *image, struct mm **old)
 	if (error)
 		return error;
 	set_state(task, image->entry, image->sp);
+	perf_exec(task);
 	task->process->did_exec = true;
 	return 0;
 }

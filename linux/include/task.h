@@ -200,7 +200,9 @@ struct task {
 	bool told_write;
 	bool pressed; /* a copy lacked a page, or room in a file, while the common lock was shared */
 	struct account account;
-	uint64_t start_ns, minor_faults, major_faults, voluntary_switches;
+	uint64_t start_ns, minor_faults, major_faults, voluntary_switches, migrations;
+	struct list counters; /* event/perf.c */
+	bool owns_counters;
 };
 
 /* A session's or group's id is the pid of its leader; members are found through the process table. */

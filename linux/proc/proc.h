@@ -74,8 +74,8 @@ struct sysctl {
 	int64_t value, low, high;
 };
 extern struct sysctl sysctl_pipe_max, sysctl_randomize, sysctl_trace_scope, sysctl_core_uses_pid,
-    sysctl_core_pipe_limit, sysctl_user_namespaces, sysctl_userfault, sysctl_mount_max, sysctl_keys_max,
-    sysctl_keys_bytes, sysctl_keys_root_max, sysctl_keys_root_bytes, sysctl_keys_delay;
+    sysctl_perf_paranoid, sysctl_core_pipe_limit, sysctl_user_namespaces, sysctl_userfault, sysctl_mount_max,
+    sysctl_keys_max, sysctl_keys_bytes, sysctl_keys_root_max, sysctl_keys_root_bytes, sysctl_keys_delay;
 extern const struct proc_entry sysctl_entries[];
 
 extern const struct proc_entry proc_root[], proc_process[], proc_net[];

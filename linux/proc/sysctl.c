@@ -13,6 +13,7 @@ _Static_assert(sizeof(sysctl_core_pattern) == TEXT_BYTES, "write_words");
 struct sysctl sysctl_pipe_max = {1048576, 4096, 1ll << 31};
 struct sysctl sysctl_randomize = {2, 0, 2};
 struct sysctl sysctl_trace_scope = {0, 0, 3};
+struct sysctl sysctl_perf_paranoid = {3, -1, 4};
 struct sysctl sysctl_user_namespaces = {1, 0, 1};
 struct sysctl sysctl_userfault = {0, 0, 1};
 struct sysctl sysctl_mount_max = {8192, 1, 100000};
@@ -233,7 +234,9 @@ static const struct proc_entry kernel_entries[] = {
     COUNT("printk_ratelimit_burst", 10),
     SWITCH("dmesg_restrict", 0),
     NUMBER("kptr_restrict", 0, 0, 2),
-    NUMBER("perf_event_paranoid", 3, -1, 4),
+    FOLLOWED("perf_event_paranoid", sysctl_perf_paranoid),
+    COUNT("perf_event_max_sample_rate", 100000),
+    COUNT("perf_event_mlock_kb", 516),
     NUMBER("unprivileged_bpf_disabled", 2, 0, 2),
     FOLLOWED("unprivileged_userns_clone", sysctl_user_namespaces),
     WORDS("modprobe", "/sbin/modprobe"),

@@ -4,6 +4,7 @@
  * child's native thread begins with a copy of the parent's registers (result 0) and vector state.
  */
 #include "cgroup/cgroup.h"
+#include "event/perf.h"
 #include "exec/exec.h"
 #include "internal.h"
 #include "keys/keys.h"
@@ -104,6 +105,7 @@ static bool share(struct task *child, const struct task *parent, uint64_t flags)
 static void clone_undo(struct process *process, struct task *child, bool new_process)
 {
 	if (child) {
+		perf_task_end(child);
 		if (child->mm)
 			mm_release(child->mm, false);
 		if (child->files)
@@ -252,6 +254,8 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 	if (result)
 		goto undo;
 	result = -ENOMEM;
+	if (!perf_inherit(child, self, thread))
+		goto undo;
 	bool apart = machine.vector_bytes > AREA_VECTOR_BYTES, follow;
 	if (apart)
 		child->vector = pages_allocate((machine.vector_bytes + 4095) / 4096);

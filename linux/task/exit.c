@@ -3,6 +3,7 @@
 #include "async/async.h"
 #include "cgroup/cgroup.h"
 #include "core/core.h"
+#include "event/perf.h"
 #include "internal.h"
 #include "ipc/ipc.h"
 #include "native/native.h"
@@ -28,7 +29,9 @@ struct mm *task_change_mm(struct task *task, struct mm *to)
 			futex_wake(task->clear_tid, 1, ~0u, true);
 	}
 	task->clear_tid = 0;
+	perf_settle(task);
 	task->mm = to;
+	perf_rebase(task);
 	thread_use_mm(to);
 	return old;
 }
@@ -202,6 +205,7 @@ void task_exit(int32_t status)
 	task->fs = 0;
 	namespaces_release(task->namespaces);
 	task->namespaces = 0;
+	perf_task_end(task);
 	account_gone(task);
 	cgroup_task_end(task, last);
 	process->voluntary_switches += task->voluntary_switches;

@@ -1,6 +1,7 @@
 /* prctl(2): what a process or thread asks of its own treatment. Arguments that an operation does not use must be 0
  * where Linux wants them so.
  */
+#include "event/perf.h"
 #include "internal.h"
 #include "task/seccomp.h"
 
@@ -175,7 +176,8 @@ SYSCALL_HANDLER(prctl, int operation, uint64_t a, uint64_t b, uint64_t c, uint64
 		return a == TSC_ENABLED ? 0 : -EINVAL;
 	case PR_TASK_PERF_EVENTS_DISABLE:
 	case PR_TASK_PERF_EVENTS_ENABLE:
-		return 0; /* there are none */
+		perf_switch_owned(task, operation == PR_TASK_PERF_EVENTS_ENABLE);
+		return 0;
 	case PR_MCE_KILL:
 	case PR_MCE_KILL_GET:
 		return machine_check(process, operation, a, b, c | d);

@@ -277,6 +277,7 @@ struct task *task_create(struct process *process, const struct number_wish *wish
 	signal_queue_init(&task->pending);
 	list_init(&task->futex_link);
 	list_init(&task->tracees);
+	list_init(&task->counters);
 	task->syscall_number = -1;
 	tasks++;
 	if (!process->thread_count)

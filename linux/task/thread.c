@@ -214,6 +214,8 @@ void thread_move(struct thread_area *area, uint32_t cpu)
 	load[from]--;
 	load[cpu]++;
 	area->cpu = cpu;
+	if (area->task)
+		area->task->migrations++;
 	__atomic_store_n(&area->rebind, true, __ATOMIC_SEQ_CST);
 	if (area == current_area()) {
 		thread_rebind();
