@@ -16,6 +16,7 @@ $(call script-test,tests/devices/block_test.py,build/x86_64/test/block.bundle bu
 $(call script-test,tests/devices/iommu_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/lines_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/hostile_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/stuck_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/usb_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/hotplug_test.py,build/x86_64/test/block.bundle build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/input_test.py,build/x86_64/test/block.bundle build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)

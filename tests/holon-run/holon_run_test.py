@@ -73,6 +73,19 @@ def test_input_of_any_length(name, options):
                f"status {done.returncode}, {len(done.stdout)} bytes, {done.stderr[-300:]!r}")
 
 
+def test_disks(name, options):
+    kinds = ("virtio", "nvme", "ahci", "ide", "usb")
+    with tempfile.TemporaryDirectory(prefix="holon-run-test-") as work:
+        for kind in kinds:
+            pathlib.Path(work, kind).write_bytes(f"this is {kind}\n".encode().ljust(1 << 20, b"\n"))
+            options = options + ["--block", f"{work}/{kind},as={kind}"]
+        script = "for kind in " + " ".join(kinds) + "; do head -n 1 /dev/block/$kind; echo I was $kind >/dev/block/$kind; done; sync"
+        done = subprocess.run([RUN] + options + ["--timeout", "120", "--", "sh", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        written = [pathlib.Path(work, kind).read_bytes().startswith(f"I was {kind}\n".encode()) for kind in kinds]
+        report(done.stdout == "".join(f"this is {kind}\n" for kind in kinds) and all(written), f"{name}: disks of all kinds by their names",
+               f"status {done.returncode}, {done.stdout!r}, written {written}, {done.stderr[-300:]!r}")
+
+
 def test_ended_by_a_signal():
     process = subprocess.Popen([RUN, "--", "sleep", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
@@ -94,6 +107,7 @@ def main():
     test_input_of_any_length("holon", [])
     test_streams("linux", ["--linux"])
     test_terminal("linux", ["--linux"])
+    test_disks("linux", ["--linux"])
     sys.exit(failures != 0)
 
 

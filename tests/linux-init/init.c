@@ -7,8 +7,10 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <poll.h>
@@ -301,7 +303,7 @@ static int run_terminal(const char **words, const char **environment, int child_
 static void load_modules(void)
 {
 	char path[64];
-	for (int number = 0; number < 16; number++) {
+	for (int number = 0; number < 64; number++) {
 		snprintf(path, sizeof(path), "/.holon-module-%d", number);
 		int file = open(path, O_RDONLY | O_CLOEXEC);
 		if (file < 0)
@@ -388,6 +390,71 @@ static void wait_for_sound(void)
 	}
 }
 
+/* The serial number of the disk NAME of /sys/block, without blanks: its own, SCSI's page 0x80 of it, or that of the USB device that it is. */
+static bool read_serial(const char *name, char *serial, size_t size)
+{
+	static const char *const places[] = {"serial", "device/serial", "device/vpd_pg80",
+	                                     "device/../../../../serial"};
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		char path[PATH_MAX], data[64];
+		snprintf(path, sizeof(path), "/sys/block/%s/%s", name, places[i]);
+		int file = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t count = file < 0 ? -1 : read(file, data, sizeof(data) - 1);
+		close(file);
+		if (count <= 0)
+			continue;
+		data[count] = 0;
+		const char *from = data + (i == 2 && count > 4 ? 4 : 0); /* behind the page's header */
+		from += strspn(from, " ");
+		size_t length = strcspn(from, " \n");
+		snprintf(serial, size, "%.*s", (int)length, from);
+		if (length)
+			return true;
+	}
+	return false;
+}
+
+/* Whether /dev/block has the disk NAMED so by its serial number, which is looked for in /sys/block. */
+static bool link_disk(const char *named)
+{
+	char path[PATH_MAX], disk[PATH_MAX], serial[64];
+	bool found = false;
+	DIR *all = opendir("/sys/block");
+	const struct dirent *entry;
+	while (all && !found && (entry = readdir(all))) {
+		if (entry->d_name[0] == '.' || !read_serial(entry->d_name, serial, sizeof(serial)) ||
+		    strcmp(serial, named) != 0)
+			continue;
+		snprintf(path, sizeof(path), "/dev/block/%s", named);
+		snprintf(disk, sizeof(disk), "/dev/%s", entry->d_name);
+		found = access(disk, F_OK) == 0 && (symlink(disk, path) == 0 || errno == EEXIST);
+	}
+	if (all)
+		closedir(all);
+	return found;
+}
+
+/* With holon-disk=NAME: /dev/block/NAME, as Holon has it. Drivers look for their disks behind their modules' start. */
+static void wait_for_disks(void)
+{
+	char options[4096] = {0};
+	const struct timespec moment = {.tv_nsec = 10000000};
+	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	if (file >= 0 && read(file, options, sizeof(options) - 1) < 0)
+		options[0] = 0;
+	close(file);
+	mkdir("/dev/block", 0755);
+	for (char *word = strtok(options, " \n"); word; word = strtok(NULL, " \n")) {
+		unsigned tries = 0;
+		if (strncmp(word, "holon-disk=", 11) != 0)
+			continue;
+		while (!link_disk(word + 11) && ++tries < 3000)
+			nanosleep(&moment, NULL);
+		if (tries == 3000)
+			tell("init: there is no disk %s\n", word + 11);
+	}
+}
+
 int main(void)
 {
 	make_device_directory("/proc", "proc", NULL);
@@ -404,6 +471,7 @@ int main(void)
 	load_modules();
 	set_network();
 	wait_for_sound();
+	wait_for_disks();
 
 	uint32_t flags;
 	const char **environment;

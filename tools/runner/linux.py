@@ -27,7 +27,16 @@ SOUND_MODULES = {
             "sound/pci/hda/snd-hda-intel.ko"],
     "ac97": ["sound/soundcore.ko", "sound/core/snd.ko", "sound/core/snd-timer.ko", "sound/core/snd-pcm.ko", "sound/ac97_bus.ko",
              "sound/pci/ac97/snd-ac97-codec.ko", "sound/pci/snd-intel8x0.ko"]}
-DISK_MODULES = [f"drivers/{name}" for name in VIRTIO] + ["drivers/block/virtio_blk.ko"]
+CHECKSUMS = ["crypto/crct10dif_common.ko", "lib/crc-t10dif.ko", "lib/crc64.ko", "lib/crc64-rocksoft.ko", "block/t10-pi.ko"]
+SCSI = ["drivers/scsi/scsi_common.ko", "drivers/scsi/scsi_mod.ko"]
+SCSI_DISK = CHECKSUMS + ["drivers/scsi/sd_mod.ko"]
+DISK_MODULES = {
+    "virtio": [f"drivers/{name}" for name in VIRTIO] + ["drivers/block/virtio_blk.ko"],
+    "nvme": CHECKSUMS + ["drivers/nvme/host/nvme-core.ko", "drivers/nvme/host/nvme.ko"],
+    "ahci": SCSI + ["drivers/ata/libata.ko", "drivers/ata/libahci.ko", "drivers/ata/ahci.ko"] + SCSI_DISK,
+    "ide": SCSI + ["drivers/ata/libata.ko", "drivers/ata/ata_piix.ko"] + SCSI_DISK,
+    "usb": SCSI + ["drivers/usb/common/usb-common.ko", "drivers/usb/core/usbcore.ko", "drivers/usb/host/xhci-hcd.ko",
+                   "drivers/usb/host/xhci-pci.ko", "drivers/usb/storage/usb-storage.ko"] + SCSI_DISK}
 
 
 class Unavailable(Exception):
@@ -82,9 +91,10 @@ def boot_arguments(args, work, module, options):
         if args.sound:
             modules = modules + SOUND_MODULES[args.sound.card]
             options = options + ["holon-sound"]
-        if args.volumes:
-            modules = list(dict.fromkeys(DISK_MODULES + modules))
-        for number, name in enumerate(modules):
+        for kind in [block.kind for block in args.block] + ["virtio"] * bool(args.volumes):
+            modules = modules + DISK_MODULES[kind]
+        options = options + ["holon-disk=" + block.name for block in args.block]
+        for number, name in enumerate(dict.fromkeys(modules)):
             more.bytes_file(f".holon-module-{number}", module_file(name).read_bytes())
         if args.net.kind != "none":
             options = options + ["holon-net=" + args.net.kind]
