@@ -62,12 +62,15 @@ static void server(const struct start_info *info)
 		thread_set(0, THREAD_SET_FAULT_ENTRY, (uint64_t)fault_again);
 		fault_again();
 	}
-	if (role == 'h') /* hang */
+	if (role == 'h') { /* hang */
+		event_signal(event, 1);
 		for (;;)
-			(void)event_wait(event, DEADLINE_NEVER, 0);
+			pause_for(SECOND);
+	}
 	if (role == 's') { /* save: answers the first call after the second came */
 		int64_t saved = reply_save();
 
+		event_signal(event, 1);
 		if (channel_receive(channel, &message, DEADLINE_NEVER) < 0)
 			unit_exit(1);
 		message.info = 0;
@@ -115,7 +118,7 @@ static handle_t serve(char role, handle_t channel, handle_t event, uint64_t caps
 	                      .arguments_bytes = 2,
 	                      .cap_count = 2,
 	                      .caps = {{.name = "channel", .handle = channel, .rights = RIGHT_RECEIVE},
-	                               {.name = "event", .handle = event, .rights = RIGHT_WAIT}}};
+	                               {.name = "event", .handle = event, .rights = RIGHT_SIGNAL}}};
 	int64_t unit = spawn_unit(page, &spawn, CPUS, &why);
 
 	if (unit < 0)
@@ -150,6 +153,17 @@ static handle_t run(void (*entry)(uint64_t, uint64_t, struct thread_page *), uin
 	if (thread < 0 || thread_start((handle_t)thread))
 		report(false, "a thread can be started", thread);
 	return (handle_t)thread;
+}
+
+/* As often as its CPU, which the host may not let run, has not stopped it in time. */
+static int64_t stop(handle_t thread)
+{
+	int64_t result;
+
+	do
+		result = thread_stop(thread);
+	while (result == E_BUSY);
+	return result;
 }
 
 static volatile int64_t caller_result;
@@ -229,8 +243,10 @@ static void test_deaths(unsigned cpu)
 
 	caller_done = 0;
 	run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[cpu].budget);
-	pause_for(3000000);
-	int64_t result = channel_call(channel, &message, clock_ns() + 2000000);
+	int64_t result = event_wait(event, soon(), &bits);
+
+	report(!result, "a server has a call", result);
+	result = channel_call(channel, &message, clock_ns() + 2000000);
 
 	report(result == E_TIMEOUT, "a call that nobody receives times out", result);
 	gone(unit);
@@ -259,7 +275,8 @@ static void test_deaths(unsigned cpu)
 	unit = serve('s', channel, event, 64, cpu, notice);
 	caller_done = 0;
 	run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[0].budget);
-	pause_for(3000000);
+	result = event_wait(event, soon(), &bits);
+	report(!result, "a call is saved", result);
 	result = channel_call(channel, &message, soon());
 	report(wait_for(&caller_done, 1) && !caller_result, "a saved reply answers later", caller_result);
 	report(result == E_PEER, "a saved reply that is deleted gives E_PEER", result);
@@ -271,7 +288,7 @@ static void test_deaths(unsigned cpu)
 		handle_t thread =
 		    run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[round % CPUS].budget);
 
-		(void)thread_stop(thread);
+		(void)stop(thread);
 		cap_delete(thread);
 	}
 	result = channel_call(channel, &message, soon());
@@ -291,15 +308,25 @@ static void test_deaths(unsigned cpu)
 	channel = (handle_t)channel_create(0);
 	handle_t thread = run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[cpu].budget);
 
-	pause_for(3000000);
-	result = thread_cancel(thread);
+	uint64_t until = soon();
+
+	do /* until it waits */
+		pause_for(100000);
+	while ((result = thread_cancel(thread)) == E_STATE && clock_ns() < until);
 	report(!result && wait_for(&caller_done, 1) && caller_result == E_CANCELLED,
 	       "a waiting call can be cancelled", caller_result);
-	run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[0].budget);
-	pause_for(3000000);
+	/* One that has not called yet finds no channel: again, and later. */
+	caller_result = E_HANDLE;
+	for (uint64_t ns = 3000000; caller_result == E_HANDLE && ns < 2 * SECOND; ns *= 4) {
+		caller_done = 0;
+		run(caller, channel, DEADLINE_NEVER, boot->machine.cpus[0].budget);
+		pause_for(ns);
+		cap_delete(channel);
+		(void)wait_for(&caller_done, 1);
+		channel = (handle_t)channel_create(0);
+	}
 	cap_delete(channel);
-	report(wait_for(&caller_done, 2) && caller_result == E_PEER,
-	       "a channel that goes lets its callers go", caller_result);
+	report(caller_result == E_PEER, "a channel that goes lets its callers go", caller_result);
 	gone(unit);
 	cap_delete(event);
 	cap_delete(notice);
@@ -372,7 +399,9 @@ static void test_wakes(void)
 	}
 	report(right, "2,000 wakes to every CPU and back", result);
 	for (unsigned i = 0; i < CPUS; i++) {
-		result = thread_stop(threads[i]);
+		int64_t stopped = stop(threads[i]);
+
+		result = result ? result : stopped;
 		cap_delete(pairs[i].ping);
 		cap_delete(pairs[i].pong);
 		cap_delete(threads[i]);
@@ -400,9 +429,7 @@ static void test_stops(unsigned cpu)
 
 	for (unsigned round = 0; round < 50 && right; round++) {
 		pause_for(200000);
-		do
-			result = thread_stop(thread);
-		while (result == E_BUSY);
+		result = stop(thread);
 		uint64_t before = spun;
 
 		pause_for(100000);
@@ -418,7 +445,7 @@ static void test_stops(unsigned cpu)
 		right &= spun != before;
 	}
 	report(right, "a running thread stops, shows its state, and goes on", result);
-	(void)thread_stop(thread);
+	(void)stop(thread);
 	cap_delete(thread);
 }
 
@@ -477,9 +504,7 @@ static void test_kicks(unsigned cpu)
 		right = !result && kicks > before;
 	}
 	report(right && !guest_ended, "a kick is never lost", guest_ended);
-	do
-		result = thread_stop(thread);
-	while (result == E_BUSY);
+	result = stop(thread);
 	cap_delete(thread);
 	cap_delete(guest_space_handle);
 	cap_delete(event);
@@ -521,9 +546,7 @@ static void test_budgets(unsigned cpu)
 	cap_delete((handle_t)second);
 	/* Their threads go on, at best effort. */
 	for (unsigned i = 0; i < 2; i++) {
-		do
-			result = thread_stop(threads[i]);
-		while (result == E_BUSY);
+		result = stop(threads[i]);
 		cap_delete(threads[i]);
 	}
 	report(!result, "threads outlive the capabilities to their budgets", result);
