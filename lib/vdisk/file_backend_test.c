@@ -19,7 +19,8 @@ static uint8_t model[BLOCKS * VDISK_BLOCK], bytes[BLOCKS * VDISK_BLOCK];
 
 static void check(const char *name, bool right)
 {
-	printf(right ? "ok file backend: %s\n" : "not ok file backend: %s - see the check of this name\n", name);
+	printf(right ? "ok file backend: %s\n" : "not ok file backend: %s - see the check of this name\n",
+	       name);
 	failures += !right;
 }
 
@@ -57,8 +58,8 @@ static bool file_is_model(const struct file_backend *file)
 
 static bool is_model(const struct vdisk_backend *backend, uint32_t block, uint32_t count)
 {
-	return backend->read(backend->context, (uint64_t)block * VDISK_BLOCK, bytes, count * (size_t)VDISK_BLOCK) ==
-	           0 &&
+	return backend->read(backend->context, (uint64_t)block * VDISK_BLOCK, bytes,
+	                     count * (size_t)VDISK_BLOCK) == 0 &&
 	       !memcmp(bytes, model + (size_t)block * VDISK_BLOCK, (size_t)count * VDISK_BLOCK);
 }
 
@@ -67,7 +68,8 @@ static bool write_blocks(const struct vdisk_backend *backend, uint32_t block, ui
 	uint8_t *at = model + (size_t)block * VDISK_BLOCK;
 	for (size_t i = 0; i < (size_t)count * VDISK_BLOCK; i += 64)
 		at[i] = (uint8_t)draw(256);
-	return backend->write(backend->context, (uint64_t)block * VDISK_BLOCK, at, (size_t)count * VDISK_BLOCK) == 0;
+	return backend->write(backend->context, (uint64_t)block * VDISK_BLOCK, at,
+	                      (size_t)count * VDISK_BLOCK) == 0;
 }
 
 /* Runs, single blocks and whole stretches; half of what is written goes on where the last ended. */
@@ -133,9 +135,10 @@ int main(void)
 	              backend.discard(backend.context, 0, VDISK_BLOCK) < 0 && !write_blocks(&backend, 10, 1);
 	check("a write that fails fails each flush, and what would pass it by", right && failed);
 	limit(RLIM_INFINITY);
-	check("when it can be made it is made", write_blocks(&backend, 10, 1) && backend.flush(backend.context) == 0 &&
-	                                            file_is_model(&file));
+	check("when it can be made it is made",
+	      write_blocks(&backend, 10, 1) && backend.flush(backend.context) == 0 && file_is_model(&file));
 	limit((rlim_t)200 * VDISK_BLOCK);
-	check("closing tells that a write failed", write_blocks(&backend, 300, 1) && file_backend_close(&file) == -EFBIG);
+	check("closing tells that a write failed",
+	      write_blocks(&backend, 300, 1) && file_backend_close(&file) == -EFBIG);
 	return failures ? 1 : 0;
 }
