@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fs.h>
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,6 +144,40 @@ static void reply_attributes(fuse_req_t request, int status, const struct holonf
 	fuse_reply_attr(request, &result, CACHE_SECONDS);
 }
 
+/* ---- What is agreed on with the kernel ---- */
+
+/* Before each write the kernel asks for security.capability, half of all requests, unless the file system promises to take set-user-ID
+ * and set-group-ID bits away itself where that has to be (do_setattr). libfuse knows of no such promise before 3.16: it is added to its
+ * answer to INIT, the first that passes here. */
+static _Atomic uint64_t init_request;
+
+static ssize_t receive(int fd, void *buffer, size_t size, void *data)
+{
+	ssize_t got = read(fd, buffer, size);
+	const struct fuse_in_header *header = buffer;
+	(void)data;
+	if (got < (ssize_t)(sizeof(*header) + offsetof(struct fuse_init_in, flags2)) ||
+	    header->opcode != FUSE_INIT)
+		return got;
+	const struct fuse_init_in *offered = (const struct fuse_init_in *)(header + 1);
+	if (offered->flags & FUSE_HANDLE_KILLPRIV_V2)
+		init_request = header->unique;
+	return got;
+}
+
+static ssize_t answer(int fd, struct iovec *parts, int count, void *data)
+{
+	const struct fuse_out_header *header = parts[0].iov_base;
+	(void)data;
+	if (init_request && header->unique == init_request) {
+		struct fuse_init_out *agreed = parts[1].iov_base;
+		if (count == 2 && parts[1].iov_len >= sizeof(*agreed))
+			agreed->flags |= FUSE_HANDLE_KILLPRIV_V2;
+		init_request = 0;
+	}
+	return writev(fd, parts, count);
+}
+
 static void do_init(void *data, struct fuse_conn_info *connection)
 {
 	(void)data;
@@ -206,6 +242,19 @@ static void do_getattr(fuse_req_t request, fuse_ino_t inode, struct fuse_file_in
 	reply_attributes(request, holonfs_get(fs, inode, &attributes), &attributes);
 }
 
+/* Whether the set-user-ID bit, and the set-group-ID bit of what a group may execute, go; *MODE is what is left. */
+static bool privileges_go(uint64_t inode, uint32_t *mode)
+{
+	struct holonfs_attributes attributes = {0};
+	if (holonfs_get(fs, inode, &attributes) < 0 || S_ISDIR(attributes.mode))
+		return false;
+	*mode = attributes.mode & ~(uint32_t)S_ISUID;
+	if (*mode & S_IXGRP)
+		*mode &= ~(uint32_t)S_ISGID;
+	return *mode != attributes.mode;
+}
+
+/* With KILL_SUID (of a new owner or a new size), and where nothing but the time is to be set (before a write), privileges go. */
 static void do_setattr(fuse_req_t request, fuse_ino_t inode, struct stat *new, int what,
                        struct fuse_file_info *info)
 {
@@ -231,6 +280,9 @@ static void do_setattr(fuse_req_t request, fuse_ino_t inode, struct stat *new, i
 	if (what & FUSE_SET_ATTR_MTIME_NOW)
 		wanted.modified_ns = host_now_ns();
 	enter();
+	if ((!(what & ~FUSE_SET_ATTR_CTIME) || what & FUSE_SET_ATTR_KILL_SUID) &&
+	    privileges_go(inode, &wanted.mode))
+		valid |= HOLONFS_SET_MODE;
 	reply_attributes(request, holonfs_set(fs, inode, valid, &wanted, &attributes), &attributes);
 }
 
@@ -785,6 +837,9 @@ int serve_mount(struct holonfs *mounted, const struct control *asked, const stru
 	if (fuse_session_mount(session, options->arguments[1]) < 0)
 		fail(EXIT_WRONG, "%s: cannot be mounted (is it a directory, and may you use /dev/fuse?)",
 		     options->arguments[1]);
+	const struct fuse_custom_io io = {.read = receive, .writev = answer};
+	if (fuse_session_custom_io(session, &io, fuse_session_fd(session)) < 0)
+		fail(EXIT_DAMAGED, "out of memory");
 	if (!options->foreground && daemon(1, 0) < 0)
 		fail(EXIT_DAMAGED, "going to the background: %s", strerror(errno));
 	/* Signals end the loop, which waits in this thread. */

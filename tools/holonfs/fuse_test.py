@@ -14,6 +14,7 @@ import os
 import pathlib
 import pickle
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -285,12 +286,78 @@ def compression(top):
     assert flags(directory / "text") == 0
 
 
+PRIVILEGES = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+def write(path, fd):
+    os.write(fd, b"w")
+def write_twice(path, fd):
+    os.write(fd, b"w")
+    os.pwrite(fd, b"w", 5000)
+def copy(path, fd):
+    with open("source", "rb") as source:
+        assert os.copy_file_range(source.fileno(), fd, 4096) == 4096
+def map_it(path, fd):
+    import mmap
+    with mmap.mmap(fd, 4096) as pages:
+        pages[5] = 7
+        pages.flush()
+actions = [write, write_twice, lambda path, fd: os.ftruncate(fd, 100), lambda path, fd: os.truncate(path, 100),
+    lambda path, fd: open(path, "w"), lambda path, fd: os.chown(path, -1, -1), lambda path, fd: os.fchown(fd, os.getuid(), -1),
+    lambda path, fd: os.chown(path, -1, os.getgid()), lambda path, fd: os.posix_fallocate(fd, 0, 9000), lambda path, fd: os.utime(path),
+    lambda path, fd: libc.fallocate(fd, 3, ctypes.c_long(0), ctypes.c_long(4096)), copy, map_it, lambda path, fd: None]
+for number, action in enumerate(actions):
+    for mode in (0o4755, 0o6775, 0o2764, 0o6764, 0o2770, 0o644):
+        path = f"{number}-{mode:o}-{os.getuid()}"
+        with open(path, "w+b", buffering=0) as file:
+            file.write(b"x" * 8192)
+            os.chmod(path, mode)
+            action(path, file.fileno())
+        print(path, oct(os.stat(path).st_mode))
+if os.getuid() == 0:
+    value = bytes.fromhex("0100000200040000000000000000000000000000")
+    for size in (0, 1, 5000):
+        with open(f"capable-{size}", "w+b", buffering=0) as file:
+            for turn in range(3):
+                os.setxattr(file.fileno(), "security.capability", value)
+                if size:
+                    file.write(bytes(size))
+                print(size, turn, os.listxattr(file.fileno()))
+    os.mkdir("directory")
+    os.chmod("directory", 0o7777)
+    os.chown("directory", -1, -1)
+    os.chown("directory", 5, 5)
+    print(oct(os.stat("directory").st_mode))
+"""
+
+
+def privileges(interpreter, directory):
+    """What is left of set-user-ID, set-group-ID and capabilities of files that root and another user change."""
+    top = make(directory / "privileges")
+    os.chmod(top, 0o777)
+    (top / "source").write_bytes(b"s" * 8192)
+    os.chmod(top / "source", 0o644)
+    return [subprocess.run([interpreter, "-c", PRIVILEGES], user=user, group=user, extra_groups=[], cwd=top, check=True, stdout=subprocess.PIPE, text=True).stdout
+            for user in (0, 65534)]
+
+
+def requests_of_writes(mount):
+    """How often the daemon reads while 1,000 blocks are written, one at a time."""
+    def reads():
+        return int(re.search(r"syscr: (\d+)", pathlib.Path(f"/proc/{mount.process.pid}/io").read_text())[1])
+    with open(mount.directory / "blocks", "wb", buffering=0) as file:
+        before = reads()
+        for number in range(1000):
+            os.pwrite(file.fileno(), b"b" * 4096, number * 7 % 1000 * 4096)
+        return reads() - before
+
+
 def permissions(work, file):
     if os.getuid():
         print("# not root: other users are not tried")
         return
     os.chmod(work, 0o755)
-    mount = Mount(file, work / "shared", "-o", "allow_other,default_permissions")
+    mount = Mount(file, work / "shared", "-o", "allow_other,default_permissions,suid")
     top = mount.directory
     (top / "public").write_bytes(b"p")
     (top / "secret").write_bytes(b"s")
@@ -313,6 +380,13 @@ assert os.stat('{top}/theirs/mine').st_uid == 65534
     interpreter = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable  # one that others may run
     other = subprocess.run([interpreter, "-c", script], user=65534, group=65534, extra_groups=[], cwd="/")
     check("another user may do what modes say", other.returncode == 0)
+
+    def alike():
+        pairs = zip(privileges(interpreter, make(work / "host")), privileges(interpreter, top))
+        different = [pair for both in pairs for pair in zip(*(text.split("\n") for text in both)) if pair[0] != pair[1]]
+        assert not different, different[:9]
+
+    attempt("privileges go as on the host's file system when a file changes", alike)
     check("and the file system ends in order", mount.unmount() == 0 and sound(file))
 
 
@@ -732,6 +806,8 @@ def main():
                                ("a quota on what is there", late_quota), ("compression", compression)):
             attempt(name, lambda function=function: function(work / "m"))
         attempt("a C program is built", lambda: built_program(work, work / "m"))
+        asked = requests_of_writes(mount)
+        check("a write is one request", asked < 1200, f"{asked} for 1,000")
         check("unmounting", mount.unmount() == 0 and sound(file, "--data"))
         report = json.loads(run("check", file, "--json", "--data").stdout)
         check("the check tells what is compressed", 0 < report["compressed_to"] < report["compressed"] / 2, str(report))
