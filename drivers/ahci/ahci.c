@@ -245,14 +245,12 @@ static bool start(void *context, struct block_io *io)
 	}
 	if (port->again_count || (port->issued && (port->alone || !queued)))
 		return false;
-	for (unsigned slot = 0; slot < port->depth; slot++) {
-		if (port->issued >> slot & 1)
-			continue;
-		port->cd.tries = 0;
-		start_in(port, slot, io, queued);
-		return true;
-	}
-	return false;
+	const unsigned slot = ~port->issued ? (unsigned)__builtin_ctz(~port->issued) : SLOTS;
+	if (slot >= port->depth)
+		return false;
+	port->cd.tries = 0;
+	start_in(port, slot, io, queued);
+	return true;
 }
 
 static void look(void *context, unsigned number)
@@ -343,10 +341,9 @@ static void port_poll(struct port *port)
 		return;
 	}
 	uint32_t done = port->issued & ~(register_get(port->at, CI) | register_get(port->at, SACT));
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
+	for (; done; done &= done - 1) {
+		unsigned slot = (unsigned)__builtin_ctz(done);
 		struct block_io *io = port->ios[slot];
-		if (!(done >> slot & 1))
-			continue;
 		port->issued &= ~(1u << slot);
 		port->ios[slot] = 0;
 		/* Less than was asked for from a CD is nothing. */

@@ -266,6 +266,9 @@ static int64_t serve_open_queue(void *context, uint64_t badge, handle_t rings, h
 		cap_delete(signal);
 		return result;
 	}
+	if (server->queues_used <= (uint32_t)(queue - server->queues))
+		__atomic_store_n(&server->queues_used, (uint32_t)(queue - server->queues) + 1,
+		                 __ATOMIC_RELEASE);
 	queue_move(queue, BLOCK_QUEUE_OPEN);
 	*number = queue->number;
 	*bits = queue->bits;
@@ -533,15 +536,19 @@ uint64_t block_server_address(const struct block_io *io, uint64_t offset, uint64
 static void lane_work(struct block_lane *lane)
 {
 	struct block_server *server = lane->server;
-	bool started = true;
+	const unsigned used = __atomic_load_n(&server->queues_used, __ATOMIC_ACQUIRE);
+	bool more = true;
 
 	server->backend->poll(lane->context); /* whose own timer, where it has one, is the one that stays */
-	/* Round after round, a few requests of each client, until none has any more. */
-	for (unsigned round = 0; started && round < BLOCK_ENTRIES_MAX / TAKE_AT_ONCE; round++) {
-		started = false;
+	/* Round after round, a few requests of each client, until none has any more: who puts one into a ring that was found
+	 * empty signals. */
+	for (unsigned round = 0; more && round < BLOCK_ENTRIES_MAX / TAKE_AT_ONCE; round++) {
+		more = false;
 		start_waiting(lane);
-		for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
-			struct block_queue *queue = &server->queues[(lane->next_queue + i) % BLOCK_QUEUES];
+		lane->next_queue = lane->next_queue + 1 < used ? lane->next_queue + 1 : 0;
+		for (unsigned i = 0; i < used; i++) {
+			unsigned place = lane->next_queue + i;
+			struct block_queue *queue = &server->queues[place < used ? place : place - used];
 			struct block_request request;
 			unsigned taken = 0;
 
@@ -552,13 +559,12 @@ static void lane_work(struct block_lane *lane)
 				take_request(queue, &request);
 				taken++;
 			}
-			started |= taken != 0;
+			more |= taken == TAKE_AT_ONCE;
 		}
-		lane->next_queue++;
 		if (server->backend->kick)
 			server->backend->kick(lane->context);
 	}
-	for (unsigned i = 0; i < BLOCK_QUEUES; i++) {
+	for (unsigned i = 0; i < used; i++) {
 		struct block_queue *queue = &server->queues[i];
 		if (queue_is(queue, lane, BLOCK_QUEUE_CLOSING) && !queue->under_way)
 			queue_move(queue, BLOCK_QUEUE_ENDED);
@@ -568,7 +574,7 @@ static void lane_work(struct block_lane *lane)
 			event_signal(queue->completed, 1);
 		queue->signal = false;
 	}
-	if (started)
+	if (more)
 		event_signal(lane->event, DRIVER_AGAIN_BIT);
 }
 

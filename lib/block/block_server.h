@@ -112,6 +112,7 @@ struct block_server {
 	bool map_data;                                   /* the driver wants block_queue.data */
 	struct block_description devices[BLOCK_DEVICES]; /* sector_bytes 0: none */
 	struct block_queue queues[BLOCK_QUEUES];
+	uint32_t queues_used; /* all from here on were never opened */
 	struct block_range_kept ranges[BLOCK_RANGES];
 	struct block_lane lanes[BLOCK_LANES];
 	unsigned lane_count;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "block.interface.h"
 
-enum { HOST = 1, SERVICE, EVENT, COMPLETED, DATA, RINGS, ENTRIES = 16, SECTOR = 512 };
+enum { HOST = 1, SERVICE, EVENT, COMPLETED, DATA, RINGS, ENTRIES = 64, SECTOR = 512 };
 #define LANE_EVENT 77
 #define LONG       200u /* sweeps in which nobody is stuck */
 
@@ -258,6 +258,16 @@ static void test_replaced(void)
 	          !held_count[0]);
 }
 
+/* More than is taken from a ring at once, and its client, which found the ring not empty but at the first, signals once. */
+static void test_full(void)
+{
+	const bool good = begin(ENTRIES);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		ask(0);
+	on_work(&server, 1ull << DRIVER_CLIENT_BIT);
+	check("after one signal all is taken that a ring holds", good && held_count[0] == ENTRIES);
+}
+
 /* ---- Two lanes ---- */
 
 static struct lane {
@@ -362,6 +372,7 @@ int main(void)
 		ask(0);
 	check("one whose requests wait for a slower one is not", good && sweeps(1, true) == LONG && !failed);
 	test_replaced();
+	test_full();
 	test_lanes();
 	return failures != 0;
 }
