@@ -874,6 +874,36 @@ static void guests(void)
 	cap_delete(space);
 }
 
+/* The last reference to a guest space with few pages, behind many empty entries in each table, of the last reference to a memory object that
+ * is as sparse: the call that lets go of it has to take both down. */
+static void guest_space_ends(void)
+{
+	static const uint16_t far[][4] = {/* entries of the tables, from the root's on */
+	                                  {1, 0, 0, 0},       {2, 0, 19, 0},      {2, 511, 0, 0},
+	                                  {127, 511, 511, 0}, {253, 511, 511, 0}, {255, 511, 511, 213}};
+	handle_t state, space = must(space_create(SPACE_GUEST, 0), "space"), object = memory(1ull << 47);
+
+	(void)window_allocate(PAGE_SIZE_BYTES, &state);
+	for (unsigned i = 0; i < sizeof far / sizeof *far; i++) {
+		uint64_t at = (uint64_t)far[i][0] << 39 | (uint64_t)far[i][1] << 30 |
+		              (uint64_t)far[i][2] << 21 | (uint64_t)far[i][3] << 12;
+		uint64_t bytes = far[i][3] ? 43 * PAGE_SIZE_BYTES : PAGE_SIZE_BYTES;
+
+		map(AREA, object, at, bytes, ACCESS);
+		for (uint64_t byte = 0; byte < bytes; byte += PAGE_SIZE_BYTES)
+			touch(AREA + byte);
+		unmap(AREA, bytes);
+		if (space_map(space, at, object, at, bytes, ACCESS | MAP_POPULATE))
+			must(0, "guest");
+	}
+	if (guest_bind(state, 0) || guest_space(space))
+		must(0, "guest");
+	cap_delete(object);
+	cap_delete(space);
+	guest_space(0);
+	cap_delete(state);
+}
+
 /* ---- Devices, the machine ---- */
 
 static void irqs(void)
@@ -1137,6 +1167,7 @@ static const struct attack attacks[] = {
     {SYS_BUDGET_INFO, "one in use", budgets},
     {SYS_GUEST_BIND, "again", guests},
     {SYS_GUEST_SPACE, "to and fro", guests},
+    {SYS_GUEST_SPACE, "from a sparse space of 128 TiB, that ends", guest_space_ends},
     {SYS_GUEST_ENTER, "the long way", guests},
     {SYS_GUEST_KICK, "one that waits", guests},
     {SYS_IRQ_CREATE, "60 messages", irqs},

@@ -587,7 +587,13 @@ static bool tear_pages(struct memory *memory)
 	lock_release(&memory->lock);
 	if (flushing)
 		return false;
+	if (!memory->resident)
+		return radix_free_slice(memory);
 	page = next_used(memory, memory->torn_page, 1ull << (9 * memory->height), &stop);
+	if (page >> 9 != memory->torn_page >> 9) { /* a search through another node is a slice of its own */
+		memory->torn_page = page;
+		return false;
+	}
 	stop = least(stop, page + TEAR_PAGES);
 	left = memory->resident;
 	for (place = radix_find(memory, page); page < stop && left; page++, place++) {
@@ -598,11 +604,12 @@ static bool tear_pages(struct memory *memory)
 		left--;
 	}
 	memory->resident = left;
-	memory->torn_page = page;
+	memory->torn_page = left ? page : 0; /* then the nodes, from the first one on */
 	frame_free_batch(&batch);
 	if (bytes)
 		unit_uncharge(memory->object.owner, bytes);
-	return !memory->resident && radix_free_slice(memory);
+	/* A tree of several nodes is work for slices of its own. */
+	return !left && memory->height < 2 && radix_free_slice(memory);
 }
 
 bool memory_teardown(struct object *object)

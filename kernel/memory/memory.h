@@ -149,7 +149,7 @@ struct memory {
 	/* A clone under way: what it is a clone of. */
 	struct object *source;
 	uint64_t source_page;
-	uint64_t torn_page;  /* teardown: no page is left below */
+	uint64_t torn_page;  /* teardown: no page is left below; once there is none, no node */
 	struct label *label; /* 0 or on the owner's heap */
 };
 
@@ -277,8 +277,9 @@ uint64_t radix_next(struct memory *memory, uint64_t page, uint64_t end);
 /* The first page of [PAGE, END) with an entry, or END; the range is not empty and all in one lowest node. */
 uint64_t radix_used(struct memory *memory, uint64_t page, uint64_t end);
 void radix_drop_leaf(struct memory *memory,
-                     uint64_t page);          /* frees the lowest node of PAGE, which is empty */
-bool radix_free_slice(struct memory *memory); /* frees a node of an empty tree; true when none is left */
+                     uint64_t page); /* frees the lowest node of PAGE, which is empty */
+/* Frees a node of an empty tree, or looks for one from torn_page on; true when none is left. */
+bool radix_free_slice(struct memory *memory);
 
 #include <arch_types.h>
 static inline void *frame_map(physical_t frame)

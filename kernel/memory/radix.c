@@ -9,9 +9,10 @@
 #include "memory.h"
 #include "unit.h"
 
-#define NODE_BITS 9
-#define NODE_MASK 511u
-#define NODES_MAX 2u /* that are made, and zeroed, in a slice */
+#define NODE_BITS   9
+#define NODE_MASK   511u
+#define NODES_MAX   2u   /* that are made, and zeroed, in a slice */
+#define FREE_PASSED 128u /* entries, after which a slice that frees looks through no other node */
 
 static inline uint64_t *node_place(uint64_t node, uint64_t page, uint32_t level)
 {
@@ -147,18 +148,24 @@ void radix_drop_leaf(struct memory *memory, uint64_t page)
 bool radix_free_slice(struct memory *memory)
 {
 	uint64_t *place = &memory->root;
-	uint32_t level = memory->height;
+	unsigned passed = 0;
 
-	if (!level || !memory->root)
+	if (!memory->height || !memory->root)
 		return true;
-	while (level > 1) {
-		uint64_t *node = (uint64_t *)*place;
-		unsigned i = table_next(node, 0);
+	for (uint32_t level = memory->height; level > 1; level--) {
+		uint32_t shift = NODE_BITS * (level - 1);
+		unsigned from = memory->torn_page >> shift & NODE_MASK;
+		unsigned index = table_next((const uint64_t *)*place, from);
 
-		if (i == 512)
+		if (index == 512)
 			break;
-		place = node + i;
-		level--;
+		if (index != from)
+			memory->torn_page =
+			    (memory->torn_page & -(1ull << (shift + NODE_BITS))) | (uint64_t)index << shift;
+		passed += index - from;
+		if (passed >= FREE_PASSED)
+			return false;
+		place = (uint64_t *)*place + index;
 	}
 	node_free(memory->object.owner, *place);
 	*place = 0;

@@ -61,18 +61,20 @@ static unsigned entry_next(const uint64_t *table, unsigned index, unsigned *work
 	return next;
 }
 
-#define TABLE_WORK 80u /* of going down to a table and freeing it, beside entries passed over */
+#define TABLE_WORK  80u  /* of going down to a table and freeing it, as entries passed over are counted */
+#define TABLES_WORK 100u /* after which a slice looks through no other table */
 
-/* Goes down from the root by the first used entries behind torn_address to a table that is a lowest one or empty, and frees
- * that, up to three times a slice, the last behind up to 1,280 empty entries: every call may have to do it. A guest space's
- * window is its native space's. */
+/* Goes down from the root by the first used entries behind torn_address to a table that is a lowest one or empty, and frees that,
+ * as often as a slice's work allows: every call may have to do it. After each table that is looked through it is freed, or
+ * torn_address stands at what was found there, so that it can leave. So a slice passes over at most TABLES_WORK + 511 entries and frees
+ * two tables, or one and the roots. A guest space's window is its native space's. */
 bool arch_space_deinit_slice(struct space *space)
 {
 	uint64_t *root = frame_map(space->native_root);
 
 	if (space->kind == SPACE_GUEST)
 		root[WINDOW_SLOT] = 0;
-	for (unsigned work = 0; work < 200; work += TABLE_WORK) {
+	for (unsigned work = 0; work < TABLES_WORK; work += TABLE_WORK) {
 		uint64_t *table = root, *place = 0;
 
 		for (unsigned level = 4; level > 1; level--) {
@@ -84,6 +86,8 @@ bool arch_space_deinit_slice(struct space *space)
 			if (index != from)
 				space->torn_address = (space->torn_address & -(1ull << (12 + 9 * level))) |
 				                      (uint64_t)index << (12 + 9 * (level - 1));
+			if (work >= TABLES_WORK)
+				return false;
 			place = &table[index];
 			table = table_of(*place);
 		}
