@@ -318,11 +318,18 @@ struct icmp_report {
 	bool expired;      /* time exceeded on the way */
 	uint32_t mtu;      /* packet too big: the new MTU; else 0 */
 	uint32_t sequence; /* TCP */
+	/* The message itself; PACKET 0: of this host's own. */
+	const struct packet *packet;
+	uint8_t type, code;
+	uint32_t info;
+	const uint8_t *quoted, *quoted_ip; /* the transport header, the IP header */
+	uint32_t quoted_bytes, quoted_ip_bytes;
 };
 void icmp_report_transport(struct net *net, struct icmp_report *report, uint8_t protocol,
                            const uint8_t *header, size_t count);
 void tcp_icmp(struct net *net, const struct icmp_report *report);
 void udp_icmp(struct net *net, const struct icmp_report *report);
+void raw_icmp(struct net *net, const struct icmp_report *report, uint8_t protocol);
 
 /* ---- Flows: connected endpoints, found by both ends ---- */
 
@@ -343,6 +350,7 @@ struct flow *flow_find(struct net *net, bool udp, const struct net_address *loca
 
 /* ---- Sockets ---- */
 
+struct failure;
 struct socket_ops {
 	int (*connect)(struct net_socket *socket, const struct net_endpoint *remote);
 	int64_t (*send)(struct net_socket *socket, const struct net_piece *pieces, unsigned count,
@@ -376,14 +384,15 @@ struct net_socket {
 	bool no_delay, free_bind, multicast_loop, receive_size_set, send_size_set;
 	uint8_t multicast_link,
 	    unicast_link; /* datagrams go out there, where nothing else says where; 0: any */
-	uint32_t linger_seconds;
 	uint8_t ttl, multicast_ttl, traffic_class;
+	uint32_t linger_seconds;
 	uint8_t least_ttl;            /* of streams: packets with less are dropped (RFC 5082) */
 	uint8_t path_discovery;       /* IP_MTU_DISCOVER: IP_PMTUDISC_* */
 	uint8_t multicast_address[4]; /* what IP_MULTICAST_IF was given */
 	uint16_t port_low, port_high; /* local ports are chosen from there to there; 0: no limit of its own */
+	uint16_t error;               /* SO_ERROR, positive */
 	uint32_t scope;               /* link it is bound to */
-	int error;                    /* SO_ERROR, positive */
+	struct failure *failures;     /* the newest one of IP_RECVERR, or 0: failure.c */
 	uint32_t receive_size, send_size; /* SO_RCVBUF, SO_SNDBUF */
 };
 
@@ -409,6 +418,12 @@ struct net_socket *socket_find_bound(struct net *net, uint8_t protocol, const st
 /* First of the bucket of PORT, on by bound_next; others may stand in it too. */
 struct net_socket *socket_bound_first(struct net *net, uint8_t protocol, uint16_t port);
 int socket_take_error(struct net_socket *socket);
+/* SOCKET is told of REPORT where it wants that: of what went to PORT there, whose contents are QUOTED. */
+void failure_report(struct net_socket *socket, const struct icmp_report *report, uint16_t port,
+                    const uint8_t *quoted, uint32_t bytes);
+/* ... that a datagram was longer than the path's MTU. */
+void failure_too_long(struct net_socket *socket, const struct net_address *to, uint16_t port, uint32_t mtu);
+void failures_drop(struct net_socket *socket);
 /* The link that datagrams of SOCKET to REMOTE go out of, unless the message says one; 0: the route's. */
 static inline uint32_t socket_scope(const struct net_socket *socket, const struct net_address *remote)
 {

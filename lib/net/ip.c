@@ -109,6 +109,10 @@ void icmp_report_transport(struct net *net, struct icmp_report *report, uint8_t 
 	report->from_port = load16(header);
 	report->to_port = load16(header + 2);
 	report->sequence = load32(header + 4);
+	report->quoted = header;
+	report->quoted_bytes = (uint32_t)count;
+	if (!net_list_empty(&net->raw_sockets))
+		raw_icmp(net, report, protocol);
 	if (protocol == PROTOCOL_TCP)
 		tcp_icmp(net, report);
 	else if (protocol == PROTOCOL_UDP)
@@ -117,7 +121,11 @@ void icmp_report_transport(struct net *net, struct icmp_report *report, uint8_t 
 
 void icmp_local_unreachable(struct net *net, uint8_t *packet, size_t count)
 {
-	struct icmp_report report = {.error = NET_EHOSTUNREACH};
+	struct icmp_report report = {.error = NET_EHOSTUNREACH,
+	                             .type = 3, /* host unreachable */
+	                             .code = 1,
+	                             .quoted_ip = packet,
+	                             .quoted_ip_bytes = (uint32_t)count};
 
 	if (count >= 20 && packet[0] >> 4 == 4) {
 		size_t header = (packet[0] & 15u) * 4;
@@ -127,6 +135,8 @@ void icmp_local_unreachable(struct net *net, uint8_t *packet, size_t count)
 		if (header <= count && (load16(packet + 6) & 0x1fff) == 0)
 			icmp_report_transport(net, &report, packet[9], packet + header, count - header);
 	} else if (count >= 40) {
+		report.type = 1; /* address unreachable */
+		report.code = 3;
 		memcpy(report.from.bytes, packet + 8, 16);
 		memcpy(report.to.bytes, packet + 24, 16);
 		icmp_report_transport(net, &report, packet[6], packet + 40, count - 40);

@@ -207,6 +207,11 @@ static void icmp_error(struct net *net, const struct packet *packet)
 	report.to = net_ipv4(quoted + 16);
 	if (!net_own_address(net, &report.from))
 		return;
+	report.packet = packet;
+	report.type = icmp[0];
+	report.code = icmp[1];
+	report.quoted_ip = quoted;
+	report.quoted_ip_bytes = left;
 	switch (icmp[0]) {
 	case ICMP_UNREACHABLE:
 		if (icmp[1] >= 16)
@@ -214,7 +219,7 @@ static void icmp_error(struct net *net, const struct packet *packet)
 		report.error = kinds[icmp[1]].error;
 		report.hard = kinds[icmp[1]].hard;
 		if (icmp[1] == 4) {
-			report.mtu = load16(icmp + 6);
+			report.mtu = report.info = load16(icmp + 6);
 			if (!report.mtu)
 				report.mtu = plateau(load16(quoted + 2));
 			report.mtu =
@@ -228,6 +233,7 @@ static void icmp_error(struct net *net, const struct packet *packet)
 	case ICMP_PARAMETER:
 		report.error = NET_EPROTONOSUPPORT;
 		report.hard = true;
+		report.info = icmp[4];
 		break;
 	default: /* source quench: ignored (RFC 6633); redirect: not followed */
 		return;

@@ -245,6 +245,12 @@ static void icmpv6_error(struct net *net, const struct packet *packet)
 	memcpy(report.to.bytes, quoted + 24, 16);
 	if (!net_own_address(net, &report.from))
 		return;
+	report.packet = packet;
+	report.type = icmp[0];
+	report.code = icmp[1];
+	report.info = load32(icmp + 4);
+	report.quoted_ip = quoted;
+	report.quoted_ip_bytes = left;
 	next = quoted[6];
 	for (unsigned count = 0;
 	     count < EXTENSIONS_MAX && (next == NEXT_HOP_BY_HOP || next == NEXT_DESTINATION ||

@@ -235,6 +235,20 @@ struct net_receipt {
  * returned. RECEIPT may be 0. */
 int64_t net_receive(struct net_socket *socket, void *buffer, size_t count, uint32_t flags,
                     struct net_receipt *receipt);
+/* What an ICMP message, or this host, said of what a socket has sent (ip(7), IP_RECVERR). */
+enum net_origin { NET_ORIGIN_LOCAL = 1, NET_ORIGIN_ICMP = 2, NET_ORIGIN_ICMPV6 = 3 };
+struct net_failure {
+	struct net_endpoint to;         /* where that went */
+	struct net_address from, local; /* who said it to which address; LOCAL: unset */
+	uint32_t error, info;           /* NET_E*; the message's further number: an MTU */
+	uint8_t origin, type, code;
+	uint8_t ttl, traffic_class; /* of the message */
+	uint32_t link;              /* number; 0: none */
+};
+/* The oldest one of a socket that asked for them, with what it quotes of the packet: its whole length, whatever of it fits COUNT, or
+ * -NET_EAGAIN. */
+int64_t net_receive_failure(struct net_socket *socket, void *buffer, size_t count,
+                            struct net_failure *failure);
 enum { NET_SHUTDOWN_READ = 0, NET_SHUTDOWN_WRITE = 1, NET_SHUTDOWN_BOTH = 2 };
 int net_shutdown(struct net_socket *socket, int how);
 /* Gives the socket up; the connection ends by itself (RFC 9293, 3.6). The pointer is dead afterwards. */

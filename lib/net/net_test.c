@@ -449,6 +449,90 @@ static void test_ping(void)
 
 /* ---- Attacks and ends ---- */
 
+/* An ICMP message about the UDP datagram that ASKER sent last, from a router. */
+static void icmp_about(struct test_wire *wire, const uint8_t *datagram, uint32_t count, uint8_t type,
+                       uint8_t code, uint32_t rest)
+{
+	uint8_t frame[128] = {0x45};
+	struct net_piece piece = {frame, 28 + count};
+
+	store16(frame + 2, 28 + count);
+	frame[8] = 61;
+	frame[9] = PROTOCOL_ICMP;
+	memcpy(frame + 12, (const uint8_t[]){10, 0, 0, 77}, 4);
+	memcpy(frame + 16, (const uint8_t[]){10, 0, 0, 1}, 4);
+	store16(frame + 10, checksum_finish(checksum_add(0, frame, 20)));
+	frame[20] = type;
+	frame[21] = code;
+	store32(frame + 24, rest);
+	memcpy(frame + 28, datagram, count);
+	store16(frame + 22, checksum_finish(checksum_add(0, frame + 20, 8 + count)));
+	frame_to(wire, 0, &piece);
+	wire_run(wire, wire->now + MILLISECOND);
+}
+
+static uint8_t seen_datagram[64];
+
+static void keep_datagram(struct test_wire *wire, unsigned from, const uint8_t *frame, size_t count)
+{
+	(void)wire;
+	if (from == 0 && count <= sizeof(seen_datagram))
+		memcpy(seen_datagram, frame, count);
+}
+
+/* What traceroute and tracepath live on: an unconnected socket hears who gave its datagram up, and why. */
+static void test_failures(void)
+{
+	struct test_wire *wire = calloc(1, sizeof(*wire));
+	struct net_endpoint to = test_endpoint(1, false, 33434);
+	const struct net_address router = net_ipv4((const uint8_t[]){10, 0, 0, 77});
+	struct net_piece piece = {"where to", 8};
+	struct net_failure told;
+	struct net_socket *socket;
+	uint8_t quoted[64];
+	int on = 1, error;
+
+	wire_init(wire, NET_LINK_IP, NET_PROFILE_LINUX, 5);
+	wire->watch = keep_datagram;
+	socket = net_socket_create(wire->host[0].net, FAMILY_IPV4, TYPE_DATAGRAM, 0, &error);
+	(void)net_send(socket, &piece, 1, &to, 0);
+	icmp_about(wire, seen_datagram, 36, 11, 0, 0);
+	check(net_receive_failure(socket, quoted, sizeof(quoted), &told) == -NET_EAGAIN &&
+	          !(net_poll(socket) & NET_ERROR),
+	      "who did not ask is not told", "it is");
+	(void)net_set_option(socket, 0, 11, &on, sizeof(on)); /* IP_RECVERR */
+	icmp_about(wire, seen_datagram, 36, 11, 0, 0);
+	check(net_poll(socket) & NET_ERROR, "an error waits", "none does");
+	check(net_receive_failure(socket, quoted, 4, &told) == 8 && memcmp(quoted, "where", 4) == 0,
+	      "it quotes the datagram", "it does not");
+	check(told.error == NET_EHOSTUNREACH && told.origin == NET_ORIGIN_ICMP && told.type == 11 &&
+	          told.code == 0 && address_equal(&told.from, &router) && told.ttl == 61 &&
+	          told.to.port == 33434 && address_equal(&told.to.address, &to.address),
+	      "it says who gave it up", "it does not");
+	check(!(net_poll(socket) & NET_ERROR), "a read error is over", "it is not");
+	icmp_about(wire, seen_datagram, 36, 3, 4, 1280);
+	check(net_receive_failure(socket, quoted, sizeof(quoted), &told) == 8 && told.error == NET_EMSGSIZE &&
+	          told.info == 1280,
+	      "a small MTU is told", "it is not");
+	/* What quotes less than a header, nothing, or another's datagram. */
+	for (uint32_t count = 0; count < 28; count++)
+		icmp_about(wire, seen_datagram, count, 11, 0, 0);
+	seen_datagram[15] ^= 9;
+	icmp_about(wire, seen_datagram, 36, 11, 0, 0);
+	check(net_receive_failure(socket, quoted, sizeof(quoted), &told) == -NET_EAGAIN,
+	      "what quotes nothing of ours is not", "it is");
+	seen_datagram[15] ^= 9;
+	/* What nobody reads is bounded, and gone at the end. */
+	for (unsigned round = 0; round < 20000; round++)
+		icmp_about(wire, seen_datagram, 36, 11, 0, 0);
+	size_t full = wire->host[0].net->arena.used;
+	check(full < test_arena_bytes / 2, "the queue is bounded", "it is not");
+	net_close(socket);
+	check(wire->host[0].net->arena.used < full - 100000, "its memory comes back", "it does not");
+	wire_free(wire);
+	free(wire);
+}
+
 static void test_syn_flood(void)
 {
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
@@ -1259,6 +1343,7 @@ int main(void)
 	test_loopback();
 	test_datagrams();
 	test_ping();
+	test_failures();
 	test_syn_flood();
 	test_train();
 	test_read_acknowledges();

@@ -301,7 +301,10 @@ int net_set_option(struct net_socket *socket, int level, int name, const void *v
 	if (field) {
 		if (!count || (count < 4 && level != LEVEL_IP))
 			return -NET_EINVAL;
-		return field_set(socket, field, number);
+		result = field_set(socket, field, number);
+		if (!socket->receive_errors)
+			failures_drop(socket);
+		return result;
 	}
 	if (level == LEVEL_SOCKET) {
 		if (count < 4 && name != SO_BINDTODEVICE)

@@ -110,6 +110,37 @@ bool raw_input(struct net *net, const struct packet *packet, uint8_t protocol)
 	return any;
 }
 
+/* Of a packet of RAW's? A ping socket's has its identifier. */
+static bool raw_sent(const struct raw *raw, const struct icmp_report *report, uint8_t protocol)
+{
+	const struct net_socket *socket = &raw->socket;
+
+	if (socket->family == FAMILY_PACKET || socket->protocol != protocol ||
+	    (socket->family == FAMILY_IPV4) != net_is_ipv4(&report->to) ||
+	    (!address_zero(&socket->flow.local) && !address_equal(&socket->flow.local, &report->from)) ||
+	    (raw->connected && !address_equal(&socket->flow.remote, &report->to)))
+		return false;
+	return !raw->ping || (report->quoted[0] == (socket->family == FAMILY_IPV4 ? 8 : 128) &&
+	                      load16(report->quoted + 4) == raw->identifier);
+}
+
+void raw_icmp(struct net *net, const struct icmp_report *report, uint8_t protocol)
+{
+	for (struct net_list *node = net->raw_sockets.next; node != &net->raw_sockets; node = node->next) {
+		struct raw *raw = raw_of(NET_ITEM(node, struct net_socket, node));
+		struct net_socket *socket = &raw->socket;
+		bool whole = socket->header_included && !raw->ping;
+
+		if (!raw_sent(raw, report, protocol) ||
+		    !(socket->receive_errors || (raw->connected && (report->hard || report->mtu))))
+			continue;
+		failure_report(socket, report, 0, whole ? report->quoted_ip : report->quoted,
+		               whole ? report->quoted_ip_bytes : report->quoted_bytes);
+		socket->error = report->error;
+		socket_notify(socket, NET_ERROR | NET_READABLE | NET_WRITABLE);
+	}
+}
+
 /* Where a frame came from or goes, as packet sockets are told: in place of an address, the MAC of who sent it, and behind
  * the eight bytes that has at most, the kind. */
 static struct net_address tap_sender(const uint8_t *mac, enum net_packet_kind kind)
@@ -295,6 +326,8 @@ static int64_t raw_send(struct net_socket *socket, const struct net_piece *from,
 	if (socket->header_included && socket->family == FAMILY_IPV4) {
 		error = raw_send_whole(net, packet, &path);
 		packet_free(net, packet);
+		if (error == -NET_EMSGSIZE)
+			failure_too_long(socket, &remote, 0, path.mtu);
 		return error ? error : length;
 	}
 	if (address_zero(&header.from) || net_is_ipv4(&header.from) != net_is_ipv4(&remote)) {
@@ -327,6 +360,8 @@ static int64_t raw_send(struct net_socket *socket, const struct net_piece *from,
 	pieces[0] = (struct net_piece){packet->data, packet->length};
 	error = ip_send(net, &header, pieces, 1, packet->length, NULL);
 	packet_free(net, packet);
+	if (error == -NET_EMSGSIZE)
+		failure_too_long(socket, &remote, 0, path.mtu);
 	return error && error != -NET_ENOBUFS ? error : length;
 }
 

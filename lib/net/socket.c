@@ -380,12 +380,14 @@ int net_shutdown(struct net_socket *socket, int how)
 
 void net_close(struct net_socket *socket)
 {
+	socket->receive_errors = false; /* a connection that goes on has nobody to tell */
+	failures_drop(socket);
 	socket->ops->close(socket);
 }
 
 uint32_t net_poll(const struct net_socket *socket)
 {
-	return socket->ops->poll(socket);
+	return socket->ops->poll(socket) | (socket->failures ? NET_ERROR : 0u);
 }
 
 int net_local_endpoint(const struct net_socket *socket, struct net_endpoint *endpoint)

@@ -604,6 +604,7 @@ void tcp_icmp(struct net *net, const struct icmp_report *report)
 		return;
 	}
 	if (tcp->state == TCP_SYN_SENT || tcp->state == TCP_SYN_RECEIVED) {
+		failure_report(&tcp->socket, report, report->to_port, report->quoted, report->quoted_bytes);
 		if (report->hard && net->profile->icmp_refuses)
 			error = NET_ECONNREFUSED;
 		if (report->hard || report->expired || net->profile->profile == NET_PROFILE_LINUX)

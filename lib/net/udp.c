@@ -147,14 +147,20 @@ void udp_icmp(struct net *net, const struct icmp_report *report)
 {
 	struct flow *flow =
 	    flow_find(net, true, &report->from, report->from_port, &report->to, report->to_port);
+	struct net_socket *socket = (struct net_socket *)flow;
 
 	if (report->mtu)
 		path_learn(net, &report->to, report->mtu);
-	/* Only a connected socket is told (RFC 1122, 4.1.3.3, as everybody does it). */
-	if (!flow || !(report->hard || report->mtu))
+	if (!socket)
+		socket = socket_find_bound(net, PROTOCOL_UDP, &report->from, report->from_port,
+		                           report->packet ? report->packet->link->number : 0, 0);
+	/* Only a connected socket is told (RFC 1122, 4.1.3.3, as everybody does it), or one that asked for it. */
+	if (!socket || !(socket->receive_errors || (flow && (report->hard || report->mtu))))
 		return;
-	((struct net_socket *)flow)->error = report->error;
-	socket_notify((struct net_socket *)flow, NET_ERROR | NET_READABLE | NET_WRITABLE);
+	failure_report(socket, report, report->to_port, report->quoted + UDP_HEADER_BYTES,
+	               report->quoted_bytes - UDP_HEADER_BYTES);
+	socket->error = report->error;
+	socket_notify(socket, NET_ERROR | NET_READABLE | NET_WRITABLE);
 }
 
 /* ---- Calls ---- */
@@ -224,7 +230,7 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 		pieces[index + 1] = from[index];
 		total += from[index].count;
 	}
-	if (total > (net_is_ipv4(&remote) ? 65535u - 20 : 65535u))
+	if (total > 65535u + UDP_HEADER_BYTES)
 		return -NET_EMSGSIZE;
 	if (!socket->bound) {
 		error = socket_bind_port(socket, 0);
@@ -233,6 +239,10 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 	}
 	if (!route_find(net, &remote, scope, &path))
 		return route_error(net, &remote);
+	if (total > (net_is_ipv4(&remote) ? 65535u - 20 : 65535u)) {
+		failure_too_long(socket, &remote, socket->flow.remote_port, path.mtu);
+		return -NET_EMSGSIZE;
+	}
 	if (address_zero(&local) || net_is_ipv4(&local) != net_is_ipv4(&remote) ||
 	    address_multicast(&local)) {
 		const struct net_address *source =
@@ -255,6 +265,8 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 	store16(at + 6, sum ? sum : 0xffff);
 	net->counts.udp_sent++;
 	error = ip_send(net, &header, pieces, count + 1, total, NULL);
+	if (error == -NET_EMSGSIZE)
+		failure_too_long(socket, &remote, socket->flow.remote_port, path.mtu);
 	if (error == -NET_ENOBUFS) /* lost on the way out: Linux does not tell either */
 		error = 0;
 	return error ? error : (int64_t)(total - UDP_HEADER_BYTES);

@@ -301,6 +301,8 @@ SYSCALL_HANDLER(close, int fd)
 		return result;
 	}
 	slot_clear(files, (uint32_t)fd);
+	if (file->references == 1 && file->ops && file->ops->linger)
+		file->ops->linger(file);
 	file_close(file);
 	return 0;
 }

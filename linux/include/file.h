@@ -67,6 +67,8 @@ struct file_ops {
 	int64_t (*sync)(struct file *file, bool data_only);
 	int64_t (*truncate)(struct file *file, int64_t bytes);
 	int64_t (*fallocate)(struct file *file, int mode, int64_t offset, int64_t bytes);
+	/* close(2) is about to give the last reference up, and may wait here. */
+	void (*linger)(struct file *file);
 	/* Called on every close of a descriptor (POSIX record locks), before release. */
 	void (*flush)(struct file *file);
 	void (*release)(struct file *file);

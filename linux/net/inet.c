@@ -151,6 +151,7 @@ const struct file_ops inet_ops = {
     .parallel = true,
     .poll = inet_poll,
     .ioctl = inet_ioctl,
+    .linger = inet_linger,
     .release = inet_release,
     .describe = inet_describe,
     .socket = &inet_socket_ops,

@@ -10,7 +10,16 @@ enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
 enum { IP_TOS = 1, IP_TTL = 2, IP_PKTINFO = 8 };
 enum { IPV6_PKTINFO = 50, IPV6_HOPLIMIT = 52, IPV6_TCLASS = 67 };
 /* tcpi_state of TCP_INFO: inet_tcp_state */
-enum { TCP_STATE_SYN_SENT = 2, TCP_STATE_CLOSED = 7, TCP_STATE_LISTENS = 10 };
+enum {
+	TCP_STATE_ESTABLISHED = 1,
+	TCP_STATE_SYN_SENT,
+	TCP_STATE_FIN_WAIT1 = 4,
+	TCP_STATE_CLOSED = 7,
+	TCP_STATE_CLOSE_WAIT,
+	TCP_STATE_LAST_ACK,
+	TCP_STATE_LISTENS,
+	TCP_STATE_CLOSING
+};
 
 /* What a program says of one datagram: of its ancillary data. */
 struct inet_ancillary {
@@ -71,9 +80,14 @@ uint32_t inet_filter(void *context, const struct net_view *view);
 int64_t inet_control_stream(const struct inet_socket *socket, struct socket_message *message);
 int64_t inet_control_write(const struct inet_socket *socket, const struct net_receipt *receipt,
                            struct socket_message *message);
+/* The same for what a socket is told of a failure. */
+int64_t inet_control_failure(const struct inet_socket *socket, const struct net_failure *failure,
+                             struct socket_message *message);
 /* inet_data.c */
 int64_t inet_send(struct file *file, struct socket_message *message, uint32_t flags);
 int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t flags);
+/* Close(2) waits for what SO_LINGER says. */
+void inet_linger(struct file *file);
 uint32_t inet_poll(struct file *file, struct poll_table *table);
 /* enum tcp_state of lib/net (TCP_INFO) of a stream. */
 uint8_t inet_tcp_state(const struct inet_socket *socket);

@@ -11,6 +11,7 @@
 	})
 #define DATAGRAM_MAX 65535u
 #define SEGMENTS_MAX 128u       /* of one message with UDP_SEGMENT */
+#define LINGER_MAX   1000000u   /* seconds */
 #define SHORT_NS     5000000ull /* between attempts while the arena has no room */
 
 /* ---- Streams ---- */
@@ -289,6 +290,28 @@ int64_t inet_send(struct file *file, struct socket_message *message, uint32_t fl
 	return result == -EPIPE ? socket_broken(socket->type == SOCK_STREAM ? flags : MSG_NOSIGNAL) : result;
 }
 
+/* MSG_ERRQUEUE: what the socket is told of a failure, with what that quotes of the datagram. */
+static int64_t failure_receive(struct inet_socket *socket, struct socket_message *message)
+{
+	struct io *io = &message->io;
+	struct net_failure failure;
+	size_t room = io->remaining < STACK_BOUNCE_BYTES ? io->remaining : STACK_BOUNCE_BYTES;
+	stack_begin(socket->net);
+	int64_t whole = net_receive_failure(socket->socket, stack_bounce, room, &failure), done = 0;
+	size_t part = whole < 0 || (uint64_t)whole > room ? room : (size_t)whole;
+	if (whole > 0 && part)
+		done = io_put(io, stack_bounce, part);
+	stack_end();
+	if (whole < 0)
+		return whole;
+	if (done < 0 || (whole && (size_t)done < part))
+		return -EFAULT;
+	message->flags = MSG_ERRQUEUE | ((uint64_t)whole > room ? MSG_TRUNC : 0u);
+	inet_endpoint_tell(socket, &failure.to, &message->address);
+	int64_t error = inet_control_failure(socket, &failure, message);
+	return error ? error : done;
+}
+
 int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t flags)
 {
 	struct inet_socket *socket = file->private;
@@ -297,7 +320,7 @@ int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t
 	if ((flags & MSG_OOB) && (socket->type != SOCK_DGRAM || socket->family == AF_PACKET))
 		return -EINVAL; /* there is no urgent data */
 	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
+		return failure_receive(socket, message);
 	stack_begin(socket->net);
 	if (socket->type == SOCK_STREAM)
 		result = stream_receive(socket, socket_waits(file, flags), &message->io, flags);
@@ -314,6 +337,33 @@ int64_t inet_receive(struct file *file, struct socket_message *message, uint32_t
 	inet_endpoint_tell(socket, &receipt.from, &message->address);
 	int64_t error = inet_control_write(socket, &receipt, message);
 	return error ? error : result;
+}
+
+/* Is something of what was sent not acknowledged, the end of the stream included? */
+static bool unfinished(const struct inet_socket *socket)
+{
+	uint8_t state = inet_tcp_state(socket);
+	return state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_CLOSING || state == TCP_STATE_LAST_ACK;
+}
+
+void inet_linger(struct file *file)
+{
+	struct inet_socket *socket = file->private;
+	uint32_t linger[2] = {0};
+	size_t bytes = sizeof(linger);
+	if (socket->type != SOCK_STREAM)
+		return;
+	stack_begin(socket->net);
+	uint8_t state = inet_tcp_state(socket);
+	bool open = state == TCP_STATE_ESTABLISHED || state == TCP_STATE_CLOSE_WAIT || unfinished(socket);
+	/* With unread bytes net_close resets the connection, whatever is under way. */
+	if (open && net_get_option(socket->socket, SOL_SOCKET, SO_LINGER, linger, &bytes) == 0 && linger[0] &&
+	    linger[1] && !net_readable_bytes(socket->socket)) {
+		uint64_t seconds = linger[1] < LINGER_MAX ? linger[1] : LINGER_MAX;
+		(void)net_shutdown(socket->socket, NET_SHUTDOWN_WRITE);
+		(void)stack_wait(socket, !unfinished(socket), clock_monotonic() + seconds * NS_PER_SECOND);
+	}
+	stack_end();
 }
 
 /* Linux' bits of enum net_events. */

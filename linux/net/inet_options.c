@@ -6,6 +6,7 @@
 enum { SCM_TIMESTAMPING = 37, SCM_TIMESTAMPING_NEW = 65 };
 enum { SCM_TIMESTAMP_NEW = 63, SCM_TIMESTAMPNS_NEW = 64 };
 enum { STAMPING_RX_SOFTWARE = 1 << 3, STAMPING_SOFTWARE = 1 << 4 };
+enum { IP_RECVERR = 11, IPV6_RECVERR = 25 };
 enum { IP_RECVTTL = 12, IP_RECVTOS = 13 };
 enum { IPV6_RECVPKTINFO = 49, IPV6_RECVHOPLIMIT = 51, IPV6_RECVTCLASS = 66 };
 
@@ -260,6 +261,45 @@ int64_t inet_control_write(const struct inet_socket *inet, const struct net_rece
 	if (inet->family == AF_INET6)
 		control_ipv6(&control, inet, receipt);
 	lock_release(&stack_lock);
+	message->control_bytes = control.used;
+	return control.failed ? -EFAULT : 0;
+}
+
+int64_t inet_control_failure(const struct inet_socket *inet, const struct net_failure *failure,
+                             struct socket_message *message)
+{
+	struct control control = {.message = message, .room = message->control_bytes};
+	struct {
+		uint32_t error;
+		uint8_t origin, type, code, pad;
+		uint32_t info, data;
+		uint8_t from[28]; /* struct sockaddr_in or sockaddr_in6 */
+	} told = {failure->error, failure->origin, failure->type, failure->code, 0, failure->info, 0, {0}};
+	const struct net_receipt receipt = {.from = {failure->from, 0, 0},
+	                                    .to = failure->local,
+	                                    .link = failure->link,
+	                                    .ttl = failure->ttl,
+	                                    .traffic_class = failure->traffic_class};
+	bool six = inet->family == AF_INET6;
+	message->control_bytes = 0;
+	if (!control.room)
+		return 0;
+	control_stamps(&control, &inet->options);
+	if (failure->origin != NET_ORIGIN_LOCAL) {
+		struct socket_address from;
+		const struct net_endpoint end = {failure->from, 0,
+		                                 six && failure->from.bytes[0] == 0xfe ? failure->link : 0};
+		inet_endpoint_tell(inet, &end, &from);
+		memcpy(told.from, from.bytes,
+		       from.length < sizeof(told.from) ? from.length : sizeof(told.from));
+		lock_acquire(&stack_lock);
+		if (net_is_ipv4(&failure->from))
+			control_ipv4(&control, inet, &receipt);
+		else
+			control_ipv6(&control, inet, &receipt);
+		lock_release(&stack_lock);
+	}
+	control_put(&control, six ? SOL_IPV6 : SOL_IP, six ? IPV6_RECVERR : IP_RECVERR, &told, six ? 44 : 32);
 	message->control_bytes = control.used;
 	return control.failed ? -EFAULT : 0;
 }
