@@ -333,6 +333,7 @@ SYSCALL_HANDLER(pipe, uint64_t address)
 int fifo_open(struct vnode *vnode, struct file *file)
 {
 	struct pipe *pipe = vnode->private;
+	bool named = vnode->ops != &anonymous_ops; /* the other end of one without a name, opened through /proc, is not waited for */
 	if (!pipe) {
 		pipe = pipe_create();
 		if (!pipe)
@@ -342,7 +343,7 @@ int fifo_open(struct vnode *vnode, struct file *file)
 	}
 	bool reads = file_readable(file);
 	bool writes = file_writable(file);
-	if (writes && !reads && (file->flags & O_NONBLOCK) && !pipe->readers) {
+	if (named && writes && !reads && (file->flags & O_NONBLOCK) && !pipe->readers) {
 		if (!pipe->references) {
 			vnode->private = 0;
 			heap_free(pipe);
@@ -363,9 +364,9 @@ int fifo_open(struct vnode *vnode, struct file *file)
 	int result = 0;
 	uint32_t readers = pipe->reader_generation;
 	uint32_t writers = pipe->writer_generation;
-	if (reads && !writes && !pipe->writers && !(file->flags & O_NONBLOCK))
+	if (named && reads && !writes && !pipe->writers && !(file->flags & O_NONBLOCK))
 		result = wait_event(&pipe->read_wait, pipe->writer_generation != writers, DEADLINE_NEVER);
-	else if (writes && !reads && !pipe->readers)
+	else if (named && writes && !reads && !pipe->readers)
 		result = wait_event(&pipe->write_wait, pipe->reader_generation != readers, DEADLINE_NEVER);
 	file->private = pipe;
 	if (result) {

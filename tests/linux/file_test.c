@@ -302,7 +302,23 @@ static void test_pipes(void)
 	while ((done = read(fds[0], buffer, sizeof(buffer))) > 0)
 		drained += done;
 	check("pipe-end", drained == 65536 && done == 0);
+	/* Of one without a name another file does not wait for the other end, as one of a named pipe does. */
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+	alarm(10);
+	int again = open(path, O_RDONLY);
+	check("pipe-opened-again", again >= 0 && read(again, buffer, 1) == 0);
+	close(again);
 	close(fds[0]);
+	pipe(fds);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
+	close(fds[0]);
+	int waits = open(path, O_WRONLY), fails = open(path, O_WRONLY | O_NONBLOCK);
+	check("pipe-opened-for-nobody", waits >= 0 && fails >= 0);
+	alarm(0);
+	close(waits);
+	close(fails);
+	close(fds[1]);
 	pipe(fds);
 	close(fds[0]);
 	check("sigpipe", killed(in_child(write(fds[1], "x", 1)), SIGPIPE));
