@@ -136,7 +136,10 @@ int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end);
 uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end);
 /* The size changes; what is cut off needs no writing. */
 int backing_resize(struct ram_node *node, uint64_t size);
-int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes);
+/* In a change: fallocate, without contents. */
+int backing_allocate(struct ram_node *node, bool keep_size, uint64_t start, uint64_t bytes);
+/* In a change: bytes [START, END) of the file become zeroes, here and then, beside others, in the service: a hole, or (ZERO) room. */
+int backing_clear(struct ram_node *node, bool zero, uint64_t start, uint64_t end);
 /* In a change: what follows START goes BYTES further, or (INSERT false) comes from there, in the service and here (ram_data_shift).
  * With the common lock held, as nobody may fetch meanwhile: but what has to be written back before. */
 int backing_shift(struct ram_node *node, uint64_t start, uint64_t bytes, bool insert);

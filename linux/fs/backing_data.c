@@ -433,16 +433,22 @@ bool backing_write_waits(const struct ram_node *node, uint64_t start, uint64_t e
 	       ram_backing(node)->credit < credit_need(node, start, end);
 }
 
+/* In a change: the pages of START and END, some of which will be kept, come here beside others. */
+static int edges_fetch(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	int error = edge_missing(node, start) ? backing_fetch(node, start, start + 1) : 0;
+	if (!error && edge_missing(node, end))
+		error = backing_fetch(node, end - 1, end);
+	return error;
+}
+
 int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end)
 {
 	struct backing *backing = ram_backing(node);
 	int error = backing_copy_up(node, true);
 	if (error || !node->upper)
 		return error;
-	if (edge_missing(node, start))
-		error = backing_fetch(node, start, start + 1);
-	if (!error && edge_missing(node, end))
-		error = backing_fetch(node, end - 1, end);
+	error = edges_fetch(node, start, end);
 	for (uint64_t need; !error && backing->credit < (need = credit_need(node, start, end));) {
 		while (!error && backing->credit < need) {
 			uint64_t granted = 0;
@@ -545,28 +551,65 @@ static int size_told(struct ram_node *node)
 	return CHANGE(ram_backing(node), resize, node->upper, node->vnode.size);
 }
 
-int backing_allocate(struct ram_node *node, uint32_t mode, uint64_t start, uint64_t bytes)
+int backing_allocate(struct ram_node *node, bool keep_size, uint64_t start, uint64_t bytes)
 {
 	uint64_t end = start + bytes;
 	int error = end > RAM_SIZE_MAX ? -EFBIG : backing_copy_up(node, true);
 	if (error || !node->upper)
 		return error;
-	if (mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO)) {
-		/* What is here is cleared by the caller, and its first and last page are written back. */
-		error = fill_edges(node, start, end);
-		if (!error && end >= node->vnode.size)
-			error = size_told(node);
-		if (error)
-			return error;
-	}
-	if (!(mode & FILE_ALLOCATE_KEEP_SIZE))
+	if (!keep_size)
 		error = pages_for(node, end > node->vnode.size ? end : node->vnode.size);
 	if (!error)
-		error = CHANGE(ram_backing(node), allocate, node->upper, mode, start, bytes);
-	if (!error && mode & (FILE_ALLOCATE_PUNCH | FILE_ALLOCATE_ZERO))
-		pages_forget(node, PAGES(start), end / PAGE);
+		error = CHANGE(ram_backing(node), allocate, node->upper,
+		               keep_size ? (uint32_t)FILE_ALLOCATE_KEEP_SIZE : 0u, start, bytes);
 	if (!error)
 		kept_ask(node);
+	return error;
+}
+
+/* What was cleared here alone, of [START, END), is what the service has. What is mapped is there whatever happens. */
+static void pages_not_cleared(struct ram_node *node, uint64_t start, uint64_t end)
+{
+	node->data.changes++;
+	for (uint64_t page = start / PAGE; page < PAGES(end) && page < PAGES(node->vnode.size); page++)
+		if (!has(node, DIRTY, page))
+			set(node, ABSENT, page, true);
+	if (node->vnode.object && node->vnode.object->references > 1)
+		(void)backing_fill(node, start, end);
+}
+
+int backing_clear(struct ram_node *node, bool zero, uint64_t start, uint64_t end)
+{
+	struct backing *backing = ram_backing(node);
+	int error = backing_copy_up(node, true);
+	if (!error && node->upper && end >= node->vnode.size)
+		error = size_told(node);
+	if (!error && node->upper && list_empty(&node->dirty)) /* none of its pages goes meanwhile */
+		list_append(&backing->dirty, &node->dirty);
+	if (!error && node->upper)
+		error = edges_fetch(node, start, end);
+	if (!error && node->upper)
+		error = fill_edges(node, start, end); /* as a rule they are here */
+	if (!error)
+		error = ram_data_write(node, end);
+	if (error)
+		return error;
+	if (!node->upper)
+		return ram_data_clear(node, start, end);
+	backing_protect(node);
+	error = ram_data_clear(node, start, end);
+	if (error) {
+		pages_not_cleared(node, start, end);
+		return error;
+	}
+	/* From here on it is so for all; the service follows. */
+	pages_forget(node, PAGES(start), end / PAGE);
+	error = CHANGE(backing, allocate, node->upper,
+	               (uint32_t)FILE_ALLOCATE_KEEP_SIZE | (zero ? FILE_ALLOCATE_ZERO : FILE_ALLOCATE_PUNCH),
+	               start, end - start);
+	if (error)
+		pages_not_cleared(node, start, end);
+	kept_ask(node);
 	return error;
 }
 

@@ -308,13 +308,13 @@ enum {
 	FALLOC_INSERT_RANGE = 32,
 };
 
-/* The first and the last page of a cleared range differ from the service's. */
-static void wrote_edges(struct ram_node *node, uint64_t start, uint64_t end)
+/* Bytes [START, END) of NODE become zeroes. */
+static int clear(struct ram_node *node, bool zero, uint64_t start, uint64_t end)
 {
-	if (start & 4095)
-		(void)backing_wrote(node, start, start + 1);
-	if (end & 4095)
-		(void)backing_wrote(node, end - 1, end);
+	if (ram_backing(node))
+		return backing_clear(node, zero, start, end);
+	int error = ram_data_write(node, end);
+	return error ? error : ram_data_clear(node, start, end);
 }
 
 /* What is behind OFFSET goes BYTES to the front, over what is there, or to the back. The rules are ext4's. */
@@ -358,18 +358,9 @@ static int64_t allocate(struct file *file, int mode, int64_t offset, int64_t byt
 	if (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
 		uint64_t until = end < node->vnode.size ? end : node->vnode.size;
 		if ((uint64_t)offset < until) {
-			int error = ram_backing(node)
-			                ? backing_allocate(node, (uint32_t)mode | FALLOC_KEEP_SIZE,
-			                                   (uint64_t)offset, until - (uint64_t)offset)
-			                : 0;
-			if (!error)
-				error = ram_data_write(node, until);
+			int error = clear(node, mode & FALLOC_ZERO_RANGE, (uint64_t)offset, until);
 			if (error)
 				return error;
-			if (ram_data_clear(node, (uint64_t)offset, until))
-				return -ENOSPC;
-			if (ram_backing(node))
-				wrote_edges(node, (uint64_t)offset, until);
 			node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
 			ram_charge(node);
 		}
@@ -379,8 +370,8 @@ static int64_t allocate(struct file *file, int mode, int64_t offset, int64_t byt
 	if (node->vnode.filesystem->bytes_max && ram_charge_limit(node, (uint64_t)offset, end) < end)
 		return -ENOSPC;
 	if (ram_backing(node) && !(mode & FALLOC_ZERO_RANGE)) {
-		int error = backing_allocate(node, (uint32_t)mode & FALLOC_KEEP_SIZE, (uint64_t)offset,
-		                             (uint64_t)bytes);
+		int error =
+		    backing_allocate(node, mode & FALLOC_KEEP_SIZE, (uint64_t)offset, (uint64_t)bytes);
 		if (error)
 			return error;
 		node->vnode.modified = node->vnode.changed = clock_realtime_timespec();
@@ -397,13 +388,8 @@ static int64_t file_fallocate(struct file *file, int mode, int64_t offset, int64
 	struct backing *backing = ram_backing(ram_node(file->vnode));
 	if (!backing)
 		return allocate(file, mode, offset, bytes);
-	bool clears = mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE);
 	backing_change(backing);
-	if (clears)
-		backing_still(backing); /* what is cleared here and there is the same */
 	int64_t result = allocate(file, mode, offset, bytes);
-	if (clears)
-		backing_still_end(backing);
 	backing_change_end(backing);
 	return result;
 }

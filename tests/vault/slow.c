@@ -405,6 +405,8 @@ static int copy_in(pid_t other)
 		if (file < 0 || fallocate(file, 0, 0, 1 << 18) || fallocate(file, 1, 0, 1 << 19) ||
 		    lseek(file, 0, SEEK_END) != 1 << 18 || lseek(file, 1 << 18, SEEK_SET) < 0 ||
 		    sendfile(file, memory, &from, sizeof(bytes)) != sizeof(bytes) || from != sizeof(bytes) ||
+		    fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 1 << 18) ||
+		    fallocate(file, FALLOC_FL_ZERO_RANGE, 1000, 1 << 17) ||
 		    copy_file_range(memory, &again, file, 0, sizeof(bytes), 0) != sizeof(bytes) ||
 		    lseek(file, 0, SEEK_CUR) != (1 << 18) + 2 * (off_t)sizeof(bytes) || close(file) ||
 		    unlink("copied"))
