@@ -213,6 +213,14 @@ static int64_t file_write(struct file *file, struct io *io, int64_t *position)
 	return result;
 }
 
+static void file_write_fetch(struct file *file, int64_t position, uint64_t bytes)
+{
+	const struct io io = {.remaining = bytes};
+	struct ram_node *node = ram_node(file->vnode);
+	if (ram_backing(node) && write_prepare(node, file, &io, (uint64_t)position))
+		backing_change_end(ram_backing(node));
+}
+
 static int64_t file_seek(struct file *file, int64_t offset, int whence)
 {
 	int64_t size = (int64_t)file->vnode->size;
@@ -401,6 +409,7 @@ const struct file_ops ramfs_file_ops = {
     .mmap = file_mmap,
     .page_write = file_page_write,
     .fetch = file_fetch,
+    .write_fetch = file_write_fetch,
     .sync = file_sync,
     .flush = file_flush,
     .truncate = file_truncate,

@@ -27,11 +27,12 @@ static bool is_regular(const struct file *file)
 	return file->vnode && S_ISREG(file->vnode->mode);
 }
 
-/* Others may go on while a file service is asked, where what is copied stays what it is, and nobody else moves the position. */
-static uint32_t beside(const struct side *from, const struct side *to)
+/* Others may go on while a file service is asked, where nobody else moves the position. What a pipe holds they may take meanwhile:
+ * what a write of that needs is fetched before it is looked at. */
+static uint32_t beside(const struct side *from)
 {
 	bool own = from->user || __atomic_load_n(&from->file->references, __ATOMIC_RELAXED) == 1;
-	return !from->pipe && !to->pipe && own ? IO_BESIDE : 0;
+	return !from->pipe && own ? IO_BESIDE : 0;
 }
 
 /* Writes all of [buffer, buffer + bytes) unless it must not wait; how much, or why nothing. FLAGS as beside(). */
@@ -58,39 +59,59 @@ static bool ready(const struct side *side, uint32_t events)
 	return side->pipe || !file->ops->poll || (file->ops->poll(file, 0) & events);
 }
 
-/* One piece of at most BYTES by way of BUFFER. 0: the source has ended. */
-static int64_t copy_piece(struct side *from, struct side *to, uint8_t *buffer, uint64_t bytes, bool first)
+/* How much of BYTES there is now, and room for it, where a pipe says that. 0: the source has ended. */
+static int64_t piece_wait(const struct side *from, const struct side *to, uint64_t bytes, bool wait)
 {
-	struct linux_iovec one;
-	struct io io;
 	uint64_t part = bytes < COPY_BUFFER ? bytes : COPY_BUFFER, limit;
 	if (from->pipe) {
-		int error = pipe_wait_data(from->file, first && from->wait, &limit);
+		int error = pipe_wait_data(from->file, wait && from->wait, &limit);
 		if (error || !limit)
 			return error;
 		part = part < limit ? part : limit;
 	}
 	if (to->pipe) {
-		int error = pipe_wait_room(to->file, first && to->wait, &limit);
+		int error = pipe_wait_room(to->file, wait && to->wait, &limit);
 		if (error)
 			return error;
 		part = part < limit ? part : limit;
 	}
+	return (int64_t)part;
+}
+
+/* One piece of at most BYTES by way of BUFFER. 0: the source has ended. -EAGAIN also where others have been faster. */
+static int64_t copy_piece(struct side *from, struct side *to, uint8_t *buffer, uint64_t bytes, bool first)
+{
+	struct linux_iovec one;
+	struct io io;
+	int64_t part = piece_wait(from, to, bytes, first);
+	if (part > 0 && from->pipe && !to->pipe && to->file->ops->write_fetch) {
+		to->file->ops->write_fetch(to->file, *to->position, (uint64_t)part);
+		part = piece_wait(from, to, (uint64_t)part, false);
+	}
+	if (part <= 0)
+		return part;
 	if (!from->wait && !ready(from, POLLIN | POLLHUP))
 		return -EAGAIN;
 	if (!to->wait && !ready(to, POLLOUT | POLLERR))
 		return -EAGAIN;
-	io_init_kernel(&io, &one, buffer, part);
-	io.flags |= beside(from, to);
+	io_init_kernel(&io, &one, buffer, (uint64_t)part);
+	io.flags |= beside(from);
 	int64_t got = from->pipe ? pipe_peek(from->file, &io) : do_read(from->file, &io, from->position);
 	if (got <= 0)
 		return got;
-	int64_t done = put(to, buffer, (uint64_t)got, to->wait, beside(from, to));
+	int64_t done = put(to, buffer, (uint64_t)got, to->wait, beside(from));
 	if (from->pipe && done > 0)
 		pipe_consume(from->file, (uint64_t)done);
 	else if (!from->pipe && from->file->ops->seekable)
 		*from->position -= got - (done > 0 ? done : 0);
 	return done;
+}
+
+/* Others took what a pipe held, or its room, while a file service was asked: it is waited for once more. */
+static bool outrun(const struct side *from, const struct side *to)
+{
+	bool file = (from->pipe && to->file->ops->write_fetch) || (to->pipe && from->file->ops->seekable);
+	return file && from->wait && to->wait;
 }
 
 static int64_t copy(struct side *from, struct side *to, uint64_t bytes)
@@ -104,6 +125,8 @@ static int64_t copy(struct side *from, struct side *to, uint64_t bytes)
 	bool once = !from->pipe && !from->file->ops->seekable;
 	while (bytes) {
 		int64_t done = copy_piece(from, to, buffer, bytes, !total);
+		if (done == -EAGAIN && !total && outrun(from, to))
+			continue;
 		if (done <= 0) {
 			total = total ? total : done;
 			break;

@@ -63,6 +63,8 @@ struct file_ops {
 	/* What mmap needs of the contents comes here as far as it can; gives the common lock up for it, which may be shared.
 	 * 0, or -EINTR: the task ends. */
 	int (*fetch)(struct file *file);
+	/* What a write of BYTES at POSITION needs of others comes here as far as it can; the same. */
+	void (*write_fetch)(struct file *file, int64_t position, uint64_t bytes);
 	int64_t (*getdents)(struct file *file, struct dirent_sink *sink);
 	int64_t (*sync)(struct file *file, bool data_only);
 	int64_t (*truncate)(struct file *file, int64_t bytes);

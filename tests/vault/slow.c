@@ -33,6 +33,25 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
+/* COUNT bytes of FILE from AT on go through a pipe: are they as pread says? */
+static bool through_pipe(int file, off_t at, size_t count)
+{
+	static char bytes[2][4096];
+	int ends[2];
+	if (pipe(ends))
+		return false;
+	for (off_t end = at + (off_t)count; at < end;) {
+		off_t from = at;
+		ssize_t moved = splice(file, &from, ends[1], 0, sizeof(bytes[0]), 0);
+		if (moved <= 0 || from != at + moved || read(ends[0], bytes[0], sizeof(bytes[0])) != moved ||
+		    pread(file, bytes[1], (size_t)moved, at) != moved ||
+		    memcmp(bytes[0], bytes[1], (size_t)moved) != 0)
+			return false;
+		at = from;
+	}
+	return close(ends[0]) == 0 && close(ends[1]) == 0;
+}
+
 static int look(const char *file, const char *names)
 {
 	static char bytes[4096];
@@ -42,7 +61,9 @@ static int look(const char *file, const char *names)
 	if (from < 0 || fstat(from, &status))
 		return 1;
 	off_t half = status.st_size / 2;
-	for (off_t at = 0; at < half; at += (off_t)sizeof(bytes))
+	if (!through_pipe(from, 0, (size_t)half / 2))
+		return 7;
+	for (off_t at = half / 2; at < half; at += (off_t)sizeof(bytes))
 		if (pread(from, bytes, sizeof(bytes), at) != (ssize_t)sizeof(bytes))
 			return 2;
 	const char *map = mmap(0, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, from, 0);
@@ -396,11 +417,13 @@ static int copy_in(pid_t other)
 	static char bytes[65536];
 	int end = 0;
 	int memory = memfd_create("source", 0);
-	if (memory < 0 || write(memory, bytes, sizeof(bytes)) != sizeof(bytes))
+	int ends[2];
+	if (memory < 0 || pipe(ends) || write(memory, bytes, sizeof(bytes)) != sizeof(bytes))
 		return 1;
 	do {
 		off_t from = 0;
 		off_t again = 0;
+		off_t out = 1 << 20;
 		int file = open("copied", O_RDWR | O_CREAT | O_EXCL, 0600);
 		if (file < 0 || fallocate(file, 0, 0, 1 << 18) || fallocate(file, 1, 0, 1 << 19) ||
 		    lseek(file, 0, SEEK_END) != 1 << 18 || lseek(file, 1 << 18, SEEK_SET) < 0 ||
@@ -408,11 +431,59 @@ static int copy_in(pid_t other)
 		    fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 1 << 18) ||
 		    fallocate(file, FALLOC_FL_ZERO_RANGE, 1000, 1 << 17) ||
 		    copy_file_range(memory, &again, file, 0, sizeof(bytes), 0) != sizeof(bytes) ||
+		    write(ends[1], bytes, sizeof(bytes)) != sizeof(bytes) ||
+		    splice(ends[0], 0, file, &out, sizeof(bytes), 0) != sizeof(bytes) ||
+		    out != (1 << 20) + (off_t)sizeof(bytes) ||
 		    lseek(file, 0, SEEK_CUR) != (1 << 18) + 2 * (off_t)sizeof(bytes) || close(file) ||
 		    unlink("copied"))
 			return 2;
 	} while (waitpid(other, &end, WNOHANG) == 0);
 	return exited(end, 0) ? 0 : 3;
+}
+
+/* All that comes from IN into NAME. */
+static int drain(int in, const char *name)
+{
+	int file = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	ssize_t part = -1;
+	while (file >= 0 && (part = splice(in, 0, file, 0, 16384, 0)) > 0)
+		;
+	return part || close(file);
+}
+
+/* Two processes drain one pipe into files of the mount: each byte comes once. */
+static void drained(const char *mount)
+{
+	static uint8_t bytes[1 << 20];
+	static const char *const names[] = {"first", "second"};
+	int ends[2];
+	uint64_t left = 0;
+	size_t all = 0;
+	pid_t children[2];
+	bool good = chdir(mount) == 0 && pipe(ends) == 0;
+	for (int i = 0; good && i < 2; i++)
+		if ((children[i] = fork()) == 0)
+			_exit(close(ends[1]) || drain(ends[0], names[i]));
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		bytes[i] = (uint8_t)(i * 2654435761u >> 11);
+		left += bytes[i];
+	}
+	for (size_t at = 0; good && at < sizeof(bytes); at += 1 << 14)
+		good = write(ends[1], bytes + at, 1 << 14) == 1 << 14;
+	good = good && close(ends[1]) == 0 && close(ends[0]) == 0;
+	for (int i = 0; good && i < 2; i++) {
+		int status = 0;
+		ssize_t part;
+		good = waitpid(children[i], &status, 0) == children[i] && exited(status, 0);
+		int file = open(names[i], O_RDONLY);
+		while ((part = read(file, bytes, sizeof(bytes))) > 0) {
+			for (ssize_t at = 0; at < part; at++)
+				left -= bytes[at];
+			all += (size_t)part;
+		}
+		good = good && part == 0 && unlink(names[i]) == 0 && close(file) == 0;
+	}
+	check("what two splice from one pipe comes once", good && all == sizeof(bytes) && !left);
 }
 
 static void copies(const char *mount, const char *busy)
@@ -427,6 +498,12 @@ static void copies(const char *mount, const char *busy)
 	}
 	meanwhile(child, &status, PART);
 	check("a slow device: what is copied and reserved is there", exited(status, 0));
+	child = fork();
+	if (child == 0)
+		_exit(chdir(busy) || unlink("much") ? 4 : write_much());
+	drained(mount);
+	waitpid(child, &status, 0);
+	check("a slow device: and what others write meanwhile", exited(status, 0));
 }
 
 int main(int count, char **words)
