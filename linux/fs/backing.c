@@ -50,27 +50,37 @@ bool backing_change_try(struct backing *backing)
 	return true;
 }
 
+/* Others may let go of more meanwhile, which is theirs. */
+static void forgets_give(struct backing *backing)
+{
+	for (unsigned left = FORGETS_MAX; left && backing->forget_count; left--) {
+		struct forgotten each = backing->forgets[--backing->forget_count];
+		if (backing->session)
+			(void)CHANGE(backing, forget, each.upper, each.uses);
+	}
+}
+
 void backing_change(struct backing *backing)
 {
-	if (!backing || backing_change_try(backing))
+	if (!backing)
 		return;
-	enum common_mode before = common_give();
-	lock_acquire(&backing->change_lock);
-	common_take(before);
-	backing->changer = current_area();
-	backing->change_depth = 1;
+	if (!backing_change_try(backing)) {
+		enum common_mode before = common_give();
+		lock_acquire(&backing->change_lock);
+		common_take(before);
+		backing->changer = current_area();
+		backing->change_depth = 1;
+	}
+	if (backing->change_depth == 1 && !backing->still)
+		forgets_give(backing);
 }
 
 void backing_change_end(struct backing *backing)
 {
 	if (!backing)
 		return;
-	/* Others may need what these have. */
-	while (backing->change_depth == 1 && backing->forget_count && !backing->still) {
-		struct forgotten each = backing->forgets[--backing->forget_count];
-		if (backing->session)
-			(void)CHANGE(backing, forget, each.upper, each.uses);
-	}
+	if (backing->change_depth == 1 && !backing->still) /* others may need what these have */
+		forgets_give(backing);
 	if (--backing->change_depth)
 		return;
 	backing->changer = 0;
@@ -162,11 +172,21 @@ void backing_forget(struct ram_node *node)
 		backing->table_count--;
 	}
 	backing->forgotten++;
-	if (backing->changer == current_area() && backing->forget_count < FORGETS_MAX)
+	if (backing->session && backing->forget_count < FORGETS_MAX) {
 		backing->forgets[backing->forget_count++] = (struct forgotten){node->upper, node->uses};
-	else if (backing->session)
+		if (backing->changer != current_area())
+			backing_worker_wake();
+	} else if (backing->session) {
 		(void)SERVICE(backing, forget, node->upper, node->uses);
+	}
 	node->upper = 0;
+}
+
+void backing_forget_all(struct backing *backing)
+{
+	backing_still(backing);
+	forgets_give(backing);
+	backing_still_end(backing);
 }
 
 int backing_take_upper(struct ram_node *node, uint64_t upper)

@@ -23,7 +23,7 @@
 #include "../native/native.h"
 #include "ramfs.h"
 
-#define FORGETS_MAX 8u
+#define FORGETS_MAX 64u
 
 struct attributes;
 struct ram_entry;
@@ -46,7 +46,7 @@ struct backing {
 	uint32_t change_depth, still; /* how many backing_change and backing_still it is in */
 	struct forgotten {
 		uint64_t upper, uses;
-	} forgets[FORGETS_MAX]; /* uses that the change's end gives back */
+	} forgets[FORGETS_MAX]; /* uses that a change's beginning or end gives back */
 	uint32_t forget_count;
 	uint64_t credit;         /* bytes that the service has promised room for: LOCK_ROOM */
 	uint64_t temporary;      /* number of the next name in "work" */
@@ -109,7 +109,11 @@ int backing_copy_up(struct ram_node *node, bool with_data);
 /* Extended attributes: enters those of the service, once; sets one, or (VALUE 0) removes it. */
 int backing_attributes_load(struct ram_node *node);
 int backing_attribute_keep(struct ram_node *node, const char *name, const void *value, uint64_t bytes);
+/* NODE is not here any more. The service gets its use of it back, and frees what has no name, with the change under way; or,
+ * so that no close waits for that, with the next one, which is at once by a thread of its own. */
 void backing_forget(struct ram_node *node);
+/* All that the service has to get back so: where its room is wanted. */
+void backing_forget_all(struct backing *backing);
 void backing_statistics(const struct backing *backing, struct linux_statfs *statfs);
 
 /* ---- Contents (backing_data.c) ---- */
@@ -166,5 +170,6 @@ void backing_sync_last(struct backing *backing);
 /* Gives back pages that can be fetched again, about BYTES of them; true when there were some. */
 bool backing_relieve(struct backing *backing, uint64_t bytes);
 void backing_data_gone(struct ram_node *node);
-/* Starts what writes back every few seconds, once. */
+/* Starts what writes back every few seconds, once; and has it make the changes that wait for it. */
 bool backing_worker_start(void);
+void backing_worker_wake(void);

@@ -355,6 +355,10 @@ static int credit_of(struct backing *backing, uint64_t upper, uint64_t start, ui
 	while (backing->credit < need) {
 		uint64_t granted = 0;
 		int error = SERVICE(backing, reserve, upper, start, (uint64_t)FILE_RESERVE_MAX, &granted);
+		if (error == -ENOSPC && backing->forget_count) {
+			backing_forget_all(backing);
+			continue;
+		}
 		if (error || !granted)
 			return error ? error : -ENOSPC;
 		backing->credit += granted;
@@ -454,6 +458,11 @@ int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end)
 			uint64_t granted = 0;
 			error = CHANGE(backing, reserve, node->upper, start, (uint64_t)FILE_RESERVE_MAX,
 			               &granted);
+			if (error == -ENOSPC && backing->forget_count) {
+				backing_forget_all(backing);
+				error = 0;
+				continue;
+			}
 			if (!error && !granted)
 				error = -ENOSPC;
 			backing->credit += error ? 0 : granted;
@@ -990,18 +999,40 @@ bool backing_relieve(struct backing *backing, uint64_t bytes)
 	return backing->loaded_bytes < before;
 }
 
+static struct task *writer;
+
+static void forget_all(struct backing *backing, int *first)
+{
+	(void)first;
+	if (backing->forget_count) {
+		backing_change(backing);
+		backing_change_end(backing);
+	}
+}
+
 static void write_back_worker(void *argument)
 {
 	(void)argument;
-	for (;;) {
-		worker_wait(clock_monotonic() + WRITE_BACK_NS);
+	for (uint64_t next = clock_monotonic() + WRITE_BACK_NS;;) {
+		worker_wait(next);
+		if (clock_monotonic() < next) {
+			each_backing(forget_all, 0);
+			continue;
+		}
 		backing_write_all();
+		next = clock_monotonic() + WRITE_BACK_NS;
 	}
 }
 
 bool backing_worker_start(void)
 {
-	static bool started;
-	started = started || worker_create("writeback", write_back_worker, 0);
-	return started;
+	if (!writer)
+		writer = worker_create("writeback", write_back_worker, 0);
+	return writer;
+}
+
+void backing_worker_wake(void)
+{
+	if (writer)
+		event_signal(worker_event(writer), 1);
 }

@@ -708,7 +708,9 @@ static void backed_settle(struct filesystem *filesystem)
 
 static void backed_statistics(const struct filesystem *filesystem, struct linux_statfs *statfs)
 {
-	backing_statistics(((const struct ram_filesystem *)filesystem)->backing, statfs);
+	struct backing *backing = ((const struct ram_filesystem *)filesystem)->backing;
+	backing_forget_all(backing);
+	backing_statistics(backing, statfs);
 }
 
 static void backed_change(struct filesystem *filesystem, bool begins)

@@ -90,7 +90,9 @@ is 'with all operations' "$(/exercise /mnt/exercise 2 1500; /exercise /in-memory
 /exercise /mnt/holed punch 4096 61440; again; is 'a hole that goes to the end leaves the size' "$(stat -c %s /mnt/holed)/$(tail -c 61440 /mnt/holed | tr -d '\0' | wc -c)" 65536/0; rm /mnt/holed
 cp /mnt/exercise /exercised; umount /mnt; vault mount v /mnt
 cmp /exercised /mnt/exercise; say 'it is the same when it is mounted again' $?
-rm /mnt/exercise /exercised; umount /mnt
+rm /mnt/exercise /exercised
+exec 5>/mnt/nameless; dd if=/dev/zero bs=64k >&5 2>/dev/null; rm /mnt/nameless; exec 5>&-
+dd if=/dev/zero of=/mnt/after bs=1M count=40 2>/dev/null; say 'the room of a file without a name is free when it is closed' $? "$(stat -c %s /mnt/after)"; rm /mnt/after; umount /mnt
 
 # ---- Names that are looked at one after the other: what several of them stand for is asked for in one ----
 mix() { # files, directories, pipes, links of both kinds

@@ -434,8 +434,8 @@ static int copy_in(pid_t other)
 		    write(ends[1], bytes, sizeof(bytes)) != sizeof(bytes) ||
 		    splice(ends[0], 0, file, &out, sizeof(bytes), 0) != sizeof(bytes) ||
 		    out != (1 << 20) + (off_t)sizeof(bytes) ||
-		    lseek(file, 0, SEEK_CUR) != (1 << 18) + 2 * (off_t)sizeof(bytes) || close(file) ||
-		    unlink("copied"))
+		    lseek(file, 0, SEEK_CUR) != (1 << 18) + 2 * (off_t)sizeof(bytes) || unlink("copied") ||
+		    close(file))
 			return 2;
 	} while (waitpid(other, &end, WNOHANG) == 0);
 	return exited(end, 0) ? 0 : 3;
