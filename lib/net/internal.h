@@ -84,11 +84,12 @@ struct packet {
 	struct net_list node;
 	uint8_t *data; /* what is left of it: headers are cut off as they are read */
 	uint32_t length;
-	uint32_t room;         /* bytes behind data + length that belong to it */
-	uint32_t charge;       /* bytes of memory it holds */
-	uint32_t sequence;     /* TCP: of its first byte */
-	struct net_link *link; /* it came in on */
-	void *foreign;         /* given back to the link at the end, or 0 */
+	uint32_t room;           /* bytes behind data + length that belong to it */
+	uint32_t charge;         /* bytes of memory it holds */
+	uint32_t sequence;       /* TCP: of its first byte */
+	struct net_link *link;   /* it came in on */
+	struct net_link *looped; /* 0, or where it went out to a group that somebody here has joined */
+	void *foreign;           /* given back to the link at the end, or 0 */
 	struct net_address from, to;
 	uint16_t from_port, to_port;
 	uint16_t protocol; /* Ethertype */
@@ -271,6 +272,7 @@ struct ip_header {
 	uint8_t protocol, ttl /* 0: default */, traffic_class;
 	bool may_fragment; /* IPv4: without DF; IPv6: by this host */
 	uint32_t scope;    /* link number, or 0 */
+	bool loop;         /* to a group: members here get it, too */
 };
 
 /* Sends an IP packet whose payload is PIECES (pieces[0] has HEADERS_MAX bytes of room in front of it; the
@@ -376,12 +378,15 @@ struct net_socket {
 	net_filter *filter; /* or 0 */
 	void *context;
 	uint8_t family, type, protocol;
-	bool bound;       /* in the table of local ports */
-	bool address_set; /* bind(2) named an address */
+	bool bound : 1;       /* in the table of local ports */
+	bool address_set : 1; /* bind(2) named an address */
+	bool receive_size_set : 1, send_size_set : 1;
+	bool member : 1;    /* of multicast groups: multicast.c */
+	bool multicast_all; /* of groups that others have joined it takes datagrams, too */
 	bool reuse_address, reuse_port, broadcast, keep_alive, only_ipv6, linger, header_included,
 	    out_of_band_inline;
 	bool receive_ttl, receive_class, receive_errors, receive_options, packet_information;
-	bool no_delay, free_bind, multicast_loop, receive_size_set, send_size_set;
+	bool no_delay, free_bind, multicast_loop;
 	uint8_t multicast_link,
 	    unicast_link; /* datagrams go out there, where nothing else says where; 0: any */
 	uint8_t ttl, multicast_ttl, traffic_class;
@@ -424,6 +429,15 @@ void failure_report(struct net_socket *socket, const struct icmp_report *report,
 /* ... that a datagram was longer than the path's MTU. */
 void failure_too_long(struct net_socket *socket, const struct net_address *to, uint16_t port, uint32_t mtu);
 void failures_drop(struct net_socket *socket);
+/* Has any socket joined GROUP on link number LINK? */
+bool multicast_joined(const struct net *net, const struct net_address *group, uint32_t link);
+/* Does SOCKET, whose port it is, take what came there to GROUP? */
+bool multicast_wanted(const struct net_socket *socket, const struct net_address *group, uint32_t link);
+void multicast_leave_all(struct net_socket *socket);
+int multicast_set_option(struct net_socket *socket, int level, int name, const void *value, size_t count);
+/* Gives this host what goes out by PATH to a group. */
+void multicast_loop(struct net *net, const struct ip_header *header, const struct path *path,
+                    const struct net_piece *pieces, unsigned count, size_t total);
 /* The link that datagrams of SOCKET to REMOTE go out of, unless the message says one; 0: the route's. */
 static inline uint32_t socket_scope(const struct net_socket *socket, const struct net_address *remote)
 {
@@ -514,7 +528,7 @@ struct net {
 	uint32_t flow_buckets;  /* a power of two */
 	struct flow *flow_last; /* found last, or 0 */
 	struct net_socket **bound;
-	struct net_list raw_sockets;
+	struct net_list raw_sockets, memberships;
 	const struct net_socket *sending; /* a packet socket that is not given what it sends */
 	struct neighbour_table *neighbours;
 	struct reassembly_table *reassemblies;

@@ -20,6 +20,9 @@ int ip_send(struct net *net, const struct ip_header *header, struct net_piece *p
 		else if (!address_multicast(&filled.to) && !address_broadcast(net, &filled.to))
 			return -NET_EADDRNOTAVAIL;
 	}
+	if (header->loop && address_multicast(&filled.to) && path.link->config.kind != NET_LINK_LOOPBACK &&
+	    multicast_joined(net, &filled.to, path.link->number))
+		multicast_loop(net, &filled, &path, pieces, count, total);
 	if (net_is_ipv4(&filled.to))
 		return ipv4_send(net, &filled, &path, pieces, count, total, offload);
 	return ipv6_send(net, &filled, &path, pieces, count, total, offload);

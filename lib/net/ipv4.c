@@ -68,6 +68,15 @@ int ipv4_send(struct net *net, const struct ip_header *header, const struct path
 	                                                                                      : -NET_ENOBUFS;
 }
 
+/* To all hosts, or a group that somebody has joined there. */
+static bool multicast_ours(const struct packet *packet)
+{
+	static const uint8_t all_hosts[4] = {224, 0, 0, 1};
+
+	return memcmp(packet->to.bytes + 12, all_hosts, 4) == 0 ||
+	       multicast_joined(packet->link->net, &packet->to, packet->link->number);
+}
+
 void ipv4_input(struct net_link *link, struct packet *packet)
 {
 	struct net *net = link->net;
@@ -95,7 +104,8 @@ void ipv4_input(struct net_link *link, struct packet *packet)
 	if (link->config.kind != NET_LINK_LOOPBACK && (at[12] == 127 || at[16] == 127))
 		goto bad;
 	if (!net_own_address(net, &packet->to)) {
-		if (address_multicast(&packet->to) || address_broadcast(net, &packet->to)) {
+		if (address_multicast(&packet->to) ? multicast_ours(packet)
+		                                   : address_broadcast(net, &packet->to)) {
 			packet->broadcast = true;
 		} else if (!link_awaits_address(link)) {
 			packet_free(net, packet); /* not ours, and hosts do not forward */

@@ -73,7 +73,8 @@ int ipv6_send(struct net *net, const struct ip_header *header, const struct path
 	                                                                                      : -NET_ENOBUFS;
 }
 
-/* Whether a multicast packet to TO is for this host: all nodes, or a solicited-node address of ours. */
+/* Whether a multicast packet to TO is for this host: all nodes, a solicited-node address of ours, or a group that somebody has joined
+ * there. */
 static bool multicast_ours(const struct net_link *link, const struct net_address *to)
 {
 	static const uint8_t solicited[13] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
@@ -81,8 +82,8 @@ static bool multicast_ours(const struct net_link *link, const struct net_address
 
 	if (memcmp(to->bytes, all_nodes, 15) == 0 && to->bytes[15] == 1)
 		return true;
-	if (memcmp(to->bytes, solicited, 13) != 0)
-		return true; /* of a group somebody may have joined */
+	if (memcmp(to->bytes, solicited, 13) != 0 || multicast_joined(link->net, to, link->number))
+		return multicast_joined(link->net, to, link->number);
 	for (unsigned index = 0; index < link->address_count; index++)
 		if (memcmp(link->addresses[index].address.bytes + 13, to->bytes + 13, 3) == 0)
 			return true;
@@ -131,7 +132,7 @@ void ipv6_input(struct net_link *link, struct packet *packet)
 		goto bad;
 	if (address_multicast(&packet->to)) {
 		packet->broadcast = true;
-		if (!multicast_ours(link, &packet->to)) {
+		if (!multicast_ours(packet->link, &packet->to)) {
 			packet_free(net, packet);
 			return;
 		}

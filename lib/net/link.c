@@ -266,6 +266,8 @@ void loopback_run(struct net *net, struct timer *timer)
 		link->counts.received_bytes += packet->length;
 		if (!net_list_empty(&net->raw_sockets))
 			packet_tap(link, packet);
+		if (packet->looped)
+			packet->link = packet->looped;
 		packet_dispatch(link, packet);
 	}
 	if (!outer)

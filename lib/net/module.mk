@@ -1,6 +1,6 @@
 # The TCP/IP stack, a library: see net.h. NET_SOURCES is all of it; what embeds it adds its own adapter.
 NET_SOURCES := $(addprefix lib/net/,arena.c timer.c stack.c address.c link.c route.c neighbour.c ip.c ipv4.c ipv6.c \
-	fragment.c nd.c dhcp.c dhcp6.c dhcp6_link.c info.c socket.c failure.c option.c udp.c raw.c tcp_profile.c tcp_input.c tcp_ack.c tcp_recovery.c tcp_cubic.c \
+	fragment.c nd.c dhcp.c dhcp6.c dhcp6_link.c info.c socket.c failure.c multicast.c option.c udp.c raw.c tcp_profile.c tcp_input.c tcp_ack.c tcp_recovery.c tcp_cubic.c \
 	tcp_receive.c tcp_output.c tcp_timer.c tcp_listen.c tcp_socket.c tcp_option.c tcp_fast_open.c)
 
 # For packetdrill's --so_filename: the same sources on virtual time.

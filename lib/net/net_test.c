@@ -449,6 +449,68 @@ static void test_ping(void)
 
 /* ---- Attacks and ends ---- */
 
+static bool got(struct test_wire *wire, struct net_socket *socket)
+{
+	uint8_t bytes[16];
+
+	wire_run(wire, wire->now + MILLISECOND);
+	return net_receive(socket, bytes, sizeof(bytes), 0, NULL) == 5;
+}
+
+/* Groups on a wire: what others send arrives while somebody is a member there, and what is sent comes back to members here. */
+static void test_groups(bool ipv6)
+{
+	struct test_wire *wire = calloc(1, sizeof(*wire));
+	struct net_endpoint to = {ipv6 ? (struct net_address){{0xff, 0x15, [15] = 9}}
+	                               : net_ipv4((const uint8_t[]){239, 1, 2, 3}),
+	                          5000, 0};
+	struct net_endpoint any = {address_any(!ipv6), 5000, 0};
+	struct net_piece piece = {"group", 5};
+	struct net_socket *here, *there, *from[2];
+	uint8_t request[20] = {239, 1, 2, 3, 10, 0, 0, 1};
+	const size_t bytes = ipv6 ? 20 : 8;
+	const int family = ipv6 ? FAMILY_IPV6 : FAMILY_IPV4, level = ipv6 ? 41 : 0, join = ipv6 ? 20 : 35,
+	          leave = ipv6 ? 21 : 36, loop = ipv6 ? 19 : 34;
+	int error, off = 0;
+
+	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 5);
+	wire_run(wire, wire->now + 5 * SECOND); /* past duplicate address detection */
+	here = net_socket_create(wire->host[0].net, family, TYPE_DATAGRAM, 0, &error);
+	there = net_socket_create(wire->host[1].net, family, TYPE_DATAGRAM, 0, &error);
+	for (unsigned side = 0; side < 2; side++)
+		from[side] = net_socket_create(wire->host[side].net, family, TYPE_DATAGRAM, 0, &error);
+	(void)net_bind(here, &any);
+	(void)net_bind(there, &any);
+	(void)net_send(from[1], &piece, 1, &to, 0);
+	check(!got(wire, here), "who has not joined hears nothing", "it does");
+	if (ipv6) {
+		uint32_t number = net_link_number(wire->host[0].link);
+
+		memcpy(request, to.address.bytes, 16);
+		memcpy(request + 16, &number, 4);
+	}
+	check(net_set_option(here, level, join, request, bytes) == 0, "joining", "it fails");
+	(void)net_send(from[1], &piece, 1, &to, 0);
+	check(got(wire, here) && !got(wire, there), "what another host sends arrives where it was joined",
+	      "it does not");
+	(void)net_send(from[0], &piece, 1, &to, 0);
+	check(got(wire, here), "what is sent here comes back", "it does not");
+	(void)net_set_option(from[0], level, loop, &off, sizeof(off));
+	(void)net_send(from[0], &piece, 1, &to, 0);
+	check(!got(wire, here), "but not where the sender will not have it", "it does");
+	check(net_set_option(here, level, leave, request, bytes) == 0 &&
+	          net_set_option(here, level, leave, request, bytes) == -NET_EADDRNOTAVAIL,
+	      "leaving, once", "it is not so");
+	(void)net_send(from[1], &piece, 1, &to, 0);
+	check(!got(wire, here), "who has left hears nothing", "it does");
+	(void)net_set_option(here, level, join, request, bytes);
+	net_close(here);
+	check(net_list_empty(&wire->host[0].net->memberships), "memberships end with their sockets",
+	      "they do not");
+	wire_free(wire);
+	free(wire);
+}
+
 /* An ICMP message about the UDP datagram that ASKER sent last, from a router. */
 static void icmp_about(struct test_wire *wire, const uint8_t *datagram, uint32_t count, uint8_t type,
                        uint8_t code, uint32_t rest)
@@ -1343,6 +1405,8 @@ int main(void)
 	test_loopback();
 	test_datagrams();
 	test_ping();
+	test_groups(false);
+	test_groups(true);
 	test_failures();
 	test_syn_flood();
 	test_train();

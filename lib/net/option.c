@@ -38,11 +38,13 @@ static const struct field {
     FIELD(LEVEL_IP, 21, least_ttl, 0, 255, INT32_MIN),
     FIELD(LEVEL_IP, 33, multicast_ttl, 0, 255, 1),
     FLAG(LEVEL_IP, 34, multicast_loop),
+    FIELD(LEVEL_IP, 49, multicast_all, 0, 1, INT32_MIN),
     FIELD(LEVEL_IPV6, 16, ttl, 0, 255, 0),
     FIELD(LEVEL_IPV6, 18, multicast_ttl, 0, 255, 1),
     FIELD(LEVEL_IPV6, 19, multicast_loop, 0, 1, INT32_MIN),
     FIELD(LEVEL_IPV6, 23, path_discovery, 0, 5, INT32_MIN),
     FLAG(LEVEL_IPV6, 25, receive_errors),
+    FLAG(LEVEL_IPV6, 29, multicast_all),
     FLAG(LEVEL_IPV6, 49, packet_information),
     FLAG(LEVEL_IPV6, 51, receive_ttl),
     FLAG(LEVEL_IPV6, 66, receive_class),
@@ -311,6 +313,9 @@ int net_set_option(struct net_socket *socket, int level, int name, const void *v
 			return -NET_EINVAL;
 		return socket_level_set(socket, name, value, count, number);
 	}
+	result = multicast_set_option(socket, level, name, value, count);
+	if (result != -NET_ENOPROTOOPT)
+		return result;
 	result = choice_set(socket, level, name, value, count, number);
 	if (result != -NET_ENOPROTOOPT)
 		return result;

@@ -41,7 +41,7 @@ void socket_init(struct net *net, struct net_socket *socket, int family, int typ
 		socket->flow.local = socket->flow.remote = any4;
 	socket->receive_size = socket->send_size = 212992;
 	socket->multicast_ttl = 1;
-	socket->multicast_loop = true;
+	socket->multicast_loop = socket->multicast_all = true;
 	socket->path_discovery = type == TYPE_STREAM ? 1 : 0; /* IP_PMTUDISC_WANT */
 }
 
@@ -382,6 +382,7 @@ void net_close(struct net_socket *socket)
 {
 	socket->receive_errors = false; /* a connection that goes on has nobody to tell */
 	failures_drop(socket);
+	multicast_leave_all(socket);
 	socket->ops->close(socket);
 }
 

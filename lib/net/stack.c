@@ -351,6 +351,7 @@ struct net *net_create(const struct net_config *config)
 	net->random(net->random_context, &net->cookie_key, sizeof(net->cookie_key));
 	net->identification = net_random(net);
 	net_list_init(&net->raw_sockets);
+	net_list_init(&net->memberships);
 	net_list_init(&net->time_waits);
 	net_list_init(&net->loopback);
 	net_list_init(&net->train_due);

@@ -71,6 +71,9 @@ static void udp_multicast(struct net *net, struct packet *packet, uint16_t port)
 			continue;
 		if (!address_zero(&socket->flow.local) && !address_equal(&socket->flow.local, &packet->to))
 			continue;
+		if (address_multicast(&packet->to) &&
+		    !multicast_wanted(socket, &packet->to, packet->link->number))
+			continue;
 		if (udp_of(socket)->connected && (!address_equal(&socket->flow.remote, &packet->from) ||
 		                                  socket->flow.remote_port != packet->from_port))
 			continue;
@@ -201,6 +204,7 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 	struct ip_header header = {.protocol = PROTOCOL_UDP,
 	                           .traffic_class = socket->traffic_class,
 	                           .scope = scope,
+	                           .loop = socket->multicast_loop,
 	                           .may_fragment =
 	                               socket->path_discovery == 0 || socket->path_discovery == 1};
 	size_t total = UDP_HEADER_BYTES;

@@ -5,7 +5,7 @@
 #include "interface.h"
 #include "options.h"
 
-#define INET_KEPT 34u
+#define INET_KEPT 32u
 enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
 enum { IP_TOS = 1, IP_TTL = 2, IP_PKTINFO = 8 };
 enum { IPV6_PKTINFO = 50, IPV6_HOPLIMIT = 52, IPV6_TCLASS = 67 };

@@ -31,9 +31,7 @@ static const struct kept {
     {SOL_IP, 24, KEPT_BOOL, 0},                    /* IP_BIND_ADDRESS_NO_PORT */
     {SOL_IP, 25, KEPT_BOOL, INVALID},              /* IP_RECVFRAGSIZE */
     {SOL_IP, 26, KEPT_BIT, 0},                     /* IP_RECVERR_RFC4884 */
-    {SOL_IP, 49, KEPT_BIT, STARTS_ON},             /* IP_MULTICAST_ALL */
     {SOL_IPV6, 11, KEPT_BOOL, 0},                  /* IPV6_FLOWINFO */
-    {SOL_IPV6, 29, KEPT_BOOL, STARTS_ON},          /* IPV6_MULTICAST_ALL */
     {SOL_IPV6, 30, KEPT_BOOL, 0},                  /* IPV6_ROUTER_ALERT_ISOLATE */
     {SOL_IPV6, 31, KEPT_BIT, 0},                   /* IPV6_RECVERR_RFC4884 */
     {SOL_IPV6, 33, KEPT_BOOL, 0},                  /* IPV6_FLOWINFO_SEND */
