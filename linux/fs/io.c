@@ -359,5 +359,7 @@ SYSCALL_HANDLER(ioctl, int fd, uint32_t command, uint64_t argument)
 		return of_kind(file, S_IFREG) || of_kind(file, S_IFDIR) || of_kind(file, S_IFLNK)
 		           ? put_user_u64(argument, file->vnode->size)
 		           : -ENOTTY;
-	return file->ops->ioctl ? file->ops->ioctl(file, command, argument) : -ENOTTY;
+	int64_t result = file->ops->ioctl ? file->ops->ioctl(file, command, argument) : -ENOTTY;
+	return result == -ENOTTY && of_kind(file, S_IFREG) ? file_allocate_ioctl(fd, command, argument)
+	                                                   : result;
 }

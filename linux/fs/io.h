@@ -18,3 +18,5 @@ int64_t do_write(struct file *file, struct io *io, int64_t *position);
 /* What a write ends with, DONE being its result: whoever opened the file with O_DSYNC or O_SYNC, or asked so in FLAGS (enum io_flags),
  * waits until the file's service has it for good. DONE, or why that failed. Takes the common lock alone: no other lock may be held. */
 int64_t write_through(struct file *file, uint32_t flags, int64_t done);
+/* XFS' ioctls for room, older than fallocate(2), which Linux takes for every regular file: FD is one. -ENOTTY: another COMMAND. */
+int64_t file_allocate_ioctl(int fd, uint32_t command, uint64_t argument);

@@ -3,6 +3,7 @@
  */
 #include "../internal.h"
 #include "errand.h"
+#include "io.h"
 #include "name.h"
 #include "open.h"
 
@@ -352,4 +353,39 @@ SYSCALL_HANDLER(fallocate, int fd, int mode, int64_t offset, int64_t bytes)
 	if (!error && inotify_watched(file))
 		inotify_file(file, IN_MODIFY);
 	return error;
+}
+
+int64_t file_allocate_ioctl(int fd, uint32_t command, uint64_t argument)
+{
+	enum {
+		RESVSP = 0x40305828,
+		UNRESVSP = 0x40305829,
+		RESVSP64 = 0x4030582a,
+		UNRESVSP64 = 0x4030582b,
+		ZERO_RANGE = 0x40305839,
+	};
+	struct {
+		int16_t type, whence;
+		int64_t start, bytes;
+		uint32_t rest[6];
+	} range;
+	_Static_assert(sizeof(range) == 48, "struct space_resv");
+	const struct file *file = file_of(fd);
+	int64_t from = 0;
+	if (command != ZERO_RANGE && (command < RESVSP || command > UNRESVSP64))
+		return -ENOTTY;
+	if (copy_from_user(&range, argument, sizeof(range)))
+		return -EFAULT;
+	if (range.whence == SEEK_CUR)
+		from = file->position;
+	else if (range.whence == SEEK_END)
+		from = (int64_t)file->vnode->size;
+	else if (range.whence != SEEK_SET)
+		return -EINVAL;
+	if (__builtin_add_overflow(from, range.start, &from))
+		return -EINVAL;
+	int mode = command == ZERO_RANGE                          ? FALLOC_ZERO_RANGE
+	           : command == UNRESVSP || command == UNRESVSP64 ? FALLOC_PUNCH_HOLE
+	                                                          : 0;
+	return sys_fallocate(fd, mode | FALLOC_KEEP_SIZE, from, range.bytes);
 }

@@ -623,6 +623,42 @@ static int shift_fails(int fd, int mode, off_t offset, off_t bytes, int error)
 	return fallocate(fd, mode, offset, bytes) == -1 && errno == error;
 }
 
+/* XFS' ioctls for room: struct space_resv. */
+static void test_space(void)
+{
+	struct {
+		short type, whence;
+		long long start, bytes;
+		unsigned rest[6];
+	} range = {.whence = SEEK_SET, .start = 4096, .bytes = 8192};
+	const unsigned long reserve = _IOW('X', 42, range), release = _IOW('X', 43, range),
+	                    zero = _IOW('X', 57, range);
+	char bytes[2];
+	int fd = make("space", O_TRUNC);
+	check("space-reserve",
+	      ioctl(fd, reserve, &range) == 0 && size_of("space") == 0 && pwrite(fd, "abc", 3, 4096) == 3);
+	range.whence = SEEK_END, range.start = -3, range.bytes = 1;
+	check("space-end", ioctl(fd, release, &range) == 0 && size_of("space") == 4099 &&
+	                       pread(fd, bytes, 2, 4096) == 2 && bytes[0] == 0 && bytes[1] == 'b');
+	lseek(fd, 4000, SEEK_SET);
+	range.whence = SEEK_CUR, range.start = 97, range.bytes = 20000;
+	check("space-position", ioctl(fd, zero, &range) == 0 && size_of("space") == 4099 &&
+	                            pread(fd, bytes, 2, 4097) == 2 && bytes[0] == 0 && bytes[1] == 0);
+	int refused = ioctl(fd, reserve, (void *)8) == -1 && errno == EFAULT;
+	range.whence = 3;
+	refused = refused && ioctl(fd, reserve, &range) == -1 && errno == EINVAL;
+	range.whence = SEEK_SET, range.start = -1;
+	refused = refused && ioctl(fd, reserve, &range) == -1 && errno == EINVAL;
+	range.start = 0, range.bytes = 0;
+	refused = refused && ioctl(fd, release, &range) == -1 && errno == EINVAL;
+	range.bytes = 1;
+	int reader = open("space", O_RDONLY);
+	refused = refused && ioctl(reader, release, &range) == -1 && errno == EBADF;
+	check("space-refused", refused && ioctl(fd, _IOW('X', 44, range), &range) == -1 && errno == ENOTTY);
+	close(reader);
+	close(fd);
+}
+
 /* A file system of Linux' that has both: ext4. */
 static void test_shift(void)
 {
@@ -739,6 +775,7 @@ int main(int count, char **arguments)
 	test_descriptors();
 	test_memfd();
 	test_strict();
+	test_space();
 	test_shift();
 	return check_failures != 0;
 }
