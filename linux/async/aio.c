@@ -1,10 +1,12 @@
 /* aio(7): io_setup(2) and its kind.
  *
- * As on Linux a read or write is done by whom submits it, who may sleep in it; what is left behind are polls alone. A
- * context's ring of events is mapped by its program, which may take events out by itself; its address is the context's name.
- * What is read of it is not believed. Polls are looked at by a worker of the personality when their files wake it.
+ * As on Linux a read or write is done by whom submits it, who may sleep in it; what is left behind are polls, and reads and
+ * writes of disks, which go on by themselves (fs/block_transfer.h), and end as jobs of the task that submitted them: in
+ * its memory, by itself while it waits for events. A context's ring of events is mapped by its program, which may take
+ * events out by itself; its address is the context's name. What is read of it is not believed. Polls are looked at by a worker of the personality when their files wake it.
  */
 #include "async.h"
+#include "../fs/block_transfer.h"
 #include "../fs/io.h"
 #include "../fs/open.h"
 #include "../mm/area.h"
@@ -39,6 +41,7 @@ struct iocb {
 _Static_assert(sizeof(struct iocb) == 64, "struct iocb");
 
 enum { AIO_PREAD, AIO_PWRITE, AIO_FSYNC, AIO_FDSYNC, AIO_POLL = 5, AIO_PREADV = 7, AIO_PWRITEV = 8 };
+enum { TRANSFER_BEGUN = 1 };
 enum { FLAG_RESULT_FD = 1, FLAG_PRIORITY = 2 };
 
 struct aio_context {
@@ -48,6 +51,7 @@ struct aio_context {
 	struct memory_object *object;
 	struct ring_header *ring; /* mapped here */
 	uint32_t count, tail, poll_count;
+	uint32_t transfer_count; /* under way */
 	bool dead;
 	struct wait_queue wait;
 	struct list polls;
@@ -65,6 +69,16 @@ struct aio_poll {
 		struct wait_entry entry;
 		struct aio_poll *poll;
 	} hooks[POLL_HOOKS];
+};
+
+/* A read or write of a disk that is under way. */
+struct aio_transfer {
+	struct async_job job;
+	struct block_transfer device;
+	struct aio_context *context;
+	struct file *file, *eventfd;
+	uint64_t data, object, buffer, bytes;
+	bool over; /* at the device, and nobody ends it yet */
 };
 
 static uint32_t events_total;
@@ -245,7 +259,23 @@ SYSCALL_HANDLER(io_destroy, uint64_t address)
 	const struct area *area = mm_find(mm, address);
 	if (area && area->start <= address && area->object == context->object)
 		(void)mm_unmap(mm, address, context->bytes);
+	context->references++;
 	context_kill(context);
+	struct async_group *group = current_task()->async;
+	struct wait_entry entry;
+	wait_begin(&entry, &context->wait);
+	if (group)
+		async_attend(group);
+	while (context->transfer_count) { /* into the program's memory: not behind its back */
+		if (group)
+			async_run(group);
+		if (context->transfer_count)
+			wait_sleep_always();
+	}
+	if (group)
+		async_leave(group);
+	wait_end(&entry);
+	context_put(context);
 	return 0;
 }
 
@@ -357,8 +387,90 @@ SYSCALL_HANDLER(io_cancel, uint64_t address, uint64_t object, uint64_t result)
 
 /* ---- Submitting ---- */
 
+static void transfer_end(struct aio_transfer *transfer)
+{
+	struct aio_context *context = transfer->context;
+	struct linux_iovec one;
+	struct io io;
+	transfer->over = false; /* a fault may give the lock up: nobody else ends it */
+	io_init_user(&io, &one, transfer->buffer, transfer->bytes);
+	int64_t result = block_transfer_finish(&transfer->device, &io);
+	async_remove(&transfer->job);
+	context->transfer_count--;
+	event_put(context, transfer->data, transfer->object, result);
+	if (context->dead)
+		wake_all(&context->wait, POLLIN); /* io_destroy waits */
+	if (transfer->eventfd) {
+		(void)eventfd_add(transfer->eventfd, 1);
+		file_release(transfer->eventfd);
+	}
+	file_release(transfer->file);
+	context_put(context);
+	heap_free(transfer);
+}
+
+static void transfer_run(struct async_job *job, bool sleep)
+{
+	(void)sleep;
+	transfer_end(container_of(job, struct aio_transfer, job));
+}
+
+/* The task ends: as on Linux it waits for the device. */
+static bool transfer_cancel(struct async_job *job)
+{
+	struct aio_transfer *transfer = container_of(job, struct aio_transfer, job);
+	if (!transfer->over)
+		return false;
+	transfer_end(transfer);
+	return true;
+}
+
+static void transfer_done(struct block_transfer *device)
+{
+	struct aio_transfer *transfer = container_of(device, struct aio_transfer, device);
+	transfer->over = true;
+	async_again(&transfer->job);
+}
+
+/* Begins what goes on by itself. False: it is to be done here. */
+static bool transfer_begin(struct aio_context *context, const struct iocb *iocb, uint64_t object,
+                           struct file *file, struct file *eventfd)
+{
+	struct async_group *group = file->vnode && S_ISBLK(file->vnode->mode) ? async_group() : 0;
+	struct aio_transfer *transfer = group && async_ready(group) ? heap_allocate(sizeof(*transfer)) : 0;
+	struct linux_iovec one;
+	struct io io;
+	if (!transfer)
+		return false;
+	transfer->context = context;
+	transfer->data = iocb->data;
+	transfer->object = object;
+	transfer->buffer = iocb->buffer;
+	transfer->bytes = iocb->bytes;
+	transfer->device.done = transfer_done;
+	transfer->job.run = transfer_run;
+	transfer->job.cancel = transfer_cancel;
+	io_init_user(&io, &one, iocb->buffer, iocb->bytes);
+	io.flags = io_flags_of(iocb->rw_flags);
+	async_add(group, &transfer->job); /* before the device can be done with it, */
+	context->transfer_count++;        /* and the context may end */
+	if (block_transfer_begin(file, &io, iocb->offset, iocb->opcode == AIO_PWRITE, &transfer->device)) {
+		async_remove(&transfer->job);
+		context->transfer_count--;
+		if (context->dead)
+			wake_all(&context->wait, POLLIN);
+		heap_free(transfer);
+		return false;
+	}
+	transfer->file = file_reference(file);
+	transfer->eventfd = eventfd ? file_reference(eventfd) : 0;
+	context->references++;
+	return true;
+}
+
+/* 0: an event tells the result; TRANSFER_BEGUN: one will. */
 static int64_t transfer_submit(struct aio_context *context, const struct iocb *iocb, uint64_t object,
-                               struct file *file)
+                               struct file *file, struct file *eventfd)
 {
 	bool write = iocb->opcode == AIO_PWRITE || iocb->opcode == AIO_PWRITEV;
 	bool vector = iocb->opcode == AIO_PREADV || iocb->opcode == AIO_PWRITEV;
@@ -374,6 +486,9 @@ static int64_t transfer_submit(struct aio_context *context, const struct iocb *i
 		return -EBADF;
 	if (!(write ? file->ops->write : file->ops->read))
 		return -EINVAL;
+	if (!vector && iocb->bytes <= BLOCK_TRANSFER_BYTES && user_range(iocb->buffer, iocb->bytes) &&
+	    transfer_begin(context, iocb, object, file, eventfd))
+		return TRANSFER_BEGUN;
 	if (vector) {
 		int64_t error = iovec_from_user(&segments, iocb->buffer, iocb->bytes, few, 8);
 		if (error)
@@ -415,7 +530,9 @@ static int64_t submit_to(struct aio_context *context, const struct iocb *iocb, u
 	case AIO_PWRITE:
 	case AIO_PREADV:
 	case AIO_PWRITEV:
-		error = transfer_submit(context, iocb, object, file);
+		error = transfer_submit(context, iocb, object, file, eventfd);
+		if (error == TRANSFER_BEGUN)
+			return 0;
 		break;
 	case AIO_FSYNC:
 	case AIO_FDSYNC:
@@ -447,8 +564,8 @@ static int64_t submit_one(struct aio_context *context, uint64_t object)
 		return -EFAULT;
 	if (iocb.reserved || (int64_t)iocb.bytes < 0)
 		return -EINVAL;
-	/* Each of the polls will need room, too. */
-	if (held(context) + context->poll_count + 1 >= context->count)
+	/* Each of the polls and transfers will need room, too. */
+	if (held(context) + context->poll_count + context->transfer_count + 1 >= context->count)
 		return -EAGAIN;
 	struct file *file = file_named(iocb.fd), *eventfd = 0;
 	int64_t error = file ? 0 : -EBADF;
@@ -521,10 +638,17 @@ static int64_t get_events(uint64_t address, int64_t least, int64_t count, uint64
 		deadline = clock_monotonic() + ns;
 	context->references++;
 	struct wait_entry entry;
+	struct async_group *group = current_task()->async;
+	if (group) {
+		async_attend(group);
+		async_run(group);
+	}
 	wait_begin(&entry, &context->wait);
 	int64_t done = events_take(context, count, events);
 	while (done >= 0 && done < least && !context->dead) {
 		int slept = wait_sleep(deadline);
+		if (group)
+			async_run(group);
 		int64_t more =
 		    events_take(context, count - done, events + (uint64_t)done * sizeof(struct event));
 		done = more >= 0 ? done + more : done ? done : more;
@@ -537,6 +661,8 @@ static int64_t get_events(uint64_t address, int64_t least, int64_t count, uint64
 	if (!done && least && context->dead)
 		done = -EINVAL;
 	wait_end(&entry);
+	if (group)
+		async_leave(group);
 	context_put(context);
 	return done;
 }

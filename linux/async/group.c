@@ -265,7 +265,7 @@ void async_again(struct async_job *job)
 	if (list_empty(&job->link))
 		list_append(&group->again, &job->link);
 	lock_release(&async_lock);
-	if (group->owner_attends)
+	if (group->owner_attends || group->ending)
 		(void)task_wake(group->owner);
 	else if (group->first)
 		(void)task_wake(group->first->task);

@@ -3,7 +3,7 @@
  * it (BLKRRPART), as those that make them do.
  *
  * Nothing is cached: a read or write is the device's, in whole sectors, and what covers a sector in part is read
- * first. A disk does one call at a time; the common lock is given up while the device works. Requests go on when the
+ * first. A disk does one call at a time, but those of aio(7) (block_transfer.h); the common lock is given up while the device works. Requests go on when the
  * driver is restarted (lib/block/block_client.h).
  */
 #include "../internal.h"
@@ -12,7 +12,9 @@
 #include <subkernel.interface.h>
 #include "block/block_client.h"
 #include "partition/partition.h"
+#include "block_transfer.h"
 #include "name.h"
+#include "open.h"
 #include "ramfs.h"
 
 #define DISKS      64u /* with their partitions */
@@ -47,10 +49,12 @@ static struct disk {
 	uint64_t first, count; /* its sectors */
 	bool read_only;
 	bool open, busy;
+	bool transfers_failed; /* they are not to be had */
 	struct wait_queue free;
 	struct block_client client;
 	handle_t memory[2]; /* of the rings, of the data: made once */
 	uint64_t window;
+	struct block_transfers *transfers; /* made at the first need */
 } disks[DISKS];
 
 static handle_t manager(void)
@@ -58,9 +62,9 @@ static handle_t manager(void)
 	return start_find(linux_start_info(), "manager", 0);
 }
 
-static int error_of(enum block_status status)
+int block_error_of(uint32_t status)
 {
-	switch (status) {
+	switch ((enum block_status)status) {
 	case BLOCK_DONE:
 		return 0;
 	case BLOCK_READ_ONLY:
@@ -105,31 +109,29 @@ static int request(struct disk *disk, enum block_operation operation, uint64_t s
 	enum common_mode mode = common_give();
 	enum block_status status = block_client_do(&disk->client, wanted, clock_ns() + DO_NS);
 	common_take(mode);
-	return error_of(status);
+	return block_error_of(status);
 }
 
 /* ---- Opening ---- */
 
-/* Memory for a queue, with all its pages: the personality has no other way to cope without. */
-static bool disk_memory(struct disk *disk)
+/* Memory for a queue with BYTES of data, with all its pages: the personality has no other way to cope without. Where the rings are, and the data
+ * behind them; 0: there is none. */
+static uint64_t queue_memory(uint64_t data, handle_t memory[2])
 {
-	const uint64_t rings = page_up(BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES)), bytes = rings + DATA_BYTES;
-	if (disk->window)
-		return true;
+	const uint64_t rings = page_up(BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES)), bytes = rings + data;
 	int64_t first = memory_create(MEMORY_ANONYMOUS, rings, 0, 0);
-	int64_t second = memory_create(MEMORY_ANONYMOUS, DATA_BYTES, 0, 0);
+	int64_t second = memory_create(MEMORY_ANONYMOUS, data, 0, 0);
 	uint64_t at = first < 0 || second < 0 ? 0 : window_take(bytes, PAGE_SIZE_BYTES);
 	bool good =
 	    at && space_map(machine.space, at, (handle_t)first, 0, rings, MAP_READ | MAP_WRITE) >= 0 &&
-	    space_map(machine.space, at + rings, (handle_t)second, 0, DATA_BYTES, MAP_READ | MAP_WRITE) >= 0;
+	    space_map(machine.space, at + rings, (handle_t)second, 0, data, MAP_READ | MAP_WRITE) >= 0;
 	for (uint64_t page = at; good && page < at + bytes; page += PAGE_SIZE_BYTES)
 		good = probe_write(page) == 0;
 	if (!good)
-		return false;
-	disk->memory[0] = (handle_t)first;
-	disk->memory[1] = (handle_t)second;
-	disk->window = at;
-	return true;
+		return 0;
+	memory[0] = (handle_t)first;
+	memory[1] = (handle_t)second;
+	return at;
 }
 
 /* A capability to DISK: a disk, or a range of one. */
@@ -170,7 +172,9 @@ static int disk_open(struct disk *disk)
 	handle_t device = 0;
 	if (disk->open)
 		return 0;
-	if (!disk_memory(disk))
+	if (!disk->window)
+		disk->window = queue_memory(DATA_BYTES, disk->memory);
+	if (!disk->window)
 		return -ENOMEM;
 	disk->client = (struct block_client){.rings = (struct block_rings *)disk->window,
 	                                     .data = (uint8_t *)disk->window +
@@ -219,6 +223,8 @@ static uint64_t part(const struct disk *disk, uint64_t position, uint64_t *bytes
 		*bytes = most - position % sector;
 	return (position % sector + *bytes + sector - 1) / sector;
 }
+
+static const struct file_ops block_ops;
 
 static bool misaligned(const struct file *file, const struct disk *disk, const struct io *io,
                        int64_t position)
@@ -281,6 +287,43 @@ static int64_t block_write(struct file *file, struct io *io, int64_t *position)
 	}
 	disk_give(disk);
 	return total ? total : error;
+}
+
+/* ---- What goes on while who asked goes on ---- */
+
+static struct block_transfers *disk_transfers(struct disk *disk)
+{
+	handle_t memory[2], device = 0;
+	if (disk->transfers || disk->transfers_failed)
+		return disk->transfers;
+	disk->transfers_failed = true; /* also for who comes here meanwhile */
+	uint64_t rings = queue_memory(BLOCK_TRANSFERS * BLOCK_TRANSFER_BYTES, memory);
+	if (rings && disk_device(disk, &device) >= 0)
+		disk->transfers = block_transfers_create(
+		    device, (void *)rings,
+		    (uint8_t *)rings + page_up(BLOCK_RINGS_BYTES(BLOCK_CLIENT_ENTRIES)), memory);
+	if (!disk->transfers && device)
+		cap_delete(device);
+	return disk->transfers;
+}
+
+int block_transfer_begin(struct file *file, struct io *io, int64_t position, bool write,
+                         struct block_transfer *transfer)
+{
+	struct disk *disk = file->private;
+	if (file->ops != &block_ops || !(file->flags & O_DIRECT) || file->flags & O_DSYNC ||
+	    io->flags & (IO_DATA_SYNC | IO_SYNC) || position < 0 || inotify_watched(file))
+		return -EAGAIN;
+	const struct block_description *device = &disk->client.description;
+	if (device->flags & BLOCK_IS_REMOVABLE || misaligned(file, disk, io, position) || !io->remaining ||
+	    io->remaining > BLOCK_TRANSFER_BYTES || io->remaining > device->transfer_bytes ||
+	    io->remaining > disk_bytes(disk) || (uint64_t)position > disk_bytes(disk) - io->remaining)
+		return -EAGAIN;
+	struct block_transfers *queue = disk_transfers(disk);
+	transfer->write = write;
+	return queue ? block_transfers_begin(queue, io, (uint64_t)position / device->sector_bytes,
+	                                     (uint32_t)(io->remaining / device->sector_bytes), transfer)
+	             : -EAGAIN;
 }
 
 static int64_t block_seek(struct file *file, int64_t offset, int whence)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Disks as programs in a sub-kernel see them: /dev/block/NAME on every kind of disk that holon-run has a driver for. What is
-written and synced is in the host's file, sizes and errors are right, and copies go on while the driver is destroyed."""
+written and synced is in the host's file, sizes and errors are right, aio(7) is as on Linux (disk_aio_check.c), and all of it goes on while the driver is destroyed."""
 import hashlib
 import os
 import pathlib
@@ -11,6 +11,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SIZE = 64 << 20
 BYTES = 5_000_000
+AIO = f"{ROOT / 'build/tests/devices/disk_aio_check'}:/bin/disk_aio_check"
 KINDS = {"virtio": "virtio-blk", "nvme": "nvme", "ahci": "ahci", "ide": "ide", "usb": "xhci"}
 
 
@@ -45,7 +46,7 @@ def main():
         make(source, content)
         wanted = hashlib.md5(content).hexdigest()
         for machine in ("pc", "q35"):
-            options = ["--machine", machine, "--block", f"{source},ro"]
+            options = ["--machine", machine, "--block", f"{source},ro", "--add", AIO, "--cpus", "2" if machine == "pc" else "1"]
             kinds = [kind for kind in KINDS if machine == "pc" or kind != "ide"]
             for kind in kinds:
                 make(pathlib.Path(work, kind))
@@ -53,10 +54,12 @@ def main():
             script = ("".join(f"dd if=/dev/block/source of=/dev/block/{kind} bs=1000000 count=5 2>/dev/null; " for kind in kinds)
                       + "sync; " + "".join(f"blockdev --getsize64 /dev/block/{kind}; dd if=/dev/block/{kind} bs=100000 count=50 "
                                            "2>/dev/null | md5sum; " for kind in kinds)
+                      + "".join(f"disk_aio_check /dev/block/{kind} && echo aio good; " for kind in kinds)
                       + "echo x 2>/dev/null >/dev/block/source && echo written; echo end")
             result, log = run(work, script, options)
             good &= report(f"{machine}: all disks hold what was written", result.stdout.count(wanted) == len(kinds), result, log)
             good &= report(f"{machine}: sizes are right", result.stdout.count(f"{SIZE}\n") == len(kinds), result, log)
+            good &= report(f"{machine}: aio is right", result.stdout.count("aio good\n") == len(kinds), result, log)
             good &= report(f"{machine}: one that is read-only is not written", result.stdout.endswith("end\n")
                            and "written" not in result.stdout, result, log)
             good &= report(f"{machine}: what was synced is in the files",
@@ -67,10 +70,10 @@ def main():
             script = (f"dd if=/dev/block/source of=/dev/block/{kind} bs=50000 count=100 2>/dev/null; sync; "
                       f"dd if=/dev/block/{kind} bs=50000 count=100 2>/dev/null | md5sum")
             # On a fast machine three rounds end before the driver dies.
-            result, log = run(work, "i=0; begin=$(date +%s); while [ $i -lt 3 ] || [ $(($(date +%s) - begin)) -lt 4 ]; do " + script
+            result, log = run(work, f"disk_aio_check /dev/block/{kind} && echo aio good; i=0; begin=$(date +%s); while [ $i -lt 3 ] || [ $(($(date +%s) - begin)) -lt 4 ]; do " + script
                               + "; i=$((i+1)); done; echo rounds $i",
-                              ["--block", f"{source},ro,as={'nvme' if kind == 'virtio' else 'virtio'}", "--block", f"{disk},as={kind}", "--cmdline", f"kill-driver={driver},{900 if kind == 'usb' else 300}"])
-            good &= report(f"{kind}: copies go on while the driver is destroyed", f"rounds {result.stdout.count(wanted)}\n" in result.stdout
+                              ["--add", AIO, "--block", f"{source},ro,as={'nvme' if kind == 'virtio' else 'virtio'}", "--block", f"{disk},as={kind}", "--cmdline", f"kill-driver={driver},{900 if kind == 'usb' else 300}"])
+            good &= report(f"{kind}: copies, and what is under way, go on while the driver is destroyed", f"rounds {result.stdout.count(wanted)}\n" in result.stdout and "aio good\n" in result.stdout
                            and digest(disk, BYTES) == wanted and log.count("is killed") >= 1, result, log)
     sys.exit(not good)
 

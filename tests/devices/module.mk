@@ -23,13 +23,13 @@ $(call script-test,tests/devices/input_test.py,build/x86_64/test/block.bundle bu
 $(call script-test,tests/devices/sound_test.py,build/x86_64/sound.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/old_machine_test.py,build/holon.iso,slow)
 $(call script-test,tests/devices/power_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
-$(call script-test,tests/devices/dev_block_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
+$(call script-test,tests/devices/dev_block_test.py,build/tests/devices/disk_aio_check build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/filesystems_test.py,build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/replay_test.py,build/host/test/filesystem-shell build/x86_64/holon.bundle build/x86_64/boot/loader.iso,slow)
 $(call script-test,tests/devices/cd_test.py,build/x86_64/test/block.bundle build/x86_64/boot/loader.iso,slow)
 SOAK_TESTS += tests/devices/filesystems_soak tests/devices/replay_test.py tests/devices/block_test.py
 # Ordinary static programs, as those of tests/linux.
-build/tests/devices/evdev_check build/tests/devices/tpm_check: build/tests/devices/%: tests/devices/%.c
+build/tests/devices/evdev_check build/tests/devices/tpm_check build/tests/devices/disk_aio_check: build/tests/devices/%: tests/devices/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(CSTD) $(WARN) -D_GNU_SOURCE -O1 -static -o $@ $<
