@@ -9,3 +9,5 @@ $(call script-test,tests/vault/power_test.py,build/host/bin/holon-vdisk build/ho
 SOAK_TESTS += tests/vault/power_soak
 $(call script-test,tests/vault/programs_test.py,build/host/bin/holon-vdisk build/host/bin/holonfs $(SYSTEM),slow)
 SOAK_TESTS += tests/vault/programs_test.py
+$(call script-test,tests/vault/suites_test.py,build/host/bin/holonfs $(SYSTEM),slow)
+SOAK_TESTS += tests/vault/suites_test.py

@@ -737,6 +737,7 @@ def suites(work, file):
         print("# HOLON_FS_SUITES names no folder with fsx and fsstress: they are left out")
         return
     logs = make(work / "suites")
+    check("fsx knows fallocate: it was built with HAVE_LINUX_FALLOC_H", b"fallocate mode" in (programs / "fsx").read_bytes())
 
     def quiet(*command):
         result = subprocess.run(list(map(str, command)), capture_output=True, text=True, errors="replace", timeout=1200 * SCALE)
