@@ -378,18 +378,6 @@ static void infos(void)
 
 /* ---- Units ---- */
 
-static void units(void)
-{
-	static handle_t unit[198];
-	uint64_t bytes = 32 * MIB, caps = 8000;
-
-	for (unsigned i = 0; i < 198; i++, bytes -= 65536, caps -= 8)
-		unit[i] = unit_below(i ? unit[i - 1] : boot->unit, bytes, caps);
-	unit_destroy(unit[0]);
-	for (unsigned i = 0; i < 198; i++)
-		cap_delete(unit[i]);
-}
-
 static void large_units(void)
 {
 	handle_t unit = unit_below(boot->unit, 96 * MIB, 8000),
@@ -404,6 +392,13 @@ static void large_units(void)
 			break;
 	for (unsigned i = 0; i < 100; i++)
 		cap_delete(unit_below(unit, 128 << 10, 10));
+	for (unsigned i = 0; i < 40; i++) { /* with just so many copies outside as are passed on in a slice */
+		int64_t granted = unit_grant(unit, object, RIGHT_ALL, 0);
+
+		for (unsigned copy = 0; granted > 0 && copy < 19; copy++)
+			if (unit_cap(unit, (uint32_t)granted) < 0)
+				must(0, "unit_cap");
+	}
 	cap_delete(object);
 	unit_destroy(unit);
 	cap_delete(unit);
@@ -450,12 +445,10 @@ static void exit_unit(uint64_t unused)
 	unit_exit(0);
 }
 
-static handle_t unit_of_waiters(unsigned count, handle_t *waited)
+/* Makes COUNT threads of UNIT that wait for the event WAITED. */
+static void threads_wait_in(handle_t unit, handle_t waited, unsigned count)
 {
-	handle_t unit = unit_below(boot->unit, 16 * MIB, 400);
-
-	*waited = event();
-	int64_t granted = unit_grant(unit, *waited, RIGHT_ALL, 0);
+	int64_t granted = unit_grant(unit, waited, RIGHT_ALL, 0);
 
 	for (unsigned i = 0; i < count; i++) {
 		handle_t thread = thread_in(unit, wait_event, (uint64_t)granted, high_budget());
@@ -464,6 +457,31 @@ static handle_t unit_of_waiters(unsigned count, handle_t *waited)
 		cap_delete(thread);
 	}
 	pause_for(1000000);
+}
+
+static void units(void)
+{
+	static handle_t unit[126];
+	uint64_t bytes = 32 * MIB, caps = 8000;
+	handle_t waited = event();
+
+	for (unsigned i = 0; i < 126; i++, bytes -= 65536, caps -= 8)
+		unit[i] = unit_below(i ? unit[i - 1] : boot->unit, bytes, caps);
+	threads_wait_in(unit[125], waited, 12);
+	unit_freeze(unit[0], 1);
+	unit_freeze(unit[0], 0);
+	unit_destroy(unit[0]);
+	for (unsigned i = 0; i < 126; i++)
+		cap_delete(unit[i]);
+	cap_delete(waited);
+}
+
+static handle_t unit_of_waiters(unsigned count, handle_t *waited)
+{
+	handle_t unit = unit_below(boot->unit, 16 * MIB, 400);
+
+	*waited = event();
+	threads_wait_in(unit, *waited, count);
 	return unit;
 }
 
@@ -478,6 +496,24 @@ static void freezes(void)
 	unit_freeze(unit, 0);
 	unit_destroy(unit);
 	cap_delete(unit);
+	cap_delete(waited);
+}
+
+/* Units with just so many waiting threads that a slice might take on several of them. */
+static void families(void)
+{
+	handle_t family = unit_below(boot->unit, 64 * MIB, 4000), waited = event();
+
+	for (unsigned i = 0; i < 13; i++) {
+		handle_t child = unit_below(family, 2 * MIB, 100);
+
+		threads_wait_in(child, waited, 11);
+		cap_delete(child);
+	}
+	unit_freeze(family, 1);
+	unit_freeze(family, 0);
+	unit_destroy(family);
+	cap_delete(family);
 	cap_delete(waited);
 }
 
@@ -1129,14 +1165,17 @@ static const struct attack attacks[] = {
     {SYS_CAP_DELETE, "4,000 copies hang from it; the last of 16 MiB", deletes},
     {SYS_CAP_REVOKE, "4,000 copies of it, in a row and in a chain", revokes},
     {SYS_CAP_INFO, "one", infos},
-    {SYS_UNIT_CREATE, "198 units deep", units},
-    {SYS_UNIT_DESTROY, "198 units deep", units},
-    {SYS_UNIT_DESTROY, "32 MiB, 4,000 capabilities, 100 children", large_units},
+    {SYS_UNIT_CREATE, "126 units deep, 12 threads wait in the last", units},
+    {SYS_UNIT_DESTROY, "126 units deep, 12 threads wait in the last", units},
+    {SYS_UNIT_DESTROY, "32 MiB, 4,000 capabilities, 40 with 19 copies, 100 children", large_units},
+    {SYS_UNIT_DESTROY, "13 children, 11 threads wait in each", families},
     {SYS_UNIT_INFO, "100 children", unit_infos},
     {SYS_UNIT_EXTEND, "a child", unit_infos},
     {SYS_UNIT_GRANT, "200 times", unit_infos},
     {SYS_UNIT_CAP, "200 times", unit_infos},
     {SYS_UNIT_FREEZE, "64 threads, 60 children", freezes},
+    {SYS_UNIT_FREEZE, "126 units deep, 12 threads wait in the last", units},
+    {SYS_UNIT_FREEZE, "13 children, 11 threads wait in each", families},
     {SYS_UNIT_EXIT, "128 threads wait", exits},
     {SYS_MEMORY_CREATE, "of 128 TiB", memories},
     {SYS_MEMORY_CLONE, "16 MiB; 128 TiB with 8 pages", clones},

@@ -7,7 +7,9 @@ struct unit root_unit;
 
 bool unit_within(const struct unit *unit, const struct unit *ancestor)
 {
-	while (unit && unit != ancestor && unit->depth > ancestor->depth)
+	if (!unit || unit->depth < ancestor->depth)
+		return false;
+	for (uint32_t levels = unit->depth - ancestor->depth; levels; levels--)
 		unit = unit->parent;
 	return unit == ancestor;
 }

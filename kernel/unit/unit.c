@@ -17,8 +17,10 @@
 #include "table.h"
 #include "heap.h"
 
-#define WALK_STEPS      12u
-#define REVIEWS_AT_ONCE 8u
+#define WALK_STEPS      12u /* of a slice: units visited or done with */
+#define REVIEW_STEPS    2u  /* a thread is told */
+#define LEVELS_A_STEP   12u /* it has come down to where the last one stopped */
+#define REVIEWS_AT_ONCE 7u
 #define DESTROY_SLICE   6u
 #define WALK_DEAD       UINT32_MAX /* unit->walk_finished once all below it is marked dead */
 
@@ -202,10 +204,10 @@ static struct thread *thread_next(struct unit *unit, bool review)
 	return thread;
 }
 
-/* Tells up to COUNT threads of UNIT, which has ended, to die. True when all were told. */
-static bool review_threads(struct unit *unit, uint32_t count)
+/* Tells threads of UNIT what became of it, in at most *LEFT steps, which become so many less. True when all were told. */
+static bool review_threads(struct unit *unit, uint32_t *left)
 {
-	while (count--) {
+	for (; *left >= REVIEW_STEPS; *left -= REVIEW_STEPS) {
 		struct thread *thread = thread_next(unit, true);
 
 		if (!thread)
@@ -213,7 +215,7 @@ static bool review_threads(struct unit *unit, uint32_t count)
 		/* Its memory stays while this CPU is in the kernel. */
 		thread_review(thread);
 	}
-	return false;
+	return !unit->thread_reviews;
 }
 
 static void notify(struct unit *unit)
@@ -226,6 +228,7 @@ static void notify(struct unit *unit)
 
 void unit_end(struct unit *unit, enum unit_state state, int64_t status, const struct fault_record *fault)
 {
+	uint32_t reviews = REVIEWS_AT_ONCE * REVIEW_STEPS;
 	bool first;
 
 	lock_take(&unit->lock);
@@ -245,29 +248,49 @@ void unit_end(struct unit *unit, enum unit_state state, int64_t status, const st
 	for (uint32_t index = 0; index < cpu_count; index++)
 		if (cpus[index] != cpu_self())
 			arch_ipi(cpus[index]);
-	review_threads(unit, REVIEWS_AT_ONCE);
+	review_threads(unit, &reviews);
 	notify(unit);
 }
 
 /* ---- Walks ---- */
 
-/* Visits ROOT and all below it, top down, WALK_STEPS at a time: true when finished. VISIT returns false to be
- * called again first. Coming back down to where the last slice stopped costs a few instructions a level. That
- * a first child that is finished means all are finished holds for walks that meet, too: a root is not marked
- * finished (it was not moved behind its siblings), and below a dead unit only walks of destruction go.
- * tree_lock held. */
-static bool tree_walk(struct unit *root, uint32_t walk, bool (*visit)(struct unit *unit))
-{
-	struct unit *unit = root;
+_Static_assert(UNIT_DEPTH_MAX / LEVELS_A_STEP + REVIEW_STEPS <= WALK_STEPS, "each slice does something");
 
-	for (unsigned step = 0; step < WALK_STEPS;) {
+/* Goes down from UNIT, which WALK has visited, to the last on its way that it has visited. With few branches, since it may be far. */
+static struct unit *walk_resume(struct unit *unit, uint32_t walk, uint32_t *left)
+{
+	bool alive = walk != WALK_DEAD;
+	uint32_t levels = 0;
+
+	for (; !(list_empty(&unit->children) | (alive & unit->object.dead)); levels++) {
+		struct unit *child = container_of(unit->children.next, struct unit, sibling);
+
+		if ((child->walk_visited != walk) | (child->walk_finished == walk))
+			break;
+		unit = child;
+	}
+	*left -= levels / LEVELS_A_STEP;
+	return unit;
+}
+
+/* Visits ROOT and all below it, top down, WALK_STEPS at a time: true when finished. VISIT returns false to be
+ * called again first; what it does is taken from the steps that are left. Coming back down to where the last
+ * slice stopped costs a few instructions a level. That a first child that is finished means all are finished
+ * holds for walks that meet, too: a root is not marked finished (it was not moved behind its siblings), and
+ * below a dead unit only walks of destruction go. tree_lock held. */
+static bool tree_walk(struct unit *root, uint32_t walk, bool (*visit)(struct unit *unit, uint32_t *left))
+{
+	uint32_t left = WALK_STEPS;
+	struct unit *unit = root->walk_visited == walk ? walk_resume(root, walk, &left) : root;
+
+	while (left) {
 		struct unit *child;
 
 		if (unit->walk_visited != walk) {
-			if (!visit(unit))
+			if (!visit(unit, &left))
 				return false;
 			unit->walk_visited = walk;
-			step++;
+			left -= left > 0;
 		}
 		if (!list_empty(&unit->children) && (walk == WALK_DEAD || !unit->object.dead)) {
 			child = container_of(unit->children.next, struct unit, sibling);
@@ -279,14 +302,14 @@ static bool tree_walk(struct unit *root, uint32_t walk, bool (*visit)(struct uni
 		if (unit == root)
 			return true;
 		unit->walk_finished = walk;
-		step++;
+		left -= left > 0;
 		list_move(&unit->parent->children, &unit->sibling);
 		unit = unit->parent;
 	}
 	return false;
 }
 
-static bool visit_freeze(struct unit *unit)
+static bool visit_freeze(struct unit *unit, uint32_t *left)
 {
 	bool frozen = unit->frozen_self || (unit->parent && unit->parent->frozen & UNIT_FROZEN);
 
@@ -296,7 +319,7 @@ static bool visit_freeze(struct unit *unit)
 		unit->thread_reviews = unit->live_threads;
 	}
 	lock_release(&unit->lock);
-	return review_threads(unit, WALK_STEPS);
+	return review_threads(unit, left);
 }
 
 bool unit_freeze_slice(struct unit *unit, bool freeze, uint64_t *progress)
@@ -319,7 +342,7 @@ bool unit_freeze_slice(struct unit *unit, bool freeze, uint64_t *progress)
 
 enum destroy_phase { DESTROY_MARK = 0, DESTROY_MARKED, DESTROY_RECLAIM, DESTROY_DONE };
 
-static bool visit_dead(struct unit *unit)
+static bool visit_dead(struct unit *unit, uint32_t *left)
 {
 	lock_take(&unit->lock);
 	if (!unit->object.dead || unit->state != UNIT_GONE) {
@@ -329,7 +352,7 @@ static bool visit_dead(struct unit *unit)
 		unit->thread_reviews = unit->live_threads;
 	}
 	lock_release(&unit->lock);
-	return review_threads(unit, WALK_STEPS);
+	return review_threads(unit, left);
 }
 
 /* Dooms up to a slice of UNIT's objects, of its THREADS, which must be gone before what they use; true when none
@@ -355,14 +378,16 @@ static bool empty_table(struct unit *unit)
 	if (!page)
 		return true;
 	page--;
-	for (uint32_t slot = 1, deleted = 0; slot < CAP_PAGE_SLOTS; slot++) {
+	for (uint32_t slot = 1, left = DESTROY_SLICE; slot < CAP_PAGE_SLOTS; slot++) {
 		struct cap *cap = slot_at(unit, page * CAP_PAGE_SLOTS + slot);
 		struct cap_view view = {.object = cap->object, .cap = cap, .generation = cap->generation};
+		bool passes_on = cap->child != 0; /* up to a slice of others */
 
 		if (!view.object)
 			continue;
-		if (deleted++ == DESTROY_SLICE || cap_delete(&view) == CALL_RESTART)
+		if (!left || cap_delete(&view) == CALL_RESTART)
 			return false;
+		left = passes_on ? 0 : left - 1;
 	}
 	table_drop_page(unit);
 	return false;

@@ -15,7 +15,7 @@
 #define CAP_PAGE_SLOTS 64u
 #define CAP_DIRECTORY  512u
 #define CAPS_MAX       (CAP_DIRECTORY * (CAP_PAGE_SLOTS - 1)) /* 32,256 capabilities a unit */
-#define UNIT_DEPTH_MAX 200u
+#define UNIT_DEPTH_MAX 128u
 #define HEAP_CLASSES   12u
 
 /* Why a unit's threads do not run: it or a unit above it is frozen; it has ended and some are yet to die. */
