@@ -128,7 +128,7 @@ int program_main(const struct start_info *info, struct thread_page *page)
 		return 126 << 8;
 	struct process *process = process_create(&pid_namespace_first, 0);
 	struct task *task = process ? task_create(process, 0) : 0;
-	struct thread_area *area = task ? thread_take(page, ~0ull) : 0;
+	struct thread_area *area = task ? thread_take(page, ~0ull, 0) : 0;
 	if (!area)
 		return 125 << 8;
 	init_process = process;

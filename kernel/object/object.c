@@ -1,9 +1,10 @@
 /* The life of kernel objects: created from a unit's heap, doomed, torn down, freed. See object.h.
  *
  * An object is always in exactly one list of its owner: objects, doomed, torn or graveyard, guarded by the owner's
- * life_lock, or buried, which is the reap_lock's. The owner changes only when a dead unit's referenced remains go to its parent; who
+ * life_lock (its doomed have a list for each CPU), or buried, which is the reap_lock's. The owner changes only when a dead unit's referenced remains go to its parent; who
  * follows object->owner therefore looks again once it has the lock.
  */
+#include <cpu.h>
 #include "object.h"
 #include "unit.h"
 
@@ -71,7 +72,8 @@ void object_doom(struct object *object)
 	owner = owner_lock(object);
 	if (object->life == OBJECT_LIVE) {
 		object->life = OBJECT_DOOMED;
-		list_move(&owner->doomed, &object->owned);
+		list_move(&owner->reapers[cpu_self()->index].doomed, &object->owned);
+		owner->doomed_count++;
 	} else if (object->life == OBJECT_TORN && !object->references) {
 		object_entomb(owner, object);
 	}

@@ -2,7 +2,7 @@
  *
  * Every object begins with a struct object. Its memory comes from the heap of one unit, its owner. It lives
  * while something refers to it: capabilities, mappings, waiting threads. Its end comes in three steps: doomed
- * the last reference went, or the owner dies: `dead` is set, it is queued on owner->doomed; torn unit_reap
+ * the last reference went, or the owner dies: `dead` is set, it is queued on owner's doomed; torn unit_reap
  * has killed its capabilities and run its type's teardown, in slices; free     no reference is left and every
  * CPU has left the kernel path it was on (graveyard, buried).
  *

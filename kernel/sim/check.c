@@ -118,7 +118,8 @@ static void check_unit(struct unit *unit)
 	if (unit->directory)
 		sum.used += PAGE_SIZE_BYTES;
 	check_objects(&unit->objects);
-	check_objects(&unit->doomed);
+	for (uint32_t cpu = 0; cpu < CPU_MAX; cpu++)
+		check_objects(&unit->reapers[cpu].doomed);
 	check_objects(&unit->torn);
 	check_objects(&unit->graveyard);
 	check_objects(&unit->buried[0]);

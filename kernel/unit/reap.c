@@ -74,6 +74,7 @@ static bool graves_due(const struct unit *unit)
 static void object_torn(struct unit *unit, struct object *object)
 {
 	lock_take(&unit->life_lock);
+	unit->doomed_count--;
 	if (object->references) {
 		object->life = OBJECT_TORN;
 		list_move(&unit->torn, &object->owned);
@@ -83,8 +84,8 @@ static void object_torn(struct unit *unit, struct object *object)
 	lock_release(&unit->life_lock);
 }
 
-/* Goes on with OBJECT, the first doomed one; false when it waits for another CPU. */
-static bool reap_step(struct unit *unit, struct object *object)
+/* Goes on with OBJECT, REAPER's first doomed one; false when it waits for another CPU. */
+static bool reap_step(struct unit *unit, struct reaper *reaper, struct object *object)
 {
 	if (object->root) {
 		cap_revoke_all_slice(object); /* a slice of its own */
@@ -92,33 +93,45 @@ static bool reap_step(struct unit *unit, struct object *object)
 		object_torn(unit, object);
 	} else if (object->type == OBJECT_THREAD || object->type == OBJECT_BUDGET) {
 		lock_take(&unit->life_lock);
-		list_move(&unit->doomed, &object->owned); /* the others first */
+		list_move(&reaper->doomed, &object->owned); /* the others first */
 		lock_release(&unit->life_lock);
 		return false; /* what that one asks of this CPU meanwhile comes with an interrupt: unit_reap looks */
 	}
 	return true;
 }
 
-bool unit_reap(struct unit *unit)
+/* Buries while that is due, unless another CPU does; true when preemption is pending. */
+static bool bury_all(struct unit *unit)
 {
-	struct object *object;
-	bool preempted = false, done;
+	bool preempted = false;
 
 	if (!lock_try(&unit->reap_lock))
 		return false;
-	graves_kept = cpu_count > 1 ? GRAVE_BATCH - 1 : 0;
-	for (unsigned stuck = 0; stuck < 2 && !preempted; preempted = preemption_pending()) {
-		object = object_first(unit, &unit->doomed);
-		if (unit->grave_count >= GRAVE_BATCH || (!object && graves_due(unit)))
-			bury(unit);
-		else if (!object)
-			break;
-		else
-			stuck += !reap_step(unit, object);
-	}
-	done = list_empty(&unit->doomed) && !graves_due(unit);
+	for (; !preempted && graves_due(unit); preempted = preemption_pending())
+		bury(unit);
 	lock_release(&unit->reap_lock);
-	return done;
+	return preempted;
+}
+
+bool unit_reap(struct unit *unit)
+{
+	uint32_t self = cpu_self()->index;
+	bool preempted = false;
+
+	graves_kept = cpu_count > 1 ? GRAVE_BATCH - 1 : 0;
+	for (uint32_t i = 0; i < CPU_MAX && !preempted; i++) {
+		struct reaper *reaper = &unit->reapers[(self + i) % CPU_MAX];
+		struct object *object;
+
+		if (list_empty(&reaper->doomed) || !lock_try(&reaper->lock))
+			continue;
+		for (unsigned stuck = 0; stuck < 2 && !preempted && (object = object_first(unit, &reaper->doomed));) {
+			stuck += !reap_step(unit, reaper, object);
+			preempted = preemption_pending() || (unit->grave_count >= GRAVE_BATCH && bury_all(unit));
+		}
+		lock_release(&reaper->lock);
+	}
+	return !preempted && !bury_all(unit) && !unit->doomed_count && !graves_due(unit);
 }
 
 bool object_adopt_slice(struct unit *unit, struct unit *parent)

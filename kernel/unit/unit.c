@@ -38,7 +38,8 @@ static void unit_init(struct unit *unit, struct unit *parent)
 	list_init(&unit->children);
 	list_init(&unit->sibling);
 	list_init(&unit->objects);
-	list_init(&unit->doomed);
+	for (uint32_t cpu = 0; cpu < CPU_MAX; cpu++)
+		list_init(&unit->reapers[cpu].doomed);
 	list_init(&unit->torn);
 	list_init(&unit->graveyard);
 	list_init(&unit->buried[0]);

@@ -26,14 +26,18 @@ struct unit {
 	struct lock lock;     /* threads, lifecycle, cpu shares */
 	struct lock life_lock, heap_lock,
 	    slot_lock;         /* innermost: object lists; heap; free capability slots */
-	struct lock reap_lock; /* only ever tried: who works on doomed */
+	struct lock reap_lock; /* only ever tried: who works on graves */
 	uint64_t id;
 	struct unit *parent;
 	uint32_t depth;
 	uint32_t state;                /* enum unit_state */
 	struct list children, sibling; /* guarded by the unit tree lock */
 	struct list objects;           /* live objects this unit owns */
-	struct list doomed;            /* to be torn down, in order */
+	struct reaper {
+		struct lock lock;   /* only ever tried: who works on doomed */
+		struct list doomed; /* to be torn down, in order */
+	} reapers[CPU_MAX];            /* by the CPU that doomed them */
+	uint32_t doomed_count;         /* in all of them */
 	struct list torn;              /* torn down, still referenced */
 	struct list graveyard;         /* unreferenced, to be freed when no CPU can know them any more */
 	uint32_t grave_count;          /* in it */
@@ -105,15 +109,15 @@ void unit_end(struct unit *unit, enum unit_state state, int64_t status, const st
  * The first slices mark every unit of the subtree dead and kill its threads. Called again (restarted system
  * call) until true. */
 bool unit_destroy_slice(struct unit *unit);
-/* Works off UNIT's doomed objects until none is left (true), preemption is pending, or the first waits for
- * another CPU. At most one CPU at a time; false when it is another. Called once a kernel exit. No lock held.
- */
+/* Works off UNIT's doomed objects, first those that this CPU doomed, then what others left lying, until none is
+ * left (true), preemption is pending, or the first ones wait for another CPU. What another CPU works on it leaves
+ * to that. Called once a kernel exit. No lock held. */
 bool unit_reap(struct unit *unit);
 /* How many objects may wait in a graveyard for a reason to bury them. */
 extern uint32_t graves_kept;
 static inline bool unit_has_doomed(struct unit *unit)
 {
-	return !list_empty(&unit->doomed) || unit->grave_count > graves_kept;
+	return unit->doomed_count || unit->grave_count > graves_kept;
 }
 
 /* UNIT's heap: zeroed memory in size classes up to 4,032 bytes, aligned to 64. 0: quota. BYTES as allocated.

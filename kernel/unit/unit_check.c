@@ -22,11 +22,13 @@ static uint32_t check_list(struct unit *unit, const struct list *list, enum obje
 void unit_check(struct unit *unit)
 {
 	uint64_t memory = 0;
-	uint32_t caps = 0, threads = 0;
+	uint32_t caps = 0, threads = 0, doomed = 0;
 	uint64_t share = 0;
 
 	check_list(unit, &unit->objects, OBJECT_LIVE);
-	check_list(unit, &unit->doomed, OBJECT_DOOMED);
+	for (uint32_t cpu = 0; cpu < CPU_MAX; cpu++)
+		doomed += check_list(unit, &unit->reapers[cpu].doomed, OBJECT_DOOMED);
+	check(doomed == unit->doomed_count);
 	check_list(unit, &unit->torn, OBJECT_TORN);
 	check(check_list(unit, &unit->graveyard, OBJECT_GRAVE) == unit->grave_count);
 	check_list(unit, &unit->buried[0], OBJECT_GRAVE);

@@ -274,7 +274,7 @@ static int64_t clone_with(struct mm **copy, uint64_t flags, uint64_t stack, uint
 			goto undo;
 		}
 	}
-	area = thread_take(current_page(), self->affinity);
+	area = thread_take(current_page(), self->affinity, current_area()->cpu);
 	result = -EAGAIN;
 	if (!area)
 		goto undo;

@@ -131,15 +131,13 @@ static void stack_trim(struct thread_area *area)
 	memory_discard(area->memory, area->memory_offset + AREA_STACK, end - (uint64_t)area - AREA_STACK);
 }
 
-struct thread_area *thread_take(struct thread_page *page, uint64_t affinity)
+struct thread_area *thread_take(struct thread_page *page, uint64_t affinity, uint32_t near)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
-		uint32_t best = CPU_MAX;
+		uint32_t best = near;
 		for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++)
-			if ((affinity >> cpu & 1) && (best == CPU_MAX || load[cpu] < load[best]))
+			if ((affinity >> cpu & 1) && (!(affinity >> best & 1) || load[cpu] < load[best]))
 				best = cpu;
-		if (best == CPU_MAX)
-			best = 0;
 		uint32_t from = best;
 		for (uint32_t i = 0; i < machine.cpu_count && !idle[from]; i++)
 			from = (from + 1) % machine.cpu_count;
