@@ -49,7 +49,8 @@ struct frame {
 /* Takes over all RAM from 1 MiB on that HANDOFF calls free (what lies below is the architecture's): places
  * the array of struct frame there. The first thing called; needs only the direct map. */
 void memory_init(const struct handoff *handoff);
-/* Adds the ranges of kind LOADER to RAM and to the first unit's quota, when nothing of the loader's is in use any more. */
+/* Adds the ranges of kind LOADER to RAM and to the first unit's quota, when nothing of the loader's is in use any more, and takes
+ * from that what the CPUs' caches may hold back. All CPUs have started. */
 void memory_init_loader(void);
 /* One zeroed frame, or 0 (not within quota). The caller has charged for it. */
 physical_t frame_allocate(void);
@@ -72,7 +73,8 @@ static inline struct frame *frame_of(physical_t frame)
 {
 	return frame_table + (frame >> 12);
 }
-#define FRAME_CACHE_MAX 256u /* a CPU's, of either kind */
+#define FRAME_CACHE_MAX                                                                                      \
+	256u /* a CPU's, of either kind: what one program takes comes from what the last one left in that cache */
 uint64_t frame_free_bytes(void);
 uint64_t frame_total_bytes(void);
 /* Any page of [base, base + bytes) is RAM the kernel manages, or a boot module: no device. */

@@ -307,7 +307,7 @@ void memory_init_loader(void)
 		if (pool.regions[i].kind == HANDOFF_MEMORY_LOADER)
 			region_open(&pool.regions[i], pool.regions[i].base);
 	lock_release(&pool.lock);
-	root_unit.memory_quota += (pool.total - before) << 12;
+	root_unit.memory_quota += (pool.total - before - cpu_count * 2ull * FRAME_CACHE_MAX) << 12;
 }
 
 bool memory_is_ram(physical_t base, uint64_t bytes)

@@ -125,9 +125,11 @@ bool unit_reap(struct unit *unit)
 
 		if (list_empty(&reaper->doomed) || !lock_try(&reaper->lock))
 			continue;
-		for (unsigned stuck = 0; stuck < 2 && !preempted && (object = object_first(unit, &reaper->doomed));) {
+		for (unsigned stuck = 0;
+		     stuck < 2 && !preempted && (object = object_first(unit, &reaper->doomed));) {
 			stuck += !reap_step(unit, reaper, object);
-			preempted = preemption_pending() || (unit->grave_count >= GRAVE_BATCH && bury_all(unit));
+			preempted =
+			    preemption_pending() || (unit->grave_count >= GRAVE_BATCH && bury_all(unit));
 		}
 		lock_release(&reaper->lock);
 	}

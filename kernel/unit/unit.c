@@ -55,7 +55,7 @@ void unit_root_init(void)
 	struct unit *unit = &root_unit;
 
 	unit_init(unit, 0);
-	unit->memory_quota = frame_free_bytes() - CPU_MAX * FRAME_CACHE_MAX * 2 * PAGE_SIZE_BYTES;
+	unit->memory_quota = frame_free_bytes();
 	unit->object.type = OBJECT_UNIT;
 	unit->object.owner = unit;
 	unit->object.references = 1;

@@ -36,17 +36,17 @@ struct unit {
 	struct reaper {
 		struct lock lock;   /* only ever tried: who works on doomed */
 		struct list doomed; /* to be torn down, in order */
-	} reapers[CPU_MAX];            /* by the CPU that doomed them */
-	uint32_t doomed_count;         /* in all of them */
-	struct list torn;              /* torn down, still referenced */
-	struct list graveyard;         /* unreferenced, to be freed when no CPU can know them any more */
-	uint32_t grave_count;          /* in it */
-	struct list buried[2];         /* what is on its way from there: reap.c */
-	uint64_t grave_ticket;         /* for what came into these last */
-	struct list pins;              /* struct pin.payer_node, guarded by pin.c */
-	struct list threads;           /* all threads of this unit: thread.unit_node, guarded by lock */
-	uint32_t live_threads;         /* of them, not dead */
-	uint32_t thread_reviews;       /* threads still to be told that the unit ended */
+	} reapers[CPU_MAX];         /* by the CPU that doomed them */
+	uint32_t doomed_count;      /* in all of them */
+	struct list torn;           /* torn down, still referenced */
+	struct list graveyard;      /* unreferenced, to be freed when no CPU can know them any more */
+	uint32_t grave_count;       /* in it */
+	struct list buried[2];      /* what is on its way from there: reap.c */
+	uint64_t grave_ticket;      /* for what came into these last */
+	struct list pins;           /* struct pin.payer_node, guarded by pin.c */
+	struct list threads;        /* all threads of this unit: thread.unit_node, guarded by lock */
+	uint32_t live_threads;      /* of them, not dead */
+	uint32_t thread_reviews;    /* threads still to be told that the unit ended */
 	uint8_t destroy_phase;
 	volatile uint64_t memory_used; /* bytes; atomic add, refused above memory_quota */
 	volatile uint64_t memory_quota;

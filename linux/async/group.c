@@ -210,7 +210,8 @@ static struct async_worker *worker_start(struct async_group *group, bool first)
 		return 0;
 	struct async_worker *worker = heap_allocate(sizeof(*worker));
 	struct task *task = worker ? worker_task(owner) : 0;
-	struct thread_area *area = task ? thread_take(current_page(), owner->affinity, current_area()->cpu) : 0;
+	struct thread_area *area =
+	    task ? thread_take(current_page(), owner->affinity, current_area()->cpu) : 0;
 	if (!area) {
 		if (task) {
 			mm_release(task->mm, false);

@@ -116,7 +116,9 @@ struct task *program_prepare(const char *name, struct thread_area **area)
 		return 0;
 	}
 	task->handlers = handlers_create();
-	*area = task->handlers && pressure_task_allowed() ? thread_take(current_page(), ~0ull, current_area()->cpu) : 0;
+	*area = task->handlers && pressure_task_allowed()
+	            ? thread_take(current_page(), ~0ull, current_area()->cpu)
+	            : 0;
 	if (!*area) {
 		if (task->handlers)
 			handlers_release(task->handlers);

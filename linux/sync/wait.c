@@ -178,7 +178,8 @@ struct task *worker_create(const char *name, void (*function)(void *argument), v
 {
 	struct worker *worker = heap_allocate(sizeof(*worker));
 	struct task *task = heap_allocate(sizeof(*task));
-	struct thread_area *area = worker && task ? thread_take(current_page(), ~0ull, current_area()->cpu) : 0;
+	struct thread_area *area =
+	    worker && task ? thread_take(current_page(), ~0ull, current_area()->cpu) : 0;
 	if (!area) {
 		heap_free(worker);
 		heap_free(task);
