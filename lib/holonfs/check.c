@@ -48,6 +48,17 @@ static void finding(struct check *check, bool damage, const char *format, ...)
 	check->report->finding(check->report->context, text);
 }
 
+/* The walks go by inode, from the first to the last that was ever given. */
+enum pass { WALK_NODES, COLLECT, JUDGE_ITEMS, JUDGE_LINKS, PASSES };
+
+static void went(struct check *check, enum pass pass, uint64_t inode)
+{
+	uint64_t inodes = check->fs->super.next_inode;
+	if (check->report->progress)
+		check->report->progress(check->report->context,
+		                        pass * inodes + (inode < inodes ? inode : inodes), PASSES * inodes);
+}
+
 /* Marks blocks as used; SHARED ones may be met again. */
 static void mark(struct check *check, uint64_t block, uint64_t count, uint64_t inode)
 {
@@ -86,6 +97,7 @@ static void walk_nodes(struct check *check, uint64_t block, unsigned level, stru
 	}
 	mark(check, block, 1, 0);
 	check->report->nodes++;
+	went(check, WALK_NODES, low.inode);
 	if (node->count && (key_compare(node->slots[0].key, low) < 0 ||
 	                    key_compare(node->slots[node->count - 1].key, high) > 0))
 		finding(check, true, "the tree node at block %llu has keys out of its range",
@@ -119,7 +131,8 @@ static struct seen_inode *find_inode(struct check *check, uint64_t number)
 }
 
 /* Calls EACH for every item, in order. EACH must not change the tree. */
-static int each_item(struct check *check, int (*each)(struct check *check, const struct item *item))
+static int each_item(struct check *check, enum pass pass,
+                     int (*each)(struct check *check, const struct item *item))
 {
 	struct key key = {0, 0};
 	for (;;) {
@@ -131,6 +144,7 @@ static int each_item(struct check *check, int (*each)(struct check *check, const
 		key.rest++;
 		TRY(each(check, &item));
 		TRY(cache_trim(check->fs));
+		went(check, pass, key.inode);
 	}
 }
 
@@ -311,6 +325,7 @@ static int judge_links(struct check *check, bool repair)
 		struct seen_inode *seen = &check->inodes[i];
 		struct inode_disk inode;
 		struct item item;
+		went(check, JUDGE_LINKS, seen->number);
 		if (inode_read(check->fs, seen->number, &inode) < 0)
 			continue; /* said above */
 		if (inode.quota)
@@ -387,10 +402,10 @@ static int run(struct check *check, bool repair)
 	           (struct key){UINT64_MAX, UINT64_MAX});
 	if (check->report->damaged)
 		return 0; /* what hangs below cannot be counted */
-	TRY(each_item(check, collect_inode));
+	TRY(each_item(check, COLLECT, collect_inode));
 	if (!find_inode(check, HOLONFS_ROOT))
 		finding(check, true, "the root directory is not there");
-	TRY(each_item(check, judge_item));
+	TRY(each_item(check, JUDGE_ITEMS, judge_item));
 	if (check->report->damaged)
 		return 0;
 	TRY(judge_links(check, repair));

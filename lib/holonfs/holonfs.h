@@ -175,6 +175,7 @@ struct holonfs_report {
 	uint64_t repaired;
 	void *context;
 	void (*finding)(void *context, const char *text);
+	void (*progress)(void *context, uint64_t done, uint64_t total); /* may be NULL, as FINDING */
 };
 /* Checks everything but contents (report->unpack: that compressed ones unpack, too). REPAIR sets counts right and never removes anything that can be reached. */
 int holonfs_check(struct holonfs *fs, bool repair, struct holonfs_report *report);

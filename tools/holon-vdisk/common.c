@@ -1,6 +1,7 @@
 /* holon-vdisk: messages, files, credentials, byte ranges. */
 #define _GNU_SOURCE
 #include "tool.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,15 +11,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static bool progress_shown;
-
-void progress_end(void)
-{
-	if (progress_shown)
-		fputs("\r\033[K", stderr);
-	progress_shown = false;
-}
 
 _Noreturn void fail(int status, const char *format, ...)
 {
@@ -76,21 +68,6 @@ void confirm(const struct options *options, const char *question)
 	fprintf(stderr, "%s [y/N] ", question);
 	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
 		fail(EXIT_WRONG, "nothing was done");
-}
-
-void progress(const char *what, uint64_t done, uint64_t total)
-{
-	static unsigned last = 1001;
-	unsigned permille = total ? (unsigned)(done * 1000 / total) : 1000;
-	if (!isatty(2) || permille == last)
-		return;
-	last = permille > 1000 ? 1000 : permille;
-	char bar[41];
-	for (unsigned i = 0; i < 40; i++)
-		bar[i] = i * 25 < last ? '#' : '.';
-	bar[40] = 0;
-	fprintf(stderr, "\r%s [%s] %u.%u %%", what, bar, last / 10, last % 10);
-	progress_shown = true;
 }
 
 uint64_t parse_size(const char *text)

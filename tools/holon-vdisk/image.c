@@ -1,6 +1,7 @@
 /* holon-vdisk import and export: raw files and qcow2 images. Holes stay holes in both directions. */
 #define _GNU_SOURCE
 #include "tool.h"
+#include "progress.h"
 
 #include <endian.h>
 #include <errno.h>

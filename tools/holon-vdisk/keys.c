@@ -1,6 +1,7 @@
 /* holon-vdisk: key slots, and new keys for everything. */
 #define _GNU_SOURCE
 #include "tool.h"
+#include "progress.h"
 
 #include <signal.h>
 #include <stdlib.h>

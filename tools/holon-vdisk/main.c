@@ -1,6 +1,7 @@
 /* holon-vdisk: command line and the commands on containers, keys and volumes. */
 #define _GNU_SOURCE
 #include "tool.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <getopt.h>

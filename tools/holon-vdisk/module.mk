@@ -1,5 +1,5 @@
 # holon-vdisk: the host tool of lib/vdisk. Its tests also run a build with sanitizers.
-HOLON_VDISK_SOURCES := $(addprefix tools/holon-vdisk/,main.c keys.c common.c nbd.c nbd_connection.c fuse.c image.c qcow2.c)
+HOLON_VDISK_SOURCES := $(addprefix tools/holon-vdisk/,main.c keys.c common.c nbd.c nbd_connection.c fuse.c image.c qcow2.c progress.c)
 $(call vdisk-program,holon-vdisk,$(HOLON_VDISK_SOURCES),-lfuse3 -lz -lpthread)
 $(call host-fuzz,qcow2,tools/holon-vdisk/qcow2_fuzz.c tools/holon-vdisk/qcow2.c,,-lz $(FUZZ_FAULTS))
 $(call fuzz-seeds,qcow2)

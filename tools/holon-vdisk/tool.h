@@ -45,8 +45,6 @@ _Noreturn void fail_vdisk(int status, const char *what, const char *name);
 /* For results of the library that end the command. */
 void must(int status, const char *what, const char *name);
 void confirm(const struct options *options, const char *question);
-void progress(const char *what, uint64_t done, uint64_t total);
-void progress_end(void);
 uint64_t parse_size(const char *text);
 void print_json_string(const char *text);
 void *read_file(const char *path, size_t most, size_t *size);

@@ -13,6 +13,7 @@ import mmap
 import os
 import pathlib
 import pickle
+import pty
 import random
 import re
 import shutil
@@ -339,6 +340,24 @@ def privileges(interpreter, directory):
     os.chmod(top / "source", 0o644)
     return [subprocess.run([interpreter, "-c", PRIVILEGES], user=user, group=user, extra_groups=[], cwd=top, check=True, stdout=subprocess.PIPE, text=True).stdout
             for user in (0, 65534)]
+
+
+def bars(file):
+    """What a check shows on a terminal, and that it shows nothing elsewhere."""
+    terminal, end = pty.openpty()
+    with subprocess.Popen([TOOL, "check", file, "--data"], stdout=subprocess.DEVNULL, stderr=end) as process:
+        os.close(end)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the other end was closed
+            while part := os.read(terminal, 4096):
+                shown += part
+    os.close(terminal)
+    quiet = run("check", file, "--data").stderr
+    parts = re.findall(rb"checking (blocks|files) \[([#.]{40})\] (\d+)\.\d %", shown)
+    for word, most in ((b"blocks", 50), (b"files", 95)):
+        steps = [int(step) for name, _, step in parts if name == word]
+        assert len(steps) > 2 and steps == sorted(steps) and most <= steps[-1] <= 100, (word, steps)
+    assert shown.endswith(b"\r\033[K") and not quiet, (shown[-40:], quiet)
 
 
 def requests_of_writes(mount):
@@ -810,6 +829,7 @@ def main():
         asked = requests_of_writes(mount)
         check("a write is one request", asked < 1200, f"{asked} for 1,000")
         check("unmounting", mount.unmount() == 0 and sound(file, "--data"))
+        attempt("a check shows on a terminal how far it is", lambda: bars(file))
         report = json.loads(run("check", file, "--json", "--data").stdout)
         check("the check tells what is compressed", 0 < report["compressed_to"] < report["compressed"] / 2, str(report))
         mount = Mount(file, work / "m", "-o", "ro")

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include "../holon-vdisk/progress.h"
 #include "holonfs/store_vdisk.h"
 
 static const char usage[] =
@@ -43,6 +44,7 @@ static const char usage[] =
 _Noreturn void fail(int status, const char *format, ...)
 {
 	va_list arguments;
+	progress_end();
 	fputs("holonfs: ", stderr);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
@@ -345,6 +347,7 @@ static bool first_finding = true;
 
 static void print_finding(const struct options *options, const char *where, const char *text)
 {
+	progress_end();
 	if (!options->json) {
 		printf("%s%s\n", where, text);
 		return;
@@ -371,12 +374,27 @@ static void fs_finding(void *context, const char *text)
 	print_finding(context, "", text);
 }
 
+static void store_progress(void *context, uint64_t done, uint64_t total)
+{
+	(void)context;
+	progress("checking blocks", done, total);
+}
+
+static void fs_progress(void *context, uint64_t done, uint64_t total)
+{
+	(void)context;
+	progress("checking files", done, total);
+}
+
 static int run_check(const struct options *options)
 {
 	struct opened opened;
-	struct vdisk_report below = {.context = (void *)(uintptr_t)options, .finding = store_finding};
-	struct holonfs_report report = {
-	    .context = (void *)(uintptr_t)options, .finding = fs_finding, .unpack = options->data};
+	struct vdisk_report below = {
+	    .context = (void *)(uintptr_t)options, .finding = store_finding, .progress = store_progress};
+	struct holonfs_report report = {.context = (void *)(uintptr_t)options,
+	                                .finding = fs_finding,
+	                                .progress = fs_progress,
+	                                .unpack = options->data};
 	struct holonfs *fs = NULL;
 	open_file(&opened, options, options->repair, false);
 	struct vdisk_config config = {.legs = &opened.leg,
@@ -406,6 +424,7 @@ static int run_check(const struct options *options)
 			              : status == -EUCLEAN   ? "something cannot be read or makes no sense"
 			                                     : strerror(-status));
 	}
+	progress_end();
 	bool damaged = status < 0 || below.damaged || report.damaged;
 	bool different = below.leaked || below.missing || below.copies || report.different || report.repaired;
 	unsigned long long all_damaged = report.damaged + below.damaged;

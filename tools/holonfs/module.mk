@@ -1,5 +1,5 @@
 # holonfs: the host tool of lib/holonfs, with its FUSE mount.
-$(call vdisk-program,holonfs,tools/holonfs/main.c tools/holonfs/fuse.c $(HOLONFS_SOURCES),-lfuse3 -lpthread $(HOLONFS_LDLIBS))
+$(call vdisk-program,holonfs,tools/holonfs/main.c tools/holonfs/fuse.c tools/holon-vdisk/progress.c $(HOLONFS_SOURCES),-lfuse3 -lpthread $(HOLONFS_LDLIBS))
 tools: build/host/bin/holonfs
 $(call vdisk-test,holonfs-test,lib/holonfs/holonfs_test.c lib/vdisk/seeded.c $(HOLONFS_SOURCES),$(HOLONFS_LDLIBS))
 SOAK_TESTS += build/host/test/holonfs-test
