@@ -406,15 +406,47 @@ static int64_t set_owner(struct file *file, int32_t kind, int32_t id)
 	return 0;
 }
 
+int64_t file_set_owner(struct file *file, int32_t owner)
+{
+	if (owner == INT32_MIN)
+		return -EINVAL;
+	return set_owner(file, owner < 0 ? OWNER_GROUP : OWNER_PROCESS, owner < 0 ? -owner : owner);
+}
+
+int32_t file_owner(const struct file *file)
+{
+	return file->owner < 0 ? -pid_seen(-file->owner) : pid_seen(file->owner);
+}
+
 static int64_t owner_fcntl(struct file *file, int command, uint64_t address)
 {
 	int32_t owner[2];
 	if (command == F_GETOWN_EX) {
-		owner[0] = file->owner_thread ? OWNER_THREAD : file->owner < 0 ? OWNER_GROUP : OWNER_PROCESS;
+		owner[0] = file->owner_thread || !file->owner ? OWNER_THREAD
+		           : file->owner < 0                  ? OWNER_GROUP
+		                                              : OWNER_PROCESS;
 		owner[1] = pid_seen(file->owner < 0 ? -file->owner : file->owner);
 		return copy_to_user(address, owner, sizeof(owner));
 	}
 	return copy_from_user(owner, address, sizeof(owner)) ? -EFAULT : set_owner(file, owner[0], owner[1]);
+}
+
+/* How long what is written will live, as a program says: it is kept with the inode. */
+static int64_t hint_fcntl(struct file *file, int command, uint64_t address)
+{
+	enum { HINT_MAX = 5 }; /* RWH_WRITE_LIFE_EXTREME */
+	struct vnode *vnode = file_vnode(file);
+	uint64_t hint;
+	if (!vnode)
+		return -ENOMEM;
+	if (command == F_GET_RW_HINT)
+		return put_user_u64(address, vnode->write_hint);
+	if (get_user_u64(&hint, address))
+		return -EFAULT;
+	if (hint > HINT_MAX)
+		return -EINVAL;
+	vnode->write_hint = (uint8_t)hint;
+	return 0;
 }
 
 SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
@@ -455,10 +487,9 @@ SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 	case F_OFD_SETLKW:
 		return lock_fcntl(fd, file, command, argument);
 	case F_SETOWN:
-		return set_owner(file, (int32_t)argument < 0 ? OWNER_GROUP : OWNER_PROCESS,
-		                 (int32_t)argument < 0 ? -(int32_t)argument : (int32_t)argument);
+		return file_set_owner(file, (int32_t)argument);
 	case F_GETOWN:
-		return file->owner;
+		return file_owner(file);
 	case F_SETOWN_EX:
 	case F_GETOWN_EX:
 		return owner_fcntl(file, command, argument);
@@ -476,6 +507,9 @@ SYSCALL_HANDLER(fcntl, int fd, int command, uint64_t argument)
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
 		return pipe_fcntl(file, command, argument);
+	case F_GET_RW_HINT:
+	case F_SET_RW_HINT:
+		return hint_fcntl(file, command, argument);
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return memfd_fcntl(file, command, argument);

@@ -313,6 +313,77 @@ SYSCALL_HANDLER(readahead, int fd, int64_t offset, uint64_t bytes)
 	return !file || !file_readable(file) ? -EBADF : of_kind(file, S_IFREG) ? 0 : -EINVAL;
 }
 
+static int64_t owner_ioctl(struct file *file, bool set, uint64_t argument)
+{
+	int32_t owner;
+	if (!set)
+		return put_user_u32(argument, (uint32_t)file_owner(file));
+	return copy_from_user(&owner, argument, sizeof(owner)) ? -EFAULT : file_set_owner(file, owner);
+}
+
+/* FICLONE and FICLONERANGE: no file shares blocks with another. */
+static int64_t clone_ioctl(const struct file *file, int64_t source_fd)
+{
+	const struct file *source = file_of((int)source_fd);
+	if (!source)
+		return -EBADF;
+	if (!source->vnode || source->vnode->filesystem != file->vnode->filesystem)
+		return -EXDEV;
+	return of_kind(file, S_IFDIR) || of_kind(source, S_IFDIR) ? -EISDIR : -EOPNOTSUPP;
+}
+
+/* Attributes of inodes (chattr(1)), by either interface: there are none, and none can be set. ZEROS: bytes of a request that must be
+ * zero. */
+static int64_t flags_ioctl(const struct file *file, bool set, uint32_t bytes, uint32_t zeros,
+                           uint64_t argument)
+{
+	uint8_t request[28] = {0};
+	if (!set)
+		return copy_to_user(argument, request, bytes);
+	if (copy_from_user(request, argument, bytes))
+		return -EFAULT;
+	if (!owns(file->vnode))
+		return -EPERM;
+	for (uint32_t i = 0; i < zeros; i++)
+		if (request[i])
+			return -EOPNOTSUPP;
+	return 0;
+}
+
+/* What is asked of regular files and directories. -ENOTTY: nothing of this. */
+static int64_t tree_ioctl(const struct file *file, uint32_t command, uint64_t argument)
+{
+	const struct filesystem *filesystem = file->vnode->filesystem;
+	bool in_memory = filesystem && filesystem->magic == 0x01021994; /* TMPFS_MAGIC */
+	uint64_t range[4];
+	uint32_t value;
+	switch (command) {
+	case 0x40049409: /* FICLONE */
+		return clone_ioctl(file, (int64_t)argument);
+	case 0x4020940d: /* FICLONERANGE */
+		return copy_from_user(range, argument, sizeof(range)) ? -EFAULT
+		                                                      : clone_ioctl(file, (int64_t)range[0]);
+	case 0xc0189436: /* FIDEDUPERANGE */
+		if (get_user_u32(&value, argument))
+			return -EFAULT;
+		return of_kind(file, S_IFDIR) ? -EISDIR : -EOPNOTSUPP;
+	case 0xc0045877: /* FIFREEZE */
+		return capable(CAP_SYS_ADMIN) ? -EOPNOTSUPP : -EPERM;
+	case 0xc0045878: /* FITHAW: nothing is frozen */
+		return capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+	case 0x80086601: /* FS_IOC_GETFLAGS: a word, whatever its number says */
+		return in_memory ? flags_ioctl(file, false, 4, 0, argument) : -ENOTTY;
+	case 0x40086602: /* FS_IOC_SETFLAGS */
+		return in_memory ? flags_ioctl(file, true, 4, 4, argument) : -ENOTTY;
+	case 0x801c581f: /* FS_IOC_FSGETXATTR */
+		return in_memory ? flags_ioctl(file, false, 28, 0, argument) : -ENOTTY;
+	case 0x401c5820: /* FS_IOC_FSSETXATTR */
+		return in_memory ? flags_ioctl(file, true, 28, 28, argument) : -ENOTTY;
+	default:
+		return -ENOTTY;
+	}
+}
+
 SYSCALL_HANDLER(ioctl, int fd, uint32_t command, uint64_t argument)
 {
 	enum {
@@ -321,11 +392,14 @@ SYSCALL_HANDLER(ioctl, int fd, uint32_t command, uint64_t argument)
 		FIOCLEX = 0x5451,
 		FIONCLEX = 0x5450,
 		FIOASYNC = 0x5452,
+		FIOSETOWN = 0x8901,
+		SIOCSPGRP,
+		FIOGETOWN,
+		SIOCGPGRP,
 		FIOQSIZE = 0x5460,
 		FIGETBSZ = 2,
 		FIBMAP = 1,
 	};
-	const uint32_t clone = 0x40049409, clone_range = 0x4020940d; /* FICLONE, FICLONERANGE */
 	struct file *file = file_of(fd);
 	struct files *files = current_task()->files;
 	uint64_t bit = 1ull << ((uint32_t)fd % 64);
@@ -347,12 +421,19 @@ SYSCALL_HANDLER(ioctl, int fd, uint32_t command, uint64_t argument)
 		file->flags = value ? file->flags | (uint32_t)bit : file->flags & ~(uint32_t)bit;
 		return 0;
 	}
-	if ((command == clone || command == clone_range) && file->vnode)
-		return of_kind(file, S_IFDIR) ? -EISDIR : of_kind(file, S_IFREG) ? -EOPNOTSUPP : -EINVAL;
+	if (command == FIOSETOWN || command == SIOCSPGRP || command == FIOGETOWN || command == SIOCGPGRP)
+		return file->ops->socket
+		           ? owner_ioctl(file, command == FIOSETOWN || command == SIOCSPGRP, argument)
+		           : -ENOTTY;
+	if (of_kind(file, S_IFREG) || of_kind(file, S_IFDIR)) {
+		int64_t result = tree_ioctl(file, command, argument);
+		if (result != -ENOTTY)
+			return result;
+	}
 	if (of_kind(file, S_IFREG) && command == FIONREAD)
 		return put_user_u32(argument, (uint32_t)((int64_t)file->vnode->size - file->position));
 	if (of_kind(file, S_IFREG) && command == FIBMAP)
-		return capable(CAP_SYS_RAWIO) ? -EINVAL : -EPERM;
+		return !capable(CAP_SYS_RAWIO) ? -EPERM : get_user_u32(&value, argument) ? -EFAULT : -EINVAL;
 	if (command == FIGETBSZ && file->vnode)
 		return put_user_u32(argument, 4096);
 	if (command == FIOQSIZE && file->vnode)

@@ -8,8 +8,8 @@
 struct file *open_path(const struct path *path, uint32_t flags, int *error)
 {
 	struct vnode *vnode = path->dentry->vnode;
-	struct file *file = file_create(
-	    0, flags & ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW), 0);
+	struct file *file =
+	    file_create(0, flags & ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC), 0);
 	*error = -ENOMEM;
 	if (!file)
 		return 0;
@@ -50,7 +50,7 @@ static int check_open(const struct path *path, uint32_t flags)
 		return -ELOOP;
 	if (flags & O_PATH)
 		return 0;
-	if (S_ISDIR(vnode->mode) && (mode != O_RDONLY || (flags & O_CREAT)))
+	if (S_ISDIR(vnode->mode) && (mode != O_RDONLY || (flags & (O_CREAT | O_TRUNC))))
 		return -EISDIR;
 	if ((want & 2 || (flags & O_TRUNC)) && path->mount->read_only &&
 	    (S_ISREG(vnode->mode) || S_ISDIR(vnode->mode)))

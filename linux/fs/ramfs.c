@@ -275,6 +275,7 @@ static struct ram_node *make(struct ram_node *directory, const char *name, uint3
 		if (S_ISDIR(mode))
 			node->vnode.mode |= S_ISGID;
 	}
+	node->vnode.born = node->vnode.changed;
 	node->vnode.device_number = device;
 	node->target = target;
 	node->vnode.size = target ? strlen(target) : 0;
@@ -645,6 +646,7 @@ struct filesystem *ramfs_create(const char *name, uint32_t mode)
 		heap_free(filesystem);
 		return 0;
 	}
+	root->vnode.born = root->vnode.changed;
 	filesystem->root = &root->vnode;
 	return filesystem;
 }
@@ -830,6 +832,7 @@ struct vnode *ramfs_file(struct filesystem *filesystem, uint32_t mode)
 	if (!node)
 		return 0;
 	node->vnode.links = 0;
+	node->vnode.born = node->vnode.changed;
 	return &node->vnode;
 }
 

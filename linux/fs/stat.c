@@ -38,7 +38,24 @@ static void vnode_stat(struct vnode *vnode, struct linux_stat *stat)
 		vnode->ops->getattr(vnode, stat);
 }
 
-static int64_t file_stat_of(int fd, struct linux_stat *stat)
+/* What statx(2) tells besides. */
+struct beyond {
+	uint64_t mount; /* 0: none */
+	bool mount_root;
+	struct linux_timespec born; /* all zero: not known */
+};
+
+static void tell_beyond(struct beyond *beyond, const struct path *path, const struct vnode *vnode)
+{
+	if (!beyond)
+		return;
+	beyond->mount = path->mount ? path->mount->id : 0;
+	beyond->mount_root = path->mount && path->dentry == path->mount->root;
+	beyond->born = vnode->born;
+}
+
+/* BEYOND or 0, here and below. */
+static int64_t file_stat_of(int fd, struct linux_stat *stat, struct beyond *beyond)
 {
 	struct file *file = file_of_any(fd);
 	if (!file)
@@ -47,8 +64,10 @@ static int64_t file_stat_of(int fd, struct linux_stat *stat)
 	bool alone = !file->vnode || file->vnode->ops->getattr;
 	enum common_mode mode = alone ? common_alone() : common_mode();
 	struct vnode *vnode = alone ? file_vnode(file) : file->vnode;
-	if (vnode)
+	if (vnode) {
 		vnode_stat(vnode, stat);
+		tell_beyond(beyond, &file->path, vnode);
+	}
 	if (alone)
 		common_back(mode);
 	return vnode ? 0 : -ENOMEM;
@@ -58,7 +77,8 @@ static int64_t file_stat_of(int fd, struct linux_stat *stat)
 #define STATX_SYNC_TYPE 0x6000u
 #define STAT_FLAGS      (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | STATX_SYNC_TYPE)
 
-static int64_t stat_at(int directory, uint64_t path_address, uint32_t flags, struct linux_stat *stat)
+static int64_t stat_at(int directory, uint64_t path_address, uint32_t flags, struct linux_stat *stat,
+                       struct beyond *beyond)
 {
 	char text[PATH_MAX_BYTES];
 	struct path path;
@@ -72,12 +92,13 @@ static int64_t stat_at(int directory, uint64_t path_address, uint32_t flags, str
 			return length;
 	}
 	if (!text[0] && directory != AT_FDCWD)
-		return file_stat_of(directory, stat);
+		return file_stat_of(directory, stat, beyond);
 	uint32_t walk =
 	    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 	int error = path_cached(directory, text, walk, &path);
 	if (!error && !path.dentry->vnode->ops->getattr) {
 		vnode_stat(path.dentry->vnode, stat);
+		tell_beyond(beyond, &path, path.dentry->vnode);
 		return 0;
 	}
 	if (error && error != -EALONE)
@@ -86,6 +107,7 @@ static int64_t stat_at(int directory, uint64_t path_address, uint32_t flags, str
 	error = (int)with_errands(path_walk(directory, text, walk, &path));
 	if (!error) {
 		vnode_stat(path.dentry->vnode, stat);
+		tell_beyond(beyond, &path, path.dentry->vnode);
 		path_release(&path);
 	}
 	common_back(mode);
@@ -100,7 +122,7 @@ static int64_t stat_out(int64_t error, const struct linux_stat *stat, uint64_t a
 SYSCALL_HANDLER(newfstatat, int directory, uint64_t path, uint64_t out, uint32_t flags)
 {
 	struct linux_stat stat;
-	return stat_out(stat_at(directory, path, flags, &stat), &stat, out);
+	return stat_out(stat_at(directory, path, flags, &stat, 0), &stat, out);
 }
 
 SYSCALL_HANDLER(stat, uint64_t path, uint64_t out)
@@ -116,7 +138,7 @@ SYSCALL_HANDLER(lstat, uint64_t path, uint64_t out)
 SYSCALL_HANDLER(fstat, int fd, uint64_t out)
 {
 	struct linux_stat stat;
-	int64_t error = file_stat_of(fd, &stat);
+	int64_t error = file_stat_of(fd, &stat, 0);
 	return error ? error : copy_to_user(out, &stat, sizeof(stat));
 }
 
@@ -127,14 +149,25 @@ static struct linux_statx_timestamp statx_time(struct linux_timespec time)
 
 SYSCALL_HANDLER(statx, int directory, uint64_t path, uint32_t flags, uint32_t mask, uint64_t out)
 {
+	enum {
+		STATX_BASIC = 0x7ff,
+		STATX_BTIME = 0x800,
+		STATX_MNT_ID = 0x1000,
+		ATTRIBUTE_MOUNT_ROOT = 0x2000
+	};
 	struct linux_stat stat;
+	struct beyond beyond = {0};
 	if ((mask & 0x80000000u) || (flags & STATX_SYNC_TYPE) == STATX_SYNC_TYPE)
 		return -EINVAL;
-	int64_t error = stat_at(directory, path, flags, &stat);
+	int64_t error = stat_at(directory, path, flags, &stat, &beyond);
 	if (error)
 		return error;
+	bool born = (mask & STATX_BTIME) && (beyond.born.tv_sec || beyond.born.tv_nsec);
 	struct linux_statx statx = {
-	    .stx_mask = 0x7ff,
+	    .stx_mask = STATX_BASIC | (born ? STATX_BTIME : 0) | (beyond.mount ? STATX_MNT_ID : 0),
+	    .stx_attributes = beyond.mount_root ? ATTRIBUTE_MOUNT_ROOT : 0,
+	    .stx_attributes_mask = ATTRIBUTE_MOUNT_ROOT,
+	    .stx_mnt_id = beyond.mount,
 	    .stx_blksize = (uint32_t)stat.st_blksize,
 	    .stx_nlink = (uint32_t)stat.st_nlink,
 	    .stx_uid = stat.st_uid,
@@ -144,6 +177,7 @@ SYSCALL_HANDLER(statx, int directory, uint64_t path, uint32_t flags, uint32_t ma
 	    .stx_size = (uint64_t)stat.st_size,
 	    .stx_blocks = (uint64_t)stat.st_blocks,
 	    .stx_atime = statx_time(stat.st_atim),
+	    .stx_btime = statx_time(born ? beyond.born : (struct linux_timespec){0}),
 	    .stx_ctime = statx_time(stat.st_ctim),
 	    .stx_mtime = statx_time(stat.st_mtim),
 	    .stx_rdev_major = (uint32_t)(stat.st_rdev >> 8 & 0xfff),

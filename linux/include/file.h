@@ -178,6 +178,9 @@ int64_t file_install(struct file *file, int minimum, bool close_on_exec) __attri
 int64_t file_install_at(struct file *file, int fd, bool close_on_exec) __attribute__((warn_unused_result));
 /* The lowest free descriptor for FILE, whose reference goes over even when there is none (-EMFILE). */
 int64_t file_give(struct file *file, bool close_on_exec);
+/* F_SETOWN and F_GETOWN: a process, or a group as a negative number. */
+int64_t file_set_owner(struct file *file, int32_t owner);
+int32_t file_owner(const struct file *file);
 /* The way back: FD is free, its reference is the caller's, and nothing of what close(2) means for the file happens. 0: there is
  * none. The common lock is held alone. */
 struct file *file_take(int fd) __attribute__((warn_unused_result));

@@ -61,6 +61,7 @@ struct vnode {
 	uint32_t links;
 	uint64_t inode, device_number, size;
 	struct linux_timespec accessed, modified, changed;
+	struct linux_timespec born; /* all zero: not known */
 	const struct vnode_ops *ops;
 	const struct file_ops *file_ops;
 	struct filesystem *filesystem;
@@ -74,6 +75,7 @@ struct vnode {
 	struct xattr *xattrs; /* fs/xattr.c */
 	struct acl *acls[2];  /* fs/acl_files.c: the access list and the default one */
 	bool acl_unknown;     /* they have not been fetched yet */
+	uint8_t write_hint;   /* F_SET_RW_HINT: kept */
 	void *private;
 };
 

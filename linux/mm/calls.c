@@ -214,6 +214,8 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 	bool shared = is_shared(flags);
 	if (!page_aligned(offset) || !bytes || (!shared && type != LINUX_MAP_PRIVATE))
 		return -EINVAL;
+	if (type == LINUX_MAP_SHARED_VALIDATE && (flags & LINUX_MAP_ANONYMOUS))
+		return -EINVAL;
 	if (type == LINUX_MAP_SHARED_VALIDATE && (flags & LINUX_MAP_SYNC))
 		return -EOPNOTSUPP;
 	if ((flags & LINUX_MAP_GROWSDOWN) && (shared || !(flags & LINUX_MAP_ANONYMOUS)))
@@ -249,16 +251,32 @@ SYSCALL_HANDLER(munmap, uint64_t start, uint64_t bytes)
 	return with_mm(mm, unmap(mm, start, page_up(bytes)));
 }
 
+/* PROT_GROWSDOWN: from where the stack that START is in begins; nothing grows upwards. */
+static int64_t protect(struct mm *mm, uint64_t start, uint64_t bytes, uint64_t prot)
+{
+	if (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) {
+		const struct area *area = mm_find(mm, start);
+		if (!area || area->start >= start + bytes || ((prot & PROT_GROWSUP) && area->start > start))
+			return -ENOMEM;
+		if ((prot & PROT_GROWSUP) || !(area->flags & (AREA_GROWS_DOWN | AREA_STACK)))
+			return -EINVAL;
+		bytes += start - area->start;
+		start = area->start;
+	}
+	return mm_protect(mm, start, bytes, protection_of(prot));
+}
+
 SYSCALL_HANDLER(mprotect, uint64_t start, uint64_t bytes, uint64_t prot)
 {
-	if (!page_aligned(start) || (prot & ~(uint64_t)(7 | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP)))
+	const uint64_t grows = PROT_GROWSDOWN | PROT_GROWSUP;
+	if (!page_aligned(start) || (prot & ~(7 | PROT_SEM | grows)) || (prot & grows) == grows)
 		return -EINVAL;
 	if (!bytes)
 		return 0;
 	if (bytes > USER_END || !valid_range(start, page_up(bytes)))
 		return -ENOMEM;
 	struct mm *mm = current_task()->mm;
-	return with_mm(mm, mm_protect(mm, start, page_up(bytes), protection_of(prot)));
+	return with_mm(mm, protect(mm, start, page_up(bytes), prot));
 }
 
 /* Protection keys, as on a processor without them: none can be had. */

@@ -119,6 +119,8 @@ static int64_t inet_ioctl(struct file *file, uint32_t command, uint64_t argument
 	enum { FIONREAD = 0x541b, SIOCOUTQ = 0x5411, SIOCATMARK = 0x8905, SIOCOUTQNSD = 0x894b };
 	const struct inet_socket *inet = file->private;
 	uint32_t value;
+	if (inet->type != SOCK_STREAM && (command == SIOCATMARK || command == SIOCOUTQNSD))
+		return interface_ioctl(inet->net, command, argument);
 	stack_begin(inet->net);
 	bool listens = inet->type == SOCK_STREAM && inet_tcp_state(inet) == TCP_STATE_LISTENS;
 	uint32_t readable = net_readable_bytes(inet->socket);

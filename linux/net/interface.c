@@ -3,6 +3,8 @@
 
 enum {
 	SIOCADDRT = 0x890b,
+	SIOCDELRT,
+	SIOCRTMSG,
 	SIOCGIFNAME = 0x8910,
 	SIOCGIFCONF = 0x8912,
 	SIOCGIFFLAGS,
@@ -20,8 +22,10 @@ enum {
 	SIOCGIFTXQLEN = 0x8942,
 	SIOCETHTOOL = 0x8946,
 	SIOCGIFMAP = 0x8970,
+	SIOCSHWTSTAMP = 0x89b0,
 };
 #define IFREQ_BYTES 40u
+enum { NOT_ALONE = 1 };
 
 struct request {
 	char name[INTERFACE_NAME_BYTES];
@@ -236,6 +240,88 @@ static int64_t run(uint32_t command, struct request *request)
 	return tell(command, (uint32_t)index, &info, request);
 }
 
+/* What is refused, as on Linux where the drivers and protocols that know it are not there; LINK: behind a look for the link. */
+static const struct refused {
+	uint16_t first, last;
+	bool link;
+	int16_t error;
+} refusals[] = {
+    {0x8905, 0x8905, false, -ENOTTY},       /* SIOCATMARK: of streams */
+    {0x8911, 0x8911, false, -ENOTTY},       /* SIOCSIFLINK */
+    {0x8918, 0x8918, false, -EINVAL},       /* SIOCSIFDSTADDR: the family is none that could */
+    {0x891a, 0x891a, false, -EINVAL},       /* SIOCSIFBRDADDR */
+    {0x891f, 0x8920, false, -ENOTTY},       /* SIOCGIFMEM, SIOCSIFMEM */
+    {0x8923, 0x8924, true, -EINVAL},        /* SIOCSIFNAME, SIOCSIFHWADDR: of one that is up */
+    {0x8925, 0x8926, false, -ENOTTY},       /* SIOCGIFENCAP, SIOCSIFENCAP */
+    {0x8929, 0x8929, true, -EINVAL},        /* SIOCGIFSLAVE */
+    {0x8930, 0x8932, true, -EINVAL},        /* SIOCSIFSLAVE, SIOCADDMULTI, SIOCDELMULTI */
+    {0x8934, 0x8935, false, -EINVAL},       /* SIOCSIFPFLAGS, SIOCGIFPFLAGS */
+    {0x8936, 0x8936, false, -ENOTTY},       /* SIOCDIFADDR */
+    {0x8937, 0x8937, true, -EINVAL},        /* SIOCSIFHWBROADCAST */
+    {0x8938, 0x8938, false, -ENOTTY},       /* SIOCGIFCOUNT */
+    {0x894b, 0x894b, false, -ENOTTY},       /* SIOCOUTQNSD: of streams */
+    {0x8953, 0x8955, false, -EPFNOSUPPORT}, /* SIOCDARP, SIOCGARP, SIOCSARP */
+    {0x8960, 0x8962, false, -ENOTTY},       /* SIOCDRARP, SIOCGRARP, SIOCSRARP */
+    {0x8971, 0x8971, true, -EOPNOTSUPP},    /* SIOCSIFMAP */
+    {0x8980, 0x8981, false, -ENOTTY},       /* SIOCADDDLCI, SIOCDELDLCI */
+    {0x8990, 0x8995, true, -EOPNOTSUPP},    /* SIOCBONDENSLAVE... */
+    {0x89b1, 0x89b1, true, -EOPNOTSUPP},    /* SIOCGHWTSTAMP */
+};
+
+static int64_t refuse(struct net_namespace *net, const struct refused *refused, uint64_t argument)
+{
+	struct request request;
+	if (copy_from_user(&request, argument, sizeof(request)))
+		return -EFAULT;
+	stack_begin(net);
+	bool there = !refused->link || find_name(request.name) >= 0;
+	stack_end();
+	return there ? refused->error : -ENODEV;
+}
+
+/* Requests whose ifr_data is looked at, or that no link answers; NOT_ALONE: none of them. */
+static int64_t answer_alone(struct net_namespace *net, uint32_t command, uint64_t argument)
+{
+	struct request request;
+	uint64_t data;
+	uint32_t word;
+	switch (command) {
+	case 0x8940: /* SIOCGIFBR, SIOCSIFBR: no bridges, and no VLANs */
+	case 0x8941:
+	case 0x8982: /* SIOCGIFVLAN, SIOCSIFVLAN */
+	case 0x8983:
+	case 0x89a0: /* SIOCBRADDBR, SIOCBRDELBR, SIOCBRADDIF, SIOCBRDELIF */
+	case 0x89a1:
+	case 0x89a2:
+	case 0x89a3:
+		return -ENOPKG;
+	case SIOCRTMSG:
+		return -EINVAL;
+	case SIOCADDRT: /* by rtnetlink only */
+	case SIOCDELRT: {
+		uint16_t family; /* of rt_dst */
+		if (copy_from_user(&family, argument + 8, sizeof(family)))
+			return -EFAULT;
+		return family == AF_INET ? -EOPNOTSUPP : -EAFNOSUPPORT;
+	}
+	case SIOCETHTOOL:
+	case SIOCSHWTSTAMP:
+		if (copy_from_user(&request, argument, sizeof(request)))
+			return -EFAULT;
+		memcpy(&data, request.bytes, sizeof(data));
+		stack_begin(net);
+		bool there = find_name(request.name) >= 0;
+		stack_end();
+		if (command == SIOCSHWTSTAMP && !there)
+			return -ENODEV;
+		if (get_user_u32(&word, data))
+			return -EFAULT;
+		return there ? -EOPNOTSUPP : -ENODEV;
+	default:
+		return NOT_ALONE;
+	}
+}
+
 int64_t interface_ioctl(struct net_namespace *net, uint32_t command, uint64_t argument)
 {
 	struct request request;
@@ -244,8 +330,12 @@ int64_t interface_ioctl(struct net_namespace *net, uint32_t command, uint64_t ar
 		return -ENOTTY;
 	if (!stack_start(net))
 		return -ENOMEM;
-	if (command == SIOCADDRT || command == SIOCADDRT + 1)
-		return -EOPNOTSUPP; /* by rtnetlink only */
+	int64_t answer = answer_alone(net, command, argument);
+	if (answer != NOT_ALONE)
+		return answer;
+	for (uint32_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (command >= refusals[i].first && command <= refusals[i].last)
+			return refuse(net, &refusals[i], argument);
 	if (command == SIOCGIFCONF) {
 		stack_begin(net);
 		int64_t result = list_addresses(argument);
@@ -258,6 +348,8 @@ int64_t interface_ioctl(struct net_namespace *net, uint32_t command, uint64_t ar
 		return -EPERM;
 	if (copy_from_user(&request, argument, sizeof(request)))
 		return -EFAULT;
+	if ((command == SIOCSIFADDR || command == SIOCSIFNETMASK) && request.address.family != AF_INET)
+		return -EINVAL;
 	stack_begin(net);
 	int64_t error = run(command, &request);
 	stack_end();

@@ -356,7 +356,7 @@ static int64_t wake_op(uint64_t address, int count, int count2, uint64_t address
 	int32_t argument = (int32_t)(op << 8) >> 20, compare_argument = (int32_t)(op << 20) >> 20;
 	if (op >> 31)
 		argument = (int32_t)(1u << (argument & 31));
-	if (address2 & 3)
+	if ((address | address2) & 3)
 		return -EINVAL;
 	do {
 		uint32_t new;
@@ -419,6 +419,18 @@ static int64_t wake_op(uint64_t address, int count, int count2, uint64_t address
  * marked with FUTEX_OWNER_DIED. The owner counts as of the priority of who waits, until it gives a lock back: with several
  * locks it loses what was lent for the others, too. ---- */
 
+/* Does somebody wait for KEY as for no lock? With the bucket's lock held. */
+static bool plain_waits(const struct bucket *bucket, const uint64_t key[2])
+{
+	const struct waiter *waiter;
+	list_for_each(waiter, &bucket->waiters, link)
+	{
+		if (!waiter->pi && same_key(waiter->key, key))
+			return true;
+	}
+	return false;
+}
+
 static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool shared)
 {
 	struct task *task = current_task();
@@ -438,10 +450,12 @@ static int64_t lock_pi(uint64_t address, uint64_t deadline, bool try, bool share
 		bool free = !(value & FUTEX_TID_MASK);
 		if ((value & FUTEX_TID_MASK) == tid)
 			error = -EDEADLK;
-		else if (!free && try)
-			error = -EAGAIN;
+		else if (plain_waits(bucket, waiter.key))
+			error = -EINVAL;
 		else if (!free && !task_find((int32_t)(value & FUTEX_TID_MASK)))
 			error = -ESRCH;
+		else if (!free && try)
+			error = -EAGAIN;
 		if (error)
 			break;
 		uint32_t new = free ? tid | (value & ~FUTEX_TID_MASK) : value | FUTEX_WAITERS;
@@ -497,6 +511,11 @@ static int64_t unlock_pi(uint64_t address, bool shared)
 {
 	uint64_t key[2];
 	uint32_t value, seen;
+	/* As on Linux, whose lock it is counts before anything else. */
+	if (get_user_u32(&value, address))
+		return -EFAULT;
+	if ((value & FUTEX_TID_MASK) != (uint32_t)current_task()->number)
+		return -EPERM;
 	int error = get_key(address, shared, key);
 	if (error)
 		return error;
@@ -589,6 +608,8 @@ SYSCALL_HANDLER(futex, uint64_t address, uint32_t op, uint32_t value, uint64_t t
 		if (error)
 			return error;
 	}
+	if ((op & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2)
+		return -ENOSYS;
 	switch (command) {
 	case FUTEX_WAIT:
 		return futex_wait(address, value, deadline, ~0u, shared, true);

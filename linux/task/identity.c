@@ -319,7 +319,20 @@ SYSCALL_HANDLER(capset, uint64_t header, uint64_t data)
 	return 0;
 }
 
-enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
+enum {
+	ARCH_SET_GS = 0x1001,
+	ARCH_SET_FS,
+	ARCH_GET_FS,
+	ARCH_GET_GS,
+	ARCH_GET_CPUID = 0x1011,
+	ARCH_SET_CPUID,
+	ARCH_GET_XCOMP_SUPP = 0x1021,
+	ARCH_GET_XCOMP_PERM,
+	ARCH_GET_XCOMP_GUEST_PERM = 0x1024,
+	ARCH_MAP_VDSO_X32 = 0x2001,
+	ARCH_MAP_VDSO_32,
+	ARCH_MAP_VDSO_64
+};
 
 SYSCALL_HANDLER(arch_prctl, int operation, uint64_t address)
 {
@@ -335,6 +348,18 @@ SYSCALL_HANDLER(arch_prctl, int operation, uint64_t address)
 		return put_user_u64(address, state->fs_base);
 	case ARCH_GET_GS:
 		return put_user_u64(address, state->gs_base);
+	case ARCH_GET_CPUID:
+		return 1; /* it can be executed */
+	case ARCH_SET_CPUID:
+		return -ENODEV;   /* and not be made to trap */
+	case ARCH_GET_XCOMP_SUPP: /* of vector state: all that there is may be used */
+	case ARCH_GET_XCOMP_PERM:
+	case ARCH_GET_XCOMP_GUEST_PERM:
+		return put_user_u64(address, machine.xsave_mask ? machine.xsave_mask : 3);
+	case ARCH_MAP_VDSO_X32:
+	case ARCH_MAP_VDSO_32:
+	case ARCH_MAP_VDSO_64:
+		return -EEXIST; /* one is mapped by exec, and no other can be */
 	default:
 		return -EINVAL;
 	}

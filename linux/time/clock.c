@@ -126,6 +126,10 @@ int clock_deadline(int32_t clock, uint64_t ns, uint64_t *deadline)
 			ns = time_shifted(ns, -time_offset(clock));
 		*deadline = ns ? ns : 1;
 		return 0;
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_MONOTONIC_COARSE:
+	case CLOCK_REALTIME_COARSE:
+		return -EOPNOTSUPP; /* clocks to read alone */
 	default:
 		return -EINVAL;
 	}

@@ -131,7 +131,7 @@ SYSCALL_HANDLER(alarm, uint32_t seconds)
 
 /* ---- POSIX timers ---- */
 
-enum { SIGEV_SIGNAL = 0, SIGEV_NONE = 1, SIGEV_THREAD_ID = 4 };
+enum { SIGEV_SIGNAL = 0, SIGEV_NONE = 1, SIGEV_THREAD = 2, SIGEV_THREAD_ID = 4 };
 
 struct linux_sigevent {
 	uint64_t value;
@@ -277,9 +277,11 @@ SYSCALL_HANDLER(timer_create, int clock, uint64_t event_address, uint64_t id_add
 		clock = (int)(~(uint32_t)process->number << 3 | CPU_CLOCK_PROCESS);
 	else if (clock == CLOCK_THREAD_CPUTIME_ID || own)
 		clock = (int)(~(uint32_t)current_task()->number << 3 | CPU_CLOCK_THREAD);
-	if (clock < 0 ? clock_read(clock, &ignored) : clock_deadline(clock, 1, &ignored))
-		return -EINVAL;
-	if ((event.notify & ~SIGEV_THREAD_ID) > SIGEV_NONE ||
+	int error = clock < 0 ? clock_read(clock, &ignored) : clock_deadline(clock, 1, &ignored);
+	if (error)
+		return error;
+	/* SIGEV_THREAD is the C library's to do: to it a signal is sent. */
+	if ((event.notify & ~SIGEV_THREAD_ID) > SIGEV_THREAD ||
 	    (event.notify != SIGEV_NONE && (event.signal < 1 || event.signal > SIGNAL_COUNT)))
 		return -EINVAL;
 	struct posix_timer *timer = heap_allocate(sizeof(*timer));
