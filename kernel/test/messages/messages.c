@@ -337,7 +337,7 @@ static void test_quota(void)
 	handle_t channel = (handle_t)channel_create(CHANNEL_DONATING), event = (handle_t)event_create();
 	handle_t unit = serve('e', channel, event, 12, 0, 0);
 	struct message message = {.info = INFO_MAKE(0, 4)};
-	struct unit_info info;
+	struct unit_info info = {0};
 
 	(void)unit_info(page, unit, &info);
 	for (uint64_t left = info.caps_quota - info.caps_used; left > 1; left--)
@@ -504,7 +504,7 @@ static void test_kicks(unsigned cpu)
 		right = !result && kicks > before;
 	}
 	report(right && !guest_ended, "a kick is never lost", guest_ended);
-	result = stop(thread);
+	(void)stop(thread);
 	cap_delete(thread);
 	cap_delete(guest_space_handle);
 	cap_delete(event);
