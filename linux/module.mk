@@ -2,7 +2,7 @@
 # here may use them. Two lists, one a side; the handlers of system calls are found by name (linux/syscalls.tbl).
 LINUX_PROCESS_SOURCES := $(addprefix linux/,main.c log.c arch/x86_64/guest.S arch/x86_64/cpuinfo.c \
 	task/loop.c task/thread.c task/process.c task/clone.c namespace/namespace.c namespace/user.c namespace/map.c namespace/time.c namespace/pid.c namespace/files.c task/exit.c task/identity.c task/limits.c task/pidfd.c \
-	task/random.c task/rseq.c task/prctl.c task/schedule.c task/turn.c task/numa.c task/bpf.c task/seccomp.c task/seccomp_notify.c trace/trace.c trace/requests.c trace/watch.c arch/x86_64/registers.c mm/ranges.c mm/heap.c mm/heap_plain.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/page_set.c mm/userfault.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/command.c exec/vdso.c arch/x86_64/vdso/image.S \
+	task/random.c task/rseq.c task/prctl.c task/schedule.c task/turn.c task/numa.c task/bpf.c task/seccomp.c task/seccomp_notify.c trace/trace.c trace/requests.c trace/watch.c arch/x86_64/registers.c mm/ranges.c mm/heap.c mm/heap_plain.c mm/area.c mm/area_tree.c mm/mm.c mm/calls.c mm/populate.c mm/page_set.c mm/userfault.c mm/user.c mm/pressure.c exec/elf.c exec/exec.c exec/command.c exec/vdso.c arch/x86_64/vdso/image.S \
 	core/core.c core/name.c core/helper.c core/notes.c signal/send.c signal/deliver.c signal/calls.c sync/lock.c sync/wait.c sync/futex.c time/account.c time/clock.c time/calls.c time/timers.c)
 LINUX_FILE_SOURCES := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard linux/fs/*.c linux/tty/*.c linux/event/*.c linux/net/*.c linux/proc/*.c linux/native/*.c linux/ipc/*.c linux/keys/*.c linux/cgroup/*.c linux/async/*.c)))
 

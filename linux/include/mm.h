@@ -106,12 +106,12 @@ struct mm {
 	uint64_t vdso;
 	struct file *executable; /* a reference: /proc/N/exe */
 	uint64_t executable_identity;
-	struct aio_context *aio;           /* async/aio.c */
-	struct list futexes;               /* waiting here on private futexes: see futex.c */
-	struct list userfaults;            /* made by its processes: guarded by the common lock, held alone */
-	struct page_set write_protected;   /* pages whose writes a userfault is told of */
-	uint32_t membarrier;               /* expedited commands that its processes have registered for */
-	bool huge_pages_off, locks_future; /* prctl(2); mlockall(2) */
+	struct aio_context *aio;         /* async/aio.c */
+	struct list futexes;             /* waiting here on private futexes: see futex.c */
+	struct list userfaults;          /* made by its processes: guarded by the common lock, held alone */
+	struct page_set write_protected; /* pages whose writes a userfault is told of */
+	uint32_t membarrier;             /* expedited commands that its processes have registered for */
+	bool huge_pages_off, locks_future, locks_on_fault; /* prctl(2); mlockall(2) */
 };
 
 /* Area that contains ADDRESS or the first one above it; 0 when there is none. */

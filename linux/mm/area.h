@@ -50,3 +50,8 @@ static inline bool area_owns_pages(const struct area *area)
 {
 	return !(area->flags & (AREA_SHARED | AREA_PRIVATE_FILE | AREA_VDSO));
 }
+
+/* Touches the pages of [START, END) of the current task: as they allow (POPULATE_LOCKED_ALL: but no stacks), or all of them for
+ * reading or writing. 0, -ENOMEM, -EFAULT, or -EINTR: the task ends. mm->lock is not held. */
+enum populate { POPULATE_ALLOWED, POPULATE_LOCKED_ALL, POPULATE_READ, POPULATE_WRITE };
+int64_t mm_populate(struct mm *mm, uint64_t start, uint64_t end, enum populate how);

@@ -235,7 +235,12 @@ SYSCALL_HANDLER(mmap, uint64_t hint, uint64_t bytes, uint64_t prot, uint64_t fla
 		if (error)
 			return error;
 	}
-	return with_mm(mm, map(mm, hint, bytes, prot, flags, file, offset));
+	int64_t at = with_mm(mm, map(mm, hint, bytes, prot, flags, file, offset));
+	bool locked = (flags & LINUX_MAP_LOCKED) || (mm->locks_future && !mm->locks_on_fault);
+	if (at >= 0 && (locked || ((flags & LINUX_MAP_POPULATE) && !(flags & LINUX_MAP_NONBLOCK))))
+		(void)mm_populate(mm, (uint64_t)at, (uint64_t)at + bytes,
+		                  POPULATE_ALLOWED); /* as far as it goes */
+	return at;
 }
 
 static int64_t unmap(struct mm *mm, uint64_t start, uint64_t bytes)
@@ -597,15 +602,15 @@ static bool advice_known(int advice, uint32_t *set, uint32_t *clear)
 	}
 }
 
-/* MADV_POPULATE_READ and _WRITE: pages come by themselves; what matters is whether they may be touched so. */
-static int64_t populate(struct mm *mm, uint64_t start, uint64_t end, uint32_t needed)
+/* MADV_POPULATE_READ and _WRITE: may the pages be touched so? */
+static int64_t may_populate(struct mm *mm, uint64_t start, uint64_t end, uint32_t needed)
 {
 	for (uint64_t at = start; at < end;) {
 		const struct area *area = mm_find(mm, at);
 		if (!area || area->start > at)
 			return -ENOMEM;
 		if (!(area->flags & needed))
-			return -EFAULT;
+			return -EINVAL;
 		at = area->end;
 	}
 	return 0;
@@ -655,8 +660,8 @@ static int64_t advise(struct mm *mm, uint64_t start, uint64_t bytes, int advice)
 		return -EALONE;
 	uint64_t end = start + page_up(bytes);
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
-		return populate(mm, start, end,
-		                advice == MADV_POPULATE_READ ? AREA_READ | AREA_EXECUTE : AREA_WRITE);
+		return may_populate(mm, start, end,
+		                    advice == MADV_POPULATE_READ ? AREA_READ | AREA_EXECUTE : AREA_WRITE);
 	if (set || clear) {
 		int error = area_split_range(mm, start, end);
 		if (error)
@@ -683,7 +688,11 @@ static int64_t advise(struct mm *mm, uint64_t start, uint64_t bytes, int advice)
 SYSCALL_HANDLER(madvise, uint64_t start, uint64_t bytes, int advice)
 {
 	struct mm *mm = current_task()->mm;
-	return with_mm(mm, advise(mm, start, bytes, advice));
+	int64_t result = with_mm(mm, advise(mm, start, bytes, advice));
+	if (!result && (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE))
+		result = mm_populate(mm, start, start + page_up(bytes),
+		                     advice == MADV_POPULATE_READ ? POPULATE_READ : POPULATE_WRITE);
+	return result;
 }
 
 /* The files that are mapped in [start, end) and shared. Meanwhile the common lock may be given up. */
@@ -843,15 +852,22 @@ static int64_t lock_range(uint64_t start, uint64_t bytes, bool lock)
 	return 0;
 }
 
-/* Nothing is ever paged out, so that every page is locked in the sense of mlock(2). */
+/* Nothing is ever paged out: what is there is locked in the sense of mlock(2). */
 SYSCALL_HANDLER(mlock, uint64_t start, uint64_t bytes)
 {
-	return lock_range(start, bytes, true);
+	int64_t error = lock_range(start, bytes, true);
+	if (!error)
+		error = mm_populate(current_task()->mm, start & ~(PAGE_SIZE_BYTES - 1),
+		                    page_up(start + bytes), POPULATE_ALLOWED);
+	return error == -EFAULT ? -ENOMEM : error;
 }
 
 SYSCALL_HANDLER(mlock2, uint64_t start, uint64_t bytes, int flags)
 {
-	return flags & ~1 ? -EINVAL : lock_range(start, bytes, true);
+	enum { MLOCK_ONFAULT = 1 };
+	if (flags & ~MLOCK_ONFAULT)
+		return -EINVAL;
+	return flags ? lock_range(start, bytes, true) : sys_mlock(start, bytes);
 }
 
 SYSCALL_HANDLER(munlock, uint64_t start, uint64_t bytes)
@@ -879,8 +895,11 @@ SYSCALL_HANDLER(mlockall, int flags)
 	if ((flags & MCL_CURRENT) && !capable(CAP_IPC_LOCK) && mm->total_pages * PAGE_SIZE_BYTES > limit)
 		return -ENOMEM;
 	mm->locks_future = flags & MCL_FUTURE;
+	mm->locks_on_fault = flags & MCL_ONFAULT;
 	if (flags & MCL_CURRENT)
 		lock_all(mm, true);
+	if ((flags & MCL_CURRENT) && !(flags & MCL_ONFAULT))
+		(void)mm_populate(mm, 0, USER_END, POPULATE_LOCKED_ALL); /* as far as it goes, as on Linux */
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* mmap, munmap, mprotect, mremap, brk, madvise, file mappings. */
 #define _GNU_SOURCE
 #include "check.h"
+#include <sys/resource.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -201,6 +202,49 @@ static void test_odd(void)
 	check("map-32bit", low != MAP_FAILED && (uintptr_t)low < 1ul << 31);
 }
 
+/* What is to be there is there: MAP_POPULATE, MADV_POPULATE_*, mlock and mlockall; and no more than that. */
+static int pages_there(char *at, size_t pages)
+{
+	unsigned char there[256];
+	int sum = 0;
+	mincore(at, pages * 4096, there);
+	for (size_t i = 0; i < pages; i++)
+		sum += there[i] & 1;
+	return sum;
+}
+
+static void test_populate(void)
+{
+	enum { PAGES = 200 };
+	const int rw = PROT_READ | PROT_WRITE, private = MAP_PRIVATE | MAP_ANONYMOUS;
+	char *at = mmap(0, PAGES * 4096, rw, private | MAP_POPULATE, -1, 0);
+	check("populate-maps", pages_there(at, PAGES) == PAGES);
+	munmap(at, PAGES * 4096);
+	at = mmap(0, PAGES * 4096, rw, private, -1, 0);
+	check("populate-none", pages_there(at, PAGES) == 0);
+	if (madvise(at + 10 * 4096, 50 * 4096, 23 /* MADV_POPULATE_WRITE */) == -1 && errno == EINVAL)
+		return; /* an older kernel */
+	check("populate-part", pages_there(at, PAGES) == 50 && pages_there(at + 10 * 4096, 50) == 50);
+	mprotect(at + 100 * 4096, 4096, PROT_NONE);
+	check("populate-protected", madvise(at + 90 * 4096, 20 * 4096, 23) == -1 && errno == EINVAL);
+	munmap(at + 150 * 4096, 4096);
+	check("populate-hole", madvise(at + 140 * 4096, 20 * 4096, 22) == -1 && errno == ENOMEM);
+	check("populate-keeps",
+	      (at[10 * 4096] = 7, madvise(at + 10 * 4096, 4096, 23) == 0) && at[10 * 4096] == 7);
+	check("populate-lock",
+	      mlock(at + 60 * 4096 + 100, 9 * 4096) == 0 && pages_there(at + 60 * 4096, 10) == 10);
+	munmap(at, PAGES * 4096);
+	int status = in_child({
+		struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+		if (mlockall(MCL_CURRENT | MCL_FUTURE))
+			_exit(errno == EPERM ? 0 : 1);
+		at = mmap(0, PAGES * 4096, rw, private, -1, 0);
+		_exit(at != MAP_FAILED && pages_there(at, PAGES) == PAGES ? 0 : 2);
+	});
+	check("populate-future", exited(status, 0));
+}
+
 int main(void)
 {
 	signal(SIGSEGV, fault);
@@ -211,5 +255,6 @@ int main(void)
 	test_files();
 	test_break();
 	test_odd();
+	test_populate();
 	return check_failures != 0;
 }
