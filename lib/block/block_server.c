@@ -44,6 +44,7 @@ void block_server_init(struct block_server *server, struct driver *driver,
 {
 	server->driver = driver;
 	server->backend = backend;
+	server->sweeps = 1;
 	(void)lane_add(server, context, driver->event);
 	for (uint32_t i = 0; i < BLOCK_RANGES; i++) {
 		struct block_range_kept *range = &server->ranges[i];
@@ -204,9 +205,24 @@ static void count(uint32_t *counter, uint32_t more)
 	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
 }
 
-/* Each device completes something from time to time while it has anything. */
+/* All that was given to LANE's devices is completed in time. */
+static bool none_lost(const struct block_server *server, const struct block_lane *lane)
+{
+	for (unsigned i = 0; i < BLOCK_IOS; i++) {
+		uint32_t since = __atomic_load_n(&lane->ios[i].since, __ATOMIC_RELAXED);
+		if (since && server->sweeps - since >= BLOCK_LOST_SWEEPS)
+			return false;
+	}
+	return true;
+}
+
+/* Each device completes something from time to time while it has anything, and each request at some time. */
 static void watch(struct block_server *server)
 {
+	__atomic_store_n(&server->sweeps, server->sweeps + 1, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < server->lane_count && server->backend->watched; i++)
+		if (!none_lost(server, &server->lanes[i]))
+			driver_fail(server->driver, "the device does not complete one of its requests");
 	for (unsigned i = 0; i < server->lane_count * BLOCK_DEVICES; i++) {
 		struct block_watch *watch = &server->lanes[i / BLOCK_DEVICES].watched[i % BLOCK_DEVICES];
 		uint32_t completed = __atomic_load_n(&watch->completed, __ATOMIC_RELAXED);
@@ -429,7 +445,10 @@ static bool give(struct block_lane *lane, struct block_io *io)
 {
 	struct block_watch *watch = &lane->watched[io->device];
 
-	count(&watch->under_way, 1); /* before, since it may be done within the call */
+	/* Before, since it may be done within the call. */
+	count(&watch->under_way, 1);
+	__atomic_store_n(&io->since, __atomic_load_n(&lane->server->sweeps, __ATOMIC_RELAXED),
+	                 __ATOMIC_RELAXED);
 	if (io->queue->gone) {
 		block_server_complete(lane->server, io, BLOCK_GONE);
 		return true;
@@ -437,6 +456,7 @@ static bool give(struct block_lane *lane, struct block_io *io)
 	if (lane->server->backend->start(lane->context, io))
 		return true;
 	count(&watch->under_way, UINT32_MAX);
+	__atomic_store_n(&io->since, 0, __ATOMIC_RELAXED);
 	return false;
 }
 
@@ -506,6 +526,7 @@ void block_server_complete(struct block_server *server, struct block_io *io, enu
 	(void)server;
 	count(&watch->under_way, UINT32_MAX);
 	count(&watch->completed, 1);
+	__atomic_store_n(&io->since, 0, __ATOMIC_RELAXED);
 	if (io->flush_after && status == BLOCK_DONE) {
 		io->flush_after = false;
 		io->operation = BLOCK_FLUSH;

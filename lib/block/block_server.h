@@ -23,6 +23,7 @@
 #define BLOCK_DATA_PAGES 4096 /* of one queue: 16 MiB */
 
 #define BLOCK_STUCK_SWEEPS 15u /* 30 s */
+#define BLOCK_LOST_SWEEPS  20u /* 40 s: one request, whatever becomes of others */
 
 struct block_queue;
 struct block_lane;
@@ -30,6 +31,8 @@ struct block_lane;
 /* A request under way. */
 struct block_io {
 	struct block_queue *queue; /* 0: free */
+	uint32_t
+	    since; /* the sweep before which the backend took it, 0: it has not, or is done; the first thread reads it */
 	uint64_t tag;
 	uint64_t sector; /* of the device */
 	uint64_t data_offset;
@@ -50,8 +53,8 @@ struct block_backend {
 	void (*kick)(void *context);
 	/* Takes what the device has completed: block_server_complete for each. */
 	void (*poll)(void *context);
-	/* A device that has completed nothing of what it was given for BLOCK_STUCK_SWEEPS times two seconds is stuck, and the driver gives
-	 * up, whatever its others do. False: the backend has limits of its own. */
+	/* A device that has completed nothing of what it was given for BLOCK_STUCK_SWEEPS times two seconds is stuck, and so is one that does not
+	 * complete one request for BLOCK_LOST_SWEEPS; the driver gives up, whatever its others do. False: the backend has limits of its own. */
 	bool watched;
 	/* The first thread, before a client is told what device NUMBER is: looks whether its medium is another one. May be 0. */
 	void (*look)(void *context, unsigned number);
@@ -117,6 +120,7 @@ struct block_server {
 	struct block_lane lanes[BLOCK_LANES];
 	unsigned lane_count;
 	uint64_t last_number;
+	uint32_t sweeps; /* from 1 on */
 	bool sweeping;
 };
 

@@ -367,6 +367,12 @@ int main(void)
 	good = begin(ENTRIES);
 	ask(0);
 	check("also beside one that completes all", good && sweeps(0, true) == alone && failed);
+	good = begin(ENTRIES);
+	ask(0);
+	ask(0);
+	const unsigned lost = sweeps(1, true); /* the last that was asked for, each time */
+	check("nor is one forgiven that loses a single request",
+	      good && failed && lost >= BLOCK_LOST_SWEEPS && lost <= BLOCK_LOST_SWEEPS + 1);
 	good = begin(1);
 	for (unsigned i = 0; i < ENTRIES; i++)
 		ask(0);

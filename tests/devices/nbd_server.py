@@ -10,10 +10,10 @@ READ, WRITE, DISCONNECT, FLUSH = 0, 1, 2, 3
 
 
 class Disk:
-    """SIZE bytes at the socket PATH. While it holds, nothing is done and nothing answered; what was held is done and answered by release()."""
+    """SIZE bytes at the socket PATH. While it holds, nothing is done and nothing answered, or not the next one request; what was held is done and answered by release()."""
 
     def __init__(self, path, size):
-        self.data, self.held, self.holding, self.count, self.lock = bytearray(size), [], False, 0, threading.Lock()
+        self.data, self.held, self.holding, self.one, self.count, self.lock = bytearray(size), [], False, False, 0, threading.Lock()
         self.path, self.listener = path, socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen()
@@ -64,6 +64,7 @@ class Disk:
         with self.lock:
             self.count += 1
             if self.holding:
+                self.holding = not self.one
                 self.held.append((kind, handle, at, length, data))
             else:
                 self.answer(kind, handle, at, length, data)
@@ -75,9 +76,9 @@ class Disk:
             self.data[at:at + length] = data
         self.peer.sendall(struct.pack(">IIQ", 0x67446698, 0 if known else 22, handle) + (bytes(self.data[at:at + length]) if known and kind == READ else b""))
 
-    def hold(self):
+    def hold(self, one=False):
         with self.lock:
-            self.holding = True
+            self.holding, self.one = True, one
 
     def release(self):
         with self.lock:
