@@ -84,20 +84,25 @@ enum {
 	TCSBRKP = 0x5425,
 	TIOCGSID = 0x5429,
 };
-#define TIOCGPTN    0x80045430u
-#define TIOCSPTLCK  0x40045431u
-#define TIOCGPTLCK  0x80045439u
-#define TIOCGPTPEER 0x5441u
-#define TCGETS2     0x802c542au
-#define TCSETS2     0x402c542bu
-#define TCSETSW2    0x402c542cu
-#define TCSETSF2    0x402c542du
-#define TIOCGDEV    0x80045432u
-#define TIOCSIG     0x40045436u
-#define TIOCGPKT    0x80045438u
-#define TIOCGEXCL   0x80045440u
-#define CBAUD       0x100fu /* of c_cflag: the speed, by its number */
-#define BOTHER      0x1000u /* it is in the speed words of termios2 */
+#define TIOCGPTN       0x80045430u
+#define TIOCSPTLCK     0x40045431u
+#define TIOCGPTLCK     0x80045439u
+#define TIOCGPTPEER    0x5441u
+#define TCGETS2        0x802c542au
+#define TCSETS2        0x402c542bu
+#define TCSETSW2       0x402c542cu
+#define TCSETSF2       0x402c542du
+#define TIOCGDEV       0x80045432u
+#define TIOCSIG        0x40045436u
+#define TIOCGPKT       0x80045438u
+#define TIOCGEXCL      0x80045440u
+#define TIOCGSOFTCAR   0x5419u
+#define TIOCSSOFTCAR   0x541au
+#define TIOCSSERIAL    0x541fu
+#define TIOCGLCKTRMIOS 0x5456u
+#define TIOCSLCKTRMIOS 0x5457u
+#define CBAUD          0x100fu /* of c_cflag: the speed, by its number */
+#define BOTHER         0x1000u /* it is in the speed words of termios2 */
 /* What a read from a master in packet mode begins with: ioctl_tty(2), TIOCPKT. */
 enum {
 	PACKET_DATA = 0,

@@ -265,6 +265,46 @@ static void tell_packet(struct tty *tty, uint8_t status)
 		tty->driver->packet(tty, status);
 }
 
+/* What is locked of TTY's settings stays in WANTED as it is. */
+static void keep_locked(const struct tty *tty, struct linux_termios *wanted)
+{
+	const struct linux_termios *old = &tty->termios, *locked = &tty->locked;
+	wanted->c_iflag = (wanted->c_iflag & ~locked->c_iflag) | (old->c_iflag & locked->c_iflag);
+	wanted->c_oflag = (wanted->c_oflag & ~locked->c_oflag) | (old->c_oflag & locked->c_oflag);
+	wanted->c_cflag = (wanted->c_cflag & ~locked->c_cflag) | (old->c_cflag & locked->c_cflag);
+	wanted->c_lflag = (wanted->c_lflag & ~locked->c_lflag) | (old->c_lflag & locked->c_lflag);
+	if (locked->c_line)
+		wanted->c_line = old->c_line;
+	for (uint32_t i = 0; i < sizeof(wanted->c_cc); i++)
+		if (locked->c_cc[i])
+			wanted->c_cc[i] = old->c_cc[i];
+}
+
+static int64_t set_locked(struct tty *tty, uint64_t argument)
+{
+	struct linux_termios locked = {0};
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(&locked, argument, TERMIOS_BYTES))
+		return -EFAULT;
+	tty->locked = locked;
+	return 0;
+}
+
+enum { CLOCAL = 04000 };
+
+/* The carrier's part of a line that has none: a bit of the settings. */
+static int64_t set_carrier(struct tty *tty, uint64_t argument)
+{
+	struct linux_termios wanted = tty->termios;
+	uint32_t on;
+	if (get_user_u32(&on, argument))
+		return -EFAULT;
+	wanted.c_cflag = on ? wanted.c_cflag | CLOCAL : wanted.c_cflag & ~(uint32_t)CLOCAL;
+	line_set_termios(tty, &wanted);
+	return 0;
+}
+
 /* DRAIN: what has been written goes out first; FLUSH: what has come in goes. */
 static int64_t set_termios(struct tty *tty, struct linux_termios *wanted, bool drain, bool flush)
 {
@@ -275,6 +315,7 @@ static int64_t set_termios(struct tty *tty, struct linux_termios *wanted, bool d
 		return error;
 	if (flush)
 		line_flush(tty);
+	keep_locked(tty, wanted);
 	bool was = (tty->termios.c_iflag & IXON) && tty->termios.c_cc[VSTOP] == 19 &&
 	           tty->termios.c_cc[VSTART] == 17;
 	bool is = (wanted->c_iflag & IXON) && wanted->c_cc[VSTOP] == 19 && wanted->c_cc[VSTART] == 17;
@@ -401,6 +442,18 @@ int64_t tty_ioctl(struct tty *tty, uint32_t command, uint64_t argument, bool mas
 	case TCSETAW:
 	case TCSETAF:
 		return termio(tty, command, argument);
+	case TIOCGLCKTRMIOS:
+		return copy_to_user(argument, &tty->locked, TERMIOS_BYTES);
+	case TIOCSLCKTRMIOS:
+		return set_locked(tty, argument);
+	case TIOCGSOFTCAR:
+		return put_user_u32(argument, !!(tty->termios.c_cflag & CLOCAL));
+	case TIOCSSOFTCAR:
+		return set_carrier(tty, argument);
+	case TIOCSSERIAL: {         /* no line here has such settings */
+		uint8_t serial[72]; /* struct serial_struct */
+		return copy_from_user(serial, argument, sizeof(serial)) ? -EFAULT : -ENOTTY;
+	}
 	case TIOCGWINSZ:
 		return copy_to_user(argument, &tty->size, sizeof(tty->size));
 	case TIOCSWINSZ:

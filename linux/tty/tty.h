@@ -42,6 +42,8 @@ struct tty {
 	const struct tty_driver *driver;
 	void *private;
 	struct linux_termios termios;
+	struct linux_termios
+	    locked; /* the bits that are set here, and the characters, cannot be changed: TIOCSLCKTRMIOS */
 	struct linux_winsize size;
 	int32_t session;    /* sid; 0: no session's terminal */
 	int32_t foreground; /* pgid */
