@@ -124,7 +124,9 @@ static int map_copy(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, 
 static int map_file(struct mm *mm, uint64_t at, uint64_t bytes, uint32_t flags, struct file *file,
                     uint64_t offset)
 {
-	if (!(flags & AREA_SHARED) && (flags & AREA_WRITE) && bytes <= EAGER_COPY_BYTES &&
+	/* What is written to the file while somebody has it open for that shows until the mapping is written to. */
+	bool changes = file->vnode && file->vnode->write_count > 0;
+	if (!(flags & AREA_SHARED) && (flags & AREA_WRITE) && bytes <= EAGER_COPY_BYTES && !changes &&
 	    file->ops->seekable)
 		return map_copy(mm, at, bytes, flags, file, offset);
 	struct mmap_request request = {.offset = offset,

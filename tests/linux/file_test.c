@@ -133,6 +133,11 @@ static void test_mapped(void)
 	memcpy(shared + 4096, "stored!", 7);
 	check("store-is-read", pread(fd, buffer, 7, 4096) == 7 && !memcmp(buffer, "stored!", 7) &&
 	                           !memcmp(again, "stored!", 7));
+	char *unwritten = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 4096);
+	check("private-shows-writes", !memcmp(private, "stored!", 7) && pwrite(fd, "newer", 5, 4096) == 5 &&
+	                                  !memcmp(private, "newerd!", 7) &&
+	                                  pread(fd, unwritten, 4096, 0) == 4096 && unwritten[0] == 0 &&
+	                                  !memcmp(private, "newerd!", 7));
 	memcpy(private, "private", 7);
 	memcpy(shared + 4096, "public!", 7);
 	check("private-is-private", !memcmp(private, "private", 7) && !memcmp(again, "public!", 7));
