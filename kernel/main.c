@@ -17,7 +17,7 @@ void kernel_main(struct handoff *handoff)
 	objects_init();
 	unit_root_init();
 	arch_cpus_start(handoff);
-	memory_init_loader();
+	memory_init_loader(cpu_count);
 	while (handoff->trust.flags & HANDOFF_TRUST_WIPE_FIRST && frame_zero_one())
 		;
 	log_print("memory: %lu MiB, %lu MiB free; processors: %u\n", frame_total_bytes() >> 20,

@@ -50,8 +50,8 @@ struct frame {
  * the array of struct frame there. The first thing called; needs only the direct map. */
 void memory_init(const struct handoff *handoff);
 /* Adds the ranges of kind LOADER to RAM and to the first unit's quota, when nothing of the loader's is in use any more, and takes
- * from that what the CPUs' caches may hold back. All CPUs have started. */
-void memory_init_loader(void);
+ * from that what the caches of so many CPUS may hold back. */
+void memory_init_loader(uint32_t cpus);
 /* One zeroed frame, or 0 (not within quota). The caller has charged for it. */
 physical_t frame_allocate(void);
 physical_t

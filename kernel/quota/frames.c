@@ -298,7 +298,7 @@ void memory_init(const struct handoff *handoff)
 	}
 }
 
-void memory_init_loader(void)
+void memory_init_loader(uint32_t cpus)
 {
 	uint64_t before = pool.total;
 
@@ -307,7 +307,7 @@ void memory_init_loader(void)
 		if (pool.regions[i].kind == HANDOFF_MEMORY_LOADER)
 			region_open(&pool.regions[i], pool.regions[i].base);
 	lock_release(&pool.lock);
-	root_unit.memory_quota += (pool.total - before - cpu_count * 2ull * FRAME_CACHE_MAX) << 12;
+	root_unit.memory_quota += (pool.total - before - cpus * 2ull * FRAME_CACHE_MAX) << 12;
 }
 
 bool memory_is_ram(physical_t base, uint64_t bytes)

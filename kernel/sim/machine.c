@@ -648,7 +648,7 @@ void host_boot(unsigned megabytes, unsigned count)
 	for (unsigned i = 0; i < count; i++)
 		sched_init(cpus[i]);
 	unit_root_init();
-	memory_init_loader();
+	memory_init_loader(count);
 }
 
 /* ---- Actors ---- */
