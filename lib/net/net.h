@@ -198,7 +198,7 @@ typedef uint32_t net_filter(void *context, const struct net_view *view);
  * accepted has no filter. */
 void net_socket_set_filter(struct net_socket *socket, net_filter *filter);
 int net_bind(struct net_socket *socket, const struct net_endpoint *local);
-/* -NET_EINPROGRESS for TCP once the SYN is on its way. A zero port disconnects a datagram socket. */
+/* -NET_EINPROGRESS for TCP once the SYN is on its way. REMOTE NULL disconnects a datagram socket. */
 int net_connect(struct net_socket *socket, const struct net_endpoint *remote);
 int net_listen(struct net_socket *socket, int backlog);
 /* The next established connection; 0 and *ERROR. */

@@ -246,6 +246,10 @@ void packet_tap_out(struct net_link *link, const struct net_piece *pieces, unsig
 
 static int raw_connect(struct net_socket *socket, const struct net_endpoint *remote)
 {
+	if (!remote) {
+		raw_of(socket)->connected = false;
+		return 0;
+	}
 	if (net_is_ipv4(&remote->address) != (socket->family == FAMILY_IPV4))
 		return -NET_EAFNOSUPPORT;
 	socket->flow.remote = remote->address;

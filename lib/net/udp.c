@@ -176,10 +176,10 @@ static int udp_connect(struct net_socket *socket, const struct net_endpoint *rem
 
 	flow_remove(socket->net, &socket->flow);
 	if (udp->connected && !socket->address_set)
-		socket->flow.local = socket->flow.remote = address_any(net_is_ipv4(&socket->flow.local));
+		socket->flow.local = socket->flow.remote = address_any(socket->family == FAMILY_IPV4);
 	udp->connected = false;
 	socket->flow.remote_port = 0;
-	if (!remote->port)
+	if (!remote)
 		return 0;
 	if (address_broadcast(socket->net, &remote->address) && !socket->broadcast)
 		return -NET_EACCES;

@@ -235,18 +235,15 @@ static int64_t inet_connect(struct file *file, const struct socket_address *addr
 		return -EINVAL;
 	if (inet->family == AF_PACKET)
 		return -EOPNOTSUPP;
-	if (address->family == AF_UNSPEC && inet->type != SOCK_STREAM) {
-		memset(&remote, 0, sizeof(remote));
-		if (inet->family == AF_INET)
-			remote.address = net_ipv4((const uint8_t[4]){0});
-	} else {
+	const bool disconnects = address->family == AF_UNSPEC && inet->type != SOCK_STREAM;
+	if (!disconnects) {
 		error = inet_endpoint_read(inet, address, &remote);
 		if (error)
 			return error;
 	}
 	stack_begin(inet->net);
 	error = inet->type == SOCK_STREAM ? connect_stream(inet, socket_waits(file, 0), &remote)
-	                                  : net_connect(inet->socket, &remote);
+	                                  : net_connect(inet->socket, disconnects ? 0 : &remote);
 	stack_end();
 	return error;
 }

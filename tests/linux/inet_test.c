@@ -496,6 +496,23 @@ static void test_ipv6(void)
 	close(client);
 	close(accepted);
 	close(server);
+	/* Port 0 connects a datagram socket, too: getaddrinfo without a name asks so for the own address, and dies of another answer. */
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+	struct sockaddr_in any = {.sin_family = AF_INET};
+	int asks = socket(AF_INET6, SOCK_DGRAM, 0);
+	address.sin6_port = 0;
+	bytes = sizeof(peer);
+	check("datagrams-to-port-0", connect(asks, (void *)&address, sizeof(address)) == 0 &&
+	                                 getsockname(asks, (void *)&peer, &bytes) == 0 &&
+	                                 !memcmp(&peer.sin6_addr, &address.sin6_addr, 16));
+	check("datagrams-to-no-address",
+	      connect(asks, &none, sizeof(none)) == 0 && connect(asks, (void *)&any, sizeof(any)) == 0 &&
+	          getsockname(asks, (void *)&peer, &bytes) == 0 && IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr) &&
+	          peer.sin6_addr.s6_addr[12] == 127);
+	check("disconnect-forgets-mapped", connect(asks, &none, sizeof(none)) == 0 &&
+	                                       getsockname(asks, (void *)&peer, &bytes) == 0 &&
+	                                       IN6_IS_ADDR_UNSPECIFIED(&peer.sin6_addr));
+	close(asks);
 }
 
 static void test_options(void)

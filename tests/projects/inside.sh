@@ -21,9 +21,10 @@ check() {
 	esac
 }
 
-# scripts NAME...: programs that print TAP, each a part.
+# tap NAME COMMAND...: a program that prints TAP is a part.
 tap() {
 	part "$1"
+	shift
 	timeout -k 5 "$TIME_LIMIT" "$@" 2>&1 < /dev/null || echo "@! $?"
 	part ""
 }

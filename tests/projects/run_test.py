@@ -39,6 +39,11 @@ same("tap", "tap", "1..4\nok 1 - a # SKIP no perl\nnot ok 2 - b # TODO known bre
      {"1 - a": "skip", "2 - b": "skip", "3 - c": "fail", "4 - d": "pass"})
 same("redis", "redis", "[ok]: SET and GET (3 ms)\n\x1b[31m[err]: EXPIRE in tests/unit/expire.tcl\nno [ok]: x\n[ignore]: big\n",
      {"SET and GET": "pass", "EXPIRE": "fail", "big": "skip"})
+same("make", "make", "features/archives ......... ok     (13 passed)\nfeatures/load ........ N/A\noptions/dash-l ........ Error running make\nFAILED (0/1 passed)\n",
+     {"features/archives": "pass", "features/load": "skip", "options/dash-l": "fail"})
+same("tcl", "tcl", "++++ io-1.1 PASSED\n==== io-1.2 a pipe FAILED\n==== Contents of test case:\n==== io-1.2 FAILED\n++++ io-1.3 SKIPPED: unixOnly\n",
+     {"io-1.1": "pass", "io-1.2": "fail", "io-1.3": "skip"})
+same("acl", "acl", "@@ misc\n[3] $ rm -f f -- ok\n[4] $ umask 027 -- failed\n", {"misc/3] $ rm -f f": "pass", "misc/4] $ umask 027": "fail"})
 linux = {"a": "pass", "b": "pass", "c": "fail", "d": "pass", "(the end)": "pass"}
 check("what-did-not-run-differs", run.differing(linux, {"a": "pass", "b": "skip", "c": "pass"}) == ["b", "d", "(the end)"])
 for name, holon, known, wanted, word in (
