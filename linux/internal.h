@@ -61,8 +61,8 @@ void timers_start(void);
 
 /* ---- Native threads (task/thread.c) ---- */
 
-/* An idle native thread on the least loaded CPU in AFFINITY, of several such ones on NEAR, in whose cache is what
- * its maker touched; PAGE is the caller's thread page. 0 when quota lacks. */
+/* An idle native thread on the CPU in AFFINITY where the fewest tasks are ready, of several such ones on NEAR, in whose
+ * cache is what its maker touched; PAGE is the caller's thread page. 0 when quota lacks. */
 struct thread_area *thread_take(struct thread_page *page, uint64_t affinity, uint32_t near);
 /* Binds TASK to AREA and lets it run FUNCTION(ARGUMENT) with the common lock not held. */
 void thread_run(struct thread_area *area, struct task *task, void (*function)(void *argument),

@@ -198,13 +198,13 @@ void frame_free_batch(struct frame_batch *batch)
 		lock_release(&pool.lock);
 }
 
-/* For the pool one CPU at a time: idle CPUs must not make others wait for the lock, nor for each other. */
+/* At the frames of the pool one CPU at a time: idle CPUs must not make others wait for the lock, nor for each other. */
 bool frame_zero_one(void)
 {
 	static const char wiped[] = "memory: all that was never handed out is wiped\n";
 	static struct lock zeroing;
 	struct frame_list *clean = &caches[cpu_self()->index].clean;
-	struct frame *frame = clean->count < FRAME_CACHE_MAX ? pop(&caches[cpu_self()->index].dirty) : 0;
+	struct frame *frame = pop(&caches[cpu_self()->index].dirty);
 	bool pooled = !frame, last = false;
 
 	if (pooled) {
@@ -223,16 +223,15 @@ bool frame_zero_one(void)
 		check_debug(frame_unpoison(frame, false));
 		memset(frame_map(frame_address(frame)), 0, PAGE_SIZE_BYTES);
 	}
-	if (!pooled) {
+	if (!pooled && clean->count < FRAME_CACHE_MAX) {
 		push(clean, frame);
-		return true;
-	}
-	if (frame) {
+	} else if (frame) {
 		lock_take(&pool.lock);
 		push(&pool.clean, frame);
 		lock_release(&pool.lock);
 	}
-	lock_release(&zeroing);
+	if (pooled)
+		lock_release(&zeroing);
 	if (last)
 		log_write(0, wiped, sizeof wiped - 1);
 	return frame != 0;

@@ -18,7 +18,6 @@
 
 struct machine machine;
 static struct thread_area *idle[CPU_MAX];
-static uint32_t load[CPU_MAX]; /* tasks bound to each CPU's threads */
 static uint32_t thread_total, idle_stacks;
 static void *vector_initial;
 
@@ -136,7 +135,8 @@ struct thread_area *thread_take(struct thread_page *page, uint64_t affinity, uin
 	for (int attempt = 0; attempt < 2; attempt++) {
 		uint32_t best = near;
 		for (uint32_t cpu = 0; cpu < machine.cpu_count; cpu++)
-			if ((affinity >> cpu & 1) && (!(affinity >> best & 1) || load[cpu] < load[best]))
+			if ((affinity >> cpu & 1) &&
+			    (!(affinity >> best & 1) || account_ready_on(cpu) < account_ready_on(best)))
 				best = cpu;
 		uint32_t from = best;
 		for (uint32_t i = 0; i < machine.cpu_count && !idle[from]; i++)
@@ -150,7 +150,6 @@ struct thread_area *thread_take(struct thread_page *page, uint64_t affinity, uin
 				__atomic_store_n(&area->rebind, true, __ATOMIC_SEQ_CST);
 			}
 			idle[from] = area->next;
-			load[area->cpu]++;
 			return area;
 		}
 		if (!batch_create(page))
@@ -177,7 +176,6 @@ void thread_idle(void)
 	struct thread_area *area = current_area();
 	turn_end(area);
 	area->task = 0;
-	load[area->cpu]--;
 	stack_trim(area);
 	area->next = idle[area->cpu];
 	idle[area->cpu] = area;
@@ -209,8 +207,6 @@ void thread_rebind(void)
 void thread_move(struct thread_area *area, uint32_t cpu)
 {
 	uint32_t from = area->cpu;
-	load[from]--;
-	load[cpu]++;
 	area->cpu = cpu;
 	if (area->task)
 		area->task->migrations++;

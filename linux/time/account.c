@@ -75,6 +75,11 @@ void account_asleep(struct task *task)
 	__atomic_fetch_sub(&share->ready, 1, __ATOMIC_RELAXED);
 }
 
+uint32_t account_ready_on(uint32_t cpu)
+{
+	return __atomic_load_n(&shares[cpu].ready, __ATOMIC_RELAXED);
+}
+
 void account_moved(void)
 {
 	account_asleep(current_task());

@@ -7,6 +7,8 @@
  * by who starts it. After its end both do nothing. */
 void account_ready(struct task *task);
 void account_asleep(struct task *task);
+/* How many tasks are ready on CPU. */
+uint32_t account_ready_on(uint32_t cpu);
 /* The current task's area has another CPU now. (Another task that was moved is counted there from its next sleep on.) */
 void account_moved(void);
 /* The current task ends: what it used is its process's, and no longer its own. */
