@@ -76,6 +76,34 @@ static void test_demand_zero(void)
 	TEST("all memory returns", root_unit.memory_used <= used + PAGES(4));
 }
 
+/* The second one's frames go when the processor has all the clean ones that it keeps for itself. */
+static void test_wiping(void)
+{
+	handle_t memories[2], spaces[2];
+	unsigned dirty = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		memories[i] = memory_new(&root, 300);
+		spaces[i] = space_new(&root);
+		NEED(CALL6(&root, SYS_SPACE_MAP, spaces[i], BASE, memories[i], 0, PAGES(300),
+		           MAP_READ | MAP_WRITE) == 0);
+		for (unsigned page = 0; page < 300; page++)
+			poke(space_at(&root, spaces[i]), BASE + PAGES(page), 1);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		CALL1(&root, SYS_CAP_DELETE, spaces[i]);
+		CALL1(&root, SYS_CAP_DELETE, memories[i]);
+		for (unsigned cpu = 2; cpu--;) {
+			host_cpu(cpu);
+			while (frame_zero_one())
+				;
+		}
+	}
+	for (physical_t frame = 1 << 20; frame < 64ull << 20; frame += PAGE_SIZE_BYTES)
+		dirty += frame_is_free(frame);
+	TEST_EQUAL("idle processors wipe all that was freed", dirty, 0);
+}
+
 static void test_clone(void)
 {
 	handle_t memory = memory_new(&root, 200), clone, first = space_new(&root), second = space_new(&root);
@@ -524,6 +552,7 @@ int main(void)
 	self_unit = NEED_HANDLE(cap_insert(&root_unit, &root_unit.object, RIGHT_ALL, 0, 0));
 	for (host_preempt_every = 0; host_preempt_every < 3; host_preempt_every++) {
 		test_demand_zero();
+		test_wiping();
 		test_clone();
 		test_two_views_of_one_page();
 		test_foreign_clone(self_unit);

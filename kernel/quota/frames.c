@@ -132,15 +132,16 @@ physical_t frame_allocate_dirty(void)
 	uint32_t cpu = cpu_self()->index;
 	struct frame *frame = pop(&caches[cpu].dirty);
 
+	if (!frame) /* all were wiped meanwhile */
+		frame = pop(&caches[cpu].clean);
 	if (!frame) {
 		refill(&caches[cpu].dirty, false);
 		frame = pop(&caches[cpu].dirty);
 	}
-	if (frame)
-		check_debug(frame_unpoison(frame, false));
-	else
-		frame = pop(&caches[cpu].clean);
-	return frame ? frame_address(frame) : 0;
+	if (!frame)
+		return 0;
+	check_debug(frame_unpoison(frame, false));
+	return frame_address(frame);
 }
 
 physical_t frame_allocate(void)
