@@ -23,6 +23,12 @@ static inline bool lock_try(struct lock *lock)
 	                                   __ATOMIC_RELAXED);
 }
 
+/* At this moment nobody has it; what who had it did is seen. */
+static inline bool lock_idle(const struct lock *lock)
+{
+	return lock->next == __atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE);
+}
+
 #ifndef LOCK_POINT /* the host's tests let other CPUs act here */
 #define LOCK_POINT()   ((void)0)
 #define UNLOCK_POINT() ((void)0)

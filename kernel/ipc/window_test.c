@@ -18,11 +18,14 @@ static struct {
 	enum syscall_number number;
 	uint64_t arguments[6];
 	int64_t result;
-} entries[2]; /* what each CPU does */
+	struct unit *unit; /* with SYSCALL_COUNT: the reaping alone, which goes on with this one's */
+} entries[2];              /* what each CPU does */
 
 static void enter(unsigned index)
 {
-	if (entries[index].thread)
+	if (entries[index].number == SYSCALL_COUNT)
+		(void)unit_reap(entries[index].unit);
+	else if (entries[index].thread)
 		kernel_syscall(entries[index].thread, entries[index].number);
 	else
 		entries[index].result =
@@ -87,8 +90,7 @@ static bool gives_back(void)
 {
 	const struct cap *slot = slot_at(dying, 1);
 
-	return slot && !slot->object && slot->generation == 2 &&
-	       dying->slot_lock.next != dying->slot_lock.owner;
+	return slot && !slot->object && slot->generation == 2 && !lock_idle(&dying->slot_lock);
 }
 
 static void test_table_page(void)
@@ -123,7 +125,7 @@ static bool graves_were_found_empty(void)
 
 	if (list_empty(&dying->torn) || dying->doomed_count)
 		before = dying->reap_lock.owner;
-	return dying->reap_lock.owner != before && dying->reap_lock.next == dying->reap_lock.owner;
+	return dying->reap_lock.owner != before && lock_idle(&dying->reap_lock);
 }
 
 /* Another CPU lets go of the last object of a unit in its last instants: the unit waits for that grave, too. */
@@ -152,6 +154,76 @@ static void test_last_grave(void)
 	finish();
 	while (CALL1(&root, SYS_UNIT_DESTROY, unit))
 		;
+	machine_check();
+}
+
+/* CPU 1 has taken the dying unit's last grave out, and is about to free it. */
+static bool last_grave_is_freed(void)
+{
+	return !lock_idle(&dying->reap_lock) && !dying->grave_count && list_empty(&dying->buried[0]) &&
+	       list_empty(&dying->buried[1]);
+}
+
+/* Who destroyed a child of a unit goes on with what that unit has ended, while the unit itself is destroyed. */
+static void test_grave_freed_beside(void)
+{
+	handle_t unit = unit_make(), event;
+	struct actor child;
+
+	dying = (struct unit *)object_at(&root_unit, unit);
+	actor_init(&child, dying);
+	event = NEED_HANDLE(CALL1(&child, SYS_EVENT_CREATE, 0));
+	NEED(CALL1(&child, SYS_CAP_DELETE, event) == E_OK && dying->grave_count == 1);
+	actor_deinit(&child);
+	begin(0, &root, SYS_UNIT_DESTROY, unit, 0);
+	while (dying->destroy_phase < 2) /* reclaim */
+		NEED(go_on(0) && entries[0].result < 0);
+	begin(1, &other, SYSCALL_COUNT, 0, 0);
+	entries[1].unit = dying;
+	host_stop_every = 1;
+	host_stop_at_locks = true;
+	while (host_run(1, enter) && !last_grave_is_freed())
+		host_cpu(0);
+	NEED(host_inside(1));
+	for (unsigned i = 0; i < 10; i++)
+		go_on(0);
+	TEST("a unit whose last object another CPU is about to free waits for that",
+	     dying->destroy_phase < 3);
+	finish();
+	while (CALL1(&root, SYS_UNIT_DESTROY, unit))
+		;
+	machine_check();
+}
+
+/* CPU 1 has found that CPU 0 has ended nothing more, and still has the lock. */
+static bool others_were_found_done(void)
+{
+	const struct reaper *reaper = &root_unit.reapers[0];
+	static uint16_t before;
+
+	if (!list_empty(&reaper->doomed))
+		before = root_unit.life_lock.owner;
+	/* As it was torn, and as the list was looked at again. */
+	return list_empty(&reaper->doomed) && !lock_idle(&reaper->lock) && lock_idle(&root_unit.life_lock) &&
+	       root_unit.life_lock.owner == (uint16_t)(before + 2);
+}
+
+/* A CPU ends something just as another one is done with what it had left lying. */
+static void test_left_to_another(void)
+{
+	handle_t first = NEED_HANDLE(CALL1(&root, SYS_EVENT_CREATE, 0));
+	handle_t second = NEED_HANDLE(CALL1(&root, SYS_EVENT_CREATE, 0));
+
+	host_cpu(0);
+	object_doom(object_at(&root_unit, first));
+	begin(1, &other, SYSCALL_COUNT, 0, 0);
+	entries[1].unit = &root_unit;
+	NEED(go_to(1, others_were_found_done));
+	begin(0, &root, SYS_CAP_DELETE, second, 0);
+	go_on(0);
+	finish();
+	TEST_EQUAL("what is left to another CPU that was just done is taken down by it",
+	           root_unit.doomed_count, 0);
 	machine_check();
 }
 
@@ -317,7 +389,7 @@ static unsigned releases;
 static bool server_was_found(void)
 {
 	static bool was_held;
-	bool held = lends_on->lock.next != lends_on->lock.owner;
+	bool held = !lock_idle(&lends_on->lock);
 
 	releases += lends_on->callers && was_held && !held;
 	was_held = held;
@@ -511,6 +583,8 @@ int main(void)
 	}
 	test_table_page();
 	test_last_grave();
+	test_grave_freed_beside();
+	test_left_to_another();
 	test_lend_to_who_moves();
 	test_lend_to_who_begins();
 	test_lend_to_who_ends();

@@ -122,16 +122,20 @@ bool unit_reap(struct unit *unit)
 	for (uint32_t i = 0; i < CPU_MAX && !preempted; i++) {
 		struct reaper *reaper = &unit->reapers[(self + i) % CPU_MAX];
 		struct object *object;
+		unsigned stuck = 0;
 
-		if (list_empty(&reaper->doomed) || !lock_try(&reaper->lock))
+		if (list_empty(&reaper->doomed))
 			continue;
-		for (unsigned stuck = 0;
-		     stuck < 2 && !preempted && (object = object_first(unit, &reaper->doomed));) {
-			stuck += !reap_step(unit, reaper, object);
-			preempted =
-			    preemption_pending() || (unit->grave_count >= GRAVE_BATCH && bury_all(unit));
+		/* Looked at again without the lock: who found it taken has left to this CPU what it doomed since. */
+		while (stuck < 2 && !preempted && object_first(unit, &reaper->doomed) &&
+		       lock_try(&reaper->lock)) {
+			while (stuck < 2 && !preempted && (object = object_first(unit, &reaper->doomed))) {
+				stuck += !reap_step(unit, reaper, object);
+				preempted = preemption_pending() ||
+				            (unit->grave_count >= GRAVE_BATCH && bury_all(unit));
+			}
+			lock_release(&reaper->lock);
 		}
-		lock_release(&reaper->lock);
 	}
 	return !preempted && !bury_all(unit) && !unit->doomed_count && !graves_due(unit);
 }
@@ -156,8 +160,8 @@ bool object_adopt_slice(struct unit *unit, struct unit *parent)
 		list_move(&parent->torn, &object->owned);
 		lock_release(&parent->life_lock);
 	}
-	/* What another CPU has let go of since the graves were looked at is one. */
-	none = !object && !unit->grave_count;
+	/* What another CPU has let go of since the graves were looked at is one; and it may be about to free the last. */
+	none = !object && !graves_due(unit) && lock_idle(&unit->reap_lock);
 	lock_release(&unit->life_lock);
 	return none;
 }

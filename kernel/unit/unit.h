@@ -79,7 +79,7 @@ struct unit {
 extern struct unit root_unit;  /* owns all memory at boot; the steward's */
 extern bool unit_dma_confined; /* for unit_info: SYSTEM_CONFINED */
 
-/* Makes root_unit the owner of all free frames (but a reserve for per-CPU caches) and of CAPS_MAX
+/* Makes root_unit the owner of all free frames (memory_init_loader takes the reserve for CPUs' caches from that) and of CAPS_MAX
  * capabilities. After this whoever takes a frame charges it. */
 void unit_root_init(void);
 /* Charges BYTES to UNIT: true, or false with unit->lacked_memory set. One atomic add on one word. */
