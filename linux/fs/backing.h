@@ -140,6 +140,8 @@ int backing_write_prepare(struct ram_node *node, uint64_t start, uint64_t end);
 uint64_t backing_wrote(struct ram_node *node, uint64_t start, uint64_t end);
 /* The size changes; what is cut off needs no writing. */
 int backing_resize(struct ram_node *node, uint64_t size);
+/* In a change: the service has made NODE larger, and here it could not be: it is again as large as it was. */
+void backing_not_grown(struct ram_node *node);
 /* In a change: fallocate, without contents. */
 int backing_allocate(struct ram_node *node, bool keep_size, uint64_t start, uint64_t bytes);
 /* In a change: bytes [START, END) of the file become zeroes, here and then, beside others, in the service: a hole, or (ZERO) room. */

@@ -519,6 +519,20 @@ static void pages_forget(struct ram_node *node, uint64_t first, uint64_t last)
 	pages_clean(node, first, last);
 }
 
+void backing_not_grown(struct ram_node *node)
+{
+	uint64_t words = PAGES(node->vnode.size) / 64 + 1;
+	if (node->upper)
+		(void)(CHANGE(ram_backing(node), resize, node->upper, node->vnode.size) < 0);
+	if (PAGES(node->vnode.size) / 64 + 1 != words || words >= node->data.page_words / 4)
+		return;
+	uint64_t *fewer = heap_resize(node->data.pages, words * 16);
+	if (!fewer)
+		return;
+	node->data.pages = fewer;
+	node->data.page_words = (uint32_t)words;
+}
+
 int backing_resize(struct ram_node *node, uint64_t size)
 {
 	int error =

@@ -78,8 +78,12 @@ static int object_resize(struct ram_node *node, uint64_t bytes)
 	}
 	if (memory_resize(object->handle, bytes) < 0)
 		return -ENOSPC;
-	object->bytes = bytes;
-	return bytes ? map_grow(node, bytes) : 0;
+	int error = bytes ? map_grow(node, bytes) : 0;
+	if (error) /* what OBJECT has is what is mapped: writes go by that */
+		(void)(memory_resize(object->handle, object->bytes) < 0);
+	else
+		object->bytes = bytes;
+	return error;
 }
 
 /* The file leaves the image; mappings of it keep what they see. */
@@ -369,6 +373,8 @@ int ram_data_resized(struct ram_node *node, uint64_t size)
 	struct ram_data *data = &node->data;
 	uint64_t old = node->vnode.size; /* others may have written behind it meanwhile */
 	int error = size < old && !size && data->lower ? 0 : ram_data_write(node, size);
+	if (error && ram_backing(node) && size > old)
+		backing_not_grown(node);
 	if (error)
 		return error;
 	if (size == 0 && data->lower)

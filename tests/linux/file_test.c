@@ -763,6 +763,42 @@ static void test_shift(void)
 	close(fd);
 }
 
+/* Files that are told to be larger than a file can be here (on Linux they can) stay apart from others. */
+static void test_large(void)
+{
+	enum { FILES = 8, GROWN = 2, STEP = 65536, STEPS = 15 };
+	static char bytes[FILES][8192];
+	int fds[FILES];
+	int apart = 1, alike = 1;
+	for (int i = 0; i < FILES; i++) {
+		char name[] = "large-0";
+		name[6] = (char)('0' + i);
+		memset(bytes[i], 'a' + i, sizeof(bytes[i]));
+		fds[i] = make(name, O_TRUNC);
+		if (write(fds[i], bytes[i], sizeof(bytes[i])) != sizeof(bytes[i]))
+			apart = 0;
+		unlink(name);
+	}
+	for (int i = 0; i < GROWN; i++) {
+		(void)!ftruncate(fds[i], (off_t)200 << 30);
+		for (int step = 1; step <= STEPS; step++)
+			if (pwrite(fds[i], "x", 1, (off_t)step * STEP) != 1)
+				alike = 0;
+	}
+	for (int i = 0; i < FILES; i++) {
+		if (ftruncate(fds[i], (STEPS + 1) * STEP) || pread(fds[i], buffer, 8192, 0) != 8192 ||
+		    memcmp(buffer, bytes[i], 8192) != 0)
+			apart = 0;
+		for (int step = 1; i < GROWN && step <= STEPS; step++)
+			if (pread(fds[i], buffer, 3, (off_t)step * STEP - 1) != 3 ||
+			    memcmp(buffer, "\0x\0", 3) != 0)
+				alike = 0;
+		close(fds[i]);
+	}
+	check("large-apart", apart);
+	check("large-alike", alike);
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "copied"))
@@ -782,5 +818,6 @@ int main(int count, char **arguments)
 	test_strict();
 	test_space();
 	test_shift();
+	test_large();
 	return check_failures != 0;
 }
