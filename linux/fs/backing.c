@@ -189,6 +189,14 @@ void backing_forget_all(struct backing *backing)
 	backing_still_end(backing);
 }
 
+void backing_forget_beside(struct backing *backing)
+{
+	if (!backing->forget_count)
+		return;
+	backing_change(backing);
+	backing_change_end(backing);
+}
+
 int backing_take_upper(struct ram_node *node, uint64_t upper)
 {
 	node->upper = upper;
@@ -448,11 +456,15 @@ void backing_statistics(const struct backing *backing, struct linux_statfs *stat
 	struct file_statistics found;
 	const void *data = 0;
 	uint32_t bytes = 0;
-	if (linux_error_of_service(
-	        file_statistics(backing->session, current_page(), &data, &bytes, DEADLINE_NEVER)) ||
-	    bytes != sizeof(found))
+	handle_t session = backing->session;
+	enum common_mode before = common_give();
+	bool good = file_statistics(session, current_page(), &data, &bytes, DEADLINE_NEVER) >= 0 &&
+	            bytes == sizeof(found);
+	if (good)
+		memcpy(&found, data, sizeof(found));
+	common_take(before);
+	if (!good)
 		return;
-	memcpy(&found, data, sizeof(found));
 	statfs->f_bsize = statfs->f_frsize = (int64_t)found.block_bytes;
 	statfs->f_blocks = (int64_t)found.blocks;
 	statfs->f_bfree = statfs->f_bavail = (int64_t)found.blocks_free;

@@ -112,8 +112,10 @@ int backing_attribute_keep(struct ram_node *node, const char *name, const void *
 /* NODE is not here any more. The service gets its use of it back, and frees what has no name, with the change under way; or,
  * so that no close waits for that, with the next one, which is at once by a thread of its own. */
 void backing_forget(struct ram_node *node);
-/* All that the service has to get back so: where its room is wanted. */
+/* All that the service has to get back so: where its room is wanted; or as a change of its own, beside others. */
 void backing_forget_all(struct backing *backing);
+void backing_forget_beside(struct backing *backing);
+/* Gives the common lock up while the service is asked. */
 void backing_statistics(const struct backing *backing, struct linux_statfs *statfs);
 
 /* ---- Contents (backing_data.c) ---- */

@@ -625,8 +625,8 @@ int backing_clear(struct ram_node *node, bool zero, uint64_t start, uint64_t end
 		pages_not_cleared(node, start, end);
 		return error;
 	}
-	/* From here on it is so for all; the service follows. */
-	pages_forget(node, PAGES(start), end / PAGE);
+	/* From here on it is so for all; the service follows. Behind the file's end its last page is zeroes, too. */
+	pages_forget(node, PAGES(start), end < node->vnode.size ? end / PAGE : PAGES(end));
 	error = CHANGE(backing, allocate, node->upper,
 	               (uint32_t)FILE_ALLOCATE_KEEP_SIZE | (zero ? FILE_ALLOCATE_ZERO : FILE_ALLOCATE_PUNCH),
 	               start, end - start);
@@ -716,8 +716,8 @@ int64_t backing_seek(struct ram_node *node, uint64_t offset, bool data)
 	uint64_t found = 0;
 	int error = backing_write_back(node);
 	if (!error)
-		error = SERVICE(ram_backing(node), seek, node->upper, data ? FILE_SEEK_DATA : FILE_SEEK_HOLE,
-		                offset, &found);
+		error = CHANGE(ram_backing(node), seek, node->upper, data ? FILE_SEEK_DATA : FILE_SEEK_HOLE,
+		               offset, &found);
 	if (error == -ENOENT || (!error && found > node->vnode.size))
 		return (int64_t)node->vnode.size;
 	return error ? error : (int64_t)found;
@@ -1018,10 +1018,7 @@ static struct task *writer;
 static void forget_all(struct backing *backing, int *first)
 {
 	(void)first;
-	if (backing->forget_count) {
-		backing_change(backing);
-		backing_change_end(backing);
-	}
+	backing_forget_beside(backing);
 }
 
 static void write_back_worker(void *argument)

@@ -711,7 +711,7 @@ static void backed_settle(struct filesystem *filesystem)
 static void backed_statistics(const struct filesystem *filesystem, struct linux_statfs *statfs)
 {
 	struct backing *backing = ((const struct ram_filesystem *)filesystem)->backing;
-	backing_forget_all(backing);
+	backing_forget_beside(backing);
 	backing_statistics(backing, statfs);
 }
 

@@ -288,7 +288,7 @@ static int shift_part(struct ram_node *node, uint64_t first, uint64_t bytes, int
 	if (moves)
 		return user_copy(to, node->data.map + first, bytes) ? -EIO : 0;
 	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE_BYTES)
-		if (user_copy(to + at, to + at, 1))
+		if (probe_write((uint64_t)(to + at)))
 			return -ENOSPC;
 	return 0;
 }
@@ -312,6 +312,10 @@ int ram_data_shift_begin(struct ram_node *node, uint64_t start, uint64_t bytes, 
 
 void ram_data_shift_end(struct ram_node *node)
 {
+	const struct memory_object *object = node->vnode.object;
+	uint64_t end = PAGE_UP(node->vnode.size);
+	if (object && end < object->bytes)
+		memory_discard(object->handle, end, object->bytes - end);
 	(void)ram_data_resized(node, node->vnode.size);
 }
 

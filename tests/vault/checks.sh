@@ -88,6 +88,7 @@ vault mount v /mnt
 run 'a file at random' 0 /exercise /mnt/exercise 1 1500
 is 'with all operations' "$(/exercise /mnt/exercise 2 1500; /exercise /in-memory 3 1500)" "$(printf 'ok exercise: 1500 operations\nok exercise: 1500 operations')"; rm /in-memory
 /exercise /mnt/holed punch 4096 61440; again; is 'a hole that goes to the end leaves the size' "$(stat -c %s /mnt/holed)/$(tail -c 61440 /mnt/holed | tr -d '\0' | wc -c)" 65536/0; rm /mnt/holed
+/exercise /mnt/holed punch 4096 61000; again; is 'and takes nothing, where nothing of it was written back' "$(stat -c '%s %b' /mnt/holed)" '65096 8'; rm /mnt/holed
 printf kept >/mnt/large; truncate -s 200G /mnt/large 2>/dev/null; again; is 'a size that cannot be here is not in the vault' "$(stat -c %s /mnt/large) $(cat /mnt/large)" '4 kept'; rm /mnt/large
 cp /mnt/exercise /exercised; umount /mnt; vault mount v /mnt
 cmp /exercised /mnt/exercise; say 'it is the same when it is mounted again' $?

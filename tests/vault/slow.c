@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include "../linux/check.h"
 
@@ -424,6 +425,7 @@ static int copy_in(pid_t other)
 		off_t from = 0;
 		off_t again = 0;
 		off_t out = 1 << 20;
+		struct statfs all = {0};
 		int file = open("copied", O_RDWR | O_CREAT | O_EXCL, 0600);
 		if (file < 0 || fallocate(file, 0, 0, 1 << 18) || fallocate(file, 1, 0, 1 << 19) ||
 		    lseek(file, 0, SEEK_END) != 1 << 18 || lseek(file, 1 << 18, SEEK_SET) < 0 ||
@@ -434,8 +436,9 @@ static int copy_in(pid_t other)
 		    write(ends[1], bytes, sizeof(bytes)) != sizeof(bytes) ||
 		    splice(ends[0], 0, file, &out, sizeof(bytes), 0) != sizeof(bytes) ||
 		    out != (1 << 20) + (off_t)sizeof(bytes) ||
-		    lseek(file, 0, SEEK_CUR) != (1 << 18) + 2 * (off_t)sizeof(bytes) || unlink("copied") ||
-		    close(file))
+		    lseek(file, 0, SEEK_CUR) != (1 << 18) + 2 * (off_t)sizeof(bytes) ||
+		    lseek(file, 0, SEEK_HOLE) < 0 || fstatfs(file, &all) || !all.f_blocks ||
+		    unlink("copied") || close(file))
 			return 2;
 	} while (waitpid(other, &end, WNOHANG) == 0);
 	return exited(end, 0) ? 0 : 3;
