@@ -58,6 +58,9 @@ for name, holon, known, wanted, word in (
 with contextlib.redirect_stdout(io.StringIO()):
     good = run.judge(Named, {"a": "fail", "(the end)": "pass"}, {}, set())
 check("nothing-passed-is-a-failure", not good)
+with contextlib.redirect_stdout(io.StringIO()):
+    good = run.judge(Named, {"a": "pass", "(the end)": "fail: time was over"}, {"a": "pass", "(the end)": "pass"}, set())
+check("half-a-run-on-linux-is-no-measure", not good)
 for left, right in (("5.4.1-1", "5.4.1-1+deb12u1"), ("1.2.9", "1.2.13"), ("1:2.9-1", "1:2.10-1")):
     check(f"{right}-is-newer", run.version_key(left) < run.version_key(right))
 sys.exit(failed != 0)

@@ -322,9 +322,10 @@ void container_close(struct container *container)
 	wipe(container->words, container->words ? strlen(container->words) : 0);
 	wipe(container->key_file, container->credentials.key_file_bytes);
 	wipe(container->machine, container->machine ? VDISK_KEY_SIZE : 0);
+	bool failed = false;
 	for (unsigned i = 0; i < container->leg_count; i++)
-		must(file_backend_close(&container->files[i]) < 0 ? VDISK_IO : VDISK_OK, "closing",
-		     "the container");
+		failed = file_backend_close(&container->files[i]) < 0 || failed;
+	must(failed ? VDISK_IO : VDISK_OK, "closing", "the container");
 }
 
 /* ---- Byte ranges ---- */
