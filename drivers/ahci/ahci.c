@@ -229,6 +229,7 @@ static void start_in(struct port *port, unsigned slot, struct block_io *io, bool
 		}
 	}
 	port->ios[slot] = io;
+	block_server_at_device(io, true);
 	issue(port, slot, ranges, (write ? HEADER_WRITE : 0u) | (port->is_cd ? HEADER_PACKET : 0u), queued);
 }
 
@@ -318,12 +319,14 @@ static void port_error(struct port *port)
 		port->ios[slot] = 0;
 		bool try_again = false;
 		enum block_status what = port->is_cd ? cd_failed(&port->cd, &try_again) : BLOCK_MEDIUM;
-		if (try_again)
+		if (try_again) {
 			start_in(port, slot, io, false);
-		else if (one)
+		} else if (one) {
 			block_server_complete(&ahci.server, io, what);
-		else
+		} else { /* those before it may take their time over bad sectors */
+			block_server_at_device(io, false);
 			port->again[port->again_count++] = io;
+		}
 	}
 	again_next(port);
 }

@@ -440,6 +440,14 @@ static void answer(struct block_queue *queue, uint64_t tag, enum block_status st
 	queue->signal |= signal;
 }
 
+void block_server_at_device(struct block_io *io, bool there)
+{
+	const struct block_server *server = io->queue->lane->server;
+
+	__atomic_store_n(&io->since, there ? __atomic_load_n(&server->sweeps, __ATOMIC_RELAXED) : 0,
+	                 __ATOMIC_RELAXED);
+}
+
 /* Hands IO to the driver, but what waited while its medium was changed. False: it refuses. */
 static bool give(struct block_lane *lane, struct block_io *io)
 {
@@ -447,8 +455,7 @@ static bool give(struct block_lane *lane, struct block_io *io)
 
 	/* Before, since it may be done within the call. */
 	count(&watch->under_way, 1);
-	__atomic_store_n(&io->since, __atomic_load_n(&lane->server->sweeps, __ATOMIC_RELAXED),
-	                 __ATOMIC_RELAXED);
+	block_server_at_device(io, true);
 	if (io->queue->gone) {
 		block_server_complete(lane->server, io, BLOCK_GONE);
 		return true;
@@ -456,7 +463,7 @@ static bool give(struct block_lane *lane, struct block_io *io)
 	if (lane->server->backend->start(lane->context, io))
 		return true;
 	count(&watch->under_way, UINT32_MAX);
-	__atomic_store_n(&io->since, 0, __ATOMIC_RELAXED);
+	block_server_at_device(io, false);
 	return false;
 }
 
@@ -526,7 +533,7 @@ void block_server_complete(struct block_server *server, struct block_io *io, enu
 	(void)server;
 	count(&watch->under_way, UINT32_MAX);
 	count(&watch->completed, 1);
-	__atomic_store_n(&io->since, 0, __ATOMIC_RELAXED);
+	block_server_at_device(io, false);
 	if (io->flush_after && status == BLOCK_DONE) {
 		io->flush_after = false;
 		io->operation = BLOCK_FLUSH;

@@ -32,7 +32,7 @@ struct block_lane;
 struct block_io {
 	struct block_queue *queue; /* 0: free */
 	uint32_t
-	    since; /* the sweep before which the backend took it, 0: it has not, or is done; the first thread reads it */
+	    since; /* the sweep before which the device got it, 0: it has not, or is done; the first thread reads it */
 	uint64_t tag;
 	uint64_t sector; /* of the device */
 	uint64_t data_offset;
@@ -134,6 +134,9 @@ void block_server_device(struct block_server *server, unsigned number,
 /* Another medium, or none (no sectors), is in device NUMBER, of a backend with one lane: queues that are open end with the old one. */
 void block_server_replaced(struct block_server *server, unsigned number,
                            const struct block_description *description);
+/* IO, which the backend has taken, has come back to it undone and waits there, or is given to the device once more: each time it has the whole
+ * of BLOCK_LOST_SWEEPS. */
+void block_server_at_device(struct block_io *io, bool there);
 /* IO is done. */
 void block_server_complete(struct block_server *server, struct block_io *io, enum block_status status);
 /* Where byte OFFSET of IO's data is for the device, and how many bytes from there on are contiguous, at most

@@ -373,6 +373,16 @@ int main(void)
 	const unsigned lost = sweeps(1, true); /* the last that was asked for, each time */
 	check("nor is one forgiven that loses a single request",
 	      good && failed && lost >= BLOCK_LOST_SWEEPS && lost <= BLOCK_LOST_SWEEPS + 1);
+	good = begin(ENTRIES);
+	ask(0);
+	ask(0);
+	on_work(&server, 1ull << DRIVER_CLIENT_BIT);
+	block_server_at_device(held[0][0], false);
+	check("what waits in the driver meanwhile is not lost", good && sweeps(1, true) == LONG && !failed);
+	block_server_at_device(held[0][0], true);
+	const unsigned later = sweeps(1, true);
+	check("but has its time when it is given to the device again",
+	      failed && later >= BLOCK_LOST_SWEEPS && later <= BLOCK_LOST_SWEEPS + 1);
 	good = begin(1);
 	for (unsigned i = 0; i < ENTRIES; i++)
 		ask(0);

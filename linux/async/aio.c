@@ -267,9 +267,9 @@ SYSCALL_HANDLER(io_destroy, uint64_t address)
 	if (group)
 		async_attend(group);
 	while (context->transfer_count) { /* into the program's memory: not behind its back */
-		if (group)
+		if (group && async_waits(group))
 			async_run(group);
-		if (context->transfer_count)
+		else
 			wait_sleep_always();
 	}
 	if (group)
@@ -646,7 +646,8 @@ static int64_t get_events(uint64_t address, int64_t least, int64_t count, uint64
 	wait_begin(&entry, &context->wait);
 	int64_t done = events_take(context, count, events);
 	while (done >= 0 && done < least && !context->dead) {
-		int slept = wait_sleep(deadline);
+		/* Taking events may have given the lock up. */
+		int slept = group && async_waits(group) ? 0 : wait_sleep(deadline);
 		if (group)
 			async_run(group);
 		int64_t more =

@@ -41,8 +41,10 @@ bool async_soon(struct async_job *job);
 bool async_block(struct async_job *job);
 /* Takes JOB off the lists. Where a thread runs it, its sleep is ended. */
 void async_stop(struct async_job *job);
-/* Runs what may go on, in the current task, whose group it is. */
+/* Runs what may go on, in the current task, whose group it is; not all, where the task is to end. */
 void async_run(struct async_group *group);
+/* There is something that may go on: who attends does not sleep. */
+bool async_waits(struct async_group *group);
 /* In between the current task, whose group it is, runs its jobs itself: it calls async_run whenever it wakes. */
 void async_attend(struct async_group *group);
 void async_leave(struct async_group *group);

@@ -134,6 +134,14 @@ static struct async_job *take_again(struct async_group *group)
 	return job;
 }
 
+bool async_waits(struct async_group *group)
+{
+	lock_acquire(&async_lock);
+	bool waits = !list_empty(&group->again);
+	lock_release(&async_lock);
+	return waits;
+}
+
 void async_run(struct async_group *group)
 {
 	struct async_job *job;

@@ -127,6 +127,14 @@ static uint64_t queue_memory(uint64_t data, handle_t memory[2])
 	    space_map(machine.space, at + rings, (handle_t)second, 0, data, MAP_READ | MAP_WRITE) >= 0;
 	for (uint64_t page = at; good && page < at + bytes; page += PAGE_SIZE_BYTES)
 		good = probe_write(page) == 0;
+	if (!good && at) {
+		space_unmap(machine.space, at, bytes);
+		window_put(at, bytes);
+	}
+	if (!good && first >= 0)
+		cap_delete((handle_t)first);
+	if (!good && second >= 0)
+		cap_delete((handle_t)second);
 	if (!good)
 		return 0;
 	memory[0] = (handle_t)first;

@@ -180,17 +180,19 @@ static void child(const char *name, int how, uint32_t salt)
 	      pread(disk, memory, (size_t)BATCH * BLOCK, AREA) == BATCH * BLOCK && all_filled(BATCH, salt));
 }
 
-/* Killed at any moment: whatever becomes of its requests, the next one's go well. */
+/* Killed at any moment, while it takes events or destroys the context: whatever becomes of its requests, the next one's go well. */
 static void killed(void)
 {
-	for (unsigned i = 0; i < 20; i++) {
+	for (unsigned i = 0; i < 40; i++) {
 		pid_t pid = fork();
 		if (pid == 0) {
 			aio_context_t context = context_make(MANY);
 			struct io_event events[MANY];
 			for (;;)
-				if (submit(context, 0, BATCH, -1) > 0)
+				if (submit(context, 0, BATCH, -1) > 0 && i % 2)
 					syscall(SYS_io_getevents, context, 1L, (long)MANY, events, NULL);
+				else if (syscall(SYS_io_destroy, context) == 0)
+					context = context_make(MANY);
 		}
 		usleep(3000 * (i % 7));
 		kill(pid, SIGKILL);
