@@ -97,6 +97,11 @@ void failures_drop(struct net_socket *socket)
 		arena_free(&socket->net->arena, failure);
 }
 
+bool net_failure_waits(const struct net_socket *socket)
+{
+	return socket->failures;
+}
+
 int64_t net_receive_failure(struct net_socket *socket, void *buffer, size_t count, struct net_failure *told)
 {
 	struct failure *failure = take(socket);

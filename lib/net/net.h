@@ -249,6 +249,8 @@ struct net_failure {
  * -NET_EAGAIN. */
 int64_t net_receive_failure(struct net_socket *socket, void *buffer, size_t count,
                             struct net_failure *failure);
+/* Is there one? It is no NET_ERROR of net_poll: neither sending nor receiving ends by it. */
+bool net_failure_waits(const struct net_socket *socket);
 enum { NET_SHUTDOWN_READ = 0, NET_SHUTDOWN_WRITE = 1, NET_SHUTDOWN_BOTH = 2 };
 int net_shutdown(struct net_socket *socket, int how);
 /* Gives the socket up; the connection ends by itself (RFC 9293, 3.6). The pointer is dead afterwards. */

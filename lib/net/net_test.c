@@ -560,18 +560,23 @@ static void test_failures(void)
 	(void)net_send(socket, &piece, 1, &to, 0);
 	icmp_about(wire, seen_datagram, 36, 11, 0, 0);
 	check(net_receive_failure(socket, quoted, sizeof(quoted), &told) == -NET_EAGAIN &&
-	          !(net_poll(socket) & NET_ERROR),
+	          !net_failure_waits(socket),
 	      "who did not ask is not told", "it is");
 	(void)net_set_option(socket, 0, 11, &on, sizeof(on)); /* IP_RECVERR */
 	icmp_about(wire, seen_datagram, 36, 11, 0, 0);
-	check(net_poll(socket) & NET_ERROR, "an error waits", "none does");
+	check(net_failure_waits(socket) && (net_poll(socket) & NET_ERROR), "an error waits", "none does");
+	check(net_receive(socket, quoted, sizeof(quoted), 0, NULL) == -NET_EHOSTUNREACH &&
+	          net_receive(socket, quoted, sizeof(quoted), 0, NULL) == -NET_EAGAIN &&
+	          net_failure_waits(socket) && !(net_poll(socket) & NET_ERROR),
+	      "who waits for datagrams is told of it once", "it is not so");
 	check(net_receive_failure(socket, quoted, 4, &told) == 8 && memcmp(quoted, "where", 4) == 0,
 	      "it quotes the datagram", "it does not");
 	check(told.error == NET_EHOSTUNREACH && told.origin == NET_ORIGIN_ICMP && told.type == 11 &&
 	          told.code == 0 && address_equal(&told.from, &router) && told.ttl == 61 &&
 	          told.to.port == 33434 && address_equal(&told.to.address, &to.address),
 	      "it says who gave it up", "it does not");
-	check(!(net_poll(socket) & NET_ERROR), "a read error is over", "it is not");
+	check(!net_failure_waits(socket) && !(net_poll(socket) & NET_ERROR), "a read error is over",
+	      "it is not");
 	icmp_about(wire, seen_datagram, 36, 3, 4, 1280);
 	check(net_receive_failure(socket, quoted, sizeof(quoted), &told) == 8 && told.error == NET_EMSGSIZE &&
 	          told.info == 1280,

@@ -388,7 +388,7 @@ void net_close(struct net_socket *socket)
 
 uint32_t net_poll(const struct net_socket *socket)
 {
-	return socket->ops->poll(socket) | (socket->failures ? NET_ERROR : 0u);
+	return socket->ops->poll(socket);
 }
 
 int net_local_endpoint(const struct net_socket *socket, struct net_endpoint *endpoint)

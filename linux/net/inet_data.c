@@ -379,7 +379,8 @@ uint32_t inet_poll(struct file *file, struct poll_table *table)
 	struct inet_socket *socket = file->private;
 	lock_acquire(&stack_lock);
 	poll_wait(table, &socket->wait);
-	uint32_t events = net_poll(socket->socket);
+	uint32_t events =
+	    net_poll(socket->socket) | (net_failure_waits(socket->socket) ? (uint32_t)NET_ERROR : 0);
 	if (socket->type == SOCK_STREAM && (events & NET_READABLE) && socket->options.receive_low > 1 &&
 	    !stream_readable(socket, socket->options.receive_low))
 		events &= ~(uint32_t)NET_READABLE;
