@@ -273,6 +273,7 @@ struct ip_header {
 	bool may_fragment; /* IPv4: without DF; IPv6: by this host */
 	uint32_t scope;    /* link number, or 0 */
 	bool loop;         /* to a group: members here get it, too */
+	bool stays;        /* ... and nobody else (multicast_stays) */
 };
 
 /* Sends an IP packet whose payload is PIECES (pieces[0] has HEADERS_MAX bytes of room in front of it; the
@@ -434,6 +435,8 @@ bool multicast_joined(const struct net *net, const struct net_address *group, ui
 /* Does SOCKET, whose port it is, take what came there to GROUP? */
 bool multicast_wanted(const struct net_socket *socket, const struct net_address *group, uint32_t link);
 void multicast_leave_all(struct net_socket *socket);
+/* Does what goes to group TO with TTL not leave this host? */
+bool multicast_stays(const struct net_address *to, uint8_t ttl);
 int multicast_set_option(struct net_socket *socket, int level, int name, const void *value, size_t count);
 /* Gives this host what goes out by PATH to a group. */
 void multicast_loop(struct net *net, const struct ip_header *header, const struct path *path,

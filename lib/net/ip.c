@@ -23,6 +23,8 @@ int ip_send(struct net *net, const struct ip_header *header, struct net_piece *p
 	if (header->loop && address_multicast(&filled.to) && path.link->config.kind != NET_LINK_LOOPBACK &&
 	    multicast_joined(net, &filled.to, path.link->number))
 		multicast_loop(net, &filled, &path, pieces, count, total);
+	if (header->stays && path.link->config.kind != NET_LINK_LOOPBACK)
+		return 0;
 	if (net_is_ipv4(&filled.to))
 		return ipv4_send(net, &filled, &path, pieces, count, total, offload);
 	return ipv6_send(net, &filled, &path, pieces, count, total, offload);

@@ -107,7 +107,7 @@ void ipv4_input(struct net_link *link, struct packet *packet)
 		if (address_multicast(&packet->to) ? multicast_ours(packet)
 		                                   : address_broadcast(net, &packet->to)) {
 			packet->broadcast = true;
-		} else if (!link_awaits_address(link)) {
+		} else if (address_multicast(&packet->to) || !link_awaits_address(link)) {
 			packet_free(net, packet); /* not ours, and hosts do not forward */
 			return;
 		}

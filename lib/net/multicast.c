@@ -15,6 +15,7 @@ enum {
 	MCAST_LEAVE_GROUP = 45
 };
 enum { MEMBERSHIPS_MAX = 20, MEMBERSHIPS6_MAX = 256 }; /* of a socket; igmp_max_memberships */
+enum { MEMBERSHIPS_ALL = 1024 }; /* of all, which every packet to a group looks through */
 
 struct membership {
 	struct net_list node;
@@ -45,7 +46,13 @@ bool multicast_joined(const struct net *net, const struct net_address *group, ui
 
 bool multicast_wanted(const struct net_socket *socket, const struct net_address *group, uint32_t link)
 {
-	return socket->multicast_all || find(socket->net, socket, group, link) != NULL;
+	return socket->multicast_all || (socket->member && find(socket->net, socket, group, link) != NULL);
+}
+
+bool multicast_stays(const struct net_address *to, uint8_t ttl)
+{
+	/* RFC 1112, 6.1; RFC 4291, 2.7: interface-local scope. */
+	return address_multicast(to) && (!ttl || (!net_is_ipv4(to) && (to->bytes[1] & 15) <= 1));
 }
 
 static int join(struct net_socket *socket, const struct net_address *group, uint32_t link)
@@ -53,10 +60,10 @@ static int join(struct net_socket *socket, const struct net_address *group, uint
 	struct net *net = socket->net;
 	const bool four = net_is_ipv4(group);
 	struct membership *membership;
-	unsigned count = 0;
+	unsigned count = 0, all = 0;
 
 	for (const struct membership *at = next_of(net, &net->memberships); at;
-	     at = next_of(net, &at->node)) {
+	     at = next_of(net, &at->node), all++) {
 		if (at->socket != socket || net_is_ipv4(&at->group) != four)
 			continue;
 		if (at->link == link && address_equal(&at->group, group))
@@ -65,7 +72,9 @@ static int join(struct net_socket *socket, const struct net_address *group, uint
 	}
 	if (count >= (four ? MEMBERSHIPS_MAX : MEMBERSHIPS6_MAX))
 		return four ? -NET_ENOBUFS : -NET_ENOMEM;
-	membership = (struct membership *)arena_allocate_zeroed(&net->arena, sizeof(*membership));
+	membership = all < MEMBERSHIPS_ALL
+	                 ? (struct membership *)arena_allocate_zeroed(&net->arena, sizeof(*membership))
+	                 : NULL;
 	if (!membership)
 		return -NET_ENOBUFS;
 	membership->socket = socket;

@@ -151,8 +151,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct net_socket *sockets[8] = {0};
 	static uint8_t buffer[4096];
 	unsigned count = 0;
+	static const uint8_t group[8] = {239, 1, 2, 3, 10, 0, 0, 1};
+	struct net_failure told;
 	size_t used;
-	int error;
+	int error, on = 1;
 
 	test_arena_bytes = 512 << 10;
 	wire_init(&wire, size && (data[0] & 1) ? NET_LINK_ETHERNET : NET_LINK_IP,
@@ -168,6 +170,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	at.port = 53;
 	(void)net_bind(sockets[2], &at);
 	sockets[count++] = net_socket_create(host->net, 2, 3, 1, &error);
+	for (unsigned index = 1; index < 4; index++)
+		(void)net_set_option(sockets[index], 0, 11, &on, sizeof(on)); /* IP_RECVERR */
+	(void)net_set_option(sockets[2], 0, 35, group, sizeof(group));        /* IP_ADD_MEMBERSHIP */
 	(void)take(&play, 1);
 	while (play.left) {
 		uint8_t op = (uint8_t)take(&play, 1), which = (uint8_t)(take(&play, 1) % 8);
@@ -203,7 +208,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			inject_discovery(host, &play, which);
 			break;
 		case 7:
-			if (socket)
+			if (socket && op & 128)
+				(void)net_receive_failure(socket, buffer, sizeof(buffer), &told);
+			else if (socket)
 				(void)net_receive(socket, buffer, sizeof(buffer), op & 16 ? NET_MSG_PEEK : 0,
 				                  NULL);
 			break;

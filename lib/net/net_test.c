@@ -466,12 +466,14 @@ static void test_groups(bool ipv6)
 	                          5000, 0};
 	struct net_endpoint any = {address_any(!ipv6), 5000, 0};
 	struct net_piece piece = {"group", 5};
-	struct net_socket *here, *there, *from[2];
+	struct net_endpoint any_other = {address_any(ipv6), 5000, 0};
+	struct net_socket *here, *there, *beside, *from[2];
 	uint8_t request[20] = {239, 1, 2, 3, 10, 0, 0, 1};
 	const size_t bytes = ipv6 ? 20 : 8;
 	const int family = ipv6 ? FAMILY_IPV6 : FAMILY_IPV4, level = ipv6 ? 41 : 0, join = ipv6 ? 20 : 35,
 	          leave = ipv6 ? 21 : 36, loop = ipv6 ? 19 : 34;
-	int error, off = 0;
+	int error, off = 0, on = 1;
+	uint64_t sent;
 
 	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 5);
 	wire_run(wire, wire->now + 5 * SECOND); /* past duplicate address detection */
@@ -479,8 +481,11 @@ static void test_groups(bool ipv6)
 	there = net_socket_create(wire->host[1].net, family, TYPE_DATAGRAM, 0, &error);
 	for (unsigned side = 0; side < 2; side++)
 		from[side] = net_socket_create(wire->host[side].net, family, TYPE_DATAGRAM, 0, &error);
-	(void)net_bind(here, &any);
-	(void)net_bind(there, &any);
+	beside =
+	    net_socket_create(wire->host[0].net, ipv6 ? FAMILY_IPV4 : FAMILY_IPV6, TYPE_DATAGRAM, 0, &error);
+	(void)net_set_option(ipv6 ? here : beside, 41, 26, &on, sizeof(on)); /* IPV6_V6ONLY */
+	check(net_bind(here, &any) == 0 && net_bind(there, &any) == 0 && net_bind(beside, &any_other) == 0,
+	      "the same port of either family", "it is not to be had");
 	(void)net_send(from[1], &piece, 1, &to, 0);
 	check(!got(wire, here), "who has not joined hears nothing", "it does");
 	if (ipv6) {
@@ -493,11 +498,17 @@ static void test_groups(bool ipv6)
 	(void)net_send(from[1], &piece, 1, &to, 0);
 	check(got(wire, here) && !got(wire, there), "what another host sends arrives where it was joined",
 	      "it does not");
+	check(!got(wire, beside), "and not at sockets of the other family", "it does");
 	(void)net_send(from[0], &piece, 1, &to, 0);
 	check(got(wire, here), "what is sent here comes back", "it does not");
 	(void)net_set_option(from[0], level, loop, &off, sizeof(off));
 	(void)net_send(from[0], &piece, 1, &to, 0);
 	check(!got(wire, here), "but not where the sender will not have it", "it does");
+	(void)net_set_option(from[0], level, loop, &on, sizeof(on));
+	(void)net_set_option(from[0], level, ipv6 ? 18 : 33, &off, sizeof(off)); /* its TTL */
+	sent = wire->sent;
+	check(net_send(from[0], &piece, 1, &to, 0) == 5 && wire->sent == sent && got(wire, here),
+	      "with a TTL of 0 it stays here", "it does not");
 	check(net_set_option(here, level, leave, request, bytes) == 0 &&
 	          net_set_option(here, level, leave, request, bytes) == -NET_EADDRNOTAVAIL,
 	      "leaving, once", "it is not so");
@@ -507,6 +518,14 @@ static void test_groups(bool ipv6)
 	net_close(here);
 	check(net_list_empty(&wire->host[0].net->memberships), "memberships end with their sockets",
 	      "they do not");
+	error = 0;
+	for (unsigned index = 0; index < 2000 && !error; index++) {
+		if (index % 16 == 0)
+			here = net_socket_create(wire->host[0].net, family, TYPE_DATAGRAM, 0, &error);
+		request[ipv6 ? 15 : 3] = (uint8_t)(index % 16);
+		error = net_set_option(here, level, join, request, bytes);
+		check((index < 1024) == !error, "all memberships are bounded", "they are not, or too early");
+	}
 	wire_free(wire);
 	free(wire);
 }
@@ -1174,6 +1193,11 @@ static void test_dhcp(void)
 	struct test_wire *wire = (struct test_wire *)malloc(sizeof(*wire));
 	uint8_t expected[4] = {10, 9, 0, 50};
 	struct net_address own = net_ipv4(expected);
+	const struct net_endpoint any = {address_any(true), 5000, 0},
+	                          group = {net_ipv4((const uint8_t[]){239, 1, 2, 3}), 5000, 0};
+	struct net_piece piece = {"group", 5};
+	struct net_socket *here, *from;
+	int error;
 
 	wire_init(wire, NET_LINK_ETHERNET, NET_PROFILE_LINUX, 12);
 	wire->watch = dhcp_server;
@@ -1190,6 +1214,13 @@ static void test_dhcp(void)
 	wire_run(wire, wire->now + 5000 * SECOND);
 	check(told_count == 2 && link_own_address(wire->host[0].link, &own) == NULL,
 	      "without a server it ends in time", "it does not");
+	/* A link without an address takes what may be for it, but no groups. */
+	here = net_socket_create(wire->host[0].net, FAMILY_IPV4, TYPE_DATAGRAM, 0, &error);
+	from = net_socket_create(wire->host[1].net, FAMILY_IPV4, TYPE_DATAGRAM, 0, &error);
+	(void)net_bind(here, &any);
+	(void)net_send(from, &piece, 1, &group, 0);
+	check(link_awaits_address(wire->host[0].link) && !got(wire, here), "a group nobody has joined",
+	      "is heard while an address is awaited");
 	net_dhcp_stop(wire->host[0].link);
 	wire_free(wire);
 	free(wire);

@@ -307,6 +307,7 @@ static int64_t raw_send(struct net_socket *socket, const struct net_piece *from,
 	                           .ttl = address_multicast(&remote) ? socket->multicast_ttl : socket->ttl,
 	                           .traffic_class = socket->traffic_class,
 	                           .loop = socket->multicast_loop,
+	                           .stays = multicast_stays(&remote, socket->multicast_ttl),
 	                           .may_fragment = socket->path_discovery != 2,
 	                           .scope = to && to->scope ? to->scope : socket_scope(socket, &remote)};
 	struct packet *packet;

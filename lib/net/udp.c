@@ -71,6 +71,8 @@ static void udp_multicast(struct net *net, struct packet *packet, uint16_t port)
 			continue;
 		if (!address_zero(&socket->flow.local) && !address_equal(&socket->flow.local, &packet->to))
 			continue;
+		if (net_is_ipv4(&packet->to) ? socket->only_ipv6 : socket->family == FAMILY_IPV4)
+			continue;
 		if (address_multicast(&packet->to) &&
 		    !multicast_wanted(socket, &packet->to, packet->link->number))
 			continue;
@@ -205,6 +207,7 @@ static int64_t udp_send(struct net_socket *socket, const struct net_piece *from,
 	                           .traffic_class = socket->traffic_class,
 	                           .scope = scope,
 	                           .loop = socket->multicast_loop,
+	                           .stays = multicast_stays(&remote, socket->multicast_ttl),
 	                           .may_fragment =
 	                               socket->path_discovery == 0 || socket->path_discovery == 1};
 	size_t total = UDP_HEADER_BYTES;
