@@ -333,9 +333,8 @@ SYSCALL_HANDLER(pipe, uint64_t address)
 int fifo_open(struct vnode *vnode, struct file *file)
 {
 	struct pipe *pipe = vnode->private;
-	bool named =
-	    vnode->ops !=
-	    &anonymous_ops; /* the other end of one without a name, opened through /proc, is not waited for */
+	/* The other end of one without a name, opened through /proc, is not waited for. */
+	bool named = vnode->ops != &anonymous_ops;
 	if (!pipe) {
 		pipe = pipe_create();
 		if (!pipe)

@@ -327,7 +327,11 @@ static int64_t set_break(struct mm *mm, uint64_t address)
 SYSCALL_HANDLER(brk, uint64_t address)
 {
 	struct mm *mm = current_task()->mm;
-	return with_mm(mm, set_break(mm, address));
+	uint64_t before = page_up(mm->brk);
+	int64_t at = with_mm(mm, set_break(mm, address));
+	if (at > 0 && (uint64_t)at > before && mm->locks_future && !mm->locks_on_fault)
+		(void)mm_populate(mm, before, page_up((uint64_t)at), POPULATE_ALLOWED);
+	return at;
 }
 
 /* ---- mremap ---- */

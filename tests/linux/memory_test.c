@@ -240,7 +240,10 @@ static void test_populate(void)
 		if (mlockall(MCL_CURRENT | MCL_FUTURE))
 			_exit(errno == EPERM ? 0 : 1);
 		at = mmap(0, PAGES * 4096, rw, private, -1, 0);
-		_exit(at != MAP_FAILED && pages_there(at, PAGES) == PAGES ? 0 : 2);
+		if (at == MAP_FAILED || pages_there(at, PAGES) != PAGES)
+			_exit(2);
+		at = (char *)(((uintptr_t)sbrk(0) + 4095) & ~4095ul);
+		_exit(brk(at + PAGES * 4096) == 0 && pages_there(at, PAGES) == PAGES ? 0 : 3);
 	});
 	check("populate-future", exited(status, 0));
 }
