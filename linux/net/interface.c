@@ -144,8 +144,6 @@ static int64_t set_address(uint32_t command, uint32_t index, struct net_link *li
 	bool had = first_ipv4(index, &old);
 	struct net_address address = net_ipv4(request->address.address);
 	unsigned length = 24;
-	if (request->address.family != AF_INET)
-		return -EINVAL;
 	if (command == SIOCSIFNETMASK) {
 		if (!had)
 			return -EADDRNOTAVAIL;
