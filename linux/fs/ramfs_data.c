@@ -12,6 +12,27 @@
 
 #define SMALL_MAX      4096u
 #define PAGE_UP(bytes) (((bytes) + 4095) & ~4095ull)
+#define WINDOWS_MAX    (160ull << 30) /* of all files */
+#define WINDOW_DOUBLES (1ull << 30)   /* a larger one is not much larger than it has to be */
+
+/* The addresses beyond WINDOWS_MAX are for threads and buffers, whatever files there are. */
+static uint64_t windows_bytes;
+
+static uint64_t file_window_take(uint64_t bytes)
+{
+	uint64_t address = 0;
+	if (__atomic_add_fetch(&windows_bytes, bytes, __ATOMIC_RELAXED) <= WINDOWS_MAX)
+		address = window_take(bytes, 4096);
+	if (!address)
+		__atomic_sub_fetch(&windows_bytes, bytes, __ATOMIC_RELAXED);
+	return address;
+}
+
+static void file_window_put(uint64_t address, uint64_t bytes)
+{
+	window_put(address, bytes);
+	__atomic_sub_fetch(&windows_bytes, bytes, __ATOMIC_RELAXED);
+}
 
 static int verify(struct ram_node *node)
 {
@@ -44,18 +65,20 @@ static int map_grow(struct ram_node *node, uint64_t bytes)
 		return 0;
 	if (bytes > data->window_bytes) {
 		uint64_t window = 65536;
-		while (window < bytes)
+		while (window < bytes && window < WINDOW_DOUBLES)
 			window *= 2;
-		uint64_t address = window_take(window, 4096);
+		if (window < bytes)
+			window = PAGE_UP(bytes + bytes / 8);
+		uint64_t address = file_window_take(window);
 		if (!address)
 			return -ENOSPC;
 		if (space_map(space, address, handle, 0, bytes, MAP_READ | MAP_WRITE) < 0) {
-			window_put(address, window);
+			file_window_put(address, window);
 			return -ENOSPC;
 		}
 		if (data->map) {
 			space_unmap(space, (uint64_t)data->map, data->map_bytes);
-			window_put((uint64_t)data->map, data->window_bytes);
+			file_window_put((uint64_t)data->map, data->window_bytes);
 		}
 		data->map = (uint8_t *)address;
 		data->window_bytes = window;
@@ -111,7 +134,7 @@ static int object_make(struct ram_node *node, uint64_t bytes)
 	if (error) {
 		if (data->map) {
 			space_unmap(machine.space, (uint64_t)data->map, data->map_bytes);
-			window_put((uint64_t)data->map, data->window_bytes);
+			file_window_put((uint64_t)data->map, data->window_bytes);
 		}
 		data->map = 0;
 		data->map_bytes = data->window_bytes = 0;
@@ -414,7 +437,7 @@ void ram_data_drop(struct ram_node *node)
 	if (data->map) {
 		if (data->map_bytes)
 			space_unmap(machine.space, (uint64_t)data->map, data->map_bytes);
-		window_put((uint64_t)data->map, data->window_bytes);
+		file_window_put((uint64_t)data->map, data->window_bytes);
 	}
 	if (node->vnode.object)
 		memory_object_release(node->vnode.object);

@@ -799,6 +799,38 @@ static void test_large(void)
 	check("large-alike", alike);
 }
 
+/* Whoever makes files that are large by their holes leaves others the means to work. */
+static void test_many_large(void)
+{
+	enum { FILES = 64, CHILDREN = 24 };
+	int fds[FILES];
+	pid_t children[CHILDREN];
+	int count = 0, forked = 0;
+	for (off_t size = (off_t)100 << 30; size >= 65536 && count < FILES;) {
+		int fd = make("many-large", O_TRUNC);
+		unlink("many-large");
+		if (ftruncate(fd, size) == 0) {
+			fds[count++] = fd;
+		} else {
+			close(fd);
+			size /= 2;
+		}
+	}
+	while (forked < CHILDREN && (children[forked] = fork()) >= 0) {
+		if (children[forked++])
+			continue;
+		for (;;)
+			pause();
+	}
+	for (int i = 0; i < forked; i++) {
+		kill(children[i], SIGKILL);
+		waitpid(children[i], 0, 0);
+	}
+	while (count)
+		close(fds[--count]);
+	check("many-large-leave-tasks", forked == CHILDREN);
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "copied"))
@@ -819,5 +851,6 @@ int main(int count, char **arguments)
 	test_space();
 	test_shift();
 	test_large();
+	test_many_large();
 	return check_failures != 0;
 }
