@@ -1309,7 +1309,7 @@ static void router_speaks(struct test_wire *wire, uint8_t flags)
 	at[3] = 0x80;
 	store32(at + 4, 600);
 	store32(at + 8, 600);
-	memcpy(at + 16, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+	store16(at + 26, 0xffff);
 	packet6_to(wire, 58, mac, nodes, body, sizeof(body), 2);
 }
 
