@@ -723,7 +723,7 @@ static void test_train(void)
 {
 	struct net_socket *client, *server;
 	struct test_wire *wire = train_wire(&client, &server, 10);
-	struct net *net = wire->host[1].net;
+	struct net *net;
 	size_t used;
 
 	for (unsigned left = 10; left; left--)
@@ -1296,7 +1296,8 @@ static void router_speaks(struct test_wire *wire, uint8_t flags)
 	at[1] = 3;
 	at[2] = 128;
 	store32(at + 4, 600);
-	memcpy(at + 8, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x09\x09\x09\x09", 16);
+	store16(at + 18, 0xffff);
+	store32(at + 20, 0x09090909);
 	at += 24;
 	at[0] = 25;
 	at[1] = 3;
