@@ -73,8 +73,8 @@ static inline struct frame *frame_of(physical_t frame)
 {
 	return frame_table + (frame >> 12);
 }
-#define FRAME_CACHE_MAX                                                                                      \
-	256u /* a CPU's, of either kind: what one program takes comes from what the last one left in that cache */
+/* A CPU's, of either kind: what one program takes comes from what the last one left in its cache. */
+#define FRAME_CACHE_MAX 256u
 uint64_t frame_free_bytes(void);
 uint64_t frame_total_bytes(void);
 /* Any page of [base, base + bytes) is RAM the kernel manages, or a boot module: no device. */

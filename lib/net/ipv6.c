@@ -82,8 +82,10 @@ static bool multicast_ours(const struct net_link *link, const struct net_address
 
 	if (memcmp(to->bytes, all_nodes, 15) == 0 && to->bytes[15] == 1)
 		return true;
-	if (memcmp(to->bytes, solicited, 13) != 0 || multicast_joined(link->net, to, link->number))
-		return multicast_joined(link->net, to, link->number);
+	if (multicast_joined(link->net, to, link->number))
+		return true;
+	if (memcmp(to->bytes, solicited, 13) != 0)
+		return false;
 	for (unsigned index = 0; index < link->address_count; index++)
 		if (memcmp(link->addresses[index].address.bytes + 13, to->bytes + 13, 3) == 0)
 			return true;

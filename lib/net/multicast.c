@@ -5,7 +5,6 @@
 #include "internal.h"
 #include <string.h>
 
-enum { LEVEL_IP = 0, LEVEL_IPV6 = 41 };
 enum {
 	IP_ADD_MEMBERSHIP = 35,
 	IP_DROP_MEMBERSHIP = 36,

@@ -4,8 +4,6 @@
 #include "tcp.h"
 #include <string.h>
 
-enum { LEVEL_IP = 0, LEVEL_SOCKET = 1, LEVEL_IPV6 = 41 };
-
 /* Options that are one number in struct net_socket. */
 static const struct field {
 	uint8_t level, name;

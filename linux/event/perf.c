@@ -497,12 +497,12 @@ static int64_t for_group(struct perf_event *event, uint64_t argument,
 	return 0;
 }
 
-/* Its records, which there are none of, go to the ring of OUTPUT. */
 static bool is_of(const struct perf_event *event, const struct task *task, int32_t cpu)
 {
 	return event->cpu == cpu && (cpu >= 0 || (event->first && event->first->task == task));
 }
 
+/* Its records, which there are none of, go to the ring of OUTPUT. */
 static int64_t set_output(const struct perf_event *event, const struct perf_event *output)
 {
 	bool same = (event->cpu >= 0 || event->first) &&
@@ -610,32 +610,24 @@ static const struct file_ops perf_ops = {
 
 /* ---- perf_event_open ---- */
 
-static int refuse_size(uint64_t address)
-{
-	return put_user_u32(address + 4, sizeof(struct attributes_perf)) ? -EFAULT : -E2BIG;
-}
-
 static int attributes_take(struct attributes_perf *attributes, uint64_t address)
 {
 	uint32_t size;
-	uint8_t more[128];
+	int error = -E2BIG;
 	if (get_user_u32(&size, address + 4))
 		return -EFAULT;
 	size = size ? size : ATTRIBUTES_MIN;
-	if (size < ATTRIBUTES_MIN || size > PAGE_SIZE_BYTES)
-		return refuse_size(address);
 	memset(attributes, 0, sizeof(*attributes));
-	if (copy_from_user(attributes, address, size < sizeof(*attributes) ? size : sizeof(*attributes)))
-		return -EFAULT;
-	for (uint32_t at = sizeof(*attributes); at < size;) {
-		uint32_t part = size - at < sizeof(more) ? size - at : (uint32_t)sizeof(more);
-		if (copy_from_user(more, address + at, part))
+	if (size >= ATTRIBUTES_MIN && size <= PAGE_SIZE_BYTES) {
+		if (copy_from_user(attributes, address,
+		                   size < sizeof(*attributes) ? size : sizeof(*attributes)))
 			return -EFAULT;
-		for (uint32_t i = 0; i < part; i++)
-			if (more[i])
-				return refuse_size(address);
-		at += part;
+		error = user_rest_zero(address + sizeof(*attributes), address + size);
 	}
+	if (error == -E2BIG && put_user_u32(address + 4, sizeof(*attributes)))
+		return -EFAULT;
+	if (error)
+		return error;
 	uint64_t flags = attributes->flags;
 	if ((flags & ATTR_RESERVED) || attributes->reserved2 || attributes->reserved3 ||
 	    (attributes->sample_type & ~SAMPLE_TYPES_ALL) ||
@@ -666,8 +658,8 @@ static int kind_check(const struct attributes_perf *attributes, bool task)
 	    (attributes->flags & ATTR_AUX_OUTPUT) || (!task && of_tasks))
 		return -EOPNOTSUPP;
 	int32_t clock = attributes->clock;
-	bool known = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == 4 ||
-	             clock == CLOCK_BOOTTIME || clock == 11; /* CLOCK_MONOTONIC_RAW, CLOCK_TAI */
+	bool known = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_RAW ||
+	             clock == CLOCK_BOOTTIME || clock == CLOCK_TAI;
 	return (attributes->flags & ATTR_USE_CLOCK) && !known ? -EINVAL : 0;
 }
 

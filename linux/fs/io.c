@@ -354,7 +354,7 @@ static int64_t flags_ioctl(const struct file *file, bool set, uint32_t bytes, ui
 static int64_t tree_ioctl(const struct file *file, uint32_t command, uint64_t argument)
 {
 	const struct filesystem *filesystem = file->vnode->filesystem;
-	bool in_memory = filesystem && filesystem->magic == 0x01021994; /* TMPFS_MAGIC */
+	bool in_memory = filesystem && filesystem->magic == TMPFS_MAGIC;
 	uint64_t range[4];
 	uint32_t value;
 	switch (command) {

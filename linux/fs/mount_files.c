@@ -233,16 +233,12 @@ SYSCALL_HANDLER(mount_setattr, int directory, uint64_t address, uint32_t flags, 
 		return -EPERM;
 	if (copy_from_user(&attributes, from, sizeof(attributes)))
 		return -EFAULT;
-	for (uint64_t at = sizeof(attributes); at < bytes; at++) {
-		char more;
-		if (copy_from_user(&more, from + at, 1))
-			return -EFAULT;
-		if (more)
-			return -E2BIG;
-	}
+	int error = user_rest_zero(from + sizeof(attributes), from + bytes);
+	if (error)
+		return error;
 	if (!attributes.set && !attributes.clear && !attributes.propagation)
 		return 0;
-	int error = attributes_wrong(&attributes);
+	error = attributes_wrong(&attributes);
 	if (!error)
 		error = take_path(directory, address, !(flags & AT_SYMLINK_NOFOLLOW), flags & AT_EMPTY_PATH,
 		                  &path);

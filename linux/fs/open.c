@@ -381,13 +381,9 @@ SYSCALL_HANDLER(openat2, int directory, uint64_t path, uint64_t how_address, uin
 		return -E2BIG;
 	if (copy_from_user(&how, how_address, sizeof(how)))
 		return -EFAULT;
-	for (uint64_t at = sizeof(how); at < size; at++) {
-		char byte;
-		if (copy_from_user(&byte, how_address + at, 1))
-			return -EFAULT;
-		if (byte)
-			return -E2BIG;
-	}
+	int error = user_rest_zero(how_address + sizeof(how), how_address + size);
+	if (error)
+		return error;
 	/* Unlike open(2), this call checks. */
 	bool creates = (how.flags & O_CREAT) || (how.flags & O_TMPFILE) == O_TMPFILE;
 	if ((how.flags & ~OPEN_FLAGS) || (how.mode && !creates) ||

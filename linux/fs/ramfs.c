@@ -639,7 +639,7 @@ struct filesystem *ramfs_create(const char *name, uint32_t mode)
 	struct filesystem *filesystem = &made->filesystem;
 	filesystem->name = name;
 	filesystem->attributes = true;
-	filesystem->magic = 0x01021994; /* TMPFS_MAGIC */
+	filesystem->magic = TMPFS_MAGIC;
 	filesystem->device = next_device++;
 	struct ram_node *root = ram_node_create(filesystem, S_IFDIR | mode);
 	if (!root) {

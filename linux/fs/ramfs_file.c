@@ -308,14 +308,6 @@ static int64_t file_truncate(struct file *file, int64_t bytes)
 	return ramfs_resize(file->vnode, (uint64_t)bytes);
 }
 
-enum {
-	FALLOC_KEEP_SIZE = 1,
-	FALLOC_PUNCH_HOLE = 2,
-	FALLOC_COLLAPSE_RANGE = 8,
-	FALLOC_ZERO_RANGE = 16,
-	FALLOC_INSERT_RANGE = 32,
-};
-
 /* Bytes [START, END) of NODE become zeroes. */
 static int clear(struct ram_node *node, bool zero, uint64_t start, uint64_t end)
 {

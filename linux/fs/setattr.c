@@ -302,16 +302,6 @@ SYSCALL_HANDLER(ftruncate, int fd, int64_t bytes)
 	return error;
 }
 
-enum {
-	FALLOC_KEEP_SIZE = 1,
-	FALLOC_PUNCH_HOLE = 2,
-	FALLOC_COLLAPSE_RANGE = 8,
-	FALLOC_ZERO_RANGE = 16,
-	FALLOC_INSERT_RANGE = 32,
-	FALLOC_UNSHARE_RANGE = 64,
-	FALLOC_ALL = 123,
-};
-
 /* Which modes go together, whatever the file system has. */
 static int allocation_checked(int mode)
 {

@@ -290,7 +290,7 @@ static int64_t statfs_out(const struct mount *mount, const struct filesystem *fi
 	    .f_frsize = 4096,
 	    .f_flags = statfs_flags(mount),
 	};
-	if (filesystem && filesystem->magic == 0x01021994 &&
+	if (filesystem && filesystem->magic == TMPFS_MAGIC &&
 	    unit_info(current_page(), machine.unit, &info) >= 0) {
 		uint64_t free = info.memory_quota - info.memory_used, total = info.memory_quota;
 		uint64_t nodes = filesystem->nodes_max ? filesystem->nodes_max : 1u << 20;

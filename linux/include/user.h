@@ -27,6 +27,8 @@ static inline bool user_range(uint64_t address, uint64_t bytes)
 int copy_from_user(void *to, uint64_t from, size_t bytes) __attribute__((warn_unused_result));
 int copy_to_user(uint64_t to, const void *from, size_t bytes) __attribute__((warn_unused_result));
 int clear_user(uint64_t to, size_t bytes) __attribute__((warn_unused_result));
+/* For structures that may be longer than what is known of them here: 0 where all of [FROM, END) is zero, or nothing; -E2BIG; -EFAULT. */
+int user_rest_zero(uint64_t from, uint64_t end) __attribute__((warn_unused_result));
 /* Bytes that were NOT copied (0 = all): for read and write, which report partial progress. */
 size_t copy_from_user_partial(void *to, uint64_t from, size_t bytes) __attribute__((warn_unused_result));
 size_t copy_to_user_partial(uint64_t to, const void *from, size_t bytes) __attribute__((warn_unused_result));

@@ -41,6 +41,21 @@ int clear_user(uint64_t to, size_t bytes)
 	return user_range(to, bytes) && !user_fill((void *)to, bytes) ? 0 : -EFAULT;
 }
 
+int user_rest_zero(uint64_t from, uint64_t end)
+{
+	uint8_t bytes[128];
+	while (from < end) {
+		size_t part = end - from < sizeof(bytes) ? end - from : sizeof(bytes);
+		if (copy_from_user(bytes, from, part))
+			return -EFAULT;
+		for (size_t i = 0; i < part; i++)
+			if (bytes[i])
+				return -E2BIG;
+		from += part;
+	}
+	return 0;
+}
+
 int64_t copy_string_from_user(char *to, uint64_t from, size_t size)
 {
 	/* A string may end just below the edge of the guest half: only what lies inside counts. */

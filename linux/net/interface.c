@@ -266,15 +266,20 @@ static const struct refused {
     {0x89b1, 0x89b1, true, -EOPNOTSUPP},    /* SIOCGHWTSTAMP */
 };
 
+static bool link_named(struct net_namespace *net, const struct request *request)
+{
+	stack_begin(net);
+	bool there = find_name(request->name) >= 0;
+	stack_end();
+	return there;
+}
+
 static int64_t refuse(struct net_namespace *net, const struct refused *refused, uint64_t argument)
 {
 	struct request request;
 	if (copy_from_user(&request, argument, sizeof(request)))
 		return -EFAULT;
-	stack_begin(net);
-	bool there = !refused->link || find_name(request.name) >= 0;
-	stack_end();
-	return there ? refused->error : -ENODEV;
+	return refused->link && !link_named(net, &request) ? -ENODEV : refused->error;
 }
 
 /* Requests whose ifr_data is looked at, or that no link answers; NOT_ALONE: none of them. */
@@ -307,9 +312,7 @@ static int64_t answer_alone(struct net_namespace *net, uint32_t command, uint64_
 		if (copy_from_user(&request, argument, sizeof(request)))
 			return -EFAULT;
 		memcpy(&data, request.bytes, sizeof(data));
-		stack_begin(net);
-		bool there = find_name(request.name) >= 0;
-		stack_end();
+		bool there = link_named(net, &request);
 		if (command == SIOCSHWTSTAMP && !there)
 			return -ENODEV;
 		if (get_user_u32(&word, data))

@@ -390,13 +390,9 @@ SYSCALL_HANDLER(clone3, uint64_t address, uint64_t bytes)
 		return -E2BIG;
 	if (copy_from_user(&args, address, bytes < sizeof(args) ? bytes : sizeof(args)))
 		return -EFAULT;
-	for (uint64_t at = sizeof(args); at < bytes; at += 8) {
-		uint64_t word;
-		if (get_user_u64(&word, address + at))
-			return -EFAULT;
-		if (word)
-			return -E2BIG;
-	}
+	int error = user_rest_zero(address + sizeof(args), address + bytes);
+	if (error)
+		return error;
 	struct number_wish wish = {0};
 	if (args.set_tid_size > WISHES_MAX || !args.set_tid != !args.set_tid_size)
 		return -EINVAL;

@@ -244,13 +244,9 @@ static int64_t add(struct seccomp_notify *notify, uint64_t at, uint32_t bytes)
 		return -EINVAL;
 	if (copy_from_user(&addition, at, sizeof(addition)))
 		return -EFAULT;
-	for (uint32_t i = sizeof(addition); i < bytes; i++) {
-		char byte;
-		if (copy_from_user(&byte, at + i, 1))
-			return -EFAULT;
-		if (byte)
-			return -E2BIG;
-	}
+	error = user_rest_zero(at + sizeof(addition), at + bytes);
+	if (error)
+		return error;
 	if ((addition.to_flags & ~(uint32_t)O_CLOEXEC) ||
 	    (addition.flags & ~(uint32_t)(ADD_SET | ADD_SEND)) ||
 	    (addition.to && !(addition.flags & ADD_SET)))

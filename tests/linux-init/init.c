@@ -123,18 +123,24 @@ static void set_size(const char *text)
 	}
 }
 
+#define OPTIONS_MAX 4096
+
+/* The kernel's command line; empty, where it cannot be read. */
+static void read_options(char options[OPTIONS_MAX])
+{
+	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t count = file < 0 ? 0 : read(file, options, OPTIONS_MAX - 1);
+	options[count > 0 ? count : 0] = 0;
+	close(file);
+}
+
 static void set_size_from_options(void)
 {
-	char line[4096] = "";
-	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (read(fd, line, sizeof(line) - 1) > 0) {
-		const char *option = strstr(line, " size=");
-		if (option)
-			set_size(option + 6);
-	}
-	close(fd);
+	char options[OPTIONS_MAX];
+	read_options(options);
+	const char *option = strstr(options, " size=");
+	if (option)
+		set_size(option + 6);
 }
 
 _Noreturn static void become(const char **words, const char **environment)
@@ -339,12 +345,9 @@ static void set_network(void)
 {
 	struct ifreq request = {0};
 	struct rtentry route = {0};
-	char options[4096] = {0};
+	char options[OPTIONS_MAX];
 	int socket_file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	if (file >= 0 && read(file, options, sizeof(options) - 1) < 0)
-		options[0] = 0;
-	close(file);
+	read_options(options);
 	set_up(socket_file, "lo");
 	if (!strstr(options, "holon-net="))
 		return;
@@ -374,12 +377,9 @@ static void set_network(void)
 /* With holon-sound: the card, which its driver looks for behind its module's start. */
 static void wait_for_sound(void)
 {
-	char options[4096] = {0};
+	char options[OPTIONS_MAX];
 	const struct timespec moment = {.tv_nsec = 10000000};
-	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	if (file >= 0 && read(file, options, sizeof(options) - 1) < 0)
-		options[0] = 0;
-	close(file);
+	read_options(options);
 	for (unsigned tries = 0; strstr(options, "holon-sound") && access("/dev/snd/controlC0", F_OK);
 	     tries++) {
 		if (tries == 3000) {
@@ -437,12 +437,9 @@ static bool link_disk(const char *named)
 /* With holon-disk=NAME: /dev/block/NAME, as Holon has it. Drivers look for their disks behind their modules' start. */
 static void wait_for_disks(void)
 {
-	char options[4096] = {0};
+	char options[OPTIONS_MAX];
 	const struct timespec moment = {.tv_nsec = 10000000};
-	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	if (file >= 0 && read(file, options, sizeof(options) - 1) < 0)
-		options[0] = 0;
-	close(file);
+	read_options(options);
 	mkdir("/dev/block", 0755);
 	for (char *word = strtok(options, " \n"); word; word = strtok(NULL, " \n")) {
 		unsigned tries = 0;
